@@ -1,0 +1,1 @@
+//! NTSTATUS values by name.

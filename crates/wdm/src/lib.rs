@@ -1,0 +1,2 @@
+#![no_std]
+//! Safe Rust for WDM drivers.
