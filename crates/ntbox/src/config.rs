@@ -1,0 +1,176 @@
+//! What a caller says before a driver is loaded: the image, its service key,
+//! what the debug output filter lets through, and which calls are to fail.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that one run of a driver depends on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Config {
+    /// The driver image, a PE32+ file for x86-64.
+    pub image: PathBuf,
+    /// Name of the service, which names the registry key
+    /// `\Registry\Machine\System\CurrentControlSet\Services\<service>` and the
+    /// driver object `\Driver\<service>`.
+    pub service: String,
+    /// Values of the service's `Parameters` key, in order.
+    pub parameters: Vec<(String, RegValue)>,
+    /// What of the debug output is shown; nothing is lost, lines that the
+    /// filter hides are recorded with [`LogLine::shown`](crate::LogLine) false.
+    pub filter: DebugFilter,
+    /// Calls that are made to fail.
+    pub faults: Vec<Fault>,
+    /// How long the driver may run in one request before it is ended and
+    /// reported as hung.
+    pub timeout: Duration,
+    /// Version of Windows that the kernel claims to be.
+    pub version: OsVersion,
+}
+
+impl Config {
+    /// A run of `image` with nothing special: service named after the file,
+    /// no parameters, the default filter of Windows, no faults.
+    #[must_use]
+    pub fn new(image: impl Into<PathBuf>) -> Self {
+        let image = image.into();
+        let service = image
+            .file_stem()
+            .map_or_else(|| "driver".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        Self {
+            image,
+            service,
+            parameters: Vec::new(),
+            filter: DebugFilter::default(),
+            faults: Vec::new(),
+            timeout: Duration::from_secs(10),
+            version: OsVersion::default(),
+        }
+    }
+
+    /// Adds a value to the `Parameters` key.
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: RegValue) -> Self {
+        self.parameters.push((name.into(), value));
+        self
+    }
+
+    /// Makes the `nth` call (1-based) of `export` fail.
+    #[must_use]
+    pub fn fault(mut self, export: impl Into<String>, nth: u32) -> Self {
+        self.faults.push(Fault { export: export.into(), nth });
+        self
+    }
+}
+
+/// A registry value: its type and data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RegValue {
+    /// `REG_DWORD`.
+    Dword(u32),
+    /// `REG_QWORD`.
+    Qword(u64),
+    /// `REG_SZ`; the terminating NUL is added.
+    Sz(String),
+    /// `REG_EXPAND_SZ`; the terminating NUL is added.
+    ExpandSz(String),
+    /// `REG_MULTI_SZ`; each string and the list are terminated.
+    MultiSz(Vec<String>),
+    /// `REG_BINARY`.
+    Binary(Vec<u8>),
+    /// Any type number with exactly these bytes, well formed or not.
+    Raw {
+        /// The `REG_…` number.
+        kind: u32,
+        /// The data as stored.
+        data: Vec<u8>,
+    },
+}
+
+impl RegValue {
+    /// The `REG_…` type number.
+    #[must_use]
+    pub fn kind(&self) -> u32 {
+        match self {
+            Self::Sz(_) => 1,
+            Self::ExpandSz(_) => 2,
+            Self::Binary(_) => 3,
+            Self::Dword(_) => 4,
+            Self::MultiSz(_) => 7,
+            Self::Qword(_) => 11,
+            Self::Raw { kind, .. } => *kind,
+        }
+    }
+
+    /// The data as the registry stores it, little-endian, strings in UTF-16.
+    #[must_use]
+    pub fn data(&self) -> Vec<u8> {
+        fn utf16(text: &str) -> impl Iterator<Item = u8> + '_ {
+            text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes)
+        }
+        match self {
+            Self::Dword(value) => value.to_le_bytes().to_vec(),
+            Self::Qword(value) => value.to_le_bytes().to_vec(),
+            Self::Sz(text) | Self::ExpandSz(text) => utf16(text).collect(),
+            Self::MultiSz(list) => list.iter().flat_map(|text| utf16(text)).chain([0, 0]).collect(),
+            Self::Binary(data) | Self::Raw { data, .. } => data.clone(),
+        }
+    }
+}
+
+/// The masks behind `DbgPrintEx`: a message of `level` for `component` is shown
+/// if bit `level` is set in the component's mask or in that of WIN2000.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DebugFilter {
+    /// `Kd_WIN2000_Mask`: 1 on a freshly installed system, so that level ERROR
+    /// shows for all components.
+    pub win2000: u32,
+    /// Component number and mask, for components whose mask is not 0.
+    pub components: Vec<(u32, u32)>,
+}
+
+impl Default for DebugFilter {
+    fn default() -> Self {
+        Self { win2000: 1, components: Vec::new() }
+    }
+}
+
+impl DebugFilter {
+    /// Whether a message is shown. `level` above 31 is itself the mask to test,
+    /// as `DbgPrintEx` documents it.
+    #[must_use]
+    pub fn shows(&self, component: u32, level: u32) -> bool {
+        let bit = if level < 32 { 1 << level } else { level };
+        let mask = self.components.iter().find(|(id, _)| *id == component).map_or(0, |(_, mask)| *mask);
+        bit & (mask | self.win2000) != 0
+    }
+}
+
+/// One call that is made to fail in the way that this function fails: NULL, an
+/// error status, or a raised one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Name of the export, as the driver imports it.
+    pub export: String,
+    /// Which of its calls, counted from 1 over the whole run.
+    pub nth: u32,
+}
+
+/// What `RtlGetVersion` and `PsGetVersion` answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OsVersion {
+    /// Major version, 10 for Windows 10 and 11.
+    pub major: u32,
+    /// Minor version.
+    pub minor: u32,
+    /// Build number.
+    pub build: u32,
+}
+
+impl Default for OsVersion {
+    /// Windows 10 22H2.
+    fn default() -> Self {
+        Self { major: 10, minor: 0, build: 19045 }
+    }
+}

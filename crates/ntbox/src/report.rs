@@ -1,0 +1,121 @@
+//! What a run found: the log, how DriverEntry ended, what was left behind, what
+//! rule was broken, and where the driver stopped if it did.
+
+use serde::{Deserialize, Serialize};
+
+/// The whole outcome of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Name and layout of the image that ran.
+    pub image: ImageInfo,
+    /// What DriverEntry returned; `None` if it never did.
+    pub entry_status: Option<u32>,
+    /// Whether DriverUnload was called and returned.
+    pub unloaded: bool,
+    /// Every debug message, in order, shown or not.
+    pub log: Vec<LogLine>,
+    /// Why the kernel stopped, if it did.
+    pub bug_check: Option<BugCheck>,
+    /// Rules that the driver broke without stopping the kernel.
+    pub violations: Vec<Violation>,
+    /// How often each export was called, in order of first call.
+    pub calls: Vec<CallCount>,
+}
+
+impl Report {
+    /// True if DriverEntry succeeded, the driver unloaded, and nothing was
+    /// broken or left behind.
+    #[must_use]
+    pub fn clean(&self) -> bool {
+        self.entry_status.is_some_and(|status| status.cast_signed() >= 0)
+            && self.unloaded
+            && self.bug_check.is_none()
+            && self.violations.is_empty()
+    }
+
+    /// The text of the lines that the filter lets through.
+    pub fn shown(&self) -> impl Iterator<Item = &str> {
+        self.log.iter().filter(|line| line.shown).map(|line| line.text.as_str())
+    }
+}
+
+/// Where the image lies and what it is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageInfo {
+    /// File name without its folder.
+    pub name: String,
+    /// Address that it was loaded at.
+    pub base: u64,
+    /// Size in memory, bytes.
+    pub size: u32,
+}
+
+/// One debug message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Time since the kernel started, in units of 100 ns.
+    pub time: u64,
+    /// Component number (`DPFLTR_…_ID`); IHVDRIVER is 77, DEFAULT 101.
+    pub component: u32,
+    /// Level: ERROR 0, WARNING 1, TRACE 2, INFO 3, or a mask above 31.
+    pub level: u32,
+    /// IRQL of the caller.
+    pub irql: u8,
+    /// Whether the filter lets it through.
+    pub shown: bool,
+    /// The text, without its line end.
+    pub text: String,
+}
+
+/// A stop of the kernel, as Windows would put it on a blue screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BugCheck {
+    /// Bug check code, such as 0x50.
+    pub code: u32,
+    /// Its four parameters.
+    pub parameters: [u64; 4],
+    /// What happened, in a sentence.
+    pub what: String,
+    /// Where the driver was, if it was there.
+    pub location: Option<Location>,
+    /// The call stack, innermost first.
+    pub stack: Vec<Location>,
+}
+
+/// A broken rule that did not stop the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// A stable name in kebab case, such as `pool-leak`.
+    pub rule: String,
+    /// Bug check code and first parameter that Driver Verifier would give, when
+    /// it has one.
+    pub verifier: Option<(u32, u64)>,
+    /// What happened, in a sentence, with addresses, sizes and tags.
+    pub what: String,
+    /// Where in the driver: for something left behind, the call that took it.
+    pub location: Option<Location>,
+}
+
+/// A place in code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// Module name: the driver's file name, or `nt`.
+    pub module: String,
+    /// Offset from the module's base.
+    pub offset: u64,
+    /// Function, when a PDB, DWARF or the export table names it.
+    pub symbol: Option<String>,
+    /// Source file and line, when debug information has them.
+    pub source: Option<(String, u32)>,
+}
+
+/// How often one export was called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallCount {
+    /// Name of the export.
+    pub export: String,
+    /// Number of calls.
+    pub count: u32,
+    /// Whether a [`Fault`](crate::Fault) can make it fail.
+    pub can_fail: bool,
+}
