@@ -1,0 +1,103 @@
+//! How bindgen reads the kit's headers.
+
+use std::borrow::Borrow;
+
+use bindgen::{Builder, CargoCallbacks, EnumVariation, Formatter, RustEdition, RustTarget};
+
+use crate::{Config, ConfigError};
+
+/// How clang reads headers written for Microsoft's compiler. Their style is not
+/// ours to mend, so no warning is worth showing.
+const CLANG_ARGUMENTS: &[&str] = &[
+    // `size_t` in `memcpy` and its like becomes `usize` only if clang does not
+    // put its own declaration in place of the header's.
+    "-fno-builtin",
+    "-fms-compatibility",
+    "-fms-extensions",
+    "-fdelayed-template-parsing",
+    "-Wno-everything",
+];
+
+/// Items left out because the kit deprecates them; `wdm::pool` binds those that
+/// are still of use itself.
+const DEPRECATED: &[&str] = &[
+    "ExAllocatePool",
+    "ExAllocatePoolWithTag",
+    "ExAllocatePoolWithQuotaTag",
+    "ExAllocatePoolWithTagPriority",
+];
+
+/// Items of a full WDK whose layout bindgen cannot express.
+const INEXPRESSIBLE: &[&str] = &[
+    ".*MCG_CAP(?:__bindgen.*)?",
+    ".*WHEA_XPF_MCA_SECTION",
+    ".*WHEA_ARM_BUS_ERROR(?:__bindgen.*)?",
+    ".*WHEA_ARM_PROCESSOR_ERROR",
+    ".*WHEA_ARM_CACHE_ERROR",
+];
+
+/// Types that headers name but never define.
+const UNDEFINED: &[&str] = &["_KGDTENTRY64", "_KIDTENTRY64"];
+
+/// Makes builders that are set up for the WDK.
+pub trait BuilderExt {
+    /// A builder that finds the headers of `config` and writes bindings as
+    /// `wdk-sys` expects them.
+    ///
+    /// # Errors
+    ///
+    /// A part of the kit that is missing.
+    fn wdk_default(config: impl Borrow<Config>) -> Result<Builder, ConfigError>;
+}
+
+impl BuilderExt for Builder {
+    fn wdk_default(config: impl Borrow<Config>) -> Result<Builder, ConfigError> {
+        let config = config.borrow();
+        let includes = config
+            .include_paths()?
+            .map(|path| format!("--include-directory={}", path.display()));
+        let defines = config
+            .preprocessor_definitions()
+            .map(|(name, value)| match value {
+                Some(value) => format!("--define-macro={name}={value}"),
+                None => format!("--define-macro={name}"),
+            });
+        let mut builder = Self::default()
+            .use_core()
+            .derive_default(true)
+            .generate_cstr(true)
+            .detect_include_paths(false)
+            .clang_args(CLANG_ARGUMENTS)
+            .clang_args(includes)
+            .clang_args(defines)
+            .default_enum_style(EnumVariation::ModuleConsts)
+            .must_use_type("NTSTATUS")
+            .must_use_type("HRESULT")
+            .parse_callbacks(Box::new(CargoCallbacks::new()))
+            .formatter(Formatter::Prettyplease)
+            .rust_target(rust_target()?)
+            .rust_edition(RustEdition::Edition2024);
+        for item in DEPRECATED.iter().chain(INEXPRESSIBLE) {
+            builder = builder.blocklist_item(item);
+        }
+        for item in UNDEFINED {
+            builder = builder.opaque_type(item);
+        }
+        Ok(builder)
+    }
+}
+
+/// The oldest compiler that the bindings must suit: this package's own.
+fn rust_target() -> Result<RustTarget, ConfigError> {
+    let version = env!("CARGO_PKG_RUST_VERSION");
+    let unsupported = |reason: String| ConfigError::UnsupportedRustVersion {
+        version: version.to_owned(),
+        reason,
+    };
+    let minor = version
+        .split('.')
+        .nth(1)
+        .and_then(|minor| minor.parse().ok())
+        .ok_or_else(|| unsupported("not a version number".to_owned()))?;
+    RustTarget::stable(minor, 0).map_err(|error| unsupported(error.to_string()))
+}
