@@ -1,1 +1,17 @@
-//! harness
+//! Loads a driver on a host, collects what it logged, and checks that line by
+//! line. A test or a person says what must happen; where it happens is a
+//! parameter.
+
+pub mod record;
+pub mod transcript;
+
+/// The same cases at every run: a test that fails tomorrow must have failed
+/// today.
+#[cfg(test)]
+pub(crate) fn fixed_cases() -> proptest::test_runner::Config {
+    proptest::test_runner::Config {
+        rng_seed: proptest::test_runner::RngSeed::Fixed(0x6E74_6D65_6D),
+        failure_persistence: None,
+        ..proptest::test_runner::Config::default()
+    }
+}

@@ -1,0 +1,397 @@
+//! Conditions between the values that a log gives: sums over captured names,
+//! compared with one another. They are data, not closures, so that a failure
+//! can show the condition, the values and the lines that they came from.
+
+use std::fmt;
+use std::ops::{Add, BitAnd, BitOr, Mul, Range, Rem, Shl, Shr, Sub};
+
+use super::pattern::{Quantity, Value};
+
+/// A value that a line gave to a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Binding {
+    pub(crate) name: String,
+    pub(crate) value: Value,
+    /// Index of the line and bytes in it; `None` for a counter.
+    pub(crate) place: Option<(usize, Range<usize>)>,
+}
+
+/// All values so far, oldest first. A name given twice has both: plain use
+/// means the latest, [`nth`] reaches any.
+pub(crate) type Bindings = [Binding];
+
+/// A number made from captured values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expr {
+    /// A constant.
+    Number(u64),
+    /// The latest value of a name.
+    Latest(String),
+    /// The value that a name was given at an index, counted from 0.
+    Nth(String, Box<Expr>),
+    /// How many values a name was given.
+    Count(String),
+    /// Two numbers made one.
+    Binary(Box<Expr>, Operator, Box<Expr>),
+}
+
+/// What makes one number of two; arithmetic that leaves 64 bits is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// Sum.
+    Add,
+    /// Difference.
+    Sub,
+    /// Product.
+    Mul,
+    /// Remainder.
+    Rem,
+    /// Shift towards the lower bits.
+    Shr,
+    /// Shift towards the higher bits.
+    Shl,
+    /// Bits in both.
+    And,
+    /// Bits in either.
+    Or,
+}
+
+impl Operator {
+    fn apply(self, left: u64, right: u64) -> Option<u64> {
+        let shift = || u32::try_from(right).ok();
+        match self {
+            Self::Add => left.checked_add(right),
+            Self::Sub => left.checked_sub(right),
+            Self::Mul => left.checked_mul(right),
+            Self::Rem => left.checked_rem(right),
+            Self::Shr => left.checked_shr(shift()?),
+            Self::Shl => left
+                .checked_shl(shift()?)
+                .filter(|moved| moved >> right == left),
+            Self::And => Some(left & right),
+            Self::Or => Some(left | right),
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Rem => "%",
+            Self::Shr => ">>",
+            Self::Shl => "<<",
+            Self::And => "&",
+            Self::Or => "|",
+        }
+    }
+}
+
+/// The latest value of `name`.
+#[must_use]
+pub fn var(name: &str) -> Expr {
+    Expr::Latest(name.to_owned())
+}
+
+/// The value number `index` (from 0) that `name` was given.
+#[must_use]
+pub fn nth(name: &str, index: impl Into<Expr>) -> Expr {
+    Expr::Nth(name.to_owned(), Box::new(index.into()))
+}
+
+/// How many values `name` was given.
+#[must_use]
+pub fn count(name: &str) -> Expr {
+    Expr::Count(name.to_owned())
+}
+
+impl From<u64> for Expr {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+macro_rules! operators {
+    ($($trait:ident $method:ident $operator:ident),*) => {$(
+        impl<T: Into<Expr>> $trait<T> for Expr {
+            type Output = Expr;
+            fn $method(self, other: T) -> Expr {
+                Expr::Binary(Box::new(self), Operator::$operator, Box::new(other.into()))
+            }
+        }
+    )*};
+}
+operators!(Add add Add, Sub sub Sub, Mul mul Mul, Rem rem Rem, Shr shr Shr, Shl shl Shl, BitAnd bitand And, BitOr bitor Or);
+
+/// Why a condition has no answer: the expectation itself is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvalError {
+    /// No line before this one gives the name a value.
+    #[error("nothing gave `{0}` a value")]
+    Unbound(String),
+    /// Fewer values than the index wants.
+    #[error("`{0}` has {1} values, number {2} (from 0) was asked for")]
+    NoSuchIndex(String, usize, u64),
+    /// The value is text.
+    #[error("`{0}` is text, not a number")]
+    Text(String),
+    /// The result does not fit 64 bits.
+    #[error("`{0}` has no result in 64 bits")]
+    Overflow(String),
+}
+
+impl Expr {
+    /// `self == other`.
+    #[must_use]
+    pub fn equals(self, other: impl Into<Self>) -> Condition {
+        Condition::Compare(self, Relation::Equal, other.into())
+    }
+
+    /// `self != other`.
+    #[must_use]
+    pub fn differs_from(self, other: impl Into<Self>) -> Condition {
+        Condition::Compare(self, Relation::Different, other.into())
+    }
+
+    /// `self >= other`.
+    #[must_use]
+    pub fn at_least(self, other: impl Into<Self>) -> Condition {
+        Condition::Compare(self, Relation::AtLeast, other.into())
+    }
+
+    /// `self < other`.
+    #[must_use]
+    pub fn less_than(self, other: impl Into<Self>) -> Condition {
+        Condition::Compare(self, Relation::Less, other.into())
+    }
+
+    pub(crate) fn evaluate(&self, bindings: &Bindings) -> Result<u64, EvalError> {
+        match self {
+            Self::Number(number) => Ok(*number),
+            Self::Latest(name) => {
+                let latest = named(name, bindings).next_back();
+                number(latest.ok_or_else(|| EvalError::Unbound(name.clone()))?)
+            }
+            Self::Nth(name, index) => {
+                let index = index.evaluate(bindings)?;
+                let found = usize::try_from(index)
+                    .ok()
+                    .and_then(|index| named(name, bindings).nth(index));
+                number(found.ok_or_else(|| {
+                    EvalError::NoSuchIndex(name.clone(), named(name, bindings).count(), index)
+                })?)
+            }
+            Self::Count(name) => Ok(named(name, bindings).count() as u64),
+            Self::Binary(left, operator, right) => operator
+                .apply(left.evaluate(bindings)?, right.evaluate(bindings)?)
+                .ok_or_else(|| EvalError::Overflow(self.to_string())),
+        }
+    }
+
+    fn collect<'a>(&self, bindings: &'a Bindings, concerned: &mut Vec<&'a Binding>) {
+        match self {
+            Self::Number(_) => {}
+            Self::Latest(name) | Self::Count(name) => {
+                concerned.extend(named(name, bindings).next_back());
+            }
+            Self::Nth(name, index) => {
+                let index = index
+                    .evaluate(bindings)
+                    .ok()
+                    .and_then(|index| usize::try_from(index).ok());
+                concerned.extend(index.and_then(|index| named(name, bindings).nth(index)));
+            }
+            Self::Binary(left, _, right) => {
+                left.collect(bindings, concerned);
+                right.collect(bindings, concerned);
+            }
+        }
+    }
+}
+
+/// All values of `name`, oldest first.
+fn named<'a>(name: &str, bindings: &'a Bindings) -> impl DoubleEndedIterator<Item = &'a Binding> {
+    bindings.iter().filter(move |binding| binding.name == name)
+}
+
+fn number(binding: &Binding) -> Result<u64, EvalError> {
+    match &binding.value {
+        Value::Number(number) => Ok(*number),
+        Value::Text(_) => Err(EvalError::Text(binding.name.clone())),
+    }
+}
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = |f: &mut fmt::Formatter<'_>, expr: &Self| match expr {
+            Self::Binary(..) => write!(f, "({expr})"),
+            _ => write!(f, "{expr}"),
+        };
+        match self {
+            Self::Number(number) => write!(f, "{}", Quantity(*number)),
+            Self::Latest(name) => f.write_str(name),
+            Self::Nth(name, index) => write!(f, "{name}[{index}]"),
+            Self::Count(name) => write!(f, "count({name})"),
+            Self::Binary(left, operator, right) => {
+                inner(f, left)?;
+                write!(f, " {} ", operator.sign())?;
+                inner(f, right)
+            }
+        }
+    }
+}
+
+/// How two numbers must stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// The same.
+    Equal,
+    /// Not the same.
+    Different,
+    /// The left one is not smaller.
+    AtLeast,
+    /// The left one is smaller.
+    Less,
+}
+
+impl Relation {
+    fn holds(self, left: u64, right: u64) -> bool {
+        match self {
+            Self::Equal => left == right,
+            Self::Different => left != right,
+            Self::AtLeast => left >= right,
+            Self::Less => left < right,
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::Different => "!=",
+            Self::AtLeast => ">=",
+            Self::Less => "<",
+        }
+    }
+}
+
+/// Something that must hold between values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// A comparison.
+    Compare(Expr, Relation, Expr),
+    /// One of several.
+    Any(Vec<Condition>),
+    /// No two values of the name are the same.
+    Distinct(String),
+}
+
+/// At least one of `conditions` holds.
+#[must_use]
+pub fn any_of(conditions: impl IntoIterator<Item = Condition>) -> Condition {
+    Condition::Any(conditions.into_iter().collect())
+}
+
+/// No two values that `name` was given are the same.
+#[must_use]
+pub fn distinct(name: &str) -> Condition {
+    Condition::Distinct(name.to_owned())
+}
+
+impl Condition {
+    pub(crate) fn holds(&self, bindings: &Bindings) -> Result<bool, EvalError> {
+        match self {
+            Self::Compare(left, relation, right) => {
+                Ok(relation.holds(left.evaluate(bindings)?, right.evaluate(bindings)?))
+            }
+            Self::Any(conditions) => {
+                for condition in conditions {
+                    if condition.holds(bindings)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Self::Distinct(name) => Ok(twice(name, bindings).is_none()),
+        }
+    }
+
+    /// The values that it speaks of, each once: what to point at when it fails.
+    pub(crate) fn concerned<'a>(&self, bindings: &'a Bindings) -> Vec<&'a Binding> {
+        let mut concerned = Vec::new();
+        self.collect(bindings, &mut concerned);
+        let mut seen: Vec<&Binding> = Vec::new();
+        concerned.retain(|binding| {
+            let new = !seen.iter().any(|other| std::ptr::eq(*other, *binding));
+            seen.push(binding);
+            new
+        });
+        concerned
+    }
+
+    fn collect<'a>(&self, bindings: &'a Bindings, concerned: &mut Vec<&'a Binding>) {
+        match self {
+            Self::Compare(left, _, right) => {
+                left.collect(bindings, concerned);
+                right.collect(bindings, concerned);
+            }
+            Self::Any(conditions) => {
+                for condition in conditions {
+                    condition.collect(bindings, concerned);
+                }
+            }
+            Self::Distinct(name) => concerned.extend(twice(name, bindings).into_iter().flatten()),
+        }
+    }
+
+    /// The condition with numbers in place of names: what was seen.
+    pub(crate) fn seen(&self, bindings: &Bindings) -> String {
+        match self {
+            Self::Compare(left, _, right) => {
+                let side = |expr: &Expr| match expr.evaluate(bindings) {
+                    Ok(value) => format!("{expr} is {value:#x}"),
+                    Err(error) => error.to_string(),
+                };
+                match (left, right) {
+                    (left, Expr::Number(_)) => side(left),
+                    (left, right) => format!("{}, {}", side(left), side(right)),
+                }
+            }
+            Self::Any(conditions) => conditions
+                .iter()
+                .map(|condition| condition.seen(bindings))
+                .collect::<Vec<_>>()
+                .join("; "),
+            Self::Distinct(name) => match twice(name, bindings) {
+                Some([first, _]) => format!("{} occurs twice", first.value),
+                None => format!("no value of {name} occurs twice"),
+            },
+        }
+    }
+}
+
+/// Two equal values of `name`, if there are such.
+fn twice<'a>(name: &str, bindings: &'a Bindings) -> Option<[&'a Binding; 2]> {
+    let values: Vec<_> = named(name, bindings).collect();
+    values.iter().enumerate().find_map(|(index, second)| {
+        let first = values[..index]
+            .iter()
+            .find(|first| first.value == second.value)?;
+        Some([*first, *second])
+    })
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compare(left, relation, right) => write!(f, "{left} {} {right}", relation.sign()),
+            Self::Any(conditions) => {
+                for (index, condition) in conditions.iter().enumerate() {
+                    let or = if index == 0 { "" } else { " or " };
+                    write!(f, "{or}{condition}")?;
+                }
+                Ok(())
+            }
+            Self::Distinct(name) => write!(f, "all values of {name} differ"),
+        }
+    }
+}

@@ -1,0 +1,478 @@
+//! Patterns for one log line: literal text with named fields in braces, such as
+//! `pool {size:dec} bytes at {pool:ptr}`.
+//!
+//! A field says how its value is written, so that a line which is right but for
+//! the notation does not pass, and so that a mismatch can name the very column
+//! where the line stops being what was expected.
+
+use std::fmt;
+use std::ops::Range;
+
+/// What a line must look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    source: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Field(Field),
+}
+
+/// A field of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Field {
+    /// Its name; `_` for a value nobody asks for.
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) mode: Mode,
+}
+
+/// How often a field occurs and what it does with the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One value, remembered under the name.
+    Bind,
+    /// One value, which must be the one remembered under the name.
+    Same,
+    /// One or more values with single spaces between, all remembered.
+    List,
+}
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `dec`: a decimal number without leading zeros.
+    Dec,
+    /// `hex`: `0x` and 1 to 16 hexadecimal digits.
+    Hex,
+    /// `ptr`: exactly 16 hexadecimal digits, as `%p` prints on x64.
+    Ptr,
+    /// `word`: letters, digits, `_`, `-` and `.`.
+    Word,
+    /// `text`: anything up to the literal that follows, or to the end.
+    Text,
+}
+
+impl Kind {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "dec" => Self::Dec,
+            "hex" => Self::Hex,
+            "ptr" => Self::Ptr,
+            "word" => Self::Word,
+            "text" => Self::Text,
+            _ => return None,
+        })
+    }
+
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Dec => "a decimal number",
+            Self::Hex => "a hexadecimal number with 0x",
+            Self::Ptr => "16 hexadecimal digits",
+            Self::Word => "a word",
+            Self::Text => "text",
+        }
+    }
+
+    /// Reads a value at the start of `text`; gives it and its length. `stop` is
+    /// the literal that follows, which only [`Kind::Text`] looks at.
+    fn read(self, text: &str, stop: Option<&str>) -> Option<(Value, usize)> {
+        let run = |accept: fn(char) -> bool| text.find(|c| !accept(c)).unwrap_or(text.len());
+        let number =
+            |digits: &str, radix| u64::from_str_radix(digits, radix).ok().map(Value::Number);
+        match self {
+            Self::Dec => {
+                let length = run(|c| c.is_ascii_digit());
+                let digits = &text[..length];
+                (digits.len() == 1 || !digits.starts_with('0'))
+                    .then(|| number(digits, 10))
+                    .flatten()
+                    .map(|value| (value, length))
+            }
+            Self::Hex => {
+                let rest = text.strip_prefix("0x")?;
+                let length = rest
+                    .find(|c: char| !c.is_ascii_hexdigit())
+                    .unwrap_or(rest.len());
+                number(&rest[..length], 16).map(|value| (value, length + 2))
+            }
+            Self::Ptr => {
+                let length = run(|c| c.is_ascii_hexdigit());
+                (length == 16)
+                    .then(|| number(&text[..length], 16))
+                    .flatten()
+                    .map(|value| (value, length))
+            }
+            Self::Word => {
+                let length = run(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+                (length > 0).then(|| (Value::Text(text[..length].to_owned()), length))
+            }
+            Self::Text => {
+                let length = stop.map_or(Some(text.len()), |stop| text.find(stop))?;
+                Some((Value::Text(text[..length].to_owned()), length))
+            }
+        }
+    }
+}
+
+/// What a field stood for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A number, however it was written.
+    Number(u64),
+    /// A word or text.
+    Text(String),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => fmt::Display::fmt(&Quantity(*number), f),
+            Self::Text(text) => write!(f, "`{text}`"),
+        }
+    }
+}
+
+/// A number as a person reads it: small ones in decimal, others in hexadecimal.
+pub(crate) struct Quantity(pub(crate) u64);
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 10 {
+            write!(f, "{}", self.0)
+        } else {
+            write!(f, "{:#x}", self.0)
+        }
+    }
+}
+
+/// A value found in a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) name: String,
+    pub(crate) same: bool,
+    pub(crate) value: Value,
+    /// Where in the line, in bytes.
+    pub(crate) span: Range<usize>,
+}
+
+/// Where and why a line is not what the pattern says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stuck {
+    /// Byte column up to which the line was right.
+    pub(crate) column: usize,
+    /// What should have stood there.
+    pub(crate) wanted: String,
+}
+
+/// A pattern that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("bad pattern `{pattern}`: {reason}")]
+pub struct PatternError {
+    /// The pattern as it was given.
+    pub pattern: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Pattern {
+    /// Reads a pattern. Fields are `{name:kind}`; `{=name:kind}` must have the
+    /// value that the name already has; `{name:kind+}` is one or more values
+    /// with single spaces between; `{_:kind}` is forgotten; `{{` and `}}` are
+    /// braces.
+    ///
+    /// # Errors
+    ///
+    /// When a brace is not closed, a kind is unknown, a name is missing, or a
+    /// `text` field is followed by another field.
+    pub fn parse(source: &str) -> Result<Self, PatternError> {
+        let error = |reason: String| PatternError {
+            pattern: source.to_owned(),
+            reason,
+        };
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = source;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let brace = &rest[at..=at];
+            let after = &rest[at + 1..];
+            if let Some(tail) = after.strip_prefix(brace) {
+                literal.push_str(brace);
+                rest = tail;
+                continue;
+            }
+            if brace == "}" {
+                return Err(error(format!(
+                    "`}}` at {at} characters before its `{{`; write `}}}}`"
+                )));
+            }
+            let (inside, tail) = after
+                .split_once('}')
+                .ok_or_else(|| error(format!("`{{{after}` is not closed")))?;
+            if !literal.is_empty() {
+                parts.push(Part::Literal(std::mem::take(&mut literal)));
+            }
+            if matches!(parts.last(), Some(Part::Field(field)) if field.kind == Kind::Text) {
+                return Err(error(format!(
+                    "nothing says where the text before `{{{inside}}}` ends"
+                )));
+            }
+            parts.push(Part::Field(Field::parse(inside).map_err(error)?));
+            rest = tail;
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal));
+        }
+        Ok(Self {
+            source: source.to_owned(),
+            parts,
+        })
+    }
+
+    /// Compares a line with the pattern.
+    pub(crate) fn read(&self, line: &str) -> Result<Vec<Found>, Stuck> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        for (index, part) in self.parts.iter().enumerate() {
+            match part {
+                Part::Literal(text) => at = read_literal(line, at, text)?,
+                Part::Field(field) => {
+                    let stop = match self.parts.get(index + 1) {
+                        Some(Part::Literal(text)) => Some(text.as_str()),
+                        _ => None,
+                    };
+                    at = field.read(line, at, stop, &mut found)?;
+                }
+            }
+        }
+        if at < line.len() {
+            return Err(Stuck {
+                column: at,
+                wanted: "the end of the line".to_owned(),
+            });
+        }
+        Ok(found)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+impl Field {
+    fn parse(inside: &str) -> Result<Self, String> {
+        let (name, kind) = inside.split_once(':').ok_or_else(|| {
+            format!("`{{{inside}}}` has no kind; write `{{{inside}:dec}}` or another")
+        })?;
+        let (name, same) = name
+            .strip_prefix('=')
+            .map_or((name, false), |name| (name, true));
+        let (kind, list) = kind
+            .strip_suffix('+')
+            .map_or((kind, false), |kind| (kind, true));
+        if name.is_empty() || (same && (list || name == "_")) {
+            return Err(format!("`{{{inside}}}` needs one name"));
+        }
+        let kind = Kind::parse(kind).ok_or_else(|| {
+            format!("unknown kind `{kind}`; there are dec, hex, ptr, word and text")
+        })?;
+        if list && kind == Kind::Text {
+            return Err("a list of texts has no separator".to_owned());
+        }
+        let mode = match (same, list) {
+            (true, _) => Mode::Same,
+            (_, true) => Mode::List,
+            _ => Mode::Bind,
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            kind,
+            mode,
+        })
+    }
+
+    /// Reads the field at `at` and gives the column after it.
+    fn read(
+        &self,
+        line: &str,
+        at: usize,
+        stop: Option<&str>,
+        found: &mut Vec<Found>,
+    ) -> Result<usize, Stuck> {
+        let mut take = |at: usize| {
+            let (value, length) = self.kind.read(&line[at..], stop)?;
+            let span = at..at + length;
+            found.push(Found {
+                name: self.name.clone(),
+                same: self.mode == Mode::Same,
+                value,
+                span,
+            });
+            Some(at + length)
+        };
+        let mut at = take(at).ok_or_else(|| Stuck {
+            column: at,
+            wanted: self.describe(),
+        })?;
+        while self.mode == Mode::List && line[at..].starts_with(' ') {
+            match take(at + 1) {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        Ok(at)
+    }
+
+    fn describe(&self) -> String {
+        if self.name == "_" {
+            self.kind.describe().to_owned()
+        } else {
+            format!("{} ({})", self.kind.describe(), self.name)
+        }
+    }
+}
+
+/// Reads literal text at `at` and gives the column after it.
+fn read_literal(line: &str, at: usize, text: &str) -> Result<usize, Stuck> {
+    let rest = &line[at..];
+    if rest.starts_with(text) {
+        return Ok(at + text.len());
+    }
+    let common: usize = rest
+        .chars()
+        .zip(text.chars())
+        .take_while(|(a, b)| a == b)
+        .map(|(c, _)| c.len_utf8())
+        .sum();
+    Err(Stuck {
+        column: at + common,
+        wanted: format!("`{}`", &text[common..]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pattern(source: &str) -> Pattern {
+        Pattern::parse(source).expect("a pattern that can be read")
+    }
+
+    #[test]
+    fn fields_are_read_with_their_places() {
+        let found = pattern("pool {size:dec} at {pool:ptr}.")
+            .read("pool 4096 at FFFF800000001000.")
+            .unwrap();
+        assert_eq!(found[0].value, Value::Number(4096));
+        assert_eq!(found[0].span, 5..9);
+        assert_eq!(found[1].value, Value::Number(0xFFFF_8000_0000_1000));
+    }
+
+    #[test]
+    fn the_column_is_where_the_line_stops_being_right() {
+        let wrong = pattern("pool {size:dec} bytes")
+            .read("pool 4096 octets")
+            .unwrap_err();
+        assert_eq!(
+            wrong,
+            Stuck {
+                column: 10,
+                wanted: "`bytes`".to_owned()
+            }
+        );
+        let wrong = pattern("pool {size:dec}").read("pool 0x10").unwrap_err();
+        assert_eq!(
+            (wrong.column, wrong.wanted.as_str()),
+            (6, "the end of the line")
+        );
+        let wrong = pattern("pool {size:hex}").read("pool 16").unwrap_err();
+        assert_eq!(
+            (wrong.column, wrong.wanted.as_str()),
+            (5, "a hexadecimal number with 0x (size)")
+        );
+    }
+
+    #[test]
+    fn notation_counts() {
+        for (kind, bad) in [
+            (
+                "dec",
+                ["007", "+1", "18446744073709551616", "", "１"].as_slice(),
+            ),
+            ("hex", &["0x", "12", "0x1FFFFFFFFFFFFFFFF", "0X1"]),
+            (
+                "ptr",
+                &["FFFF80000000100", "0FFFF800000001000", "0xFFFF8000000010"],
+            ),
+            ("word", &["", " a", "é"]),
+        ] {
+            for text in bad {
+                assert!(
+                    pattern(&format!("{{v:{kind}}}")).read(text).is_err(),
+                    "{kind} took `{text}`"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn lists_and_texts() {
+        let found = pattern("pfns {pfn:hex+} end")
+            .read("pfns 0x1 0x2 0x3 end")
+            .unwrap();
+        assert_eq!(found.len(), 3);
+        let found = pattern("{_:text} ({why:text})")
+            .read("a b (because)")
+            .unwrap();
+        assert_eq!(found[1].value, Value::Text("because".to_owned()));
+    }
+
+    #[test]
+    fn bad_patterns_say_why() {
+        for (source, reason) in [
+            ("{a:dec", "not closed"),
+            ("a}", "write"),
+            ("{a}", "no kind"),
+            ("{a:int}", "unknown kind"),
+            ("{:dec}", "needs one name"),
+            ("{a:text}{b:dec}", "ends"),
+            ("{a:text+}", "separator"),
+        ] {
+            let error = Pattern::parse(source).unwrap_err();
+            assert!(error.reason.contains(reason), "{source}: {error}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(crate::fixed_cases())]
+
+        #[test]
+        fn what_is_written_is_read_back(size: u64, address: u64, word in "[a-z][a-z0-9-]{0,8}", text in "[^)]{0,20}") {
+            let line = format!("{word} {size} {address:016X} {size:#x} {{({text})");
+            let found = pattern("{w:word} {d:dec} {p:ptr} {h:hex} {{({t:text})").read(&line).unwrap();
+            let values: Vec<_> = found.into_iter().map(|found| found.value).collect();
+            prop_assert_eq!(values, [
+                Value::Text(word), Value::Number(size), Value::Number(address), Value::Number(size), Value::Text(text),
+            ]);
+        }
+
+        #[test]
+        fn no_line_and_no_pattern_make_it_fail_otherwise_than_by_an_error(source in "[a{}:=+_dechxptrw ]{0,24}", line in "\\PC{0,24}") {
+            if let Ok(pattern) = Pattern::parse(&source)
+                && let Err(stuck) = pattern.read(&line)
+            {
+                prop_assert!(line.is_char_boundary(stuck.column));
+            }
+        }
+    }
+}
