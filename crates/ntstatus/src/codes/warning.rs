@@ -1,0 +1,46 @@
+//! Statuses of severity warning: not success to `NT_SUCCESS`, yet the operation did
+//! something, such as filling as much of a buffer as there was.
+
+macro_rules! warning_codes {
+    ($visitor:ident) => {
+        $visitor! {
+            STATUS_GUARD_PAGE_VIOLATION = 0x8000_0001;
+            STATUS_DATATYPE_MISALIGNMENT = 0x8000_0002;
+            STATUS_BREAKPOINT = 0x8000_0003;
+            STATUS_SINGLE_STEP = 0x8000_0004;
+            STATUS_BUFFER_OVERFLOW = 0x8000_0005;
+            STATUS_NO_MORE_FILES = 0x8000_0006;
+            STATUS_WAKE_SYSTEM_DEBUGGER = 0x8000_0007;
+            STATUS_HANDLES_CLOSED = 0x8000_000A;
+            STATUS_NO_INHERITANCE = 0x8000_000B;
+            STATUS_DEVICE_PAPER_EMPTY = 0x8000_000E;
+            STATUS_DEVICE_POWERED_OFF = 0x8000_000F;
+            STATUS_DEVICE_OFF_LINE = 0x8000_0010;
+            STATUS_DEVICE_BUSY = 0x8000_0011;
+            STATUS_NO_MORE_EAS = 0x8000_0012;
+            STATUS_INVALID_EA_NAME = 0x8000_0013;
+            STATUS_EA_LIST_INCONSISTENT = 0x8000_0014;
+            STATUS_INVALID_EA_FLAG = 0x8000_0015;
+            STATUS_VERIFY_REQUIRED = 0x8000_0016;
+            STATUS_EXTRANEOUS_INFORMATION = 0x8000_0017;
+            STATUS_NO_MORE_ENTRIES = 0x8000_001A;
+            STATUS_FILEMARK_DETECTED = 0x8000_001B;
+            STATUS_MEDIA_CHANGED = 0x8000_001C;
+            STATUS_BUS_RESET = 0x8000_001D;
+            STATUS_END_OF_MEDIA = 0x8000_001E;
+            STATUS_BEGINNING_OF_MEDIA = 0x8000_001F;
+            STATUS_MEDIA_CHECK = 0x8000_0020;
+            STATUS_ALREADY_DISCONNECTED = 0x8000_0025;
+            STATUS_LONGJUMP = 0x8000_0026;
+            STATUS_CLEANER_CARTRIDGE_INSTALLED = 0x8000_0027;
+            STATUS_PLUGPLAY_QUERY_VETOED = 0x8000_0028;
+            STATUS_UNWIND_CONSOLIDATE = 0x8000_0029;
+            STATUS_REGISTRY_HIVE_RECOVERED = 0x8000_002A;
+            STATUS_STOPPED_ON_SYMLINK = 0x8000_002D;
+            STATUS_DEVICE_SUPPORT_IN_PROGRESS = 0x8000_0030;
+            STATUS_DEVICE_REQUIRES_CLEANING = 0x8000_0288;
+            STATUS_DEVICE_DOOR_OPEN = 0x8000_0289;
+        }
+    };
+}
+pub(crate) use warning_codes;
