@@ -1,2 +1,43 @@
+//! Safe Rust for WDM drivers: the one place of a driver that holds `unsafe`.
+//!
+//! The rules of the kernel's memory interface are kept by types instead of by
+//! memory: pool frees itself with the tag that it was taken with, a mapping
+//! borrows the MDL that it maps, and an MDL that was built for nonpaged pool has
+//! no safe way into system space again. What can fail returns an [`Error`] that
+//! names the kernel's function and its status; nothing here panics, and nothing
+//! allocates unless its name says so.
+//!
+//! # IRQL
+//!
+//! Every item says at which IRQL it may be used. This crate has no interface
+//! yet that runs a driver's code above `PASSIVE_LEVEL` (no DPC, no spin lock, no
+//! raising), so safe code cannot get these rules wrong; where such an interface
+//! is added, its types have to carry them.
+//!
+//! # What has to run first
+//!
+//! [`driver!`] makes the entry point, and the entry point asks the kernel what it
+//! can do (which allocator, whether memory can be kept from executing) before any
+//! code of the driver runs. A crate that makes its own entry point must not use
+//! this one.
+
 #![no_std]
-//! Safe Rust for WDM drivers.
+
+pub mod debug;
+pub mod driver;
+mod error;
+pub mod irql;
+pub mod map;
+pub mod mdl;
+pub mod memory;
+pub mod pool;
+pub mod process;
+pub mod registry;
+mod seh;
+mod status;
+pub mod string;
+pub mod system;
+pub mod textbook;
+
+pub use error::{Error, Rejected, Result};
+pub use status::Status;

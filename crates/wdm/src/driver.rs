@@ -1,0 +1,176 @@
+//! What makes a driver: an entry point that the kernel calls after loading the
+//! image, state that lives until unloading, and an unload routine.
+//!
+//! [`driver!`] makes both routines for a type that implements [`Driver`]. The unload
+//! routine is only entered in the driver object once the driver has started, and
+//! its value is moved out and stopped there, so that nothing outlives the image.
+
+use core::{cell::UnsafeCell, fmt};
+
+use wdk_sys::{DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
+
+use crate::{Error, Result, Status, registry::Key, string::UnicodeStr, system, utf16};
+
+/// A driver: a value that exists from a successful start until unloading.
+pub trait Driver: Send + Sized + 'static {
+    /// Starts the driver; `DriverEntry` of the reference. An error unloads the
+    /// image again, so whatever was taken has to be released, which dropping it
+    /// does.
+    ///
+    /// Called at `PASSIVE_LEVEL` in the System process.
+    ///
+    /// # Errors
+    ///
+    /// The status that the kernel reports to whoever wanted the driver loaded.
+    fn start(context: &Context<'_>) -> Result<Self, Status>;
+
+    /// Stops the driver; `DriverUnload` of the reference. What the value still
+    /// holds is released by dropping it.
+    ///
+    /// Called at `PASSIVE_LEVEL` in the System process.
+    fn stop(self);
+}
+
+/// What the kernel tells a driver that starts.
+pub struct Context<'a> {
+    registry_path: UnicodeStr<'a>,
+}
+
+impl<'a> Context<'a> {
+    /// Path of the driver's service key, which ends in the service's name.
+    /// IRQL: any.
+    #[must_use]
+    pub const fn registry_path(&self) -> UnicodeStr<'a> {
+        self.registry_path
+    }
+
+    /// Opens the `Parameters` key of the service, where a driver's settings belong.
+    /// `None` if it does not exist. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// The status of `ZwOpenKey`.
+    pub fn parameters(&self) -> Result<Option<Key>> {
+        match Key::open(self.registry_path)? {
+            Some(service) => service.open_subkey(utf16!("Parameters")),
+            None => Ok(None),
+        }
+    }
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "driver of {}", self.registry_path)
+    }
+}
+
+/// Holds the driver between start and unload, for [`driver!`](crate::driver!).
+#[doc(hidden)]
+pub struct __Slot<D>(UnsafeCell<Option<D>>);
+
+// SAFETY: the slot is only used by the entry and the unload routine, which the
+// kernel calls once each, one after the other; `D` may change threads in between.
+unsafe impl<D: Driver> Sync for __Slot<D> {}
+
+impl<D: Driver> __Slot<D> {
+    /// A slot without a driver.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self(UnsafeCell::new(None))
+    }
+
+    /// Starts the driver, keeps it here, and enters the unload routine.
+    ///
+    /// # Safety
+    ///
+    /// Called by the kernel's entry call alone, with its arguments.
+    pub unsafe fn start(
+        &self,
+        object: *mut DRIVER_OBJECT,
+        registry_path: *const UNICODE_STRING,
+        unload: unsafe extern "C" fn(*mut DRIVER_OBJECT),
+    ) -> NTSTATUS {
+        // SAFETY: the kernel passes a path that is valid during the call.
+        let path = unsafe { &*registry_path };
+        // SAFETY: as above.
+        let path = unsafe { UnicodeStr::from_raw(path) };
+        match Self::try_start(path) {
+            Ok(driver) => {
+                // SAFETY: nothing else uses the slot before the unload routine.
+                unsafe { *self.0.get() = Some(driver) };
+                // SAFETY: the kernel passes its object for this driver, which the
+                // entry routine is to fill in.
+                unsafe { (*object).DriverUnload = Some(unload) };
+                Status::SUCCESS.raw()
+            }
+            // A driver that failed must not look to the kernel like one that runs.
+            Err(status) if status.is_success() => Status::UNSUCCESSFUL.raw(),
+            Err(status) => status.raw(),
+        }
+    }
+
+    fn try_start(registry_path: Option<UnicodeStr<'_>>) -> Result<D, Status> {
+        let registry_path = registry_path.ok_or(Status::INVALID_PARAMETER)?;
+        system::initialise().map_err(|error: Error| error.status())?;
+        D::start(&Context { registry_path })
+    }
+
+    /// Stops the driver.
+    ///
+    /// # Safety
+    ///
+    /// Called by the kernel's unload call alone.
+    pub unsafe fn stop(&self) {
+        // SAFETY: the kernel unloads after the entry routine has returned, once,
+        // so this is the only access.
+        if let Some(driver) = unsafe { (*self.0.get()).take() } {
+            driver.stop();
+        }
+    }
+}
+
+#[doc(hidden)]
+pub use wdk_sys::{
+    DRIVER_OBJECT as __DriverObject, NTSTATUS as __Ntstatus, UNICODE_STRING as __UnicodeString,
+};
+
+/// Makes `DriverEntry` and the unload routine for a type that implements
+/// [`Driver`](crate::driver::Driver). Used once, in the crate that is linked as
+/// the driver.
+///
+/// ```ignore
+/// struct Sample;
+///
+/// impl wdm::driver::Driver for Sample {
+///     fn start(_: &wdm::driver::Context<'_>) -> Result<Self, wdm::Status> {
+///         Ok(Self)
+///     }
+///     fn stop(self) {}
+/// }
+///
+/// wdm::driver!(Sample);
+/// ```
+#[macro_export]
+macro_rules! driver {
+    ($driver:ty) => {
+        const _: () = {
+            static SLOT: $crate::driver::__Slot<$driver> = $crate::driver::__Slot::empty();
+
+            // SAFETY: no other symbol of the image has the name that the kernel's
+            // entry routine must have.
+            #[unsafe(export_name = "DriverEntry")]
+            unsafe extern "system" fn entry(
+                object: *mut $crate::driver::__DriverObject,
+                registry_path: *const $crate::driver::__UnicodeString,
+            ) -> $crate::driver::__Ntstatus {
+                // SAFETY: only the kernel calls the entry routine.
+                unsafe { SLOT.start(object, registry_path, unload) }
+            }
+
+            unsafe extern "C" fn unload(_object: *mut $crate::driver::__DriverObject) {
+                // SAFETY: only the kernel calls the unload routine.
+                unsafe { SLOT.stop() }
+            }
+        };
+    };
+}

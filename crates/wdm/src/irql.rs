@@ -1,0 +1,46 @@
+//! The interrupt request level: what the processor may be interrupted by, and
+//! with it what code may do. Rules are stated as "at or below a level".
+
+use core::{arch::asm, fmt};
+
+/// An IRQL: `KIRQL` of the reference.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(transparent)]
+pub struct Irql(u8);
+
+impl Irql {
+    /// Threads run here; everything is allowed.
+    pub const PASSIVE: Self = Self(0);
+    /// No APC is delivered; page faults are still allowed.
+    pub const APC: Self = Self(1);
+    /// No other thread is scheduled on this processor; no page fault, no wait.
+    pub const DISPATCH: Self = Self(2);
+
+    /// The current IRQL of this processor: `KeGetCurrentIrql`.
+    ///
+    /// Reads CR8, as the headers' inline function does: kernels before Windows 8
+    /// do not export the function for x64. IRQL: any.
+    #[must_use]
+    pub fn current() -> Self {
+        let level: u64;
+        // SAFETY: kernel code may read CR8 at any IRQL; the read has no side
+        // effect and changes nothing but the output register.
+        unsafe {
+            asm!("mov {}, cr8", out(reg) level, options(nomem, nostack, preserves_flags));
+        }
+        // CR8 holds four bits, so nothing is cut off.
+        Self(level.to_le_bytes()[0])
+    }
+
+    /// The level as a number, 0 to 15.
+    #[must_use]
+    pub const fn level(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for Irql {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}

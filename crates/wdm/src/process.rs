@@ -1,0 +1,20 @@
+//! Whose context code runs in. DriverEntry runs in the System process, a dispatch
+//! routine in that of its caller; what lies below the system range differs
+//! between the two.
+
+use wdk_sys::ntddk::{PsGetCurrentProcessId, PsGetCurrentThreadId};
+
+/// Identifier of the current process; 4 is the System process:
+/// `PsGetCurrentProcessId`. IRQL: any.
+#[must_use]
+pub fn current_process_id() -> usize {
+    // SAFETY: the function has no precondition.
+    unsafe { PsGetCurrentProcessId() }.addr()
+}
+
+/// Identifier of the current thread: `PsGetCurrentThreadId`. IRQL: any.
+#[must_use]
+pub fn current_thread_id() -> usize {
+    // SAFETY: the function has no precondition.
+    unsafe { PsGetCurrentThreadId() }.addr()
+}

@@ -1,0 +1,170 @@
+//! What kernel this is and what it offers.
+//!
+//! A static import that the kernel lacks keeps a driver from loading at all, so
+//! whatever is newer than Windows 7 is looked up by name, once, before the
+//! driver's own code runs.
+
+use core::{
+    ffi::c_void,
+    fmt,
+    mem::transmute,
+    ptr::{NonNull, null_mut},
+    sync::atomic::{AtomicBool, AtomicPtr, Ordering},
+};
+
+use wdk_sys::{
+    POOL_FLAGS, PVOID, RTL_OSVERSIONINFOW, SIZE_T, ULONG,
+    ntddk::{MmGetSystemRoutineAddress, RtlGetVersion},
+};
+
+use crate::{Error, Result, Status, memory::structure_size, string::UnicodeStr, utf16};
+
+/// `ExAllocatePool2`, which kernels have from Windows 10 2004 on.
+pub(crate) type AllocatePool2 = unsafe extern "system" fn(POOL_FLAGS, SIZE_T, ULONG) -> PVOID;
+
+/// The kernel's `ExAllocatePool2`, or NULL.
+static ALLOCATE_POOL2: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+
+/// Whether memory can be asked for that code cannot be run from.
+static NO_EXECUTE: AtomicBool = AtomicBool::new(false);
+
+/// The version of the running system.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Version {
+    /// 10 for Windows 10 and 11.
+    pub major: u32,
+    /// Tells releases of one major version apart: Windows 7 is 6.1.
+    pub minor: u32,
+    /// Number of the build, which tells releases of Windows 10 and 11 apart.
+    pub build: u32,
+}
+
+impl Version {
+    /// Version of Windows 8, which brought memory that is not
+    /// executable to pool and MDL mappings.
+    const WINDOWS_8: Self = Self {
+        major: 6,
+        minor: 2,
+        build: 0,
+    };
+
+    /// The version of the running system: `RtlGetVersion`.
+    ///
+    /// IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// The status of `RtlGetVersion`, which is not known to fail.
+    pub fn current() -> Result<Self> {
+        let mut info = RTL_OSVERSIONINFOW {
+            dwOSVersionInfoSize: structure_size::<RTL_OSVERSIONINFOW>(),
+            ..Default::default()
+        };
+        // SAFETY: the structure is ours, and its size field says what it is.
+        let status = unsafe { RtlGetVersion(&raw mut info) };
+        Error::check("RtlGetVersion", Status::from_raw(status))?;
+        Ok(Self {
+            major: info.dwMajorVersion,
+            minor: info.dwMinorVersion,
+            build: info.dwBuildNumber,
+        })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}.{}", self.major, self.minor, self.build)
+    }
+}
+
+/// The address of a function or variable that the kernel or the HAL exports:
+/// `MmGetSystemRoutineAddress`. `None` if there is none of that name.
+///
+/// IRQL: `PASSIVE_LEVEL`.
+#[must_use]
+pub fn routine_address(name: UnicodeStr<'_>) -> Option<NonNull<c_void>> {
+    let mut name = name.to_raw();
+    // SAFETY: `name` describes text that outlives the call and is only read.
+    NonNull::new(unsafe { MmGetSystemRoutineAddress(name.as_mut_ptr()) })
+}
+
+/// Asks the kernel what it offers. The entry point that [`driver!`](crate::driver!)
+/// makes calls this first.
+///
+/// IRQL: `PASSIVE_LEVEL`.
+///
+/// # Errors
+///
+/// Those of [`Version::current`].
+pub(crate) fn initialise() -> Result<()> {
+    let pool2 = routine_address(utf16!("ExAllocatePool2")).map_or(null_mut(), NonNull::as_ptr);
+    ALLOCATE_POOL2.store(pool2, Ordering::Release);
+    NO_EXECUTE.store(Version::current()? >= Version::WINDOWS_8, Ordering::Release);
+    Ok(())
+}
+
+/// The kernel's `ExAllocatePool2` if it has one. IRQL: any.
+pub(crate) fn allocate_pool2() -> Option<AllocatePool2> {
+    let address = NonNull::new(ALLOCATE_POOL2.load(Ordering::Acquire))?;
+    // SAFETY: the address is that of the kernel's export of this name, whose
+    // reference page gives this signature; code addresses never change.
+    Some(unsafe { transmute::<*mut c_void, AllocatePool2>(address.as_ptr()) })
+}
+
+/// Whether pool and mappings can be asked for that code cannot be run from: the
+/// request is only defined from Windows 8 on. IRQL: any.
+#[must_use]
+pub fn has_no_execute_memory() -> bool {
+    NO_EXECUTE.load(Ordering::Acquire)
+}
+
+/// Whether the kernel has `ExAllocatePool2`; without it this crate allocates with
+/// `ExAllocatePoolWithTag`. IRQL: any.
+#[must_use]
+pub fn has_allocate_pool2() -> bool {
+    allocate_pool2().is_some()
+}
+
+/// Where user memory ends and the kernel's begins, as the kernel states it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AddressLimits {
+    /// The last address of user memory: `MmHighestUserAddress`.
+    pub highest_user: usize,
+    /// The first address that a probe refuses: `MmUserProbeAddress`.
+    pub user_probe: usize,
+    /// Where the range that all processes share begins: `MmSystemRangeStart`.
+    pub system_range_start: usize,
+}
+
+impl AddressLimits {
+    /// Reads the three variables that the kernel exports. IRQL: any.
+    #[must_use]
+    pub fn current() -> Self {
+        // SAFETY: the loader has put the variable's address there, and the kernel
+        // never writes to the variable after its own start. So for the next two.
+        let highest_user = unsafe { *imports::HIGHEST_USER_ADDRESS };
+        // SAFETY: as above.
+        let user_probe = unsafe { *imports::USER_PROBE_ADDRESS };
+        // SAFETY: as above.
+        let system_range_start = unsafe { *imports::SYSTEM_RANGE_START };
+        Self {
+            highest_user,
+            user_probe,
+            system_range_start,
+        }
+    }
+}
+
+/// Slots of the import address table, each of which holds the address of a
+/// variable of the kernel. The bindings declare the variables themselves, but an
+/// image reaches another image's variable only through such a slot.
+mod imports {
+    unsafe extern "C" {
+        #[link_name = "__imp_MmHighestUserAddress"]
+        pub(super) static HIGHEST_USER_ADDRESS: *const usize;
+        #[link_name = "__imp_MmUserProbeAddress"]
+        pub(super) static USER_PROBE_ADDRESS: *const usize;
+        #[link_name = "__imp_MmSystemRangeStart"]
+        pub(super) static SYSTEM_RANGE_START: *const usize;
+    }
+}
