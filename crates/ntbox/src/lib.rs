@@ -1,9 +1,17 @@
 //! An embedded NT kernel: runs an unmodified Windows kernel driver on Linux.
 
 mod config;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod kernel;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod machine;
 mod report;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod symbols;
 
 pub use config::{Config, DebugFilter, Fault, OsVersion, RegValue};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use machine::{Machine, Started, run};
 pub use report::{BugCheck, CallCount, ImageInfo, Location, LogLine, Report, Violation};
 
 /// Why a driver could not be run at all. What a driver does wrong once it runs

@@ -264,13 +264,13 @@ impl Register for bool {
 ///     fn MmProbeAndLockPages(mdl: u64) -> () [max DISPATCH_LEVEL] raises 0xC000_0005 { ... }
 ///
 ///     /// Variadic: `call` gives more arguments.
-///     fn DbgPrint(call; format: u64) -> u32 [max HIGH_LEVEL] { ... }
+///     fn DbgPrint<call>(format: u64) -> u32 [max HIGH_LEVEL] { ... }
 /// }
 /// ```
 macro_rules! exports {
     ($(
         $(#[$meta:meta])*
-        fn $name:ident($($call:ident;)? $($argument:ident: $type:ty),* $(,)?) -> $result:ty
+        fn $name:ident $(<$call:ident>)? ($($argument:ident: $type:ty),* $(,)?) -> $result:ty
             [max $irql:expr] $(fails $failure:literal)? $(raises $status:literal)? $(fails_by $custom:path)?
         $body:block
     )*) => {

@@ -17,10 +17,35 @@ use super::seh::Context;
 /// returned.
 #[derive(Debug)]
 struct Callout {
+    /// What it is for.
+    purpose: Purpose,
     /// Where the driver was before, if this is not its first call.
     origin: Option<Box<Context>>,
+    /// Where the driver's stack begins for it: the stack pointer after it returns.
+    stack_top: u64,
     /// Host stack pointer that calls out of this stretch enter the kernel with.
     host_rsp: u64,
+}
+
+/// What a callout is for, as far as an exception in it is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Anything else: exceptions go on to where the driver was.
+    Ordinary,
+    /// A language handler is asked about an exception in the frame with this
+    /// base. Another exception in it is a nested one.
+    ExceptionHandler {
+        /// Base of the frame.
+        establisher: u64,
+    },
+    /// A language handler cleans up while its frame is unwound. An exception in
+    /// it goes on in that frame, which is the driver's at callout `level`.
+    UnwindHandler {
+        /// Address of the DISPATCHER_CONTEXT that describes the frame.
+        dispatcher: u64,
+        /// Callout that the frame belongs to.
+        level: usize,
+    },
 }
 
 thread_local! {
@@ -37,13 +62,24 @@ const MAX_ARGUMENTS: usize = 8;
 /// No lock and no borrow may be held: the driver calls the kernel again, and an
 /// exception may abandon this very call.
 pub fn call_driver(function: u64, arguments: &[u64], stack: u64, origin: Option<Context>) -> u64 {
+    call_driver_for(Purpose::Ordinary, function, arguments, stack, origin)
+}
+
+/// [`call_driver`] for a purpose that matters to exceptions.
+pub fn call_driver_for(
+    purpose: Purpose,
+    function: u64,
+    arguments: &[u64],
+    stack: u64,
+    origin: Option<Context>,
+) -> u64 {
     assert!(arguments.len() <= MAX_ARGUMENTS, "a callout has at most {MAX_ARGUMENTS} arguments");
     let mut block = [0_u64; MAX_ARGUMENTS];
     block[..arguments.len()].copy_from_slice(arguments);
     // Room for all arguments (the first four have home space), 16-byte aligned.
     let rsp = (stack & !15) - 8 * MAX_ARGUMENTS as u64;
     CALLOUTS.with_borrow_mut(|list| {
-        list.push(Callout { origin: origin.map(Box::new), host_rsp: 0 });
+        list.push(Callout { purpose, origin: origin.map(Box::new), stack_top: rsp, host_rsp: 0 });
     });
     // SAFETY: `function` is code of a mapped image and `rsp` points into the
     // driver's stack, whose part below is free; whatever the driver does wrong
@@ -72,6 +108,22 @@ pub fn depth() -> usize {
 /// from 0, the outermost).
 pub fn origin(level: usize) -> Option<Context> {
     CALLOUTS.with_borrow(|list| list.get(level).and_then(|callout| callout.origin.as_deref().copied()))
+}
+
+/// What callout number `level` is for.
+pub fn purpose(level: usize) -> Purpose {
+    CALLOUTS.with_borrow(|list| list.get(level).map_or(Purpose::Ordinary, |callout| callout.purpose))
+}
+
+/// Where the driver's stack begins for callout number `level`: no frame of it
+/// reaches above.
+pub fn stack_top(level: usize) -> u64 {
+    CALLOUTS.with_borrow(|list| list.get(level).map_or(0, |callout| callout.stack_top))
+}
+
+/// The innermost callout whose part of the stack holds `rsp`.
+pub fn level_of(rsp: u64) -> Option<usize> {
+    CALLOUTS.with_borrow(|list| list.iter().rposition(|callout| rsp <= callout.stack_top))
 }
 
 /// Address that a callout returns to: the end of the driver's frames.

@@ -42,6 +42,8 @@ impl Zone {
 
 /// Nonpaged pool.
 pub const NONPAGED_POOL: Zone = Zone { base: 0x0000_4100_0000_0000, size: 256 << 20 };
+/// Nonpaged pool that may be executed.
+pub const EXECUTABLE_POOL: Zone = Zone { base: 0x0000_4180_0000_0000, size: 64 << 20 };
 /// Paged pool.
 pub const PAGED_POOL: Zone = Zone { base: 0x0000_4200_0000_0000, size: 256 << 20 };
 /// System page table entries: where MDLs are mapped.
@@ -67,6 +69,9 @@ pub const fn is_system(va: u64) -> bool {
 pub const fn pages_spanned(va: u64, length: u64) -> u64 {
     ((va & (PAGE_SIZE - 1)) + length).div_ceil(PAGE_SIZE)
 }
+
+/// Where MDLs are mapped into the process.
+pub const USER_MAPPINGS: Zone = Zone { base: 0x0000_0100_0000_0000, size: 16 << 30 };
 
 /// First address past everything that a driver can hold. What lies above is this
 /// program itself, which to the driver is not there. Unit tests of exports put

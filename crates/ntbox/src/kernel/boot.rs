@@ -1,0 +1,155 @@
+//! The life of the kernel process: it begins before `main` of whatever program
+//! links this crate, obeys the requests of its caller, and ends.
+//!
+//! The caller executes its own program again with a variable in the environment;
+//! an initialiser that runs before `main` sees it and never returns. So a test
+//! needs no second program that would have to be found.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use super::layout::{PCRS, STACKS};
+use super::loader::{self, Image};
+use super::mm::space::{Protection, Use};
+use super::wire::{self, Event, Request};
+use super::{cpu, driver, exports, log, mm, signals};
+use crate::config::Config;
+use crate::report::ImageInfo;
+
+/// Set in the environment of a kernel process.
+pub const VARIABLE: &str = "NTBOX_KERNEL_PROCESS";
+
+/// Runs before `main`.
+extern "C" fn initializer() {
+    if std::env::var_os(VARIABLE).is_some_and(|value| value == "1") {
+        run();
+    }
+}
+
+/// The entry in the list of initialisers. [`link`] keeps it in the program.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static INITIALIZER: extern "C" fn() = initializer;
+
+/// Makes the linker keep this module, and with it the initialiser.
+pub fn link() {
+    std::hint::black_box(&INITIALIZER);
+}
+
+/// Ends the process without running anything else.
+pub fn end_process() -> ! {
+    // SAFETY: ends the process at once; nothing is left to be cleaned up.
+    unsafe { libc::_exit(0) }
+}
+
+/// Ends the process because this program failed, which is not the driver's doing.
+pub fn abandon(why: &str) -> ! {
+    let _ = writeln!(std::io::stderr(), "{why}");
+    // SAFETY: as above.
+    unsafe { libc::_exit(70) }
+}
+
+fn run() -> ! {
+    std::panic::set_hook(Box::new(|info| abandon(&format!("ntbox itself failed: {info}"))));
+    // The terminal's interrupt is for the caller, who ends this process.
+    // SAFETY: sets a disposition; nothing else of this process depends on it.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    // The caller's end must not outlive it as an orphan that runs a driver.
+    // SAFETY: plain numbers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    // SAFETY: the caller passes the socket as standard input.
+    let stream = unsafe { wire::open() };
+    let Ok(mut stream) = stream else { abandon("the kernel process has no socket to its caller") };
+    let mut machine: Option<Machine> = None;
+    loop {
+        let request = match wire::read(&mut stream) {
+            Ok(Some(request)) => request,
+            Ok(None) => end_process(),
+            Err(error) => abandon(&format!("a request cannot be read: {error}")),
+        };
+        match (request, machine.as_mut()) {
+            (Request::Boot(config), None) => match Machine::boot(&config) {
+                Ok(booted) => {
+                    wire::send(&Event::Booted(booted.info()));
+                    machine = Some(booted);
+                }
+                Err(reason) => wire::send(&Event::Refused(reason)),
+            },
+            (Request::Start, Some(machine)) => wire::send(&Event::Entered(machine.start())),
+            (Request::Finish, Some(machine)) => {
+                machine.finish();
+                wire::send(&Event::Finished(exports::counts()));
+                end_process();
+            }
+            (request, _) => abandon(&format!("a request out of order: {request:?}")),
+        }
+    }
+}
+
+/// A kernel with its driver.
+struct Machine {
+    image: Image,
+    driver: driver::Driver,
+    started: bool,
+}
+
+impl Machine {
+    fn boot(config: &Config) -> Result<Self, String> {
+        let file = std::fs::read(&config.image).map_err(|error| error.to_string())?;
+        mm::initialize();
+        log::initialize(config.filter.clone());
+        mm::with(|memory| memory.map_new(PCRS.base, cpu::PCR_SIZE / 0x1000, Protection::READ_WRITE, Use::Kernel))
+            .map_err(|_| "no memory for the processor".to_owned())?;
+        let thread = super::threads::initialize().ok_or("no memory for the first thread")?;
+        let here = std::ptr::from_ref(&file) as u64;
+        // SAFETY: the region was just mapped, and stays; nothing in this process
+        // uses GS.
+        unsafe { cpu::attach(thread, (here, here)) };
+        signals::install();
+        exports::initialize(&config.faults)?;
+        let name = Path::new(&config.image)
+            .file_name()
+            .map_or_else(|| config.service.clone(), |name| name.to_string_lossy().into_owned());
+        let image = loader::load(&name, &file)?;
+        let driver = driver::Driver::new(&image, config)?;
+        super::version::set(config.version);
+        Ok(Self { image, driver, started: false })
+    }
+
+    fn info(&self) -> ImageInfo {
+        ImageInfo { name: self.image.name.clone(), base: self.image.base, size: self.image.size }
+    }
+
+    fn start(&mut self) -> u32 {
+        let status = self.driver.enter();
+        self.started = status.cast_signed() >= 0;
+        if self.started {
+            loader::discard_init(&self.image);
+        } else {
+            driver::check_left_behind("after DriverEntry failed");
+        }
+        status
+    }
+
+    fn finish(&mut self) {
+        if self.started && self.driver.unload() {
+            wire::send(&Event::Unloaded);
+            driver::check_left_behind("at unload");
+        }
+        log::flush();
+    }
+}
+
+/// Pages of a kernel stack: 24 KiB, as on x64 Windows.
+const STACK_PAGES: u64 = 6;
+
+/// Makes a kernel stack; returns its upper end. The pages on both sides stay
+/// inaccessible.
+pub fn new_stack() -> Result<u64, String> {
+    mm::with(|memory| {
+        let va = memory.space.room(STACKS, STACK_PAGES + 1)? + 0x1000;
+        memory.map_new(va, STACK_PAGES, Protection::READ_WRITE, Use::Stack)?;
+        Ok(va + STACK_PAGES * 0x1000)
+    })
+    .map_err(|_: mm::space::NoSpace| "no memory for a kernel stack".to_owned())
+}

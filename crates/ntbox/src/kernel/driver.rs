@@ -1,0 +1,146 @@
+//! The driver as the kernel knows it: its DRIVER_OBJECT, the calls of DriverEntry
+//! and DriverUnload, and what it must have given back.
+
+use super::boot::new_stack;
+use super::callout::call_driver;
+use super::guest::{self, Fault, UnicodeString};
+use super::loader::Image;
+use super::mm::pool::{self, PoolKind, tag_text};
+use super::{cpu, exports, mm, ob, stop, zw};
+use crate::config::Config;
+
+/// Offsets in DRIVER_OBJECT and DRIVER_EXTENSION on x64.
+mod offset {
+    pub const TYPE: u64 = 0x00;
+    pub const SIZE: u64 = 0x02;
+    pub const FLAGS: u64 = 0x10;
+    pub const DRIVER_START: u64 = 0x18;
+    pub const DRIVER_SIZE: u64 = 0x20;
+    pub const DRIVER_EXTENSION: u64 = 0x30;
+    pub const DRIVER_NAME: u64 = 0x38;
+    pub const HARDWARE_DATABASE: u64 = 0x48;
+    pub const DRIVER_INIT: u64 = 0x58;
+    pub const DRIVER_UNLOAD: u64 = 0x68;
+    pub const MAJOR_FUNCTION: u64 = 0x70;
+    pub const EXTENSION_DRIVER_OBJECT: u64 = 0x00;
+    pub const EXTENSION_SERVICE_KEY_NAME: u64 = 0x18;
+}
+
+/// Bytes of a DRIVER_OBJECT.
+const OBJECT_SIZE: u16 = 0x150;
+/// Bytes of a DRIVER_EXTENSION, with room for what the I/O manager keeps.
+const EXTENSION_SIZE: u64 = 0x50;
+/// Entries of the dispatch table.
+const MAJOR_FUNCTIONS: u64 = 28;
+/// `DRVO_LEGACY_DRIVER`.
+const LEGACY_DRIVER: u32 = 2;
+/// Pool tag of these objects, `Driv`.
+const TAG: u32 = u32::from_le_bytes(*b"Driv");
+
+/// A driver that is loaded.
+#[derive(Debug)]
+pub struct Driver {
+    object: u64,
+    registry_path: u64,
+    entry: u64,
+    stack: u64,
+}
+
+impl Driver {
+    /// Makes the objects that DriverEntry is called with.
+    pub fn new(image: &Image, config: &Config) -> Result<Self, String> {
+        let path = zw::registry::seed(&config.service, &config.parameters);
+        let no_memory = || "no memory for the driver object".to_owned();
+        let object = pool::allocate(PoolKind::NonPaged, u64::from(OBJECT_SIZE), TAG).ok_or_else(no_memory)?;
+        let extension = pool::allocate(PoolKind::NonPaged, EXTENSION_SIZE, TAG).ok_or_else(no_memory)?;
+        let name = string(&format!("\\Driver\\{}", config.service)).ok_or_else(no_memory)?;
+        let service = string(&config.service).ok_or_else(no_memory)?;
+        let hardware = string("\\REGISTRY\\MACHINE\\HARDWARE\\DESCRIPTION\\SYSTEM").ok_or_else(no_memory)?;
+        let registry_path = string(&path).ok_or_else(no_memory)?;
+        let invalid = exports::resolve("IopInvalidDeviceRequest").unwrap_or(0);
+        let fill = || -> Result<(), Fault> {
+            guest::write_u16(object + offset::TYPE, 4)?;
+            guest::write_u16(object + offset::SIZE, OBJECT_SIZE)?;
+            guest::write_u32(object + offset::FLAGS, LEGACY_DRIVER)?;
+            guest::write_u64(object + offset::DRIVER_START, image.base)?;
+            guest::write_u32(object + offset::DRIVER_SIZE, image.size)?;
+            guest::write_u64(object + offset::DRIVER_EXTENSION, extension)?;
+            UnicodeString::read(name)?.write(object + offset::DRIVER_NAME)?;
+            guest::write_u64(object + offset::HARDWARE_DATABASE, hardware)?;
+            guest::write_u64(object + offset::DRIVER_INIT, image.entry)?;
+            for n in 0..MAJOR_FUNCTIONS {
+                guest::write_u64(object + offset::MAJOR_FUNCTION + 8 * n, invalid)?;
+            }
+            guest::write_u64(extension + offset::EXTENSION_DRIVER_OBJECT, object)?;
+            UnicodeString::read(service)?.write(extension + offset::EXTENSION_SERVICE_KEY_NAME)
+        };
+        fill().map_err(|fault| format!("the driver object cannot be written: {fault:?}"))?;
+        Ok(Self { object, registry_path, entry: image.entry, stack: new_stack()? })
+    }
+
+    /// Calls DriverEntry and returns its status.
+    pub fn enter(&self) -> u32 {
+        let status = call_driver(self.entry, &[self.object, self.registry_path], self.stack, None);
+        check_irql("DriverEntry", self.entry);
+        // The status is the low half of RAX.
+        u32::try_from(status & 0xffff_ffff).unwrap_or(0)
+    }
+
+    /// Calls DriverUnload. False if the driver has none, and so cannot be
+    /// unloaded.
+    pub fn unload(&self) -> bool {
+        let unload = guest::read_u64(self.object + offset::DRIVER_UNLOAD).unwrap_or(0);
+        if unload == 0 {
+            return false;
+        }
+        call_driver(unload, &[self.object], self.stack, None);
+        check_irql("DriverUnload", unload);
+        true
+    }
+}
+
+/// A routine that is called at PASSIVE_LEVEL must return there.
+fn check_irql(routine: &str, pc: u64) {
+    let irql = cpu::set_irql(cpu::PASSIVE_LEVEL);
+    if irql != cpu::PASSIVE_LEVEL {
+        let what = format!("{routine} was called at IRQL 0 and returned at IRQL {irql}");
+        stop::violation("irql-not-restored", None, what, pc);
+    }
+}
+
+/// A UNICODE_STRING with its text behind it, both in nonpaged pool.
+fn string(text: &str) -> Option<u64> {
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let length = u16::try_from(2 * units.len()).ok()?;
+    let va = pool::allocate(PoolKind::NonPaged, 16 + u64::from(length) + 2, TAG)?;
+    let value = UnicodeString { length, maximum_length: length.checked_add(2)?, buffer: va + 16 };
+    value.write(va).ok()?;
+    for (n, unit) in units.iter().enumerate() {
+        guest::write_u16(va + 16 + 2 * n as u64, *unit).ok()?;
+    }
+    Some(va)
+}
+
+/// Reports everything that the driver took and did not give back.
+pub fn check_left_behind(when: &str) {
+    for left in mm::mdl::left_behind() {
+        stop::violation(left.rule, left.verifier, format!("{} {when}", left.what), left.caller);
+    }
+    let blocks = mm::with(|memory| memory.pools.owned_by_drivers());
+    for (va, block) in blocks {
+        let kind = match block.kind {
+            PoolKind::NonPaged | PoolKind::NonPagedExecute => "nonpaged",
+            PoolKind::Paged => "paged",
+        };
+        let what = format!(
+            "{} bytes of {kind} pool at {va:#018x}, tag '{}', are not freed {when}",
+            block.size,
+            tag_text(block.tag)
+        );
+        stop::violation("pool-leak", Some((0xc4, 0x62)), what, block.caller);
+    }
+    for (handle, description, caller) in ob::handles::open() {
+        let what = format!("handle {handle:#x} to {description} is not closed {when}");
+        stop::violation("handle-leak", None, what, caller);
+    }
+}

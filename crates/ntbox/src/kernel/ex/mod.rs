@@ -1,0 +1,3 @@
+//! The executive.
+
+pub mod pool;

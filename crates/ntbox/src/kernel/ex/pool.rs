@@ -1,0 +1,291 @@
+//! Pool allocation: the current functions and the four deprecated ones.
+
+use crate::kernel::call::irql::DISPATCH_LEVEL;
+use crate::kernel::call::{Return, Stop, exports};
+use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
+use crate::kernel::{cpu, mm, stop};
+
+/// `POOL_FLAG_…` of ExAllocatePool2.
+mod flag {
+    pub const USE_QUOTA: u64 = 0x1;
+    pub const UNINITIALIZED: u64 = 0x2;
+    pub const SESSION: u64 = 0x4;
+    pub const CACHE_ALIGNED: u64 = 0x8;
+    pub const RAISE_ON_FAILURE: u64 = 0x20;
+    pub const NON_PAGED: u64 = 0x40;
+    pub const NON_PAGED_EXECUTE: u64 = 0x80;
+    pub const PAGED: u64 = 0x100;
+    pub const SPECIAL_POOL: u64 = 0x8000_0000;
+    /// All that the function knows of the low half; what it does not know of the
+    /// high half it ignores.
+    pub const KNOWN: u64 = USE_QUOTA
+        | UNINITIALIZED
+        | SESSION
+        | CACHE_ALIGNED
+        | RAISE_ON_FAILURE
+        | NON_PAGED
+        | NON_PAGED_EXECUTE
+        | PAGED
+        | SPECIAL_POOL;
+}
+
+/// Bits of a POOL_TYPE.
+mod pool_type {
+    pub const PAGED: u32 = 0x1;
+    pub const CACHE_ALIGNED: u32 = 0x4;
+    pub const QUOTA_FAIL_INSTEAD_OF_RAISE: u32 = 0x8;
+    pub const RAISE: u32 = 0x10;
+    pub const NX: u32 = 0x200;
+    pub const ZERO: u32 = 0x400;
+}
+
+/// STATUS_INSUFFICIENT_RESOURCES.
+const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
+/// The tag that Windows gives to memory without one.
+const NO_TAG: u32 = u32::from_le_bytes(*b"None");
+
+/// Checks the IRQL for a pool: the system stops at what it forbids.
+fn check_irql(kind: PoolKind, size: u64, tag: u32, what: &str) -> Result<(), Stop> {
+    let irql = cpu::irql();
+    let limit = if kind == PoolKind::Paged { cpu::APC_LEVEL } else { cpu::DISPATCH_LEVEL };
+    if irql <= limit {
+        return Ok(());
+    }
+    let paged = u64::from(kind == PoolKind::Paged);
+    Err(Stop::bug_check(
+        0xc2,
+        [8, u64::from(irql), paged, size],
+        format!("{what} of {} pool, tag '{}', at IRQL {irql}; {limit} is the limit", name(kind), tag_text(tag)),
+    ))
+}
+
+fn name(kind: PoolKind) -> &'static str {
+    match kind {
+        PoolKind::NonPaged | PoolKind::NonPagedExecute => "nonpaged",
+        PoolKind::Paged => "paged",
+    }
+}
+
+/// Takes memory, or says that there is none.
+fn take(request: Request) -> Result<Option<u64>, Stop> {
+    check_irql(request.kind, request.size, request.tag, "allocation")?;
+    Ok(mm::with(|memory| memory.pools.allocate(request, &mut memory.space)))
+}
+
+fn zero_bytes(function: &str, caller: u64) {
+    stop::violation("pool-zero-size", Some((0xc4, 0)), format!("{function} was asked for 0 bytes"), caller);
+}
+
+/// What the functions with a POOL_TYPE do.
+fn by_type(kind: u32, bytes: u64, tag: u32, raise: bool, caller: u64, function: &str) -> Return {
+    let mut size = bytes;
+    if bytes == 0 {
+        zero_bytes(function, caller);
+        // The system hands out the smallest block.
+        size = 1;
+    }
+    if tag == 0 {
+        let what = format!("{function} was given the tag 0");
+        stop::violation("pool-tag-zero", Some((0xc2, 0x9b)), what, caller);
+    }
+    let pool = match kind {
+        kind if kind & pool_type::PAGED != 0 => PoolKind::Paged,
+        kind if kind & pool_type::NX != 0 => PoolKind::NonPaged,
+        _ => PoolKind::NonPagedExecute,
+    };
+    let request = Request {
+        kind: pool,
+        size,
+        tag,
+        zeroed: kind & pool_type::ZERO != 0,
+        cache_aligned: kind & pool_type::CACHE_ALIGNED != 0,
+        caller,
+    };
+    match take(request)? {
+        Some(va) => Ok(va),
+        None if raise || kind & pool_type::RAISE != 0 => Err(Stop::raise(INSUFFICIENT_RESOURCES)),
+        None => Ok(0),
+    }
+}
+
+/// What ExAllocatePool2 and ExAllocatePool3 do.
+fn by_flags(flags: u64, bytes: u64, tag: u32, caller: u64, function: &str) -> Return {
+    let low = flags & 0xffff_ffff;
+    let pools = low & (flag::NON_PAGED | flag::NON_PAGED_EXECUTE | flag::PAGED);
+    let kind = match pools {
+        flag::NON_PAGED => PoolKind::NonPaged,
+        flag::NON_PAGED_EXECUTE => PoolKind::NonPagedExecute,
+        flag::PAGED => PoolKind::Paged,
+        _ => return refuse(flags),
+    };
+    if low & !flag::KNOWN != 0 || tag == 0 {
+        return refuse(flags);
+    }
+    if bytes == 0 {
+        zero_bytes(function, caller);
+        return refuse(flags);
+    }
+    let request = Request {
+        kind,
+        size: bytes,
+        tag,
+        zeroed: low & flag::UNINITIALIZED == 0,
+        cache_aligned: low & flag::CACHE_ALIGNED != 0,
+        caller,
+    };
+    match take(request)? {
+        Some(va) => Ok(va),
+        None if low & flag::RAISE_ON_FAILURE != 0 => Err(Stop::raise(INSUFFICIENT_RESOURCES)),
+        None => Ok(0),
+    }
+}
+
+/// A request that cannot be right: NULL, or STATUS_INVALID_PARAMETER raised if
+/// the caller wants failures raised.
+fn refuse(flags: u64) -> Return {
+    if flags & flag::RAISE_ON_FAILURE != 0 { Err(Stop::raise(0xc000_000d)) } else { Ok(0) }
+}
+
+/// The stop for freeing what cannot be freed.
+pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
+    match mm::with(|memory| memory.pools.bad_free(va)) {
+        BadFree::Twice { tag: was, freed_by } => {
+            let by = stop::location(freed_by)
+                .map_or_else(String::new, |place| format!(" by {}+{:#x}", place.module, place.offset));
+            Stop::bug_check(
+                0xc2,
+                [7, u64::from(was), u64::from(tag), va],
+                format!("{function} was given {va:#018x}, tag '{}', which was freed before{by}", tag_text(was)),
+            )
+        }
+        BadFree::NotPool => {
+            let inside = mm::with(|memory| {
+                memory.pools.block_around(va).map(|(start, block)| (start, block.size, block.tag))
+            });
+            let hint = inside.map_or_else(String::new, |(start, size, tag)| {
+                format!("; it lies {:#x} bytes into the block of {size} bytes at {start:#018x}, tag '{}'", va - start, tag_text(tag))
+            });
+            Stop::bug_check(0xc2, [0x46, va, 0, 0], format!("{function} was given {va:#018x}, which is not the start of a pool block{hint}"))
+        }
+    }
+}
+
+/// Frees a block that a driver took.
+fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<(), Stop> {
+    let block: Option<Block> = mm::with(|memory| memory.pools.block(va).copied());
+    let Some(block) = block else { return Err(bad_free(va, tag.unwrap_or(0), function)) };
+    check_irql(block.kind, block.size, block.tag, "freeing")?;
+    if let Some(tag) = tag.filter(|tag| *tag != 0 && *tag != block.tag) {
+        return Err(Stop::bug_check(
+            0xc2,
+            [0xa, va, u64::from(block.tag), u64::from(tag)],
+            format!(
+                "{function} was given tag '{}' for the block at {va:#018x}, which was allocated with tag '{}'",
+                tag_text(tag),
+                tag_text(block.tag)
+            ),
+        ));
+    }
+    if let Some(at) = mm::with(|memory| memory.pools.overrun(va)) {
+        return Err(Stop::bug_check(
+            0xc1,
+            [va, at, block.size, 0x24],
+            format!(
+                "the block of {} bytes at {va:#018x}, tag '{}', was written past its end: {at:#018x} has changed",
+                block.size,
+                tag_text(block.tag)
+            ),
+        ));
+    }
+    mm::with(|memory| memory.pools.free(va, caller));
+    Ok(())
+}
+
+exports! {
+    /// `ExAllocatePool2`: zeroed unless asked otherwise; NULL on failure.
+    fn ExAllocatePool2<call>(flags: u64, bytes: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] fails_by failure_by_flags {
+        by_flags(flags, bytes, tag, call.return_address(), "ExAllocatePool2")
+    }
+
+    /// `ExAllocatePool3`: the same with extended parameters, of which all that
+    /// exist (priority, secure pool, NUMA node) are optional.
+    fn ExAllocatePool3<call>(flags: u64, bytes: u64, tag: u32, parameters: u64, count: u32) -> u64
+        [max DISPATCH_LEVEL] fails_by failure_by_flags
+    {
+        for n in 0..u64::from(count) {
+            // Bit 8 of an extended parameter's first word says that it is optional.
+            let header = crate::kernel::guest::read_u64(parameters.wrapping_add(16 * n))?;
+            let (kind, optional) = (header & 0xff, header & 0x100 != 0);
+            if kind != PRIORITY && !optional {
+                return Err(Stop::bug_check(
+                    0xe2,
+                    [kind, header, parameters, 0],
+                    format!("ExAllocatePool3 was given the required parameter {kind}, which this kernel does not know"),
+                ));
+            }
+        }
+        by_flags(flags, bytes, tag, call.return_address(), "ExAllocatePool3")
+    }
+
+    /// `ExAllocatePoolWithTag` (deprecated): uninitialised; NULL on failure.
+    fn ExAllocatePoolWithTag<call>(kind: u32, bytes: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] fails_by failure_by_type {
+        by_type(kind, bytes, tag, false, call.return_address(), "ExAllocatePoolWithTag")
+    }
+
+    /// `ExAllocatePool` (deprecated): the same with the tag `None`.
+    fn ExAllocatePool<call>(kind: u32, bytes: u64) -> u64 [max DISPATCH_LEVEL] fails_by failure_by_type {
+        by_type(kind, bytes, NO_TAG, false, call.return_address(), "ExAllocatePool")
+    }
+
+    /// `ExAllocatePoolWithTagPriority` (deprecated): the priority only decides who
+    /// is refused first when memory is short.
+    fn ExAllocatePoolWithTagPriority<call>(kind: u32, bytes: u64, tag: u32, priority: u32) -> u64
+        [max DISPATCH_LEVEL] fails_by failure_by_type
+    {
+        by_type(kind, bytes, tag, false, call.return_address(), "ExAllocatePoolWithTagPriority")
+    }
+
+    /// `ExAllocatePoolWithQuota` (deprecated): raises on failure unless told not to.
+    fn ExAllocatePoolWithQuota<call>(kind: u32, bytes: u64) -> u64 [max DISPATCH_LEVEL] fails_by failure_of_quota {
+        let raise = kind & pool_type::QUOTA_FAIL_INSTEAD_OF_RAISE == 0;
+        by_type(kind, bytes, NO_TAG, raise, call.return_address(), "ExAllocatePoolWithQuota")
+    }
+
+    /// `ExAllocatePoolWithQuotaTag` (deprecated): the same with a tag.
+    fn ExAllocatePoolWithQuotaTag<call>(kind: u32, bytes: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] fails_by failure_of_quota {
+        let raise = kind & pool_type::QUOTA_FAIL_INSTEAD_OF_RAISE == 0;
+        by_type(kind, bytes, tag, raise, call.return_address(), "ExAllocatePoolWithQuotaTag")
+    }
+
+    /// `ExFreePool`.
+    fn ExFreePool<call>(va: u64) -> () [max DISPATCH_LEVEL] {
+        free(va, None, call.return_address(), "ExFreePool")
+    }
+
+    /// `ExFreePoolWithTag`: the tag must be that of the allocation.
+    fn ExFreePoolWithTag<call>(va: u64, tag: u32) -> () [max DISPATCH_LEVEL] {
+        free(va, Some(tag), call.return_address(), "ExFreePoolWithTag")
+    }
+
+    /// `ExFreePool2`: the same with extended parameters, none of which exist.
+    fn ExFreePool2<call>(va: u64, tag: u32, parameters: u64, count: u32) -> () [max DISPATCH_LEVEL] {
+        free(va, Some(tag), call.return_address(), "ExFreePool2")
+    }
+}
+
+/// `PoolExtendedParameterPriority`.
+const PRIORITY: u64 = 1;
+
+fn failure_by_flags(call: &mut crate::kernel::call::Call<'_>) -> Return {
+    if call.argument(0)? & flag::RAISE_ON_FAILURE != 0 { Err(Stop::raise(INSUFFICIENT_RESOURCES)) } else { Ok(0) }
+}
+
+fn failure_by_type(call: &mut crate::kernel::call::Call<'_>) -> Return {
+    let raise = call.argument(0)? & u64::from(pool_type::RAISE) != 0;
+    if raise { Err(Stop::raise(INSUFFICIENT_RESOURCES)) } else { Ok(0) }
+}
+
+fn failure_of_quota(call: &mut crate::kernel::call::Call<'_>) -> Return {
+    let quiet = call.argument(0)? & u64::from(pool_type::QUOTA_FAIL_INSTEAD_OF_RAISE) != 0;
+    if quiet { Ok(0) } else { Err(Stop::raise(INSUFFICIENT_RESOURCES)) }
+}

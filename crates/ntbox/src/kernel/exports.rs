@@ -1,0 +1,227 @@
+//! The table of everything that a driver can import, and the generated entries
+//! that it imports.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustc_hash::FxHashMap;
+
+use super::call::{self, Call, Export, Return};
+use super::layout::{HIGHEST_USER_ADDRESS, MISSING, NT, PAGE_SIZE, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
+use super::mm::space::{Protection, Use};
+use super::{cpu, guest, mm, stop};
+use crate::config::Fault;
+use crate::report::CallCount;
+
+/// All families.
+const FAMILIES: &[&[Export]] = &[
+    super::ex::pool::EXPORTS,
+    super::io::mdl::EXPORTS,
+    super::ke::irql::EXPORTS,
+    super::ke::bugcheck::EXPORTS,
+    super::mm::mdl::EXPORTS,
+    super::mm::mapping::EXPORTS,
+    super::mm::query::EXPORTS,
+];
+
+/// A variable that drivers import.
+struct Data {
+    name: &'static str,
+    value: u64,
+}
+
+/// Variables of the kernel. Each has eight bytes, of which a driver reads as many
+/// as its declaration says.
+const DATA: &[Data] = &[
+    Data { name: "MmHighestUserAddress", value: HIGHEST_USER_ADDRESS },
+    Data { name: "MmSystemRangeStart", value: SYSTEM_RANGE_START },
+    Data { name: "MmUserProbeAddress", value: USER_PROBE_ADDRESS },
+    // No debugger is attached.
+    Data { name: "KdDebuggerEnabled", value: 0 },
+    Data { name: "KdDebuggerNotPresent", value: 1 },
+    Data { name: "InitSafeBootMode", value: 0 },
+];
+
+/// Bytes of one generated entry.
+const ENTRY_SIZE: u64 = 16;
+
+/// An export and what is counted of it.
+struct Bound {
+    export: Export,
+    calls: AtomicU32,
+    /// Order of the first call, from 1; 0 if never called.
+    first: AtomicU32,
+    /// Number of the call that is to fail; 0 for none.
+    fails: Vec<u32>,
+}
+
+struct Table {
+    bound: Vec<Bound>,
+    by_name: FxHashMap<&'static str, u64>,
+}
+
+static TABLE: OnceLock<Table> = OnceLock::new();
+static CALLED: AtomicU32 = AtomicU32::new(0);
+
+/// Imports that nothing provides; the index times 16 from the start of
+/// [`MISSING`] is the address that stands for one.
+static MISSING_NAMES: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+
+/// Bytes kept between two missing imports, so that data read from one is still
+/// recognised.
+const MISSING_STRIDE: u64 = 0x1_0000;
+
+/// Writes the entries and variables into the kernel's zone.
+///
+/// # Errors
+/// A fault rule that names what is no export, or an export that cannot fail.
+pub fn initialize(faults: &[Fault]) -> Result<(), String> {
+    let exports: Vec<Export> = FAMILIES.iter().flat_map(|family| family.iter().copied()).collect();
+    let mut by_name = FxHashMap::default();
+    let code_pages = (exports.len() as u64 * ENTRY_SIZE + 8).div_ceil(PAGE_SIZE);
+    let data_va = NT.base + code_pages * PAGE_SIZE;
+    let data_pages = (DATA.len() as u64 * 8).div_ceil(PAGE_SIZE);
+    mm::with(|memory| {
+        memory.map_new(NT.base, code_pages, Protection::READ_WRITE, Use::Kernel)?;
+        memory.map_new(data_va, data_pages, Protection::READ_WRITE, Use::Kernel)
+    })
+    .map_err(|_| "no memory for the kernel's entries".to_owned())?;
+
+    let code = entries(exports.len());
+    guest::write_bytes(NT.base, &code).map_err(|fault| format!("entries: {fault:?}"))?;
+    for (n, export) in exports.iter().enumerate() {
+        by_name.insert(export.name, NT.base + 8 + n as u64 * ENTRY_SIZE);
+    }
+    for (n, data) in DATA.iter().enumerate() {
+        let va = data_va + 8 * n as u64;
+        guest::write_u64(va, data.value).map_err(|fault| format!("variables: {fault:?}"))?;
+        by_name.insert(data.name, va);
+    }
+    mm::with(|memory| {
+        memory.space.protect(NT.base, Protection::EXECUTE)?;
+        memory.space.protect(data_va, Protection::READ)
+    })
+    .map_err(|_| "the kernel's entries cannot be protected".to_owned())?;
+
+    let mut bound: Vec<Bound> = exports
+        .into_iter()
+        .map(|export| Bound { export, calls: AtomicU32::new(0), first: AtomicU32::new(0), fails: Vec::new() })
+        .collect();
+    for fault in faults {
+        let entry = bound
+            .iter_mut()
+            .find(|entry| entry.export.name == fault.export)
+            .ok_or_else(|| format!("'{}' is not an export of this kernel, so no call of it can fail", fault.export))?;
+        if entry.export.failure.is_none() {
+            return Err(format!("'{}' cannot fail, by its reference", fault.export));
+        }
+        entry.fails.push(fault.nth);
+    }
+    let _ = TABLE.set(Table { bound, by_name });
+    Ok(())
+}
+
+/// Code of all entries: the address of [`call::ntbox_enter`], then for each
+/// export `mov eax, number` and a jump through that address.
+fn entries(count: usize) -> Vec<u8> {
+    let mut code = (call::ntbox_enter as *const () as u64).to_le_bytes().to_vec();
+    for n in 0..count {
+        let number = u32::try_from(n).unwrap_or(u32::MAX);
+        code.push(0xb8);
+        code.extend(number.to_le_bytes());
+        // The displacement counts from the end of the jump, 11 bytes into the entry.
+        let displacement = -(8 + n as i64 * ENTRY_SIZE.cast_signed() + 11);
+        code.extend([0xff, 0x25]);
+        code.extend(i32::try_from(displacement).unwrap_or(0).to_le_bytes());
+        code.extend([0xcc; 5]);
+    }
+    code
+}
+
+fn table() -> &'static Table {
+    TABLE.get().expect("the export table is used before it is set up")
+}
+
+/// Address of an export, function or variable.
+pub fn resolve(name: &str) -> Option<u64> {
+    table().by_name.get(name).copied()
+}
+
+/// Address that stands for an import which nothing provides. To touch it is a
+/// report that names it.
+pub fn missing(name: String) -> u64 {
+    let mut names = MISSING_NAMES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let index = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+        names.push(name);
+        names.len() - 1
+    });
+    MISSING.base + index as u64 * MISSING_STRIDE + MISSING_STRIDE / 2
+}
+
+/// Name of the missing import behind an address.
+pub fn missing_name(va: u64) -> Option<String> {
+    if !MISSING.contains(va) {
+        return None;
+    }
+    let index = usize::try_from((va - MISSING.base) / MISSING_STRIDE).ok()?;
+    MISSING_NAMES.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(index).cloned()
+}
+
+/// Name of the export whose entry holds an address.
+pub fn name_at(va: u64) -> Option<&'static str> {
+    let offset = va.checked_sub(NT.base + 8)?;
+    let index = usize::try_from(offset / ENTRY_SIZE).ok()?;
+    table().bound.get(index).map(|entry| entry.export.name)
+}
+
+/// Name of the export that a call is for.
+pub fn name_of(index: u64) -> &'static str {
+    usize::try_from(index).ok().and_then(|index| table().bound.get(index)).map_or("?", |entry| entry.export.name)
+}
+
+/// Carries out a call: counts it, checks its IRQL, makes it fail if it is to.
+pub fn invoke(call: &mut Call<'_>) -> Return {
+    let index = usize::try_from(call.frame().index).unwrap_or(usize::MAX);
+    let Some(entry) = table().bound.get(index) else {
+        return Err(call::Stop::bug_check(0xe2, [0; 4], "a call with a number that no export has"));
+    };
+    let number = entry.calls.fetch_add(1, Ordering::Relaxed) + 1;
+    if number == 1 {
+        entry.first.store(CALLED.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+    let irql = cpu::irql();
+    if irql > entry.export.max_irql {
+        too_high(entry.export, irql, call.return_address());
+    }
+    if let Some(failure) = entry.export.failure
+        && entry.fails.contains(&number)
+    {
+        return failure(call);
+    }
+    (entry.export.handler)(call)
+}
+
+#[cold]
+fn too_high(export: Export, irql: u8, caller: u64) {
+    let verifier = export.name.starts_with("Zw").then_some((0xc4, 0xe6));
+    let what = format!(
+        "{} was called at IRQL {irql}; it may be called at IRQL {} at most",
+        export.name, export.max_irql
+    );
+    stop::violation("irql-too-high", verifier, what, caller);
+}
+
+/// How often each export was called, in the order of the first calls.
+pub fn counts() -> Vec<CallCount> {
+    let mut called: Vec<&Bound> =
+        table().bound.iter().filter(|entry| entry.calls.load(Ordering::Relaxed) > 0).collect();
+    called.sort_by_key(|entry| entry.first.load(Ordering::Relaxed));
+    called
+        .into_iter()
+        .map(|entry| CallCount {
+            export: entry.export.name.to_owned(),
+            count: entry.calls.load(Ordering::Relaxed),
+            can_fail: entry.export.failure.is_some(),
+        })
+        .collect()
+}

@@ -1,0 +1,3 @@
+//! The I/O manager.
+
+pub mod mdl;

@@ -1,0 +1,52 @@
+//! IRQL: the real number, which CR8 and these functions share.
+
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::kernel::call::Stop;
+use crate::kernel::cpu;
+
+/// The stop for an IRQL change in the wrong direction.
+fn wrong_way(code: u32, from: u8, to: u8, function: &str) -> Stop {
+    Stop::bug_check(
+        code,
+        [u64::from(from), u64::from(to), 0, 0],
+        format!("{function} was called at IRQL {from} for IRQL {to}"),
+    )
+}
+
+fn raise(new: u8, function: &str) -> Result<u8, Stop> {
+    let old = cpu::irql();
+    if new < old || new > HIGH_LEVEL {
+        // IRQL_NOT_GREATER_OR_EQUAL.
+        return Err(wrong_way(0x09, old, new, function));
+    }
+    Ok(cpu::set_irql(new))
+}
+
+exports! {
+    /// `KeGetCurrentIrql`.
+    fn KeGetCurrentIrql() -> u8 [max HIGH_LEVEL] {
+        Ok(cpu::irql())
+    }
+
+    /// `KfRaiseIrql`: returns the IRQL before; lowering with it stops the system.
+    fn KfRaiseIrql(new: u8) -> u8 [max HIGH_LEVEL] {
+        raise(new, "KfRaiseIrql")
+    }
+
+    /// `KeRaiseIrqlToDpcLevel`.
+    fn KeRaiseIrqlToDpcLevel() -> u8 [max HIGH_LEVEL] {
+        raise(DISPATCH_LEVEL, "KeRaiseIrqlToDpcLevel")
+    }
+
+    /// `KeLowerIrql`: raising with it stops the system.
+    fn KeLowerIrql(new: u8) -> () [max HIGH_LEVEL] {
+        let old = cpu::irql();
+        if new > old {
+            // IRQL_NOT_LESS_OR_EQUAL.
+            return Err(wrong_way(0x0a, old, new, "KeLowerIrql"));
+        }
+        cpu::set_irql(new);
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! The kernel proper: IRQL, bug checks.
+
+pub mod bugcheck;
+pub mod irql;

@@ -1,0 +1,173 @@
+//! Loads a driver: the file as the linker wrote it, placed, relocated, bound to
+//! the kernel's exports, and protected section by section.
+
+pub mod layout;
+pub mod pe;
+
+use std::sync::{Mutex, PoisonError};
+
+use super::layout::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
+use super::mm::space::{Protection, Use};
+use super::{exports, guest, mm};
+use pe::{Headers, Refusal, Section, directory};
+
+/// A loaded image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// File name.
+    pub name: String,
+    /// Where it lies.
+    pub base: u64,
+    /// Bytes in memory.
+    pub size: u32,
+    /// Address of DriverEntry.
+    pub entry: u64,
+    /// RVA and size of the function table.
+    pub pdata: (u32, u32),
+    /// What it exports.
+    pub exports: Vec<(String, u32)>,
+    /// Sections that are thrown away after DriverEntry.
+    discarded: Vec<u64>,
+}
+
+/// What exception handling needs to know of an image.
+#[derive(Debug, Clone)]
+pub struct ImageView {
+    /// Where it lies.
+    pub base: u64,
+    /// Bytes in memory.
+    pub size: u64,
+    /// RVA and size of the function table.
+    pub pdata: (u32, u32),
+    /// File name.
+    pub name: String,
+}
+
+static IMAGES_LOADED: Mutex<Vec<Image>> = Mutex::new(Vec::new());
+
+/// The image that holds an address.
+pub fn find_image(pc: u64) -> Option<ImageView> {
+    IMAGES_LOADED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .iter()
+        .find(|image| pc >= image.base && pc - image.base < u64::from(image.size))
+        .map(|image| ImageView { base: image.base, size: image.size.into(), pdata: image.pdata, name: image.name.clone() })
+}
+
+/// Loads an image from the bytes of its file.
+pub fn load(name: &str, file: &[u8]) -> Result<Image, Refusal> {
+    let headers = pe::parse(file)?;
+    let mut bytes = layout::expand(file, &headers)?;
+    let base = place(headers.image_size)?;
+    layout::relocate(&mut bytes, &headers, base)?;
+    bind(&mut bytes, &headers)?;
+    if let Some(rva) = layout::security_cookie(&bytes, &headers, base)? {
+        let at = rva as usize;
+        bytes[at..at + 8].copy_from_slice(&new_cookie().to_le_bytes());
+    }
+    let image = Image {
+        name: name.to_owned(),
+        base,
+        size: headers.image_size,
+        entry: base + u64::from(headers.entry),
+        pdata: function_table(&headers)?,
+        exports: layout::exports(&bytes, &headers)?,
+        discarded: map(&bytes, &headers, base)?,
+    };
+    IMAGES_LOADED.lock().unwrap_or_else(PoisonError::into_inner).push(image.clone());
+    Ok(image)
+}
+
+fn function_table(headers: &Headers) -> Result<(u32, u32), Refusal> {
+    let (rva, size) = headers.directories[directory::EXCEPTION];
+    if u64::from(rva) + u64::from(size) > u64::from(headers.image_size) {
+        return Err(format!("its function table (.pdata) at {rva:#x} reaches past the image"));
+    }
+    Ok((rva, size))
+}
+
+/// Finds an address for an image, on a boundary of 64 KiB as the loader does it.
+fn place(size: u32) -> Result<u64, Refusal> {
+    const GRANULARITY: u64 = 0x1_0000;
+    let pages = u64::from(size).div_ceil(PAGE_SIZE) + 2 * GRANULARITY / PAGE_SIZE;
+    mm::with(|memory| memory.space.room(IMAGES, pages))
+        .map(|va| va.next_multiple_of(GRANULARITY) + GRANULARITY)
+        .map_err(|_| "there is no address space left for it".to_owned())
+}
+
+/// Fills the import table.
+fn bind(bytes: &mut [u8], headers: &Headers) -> Result<(), Refusal> {
+    for import in layout::imports(bytes, headers)? {
+        let known = matches!(import.module.to_ascii_lowercase().as_str(), "ntoskrnl.exe" | "hal.dll" | "wmilib.sys");
+        let address = known
+            .then(|| exports::resolve(&import.name))
+            .flatten()
+            .unwrap_or_else(|| exports::missing(format!("{}!{}", import.module, import.name)));
+        let at = import.slot as usize;
+        bytes
+            .get_mut(at..at + 8)
+            .ok_or_else(|| format!("the address of {} would lie outside of the image", import.name))?
+            .copy_from_slice(&address.to_le_bytes());
+    }
+    Ok(())
+}
+
+/// A cookie as the loader of Windows makes it: unpredictable, its upper 16 bits
+/// zero, and not the value that says "unset".
+fn new_cookie() -> u64 {
+    let mut random = [0; 8];
+    // SAFETY: the buffer has the length that is passed.
+    let got = unsafe { libc::getrandom(random.as_mut_ptr().cast(), random.len(), 0) };
+    assert_eq!(got, 8, "getrandom failed");
+    (u64::from_le_bytes(random) & 0x0000_ffff_ffff_ffff) | 1
+}
+
+/// Maps headers and sections, each with its protection. Returns the sections
+/// that are discarded after DriverEntry.
+fn map(bytes: &[u8], headers: &Headers, base: u64) -> Result<Vec<u64>, Refusal> {
+    if u64::from(headers.section_alignment) < PAGE_SIZE {
+        // Such images cannot be protected by section; Windows maps them whole.
+        map_range(bytes, base, 0, headers.image_size, Protection::ALL)?;
+        return Ok(Vec::new());
+    }
+    map_range(bytes, base, 0, headers.headers_size, Protection::READ)?;
+    let mut discarded = Vec::new();
+    for section in headers.sections.iter().filter(|section| section.virtual_size != 0) {
+        map_range(bytes, base, section.rva, section.virtual_size, protection(section))?;
+        let goes = section.name.starts_with("INIT") || section.name == ".reloc";
+        if goes && section.flags & pe::SCN_DISCARDABLE != 0 {
+            discarded.push(base + u64::from(section.rva));
+        }
+    }
+    Ok(discarded)
+}
+
+fn protection(section: &Section) -> Protection {
+    Protection {
+        read: section.flags & (pe::SCN_READ | pe::SCN_EXECUTE | pe::SCN_WRITE) != 0,
+        write: section.flags & pe::SCN_WRITE != 0,
+        execute: section.flags & pe::SCN_EXECUTE != 0,
+    }
+}
+
+fn map_range(bytes: &[u8], base: u64, rva: u32, size: u32, protection: Protection) -> Result<(), Refusal> {
+    let va = base + u64::from(rva);
+    let pages = u64::from(size).div_ceil(PAGE_SIZE);
+    let failed = || format!("{pages} pages at {va:#x} cannot be mapped");
+    mm::with(|memory| memory.map_new(va, pages, Protection::READ_WRITE, Use::Image)).map_err(|_| failed())?;
+    let from = rva as usize;
+    let to = from.saturating_add((pages << PAGE_SHIFT) as usize).min(bytes.len());
+    let content = bytes.get(from..to).ok_or_else(failed)?;
+    guest::write_bytes(va, content).map_err(|_| failed())?;
+    mm::with(|memory| memory.space.protect(va, protection)).map_err(|_| failed())
+}
+
+/// Throws away what is only needed by DriverEntry.
+pub fn discard_init(image: &Image) {
+    mm::with(|memory| {
+        for va in &image.discarded {
+            memory.unmap_and_release(*va);
+        }
+    });
+}

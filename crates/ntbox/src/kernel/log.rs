@@ -1,0 +1,89 @@
+//! The debug output: `DbgPrintEx` and its kin end here.
+//!
+//! What one call prints need not be a line. Text without a line end waits for
+//! the rest; a line belongs to the component and level that began it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::cpu;
+use super::wire::{self, Event};
+use crate::config::DebugFilter;
+use crate::report::LogLine;
+
+struct State {
+    filter: DebugFilter,
+    started: Instant,
+    /// A line that has begun.
+    pending: Option<LogLine>,
+}
+
+static STATE: Mutex<Option<State>> = Mutex::new(None);
+
+/// Sets the filter and the zero of time.
+pub fn initialize(filter: DebugFilter) {
+    *STATE.lock().unwrap_or_else(PoisonError::into_inner) =
+        Some(State { filter, started: Instant::now(), pending: None });
+}
+
+fn with<T>(work: impl FnOnce(&mut State) -> T) -> Option<T> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work)
+}
+
+/// Whether the filter lets a message through.
+pub fn shows(component: u32, level: u32) -> bool {
+    with(|state| state.filter.shows(component, level)).unwrap_or(false)
+}
+
+/// Changes the mask of a component.
+pub fn set_mask(component: u32, mask: u32) {
+    with(|state| {
+        state.filter.components.retain(|(id, _)| *id != component);
+        state.filter.components.push((component, mask));
+    });
+}
+
+/// The mask of a component.
+pub fn mask(component: u32) -> u32 {
+    with(|state| state.filter.components.iter().find(|(id, _)| *id == component).map_or(0, |(_, mask)| *mask))
+        .unwrap_or(0)
+}
+
+/// Records what one call printed.
+pub fn message(component: u32, level: u32, text: &[u8]) {
+    let lines = with(|state| {
+        let mut done = Vec::new();
+        let text = String::from_utf8_lossy(text);
+        for piece in text.split_inclusive('\n') {
+            let mut line = state.pending.take().unwrap_or_else(|| LogLine {
+                time: u64::try_from(state.started.elapsed().as_nanos() / 100).unwrap_or(u64::MAX),
+                component,
+                level,
+                irql: cpu::irql(),
+                shown: state.filter.shows(component, level),
+                text: String::new(),
+            });
+            match piece.strip_suffix('\n') {
+                Some(end) => {
+                    line.text.push_str(end.strip_suffix('\r').unwrap_or(end));
+                    done.push(line);
+                }
+                None => {
+                    line.text.push_str(piece);
+                    state.pending = Some(line);
+                }
+            }
+        }
+        done
+    });
+    for line in lines.into_iter().flatten() {
+        wire::send(&Event::Log(line));
+    }
+}
+
+/// Ends a line that has begun: the kernel is about to stop or the driver is gone.
+pub fn flush() {
+    if let Some(line) = with(|state| state.pending.take()).flatten() {
+        wire::send(&Event::Log(line));
+    }
+}

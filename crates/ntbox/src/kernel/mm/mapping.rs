@@ -1,0 +1,230 @@
+//! Mapping the pages of an MDL: a second address for the same page frames.
+
+use super::mdl::{INSUFFICIENT_RESOURCES, Mapping, View, flag, offset};
+use super::phys::Physical;
+use super::space::{Area, Frames, Protection, Use};
+use super::with;
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::kernel::call::{Call, Return, Stop, exports};
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::layout::{PAGE_SIZE, SYSTEM_PTES, USER_MAPPINGS, is_system};
+use crate::kernel::{cpu, stop};
+
+/// `MdlMappingNoWrite`.
+const NO_WRITE: u32 = 0x8000_0000;
+/// `MdlMappingNoExecute`.
+const NO_EXECUTE: u32 = 0x4000_0000;
+/// `MmMaximumCacheType`.
+const MAXIMUM_CACHE_TYPE: u32 = 6;
+/// STATUS_INVALID_PARAMETER.
+const INVALID_PARAMETER: u32 = 0xc000_000d;
+/// STATUS_CONFLICTING_ADDRESSES.
+const CONFLICTING_ADDRESSES: u32 = 0xc000_0018;
+/// STATUS_NOT_MAPPED_VIEW.
+const NOT_MAPPED_VIEW: u32 = 0xc000_0019;
+/// STATUS_INVALID_PAGE_PROTECTION.
+const INVALID_PAGE_PROTECTION: u32 = 0xc000_0045;
+
+/// Ends the system mapping that an MDL names.
+pub fn unmap_system(view: &mut View) -> Result<(), Fault> {
+    let va = guest::read_u64(view.va + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
+    with(|memory| {
+        memory.mdls.settle(view.va, |record| record.system.retain(|mapping| mapping.va != va));
+        memory.space.unmap(va);
+    });
+    view.set_flags(view.flags & !(flag::MAPPED_TO_SYSTEM_VA | flag::PARTIAL_HAS_BEEN_MAPPED))
+}
+
+/// A request to map.
+struct Wanted {
+    mdl: u64,
+    user: bool,
+    cache: u32,
+    at: u64,
+    bug_check: bool,
+    priority: u32,
+}
+
+fn map(wanted: &Wanted, caller: u64) -> Return {
+    let mut view = View::read(wanted.mdl)?;
+    check(wanted, &view, caller);
+    let frames = view.frames()?;
+    if let Some(wrong) = frames.iter().find(|pfn| !Physical::exists(**pfn)) {
+        return Err(Stop::bug_check(
+            0xc4,
+            [0xb3, wanted.mdl, u64::from(view.flags), 0],
+            format!(
+                "the MDL at {:#018x} was mapped and holds {wrong:#x}, which is no page frame: \
+                 its pages were never locked and it was not built for nonpaged pool",
+                wanted.mdl
+            ),
+        ));
+    }
+    if wanted.user { map_user(wanted, &view, frames, caller) } else { map_kernel(wanted, &mut view, frames, caller) }
+}
+
+/// Rules of the caller's that do not decide whether the mapping succeeds.
+fn check(wanted: &Wanted, view: &View, caller: u64) {
+    let report = |rule, first, what: String| stop::violation(rule, Some((0xc4, first)), what, caller);
+    let mdl = wanted.mdl;
+    if wanted.user && cpu::irql() > cpu::APC_LEVEL {
+        report("irql-too-high", 0x77, format!("a user mapping was asked for at IRQL {}; APC_LEVEL is the limit", cpu::irql()));
+    }
+    if !view.has(flag::PAGES_LOCKED | flag::SOURCE_IS_NONPAGED_POOL | flag::PARTIAL) {
+        report("map-not-locked", 0xb3, format!("the MDL at {mdl:#018x} was mapped before its pages were locked"));
+    }
+    if wanted.user {
+        return;
+    }
+    if wanted.bug_check {
+        report("bug-check-on-failure", 0x82, format!("the MDL at {mdl:#018x} was mapped with BugCheckOnFailure TRUE"));
+    }
+    if view.has(flag::MAPPED_TO_SYSTEM_VA) {
+        report("map-twice", 0xb2, format!("the MDL at {mdl:#018x} was mapped into system space and has such a mapping"));
+    } else if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
+        let what = format!(
+            "the MDL at {mdl:#018x} is built for nonpaged pool and was mapped into system space; \
+             the reference leaves the behaviour undefined. Use MmGetSystemAddressForMdlSafe"
+        );
+        stop::violation("map-nonpaged-to-system", None, what, caller);
+    }
+}
+
+fn map_kernel(wanted: &Wanted, view: &mut View, frames: Vec<u64>, caller: u64) -> Return {
+    if wanted.cache >= MAXIMUM_CACHE_TYPE {
+        return Ok(0);
+    }
+    let protection =
+        Protection { read: true, write: wanted.priority & NO_WRITE == 0, execute: wanted.priority & NO_EXECUTE == 0 };
+    let mapped = with(|memory| {
+        let pages = frames.len() as u64;
+        let va = memory.space.room(SYSTEM_PTES, pages)?;
+        let area = Area { pages, frames: Frames::List(frames), protection, used_for: Use::SystemMapping };
+        memory.space.map(&memory.physical, va, area)?;
+        memory.mdls.entry(wanted.mdl).system.push(Mapping { va, caller });
+        Ok::<u64, super::space::NoSpace>(va)
+    });
+    let Ok(va) = mapped else { return Ok(0) };
+    let address = va + u64::from(view.offset);
+    guest::write_u64(wanted.mdl + offset::MAPPED_SYSTEM_VA, address)?;
+    let part = if view.has(flag::PARTIAL) { flag::PARTIAL_HAS_BEEN_MAPPED } else { 0 };
+    view.set_flags(view.flags | flag::MAPPED_TO_SYSTEM_VA | part)?;
+    Ok(address)
+}
+
+fn map_user(wanted: &Wanted, view: &View, frames: Vec<u64>, caller: u64) -> Return {
+    if wanted.cache >= MAXIMUM_CACHE_TYPE {
+        return Err(Stop::raise(INVALID_PARAMETER));
+    }
+    let protection = Protection { read: true, write: wanted.priority & NO_WRITE == 0, execute: false };
+    let pages = frames.len() as u64;
+    let mapped = with(|memory| {
+        let va = match wanted.at & !(PAGE_SIZE - 1) {
+            0 => memory.space.room(USER_MAPPINGS, pages).map_err(|_| INSUFFICIENT_RESOURCES)?,
+            at => {
+                let end = at.checked_add(pages * PAGE_SIZE).ok_or(INVALID_PARAMETER)?;
+                let inside = USER_MAPPINGS.contains(at) && end <= USER_MAPPINGS.end();
+                if !inside || !memory.space.is_free(at, pages) {
+                    return Err(CONFLICTING_ADDRESSES);
+                }
+                at
+            }
+        };
+        let area = Area { pages, frames: Frames::List(frames), protection, used_for: Use::UserMapping };
+        memory.space.map(&memory.physical, va, area).map_err(|_| INSUFFICIENT_RESOURCES)?;
+        memory.mdls.entry(wanted.mdl).user.push(Mapping { va, caller });
+        Ok(va)
+    });
+    mapped.map(|va| va + u64::from(view.offset)).map_err(Stop::raise)
+}
+
+/// How a mapping fails: with NULL in system space, by raising in user space.
+fn failure(call: &mut Call<'_>) -> Return {
+    if call.argument(1)? & 0xff == 0 { Ok(0) } else { Err(Stop::raise(INSUFFICIENT_RESOURCES)) }
+}
+
+exports! {
+    /// `MmMapLockedPages`: the older form, cached, which stops the system when a
+    /// system mapping fails.
+    fn MmMapLockedPages<call>(mdl: u64, mode: u8) -> u64 [max DISPATCH_LEVEL] {
+        let wanted = Wanted { mdl, user: mode != 0, cache: 1, at: 0, bug_check: true, priority: 16 };
+        let address = map(&wanted, call.return_address())?;
+        if address == 0 {
+            return Err(Stop::bug_check(0x3f, [0, 0, 0, 0], "MmMapLockedPages found no room in system space"));
+        }
+        Ok(address)
+    }
+
+    /// `MmMapLockedPagesSpecifyCache`.
+    fn MmMapLockedPagesSpecifyCache<call>(mdl: u64, mode: u8, cache: u32, at: u64, bug_check: u32, priority: u32) -> u64
+        [max DISPATCH_LEVEL] fails_by failure
+    {
+        let wanted = Wanted { mdl, user: mode != 0, cache, at, bug_check: bug_check != 0, priority };
+        map(&wanted, call.return_address())
+    }
+
+    /// `MmUnmapLockedPages`: ends a mapping, system or user.
+    fn MmUnmapLockedPages<call>(base: u64, mdl: u64) -> () [max DISPATCH_LEVEL] {
+        let mut view = View::read(mdl)?;
+        let caller = call.return_address();
+        let page = base & !(PAGE_SIZE - 1);
+        if !is_system(base) {
+            return unmap_user(page, mdl, caller);
+        }
+        let named = guest::read_u64(mdl + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
+        let known = with(|memory| {
+            memory.mdls.get(mdl).is_some_and(|record| record.system.iter().any(|mapping| mapping.va == page))
+        });
+        if !known || !view.has(flag::MAPPED_TO_SYSTEM_VA) || named != page {
+            let what = format!(
+                "MmUnmapLockedPages was given {base:#018x}, which is not the system mapping of the MDL at {mdl:#018x}"
+            );
+            stop::violation("unmap-not-mapped", Some((0xc4, 0xb6)), what, caller);
+            return Ok(());
+        }
+        unmap_system(&mut view)?;
+        Ok(())
+    }
+
+    /// `MmProtectMdlSystemAddress`: changes the protection of a system mapping.
+    fn MmProtectMdlSystemAddress(mdl: u64, protect: u32) -> u32 [max DISPATCH_LEVEL] {
+        let view = View::read(mdl)?;
+        if !view.has(flag::MAPPED_TO_SYSTEM_VA) || view.has(flag::SOURCE_IS_NONPAGED_POOL) {
+            return Ok(NOT_MAPPED_VIEW);
+        }
+        let protection = match protect {
+            0x01 => Protection::NONE,
+            0x02 => Protection::READ,
+            0x04 => Protection::READ_WRITE,
+            0x10 | 0x20 => Protection::EXECUTE,
+            0x40 => Protection::ALL,
+            _ => return Ok(INVALID_PAGE_PROTECTION),
+        };
+        let va = guest::read_u64(mdl + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
+        let changed = with(|memory| memory.space.protect(va, protection));
+        Ok(if changed.is_ok() { 0 } else { NOT_MAPPED_VIEW })
+    }
+}
+
+fn unmap_user(page: u64, mdl: u64, caller: u64) -> Result<(), Stop> {
+    if cpu::irql() > APC_LEVEL {
+        let what = format!("a user mapping was ended at IRQL {}; APC_LEVEL is the limit", cpu::irql());
+        stop::violation("irql-too-high", Some((0xc4, 0x7b)), what, caller);
+    }
+    let known = with(|memory| {
+        let known = memory.mdls.settle(mdl, |record| {
+            let before = record.user.len();
+            record.user.retain(|mapping| mapping.va != page);
+            record.user.len() < before
+        });
+        if known == Some(true) {
+            memory.space.unmap(page);
+        }
+        known == Some(true)
+    });
+    if !known {
+        let what = format!("MmUnmapLockedPages was given {page:#018x}, which is no user mapping of the MDL at {mdl:#018x}");
+        stop::violation("unmap-bad-user-address", Some((0xc4, 0xb9)), what, caller);
+    }
+    Ok(())
+}

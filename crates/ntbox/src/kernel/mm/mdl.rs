@@ -1,0 +1,453 @@
+//! Memory descriptor lists: describing memory, locking its pages, and keeping
+//! account of what a driver owes for each list.
+
+use std::collections::BTreeMap;
+
+use super::phys::{Pfn, Physical};
+use super::pool::{self, PoolKind, Request};
+use super::space::Use;
+use super::{Memory, with};
+use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::layout::{PAGE_SHIFT, PAGE_SIZE, is_system, pages_spanned};
+use crate::kernel::{cpu, stop, threads};
+
+/// Offsets in an MDL.
+pub mod offset {
+    /// Next list of a chain.
+    pub const NEXT: u64 = 0;
+    /// Bytes of the list with its page frame numbers, as far as 16 bits hold it.
+    pub const SIZE: u64 = 8;
+    /// Flags.
+    pub const FLAGS: u64 = 10;
+    /// Process of a user range.
+    pub const PROCESS: u64 = 16;
+    /// Address of the system mapping.
+    pub const MAPPED_SYSTEM_VA: u64 = 24;
+    /// First page of the range.
+    pub const START_VA: u64 = 32;
+    /// Bytes of the range.
+    pub const BYTE_COUNT: u64 = 40;
+    /// Where the range begins in its first page.
+    pub const BYTE_OFFSET: u64 = 44;
+    /// Page frame numbers, eight bytes each.
+    pub const FRAMES: u64 = 48;
+}
+
+/// Flags of an MDL.
+pub mod flag {
+    /// Has a system mapping.
+    pub const MAPPED_TO_SYSTEM_VA: u16 = 0x0001;
+    /// Its pages are locked.
+    pub const PAGES_LOCKED: u16 = 0x0002;
+    /// Built for nonpaged pool.
+    pub const SOURCE_IS_NONPAGED_POOL: u16 = 0x0004;
+    /// Came from the list of small MDLs.
+    pub const ALLOCATED_FIXED_SIZE: u16 = 0x0008;
+    /// Part of another one.
+    pub const PARTIAL: u16 = 0x0010;
+    /// A part that has been mapped on its own.
+    pub const PARTIAL_HAS_BEEN_MAPPED: u16 = 0x0020;
+    /// Locked for writing.
+    pub const WRITE_OPERATION: u16 = 0x0080;
+    /// Locked for paging input.
+    pub const IO_PAGE_READ: u16 = 0x0040;
+    /// Describes device memory.
+    pub const IO_SPACE: u16 = 0x0800;
+}
+
+/// Largest range of an MDL: 4 GiB less a page.
+pub const MAX_BYTES: u64 = (4 << 30) - PAGE_SIZE;
+/// Pages up to which IoAllocateMdl takes from the list of small MDLs.
+const FIXED_SIZE_PAGES: u64 = 0x17;
+/// Pool tag of MDLs.
+const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
+
+/// STATUS_ACCESS_VIOLATION.
+const ACCESS_VIOLATION: u32 = 0xc000_0005;
+/// STATUS_INSUFFICIENT_RESOURCES.
+pub const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
+
+/// A mapping of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct Mapping {
+    /// First page.
+    pub va: u64,
+    /// Who asked for it.
+    pub caller: u64,
+}
+
+/// What is owed for one MDL.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// Who allocated it with IoAllocateMdl.
+    pub allocated: Option<u64>,
+    /// Who locked its pages.
+    pub locked: Option<u64>,
+    /// Pages that were allocated for it and by whom.
+    pub pages: Option<(Vec<Pfn>, u64)>,
+    /// Mappings in system space.
+    pub system: Vec<Mapping>,
+    /// Mappings in user space.
+    pub user: Vec<Mapping>,
+}
+
+impl Record {
+    fn is_empty(&self) -> bool {
+        self.allocated.is_none()
+            && self.locked.is_none()
+            && self.pages.is_none()
+            && self.system.is_empty()
+            && self.user.is_empty()
+    }
+}
+
+/// All MDLs that something is owed for, by address.
+#[derive(Debug, Default)]
+pub struct Mdls(BTreeMap<u64, Record>);
+
+impl Mdls {
+    /// The record of a list, made if there is none.
+    pub fn entry(&mut self, mdl: u64) -> &mut Record {
+        self.0.entry(mdl).or_default()
+    }
+
+    /// The record of a list.
+    pub fn get(&self, mdl: u64) -> Option<&Record> {
+        self.0.get(&mdl)
+    }
+
+    /// Changes a record and forgets it once nothing is owed any more.
+    pub fn settle<T>(&mut self, mdl: u64, work: impl FnOnce(&mut Record) -> T) -> Option<T> {
+        let record = self.0.get_mut(&mdl)?;
+        let result = work(record);
+        if record.is_empty() {
+            self.0.remove(&mdl);
+        }
+        Some(result)
+    }
+}
+
+/// The fields of an MDL that the kernel works with.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// Its address.
+    pub va: u64,
+    /// Flags.
+    pub flags: u16,
+    /// First page of the range.
+    pub start: u64,
+    /// Bytes of the range.
+    pub bytes: u32,
+    /// Offset in the first page.
+    pub offset: u32,
+}
+
+impl View {
+    /// Reads an MDL.
+    pub fn read(va: u64) -> Result<Self, Fault> {
+        Ok(Self {
+            va,
+            flags: guest::read_u16(va.wrapping_add(offset::FLAGS))?,
+            start: guest::read_u64(va.wrapping_add(offset::START_VA))?,
+            bytes: guest::read_u32(va.wrapping_add(offset::BYTE_COUNT))?,
+            offset: guest::read_u32(va.wrapping_add(offset::BYTE_OFFSET))?,
+        })
+    }
+
+    /// Number of pages.
+    pub fn pages(&self) -> u64 {
+        pages_spanned(u64::from(self.offset), u64::from(self.bytes))
+    }
+
+    /// Whether a flag is set.
+    pub fn has(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Stores new flags.
+    pub fn set_flags(&mut self, flags: u16) -> Result<(), Fault> {
+        self.flags = flags;
+        guest::write_u16(self.va.wrapping_add(offset::FLAGS), flags)
+    }
+
+    /// The page frame numbers.
+    pub fn frames(&self) -> Result<Vec<Pfn>, Fault> {
+        (0..self.pages()).map(|n| guest::read_u64(self.va.wrapping_add(offset::FRAMES + 8 * n))).collect()
+    }
+
+    /// Stores page frame numbers.
+    pub fn set_frames(&self, frames: &[Pfn]) -> Result<(), Fault> {
+        frames
+            .iter()
+            .enumerate()
+            .try_for_each(|(n, pfn)| guest::write_u64(self.va.wrapping_add(offset::FRAMES + 8 * n as u64), *pfn))
+    }
+}
+
+/// Initialises an MDL as `MmInitializeMdl` does: what it does not set keeps
+/// whatever was there.
+pub fn initialize(mdl: u64, base: u64, length: u64) -> Result<(), Fault> {
+    let size = offset::FRAMES + 8 * pages_spanned(base, length);
+    guest::write_u64(mdl + offset::NEXT, 0)?;
+    // The field has 16 bits and larger lists overflow it, on Windows too.
+    guest::write_u16(mdl + offset::SIZE, u16::try_from(size & 0xffff).unwrap_or(0))?;
+    guest::write_u16(mdl + offset::FLAGS, 0)?;
+    guest::write_u64(mdl + offset::START_VA, base & !(PAGE_SIZE - 1))?;
+    guest::write_u32(mdl + offset::BYTE_OFFSET, u32::try_from(base & (PAGE_SIZE - 1)).unwrap_or(0))?;
+    guest::write_u32(mdl + offset::BYTE_COUNT, u32::try_from(length).unwrap_or(u32::MAX))
+}
+
+/// Takes memory for an MDL and initialises it. `owner` is the driver's call if
+/// the list itself is a pool block that the driver frees; 0 if IoFreeMdl does.
+pub fn allocate(base: u64, length: u64, owner: u64) -> Result<Option<u64>, Fault> {
+    if length > MAX_BYTES {
+        return Ok(None);
+    }
+    let pages = pages_spanned(base, length);
+    let fixed = owner == 0 && pages <= FIXED_SIZE_PAGES;
+    let size = offset::FRAMES + 8 * if fixed { FIXED_SIZE_PAGES } else { pages };
+    let request =
+        Request { kind: PoolKind::NonPaged, size, tag: TAG, zeroed: false, cache_aligned: false, caller: owner };
+    let Some(mdl) = with(|memory| memory.pools.allocate(request, &mut memory.space)) else {
+        return Ok(None);
+    };
+    initialize(mdl, base, length)?;
+    if fixed {
+        guest::write_u16(mdl + offset::FLAGS, flag::ALLOCATED_FIXED_SIZE)?;
+    }
+    Ok(Some(mdl))
+}
+
+/// Something that a driver owes.
+#[derive(Debug)]
+pub struct Left {
+    /// Name of the rule.
+    pub rule: &'static str,
+    /// What Driver Verifier says.
+    pub verifier: Option<(u32, u64)>,
+    /// What is left.
+    pub what: String,
+    /// Who took it.
+    pub caller: u64,
+}
+
+/// All that drivers owe for their MDLs.
+pub fn left_behind() -> Vec<Left> {
+    with(|memory| {
+        let mut list = Vec::new();
+        for (mdl, record) in &memory.mdls.0 {
+            for mapping in &record.system {
+                let what = format!("the system mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped", mapping.va);
+                list.push(Left { rule: "mapping-leak", verifier: None, what, caller: mapping.caller });
+            }
+            for mapping in &record.user {
+                let what = format!("the user mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped", mapping.va);
+                list.push(Left { rule: "mapping-leak", verifier: None, what, caller: mapping.caller });
+            }
+            if let Some(caller) = record.locked {
+                let what = format!("the pages of the MDL at {mdl:#018x} are not unlocked");
+                list.push(Left { rule: "lock-leak", verifier: None, what, caller });
+            }
+            if let Some((pages, caller)) = &record.pages {
+                let what = format!("{} pages allocated for the MDL at {mdl:#018x} are not freed", pages.len());
+                list.push(Left { rule: "page-leak", verifier: None, what, caller: *caller });
+            }
+            if let Some(caller) = record.allocated {
+                let what = format!("the MDL at {mdl:#018x} is not freed");
+                list.push(Left { rule: "mdl-leak", verifier: Some((0xc4, 0x62)), what, caller });
+            }
+        }
+        list
+    })
+}
+
+impl Memory {
+    /// Frame behind a page if an access of that kind is possible there.
+    fn lockable(&self, va: u64, write: bool) -> Option<Pfn> {
+        let (_, area) = self.space.find(va)?;
+        match area.used_for {
+            Use::NonPagedPool | Use::PagedPool => self.pools.holds(va).then(|| self.space.frame(va))?,
+            _ if !area.protection.read || (write && !area.protection.write) => None,
+            _ => self.space.frame(va),
+        }
+    }
+}
+
+exports! {
+    /// `MmSizeOfMdl`: bytes of an MDL for a range, its page frame numbers included.
+    fn MmSizeOfMdl(base: u64, length: u64) -> u64 [max HIGH_LEVEL] {
+        Ok(offset::FRAMES + 8 * pages_spanned(base, length))
+    }
+
+    /// `MmBuildMdlForNonPagedPool`: fills in the page frames of resident memory.
+    fn MmBuildMdlForNonPagedPool<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
+        let mut view = View::read(mdl)?;
+        let caller = call.return_address();
+        let base = view.start.wrapping_add(u64::from(view.offset));
+        let (used_for, frames) = with(|memory| {
+            let used_for = memory.space.find(base).map(|(_, area)| area.used_for);
+            let frames: Option<Vec<Pfn>> = (0..view.pages())
+                .map(|n| memory.lockable(view.start.wrapping_add(n << PAGE_SHIFT), false))
+                .collect();
+            (used_for, frames)
+        });
+        let source = match used_for {
+            Some(Use::PagedPool) => Some("paged pool"),
+            Some(Use::Stack) => Some("a kernel stack"),
+            Some(Use::UserMapping) => Some("user memory"),
+            _ => None,
+        };
+        if let Some(source) = source {
+            let what = format!("MmBuildMdlForNonPagedPool was given an MDL of {source} at {base:#018x}");
+            stop::violation("build-mdl-not-nonpaged", Some((0xc4, 0x7f)), what, caller);
+        }
+        if view.has(flag::PAGES_LOCKED) {
+            let what = format!("MmBuildMdlForNonPagedPool was given the MDL at {mdl:#018x}, whose pages are locked");
+            stop::violation("build-mdl-locked", Some((0xc4, 0x7e)), what, caller);
+        }
+        let Some(frames) = frames else {
+            return Err(Fault { address: base, write: false }.into());
+        };
+        view.set_frames(&frames)?;
+        guest::write_u64(mdl + offset::MAPPED_SYSTEM_VA, base)?;
+        view.set_flags(view.flags | flag::SOURCE_IS_NONPAGED_POOL)?;
+        Ok(())
+    }
+
+    /// `MmProbeAndLockPages`: makes the pages resident and keeps them so; raises.
+    fn MmProbeAndLockPages<call>(mdl: u64, mode: u8, operation: u32) -> () [max DISPATCH_LEVEL] raises 0xc000_009a {
+        let mut view = View::read(mdl)?;
+        let caller = call.return_address();
+        if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
+            let what = format!("MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool");
+            stop::violation("lock-nonpaged-mdl", Some((0xc4, 0xb0)), what, caller);
+        }
+        if view.has(flag::PAGES_LOCKED) {
+            let what = format!("MmProbeAndLockPages was given the MDL at {mdl:#018x}, whose pages are locked already");
+            stop::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
+        }
+        let write = operation != 0;
+        let base = view.start.wrapping_add(u64::from(view.offset));
+        let system = is_system(base);
+        if mode != 0 && (system || is_system(base.wrapping_add(u64::from(view.bytes)))) {
+            return Err(Stop::raise(ACCESS_VIOLATION));
+        }
+        let (pageable, frames) = with(|memory| {
+            let pageable = !system
+                || memory.space.find(base).is_some_and(|(_, area)| area.used_for == Use::PagedPool);
+            let frames: Option<Vec<Pfn>> = (0..view.pages())
+                .map(|n| memory.lockable(view.start.wrapping_add(n << PAGE_SHIFT), write))
+                .collect();
+            (pageable, frames)
+        });
+        if pageable && cpu::irql() > cpu::APC_LEVEL {
+            let what = format!("MmProbeAndLockPages was called for pageable memory at IRQL {}", cpu::irql());
+            stop::violation("irql-too-high", None, what, caller);
+        }
+        let frames = frames.ok_or_else(|| Stop::raise(ACCESS_VIOLATION))?;
+        view.set_frames(&frames)?;
+        let process = if system { 0 } else { threads::current_process() };
+        guest::write_u64(mdl + offset::PROCESS, process)?;
+        let direction = if write { flag::WRITE_OPERATION } else { 0 };
+        view.set_flags(view.flags & !flag::WRITE_OPERATION | flag::PAGES_LOCKED | direction)?;
+        with(|memory| memory.mdls.entry(mdl).locked = Some(caller));
+        Ok(())
+    }
+
+    /// `MmUnlockPages`: ends the lock, and a system mapping before it.
+    fn MmUnlockPages<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
+        let mut view = View::read(mdl)?;
+        let caller = call.return_address();
+        if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
+            let what = format!("MmUnlockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool");
+            stop::violation("unlock-nonpaged-mdl", Some((0xc4, 0x7d)), what, caller);
+            return Ok(());
+        }
+        if !view.has(flag::PAGES_LOCKED) {
+            let what = format!("MmUnlockPages was given the MDL at {mdl:#018x}, whose pages are not locked");
+            stop::violation("unlock-not-locked", Some((0xc4, 0x7c)), what, caller);
+            return Ok(());
+        }
+        if view.has(flag::MAPPED_TO_SYSTEM_VA) {
+            super::mapping::unmap_system(&mut view)?;
+        }
+        view.set_flags(view.flags & !(flag::PAGES_LOCKED | flag::WRITE_OPERATION))?;
+        with(|memory| memory.mdls.settle(mdl, |record| record.locked = None));
+        Ok(())
+    }
+
+    /// `MmAllocatePagesForMdl`: pages of physical memory, zeroed, maybe fewer than
+    /// asked for.
+    fn MmAllocatePagesForMdl<call>(low: u64, high: u64, skip: u64, total: u64) -> u64 [max DISPATCH_LEVEL] fails 0 {
+        allocate_pages(low, high, total, 0, call.return_address())
+    }
+
+    /// `MmAllocatePagesForMdlEx`: the same with a cache type and flags.
+    fn MmAllocatePagesForMdlEx<call>(low: u64, high: u64, skip: u64, total: u64, cache: u32, flags: u32) -> u64
+        [max DISPATCH_LEVEL] fails 0
+    {
+        allocate_pages(low, high, total, flags, call.return_address())
+    }
+
+    /// `MmFreePagesFromMdl`: frees the pages, not the list itself.
+    fn MmFreePagesFromMdl<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
+        let mut view = View::read(mdl)?;
+        let pages = with(|memory| memory.mdls.settle(mdl, |record| record.pages.take())).flatten();
+        let Some((pages, _)) = pages else {
+            let what = format!("MmFreePagesFromMdl was given the MDL at {mdl:#018x}, which holds no allocated pages");
+            stop::violation("free-pages-not-allocated", None, what, call.return_address());
+            return Ok(());
+        };
+        if view.has(flag::MAPPED_TO_SYSTEM_VA) {
+            let what = format!("MmFreePagesFromMdl was given the MDL at {mdl:#018x}, which is still mapped");
+            stop::violation("free-pages-mapped", Some((0xc4, 0xb7)), what, call.return_address());
+            super::mapping::unmap_system(&mut view)?;
+        }
+        with(|memory| memory.physical.give(&pages));
+        view.set_flags(view.flags & !flag::PAGES_LOCKED)?;
+        Ok(())
+    }
+}
+
+/// `MM_DONT_ZERO_ALLOCATION`.
+const DONT_ZERO: u32 = 1;
+/// `MM_ALLOCATE_FULLY_REQUIRED`.
+const FULLY_REQUIRED: u32 = 4;
+
+fn allocate_pages(low: u64, high: u64, total: u64, flags: u32, caller: u64) -> Result<u64, Stop> {
+    if total == 0 || total > MAX_BYTES || low > Physical::highest_address() || high < low {
+        return Ok(0);
+    }
+    let wanted = total.div_ceil(PAGE_SIZE);
+    let count = with(|memory| wanted.min(memory.physical.available()));
+    if count == 0 || (count < wanted && flags & FULLY_REQUIRED != 0) {
+        return Ok(0);
+    }
+    let Some(frames) = with(|memory| memory.physical.take(count)) else { return Ok(0) };
+    // What lies outside of the range that the caller can use goes back.
+    let (frames, outside): (Vec<Pfn>, Vec<Pfn>) =
+        frames.into_iter().partition(|pfn| pfn << PAGE_SHIFT >= low && (pfn << PAGE_SHIFT) + PAGE_SIZE - 1 <= high);
+    with(|memory| memory.physical.give(&outside));
+    let short = (frames.len() as u64) < wanted && flags & FULLY_REQUIRED != 0;
+    let list = if frames.is_empty() || short { None } else { allocate(0, (frames.len() as u64) << PAGE_SHIFT, caller)? };
+    let Some(mdl) = list else {
+        with(|memory| memory.physical.give(&frames));
+        return Ok(0);
+    };
+    if flags & DONT_ZERO == 0 {
+        with(|memory| frames.iter().for_each(|pfn| memory.physical.clear(*pfn)));
+    }
+    let mut view = View::read(mdl)?;
+    view.set_frames(&frames)?;
+    guest::write_u64(mdl + offset::PROCESS, 0)?;
+    view.set_flags(flag::PAGES_LOCKED)?;
+    with(|memory| memory.mdls.entry(mdl).pages = Some((frames, caller)));
+    Ok(mdl)
+}
+
+/// Frees the memory of a list that came from IoAllocateMdl.
+pub fn release(mdl: u64) {
+    pool::free(mdl);
+}

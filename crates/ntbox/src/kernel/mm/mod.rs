@@ -1,0 +1,79 @@
+//! The memory manager: physical pages, the address space over them, pool, and
+//! memory descriptor lists.
+
+pub mod mapping;
+pub mod mdl;
+pub mod phys;
+pub mod pool;
+pub mod query;
+pub mod space;
+
+use std::sync::{Mutex, PoisonError};
+
+use phys::Physical;
+use pool::Pools;
+use space::{Area, Frames, Protection, Space, Use};
+
+use super::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SHIFT, PAGED_POOL, Zone};
+
+/// Everything that the memory manager knows.
+#[derive(Debug)]
+pub struct Memory {
+    /// Page frames.
+    pub physical: Physical,
+    /// Page tables.
+    pub space: Space,
+    /// The pools.
+    pub pools: Pools,
+    /// MDLs that something is owed for.
+    pub mdls: mdl::Mdls,
+}
+
+static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
+
+/// Sets up memory. Once, before anything else.
+pub fn initialize() {
+    let mut memory = Memory { physical: Physical::new(), space: Space::default(), pools: Pools::new(), mdls: mdl::Mdls::default() };
+    let pools: [(Zone, u64, Use); 3] = [
+        (NONPAGED_POOL, Physical::nonpaged_pool(), Use::NonPagedPool),
+        (PAGED_POOL, Physical::paged_pool(), Use::PagedPool),
+        (EXECUTABLE_POOL, Physical::executable_pool(), Use::NonPagedPool),
+    ];
+    for (zone, first, used_for) in pools {
+        let area = Area {
+            pages: zone.size >> PAGE_SHIFT,
+            frames: Frames::Run(first),
+            // Opened page by page as the pool grows.
+            protection: Protection::NONE,
+            used_for,
+        };
+        memory.space.map(&memory.physical, zone.base, area).expect("no address space for the pools");
+    }
+    *MEMORY.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
+}
+
+/// Works on memory. The driver must not be called meanwhile.
+pub fn with<T>(work: impl FnOnce(&mut Memory) -> T) -> T {
+    let mut guard = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    work(guard.get_or_insert_with(|| panic!("memory is used before it is set up")))
+}
+
+impl Memory {
+    /// Takes frames and maps them at `va`.
+    pub fn map_new(&mut self, va: u64, pages: u64, protection: Protection, used_for: Use) -> Result<(), space::NoSpace> {
+        let frames = self.physical.take(pages).ok_or(space::NoSpace)?;
+        let area = Area { pages, frames: Frames::List(frames.clone()), protection, used_for };
+        let mapped = self.space.map(&self.physical, va, area);
+        if mapped.is_err() {
+            self.physical.give(&frames);
+        }
+        mapped
+    }
+
+    /// Unmaps an area and gives its frames back.
+    pub fn unmap_and_release(&mut self, va: u64) {
+        if let Some(Area { frames: Frames::List(frames), .. }) = self.space.unmap(va) {
+            self.physical.give(&frames);
+        }
+    }
+}

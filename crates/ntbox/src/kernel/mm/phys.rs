@@ -1,0 +1,123 @@
+//! Physical memory: one shared memory object, whose pages are page frames.
+//!
+//! A page of the object can be mapped at any number of addresses, so a second
+//! mapping of an MDL is a second mapping, not an imitation. Page frame numbers
+//! are offsets into the object plus [`FIRST_PFN`].
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use crate::kernel::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SHIFT, PAGE_SIZE, PAGED_POOL};
+
+/// Page frame number of the first page: the first MiB belongs to firmware.
+pub const FIRST_PFN: u64 = 0x100;
+/// Bytes of physical memory. Only what is touched costs real memory.
+pub const SIZE: u64 = 2 << 30;
+
+/// A page frame number.
+pub type Pfn = u64;
+
+/// The machine's page frames.
+#[derive(Debug)]
+pub struct Physical {
+    object: OwnedFd,
+    /// Next frame that was never given out.
+    next: Pfn,
+    /// Frames given back; their content is what it was.
+    free: Vec<Pfn>,
+    /// Frames that may still be given out.
+    left: u64,
+}
+
+impl Physical {
+    /// Makes the memory object. Its first frames are those of the pools, which
+    /// are mapped as a whole.
+    pub fn new() -> Self {
+        // SAFETY: the name is a C string.
+        let fd = unsafe { libc::memfd_create(c"physical-memory".as_ptr(), libc::MFD_CLOEXEC) };
+        assert!(fd >= 0, "memfd_create failed: {}", std::io::Error::last_os_error());
+        // SAFETY: the descriptor was just made and nobody else has it.
+        let object = unsafe { OwnedFd::from_raw_fd(fd) };
+        // SAFETY: the descriptor is open.
+        let result = unsafe { libc::ftruncate(fd, SIZE.cast_signed()) };
+        assert_eq!(result, 0, "ftruncate failed: {}", std::io::Error::last_os_error());
+        let pools = (NONPAGED_POOL.size + PAGED_POOL.size + EXECUTABLE_POOL.size) >> PAGE_SHIFT;
+        Self {
+            object,
+            next: FIRST_PFN + pools,
+            free: Vec::new(),
+            left: (SIZE >> PAGE_SHIFT) - pools,
+        }
+    }
+
+    /// First frame of nonpaged pool.
+    pub const fn nonpaged_pool() -> Pfn {
+        FIRST_PFN
+    }
+
+    /// First frame of paged pool.
+    pub const fn paged_pool() -> Pfn {
+        FIRST_PFN + (NONPAGED_POOL.size >> PAGE_SHIFT)
+    }
+
+    /// First frame of executable pool.
+    pub const fn executable_pool() -> Pfn {
+        Self::paged_pool() + (PAGED_POOL.size >> PAGE_SHIFT)
+    }
+
+    /// Offset of a frame in the memory object.
+    pub const fn offset(pfn: Pfn) -> u64 {
+        (pfn - FIRST_PFN) * PAGE_SIZE
+    }
+
+    /// Whether a number is that of a frame of this machine.
+    pub const fn exists(pfn: Pfn) -> bool {
+        pfn >= FIRST_PFN && pfn - FIRST_PFN < SIZE >> PAGE_SHIFT
+    }
+
+    /// Highest physical address.
+    pub const fn highest_address() -> u64 {
+        (FIRST_PFN << PAGE_SHIFT) + SIZE - 1
+    }
+
+    /// Descriptor of the memory object, for mapping.
+    pub fn descriptor(&self) -> i32 {
+        self.object.as_raw_fd()
+    }
+
+    /// Frames that can still be taken.
+    pub fn available(&self) -> u64 {
+        self.left
+    }
+
+    /// Takes `count` frames, adjacent ones where there are; none if not all.
+    pub fn take(&mut self, count: u64) -> Option<Vec<Pfn>> {
+        if count > self.left {
+            return None;
+        }
+        self.left -= count;
+        let fresh = (FIRST_PFN + (SIZE >> PAGE_SHIFT) - self.next).min(count);
+        let mut frames: Vec<Pfn> = (self.next..self.next + fresh).collect();
+        self.next += fresh;
+        while (frames.len() as u64) < count {
+            frames.push(self.free.pop()?);
+        }
+        Some(frames)
+    }
+
+    /// Gives frames back.
+    pub fn give(&mut self, frames: &[Pfn]) {
+        self.left += frames.len() as u64;
+        self.free.extend_from_slice(frames);
+    }
+}
+
+impl Physical {
+    /// Fills a frame with zeros.
+    pub fn clear(&self, pfn: Pfn) {
+        let flags = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        let page = PAGE_SIZE.cast_signed();
+        // SAFETY: the descriptor is open and the range lies inside the object.
+        let result = unsafe { libc::fallocate(self.descriptor(), flags, Self::offset(pfn).cast_signed(), page) };
+        assert_eq!(result, 0, "a page frame cannot be cleared: {}", std::io::Error::last_os_error());
+    }
+}

@@ -1,0 +1,292 @@
+//! Pool: paged and nonpaged, in blocks with the placement that the reference
+//! promises (16-byte alignment, a block of a page or less never crosses a page,
+//! a larger one begins on a page).
+//!
+//! All bookkeeping is outside the driver's reach, so a driver that writes past
+//! a block does not confuse the allocator. Bytes between the end of a block and
+//! the next one hold a guard pattern that is checked when the block is freed.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use super::space::{Protection, Space};
+use crate::kernel::guest;
+use crate::kernel::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SIZE, PAGED_POOL, Zone};
+
+/// What uninitialised memory is filled with.
+pub const UNINITIALIZED: u8 = 0xbd;
+/// What freed memory is filled with.
+pub const FREED: u8 = 0xdf;
+/// What follows a block up to the next one.
+const GUARD: u8 = 0xa5;
+/// Bytes kept behind every small block for the guard pattern.
+const GUARD_BYTES: u64 = 16;
+/// Largest request that shares a page with others.
+const SMALL_LIMIT: u64 = PAGE_SIZE - GUARD_BYTES;
+/// Pages made accessible at a time.
+const CHUNK_PAGES: u64 = 256;
+
+/// Which pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    /// Resident memory, to be touched at any IRQL.
+    NonPaged,
+    /// The same, and code may be put there.
+    NonPagedExecute,
+    /// Memory that may be paged out.
+    Paged,
+}
+
+/// A block that is in use.
+#[derive(Debug, Clone, Copy)]
+pub struct Block {
+    /// Bytes asked for.
+    pub size: u64,
+    /// Pool tag, first character in the low byte.
+    pub tag: u32,
+    /// Which pool.
+    pub kind: PoolKind,
+    /// Address in the driver of the call that took it; 0 for the kernel's own.
+    pub caller: u64,
+    /// Bytes that the block occupies, guard included.
+    footprint: u64,
+}
+
+/// Why a block cannot be freed.
+#[derive(Debug, Clone, Copy)]
+pub enum BadFree {
+    /// It was freed before, by the call at this address.
+    Twice {
+        /// The tag that it had.
+        tag: u32,
+        /// Who freed it.
+        freed_by: u64,
+    },
+    /// Not the start of a block.
+    NotPool,
+}
+
+/// One pool.
+#[derive(Debug)]
+struct Pool {
+    zone: Zone,
+    protection: Protection,
+    /// Pages made accessible so far.
+    committed: u64,
+    /// Next page that was never used.
+    next: u64,
+    /// Free runs of pages, by first page.
+    runs: BTreeMap<u64, u64>,
+    /// Free small blocks, by their footprint in units of 16 bytes.
+    small: Vec<Vec<u64>>,
+}
+
+impl Pool {
+    fn new(zone: Zone, protection: Protection) -> Self {
+        Self {
+            zone,
+            protection,
+            committed: 0,
+            next: 0,
+            runs: BTreeMap::new(),
+            small: vec![Vec::new(); usize::try_from(PAGE_SIZE / 16).unwrap_or(0) + 1],
+        }
+    }
+
+    fn take_pages(&mut self, count: u64, space: &mut Space) -> Option<u64> {
+        let found = self.runs.iter().find(|(_, length)| **length >= count).map(|(page, length)| (*page, *length));
+        if let Some((page, length)) = found {
+            self.runs.remove(&page);
+            if length > count {
+                self.runs.insert(page + count, length - count);
+            }
+            return Some(self.zone.base + page * PAGE_SIZE);
+        }
+        let end = self.next.checked_add(count).filter(|end| *end <= self.zone.size / PAGE_SIZE)?;
+        if end > self.committed {
+            let wanted = end.next_multiple_of(CHUNK_PAGES).min(self.zone.size / PAGE_SIZE);
+            let va = self.zone.base + self.committed * PAGE_SIZE;
+            space.set_host_protection(va, wanted - self.committed, self.protection).ok()?;
+            self.committed = wanted;
+        }
+        let page = self.next;
+        self.next = end;
+        Some(self.zone.base + page * PAGE_SIZE)
+    }
+
+    fn give_pages(&mut self, va: u64, mut count: u64) {
+        let mut page = (va - self.zone.base) / PAGE_SIZE;
+        if let Some((before, length)) = self.runs.range(..page).next_back().map(|(p, l)| (*p, *l))
+            && before + length == page
+        {
+            self.runs.remove(&before);
+            page = before;
+            count += length;
+        }
+        if let Some(length) = self.runs.remove(&(page + count)) {
+            count += length;
+        }
+        self.runs.insert(page, count);
+    }
+
+    /// Takes memory of `footprint` bytes, a multiple of 16 up to a page or a
+    /// multiple of the page.
+    fn take(&mut self, footprint: u64, space: &mut Space) -> Option<u64> {
+        if footprint >= PAGE_SIZE {
+            return self.take_pages(footprint / PAGE_SIZE, space);
+        }
+        let class = usize::try_from(footprint / 16).ok()?;
+        if let Some(va) = self.small.get_mut(class)?.pop() {
+            return Some(va);
+        }
+        let page = self.take_pages(1, space)?;
+        let blocks = PAGE_SIZE / footprint;
+        let list = self.small.get_mut(class)?;
+        list.extend((1..blocks).rev().map(|n| page + n * footprint));
+        Some(page)
+    }
+
+    fn give(&mut self, va: u64, footprint: u64) {
+        if footprint >= PAGE_SIZE {
+            self.give_pages(va, footprint / PAGE_SIZE);
+        } else if let Some(list) = usize::try_from(footprint / 16).ok().and_then(|n| self.small.get_mut(n)) {
+            list.push(va);
+        }
+    }
+}
+
+/// Both pools and what is in use.
+#[derive(Debug)]
+pub struct Pools {
+    nonpaged: Pool,
+    executable: Pool,
+    paged: Pool,
+    blocks: FxHashMap<u64, Block>,
+    /// Tag of freed blocks and who freed them, until the address is used again.
+    freed: FxHashMap<u64, (u32, u64)>,
+}
+
+/// A request for a block.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// Which pool.
+    pub kind: PoolKind,
+    /// Bytes, not 0.
+    pub size: u64,
+    /// Pool tag.
+    pub tag: u32,
+    /// Whether it comes filled with zeros.
+    pub zeroed: bool,
+    /// Whether it begins on a cache line.
+    pub cache_aligned: bool,
+    /// Address in the driver of the call; 0 for the kernel's own blocks.
+    pub caller: u64,
+}
+
+impl Pools {
+    /// Empty pools over their zones.
+    pub fn new() -> Self {
+        Self {
+            nonpaged: Pool::new(NONPAGED_POOL, Protection::READ_WRITE),
+            executable: Pool::new(EXECUTABLE_POOL, Protection::ALL),
+            paged: Pool::new(PAGED_POOL, Protection::READ_WRITE),
+            blocks: FxHashMap::default(),
+            freed: FxHashMap::default(),
+        }
+    }
+
+    fn pool(&mut self, kind: PoolKind) -> &mut Pool {
+        match kind {
+            PoolKind::NonPaged => &mut self.nonpaged,
+            PoolKind::NonPagedExecute => &mut self.executable,
+            PoolKind::Paged => &mut self.paged,
+        }
+    }
+
+    /// Takes a block; `None` when the pool is used up.
+    pub fn allocate(&mut self, request: Request, space: &mut Space) -> Option<u64> {
+        let Request { kind, size, tag, caller, .. } = request;
+        let footprint = if size <= SMALL_LIMIT {
+            let unit = if request.cache_aligned { 64 } else { 16 };
+            let wanted = (size + GUARD_BYTES).next_multiple_of(unit);
+            if wanted > SMALL_LIMIT { PAGE_SIZE } else { wanted }
+        } else {
+            size.checked_next_multiple_of(PAGE_SIZE)?
+        };
+        let va = self.pool(kind).take(footprint, space)?;
+        self.freed.remove(&va);
+        self.blocks.insert(va, Block { size, tag, kind, caller, footprint });
+        let fill = if request.zeroed { 0 } else { UNINITIALIZED };
+        let filled = guest::fill(va, fill, size).and_then(|()| guest::fill(va + size, GUARD, footprint - size));
+        filled.ok().map(|()| va)
+    }
+
+    /// The block that begins at an address.
+    pub fn block(&self, va: u64) -> Option<&Block> {
+        self.blocks.get(&va)
+    }
+
+    /// The block that holds an address, with its start.
+    pub fn block_around(&self, va: u64) -> Option<(u64, &Block)> {
+        self.blocks
+            .iter()
+            .find(|(start, block)| va >= **start && va - **start < block.footprint)
+            .map(|(start, block)| (*start, block))
+    }
+
+    /// Whether the page of an address is in use by a pool.
+    pub fn holds(&self, va: u64) -> bool {
+        [&self.nonpaged, &self.executable, &self.paged].into_iter().any(|pool| {
+            let page = va.wrapping_sub(pool.zone.base) / PAGE_SIZE;
+            pool.zone.contains(va)
+                && page < pool.next
+                && pool.runs.range(..=page).next_back().is_none_or(|(first, length)| page - first >= *length)
+        })
+    }
+
+    /// Why `va` cannot be freed.
+    pub fn bad_free(&self, va: u64) -> BadFree {
+        self.freed.get(&va).map_or(BadFree::NotPool, |(tag, freed_by)| BadFree::Twice { tag: *tag, freed_by: *freed_by })
+    }
+
+    /// First byte behind a block that no longer holds the guard pattern.
+    pub fn overrun(&self, va: u64) -> Option<u64> {
+        let block = self.blocks.get(&va)?;
+        (va + block.size..va + block.footprint).find(|at| guest::read_u8(*at) != Ok(GUARD))
+    }
+
+    /// Gives a block back, whoever took it.
+    pub fn free(&mut self, va: u64, caller: u64) -> Option<Block> {
+        let block = self.blocks.remove(&va)?;
+        self.freed.insert(va, (block.tag, caller));
+        // The zone is mapped read-write as far as blocks reach.
+        let _ = guest::fill(va, FREED, block.size);
+        self.pool(block.kind).give(va, block.footprint);
+        Some(block)
+    }
+
+    /// Blocks that a driver took and did not free, by address.
+    pub fn owned_by_drivers(&self) -> Vec<(u64, Block)> {
+        let mut list: Vec<_> =
+            self.blocks.iter().filter(|(_, block)| block.caller != 0).map(|(va, block)| (*va, *block)).collect();
+        list.sort_unstable_by_key(|(va, _)| *va);
+        list
+    }
+}
+
+/// Takes a block for the kernel itself, zeroed; `None` when the pool is used up.
+pub fn allocate(kind: PoolKind, size: u64, tag: u32) -> Option<u64> {
+    let request = Request { kind, size: size.max(1), tag, zeroed: true, cache_aligned: false, caller: 0 };
+    super::with(|memory| memory.pools.allocate(request, &mut memory.space))
+}
+
+/// Frees a block of the kernel itself. False if it is none.
+pub fn free(va: u64) -> bool {
+    super::with(|memory| memory.pools.free(va, 0)).is_some()
+}
+
+/// A tag as its four characters.
+pub fn tag_text(tag: u32) -> String {
+    tag.to_le_bytes().iter().map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' }).collect()
+}

@@ -1,0 +1,217 @@
+//! The address space: which range is what, and which page frame is behind a
+//! page. This is the page table that physical addresses, MDLs and validity
+//! checks are answered from; the host's own page tables are kept equal to it.
+
+use std::collections::BTreeMap;
+
+use super::phys::{Pfn, Physical};
+use crate::kernel::layout::{PAGE_SHIFT, PAGE_SIZE, Zone};
+
+/// What may be done with a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protection {
+    /// Loads.
+    pub read: bool,
+    /// Stores.
+    pub write: bool,
+    /// Instruction fetches.
+    pub execute: bool,
+}
+
+impl Protection {
+    /// No access.
+    pub const NONE: Self = Self { read: false, write: false, execute: false };
+    /// Read only.
+    pub const READ: Self = Self { read: true, write: false, execute: false };
+    /// Read and write.
+    pub const READ_WRITE: Self = Self { read: true, write: true, execute: false };
+    /// Read and execute.
+    pub const EXECUTE: Self = Self { read: true, write: false, execute: true };
+    /// Everything.
+    pub const ALL: Self = Self { read: true, write: true, execute: true };
+
+    fn bits(self) -> i32 {
+        let bit = |on, bit| if on { bit } else { 0 };
+        bit(self.read, libc::PROT_READ)
+            | bit(self.write, libc::PROT_WRITE)
+            | bit(self.execute, libc::PROT_EXEC)
+    }
+}
+
+/// What a range is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Nonpaged pool.
+    NonPagedPool,
+    /// Paged pool.
+    PagedPool,
+    /// A section of a driver's image.
+    Image,
+    /// A kernel stack.
+    Stack,
+    /// The kernel itself.
+    Kernel,
+    /// An MDL mapped into the system range.
+    SystemMapping,
+    /// An MDL mapped into a process.
+    UserMapping,
+}
+
+/// Page frames behind a range.
+#[derive(Debug, Clone)]
+pub enum Frames {
+    /// Adjacent frames from this one on.
+    Run(Pfn),
+    /// One by one.
+    List(Vec<Pfn>),
+}
+
+impl Frames {
+    fn get(&self, page: u64) -> Option<Pfn> {
+        match self {
+            Self::Run(first) => Some(first + page),
+            Self::List(list) => list.get(usize::try_from(page).ok()?).copied(),
+        }
+    }
+}
+
+/// A mapped range of whole pages.
+#[derive(Debug, Clone)]
+pub struct Area {
+    /// Number of pages.
+    pub pages: u64,
+    /// What is behind them.
+    pub frames: Frames,
+    /// What may be done with them.
+    pub protection: Protection,
+    /// What they are for.
+    pub used_for: Use,
+}
+
+/// All mapped ranges, by the address of their first page.
+#[derive(Debug, Default)]
+pub struct Space {
+    areas: BTreeMap<u64, Area>,
+}
+
+/// A range cannot be mapped: no address or no memory for page tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSpace;
+
+impl Space {
+    /// The area that holds an address, with its first address.
+    pub fn find(&self, va: u64) -> Option<(u64, &Area)> {
+        let (start, area) = self.areas.range(..=va).next_back()?;
+        (va - start < area.pages * PAGE_SIZE).then_some((*start, area))
+    }
+
+    /// Page frame behind an address.
+    pub fn frame(&self, va: u64) -> Option<Pfn> {
+        let (start, area) = self.find(va)?;
+        area.frames.get((va - start) >> PAGE_SHIFT)
+    }
+
+    /// Maps frames at `va`, which must be free and page-aligned.
+    pub fn map(&mut self, physical: &Physical, va: u64, area: Area) -> Result<(), NoSpace> {
+        let mut page = 0;
+        while page < area.pages {
+            let first = area.frames.get(page).ok_or(NoSpace)?;
+            let mut run = 1;
+            while page + run < area.pages && area.frames.get(page + run) == Some(first + run) {
+                run += 1;
+            }
+            // SAFETY: the address lies in a zone that only this table gives
+            // out, and the table says that it is free; frames are part of the
+            // memory object. No Rust reference points there.
+            let at = unsafe {
+                libc::mmap(
+                    (va + page * PAGE_SIZE) as *mut libc::c_void,
+                    usize::try_from(run * PAGE_SIZE).map_err(|_| NoSpace)?,
+                    area.protection.bits(),
+                    libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE,
+                    physical.descriptor(),
+                    Physical::offset(first).cast_signed(),
+                )
+            };
+            if at == libc::MAP_FAILED {
+                self.clear(va, page);
+                return Err(NoSpace);
+            }
+            page += run;
+        }
+        self.areas.insert(va, area);
+        Ok(())
+    }
+
+    /// Removes a whole area.
+    pub fn unmap(&mut self, va: u64) -> Option<Area> {
+        let area = self.areas.remove(&va)?;
+        self.clear(va, area.pages);
+        Some(area)
+    }
+
+    /// Makes pages inaccessible in the host; they stay reserved.
+    fn clear(&mut self, va: u64, pages: u64) {
+        let length = usize::try_from(pages * PAGE_SIZE).unwrap_or(0);
+        if length == 0 {
+            return;
+        }
+        // SAFETY: replaces a mapping of this table by an inaccessible one.
+        let at = unsafe {
+            libc::mmap(
+                va as *mut libc::c_void,
+                length,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        assert_ne!(at, libc::MAP_FAILED, "a range cannot be unmapped");
+    }
+
+    /// Changes the protection of a whole area.
+    pub fn protect(&mut self, va: u64, protection: Protection) -> Result<(), NoSpace> {
+        let pages = self.areas.get(&va).ok_or(NoSpace)?.pages;
+        self.set_host_protection(va, pages, protection)?;
+        if let Some(area) = self.areas.get_mut(&va) {
+            area.protection = protection;
+        }
+        Ok(())
+    }
+
+    /// Changes what the host lets happen to pages of an area, and not what the
+    /// area says of itself.
+    pub(super) fn set_host_protection(&mut self, va: u64, pages: u64, protection: Protection) -> Result<(), NoSpace> {
+        let length = usize::try_from(pages * PAGE_SIZE).map_err(|_| NoSpace)?;
+        // SAFETY: changes the protection of mappings of this table only.
+        let result = unsafe { libc::mprotect(va as *mut libc::c_void, length, protection.bits()) };
+        if result == 0 { Ok(()) } else { Err(NoSpace) }
+    }
+
+    /// Finds room for `pages` pages in a zone, with an unmapped page behind it.
+    pub fn room(&self, zone: Zone, pages: u64) -> Result<u64, NoSpace> {
+        let bytes = pages
+            .checked_add(1)
+            .and_then(|pages| pages.checked_mul(PAGE_SIZE))
+            .filter(|bytes| *bytes <= zone.size)
+            .ok_or(NoSpace)?;
+        let mut at = zone.base;
+        for (start, area) in self.areas.range(zone.base..zone.end()) {
+            if start - at >= bytes {
+                break;
+            }
+            at = start + (area.pages + 1) * PAGE_SIZE;
+        }
+        if zone.end().saturating_sub(at) >= bytes { Ok(at) } else { Err(NoSpace) }
+    }
+}
+
+impl Space {
+    /// Whether no page of a range is mapped.
+    pub fn is_free(&self, va: u64, pages: u64) -> bool {
+        let end = va.saturating_add(pages.saturating_mul(PAGE_SIZE));
+        let before = self.areas.range(..end).next_back();
+        before.is_none_or(|(start, area)| start + area.pages * PAGE_SIZE <= va)
+    }
+}

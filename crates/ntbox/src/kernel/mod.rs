@@ -1,0 +1,32 @@
+//! The kernel process: everything that runs beside the driver.
+//!
+//! One folder for each prefix of the kernel's functions; around them what a
+//! processor and a boot loader are on a real machine.
+
+mod boot;
+mod call;
+mod callout;
+mod cpu;
+mod dbg;
+mod driver;
+mod ex;
+mod exports;
+mod guest;
+mod io;
+mod ke;
+mod layout;
+mod loader;
+mod log;
+mod mm;
+mod ob;
+mod privileged;
+mod rtl;
+mod seh;
+mod signals;
+mod stop;
+mod threads;
+mod version;
+pub mod wire;
+mod zw;
+
+pub use boot::{VARIABLE, link};

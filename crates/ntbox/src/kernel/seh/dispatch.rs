@@ -1,0 +1,296 @@
+//! The search for somebody who deals with an exception, as
+//! `RtlDispatchException` does it: frame by frame, each language handler is
+//! asked. A handler answers, or it begins an unwind and never returns.
+//!
+//! The kernel's frames below a callout are abandoned when that happens. Nothing
+//! here may own memory while a handler runs.
+
+use super::context::{Context, ExceptionRecord, NESTED_CALL, NONCONTINUABLE};
+use super::dispatcher::{self, DispatcherContext, Room};
+use super::memory::Damage;
+use super::status;
+use super::unhandled;
+use super::unwind_info::EHANDLER;
+use super::walk::{Frame, Position, Step};
+use crate::kernel::callout::{self, Purpose};
+use crate::kernel::guest::Fault;
+use crate::kernel::layout::STACKS;
+
+/// What a language handler answers: `EXCEPTION_DISPOSITION`.
+pub mod disposition {
+    /// Go on where the exception happened.
+    pub const CONTINUE_EXECUTION: u32 = 0;
+    /// Not mine.
+    pub const CONTINUE_SEARCH: u32 = 1;
+    /// The exception happened in a handler.
+    pub const NESTED_EXCEPTION: u32 = 2;
+    /// The exception happened while unwinding.
+    pub const COLLIDED_UNWIND: u32 = 3;
+}
+
+/// Why a search or an unwind cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// A frame cannot be unwound.
+    Damage(Damage),
+    /// The driver's stack has no room for the structures, or they are gone.
+    Memory(Fault),
+}
+
+impl From<Damage> for Failure {
+    fn from(damage: Damage) -> Self {
+        Self::Damage(damage)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Memory(fault)
+    }
+}
+
+/// Raises an exception at `context`, the innermost place of the driver.
+pub fn raise(context: Context, record: ExceptionRecord) -> ! {
+    raise_below(context, record, room(&context))
+}
+
+/// Raises an exception whose record the driver holds.
+pub fn raise_in_place(context: Context, record: u64) -> ! {
+    dispatch(context, record, room(&context))
+}
+
+/// Raises an exception while the stack below `context` is in use down to `room`.
+pub fn raise_below(context: Context, record: ExceptionRecord, mut room: Room) -> ! {
+    let va = room.take(ExceptionRecord::SIZE as u64);
+    match record.write(va) {
+        Ok(()) => dispatch(context, va, room),
+        Err(fault) => unhandled::no_stack(&context, fault),
+    }
+}
+
+/// The free stack at a place. A stack pointer that points elsewhere is what the
+/// processor would answer with a double fault.
+fn room(context: &Context) -> Room {
+    let rsp = context.rsp();
+    let top = callout::stack_top(Position::innermost(*context).level);
+    if !STACKS.contains(rsp) || rsp > top {
+        unhandled::no_stack(context, Fault { address: rsp, write: true });
+    }
+    Room::below(rsp)
+}
+
+/// What the search found, if no handler began an unwind.
+enum Verdict {
+    /// Go on at the place of the exception, with the registers as the handlers
+    /// left them.
+    Continue,
+    /// A handler wants to continue what cannot be continued, or answered what is
+    /// no answer: this status is raised.
+    Raise(u32),
+    /// Nobody wants it.
+    Unhandled,
+}
+
+fn dispatch(context: Context, record: u64, room: Room) -> ! {
+    let mut search = Search::new(context, record, room);
+    let failure = match search.run() {
+        Ok(Verdict::Continue) => match Context::read(search.context) {
+            Ok(context) => resume(search.origin.level, &context),
+            Err(fault) => fault.into(),
+        },
+        Ok(Verdict::Raise(code)) => {
+            let address = context.rip;
+            let next = ExceptionRecord { nested: record, address, ..ExceptionRecord::software(code) };
+            raise_below(context, next, search.room)
+        }
+        Ok(Verdict::Unhandled) => unhandled::report(&context, record, search.context, None),
+        Err(failure) => failure,
+    };
+    match failure {
+        Failure::Damage(damage) => {
+            unhandled::report(&context, record, search.context, Some(damage))
+        }
+        Failure::Memory(fault) => unhandled::no_stack(&context, fault),
+    }
+}
+
+/// Goes on in the driver, in callout `level`, whatever the driver has made of
+/// the registers.
+pub fn resume(level: usize, context: &Context) -> ! {
+    let mut context = context.for_processor();
+    // The change of stacks uses the two words below the stack pointer.
+    for below in [8, 16] {
+        if let Err(fault) =
+            crate::kernel::guest::write_u64(context.rsp().wrapping_sub(below), 0)
+        {
+            unhandled::no_stack(&context, fault);
+        }
+    }
+    context.flags |= super::context::CONTEXT_FULL;
+    callout::resume(level, &context)
+}
+
+/// One search.
+struct Search {
+    /// Where the exception happened.
+    origin: Position,
+    /// Address of the record.
+    record: u64,
+    /// Address of the context that handlers may change.
+    context: u64,
+    /// Address of the registers that unwinding works with.
+    unwound: u64,
+    /// Address of the dispatcher context.
+    dispatcher: u64,
+    /// What is left of the stack.
+    room: Room,
+    /// Flags that the record has for the next handler.
+    flags: u32,
+    /// Base of the frame whose handler raised the exception; 0 if none.
+    nested: u64,
+}
+
+impl Search {
+    fn new(context: Context, record: u64, mut room: Room) -> Self {
+        let size = size_of::<Context>() as u64;
+        Self {
+            origin: Position::innermost(context),
+            record,
+            context: room.take(size),
+            unwound: room.take(size),
+            dispatcher: room.take(DispatcherContext::SIZE),
+            room,
+            flags: 0,
+            nested: 0,
+        }
+    }
+
+    fn run(&mut self) -> Result<Verdict, Failure> {
+        self.origin.context.write(self.context)?;
+        self.flags = dispatcher::record_flags(self.record)? & NONCONTINUABLE;
+        let mut position = self.origin;
+        loop {
+            let verdict = match position.step(EHANDLER)? {
+                Step::End => {
+                    dispatcher::set_record_flags(self.record, self.flags)?;
+                    return Ok(Verdict::Unhandled);
+                }
+                Step::Leaf | Step::Callout(Purpose::Ordinary) => None,
+                Step::Callout(Purpose::ExceptionHandler { establisher }) => {
+                    self.nest(establisher);
+                    None
+                }
+                Step::Callout(Purpose::UnwindHandler { dispatcher, level }) => {
+                    let frame = collide(&mut position, dispatcher, level)?;
+                    self.ask(frame, &mut position)?
+                }
+                Step::Function(frame) => match describe(&frame) {
+                    Some(frame) => self.ask(frame, &mut position)?,
+                    None => None,
+                },
+            };
+            if let Some(verdict) = verdict {
+                return Ok(verdict);
+            }
+        }
+    }
+
+    /// The exception happened in the handler of the frame with this base.
+    fn nest(&mut self, establisher: u64) {
+        self.flags |= NESTED_CALL;
+        self.nested = self.nested.max(establisher);
+    }
+
+    /// Asks the handler of a frame; `position` is its caller.
+    fn ask(
+        &mut self,
+        mut frame: DispatcherContext,
+        position: &mut Position,
+    ) -> Result<Option<Verdict>, Failure> {
+        loop {
+            let answer = self.call(&mut frame, position)?;
+            self.flags |= dispatcher::record_flags(self.record)? & NONCONTINUABLE;
+            if self.nested == frame.establisher {
+                self.flags &= !NESTED_CALL;
+                self.nested = 0;
+            }
+            match answer {
+                disposition::CONTINUE_EXECUTION if self.flags & NONCONTINUABLE != 0 => {
+                    return Ok(Some(Verdict::Raise(status::NONCONTINUABLE_EXCEPTION)));
+                }
+                disposition::CONTINUE_EXECUTION => return Ok(Some(Verdict::Continue)),
+                disposition::CONTINUE_SEARCH => return Ok(None),
+                disposition::NESTED_EXCEPTION => {
+                    self.nest(DispatcherContext::read(self.dispatcher)?.establisher);
+                    return Ok(None);
+                }
+                disposition::COLLIDED_UNWIND => {
+                    let level = position.level;
+                    frame = collide(position, self.dispatcher, level)?;
+                }
+                _ => return Ok(Some(Verdict::Raise(status::INVALID_DISPOSITION))),
+            }
+        }
+    }
+
+    fn call(
+        &mut self,
+        frame: &mut DispatcherContext,
+        position: &Position,
+    ) -> Result<u32, Failure> {
+        frame.context = self.unwound;
+        position.context.write(self.unwound)?;
+        frame.write(self.dispatcher)?;
+        dispatcher::set_record_flags(self.record, self.flags)?;
+        let answer = callout::call_driver_for(
+            Purpose::ExceptionHandler { establisher: frame.establisher },
+            frame.handler,
+            &[self.record, frame.establisher, self.context, self.dispatcher],
+            self.room.top(),
+            Some(self.origin.context),
+        );
+        Ok(low_half(answer))
+    }
+}
+
+/// What a handler answers is an `int`.
+pub fn low_half(answer: u64) -> u32 {
+    u32::try_from(answer & 0xffff_ffff).unwrap_or(u32::MAX)
+}
+
+/// The dispatcher context of a frame; `None` if it has no handler to call.
+pub fn describe(frame: &Frame) -> Option<DispatcherContext> {
+    frame.handler.map(|handler| DispatcherContext {
+        control_pc: frame.control_pc,
+        image_base: frame.image_base,
+        function_entry: frame.entry,
+        establisher: frame.establisher,
+        handler: handler.routine,
+        handler_data: handler.data,
+        ..DispatcherContext::default()
+    })
+}
+
+/// Goes to the frame that an earlier unwind had reached when one of its handlers
+/// failed: what lies in between is already unwound. `position` becomes the
+/// frame's caller; the frame's handler goes on behind the scope that failed.
+fn collide(
+    position: &mut Position,
+    dispatcher: u64,
+    level: usize,
+) -> Result<DispatcherContext, Failure> {
+    let (frame, inside) = collided_frame(dispatcher, level)?;
+    *position = inside;
+    position.step(0)?;
+    Ok(frame)
+}
+
+/// The frame that an earlier unwind had reached, and the place in it.
+pub fn collided_frame(
+    dispatcher: u64,
+    level: usize,
+) -> Result<(DispatcherContext, Position), Failure> {
+    let frame = DispatcherContext::read(dispatcher)?;
+    let context = Context::read(frame.context)?;
+    Ok((frame, Position { context, level }))
+}

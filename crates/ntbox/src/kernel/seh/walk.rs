@@ -1,0 +1,130 @@
+//! From frame to frame, innermost first, and on across callouts: where the
+//! kernel called the driver, the walk goes on where the driver had been before.
+
+use super::context::Context;
+use super::epilogue::Place;
+use super::function_table;
+use super::memory::{Damage, Driver, Image};
+use super::unwind::{self, Saved, Unwound};
+use super::unwind_info::Handler;
+use crate::kernel::callout::{self, Purpose};
+use crate::kernel::loader;
+
+/// A place that the driver is at or was at: its registers, and the number of the
+/// callout that it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Position {
+    /// The registers.
+    pub context: Context,
+    /// Number of the callout.
+    pub level: usize,
+}
+
+/// What a step of the walk left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A function with unwind information.
+    Function(Frame),
+    /// A function without.
+    Leaf,
+    /// The kernel's frames that made a callout.
+    Callout(Purpose),
+    /// The end of the driver's frames: there is no caller.
+    End,
+}
+
+/// A frame of a function with unwind information.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Where control is in the function.
+    pub control_pc: u64,
+    /// Base of its image.
+    pub image_base: u64,
+    /// Address of its entry in the function table.
+    pub entry: u64,
+    /// Base of its fixed stack allocation.
+    pub establisher: u64,
+    /// Its language handler, if it has one of the kinds asked for.
+    pub handler: Option<Handler>,
+}
+
+/// The image at an address, as unwinding needs it.
+pub fn image_at(pc: u64) -> Option<Image> {
+    loader::find_image(pc).map(|view| Image { base: view.base, size: view.size, pdata: view.pdata })
+}
+
+impl Position {
+    /// A place in the innermost callout.
+    pub fn innermost(context: Context) -> Self {
+        Self { context, level: callout::depth().saturating_sub(1) }
+    }
+
+    /// Goes to the caller, and says what was left. `kinds` are the kinds of
+    /// language handler to look for.
+    pub fn step(&mut self, kinds: u8) -> Result<Step, Damage> {
+        if self.context.rip == callout::return_address() {
+            return Ok(self.leave_callout());
+        }
+        let before = self.context.rsp();
+        let step = self.step_function(kinds)?;
+        let found = self.context.rsp();
+        let top = callout::stack_top(self.level);
+        if found <= before || found > top {
+            return Err(Damage::Stack { before, found, top });
+        }
+        Ok(step)
+    }
+
+    fn leave_callout(&mut self) -> Step {
+        let purpose = callout::purpose(self.level);
+        match (callout::origin(self.level), self.level.checked_sub(1)) {
+            (Some(context), Some(level)) => {
+                *self = Self { context, level };
+                Step::Callout(purpose)
+            }
+            _ => Step::End,
+        }
+    }
+
+    fn step_function(&mut self, kinds: u8) -> Result<Step, Damage> {
+        let pc = self.context.rip;
+        if let Some(image) = image_at(pc)
+            && let Some(located) = function_table::lookup(&Driver, &image, pc)?
+        {
+            let place = Place { memory: &Driver, image: &image, entry: located.entry, pc };
+            let mut saved = Saved::default();
+            let Unwound { establisher, handler } =
+                unwind::virtual_unwind(&place, kinds, &mut self.context, &mut saved)?;
+            return Ok(Step::Function(Frame {
+                control_pc: pc,
+                image_base: image.base,
+                entry: located.address,
+                establisher,
+                handler,
+            }));
+        }
+        unwind::leaf_unwind(&Driver, &mut self.context)?;
+        Ok(Step::Leaf)
+    }
+}
+
+/// The driver's addresses on the call stack, innermost first, `limit` at most.
+/// What is damaged ends it.
+pub fn backtrace(context: &Context, limit: usize) -> Vec<u64> {
+    let mut position = Position::innermost(*context);
+    let mut list = Vec::new();
+    while list.len() < limit {
+        let pc = position.context.rip;
+        let step = position.step(0);
+        match step {
+            Ok(Step::End) => break,
+            Ok(Step::Callout(_)) => {}
+            Ok(Step::Function(_) | Step::Leaf) => list.push(pc),
+            Err(_) => {
+                list.push(pc);
+                break;
+            }
+        }
+    }
+    list
+}

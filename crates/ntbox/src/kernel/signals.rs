@@ -1,0 +1,209 @@
+//! Faults of the processor, as Linux signals.
+//!
+//! A handler does as little as it can: it lets the accesses of
+//! [`guest`](super::guest) recover, carries out the few privileged instructions
+//! that ordinary drivers use, and sends everything else to
+//! [`stop::hardware`](super::stop::hardware) on the host stack, outside of the
+//! signal.
+
+use std::ffi::c_void;
+
+use super::layout::{GUEST_END, STACKS};
+use super::privileged::{self, Carried};
+use super::seh::Context;
+use super::stop::{self, Access};
+use super::{cpu, guest};
+
+/// What the processor refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trap {
+    /// A page that is not there, or not for that.
+    Page {
+        /// Address of the access.
+        address: u64,
+        /// Kind of access.
+        access: Access,
+    },
+    /// Division by zero or overflow of its result.
+    DivideError,
+    /// A floating-point exception.
+    FloatingPoint,
+    /// No such instruction, `ud2`.
+    InvalidOpcode,
+    /// `int 3`.
+    Breakpoint,
+    /// The trap flag.
+    SingleStep,
+    /// `int 2Ch`.
+    Assertion,
+    /// `int 29h` with its code in RCX.
+    FastFail(u64),
+    /// A privileged instruction that this kernel does not carry out.
+    Privileged(&'static str),
+    /// Another general protection fault, such as a non-canonical address.
+    GeneralProtection,
+}
+
+/// Size of the stack that handlers run on.
+const SIGNAL_STACK: usize = 128 << 10;
+
+/// Installs the handlers and their stack for this thread.
+pub fn install() {
+    // SAFETY: an anonymous mapping of our own.
+    let memory = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            SIGNAL_STACK,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    assert_ne!(memory, libc::MAP_FAILED, "no memory for the signal stack");
+    let stack = libc::stack_t { ss_sp: memory, ss_flags: 0, ss_size: SIGNAL_STACK };
+    // SAFETY: the stack stays mapped for the life of the process.
+    let result = unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
+    assert_eq!(result, 0, "sigaltstack failed");
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP] {
+        // SAFETY: all zero is a valid value of this plain structure.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = handler as *const () as usize;
+        // A fault inside the handler (reading the driver's code) must reach it.
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+        // SAFETY: the handler keeps to what a handler may do.
+        let result = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+        assert_eq!(result, 0, "sigaction failed");
+    }
+}
+
+/// State that a trap leaves on the host stack for [`trapped`].
+#[repr(C, align(16))]
+struct Trapped {
+    context: Context,
+    trap: Trap,
+}
+
+/// Goes on outside of the signal, on the host stack.
+extern "sysv64" fn trapped(state: *const Trapped) -> ! {
+    // SAFETY: the handler has put it on this very stack, above this frame.
+    let Trapped { context, trap } = unsafe { state.read() };
+    stop::hardware(context, trap)
+}
+
+extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the system passes both to a handler with SA_SIGINFO; they are ours
+    // until it returns.
+    let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
+    let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();
+    let error = context.uc_mcontext.gregs[libc::REG_ERR as usize];
+    // SAFETY: for the signals that we handle this is the faulting address.
+    let address = unsafe { info.si_addr() } as u64;
+    // Error code of a page fault: bit 1 a write, bit 4 an instruction fetch.
+    let page_fault = context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 14;
+
+    if let Some(way_out) = guest::recovery(rip) {
+        let registers = &mut context.uc_mcontext.gregs;
+        let write = page_fault && error & 2 != 0;
+        let known = if page_fault { address } else { u64::MAX };
+        registers[libc::REG_RAX as usize] = known.cast_signed();
+        registers[libc::REG_RDX as usize] = if write { 3 } else { 1 };
+        registers[libc::REG_RIP as usize] = way_out.cast_signed();
+        return;
+    }
+    if rip >= GUEST_END && !(page_fault && STACKS.contains(address)) {
+        internal_fault(signal, rip, address);
+    }
+    let trap = match signal {
+        libc::SIGSEGV | libc::SIGBUS if page_fault => {
+            let access = match error {
+                bits if bits & 16 != 0 => Access::Execute,
+                bits if bits & 2 != 0 => Access::Write,
+                _ => Access::Read,
+            };
+            Trap::Page { address, access }
+        }
+        libc::SIGSEGV | libc::SIGBUS => match privileged::carry_out(context) {
+            Carried::Out => return,
+            Carried::Trap(trap) => trap,
+        },
+        libc::SIGFPE if context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 0 => Trap::DivideError,
+        libc::SIGFPE => Trap::FloatingPoint,
+        libc::SIGTRAP if context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 1 => Trap::SingleStep,
+        libc::SIGTRAP => {
+            // The processor stands behind the instruction; the exception that
+            // Windows raises points at it.
+            context.uc_mcontext.gregs[libc::REG_RIP as usize] -= 1;
+            Trap::Breakpoint
+        }
+        _ => Trap::InvalidOpcode,
+    };
+    leave_signal(context, trap);
+}
+
+/// Arranges that the thread goes on in [`trapped`] when the handler returns.
+fn leave_signal(context: &mut libc::ucontext_t, trap: Trap) {
+    let state = Trapped { context: capture(context), trap };
+    let top = cpu::current().host_rsp.get() - size_of::<Trapped>() as u64;
+    let place = top & !15;
+    // SAFETY: below the host stack pointer of the innermost callout, where no
+    // frame lives while the driver runs; aligned for the structure.
+    unsafe { (place as *mut Trapped).write(state) };
+    let registers = &mut context.uc_mcontext.gregs;
+    registers[libc::REG_RDI as usize] = place.cast_signed();
+    // As after a call: 8 bytes off the alignment.
+    registers[libc::REG_RSP as usize] = (place - 8).cast_signed();
+    registers[libc::REG_RIP as usize] = (trapped as *const () as u64).cast_signed();
+    // Direction flag and trap flag clear.
+    registers[libc::REG_EFL as usize] &= !0x500;
+}
+
+/// The driver's registers at the fault.
+fn capture(context: &libc::ucontext_t) -> Context {
+    let mut captured = Context::zeroed();
+    let registers = &context.uc_mcontext.gregs;
+    let order = [
+        libc::REG_RAX,
+        libc::REG_RCX,
+        libc::REG_RDX,
+        libc::REG_RBX,
+        libc::REG_RSP,
+        libc::REG_RBP,
+        libc::REG_RSI,
+        libc::REG_RDI,
+        libc::REG_R8,
+        libc::REG_R9,
+        libc::REG_R10,
+        libc::REG_R11,
+        libc::REG_R12,
+        libc::REG_R13,
+        libc::REG_R14,
+        libc::REG_R15,
+    ];
+    for (slot, number) in captured.registers.iter_mut().zip(order) {
+        *slot = registers[number as usize].cast_unsigned();
+    }
+    captured.rip = registers[libc::REG_RIP as usize].cast_unsigned();
+    captured.eflags = u32::try_from(registers[libc::REG_EFL as usize] & 0xffff_ffff).unwrap_or(0x202);
+    let state = context.uc_mcontext.fpregs;
+    if !state.is_null() {
+        // SAFETY: the system put the floating-point state there for the time of
+        // the handler.
+        let state = unsafe { &*state };
+        captured.mxcsr = state.mxcsr;
+        for (slot, register) in captured.xmm.iter_mut().zip(&state._xmm) {
+            let [a, b, c, d] = register.element.map(u128::from);
+            *slot = a | b << 32 | c << 64 | d << 96;
+        }
+    }
+    captured
+}
+
+/// A fault of this program, not of the driver: says where and ends.
+fn internal_fault(signal: libc::c_int, rip: u64, address: u64) -> ! {
+    let base = handler as *const () as u64;
+    super::boot::abandon(&format!(
+        "ntbox itself failed: signal {signal} at {:#x} from its fault handler, address {address:#x}",
+        rip.wrapping_sub(base).cast_signed()
+    ))
+}

@@ -1,0 +1,219 @@
+//! Where the driver is stopped: faults of the processor and of exports become
+//! exceptions or bug checks, rules that were broken become violations.
+
+use super::call::{Frame, Stop};
+use super::guest::Fault;
+use super::layout::{STACKS, is_system};
+use super::seh::{self, Context, ExceptionRecord};
+use super::signals::Trap;
+use super::wire::{self, Event};
+use super::{cpu, exports, guest, loader, log, mm};
+use crate::report::{BugCheck, Location, Violation};
+
+/// Bug check codes that this kernel itself stops with.
+mod code {
+    pub const IRQL_NOT_LESS_OR_EQUAL: u32 = 0x0a;
+    pub const PAGE_FAULT_IN_NONPAGED_AREA: u32 = 0x50;
+    pub const UNEXPECTED_KERNEL_MODE_TRAP: u32 = 0x7f;
+    pub const ATTEMPTED_WRITE_TO_READONLY_MEMORY: u32 = 0xbe;
+    pub const DRIVER_IRQL_NOT_LESS_OR_EQUAL: u32 = 0xd1;
+    pub const ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY: u32 = 0xfc;
+    pub const KERNEL_SECURITY_CHECK_FAILURE: u32 = 0x139;
+}
+
+/// STATUS_ACCESS_VIOLATION.
+const ACCESS_VIOLATION: u32 = 0xc000_0005;
+
+/// Frames in a report's call stack.
+const STACK_LIMIT: usize = 64;
+
+/// A stop of the kernel in the making.
+#[derive(Debug)]
+pub struct BugCheckData {
+    /// Bug check code.
+    pub code: u32,
+    /// Its parameters.
+    pub parameters: [u64; 4],
+    /// What happened.
+    pub what: String,
+}
+
+/// What an access was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A load.
+    Read,
+    /// A store.
+    Write,
+    /// An instruction fetch.
+    Execute,
+}
+
+impl Access {
+    /// Its number in an exception record.
+    fn code(self) -> u64 {
+        match self {
+            Self::Read => 0,
+            Self::Write => 1,
+            Self::Execute => 8,
+        }
+    }
+
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "written",
+            Self::Execute => "executed",
+        }
+    }
+}
+
+/// Records that the driver broke a rule, at a place in the driver.
+pub fn violation(rule: &str, verifier: Option<(u32, u64)>, what: impl Into<String>, caller: u64) {
+    log::flush();
+    wire::send(&Event::Violation(Violation {
+        rule: rule.to_owned(),
+        verifier,
+        what: what.into(),
+        location: location(caller),
+    }));
+}
+
+/// The place in code behind an address. For a return address the call is meant,
+/// so that the line is the caller's and not the next one.
+pub fn location(pc: u64) -> Option<Location> {
+    if let Some(image) = loader::find_image(pc) {
+        return Some(Location { module: image.name, offset: pc - image.base, symbol: None, source: None });
+    }
+    let symbol = exports::name_at(pc)?;
+    Some(Location { module: "nt".to_owned(), offset: pc, symbol: Some(symbol.to_owned()), source: None })
+}
+
+/// Stops the kernel: reports and ends the process.
+pub fn bug_check(code: u32, parameters: [u64; 4], what: impl Into<String>, context: Option<&Context>) -> ! {
+    log::flush();
+    let stack: Vec<Location> = context.map_or_else(Vec::new, |context| {
+        seh::backtrace(context, STACK_LIMIT).into_iter().filter_map(location).collect()
+    });
+    wire::send(&Event::BugCheck(Box::new(BugCheck {
+        code,
+        parameters,
+        what: what.into(),
+        location: context.and_then(|context| location(context.rip)),
+        stack,
+    })));
+    super::boot::end_process()
+}
+
+/// An export does not return.
+pub fn from_export(frame: &Frame, stop: Stop) -> ! {
+    let return_address = guest::read_u64(frame.rsp).unwrap_or(0);
+    let context = Context::after_call(frame, return_address);
+    match stop {
+        Stop::Raise(mut record) => {
+            if record.address == 0 {
+                record.address = return_address;
+            }
+            let record = *record;
+            seh::raise(context, record)
+        }
+        Stop::BugCheck(data) => {
+            let BugCheckData { code, parameters, what } = *data;
+            bug_check(code, parameters, what, Some(&context))
+        }
+        Stop::Fault(Fault { address, write }) => {
+            let access = if write { Access::Write } else { Access::Read };
+            let name = exports::name_of(frame.index);
+            invalid_access(context, address, access, &format!("{name} was given an address that cannot be {}", access.verb()))
+        }
+    }
+}
+
+/// Memory that is not there, or not for that: an exception where Windows raises
+/// one, a bug check elsewhere.
+pub fn invalid_access(context: Context, address: u64, access: Access, what: &str) -> ! {
+    let irql = cpu::irql();
+    if let Some(name) = exports::missing_name(address) {
+        bug_check(
+            code::PAGE_FAULT_IN_NONPAGED_AREA,
+            [address, access.code(), context.rip, 0],
+            format!("{name} is imported by the driver and not implemented by this kernel; it was {}", match access {
+                Access::Execute => "called",
+                Access::Read => "read, as a variable",
+                Access::Write => "written, as a variable",
+            }),
+            Some(&context),
+        );
+    }
+    if irql >= cpu::DISPATCH_LEVEL {
+        let in_driver = loader::find_image(context.rip).is_some();
+        let number = if in_driver { code::DRIVER_IRQL_NOT_LESS_OR_EQUAL } else { code::IRQL_NOT_LESS_OR_EQUAL };
+        bug_check(
+            number,
+            [address, u64::from(irql), access.code(), context.rip],
+            format!("{what}: {address:#018x} at IRQL {irql}"),
+            Some(&context),
+        );
+    }
+    if !is_system(address) || address == u64::MAX {
+        let record = ExceptionRecord::hardware(ACCESS_VIOLATION, context.rip, &[access.code(), address]);
+        seh::raise(context, record);
+    }
+    let protection = mm::with(|memory| {
+        memory.space.find(address).map(|(_, area)| (area.protection, area.used_for))
+    });
+    if STACKS.contains(address) && protection.is_none() {
+        bug_check(
+            code::UNEXPECTED_KERNEL_MODE_TRAP,
+            [8, address, context.rsp(), context.rip],
+            format!("the kernel stack is used up: {address:#018x} lies outside of it (double fault)"),
+            Some(&context),
+        );
+    }
+    let (number, parameters) = match (access, protection) {
+        (Access::Write, Some((protection, _))) if protection.read && !protection.write => {
+            (code::ATTEMPTED_WRITE_TO_READONLY_MEMORY, [address, 0, context.rip, 0])
+        }
+        (Access::Execute, Some((protection, _))) if protection.read => {
+            (code::ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY, [address, 0, context.rip, 0])
+        }
+        _ => (code::PAGE_FAULT_IN_NONPAGED_AREA, [address, access.code(), context.rip, 0]),
+    };
+    bug_check(number, parameters, format!("{what}: {address:#018x}"), Some(&context))
+}
+
+/// A fault of the processor in driver code.
+pub fn hardware(context: Context, trap: Trap) -> ! {
+    let raise = |status: u32| -> ! {
+        let record = ExceptionRecord::hardware(status, context.rip, &[]);
+        seh::raise(context, record)
+    };
+    match trap {
+        Trap::Page { address, access } => {
+            invalid_access(context, address, access, &format!("invalid memory was {}", access.verb()))
+        }
+        Trap::DivideError => raise(0xc000_0094),
+        Trap::FloatingPoint => raise(0xc000_0090),
+        Trap::InvalidOpcode => raise(0xc000_001d),
+        Trap::Breakpoint => raise(0x8000_0003),
+        Trap::SingleStep => raise(0x8000_0004),
+        Trap::Assertion => raise(0xc000_0420),
+        Trap::FastFail(reason) => bug_check(
+            code::KERNEL_SECURITY_CHECK_FAILURE,
+            [reason, context.rsp(), 0, 0],
+            format!("the driver ended itself with fast fail code {reason}"),
+            Some(&context),
+        ),
+        Trap::Privileged(what) => bug_check(
+            code::UNEXPECTED_KERNEL_MODE_TRAP,
+            [13, 0, 0, context.rip],
+            format!("an instruction that this kernel does not carry out: {what}"),
+            Some(&context),
+        ),
+        Trap::GeneralProtection => {
+            // A non-canonical address: the processor does not say which.
+            let record = ExceptionRecord::hardware(ACCESS_VIOLATION, context.rip, &[0, u64::MAX]);
+            seh::raise(context, record)
+        }
+    }
+}

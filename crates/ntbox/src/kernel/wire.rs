@@ -1,0 +1,99 @@
+//! What goes between the caller's process and the kernel's: requests one way,
+//! events the other, each a length and a postcard message, over a socket pair.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{FromRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::report::{BugCheck, CallCount, ImageInfo, LogLine, Violation};
+
+/// Descriptor at which the kernel process finds its end.
+pub const KERNEL_END: RawFd = 0;
+/// Longest message.
+const MAX_MESSAGE: u32 = 256 << 20;
+
+/// What the caller asks for.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Set up and load the image.
+    Boot(Box<Config>),
+    /// Call DriverEntry.
+    Start,
+    /// Call DriverUnload if the driver is started, check what is left, end.
+    Finish,
+}
+
+/// What the kernel says.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// The image is loaded.
+    Booted(ImageInfo),
+    /// The image or the configuration cannot be used, and why.
+    Refused(String),
+    /// A line of debug output.
+    Log(LogLine),
+    /// The driver broke a rule.
+    Violation(Violation),
+    /// The kernel stopped; nothing more comes.
+    BugCheck(Box<BugCheck>),
+    /// DriverEntry returned this status.
+    Entered(u32),
+    /// DriverUnload returned.
+    Unloaded,
+    /// The end of a run.
+    Finished(Vec<CallCount>),
+}
+
+/// Writes a message.
+pub fn write<T: Serialize>(stream: &mut impl Write, message: &T) -> io::Result<()> {
+    let mut bytes = vec![0; 4];
+    bytes = postcard::to_extend(message, bytes).map_err(io::Error::other)?;
+    let length = u32::try_from(bytes.len() - 4).map_err(io::Error::other)?;
+    bytes[..4].copy_from_slice(&length.to_le_bytes());
+    stream.write_all(&bytes)
+}
+
+/// Reads a message; `None` at the end of the stream.
+pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    match stream.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let length = u32::from_le_bytes(length);
+    if length > MAX_MESSAGE {
+        return Err(io::Error::other(format!("a message of {length} bytes")));
+    }
+    let mut bytes = vec![0; length as usize];
+    stream.read_exact(&mut bytes)?;
+    postcard::from_bytes(&bytes).map(Some).map_err(io::Error::other)
+}
+
+static STREAM: Mutex<Option<UnixStream>> = Mutex::new(None);
+
+/// Opens the kernel's end.
+///
+/// # Safety
+/// Descriptor [`KERNEL_END`] is a socket that nothing else in this process uses.
+pub unsafe fn open() -> io::Result<UnixStream> {
+    // SAFETY: the caller hands the descriptor over.
+    let stream = unsafe { UnixStream::from_raw_fd(KERNEL_END) };
+    *STREAM.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream.try_clone()?);
+    Ok(stream)
+}
+
+/// Sends an event to the caller. If the caller is gone there is nobody to run
+/// for: the kernel process ends.
+pub fn send(event: &Event) {
+    let mut guard = STREAM.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(stream) = guard.as_mut()
+        && write(stream, event).is_err()
+    {
+        std::process::exit(0);
+    }
+}

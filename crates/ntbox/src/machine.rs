@@ -1,0 +1,212 @@
+//! The caller's side: a kernel process, what it was asked and what it said.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::kernel::wire::{self, Event, Request};
+use crate::kernel::{self};
+use crate::report::{BugCheck, ImageInfo, LogLine, Report};
+use crate::{Error, symbols};
+
+/// A kernel in a process of its own with one driver loaded.
+#[derive(Debug)]
+pub struct Machine {
+    child: Child,
+    stream: UnixStream,
+    config: Config,
+    report: Report,
+    /// Whether the kernel has stopped or the process is gone.
+    stopped: bool,
+}
+
+/// How DriverEntry ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// It returned this status.
+    Status(u32),
+    /// It did not return: see the report's bug check.
+    Stopped,
+}
+
+impl Machine {
+    /// Starts the process and loads the driver, without calling it.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no driver, or no process can be started.
+    pub fn boot(config: &Config) -> Result<Self, Error> {
+        let read = |source| Error::Read { path: config.image.clone(), source };
+        let metadata = File::open(&config.image).and_then(|file| file.metadata()).map_err(read)?;
+        if !metadata.is_file() {
+            return Err(read(io::Error::other("it is not a regular file")));
+        }
+        kernel::link();
+        let (stream, theirs) = UnixStream::pair().map_err(|error| Error::Host(error.to_string()))?;
+        let child = Command::new("/proc/self/exe")
+            .env(kernel::VARIABLE, "1")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| Error::Host(format!("it cannot be started: {error}")))?;
+        let report = Report {
+            image: ImageInfo { name: String::new(), base: 0, size: 0 },
+            entry_status: None,
+            unloaded: false,
+            log: Vec::new(),
+            bug_check: None,
+            violations: Vec::new(),
+            calls: Vec::new(),
+        };
+        let mut machine = Self { child, stream, config: config.clone(), report, stopped: false };
+        machine.request(&Request::Boot(Box::new(config.clone())))?;
+        match machine.wait()? {
+            Some(Event::Booted(image)) => {
+                machine.report.image = image;
+                Ok(machine)
+            }
+            Some(Event::Refused(reason)) => Err(Error::Image { path: config.image.clone(), reason }),
+            other => Err(Error::Host(machine.unexpected(other))),
+        }
+    }
+
+    /// Calls DriverEntry.
+    ///
+    /// # Errors
+    /// The kernel process failed, which is not the driver's doing.
+    pub fn start(&mut self) -> Result<Started, Error> {
+        self.request(&Request::Start)?;
+        match self.wait()? {
+            Some(Event::Entered(status)) => {
+                self.report.entry_status = Some(status);
+                Ok(Started::Status(status))
+            }
+            None if self.stopped => Ok(Started::Stopped),
+            other => Err(Error::Host(self.unexpected(other))),
+        }
+    }
+
+    /// What the driver has logged so far.
+    #[must_use]
+    pub fn log(&self) -> &[LogLine] {
+        &self.report.log
+    }
+
+    /// Calls DriverUnload if the driver is started, looks for what it left
+    /// behind, and ends the process.
+    ///
+    /// # Errors
+    /// The kernel process failed, which is not the driver's doing.
+    pub fn finish(mut self) -> Result<Report, Error> {
+        if !self.stopped {
+            self.request(&Request::Finish)?;
+            loop {
+                match self.wait()? {
+                    Some(Event::Unloaded) => self.report.unloaded = true,
+                    Some(Event::Finished(calls)) => {
+                        self.report.calls = calls;
+                        break;
+                    }
+                    None if self.stopped => break,
+                    other => return Err(Error::Host(self.unexpected(other))),
+                }
+            }
+        }
+        let mut report = self.report.clone();
+        symbols::resolve(&mut report, &self.config.image);
+        Ok(report)
+    }
+
+    fn request(&mut self, request: &Request) -> Result<(), Error> {
+        wire::write(&mut self.stream, request)
+            .map_err(|error| Error::Host(format!("it does not take requests: {error}")))
+    }
+
+    /// Waits for an answer, recording what comes before it. `None` once the
+    /// kernel has stopped.
+    fn wait(&mut self) -> Result<Option<Event>, Error> {
+        let deadline = Instant::now() + self.config.timeout;
+        let mut held = VecDeque::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(self.hung());
+            }
+            self.stream
+                .set_read_timeout(Some(left.max(Duration::from_millis(1))))
+                .map_err(|error| Error::Host(error.to_string()))?;
+            match wire::read(&mut self.stream) {
+                Ok(Some(Event::Log(line))) => self.report.log.push(line),
+                Ok(Some(Event::Violation(violation))) => self.report.violations.push(violation),
+                Ok(Some(Event::BugCheck(bug_check))) => {
+                    self.report.bug_check = Some(*bug_check);
+                    self.stopped = true;
+                    return Ok(None);
+                }
+                Ok(Some(event)) => {
+                    held.push_back(event);
+                    return Ok(held.pop_front());
+                }
+                Ok(None) => return Err(Error::Host(self.gone())),
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    return Ok(self.hung());
+                }
+                Err(error) => return Err(Error::Host(format!("its answer cannot be read: {error}; {}", self.gone()))),
+            }
+        }
+    }
+
+    /// The driver did not come back in time.
+    fn hung(&mut self) -> Option<Event> {
+        let _ = self.child.kill();
+        self.stopped = true;
+        self.report.bug_check = Some(BugCheck {
+            code: 0x133,
+            parameters: [0; 4],
+            what: format!("the driver did not return within {:?} and was ended", self.config.timeout),
+            location: None,
+            stack: Vec::new(),
+        });
+        None
+    }
+
+    /// The process ended without a word: how.
+    fn gone(&mut self) -> String {
+        match self.child.wait() {
+            Ok(status) => format!("the process ended early ({status})"),
+            Err(error) => format!("the process is lost: {error}"),
+        }
+    }
+
+    fn unexpected(&mut self, event: Option<Event>) -> String {
+        match event {
+            Some(event) => format!("it answered out of order: {event:?}"),
+            None => self.report.bug_check.as_ref().map_or_else(
+                || "it gave no answer".to_owned(),
+                |bug_check| format!("it stopped while it was set up: {}", bug_check.what),
+            ),
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Loads, starts and unloads a driver.
+///
+/// # Errors
+/// As for [`Machine::boot`] and [`Machine::finish`].
+pub fn run(config: &Config) -> Result<Report, Error> {
+    let mut machine = Machine::boot(config)?;
+    machine.start()?;
+    machine.finish()
+}
