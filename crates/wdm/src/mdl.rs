@@ -72,8 +72,16 @@ impl ListsPages for Locked {}
 impl ListsPages for BuiltForNonpaged {}
 impl ListsPages for Spent {}
 
+/// States in which the MDL can be freed: its pages are not locked.
+pub trait NotLocked: sealed::Sealed {}
+
+impl NotLocked for Described {}
+impl NotLocked for BuiltForNonpaged {}
+impl NotLocked for Spent {}
+
 mod sealed {
     pub trait Sealed {}
+    impl Sealed for super::Described {}
     impl Sealed for super::Locked {}
     impl Sealed for super::BuiltForNonpaged {}
     impl Sealed for super::Spent {}
@@ -153,12 +161,6 @@ impl Mdl<Described> {
         unsafe { MmBuildMdlForNonPagedPool(self.list.as_ptr()) };
         self.with_state(BuiltForNonpaged(()))
     }
-
-    /// Frees the MDL and returns the pool: `IoFreeMdl`. IRQL: `<= DISPATCH_LEVEL`.
-    #[must_use]
-    pub fn free(self) -> NonpagedBlock {
-        self.block
-    }
 }
 
 impl Mdl<Locked> {
@@ -196,18 +198,12 @@ impl Mdl<BuiltForNonpaged> {
         }
     }
 
-    /// Frees the MDL and returns the pool: `IoFreeMdl`. IRQL: `<= DISPATCH_LEVEL`.
-    #[must_use]
-    pub fn free(self) -> NonpagedBlock {
-        self.block
-    }
-
     pub(crate) fn spend(self) -> Mdl<Spent> {
         self.with_state(Spent(()))
     }
 }
 
-impl Mdl<Spent> {
+impl<S: NotLocked> Mdl<S> {
     /// Frees the MDL and returns the pool: `IoFreeMdl`. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn free(self) -> NonpagedBlock {

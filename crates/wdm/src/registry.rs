@@ -67,14 +67,15 @@ impl Key {
     }
 
     /// Reads the value of this name into `buffer`: `ZwQueryValueKey`. `None` if
-    /// the key has no such value.
+    /// the key has no such value. Of a value that is longer than the buffer, type
+    /// and size are read.
     ///
     /// IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///
-    /// The status of `ZwQueryValueKey`: among others `STATUS_BUFFER_OVERFLOW` if
-    /// the value has more than [`ValueBuffer::CAPACITY`] bytes.
+    /// The status of `ZwQueryValueKey`, or `STATUS_DATA_ERROR` if it returned more
+    /// than there is room for.
     pub fn value<'b>(
         &self,
         name: UnicodeStr<'_>,
@@ -97,6 +98,7 @@ impl Key {
         };
         match Status::from_raw(status) {
             Status::OBJECT_NAME_NOT_FOUND => Ok(None),
+            Status::BUFFER_OVERFLOW => Ok(Some(buffer.cut_value())),
             status => {
                 Error::check(CALL, status)?;
                 let value = buffer.value().ok_or(Error::new(CALL, Status::DATA_ERROR))?;
@@ -141,13 +143,23 @@ impl ValueBuffer {
 
     /// What the kernel has put here; `None` if it claims more than there is.
     fn value(&self) -> Option<Value<'_>> {
-        let len = usize::try_from(self.len).ok()?;
-        let units = self.data.get(..len.div_ceil(2))?;
+        let value = self.cut_value();
+        let units = self.data.get(..value.size.div_ceil(2))?;
         Some(Value {
-            kind: ValueType(self.kind),
-            len,
-            units,
+            units: Some(units),
+            ..value
         })
+    }
+
+    /// Type and size of a value that does not fit.
+    fn cut_value(&self) -> Value<'_> {
+        // A target with addresses of 64 bits can count to any 32-bit number.
+        let size = usize::try_from(self.len).unwrap_or(usize::MAX);
+        Value {
+            kind: ValueType(self.kind),
+            size,
+            units: None,
+        }
     }
 }
 
@@ -168,10 +180,10 @@ const _: () = assert!(size_of::<ValueBuffer>() == 12 + ValueBuffer::CAPACITY);
 pub struct Value<'b> {
     kind: ValueType,
     /// Bytes of data.
-    len: usize,
-    /// The data, two bytes each; the upper half of the last is not data if `len`
-    /// is odd.
-    units: &'b [u16],
+    size: usize,
+    /// The data, two bytes each; the upper half of the last is not data if `size`
+    /// is odd. `None` if the data did not fit.
+    units: Option<&'b [u16]>,
 }
 
 impl<'b> Value<'b> {
@@ -184,26 +196,34 @@ impl<'b> Value<'b> {
     /// Size of the data in bytes.
     #[must_use]
     pub const fn size(&self) -> usize {
-        self.len
+        self.size
+    }
+
+    /// Whether the data did not fit into the buffer, and so is not here.
+    #[must_use]
+    pub const fn is_too_long(&self) -> bool {
+        self.units.is_none()
     }
 
     /// The number of a `REG_DWORD`; `None` for any other type or size.
     #[must_use]
     pub fn dword(&self) -> Option<u32> {
-        match (self.kind, self.len, self.units) {
-            (ValueType::DWORD, 4, &[low, high]) => Some(u32::from(low) | u32::from(high) << 16),
+        match (self.kind, self.size, self.units) {
+            (ValueType::DWORD, 4, Some(&[low, high])) => {
+                Some(u32::from(low) | u32::from(high) << 16)
+            }
             _ => None,
         }
     }
 
     /// The text of a `REG_SZ` without the NULs that end it, which may be missing;
-    /// `None` for any other type or an odd size.
+    /// `None` for any other type, for an odd size, and for text that did not fit.
     #[must_use]
     pub fn string(&self) -> Option<UnicodeStr<'b>> {
-        if self.kind != ValueType::SZ || !self.len.is_multiple_of(2) {
+        if self.kind != ValueType::SZ || !self.size.is_multiple_of(2) {
             return None;
         }
-        let mut units = self.units;
+        let mut units = self.units?;
         while let [rest @ .., 0] = units {
             units = rest;
         }

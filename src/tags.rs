@@ -1,0 +1,7 @@
+//! Every pool tag of this driver, with what carries it, so that a tag seen in a
+//! debugger leads to one place.
+
+use wdm::pool::PoolTag;
+
+/// The block that a walk takes, describes and finds at a second address.
+pub const WALKED_BLOCK: PoolTag = wdm::pool_tag!(b"NtmB");
