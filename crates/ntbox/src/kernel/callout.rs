@@ -212,8 +212,9 @@ pub fn resume(level: usize, context: &Context) -> ! {
     unsafe { load_context(context) }
 }
 
-/// Loads every register from a context and jumps. The two words below the new
-/// stack pointer are overwritten: the Windows convention has no red zone.
+/// Loads every register from a context and goes on there, with the instruction
+/// that does it at once and leaves the driver's stack alone: so the trap flag
+/// works, and a stack pointer that points nowhere is the driver's fault.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn load_context(context: *const Context) -> ! {
     naked_asm!(
@@ -234,7 +235,6 @@ unsafe extern "sysv64" fn load_context(context: *const Context) -> ! {
         "movaps xmm14, [rdi + 0x280]",
         "movaps xmm15, [rdi + 0x290]",
         "ldmxcsr [rdi + 0x34]",
-        "mov rax, [rdi + 0x78]",
         "mov rcx, [rdi + 0x80]",
         "mov rdx, [rdi + 0x88]",
         "mov rbx, [rdi + 0x90]",
@@ -248,13 +248,16 @@ unsafe extern "sysv64" fn load_context(context: *const Context) -> ! {
         "mov r13, [rdi + 0xe0]",
         "mov r14, [rdi + 0xe8]",
         "mov r15, [rdi + 0xf0]",
-        // Return address, flags and RDI go below the new stack pointer.
-        "mov rsp, [rdi + 0x98]",
+        "mov eax, ss",
+        "push rax",
+        "push qword ptr [rdi + 0x98]",
+        "mov eax, [rdi + 0x44]",
+        "push rax",
+        "mov eax, cs",
+        "push rax",
         "push qword ptr [rdi + 0xf8]",
-        "push qword ptr [rdi + 0x44]",
+        "mov rax, [rdi + 0x78]",
         "mov rdi, [rdi + 0xb0]",
-        "mov dword ptr [rsp + 4], 0",
-        "popfq",
-        "ret",
+        "iretq",
     )
 }

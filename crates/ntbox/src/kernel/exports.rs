@@ -22,6 +22,7 @@ const FAMILIES: &[&[Export]] = &[
     super::mm::mdl::EXPORTS,
     super::mm::mapping::EXPORTS,
     super::mm::query::EXPORTS,
+    super::seh::EXPORTS,
 ];
 
 /// A variable that drivers import.

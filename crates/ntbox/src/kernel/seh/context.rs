@@ -66,6 +66,7 @@ impl Context {
     pub fn after_call(frame: &Frame, return_address: u64) -> Self {
         let mut context = Self::zeroed();
         context.rip = return_address;
+        context.mxcsr = current_mxcsr();
         let registers = &mut context.registers;
         registers[3] = frame.rbx;
         registers[RSP] = frame.rsp.wrapping_add(8);
@@ -75,6 +76,20 @@ impl Context {
         registers[12..].copy_from_slice(&frame.r12_15);
         context.xmm[6..].copy_from_slice(&frame.xmm6_15);
         context
+    }
+
+    /// With the bits cleared that a processor does not let anybody set: those
+    /// that MXCSR reserves, and all flags but those that a program may change.
+    pub fn for_processor(&self) -> Self {
+        /// Carry, parity, adjust, zero, sign, trap, direction, overflow.
+        const FLAGS: u32 = 0xdd5;
+        /// Reserved bit 1 and interrupts, always set.
+        const ALWAYS: u32 = 0x202;
+        Self {
+            mxcsr: self.mxcsr & 0xffff,
+            eflags: self.eflags & FLAGS | ALWAYS,
+            ..*self
+        }
     }
 
     /// Stack pointer.
@@ -95,6 +110,16 @@ impl Context {
         // are a value; the read does not need alignment.
         unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() }
     }
+}
+
+/// SSE control, which the kernel leaves as the driver has it.
+fn current_mxcsr() -> u32 {
+    let mut value = 0_u32;
+    // SAFETY: stores four bytes to a variable of ours.
+    unsafe {
+        std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut value, options(nostack, preserves_flags));
+    }
+    value
 }
 
 /// `EXCEPTION_RECORD`, 0x98 bytes.
@@ -123,6 +148,8 @@ pub const UNWINDING: u32 = 2;
 pub const EXIT_UNWIND: u32 = 4;
 /// `EXCEPTION_NESTED_CALL`.
 pub const NESTED_CALL: u32 = 0x10;
+/// `EXCEPTION_COLLIDED_UNWIND`.
+pub const COLLIDED_UNWIND: u32 = 0x40;
 /// `EXCEPTION_TARGET_UNWIND`.
 pub const TARGET_UNWIND: u32 = 0x20;
 

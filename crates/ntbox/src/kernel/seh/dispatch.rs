@@ -8,7 +8,7 @@
 use super::context::{Context, ExceptionRecord, NESTED_CALL, NONCONTINUABLE};
 use super::dispatcher::{self, DispatcherContext, Room};
 use super::memory::Damage;
-use super::status;
+
 use super::unhandled;
 use super::unwind_info::EHANDLER;
 use super::walk::{Frame, Position, Step};
@@ -117,17 +117,16 @@ fn dispatch(context: Context, record: u64, room: Room) -> ! {
 /// Goes on in the driver, in callout `level`, whatever the driver has made of
 /// the registers.
 pub fn resume(level: usize, context: &Context) -> ! {
-    let mut context = context.for_processor();
-    // The change of stacks uses the two words below the stack pointer.
-    for below in [8, 16] {
-        if let Err(fault) =
-            crate::kernel::guest::write_u64(context.rsp().wrapping_sub(below), 0)
-        {
-            unhandled::no_stack(&context, fault);
-        }
+    let context = context.for_processor();
+    if !is_canonical(context.rip) {
+        unhandled::no_such_place(&context);
     }
-    context.flags |= super::context::CONTEXT_FULL;
     callout::resume(level, &context)
+}
+
+/// Whether an address is one that the processor takes.
+fn is_canonical(va: u64) -> bool {
+    matches!(va >> 47, 0 | 0x1_ffff)
 }
 
 /// One search.
@@ -216,7 +215,7 @@ impl Search {
             }
             match answer {
                 disposition::CONTINUE_EXECUTION if self.flags & NONCONTINUABLE != 0 => {
-                    return Ok(Some(Verdict::Raise(status::NONCONTINUABLE_EXCEPTION)));
+                    return Ok(Some(Verdict::Raise(ntstatus::STATUS_NONCONTINUABLE_EXCEPTION)));
                 }
                 disposition::CONTINUE_EXECUTION => return Ok(Some(Verdict::Continue)),
                 disposition::CONTINUE_SEARCH => return Ok(None),
@@ -228,7 +227,7 @@ impl Search {
                     let level = position.level;
                     frame = collide(position, self.dispatcher, level)?;
                 }
-                _ => return Ok(Some(Verdict::Raise(status::INVALID_DISPOSITION))),
+                _ => return Ok(Some(Verdict::Raise(ntstatus::STATUS_INVALID_DISPOSITION))),
             }
         }
     }

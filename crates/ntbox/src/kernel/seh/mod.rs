@@ -1,21 +1,28 @@
-//! Structured exceptions.
+//! Structured exceptions: hardware faults and raised statuses find their
+//! handlers through the unwind data of the driver's image, as on x64 Windows.
+//!
+//! [`raise`] begins with the registers at the place of the exception. The search
+//! ([`dispatch`]) walks the driver's frames ([`walk`]), which are unwound by
+//! [`unwind`] with the help of [`function_table`], [`unwind_info`] and
+//! [`epilogue`], and calls their language handlers. [`c_handler`] is the one for
+//! C; when a filter says yes, [`target`] unwinds to the `__except` block.
 
+mod c_handler;
 mod context;
+mod dispatch;
+mod dispatcher;
+mod epilogue;
+mod exports;
+mod function_table;
+mod jump;
+mod memory;
+mod target;
+mod unhandled;
+mod unwind;
+mod unwind_info;
+mod walk;
 
 pub use context::{Context, ExceptionRecord};
-
-/// Raises an exception in the driver.
-pub fn raise(context: Context, record: ExceptionRecord) -> ! {
-    // SYSTEM_THREAD_EXCEPTION_NOT_HANDLED
-    super::stop::bug_check(
-        0x7e,
-        [u64::from(record.code), record.address, 0, 0],
-        format!("exception {:#x} was not handled", record.code),
-        Some(&context),
-    )
-}
-
-/// Addresses in the driver, innermost first.
-pub fn backtrace(context: &Context, _limit: usize) -> Vec<u64> {
-    vec![context.rip]
-}
+pub use dispatch::raise;
+pub use exports::EXPORTS;
+pub use walk::backtrace;

@@ -4,7 +4,7 @@
 use super::context::{Context, RSP};
 use super::epilogue::Place;
 use super::function_table::{CHAIN_LIMIT, FunctionEntry};
-use super::memory::{Damage, Image, Memory};
+use super::memory::{Damage, Memory};
 use super::unwind_info::{Effect, Handler, Operation, UnwindInfo};
 
 /// Where on the stack registers were found; 0 for those that were not restored.

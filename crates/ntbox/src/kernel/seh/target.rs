@@ -1,0 +1,237 @@
+//! Unwinding to a frame, as `RtlUnwindEx` does it: every termination handler on
+//! the way is called, then execution goes on in the target.
+
+use super::context::{
+    COLLIDED_UNWIND, Context, EXIT_UNWIND, ExceptionRecord, TARGET_UNWIND, UNWINDING,
+};
+use super::dispatch::{self, Failure, disposition};
+use super::dispatcher::{self, DispatcherContext, Room};
+use super::jump;
+
+use super::unhandled;
+use super::unwind_info::UHANDLER;
+use super::walk::{Position, Step};
+use crate::kernel::callout::{self, Purpose};
+
+/// Number of RAX.
+const RAX: usize = 0;
+
+/// Where an unwind ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Base of the frame; 0 to unwind everything.
+    pub frame: u64,
+    /// Where execution goes on in it.
+    pub ip: u64,
+    /// What RAX holds then.
+    pub value: u64,
+}
+
+/// What an unwind is begun with.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// Where it ends.
+    pub target: Target,
+    /// Address of the exception record; 0 for an unwind that has none.
+    pub record: u64,
+    /// Address of a `CONTEXT` to work with; 0 to take one from the stack.
+    pub context: u64,
+    /// Address of the history table, passed on to handlers.
+    pub history_table: u64,
+}
+
+/// Unwinds from `start`, the caller, whose stack is free below `room`.
+pub fn unwind(start: Context, room: Room, request: Request) -> ! {
+    let mut unwinding = Unwind::new(start, room, request);
+    let failure = match unwinding.run() {
+        Ok(End::Reached(position)) => match unwinding.finish(position) {
+            Ok((level, context)) => dispatch::resume(level, &context),
+            Err(failure) => failure,
+        },
+        Ok(End::Raise(code)) => {
+            let record = ExceptionRecord {
+                nested: unwinding.record,
+                address: start.rip,
+                ..ExceptionRecord::software(code)
+            };
+            dispatch::raise_below(start, record, unwinding.room)
+        }
+        // Without a target frame this is the aim: nobody is left, and the
+        // exception gets its second chance, which is a bug check.
+        Ok(End::Exhausted) => unhandled::report(&start, unwinding.record, unwinding.context, None),
+        Err(failure) => failure,
+    };
+    match failure {
+        Failure::Damage(damage) => {
+            unhandled::report(&start, unwinding.record, unwinding.context, Some(damage))
+        }
+        Failure::Memory(fault) => unhandled::no_stack(&start, fault),
+    }
+}
+
+/// How an unwind ends.
+enum End {
+    /// In the target frame, at this place.
+    Reached(Position),
+    /// It cannot be done: this status is raised at its caller.
+    Raise(u32),
+    /// At the end of the driver's frames.
+    Exhausted,
+}
+
+/// An unwind under way.
+struct Unwind {
+    start: Context,
+    target: Target,
+    record: u64,
+    /// Whether the record is ours to fill.
+    own_record: bool,
+    context: u64,
+    dispatcher: u64,
+    history_table: u64,
+    room: Room,
+    flags: u32,
+    /// Lowest stack pointer of the stretch that the walk is in.
+    low: u64,
+}
+
+impl Unwind {
+    fn new(start: Context, mut room: Room, request: Request) -> Self {
+        let own_record = request.record == 0;
+        let record = match request.record {
+            0 => room.take(ExceptionRecord::SIZE as u64),
+            record => record,
+        };
+        let context = match request.context {
+            0 => room.take(size_of::<Context>() as u64),
+            context => context,
+        };
+        let exit = if request.target.frame == 0 { EXIT_UNWIND } else { 0 };
+        Self {
+            start,
+            target: request.target,
+            record,
+            own_record,
+            context,
+            dispatcher: room.take(DispatcherContext::SIZE),
+            history_table: request.history_table,
+            room,
+            flags: UNWINDING | exit,
+            low: start.rsp(),
+        }
+    }
+
+    fn run(&mut self) -> Result<End, Failure> {
+        if self.own_record {
+            let address = self.start.rip;
+            let record = ExceptionRecord { address, ..ExceptionRecord::software(ntstatus::STATUS_UNWIND) };
+            record.write(self.record)?;
+        }
+        let mut position = Position::innermost(self.start);
+        loop {
+            let inside = position;
+            match position.step(UHANDLER)? {
+                Step::End => return Ok(End::Exhausted),
+                Step::Leaf => {}
+                Step::Callout(Purpose::Ordinary | Purpose::ExceptionHandler { .. }) => {
+                    self.low = position.context.rsp();
+                }
+                Step::Callout(Purpose::UnwindHandler { dispatcher, level }) => {
+                    let (frame, inside) = dispatch::collided_frame(dispatcher, level)?;
+                    self.low = inside.context.rsp();
+                    position = inside;
+                    position.step(0)?;
+                    self.flags |= COLLIDED_UNWIND;
+                    if let Some(end) = self.visit(frame, inside, &mut position)? {
+                        return Ok(end);
+                    }
+                }
+                Step::Function(frame) => {
+                    if self.missed(frame.establisher, inside.level) {
+                        return Ok(End::Raise(ntstatus::STATUS_BAD_STACK));
+                    }
+                    let at_target = frame.establisher == self.target.frame;
+                    match dispatch::describe(&frame) {
+                        Some(frame) => {
+                            if let Some(end) = self.visit(frame, inside, &mut position)? {
+                                return Ok(end);
+                            }
+                        }
+                        None if at_target => return Ok(End::Reached(inside)),
+                        None => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the walk has gone past the target, on the stretch of stack that
+    /// the target lies in.
+    fn missed(&self, establisher: u64, level: usize) -> bool {
+        let Target { frame, .. } = self.target;
+        let here = (self.low..=callout::stack_top(level)).contains(&frame);
+        frame != 0 && here && establisher > frame
+    }
+
+    /// Calls the termination handler of a frame. `inside` is the place in it,
+    /// `position` its caller. Gives the end of the unwind, if this is it.
+    fn visit(
+        &mut self,
+        mut frame: DispatcherContext,
+        mut inside: Position,
+        position: &mut Position,
+    ) -> Result<Option<End>, Failure> {
+        loop {
+            if frame.establisher == self.target.frame {
+                self.flags |= TARGET_UNWIND;
+            }
+            let answer = self.call(&mut frame, &inside)?;
+            self.flags &= !(COLLIDED_UNWIND | TARGET_UNWIND);
+            match answer {
+                disposition::CONTINUE_SEARCH if frame.establisher == self.target.frame => {
+                    inside.context = Context::read(self.context)?;
+                    return Ok(Some(End::Reached(inside)));
+                }
+                disposition::CONTINUE_SEARCH => return Ok(None),
+                disposition::COLLIDED_UNWIND => {
+                    (frame, inside) = dispatch::collided_frame(self.dispatcher, inside.level)?;
+                    *position = inside;
+                    position.step(0)?;
+                    self.flags |= COLLIDED_UNWIND;
+                }
+                _ => return Ok(Some(End::Raise(ntstatus::STATUS_INVALID_DISPOSITION))),
+            }
+        }
+    }
+
+    fn call(&mut self, frame: &mut DispatcherContext, inside: &Position) -> Result<u32, Failure> {
+        let mut context = inside.context;
+        context.registers[RAX] = self.target.value;
+        context.write(self.context)?;
+        frame.context = self.context;
+        frame.target_ip = self.target.ip;
+        frame.history_table = self.history_table;
+        frame.write(self.dispatcher)?;
+        dispatcher::set_record_flags(self.record, self.flags)?;
+        let answer = callout::call_driver_for(
+            Purpose::UnwindHandler { dispatcher: self.dispatcher, level: inside.level },
+            frame.handler,
+            &[self.record, frame.establisher, self.context, self.dispatcher],
+            self.room.top(),
+            Some(self.start),
+        );
+        Ok(dispatch::low_half(answer))
+    }
+
+    /// The registers to go on with in the target frame.
+    fn finish(&self, position: Position) -> Result<(usize, Context), Failure> {
+        let mut context = position.context;
+        let record = ExceptionRecord::read(self.record)?;
+        if record.code == ntstatus::STATUS_LONGJUMP && record.count >= 1 {
+            jump::restore(record.information[0], &mut context)?;
+        }
+        context.rip = self.target.ip;
+        context.registers[RAX] = self.target.value;
+        Ok((position.level, context))
+    }
+}

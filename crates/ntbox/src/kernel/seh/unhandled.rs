@@ -1,0 +1,91 @@
+//! The end of an exception that nobody handled: a bug check that says what was
+//! raised, where, and why the search for a handler ended.
+
+use ntstatus::Named;
+
+use super::context::{Context, ExceptionRecord};
+use super::memory::Damage;
+
+use crate::kernel::guest::Fault;
+use crate::kernel::stop;
+
+/// SYSTEM_THREAD_EXCEPTION_NOT_HANDLED. DriverEntry and DriverUnload run in a
+/// system thread, whose outermost frame has a handler that stops with this.
+const SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: u32 = 0x7e;
+/// UNEXPECTED_KERNEL_MODE_TRAP.
+const UNEXPECTED_KERNEL_MODE_TRAP: u32 = 0x7f;
+/// Trap number of a double fault.
+const DOUBLE_FAULT: u64 = 8;
+/// Trap number of a general protection fault.
+const GENERAL_PROTECTION: u64 = 13;
+
+/// Stops the kernel for an exception that nobody handles. `fault` is the place
+/// that it was raised at; `record` and `context` are what handlers saw, in
+/// driver memory; `damage` is what ended the search before its time.
+pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>) -> ! {
+    let raised = match ExceptionRecord::read(record) {
+        Ok(raised) => raised,
+        Err(fault_in_record) => no_stack(fault, fault_in_record),
+    };
+    let mut what = format!("{} and no handler took it", describe(&raised));
+    if let Ok(first) = ExceptionRecord::read(raised.nested)
+        && raised.nested != 0
+    {
+        what.push_str(&format!("; it came of {}", describe(&first)));
+    }
+    if let Some(damage) = damage {
+        what.push_str(&format!("; the search ended early: {damage}"));
+    }
+    let code = i64::from(raised.code.cast_signed()).cast_unsigned();
+    stop::bug_check(
+        SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
+        [code, raised.address, record, context],
+        what,
+        Some(fault),
+    )
+}
+
+/// What was raised, in words.
+fn describe(record: &ExceptionRecord) -> String {
+    let ExceptionRecord { code, address, information, count, .. } = *record;
+    let raised = format!("{} was raised at {address:#018x}", Named(code));
+    if code != ntstatus::STATUS_ACCESS_VIOLATION || count < 2 {
+        return raised;
+    }
+    let access = match information[0] {
+        0 => "a read of",
+        1 => "a write to",
+        8 => "the execution of",
+        _ => "an access to",
+    };
+    match information[1] {
+        u64::MAX => format!("{raised}, by {access} an address that no processor has"),
+        address => format!("{raised}, by {access} {address:#018x}"),
+    }
+}
+
+/// Stops the kernel because the driver's stack cannot take what exception
+/// handling puts there.
+pub fn no_stack(context: &Context, fault: Fault) -> ! {
+    stop::bug_check(
+        UNEXPECTED_KERNEL_MODE_TRAP,
+        [DOUBLE_FAULT, fault.address, context.rsp(), context.rip],
+        format!(
+            "an exception cannot be handled: the kernel stack cannot be used at {:#018x} (double fault); the stack pointer is {:#018x}",
+            fault.address,
+            context.rsp()
+        ),
+        Some(context),
+    )
+}
+
+/// Stops the kernel because the driver wants to go on at an address that no
+/// processor has.
+pub fn no_such_place(context: &Context) -> ! {
+    stop::bug_check(
+        UNEXPECTED_KERNEL_MODE_TRAP,
+        [GENERAL_PROTECTION, 0, context.rsp(), context.rip],
+        format!("execution was to go on at {:#018x}, which is no address", context.rip),
+        Some(context),
+    )
+}
