@@ -1,2 +1,127 @@
-//! `cargo xtask`.
-fn main() {}
+//! `cargo xtask`: builds, runs and tests the driver.
+//!
+//! One command a purpose, the same on every host: what differs between Windows
+//! and others is below `driver`. `cargo make` and CI call these commands, so
+//! that there is one way only of doing each thing.
+
+mod ci;
+mod context;
+mod driver;
+mod lint;
+mod process;
+mod run;
+mod test;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{context::Context, driver::Profile};
+
+/// Builds, runs and tests the driver ntmem.sys, on Windows and elsewhere.
+///
+/// Away from Windows the first build puts together what it needs below
+/// target/cross and says what it does; missing system packages are installed if
+/// you are root, and named with the command to install them if not.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    /// Show what cargo and other programs print, not only what they did.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the driver: target/driver/release/ntmem.sys and its ntmem.pdb.
+    #[command(after_help = BUILD_HELP)]
+    Build {
+        /// Build it with debug assertions, to target/driver/debug.
+        #[arg(long)]
+        debug: bool,
+    },
+    /// Build the driver, then load it, show what it logs, check it, unload it.
+    #[command(after_help = RUN_HELP)]
+    Run {
+        /// Run the driver built with debug assertions.
+        #[arg(long)]
+        debug: bool,
+        /// Passed to `ntmemctl run` after the driver's path.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Build everything, check style and documentation, and run every test.
+    #[command(after_help = TEST_HELP)]
+    Test {
+        /// Leave out the checks of `lint`.
+        #[arg(long)]
+        no_lint: bool,
+        /// Passed to `cargo test`: names of tests to run, for example.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Check formatting, lints and documentation of all code.
+    Lint,
+    /// Check what only CI must: the lock files are up to date, `cargo make` works.
+    Ci,
+}
+
+const BUILD_HELP: &str = "\
+Examples:
+  cargo xtask build            the driver as it is shipped
+  cargo xtask build --debug    with assertions and overflow checks
+  cargo xtask -v build         showing what cargo prints
+
+On Windows this needs the WDK; elsewhere nothing but Rust.";
+
+const RUN_HELP: &str = "\
+Examples:
+  cargo xtask run                               all walks that are legal
+  cargo xtask run --param Walk=sz:textbook      the walk that tutorials print
+  cargo xtask run --help                        this; `-- --help` is ntmemctl's
+
+The exit status is ntmemctl's: 0 if the driver did and logged what it promises.";
+
+const TEST_HELP: &str = "\
+Examples:
+  cargo xtask test                       everything
+  cargo xtask test --no-lint lifecycle   tests with `lifecycle` in their names
+
+Tests find what they run in variables: NTMEM_SYS and NTMEM_SYS_DEBUG name the
+driver's images, NTMEM_TEST_DRIVERS the folder of the drivers in tests/drivers,
+NTMEM_BINDINGS the folder of wdk-sys's generated bindings.";
+
+fn main() -> ExitCode {
+    #[cfg(not(windows))]
+    if let Some(code) = cross_builder::linker::run_if_invoked() {
+        return code;
+    }
+    let cli = Cli::parse();
+    match dispatch(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what was asked for.
+fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
+    let context = Context::new(cli.verbose)?;
+    match &cli.command {
+        Command::Build { debug } => {
+            let image = driver::build(&context, Profile::of(*debug))?;
+            println!("{}", image.sys.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Run { debug, arguments } => run::run(&context, Profile::of(*debug), arguments),
+        Command::Test { no_lint, arguments } => test::test(&context, !no_lint, arguments),
+        Command::Lint => lint::lint(&context),
+        Command::Ci => ci::ci(&context),
+    }
+}

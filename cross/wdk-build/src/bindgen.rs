@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use bindgen::{Builder, CargoCallbacks, EnumVariation, Formatter, RustEdition, RustTarget};
+use bindgen::{Builder, EnumVariation, Formatter, RustEdition, RustTarget};
 
 use crate::{Config, ConfigError};
 
@@ -73,7 +73,7 @@ impl BuilderExt for Builder {
             .default_enum_style(EnumVariation::ModuleConsts)
             .must_use_type("NTSTATUS")
             .must_use_type("HRESULT")
-            .parse_callbacks(Box::new(CargoCallbacks::new()))
+            .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
             .formatter(Formatter::Prettyplease)
             .rust_target(rust_target()?)
             .rust_edition(RustEdition::Edition2024);

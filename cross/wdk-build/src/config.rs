@@ -132,6 +132,12 @@ impl Config {
         }
         for folder in self.library_paths()? {
             println!("cargo::rustc-link-search={}", folder.display());
+            println!("cargo::rerun-if-changed={}", folder.display());
+        }
+        // The linker makes the driver as much as its source does.
+        println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
+        if let Ok(linker) = env::var("RUSTC_LINKER") {
+            println!("cargo::rerun-if-changed={linker}");
         }
         for argument in link::DRIVER_ARGUMENTS {
             println!("cargo::rustc-cdylib-link-arg={argument}");
@@ -183,9 +189,7 @@ fn existing(base: &Path, folders: &[&str]) -> Result<std::vec::IntoIter<PathBuf>
         if !path.is_dir() {
             return Err(ConfigError::MissingFolder(path));
         }
-        found.push(
-            std::path::absolute(&path).map_err(|source| IoError::with_path(&path, source))?,
-        );
+        found.push(std::path::absolute(&path).map_err(|source| IoError::with_path(&path, source))?);
     }
     Ok(found.into_iter())
 }

@@ -68,7 +68,12 @@ fn metadata(manifest: &Path) -> Result<Value, ConfigError> {
     };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version=1",
+            "--manifest-path",
+        ])
         .arg(manifest)
         .output()
         .map_err(|error| failed(error.to_string()))?;

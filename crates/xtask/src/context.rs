@@ -1,0 +1,65 @@
+//! What every command needs: the workspace, the toolchain, how much to show.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::Context as _;
+use cargo_metadata::MetadataCommand;
+
+use crate::toolchain::Toolchain;
+
+/// The surroundings of a command.
+#[derive(Debug)]
+pub struct Context {
+    /// The repository.
+    pub root: PathBuf,
+    /// Cargo's folder for what it makes.
+    pub target: PathBuf,
+    /// The toolchain to use.
+    pub toolchain: Toolchain,
+    /// Whether to show what other programs print.
+    pub verbose: bool,
+}
+
+impl Context {
+    /// Asks Cargo about the workspace, and selects the toolchain that it names.
+    pub fn new(verbose: bool) -> anyhow::Result<Self> {
+        let metadata = MetadataCommand::new()
+            .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+            .no_deps()
+            .exec()
+            .context("cannot read the workspace's manifests")?;
+        let channel = metadata.workspace_metadata["toolchain"]["channel"]
+            .as_str()
+            .context("Cargo.toml lacks workspace.metadata.toolchain.channel")?;
+        let toolchain = Toolchain::select(channel)?;
+        Ok(Self {
+            root: metadata.workspace_root.into(),
+            target: metadata.target_directory.into(),
+            toolchain,
+            verbose,
+        })
+    }
+
+    /// A command `cargo SUBCOMMAND` in the repository, for programs of this host.
+    ///
+    /// The workspace's profiles abort on panic, for the driver; tests need
+    /// unwinding, and dependencies are best built only once.
+    pub fn host_cargo(&self, subcommand: &str) -> Command {
+        let mut cargo = self.cargo(subcommand);
+        cargo.env("CARGO_PROFILE_DEV_PANIC", "unwind");
+        cargo
+    }
+
+    /// A command `cargo SUBCOMMAND` in the repository.
+    pub fn cargo(&self, subcommand: &str) -> Command {
+        let mut cargo = Command::new("cargo");
+        cargo.arg(subcommand).current_dir(&self.root);
+        self.toolchain.apply(&mut cargo);
+        cargo
+    }
+}
+
+/// Tells the person who waits what is being done.
+pub fn say(line: &str) {
+    eprintln!("xtask: {line}");
+}

@@ -1,0 +1,184 @@
+//! Building the driver: on Windows with Microsoft's tools alone, elsewhere with
+//! what `cross` puts in their place.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context as _;
+use cargo_metadata::{CrateType, Message};
+
+use crate::{
+    context::{Context, say},
+    process,
+};
+
+/// The packages that only build for Windows' kernel.
+pub const PACKAGES: [&str; 2] = ["ntmem", "wdm"];
+
+/// Release or debug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// As it is shipped.
+    Release,
+    /// With assertions and overflow checks.
+    Debug,
+}
+
+impl Profile {
+    /// Debug if `debug`, else release.
+    pub const fn of(debug: bool) -> Self {
+        if debug { Self::Debug } else { Self::Release }
+    }
+
+    /// Its name, and that of its folder.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+/// A driver that was built.
+#[derive(Debug)]
+pub struct Image {
+    /// The driver; its PDB lies beside it.
+    pub sys: PathBuf,
+    /// Where wdk-sys put its bindings.
+    pub bindings: PathBuf,
+}
+
+/// Builds the driver and puts it, with its PDB, below `target/driver`.
+pub fn build(context: &Context, profile: Profile) -> anyhow::Result<Image> {
+    Tools::prepare(context)?.build(context, profile)
+}
+
+/// What builds drivers on this host.
+#[derive(Debug)]
+pub struct Tools {
+    #[cfg(not(windows))]
+    cross: cross_builder::Tools,
+}
+
+impl Tools {
+    /// Puts together what this host lacks.
+    #[cfg(not(windows))]
+    pub fn prepare(context: &Context) -> anyhow::Result<Self> {
+        use cross_builder::{Places, Rust, prepare};
+
+        let places = Places {
+            repository: context.root.clone(),
+            work: context.target.join("cross"),
+        };
+        let name = context.toolchain.rustup_name().map(str::to_owned);
+        let rust = Rust::detect(name, &places.work)?;
+        let program = std::env::current_exe().context("cannot find the running program")?;
+        let cross = prepare(&places, rust, &program, &say)?;
+        Ok(Self { cross })
+    }
+
+    /// Everything needed is the WDK, which wdk-build finds itself.
+    #[cfg(windows)]
+    pub fn prepare(_context: &Context) -> anyhow::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// A command `cargo SUBCOMMAND` for [`PACKAGES`].
+    pub fn cargo(&self, context: &Context, subcommand: &str) -> Command {
+        let mut cargo = context.cargo(subcommand);
+        #[cfg(not(windows))]
+        self.cross.configure(&mut cargo);
+        #[cfg(windows)]
+        cargo.args(["--target", "x86_64-pc-windows-msvc"]);
+        cargo
+    }
+
+    /// Builds the driver; see [`build`].
+    pub fn build(&self, context: &Context, profile: Profile) -> anyhow::Result<Image> {
+        say(&format!("building ntmem.sys ({})", profile.name()));
+        let mut cargo = self.cargo(context, "build");
+        cargo.args([
+            "--package",
+            "ntmem",
+            "--message-format",
+            "json-render-diagnostics",
+        ]);
+        if profile == Profile::Release {
+            cargo.arg("--release");
+        }
+        let messages = process::capture(context, &mut cargo, "building ntmem.sys")?;
+        let built = Built::from_messages(&messages)?;
+        let folder = context.target.join("driver").join(profile.name());
+        let sys = folder.join("ntmem.sys");
+        install(&built.dll, &sys)?;
+        install(&built.dll.with_extension("pdb"), &folder.join("ntmem.pdb"))?;
+        Ok(Image {
+            sys,
+            bindings: built.bindings,
+        })
+    }
+
+    /// Builds the drivers in `tests/drivers`; returns the folder that they are in.
+    #[cfg(not(windows))]
+    pub fn build_test_drivers(&self, context: &Context) -> anyhow::Result<PathBuf> {
+        let output = context.target.join("drivers");
+        say("building the test drivers in tests/drivers");
+        let sources = context.root.join("tests/drivers");
+        cross_builder::c_drivers::build(&self.cross, &sources, &output, &say)?;
+        Ok(output)
+    }
+}
+
+/// What Cargo says that it made.
+struct Built {
+    dll: PathBuf,
+    bindings: PathBuf,
+}
+
+impl Built {
+    /// Reads it from Cargo's messages.
+    fn from_messages(messages: &[u8]) -> anyhow::Result<Self> {
+        let mut dll = None;
+        let mut bindings = None;
+        for message in Message::parse_stream(messages) {
+            match message.context("cannot read what cargo reports")? {
+                Message::CompilerArtifact(artifact)
+                    if artifact.target.crate_types.contains(&CrateType::CDyLib) =>
+                {
+                    dll = artifact
+                        .filenames
+                        .into_iter()
+                        .find(|file| file.extension() == Some("dll"));
+                }
+                Message::BuildScriptExecuted(script)
+                    if script.package_id.repr.contains("wdk-sys") =>
+                {
+                    bindings = Some(script.out_dir);
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            dll: dll.context("cargo made no driver")?.into(),
+            bindings: bindings.context("cargo built no wdk-sys")?.into(),
+        })
+    }
+}
+
+/// Copies `from` to `to` in one step, unless it is there already: whoever runs
+/// the old file meanwhile never sees half of the new one.
+fn install(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let contents = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    if fs::read(to).is_ok_and(|current| current == contents) {
+        return Ok(());
+    }
+    let folder = to.parent().context("a file has a folder")?;
+    let fresh = to.with_extension("new");
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&fresh, contents))
+        .and_then(|()| fs::rename(&fresh, to))
+        .with_context(|| format!("cannot write {}", to.display()))
+}

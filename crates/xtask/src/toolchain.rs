@@ -1,0 +1,103 @@
+//! Which Rust builds everything.
+//!
+//! A `rust-toolchain.toml` would make rustup download the one it names, and fail
+//! on a machine without a network. So the workspace names a toolchain, and it is
+//! selected if it is there; otherwise the one at hand is used, which is said.
+
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::context::say;
+
+/// A toolchain: the current one, or another that rustup has.
+#[derive(Debug, Default)]
+pub struct Toolchain {
+    rustup_name: Option<String>,
+}
+
+impl Toolchain {
+    /// Selects `channel` (a release, as `1.95.0`), as far as possible.
+    pub fn select(channel: &str) -> anyhow::Result<Self> {
+        let current = current_release()?;
+        if current == channel {
+            return Ok(Self::default());
+        }
+        let rustup_name = installed(channel);
+        if rustup_name.is_none() {
+            say(&format!(
+                "going on with Rust {current}; {channel}, which CI uses, is not installed"
+            ));
+        }
+        Ok(Self { rustup_name })
+    }
+
+    /// Makes `command` use this toolchain.
+    pub fn apply(&self, command: &mut Command) {
+        if let Some(name) = &self.rustup_name {
+            command.env("RUSTUP_TOOLCHAIN", name);
+        }
+    }
+
+    /// The name to give rustup, if it is not the current toolchain.
+    pub fn rustup_name(&self) -> Option<&str> {
+        self.rustup_name.as_deref()
+    }
+}
+
+/// The release of the rustc in PATH.
+fn current_release() -> anyhow::Result<String> {
+    let output = Command::new("rustc")
+        .arg("-vV")
+        .output()
+        .context("cannot run `rustc -vV`; is Rust installed?")?;
+    if !output.status.success() {
+        bail!(
+            "`rustc -vV` failed:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .find_map(|line| line.strip_prefix("release: "))
+        .map(str::to_owned)
+        .context("`rustc -vV` does not say its release")
+}
+
+/// rustup's name for the installed toolchain of `channel`.
+fn installed(channel: &str) -> Option<String> {
+    // Without rustup there is no other toolchain to be had.
+    let output = Command::new("rustup")
+        .args(["toolchain", "list"])
+        .output()
+        .ok()?;
+    find(&String::from_utf8_lossy(&output.stdout), channel)
+}
+
+/// The toolchain of `channel` in what `rustup toolchain list` prints.
+fn find(list: &str, channel: &str) -> Option<String> {
+    list.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .find(|name| {
+            name.strip_prefix(channel)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    #[test]
+    fn a_channel_is_found_by_its_whole_name() {
+        let list = "stable-x86_64-unknown-linux-gnu (active, default)\n\
+                    1.95.01-x86_64-unknown-linux-gnu\n\
+                    1.95.0-x86_64-unknown-linux-gnu\n";
+        assert_eq!(
+            find(list, "1.95.0").as_deref(),
+            Some("1.95.0-x86_64-unknown-linux-gnu")
+        );
+        assert_eq!(find(list, "1.94.0"), None);
+    }
+}

@@ -1,0 +1,198 @@
+//! Drivers written in C, which tests run to see that the embedded kernel serves
+//! drivers that others wrote with other compilers.
+//!
+//! Each `NAME.c` of a folder becomes `NAME.sys`, by MinGW's gcc and linker, with
+//! DWARF. `NAME_seh.c` uses `__try`, which gcc does not have: clang compiles it
+//! with Microsoft's conventions, and it comes with a PDB.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, SystemTime},
+};
+
+use crate::{Error, Say, Tools, exec, kit, linker, packages};
+
+/// How long one compiler may take over one file.
+const COMPILE_LIMIT: Duration = Duration::from_mins(2);
+/// MinGW's compiler.
+const GCC: &str = "x86_64-w64-mingw32-gcc";
+/// How the name of a source ends that needs clang.
+const SEH_SUFFIX: &str = "_seh";
+
+/// What both compilers are told.
+const COMPILER_ARGUMENTS: &[&str] = &[
+    "-std=gnu11",
+    "-O1",
+    "-g",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    // There is no runtime to probe the stack or to check it.
+    "-mno-stack-arg-probe",
+    "-fno-stack-protector",
+];
+
+/// Builds every driver of the folder `sources` into `output`, as far as it is
+/// not there already; returns their images.
+///
+/// # Errors
+///
+/// A compiler that is missing and cannot be installed, or what it says against
+/// a source.
+pub fn build(
+    tools: &Tools,
+    sources: &Path,
+    output: &Path,
+    say: Say,
+) -> Result<Vec<PathBuf>, Error> {
+    let (drivers, others): (Vec<PathBuf>, Vec<PathBuf>) = kit::entries(sources)?
+        .into_iter()
+        .partition(|path| path.extension().is_some_and(|extension| extension == "c"));
+    if drivers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let scratch = &tools.places.work;
+    packages::ensure(packages::FOR_C_DRIVERS, scratch, say)?;
+    if drivers.iter().any(|source| needs_clang(source)) {
+        packages::ensure(packages::FOR_SEH_DRIVERS, scratch, say)?;
+    }
+    crate::make_folder(output)?;
+    // What all of them depend on: headers beside them, and the kit.
+    let common = others
+        .into_iter()
+        .chain([tools.kit.root().join("stamp"), tools.linker.clone()])
+        .map(|path| modified(&path))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut images = Vec::with_capacity(drivers.len());
+    for source in drivers {
+        let image = output
+            .join(source.file_stem().unwrap_or_default())
+            .with_extension("sys");
+        let newest = common.iter().copied().fold(modified(&source)?, Ord::max);
+        if modified(&image).is_ok_and(|built| built > newest) {
+            images.push(image);
+            continue;
+        }
+        if needs_clang(&source) {
+            with_clang(tools, &source, &image)?;
+        } else {
+            with_gcc(tools, &source, &image)?;
+        }
+        images.push(image);
+    }
+    Ok(images)
+}
+
+/// Whether a source uses `__try`, which its name must say.
+fn needs_clang(source: &Path) -> bool {
+    source
+        .file_stem()
+        .is_some_and(|stem| stem.as_encoded_bytes().ends_with(SEH_SUFFIX.as_bytes()))
+}
+
+/// Compiles and links with MinGW.
+fn with_gcc(tools: &Tools, source: &Path, image: &Path) -> Result<(), Error> {
+    let mut gcc = Command::new(GCC);
+    gcc.args(COMPILER_ARGUMENTS);
+    for folder in header_folders(tools)? {
+        gcc.arg("-isystem").arg(folder);
+    }
+    gcc.args([
+        "-shared",
+        "-nostdlib",
+        "-Wl,--entry,DriverEntry",
+        "-Wl,--subsystem,native",
+        "-Wl,--image-base,0x140000000",
+        "-Wl,--dynamicbase,--nxcompat",
+        // Functions of the driver stay visible by name; those of libraries do not.
+        "-Wl,--exclude-libs,ALL",
+    ])
+    .arg("-o")
+    .arg(image)
+    .arg(source)
+    .args(libraries(tools));
+    exec::capture(&mut gcc, &tools.places.work, COMPILE_LIMIT).map(drop)
+}
+
+/// Compiles with clang as Microsoft's compiler would, and links with lld.
+fn with_clang(tools: &Tools, source: &Path, image: &Path) -> Result<(), Error> {
+    let program = exec::find_clang().ok_or(Error::NotFoundAfterInstall("clang"))?;
+    let object = image.with_extension("obj");
+    let mut clang = Command::new(program);
+    clang
+        .arg(format!("--target={}", crate::TARGET))
+        .args(COMPILER_ARGUMENTS)
+        .args([
+            "-c",
+            "-gcodeview",
+            "-nostdinc",
+            "-fms-extensions",
+            // The headers are MinGW's and refuse Microsoft's compiler.
+            "-fno-ms-compatibility",
+            // Any instruction of a `__try` block may fault, not only calls.
+            "-fasync-exceptions",
+        ]);
+    for folder in header_folders(tools)? {
+        clang.arg("-isystem").arg(folder);
+    }
+    clang
+        .arg("-isystem")
+        .arg(tools.clang.resource_headers())
+        .arg(source)
+        .arg("-o")
+        .arg(&object);
+    exec::capture(&mut clang, &tools.places.work, COMPILE_LIMIT)?;
+    let mut link = tools.lld.link();
+    link.args([
+        "/NOLOGO",
+        "/DRIVER",
+        "/SUBSYSTEM:NATIVE",
+        "/ENTRY:DriverEntry",
+        "/NODEFAULTLIB",
+        "/DYNAMICBASE",
+        "/NXCOMPAT",
+        "/DEBUG",
+    ])
+    .args(linker::ADDED)
+    .arg(format!("/OUT:{}", image.display()))
+    .arg(&object)
+    .args(libraries(tools));
+    exec::capture(&mut link, &tools.places.work, COMPILE_LIMIT).map(drop)
+}
+
+/// Folders of headers, in the order in which they are searched.
+fn header_folders(tools: &Tools) -> Result<[PathBuf; 3], Error> {
+    let system = kit::system_headers()
+        .ok_or(Error::NotFoundAfterInstall("the folder of MinGW's headers"))?;
+    Ok([
+        tools.places.cross().join("include"),
+        system.join("ddk"),
+        system,
+    ])
+}
+
+/// The import libraries, younger functions included: a test driver may be young.
+fn libraries(tools: &Tools) -> [PathBuf; 3] {
+    ["ntoskrnl.lib", "ntoskrnl-later.lib", "hal.lib"].map(|name| tools.library_folder().join(name))
+}
+
+/// When a file was last changed.
+fn modified(path: &Path) -> Result<SystemTime, Error> {
+    fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .map_err(|e| Error::io("read", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_end_so_need_clang() {
+        assert!(needs_clang(Path::new("drivers/probe_seh.c")));
+        assert!(!needs_clang(Path::new("drivers/seh.c")));
+        assert!(!needs_clang(Path::new("drivers/probe_seh_not.c")));
+    }
+}

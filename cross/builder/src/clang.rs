@@ -1,0 +1,126 @@
+//! Finding libclang, which bindgen loads, and the headers that belong to it.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+/// A libclang and its own headers (`stddef.h`, intrinsics).
+#[derive(Debug, Clone)]
+pub(crate) struct Clang {
+    library_folder: PathBuf,
+    resource_headers: PathBuf,
+}
+
+impl Clang {
+    /// The libclang that `LIBCLANG_PATH` names, or the newest one installed.
+    pub(crate) fn find() -> Option<Self> {
+        let named = env::var_os("LIBCLANG_PATH").map(PathBuf::from).map(|path| {
+            if path.is_dir() {
+                path
+            } else {
+                path.parent().map(Path::to_owned).unwrap_or(path)
+            }
+        });
+        named
+            .into_iter()
+            .chain(installed())
+            .find_map(Self::in_folder)
+    }
+
+    /// The libclang in `folder`, if both it and its headers are there.
+    fn in_folder(library_folder: PathBuf) -> Option<Self> {
+        let has_library = fs::read_dir(&library_folder)
+            .ok()?
+            .filter_map(Result::ok)
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .any(|name| is_libclang(&name));
+        if !has_library {
+            return None;
+        }
+        // Some distributions keep the library in lib64 and the headers in lib.
+        let resource_headers = [library_folder.clone(), library_folder.join("../lib")]
+            .iter()
+            .find_map(|folder| newest_headers(&folder.join("clang")))?;
+        Some(Self {
+            library_folder,
+            resource_headers,
+        })
+    }
+
+    /// The folder that holds the library.
+    pub(crate) fn library_folder(&self) -> &Path {
+        &self.library_folder
+    }
+
+    /// The folder that holds clang's own headers.
+    pub(crate) fn resource_headers(&self) -> &Path {
+        &self.resource_headers
+    }
+}
+
+/// Folders that distributions put libclang in, newest version first.
+fn installed() -> Vec<PathBuf> {
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let version = name.strip_prefix("llvm-")?.parse().ok()?;
+            Some((version, entry.path().join("lib")))
+        })
+        .collect();
+    versions.sort_by(|a, b| b.cmp(a));
+    let mut folders: Vec<PathBuf> = versions.into_iter().map(|(_, folder)| folder).collect();
+    folders.extend(["/usr/lib64", "/usr/lib", "/usr/local/lib"].map(PathBuf::from));
+    folders
+}
+
+/// Whether a file of this name is what bindgen would load.
+fn is_libclang(name: &str) -> bool {
+    name.strip_prefix("libclang").is_some_and(|rest| {
+        rest.starts_with(".so") || (rest.starts_with('-') && rest.contains(".so"))
+    }) && !name.starts_with("libclang-cpp")
+}
+
+/// The headers of the newest version below `clang`.
+fn newest_headers(clang: &Path) -> Option<PathBuf> {
+    let mut found: Vec<(u32, PathBuf)> = fs::read_dir(clang)
+        .ok()?
+        .filter_map(Result::ok)
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let major = name.split('.').next()?.parse().ok()?;
+            Some((major, entry.path().join("include")))
+        })
+        .filter(|(_, include)| include.join("stddef.h").is_file())
+        .collect();
+    found.sort();
+    found.pop().map(|(_, include)| include)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_libclang;
+
+    #[test]
+    fn libclang_is_told_from_its_neighbours() {
+        for name in [
+            "libclang.so",
+            "libclang.so.1",
+            "libclang-14.so.14.0.6",
+            "libclang-14.so",
+        ] {
+            assert!(is_libclang(name), "{name}");
+        }
+        for name in [
+            "libclang-cpp.so.14",
+            "libclangAST.a",
+            "libclang.a",
+            "liblldb.so",
+        ] {
+            assert!(!is_libclang(name), "{name}");
+        }
+    }
+}

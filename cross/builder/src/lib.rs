@@ -1,0 +1,205 @@
+//! Makes a host that is not Windows able to build Windows drivers.
+//!
+//! Microsoft's crates want a WDK, its import libraries, MSVC's linker and a
+//! standard library for the target. None of them can be assumed here, so
+//! [`prepare`] puts together what serves instead, from packages that every
+//! distribution has, below one folder (`target/cross`). Apart from system
+//! packages, and a target that rustup may add to its own toolchain, nothing
+//! outside that folder is changed. On Windows this crate is empty.
+#![cfg(not(windows))]
+
+pub mod c_drivers;
+mod clang;
+mod error;
+mod exec;
+mod import_library;
+mod kit;
+pub mod linker;
+mod packages;
+mod rust;
+mod rust_src;
+mod sysroot;
+mod wrappers;
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use self::{clang::Clang, kit::Kit, rust_src::StandardLibrary};
+pub use self::{error::Error, rust::Rust};
+
+/// The target that drivers are built for.
+pub const TARGET: &str = "x86_64-pc-windows-msvc";
+
+/// Tells the person who waits what is being done: one line a step.
+pub type Say<'a> = &'a dyn Fn(&str);
+
+/// Where things lie.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The repository.
+    pub repository: PathBuf,
+    /// The folder for everything made here; `target/cross`.
+    pub work: PathBuf,
+}
+
+impl Places {
+    /// The folder `cross` of the repository.
+    fn cross(&self) -> PathBuf {
+        self.repository.join("cross")
+    }
+
+    /// Where Cargo keeps what it makes for drivers. Apart from the host's own
+    /// folder, since the unstable switches of this build would have both builds
+    /// redo each other's work.
+    #[must_use]
+    pub fn cargo_target(&self) -> PathBuf {
+        self.work.join("cargo")
+    }
+}
+
+/// All that Cargo needs for building drivers.
+#[derive(Debug)]
+pub struct Tools {
+    places: Places,
+    kit: Kit,
+    clang: Clang,
+    rust: Rust,
+    library: StandardLibrary,
+    linker: PathBuf,
+    rustc: Option<PathBuf>,
+    lld: linker::Lld,
+}
+
+/// Finds or makes everything that building drivers needs.
+///
+/// `program` is the running program, which Cargo will be told to use as linker:
+/// it must hand control to [`linker::run_if_invoked`] first thing.
+///
+/// # Errors
+///
+/// Whatever is missing and cannot be had, with what to do about it.
+pub fn prepare(places: &Places, rust: Rust, program: &Path, say: Say) -> Result<Tools, Error> {
+    make_folder(&places.work)?;
+    let lock_path = places.work.join("lock");
+    let lock = File::create(&lock_path).map_err(|e| Error::io("create", &lock_path, e))?;
+    // Two builds at once must not assemble the same kit; the lock goes with the file.
+    lock.lock().map_err(|e| Error::io("lock", &lock_path, e))?;
+
+    packages::ensure(packages::FOR_DRIVERS, &places.work, say)?;
+    let clang = Clang::find().ok_or(Error::NotFoundAfterInstall("libclang"))?;
+    let kit = Kit::assemble(places, say)?;
+    let library = rust_src::find(places, &rust, say)?;
+    let rustc = match &library {
+        StandardLibrary::Prebuilt => None,
+        StandardLibrary::Source(source) => Some(sysroot::with_source(places, &rust, source)?),
+    };
+    let lld = linker::Lld::find(&rust, &places.work, say)?;
+    let linker = wrappers::link_to(&places.work.join("bin").join(linker::NAME), program)?;
+    Ok(Tools {
+        places: places.clone(),
+        kit,
+        clang,
+        rust,
+        library,
+        linker,
+        rustc,
+        lld,
+    })
+}
+
+impl Tools {
+    /// Adds to `cargo`, a command that already has its subcommand, what makes it
+    /// build for Windows with the kit assembled here.
+    pub fn configure(&self, cargo: &mut Command) {
+        let config = self.places.cross().join("config.toml");
+        cargo
+            .arg("--config")
+            .arg(config)
+            .arg("--config")
+            .arg(toml_assignment(
+                "target.x86_64-pc-windows-msvc.rustflags",
+                &self.rust_flags(),
+            ))
+            .arg("--target")
+            .arg(TARGET)
+            .arg("--target-dir")
+            .arg(self.places.cargo_target())
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("WDKContentRoot", self.kit.root())
+            .env("LIBCLANG_PATH", self.clang.library_folder())
+            .env("BINDGEN_EXTRA_CLANG_ARGS", self.clang_arguments())
+            .env("CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER", &self.linker)
+            .env(linker::LLD_VARIABLE, self.lld.as_variable())
+            // Set by whoever ran us, and it would take the place of the flags above.
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        if let Some(rustc) = &self.rustc {
+            cargo
+                .args([
+                    "--config",
+                    r#"unstable.build-std=["core","alloc","panic_abort"]"#,
+                ])
+                .args([
+                    "--config",
+                    r#"unstable.build-std-features=["compiler-builtins-mem"]"#,
+                ])
+                .env("RUSTC", rustc);
+        }
+    }
+
+    /// The kit's folder with import libraries.
+    #[must_use]
+    pub fn library_folder(&self) -> PathBuf {
+        self.kit.library_folder()
+    }
+
+    /// How clang must read headers that were written for gcc's MinGW, with
+    /// Microsoft's extensions but without posing as Microsoft's compiler.
+    fn clang_arguments(&self) -> String {
+        format!(
+            "--target=x86_64-w64-windows-gnu -fno-ms-compatibility -Wno-everything -D__BINDGEN__ \
+             -isystem '{}'",
+            self.clang.resource_headers().display()
+        )
+    }
+
+    /// Flags that keep this machine's paths out of the image: each folder that
+    /// sources come from gets a name that is the same everywhere.
+    fn rust_flags(&self) -> Vec<String> {
+        let mut folders = vec![(self.places.repository.clone(), "ntmem")];
+        if let Some(home) = cargo_home() {
+            folders.push((home, "cargo"));
+        }
+        folders.push((self.rust.sysroot.clone(), "rust"));
+        if let StandardLibrary::Source(source) = &self.library {
+            folders.push((source.clone(), "rust/library"));
+        }
+        folders.push((self.places.work.join("sysroot"), "rust"));
+        folders
+            .into_iter()
+            .map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display()))
+            .collect()
+    }
+}
+
+/// Where Cargo keeps the sources of dependencies.
+fn cargo_home() -> Option<PathBuf> {
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+}
+
+/// `key=["a","b"]`, as Cargo's `--config` takes it.
+fn toml_assignment(key: &str, values: &[String]) -> OsString {
+    let list: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
+    format!("{key}=[{}]", list.join(",")).into()
+}
+
+/// Makes a folder and all above it.
+fn make_folder(path: &Path) -> Result<(), Error> {
+    fs::create_dir_all(path).map_err(|e| Error::io("create", path, e))
+}
