@@ -8,11 +8,12 @@ mod machine;
 mod report;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod symbols;
+mod written;
 
 pub use config::{Config, DebugFilter, Fault, OsVersion, RegValue};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use machine::{Machine, Started, run};
-pub use report::{BugCheck, CallCount, ImageInfo, Location, LogLine, Report, Violation};
+pub use report::{BugCheck, CallCount, ImageInfo, Inlined, Location, LogLine, Report, Violation};
 
 /// Why a driver could not be run at all. What a driver does wrong once it runs
 /// is part of the [`Report`] instead.

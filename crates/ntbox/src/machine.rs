@@ -61,6 +61,7 @@ impl Machine {
             bug_check: None,
             violations: Vec::new(),
             calls: Vec::new(),
+            notes: Vec::new(),
         };
         let mut machine = Self { child, stream, config: config.clone(), report, stopped: false };
         machine.request(&Request::Boot(Box::new(config.clone())))?;

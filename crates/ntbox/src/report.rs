@@ -3,12 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::written;
+
 /// The whole outcome of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Name and layout of the image that ran.
     pub image: ImageInfo,
     /// What DriverEntry returned; `None` if it never did.
+    #[serde(with = "written::hex")]
     pub entry_status: Option<u32>,
     /// Whether DriverUnload was called and returned.
     pub unloaded: bool,
@@ -20,6 +23,9 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// How often each export was called, in order of first call.
     pub calls: Vec<CallCount>,
+    /// What a reader should know of the report itself, such as debug
+    /// information that could not be used.
+    pub notes: Vec<String>,
 }
 
 impl Report {
@@ -45,6 +51,7 @@ pub struct ImageInfo {
     /// File name without its folder.
     pub name: String,
     /// Address that it was loaded at.
+    #[serde(with = "written::hex")]
     pub base: u64,
     /// Size in memory, bytes.
     pub size: u32,
@@ -71,8 +78,10 @@ pub struct LogLine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BugCheck {
     /// Bug check code, such as 0x50.
+    #[serde(with = "written::hex")]
     pub code: u32,
     /// Its four parameters.
+    #[serde(with = "written::hex")]
     pub parameters: [u64; 4],
     /// What happened, in a sentence.
     pub what: String,
@@ -89,6 +98,7 @@ pub struct Violation {
     pub rule: String,
     /// Bug check code and first parameter that Driver Verifier would give, when
     /// it has one.
+    #[serde(with = "written::hex")]
     pub verifier: Option<(u32, u64)>,
     /// What happened, in a sentence, with addresses, sizes and tags.
     pub what: String,
@@ -102,10 +112,44 @@ pub struct Location {
     /// Module name: the driver's file name, or `nt`.
     pub module: String,
     /// Offset from the module's base.
+    #[serde(with = "written::hex")]
     pub offset: u64,
-    /// Function, when a PDB, DWARF or the export table names it.
+    /// Whether this is a return address. What is meant then is the call that
+    /// ends there, and names and lines are those of the call.
+    pub return_address: bool,
+    /// Function, when a PDB or DWARF names it. A symbol table or an export table
+    /// also gives the distance from the symbol, as in `Name+0x12`.
     pub symbol: Option<String>,
     /// Source file and line, when debug information has them.
+    #[serde(with = "written::source")]
+    pub source: Option<(String, u32)>,
+    /// Where the compiler inlined that function, innermost first; the last is
+    /// the function that the code belongs to.
+    pub inlined_into: Vec<Inlined>,
+}
+
+impl Location {
+    /// A place without names.
+    #[must_use]
+    pub fn new(module: impl Into<String>, offset: u64) -> Self {
+        Self {
+            module: module.into(),
+            offset,
+            return_address: false,
+            symbol: None,
+            source: None,
+            inlined_into: Vec::new(),
+        }
+    }
+}
+
+/// A function that another one was inlined into, and where in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inlined {
+    /// The function.
+    pub symbol: Option<String>,
+    /// Source file and line of the inlined call.
+    #[serde(with = "written::source")]
     pub source: Option<(String, u32)>,
 }
 

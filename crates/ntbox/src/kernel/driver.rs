@@ -104,7 +104,7 @@ fn check_irql(routine: &str, pc: u64) {
     let irql = cpu::set_irql(cpu::PASSIVE_LEVEL);
     if irql != cpu::PASSIVE_LEVEL {
         let what = format!("{routine} was called at IRQL 0 and returned at IRQL {irql}");
-        stop::violation("irql-not-restored", None, what, pc);
+        stop::violation_of(pc, "irql-not-restored", None, what);
     }
 }
 

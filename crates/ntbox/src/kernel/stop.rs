@@ -68,38 +68,53 @@ impl Access {
     }
 }
 
-/// Records that the driver broke a rule, at a place in the driver.
+/// Records that the driver broke a rule by a call that returns to `caller`.
 pub fn violation(rule: &str, verifier: Option<(u32, u64)>, what: impl Into<String>, caller: u64) {
-    log::flush();
-    wire::send(&Event::Violation(Violation {
-        rule: rule.to_owned(),
-        verifier,
-        what: what.into(),
-        location: location(caller),
-    }));
+    record(rule, verifier, what.into(), location(caller));
 }
 
-/// The place in code behind an address. For a return address the call is meant,
-/// so that the line is the caller's and not the next one.
-pub fn location(pc: u64) -> Option<Location> {
+/// Records that one of the driver's routines broke a rule as a whole.
+pub fn violation_of(routine: u64, rule: &str, verifier: Option<(u32, u64)>, what: impl Into<String>) {
+    record(rule, verifier, what.into(), place(routine, false));
+}
+
+fn record(rule: &str, verifier: Option<(u32, u64)>, what: String, location: Option<Location>) {
+    log::flush();
+    wire::send(&Event::Violation(Violation { rule: rule.to_owned(), verifier, what, location }));
+}
+
+/// The place of the call that returns to `caller`.
+pub fn location(caller: u64) -> Option<Location> {
+    place(caller, true)
+}
+
+/// The place in code behind an address. For a return address the call before it
+/// is meant, so that the line is the caller's and not the next one.
+fn place(pc: u64, return_address: bool) -> Option<Location> {
     if let Some(image) = loader::find_image(pc) {
-        return Some(Location { module: image.name, offset: pc - image.base, symbol: None, source: None });
+        return Some(Location { return_address, ..Location::new(image.name, pc - image.base) });
     }
     let symbol = exports::name_at(pc)?;
-    Some(Location { module: "nt".to_owned(), offset: pc, symbol: Some(symbol.to_owned()), source: None })
+    Some(Location { symbol: Some(symbol.to_owned()), ..Location::new("nt", pc) })
 }
+
+/// `CONTEXT_UNWOUND_TO_CALL`: the instruction pointer of a context is a return
+/// address, not the place of a fault.
+pub const UNWOUND_TO_CALL: u32 = 0x2000_0000;
 
 /// Stops the kernel: reports and ends the process.
 pub fn bug_check(code: u32, parameters: [u64; 4], what: impl Into<String>, context: Option<&Context>) -> ! {
     log::flush();
+    let after_call = |context: &Context| context.flags & UNWOUND_TO_CALL != 0;
     let stack: Vec<Location> = context.map_or_else(Vec::new, |context| {
-        seh::backtrace(context, STACK_LIMIT).into_iter().filter_map(location).collect()
+        let places = seh::backtrace(context, STACK_LIMIT).into_iter().enumerate();
+        places.filter_map(|(n, pc)| place(pc, n > 0 || after_call(context))).collect()
     });
     wire::send(&Event::BugCheck(Box::new(BugCheck {
         code,
         parameters,
         what: what.into(),
-        location: context.and_then(|context| location(context.rip)),
+        location: context.and_then(|context| place(context.rip, after_call(context))),
         stack,
     })));
     super::boot::end_process()
@@ -108,7 +123,8 @@ pub fn bug_check(code: u32, parameters: [u64; 4], what: impl Into<String>, conte
 /// An export does not return.
 pub fn from_export(frame: &Frame, stop: Stop) -> ! {
     let return_address = guest::read_u64(frame.rsp).unwrap_or(0);
-    let context = Context::after_call(frame, return_address);
+    let mut context = Context::after_call(frame, return_address);
+    context.flags |= UNWOUND_TO_CALL;
     match stop {
         Stop::Raise(mut record) => {
             if record.address == 0 {
