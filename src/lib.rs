@@ -19,7 +19,6 @@ mod walk;
 
 use wdm::{
     Status,
-    debug::Level,
     driver::{Context, Driver},
     irql::Irql,
     process,
@@ -42,9 +41,7 @@ struct Ntmem {
 impl Driver for Ntmem {
     fn start(context: &Context<'_>) -> Result<Self, Status> {
         let source = Source::open(context);
-        // The level comes before everything else: the first line needs it.
-        let level = source.log_level().unwrap_or(Level::Error);
-        let scope = Scope::new("driver", level);
+        let scope = Scope::new("driver", source.log_level());
         Self::run(&source, scope).inspect_err(|&status| {
             error!(scope, "not-started {}", Outcome(status));
         })
@@ -63,7 +60,7 @@ impl Ntmem {
         let parameters = Parameters::read(source, scope)?;
         step!(scope, "parameters {parameters}");
         for walk in parameters.walks.iter() {
-            walk.run(&parameters, scope.level())?;
+            walk.run(&parameters)?;
         }
         let walks = parameters.walks.iter().count();
         step!(scope, "started walks={walks}");

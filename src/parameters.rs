@@ -11,7 +11,7 @@ use wdm::{
     debug::Level,
     driver::Context,
     map::CacheType,
-    registry::{Key, Value, ValueBuffer, ValueType},
+    registry::{Key, Value, ValueType},
     string::UnicodeStr,
     utf16,
 };
@@ -39,13 +39,14 @@ pub struct Parameters {
 impl Parameters {
     /// Reads all values, and reports each one that is refused.
     pub fn read(source: &Source, scope: Scope) -> Result<Self, Status> {
-        let key = source
-            .key()
-            .map_err(|error| scope.failed("parameters", &error))?;
-        let walks = WALK.read(key, Some(scope));
-        let size = SIZE.read(key, Some(scope));
-        let cache = CACHE_TYPE.read(key, Some(scope));
-        let level = LOG_LEVEL.read(key, Some(scope));
+        let key = match &source.key {
+            Ok(key) => key.as_ref(),
+            Err(error) => return Err(scope.failed("parameters", error)),
+        };
+        let walks = WALK.accept(&WALK.look_up(key), scope);
+        let size = SIZE.accept(&SIZE.look_up(key), scope);
+        let cache = CACHE_TYPE.accept(&CACHE_TYPE.look_up(key), scope);
+        let level = LOG_LEVEL.accept(&source.log_level, scope);
         Ok(Self {
             walks: walks?,
             size: size?,
@@ -77,39 +78,42 @@ pub const fn cache_type_name(cache: CacheType) -> &'static str {
     }
 }
 
-/// The key that the values are read from, if there is one.
-pub struct Source(Result<Option<Key>, Error>);
+/// The key that the values are read from, with the one that is needed first.
+pub struct Source {
+    key: Result<Option<Key>, Error>,
+    log_level: Result<Option<Value>, Error>,
+}
 
 impl Source {
-    /// Opens the key; whether that worked is told when it is used.
+    /// Opens the key; whether that worked is told when the values are read.
     pub fn open(context: &Context<'_>) -> Self {
-        Self(context.parameters())
+        let key = context.parameters();
+        let log_level = LOG_LEVEL.look_up(key.as_ref().ok().and_then(Option::as_ref));
+        Self { key, log_level }
     }
 
-    /// The level for the lines about steps, if it can be told; nothing is reported.
-    pub fn log_level(&self) -> Option<Level> {
-        LOG_LEVEL.read(self.key().ok()?, None).ok()
-    }
-
-    fn key(&self) -> Result<Option<&Key>, Error> {
-        self.0.as_ref().map(Option::as_ref).map_err(|error| *error)
+    /// The level of the lines about steps. Before the values are read, nobody can
+    /// be told of a bad one; until then, the default serves.
+    pub fn log_level(&self) -> Level {
+        match &self.log_level {
+            Ok(Some(value)) => LOG_LEVEL.check(value).unwrap_or(LOG_LEVEL.default),
+            _ => LOG_LEVEL.default,
+        }
     }
 }
 
 /// One value: its name, what it may be, and what it is unless set.
 struct Parameter<T> {
-    name: &'static str,
-    key_name: UnicodeStr<'static>,
+    name: UnicodeStr<'static>,
     kind: ValueType,
     /// What is accepted, for whoever has set something else.
     expected: &'static str,
     default: T,
-    parse: fn(&Value<'_>) -> Result<T, Reason>,
+    parse: fn(&Value) -> Result<T, Reason>,
 }
 
 const WALK: Parameter<Walks> = Parameter {
-    name: "Walk",
-    key_name: utf16!("Walk"),
+    name: utf16!("Walk"),
     kind: ValueType::SZ,
     expected: "lock, nonpaged, textbook, or several of them, or none",
     default: Walks::DEFAULT,
@@ -117,8 +121,7 @@ const WALK: Parameter<Walks> = Parameter {
 };
 
 const SIZE: Parameter<u32> = Parameter {
-    name: "Size",
-    key_name: utf16!("Size"),
+    name: utf16!("Size"),
     kind: ValueType::DWORD,
     expected: "1 to 16777216 bytes",
     default: DEFAULT_SIZE,
@@ -129,8 +132,7 @@ const SIZE: Parameter<u32> = Parameter {
 };
 
 const CACHE_TYPE: Parameter<CacheType> = Parameter {
-    name: "CacheType",
-    key_name: utf16!("CacheType"),
+    name: utf16!("CacheType"),
     kind: ValueType::SZ,
     expected: "cached, noncached, or writecombined",
     default: CacheType::Cached,
@@ -148,8 +150,7 @@ const CACHE_TYPE: Parameter<CacheType> = Parameter {
 };
 
 const LOG_LEVEL: Parameter<Level> = Parameter {
-    name: "LogLevel",
-    key_name: utf16!("LogLevel"),
+    name: utf16!("LogLevel"),
     kind: ValueType::DWORD,
     expected: "0 to 3",
     default: Level::Error,
@@ -160,26 +161,25 @@ const LOG_LEVEL: Parameter<Level> = Parameter {
 };
 
 impl<T: Copy> Parameter<T> {
-    /// Reads the value, or takes the default if it is not there. What is wrong is
-    /// reported to `scope`, if there is one.
-    fn read(&self, key: Option<&Key>, scope: Option<Scope>) -> Result<T, Status> {
-        let mut buffer = ValueBuffer::new();
-        let value = key.map_or(Ok(None), |key| key.value(self.key_name, &mut buffer));
+    /// The value, if there is a key and the key has it.
+    fn look_up(&self, key: Option<&Key>) -> Result<Option<Value>, Error> {
+        key.map_or(Ok(None), |key| key.value(self.name))
+    }
+
+    /// What a value says, or the default if there is none. What is wrong is
+    /// reported.
+    fn accept(&self, value: &Result<Option<Value>, Error>, scope: Scope) -> Result<T, Status> {
         match value {
             Ok(None) => Ok(self.default),
-            Ok(Some(value)) => self.check(&value).map_err(|reason| {
-                if let Some(scope) = scope {
-                    self.refuse(&value, reason, scope);
-                }
+            Ok(Some(value)) => self.check(value).map_err(|reason| {
+                self.refuse(value, reason, scope);
                 Status::INVALID_PARAMETER
             }),
-            Err(error) => {
-                Err(scope.map_or(error.status(), |scope| scope.failed("parameters", &error)))
-            }
+            Err(error) => Err(scope.failed("parameters", error)),
         }
     }
 
-    fn check(&self, value: &Value<'_>) -> Result<T, Reason> {
+    fn check(&self, value: &Value) -> Result<T, Reason> {
         if value.kind() != self.kind {
             Err(Reason::WrongType)
         } else if value.is_too_long() {
@@ -189,7 +189,7 @@ impl<T: Copy> Parameter<T> {
         }
     }
 
-    fn refuse(&self, value: &Value<'_>, reason: Reason, scope: Scope) {
+    fn refuse(&self, value: &Value, reason: Reason, scope: Scope) {
         error!(
             scope,
             "refused value={} reason={} type={} bytes={} expected=\"{} as {}\" data={}",
@@ -238,7 +238,7 @@ impl Reason {
 }
 
 /// Prints a value: a number, text between quotes, or `opaque`.
-struct Data<'a>(&'a Value<'a>);
+struct Data<'a>(&'a Value);
 
 impl fmt::Display for Data<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

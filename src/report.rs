@@ -35,11 +35,6 @@ impl Scope {
         Self { name, level }
     }
 
-    /// The level of the scope's steps.
-    pub const fn level(self) -> Level {
-        self.level
-    }
-
     /// Reports a step; [`step!`] is the convenient way.
     pub fn step(self, text: fmt::Arguments<'_>) {
         self.send(self.level, text);

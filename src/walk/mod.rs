@@ -11,7 +11,7 @@ mod textbook;
 
 use core::fmt;
 
-use wdm::{Status, debug::Level, string::UnicodeStr};
+use wdm::{Status, string::UnicodeStr};
 
 use crate::{
     parameters::{Parameters, Reason, cache_type_name},
@@ -42,9 +42,9 @@ impl Walk {
         }
     }
 
-    /// Runs the walk; its steps are reported at `level`.
-    pub fn run(self, parameters: &Parameters, level: Level) -> Result<(), Status> {
-        let scope = Scope::new(self.name(), level);
+    /// Runs the walk.
+    pub fn run(self, parameters: &Parameters) -> Result<(), Status> {
+        let scope = Scope::new(self.name(), parameters.level);
         let cache = cache_type_name(parameters.cache);
         step!(scope, "begin size={} cache-type={cache}", parameters.size);
         let outcome = match self {

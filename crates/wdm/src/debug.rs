@@ -171,7 +171,7 @@ pub fn print(level: Level, text: fmt::Arguments<'_>) {
     line.send(level);
 }
 
-/// Sends one line to the kernel debugger: a [`Level`](crate::debug::Level), then
+/// Sends one line to the kernel debugger: a [`Level`], then
 /// what `format!` takes. Longer text is cut; nothing is allocated.
 ///
 /// ```ignore

@@ -1,7 +1,7 @@
 //! What makes a driver: an entry point that the kernel calls after loading the
 //! image, state that lives until unloading, and an unload routine.
 //!
-//! [`driver!`] makes both routines for a type that implements [`Driver`]. The unload
+//! [`driver!`](crate::driver!) makes both routines for a type that implements [`Driver`]. The unload
 //! routine is only entered in the driver object once the driver has started, and
 //! its value is moved out and stopped there, so that nothing outlives the image.
 
@@ -9,7 +9,7 @@ use core::{cell::UnsafeCell, fmt};
 
 use wdk_sys::{DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
-use crate::{Error, Result, Status, registry::Key, string::UnicodeStr, system, utf16};
+use crate::{Result, Status, registry::Key, string::UnicodeStr, system, utf16};
 
 /// A driver: a value that exists from a successful start until unloading.
 pub trait Driver: Send + Sized + 'static {
@@ -111,7 +111,7 @@ impl<D: Driver> __Slot<D> {
 
     fn try_start(registry_path: Option<UnicodeStr<'_>>) -> Result<D, Status> {
         let registry_path = registry_path.ok_or(Status::INVALID_PARAMETER)?;
-        system::initialise().map_err(|error: Error| error.status())?;
+        system::initialise();
         D::start(&Context { registry_path })
     }
 
@@ -135,7 +135,7 @@ pub use wdk_sys::{
 };
 
 /// Makes `DriverEntry` and the unload routine for a type that implements
-/// [`Driver`](crate::driver::Driver). Used once, in the crate that is linked as
+/// [`Driver`]. Used once, in the crate that is linked as
 /// the driver.
 ///
 /// ```ignore

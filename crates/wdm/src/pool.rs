@@ -72,7 +72,7 @@ impl fmt::Debug for PoolTag {
     }
 }
 
-/// A [`PoolTag`](crate::pool::PoolTag) from four characters in a byte string. It
+/// A [`PoolTag`] from four characters in a byte string. It
 /// does not compile if one of them is not printable ASCII.
 ///
 /// ```ignore

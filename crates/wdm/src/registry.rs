@@ -66,9 +66,9 @@ impl Key {
         }
     }
 
-    /// Reads the value of this name into `buffer`: `ZwQueryValueKey`. `None` if
-    /// the key has no such value. Of a value that is longer than the buffer, type
-    /// and size are read.
+    /// Reads the value of this name: `ZwQueryValueKey`. `None` if the key has no
+    /// such value. Of a value that is longer than [`Value::CAPACITY`], type and
+    /// size are read.
     ///
     /// IRQL: `PASSIVE_LEVEL`.
     ///
@@ -76,13 +76,10 @@ impl Key {
     ///
     /// The status of `ZwQueryValueKey`, or `STATUS_DATA_ERROR` if it returned more
     /// than there is room for.
-    pub fn value<'b>(
-        &self,
-        name: UnicodeStr<'_>,
-        buffer: &'b mut ValueBuffer,
-    ) -> Result<Option<Value<'b>>> {
+    pub fn value(&self, name: UnicodeStr<'_>) -> Result<Option<Value>> {
         const CALL: &str = "ZwQueryValueKey";
         let mut name = name.to_raw();
+        let mut information = PartialInformation::new();
         let mut needed: ULONG = 0;
         // SAFETY: handle and name are valid, and the buffer is ours, as long as
         // the length says, and laid out as the structure of the class asked for.
@@ -91,20 +88,27 @@ impl Key {
                 self.0,
                 name.as_mut_ptr(),
                 KeyValuePartialInformation,
-                (&raw mut *buffer).cast(),
-                structure_size::<ValueBuffer>(),
+                (&raw mut information).cast(),
+                structure_size::<PartialInformation>(),
                 &raw mut needed,
             )
         };
-        match Status::from_raw(status) {
-            Status::OBJECT_NAME_NOT_FOUND => Ok(None),
-            Status::BUFFER_OVERFLOW => Ok(Some(buffer.cut_value())),
-            status => {
-                Error::check(CALL, status)?;
-                let value = buffer.value().ok_or(Error::new(CALL, Status::DATA_ERROR))?;
-                Ok(Some(value))
-            }
+        let is_complete = match Status::from_raw(status) {
+            Status::OBJECT_NAME_NOT_FOUND => return Ok(None),
+            Status::BUFFER_OVERFLOW => false,
+            status => Error::check(CALL, status).map(|()| true)?,
+        };
+        // A target with addresses of 64 bits can count to any 32-bit number.
+        let size = usize::try_from(information.len).unwrap_or(usize::MAX);
+        if is_complete && size > Value::CAPACITY {
+            return Err(Error::new(CALL, Status::DATA_ERROR));
         }
+        Ok(Some(Value {
+            kind: ValueType(information.kind),
+            size,
+            is_complete,
+            data: information.data,
+        }))
     }
 }
 
@@ -116,77 +120,48 @@ impl Drop for Key {
     }
 }
 
-/// Room for one value: `KEY_VALUE_PARTIAL_INFORMATION`.
+/// Room for the answer about a value: `KEY_VALUE_PARTIAL_INFORMATION`.
 #[repr(C, align(8))]
-pub struct ValueBuffer {
+struct PartialInformation {
     title_index: u32,
     kind: u32,
     /// Bytes of data.
     len: u32,
-    data: [u16; Self::CAPACITY / 2],
+    data: [u16; Value::CAPACITY / 2],
 }
 
-impl ValueBuffer {
-    /// The longest value that fits, in bytes.
-    pub const CAPACITY: usize = 500;
-
-    /// An empty buffer.
-    #[must_use]
-    pub const fn new() -> Self {
+impl PartialInformation {
+    const fn new() -> Self {
         Self {
             title_index: 0,
             kind: 0,
             len: 0,
-            data: [0; Self::CAPACITY / 2],
+            data: [0; Value::CAPACITY / 2],
         }
-    }
-
-    /// What the kernel has put here; `None` if it claims more than there is.
-    fn value(&self) -> Option<Value<'_>> {
-        let value = self.cut_value();
-        let units = self.data.get(..value.size.div_ceil(2))?;
-        Some(Value {
-            units: Some(units),
-            ..value
-        })
-    }
-
-    /// Type and size of a value that does not fit.
-    fn cut_value(&self) -> Value<'_> {
-        // A target with addresses of 64 bits can count to any 32-bit number.
-        let size = usize::try_from(self.len).unwrap_or(usize::MAX);
-        Value {
-            kind: ValueType(self.kind),
-            size,
-            units: None,
-        }
-    }
-}
-
-impl Default for ValueBuffer {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
 // The kernel writes the header that the reference gives, and the data behind it.
-const _: () = assert!(offset_of!(ValueBuffer, kind) == 4);
-const _: () = assert!(offset_of!(ValueBuffer, len) == 8);
-const _: () = assert!(offset_of!(ValueBuffer, data) == 12);
-const _: () = assert!(size_of::<ValueBuffer>() == 12 + ValueBuffer::CAPACITY);
+const _: () = assert!(offset_of!(PartialInformation, title_index) == 0);
+const _: () = assert!(offset_of!(PartialInformation, kind) == 4);
+const _: () = assert!(offset_of!(PartialInformation, len) == 8);
+const _: () = assert!(offset_of!(PartialInformation, data) == 12);
+const _: () = assert!(size_of::<PartialInformation>() == 12 + Value::CAPACITY);
 
 /// A value of the registry, of any type. Usable at any IRQL.
-#[derive(Clone, Copy)]
-pub struct Value<'b> {
+#[derive(Clone)]
+pub struct Value {
     kind: ValueType,
-    /// Bytes of data.
+    /// Bytes of data, here or not.
     size: usize,
-    /// The data, two bytes each; the upper half of the last is not data if `size`
-    /// is odd. `None` if the data did not fit.
-    units: Option<&'b [u16]>,
+    is_complete: bool,
+    data: [u16; Self::CAPACITY / 2],
 }
 
-impl<'b> Value<'b> {
+impl Value {
+    /// The longest value that is read, in bytes.
+    pub const CAPACITY: usize = 500;
+
     /// The type that the value claims.
     #[must_use]
     pub const fn kind(&self) -> ValueType {
@@ -199,35 +174,42 @@ impl<'b> Value<'b> {
         self.size
     }
 
-    /// Whether the data did not fit into the buffer, and so is not here.
+    /// Whether the data is longer than [`Self::CAPACITY`], and so was not read.
     #[must_use]
     pub const fn is_too_long(&self) -> bool {
-        self.units.is_none()
+        !self.is_complete
     }
 
     /// The number of a `REG_DWORD`; `None` for any other type or size.
     #[must_use]
     pub fn dword(&self) -> Option<u32> {
-        match (self.kind, self.size, self.units) {
-            (ValueType::DWORD, 4, Some(&[low, high])) => {
-                Some(u32::from(low) | u32::from(high) << 16)
-            }
+        match (self.kind, self.units()?) {
+            (ValueType::DWORD, &[low, high]) => Some(u32::from(low) | u32::from(high) << 16),
             _ => None,
         }
     }
 
     /// The text of a `REG_SZ` without the NULs that end it, which may be missing;
-    /// `None` for any other type, for an odd size, and for text that did not fit.
+    /// `None` for any other type, for an odd size, and for text that was not read.
     #[must_use]
-    pub fn string(&self) -> Option<UnicodeStr<'b>> {
-        if self.kind != ValueType::SZ || !self.size.is_multiple_of(2) {
-            return None;
-        }
-        let mut units = self.units?;
+    pub fn string(&self) -> Option<UnicodeStr<'_>> {
+        let mut units = self.units().filter(|_| self.kind == ValueType::SZ)?;
         while let [rest @ .., 0] = units {
             units = rest;
         }
         UnicodeStr::new(units)
+    }
+
+    /// The data in units of two bytes, if it is here and divides into them.
+    fn units(&self) -> Option<&[u16]> {
+        let is_whole = self.is_complete && self.size.is_multiple_of(2);
+        self.data.get(..self.size / 2).filter(|_| is_whole)
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} of {} bytes", self.kind, self.size)
     }
 }
 

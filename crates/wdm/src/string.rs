@@ -139,7 +139,7 @@ pub const fn __ascii_units<const N: usize>(text: &str) -> [u16; N] {
     units
 }
 
-/// A [`UnicodeStr`](crate::string::UnicodeStr) from an ASCII literal, made while
+/// A [`UnicodeStr`] from an ASCII literal, made while
 /// compiling.
 ///
 /// ```ignore

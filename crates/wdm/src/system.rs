@@ -88,19 +88,16 @@ pub fn routine_address(name: UnicodeStr<'_>) -> Option<NonNull<c_void>> {
     NonNull::new(unsafe { MmGetSystemRoutineAddress(name.as_mut_ptr()) })
 }
 
-/// Asks the kernel what it offers. The entry point that [`driver!`](crate::driver!)
-/// makes calls this first.
+/// Asks the kernel what it offers; a kernel that does not tell its version is
+/// taken for an old one. The entry point that [`driver!`](crate::driver!) makes
+/// calls this first.
 ///
 /// IRQL: `PASSIVE_LEVEL`.
-///
-/// # Errors
-///
-/// Those of [`Version::current`].
-pub(crate) fn initialise() -> Result<()> {
+pub(crate) fn initialise() {
     let pool2 = routine_address(utf16!("ExAllocatePool2")).map_or(null_mut(), NonNull::as_ptr);
     ALLOCATE_POOL2.store(pool2, Ordering::Release);
-    NO_EXECUTE.store(Version::current()? >= Version::WINDOWS_8, Ordering::Release);
-    Ok(())
+    let no_execute = Version::current().is_ok_and(|version| version >= Version::WINDOWS_8);
+    NO_EXECUTE.store(no_execute, Ordering::Release);
 }
 
 /// The kernel's `ExAllocatePool2` if it has one. IRQL: any.
