@@ -106,6 +106,7 @@ impl Machine {
         // uses GS.
         unsafe { cpu::attach(thread, (here, here)) };
         signals::install();
+        super::ke::sched::initialize(thread);
         exports::initialize(&config.faults)?;
         let name = Path::new(&config.image)
             .file_name()

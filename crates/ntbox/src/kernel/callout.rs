@@ -48,6 +48,20 @@ pub enum Purpose {
     },
 }
 
+/// The callouts of a thread that does not run.
+#[derive(Debug, Default)]
+pub struct Callouts(Vec<Callout>);
+
+/// Takes the callouts of the thread that is about to be left.
+pub fn take() -> Callouts {
+    Callouts(CALLOUTS.with_borrow_mut(std::mem::take))
+}
+
+/// Puts back those of the thread that is about to go on.
+pub fn put(callouts: Callouts) {
+    CALLOUTS.with_borrow_mut(|list| *list = callouts.0);
+}
+
 thread_local! {
     static CALLOUTS: RefCell<Vec<Callout>> = const { RefCell::new(Vec::new()) };
 }

@@ -9,19 +9,23 @@ use rustc_hash::FxHashMap;
 use super::call::{self, Call, Export, Return};
 use super::layout::{HIGHEST_USER_ADDRESS, MISSING, NT, PAGE_SIZE, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
 use super::mm::space::{Protection, Use};
-use super::{cpu, guest, mm, stop};
+use super::seh::Context;
+use super::{cpu, ex, guest, io, ke, mm, stop};
 use crate::config::Fault;
 use crate::report::CallCount;
 
 /// All families.
 const FAMILIES: &[&[Export]] = &[
-    super::ex::pool::EXPORTS,
-    super::io::mdl::EXPORTS,
-    super::ke::irql::EXPORTS,
-    super::ke::bugcheck::EXPORTS,
-    super::mm::mdl::EXPORTS,
-    super::mm::mapping::EXPORTS,
-    super::mm::query::EXPORTS,
+    ex::pool::EXPORTS,
+    io::mdl::EXPORTS,
+    ke::irql::EXPORTS,
+    ke::bugcheck::EXPORTS,
+    ke::dpc::EXPORTS,
+    ke::timer::EXPORTS,
+    ke::wait::EXPORTS,
+    mm::mdl::EXPORTS,
+    mm::mapping::EXPORTS,
+    mm::query::EXPORTS,
     super::seh::EXPORTS,
 ];
 
@@ -199,7 +203,11 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
     {
         return failure(call);
     }
-    (entry.export.handler)(call)
+    let result = (entry.export.handler)(call);
+    if ke::dpc::pending() && cpu::irql() < cpu::DISPATCH_LEVEL {
+        ke::dpc::deliver(Some(Context::after_call(call.frame(), call.return_address())));
+    }
+    result
 }
 
 #[cold]

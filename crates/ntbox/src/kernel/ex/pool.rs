@@ -47,7 +47,7 @@ const NO_TAG: u32 = u32::from_le_bytes(*b"None");
 /// Checks the IRQL for a pool: the system stops at what it forbids.
 fn check_irql(kind: PoolKind, size: u64, tag: u32, what: &str) -> Result<(), Stop> {
     let irql = cpu::irql();
-    let limit = if kind == PoolKind::Paged { cpu::APC_LEVEL } else { cpu::DISPATCH_LEVEL };
+    let limit = if kind == PoolKind::Paged { cpu::APC_LEVEL } else { DISPATCH_LEVEL };
     if irql <= limit {
         return Ok(());
     }

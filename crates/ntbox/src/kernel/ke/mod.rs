@@ -1,4 +1,11 @@
-//! The kernel proper: IRQL, bug checks.
+//! The kernel proper: IRQL, threads and time, waiting, timers and DPCs, bug
+//! checks.
 
 pub mod bugcheck;
+pub mod clock;
+pub mod dpc;
 pub mod irql;
+pub mod object;
+pub mod sched;
+pub mod timer;
+pub mod wait;

@@ -1,0 +1,54 @@
+//! Time. It runs with the host's clock while anything runs, and jumps ahead when
+//! every thread waits: a timer of thirty seconds costs nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Units of 100 ns in a second.
+pub const SECOND: u64 = 10_000_000;
+/// What `KeQueryTimeIncrement` answers: 15.625 ms.
+pub const TICK: u64 = 156_250;
+/// From 1601, where Windows counts from, to 1970.
+const EPOCH_DIFFERENCE: u64 = 11_644_473_600 * SECOND;
+
+static STARTED: OnceLock<(Instant, u64)> = OnceLock::new();
+static SKIPPED: AtomicU64 = AtomicU64::new(0);
+
+fn started() -> (Instant, u64) {
+    *STARTED.get_or_init(|| {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(since_1970.as_nanos() / 100).unwrap_or(0);
+        (Instant::now(), EPOCH_DIFFERENCE + now)
+    })
+}
+
+/// Interrupt time: since the system started, units of 100 ns. The system counts
+/// as having been up for a minute, so that nothing meets a clock at zero.
+pub fn interrupt_time() -> u64 {
+    let elapsed = u64::try_from(started().0.elapsed().as_nanos() / 100).unwrap_or(u64::MAX / 4);
+    60 * SECOND + elapsed + SKIPPED.load(Ordering::Relaxed)
+}
+
+/// System time: since 1601, UTC, units of 100 ns.
+pub fn system_time() -> u64 {
+    started().1 + interrupt_time()
+}
+
+/// Jumps ahead to an interrupt time, if it is ahead.
+pub fn skip_to(time: u64) {
+    let now = interrupt_time();
+    if time > now {
+        SKIPPED.fetch_add(time - now, Ordering::Relaxed);
+    }
+}
+
+/// When a wait that ends at `timeout` ends, in interrupt time. Negative values
+/// are relative, others are system times.
+pub fn deadline(timeout: i64) -> u64 {
+    if timeout < 0 {
+        interrupt_time().saturating_add(timeout.unsigned_abs())
+    } else {
+        timeout.unsigned_abs().saturating_sub(started().1)
+    }
+}

@@ -1,0 +1,166 @@
+//! Deferred procedure calls: they run at DISPATCH_LEVEL as soon as the processor
+//! is below it, on a stack of their own.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::callout::call_driver;
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::seh::Context;
+use crate::kernel::{boot, cpu, stop};
+
+/// Offsets in a KDPC.
+mod offset {
+    pub const IMPORTANCE: u64 = 0x01;
+    pub const NUMBER: u64 = 0x02;
+    pub const ROUTINE: u64 = 0x18;
+    pub const CONTEXT: u64 = 0x20;
+    pub const ARGUMENT1: u64 = 0x28;
+    pub const ARGUMENT2: u64 = 0x30;
+    /// Not NULL while the DPC is queued.
+    pub const QUEUED: u64 = 0x38;
+}
+
+static QUEUE: Mutex<VecDeque<u64>> = Mutex::new(VecDeque::new());
+/// Whether there is something to deliver, to be asked cheaply.
+static PENDING: AtomicBool = AtomicBool::new(false);
+/// Upper end of the stack that DPCs run on; 0 until the first.
+static STACK: AtomicU64 = AtomicU64::new(0);
+
+fn queue<T>(work: impl FnOnce(&mut VecDeque<u64>) -> T) -> T {
+    work(&mut QUEUE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Whether DPCs wait for delivery.
+pub fn pending() -> bool {
+    PENDING.load(Ordering::Relaxed)
+}
+
+/// Queues a DPC. False if it is queued already.
+pub fn insert(dpc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
+    if guest::read_u64(dpc.wrapping_add(offset::QUEUED))? != 0 {
+        return Ok(false);
+    }
+    guest::write_u64(dpc.wrapping_add(offset::ARGUMENT1), argument1)?;
+    guest::write_u64(dpc.wrapping_add(offset::ARGUMENT2), argument2)?;
+    guest::write_u64(dpc.wrapping_add(offset::QUEUED), dpc)?;
+    let high = guest::read_u8(dpc.wrapping_add(offset::IMPORTANCE))? == HIGH_IMPORTANCE;
+    queue(|queue| if high { queue.push_front(dpc) } else { queue.push_back(dpc) });
+    PENDING.store(true, Ordering::Relaxed);
+    Ok(true)
+}
+
+/// `HighImportance`.
+const HIGH_IMPORTANCE: u8 = 2;
+
+/// Runs what is queued, if the IRQL lets it. `origin` is where the driver is.
+pub fn deliver(origin: Option<Context>) {
+    while cpu::irql() < DISPATCH_LEVEL {
+        let Some(dpc) = queue(VecDeque::pop_front) else {
+            PENDING.store(false, Ordering::Relaxed);
+            return;
+        };
+        run(dpc, origin);
+    }
+}
+
+fn run(dpc: u64, origin: Option<Context>) {
+    let read = |at: u64| guest::read_u64(dpc.wrapping_add(at));
+    let fields = (|| {
+        let fields =
+            (read(offset::ROUTINE)?, read(offset::CONTEXT)?, read(offset::ARGUMENT1)?, read(offset::ARGUMENT2)?);
+        guest::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
+        Ok::<_, Fault>(fields)
+    })();
+    let Ok((routine, context, argument1, argument2)) = fields else {
+        stop::bug_check(
+            0xc7,
+            [0, dpc, 0, 0],
+            format!("the DPC at {dpc:#018x} was queued and its memory is gone"),
+            origin.as_ref(),
+        );
+    };
+    let before = cpu::set_irql(DISPATCH_LEVEL);
+    call_driver(routine, &[dpc, context, argument1, argument2], stack(), origin);
+    let after = cpu::set_irql(before);
+    if after != DISPATCH_LEVEL {
+        let what = format!("a DPC was called at IRQL {DISPATCH_LEVEL} and returned at IRQL {after}");
+        stop::violation("irql-not-restored", None, what, routine);
+    }
+}
+
+fn stack() -> u64 {
+    let known = STACK.load(Ordering::Relaxed);
+    if known != 0 {
+        return known;
+    }
+    let made = boot::new_stack().unwrap_or_else(|reason| boot::abandon(&reason));
+    STACK.store(made, Ordering::Relaxed);
+    made
+}
+
+exports! {
+    /// `KeInitializeDpc`.
+    fn KeInitializeDpc(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL] {
+        guest::fill(dpc, 0, 0x40)?;
+        guest::write_u8(dpc, 0x13)?;
+        guest::write_u8(dpc.wrapping_add(offset::IMPORTANCE), 1)?;
+        guest::write_u64(dpc.wrapping_add(offset::ROUTINE), routine)?;
+        guest::write_u64(dpc.wrapping_add(offset::CONTEXT), context)?;
+        Ok(())
+    }
+
+    /// `KeInsertQueueDpc`: FALSE if it is queued already. Below DISPATCH_LEVEL it
+    /// runs before this returns.
+    fn KeInsertQueueDpc(dpc: u64, argument1: u64, argument2: u64) -> bool [max HIGH_LEVEL] {
+        Ok(insert(dpc, argument1, argument2)?)
+    }
+
+    /// `KeRemoveQueueDpc`: whether it was queued.
+    fn KeRemoveQueueDpc(dpc: u64) -> bool [max HIGH_LEVEL] {
+        let queued = queue(|queue| {
+            let before = queue.len();
+            queue.retain(|entry| *entry != dpc);
+            queue.len() < before
+        });
+        if queued {
+            guest::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
+        }
+        Ok(queued)
+    }
+
+    /// `KeFlushQueuedDpcs`: returns when all that are queued have run.
+    fn KeFlushQueuedDpcs<call>() -> () [max PASSIVE_LEVEL] {
+        deliver(Some(Context::after_call(call.frame(), call.return_address())));
+        Ok(())
+    }
+
+    /// `KeSetImportanceDpc`.
+    fn KeSetImportanceDpc(dpc: u64, importance: u32) -> () [max HIGH_LEVEL] {
+        guest::write_u8(dpc.wrapping_add(offset::IMPORTANCE), u8::try_from(importance).unwrap_or(1))?;
+        Ok(())
+    }
+
+    /// `KeSetTargetProcessorDpc`.
+    fn KeSetTargetProcessorDpc(dpc: u64, number: u8) -> () [max HIGH_LEVEL] {
+        // Processor n is stored as 0x500 + n, so that 0 means none in particular.
+        guest::write_u16(dpc.wrapping_add(offset::NUMBER), 0x500 + u16::from(number))?;
+        Ok(())
+    }
+
+    /// `KeSetTargetProcessorDpcEx`.
+    fn KeSetTargetProcessorDpcEx(dpc: u64, processor: u64) -> u32 [max HIGH_LEVEL] {
+        /// STATUS_INVALID_PARAMETER.
+        const INVALID_PARAMETER: u32 = 0xc000_000d;
+        // PROCESSOR_NUMBER: a group and a number in it; there is one processor.
+        let (group, number) = (guest::read_u16(processor)?, guest::read_u8(processor.wrapping_add(2))?);
+        if group != 0 || number != 0 {
+            return Ok(INVALID_PARAMETER);
+        }
+        guest::write_u16(dpc.wrapping_add(offset::NUMBER), 0x500)?;
+        Ok(0)
+    }
+}

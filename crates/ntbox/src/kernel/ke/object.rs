@@ -1,0 +1,137 @@
+//! Dispatcher objects: what threads can wait for. They lie in the driver's
+//! memory with the layout of Windows, and their signal state is there.
+
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::threads;
+
+/// Kind of a dispatcher object, from the first byte of its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An event that stays signaled.
+    NotificationEvent,
+    /// An event that lets one waiter through.
+    SynchronizationEvent,
+    /// A mutex.
+    Mutant,
+    /// A process, signaled when it has ended.
+    Process,
+    /// A queue.
+    Queue,
+    /// A counting semaphore.
+    Semaphore,
+    /// A thread, signaled when it has ended.
+    Thread,
+    /// A timer that stays signaled.
+    NotificationTimer,
+    /// A timer that lets one waiter through.
+    SynchronizationTimer,
+}
+
+impl Kind {
+    /// The number in the header.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::NotificationEvent => 0,
+            Self::SynchronizationEvent => 1,
+            Self::Mutant => 2,
+            Self::Process => 3,
+            Self::Queue => 4,
+            Self::Semaphore => 5,
+            Self::Thread => 6,
+            Self::NotificationTimer => 8,
+            Self::SynchronizationTimer => 9,
+        }
+    }
+
+    /// The kind of the object at `va`; `None` if it is not one.
+    pub fn of(va: u64) -> Result<Option<Self>, Fault> {
+        Ok(Some(match guest::read_u8(va)? & 0x7f {
+            0 => Self::NotificationEvent,
+            1 => Self::SynchronizationEvent,
+            2 => Self::Mutant,
+            3 => Self::Process,
+            4 => Self::Queue,
+            5 => Self::Semaphore,
+            6 => Self::Thread,
+            8 => Self::NotificationTimer,
+            9 => Self::SynchronizationTimer,
+            _ => return Ok(None),
+        }))
+    }
+}
+
+/// Offsets in the header and in what follows it.
+pub mod offset {
+    /// Size of the object in units of four bytes.
+    pub const SIZE: u64 = 2;
+    /// Whether a timer is set.
+    pub const INSERTED: u64 = 3;
+    /// Signal state.
+    pub const STATE: u64 = 4;
+    /// List of waiters; kept empty here, the kernel knows them elsewhere.
+    pub const WAIT_LIST: u64 = 8;
+    /// Limit of a semaphore.
+    pub const LIMIT: u64 = 0x18;
+    /// List entry of a mutex.
+    pub const MUTANT_LIST: u64 = 0x18;
+    /// Owner of a mutex.
+    pub const OWNER: u64 = 0x28;
+    /// Whether the owner of a mutex ended without releasing it.
+    pub const ABANDONED: u64 = 0x30;
+    /// Whether holding a mutex disables APCs.
+    pub const APC_DISABLE: u64 = 0x31;
+}
+
+/// Writes a header: kind, size in bytes, signal state, no waiters.
+pub fn initialize(va: u64, kind: Kind, size: u64, state: i32) -> Result<(), Fault> {
+    guest::write_u8(va, kind.number())?;
+    guest::write_u8(va.wrapping_add(1), 0)?;
+    guest::write_u8(va.wrapping_add(offset::SIZE), u8::try_from(size / 4).unwrap_or(0))?;
+    guest::write_u8(va.wrapping_add(offset::INSERTED), 0)?;
+    set_state(va, state)?;
+    initialize_list(va.wrapping_add(offset::WAIT_LIST))
+}
+
+/// Makes a list empty: both links point at its head.
+pub fn initialize_list(head: u64) -> Result<(), Fault> {
+    guest::write_u64(head, head)?;
+    guest::write_u64(head.wrapping_add(8), head)
+}
+
+/// Signal state of an object.
+pub fn state(va: u64) -> Result<i32, Fault> {
+    guest::read_u32(va.wrapping_add(offset::STATE)).map(u32::cast_signed)
+}
+
+/// Sets the signal state of an object and nothing else.
+pub fn set_state(va: u64, state: i32) -> Result<(), Fault> {
+    guest::write_u32(va.wrapping_add(offset::STATE), state.cast_unsigned())
+}
+
+/// Whether a wait of the thread for this object would be over at once.
+pub fn is_signaled(va: u64, thread: u64) -> Result<bool, Fault> {
+    let state = state(va)?;
+    if Kind::of(va)? == Some(Kind::Mutant) {
+        return Ok(state > 0 || guest::read_u64(va.wrapping_add(offset::OWNER))? == thread);
+    }
+    Ok(state > 0)
+}
+
+/// What a satisfied wait does to the object. True if it is a mutex whose owner
+/// ended without releasing it.
+pub fn consume(va: u64, thread: u64) -> Result<bool, Fault> {
+    match Kind::of(va)? {
+        Some(Kind::SynchronizationEvent | Kind::SynchronizationTimer) => set_state(va, 0)?,
+        Some(Kind::Semaphore) => set_state(va, state(va)?.wrapping_sub(1))?,
+        Some(Kind::Mutant) => {
+            set_state(va, state(va)?.wrapping_sub(1))?;
+            guest::write_u64(va.wrapping_add(offset::OWNER), thread)?;
+            let abandoned = guest::read_u8(va.wrapping_add(offset::ABANDONED))? != 0;
+            guest::write_u8(va.wrapping_add(offset::ABANDONED), 0)?;
+            threads::mutant_acquired(thread, va);
+            return Ok(abandoned);
+        }
+        _ => {}
+    }
+    Ok(false)
+}

@@ -1,0 +1,206 @@
+//! Kernel timers.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::object::{self, Kind};
+use super::{clock, dpc, wait};
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::stop;
+
+/// Offsets in a KTIMER.
+mod offset {
+    pub const DUE_TIME: u64 = 0x18;
+    pub const LIST_ENTRY: u64 = 0x20;
+    pub const DPC: u64 = 0x30;
+    pub const PERIOD: u64 = 0x3c;
+}
+
+/// Bytes of a KTIMER.
+const SIZE: u64 = 0x40;
+/// Units of 100 ns in a millisecond.
+const MILLISECOND: u64 = 10_000;
+
+/// Timers that are set, by when they are due and in which order they were set.
+#[derive(Default)]
+struct Timers {
+    queue: BTreeMap<(u64, u64), u64>,
+    keys: BTreeMap<u64, (u64, u64)>,
+    next: u64,
+}
+
+static TIMERS: Mutex<Option<Timers>> = Mutex::new(None);
+
+fn with<T>(work: impl FnOnce(&mut Timers) -> T) -> T {
+    work(TIMERS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Timers::default))
+}
+
+/// When the next timer is due, in interrupt time.
+pub fn next_due() -> Option<u64> {
+    with(|timers| timers.queue.first_key_value().map(|((due, _), _)| *due))
+}
+
+/// Timers that are set: their addresses.
+pub fn active() -> Vec<u64> {
+    with(|timers| timers.keys.keys().copied().collect())
+}
+
+/// Ends the wait of everything that is due.
+pub fn expire(now: u64) {
+    while let Some(timer) = with(|timers| {
+        let entry = timers.queue.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let timer = entry.remove();
+        timers.keys.remove(&timer);
+        Some(timer)
+    }) {
+        if fire(timer, now).is_err() {
+            stop::bug_check(
+                0xc7,
+                [0, timer, 0, 0],
+                format!("the timer at {timer:#018x} was set and its memory is gone"),
+                None,
+            );
+        }
+    }
+}
+
+fn fire(timer: u64, now: u64) -> Result<(), Fault> {
+    object::set_state(timer, 1)?;
+    guest::write_u8(timer.wrapping_add(object::offset::INSERTED), 0)?;
+    let period = u64::from(guest::read_u32(timer.wrapping_add(offset::PERIOD))?);
+    if period != 0 {
+        insert(timer, now + period * MILLISECOND)?;
+    }
+    wait::signal(timer)?;
+    let dpc = guest::read_u64(timer.wrapping_add(offset::DPC))?;
+    if dpc != 0 {
+        let system_time = clock::system_time();
+        dpc::insert(dpc, system_time & 0xffff_ffff, system_time >> 32)?;
+    }
+    Ok(())
+}
+
+fn insert(timer: u64, due: u64) -> Result<(), Fault> {
+    guest::write_u64(timer.wrapping_add(offset::DUE_TIME), due)?;
+    guest::write_u8(timer.wrapping_add(object::offset::INSERTED), 1)?;
+    with(|timers| {
+        let key = (due, timers.next);
+        timers.next += 1;
+        timers.queue.insert(key, timer);
+        timers.keys.insert(timer, key);
+    });
+    Ok(())
+}
+
+/// Cancels a timer. False if it was not set.
+pub fn cancel(timer: u64) -> Result<bool, Fault> {
+    let was_set = with(|timers| match timers.keys.remove(&timer) {
+        Some(key) => timers.queue.remove(&key).is_some(),
+        None => false,
+    });
+    if was_set {
+        guest::write_u8(timer.wrapping_add(object::offset::INSERTED), 0)?;
+    }
+    Ok(was_set)
+}
+
+/// Sets a timer. Returns whether it was set already.
+pub fn set(timer: u64, due: i64, period: u32, dpc: u64) -> Result<bool, Fault> {
+    let was_set = cancel(timer)?;
+    object::set_state(timer, 0)?;
+    guest::write_u64(timer.wrapping_add(offset::DPC), dpc)?;
+    guest::write_u32(timer.wrapping_add(offset::PERIOD), period)?;
+    insert(timer, clock::deadline(due))?;
+    expire(clock::interrupt_time());
+    Ok(was_set)
+}
+
+/// Writes a timer that is not set.
+pub fn initialize(timer: u64, kind: u32) -> Result<(), Fault> {
+    let kind = if kind == 0 { Kind::NotificationTimer } else { Kind::SynchronizationTimer };
+    guest::fill(timer, 0, SIZE)?;
+    object::initialize(timer, kind, SIZE, 0)?;
+    object::initialize_list(timer.wrapping_add(offset::LIST_ENTRY))
+}
+
+exports! {
+    /// `KeInitializeTimer`.
+    fn KeInitializeTimer(timer: u64) -> () [max DISPATCH_LEVEL] {
+        Ok(initialize(timer, 0)?)
+    }
+
+    /// `KeInitializeTimerEx`: 0 notification, 1 synchronization.
+    fn KeInitializeTimerEx(timer: u64, kind: u32) -> () [max DISPATCH_LEVEL] {
+        Ok(initialize(timer, kind)?)
+    }
+
+    /// `KeSetTimer`: whether it was set already.
+    fn KeSetTimer(timer: u64, due: i64, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+        Ok(set(timer, due, 0, dpc)?)
+    }
+
+    /// `KeSetTimerEx`: the same with a period in milliseconds.
+    fn KeSetTimerEx(timer: u64, due: i64, period: u32, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+        Ok(set(timer, due, period, dpc)?)
+    }
+
+    /// `KeSetCoalescableTimer`: the same; the tolerated delay is not used.
+    fn KeSetCoalescableTimer(timer: u64, due: i64, period: u32, delay: u32, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+        Ok(set(timer, due, period, dpc)?)
+    }
+
+    /// `KeCancelTimer`: whether it was set.
+    fn KeCancelTimer(timer: u64) -> bool [max DISPATCH_LEVEL] {
+        Ok(cancel(timer)?)
+    }
+
+    /// `KeReadStateTimer`.
+    fn KeReadStateTimer(timer: u64) -> bool [max DISPATCH_LEVEL] {
+        Ok(object::state(timer)? != 0)
+    }
+
+    /// `KeQuerySystemTime` and `KeQuerySystemTimePrecise`: since 1601, 100 ns.
+    fn KeQuerySystemTimePrecise(into: u64) -> () [max HIGH_LEVEL] {
+        guest::write_u64(into, clock::system_time())?;
+        Ok(())
+    }
+
+    /// `KeQueryInterruptTime`.
+    fn KeQueryInterruptTime() -> u64 [max HIGH_LEVEL] {
+        Ok(clock::interrupt_time())
+    }
+
+    /// `KeQueryInterruptTimePrecise`: also the performance counter.
+    fn KeQueryInterruptTimePrecise(counter: u64) -> u64 [max HIGH_LEVEL] {
+        let now = clock::interrupt_time();
+        guest::write_u64(counter, now)?;
+        Ok(now)
+    }
+
+    /// `KeQueryTimeIncrement`.
+    fn KeQueryTimeIncrement() -> u32 [max HIGH_LEVEL] {
+        Ok(u32::try_from(clock::TICK).unwrap_or(u32::MAX))
+    }
+
+    /// `KeQueryTickCount`.
+    fn KeQueryTickCount(into: u64) -> () [max HIGH_LEVEL] {
+        guest::write_u64(into, clock::interrupt_time() / clock::TICK)?;
+        Ok(())
+    }
+
+    /// `KeQueryPerformanceCounter`: counts at 10 MHz, as on current systems.
+    fn KeQueryPerformanceCounter(frequency: u64) -> u64 [max HIGH_LEVEL] {
+        if frequency != 0 {
+            guest::write_u64(frequency, clock::SECOND)?;
+        }
+        Ok(clock::interrupt_time())
+    }
+
+    /// `KeStallExecutionProcessor`: microseconds; time passes, nothing runs.
+    fn KeStallExecutionProcessor(microseconds: u32) -> () [max HIGH_LEVEL] {
+        clock::skip_to(clock::interrupt_time() + 10 * u64::from(microseconds));
+        Ok(())
+    }
+}
