@@ -1,1 +1,20 @@
-//! What several suites need.
+//! What several suites need: the images that the build made for them, images
+//! made by hand, and the way from either to a host.
+
+pub mod build;
+pub mod pe;
+pub mod scratch;
+
+/// The configuration of every property test: the same cases at every run, and
+/// nothing written into the work tree.
+#[macro_export]
+macro_rules! fixed_cases {
+    ($cases:expr) => {
+        proptest::test_runner::Config {
+            cases: $cases,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(0x6E74_6D65),
+            failure_persistence: None,
+            ..proptest::test_runner::Config::default()
+        }
+    };
+}

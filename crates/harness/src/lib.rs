@@ -2,8 +2,14 @@
 //! line. A test or a person says what must happen; where it happens is a
 //! parameter.
 
+pub mod debugview;
+pub mod host;
+pub mod image;
+pub mod lifecycle;
+pub mod promise;
 pub mod record;
 pub mod transcript;
+pub mod verdict;
 
 /// The same cases at every run: a test that fails tomorrow must have failed
 /// today.

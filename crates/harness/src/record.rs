@@ -64,6 +64,18 @@ impl From<u32> for Level {
     }
 }
 
+impl From<Level> for u32 {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => 0,
+            Level::Warning => 1,
+            Level::Trace => 2,
+            Level::Info => 3,
+            Level::Other(number) => number,
+        }
+    }
+}
+
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -132,6 +132,9 @@ pub enum EvalError {
     /// Fewer values than the index wants.
     #[error("`{0}` has {1} values, number {2} (from 0) was asked for")]
     NoSuchIndex(String, usize, u64),
+    /// The value is a number.
+    #[error("`{0}` is a number, not text")]
+    Number(String),
     /// The value is text.
     #[error("`{0}` is text, not a number")]
     Text(String),
@@ -168,10 +171,7 @@ impl Expr {
     pub(crate) fn evaluate(&self, bindings: &Bindings) -> Result<u64, EvalError> {
         match self {
             Self::Number(number) => Ok(*number),
-            Self::Latest(name) => {
-                let latest = named(name, bindings).next_back();
-                number(latest.ok_or_else(|| EvalError::Unbound(name.clone()))?)
-            }
+            Self::Latest(name) => number(latest(name, bindings)?),
             Self::Nth(name, index) => {
                 let index = index.evaluate(bindings)?;
                 let found = usize::try_from(index)
@@ -212,6 +212,13 @@ impl Expr {
 /// All values of `name`, oldest first.
 fn named<'a>(name: &str, bindings: &'a Bindings) -> impl DoubleEndedIterator<Item = &'a Binding> {
     bindings.iter().filter(move |binding| binding.name == name)
+}
+
+/// The last value of `name`.
+fn latest<'a>(name: &str, bindings: &'a Bindings) -> Result<&'a Binding, EvalError> {
+    named(name, bindings)
+        .next_back()
+        .ok_or_else(|| EvalError::Unbound(name.to_owned()))
 }
 
 fn number(binding: &Binding) -> Result<u64, EvalError> {
@@ -283,6 +290,17 @@ pub enum Condition {
     Any(Vec<Condition>),
     /// No two values of the name are the same.
     Distinct(String),
+    /// The latest value of the name is one of these texts.
+    OneOf(String, Vec<String>),
+}
+
+/// The latest value of `name` is one of `texts`.
+#[must_use]
+pub fn one_of(name: &str, texts: &[&str]) -> Condition {
+    Condition::OneOf(
+        name.to_owned(),
+        texts.iter().map(|text| (*text).to_owned()).collect(),
+    )
 }
 
 /// At least one of `conditions` holds.
@@ -312,6 +330,10 @@ impl Condition {
                 Ok(false)
             }
             Self::Distinct(name) => Ok(twice(name, bindings).is_none()),
+            Self::OneOf(name, texts) => match &latest(name, bindings)?.value {
+                Value::Text(text) => Ok(texts.contains(text)),
+                Value::Number(_) => Err(EvalError::Number(name.clone())),
+            },
         }
     }
 
@@ -340,6 +362,7 @@ impl Condition {
                 }
             }
             Self::Distinct(name) => concerned.extend(twice(name, bindings).into_iter().flatten()),
+            Self::OneOf(name, _) => concerned.extend(latest(name, bindings)),
         }
     }
 
@@ -364,6 +387,10 @@ impl Condition {
             Self::Distinct(name) => match twice(name, bindings) {
                 Some([first, _]) => format!("{} occurs twice", first.value),
                 None => format!("no value of {name} occurs twice"),
+            },
+            Self::OneOf(name, _) => match latest(name, bindings) {
+                Ok(binding) => format!("{name} is {}", binding.value),
+                Err(error) => error.to_string(),
             },
         }
     }
@@ -392,6 +419,7 @@ impl fmt::Display for Condition {
                 Ok(())
             }
             Self::Distinct(name) => write!(f, "all values of {name} differ"),
+            Self::OneOf(name, texts) => write!(f, "{name} is {}", texts.join(" or ")),
         }
     }
 }

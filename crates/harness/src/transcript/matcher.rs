@@ -101,8 +101,24 @@ impl Matcher<'_> {
             Shape::Check(requirement) => {
                 self.require(requirement, at, Stage::Between).then_some(at)
             }
+            Shape::Never(reason) => {
+                self.fail(
+                    at,
+                    Stage::Between,
+                    Problem::Never {
+                        reason: reason.clone(),
+                    },
+                );
+                None
+            }
             Shape::Seq(nodes) => nodes.iter().try_fold(at, |at, node| self.node(node, at)),
-            Shape::Either(nodes) => nodes.iter().find_map(|node| self.node(node, at)),
+            Shape::Either(nodes) => {
+                if nodes.is_empty() {
+                    let reason = "nothing can be one of no alternatives".to_owned();
+                    self.fail(at, Stage::Between, Problem::Never { reason });
+                }
+                nodes.iter().find_map(|node| self.node(node, at))
+            }
             Shape::Maybe(node) => Some(self.node(node, at).unwrap_or(at)),
             Shape::Repeat {
                 times,

@@ -37,6 +37,8 @@ pub(crate) enum Problem {
         seen: String,
         concerned: Vec<Binding>,
     },
+    /// The log came to what it must not come to.
+    Never { reason: String },
     /// The script asks for what no log can answer.
     Broken { what: String, error: EvalError },
 }
@@ -254,11 +256,22 @@ impl Mismatch {
                     .push(format!("it should: {}", requirement.reason));
                 self.notes.push(seen);
             }
+            Problem::Never { reason } => {
+                self.kind = Kind::Condition;
+                self.title = reason;
+                if at > 0 {
+                    self.marks
+                        .push(self.whole(at - 1, "after this line".to_owned()));
+                }
+            }
             Problem::Broken { what, error } => {
                 self.kind = Kind::Expectation;
                 self.title = format!("the expectation itself is wrong, in `{what}`: {error}");
-                self.marks
-                    .push(self.whole(at, "while reading this line".to_owned()));
+                // A condition may stand behind the last line.
+                if let Some(last) = self.log.len().checked_sub(1) {
+                    self.marks
+                        .push(self.whole(at.min(last), "while reading up to here".to_owned()));
+                }
             }
             Problem::Looks { .. } | Problem::Missing { .. } | Problem::Extra => {}
         }

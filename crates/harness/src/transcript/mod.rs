@@ -30,11 +30,11 @@ mod script;
 mod tests;
 
 pub use condition::{
-    Condition, EvalError, Expr, Operator, Relation, any_of, count, distinct, nth, var,
+    Condition, EvalError, Expr, Operator, Relation, any_of, count, distinct, nth, one_of, var,
 };
 pub use matcher::Captures;
 pub use mismatch::{Kind as MismatchKind, Mark, Mismatch};
 pub use pattern::{Kind, Pattern, PatternError, Value};
 pub use script::{
-    Node, Script, Times, check, either, line, maybe, nothing, repeat, repeat_between, seq,
+    Node, Script, Times, check, either, line, maybe, never, nothing, repeat, repeat_between, seq,
 };

@@ -46,8 +46,10 @@ pub(crate) enum Mode {
 pub enum Kind {
     /// `dec`: a decimal number without leading zeros.
     Dec,
-    /// `hex`: `0x` and 1 to 16 hexadecimal digits.
+    /// `hex`: `0x` and 1 to 16 hexadecimal digits, no leading zeros.
     Hex,
+    /// `hexN`, such as `hex8`: `0x` and exactly N hexadecimal digits.
+    HexDigits(u8),
     /// `ptr`: exactly 16 hexadecimal digits, as `%p` prints on x64.
     Ptr,
     /// `word`: letters, digits, `_`, `-` and `.`.
@@ -64,51 +66,59 @@ impl Kind {
             "ptr" => Self::Ptr,
             "word" => Self::Word,
             "text" => Self::Text,
-            _ => return None,
+            _ => {
+                let digits = name.strip_prefix("hex")?.parse().ok()?;
+                (1..=16)
+                    .contains(&digits)
+                    .then_some(Self::HexDigits(digits))?
+            }
         })
     }
 
-    fn describe(self) -> &'static str {
+    fn describe(self) -> String {
         match self {
-            Self::Dec => "a decimal number",
-            Self::Hex => "a hexadecimal number with 0x",
-            Self::Ptr => "16 hexadecimal digits",
-            Self::Word => "a word",
-            Self::Text => "text",
+            Self::Dec => "a decimal number".to_owned(),
+            Self::Hex => "a hexadecimal number with 0x".to_owned(),
+            Self::HexDigits(digits) => format!("0x and {digits} hexadecimal digits"),
+            Self::Ptr => "16 hexadecimal digits".to_owned(),
+            Self::Word => "a word".to_owned(),
+            Self::Text => "text".to_owned(),
         }
     }
 
     /// Reads a value at the start of `text`; gives it and its length. `stop` is
     /// the literal that follows, which only [`Kind::Text`] looks at.
     fn read(self, text: &str, stop: Option<&str>) -> Option<(Value, usize)> {
-        let run = |accept: fn(char) -> bool| text.find(|c| !accept(c)).unwrap_or(text.len());
-        let number =
-            |digits: &str, radix| u64::from_str_radix(digits, radix).ok().map(Value::Number);
+        let run =
+            |text: &str, accept: fn(char) -> bool| text.find(|c| !accept(c)).unwrap_or(text.len());
+        let number = |prefix: usize, length: usize, radix| {
+            let number = u64::from_str_radix(&text[prefix..prefix + length], radix).ok()?;
+            Some((Value::Number(number), prefix + length))
+        };
+        let plain = |digits: &str| digits.len() == 1 || !digits.starts_with('0');
+        let hexadecimal = |c: char| c.is_ascii_hexdigit();
         match self {
             Self::Dec => {
-                let length = run(|c| c.is_ascii_digit());
-                let digits = &text[..length];
-                (digits.len() == 1 || !digits.starts_with('0'))
-                    .then(|| number(digits, 10))
-                    .flatten()
-                    .map(|value| (value, length))
+                let length = run(text, |c| c.is_ascii_digit());
+                plain(&text[..length]).then(|| number(0, length, 10))?
             }
-            Self::Hex => {
-                let rest = text.strip_prefix("0x")?;
-                let length = rest
-                    .find(|c: char| !c.is_ascii_hexdigit())
-                    .unwrap_or(rest.len());
-                number(&rest[..length], 16).map(|value| (value, length + 2))
+            Self::Hex | Self::HexDigits(_) => {
+                let digits = text.strip_prefix("0x")?;
+                let length = run(digits, hexadecimal);
+                let right = match self {
+                    Self::HexDigits(count) => length == usize::from(count),
+                    _ => plain(&digits[..length]),
+                };
+                right.then(|| number(2, length, 16))?
             }
             Self::Ptr => {
-                let length = run(|c| c.is_ascii_hexdigit());
-                (length == 16)
-                    .then(|| number(&text[..length], 16))
-                    .flatten()
-                    .map(|value| (value, length))
+                let length = run(text, hexadecimal);
+                (length == 16).then(|| number(0, length, 16))?
             }
             Self::Word => {
-                let length = run(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+                let length = run(text, |c| {
+                    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+                });
                 (length > 0).then(|| (Value::Text(text[..length].to_owned()), length))
             }
             Self::Text => {
@@ -282,7 +292,7 @@ impl Field {
             return Err(format!("`{{{inside}}}` needs one name"));
         }
         let kind = Kind::parse(kind).ok_or_else(|| {
-            format!("unknown kind `{kind}`; there are dec, hex, ptr, word and text")
+            format!("unknown kind `{kind}`; there are dec, hex, hex1 to hex16, ptr, word and text")
         })?;
         if list && kind == Kind::Text {
             return Err("a list of texts has no separator".to_owned());
@@ -333,7 +343,7 @@ impl Field {
 
     fn describe(&self) -> String {
         if self.name == "_" {
-            self.kind.describe().to_owned()
+            self.kind.describe()
         } else {
             format!("{} ({})", self.kind.describe(), self.name)
         }
@@ -409,7 +419,8 @@ mod tests {
                 "dec",
                 ["007", "+1", "18446744073709551616", "", "１"].as_slice(),
             ),
-            ("hex", &["0x", "12", "0x1FFFFFFFFFFFFFFFF", "0X1"]),
+            ("hex", &["0x", "12", "0x1FFFFFFFFFFFFFFFF", "0X1", "0x01"]),
+            ("hex4", &["0x1", "0x00001", "0001", "0x"]),
             (
                 "ptr",
                 &["FFFF80000000100", "0FFFF800000001000", "0xFFFF8000000010"],
@@ -444,6 +455,7 @@ mod tests {
             ("a}", "write"),
             ("{a}", "no kind"),
             ("{a:int}", "unknown kind"),
+            ("{a:hex17}", "unknown kind"),
             ("{:dec}", "needs one name"),
             ("{a:text}{b:dec}", "ends"),
             ("{a:text+}", "separator"),

@@ -38,6 +38,7 @@ pub(crate) enum Shape {
         requirements: Vec<Requirement>,
     },
     Check(Requirement),
+    Never(String),
     Seq(Vec<Node>),
     Either(Vec<Node>),
     Maybe(Box<Node>),
@@ -86,6 +87,12 @@ pub fn seq(nodes: impl IntoIterator<Item = Node>) -> Node {
 #[must_use]
 pub fn nothing() -> Node {
     seq([])
+}
+
+/// What no log may come to; `reason` says what is wrong with one that does.
+#[must_use]
+pub fn never(reason: &str) -> Node {
+    Node(Shape::Never(reason.to_owned()))
 }
 
 /// The first of `nodes` that fits.
@@ -148,7 +155,7 @@ impl Node {
     fn set_level(&mut self, wanted: Level) {
         match &mut self.0 {
             Shape::Line { level, .. } => *level = level.or(Some(wanted)),
-            Shape::Check(_) => {}
+            Shape::Check(_) | Shape::Never(_) => {}
             Shape::Seq(nodes) | Shape::Either(nodes) => {
                 for node in nodes {
                     node.set_level(wanted);

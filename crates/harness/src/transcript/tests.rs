@@ -218,7 +218,37 @@ fn an_expectation_that_makes_no_sense_is_an_error_not_a_panic() {
     ] {
         let found = Script::new(node).check_texts(&["a"]).unwrap_err();
         assert_eq!(found.kind, MismatchKind::Expectation, "{found}");
+        assert!(found.to_string().contains("the expectation itself"));
     }
+}
+
+#[test]
+fn what_must_never_be_says_why() {
+    let script = Script::new(seq([
+        line("a"),
+        either([never("no step says that it failed"), line("failed")]),
+    ]));
+    script.check_texts(&["a", "failed"]).unwrap();
+    let found = script.check_texts(&["a", "b"]).unwrap_err();
+    assert_eq!(found.title, "no step says that it failed");
+    assert!(
+        Script::new(either([]))
+            .check_texts::<&str>(&[])
+            .unwrap_err()
+            .to_string()
+            .contains("alternatives")
+    );
+}
+
+#[test]
+fn texts_are_compared_with_a_list() {
+    let script = Script::new(
+        line("build={build:word}").with(one_of("build", &["debug", "release"]), "there are two"),
+    );
+    script.check_texts(&["build=debug"]).unwrap();
+    let found = script.check_texts(&["build=test"]).unwrap_err();
+    assert_eq!(found.title, "build is debug or release does not hold");
+    assert_eq!(found.notes[1], "build is `test`");
 }
 
 #[test]

@@ -1,3 +1,124 @@
-//! Runs a driver on a host and says whether it did what it promises.
+//! Runs a driver on a host and says whether it did what it promises: install,
+//! start, show the log, check it, stop, remove.
 
-fn main() {}
+mod args;
+mod open;
+mod show;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use harness::host::{HostError, Service};
+use harness::image::{self, ImageError};
+use harness::lifecycle::{self, Run};
+use harness::promise;
+use harness::verdict::{Check, Verdict};
+
+use crate::args::{Cli, Command};
+
+/// What a run came to, for a person or a program.
+struct Outcome {
+    host: &'static str,
+    service: Service,
+    run: Run,
+    check: Check,
+    verdict: Verdict,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+impl Failure {
+    fn exit_status(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Host(HostError::Name { .. }) => 2,
+            Self::Image(_) | Self::Host(HostError::Image(_)) => 6,
+            Self::Host(_) => 7,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let Command::Run(args) = Cli::parse().command;
+    let result = run(&args);
+    let (shown, exit) = match &result {
+        Ok(outcome) => {
+            let exit = outcome.verdict.exit_status();
+            (
+                if args.json {
+                    show::json(outcome)
+                } else {
+                    show::text(outcome)
+                },
+                exit,
+            )
+        }
+        Err(failure) => {
+            let exit = failure.exit_status();
+            (
+                if args.json {
+                    show::json_failure(failure)
+                } else {
+                    show::failure(failure)
+                },
+                exit,
+            )
+        }
+    };
+    match shown {
+        // Whoever reads the output has seen enough; the verdict stands.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("ntmemctl: cannot write the result: {error}");
+            ExitCode::from(7)
+        }
+        _ => ExitCode::from(exit),
+    }
+}
+
+fn run(args: &args::Run) -> Result<Outcome, Failure> {
+    image::check(&args.file)?;
+    let mut service = Service::new(&args.file);
+    if let Some(name) = &args.service {
+        service.name.clone_from(name);
+    }
+    service.parameters.clone_from(&args.parameters);
+    let mut host = open::host(args).map_err(Failure::Usage)?;
+    let run = lifecycle::run(host.as_mut(), &service)?;
+    let check = check(args, &service, &run);
+    let verdict = Verdict::of(&run, &check);
+    Ok(Outcome {
+        host: host.name(),
+        service,
+        run,
+        check,
+        verdict,
+    })
+}
+
+fn check(args: &args::Run, service: &Service, run: &Run) -> Check {
+    if args.no_check {
+        return Check::Skipped {
+            reason: "--no-check was given".to_owned(),
+        };
+    }
+    if run.findings.bug_check.is_some() {
+        return Check::Skipped {
+            reason: "the kernel stopped".to_owned(),
+        };
+    }
+    match promise::of(service, run) {
+        Some(script) => Check::of(run, &script),
+        None => Check::Skipped {
+            reason: "nobody has put down what this driver promises to log".to_owned(),
+        },
+    }
+}

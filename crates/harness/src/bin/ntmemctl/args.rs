@@ -1,0 +1,290 @@
+//! What can be said on the command line, and how its values are written.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use harness::host::RegValue;
+
+/// Runs a Windows kernel driver on a host, shows what it logs, and says whether
+/// it did what it promises.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Install, start, show the log, check it, stop, remove.
+    Run(Run),
+}
+
+const EXIT_STATUSES: &str = "\
+Exit status:
+  0  started, logged what was promised, unloaded, left nothing behind
+  1  the log is not what was promised
+  2  wrong usage
+  3  DriverEntry returned a failure
+  4  the kernel stopped: bug check, crash or hang
+  5  a rule was broken or something left behind
+  6  the file is not a driver that can be loaded
+  7  the host itself failed";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_STATUSES)]
+pub struct Run {
+    /// The driver, a .sys file.
+    pub file: PathBuf,
+    /// Where to run it.
+    #[arg(long, value_enum, default_value_t = HostName::native())]
+    pub host: HostName,
+    /// Name of the service [default: the file's, without .sys].
+    #[arg(long)]
+    pub service: Option<String>,
+    /// A value of the service's Parameters key: dword:N, qword:N, sz:TEXT,
+    /// expand-sz:TEXT, multi-sz:A;B, binary:HEX or raw:KIND:HEX; numbers are
+    /// decimal or 0x hexadecimal.
+    #[arg(long = "param", value_name = "NAME=TYPE:VALUE", value_parser = parameter)]
+    pub parameters: Vec<(String, RegValue)>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+    /// Do not compare the log with what the driver promises.
+    #[arg(long)]
+    pub no_check: bool,
+    #[command(flatten)]
+    pub ntbox: NtboxArgs,
+}
+
+/// What only the embedded kernel can do.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of the host ntbox")]
+pub struct NtboxArgs {
+    /// Make the Nth call of an export fail (the first if N is left out).
+    #[arg(long = "fault", value_name = "EXPORT[:N]", value_parser = fault)]
+    pub faults: Vec<(String, u32)>,
+    /// Debug print filter: `default` for that of a fresh Windows, or a
+    /// component's mask, such as IHVDRIVER=0xf or 101=8 [default:
+    /// IHVDRIVER=0xf].
+    #[arg(long = "filter", value_name = "COMPONENT=MASK", value_parser = filter)]
+    pub filters: Vec<Filter>,
+    /// Seconds that one request may keep the driver busy before it counts as
+    /// hung.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+impl NtboxArgs {
+    /// The first option that was given, for a host that has none of them.
+    pub fn given(&self) -> Option<&'static str> {
+        [
+            (!self.faults.is_empty(), "--fault"),
+            (!self.filters.is_empty(), "--filter"),
+            (self.timeout.is_some(), "--timeout"),
+        ]
+        .into_iter()
+        .find_map(|(given, name)| given.then_some(name))
+    }
+}
+
+/// The hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HostName {
+    /// The embedded kernel of this project (Linux, x86-64).
+    Ntbox,
+}
+
+impl HostName {
+    /// The host that this machine has.
+    fn native() -> Self {
+        Self::Ntbox
+    }
+}
+
+/// One word of `--filter`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// Nothing but what a fresh Windows shows.
+    Default,
+    /// The mask of WIN2000, which counts for all components.
+    Win2000(u32),
+    /// The mask of one component.
+    Component(u32, u32),
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None => (text, 10),
+    };
+    // `from_str_radix` would take a sign.
+    if digits.starts_with('+') {
+        return Err(format!("`{text}` is not a number"));
+    }
+    u64::from_str_radix(digits, radix).map_err(|error| format!("`{text}` is not a number: {error}"))
+}
+
+fn number32(text: &str) -> Result<u32, String> {
+    u32::try_from(number(text)?).map_err(|_| format!("`{text}` does not fit 32 bits"))
+}
+
+fn bytes(text: &str) -> Result<Vec<u8>, String> {
+    let digits: Vec<_> = text
+        .chars()
+        .filter(|c| !matches!(c, ',' | ' '))
+        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()
+        .ok_or_else(|| format!("`{text}` is not hexadecimal"))?;
+    if digits.len() % 2 == 1 {
+        return Err(format!("`{text}` has half a byte too many"));
+    }
+    Ok(digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect())
+}
+
+fn parameter(text: &str) -> Result<(String, RegValue), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("write NAME=TYPE:VALUE, such as Size=dword:4096")?;
+    let (kind, data) = value
+        .split_once(':')
+        .ok_or_else(|| format!("`{value}` has no type; write dword:{value} or sz:{value}"))?;
+    let value = match kind {
+        "dword" => RegValue::Dword(number32(data)?),
+        "qword" => RegValue::Qword(number(data)?),
+        "sz" => RegValue::Sz(data.to_owned()),
+        "expand-sz" => RegValue::ExpandSz(data.to_owned()),
+        "multi-sz" => RegValue::MultiSz(
+            data.split(';')
+                .filter(|part| !part.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        ),
+        "binary" => RegValue::Binary(bytes(data)?),
+        "raw" => {
+            let (kind, data) = data
+                .split_once(':')
+                .ok_or("write raw:KIND:HEX, such as raw:4:0010")?;
+            RegValue::Raw {
+                kind: number32(kind)?,
+                data: bytes(data)?,
+            }
+        }
+        other => {
+            return Err(format!(
+                "unknown type `{other}`; there are dword, qword, sz, expand-sz, multi-sz, binary and raw"
+            ));
+        }
+    };
+    Ok((name.to_owned(), value))
+}
+
+fn fault(text: &str) -> Result<(String, u32), String> {
+    let (export, nth) = match text.split_once(':') {
+        Some((export, nth)) => (export, number32(nth)?),
+        None => (text, 1),
+    };
+    if export.is_empty() || nth == 0 {
+        return Err("write EXPORT:N, such as IoAllocateMdl:1; N counts from 1".to_owned());
+    }
+    Ok((export.to_owned(), nth))
+}
+
+fn filter(text: &str) -> Result<Filter, String> {
+    if text.eq_ignore_ascii_case("default") {
+        return Ok(Filter::Default);
+    }
+    let (component, mask) = text
+        .split_once('=')
+        .ok_or("write `default` or COMPONENT=MASK, such as IHVDRIVER=0xf")?;
+    let mask = number32(mask)?;
+    Ok(match component.to_ascii_uppercase().as_str() {
+        "WIN2000" => Filter::Win2000(mask),
+        "IHVDRIVER" => Filter::Component(77, mask),
+        "DEFAULT" => Filter::Component(101, mask),
+        _ => Filter::Component(
+            number32(component).map_err(|_| {
+                format!("unknown component `{component}`; write IHVDRIVER, DEFAULT, WIN2000 or its number")
+            })?,
+            mask,
+        ),
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match number(text)? {
+        0 => Err("a driver needs more than 0 seconds".to_owned()),
+        seconds => Ok(Duration::from_secs(seconds)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn parameters_are_read() {
+        let value = |text: &str| parameter(text).map(|(_, value)| value);
+        assert_eq!(
+            parameter("Size=dword:0x2000"),
+            Ok(("Size".to_owned(), RegValue::Dword(0x2000)))
+        );
+        assert_eq!(
+            value("a=qword:18446744073709551615"),
+            Ok(RegValue::Qword(u64::MAX))
+        );
+        assert_eq!(value("a=sz:"), Ok(RegValue::Sz(String::new())));
+        assert_eq!(value("a=sz:b=c:d"), Ok(RegValue::Sz("b=c:d".to_owned())));
+        assert_eq!(
+            value("a=multi-sz:b;c"),
+            Ok(RegValue::MultiSz(vec!["b".to_owned(), "c".to_owned()]))
+        );
+        assert_eq!(value("a=binary:00,1f"), Ok(RegValue::Binary(vec![0, 0x1F])));
+        assert_eq!(
+            value("a=raw:4:00"),
+            Ok(RegValue::Raw {
+                kind: 4,
+                data: vec![0]
+            })
+        );
+    }
+
+    #[test]
+    fn wrong_values_say_what_is_wrong() {
+        for (text, part) in [
+            ("Size", "NAME=TYPE:VALUE"),
+            ("Size=4096", "dword:4096"),
+            ("Size=int:1", "unknown type"),
+            ("Size=dword:4294967296", "32 bits"),
+            ("Size=dword:-1", "not a number"),
+            ("Size=dword:+1", "not a number"),
+            ("Size=binary:0", "half a byte"),
+            ("Size=binary:0g", "not hexadecimal"),
+        ] {
+            let message = parameter(text).expect_err(text);
+            assert!(message.contains(part), "{text}: {message}");
+        }
+        assert!(fault("IoAllocateMdl:0").is_err() && fault(":1").is_err());
+        assert!(filter("FOO=1").is_err() && filter("1").is_err());
+        assert!(seconds("0").is_err());
+    }
+
+    #[test]
+    fn filters_and_faults_are_read() {
+        assert_eq!(filter("ihvdriver=0xf"), Ok(Filter::Component(77, 15)));
+        assert_eq!(filter("Default"), Ok(Filter::Default));
+        assert_eq!(filter("DEFAULT=8"), Ok(Filter::Component(101, 8)));
+        assert_eq!(fault("IoAllocateMdl"), Ok(("IoAllocateMdl".to_owned(), 1)));
+    }
+}

@@ -1,0 +1,212 @@
+//! A host is where a driver runs. Each does what the Service Control Manager
+//! does for a kernel service (create, start, stop, delete) and collects what
+//! the driver logs. Tests speak to the trait and never to one host.
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod ntbox;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::record::{Findings, Line, Start};
+
+/// A kernel service to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Service {
+    /// Name of the service and of its registry key.
+    pub name: String,
+    /// The driver's image file.
+    pub image: PathBuf,
+    /// Values of the service's `Parameters` key.
+    pub parameters: Vec<(String, RegValue)>,
+}
+
+impl Service {
+    /// A service named after its image, without parameters.
+    #[must_use]
+    pub fn new(image: impl Into<PathBuf>) -> Self {
+        let image = image.into();
+        let name = image
+            .file_stem()
+            .unwrap_or(image.as_os_str())
+            .to_string_lossy()
+            .into_owned();
+        Self {
+            name,
+            image,
+            parameters: Vec::new(),
+        }
+    }
+
+    /// Adds a value to the `Parameters` key.
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: RegValue) -> Self {
+        self.parameters.push((name.into(), value));
+        self
+    }
+
+    /// The value that the driver finds under `name`: as in the registry, names
+    /// differ by more than case, and the last one written stays.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&RegValue> {
+        let found = self
+            .parameters
+            .iter()
+            .rfind(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value)
+    }
+
+    /// Refuses names that no Service Control Manager takes.
+    pub(crate) fn check_name(&self) -> Result<(), HostError> {
+        let name = &self.name;
+        if name.is_empty() || name.chars().count() > 256 || name.contains(['/', '\\']) {
+            return Err(HostError::Name { name: name.clone() });
+        }
+        Ok(())
+    }
+}
+
+/// A registry value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "type", content = "value")]
+pub enum RegValue {
+    /// `REG_DWORD`.
+    Dword(u32),
+    /// `REG_QWORD`.
+    Qword(u64),
+    /// `REG_SZ`.
+    Sz(String),
+    /// `REG_EXPAND_SZ`.
+    ExpandSz(String),
+    /// `REG_MULTI_SZ`.
+    MultiSz(Vec<String>),
+    /// `REG_BINARY`.
+    Binary(Vec<u8>),
+    /// Any type number with exactly these bytes, well formed or not.
+    Raw {
+        /// The `REG_…` number.
+        kind: u32,
+        /// The data as stored.
+        data: Vec<u8>,
+    },
+}
+
+impl RegValue {
+    /// The `REG_…` type number.
+    #[must_use]
+    pub fn kind(&self) -> u32 {
+        match self {
+            Self::Sz(_) => 1,
+            Self::ExpandSz(_) => 2,
+            Self::Binary(_) => 3,
+            Self::Dword(_) => 4,
+            Self::MultiSz(_) => 7,
+            Self::Qword(_) => 11,
+            Self::Raw { kind, .. } => *kind,
+        }
+    }
+
+    /// The data as the registry stores it: numbers little-endian, text in UTF-16
+    /// with the NULs that end it.
+    #[must_use]
+    pub fn data(&self) -> Vec<u8> {
+        let stored = |text: &str| -> Vec<u8> {
+            text.encode_utf16()
+                .chain([0])
+                .flat_map(u16::to_le_bytes)
+                .collect()
+        };
+        match self {
+            Self::Sz(text) | Self::ExpandSz(text) => stored(text),
+            Self::MultiSz(list) => list
+                .iter()
+                .flat_map(|text| stored(text))
+                .chain([0, 0])
+                .collect(),
+            Self::Binary(data) | Self::Raw { data, .. } => data.clone(),
+            Self::Dword(number) => number.to_le_bytes().to_vec(),
+            Self::Qword(number) => number.to_le_bytes().to_vec(),
+        }
+    }
+}
+
+/// Why a host could not do what it was asked. What the driver does wrong is no
+/// error of the host: it is in [`Start`] and [`Findings`].
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A name that cannot be a service's.
+    #[error("`{name}` cannot be the name of a service: 1 to 256 characters, no slash or backslash")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The order of calls is wrong.
+    #[error("cannot {action} on the host {host}: {why}")]
+    State {
+        /// The host.
+        host: &'static str,
+        /// What was asked for.
+        action: &'static str,
+        /// What stands in the way.
+        why: &'static str,
+    },
+    /// The host's loader does not take the image.
+    #[error("{0}")]
+    Image(String),
+    /// The host itself failed.
+    #[error("the host {host} failed to {action} the driver: {why}")]
+    Failed {
+        /// The host.
+        host: &'static str,
+        /// What it was doing.
+        action: &'static str,
+        /// What went wrong.
+        why: String,
+    },
+}
+
+/// Where drivers run. One service at a time: install, start, stop, remove; a
+/// stopped service may be started again.
+pub trait Host {
+    /// The name that selects it, such as `ntbox`.
+    fn name(&self) -> &'static str;
+
+    /// Makes the service known, as `sc create` does.
+    ///
+    /// # Errors
+    ///
+    /// When a service is installed already or the host does not take this one.
+    fn install(&mut self, service: &Service) -> Result<(), HostError>;
+
+    /// Loads the driver and has DriverEntry called, as `sc start` does. That
+    /// DriverEntry refuses, or stops the kernel, is not an error here.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is installed, the driver runs already, or it cannot be
+    /// loaded.
+    fn start(&mut self) -> Result<Start, HostError>;
+
+    /// Has the driver unloaded, as `sc stop` does, and says what was found. For
+    /// a driver that refused to start it only says what was found.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was started, or the host fails.
+    fn stop(&mut self) -> Result<Findings, HostError>;
+
+    /// Forgets the service, as `sc delete` does.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is installed or the driver still runs.
+    fn remove(&mut self) -> Result<(), HostError>;
+
+    /// Everything that was logged since the service was installed.
+    ///
+    /// # Errors
+    ///
+    /// When the host cannot read its debug output.
+    fn output(&mut self) -> Result<Vec<Line>, HostError>;
+}

@@ -1,0 +1,179 @@
+//! The log of `ntmem.sys`, as `docs/log-format.md` describes it: the driver's
+//! own lines, and between them one walk after the other.
+//!
+//! A run that started is held to the path without failures; one that was refused
+//! to a path on which a step fails, what was taken is given back, and the status
+//! is the very one that DriverEntry returned.
+
+use super::settings::{Settings, Walk};
+use super::steps::Steps;
+use crate::host::Service;
+use crate::lifecycle::Run;
+use crate::record::{Level, Start};
+use crate::transcript::{
+    Expr, Node, Script, any_of, check, count, either, line, never, nothing, one_of, seq, var,
+};
+
+const STATUS_INVALID_PARAMETER: u32 = 0xC000_000D;
+
+/// The log of a run that started and ended as `run` did.
+pub(super) fn script(service: &Service, run: &Run) -> Option<Script> {
+    let refused = match run.start {
+        Start::Running(_) => None,
+        Start::Refused(status) => Some(status),
+        Start::Stopped => return None,
+    };
+    let settings = Settings::of(service);
+    let promise = Promise {
+        settings: &settings,
+        refused,
+        unloaded: run.findings.unloaded,
+    };
+    run.findings
+        .bug_check
+        .is_none()
+        .then(|| Script::new(promise.whole()))
+}
+
+pub(super) struct Promise<'a> {
+    settings: &'a Settings,
+    /// The status that DriverEntry failed with, if it did.
+    refused: Option<u32>,
+    unloaded: bool,
+}
+
+fn driver(text: &str) -> Node {
+    line(&format!("ntmem: driver: {text}"))
+}
+
+/// `status=… code=…`, as every line that gives a status does.
+pub(super) fn outcome(status: u32) -> String {
+    let name = ntstatus::name(status).map_or_else(|| format!("{status:#010x}"), str::to_owned);
+    format!("status={name} code={status:#010x}")
+}
+
+/// Literal text of a pattern.
+fn literal(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
+}
+
+impl Promise<'_> {
+    fn whole(&self) -> Node {
+        let begin = seq([
+            driver(
+                "start version={version:word} build={build:word} process={process:dec} thread={_:dec} \
+                 irql={irql:dec} windows={_:word} allocator={allocator:word}",
+            )
+            .with(one_of("build", &["release", "debug"]), "there are two builds")
+            .with(one_of("allocator", &["ExAllocatePool2", "ExAllocatePoolWithTag"]), "pool has two sources")
+            .with(var("irql").equals(0), "DriverEntry runs at PASSIVE_LEVEL"),
+            driver("limits highest-user={highest:hex16} user-probe={probe:hex16} system-range-start={system:hex16}")
+                .with(var("highest").less_than(var("probe")), "probing refuses what lies above the user range")
+                .with(var("system").at_least(var("probe")), "the system range lies above that"),
+        ]);
+        seq([begin.at(self.settings.step_level()), self.parameters()])
+    }
+
+    /// Goes on with `right`, or in a run that was refused with `failure`.
+    pub(super) fn or_failure(&self, right: Node, failure: impl FnOnce(u32) -> Node) -> Node {
+        match self.refused {
+            Some(status) => either([right, failure(status)]),
+            None => right,
+        }
+    }
+
+    /// The last line of a start that fails.
+    pub(super) fn not_started(status: u32) -> Node {
+        driver(&format!("not-started {}", outcome(status))).at(Level::Error)
+    }
+
+    fn parameters(&self) -> Node {
+        let Settings {
+            walks,
+            size,
+            cache,
+            level,
+        } = self.settings;
+        let refusals = [
+            walks.as_ref().err(),
+            size.as_ref().err(),
+            cache.as_ref().err(),
+            level.as_ref().err(),
+        ];
+        let trouble = |status| {
+            seq(refusals
+                .map(|refusal| value(refusal, status))
+                .into_iter()
+                .chain([
+                    check(
+                        count("trouble").at_least(1),
+                        "a start that fails says what failed",
+                    ),
+                    Self::not_started(status),
+                ]))
+        };
+        let (Ok(walks), Ok(size), Ok(cache), Ok(level)) = (walks, size, cache, level) else {
+            return match self.refused {
+                Some(status) => trouble(status),
+                None => never("the driver started although its parameters are wrong"),
+            };
+        };
+        let names = walks
+            .iter()
+            .map(|walk| walk.name())
+            .collect::<Vec<_>>()
+            .join(",");
+        let names = if names.is_empty() { "none" } else { &names };
+        let accepted = format!(
+            "parameters size={size} cache-type={cache} log-level={} walk={names}",
+            u32::from(*level)
+        );
+        let mut rest = self.end(walks.len(), *level);
+        for walk in walks.iter().rev() {
+            rest = Steps::new(self, *walk, *size, cache, *level).whole(rest);
+        }
+        self.or_failure(seq([driver(&accepted).at(*level), rest]), trouble)
+    }
+
+    /// What follows the last walk.
+    fn end(&self, walks: usize, level: Level) -> Node {
+        if self.refused.is_some() {
+            return never("DriverEntry returned a failure, but no line says what failed");
+        }
+        let unload = format!(
+            "unload process={{=process:dec}} thread={{_:dec}} irql={{irql:dec}} walks={walks}"
+        );
+        let unload =
+            driver(&unload).with(var("irql").equals(0), "DriverUnload runs at PASSIVE_LEVEL");
+        let started = driver(&format!("started walks={walks}"));
+        seq([started, if self.unloaded { unload } else { nothing() }]).at(level)
+    }
+}
+
+/// What is said of one value in a start that fails: that it is refused, that it
+/// cannot be read, or nothing. The first trouble decides the status.
+fn value(refusal: Option<&String>, status: u32) -> Node {
+    let first_or = |same| any_of([count("trouble").at_least(2), same]);
+    let unreadable = driver(
+        "{trouble:word} step=parameters call={call:word} status={_:word} code={failure:hex8}",
+    )
+    .with(one_of("trouble", &["failed"]), "this is a failure")
+    .with(
+        one_of("call", &["ZwOpenKey", "ZwQueryValueKey"]),
+        "values are read with these",
+    )
+    .with(
+        first_or(var("failure").equals(u64::from(status))),
+        "the first failure decides the status",
+    );
+    let refused = match refusal {
+        None => nothing(),
+        Some(refusal) => driver(&format!("{{trouble:word}} {}", literal(refusal)))
+            .with(one_of("trouble", &["refused"]), "the value is refused")
+            .with(
+                first_or(Expr::from(u64::from(status)).equals(u64::from(STATUS_INVALID_PARAMETER))),
+                "a refused value makes the start fail with STATUS_INVALID_PARAMETER",
+            ),
+    };
+    either([unreadable, refused]).at(Level::Error)
+}

@@ -1,0 +1,239 @@
+//! What `ntmem` is told by its `Parameters` key, and which values it refuses:
+//! the rules of `docs/driver.md`, restated independently of the driver's source.
+
+use std::fmt::Write as _;
+
+use crate::host::{RegValue, Service};
+use crate::record::Level;
+
+/// A value as the driver takes it, or the line in which it refuses it.
+pub(super) type Setting<T> = Result<T, String>;
+
+/// All of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) walks: Setting<Vec<Walk>>,
+    pub(super) size: Setting<u64>,
+    pub(super) cache: Setting<&'static str>,
+    pub(super) level: Setting<Level>,
+}
+
+/// A way to a second address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Walk {
+    Lock,
+    Nonpaged,
+    Textbook,
+}
+
+impl Walk {
+    const ALL: [Self; 3] = [Self::Lock, Self::Nonpaged, Self::Textbook];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::Nonpaged => "nonpaged",
+            Self::Textbook => "textbook",
+        }
+    }
+}
+
+const REG_SZ: u32 = 1;
+const REG_DWORD: u32 = 4;
+/// The longest value that the driver reads, in bytes.
+const LONGEST: usize = 500;
+
+impl Settings {
+    pub(super) fn of(service: &Service) -> Self {
+        let walk = Rule {
+            name: "Walk",
+            kind: REG_SZ,
+            expected: "lock, nonpaged, textbook, or several of them, or none",
+        };
+        let size = Rule {
+            name: "Size",
+            kind: REG_DWORD,
+            expected: "1 to 16777216 bytes",
+        };
+        let cache = Rule {
+            name: "CacheType",
+            kind: REG_SZ,
+            expected: "cached, noncached, or writecombined",
+        };
+        let level = Rule {
+            name: "LogLevel",
+            kind: REG_DWORD,
+            expected: "0 to 3",
+        };
+        Self {
+            walks: walk.read(service, vec![Walk::Lock, Walk::Nonpaged], |data| {
+                walks(&text(data)?)
+            }),
+            size: size.read(service, 4096, |data| match number(data)? {
+                size @ 1..=0x0100_0000 => Ok(size.into()),
+                _ => Err("out-of-range"),
+            }),
+            cache: cache.read(service, "cached", |data| {
+                let text = text(data)?;
+                ["cached", "noncached", "writecombined"]
+                    .into_iter()
+                    .find(|name| text.eq_ignore_ascii_case(name))
+                    .ok_or("unknown-name")
+            }),
+            level: level.read(service, Level::Error, |data| match number(data)? {
+                number @ 0..=3 => Ok(Level::from(number)),
+                _ => Err("out-of-range"),
+            }),
+        }
+    }
+
+    /// The level that steps are logged at: the default if it was refused.
+    pub(super) fn step_level(&self) -> Level {
+        self.level.clone().unwrap_or(Level::Error)
+    }
+}
+
+struct Rule {
+    name: &'static str,
+    kind: u32,
+    expected: &'static str,
+}
+
+impl Rule {
+    fn read<T>(
+        &self,
+        service: &Service,
+        default: T,
+        parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
+    ) -> Setting<T> {
+        let Some(value) = service.find(self.name) else {
+            return Ok(default);
+        };
+        let data = value.data();
+        let result = if value.kind() != self.kind {
+            Err("wrong-type")
+        } else if data.len() > LONGEST {
+            Err("too-long")
+        } else {
+            parse(&data)
+        };
+        result.map_err(|reason| self.refusal(value, reason))
+    }
+
+    /// What the driver says of a value that it refuses.
+    fn refusal(&self, value: &RegValue, reason: &str) -> String {
+        let Self {
+            name,
+            kind,
+            expected,
+        } = self;
+        format!(
+            "refused value={name} reason={reason} type={} bytes={} expected=\"{expected} as {}\" data={}",
+            type_name(value.kind()),
+            value.data().len(),
+            type_name(*kind),
+            shown(value),
+        )
+    }
+}
+
+/// A `REG_DWORD`.
+fn number(data: &[u8]) -> Result<u32, &'static str> {
+    data.try_into()
+        .map(u32::from_le_bytes)
+        .map_err(|_| "malformed")
+}
+
+/// A `REG_SZ` without the NULs that end it. What is not ASCII becomes a
+/// character that no name has.
+fn text(data: &[u8]) -> Result<String, &'static str> {
+    let units = units(data).ok_or("malformed")?;
+    Ok(units
+        .into_iter()
+        .map(|unit| u8::try_from(unit).map_or('\u{FFFD}', char::from))
+        .collect())
+}
+
+fn units(data: &[u8]) -> Option<Vec<u16>> {
+    let mut units: Vec<_> = data
+        .chunks(2)
+        .map(|pair| <[u8; 2]>::try_from(pair).ok().map(u16::from_le_bytes))
+        .collect::<Option<_>>()?;
+    while units.last() == Some(&0) {
+        units.pop();
+    }
+    Some(units)
+}
+
+fn walks(text: &str) -> Result<Vec<Walk>, &'static str> {
+    let mut walks = Vec::new();
+    let mut none = false;
+    for word in text.split([',', ' ', '\t']).filter(|word| !word.is_empty()) {
+        if word.eq_ignore_ascii_case("none") {
+            none = true;
+            continue;
+        }
+        let walk = Walk::ALL
+            .into_iter()
+            .find(|walk| word.eq_ignore_ascii_case(walk.name()))
+            .ok_or("unknown-name")?;
+        if walks.contains(&walk) {
+            return Err("contradictory");
+        }
+        walks.push(walk);
+    }
+    match (none, walks.is_empty()) {
+        (false, true) => Err("empty"),
+        (true, false) => Err("contradictory"),
+        _ => Ok(walks),
+    }
+}
+
+/// The data of a refused value: a number, text between quotes, or `opaque`.
+fn shown(value: &RegValue) -> String {
+    let data = value.data();
+    let opaque = || "opaque".to_owned();
+    if data.len() > LONGEST {
+        return opaque();
+    }
+    match value.kind() {
+        REG_DWORD => number(&data).map_or_else(|_| opaque(), |number| number.to_string()),
+        REG_SZ => units(&data).map_or_else(opaque, |units| quoted(&units)),
+        _ => opaque(),
+    }
+}
+
+/// Text as the driver writes it: printable ASCII as it is, the rest escaped.
+fn quoted(units: &[u16]) -> String {
+    let mut quoted = String::from('"');
+    for unit in units {
+        match u8::try_from(*unit) {
+            Ok(byte @ (b'"' | b'\\')) => quoted.extend(['\\', char::from(byte)]),
+            Ok(byte @ b' '..=b'~') => quoted.push(char::from(byte)),
+            _ => {
+                let _ = write!(quoted, "\\u{{{unit:x}}}");
+            }
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn type_name(kind: u32) -> String {
+    const NAMES: [&str; 12] = [
+        "REG_NONE",
+        "REG_SZ",
+        "REG_EXPAND_SZ",
+        "REG_BINARY",
+        "REG_DWORD",
+        "REG_DWORD_BIG_ENDIAN",
+        "REG_LINK",
+        "REG_MULTI_SZ",
+        "REG_RESOURCE_LIST",
+        "REG_FULL_RESOURCE_DESCRIPTOR",
+        "REG_RESOURCE_REQUIREMENTS_LIST",
+        "REG_QWORD",
+    ];
+    let name = usize::try_from(kind).ok().and_then(|kind| NAMES.get(kind));
+    name.map_or_else(|| format!("{kind:#x}"), |name| (*name).to_owned())
+}
