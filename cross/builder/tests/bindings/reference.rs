@@ -1,0 +1,128 @@
+//! What the real WDK declares, as `windows-sys` has it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use syn::{
+    LitStr, Type,
+    parse::{Parse, ParseStream},
+};
+
+use crate::{
+    abi::{Names, Signature},
+    rust_source,
+};
+
+/// Functions by name. Their declarations are one line each in the sources and
+/// only those asked for are parsed: there are thousands.
+pub struct Reference {
+    functions: BTreeMap<String, String>,
+    names: Aliases,
+}
+
+/// Types by name.
+struct Aliases(BTreeMap<String, String>);
+
+/// What `windows_link::link!` takes: the library, the convention, the function.
+struct Link(syn::Signature);
+
+impl Parse for Link {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        input.parse::<LitStr>()?;
+        input.parse::<LitStr>()?;
+        input.parse().map(Self)
+    }
+}
+
+impl Reference {
+    /// Reads the sources of the `windows-sys` that Cargo.lock names.
+    pub fn read() -> Self {
+        let sources = sources().join("src");
+        let mut functions = BTreeMap::new();
+        let mut aliases = BTreeMap::new();
+        for file in rust_source::below(&sources) {
+            let text = fs::read_to_string(&file).expect("a readable source");
+            for line in text.lines() {
+                if let Some((name, link)) = function(line)
+                    && file.components().any(|part| part.as_os_str() == "Wdk")
+                {
+                    functions.insert(name.to_owned(), link.to_owned());
+                } else if let Some((name, ty)) = alias(line) {
+                    aliases.insert(name.to_owned(), ty.to_owned());
+                }
+            }
+        }
+        Self {
+            functions,
+            names: Aliases(aliases),
+        }
+    }
+
+    /// What the function `name` takes and gives.
+    pub fn function(&self, name: &str) -> Option<Signature> {
+        let declaration = self.functions.get(name)?;
+        let link: Link =
+            syn::parse_str(declaration).unwrap_or_else(|e| panic!("{declaration}: {e}"));
+        Some(Signature::new(&link.0, &self.names))
+    }
+}
+
+/// Name and inside of `windows_link::link!("library" "convention" fn name(…) -> …);`.
+fn function(line: &str) -> Option<(&str, &str)> {
+    let inside = line
+        .strip_prefix("windows_link::link!(")?
+        .strip_suffix(");")?;
+    let (_, rest) = inside.split_once(" fn ")?;
+    let (name, _) = rest.split_once('(')?;
+    Some((name, inside))
+}
+
+/// Name and meaning of `pub type NAME = TYPE;`.
+fn alias(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("pub type ")?
+        .strip_suffix(';')?
+        .split_once(" = ")
+}
+
+impl Names for Aliases {
+    fn alias(&self, name: &str) -> Option<Type> {
+        let text = self.0.get(name)?;
+        Some(syn::parse_str(text).unwrap_or_else(|e| panic!("{text}: {e}")))
+    }
+
+    fn size(&self, _name: &str) -> Option<usize> {
+        None
+    }
+}
+
+/// The folder of the package `windows-sys`.
+fn sources() -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--manifest-path"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
+        .output()
+        .expect("cargo runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo metadata: {errors}");
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let newest = metadata["packages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|package| package["name"] == "windows-sys")
+        .filter_map(|package| {
+            let version = package["version"].as_str()?.to_owned();
+            Some((version, PathBuf::from(package["manifest_path"].as_str()?)))
+        })
+        .max()
+        .expect("windows-sys is a dependency of this test");
+    newest
+        .1
+        .parent()
+        .expect("a manifest is in a folder")
+        .to_owned()
+}

@@ -1,0 +1,86 @@
+//! What of the bindings `wdm` uses.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens as _;
+use syn::{ForeignItem, visit::Visit};
+
+use crate::{abi::Signature, generated::Generated, rust_source};
+
+/// Every kernel function that the sources in `folder` call, as they see it: bound
+/// by bindgen, or declared by themselves.
+pub fn kernel_functions(folder: &Path, generated: &Generated) -> BTreeMap<String, Signature> {
+    let mut functions: BTreeMap<String, Signature> = identifiers(folder)
+        .into_iter()
+        .filter_map(|name| {
+            let signature = generated.function(&name)?.clone();
+            Some((name, signature))
+        })
+        .collect();
+    for file in rust_source::below(folder) {
+        let mut own = Declarations {
+            generated,
+            found: &mut functions,
+        };
+        own.visit_file(&rust_source::parse(&file));
+    }
+    functions
+}
+
+/// Every structure of the bindings that the sources in `folder` name.
+pub fn structures(folder: &Path, generated: &Generated) -> BTreeSet<String> {
+    identifiers(folder)
+        .into_iter()
+        .filter(|name| generated.structure(name).is_some())
+        .collect()
+}
+
+/// Gathers what a file declares in `extern` blocks.
+struct Declarations<'a> {
+    generated: &'a Generated,
+    found: &'a mut BTreeMap<String, Signature>,
+}
+
+impl<'ast> Visit<'ast> for Declarations<'_> {
+    fn visit_item_foreign_mod(&mut self, module: &'ast syn::ItemForeignMod) {
+        for item in &module.items {
+            if let ForeignItem::Fn(function) = item
+                && !is_own(&function.sig.ident)
+            {
+                let signature = self.generated.signature(&function.sig);
+                self.found.insert(function.sig.ident.to_string(), signature);
+            }
+        }
+    }
+}
+
+/// Whether a function is `wdm`'s own, written in assembly.
+fn is_own(name: &syn::Ident) -> bool {
+    name.to_string().starts_with("wdm_")
+}
+
+/// All identifiers in the code of a folder, inside macros too; comments are none.
+fn identifiers(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for file in rust_source::below(folder) {
+        gather(rust_source::parse(&file).into_token_stream(), &mut found);
+    }
+    found
+}
+
+/// The identifiers among `tokens`.
+fn gather(tokens: TokenStream, found: &mut BTreeSet<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(name) => {
+                found.insert(name.to_string());
+            }
+            TokenTree::Group(group) => gather(group.stream(), found),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}
