@@ -105,6 +105,8 @@ impl Machine {
         // SAFETY: the region was just mapped, and stays; nothing in this process
         // uses GS.
         unsafe { cpu::attach(thread, (here, here)) };
+        super::version::set(config.version);
+        super::shared_data::initialize().map_err(|_| "no memory for the shared page".to_owned())?;
         signals::install();
         super::ke::sched::initialize(thread);
         exports::initialize(&config.faults)?;
@@ -113,7 +115,6 @@ impl Machine {
             .map_or_else(|| config.service.clone(), |name| name.to_string_lossy().into_owned());
         let image = loader::load(&name, &file)?;
         let driver = driver::Driver::new(&image, config)?;
-        super::version::set(config.version);
         Ok(Self { image, driver, started: false })
     }
 

@@ -295,20 +295,22 @@ macro_rules! exports {
             $crate::kernel::call::Export {
                 name: stringify!($name),
                 handler: $name,
-                failure: {
-                    #[allow(unused_mut, reason = "set only for exports that can fail")]
-                    let mut failure: Option<fn(&mut $crate::kernel::call::Call<'_>) -> $crate::kernel::call::Return> = None;
-                    $(failure = Some(|_| Ok($failure));)?
-                    $(failure = Some(|_| Err($crate::kernel::call::Stop::raise($status)));)?
-                    $(failure = Some($custom);)?
-                    failure
-                },
+                failure: $crate::kernel::call::failure!($(fails $failure)? $(raises $status)? $(fails_by $custom)?),
                 max_irql: $irql,
             },
         )*];
     };
 }
 pub(crate) use exports;
+
+/// How an export fails when it is told to.
+macro_rules! failure {
+    () => { None };
+    (fails $value:literal) => { Some(|_| Ok($value)) };
+    (raises $status:literal) => { Some(|_| Err($crate::kernel::call::Stop::raise($status))) };
+    (fails_by $custom:path) => { Some($custom) };
+}
+pub(crate) use failure;
 
 /// Called by [`ntbox_enter`] for every call.
 extern "sysv64" fn dispatch(frame: *mut Frame) -> u64 {

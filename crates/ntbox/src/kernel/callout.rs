@@ -230,7 +230,7 @@ pub fn resume(level: usize, context: &Context) -> ! {
 /// that does it at once and leaves the driver's stack alone: so the trap flag
 /// works, and a stack pointer that points nowhere is the driver's fault.
 #[unsafe(naked)]
-unsafe extern "sysv64" fn load_context(context: *const Context) -> ! {
+pub unsafe extern "sysv64" fn load_context(context: *const Context) -> ! {
     naked_asm!(
         "movaps xmm0, [rdi + 0x1a0]",
         "movaps xmm1, [rdi + 0x1b0]",

@@ -10,7 +10,7 @@ use super::call::{self, Call, Export, Return};
 use super::layout::{HIGHEST_USER_ADDRESS, MISSING, NT, PAGE_SIZE, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
 use super::mm::space::{Protection, Use};
 use super::seh::Context;
-use super::{cpu, ex, guest, io, ke, mm, stop};
+use super::{cpu, ex, guest, io, ke, mm, stop, tick};
 use crate::config::Fault;
 use crate::report::CallCount;
 
@@ -27,6 +27,9 @@ const FAMILIES: &[&[Export]] = &[
     mm::mapping::EXPORTS,
     mm::query::EXPORTS,
     super::seh::EXPORTS,
+    super::zw::handle::EXPORTS,
+    super::zw::key::EXPORTS,
+    super::zw::value::EXPORTS,
 ];
 
 /// A variable that drivers import.
@@ -85,7 +88,9 @@ pub fn initialize(faults: &[Fault]) -> Result<(), String> {
     let mut by_name = FxHashMap::default();
     let code_pages = (exports.len() as u64 * ENTRY_SIZE + 8).div_ceil(PAGE_SIZE);
     let data_va = NT.base + code_pages * PAGE_SIZE;
-    let data_pages = (DATA.len() as u64 * 8).div_ceil(PAGE_SIZE);
+    let variables: Vec<(&str, u64)> =
+        DATA.iter().map(|data| (data.name, data.value)).chain(super::ob::variables()).collect();
+    let data_pages = (variables.len() as u64 * 8).div_ceil(PAGE_SIZE);
     mm::with(|memory| {
         memory.map_new(NT.base, code_pages, Protection::READ_WRITE, Use::Kernel)?;
         memory.map_new(data_va, data_pages, Protection::READ_WRITE, Use::Kernel)
@@ -97,10 +102,10 @@ pub fn initialize(faults: &[Fault]) -> Result<(), String> {
     for (n, export) in exports.iter().enumerate() {
         by_name.insert(export.name, NT.base + 8 + n as u64 * ENTRY_SIZE);
     }
-    for (n, data) in DATA.iter().enumerate() {
+    for (n, (name, value)) in variables.into_iter().enumerate() {
         let va = data_va + 8 * n as u64;
-        guest::write_u64(va, data.value).map_err(|fault| format!("variables: {fault:?}"))?;
-        by_name.insert(data.name, va);
+        guest::write_u64(va, value).map_err(|fault| format!("variables: {fault:?}"))?;
+        by_name.insert(name, va);
     }
     mm::with(|memory| {
         memory.space.protect(NT.base, Protection::EXECUTE)?;
@@ -204,8 +209,10 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
         return failure(call);
     }
     let result = (entry.export.handler)(call);
-    if ke::dpc::pending() && cpu::irql() < cpu::DISPATCH_LEVEL {
-        ke::dpc::deliver(Some(Context::after_call(call.frame(), call.return_address())));
+    let ticked = tick::postponed();
+    if (ticked || ke::dpc::pending()) && cpu::irql() < cpu::DISPATCH_LEVEL {
+        let origin = Some(Context::after_call(call.frame(), call.return_address()));
+        if ticked { tick::run(origin) } else { ke::dpc::deliver(origin) }
     }
     result
 }

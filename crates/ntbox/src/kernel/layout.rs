@@ -70,6 +70,9 @@ pub const fn pages_spanned(va: u64, length: u64) -> u64 {
     ((va & (PAGE_SIZE - 1)) + length).div_ceil(PAGE_SIZE)
 }
 
+/// The page shared with everyone; Windows has it at 0xFFFFF780'00000000.
+pub const SHARED_DATA: Zone = Zone { base: 0x0000_4880_0000_0000, size: PAGE_SIZE };
+
 /// Where MDLs are mapped into the process.
 pub const USER_MAPPINGS: Zone = Zone { base: 0x0000_0100_0000_0000, size: 16 << 30 };
 

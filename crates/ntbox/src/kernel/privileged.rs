@@ -1,13 +1,16 @@
 //! Instructions that only a kernel may execute, carried out for the driver.
 
+use super::ke::dpc;
 use super::signals::Trap;
-use super::{cpu, guest};
+use super::{cpu, guest, tick};
 
 /// What became of an instruction.
 #[derive(Debug)]
 pub enum Carried {
     /// Done; the registers say so.
     Out,
+    /// Done, and what waited for a lower IRQL can happen now.
+    Lowered,
     /// Not one that is carried out here.
     Trap(Trap),
 }
@@ -36,7 +39,8 @@ pub fn carry_out(context: &mut libc::ucontext_t) -> Carried {
         }
         [0xfb, ..] => {
             cpu::current().interrupts.set(true);
-            done(registers, 1)
+            done(registers, 1);
+            if dpc::pending() && tick::may_interrupt() { Carried::Lowered } else { Carried::Out }
         }
         // mov r64, cr8 and mov cr8, r64: REX.R extends control register 0 to 8.
         [rex @ (0x44 | 0x45 | 0x4c | 0x4d), 0x0f, opcode @ (0x20 | 0x22), modrm, ..] if modrm & 0xf8 == 0xc0 => {
@@ -50,6 +54,10 @@ pub fn carry_out(context: &mut libc::ucontext_t) -> Carried {
                     return Carried::Trap(Trap::GeneralProtection);
                 };
                 cpu::set_irql(irql);
+                if dpc::pending() && tick::may_interrupt() {
+                    done(registers, 4);
+                    return Carried::Lowered;
+                }
             }
             done(registers, 4)
         }
@@ -70,7 +78,7 @@ pub fn carry_out(context: &mut libc::ucontext_t) -> Carried {
 }
 
 /// The registers in the order in which instructions number them.
-const GENERAL: [libc::c_int; 16] = [
+pub const GENERAL: [libc::c_int; 16] = [
     libc::REG_RAX,
     libc::REG_RCX,
     libc::REG_RDX,

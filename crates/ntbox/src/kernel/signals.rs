@@ -12,7 +12,7 @@ use super::layout::{GUEST_END, STACKS};
 use super::privileged::{self, Carried};
 use super::seh::Context;
 use super::stop::{self, Access};
-use super::{cpu, guest};
+use super::{cpu, guest, shared_data, tick};
 
 /// What the processor refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub enum Trap {
     FastFail(u64),
     /// A privileged instruction that this kernel does not carry out.
     Privileged(&'static str),
+    /// The clock: the driver is interrupted and goes on later.
+    Tick,
     /// Another general protection fault, such as a non-canonical address.
     GeneralProtection,
 }
@@ -65,12 +67,16 @@ pub fn install() {
     // SAFETY: the stack stays mapped for the life of the process.
     let result = unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
     assert_eq!(result, 0, "sigaltstack failed");
-    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP] {
+    let faults = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP];
+    for signal in faults.into_iter().chain([libc::SIGALRM]) {
         // SAFETY: all zero is a valid value of this plain structure.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = handler as *const () as usize;
-        // A fault inside the handler (reading the driver's code) must reach it.
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+        // A fault inside the handler (reading the driver's code) must reach it,
+        // and a tick must not disturb it.
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | libc::SA_RESTART;
+        // SAFETY: the set is part of the structure.
+        unsafe { libc::sigaddset(&raw mut action.sa_mask, libc::SIGALRM) };
         // SAFETY: the handler keeps to what a handler may do.
         let result = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
         assert_eq!(result, 0, "sigaction failed");
@@ -79,8 +85,9 @@ pub fn install() {
 
 /// State that a trap leaves on the host stack for [`trapped`].
 #[repr(C, align(16))]
-struct Trapped {
-    context: Context,
+pub struct Trapped {
+    /// The driver's registers.
+    pub context: Context,
     trap: Trap,
 }
 
@@ -102,6 +109,14 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     // Error code of a page fault: bit 1 a write, bit 4 an instruction fetch.
     let page_fault = context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 14;
 
+    if signal == libc::SIGALRM {
+        if rip < GUEST_END && tick::may_interrupt() {
+            leave_signal(context, Trap::Tick, tick::interrupted);
+        } else {
+            tick::postpone();
+        }
+        return;
+    }
     if let Some(way_out) = guest::recovery(rip) {
         let registers = &mut context.uc_mcontext.gregs;
         let write = page_fault && error & 2 != 0;
@@ -115,6 +130,15 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         internal_fault(signal, rip, address);
     }
     let trap = match signal {
+        libc::SIGSEGV
+            if page_fault
+                && error & 2 == 0
+                && shared_data::contains(address)
+                && shared_data::lend(context, &privileged::GENERAL) =>
+        {
+            return;
+        }
+        libc::SIGTRAP if shared_data::take_back(context) => return,
         libc::SIGSEGV | libc::SIGBUS if page_fault => {
             let access = match error {
                 bits if bits & 16 != 0 => Access::Execute,
@@ -125,6 +149,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         }
         libc::SIGSEGV | libc::SIGBUS => match privileged::carry_out(context) {
             Carried::Out => return,
+            Carried::Lowered => return leave_signal(context, Trap::Tick, tick::interrupted),
             Carried::Trap(trap) => trap,
         },
         libc::SIGFPE if context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 0 => Trap::DivideError,
@@ -138,11 +163,12 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         }
         _ => Trap::InvalidOpcode,
     };
-    leave_signal(context, trap);
+    leave_signal(context, trap, trapped);
 }
 
-/// Arranges that the thread goes on in [`trapped`] when the handler returns.
-fn leave_signal(context: &mut libc::ucontext_t, trap: Trap) {
+/// Arranges that the thread goes on in `target` when the handler returns, with
+/// the address of a [`Trapped`] on the host stack.
+fn leave_signal(context: &mut libc::ucontext_t, trap: Trap, target: extern "sysv64" fn(*const Trapped) -> !) {
     let state = Trapped { context: capture(context), trap };
     let top = cpu::current().host_rsp.get() - size_of::<Trapped>() as u64;
     let place = top & !15;
@@ -153,7 +179,7 @@ fn leave_signal(context: &mut libc::ucontext_t, trap: Trap) {
     registers[libc::REG_RDI as usize] = place.cast_signed();
     // As after a call: 8 bytes off the alignment.
     registers[libc::REG_RSP as usize] = (place - 8).cast_signed();
-    registers[libc::REG_RIP as usize] = (trapped as *const () as u64).cast_signed();
+    registers[libc::REG_RIP as usize] = (target as *const () as u64).cast_signed();
     // Direction flag and trap flag clear.
     registers[libc::REG_EFL as usize] &= !0x500;
 }
@@ -162,25 +188,7 @@ fn leave_signal(context: &mut libc::ucontext_t, trap: Trap) {
 fn capture(context: &libc::ucontext_t) -> Context {
     let mut captured = Context::zeroed();
     let registers = &context.uc_mcontext.gregs;
-    let order = [
-        libc::REG_RAX,
-        libc::REG_RCX,
-        libc::REG_RDX,
-        libc::REG_RBX,
-        libc::REG_RSP,
-        libc::REG_RBP,
-        libc::REG_RSI,
-        libc::REG_RDI,
-        libc::REG_R8,
-        libc::REG_R9,
-        libc::REG_R10,
-        libc::REG_R11,
-        libc::REG_R12,
-        libc::REG_R13,
-        libc::REG_R14,
-        libc::REG_R15,
-    ];
-    for (slot, number) in captured.registers.iter_mut().zip(order) {
+    for (slot, number) in captured.registers.iter_mut().zip(privileged::GENERAL) {
         *slot = registers[number as usize].cast_unsigned();
     }
     captured.rip = registers[libc::REG_RIP as usize].cast_unsigned();

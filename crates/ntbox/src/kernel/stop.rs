@@ -226,6 +226,7 @@ pub fn hardware(context: Context, trap: Trap) -> ! {
             format!("an instruction that this kernel does not carry out: {what}"),
             Some(&context),
         ),
+        Trap::Tick => unreachable!("a tick does not stop the driver"),
         Trap::GeneralProtection => {
             // A non-canonical address: the processor does not say which.
             let record = ExceptionRecord::hardware(ACCESS_VIOLATION, context.rip, &[0, u64::MAX]);

@@ -32,6 +32,11 @@ pub fn current_process() -> u64 {
     PROCESS.load(Ordering::Relaxed)
 }
 
+/// The process System, whose handles are the kernel's.
+pub fn system_process() -> u64 {
+    PROCESS.load(Ordering::Relaxed)
+}
+
 /// The current thread: its ETHREAD.
 pub fn current_thread() -> u64 {
     THREAD.load(Ordering::Relaxed)

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{clock, dpc};
 use crate::kernel::callout::Callouts;
-use crate::kernel::{callout, cpu, stop, threads};
+use crate::kernel::{callout, cpu, stop, threads, tick};
 
 /// Why a parked thread goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +136,7 @@ pub fn initialize(object: u64) {
 /// Adds a thread that begins with `body`; it runs when its turn comes.
 pub fn spawn(object: u64, body: Body) -> Option<Id> {
     let stack = HostStack::new()?;
+    tick::start();
     let rsp = stack.prepare();
     Some(with(|scheduler| {
         let id = scheduler.next;

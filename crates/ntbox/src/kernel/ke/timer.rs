@@ -8,7 +8,7 @@ use super::{clock, dpc, wait};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::guest::{self, Fault};
-use crate::kernel::stop;
+use crate::kernel::{stop, tick};
 
 /// Offsets in a KTIMER.
 mod offset {
@@ -113,6 +113,7 @@ pub fn set(timer: u64, due: i64, period: u32, dpc: u64) -> Result<bool, Fault> {
     guest::write_u64(timer.wrapping_add(offset::DPC), dpc)?;
     guest::write_u32(timer.wrapping_add(offset::PERIOD), period)?;
     insert(timer, clock::deadline(due))?;
+    tick::start();
     expire(clock::interrupt_time());
     Ok(was_set)
 }

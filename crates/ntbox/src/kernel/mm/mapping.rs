@@ -67,7 +67,7 @@ fn map(wanted: &Wanted, caller: u64) -> Return {
 fn check(wanted: &Wanted, view: &View, caller: u64) {
     let report = |rule, first, what: String| stop::violation(rule, Some((0xc4, first)), what, caller);
     let mdl = wanted.mdl;
-    if wanted.user && cpu::irql() > cpu::APC_LEVEL {
+    if wanted.user && cpu::irql() > APC_LEVEL {
         report("irql-too-high", 0x77, format!("a user mapping was asked for at IRQL {}; APC_LEVEL is the limit", cpu::irql()));
     }
     if !view.has(flag::PAGES_LOCKED | flag::SOURCE_IS_NONPAGED_POOL | flag::PARTIAL) {

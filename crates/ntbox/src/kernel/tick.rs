@@ -1,0 +1,96 @@
+//! The clock interrupt. It is off until there is something to interrupt for: a
+//! second thread or a timer. Then the driver is interrupted every few
+//! milliseconds, if its IRQL lets it be, so that DPCs run and other threads get
+//! their turn while one of them spins.
+
+use std::arch::naked_asm;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::ke::{dpc, sched};
+use super::seh::Context;
+use super::signals::Trapped;
+use super::{callout, cpu};
+
+/// Microseconds between two ticks.
+const INTERVAL: i64 = 2_000;
+
+static RUNNING: AtomicBool = AtomicBool::new(false);
+static POSTPONED: AtomicBool = AtomicBool::new(false);
+
+/// Starts the clock, if it does not run.
+pub fn start() {
+    if RUNNING.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let interval = libc::timeval { tv_sec: 0, tv_usec: INTERVAL };
+    let timer = libc::itimerval { it_interval: interval, it_value: interval };
+    // SAFETY: plain structures; the handler for the signal is installed.
+    let result = unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+    assert_eq!(result, 0, "setitimer failed");
+}
+
+/// Whether the driver can be interrupted where it is. Called in a signal.
+pub fn may_interrupt() -> bool {
+    let cpu = cpu::current();
+    cpu.irql.get() < cpu::DISPATCH_LEVEL && cpu.interrupts.get()
+}
+
+/// Remembers a tick that came while the kernel ran or at too high an IRQL.
+pub fn postpone() {
+    POSTPONED.store(true, Ordering::Relaxed);
+}
+
+/// Takes a remembered tick.
+pub fn postponed() -> bool {
+    POSTPONED.load(Ordering::Relaxed) && POSTPONED.swap(false, Ordering::Relaxed)
+}
+
+/// Where an interrupted driver goes on: keeps all of the processor's state on
+/// the host stack, lets others run, and puts everything back.
+///
+/// Not to be called: the signal handler jumps here.
+#[unsafe(naked)]
+pub extern "sysv64" fn interrupted(state: *const Trapped) -> ! {
+    naked_asm!(
+        // RDI points at the state. The extended registers go below it, in an
+        // area that is large enough for every processor (XSAVE needs its
+        // header cleared).
+        "mov rbx, rdi",
+        "sub rsp, 0x3000",
+        "and rsp, -64",
+        "xor eax, eax",
+        "lea rdi, [rsp + 0x200]",
+        "mov ecx, 8",
+        "rep stosq",
+        "mov eax, -1",
+        "mov edx, -1",
+        "xsave64 [rsp]",
+        "mov rdi, rbx",
+        "call {tick}",
+        "mov eax, -1",
+        "mov edx, -1",
+        "xrstor64 [rsp]",
+        "mov rdi, rbx",
+        "jmp {load}",
+        tick = sym tick,
+        load = sym callout::load_context,
+    )
+}
+
+/// What a tick does, outside of the signal and on the host stack.
+extern "sysv64" fn tick(state: *const Trapped) {
+    // SAFETY: the handler has put it on this stack, above this frame.
+    let context = unsafe { (*state).context };
+    run(Some(context));
+}
+
+/// Lets everything happen that is due, and other threads run.
+pub fn run(origin: Option<Context>) {
+    sched::expire();
+    if dpc::pending() {
+        dpc::deliver(origin);
+    }
+    if cpu::irql() < cpu::DISPATCH_LEVEL {
+        sched::yield_now();
+    }
+}
