@@ -1,7 +1,7 @@
-//! System services; the registry so far only has its path.
-pub mod registry {
-    /// Path of a service's key.
-    pub fn seed(service: &str, _parameters: &[(String, crate::config::RegValue)]) -> String {
-        format!("\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\{service}")
-    }
-}
+//! System services as drivers call them: registry and handles.
+
+pub mod handle;
+pub mod key;
+pub mod registry;
+mod reply;
+pub mod value;

@@ -1,0 +1,40 @@
+//! Where the kernel was asked from, so that what a request leads to can call the
+//! driver: its dispatch routines when a last handle is closed, its callbacks.
+
+use crate::kernel::call::{Call, Frame};
+use crate::kernel::callout::call_driver;
+use crate::kernel::guest;
+use crate::kernel::seh::Context;
+
+/// The origin of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// Registers of the driver that called; `None` if the kernel acts by itself.
+    frame: Option<&'a Frame>,
+    /// Where the stack for a callout begins.
+    stack: u64,
+}
+
+impl<'a> Caller<'a> {
+    /// The driver that made this call.
+    pub fn of(call: &Call<'a>) -> Self {
+        let frame = call.frame();
+        Self { frame: Some(frame), stack: frame.rsp }
+    }
+
+    /// The kernel itself; the driver would be called on this stack.
+    pub fn kernel(stack: u64) -> Self {
+        Self { frame: None, stack }
+    }
+
+    /// Address in the driver that the request returns to; 0 for the kernel.
+    pub fn address(&self) -> u64 {
+        self.frame.map_or(0, |frame| guest::read_u64(frame.rsp).unwrap_or(0))
+    }
+
+    /// Calls a function of the driver. No lock may be held.
+    pub fn call(&self, function: u64, arguments: &[u64]) -> u64 {
+        let origin = self.frame.map(|frame| Context::after_call(frame, self.address()));
+        call_driver(function, arguments, self.stack, origin)
+    }
+}

@@ -1,0 +1,186 @@
+//! Handles: numbers that stand for objects, in a table for each process.
+//!
+//! A kernel handle is one of the System process's table and carries the mark
+//! [`KERNEL`], so that it means the same object in every process.
+
+use std::collections::BTreeMap;
+
+use super::types::Type;
+use super::{Caller, State, object, with};
+use crate::kernel::threads;
+
+/// Mark of a kernel handle.
+pub const KERNEL: u64 = 0xffff_ffff_8000_0000;
+/// `OBJ_INHERIT`.
+pub const INHERIT: u32 = 0x2;
+/// `OBJ_PROTECT_CLOSE`.
+pub const PROTECT_CLOSE: u32 = 0x1;
+/// `NtCurrentProcess()`.
+pub const CURRENT_PROCESS: u64 = u64::MAX;
+/// `NtCurrentThread()`.
+pub const CURRENT_THREAD: u64 = u64::MAX - 1;
+
+/// What a handle stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The object.
+    pub object: u64,
+    /// Its type.
+    pub kind: Type,
+    /// Rights granted.
+    pub access: u32,
+    /// `OBJ_…` attributes of the handle.
+    pub attributes: u32,
+    /// Address in the driver of the call that made it; 0 for the kernel's own.
+    pub caller: u64,
+}
+
+/// A handle that was closed, for the owner of the object's type.
+#[derive(Debug, Clone, Copy)]
+pub struct Closed {
+    /// The object.
+    pub object: u64,
+    /// Process whose handle it was.
+    pub process: u64,
+    /// Rights that the handle had.
+    pub access: u32,
+    /// Handles to the object that this process still has.
+    pub left_in_process: u64,
+    /// Handles to the object that all processes still have.
+    pub left: u64,
+}
+
+/// The handles of one process.
+#[derive(Debug, Default)]
+pub struct Table {
+    entries: BTreeMap<u64, Entry>,
+    /// Numbers that were used before, the one freed first at the front.
+    free: std::collections::VecDeque<u64>,
+    /// How many numbers were ever used.
+    used: u64,
+}
+
+impl Table {
+    fn insert(&mut self, entry: Entry) -> u64 {
+        let handle = self.free.pop_front().unwrap_or_else(|| {
+            self.used += 1;
+            4 * self.used
+        });
+        self.entries.insert(handle, entry);
+        handle
+    }
+}
+
+/// Splits a handle into the process whose table it is in and its number there.
+fn locate(handle: u64) -> (u64, u64) {
+    let process = if is_kernel(handle) { threads::system_process() } else { threads::current_process() };
+    // The two low bits are the caller's to use.
+    let number = if is_kernel(handle) { handle & !KERNEL } else { handle };
+    (process, number & !3)
+}
+
+/// Whether a handle carries the mark of kernel handles.
+pub fn is_kernel(handle: u64) -> bool {
+    handle & KERNEL == KERNEL && handle != CURRENT_PROCESS && handle != CURRENT_THREAD
+}
+
+/// Opens a handle to an object in the current process, or in the kernel's table.
+/// It holds a reference of its own.
+///
+/// # Errors
+/// STATUS_INVALID_PARAMETER if there is no such object.
+pub fn insert(object: u64, access: u32, attributes: u32, caller: u64) -> Result<u64, u32> {
+    let kernel = attributes & super::attributes::KERNEL_HANDLE != 0;
+    let process = if kernel { threads::system_process() } else { threads::current_process() };
+    with(|state| {
+        let header = state.objects.get_mut(&object).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+        header.pointers += 1;
+        header.handles += 1;
+        let kind = header.kind;
+        let entry = Entry { object, kind, access, attributes: attributes & (INHERIT | PROTECT_CLOSE), caller };
+        let handle = state.tables.entry(process).or_default().insert(entry);
+        Ok(if kernel { handle | KERNEL } else { handle })
+    })
+}
+
+/// What a handle stands for.
+///
+/// # Errors
+/// STATUS_INVALID_HANDLE.
+pub fn get(handle: u64) -> Result<Entry, u32> {
+    let (process, number) = locate(handle);
+    with(|state| state.tables.get(&process)?.entries.get(&number).copied())
+        .ok_or(ntstatus::STATUS_INVALID_HANDLE)
+}
+
+/// Closes a handle. With the last one the object's name may go, and with the
+/// last reference the object; both may call the driver.
+///
+/// # Errors
+/// STATUS_INVALID_HANDLE, STATUS_HANDLE_NOT_CLOSABLE.
+pub fn close(handle: u64, caller: &Caller<'_>) -> Result<(), u32> {
+    let (process, number) = locate(handle);
+    let closed = with(|state| state.remove_handle(process, number))?;
+    after_close(closed, caller);
+    Ok(())
+}
+
+/// Closes every handle of a process that ends.
+pub fn close_all(process: u64, caller: &Caller<'_>) {
+    while let Some(number) = with(|state| state.tables.get(&process)?.entries.keys().next().copied()) {
+        let closed = with(|state| {
+            if let Some(entry) = state.tables.get_mut(&process).and_then(|table| table.entries.get_mut(&number)) {
+                entry.attributes &= !PROTECT_CLOSE;
+            }
+            state.remove_handle(process, number)
+        });
+        if let Ok(closed) = closed {
+            after_close(closed, caller);
+        }
+    }
+    with(|state| state.tables.remove(&process));
+}
+
+/// What follows once a handle is out of its table.
+fn after_close((closed, kind): (Closed, Type), caller: &Caller<'_>) {
+    if let Some(close) = kind.methods().close {
+        close(&closed, caller);
+    }
+    super::namespace::forget_if_unused(closed.object, caller);
+    object::dereference(closed.object, caller);
+}
+
+impl State {
+    fn remove_handle(&mut self, process: u64, number: u64) -> Result<(Closed, Type), u32> {
+        let table = self.tables.get_mut(&process).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+        let entry = *table.entries.get(&number).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+        if entry.attributes & PROTECT_CLOSE != 0 {
+            return Err(ntstatus::STATUS_HANDLE_NOT_CLOSABLE);
+        }
+        table.entries.remove(&number);
+        table.free.push_back(number);
+        let object = entry.object;
+        let left_in_process = table.entries.values().filter(|other| other.object == object).count() as u64;
+        let header = self.objects.get_mut(&object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+        header.handles -= 1;
+        let closed = Closed { object, process, access: entry.access, left_in_process, left: header.handles };
+        Ok((closed, entry.kind))
+    }
+}
+
+/// Handles that drivers opened and did not close: the handle, what it is open
+/// on, and the address in the driver of the call that opened it.
+pub fn open() -> Vec<(u64, String, u64)> {
+    let system = threads::system_process();
+    with(|state| {
+        let mut list = Vec::new();
+        for (process, table) in &state.tables {
+            let mark = if *process == system { KERNEL } else { 0 };
+            for (number, entry) in table.entries.iter().filter(|(_, entry)| entry.caller != 0) {
+                list.push((number | mark, state.describe(entry.object), entry.caller));
+            }
+        }
+        list.sort_unstable();
+        list
+    })
+}

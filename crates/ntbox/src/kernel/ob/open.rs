@@ -1,0 +1,90 @@
+//! What services that make or open objects have in common.
+
+use super::attributes::Attributes;
+use super::handles::{self, CURRENT_PROCESS, CURRENT_THREAD, Entry};
+use super::namespace::{self, Inserted};
+use super::types::Type;
+use super::{Caller, attributes, object, with};
+use crate::kernel::threads;
+
+/// A handle that was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// The handle.
+    pub handle: u64,
+    /// The object, kept alive by the handle.
+    pub object: u64,
+    /// STATUS_SUCCESS, or STATUS_OBJECT_NAME_EXISTS if there was one already.
+    pub status: u32,
+}
+
+/// Gives a new object its name and a handle. The reference of its maker is used
+/// up, also when this fails.
+///
+/// # Errors
+/// As for [`namespace::insert`] and [`handles::insert`].
+pub fn insert_and_open(new: u64, attributes: &Attributes, access: u32, caller: &Caller<'_>) -> Result<Opened, u32> {
+    let opened = namespace::insert(new, attributes).and_then(|inserted| {
+        let (object, status) = match inserted {
+            Inserted::New => (new, ntstatus::STATUS_SUCCESS),
+            Inserted::Existing(object) => (object, ntstatus::STATUS_OBJECT_NAME_EXISTS),
+        };
+        let handle = open(object, attributes, access, caller);
+        if let Inserted::Existing(object) = inserted {
+            object::dereference(object, caller);
+        }
+        Ok(Opened { handle: handle?, object, status })
+    });
+    object::dereference(new, caller);
+    opened
+}
+
+/// Opens an object of a type without a syntax of its own.
+///
+/// # Errors
+/// As for [`namespace::lookup`] and [`handles::insert`];
+/// STATUS_OBJECT_TYPE_MISMATCH.
+pub fn open_by_name(attributes: &Attributes, kind: Type, access: u32, caller: &Caller<'_>) -> Result<u64, u32> {
+    let found = namespace::lookup(attributes, Some(kind))?;
+    let handle = if found.kind == kind && found.rest.is_empty() {
+        open(found.object, attributes, access, caller)
+    } else {
+        Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)
+    };
+    object::dereference(found.object, caller);
+    handle
+}
+
+/// Opens a handle with the rights that are asked for.
+fn open(object: u64, attributes: &Attributes, access: u32, caller: &Caller<'_>) -> Result<u64, u32> {
+    let kind = object::type_of(object).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+    handles::insert(object, kind.grant(access), attributes.flags, caller.address())
+}
+
+/// Finds the object behind a handle and takes a reference to it, which the
+/// receiver must give back.
+///
+/// # Errors
+/// STATUS_INVALID_HANDLE, also for a kernel handle from user mode;
+/// STATUS_OBJECT_TYPE_MISMATCH; STATUS_ACCESS_DENIED, from user mode only.
+pub fn reference_by_handle(handle: u64, access: u32, kind: Option<Type>, user: bool) -> Result<Entry, u32> {
+    let entry = match handle {
+        CURRENT_PROCESS => pseudo(threads::current_process(), Type::Process),
+        CURRENT_THREAD => pseudo(threads::current_thread(), Type::Thread),
+        handle if user && handles::is_kernel(handle) => return Err(ntstatus::STATUS_INVALID_HANDLE),
+        handle => handles::get(handle)?,
+    };
+    if kind.is_some_and(|kind| kind != entry.kind) {
+        return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
+    }
+    if user && access & !entry.access != 0 {
+        return Err(ntstatus::STATUS_ACCESS_DENIED);
+    }
+    with(|state| state.reference(entry.object)).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    Ok(entry)
+}
+
+/// What a pseudo handle stands for.
+fn pseudo(object: u64, kind: Type) -> Entry {
+    Entry { object, kind, access: kind.grant(attributes::MAXIMUM_ALLOWED), attributes: 0, caller: 0 }
+}

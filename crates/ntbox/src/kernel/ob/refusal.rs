@@ -1,0 +1,41 @@
+//! The two ways in which a request can end early: with a status for its caller,
+//! or by stopping the caller itself.
+
+use crate::kernel::call::Stop;
+use crate::kernel::guest::Fault;
+
+/// Why a request is not carried out.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The caller gets this status.
+    Status(u32),
+    /// The call does not return.
+    Stop(Stop),
+}
+
+impl From<u32> for Refusal {
+    fn from(status: u32) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Stop(fault.into())
+    }
+}
+
+impl From<Stop> for Refusal {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+/// What a function that returns an NTSTATUS gives.
+pub fn status(result: Result<(), Refusal>) -> Result<u32, Stop> {
+    match result {
+        Ok(()) => Ok(ntstatus::STATUS_SUCCESS),
+        Err(Refusal::Status(status)) => Ok(status),
+        Err(Refusal::Stop(stop)) => Err(stop),
+    }
+}
