@@ -32,6 +32,9 @@ struct Callout {
 pub enum Purpose {
     /// Anything else: exceptions go on to where the driver was.
     Ordinary,
+    /// It interrupts what the driver did, as a DPC does: exceptions in it are
+    /// none of what was interrupted.
+    Interrupt,
     /// A language handler is asked about an exception in the frame with this
     /// base. Another exception in it is a nested one.
     ExceptionHandler {
@@ -138,6 +141,11 @@ pub fn stack_top(level: usize) -> u64 {
 /// The innermost callout whose part of the stack holds `rsp`.
 pub fn level_of(rsp: u64) -> Option<usize> {
     CALLOUTS.with_borrow(|list| list.iter().rposition(|callout| rsp <= callout.stack_top))
+}
+
+/// Whether a callout in progress interrupts what the driver did.
+pub fn in_interrupt() -> bool {
+    CALLOUTS.with_borrow(|list| list.iter().any(|callout| callout.purpose == Purpose::Interrupt))
 }
 
 /// Address that a callout returns to: the end of the driver's frames.

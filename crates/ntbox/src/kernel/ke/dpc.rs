@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::callout::call_driver;
+use crate::kernel::callout::{Purpose, call_driver_for};
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::seh::Context;
 use crate::kernel::{boot, cpu, stop};
@@ -84,7 +84,8 @@ fn run(dpc: u64, origin: Option<Context>) {
         );
     };
     let before = cpu::set_irql(DISPATCH_LEVEL);
-    call_driver(routine, &[dpc, context, argument1, argument2], stack(), origin);
+    let arguments = [dpc, context, argument1, argument2];
+    call_driver_for(Purpose::Interrupt, routine, &arguments, stack(), origin);
     let after = cpu::set_irql(before);
     if after != DISPATCH_LEVEL {
         let what = format!("a DPC was called at IRQL {DISPATCH_LEVEL} and returned at IRQL {after}");

@@ -170,7 +170,7 @@ impl Search {
         let mut position = self.origin;
         loop {
             let verdict = match position.step(EHANDLER)? {
-                Step::End => {
+                Step::End | Step::Callout(Purpose::Interrupt) => {
                     dispatcher::set_record_flags(self.record, self.flags)?;
                     return Ok(Verdict::Unhandled);
                 }

@@ -131,7 +131,7 @@ impl Unwind {
         loop {
             let inside = position;
             match position.step(UHANDLER)? {
-                Step::End => return Ok(End::Exhausted),
+                Step::End | Step::Callout(Purpose::Interrupt) => return Ok(End::Exhausted),
                 Step::Leaf => {}
                 Step::Callout(Purpose::Ordinary | Purpose::ExceptionHandler { .. }) => {
                     self.low = position.context.rsp();

@@ -6,12 +6,16 @@ use ntstatus::Named;
 use super::context::{Context, ExceptionRecord};
 use super::memory::Damage;
 
+use crate::kernel::callout;
 use crate::kernel::guest::Fault;
 use crate::kernel::stop;
 
-/// SYSTEM_THREAD_EXCEPTION_NOT_HANDLED. DriverEntry and DriverUnload run in a
-/// system thread, whose outermost frame has a handler that stops with this.
+/// SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: what the outermost frame of a system
+/// thread, which all threads of this kernel are, does with an exception.
 const SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: u32 = 0x7e;
+/// KMODE_EXCEPTION_NOT_HANDLED: what becomes of one that reaches no thread's
+/// outermost frame, as in a DPC.
+const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1e;
 /// UNEXPECTED_KERNEL_MODE_TRAP.
 const UNEXPECTED_KERNEL_MODE_TRAP: u32 = 0x7f;
 /// Trap number of a double fault.
@@ -37,12 +41,13 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
         what.push_str(&format!("; the search ended early: {damage}"));
     }
     let code = i64::from(raised.code.cast_signed()).cast_unsigned();
-    stop::bug_check(
-        SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
-        [code, raised.address, record, context],
-        what,
-        Some(fault),
-    )
+    if callout::in_interrupt() {
+        let [first, second, ..] = raised.information;
+        let parameters = [code, raised.address, first, second];
+        stop::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, Some(fault));
+    }
+    let parameters = [code, raised.address, record, context];
+    stop::bug_check(SYSTEM_THREAD_EXCEPTION_NOT_HANDLED, parameters, what, Some(fault))
 }
 
 /// What was raised, in words.
