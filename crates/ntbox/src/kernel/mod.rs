@@ -25,6 +25,8 @@ mod seh;
 mod shared_data;
 mod signals;
 mod stop;
+#[cfg(test)]
+mod testing;
 mod threads;
 mod tick;
 mod version;

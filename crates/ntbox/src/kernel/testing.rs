@@ -19,8 +19,12 @@ pub const CALLER: u64 = 0x1234;
 /// An address at which there never is anything, known without touching it.
 pub const NOWHERE: u64 = 0xffff_8000_0000_1000;
 
-/// Slots of the stack that a test's call has.
+/// Slots for the return address and the arguments of a call.
 const SLOTS: usize = 64;
+
+/// Slots of the stack that a call has below those, for what the kernel calls in
+/// turn.
+const STACK_SLOTS: usize = 0x4000;
 
 thread_local! {
     static ATTACHED: Cell<bool> = const { Cell::new(false) };
@@ -57,7 +61,8 @@ pub fn processor() {
 /// Calls an export as a driver would, with up to 60 arguments.
 pub fn call(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> Return {
     processor();
-    let mut stack = [0_u64; SLOTS];
+    let mut memory = vec![0_u64; STACK_SLOTS + SLOTS];
+    let stack = &mut memory[STACK_SLOTS..];
     stack[0] = CALLER;
     let mut registers = [0; 4];
     for (n, argument) in arguments.iter().enumerate() {
@@ -79,7 +84,7 @@ pub fn call(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> Return {
     };
     // The export reads the stack by its address, which the compiler cannot see.
     // SAFETY: no instruction at all.
-    unsafe { asm!("/* {0} */", in(reg) &raw const stack) };
+    unsafe { asm!("/* {0} */", in(reg) stack.as_ptr()) };
     handler(&mut Call::new(&frame))
 }
 

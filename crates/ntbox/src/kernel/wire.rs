@@ -90,6 +90,8 @@ pub unsafe fn open() -> io::Result<UnixStream> {
 /// Sends an event to the caller. If the caller is gone there is nobody to run
 /// for: the kernel process ends.
 pub fn send(event: &Event) {
+    #[cfg(test)]
+    super::testing::record(event);
     let mut guard = STREAM.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(stream) = guard.as_mut()
         && write(stream, event).is_err()
