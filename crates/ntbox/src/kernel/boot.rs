@@ -144,6 +144,8 @@ impl Machine {
 
 /// Pages of a kernel stack: 24 KiB, as on x64 Windows.
 const STACK_PAGES: u64 = 6;
+/// Bytes of a kernel stack.
+pub const STACK_SIZE: u64 = STACK_PAGES * 0x1000;
 
 /// Makes a kernel stack; returns its upper end. The pages on both sides stay
 /// inaccessible.

@@ -1,12 +1,12 @@
 //! The driver as the kernel knows it: its DRIVER_OBJECT, the calls of DriverEntry
 //! and DriverUnload, and what it must have given back.
 
-use super::boot::new_stack;
+use super::boot::{STACK_SIZE, new_stack};
 use super::callout::call_driver;
 use super::guest::{self, Fault, UnicodeString};
 use super::loader::Image;
 use super::mm::pool::{self, PoolKind, tag_text};
-use super::{cpu, exports, mm, ob, stop, zw};
+use super::{cpu, exports, ke, mm, ob, stop, threads, zw};
 use crate::config::Config;
 
 /// Offsets in DRIVER_OBJECT and DRIVER_EXTENSION on x64.
@@ -75,7 +75,9 @@ impl Driver {
             UnicodeString::read(service)?.write(extension + offset::EXTENSION_SERVICE_KEY_NAME)
         };
         fill().map_err(|fault| format!("the driver object cannot be written: {fault:?}"))?;
-        Ok(Self { object, registry_path, entry: image.entry, stack: new_stack()? })
+        let stack = new_stack()?;
+        threads::update(threads::current_thread(), |thread| thread.stack = (stack - STACK_SIZE, stack));
+        Ok(Self { object, registry_path, entry: image.entry, stack })
     }
 
     /// Calls DriverEntry and returns its status.
@@ -123,6 +125,14 @@ fn string(text: &str) -> Option<u64> {
 
 /// Reports everything that the driver took and did not give back.
 pub fn check_left_behind(when: &str) {
+    for (object, thread) in threads::of_drivers() {
+        let what = format!("the system thread at {object:#018x}, id {:#x}, still runs {when}", thread.id);
+        stop::violation("thread-left", None, what, thread.start);
+    }
+    for timer in ke::timer::active() {
+        let what = format!("the timer at {timer:#018x} is still set {when}");
+        stop::violation("timer-left", Some((0xc7, 0)), what, 0);
+    }
     for left in mm::mdl::left_behind() {
         stop::violation(left.rule, left.verifier, format!("{} {when}", left.what), left.caller);
     }

@@ -21,6 +21,7 @@ const FAMILIES: &[&[Export]] = &[
     ke::irql::EXPORTS,
     ke::bugcheck::EXPORTS,
     ke::dpc::EXPORTS,
+    ke::thread::EXPORTS,
     ke::timer::EXPORTS,
     ke::wait::EXPORTS,
     mm::mdl::EXPORTS,

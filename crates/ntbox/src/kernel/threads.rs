@@ -1,50 +1,170 @@
-//! The process and thread that a driver runs in: System, and one of its worker
-//! threads. To a driver both are opaque objects whose address it may compare.
+//! Processes and threads: what the kernel knows of them beside the objects that
+//! a driver sees, which are opaque to it but for the header that can be waited
+//! for.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::guest;
+use super::ke::object::{self, Kind};
 use super::layout::PCRS;
-use super::mm::pool::{self, PoolKind};
+use super::ob::{self, Payload, Type};
 
 /// Process id of System.
 pub const SYSTEM_PROCESS_ID: u64 = 4;
-/// Thread id of the worker thread that loads drivers.
-pub const FIRST_THREAD_ID: u64 = 0x1c;
 /// Bytes of an ETHREAD and of an EPROCESS; about those of Windows 10.
 const OBJECT_SIZE: u64 = 0xa00;
+/// Bytes that the header of either claims: a KTHREAD's in units of four.
+const HEADER_SIZE: u64 = 0x18;
+/// `NORMAL_BASE_PRIORITY` of system threads.
+const BASE_PRIORITY: i32 = 8;
 
-static PROCESS: AtomicU64 = AtomicU64::new(0);
-static THREAD: AtomicU64 = AtomicU64::new(0);
+/// What is known of a thread.
+#[derive(Debug, Clone, Copy)]
+pub struct Thread {
+    /// Its id.
+    pub id: u64,
+    /// The process that it belongs to.
+    pub process: u64,
+    /// The process whose memory it sees; another one while it is attached.
+    pub attached: u64,
+    /// Lowest and first address past its kernel stack.
+    pub stack: (u64, u64),
+    /// Whether it came from user mode with its present request.
+    pub user_mode: bool,
+    /// Whether it never leaves the kernel.
+    pub system: bool,
+    /// Priority, 0 to 31.
+    pub priority: i32,
+    /// How deep it is in critical regions.
+    pub critical: u32,
+    /// How deep it is in guarded regions.
+    pub guarded: u32,
+    /// IRP that file systems call top-level.
+    pub top_level_irp: u64,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// Address of the routine that it began with; 0 for those of the kernel.
+    pub start: u64,
+}
 
-/// Makes the objects; returns the thread.
+/// What is known of a process.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// Its id.
+    pub id: u64,
+    /// Name of its image.
+    pub name: String,
+}
+
+static PROCESSES: Mutex<BTreeMap<u64, Process>> = Mutex::new(BTreeMap::new());
+static THREADS: Mutex<BTreeMap<u64, Thread>> = Mutex::new(BTreeMap::new());
+static SYSTEM: AtomicU64 = AtomicU64::new(0);
+static CURRENT: AtomicU64 = AtomicU64::new(0);
+static NEXT_ID: AtomicU64 = AtomicU64::new(0x1c);
+
+/// Makes the process System and its first thread, which it returns.
 pub fn initialize() -> Option<u64> {
-    let process = pool::allocate(PoolKind::NonPaged, OBJECT_SIZE, u32::from_le_bytes(*b"Proc"))?;
-    let thread = pool::allocate(PoolKind::NonPaged, OBJECT_SIZE, u32::from_le_bytes(*b"Thre"))?;
-    PROCESS.store(process, Ordering::Relaxed);
-    THREAD.store(thread, Ordering::Relaxed);
+    let process = new_process("System", SYSTEM_PROCESS_ID)?;
+    SYSTEM.store(process, Ordering::Relaxed);
+    let thread = create(process, true)?;
+    CURRENT.store(thread, Ordering::Relaxed);
     Some(thread)
 }
 
-/// The current process: its EPROCESS.
+/// Makes a process with an id of its own.
+pub fn create_process(name: &str) -> Option<u64> {
+    new_process(name, NEXT_ID.fetch_add(4, Ordering::Relaxed))
+}
+
+fn new_process(name: &str, id: u64) -> Option<u64> {
+    let process = ob::create(Type::Process, OBJECT_SIZE, Payload::None).ok()?;
+    object::initialize(process, Kind::Process, HEADER_SIZE, 0).ok()?;
+    let info = Process { id, name: name.to_owned() };
+    PROCESSES.lock().unwrap_or_else(PoisonError::into_inner).insert(process, info);
+    Some(process)
+}
+
+/// Makes a thread of a process. It does not run by itself.
+pub fn create(process: u64, system: bool) -> Option<u64> {
+    let thread = ob::create(Type::Thread, OBJECT_SIZE, Payload::None).ok()?;
+    object::initialize(thread, Kind::Thread, HEADER_SIZE, 0).ok()?;
+    let info = Thread {
+        id: NEXT_ID.fetch_add(4, Ordering::Relaxed),
+        process,
+        attached: process,
+        stack: (0, 0),
+        user_mode: false,
+        system,
+        priority: BASE_PRIORITY,
+        critical: 0,
+        guarded: 0,
+        top_level_irp: 0,
+        ended: false,
+        start: 0,
+    };
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner).insert(thread, info);
+    Some(thread)
+}
+
+/// What is known of a process.
+pub fn process(object: u64) -> Option<Process> {
+    PROCESSES.lock().unwrap_or_else(PoisonError::into_inner).get(&object).cloned()
+}
+
+/// The process with an id.
+pub fn process_by_id(id: u64) -> Option<u64> {
+    let processes = PROCESSES.lock().unwrap_or_else(PoisonError::into_inner);
+    processes.iter().find(|(_, process)| process.id == id).map(|(object, _)| *object)
+}
+
+/// What is known of a thread.
+pub fn thread(object: u64) -> Option<Thread> {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner).get(&object).copied()
+}
+
+/// The thread with an id.
+pub fn thread_by_id(id: u64) -> Option<u64> {
+    let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    threads.iter().find(|(_, thread)| thread.id == id && !thread.ended).map(|(object, _)| *object)
+}
+
+/// Changes what is known of a thread.
+pub fn update<T>(object: u64, work: impl FnOnce(&mut Thread) -> T) -> Option<T> {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&object).map(work)
+}
+
+/// Threads that have not ended and began with a routine of a driver.
+pub fn of_drivers() -> Vec<(u64, Thread)> {
+    let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    let running = threads.iter().filter(|(_, thread)| !thread.ended && thread.start != 0);
+    running.map(|(object, thread)| (*object, *thread)).collect()
+}
+
+/// The current thread, as it is known; the zero thread before there is one.
+pub fn current() -> Option<Thread> {
+    thread(current_thread())
+}
+
+/// The process whose memory is seen now: its EPROCESS.
 pub fn current_process() -> u64 {
-    PROCESS.load(Ordering::Relaxed)
+    current().map_or_else(system_process, |thread| thread.attached)
 }
 
 /// The process System, whose handles are the kernel's.
 pub fn system_process() -> u64 {
-    PROCESS.load(Ordering::Relaxed)
+    SYSTEM.load(Ordering::Relaxed)
 }
 
 /// The current thread: its ETHREAD.
 pub fn current_thread() -> u64 {
-    THREAD.load(Ordering::Relaxed)
+    CURRENT.load(Ordering::Relaxed)
 }
 
 /// Says which thread runs: to this kernel and, behind GS, to the driver.
 pub fn set_current(thread: u64) {
-    THREAD.store(thread, Ordering::Relaxed);
+    CURRENT.store(thread, Ordering::Relaxed);
     // The control region is mapped read-write for as long as the process lives.
     let _ = guest::write_u64(PCRS.base + 0x188, thread);
 }

@@ -7,5 +7,6 @@ pub mod dpc;
 pub mod irql;
 pub mod object;
 pub mod sched;
+pub mod thread;
 pub mod timer;
 pub mod wait;

@@ -1,0 +1,233 @@
+//! System threads: made by drivers, ended by themselves.
+
+use super::object;
+use super::{sched, wait};
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::callout::call_driver;
+use crate::kernel::ob::{self, Attributes, Caller};
+use crate::kernel::{boot, cpu, guest, mm, threads};
+
+/// STATUS_INSUFFICIENT_RESOURCES.
+const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
+/// THREAD_ALL_ACCESS.
+const ALL_ACCESS: u32 = 0x1f_ffff;
+
+/// Starts a thread at `routine` in the driver; returns its object, with one
+/// reference for the caller and one of the thread's own.
+pub fn start(process: u64, routine: u64, context: u64) -> Option<u64> {
+    let thread = threads::create(process, true)?;
+    let high = boot::new_stack().ok()?;
+    threads::update(thread, |info| {
+        info.stack = (high - boot::STACK_SIZE, high);
+        info.start = routine;
+    });
+    ob::reference(thread)?;
+    let body = move || {
+        call_driver(routine, &[context], high, None);
+        end(0)
+    };
+    sched::spawn(thread, Box::new(body))?;
+    Some(thread)
+}
+
+/// Ends the current thread: whoever waits for it goes on.
+pub fn end(status: u32) -> ! {
+    let thread = threads::current_thread();
+    let held = threads::mutants_of(thread);
+    if let Some(mutant) = held.first() {
+        crate::kernel::stop::bug_check(
+            0x4000_008a,
+            [thread, *mutant, 0, 0],
+            format!("a thread ended with status {status:#x} and holds the mutex at {mutant:#018x} (THREAD_TERMINATE_HELD_MUTEX)"),
+            None,
+        );
+    }
+    let stack = threads::update(thread, |info| {
+        info.ended = true;
+        info.stack
+    });
+    cpu::set_irql(PASSIVE_LEVEL);
+    // The object is the kernel's own memory and stays while it is referenced.
+    let _ = object::set_state(thread, 1);
+    let _ = wait::signal(thread);
+    ob::dereference(thread, &Caller::kernel(0));
+    if let Some((low, high)) = stack.filter(|(low, _)| *low != 0) {
+        debug_assert!(high > low);
+        mm::with(|memory| memory.unmap_and_release(low));
+    }
+    sched::exit()
+}
+
+exports! {
+    /// `PsCreateSystemThread`.
+    fn PsCreateSystemThread<call>(
+        handle: u64, access: u32, attributes: u64, process: u64, client: u64, routine: u64, context: u64,
+    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let attributes = match Attributes::read(attributes) {
+            Ok(attributes) => attributes,
+            Err(refusal) => return ob::status(Err(refusal)),
+        };
+        let process = if process == 0 {
+            threads::system_process()
+        } else {
+            match ob::reference_by_handle(process, 0, Some(ob::Type::Process), false) {
+                Ok(entry) => entry.object,
+                Err(status) => return Ok(status),
+            }
+        };
+        let Some(thread) = start(process, routine, context) else { return Ok(INSUFFICIENT_RESOURCES) };
+        let caller = Caller::of(call);
+        let inserted = ob::handles::insert(thread, access & ALL_ACCESS, attributes.flags, caller.address());
+        ob::dereference(thread, &caller);
+        match inserted {
+            Ok(value) => guest::write_u64(handle, value)?,
+            Err(status) => return Ok(status),
+        }
+        if client != 0
+            && let (Some(info), Some(owner)) = (threads::thread(thread), threads::process(process))
+        {
+            guest::write_u64(client, owner.id)?;
+            guest::write_u64(client.wrapping_add(8), info.id)?;
+        }
+        Ok(0)
+    }
+
+    /// `PsTerminateSystemThread`: does not return in a system thread.
+    fn PsTerminateSystemThread(status: u32) -> u32 [max PASSIVE_LEVEL] {
+        /// STATUS_INVALID_PARAMETER.
+        const INVALID_PARAMETER: u32 = 0xc000_000d;
+        let own = threads::current().is_some_and(|thread| thread.system && thread.start != 0);
+        if own { end(status) } else { Ok(INVALID_PARAMETER) }
+    }
+
+    /// `KeSetPriorityThread`: returns the priority before.
+    fn KeSetPriorityThread(thread: u64, priority: i32) -> i32 [max DISPATCH_LEVEL] {
+        known(threads::update(thread, |info| std::mem::replace(&mut info.priority, priority)), thread)
+    }
+
+    /// `KeQueryPriorityThread`.
+    fn KeQueryPriorityThread(thread: u64) -> i32 [max DISPATCH_LEVEL] {
+        known(threads::thread(thread).map(|info| info.priority), thread)
+    }
+
+    /// `KeSetBasePriorityThread`: returns the increment before.
+    fn KeSetBasePriorityThread(thread: u64, increment: i32) -> i32 [max DISPATCH_LEVEL] {
+        /// Base priority of the process System.
+        const BASE: i32 = 8;
+        let before = threads::update(thread, |info| std::mem::replace(&mut info.priority, BASE.saturating_add(increment)));
+        known(before.map(|priority| priority - BASE), thread)
+    }
+
+    /// `KeEnterCriticalRegion`: no normal APCs until it is left.
+    fn KeEnterCriticalRegion() -> () [max APC_LEVEL] {
+        threads::update(threads::current_thread(), |info| info.critical += 1);
+        Ok(())
+    }
+
+    /// `KeLeaveCriticalRegion`.
+    fn KeLeaveCriticalRegion() -> () [max APC_LEVEL] {
+        leave(|info| &mut info.critical, "KeLeaveCriticalRegion")
+    }
+
+    /// `KeEnterGuardedRegion`: no APCs at all until it is left.
+    fn KeEnterGuardedRegion() -> () [max APC_LEVEL] {
+        threads::update(threads::current_thread(), |info| info.guarded += 1);
+        Ok(())
+    }
+
+    /// `KeLeaveGuardedRegion`.
+    fn KeLeaveGuardedRegion() -> () [max APC_LEVEL] {
+        leave(|info| &mut info.guarded, "KeLeaveGuardedRegion")
+    }
+
+    /// `KeAreApcsDisabled`.
+    fn KeAreApcsDisabled() -> bool [max DISPATCH_LEVEL] {
+        Ok(cpu::irql() >= APC_LEVEL || threads::current().is_some_and(|thread| thread.critical > 0 || thread.guarded > 0))
+    }
+
+    /// `KeAreAllApcsDisabled`.
+    fn KeAreAllApcsDisabled() -> bool [max DISPATCH_LEVEL] {
+        Ok(cpu::irql() >= APC_LEVEL || threads::current().is_some_and(|thread| thread.guarded > 0))
+    }
+
+    /// `KeGetCurrentProcessorNumberEx`: there is one, number 0 of group 0.
+    fn KeGetCurrentProcessorNumberEx(number: u64) -> u32 [max HIGH_LEVEL] {
+        if number != 0 {
+            guest::write_u32(number, 0)?;
+        }
+        Ok(0)
+    }
+
+    /// `KeQueryActiveProcessorCount`.
+    fn KeQueryActiveProcessorCount(affinity: u64) -> u32 [max DISPATCH_LEVEL] {
+        if affinity != 0 {
+            guest::write_u64(affinity, 1)?;
+        }
+        Ok(1)
+    }
+
+    /// `KeQueryActiveProcessorCountEx`.
+    fn KeQueryActiveProcessorCountEx(group: u16) -> u32 [max HIGH_LEVEL] {
+        Ok(u32::from(group == 0 || group == 0xffff))
+    }
+
+    /// `KeQueryMaximumProcessorCount`.
+    fn KeQueryMaximumProcessorCount() -> u32 [max HIGH_LEVEL] {
+        Ok(1)
+    }
+
+    /// `KeQueryMaximumProcessorCountEx`.
+    fn KeQueryMaximumProcessorCountEx(group: u16) -> u32 [max HIGH_LEVEL] {
+        Ok(u32::from(group == 0 || group == 0xffff))
+    }
+
+    /// `KeQueryActiveGroupCount`.
+    fn KeQueryActiveGroupCount() -> u16 [max HIGH_LEVEL] {
+        Ok(1)
+    }
+
+    /// `KeQueryActiveProcessors`: the affinity mask of all.
+    fn KeQueryActiveProcessors() -> u64 [max DISPATCH_LEVEL] {
+        Ok(1)
+    }
+
+    /// `KeSetSystemAffinityThread`.
+    fn KeSetSystemAffinityThread(affinity: u64) -> () [max DISPATCH_LEVEL] {
+        Ok(())
+    }
+
+    /// `KeSetSystemAffinityThreadEx`: returns the affinity before, 0 if none was set.
+    fn KeSetSystemAffinityThreadEx(affinity: u64) -> u64 [max DISPATCH_LEVEL] {
+        Ok(0)
+    }
+
+    /// `KeRevertToUserAffinityThread`.
+    fn KeRevertToUserAffinityThread() -> () [max DISPATCH_LEVEL] {
+        Ok(())
+    }
+
+    /// `KeRevertToUserAffinityThreadEx`.
+    fn KeRevertToUserAffinityThreadEx(affinity: u64) -> () [max DISPATCH_LEVEL] {
+        Ok(())
+    }
+}
+
+/// What was asked of a thread, or the stop for an address that is none.
+fn known<T>(answer: Option<T>, thread: u64) -> Result<T, Stop> {
+    answer.ok_or_else(|| Stop::bug_check(0x18, [thread, 0, 0, 0], format!("{thread:#018x} is not a thread")))
+}
+
+fn leave(counter: impl FnOnce(&mut threads::Thread) -> &mut u32, function: &str) -> Result<(), Stop> {
+    let left = threads::update(threads::current_thread(), |info| {
+        let counter = counter(info);
+        let held = *counter > 0;
+        *counter = counter.saturating_sub(1);
+        held
+    });
+    if left == Some(true) {
+        return Ok(());
+    }
+    // APC_INDEX_MISMATCH.
+    Err(Stop::bug_check(0x01, [0; 4], format!("{function} was called more often than the region was entered")))
+}
