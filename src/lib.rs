@@ -22,7 +22,7 @@ use wdm::{
     driver::{Context, Driver},
     irql::Irql,
     process,
-    system::{AddressLimits, Version, has_allocate_pool2},
+    system::{AddressLimits, has_allocate_pool2},
 };
 
 use crate::{
@@ -42,7 +42,7 @@ impl Driver for Ntmem {
     fn start(context: &Context<'_>) -> Result<Self, Status> {
         let source = Source::open(context);
         let scope = Scope::new("driver", source.log_level());
-        Self::run(&source, scope).inspect_err(|&status| {
+        Self::run(context, &source, scope).inspect_err(|&status| {
             error!(scope, "not-started {}", Outcome(status));
         })
     }
@@ -55,8 +55,8 @@ impl Driver for Ntmem {
 
 impl Ntmem {
     /// Says what starts and where, then runs the walks that the parameters name.
-    fn run(source: &Source, scope: Scope) -> Result<Self, Status> {
-        introduce(scope)?;
+    fn run(context: &Context<'_>, source: &Source, scope: Scope) -> Result<Self, Status> {
+        introduce(context, scope)?;
         let parameters = Parameters::read(source, scope)?;
         step!(scope, "parameters {parameters}");
         for walk in parameters.walks.iter() {
@@ -69,7 +69,7 @@ impl Ntmem {
 }
 
 /// Logs the driver's version, the context that it starts in, and the system.
-fn introduce(scope: Scope) -> Result<(), Status> {
+fn introduce(context: &Context<'_>, scope: Scope) -> Result<(), Status> {
     let build = if cfg!(debug_assertions) {
         "debug"
     } else {
@@ -80,7 +80,9 @@ fn introduce(scope: Scope) -> Result<(), Status> {
     } else {
         "ExAllocatePoolWithTag"
     };
-    let windows = Version::current().map_err(|error| scope.failed("version", &error))?;
+    let windows = context
+        .version()
+        .map_err(|error| scope.failed("version", &error))?;
     step!(
         scope,
         "start version={} build={build} {} windows={windows} allocator={allocator}",

@@ -192,13 +192,13 @@ impl<T: Copy> Parameter<T> {
     fn refuse(&self, value: &Value, reason: Reason, scope: Scope) {
         error!(
             scope,
-            "refused value={} reason={} type={} bytes={} expected=\"{} as {}\" data={}",
+            "refused value={} reason={} type={} bytes={} expected=\"{}: {}\" data={}",
             self.name,
             reason.name(),
             value.kind(),
             value.size(),
-            self.expected,
             self.kind,
+            self.expected,
             Data(value),
         );
     }

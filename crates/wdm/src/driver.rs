@@ -9,7 +9,13 @@ use core::{cell::UnsafeCell, fmt};
 
 use wdk_sys::{DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
-use crate::{Result, Status, registry::Key, string::UnicodeStr, system, utf16};
+use crate::{
+    Result, Status,
+    registry::Key,
+    string::UnicodeStr,
+    system::{self, Version},
+    utf16,
+};
 
 /// A driver: a value that exists from a successful start until unloading.
 pub trait Driver: Send + Sized + 'static {
@@ -34,6 +40,7 @@ pub trait Driver: Send + Sized + 'static {
 /// What the kernel tells a driver that starts.
 pub struct Context<'a> {
     registry_path: UnicodeStr<'a>,
+    version: Result<Version>,
 }
 
 impl<'a> Context<'a> {
@@ -42,6 +49,15 @@ impl<'a> Context<'a> {
     #[must_use]
     pub const fn registry_path(&self) -> UnicodeStr<'a> {
         self.registry_path
+    }
+
+    /// The version of the running system. IRQL: any.
+    ///
+    /// # Errors
+    ///
+    /// The status of `RtlGetVersion`, which is not known to fail.
+    pub const fn version(&self) -> Result<Version> {
+        self.version
     }
 
     /// Opens the `Parameters` key of the service, where a driver's settings belong.
@@ -111,8 +127,11 @@ impl<D: Driver> __Slot<D> {
 
     fn try_start(registry_path: Option<UnicodeStr<'_>>) -> Result<D, Status> {
         let registry_path = registry_path.ok_or(Status::INVALID_PARAMETER)?;
-        system::initialise();
-        D::start(&Context { registry_path })
+        let version = system::initialise();
+        D::start(&Context {
+            registry_path,
+            version,
+        })
     }
 
     /// Stops the driver.

@@ -88,16 +88,22 @@ pub fn routine_address(name: UnicodeStr<'_>) -> Option<NonNull<c_void>> {
     NonNull::new(unsafe { MmGetSystemRoutineAddress(name.as_mut_ptr()) })
 }
 
-/// Asks the kernel what it offers; a kernel that does not tell its version is
-/// taken for an old one. The entry point that [`driver!`](crate::driver!) makes
-/// calls this first.
+/// Asks the kernel what it offers, and for its version; a kernel that does not
+/// tell it is taken for an old one. The entry point that
+/// [`driver!`](crate::driver!) makes calls this first.
 ///
 /// IRQL: `PASSIVE_LEVEL`.
-pub(crate) fn initialise() {
+///
+/// # Errors
+///
+/// Those of [`Version::current`]; everything else is known by then.
+pub(crate) fn initialise() -> Result<Version> {
     let pool2 = routine_address(utf16!("ExAllocatePool2")).map_or(null_mut(), NonNull::as_ptr);
     ALLOCATE_POOL2.store(pool2, Ordering::Release);
-    let no_execute = Version::current().is_ok_and(|version| version >= Version::WINDOWS_8);
+    let version = Version::current();
+    let no_execute = version.is_ok_and(|version| version >= Version::WINDOWS_8);
     NO_EXECUTE.store(no_execute, Ordering::Release);
+    version
 }
 
 /// The kernel's `ExAllocatePool2` if it has one. IRQL: any.
