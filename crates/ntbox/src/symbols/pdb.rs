@@ -1,0 +1,145 @@
+//! Names and lines from a PDB, as Microsoft's linker and LLVM's write it beside
+//! the image. The image says which PDB is its own: another build's would give
+//! lines that look right and are not.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use object::Object as _;
+use object::read::CodeView;
+use object::read::pe::PeFile64;
+use pdb_addr2line::pdb::PDB;
+use pdb_addr2line::{Context, ContextPdbData, TypeFormatterFlags};
+use uuid::Uuid;
+
+use super::Name;
+use super::demangle::demangle;
+use crate::report::Inlined;
+
+/// What the PDB knows of each place; `None` if the image says that it has none.
+pub fn look_up(
+    image: &Path,
+    file: &PeFile64<'_>,
+    places: &[u32],
+) -> Result<Option<Vec<Option<Name>>>, String> {
+    let record = match file.pdb_info() {
+        Ok(Some(record)) if !record.path().is_empty() => record,
+        Ok(_) => return Ok(None),
+        Err(error) => return Err(format!("the image's record of its PDB is damaged: {error}")),
+    };
+    let (path, pdb) = find(image, &record)?;
+    let wrong = |error: pdb_addr2line::Error| format!("{} is damaged: {error}", path.display());
+    let data = ContextPdbData::try_from_pdb(pdb).map_err(wrong)?;
+    let flags = TypeFormatterFlags::default() | TypeFormatterFlags::NO_ARGUMENTS;
+    let context = data
+        .make_context_with_formatter_flags(flags)
+        .map_err(wrong)?;
+    let names: Vec<_> = places.iter().map(|rva| frames(&context, *rva)).collect();
+    match names.iter().find_map(|name| name.as_ref().err()) {
+        // Damage in one function's part leaves the others.
+        Some(error) if names.iter().all(Result::is_err) => {
+            Err(format!("{} is damaged: {error}", path.display()))
+        }
+        _ => Ok(Some(
+            names.into_iter().map(|name| name.ok().flatten()).collect(),
+        )),
+    }
+}
+
+fn frames(context: &Context<'_, '_>, rva: u32) -> Result<Option<Name>, pdb_addr2line::Error> {
+    let found = context.find_frames(rva)?;
+    let frames = found.into_iter().flat_map(|function| function.frames);
+    Ok(super::name(frames.map(|frame| Inlined {
+        symbol: frame.function.as_deref().map(demangle),
+        source: frame.file.map(String::from).zip(frame.line),
+    })))
+}
+
+/// Finds the PDB that belongs to the image.
+fn find(image: &Path, record: &CodeView<'_>) -> Result<(PathBuf, PDB<'static, File>), String> {
+    let mut others = Vec::new();
+    let candidates = candidates(image, &String::from_utf8_lossy(record.path()));
+    for path in &candidates {
+        // Asked before opening: a pipe would keep the reader waiting.
+        if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            continue;
+        }
+        match open(path, record) {
+            Ok(pdb) => return Ok((path.clone(), pdb)),
+            Err(reason) => others.push(format!("{} {reason}", path.display())),
+        }
+    }
+    if others.is_empty() {
+        let places: Vec<_> = candidates
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        others.push(format!(
+            "the image's PDB is at none of these places: {}",
+            places.join(", ")
+        ));
+    }
+    Err(others.join("; "))
+}
+
+fn open(path: &Path, record: &CodeView<'_>) -> Result<PDB<'static, File>, String> {
+    let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+    let damaged = |error: pdb_addr2line::pdb::Error| format!("is not a sound PDB: {error}");
+    let mut pdb = PDB::open(file).map_err(damaged)?;
+    let information = pdb.pdb_information().map_err(damaged)?;
+    // The age of the debug information is the one that an image repeats; a tool
+    // that only rewrites other streams raises the other.
+    let age = pdb
+        .debug_information()
+        .map_err(damaged)?
+        .age()
+        .unwrap_or(information.age);
+    let wanted = Uuid::from_bytes_le(record.guid());
+    if information.guid != wanted || (age != record.age() && information.age != record.age()) {
+        return Err(format!(
+            "is of another build of this driver: it has GUID {:X} age {age}, the image wants {wanted:X} age {}",
+            information.guid,
+            record.age()
+        ));
+    }
+    Ok(pdb)
+}
+
+/// Where the PDB may be: beside the image under the recorded name, at the recorded
+/// path, beside the image under the image's name.
+fn candidates(image: &Path, recorded: &str) -> Vec<PathBuf> {
+    let folder = image.parent().unwrap_or(Path::new(""));
+    let name = recorded.rsplit(['/', '\\']).next().unwrap_or_default();
+    let mut list = vec![folder.join(name)];
+    for path in [folder.join(recorded), image.with_extension("pdb")] {
+        if !list.contains(&path) && path.file_name() != Some(OsStr::new("")) {
+            list.push(path);
+        }
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pdb_is_looked_for_beside_the_image_first() {
+        let places = |image: &str, recorded: &str| -> Vec<String> {
+            candidates(Path::new(image), recorded)
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect()
+        };
+        assert_eq!(places("/d/a.sys", "a.pdb"), ["/d/a.pdb"]);
+        assert_eq!(
+            places("/d/a.sys", "/build/b.pdb"),
+            ["/d/b.pdb", "/build/b.pdb", "/d/a.pdb"]
+        );
+        assert_eq!(
+            places("a.sys", r"C:\w\b.pdb"),
+            ["b.pdb", r"C:\w\b.pdb", "a.pdb"]
+        );
+    }
+}
