@@ -61,15 +61,9 @@ impl Pattern {
     fn count_equal(self, memory: SharedBytes<'_>) -> usize {
         let mut equal: usize = 0;
         for chunk in memory.chunks(CHUNK) {
-            let mut read = [0; CHUNK];
-            let len = chunk.copy_to(&mut read);
-            let expected = self.chunk(equal);
-            let pairs = read.iter().zip(&expected).take(len);
-            let same = pairs
-                .take_while(|(read, expected)| read == expected)
-                .count();
+            let same = chunk.count_equal(&self.chunk(equal));
             equal = equal.saturating_add(same);
-            if same < len {
+            if same < chunk.len() {
                 break;
             }
         }

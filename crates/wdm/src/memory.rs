@@ -217,6 +217,18 @@ impl<'a> SharedBytes<'a> {
         self.len.min(bytes.len())
     }
 
+    /// Compares the start of the memory with `bytes` and returns how many bytes are
+    /// equal before the first that differs, or before either ends:
+    /// `RtlCompareMemory`. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn count_equal(self, bytes: &[u8]) -> usize {
+        let pairs = self.places().zip(bytes);
+        pairs
+            // SAFETY: see `places`.
+            .take_while(|(place, byte)| unsafe { place.read_volatile() } == **byte)
+            .count()
+    }
+
     /// Where the first byte is in physical memory: `MmGetPhysicalAddress`.
     ///
     /// The kernel answers 0 for an address that is not mapped, which cannot be one
