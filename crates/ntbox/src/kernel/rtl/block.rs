@@ -1,0 +1,36 @@
+//! Pool that run-time routines take on behalf of the driver: a string's buffer,
+//! which the driver must give back.
+
+use crate::kernel::call::{Call, Stop};
+use crate::kernel::mm;
+use crate::kernel::mm::pool::{PoolKind, Request};
+
+/// Tag of strings, `Strg` in a debugger.
+const TAG: u32 = u32::from_le_bytes(*b"Strg");
+
+/// Takes paged pool in the name of the caller; `None` when there is none left.
+pub fn take(call: &Call<'_>, size: u64) -> Option<u64> {
+    let request = Request {
+        kind: PoolKind::Paged,
+        size: size.max(1),
+        tag: TAG,
+        zeroed: false,
+        cache_aligned: false,
+        caller: call.return_address(),
+    };
+    mm::with(|memory| memory.pools.allocate(request, &mut memory.space))
+}
+
+/// Gives a buffer back, which may come from [`take`] or be any pool of the
+/// driver: the string routines free with `ExFreePool`.
+pub fn give(call: &Call<'_>, va: u64) -> Result<(), Stop> {
+    let freed = mm::with(|memory| memory.pools.free(va, call.return_address()));
+    match freed {
+        Some(_) => Ok(()),
+        None => Err(Stop::bug_check(
+            0xc2,
+            [0x46, va, 0, 0],
+            format!("a string's buffer was freed that is not allocated pool: {va:#018x}"),
+        )),
+    }
+}
