@@ -149,6 +149,10 @@ pub fn check_left_behind(when: &str) {
         );
         stop::violation("pool-leak", Some((0xc4, 0x62)), what, block.caller);
     }
+    for (lock, kind, caller) in ke::held::take_left_behind() {
+        let what = format!("the {kind} at {lock:#018x} is held {when}");
+        stop::violation("spin-lock-held", Some((0xc4, 0x0004_0009)), what, caller);
+    }
     for (handle, description, caller) in ob::handles::open() {
         let what = format!("handle {handle:#x} to {description} is not closed {when}");
         stop::violation("handle-leak", None, what, caller);

@@ -16,11 +16,16 @@ use crate::report::CallCount;
 
 /// All families.
 const FAMILIES: &[&[Export]] = &[
+    ex::interlocked::EXPORTS,
     ex::pool::EXPORTS,
+    ex::slist::EXPORTS,
+    ex::spinlock::EXPORTS,
     io::mdl::EXPORTS,
     ke::irql::EXPORTS,
     ke::bugcheck::EXPORTS,
     ke::dpc::EXPORTS,
+    ke::queued_spinlock::EXPORTS,
+    ke::spinlock::EXPORTS,
     ke::thread::EXPORTS,
     ke::timer::EXPORTS,
     ke::wait::EXPORTS,

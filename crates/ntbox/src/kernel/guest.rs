@@ -8,7 +8,11 @@
 
 use std::arch::naked_asm;
 
+pub use atomic::*;
+
 use super::layout::GUEST_END;
+
+mod atomic;
 
 /// An access that hit memory which is not there, or not for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +141,7 @@ unsafe extern "sysv64" {
 /// Where a faulting access of this module goes on, if `rip` is in it.
 pub fn recovery(rip: u64) -> Option<u64> {
     let (begin, end, fault) = bounds();
-    (begin..end).contains(&rip).then_some(fault)
+    (begin..end).contains(&rip).then_some(fault).or_else(|| atomic::recovery(rip))
 }
 
 /// Begin and end of the routines and their way out.

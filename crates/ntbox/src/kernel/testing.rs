@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Once;
 
 use super::call::{Call, Frame, Return, Stop};
+use super::stop::BugCheckData;
 use super::wire::Event;
 use super::{cpu, log, mm};
 use crate::report::Violation;
@@ -103,6 +104,14 @@ pub fn fault(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> u64 {
     match call(handler, arguments) {
         Err(Stop::Fault(fault)) => fault.address,
         other => panic!("the export did not fault: {other:?}"),
+    }
+}
+
+/// The bug check that an export stopped with.
+pub fn bug_check(result: Return) -> BugCheckData {
+    match result {
+        Err(Stop::BugCheck(data)) => *data,
+        other => panic!("the export did not stop the system: {other:?}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! IRQL: the real number, which CR8 and these functions share.
 
+use super::held;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::Stop;
@@ -23,6 +24,18 @@ fn raise(new: u8, function: &str) -> Result<u8, Stop> {
     Ok(cpu::set_irql(new))
 }
 
+/// Lowers the IRQL; `caller` is where the driver asked for it.
+pub fn lower(new: u8, function: &str, caller: u64) -> Result<(), Stop> {
+    let old = cpu::irql();
+    if new > old {
+        // IRQL_NOT_LESS_OR_EQUAL.
+        return Err(wrong_way(0x0a, old, new, function));
+    }
+    held::check_lowered(new, caller);
+    cpu::set_irql(new);
+    Ok(())
+}
+
 exports! {
     /// `KeGetCurrentIrql`.
     fn KeGetCurrentIrql() -> u8 [max HIGH_LEVEL] {
@@ -40,13 +53,7 @@ exports! {
     }
 
     /// `KeLowerIrql`: raising with it stops the system.
-    fn KeLowerIrql(new: u8) -> () [max HIGH_LEVEL] {
-        let old = cpu::irql();
-        if new > old {
-            // IRQL_NOT_LESS_OR_EQUAL.
-            return Err(wrong_way(0x0a, old, new, "KeLowerIrql"));
-        }
-        cpu::set_irql(new);
-        Ok(())
+    fn KeLowerIrql<call>(new: u8) -> () [max HIGH_LEVEL] {
+        lower(new, "KeLowerIrql", call.return_address())
     }
 }

@@ -4,9 +4,12 @@
 pub mod bugcheck;
 pub mod clock;
 pub mod dpc;
+pub mod held;
 pub mod irql;
 pub mod object;
+pub mod queued_spinlock;
 pub mod sched;
+pub mod spinlock;
 pub mod thread;
 pub mod timer;
 pub mod wait;

@@ -1,0 +1,166 @@
+//! In-stack queued spin locks: spin locks whose waiters queue up in handles on
+//! their own stacks. The lock word holds the address of the last handle, which
+//! on one processor is the holder's.
+
+use super::held::{self, Mode};
+use super::spinlock::{already_owned, at_dispatch, lower, not_owned, raise, rule};
+use crate::kernel::call::irql::HIGH_LEVEL;
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::{cpu, guest};
+
+/// Offsets in a KLOCK_QUEUE_HANDLE.
+mod offset {
+    /// The next handle in the queue.
+    pub const NEXT: u64 = 0x00;
+    /// The lock.
+    pub const LOCK: u64 = 0x08;
+    /// IRQL to go back to.
+    pub const OLD_IRQL: u64 = 0x10;
+}
+
+/// SYNCH_LEVEL on x64.
+const SYNCH_LEVEL: u8 = 12;
+
+/// Takes a lock through a handle; `old` is the IRQL that its release restores.
+fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Result<(), Stop> {
+    guest::write_u64(handle.wrapping_add(offset::NEXT), 0)?;
+    guest::write_u64(handle.wrapping_add(offset::LOCK), lock)?;
+    guest::write_u8(handle.wrapping_add(offset::OLD_IRQL), old)?;
+    match guest::compare_exchange_u64(lock, 0, handle)? {
+        0 => {
+            held::add(lock, Mode::Queued, caller);
+            Ok(())
+        }
+        word => Err(already_owned(lock, word, function)),
+    }
+}
+
+/// Gives back the lock of a handle; returns its address and what was known.
+fn release(handle: u64, function: &str) -> Result<(u64, Option<held::Held>), Stop> {
+    let lock = guest::read_u64(handle.wrapping_add(offset::LOCK))?;
+    if lock == 0 {
+        return Err(mismatch(lock, handle, 0, function));
+    }
+    match guest::compare_exchange_u64(lock, handle, 0)? {
+        word if word == handle => Ok((lock, held::remove(lock))),
+        0 => Err(not_owned(lock, function)),
+        word => Err(mismatch(lock, handle, word, function)),
+    }
+}
+
+fn mismatch(lock: u64, handle: u64, word: u64, function: &str) -> Stop {
+    Stop::bug_check(
+        0xc4,
+        [0x1009, lock, handle, 0],
+        format!(
+            "{function} was given the handle {handle:#018x}, with which no lock was acquired; \
+             it names the lock {lock:#018x}, which holds {word:#x}"
+        ),
+    )
+}
+
+/// Raises the IRQL and takes the lock.
+fn raise_and_acquire(
+    level: u8,
+    lock: u64,
+    handle: u64,
+    function: &str,
+    caller: u64,
+) -> Result<(), Stop> {
+    let old = raise(level, function, lock, caller);
+    acquire(lock, handle, old, function, caller)
+}
+
+/// Gives the lock back and goes back to the IRQL before it was taken.
+fn release_and_lower(handle: u64, function: &str, caller: u64) -> Result<(), Stop> {
+    let (lock, held) = release(handle, function)?;
+    let old = guest::read_u8(handle.wrapping_add(offset::OLD_IRQL))?;
+    lower(old, function, held, lock, caller)
+}
+
+exports! {
+    /// `KeAcquireInStackQueuedSpinLock`.
+    fn KeAcquireInStackQueuedSpinLock<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL] {
+        raise_and_acquire(cpu::DISPATCH_LEVEL, lock, handle, "KeAcquireInStackQueuedSpinLock", call.return_address())
+    }
+
+    /// `KeAcquireInStackQueuedSpinLockRaiseToSynch`.
+    fn KeAcquireInStackQueuedSpinLockRaiseToSynch<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL] {
+        raise_and_acquire(SYNCH_LEVEL, lock, handle, "KeAcquireInStackQueuedSpinLockRaiseToSynch", call.return_address())
+    }
+
+    /// `KeReleaseInStackQueuedSpinLock`.
+    fn KeReleaseInStackQueuedSpinLock<call>(handle: u64) -> () [max HIGH_LEVEL] {
+        release_and_lower(handle, "KeReleaseInStackQueuedSpinLock", call.return_address())
+    }
+
+    /// `KeAcquireInStackQueuedSpinLockAtDpcLevel`.
+    fn KeAcquireInStackQueuedSpinLockAtDpcLevel<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL] {
+        let (function, caller) = ("KeAcquireInStackQueuedSpinLockAtDpcLevel", call.return_address());
+        at_dispatch(rule::ACQUIRE_AT_DPC_LEVEL, function, lock, caller);
+        acquire(lock, handle, cpu::irql(), function, caller)
+    }
+
+    /// `KeReleaseInStackQueuedSpinLockFromDpcLevel`.
+    fn KeReleaseInStackQueuedSpinLockFromDpcLevel<call>(handle: u64) -> () [max HIGH_LEVEL] {
+        let (function, caller) = ("KeReleaseInStackQueuedSpinLockFromDpcLevel", call.return_address());
+        at_dispatch(rule::RELEASE_FROM_DPC_LEVEL, function, handle, caller);
+        release(handle, function).map(drop)
+    }
+
+    /// `KeAcquireInStackQueuedSpinLockForDpc`: for threaded DPCs.
+    fn KeAcquireInStackQueuedSpinLockForDpc<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL] {
+        raise_and_acquire(
+            cpu::DISPATCH_LEVEL, lock, handle, "KeAcquireInStackQueuedSpinLockForDpc", call.return_address(),
+        )
+    }
+
+    /// `KeReleaseInStackQueuedSpinLockForDpc`.
+    fn KeReleaseInStackQueuedSpinLockForDpc<call>(handle: u64) -> () [max HIGH_LEVEL] {
+        release_and_lower(handle, "KeReleaseInStackQueuedSpinLockForDpc", call.return_address())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{address_mut, bug_check, call, processor, value};
+
+    #[test]
+    fn the_lock_names_its_holders_handle_and_the_handle_the_irql() {
+        processor();
+        cpu::set_irql(1);
+        let (mut word, mut handle) = (0_u64, [u64::MAX; 3]);
+        let (lock, at) = (address_mut(&mut word), address_mut(&mut handle));
+        value(KeAcquireInStackQueuedSpinLock, &[lock, at]);
+        assert_eq!((cpu::irql(), guest::read_u64(lock)), (2, Ok(at)));
+        assert_eq!(guest::read_u8(at + offset::OLD_IRQL), Ok(1));
+        value(KeReleaseInStackQueuedSpinLock, &[at]);
+        assert_eq!((cpu::irql(), guest::read_u64(lock)), (1, Ok(0)));
+        assert_eq!(
+            bug_check(call(KeReleaseInStackQueuedSpinLock, &[at])).code,
+            0x10
+        );
+        cpu::set_irql(0);
+    }
+
+    #[test]
+    fn another_handle_does_not_release_the_lock() {
+        processor();
+        let (mut word, mut handle, mut other) = (0_u64, [0_u64; 3], [0_u64; 3]);
+        let lock = address_mut(&mut word);
+        let (handle, other) = (address_mut(&mut handle), address_mut(&mut other));
+        value(KeAcquireInStackQueuedSpinLock, &[lock, handle]);
+        let stop = bug_check(call(KeReleaseInStackQueuedSpinLock, &[other]));
+        assert_eq!((stop.code, stop.parameters[0]), (0xc4, 0x1009));
+        guest::write_u64(other + offset::LOCK, lock).expect("it is ours");
+        let stop = bug_check(call(KeReleaseInStackQueuedSpinLock, &[other]));
+        assert_eq!((stop.code, stop.parameters[0]), (0xc4, 0x1009));
+        assert_eq!(
+            bug_check(call(KeAcquireInStackQueuedSpinLock, &[lock, other])).code,
+            0x0f
+        );
+        value(KeReleaseInStackQueuedSpinLock, &[handle]);
+        assert_eq!(cpu::irql(), 0);
+    }
+}
