@@ -59,19 +59,17 @@ pub(super) fn unpack(
     Err(format!("Debian's {PACKAGE}: {}", misses.join("; ")))
 }
 
-/// The Debian mirrors that this machine's apt is set up with.
+/// The Debian mirrors that this machine's apt is set up with. apt says which
+/// files it would fetch; asking for its indexes instead would miss mirrors whose
+/// lists are not here.
 fn mirrors(places: &Places) -> Result<Vec<String>, Miss> {
     let mut command = Command::new("apt-get");
-    command.args([
-        "indextargets",
-        "--format",
-        "$(REPO_URI)",
-        "Created-By: Packages",
-    ]);
+    command.args(["update", "--print-uris"]).env("LC_ALL", "C");
     let output =
         exec::capture(&mut command, &places.work, LIST_LIMIT).map_err(|e| e.to_string())?;
     let mut mirrors: Vec<String> = output
         .lines()
+        .filter_map(repository)
         .filter(|uri| is_debian(uri))
         .map(str::to_owned)
         .collect();
@@ -84,6 +82,12 @@ fn mirrors(places: &Places) -> Result<Vec<String>, Miss> {
     } else {
         Ok(mirrors)
     }
+}
+
+/// The repository in a line `'URI/dists/SUITE/InRelease' FILE SIZE`.
+fn repository(line: &str) -> Option<&str> {
+    let (repository, _) = line.strip_prefix('\'')?.split_once("/dists/")?;
+    Some(repository)
 }
 
 /// Whether a repository is the Debian archive itself.
@@ -231,7 +235,7 @@ impl PrivateApt {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_debian, is_release};
+    use super::{is_debian, is_release, repository};
 
     #[test]
     fn only_the_very_release_will_do() {
@@ -252,6 +256,13 @@ mod tests {
         ] {
             assert!(!is_release(version, "1.95.0"), "{version}");
         }
+    }
+
+    #[test]
+    fn repositories_are_read_from_what_apt_would_fetch() {
+        let line = "'http://deb.debian.org/debian/dists/bookworm/InRelease' deb.debian.org_x 0 ";
+        assert_eq!(repository(line), Some("http://deb.debian.org/debian"));
+        assert_eq!(repository("Reading package lists..."), None);
     }
 
     #[test]

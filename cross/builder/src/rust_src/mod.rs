@@ -25,6 +25,9 @@ pub(crate) enum StandardLibrary {
     Source(PathBuf),
 }
 
+/// Where archives are unpacked, before the source moves to its place.
+const SCRATCH: &str = "unpacking";
+
 /// Why a step gave nothing.
 type Miss = String;
 
@@ -53,6 +56,7 @@ pub(crate) fn find(places: &Places, rust: &Rust, say: Say) -> Result<StandardLib
             Ok(library) => {
                 if let StandardLibrary::Source(source) = &library {
                     record(&unpacked, source)?;
+                    clear(&unpacked)?;
                 }
                 return Ok(library);
             }
@@ -139,11 +143,17 @@ fn settle(library: &Path, unpacked: &Path) -> Result<PathBuf, Miss> {
 
 /// An empty folder below `unpacked`, to unpack into.
 fn fresh_folder(unpacked: &Path) -> Result<PathBuf, Miss> {
-    let folder = unpacked.join("unpacking");
-    let made = match fs::remove_dir_all(&folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
-        _ => fs::create_dir_all(&folder),
-    };
-    made.map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    clear(unpacked).map_err(|e| e.to_string())?;
+    let folder = unpacked.join(SCRATCH);
+    fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
     Ok(folder)
+}
+
+/// Removes what [`fresh_folder`] made.
+fn clear(unpacked: &Path) -> Result<(), Error> {
+    let folder = unpacked.join(SCRATCH);
+    match fs::remove_dir_all(&folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &folder, e)),
+        _ => Ok(()),
+    }
 }
