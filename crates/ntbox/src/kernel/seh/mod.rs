@@ -17,6 +17,8 @@ mod function_table;
 mod jump;
 mod memory;
 mod target;
+#[cfg(test)]
+mod tests;
 mod unhandled;
 mod unwind;
 mod unwind_info;
