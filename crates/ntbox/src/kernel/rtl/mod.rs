@@ -13,6 +13,7 @@ mod memory;
 pub mod scan;
 pub mod text;
 pub mod unicode;
+mod version;
 
 use super::call::Export;
 
@@ -25,4 +26,5 @@ pub const TABLES: &[&[Export]] = &[
     ctype::EXPORTS,
     memory::EXPORTS,
     unicode::EXPORTS,
+    version::EXPORTS,
 ];
