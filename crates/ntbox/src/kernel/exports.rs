@@ -90,7 +90,13 @@ const MISSING_STRIDE: u64 = 0x1_0000;
 /// # Errors
 /// A fault rule that names what is no export, or an export that cannot fail.
 pub fn initialize(faults: &[Fault]) -> Result<(), String> {
-    let exports: Vec<Export> = FAMILIES.iter().chain(super::dbg::TABLES).chain(super::rtl::TABLES).flat_map(|family| family.iter().copied()).collect();
+    let exports: Vec<Export> = FAMILIES
+        .iter()
+        .chain(super::dbg::TABLES)
+        .chain(super::ps::TABLES)
+        .chain(super::rtl::TABLES)
+        .flat_map(|family| family.iter().copied())
+        .collect();
     let mut by_name = FxHashMap::default();
     let code_pages = (exports.len() as u64 * ENTRY_SIZE + 8).div_ceil(PAGE_SIZE);
     let data_va = NT.base + code_pages * PAGE_SIZE;

@@ -20,6 +20,7 @@ mod log;
 mod mm;
 mod ob;
 mod privileged;
+mod ps;
 mod rtl;
 mod seh;
 mod shared_data;
