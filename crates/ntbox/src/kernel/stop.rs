@@ -4,6 +4,7 @@
 use super::call::{Frame, Stop};
 use super::guest::Fault;
 use super::layout::{STACKS, is_system};
+use super::ob::Caller;
 use super::seh::{self, Context, ExceptionRecord};
 use super::signals::Trap;
 use super::wire::{self, Event};
@@ -142,6 +143,29 @@ pub fn from_export(frame: &Frame, stop: Stop) -> ! {
             let name = exports::name_of(frame.index);
             invalid_access(context, address, access, &format!("{name} was given an address that cannot be {}", access.verb()))
         }
+    }
+}
+
+/// Something that the kernel did for a driver cannot go on: what would have been
+/// the end of a call in progress.
+pub fn end(stop: Stop, caller: &Caller<'_>) -> ! {
+    match caller.frame() {
+        Some(frame) => from_export(frame, stop),
+        None => match stop {
+            Stop::BugCheck(data) => bug_check(data.code, data.parameters, data.what, None),
+            Stop::Raise(record) => bug_check(
+                0x1e,
+                [u64::from(record.code), record.address, 0, 0],
+                format!("the kernel raised {} in a request of its own", ntstatus::Named(record.code)),
+                None,
+            ),
+            Stop::Fault(fault) => bug_check(
+                code::PAGE_FAULT_IN_NONPAGED_AREA,
+                [fault.address, u64::from(fault.write), 0, 0],
+                format!("a structure that the driver gave the kernel lies at {:#018x}, where nothing is", fault.address),
+                None,
+            ),
+        },
     }
 }
 

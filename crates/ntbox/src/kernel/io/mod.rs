@@ -1,3 +1,10 @@
-//! The I/O manager.
+//! The I/O manager: devices, files, IRPs.
 
+pub mod build;
+pub mod device;
+pub mod file;
+pub mod finish;
+pub mod irp;
+pub mod layout;
 pub mod mdl;
+pub mod transfer;

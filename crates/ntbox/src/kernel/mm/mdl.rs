@@ -238,7 +238,8 @@ pub fn left_behind() -> Vec<Left> {
     with(|memory| {
         let mut list = Vec::new();
         for (mdl, record) in &memory.mdls.0 {
-            for mapping in &record.system {
+            // What the kernel itself did for a request is not the driver's debt.
+            for mapping in record.system.iter().filter(|mapping| mapping.caller != 0) {
                 let what = format!("the system mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped", mapping.va);
                 list.push(Left { rule: "mapping-leak", verifier: None, what, caller: mapping.caller });
             }
@@ -246,7 +247,7 @@ pub fn left_behind() -> Vec<Left> {
                 let what = format!("the user mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped", mapping.va);
                 list.push(Left { rule: "mapping-leak", verifier: None, what, caller: mapping.caller });
             }
-            if let Some(caller) = record.locked {
+            if let Some(caller) = record.locked.filter(|caller| *caller != 0) {
                 let what = format!("the pages of the MDL at {mdl:#018x} are not unlocked");
                 list.push(Left { rule: "lock-leak", verifier: None, what, caller });
             }
@@ -254,7 +255,7 @@ pub fn left_behind() -> Vec<Left> {
                 let what = format!("{} pages allocated for the MDL at {mdl:#018x} are not freed", pages.len());
                 list.push(Left { rule: "page-leak", verifier: None, what, caller: *caller });
             }
-            if let Some(caller) = record.allocated {
+            if let Some(caller) = record.allocated.filter(|caller| *caller != 0) {
                 let what = format!("the MDL at {mdl:#018x} is not freed");
                 list.push(Left { rule: "mdl-leak", verifier: Some((0xc4, 0x62)), what, caller });
             }
@@ -296,7 +297,7 @@ exports! {
         let source = match used_for {
             Some(Use::PagedPool) => Some("paged pool"),
             Some(Use::Stack) => Some("a kernel stack"),
-            Some(Use::UserMapping) => Some("user memory"),
+            Some(Use::UserMapping | Use::UserPrivate) => Some("user memory"),
             _ => None,
         };
         if let Some(source) = source {
@@ -318,64 +319,12 @@ exports! {
 
     /// `MmProbeAndLockPages`: makes the pages resident and keeps them so; raises.
     fn MmProbeAndLockPages<call>(mdl: u64, mode: u8, operation: u32) -> () [max DISPATCH_LEVEL] raises 0xc000_009a {
-        let mut view = View::read(mdl)?;
-        let caller = call.return_address();
-        if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
-            let what = format!("MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool");
-            stop::violation("lock-nonpaged-mdl", Some((0xc4, 0xb0)), what, caller);
-        }
-        if view.has(flag::PAGES_LOCKED) {
-            let what = format!("MmProbeAndLockPages was given the MDL at {mdl:#018x}, whose pages are locked already");
-            stop::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
-        }
-        let write = operation != 0;
-        let base = view.start.wrapping_add(u64::from(view.offset));
-        let system = is_system(base);
-        if mode != 0 && (system || is_system(base.wrapping_add(u64::from(view.bytes)))) {
-            return Err(Stop::raise(ACCESS_VIOLATION));
-        }
-        let (pageable, frames) = with(|memory| {
-            let pageable = !system
-                || memory.space.find(base).is_some_and(|(_, area)| area.used_for == Use::PagedPool);
-            let frames: Option<Vec<Pfn>> = (0..view.pages())
-                .map(|n| memory.lockable(view.start.wrapping_add(n << PAGE_SHIFT), write))
-                .collect();
-            (pageable, frames)
-        });
-        if pageable && cpu::irql() > cpu::APC_LEVEL {
-            let what = format!("MmProbeAndLockPages was called for pageable memory at IRQL {}", cpu::irql());
-            stop::violation("irql-too-high", None, what, caller);
-        }
-        let frames = frames.ok_or_else(|| Stop::raise(ACCESS_VIOLATION))?;
-        view.set_frames(&frames)?;
-        let process = if system { 0 } else { threads::current_process() };
-        guest::write_u64(mdl + offset::PROCESS, process)?;
-        let direction = if write { flag::WRITE_OPERATION } else { 0 };
-        view.set_flags(view.flags & !flag::WRITE_OPERATION | flag::PAGES_LOCKED | direction)?;
-        with(|memory| memory.mdls.entry(mdl).locked = Some(caller));
-        Ok(())
+        probe_and_lock(mdl, mode != 0, operation != 0, call.return_address())
     }
 
     /// `MmUnlockPages`: ends the lock, and a system mapping before it.
     fn MmUnlockPages<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
-        let mut view = View::read(mdl)?;
-        let caller = call.return_address();
-        if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
-            let what = format!("MmUnlockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool");
-            stop::violation("unlock-nonpaged-mdl", Some((0xc4, 0x7d)), what, caller);
-            return Ok(());
-        }
-        if !view.has(flag::PAGES_LOCKED) {
-            let what = format!("MmUnlockPages was given the MDL at {mdl:#018x}, whose pages are not locked");
-            stop::violation("unlock-not-locked", Some((0xc4, 0x7c)), what, caller);
-            return Ok(());
-        }
-        if view.has(flag::MAPPED_TO_SYSTEM_VA) {
-            super::mapping::unmap_system(&mut view)?;
-        }
-        view.set_flags(view.flags & !(flag::PAGES_LOCKED | flag::WRITE_OPERATION))?;
-        with(|memory| memory.mdls.settle(mdl, |record| record.locked = None));
-        Ok(())
+        unlock(mdl, call.return_address())
     }
 
     /// `MmAllocatePagesForMdl`: pages of physical memory, zeroed, maybe fewer than
@@ -409,6 +358,66 @@ exports! {
         view.set_flags(view.flags & !flag::PAGES_LOCKED)?;
         Ok(())
     }
+}
+
+/// Locks the pages of an MDL for reading or writing; `user` is the access mode
+/// to check the range for.
+pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<(), Stop> {
+    let mut view = View::read(mdl)?;
+    if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
+        let what = format!("MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool");
+        stop::violation("lock-nonpaged-mdl", Some((0xc4, 0xb0)), what, caller);
+    }
+    if view.has(flag::PAGES_LOCKED) {
+        let what = format!("MmProbeAndLockPages was given the MDL at {mdl:#018x}, whose pages are locked already");
+        stop::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
+    }
+    let base = view.start.wrapping_add(u64::from(view.offset));
+    let system = is_system(base);
+    if user && (system || is_system(base.wrapping_add(u64::from(view.bytes)))) {
+        return Err(Stop::raise(ACCESS_VIOLATION));
+    }
+    let (pageable, frames) = with(|memory| {
+        let pageable = !system
+            || memory.space.find(base).is_some_and(|(_, area)| area.used_for == Use::PagedPool);
+        let frames: Option<Vec<Pfn>> = (0..view.pages())
+            .map(|n| memory.lockable(view.start.wrapping_add(n << PAGE_SHIFT), write))
+            .collect();
+        (pageable, frames)
+    });
+    if pageable && cpu::irql() > cpu::APC_LEVEL {
+        let what = format!("MmProbeAndLockPages was called for pageable memory at IRQL {}", cpu::irql());
+        stop::violation("irql-too-high", None, what, caller);
+    }
+    let frames = frames.ok_or_else(|| Stop::raise(ACCESS_VIOLATION))?;
+    view.set_frames(&frames)?;
+    let process = if system { 0 } else { threads::current_process() };
+    guest::write_u64(mdl + offset::PROCESS, process)?;
+    let direction = if write { flag::WRITE_OPERATION } else { 0 };
+    view.set_flags(view.flags & !flag::WRITE_OPERATION | flag::PAGES_LOCKED | direction)?;
+    with(|memory| memory.mdls.entry(mdl).locked = Some(caller));
+    Ok(())
+}
+
+/// Unlocks the pages of an MDL.
+pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
+    let mut view = View::read(mdl)?;
+    if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
+        let what = format!("MmUnlockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool");
+        stop::violation("unlock-nonpaged-mdl", Some((0xc4, 0x7d)), what, caller);
+        return Ok(());
+    }
+    if !view.has(flag::PAGES_LOCKED) {
+        let what = format!("MmUnlockPages was given the MDL at {mdl:#018x}, whose pages are not locked");
+        stop::violation("unlock-not-locked", Some((0xc4, 0x7c)), what, caller);
+        return Ok(());
+    }
+    if view.has(flag::MAPPED_TO_SYSTEM_VA) {
+        super::mapping::unmap_system(&mut view)?;
+    }
+    view.set_flags(view.flags & !(flag::PAGES_LOCKED | flag::WRITE_OPERATION))?;
+    with(|memory| memory.mdls.settle(mdl, |record| record.locked = None));
+    Ok(())
 }
 
 /// `MM_DONT_ZERO_ALLOCATION`.

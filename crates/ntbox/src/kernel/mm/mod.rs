@@ -7,6 +7,7 @@ pub mod phys;
 pub mod pool;
 pub mod query;
 pub mod space;
+pub mod user;
 
 use std::sync::{Mutex, PoisonError};
 

@@ -55,6 +55,8 @@ pub enum Use {
     SystemMapping,
     /// An MDL mapped into a process.
     UserMapping,
+    /// Private memory of a process.
+    UserPrivate,
 }
 
 /// Page frames behind a range.

@@ -27,6 +27,11 @@ impl<'a> Caller<'a> {
         Self { frame: None, stack }
     }
 
+    /// Registers of the driver that called, unless the kernel acts by itself.
+    pub fn frame(&self) -> Option<&'a Frame> {
+        self.frame
+    }
+
     /// Address in the driver that the request returns to; 0 for the kernel.
     pub fn address(&self) -> u64 {
         self.frame.map_or(0, |frame| guest::read_u64(frame.rsp).unwrap_or(0))

@@ -4,6 +4,7 @@
 use super::Caller;
 use super::attributes::MAXIMUM_ALLOWED;
 use super::handles::Closed;
+use crate::kernel::io::file;
 
 /// A type of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -161,7 +162,10 @@ impl Type {
 
     /// What its owner does at the end of handles and objects.
     pub fn methods(self) -> Methods {
-        Methods::default()
+        match self {
+            Self::File => Methods { close: Some(file::handle_closed), delete: Some(file::deleted) },
+            _ => Methods::default(),
+        }
     }
 
     fn generic(self) -> Generic {

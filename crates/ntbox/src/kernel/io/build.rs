@@ -1,0 +1,125 @@
+//! IRPs that drivers have built for requests of their own.
+
+use super::layout::{device, irp as offset, major, stack};
+use super::transfer::{self, Buffers, Style};
+use super::{device as devices, irp};
+use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Return, Stop, exports};
+use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::ob::{self, Caller, Type};
+use crate::kernel::threads;
+
+use super::file::{self, Opening};
+
+/// FILE_OPEN as a disposition, FILE_NON_DIRECTORY_FILE as an option.
+const OPEN_OPTIONS: u32 = 0x0100_0040;
+
+/// An IRP on its way to `body`, with its first location's place.
+fn begin(body: u64, function: u8, caller: u64) -> Result<Option<(u64, u64)>, Stop> {
+    let depth = guest::read_u8(body + device::STACK_SIZE)?;
+    let Some(packet) = irp::allocate(depth, irp::Owner::Built, caller)? else { return Ok(None) };
+    guest::write_u64(packet + offset::THREAD, threads::current_thread())?;
+    let place = irp::next_location(packet)?;
+    guest::write_u8(place + stack::MAJOR, function)?;
+    Ok(Some((packet, place)))
+}
+
+/// Gives up an IRP that could not be prepared.
+fn give_up(packet: u64) -> Return {
+    transfer::release(packet)?;
+    irp::free(packet);
+    Ok(0)
+}
+
+fn read_or_write(function: u32, body: u64, buffer: u64, length: u32, start: u64, block: u64, event: u64, caller: u64) -> Return {
+    let function = u8::try_from(function & 0xff).unwrap_or(0);
+    let Some((packet, place)) = begin(body, function, caller)? else { return Ok(0) };
+    guest::write_u64(packet + offset::USER_IOSB, block)?;
+    guest::write_u64(packet + offset::USER_EVENT, event)?;
+    if matches!(function, major::READ | major::WRITE) {
+        let flags = guest::read_u32(body + device::FLAGS)?;
+        let style = match flags {
+            flags if flags & device::flag::BUFFERED_IO != 0 => Style::Buffered,
+            flags if flags & device::flag::DIRECT_IO != 0 => Style::Direct,
+            _ => Style::Neither,
+        };
+        let start = if start == 0 { 0 } else { guest::read_u64(start)? };
+        let write = function == major::WRITE;
+        if transfer::transfer(packet, place, write, start, buffer, length, style, false)?.is_err() {
+            return give_up(packet);
+        }
+    }
+    Ok(packet)
+}
+
+exports! {
+    /// `IoBuildDeviceIoControlRequest`: NULL without memory.
+    fn IoBuildDeviceIoControlRequest<call>(
+        code: u32, body: u64, input: u64, input_length: u32, output: u64, output_length: u32, internal: bool, event: u64,
+        block: u64,
+    ) -> u64 [max PASSIVE_LEVEL] fails 0 {
+        let function = if internal { major::INTERNAL_DEVICE_CONTROL } else { major::DEVICE_CONTROL };
+        let Some((packet, place)) = begin(body, function, call.return_address())? else { return Ok(0) };
+        guest::write_u64(packet + offset::USER_IOSB, block)?;
+        guest::write_u64(packet + offset::USER_EVENT, event)?;
+        let buffers = Buffers { input, input_length, output, output_length };
+        match transfer::control(packet, place, code, &buffers, false)? {
+            Ok(()) => Ok(packet),
+            Err(_) => give_up(packet),
+        }
+    }
+
+    /// `IoBuildSynchronousFsdRequest`: NULL without memory.
+    fn IoBuildSynchronousFsdRequest<call>(
+        function: u32, body: u64, buffer: u64, length: u32, start: u64, event: u64, block: u64,
+    ) -> u64 [max PASSIVE_LEVEL] fails 0 {
+        read_or_write(function, body, buffer, length, start, block, event, call.return_address())
+    }
+
+    /// `IoBuildAsynchronousFsdRequest`: the same without an event; the caller's
+    /// completion routine frees it.
+    fn IoBuildAsynchronousFsdRequest<call>(
+        function: u32, body: u64, buffer: u64, length: u32, start: u64, block: u64,
+    ) -> u64 [max APC_LEVEL] fails 0 {
+        let packet = read_or_write(function, body, buffer, length, start, block, 0, call.return_address())?;
+        irp::set_owner(packet, irp::Owner::Driver);
+        Ok(packet)
+    }
+
+    /// `IoGetDeviceObjectPointer`: the top of the stack behind a name, and the
+    /// file object that keeps it open.
+    fn IoGetDeviceObjectPointer<call>(name: u64, access: u32, object: u64, body: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let caller = Caller::of(call);
+        let path = UnicodeString::read(name)?.units()?;
+        let found = match ob::lookup_path(&path, Some(Type::Device)) {
+            Ok(found) => found,
+            Err(status) => return Ok(status),
+        };
+        if found.kind != Type::Device {
+            ob::dereference(found.object, &caller);
+            return Ok(ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
+        }
+        let opening = Opening { access, share: 7, options: OPEN_OPTIONS, attributes: 0, user: false };
+        let opened = file::open(found.object, &found.rest, opening, &caller);
+        ob::dereference(found.object, &caller);
+        match opened? {
+            Ok((opened, _)) => {
+                // The handle that Windows opens for this is closed at once, so
+                // the driver sees a cleanup, too.
+                file::handle_closed(&file::no_handle(opened), &caller);
+                guest::write_u64(object, opened)?;
+                guest::write_u64(body, devices::top(found.object)?)?;
+                Ok(0)
+            }
+            Err(status) => Ok(status),
+        }
+    }
+
+    /// `IoGetRelatedDeviceObject`: the top of the stack that a file is open on.
+    fn IoGetRelatedDeviceObject(object: u64) -> u64 [max PASSIVE_LEVEL] {
+        let body = guest::read_u64(object + super::layout::file::DEVICE_OBJECT)?;
+        Ok(devices::top(body)?)
+    }
+}

@@ -1,0 +1,158 @@
+//! The end of a request: what happens when an IRP has come back up to where it
+//! was made.
+
+use std::sync::{Mutex, PoisonError};
+
+use rustc_hash::FxHashMap;
+
+use super::irp::{self, Owner};
+use super::layout::irp as offset;
+use super::transfer;
+use crate::kernel::call::Stop;
+use crate::kernel::guest;
+use crate::kernel::ke::{object, sched, wait};
+use crate::kernel::mm::user;
+use crate::kernel::ob::Caller;
+use crate::kernel::{stop, threads};
+
+/// How a request of a file ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Final status.
+    pub status: u32,
+    /// `IoStatus.Information`.
+    pub information: u64,
+    /// Whether a driver had marked it pending.
+    pub pending_returned: bool,
+}
+
+/// A request of a file whose IRP is under way.
+#[derive(Debug, Clone, Copy)]
+struct Underway {
+    id: u64,
+    /// Bytes that the caller has room for.
+    output_length: u32,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    underway: FxHashMap<u64, Underway>,
+    done: FxHashMap<u64, Outcome>,
+}
+
+static STATE: Mutex<Option<State>> = Mutex::new(None);
+
+fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
+    work(STATE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+}
+
+/// Notes that an IRP carries a request of a file; returns the request's number.
+pub fn begin(packet: u64, output_length: u32) -> u64 {
+    with(|state| {
+        state.next += 1;
+        let id = state.next;
+        state.underway.insert(packet, Underway { id, output_length });
+        id
+    })
+}
+
+/// Forgets a request that was never sent.
+pub fn abandon(packet: u64) {
+    with(|state| state.underway.remove(&packet));
+}
+
+/// Takes the outcome of a request that has ended.
+pub fn take(id: u64) -> Option<Outcome> {
+    with(|state| state.done.remove(&id))
+}
+
+/// The IRP of a request that has not ended.
+pub fn packet_of(id: u64) -> Option<u64> {
+    with(|state| state.underway.iter().find(|(_, underway)| underway.id == id).map(|(packet, _)| *packet))
+}
+
+/// IRPs of requests that have not ended and were sent by a thread.
+pub fn underway_of(thread: u64) -> Vec<u64> {
+    let packets: Vec<u64> = with(|state| state.underway.keys().copied().collect());
+    packets.into_iter().filter(|packet| guest::read_u64(packet + offset::THREAD) == Ok(thread)).collect()
+}
+
+/// What a thread that waits for a request is parked on.
+pub fn key(id: u64) -> u64 {
+    0xffff_ff00_0000_0000 | id
+}
+
+/// Waits for the outcome of a request.
+pub fn wait_for(id: u64) -> Outcome {
+    loop {
+        if let Some(outcome) = take(id) {
+            return outcome;
+        }
+        sched::park(key(id), None);
+    }
+}
+
+/// Ends an IRP that has passed its last stack location.
+pub fn finish(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    match irp::known(packet).map(|known| known.owner) {
+        Some(Owner::File) => finish_file(packet, caller),
+        Some(Owner::Built) => finish_built(packet),
+        Some(Owner::Driver | Owner::Initialized) | None => {
+            let what = format!(
+                "the IRP at {packet:#018x} was completed to the end and belongs to a driver; \
+                 its completion routine must return STATUS_MORE_PROCESSING_REQUIRED"
+            );
+            stop::violation("irp-not-reclaimed", None, what, caller.address());
+            Ok(())
+        }
+    }
+}
+
+fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let Some(underway) = with(|state| state.underway.remove(&packet)) else {
+        return Err(Stop::bug_check(0x44, [packet, 0, 0, 0], format!("the IRP at {packet:#018x} was completed before")));
+    };
+    // Output goes to the process that asked, whoever completes.
+    let thread = guest::read_u64(packet + offset::THREAD)?;
+    let process = threads::thread(thread).map_or_else(threads::system_process, |thread| thread.process);
+    let seen = user::see(process);
+    let copied = transfer::copy_back(packet, Some(underway.output_length));
+    user::see(seen);
+    let (status, too_much) = copied?;
+    let information = guest::read_u64(packet + offset::INFORMATION)?;
+    if let Some(bytes) = too_much {
+        let what = format!(
+            "a request was completed with {bytes} bytes of output (IoStatus.Information), but its caller has room for {}; \
+             Windows would copy them all and give away what lies behind the system buffer",
+            underway.output_length
+        );
+        stop::violation("information-too-large", None, what, caller.address());
+    }
+    let pending_returned = guest::read_u8(packet + offset::PENDING_RETURNED)? != 0;
+    transfer::release(packet)?;
+    irp::free(packet);
+    with(|state| state.done.insert(underway.id, Outcome { status, information, pending_returned }));
+    sched::wake(key(underway.id));
+    Ok(())
+}
+
+/// An IRP of IoBuildDeviceIoControlRequest or IoBuildSynchronousFsdRequest: the
+/// status block is filled, the event set, everything freed.
+fn finish_built(packet: u64) -> Result<(), Stop> {
+    let (status, _) = transfer::copy_back(packet, None)?;
+    let information = guest::read_u64(packet + offset::INFORMATION)?;
+    let block = guest::read_u64(packet + offset::USER_IOSB)?;
+    let event = guest::read_u64(packet + offset::USER_EVENT)?;
+    transfer::release(packet)?;
+    irp::free(packet);
+    if block != 0 {
+        guest::write_u32(block, status)?;
+        guest::write_u64(block.wrapping_add(8), information)?;
+    }
+    if event != 0 {
+        object::set_state(event, 1)?;
+        wait::signal(event)?;
+    }
+    Ok(())
+}

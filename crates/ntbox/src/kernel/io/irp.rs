@@ -1,0 +1,284 @@
+//! I/O request packets: memory, stack locations, and the way down and up a
+//! device stack.
+
+use std::sync::{Mutex, PoisonError};
+
+use rustc_hash::FxHashMap;
+
+use super::layout::{device, driver, irp, stack};
+use super::{finish, layout};
+use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::ke::object;
+use crate::kernel::mm::pool::{self, PoolKind, Request};
+use crate::kernel::ob::Caller;
+use crate::kernel::{mm, stop};
+
+/// Pool tag of IRPs.
+const TAG: u32 = u32::from_le_bytes(*b"Irp ");
+/// STATUS_PENDING.
+pub const PENDING: u32 = 0x103;
+/// STATUS_MORE_PROCESSING_REQUIRED.
+const MORE_PROCESSING_REQUIRED: u32 = 0xc000_0016;
+
+/// Who an IRP belongs to, which decides what its completion ends in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The driver that called IoAllocateIrp frees it.
+    Driver,
+    /// IoBuildDeviceIoControlRequest and its kin: the I/O manager frees it.
+    Built,
+    /// A request of the I/O manager itself, for a file.
+    File,
+    /// Memory of the driver that it initialised itself.
+    Initialized,
+}
+
+/// What is known of an IRP beside its memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Who it belongs to.
+    pub owner: Owner,
+    /// Who made it.
+    pub caller: u64,
+    /// Whether it has been completed to the end.
+    pub completed: bool,
+}
+
+static IRPS: Mutex<Option<FxHashMap<u64, Known>>> = Mutex::new(None);
+
+fn with<T>(work: impl FnOnce(&mut FxHashMap<u64, Known>) -> T) -> T {
+    work(IRPS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+}
+
+/// What is known of an IRP.
+pub fn known(packet: u64) -> Option<Known> {
+    with(|irps| irps.get(&packet).copied())
+}
+
+/// Changes what is known of an IRP.
+fn update(packet: u64, work: impl FnOnce(&mut Known)) {
+    with(|irps| irps.get_mut(&packet).map(work));
+}
+
+/// Changes whom an IRP belongs to.
+pub fn set_owner(packet: u64, owner: Owner) {
+    update(packet, |known| known.owner = owner);
+}
+
+/// IRPs that drivers allocated and did not free: address and who.
+pub fn left_behind() -> Vec<(u64, Known)> {
+    with(|irps| irps.iter().filter(|(_, known)| known.owner == Owner::Driver).map(|(at, known)| (*at, *known)).collect())
+}
+
+/// Bytes of an IRP with its stack locations (`IoSizeOfIrp`).
+pub const fn size_of(locations: u8) -> u64 {
+    irp::SIZE_OF + stack::SIZE_OF * locations as u64
+}
+
+/// Writes an IRP that is on no location yet.
+pub fn initialize(packet: u64, size: u64, locations: u8) -> Result<(), Fault> {
+    guest::fill(packet, 0, size)?;
+    guest::write_u16(packet + irp::TYPE, irp::TYPE_NUMBER)?;
+    guest::write_u16(packet + irp::SIZE, u16::try_from(size).unwrap_or(u16::MAX))?;
+    guest::write_u8(packet + irp::STACK_COUNT, locations)?;
+    guest::write_u8(packet + irp::CURRENT_LOCATION, locations.wrapping_add(1))?;
+    object::initialize_list(packet + irp::THREAD_LIST_ENTRY)?;
+    guest::write_u64(packet + irp::CURRENT_STACK_LOCATION, packet + size_of(locations))
+}
+
+/// Allocates an IRP; `None` without memory.
+pub fn allocate(locations: u8, owner: Owner, caller: u64) -> Result<Option<u64>, Fault> {
+    let size = size_of(locations);
+    let request = Request { kind: PoolKind::NonPaged, size, tag: TAG, zeroed: false, cache_aligned: false, caller: 0 };
+    let Some(packet) = mm::with(|memory| memory.pools.allocate(request, &mut memory.space)) else { return Ok(None) };
+    initialize(packet, size, locations)?;
+    with(|irps| irps.insert(packet, Known { owner, caller, completed: false }));
+    Ok(Some(packet))
+}
+
+/// Frees an IRP.
+pub fn free(packet: u64) {
+    with(|irps| irps.remove(&packet));
+    pool::free(packet);
+}
+
+/// The current stack location.
+pub fn location(packet: u64) -> Result<u64, Fault> {
+    guest::read_u64(packet + irp::CURRENT_STACK_LOCATION)
+}
+
+/// The location that the next driver will see.
+pub fn next_location(packet: u64) -> Result<u64, Fault> {
+    Ok(location(packet)?.wrapping_sub(stack::SIZE_OF))
+}
+
+/// Sends an IRP to a device: `IofCallDriver`. Returns what the dispatch routine
+/// returned.
+pub fn call(body: u64, packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+    let current = guest::read_u8(packet + irp::CURRENT_LOCATION)?.wrapping_sub(1);
+    if current == 0 || current > guest::read_u8(packet + irp::STACK_COUNT)? {
+        return Err(Stop::bug_check(
+            0x35,
+            [packet, 0, 0, 0],
+            format!("the IRP at {packet:#018x} has no stack location left for another driver (NO_MORE_IRP_STACK_LOCATIONS)"),
+        ));
+    }
+    let place = next_location(packet)?;
+    guest::write_u8(packet + irp::CURRENT_LOCATION, current)?;
+    guest::write_u64(packet + irp::CURRENT_STACK_LOCATION, place)?;
+    guest::write_u64(place + stack::DEVICE_OBJECT, body)?;
+    let major = guest::read_u8(place + stack::MAJOR)?;
+    if major > layout::major::MAXIMUM {
+        return Err(Stop::bug_check(
+            0xc9,
+            [0x0c, packet, u64::from(major), 0],
+            format!("the IRP at {packet:#018x} was sent with the major function {major:#x}, which does not exist"),
+        ));
+    }
+    let owner = guest::read_u64(body + device::DRIVER_OBJECT)?;
+    let routine = guest::read_u64(owner + driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
+    let status = caller.call(routine, &[body, packet]);
+    // The status is the low half of RAX.
+    Ok(u32::try_from(status & 0xffff_ffff).unwrap_or(0))
+}
+
+/// Completes an IRP: `IofCompleteRequest`.
+pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    check_completion(packet, caller)?;
+    let count = guest::read_u8(packet + irp::STACK_COUNT)?;
+    let mut place = location(packet)?;
+    let mut current = guest::read_u8(packet + irp::CURRENT_LOCATION)?.wrapping_add(1);
+    while current <= count.wrapping_add(1) {
+        guest::write_u8(packet + irp::CURRENT_LOCATION, current)?;
+        guest::write_u64(packet + irp::CURRENT_STACK_LOCATION, place.wrapping_add(stack::SIZE_OF))?;
+        let control = guest::read_u8(place + stack::CONTROL)?;
+        let pending = control & stack::flag::PENDING_RETURNED != 0;
+        guest::write_u8(packet + irp::PENDING_RETURNED, u8::from(pending))?;
+        if wants_call(packet, control)? {
+            let routine = guest::read_u64(place + stack::COMPLETION_ROUTINE)?;
+            let context = guest::read_u64(place + stack::CONTEXT)?;
+            let above = if current > count { 0 } else { guest::read_u64(place + stack::SIZE_OF + stack::DEVICE_OBJECT)? };
+            clear(place)?;
+            let status = caller.call(routine, &[above, packet, context]);
+            if status & 0xffff_ffff == u64::from(MORE_PROCESSING_REQUIRED) {
+                return Ok(());
+            }
+        } else {
+            if pending && current <= count {
+                let above = place + stack::SIZE_OF + stack::CONTROL;
+                guest::write_u8(above, guest::read_u8(above)? | stack::flag::PENDING_RETURNED)?;
+            }
+            clear(place)?;
+        }
+        place = place.wrapping_add(stack::SIZE_OF);
+        current = current.wrapping_add(1);
+    }
+    update(packet, |known| known.completed = true);
+    finish::finish(packet, caller)
+}
+
+/// Whether the completion routine of a location is to be called.
+fn wants_call(packet: u64, control: u8) -> Result<bool, Fault> {
+    let success = guest::read_u32(packet + irp::STATUS)?.cast_signed() >= 0;
+    let cancelled = guest::read_u8(packet + irp::CANCEL)? != 0;
+    Ok((success && control & stack::flag::INVOKE_ON_SUCCESS != 0)
+        || (!success && control & stack::flag::INVOKE_ON_ERROR != 0)
+        || (cancelled && control & stack::flag::INVOKE_ON_CANCEL != 0))
+}
+
+/// Clears what a stack location said, but for its parameters' memory, which the
+/// driver above may still read.
+fn clear(place: u64) -> Result<(), Fault> {
+    guest::write_u8(place + stack::MINOR, 0)?;
+    guest::write_u8(place + stack::FLAGS, 0)?;
+    guest::write_u8(place + stack::CONTROL, 0)?;
+    guest::fill(place + stack::PARAMETERS, 0, stack::DEVICE_OBJECT - stack::PARAMETERS)?;
+    guest::write_u64(place + stack::FILE_OBJECT, 0)
+}
+
+fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let stopped = |what: String| Stop::bug_check(0x44, [packet, 0, 0, 0], what);
+    let completed = known(packet).is_some_and(|known| known.completed);
+    let kind = guest::read_u16(packet + irp::TYPE)?;
+    let current = guest::read_u8(packet + irp::CURRENT_LOCATION)?;
+    let count = guest::read_u8(packet + irp::STACK_COUNT)?;
+    if completed || kind != irp::TYPE_NUMBER || current > count.wrapping_add(1) {
+        return Err(stopped(format!("the IRP at {packet:#018x} was completed before (MULTIPLE_IRP_COMPLETE_REQUESTS)")));
+    }
+    if guest::read_u32(packet + irp::STATUS)? == PENDING {
+        let what = format!("the IRP at {packet:#018x} was completed with STATUS_PENDING, which says that it is not");
+        stop::violation("irp-completed-pending", Some((0xc9, 0x06)), what, caller.address());
+    }
+    if guest::read_u64(packet + irp::CANCEL_ROUTINE)? != 0 {
+        let what = format!("the IRP at {packet:#018x} was completed while its cancel routine was set");
+        stop::violation("irp-completed-with-cancel-routine", Some((0xc9, 0x07)), what, caller.address());
+    }
+    Ok(())
+}
+
+exports! {
+    /// `IofCallDriver`.
+    fn IofCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL] {
+        call(body, packet, &Caller::of(caller))
+    }
+
+    /// `IofCompleteRequest`.
+    fn IofCompleteRequest<caller>(packet: u64, boost: u8) -> () [max DISPATCH_LEVEL] {
+        complete(packet, &Caller::of(caller))
+    }
+
+    /// `IoAllocateIrp`: NULL without memory.
+    fn IoAllocateIrp<call>(locations: u8, charge_quota: bool) -> u64 [max DISPATCH_LEVEL] fails 0 {
+        Ok(allocate(locations, Owner::Driver, call.return_address())?.unwrap_or(0))
+    }
+
+    /// `IoAllocateIrpEx`: the same for a device.
+    fn IoAllocateIrpEx<call>(device: u64, locations: u8, charge_quota: bool) -> u64 [max DISPATCH_LEVEL] fails 0 {
+        Ok(allocate(locations, Owner::Driver, call.return_address())?.unwrap_or(0))
+    }
+
+    /// `IoFreeIrp`.
+    fn IoFreeIrp<call>(packet: u64) -> () [max DISPATCH_LEVEL] {
+        match known(packet) {
+            Some(Known { owner: Owner::Driver | Owner::Built, .. }) => {
+                free(packet);
+                Ok(())
+            }
+            _ => Err(crate::kernel::ex::pool::bad_free(packet, TAG, "IoFreeIrp")),
+        }
+    }
+
+    /// `IoInitializeIrp`: for memory of the caller's own.
+    fn IoInitializeIrp<call>(packet: u64, size: u16, locations: u8) -> () [max DISPATCH_LEVEL] {
+        if let Some(Known { owner: Owner::Driver, .. }) = known(packet) {
+            let what = format!("IoInitializeIrp was given {packet:#018x}, which IoAllocateIrp has initialised; use IoReuseIrp");
+            stop::violation("irp-initialised-twice", Some((0xc9, 0x10e)), what, call.return_address());
+        }
+        initialize(packet, u64::from(size), locations)?;
+        let caller = call.return_address();
+        with(|irps| irps.entry(packet).or_insert(Known { owner: Owner::Initialized, caller, completed: false }).completed = false);
+        Ok(())
+    }
+
+    /// `IoReuseIrp`: as new, with a status to begin with.
+    fn IoReuseIrp<call>(packet: u64, status: u32) -> () [max DISPATCH_LEVEL] {
+        let locations = guest::read_u8(packet + irp::STACK_COUNT)?;
+        let size = u64::from(guest::read_u16(packet + irp::SIZE)?);
+        initialize(packet, size, locations)?;
+        guest::write_u32(packet + irp::STATUS, status)?;
+        update(packet, |known| known.completed = false);
+        Ok(())
+    }
+
+    /// What every entry of a new dispatch table holds: it refuses the request.
+    fn IopInvalidDeviceRequest<caller>(body: u64, packet: u64) -> u32 [max HIGH_LEVEL] {
+        /// STATUS_INVALID_DEVICE_REQUEST.
+        const INVALID_DEVICE_REQUEST: u32 = 0xc000_0010;
+        guest::write_u32(packet + irp::STATUS, INVALID_DEVICE_REQUEST)?;
+        guest::write_u64(packet + irp::INFORMATION, 0)?;
+        complete(packet, &Caller::of(caller))?;
+        Ok(INVALID_DEVICE_REQUEST)
+    }
+}

@@ -1,0 +1,177 @@
+//! Layouts of the I/O manager's structures on x64, as drivers see them.
+
+/// `DEVICE_OBJECT`.
+pub mod device {
+    /// Bytes of the structure, a multiple of 16.
+    pub const SIZE_OF: u64 = 0x150;
+    /// Number of the type.
+    pub const TYPE_NUMBER: u16 = 3;
+    pub const TYPE: u64 = 0x00;
+    pub const SIZE: u64 = 0x02;
+    pub const REFERENCE_COUNT: u64 = 0x04;
+    pub const DRIVER_OBJECT: u64 = 0x08;
+    pub const NEXT_DEVICE: u64 = 0x10;
+    pub const ATTACHED_DEVICE: u64 = 0x18;
+    pub const CURRENT_IRP: u64 = 0x20;
+    pub const TIMER: u64 = 0x28;
+    pub const FLAGS: u64 = 0x30;
+    pub const CHARACTERISTICS: u64 = 0x34;
+    pub const DEVICE_EXTENSION: u64 = 0x40;
+    pub const DEVICE_TYPE: u64 = 0x48;
+    pub const STACK_SIZE: u64 = 0x4c;
+    pub const ALIGNMENT_REQUIREMENT: u64 = 0x98;
+    pub const DEVICE_QUEUE: u64 = 0xa0;
+    pub const SECURITY_DESCRIPTOR: u64 = 0x110;
+    pub const DEVICE_LOCK: u64 = 0x118;
+    pub const SECTOR_SIZE: u64 = 0x130;
+    pub const OBJECT_EXTENSION: u64 = 0x138;
+
+    /// Flags of a device object.
+    pub mod flag {
+        pub const BUFFERED_IO: u32 = 0x0000_0004;
+        pub const EXCLUSIVE: u32 = 0x0000_0008;
+        pub const DIRECT_IO: u32 = 0x0000_0010;
+        pub const HAS_NAME: u32 = 0x0000_0040;
+        pub const INITIALIZING: u32 = 0x0000_0080;
+    }
+}
+
+/// `DEVOBJ_EXTENSION`, as far as anyone looks.
+pub mod object_extension {
+    pub const SIZE_OF: u64 = 0x70;
+    pub const DEVICE_OBJECT: u64 = 0x08;
+    /// The device that this one is attached to.
+    pub const ATTACHED_TO: u64 = 0x38;
+}
+
+/// `DRIVER_OBJECT`.
+pub mod driver {
+    pub const DEVICE_OBJECT: u64 = 0x08;
+    pub const MAJOR_FUNCTION: u64 = 0x70;
+}
+
+/// `FILE_OBJECT`.
+pub mod file {
+    pub const SIZE_OF: u64 = 0xd8;
+    pub const TYPE_NUMBER: u16 = 5;
+    pub const TYPE: u64 = 0x00;
+    pub const SIZE: u64 = 0x02;
+    pub const DEVICE_OBJECT: u64 = 0x08;
+    pub const FINAL_STATUS: u64 = 0x38;
+    pub const READ_ACCESS: u64 = 0x4a;
+    pub const WRITE_ACCESS: u64 = 0x4b;
+    pub const FLAGS: u64 = 0x50;
+    pub const FILE_NAME: u64 = 0x58;
+    pub const CURRENT_BYTE_OFFSET: u64 = 0x68;
+    pub const LOCK: u64 = 0x80;
+    pub const EVENT: u64 = 0x98;
+
+    /// Flags of a file object.
+    pub mod flag {
+        pub const SYNCHRONOUS_IO: u32 = 0x0000_0002;
+        pub const HANDLE_CREATED: u32 = 0x0004_0000;
+        pub const CLEANUP_COMPLETE: u32 = 0x0000_4000;
+    }
+}
+
+/// `IRP`.
+pub mod irp {
+    /// Bytes before the stack locations.
+    pub const SIZE_OF: u64 = 0xd0;
+    pub const TYPE_NUMBER: u16 = 6;
+    pub const TYPE: u64 = 0x00;
+    pub const SIZE: u64 = 0x02;
+    pub const MDL_ADDRESS: u64 = 0x08;
+    pub const FLAGS: u64 = 0x10;
+    pub const SYSTEM_BUFFER: u64 = 0x18;
+    pub const THREAD_LIST_ENTRY: u64 = 0x20;
+    pub const STATUS: u64 = 0x30;
+    pub const INFORMATION: u64 = 0x38;
+    pub const REQUESTOR_MODE: u64 = 0x40;
+    pub const PENDING_RETURNED: u64 = 0x41;
+    pub const STACK_COUNT: u64 = 0x42;
+    pub const CURRENT_LOCATION: u64 = 0x43;
+    pub const CANCEL: u64 = 0x44;
+    pub const CANCEL_IRQL: u64 = 0x45;
+    pub const USER_IOSB: u64 = 0x48;
+    pub const USER_EVENT: u64 = 0x50;
+    pub const CANCEL_ROUTINE: u64 = 0x68;
+    pub const USER_BUFFER: u64 = 0x70;
+    pub const THREAD: u64 = 0x98;
+    pub const LIST_ENTRY: u64 = 0xa8;
+    pub const CURRENT_STACK_LOCATION: u64 = 0xb8;
+    pub const ORIGINAL_FILE_OBJECT: u64 = 0xc0;
+
+    /// Flags of an IRP.
+    pub mod flag {
+        pub const SYNCHRONOUS_API: u32 = 0x0000_0004;
+        pub const BUFFERED_IO: u32 = 0x0000_0010;
+        pub const DEALLOCATE_BUFFER: u32 = 0x0000_0020;
+        pub const INPUT_OPERATION: u32 = 0x0000_0040;
+        pub const CREATE_OPERATION: u32 = 0x0000_0080;
+        pub const READ_OPERATION: u32 = 0x0000_0100;
+        pub const WRITE_OPERATION: u32 = 0x0000_0200;
+        pub const CLOSE_OPERATION: u32 = 0x0000_0400;
+    }
+}
+
+/// `IO_STACK_LOCATION`.
+pub mod stack {
+    pub const SIZE_OF: u64 = 0x48;
+    pub const MAJOR: u64 = 0x00;
+    pub const MINOR: u64 = 0x01;
+    pub const FLAGS: u64 = 0x02;
+    pub const CONTROL: u64 = 0x03;
+    /// Start of the parameters.
+    pub const PARAMETERS: u64 = 0x08;
+    pub const DEVICE_OBJECT: u64 = 0x28;
+    pub const FILE_OBJECT: u64 = 0x30;
+    pub const COMPLETION_ROUTINE: u64 = 0x38;
+    pub const CONTEXT: u64 = 0x40;
+
+    /// Parameters of a device control.
+    pub mod control {
+        pub const OUTPUT_LENGTH: u64 = 0x08;
+        pub const INPUT_LENGTH: u64 = 0x10;
+        pub const CODE: u64 = 0x18;
+        pub const TYPE3_INPUT: u64 = 0x20;
+    }
+
+    /// Parameters of a read or a write.
+    pub mod transfer {
+        pub const LENGTH: u64 = 0x08;
+        pub const KEY: u64 = 0x10;
+        pub const BYTE_OFFSET: u64 = 0x18;
+    }
+
+    /// Parameters of a create.
+    pub mod create {
+        pub const SECURITY_CONTEXT: u64 = 0x08;
+        pub const OPTIONS: u64 = 0x10;
+        pub const FILE_ATTRIBUTES: u64 = 0x18;
+        pub const SHARE_ACCESS: u64 = 0x1a;
+    }
+
+    /// Bits of the control byte.
+    pub mod flag {
+        pub const PENDING_RETURNED: u8 = 0x01;
+        pub const INVOKE_ON_CANCEL: u8 = 0x20;
+        pub const INVOKE_ON_SUCCESS: u8 = 0x40;
+        pub const INVOKE_ON_ERROR: u8 = 0x80;
+    }
+}
+
+/// `IRP_MJ_…`.
+pub mod major {
+    pub const CREATE: u8 = 0x00;
+    pub const CLOSE: u8 = 0x02;
+    pub const READ: u8 = 0x03;
+    pub const WRITE: u8 = 0x04;
+    pub const FLUSH_BUFFERS: u8 = 0x09;
+    pub const DEVICE_CONTROL: u8 = 0x0e;
+    pub const INTERNAL_DEVICE_CONTROL: u8 = 0x0f;
+    pub const SHUTDOWN: u8 = 0x10;
+    pub const CLEANUP: u8 = 0x12;
+    pub const PNP: u8 = 0x1b;
+    pub const MAXIMUM: u8 = 0x1b;
+}
