@@ -105,19 +105,18 @@ fn from_suite(
     say: Say,
 ) -> Result<PathBuf, Miss> {
     let apt = PrivateApt::new(folder, mirror, suite)?;
-    let brief = |e: crate::Error| e.to_string().lines().take(3).collect::<Vec<_>>().join(" ");
     exec::capture(
         apt.command("apt-get").arg("update"),
         &places.work,
         LIST_LIMIT,
     )
-    .map_err(brief)?;
+    .map_err(|e| brief(&e))?;
     let listed = exec::capture(
         apt.command("apt-cache").args(["madison", PACKAGE]),
         &places.work,
         LIST_LIMIT,
     )
-    .map_err(brief)?;
+    .map_err(|e| brief(&e))?;
     let versions: Vec<&str> = listed
         .lines()
         .filter_map(|line| line.split('|').nth(1))
@@ -141,8 +140,22 @@ fn from_suite(
         &places.work,
         DOWNLOAD_LIMIT,
     )
-    .map_err(brief)?;
+    .map_err(|e| brief(&e))?;
     unpack_package(places, folder, &rust.release)
+}
+
+/// What went wrong, in one line: apt's own errors, if it gave any.
+fn brief(error: &crate::Error) -> Miss {
+    let text = error.to_string();
+    let complaints: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("E: "))
+        .collect();
+    if complaints.is_empty() {
+        text.lines().collect::<Vec<_>>().join(" ")
+    } else {
+        complaints.join(" ")
+    }
 }
 
 /// Unpacks the package that lies in `folder`; returns the library's source.
@@ -196,7 +209,9 @@ impl PrivateApt {
         write(root.join("status"), String::new())?;
         let root_text = root.display();
         // Read after the system's own configuration, so that its proxies hold
-        // and its hooks, which mean the system's lists, do not.
+        // and its hooks, which mean the system's lists, do not. Signatures are
+        // checked; the age of a list is not, since one release is wanted, and a
+        // mirror that stands still has it as well as any.
         let config = root.join("apt.conf");
         write(
             config.clone(),
@@ -207,6 +222,8 @@ impl PrivateApt {
                  Dir::State::status \"{root_text}/status\";\n\
                  Dir::Cache \"{root_text}/cache\";\n\
                  APT::Sandbox::User \"\";\n\
+                 Acquire::Check-Valid-Until \"false\";\n\
+                 Acquire::Check-Date \"false\";\n\
                  Acquire::Languages \"none\";\n\
                  Acquire::Retries \"0\";\n\
                  Acquire::http::Timeout \"10\";\n\
