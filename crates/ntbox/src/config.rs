@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::parse::Mask;
+
 /// Everything that one run of a driver depends on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {
@@ -137,6 +139,17 @@ impl Default for DebugFilter {
 }
 
 impl DebugFilter {
+    /// Sets one mask.
+    pub fn set(&mut self, mask: Mask) {
+        match mask {
+            Mask::Win2000(mask) => self.win2000 = mask,
+            Mask::Component(component, mask) => {
+                self.components.retain(|(other, _)| *other != component);
+                self.components.push((component, mask));
+            }
+        }
+    }
+
     /// Whether a message is shown. `level` above 31 is itself the mask to test,
     /// as `DbgPrintEx` documents it.
     #[must_use]

@@ -1,10 +1,18 @@
 //! An embedded NT kernel: runs an unmodified Windows kernel driver on Linux.
+//!
+//! [`run`] loads a driver, calls its DriverEntry and DriverUnload, and returns a
+//! [`Report`]; [`Machine`] does the same in steps. The kernel itself needs Linux
+//! on x86-64; what a run takes and gives compiles everywhere.
 
 mod config;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod inventory;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kernel;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod machine;
+pub mod parse;
+mod render;
 mod report;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod symbols;
@@ -12,8 +20,13 @@ mod written;
 
 pub use config::{Config, DebugFilter, Fault, OsVersion, RegValue};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use inventory::{Export, ExportKind, Import, exports, imports};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use machine::{Machine, Started, run};
-pub use report::{BugCheck, CallCount, ImageInfo, Inlined, Location, LogLine, Report, Violation};
+pub use render::Text;
+pub use report::{
+    BugCheck, CallCount, ImageInfo, Inlined, Location, LogLine, Report, Verdict, Violation,
+};
 
 /// Why a driver could not be run at all. What a driver does wrong once it runs
 /// is part of the [`Report`] instead.
@@ -35,6 +48,9 @@ pub enum Error {
         /// What is wrong with it, and what would be right.
         reason: String,
     },
+    /// The configuration asks for what this kernel cannot do.
+    #[error("{0}")]
+    Config(String),
     /// The child process could not be started or was lost.
     #[error("the kernel process failed: {0}")]
     Host(String),

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::kernel::wire::{self, Event, Request};
 use crate::kernel::{self};
 use crate::report::{BugCheck, ImageInfo, LogLine, Report};
-use crate::{Error, symbols};
+use crate::{Error, inventory, parse, symbols};
 
 /// A kernel in a process of its own with one driver loaded.
 #[derive(Debug)]
@@ -38,12 +38,17 @@ impl Machine {
     /// Starts the process and loads the driver, without calling it.
     ///
     /// # Errors
-    /// The file cannot be read, is no driver, or no process can be started.
+    /// The file cannot be read, is no driver, a call is to fail that cannot, or no
+    /// process can be started.
     pub fn boot(config: &Config) -> Result<Self, Error> {
         let read = |source| Error::Read { path: config.image.clone(), source };
         let metadata = File::open(&config.image).and_then(|file| file.metadata()).map_err(read)?;
         if !metadata.is_file() {
             return Err(read(io::Error::other("it is not a regular file")));
+        }
+        parse::service(&config.service).map_err(|error| Error::Config(error.to_string()))?;
+        if let Some(reason) = config.faults.iter().find_map(|fault| inventory::cannot_fail(&fault.export)) {
+            return Err(Error::Config(reason));
         }
         kernel::link();
         let (stream, theirs) = UnixStream::pair().map_err(|error| Error::Host(error.to_string()))?;

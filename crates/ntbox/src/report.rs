@@ -1,6 +1,9 @@
 //! What a run found: the log, how DriverEntry ended, what was left behind, what
 //! rule was broken, and where the driver stopped if it did.
 
+use std::fmt;
+
+use ntstatus::NamedBugCheck;
 use serde::{Deserialize, Serialize};
 
 use crate::written;
@@ -33,15 +36,90 @@ impl Report {
     /// broken or left behind.
     #[must_use]
     pub fn clean(&self) -> bool {
-        self.entry_status.is_some_and(|status| status.cast_signed() >= 0)
-            && self.unloaded
-            && self.bug_check.is_none()
-            && self.violations.is_empty()
+        self.verdict() == Verdict::Clean
+    }
+
+    /// What the run came to.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        if let Some(stop) = &self.bug_check {
+            Verdict::Stopped { code: stop.code }
+        } else if !self.violations.is_empty() {
+            Verdict::Broken {
+                violations: self.violations.len(),
+            }
+        } else if !self.entry_status.is_some_and(ntstatus::is_success) {
+            Verdict::Refused
+        } else if self.unloaded {
+            Verdict::Clean
+        } else {
+            Verdict::StaysLoaded
+        }
     }
 
     /// The text of the lines that the filter lets through.
     pub fn shown(&self) -> impl Iterator<Item = &str> {
-        self.log.iter().filter(|line| line.shown).map(|line| line.text.as_str())
+        self.log
+            .iter()
+            .filter(|line| line.shown)
+            .map(|line| line.text.as_str())
+    }
+}
+
+/// What a run came to. If there are several, the first of these counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The kernel stopped: a bug check, or the driver hung.
+    Stopped {
+        /// Bug check code.
+        code: u32,
+    },
+    /// The driver broke rules, or left something behind.
+    Broken {
+        /// How often.
+        violations: usize,
+    },
+    /// DriverEntry failed.
+    Refused,
+    /// The driver started and has no DriverUnload. What it holds could not be
+    /// checked.
+    StaysLoaded,
+    /// None of these.
+    Clean,
+}
+
+impl Verdict {
+    /// A stable name in kebab case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stopped { .. } => "stopped",
+            Self::Broken { .. } => "broken",
+            Self::Refused => "refused",
+            Self::StaysLoaded => "stays-loaded",
+            Self::Clean => "clean",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped { code } => write!(
+                f,
+                "stopped: the kernel stopped with {}",
+                NamedBugCheck(*code)
+            ),
+            Self::Broken { violations: 1 } => f.write_str("broken: 1 rule was broken"),
+            Self::Broken { violations } => write!(f, "broken: {violations} rules were broken"),
+            Self::Refused => f.write_str("refused: DriverEntry failed, and left nothing behind"),
+            Self::StaysLoaded => f.write_str(
+                "stays loaded: without a DriverUnload, what it holds could not be checked",
+            ),
+            Self::Clean => {
+                f.write_str("clean: it started, unloaded, broke no rule and left nothing behind")
+            }
+        }
     }
 }
 

@@ -59,6 +59,16 @@ const DATA: &[Data] = &[
     Data { name: "InitSafeBootMode", value: 0 },
 ];
 
+/// Every function that drivers can import.
+pub fn functions() -> impl Iterator<Item = &'static Export> {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}
+
+/// The name of every variable that drivers can import.
+pub fn variables() -> impl Iterator<Item = &'static str> {
+    DATA.iter().map(|data| data.name)
+}
+
 /// Bytes of one generated entry.
 const ENTRY_SIZE: u64 = 16;
 

@@ -96,11 +96,21 @@ fn place(size: u32) -> Result<u64, Refusal> {
         .map_err(|_| "there is no address space left for it".to_owned())
 }
 
+/// What the driver in a file imports.
+pub fn imports(file: &[u8]) -> Result<Vec<layout::Import>, Refusal> {
+    let headers = pe::parse(file)?;
+    layout::imports(&layout::expand(file, &headers)?, &headers)
+}
+
+/// Whether this kernel stands for a module.
+pub fn is_kernel(module: &str) -> bool {
+    matches!(module.to_ascii_lowercase().as_str(), "ntoskrnl.exe" | "hal.dll" | "wmilib.sys")
+}
+
 /// Fills the import table.
 fn bind(bytes: &mut [u8], headers: &Headers) -> Result<(), Refusal> {
     for import in layout::imports(bytes, headers)? {
-        let known = matches!(import.module.to_ascii_lowercase().as_str(), "ntoskrnl.exe" | "hal.dll" | "wmilib.sys");
-        let address = known
+        let address = is_kernel(&import.module)
             .then(|| exports::resolve(&import.name))
             .flatten()
             .unwrap_or_else(|| exports::missing(format!("{}!{}", import.module, import.name)));

@@ -1,0 +1,215 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use ntbox::parse::{self, Mask};
+use ntbox::{Config, Fault, OsVersion, RegValue};
+
+/// Exit statuses. 2 is clap's for wrong usage.
+pub mod status {
+    /// All is well.
+    pub const CLEAN: u8 = 0;
+    /// Less than clean, but nothing broken; something imported is missing.
+    pub const INCOMPLETE: u8 = 1;
+    /// Wrong usage.
+    pub const USAGE: u8 = 2;
+    /// DriverEntry failed.
+    pub const REFUSED: u8 = 3;
+    /// The kernel stopped.
+    pub const STOPPED: u8 = 4;
+    /// Rules were broken.
+    pub const BROKEN: u8 = 5;
+    /// The file is no driver.
+    pub const IMAGE: u8 = 6;
+    /// This program or its system failed.
+    pub const HOST: u8 = 7;
+}
+
+/// Runs an unmodified Windows kernel driver (a .sys file for x86-64) on Linux, in
+/// a small kernel inside a process: shows what the driver logs, what rules of
+/// the kernel it breaks, what it leaves behind, and where it crashes.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
+Try it:
+  ntbox run mydriver.sys --all
+  ntbox imports mydriver.sys"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load a driver, call DriverEntry, unload it, and report
+    Run(Run),
+    /// List what a driver imports, and whether this kernel provides it
+    Imports(Imports),
+    /// List what this kernel provides
+    Exports(Exports),
+}
+
+const RUN_HELP: &str = "\
+The log is shown as DebugView shows it: number, seconds since the first line, \
+text. As on a freshly installed Windows, the debug print filter lets only errors \
+through; `--filter IHVDRIVER=0xf` shows all levels of that component, and `--all` \
+shows what the filter hides.
+
+Examples:
+  ntbox run walk.sys --all
+  ntbox run walk.sys --param Size=dword:0x2000 --param Mode=sz:slow
+  ntbox run walk.sys --fault IoAllocateMdl:2    the second call fails
+  ntbox run walk.sys --calls                    which calls can be made to fail?
+  ntbox run walk.sys --json | jq .verdict
+
+Exit status:
+  0  clean: started, unloaded, broke no rule, left nothing behind
+  1  started, but has no DriverUnload: what it holds could not be checked
+  2  wrong usage
+  3  DriverEntry returned a failure, and left nothing behind
+  4  the kernel stopped: a bug check, or the driver hung
+  5  the driver broke a rule or left something behind
+  6  the file cannot be read or is no driver for this kernel
+  7  ntbox itself, or the system under it, failed";
+
+#[derive(Debug, Args)]
+#[command(after_help = RUN_HELP)]
+pub struct Run {
+    /// The driver's image; its PDB, if it has one, lies beside it
+    pub file: PathBuf,
+    /// Name of the service, and of its registry key [default: the file's name]
+    #[arg(long, value_parser = parse::service)]
+    pub service: Option<String>,
+    /// A value of the service's Parameters key: dword:N, qword:N, sz:TEXT,
+    /// expand:TEXT, multi:A,B, binary:HEX or raw:KIND:HEX
+    #[arg(long = "param", value_name = "NAME=TYPE:DATA", value_parser = parse::parameter)]
+    pub parameters: Vec<(String, RegValue)>,
+    /// Make the Nth call of an export fail, the first if N is left out
+    #[arg(long = "fault", value_name = "EXPORT[:N]", value_parser = parse::fault)]
+    pub faults: Vec<Fault>,
+    /// A mask of the debug print filter, such as IHVDRIVER=0xf or WIN2000=8
+    #[arg(long = "filter", value_name = "COMPONENT=MASK", value_parser = parse::filter)]
+    pub filters: Vec<Mask>,
+    /// Show the lines too that the debug print filter hides
+    #[arg(long)]
+    pub all: bool,
+    /// List the exports that the driver called
+    #[arg(long)]
+    pub calls: bool,
+    /// How long DriverEntry or DriverUnload may take [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = parse::seconds)]
+    pub timeout: Option<Duration>,
+    /// Version of Windows that the kernel claims to be [default: 10.0.19045]
+    #[arg(long, value_name = "MAJOR.MINOR.BUILD", value_parser = parse::version)]
+    pub os: Option<OsVersion>,
+    /// Write one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Run {
+    /// The configuration that this asks for.
+    pub fn config(&self) -> Config {
+        let mut config = Config::new(&self.file);
+        config.parameters.clone_from(&self.parameters);
+        config.faults.clone_from(&self.faults);
+        self.filters
+            .iter()
+            .for_each(|mask| config.filter.set(*mask));
+        config.service = self.service.clone().unwrap_or(config.service);
+        config.timeout = self.timeout.unwrap_or(config.timeout);
+        config.version = self.os.unwrap_or(config.version);
+        config
+    }
+}
+
+const IMPORTS_HELP: &str = "\
+What is missing is no error until the driver calls it; then the report names it.
+
+Exit status:
+  0  this kernel provides everything
+  1  something is missing
+  2  wrong usage
+  6  the file cannot be read or is no driver for this kernel";
+
+#[derive(Debug, Args)]
+#[command(after_help = IMPORTS_HELP)]
+pub struct Imports {
+    /// The driver's image
+    pub file: PathBuf,
+    /// Write one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Exports {
+    /// Write one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_reach_the_configuration() {
+        let line = "ntbox run a/walk.sys --service w --param A=dword:1 --param B=sz:x --fault IoAllocateMdl:2 \
+                    --filter IHVDRIVER=1 --filter ihvdriver=0xf --filter WIN2000=0 --timeout 0.5 --os 6.1.7601";
+        let Command::Run(run) = Cli::parse_from(line.split_whitespace()).command else {
+            panic!("not run")
+        };
+        let config = run.config();
+        assert_eq!(config.image, PathBuf::from("a/walk.sys"));
+        assert_eq!(config.service, "w");
+        assert_eq!(
+            config.parameters,
+            [
+                ("A".to_owned(), RegValue::Dword(1)),
+                ("B".to_owned(), RegValue::Sz("x".to_owned()))
+            ]
+        );
+        assert_eq!(
+            config.faults,
+            [Fault {
+                export: "IoAllocateMdl".to_owned(),
+                nth: 2
+            }]
+        );
+        assert_eq!(config.filter.components, [(77, 15)]);
+        assert_eq!(config.filter.win2000, 0);
+        assert_eq!(config.timeout, Duration::from_millis(500));
+        assert_eq!(
+            config.version,
+            OsVersion {
+                major: 6,
+                minor: 1,
+                build: 7601
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        let Command::Run(run) = Cli::parse_from(["ntbox", "run", "a/walk.sys"]).command else {
+            panic!("not run")
+        };
+        let config = run.config();
+        assert_eq!(config.service, "walk");
+        assert_eq!(config.timeout, Duration::from_secs(10));
+        assert_eq!(config.version, OsVersion::default());
+    }
+}

@@ -1,0 +1,68 @@
+//! What each command does.
+
+use std::path::Path;
+
+use ntbox::{Error, Export, Import, Report, Verdict};
+
+use crate::args::{Cli, Command, status};
+
+/// What a command came to, and how it is to be shown.
+pub struct Outcome<'c> {
+    /// What was asked for.
+    pub command: &'c Command,
+    /// What came of it.
+    pub result: Result<Done, Error>,
+}
+
+/// What a command found.
+pub enum Done {
+    /// A run.
+    Run(Box<Report>),
+    /// What a driver imports.
+    Imports(Vec<Import>),
+    /// What the kernel provides.
+    Exports(Vec<Export>),
+}
+
+/// Does what the command line says.
+pub fn carry_out(cli: &Cli) -> Outcome<'_> {
+    let result = match &cli.command {
+        Command::Run(args) => run(&args.config()),
+        Command::Imports(args) => imports(&args.file),
+        Command::Exports(_) => Ok(Done::Exports(ntbox::exports())),
+    };
+    Outcome {
+        command: &cli.command,
+        result,
+    }
+}
+
+fn run(config: &ntbox::Config) -> Result<Done, Error> {
+    ntbox::run(config).map(|report| Done::Run(Box::new(report)))
+}
+
+fn imports(file: &Path) -> Result<Done, Error> {
+    ntbox::imports(file).map(Done::Imports)
+}
+
+impl Outcome<'_> {
+    /// The exit status that tells of it.
+    pub fn status(&self) -> u8 {
+        match &self.result {
+            Ok(Done::Run(report)) => match report.verdict() {
+                Verdict::Clean => status::CLEAN,
+                Verdict::StaysLoaded => status::INCOMPLETE,
+                Verdict::Refused => status::REFUSED,
+                Verdict::Stopped { .. } => status::STOPPED,
+                Verdict::Broken { .. } => status::BROKEN,
+            },
+            Ok(Done::Imports(list)) if list.iter().any(|import| !import.provided) => {
+                status::INCOMPLETE
+            }
+            Ok(Done::Imports(_) | Done::Exports(_)) => status::CLEAN,
+            Err(Error::Config(_)) => status::USAGE,
+            Err(Error::Read { .. } | Error::Image { .. }) => status::IMAGE,
+            Err(Error::Host(_)) => status::HOST,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! How an outcome is shown: as text for people, or as one JSON object. Colours
+//! only reach a terminal, and only if `NO_COLOR` does not forbid them.
+
+use std::io::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use ntbox::{Export, ExportKind, Import, Report};
+use serde_json::json;
+
+use crate::args::{Command, Run};
+use crate::commands::{Done, Outcome};
+
+/// Number of the JSON format. It changes when a field goes or means something
+/// else; new fields may come without.
+const FORMAT: u32 = 1;
+
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+impl Outcome<'_> {
+    /// Shows it.
+    pub fn show(&self) -> io::Result<()> {
+        let json = match self.command {
+            Command::Run(args) => args.json,
+            Command::Imports(args) => args.json,
+            Command::Exports(args) => args.json,
+        };
+        if json { self.json() } else { self.text() }
+    }
+
+    fn json(&self) -> io::Result<()> {
+        let status = self.status();
+        let object = match &self.result {
+            Ok(Done::Run(report)) => {
+                let verdict = report.verdict().name();
+                json!({ "format": FORMAT, "verdict": verdict, "exit_status": status, "report": report })
+            }
+            Ok(Done::Imports(imports)) => {
+                json!({ "format": FORMAT, "exit_status": status, "imports": imports })
+            }
+            Ok(Done::Exports(exports)) => {
+                json!({ "format": FORMAT, "exit_status": status, "exports": exports })
+            }
+            Err(error) => {
+                json!({ "format": FORMAT, "exit_status": status, "error": error.to_string() })
+            }
+        };
+        let mut out = io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, &object)?;
+        writeln!(out)
+    }
+
+    fn text(&self) -> io::Result<()> {
+        match (&self.result, self.command) {
+            (Ok(Done::Run(report)), Command::Run(args)) => run(report, args),
+            (Ok(Done::Run(report)), _) => {
+                write!(anstream::stdout().lock(), "{}", report.text().colours())
+            }
+            (Ok(Done::Imports(list)), _) => imports(list),
+            (Ok(Done::Exports(list)), _) => exports(list),
+            (Err(error), _) => writeln!(anstream::stderr().lock(), "{BAD}error{BAD:#}: {error}"),
+        }
+    }
+}
+
+fn run(report: &Report, args: &Run) -> io::Result<()> {
+    let here = std::env::current_dir().ok();
+    let text = report
+        .text()
+        .hidden(args.all)
+        .calls(args.calls)
+        .folder(here.as_deref());
+    write!(anstream::stdout().lock(), "{}", text.colours())
+}
+
+fn imports(list: &[Import]) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    for Import {
+        module,
+        name,
+        provided,
+    } in list
+    {
+        let (module, name) = (module.escape_debug(), name.escape_debug());
+        if *provided {
+            writeln!(out, "provided {module}!{name}")?;
+        } else {
+            writeln!(out, "{BAD}missing{BAD:#}  {module}!{name}")?;
+        }
+    }
+    let missing = list.iter().filter(|import| !import.provided).count();
+    writeln!(out, "{} imports, {missing} missing", list.len())
+}
+
+fn exports(list: &[Export]) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    for Export { name, kind } in list {
+        match kind {
+            ExportKind::Variable => writeln!(out, "variable {name}")?,
+            ExportKind::Function { max_irql, can_fail } => {
+                let fault = if *can_fail {
+                    ", can be made to fail"
+                } else {
+                    ""
+                };
+                writeln!(out, "function {name}, IRQL up to {max_irql}{fault}")?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! What a driver wants from the kernel, and what this kernel has: known without
+//! running anything.
+
+use std::path::Path;
+
+use crate::Error;
+use crate::kernel::{exports, loader};
+
+/// Something that a driver imports.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Import {
+    /// Module that it is imported from, as the image spells it.
+    pub module: String,
+    /// Its name, or `#` and its number.
+    pub name: String,
+    /// Whether this kernel provides it. What it does not is an error only when
+    /// the driver calls it.
+    pub provided: bool,
+}
+
+/// Something that this kernel provides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Export {
+    /// Name that drivers import.
+    pub name: &'static str,
+    /// Function or variable.
+    pub kind: ExportKind,
+}
+
+/// What an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum ExportKind {
+    /// A function.
+    Function {
+        /// Highest IRQL at which it may be called.
+        max_irql: u8,
+        /// Whether a [`Fault`](crate::Fault) can make it fail.
+        can_fail: bool,
+    },
+    /// A variable.
+    Variable,
+}
+
+/// What the driver in a file imports, in the order of its import table.
+///
+/// # Errors
+/// The file cannot be read or is no driver image.
+pub fn imports(image: &Path) -> Result<Vec<Import>, Error> {
+    let file = std::fs::read(image).map_err(|source| Error::Read {
+        path: image.to_owned(),
+        source,
+    })?;
+    let list = loader::imports(&file).map_err(|reason| Error::Image {
+        path: image.to_owned(),
+        reason,
+    })?;
+    let known = exports();
+    let provides = |name: &str| {
+        known
+            .binary_search_by(|export| export.name.cmp(name))
+            .is_ok()
+    };
+    Ok(list
+        .into_iter()
+        .map(|import| Import {
+            provided: loader::is_kernel(&import.module) && provides(&import.name),
+            module: import.module,
+            name: import.name,
+        })
+        .collect())
+}
+
+/// What this kernel provides, by name.
+#[must_use]
+pub fn exports() -> Vec<Export> {
+    let functions = exports::functions().map(|export| Export {
+        name: export.name,
+        kind: ExportKind::Function {
+            max_irql: export.max_irql,
+            can_fail: export.failure.is_some(),
+        },
+    });
+    let variables = exports::variables().map(|name| Export {
+        name,
+        kind: ExportKind::Variable,
+    });
+    let mut list: Vec<_> = functions.chain(variables).collect();
+    list.sort_unstable();
+    list
+}
+
+/// Why no call of an export can be made to fail, if so.
+pub fn cannot_fail(name: &str) -> Option<String> {
+    let list = exports();
+    let Ok(at) = list.binary_search_by(|export| export.name.cmp(name)) else {
+        return Some(format!(
+            "`{name}` is no export of this kernel, so no call of it can fail; `ntbox exports` lists them"
+        ));
+    };
+    match list[at].kind {
+        ExportKind::Function { can_fail: true, .. } => None,
+        ExportKind::Function { .. } => Some(format!("`{name}` cannot fail, by its reference")),
+        ExportKind::Variable => Some(format!("`{name}` is a variable, which nobody calls")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exports_have_distinct_names() {
+        let list = exports();
+        let same: Vec<_> = list
+            .windows(2)
+            .filter(|pair| pair[0].name == pair[1].name)
+            .collect();
+        assert!(same.is_empty(), "{same:?}");
+        assert!(list.iter().any(|export| export.name == "IoAllocateMdl"));
+    }
+
+    #[test]
+    fn only_what_can_fail_is_made_to() {
+        assert_eq!(cannot_fail("IoAllocateMdl"), None);
+        for (name, part) in [
+            ("NoSuchFunction", "no export"),
+            ("IoFreeMdl", "cannot fail"),
+            ("MmSystemRangeStart", "variable"),
+        ] {
+            let why = cannot_fail(name).expect(name);
+            assert!(why.contains(part), "{name}: {why}");
+        }
+    }
+}
