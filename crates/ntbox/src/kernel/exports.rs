@@ -1,6 +1,7 @@
 //! The table of everything that a driver can import, and the generated entries
 //! that it imports.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,6 +10,7 @@ use rustc_hash::FxHashMap;
 use super::call::{self, Call, Export, Return};
 use super::layout::{HIGHEST_USER_ADDRESS, MISSING, NT, PAGE_SIZE, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
 use super::mm::space::{Protection, Use};
+use super::native::Native;
 use super::seh::Context;
 use super::{cpu, ex, guest, io, ke, mm, stop, tick};
 use crate::config::Fault;
@@ -40,6 +42,9 @@ const FAMILIES: &[&[Export]] = &[
     super::zw::key::EXPORTS,
     super::zw::value::EXPORTS,
 ];
+
+/// Exports that are machine code.
+const NATIVE: &[&[Native]] = &[super::seh::NATIVE];
 
 /// A variable that drivers import.
 struct Data {
@@ -84,6 +89,8 @@ struct Bound {
 
 struct Table {
     bound: Vec<Bound>,
+    /// Addresses and name of each export that is machine code.
+    native: Vec<(Range<u64>, &'static str)>,
     by_name: FxHashMap<&'static str, u64>,
 }
 
@@ -111,7 +118,9 @@ pub fn initialize(faults: &[Fault]) -> Result<(), String> {
         .flat_map(|family| family.iter().copied())
         .collect();
     let mut by_name = FxHashMap::default();
-    let code_pages = (exports.len() as u64 * ENTRY_SIZE + 8).div_ceil(PAGE_SIZE);
+    let mut code = entries(exports.len());
+    let native = append_native(&mut code);
+    let code_pages = (code.len() as u64).div_ceil(PAGE_SIZE);
     let data_va = NT.base + code_pages * PAGE_SIZE;
     let variables: Vec<(&str, u64)> =
         DATA.iter().map(|data| (data.name, data.value)).chain(super::ob::variables()).collect();
@@ -122,11 +131,11 @@ pub fn initialize(faults: &[Fault]) -> Result<(), String> {
     })
     .map_err(|_| "no memory for the kernel's entries".to_owned())?;
 
-    let code = entries(exports.len());
     guest::write_bytes(NT.base, &code).map_err(|fault| format!("entries: {fault:?}"))?;
     for (n, export) in exports.iter().enumerate() {
         by_name.insert(export.name, NT.base + 8 + n as u64 * ENTRY_SIZE);
     }
+    by_name.extend(native.iter().map(|(code, name)| (*name, code.start)));
     for (n, (name, value)) in variables.into_iter().enumerate() {
         let va = data_va + 8 * n as u64;
         guest::write_u64(va, value).map_err(|fault| format!("variables: {fault:?}"))?;
@@ -152,7 +161,7 @@ pub fn initialize(faults: &[Fault]) -> Result<(), String> {
         }
         entry.fails.push(fault.nth);
     }
-    let _ = TABLE.set(Table { bound, by_name });
+    let _ = TABLE.set(Table { bound, native, by_name });
     Ok(())
 }
 
@@ -171,6 +180,19 @@ fn entries(count: usize) -> Vec<u8> {
         code.extend([0xcc; 5]);
     }
     code
+}
+
+/// Adds the exports that are machine code, aligned as code is; gives their
+/// addresses and names.
+fn append_native(code: &mut Vec<u8>) -> Vec<(Range<u64>, &'static str)> {
+    let mut list = Vec::new();
+    for native in NATIVE.iter().copied().flatten() {
+        code.resize(code.len().next_multiple_of(16), 0xcc);
+        let begin = NT.base + code.len() as u64;
+        code.extend((native.code)());
+        list.push((begin..NT.base + code.len() as u64, native.name));
+    }
+    list
 }
 
 fn table() -> &'static Table {
@@ -206,7 +228,8 @@ pub fn missing_name(va: u64) -> Option<String> {
 pub fn name_at(va: u64) -> Option<&'static str> {
     let offset = va.checked_sub(NT.base + 8)?;
     let index = usize::try_from(offset / ENTRY_SIZE).ok()?;
-    table().bound.get(index).map(|entry| entry.export.name)
+    let entry = table().bound.get(index).map(|entry| entry.export.name);
+    entry.or_else(|| table().native.iter().find(|(code, _)| code.contains(&va)).map(|(_, name)| *name))
 }
 
 /// Name of the export that a call is for.

@@ -18,6 +18,7 @@ mod layout;
 pub mod loader;
 mod log;
 mod mm;
+mod native;
 mod ob;
 mod privileged;
 mod ps;

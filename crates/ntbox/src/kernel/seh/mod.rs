@@ -16,6 +16,7 @@ mod exports;
 mod function_table;
 mod jump;
 mod memory;
+mod native;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,5 @@ mod walk;
 pub use context::{Context, ExceptionRecord};
 pub use dispatch::raise;
 pub use exports::EXPORTS;
+pub use native::NATIVE;
 pub use walk::backtrace;
