@@ -6,7 +6,7 @@ use super::callout::call_driver;
 use super::guest::{self, Fault, UnicodeString};
 use super::loader::Image;
 use super::mm::pool::{self, PoolKind, tag_text};
-use super::{cpu, exports, ke, mm, ob, stop, threads, zw};
+use super::{cpu, ex, exports, ke, mm, ob, stop, threads, zw};
 use crate::config::Config;
 
 /// Offsets in DRIVER_OBJECT and DRIVER_EXTENSION on x64.
@@ -148,6 +148,10 @@ pub fn check_left_behind(when: &str) {
             tag_text(block.tag)
         );
         stop::violation("pool-leak", Some((0xc4, 0x62)), what, block.caller);
+    }
+    for (rule, what, caller) in ex::active::take_left_behind() {
+        // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
+        stop::violation(&rule, Some((0xce, 0)), format!("{what} {when}"), caller);
     }
     for (lock, kind, caller) in ke::held::take_left_behind() {
         let what = format!("the {kind} at {lock:#018x} is held {when}");

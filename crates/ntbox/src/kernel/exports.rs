@@ -18,8 +18,13 @@ use crate::report::CallCount;
 
 /// All families.
 const FAMILIES: &[&[Export]] = &[
+    ex::fast_mutex::EXPORTS,
     ex::interlocked::EXPORTS,
+    ex::lookaside::CLASSIC,
+    ex::lookaside::EXTENDED,
     ex::pool::EXPORTS,
+    ex::push_lock::EXPORTS,
+    ex::rundown::EXPORTS,
     ex::slist::EXPORTS,
     ex::spinlock::EXPORTS,
     io::build::EXPORTS,
@@ -29,6 +34,7 @@ const FAMILIES: &[&[Export]] = &[
     ke::irql::EXPORTS,
     ke::bugcheck::EXPORTS,
     ke::dpc::EXPORTS,
+    ke::guarded_mutex::EXPORTS,
     ke::queued_spinlock::EXPORTS,
     ke::spinlock::EXPORTS,
     ke::thread::EXPORTS,

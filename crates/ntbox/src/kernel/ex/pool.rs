@@ -1,5 +1,6 @@
 //! Pool allocation: the current functions and the four deprecated ones.
 
+use super::active;
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Return, Stop, exports};
 use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
@@ -77,7 +78,7 @@ fn zero_bytes(function: &str, caller: u64) {
 }
 
 /// What the functions with a POOL_TYPE do.
-fn by_type(kind: u32, bytes: u64, tag: u32, raise: bool, caller: u64, function: &str) -> Return {
+pub(super) fn by_type(kind: u32, bytes: u64, tag: u32, raise: bool, caller: u64, function: &str) -> Return {
     let mut size = bytes;
     if bytes == 0 {
         zero_bytes(function, caller);
@@ -171,7 +172,7 @@ pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
 }
 
 /// Frees a block that a driver took.
-fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<(), Stop> {
+pub(super) fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<(), Stop> {
     let block: Option<Block> = mm::with(|memory| memory.pools.block(va).copied());
     let Some(block) = block else { return Err(bad_free(va, tag.unwrap_or(0), function)) };
     check_irql(block.kind, block.size, block.tag, "freeing")?;
@@ -197,6 +198,7 @@ fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<(), St
             ),
         ));
     }
+    active::check_freed(va, block.size, caller);
     mm::with(|memory| memory.pools.free(va, caller));
     Ok(())
 }

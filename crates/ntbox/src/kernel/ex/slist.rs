@@ -89,6 +89,11 @@ pub fn depth(va: u64) -> Result<u16, Stop> {
     Ok(guest::read_u16(va)?)
 }
 
+/// The first entry, or NULL.
+pub fn first(va: u64) -> Result<u64, Stop> {
+    Ok(Head::read(va)?.first())
+}
+
 /// Puts an entry at the front; returns the one that was there, or NULL.
 pub fn push(va: u64, entry: u64, caller: u64) -> Result<u64, Stop> {
     if entry & 0xf != 0 {
@@ -138,7 +143,7 @@ exports! {
 
     /// `FirstEntrySList`.
     fn FirstEntrySList(head: u64) -> u64 [max HIGH_LEVEL] {
-        Ok(Head::read(head)?.first())
+        first(head)
     }
 
     /// `ExpInterlockedPushEntrySList`, which `ExInterlockedPushEntrySList` and

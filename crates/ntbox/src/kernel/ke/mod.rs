@@ -4,6 +4,7 @@
 pub mod bugcheck;
 pub mod clock;
 pub mod dpc;
+pub mod guarded_mutex;
 pub mod held;
 pub mod irql;
 pub mod object;

@@ -121,13 +121,13 @@ exports! {
 
     /// `KeEnterCriticalRegion`: no normal APCs until it is left.
     fn KeEnterCriticalRegion() -> () [max APC_LEVEL] {
-        threads::update(threads::current_thread(), |info| info.critical += 1);
+        enter_critical_region();
         Ok(())
     }
 
     /// `KeLeaveCriticalRegion`.
     fn KeLeaveCriticalRegion() -> () [max APC_LEVEL] {
-        leave(|info| &mut info.critical, "KeLeaveCriticalRegion")
+        leave_critical_region("KeLeaveCriticalRegion")
     }
 
     /// `KeEnterGuardedRegion`: no APCs at all until it is left.
@@ -143,7 +143,7 @@ exports! {
 
     /// `KeAreApcsDisabled`.
     fn KeAreApcsDisabled() -> bool [max DISPATCH_LEVEL] {
-        Ok(cpu::irql() >= APC_LEVEL || threads::current().is_some_and(|thread| thread.critical > 0 || thread.guarded > 0))
+        Ok(apcs_disabled())
     }
 
     /// `KeAreAllApcsDisabled`.
@@ -211,6 +211,21 @@ exports! {
     fn KeRevertToUserAffinityThreadEx(affinity: u64) -> () [max DISPATCH_LEVEL] {
         Ok(())
     }
+}
+
+/// Holds back normal kernel APCs of the current thread until the region is left.
+pub fn enter_critical_region() {
+    threads::update(threads::current_thread(), |info| info.critical += 1);
+}
+
+/// Leaves the innermost critical region of the current thread.
+pub fn leave_critical_region(function: &str) -> Result<(), Stop> {
+    leave(|info| &mut info.critical, function)
+}
+
+/// Whether no normal kernel APC can interrupt the current thread.
+pub fn apcs_disabled() -> bool {
+    cpu::irql() >= APC_LEVEL || threads::current().is_some_and(|thread| thread.critical > 0 || thread.guarded > 0)
 }
 
 /// What was asked of a thread, or the stop for an address that is none.
