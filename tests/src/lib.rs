@@ -2,6 +2,8 @@
 //! made by hand, and the way from either to a host.
 
 pub mod build;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod embedded;
 pub mod pe;
 pub mod scratch;
 

@@ -40,11 +40,13 @@ pub mod at {
     /// `NumberOfRvaAndSizes`.
     pub const DIRECTORY_COUNT: usize = OPTIONAL + 108;
     /// Data directory `n`: RVA, then size.
+    #[must_use]
     pub const fn directory(n: usize) -> usize {
         OPTIONAL + 112 + 8 * n
     }
     /// Header of section `n`: name, `VirtualSize` at 8, `VirtualAddress` at 12,
     /// `SizeOfRawData` at 16, `PointerToRawData` at 20, flags at 36.
+    #[must_use]
     pub const fn section(n: usize) -> usize {
         OPTIONAL + 240 + 40 * n
     }
@@ -129,48 +131,11 @@ impl Plan {
         let mut image = Image {
             bytes: vec![0; 4 * FILE_BLOCK as usize],
         };
-        self.headers(&mut image);
+        headers(&mut image);
         image.put(file_offset(TEXT), &self.code);
         self.imports(&mut image);
         self.relocations(&mut image);
         image
-    }
-
-    fn headers(&self, image: &mut Image) {
-        const CODE: u32 = 0x6000_0020;
-        const DATA: u32 = 0xC000_0040;
-        const DISCARDABLE: u32 = 0x4200_0040;
-        image.put(0, b"MZ");
-        image.set_u32(at::PE_OFFSET, 0x80);
-        image.put(at::SIGNATURE, b"PE\0\0");
-        image.set_u16(at::MACHINE, 0x8664);
-        image.set_u16(at::SECTION_COUNT, 3);
-        image.set_u16(at::OPTIONAL_SIZE, 240);
-        // Executable, knows large addresses.
-        image.set_u16(at::CHARACTERISTICS, 0x22);
-        image.set_u16(at::OPTIONAL, 0x20B);
-        image.set_u32(at::ENTRY, TEXT);
-        image.set_u64(at::IMAGE_BASE, BASE);
-        image.set_u32(at::SECTION_ALIGNMENT, 0x1000);
-        image.set_u32(at::FILE_ALIGNMENT, 0x200);
-        image.set_u32(at::IMAGE_SIZE, IMAGE_END);
-        image.set_u32(at::HEADERS_SIZE, FILE_BLOCK);
-        image.set_u16(at::SUBSYSTEM, 1);
-        image.set_u32(at::DIRECTORY_COUNT, 16);
-        let sections = [
-            (b".text\0\0\0", TEXT, CODE),
-            (b".idata\0\0", IDATA, DATA),
-            (b".reloc\0\0", RELOC, DISCARDABLE),
-        ];
-        for (n, (name, rva, flags)) in sections.into_iter().enumerate() {
-            let header = at::section(n);
-            image.put(header, name);
-            image.set_u32(header + 8, FILE_BLOCK);
-            image.set_u32(header + 12, rva);
-            image.set_u32(header + 16, FILE_BLOCK);
-            image.set_u32(header + 20, rva >> 12 << 10);
-            image.set_u32(header + 36, flags);
-        }
     }
 
     fn imports(&self, image: &mut Image) {
@@ -241,13 +206,51 @@ impl Plan {
     }
 }
 
+/// The headers, which are the same for all.
+fn headers(image: &mut Image) {
+    const CODE: u32 = 0x6000_0020;
+    const DATA: u32 = 0xC000_0040;
+    const DISCARDABLE: u32 = 0x4200_0040;
+    image.put(0, b"MZ");
+    image.set_u32(at::PE_OFFSET, 0x80);
+    image.put(at::SIGNATURE, b"PE\0\0");
+    image.set_u16(at::MACHINE, 0x8664);
+    image.set_u16(at::SECTION_COUNT, 3);
+    image.set_u16(at::OPTIONAL_SIZE, 240);
+    // Executable, knows large addresses.
+    image.set_u16(at::CHARACTERISTICS, 0x22);
+    image.set_u16(at::OPTIONAL, 0x20B);
+    image.set_u32(at::ENTRY, TEXT);
+    image.set_u64(at::IMAGE_BASE, BASE);
+    image.set_u32(at::SECTION_ALIGNMENT, 0x1000);
+    image.set_u32(at::FILE_ALIGNMENT, 0x200);
+    image.set_u32(at::IMAGE_SIZE, IMAGE_END);
+    image.set_u32(at::HEADERS_SIZE, FILE_BLOCK);
+    image.set_u16(at::SUBSYSTEM, 1);
+    image.set_u32(at::DIRECTORY_COUNT, 16);
+    let sections = [
+        (b".text\0\0\0", TEXT, CODE),
+        (b".idata\0\0", IDATA, DATA),
+        (b".reloc\0\0", RELOC, DISCARDABLE),
+    ];
+    for (n, (name, rva, flags)) in sections.into_iter().enumerate() {
+        let header = at::section(n);
+        image.put(header, name);
+        image.set_u32(header + 8, FILE_BLOCK);
+        image.set_u32(header + 12, rva);
+        image.set_u32(header + 16, FILE_BLOCK);
+        image.set_u32(header + 20, rva >> 12 << 10);
+        image.set_u32(header + 36, flags);
+    }
+}
+
 fn length<T>(list: &[T]) -> u32 {
     u32::try_from(list.len()).expect("a short list")
 }
 
 /// Offset in the file of an RVA inside one of the sections.
 #[must_use]
-pub fn file_offset(rva: u32) -> usize {
+pub const fn file_offset(rva: u32) -> usize {
     ((rva >> 12 << 10) + (rva & 0xFFF)) as usize
 }
 

@@ -16,7 +16,7 @@ pub mod verdict;
 #[cfg(test)]
 pub(crate) fn fixed_cases() -> proptest::test_runner::Config {
     proptest::test_runner::Config {
-        rng_seed: proptest::test_runner::RngSeed::Fixed(0x6E74_6D65_6D),
+        rng_seed: proptest::test_runner::RngSeed::Fixed(0x6E_746D_656D),
         failure_persistence: None,
         ..proptest::test_runner::Config::default()
     }

@@ -58,3 +58,105 @@ fn start_and_stop(host: &mut dyn Host) -> Result<Run, HostError> {
         findings,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host that fails where it is told to, and remembers what it was asked.
+    #[derive(Default)]
+    struct Fake {
+        fails_at: Option<&'static str>,
+        asked: Vec<&'static str>,
+    }
+
+    impl Fake {
+        fn ask<T>(&mut self, action: &'static str, answer: T) -> Result<T, HostError> {
+            self.asked.push(action);
+            if self.fails_at == Some(action) {
+                return Err(HostError::Failed {
+                    host: "fake",
+                    action,
+                    why: "told to".to_owned(),
+                });
+            }
+            Ok(answer)
+        }
+    }
+
+    impl Host for Fake {
+        fn name(&self) -> &'static str {
+            "fake"
+        }
+
+        fn install(&mut self, service: &Service) -> Result<(), HostError> {
+            service.check_name()?;
+            self.ask("install", ())
+        }
+
+        fn start(&mut self) -> Result<Start, HostError> {
+            self.ask("start", Start::from_status(0))
+        }
+
+        fn stop(&mut self) -> Result<Findings, HostError> {
+            self.ask(
+                "stop",
+                Findings {
+                    unloaded: true,
+                    ..Findings::default()
+                },
+            )
+        }
+
+        fn remove(&mut self) -> Result<(), HostError> {
+            self.ask("remove", ())
+        }
+
+        fn output(&mut self) -> Result<Vec<Line>, HostError> {
+            self.ask("output", vec![Line::from_text("a")])
+        }
+    }
+
+    #[test]
+    fn the_order_is_that_of_a_service() {
+        let mut host = Fake::default();
+        let run = run(&mut host, &Service::new("a.sys")).unwrap();
+        assert_eq!(host.asked, ["install", "start", "stop", "output", "remove"]);
+        assert_eq!((run.status(), run.texts().collect()), (Some(0), vec!["a"]));
+    }
+
+    #[test]
+    fn a_service_is_removed_whatever_fails() {
+        for fails_at in ["start", "stop", "output", "remove"] {
+            let mut host = Fake {
+                fails_at: Some(fails_at),
+                ..Fake::default()
+            };
+            let error = run(&mut host, &Service::new("a.sys")).unwrap_err();
+            assert!(error.to_string().contains(fails_at), "{error}");
+            assert_eq!(host.asked.last(), Some(&"remove"), "{fails_at}");
+        }
+        let mut host = Fake {
+            fails_at: Some("install"),
+            ..Fake::default()
+        };
+        run(&mut host, &Service::new("a.sys")).unwrap_err();
+        assert_eq!(
+            host.asked,
+            ["install"],
+            "what is not installed is not removed"
+        );
+    }
+
+    #[test]
+    fn names_that_no_service_can_have_are_refused() {
+        for name in ["", "a/b", "a\\b", &"x".repeat(257)] {
+            let service = Service {
+                name: name.to_owned(),
+                ..Service::new("a.sys")
+            };
+            let error = run(&mut Fake::default(), &service).unwrap_err();
+            assert!(matches!(error, HostError::Name { .. }), "{name}: {error}");
+        }
+    }
+}

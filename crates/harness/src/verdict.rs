@@ -102,3 +102,73 @@ impl fmt::Display for Verdict {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{BugCheck, Findings, Line, Violation};
+    use crate::transcript::line;
+
+    fn verdict(start: Start, findings: Findings, text: &str) -> Verdict {
+        let run = Run {
+            start,
+            log: vec![Line::from_text(text)],
+            findings,
+        };
+        Verdict::of(&run, &Check::of(&run, &Script::new(line("right"))))
+    }
+
+    #[test]
+    fn what_weighs_most_decides() {
+        let stop = || Findings {
+            bug_check: Some(BugCheck {
+                code: 0x50,
+                parameters: [0; 4],
+                what: String::new(),
+                stack: Vec::new(),
+            }),
+            violations: vec![violation()],
+            ..Findings::default()
+        };
+        let broken = || Findings {
+            violations: vec![violation()],
+            ..Findings::default()
+        };
+        let (running, refused) = (Start::Running(0), Start::Refused(0xC000_0001));
+        assert_eq!(verdict(running, stop(), "right"), Verdict::KernelStopped);
+        assert_eq!(
+            verdict(Start::Stopped, Findings::default(), "right"),
+            Verdict::KernelStopped
+        );
+        assert_eq!(verdict(running, broken(), "wrong"), Verdict::Violations);
+        assert_eq!(
+            verdict(refused, Findings::default(), "wrong"),
+            Verdict::CheckFailed
+        );
+        assert_eq!(
+            verdict(refused, Findings::default(), "right"),
+            Verdict::Refused
+        );
+        assert_eq!(
+            verdict(running, Findings::default(), "right"),
+            Verdict::Passed
+        );
+    }
+
+    fn violation() -> Violation {
+        Violation {
+            rule: "pool-leak".to_owned(),
+            verifier: None,
+            what: String::new(),
+            place: None,
+        }
+    }
+
+    #[test]
+    fn each_verdict_has_its_exit_status() {
+        use Verdict::{CheckFailed, KernelStopped, Passed, Refused, Violations};
+        let all = [KernelStopped, Violations, CheckFailed, Refused, Passed];
+        let statuses = all.map(Verdict::exit_status);
+        assert_eq!(statuses, [4, 5, 1, 3, 0]);
+    }
+}

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ntbox::{Config, Machine, Report, Started};
+use ntbox::{Config, Machine, OsVersion, Report, Started};
 
 use super::{Host, HostError, RegValue, Service};
 use crate::record::{BugCheck, Calls, Findings, Line, Place, Start, Violation};
@@ -14,11 +14,13 @@ use crate::record::{BugCheck, Calls, Findings, Line, Place, Start, Violation};
 pub struct Options {
     /// Calls that are made to fail: export, and which of its calls from 1.
     pub faults: Vec<(String, u32)>,
-    /// Masks of the debug print filter: component number and mask. Component 0
-    /// is not special; the mask of WIN2000 is [`Options::win2000`].
+    /// Masks of the debug print filter: component number and mask.
     pub filter: Vec<(u32, u32)>,
     /// The mask of WIN2000, if not the one of a fresh Windows.
     pub win2000: Option<u32>,
+    /// Version of Windows to claim to be (major, minor, build), if not the usual
+    /// one.
+    pub version: Option<(u32, u32, u32)>,
     /// How long one request may keep the driver busy, if not the usual time.
     pub timeout: Option<Duration>,
 }
@@ -37,7 +39,7 @@ enum State {
     #[default]
     Empty,
     Installed(Box<Config>),
-    Started(Box<Config>, Machine),
+    Started(Box<Config>, Box<Machine>),
 }
 
 const NAME: &str = "ntbox";
@@ -64,6 +66,13 @@ impl Ntbox {
         if let Some(mask) = self.options.win2000 {
             config.filter.win2000 = mask;
         }
+        if let Some((major, minor, build)) = self.options.version {
+            config.version = OsVersion {
+                major,
+                minor,
+                build,
+            };
+        }
         if let Some(timeout) = self.options.timeout {
             config.timeout = timeout;
         }
@@ -87,10 +96,10 @@ fn failed(action: &'static str, error: ntbox::Error) -> HostError {
         ntbox::Error::Read { .. } | ntbox::Error::Image { .. } => {
             HostError::Image(error.to_string())
         }
-        other => HostError::Failed {
+        ntbox::Error::Host(why) => HostError::Failed {
             host: NAME,
             action,
-            why: other.to_string(),
+            why,
         },
     }
 }
@@ -118,7 +127,7 @@ impl Host for Ntbox {
         };
         let mut machine = Machine::boot(&config).map_err(|error| failed("load", error))?;
         let started = machine.start().map_err(|error| failed("start", error))?;
-        self.state = State::Started(config, machine);
+        self.state = State::Started(config, Box::new(machine));
         Ok(match started {
             Started::Status(status) => Start::from_status(status),
             Started::Stopped => Start::Stopped,

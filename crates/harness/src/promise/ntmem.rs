@@ -5,7 +5,7 @@
 //! to a path on which a step fails, what was taken is given back, and the status
 //! is the very one that DriverEntry returned.
 
-use super::settings::{Settings, Walk};
+use super::settings::{Accepted, Settings};
 use super::steps::Steps;
 use crate::host::Service;
 use crate::lifecycle::Run;
@@ -52,6 +52,21 @@ pub(super) fn outcome(status: u32) -> String {
     format!("status={name} code={status:#010x}")
 }
 
+/// The last line of a start that fails.
+pub(super) fn not_started(status: u32) -> Node {
+    driver(&format!("not-started {}", outcome(status))).at(Level::Error)
+}
+
+/// A step outside of the walks that failed with this status.
+fn failed(step: &str, calls: &[&str], status: u32) -> Node {
+    driver(&format!(
+        "failed step={step} call={{call:word}} {}",
+        outcome(status)
+    ))
+    .with(one_of("call", calls), "this step makes these calls")
+    .at(Level::Error)
+}
+
 /// Literal text of a pattern.
 fn literal(text: &str) -> String {
     text.replace('{', "{{").replace('}', "}}")
@@ -59,7 +74,26 @@ fn literal(text: &str) -> String {
 
 impl Promise<'_> {
     fn whole(&self) -> Node {
-        let begin = seq([
+        let whole = match self.settings.accepted() {
+            Some(settings) => {
+                self.or_failure(self.started(&settings), |status| self.trouble(status))
+            }
+            None => match self.refused {
+                Some(status) => self.trouble(status),
+                None => never("the driver started although it has to refuse one of its parameters"),
+            },
+        };
+        self.or_failure(whole, |status| {
+            seq([
+                failed("version", &["RtlGetVersion"], status),
+                not_started(status),
+            ])
+        })
+    }
+
+    /// The driver's lines before it says what its parameters are.
+    fn introduction() -> Node {
+        seq([
             driver(
                 "start version={version:word} build={build:word} process={process:dec} thread={_:dec} \
                  irql={irql:dec} windows={_:word} allocator={allocator:word}",
@@ -70,8 +104,7 @@ impl Promise<'_> {
             driver("limits highest-user={highest:hex16} user-probe={probe:hex16} system-range-start={system:hex16}")
                 .with(var("highest").less_than(var("probe")), "probing refuses what lies above the user range")
                 .with(var("system").at_least(var("probe")), "the system range lies above that"),
-        ]);
-        seq([begin.at(self.settings.step_level()), self.parameters()])
+        ])
     }
 
     /// Goes on with `right`, or in a run that was refused with `failure`.
@@ -82,57 +115,51 @@ impl Promise<'_> {
         }
     }
 
-    /// The last line of a start that fails.
-    pub(super) fn not_started(status: u32) -> Node {
-        driver(&format!("not-started {}", outcome(status))).at(Level::Error)
-    }
-
-    fn parameters(&self) -> Node {
-        let Settings {
+    /// A start whose parameters are in order.
+    fn started(&self, settings: &Accepted) -> Node {
+        let Accepted {
             walks,
             size,
             cache,
             level,
-        } = self.settings;
-        let refusals = [
-            walks.as_ref().err(),
-            size.as_ref().err(),
-            cache.as_ref().err(),
-            level.as_ref().err(),
-        ];
-        let trouble = |status| {
-            seq(refusals
-                .map(|refusal| value(refusal, status))
-                .into_iter()
-                .chain([
-                    check(
-                        count("trouble").at_least(1),
-                        "a start that fails says what failed",
-                    ),
-                    Self::not_started(status),
-                ]))
-        };
-        let (Ok(walks), Ok(size), Ok(cache), Ok(level)) = (walks, size, cache, level) else {
-            return match self.refused {
-                Some(status) => trouble(status),
-                None => never("the driver started although its parameters are wrong"),
-            };
-        };
+        } = settings;
         let names = walks
             .iter()
             .map(|walk| walk.name())
             .collect::<Vec<_>>()
             .join(",");
         let names = if names.is_empty() { "none" } else { &names };
-        let accepted = format!(
-            "parameters size={size} cache-type={cache} log-level={} walk={names}",
-            u32::from(*level)
-        );
+        let level_number = u32::from(*level);
+        let accepted = driver(&format!(
+            "parameters size={size} cache-type={cache} log-level={level_number} walk={names}"
+        ));
         let mut rest = self.end(walks.len(), *level);
         for walk in walks.iter().rev() {
             rest = Steps::new(self, *walk, *size, cache, *level).whole(rest);
         }
-        self.or_failure(seq([driver(&accepted).at(*level), rest]), trouble)
+        seq([seq([Self::introduction(), accepted]).at(*level), rest])
+    }
+
+    /// A start that fails because of its parameters. The level of its first lines
+    /// is itself a parameter, and may be what cannot be read.
+    fn trouble(&self, status: u32) -> Node {
+        let values = self
+            .settings
+            .refusals()
+            .map(|refusal| value(refusal, status));
+        let unopened = failed("parameters", &["ZwOpenKey"], status);
+        let values = seq([
+            seq(values),
+            check(
+                count("trouble").at_least(1),
+                "a start that fails says what failed",
+            ),
+        ]);
+        seq([
+            Self::introduction(),
+            either([unopened, values]),
+            not_started(status),
+        ])
     }
 
     /// What follows the last walk.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::host::{RegValue, Service};
 use crate::record::Level;
 
-/// A value as the driver takes it, or the line in which it refuses it.
+/// A value as the driver takes it, or what it says when it refuses it.
 pub(super) type Setting<T> = Result<T, String>;
 
 /// All of them.
@@ -87,10 +87,41 @@ impl Settings {
         }
     }
 
-    /// The level that steps are logged at: the default if it was refused.
-    pub(super) fn step_level(&self) -> Level {
-        self.level.clone().unwrap_or(Level::Error)
+    /// The settings if none is refused.
+    pub(super) fn accepted(&self) -> Option<Accepted> {
+        Some(Accepted {
+            walks: self.walks.clone().ok()?,
+            size: self.size.clone().ok()?,
+            cache: self.cache.clone().ok()?,
+            level: self.level.clone().ok()?,
+        })
     }
+
+    /// For each value in the order in which the driver looks at them, the line
+    /// that refuses it.
+    pub(super) fn refusals(&self) -> [Option<&String>; 4] {
+        let Self {
+            walks,
+            size,
+            cache,
+            level,
+        } = self;
+        [
+            walks.as_ref().err(),
+            size.as_ref().err(),
+            cache.as_ref().err(),
+            level.as_ref().err(),
+        ]
+    }
+}
+
+/// Settings that the driver takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Accepted {
+    pub(super) walks: Vec<Walk>,
+    pub(super) size: u64,
+    pub(super) cache: &'static str,
+    pub(super) level: Level,
 }
 
 struct Rule {
@@ -127,14 +158,25 @@ impl Rule {
             kind,
             expected,
         } = self;
-        format!(
-            "refused value={name} reason={reason} type={} bytes={} expected=\"{expected} as {}\" data={}",
+        cut(format!(
+            "value={name} reason={reason} type={} bytes={} expected=\"{}: {expected}\" data={}",
             type_name(value.kind()),
             value.data().len(),
             type_name(*kind),
             shown(value),
-        )
+        ))
     }
+}
+
+/// A line as it is logged: at most 510 bytes, with a mark where it was cut.
+fn cut(mut text: String) -> String {
+    const PREFIX: usize = "ntmem: driver: refused ".len();
+    const MARK: &str = "...";
+    if PREFIX + text.len() > 510 {
+        text.truncate(510 - PREFIX - MARK.len());
+        text.push_str(MARK);
+    }
+    text
 }
 
 /// A `REG_DWORD`.
@@ -236,4 +278,130 @@ fn type_name(kind: u32) -> String {
     ];
     let name = usize::try_from(kind).ok().and_then(|kind| NAMES.get(kind));
     name.map_or_else(|| format!("{kind:#x}"), |name| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(name: &str, value: RegValue) -> Settings {
+        Settings::of(&Service::new("ntmem.sys").parameter(name, value))
+    }
+
+    fn sz(text: &str) -> RegValue {
+        RegValue::Sz(text.to_owned())
+    }
+
+    /// The only refusal.
+    fn refusal(name: &str, value: RegValue) -> String {
+        let settings = settings(name, value);
+        let mut refusals = settings.refusals().into_iter().flatten();
+        let refusal = refusals.next().expect("the value is refused");
+        assert_eq!(refusals.next(), None);
+        refusal.clone()
+    }
+
+    #[test]
+    fn defaults() {
+        let settings = Settings::of(&Service::new("ntmem.sys")).accepted().unwrap();
+        assert_eq!(settings.walks, [Walk::Lock, Walk::Nonpaged]);
+        assert_eq!(
+            (settings.size, settings.cache, settings.level),
+            (4096, "cached", Level::Error)
+        );
+    }
+
+    #[test]
+    fn names_have_no_case_and_the_last_value_counts() {
+        let service = Service::new("ntmem.sys")
+            .parameter("size", RegValue::Dword(1))
+            .parameter("SIZE", RegValue::Dword(2))
+            .parameter("cachetype", sz("NonCached"));
+        let settings = Settings::of(&service).accepted().unwrap();
+        assert_eq!((settings.size, settings.cache), (2, "noncached"));
+    }
+
+    #[test]
+    fn lists_of_walks() {
+        for (text, walks) in [
+            ("lock", Ok(vec![Walk::Lock])),
+            (
+                " TextBook,\tnonpaged ",
+                Ok(vec![Walk::Textbook, Walk::Nonpaged]),
+            ),
+            ("none", Ok(Vec::new())),
+            ("", Err("empty")),
+            (", ,", Err("empty")),
+            ("lock,lock", Err("contradictory")),
+            ("none lock", Err("contradictory")),
+            ("lock;nonpaged", Err("unknown-name")),
+        ] {
+            match (settings("Walk", sz(text)).walks, walks) {
+                (Ok(seen), Ok(expected)) => assert_eq!(seen, expected, "{text}"),
+                (Err(refusal), Err(reason)) => {
+                    assert!(
+                        refusal.contains(&format!("reason={reason} ")),
+                        "{text}: {refusal}"
+                    );
+                }
+                (seen, expected) => panic!("{text}: {seen:?} is not {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn refusals_are_whole_lines() {
+        assert_eq!(
+            refusal("Size", RegValue::Dword(0)),
+            "value=Size reason=out-of-range type=REG_DWORD bytes=4 expected=\"REG_DWORD: 1 to 16777216 bytes\" data=0"
+        );
+        assert_eq!(
+            refusal("CacheType", sz("a\"ü")),
+            "value=CacheType reason=unknown-name type=REG_SZ bytes=8 \
+             expected=\"REG_SZ: cached, noncached, or writecombined\" data=\"a\\\"\\u{fc}\""
+        );
+        assert!(
+            refusal("LogLevel", RegValue::Qword(1))
+                .contains("reason=wrong-type type=REG_QWORD bytes=8")
+        );
+        assert!(
+            refusal(
+                "Size",
+                RegValue::Raw {
+                    kind: 4,
+                    data: vec![1]
+                }
+            )
+            .ends_with("data=opaque")
+        );
+        assert!(
+            refusal(
+                "Size",
+                RegValue::Raw {
+                    kind: 99,
+                    data: vec![]
+                }
+            )
+            .contains("type=0x63 bytes=0")
+        );
+        assert!(
+            refusal(
+                "Walk",
+                RegValue::Raw {
+                    kind: 1,
+                    data: vec![0; 3]
+                }
+            )
+            .contains("reason=malformed")
+        );
+        assert!(refusal("Walk", sz(&"x".repeat(250))).contains("reason=too-long"));
+        let long = refusal("Walk", sz(&"\u{1}".repeat(249)));
+        assert_eq!(
+            (
+                "ntmem: driver: refused ".len() + long.len(),
+                &long[long.len() - 3..]
+            ),
+            (510, "...")
+        );
+    }
 }

@@ -2,24 +2,26 @@
 //! the rest of the walk or by its failure and by giving back what was taken so
 //! far, in the reverse order.
 
-use super::ntmem::{Promise, outcome};
+use super::ntmem::{Promise, not_started, outcome};
 use super::settings::Walk;
 use crate::record::Level;
 use crate::transcript::{
-    Condition, Expr, Node, check, distinct, either, line, nth, one_of, repeat, repeat_between, seq,
-    var,
+    Condition, Expr, Node, check, distinct, line, nth, one_of, repeat, repeat_between, seq, var,
 };
 
 const PAGE: u64 = 0x1000;
 const STATUS_DATA_ERROR: u32 = 0xC000_003E;
 
-/// MDL flags (`MDL_…`).
+/// The MDL flags that mean something to a driver; kernels set others besides.
 mod flag {
-    pub(super) const MAPPED_TO_SYSTEM_VA: u64 = 1;
-    pub(super) const PAGES_LOCKED: u64 = 2;
-    pub(super) const SOURCE_IS_NONPAGED_POOL: u64 = 4;
-    pub(super) const ALLOCATED_FIXED_SIZE: u64 = 8;
-    pub(super) const WRITE_OPERATION: u64 = 0x80;
+    /// `MDL_MAPPED_TO_SYSTEM_VA`.
+    pub(super) const MAPPED: u64 = 1;
+    /// `MDL_PAGES_LOCKED`.
+    pub(super) const LOCKED: u64 = 2;
+    /// `MDL_SOURCE_IS_NONPAGED_POOL`.
+    pub(super) const NONPAGED: u64 = 4;
+    /// All of them.
+    pub(super) const ALL: u64 = MAPPED | LOCKED | NONPAGED;
 }
 
 /// One walk. Names of values are its own: each begins with the walk's.
@@ -104,30 +106,21 @@ impl<'a> Steps<'a> {
         ));
         seq(lines
             .into_iter()
-            .chain([end.at(Level::Error), Promise::not_started(status)]))
+            .chain([end.at(Level::Error), not_started(status)]))
     }
 
     fn lock(&self, rest: Node) -> Node {
         let locked = self
             .step("lock flags={$locked:hex4} pages={$pages:dec}")
-            .with(
-                self.adds(
-                    "locked",
-                    "described",
-                    flag::PAGES_LOCKED | flag::WRITE_OPERATION,
-                ),
-                "locked for writing",
-            )
+            .with(self.flags("locked", flag::LOCKED), "locked for writing")
             .with(self.all_pages(), "all pages of the block are locked");
         let unlock = || {
-            self.step("unlock flags={$unlocked:hex4}").with(
-                self.adds("unlocked", "described", flag::WRITE_OPERATION),
-                "no longer locked",
-            )
+            self.step("unlock flags={$unlocked:hex4}")
+                .with(self.flags("unlocked", 0), "no longer locked")
         };
-        let mapped = self.mapped("locked");
+        let mapped = self.mapped(flag::LOCKED);
         let given_back = || [vec![unlock()], self.free()].concat();
-        let unmapped = || [vec![self.unmap("locked")], given_back()].concat();
+        let unmapped = || [vec![self.unmap(flag::LOCKED)], given_back()].concat();
         let proved = self.proof(
             "same-memory",
             unmapped,
@@ -170,14 +163,14 @@ impl<'a> Steps<'a> {
 
     fn textbook(&self, rest: Node) -> Node {
         let warning = self.step("warning rule=system-mapping-of-nonpaged-mdl behaviour=undefined");
-        let unmapped = || [vec![self.unmap("built")], self.free()].concat();
+        let unmapped = || [vec![self.unmap(flag::NONPAGED)], self.free()].concat();
         let proved = self.proof(
             "same-memory",
             unmapped,
             seq(unmapped().into_iter().chain([rest])),
         );
         let map = self.or_failed(
-            seq([self.mapped("built"), proved]),
+            seq([self.mapped(flag::NONPAGED), proved]),
             "map",
             &["MmMapLockedPagesSpecifyCache"],
             self.free(),
@@ -224,10 +217,7 @@ impl<'a> Steps<'a> {
             .with(self.var("offset").equals(self.var("pool") % PAGE), "the offset is that of the pool in its page")
             .with((self.var("start") + self.var("offset")).equals(self.var("pool")), "and the start its page")
             .with(self.var("mdl-size").equals((self.page_count() * 8u64) + 48u64), "a header and a number a page")
-            .with(
-                (self.var("described") | flag::ALLOCATED_FIXED_SIZE).equals(flag::ALLOCATED_FIXED_SIZE),
-                "nothing has been done with it yet",
-            );
+            .with(self.flags("described", 0), "nothing has been done with it yet");
         let filled = self.step(&format!("fill bytes={}", self.size));
         let described = self.or_failed(
             seq([described, filled, rest]),
@@ -252,15 +242,15 @@ impl<'a> Steps<'a> {
         self.var("pages").equals(self.page_count())
     }
 
-    /// `after` is `before` with these flags.
-    fn adds(&self, after: &str, before: &str, flags: u64) -> Condition {
-        self.var(after).equals(self.var(before) | flags)
+    /// Of the flags that mean something, `name` has these.
+    fn flags(&self, name: &str, flags: u64) -> Condition {
+        (self.var(name) & flag::ALL).equals(flags)
     }
 
     fn built(&self) -> Node {
         self.step("build flags={$built:hex4} pages={$pages:dec}")
             .with(
-                self.adds("built", "described", flag::SOURCE_IS_NONPAGED_POOL),
+                self.flags("built", flag::NONPAGED),
                 "built for nonpaged pool",
             )
             .with(self.all_pages(), "all pages of the block are listed")
@@ -277,7 +267,7 @@ impl<'a> Steps<'a> {
         ])
     }
 
-    fn mapped(&self, before: &str) -> Node {
+    fn mapped(&self, before: u64) -> Node {
         self.step(&format!(
             "map address={{$second:hex16}} cache-type={} flags={{$mapped:hex4}}",
             self.cache
@@ -295,15 +285,15 @@ impl<'a> Steps<'a> {
             "the mapping is in the system range",
         )
         .with(
-            self.adds("mapped", before, flag::MAPPED_TO_SYSTEM_VA),
+            self.flags("mapped", before | flag::MAPPED),
             "the MDL is mapped",
         )
     }
 
-    fn unmap(&self, before: &str) -> Node {
+    fn unmap(&self, before: u64) -> Node {
         self.step("unmap address={=$second:hex16} flags={$unmapped:hex4}")
             .with(
-                self.var("unmapped").equals(self.var(before)),
+                self.flags("unmapped", before),
                 "the MDL is as before the mapping",
             )
     }

@@ -70,23 +70,14 @@ pub struct NtboxArgs {
     /// IHVDRIVER=0xf].
     #[arg(long = "filter", value_name = "COMPONENT=MASK", value_parser = filter)]
     pub filters: Vec<Filter>,
+    /// Version of Windows that the kernel claims to be, such as 6.1.7601
+    /// [default: 10.0.19045].
+    #[arg(long, value_name = "MAJOR.MINOR.BUILD", value_parser = version)]
+    pub windows: Option<(u32, u32, u32)>,
     /// Seconds that one request may keep the driver busy before it counts as
     /// hung.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
-}
-
-impl NtboxArgs {
-    /// The first option that was given, for a host that has none of them.
-    pub fn given(&self) -> Option<&'static str> {
-        [
-            (!self.faults.is_empty(), "--fault"),
-            (!self.filters.is_empty(), "--filter"),
-            (self.timeout.is_some(), "--timeout"),
-        ]
-        .into_iter()
-        .find_map(|(given, name)| given.then_some(name))
-    }
 }
 
 /// The hosts.
@@ -215,6 +206,14 @@ fn filter(text: &str) -> Result<Filter, String> {
     })
 }
 
+fn version(text: &str) -> Result<(u32, u32, u32), String> {
+    let numbers: Vec<_> = text.split('.').map(number32).collect::<Result<_, _>>()?;
+    match numbers[..] {
+        [major, minor, build] => Ok((major, minor, build)),
+        _ => Err("write MAJOR.MINOR.BUILD, such as 10.0.19045".to_owned()),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     match number(text)? {
         0 => Err("a driver needs more than 0 seconds".to_owned()),
@@ -278,6 +277,8 @@ mod tests {
         assert!(fault("IoAllocateMdl:0").is_err() && fault(":1").is_err());
         assert!(filter("FOO=1").is_err() && filter("1").is_err());
         assert!(seconds("0").is_err());
+        assert!(version("10.0").is_err() && version("10.0.x").is_err());
+        assert_eq!(version("6.1.7601"), Ok((6, 1, 7601)));
     }
 
     #[test]

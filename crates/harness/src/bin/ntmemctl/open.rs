@@ -4,45 +4,57 @@ use harness::host::Host;
 
 use crate::args::{HostName, Run};
 
-/// The host that `args` name.
+/// The host that `args` name, or why this machine does not have it.
 pub fn host(args: &Run) -> Result<Box<dyn Host>, String> {
     match args.host {
-        HostName::Ntbox => ntbox(args),
+        HostName::Ntbox => ntbox::open(&args.ntbox),
     }
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn ntbox(args: &Run) -> Result<Box<dyn Host>, String> {
+mod ntbox {
+    use harness::host::Host;
     use harness::host::ntbox::{Ntbox, Options};
 
-    use crate::args::Filter;
-
-    let mut options = Options {
-        faults: args.ntbox.faults.clone(),
-        timeout: args.ntbox.timeout,
-        ..Options::default()
-    };
-    for filter in &args.ntbox.filters {
-        match *filter {
-            Filter::Default => {}
-            Filter::Win2000(mask) => options.win2000 = Some(mask),
-            Filter::Component(component, mask) => {
-                options.filter.retain(|(other, _)| *other != component);
-                options.filter.push((component, mask));
-            }
-        }
-    }
-    if args.ntbox.filters.is_empty() {
-        // What a driver's author sets before looking at a log.
-        options.filter.push((IHVDRIVER, 0xF));
-    }
-    return Ok(Box::new(Ntbox::new(options)));
+    use crate::args::{Filter, NtboxArgs};
 
     /// `DPFLTR_IHVDRIVER_ID`.
     const IHVDRIVER: u32 = 77;
+
+    pub fn open(args: &NtboxArgs) -> Result<Box<dyn Host>, String> {
+        let mut options = Options {
+            faults: args.faults.clone(),
+            version: args.windows,
+            timeout: args.timeout,
+            ..Options::default()
+        };
+        for filter in &args.filters {
+            match *filter {
+                Filter::Default => {}
+                Filter::Win2000(mask) => options.win2000 = Some(mask),
+                Filter::Component(component, _)
+                    if options.filter.iter().any(|(other, _)| *other == component) =>
+                {
+                    return Err(format!("--filter gives component {component} two masks"));
+                }
+                Filter::Component(component, mask) => options.filter.push((component, mask)),
+            }
+        }
+        if args.filters.is_empty() {
+            // What a driver's author sets before looking at a log.
+            options.filter.push((IHVDRIVER, 0xF));
+        }
+        Ok(Box::new(Ntbox::new(options)))
+    }
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn ntbox(_: &Run) -> Result<Box<dyn Host>, String> {
-    Err("the host ntbox needs Linux on x86-64".to_owned())
+mod ntbox {
+    use harness::host::Host;
+
+    use crate::args::NtboxArgs;
+
+    pub fn open(_: &NtboxArgs) -> Result<Box<dyn Host>, String> {
+        Err("the host ntbox needs Linux on x86-64".to_owned())
+    }
 }

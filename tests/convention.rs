@@ -1,0 +1,32 @@
+//! The calling convention of x64 Windows between driver and kernel, seen from
+//! the driver: alignment, the registers that survive, the IRQL in CR8.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use harness::host::Service;
+use harness::record::Start;
+use suites::build;
+use suites::embedded::run;
+
+#[test]
+fn registers_and_stack_are_as_windows_has_them() {
+    let run = run(&Service::new(build::driver("convention")));
+    assert_eq!(
+        (run.start, &run.findings.bug_check),
+        (Start::Running(0), &None)
+    );
+    assert_eq!(
+        run.texts().collect::<Vec<_>>(),
+        [
+            "convention: entry, frame 0 off alignment, direction 0",
+            "convention: irql 0 raised 2 after 0",
+            "convention: ExFreePoolWithTag: 0 of 27 lost",
+            "convention: from inside, 2 3",
+            "convention: DbgPrint: 0 of 27 lost",
+            "convention: IRQL: 0 of 27 lost",
+            // The driver's own function spoils RDI and XMM9: three values.
+            "convention: Spoil: 3 of 27 lost",
+            "convention: unload, frame 0 off alignment",
+        ]
+    );
+    assert_eq!(run.findings.violations, []);
+}

@@ -1,0 +1,231 @@
+//! Every call of the driver that can fail is made to fail, one at a time, in each
+//! walk: the driver says which step failed, gives back what it holds, and returns
+//! the status. Nothing stays allocated, locked or mapped.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::collections::BTreeMap;
+
+use harness::host::ntbox::Options;
+use harness::host::{RegValue, Service};
+use harness::lifecycle::Run;
+use harness::promise;
+use harness::record::{Calls, Start};
+use suites::build;
+use suites::embedded::{options, run, run_with};
+
+const STATUS_INSUFFICIENT_RESOURCES: u32 = 0xC000_009A;
+
+/// What the driver makes of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// It goes on without.
+    GoesOn,
+    /// It does not start, and says that this step failed.
+    Fails {
+        step: &'static str,
+        status: Option<u32>,
+    },
+}
+
+/// What the failure of a call of this export does; `None` if nobody has thought
+/// about it, which fails the test.
+fn effect(export: &str) -> Option<Effect> {
+    let out_of_memory = Some(STATUS_INSUFFICIENT_RESOURCES);
+    Some(match export {
+        "ExAllocatePool2" | "ExAllocatePoolWithTag" => Effect::Fails {
+            step: "allocate",
+            status: out_of_memory,
+        },
+        "IoAllocateMdl" => Effect::Fails {
+            step: "describe",
+            status: out_of_memory,
+        },
+        "MmMapLockedPagesSpecifyCache" => Effect::Fails {
+            step: "map",
+            status: out_of_memory,
+        },
+        "MmProbeAndLockPages" => Effect::Fails {
+            step: "lock",
+            status: None,
+        },
+        "RtlGetVersion" => Effect::Fails {
+            step: "version",
+            status: None,
+        },
+        "ZwOpenKey" | "ZwQueryValueKey" => Effect::Fails {
+            step: "parameters",
+            status: None,
+        },
+        "MmGetSystemRoutineAddress" => Effect::GoesOn,
+        _ => return None,
+    })
+}
+
+fn failing(export: &str, nth: u32) -> Options {
+    Options {
+        faults: vec![(export.to_owned(), nth)],
+        ..options()
+    }
+}
+
+/// What may go wrong in a run of this service, with how often.
+fn can_fail(service: &Service) -> Vec<Calls> {
+    let calls = run(service).findings.calls;
+    calls
+        .into_iter()
+        .filter(|calls| calls.can_fail && calls.count > 0)
+        .collect()
+}
+
+/// Only the textbook walk breaks a rule, and only its own.
+fn unexpected_violations(service: &Service, run: &Run) -> Vec<String> {
+    let textbook =
+        matches!(service.find("Walk"), Some(RegValue::Sz(walks)) if walks.contains("textbook"));
+    let allowed: Vec<String> = if textbook {
+        let plain = suites::embedded::run(service);
+        plain
+            .findings
+            .violations
+            .into_iter()
+            .map(|violation| violation.rule)
+            .collect()
+    } else {
+        Vec::new()
+    };
+    let seen = run.findings.violations.iter();
+    seen.filter(|violation| !allowed.contains(&violation.rule))
+        .map(|violation| violation.what.clone())
+        .collect()
+}
+
+fn one_failure(service: &Service, export: &str, nth: u32) {
+    let case = format!("{export}, call {nth}, {:?}", service.parameters);
+    let expected = effect(export)
+        .unwrap_or_else(|| panic!("{case}: what should happen? put it into `effect`"));
+    let run = run_with(failing(export, nth), service);
+    let log: Vec<_> = run.texts().collect();
+    assert_eq!(run.findings.bug_check, None, "{case}\n{log:#?}");
+    assert_eq!(
+        unexpected_violations(service, &run),
+        Vec::<String>::new(),
+        "{case}\n{log:#?}"
+    );
+    let script = promise::of(service, &run).expect("a promise");
+    script
+        .check(&run.log)
+        .unwrap_or_else(|found| panic!("{case}\n{found}"));
+    match (expected, run.start) {
+        (Effect::GoesOn, Start::Running(0)) => assert!(run.findings.unloaded, "{case}"),
+        (Effect::Fails { step, status }, Start::Refused(seen)) => {
+            assert!(
+                status.is_none_or(|status| status == seen),
+                "{case}: {}",
+                ntstatus::Named(seen)
+            );
+            let failed = format!(": failed step={step} call={export} ");
+            assert!(
+                log.iter().any(|text| text.contains(&failed)),
+                "{case}: no `{failed}` in\n{log:#?}"
+            );
+            assert!(
+                !run.findings.unloaded,
+                "{case}: a driver that did not start has nothing to unload"
+            );
+        }
+        (_, start) => panic!("{case}: {start:?}\n{log:#?}"),
+    }
+}
+
+/// Makes every call fail that can, each of its calls on its own.
+fn sweep(walks: Option<&str>) {
+    let mut service = Service::new(build::ntmem()).parameter("LogLevel", RegValue::Dword(0));
+    if let Some(walks) = walks {
+        service = service.parameter("Walk", RegValue::Sz(walks.to_owned()));
+    }
+    let calls = can_fail(&service);
+    let names: Vec<_> = calls.iter().map(|calls| calls.export.as_str()).collect();
+    for needed in ["IoAllocateMdl", "ZwOpenKey", "ZwQueryValueKey"] {
+        assert!(
+            names.contains(&needed),
+            "{needed} is not among what can fail: {names:?}"
+        );
+    }
+    for Calls { export, count, .. } in &calls {
+        for nth in 1..=*count {
+            one_failure(&service, export, nth);
+        }
+    }
+}
+
+#[test]
+fn the_walk_lock() {
+    sweep(Some("lock"));
+}
+
+#[test]
+fn the_walk_nonpaged() {
+    sweep(Some("nonpaged"));
+}
+
+#[test]
+fn the_walk_textbook() {
+    sweep(Some("textbook"));
+}
+
+#[test]
+fn the_walks_that_run_unless_told_otherwise() {
+    sweep(None);
+}
+
+#[test]
+fn every_function_that_a_walk_can_fail_in_is_swept() {
+    let service = Service::new(build::ntmem()).parameter("Walk", RegValue::Sz("lock".to_owned()));
+    let counts: BTreeMap<_, _> = can_fail(&service)
+        .into_iter()
+        .map(|calls| (calls.export, calls.count))
+        .collect();
+    for (export, count) in [
+        ("ExAllocatePool2", 1),
+        ("IoAllocateMdl", 1),
+        ("MmProbeAndLockPages", 1),
+        ("MmMapLockedPagesSpecifyCache", 1),
+        ("MmGetSystemRoutineAddress", 1),
+        ("RtlGetVersion", 1),
+        ("ZwOpenKey", 2),
+        ("ZwQueryValueKey", 4),
+    ] {
+        assert_eq!(counts.get(export), Some(&count), "{export} in {counts:?}");
+    }
+}
+
+/// The allocator of older kernels can fail as well.
+#[test]
+fn the_old_allocator_can_fail() {
+    let service = Service::new(build::ntmem());
+    let faults = vec![
+        ("MmGetSystemRoutineAddress".to_owned(), 1),
+        ("ExAllocatePoolWithTag".to_owned(), 2),
+    ];
+    let run = run_with(
+        Options {
+            faults,
+            ..options()
+        },
+        &service,
+    );
+    assert_eq!(run.start, Start::Refused(STATUS_INSUFFICIENT_RESOURCES));
+    assert_eq!(run.findings.violations, []);
+    assert!(run.texts().any(|text| text.contains("nonpaged: failed step=allocate call=ExAllocatePoolWithTag ")));
+    promise::of(&service, &run)
+        .expect("a promise")
+        .check(&run.log)
+        .unwrap_or_else(|found| panic!("{found}"));
+}
+
+/// A fault in a call that is never made changes nothing.
+#[test]
+fn a_call_that_is_not_made_cannot_fail() {
+    let service = Service::new(build::ntmem());
+    let run = run_with(failing("IoAllocateMdl", 1000), &service);
+    assert_eq!(run.start, Start::Running(0));
+}

@@ -1,0 +1,142 @@
+//! Drivers that are not ours, written in C and compiled by mingw-w64: what runs
+//! `ntmem.sys` must run them too, and must say the right thing about their
+//! mistakes.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use harness::host::{RegValue, Service};
+use harness::lifecycle::Run;
+use harness::record::{Start, Violation};
+use harness::transcript::{Script, line, seq, var};
+use suites::build;
+use suites::embedded::run;
+
+fn service(name: &str) -> Service {
+    Service::new(build::driver(name))
+}
+
+#[track_caller]
+fn assert_log(run: &Run, script: &Script) {
+    script
+        .check(&run.log)
+        .unwrap_or_else(|found| panic!("{found}"));
+}
+
+#[test]
+fn a_walk_written_in_c() {
+    let run = run(&service("walk"));
+    assert_eq!(run.findings.bug_check, None);
+    assert_log(
+        &run,
+        &Script::new(seq([
+            line("walk: started as {_:text}\\Services\\walk"),
+            line("walk: pool at {pool:ptr}").with(
+                (var("pool") % 4096u64).equals(0),
+                "a page of pool is a page",
+            ),
+            line("walk: mdl {_:ptr} size 56 flags 8 count 4096 offset 0"),
+            line("walk: locked, flags 8a pfn {pfn:word}"),
+            line("walk: mapped at {map:ptr}")
+                .with(var("map").differs_from(var("pool")), "a second mapping"),
+            line("walk: physical {physical:word} and {=physical:word}"),
+            line("walk: done, status 00000000"),
+            line("walk: unloaded, driver object {_:ptr}"),
+        ])),
+    );
+    assert_eq!(
+        (run.start, run.findings.unloaded),
+        (Start::Running(0), true)
+    );
+    assert_eq!(run.findings.violations, []);
+}
+
+/// Pool that nobody has written to is not zero: a driver that relies on it must
+/// not get away with it here.
+#[test]
+fn uninitialised_pool_is_not_zero() {
+    let run = run(&service("uninitialised"));
+    assert_log(
+        &run,
+        &Script::new(line(
+            "uninitialised: first {_:word} last {_:word}, 0 of 16 are zero",
+        )),
+    );
+    assert_eq!(
+        (run.start, run.findings.unloaded),
+        (Start::Running(0), true)
+    );
+    assert_eq!(run.findings.violations, []);
+}
+
+#[test]
+fn what_is_left_behind_is_found() {
+    let run = run(&service("leak"));
+    assert_eq!(
+        (run.start, run.findings.unloaded),
+        (Start::Running(0), true)
+    );
+    let rules: Vec<_> = run
+        .findings
+        .violations
+        .iter()
+        .map(|violation| violation.rule.as_str())
+        .collect();
+    assert!(rules.contains(&"pool-leak"), "{rules:?}");
+    let pool = find(&run, "pool-leak");
+    // As Driver Verifier has it: DRIVER_VERIFIER_DETECTED_VIOLATION, 0x62.
+    assert_eq!(pool.verifier, Some((0xC4, 0x62)));
+    assert!(
+        pool.what.contains("Leak"),
+        "the tag is named: {}",
+        pool.what
+    );
+    assert!(
+        pool.what.contains("8192") || pool.what.contains("0x2000"),
+        "the size is named: {}",
+        pool.what
+    );
+    let place = pool.place.as_ref().expect("the call that took it");
+    assert_eq!(place.module, "leak.sys");
+    assert_eq!(place.symbol.as_deref(), Some("DriverEntry"), "{place}");
+    assert!(
+        rules.len() >= 3,
+        "the MDL and the locked or mapped pages are left behind, too: {rules:?}"
+    );
+}
+
+fn find<'a>(run: &'a Run, rule: &str) -> &'a Violation {
+    run.findings
+        .violations
+        .iter()
+        .find(|violation| violation.rule == rule)
+        .expect(rule)
+}
+
+/// An import that the kernel does not have stops a driver when it is called, not
+/// before.
+#[test]
+fn a_missing_export_matters_when_it_is_called() {
+    let quiet = run(&service("missing"));
+    assert_eq!(
+        (quiet.start, quiet.findings.unloaded),
+        (Start::Running(0), true)
+    );
+    let run = run(&service("missing").parameter("Call", RegValue::Dword(1)));
+    assert_eq!(run.start, Start::Stopped);
+    let stop = run.findings.bug_check.as_ref().expect("a stop");
+    assert!(
+        stop.what.contains("FsRtlIsNtstatusExpected"),
+        "{}",
+        stop.what
+    );
+    assert_eq!(
+        run.texts().collect::<Vec<_>>(),
+        ["missing: calling"],
+        "the log so far is kept"
+    );
+    let place = stop.stack.first().expect("a place");
+    assert_eq!(
+        (place.module.as_str(), place.symbol.as_deref()),
+        ("missing.sys", Some("DriverEntry")),
+        "{place}"
+    );
+}

@@ -1,0 +1,259 @@
+//! The file `ntmem.sys` itself, without running it: what a Windows kernel looks
+//! at before it loads a driver, and what a careful reader looks for in one.
+
+use std::collections::BTreeSet;
+
+use object::LittleEndian as LE;
+use object::pe;
+use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, Import, PeFile64};
+use suites::build;
+
+/// What the release image may import, with the first version of Windows that
+/// has it: by its page of Microsoft's reference, or, where that names none (`*`),
+/// by the export list of an open reimplementation of Windows Server 2003 for
+/// x64. All are older than Windows 7.
+const IMPORTS: [(&str, &str); 24] = [
+    ("DbgPrintEx", "Windows XP"),
+    ("ExAllocatePoolWithTag", "*"),
+    ("ExFreePoolWithTag", "Windows 2000"),
+    ("IoAllocateMdl", "Windows 2000"),
+    ("IoFreeMdl", "Windows 2000"),
+    ("MmBuildMdlForNonPagedPool", "Windows 2000"),
+    ("MmGetPhysicalAddress", "Windows 2000"),
+    ("MmGetSystemRoutineAddress", "Windows 2000"),
+    ("MmHighestUserAddress", "*"),
+    ("MmMapLockedPagesSpecifyCache", "*"),
+    ("MmProbeAndLockPages", "Windows 2000"),
+    ("MmSystemRangeStart", "*"),
+    ("MmUnlockPages", "Windows 2000"),
+    ("MmUnmapLockedPages", "Windows 2000"),
+    ("MmUserProbeAddress", "*"),
+    ("PsGetCurrentProcessId", "Windows 2000"),
+    ("PsGetCurrentThreadId", "Windows 2000"),
+    ("RtlGetVersion", "Windows 2000"),
+    ("ZwClose", "*"),
+    ("ZwOpenKey", "*"),
+    ("ZwQueryValueKey", "*"),
+    ("__C_specific_handler", "*"),
+    ("memcpy", "*"),
+    ("memset", "*"),
+];
+
+/// Exports that the linker is made to keep: the entry point, and what wdk-sys
+/// marks for export in every driver that links it.
+const EXPORTS: [&str; 5] = [
+    "DriverEntry",
+    "__CxxFrameHandler3",
+    "__CxxFrameHandler4",
+    "__GSHandlerCheck_EH4",
+    "_fltused",
+];
+
+fn release() -> Vec<u8> {
+    std::fs::read(build::ntmem()).expect("the release build can be read")
+}
+
+fn parse(bytes: &[u8]) -> PeFile64<'_> {
+    PeFile64::parse(bytes).expect("a PE32+ image")
+}
+
+/// All imports, as module and name.
+fn imports(bytes: &[u8]) -> Vec<(String, String)> {
+    let file = parse(bytes);
+    let table = file
+        .import_table()
+        .expect("sound imports")
+        .expect("imports");
+    let mut list = Vec::new();
+    let mut descriptors = table.descriptors().expect("descriptors");
+    while let Some(descriptor) = descriptors.next().expect("a descriptor") {
+        let module = table.name(descriptor.name.get(LE)).expect("a name");
+        let module = String::from_utf8_lossy(module).to_lowercase();
+        let mut thunks = table
+            .thunks(descriptor.original_first_thunk.get(LE))
+            .expect("thunks");
+        while let Some(thunk) = thunks.next::<pe::ImageNtHeaders64>().expect("a thunk") {
+            let import = table
+                .import::<pe::ImageNtHeaders64>(thunk)
+                .expect("an import");
+            let name = match import {
+                Import::Name(_, name) => String::from_utf8_lossy(name).into_owned(),
+                Import::Ordinal(number) => format!("#{number}"),
+            };
+            list.push((module.clone(), name));
+        }
+    }
+    list
+}
+
+#[test]
+fn a_native_x64_driver_that_windows_7_loads() {
+    let bytes = release();
+    let file = parse(&bytes);
+    let headers = file.nt_headers();
+    assert_eq!(
+        headers.file_header().machine.get(LE),
+        pe::IMAGE_FILE_MACHINE_AMD64
+    );
+    let optional = headers.optional_header();
+    assert_eq!(optional.subsystem(), pe::IMAGE_SUBSYSTEM_NATIVE);
+    assert!(
+        optional.major_operating_system_version() <= 6,
+        "a newer system would be asked for"
+    );
+    let subsystem = (
+        optional.major_subsystem_version(),
+        optional.minor_subsystem_version(),
+    );
+    assert!(
+        subsystem <= (6, 1),
+        "Windows 7 is 6.1, the image asks for {subsystem:?}"
+    );
+    assert_ne!(optional.address_of_entry_point(), 0);
+    assert_eq!(optional.section_alignment(), 0x1000);
+}
+
+/// `ImageNtHeader.CheckSum` as `CheckSumMappedFile` documents it: the sum of all
+/// 16-bit words with carries folded in, without the field itself, plus the
+/// file's length. Windows does not load a driver that has another.
+fn checksum(bytes: &[u8], field: usize) -> u32 {
+    let words = bytes
+        .chunks(2)
+        .enumerate()
+        .filter(|(index, _)| !(field..field + 4).contains(&(index * 2)));
+    let sum = words.fold(0_u32, |sum, (_, word)| {
+        let word = u32::from(word[0]) | word.get(1).map_or(0, |high| u32::from(*high) << 8);
+        let sum = sum + word;
+        (sum & 0xFFFF) + (sum >> 16)
+    });
+    sum + u32::try_from(bytes.len()).expect("a small file")
+}
+
+#[test]
+fn the_checksum_is_right() {
+    let bytes = release();
+    let optional = parse(&bytes).dos_header().nt_headers_offset() as usize + 24;
+    let stored = parse(&bytes).nt_headers().optional_header().check_sum();
+    assert_ne!(stored, 0, "the linker wrote no checksum");
+    assert_eq!(stored, checksum(&bytes, optional + 64));
+}
+
+#[test]
+fn no_section_is_both_writable_and_executable() {
+    for path in [build::ntmem(), build::ntmem_debug()] {
+        let bytes = std::fs::read(&path).expect("the build can be read");
+        let file = parse(&bytes);
+        let mut executable = 0;
+        for section in file.section_table().iter() {
+            let flags = section.characteristics.get(LE);
+            let has = |flag: pe::SectionFlags| flags.0 & flag.0 != 0;
+            let name = String::from_utf8_lossy(&section.name).into_owned();
+            assert!(
+                !(has(pe::IMAGE_SCN_MEM_WRITE) && has(pe::IMAGE_SCN_MEM_EXECUTE)),
+                "{name} of {} is writable and executable",
+                path.display()
+            );
+            executable += u32::from(has(pe::IMAGE_SCN_MEM_EXECUTE));
+        }
+        assert_ne!(executable, 0, "{} has no code", path.display());
+    }
+}
+
+/// Address space layout randomisation, no-execute memory, checked code integrity.
+#[test]
+fn the_hardening_flags_are_set() {
+    let bytes = release();
+    let flags = parse(&bytes)
+        .nt_headers()
+        .optional_header()
+        .dll_characteristics();
+    for flag in [
+        pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE,
+        pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT,
+        pe::IMAGE_DLLCHARACTERISTICS_HIGH_ENTROPY_VA,
+    ] {
+        assert_ne!(
+            flags.0 & flag.0,
+            0,
+            "{:#x} is not set in {:#x}",
+            flag.0,
+            flags.0
+        );
+    }
+}
+
+#[test]
+fn the_imports_are_those_that_windows_7_has() {
+    let bytes = release();
+    let known: BTreeSet<_> = IMPORTS.iter().map(|(name, _)| *name).collect();
+    let imports = imports(&bytes);
+    assert!(
+        imports.iter().any(|(_, name)| name == "DbgPrintEx"),
+        "{imports:?}"
+    );
+    for (module, name) in &imports {
+        assert!(
+            matches!(module.as_str(), "ntoskrnl.exe" | "hal.dll"),
+            "{name} is imported from {module}"
+        );
+        assert!(
+            known.contains(name.as_str()),
+            "{name} is a new import: look up which Windows has it first, and put it into the list of this test"
+        );
+    }
+}
+
+/// The panic handler calls `KeBugCheckEx`: an image without that import is one in
+/// which no panic can be reached.
+#[test]
+fn no_panic_is_reachable() {
+    let names: Vec<_> = imports(&release())
+        .into_iter()
+        .map(|(_, name)| name)
+        .collect();
+    assert!(
+        !names.iter().any(|name| name.starts_with("KeBugCheck")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn nothing_is_exported_but_what_the_linker_is_made_to() {
+    let bytes = release();
+    let table = parse(&bytes).export_table().expect("sound exports");
+    let names: Vec<_> = table.map_or_else(Vec::new, |table| {
+        table
+            .exports()
+            .expect("exports")
+            .into_iter()
+            .filter_map(|export| export.name)
+            .collect()
+    });
+    for name in names {
+        let name = String::from_utf8_lossy(name);
+        assert!(EXPORTS.contains(&name.as_ref()), "{name} is exported");
+    }
+}
+
+/// The driver is safe Rust: the compiler forbids the keyword, and it does not
+/// occur.
+#[test]
+fn the_driver_has_no_unsafe_code() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
+    let mut files = 0;
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("the driver's source") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            files += 1;
+            let text = std::fs::read_to_string(&path).expect("source is text");
+            let uses = text.lines().find(|line| line.contains("unsafe"));
+            assert_eq!(uses, None, "{}", path.display());
+        }
+    }
+    assert!(files >= 5, "only {files} files were found");
+}

@@ -1,0 +1,33 @@
+//! Runs a service on the embedded kernel, the way most suites want it.
+
+use harness::host::Service;
+use harness::host::ntbox::{Ntbox, Options};
+use harness::lifecycle::{self, Run};
+
+/// The options of most runs: everything that a driver logs is shown.
+#[must_use]
+pub fn options() -> Options {
+    Options {
+        filter: vec![(77, 0xF)],
+        ..Options::default()
+    }
+}
+
+/// Runs `service` from install to remove.
+#[must_use]
+pub fn run(service: &Service) -> Run {
+    run_with(options(), service)
+}
+
+/// Runs `service` with these options.
+///
+/// # Panics
+///
+/// When the host fails, which no driver may bring about.
+#[must_use]
+pub fn run_with(options: Options, service: &Service) -> Run {
+    match lifecycle::run(&mut Ntbox::new(options), service) {
+        Ok(run) => run,
+        Err(error) => panic!("{}: {error}", service.image.display()),
+    }
+}
