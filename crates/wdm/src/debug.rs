@@ -113,16 +113,15 @@ impl Line {
         } else {
             character
         };
-        let mut buffer = [0; 4];
-        let encoded = character.encode_utf8(&mut buffer).as_bytes();
-        let end = self.len.saturating_add(encoded.len());
-        if end > LINE_LIMIT {
+        if character.len_utf8() > LINE_LIMIT.saturating_sub(self.len) {
             self.cut = true;
-        } else if let Some(space) = self.bytes.get_mut(self.len..end) {
-            for (to, from) in space.iter_mut().zip(encoded) {
-                *to = *from;
+            return;
+        }
+        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+            if let Some(place) = self.bytes.get_mut(self.len) {
+                *place = byte;
+                self.len = self.len.saturating_add(1);
             }
-            self.len = end;
         }
     }
 
