@@ -44,7 +44,7 @@ pub enum Purpose {
     /// A language handler cleans up while its frame is unwound. An exception in
     /// it goes on in that frame, which is the driver's at callout `level`.
     UnwindHandler {
-        /// Address of the DISPATCHER_CONTEXT that describes the frame.
+        /// Address of the `DISPATCHER_CONTEXT` that describes the frame.
         dispatcher: u64,
         /// Callout that the frame belongs to.
         level: usize,

@@ -95,7 +95,7 @@ pub struct Trapped {
 extern "sysv64" fn trapped(state: *const Trapped) -> ! {
     // SAFETY: the handler has put it on this very stack, above this frame.
     let Trapped { context, trap } = unsafe { state.read() };
-    stop::hardware(context, trap)
+    stop::hardware(&context, trap)
 }
 
 extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut c_void) {

@@ -132,7 +132,7 @@ pub fn from_export(frame: &Frame, stop: Stop) -> ! {
                 record.address = return_address;
             }
             let record = *record;
-            seh::raise(context, record)
+            seh::raise(&context, record)
         }
         Stop::BugCheck(data) => {
             let BugCheckData { code, parameters, what } = *data;
@@ -141,7 +141,7 @@ pub fn from_export(frame: &Frame, stop: Stop) -> ! {
         Stop::Fault(Fault { address, write }) => {
             let access = if write { Access::Write } else { Access::Read };
             let name = exports::name_of(frame.index);
-            invalid_access(context, address, access, &format!("{name} was given an address that cannot be {}", access.verb()))
+            invalid_access(&context, address, access, &format!("{name} was given an address that cannot be {}", access.verb()))
         }
     }
 }
@@ -171,7 +171,7 @@ pub fn end(stop: Stop, caller: &Caller<'_>) -> ! {
 
 /// Memory that is not there, or not for that: an exception where Windows raises
 /// one, a bug check elsewhere.
-pub fn invalid_access(context: Context, address: u64, access: Access, what: &str) -> ! {
+pub fn invalid_access(context: &Context, address: u64, access: Access, what: &str) -> ! {
     let irql = cpu::irql();
     if let Some(name) = exports::missing_name(address) {
         bug_check(
@@ -182,7 +182,7 @@ pub fn invalid_access(context: Context, address: u64, access: Access, what: &str
                 Access::Read => "read, as a variable",
                 Access::Write => "written, as a variable",
             }),
-            Some(&context),
+            Some(context),
         );
     }
     if irql >= cpu::DISPATCH_LEVEL {
@@ -192,7 +192,7 @@ pub fn invalid_access(context: Context, address: u64, access: Access, what: &str
             number,
             [address, u64::from(irql), access.code(), context.rip],
             format!("{what}: {address:#018x} at IRQL {irql}"),
-            Some(&context),
+            Some(context),
         );
     }
     if !is_system(address) || address == u64::MAX {
@@ -207,7 +207,7 @@ pub fn invalid_access(context: Context, address: u64, access: Access, what: &str
             code::UNEXPECTED_KERNEL_MODE_TRAP,
             [8, address, context.rsp(), context.rip],
             format!("the kernel stack is used up: {address:#018x} lies outside of it (double fault)"),
-            Some(&context),
+            Some(context),
         );
     }
     let (number, parameters) = match (access, protection) {
@@ -219,11 +219,11 @@ pub fn invalid_access(context: Context, address: u64, access: Access, what: &str
         }
         _ => (code::PAGE_FAULT_IN_NONPAGED_AREA, [address, access.code(), context.rip, 0]),
     };
-    bug_check(number, parameters, format!("{what}: {address:#018x}"), Some(&context))
+    bug_check(number, parameters, format!("{what}: {address:#018x}"), Some(context))
 }
 
 /// A fault of the processor in driver code.
-pub fn hardware(context: Context, trap: Trap) -> ! {
+pub fn hardware(context: &Context, trap: Trap) -> ! {
     let raise = |status: u32| -> ! {
         let record = ExceptionRecord::hardware(status, context.rip, &[]);
         seh::raise(context, record)
@@ -242,13 +242,13 @@ pub fn hardware(context: Context, trap: Trap) -> ! {
             code::KERNEL_SECURITY_CHECK_FAILURE,
             [reason, context.rsp(), 0, 0],
             format!("the driver ended itself with fast fail code {reason}"),
-            Some(&context),
+            Some(context),
         ),
         Trap::Privileged(what) => bug_check(
             code::UNEXPECTED_KERNEL_MODE_TRAP,
             [13, 0, 0, context.rip],
             format!("an instruction that this kernel does not carry out: {what}"),
-            Some(&context),
+            Some(context),
         ),
         Trap::Tick => unreachable!("a tick does not stop the driver"),
         Trap::GeneralProtection => {

@@ -58,7 +58,7 @@ impl Scope {
 
 /// Deals with an exception or an unwind for the frame. `caller` is where the
 /// handler's caller is, `room` the free stack below it.
-pub fn handle(arguments: Arguments, caller: Context, room: Room) -> Result<u32, Fault> {
+pub fn handle(arguments: Arguments, caller: &Context, room: Room) -> Result<u32, Fault> {
     let frame = DispatcherContext::read(arguments.dispatcher)?;
     let flags = dispatcher::record_flags(arguments.record)?;
     if flags & (UNWINDING | EXIT_UNWIND) != 0 {
@@ -72,7 +72,7 @@ pub fn handle(arguments: Arguments, caller: Context, room: Room) -> Result<u32, 
 fn search(
     arguments: Arguments,
     frame: DispatcherContext,
-    caller: Context,
+    caller: &Context,
     mut room: Room,
 ) -> Result<u32, Fault> {
     let pointers = room.take(16);
@@ -92,7 +92,7 @@ fn search(
                 filter,
                 &[pointers, arguments.establisher],
                 room.top(),
-                Some(caller),
+                Some(*caller),
             );
             low_half(answer).cast_signed()
         };
@@ -114,7 +114,7 @@ fn execute(
     arguments: Arguments,
     frame: &DispatcherContext,
     scope: Scope,
-    caller: Context,
+    caller: &Context,
     room: Room,
 ) -> Result<(), Fault> {
     let code = guest::read_u32(arguments.record)?;
@@ -137,7 +137,7 @@ fn clean_up(
     arguments: Arguments,
     frame: DispatcherContext,
     flags: u32,
-    caller: Context,
+    caller: &Context,
     room: Room,
 ) -> Result<u32, Fault> {
     let at_target = flags & TARGET_UNWIND != 0;
@@ -163,7 +163,7 @@ fn clean_up(
         let next = arguments.dispatcher.wrapping_add(DispatcherContext::SCOPE_INDEX);
         guest::write_u32(next, index + 1)?;
         let block = frame.image_base.wrapping_add(scope.handler.into());
-        call_driver(block, &[1, arguments.establisher], room.top(), Some(caller));
+        call_driver(block, &[1, arguments.establisher], room.top(), Some(*caller));
     }
     Ok(disposition::CONTINUE_SEARCH)
 }

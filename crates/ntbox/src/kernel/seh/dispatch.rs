@@ -50,21 +50,21 @@ impl From<Fault> for Failure {
 }
 
 /// Raises an exception at `context`, the innermost place of the driver.
-pub fn raise(context: Context, record: ExceptionRecord) -> ! {
-    raise_below(context, record, room(&context))
+pub fn raise(context: &Context, record: ExceptionRecord) -> ! {
+    raise_below(context, record, room(context))
 }
 
 /// Raises an exception whose record the driver holds.
-pub fn raise_in_place(context: Context, record: u64) -> ! {
-    dispatch(context, record, room(&context))
+pub fn raise_in_place(context: &Context, record: u64) -> ! {
+    dispatch(context, record, room(context))
 }
 
 /// Raises an exception while the stack below `context` is in use down to `room`.
-pub fn raise_below(context: Context, record: ExceptionRecord, mut room: Room) -> ! {
+pub fn raise_below(context: &Context, record: ExceptionRecord, mut room: Room) -> ! {
     let va = room.take(ExceptionRecord::SIZE as u64);
     match record.write(va) {
         Ok(()) => dispatch(context, va, room),
-        Err(fault) => unhandled::no_stack(&context, fault),
+        Err(fault) => unhandled::no_stack(context, fault),
     }
 }
 
@@ -72,7 +72,7 @@ pub fn raise_below(context: Context, record: ExceptionRecord, mut room: Room) ->
 /// processor would answer with a double fault.
 fn room(context: &Context) -> Room {
     let rsp = context.rsp();
-    let top = callout::stack_top(Position::innermost(*context).level);
+    let top = callout::stack_top(Position::innermost(context).level);
     if !STACKS.contains(rsp) || rsp > top {
         unhandled::no_stack(context, Fault { address: rsp, write: true });
     }
@@ -91,7 +91,7 @@ enum Verdict {
     Unhandled,
 }
 
-fn dispatch(context: Context, record: u64, room: Room) -> ! {
+fn dispatch(context: &Context, record: u64, room: Room) -> ! {
     let mut search = Search::new(context, record, room);
     let failure = match search.run() {
         Ok(Verdict::Continue) => match Context::read(search.context) {
@@ -103,14 +103,14 @@ fn dispatch(context: Context, record: u64, room: Room) -> ! {
             let next = ExceptionRecord { nested: record, address, ..ExceptionRecord::software(code) };
             raise_below(context, next, search.room)
         }
-        Ok(Verdict::Unhandled) => unhandled::report(&context, record, search.context, None),
+        Ok(Verdict::Unhandled) => unhandled::report(context, record, search.context, None),
         Err(failure) => failure,
     };
     match failure {
         Failure::Damage(damage) => {
-            unhandled::report(&context, record, search.context, Some(damage))
+            unhandled::report(context, record, search.context, Some(damage))
         }
-        Failure::Memory(fault) => unhandled::no_stack(&context, fault),
+        Failure::Memory(fault) => unhandled::no_stack(context, fault),
     }
 }
 
@@ -150,7 +150,7 @@ struct Search {
 }
 
 impl Search {
-    fn new(context: Context, record: u64, mut room: Room) -> Self {
+    fn new(context: &Context, record: u64, mut room: Room) -> Self {
         let size = size_of::<Context>() as u64;
         Self {
             origin: Position::innermost(context),

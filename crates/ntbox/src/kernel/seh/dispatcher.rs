@@ -94,7 +94,7 @@ impl Room {
     }
 
     /// End of what is left, where the frames of a callout may begin.
-    pub fn top(&self) -> u64 {
+    pub fn top(self) -> u64 {
         self.top
     }
 }

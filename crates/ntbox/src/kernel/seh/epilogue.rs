@@ -134,9 +134,9 @@ impl<M: Memory> Place<'_, M> {
         // A prefix that only matters to the branch predictor or to MPX.
         let at = if self.byte(at) == Some(0xf2) { at + 1 } else { at };
         match (self.byte(at), self.byte(at + 1)) {
-            (Some(0xc2 | 0xc3), _) | (Some(0xf3), Some(0xc3)) => true,
-            // A jump through memory relative to RIP: an imported function.
-            (Some(0xff), Some(0x25)) => true,
+            // Returns, and the jump through memory relative to RIP that goes to an
+            // imported function.
+            (Some(0xc2 | 0xc3), _) | (Some(0xf3), Some(0xc3)) | (Some(0xff), Some(0x25)) => true,
             // REX.W has no meaning for an indirect jump: compilers put it there
             // to say that the jump is a tail call.
             (Some(0x48..=0x4f), Some(0xff)) => {

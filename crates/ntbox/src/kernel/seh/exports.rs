@@ -44,7 +44,7 @@ exports! {
         guest::write_u64(record.wrapping_add(16), context.rip)?;
         // The whole record must be there before the stack is used for it.
         ExceptionRecord::read(record)?;
-        dispatch::raise_in_place(context, record)
+        dispatch::raise_in_place(&context, record)
     }
 
     /// `__C_specific_handler`, the language handler of `__try`.
@@ -55,7 +55,7 @@ exports! {
         dispatcher: u64,
     ) -> u32 [max HIGH_LEVEL] {
         let arguments = Arguments { record, establisher, context, dispatcher };
-        Ok(c_handler::handle(arguments, caller(call), room(call))?)
+        Ok(c_handler::handle(arguments, &caller(call), room(call))?)
     }
 
     /// `RtlUnwindEx`, any IRQL. Returns only as an exception at its caller.
@@ -72,14 +72,14 @@ exports! {
             return Err(Fault { address: 0, write: true }.into());
         }
         let request = Request { target: Target { frame, ip, value }, record, context, history_table };
-        target::unwind(caller(call), room(call), request)
+        target::unwind(&caller(call), room(call), request)
     }
 
     /// `RtlUnwind`, any IRQL: `RtlUnwindEx` with a context of its own.
     fn RtlUnwind<call>(frame: u64, ip: u64, record: u64, value: u64) -> () [max HIGH_LEVEL] {
         let target = Target { frame, ip, value };
         let request = Request { target, record, context: 0, history_table: 0 };
-        target::unwind(caller(call), room(call), request)
+        target::unwind(&caller(call), room(call), request)
     }
 
     /// `_local_unwind`: what a jump out of a `__try` with a `__finally` compiles
@@ -87,7 +87,7 @@ exports! {
     fn _local_unwind<call>(frame: u64, ip: u64) -> () [max HIGH_LEVEL] {
         let target = Target { frame, ip, value: 0 };
         let request = Request { target, record: 0, context: 0, history_table: 0 };
-        target::unwind(caller(call), room(call), request)
+        target::unwind(&caller(call), room(call), request)
     }
 
     /// `RtlLookupFunctionEntry`, any IRQL; NULL for a leaf function.
@@ -173,7 +173,7 @@ exports! {
         ExceptionRecord { flags: NONCONTINUABLE, ..record }.write(va)?;
         let target = Target { frame, ip: jump::target(buffer)?, value };
         let request = Request { target, record: va, context: 0, history_table: 0 };
-        target::unwind(context, room, request)
+        target::unwind(&context, room, request)
     }
 
     /// `RtlPcToFileHeader`, any IRQL: the image that holds an address, or NULL.
@@ -183,7 +183,7 @@ exports! {
         Ok(base)
     }
 
-    /// `RtlCaptureStackBackTrace`, DISPATCH_LEVEL at most: return addresses from
+    /// `RtlCaptureStackBackTrace`, `DISPATCH_LEVEL` at most: return addresses from
     /// the caller's on, and the sum of their low halves.
     fn RtlCaptureStackBackTrace<call>(
         skip: u32,

@@ -41,10 +41,10 @@ pub struct Request {
 }
 
 /// Unwinds from `start`, the caller, whose stack is free below `room`.
-pub fn unwind(start: Context, room: Room, request: Request) -> ! {
+pub fn unwind(start: &Context, room: Room, request: Request) -> ! {
     let mut unwinding = Unwind::new(start, room, request);
     let failure = match unwinding.run() {
-        Ok(End::Reached(position)) => match unwinding.finish(position) {
+        Ok(End::Reached) => match unwinding.finish() {
             Ok((level, context)) => dispatch::resume(level, &context),
             Err(failure) => failure,
         },
@@ -58,21 +58,21 @@ pub fn unwind(start: Context, room: Room, request: Request) -> ! {
         }
         // Without a target frame this is the aim: nobody is left, and the
         // exception gets its second chance, which is a bug check.
-        Ok(End::Exhausted) => unhandled::report(&start, unwinding.record, unwinding.context, None),
+        Ok(End::Exhausted) => unhandled::report(start, unwinding.record, unwinding.context, None),
         Err(failure) => failure,
     };
     match failure {
         Failure::Damage(damage) => {
-            unhandled::report(&start, unwinding.record, unwinding.context, Some(damage))
+            unhandled::report(start, unwinding.record, unwinding.context, Some(damage))
         }
-        Failure::Memory(fault) => unhandled::no_stack(&start, fault),
+        Failure::Memory(fault) => unhandled::no_stack(start, fault),
     }
 }
 
 /// How an unwind ends.
 enum End {
-    /// In the target frame, at this place.
-    Reached(Position),
+    /// In the target frame, at [`Unwind::reached`].
+    Reached,
     /// It cannot be done: this status is raised at its caller.
     Raise(u32),
     /// At the end of the driver's frames.
@@ -93,10 +93,12 @@ struct Unwind {
     flags: u32,
     /// Lowest stack pointer of the stretch that the walk is in.
     low: u64,
+    /// The place in the target frame, once it is reached.
+    reached: Position,
 }
 
 impl Unwind {
-    fn new(start: Context, mut room: Room, request: Request) -> Self {
+    fn new(start: &Context, mut room: Room, request: Request) -> Self {
         let own_record = request.record == 0;
         let record = match request.record {
             0 => room.take(ExceptionRecord::SIZE as u64),
@@ -108,7 +110,7 @@ impl Unwind {
         };
         let exit = if request.target.frame == 0 { EXIT_UNWIND } else { 0 };
         Self {
-            start,
+            start: *start,
             target: request.target,
             record,
             own_record,
@@ -118,6 +120,7 @@ impl Unwind {
             room,
             flags: UNWINDING | exit,
             low: start.rsp(),
+            reached: Position::innermost(start),
         }
     }
 
@@ -127,7 +130,7 @@ impl Unwind {
             let record = ExceptionRecord { address, ..ExceptionRecord::software(ntstatus::STATUS_UNWIND) };
             record.write(self.record)?;
         }
-        let mut position = Position::innermost(self.start);
+        let mut position = Position::innermost(&self.start);
         loop {
             let inside = position;
             match position.step(UHANDLER)? {
@@ -157,7 +160,10 @@ impl Unwind {
                                 return Ok(end);
                             }
                         }
-                        None if at_target => return Ok(End::Reached(inside)),
+                        None if at_target => {
+                            self.reached = inside;
+                            return Ok(End::Reached);
+                        }
                         None => {}
                     }
                 }
@@ -189,8 +195,9 @@ impl Unwind {
             self.flags &= !(COLLIDED_UNWIND | TARGET_UNWIND);
             match answer {
                 disposition::CONTINUE_SEARCH if frame.establisher == self.target.frame => {
-                    inside.context = Context::read(self.context)?;
-                    return Ok(Some(End::Reached(inside)));
+                    let context = Context::read(self.context)?;
+                    self.reached = Position { context, level: inside.level };
+                    return Ok(Some(End::Reached));
                 }
                 disposition::CONTINUE_SEARCH => return Ok(None),
                 disposition::COLLIDED_UNWIND => {
@@ -224,14 +231,14 @@ impl Unwind {
     }
 
     /// The registers to go on with in the target frame.
-    fn finish(&self, position: Position) -> Result<(usize, Context), Failure> {
-        let mut context = position.context;
+    fn finish(&self) -> Result<(usize, Context), Failure> {
+        let Position { mut context, level } = self.reached;
         let record = ExceptionRecord::read(self.record)?;
         if record.code == ntstatus::STATUS_LONGJUMP && record.count >= 1 {
             jump::restore(record.information[0], &mut context)?;
         }
         context.rip = self.target.ip;
         context.registers[RAX] = self.target.value;
-        Ok((position.level, context))
+        Ok((level, context))
     }
 }

@@ -10,13 +10,13 @@ use crate::kernel::callout;
 use crate::kernel::guest::Fault;
 use crate::kernel::stop;
 
-/// SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: what the outermost frame of a system
+/// `SYSTEM_THREAD_EXCEPTION_NOT_HANDLED`: what the outermost frame of a system
 /// thread, which all threads of this kernel are, does with an exception.
 const SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: u32 = 0x7e;
-/// KMODE_EXCEPTION_NOT_HANDLED: what becomes of one that reaches no thread's
+/// `KMODE_EXCEPTION_NOT_HANDLED`: what becomes of one that reaches no thread's
 /// outermost frame, as in a DPC.
 const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1e;
-/// UNEXPECTED_KERNEL_MODE_TRAP.
+/// `UNEXPECTED_KERNEL_MODE_TRAP`.
 const UNEXPECTED_KERNEL_MODE_TRAP: u32 = 0x7f;
 /// Trap number of a double fault.
 const DOUBLE_FAULT: u64 = 8;
@@ -35,10 +35,10 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
     if let Ok(first) = ExceptionRecord::read(raised.nested)
         && raised.nested != 0
     {
-        what.push_str(&format!("; it came of {}", describe(&first)));
+        what = format!("{what}; it came of {}", describe(&first));
     }
     if let Some(damage) = damage {
-        what.push_str(&format!("; the search ended early: {damage}"));
+        what = format!("{what}; the search ended early: {damage}");
     }
     let code = i64::from(raised.code.cast_signed()).cast_unsigned();
     if callout::in_interrupt() {

@@ -133,7 +133,7 @@ pub fn virtual_unwind<M: Memory>(
         epilogue.run(&mut registers)?;
         return Ok(Unwound { establisher, handler: None });
     }
-    let (primary, info) = undo_prologues(place, info, establisher, &mut registers)?;
+    let (primary, info) = undo_prologues(place, &info, establisher, &mut registers)?;
     let handler = if distance(place, primary) >= u32::from(info.prologue) {
         info.handler(place.memory, place.image, kinds)?
     } else {
@@ -183,11 +183,11 @@ fn establisher<M>(
 /// did. Returns the last entry, which is the begin of the function.
 fn undo_prologues<M: Memory>(
     place: &Place<'_, M>,
-    first: UnwindInfo,
+    first: &UnwindInfo,
     base: u64,
     registers: &mut Registers<'_, M>,
 ) -> Result<(FunctionEntry, UnwindInfo), Damage> {
-    let (mut entry, mut info) = (place.entry, first);
+    let (mut entry, mut info) = (place.entry, *first);
     for _ in 0..=CHAIN_LIMIT {
         let offset = distance(place, entry);
         let mut machine_frame = false;
@@ -197,18 +197,14 @@ fn undo_prologues<M: Memory>(
                 machine_frame |= registers.undo(effect, &info, base)?;
             }
         }
-        match info.parent(place.memory, place.image)? {
-            Some(parent) => {
-                entry = parent;
-                info = UnwindInfo::read(place.memory, place.image, entry.unwind)?;
+        let Some(parent) = info.parent(place.memory, place.image)? else {
+            if !machine_frame {
+                registers.return_()?;
             }
-            None => {
-                if !machine_frame {
-                    registers.return_()?;
-                }
-                return Ok((entry, info));
-            }
-        }
+            return Ok((entry, info));
+        };
+        entry = parent;
+        info = UnwindInfo::read(place.memory, place.image, entry.unwind)?;
     }
     Err(Damage::Chain { rva: place.entry.unwind })
 }

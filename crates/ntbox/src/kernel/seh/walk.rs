@@ -55,8 +55,8 @@ pub fn image_at(pc: u64) -> Option<Image> {
 
 impl Position {
     /// A place in the innermost callout.
-    pub fn innermost(context: Context) -> Self {
-        Self { context, level: callout::depth().saturating_sub(1) }
+    pub fn innermost(context: &Context) -> Self {
+        Self { context: *context, level: callout::depth().saturating_sub(1) }
     }
 
     /// Goes to the caller, and says what was left. `kinds` are the kinds of
@@ -111,7 +111,7 @@ impl Position {
 /// The driver's addresses on the call stack, innermost first, `limit` at most.
 /// What is damaged ends it.
 pub fn backtrace(context: &Context, limit: usize) -> Vec<u64> {
-    let mut position = Position::innermost(*context);
+    let mut position = Position::innermost(context);
     let mut list = Vec::new();
     while list.len() < limit {
         let pc = position.context.rip;

@@ -120,7 +120,7 @@ fn random_data_never_crashes_or_loops() {
         // Entries that make sense to begin with, more often than chance would.
         machine.entry(0x100, 0x180, numbers.next().to_le_bytes()[0].into());
         let chain = if round % 2 == 0 { 4 } else { 0 };
-        let head = [1 + numbers.byte() % 2 | chain << 3, numbers.byte(), numbers.byte() % 12, numbers.byte()];
+        let head = [(1 + numbers.byte() % 2) | chain << 3, numbers.byte(), numbers.byte() % 12, numbers.byte()];
         machine.put(0x400, &head);
         machine.entry(0x180, 0x200, 0x400);
         machine.entry(0x200, 0x280, u32::from(numbers.byte()) << 3 | 1);
