@@ -6,6 +6,9 @@ use std::path::Path;
 use crate::Error;
 use crate::kernel::{exports, loader};
 
+/// The highest IRQL.
+const HIGH_LEVEL: u8 = 15;
+
 /// Something that a driver imports.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Import {
@@ -24,6 +27,7 @@ pub struct Export {
     /// Name that drivers import.
     pub name: &'static str,
     /// Function or variable.
+    #[serde(flatten)]
     pub kind: ExportKind,
 }
 
@@ -81,11 +85,17 @@ pub fn exports() -> Vec<Export> {
             can_fail: export.failure.is_some(),
         },
     });
+    // They only touch their caller's registers and stack: any IRQL will do.
+    let native = ExportKind::Function {
+        max_irql: HIGH_LEVEL,
+        can_fail: false,
+    };
+    let native = exports::native_functions().map(|name| Export { name, kind: native });
     let variables = exports::variables().map(|name| Export {
         name,
         kind: ExportKind::Variable,
     });
-    let mut list: Vec<_> = functions.chain(variables).collect();
+    let mut list: Vec<_> = functions.chain(native).chain(variables).collect();
     list.sort_unstable();
     list
 }

@@ -191,7 +191,16 @@ impl<'r> Text<'r> {
                 .iter()
                 .try_for_each(|place| self.place(f, place))?;
         }
-        stop.stack.iter().try_for_each(|place| self.place(f, place))
+        // A recursion is one place, many times.
+        stop.stack.chunk_by(PartialEq::eq).try_for_each(|same| {
+            same.first()
+                .into_iter()
+                .try_for_each(|place| self.place(f, place))?;
+            match same.len() {
+                1 => Ok(()),
+                times => self.labelled(f, "", format_args!("   {times} times in a row")),
+            }
+        })
     }
 
     fn place(&self, f: &mut Formatter<'_>, place: &Location) -> fmt::Result {
@@ -226,7 +235,7 @@ impl<'r> Text<'r> {
             let _ = write!(text, " ({}:{line})", Printable(file));
         }
         if text.is_empty() {
-            " in an unknown function".to_owned()
+            ", in no known function".to_owned()
         } else {
             text
         }

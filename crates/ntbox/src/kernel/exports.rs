@@ -72,12 +72,18 @@ const DATA: &[Data] = &[
 
 /// Every function that drivers can import.
 pub fn functions() -> impl Iterator<Item = &'static Export> {
-    FAMILIES.iter().flat_map(|family| family.iter())
+    let families = FAMILIES.iter().chain(super::dbg::TABLES).chain(super::ps::TABLES).chain(super::rtl::TABLES);
+    families.copied().flatten()
+}
+
+/// The name of every function that is machine code.
+pub fn native_functions() -> impl Iterator<Item = &'static str> {
+    NATIVE.iter().copied().flatten().map(|native| native.name)
 }
 
 /// The name of every variable that drivers can import.
 pub fn variables() -> impl Iterator<Item = &'static str> {
-    DATA.iter().map(|data| data.name)
+    DATA.iter().map(|data| data.name).chain(super::ob::variable_names())
 }
 
 /// Bytes of one generated entry.
@@ -116,13 +122,7 @@ const MISSING_STRIDE: u64 = 0x1_0000;
 /// # Errors
 /// A fault rule that names what is no export, or an export that cannot fail.
 pub fn initialize(faults: &[Fault]) -> Result<(), String> {
-    let exports: Vec<Export> = FAMILIES
-        .iter()
-        .chain(super::dbg::TABLES)
-        .chain(super::ps::TABLES)
-        .chain(super::rtl::TABLES)
-        .flat_map(|family| family.iter().copied())
-        .collect();
+    let exports: Vec<Export> = functions().copied().collect();
     let mut by_name = FxHashMap::default();
     let mut code = entries(exports.len());
     let native = append_native(&mut code);

@@ -140,7 +140,11 @@ fn a_bug_check_has_its_stack_once() {
         parameters: [1, 0, 2, 0xff],
         what: "invalid memory was read".to_owned(),
         location: Some(place()),
-        stack: vec![place(), Location::new("walk.sys", 0x2000)],
+        stack: vec![
+            place(),
+            Location::new("walk.sys", 0x2000),
+            Location::new("walk.sys", 0x2000),
+        ],
     };
     let report = Report {
         bug_check: Some(stop),
@@ -154,7 +158,8 @@ stopped  PAGE_FAULT_IN_NONPAGED_AREA (0x50) (0x1, 0x0, 0x2, 0xff)
          invalid memory was read
          at walk.sys+0x1044 Take (/src/walk/take.c:12)
             inlined into Walk
-         at walk.sys+0x2000 in an unknown function
+         at walk.sys+0x2000, in no known function
+            2 times in a row
 verdict  stopped: the kernel stopped with PAGE_FAULT_IN_NONPAGED_AREA (0x50)
 ";
     assert_eq!(report.text().to_string(), expected);

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use ntbox::{Export, ExportKind, Import, Report};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::args::{Command, Run};
 use crate::commands::{Done, Outcome};
@@ -13,6 +13,23 @@ use crate::commands::{Done, Outcome};
 /// Number of the JSON format. It changes when a field goes or means something
 /// else; new fields may come without.
 const FORMAT: u32 = 1;
+
+/// The object that JSON output is: what was not asked for is not there.
+#[derive(Serialize)]
+struct Object<'o> {
+    format: u32,
+    exit_status: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'o Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imports: Option<&'o [Import]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exports: Option<&'o [Export]>,
+}
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
@@ -29,20 +46,25 @@ impl Outcome<'_> {
 
     fn json(&self) -> io::Result<()> {
         let status = self.status();
-        let object = match &self.result {
-            Ok(Done::Run(report)) => {
-                let verdict = report.verdict().name();
-                json!({ "format": FORMAT, "verdict": verdict, "exit_status": status, "report": report })
+        let (mut verdict, mut error) = (None, None);
+        let (mut report, mut imports, mut exports) = (None, None, None);
+        match &self.result {
+            Ok(Done::Run(done)) => {
+                verdict = Some(done.verdict().name());
+                report = Some(&**done);
             }
-            Ok(Done::Imports(imports)) => {
-                json!({ "format": FORMAT, "exit_status": status, "imports": imports })
-            }
-            Ok(Done::Exports(exports)) => {
-                json!({ "format": FORMAT, "exit_status": status, "exports": exports })
-            }
-            Err(error) => {
-                json!({ "format": FORMAT, "exit_status": status, "error": error.to_string() })
-            }
+            Ok(Done::Imports(list)) => imports = Some(list.as_slice()),
+            Ok(Done::Exports(list)) => exports = Some(list.as_slice()),
+            Err(failure) => error = Some(failure.to_string()),
+        }
+        let object = Object {
+            format: FORMAT,
+            exit_status: status,
+            verdict,
+            error,
+            report,
+            imports,
+            exports,
         };
         let mut out = io::stdout().lock();
         serde_json::to_writer_pretty(&mut out, &object)?;

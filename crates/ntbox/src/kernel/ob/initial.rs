@@ -110,6 +110,11 @@ pub fn variables() -> Vec<(&'static str, u64)> {
     })
 }
 
+/// The names of these variables.
+pub fn variable_names() -> impl Iterator<Item = &'static str> {
+    Type::ALL.into_iter().filter_map(Type::variable)
+}
+
 /// The type whose object a driver names; `None` for an address that is no
 /// type's.
 pub fn type_at(object: u64) -> Option<Type> {
