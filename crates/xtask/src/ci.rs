@@ -1,5 +1,7 @@
 //! `cargo xtask ci`: what only CI must check.
 
+#[cfg(not(windows))]
+use std::fs;
 use std::{
     env,
     ffi::OsString,
@@ -9,9 +11,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
+#[cfg(not(windows))]
+use crate::driver::Tools;
 use crate::{
     context::{Context, say},
-    driver::Tools,
     process,
 };
 
@@ -22,19 +25,65 @@ pub fn ci(context: &Context) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fails if a manifest asks for what its lock file does not have.
+/// Fails if a manifest asks for what its lock file does not have, or if the
+/// driver built here is made of other packages than the one built on Windows.
 fn lock_files(context: &Context) -> anyhow::Result<()> {
-    let tools = Tools::prepare(context)?;
-    for (file, mut command) in [
-        ("Cargo.lock", context.cargo("tree")),
-        ("cross/Cargo.lock", tools.cargo(context, "tree")),
-    ] {
-        say(&format!("checking that {file} is up to date"));
-        command.args(["--locked", "--package", "ntmem"]);
-        process::capture(context, &mut command, &format!("checking {file}"))
-            .with_context(|| format!("{file} may be out of date; build, and commit it"))?;
+    say("checking that Cargo.lock is up to date");
+    packages_of_driver(context, context.cargo("tree"), "Cargo.lock")?;
+    #[cfg(not(windows))]
+    {
+        say("checking that cross/Cargo.lock is up to date and agrees with Cargo.lock");
+        let tree = Tools::prepare(context)?.cargo(context, "tree");
+        let here = packages_of_driver(context, tree, "cross/Cargo.lock")?;
+        let path = context.root.join("Cargo.lock");
+        let lock =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let strange: Vec<&str> = here
+            .lines()
+            .filter(|package| !is_locked(package, &lock))
+            .collect();
+        if !strange.is_empty() {
+            bail!(
+                "cross/Cargo.lock has packages that Cargo.lock has not, or in another version: {}; \
+                 copy Cargo.lock over it and build",
+                strange.join(", ")
+            );
+        }
     }
     Ok(())
+}
+
+/// The packages that the driver is made of, one a line, as `name v1.2.3`; those
+/// of this repository have their folder behind that.
+fn packages_of_driver(
+    context: &Context,
+    mut tree: Command,
+    lock_file: &str,
+) -> anyhow::Result<String> {
+    tree.args([
+        "--locked",
+        "--package",
+        "ntmem",
+        "--prefix",
+        "none",
+        "--no-dedupe",
+    ]);
+    let output = process::capture(context, &mut tree, &format!("checking {lock_file}"))
+        .with_context(|| format!("{lock_file} may be out of date; build, and commit it"))?;
+    Ok(String::from_utf8_lossy(&output).into_owned())
+}
+
+/// Whether a lock file has this package, as `cargo tree` prints it; packages of
+/// this repository need no lock.
+#[cfg(not(windows))]
+fn is_locked(package: &str, lock: &str) -> bool {
+    let mut words = package.split_whitespace();
+    let (Some(name), Some(version)) = (words.next(), words.next()) else {
+        return true;
+    };
+    let version = version.trim_start_matches('v');
+    words.any(|word| word.starts_with("(/"))
+        || lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n"))
 }
 
 /// Runs the driver by way of `cargo make`, which is installed below target if it
@@ -73,4 +122,20 @@ fn prepended(folder: &Path) -> anyhow::Result<OsString> {
     };
     let folders = std::iter::once(folder.to_owned()).chain(env::split_paths(&path));
     env::join_paths(folders).context("PATH cannot be extended")
+}
+
+#[cfg(all(test, not(windows)))]
+mod tests {
+    use super::is_locked;
+
+    #[test]
+    fn packages_are_looked_up_with_their_version() {
+        let lock = "[[package]]\nname = \"wdk\"\nversion = \"0.5.0\"\nsource = \"x\"\n";
+        assert!(is_locked("wdk v0.5.0", lock));
+        assert!(!is_locked("wdk v0.5.1", lock));
+        assert!(!is_locked("dk v0.5.0", lock));
+        assert!(is_locked("wdm v0.1.0 (/somewhere/crates/wdm)", lock));
+        assert!(!is_locked("wdk-macros v0.5.0 (proc-macro)", lock));
+        assert!(is_locked("", lock));
+    }
 }

@@ -17,7 +17,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{context::Context, driver::Profile};
+use crate::{
+    context::Context,
+    driver::{Profile, Tools},
+};
 
 /// Builds, runs and tests the driver ntmem.sys, on Windows and elsewhere.
 ///
@@ -115,7 +118,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     let context = Context::new(cli.verbose)?;
     match &cli.command {
         Command::Build { debug } => {
-            let image = driver::build(&context, Profile::of(*debug))?;
+            let tools = Tools::prepare(&context)?;
+            let image = driver::build(&context, &tools, Profile::of(*debug))?;
             println!("{}", image.sys.display());
             Ok(ExitCode::SUCCESS)
         }

@@ -6,13 +6,13 @@ use anyhow::Context as _;
 
 use crate::{
     context::{Context, say},
-    driver::{self, Profile},
+    driver::{self, Profile, Tools},
     process,
 };
 
 /// Builds the driver and runs it with `ntmemctl run`; ends as that ends.
 pub fn run(context: &Context, profile: Profile, arguments: &[String]) -> anyhow::Result<ExitCode> {
-    let image = driver::build(context, profile)?;
+    let image = driver::build(context, &Tools::prepare(context)?, profile)?;
     say("building ntmemctl");
     let program = ["--package", "harness", "--bin", "ntmemctl"];
     process::quietly(

@@ -6,15 +6,15 @@ use anyhow::Context as _;
 
 use crate::{
     context::{Context, say},
-    driver::{Profile, Tools},
+    driver::{self, Profile, Tools},
     lint, process,
 };
 
 /// Builds all that tests run, checks style if `with_lint`, and runs the tests.
 pub fn test(context: &Context, with_lint: bool, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let tools = Tools::prepare(context)?;
-    let release = tools.build(context, Profile::Release)?;
-    let debug = tools.build(context, Profile::Debug)?;
+    let release = driver::build(context, &tools, Profile::Release)?;
+    let debug = driver::build(context, &tools, Profile::Debug)?;
     let mut cargo = context.host_cargo("test");
     cargo
         .env("NTMEM_SYS", &release.sys)

@@ -40,6 +40,7 @@ impl Toolchain {
     }
 
     /// The name to give rustup, if it is not the current toolchain.
+    #[cfg(not(windows))]
     pub fn rustup_name(&self) -> Option<&str> {
         self.rustup_name.as_deref()
     }

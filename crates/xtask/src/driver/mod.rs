@@ -1,15 +1,23 @@
 //! Building the driver: on Windows with Microsoft's tools alone, elsewhere with
 //! what `cross` puts in their place.
 
+#[cfg(not(windows))]
+mod cross;
+#[cfg(windows)]
+mod official;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::Context as _;
 use cargo_metadata::{CrateType, Message};
 
+#[cfg(not(windows))]
+pub use self::cross::Tools;
+#[cfg(windows)]
+pub use self::official::Tools;
 use crate::{
     context::{Context, say},
     process,
@@ -52,84 +60,28 @@ pub struct Image {
 }
 
 /// Builds the driver and puts it, with its PDB, below `target/driver`.
-pub fn build(context: &Context, profile: Profile) -> anyhow::Result<Image> {
-    Tools::prepare(context)?.build(context, profile)
-}
-
-/// What builds drivers on this host.
-#[derive(Debug)]
-pub struct Tools {
-    #[cfg(not(windows))]
-    cross: cross_builder::Tools,
-}
-
-impl Tools {
-    /// Puts together what this host lacks.
-    #[cfg(not(windows))]
-    pub fn prepare(context: &Context) -> anyhow::Result<Self> {
-        use cross_builder::{Places, Rust, prepare};
-
-        let places = Places {
-            repository: context.root.clone(),
-            work: context.target.join("cross"),
-        };
-        let name = context.toolchain.rustup_name().map(str::to_owned);
-        let rust = Rust::detect(name, &places.work)?;
-        let program = std::env::current_exe().context("cannot find the running program")?;
-        let cross = prepare(&places, rust, &program, &say)?;
-        Ok(Self { cross })
+pub fn build(context: &Context, tools: &Tools, profile: Profile) -> anyhow::Result<Image> {
+    say(&format!("building ntmem.sys ({})", profile.name()));
+    let mut cargo = tools.cargo(context, "build");
+    cargo.args([
+        "--package",
+        "ntmem",
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
+    if profile == Profile::Release {
+        cargo.arg("--release");
     }
-
-    /// Everything needed is the WDK, which wdk-build finds itself.
-    #[cfg(windows)]
-    pub fn prepare(_context: &Context) -> anyhow::Result<Self> {
-        Ok(Self {})
-    }
-
-    /// A command `cargo SUBCOMMAND` for [`PACKAGES`].
-    pub fn cargo(&self, context: &Context, subcommand: &str) -> Command {
-        let mut cargo = context.cargo(subcommand);
-        #[cfg(not(windows))]
-        self.cross.configure(&mut cargo);
-        #[cfg(windows)]
-        cargo.args(["--target", "x86_64-pc-windows-msvc"]);
-        cargo
-    }
-
-    /// Builds the driver; see [`build`].
-    pub fn build(&self, context: &Context, profile: Profile) -> anyhow::Result<Image> {
-        say(&format!("building ntmem.sys ({})", profile.name()));
-        let mut cargo = self.cargo(context, "build");
-        cargo.args([
-            "--package",
-            "ntmem",
-            "--message-format",
-            "json-render-diagnostics",
-        ]);
-        if profile == Profile::Release {
-            cargo.arg("--release");
-        }
-        let messages = process::capture(context, &mut cargo, "building ntmem.sys")?;
-        let built = Built::from_messages(&messages)?;
-        let folder = context.target.join("driver").join(profile.name());
-        let sys = folder.join("ntmem.sys");
-        install(&built.dll, &sys)?;
-        install(&built.dll.with_extension("pdb"), &folder.join("ntmem.pdb"))?;
-        Ok(Image {
-            sys,
-            bindings: built.bindings,
-        })
-    }
-
-    /// Builds the drivers in `tests/drivers`; returns the folder that they are in.
-    #[cfg(not(windows))]
-    pub fn build_test_drivers(&self, context: &Context) -> anyhow::Result<PathBuf> {
-        let output = context.target.join("drivers");
-        say("building the test drivers in tests/drivers");
-        let sources = context.root.join("tests/drivers");
-        cross_builder::c_drivers::build(&self.cross, &sources, &output, &say)?;
-        Ok(output)
-    }
+    let messages = process::capture(context, &mut cargo, "building ntmem.sys")?;
+    let built = Built::from_messages(&messages)?;
+    let folder = context.target.join("driver").join(profile.name());
+    let sys = folder.join("ntmem.sys");
+    install(&built.dll, &sys)?;
+    install(&built.dll.with_extension("pdb"), &folder.join("ntmem.pdb"))?;
+    Ok(Image {
+        sys,
+        bindings: built.bindings,
+    })
 }
 
 /// What Cargo says that it made.
