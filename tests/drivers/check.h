@@ -7,6 +7,8 @@
 
 #include <ntddk.h>
 
+#define UNUSED __attribute__((unused))
+
 static ULONG Failures;
 static const char *CaseName;
 
@@ -38,7 +40,7 @@ static VOID CheckFailed(ULONG line, const char *what)
 static char Trace[64];
 static ULONG TraceLength;
 
-static VOID Note(char letter)
+UNUSED static VOID Note(char letter)
 {
     if (TraceLength < sizeof(Trace) - 1) {
         Trace[TraceLength++] = letter;
@@ -46,13 +48,13 @@ static VOID Note(char letter)
     }
 }
 
-static VOID TraceReset(VOID)
+UNUSED static VOID TraceReset(VOID)
 {
     TraceLength = 0;
     Trace[0] = 0;
 }
 
-static BOOLEAN TraceIs(const char *expected)
+UNUSED static BOOLEAN TraceIs(const char *expected)
 {
     ULONG n = 0;
     while (expected[n] != 0 && expected[n] == Trace[n])

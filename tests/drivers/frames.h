@@ -8,7 +8,6 @@
 #include "check.h"
 
 #define KEEP __attribute__((used))
-#define UNUSED __attribute__((unused))
 #define INLINED_NOT __attribute__((noinline, noclone))
 
 NTSYSAPI PVOID NTAPI RtlPcToFileHeader(PVOID pc, PVOID *base);

@@ -177,9 +177,6 @@ typedef struct {
     ULONG64 Rest[31];
 } __attribute__((aligned(16))) JUMP_BUFFER;
 
-NTSYSAPI int __cdecl _setjmp(JUMP_BUFFER *buffer, PVOID frame);
-NTSYSAPI VOID __cdecl longjmp(JUMP_BUFFER *buffer, int value);
-
 static JUMP_BUFFER Buffer KEEP;
 static ULONG64 JumpUnwinds KEEP;
 static int JumpValue;
@@ -206,7 +203,7 @@ __asm__(FUNCTION(JumpGuarded)
 KEEP VOID JumpAway(VOID);
 VOID JumpAway(VOID)
 {
-    longjmp(&Buffer, JumpValue);
+    longjmp((_JBTYPE *)&Buffer, JumpValue);
 }
 
 KEEP EXCEPTION_DISPOSITION JumpHandler(PEXCEPTION_RECORD record, ULONG64 frame, PCONTEXT context, PVOID dispatcher);
