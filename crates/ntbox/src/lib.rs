@@ -14,6 +14,7 @@ mod machine;
 pub mod parse;
 mod render;
 mod report;
+mod request;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod symbols;
 mod written;
@@ -24,6 +25,7 @@ pub use inventory::{Export, ExportKind, Import, exports, imports};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use machine::{Machine, Started, run};
 pub use render::Text;
+pub use request::{Handle, Operation, Process, Progress, Reply, Ticket};
 pub use report::{
     BugCheck, CallCount, ImageInfo, Inlined, Location, LogLine, Report, Verdict, Violation,
 };
@@ -51,6 +53,10 @@ pub enum Error {
     /// The configuration asks for what this kernel cannot do.
     #[error("{0}")]
     Config(String),
+    /// The driver stopped the kernel; the report of
+    /// [`finish`](crate::Machine::finish) says how.
+    #[error("the driver stopped the kernel; its report says how")]
+    Stopped,
     /// The child process could not be started or was lost.
     #[error("the kernel process failed: {0}")]
     Host(String),

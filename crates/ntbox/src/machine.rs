@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::kernel::wire::{self, Event, Request};
 use crate::kernel::{self};
+use crate::request::{Operation, Process, Progress, Reply, Ticket};
 use crate::report::{BugCheck, ImageInfo, LogLine, Report};
 use crate::{Error, inventory, parse, symbols};
 
@@ -94,6 +95,85 @@ impl Machine {
             None if self.stopped => Ok(Started::Stopped),
             other => Err(Error::Host(self.unexpected(other))),
         }
+    }
+
+    /// Makes a user process.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn process(&mut self, name: &str) -> Result<Process, Error> {
+        match self.ask(&Request::Process(name.to_owned()))? {
+            Event::Made(Some(process)) => Ok(process),
+            Event::Made(None) => Err(Error::Host("it has no memory for a process".to_owned())),
+            other => Err(Error::Host(self.unexpected(Some(other)))),
+        }
+    }
+
+    /// Begins a request; it may end at once.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if the driver stopped the kernel meanwhile; otherwise
+    /// as for [`start`](Self::start).
+    pub fn begin(&mut self, process: Process, operation: Operation) -> Result<Progress, Error> {
+        match self.ask(&Request::Begin(process, operation))? {
+            Event::Progress(progress) => Ok(progress),
+            other => Err(Error::Host(self.unexpected(Some(other)))),
+        }
+    }
+
+    /// Waits for the end of a request.
+    ///
+    /// # Errors
+    /// As for [`begin`](Self::begin).
+    pub fn wait_for(&mut self, ticket: Ticket) -> Result<Reply, Error> {
+        match self.ask(&Request::Wait(ticket))? {
+            Event::Ended(Some(reply)) => Ok(reply),
+            Event::Ended(None) => Err(Error::Host(format!("it knows no request {}", ticket.0))),
+            other => Err(Error::Host(self.unexpected(Some(other)))),
+        }
+    }
+
+    /// Makes a request and waits for its end.
+    ///
+    /// # Errors
+    /// As for [`begin`](Self::begin).
+    pub fn call(&mut self, process: Process, operation: Operation) -> Result<Reply, Error> {
+        match self.begin(process, operation)? {
+            Progress::Done(reply) => Ok(reply),
+            Progress::Pending(ticket) => self.wait_for(ticket),
+        }
+    }
+
+    /// Cancels a request. False if no driver had a cancel routine set for it.
+    ///
+    /// # Errors
+    /// As for [`begin`](Self::begin).
+    pub fn cancel(&mut self, ticket: Ticket) -> Result<bool, Error> {
+        self.whether(&Request::Cancel(ticket))
+    }
+
+    /// Ends a process: its requests are cancelled, its handles closed. False if it
+    /// had ended before.
+    ///
+    /// # Errors
+    /// As for [`begin`](Self::begin).
+    pub fn exit(&mut self, process: Process) -> Result<bool, Error> {
+        self.whether(&Request::Exit(process))
+    }
+
+    fn whether(&mut self, request: &Request) -> Result<bool, Error> {
+        match self.ask(request)? {
+            Event::Did(did) => Ok(did),
+            other => Err(Error::Host(self.unexpected(Some(other)))),
+        }
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Event, Error> {
+        if self.stopped {
+            return Err(Error::Stopped);
+        }
+        self.request(request)?;
+        self.wait()?.ok_or(Error::Stopped)
     }
 
     /// What the driver has logged so far.

@@ -101,6 +101,11 @@ fn failed(action: &'static str, error: ntbox::Error) -> HostError {
             action,
             why,
         },
+        ntbox::Error::Stopped => HostError::Failed {
+            host: NAME,
+            action,
+            why: error.to_string(),
+        },
     }
 }
 

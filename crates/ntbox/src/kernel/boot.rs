@@ -12,7 +12,7 @@ use super::layout::{PCRS, STACKS};
 use super::loader::{self, Image};
 use super::mm::space::{Protection, Use};
 use super::wire::{self, Event, Request};
-use super::{cpu, driver, exports, log, mm, signals};
+use super::{cpu, driver, exports, log, mm, signals, user};
 use crate::config::Config;
 use crate::report::ImageInfo;
 
@@ -76,6 +76,13 @@ fn run() -> ! {
                 Err(reason) => wire::send(&Event::Refused(reason)),
             },
             (Request::Start, Some(machine)) => wire::send(&Event::Entered(machine.start())),
+            (Request::Process(name), Some(_)) => wire::send(&Event::Made(user::create_process(&name))),
+            (Request::Begin(process, operation), Some(_)) => {
+                wire::send(&Event::Progress(user::begin(process, operation)));
+            }
+            (Request::Wait(ticket), Some(_)) => wire::send(&Event::Ended(user::wait(ticket))),
+            (Request::Cancel(ticket), Some(_)) => wire::send(&Event::Did(user::cancel(ticket))),
+            (Request::Exit(process), Some(_)) => wire::send(&Event::Did(user::exit(process))),
             (Request::Finish, Some(machine)) => {
                 machine.finish();
                 wire::send(&Event::Finished(exports::counts()));
@@ -127,6 +134,7 @@ impl Machine {
         self.started = status.cast_signed() >= 0;
         if self.started {
             loader::discard_init(&self.image);
+            super::io::device::initialized();
         } else {
             driver::check_left_behind("after DriverEntry failed");
         }

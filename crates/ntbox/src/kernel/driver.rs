@@ -6,7 +6,7 @@ use super::callout::call_driver;
 use super::guest::{self, Fault, UnicodeString};
 use super::loader::Image;
 use super::mm::pool::{self, PoolKind, tag_text};
-use super::{cpu, ex, exports, ke, mm, ob, stop, threads, zw};
+use super::{cpu, ex, exports, io, ke, mm, ob, stop, threads, zw};
 use crate::config::Config;
 
 /// Offsets in DRIVER_OBJECT and DRIVER_EXTENSION on x64.
@@ -128,6 +128,14 @@ pub fn check_left_behind(when: &str) {
     for (object, thread) in threads::of_drivers() {
         let what = format!("the system thread at {object:#018x}, id {:#x}, still runs {when}", thread.id);
         stop::violation("thread-left", None, what, thread.start);
+    }
+    for (device, caller) in io::device::existing() {
+        let what = format!("the device at {device:#018x} is not deleted {when}");
+        stop::violation("device-left", None, what, caller);
+    }
+    for (packet, known) in io::irp::left_behind() {
+        let what = format!("the IRP at {packet:#018x} is not freed {when}");
+        stop::violation("irp-leak", None, what, known.caller);
     }
     for timer in ke::timer::active() {
         let what = format!("the timer at {timer:#018x} is still set {when}");

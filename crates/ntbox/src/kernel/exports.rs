@@ -28,6 +28,7 @@ const FAMILIES: &[&[Export]] = &[
     ex::slist::EXPORTS,
     ex::spinlock::EXPORTS,
     io::build::EXPORTS,
+    io::cancel::EXPORTS,
     io::device::EXPORTS,
     io::irp::EXPORTS,
     io::mdl::EXPORTS,

@@ -73,9 +73,6 @@ pub const fn pages_spanned(va: u64, length: u64) -> u64 {
 /// The page shared with everyone; Windows has it at 0xFFFFF780'00000000.
 pub const SHARED_DATA: Zone = Zone { base: 0x0000_4880_0000_0000, size: PAGE_SIZE };
 
-/// Where MDLs are mapped into the process.
-pub const USER_MAPPINGS: Zone = Zone { base: 0x0000_0100_0000_0000, size: 16 << 30 };
-
 /// First address past everything that a driver can hold. What lies above is this
 /// program itself, which to the driver is not there. Unit tests of exports put
 /// the driver's data on their own stack and heap, so for them there is no limit.

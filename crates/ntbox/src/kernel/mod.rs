@@ -31,6 +31,7 @@ mod stop;
 mod testing;
 mod threads;
 mod tick;
+mod user;
 mod version;
 pub mod wire;
 mod zw;

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::guest;
 use super::ke::object::{self, Kind};
 use super::layout::PCRS;
+use super::mm::user;
 use super::ob::{self, Payload, Type};
 
 /// Process id of System.
@@ -165,6 +166,7 @@ pub fn current_thread() -> u64 {
 /// Says which thread runs: to this kernel and, behind GS, to the driver.
 pub fn set_current(thread: u64) {
     CURRENT.store(thread, Ordering::Relaxed);
+    user::see(current_process());
     // The control region is mapped read-write for as long as the process lives.
     let _ = guest::write_u64(PCRS.base + 0x188, thread);
 }

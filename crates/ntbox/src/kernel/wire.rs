@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::request::{Operation, Process, Progress, Reply, Ticket};
 use crate::report::{BugCheck, CallCount, ImageInfo, LogLine, Violation};
 
 /// Descriptor at which the kernel process finds its end.
@@ -24,6 +25,16 @@ pub enum Request {
     Boot(Box<Config>),
     /// Call DriverEntry.
     Start,
+    /// Make a user process of that name.
+    Process(String),
+    /// Begin a request.
+    Begin(Process, Operation),
+    /// Wait for the end of a request.
+    Wait(Ticket),
+    /// Cancel a request.
+    Cancel(Ticket),
+    /// End a process.
+    Exit(Process),
     /// Call DriverUnload if the driver is started, check what is left, end.
     Finish,
 }
@@ -43,6 +54,14 @@ pub enum Event {
     BugCheck(Box<BugCheck>),
     /// DriverEntry returned this status.
     Entered(u32),
+    /// A process was made; `None` without memory.
+    Made(Option<Process>),
+    /// How far a request got.
+    Progress(Progress),
+    /// How a request ended; `None` if there is none of that number.
+    Ended(Option<Reply>),
+    /// Whether something was cancelled or ended.
+    Did(bool),
     /// DriverUnload returned.
     Unloaded,
     /// The end of a run.

@@ -62,7 +62,7 @@ impl Outcome<'_> {
             Ok(Done::Imports(_) | Done::Exports(_)) => status::CLEAN,
             Err(Error::Config(_)) => status::USAGE,
             Err(Error::Read { .. } | Error::Image { .. }) => status::IMAGE,
-            Err(Error::Host(_)) => status::HOST,
+            Err(Error::Host(_) | Error::Stopped) => status::HOST,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The I/O manager: devices, files, IRPs.
 
 pub mod build;
+pub mod cancel;
 pub mod device;
 pub mod file;
 pub mod finish;

@@ -3,12 +3,12 @@
 use super::mdl::{INSUFFICIENT_RESOURCES, Mapping, View, flag, offset};
 use super::phys::Physical;
 use super::space::{Area, Frames, Protection, Use};
-use super::with;
+use super::{user, with};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::kernel::call::{Call, Return, Stop, exports};
 use crate::kernel::guest::{self, Fault};
-use crate::kernel::layout::{PAGE_SIZE, SYSTEM_PTES, USER_MAPPINGS, is_system};
-use crate::kernel::{cpu, stop};
+use crate::kernel::layout::{PAGE_SIZE, SYSTEM_PTES, is_system};
+use crate::kernel::{cpu, stop, threads};
 
 /// `MdlMappingNoWrite`.
 const NO_WRITE: u32 = 0x8000_0000;
@@ -101,7 +101,7 @@ fn map_kernel(wanted: &Wanted, view: &mut View, frames: Vec<u64>, caller: u64) -
         let va = memory.space.room(SYSTEM_PTES, pages)?;
         let area = Area { pages, frames: Frames::List(frames), protection, used_for: Use::SystemMapping };
         memory.space.map(&memory.physical, va, area)?;
-        memory.mdls.entry(wanted.mdl).system.push(Mapping { va, caller });
+        memory.mdls.entry(wanted.mdl).system.push(Mapping { va, caller, process: threads::system_process() });
         Ok::<u64, super::space::NoSpace>(va)
     });
     let Ok(va) = mapped else { return Ok(0) };
@@ -118,12 +118,14 @@ fn map_user(wanted: &Wanted, view: &View, frames: Vec<u64>, caller: u64) -> Retu
     }
     let protection = Protection { read: true, write: wanted.priority & NO_WRITE == 0, execute: false };
     let pages = frames.len() as u64;
+    let process = threads::current_process();
+    let zone = user::zone(process);
     let mapped = with(|memory| {
         let va = match wanted.at & !(PAGE_SIZE - 1) {
-            0 => memory.space.room(USER_MAPPINGS, pages).map_err(|_| INSUFFICIENT_RESOURCES)?,
+            0 => memory.space.room(zone, pages).map_err(|_| INSUFFICIENT_RESOURCES)?,
             at => {
                 let end = at.checked_add(pages * PAGE_SIZE).ok_or(INVALID_PARAMETER)?;
-                let inside = USER_MAPPINGS.contains(at) && end <= USER_MAPPINGS.end();
+                let inside = zone.contains(at) && end <= zone.end();
                 if !inside || !memory.space.is_free(at, pages) {
                     return Err(CONFLICTING_ADDRESSES);
                 }
@@ -132,10 +134,12 @@ fn map_user(wanted: &Wanted, view: &View, frames: Vec<u64>, caller: u64) -> Retu
         };
         let area = Area { pages, frames: Frames::List(frames), protection, used_for: Use::UserMapping };
         memory.space.map(&memory.physical, va, area).map_err(|_| INSUFFICIENT_RESOURCES)?;
-        memory.mdls.entry(wanted.mdl).user.push(Mapping { va, caller });
+        memory.mdls.entry(wanted.mdl).user.push(Mapping { va, caller, process });
         Ok(va)
     });
-    mapped.map(|va| va + u64::from(view.offset)).map_err(Stop::raise)
+    let va = mapped.map_err(Stop::raise)?;
+    user::register(process, va, protection);
+    Ok(va + u64::from(view.offset))
 }
 
 /// How a mapping fails: with NULL in system space, by raising in user space.
@@ -211,10 +215,11 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) -> Result<(), Stop> {
         let what = format!("a user mapping was ended at IRQL {}; APC_LEVEL is the limit", cpu::irql());
         stop::violation("irql-too-high", Some((0xc4, 0x7b)), what, caller);
     }
+    let process = threads::current_process();
     let known = with(|memory| {
         let known = memory.mdls.settle(mdl, |record| {
             let before = record.user.len();
-            record.user.retain(|mapping| mapping.va != page);
+            record.user.retain(|mapping| mapping.va != page || mapping.process != process);
             record.user.len() < before
         });
         if known == Some(true) {
@@ -222,8 +227,10 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) -> Result<(), Stop> {
         }
         known == Some(true)
     });
-    if !known {
-        let what = format!("MmUnmapLockedPages was given {page:#018x}, which is no user mapping of the MDL at {mdl:#018x}");
+    if known {
+        user::forget(page);
+    } else {
+        let what = format!("MmUnmapLockedPages was given {page:#018x}, which is no user mapping of the MDL at {mdl:#018x} in this process");
         stop::violation("unmap-bad-user-address", Some((0xc4, 0xb9)), what, caller);
     }
     Ok(())

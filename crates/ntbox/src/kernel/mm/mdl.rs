@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::phys::{Pfn, Physical};
 use super::pool::{self, PoolKind, Request};
 use super::space::Use;
-use super::{Memory, with};
+use super::{Memory, user, with};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault};
@@ -76,6 +76,8 @@ pub struct Mapping {
     pub va: u64,
     /// Who asked for it.
     pub caller: u64,
+    /// The process that it was made in.
+    pub process: u64,
 }
 
 /// What is owed for one MDL.
@@ -264,6 +266,38 @@ pub fn left_behind() -> Vec<Left> {
     })
 }
 
+/// Reports what drivers still hold of a process that ends, and ends it.
+pub fn check_process_exit(process: u64) {
+    let (mappings, locks) = with(|memory| {
+        let mut mappings = Vec::new();
+        let mut locks = Vec::new();
+        for (mdl, record) in &memory.mdls.0 {
+            mappings.extend(record.user.iter().filter(|mapping| mapping.process == process).map(|mapping| (*mdl, *mapping)));
+            locks.extend(record.locked.map(|caller| (*mdl, caller)));
+        }
+        (mappings, locks)
+    });
+    for (mdl, mapping) in mappings {
+        let what = format!(
+            "the process ended while the MDL at {mdl:#018x} is mapped into it at {:#018x}; \
+             a driver must unmap when the process's handle is cleaned up",
+            mapping.va
+        );
+        stop::violation("mapping-outlives-process", Some((0x76, 0)), what, mapping.caller);
+        user::forget(mapping.va);
+        with(|memory| {
+            memory.mdls.settle(mdl, |record| record.user.retain(|other| other.va != mapping.va));
+            memory.space.unmap(mapping.va);
+        });
+    }
+    for (mdl, caller) in locks {
+        if guest::read_u64(mdl + offset::PROCESS) == Ok(process) {
+            let what = format!("the process ended while its pages are locked by the MDL at {mdl:#018x}");
+            stop::violation("lock-outlives-process", Some((0xcb, 0)), what, caller);
+        }
+    }
+}
+
 impl Memory {
     /// Frame behind a page if an access of that kind is possible there.
     fn lockable(&self, va: u64, write: bool) -> Option<Pfn> {
@@ -415,7 +449,8 @@ pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {
         super::mapping::unmap_system(&mut view)?;
     }
-    view.set_flags(view.flags & !(flag::PAGES_LOCKED | flag::WRITE_OPERATION))?;
+    // Windows leaves the direction of the last lock where it is.
+    view.set_flags(view.flags & !flag::PAGES_LOCKED)?;
     with(|memory| memory.mdls.settle(mdl, |record| record.locked = None));
     Ok(())
 }

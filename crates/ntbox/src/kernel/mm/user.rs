@@ -52,7 +52,7 @@ impl State {
 
 /// Commits private memory, zeroed, for a process; returns its address.
 pub fn allocate(process: u64, bytes: u64, protection: Protection) -> Option<u64> {
-    let zone = state(|state| state.zone(process));
+    let zone = zone(process);
     let pages = bytes.max(1).div_ceil(PAGE_SIZE);
     let va = with(|memory| {
         let va = memory.space.room(zone, pages)?;
@@ -63,6 +63,17 @@ pub fn allocate(process: u64, bytes: u64, protection: Protection) -> Option<u64>
         Ok::<_, NoSpace>(va)
     })
     .ok()?;
+    register(process, va, protection);
+    Some(va)
+}
+
+/// The part of the user range that belongs to a process.
+pub fn zone(process: u64) -> Zone {
+    state(|state| state.zone(process))
+}
+
+/// Notes a range that was mapped into a process by other means.
+pub fn register(process: u64, va: u64, protection: Protection) {
     let visible = state(|state| {
         state.ranges.push(Range { process, va, protection });
         state.seen == process || state.seen == 0
@@ -70,7 +81,11 @@ pub fn allocate(process: u64, bytes: u64, protection: Protection) -> Option<u64>
     if !visible {
         set(va, Protection::NONE);
     }
-    Some(va)
+}
+
+/// Forgets a range that was registered; it is unmapped by whoever mapped it.
+pub fn forget(va: u64) {
+    state(|state| state.ranges.retain(|range| range.va != va));
 }
 
 /// Frees what [`allocate`] gave.

@@ -1,0 +1,87 @@
+//! Cancelling IRPs, and the one lock that guards it.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use super::layout::irp;
+use crate::kernel::call::irql::DISPATCH_LEVEL;
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::guest;
+use crate::kernel::ob::Caller;
+use crate::kernel::{cpu, stop};
+
+/// Who holds the cancel spin lock: address of the call that took it.
+static HOLDER: Mutex<Option<u64>> = Mutex::new(None);
+
+fn holder<T>(work: impl FnOnce(&mut Option<u64>) -> T) -> T {
+    work(&mut HOLDER.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Takes the cancel spin lock; returns the IRQL before.
+fn acquire(caller: u64) -> Result<u8, Stop> {
+    if let Some(by) = holder(|holder| *holder) {
+        // With one processor nobody can release it meanwhile.
+        return Err(Stop::bug_check(
+            0x0f,
+            [by, caller, 0, 0],
+            "the cancel spin lock was acquired by the processor that holds it (SPIN_LOCK_ALREADY_OWNED)",
+        ));
+    }
+    holder(|holder| *holder = Some(caller));
+    Ok(cpu::set_irql(DISPATCH_LEVEL))
+}
+
+fn release(irql: u8, caller: u64) -> Result<(), Stop> {
+    if holder(Option::take).is_none() {
+        return Err(Stop::bug_check(
+            0x10,
+            [caller, 0, 0, 0],
+            "the cancel spin lock was released and is not held (SPIN_LOCK_NOT_OWNED)",
+        ));
+    }
+    cpu::set_irql(irql);
+    Ok(())
+}
+
+/// `IoCancelIrp`: whether a cancel routine was called.
+pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
+    let before = acquire(caller.address())?;
+    guest::write_u8(packet + irp::CANCEL, 1)?;
+    let routine = guest::read_u64(packet + irp::CANCEL_ROUTINE)?;
+    guest::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
+    if routine == 0 {
+        release(before, caller.address())?;
+        return Ok(false);
+    }
+    guest::write_u8(packet + irp::CANCEL_IRQL, before)?;
+    let place = super::irp::location(packet)?;
+    let body = guest::read_u64(place + super::layout::stack::DEVICE_OBJECT)?;
+    // The routine releases the lock, as its first act.
+    caller.call(routine, &[body, packet]);
+    if holder(|holder| holder.is_some()) {
+        let what = format!("the cancel routine of the IRP at {packet:#018x} returned without releasing the cancel spin lock");
+        stop::violation("cancel-lock-held", None, what, routine);
+        release(before, caller.address())?;
+    }
+    cpu::set_irql(before);
+    Ok(true)
+}
+
+exports! {
+    /// `IoAcquireCancelSpinLock`.
+    fn IoAcquireCancelSpinLock<call>(irql: u64) -> () [max DISPATCH_LEVEL] {
+        let before = acquire(call.return_address())?;
+        guest::write_u8(irql, before)?;
+        Ok(())
+    }
+
+    /// `IoReleaseCancelSpinLock`.
+    fn IoReleaseCancelSpinLock<call>(irql: u8) -> () [max DISPATCH_LEVEL] {
+        release(irql, call.return_address())
+    }
+
+    /// `IoCancelIrp`.
+    fn IoCancelIrp<call>(packet: u64) -> bool [max DISPATCH_LEVEL] {
+        cancel(packet, &Caller::of(call))
+    }
+}

@@ -1,0 +1,116 @@
+//! What programs ask of a driver: opening its device and sending requests, as
+//! `CreateFile`, `DeviceIoControl` and their kin do.
+
+use serde::{Deserialize, Serialize};
+
+/// A user process in the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Process(pub u32);
+
+/// A handle of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Handle(pub u64);
+
+/// A request that has not ended when its caller went on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ticket(pub u64);
+
+/// What a process asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// Opens a device by its path, such as `\\.\NtMem` or `\Device\NtMem`.
+    Open {
+        /// The path, as a program or the kernel writes it.
+        path: String,
+        /// Rights, generic or specific.
+        access: u32,
+    },
+    /// `DeviceIoControl`.
+    Control {
+        /// An open handle.
+        handle: Handle,
+        /// The control code.
+        code: u32,
+        /// Input.
+        input: Vec<u8>,
+        /// Room for output, bytes. For `METHOD_IN_DIRECT` this buffer is read.
+        output: Vec<u8>,
+    },
+    /// The same with addresses of the caller's choice, good or bad.
+    RawControl {
+        /// An open handle.
+        handle: Handle,
+        /// The control code.
+        code: u32,
+        /// Address and bytes of the input.
+        input: (u64, u32),
+        /// Address and bytes of the output.
+        output: (u64, u32),
+    },
+    /// `ReadFile`.
+    Read {
+        /// An open handle.
+        handle: Handle,
+        /// Byte offset.
+        offset: u64,
+        /// Bytes wanted.
+        length: u32,
+    },
+    /// `WriteFile`.
+    Write {
+        /// An open handle.
+        handle: Handle,
+        /// Byte offset.
+        offset: u64,
+        /// What to write.
+        data: Vec<u8>,
+    },
+    /// `CloseHandle`.
+    Close {
+        /// An open handle.
+        handle: Handle,
+    },
+    /// The same control request again and again, to measure.
+    Repeat {
+        /// An open handle.
+        handle: Handle,
+        /// The control code.
+        code: u32,
+        /// Input, the same each time.
+        input: Vec<u8>,
+        /// Room for output, bytes.
+        output_length: u32,
+        /// How often.
+        count: u64,
+    },
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The status.
+    pub status: u32,
+    /// `IoStatus.Information`; for [`Operation::Repeat`] nanoseconds.
+    pub information: u64,
+    /// The output buffer after the request.
+    pub output: Vec<u8>,
+    /// The handle that was opened.
+    pub handle: Option<Handle>,
+}
+
+impl Reply {
+    /// An end without data.
+    #[must_use]
+    pub fn status(status: u32) -> Self {
+        Self { status, information: 0, output: Vec::new(), handle: None }
+    }
+}
+
+/// How far a request got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Progress {
+    /// It has ended.
+    Done(Reply),
+    /// It goes on; `Machine::wait_for` sees its end.
+    Pending(Ticket),
+}
