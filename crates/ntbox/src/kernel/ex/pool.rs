@@ -172,7 +172,7 @@ pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
 }
 
 /// Frees a block that a driver took.
-pub(super) fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<(), Stop> {
+pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<(), Stop> {
     let block: Option<Block> = mm::with(|memory| memory.pools.block(va).copied());
     let Some(block) = block else { return Err(bad_free(va, tag.unwrap_or(0), function)) };
     check_irql(block.kind, block.size, block.tag, "freeing")?;
