@@ -45,9 +45,6 @@ const FAMILIES: &[&[Export]] = &[
     mm::mapping::EXPORTS,
     mm::query::EXPORTS,
     super::seh::EXPORTS,
-    super::zw::handle::EXPORTS,
-    super::zw::key::EXPORTS,
-    super::zw::value::EXPORTS,
 ];
 
 /// Exports that are machine code.
@@ -123,7 +120,18 @@ const MISSING_STRIDE: u64 = 0x1_0000;
 /// # Errors
 /// A fault rule that names what is no export, or an export that cannot fail.
 pub fn initialize(faults: &[Fault]) -> Result<(), String> {
+<<<<<<< HEAD
     let exports: Vec<Export> = functions().copied().collect();
+=======
+    let exports: Vec<Export> = FAMILIES
+        .iter()
+        .chain(super::dbg::TABLES)
+        .chain(super::ps::TABLES)
+        .chain(super::rtl::TABLES)
+        .chain(super::zw::TABLES)
+        .flat_map(|family| family.iter().copied())
+        .collect();
+>>>>>>> cc02392 (wip)
     let mut by_name = FxHashMap::default();
     let mut code = entries(exports.len());
     let native = append_native(&mut code);

@@ -1,7 +1,7 @@
-//! The values of registry keys.
+//! What can be asked of the values of a registry key.
 
 use super::key;
-use super::registry::{self, Value};
+use super::registry::{self, MAX_VALUE_NAME, Value};
 use super::reply::{Information, Reply};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
@@ -27,33 +27,77 @@ exports! {
     {
         ob::status(query(key, name, class, Reply { buffer, length, result_length }))
     }
+
+    /// `ZwEnumerateValueKey`: values in the order in which they were made.
+    fn ZwEnumerateValueKey(key: u64, index: u32, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        ob::status(enumerate(key, index, class, Reply { buffer, length, result_length }))
+    }
 }
 
 fn query(handle: u64, name: u64, class: u32, reply: Reply) -> Result<(), Refusal> {
-    if class > class::PARTIAL_ALIGN64 {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
-    }
+    check(class, reply)?;
     let key = key::from_handle(handle)?;
-    let name = UnicodeString::read(name)?.units()?;
+    let name = name_at(name)?;
     let (information, fixed) = registry::with(|registry| {
         let value = registry.key(key)?.value(&name).ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
-        describe(value, class)
+        Ok::<_, u32>(describe(value, class))
     })?;
     reply.write(&information, fixed)
 }
 
+fn enumerate(handle: u64, index: u32, class: u32, reply: Reply) -> Result<(), Refusal> {
+    check(class, reply)?;
+    let key = key::from_handle(handle)?;
+    let (information, fixed) = registry::with(|registry| {
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let value = registry.key(key)?.values().get(index).ok_or(ntstatus::STATUS_NO_MORE_ENTRIES)?;
+        Ok::<_, u32>(describe(value, class))
+    })?;
+    reply.write(&information, fixed)
+}
+
+/// Checks a class, and the alignment that it asks of the buffer.
+fn check(class: u32, reply: Reply) -> Result<(), u32> {
+    match class {
+        class::FULL_ALIGN64 | class::PARTIAL_ALIGN64 if reply.buffer % 8 != 0 => {
+            Err(ntstatus::STATUS_DATATYPE_MISALIGNMENT)
+        }
+        class::BASIC..=class::PARTIAL_ALIGN64 => Ok(()),
+        _ => Err(ntstatus::STATUS_INVALID_PARAMETER),
+    }
+}
+
+/// The name of a value that a caller means, without NULs at its end.
+///
+/// # Errors
+/// STATUS_INVALID_PARAMETER for one that is too long or of an odd number of
+/// bytes.
+pub fn name_at(va: u64) -> Result<Vec<u16>, Refusal> {
+    let string = UnicodeString::read(va)?;
+    if string.length % 2 != 0 || usize::from(string.length) > 2 * MAX_VALUE_NAME {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+    }
+    let mut name = string.units()?;
+    while name.last() == Some(&0) {
+        name.pop();
+    }
+    Ok(name)
+}
+
 /// A value as a class of information, and how many of its bytes are the part
 /// that must fit.
-fn describe(value: &Value, class: u32) -> Result<(Vec<u8>, usize), u32> {
+fn describe(value: &Value, class: u32) -> (Vec<u8>, usize) {
     /// Nothing has a title index any more.
     const TITLE_INDEX: u32 = 0;
     let Value { name, kind, data } = value;
     let start = Information::default();
-    Ok(match class {
-        class::BASIC => {
-            (start.u32(TITLE_INDEX).u32(*kind).size(2 * name.len()).name(name).finish(), 12)
-        }
-        class::FULL | class::FULL_ALIGN64 => {
+    match class {
+        class::BASIC => (start.u32(TITLE_INDEX).u32(*kind).size(2 * name.len()).name(name).finish(), 12),
+        class::PARTIAL => (start.u32(TITLE_INDEX).u32(*kind).size(data.len()).bytes(data).finish(), 12),
+        class::PARTIAL_ALIGN64 => (start.u32(*kind).size(data.len()).bytes(data).finish(), 8),
+        _ => {
             let unit = if class == class::FULL { 4 } else { 8 };
             let offset = (20 + 2 * name.len()).next_multiple_of(unit);
             let start = start.u32(TITLE_INDEX).u32(*kind);
@@ -62,8 +106,5 @@ fn describe(value: &Value, class: u32) -> Result<(Vec<u8>, usize), u32> {
             let whole = if data.is_empty() { named } else { named.align(unit).bytes(data) };
             (whole.finish(), 20)
         }
-        class::PARTIAL => (start.u32(TITLE_INDEX).u32(*kind).size(data.len()).bytes(data).finish(), 12),
-        class::PARTIAL_ALIGN64 => (start.u32(*kind).size(data.len()).bytes(data).finish(), 8),
-        _ => return Err(ntstatus::STATUS_INVALID_PARAMETER),
-    })
+    }
 }

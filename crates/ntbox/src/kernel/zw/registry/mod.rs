@@ -5,15 +5,19 @@
 
 mod key;
 mod seed;
+#[cfg(test)]
+mod tests;
+mod walk;
 
 use std::sync::{Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-pub use key::{Key, Value};
+pub use key::{Key, Kind, LINK_VALUE, REG_LINK, Value};
 pub use seed::seed;
+pub use walk::Step;
 
-use crate::kernel::ob::name::{SEPARATOR, fold, split_first, text};
+use crate::kernel::ob::name::{SEPARATOR, fold, text};
 
 /// Number of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,19 +35,10 @@ pub struct Registry {
     next: u64,
 }
 
-/// Where a path leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// To this key.
-    Key(KeyId),
-    /// All but the last component is there: the parent, and the name.
-    Missing(KeyId, Vec<u16>),
-    /// Through a link: to this path from the root of the namespace.
-    Link(Vec<u16>),
-}
-
 /// Longest name of a key, in units.
 pub const MAX_KEY_NAME: usize = 255;
+/// Longest name of a value, in units.
+pub const MAX_VALUE_NAME: usize = 16_383;
 
 static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
 
@@ -53,9 +48,14 @@ pub fn with<T>(work: impl FnOnce(&mut Registry) -> T) -> T {
     work(guard.get_or_insert_with(Registry::new))
 }
 
+/// Full path of a key; `None` if it was deleted.
+pub fn path(key: KeyId) -> Option<Vec<u16>> {
+    with(|registry| registry.path(key))
+}
+
 /// Path of a key for a person.
 pub fn path_text(key: KeyId) -> String {
-    with(|registry| registry.path(key).map_or_else(|| "that was deleted".to_owned(), |path| text(&path)))
+    path(key).map_or_else(|| "that was deleted".to_owned(), |path| text(&path))
 }
 
 impl Registry {
@@ -75,71 +75,79 @@ impl Registry {
         self.keys.get_mut(&id).ok_or(ntstatus::STATUS_KEY_DELETED)
     }
 
-    /// Follows a path from a key. Separators at the beginning, at the end and in
-    /// a row count as one. The last key is itself taken, not what it links to,
-    /// if `open_link` is set.
-    ///
-    /// # Errors
-    /// STATUS_OBJECT_NAME_NOT_FOUND if more than the last component is missing,
-    /// STATUS_INVALID_PARAMETER for a component that is too long,
-    /// STATUS_KEY_DELETED.
-    pub fn walk(&self, from: KeyId, path: &[u16], open_link: bool) -> Result<Step, u32> {
-        let mut at = from;
-        let mut rest = trim(path);
-        loop {
-            let key = self.key(at)?;
-            if let Some(target) = key.link()
-                && !(rest.is_empty() && (open_link || at == from))
-            {
-                let separator: &[u16] = if rest.is_empty() { &[] } else { &[SEPARATOR] };
-                return Ok(Step::Link([target.as_slice(), separator, rest].concat()));
-            }
-            if rest.is_empty() {
-                return Ok(Step::Key(at));
-            }
-            let (name, following) = split_first(rest);
-            if name.len() > MAX_KEY_NAME {
-                return Err(ntstatus::STATUS_INVALID_PARAMETER);
-            }
-            let following = trim(following);
-            match key.child(&fold(name)) {
-                Some(child) => at = child,
-                None if following.is_empty() => return Ok(Step::Missing(at, name.to_vec())),
-                None => return Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
-            }
-            rest = following;
-        }
-    }
-
     /// Makes a subkey that is not there yet.
     ///
     /// # Errors
-    /// STATUS_KEY_DELETED.
-    pub fn create(&mut self, parent: KeyId, name: &[u16]) -> Result<KeyId, u32> {
-        self.key(parent)?;
+    /// STATUS_KEY_DELETED; STATUS_INVALID_PARAMETER where only the system makes
+    /// keys; STATUS_ACCESS_DENIED below a link; STATUS_CHILD_MUST_BE_VOLATILE.
+    pub fn create(&mut self, parent: KeyId, name: &[u16], kind: Kind) -> Result<KeyId, u32> {
+        let above = self.key(parent)?;
+        if above.sealed {
+            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+        }
+        if above.kind.link {
+            return Err(ntstatus::STATUS_ACCESS_DENIED);
+        }
+        if above.kind.volatile && !kind.volatile {
+            return Err(ntstatus::STATUS_CHILD_MUST_BE_VOLATILE);
+        }
+        self.add(parent, name, kind)
+    }
+
+    /// Makes a subkey, without regard to what drivers may do.
+    fn add(&mut self, parent: KeyId, name: &[u16], kind: Kind) -> Result<KeyId, u32> {
         let id = KeyId(self.next);
+        self.key_mut(parent)?.add_child(fold(name), id, kind.volatile);
         self.next += 1;
-        self.keys.insert(id, Key::new(Some(parent), name.to_vec()));
-        self.key_mut(parent)?.add_child(fold(name), id);
+        self.keys.insert(id, Key::new(Some(parent), name.to_vec(), kind));
         Ok(id)
+    }
+
+    /// Deletes a key. Handles to it stay, and lead nowhere.
+    ///
+    /// # Errors
+    /// STATUS_KEY_DELETED; STATUS_CANNOT_DELETE for a key that has subkeys and
+    /// for the roots of hives.
+    pub fn delete(&mut self, id: KeyId) -> Result<(), u32> {
+        let key = self.key(id)?;
+        if key.permanent || key.has_children() {
+            return Err(ntstatus::STATUS_CANNOT_DELETE);
+        }
+        let (parent, name) = (key.parent, fold(&key.name));
+        self.keys.remove(&id);
+        if let Some(parent) = parent {
+            self.key_mut(parent)?.remove_child(&name);
+        }
+        Ok(())
     }
 
     /// Full path of a key; `None` if it was deleted.
     pub fn path(&self, id: KeyId) -> Option<Vec<u16>> {
+        let mut path = Vec::new();
+        for name in self.names(id)?.into_iter().rev() {
+            path.push(SEPARATOR);
+            path.extend(name);
+        }
+        Some(path)
+    }
+
+    /// Names from a key up to the root.
+    fn names(&self, id: KeyId) -> Option<Vec<&[u16]>> {
         let mut names = Vec::new();
         let mut at = Some(id);
         while let Some(id) = at {
             let key = self.keys.get(&id)?;
-            names.push(&key.name);
+            names.push(key.name.as_slice());
             at = key.parent;
         }
-        Some(names.into_iter().rev().flat_map(|name| [SEPARATOR].into_iter().chain(name.iter().copied())).collect())
+        Some(names)
     }
-}
 
-/// A path without separators around it.
-fn trim(path: &[u16]) -> &[u16] {
-    let begin = path.iter().position(|unit| *unit != SEPARATOR).unwrap_or(path.len());
-    let end = path.iter().rposition(|unit| *unit != SEPARATOR).map_or(begin, |last| last + 1);
-    &path[begin..end]
+    /// Whether a key is in one of the hives that only the system can write to.
+    pub fn is_trusted(&self, id: KeyId) -> bool {
+        const HIVES: [&str; 5] = ["HARDWARE", "SOFTWARE", "SYSTEM", "SECURITY", "SAM"];
+        let Some(names) = self.names(id) else { return false };
+        let below: Vec<String> = names.into_iter().rev().skip(1).take(2).map(|name| text(&fold(name))).collect();
+        matches!(below.as_slice(), [machine, hive] if machine == "MACHINE" && HIVES.contains(&hive.as_str()))
+    }
 }

@@ -3,26 +3,38 @@
 
 use rustc_hash::FxHashMap;
 
-use super::key::REG_LINK;
-use super::{Key, KeyId, Registry, Step, with};
+use super::key::{LINK_VALUE, REG_LINK};
+use super::{Key, KeyId, Kind, Registry, Step, with};
 use crate::config::RegValue;
 use crate::kernel::ob::name::wide;
 
-/// Keys that are always there, from `\REGISTRY`.
-const KEYS: [&str; 8] = [
+/// Keys that hold hives, and nothing else.
+const SEALED: [&str; 3] = ["", "MACHINE", "USER"];
+/// Roots of hives.
+const HIVES: [&str; 7] = [
+    "MACHINE\\HARDWARE",
+    "MACHINE\\SAM",
+    "MACHINE\\SECURITY",
+    "MACHINE\\SOFTWARE",
+    "MACHINE\\SYSTEM",
+    "USER\\.DEFAULT",
+    "USER\\S-1-5-18",
+];
+/// Keys that are always there, beyond the above.
+const KEYS: [&str; 6] = [
     "MACHINE\\HARDWARE\\DESCRIPTION\\System",
     "MACHINE\\HARDWARE\\DEVICEMAP",
     "MACHINE\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion",
     "MACHINE\\SYSTEM\\ControlSet001\\Control\\Class",
     "MACHINE\\SYSTEM\\ControlSet001\\Control\\Session Manager\\Debug Print Filter",
     "MACHINE\\SYSTEM\\ControlSet001\\Services",
-    "USER\\.DEFAULT",
-    "USER\\S-1-5-18",
 ];
-/// The control set in use, as a link.
-const CURRENT: &str = "MACHINE\\SYSTEM\\CurrentControlSet";
-/// Where it leads.
-const CONTROL_SET: &str = "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001";
+/// Links, and where they lead: the control set in use; the profile of the
+/// account that the system runs as.
+const LINKS: [(&str, &str, &str); 2] = [
+    ("MACHINE\\SYSTEM", "CurrentControlSet", "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001"),
+    ("USER", "S-1-5-18", "\\REGISTRY\\USER\\.DEFAULT"),
+];
 
 /// `SERVICE_KERNEL_DRIVER`.
 const KERNEL_DRIVER: u32 = 1;
@@ -34,22 +46,36 @@ const ERROR_NORMAL: u32 = 1;
 impl Registry {
     /// The registry before any driver.
     pub fn new() -> Self {
-        let root = Key::new(None, wide("REGISTRY"));
+        let root = Key::new(None, wide("REGISTRY"), Kind::default());
         let mut registry = Self { keys: FxHashMap::from_iter([(KeyId::ROOT, root)]), next: 1 };
-        for path in KEYS {
+        for (parent, name, target) in LINKS {
+            let parent = registry.ensure(parent);
+            let link = Kind { link: true, ..Kind::default() };
+            let target = wide(target).into_iter().flat_map(u16::to_le_bytes).collect();
+            if let Ok(key) = registry.add(parent, &wide(name), link) {
+                registry.set(key, LINK_VALUE, REG_LINK, target);
+            }
+        }
+        for path in KEYS.into_iter().chain(HIVES) {
             registry.ensure(path);
         }
-        let link = registry.ensure(CURRENT);
-        let target = wide(CONTROL_SET).into_iter().flat_map(u16::to_le_bytes).collect();
-        registry.set(link, "SymbolicLinkValue", REG_LINK, target);
+        for path in SEALED.into_iter().chain(HIVES) {
+            let key = registry.ensure(path);
+            if let Ok(key) = registry.key_mut(key) {
+                key.permanent = true;
+                key.sealed = SEALED.contains(&path);
+            }
+        }
         registry
     }
 
-    /// The key at a path from `\REGISTRY`, made if it is not there.
+    /// The key at a path from `\REGISTRY`, made if it is not there; links are
+    /// not followed.
     fn ensure(&mut self, path: &str) -> KeyId {
-        path.split('\\').fold(KeyId::ROOT, |at, name| match self.walk(at, &wide(name), true) {
+        let names = path.split('\\').filter(|name| !name.is_empty());
+        names.fold(KeyId::ROOT, |at, name| match self.walk(at, &wide(name), true) {
             Ok(Step::Key(key)) => key,
-            _ => self.create(at, &wide(name)).expect("keys of the kernel are never deleted while it starts"),
+            _ => self.add(at, &wide(name), Kind::default()).expect("the key above was there a moment ago"),
         })
     }
 

@@ -1,0 +1,137 @@
+//! The run-time library's short way to the registry: a key by a path relative to
+//! a well-known one, opened and closed on the way.
+
+use super::key;
+use super::registry::{self, KeyId, Kind, Step};
+use super::value_change;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest;
+use crate::kernel::ob::attributes::{Attributes, CASE_INSENSITIVE};
+use crate::kernel::ob::name::{SEPARATOR, wide};
+use crate::kernel::ob::{self, Caller, Refusal};
+
+/// `RTL_REGISTRY_HANDLE`: the path is a handle.
+const HANDLE: u32 = 0x4000_0000;
+/// `RTL_REGISTRY_OPTIONAL`: has no effect.
+const OPTIONAL: u32 = 0x8000_0000;
+/// What paths are relative to, by `RTL_REGISTRY_…` number. The number 0 means
+/// nothing: the path is a whole one.
+const PREFIXES: [&str; 6] = [
+    "",
+    "\\Registry\\Machine\\System\\CurrentControlSet\\Services",
+    "\\Registry\\Machine\\System\\CurrentControlSet\\Control",
+    "\\Registry\\Machine\\Software\\Microsoft\\Windows NT\\CurrentVersion",
+    "\\Registry\\Machine\\Hardware\\DeviceMap",
+    "\\Registry\\User\\.Default",
+];
+/// Longest text that is read as a path or a name, in units.
+const MAX_TEXT: usize = 0x7fff;
+
+exports! {
+    /// `RtlCheckRegistryKey`: with `RTL_REGISTRY_HANDLE` it closes the handle.
+    fn RtlCheckRegistryKey<call>(relative_to: u32, path: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let caller = Caller::of(call);
+        let checked = Location::read(relative_to, path).and_then(|location| match location {
+            Location::Handle(handle) => Ok(ob::handles::close(handle, &caller)?),
+            location => Ok(location.existing(&caller).map(drop)?),
+        });
+        ob::status(checked)
+    }
+
+    /// `RtlCreateRegistryKey`: makes the last key of the path only.
+    fn RtlCreateRegistryKey<call>(relative_to: u32, path: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let caller = Caller::of(call);
+        let made = Location::read(relative_to, path).and_then(|location| Ok(location.ensure(&caller).map(drop)?));
+        ob::status(made)
+    }
+
+    /// `RtlWriteRegistryValue`: makes the last key of the path if it is not there.
+    fn RtlWriteRegistryValue<call>(relative_to: u32, path: u64, name: u64, kind: u32, data: u64, length: u32) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let caller = Caller::of(call);
+        let write = || -> Result<(), Refusal> {
+            let key = Location::read(relative_to, path)?.ensure(&caller)?;
+            value_change::store(key, &text_at(name)?, kind, data, length)
+        };
+        ob::status(write())
+    }
+
+    /// `RtlDeleteRegistryValue`.
+    fn RtlDeleteRegistryValue<call>(relative_to: u32, path: u64, name: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let caller = Caller::of(call);
+        let delete = || -> Result<(), Refusal> {
+            let key = Location::read(relative_to, path)?.existing(&caller)?;
+            Ok(value_change::remove(key, &text_at(name)?)?)
+        };
+        ob::status(delete())
+    }
+}
+
+/// Reads text that ends with a NUL; no text for NULL.
+pub fn text_at(va: u64) -> Result<Vec<u16>, Refusal> {
+    if va == 0 { Ok(Vec::new()) } else { Ok(guest::read_wide_string(va, MAX_TEXT)?) }
+}
+
+/// Which key is meant.
+#[derive(Debug)]
+pub enum Location {
+    /// The one behind a handle.
+    Handle(u64),
+    /// The one at a path from the root of the namespace.
+    Path(Vec<u16>),
+}
+
+impl Location {
+    /// From the two arguments that say it.
+    ///
+    /// # Errors
+    /// STATUS_INVALID_PARAMETER for an unknown number.
+    pub fn read(relative_to: u32, path: u64) -> Result<Self, Refusal> {
+        if relative_to & HANDLE != 0 {
+            return Ok(Self::Handle(path));
+        }
+        let number = usize::try_from(relative_to & !OPTIONAL).unwrap_or(usize::MAX);
+        let prefix = PREFIXES.get(number).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+        let path = text_at(path)?;
+        if prefix.is_empty() {
+            return Ok(Self::Path(path));
+        }
+        let mut whole = wide(prefix);
+        whole.push(SEPARATOR);
+        whole.extend(path);
+        Ok(Self::Path(whole))
+    }
+
+    /// The key, if it is there.
+    ///
+    /// # Errors
+    /// Those of [`key::existing`] and [`key::from_handle`].
+    pub fn existing(self, caller: &Caller<'_>) -> Result<KeyId, u32> {
+        match self {
+            Self::Handle(handle) => key::from_handle(handle),
+            Self::Path(path) => key::existing(&attributes(path), caller),
+        }
+    }
+
+    /// The key, made if all but its last component is there.
+    fn ensure(self, caller: &Caller<'_>) -> Result<KeyId, u32> {
+        match self {
+            Self::Handle(handle) => key::from_handle(handle),
+            Self::Path(path) => match key::resolve(&attributes(path), caller)? {
+                Step::Key(key) => Ok(key),
+                Step::Missing(parent, name) => {
+                    registry::with(|registry| registry.create(parent, &name, Kind::default()))
+                }
+                Step::Link(_) => Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
+            },
+        }
+    }
+}
+
+fn attributes(path: Vec<u16>) -> Attributes {
+    Attributes { name: Some(path), flags: CASE_INSENSITIVE, ..Attributes::default() }
+}

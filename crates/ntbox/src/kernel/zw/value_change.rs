@@ -1,0 +1,78 @@
+//! Making, replacing and deleting the values of registry keys.
+
+use super::key;
+use super::registry::{self, KeyId, LINK_VALUE, REG_LINK};
+use super::value::name_at;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest;
+use crate::kernel::ob::name::{fold, wide};
+use crate::kernel::ob::{self, Refusal};
+
+/// Most bytes that a value has.
+const MAX_DATA: u32 = 0x7fff_ffff;
+
+exports! {
+    /// `ZwSetValueKey`. The title index is not used.
+    fn ZwSetValueKey(key: u64, name: u64, title_index: u32, kind: u32, data: u64, size: u32) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        ob::status(set(key, name, kind, data, size))
+    }
+
+    /// `ZwDeleteValueKey`.
+    fn ZwDeleteValueKey(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let delete = || -> Result<(), Refusal> {
+            let key = key::from_handle(key)?;
+            let name = name_at(name)?;
+            Ok(remove(key, &name)?)
+        };
+        ob::status(delete())
+    }
+}
+
+fn set(handle: u64, name: u64, kind: u32, data: u64, size: u32) -> Result<(), Refusal> {
+    let key = key::from_handle(handle)?;
+    let name = if name == 0 { Vec::new() } else { name_at(name)? };
+    store(key, &name, kind, data, size)
+}
+
+/// Sets a value to data of the driver.
+///
+/// # Errors
+/// STATUS_INVALID_PARAMETER for data past 2 GiB; those of [`replace`].
+pub fn store(key: KeyId, name: &[u16], kind: u32, data: u64, size: u32) -> Result<(), Refusal> {
+    if size > MAX_DATA {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+    }
+    let mut bytes = vec![0; size as usize];
+    guest::read_bytes(data, &mut bytes)?;
+    Ok(replace(key, name, kind, bytes)?)
+}
+
+/// Makes or replaces a value.
+///
+/// # Errors
+/// STATUS_KEY_DELETED; STATUS_ACCESS_DENIED for a link, which has no value but
+/// its target.
+pub fn replace(key: KeyId, name: &[u16], kind: u32, data: Vec<u8>) -> Result<(), u32> {
+    registry::with(|registry| {
+        let key = registry.key_mut(key)?;
+        if key.kind.link && (kind != REG_LINK || fold(name) != fold(&wide(LINK_VALUE))) {
+            return Err(ntstatus::STATUS_ACCESS_DENIED);
+        }
+        key.set_value(name, kind, data);
+        Ok(())
+    })
+}
+
+/// Deletes a value.
+///
+/// # Errors
+/// STATUS_KEY_DELETED, STATUS_OBJECT_NAME_NOT_FOUND.
+pub fn remove(key: KeyId, name: &[u16]) -> Result<(), u32> {
+    registry::with(|registry| {
+        let deleted = registry.key_mut(key)?.delete_value(name);
+        if deleted { Ok(()) } else { Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND) }
+    })
+}
