@@ -70,7 +70,12 @@ const DATA: &[Data] = &[
 
 /// Every function that drivers can import.
 pub fn functions() -> impl Iterator<Item = &'static Export> {
-    let families = FAMILIES.iter().chain(super::dbg::TABLES).chain(super::ps::TABLES).chain(super::rtl::TABLES);
+    let families = FAMILIES
+        .iter()
+        .chain(super::dbg::TABLES)
+        .chain(super::ps::TABLES)
+        .chain(super::rtl::TABLES)
+        .chain(super::zw::TABLES);
     families.copied().flatten()
 }
 
@@ -120,18 +125,7 @@ const MISSING_STRIDE: u64 = 0x1_0000;
 /// # Errors
 /// A fault rule that names what is no export, or an export that cannot fail.
 pub fn initialize(faults: &[Fault]) -> Result<(), String> {
-<<<<<<< HEAD
     let exports: Vec<Export> = functions().copied().collect();
-=======
-    let exports: Vec<Export> = FAMILIES
-        .iter()
-        .chain(super::dbg::TABLES)
-        .chain(super::ps::TABLES)
-        .chain(super::rtl::TABLES)
-        .chain(super::zw::TABLES)
-        .flat_map(|family| family.iter().copied())
-        .collect();
->>>>>>> cc02392 (wip)
     let mut by_name = FxHashMap::default();
     let mut code = entries(exports.len());
     let native = append_native(&mut code);

@@ -1,4 +1,4 @@
-//! OBJECT_ATTRIBUTES: how a driver says which object it means.
+//! `OBJECT_ATTRIBUTES`: how a driver says which object it means.
 
 use super::Refusal;
 use crate::kernel::guest::{self, UnicodeString};
@@ -27,7 +27,7 @@ pub const MAXIMUM_ALLOWED: u32 = 0x0200_0000;
 /// Bytes of the structure.
 const SIZE: u32 = 0x30;
 
-/// What an OBJECT_ATTRIBUTES says.
+/// What an `OBJECT_ATTRIBUTES` says.
 #[derive(Debug, Clone, Default)]
 pub struct Attributes {
     /// Handle that the name is relative to; 0 for none.
@@ -44,8 +44,8 @@ impl Attributes {
     /// Reads the structure at `va`; 0 means no attributes at all.
     ///
     /// # Errors
-    /// STATUS_INVALID_PARAMETER for a wrong length or unknown flags,
-    /// STATUS_OBJECT_NAME_INVALID for a name of an odd number of bytes.
+    /// `STATUS_INVALID_PARAMETER` for a wrong length or unknown flags,
+    /// `STATUS_OBJECT_NAME_INVALID` for a name of an odd number of bytes.
     pub fn read(va: u64) -> Result<Self, Refusal> {
         if va == 0 {
             return Ok(Self::default());
@@ -58,16 +58,29 @@ impl Attributes {
         if length != SIZE || flags & !VALID != 0 {
             return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
         }
-        let name = if name == 0 { None } else { Some(read_name(name)?) };
-        Ok(Self { root, name, flags, security_descriptor })
+        let name = if name == 0 {
+            None
+        } else {
+            Some(read_name(name)?)
+        };
+        Ok(Self {
+            root,
+            name,
+            flags,
+            security_descriptor,
+        })
     }
 
     /// The same, where the structure must be there.
     ///
     /// # Errors
-    /// As for [`Attributes::read`]; STATUS_INVALID_PARAMETER without one.
+    /// As for [`Attributes::read`]; `STATUS_INVALID_PARAMETER` without one.
     pub fn require(va: u64) -> Result<Self, Refusal> {
-        if va == 0 { Err(ntstatus::STATUS_INVALID_PARAMETER.into()) } else { Self::read(va) }
+        if va == 0 {
+            Err(ntstatus::STATUS_INVALID_PARAMETER.into())
+        } else {
+            Self::read(va)
+        }
     }
 
     /// Whether a flag is set.
@@ -76,7 +89,7 @@ impl Attributes {
     }
 }
 
-/// Reads the UNICODE_STRING of a name.
+/// Reads the `UNICODE_STRING` of a name.
 fn read_name(va: u64) -> Result<Vec<u16>, Refusal> {
     let string = UnicodeString::read(va)?;
     if string.length % 2 != 0 {

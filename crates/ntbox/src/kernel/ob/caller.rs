@@ -19,7 +19,10 @@ impl<'a> Caller<'a> {
     /// The driver that made this call.
     pub fn of(call: &Call<'a>) -> Self {
         let frame = call.frame();
-        Self { frame: Some(frame), stack: frame.rsp }
+        Self {
+            frame: Some(frame),
+            stack: frame.rsp,
+        }
     }
 
     /// The kernel itself; the driver would be called on this stack.
@@ -34,12 +37,15 @@ impl<'a> Caller<'a> {
 
     /// Address in the driver that the request returns to; 0 for the kernel.
     pub fn address(&self) -> u64 {
-        self.frame.map_or(0, |frame| guest::read_u64(frame.rsp).unwrap_or(0))
+        self.frame
+            .map_or(0, |frame| guest::read_u64(frame.rsp).unwrap_or(0))
     }
 
     /// Calls a function of the driver. No lock may be held.
     pub fn call(&self, function: u64, arguments: &[u64]) -> u64 {
-        let origin = self.frame.map(|frame| Context::after_call(frame, self.address()));
+        let origin = self
+            .frame
+            .map(|frame| Context::after_call(frame, self.address()));
         call_driver(function, arguments, self.stack, origin)
     }
 }

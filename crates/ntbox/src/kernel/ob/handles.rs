@@ -73,9 +73,17 @@ impl Table {
 
 /// Splits a handle into the process whose table it is in and its number there.
 fn locate(handle: u64) -> (u64, u64) {
-    let process = if is_kernel(handle) { threads::system_process() } else { threads::current_process() };
+    let process = if is_kernel(handle) {
+        threads::system_process()
+    } else {
+        threads::current_process()
+    };
     // The two low bits are the caller's to use.
-    let number = if is_kernel(handle) { handle & !KERNEL } else { handle };
+    let number = if is_kernel(handle) {
+        handle & !KERNEL
+    } else {
+        handle
+    };
     (process, number & !3)
 }
 
@@ -88,16 +96,29 @@ pub fn is_kernel(handle: u64) -> bool {
 /// It holds a reference of its own.
 ///
 /// # Errors
-/// STATUS_INVALID_PARAMETER if there is no such object.
+/// `STATUS_INVALID_PARAMETER` if there is no such object.
 pub fn insert(object: u64, access: u32, attributes: u32, caller: u64) -> Result<u64, u32> {
     let kernel = attributes & super::attributes::KERNEL_HANDLE != 0;
-    let process = if kernel { threads::system_process() } else { threads::current_process() };
+    let process = if kernel {
+        threads::system_process()
+    } else {
+        threads::current_process()
+    };
     with(|state| {
-        let header = state.objects.get_mut(&object).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+        let header = state
+            .objects
+            .get_mut(&object)
+            .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
         header.pointers += 1;
         header.handles += 1;
         let kind = header.kind;
-        let entry = Entry { object, kind, access, attributes: attributes & (INHERIT | PROTECT_CLOSE), caller };
+        let entry = Entry {
+            object,
+            kind,
+            access,
+            attributes: attributes & (INHERIT | PROTECT_CLOSE),
+            caller,
+        };
         let handle = state.tables.entry(process).or_default().insert(entry);
         Ok(if kernel { handle | KERNEL } else { handle })
     })
@@ -106,7 +127,7 @@ pub fn insert(object: u64, access: u32, attributes: u32, caller: u64) -> Result<
 /// What a handle stands for.
 ///
 /// # Errors
-/// STATUS_INVALID_HANDLE.
+/// `STATUS_INVALID_HANDLE`.
 pub fn get(handle: u64) -> Result<Entry, u32> {
     let (process, number) = locate(handle);
     with(|state| state.tables.get(&process)?.entries.get(&number).copied())
@@ -117,7 +138,7 @@ pub fn get(handle: u64) -> Result<Entry, u32> {
 /// last reference the object; both may call the driver.
 ///
 /// # Errors
-/// STATUS_INVALID_HANDLE, STATUS_HANDLE_NOT_CLOSABLE.
+/// `STATUS_INVALID_HANDLE`, `STATUS_HANDLE_NOT_CLOSABLE`.
 pub fn close(handle: u64, caller: &Caller<'_>) -> Result<(), u32> {
     let (process, number) = locate(handle);
     let closed = with(|state| state.remove_handle(process, number))?;
@@ -127,9 +148,15 @@ pub fn close(handle: u64, caller: &Caller<'_>) -> Result<(), u32> {
 
 /// Closes every handle of a process that ends.
 pub fn close_all(process: u64, caller: &Caller<'_>) {
-    while let Some(number) = with(|state| state.tables.get(&process)?.entries.keys().next().copied()) {
+    while let Some(number) =
+        with(|state| state.tables.get(&process)?.entries.keys().next().copied())
+    {
         let closed = with(|state| {
-            if let Some(entry) = state.tables.get_mut(&process).and_then(|table| table.entries.get_mut(&number)) {
+            if let Some(entry) = state
+                .tables
+                .get_mut(&process)
+                .and_then(|table| table.entries.get_mut(&number))
+            {
                 entry.attributes &= !PROTECT_CLOSE;
             }
             state.remove_handle(process, number)
@@ -152,18 +179,37 @@ fn after_close((closed, kind): (Closed, Type), caller: &Caller<'_>) {
 
 impl State {
     fn remove_handle(&mut self, process: u64, number: u64) -> Result<(Closed, Type), u32> {
-        let table = self.tables.get_mut(&process).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
-        let entry = *table.entries.get(&number).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+        let table = self
+            .tables
+            .get_mut(&process)
+            .ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+        let entry = *table
+            .entries
+            .get(&number)
+            .ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
         if entry.attributes & PROTECT_CLOSE != 0 {
             return Err(ntstatus::STATUS_HANDLE_NOT_CLOSABLE);
         }
         table.entries.remove(&number);
         table.free.push_back(number);
         let object = entry.object;
-        let left_in_process = table.entries.values().filter(|other| other.object == object).count() as u64;
-        let header = self.objects.get_mut(&object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+        let left_in_process = table
+            .entries
+            .values()
+            .filter(|other| other.object == object)
+            .count() as u64;
+        let header = self
+            .objects
+            .get_mut(&object)
+            .ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
         header.handles -= 1;
-        let closed = Closed { object, process, access: entry.access, left_in_process, left: header.handles };
+        let closed = Closed {
+            object,
+            process,
+            access: entry.access,
+            left_in_process,
+            left: header.handles,
+        };
         Ok((closed, entry.kind))
     }
 }

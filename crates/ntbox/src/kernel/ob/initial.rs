@@ -35,7 +35,7 @@ const LINKS: [(&str, &str, &str); 5] = [
     ("BaseNamedObjects", "Local", "\\BaseNamedObjects"),
 ];
 
-/// Bytes of an OBJECT_TYPE.
+/// Bytes of an `OBJECT_TYPE`.
 const TYPE_SIZE: u64 = 0xd8;
 /// Offset of its `Name`.
 const TYPE_NAME: u64 = 0x10;
@@ -63,7 +63,12 @@ impl State {
         }
         state.global_names = directories["GLOBAL??"];
         for (directory, name, target) in LINKS {
-            state.make_named(Type::SymbolicLink, directories[directory], name, Payload::SymbolicLink(wide(target)));
+            state.make_named(
+                Type::SymbolicLink,
+                directories[directory],
+                name,
+                Payload::SymbolicLink(wide(target)),
+            );
         }
         for kind in Type::ALL {
             let object = state.make(Type::Type, TYPE_SIZE, Payload::None);
@@ -78,7 +83,8 @@ impl State {
     /// Makes an object of the kernel; at boot there is memory.
     fn make(&mut self, kind: Type, size: u64, payload: Payload) -> u64 {
         let object = object::allocate(kind, size).expect("no memory for the first objects");
-        self.objects.insert(object, Header::new(kind, payload, true));
+        self.objects
+            .insert(object, Header::new(kind, payload, true));
         object
     }
 
@@ -92,10 +98,19 @@ impl State {
 /// Fills in what drivers read of a type: its name.
 fn describe_type(object: u64, kind: Type) {
     let name = wide(kind.name());
-    let bytes: Vec<u8> = name.iter().chain([&0]).flat_map(|unit| unit.to_le_bytes()).collect();
-    let buffer = pool::allocate(PoolKind::NonPaged, bytes.len() as u64, kind.tag()).expect("no memory for type names");
+    let bytes: Vec<u8> = name
+        .iter()
+        .chain([&0])
+        .flat_map(|unit| unit.to_le_bytes())
+        .collect();
+    let buffer = pool::allocate(PoolKind::NonPaged, bytes.len() as u64, kind.tag())
+        .expect("no memory for type names");
     let maximum_length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-    let string = UnicodeString { length: maximum_length - 2, maximum_length, buffer };
+    let string = UnicodeString {
+        length: maximum_length - 2,
+        maximum_length,
+        buffer,
+    };
     guest::write_bytes(buffer, &bytes)
         .and_then(|()| string.write(object + TYPE_NAME))
         .and_then(|()| guest::write_u8(object + TYPE_INDEX, kind as u8 + 2))
@@ -106,7 +121,9 @@ fn describe_type(object: u64, kind: Type) {
 pub fn variables() -> Vec<(&'static str, u64)> {
     with(|state| {
         let types = Type::ALL.into_iter().zip(&state.types);
-        types.filter_map(|(kind, object)| kind.variable().map(|name| (name, *object))).collect()
+        types
+            .filter_map(|(kind, object)| kind.variable().map(|name| (name, *object)))
+            .collect()
     })
 }
 

@@ -38,8 +38,8 @@ pub use caller::Caller;
 pub use handles::Closed;
 pub use initial::{object_of, type_at, variable_names, variables};
 pub use namespace::{Found, Inserted, insert, lookup, lookup_path, make_temporary, path};
-pub use open::{Opened, insert_and_open, open_by_name, reference_by_handle};
 pub use object::{Payload, adopt, create, dereference, inspect, reference, type_of};
+pub use open::{Opened, insert_and_open, open_by_name, reference_by_handle};
 pub use refusal::{Refusal, status};
 pub use types::Type;
 

@@ -28,11 +28,16 @@ impl Directory {
     fn find(&self, name: &[u16], any_case: bool) -> Option<u64> {
         let same = self.entries.get(&fold(name))?;
         let exact = same.iter().find(|(other, _)| other == name);
-        exact.or_else(|| same.first().filter(|_| any_case)).map(|(_, object)| *object)
+        exact
+            .or_else(|| same.first().filter(|_| any_case))
+            .map(|(_, object)| *object)
     }
 
     fn add(&mut self, name: Vec<u16>, object: u64) {
-        self.entries.entry(fold(&name)).or_default().push((name, object));
+        self.entries
+            .entry(fold(&name))
+            .or_default()
+            .push((name, object));
     }
 
     fn remove(&mut self, name: &[u16]) {
@@ -47,7 +52,10 @@ impl Directory {
 
     /// Names and objects, in order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&[u16], u64)> {
-        self.entries.values().flatten().map(|(name, object)| (name.as_slice(), *object))
+        self.entries
+            .values()
+            .flatten()
+            .map(|(name, object)| (name.as_slice(), *object))
     }
 }
 
@@ -65,9 +73,15 @@ pub struct Found {
 
 /// Where a walk ends.
 enum End {
-    Object { object: u64, rest: Vec<u16> },
+    Object {
+        object: u64,
+        rest: Vec<u16>,
+    },
     /// All but the last component is there.
-    Missing { directory: u64, name: Vec<u16> },
+    Missing {
+        directory: u64,
+        name: Vec<u16>,
+    },
 }
 
 /// How an object got, or did not get, its name.
@@ -84,15 +98,19 @@ pub enum Inserted {
 /// which are followed unless they are what is looked for.
 ///
 /// # Errors
-/// STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND,
-/// STATUS_OBJECT_PATH_SYNTAX_BAD, STATUS_OBJECT_NAME_INVALID,
-/// STATUS_OBJECT_TYPE_MISMATCH, STATUS_INVALID_HANDLE.
+/// `STATUS_OBJECT_NAME_NOT_FOUND`, `STATUS_OBJECT_PATH_NOT_FOUND`,
+/// `STATUS_OBJECT_PATH_SYNTAX_BAD`, `STATUS_OBJECT_NAME_INVALID`,
+/// `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_INVALID_HANDLE`.
 pub fn lookup(attributes: &Attributes, wanted: Option<Type>) -> Result<Found, u32> {
     let start = start(attributes)?;
     with(|state| match state.walk(start, attributes, wanted)? {
         End::Missing { .. } => Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
         End::Object { object, rest } => {
-            let kind = state.objects.get(&object).ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?.kind;
+            let kind = state
+                .objects
+                .get(&object)
+                .ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?
+                .kind;
             state.reference(object);
             Ok(Found { object, kind, rest })
         }
@@ -104,7 +122,11 @@ pub fn lookup(attributes: &Attributes, wanted: Option<Type>) -> Result<Found, u3
 /// # Errors
 /// As for [`lookup`].
 pub fn lookup_path(path: &[u16], wanted: Option<Type>) -> Result<Found, u32> {
-    let attributes = Attributes { name: Some(path.to_vec()), flags: CASE_INSENSITIVE, ..Attributes::default() };
+    let attributes = Attributes {
+        name: Some(path.to_vec()),
+        flags: CASE_INSENSITIVE,
+        ..Attributes::default()
+    };
     lookup(&attributes, wanted)
 }
 
@@ -113,7 +135,7 @@ pub fn lookup_path(path: &[u16], wanted: Option<Type>) -> Result<Found, u32> {
 /// until the last handle is closed.
 ///
 /// # Errors
-/// As for [`lookup`], and STATUS_OBJECT_NAME_COLLISION.
+/// As for [`lookup`], and `STATUS_OBJECT_NAME_COLLISION`.
 pub fn insert(new: u64, attributes: &Attributes) -> Result<Inserted, u32> {
     let kind = object::type_of(new).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
     let permanent = attributes.has(PERMANENT);
@@ -180,7 +202,14 @@ pub(super) fn forget_if_unused(object: u64, caller: &Caller<'_>) {
 
 /// Full path of an object, `None` if it has no name.
 pub fn path(object: u64) -> Option<Vec<u16>> {
-    with(|state| state.objects.get(&object)?.name.as_ref().map(|_| state.path_of(object)))
+    with(|state| {
+        state
+            .objects
+            .get(&object)?
+            .name
+            .as_ref()
+            .map(|_| state.path_of(object))
+    })
 }
 
 impl State {
@@ -189,7 +218,9 @@ impl State {
     }
 
     pub(super) fn payload_mut(&mut self, object: u64) -> Option<&mut Payload> {
-        self.objects.get_mut(&object).map(|header| &mut header.payload)
+        self.objects
+            .get_mut(&object)
+            .map(|header| &mut header.payload)
     }
 
     /// Enters a name into a directory that has none like it.
@@ -206,7 +237,12 @@ impl State {
     }
 
     /// Follows a path, through links.
-    fn walk(&self, start: Option<u64>, attributes: &Attributes, wanted: Option<Type>) -> Result<End, u32> {
+    fn walk(
+        &self,
+        start: Option<u64>,
+        attributes: &Attributes,
+        wanted: Option<Type>,
+    ) -> Result<End, u32> {
         let given = attributes.name.as_deref().unwrap_or_default();
         let absolute = given.first() == Some(&SEPARATOR);
         let (mut at, mut path) = match start {
@@ -222,7 +258,10 @@ impl State {
                 _ => {}
             }
         } else if path == [SEPARATOR] {
-            return Ok(End::Object { object: self.root, rest: Vec::new() });
+            return Ok(End::Object {
+                object: self.root,
+                rest: Vec::new(),
+            });
         }
         let any_case = attributes.has(CASE_INSENSITIVE) || wanted == Some(Type::Key);
         for _ in 0..MAX_LINKS {
@@ -230,9 +269,13 @@ impl State {
                 End::Object { object, rest } => (object, rest),
                 missing @ End::Missing { .. } => return Ok(missing),
             };
-            let header = self.objects.get(&object).ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
+            let header = self
+                .objects
+                .get(&object)
+                .ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
             match &header.payload {
-                Payload::SymbolicLink(_) if rest.is_empty() && wanted == Some(Type::SymbolicLink) => {}
+                Payload::SymbolicLink(_)
+                    if rest.is_empty() && wanted == Some(Type::SymbolicLink) => {}
                 Payload::SymbolicLink(_) if attributes.has(DONT_REPARSE) => {
                     return Err(ntstatus::STATUS_REPARSE_POINT_ENCOUNTERED);
                 }
@@ -241,7 +284,8 @@ impl State {
                     at = self.root;
                     continue;
                 }
-                _ if rest.is_empty() || matches!(header.kind, Type::Key | Type::Device | Type::File) => {}
+                _ if rest.is_empty()
+                    || matches!(header.kind, Type::Key | Type::Device | Type::File) => {}
                 _ => return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
             }
             return Ok(End::Object { object, rest });
@@ -253,8 +297,13 @@ impl State {
     fn descend(&self, mut at: u64, path: &[u16], any_case: bool) -> Result<End, u32> {
         let mut rest = path;
         while let Some(Payload::Directory(directory)) = self.payload(at) {
-            let Some((_, name)) = rest.split_first() else { break };
-            let end = name.iter().position(|unit| *unit == SEPARATOR).unwrap_or(name.len());
+            let Some((_, name)) = rest.split_first() else {
+                break;
+            };
+            let end = name
+                .iter()
+                .position(|unit| *unit == SEPARATOR)
+                .unwrap_or(name.len());
             let (name, following) = name.split_at(end);
             if name.is_empty() {
                 return Err(ntstatus::STATUS_OBJECT_NAME_INVALID);
@@ -266,27 +315,41 @@ impl State {
             match next {
                 Some(object) => at = object,
                 None if following.is_empty() => {
-                    return Ok(End::Missing { directory: at, name: name.to_vec() });
+                    return Ok(End::Missing {
+                        directory: at,
+                        name: name.to_vec(),
+                    });
                 }
                 None => return Err(ntstatus::STATUS_OBJECT_PATH_NOT_FOUND),
             }
             rest = following;
         }
-        Ok(End::Object { object: at, rest: rest.to_vec() })
+        Ok(End::Object {
+            object: at,
+            rest: rest.to_vec(),
+        })
     }
 
     /// Full path of an object by the names that lead to it.
     pub(super) fn path_of(&self, object: u64) -> Vec<u16> {
         let mut names = Vec::new();
         let mut at = object;
-        while let Some(Named { directory, name }) = self.objects.get(&at).and_then(|header| header.name.as_ref()) {
+        while let Some(Named { directory, name }) = self
+            .objects
+            .get(&at)
+            .and_then(|header| header.name.as_ref())
+        {
             names.push(name);
             at = *directory;
         }
         if names.is_empty() {
             return vec![SEPARATOR];
         }
-        names.into_iter().rev().flat_map(|name| [SEPARATOR].into_iter().chain(name.iter().copied())).collect()
+        names
+            .into_iter()
+            .rev()
+            .flat_map(|name| [SEPARATOR].into_iter().chain(name.iter().copied()))
+            .collect()
     }
 }
 

@@ -61,7 +61,7 @@ pub enum Payload {
 /// reference to it.
 ///
 /// # Errors
-/// STATUS_INSUFFICIENT_RESOURCES.
+/// `STATUS_INSUFFICIENT_RESOURCES`.
 pub fn create(kind: Type, size: u64, payload: Payload) -> Result<u64, u32> {
     let body = allocate(kind, size).ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?;
     with(|state| state.objects.insert(body, Header::new(kind, payload, true)));
@@ -70,17 +70,31 @@ pub fn create(kind: Type, size: u64, payload: Payload) -> Result<u64, u32> {
 
 /// Memory for a body.
 pub(super) fn allocate(kind: Type, size: u64) -> Option<u64> {
-    pool::allocate(PoolKind::NonPaged, HEADER_SIZE + size, kind.tag()).map(|block| block + HEADER_SIZE)
+    pool::allocate(PoolKind::NonPaged, HEADER_SIZE + size, kind.tag())
+        .map(|block| block + HEADER_SIZE)
 }
 
 /// Makes an object of a body that exists already and is freed by its owner.
 pub fn adopt(kind: Type, body: u64) {
-    with(|state| state.objects.insert(body, Header::new(kind, Payload::None, false)));
+    with(|state| {
+        state
+            .objects
+            .insert(body, Header::new(kind, Payload::None, false))
+    });
 }
 
 impl Header {
     pub(super) fn new(kind: Type, payload: Payload, owned: bool) -> Self {
-        Self { kind, name: None, pointers: 1, handles: 0, permanent: false, exclusive: false, payload, owned }
+        Self {
+            kind,
+            name: None,
+            pointers: 1,
+            handles: 0,
+            permanent: false,
+            exclusive: false,
+            payload,
+            owned,
+        }
     }
 }
 
@@ -131,7 +145,9 @@ impl State {
 
     /// An object for a person: type and name.
     pub(super) fn describe(&self, object: u64) -> String {
-        let Some(header) = self.objects.get(&object) else { return format!("no object ({object:#018x})") };
+        let Some(header) = self.objects.get(&object) else {
+            return format!("no object ({object:#018x})");
+        };
         let kind = header.kind.name();
         match (&header.payload, &header.name) {
             (Payload::Key(key), _) => format!("key {}", registry::path_text(*key)),

@@ -14,7 +14,7 @@ pub struct Opened {
     pub handle: u64,
     /// The object, kept alive by the handle.
     pub object: u64,
-    /// STATUS_SUCCESS, or STATUS_OBJECT_NAME_EXISTS if there was one already.
+    /// `STATUS_SUCCESS`, or `STATUS_OBJECT_NAME_EXISTS` if there was one already.
     pub status: u32,
 }
 
@@ -23,7 +23,12 @@ pub struct Opened {
 ///
 /// # Errors
 /// As for [`namespace::insert`] and [`handles::insert`].
-pub fn insert_and_open(new: u64, attributes: &Attributes, access: u32, caller: &Caller<'_>) -> Result<Opened, u32> {
+pub fn insert_and_open(
+    new: u64,
+    attributes: &Attributes,
+    access: u32,
+    caller: &Caller<'_>,
+) -> Result<Opened, u32> {
     let opened = namespace::insert(new, attributes).and_then(|inserted| {
         let (object, status) = match inserted {
             Inserted::New => (new, ntstatus::STATUS_SUCCESS),
@@ -33,7 +38,11 @@ pub fn insert_and_open(new: u64, attributes: &Attributes, access: u32, caller: &
         if let Inserted::Existing(object) = inserted {
             object::dereference(object, caller);
         }
-        Ok(Opened { handle: handle?, object, status })
+        Ok(Opened {
+            handle: handle?,
+            object,
+            status,
+        })
     });
     object::dereference(new, caller);
     opened
@@ -43,8 +52,13 @@ pub fn insert_and_open(new: u64, attributes: &Attributes, access: u32, caller: &
 ///
 /// # Errors
 /// As for [`namespace::lookup`] and [`handles::insert`];
-/// STATUS_OBJECT_TYPE_MISMATCH.
-pub fn open_by_name(attributes: &Attributes, kind: Type, access: u32, caller: &Caller<'_>) -> Result<u64, u32> {
+/// `STATUS_OBJECT_TYPE_MISMATCH`.
+pub fn open_by_name(
+    attributes: &Attributes,
+    kind: Type,
+    access: u32,
+    caller: &Caller<'_>,
+) -> Result<u64, u32> {
     let found = namespace::lookup(attributes, Some(kind))?;
     let handle = if found.kind == kind && found.rest.is_empty() {
         open(found.object, attributes, access, caller)
@@ -56,22 +70,39 @@ pub fn open_by_name(attributes: &Attributes, kind: Type, access: u32, caller: &C
 }
 
 /// Opens a handle with the rights that are asked for.
-fn open(object: u64, attributes: &Attributes, access: u32, caller: &Caller<'_>) -> Result<u64, u32> {
+fn open(
+    object: u64,
+    attributes: &Attributes,
+    access: u32,
+    caller: &Caller<'_>,
+) -> Result<u64, u32> {
     let kind = object::type_of(object).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
-    handles::insert(object, kind.grant(access), attributes.flags, caller.address())
+    handles::insert(
+        object,
+        kind.grant(access),
+        attributes.flags,
+        caller.address(),
+    )
 }
 
 /// Finds the object behind a handle and takes a reference to it, which the
 /// receiver must give back.
 ///
 /// # Errors
-/// STATUS_INVALID_HANDLE, also for a kernel handle from user mode;
-/// STATUS_OBJECT_TYPE_MISMATCH; STATUS_ACCESS_DENIED, from user mode only.
-pub fn reference_by_handle(handle: u64, access: u32, kind: Option<Type>, user: bool) -> Result<Entry, u32> {
+/// `STATUS_INVALID_HANDLE`, also for a kernel handle from user mode;
+/// `STATUS_OBJECT_TYPE_MISMATCH`; `STATUS_ACCESS_DENIED`, from user mode only.
+pub fn reference_by_handle(
+    handle: u64,
+    access: u32,
+    kind: Option<Type>,
+    user: bool,
+) -> Result<Entry, u32> {
     let entry = match handle {
         CURRENT_PROCESS => pseudo(threads::current_process(), Type::Process),
         CURRENT_THREAD => pseudo(threads::current_thread(), Type::Thread),
-        handle if user && handles::is_kernel(handle) => return Err(ntstatus::STATUS_INVALID_HANDLE),
+        handle if user && handles::is_kernel(handle) => {
+            return Err(ntstatus::STATUS_INVALID_HANDLE);
+        }
         handle => handles::get(handle)?,
     };
     if kind.is_some_and(|kind| kind != entry.kind) {
@@ -86,5 +117,11 @@ pub fn reference_by_handle(handle: u64, access: u32, kind: Option<Type>, user: b
 
 /// What a pseudo handle stands for.
 fn pseudo(object: u64, kind: Type) -> Entry {
-    Entry { object, kind, access: kind.grant(attributes::MAXIMUM_ALLOWED), attributes: 0, caller: 0 }
+    Entry {
+        object,
+        kind,
+        access: kind.grant(attributes::MAXIMUM_ALLOWED),
+        attributes: 0,
+        caller: 0,
+    }
 }

@@ -66,7 +66,12 @@ struct Generic {
 }
 
 const fn generic(read: u32, write: u32, execute: u32, all: u32) -> Generic {
-    Generic { read, write, execute, all }
+    Generic {
+        read,
+        write,
+        execute,
+        all,
+    }
 }
 
 impl Type {
@@ -163,7 +168,10 @@ impl Type {
     /// What its owner does at the end of handles and objects.
     pub fn methods(self) -> Methods {
         match self {
-            Self::File => Methods { close: Some(file::handle_closed), delete: Some(file::deleted) },
+            Self::File => Methods {
+                close: Some(file::handle_closed),
+                delete: Some(file::deleted),
+            },
             _ => Methods::default(),
         }
     }
@@ -181,14 +189,21 @@ impl Type {
             Self::Timer | Self::IoCompletion => generic(0x2_0001, 0x2_0002, 0x12_0000, 0x1f_0003),
             Self::Section => generic(0x2_0005, 0x2_0002, 0x2_0008, 0xf_001f),
             Self::Key => generic(0x2_0019, 0x2_0006, 0x2_0019, 0xf_003f),
-            Self::Device | Self::Driver | Self::File => generic(0x12_0089, 0x12_0116, 0x12_00a0, 0x1f_01ff),
+            Self::Device | Self::Driver | Self::File => {
+                generic(0x12_0089, 0x12_0116, 0x12_00a0, 0x1f_01ff)
+            }
         }
     }
 
     /// The rights that a kernel-mode caller gets who asks for `desired`: all
     /// that it asks for, generic ones translated.
     pub fn grant(self, desired: u32) -> u32 {
-        let Generic { read, write, execute, all } = self.generic();
+        let Generic {
+            read,
+            write,
+            execute,
+            all,
+        } = self.generic();
         let translated = [
             (0x8000_0000, read),
             (0x4000_0000, write),
@@ -196,8 +211,14 @@ impl Type {
             (0x1000_0000, all),
             (MAXIMUM_ALLOWED, all),
         ];
-        translated.into_iter().fold(desired & 0x01ff_ffff, |granted, (bit, rights)| {
-            if desired & bit == 0 { granted } else { granted | rights }
-        })
+        translated
+            .into_iter()
+            .fold(desired & 0x01ff_ffff, |granted, (bit, rights)| {
+                if desired & bit == 0 {
+                    granted
+                } else {
+                    granted | rights
+                }
+            })
     }
 }

@@ -19,9 +19,12 @@ exports! {
     }
 }
 
-/// A kernel with a debugger stops here, INVALID_KERNEL_HANDLE; without one it
+/// A kernel with a debugger stops here, `INVALID_KERNEL_HANDLE`; without one it
 /// returns the status.
 fn refused(handle: u64, status: u32, caller: u64) {
-    let what = format!("a handle that cannot be closed, {handle:#x}, was closed: {}", ntstatus::Named(status));
+    let what = format!(
+        "a handle that cannot be closed, {handle:#x}, was closed: {}",
+        ntstatus::Named(status)
+    );
     stop::violation("bad-handle-closed", Some((0x93, handle)), what, caller);
 }

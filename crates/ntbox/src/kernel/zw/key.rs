@@ -72,7 +72,13 @@ exports! {
     }
 }
 
-fn open(handle_out: u64, access: u32, attributes: u64, options: u32, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn open(
+    handle_out: u64,
+    access: u32,
+    attributes: u64,
+    options: u32,
+    caller: &Caller<'_>,
+) -> Result<(), Refusal> {
     let mut attributes = Attributes::require(attributes)?;
     if options & option::OPEN_LINK != 0 {
         attributes.flags |= OPENLINK;
@@ -83,7 +89,7 @@ fn open(handle_out: u64, access: u32, attributes: u64, options: u32, caller: &Ca
     Ok(())
 }
 
-/// What ZwCreateKey is told beyond the name.
+/// What `ZwCreateKey` is told beyond the name.
 struct Wanted {
     class: u64,
     options: u32,
@@ -97,24 +103,37 @@ fn create(
     wanted: Wanted,
     caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
-    let Wanted { class, options, disposition } = wanted;
+    let Wanted {
+        class,
+        options,
+        disposition,
+    } = wanted;
     if options & !option::CREATE != 0 {
         return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
     }
     let mut attributes = Attributes::require(attributes)?;
-    let class = if class == 0 { Vec::new() } else { UnicodeString::read(class)?.units()? };
+    let class = if class == 0 {
+        Vec::new()
+    } else {
+        UnicodeString::read(class)?.units()?
+    };
     let link = options & option::CREATE_LINK != 0;
     if link || options & option::OPEN_LINK != 0 {
         attributes.flags |= OPENLINK;
     }
-    let kind = Kind { volatile: options & option::VOLATILE != 0, link, class };
+    let kind = Kind {
+        volatile: options & option::VOLATILE != 0,
+        link,
+        class,
+    };
     let (key, how) = match resolve(&attributes, caller)? {
         // A link cannot be made of what is there.
         Step::Key(_) if link => return Err(ntstatus::STATUS_OBJECT_NAME_COLLISION.into()),
         Step::Key(key) => (key, OPENED_EXISTING_KEY),
-        Step::Missing(parent, name) => {
-            (registry::with(|registry| registry.create(parent, &name, kind))?, CREATED_NEW_KEY)
-        }
+        Step::Missing(parent, name) => (
+            registry::with(|registry| registry.create(parent, &name, kind))?,
+            CREATED_NEW_KEY,
+        ),
         Step::Link(_) => return Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND.into()),
     };
     let handle = open_key(key, &attributes, access, caller)?;
@@ -126,16 +145,25 @@ fn create(
 }
 
 /// Opens a handle to a key.
-fn open_key(key: KeyId, attributes: &Attributes, access: u32, caller: &Caller<'_>) -> Result<u64, u32> {
+fn open_key(
+    key: KeyId,
+    attributes: &Attributes,
+    access: u32,
+    caller: &Caller<'_>,
+) -> Result<u64, u32> {
     let object = ob::create(Type::Key, BODY_SIZE, Payload::Key(key))?;
-    let unnamed = Attributes { name: None, root: 0, ..attributes.clone() };
+    let unnamed = Attributes {
+        name: None,
+        root: 0,
+        ..attributes.clone()
+    };
     ob::insert_and_open(object, &unnamed, access, caller).map(|opened| opened.handle)
 }
 
 /// The key that attributes name.
 ///
 /// # Errors
-/// STATUS_OBJECT_NAME_NOT_FOUND, and those of [`resolve`].
+/// `STATUS_OBJECT_NAME_NOT_FOUND`, and those of [`resolve`].
 pub fn existing(attributes: &Attributes, caller: &Caller<'_>) -> Result<KeyId, u32> {
     match resolve(attributes, caller)? {
         Step::Key(key) => Ok(key),
@@ -147,7 +175,7 @@ pub fn existing(attributes: &Attributes, caller: &Caller<'_>) -> Result<KeyId, u
 ///
 /// # Errors
 /// Those of [`ob::lookup`] and of [`registry::Registry::walk`];
-/// STATUS_OBJECT_TYPE_MISMATCH for what is no key.
+/// `STATUS_OBJECT_TYPE_MISMATCH` for what is no key.
 pub fn resolve(attributes: &Attributes, caller: &Caller<'_>) -> Result<Step, u32> {
     let mut attributes = attributes.clone();
     for _ in 0..MAX_LINKS {
@@ -157,7 +185,13 @@ pub fn resolve(attributes: &Attributes, caller: &Caller<'_>) -> Result<Step, u32
         let key = key.ok_or(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)?;
         let open_link = attributes.has(OPENLINK);
         match registry::with(|registry| registry.walk(key, &found.rest, open_link))? {
-            Step::Link(target) => attributes = Attributes { root: 0, name: Some(target), ..attributes },
+            Step::Link(target) => {
+                attributes = Attributes {
+                    root: 0,
+                    name: Some(target),
+                    ..attributes
+                }
+            }
             step => return Ok(step),
         }
     }
@@ -175,7 +209,7 @@ fn key_of(object: u64) -> Option<KeyId> {
 /// The key behind a handle.
 ///
 /// # Errors
-/// STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH.
+/// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`.
 pub fn from_handle(handle: u64) -> Result<KeyId, u32> {
     let entry = ob::handles::get(handle)?;
     key_of(entry.object).ok_or(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)

@@ -25,7 +25,7 @@ const NO_CLASS: u32 = u32::MAX;
 const TITLE_INDEX: u32 = 0;
 
 exports! {
-    /// `ZwQueryKey`: the classes up to KeyHandleTagsInformation.
+    /// `ZwQueryKey`: the classes up to `KeyHandleTagsInformation`.
     fn ZwQueryKey(key: u64, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
@@ -57,7 +57,11 @@ fn enumerate(handle: u64, index: u32, class: u32, reply: Reply) -> Result<(), Re
     let key = key::from_handle(handle)?;
     let (information, fixed) = registry::with(|registry| {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let child = registry.key(key)?.children().nth(index).ok_or(ntstatus::STATUS_NO_MORE_ENTRIES)?;
+        let child = registry
+            .key(key)?
+            .children()
+            .nth(index)
+            .ok_or(ntstatus::STATUS_NO_MORE_ENTRIES)?;
         describe(registry, child, class)
     })?;
     reply.write(&information, fixed)
@@ -83,7 +87,10 @@ fn describe(registry: &Registry, id: KeyId, class: u32) -> Result<(Vec<u8>, usiz
             let sizes = Sizes::of(registry, key);
             let start = start.u64(key.last_write).u32(TITLE_INDEX);
             let start = start.size(sizes.children).size(sizes.child_name);
-            let start = start.size(sizes.values).size(sizes.value_name).size(sizes.value_data);
+            let start = start
+                .size(sizes.values)
+                .size(sizes.value_name)
+                .size(sizes.value_data);
             (start.size(2 * key.name.len()).align(8).finish(), 40)
         }
         class::FLAGS => {
@@ -96,27 +103,48 @@ fn describe(registry: &Registry, id: KeyId, class: u32) -> Result<(Vec<u8>, usiz
     })
 }
 
-/// KEY_NODE_INFORMATION.
+/// `KEY_NODE_INFORMATION`.
 fn node(key: &Key) -> Vec<u8> {
     const NAME_OFFSET: usize = 24;
     let class = &key.kind.class;
     let start = Information::default().u64(key.last_write).u32(TITLE_INDEX);
     let offset = (NAME_OFFSET + 2 * key.name.len()).next_multiple_of(4);
-    let start = if class.is_empty() { start.u32(NO_CLASS) } else { start.size(offset) };
-    let named = start.size(2 * class.len()).size(2 * key.name.len()).name(&key.name);
-    if class.is_empty() { named.finish() } else { named.align(4).name(class).finish() }
+    let start = if class.is_empty() {
+        start.u32(NO_CLASS)
+    } else {
+        start.size(offset)
+    };
+    let named = start
+        .size(2 * class.len())
+        .size(2 * key.name.len())
+        .name(&key.name);
+    if class.is_empty() {
+        named.finish()
+    } else {
+        named.align(4).name(class).finish()
+    }
 }
 
-/// KEY_FULL_INFORMATION.
+/// `KEY_FULL_INFORMATION`.
 fn full(registry: &Registry, key: &Key) -> Vec<u8> {
     const CLASS_OFFSET: usize = 44;
     let class = &key.kind.class;
     let sizes = Sizes::of(registry, key);
     let start = Information::default().u64(key.last_write).u32(TITLE_INDEX);
-    let start = if class.is_empty() { start.u32(NO_CLASS) } else { start.size(CLASS_OFFSET) };
+    let start = if class.is_empty() {
+        start.u32(NO_CLASS)
+    } else {
+        start.size(CLASS_OFFSET)
+    };
     let start = start.size(2 * class.len());
-    let start = start.size(sizes.children).size(sizes.child_name).size(sizes.child_class);
-    let start = start.size(sizes.values).size(sizes.value_name).size(sizes.value_data);
+    let start = start
+        .size(sizes.children)
+        .size(sizes.child_name)
+        .size(sizes.child_class);
+    let start = start
+        .size(sizes.values)
+        .size(sizes.value_name)
+        .size(sizes.value_data);
     start.name(class).finish()
 }
 
@@ -132,7 +160,10 @@ struct Sizes {
 
 impl Sizes {
     fn of(registry: &Registry, key: &Key) -> Self {
-        let children: Vec<&Key> = key.children().filter_map(|child| registry.key(child).ok()).collect();
+        let children: Vec<&Key> = key
+            .children()
+            .filter_map(|child| registry.key(child).ok())
+            .collect();
         let longest = |sizes: &mut dyn Iterator<Item = usize>| sizes.max().unwrap_or(0);
         let values = key.values();
         Self {

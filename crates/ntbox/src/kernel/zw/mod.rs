@@ -3,13 +3,13 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `handle` | ZwClose, ZwDuplicateObject |
-//! | `key` | ZwOpenKey, ZwCreateKey, ZwDeleteKey, ZwFlushKey |
-//! | `key_information` | ZwQueryKey, ZwEnumerateKey |
-//! | `value` | ZwQueryValueKey, ZwEnumerateValueKey |
-//! | `value_change` | ZwSetValueKey, ZwDeleteValueKey |
-//! | `rtl_registry` | RtlWriteRegistryValue and its kin |
-//! | `query_values` | RtlQueryRegistryValues |
+//! | `handle` | `ZwClose`, `ZwDuplicateObject` |
+//! | `key` | `ZwOpenKey`, `ZwCreateKey`, `ZwDeleteKey`, `ZwFlushKey` |
+//! | `key_information` | `ZwQueryKey`, `ZwEnumerateKey` |
+//! | `value` | `ZwQueryValueKey`, `ZwEnumerateValueKey` |
+//! | `value_change` | `ZwSetValueKey`, `ZwDeleteValueKey` |
+//! | `rtl_registry` | `RtlWriteRegistryValue` and its kin |
+//! | `query_values` | `RtlQueryRegistryValues` |
 //! | `registry` | the keys and values themselves |
 //! | `reply` | how a service answers into a buffer |
 

@@ -19,10 +19,13 @@ impl Reply {
     /// Writes information whose first `fixed` bytes must fit.
     ///
     /// # Errors
-    /// STATUS_BUFFER_TOO_SMALL if they do not, and nothing is written;
-    /// STATUS_BUFFER_OVERFLOW if the rest does not, and what fits is written.
+    /// `STATUS_BUFFER_TOO_SMALL` if they do not, and nothing is written;
+    /// `STATUS_BUFFER_OVERFLOW` if the rest does not, and what fits is written.
     pub fn write(&self, information: &[u8], fixed: usize) -> Result<(), Refusal> {
-        guest::write_u32(self.result_length, u32::try_from(information.len()).unwrap_or(u32::MAX))?;
+        guest::write_u32(
+            self.result_length,
+            u32::try_from(information.len()).unwrap_or(u32::MAX),
+        )?;
         let room = usize::try_from(self.length).unwrap_or(usize::MAX);
         if room < fixed {
             return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
@@ -63,7 +66,8 @@ impl Information {
     /// Appends text.
     #[must_use]
     pub fn name(mut self, name: &[u16]) -> Self {
-        self.0.extend(name.iter().flat_map(|unit| unit.to_le_bytes()));
+        self.0
+            .extend(name.iter().flat_map(|unit| unit.to_le_bytes()));
         self
     }
 

@@ -73,7 +73,11 @@ exports! {
 
 /// Reads text that ends with a NUL; no text for NULL.
 pub fn text_at(va: u64) -> Result<Vec<u16>, Refusal> {
-    if va == 0 { Ok(Vec::new()) } else { Ok(guest::read_wide_string(va, MAX_TEXT)?) }
+    if va == 0 {
+        Ok(Vec::new())
+    } else {
+        Ok(guest::read_wide_string(va, MAX_TEXT)?)
+    }
 }
 
 /// Which key is meant.
@@ -89,13 +93,15 @@ impl Location {
     /// From the two arguments that say it.
     ///
     /// # Errors
-    /// STATUS_INVALID_PARAMETER for an unknown number.
+    /// `STATUS_INVALID_PARAMETER` for an unknown number.
     pub fn read(relative_to: u32, path: u64) -> Result<Self, Refusal> {
         if relative_to & HANDLE != 0 {
             return Ok(Self::Handle(path));
         }
         let number = usize::try_from(relative_to & !OPTIONAL).unwrap_or(usize::MAX);
-        let prefix = PREFIXES.get(number).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+        let prefix = PREFIXES
+            .get(number)
+            .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
         let path = text_at(path)?;
         if prefix.is_empty() {
             return Ok(Self::Path(path));
@@ -133,5 +139,9 @@ impl Location {
 }
 
 fn attributes(path: Vec<u16>) -> Attributes {
-    Attributes { name: Some(path), flags: CASE_INSENSITIVE, ..Attributes::default() }
+    Attributes {
+        name: Some(path),
+        flags: CASE_INSENSITIVE,
+        ..Attributes::default()
+    }
 }

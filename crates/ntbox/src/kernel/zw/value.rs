@@ -41,7 +41,10 @@ fn query(handle: u64, name: u64, class: u32, reply: Reply) -> Result<(), Refusal
     let key = key::from_handle(handle)?;
     let name = name_at(name)?;
     let (information, fixed) = registry::with(|registry| {
-        let value = registry.key(key)?.value(&name).ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
+        let value = registry
+            .key(key)?
+            .value(&name)
+            .ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
         Ok::<_, u32>(describe(value, class))
     })?;
     reply.write(&information, fixed)
@@ -52,7 +55,11 @@ fn enumerate(handle: u64, index: u32, class: u32, reply: Reply) -> Result<(), Re
     let key = key::from_handle(handle)?;
     let (information, fixed) = registry::with(|registry| {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let value = registry.key(key)?.values().get(index).ok_or(ntstatus::STATUS_NO_MORE_ENTRIES)?;
+        let value = registry
+            .key(key)?
+            .values()
+            .get(index)
+            .ok_or(ntstatus::STATUS_NO_MORE_ENTRIES)?;
         Ok::<_, u32>(describe(value, class))
     })?;
     reply.write(&information, fixed)
@@ -72,7 +79,7 @@ fn check(class: u32, reply: Reply) -> Result<(), u32> {
 /// The name of a value that a caller means, without NULs at its end.
 ///
 /// # Errors
-/// STATUS_INVALID_PARAMETER for one that is too long or of an odd number of
+/// `STATUS_INVALID_PARAMETER` for one that is too long or of an odd number of
 /// bytes.
 pub fn name_at(va: u64) -> Result<Vec<u16>, Refusal> {
     let string = UnicodeString::read(va)?;
@@ -94,16 +101,40 @@ fn describe(value: &Value, class: u32) -> (Vec<u8>, usize) {
     let Value { name, kind, data } = value;
     let start = Information::default();
     match class {
-        class::BASIC => (start.u32(TITLE_INDEX).u32(*kind).size(2 * name.len()).name(name).finish(), 12),
-        class::PARTIAL => (start.u32(TITLE_INDEX).u32(*kind).size(data.len()).bytes(data).finish(), 12),
+        class::BASIC => (
+            start
+                .u32(TITLE_INDEX)
+                .u32(*kind)
+                .size(2 * name.len())
+                .name(name)
+                .finish(),
+            12,
+        ),
+        class::PARTIAL => (
+            start
+                .u32(TITLE_INDEX)
+                .u32(*kind)
+                .size(data.len())
+                .bytes(data)
+                .finish(),
+            12,
+        ),
         class::PARTIAL_ALIGN64 => (start.u32(*kind).size(data.len()).bytes(data).finish(), 8),
         _ => {
             let unit = if class == class::FULL { 4 } else { 8 };
             let offset = (20 + 2 * name.len()).next_multiple_of(unit);
             let start = start.u32(TITLE_INDEX).u32(*kind);
-            let start = if data.is_empty() { start.u32(NO_DATA) } else { start.size(offset) };
+            let start = if data.is_empty() {
+                start.u32(NO_DATA)
+            } else {
+                start.size(offset)
+            };
             let named = start.size(data.len()).size(2 * name.len()).name(name);
-            let whole = if data.is_empty() { named } else { named.align(unit).bytes(data) };
+            let whole = if data.is_empty() {
+                named
+            } else {
+                named.align(unit).bytes(data)
+            };
             (whole.finish(), 20)
         }
     }

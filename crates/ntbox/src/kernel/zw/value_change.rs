@@ -33,14 +33,18 @@ exports! {
 
 fn set(handle: u64, name: u64, kind: u32, data: u64, size: u32) -> Result<(), Refusal> {
     let key = key::from_handle(handle)?;
-    let name = if name == 0 { Vec::new() } else { name_at(name)? };
+    let name = if name == 0 {
+        Vec::new()
+    } else {
+        name_at(name)?
+    };
     store(key, &name, kind, data, size)
 }
 
 /// Sets a value to data of the driver.
 ///
 /// # Errors
-/// STATUS_INVALID_PARAMETER for data past 2 GiB; those of [`replace`].
+/// `STATUS_INVALID_PARAMETER` for data past 2 GiB; those of [`replace`].
 pub fn store(key: KeyId, name: &[u16], kind: u32, data: u64, size: u32) -> Result<(), Refusal> {
     if size > MAX_DATA {
         return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
@@ -53,7 +57,7 @@ pub fn store(key: KeyId, name: &[u16], kind: u32, data: u64, size: u32) -> Resul
 /// Makes or replaces a value.
 ///
 /// # Errors
-/// STATUS_KEY_DELETED; STATUS_ACCESS_DENIED for a link, which has no value but
+/// `STATUS_KEY_DELETED`; `STATUS_ACCESS_DENIED` for a link, which has no value but
 /// its target.
 pub fn replace(key: KeyId, name: &[u16], kind: u32, data: Vec<u8>) -> Result<(), u32> {
     registry::with(|registry| {
@@ -69,10 +73,14 @@ pub fn replace(key: KeyId, name: &[u16], kind: u32, data: Vec<u8>) -> Result<(),
 /// Deletes a value.
 ///
 /// # Errors
-/// STATUS_KEY_DELETED, STATUS_OBJECT_NAME_NOT_FOUND.
+/// `STATUS_KEY_DELETED`, `STATUS_OBJECT_NAME_NOT_FOUND`.
 pub fn remove(key: KeyId, name: &[u16]) -> Result<(), u32> {
     registry::with(|registry| {
         let deleted = registry.key_mut(key)?.delete_value(name);
-        if deleted { Ok(()) } else { Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND) }
+        if deleted {
+            Ok(())
+        } else {
+            Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        }
     })
 }

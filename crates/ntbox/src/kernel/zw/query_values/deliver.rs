@@ -11,7 +11,7 @@ use crate::kernel::zw::registry::Value;
 
 /// Pool tag of what a routine is shown.
 const TAG: u32 = u32::from_le_bytes(*b"RtlQ");
-/// Bytes of a UNICODE_STRING.
+/// Bytes of a `UNICODE_STRING`.
 const STRING_SIZE: u64 = 16;
 
 /// What goes with every value.
@@ -34,21 +34,33 @@ impl Delivery<'_> {
     /// Hands over a value, or the default of an entry whose value is not there.
     ///
     /// # Errors
-    /// STATUS_OBJECT_NAME_NOT_FOUND for a required value without a default,
-    /// STATUS_OBJECT_TYPE_MISMATCH, and what the routine returns.
+    /// `STATUS_OBJECT_NAME_NOT_FOUND` for a required value without a default,
+    /// `STATUS_OBJECT_TYPE_MISMATCH`, and what the routine returns.
     pub fn deliver(&self, entry: &Entry, value: Option<&Value>) -> Result<(), Refusal> {
-        let missing =
-            || if entry.has(flag::REQUIRED) { Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND.into()) } else { Ok(()) };
+        let missing = || {
+            if entry.has(flag::REQUIRED) {
+                Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND.into())
+            } else {
+                Ok(())
+            }
+        };
         match value {
             Some(value) if value.kind != REG_NONE => {
                 // A value without data counts as none, and has no default.
                 if value.data.is_empty() {
                     return missing();
                 }
-                if entry.expected_type().is_some_and(|expected| expected != value.kind) {
+                if entry
+                    .expected_type()
+                    .is_some_and(|expected| expected != value.kind)
+                {
                     return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into());
                 }
-                let data = Data { kind: value.kind, bytes: value.data.clone(), at: None };
+                let data = Data {
+                    kind: value.kind,
+                    bytes: value.data.clone(),
+                    at: None,
+                };
                 self.parts(entry, Name::Text(&value.name), data)
             }
             _ => match entry.default()? {
@@ -67,7 +79,11 @@ impl Delivery<'_> {
             REG_MULTI_SZ => {
                 let mut context = entry.context;
                 for string in strings(&data.bytes) {
-                    let part = Data { kind: REG_SZ, bytes: string, at: None };
+                    let part = Data {
+                        kind: REG_SZ,
+                        bytes: string,
+                        at: None,
+                    };
                     self.hand_over(entry, context, name, &part)?;
                     if entry.has(flag::DIRECT) {
                         context = context.wrapping_add(STRING_SIZE);
@@ -82,19 +98,45 @@ impl Delivery<'_> {
                     stop::violation("registry-expand", None, what, self.caller.address());
                 }
                 let expanded = expand(self.environment, &units(&data.bytes))?;
-                let bytes = expanded.iter().flat_map(|unit| unit.to_le_bytes()).collect();
-                self.hand_over(entry, entry.context, name, &Data { kind: REG_SZ, bytes, at: None })
+                let bytes = expanded
+                    .iter()
+                    .flat_map(|unit| unit.to_le_bytes())
+                    .collect();
+                self.hand_over(
+                    entry,
+                    entry.context,
+                    name,
+                    &Data {
+                        kind: REG_SZ,
+                        bytes,
+                        at: None,
+                    },
+                )
             }
             _ => self.hand_over(entry, entry.context, name, &data),
         }
     }
 
-    fn hand_over(&self, entry: &Entry, context: u64, name: Name<'_>, data: &Data) -> Result<(), Refusal> {
+    fn hand_over(
+        &self,
+        entry: &Entry,
+        context: u64,
+        name: Name<'_>,
+        data: &Data,
+    ) -> Result<(), Refusal> {
         if entry.has(flag::DIRECT) {
             return direct::store(context, data, self.caller.address());
         }
         let shown = Shown::new(name, data)?;
-        let result = self.routine(entry, [shown.name, u64::from(data.kind), shown.data, data.bytes.len() as u64]);
+        let result = self.routine(
+            entry,
+            [
+                shown.name,
+                u64::from(data.kind),
+                shown.data,
+                data.bytes.len() as u64,
+            ],
+        );
         shown.free();
         result
     }
@@ -103,7 +145,10 @@ impl Delivery<'_> {
     /// nothing that it could be given more of.
     fn routine(&self, entry: &Entry, value: [u64; 4]) -> Result<(), Refusal> {
         let [name, kind, data, length] = value;
-        let result = self.caller.call(entry.routine, &[name, kind, data, length, self.context, entry.context]);
+        let result = self.caller.call(
+            entry.routine,
+            &[name, kind, data, length, self.context, entry.context],
+        );
         // The status is the low half of RAX.
         let status = u32::try_from(result & 0xffff_ffff).unwrap_or(0);
         if ntstatus::is_success(status) || status == ntstatus::STATUS_BUFFER_TOO_SMALL {
@@ -133,12 +178,24 @@ struct Shown {
 impl Shown {
     fn new(name: Name<'_>, data: &Data) -> Result<Self, Refusal> {
         let text: Vec<u8> = match name {
-            Name::Text(name) => name.iter().chain([&0]).flat_map(|unit| unit.to_le_bytes()).collect(),
+            Name::Text(name) => name
+                .iter()
+                .chain([&0])
+                .flat_map(|unit| unit.to_le_bytes())
+                .collect(),
             Name::Of(_) => Vec::new(),
         };
-        let copied = if data.at.is_some() { 0 } else { data.bytes.len() as u64 };
+        let copied = if data.at.is_some() {
+            0
+        } else {
+            data.bytes.len() as u64
+        };
         let size = copied.next_multiple_of(8) + text.len() as u64;
-        let mut shown = Self { name: 0, data: 0, block: None };
+        let mut shown = Self {
+            name: 0,
+            data: 0,
+            block: None,
+        };
         if size > 0 {
             let block =
                 pool::allocate(PoolKind::Paged, size, TAG).ok_or(ntstatus::STATUS_NO_MEMORY)?;
@@ -166,7 +223,10 @@ impl Shown {
 
 /// The units of a text, without a byte left over.
 fn units(bytes: &[u8]) -> Vec<u16> {
-    bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
+    bytes
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .collect()
 }
 
 /// The strings of a list, each with its NUL. The NUL that ends the list is no
@@ -177,7 +237,10 @@ fn strings(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut left = rest.len().saturating_sub(1);
     rest.push(0);
     while left > 0 {
-        let length = rest.iter().position(|unit| *unit == 0).map_or(rest.len(), |nul| nul + 1);
+        let length = rest
+            .iter()
+            .position(|unit| *unit == 0)
+            .map_or(rest.len(), |nul| nul + 1);
         let string: Vec<u16> = rest.drain(..length).collect();
         left = left.saturating_sub(length);
         list.push(string.into_iter().flat_map(u16::to_le_bytes).collect());

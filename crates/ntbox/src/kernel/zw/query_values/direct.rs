@@ -17,7 +17,7 @@ const ULONG: usize = 4;
 /// will own a string that is made for it.
 ///
 /// # Errors
-/// STATUS_BUFFER_TOO_SMALL, STATUS_NO_MEMORY.
+/// `STATUS_BUFFER_TOO_SMALL`, `STATUS_NO_MEMORY`.
 pub fn store(to: u64, data: &Data, caller: u64) -> Result<(), Refusal> {
     match data.kind {
         REG_SZ | REG_EXPAND_SZ | REG_MULTI_SZ => string(to, &data.bytes, caller),
@@ -26,7 +26,7 @@ pub fn store(to: u64, data: &Data, caller: u64) -> Result<(), Refusal> {
     }
 }
 
-/// Into a UNICODE_STRING, whose buffer is made if it has none. The NUL at the
+/// Into a `UNICODE_STRING`, whose buffer is made if it has none. The NUL at the
 /// end is stored and not counted.
 fn string(to: u64, bytes: &[u8], caller: u64) -> Result<(), Refusal> {
     let bytes = &bytes[..bytes.len().min(MAX_STRING)];
@@ -65,5 +65,8 @@ fn sized(to: u64, data: &Data) -> Result<(), Refusal> {
         guest::write_u32(to, u32::try_from(data.bytes.len()).unwrap_or(u32::MAX))?;
         guest::write_u32(to.wrapping_add(4), data.kind)?;
     }
-    Ok(guest::write_bytes(to.wrapping_add(header as u64), &data.bytes)?)
+    Ok(guest::write_bytes(
+        to.wrapping_add(header as u64),
+        &data.bytes,
+    )?)
 }

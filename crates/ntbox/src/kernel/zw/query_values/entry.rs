@@ -1,4 +1,4 @@
-//! An entry of the table: RTL_QUERY_REGISTRY_TABLE.
+//! An entry of the table: `RTL_QUERY_REGISTRY_TABLE`.
 
 use super::super::rtl_registry::text_at;
 use crate::kernel::guest::{self, Fault};
@@ -96,7 +96,11 @@ impl Entry {
 
     /// Type of the default; `REG_NONE` if there is none.
     pub fn default_type(&self) -> u32 {
-        if self.has(flag::TYPECHECK) { self.default_type & 0xff } else { self.default_type }
+        if self.has(flag::TYPECHECK) {
+            self.default_type & 0xff
+        } else {
+            self.default_type
+        }
     }
 
     /// The type that a value must have; `None` for any.
@@ -118,7 +122,11 @@ impl Entry {
         };
         let mut bytes = vec![0; length];
         guest::read_bytes(self.default_data, &mut bytes)?;
-        Ok(Some(Data { kind, bytes, at: Some(self.default_data) }))
+        Ok(Some(Data {
+            kind,
+            bytes,
+            at: Some(self.default_data),
+        }))
     }
 }
 

@@ -18,10 +18,17 @@ pub fn expand(environment: u64, text: &[u16]) -> Result<Vec<u16>, Fault> {
     while let Some(begin) = rest.iter().position(|unit| *unit == PERCENT) {
         expanded.extend(&rest[..begin]);
         rest = &rest[begin..];
-        let end = rest.iter().skip(1).position(|unit| *unit == PERCENT).map(|end| end + 1);
+        let end = rest
+            .iter()
+            .skip(1)
+            .position(|unit| *unit == PERCENT)
+            .map(|end| end + 1);
         let value = end.and_then(|end| {
             let name = fold(&rest[1..end]);
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (end, value))
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (end, value))
         });
         match value {
             Some((end, value)) => {

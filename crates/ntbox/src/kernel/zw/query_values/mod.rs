@@ -23,7 +23,7 @@ use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::ob::{self, Caller, Refusal};
 
-/// KERNEL_SECURITY_CHECK_FAILURE.
+/// `KERNEL_SECURITY_CHECK_FAILURE`.
 const SECURITY_CHECK_FAILURE: u32 = 0x139;
 /// `FAST_FAIL_UNSAFE_REGISTRY_ACCESS`.
 const UNSAFE_REGISTRY_ACCESS: u64 = 8;
@@ -115,7 +115,9 @@ impl Query<'_> {
 
     /// The value that an entry names, or its default.
     fn one(&self, entry: &Entry, key: KeyId) -> Result<(), Refusal> {
-        let value = registry::with(|registry| Ok::<_, u32>(registry.key(key)?.value(&entry.name).cloned()))?;
+        let value = registry::with(|registry| {
+            Ok::<_, u32>(registry.key(key)?.value(&entry.name).cloned())
+        })?;
         self.delivery.deliver(entry, value.as_ref())?;
         if value.is_some() && entry.has(flag::DELETE) {
             value_change::remove(key, &entry.name).or_else(already_gone)?;
@@ -149,5 +151,9 @@ fn value_number(key: KeyId, index: usize) -> Result<Option<Value>, u32> {
 
 /// The driver's routine may have deleted a value itself.
 fn already_gone(status: u32) -> Result<(), u32> {
-    if status == ntstatus::STATUS_OBJECT_NAME_NOT_FOUND { Ok(()) } else { Err(status) }
+    if status == ntstatus::STATUS_OBJECT_NAME_NOT_FOUND {
+        Ok(())
+    } else {
+        Err(status)
+    }
 }

@@ -76,7 +76,10 @@ impl Key {
 
     /// The subkey with this folded name.
     pub fn child(&self, folded: &[u16]) -> Option<KeyId> {
-        self.children.iter().find_map(|children| children.get(folded)).copied()
+        self.children
+            .iter()
+            .find_map(|children| children.get(folded))
+            .copied()
     }
 
     /// All subkeys, in the order in which they are enumerated.
@@ -110,7 +113,9 @@ impl Key {
 
     fn position(&self, name: &[u16]) -> Option<usize> {
         let folded = fold(name);
-        self.values.iter().position(|value| fold(&value.name) == folded)
+        self.values
+            .iter()
+            .position(|value| fold(&value.name) == folded)
     }
 
     /// A value by name, without regard to case.
@@ -122,15 +127,27 @@ impl Key {
     /// place.
     pub fn set_value(&mut self, name: &[u16], kind: u32, data: Vec<u8>) {
         match self.position(name) {
-            Some(at) => self.values[at] = Value { name: std::mem::take(&mut self.values[at].name), kind, data },
-            None => self.values.push(Value { name: name.to_vec(), kind, data }),
+            Some(at) => {
+                self.values[at] = Value {
+                    name: std::mem::take(&mut self.values[at].name),
+                    kind,
+                    data,
+                }
+            }
+            None => self.values.push(Value {
+                name: name.to_vec(),
+                kind,
+                data,
+            }),
         }
         self.touch();
     }
 
     /// Deletes a value. False if there is none of that name.
     pub fn delete_value(&mut self, name: &[u16]) -> bool {
-        let Some(at) = self.position(name) else { return false };
+        let Some(at) = self.position(name) else {
+            return false;
+        };
         self.values.remove(at);
         self.touch();
         true
@@ -138,7 +155,15 @@ impl Key {
 
     /// Where the key leads, if it is a link that leads anywhere.
     pub fn link(&self) -> Option<Vec<u16>> {
-        let value = self.value(&wide(LINK_VALUE)).filter(|value| value.kind == REG_LINK)?;
-        Some(value.data.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+        let value = self
+            .value(&wide(LINK_VALUE))
+            .filter(|value| value.kind == REG_LINK)?;
+        Some(
+            value
+                .data
+                .chunks_exact(2)
+                .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+                .collect(),
+        )
     }
 }

@@ -62,7 +62,7 @@ impl Registry {
     /// A key.
     ///
     /// # Errors
-    /// STATUS_KEY_DELETED.
+    /// `STATUS_KEY_DELETED`.
     pub fn key(&self, id: KeyId) -> Result<&Key, u32> {
         self.keys.get(&id).ok_or(ntstatus::STATUS_KEY_DELETED)
     }
@@ -70,7 +70,7 @@ impl Registry {
     /// A key to be changed.
     ///
     /// # Errors
-    /// STATUS_KEY_DELETED.
+    /// `STATUS_KEY_DELETED`.
     pub fn key_mut(&mut self, id: KeyId) -> Result<&mut Key, u32> {
         self.keys.get_mut(&id).ok_or(ntstatus::STATUS_KEY_DELETED)
     }
@@ -78,8 +78,8 @@ impl Registry {
     /// Makes a subkey that is not there yet.
     ///
     /// # Errors
-    /// STATUS_KEY_DELETED; STATUS_INVALID_PARAMETER where only the system makes
-    /// keys; STATUS_ACCESS_DENIED below a link; STATUS_CHILD_MUST_BE_VOLATILE.
+    /// `STATUS_KEY_DELETED`; `STATUS_INVALID_PARAMETER` where only the system makes
+    /// keys; `STATUS_ACCESS_DENIED` below a link; `STATUS_CHILD_MUST_BE_VOLATILE`.
     pub fn create(&mut self, parent: KeyId, name: &[u16], kind: Kind) -> Result<KeyId, u32> {
         let above = self.key(parent)?;
         if above.sealed {
@@ -97,16 +97,18 @@ impl Registry {
     /// Makes a subkey, without regard to what drivers may do.
     fn add(&mut self, parent: KeyId, name: &[u16], kind: Kind) -> Result<KeyId, u32> {
         let id = KeyId(self.next);
-        self.key_mut(parent)?.add_child(fold(name), id, kind.volatile);
+        self.key_mut(parent)?
+            .add_child(fold(name), id, kind.volatile);
         self.next += 1;
-        self.keys.insert(id, Key::new(Some(parent), name.to_vec(), kind));
+        self.keys
+            .insert(id, Key::new(Some(parent), name.to_vec(), kind));
         Ok(id)
     }
 
     /// Deletes a key. Handles to it stay, and lead nowhere.
     ///
     /// # Errors
-    /// STATUS_KEY_DELETED; STATUS_CANNOT_DELETE for a key that has subkeys and
+    /// `STATUS_KEY_DELETED`; `STATUS_CANNOT_DELETE` for a key that has subkeys and
     /// for the roots of hives.
     pub fn delete(&mut self, id: KeyId) -> Result<(), u32> {
         let key = self.key(id)?;
@@ -146,8 +148,16 @@ impl Registry {
     /// Whether a key is in one of the hives that only the system can write to.
     pub fn is_trusted(&self, id: KeyId) -> bool {
         const HIVES: [&str; 5] = ["HARDWARE", "SOFTWARE", "SYSTEM", "SECURITY", "SAM"];
-        let Some(names) = self.names(id) else { return false };
-        let below: Vec<String> = names.into_iter().rev().skip(1).take(2).map(|name| text(&fold(name))).collect();
+        let Some(names) = self.names(id) else {
+            return false;
+        };
+        let below: Vec<String> = names
+            .into_iter()
+            .rev()
+            .skip(1)
+            .take(2)
+            .map(|name| text(&fold(name)))
+            .collect();
         matches!(below.as_slice(), [machine, hive] if machine == "MACHINE" && HIVES.contains(&hive.as_str()))
     }
 }

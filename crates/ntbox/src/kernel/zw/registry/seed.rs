@@ -32,7 +32,11 @@ const KEYS: [&str; 6] = [
 /// Links, and where they lead: the control set in use; the profile of the
 /// account that the system runs as.
 const LINKS: [(&str, &str, &str); 2] = [
-    ("MACHINE\\SYSTEM", "CurrentControlSet", "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001"),
+    (
+        "MACHINE\\SYSTEM",
+        "CurrentControlSet",
+        "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001",
+    ),
     ("USER", "S-1-5-18", "\\REGISTRY\\USER\\.DEFAULT"),
 ];
 
@@ -47,11 +51,20 @@ impl Registry {
     /// The registry before any driver.
     pub fn new() -> Self {
         let root = Key::new(None, wide("REGISTRY"), Kind::default());
-        let mut registry = Self { keys: FxHashMap::from_iter([(KeyId::ROOT, root)]), next: 1 };
+        let mut registry = Self {
+            keys: FxHashMap::from_iter([(KeyId::ROOT, root)]),
+            next: 1,
+        };
         for (parent, name, target) in LINKS {
             let parent = registry.ensure(parent);
-            let link = Kind { link: true, ..Kind::default() };
-            let target = wide(target).into_iter().flat_map(u16::to_le_bytes).collect();
+            let link = Kind {
+                link: true,
+                ..Kind::default()
+            };
+            let target = wide(target)
+                .into_iter()
+                .flat_map(u16::to_le_bytes)
+                .collect();
             if let Ok(key) = registry.add(parent, &wide(name), link) {
                 registry.set(key, LINK_VALUE, REG_LINK, target);
             }
@@ -73,9 +86,13 @@ impl Registry {
     /// not followed.
     fn ensure(&mut self, path: &str) -> KeyId {
         let names = path.split('\\').filter(|name| !name.is_empty());
-        names.fold(KeyId::ROOT, |at, name| match self.walk(at, &wide(name), true) {
-            Ok(Step::Key(key)) => key,
-            _ => self.add(at, &wide(name), Kind::default()).expect("the key above was there a moment ago"),
+        names.fold(KeyId::ROOT, |at, name| {
+            match self.walk(at, &wide(name), true) {
+                Ok(Step::Key(key)) => key,
+                _ => self
+                    .add(at, &wide(name), Kind::default())
+                    .expect("the key above was there a moment ago"),
+            }
         })
     }
 

@@ -20,9 +20,9 @@ impl Registry {
     /// if `open_link` is set.
     ///
     /// # Errors
-    /// STATUS_OBJECT_NAME_NOT_FOUND if more than the last component is missing,
-    /// STATUS_INVALID_PARAMETER for a component that is too long,
-    /// STATUS_KEY_DELETED.
+    /// `STATUS_OBJECT_NAME_NOT_FOUND` if more than the last component is missing,
+    /// `STATUS_INVALID_PARAMETER` for a component that is too long,
+    /// `STATUS_KEY_DELETED`.
     pub fn walk(&self, from: KeyId, path: &[u16], open_link: bool) -> Result<Step, u32> {
         let mut at = from;
         let mut rest = trim(path);
@@ -54,7 +54,13 @@ impl Registry {
 
 /// A path without separators around it.
 fn trim(path: &[u16]) -> &[u16] {
-    let begin = path.iter().position(|unit| *unit != SEPARATOR).unwrap_or(path.len());
-    let end = path.iter().rposition(|unit| *unit != SEPARATOR).map_or(begin, |last| last + 1);
+    let begin = path
+        .iter()
+        .position(|unit| *unit != SEPARATOR)
+        .unwrap_or(path.len());
+    let end = path
+        .iter()
+        .rposition(|unit| *unit != SEPARATOR)
+        .map_or(begin, |last| last + 1);
     &path[begin..end]
 }

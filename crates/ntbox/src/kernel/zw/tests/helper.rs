@@ -8,7 +8,7 @@ use crate::kernel::zw::{handle, key, registry, value, value_change};
 /// `KEY_ALL_ACCESS`.
 pub const ALL_ACCESS: u64 = 0xf_003f;
 
-/// UNICODE_STRING.
+/// `UNICODE_STRING`.
 #[repr(C)]
 struct Counted {
     length: u16,
@@ -27,8 +27,15 @@ impl Text {
     pub fn new(text: &str) -> Self {
         let buffer = wide(text);
         let length = u16::try_from(2 * (buffer.len() - 1)).expect("short");
-        let string = Counted { length, maximum_length: length.saturating_add(2), buffer: address(buffer.as_slice()) };
-        Self { string: Box::new(string), _buffer: buffer }
+        let string = Counted {
+            length,
+            maximum_length: length.saturating_add(2),
+            buffer: address(buffer.as_slice()),
+        };
+        Self {
+            string: Box::new(string),
+            _buffer: buffer,
+        }
     }
 
     /// The same text with another length, in bytes.
@@ -42,7 +49,7 @@ impl Text {
     }
 }
 
-/// OBJECT_ATTRIBUTES.
+/// `OBJECT_ATTRIBUTES`.
 #[repr(C)]
 struct Layout {
     length: u32,
@@ -75,7 +82,10 @@ impl Object {
             security_descriptor: 0,
             quality_of_service: 0,
         };
-        Self { layout: Box::new(layout), _name: name }
+        Self {
+            layout: Box::new(layout),
+            _name: name,
+        }
     }
 
     pub fn with_flags(mut self, flags: u32) -> Self {
@@ -100,7 +110,10 @@ impl Object {
 
 /// Makes a service key of this name with some parameters; gives its path.
 pub fn seed(name: &str, parameters: &[(&str, RegValue)]) -> String {
-    let parameters: Vec<_> = parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let parameters: Vec<_> = parameters
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
     registry::seed(name, &parameters)
 }
 
@@ -109,21 +122,31 @@ pub fn service(name: &str, parameters: &[(&str, RegValue)]) -> u64 {
     open(&Object::new(&seed(name, parameters))).expect("the key was just made")
 }
 
-/// Opens a key with ZwOpenKey.
+/// Opens a key with `ZwOpenKey`.
 pub fn open(object: &Object) -> Result<u64, u32> {
     let mut handle = 0_u64;
-    match status(key::ZwOpenKey, &[address_mut(&mut handle), ALL_ACCESS, object.at()]) {
+    match status(
+        key::ZwOpenKey,
+        &[address_mut(&mut handle), ALL_ACCESS, object.at()],
+    ) {
         0 => Ok(handle),
         status => Err(status),
     }
 }
 
-/// Makes a subkey with ZwCreateKey; gives the handle and the disposition.
+/// Makes a subkey with `ZwCreateKey`; gives the handle and the disposition.
 pub fn create(object: &Object, options: u64) -> Result<(u64, u32), u32> {
     let mut handle = 0_u64;
     let mut disposition = 0_u32;
-    let arguments =
-        [address_mut(&mut handle), ALL_ACCESS, object.at(), 0, 0, options, address_mut(&mut disposition)];
+    let arguments = [
+        address_mut(&mut handle),
+        ALL_ACCESS,
+        object.at(),
+        0,
+        0,
+        options,
+        address_mut(&mut disposition),
+    ];
     match status(key::ZwCreateKey, &arguments) {
         0 => Ok((handle, disposition)),
         status => Err(status),
@@ -134,19 +157,28 @@ pub fn close(handle: u64) {
     assert_eq!(status(handle::ZwClose, &[handle]), 0);
 }
 
-/// Sets a value with ZwSetValueKey.
+/// Sets a value with `ZwSetValueKey`.
 pub fn set(key: u64, name: &str, kind: u64, data: &[u8]) -> u32 {
     let name = Text::new(name);
-    status(value_change::ZwSetValueKey, &[key, name.at(), 0, kind, address(data), data.len() as u64])
+    status(
+        value_change::ZwSetValueKey,
+        &[key, name.at(), 0, kind, address(data), data.len() as u64],
+    )
 }
 
-/// Type and data of a value, by ZwQueryValueKey.
+/// Type and data of a value, by `ZwQueryValueKey`.
 pub fn get(key: u64, name: &str) -> Result<(u32, Vec<u8>), u32> {
     let name = Text::new(name);
     let mut buffer = vec![0_u8; 0x400];
     let mut length = 0_u32;
-    let arguments =
-        [key, name.at(), 2, address_mut(buffer.as_mut_slice()), buffer.len() as u64, address_mut(&mut length)];
+    let arguments = [
+        key,
+        name.at(),
+        2,
+        address_mut(buffer.as_mut_slice()),
+        buffer.len() as u64,
+        address_mut(&mut length),
+    ];
     match status(value::ZwQueryValueKey, &arguments) {
         0 => Ok((number(&buffer, 4), buffer[12..length as usize].to_vec())),
         status => Err(status),

@@ -17,7 +17,11 @@ fn a_service_key_opens_through_the_link_in_any_case() {
         "\\registry\\machine\\system\\currentcontrolset\\services\\key-open\\",
     ] {
         let key = open(&Object::new(path)).unwrap_or_else(|status| panic!("{path}: {status:#x}"));
-        assert_eq!(get(key, "start"), Ok((4, 3_u32.to_le_bytes().to_vec())), "{path}");
+        assert_eq!(
+            get(key, "start"),
+            Ok((4, 3_u32.to_le_bytes().to_vec())),
+            "{path}"
+        );
         close(key);
     }
     // Names of keys never distinguish case.
@@ -31,13 +35,25 @@ fn keys_open_relative_to_others() {
     let child = open(&Object::below(parent, "Parameters")).expect("it is there");
     let same = open(&Object::below(child, "")).expect("an empty name means the key itself");
     assert_eq!(get(same, "A").map(|(kind, _)| kind), Ok(4));
-    assert_eq!(open(&Object::below(parent, "\\Parameters")), Err(ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD));
-    assert_eq!(open(&Object::below(parent, "None")), Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
-    assert_eq!(open(&Object::below(parent, "None\\Below")), Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
+    assert_eq!(
+        open(&Object::below(parent, "\\Parameters")),
+        Err(ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD)
+    );
+    assert_eq!(
+        open(&Object::below(parent, "None")),
+        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+    );
+    assert_eq!(
+        open(&Object::below(parent, "None\\Below")),
+        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+    );
     for handle in [same, child, parent] {
         close(handle);
     }
-    assert_eq!(open(&Object::below(parent, "Parameters")), Err(ntstatus::STATUS_INVALID_HANDLE));
+    assert_eq!(
+        open(&Object::below(parent, "Parameters")),
+        Err(ntstatus::STATUS_INVALID_HANDLE)
+    );
 }
 
 #[test]
@@ -46,7 +62,10 @@ fn what_is_no_key_is_refused() {
         ("\\Device", ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
         ("\\", ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
         ("\\Registry2", ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
-        ("\\Registry2\\Machine", ntstatus::STATUS_OBJECT_PATH_NOT_FOUND),
+        (
+            "\\Registry2\\Machine",
+            ntstatus::STATUS_OBJECT_PATH_NOT_FOUND,
+        ),
         ("Registry\\Machine", ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD),
         ("", ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD),
         ("\\\\Registry", ntstatus::STATUS_OBJECT_NAME_INVALID),
@@ -58,15 +77,30 @@ fn what_is_no_key_is_refused() {
 #[test]
 fn wrong_attributes_are_refused() {
     let machine = || Object::new("\\Registry\\Machine");
-    assert_eq!(open(&machine().with_length(0x2f)), Err(ntstatus::STATUS_INVALID_PARAMETER));
-    assert_eq!(open(&machine().with_flags(0x8000)), Err(ntstatus::STATUS_INVALID_PARAMETER));
-    assert_eq!(open(&machine().without_name()), Err(ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD));
+    assert_eq!(
+        open(&machine().with_length(0x2f)),
+        Err(ntstatus::STATUS_INVALID_PARAMETER)
+    );
+    assert_eq!(
+        open(&machine().with_flags(0x8000)),
+        Err(ntstatus::STATUS_INVALID_PARAMETER)
+    );
+    assert_eq!(
+        open(&machine().without_name()),
+        Err(ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD)
+    );
     let mut handle = 0_u64;
     assert_eq!(
         status(key::ZwOpenKey, &[address_mut(&mut handle), ALL_ACCESS, 0]),
         ntstatus::STATUS_INVALID_PARAMETER
     );
-    assert_eq!(fault(key::ZwOpenKey, &[address_mut(&mut handle), ALL_ACCESS, NOWHERE]), NOWHERE);
+    assert_eq!(
+        fault(
+            key::ZwOpenKey,
+            &[address_mut(&mut handle), ALL_ACCESS, NOWHERE]
+        ),
+        NOWHERE
+    );
     assert_eq!(handle, 0);
 }
 
@@ -88,7 +122,10 @@ fn kernel_handles_are_marked() {
 fn closing_twice_is_reported() {
     let key = open(&Object::new("\\Registry\\Machine")).expect("it is there");
     close(key);
-    assert_eq!(status(handle::ZwClose, &[0xdead_0000]), ntstatus::STATUS_INVALID_HANDLE);
+    assert_eq!(
+        status(handle::ZwClose, &[0xdead_0000]),
+        ntstatus::STATUS_INVALID_HANDLE
+    );
     assert_eq!(broken_rules(), ["bad-handle-closed"]);
 }
 
@@ -97,15 +134,28 @@ fn creating_tells_new_from_old() {
     let parent = service("key-create", &[]);
     let (key, disposition) = create(&Object::below(parent, "New"), 0).expect("room for it");
     assert_eq!(disposition, 1);
-    let (again, disposition) = create(&Object::below(parent, "NEW"), VOLATILE).expect("it is there");
+    let (again, disposition) =
+        create(&Object::below(parent, "NEW"), VOLATILE).expect("it is there");
     assert_eq!(disposition, 2);
     assert_eq!(set(key, "a", 4, &[1, 0, 0, 0]), 0);
     assert_eq!(get(again, "a"), Ok((4, vec![1, 0, 0, 0])));
-    assert_eq!(create(&Object::below(parent, "Not\\There"), 0), Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
-    assert_eq!(create(&Object::new("\\Registry\\Machine\\Mine"), 0), Err(ntstatus::STATUS_INVALID_PARAMETER));
-    assert_eq!(create(&Object::below(parent, "x"), 0x100), Err(ntstatus::STATUS_INVALID_PARAMETER));
+    assert_eq!(
+        create(&Object::below(parent, "Not\\There"), 0),
+        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+    );
+    assert_eq!(
+        create(&Object::new("\\Registry\\Machine\\Mine"), 0),
+        Err(ntstatus::STATUS_INVALID_PARAMETER)
+    );
+    assert_eq!(
+        create(&Object::below(parent, "x"), 0x100),
+        Err(ntstatus::STATUS_INVALID_PARAMETER)
+    );
     let (volatile, _) = create(&Object::below(parent, "Volatile"), VOLATILE).expect("room for it");
-    assert_eq!(create(&Object::below(volatile, "x"), 0), Err(ntstatus::STATUS_CHILD_MUST_BE_VOLATILE));
+    assert_eq!(
+        create(&Object::below(volatile, "x"), 0),
+        Err(ntstatus::STATUS_CHILD_MUST_BE_VOLATILE)
+    );
     for handle in [parent, key, again, volatile] {
         close(handle);
     }
@@ -115,20 +165,39 @@ fn creating_tells_new_from_old() {
 fn a_link_can_be_made_and_opened_itself() {
     let parent = service("key-link", &[]);
     let (link, _) = create(&Object::below(parent, "Link"), CREATE_LINK).expect("room for it");
-    assert_eq!(create(&Object::below(parent, "Link"), CREATE_LINK), Err(ntstatus::STATUS_OBJECT_NAME_COLLISION));
-    assert_eq!(open(&Object::below(parent, "Link")), Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
-    assert_eq!(set(link, "other", 1, &sz("x")), ntstatus::STATUS_ACCESS_DENIED);
-    let target: Vec<u8> = "\\Registry\\Machine\\System".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(
+        create(&Object::below(parent, "Link"), CREATE_LINK),
+        Err(ntstatus::STATUS_OBJECT_NAME_COLLISION)
+    );
+    assert_eq!(
+        open(&Object::below(parent, "Link")),
+        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+    );
+    assert_eq!(
+        set(link, "other", 1, &sz("x")),
+        ntstatus::STATUS_ACCESS_DENIED
+    );
+    let target: Vec<u8> = "\\Registry\\Machine\\System"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     assert_eq!(set(link, "SymbolicLinkValue", 6, &target), 0);
     let through = open(&Object::below(parent, "Link\\Select")).map_or_else(|status| status, |_| 0);
     assert_eq!(through, ntstatus::STATUS_OBJECT_NAME_NOT_FOUND);
-    let through = open(&Object::below(parent, "Link\\ControlSet001")).expect("the link leads there");
+    let through =
+        open(&Object::below(parent, "Link\\ControlSet001")).expect("the link leads there");
     let mut handle = 0_u64;
     let object = Object::below(parent, "Link");
-    let opened = status(key::ZwOpenKeyEx, &[address_mut(&mut handle), ALL_ACCESS, object.at(), OPEN_LINK]);
+    let opened = status(
+        key::ZwOpenKeyEx,
+        &[address_mut(&mut handle), ALL_ACCESS, object.at(), OPEN_LINK],
+    );
     assert_eq!(opened, 0);
     assert_eq!(get(handle, "SymbolicLinkValue"), Ok((6, target)));
-    let wrong = status(key::ZwOpenKeyEx, &[address_mut(&mut handle), ALL_ACCESS, object.at(), 1]);
+    let wrong = status(
+        key::ZwOpenKeyEx,
+        &[address_mut(&mut handle), ALL_ACCESS, object.at(), 1],
+    );
     assert_eq!(wrong, ntstatus::STATUS_INVALID_PARAMETER_4);
     for handle in [parent, link, through, handle] {
         close(handle);
@@ -142,7 +211,10 @@ fn links_in_a_ring_lead_nowhere() {
     let path = "\\Registry\\Machine\\System\\CurrentControlSet\\Services\\key-ring\\Ring";
     let target: Vec<u8> = path.encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(set(link, "SymbolicLinkValue", 6, &target), 0);
-    assert_eq!(open(&Object::below(parent, "Ring")), Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
+    assert_eq!(
+        open(&Object::below(parent, "Ring")),
+        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+    );
     close(link);
     close(parent);
 }
@@ -153,20 +225,44 @@ fn a_deleted_key_stays_deleted_for_all_its_handles() {
     let (key, _) = create(&Object::below(parent, "Doomed"), 0).expect("room for it");
     let (child, _) = create(&Object::below(key, "Child"), 0).expect("room for it");
     let other = open(&Object::below(parent, "Doomed")).expect("it is there");
-    assert_eq!(status(key::ZwDeleteKey, &[key]), ntstatus::STATUS_CANNOT_DELETE);
+    assert_eq!(
+        status(key::ZwDeleteKey, &[key]),
+        ntstatus::STATUS_CANNOT_DELETE
+    );
     assert_eq!(status(key::ZwDeleteKey, &[child]), 0);
     assert_eq!(status(key::ZwDeleteKey, &[key]), 0);
-    assert_eq!(status(key::ZwDeleteKey, &[other]), ntstatus::STATUS_KEY_DELETED);
+    assert_eq!(
+        status(key::ZwDeleteKey, &[other]),
+        ntstatus::STATUS_KEY_DELETED
+    );
     assert_eq!(set(other, "a", 1, &sz("a")), ntstatus::STATUS_KEY_DELETED);
     assert_eq!(get(other, "a"), Err(ntstatus::STATUS_KEY_DELETED));
     let name = Text::new("a");
-    assert_eq!(status(value_change::ZwDeleteValueKey, &[other, name.at()]), ntstatus::STATUS_KEY_DELETED);
-    assert_eq!(status(key::ZwFlushKey, &[other]), ntstatus::STATUS_KEY_DELETED);
-    assert_eq!(open(&Object::below(other, "Child")), Err(ntstatus::STATUS_KEY_DELETED));
-    assert_eq!(open(&Object::below(parent, "Doomed")), Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
+    assert_eq!(
+        status(value_change::ZwDeleteValueKey, &[other, name.at()]),
+        ntstatus::STATUS_KEY_DELETED
+    );
+    assert_eq!(
+        status(key::ZwFlushKey, &[other]),
+        ntstatus::STATUS_KEY_DELETED
+    );
+    assert_eq!(
+        open(&Object::below(other, "Child")),
+        Err(ntstatus::STATUS_KEY_DELETED)
+    );
+    assert_eq!(
+        open(&Object::below(parent, "Doomed")),
+        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+    );
     let machine = open(&Object::new("\\Registry\\Machine\\Software")).expect("it is there");
-    assert_eq!(status(key::ZwDeleteKey, &[machine]), ntstatus::STATUS_CANNOT_DELETE);
-    assert_eq!(status(key::ZwDeleteKey, &[0]), ntstatus::STATUS_INVALID_HANDLE);
+    assert_eq!(
+        status(key::ZwDeleteKey, &[machine]),
+        ntstatus::STATUS_CANNOT_DELETE
+    );
+    assert_eq!(
+        status(key::ZwDeleteKey, &[0]),
+        ntstatus::STATUS_INVALID_HANDLE
+    );
     for handle in [parent, key, child, other, machine] {
         close(handle);
     }
@@ -176,9 +272,18 @@ fn a_deleted_key_stays_deleted_for_all_its_handles() {
 fn query(key: u64, class: u64, room: usize) -> (u32, Vec<u8>, u32) {
     let mut buffer = vec![0xbb_u8; room];
     let mut length = 0_u32;
-    let arguments =
-        [key, class, address_mut(buffer.as_mut_slice()), room as u64, address_mut(&mut length)];
-    (status(key_information::ZwQueryKey, &arguments), buffer, length)
+    let arguments = [
+        key,
+        class,
+        address_mut(buffer.as_mut_slice()),
+        room as u64,
+        address_mut(&mut length),
+    ];
+    (
+        status(key_information::ZwQueryKey, &arguments),
+        buffer,
+        length,
+    )
 }
 
 /// Makes a key with a class, two subkeys and two values.
@@ -187,10 +292,22 @@ fn furnished(name: &str) -> u64 {
     let class = Text::new("Class");
     let object = Object::below(parent, "Key");
     let mut key = 0_u64;
-    let arguments = [address_mut(&mut key), ALL_ACCESS, object.at(), 0, class.at(), 0, 0];
+    let arguments = [
+        address_mut(&mut key),
+        ALL_ACCESS,
+        object.at(),
+        0,
+        class.at(),
+        0,
+        0,
+    ];
     assert_eq!(status(key::ZwCreateKey, &arguments), 0);
     for child in ["Zulu", "Alpha1"] {
-        close(create(&Object::below(key, child), 0).expect("room for it").0);
+        close(
+            create(&Object::below(key, child), 0)
+                .expect("room for it")
+                .0,
+        );
     }
     assert_eq!(set(key, "Value", 1, &sz("some text")), 0);
     assert_eq!(set(key, "V", 4, &[1, 2, 3, 4]), 0);
@@ -219,7 +336,14 @@ fn a_key_tells_its_node_information() {
     let (status, buffer, length) = query(key, 1, 64);
     // The class begins on a multiple of four.
     assert_eq!((status, length), (0, 32 + 10));
-    assert_eq!((number(&buffer, 12), number(&buffer, 16), number(&buffer, 20)), (32, 10, 6));
+    assert_eq!(
+        (
+            number(&buffer, 12),
+            number(&buffer, 16),
+            number(&buffer, 20)
+        ),
+        (32, 10, 6)
+    );
     assert_eq!(text_in(&buffer, 24, 6), "Key");
     assert_eq!(text_in(&buffer, 32, 10), "Class");
     let child = open(&Object::below(key, "Zulu")).expect("it is there");
@@ -235,7 +359,10 @@ fn a_key_tells_its_full_information() {
     let key = furnished("key-full");
     let (status, buffer, length) = query(key, 2, 64);
     assert_eq!((status, length), (0, 44 + 10));
-    let numbers: Vec<u32> = (12..44).step_by(4).map(|offset| number(&buffer, offset)).collect();
+    let numbers: Vec<u32> = (12..44)
+        .step_by(4)
+        .map(|offset| number(&buffer, offset))
+        .collect();
     // Class at 44, 10 bytes; 2 subkeys of at most 12 bytes without class; 2
     // values of at most 10 bytes with at most 20 bytes.
     assert_eq!(numbers, [44, 10, 2, 12, 0, 2, 10, 20]);
@@ -262,7 +389,10 @@ fn a_key_tells_what_else_there_is_to_it() {
     let key = furnished("key-other");
     let (status, buffer, length) = query(key, 4, 64);
     assert_eq!((status, length), (0, 40));
-    let numbers: Vec<u32> = (12..36).step_by(4).map(|offset| number(&buffer, offset)).collect();
+    let numbers: Vec<u32> = (12..36)
+        .step_by(4)
+        .map(|offset| number(&buffer, offset))
+        .collect();
     assert_eq!(numbers, [2, 12, 2, 10, 20, 6]);
     let (status, buffer, _) = query(key, 5, 64);
     assert_eq!((status, number(&buffer, 4)), (0, 0));
@@ -278,7 +408,14 @@ fn subkeys_are_enumerated_in_order() {
         .map(|index| {
             let mut buffer = vec![0_u8; 64];
             let mut length = 0_u32;
-            let arguments = [key, index, 0, address_mut(buffer.as_mut_slice()), 64, address_mut(&mut length)];
+            let arguments = [
+                key,
+                index,
+                0,
+                address_mut(buffer.as_mut_slice()),
+                64,
+                address_mut(&mut length),
+            ];
             match status(key_information::ZwEnumerateKey, &arguments) {
                 0 => Ok(text_in(&buffer, 16, number(&buffer, 12))),
                 status => Err(status),
@@ -289,18 +426,33 @@ fn subkeys_are_enumerated_in_order() {
     assert_eq!(names, [Ok("Alpha1".to_owned()), Ok("Zulu".to_owned()), end]);
     let mut length = 0_u32;
     let class_name = [key, 0, 3, 0, 0, address_mut(&mut length)];
-    assert_eq!(status(key_information::ZwEnumerateKey, &class_name), ntstatus::STATUS_INVALID_PARAMETER);
+    assert_eq!(
+        status(key_information::ZwEnumerateKey, &class_name),
+        ntstatus::STATUS_INVALID_PARAMETER
+    );
     close(key);
 }
 
 #[test]
 fn handles_that_stay_open_are_named() {
     let key = service("key-left-open", &[]);
-    let left: Vec<_> = ob::handles::open().into_iter().filter(|(_, what, _)| what.contains("key-left-open")).collect();
-    let [(_, what, caller)] = left.as_slice() else { panic!("one handle: {left:?}") };
-    assert_eq!(what, "key \\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\key-left-open");
+    let left: Vec<_> = ob::handles::open()
+        .into_iter()
+        .filter(|(_, what, _)| what.contains("key-left-open"))
+        .collect();
+    let [(_, what, caller)] = left.as_slice() else {
+        panic!("one handle: {left:?}")
+    };
+    assert_eq!(
+        what,
+        "key \\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\key-left-open"
+    );
     assert_eq!(*caller, crate::kernel::testing::CALLER);
     close(key);
-    assert!(!ob::handles::open().iter().any(|(_, what, _)| what.contains("key-left-open")));
+    assert!(
+        !ob::handles::open()
+            .iter()
+            .any(|(_, what, _)| what.contains("key-left-open"))
+    );
     assert!(guest::read_u8(NOWHERE).is_err());
 }

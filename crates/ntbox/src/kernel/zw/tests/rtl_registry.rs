@@ -1,9 +1,9 @@
 use super::helper::*;
 use crate::kernel::testing::{address, call, status, value, wide};
+use crate::kernel::zw::handle;
 use crate::kernel::zw::rtl_registry::{
     RtlCheckRegistryKey, RtlCreateRegistryKey, RtlDeleteRegistryValue, RtlWriteRegistryValue,
 };
-use crate::kernel::zw::handle;
 
 const ABSOLUTE: u64 = 0;
 const SERVICES: u64 = 1;
@@ -14,8 +14,14 @@ const OPTIONAL: u64 = 0x8000_0000;
 
 fn write(relative_to: u64, path: u64, name: &str, data: &[u8]) -> u32 {
     let name = wide(name);
-    let arguments =
-        [relative_to, path, address(name.as_slice()), 3, address(data), data.len() as u64];
+    let arguments = [
+        relative_to,
+        path,
+        address(name.as_slice()),
+        3,
+        address(data),
+        data.len() as u64,
+    ];
     status(RtlWriteRegistryValue, &arguments)
 }
 
@@ -23,11 +29,27 @@ fn write(relative_to: u64, path: u64, name: &str, data: &[u8]) -> u32 {
 fn keys_are_found_relative_to_well_known_ones() {
     seed("rtl-check", &[]);
     let name = wide("rtl-check");
-    assert_eq!(status(RtlCheckRegistryKey, &[SERVICES, address(name.as_slice())]), 0);
-    assert_eq!(status(RtlCheckRegistryKey, &[SERVICES | OPTIONAL, address(name.as_slice())]), 0);
-    assert_eq!(status(RtlCheckRegistryKey, &[SERVICES, 0]), 0, "no path means the well-known key");
+    assert_eq!(
+        status(RtlCheckRegistryKey, &[SERVICES, address(name.as_slice())]),
+        0
+    );
+    assert_eq!(
+        status(
+            RtlCheckRegistryKey,
+            &[SERVICES | OPTIONAL, address(name.as_slice())]
+        ),
+        0
+    );
+    assert_eq!(
+        status(RtlCheckRegistryKey, &[SERVICES, 0]),
+        0,
+        "no path means the well-known key"
+    );
     let path = wide("\\Registry\\Machine\\Software");
-    assert_eq!(status(RtlCheckRegistryKey, &[ABSOLUTE, address(path.as_slice())]), 0);
+    assert_eq!(
+        status(RtlCheckRegistryKey, &[ABSOLUTE, address(path.as_slice())]),
+        0
+    );
     let none = wide("none");
     assert_eq!(
         status(RtlCheckRegistryKey, &[SERVICES, address(none.as_slice())]),
@@ -50,24 +72,41 @@ fn checking_a_handle_closes_it() {
 fn writing_makes_the_last_key_of_the_path() {
     seed("rtl-write", &[]);
     let path = wide("rtl-write\\Made");
-    assert_eq!(write(SERVICES, address(path.as_slice()), "v", &[1, 2, 3]), 0);
-    let key = open(&Object::new("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\rtl-write\\Made"))
-        .expect("it was made");
+    assert_eq!(
+        write(SERVICES, address(path.as_slice()), "v", &[1, 2, 3]),
+        0
+    );
+    let key = open(&Object::new(
+        "\\Registry\\Machine\\System\\CurrentControlSet\\Services\\rtl-write\\Made",
+    ))
+    .expect("it was made");
     assert_eq!(get(key, "V"), Ok((3, vec![1, 2, 3])));
     assert_eq!(write(HANDLE, key, "h", &[4]), 0);
     assert_eq!(get(key, "h"), Ok((3, vec![4])), "the handle stays open");
     let deep = wide("rtl-write\\Not\\There");
-    assert_eq!(write(SERVICES, address(deep.as_slice()), "v", &[1]), ntstatus::STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_eq!(
+        write(SERVICES, address(deep.as_slice()), "v", &[1]),
+        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+    );
     close(key);
 }
 
 #[test]
 fn device_map_and_user_can_be_written() {
     let path = wide("RTL-WRITE-COMM");
-    assert_eq!(write(DEVICE_MAP, address(path.as_slice()), "\\Device\\Serial0", &[1]), 0);
+    assert_eq!(
+        write(
+            DEVICE_MAP,
+            address(path.as_slice()),
+            "\\Device\\Serial0",
+            &[1]
+        ),
+        0
+    );
     let path = wide("rtl-write-user");
     assert_eq!(write(USER, address(path.as_slice()), "v", &[1]), 0);
-    let key = open(&Object::new("\\Registry\\User\\S-1-5-18\\rtl-write-user")).expect("the link leads there");
+    let key = open(&Object::new("\\Registry\\User\\S-1-5-18\\rtl-write-user"))
+        .expect("the link leads there");
     close(key);
 }
 
@@ -80,9 +119,25 @@ fn creating_makes_one_key_at_a_time() {
         status(RtlCreateRegistryKey, &[SERVICES, address(deep.as_slice())]),
         ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
     );
-    assert_eq!(status(RtlCreateRegistryKey, &[SERVICES, address(shallow.as_slice())]), 0);
-    assert_eq!(status(RtlCreateRegistryKey, &[SERVICES, address(shallow.as_slice())]), 0, "it may be there");
-    assert_eq!(status(RtlCreateRegistryKey, &[SERVICES, address(deep.as_slice())]), 0);
+    assert_eq!(
+        status(
+            RtlCreateRegistryKey,
+            &[SERVICES, address(shallow.as_slice())]
+        ),
+        0
+    );
+    assert_eq!(
+        status(
+            RtlCreateRegistryKey,
+            &[SERVICES, address(shallow.as_slice())]
+        ),
+        0,
+        "it may be there"
+    );
+    assert_eq!(
+        status(RtlCreateRegistryKey, &[SERVICES, address(deep.as_slice())]),
+        0
+    );
 }
 
 #[test]
@@ -93,17 +148,32 @@ fn deleting_needs_the_value() {
     let name = wide("V");
     let arguments = [SERVICES, address(path.as_slice()), address(name.as_slice())];
     assert_eq!(status(RtlDeleteRegistryValue, &arguments), 0);
-    assert_eq!(status(RtlDeleteRegistryValue, &arguments), ntstatus::STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_eq!(
+        status(RtlDeleteRegistryValue, &arguments),
+        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+    );
     let handle = [HANDLE, key, address(name.as_slice())];
-    assert_eq!(status(RtlDeleteRegistryValue, &handle), ntstatus::STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_eq!(
+        status(RtlDeleteRegistryValue, &handle),
+        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+    );
     close(key);
-    assert_eq!(status(RtlDeleteRegistryValue, &handle), ntstatus::STATUS_INVALID_HANDLE);
+    assert_eq!(
+        status(RtlDeleteRegistryValue, &handle),
+        ntstatus::STATUS_INVALID_HANDLE
+    );
 }
 
 #[test]
 fn failures_that_are_ordered_are_statuses() {
-    let export = handle::EXPORTS.iter().find(|export| export.name == "ZwClose").expect("it is there");
-    assert!(export.failure.is_none(), "closing a good handle cannot fail");
+    let export = handle::EXPORTS
+        .iter()
+        .find(|export| export.name == "ZwClose")
+        .expect("it is there");
+    assert!(
+        export.failure.is_none(),
+        "closing a good handle cannot fail"
+    );
     let export = super::super::TABLES
         .iter()
         .copied()
@@ -111,6 +181,9 @@ fn failures_that_are_ordered_are_statuses() {
         .find(|export| export.name == "RtlWriteRegistryValue")
         .expect("it is there");
     let failure = export.failure.expect("it can fail");
-    assert_eq!(value(failure, &[]), u64::from(ntstatus::STATUS_INSUFFICIENT_RESOURCES));
+    assert_eq!(
+        value(failure, &[]),
+        u64::from(ntstatus::STATUS_INSUFFICIENT_RESOURCES)
+    );
     assert!(call(failure, &[]).is_ok());
 }
