@@ -31,6 +31,7 @@ const FAMILIES: &[&[Export]] = &[
     io::cancel::EXPORTS,
     io::device::EXPORTS,
     io::irp::EXPORTS,
+    io::link::EXPORTS,
     io::mdl::EXPORTS,
     ke::irql::EXPORTS,
     ke::bugcheck::EXPORTS,

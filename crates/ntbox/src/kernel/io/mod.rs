@@ -7,5 +7,6 @@ pub mod file;
 pub mod finish;
 pub mod irp;
 pub mod layout;
+pub mod link;
 pub mod mdl;
 pub mod transfer;

@@ -1,0 +1,58 @@
+//! Symbolic links to devices, which is how programs reach them by a name of
+//! their own.
+
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest::UnicodeString;
+use crate::kernel::ob::{self, Attributes, Caller, Inserted, Payload, Refusal, Type};
+
+/// `OBJ_PERMANENT | OBJ_CASE_INSENSITIVE`.
+const FLAGS: u32 = 0x50;
+/// Bytes of a symbolic link object.
+const SIZE: u64 = 0x28;
+
+fn create(link: u64, target: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
+    let name = UnicodeString::read(link)?.units()?;
+    let target = UnicodeString::read(target)?.units()?;
+    let object = ob::create(Type::SymbolicLink, SIZE, Payload::SymbolicLink(target))?;
+    let attributes = Attributes { root: 0, name: Some(name), flags: FLAGS, security_descriptor: 0 };
+    let inserted = ob::insert(object, &attributes);
+    // The name keeps the object.
+    ob::dereference(object, caller);
+    match inserted? {
+        Inserted::New => Ok(()),
+        Inserted::Existing(existing) => {
+            ob::dereference(existing, caller);
+            Err(ntstatus::STATUS_OBJECT_NAME_COLLISION.into())
+        }
+    }
+}
+
+fn delete(link: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
+    let name = UnicodeString::read(link)?.units()?;
+    let found = ob::lookup_path(&name, Some(Type::SymbolicLink))?;
+    let is_link = found.kind == Type::SymbolicLink && found.rest.is_empty();
+    if is_link {
+        ob::make_temporary(found.object, caller);
+    }
+    ob::dereference(found.object, caller);
+    if is_link { Ok(()) } else { Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into()) }
+}
+
+exports! {
+    /// `IoCreateSymbolicLink`.
+    fn IoCreateSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        ob::status(create(link, target, &Caller::of(call)))
+    }
+
+    /// `IoCreateUnprotectedSymbolicLink`: the same; everyone is allowed everything
+    /// here.
+    fn IoCreateUnprotectedSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        ob::status(create(link, target, &Caller::of(call)))
+    }
+
+    /// `IoDeleteSymbolicLink`.
+    fn IoDeleteSymbolicLink<call>(link: u64) -> u32 [max PASSIVE_LEVEL] {
+        ob::status(delete(link, &Caller::of(call)))
+    }
+}
