@@ -95,7 +95,12 @@ pub fn format<U: Text>(format: u64, arguments: &mut Arguments<'_>, limit: usize)
         arguments,
         taken: 0,
         limit,
-        result: Formatted { text: Vec::new(), length: 0, findings: Vec::new(), fault: None },
+        result: Formatted {
+            text: Vec::new(),
+            length: 0,
+            findings: Vec::new(),
+            fault: None,
+        },
     };
     formatter.result.fault = formatter.run(format).err();
     formatter.result
@@ -140,7 +145,9 @@ impl<U: Text> Formatter<'_, '_, U> {
     fn repeat(&mut self, unit: u8, count: u64) {
         let room = self.limit - self.result.text.len();
         let kept = usize::try_from(count).map_or(room, |count| count.min(room));
-        self.result.text.extend(std::iter::repeat_n(U::from(unit), kept));
+        self.result
+            .text
+            .extend(std::iter::repeat_n(U::from(unit), kept));
         self.result.length = self.result.length.saturating_add(count);
     }
 
@@ -149,7 +156,11 @@ impl<U: Text> Formatter<'_, '_, U> {
     fn argument(&mut self, spec: &Spec, bits: u32) -> Result<u64, Fault> {
         self.taken += 1;
         let slot = self.arguments.next()?;
-        let value = if bits < 64 { slot & ((1 << bits) - 1) } else { slot };
+        let value = if bits < 64 {
+            slot & ((1 << bits) - 1)
+        } else {
+            slot
+        };
         let is_all = |byte: u8| value == u64::from_le_bytes([byte; 8]) >> (64 - bits);
         if bits >= 32 && is_all(UNINITIALIZED) {
             let place = self.place(spec, value);
@@ -162,7 +173,11 @@ impl<U: Text> Formatter<'_, '_, U> {
     }
 
     fn place(&self, spec: &Spec, value: u64) -> Place {
-        Place { spec: spec.text.clone(), argument: self.taken, value }
+        Place {
+            spec: spec.text.clone(),
+            argument: self.taken,
+            value,
+        }
     }
 
     fn convert(&mut self, spec: &Spec) -> Result<(), Fault> {
@@ -173,7 +188,11 @@ impl<U: Text> Formatter<'_, '_, U> {
             b'x' | b'X' => self.unsigned(spec, 16, spec.size.bits()),
             b'p' => {
                 // Always all digits of a pointer, in upper case.
-                let spec = Spec { precision: Some(16), conversion: b'X', ..spec.clone() };
+                let spec = Spec {
+                    precision: Some(16),
+                    conversion: b'X',
+                    ..spec.clone()
+                };
                 self.unsigned(&spec, 16, 64)
             }
             b'c' => self.character(spec, spec.size.is_wide(U::WIDE)),
@@ -261,8 +280,11 @@ impl<U: Text> Formatter<'_, '_, U> {
         let slot = self.argument(spec, 16)?;
         self.note_conversion(spec, wide, slot);
         let [low, high, ..] = slot.to_le_bytes();
-        let unit =
-            if wide { U::from_wide(u16::from_le_bytes([low, high])) } else { U::from_narrow(low) };
+        let unit = if wide {
+            U::from_wide(u16::from_le_bytes([low, high]))
+        } else {
+            U::from_narrow(low)
+        };
         self.filled(spec, &[unit], 1);
         Ok(())
     }
@@ -275,17 +297,25 @@ impl<U: Text> Formatter<'_, '_, U> {
             self.null(spec, limit);
             return Ok(());
         }
-        let length = if wide { text::length::<u16>(va, limit)? } else { text::length::<u8>(va, limit)? };
+        let length = if wide {
+            text::length::<u16>(va, limit)?
+        } else {
+            text::length::<u8>(va, limit)?
+        };
         self.text_at(spec, va, length, wide)
     }
 
-    /// `%Z`: a STRING or, with `w`, a UNICODE_STRING. Its length rules; a
+    /// `%Z`: a `STRING` or, with `w`, a `UNICODE_STRING`. Its length rules; a
     /// precision does not.
     fn counted(&mut self, spec: &Spec) -> Result<(), Fault> {
         let wide = matches!(spec.size, Size::Wide | Size::Long);
         let va = self.argument(spec, 64)?;
         self.note_conversion(spec, wide, va);
-        let buffer = if va == 0 { 0 } else { guest::read_u64(va.wrapping_add(8))? };
+        let buffer = if va == 0 {
+            0
+        } else {
+            guest::read_u64(va.wrapping_add(8))?
+        };
         if buffer == 0 {
             self.null(spec, UNLIMITED);
             return Ok(());
@@ -305,9 +335,15 @@ impl<U: Text> Formatter<'_, '_, U> {
     fn text_at(&mut self, spec: &Spec, va: u64, length: u64, wide: bool) -> Result<(), Fault> {
         let kept = length.min(self.limit as u64);
         let units: Vec<U> = if wide {
-            u16::read_many(va, kept)?.into_iter().map(U::from_wide).collect()
+            u16::read_many(va, kept)?
+                .into_iter()
+                .map(U::from_wide)
+                .collect()
         } else {
-            u8::read_many(va, kept)?.into_iter().map(U::from_narrow).collect()
+            u8::read_many(va, kept)?
+                .into_iter()
+                .map(U::from_narrow)
+                .collect()
         };
         self.filled(spec, &units, length);
         Ok(())
@@ -320,8 +356,13 @@ impl<U: Text> Formatter<'_, '_, U> {
         if !spec.left {
             self.repeat(if spec.zero { b'0' } else { b' ' }, fill);
         }
-        start.iter().for_each(|unit| self.put(*unit));
-        self.result.length = self.result.length.saturating_add(length - start.len() as u64);
+        for unit in start {
+            self.put(*unit);
+        }
+        self.result.length = self
+            .result
+            .length
+            .saturating_add(length - start.len() as u64);
         if spec.left {
             self.repeat(b' ', fill);
         }
@@ -338,7 +379,11 @@ impl<U: Text> Formatter<'_, '_, U> {
 /// A unit of the format, as text of the function's own width.
 fn from_unit<U: Text>(unit: u32) -> U {
     let [low, high, ..] = unit.to_le_bytes();
-    if U::WIDE { U::from_wide(u16::from_le_bytes([low, high])) } else { U::from_narrow(low) }
+    if U::WIDE {
+        U::from_wide(u16::from_le_bytes([low, high]))
+    } else {
+        U::from_narrow(low)
+    }
 }
 
 /// The digits of a number.
@@ -347,7 +392,11 @@ fn digits(mut value: u64, base: u64, upper: bool) -> String {
     while value != 0 || reversed.is_empty() {
         let digit = u32::try_from(value % base).unwrap_or(0);
         let letter = char::from_digit(digit, 16).unwrap_or('?');
-        reversed.push(if upper { letter.to_ascii_uppercase() } else { letter });
+        reversed.push(if upper {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        });
         value /= base;
     }
     reversed.into_iter().rev().collect()

@@ -73,7 +73,11 @@ exports! {
 }
 
 fn breakpoint() -> Stop {
-    Stop::Raise(Box::new(ExceptionRecord::hardware(STATUS_BREAKPOINT, 0, &[0])))
+    Stop::Raise(Box::new(ExceptionRecord::hardware(
+        STATUS_BREAKPOINT,
+        0,
+        &[0],
+    )))
 }
 
 /// Formats and records a message.
@@ -85,8 +89,11 @@ fn print(
     format: u64,
     arguments: &mut Arguments<'_>,
 ) -> Result<u32, Stop> {
-    let mut message =
-        if prefix == 0 { Vec::new() } else { guest::read_c_string(prefix, PREFIX_LIMIT)? };
+    let mut message = if prefix == 0 {
+        Vec::new()
+    } else {
+        guest::read_c_string(prefix, PREFIX_LIMIT)?
+    };
     let formatted = format::format::<u8>(format, arguments, LIMIT);
     report(call, &formatted);
     if let Some(fault) = formatted.fault {
@@ -109,8 +116,13 @@ fn readable(message: &[u8]) -> Vec<u8> {
     let mut text = String::new();
     for chunk in message.utf8_chunks() {
         text.push_str(chunk.valid());
-        let units = chunk.invalid().iter().map(|byte| codepage::to_unicode(*byte));
-        text.extend(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)));
+        let units = chunk
+            .invalid()
+            .iter()
+            .map(|byte| codepage::to_unicode(*byte));
+        text.extend(
+            char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)),
+        );
     }
     text.into_bytes()
 }
@@ -123,14 +135,19 @@ pub fn report<U>(call: &Call<'_>, formatted: &Formatted<U>) {
                 "uninitialised-pool-logged",
                 describe(place, "is pool memory that was never written"),
             ),
-            Finding::Freed(place) => ("freed-pool-logged", describe(place, "is pool memory that was freed")),
+            Finding::Freed(place) => (
+                "freed-pool-logged",
+                describe(place, "is pool memory that was freed"),
+            ),
             Finding::FloatingPoint(Place { spec, .. }) => (
                 "floating-point-format",
                 format!("the kernel prints no floating point, but the format has '{spec}'"),
             ),
             Finding::WriteBack(Place { spec, argument, .. }) => (
                 "format-writes-memory",
-                format!("'{spec}', argument {argument} of the format, would store a count; nothing is stored"),
+                format!(
+                    "'{spec}', argument {argument} of the format, would store a count; nothing is stored"
+                ),
             ),
             Finding::Conversion(Place { spec, .. }) => {
                 let irql = cpu::irql();
@@ -139,7 +156,9 @@ pub fn report<U>(call: &Call<'_>, formatted: &Formatted<U>) {
                 }
                 (
                     "unicode-format-irql",
-                    format!("'{spec}' converts between Unicode and bytes, which takes PASSIVE_LEVEL; the IRQL is {irql}"),
+                    format!(
+                        "'{spec}' converts between Unicode and bytes, which takes PASSIVE_LEVEL; the IRQL is {irql}"
+                    ),
                 )
             }
         };
@@ -148,7 +167,11 @@ pub fn report<U>(call: &Call<'_>, formatted: &Formatted<U>) {
 }
 
 fn describe(place: &Place, what: &str) -> String {
-    let Place { spec, argument, value } = place;
+    let Place {
+        spec,
+        argument,
+        value,
+    } = place;
     format!("argument {argument} of the format, printed with '{spec}', {what}: {value:#x}")
 }
 
@@ -184,7 +207,13 @@ mod tests {
     #[test]
     fn a_prefix_comes_first() {
         let list = [7_u64];
-        let arguments = [address(b"drv: \0"), IHVDRIVER, 0, address(b"%d\n\0"), address(&list)];
+        let arguments = [
+            address(b"drv: \0"),
+            IHVDRIVER,
+            0,
+            address(b"%d\n\0"),
+            address(&list),
+        ];
         assert_eq!(status(vDbgPrintExWithPrefix, &arguments), STATUS_SUCCESS);
         assert_eq!(lines(), ["drv: 7"]);
     }
@@ -200,8 +229,13 @@ mod tests {
         let list = [0_u64];
         let prefix = "p".repeat(500) + "\0";
         let rest = "c".repeat(20) + "\0";
-        let arguments =
-            [address(prefix.as_bytes()), IHVDRIVER, 0, address(rest.as_bytes()), address(&list)];
+        let arguments = [
+            address(prefix.as_bytes()),
+            IHVDRIVER,
+            0,
+            address(rest.as_bytes()),
+            address(&list),
+        ];
         status(vDbgPrintExWithPrefix, &arguments);
         assert_eq!(lines(), ["p".repeat(500) + &"c".repeat(11)]);
     }
@@ -209,7 +243,15 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_are_of_the_code_page() {
         let text = wide("é€");
-        status(DbgPrintEx, &[IHVDRIVER, 0, address(b"%ws \xc3\xa9\n\0"), address(text.as_slice())]);
+        status(
+            DbgPrintEx,
+            &[
+                IHVDRIVER,
+                0,
+                address(b"%ws \xc3\xa9\n\0"),
+                address(text.as_slice()),
+            ],
+        );
         assert_eq!(lines(), ["é€ é"]);
     }
 
@@ -224,10 +266,17 @@ mod tests {
     #[test]
     fn what_is_noticed_becomes_violations() {
         let format = *b"%x %f %n\n\0";
-        status(DbgPrintEx, &[IHVDRIVER, 0, address(&format), 0xbdbd_bdbd, 0]);
+        status(
+            DbgPrintEx,
+            &[IHVDRIVER, 0, address(&format), 0xbdbd_bdbd, 0],
+        );
         assert_eq!(
             broken_rules(),
-            ["uninitialised-pool-logged", "floating-point-format", "format-writes-memory"]
+            [
+                "uninitialised-pool-logged",
+                "floating-point-format",
+                "format-writes-memory"
+            ]
         );
         let text = wide("w");
         let arguments = [IHVDRIVER, 0, address(b"%ws\n\0"), address(text.as_slice())];
@@ -246,10 +295,19 @@ mod tests {
         const COMPONENT: u64 = 79;
         let state = |level| status(DbgQueryDebugFilterState, &[COMPONENT, level]);
         assert_eq!((state(0), state(3), state(0x100)), (1, 0, 0));
-        assert_eq!(status(DbgSetDebugFilterState, &[COMPONENT, 3, 1]), STATUS_SUCCESS);
-        assert_eq!(status(DbgSetDebugFilterState, &[COMPONENT, 0x8000_0100, 1]), STATUS_SUCCESS);
+        assert_eq!(
+            status(DbgSetDebugFilterState, &[COMPONENT, 3, 1]),
+            STATUS_SUCCESS
+        );
+        assert_eq!(
+            status(DbgSetDebugFilterState, &[COMPONENT, 0x8000_0100, 1]),
+            STATUS_SUCCESS
+        );
         assert_eq!((state(2), state(3), state(0x100), state(8)), (0, 1, 1, 1));
-        assert_eq!(status(DbgSetDebugFilterState, &[COMPONENT, 3, 0]), STATUS_SUCCESS);
+        assert_eq!(
+            status(DbgSetDebugFilterState, &[COMPONENT, 3, 0]),
+            STATUS_SUCCESS
+        );
         assert_eq!((state(3), state(8)), (0, 1));
     }
 

@@ -154,7 +154,11 @@ fn print<U: Text>(
         }
         Room::Count(count) => {
             U::write_many(to, &formatted.text)?;
-            Ok(if formatted.length == count { length(&formatted) } else { -1 })
+            Ok(if formatted.length == count {
+                length(&formatted)
+            } else {
+                -1
+            })
         }
         Room::Secure { size, wanted } => print_secure(to, size, wanted, &formatted),
     }
@@ -180,9 +184,15 @@ fn print_secure<U: Text>(
         U::default().write(to)?;
         return Ok(-1);
     }
-    let kept = usize::try_from(stored).unwrap_or(usize::MAX).min(formatted.text.len());
+    let kept = usize::try_from(stored)
+        .unwrap_or(usize::MAX)
+        .min(formatted.text.len());
     store(to, &formatted.text[..kept])?;
-    Ok(if stored == formatted.length { length(formatted) } else { -1 })
+    Ok(if stored == formatted.length {
+        length(formatted)
+    } else {
+        -1
+    })
 }
 
 /// Stores text and a NUL.
@@ -206,7 +216,13 @@ mod tests {
     /// Calls a function that has a count, on a buffer of 8.
     fn counted(handler: Handler, count: u64) -> (i64, [u8; 8]) {
         let mut buffer = *b"........";
-        let arguments = [address_mut(&mut buffer), count, address(b"%s%d\0"), address(b"abc\0"), 45];
+        let arguments = [
+            address_mut(&mut buffer),
+            count,
+            address(b"%s%d\0"),
+            address(b"abc\0"),
+            45,
+        ];
         (value(handler, &arguments).cast_signed(), buffer)
     }
 
@@ -233,7 +249,13 @@ mod tests {
     fn secure_functions_truncate_if_told_to() {
         let run = |size, count| {
             let mut buffer = *b"........";
-            let arguments = [address_mut(&mut buffer), size, count, address(b"%s\0"), address(b"abcde\0")];
+            let arguments = [
+                address_mut(&mut buffer),
+                size,
+                count,
+                address(b"%s\0"),
+                address(b"abcde\0"),
+            ];
             (value(_snprintf_s, &arguments).cast_signed(), buffer)
         };
         assert_eq!(run(8, TRUNCATE), (5, *b"abcde\0.."));
@@ -251,7 +273,10 @@ mod tests {
         assert_eq!(value(sprintf, &[va, address(b"%c%c\0"), 0x61, 0x62]), 2);
         assert_eq!(&buffer, b"ab\0.....");
         let list = [7_u64];
-        assert_eq!(value(vsprintf, &[va, address(b"%03d\0"), address(&list)]), 3);
+        assert_eq!(
+            value(vsprintf, &[va, address(b"%03d\0"), address(&list)]),
+            3
+        );
         assert_eq!(&buffer, b"007\0....");
     }
 

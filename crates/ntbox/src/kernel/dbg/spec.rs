@@ -53,7 +53,10 @@ impl Size {
 
 /// A conversion specification.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "five independent flags are what printf has")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "five independent flags are what printf has"
+)]
 pub struct Spec {
     /// `-`: padding goes to the right.
     pub left: bool,
@@ -98,7 +101,11 @@ impl<'a> Cursor<'a> {
 
     /// Takes the next unit into `text` if it is a byte that `wanted` says yes to.
     fn take(&mut self, text: &mut String, wanted: impl Fn(u8) -> bool) -> Option<u8> {
-        let byte = self.rest.first().and_then(|unit| u8::try_from(*unit).ok()).filter(|byte| wanted(*byte))?;
+        let byte = self
+            .rest
+            .first()
+            .and_then(|unit| u8::try_from(*unit).ok())
+            .filter(|byte| wanted(*byte))?;
         text.push(char::from(byte));
         self.next();
         Some(byte)
@@ -107,7 +114,10 @@ impl<'a> Cursor<'a> {
     /// Takes these bytes if they come next.
     fn take_all(&mut self, text: &mut String, wanted: &str) -> bool {
         let comes = self.rest.len() >= wanted.len()
-            && wanted.bytes().zip(self.rest).all(|(byte, unit)| u32::from(byte) == *unit);
+            && wanted
+                .bytes()
+                .zip(self.rest)
+                .all(|(byte, unit)| u32::from(byte) == *unit);
         if comes {
             text.push_str(wanted);
             self.rest = &self.rest[wanted.len()..];
@@ -122,7 +132,10 @@ pub fn parse(
     format: &mut Cursor<'_>,
     mut star: impl FnMut() -> Result<u64, Fault>,
 ) -> Result<Spec, Fault> {
-    let mut spec = Spec { text: "%".to_owned(), ..Spec::default() };
+    let mut spec = Spec {
+        text: "%".to_owned(),
+        ..Spec::default()
+    };
     while let Some(flag) = format.take(&mut spec.text, |byte| b"-+ #0".contains(&byte)) {
         match flag {
             b'-' => spec.left = true,
@@ -150,20 +163,16 @@ fn number(
     star: &mut impl FnMut() -> Result<u64, Fault>,
 ) -> Result<i32, Fault> {
     if format.take(text, |byte| byte == b'*').is_some() {
-        let [low, ..] = two_halves(star()?);
-        return Ok(low.cast_signed());
+        let slot = star()? & u64::from(u32::MAX);
+        return Ok(u32::try_from(slot).unwrap_or(0).cast_signed());
     }
     let mut value = 0_i32;
     while let Some(digit) = format.take(text, |byte| byte.is_ascii_digit()) {
-        value = value.saturating_mul(10).saturating_add(i32::from(digit - b'0'));
+        value = value
+            .saturating_mul(10)
+            .saturating_add(i32::from(digit - b'0'));
     }
     Ok(value)
-}
-
-/// The low and the high half of an argument's slot.
-fn two_halves(slot: u64) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = slot.to_le_bytes();
-    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
 }
 
 /// The size prefixes; the last one counts.
@@ -184,7 +193,10 @@ fn size(format: &mut Cursor<'_>, text: &mut String) -> Size {
         ("L", None),
     ];
     let mut size = Size::Natural;
-    while let Some((_, found)) = PREFIXES.iter().find(|(prefix, _)| format.take_all(text, prefix)) {
+    while let Some((_, found)) = PREFIXES
+        .iter()
+        .find(|(prefix, _)| format.take_all(text, prefix))
+    {
         size = found.unwrap_or(size);
     }
     size
@@ -249,7 +261,11 @@ mod tests {
             ("ws", Size::Wide),
         ] {
             let spec = parse_text(text);
-            assert_eq!((spec.size, spec.text.len()), (size, text.len() + 1), "{text}");
+            assert_eq!(
+                (spec.size, spec.text.len()),
+                (size, text.len() + 1),
+                "{text}"
+            );
         }
     }
 

@@ -177,7 +177,9 @@ fn not_one(call: &Call<'_>, va: u64, what: &str) -> Result<(), Stop> {
 
 /// Stores a reference to an object, or fails if there is none.
 fn hand_out(object: Option<u64>, to: u64, otherwise: u32) -> Result<u32, Stop> {
-    let Some(object) = object else { return Ok(otherwise) };
+    let Some(object) = object else {
+        return Ok(otherwise);
+    };
     guest::write_u64(to, object)?;
     ob::reference(object);
     Ok(STATUS_SUCCESS)
@@ -207,7 +209,11 @@ mod tests {
     #[test]
     fn the_current_thread_belongs_to_system() {
         let (process, thread) = system();
-        for handler in [PsGetCurrentProcess, IoGetCurrentProcess, PsGetCurrentThreadProcess] {
+        for handler in [
+            PsGetCurrentProcess,
+            IoGetCurrentProcess,
+            PsGetCurrentThreadProcess,
+        ] {
             assert_eq!(value(handler, &[]), process);
         }
         for handler in [PsGetCurrentThread, KeGetCurrentThread] {
@@ -221,17 +227,29 @@ mod tests {
         assert_eq!(id % 4, 0);
         assert_eq!(value(PsGetCurrentThreadPreviousMode, &[]), 0);
         assert_eq!(value(PsGetCurrentProcessSessionId, &[]), 0);
-        let (limit, base) = (value(PsGetCurrentThreadStackLimit, &[]), value(PsGetCurrentThreadStackBase, &[]));
+        let (limit, base) = (
+            value(PsGetCurrentThreadStackLimit, &[]),
+            value(PsGetCurrentThreadStackBase, &[]),
+        );
         assert!(limit <= base);
     }
 
     #[test]
     fn objects_tell_what_they_are() {
         let (process, thread) = system();
-        assert_eq!(value(PsGetProcessId, &[process]), threads::SYSTEM_PROCESS_ID);
-        assert_eq!(value(PsGetThreadId, &[thread]), value(PsGetCurrentThreadId, &[]));
+        assert_eq!(
+            value(PsGetProcessId, &[process]),
+            threads::SYSTEM_PROCESS_ID
+        );
+        assert_eq!(
+            value(PsGetThreadId, &[thread]),
+            value(PsGetCurrentThreadId, &[])
+        );
         assert_eq!(value(PsGetThreadProcess, &[thread]), process);
-        assert_eq!(value(PsGetThreadProcessId, &[thread]), threads::SYSTEM_PROCESS_ID);
+        assert_eq!(
+            value(PsGetThreadProcessId, &[thread]),
+            threads::SYSTEM_PROCESS_ID
+        );
         assert_eq!(value(PsIsSystemThread, &[thread]), 1);
         assert_eq!(value(PsIsThreadTerminating, &[thread]), 0);
         assert_eq!(value(PsIsSystemProcess, &[process]), 1);
@@ -265,19 +283,32 @@ mod tests {
         assert_eq!(status(PsLookupThreadByThreadId, &[id, to]), STATUS_SUCCESS);
         assert_eq!(found, thread);
         found = 7;
-        assert_eq!(status(PsLookupProcessByProcessId, &[0x7ffc, to]), STATUS_INVALID_CID);
-        assert_eq!(status(PsLookupThreadByThreadId, &[0x7ffc, to]), STATUS_INVALID_PARAMETER);
+        assert_eq!(
+            status(PsLookupProcessByProcessId, &[0x7ffc, to]),
+            STATUS_INVALID_CID
+        );
+        assert_eq!(
+            status(PsLookupThreadByThreadId, &[0x7ffc, to]),
+            STATUS_INVALID_PARAMETER
+        );
         assert_eq!(found, 7);
         assert!(raw(PsLookupProcessByProcessId, &[4, NOWHERE]).is_err());
     }
 
     #[test]
     fn every_part_of_the_version_is_optional() {
-        let OsVersion { major, minor, build } = version::get();
+        let OsVersion {
+            major,
+            minor,
+            build,
+        } = version::get();
         let mut parts = [7_u32; 3];
         let at = address_mut(&mut parts);
         let mut name = [0xff_u8; 16];
-        assert_eq!(value(PsGetVersion, &[at, at + 4, at + 8, address_mut(&mut name)]), 0);
+        assert_eq!(
+            value(PsGetVersion, &[at, at + 4, at + 8, address_mut(&mut name)]),
+            0
+        );
         assert_eq!(parts, [major, minor, build]);
         assert_eq!(name[..4], [0; 4]);
         assert_eq!(name[8..], [0; 8]);

@@ -94,13 +94,26 @@ exports! {
 fn initialize(to: u64, buffer: u64, length: u64) -> Result<(), Fault> {
     // The callers have cut the length to what fits.
     let length = u16::try_from(length).unwrap_or(0);
-    let maximum_length = if buffer == 0 { 0 } else { length.saturating_add(1) };
-    Counted { length, maximum_length, buffer }.write(to)
+    let maximum_length = if buffer == 0 {
+        0
+    } else {
+        length.saturating_add(1)
+    };
+    Counted {
+        length,
+        maximum_length,
+        buffer,
+    }
+    .write(to)
 }
 
 /// Length of text that may not be there.
 fn length_of(text: u64) -> Result<u64, Fault> {
-    if text == 0 { Ok(0) } else { text::length::<u8>(text, UNLIMITED) }
+    if text == 0 {
+        Ok(0)
+    } else {
+        text::length::<u8>(text, UNLIMITED)
+    }
 }
 
 fn initialize_checked(to: u64, text: u64) -> Result<u32, Stop> {
@@ -119,7 +132,11 @@ fn append(to: u64, from: u64, length: u64) -> Result<u32, Stop> {
     let Some(total) = total.filter(|total| *total <= string.maximum_length) else {
         return Ok(STATUS_BUFFER_TOO_SMALL);
     };
-    guest::copy(string.buffer.wrapping_add(string.length.into()), from, length)?;
+    guest::copy(
+        string.buffer.wrapping_add(string.length.into()),
+        from,
+        length,
+    )?;
     guest::write_u16(to, total)?;
     Ok(STATUS_SUCCESS)
 }
@@ -141,5 +158,163 @@ fn compare(one: &[u8], two: &[u8], insensitive: bool) -> i32 {
 fn upper(byte: u8) -> u8 {
     let unit = case::upcase(codepage::to_unicode(byte));
     let result = codepage::from_unicode(unit);
-    if codepage::to_unicode(result) == unit { result } else { byte }
+    if codepage::to_unicode(result) == unit {
+        result
+    } else {
+        byte
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{Counted as String, address, address_mut, status, value};
+
+    #[test]
+    fn initialising_counts_the_text() {
+        let text = *b"abc\0";
+        let from = address(&text);
+        for handler in [RtlInitAnsiString, RtlInitString] {
+            let mut string = String::empty();
+            let to = address_mut(&mut string);
+            value(handler, &[to, from]);
+            assert_eq!(
+                (string.length, string.maximum_length, string.buffer),
+                (3, 4, from)
+            );
+            value(handler, &[to, 0]);
+            assert_eq!(
+                (string.length, string.maximum_length, string.buffer),
+                (0, 0, 0)
+            );
+        }
+    }
+
+    #[test]
+    fn text_that_is_too_long_is_cut_or_refused() {
+        let mut text = vec![b'x'; 0x1_0000];
+        text.push(0);
+        let from = address(text.as_slice());
+        let mut string = String::empty();
+        let to = address_mut(&mut string);
+        for handler in [RtlInitAnsiStringEx, RtlInitStringEx] {
+            assert_eq!(status(handler, &[to, from]), STATUS_NAME_TOO_LONG);
+            assert_eq!(string.buffer, 0);
+        }
+        value(RtlInitAnsiString, &[to, from]);
+        assert_eq!((string.length, string.maximum_length), (0xfffe, 0xffff));
+        for handler in [RtlInitAnsiStringEx, RtlInitStringEx] {
+            assert_eq!(status(handler, &[to, from + 2]), STATUS_SUCCESS);
+            assert_eq!((string.length, string.maximum_length), (0xfffe, 0xffff));
+        }
+    }
+
+    #[test]
+    fn copies_take_what_fits_and_store_no_nul() {
+        let (mut buffer, mut text) = (*b"......", *b"abcdefgh");
+        let string = String::ansi(&mut buffer, 0);
+        let to = address(&string);
+        value(RtlCopyString, &[to, address(&String::ansi(&mut text, 3))]);
+        assert_eq!(string.bytes(), b"abc");
+        assert_eq!(guest::read_u8(string.buffer + 3), Ok(b'.'));
+        value(RtlCopyString, &[to, address(&String::ansi(&mut text, 8))]);
+        assert_eq!(string.bytes(), b"abcdef");
+        value(RtlCopyString, &[to, 0]);
+        assert_eq!((string.length, string.maximum_length), (0, 6));
+    }
+
+    #[test]
+    fn appending_is_all_or_nothing() {
+        let (mut buffer, mut text) = (*b"......", *b"abcd");
+        let string = String::ansi(&mut buffer, 0);
+        let to = address(&string);
+        let from = String::ansi(&mut text, 4);
+        assert_eq!(
+            status(RtlAppendStringToString, &[to, address(&from)]),
+            STATUS_SUCCESS
+        );
+        assert_eq!(
+            status(RtlAppendStringToString, &[to, address(&from)]),
+            STATUS_BUFFER_TOO_SMALL
+        );
+        assert_eq!(string.bytes(), b"abcd");
+        assert_eq!(
+            status(RtlAppendAsciizToString, &[to, address(b"xy\0")]),
+            STATUS_SUCCESS
+        );
+        assert_eq!(string.bytes(), b"abcdxy");
+        assert_eq!(
+            status(RtlAppendAsciizToString, &[to, address(b"z\0")]),
+            STATUS_BUFFER_TOO_SMALL
+        );
+        assert_eq!(status(RtlAppendAsciizToString, &[to, 0]), STATUS_SUCCESS);
+    }
+
+    #[test]
+    fn comparisons() {
+        for (one, two, insensitive, expected) in [
+            (&b"abc"[..], &b"abc"[..], 0, 0),
+            (b"abc", b"abd", 0, -1),
+            (b"\x80", b"a", 0, 1),
+            (b"ab", b"abc", 1, -1),
+            (b"ABC", b"abc", 0, -1),
+            (b"ABC", b"abc", 1, 0),
+            (b"\xc9", b"\xe9", 1, 0),
+        ] {
+            let (mut left, mut right) = (one.to_vec(), two.to_vec());
+            let (left_used, right_used) = (one.len(), two.len());
+            let left = String::ansi(&mut left, left_used);
+            let right = String::ansi(&mut right, right_used);
+            let arguments = [address(&left), address(&right), insensitive];
+            assert_eq!(
+                value(RtlCompareString, &arguments).cast_signed().signum(),
+                expected
+            );
+            assert_eq!(value(RtlEqualString, &arguments) == 1, expected == 0);
+        }
+    }
+
+    #[test]
+    fn prefixes() {
+        let (mut short, mut long) = (*b"AB", *b"abc");
+        let (short, long) = (String::ansi(&mut short, 2), String::ansi(&mut long, 3));
+        assert_eq!(
+            value(RtlPrefixString, &[address(&short), address(&long), 1]),
+            1
+        );
+        assert_eq!(
+            value(RtlPrefixString, &[address(&short), address(&long), 0]),
+            0
+        );
+        assert_eq!(
+            value(RtlPrefixString, &[address(&long), address(&short), 1]),
+            0
+        );
+    }
+
+    #[test]
+    fn upper_case_is_that_of_the_code_page() {
+        for (byte, expected) in [
+            (b'a', b'A'),
+            (b'Z', b'Z'),
+            (0xe9, 0xc9),
+            (0xff, 0x9f),
+            (0x9a, 0x8a),
+            (0xb5, 0xb5),
+            (0x83, 0x83),
+        ] {
+            assert_eq!(
+                value(RtlUpperChar, &[byte.into()]),
+                u64::from(expected),
+                "{byte:#x}"
+            );
+        }
+        let (mut buffer, mut text) = (*b"....", *b"ab\xe9xyz");
+        let string = String::ansi(&mut buffer, 0);
+        value(
+            RtlUpperString,
+            &[address(&string), address(&String::ansi(&mut text, 6))],
+        );
+        assert_eq!(string.bytes(), b"AB\xc9X");
+    }
 }

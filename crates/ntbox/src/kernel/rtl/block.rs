@@ -24,13 +24,5 @@ pub fn take(call: &Call<'_>, size: u64) -> Option<u64> {
 /// Gives a buffer back, which may come from [`take`] or be any pool of the
 /// driver: the string routines free with `ExFreePool`.
 pub fn give(call: &Call<'_>, va: u64) -> Result<(), Stop> {
-    let freed = mm::with(|memory| memory.pools.free(va, call.return_address()));
-    match freed {
-        Some(_) => Ok(()),
-        None => Err(Stop::bug_check(
-            0xc2,
-            [0x46, va, 0, 0],
-            format!("a string's buffer was freed that is not allocated pool: {va:#018x}"),
-        )),
-    }
+    crate::kernel::ex::pool::free(va, None, call.return_address(), "a string routine")
 }

@@ -11,14 +11,13 @@
 pub fn upcase(unit: u16) -> u16 {
     match unit {
         0..=0x7f if is_ascii_lower(unit) => unit - 0x20,
-        0..=0x7f => unit,
+        // Georgian and Cherokee got their second case later.
+        0..=0x7f | 0x10d0..=0x10ff | 0x13f8..=0x13fd | 0xab70..=0xabbf => unit,
         // Final sigma is a sigma.
         0x3c2 => 0x3a3,
         // Greek with iota below: Unicode's full mapping has two letters here.
         0x1f80..=0x1f87 | 0x1f90..=0x1f97 | 0x1fa0..=0x1fa7 => unit + 8,
         0x1fb3 | 0x1fc3 | 0x1ff3 => unit + 9,
-        // Georgian and Cherokee got their second case later.
-        0x10d0..=0x10ff | 0x13f8..=0x13fd | 0xab70..=0xabbf => unit,
         _ => match single(unit, char::to_uppercase) {
             Some(upper) if single(upper, char::to_lowercase) == Some(unit) => upper,
             _ => unit,
@@ -29,7 +28,11 @@ pub fn upcase(unit: u16) -> u16 {
 /// `RtlDowncaseUnicodeChar`.
 pub fn downcase(unit: u16) -> u16 {
     if unit < 0x80 {
-        return if (0x41..=0x5a).contains(&unit) { unit + 0x20 } else { unit };
+        return if (0x41..=0x5a).contains(&unit) {
+            unit + 0x20
+        } else {
+            unit
+        };
     }
     match single(unit, char::to_lowercase) {
         Some(lower) if upcase(lower) == unit => lower,

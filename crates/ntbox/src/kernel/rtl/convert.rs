@@ -162,29 +162,42 @@ exports! {
     }
 }
 
-/// Bytes to a UNICODE_STRING, NUL included.
+/// Bytes to a `UNICODE_STRING`, NUL included.
 fn bytes_to_string(call: &Call<'_>, to: u64, from: u64, allocate: bool) -> Result<u32, Stop> {
     let bytes = ansi::bytes(Counted::read(from)?)?;
     let Ok((length, size)) = unicode::counted(bytes.len()) else {
         return Ok(STATUS_INVALID_PARAMETER_2);
     };
-    let mut string = Counted { length, ..Counted::read(to)? };
+    let mut string = Counted {
+        length,
+        ..Counted::read(to)?
+    };
     if allocate {
-        let Some(buffer) = block::take(call, size.into()) else { return Ok(STATUS_NO_MEMORY) };
+        let Some(buffer) = block::take(call, size.into()) else {
+            return Ok(STATUS_NO_MEMORY);
+        };
         (string.buffer, string.maximum_length) = (buffer, size);
     } else if length >= string.maximum_length {
         return Ok(STATUS_BUFFER_OVERFLOW);
     }
-    let units: Vec<u16> = bytes.into_iter().map(codepage::to_unicode).chain([0]).collect();
+    let units: Vec<u16> = bytes
+        .into_iter()
+        .map(codepage::to_unicode)
+        .chain([0])
+        .collect();
     // A buffer of odd size may have room for half a NUL only.
-    let fits = if size > string.maximum_length { units.len() - 1 } else { units.len() };
+    let fits = if size > string.maximum_length {
+        units.len() - 1
+    } else {
+        units.len()
+    };
     scan::write_units(string.buffer, &units[..fits])?;
     string.write(to)?;
     Ok(STATUS_SUCCESS)
 }
 
-/// A UNICODE_STRING to bytes, NUL included. Without enough room, what fits is
-/// stored with its NUL and the status says so.
+/// A `UNICODE_STRING` to bytes, NUL included. Without enough room, what fits
+/// is stored with its NUL and the status says so.
 fn string_to_bytes(
     call: &Call<'_>,
     to: u64,
@@ -199,7 +212,9 @@ fn string_to_bytes(
     let mut string = Counted::read(to)?;
     if allocate {
         let size = length + 1;
-        let Some(buffer) = block::take(call, size.into()) else { return Ok(STATUS_NO_MEMORY) };
+        let Some(buffer) = block::take(call, size.into()) else {
+            return Ok(STATUS_NO_MEMORY);
+        };
         (string.buffer, string.maximum_length) = (buffer, size);
     } else if length >= string.maximum_length {
         if string.maximum_length == 0 {
@@ -208,7 +223,10 @@ fn string_to_bytes(
         (length, status) = (string.maximum_length - 1, STATUS_BUFFER_OVERFLOW);
     }
     let taken = units.into_iter().take(length.into());
-    let bytes: Vec<u8> = taken.map(|unit| codepage::from_unicode(change(unit))).chain([0]).collect();
+    let bytes: Vec<u8> = taken
+        .map(|unit| codepage::from_unicode(change(unit)))
+        .chain([0])
+        .collect();
     guest::write_bytes(string.buffer, &bytes)?;
     Counted { length, ..string }.write(to)?;
     Ok(status)
@@ -238,7 +256,10 @@ fn units_to_bytes(
     change: fn(u16) -> u16,
 ) -> Result<u32, Stop> {
     let units = scan::units(from, (length / 2).min(room).into())?;
-    let bytes: Vec<u8> = units.into_iter().map(|unit| codepage::from_unicode(change(unit))).collect();
+    let bytes: Vec<u8> = units
+        .into_iter()
+        .map(|unit| codepage::from_unicode(change(unit)))
+        .collect();
     guest::write_bytes(to, &bytes)?;
     store_count(stored, bytes.len())?;
     Ok(STATUS_SUCCESS)
@@ -254,7 +275,11 @@ fn store_pieces<U: Unit>(
     lossy: bool,
 ) -> Result<u32, Stop> {
     let unit = usize::try_from(U::SIZE).unwrap_or(1);
-    let status = if lossy { STATUS_SOME_NOT_MAPPED } else { STATUS_SUCCESS };
+    let status = if lossy {
+        STATUS_SOME_NOT_MAPPED
+    } else {
+        STATUS_SUCCESS
+    };
     if to == 0 {
         if stored == 0 {
             return Ok(STATUS_INVALID_PARAMETER);
@@ -273,5 +298,12 @@ fn store_pieces<U: Unit>(
     }
     U::write_many(to, &text)?;
     store_count(stored, unit * text.len())?;
-    Ok(if complete { status } else { STATUS_BUFFER_TOO_SMALL })
+    Ok(if complete {
+        status
+    } else {
+        STATUS_BUFFER_TOO_SMALL
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,8 +126,15 @@ mod tests {
     use super::*;
     use crate::kernel::testing::{NOWHERE, address, address_mut, fault, value};
 
-    fn compare(handler: fn(&mut crate::kernel::call::Call<'_>) -> crate::kernel::call::Return, one: &[u8], two: &[u8], count: u64) -> i64 {
-        value(handler, &[address(one), address(two), count]).cast_signed().signum()
+    fn compare(
+        handler: fn(&mut crate::kernel::call::Call<'_>) -> crate::kernel::call::Return,
+        one: &[u8],
+        two: &[u8],
+        count: u64,
+    ) -> i64 {
+        value(handler, &[address(one), address(two), count])
+            .cast_signed()
+            .signum()
     }
 
     #[test]

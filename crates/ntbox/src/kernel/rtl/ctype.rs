@@ -21,7 +21,9 @@ mod class {
 
 /// The classes of a character; none for what is not ASCII.
 fn classes(character: i32) -> i32 {
-    let Ok(byte) = u8::try_from(character) else { return 0 };
+    let Ok(byte) = u8::try_from(character) else {
+        return 0;
+    };
     let bit = |yes, bit| if yes { bit } else { 0 };
     bit(byte.is_ascii_uppercase(), class::UPPER | class::ALPHA)
         | bit(byte.is_ascii_lowercase(), class::LOWER | class::ALPHA)
@@ -112,12 +114,14 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::call::{Call, Return};
     use crate::kernel::testing::{address, address_mut, value};
 
     #[test]
     fn classes_are_those_of_ascii() {
+        type Handler = fn(&mut Call<'_>) -> Return;
         type Test = fn(&u8) -> bool;
-        let table: [(fn(&mut crate::kernel::call::Call<'_>) -> crate::kernel::call::Return, Test); 6] = [
+        let table: [(Handler, Test); 6] = [
             (isdigit, u8::is_ascii_digit),
             (isupper, u8::is_ascii_uppercase),
             (islower, u8::is_ascii_lowercase),
@@ -127,7 +131,11 @@ mod tests {
         ];
         for (handler, expected) in table {
             for byte in 0..=u8::MAX {
-                assert_eq!(value(handler, &[byte.into()]) != 0, expected(&byte), "{byte:#x}");
+                assert_eq!(
+                    value(handler, &[byte.into()]) != 0,
+                    expected(&byte),
+                    "{byte:#x}"
+                );
             }
             assert_eq!(value(handler, &[u64::MAX]), 0);
             assert_eq!(value(handler, &[0x141]), 0);
@@ -154,9 +162,15 @@ mod tests {
     #[test]
     fn single_characters_are_converted() {
         let mut unit = 7_u16;
-        assert_eq!(value(mbtowc, &[address_mut(&mut unit), address(b"\x80"), 1]), 1);
+        assert_eq!(
+            value(mbtowc, &[address_mut(&mut unit), address(b"\x80"), 1]),
+            1
+        );
         assert_eq!(unit, 0x20ac);
-        assert_eq!(value(mbtowc, &[address_mut(&mut unit), address(b"\0"), 1]), 0);
+        assert_eq!(
+            value(mbtowc, &[address_mut(&mut unit), address(b"\0"), 1]),
+            0
+        );
         assert_eq!(unit, 0);
         assert_eq!(value(mbtowc, &[0, 0, 1]), 0);
         assert_eq!(value(mbtowc, &[0, address(b"a"), 0]).cast_signed(), -1);

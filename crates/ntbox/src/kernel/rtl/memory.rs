@@ -106,7 +106,12 @@ fn check_overlap(call: &Call<'_>, name: &str, to: u64, from: u64, length: u64) {
         "{name} was given ranges of {length} bytes that overlap, to {to:#018x} from {from:#018x}; \
          RtlMoveMemory allows that"
     );
-    stop::violation("overlapping-copy", Some((0xc4, 0xf0)), what, call.return_address());
+    stop::violation(
+        "overlapping-copy",
+        Some((0xc4, 0xf0)),
+        what,
+        call.return_address(),
+    );
 }
 
 #[cfg(test)]
@@ -119,7 +124,13 @@ mod tests {
     #[test]
     fn copies_leave_their_surroundings_alone() {
         let from = *b"abcdefgh";
-        for handler in [RtlCopyMemory, RtlCopyMemoryNonTemporal, RtlMoveMemory, memcpy, memmove] {
+        for handler in [
+            RtlCopyMemory,
+            RtlCopyMemoryNonTemporal,
+            RtlMoveMemory,
+            memcpy,
+            memmove,
+        ] {
             let mut to = *b"........";
             value(handler, &[address_mut(&mut to) + 1, address(&from) + 2, 5]);
             assert_eq!(&to, b".cdefg..");
@@ -177,13 +188,25 @@ mod tests {
     #[test]
     fn comparing_counts_what_is_equal() {
         let (one, two) = (*b"abcdef", *b"abcXef");
-        assert_eq!(value(RtlCompareMemory, &[address(&one), address(&two), 6]), 3);
-        assert_eq!(value(RtlCompareMemory, &[address(&one), address(&two), 3]), 3);
-        assert_eq!(value(RtlCompareMemory, &[address(&one), address(&two), 0]), 0);
+        assert_eq!(
+            value(RtlCompareMemory, &[address(&one), address(&two), 6]),
+            3
+        );
+        assert_eq!(
+            value(RtlCompareMemory, &[address(&one), address(&two), 3]),
+            3
+        );
+        assert_eq!(
+            value(RtlCompareMemory, &[address(&one), address(&two), 0]),
+            0
+        );
         let words = [7_u32, 7, 8];
         assert_eq!(value(RtlCompareMemoryUlong, &[address(&words), 12, 7]), 8);
         assert_eq!(value(RtlCompareMemoryUlong, &[address(&words), 7, 7]), 0);
-        assert_eq!(value(RtlCompareMemoryUlong, &[address(&words) + 1, 4, 7]), 0);
+        assert_eq!(
+            value(RtlCompareMemoryUlong, &[address(&words) + 1, 4, 7]),
+            0
+        );
         assert_eq!(value(RtlCompareMemoryUlong, &[address(&words), 12, 8]), 0);
     }
 

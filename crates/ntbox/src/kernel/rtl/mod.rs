@@ -2,16 +2,24 @@
 //! C functions that the kernel exports.
 
 mod ansi;
+mod bitmap;
 mod block;
 pub mod case;
 pub mod codepage;
 mod convert;
 mod crt_narrow;
+mod crt_number;
 mod crt_wide;
 mod ctype;
+mod guid;
 mod memory;
+mod misc;
+mod number;
+mod random;
 pub mod scan;
+mod secure;
 pub mod text;
+mod time;
 pub mod unicode;
 mod version;
 
@@ -20,11 +28,19 @@ use super::call::Export;
 /// The exports of this family.
 pub const TABLES: &[&[Export]] = &[
     ansi::EXPORTS,
+    bitmap::EXPORTS,
     convert::EXPORTS,
     crt_narrow::EXPORTS,
+    crt_number::EXPORTS,
     crt_wide::EXPORTS,
     ctype::EXPORTS,
+    guid::EXPORTS,
     memory::EXPORTS,
+    misc::EXPORTS,
+    number::EXPORTS,
+    random::EXPORTS,
+    secure::EXPORTS,
+    time::EXPORTS,
     unicode::EXPORTS,
     version::EXPORTS,
 ];

@@ -44,7 +44,9 @@ pub fn find_unit(va: u64, limit: u64, stop: impl Fn(u16) -> bool) -> Result<u64,
         // An odd address leaves one unit across the page boundary.
         let bytes = &mut buffer[..length.max(2)];
         guest::read_bytes(at, bytes)?;
-        let mut units = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+        let mut units = bytes
+            .chunks_exact(2)
+            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
         if let Some(found) = units.position(&stop) {
             return Ok(done + found as u64);
         }
@@ -72,23 +74,14 @@ pub fn equal_bytes(one: u64, two: u64, length: u64) -> Result<u64, Fault> {
     Ok(length)
 }
 
-/// A string of bytes up to its NUL, at most `limit` bytes.
-pub fn c_string(va: u64, limit: u64) -> Result<Vec<u8>, Fault> {
-    let length = find_byte(va, limit, |byte| byte == 0)?;
-    bytes(va, length)
-}
-
-/// A string of UTF-16 units up to its NUL, at most `limit` units.
-pub fn wide_string(va: u64, limit: u64) -> Result<Vec<u16>, Fault> {
-    let length = find_unit(va, limit, |unit| unit == 0)?;
-    units(va, length)
-}
-
 /// Exactly `count` bytes.
 pub fn bytes(va: u64, count: u64) -> Result<Vec<u8>, Fault> {
     // A count that no driver memory can have must not exhaust this program.
     let Ok(length) = u32::try_from(count) else {
-        return Err(Fault { address: va, write: false });
+        return Err(Fault {
+            address: va,
+            write: false,
+        });
     };
     let mut bytes = vec![0; length as usize];
     guest::read_bytes(va, &mut bytes)?;
@@ -98,7 +91,10 @@ pub fn bytes(va: u64, count: u64) -> Result<Vec<u8>, Fault> {
 /// Exactly `count` UTF-16 units.
 pub fn units(va: u64, count: u64) -> Result<Vec<u16>, Fault> {
     let bytes = bytes(va, count.saturating_mul(2))?;
-    Ok(bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+    Ok(bytes
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .collect())
 }
 
 /// Writes UTF-16 units.
@@ -110,17 +106,24 @@ pub fn write_units(va: u64, units: &[u16]) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::rtl::text::read;
     use crate::kernel::testing::{NOWHERE, address, wide};
 
     #[test]
     fn strings_end_at_their_nul_or_at_the_limit() {
         let text = b"a string that is read\0and more\0";
-        assert_eq!(c_string(address(text), u64::MAX).unwrap(), b"a string that is read");
-        assert_eq!(c_string(address(text), 8).unwrap(), b"a string");
-        assert_eq!(c_string(address(text), 0).unwrap(), b"");
+        assert_eq!(
+            read::<u8>(address(text), u64::MAX).unwrap(),
+            b"a string that is read"
+        );
+        assert_eq!(read::<u8>(address(text), 8).unwrap(), b"a string");
+        assert_eq!(read::<u8>(address(text), 0).unwrap(), b"");
         let text = wide("wide");
-        assert_eq!(wide_string(address(text.as_slice()), u64::MAX).unwrap(), text[..4]);
-        assert_eq!(wide_string(address(text.as_slice()), 2).unwrap(), text[..2]);
+        assert_eq!(
+            read::<u16>(address(text.as_slice()), u64::MAX).unwrap(),
+            text[..4]
+        );
+        assert_eq!(read::<u16>(address(text.as_slice()), 2).unwrap(), text[..2]);
     }
 
     #[test]
@@ -129,7 +132,10 @@ mod tests {
         text[19_999] = 0;
         for start in 0..3 {
             let va = address(text.as_slice()) + start;
-            assert_eq!(find_byte(va, u64::MAX, |byte| byte == 0).unwrap(), 19_999 - start);
+            assert_eq!(
+                find_byte(va, u64::MAX, |byte| byte == 0).unwrap(),
+                19_999 - start
+            );
         }
     }
 
@@ -140,14 +146,15 @@ mod tests {
         bytes.extend([0, 0]);
         let va = address(bytes.as_slice()) + 1;
         assert_eq!(find_unit(va, u64::MAX, |unit| unit == 0).unwrap(), 9000);
-        assert_eq!(wide_string(va, u64::MAX).unwrap(), vec![0x4e4f; 9000]);
+        assert_eq!(read::<u16>(va, u64::MAX).unwrap(), vec![0x4e4f; 9000]);
     }
 
     #[test]
     fn comparing_tells_where_the_difference_is() {
         let one = vec![7_u8; 10_000];
         let mut two = one.clone();
-        let compare = |two: &[u8]| equal_bytes(address(one.as_slice()), address(two), 10_000).unwrap();
+        let compare =
+            |two: &[u8]| equal_bytes(address(one.as_slice()), address(two), 10_000).unwrap();
         assert_eq!(compare(&two), 10_000);
         two[9_000] = 8;
         assert_eq!(compare(&two), 9_000);
@@ -158,13 +165,13 @@ mod tests {
     #[test]
     fn nothing_is_read_when_nothing_is_asked_for() {
         assert_eq!(bytes(NOWHERE, 0).unwrap(), b"");
-        assert_eq!(c_string(NOWHERE, 0).unwrap(), b"");
+        assert_eq!(read::<u8>(NOWHERE, 0).unwrap(), b"");
         assert_eq!(equal_bytes(NOWHERE, NOWHERE, 0).unwrap(), 0);
     }
 
     #[test]
     fn memory_that_is_not_there_is_a_fault() {
-        assert_eq!(c_string(NOWHERE, 1).unwrap_err().address, NOWHERE);
+        assert_eq!(read::<u8>(NOWHERE, 1).unwrap_err().address, NOWHERE);
         assert_eq!(units(NOWHERE, 1).unwrap_err().address, NOWHERE);
         assert!(bytes(0x1000, u64::MAX).is_err());
     }

@@ -147,7 +147,10 @@ pub fn find<U: Unit>(va: u64, wanted: U) -> Result<u64, Fault> {
 pub fn find_last<U: Unit>(va: u64, wanted: U) -> Result<u64, Fault> {
     let mut units: Vec<U> = read(va, UNLIMITED)?;
     units.push(U::default());
-    Ok(units.iter().rposition(|unit| *unit == wanted).map_or(0, |n| at::<U>(va, n as u64)))
+    Ok(units
+        .iter()
+        .rposition(|unit| *unit == wanted)
+        .map_or(0, |n| at::<U>(va, n as u64)))
 }
 
 /// Address of the first place where one string occurs in another, or NULL.
@@ -157,7 +160,9 @@ pub fn find_text<U: Unit>(va: u64, wanted: u64) -> Result<u64, Fault> {
         return Ok(va);
     }
     let text: Vec<U> = read(va, UNLIMITED)?;
-    let place = text.windows(wanted.len()).position(|window| window == wanted);
+    let place = text
+        .windows(wanted.len())
+        .position(|window| window == wanted);
     Ok(place.map_or(0, |n| at::<U>(va, n as u64)))
 }
 
@@ -165,15 +170,13 @@ pub fn find_text<U: Unit>(va: u64, wanted: u64) -> Result<u64, Fault> {
 /// a set.
 pub fn span<U: Unit>(va: u64, set: u64, inside: bool) -> Result<u64, Fault> {
     let set: Vec<U> = read(set, UNLIMITED)?;
-    U::find(va, UNLIMITED, |unit| is_nul(unit) || set.contains(&unit) != inside)
+    U::find(va, UNLIMITED, |unit| {
+        is_nul(unit) || set.contains(&unit) != inside
+    })
 }
 
 /// Changes a string in place, at most `limit` units of it.
-pub fn change<U: Unit>(
-    va: u64,
-    limit: u64,
-    change: impl FnOnce(&mut Vec<U>),
-) -> Result<(), Fault> {
+pub fn change<U: Unit>(va: u64, limit: u64, change: impl FnOnce(&mut Vec<U>)) -> Result<(), Fault> {
     let mut units: Vec<U> = read(va, limit)?;
     change(&mut units);
     U::write_many(va, &units)
@@ -191,6 +194,12 @@ pub fn number<U: Unit>(va: u64) -> Result<i32, Fault> {
     let negative = text.next_if(|byte| matches!(byte, b'+' | b'-')) == Some(b'-');
     let value = text
         .take_while(u8::is_ascii_digit)
-        .fold(0_i32, |value, digit| value.wrapping_mul(10).wrapping_add(i32::from(digit - b'0')));
-    Ok(if negative { value.wrapping_neg() } else { value })
+        .fold(0_i32, |value, digit| {
+            value.wrapping_mul(10).wrapping_add(i32::from(digit - b'0'))
+        });
+    Ok(if negative {
+        value.wrapping_neg()
+    } else {
+        value
+    })
 }

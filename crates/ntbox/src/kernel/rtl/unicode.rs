@@ -15,7 +15,7 @@ use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_L
 use crate::kernel::call::{Call, Stop, exports};
 use crate::kernel::guest::{self, Fault, UnicodeString};
 
-/// Longest text of a UNICODE_STRING that has a NUL behind it, in bytes.
+/// Longest text of a `UNICODE_STRING` that has a NUL behind it, in bytes.
 const MAX_LENGTH: u64 = 0xfffc;
 
 exports! {
@@ -167,8 +167,17 @@ exports! {
 fn initialize(to: u64, buffer: u64, length: u64) -> Result<(), Fault> {
     // The callers have cut the length to what fits.
     let length = u16::try_from(length).unwrap_or(0);
-    let maximum_length = if buffer == 0 { 0 } else { length.saturating_add(2) };
-    UnicodeString { length, maximum_length, buffer }.write(to)
+    let maximum_length = if buffer == 0 {
+        0
+    } else {
+        length.saturating_add(2)
+    };
+    UnicodeString {
+        length,
+        maximum_length,
+        buffer,
+    }
+    .write(to)
 }
 
 /// Puts a NUL behind the text if there is room for one.
@@ -188,15 +197,28 @@ fn append(to: u64, from: u64, length: u64) -> Result<u32, Fault> {
     if total > string.maximum_length {
         return Ok(STATUS_BUFFER_TOO_SMALL);
     }
-    guest::copy(string.buffer.wrapping_add(string.length.into()), from, length)?;
+    guest::copy(
+        string.buffer.wrapping_add(string.length.into()),
+        from,
+        length,
+    )?;
     guest::write_u16(to, total)?;
-    terminate(UnicodeString { length: total, ..string })?;
+    terminate(UnicodeString {
+        length: total,
+        ..string
+    })?;
     Ok(STATUS_SUCCESS)
 }
 
 /// The difference of the first two units that differ, or of the lengths.
 pub fn compare(one: &[u16], two: &[u16], insensitive: bool) -> i32 {
-    let fold = |unit: u16| if insensitive { case::upcase(unit) } else { unit };
+    let fold = |unit: u16| {
+        if insensitive {
+            case::upcase(unit)
+        } else {
+            unit
+        }
+    };
     for (left, right) in one.iter().zip(two) {
         if left != right && fold(*left) != fold(*right) {
             return i32::from(fold(*left)) - i32::from(fold(*right));
@@ -208,7 +230,7 @@ pub fn compare(one: &[u16], two: &[u16], insensitive: bool) -> i32 {
 
 /// Whether a counted string makes sense in itself.
 fn is_valid(string: UnicodeString) -> bool {
-    let whole = string.length % 2 == 0 && string.maximum_length % 2 == 0;
+    let whole = string.length.is_multiple_of(2) && string.maximum_length.is_multiple_of(2);
     let fits = string.length <= string.maximum_length;
     let backed = string.buffer != 0 || (string.length == 0 && string.maximum_length == 0);
     whole && fits && backed
@@ -225,7 +247,9 @@ fn change_case(
     let source = UnicodeString::read(from)?;
     let mut destination = UnicodeString::read(to)?;
     if allocate {
-        let Some(buffer) = block::take(call, source.length.into()) else { return Ok(STATUS_NO_MEMORY) };
+        let Some(buffer) = block::take(call, source.length.into()) else {
+            return Ok(STATUS_NO_MEMORY);
+        };
         destination.buffer = buffer;
         destination.maximum_length = source.length;
     } else if source.length > destination.maximum_length {
@@ -233,18 +257,38 @@ fn change_case(
     }
     let units: Vec<u16> = source.units()?.into_iter().map(change).collect();
     scan::write_units(destination.buffer, &units)?;
-    UnicodeString { length: source.length, ..destination }.write(to)?;
+    UnicodeString {
+        length: source.length,
+        ..destination
+    }
+    .write(to)?;
     Ok(STATUS_SUCCESS)
 }
 
 /// The body of `RtlDuplicateUnicodeString`, once its arguments are sound.
 fn duplicate(call: &Call<'_>, flags: u32, source: UnicodeString, to: u64) -> Result<u32, Stop> {
-    let nul = if flags & 1 != 0 && (source.length > 0 || flags & 2 != 0) { 2 } else { 0 };
-    let Some(size) = source.length.checked_add(nul) else { return Ok(STATUS_NAME_TOO_LONG) };
-    let buffer = if size == 0 { Some(0) } else { block::take(call, size.into()) };
-    let Some(buffer) = buffer else { return Ok(STATUS_NO_MEMORY) };
+    let nul = if flags & 1 != 0 && (source.length > 0 || flags & 2 != 0) {
+        2
+    } else {
+        0
+    };
+    let Some(size) = source.length.checked_add(nul) else {
+        return Ok(STATUS_NAME_TOO_LONG);
+    };
+    let buffer = if size == 0 {
+        Some(0)
+    } else {
+        block::take(call, size.into())
+    };
+    let Some(buffer) = buffer else {
+        return Ok(STATUS_NO_MEMORY);
+    };
     guest::copy(buffer, source.buffer, source.length.into())?;
-    let string = UnicodeString { length: source.length, maximum_length: size, buffer };
+    let string = UnicodeString {
+        length: source.length,
+        maximum_length: size,
+        buffer,
+    };
     terminate(string)?;
     string.write(to)?;
     Ok(STATUS_SUCCESS)
@@ -260,9 +304,13 @@ pub fn release(call: &Call<'_>, string: u64) -> Result<(), Stop> {
     Ok(guest::fill(string, 0, 16)?)
 }
 
-/// The length of a counted text with its NUL, if a UNICODE_STRING can hold it.
+/// The length of a counted text with its NUL, if a `UNICODE_STRING` can hold
+/// it.
 pub fn counted(units: usize) -> Result<(u16, u16), u32> {
     let length = u16::try_from(2 * units).map_err(|_| STATUS_INVALID_PARAMETER_2)?;
     let size = length.checked_add(2).ok_or(STATUS_INVALID_PARAMETER_2)?;
     Ok((length, size))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STATUS_SUCCESS};
 
 use crate::config::OsVersion;
-use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::exports;
+use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::version;
 
@@ -51,11 +51,8 @@ exports! {
 
     /// `VerSetConditionMask`: three bits for each part of a version.
     fn VerSetConditionMask(mask: u64, parts: u32, condition: u8) -> u64 [max HIGH_LEVEL] {
-        if parts & 0xff == 0 {
-            return Ok(mask);
-        }
-        let highest = (parts & 0xff).ilog2();
-        Ok(mask | u64::from(condition & 7) << (3 * highest))
+        let highest = (parts & 0xff).checked_ilog2();
+        Ok(highest.map_or(mask, |highest| mask | u64::from(condition & 7) << (3 * highest)))
     }
 
     /// `RtlVerifyVersionInfo`.
@@ -81,13 +78,23 @@ exports! {
 }
 
 /// The version as `NTDDI_VERSION` writes it.
-fn ddi_version(OsVersion { major, minor, build }: OsVersion) -> u32 {
+fn ddi_version(
+    OsVersion {
+        major,
+        minor,
+        build,
+    }: OsVersion,
+) -> u32 {
     /// First builds of the versions of Windows 10 and 11 after the first.
     const RELEASES: [u32; 16] = [
         10586, 14393, 15063, 16299, 17134, 17763, 18362, 19041, 19645, 20348, 22000, 22621, 25398,
         25941, 26040, 26100,
     ];
-    let release = if major >= 10 { RELEASES.iter().filter(|first| build >= **first).count() } else { 0 };
+    let release = if major >= 10 {
+        RELEASES.iter().filter(|first| build >= **first).count()
+    } else {
+        0
+    };
     (major << 24) | (minor << 16) | u32::try_from(release).unwrap_or(0)
 }
 
@@ -127,7 +134,11 @@ fn verify(asked: &Asked, parts: u32, conditions: u64, system: OsVersion) -> u32 
     }
     let condition = |part: u32| u8::try_from(conditions >> (3 * part.ilog2()) & 7).unwrap_or(0);
     let alone = [
-        (part::PRODUCT, u32::from(WORKSTATION), u32::from(asked.product)),
+        (
+            part::PRODUCT,
+            u32::from(WORKSTATION),
+            u32::from(asked.product),
+        ),
         (part::PLATFORM, PLATFORM_NT, asked.platform),
         (part::BUILD, system.build, asked.build),
     ];
@@ -156,7 +167,10 @@ fn verify(asked: &Asked, parts: u32, conditions: u64, system: OsVersion) -> u32 
     ];
     // One condition, that of the first part, holds for them all; a later part
     // counts only where the earlier ones are equal.
-    let mut asked_for = graded.into_iter().filter(|(part, ..)| parts & part != 0).peekable();
+    let mut asked_for = graded
+        .into_iter()
+        .filter(|(part, ..)| parts & part != 0)
+        .peekable();
     let Some(condition) = asked_for.peek().map(|(part, ..)| condition(*part)) else {
         return STATUS_SUCCESS;
     };
@@ -180,7 +194,11 @@ fn compare(ours: u32, theirs: u32, condition: u8) -> u32 {
         5 => ours <= theirs,
         _ => return STATUS_INVALID_PARAMETER,
     };
-    if holds { STATUS_SUCCESS } else { STATUS_REVISION_MISMATCH }
+    if holds {
+        STATUS_SUCCESS
+    } else {
+        STATUS_REVISION_MISMATCH
+    }
 }
 
 #[cfg(test)]
@@ -197,14 +215,25 @@ mod tests {
 
     #[test]
     fn the_version_is_the_configured_one() {
-        let OsVersion { major, minor, build } = version::get();
+        let OsVersion {
+            major,
+            minor,
+            build,
+        } = version::get();
         for size in [0x114, EX_SIZE] {
             let mut info = [0xaaaa_aaaa_u32; 0x120 / 4];
             info[0] = size;
-            assert_eq!(status(RtlGetVersion, &[address_mut(&mut info)]), STATUS_SUCCESS);
+            assert_eq!(
+                status(RtlGetVersion, &[address_mut(&mut info)]),
+                STATUS_SUCCESS
+            );
             assert_eq!(info[..5], [size, major, minor, build, 2]);
             assert_eq!(info[5] & 0xffff, 0, "the service pack's name is empty");
-            let rest = if size == EX_SIZE { [0, 0x0001_0100] } else { [0xaaaa_aaaa; 2] };
+            let rest = if size == EX_SIZE {
+                [0, 0x0001_0100]
+            } else {
+                [0xaaaa_aaaa; 2]
+            };
             assert_eq!(info[0x45..0x47], rest);
             assert_eq!(info[0x47], 0xaaaa_aaaa);
         }
@@ -225,14 +254,23 @@ mod tests {
     }
 
     fn check(asked: &Asked, parts: u32, condition: u8) -> u32 {
-        let system = OsVersion { major: 10, minor: 0, build: 19045 };
+        let system = OsVersion {
+            major: 10,
+            minor: 0,
+            build: 19045,
+        };
         let conditions = (0..8).fold(0, |mask, n| mask | u64::from(condition) << (3 * n));
         verify(asked, parts, conditions, system)
     }
 
     #[test]
     fn versions_are_compared_in_grades() {
-        let asked = |major, minor, pack_major| Asked { major, minor, pack_major, ..Asked::default() };
+        let asked = |major, minor, pack_major| Asked {
+            major,
+            minor,
+            pack_major,
+            ..Asked::default()
+        };
         let parts = part::MAJOR | part::MINOR | part::PACK_MAJOR;
         for (version, condition, expected) in [
             (asked(10, 0, 0), GREATER_EQUAL, STATUS_SUCCESS),
@@ -247,17 +285,33 @@ mod tests {
             (asked(10, 1, 0), LESS, STATUS_SUCCESS),
             (asked(10, 0, 0), AND, STATUS_INVALID_PARAMETER),
         ] {
-            assert_eq!(check(&version, parts, condition), expected, "{version:?} {condition}");
+            assert_eq!(
+                check(&version, parts, condition),
+                expected,
+                "{version:?} {condition}"
+            );
         }
     }
 
     #[test]
     fn other_parts_are_compared_alone() {
-        let asked = Asked { build: 19041, platform: 2, suite: 0x300, product: 1, ..Asked::default() };
+        let asked = Asked {
+            build: 19041,
+            platform: 2,
+            suite: 0x300,
+            product: 1,
+            ..Asked::default()
+        };
         assert_eq!(check(&asked, part::BUILD, GREATER_EQUAL), STATUS_SUCCESS);
         assert_eq!(check(&asked, part::BUILD, EQUAL), STATUS_REVISION_MISMATCH);
-        assert_eq!(check(&asked, part::BUILD | part::PLATFORM | part::PRODUCT, EQUAL), STATUS_REVISION_MISMATCH);
-        assert_eq!(check(&asked, part::PLATFORM | part::PRODUCT, EQUAL), STATUS_SUCCESS);
+        assert_eq!(
+            check(&asked, part::BUILD | part::PLATFORM | part::PRODUCT, EQUAL),
+            STATUS_REVISION_MISMATCH
+        );
+        assert_eq!(
+            check(&asked, part::PLATFORM | part::PRODUCT, EQUAL),
+            STATUS_SUCCESS
+        );
         assert_eq!(check(&asked, part::SUITE, AND), STATUS_REVISION_MISMATCH);
         assert_eq!(check(&asked, part::SUITE, OR), STATUS_SUCCESS);
         assert_eq!(check(&asked, part::SUITE, EQUAL), STATUS_INVALID_PARAMETER);
@@ -268,10 +322,22 @@ mod tests {
         let mut info = [0_u32; 0x120 / 4];
         info[1] = 6;
         let va = address_mut(&mut info);
-        let mask = value(VerSetConditionMask, &[0, part::MAJOR.into(), GREATER_EQUAL.into()]);
-        assert_eq!(status(RtlVerifyVersionInfo, &[va, part::MAJOR.into(), mask]), STATUS_SUCCESS);
-        assert_eq!(status(RtlVerifyVersionInfo, &[va, 0, mask]), STATUS_INVALID_PARAMETER);
-        assert_eq!(status(RtlVerifyVersionInfo, &[va, part::MAJOR.into(), 0]), STATUS_INVALID_PARAMETER);
+        let mask = value(
+            VerSetConditionMask,
+            &[0, part::MAJOR.into(), GREATER_EQUAL.into()],
+        );
+        assert_eq!(
+            status(RtlVerifyVersionInfo, &[va, part::MAJOR.into(), mask]),
+            STATUS_SUCCESS
+        );
+        assert_eq!(
+            status(RtlVerifyVersionInfo, &[va, 0, mask]),
+            STATUS_INVALID_PARAMETER
+        );
+        assert_eq!(
+            status(RtlVerifyVersionInfo, &[va, part::MAJOR.into(), 0]),
+            STATUS_INVALID_PARAMETER
+        );
     }
 
     #[test]
@@ -283,12 +349,23 @@ mod tests {
             ((10, 0, 22631), 0x0a00_000c),
             ((10, 0, 26100), 0x0a00_0010),
         ] {
-            assert_eq!(ddi_version(OsVersion { major, minor, build }), expected, "{build}");
+            assert_eq!(
+                ddi_version(OsVersion {
+                    major,
+                    minor,
+                    build
+                }),
+                expected,
+                "{build}"
+            );
         }
         let current = ddi_version(version::get());
         assert_eq!(value(RtlIsNtDdiVersionAvailable, &[0x0601_0000]), 1);
         assert_eq!(value(RtlIsNtDdiVersionAvailable, &[current.into()]), 1);
-        assert_eq!(value(RtlIsNtDdiVersionAvailable, &[(current + 1).into()]), 0);
+        assert_eq!(
+            value(RtlIsNtDdiVersionAvailable, &[(current + 1).into()]),
+            0
+        );
         assert_eq!(value(RtlIsServicePackVersionInstalled, &[0x0a00_0000]), 1);
         assert_eq!(value(RtlIsServicePackVersionInstalled, &[0x0a00_0100]), 0);
         assert_eq!(value(RtlIsServicePackVersionInstalled, &[0x0601_0000]), 0);

@@ -7,7 +7,7 @@ fn run<U: Text>(format: &[U], arguments: &[u64]) -> Formatted<U> {
     // A driver's stack goes on behind the arguments.
     let mut list = arguments.to_vec();
     list.extend([0x1111; 8]);
-    crate::kernel::dbg::format::format(
+    super::format(
         address(terminated.as_slice()),
         &mut Arguments::List(address(list.as_slice())),
         4096,
@@ -146,7 +146,10 @@ fn pointers_have_all_their_digits() {
 
 #[test]
 fn characters() {
-    assert_eq!(text("%c%c", &[u64::from(b'o'), 0xff00 + u64::from(b'k')]), "ok");
+    assert_eq!(
+        text("%c%c", &[u64::from(b'o'), 0xff00 + u64::from(b'k')]),
+        "ok"
+    );
     assert_eq!(text("%3c|%-3c|", &[0x61, 0x62]), "  a|b  |");
     assert_eq!(text("%C%lc%wc", &[0x61, 0x62, 0x63]), "abc");
     assert_eq!(text("%C", &[0x44f]), "?");
@@ -178,7 +181,10 @@ fn strings() {
     }
     assert_eq!(text("%*.*s|", &[6, 3, va]), "   tex|");
     assert_eq!(text("%-*s|", &[6, va]), "text  |");
-    assert_eq!(text("%*s|", &[u64::from((-6_i32).cast_unsigned()), va]), "text  |");
+    assert_eq!(
+        text("%*s|", &[u64::from((-6_i32).cast_unsigned()), va]),
+        "text  |"
+    );
     // A precision is what makes a string without an end printable.
     let endless = *b"four";
     assert_eq!(text("%.4s", &[address(&endless)]), "four");
@@ -209,11 +215,20 @@ fn counted_strings() {
     let ansi = Counted::ansi(&mut bytes, 7);
     let mut units: Vec<u16> = "żółw and more".encode_utf16().collect();
     let unicode = Counted::unicode(&mut units, 4);
-    assert_eq!(text("%Z|%hZ", &[address(&ansi), address(&ansi)]), "counted|counted");
-    assert_eq!(text("%9Z|%-9Z|", &[address(&ansi), address(&ansi)]), "  counted|counted  |");
+    assert_eq!(
+        text("%Z|%hZ", &[address(&ansi), address(&ansi)]),
+        "counted|counted"
+    );
+    assert_eq!(
+        text("%9Z|%-9Z|", &[address(&ansi), address(&ansi)]),
+        "  counted|counted  |"
+    );
     assert_eq!(run(b"%wZ|", &[address(&unicode)]).text, b"?\xf3?w|");
     assert_eq!(run(b"%6wZ|", &[address(&unicode)]).text, b"  ?\xf3?w|");
-    assert_eq!(wide_text("%wZ|%Z", &[address(&unicode), address(&ansi)]), "żółw|counted");
+    assert_eq!(
+        wide_text("%wZ|%Z", &[address(&unicode), address(&ansi)]),
+        "żółw|counted"
+    );
     // Neither a precision nor a NUL ends a counted string.
     assert_eq!(text("%.3Z", &[address(&ansi)]), "counted");
     let mut with_nul = *b"a\0b";
@@ -232,7 +247,10 @@ fn what_is_not_there_is_null() {
         assert_eq!(wide_text(format, &[0]), "(null)", "{format}");
     }
     let empty = Counted::empty();
-    assert_eq!(text("%wZ %Z", &[address(&empty), address(&empty)]), "(null) (null)");
+    assert_eq!(
+        text("%wZ %Z", &[address(&empty), address(&empty)]),
+        "(null) (null)"
+    );
     assert_eq!(text("%8s|%.3s|", &[0, 0]), "  (null)|(nu|");
 }
 
@@ -254,7 +272,10 @@ fn floating_point_is_not_printed() {
     assert_eq!(text("%f %d", &[7]), "f 7");
     for format in ["%e", "%E", "%f", "%F", "%g", "%G", "%a", "%A", "%5.2f"] {
         let found = findings(format, &[]);
-        assert!(matches!(&found[..], [Finding::FloatingPoint(place)] if place.spec == format), "{format}");
+        assert!(
+            matches!(&found[..], [Finding::FloatingPoint(place)] if place.spec == format),
+            "{format}"
+        );
     }
 }
 
@@ -295,7 +316,10 @@ fn patterns_of_memory_without_contents_are_noticed() {
     }
     let freed = u64::from_le_bytes([FREED; 8]);
     let found = findings("%s is %d", &[address(b"x\0"), freed]);
-    assert!(matches!(&found[..], [Finding::Freed(place)] if place.argument == 2), "{found:?}");
+    assert!(
+        matches!(&found[..], [Finding::Freed(place)] if place.argument == 2),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -303,11 +327,21 @@ fn conversions_between_widths_are_noticed() {
     let units = wide("w");
     let va = address(units.as_slice());
     for format in ["%C", "%S", "%lc", "%ls", "%wc", "%ws"] {
-        let argument = if format.ends_with(['c', 'C']) { 0x61 } else { va };
+        let argument = if format.ends_with(['c', 'C']) {
+            0x61
+        } else {
+            va
+        };
         let found = findings(format, &[argument]);
-        assert!(matches!(&found[..], [Finding::Conversion(_)]), "{format}: {found:?}");
+        assert!(
+            matches!(&found[..], [Finding::Conversion(_)]),
+            "{format}: {found:?}"
+        );
     }
-    assert!(matches!(&findings("%wZ", &[0])[..], [Finding::Conversion(_)]));
+    assert!(matches!(
+        &findings("%wZ", &[0])[..],
+        [Finding::Conversion(_)]
+    ));
     for format in ["%c", "%hc", "%d", "%p", "%Z"] {
         assert_eq!(findings(format, &[0]), [], "{format}");
     }
@@ -318,16 +352,24 @@ fn bad_pointers_are_faults_that_keep_what_came_before() {
     for format in ["before %s", "before %ws", "before %Z", "before %wZ"] {
         let result = run(format.as_bytes(), &[NOWHERE]);
         let fault = result.fault.expect(format);
-        assert!((NOWHERE..NOWHERE + 16).contains(&fault.address), "{format}: {fault:?}");
+        assert!(
+            (NOWHERE..NOWHERE + 16).contains(&fault.address),
+            "{format}: {fault:?}"
+        );
         assert!(!fault.write);
         assert_eq!(result.text, b"before ");
     }
     let mut bad = Counted::empty();
     (bad.length, bad.buffer) = (8, NOWHERE);
-    assert_eq!(run(b"%wZ", &[address(&bad)]).fault.map(|fault| fault.address), Some(NOWHERE));
-    let result = crate::kernel::dbg::format::format::<u8>(NOWHERE, &mut Arguments::List(0), 10);
+    assert_eq!(
+        run(b"%wZ", &[address(&bad)])
+            .fault
+            .map(|fault| fault.address),
+        Some(NOWHERE)
+    );
+    let result = format::<u8>(NOWHERE, &mut Arguments::List(0), 10);
     assert_eq!(result.fault.map(|fault| fault.address), Some(NOWHERE));
-    let result = crate::kernel::dbg::format::format::<u8>(address(b"%d\0"), &mut Arguments::List(NOWHERE), 10);
+    let result = format::<u8>(address(b"%d\0"), &mut Arguments::List(NOWHERE), 10);
     assert_eq!(result.fault.map(|fault| fault.address), Some(NOWHERE));
 }
 
@@ -335,8 +377,7 @@ fn bad_pointers_are_faults_that_keep_what_came_before() {
 fn absurd_widths_cost_nothing() {
     let format = *b"%2000000000d|%*s\0";
     let list = [7_u64, 2_000_000_000, 0];
-    let result =
-        crate::kernel::dbg::format::format::<u8>(address(&format), &mut Arguments::List(address(&list)), 512);
+    let result = super::format::<u8>(address(&format), &mut Arguments::List(address(&list)), 512);
     assert_eq!(result.fault, None);
     assert_eq!(result.text, [b' '; 512]);
     assert_eq!(result.length, 4_000_000_001);
@@ -347,6 +388,12 @@ fn absurd_widths_cost_nothing() {
 fn arguments_are_taken_in_order() {
     let name = wide("name");
     let expected = "name=5 0000000000000010 ff \u{20}-7";
-    let list = [address(name.as_slice()), 5, 0x10, 0xff, u64::from((-7_i32).cast_unsigned())];
+    let list = [
+        address(name.as_slice()),
+        5,
+        0x10,
+        0xff,
+        u64::from((-7_i32).cast_unsigned()),
+    ];
     assert_eq!(text("%ws=%u %p %x %3d", &list), expected);
 }

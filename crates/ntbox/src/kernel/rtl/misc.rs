@@ -1,0 +1,103 @@
+//! Assertions, and arithmetic on access masks.
+
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL};
+use crate::kernel::{guest, stop};
+
+/// Longest text of an assertion that is reported.
+const LIMIT: usize = 512;
+
+/// Generic rights, from the highest bit down, and where `GENERIC_MAPPING` says
+/// what they are for a kind of object.
+const GENERIC: [(u32, u64); 4] = [(1 << 31, 0), (1 << 30, 4), (1 << 29, 8), (1 << 28, 12)];
+
+exports! {
+    /// `RtlAssert`: where a debugger would ask, the failure is reported and the
+    /// driver goes on.
+    fn RtlAssert<call>(assertion: u64, file: u64, line: u32, message: u64) -> () [max HIGH_LEVEL] {
+        let text = |va| -> Result<String, guest::Fault> {
+            let bytes = if va == 0 { Vec::new() } else { guest::read_c_string(va, LIMIT)? };
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let (assertion, file, message) = (text(assertion)?, text(file)?, text(message)?);
+        let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+        let what = format!("the assertion '{assertion}' failed at {file}, line {line}{message}");
+        stop::violation("assertion-failed", None, what, call.return_address());
+        Ok(())
+    }
+
+    /// `RtlMapGenericMask`: replaces generic rights by those of the object's type.
+    fn RtlMapGenericMask(mask: u64, mapping: u64) -> () [max APC_LEVEL] {
+        let mut rights = guest::read_u32(mask)?;
+        for (generic, offset) in GENERIC {
+            if rights & generic != 0 {
+                rights = rights & !generic | guest::read_u32(mapping.wrapping_add(offset))?;
+            }
+        }
+        Ok(guest::write_u32(mask, rights)?)
+    }
+
+    /// `RtlAreAllAccessesGranted`.
+    fn RtlAreAllAccessesGranted(granted: u32, desired: u32) -> bool [max HIGH_LEVEL] {
+        Ok(desired & !granted == 0)
+    }
+
+    /// `RtlAreAnyAccessesGranted`.
+    fn RtlAreAnyAccessesGranted(granted: u32, desired: u32) -> bool [max HIGH_LEVEL] {
+        Ok(desired & granted != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{address, address_mut, value, violations};
+
+    #[test]
+    fn an_assertion_is_reported() {
+        value(
+            RtlAssert,
+            &[address(b"x > 0\0"), address(b"a.c\0"), 7, address(b"why\0")],
+        );
+        value(RtlAssert, &[address(b"y\0"), address(b"b.c\0"), 8, 0]);
+        let found: Vec<String> = violations()
+            .into_iter()
+            .map(|violation| violation.what)
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "the assertion 'x > 0' failed at a.c, line 7: why",
+                "the assertion 'y' failed at b.c, line 8",
+            ]
+        );
+    }
+
+    #[test]
+    fn generic_rights_are_replaced() {
+        let mapping = [0x1_u32, 0x2, 0x4, 0xf00];
+        for (before, after) in [
+            (0x8000_0000_u32, 0x1_u32),
+            (0x4000_0010, 0x12),
+            (0x2000_0000, 0x4),
+            (0x1000_0000, 0xf00),
+            (0xf000_0000, 0xf07),
+            (0x30, 0x30),
+        ] {
+            let mut mask = before;
+            value(
+                RtlMapGenericMask,
+                &[address_mut(&mut mask), address(&mapping)],
+            );
+            assert_eq!(mask, after, "{before:#x}");
+        }
+    }
+
+    #[test]
+    fn rights_are_compared() {
+        assert_eq!(value(RtlAreAllAccessesGranted, &[0b110, 0b100]), 1);
+        assert_eq!(value(RtlAreAllAccessesGranted, &[0b110, 0b101]), 0);
+        assert_eq!(value(RtlAreAnyAccessesGranted, &[0b110, 0b101]), 1);
+        assert_eq!(value(RtlAreAnyAccessesGranted, &[0b110, 0b001]), 0);
+    }
+}
