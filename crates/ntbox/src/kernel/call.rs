@@ -276,7 +276,7 @@ macro_rules! exports {
     )*) => {
         $(
             $(#[$meta])*
-            #[allow(non_snake_case, unused_mut, unused_variables, clippy::unnecessary_wraps, reason = "the name is the reference's; a table of functions has one type")]
+            #[allow(non_snake_case, unused_mut, unused_variables, clippy::unnecessary_wraps, clippy::redundant_closure_call, reason = "the name is the reference's; a table of functions has one type; `?` in the body ends the body only")]
             pub(crate) fn $name(call: &mut $crate::kernel::call::Call<'_>) -> $crate::kernel::call::Return {
                 let mut number = 0;
                 $(
