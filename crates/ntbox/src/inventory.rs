@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use crate::Error;
 use crate::kernel::{exports, loader};
+use crate::{Error, machine};
 
 /// The highest IRQL.
 const HIGH_LEVEL: u8 = 15;
@@ -51,6 +51,7 @@ pub enum ExportKind {
 /// # Errors
 /// The file cannot be read or is no driver image.
 pub fn imports(image: &Path) -> Result<Vec<Import>, Error> {
+    machine::check_file(image)?;
     let file = std::fs::read(image).map_err(|source| Error::Read {
         path: image.to_owned(),
         source,

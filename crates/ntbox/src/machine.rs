@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -42,11 +43,7 @@ impl Machine {
     /// The file cannot be read, is no driver, a call is to fail that cannot, or no
     /// process can be started.
     pub fn boot(config: &Config) -> Result<Self, Error> {
-        let read = |source| Error::Read { path: config.image.clone(), source };
-        let metadata = File::open(&config.image).and_then(|file| file.metadata()).map_err(read)?;
-        if !metadata.is_file() {
-            return Err(read(io::Error::other("it is not a regular file")));
-        }
+        check_file(&config.image)?;
         parse::service(&config.service).map_err(|error| Error::Config(error.to_string()))?;
         if let Some(reason) = config.faults.iter().find_map(|fault| inventory::cannot_fail(&fault.export)) {
             return Err(Error::Config(reason));
@@ -285,6 +282,16 @@ impl Drop for Machine {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Refuses what is no file that can be read. A pipe or a device would keep its
+/// reader waiting, so it is not even opened.
+pub fn check_file(image: &Path) -> Result<(), Error> {
+    let read = |source| Error::Read { path: image.to_owned(), source };
+    if !std::fs::metadata(image).map_err(read)?.is_file() {
+        return Err(read(io::Error::other("it is not a regular file")));
+    }
+    File::open(image).map_err(read).map(drop)
 }
 
 /// Loads, starts and unloads a driver.

@@ -36,15 +36,17 @@ pub fn look_up(
         .make_context_with_formatter_flags(flags)
         .map_err(wrong)?;
     let names: Vec<_> = places.iter().map(|rva| frames(&context, *rva)).collect();
-    match names.iter().find_map(|name| name.as_ref().err()) {
-        // Damage in one function's part leaves the others.
-        Some(error) if names.iter().all(Result::is_err) => {
-            Err(format!("{} is damaged: {error}", path.display()))
-        }
-        _ => Ok(Some(
-            names.into_iter().map(|name| name.ok().flatten()).collect(),
-        )),
+    // Damage in one function's part leaves the others.
+    if names.iter().all(|name| !matches!(name, Ok(Some(_)))) {
+        let error = names.iter().find_map(|name| name.as_ref().err());
+        let known = || format!("{} knows none of the places", path.display());
+        return Err(error.map_or_else(known, |error| {
+            format!("{} is damaged: {error}", path.display())
+        }));
     }
+    Ok(Some(
+        names.into_iter().map(|name| name.ok().flatten()).collect(),
+    ))
 }
 
 fn frames(context: &Context<'_, '_>, rva: u32) -> Result<Option<Name>, pdb_addr2line::Error> {

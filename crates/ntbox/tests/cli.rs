@@ -1,0 +1,246 @@
+//! The program: what it prints, and the exit statuses that it promises.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod common;
+
+use std::fs::File;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn ntbox(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ntbox"))
+        .args(arguments)
+        .output()
+        .expect("ntbox is run")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("text")
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().expect("it ends by itself")
+}
+
+#[test]
+fn every_verdict_has_its_status() {
+    for (variant, code, verdict) in [
+        ("CLEAN", 0, "clean"),
+        ("STAY", 1, "stays loaded"),
+        ("REFUSE", 3, "refused"),
+        ("FAULT", 4, "stopped"),
+        ("STOP", 4, "stopped"),
+        ("HANG", 4, "stopped"),
+        ("LEAK", 5, "broken"),
+    ] {
+        let Some(driver) = common::with_gcc(variant) else {
+            return;
+        };
+        let output = ntbox(&[
+            "run",
+            &driver.image.display().to_string(),
+            "--timeout",
+            "0.5",
+        ]);
+        let said = text(&output.stdout);
+        assert_eq!(status(&output), code, "{variant}: {said}");
+        let last = said.lines().last().expect("a verdict");
+        assert!(
+            last.starts_with(&format!("verdict  {verdict}")),
+            "{variant}: {said}"
+        );
+        assert!(
+            said.starts_with("00000001\t0.00000000\tdriver: begin\n"),
+            "{variant}: {said}"
+        );
+        assert_eq!(output.stderr, b"", "{variant}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_told() {
+    let Some(driver) = common::with_gcc("CLEAN") else {
+        return;
+    };
+    let image = driver.image.display().to_string();
+    for (arguments, part) in [
+        (&["run"][..], "<FILE>"),
+        (
+            &["run", &image, "--param", "Size=4096"],
+            "write dword:4096 or sz:4096",
+        ),
+        (
+            &["run", &image, "--fault", "IoAllocateMdl:0"],
+            "N counts from 1",
+        ),
+        (
+            &["run", &image, "--filter", "NOBODY=1"],
+            "`NOBODY` is no component",
+        ),
+        (&["run", &image, "--timeout", "0"], "more than 0"),
+        (&["run", &image, "--os", "11"], "MAJOR.MINOR.BUILD"),
+        (
+            &["run", &image, "--service", r"a\b"],
+            "no slash or backslash",
+        ),
+        (
+            &["run", &image, "--fault", "NoSuchExport"],
+            "`NoSuchExport` is no export",
+        ),
+        (
+            &["run", &image, "--fault", "IoFreeMdl"],
+            "`IoFreeMdl` cannot fail",
+        ),
+        (&["walk"], "unrecognized subcommand"),
+    ] {
+        let output = ntbox(arguments);
+        assert_eq!(status(&output), 2, "{arguments:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains(part), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn what_is_no_driver_is_told() {
+    for (file, part) in [
+        ("/no/such/file.sys", "cannot read /no/such/file.sys"),
+        ("/", "not a regular file"),
+        ("/dev/null", "not a regular file"),
+        (
+            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+            "not a PE image",
+        ),
+    ] {
+        for command in ["run", "imports"] {
+            let output = ntbox(&[command, file]);
+            assert_eq!(status(&output), 6, "{command} {file}");
+            let said = text(&output.stderr);
+            assert!(
+                said.starts_with("error: ") && said.contains(part),
+                "{command}: {said}"
+            );
+            assert_eq!(output.stdout, b"");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_told() {
+    let full = File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("/dev/full");
+    let mut ntbox = Command::new(env!("CARGO_BIN_EXE_ntbox"));
+    let output = ntbox
+        .arg("exports")
+        .stdout(Stdio::from(full))
+        .output()
+        .expect("ntbox is run");
+    assert_eq!(status(&output), 7);
+    assert!(
+        text(&output.stderr).contains("the result cannot be written"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn json_has_the_report() {
+    let Some(driver) = common::with_gcc("LEAK") else {
+        return;
+    };
+    let output = ntbox(&["run", &driver.image.display().to_string(), "--json"]);
+    assert_eq!(status(&output), 5);
+    let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(object["format"], 1);
+    assert_eq!(object["exit_status"], 5);
+    assert_eq!(object["verdict"], "broken");
+    let report: ntbox::Report = serde_json::from_value(object["report"].clone()).expect("a report");
+    assert_eq!(report.entry_status, Some(0));
+    assert_eq!(object["report"]["entry_status"], "0x0");
+    let violation = &object["report"]["violations"][0];
+    assert_eq!(violation["rule"], "pool-leak");
+    assert_eq!(violation["verifier"][0], "0xc4");
+    assert_eq!(
+        violation["location"]["source"]["line"],
+        common::line_of("take", 0)
+    );
+}
+
+#[test]
+fn json_has_errors_too() {
+    let output = ntbox(&["run", "/no/such.sys", "--json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(object["exit_status"], 6);
+    assert!(
+        object["error"]
+            .as_str()
+            .expect("a message")
+            .contains("/no/such.sys")
+    );
+    assert!(object.get("report").is_none());
+}
+
+#[test]
+fn the_filter_hides_and_all_shows() {
+    let Some(driver) = common::with_gcc("CLEAN") else {
+        return;
+    };
+    let image = driver.image.display().to_string();
+    let plain = ntbox(&["run", &image]);
+    let plain = text(&plain.stdout);
+    assert!(
+        !plain.contains("driver: hidden") && plain.contains("hides 1 line"),
+        "{plain}"
+    );
+    let all = ntbox(&["run", &image, "--all"]);
+    assert!(
+        text(&all.stdout).contains("\t[hidden, IHVDRIVER INFO] driver: hidden\n"),
+        "{}",
+        text(&all.stdout)
+    );
+    let filtered = ntbox(&["run", &image, "--filter", "IHVDRIVER=0xf"]);
+    assert!(
+        text(&filtered.stdout).contains("\tdriver: hidden\n"),
+        "{}",
+        text(&filtered.stdout)
+    );
+}
+
+#[test]
+fn imports_are_listed() {
+    let Some(driver) = common::with_gcc("LEAK") else {
+        return;
+    };
+    let output = ntbox(&["imports", &driver.image.display().to_string()]);
+    assert_eq!(status(&output), 0);
+    let said = text(&output.stdout);
+    assert!(
+        said.contains("provided ntoskrnl.exe!ExAllocatePoolWithTag\n"),
+        "{said}"
+    );
+    assert!(said.ends_with("imports, 0 missing\n"), "{said}");
+}
+
+#[test]
+fn exports_are_listed() {
+    let output = ntbox(&["exports", "--json"]);
+    assert_eq!(status(&output), 0);
+    let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let exports = object["exports"].as_array().expect("a list");
+    let find = |name: &str| {
+        exports
+            .iter()
+            .find(|export| export["name"] == name)
+            .expect(name)
+    };
+    assert_eq!(find("IoAllocateMdl")["can_fail"], true);
+    assert_eq!(find("MmSystemRangeStart")["kind"], "variable");
+}
+
+#[test]
+fn no_colours_reach_a_pipe() {
+    let output = ntbox(&["run", "/no/such.sys"]);
+    assert!(!output.stderr.contains(&0x1b), "{}", text(&output.stderr));
+}
