@@ -2,6 +2,8 @@
 
 use std::process::{Command, ExitCode};
 
+use anyhow::bail;
+
 use crate::{
     context::{Context, say},
     driver::{self, Tools},
@@ -10,50 +12,60 @@ use crate::{
 
 /// Checks everything.
 pub fn lint(context: &Context) -> anyhow::Result<ExitCode> {
-    with_tools(context, &Tools::prepare(context)?)?;
-    Ok(ExitCode::SUCCESS)
+    let failed = with_tools(context, &Tools::prepare(context)?);
+    if failed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    bail!("failed: {}", failed.join("; "));
 }
 
-/// Checks everything, with the means to build drivers at hand.
-pub fn with_tools(context: &Context, tools: &Tools) -> anyhow::Result<()> {
+/// Checks everything, with the means to build drivers at hand; returns which
+/// checks failed. One that fails does not keep the others from running.
+pub fn with_tools(context: &Context, tools: &Tools) -> Vec<&'static str> {
+    checks(context, tools)
+        .into_iter()
+        .filter_map(|(what, mut command)| {
+            say(what);
+            let error = process::quietly(context, &mut command, what).err()?;
+            say(&format!("{error:#}"));
+            Some(what)
+        })
+        .collect()
+}
+
+/// What is checked, and the command for it.
+fn checks(context: &Context, tools: &Tools) -> Vec<(&'static str, Command)> {
     let mut format = context.cargo("fmt");
     format.args(["--all", "--check"]);
-    check(context, "cargo fmt", format)?;
-
-    let mut host = context.host_cargo("clippy");
-    for_host(&mut host).arg("--all-targets");
-    check(context, "cargo clippy, for this host", denying(host))?;
-    let mut host = context.host_cargo("doc");
-    for_host(&mut host);
-    check(context, "cargo doc, for this host", documenting(host))?;
-
-    let mut driver = tools.cargo(context, "clippy");
-    for_driver(&mut driver);
-    check(context, "cargo clippy, for the driver", denying(driver))?;
-    let mut driver = tools.cargo(context, "doc");
-    for_driver(&mut driver);
-    check(context, "cargo doc, for the driver", documenting(driver))?;
-
+    let mut host_clippy = context.host_cargo("clippy");
+    for_host(&mut host_clippy).arg("--all-targets");
+    let mut host_doc = context.host_cargo("doc");
+    for_host(&mut host_doc);
+    let mut driver_clippy = tools.cargo(context, "clippy");
+    for_driver(&mut driver_clippy);
+    let mut driver_doc = tools.cargo(context, "doc");
+    for_driver(&mut driver_doc);
+    #[cfg_attr(
+        windows,
+        expect(unused_mut, reason = "cross/wdk-build is not for Windows")
+    )]
+    let mut checks = vec![
+        ("cargo fmt", format),
+        ("cargo clippy, for this host", denying(host_clippy)),
+        ("cargo doc, for this host", documenting(host_doc)),
+        ("cargo clippy, for the driver", denying(driver_clippy)),
+        ("cargo doc, for the driver", documenting(driver_doc)),
+    ];
     #[cfg(not(windows))]
     {
         let mut format = stand_in_cargo(context, "fmt");
         format.arg("--check");
-        check(context, "cargo fmt, for cross/wdk-build", format)?;
-        let mut stand_in = stand_in_cargo(context, "clippy");
-        stand_in.arg("--all-targets");
-        check(
-            context,
-            "cargo clippy, for cross/wdk-build",
-            denying(stand_in),
-        )?;
+        checks.push(("cargo fmt, for cross/wdk-build", format));
+        let mut clippy = stand_in_cargo(context, "clippy");
+        clippy.arg("--all-targets");
+        checks.push(("cargo clippy, for cross/wdk-build", denying(clippy)));
     }
-    Ok(())
-}
-
-/// Runs one check.
-fn check(context: &Context, what: &str, mut command: Command) -> anyhow::Result<()> {
-    say(what);
-    process::quietly(context, &mut command, what)
+    checks
 }
 
 /// Every package that is for this host.

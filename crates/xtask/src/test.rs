@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::{
     context::{Context, say},
@@ -17,30 +17,37 @@ pub fn test(context: &Context, with_lint: bool, arguments: &[String]) -> anyhow:
     let debug = driver::build(context, &tools, Profile::Debug)?;
     let mut cargo = context.host_cargo("test");
     cargo
+        .arg("--no-fail-fast")
         .env("NTMEM_SYS", &release.sys)
         .env("NTMEM_SYS_DEBUG", &debug.sys)
         .env("NTMEM_BINDINGS", &release.bindings)
         .args(arguments);
     #[cfg(not(windows))]
     cargo.env("NTMEM_TEST_DRIVERS", tools.build_test_drivers(context)?);
+    let mut failed = Vec::new();
     if with_lint {
-        lint::with_tools(context, &tools)?;
+        failed = lint::with_tools(context, &tools);
     }
     #[cfg(not(windows))]
     {
-        say("cargo test, for the stand-in for wdk-build");
+        let what = "cargo test, for cross/wdk-build";
+        say(what);
         let mut stand_in = lint::stand_in_cargo(context, "test");
-        process::quietly(context, &mut stand_in, "testing cross/wdk-build")?;
+        if let Err(error) = process::quietly(context, &mut stand_in, what) {
+            say(&format!("{error:#}"));
+            failed.push(what);
+        }
     }
     say("cargo test");
     let status = cargo
         .status()
         .with_context(|| format!("cannot run `{}`", process::line(&cargo)))?;
-    if status.success() {
-        say("all tests passed");
-        Ok(ExitCode::SUCCESS)
-    } else {
-        say("tests failed");
-        Ok(ExitCode::FAILURE)
+    if !status.success() {
+        failed.push("cargo test");
     }
+    if failed.is_empty() {
+        say("everything passed");
+        return Ok(ExitCode::SUCCESS);
+    }
+    bail!("failed: {}", failed.join("; "));
 }
