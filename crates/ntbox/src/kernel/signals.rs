@@ -126,7 +126,11 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         registers[libc::REG_RIP as usize] = way_out.cast_signed();
         return;
     }
-    if rip >= GUEST_END && !(page_fault && STACKS.contains(address)) {
+    // The driver's doing all the same: its stack is used up in the way into the
+    // kernel, or it jumped to an address that is beyond everything it has.
+    let rsp = context.uc_mcontext.gregs[libc::REG_RSP as usize].cast_unsigned();
+    let wild_jump = error & 16 != 0 && address == rip && STACKS.contains(rsp);
+    if rip >= GUEST_END && !(page_fault && (STACKS.contains(address) || wild_jump)) {
         internal_fault(signal, rip, address);
     }
     let trap = match signal {

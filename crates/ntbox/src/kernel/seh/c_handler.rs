@@ -43,7 +43,12 @@ impl Scope {
 
     fn read(va: u64) -> Result<Self, Fault> {
         let field = |n: u64| guest::read_u32(va.wrapping_add(4 * n));
-        Ok(Self { begin: field(0)?, end: field(1)?, handler: field(2)?, target: field(3)? })
+        Ok(Self {
+            begin: field(0)?,
+            end: field(1)?,
+            handler: field(2)?,
+            target: field(3)?,
+        })
     }
 
     fn holds(self, image_base: u64, pc: u64) -> bool {
@@ -106,7 +111,11 @@ fn search(
 }
 
 fn scope(frame: &DispatcherContext, index: u32) -> Result<Scope, Fault> {
-    Scope::read(frame.handler_data.wrapping_add(4 + Scope::SIZE * u64::from(index)))
+    Scope::read(
+        frame
+            .handler_data
+            .wrapping_add(4 + Scope::SIZE * u64::from(index)),
+    )
 }
 
 /// Unwinds to the `__except` block of a scope. Returns only with a fault.
@@ -160,10 +169,17 @@ fn clean_up(
             break;
         }
         // If the block fails, the next unwind begins behind it.
-        let next = arguments.dispatcher.wrapping_add(DispatcherContext::SCOPE_INDEX);
+        let next = arguments
+            .dispatcher
+            .wrapping_add(DispatcherContext::SCOPE_INDEX);
         guest::write_u32(next, index + 1)?;
         let block = frame.image_base.wrapping_add(scope.handler.into());
-        call_driver(block, &[1, arguments.establisher], room.top(), Some(*caller));
+        call_driver(
+            block,
+            &[1, arguments.establisher],
+            room.top(),
+            Some(*caller),
+        );
     }
     Ok(disposition::CONTINUE_SEARCH)
 }

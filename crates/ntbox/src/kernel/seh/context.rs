@@ -159,12 +159,23 @@ impl ExceptionRecord {
 
     /// One raised by software, such as `ExRaiseStatus`.
     pub fn software(code: u32) -> Self {
-        Self { code, flags: NONCONTINUABLE, nested: 0, address: 0, count: 0, information: [0; 15] }
+        Self {
+            code,
+            flags: NONCONTINUABLE,
+            nested: 0,
+            address: 0,
+            count: 0,
+            information: [0; 15],
+        }
     }
 
     /// One raised by the processor.
     pub fn hardware(code: u32, address: u64, information: &[u64]) -> Self {
-        let mut record = Self { flags: 0, address, ..Self::software(code) };
+        let mut record = Self {
+            flags: 0,
+            address,
+            ..Self::software(code)
+        };
         for (slot, value) in record.information.iter_mut().zip(information) {
             *slot = *value;
             record.count += 1;
@@ -188,7 +199,9 @@ impl ExceptionRecord {
 
     /// From the bytes of a driver; a count past the array is cut to it.
     pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Self {
-        let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let u32_at = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
         let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
         Self {
             code: u32_at(0),

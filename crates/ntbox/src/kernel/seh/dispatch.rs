@@ -64,7 +64,7 @@ pub fn raise_below(context: &Context, record: ExceptionRecord, mut room: Room) -
     let va = room.take(ExceptionRecord::SIZE as u64);
     match record.write(va) {
         Ok(()) => dispatch(context, va, room),
-        Err(fault) => unhandled::no_stack(context, fault),
+        Err(fault) => unhandled::no_memory(context, fault),
     }
 }
 
@@ -74,7 +74,13 @@ fn room(context: &Context) -> Room {
     let rsp = context.rsp();
     let top = callout::stack_top(Position::innermost(context).level);
     if !STACKS.contains(rsp) || rsp > top {
-        unhandled::no_stack(context, Fault { address: rsp, write: true });
+        unhandled::no_memory(
+            context,
+            Fault {
+                address: rsp,
+                write: true,
+            },
+        );
     }
     Room::below(rsp)
 }
@@ -100,17 +106,19 @@ fn dispatch(context: &Context, record: u64, room: Room) -> ! {
         },
         Ok(Verdict::Raise(code)) => {
             let address = context.rip;
-            let next = ExceptionRecord { nested: record, address, ..ExceptionRecord::software(code) };
+            let next = ExceptionRecord {
+                nested: record,
+                address,
+                ..ExceptionRecord::software(code)
+            };
             raise_below(context, next, search.room)
         }
         Ok(Verdict::Unhandled) => unhandled::report(context, record, search.context, None),
         Err(failure) => failure,
     };
     match failure {
-        Failure::Damage(damage) => {
-            unhandled::report(context, record, search.context, Some(damage))
-        }
-        Failure::Memory(fault) => unhandled::no_stack(context, fault),
+        Failure::Damage(damage) => unhandled::report(context, record, search.context, Some(damage)),
+        Failure::Memory(fault) => unhandled::no_memory(context, fault),
     }
 }
 
@@ -215,7 +223,9 @@ impl Search {
             }
             match answer {
                 disposition::CONTINUE_EXECUTION if self.flags & NONCONTINUABLE != 0 => {
-                    return Ok(Some(Verdict::Raise(ntstatus::STATUS_NONCONTINUABLE_EXCEPTION)));
+                    return Ok(Some(Verdict::Raise(
+                        ntstatus::STATUS_NONCONTINUABLE_EXCEPTION,
+                    )));
                 }
                 disposition::CONTINUE_EXECUTION => return Ok(Some(Verdict::Continue)),
                 disposition::CONTINUE_SEARCH => return Ok(None),
@@ -232,19 +242,22 @@ impl Search {
         }
     }
 
-    fn call(
-        &mut self,
-        frame: &mut DispatcherContext,
-        position: &Position,
-    ) -> Result<u32, Failure> {
+    fn call(&mut self, frame: &mut DispatcherContext, position: &Position) -> Result<u32, Failure> {
         frame.context = self.unwound;
         position.context.write(self.unwound)?;
         frame.write(self.dispatcher)?;
         dispatcher::set_record_flags(self.record, self.flags)?;
         let answer = callout::call_driver_for(
-            Purpose::ExceptionHandler { establisher: frame.establisher },
+            Purpose::ExceptionHandler {
+                establisher: frame.establisher,
+            },
             frame.handler,
-            &[self.record, frame.establisher, self.context, self.dispatcher],
+            &[
+                self.record,
+                frame.establisher,
+                self.context,
+                self.dispatcher,
+            ],
             self.room.top(),
             Some(self.origin.context),
         );

@@ -47,7 +47,11 @@ impl Epilogue {
         if self.discard {
             registers.advance(8);
         }
-        if self.machine_frame { registers.machine_frame(false) } else { registers.return_() }
+        if self.machine_frame {
+            registers.machine_frame(false)
+        } else {
+            registers.return_()
+        }
     }
 }
 
@@ -67,7 +71,11 @@ pub struct Place<'a, M> {
 impl<M: Memory> Place<'_, M> {
     /// What is left of the epilogue, if the place is in one.
     pub fn epilogue(&self, info: &UnwindInfo) -> Result<Option<Epilogue>, Damage> {
-        if info.version >= 2 { self.described(info) } else { Ok(self.recognised(info)) }
+        if info.version >= 2 {
+            self.described(info)
+        } else {
+            Ok(self.recognised(info))
+        }
     }
 
     fn byte(&self, at: u64) -> Option<u8> {
@@ -82,7 +90,9 @@ impl<M: Memory> Place<'_, M> {
 
     fn displacement32(&self, at: u64) -> Option<i64> {
         let mut bytes = [0; 4];
-        self.memory.read(self.pc.wrapping_add(at), &mut bytes).ok()?;
+        self.memory
+            .read(self.pc.wrapping_add(at), &mut bytes)
+            .ok()?;
         Some(i32::from_le_bytes(bytes).into())
     }
 
@@ -132,7 +142,11 @@ impl<M: Memory> Place<'_, M> {
     /// Whether the instruction at `at` leaves the function for good.
     fn leaves(&self, info: &UnwindInfo, at: u64) -> bool {
         // A prefix that only matters to the branch predictor or to MPX.
-        let at = if self.byte(at) == Some(0xf2) { at + 1 } else { at };
+        let at = if self.byte(at) == Some(0xf2) {
+            at + 1
+        } else {
+            at
+        };
         match (self.byte(at), self.byte(at + 1)) {
             // Returns, and the jump through memory relative to RIP that goes to an
             // imported function.
@@ -142,12 +156,12 @@ impl<M: Memory> Place<'_, M> {
             (Some(0x48..=0x4f), Some(0xff)) => {
                 self.byte(at + 2).is_some_and(|modrm| modrm & 0x38 == 0x20)
             }
-            (Some(0xeb), _) => {
-                self.displacement8(at + 1).is_some_and(|by| self.leaves_to(info, at + 2, by))
-            }
-            (Some(0xe9), _) => {
-                self.displacement32(at + 1).is_some_and(|by| self.leaves_to(info, at + 5, by))
-            }
+            (Some(0xeb), _) => self
+                .displacement8(at + 1)
+                .is_some_and(|by| self.leaves_to(info, at + 2, by)),
+            (Some(0xe9), _) => self
+                .displacement32(at + 1)
+                .is_some_and(|by| self.leaves_to(info, at + 5, by)),
             _ => false,
         }
     }
@@ -203,7 +217,9 @@ impl<M: Memory> Place<'_, M> {
                 None => return Ok(Epilogue::default()),
             }
         }
-        Err(Damage::Chain { rva: self.entry.unwind })
+        Err(Damage::Chain {
+            rva: self.entry.unwind,
+        })
     }
 }
 
@@ -221,7 +237,10 @@ fn epilogues(codes: &[u16]) -> impl Iterator<Item = (u32, u32)> {
     let others = rest
         .map(|code| u32::from(code & 0xff) | u32::from(code >> 12) << 8)
         .take_while(|offset| *offset != 0);
-    at_end.into_iter().chain(others).map(move |offset| (size, offset))
+    at_end
+        .into_iter()
+        .chain(others)
+        .map(move |offset| (size, offset))
 }
 
 /// The pops that mirror the pushes of a prologue, without those whose

@@ -233,7 +233,11 @@ fn room(call: &Call<'_>) -> Room {
 /// Unwind data that cannot be used, as `RtlVirtualUnwind` tells it.
 fn bad_table(damage: Damage) -> Stop {
     match damage {
-        Damage::Unreadable { address, .. } => Fault { address, write: false }.into(),
+        Damage::Unreadable { address, .. } => Fault {
+            address,
+            write: false,
+        }
+        .into(),
         _ => Stop::raise(ntstatus::STATUS_BAD_FUNCTION_TABLE),
     }
 }

@@ -34,7 +34,11 @@ impl FunctionEntry {
         let field = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
-        Self { begin: field(0), end: field(4), unwind: field(8) }
+        Self {
+            begin: field(0),
+            end: field(4),
+            unwind: field(8),
+        }
     }
 
     /// Whether an offset from the image's base lies inside.

@@ -63,7 +63,9 @@ impl Image {
         what: &'static str,
     ) -> Result<(), Damage> {
         let address = self.address(rva, into.len() as u64, what)?;
-        memory.read(address, into).map_err(|_| Damage::Unreadable { what, address })
+        memory
+            .read(address, into)
+            .map_err(|_| Damage::Unreadable { what, address })
     }
 
     /// The distance of an address from the base, as 32 bits; code outside of the
@@ -93,7 +95,9 @@ pub enum Damage {
         address: u64,
     },
     /// Unwind information of a version that this kernel does not know.
-    #[error("the unwind information at image offset {rva:#x} has version {version}; 1 and 2 are known")]
+    #[error(
+        "the unwind information at image offset {rva:#x} has version {version}; 1 and 2 are known"
+    )]
     Version {
         /// Where it lies.
         rva: u32,
@@ -121,7 +125,9 @@ pub enum Damage {
         rva: u32,
     },
     /// The caller's frame would not lie above on the same stack.
-    #[error("unwinding gives the stack pointer {found:#x} after {before:#x}; the stack ends at {top:#x}")]
+    #[error(
+        "unwinding gives the stack pointer {found:#x} after {before:#x}; the stack ends at {top:#x}"
+    )]
     Stack {
         /// Stack pointer of the frame.
         before: u64,

@@ -65,7 +65,7 @@ pub fn unwind(start: &Context, room: Room, request: Request) -> ! {
         Failure::Damage(damage) => {
             unhandled::report(start, unwinding.record, unwinding.context, Some(damage))
         }
-        Failure::Memory(fault) => unhandled::no_stack(start, fault),
+        Failure::Memory(fault) => unhandled::no_memory(start, fault),
     }
 }
 
@@ -91,8 +91,8 @@ struct Unwind {
     history_table: u64,
     room: Room,
     flags: u32,
-    /// Lowest stack pointer of the stretch that the walk is in.
-    low: u64,
+    /// Callout that the target frame belongs to; `None` to unwind everything.
+    level: Option<usize>,
     /// The place in the target frame, once it is reached.
     reached: Position,
 }
@@ -108,7 +108,11 @@ impl Unwind {
             0 => room.take(size_of::<Context>() as u64),
             context => context,
         };
-        let exit = if request.target.frame == 0 { EXIT_UNWIND } else { 0 };
+        let exit = if request.target.frame == 0 {
+            EXIT_UNWIND
+        } else {
+            0
+        };
         Self {
             start: *start,
             target: request.target,
@@ -119,7 +123,7 @@ impl Unwind {
             history_table: request.history_table,
             room,
             flags: UNWINDING | exit,
-            low: start.rsp(),
+            level: None,
             reached: Position::innermost(start),
         }
     }
@@ -127,21 +131,27 @@ impl Unwind {
     fn run(&mut self) -> Result<End, Failure> {
         if self.own_record {
             let address = self.start.rip;
-            let record = ExceptionRecord { address, ..ExceptionRecord::software(ntstatus::STATUS_UNWIND) };
+            let record = ExceptionRecord {
+                address,
+                ..ExceptionRecord::software(ntstatus::STATUS_UNWIND)
+            };
             record.write(self.record)?;
         }
         let mut position = Position::innermost(&self.start);
+        if self.target.frame != 0 {
+            self.level = position.level_holding(self.target.frame);
+            if self.level.is_none() {
+                return Ok(End::Raise(ntstatus::STATUS_BAD_STACK));
+            }
+        }
         loop {
             let inside = position;
             match position.step(UHANDLER)? {
                 Step::End | Step::Callout(Purpose::Interrupt) => return Ok(End::Exhausted),
-                Step::Leaf => {}
-                Step::Callout(Purpose::Ordinary | Purpose::ExceptionHandler { .. }) => {
-                    self.low = position.context.rsp();
-                }
+                Step::Leaf
+                | Step::Callout(Purpose::Ordinary | Purpose::ExceptionHandler { .. }) => {}
                 Step::Callout(Purpose::UnwindHandler { dispatcher, level }) => {
                     let (frame, inside) = dispatch::collided_frame(dispatcher, level)?;
-                    self.low = inside.context.rsp();
                     position = inside;
                     position.step(0)?;
                     self.flags |= COLLIDED_UNWIND;
@@ -171,12 +181,11 @@ impl Unwind {
         }
     }
 
-    /// Whether the walk has gone past the target, on the stretch of stack that
-    /// the target lies in.
+    /// Whether the walk has gone past the target.
     fn missed(&self, establisher: u64, level: usize) -> bool {
-        let Target { frame, .. } = self.target;
-        let here = (self.low..=callout::stack_top(level)).contains(&frame);
-        frame != 0 && here && establisher > frame
+        self.level.is_some_and(|target| {
+            level < target || level == target && establisher > self.target.frame
+        })
     }
 
     /// Calls the termination handler of a frame. `inside` is the place in it,
@@ -196,7 +205,10 @@ impl Unwind {
             match answer {
                 disposition::CONTINUE_SEARCH if frame.establisher == self.target.frame => {
                     let context = Context::read(self.context)?;
-                    self.reached = Position { context, level: inside.level };
+                    self.reached = Position {
+                        context,
+                        level: inside.level,
+                    };
                     return Ok(Some(End::Reached));
                 }
                 disposition::CONTINUE_SEARCH => return Ok(None),
@@ -221,9 +233,17 @@ impl Unwind {
         frame.write(self.dispatcher)?;
         dispatcher::set_record_flags(self.record, self.flags)?;
         let answer = callout::call_driver_for(
-            Purpose::UnwindHandler { dispatcher: self.dispatcher, level: inside.level },
+            Purpose::UnwindHandler {
+                dispatcher: self.dispatcher,
+                level: inside.level,
+            },
             frame.handler,
-            &[self.record, frame.establisher, self.context, self.dispatcher],
+            &[
+                self.record,
+                frame.establisher,
+                self.context,
+                self.dispatcher,
+            ],
             self.room.top(),
             Some(self.start),
         );

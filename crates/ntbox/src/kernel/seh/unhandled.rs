@@ -8,6 +8,7 @@ use super::memory::Damage;
 
 use crate::kernel::callout;
 use crate::kernel::guest::Fault;
+use crate::kernel::layout::STACKS;
 use crate::kernel::stop;
 
 /// `SYSTEM_THREAD_EXCEPTION_NOT_HANDLED`: what the outermost frame of a system
@@ -16,6 +17,8 @@ const SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: u32 = 0x7e;
 /// `KMODE_EXCEPTION_NOT_HANDLED`: what becomes of one that reaches no thread's
 /// outermost frame, as in a DPC.
 const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1e;
+/// `PAGE_FAULT_IN_NONPAGED_AREA`.
+const PAGE_FAULT_IN_NONPAGED_AREA: u32 = 0x50;
 /// `UNEXPECTED_KERNEL_MODE_TRAP`.
 const UNEXPECTED_KERNEL_MODE_TRAP: u32 = 0x7f;
 /// Trap number of a double fault.
@@ -29,13 +32,13 @@ const GENERAL_PROTECTION: u64 = 13;
 pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>) -> ! {
     let raised = match ExceptionRecord::read(record) {
         Ok(raised) => raised,
-        Err(fault_in_record) => no_stack(fault, fault_in_record),
+        Err(fault_in_record) => no_memory(fault, fault_in_record),
     };
     let mut what = format!("{} and no handler took it", describe(&raised));
     if let Ok(first) = ExceptionRecord::read(raised.nested)
         && raised.nested != 0
     {
-        what = format!("{what}; it came of {}", describe(&first));
+        what = format!("{what}; before it, {}", describe(&first));
     }
     if let Some(damage) = damage {
         what = format!("{what}; the search ended early: {damage}");
@@ -47,12 +50,23 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
         stop::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, Some(fault));
     }
     let parameters = [code, raised.address, record, context];
-    stop::bug_check(SYSTEM_THREAD_EXCEPTION_NOT_HANDLED, parameters, what, Some(fault))
+    stop::bug_check(
+        SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
+        parameters,
+        what,
+        Some(fault),
+    )
 }
 
 /// What was raised, in words.
 fn describe(record: &ExceptionRecord) -> String {
-    let ExceptionRecord { code, address, information, count, .. } = *record;
+    let ExceptionRecord {
+        code,
+        address,
+        information,
+        count,
+        ..
+    } = *record;
     let raised = format!("{} was raised at {address:#018x}", Named(code));
     if code != ntstatus::STATUS_ACCESS_VIOLATION || count < 2 {
         return raised;
@@ -69,19 +83,28 @@ fn describe(record: &ExceptionRecord) -> String {
     }
 }
 
-/// Stops the kernel because the driver's stack cannot take what exception
-/// handling puts there.
-pub fn no_stack(context: &Context, fault: Fault) -> ! {
-    stop::bug_check(
-        UNEXPECTED_KERNEL_MODE_TRAP,
-        [DOUBLE_FAULT, fault.address, context.rsp(), context.rip],
-        format!(
-            "an exception cannot be handled: the kernel stack cannot be used at {:#018x} (double fault); the stack pointer is {:#018x}",
-            fault.address,
-            context.rsp()
-        ),
-        Some(context),
-    )
+/// Stops the kernel because memory that exception handling needs is not there:
+/// most often the driver's stack, which is used up or lost.
+pub fn no_memory(context: &Context, fault: Fault) -> ! {
+    let rsp = context.rsp();
+    let done = if fault.write { "written" } else { "read" };
+    let what = format!(
+        "an exception cannot be handled: {:#018x} cannot be {done}; the stack pointer is {rsp:#018x}",
+        fault.address
+    );
+    let of_stack = STACKS.contains(fault.address) || !STACKS.contains(rsp);
+    let (code, parameters, what) = if of_stack {
+        let parameters = [DOUBLE_FAULT, fault.address, rsp, context.rip];
+        (
+            UNEXPECTED_KERNEL_MODE_TRAP,
+            parameters,
+            format!("{what} (double fault)"),
+        )
+    } else {
+        let parameters = [fault.address, fault.write.into(), context.rip, 0];
+        (PAGE_FAULT_IN_NONPAGED_AREA, parameters, what)
+    };
+    stop::bug_check(code, parameters, what, Some(context))
 }
 
 /// Stops the kernel because the driver wants to go on at an address that no
@@ -90,7 +113,10 @@ pub fn no_such_place(context: &Context) -> ! {
     stop::bug_check(
         UNEXPECTED_KERNEL_MODE_TRAP,
         [GENERAL_PROTECTION, 0, context.rsp(), context.rip],
-        format!("execution was to go on at {:#018x}, which is no address", context.rip),
+        format!(
+            "execution was to go on at {:#018x}, which is no address",
+            context.rip
+        ),
         Some(context),
     )
 }

@@ -32,7 +32,10 @@ impl<M: Memory> Registers<'_, M> {
     fn stack_word(&self, address: u64) -> Result<u64, Damage> {
         self.memory
             .read_u64(address)
-            .map_err(|_| Damage::Unreadable { what: "the stack", address })
+            .map_err(|_| Damage::Unreadable {
+                what: "the stack",
+                address,
+            })
     }
 
     /// Takes a register from the top of the stack.
@@ -59,7 +62,10 @@ impl<M: Memory> Registers<'_, M> {
 
     /// Takes RIP and RSP from the frame that an interrupt pushed.
     pub fn machine_frame(&mut self, error_code: bool) -> Result<(), Damage> {
-        let base = self.context.rsp().wrapping_add(if error_code { 8 } else { 0 });
+        let base = self
+            .context
+            .rsp()
+            .wrapping_add(if error_code { 8 } else { 0 });
         self.context.rip = self.stack_word(base)?;
         self.context.registers[RSP] = self.stack_word(base.wrapping_add(24))?;
         Ok(())
@@ -75,7 +81,10 @@ impl<M: Memory> Registers<'_, M> {
         let mut bytes = [0; 16];
         self.memory
             .read(address, &mut bytes)
-            .map_err(|_| Damage::Unreadable { what: "the stack", address })?;
+            .map_err(|_| Damage::Unreadable {
+                what: "the stack",
+                address,
+            })?;
         self.context.xmm[register] = u128::from_le_bytes(bytes);
         self.saved.xmm[register] = address;
         Ok(())
@@ -128,10 +137,17 @@ pub fn virtual_unwind<M: Memory>(
 ) -> Result<Unwound, Damage> {
     let info = UnwindInfo::read(place.memory, place.image, place.entry.unwind)?;
     let establisher = establisher(place, &info, context)?;
-    let mut registers = Registers { memory: place.memory, context, saved };
+    let mut registers = Registers {
+        memory: place.memory,
+        context,
+        saved,
+    };
     if let Some(epilogue) = place.epilogue(&info)? {
         epilogue.run(&mut registers)?;
-        return Ok(Unwound { establisher, handler: None });
+        return Ok(Unwound {
+            establisher,
+            handler: None,
+        });
     }
     let (primary, info) = undo_prologues(place, &info, establisher, &mut registers)?;
     let handler = if distance(place, primary) >= u32::from(info.prologue) {
@@ -139,13 +155,21 @@ pub fn virtual_unwind<M: Memory>(
     } else {
         None
     };
-    Ok(Unwound { establisher, handler })
+    Ok(Unwound {
+        establisher,
+        handler,
+    })
 }
 
 /// Unwinds out of a function without an entry, which has not touched the stack.
 pub fn leaf_unwind(memory: &impl Memory, context: &mut Context) -> Result<(), Damage> {
     let mut saved = Saved::default();
-    Registers { memory, context, saved: &mut saved }.return_()
+    Registers {
+        memory,
+        context,
+        saved: &mut saved,
+    }
+    .return_()
 }
 
 /// Bytes from the begin of a function to the place. A place before it, which is
@@ -206,5 +230,7 @@ fn undo_prologues<M: Memory>(
         entry = parent;
         info = UnwindInfo::read(place.memory, place.image, entry.unwind)?;
     }
-    Err(Damage::Chain { rva: place.entry.unwind })
+    Err(Damage::Chain {
+        rva: place.entry.unwind,
+    })
 }

@@ -101,7 +101,10 @@ impl UnwindInfo {
 
     /// The operations, in the order in which they are undone.
     pub fn operations(&self) -> Operations<'_> {
-        Operations { rva: self.rva, codes: &self.codes[..usize::from(self.count)] }
+        Operations {
+            rva: self.rva,
+            codes: &self.codes[..usize::from(self.count)],
+        }
     }
 
     /// The raw slots of the operations.
@@ -116,7 +119,8 @@ impl UnwindInfo {
 
     /// RVA of what follows the operations, whose number is rounded up to even.
     fn tail(&self) -> u32 {
-        self.rva.saturating_add(4 + 2 * u32::from(self.count).next_multiple_of(2))
+        self.rva
+            .saturating_add(4 + 2 * u32::from(self.count).next_multiple_of(2))
     }
 
     /// The entry that continues this information.
@@ -142,9 +146,17 @@ impl UnwindInfo {
             return Ok(None);
         }
         let mut rva = [0; 4];
-        image.read(memory, self.tail(), &mut rva, "the address of a language handler")?;
+        image.read(
+            memory,
+            self.tail(),
+            &mut rva,
+            "the address of a language handler",
+        )?;
         let routine = image.address(u32::from_le_bytes(rva), 1, "a language handler")?;
-        Ok(Some(Handler { routine, data: image.base + u64::from(self.tail()) + 4 }))
+        Ok(Some(Handler {
+            routine,
+            data: image.base + u64::from(self.tail()) + 4,
+        }))
     }
 }
 
@@ -182,7 +194,10 @@ pub struct Operations<'a> {
 
 impl Operations<'_> {
     fn take(&mut self) -> Result<u16, Damage> {
-        let (first, rest) = self.codes.split_first().ok_or(Damage::Cut { rva: self.rva })?;
+        let (first, rest) = self
+            .codes
+            .split_first()
+            .ok_or(Damage::Cut { rva: self.rva })?;
         self.codes = rest;
         Ok(*first)
     }
@@ -205,8 +220,14 @@ impl Operations<'_> {
             1 => Effect::Allocate(self.take_far()?),
             2 => Effect::Allocate(8 * u32::from(info) + 8),
             3 => Effect::SetFrame,
-            4 => Effect::Save { register, offset: self.take_scaled(8)? },
-            5 => Effect::Save { register, offset: self.take_far()? },
+            4 => Effect::Save {
+                register,
+                offset: self.take_scaled(8)?,
+            },
+            5 => Effect::Save {
+                register,
+                offset: self.take_far()?,
+            },
             // Epilogues, written in pairs.
             6 => {
                 self.take()?;
@@ -217,10 +238,23 @@ impl Operations<'_> {
                 self.take_far()?;
                 Effect::None
             }
-            8 => Effect::SaveXmm { register, offset: self.take_scaled(16)? },
-            9 => Effect::SaveXmm { register, offset: self.take_far()? },
-            10 => Effect::MachineFrame { error_code: info != 0 },
-            code => return Err(Damage::Operation { rva: self.rva, code }),
+            8 => Effect::SaveXmm {
+                register,
+                offset: self.take_scaled(16)?,
+            },
+            9 => Effect::SaveXmm {
+                register,
+                offset: self.take_far()?,
+            },
+            10 => Effect::MachineFrame {
+                error_code: info != 0,
+            },
+            code => {
+                return Err(Damage::Operation {
+                    rva: self.rva,
+                    code,
+                });
+            }
         };
         Ok(Operation { offset, effect })
     }

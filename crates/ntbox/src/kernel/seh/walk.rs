@@ -50,13 +50,33 @@ pub struct Frame {
 
 /// The image at an address, as unwinding needs it.
 pub fn image_at(pc: u64) -> Option<Image> {
-    loader::find_image(pc).map(|view| Image { base: view.base, size: view.size, pdata: view.pdata })
+    loader::find_image(pc).map(|view| Image {
+        base: view.base,
+        size: view.size,
+        pdata: view.pdata,
+    })
 }
 
 impl Position {
     /// A place in the innermost callout.
     pub fn innermost(context: &Context) -> Self {
-        Self { context: *context, level: callout::depth().saturating_sub(1) }
+        Self {
+            context: *context,
+            level: callout::depth().saturating_sub(1),
+        }
+    }
+
+    /// The callout, this place's own or an outer one, whose frames in use hold an
+    /// address.
+    pub fn level_holding(&self, address: u64) -> Option<usize> {
+        let mut low = self.context.rsp();
+        for level in (0..=self.level).rev() {
+            if (low..=callout::stack_top(level)).contains(&address) {
+                return Some(level);
+            }
+            low = callout::origin(level)?.rsp();
+        }
+        None
     }
 
     /// Goes to the caller, and says what was left. `kinds` are the kinds of
@@ -91,10 +111,17 @@ impl Position {
         if let Some(image) = image_at(pc)
             && let Some(located) = function_table::lookup(&Driver, &image, pc)?
         {
-            let place = Place { memory: &Driver, image: &image, entry: located.entry, pc };
+            let place = Place {
+                memory: &Driver,
+                image: &image,
+                entry: located.entry,
+                pc,
+            };
             let mut saved = Saved::default();
-            let Unwound { establisher, handler } =
-                unwind::virtual_unwind(&place, kinds, &mut self.context, &mut saved)?;
+            let Unwound {
+                establisher,
+                handler,
+            } = unwind::virtual_unwind(&place, kinds, &mut self.context, &mut saved)?;
             return Ok(Step::Function(Frame {
                 control_pc: pc,
                 image_base: image.base,

@@ -10,23 +10,48 @@ fn unknown_versions_and_operations_are_named() {
         let mut machine = Machine::new();
         machine.function([version, 0, 0, 0], &[]);
         let result = machine.unwind(0x110, &mut registers(0x100), 0);
-        assert_eq!(result, Err(Damage::Version { rva: 0x400, version }));
+        assert_eq!(
+            result,
+            Err(Damage::Version {
+                rva: 0x400,
+                version
+            })
+        );
     }
     for operation in 11..16 {
         let mut machine = Machine::new();
         machine.function([1, 0, 1, 0], &[code(0, operation, 0)]);
         let result = machine.unwind(0x110, &mut registers(0x100), 0);
-        assert_eq!(result, Err(Damage::Operation { rva: 0x400, code: operation }));
+        assert_eq!(
+            result,
+            Err(Damage::Operation {
+                rva: 0x400,
+                code: operation
+            })
+        );
     }
 }
 
 #[test]
 fn an_operation_without_its_slots_is_cut_off() {
-    for (operation, info) in [(1, 0), (1, 1), (4, 3), (5, 3), (6, 0), (7, 0), (8, 6), (9, 6)] {
+    for (operation, info) in [
+        (1, 0),
+        (1, 1),
+        (4, 3),
+        (5, 3),
+        (6, 0),
+        (7, 0),
+        (8, 6),
+        (9, 6),
+    ] {
         let mut machine = Machine::new();
         machine.function([1, 0, 1, 0], &[code(0, operation, info)]);
         let result = machine.unwind(0x110, &mut registers(0x100), 0);
-        assert_eq!(result, Err(Damage::Cut { rva: 0x400 }), "operation {operation}");
+        assert_eq!(
+            result,
+            Err(Damage::Cut { rva: 0x400 }),
+            "operation {operation}"
+        );
     }
 }
 
@@ -47,7 +72,10 @@ fn data_outside_of_the_image_is_damage() {
         }
         machine.entry(0x100, 0x200, rva);
         let result = machine.unwind(0x110, &mut registers(0x100), EHANDLER);
-        assert!(matches!(result, Err(Damage::Outside { .. })), "{rva:#x} {head:?}: {result:?}");
+        assert!(
+            matches!(result, Err(Damage::Outside { .. })),
+            "{rva:#x} {head:?}: {result:?}"
+        );
     }
     // The handler.
     let mut machine = Machine::new();
@@ -55,7 +83,13 @@ fn data_outside_of_the_image_is_damage() {
     machine.put(tail, &0x1000_u32.to_le_bytes());
     machine.entry(0x100, 0x200, 0x400);
     let result = machine.unwind(0x110, &mut registers(0x100), EHANDLER);
-    assert_eq!(result, Err(Damage::Outside { what: "a language handler", rva: 0x1000 }));
+    assert_eq!(
+        result,
+        Err(Damage::Outside {
+            what: "a language handler",
+            rva: 0x1000
+        })
+    );
 }
 
 #[test]
@@ -67,7 +101,11 @@ fn a_chain_in_a_circle_is_damage() {
         machine.put(tail, &bytes(entry));
         for rva in [0x110, 0x1ff] {
             let result = machine.unwind(rva, &mut registers(0x100), 0);
-            assert_eq!(result, Err(Damage::Chain { rva: 0x400 }), "version {version}, {rva:#x}");
+            assert_eq!(
+                result,
+                Err(Damage::Chain { rva: 0x400 }),
+                "version {version}, {rva:#x}"
+            );
         }
         // Also where a jump asks which function its target belongs to.
         machine.entry(0x200, 0x280, 0x400);
@@ -80,7 +118,10 @@ fn a_chain_in_a_circle_is_damage() {
 #[test]
 fn a_stack_that_is_not_there_is_damage() {
     let mut machine = Machine::new();
-    machine.function([1, 8, 5, 0], &[code(8, 8, 6), 0xffff, code(4, 1, 1), 0, 0x7fff]);
+    machine.function(
+        [1, 8, 5, 0],
+        &[code(8, 8, 6), 0xffff, code(4, 1, 1), 0, 0x7fff],
+    );
     let unreadable = |rsp| {
         let mut context = registers(0);
         context.registers[4] = rsp;
@@ -88,7 +129,16 @@ fn a_stack_that_is_not_there_is_damage() {
     };
     for rsp in [0, u64::MAX, STACK + 0x1ff9, STACK] {
         let result = unreadable(rsp);
-        assert!(matches!(result, Err(Damage::Unreadable { what: "the stack", .. })), "{result:?}");
+        assert!(
+            matches!(
+                result,
+                Err(Damage::Unreadable {
+                    what: "the stack",
+                    ..
+                })
+            ),
+            "{result:?}"
+        );
     }
 }
 
@@ -120,7 +170,12 @@ fn random_data_never_crashes_or_loops() {
         // Entries that make sense to begin with, more often than chance would.
         machine.entry(0x100, 0x180, numbers.next().to_le_bytes()[0].into());
         let chain = if round % 2 == 0 { 4 } else { 0 };
-        let head = [(1 + numbers.byte() % 2) | chain << 3, numbers.byte(), numbers.byte() % 12, numbers.byte()];
+        let head = [
+            (1 + numbers.byte() % 2) | chain << 3,
+            numbers.byte(),
+            numbers.byte() % 12,
+            numbers.byte(),
+        ];
         machine.put(0x400, &head);
         machine.entry(0x180, 0x200, 0x400);
         machine.entry(0x200, 0x280, u32::from(numbers.byte()) << 3 | 1);
@@ -143,5 +198,8 @@ fn random_data_never_crashes_or_loops() {
         }
     }
     // Both ways were taken, so the test looked at both.
-    assert!(whole > 1_000 && damaged > 1_000, "{whole} whole, {damaged} damaged");
+    assert!(
+        whole > 1_000 && damaged > 1_000,
+        "{whole} whole, {damaged} damaged"
+    );
 }

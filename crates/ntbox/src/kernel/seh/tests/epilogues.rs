@@ -19,7 +19,9 @@ fn with_code(instructions: &[u8]) -> Machine {
 /// moves the stack pointer, and there is no handler.
 fn is_epilogue(instructions: &[u8]) -> bool {
     let machine = with_code(instructions);
-    let unwound = machine.unwind(0x180, &mut registers(0x400), EHANDLER).expect("whole");
+    let unwound = machine
+        .unwind(0x180, &mut registers(0x400), EHANDLER)
+        .expect("whole");
     unwound.handler.is_none()
 }
 
@@ -39,7 +41,9 @@ fn each_instruction_of_an_epilogue_leaves_less_to_do() {
     ];
     for (offset, rsp, r14, rsi, rbx) in cases {
         let mut context = registers(0x400);
-        let unwound = machine.unwind(0x180 + offset, &mut context, EHANDLER).expect("whole");
+        let unwound = machine
+            .unwind(0x180 + offset, &mut context, EHANDLER)
+            .expect("whole");
         assert_eq!(unwound.handler, None, "at {offset}");
         assert_eq!(context.rsp(), STACK + rsp, "at {offset}");
         assert_eq!(context.registers[14], r14, "at {offset}");
@@ -100,12 +104,19 @@ fn what_only_looks_like_an_epilogue() {
 fn a_frame_register_gives_the_stack_pointer_back() {
     let lea: [(&[u8], u64); 2] = [
         (&[0x49, 0x8d, 0x65, 0x10, 0x41, 0x5d, 0xc3], 0x610),
-        (&[0x49, 0x8d, 0xa5, 0x10, 0x01, 0x00, 0x00, 0x41, 0x5d, 0xc3], 0x710),
+        (
+            &[0x49, 0x8d, 0xa5, 0x10, 0x01, 0x00, 0x00, 0x41, 0x5d, 0xc3],
+            0x710,
+        ),
     ];
     for (instructions, rsp) in lea {
         let mut machine = Machine::new();
         // push r13; sub rsp, 0x20; lea r13, [rsp + 0x10].
-        machine.unwind_info(0x400, [1, 10, 3, 0x1d], &[code(10, 3, 0), code(6, 2, 3), code(2, 0, 13)]);
+        machine.unwind_info(
+            0x400,
+            [1, 10, 3, 0x1d],
+            &[code(10, 3, 0), code(6, 2, 3), code(2, 0, 13)],
+        );
         machine.entry(0x100, 0x200, 0x400);
         machine.put(0x180, instructions);
         let mut context = registers(0x100);
@@ -128,7 +139,10 @@ fn a_jump_to_another_part_of_the_function_stays_in_it() {
     machine.entry(0x180, 0x200, 0x500);
     machine.entry(0x200, 0x280, 0x400);
     let handler = |machine: &Machine, rva| {
-        machine.unwind(rva, &mut registers(0x100), EHANDLER).expect("whole").handler
+        machine
+            .unwind(rva, &mut registers(0x100), EHANDLER)
+            .expect("whole")
+            .handler
     };
     // From the first part to the second and back, but not to the start.
     machine.put(0x110, &[0xe9, 0x80, 0x00, 0x00, 0x00]);
@@ -174,7 +188,9 @@ fn version_2_says_where_epilogues_are() {
         ];
         for (offset, rsp, r14, rsi, rbx) in cases {
             let mut context = registers(0x400);
-            let unwound = machine.unwind(start + offset, &mut context, EHANDLER).expect("whole");
+            let unwound = machine
+                .unwind(start + offset, &mut context, EHANDLER)
+                .expect("whole");
             assert_eq!(unwound.handler, None, "at {start:#x} + {offset}");
             assert_eq!(context.rsp(), STACK + rsp, "at {start:#x} + {offset}");
             assert_eq!(context.registers[14], r14, "at {start:#x} + {offset}");
@@ -196,7 +212,9 @@ fn version_2_leaves_the_rest_of_the_function_to_the_prologue() {
     }
     // Without the bit, there is none at the end.
     let machine = described(code(5, 6, 0));
-    let unwound = machine.unwind(0x1fc, &mut registers(0x400), EHANDLER).expect("whole");
+    let unwound = machine
+        .unwind(0x1fc, &mut registers(0x400), EHANDLER)
+        .expect("whole");
     assert!(unwound.handler.is_some());
 }
 
@@ -220,7 +238,13 @@ fn version_2_knows_pushed_flags_and_interrupts() {
     let mut machine = Machine::new();
     // pushfq, push rbx in the prologue of an interrupt routine: pops of one
     // byte each, then iretq.
-    let codes = [code(4, 6, 1), 0, code(2, 0, 3), code(1, 2, 0), code(0, 10, 0)];
+    let codes = [
+        code(4, 6, 1),
+        0,
+        code(2, 0, 3),
+        code(1, 2, 0),
+        code(0, 10, 0),
+    ];
     machine.function([2, 2, 5, 0], &codes);
     let mut context = registers(0x400);
     machine.unwind(0x1fc, &mut context, 0).expect("whole");

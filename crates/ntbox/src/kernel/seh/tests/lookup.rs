@@ -42,7 +42,11 @@ fn an_indirect_entry_leads_to_the_one_it_names() {
     let mut machine = Machine::new();
     machine.entry(0x100, 0x180, 0x900 | 1);
     machine.entry(0x180, 0x1a0, 0x410);
-    let target = super::super::function_table::FunctionEntry { begin: 0x180, end: 0x1a0, unwind: 0x410 };
+    let target = super::super::function_table::FunctionEntry {
+        begin: 0x180,
+        end: 0x1a0,
+        unwind: 0x410,
+    };
     machine.put(0x900, &bytes(target));
     assert_eq!(found(&machine, 0x110), Some((0x180, 0x900)));
 }

@@ -30,22 +30,33 @@ impl Memory for Machine {
     fn read(&self, va: u64, into: &mut [u8]) -> Result<(), Fault> {
         let regions = [(BASE, &self.image), (STACK, &self.stack)];
         for (start, bytes) in regions {
-            let from = va.checked_sub(start).and_then(|offset| usize::try_from(offset).ok());
+            let from = va
+                .checked_sub(start)
+                .and_then(|offset| usize::try_from(offset).ok());
             let part = from.and_then(|from| bytes.get(from..from.checked_add(into.len())?));
             if let Some(part) = part {
                 into.copy_from_slice(part);
                 return Ok(());
             }
         }
-        Err(Fault { address: va, write: false })
+        Err(Fault {
+            address: va,
+            write: false,
+        })
     }
 }
 
 impl Machine {
     /// An image without functions, and a stack whose words are all different.
     pub fn new() -> Self {
-        let stack = (0..STACK_SIZE / 8).flat_map(|n| stack_word(n).to_le_bytes()).collect();
-        Self { image: vec![0xcc; SIZE], stack, entries: 0 }
+        let stack = (0..STACK_SIZE / 8)
+            .flat_map(|n| stack_word(n).to_le_bytes())
+            .collect();
+        Self {
+            image: vec![0xcc; SIZE],
+            stack,
+            entries: 0,
+        }
     }
 
     /// Puts bytes into the image.
@@ -79,7 +90,11 @@ impl Machine {
 
     /// The image as unwinding sees it.
     pub fn view(&self) -> Image {
-        Image { base: BASE, size: SIZE as u64, pdata: (TABLE, FunctionEntry::SIZE * self.entries) }
+        Image {
+            base: BASE,
+            size: SIZE as u64,
+            pdata: (TABLE, FunctionEntry::SIZE * self.entries),
+        }
     }
 
     /// Unwinds out of the function at `rva`.
@@ -98,14 +113,22 @@ impl Machine {
         let image = self.view();
         let pc = BASE + u64::from(rva);
         let found = function_table::lookup(self, &image, pc)?.expect("a function at the address");
-        let place = Place { memory: self, image: &image, entry: found.entry, pc };
+        let place = Place {
+            memory: self,
+            image: &image,
+            entry: found.entry,
+            pc,
+        };
         unwind::virtual_unwind(&place, kinds, context, saved)
     }
 }
 
 /// The bytes of an entry.
 pub fn bytes(entry: FunctionEntry) -> Vec<u8> {
-    [entry.begin, entry.end, entry.unwind].into_iter().flat_map(u32::to_le_bytes).collect()
+    [entry.begin, entry.end, entry.unwind]
+        .into_iter()
+        .flat_map(u32::to_le_bytes)
+        .collect()
 }
 
 /// What word `n` of the stack holds.

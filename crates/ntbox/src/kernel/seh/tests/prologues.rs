@@ -15,10 +15,15 @@ fn head(prologue: u8, count: u8, frame: u8) -> [u8; 4] {
 fn pushes_and_allocations_are_undone_in_reverse() {
     let mut machine = Machine::new();
     // push rbx (1 byte), push r15 (2 bytes), sub rsp, 0x28 (4 bytes).
-    machine.function(head(7, 3, 0), &[code(7, 2, 4), code(3, 0, 15), code(1, 0, 3)]);
+    machine.function(
+        head(7, 3, 0),
+        &[code(7, 2, 4), code(3, 0, 15), code(1, 0, 3)],
+    );
     let mut context = registers(0x400);
     let mut saved = Saved::default();
-    let unwound = machine.unwind_saving(0x110, &mut context, 0, &mut saved).expect("whole");
+    let unwound = machine
+        .unwind_saving(0x110, &mut context, 0, &mut saved)
+        .expect("whole");
     assert_eq!(unwound.establisher, STACK + 0x400);
     assert_eq!(unwound.handler, None);
     assert_eq!(context.registers[15], word_at(0x428));
@@ -35,7 +40,10 @@ fn pushes_and_allocations_are_undone_in_reverse() {
 #[test]
 fn within_the_prologue_only_what_happened_is_undone() {
     let mut machine = Machine::new();
-    machine.function(head(7, 3, 0), &[code(7, 2, 4), code(3, 0, 15), code(1, 0, 3)]);
+    machine.function(
+        head(7, 3, 0),
+        &[code(7, 2, 4), code(3, 0, 15), code(1, 0, 3)],
+    );
     let cases = [
         (0x100, STACK + 0x408, 0xaa03, 0xaa0f),
         (0x101, STACK + 0x410, word_at(0x400), 0xaa0f),
@@ -90,7 +98,9 @@ fn registers_saved_by_moves_come_from_the_frame() {
     machine.function(head(30, 12, 0), &codes);
     let mut context = registers(0x200);
     let mut saved = Saved::default();
-    machine.unwind_saving(0x150, &mut context, 0, &mut saved).expect("whole");
+    machine
+        .unwind_saving(0x150, &mut context, 0, &mut saved)
+        .expect("whole");
     assert_eq!(context.registers[7], word_at(0x218));
     assert_eq!(context.registers[6], word_at(0x310));
     let pair = |at| u128::from(word_at(at)) | u128::from(word_at(at + 8)) << 64;
@@ -106,7 +116,13 @@ fn registers_saved_by_moves_come_from_the_frame() {
 fn a_frame_register_knows_the_frame_wherever_the_stack_pointer_is() {
     let mut machine = Machine::new();
     // push rbp; sub rsp, 0x40; lea rbp, [rsp + 0x20]; mov [rsp + 8], rsi.
-    let codes = [code(15, 4, 6), 1, code(10, 3, 0), code(5, 2, 7), code(1, 0, 5)];
+    let codes = [
+        code(15, 4, 6),
+        1,
+        code(10, 3, 0),
+        code(5, 2, 7),
+        code(1, 0, 5),
+    ];
     machine.function(head(15, 5, 0x25), &codes);
     // In the body the stack pointer has moved away by an unknown amount.
     let mut context = registers(0x100);
@@ -147,7 +163,14 @@ fn machine_frames_give_the_interrupted_place() {
 fn reserved_operations_and_epilogues_undo_nothing() {
     let mut machine = Machine::new();
     // An epilogue pair, a reserved operation of three slots, then push rbx.
-    let codes = [code(1, 6, 0), code(0, 6, 0), code(1, 7, 5), 0xffff, 0xffff, code(1, 0, 3)];
+    let codes = [
+        code(1, 6, 0),
+        code(0, 6, 0),
+        code(1, 7, 5),
+        0xffff,
+        0xffff,
+        code(1, 0, 3),
+    ];
     machine.function([2, 1, 6, 0], &codes);
     let mut context = registers(0x100);
     machine.unwind(0x150, &mut context, 0).expect("whole");
@@ -164,10 +187,16 @@ fn a_handler_counts_outside_of_the_prologue_and_of_its_kind() {
     machine.put(tail, &0x345_u32.to_le_bytes());
     machine.entry(0x100, 0x200, 0x400);
     let handler = |rva, kinds| {
-        machine.unwind(rva, &mut registers(0x400), kinds).expect("whole").handler
+        machine
+            .unwind(rva, &mut registers(0x400), kinds)
+            .expect("whole")
+            .handler
     };
     assert_eq!(tail, 0x40c);
-    let expected = Handler { routine: BASE + 0x345, data: BASE + 0x410 };
+    let expected = Handler {
+        routine: BASE + 0x345,
+        data: BASE + 0x410,
+    };
     assert_eq!(handler(0x110, EHANDLER), Some(expected));
     assert_eq!(handler(0x107, EHANDLER), Some(expected));
     assert_eq!(handler(0x106, EHANDLER), None);
@@ -179,7 +208,11 @@ fn a_handler_counts_outside_of_the_prologue_and_of_its_kind() {
 fn chained_information_continues_in_the_function_itself() {
     let mut machine = Machine::new();
     // The function: push rbx; sub rsp, 0x40, with a termination handler.
-    let tail = machine.unwind_info(0x400, [1 | 2 << 3, 5, 2, 0], &[code(5, 2, 7), code(1, 0, 3)]);
+    let tail = machine.unwind_info(
+        0x400,
+        [1 | 2 << 3, 5, 2, 0],
+        &[code(5, 2, 7), code(1, 0, 3)],
+    );
     machine.put(tail, &0x345_u32.to_le_bytes());
     let whole = machine.entry(0x100, 0x140, 0x400);
     // A part of it that also saves rsi, and another one behind that.
@@ -191,13 +224,18 @@ fn chained_information_continues_in_the_function_itself() {
     machine.entry(0x180, 0x1c0, 0x600);
 
     let mut context = registers(0x100);
-    let unwound = machine.unwind(0x190, &mut context, UHANDLER).expect("whole");
+    let unwound = machine
+        .unwind(0x190, &mut context, UHANDLER)
+        .expect("whole");
     assert_eq!(context.registers[7], word_at(0x118));
     assert_eq!(context.registers[6], word_at(0x110));
     assert_eq!(context.registers[3], word_at(0x140));
     assert_eq!(context.rip, word_at(0x148));
     assert_eq!(context.registers[RSP], STACK + 0x150);
-    assert_eq!(unwound.handler.map(|handler| handler.routine), Some(BASE + 0x345));
+    assert_eq!(
+        unwound.handler.map(|handler| handler.routine),
+        Some(BASE + 0x345)
+    );
 
     // At the start of the last part nothing of its own has happened.
     let mut context = registers(0x100);
