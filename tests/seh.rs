@@ -152,11 +152,12 @@ fn stop(how: u32) -> BugCheck {
     run.findings.bug_check.expect("a bug check")
 }
 
-/// The driver's functions on the stack of a stop, innermost first.
+/// The driver's functions on the stack of a stop, innermost first. Those made by
+/// hand are known by a symbol only, to which the offset is added.
 fn functions(stop: &BugCheck) -> Vec<&str> {
     stop.stack
         .iter()
-        .filter_map(|place| place.symbol.as_deref())
+        .filter_map(|place| place.symbol.as_deref()?.split('+').next())
         .collect()
 }
 
