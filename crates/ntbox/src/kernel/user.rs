@@ -29,9 +29,15 @@ struct Worker {
     /// Its ETHREAD.
     thread: u64,
     process: u64,
-    /// Upper end of its kernel stack.
-    stack: u64,
     busy: bool,
+}
+
+/// What a worker is told to do.
+enum Order {
+    /// A request.
+    Request(Operation),
+    /// To end its process.
+    Exit,
 }
 
 #[derive(Default)]
@@ -40,7 +46,7 @@ struct State {
     processes: Vec<u64>,
     workers: Vec<Worker>,
     /// What a worker is to do next, by its thread.
-    orders: BTreeMap<u64, (Ticket, Operation)>,
+    orders: BTreeMap<u64, (Ticket, Order)>,
     /// Requests that have ended and whose end nobody has taken.
     replies: BTreeMap<u64, Reply>,
     /// Threads of the requests under way.
@@ -80,13 +86,18 @@ pub fn begin(process: Process, operation: Operation) -> Progress {
     let Some(object) = process_of(process) else {
         return Progress::Done(Reply::status(ntstatus::STATUS_INVALID_CID));
     };
-    let Some(worker) = worker(object) else {
+    order(object, Order::Request(operation))
+}
+
+/// Gives a thread of a process something to do.
+fn order(process: u64, order: Order) -> Progress {
+    let Some(worker) = worker(process) else {
         return Progress::Done(Reply::status(INSUFFICIENT_RESOURCES));
     };
     let ticket = with(|state| {
         state.next += 1;
         let ticket = Ticket(state.next);
-        state.orders.insert(worker, (ticket, operation));
+        state.orders.insert(worker, (ticket, order));
         state.underway.insert(ticket.0, worker);
         ticket
     });
@@ -147,15 +158,10 @@ pub fn exit(process: Process) -> bool {
         cancel_thread(*thread);
     }
     while sched::yield_now() {}
-    let own = threads::current_thread();
-    let attached = threads::update(own, |thread| std::mem::replace(&mut thread.attached, object));
-    user::see(object);
-    ob::handles::close_all(object, &Caller::kernel(stack_of(own)));
-    super::mm::mdl::check_process_exit(object);
-    user::free_all(object);
-    if let Some(attached) = attached {
-        threads::update(own, |thread| thread.attached = attached);
-        user::see(attached);
+    // The handles are closed by a thread of the process, in whose memory a driver
+    // then is.
+    if let Progress::Pending(ticket) = order(object, Order::Exit) {
+        wait(ticket);
     }
     with(|state| {
         if let Some(slot) = state.processes.get_mut(process.0 as usize) {
@@ -181,7 +187,7 @@ fn worker(process: u64) -> Option<u64> {
         info.stack = (stack - STACK_SIZE, stack);
         info.user_mode = true;
     });
-    with(|state| state.workers.push(Worker { thread, process, stack, busy: true }));
+    with(|state| state.workers.push(Worker { thread, process, busy: true }));
     sched::spawn(thread, Box::new(move || work(thread, process, stack)))?;
     Some(thread)
 }
@@ -189,8 +195,12 @@ fn worker(process: u64) -> Option<u64> {
 /// The life of a worker.
 fn work(thread: u64, process: u64, stack: u64) {
     loop {
-        while let Some((ticket, operation)) = with(|state| state.orders.remove(&thread)) {
-            let reply = carry_out(process, operation, &Caller::kernel(stack));
+        while let Some((ticket, order)) = with(|state| state.orders.remove(&thread)) {
+            let caller = Caller::kernel(stack);
+            let reply = match order {
+                Order::Request(operation) => carry_out(process, operation, &caller),
+                Order::Exit => end_process(process, &caller),
+            };
             with(|state| {
                 state.replies.insert(ticket.0, reply);
                 state.underway.remove(&ticket.0);
@@ -200,6 +210,14 @@ fn work(thread: u64, process: u64, stack: u64) {
         }
         sched::park(order_key(thread), None);
     }
+}
+
+/// What a process leaves behind goes: handles, mappings, memory.
+fn end_process(process: u64, caller: &Caller<'_>) -> Reply {
+    ob::handles::close_all(process, caller);
+    super::mm::mdl::check_process_exit(process);
+    user::free_all(process);
+    Reply::status(0)
 }
 
 fn carry_out(process: u64, operation: Operation, caller: &Caller<'_>) -> Reply {
