@@ -42,6 +42,7 @@ const FAMILIES: &[&[Export]] = &[
     ke::thread::EXPORTS,
     ke::timer::EXPORTS,
     ke::wait::EXPORTS,
+    super::ob::reference::EXPORTS,
     mm::mdl::EXPORTS,
     mm::mapping::EXPORTS,
     mm::query::EXPORTS,

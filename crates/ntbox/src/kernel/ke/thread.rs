@@ -72,7 +72,11 @@ exports! {
             threads::system_process()
         } else {
             match ob::reference_by_handle(process, 0, Some(ob::Type::Process), false) {
-                Ok(entry) => entry.object,
+                // A process is not freed before its threads have ended.
+                Ok(entry) => {
+                    ob::dereference(entry.object, &Caller::of(call));
+                    entry.object
+                }
                 Err(status) => return Ok(status),
             }
         };

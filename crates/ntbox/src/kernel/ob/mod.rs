@@ -26,6 +26,7 @@ pub mod name;
 mod namespace;
 mod object;
 mod open;
+pub mod reference;
 mod refusal;
 pub mod types;
 
