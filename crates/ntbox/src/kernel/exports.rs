@@ -24,6 +24,7 @@ const FAMILIES: &[&[Export]] = &[
     ex::lookaside::EXTENDED,
     ex::pool::EXPORTS,
     ex::push_lock::EXPORTS,
+    ex::resource::EXPORTS,
     ex::rundown::EXPORTS,
     ex::slist::EXPORTS,
     ex::spinlock::EXPORTS,

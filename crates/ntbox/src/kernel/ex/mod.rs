@@ -8,6 +8,7 @@ mod list;
 pub mod lookaside;
 pub mod pool;
 pub mod push_lock;
+pub mod resource;
 pub mod rundown;
 pub mod slist;
 pub mod spinlock;
