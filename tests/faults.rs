@@ -190,7 +190,6 @@ fn every_function_that_a_walk_can_fail_in_is_swept() {
         ("MmProbeAndLockPages", 1),
         ("MmMapLockedPagesSpecifyCache", 1),
         ("MmGetSystemRoutineAddress", 1),
-        ("RtlGetVersion", 1),
         ("ZwOpenKey", 2),
         ("ZwQueryValueKey", 4),
     ] {

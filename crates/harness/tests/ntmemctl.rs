@@ -11,7 +11,9 @@ use suites::pe::{Plan, at};
 use suites::scratch::Scratch;
 
 fn ntmemctl(arguments: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_ntmemctl")).args(arguments).output();
+    let output = Command::new(env!("CARGO_BIN_EXE_ntmemctl"))
+        .args(arguments)
+        .output();
     output.expect("ntmemctl can be started")
 }
 
@@ -28,8 +30,11 @@ fn stdout(output: &Output) -> String {
 #[track_caller]
 fn labelled(output: &Output, label: &str) -> String {
     let text = stdout(output);
-    let line = text.lines().find(|line| line.split_whitespace().next() == Some(label));
-    line.unwrap_or_else(|| panic!("no `{label}` in\n{text}")).to_owned()
+    let line = text
+        .lines()
+        .find(|line| line.split_whitespace().next() == Some(label));
+    line.unwrap_or_else(|| panic!("no `{label}` in\n{text}"))
+        .to_owned()
 }
 
 /// Ends with this status, and says this on the standard error output.
@@ -52,16 +57,27 @@ fn a_run_that_is_as_promised() {
     assert!(labelled(&output, "check").contains("as promised"));
     assert!(labelled(&output, "verdict").ends_with("passed"));
     let text = stdout(&output);
-    let first = text.lines().find(|line| line.starts_with("00000001\t")).expect("the first line");
-    assert!(first.starts_with("00000001\t0.00000000\tntmem: driver: start "), "{first}");
+    let first = text
+        .lines()
+        .find(|line| line.starts_with("00000001\t"))
+        .expect("the first line");
+    assert!(
+        first.starts_with("00000001\t0.00000000\tntmem: driver: start "),
+        "{first}"
+    );
     assert!(!text.contains('\u{1b}'), "colours outside of a terminal");
 }
 
 #[test]
 fn parameters_reach_the_driver() {
-    let output = run(&build::ntmem(), &["--param", "Walk=sz:lock", "--param", "Size=dword:0x3000"]);
+    let output = run(
+        &build::ntmem(),
+        &["--param", "Walk=sz:lock", "--param", "Size=dword:0x3000"],
+    );
     assert_eq!(output.status.code(), Some(0));
-    assert!(stdout(&output).contains("parameters size=12288 cache-type=cached log-level=0 walk=lock"));
+    assert!(
+        stdout(&output).contains("parameters size=12288 cache-type=cached log-level=0 walk=lock")
+    );
     assert!(stdout(&output).contains(r#"Parameters\Walk = REG_SZ "lock""#));
 }
 
@@ -69,7 +85,10 @@ fn parameters_reach_the_driver() {
 fn a_start_that_is_refused() {
     let output = run(&build::ntmem(), &["--param", "Walk=sz:run"]);
     assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
-    assert!(labelled(&output, "start").contains("DriverEntry failed: STATUS_INVALID_PARAMETER (0xC000000D)"));
+    assert!(
+        labelled(&output, "start")
+            .contains("DriverEntry failed: STATUS_INVALID_PARAMETER (0xC000000D)")
+    );
     assert!(labelled(&output, "check").contains("as promised"));
     let output = run(&build::ntmem(), &["--fault", "IoAllocateMdl:2"]);
     assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
@@ -87,7 +106,11 @@ fn a_log_that_is_not_as_promised_is_shown_where() {
     let unchecked = run(&file, &["--no-check"]);
     std::fs::remove_dir_all(&folder).expect("the folder just made");
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
-    assert!(stdout(&output).contains("--> log:1:1"), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("--> log:1:1"),
+        "{}",
+        stdout(&output)
+    );
     assert!(stdout(&output).contains("expected: ntmem: driver: start version="));
     assert_eq!(unchecked.status.code(), Some(0));
     assert!(labelled(&unchecked, "check").contains("none: --no-check"));
@@ -99,7 +122,10 @@ fn a_kernel_that_stops() {
     assert_eq!(output.status.code(), Some(4), "{}", stdout(&output));
     let text = stdout(&output);
     assert!(labelled(&output, "start").contains("DriverEntry never returned"));
-    assert!(text.contains("at crash.sys+0x") && text.contains("ReadNull") && text.contains("crash.c:"), "{text}");
+    assert!(
+        text.contains("at crash.sys+0x") && text.contains("ReadNull") && text.contains("crash.c:"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -107,24 +133,46 @@ fn rules_that_are_broken() {
     let output = run(&build::driver("leak"), &[]);
     assert_eq!(output.status.code(), Some(5), "{}", stdout(&output));
     assert!(stdout(&output).contains("pool-leak"));
-    assert!(stdout(&output).contains("Driver Verifier: DRIVER_VERIFIER_DETECTED_VIOLATION (0xC4), 0x62"));
+    assert!(
+        stdout(&output)
+            .contains("Driver Verifier: DRIVER_VERIFIER_DETECTED_VIOLATION (0xC4), 0x62")
+    );
 }
 
 #[test]
 fn files_that_are_no_drivers() {
-    fails(&ntmemctl(&["run", "/no/such/file.sys"]), 6, &["there is no file /no/such/file.sys"]);
+    fails(
+        &ntmemctl(&["run", "/no/such/file.sys"]),
+        6,
+        &["there is no file /no/such/file.sys"],
+    );
     fails(&ntmemctl(&["run", "/"]), 6, &["is not a file"]);
-    let text = Scratch::new("text.sys", b"just text, long enough for the headers of an image, but no image at all");
+    let text = Scratch::new(
+        "text.sys",
+        b"just text, long enough for the headers of an image, but no image at all",
+    );
     fails(&run(text.path(), &[]), 6, &["is not a PE image", "MZ"]);
     let mut image = Plan::returning(0).build();
     image.set_u16(at::MACHINE, 0xAA64);
-    fails(&run(Scratch::new("arm.sys", &image.bytes).path(), &[]), 6, &["is for ARM64"]);
+    fails(
+        &run(Scratch::new("arm.sys", &image.bytes).path(), &[]),
+        6,
+        &["is for ARM64"],
+    );
     image.set_u16(at::MACHINE, 0x8664);
     image.set_u16(at::SUBSYSTEM, 3);
-    fails(&run(Scratch::new("program.sys", &image.bytes).path(), &[]), 6, &["a console program", "not a driver"]);
+    fails(
+        &run(Scratch::new("program.sys", &image.bytes).path(), &[]),
+        6,
+        &["a console program", "not a driver"],
+    );
     image.set_u16(at::SUBSYSTEM, 1);
     image.set_u32(at::ENTRY, 0);
-    fails(&run(Scratch::new("entry.sys", &image.bytes).path(), &[]), 6, &["entry point"]);
+    fails(
+        &run(Scratch::new("entry.sys", &image.bytes).path(), &[]),
+        6,
+        &["entry point"],
+    );
 }
 
 #[test]
@@ -133,10 +181,34 @@ fn wrong_usage() {
     fails(&ntmemctl(&[]), 2, &["Usage"]);
     fails(&ntmemctl(&["run"]), 2, &["<FILE>"]);
     fails(&run(file.path(), &["--host", "windows"]), 2, &["ntbox"]);
-    fails(&run(file.path(), &["--param", "Size=4096"]), 2, &["dword:4096"]);
-    fails(&run(file.path(), &["--fault", "X:0"]), 2, &["counts from 1"]);
-    fails(&run(file.path(), &["--service", "a\\b"]), 2, &["cannot be the name of a service"]);
-    fails(&run(file.path(), &["--filter", "77=1", "--filter", "IHVDRIVER=2"]), 2, &["two masks"]);
+    fails(
+        &run(file.path(), &["--param", "Size=4096"]),
+        2,
+        &["dword:4096"],
+    );
+    fails(
+        &run(file.path(), &["--fault", "X:0"]),
+        2,
+        &["counts from 1"],
+    );
+    fails(
+        &run(file.path(), &["--fault", "NobodyHasThis"]),
+        2,
+        &["NobodyHasThis"],
+    );
+    fails(
+        &run(file.path(), &["--service", "a\\b"]),
+        2,
+        &["cannot be the name of a service"],
+    );
+    fails(
+        &run(
+            file.path(),
+            &["--filter", "77=1", "--filter", "IHVDRIVER=2"],
+        ),
+        2,
+        &["two masks"],
+    );
 }
 
 #[test]
@@ -150,8 +222,15 @@ fn a_driver_that_nobody_knows_is_run_unchecked() {
 
 #[test]
 fn the_filter_hides_lines() {
-    let hidden = run(&build::ntmem(), &["--filter", "default", "--param", "LogLevel=dword:3"]);
-    assert_eq!(hidden.status.code(), Some(0), "what is hidden is still checked");
+    let hidden = run(
+        &build::ntmem(),
+        &["--filter", "default", "--param", "LogLevel=dword:3"],
+    );
+    assert_eq!(
+        hidden.status.code(),
+        Some(0),
+        "what is hidden is still checked"
+    );
     assert!(!stdout(&hidden).contains("00000001\t"));
     assert!(stdout(&hidden).contains("hidden by the debug print filter"));
 }
@@ -160,7 +239,11 @@ fn the_filter_hides_lines() {
 fn help_tells_the_exit_statuses() {
     let output = ntmemctl(&["run", "--help"]);
     assert_eq!(output.status.code(), Some(0));
-    for line in ["Exit status:", "1  the log is not what was promised", "6  the file is not a driver"] {
+    for line in [
+        "Exit status:",
+        "1  the log is not what was promised",
+        "6  the file is not a driver",
+    ] {
         assert!(stdout(&output).contains(line), "{line}");
     }
 }
@@ -176,7 +259,10 @@ fn json_for_programs() {
     assert_eq!(value["verdict"], "passed");
     assert_eq!(value["exit_status"], 0);
     assert_eq!(value["service"]["parameters"][0][1]["type"], "sz");
-    assert_eq!((&value["run"]["start"], &value["run"]["status"]), (&"running".into(), &0.into()));
+    assert_eq!(
+        (&value["run"]["start"], &value["run"]["status"]),
+        (&"running".into(), &0.into())
+    );
     assert_eq!(value["check"]["result"], "passed");
     let log = value["run"]["log"].as_array().expect("a log");
     assert_eq!(value["check"]["lines"], log.len());
@@ -185,5 +271,10 @@ fn json_for_programs() {
     let failure = ntmemctl(&["run", "--json", "/no/such/file.sys"]);
     assert_eq!(failure.status.code(), Some(6));
     assert_eq!(json(&failure)["exit_status"], 6);
-    assert!(json(&failure)["error"].as_str().expect("text").contains("there is no file"));
+    assert!(
+        json(&failure)["error"]
+            .as_str()
+            .expect("text")
+            .contains("there is no file")
+    );
 }

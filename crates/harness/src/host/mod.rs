@@ -154,6 +154,9 @@ pub enum HostError {
     /// The host's loader does not take the image.
     #[error("{0}")]
     Image(String),
+    /// The host was made with options that it cannot carry out.
+    #[error("{0}")]
+    Options(String),
     /// The host itself failed.
     #[error("the host {host} failed to {action} the driver: {why}")]
     Failed {

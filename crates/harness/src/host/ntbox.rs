@@ -96,12 +96,8 @@ fn failed(action: &'static str, error: ntbox::Error) -> HostError {
         ntbox::Error::Read { .. } | ntbox::Error::Image { .. } => {
             HostError::Image(error.to_string())
         }
-        ntbox::Error::Host(why) => HostError::Failed {
-            host: NAME,
-            action,
-            why,
-        },
-        ntbox::Error::Stopped => HostError::Failed {
+        ntbox::Error::Config(why) => HostError::Options(why),
+        ntbox::Error::Stopped | ntbox::Error::Host(_) => HostError::Failed {
             host: NAME,
             action,
             why: error.to_string(),

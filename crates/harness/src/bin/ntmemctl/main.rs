@@ -40,7 +40,7 @@ enum Failure {
 impl Failure {
     fn exit_status(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Host(HostError::Name { .. }) => 2,
+            Self::Usage(_) | Self::Host(HostError::Name { .. } | HostError::Options(_)) => 2,
             Self::Image(_) | Self::Host(HostError::Image(_)) => 6,
             Self::Host(_) => 7,
         }
