@@ -91,14 +91,14 @@ static NTSTATUS Direct(PIRP irp)
 /* Nonpaged pool of its own, mapped into the process that asks, for its handle. */
 static NTSTATUS MapIntoCaller(PIRP irp)
 {
-    MappedPool = ExAllocatePoolWithTag(NonPagedPool, PAGE_SIZE, 'tseT');
+    MappedPool = ExAllocatePoolWithTag(NonPagedPool, PAGE_SIZE, 0x74657354);
     if (MappedPool == NULL)
         return Complete(irp, STATUS_INSUFFICIENT_RESOURCES, 0);
     RtlZeroMemory(MappedPool, PAGE_SIZE);
     *(ULONG *)MappedPool = 0x600dcafe;
     Mapped = IoAllocateMdl(MappedPool, PAGE_SIZE, FALSE, FALSE, NULL);
     if (Mapped == NULL) {
-        ExFreePoolWithTag(MappedPool, 'tseT');
+        ExFreePoolWithTag(MappedPool, 0x74657354);
         MappedPool = NULL;
         return Complete(irp, STATUS_INSUFFICIENT_RESOURCES, 0);
     }
@@ -115,7 +115,7 @@ static VOID Unmap(void)
     SAY("unmapping in process %Iu\n", (ULONG_PTR)PsGetCurrentProcessId());
     MmUnmapLockedPages(MappedAt, Mapped);
     IoFreeMdl(Mapped);
-    ExFreePoolWithTag(MappedPool, 'tseT');
+    ExFreePoolWithTag(MappedPool, 0x74657354);
     Mapped = NULL;
 }
 

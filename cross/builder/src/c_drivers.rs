@@ -18,6 +18,8 @@ use crate::{Error, Say, Tools, exec, kit, linker, packages};
 const COMPILE_LIMIT: Duration = Duration::from_mins(2);
 /// MinGW's compiler.
 const GCC: &str = "x86_64-w64-mingw32-gcc";
+/// Its maker of import libraries.
+const DLLTOOL: &str = "x86_64-w64-mingw32-dlltool";
 /// How the name of a source ends that needs clang.
 const SEH_SUFFIX: &str = "_seh";
 
@@ -112,8 +114,28 @@ fn with_gcc(tools: &Tools, source: &Path, image: &Path) -> Result<(), Error> {
     .arg("-o")
     .arg(image)
     .arg(source)
-    .args(libraries(tools));
+    .args(gnu_libraries(tools)?);
     exec::capture(&mut gcc, &tools.places.work, COMPILE_LIMIT).map(drop)
+}
+
+/// The import libraries in the form that GNU's linker wants: it sorts members by
+/// their names, and out of the short form that Microsoft's and LLVM's linkers
+/// read it makes import tables that end before they begin.
+fn gnu_libraries(tools: &Tools) -> Result<Vec<PathBuf>, Error> {
+    ["ntoskrnl", "ntoskrnl-later", "hal"]
+        .into_iter()
+        .map(|name| {
+            let definition = tools.places.cross().join("lib").join(name).with_extension("def");
+            let library = tools.places.work.join(format!("lib{name}.a"));
+            let written = modified(&definition)?;
+            if !modified(&library).is_ok_and(|built| built > written) {
+                let mut dlltool = Command::new(DLLTOOL);
+                dlltool.arg("-d").arg(&definition).arg("-l").arg(&library);
+                exec::capture(&mut dlltool, &tools.places.work, COMPILE_LIMIT)?;
+            }
+            Ok(library)
+        })
+        .collect()
 }
 
 /// Compiles with clang as Microsoft's compiler would, and links with lld.

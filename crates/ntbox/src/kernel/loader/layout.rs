@@ -14,7 +14,7 @@ pub struct Import {
     pub slot: u32,
 }
 
-/// Most modules and most functions a module that an image may import.
+/// Most modules, and most functions in all, that an image may import.
 const MAX_IMPORTS: usize = 16_384;
 
 /// Copies headers and sections to where they lie in memory.
@@ -152,6 +152,9 @@ fn module_imports(bytes: Bytes<'_>, module: &str, lookup: u32, slots: u32, impor
                 .filter(|name| !name.is_empty())
                 .ok_or_else(|| format!("import {} from {module} has its name at {entry:#x}, where no name is", n + 1))?
         };
+        if imports.len() == MAX_IMPORTS {
+            return Err(format!("it imports more than {MAX_IMPORTS} functions"));
+        }
         imports.push(Import { module: module.to_owned(), name, slot });
     }
     Err(format!("the list of what it imports from {module} has no end"))
