@@ -64,7 +64,18 @@ fn uninitialised_pool_is_not_zero() {
         (run.start, run.findings.unloaded),
         (Start::Running(0), true)
     );
-    assert_eq!(run.findings.violations, []);
+    let rules: Vec<&str> = run
+        .findings
+        .violations
+        .iter()
+        .map(|violation| violation.rule.as_str())
+        .collect();
+    assert_eq!(
+        rules, ["uninitialised-pool-logged"; 2],
+        "one for each value"
+    );
+    let place = run.findings.violations[0].place.as_ref().expect("a place");
+    assert_eq!(place.symbol.as_deref(), Some("DriverEntry"));
 }
 
 #[test]

@@ -12,7 +12,7 @@
 
 static volatile ULONG Sink;
 static volatile ULONG Zero;
-static const volatile ULONG Constant = 7;
+static const ULONG Constant __attribute__((used)) = 7;
 
 VISIBLE VOID ReadNull(VOID)
 {
@@ -56,7 +56,7 @@ VISIBLE VOID Undefined(VOID)
 
 VISIBLE VOID Divide(VOID)
 {
-    Sink = 1 / Zero;
+    Sink = Sink / Zero;
 }
 
 VISIBLE VOID FastFail(VOID)

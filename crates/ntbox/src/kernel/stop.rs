@@ -210,6 +210,18 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
             Some(context),
         );
     }
+    let below = context.rsp().wrapping_sub(8);
+    if mm::with(|memory| memory.space.find(below).is_none()) {
+        bug_check(
+            code::UNEXPECTED_KERNEL_MODE_TRAP,
+            [8, address, context.rsp(), context.rip],
+            format!(
+                "{what}: {address:#018x}, while the stack pointer {:#018x} points at no stack (double fault)",
+                context.rsp()
+            ),
+            Some(context),
+        );
+    }
     let (number, parameters) = match (access, protection) {
         (Access::Write, Some((protection, _))) if protection.read && !protection.write => {
             (code::ATTEMPTED_WRITE_TO_READONLY_MEMORY, [address, 0, context.rip, 0])
