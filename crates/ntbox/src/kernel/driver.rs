@@ -6,6 +6,8 @@ use super::callout::call_driver;
 use super::guest::{self, Fault, UnicodeString};
 use super::loader::Image;
 use super::mm::pool::{self, PoolKind, tag_text};
+use super::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
+use super::ob::{Attributes, Payload, Type, name};
 use super::{cpu, ex, exports, io, ke, mm, ob, stop, threads, zw};
 use crate::config::Config;
 
@@ -51,9 +53,13 @@ impl Driver {
     pub fn new(image: &Image, config: &Config) -> Result<Self, String> {
         let path = zw::registry::seed(&config.service, &config.parameters);
         let no_memory = || "no memory for the driver object".to_owned();
-        let object = pool::allocate(PoolKind::NonPaged, u64::from(OBJECT_SIZE), TAG).ok_or_else(no_memory)?;
+        let object = ob::create(Type::Driver, u64::from(OBJECT_SIZE), Payload::None).map_err(|_| no_memory())?;
+        let path_of_object = name::wide(&format!("\\Driver\\{}", config.service));
+        let named = Attributes::named(path_of_object, PERMANENT | CASE_INSENSITIVE);
+        ob::insert(object, &named)
+            .map_err(|status| format!("the driver object cannot be named: {}", ntstatus::Named(status)))?;
         let extension = pool::allocate(PoolKind::NonPaged, EXTENSION_SIZE, TAG).ok_or_else(no_memory)?;
-        let name = string(&format!("\\Driver\\{}", config.service)).ok_or_else(no_memory)?;
+        let driver_name = string(&format!("\\Driver\\{}", config.service)).ok_or_else(no_memory)?;
         let service = string(&config.service).ok_or_else(no_memory)?;
         let hardware = string("\\REGISTRY\\MACHINE\\HARDWARE\\DESCRIPTION\\SYSTEM").ok_or_else(no_memory)?;
         let registry_path = string(&path).ok_or_else(no_memory)?;
@@ -65,7 +71,7 @@ impl Driver {
             guest::write_u64(object + offset::DRIVER_START, image.base)?;
             guest::write_u32(object + offset::DRIVER_SIZE, image.size)?;
             guest::write_u64(object + offset::DRIVER_EXTENSION, extension)?;
-            UnicodeString::read(name)?.write(object + offset::DRIVER_NAME)?;
+            UnicodeString::read(driver_name)?.write(object + offset::DRIVER_NAME)?;
             guest::write_u64(object + offset::HARDWARE_DATABASE, hardware)?;
             guest::write_u64(object + offset::DRIVER_INIT, image.entry)?;
             for n in 0..MAJOR_FUNCTIONS {
@@ -164,6 +170,10 @@ pub fn check_left_behind(when: &str) {
     for (lock, kind, caller) in ke::held::take_left_behind() {
         let what = format!("the {kind} at {lock:#018x} is held {when}");
         stop::violation("spin-lock-held", Some((0xc4, 0x0004_0009)), what, caller);
+    }
+    for (object, description, caller) in ob::references_left() {
+        let what = format!("a reference to {description}, {object:#018x}, is not given back {when}");
+        stop::violation("reference-leak", None, what, caller);
     }
     for (handle, description, caller) in ob::handles::open() {
         let what = format!("handle {handle:#x} to {description} is not closed {when}");

@@ -43,7 +43,6 @@ const FAMILIES: &[&[Export]] = &[
     ke::thread::EXPORTS,
     ke::timer::EXPORTS,
     ke::wait::EXPORTS,
-    super::ob::reference::EXPORTS,
     mm::mdl::EXPORTS,
     mm::mapping::EXPORTS,
     mm::query::EXPORTS,
@@ -76,6 +75,7 @@ pub fn functions() -> impl Iterator<Item = &'static Export> {
     let families = FAMILIES
         .iter()
         .chain(super::dbg::TABLES)
+        .chain(super::ob::TABLES)
         .chain(super::ps::TABLES)
         .chain(super::rtl::TABLES)
         .chain(super::zw::TABLES);

@@ -77,7 +77,7 @@ fn create(wanted: Wanted, caller: &Caller<'_>) -> Result<Result<u64, u32>, Fault
         other => other,
     };
     if let Some(name) = name {
-        let attributes = Attributes { root: 0, name: Some(name), flags: NAME_FLAGS, security_descriptor: 0 };
+        let attributes = Attributes::named(name, NAME_FLAGS);
         match ob::insert(body, &attributes) {
             Ok(Inserted::New) => {}
             Ok(Inserted::Existing(_)) => {

@@ -295,5 +295,5 @@ fn ending(object: u64, function: u8, caller: &Caller<'_>) {
 
 /// What the end of the last handle to a file says, where there never was one.
 pub fn no_handle(object: u64) -> Closed {
-    Closed { object, process: threads::current_process(), access: 0, left_in_process: 0, left: 0 }
+    Closed { object, left: 0 }
 }

@@ -15,7 +15,7 @@ fn create(link: u64, target: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     let name = UnicodeString::read(link)?.units()?;
     let target = UnicodeString::read(target)?.units()?;
     let object = ob::create(Type::SymbolicLink, SIZE, Payload::SymbolicLink(target))?;
-    let attributes = Attributes { root: 0, name: Some(name), flags: FLAGS, security_descriptor: 0 };
+    let attributes = Attributes::named(name, FLAGS);
     let inserted = ob::insert(object, &attributes);
     // The name keeps the object.
     ob::dereference(object, caller);

@@ -71,12 +71,9 @@ exports! {
         let process = if process == 0 {
             threads::system_process()
         } else {
-            match ob::reference_by_handle(process, 0, Some(ob::Type::Process), false) {
-                // A process is not freed before its threads have ended.
-                Ok(entry) => {
-                    ob::dereference(entry.object, &Caller::of(call));
-                    entry.object
-                }
+            // A process is not freed before its threads have ended.
+            match ob::by_handle(process, 0, Some(ob::Type::Process), false) {
+                Ok(entry) => entry.object,
                 Err(status) => return Ok(status),
             }
         };

@@ -19,7 +19,7 @@ pub const OPENLINK: u32 = 0x100;
 pub const KERNEL_HANDLE: u32 = 0x200;
 /// All that are defined: the above, `OBJ_FORCE_ACCESS_CHECK`,
 /// `OBJ_IGNORE_IMPERSONATED_DEVICEMAP` and `OBJ_DONT_REPARSE`.
-const VALID: u32 = 0x1ff2;
+pub const VALID: u32 = 0x1ff2;
 /// `OBJ_DONT_REPARSE`.
 pub const DONT_REPARSE: u32 = 0x1000;
 /// `MAXIMUM_ALLOWED`, of a desired access.
@@ -36,11 +36,18 @@ pub struct Attributes {
     pub name: Option<Vec<u16>>,
     /// `OBJ_…` flags.
     pub flags: u32,
-    /// Address of a security descriptor, or 0.
-    pub security_descriptor: u64,
 }
 
 impl Attributes {
+    /// A name from the root of the namespace.
+    pub fn named(name: Vec<u16>, flags: u32) -> Self {
+        Self {
+            root: 0,
+            name: Some(name),
+            flags,
+        }
+    }
+
     /// Reads the structure at `va`; 0 means no attributes at all.
     ///
     /// # Errors
@@ -54,7 +61,6 @@ impl Attributes {
         let root = guest::read_u64(va + 0x08)?;
         let name = guest::read_u64(va + 0x10)?;
         let flags = guest::read_u32(va + 0x18)?;
-        let security_descriptor = guest::read_u64(va + 0x20)?;
         if length != SIZE || flags & !VALID != 0 {
             return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
         }
@@ -63,12 +69,7 @@ impl Attributes {
         } else {
             Some(read_name(name)?)
         };
-        Ok(Self {
-            root,
-            name,
-            flags,
-            security_descriptor,
-        })
+        Ok(Self { root, name, flags })
     }
 
     /// The same, where the structure must be there.

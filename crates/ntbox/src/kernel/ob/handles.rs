@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use ntstatus::Named;
+
+use super::attributes::{EXCLUSIVE, INHERIT, KERNEL_HANDLE};
 use super::types::Type;
 use super::{Caller, State, object, with};
-use crate::kernel::threads;
+use crate::kernel::{stop, threads};
 
 /// Mark of a kernel handle.
 pub const KERNEL: u64 = 0xffff_ffff_8000_0000;
-/// `OBJ_INHERIT`.
-pub const INHERIT: u32 = 0x2;
 /// `OBJ_PROTECT_CLOSE`.
 pub const PROTECT_CLOSE: u32 = 0x1;
 /// `NtCurrentProcess()`.
@@ -40,13 +41,7 @@ pub struct Entry {
 pub struct Closed {
     /// The object.
     pub object: u64,
-    /// Process whose handle it was.
-    pub process: u64,
-    /// Rights that the handle had.
-    pub access: u32,
-    /// Handles to the object that this process still has.
-    pub left_in_process: u64,
-    /// Handles to the object that all processes still have.
+    /// Handles to the object that are left, in all processes.
     pub left: u64,
 }
 
@@ -71,20 +66,15 @@ impl Table {
     }
 }
 
-/// Splits a handle into the process whose table it is in and its number there.
-fn locate(handle: u64) -> (u64, u64) {
-    let process = if is_kernel(handle) {
-        threads::system_process()
-    } else {
-        threads::current_process()
-    };
+/// Splits a handle of a process into the process whose table it is in and its
+/// number there.
+fn locate(process: u64, handle: u64) -> (u64, u64) {
     // The two low bits are the caller's to use.
-    let number = if is_kernel(handle) {
-        handle & !KERNEL
+    if is_kernel(handle) {
+        (threads::system_process(), handle & !KERNEL & !3)
     } else {
-        handle
-    };
-    (process, number & !3)
+        (process, handle & !3)
+    }
 }
 
 /// Whether a handle carries the mark of kernel handles.
@@ -96,27 +86,61 @@ pub fn is_kernel(handle: u64) -> bool {
 /// It holds a reference of its own.
 ///
 /// # Errors
-/// `STATUS_INVALID_PARAMETER` if there is no such object.
+/// `STATUS_INVALID_PARAMETER` if there is no such object, or for a handle that
+/// is to be both exclusive and inherited; `STATUS_ACCESS_DENIED` for an object
+/// that another process has for itself.
 pub fn insert(object: u64, access: u32, attributes: u32, caller: u64) -> Result<u64, u32> {
-    let kernel = attributes & super::attributes::KERNEL_HANDLE != 0;
+    insert_in(
+        threads::current_process(),
+        object,
+        access,
+        attributes,
+        caller,
+    )
+}
+
+/// The same in a process.
+///
+/// # Errors
+/// As for [`insert`].
+pub fn insert_in(
+    process: u64,
+    object: u64,
+    access: u32,
+    attributes: u32,
+    caller: u64,
+) -> Result<u64, u32> {
+    let kernel = attributes & KERNEL_HANDLE != 0;
     let process = if kernel {
         threads::system_process()
     } else {
-        threads::current_process()
+        process
     };
+    if attributes & EXCLUSIVE != 0 && attributes & INHERIT != 0 {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER);
+    }
     with(|state| {
         let header = state
             .objects
             .get_mut(&object)
             .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+        match header.exclusive_to {
+            Some(owner) if owner != process => return Err(ntstatus::STATUS_ACCESS_DENIED),
+            None if attributes & EXCLUSIVE != 0 && header.handles > 0 => {
+                return Err(ntstatus::STATUS_ACCESS_DENIED);
+            }
+            None if attributes & EXCLUSIVE != 0 => header.exclusive_to = Some(process),
+            _ => {}
+        }
         header.pointers += 1;
         header.handles += 1;
         let kind = header.kind;
+        let attributes = attributes & (INHERIT | PROTECT_CLOSE);
         let entry = Entry {
             object,
             kind,
             access,
-            attributes: attributes & (INHERIT | PROTECT_CLOSE),
+            attributes,
             caller,
         };
         let handle = state.tables.entry(process).or_default().insert(entry);
@@ -129,7 +153,15 @@ pub fn insert(object: u64, access: u32, attributes: u32, caller: u64) -> Result<
 /// # Errors
 /// `STATUS_INVALID_HANDLE`.
 pub fn get(handle: u64) -> Result<Entry, u32> {
-    let (process, number) = locate(handle);
+    get_in(threads::current_process(), handle)
+}
+
+/// What a handle of a process stands for.
+///
+/// # Errors
+/// `STATUS_INVALID_HANDLE`.
+pub fn get_in(process: u64, handle: u64) -> Result<Entry, u32> {
+    let (process, number) = locate(process, handle);
     with(|state| state.tables.get(&process)?.entries.get(&number).copied())
         .ok_or(ntstatus::STATUS_INVALID_HANDLE)
 }
@@ -140,10 +172,55 @@ pub fn get(handle: u64) -> Result<Entry, u32> {
 /// # Errors
 /// `STATUS_INVALID_HANDLE`, `STATUS_HANDLE_NOT_CLOSABLE`.
 pub fn close(handle: u64, caller: &Caller<'_>) -> Result<(), u32> {
-    let (process, number) = locate(handle);
+    close_in(threads::current_process(), handle, caller)
+}
+
+/// Closes a handle of a process.
+///
+/// # Errors
+/// As for [`close`].
+pub fn close_in(process: u64, handle: u64, caller: &Caller<'_>) -> Result<(), u32> {
+    let (process, number) = locate(process, handle);
     let closed = with(|state| state.remove_handle(process, number))?;
     after_close(closed, caller);
     Ok(())
+}
+
+/// Closes a handle for a driver; returns the status. A handle that cannot be
+/// closed is reported: a kernel that is being debugged stops there, with
+/// `INVALID_KERNEL_HANDLE`.
+pub fn close_for(handle: u64, caller: &Caller<'_>) -> u32 {
+    let Err(status) = close(handle, caller) else {
+        return ntstatus::STATUS_SUCCESS;
+    };
+    let what = format!(
+        "a handle that cannot be closed, {handle:#x}, was closed: {}",
+        Named(status)
+    );
+    stop::violation(
+        "bad-handle-closed",
+        Some((0x93, handle)),
+        what,
+        caller.address(),
+    );
+    status
+}
+
+/// Changes the attributes of a handle that can be changed: whether it is
+/// inherited and whether it can be closed.
+///
+/// # Errors
+/// `STATUS_INVALID_HANDLE`.
+pub fn set_attributes(handle: u64, attributes: u32) -> Result<(), u32> {
+    let (process, number) = locate(threads::current_process(), handle);
+    with(|state| {
+        let entry = state
+            .tables
+            .get_mut(&process)
+            .and_then(|table| table.entries.get_mut(&number));
+        entry.ok_or(ntstatus::STATUS_INVALID_HANDLE)?.attributes = attributes;
+        Ok(())
+    })
 }
 
 /// Closes every handle of a process that ends.
@@ -193,21 +270,16 @@ impl State {
         table.entries.remove(&number);
         table.free.push_back(number);
         let object = entry.object;
-        let left_in_process = table
-            .entries
-            .values()
-            .filter(|other| other.object == object)
-            .count() as u64;
         let header = self
             .objects
             .get_mut(&object)
             .ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
         header.handles -= 1;
+        if header.handles == 0 {
+            header.exclusive_to = None;
+        }
         let closed = Closed {
             object,
-            process,
-            access: entry.access,
-            left_in_process,
             left: header.handles,
         };
         Ok((closed, entry.kind))

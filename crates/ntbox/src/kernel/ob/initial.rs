@@ -53,6 +53,7 @@ impl State {
             root: 0,
             global_names: 0,
             types: Vec::new(),
+            deferred: Vec::new(),
         };
         let directory = || Payload::Directory(Directory::default());
         state.root = state.make(Type::Directory, OPAQUE_SIZE, directory());
@@ -83,8 +84,7 @@ impl State {
     /// Makes an object of the kernel; at boot there is memory.
     fn make(&mut self, kind: Type, size: u64, payload: Payload) -> u64 {
         let object = object::allocate(kind, size).expect("no memory for the first objects");
-        self.objects
-            .insert(object, Header::new(kind, payload, true));
+        self.objects.insert(object, Header::new(kind, payload));
         object
     }
 

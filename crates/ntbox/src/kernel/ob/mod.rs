@@ -26,8 +26,12 @@ pub mod name;
 mod namespace;
 mod object;
 mod open;
-pub mod reference;
+mod opening;
+mod query_name;
+mod reference;
 mod refusal;
+#[cfg(test)]
+mod tests;
 pub mod types;
 
 use std::sync::{Mutex, PoisonError};
@@ -37,14 +41,19 @@ use rustc_hash::FxHashMap;
 pub use attributes::Attributes;
 pub use caller::Caller;
 pub use handles::Closed;
-pub use initial::{object_of, type_at, variable_names, variables};
-pub use namespace::{Found, Inserted, insert, lookup, lookup_path, make_temporary, path};
-pub use object::{Payload, adopt, create, dereference, inspect, reference, type_of};
-pub use open::{Opened, insert_and_open, open_by_name, reference_by_handle};
-pub use refusal::{Refusal, status};
+pub use initial::{variable_names, variables};
+pub use namespace::{Directory, Inserted, entries_of, insert, lookup, lookup_path, make_temporary};
+pub use object::{Payload, count_of, create, dereference, inspect, reference, references_left};
+pub use open::{by_handle, insert_and_open, open_by_name};
+pub use query_name::write as write_name;
+pub use refusal::{Refusal, outcome, status};
 pub use types::Type;
 
+use super::call::Export;
 use object::Header;
+
+/// The exports of this folder.
+pub const TABLES: &[&[Export]] = &[opening::EXPORTS, query_name::EXPORTS, reference::EXPORTS];
 
 /// Everything that the object manager knows.
 #[derive(Debug)]
@@ -59,6 +68,8 @@ struct State {
     global_names: u64,
     /// The object of each type, by its number.
     types: Vec<u64>,
+    /// Objects that have no reference left and are still to be ended.
+    deferred: Vec<u64>,
 }
 
 static STATE: Mutex<Option<State>> = Mutex::new(None);

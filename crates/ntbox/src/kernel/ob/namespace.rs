@@ -122,12 +122,7 @@ pub fn lookup(attributes: &Attributes, wanted: Option<Type>) -> Result<Found, u3
 /// # Errors
 /// As for [`lookup`].
 pub fn lookup_path(path: &[u16], wanted: Option<Type>) -> Result<Found, u32> {
-    let attributes = Attributes {
-        name: Some(path.to_vec()),
-        flags: CASE_INSENSITIVE,
-        ..Attributes::default()
-    };
-    lookup(&attributes, wanted)
+    lookup(&Attributes::named(path.to_vec(), CASE_INSENSITIVE), wanted)
 }
 
 /// Gives an object the name that attributes say, if they say one. The name holds
@@ -150,9 +145,9 @@ pub fn insert(new: u64, attributes: &Attributes) -> Result<Inserted, u32> {
         }
         End::Object { object, rest } => {
             let found = state.objects.get(&object).map(|header| header.kind);
-            if !attributes.has(OPENIF) {
+            if rest.is_empty() && !attributes.has(OPENIF) {
                 Err(ntstatus::STATUS_OBJECT_NAME_COLLISION)
-            } else if found == Some(kind) && rest.is_empty() {
+            } else if rest.is_empty() && found == Some(kind) {
                 state.reference(object);
                 Ok(Inserted::Existing(object))
             } else {
@@ -198,6 +193,31 @@ pub(super) fn forget_if_unused(object: u64, caller: &Caller<'_>) {
         object::dereference(named.directory, caller);
         object::dereference(object, caller);
     }
+}
+
+/// The names in a directory and the types of their objects, in order of the
+/// names.
+pub fn entries_of(directory: u64) -> Vec<(Vec<u16>, &'static str)> {
+    with(|state| {
+        let Some(Payload::Directory(entries)) = state.payload(directory) else {
+            return Vec::new();
+        };
+        let kind = |object| {
+            state
+                .objects
+                .get(&object)
+                .map_or("", |header| header.kind.name())
+        };
+        entries
+            .iter()
+            .map(|(name, object)| (name.to_vec(), kind(object)))
+            .collect()
+    })
+}
+
+/// The directory `\`.
+pub fn root() -> u64 {
+    with(|state| state.root)
 }
 
 /// Full path of an object, `None` if it has no name.
@@ -254,16 +274,16 @@ impl State {
             match self.objects.get(&start).map(|header| header.kind) {
                 Some(Type::File) => {}
                 _ if absolute => return Err(ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD),
-                Some(Type::Directory) if !path.is_empty() => path.insert(0, SEPARATOR),
-                _ => {}
+                Some(Type::Directory) if path.is_empty() => {}
+                Some(Type::Directory) => path.insert(0, SEPARATOR),
+                Some(kind) if kind.has_syntax() => {}
+                _ => return Err(ntstatus::STATUS_INVALID_HANDLE),
             }
         } else if path == [SEPARATOR] {
-            return Ok(End::Object {
-                object: self.root,
-                rest: Vec::new(),
-            });
+            path.clear();
         }
-        let any_case = attributes.has(CASE_INSENSITIVE) || wanted == Some(Type::Key);
+        let any_case =
+            attributes.has(CASE_INSENSITIVE) || wanted.is_none_or(Type::is_case_insensitive);
         for _ in 0..MAX_LINKS {
             let (object, rest) = match self.descend(at, &path, any_case)? {
                 End::Object { object, rest } => (object, rest),
@@ -284,8 +304,7 @@ impl State {
                     at = self.root;
                     continue;
                 }
-                _ if rest.is_empty()
-                    || matches!(header.kind, Type::Key | Type::Device | Type::File) => {}
+                _ if rest.is_empty() || header.kind.has_syntax() => {}
                 _ => return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
             }
             return Ok(End::Object { object, rest });

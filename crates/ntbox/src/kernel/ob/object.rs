@@ -7,6 +7,7 @@ use super::name::text;
 use super::namespace::Directory;
 use super::types::Type;
 use super::{Caller, State, with};
+use crate::kernel::cpu;
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::zw::registry::{self, KeyId};
 
@@ -27,12 +28,15 @@ pub struct Header {
     pub handles: u64,
     /// Whether its name stays when the last handle is closed.
     pub permanent: bool,
-    /// Whether only one handle to it may be open.
-    pub exclusive: bool,
+    /// The process that has it for itself, after `OBJ_EXCLUSIVE`.
+    pub exclusive_to: Option<u64>,
     /// State that is not in the body.
     pub payload: Payload,
-    /// Whether the body is pool that goes with the object.
-    owned: bool,
+    /// Whether its last reference is gone.
+    dying: bool,
+    /// Addresses in the driver of the calls that took references which the
+    /// driver has to give back.
+    taken: Vec<u64>,
 }
 
 /// Where an object is found.
@@ -64,7 +68,7 @@ pub enum Payload {
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 pub fn create(kind: Type, size: u64, payload: Payload) -> Result<u64, u32> {
     let body = allocate(kind, size).ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?;
-    with(|state| state.objects.insert(body, Header::new(kind, payload, true)));
+    with(|state| state.objects.insert(body, Header::new(kind, payload)));
     Ok(body)
 }
 
@@ -74,26 +78,18 @@ pub(super) fn allocate(kind: Type, size: u64) -> Option<u64> {
         .map(|block| block + HEADER_SIZE)
 }
 
-/// Makes an object of a body that exists already and is freed by its owner.
-pub fn adopt(kind: Type, body: u64) {
-    with(|state| {
-        state
-            .objects
-            .insert(body, Header::new(kind, Payload::None, false))
-    });
-}
-
 impl Header {
-    pub(super) fn new(kind: Type, payload: Payload, owned: bool) -> Self {
+    pub(super) fn new(kind: Type, payload: Payload) -> Self {
         Self {
             kind,
             name: None,
             pointers: 1,
             handles: 0,
             permanent: false,
-            exclusive: false,
+            exclusive_to: None,
             payload,
-            owned,
+            dying: false,
+            taken: Vec::new(),
         }
     }
 }
@@ -109,25 +105,99 @@ pub fn reference(object: u64) -> Option<u64> {
     with(|state| state.reference(object))
 }
 
+/// Takes a reference that a driver has to give back: what is still taken at
+/// unload is reported with this caller.
+pub fn reference_for(object: u64, caller: &Caller<'_>) -> Option<u64> {
+    with(|state| {
+        let count = state.reference(object)?;
+        if let Some(header) = state.objects.get_mut(&object) {
+            header.taken.push(caller.address());
+        }
+        Some(count)
+    })
+}
+
+/// Takes a reference unless the last one is gone already.
+pub fn reference_if_alive(object: u64, caller: &Caller<'_>) -> bool {
+    let alive = inspect(object, |header| !header.dying).unwrap_or(false);
+    alive && reference_for(object, caller).is_some()
+}
+
+/// Gives back a reference that a driver has taken, or was handed.
+pub fn dereference_for(object: u64, caller: &Caller<'_>) -> Option<u64> {
+    with(|state| state.objects.get_mut(&object)?.taken.pop());
+    dereference(object, caller)
+}
+
 /// Gives a reference back and returns how many are left; `None` if there is no
 /// object at the address. With the last one the object goes away, which may
-/// call the driver.
+/// call the driver, at `PASSIVE_LEVEL` only: above, the end is put off to
+/// [`end_deferred`].
 pub fn dereference(object: u64, caller: &Caller<'_>) -> Option<u64> {
-    let (kind, left) = with(|state| {
+    let (left, ends) = with(|state| {
         let header = state.objects.get_mut(&object)?;
-        header.pointers -= 1;
-        Some((header.kind, header.pointers))
+        let ends = header.pointers == 1 && !header.dying;
+        header.pointers = header.pointers.saturating_sub(1);
+        header.dying |= ends;
+        let left = header.pointers;
+        if ends && cpu::irql() > cpu::PASSIVE_LEVEL {
+            state.deferred.push(object);
+        }
+        Some((left, ends))
     })?;
-    if left == 0 {
-        if let Some(delete) = kind.methods().delete {
-            delete(object, caller);
+    if cpu::irql() == cpu::PASSIVE_LEVEL {
+        if ends {
+            end(object, caller);
         }
-        let header = with(|state| state.objects.remove(&object));
-        if header.is_some_and(|header| header.owned) {
-            pool::free(object - HEADER_SIZE);
-        }
+        end_deferred(caller);
     }
     Some(left)
+}
+
+/// Ends the objects whose last reference was given back above `PASSIVE_LEVEL`.
+pub fn end_deferred(caller: &Caller<'_>) {
+    while let Some(object) = with(|state| state.deferred.pop()) {
+        end(object, caller);
+    }
+}
+
+/// The end of an object that nothing refers to.
+fn end(object: u64, caller: &Caller<'_>) {
+    let Some(kind) = type_of(object) else { return };
+    if let Some(delete) = kind.methods().delete {
+        delete(object, caller);
+    }
+    if with(|state| state.objects.remove(&object)).is_some() {
+        pool::free(object - HEADER_SIZE);
+    }
+}
+
+/// References that drivers have taken and not given back: the object, what it
+/// is, and the address in the driver of the call that took it.
+pub fn references_left() -> Vec<(u64, String, u64)> {
+    with(|state| {
+        let mut list: Vec<_> = state
+            .objects
+            .iter()
+            .flat_map(|(object, header)| header.taken.iter().map(move |caller| (*object, *caller)))
+            .map(|(object, caller)| (object, state.describe(object), caller))
+            .collect();
+        list.sort_unstable();
+        list
+    })
+}
+
+/// How many objects of a type there are, and how many handles to them.
+pub fn count_of(kind: Type) -> (usize, usize) {
+    with(|state| {
+        let own = state.objects.values().filter(|header| header.kind == kind);
+        own.fold((0, 0), |(objects, handles), header| {
+            (
+                objects + 1,
+                handles + usize::try_from(header.handles).unwrap_or(0),
+            )
+        })
+    })
 }
 
 /// Reads an object's header.

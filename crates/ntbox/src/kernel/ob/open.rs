@@ -4,7 +4,7 @@ use super::attributes::Attributes;
 use super::handles::{self, CURRENT_PROCESS, CURRENT_THREAD, Entry};
 use super::namespace::{self, Inserted};
 use super::types::Type;
-use super::{Caller, attributes, object, with};
+use super::{Caller, attributes, object};
 use crate::kernel::threads;
 
 /// A handle that was opened.
@@ -35,8 +35,13 @@ pub fn insert_and_open(
             Inserted::Existing(object) => (object, ntstatus::STATUS_OBJECT_NAME_EXISTS),
         };
         let handle = open(object, attributes, access, caller);
-        if let Inserted::Existing(object) = inserted {
-            object::dereference(object, caller);
+        match inserted {
+            Inserted::Existing(object) => {
+                object::dereference(object, caller);
+            }
+            // A name does not outlive the failure to open a handle.
+            Inserted::New if handle.is_err() => namespace::make_temporary(new, caller),
+            Inserted::New => {}
         }
         Ok(Opened {
             handle: handle?,
@@ -70,7 +75,10 @@ pub fn open_by_name(
 }
 
 /// Opens a handle with the rights that are asked for.
-fn open(
+///
+/// # Errors
+/// As for [`handles::insert`].
+pub fn open(
     object: u64,
     attributes: &Attributes,
     access: u32,
@@ -85,18 +93,13 @@ fn open(
     )
 }
 
-/// Finds the object behind a handle and takes a reference to it, which the
-/// receiver must give back.
+/// What a handle stands for, pseudo handles included, if its object is of this
+/// type. Takes no reference.
 ///
 /// # Errors
 /// `STATUS_INVALID_HANDLE`, also for a kernel handle from user mode;
 /// `STATUS_OBJECT_TYPE_MISMATCH`; `STATUS_ACCESS_DENIED`, from user mode only.
-pub fn reference_by_handle(
-    handle: u64,
-    access: u32,
-    kind: Option<Type>,
-    user: bool,
-) -> Result<Entry, u32> {
+pub fn by_handle(handle: u64, access: u32, kind: Option<Type>, user: bool) -> Result<Entry, u32> {
     let entry = match handle {
         CURRENT_PROCESS => pseudo(threads::current_process(), Type::Process),
         CURRENT_THREAD => pseudo(threads::current_thread(), Type::Thread),
@@ -111,7 +114,6 @@ pub fn reference_by_handle(
     if user && access & !entry.access != 0 {
         return Err(ntstatus::STATUS_ACCESS_DENIED);
     }
-    with(|state| state.reference(entry.object)).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
     Ok(entry)
 }
 

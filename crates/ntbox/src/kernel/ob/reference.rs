@@ -1,114 +1,210 @@
-//! References as drivers take and give them: `Ob…` on pointers and handles.
+//! References to objects, as drivers take and give them.
 
-use super::{Caller, Type};
+use super::types::Type;
+use super::{Caller, handles, initial, object, open};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
+use crate::kernel::call::{Call, Return, Stop, exports};
+use crate::kernel::{guest, stop, threads};
 
-/// The stop for an address at which no object is, or no more.
-fn no_object(object: u64, function: &str) -> Stop {
-    Stop::bug_check(
-        0x18,
-        [0, object, 2, 0],
-        format!("{function} was given {object:#018x}, where no object is: it was never one, or its last reference is gone (REFERENCE_BY_POINTER)"),
-    )
+/// `REFERENCE_BY_POINTER`.
+const REFERENCE_BY_POINTER: u32 = 0x18;
+/// `UserMode`.
+const USER_MODE: u8 = 1;
+
+/// What an object is looked up by.
+struct Wanted {
+    handle: u64,
+    access: u32,
+    /// Address of the type's object; 0 for any type.
+    kind: u64,
+    mode: u8,
 }
 
-fn reference(object: u64, function: &str) -> Result<u64, Stop> {
-    super::reference(object).ok_or_else(|| no_object(object, function))
-}
-
-fn dereference(object: u64, caller: &Caller<'_>, function: &str) -> Result<u64, Stop> {
-    super::dereference(object, caller).ok_or_else(|| no_object(object, function))
-}
-
-/// The type that a driver names by its object; NULL is any.
-fn wanted(kind: u64) -> Result<Option<Type>, u32> {
-    match kind {
-        0 => Ok(None),
-        kind => super::type_at(kind).map(Some).ok_or(ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
-    }
-}
-
-fn by_handle(handle: u64, access: u32, kind: u64, user: bool, object: u64, information: u64) -> Result<u32, Stop> {
-    let entry = wanted(kind).and_then(|kind| super::reference_by_handle(handle, access, kind, user));
-    match entry {
-        Ok(entry) => {
-            guest::write_u64(object, entry.object)?;
-            if information != 0 {
-                // OBJECT_HANDLE_INFORMATION: attributes and rights of the handle.
-                guest::write_u32(information, entry.attributes)?;
-                guest::write_u32(information.wrapping_add(4), entry.access)?;
-            }
-            Ok(ntstatus::STATUS_SUCCESS)
-        }
-        Err(status) => {
-            guest::write_u64(object, 0)?;
-            Ok(status)
-        }
-    }
-}
-
-fn by_pointer(object: u64, kind: u64, user: bool, function: &str) -> Result<u32, Stop> {
-    let known = super::type_of(object).ok_or_else(|| no_object(object, function))?;
-    match wanted(kind) {
-        // From kernel mode without a type, any will do, but for links.
-        Ok(None) if !user && known != Type::SymbolicLink => {}
-        Ok(Some(kind)) if kind == known => {}
-        _ => return Ok(ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
-    }
-    reference(object, function)?;
-    Ok(ntstatus::STATUS_SUCCESS)
+/// Where the result goes.
+struct Out {
+    object: u64,
+    information: u64,
 }
 
 exports! {
     /// `ObReferenceObjectByHandle`.
-    fn ObReferenceObjectByHandle(handle: u64, access: u32, kind: u64, mode: u8, object: u64, information: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_0008
-    {
-        by_handle(handle, access, kind, mode != 0, object, information)
+    fn ObReferenceObjectByHandle<call>(
+        handle: u64, access: u32, kind: u64, mode: u8, object: u64, information: u64,
+    ) -> u32 [max PASSIVE_LEVEL] fails_by by_handle_failure {
+        by_handle(&Wanted { handle, access, kind, mode }, &Out { object, information }, &Caller::of(call))
     }
 
     /// `ObReferenceObjectByHandleWithTag`.
-    fn ObReferenceObjectByHandleWithTag(
+    fn ObReferenceObjectByHandleWithTag<call>(
         handle: u64, access: u32, kind: u64, mode: u8, tag: u32, object: u64, information: u64,
-    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0008 {
-        by_handle(handle, access, kind, mode != 0, object, information)
+    ) -> u32 [max PASSIVE_LEVEL] fails_by by_tagged_handle_failure {
+        by_handle(&Wanted { handle, access, kind, mode }, &Out { object, information }, &Caller::of(call))
     }
 
-    /// `ObReferenceObjectByPointer`.
-    fn ObReferenceObjectByPointer(object: u64, access: u32, kind: u64, mode: u8) -> u32 [max DISPATCH_LEVEL] {
-        by_pointer(object, kind, mode != 0, "ObReferenceObjectByPointer")
+    /// `ObReferenceObjectByPointer`: in kernel mode any type will do.
+    fn ObReferenceObjectByPointer<call>(object: u64, access: u32, kind: u64, mode: u8) -> u32 [max DISPATCH_LEVEL] {
+        by_pointer(object, kind, mode, &Caller::of(call))
     }
 
     /// `ObReferenceObjectByPointerWithTag`.
-    fn ObReferenceObjectByPointerWithTag(object: u64, access: u32, kind: u64, mode: u8, tag: u32) -> u32 [max DISPATCH_LEVEL] {
-        by_pointer(object, kind, mode != 0, "ObReferenceObjectByPointerWithTag")
+    fn ObReferenceObjectByPointerWithTag<call>(object: u64, access: u32, kind: u64, mode: u8, tag: u32) -> u32
+        [max DISPATCH_LEVEL]
+    {
+        by_pointer(object, kind, mode, &Caller::of(call))
     }
 
-    /// `ObfReferenceObject`: how many references there are now.
-    fn ObfReferenceObject(object: u64) -> u64 [max DISPATCH_LEVEL] {
-        reference(object, "ObReferenceObject")
+    /// `ObfReferenceObject`: returns the number of references.
+    fn ObfReferenceObject<call>(object: u64) -> u64 [max DISPATCH_LEVEL] {
+        reference(object, &Caller::of(call))
     }
 
     /// `ObfReferenceObjectWithTag`.
-    fn ObfReferenceObjectWithTag(object: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] {
-        reference(object, "ObReferenceObjectWithTag")
+    fn ObfReferenceObjectWithTag<call>(object: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] {
+        reference(object, &Caller::of(call))
     }
 
-    /// `ObfDereferenceObject`: how many references are left.
+    /// `ObReferenceObjectSafe`: FALSE if the object is being deleted.
+    fn ObReferenceObjectSafe<call>(object: u64) -> bool [max DISPATCH_LEVEL] {
+        Ok(object::reference_if_alive(object, &Caller::of(call)))
+    }
+
+    /// `ObReferenceObjectSafeWithTag`.
+    fn ObReferenceObjectSafeWithTag<call>(object: u64, tag: u32) -> bool [max DISPATCH_LEVEL] {
+        Ok(object::reference_if_alive(object, &Caller::of(call)))
+    }
+
+    /// `ObfDereferenceObject`: returns the number of references left. Above
+    /// `PASSIVE_LEVEL` the end of the object is put off.
     fn ObfDereferenceObject<call>(object: u64) -> u64 [max DISPATCH_LEVEL] {
-        dereference(object, &Caller::of(call), "ObDereferenceObject")
+        dereference(object, &Caller::of(call))
     }
 
     /// `ObfDereferenceObjectWithTag`.
     fn ObfDereferenceObjectWithTag<call>(object: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] {
-        dereference(object, &Caller::of(call), "ObDereferenceObjectWithTag")
+        dereference(object, &Caller::of(call))
     }
 
-    /// `ObDereferenceObjectDeferDelete`: the end of the object may come later; here
-    /// it comes at once.
-    fn ObDereferenceObjectDeferDelete<call>(object: u64) -> () [max DISPATCH_LEVEL] {
-        dereference(object, &Caller::of(call), "ObDereferenceObjectDeferDelete").map(drop)
+    /// `ObDereferenceObject`: the function behind the macro of that name.
+    fn ObDereferenceObject<call>(object: u64) -> u64 [max DISPATCH_LEVEL] {
+        dereference(object, &Caller::of(call))
     }
+
+    /// `ObDereferenceObjectDeferDelete`: the object ends before the call returns
+    /// where that can be, which its reference allows.
+    fn ObDereferenceObjectDeferDelete<call>(object: u64) -> () [max DISPATCH_LEVEL] {
+        dereference(object, &Caller::of(call)).map(drop)
+    }
+
+    /// `ObDereferenceObjectDeferDeleteWithTag`.
+    fn ObDereferenceObjectDeferDeleteWithTag<call>(object: u64, tag: u32) -> () [max DISPATCH_LEVEL] {
+        dereference(object, &Caller::of(call)).map(drop)
+    }
+}
+
+fn by_handle(wanted: &Wanted, out: &Out, caller: &Caller<'_>) -> Result<u32, Stop> {
+    guest::write_u64(out.object, 0)?;
+    check_mode(wanted, caller);
+    let kind = match wanted.kind {
+        0 => None,
+        address => match initial::type_at(address) {
+            Some(kind) => Some(kind),
+            None => return Ok(ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
+        },
+    };
+    let user = wanted.mode == USER_MODE;
+    match open::by_handle(wanted.handle, wanted.access, kind, user) {
+        Err(status) => Ok(status),
+        Ok(entry) => {
+            reference(entry.object, caller)?;
+            guest::write_u64(out.object, entry.object)?;
+            if out.information != 0 {
+                guest::write_u32(out.information, entry.attributes)?;
+                guest::write_u32(out.information.wrapping_add(4), entry.access)?;
+            }
+            Ok(ntstatus::STATUS_SUCCESS)
+        }
+    }
+}
+
+/// Reports handles that a driver must not take as its own.
+fn check_mode(wanted: &Wanted, caller: &Caller<'_>) {
+    let Wanted { handle, mode, .. } = *wanted;
+    let pseudo = handle == handles::CURRENT_PROCESS || handle == handles::CURRENT_THREAD;
+    if handle == 0 {
+        let what = "ObReferenceObjectByHandle was given a NULL handle";
+        stop::violation("null-handle", Some((0xc4, 0xf5)), what, caller.address());
+    } else if mode != USER_MODE
+        && !pseudo
+        && !handles::is_kernel(handle)
+        && threads::current_process() != threads::system_process()
+    {
+        let what = format!(
+            "handle {handle:#x} of a user process was referenced with access mode KernelMode, which checks nothing; \
+             handles from user mode are referenced with UserMode"
+        );
+        stop::violation(
+            "user-handle-as-kernel",
+            Some((0xc4, 0xf6)),
+            what,
+            caller.address(),
+        );
+    }
+}
+
+fn by_pointer(object: u64, kind: u64, mode: u8, caller: &Caller<'_>) -> Result<u32, Stop> {
+    let own = object::type_of(object).ok_or_else(|| no_object(object, "referenced"))?;
+    let same = kind == initial::object_of(own);
+    if !same && (mode == USER_MODE || kind == initial::object_of(Type::SymbolicLink)) {
+        return Ok(ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
+    }
+    reference(object, caller).map(|_| ntstatus::STATUS_SUCCESS)
+}
+
+fn reference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
+    object::reference_for(object, caller).ok_or_else(|| no_object(object, "referenced"))
+}
+
+fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
+    let held = |header: &object::Header| {
+        let needed = header.handles + u64::from(header.name.is_some());
+        (header.kind, header.pointers <= needed)
+    };
+    match object::inspect(object, held) {
+        None => Err(no_object(object, "dereferenced")),
+        Some((kind, true)) => Err(Stop::bug_check(
+            REFERENCE_BY_POINTER,
+            [initial::object_of(kind), object, 0, 0],
+            format!(
+                "an object of type {} at {object:#018x} was dereferenced once more than referenced; its handles \
+                 and its name still need it",
+                kind.name()
+            ),
+        )),
+        Some((_, false)) => {
+            object::dereference_for(object, caller).ok_or_else(|| no_object(object, "dereferenced"))
+        }
+    }
+}
+
+/// The stop for a reference to what is no object, or none any more.
+fn no_object(object: u64, what: &str) -> Stop {
+    Stop::bug_check(
+        REFERENCE_BY_POINTER,
+        [0, object, 0, 0],
+        format!("{object:#018x} was {what}, where there is no object, or none any more"),
+    )
+}
+
+fn by_handle_failure(call: &mut Call<'_>) -> Return {
+    fail(call, 4)
+}
+
+fn by_tagged_handle_failure(call: &mut Call<'_>) -> Return {
+    fail(call, 5)
+}
+
+/// What a reference by handle does when it fails: no object, and a status.
+fn fail(call: &Call<'_>, out: usize) -> Return {
+    guest::write_u64(call.argument(out)?, 0)?;
+    Ok(u64::from(ntstatus::STATUS_INVALID_HANDLE))
 }

@@ -31,10 +31,15 @@ impl From<Stop> for Refusal {
     }
 }
 
-/// What a function that returns an NTSTATUS gives.
+/// What a function that returns an NTSTATUS gives: `STATUS_SUCCESS`, or why not.
 pub fn status(result: Result<(), Refusal>) -> Result<u32, Stop> {
+    outcome(result.map(|()| ntstatus::STATUS_SUCCESS))
+}
+
+/// The same where there is more than one kind of success.
+pub fn outcome(result: Result<u32, Refusal>) -> Result<u32, Stop> {
     match result {
-        Ok(()) => Ok(ntstatus::STATUS_SUCCESS),
+        Ok(status) => Ok(status),
         Err(Refusal::Status(status)) => Ok(status),
         Err(Refusal::Stop(stop)) => Err(stop),
     }

@@ -5,6 +5,7 @@ use super::Caller;
 use super::attributes::MAXIMUM_ALLOWED;
 use super::handles::Closed;
 use crate::kernel::io::file;
+use crate::kernel::zw::key;
 
 /// A type of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +51,9 @@ pub enum Type {
 /// without any lock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Methods {
+    /// The name that it gives an object, where that is not the one in a
+    /// directory.
+    pub name: Option<fn(u64) -> Option<Vec<u16>>>,
     /// A handle was closed.
     pub close: Option<fn(&Closed, &Caller<'_>)>,
     /// The last reference is gone; the body's memory is freed afterwards.
@@ -171,9 +175,32 @@ impl Type {
             Self::File => Methods {
                 close: Some(file::handle_closed),
                 delete: Some(file::deleted),
+                ..Methods::default()
+            },
+            Self::Key => Methods {
+                name: Some(key::path),
+                ..Methods::default()
             },
             _ => Methods::default(),
         }
+    }
+
+    /// Whether its owner makes sense of what follows an object in a path.
+    pub fn has_syntax(self) -> bool {
+        matches!(self, Self::Key | Self::Device | Self::File)
+    }
+
+    /// Whether its names never distinguish case.
+    pub fn is_case_insensitive(self) -> bool {
+        matches!(
+            self,
+            Self::Directory
+                | Self::SymbolicLink
+                | Self::Key
+                | Self::Device
+                | Self::Driver
+                | Self::File
+        )
     }
 
     fn generic(self) -> Generic {
@@ -193,6 +220,23 @@ impl Type {
                 generic(0x12_0089, 0x12_0116, 0x12_00a0, 0x1f_01ff)
             }
         }
+    }
+
+    /// The rights that generic read, write, execute and all stand for.
+    pub fn generic_mapping(self) -> [u32; 4] {
+        let Generic {
+            read,
+            write,
+            execute,
+            all,
+        } = self.generic();
+        [read, write, execute, all]
+    }
+
+    /// The rights that there are.
+    pub fn valid_access(self) -> u32 {
+        const SYNCHRONIZE: u32 = 0x10_0000;
+        self.generic().all | SYNCHRONIZE
     }
 
     /// The rights that a kernel-mode caller gets who asks for `desired`: all

@@ -1,30 +1,89 @@
-//! Closing handles.
+//! Closing and copying handles.
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::ob::{self, Caller};
-use crate::kernel::stop;
+use crate::kernel::guest;
+use crate::kernel::ob::handles::{self, Entry};
+use crate::kernel::ob::{self, Caller, Refusal, Type};
+
+/// `DUPLICATE_…`.
+mod option {
+    pub const CLOSE_SOURCE: u32 = 0x1;
+    pub const SAME_ACCESS: u32 = 0x2;
+    pub const SAME_ATTRIBUTES: u32 = 0x4;
+}
+
+/// What a copy of a handle is to be.
+struct Copy {
+    source_process: u64,
+    source: u64,
+    target_process: u64,
+    /// Where the new handle goes; 0 if there is to be none.
+    target: u64,
+    access: u32,
+    attributes: u32,
+    options: u32,
+}
 
 exports! {
     /// `ZwClose`.
     fn ZwClose<call>(handle: u64) -> u32 [max PASSIVE_LEVEL] {
-        let caller = Caller::of(call);
-        match ob::handles::close(handle, &caller) {
-            Ok(()) => Ok(ntstatus::STATUS_SUCCESS),
-            Err(status) => {
-                refused(handle, status, caller.address());
-                Ok(status)
-            }
-        }
+        Ok(handles::close_for(handle, &Caller::of(call)))
+    }
+
+    /// `NtClose`: the same for drivers, whose previous mode is kernel mode.
+    fn NtClose<call>(handle: u64) -> u32 [max PASSIVE_LEVEL] {
+        Ok(handles::close_for(handle, &Caller::of(call)))
+    }
+
+    /// `ZwDuplicateObject`.
+    fn ZwDuplicateObject<call>(
+        source_process: u64,
+        source: u64,
+        target_process: u64,
+        target: u64,
+        access: u32,
+        attributes: u32,
+        options: u32,
+    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let copy = Copy { source_process, source, target_process, target, access, attributes, options };
+        ob::status(duplicate(&copy, &Caller::of(call)))
     }
 }
 
-/// A kernel with a debugger stops here, `INVALID_KERNEL_HANDLE`; without one it
-/// returns the status.
-fn refused(handle: u64, status: u32, caller: u64) {
-    let what = format!(
-        "a handle that cannot be closed, {handle:#x}, was closed: {}",
-        ntstatus::Named(status)
-    );
-    stop::violation("bad-handle-closed", Some((0x93, handle)), what, caller);
+fn duplicate(copy: &Copy, caller: &Caller<'_>) -> Result<(), Refusal> {
+    let from = process(copy.source_process)?;
+    let entry = handles::get_in(from, copy.source)?;
+    let made = if copy.target == 0 {
+        Ok(None)
+    } else {
+        open_copy(copy, entry, caller).map(Some)
+    };
+    if copy.options & option::CLOSE_SOURCE != 0 {
+        handles::close_in(from, copy.source, caller)?;
+    }
+    if let Some(handle) = made? {
+        guest::write_u64(copy.target, handle)?;
+    }
+    Ok(())
+}
+
+fn open_copy(copy: &Copy, entry: Entry, caller: &Caller<'_>) -> Result<u64, u32> {
+    let to = process(copy.target_process)?;
+    let access = if copy.options & option::SAME_ACCESS == 0 {
+        entry.kind.grant(copy.access)
+    } else {
+        entry.access
+    };
+    let attributes = if copy.options & option::SAME_ATTRIBUTES == 0 {
+        copy.attributes
+    } else {
+        entry.attributes
+    };
+    handles::insert_in(to, entry.object, access, attributes, caller.address())
+}
+
+/// The process behind a handle to one.
+fn process(handle: u64) -> Result<u64, u32> {
+    ob::by_handle(handle, 0, Some(Type::Process), false).map(|entry| entry.object)
 }

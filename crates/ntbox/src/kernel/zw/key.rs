@@ -206,6 +206,11 @@ fn key_of(object: u64) -> Option<KeyId> {
     })?
 }
 
+/// The path of the key that an object is open on.
+pub fn path(object: u64) -> Option<Vec<u16>> {
+    registry::path(key_of(object)?)
+}
+
 /// The key behind a handle.
 ///
 /// # Errors

@@ -10,16 +10,22 @@
 //! | `value_change` | `ZwSetValueKey`, `ZwDeleteValueKey` |
 //! | `rtl_registry` | `RtlWriteRegistryValue` and its kin |
 //! | `query_values` | `RtlQueryRegistryValues` |
+//! | `object` | `ZwMakeTemporaryObject`, `ZwQueryObject`, `ZwDuplicateObject` |
+//! | `directory` | directories of the namespace |
+//! | `symbolic_link` | its links |
 //! | `registry` | the keys and values themselves |
 //! | `reply` | how a service answers into a buffer |
 
+mod directory;
 mod handle;
-mod key;
+pub mod key;
 mod key_information;
+mod object;
 mod query_values;
 pub mod registry;
 mod reply;
 mod rtl_registry;
+mod symbolic_link;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -29,11 +35,14 @@ use super::call::Export;
 
 /// The exports of this folder.
 pub const TABLES: &[&[Export]] = &[
+    directory::EXPORTS,
     handle::EXPORTS,
     key::EXPORTS,
     key_information::EXPORTS,
+    object::EXPORTS,
     query_values::EXPORTS,
     rtl_registry::EXPORTS,
+    symbolic_link::EXPORTS,
     value::EXPORTS,
     value_change::EXPORTS,
 ];

@@ -119,7 +119,7 @@ impl Location {
     pub fn existing(self, caller: &Caller<'_>) -> Result<KeyId, u32> {
         match self {
             Self::Handle(handle) => key::from_handle(handle),
-            Self::Path(path) => key::existing(&attributes(path), caller),
+            Self::Path(path) => key::existing(&Attributes::named(path, CASE_INSENSITIVE), caller),
         }
     }
 
@@ -127,21 +127,15 @@ impl Location {
     fn ensure(self, caller: &Caller<'_>) -> Result<KeyId, u32> {
         match self {
             Self::Handle(handle) => key::from_handle(handle),
-            Self::Path(path) => match key::resolve(&attributes(path), caller)? {
-                Step::Key(key) => Ok(key),
-                Step::Missing(parent, name) => {
-                    registry::with(|registry| registry.create(parent, &name, Kind::default()))
+            Self::Path(path) => {
+                match key::resolve(&Attributes::named(path, CASE_INSENSITIVE), caller)? {
+                    Step::Key(key) => Ok(key),
+                    Step::Missing(parent, name) => {
+                        registry::with(|registry| registry.create(parent, &name, Kind::default()))
+                    }
+                    Step::Link(_) => Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
                 }
-                Step::Link(_) => Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
-            },
+            }
         }
-    }
-}
-
-fn attributes(path: Vec<u16>) -> Attributes {
-    Attributes {
-        name: Some(path),
-        flags: CASE_INSENSITIVE,
-        ..Attributes::default()
     }
 }

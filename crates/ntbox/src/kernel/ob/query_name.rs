@@ -1,0 +1,67 @@
+//! The name of an object.
+
+use super::name::SEPARATOR;
+use super::{Refusal, namespace, object};
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::APC_LEVEL;
+use crate::kernel::guest::{self, UnicodeString};
+
+/// Bytes of an `OBJECT_NAME_INFORMATION` without the name.
+const SIZE: u32 = 16;
+
+exports! {
+    /// `ObQueryNameString`: an unnamed object has an empty name.
+    fn ObQueryNameString(object: u64, information: u64, length: u32, return_length: u64) -> u32 [max APC_LEVEL] {
+        super::status(write(object, information, length, return_length))
+    }
+}
+
+/// Writes the name of an object as `OBJECT_NAME_INFORMATION` with the text
+/// behind it; `return_length` may be 0.
+///
+/// # Errors
+/// `STATUS_INFO_LENGTH_MISMATCH` if it does not fit: then nothing is written but
+/// the length.
+pub fn write(
+    object: u64,
+    information: u64,
+    length: u32,
+    return_length: u64,
+) -> Result<(), Refusal> {
+    let name = full(object);
+    let text = name.as_ref().map_or(0, |name| 2 * name.len() + 2);
+    let needed = SIZE.saturating_add(u32::try_from(text).unwrap_or(u32::MAX));
+    if return_length != 0 {
+        guest::write_u32(return_length, needed)?;
+    }
+    if length < needed {
+        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+    }
+    let mut string = UnicodeString {
+        length: 0,
+        maximum_length: 0,
+        buffer: 0,
+    };
+    if let Some(name) = name {
+        string.maximum_length = u16::try_from(text).unwrap_or(u16::MAX);
+        string.length = string.maximum_length - 2;
+        string.buffer = information.wrapping_add(u64::from(SIZE));
+        let bytes: Vec<u8> = name
+            .iter()
+            .chain([&0])
+            .flat_map(|unit| unit.to_le_bytes())
+            .collect();
+        guest::write_bytes(string.buffer, &bytes)?;
+    }
+    Ok(string.write(information)?)
+}
+
+/// The full name of an object: by its owner, or by the directories that it is in.
+pub fn full(object: u64) -> Option<Vec<u16>> {
+    let kind = object::type_of(object)?;
+    match kind.methods().name {
+        Some(name) => name(object),
+        None if object == namespace::root() => Some(vec![SEPARATOR]),
+        None => namespace::path(object),
+    }
+}

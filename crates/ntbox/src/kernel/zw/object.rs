@@ -1,0 +1,143 @@
+//! What can be asked of any object through a handle, and the end of its
+//! permanence.
+
+use super::reply::Information;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest;
+use crate::kernel::ob::attributes::INHERIT;
+use crate::kernel::ob::handles::{self, Entry, PROTECT_CLOSE};
+use crate::kernel::ob::{self, Caller, Refusal, Type};
+
+/// `OBJECT_INFORMATION_CLASS`.
+mod class {
+    pub const BASIC: u32 = 0;
+    pub const NAME: u32 = 1;
+    pub const TYPE: u32 = 2;
+    pub const HANDLE_FLAGS: u32 = 4;
+}
+
+/// `OBJ_PERMANENT`, as an object's attribute.
+const PERMANENT: u32 = 0x10;
+/// Bytes of an `OBJECT_TYPE_INFORMATION` without the name.
+const TYPE_SIZE: usize = 0x68;
+
+exports! {
+    /// `ZwMakeTemporaryObject`.
+    fn ZwMakeTemporaryObject<call>(handle: u64) -> u32 [max PASSIVE_LEVEL] {
+        let run = || -> Result<(), Refusal> {
+            let entry = ob::by_handle(handle, 0, None, false)?;
+            ob::make_temporary(entry.object, &Caller::of(call));
+            Ok(())
+        };
+        ob::status(run())
+    }
+
+    /// `ZwQueryObject`: `ObjectBasicInformation`, `ObjectNameInformation`,
+    /// `ObjectTypeInformation` and `ObjectHandleFlagInformation`.
+    fn ZwQueryObject(handle: u64, class: u32, buffer: u64, length: u32, return_length: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        ob::status(query(handle, class, buffer, length, return_length))
+    }
+
+    /// `ZwSetInformationObject`: `ObjectHandleFlagInformation`.
+    fn ZwSetInformationObject(handle: u64, class: u32, buffer: u64, length: u32) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        ob::status(set(handle, class, buffer, length))
+    }
+}
+
+fn query(
+    handle: u64,
+    class: u32,
+    buffer: u64,
+    length: u32,
+    return_length: u64,
+) -> Result<(), Refusal> {
+    let entry = ob::by_handle(handle, 0, None, false)?;
+    let information = match class {
+        class::BASIC => basic(&entry),
+        class::NAME => return ob::write_name(entry.object, buffer, length, return_length),
+        class::TYPE => type_information(entry.kind, buffer),
+        class::HANDLE_FLAGS => {
+            let flag = |attribute| u8::from(entry.attributes & attribute != 0);
+            vec![flag(INHERIT), flag(PROTECT_CLOSE)]
+        }
+        _ => return Err(ntstatus::STATUS_INVALID_INFO_CLASS.into()),
+    };
+    if return_length != 0 {
+        let size = u32::try_from(information.len()).unwrap_or(u32::MAX);
+        guest::write_u32(return_length, size)?;
+    }
+    let room = usize::try_from(length).unwrap_or(usize::MAX);
+    // Structures of a fixed size want exactly that size.
+    let fits = match class {
+        class::TYPE => room >= information.len(),
+        _ => room == information.len(),
+    };
+    if !fits {
+        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+    }
+    Ok(guest::write_bytes(buffer, &information)?)
+}
+
+/// `OBJECT_BASIC_INFORMATION`.
+fn basic(entry: &Entry) -> Vec<u8> {
+    let counts = ob::inspect(entry.object, |header| {
+        (header.handles, header.pointers, header.permanent)
+    });
+    let (handles, pointers, permanent) = counts.unwrap_or_default();
+    let attributes = entry.attributes | if permanent { PERMANENT } else { 0 };
+    let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    let start = Information::default().u32(attributes).u32(entry.access);
+    let start = start.u32(count(handles)).u32(count(pointers));
+    // Pool charges, three reserved ones, the size of the name.
+    let start = start.u32(0).u32(0).u32(0).u32(0).u32(0).u32(0);
+    let name = 2 * entry.kind.name().len() + 2;
+    // No security descriptor, and no time of creation.
+    start.size(TYPE_SIZE + name).u32(0).u64(0).finish()
+}
+
+/// `OBJECT_TYPE_INFORMATION` as it lies at `at`, with the name behind it.
+fn type_information(kind: Type, at: u64) -> Vec<u8> {
+    let name = ob::name::wide(kind.name());
+    let bytes = u32::try_from(2 * name.len()).unwrap_or(0);
+    let (objects, handles) = ob::count_of(kind);
+    let start = Information::default().u32(bytes | (bytes + 2) << 16).u32(0);
+    let start = start
+        .u64(at.wrapping_add(TYPE_SIZE as u64))
+        .size(objects)
+        .size(handles);
+    // Pool and table usage, and the most that there ever was of all six.
+    let start = (0..10).fold(start, |information, _| information.u32(0));
+    let start = start.u32(0);
+    let start = kind
+        .generic_mapping()
+        .into_iter()
+        .fold(start, Information::u32);
+    let start = start.u32(kind.valid_access());
+    // Security and handle count kept, index, pool type, charges.
+    start
+        .u32(0)
+        .u32(0)
+        .u32(0)
+        .u32(0)
+        .name(&name)
+        .name(&[0])
+        .finish()
+}
+
+fn set(handle: u64, class: u32, buffer: u64, length: u32) -> Result<(), Refusal> {
+    if class != class::HANDLE_FLAGS {
+        return Err(ntstatus::STATUS_INVALID_INFO_CLASS.into());
+    }
+    if length != 2 {
+        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+    }
+    let inherit = guest::read_u8(buffer)? != 0;
+    let protect = guest::read_u8(buffer.wrapping_add(1))? != 0;
+    let attributes = if inherit { INHERIT } else { 0 } | if protect { PROTECT_CLOSE } else { 0 };
+    Ok(handles::set_attributes(handle, attributes)?)
+}

@@ -1,0 +1,88 @@
+//! Symbolic links of the namespace.
+
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::ob::{self, Attributes, Caller, Payload, Refusal, Type};
+
+/// Bytes of a symbolic link's body, which is nobody's business.
+const BODY_SIZE: u64 = 0x28;
+
+exports! {
+    /// `ZwCreateSymbolicLinkObject`: whether the target is there does not matter.
+    fn ZwCreateSymbolicLinkObject<call>(handle: u64, access: u32, attributes: u64, target: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        ob::outcome(create(handle, access, attributes, target, &Caller::of(call)))
+    }
+
+    /// `ZwOpenSymbolicLinkObject`.
+    fn ZwOpenSymbolicLinkObject<call>(handle: u64, access: u32, attributes: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let open = || -> Result<(), Refusal> {
+            let attributes = Attributes::require(attributes)?;
+            let opened = ob::open_by_name(&attributes, Type::SymbolicLink, access, &Caller::of(call))?;
+            Ok(guest::write_u64(handle, opened)?)
+        };
+        ob::status(open())
+    }
+
+    /// `ZwQuerySymbolicLinkObject`.
+    fn ZwQuerySymbolicLinkObject(handle: u64, target: u64, returned_length: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        ob::status(query(handle, target, returned_length))
+    }
+}
+
+fn create(
+    handle: u64,
+    access: u32,
+    attributes: u64,
+    target: u64,
+    caller: &Caller<'_>,
+) -> Result<u32, Refusal> {
+    let attributes = Attributes::read(attributes)?;
+    let target = UnicodeString::read(target)?;
+    let UnicodeString {
+        length,
+        maximum_length,
+        ..
+    } = target;
+    if length % 2 != 0 || maximum_length == 0 || maximum_length < length {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+    }
+    let payload = Payload::SymbolicLink(target.units()?);
+    let link = ob::create(Type::SymbolicLink, BODY_SIZE, payload)?;
+    let opened = ob::insert_and_open(link, &attributes, access, caller)?;
+    guest::write_u64(handle, opened.handle)?;
+    Ok(opened.status)
+}
+
+/// With a place for the length, the target is given with a NUL behind it, and
+/// the length counts that; without one, without.
+fn query(handle: u64, to: u64, returned_length: u64) -> Result<(), Refusal> {
+    let link = ob::by_handle(handle, 0, Some(Type::SymbolicLink), false)?.object;
+    let target = ob::inspect(link, |header| match &header.payload {
+        Payload::SymbolicLink(target) => target.clone(),
+        _ => Vec::new(),
+    });
+    let target = target.ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    let mut string = UnicodeString::read(to)?;
+    let mut bytes: Vec<u8> = target.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    let length = bytes.len();
+    if returned_length != 0 {
+        bytes.extend([0, 0]);
+        guest::write_u32(
+            returned_length,
+            u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        )?;
+    }
+    if bytes.len() > usize::from(string.maximum_length) {
+        return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+    }
+    guest::write_bytes(string.buffer, &bytes)?;
+    string.length = u16::try_from(length).unwrap_or(u16::MAX);
+    Ok(string.write(to)?)
+}
