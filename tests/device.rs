@@ -199,7 +199,7 @@ fn bad_addresses_do_not_reach_the_driver() {
         ((0, 0), (u64::MAX - 3, 8), BUFFERED),
         ((0, 0), (0x1000, 8), OUT_DIRECT),
     ] {
-        let function = if method == OUT_DIRECT { 1 } else { 0 };
+        let function = u32::from(method == OUT_DIRECT);
         let operation = Operation::RawControl {
             handle: open.handle,
             code: code(function, method),

@@ -37,9 +37,10 @@ impl Config {
     #[must_use]
     pub fn new(image: impl Into<PathBuf>) -> Self {
         let image = image.into();
-        let service = image
-            .file_stem()
-            .map_or_else(|| "driver".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let service = image.file_stem().map_or_else(
+            || "driver".to_owned(),
+            |stem| stem.to_string_lossy().into_owned(),
+        );
         Self {
             image,
             service,
@@ -61,7 +62,10 @@ impl Config {
     /// Makes the `nth` call (1-based) of `export` fail.
     #[must_use]
     pub fn fault(mut self, export: impl Into<String>, nth: u32) -> Self {
-        self.faults.push(Fault { export: export.into(), nth });
+        self.faults.push(Fault {
+            export: export.into(),
+            nth,
+        });
         self
     }
 }
@@ -115,7 +119,11 @@ impl RegValue {
             Self::Dword(value) => value.to_le_bytes().to_vec(),
             Self::Qword(value) => value.to_le_bytes().to_vec(),
             Self::Sz(text) | Self::ExpandSz(text) => utf16(text).collect(),
-            Self::MultiSz(list) => list.iter().flat_map(|text| utf16(text)).chain([0, 0]).collect(),
+            Self::MultiSz(list) => list
+                .iter()
+                .flat_map(|text| utf16(text))
+                .chain([0, 0])
+                .collect(),
             Self::Binary(data) | Self::Raw { data, .. } => data.clone(),
         }
     }
@@ -134,7 +142,10 @@ pub struct DebugFilter {
 
 impl Default for DebugFilter {
     fn default() -> Self {
-        Self { win2000: 1, components: Vec::new() }
+        Self {
+            win2000: 1,
+            components: Vec::new(),
+        }
     }
 }
 
@@ -155,7 +166,11 @@ impl DebugFilter {
     #[must_use]
     pub fn shows(&self, component: u32, level: u32) -> bool {
         let bit = if level < 32 { 1 << level } else { level };
-        let mask = self.components.iter().find(|(id, _)| *id == component).map_or(0, |(_, mask)| *mask);
+        let mask = self
+            .components
+            .iter()
+            .find(|(id, _)| *id == component)
+            .map_or(0, |(_, mask)| *mask);
         bit & (mask | self.win2000) != 0
     }
 }
@@ -184,6 +199,10 @@ pub struct OsVersion {
 impl Default for OsVersion {
     /// Windows 10 22H2.
     fn default() -> Self {
-        Self { major: 10, minor: 0, build: 19045 }
+        Self {
+            major: 10,
+            minor: 0,
+            build: 19045,
+        }
     }
 }

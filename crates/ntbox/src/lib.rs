@@ -25,10 +25,10 @@ pub use inventory::{Export, ExportKind, Import, exports, imports};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use machine::{Machine, Started, run};
 pub use render::Text;
-pub use request::{Handle, Operation, Process, Progress, Reply, Ticket};
 pub use report::{
     BugCheck, CallCount, ImageInfo, Inlined, Location, LogLine, Report, Verdict, Violation,
 };
+pub use request::{Handle, Operation, Process, Progress, Reply, Ticket};
 
 /// Why a driver could not be run at all. What a driver does wrong once it runs
 /// is part of the [`Report`] instead.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::kernel::wire::{self, Event, Request};
 use crate::kernel::{self};
-use crate::request::{Operation, Process, Progress, Reply, Ticket};
 use crate::report::{BugCheck, ImageInfo, LogLine, Report};
+use crate::request::{Operation, Process, Progress, Reply, Ticket};
 use crate::{Error, inventory, parse, symbols};
 
 /// A kernel in a process of its own with one driver loaded.
@@ -45,11 +45,16 @@ impl Machine {
     pub fn boot(config: &Config) -> Result<Self, Error> {
         check_file(&config.image)?;
         parse::service(&config.service).map_err(|error| Error::Config(error.to_string()))?;
-        if let Some(reason) = config.faults.iter().find_map(|fault| inventory::cannot_fail(&fault.export)) {
+        if let Some(reason) = config
+            .faults
+            .iter()
+            .find_map(|fault| inventory::cannot_fail(&fault.export))
+        {
             return Err(Error::Config(reason));
         }
         kernel::link();
-        let (stream, theirs) = UnixStream::pair().map_err(|error| Error::Host(error.to_string()))?;
+        let (stream, theirs) =
+            UnixStream::pair().map_err(|error| Error::Host(error.to_string()))?;
         let child = Command::new("/proc/self/exe")
             .env(kernel::VARIABLE, "1")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -57,7 +62,11 @@ impl Machine {
             .spawn()
             .map_err(|error| Error::Host(format!("it cannot be started: {error}")))?;
         let report = Report {
-            image: ImageInfo { name: String::new(), base: 0, size: 0 },
+            image: ImageInfo {
+                name: String::new(),
+                base: 0,
+                size: 0,
+            },
             entry_status: None,
             unloaded: false,
             log: Vec::new(),
@@ -66,14 +75,23 @@ impl Machine {
             calls: Vec::new(),
             notes: Vec::new(),
         };
-        let mut machine = Self { child, stream, config: config.clone(), report, stopped: false };
+        let mut machine = Self {
+            child,
+            stream,
+            config: config.clone(),
+            report,
+            stopped: false,
+        };
         machine.request(&Request::Boot(Box::new(config.clone())))?;
         match machine.wait()? {
             Some(Event::Booted(image)) => {
                 machine.report.image = image;
                 Ok(machine)
             }
-            Some(Event::Refused(reason)) => Err(Error::Image { path: config.image.clone(), reason }),
+            Some(Event::Refused(reason)) => Err(Error::Image {
+                path: config.image.clone(),
+                reason,
+            }),
             other => Err(Error::Host(machine.unexpected(other))),
         }
     }
@@ -235,10 +253,20 @@ impl Machine {
                     return Ok(held.pop_front());
                 }
                 Ok(None) => return Err(Error::Host(self.gone())),
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) =>
+                {
                     return Ok(self.hung());
                 }
-                Err(error) => return Err(Error::Host(format!("its answer cannot be read: {error}; {}", self.gone()))),
+                Err(error) => {
+                    return Err(Error::Host(format!(
+                        "its answer cannot be read: {error}; {}",
+                        self.gone()
+                    )));
+                }
             }
         }
     }
@@ -250,7 +278,10 @@ impl Machine {
         self.report.bug_check = Some(BugCheck {
             code: 0x133,
             parameters: [0; 4],
-            what: format!("the driver did not return within {:?} and was ended", self.config.timeout),
+            what: format!(
+                "the driver did not return within {:?} and was ended",
+                self.config.timeout
+            ),
             location: None,
             stack: Vec::new(),
         });
@@ -287,7 +318,10 @@ impl Drop for Machine {
 /// Refuses what is no file that can be read. A pipe or a device would keep its
 /// reader waiting, so it is not even opened.
 pub fn check_file(image: &Path) -> Result<(), Error> {
-    let read = |source| Error::Read { path: image.to_owned(), source };
+    let read = |source| Error::Read {
+        path: image.to_owned(),
+        source,
+    };
     if !std::fs::metadata(image).map_err(read)?.is_file() {
         return Err(read(io::Error::other("it is not a regular file")));
     }

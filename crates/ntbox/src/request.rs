@@ -102,7 +102,12 @@ impl Reply {
     /// An end without data.
     #[must_use]
     pub fn status(status: u32) -> Self {
-        Self { status, information: 0, output: Vec::new(), handle: None }
+        Self {
+            status,
+            information: 0,
+            output: Vec::new(),
+            handle: None,
+        }
     }
 }
 

@@ -125,7 +125,12 @@ fn gnu_libraries(tools: &Tools) -> Result<Vec<PathBuf>, Error> {
     ["ntoskrnl", "ntoskrnl-later", "hal"]
         .into_iter()
         .map(|name| {
-            let definition = tools.places.cross().join("lib").join(name).with_extension("def");
+            let definition = tools
+                .places
+                .cross()
+                .join("lib")
+                .join(name)
+                .with_extension("def");
             let library = tools.places.work.join(format!("lib{name}.a"));
             let written = modified(&definition)?;
             if !modified(&library).is_ok_and(|built| built > written) {

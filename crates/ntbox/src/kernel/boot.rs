@@ -50,7 +50,9 @@ pub fn abandon(why: &str) -> ! {
 }
 
 fn run() -> ! {
-    std::panic::set_hook(Box::new(|info| abandon(&format!("ntbox itself failed: {info}"))));
+    std::panic::set_hook(Box::new(|info| {
+        abandon(&format!("ntbox itself failed: {info}"))
+    }));
     // The terminal's interrupt is for the caller, who ends this process.
     // SAFETY: sets a disposition; nothing else of this process depends on it.
     unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
@@ -59,7 +61,9 @@ fn run() -> ! {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     // SAFETY: the caller passes the socket as standard input.
     let stream = unsafe { wire::open() };
-    let Ok(mut stream) = stream else { abandon("the kernel process has no socket to its caller") };
+    let Ok(mut stream) = stream else {
+        abandon("the kernel process has no socket to its caller")
+    };
     let mut machine: Option<Machine> = None;
     loop {
         let request = match wire::read(&mut stream) {
@@ -76,7 +80,9 @@ fn run() -> ! {
                 Err(reason) => wire::send(&Event::Refused(reason)),
             },
             (Request::Start, Some(machine)) => wire::send(&Event::Entered(machine.start())),
-            (Request::Process(name), Some(_)) => wire::send(&Event::Made(user::create_process(&name))),
+            (Request::Process(name), Some(_)) => {
+                wire::send(&Event::Made(user::create_process(&name)));
+            }
             (Request::Begin(process, operation), Some(_)) => {
                 wire::send(&Event::Progress(user::begin(process, operation)));
             }
@@ -105,8 +111,15 @@ impl Machine {
         let file = std::fs::read(&config.image).map_err(|error| error.to_string())?;
         mm::initialize();
         log::initialize(config.filter.clone());
-        mm::with(|memory| memory.map_new(PCRS.base, cpu::PCR_SIZE / 0x1000, Protection::READ_WRITE, Use::Kernel))
-            .map_err(|_| "no memory for the processor".to_owned())?;
+        mm::with(|memory| {
+            memory.map_new(
+                PCRS.base,
+                cpu::PCR_SIZE / 0x1000,
+                Protection::READ_WRITE,
+                Use::Kernel,
+            )
+        })
+        .map_err(|_| "no memory for the processor".to_owned())?;
         let thread = super::threads::initialize().ok_or("no memory for the first thread")?;
         let here = std::ptr::from_ref(&file) as u64;
         // SAFETY: the region was just mapped, and stays; nothing in this process
@@ -117,16 +130,25 @@ impl Machine {
         signals::install();
         super::ke::sched::initialize(thread);
         exports::initialize(&config.faults)?;
-        let name = Path::new(&config.image)
-            .file_name()
-            .map_or_else(|| config.service.clone(), |name| name.to_string_lossy().into_owned());
+        let name = Path::new(&config.image).file_name().map_or_else(
+            || config.service.clone(),
+            |name| name.to_string_lossy().into_owned(),
+        );
         let image = loader::load(&name, &file)?;
         let driver = driver::Driver::new(&image, config)?;
-        Ok(Self { image, driver, started: false })
+        Ok(Self {
+            image,
+            driver,
+            started: false,
+        })
     }
 
     fn info(&self) -> ImageInfo {
-        ImageInfo { name: self.image.name.clone(), base: self.image.base, size: self.image.size }
+        ImageInfo {
+            name: self.image.name.clone(),
+            base: self.image.base,
+            size: self.image.size,
+        }
     }
 
     fn start(&mut self) -> u32 {

@@ -126,7 +126,10 @@ impl<'a> Call<'a> {
 
     /// The arguments from number `first` on, for variadic functions.
     pub fn variadic(&self, first: usize) -> Arguments<'_> {
-        Arguments::Call { call: self, next: first }
+        Arguments::Call {
+            call: self,
+            next: first,
+        }
     }
 
     /// Address in the driver that the call returns to.
@@ -193,7 +196,11 @@ impl Stop {
 
     /// Stops the kernel.
     pub fn bug_check(code: u32, parameters: [u64; 4], what: impl Into<String>) -> Self {
-        Self::BugCheck(Box::new(BugCheckData { code, parameters, what: what.into() }))
+        Self::BugCheck(Box::new(BugCheckData {
+            code,
+            parameters,
+            what: what.into(),
+        }))
     }
 }
 
@@ -305,10 +312,18 @@ pub(crate) use exports;
 
 /// How an export fails when it is told to.
 macro_rules! failure {
-    () => { None };
-    (fails $value:literal) => { Some(|_| Ok($value)) };
-    (raises $status:literal) => { Some(|_| Err($crate::kernel::call::Stop::raise($status))) };
-    (fails_by $custom:path) => { Some($custom) };
+    () => {
+        None
+    };
+    (fails $value:literal) => {
+        Some(|_| Ok($value))
+    };
+    (raises $status:literal) => {
+        Some(|_| Err($crate::kernel::call::Stop::raise($status)))
+    };
+    (fails_by $custom:path) => {
+        Some($custom)
+    };
 }
 pub(crate) use failure;
 

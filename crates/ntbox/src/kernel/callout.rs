@@ -90,19 +90,27 @@ pub fn call_driver_for(
     stack: u64,
     origin: Option<Context>,
 ) -> u64 {
-    assert!(arguments.len() <= MAX_ARGUMENTS, "a callout has at most {MAX_ARGUMENTS} arguments");
+    assert!(
+        arguments.len() <= MAX_ARGUMENTS,
+        "a callout has at most {MAX_ARGUMENTS} arguments"
+    );
     let mut block = [0_u64; MAX_ARGUMENTS];
     block[..arguments.len()].copy_from_slice(arguments);
     // Room for all arguments (the first four have home space), 16-byte aligned.
     let rsp = (stack & !15) - 8 * MAX_ARGUMENTS as u64;
     CALLOUTS.with_borrow_mut(|list| {
-        list.push(Callout { purpose, origin: origin.map(Box::new), stack_top: rsp, host_rsp: 0 });
+        list.push(Callout {
+            purpose,
+            origin: origin.map(Box::new),
+            stack_top: rsp,
+            host_rsp: 0,
+        });
     });
     // SAFETY: `function` is code of a mapped image and `rsp` points into the
     // driver's stack, whose part below is free; whatever the driver does wrong
     // there faults and is caught by the signal handlers.
     let result = unsafe { enter_driver(function, block.as_ptr(), rsp) };
-    CALLOUTS.with_borrow_mut(|list| list.pop());
+    CALLOUTS.with_borrow_mut(Vec::pop);
     result
 }
 
@@ -124,12 +132,18 @@ pub fn depth() -> usize {
 /// Where the driver was when the kernel made callout number `level` (counted
 /// from 0, the outermost).
 pub fn origin(level: usize) -> Option<Context> {
-    CALLOUTS.with_borrow(|list| list.get(level).and_then(|callout| callout.origin.as_deref().copied()))
+    CALLOUTS.with_borrow(|list| {
+        list.get(level)
+            .and_then(|callout| callout.origin.as_deref().copied())
+    })
 }
 
 /// What callout number `level` is for.
 pub fn purpose(level: usize) -> Purpose {
-    CALLOUTS.with_borrow(|list| list.get(level).map_or(Purpose::Ordinary, |callout| callout.purpose))
+    CALLOUTS.with_borrow(|list| {
+        list.get(level)
+            .map_or(Purpose::Ordinary, |callout| callout.purpose)
+    })
 }
 
 /// Where the driver's stack begins for callout number `level`: no frame of it
@@ -145,7 +159,10 @@ pub fn level_of(rsp: u64) -> Option<usize> {
 
 /// Whether a callout in progress interrupts what the driver did.
 pub fn in_interrupt() -> bool {
-    CALLOUTS.with_borrow(|list| list.iter().any(|callout| callout.purpose == Purpose::Interrupt))
+    CALLOUTS.with_borrow(|list| {
+        list.iter()
+            .any(|callout| callout.purpose == Purpose::Interrupt)
+    })
 }
 
 /// Address that a callout returns to: the end of the driver's frames.

@@ -9,13 +9,13 @@ use std::cell::Cell;
 
 use super::layout::PCRS;
 
-/// PASSIVE_LEVEL.
+/// `PASSIVE_LEVEL`.
 pub const PASSIVE_LEVEL: u8 = 0;
-/// APC_LEVEL.
+/// `APC_LEVEL`.
 pub const APC_LEVEL: u8 = 1;
-/// DISPATCH_LEVEL.
+/// `DISPATCH_LEVEL`.
 pub const DISPATCH_LEVEL: u8 = 2;
-/// HIGH_LEVEL.
+/// `HIGH_LEVEL`.
 pub const HIGH_LEVEL: u8 = 15;
 
 /// Offset of [`Cpu`] from the start of the control region. The part before it
@@ -43,6 +43,9 @@ pub struct Cpu {
     pub interrupts: Cell<bool>,
 }
 
+/// Sets the base of GS; works on every processor, which the instruction does not.
+const ARCH_SET_GS: libc::c_int = 0x1001;
+
 /// Prepares the control region in memory at the start of [`PCRS`], which must be
 /// mapped and zero, and points GS of this thread at it.
 ///
@@ -68,8 +71,6 @@ pub unsafe fn attach(current_thread: u64, host_stack: (u64, u64)) {
     cpu_ref.host_stack_low.set(host_stack.0);
     cpu_ref.host_stack_high.set(host_stack.1);
     cpu_ref.interrupts.set(true);
-    // ARCH_SET_GS works on every processor; the instruction does not.
-    const ARCH_SET_GS: libc::c_int = 0x1001;
     // SAFETY: sets a register that nothing else in this thread uses.
     let result = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, pcr) };
     assert_eq!(result, 0, "arch_prctl(ARCH_SET_GS) failed");
@@ -80,7 +81,9 @@ pub fn current() -> &'static Cpu {
     let own: *const Cpu;
     // SAFETY: reads the self pointer that `attach` stored; code of the kernel
     // only runs on threads that were attached.
-    unsafe { asm!("mov {}, gs:[0x2008]", out(reg) own, options(nostack, readonly, preserves_flags)) };
+    unsafe {
+        asm!("mov {}, gs:[0x2008]", out(reg) own, options(nostack, readonly, preserves_flags));
+    };
     // SAFETY: the region lives as long as the process; all fields are cells that
     // only this thread uses.
     unsafe { &*own }

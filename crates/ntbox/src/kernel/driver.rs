@@ -1,4 +1,4 @@
-//! The driver as the kernel knows it: its DRIVER_OBJECT, the calls of DriverEntry
+//! The driver as the kernel knows it: its `DRIVER_OBJECT`, the calls of DriverEntry
 //! and DriverUnload, and what it must have given back.
 
 use super::boot::{STACK_SIZE, new_stack};
@@ -11,7 +11,7 @@ use super::ob::{Attributes, Payload, Type, name};
 use super::{cpu, ex, exports, io, ke, mm, ob, stop, threads, zw};
 use crate::config::Config;
 
-/// Offsets in DRIVER_OBJECT and DRIVER_EXTENSION on x64.
+/// Offsets in `DRIVER_OBJECT` and `DRIVER_EXTENSION` on x64.
 mod offset {
     pub const TYPE: u64 = 0x00;
     pub const SIZE: u64 = 0x02;
@@ -28,9 +28,9 @@ mod offset {
     pub const EXTENSION_SERVICE_KEY_NAME: u64 = 0x18;
 }
 
-/// Bytes of a DRIVER_OBJECT.
+/// Bytes of a `DRIVER_OBJECT`.
 const OBJECT_SIZE: u16 = 0x150;
-/// Bytes of a DRIVER_EXTENSION, with room for what the I/O manager keeps.
+/// Bytes of a `DRIVER_EXTENSION`, with room for what the I/O manager keeps.
 const EXTENSION_SIZE: u64 = 0x50;
 /// Entries of the dispatch table.
 const MAJOR_FUNCTIONS: u64 = 28;
@@ -53,15 +53,22 @@ impl Driver {
     pub fn new(image: &Image, config: &Config) -> Result<Self, String> {
         let path = zw::registry::seed(&config.service, &config.parameters);
         let no_memory = || "no memory for the driver object".to_owned();
-        let object = ob::create(Type::Driver, u64::from(OBJECT_SIZE), Payload::None).map_err(|_| no_memory())?;
+        let object = ob::create(Type::Driver, u64::from(OBJECT_SIZE), Payload::None)
+            .map_err(|_| no_memory())?;
         let path_of_object = name::wide(&format!("\\Driver\\{}", config.service));
         let named = Attributes::named(path_of_object, PERMANENT | CASE_INSENSITIVE);
-        ob::insert(object, &named)
-            .map_err(|status| format!("the driver object cannot be named: {}", ntstatus::Named(status)))?;
-        let extension = pool::allocate(PoolKind::NonPaged, EXTENSION_SIZE, TAG).ok_or_else(no_memory)?;
+        ob::insert(object, &named).map_err(|status| {
+            format!(
+                "the driver object cannot be named: {}",
+                ntstatus::Named(status)
+            )
+        })?;
+        let extension =
+            pool::allocate(PoolKind::NonPaged, EXTENSION_SIZE, TAG).ok_or_else(no_memory)?;
         let driver_name = string(&format!("\\Driver\\{}", config.service)).ok_or_else(no_memory)?;
         let service = string(&config.service).ok_or_else(no_memory)?;
-        let hardware = string("\\REGISTRY\\MACHINE\\HARDWARE\\DESCRIPTION\\SYSTEM").ok_or_else(no_memory)?;
+        let hardware =
+            string("\\REGISTRY\\MACHINE\\HARDWARE\\DESCRIPTION\\SYSTEM").ok_or_else(no_memory)?;
         let registry_path = string(&path).ok_or_else(no_memory)?;
         let invalid = exports::resolve("IopInvalidDeviceRequest").unwrap_or(0);
         let fill = || -> Result<(), Fault> {
@@ -82,13 +89,25 @@ impl Driver {
         };
         fill().map_err(|fault| format!("the driver object cannot be written: {fault:?}"))?;
         let stack = new_stack()?;
-        threads::update(threads::current_thread(), |thread| thread.stack = (stack - STACK_SIZE, stack));
-        Ok(Self { object, registry_path, entry: image.entry, stack })
+        threads::update(threads::current_thread(), |thread| {
+            thread.stack = (stack - STACK_SIZE, stack);
+        });
+        Ok(Self {
+            object,
+            registry_path,
+            entry: image.entry,
+            stack,
+        })
     }
 
     /// Calls DriverEntry and returns its status.
     pub fn enter(&self) -> u32 {
-        let status = call_driver(self.entry, &[self.object, self.registry_path], self.stack, None);
+        let status = call_driver(
+            self.entry,
+            &[self.object, self.registry_path],
+            self.stack,
+            None,
+        );
         check_irql("DriverEntry", self.entry);
         // The status is the low half of RAX.
         u32::try_from(status & 0xffff_ffff).unwrap_or(0)
@@ -107,7 +126,7 @@ impl Driver {
     }
 }
 
-/// A routine that is called at PASSIVE_LEVEL must return there.
+/// A routine that is called at `PASSIVE_LEVEL` must return there.
 fn check_irql(routine: &str, pc: u64) {
     let irql = cpu::set_irql(cpu::PASSIVE_LEVEL);
     if irql != cpu::PASSIVE_LEVEL {
@@ -116,12 +135,16 @@ fn check_irql(routine: &str, pc: u64) {
     }
 }
 
-/// A UNICODE_STRING with its text behind it, both in nonpaged pool.
+/// A `UNICODE_STRING` with its text behind it, both in nonpaged pool.
 fn string(text: &str) -> Option<u64> {
     let units: Vec<u16> = text.encode_utf16().collect();
     let length = u16::try_from(2 * units.len()).ok()?;
     let va = pool::allocate(PoolKind::NonPaged, 16 + u64::from(length) + 2, TAG)?;
-    let value = UnicodeString { length, maximum_length: length.checked_add(2)?, buffer: va + 16 };
+    let value = UnicodeString {
+        length,
+        maximum_length: length.checked_add(2)?,
+        buffer: va + 16,
+    };
     value.write(va).ok()?;
     for (n, unit) in units.iter().enumerate() {
         guest::write_u16(va + 16 + 2 * n as u64, *unit).ok()?;
@@ -132,7 +155,10 @@ fn string(text: &str) -> Option<u64> {
 /// Reports everything that the driver took and did not give back.
 pub fn check_left_behind(when: &str) {
     for (object, thread) in threads::of_drivers() {
-        let what = format!("the system thread at {object:#018x}, id {:#x}, still runs {when}", thread.id);
+        let what = format!(
+            "the system thread at {object:#018x}, id {:#x}, still runs {when}",
+            thread.id
+        );
         stop::violation("thread-left", None, what, thread.start);
     }
     for (device, caller) in io::device::existing() {
@@ -148,7 +174,12 @@ pub fn check_left_behind(when: &str) {
         stop::violation("timer-left", Some((0xc7, 0)), what, 0);
     }
     for left in mm::mdl::left_behind() {
-        stop::violation(left.rule, left.verifier, format!("{} {when}", left.what), left.caller);
+        stop::violation(
+            left.rule,
+            left.verifier,
+            format!("{} {when}", left.what),
+            left.caller,
+        );
     }
     let blocks = mm::with(|memory| memory.pools.owned_by_drivers());
     for (va, block) in blocks {
@@ -172,7 +203,8 @@ pub fn check_left_behind(when: &str) {
         stop::violation("spin-lock-held", Some((0xc4, 0x0004_0009)), what, caller);
     }
     for (object, description, caller) in ob::references_left() {
-        let what = format!("a reference to {description}, {object:#018x}, is not given back {when}");
+        let what =
+            format!("a reference to {description}, {object:#018x}, is not given back {when}");
         stop::violation("reference-leak", None, what, caller);
     }
     for (handle, description, caller) in ob::handles::open() {

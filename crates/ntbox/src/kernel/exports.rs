@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustc_hash::FxHashMap;
 
 use super::call::{self, Call, Export, Return};
-use super::layout::{HIGHEST_USER_ADDRESS, MISSING, NT, PAGE_SIZE, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
+use super::layout::{
+    HIGHEST_USER_ADDRESS, MISSING, NT, PAGE_SIZE, SYSTEM_RANGE_START, USER_PROBE_ADDRESS,
+};
 use super::mm::space::{Protection, Use};
 use super::native::Native;
 use super::seh::Context;
@@ -61,13 +63,31 @@ struct Data {
 /// Variables of the kernel. Each has eight bytes, of which a driver reads as many
 /// as its declaration says.
 const DATA: &[Data] = &[
-    Data { name: "MmHighestUserAddress", value: HIGHEST_USER_ADDRESS },
-    Data { name: "MmSystemRangeStart", value: SYSTEM_RANGE_START },
-    Data { name: "MmUserProbeAddress", value: USER_PROBE_ADDRESS },
+    Data {
+        name: "MmHighestUserAddress",
+        value: HIGHEST_USER_ADDRESS,
+    },
+    Data {
+        name: "MmSystemRangeStart",
+        value: SYSTEM_RANGE_START,
+    },
+    Data {
+        name: "MmUserProbeAddress",
+        value: USER_PROBE_ADDRESS,
+    },
     // No debugger is attached.
-    Data { name: "KdDebuggerEnabled", value: 0 },
-    Data { name: "KdDebuggerNotPresent", value: 1 },
-    Data { name: "InitSafeBootMode", value: 0 },
+    Data {
+        name: "KdDebuggerEnabled",
+        value: 0,
+    },
+    Data {
+        name: "KdDebuggerNotPresent",
+        value: 1,
+    },
+    Data {
+        name: "InitSafeBootMode",
+        value: 0,
+    },
 ];
 
 /// Every function that drivers can import.
@@ -89,7 +109,9 @@ pub fn native_functions() -> impl Iterator<Item = &'static str> {
 
 /// The name of every variable that drivers can import.
 pub fn variables() -> impl Iterator<Item = &'static str> {
-    DATA.iter().map(|data| data.name).chain(super::ob::variable_names())
+    DATA.iter()
+        .map(|data| data.name)
+        .chain(super::ob::variable_names())
 }
 
 /// Bytes of one generated entry.
@@ -134,8 +156,11 @@ pub fn initialize(faults: &[Fault]) -> Result<(), String> {
     let native = append_native(&mut code);
     let code_pages = (code.len() as u64).div_ceil(PAGE_SIZE);
     let data_va = NT.base + code_pages * PAGE_SIZE;
-    let variables: Vec<(&str, u64)> =
-        DATA.iter().map(|data| (data.name, data.value)).chain(super::ob::variables()).collect();
+    let variables: Vec<(&str, u64)> = DATA
+        .iter()
+        .map(|data| (data.name, data.value))
+        .chain(super::ob::variables())
+        .collect();
     let data_pages = (variables.len() as u64 * 8).div_ceil(PAGE_SIZE);
     mm::with(|memory| {
         memory.map_new(NT.base, code_pages, Protection::READ_WRITE, Use::Kernel)?;
@@ -161,34 +186,50 @@ pub fn initialize(faults: &[Fault]) -> Result<(), String> {
 
     let mut bound: Vec<Bound> = exports
         .into_iter()
-        .map(|export| Bound { export, calls: AtomicU32::new(0), first: AtomicU32::new(0), fails: Vec::new() })
+        .map(|export| Bound {
+            export,
+            calls: AtomicU32::new(0),
+            first: AtomicU32::new(0),
+            fails: Vec::new(),
+        })
         .collect();
     for fault in faults {
         let entry = bound
             .iter_mut()
             .find(|entry| entry.export.name == fault.export)
-            .ok_or_else(|| format!("'{}' is not an export of this kernel, so no call of it can fail", fault.export))?;
+            .ok_or_else(|| {
+                format!(
+                    "'{}' is not an export of this kernel, so no call of it can fail",
+                    fault.export
+                )
+            })?;
         if entry.export.failure.is_none() {
             return Err(format!("'{}' cannot fail, by its reference", fault.export));
         }
         entry.fails.push(fault.nth);
     }
-    let _ = TABLE.set(Table { bound, native, by_name });
+    let _ = TABLE.set(Table {
+        bound,
+        native,
+        by_name,
+    });
     Ok(())
 }
 
 /// Code of all entries: the address of [`call::ntbox_enter`], then for each
 /// export `mov eax, number` and a jump through that address.
 fn entries(count: usize) -> Vec<u8> {
-    let mut code = (call::ntbox_enter as *const () as u64).to_le_bytes().to_vec();
+    let mut code = (call::ntbox_enter as *const () as u64)
+        .to_le_bytes()
+        .to_vec();
     for n in 0..count {
         let number = u32::try_from(n).unwrap_or(u32::MAX);
         code.push(0xb8);
         code.extend(number.to_le_bytes());
         // The displacement counts from the end of the jump, 11 bytes into the entry.
-        let displacement = -(8 + n as i64 * ENTRY_SIZE.cast_signed() + 11);
+        let behind = 8 + n as u64 * ENTRY_SIZE + 11;
         code.extend([0xff, 0x25]);
-        code.extend(i32::try_from(displacement).unwrap_or(0).to_le_bytes());
+        code.extend((-i32::try_from(behind).unwrap_or(0)).to_le_bytes());
         code.extend([0xcc; 5]);
     }
     code
@@ -208,7 +249,9 @@ fn append_native(code: &mut Vec<u8>) -> Vec<(Range<u64>, &'static str)> {
 }
 
 fn table() -> &'static Table {
-    TABLE.get().expect("the export table is used before it is set up")
+    TABLE
+        .get()
+        .expect("the export table is used before it is set up")
 }
 
 /// Address of an export, function or variable.
@@ -219,11 +262,16 @@ pub fn resolve(name: &str) -> Option<u64> {
 /// Address that stands for an import which nothing provides. To touch it is a
 /// report that names it.
 pub fn missing(name: String) -> u64 {
-    let mut names = MISSING_NAMES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let index = names.iter().position(|known| *known == name).unwrap_or_else(|| {
-        names.push(name);
-        names.len() - 1
-    });
+    let mut names = MISSING_NAMES
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let index = names
+        .iter()
+        .position(|known| *known == name)
+        .unwrap_or_else(|| {
+            names.push(name);
+            names.len() - 1
+        });
     MISSING.base + index as u64 * MISSING_STRIDE + MISSING_STRIDE / 2
 }
 
@@ -233,7 +281,11 @@ pub fn missing_name(va: u64) -> Option<String> {
         return None;
     }
     let index = usize::try_from((va - MISSING.base) / MISSING_STRIDE).ok()?;
-    MISSING_NAMES.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(index).cloned()
+    MISSING_NAMES
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .get(index)
+        .cloned()
 }
 
 /// Name of the export whose entry holds an address.
@@ -241,23 +293,39 @@ pub fn name_at(va: u64) -> Option<&'static str> {
     let offset = va.checked_sub(NT.base + 8)?;
     let index = usize::try_from(offset / ENTRY_SIZE).ok()?;
     let entry = table().bound.get(index).map(|entry| entry.export.name);
-    entry.or_else(|| table().native.iter().find(|(code, _)| code.contains(&va)).map(|(_, name)| *name))
+    entry.or_else(|| {
+        table()
+            .native
+            .iter()
+            .find(|(code, _)| code.contains(&va))
+            .map(|(_, name)| *name)
+    })
 }
 
 /// Name of the export that a call is for.
 pub fn name_of(index: u64) -> &'static str {
-    usize::try_from(index).ok().and_then(|index| table().bound.get(index)).map_or("?", |entry| entry.export.name)
+    usize::try_from(index)
+        .ok()
+        .and_then(|index| table().bound.get(index))
+        .map_or("?", |entry| entry.export.name)
 }
 
 /// Carries out a call: counts it, checks its IRQL, makes it fail if it is to.
 pub fn invoke(call: &mut Call<'_>) -> Return {
     let index = usize::try_from(call.frame().index).unwrap_or(usize::MAX);
     let Some(entry) = table().bound.get(index) else {
-        return Err(call::Stop::bug_check(0xe2, [0; 4], "a call with a number that no export has"));
+        return Err(call::Stop::bug_check(
+            0xe2,
+            [0; 4],
+            "a call with a number that no export has",
+        ));
     };
     let number = entry.calls.fetch_add(1, Ordering::Relaxed) + 1;
     if number == 1 {
-        entry.first.store(CALLED.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        entry.first.store(
+            CALLED.fetch_add(1, Ordering::Relaxed) + 1,
+            Ordering::Relaxed,
+        );
     }
     let irql = cpu::irql();
     if irql > entry.export.max_irql {
@@ -272,7 +340,11 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
     let ticked = tick::postponed();
     if (ticked || ke::dpc::pending()) && cpu::irql() < cpu::DISPATCH_LEVEL {
         let origin = Some(Context::after_call(call.frame(), call.return_address()));
-        if ticked { tick::run(origin) } else { ke::dpc::deliver(origin) }
+        if ticked {
+            tick::run(origin);
+        } else {
+            ke::dpc::deliver(origin);
+        }
     }
     result
 }
@@ -289,8 +361,11 @@ fn too_high(export: Export, irql: u8, caller: u64) {
 
 /// How often each export was called, in the order of the first calls.
 pub fn counts() -> Vec<CallCount> {
-    let mut called: Vec<&Bound> =
-        table().bound.iter().filter(|entry| entry.calls.load(Ordering::Relaxed) > 0).collect();
+    let mut called: Vec<&Bound> = table()
+        .bound
+        .iter()
+        .filter(|entry| entry.calls.load(Ordering::Relaxed) > 0)
+        .collect();
     called.sort_by_key(|entry| entry.first.load(Ordering::Relaxed));
     called
         .into_iter()

@@ -36,7 +36,10 @@ impl Outcome {
         if self.fault == 0 {
             Ok(self.value)
         } else {
-            Err(Fault { address: self.value, write: self.fault & 2 != 0 })
+            Err(Fault {
+                address: self.value,
+                write: self.fault & 2 != 0,
+            })
         }
     }
 }
@@ -141,7 +144,10 @@ unsafe extern "sysv64" {
 /// Where a faulting access of this module goes on, if `rip` is in it.
 pub fn recovery(rip: u64) -> Option<u64> {
     let (begin, end, fault) = bounds();
-    (begin..end).contains(&rip).then_some(fault).or_else(|| atomic::recovery(rip))
+    (begin..end)
+        .contains(&rip)
+        .then_some(fault)
+        .or_else(|| atomic::recovery(rip))
 }
 
 /// Begin and end of the routines and their way out.
@@ -241,8 +247,7 @@ pub fn read_bytes(va: u64, into: &mut [u8]) -> Result<(), Fault> {
     check(va, into.len() as u64, false)?;
     // SAFETY: the destination is a buffer that we hold exclusively, of that
     // length; the source is driver memory, whose faults are caught.
-    let outcome =
-        unsafe { ntbox_guest_copy(into.as_mut_ptr() as u64, va, into.len() as u64) };
+    let outcome = unsafe { ntbox_guest_copy(into.as_mut_ptr() as u64, va, into.len() as u64) };
     outcome.result().map(drop)
 }
 
@@ -314,7 +319,10 @@ impl UnicodeString {
     pub fn units(self) -> Result<Vec<u16>, Fault> {
         let mut bytes = vec![0; usize::from(self.length & !1)];
         read_bytes(self.buffer, &mut bytes)?;
-        Ok(bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+        Ok(bytes
+            .chunks_exact(2)
+            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+            .collect())
     }
 
     /// The text, with what is not UTF-16 replaced.

@@ -16,8 +16,6 @@ pub const HIGHEST_USER_ADDRESS: u64 = 0x0000_3fff_fffe_ffff;
 pub const USER_PROBE_ADDRESS: u64 = 0x0000_3fff_ffff_0000;
 /// `MmSystemRangeStart`: the first system address.
 pub const SYSTEM_RANGE_START: u64 = 0x0000_4000_0000_0000;
-/// Lowest user address that is handed out, as on Windows.
-pub const LOWEST_USER_ADDRESS: u64 = 0x0000_0000_0001_0000;
 
 /// A range of the system space with one use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,23 +39,50 @@ impl Zone {
 }
 
 /// Nonpaged pool.
-pub const NONPAGED_POOL: Zone = Zone { base: 0x0000_4100_0000_0000, size: 256 << 20 };
+pub const NONPAGED_POOL: Zone = Zone {
+    base: 0x0000_4100_0000_0000,
+    size: 256 << 20,
+};
 /// Nonpaged pool that may be executed.
-pub const EXECUTABLE_POOL: Zone = Zone { base: 0x0000_4180_0000_0000, size: 64 << 20 };
+pub const EXECUTABLE_POOL: Zone = Zone {
+    base: 0x0000_4180_0000_0000,
+    size: 64 << 20,
+};
 /// Paged pool.
-pub const PAGED_POOL: Zone = Zone { base: 0x0000_4200_0000_0000, size: 256 << 20 };
+pub const PAGED_POOL: Zone = Zone {
+    base: 0x0000_4200_0000_0000,
+    size: 256 << 20,
+};
 /// System page table entries: where MDLs are mapped.
-pub const SYSTEM_PTES: Zone = Zone { base: 0x0000_4300_0000_0000, size: 16 << 30 };
+pub const SYSTEM_PTES: Zone = Zone {
+    base: 0x0000_4300_0000_0000,
+    size: 16 << 30,
+};
 /// Driver images.
-pub const IMAGES: Zone = Zone { base: 0x0000_4400_0000_0000, size: 4 << 30 };
+pub const IMAGES: Zone = Zone {
+    base: 0x0000_4400_0000_0000,
+    size: 4 << 30,
+};
 /// Kernel stacks.
-pub const STACKS: Zone = Zone { base: 0x0000_4500_0000_0000, size: 4 << 30 };
+pub const STACKS: Zone = Zone {
+    base: 0x0000_4500_0000_0000,
+    size: 4 << 30,
+};
 /// The kernel's own image as a driver sees it: one entry an export, and data.
-pub const NT: Zone = Zone { base: 0x0000_4600_0000_0000, size: 16 << 20 };
+pub const NT: Zone = Zone {
+    base: 0x0000_4600_0000_0000,
+    size: 16 << 20,
+};
 /// Inaccessible addresses that stand for imports which are not there.
-pub const MISSING: Zone = Zone { base: 0x0000_4700_0000_0000, size: 1 << 30 };
+pub const MISSING: Zone = Zone {
+    base: 0x0000_4700_0000_0000,
+    size: 1 << 30,
+};
 /// Processor control regions.
-pub const PCRS: Zone = Zone { base: 0x0000_4800_0000_0000, size: 16 << 20 };
+pub const PCRS: Zone = Zone {
+    base: 0x0000_4800_0000_0000,
+    size: 16 << 20,
+};
 
 /// Whether an address belongs to the system range.
 pub const fn is_system(va: u64) -> bool {
@@ -71,10 +96,16 @@ pub const fn pages_spanned(va: u64, length: u64) -> u64 {
 }
 
 /// The page shared with everyone; Windows has it at 0xFFFFF780'00000000.
-pub const SHARED_DATA: Zone = Zone { base: 0x0000_4880_0000_0000, size: PAGE_SIZE };
+pub const SHARED_DATA: Zone = Zone {
+    base: 0x0000_4880_0000_0000,
+    size: PAGE_SIZE,
+};
 
 /// First address past everything that a driver can hold. What lies above is this
 /// program itself, which to the driver is not there. Unit tests of exports put
 /// the driver's data on their own stack and heap, so for them there is no limit.
-pub const GUEST_END: u64 =
-    if cfg!(test) { 0x0000_8000_0000_0000 } else { 0x0000_4900_0000_0000 };
+pub const GUEST_END: u64 = if cfg!(test) {
+    0x0000_8000_0000_0000
+} else {
+    0x0000_4900_0000_0000
+};

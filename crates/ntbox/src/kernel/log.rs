@@ -22,12 +22,19 @@ static STATE: Mutex<Option<State>> = Mutex::new(None);
 
 /// Sets the filter and the zero of time.
 pub fn initialize(filter: DebugFilter) {
-    *STATE.lock().unwrap_or_else(PoisonError::into_inner) =
-        Some(State { filter, started: Instant::now(), pending: None });
+    *STATE.lock().unwrap_or_else(PoisonError::into_inner) = Some(State {
+        filter,
+        started: Instant::now(),
+        pending: None,
+    });
 }
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> Option<T> {
-    STATE.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work)
+    STATE
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .as_mut()
+        .map(work)
 }
 
 /// Whether the filter lets a message through.
@@ -45,8 +52,15 @@ pub fn set_mask(component: u32, mask: u32) {
 
 /// The mask of a component.
 pub fn mask(component: u32) -> u32 {
-    with(|state| state.filter.components.iter().find(|(id, _)| *id == component).map_or(0, |(_, mask)| *mask))
-        .unwrap_or(0)
+    with(|state| {
+        state
+            .filter
+            .components
+            .iter()
+            .find(|(id, _)| *id == component)
+            .map_or(0, |(_, mask)| *mask)
+    })
+    .unwrap_or(0)
 }
 
 /// Records what one call printed.
@@ -63,15 +77,12 @@ pub fn message(component: u32, level: u32, text: &[u8]) {
                 shown: state.filter.shows(component, level),
                 text: String::new(),
             });
-            match piece.strip_suffix('\n') {
-                Some(end) => {
-                    line.text.push_str(end.strip_suffix('\r').unwrap_or(end));
-                    done.push(line);
-                }
-                None => {
-                    line.text.push_str(piece);
-                    state.pending = Some(line);
-                }
+            if let Some(end) = piece.strip_suffix('\n') {
+                line.text.push_str(end.strip_suffix('\r').unwrap_or(end));
+                done.push(line);
+            } else {
+                line.text.push_str(piece);
+                state.pending = Some(line);
             }
         }
         done

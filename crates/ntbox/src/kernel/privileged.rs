@@ -23,7 +23,9 @@ pub fn carry_out(context: &mut libc::ucontext_t) -> Carried {
     let rip = registers[libc::REG_RIP as usize].cast_unsigned();
     let mut code = [0_u8; 15];
     // Near the end of a section fewer bytes can be read.
-    let length = (1..=code.len()).rev().find(|length| guest::read_bytes(rip, &mut code[..*length]).is_ok());
+    let length = (1..=code.len())
+        .rev()
+        .find(|length| guest::read_bytes(rip, &mut code[..*length]).is_ok());
     let Some(length) = length else {
         return Carried::Trap(Trap::GeneralProtection);
     };
@@ -40,12 +42,22 @@ pub fn carry_out(context: &mut libc::ucontext_t) -> Carried {
         [0xfb, ..] => {
             cpu::current().interrupts.set(true);
             done(registers, 1);
-            if dpc::pending() && tick::may_interrupt() { Carried::Lowered } else { Carried::Out }
+            if dpc::pending() && tick::may_interrupt() {
+                Carried::Lowered
+            } else {
+                Carried::Out
+            }
         }
         // mov r64, cr8 and mov cr8, r64: REX.R extends control register 0 to 8.
-        [rex @ (0x44 | 0x45 | 0x4c | 0x4d), 0x0f, opcode @ (0x20 | 0x22), modrm, ..] if modrm & 0xf8 == 0xc0 => {
+        [
+            rex @ (0x44 | 0x45 | 0x4c | 0x4d),
+            0x0f,
+            opcode @ (0x20 | 0x22),
+            modrm,
+            ..,
+        ] if modrm & 0xf8 == 0xc0 => {
             let number = usize::from(modrm & 7) | usize::from(rex & 1) << 3;
-            let slot = &mut registers[GENERAL[number] as usize];
+            let slot = &mut registers[GENERAL[number]];
             if opcode == 0x20 {
                 *slot = i64::from(cpu::irql());
             } else {
@@ -61,15 +73,17 @@ pub fn carry_out(context: &mut libc::ucontext_t) -> Carried {
             }
             done(registers, 4)
         }
-        [0xcd, 0x29, ..] => Carried::Trap(Trap::FastFail(registers[libc::REG_RCX as usize].cast_unsigned())),
+        [0xcd, 0x29, ..] => Carried::Trap(Trap::FastFail(
+            registers[libc::REG_RCX as usize].cast_unsigned(),
+        )),
         [0xcd, 0x2c, ..] => Carried::Trap(Trap::Assertion),
         [0xcd, 0x2d, ..] => Carried::Trap(Trap::Breakpoint),
         [0xf4, ..] => Carried::Trap(Trap::Privileged("hlt")),
         [0x0f, 0x32, ..] => Carried::Trap(Trap::Privileged("rdmsr")),
         [0x0f, 0x30, ..] => Carried::Trap(Trap::Privileged("wrmsr")),
-        [0x0f, 0x20 | 0x22, ..] | [_, 0x0f, 0x20 | 0x22, ..] => {
-            Carried::Trap(Trap::Privileged("access to a control register other than CR8"))
-        }
+        [0x0f, 0x20 | 0x22, ..] | [_, 0x0f, 0x20 | 0x22, ..] => Carried::Trap(Trap::Privileged(
+            "access to a control register other than CR8",
+        )),
         [0xe4..=0xe7 | 0xec..=0xef, ..] | [0x66, 0xe4..=0xe7 | 0xec..=0xef, ..] => {
             Carried::Trap(Trap::Privileged("port input or output"))
         }
@@ -78,21 +92,21 @@ pub fn carry_out(context: &mut libc::ucontext_t) -> Carried {
 }
 
 /// The registers in the order in which instructions number them.
-pub const GENERAL: [libc::c_int; 16] = [
-    libc::REG_RAX,
-    libc::REG_RCX,
-    libc::REG_RDX,
-    libc::REG_RBX,
-    libc::REG_RSP,
-    libc::REG_RBP,
-    libc::REG_RSI,
-    libc::REG_RDI,
-    libc::REG_R8,
-    libc::REG_R9,
-    libc::REG_R10,
-    libc::REG_R11,
-    libc::REG_R12,
-    libc::REG_R13,
-    libc::REG_R14,
-    libc::REG_R15,
+pub const GENERAL: [usize; 16] = [
+    libc::REG_RAX as usize,
+    libc::REG_RCX as usize,
+    libc::REG_RDX as usize,
+    libc::REG_RBX as usize,
+    libc::REG_RSP as usize,
+    libc::REG_RBP as usize,
+    libc::REG_RSI as usize,
+    libc::REG_RDI as usize,
+    libc::REG_R8 as usize,
+    libc::REG_R9 as usize,
+    libc::REG_R10 as usize,
+    libc::REG_R11 as usize,
+    libc::REG_R12 as usize,
+    libc::REG_R13 as usize,
+    libc::REG_R14 as usize,
+    libc::REG_R15 as usize,
 ];

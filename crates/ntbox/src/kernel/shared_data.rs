@@ -13,7 +13,10 @@ use super::mm::space::{NoSpace, Protection, Use};
 use super::{guest, mm, version};
 
 /// Where Windows has the page.
-const WINDOWS: Zone = Zone { base: 0xffff_f780_0000_0000, size: 0x1000 };
+const WINDOWS: Zone = Zone {
+    base: 0xffff_f780_0000_0000,
+    size: 0x1000,
+};
 
 /// Offsets in the page.
 mod offset {
@@ -41,7 +44,8 @@ thread_local! {
 pub fn initialize() -> Result<(), NoSpace> {
     mm::with(|memory| memory.map_new(SHARED_DATA.base, 1, Protection::READ_WRITE, Use::Kernel))?;
     let version = version::get();
-    let put = |at: u64, value: u32| guest::write_u32(SHARED_DATA.base + at, value).map_err(|_| NoSpace);
+    let put =
+        |at: u64, value: u32| guest::write_u32(SHARED_DATA.base + at, value).map_err(|_| NoSpace);
     put(offset::TICK_COUNT_MULTIPLIER, 0x0fa0_0000)?;
     put(offset::BUILD_NUMBER, version.build)?;
     // NtProductWinNt.
@@ -50,7 +54,8 @@ pub fn initialize() -> Result<(), NoSpace> {
     put(offset::MAJOR_VERSION, version.major)?;
     put(offset::MINOR_VERSION, version.minor)?;
     for (n, unit) in "C:\\Windows".encode_utf16().enumerate() {
-        guest::write_u16(SHARED_DATA.base + offset::SYSTEM_ROOT + 2 * n as u64, unit).map_err(|_| NoSpace)?;
+        guest::write_u16(SHARED_DATA.base + offset::SYSTEM_ROOT + 2 * n as u64, unit)
+            .map_err(|_| NoSpace)?;
     }
     Ok(())
 }
@@ -80,7 +85,7 @@ fn refresh() {
 
 /// Lets the instruction at the fault read the page. False if it is one whose
 /// operand this does not understand.
-pub fn lend(context: &mut libc::ucontext_t, order: &[libc::c_int; 16]) -> bool {
+pub fn lend(context: &mut libc::ucontext_t, order: &[usize; 16]) -> bool {
     let registers = &mut context.uc_mcontext.gregs;
     let rip = registers[libc::REG_RIP as usize].cast_unsigned();
     let mut code = [0_u8; 15];
@@ -93,10 +98,14 @@ pub fn lend(context: &mut libc::ucontext_t, order: &[libc::c_int; 16]) -> bool {
         registers[libc::REG_RIP as usize] += length;
         return true;
     }
-    let Some(base) = base_register(&code, rex, start) else { return false };
-    let slot = order[base] as usize;
+    let Some(base) = base_register(&code, rex, start) else {
+        return false;
+    };
+    let slot = order[base];
     let before = registers[slot];
-    let loan = before.wrapping_sub(WINDOWS.base.cast_signed()).wrapping_add(SHARED_DATA.base.cast_signed());
+    let loan = before
+        .wrapping_sub(WINDOWS.base.cast_signed())
+        .wrapping_add(SHARED_DATA.base.cast_signed());
     LENT.set(Some((slot, before, loan)));
     registers[slot] = loan;
     registers[libc::REG_EFL as usize] |= TRAP_FLAG;
@@ -105,7 +114,9 @@ pub fn lend(context: &mut libc::ucontext_t, order: &[libc::c_int; 16]) -> bool {
 
 /// Takes the address back after the instruction. False if none was lent.
 pub fn take_back(context: &mut libc::ucontext_t) -> bool {
-    let Some((slot, before, loan)) = LENT.take() else { return false };
+    let Some((slot, before, loan)) = LENT.take() else {
+        return false;
+    };
     let registers = &mut context.uc_mcontext.gregs;
     // Unless the instruction has loaded the register itself.
     if registers[slot] == loan {
@@ -117,7 +128,10 @@ pub fn take_back(context: &mut libc::ucontext_t) -> bool {
 
 /// REX prefix (0 if none) and where the opcode begins.
 fn prefixes(code: &[u8]) -> (u8, usize) {
-    let legacy = code.iter().take_while(|byte| matches!(byte, 0x66 | 0x67 | 0xf2 | 0xf3 | 0x2e | 0x3e)).count();
+    let legacy = code
+        .iter()
+        .take_while(|byte| matches!(byte, 0x66 | 0x67 | 0xf2 | 0xf3 | 0x2e | 0x3e))
+        .count();
     match code.get(legacy) {
         Some(rex @ 0x40..=0x4f) => (*rex, legacy + 1),
         _ => (0, legacy),
@@ -138,7 +152,9 @@ fn absolute_load(code: &[u8], rex: u8, start: usize, registers: &mut [i64; 23]) 
     let value = match opcode {
         0xa0 => rax & !0xff | u64::from(guest::read_u8(va).ok()?),
         _ if rex & 8 != 0 => guest::read_u64(va).ok()?,
-        _ if code.contains(&0x66) && code[0] == 0x66 => rax & !0xffff | u64::from(guest::read_u16(va).ok()?),
+        _ if code.contains(&0x66) && code[0] == 0x66 => {
+            rax & !0xffff | u64::from(guest::read_u16(va).ok()?)
+        }
         _ => u64::from(guest::read_u32(va).ok()?),
     };
     registers[libc::REG_RAX as usize] = value.cast_signed();
@@ -147,7 +163,11 @@ fn absolute_load(code: &[u8], rex: u8, start: usize, registers: &mut [i64; 23]) 
 
 /// Number of the base register of the memory operand.
 fn base_register(code: &[u8], rex: u8, start: usize) -> Option<usize> {
-    let at = if *code.get(start)? == 0x0f { start + 2 } else { start + 1 };
+    let at = if *code.get(start)? == 0x0f {
+        start + 2
+    } else {
+        start + 1
+    };
     let modrm = *code.get(at)?;
     let (mode, low) = (modrm >> 6, modrm & 7);
     let extension = usize::from(rex & 1) << 3;
@@ -156,7 +176,11 @@ fn base_register(code: &[u8], rex: u8, start: usize) -> Option<usize> {
         (_, 4) => {
             let sib = *code.get(at + 1)?;
             let base = sib & 7;
-            if mode == 0 && base == 5 { None } else { Some(usize::from(base) | extension) }
+            if mode == 0 && base == 5 {
+                None
+            } else {
+                Some(usize::from(base) | extension)
+            }
         }
         _ => Some(usize::from(low) | extension),
     }

@@ -63,11 +63,21 @@ pub fn install() {
         )
     };
     assert_ne!(memory, libc::MAP_FAILED, "no memory for the signal stack");
-    let stack = libc::stack_t { ss_sp: memory, ss_flags: 0, ss_size: SIGNAL_STACK };
+    let stack = libc::stack_t {
+        ss_sp: memory,
+        ss_flags: 0,
+        ss_size: SIGNAL_STACK,
+    };
     // SAFETY: the stack stays mapped for the life of the process.
     let result = unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
     assert_eq!(result, 0, "sigaltstack failed");
-    let faults = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP];
+    let faults = [
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGFPE,
+        libc::SIGILL,
+        libc::SIGTRAP,
+    ];
     for signal in faults.into_iter().chain([libc::SIGALRM]) {
         // SAFETY: all zero is a valid value of this plain structure.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -99,9 +109,11 @@ extern "sysv64" fn trapped(state: *const Trapped) -> ! {
 }
 
 extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: the system passes both to a handler with SA_SIGINFO; they are ours
-    // until it returns.
-    let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
+    // SAFETY: the system passes it to a handler with `SA_SIGINFO`; it is ours until
+    // the handler returns.
+    let info = unsafe { &*info };
+    // SAFETY: the same.
+    let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();
     let error = context.uc_mcontext.gregs[libc::REG_ERR as usize];
     // SAFETY: for the signals that we handle this is the faulting address.
@@ -156,9 +168,13 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
             Carried::Lowered => return leave_signal(context, Trap::Tick, tick::interrupted),
             Carried::Trap(trap) => trap,
         },
-        libc::SIGFPE if context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 0 => Trap::DivideError,
+        libc::SIGFPE if context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 0 => {
+            Trap::DivideError
+        }
         libc::SIGFPE => Trap::FloatingPoint,
-        libc::SIGTRAP if context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 1 => Trap::SingleStep,
+        libc::SIGTRAP if context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 1 => {
+            Trap::SingleStep
+        }
         libc::SIGTRAP => {
             // The processor stands behind the instruction; the exception that
             // Windows raises points at it.
@@ -172,8 +188,15 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
 
 /// Arranges that the thread goes on in `target` when the handler returns, with
 /// the address of a [`Trapped`] on the host stack.
-fn leave_signal(context: &mut libc::ucontext_t, trap: Trap, target: extern "sysv64" fn(*const Trapped) -> !) {
-    let state = Trapped { context: capture(context), trap };
+fn leave_signal(
+    context: &mut libc::ucontext_t,
+    trap: Trap,
+    target: extern "sysv64" fn(*const Trapped) -> !,
+) {
+    let state = Trapped {
+        context: capture(context),
+        trap,
+    };
     let top = cpu::current().host_rsp.get() - size_of::<Trapped>() as u64;
     let place = top & !15;
     // SAFETY: below the host stack pointer of the innermost callout, where no
@@ -193,10 +216,11 @@ fn capture(context: &libc::ucontext_t) -> Context {
     let mut captured = Context::zeroed();
     let registers = &context.uc_mcontext.gregs;
     for (slot, number) in captured.registers.iter_mut().zip(privileged::GENERAL) {
-        *slot = registers[number as usize].cast_unsigned();
+        *slot = registers[number].cast_unsigned();
     }
     captured.rip = registers[libc::REG_RIP as usize].cast_unsigned();
-    captured.eflags = u32::try_from(registers[libc::REG_EFL as usize] & 0xffff_ffff).unwrap_or(0x202);
+    captured.eflags =
+        u32::try_from(registers[libc::REG_EFL as usize] & 0xffff_ffff).unwrap_or(0x202);
     let state = context.uc_mcontext.fpregs;
     if !state.is_null() {
         // SAFETY: the system put the floating-point state there for the time of

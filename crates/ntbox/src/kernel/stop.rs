@@ -22,7 +22,7 @@ mod code {
     pub const KERNEL_SECURITY_CHECK_FAILURE: u32 = 0x139;
 }
 
-/// STATUS_ACCESS_VIOLATION.
+/// `STATUS_ACCESS_VIOLATION`.
 const ACCESS_VIOLATION: u32 = 0xc000_0005;
 
 /// Frames in a report's call stack.
@@ -75,13 +75,23 @@ pub fn violation(rule: &str, verifier: Option<(u32, u64)>, what: impl Into<Strin
 }
 
 /// Records that one of the driver's routines broke a rule as a whole.
-pub fn violation_of(routine: u64, rule: &str, verifier: Option<(u32, u64)>, what: impl Into<String>) {
+pub fn violation_of(
+    routine: u64,
+    rule: &str,
+    verifier: Option<(u32, u64)>,
+    what: impl Into<String>,
+) {
     record(rule, verifier, what.into(), place(routine, false));
 }
 
 fn record(rule: &str, verifier: Option<(u32, u64)>, what: String, location: Option<Location>) {
     log::flush();
-    wire::send(&Event::Violation(Violation { rule: rule.to_owned(), verifier, what, location }));
+    wire::send(&Event::Violation(Violation {
+        rule: rule.to_owned(),
+        verifier,
+        what,
+        location,
+    }));
 }
 
 /// The place of the call that returns to `caller`.
@@ -93,10 +103,16 @@ pub fn location(caller: u64) -> Option<Location> {
 /// is meant, so that the line is the caller's and not the next one.
 fn place(pc: u64, return_address: bool) -> Option<Location> {
     if let Some(image) = loader::find_image(pc) {
-        return Some(Location { return_address, ..Location::new(image.name, pc - image.base) });
+        return Some(Location {
+            return_address,
+            ..Location::new(image.name, pc - image.base)
+        });
     }
     let symbol = exports::name_at(pc)?;
-    Some(Location { symbol: Some(symbol.to_owned()), ..Location::new("nt", pc) })
+    Some(Location {
+        symbol: Some(symbol.to_owned()),
+        ..Location::new("nt", pc)
+    })
 }
 
 /// `CONTEXT_UNWOUND_TO_CALL`: the instruction pointer of a context is a return
@@ -104,12 +120,19 @@ fn place(pc: u64, return_address: bool) -> Option<Location> {
 pub const UNWOUND_TO_CALL: u32 = 0x2000_0000;
 
 /// Stops the kernel: reports and ends the process.
-pub fn bug_check(code: u32, parameters: [u64; 4], what: impl Into<String>, context: Option<&Context>) -> ! {
+pub fn bug_check(
+    code: u32,
+    parameters: [u64; 4],
+    what: impl Into<String>,
+    context: Option<&Context>,
+) -> ! {
     log::flush();
     let after_call = |context: &Context| context.flags & UNWOUND_TO_CALL != 0;
     let stack: Vec<Location> = context.map_or_else(Vec::new, |context| {
         let places = seh::backtrace(context, STACK_LIMIT).into_iter().enumerate();
-        places.filter_map(|(n, pc)| place(pc, n > 0 || after_call(context))).collect()
+        places
+            .filter_map(|(n, pc)| place(pc, n > 0 || after_call(context)))
+            .collect()
     });
     wire::send(&Event::BugCheck(Box::new(BugCheck {
         code,
@@ -135,13 +158,25 @@ pub fn from_export(frame: &Frame, stop: Stop) -> ! {
             seh::raise(&context, record)
         }
         Stop::BugCheck(data) => {
-            let BugCheckData { code, parameters, what } = *data;
+            let BugCheckData {
+                code,
+                parameters,
+                what,
+            } = *data;
             bug_check(code, parameters, what, Some(&context))
         }
         Stop::Fault(Fault { address, write }) => {
             let access = if write { Access::Write } else { Access::Read };
             let name = exports::name_of(frame.index);
-            invalid_access(&context, address, access, &format!("{name} was given an address that cannot be {}", access.verb()))
+            invalid_access(
+                &context,
+                address,
+                access,
+                &format!(
+                    "{name} was given an address that cannot be {}",
+                    access.verb()
+                ),
+            )
         }
     }
 }
@@ -156,13 +191,19 @@ pub fn end(stop: Stop, caller: &Caller<'_>) -> ! {
             Stop::Raise(record) => bug_check(
                 0x1e,
                 [u64::from(record.code), record.address, 0, 0],
-                format!("the kernel raised {} in a request of its own", ntstatus::Named(record.code)),
+                format!(
+                    "the kernel raised {} in a request of its own",
+                    ntstatus::Named(record.code)
+                ),
                 None,
             ),
             Stop::Fault(fault) => bug_check(
                 code::PAGE_FAULT_IN_NONPAGED_AREA,
                 [fault.address, u64::from(fault.write), 0, 0],
-                format!("a structure that the driver gave the kernel lies at {:#018x}, where nothing is", fault.address),
+                format!(
+                    "a structure that the driver gave the kernel lies at {:#018x}, where nothing is",
+                    fault.address
+                ),
                 None,
             ),
         },
@@ -177,17 +218,24 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
         bug_check(
             code::PAGE_FAULT_IN_NONPAGED_AREA,
             [address, access.code(), context.rip, 0],
-            format!("{name} is imported by the driver and not implemented by this kernel; it was {}", match access {
-                Access::Execute => "called",
-                Access::Read => "read, as a variable",
-                Access::Write => "written, as a variable",
-            }),
+            format!(
+                "{name} is imported by the driver and not implemented by this kernel; it was {}",
+                match access {
+                    Access::Execute => "called",
+                    Access::Read => "read, as a variable",
+                    Access::Write => "written, as a variable",
+                }
+            ),
             Some(context),
         );
     }
     if irql >= cpu::DISPATCH_LEVEL {
         let in_driver = loader::find_image(context.rip).is_some();
-        let number = if in_driver { code::DRIVER_IRQL_NOT_LESS_OR_EQUAL } else { code::IRQL_NOT_LESS_OR_EQUAL };
+        let number = if in_driver {
+            code::DRIVER_IRQL_NOT_LESS_OR_EQUAL
+        } else {
+            code::IRQL_NOT_LESS_OR_EQUAL
+        };
         bug_check(
             number,
             [address, u64::from(irql), access.code(), context.rip],
@@ -196,17 +244,23 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
         );
     }
     if !is_system(address) || address == u64::MAX {
-        let record = ExceptionRecord::hardware(ACCESS_VIOLATION, context.rip, &[access.code(), address]);
+        let record =
+            ExceptionRecord::hardware(ACCESS_VIOLATION, context.rip, &[access.code(), address]);
         seh::raise(context, record);
     }
     let protection = mm::with(|memory| {
-        memory.space.find(address).map(|(_, area)| (area.protection, area.used_for))
+        memory
+            .space
+            .find(address)
+            .map(|(_, area)| (area.protection, area.used_for))
     });
     if STACKS.contains(address) && protection.is_none() {
         bug_check(
             code::UNEXPECTED_KERNEL_MODE_TRAP,
             [8, address, context.rsp(), context.rip],
-            format!("the kernel stack is used up: {address:#018x} lies outside of it (double fault)"),
+            format!(
+                "the kernel stack is used up: {address:#018x} lies outside of it (double fault)"
+            ),
             Some(context),
         );
     }
@@ -223,15 +277,25 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
         );
     }
     let (number, parameters) = match (access, protection) {
-        (Access::Write, Some((protection, _))) if protection.read && !protection.write => {
-            (code::ATTEMPTED_WRITE_TO_READONLY_MEMORY, [address, 0, context.rip, 0])
-        }
-        (Access::Execute, Some((protection, _))) if protection.read => {
-            (code::ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY, [address, 0, context.rip, 0])
-        }
-        _ => (code::PAGE_FAULT_IN_NONPAGED_AREA, [address, access.code(), context.rip, 0]),
+        (Access::Write, Some((protection, _))) if protection.read && !protection.write => (
+            code::ATTEMPTED_WRITE_TO_READONLY_MEMORY,
+            [address, 0, context.rip, 0],
+        ),
+        (Access::Execute, Some((protection, _))) if protection.read => (
+            code::ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY,
+            [address, 0, context.rip, 0],
+        ),
+        _ => (
+            code::PAGE_FAULT_IN_NONPAGED_AREA,
+            [address, access.code(), context.rip, 0],
+        ),
     };
-    bug_check(number, parameters, format!("{what}: {address:#018x}"), Some(context))
+    bug_check(
+        number,
+        parameters,
+        format!("{what}: {address:#018x}"),
+        Some(context),
+    )
 }
 
 /// A fault of the processor in driver code.
@@ -241,9 +305,12 @@ pub fn hardware(context: &Context, trap: Trap) -> ! {
         seh::raise(context, record)
     };
     match trap {
-        Trap::Page { address, access } => {
-            invalid_access(context, address, access, &format!("invalid memory was {}", access.verb()))
-        }
+        Trap::Page { address, access } => invalid_access(
+            context,
+            address,
+            access,
+            &format!("invalid memory was {}", access.verb()),
+        ),
         Trap::DivideError => raise(0xc000_0094),
         Trap::FloatingPoint => raise(0xc000_0090),
         Trap::InvalidOpcode => raise(0xc000_001d),

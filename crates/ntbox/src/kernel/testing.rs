@@ -118,7 +118,9 @@ pub fn bug_check(result: Return) -> BugCheckData {
 /// Remembers what the kernel tells its caller; called for every event.
 pub fn record(event: &Event) {
     match event {
-        Event::Violation(violation) => VIOLATIONS.with_borrow_mut(|list| list.push(violation.clone())),
+        Event::Violation(violation) => {
+            VIOLATIONS.with_borrow_mut(|list| list.push(violation.clone()))
+        }
         Event::Log(line) => LINES.with_borrow_mut(|list| list.push(line.text.clone())),
         _ => {}
     }
@@ -131,7 +133,10 @@ pub fn violations() -> Vec<Violation> {
 
 /// The rules of the violations recorded on this thread since the last time.
 pub fn broken_rules() -> Vec<String> {
-    violations().into_iter().map(|violation| violation.rule).collect()
+    violations()
+        .into_iter()
+        .map(|violation| violation.rule)
+        .collect()
 }
 
 /// The debug lines recorded on this thread since the last time.
@@ -190,7 +195,12 @@ impl<'a> Counted<'a> {
 
     /// A string without a buffer.
     pub fn empty() -> Self {
-        Self { length: 0, maximum_length: 0, buffer: 0, owner: std::marker::PhantomData }
+        Self {
+            length: 0,
+            maximum_length: 0,
+            buffer: 0,
+            owner: std::marker::PhantomData,
+        }
     }
 
     /// The text of a UNICODE_STRING.

@@ -42,8 +42,6 @@ pub struct Thread {
     pub critical: u32,
     /// How deep it is in guarded regions.
     pub guarded: u32,
-    /// IRP that file systems call top-level.
-    pub top_level_irp: u64,
     /// Whether it has ended.
     pub ended: bool,
     /// Address of the routine that it began with; 0 for those of the kernel.
@@ -82,8 +80,14 @@ pub fn create_process(name: &str) -> Option<u64> {
 fn new_process(name: &str, id: u64) -> Option<u64> {
     let process = ob::create(Type::Process, OBJECT_SIZE, Payload::None).ok()?;
     object::initialize(process, Kind::Process, HEADER_SIZE, 0).ok()?;
-    let info = Process { id, name: name.to_owned() };
-    PROCESSES.lock().unwrap_or_else(PoisonError::into_inner).insert(process, info);
+    let info = Process {
+        id,
+        name: name.to_owned(),
+    };
+    PROCESSES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(process, info);
     Some(process)
 }
 
@@ -101,45 +105,67 @@ pub fn create(process: u64, system: bool) -> Option<u64> {
         priority: BASE_PRIORITY,
         critical: 0,
         guarded: 0,
-        top_level_irp: 0,
         ended: false,
         start: 0,
     };
-    THREADS.lock().unwrap_or_else(PoisonError::into_inner).insert(thread, info);
+    THREADS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(thread, info);
     Some(thread)
 }
 
 /// What is known of a process.
 pub fn process(object: u64) -> Option<Process> {
-    PROCESSES.lock().unwrap_or_else(PoisonError::into_inner).get(&object).cloned()
+    PROCESSES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&object)
+        .cloned()
 }
 
 /// The process with an id.
 pub fn process_by_id(id: u64) -> Option<u64> {
     let processes = PROCESSES.lock().unwrap_or_else(PoisonError::into_inner);
-    processes.iter().find(|(_, process)| process.id == id).map(|(object, _)| *object)
+    processes
+        .iter()
+        .find(|(_, process)| process.id == id)
+        .map(|(object, _)| *object)
 }
 
 /// What is known of a thread.
 pub fn thread(object: u64) -> Option<Thread> {
-    THREADS.lock().unwrap_or_else(PoisonError::into_inner).get(&object).copied()
+    THREADS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&object)
+        .copied()
 }
 
 /// The thread with an id.
 pub fn thread_by_id(id: u64) -> Option<u64> {
     let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-    threads.iter().find(|(_, thread)| thread.id == id && !thread.ended).map(|(object, _)| *object)
+    threads
+        .iter()
+        .find(|(_, thread)| thread.id == id && !thread.ended)
+        .map(|(object, _)| *object)
 }
 
 /// Changes what is known of a thread.
 pub fn update<T>(object: u64, work: impl FnOnce(&mut Thread) -> T) -> Option<T> {
-    THREADS.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&object).map(work)
+    THREADS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get_mut(&object)
+        .map(work)
 }
 
 /// Threads that have not ended and began with a routine of a driver.
 pub fn of_drivers() -> Vec<(u64, Thread)> {
     let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-    let running = threads.iter().filter(|(_, thread)| !thread.ended && thread.start != 0);
+    let running = threads
+        .iter()
+        .filter(|(_, thread)| !thread.ended && thread.start != 0);
     running.map(|(object, thread)| (*object, *thread)).collect()
 }
 
@@ -194,5 +220,10 @@ pub fn mutant_released(thread: u64, mutant: u64) {
 
 /// Mutexes that a thread holds.
 pub fn mutants_of(thread: u64) -> Vec<u64> {
-    held(|list| list.iter().filter(|(owner, _)| *owner == thread).map(|(_, mutant)| *mutant).collect())
+    held(|list| {
+        list.iter()
+            .filter(|(owner, _)| *owner == thread)
+            .map(|(_, mutant)| *mutant)
+            .collect()
+    })
 }

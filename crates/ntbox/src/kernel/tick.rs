@@ -22,10 +22,17 @@ pub fn start() {
     if RUNNING.swap(true, Ordering::Relaxed) {
         return;
     }
-    let interval = libc::timeval { tv_sec: 0, tv_usec: INTERVAL };
-    let timer = libc::itimerval { it_interval: interval, it_value: interval };
+    let interval = libc::timeval {
+        tv_sec: 0,
+        tv_usec: INTERVAL,
+    };
+    let timer = libc::itimerval {
+        it_interval: interval,
+        it_value: interval,
+    };
     // SAFETY: plain structures; the handler for the signal is installed.
-    let result = unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+    let result =
+        unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
     assert_eq!(result, 0, "setitimer failed");
 }
 

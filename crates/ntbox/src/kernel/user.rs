@@ -18,9 +18,9 @@ use super::ob::{self, Caller, Type, name};
 use super::{guest, stop, threads};
 use crate::request::{Handle, Operation, Process, Progress, Reply, Ticket};
 
-/// STATUS_INSUFFICIENT_RESOURCES.
+/// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
-/// FILE_OPEN as a disposition.
+/// `FILE_OPEN` as a disposition.
 const OPEN: u32 = 0x0100_0000;
 
 /// A thread that carries out requests, one after the other.
@@ -57,7 +57,12 @@ struct State {
 static STATE: Mutex<Option<State>> = Mutex::new(None);
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    work(STATE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+    work(
+        STATE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_default(),
+    )
 }
 
 /// What a worker waits for its next order on.
@@ -130,18 +135,22 @@ fn take(ticket: Ticket) -> Option<Reply> {
 /// Cancels what the thread of a request waits for in a driver, as `CancelIoEx`.
 /// False if nothing was cancelled.
 pub fn cancel(ticket: Ticket) -> bool {
-    let Some(thread) = with(|state| state.underway.get(&ticket.0).copied()) else { return false };
+    let Some(thread) = with(|state| state.underway.get(&ticket.0).copied()) else {
+        return false;
+    };
     cancel_thread(thread)
 }
 
 fn cancel_thread(thread: u64) -> bool {
     let caller = Caller::kernel(stack_of(threads::current_thread()));
-    finish::underway_of(thread).into_iter().fold(false, |any, packet| {
-        match super::io::cancel::cancel(packet, &caller) {
-            Ok(cancelled) => any | cancelled,
-            Err(refusal) => stop::end(refusal, &caller),
-        }
-    })
+    finish::underway_of(thread)
+        .into_iter()
+        .fold(false, |any, packet| {
+            match super::io::cancel::cancel(packet, &caller) {
+                Ok(cancelled) => any | cancelled,
+                Err(refusal) => stop::end(refusal, &caller),
+            }
+        })
 }
 
 fn stack_of(thread: u64) -> u64 {
@@ -151,9 +160,17 @@ fn stack_of(thread: u64) -> u64 {
 /// Ends a process: its requests are cancelled, its handles closed, its memory
 /// freed. False if it has ended before.
 pub fn exit(process: Process) -> bool {
-    let Some(object) = process_of(process) else { return false };
-    let threads_of: Vec<u64> =
-        with(|state| state.workers.iter().filter(|worker| worker.process == object).map(|worker| worker.thread).collect());
+    let Some(object) = process_of(process) else {
+        return false;
+    };
+    let threads_of: Vec<u64> = with(|state| {
+        state
+            .workers
+            .iter()
+            .filter(|worker| worker.process == object)
+            .map(|worker| worker.thread)
+            .collect()
+    });
     for thread in &threads_of {
         cancel_thread(*thread);
     }
@@ -174,7 +191,10 @@ pub fn exit(process: Process) -> bool {
 /// Finds an idle thread of a process, or makes one.
 fn worker(process: u64) -> Option<u64> {
     let idle = with(|state| {
-        let worker = state.workers.iter_mut().find(|worker| worker.process == process && !worker.busy)?;
+        let worker = state
+            .workers
+            .iter_mut()
+            .find(|worker| worker.process == process && !worker.busy)?;
         worker.busy = true;
         Some(worker.thread)
     });
@@ -187,7 +207,13 @@ fn worker(process: u64) -> Option<u64> {
         info.stack = (stack - STACK_SIZE, stack);
         info.user_mode = true;
     });
-    with(|state| state.workers.push(Worker { thread, process, busy: true }));
+    with(|state| {
+        state.workers.push(Worker {
+            thread,
+            process,
+            busy: true,
+        });
+    });
     sched::spawn(thread, Box::new(move || work(thread, process, stack)))?;
     Some(thread)
 }
@@ -204,7 +230,11 @@ fn work(thread: u64, process: u64, stack: u64) {
             with(|state| {
                 state.replies.insert(ticket.0, reply);
                 state.underway.remove(&ticket.0);
-                state.workers.iter_mut().filter(|worker| worker.thread == thread).for_each(|worker| worker.busy = false);
+                state
+                    .workers
+                    .iter_mut()
+                    .filter(|worker| worker.thread == thread)
+                    .for_each(|worker| worker.busy = false);
             });
             sched::wake(REPLY_KEY);
         }
@@ -223,32 +253,65 @@ fn end_process(process: u64, caller: &Caller<'_>) -> Reply {
 fn carry_out(process: u64, operation: Operation, caller: &Caller<'_>) -> Reply {
     let reply = match operation {
         Operation::Open { path, access } => open(&path, access, caller),
-        Operation::Control { handle, code, input, output } => control(process, handle, code, &input, &output, caller),
-        Operation::RawControl { handle, code, input, output } => {
-            let buffers =
-                Buffers { input: input.0, input_length: input.1, output: output.0, output_length: output.1 };
-            request(handle, file::Operation::Control { code }, &buffers, caller).map(|outcome| plain(&outcome))
+        Operation::Control {
+            handle,
+            code,
+            input,
+            output,
+        } => control(process, handle, code, &input, &output, caller),
+        Operation::RawControl {
+            handle,
+            code,
+            input,
+            output,
+        } => {
+            let buffers = Buffers {
+                input: input.0,
+                input_length: input.1,
+                output: output.0,
+                output_length: output.1,
+            };
+            request(handle, file::Operation::Control { code }, &buffers, caller)
+                .map(|outcome| plain(&outcome))
         }
-        Operation::Read { handle, offset, length } => read(process, handle, offset, length, caller),
-        Operation::Write { handle, offset, data } => write(process, handle, offset, &data, caller),
+        Operation::Read {
+            handle,
+            offset,
+            length,
+        } => read(process, handle, offset, length, caller),
+        Operation::Write {
+            handle,
+            offset,
+            data,
+        } => write(process, handle, offset, &data, caller),
         Operation::Close { handle } => Ok(match ob::handles::close(handle.0, caller) {
             Ok(()) => Reply::status(0),
             Err(status) => Reply::status(status),
         }),
-        Operation::Repeat { handle, code, input, output_length, count } => {
-            repeat(process, handle, code, &input, output_length, count, caller)
-        }
+        Operation::Repeat {
+            handle,
+            code,
+            input,
+            output_length,
+            count,
+        } => repeat(process, handle, code, &input, output_length, count, caller),
     };
     reply.unwrap_or_else(|refusal| stop::end(refusal, caller))
 }
 
 fn plain(outcome: &Outcome) -> Reply {
-    Reply { information: outcome.information, ..Reply::status(outcome.status) }
+    Reply {
+        information: outcome.information,
+        ..Reply::status(outcome.status)
+    }
 }
 
 /// The kernel's name for what a program writes: `\\.\Name` is `\??\Name`.
 fn native_path(path: &str) -> String {
-    match path.strip_prefix(r"\\.\").or_else(|| path.strip_prefix(r"\\?\")) {
+    match path
+        .strip_prefix(r"\\.\")
+        .or_else(|| path.strip_prefix(r"\\?\"))
+    {
         Some(rest) => format!(r"\??\{rest}"),
         None => path.to_owned(),
     }
@@ -266,7 +329,13 @@ fn open(path: &str, access: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
     }
     // CreateFile asks for these in any case.
     let access = Type::File.grant(access) | 0x0010_0080;
-    let opening = Opening { access, share: 7, options: OPEN, attributes: 0x80, user: true };
+    let opening = Opening {
+        access,
+        share: 7,
+        options: OPEN,
+        attributes: 0x80,
+        user: true,
+    };
     let opened = file::open(found.object, &found.rest, opening, caller);
     ob::dereference(found.object, caller);
     let (object, information) = match opened? {
@@ -276,14 +345,27 @@ fn open(path: &str, access: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
     let handle = ob::handles::insert(object, access, 0, 0);
     ob::dereference(object, caller);
     Ok(match handle {
-        Ok(handle) => Reply { information, handle: Some(Handle(handle)), ..Reply::status(0) },
+        Ok(handle) => Reply {
+            information,
+            handle: Some(Handle(handle)),
+            ..Reply::status(0)
+        },
         Err(status) => Reply::status(status),
     })
 }
 
 /// Sends a request on a handle and waits for its end.
-fn request(handle: Handle, operation: file::Operation, buffers: &Buffers, caller: &Caller<'_>) -> Result<Outcome, Stop> {
-    let refused = |status| Outcome { status, information: 0, pending_returned: false };
+fn request(
+    handle: Handle,
+    operation: file::Operation,
+    buffers: &Buffers,
+    caller: &Caller<'_>,
+) -> Result<Outcome, Stop> {
+    let refused = |status| Outcome {
+        status,
+        information: 0,
+        pending_returned: false,
+    };
     let entry = match ob::handles::get(handle.0) {
         Ok(entry) if entry.kind == Type::File => entry,
         Ok(_) => return Ok(refused(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)),
@@ -306,13 +388,13 @@ fn request(handle: Handle, operation: file::Operation, buffers: &Buffers, caller
 /// Whether the rights of a handle allow a request: reading and writing need
 /// theirs, a control request what its code says in bits 14 and 15.
 fn allowed(operation: file::Operation, access: u32) -> bool {
-    /// FILE_READ_DATA and FILE_WRITE_DATA, as in a control code.
+    /// `FILE_READ_DATA` and `FILE_WRITE_DATA`, as in a control code.
     const READ: u32 = 1;
     const WRITE: u32 = 2;
     let needed = match operation {
         file::Operation::Control { code } => code >> 14 & 3,
         file::Operation::Read { .. } => READ,
-        file::Operation::Write { .. } | file::Operation::Flush => WRITE,
+        file::Operation::Write { .. } => WRITE,
     };
     access & needed == needed
 }
@@ -325,7 +407,9 @@ impl Scratch {
         if content.is_empty() {
             return Ok(Some(Self(0)));
         }
-        let Some(va) = user::allocate(process, content.len() as u64, Protection::READ_WRITE) else { return Ok(None) };
+        let Some(va) = user::allocate(process, content.len() as u64, Protection::READ_WRITE) else {
+            return Ok(None);
+        };
         guest::write_bytes(va, content)?;
         Ok(Some(Self(va)))
     }
@@ -339,37 +423,85 @@ impl Drop for Scratch {
     }
 }
 
-fn control(process: u64, handle: Handle, code: u32, input: &[u8], output: &[u8], caller: &Caller<'_>) -> Result<Reply, Stop> {
-    let (Some(from), Some(to)) = (Scratch::with(process, input)?, Scratch::with(process, output)?) else {
+fn control(
+    process: u64,
+    handle: Handle,
+    code: u32,
+    input: &[u8],
+    output: &[u8],
+    caller: &Caller<'_>,
+) -> Result<Reply, Stop> {
+    let (Some(from), Some(to)) = (
+        Scratch::with(process, input)?,
+        Scratch::with(process, output)?,
+    ) else {
         return Ok(Reply::status(INSUFFICIENT_RESOURCES));
     };
-    let buffers = Buffers { input: from.0, input_length: length(input), output: to.0, output_length: length(output) };
+    let buffers = Buffers {
+        input: from.0,
+        input_length: length(input),
+        output: to.0,
+        output_length: length(output),
+    };
     let outcome = request(handle, file::Operation::Control { code }, &buffers, caller)?;
     let mut result = vec![0; output.len()];
     guest::read_bytes(to.0, &mut result)?;
-    Ok(Reply { output: result, ..plain(&outcome) })
+    Ok(Reply {
+        output: result,
+        ..plain(&outcome)
+    })
 }
 
 fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
-fn read(process: u64, handle: Handle, offset: u64, wanted: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
+fn read(
+    process: u64,
+    handle: Handle,
+    offset: u64,
+    wanted: u32,
+    caller: &Caller<'_>,
+) -> Result<Reply, Stop> {
     let Some(to) = Scratch::with(process, &vec![0; wanted as usize])? else {
         return Ok(Reply::status(INSUFFICIENT_RESOURCES));
     };
-    let buffers = Buffers { output: to.0, output_length: wanted, ..Buffers::default() };
+    let buffers = Buffers {
+        output: to.0,
+        output_length: wanted,
+        ..Buffers::default()
+    };
     let outcome = request(handle, file::Operation::Read { offset }, &buffers, caller)?;
     let got = outcome.information.min(u64::from(wanted));
     let mut output = vec![0; usize::try_from(got).unwrap_or(0)];
     guest::read_bytes(to.0, &mut output)?;
-    Ok(Reply { output, ..plain(&outcome) })
+    Ok(Reply {
+        output,
+        ..plain(&outcome)
+    })
 }
 
-fn write(process: u64, handle: Handle, offset: u64, data: &[u8], caller: &Caller<'_>) -> Result<Reply, Stop> {
-    let Some(from) = Scratch::with(process, data)? else { return Ok(Reply::status(INSUFFICIENT_RESOURCES)) };
-    let buffers = Buffers { input: from.0, input_length: length(data), ..Buffers::default() };
-    Ok(plain(&request(handle, file::Operation::Write { offset }, &buffers, caller)?))
+fn write(
+    process: u64,
+    handle: Handle,
+    offset: u64,
+    data: &[u8],
+    caller: &Caller<'_>,
+) -> Result<Reply, Stop> {
+    let Some(from) = Scratch::with(process, data)? else {
+        return Ok(Reply::status(INSUFFICIENT_RESOURCES));
+    };
+    let buffers = Buffers {
+        input: from.0,
+        input_length: length(data),
+        ..Buffers::default()
+    };
+    Ok(plain(&request(
+        handle,
+        file::Operation::Write { offset },
+        &buffers,
+        caller,
+    )?))
 }
 
 fn repeat(
@@ -382,10 +514,18 @@ fn repeat(
     caller: &Caller<'_>,
 ) -> Result<Reply, Stop> {
     let output = vec![0; output_length as usize];
-    let (Some(from), Some(to)) = (Scratch::with(process, input)?, Scratch::with(process, &output)?) else {
+    let (Some(from), Some(to)) = (
+        Scratch::with(process, input)?,
+        Scratch::with(process, &output)?,
+    ) else {
         return Ok(Reply::status(INSUFFICIENT_RESOURCES));
     };
-    let buffers = Buffers { input: from.0, input_length: length(input), output: to.0, output_length };
+    let buffers = Buffers {
+        input: from.0,
+        input_length: length(input),
+        output: to.0,
+        output_length,
+    };
     let started = Instant::now();
     let mut status = 0;
     for _ in 0..count {
@@ -395,5 +535,8 @@ fn repeat(
         }
     }
     let elapsed = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    Ok(Reply { information: elapsed, ..Reply::status(status) })
+    Ok(Reply {
+        information: elapsed,
+        ..Reply::status(status)
+    })
 }

@@ -4,7 +4,11 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::config::OsVersion;
 
-static VERSION: Mutex<OsVersion> = Mutex::new(OsVersion { major: 10, minor: 0, build: 19045 });
+static VERSION: Mutex<OsVersion> = Mutex::new(OsVersion {
+    major: 10,
+    minor: 0,
+    build: 19045,
+});
 
 /// Sets it, before the driver runs.
 pub fn set(version: OsVersion) {

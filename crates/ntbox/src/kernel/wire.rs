@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::request::{Operation, Process, Progress, Reply, Ticket};
 use crate::report::{BugCheck, CallCount, ImageInfo, LogLine, Violation};
+use crate::request::{Operation, Process, Progress, Reply, Ticket};
 
 /// Descriptor at which the kernel process finds its end.
 pub const KERNEL_END: RawFd = 0;
@@ -90,7 +90,9 @@ pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option<T>
     }
     let mut bytes = vec![0; length as usize];
     stream.read_exact(&mut bytes)?;
-    postcard::from_bytes(&bytes).map(Some).map_err(io::Error::other)
+    postcard::from_bytes(&bytes)
+        .map(Some)
+        .map_err(io::Error::other)
 }
 
 static STREAM: Mutex<Option<UnixStream>> = Mutex::new(None);

@@ -11,11 +11,11 @@ use crate::kernel::stop;
 /// What a structure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// NPAGED_LOOKASIDE_LIST.
+    /// `NPAGED_LOOKASIDE_LIST`.
     NPagedLookaside,
-    /// PAGED_LOOKASIDE_LIST.
+    /// `PAGED_LOOKASIDE_LIST`.
     PagedLookaside,
-    /// LOOKASIDE_LIST_EX.
+    /// `LOOKASIDE_LIST_EX`.
     LookasideEx,
     /// ERESOURCE.
     Resource,

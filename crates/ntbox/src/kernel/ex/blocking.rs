@@ -6,10 +6,10 @@ use crate::kernel::ke::{sched, thread};
 use crate::kernel::{cpu, stop, threads};
 
 /// The stop for a lock that is taken where its owner could never be let run:
-/// KERNEL_AUTO_BOOST_LOCK_ACQUISITION_WITH_RAISED_IRQL.
+/// `KERNEL_AUTO_BOOST_LOCK_ACQUISITION_WITH_RAISED_IRQL`.
 ///
 /// # Errors
-/// The IRQL is above APC_LEVEL.
+/// The IRQL is above `APC_LEVEL`.
 pub fn check_irql(lock: u64, function: &str) -> Result<(), Stop> {
     let irql = cpu::irql();
     if irql <= cpu::APC_LEVEL {
@@ -36,7 +36,7 @@ pub fn check_apcs(code: u64, lock: u64, function: &str, caller: u64) {
 /// Blocks the current thread until something happens to the lock.
 ///
 /// # Errors
-/// The IRQL is above APC_LEVEL.
+/// The IRQL is above `APC_LEVEL`.
 pub fn block(lock: u64, function: &str) -> Result<(), Stop> {
     check_irql(lock, function)?;
     sched::park(lock, None);
@@ -53,7 +53,7 @@ pub fn self_deadlock(code: u64, lock: u64, function: &str, why: &str) -> Stop {
 }
 
 /// The stop for a lock that is released by a thread that does not own it:
-/// KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE.
+/// `KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE`.
 pub fn not_owned(lock: u64, function: &str, found: &str) -> Stop {
     let thread = threads::current_thread();
     Stop::bug_check(

@@ -11,7 +11,7 @@ use crate::kernel::ke::object::{self, Kind};
 use crate::kernel::ke::{irql, sched, thread};
 use crate::kernel::{cpu, guest, stop, threads};
 
-/// Offsets in a FAST_MUTEX.
+/// Offsets in a `FAST_MUTEX`.
 mod offset {
     pub const COUNT: u64 = 0x00;
     pub const OWNER: u64 = 0x08;
@@ -29,7 +29,7 @@ const EVENT_SIZE: u64 = 0x18;
 
 /// What Driver Verifier calls it.
 mod rule {
-    /// Released at an IRQL other than APC_LEVEL.
+    /// Released at an IRQL other than `APC_LEVEL`.
     pub const RELEASE_IRQL: u64 = 0x34;
     /// Taken "unsafe" with APCs enabled.
     pub const ACQUIRE_UNSAFE: u64 = 0x39;
@@ -136,7 +136,7 @@ fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Acquires the mutex at APC_LEVEL.
+/// Acquires the mutex at `APC_LEVEL`.
 pub fn acquire(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     check(mutex, function, caller)?;
     let old = cpu::set_irql(cpu::APC_LEVEL);
@@ -145,7 +145,7 @@ pub fn acquire(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Acquires the mutex at APC_LEVEL if it is free.
+/// Acquires the mutex at `APC_LEVEL` if it is free.
 pub fn try_acquire(mutex: u64, function: &str, caller: u64) -> Result<bool, Stop> {
     check(mutex, function, caller)?;
     if !try_take(mutex, threads::current_thread())? {

@@ -6,7 +6,7 @@ use crate::kernel::call::{Return, Stop, exports};
 use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
 use crate::kernel::{cpu, mm, stop};
 
-/// `POOL_FLAG_…` of ExAllocatePool2.
+/// `POOL_FLAG_…` of `ExAllocatePool2`.
 mod flag {
     pub const USE_QUOTA: u64 = 0x1;
     pub const UNINITIALIZED: u64 = 0x2;
@@ -30,7 +30,7 @@ mod flag {
         | SPECIAL_POOL;
 }
 
-/// Bits of a POOL_TYPE.
+/// Bits of a `POOL_TYPE`.
 mod pool_type {
     pub const PAGED: u32 = 0x1;
     pub const CACHE_ALIGNED: u32 = 0x4;
@@ -40,7 +40,7 @@ mod pool_type {
     pub const ZERO: u32 = 0x400;
 }
 
-/// STATUS_INSUFFICIENT_RESOURCES.
+/// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
 /// The tag that Windows gives to memory without one.
 const NO_TAG: u32 = u32::from_le_bytes(*b"None");
@@ -48,7 +48,11 @@ const NO_TAG: u32 = u32::from_le_bytes(*b"None");
 /// Checks the IRQL for a pool: the system stops at what it forbids.
 fn check_irql(kind: PoolKind, size: u64, tag: u32, what: &str) -> Result<(), Stop> {
     let irql = cpu::irql();
-    let limit = if kind == PoolKind::Paged { cpu::APC_LEVEL } else { DISPATCH_LEVEL };
+    let limit = if kind == PoolKind::Paged {
+        cpu::APC_LEVEL
+    } else {
+        DISPATCH_LEVEL
+    };
     if irql <= limit {
         return Ok(());
     }
@@ -56,7 +60,11 @@ fn check_irql(kind: PoolKind, size: u64, tag: u32, what: &str) -> Result<(), Sto
     Err(Stop::bug_check(
         0xc2,
         [8, u64::from(irql), paged, size],
-        format!("{what} of {} pool, tag '{}', at IRQL {irql}; {limit} is the limit", name(kind), tag_text(tag)),
+        format!(
+            "{what} of {} pool, tag '{}', at IRQL {irql}; {limit} is the limit",
+            name(kind),
+            tag_text(tag)
+        ),
     ))
 }
 
@@ -70,15 +78,27 @@ fn name(kind: PoolKind) -> &'static str {
 /// Takes memory, or says that there is none.
 fn take(request: Request) -> Result<Option<u64>, Stop> {
     check_irql(request.kind, request.size, request.tag, "allocation")?;
-    Ok(mm::with(|memory| memory.pools.allocate(request, &mut memory.space)))
+    Ok(mm::with(|memory| memory.pools.allocate(request)))
 }
 
 fn zero_bytes(function: &str, caller: u64) {
-    stop::violation("pool-zero-size", Some((0xc4, 0)), format!("{function} was asked for 0 bytes"), caller);
+    stop::violation(
+        "pool-zero-size",
+        Some((0xc4, 0)),
+        format!("{function} was asked for 0 bytes"),
+        caller,
+    );
 }
 
-/// What the functions with a POOL_TYPE do.
-pub(super) fn by_type(kind: u32, bytes: u64, tag: u32, raise: bool, caller: u64, function: &str) -> Return {
+/// What the functions with a `POOL_TYPE` do.
+pub(super) fn by_type(
+    kind: u32,
+    bytes: u64,
+    tag: u32,
+    raise: bool,
+    caller: u64,
+    function: &str,
+) -> Return {
     let mut size = bytes;
     if bytes == 0 {
         zero_bytes(function, caller);
@@ -109,7 +129,7 @@ pub(super) fn by_type(kind: u32, bytes: u64, tag: u32, raise: bool, caller: u64,
     }
 }
 
-/// What ExAllocatePool2 and ExAllocatePool3 do.
+/// What `ExAllocatePool2` and `ExAllocatePool3` do.
 fn by_flags(flags: u64, bytes: u64, tag: u32, caller: u64, function: &str) -> Return {
     let low = flags & 0xffff_ffff;
     let pools = low & (flag::NON_PAGED | flag::NON_PAGED_EXECUTE | flag::PAGED);
@@ -141,32 +161,49 @@ fn by_flags(flags: u64, bytes: u64, tag: u32, caller: u64, function: &str) -> Re
     }
 }
 
-/// A request that cannot be right: NULL, or STATUS_INVALID_PARAMETER raised if
+/// A request that cannot be right: NULL, or `STATUS_INVALID_PARAMETER` raised if
 /// the caller wants failures raised.
 fn refuse(flags: u64) -> Return {
-    if flags & flag::RAISE_ON_FAILURE != 0 { Err(Stop::raise(0xc000_000d)) } else { Ok(0) }
+    if flags & flag::RAISE_ON_FAILURE != 0 {
+        Err(Stop::raise(0xc000_000d))
+    } else {
+        Ok(0)
+    }
 }
 
 /// The stop for freeing what cannot be freed.
 pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
     match mm::with(|memory| memory.pools.bad_free(va)) {
         BadFree::Twice { tag: was, freed_by } => {
-            let by = stop::location(freed_by)
-                .map_or_else(String::new, |place| format!(" by {}+{:#x}", place.module, place.offset));
+            let by = stop::location(freed_by).map_or_else(String::new, |place| {
+                format!(" by {}+{:#x}", place.module, place.offset)
+            });
             Stop::bug_check(
                 0xc2,
                 [7, u64::from(was), u64::from(tag), va],
-                format!("{function} was given {va:#018x}, tag '{}', which was freed before{by}", tag_text(was)),
+                format!(
+                    "{function} was given {va:#018x}, tag '{}', which was freed before{by}",
+                    tag_text(was)
+                ),
             )
         }
         BadFree::NotPool => {
             let inside = mm::with(|memory| {
-                memory.pools.block_around(va).map(|(start, block)| (start, block.size, block.tag))
+                memory
+                    .pools
+                    .block_around(va)
+                    .map(|(start, block)| (start, block.size, block.tag))
             });
             let hint = inside.map_or_else(String::new, |(start, size, tag)| {
                 format!("; it lies {:#x} bytes into the block of {size} bytes at {start:#018x}, tag '{}'", va - start, tag_text(tag))
             });
-            Stop::bug_check(0xc2, [0x46, va, 0, 0], format!("{function} was given {va:#018x}, which is not the start of a pool block{hint}"))
+            Stop::bug_check(
+                0xc2,
+                [0x46, va, 0, 0],
+                format!(
+                    "{function} was given {va:#018x}, which is not the start of a pool block{hint}"
+                ),
+            )
         }
     }
 }
@@ -174,7 +211,9 @@ pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
 /// Frees a block that a driver took.
 pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<(), Stop> {
     let block: Option<Block> = mm::with(|memory| memory.pools.block(va).copied());
-    let Some(block) = block else { return Err(bad_free(va, tag.unwrap_or(0), function)) };
+    let Some(block) = block else {
+        return Err(bad_free(va, tag.unwrap_or(0), function));
+    };
     check_irql(block.kind, block.size, block.tag, "freeing")?;
     if let Some(tag) = tag.filter(|tag| *tag != 0 && *tag != block.tag) {
         return Err(Stop::bug_check(
@@ -279,15 +318,27 @@ exports! {
 const PRIORITY: u64 = 1;
 
 fn failure_by_flags(call: &mut crate::kernel::call::Call<'_>) -> Return {
-    if call.argument(0)? & flag::RAISE_ON_FAILURE != 0 { Err(Stop::raise(INSUFFICIENT_RESOURCES)) } else { Ok(0) }
+    if call.argument(0)? & flag::RAISE_ON_FAILURE != 0 {
+        Err(Stop::raise(INSUFFICIENT_RESOURCES))
+    } else {
+        Ok(0)
+    }
 }
 
 fn failure_by_type(call: &mut crate::kernel::call::Call<'_>) -> Return {
     let raise = call.argument(0)? & u64::from(pool_type::RAISE) != 0;
-    if raise { Err(Stop::raise(INSUFFICIENT_RESOURCES)) } else { Ok(0) }
+    if raise {
+        Err(Stop::raise(INSUFFICIENT_RESOURCES))
+    } else {
+        Ok(0)
+    }
 }
 
 fn failure_of_quota(call: &mut crate::kernel::call::Call<'_>) -> Return {
     let quiet = call.argument(0)? & u64::from(pool_type::QUOTA_FAIL_INSTEAD_OF_RAISE) != 0;
-    if quiet { Ok(0) } else { Err(Stop::raise(INSUFFICIENT_RESOURCES)) }
+    if quiet {
+        Ok(0)
+    } else {
+        Err(Stop::raise(INSUFFICIENT_RESOURCES))
+    }
 }

@@ -15,7 +15,7 @@ const ACTIVE: u64 = 1;
 /// One reference.
 const REFERENCE: u64 = 2;
 
-/// Offsets in an EX_RUNDOWN_REF_CACHE_AWARE.
+/// Offsets in an `EX_RUNDOWN_REF_CACHE_AWARE`.
 mod offset {
     /// The references, one for each processor.
     pub const REFERENCES: u64 = 0x00;
@@ -29,7 +29,7 @@ mod offset {
     pub const FIRST: u64 = 0x18;
 }
 
-/// Bytes of an EX_RUNDOWN_REF_CACHE_AWARE for one processor.
+/// Bytes of an `EX_RUNDOWN_REF_CACHE_AWARE` for one processor.
 const CACHE_AWARE_SIZE: u64 = offset::FIRST + 8;
 
 /// Takes `count` references. False once the run down has begun.

@@ -10,7 +10,7 @@ use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::{guest, stop};
 
-/// STATUS_DATATYPE_MISALIGNMENT.
+/// `STATUS_DATATYPE_MISALIGNMENT`.
 const DATATYPE_MISALIGNMENT: u32 = 0x8000_0002;
 /// The part of the first word that counts entries.
 const DEPTH: u64 = 0xffff;
@@ -19,7 +19,7 @@ const SEQUENCE: u64 = 0x1_0000;
 /// The part of the second word that is not the address of an entry.
 const RESERVED: u64 = 0xf;
 
-/// An SLIST_HEADER as its two words.
+/// An `SLIST_HEADER` as its two words.
 #[derive(Debug, Clone, Copy)]
 struct Head([u64; 2]);
 

@@ -30,13 +30,6 @@ std::arch::global_asm!(
     "mov rax, rsi",
     "xor edx, edx",
     "ret",
-    ".globl ntbox_atomic_exchange8",
-    ".hidden ntbox_atomic_exchange8",
-    "ntbox_atomic_exchange8: mov r10, rbx",
-    "xchg qword ptr [rdi], rsi",
-    "mov rax, rsi",
-    "xor edx, edx",
-    "ret",
     ".globl ntbox_atomic_compare4",
     ".hidden ntbox_atomic_compare4",
     "ntbox_atomic_compare4: mov r10, rbx",
@@ -81,7 +74,6 @@ std::arch::global_asm!(
 unsafe extern "sysv64" {
     fn ntbox_atomic_add4(va: u64, value: u64) -> Outcome;
     fn ntbox_atomic_add8(va: u64, value: u64) -> Outcome;
-    fn ntbox_atomic_exchange8(va: u64, value: u64) -> Outcome;
     fn ntbox_atomic_compare4(va: u64, expected: u64, new: u64) -> Outcome;
     fn ntbox_atomic_compare8(va: u64, expected: u64, new: u64) -> Outcome;
     fn ntbox_atomic_compare16(
@@ -164,13 +156,6 @@ macro_rules! operations {
 operations! {
     u32: add_u32 = ntbox_atomic_add4, compare_exchange_u32 = ntbox_atomic_compare4, update_u32;
     u64: add_u64 = ntbox_atomic_add8, compare_exchange_u64 = ntbox_atomic_compare8, update_u64;
-}
-
-/// Stores a `u64` and returns what was there.
-pub fn exchange_u64(va: u64, new: u64) -> Result<u64, Fault> {
-    check(va, 8, true)?;
-    // SAFETY: the word is driver memory and a fault is caught.
-    unsafe { ntbox_atomic_exchange8(va, new) }.result()
 }
 
 /// Stores two words at a 16-byte boundary if both expected ones are there: `Ok`;

@@ -11,13 +11,15 @@ use crate::kernel::threads;
 
 use super::file::{self, Opening};
 
-/// FILE_OPEN as a disposition, FILE_NON_DIRECTORY_FILE as an option.
+/// `FILE_OPEN` as a disposition, `FILE_NON_DIRECTORY_FILE` as an option.
 const OPEN_OPTIONS: u32 = 0x0100_0040;
 
 /// An IRP on its way to `body`, with its first location's place.
 fn begin(body: u64, function: u8, caller: u64) -> Result<Option<(u64, u64)>, Stop> {
     let depth = guest::read_u8(body + device::STACK_SIZE)?;
-    let Some(packet) = irp::allocate(depth, irp::Owner::Built, caller)? else { return Ok(None) };
+    let Some(packet) = irp::allocate(depth, irp::Owner::Built, caller)? else {
+        return Ok(None);
+    };
     guest::write_u64(packet + offset::THREAD, threads::current_thread())?;
     let place = irp::next_location(packet)?;
     guest::write_u8(place + stack::MAJOR, function)?;
@@ -31,9 +33,21 @@ fn give_up(packet: u64) -> Return {
     Ok(0)
 }
 
-fn read_or_write(function: u32, body: u64, buffer: u64, length: u32, start: u64, block: u64, event: u64, caller: u64) -> Return {
+#[expect(clippy::too_many_arguments, reason = "a request has as many parts")]
+fn read_or_write(
+    function: u32,
+    body: u64,
+    buffer: u64,
+    length: u32,
+    start: u64,
+    block: u64,
+    event: u64,
+    caller: u64,
+) -> Return {
     let function = u8::try_from(function & 0xff).unwrap_or(0);
-    let Some((packet, place)) = begin(body, function, caller)? else { return Ok(0) };
+    let Some((packet, place)) = begin(body, function, caller)? else {
+        return Ok(0);
+    };
     guest::write_u64(packet + offset::USER_IOSB, block)?;
     guest::write_u64(packet + offset::USER_EVENT, event)?;
     if matches!(function, major::READ | major::WRITE) {
@@ -43,7 +57,11 @@ fn read_or_write(function: u32, body: u64, buffer: u64, length: u32, start: u64,
             flags if flags & device::flag::DIRECT_IO != 0 => Style::Direct,
             _ => Style::Neither,
         };
-        let start = if start == 0 { 0 } else { guest::read_u64(start)? };
+        let start = if start == 0 {
+            0
+        } else {
+            guest::read_u64(start)?
+        };
         let write = function == major::WRITE;
         if transfer::transfer(packet, place, write, start, buffer, length, style, false)?.is_err() {
             return give_up(packet);

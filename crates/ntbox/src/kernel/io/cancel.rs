@@ -59,7 +59,9 @@ pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
     // The routine releases the lock, as its first act.
     caller.call(routine, &[body, packet]);
     if holder(|holder| holder.is_some()) {
-        let what = format!("the cancel routine of the IRP at {packet:#018x} returned without releasing the cancel spin lock");
+        let what = format!(
+            "the cancel routine of the IRP at {packet:#018x} returned without releasing the cancel spin lock"
+        );
         stop::violation("cancel-lock-held", None, what, routine);
         release(before, caller.address())?;
     }

@@ -12,15 +12,15 @@ use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{self, Caller, Closed, Payload, Type};
 use crate::kernel::{stop, threads};
 
-/// STATUS_INSUFFICIENT_RESOURCES.
+/// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
-/// STATUS_NO_SUCH_DEVICE.
+/// `STATUS_NO_SUCH_DEVICE`.
 const NO_SUCH_DEVICE: u32 = 0xc000_000e;
-/// STATUS_ACCESS_DENIED.
+/// `STATUS_ACCESS_DENIED`.
 const ACCESS_DENIED: u32 = 0xc000_0022;
-/// FILE_READ_DATA.
+/// `FILE_READ_DATA`.
 const READ_DATA: u32 = 1;
-/// FILE_WRITE_DATA.
+/// `FILE_WRITE_DATA`.
 const WRITE_DATA: u32 = 2;
 
 /// How a file is to be opened.
@@ -56,8 +56,6 @@ pub enum Operation {
         /// Byte offset.
         offset: u64,
     },
-    /// `IRP_MJ_FLUSH_BUFFERS`.
-    Flush,
 }
 
 /// How far a request got when the driver returned.
@@ -71,7 +69,12 @@ pub enum Sent {
 
 /// Opens what a path leads to on a device; returns the file object with one
 /// reference.
-pub fn open(body: u64, rest: &[u16], opening: Opening, caller: &Caller<'_>) -> Result<Result<(u64, u64), u32>, Stop> {
+pub fn open(
+    body: u64,
+    rest: &[u16],
+    opening: Opening,
+    caller: &Caller<'_>,
+) -> Result<Result<(u64, u64), u32>, Stop> {
     let top = devices::top(body)?;
     if !devices::can_be_opened(body)? {
         return Ok(Err(NO_SUCH_DEVICE));
@@ -80,7 +83,9 @@ pub fn open(body: u64, rest: &[u16], opening: Opening, caller: &Caller<'_>) -> R
     if flags & flag::EXCLUSIVE != 0 && guest::read_u32(body + device::REFERENCE_COUNT)? != 0 {
         return Ok(Err(ACCESS_DENIED));
     }
-    let Some(object) = new_file(body, rest, opening)? else { return Ok(Err(INSUFFICIENT_RESOURCES)) };
+    let Some(object) = new_file(body, rest, opening)? else {
+        return Ok(Err(INSUFFICIENT_RESOURCES));
+    };
     devices::count_reference(body, true, caller)?;
     let outcome = create(top, object, opening, caller)?;
     if outcome.status.cast_signed() < 0 {
@@ -94,32 +99,59 @@ pub fn open(body: u64, rest: &[u16], opening: Opening, caller: &Caller<'_>) -> R
 }
 
 fn new_file(body: u64, rest: &[u16], opening: Opening) -> Result<Option<u64>, Fault> {
-    let Ok(object) = ob::create(Type::File, file::SIZE_OF, Payload::None) else { return Ok(None) };
+    let Ok(object) = ob::create(Type::File, file::SIZE_OF, Payload::None) else {
+        return Ok(None);
+    };
     guest::write_u16(object + file::TYPE, file::TYPE_NUMBER)?;
-    guest::write_u16(object + file::SIZE, u16::try_from(file::SIZE_OF).unwrap_or(0))?;
+    guest::write_u16(
+        object + file::SIZE,
+        u16::try_from(file::SIZE_OF).unwrap_or(0),
+    )?;
     guest::write_u64(object + file::DEVICE_OBJECT, body)?;
-    guest::write_u8(object + file::READ_ACCESS, u8::from(opening.access & READ_DATA != 0))?;
-    guest::write_u8(object + file::WRITE_ACCESS, u8::from(opening.access & WRITE_DATA != 0))?;
+    guest::write_u8(
+        object + file::READ_ACCESS,
+        u8::from(opening.access & READ_DATA != 0),
+    )?;
+    guest::write_u8(
+        object + file::WRITE_ACCESS,
+        u8::from(opening.access & WRITE_DATA != 0),
+    )?;
     guest::write_u32(object + file::FLAGS, file::flag::SYNCHRONOUS_IO)?;
     object::initialize(object + file::LOCK, Kind::SynchronizationEvent, 0x18, 0)?;
     object::initialize(object + file::EVENT, Kind::NotificationEvent, 0x18, 0)?;
     if !rest.is_empty() {
-        let length = u16::try_from(2 * rest.len()).unwrap_or(u16::MAX & !1);
-        let Some(buffer) = pool::allocate(PoolKind::Paged, u64::from(length), u32::from_le_bytes(*b"IoNm")) else {
+        let length = u16::try_from(2 * rest.len()).unwrap_or(!1);
+        let Some(buffer) = pool::allocate(
+            PoolKind::Paged,
+            u64::from(length),
+            u32::from_le_bytes(*b"IoNm"),
+        ) else {
             return Ok(None);
         };
         for (n, unit) in rest.iter().take(usize::from(length) / 2).enumerate() {
             guest::write_u16(buffer + 2 * n as u64, *unit)?;
         }
-        UnicodeString { length, maximum_length: length, buffer }.write(object + file::FILE_NAME)?;
+        UnicodeString {
+            length,
+            maximum_length: length,
+            buffer,
+        }
+        .write(object + file::FILE_NAME)?;
     }
     Ok(Some(object))
 }
 
 /// An IRP for a file, with its first location filled but for the parameters.
-fn packet_for(top: u64, object: u64, function: u8, user: bool) -> Result<Option<(u64, u64)>, Fault> {
+fn packet_for(
+    top: u64,
+    object: u64,
+    function: u8,
+    user: bool,
+) -> Result<Option<(u64, u64)>, Fault> {
     let depth = guest::read_u8(top + device::STACK_SIZE)?;
-    let Some(packet) = irp::allocate(depth, irp::Owner::File, 0)? else { return Ok(None) };
+    let Some(packet) = irp::allocate(depth, irp::Owner::File, 0)? else {
+        return Ok(None);
+    };
     guest::write_u8(packet + packet_offset::REQUESTOR_MODE, u8::from(user))?;
     guest::write_u64(packet + packet_offset::THREAD, threads::current_thread())?;
     guest::write_u64(packet + packet_offset::ORIGINAL_FILE_OBJECT, object)?;
@@ -130,13 +162,25 @@ fn packet_for(top: u64, object: u64, function: u8, user: bool) -> Result<Option<
 }
 
 /// Sends `IRP_MJ_CREATE` and waits for its end.
-fn create(top: u64, object: u64, opening: Opening, caller: &Caller<'_>) -> Result<finish::Outcome, Stop> {
+fn create(
+    top: u64,
+    object: u64,
+    opening: Opening,
+    caller: &Caller<'_>,
+) -> Result<finish::Outcome, Stop> {
     let Some((packet, place)) = packet_for(top, object, major::CREATE, opening.user)? else {
         return Ok(refused(INSUFFICIENT_RESOURCES));
     };
-    guest::write_u32(packet + packet_offset::FLAGS, packet_offset::flag::CREATE_OPERATION | packet_offset::flag::SYNCHRONOUS_API)?;
+    guest::write_u32(
+        packet + packet_offset::FLAGS,
+        packet_offset::flag::CREATE_OPERATION | packet_offset::flag::SYNCHRONOUS_API,
+    )?;
     // IO_SECURITY_CONTEXT with its ACCESS_STATE: one block, freed after the request.
-    let Some(context) = pool::allocate(PoolKind::NonPaged, SECURITY_CONTEXT_SIZE, u32::from_le_bytes(*b"IoSc")) else {
+    let Some(context) = pool::allocate(
+        PoolKind::NonPaged,
+        SECURITY_CONTEXT_SIZE,
+        u32::from_le_bytes(*b"IoSc"),
+    ) else {
         irp::free(packet);
         return Ok(refused(INSUFFICIENT_RESOURCES));
     };
@@ -153,13 +197,17 @@ fn create(top: u64, object: u64, opening: Opening, caller: &Caller<'_>) -> Resul
     outcome
 }
 
-/// Bytes of an IO_SECURITY_CONTEXT and the ACCESS_STATE behind it.
+/// Bytes of an `IO_SECURITY_CONTEXT` and the `ACCESS_STATE` behind it.
 const SECURITY_CONTEXT_SIZE: u64 = 0x100;
-/// Where the ACCESS_STATE begins.
+/// Where the `ACCESS_STATE` begins.
 const ACCESS_STATE: u64 = 0x20;
 
 fn refused(status: u32) -> finish::Outcome {
-    finish::Outcome { status, information: 0, pending_returned: false }
+    finish::Outcome {
+        status,
+        information: 0,
+        pending_returned: false,
+    }
 }
 
 /// Sends a request without output and waits for its end.
@@ -177,10 +225,13 @@ fn send(top: u64, packet: u64, output_length: u32, caller: &Caller<'_>) -> Resul
     let major = guest::read_u8(irp::next_location(packet)? + stack::MAJOR)?;
     let returned = irp::call(top, packet, caller)?;
     let owner = guest::read_u64(top + device::DRIVER_OBJECT)?;
-    let routine = guest::read_u64(owner + super::layout::driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
+    let routine =
+        guest::read_u64(owner + super::layout::driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
     match (returned == irp::PENDING, finish::take(id)) {
         (true, Some(outcome)) if !outcome.pending_returned => {
-            let what = format!("the dispatch routine for major function {major:#x} returned STATUS_PENDING and did not mark the IRP pending");
+            let what = format!(
+                "the dispatch routine for major function {major:#x} returned STATUS_PENDING and did not mark the IRP pending"
+            );
             stop::violation("irp-pending-not-marked", None, what, routine);
             Ok(Sent::Done(outcome))
         }
@@ -208,27 +259,45 @@ fn send(top: u64, packet: u64, output_length: u32, caller: &Caller<'_>) -> Resul
 }
 
 /// Sends a request on an open file.
-pub fn request(object: u64, operation: Operation, buffers: &Buffers, user: bool, caller: &Caller<'_>) -> Result<Sent, Stop> {
+pub fn request(
+    object: u64,
+    operation: Operation,
+    buffers: &Buffers,
+    user: bool,
+    caller: &Caller<'_>,
+) -> Result<Sent, Stop> {
     let body = guest::read_u64(object + file::DEVICE_OBJECT)?;
     let top = devices::top(body)?;
     let function = match operation {
         Operation::Control { .. } => major::DEVICE_CONTROL,
         Operation::Read { .. } => major::READ,
         Operation::Write { .. } => major::WRITE,
-        Operation::Flush => major::FLUSH_BUFFERS,
     };
     let Some((packet, place)) = packet_for(top, object, function, user)? else {
         return Ok(Sent::Done(refused(INSUFFICIENT_RESOURCES)));
     };
     let prepared = match operation {
         Operation::Control { code } => transfer::control(packet, place, code, buffers, user)?,
-        Operation::Read { offset } => {
-            transfer::transfer(packet, place, false, offset, buffers.output, buffers.output_length, style(top)?, user)?
-        }
-        Operation::Write { offset } => {
-            transfer::transfer(packet, place, true, offset, buffers.input, buffers.input_length, style(top)?, user)?
-        }
-        Operation::Flush => Ok(()),
+        Operation::Read { offset } => transfer::transfer(
+            packet,
+            place,
+            false,
+            offset,
+            buffers.output,
+            buffers.output_length,
+            style(top)?,
+            user,
+        )?,
+        Operation::Write { offset } => transfer::transfer(
+            packet,
+            place,
+            true,
+            offset,
+            buffers.input,
+            buffers.input_length,
+            style(top)?,
+            user,
+        )?,
     };
     if let Err(status) = prepared {
         transfer::release(packet)?;
@@ -266,7 +335,12 @@ pub fn deleted(object: u64, caller: &Caller<'_>) {
         pool::free(name.buffer);
     }
     if body != 0 && devices::count_reference(body, false, caller).is_err() {
-        stop::violation("device-damaged", None, format!("the device at {body:#018x} cannot be read"), 0);
+        stop::violation(
+            "device-damaged",
+            None,
+            format!("the device at {body:#018x} cannot be read"),
+            0,
+        );
     }
 }
 
@@ -278,9 +352,18 @@ fn ending(object: u64, function: u8, caller: &Caller<'_>) {
             return Ok(());
         }
         let top = devices::top(body)?;
-        let Some((packet, _)) = packet_for(top, object, function, false)? else { return Ok(()) };
-        let flags = if function == major::CLOSE { packet_offset::flag::CLOSE_OPERATION } else { 0 };
-        guest::write_u32(packet + packet_offset::FLAGS, flags | packet_offset::flag::SYNCHRONOUS_API)?;
+        let Some((packet, _)) = packet_for(top, object, function, false)? else {
+            return Ok(());
+        };
+        let flags = if function == major::CLOSE {
+            packet_offset::flag::CLOSE_OPERATION
+        } else {
+            0
+        };
+        guest::write_u32(
+            packet + packet_offset::FLAGS,
+            flags | packet_offset::flag::SYNCHRONOUS_API,
+        )?;
         send_and_wait(top, packet, caller)?;
         if function == major::CLEANUP {
             let flags = guest::read_u32(object + file::FLAGS)?;

@@ -44,7 +44,12 @@ struct State {
 static STATE: Mutex<Option<State>> = Mutex::new(None);
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    work(STATE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+    work(
+        STATE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_default(),
+    )
 }
 
 /// Notes that an IRP carries a request of a file; returns the request's number.
@@ -52,14 +57,11 @@ pub fn begin(packet: u64, output_length: u32) -> u64 {
     with(|state| {
         state.next += 1;
         let id = state.next;
-        state.underway.insert(packet, Underway { id, output_length });
+        state
+            .underway
+            .insert(packet, Underway { id, output_length });
         id
     })
-}
-
-/// Forgets a request that was never sent.
-pub fn abandon(packet: u64) {
-    with(|state| state.underway.remove(&packet));
 }
 
 /// Takes the outcome of a request that has ended.
@@ -67,15 +69,13 @@ pub fn take(id: u64) -> Option<Outcome> {
     with(|state| state.done.remove(&id))
 }
 
-/// The IRP of a request that has not ended.
-pub fn packet_of(id: u64) -> Option<u64> {
-    with(|state| state.underway.iter().find(|(_, underway)| underway.id == id).map(|(packet, _)| *packet))
-}
-
 /// IRPs of requests that have not ended and were sent by a thread.
 pub fn underway_of(thread: u64) -> Vec<u64> {
     let packets: Vec<u64> = with(|state| state.underway.keys().copied().collect());
-    packets.into_iter().filter(|packet| guest::read_u64(packet + offset::THREAD) == Ok(thread)).collect()
+    packets
+        .into_iter()
+        .filter(|packet| guest::read_u64(packet + offset::THREAD) == Ok(thread))
+        .collect()
 }
 
 /// What a thread that waits for a request is parked on.
@@ -111,11 +111,16 @@ pub fn finish(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 
 fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let Some(underway) = with(|state| state.underway.remove(&packet)) else {
-        return Err(Stop::bug_check(0x44, [packet, 0, 0, 0], format!("the IRP at {packet:#018x} was completed before")));
+        return Err(Stop::bug_check(
+            0x44,
+            [packet, 0, 0, 0],
+            format!("the IRP at {packet:#018x} was completed before"),
+        ));
     };
     // Output goes to the process that asked, whoever completes.
     let thread = guest::read_u64(packet + offset::THREAD)?;
-    let process = threads::thread(thread).map_or_else(threads::system_process, |thread| thread.process);
+    let process =
+        threads::thread(thread).map_or_else(threads::system_process, |thread| thread.process);
     let seen = user::see(process);
     let copied = transfer::copy_back(packet, Some(underway.output_length));
     user::see(seen);
@@ -132,12 +137,21 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let pending_returned = guest::read_u8(packet + offset::PENDING_RETURNED)? != 0;
     transfer::release(packet)?;
     irp::free(packet);
-    with(|state| state.done.insert(underway.id, Outcome { status, information, pending_returned }));
+    with(|state| {
+        state.done.insert(
+            underway.id,
+            Outcome {
+                status,
+                information,
+                pending_returned,
+            },
+        )
+    });
     sched::wake(key(underway.id));
     Ok(())
 }
 
-/// An IRP of IoBuildDeviceIoControlRequest or IoBuildSynchronousFsdRequest: the
+/// An IRP of `IoBuildDeviceIoControlRequest` or `IoBuildSynchronousFsdRequest`: the
 /// status block is filled, the event set, everything freed.
 fn finish_built(packet: u64) -> Result<(), Stop> {
     let (status, _) = transfer::copy_back(packet, None)?;

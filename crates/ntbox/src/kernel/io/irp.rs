@@ -17,17 +17,17 @@ use crate::kernel::{mm, stop};
 
 /// Pool tag of IRPs.
 const TAG: u32 = u32::from_le_bytes(*b"Irp ");
-/// STATUS_PENDING.
+/// `STATUS_PENDING`.
 pub const PENDING: u32 = 0x103;
-/// STATUS_MORE_PROCESSING_REQUIRED.
+/// `STATUS_MORE_PROCESSING_REQUIRED`.
 const MORE_PROCESSING_REQUIRED: u32 = 0xc000_0016;
 
 /// Who an IRP belongs to, which decides what its completion ends in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// The driver that called IoAllocateIrp frees it.
+    /// The driver that called `IoAllocateIrp` frees it.
     Driver,
-    /// IoBuildDeviceIoControlRequest and its kin: the I/O manager frees it.
+    /// `IoBuildDeviceIoControlRequest` and its kin: the I/O manager frees it.
     Built,
     /// A request of the I/O manager itself, for a file.
     File,
@@ -49,7 +49,11 @@ pub struct Known {
 static IRPS: Mutex<Option<FxHashMap<u64, Known>>> = Mutex::new(None);
 
 fn with<T>(work: impl FnOnce(&mut FxHashMap<u64, Known>) -> T) -> T {
-    work(IRPS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+    work(
+        IRPS.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_default(),
+    )
 }
 
 /// What is known of an IRP.
@@ -69,7 +73,12 @@ pub fn set_owner(packet: u64, owner: Owner) {
 
 /// IRPs that drivers allocated and did not free: address and who.
 pub fn left_behind() -> Vec<(u64, Known)> {
-    with(|irps| irps.iter().filter(|(_, known)| known.owner == Owner::Driver).map(|(at, known)| (*at, *known)).collect())
+    with(|irps| {
+        irps.iter()
+            .filter(|(_, known)| known.owner == Owner::Driver)
+            .map(|(at, known)| (*at, *known))
+            .collect()
+    })
 }
 
 /// Bytes of an IRP with its stack locations (`IoSizeOfIrp`).
@@ -85,16 +94,37 @@ pub fn initialize(packet: u64, size: u64, locations: u8) -> Result<(), Fault> {
     guest::write_u8(packet + irp::STACK_COUNT, locations)?;
     guest::write_u8(packet + irp::CURRENT_LOCATION, locations.wrapping_add(1))?;
     object::initialize_list(packet + irp::THREAD_LIST_ENTRY)?;
-    guest::write_u64(packet + irp::CURRENT_STACK_LOCATION, packet + size_of(locations))
+    guest::write_u64(
+        packet + irp::CURRENT_STACK_LOCATION,
+        packet + size_of(locations),
+    )
 }
 
 /// Allocates an IRP; `None` without memory.
 pub fn allocate(locations: u8, owner: Owner, caller: u64) -> Result<Option<u64>, Fault> {
     let size = size_of(locations);
-    let request = Request { kind: PoolKind::NonPaged, size, tag: TAG, zeroed: false, cache_aligned: false, caller: 0 };
-    let Some(packet) = mm::with(|memory| memory.pools.allocate(request, &mut memory.space)) else { return Ok(None) };
+    let request = Request {
+        kind: PoolKind::NonPaged,
+        size,
+        tag: TAG,
+        zeroed: false,
+        cache_aligned: false,
+        caller: 0,
+    };
+    let Some(packet) = mm::with(|memory| memory.pools.allocate(request)) else {
+        return Ok(None);
+    };
     initialize(packet, size, locations)?;
-    with(|irps| irps.insert(packet, Known { owner, caller, completed: false }));
+    with(|irps| {
+        irps.insert(
+            packet,
+            Known {
+                owner,
+                caller,
+                completed: false,
+            },
+        )
+    });
     Ok(Some(packet))
 }
 
@@ -122,7 +152,9 @@ pub fn call(body: u64, packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
         return Err(Stop::bug_check(
             0x35,
             [packet, 0, 0, 0],
-            format!("the IRP at {packet:#018x} has no stack location left for another driver (NO_MORE_IRP_STACK_LOCATIONS)"),
+            format!(
+                "the IRP at {packet:#018x} has no stack location left for another driver (NO_MORE_IRP_STACK_LOCATIONS)"
+            ),
         ));
     }
     let place = next_location(packet)?;
@@ -134,7 +166,9 @@ pub fn call(body: u64, packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
         return Err(Stop::bug_check(
             0xc9,
             [0x0c, packet, u64::from(major), 0],
-            format!("the IRP at {packet:#018x} was sent with the major function {major:#x}, which does not exist"),
+            format!(
+                "the IRP at {packet:#018x} was sent with the major function {major:#x}, which does not exist"
+            ),
         ));
     }
     let owner = guest::read_u64(body + device::DRIVER_OBJECT)?;
@@ -152,14 +186,21 @@ pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let mut current = guest::read_u8(packet + irp::CURRENT_LOCATION)?.wrapping_add(1);
     while current <= count.wrapping_add(1) {
         guest::write_u8(packet + irp::CURRENT_LOCATION, current)?;
-        guest::write_u64(packet + irp::CURRENT_STACK_LOCATION, place.wrapping_add(stack::SIZE_OF))?;
+        guest::write_u64(
+            packet + irp::CURRENT_STACK_LOCATION,
+            place.wrapping_add(stack::SIZE_OF),
+        )?;
         let control = guest::read_u8(place + stack::CONTROL)?;
         let pending = control & stack::flag::PENDING_RETURNED != 0;
         guest::write_u8(packet + irp::PENDING_RETURNED, u8::from(pending))?;
         if wants_call(packet, control)? {
             let routine = guest::read_u64(place + stack::COMPLETION_ROUTINE)?;
             let context = guest::read_u64(place + stack::CONTEXT)?;
-            let above = if current > count { 0 } else { guest::read_u64(place + stack::SIZE_OF + stack::DEVICE_OBJECT)? };
+            let above = if current > count {
+                0
+            } else {
+                guest::read_u64(place + stack::SIZE_OF + stack::DEVICE_OBJECT)?
+            };
             clear(place)?;
             let status = caller.call(routine, &[above, packet, context]);
             if status & 0xffff_ffff == u64::from(MORE_PROCESSING_REQUIRED) {
@@ -168,7 +209,10 @@ pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         } else {
             if pending && current <= count {
                 let above = place + stack::SIZE_OF + stack::CONTROL;
-                guest::write_u8(above, guest::read_u8(above)? | stack::flag::PENDING_RETURNED)?;
+                guest::write_u8(
+                    above,
+                    guest::read_u8(above)? | stack::flag::PENDING_RETURNED,
+                )?;
             }
             clear(place)?;
         }
@@ -194,7 +238,11 @@ fn clear(place: u64) -> Result<(), Fault> {
     guest::write_u8(place + stack::MINOR, 0)?;
     guest::write_u8(place + stack::FLAGS, 0)?;
     guest::write_u8(place + stack::CONTROL, 0)?;
-    guest::fill(place + stack::PARAMETERS, 0, stack::DEVICE_OBJECT - stack::PARAMETERS)?;
+    guest::fill(
+        place + stack::PARAMETERS,
+        0,
+        stack::DEVICE_OBJECT - stack::PARAMETERS,
+    )?;
     guest::write_u64(place + stack::FILE_OBJECT, 0)
 }
 
@@ -205,15 +253,30 @@ fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let current = guest::read_u8(packet + irp::CURRENT_LOCATION)?;
     let count = guest::read_u8(packet + irp::STACK_COUNT)?;
     if completed || kind != irp::TYPE_NUMBER || current > count.wrapping_add(1) {
-        return Err(stopped(format!("the IRP at {packet:#018x} was completed before (MULTIPLE_IRP_COMPLETE_REQUESTS)")));
+        return Err(stopped(format!(
+            "the IRP at {packet:#018x} was completed before (MULTIPLE_IRP_COMPLETE_REQUESTS)"
+        )));
     }
     if guest::read_u32(packet + irp::STATUS)? == PENDING {
-        let what = format!("the IRP at {packet:#018x} was completed with STATUS_PENDING, which says that it is not");
-        stop::violation("irp-completed-pending", Some((0xc9, 0x06)), what, caller.address());
+        let what = format!(
+            "the IRP at {packet:#018x} was completed with STATUS_PENDING, which says that it is not"
+        );
+        stop::violation(
+            "irp-completed-pending",
+            Some((0xc9, 0x06)),
+            what,
+            caller.address(),
+        );
     }
     if guest::read_u64(packet + irp::CANCEL_ROUTINE)? != 0 {
-        let what = format!("the IRP at {packet:#018x} was completed while its cancel routine was set");
-        stop::violation("irp-completed-with-cancel-routine", Some((0xc9, 0x07)), what, caller.address());
+        let what =
+            format!("the IRP at {packet:#018x} was completed while its cancel routine was set");
+        stop::violation(
+            "irp-completed-with-cancel-routine",
+            Some((0xc9, 0x07)),
+            what,
+            caller.address(),
+        );
     }
     Ok(())
 }
@@ -274,7 +337,7 @@ exports! {
 
     /// What every entry of a new dispatch table holds: it refuses the request.
     fn IopInvalidDeviceRequest<caller>(body: u64, packet: u64) -> u32 [max HIGH_LEVEL] {
-        /// STATUS_INVALID_DEVICE_REQUEST.
+        /// `STATUS_INVALID_DEVICE_REQUEST`.
         const INVALID_DEVICE_REQUEST: u32 = 0xc000_0010;
         guest::write_u32(packet + irp::STATUS, INVALID_DEVICE_REQUEST)?;
         guest::write_u64(packet + irp::INFORMATION, 0)?;

@@ -12,8 +12,6 @@ pub mod device {
     pub const DRIVER_OBJECT: u64 = 0x08;
     pub const NEXT_DEVICE: u64 = 0x10;
     pub const ATTACHED_DEVICE: u64 = 0x18;
-    pub const CURRENT_IRP: u64 = 0x20;
-    pub const TIMER: u64 = 0x28;
     pub const FLAGS: u64 = 0x30;
     pub const CHARACTERISTICS: u64 = 0x34;
     pub const DEVICE_EXTENSION: u64 = 0x40;
@@ -21,7 +19,6 @@ pub mod device {
     pub const STACK_SIZE: u64 = 0x4c;
     pub const ALIGNMENT_REQUIREMENT: u64 = 0x98;
     pub const DEVICE_QUEUE: u64 = 0xa0;
-    pub const SECURITY_DESCRIPTOR: u64 = 0x110;
     pub const DEVICE_LOCK: u64 = 0x118;
     pub const SECTOR_SIZE: u64 = 0x130;
     pub const OBJECT_EXTENSION: u64 = 0x138;
@@ -57,19 +54,16 @@ pub mod file {
     pub const TYPE: u64 = 0x00;
     pub const SIZE: u64 = 0x02;
     pub const DEVICE_OBJECT: u64 = 0x08;
-    pub const FINAL_STATUS: u64 = 0x38;
     pub const READ_ACCESS: u64 = 0x4a;
     pub const WRITE_ACCESS: u64 = 0x4b;
     pub const FLAGS: u64 = 0x50;
     pub const FILE_NAME: u64 = 0x58;
-    pub const CURRENT_BYTE_OFFSET: u64 = 0x68;
     pub const LOCK: u64 = 0x80;
     pub const EVENT: u64 = 0x98;
 
     /// Flags of a file object.
     pub mod flag {
         pub const SYNCHRONOUS_IO: u32 = 0x0000_0002;
-        pub const HANDLE_CREATED: u32 = 0x0004_0000;
         pub const CLEANUP_COMPLETE: u32 = 0x0000_4000;
     }
 }
@@ -98,7 +92,6 @@ pub mod irp {
     pub const CANCEL_ROUTINE: u64 = 0x68;
     pub const USER_BUFFER: u64 = 0x70;
     pub const THREAD: u64 = 0x98;
-    pub const LIST_ENTRY: u64 = 0xa8;
     pub const CURRENT_STACK_LOCATION: u64 = 0xb8;
     pub const ORIGINAL_FILE_OBJECT: u64 = 0xc0;
 
@@ -167,11 +160,8 @@ pub mod major {
     pub const CLOSE: u8 = 0x02;
     pub const READ: u8 = 0x03;
     pub const WRITE: u8 = 0x04;
-    pub const FLUSH_BUFFERS: u8 = 0x09;
     pub const DEVICE_CONTROL: u8 = 0x0e;
     pub const INTERNAL_DEVICE_CONTROL: u8 = 0x0f;
-    pub const SHUTDOWN: u8 = 0x10;
     pub const CLEANUP: u8 = 0x12;
-    pub const PNP: u8 = 0x1b;
     pub const MAXIMUM: u8 = 0x1b;
 }

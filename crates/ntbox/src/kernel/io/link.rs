@@ -36,7 +36,11 @@ fn delete(link: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
         ob::make_temporary(found.object, caller);
     }
     ob::dereference(found.object, caller);
-    if is_link { Ok(()) } else { Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into()) }
+    if is_link {
+        Ok(())
+    } else {
+        Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into())
+    }
 }
 
 exports! {

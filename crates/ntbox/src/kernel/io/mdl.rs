@@ -101,7 +101,7 @@ exports! {
     }
 }
 
-/// The stop of IoBuildPartialMdl for a range that does not fit.
+/// The stop of `IoBuildPartialMdl` for a range that does not fit.
 fn target_too_large(source: u64, base: u64, length: u32) -> Stop {
     Stop::bug_check(
         0x44,
@@ -128,5 +128,9 @@ fn attach(irp: u64, list: u64, secondary: bool) -> Result<(), Stop> {
         }
         at = next + offset::NEXT;
     }
-    Err(Stop::bug_check(0x44, [irp, 0, 0, 0], "the MDL chain of an IRP has no end"))
+    Err(Stop::bug_check(
+        0x44,
+        [irp, 0, 0, 0],
+        "the MDL chain of an IRP has no end",
+    ))
 }

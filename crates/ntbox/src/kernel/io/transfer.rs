@@ -10,9 +10,9 @@ use crate::kernel::mm::{self, mapping, mdl};
 
 /// Pool tag of system buffers.
 const TAG: u32 = u32::from_le_bytes(*b"IoSB");
-/// STATUS_INSUFFICIENT_RESOURCES.
+/// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
-/// STATUS_ACCESS_VIOLATION.
+/// `STATUS_ACCESS_VIOLATION`.
 const ACCESS_VIOLATION: u32 = 0xc000_0005;
 
 /// The caller's buffers.
@@ -67,7 +67,7 @@ fn system_buffer(size: u32) -> Option<u64> {
         cache_aligned: false,
         caller: 0,
     };
-    mm::with(|memory| memory.pools.allocate(request, &mut memory.space))
+    mm::with(|memory| memory.pools.allocate(request))
 }
 
 /// Gives the IRP a system buffer with the caller's input in it.
@@ -76,7 +76,9 @@ fn buffer_input(packet: u64, size: u32, buffers: &Buffers, flags: u32) -> Prepar
         guest::write_u64(packet + irp::SYSTEM_BUFFER, 0)?;
         return Ok(Ok(()));
     }
-    let Some(buffer) = system_buffer(size) else { return Ok(Err(INSUFFICIENT_RESOURCES)) };
+    let Some(buffer) = system_buffer(size) else {
+        return Ok(Err(INSUFFICIENT_RESOURCES));
+    };
     if guest::copy(buffer, buffers.input, u64::from(buffers.input_length)).is_err() {
         pool::free(buffer);
         return Ok(Err(ACCESS_VIOLATION));
@@ -97,7 +99,9 @@ fn lock(packet: u64, va: u64, length: u32, user: bool, write: bool) -> Prepared 
     if length == 0 {
         return Ok(Ok(()));
     }
-    let Some(list) = mdl::allocate(va, u64::from(length), 0)? else { return Ok(Err(INSUFFICIENT_RESOURCES)) };
+    let Some(list) = mdl::allocate(va, u64::from(length), 0)? else {
+        return Ok(Err(INSUFFICIENT_RESOURCES));
+    };
     match mdl::probe_and_lock(list, user, write, 0) {
         Ok(()) => {
             guest::write_u64(packet + irp::MDL_ADDRESS, list)?;
@@ -116,7 +120,9 @@ fn check_user(buffers: &Buffers) -> Result<(), u32> {
     let outside = |va: u64, length: u32| {
         length != 0 && (is_system(va) || va.checked_add(u64::from(length)).is_none_or(is_system))
     };
-    if outside(buffers.input, buffers.input_length) || outside(buffers.output, buffers.output_length) {
+    if outside(buffers.input, buffers.input_length)
+        || outside(buffers.output, buffers.output_length)
+    {
         return Err(ACCESS_VIOLATION);
     }
     Ok(())
@@ -138,7 +144,11 @@ pub fn control(packet: u64, place: u64, code: u32, buffers: &Buffers, user: bool
     match method {
         Method::Buffered => {
             let size = buffers.input_length.max(buffers.output_length);
-            let back = if buffers.output_length != 0 { irp::flag::INPUT_OPERATION } else { 0 };
+            let back = if buffers.output_length != 0 {
+                irp::flag::INPUT_OPERATION
+            } else {
+                0
+            };
             guest::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
             buffer_input(packet, size, buffers, back)
         }
@@ -146,7 +156,13 @@ pub fn control(packet: u64, place: u64, code: u32, buffers: &Buffers, user: bool
             if let Err(status) = buffer_input(packet, buffers.input_length, buffers, 0)? {
                 return Ok(Err(status));
             }
-            lock(packet, buffers.output, buffers.output_length, user, method == Method::OutDirect)
+            lock(
+                packet,
+                buffers.output,
+                buffers.output_length,
+                user,
+                method == Method::OutDirect,
+            )
         }
         Method::Neither => {
             guest::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
@@ -168,16 +184,38 @@ pub enum Style {
 }
 
 /// Prepares a read (`write` false) or a write.
-pub fn transfer(packet: u64, place: u64, write: bool, offset: u64, va: u64, length: u32, style: Style, user: bool) -> Prepared {
+#[expect(clippy::too_many_arguments, reason = "a request has as many parts")]
+pub fn transfer(
+    packet: u64,
+    place: u64,
+    write: bool,
+    offset: u64,
+    va: u64,
+    length: u32,
+    style: Style,
+    user: bool,
+) -> Prepared {
     guest::write_u32(place + stack::transfer::LENGTH, length)?;
     guest::write_u32(place + stack::transfer::KEY, 0)?;
     guest::write_u64(place + stack::transfer::BYTE_OFFSET, offset)?;
-    let kind = if write { irp::flag::WRITE_OPERATION } else { irp::flag::READ_OPERATION };
+    let kind = if write {
+        irp::flag::WRITE_OPERATION
+    } else {
+        irp::flag::READ_OPERATION
+    };
     add_flags(packet, kind)?;
     let buffers = if write {
-        Buffers { input: va, input_length: length, ..Buffers::default() }
+        Buffers {
+            input: va,
+            input_length: length,
+            ..Buffers::default()
+        }
     } else {
-        Buffers { output: va, output_length: length, ..Buffers::default() }
+        Buffers {
+            output: va,
+            output_length: length,
+            ..Buffers::default()
+        }
     };
     if user && let Err(status) = check_user(&buffers) {
         return Ok(Err(status));
@@ -210,7 +248,9 @@ pub fn copy_back(packet: u64, output_length: Option<u32>) -> Result<(u32, Option
     if flags & wanted != wanted || status >> 30 == 3 || information == 0 {
         return Ok((status, None));
     }
-    let too_much = output_length.filter(|length| information > u64::from(*length)).map(|_| information);
+    let too_much = output_length
+        .filter(|length| information > u64::from(*length))
+        .map(|_| information);
     let length = output_length.map_or(information, |length| information.min(u64::from(length)));
     let from = guest::read_u64(packet + irp::SYSTEM_BUFFER)?;
     let to = guest::read_u64(packet + irp::USER_BUFFER)?;
@@ -237,10 +277,12 @@ pub fn release(packet: u64) -> Result<(), Stop> {
         } else if view.has(mdl::flag::MAPPED_TO_SYSTEM_VA) && !view.has(mdl::flag::PARTIAL) {
             mapping::unmap_system(&mut view)?;
         }
-        mm::with(|memory| memory.mdls.settle(list, |record| {
-            record.allocated = None;
-            record.locked = None;
-        }));
+        mm::with(|memory| {
+            memory.mdls.settle(list, |record| {
+                record.allocated = None;
+                record.locked = None;
+            })
+        });
         mdl::release(list);
         list = next;
     }

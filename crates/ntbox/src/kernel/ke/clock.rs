@@ -1,8 +1,8 @@
 //! Time. It runs with the host's clock while anything runs, and jumps ahead when
 //! every thread waits: a timer of thirty seconds costs nothing.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Units of 100 ns in a second.
@@ -17,7 +17,9 @@ static SKIPPED: AtomicU64 = AtomicU64::new(0);
 
 fn started() -> (Instant, u64) {
     *STARTED.get_or_init(|| {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_1970 = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let now = u64::try_from(since_1970.as_nanos() / 100).unwrap_or(0);
         (Instant::now(), EPOCH_DIFFERENCE + now)
     })

@@ -1,4 +1,4 @@
-//! Deferred procedure calls: they run at DISPATCH_LEVEL as soon as the processor
+//! Deferred procedure calls: they run at `DISPATCH_LEVEL` as soon as the processor
 //! is below it, on a stack of their own.
 
 use std::collections::VecDeque;
@@ -48,7 +48,13 @@ pub fn insert(dpc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
     guest::write_u64(dpc.wrapping_add(offset::ARGUMENT2), argument2)?;
     guest::write_u64(dpc.wrapping_add(offset::QUEUED), dpc)?;
     let high = guest::read_u8(dpc.wrapping_add(offset::IMPORTANCE))? == HIGH_IMPORTANCE;
-    queue(|queue| if high { queue.push_front(dpc) } else { queue.push_back(dpc) });
+    queue(|queue| {
+        if high {
+            queue.push_front(dpc);
+        } else {
+            queue.push_back(dpc);
+        }
+    });
     PENDING.store(true, Ordering::Relaxed);
     Ok(true)
 }
@@ -70,12 +76,16 @@ pub fn deliver(origin: Option<Context>) {
 fn run(dpc: u64, origin: Option<Context>) {
     let read = |at: u64| guest::read_u64(dpc.wrapping_add(at));
     let fields = (|| {
-        let fields =
-            (read(offset::ROUTINE)?, read(offset::CONTEXT)?, read(offset::ARGUMENT1)?, read(offset::ARGUMENT2)?);
+        let fields = (
+            read(offset::ROUTINE)?,
+            read(offset::CONTEXT)?,
+            read(offset::ARGUMENT1)?,
+            read(offset::ARGUMENT2)?,
+        );
         guest::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
         Ok::<_, Fault>(fields)
     })();
-    let Ok((routine, context, argument1, argument2)) = fields else {
+    let Ok((routine, context, first, second)) = fields else {
         stop::bug_check(
             0xc7,
             [0, dpc, 0, 0],
@@ -84,11 +94,12 @@ fn run(dpc: u64, origin: Option<Context>) {
         );
     };
     let before = cpu::set_irql(DISPATCH_LEVEL);
-    let arguments = [dpc, context, argument1, argument2];
+    let arguments = [dpc, context, first, second];
     call_driver_for(Purpose::Interrupt, routine, &arguments, stack(), origin);
     let after = cpu::set_irql(before);
     if after != DISPATCH_LEVEL {
-        let what = format!("a DPC was called at IRQL {DISPATCH_LEVEL} and returned at IRQL {after}");
+        let what =
+            format!("a DPC was called at IRQL {DISPATCH_LEVEL} and returned at IRQL {after}");
         stop::violation("irql-not-restored", None, what, routine);
     }
 }
@@ -114,7 +125,7 @@ exports! {
         Ok(())
     }
 
-    /// `KeInsertQueueDpc`: FALSE if it is queued already. Below DISPATCH_LEVEL it
+    /// `KeInsertQueueDpc`: FALSE if it is queued already. Below `DISPATCH_LEVEL` it
     /// runs before this returns.
     fn KeInsertQueueDpc(dpc: u64, argument1: u64, argument2: u64) -> bool [max HIGH_LEVEL] {
         Ok(insert(dpc, argument1, argument2)?)
@@ -154,7 +165,7 @@ exports! {
 
     /// `KeSetTargetProcessorDpcEx`.
     fn KeSetTargetProcessorDpcEx(dpc: u64, processor: u64) -> u32 [max HIGH_LEVEL] {
-        /// STATUS_INVALID_PARAMETER.
+        /// `STATUS_INVALID_PARAMETER`.
         const INVALID_PARAMETER: u32 = 0xc000_000d;
         // PROCESSOR_NUMBER: a group and a number in it; there is one processor.
         let (group, number) = (guest::read_u16(processor)?, guest::read_u8(processor.wrapping_add(2))?);

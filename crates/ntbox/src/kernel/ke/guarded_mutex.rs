@@ -1,5 +1,5 @@
 //! Guarded mutexes (`KGUARDED_MUTEX`): since Windows 8 fast mutexes by another
-//! name, at APC_LEVEL and not in a guarded region.
+//! name, at `APC_LEVEL` and not in a guarded region.
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL};

@@ -86,7 +86,7 @@ pub fn taken_by(held: Held) -> String {
     )
 }
 
-/// Reports a lock that is held while the IRQL falls below DISPATCH_LEVEL: the
+/// Reports a lock that is held while the IRQL falls below `DISPATCH_LEVEL`: the
 /// processor may now run another thread that waits for it, for ever.
 pub fn check_lowered(new: u8, caller: u64) {
     if new >= cpu::DISPATCH_LEVEL {

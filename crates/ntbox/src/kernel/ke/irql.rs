@@ -1,9 +1,9 @@
 //! IRQL: the real number, which CR8 and these functions share.
 
 use super::held;
+use crate::kernel::call::Stop;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::call::Stop;
 use crate::kernel::cpu;
 
 /// The stop for an IRQL change in the wrong direction.

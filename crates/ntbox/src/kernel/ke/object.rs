@@ -86,7 +86,10 @@ pub mod offset {
 pub fn initialize(va: u64, kind: Kind, size: u64, state: i32) -> Result<(), Fault> {
     guest::write_u8(va, kind.number())?;
     guest::write_u8(va.wrapping_add(1), 0)?;
-    guest::write_u8(va.wrapping_add(offset::SIZE), u8::try_from(size / 4).unwrap_or(0))?;
+    guest::write_u8(
+        va.wrapping_add(offset::SIZE),
+        u8::try_from(size / 4).unwrap_or(0),
+    )?;
     guest::write_u8(va.wrapping_add(offset::INSERTED), 0)?;
     set_state(va, state)?;
     initialize_list(va.wrapping_add(offset::WAIT_LIST))

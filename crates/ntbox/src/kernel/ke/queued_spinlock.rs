@@ -8,7 +8,7 @@ use crate::kernel::call::irql::HIGH_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::{cpu, guest};
 
-/// Offsets in a KLOCK_QUEUE_HANDLE.
+/// Offsets in a `KLOCK_QUEUE_HANDLE`.
 mod offset {
     /// The next handle in the queue.
     pub const NEXT: u64 = 0x00;
@@ -18,7 +18,7 @@ mod offset {
     pub const OLD_IRQL: u64 = 0x10;
 }
 
-/// SYNCH_LEVEL on x64.
+/// `SYNCH_LEVEL` on x64.
 const SYNCH_LEVEL: u8 = 12;
 
 /// Takes a lock through a handle; `old` is the IRQL that its release restores.

@@ -2,7 +2,7 @@
 //!
 //! Each is a coroutine with two stacks: the driver's, of kernel size, and one
 //! for the kernel's own frames. A thread runs until it waits, ends, or is
-//! preempted by the timer while it runs driver code below DISPATCH_LEVEL. When
+//! preempted by the timer while it runs driver code below `DISPATCH_LEVEL`. When
 //! all wait, time jumps to the next thing that is due; when nothing is due, the
 //! threads have locked each other out, and that is reported.
 
@@ -163,15 +163,13 @@ pub fn current() -> Id {
     with(|scheduler| scheduler.current)
 }
 
-/// Whether another thread could run now.
-pub fn others_ready() -> bool {
-    with(|scheduler| !scheduler.ready.is_empty())
-}
-
 /// When the next parked thread or timer is due, in interrupt time.
 pub fn next_due() -> Option<u64> {
     let parked = with(|scheduler| scheduler.next_deadline());
-    [parked, super::timer::next_due()].into_iter().flatten().min()
+    [parked, super::timer::next_due()]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 /// Blocks the current thread until [`wake`] of `key` or the deadline. It may
@@ -186,7 +184,9 @@ pub fn park(key: u64, deadline: Option<u64>) -> Woken {
     switch_away();
     with(|scheduler| {
         let current = scheduler.current;
-        scheduler.thread(current).map_or(Woken::Signal, |thread| thread.woken)
+        scheduler
+            .thread(current)
+            .map_or(Woken::Signal, |thread| thread.woken)
     })
 }
 
@@ -208,7 +208,10 @@ pub fn wake(key: u64) {
 /// Lets one thread go on, wherever it is parked.
 pub fn wake_thread(id: Id) {
     with(|scheduler| {
-        if scheduler.thread(id).is_some_and(|thread| thread.state != State::Ready) {
+        if scheduler
+            .thread(id)
+            .is_some_and(|thread| thread.state != State::Ready)
+        {
             scheduler.make_ready(id, Woken::Signal);
         }
     });
@@ -234,7 +237,11 @@ pub fn yield_now() -> bool {
 pub fn exit() -> ! {
     with(|scheduler| {
         let current = scheduler.current;
-        if let Some(at) = scheduler.threads.iter().position(|thread| thread.id == current) {
+        if let Some(at) = scheduler
+            .threads
+            .iter()
+            .position(|thread| thread.id == current)
+        {
             let thread = scheduler.threads.remove(at);
             scheduler.ended.extend(thread.stack);
         }
@@ -281,7 +288,9 @@ fn deadlock() -> ! {
     stop::bug_check(
         0x133,
         [1, count as u64, 0, 0],
-        format!("all {count} threads wait and nothing is due that would wake one: the driver waits for ever"),
+        format!(
+            "all {count} threads wait and nothing is due that would wake one: the driver waits for ever"
+        ),
         None,
     )
 }
@@ -345,7 +354,9 @@ unsafe extern "sysv64" fn switch(save: *mut u64, to: u64) {
 extern "sysv64" fn begin() -> ! {
     let body = with(|scheduler| {
         let current = scheduler.current;
-        scheduler.thread(current).and_then(|thread| thread.body.take())
+        scheduler
+            .thread(current)
+            .and_then(|thread| thread.body.take())
     });
     if let Some(body) = body {
         body();

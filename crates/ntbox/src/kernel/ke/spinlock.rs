@@ -23,13 +23,13 @@ const HELD: u64 = 1;
 /// What Driver Verifier calls an IRQL that is wrong for a spin lock: the first
 /// parameter of bug check 0xC4.
 pub(in crate::kernel) mod rule {
-    /// Released at an IRQL other than DISPATCH_LEVEL.
+    /// Released at an IRQL other than `DISPATCH_LEVEL`.
     pub const RELEASE: u64 = 0x32;
-    /// Acquired below DISPATCH_LEVEL by a function that does not raise.
+    /// Acquired below `DISPATCH_LEVEL` by a function that does not raise.
     pub const ACQUIRE_AT_DPC_LEVEL: u64 = 0x40;
-    /// Released below DISPATCH_LEVEL by a function that does not lower.
+    /// Released below `DISPATCH_LEVEL` by a function that does not lower.
     pub const RELEASE_FROM_DPC_LEVEL: u64 = 0x41;
-    /// Acquired above DISPATCH_LEVEL.
+    /// Acquired above `DISPATCH_LEVEL`.
     pub const ACQUIRE: u64 = 0x42;
 }
 
@@ -51,7 +51,7 @@ pub(in crate::kernel) fn raise(level: u8, function: &str, lock: u64, caller: u64
     cpu::set_irql(old.max(level))
 }
 
-/// Checks that the IRQL is at DISPATCH_LEVEL or above, as functions need that
+/// Checks that the IRQL is at `DISPATCH_LEVEL` or above, as functions need that
 /// do not change it.
 pub(in crate::kernel) fn at_dispatch(rule: u64, function: &str, lock: u64, caller: u64) {
     if cpu::irql() < cpu::DISPATCH_LEVEL {
@@ -190,7 +190,7 @@ exports! {
     }
 
     /// `KeAcquireSpinLockForDpc`: for threaded DPCs, which may run below
-    /// DISPATCH_LEVEL.
+    /// `DISPATCH_LEVEL`.
     fn KeAcquireSpinLockForDpc<call>(lock: u64) -> u8 [max HIGH_LEVEL] {
         raise_and_acquire(cpu::DISPATCH_LEVEL, lock, "KeAcquireSpinLockForDpc", call.return_address())
     }

@@ -8,9 +8,9 @@ use crate::kernel::callout::call_driver;
 use crate::kernel::ob::{self, Attributes, Caller};
 use crate::kernel::{boot, cpu, guest, mm, threads};
 
-/// STATUS_INSUFFICIENT_RESOURCES.
+/// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
-/// THREAD_ALL_ACCESS.
+/// `THREAD_ALL_ACCESS`.
 const ALL_ACCESS: u32 = 0x1f_ffff;
 
 /// Starts a thread at `routine` in the driver; returns its object, with one
@@ -39,7 +39,9 @@ pub fn end(status: u32) -> ! {
         crate::kernel::stop::bug_check(
             0x4000_008a,
             [thread, *mutant, 0, 0],
-            format!("a thread ended with status {status:#x} and holds the mutex at {mutant:#018x} (THREAD_TERMINATE_HELD_MUTEX)"),
+            format!(
+                "a thread ended with status {status:#x} and holds the mutex at {mutant:#018x} (THREAD_TERMINATE_HELD_MUTEX)"
+            ),
             None,
         );
     }
@@ -96,7 +98,7 @@ exports! {
 
     /// `PsTerminateSystemThread`: does not return in a system thread.
     fn PsTerminateSystemThread(status: u32) -> u32 [max PASSIVE_LEVEL] {
-        /// STATUS_INVALID_PARAMETER.
+        /// `STATUS_INVALID_PARAMETER`.
         const INVALID_PARAMETER: u32 = 0xc000_000d;
         let own = threads::current().is_some_and(|thread| thread.system && thread.start != 0);
         if own { end(status) } else { Ok(INVALID_PARAMETER) }
@@ -226,15 +228,25 @@ pub fn leave_critical_region(function: &str) -> Result<(), Stop> {
 
 /// Whether no normal kernel APC can interrupt the current thread.
 pub fn apcs_disabled() -> bool {
-    cpu::irql() >= APC_LEVEL || threads::current().is_some_and(|thread| thread.critical > 0 || thread.guarded > 0)
+    cpu::irql() >= APC_LEVEL
+        || threads::current().is_some_and(|thread| thread.critical > 0 || thread.guarded > 0)
 }
 
 /// What was asked of a thread, or the stop for an address that is none.
 fn known<T>(answer: Option<T>, thread: u64) -> Result<T, Stop> {
-    answer.ok_or_else(|| Stop::bug_check(0x18, [thread, 0, 0, 0], format!("{thread:#018x} is not a thread")))
+    answer.ok_or_else(|| {
+        Stop::bug_check(
+            0x18,
+            [thread, 0, 0, 0],
+            format!("{thread:#018x} is not a thread"),
+        )
+    })
 }
 
-fn leave(counter: impl FnOnce(&mut threads::Thread) -> &mut u32, function: &str) -> Result<(), Stop> {
+fn leave(
+    counter: impl FnOnce(&mut threads::Thread) -> &mut u32,
+    function: &str,
+) -> Result<(), Stop> {
     let left = threads::update(threads::current_thread(), |info| {
         let counter = counter(info);
         let held = *counter > 0;
@@ -245,5 +257,9 @@ fn leave(counter: impl FnOnce(&mut threads::Thread) -> &mut u32, function: &str)
         return Ok(());
     }
     // APC_INDEX_MISMATCH.
-    Err(Stop::bug_check(0x01, [0; 4], format!("{function} was called more often than the region was entered")))
+    Err(Stop::bug_check(
+        0x01,
+        [0; 4],
+        format!("{function} was called more often than the region was entered"),
+    ))
 }

@@ -34,7 +34,12 @@ struct Timers {
 static TIMERS: Mutex<Option<Timers>> = Mutex::new(None);
 
 fn with<T>(work: impl FnOnce(&mut Timers) -> T) -> T {
-    work(TIMERS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Timers::default))
+    work(
+        TIMERS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(Timers::default),
+    )
 }
 
 /// When the next timer is due, in interrupt time.
@@ -50,7 +55,10 @@ pub fn active() -> Vec<u64> {
 /// Ends the wait of everything that is due.
 pub fn expire(now: u64) {
     while let Some(timer) = with(|timers| {
-        let entry = timers.queue.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let entry = timers
+            .queue
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now)?;
         let timer = entry.remove();
         timers.keys.remove(&timer);
         Some(timer)
@@ -120,7 +128,11 @@ pub fn set(timer: u64, due: i64, period: u32, dpc: u64) -> Result<bool, Fault> {
 
 /// Writes a timer that is not set.
 pub fn initialize(timer: u64, kind: u32) -> Result<(), Fault> {
-    let kind = if kind == 0 { Kind::NotificationTimer } else { Kind::SynchronizationTimer };
+    let kind = if kind == 0 {
+        Kind::NotificationTimer
+    } else {
+        Kind::SynchronizationTimer
+    };
     guest::fill(timer, 0, SIZE)?;
     object::initialize(timer, kind, SIZE, 0)?;
     object::initialize_list(timer.wrapping_add(offset::LIST_ENTRY))

@@ -6,17 +6,17 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::clock;
 use super::object::{self, Kind};
 use super::sched::{self, Id, Woken};
-use super::clock;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::{cpu, threads};
 
-/// STATUS_TIMEOUT.
+/// `STATUS_TIMEOUT`.
 pub const TIMEOUT: u32 = 0x102;
-/// STATUS_ABANDONED_WAIT_0.
+/// `STATUS_ABANDONED_WAIT_0`.
 const ABANDONED: u32 = 0x80;
 /// Most objects of one wait.
 const MAXIMUM_WAIT_OBJECTS: u32 = 64;
@@ -52,7 +52,9 @@ fn satisfy(objects: &[u64], all: bool, thread: u64) -> Result<Option<u32>, Fault
         }
         return Ok(Some(if abandoned { ABANDONED } else { 0 }));
     }
-    let Some(index) = signaled.iter().position(|signaled| *signaled) else { return Ok(None) };
+    let Some(index) = signaled.iter().position(|signaled| *signaled) else {
+        return Ok(None);
+    };
     let abandoned = object::consume(objects[index], thread)?;
     let index = u32::try_from(index).unwrap_or(0);
     Ok(Some(if abandoned { ABANDONED + index } else { index }))
@@ -109,7 +111,9 @@ pub fn wait(objects: Vec<u64>, all: bool, patience: Patience) -> Result<u32, Sto
         return Err(Stop::bug_check(
             0xb8,
             [u64::from(irql), objects.first().copied().unwrap_or(0), 0, 0],
-            format!("a thread would have to wait at IRQL {irql}; APC_LEVEL is the limit for a wait that can block"),
+            format!(
+                "a thread would have to wait at IRQL {irql}; APC_LEVEL is the limit for a wait that can block"
+            ),
         ));
     }
     let thread = threads::current_thread();
@@ -118,7 +122,9 @@ pub fn wait(objects: Vec<u64>, all: bool, patience: Patience) -> Result<u32, Sto
             return Err(Stop::bug_check(
                 0x18,
                 [*va, 0, 0, 0],
-                format!("a wait was asked for {va:#018x}, which is no dispatcher object (it was never initialised)"),
+                format!(
+                    "a wait was asked for {va:#018x}, which is no dispatcher object (it was never initialised)"
+                ),
             ));
         }
     }
@@ -131,7 +137,15 @@ pub fn wait(objects: Vec<u64>, all: bool, patience: Patience) -> Result<u32, Sto
         Patience::Forever => None,
     };
     let id = sched::current();
-    with(|waiters| waiters.push(Waiter { thread: id, object: thread, objects, all, result: None }));
+    with(|waiters| {
+        waiters.push(Waiter {
+            thread: id,
+            object: thread,
+            objects,
+            all,
+            result: None,
+        });
+    });
     loop {
         let woken = sched::park(wait_key(id), deadline);
         let result = with(|waiters| {
@@ -155,10 +169,14 @@ fn read_objects(count: u32, array: u64) -> Result<Vec<u64>, Stop> {
         return Err(Stop::bug_check(
             0x0c,
             [u64::from(count), 0, 0, 0],
-            format!("a wait for {count} objects; 1 to {MAXIMUM_WAIT_OBJECTS} are possible (MAXIMUM_WAIT_OBJECTS_EXCEEDED)"),
+            format!(
+                "a wait for {count} objects; 1 to {MAXIMUM_WAIT_OBJECTS} are possible (MAXIMUM_WAIT_OBJECTS_EXCEEDED)"
+            ),
         ));
     }
-    (0..u64::from(count)).map(|n| Ok(guest::read_u64(array.wrapping_add(8 * n))?)).collect()
+    (0..u64::from(count))
+        .map(|n| Ok(guest::read_u64(array.wrapping_add(8 * n))?))
+        .collect()
 }
 
 exports! {
@@ -249,7 +267,7 @@ exports! {
 
     /// `KeReleaseSemaphore`: returns the state before; past the limit it raises.
     fn KeReleaseSemaphore(va: u64, increment: i32, adjustment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
-        /// STATUS_SEMAPHORE_LIMIT_EXCEEDED.
+        /// `STATUS_SEMAPHORE_LIMIT_EXCEEDED`.
         const LIMIT_EXCEEDED: u32 = 0xc000_0047;
         let before = object::state(va)?;
         let limit = guest::read_u32(va.wrapping_add(object::offset::LIMIT))?.cast_signed();
@@ -284,7 +302,7 @@ exports! {
 
     /// `KeReleaseMutex`: returns 0 once it is free, negative numbers before.
     fn KeReleaseMutex(va: u64, wait: bool) -> i32 [max DISPATCH_LEVEL] {
-        /// STATUS_MUTANT_NOT_OWNED.
+        /// `STATUS_MUTANT_NOT_OWNED`.
         const NOT_OWNED: u32 = 0xc000_0046;
         let thread = threads::current_thread();
         let before = object::state(va)?;
@@ -311,6 +329,9 @@ fn initialize_mutant(va: u64, disables_apcs: bool) -> Result<(), Stop> {
     object::initialize_list(va.wrapping_add(object::offset::MUTANT_LIST))?;
     guest::write_u64(va.wrapping_add(object::offset::OWNER), 0)?;
     guest::write_u8(va.wrapping_add(object::offset::ABANDONED), 0)?;
-    guest::write_u8(va.wrapping_add(object::offset::APC_DISABLE), u8::from(disables_apcs))?;
+    guest::write_u8(
+        va.wrapping_add(object::offset::APC_DISABLE),
+        u8::from(disables_apcs),
+    )?;
     Ok(())
 }

@@ -20,7 +20,7 @@ const MAX_IMPORTS: usize = 16_384;
 /// Copies headers and sections to where they lie in memory.
 pub fn expand(file: &[u8], headers: &Headers) -> Result<Vec<u8>, Refusal> {
     let mut image = vec![0; headers.image_size as usize];
-    let head = (headers.headers_size as usize).min(file.len());
+    let head = (headers.size as usize).min(file.len());
     image[..head].copy_from_slice(&file[..head]);
     for section in &headers.sections {
         let length = section.raw_size.min(section.virtual_size) as usize;
@@ -29,7 +29,10 @@ pub fn expand(file: &[u8], headers: &Headers) -> Result<Vec<u8>, Refusal> {
         let source = file.get(from..from + length);
         let target = image.get_mut(to..to + length);
         let (Some(source), Some(target)) = (source, target) else {
-            return Err(format!("section '{}' lies outside of the file or the image", section.name.escape_default()));
+            return Err(format!(
+                "section '{}' lies outside of the file or the image",
+                section.name.escape_default()
+            ));
         };
         target.copy_from_slice(source);
     }
@@ -37,14 +40,21 @@ pub fn expand(file: &[u8], headers: &Headers) -> Result<Vec<u8>, Refusal> {
 }
 
 /// A directory's bytes, from its start to the end of the image.
-fn directory_at<'a>(image: &'a [u8], headers: &Headers, which: usize, name: &str) -> Result<Option<(&'a [u8], u32)>, Refusal> {
+fn directory_at<'a>(
+    image: &'a [u8],
+    headers: &Headers,
+    which: usize,
+    name: &str,
+) -> Result<Option<(&'a [u8], u32)>, Refusal> {
     let (rva, size) = headers.directories[which];
     if rva == 0 || size == 0 {
         return Ok(None);
     }
     let end = u64::from(rva) + u64::from(size);
     if end > image.len() as u64 {
-        return Err(format!("its {name} directory reaches to {end:#x}, past the image"));
+        return Err(format!(
+            "its {name} directory reaches to {end:#x}, past the image"
+        ));
     }
     Ok(Some((&image[rva as usize..], size)))
 }
@@ -61,23 +71,34 @@ pub fn relocate(image: &mut [u8], headers: &Headers, base: u64) -> Result<(), Re
             headers.preferred_base
         ));
     }
-    let Some((table, size)) = directory_at(image, headers, directory::RELOCATION, "relocation")? else {
+    let Some((table, size)) = directory_at(image, headers, directory::RELOCATION, "relocation")?
+    else {
         return Ok(());
     };
     let table = table[..size as usize].to_vec();
     let mut at = 0;
     while at + 8 <= table.len() {
         let header = Bytes(&table);
-        let (page, block) = (header.u32(at).unwrap_or(0), header.u32(at + 4).unwrap_or(0) as usize);
+        let (page, block) = (
+            header.u32(at).unwrap_or(0),
+            header.u32(at + 4).unwrap_or(0) as usize,
+        );
         if block == 0 {
             break;
         }
         if block < 8 || block % 2 != 0 || at + block > table.len() {
-            return Err(format!("its relocation block at {at:#x} has the impossible size {block:#x}"));
+            return Err(format!(
+                "its relocation block at {at:#x} has the impossible size {block:#x}"
+            ));
         }
         for entry in table[at + 8..at + block].chunks_exact(2) {
             let entry = u16::from_le_bytes([entry[0], entry[1]]);
-            apply(image, page as usize + usize::from(entry & 0xfff), entry >> 12, delta)?;
+            apply(
+                image,
+                page as usize + usize::from(entry & 0xfff),
+                entry >> 12,
+                delta,
+            )?;
         }
         at += block;
     }
@@ -102,7 +123,9 @@ fn apply(image: &mut [u8], at: usize, kind: u16, delta: u64) -> Result<(), Refus
             slot.copy_from_slice(&value.wrapping_add(delta).to_le_bytes());
             Ok(())
         }
-        kind => Err(format!("it has a relocation of kind {kind} at {at:#x}, which x86-64 does not have")),
+        kind => Err(format!(
+            "it has a relocation of kind {kind} at {at:#x}, which x86-64 does not have"
+        )),
     }
 }
 
@@ -118,31 +141,54 @@ pub fn imports(image: &[u8], headers: &Headers) -> Result<Vec<Import>, Refusal> 
     let bytes = Bytes(image);
     let mut imports = Vec::new();
     for n in 0..MAX_IMPORTS {
-        let field = |offset| table.u32(20 * n + offset).ok_or_else(|| "its import table has no end".to_owned());
+        let field = |offset| {
+            table
+                .u32(20 * n + offset)
+                .ok_or_else(|| "its import table has no end".to_owned())
+        };
         let (lookup, name, slots) = (field(0)?, field(12)?, field(16)?);
         if name == 0 && slots == 0 {
             return Ok(imports);
         }
-        let module = bytes
-            .string(name as usize)
-            .ok_or_else(|| format!("import {} names its module at {name:#x}, where no name is", n + 1))?;
-        module_imports(bytes, &module, if lookup == 0 { slots } else { lookup }, slots, &mut imports)?;
+        let module = bytes.string(name as usize).ok_or_else(|| {
+            format!(
+                "import {} names its module at {name:#x}, where no name is",
+                n + 1
+            )
+        })?;
+        module_imports(
+            bytes,
+            &module,
+            if lookup == 0 { slots } else { lookup },
+            slots,
+            &mut imports,
+        )?;
     }
     Err("its import table has no end".into())
 }
 
-fn module_imports(bytes: Bytes<'_>, module: &str, lookup: u32, slots: u32, imports: &mut Vec<Import>) -> Result<(), Refusal> {
+fn module_imports(
+    bytes: Bytes<'_>,
+    module: &str,
+    lookup: u32,
+    slots: u32,
+    imports: &mut Vec<Import>,
+) -> Result<(), Refusal> {
     for n in 0..u32::try_from(MAX_IMPORTS).unwrap_or(u32::MAX) {
         let place = |table: u32| table.checked_add(8 * n);
         let entry = place(lookup)
             .and_then(|at| bytes.u64(at as usize))
-            .ok_or_else(|| format!("the list of what it imports from {module} reaches past the image"))?;
+            .ok_or_else(|| {
+                format!("the list of what it imports from {module} reaches past the image")
+            })?;
         if entry == 0 {
             return Ok(());
         }
         let slot = place(slots)
             .filter(|slot| bytes.u64(*slot as usize).is_some())
-            .ok_or_else(|| format!("the addresses of what it imports from {module} reach past the image"))?;
+            .ok_or_else(|| {
+                format!("the addresses of what it imports from {module} reach past the image")
+            })?;
         let name = if entry >> 63 != 0 {
             format!("#{}", entry & 0xffff)
         } else {
@@ -150,20 +196,31 @@ fn module_imports(bytes: Bytes<'_>, module: &str, lookup: u32, slots: u32, impor
                 .ok()
                 .and_then(|at| bytes.string(at.checked_add(2)?))
                 .filter(|name| !name.is_empty())
-                .ok_or_else(|| format!("import {} from {module} has its name at {entry:#x}, where no name is", n + 1))?
+                .ok_or_else(|| {
+                    format!(
+                        "import {} from {module} has its name at {entry:#x}, where no name is",
+                        n + 1
+                    )
+                })?
         };
         if imports.len() == MAX_IMPORTS {
             return Err(format!("it imports more than {MAX_IMPORTS} functions"));
         }
-        imports.push(Import { module: module.to_owned(), name, slot });
+        imports.push(Import {
+            module: module.to_owned(),
+            name,
+            slot,
+        });
     }
-    Err(format!("the list of what it imports from {module} has no end"))
+    Err(format!(
+        "the list of what it imports from {module} has no end"
+    ))
 }
 
-/// What the image exports: name and RVA.
-pub fn exports(image: &[u8], headers: &Headers) -> Result<Vec<(String, u32)>, Refusal> {
+/// Checks what the image exports: names with addresses of its own.
+pub fn check_exports(image: &[u8], headers: &Headers) -> Result<(), Refusal> {
     let Some((table, size)) = directory_at(image, headers, directory::EXPORT, "export")? else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     let start = headers.directories[directory::EXPORT].0;
     let table = Bytes(table);
@@ -171,13 +228,19 @@ pub fn exports(image: &[u8], headers: &Headers) -> Result<Vec<(String, u32)>, Re
     let cut = || "its export table reaches past the image".to_owned();
     let field = |at| table.u32(at).ok_or_else(cut);
     let (functions, names) = (field(20)? as usize, field(24)? as usize);
-    let (function_table, name_table, ordinals) = (field(28)? as usize, field(32)? as usize, field(36)? as usize);
+    let (function_table, name_table, ordinals) = (
+        field(28)? as usize,
+        field(32)? as usize,
+        field(36)? as usize,
+    );
     if functions > 0xffff || names > 0xffff {
         return Err(format!("it claims {functions} exports under {names} names"));
     }
-    let mut list = Vec::with_capacity(names);
     for n in 0..names {
-        let name = bytes.u32(name_table + 4 * n).and_then(|at| bytes.string(at as usize)).ok_or_else(cut)?;
+        let name = bytes
+            .u32(name_table + 4 * n)
+            .and_then(|at| bytes.string(at as usize))
+            .ok_or_else(cut)?;
         let ordinal = usize::from(bytes.u16(ordinals + 2 * n).ok_or_else(cut)?);
         if ordinal >= functions {
             return Err(format!("its export {name} has a number past the table"));
@@ -185,18 +248,21 @@ pub fn exports(image: &[u8], headers: &Headers) -> Result<Vec<(String, u32)>, Re
         let rva = bytes.u32(function_table + 4 * ordinal).ok_or_else(cut)?;
         if rva >= start && rva - start < size {
             let target = bytes.string(rva as usize).unwrap_or_default();
-            return Err(format!("its export {name} is forwarded to {target}; forwarded exports are not supported"));
+            return Err(format!(
+                "its export {name} is forwarded to {target}; forwarded exports are not supported"
+            ));
         }
-        list.push((name, rva));
     }
-    Ok(list)
+    Ok(())
 }
 
 /// Offset of the security cookie, if the image has one that is still to be set.
 pub fn security_cookie(image: &[u8], headers: &Headers, base: u64) -> Result<Option<u32>, Refusal> {
     /// What the compiler leaves there for the loader to replace.
     const UNSET: u64 = 0x0000_2b99_2ddf_a232;
-    let Some((table, size)) = directory_at(image, headers, directory::LOAD_CONFIG, "load configuration")? else {
+    let Some((table, size)) =
+        directory_at(image, headers, directory::LOAD_CONFIG, "load configuration")?
+    else {
         return Ok(None);
     };
     // The structure says its own size; older ones end before the cookie.
@@ -209,10 +275,14 @@ pub fn security_cookie(image: &[u8], headers: &Headers, base: u64) -> Result<Opt
         return Ok(None);
     }
     let rva = va.wrapping_sub(base);
-    let value = usize::try_from(rva).ok().and_then(|at| Bytes(image).u64(at));
+    let value = usize::try_from(rva)
+        .ok()
+        .and_then(|at| Bytes(image).u64(at));
     match value {
         Some(UNSET) => Ok(u32::try_from(rva).ok()),
         Some(_) => Ok(None),
-        None => Err(format!("its security cookie at {va:#x} lies outside of the image")),
+        None => Err(format!(
+            "its security cookie at {va:#x} lies outside of the image"
+        )),
     }
 }

@@ -24,8 +24,6 @@ pub struct Image {
     pub entry: u64,
     /// RVA and size of the function table.
     pub pdata: (u32, u32),
-    /// What it exports.
-    pub exports: Vec<(String, u32)>,
     /// Sections that are thrown away after DriverEntry.
     discarded: Vec<u64>,
 }
@@ -52,7 +50,12 @@ pub fn find_image(pc: u64) -> Option<ImageView> {
         .unwrap_or_else(PoisonError::into_inner)
         .iter()
         .find(|image| pc >= image.base && pc - image.base < u64::from(image.size))
-        .map(|image| ImageView { base: image.base, size: image.size.into(), pdata: image.pdata, name: image.name.clone() })
+        .map(|image| ImageView {
+            base: image.base,
+            size: image.size.into(),
+            pdata: image.pdata,
+            name: image.name.clone(),
+        })
 }
 
 /// Loads an image from the bytes of its file.
@@ -66,23 +69,28 @@ pub fn load(name: &str, file: &[u8]) -> Result<Image, Refusal> {
         let at = rva as usize;
         bytes[at..at + 8].copy_from_slice(&new_cookie().to_le_bytes());
     }
+    layout::check_exports(&bytes, &headers)?;
     let image = Image {
         name: name.to_owned(),
         base,
         size: headers.image_size,
         entry: base + u64::from(headers.entry),
         pdata: function_table(&headers)?,
-        exports: layout::exports(&bytes, &headers)?,
         discarded: map(&bytes, &headers, base)?,
     };
-    IMAGES_LOADED.lock().unwrap_or_else(PoisonError::into_inner).push(image.clone());
+    IMAGES_LOADED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(image.clone());
     Ok(image)
 }
 
 fn function_table(headers: &Headers) -> Result<(u32, u32), Refusal> {
     let (rva, size) = headers.directories[directory::EXCEPTION];
     if u64::from(rva) + u64::from(size) > u64::from(headers.image_size) {
-        return Err(format!("its function table (.pdata) at {rva:#x} reaches past the image"));
+        return Err(format!(
+            "its function table (.pdata) at {rva:#x} reaches past the image"
+        ));
     }
     Ok((rva, size))
 }
@@ -104,7 +112,10 @@ pub fn imports(file: &[u8]) -> Result<Vec<layout::Import>, Refusal> {
 
 /// Whether this kernel stands for a module.
 pub fn is_kernel(module: &str) -> bool {
-    matches!(module.to_ascii_lowercase().as_str(), "ntoskrnl.exe" | "hal.dll" | "wmilib.sys")
+    matches!(
+        module.to_ascii_lowercase().as_str(),
+        "ntoskrnl.exe" | "hal.dll" | "wmilib.sys"
+    )
 }
 
 /// Fills the import table.
@@ -117,7 +128,12 @@ fn bind(bytes: &mut [u8], headers: &Headers) -> Result<(), Refusal> {
         let at = import.slot as usize;
         bytes
             .get_mut(at..at + 8)
-            .ok_or_else(|| format!("the address of {} would lie outside of the image", import.name))?
+            .ok_or_else(|| {
+                format!(
+                    "the address of {} would lie outside of the image",
+                    import.name
+                )
+            })?
             .copy_from_slice(&address.to_le_bytes());
     }
     Ok(())
@@ -141,10 +157,20 @@ fn map(bytes: &[u8], headers: &Headers, base: u64) -> Result<Vec<u64>, Refusal> 
         map_range(bytes, base, 0, headers.image_size, Protection::ALL)?;
         return Ok(Vec::new());
     }
-    map_range(bytes, base, 0, headers.headers_size, Protection::READ)?;
+    map_range(bytes, base, 0, headers.size, Protection::READ)?;
     let mut discarded = Vec::new();
-    for section in headers.sections.iter().filter(|section| section.virtual_size != 0) {
-        map_range(bytes, base, section.rva, section.virtual_size, protection(section))?;
+    for section in headers
+        .sections
+        .iter()
+        .filter(|section| section.virtual_size != 0)
+    {
+        map_range(
+            bytes,
+            base,
+            section.rva,
+            section.virtual_size,
+            protection(section),
+        )?;
         let goes = section.name.starts_with("INIT") || section.name == ".reloc";
         if goes && section.flags & pe::SCN_DISCARDABLE != 0 {
             discarded.push(base + u64::from(section.rva));
@@ -161,13 +187,21 @@ fn protection(section: &Section) -> Protection {
     }
 }
 
-fn map_range(bytes: &[u8], base: u64, rva: u32, size: u32, protection: Protection) -> Result<(), Refusal> {
+fn map_range(
+    bytes: &[u8],
+    base: u64,
+    rva: u32,
+    size: u32,
+    protection: Protection,
+) -> Result<(), Refusal> {
     let va = base + u64::from(rva);
     let pages = u64::from(size).div_ceil(PAGE_SIZE);
     let failed = || format!("{pages} pages at {va:#x} cannot be mapped");
-    mm::with(|memory| memory.map_new(va, pages, Protection::READ_WRITE, Use::Image)).map_err(|_| failed())?;
+    mm::with(|memory| memory.map_new(va, pages, Protection::READ_WRITE, Use::Image))
+        .map_err(|_| failed())?;
     let from = rva as usize;
-    let to = from.saturating_add((pages << PAGE_SHIFT) as usize).min(bytes.len());
+    let whole = usize::try_from(pages << PAGE_SHIFT).unwrap_or(usize::MAX);
+    let to = from.saturating_add(whole).min(bytes.len());
     let content = bytes.get(from..to).ok_or_else(failed)?;
     guest::write_bytes(va, content).map_err(|_| failed())?;
     mm::with(|memory| memory.space.protect(va, protection)).map_err(|_| failed())

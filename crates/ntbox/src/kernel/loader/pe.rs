@@ -56,7 +56,7 @@ pub struct Headers {
     /// Bytes in memory.
     pub image_size: u32,
     /// Bytes of headers.
-    pub headers_size: u32,
+    pub size: u32,
     /// Offset of DriverEntry.
     pub entry: u32,
     /// Alignment of sections in memory.
@@ -112,12 +112,15 @@ impl Bytes<'_> {
 /// Reads and checks the headers of a driver.
 pub fn parse(file: &[u8]) -> Result<Headers, Refusal> {
     let bytes = Bytes(file);
-    let cut = |what: &str| format!("the file ends inside its {what}; it is cut off or not a PE image");
+    let cut =
+        |what: &str| format!("the file ends inside its {what}; it is cut off or not a PE image");
     if file.get(..2) != Some(b"MZ") {
         return Err("it does not begin with 'MZ', so it is not a PE image".into());
     }
     let pe = bytes.u32(0x3c).ok_or_else(|| cut("DOS header"))? as usize;
-    let signature = bytes.u32(pe).ok_or_else(|| cut("DOS header, or points past its end"))?;
+    let signature = bytes
+        .u32(pe)
+        .ok_or_else(|| cut("DOS header, or points past its end"))?;
     if signature != 0x4550 {
         return Err("it has no PE signature: a DOS program, or damaged".into());
     }
@@ -135,10 +138,16 @@ pub fn parse(file: &[u8]) -> Result<Headers, Refusal> {
     match field16(optional)? {
         0x20b => {}
         0x10b => return Err("it is a 32-bit image (PE32); a driver for x86-64 is PE32+".into()),
-        magic => return Err(format!("its optional header has the unknown magic {magic:#x}")),
+        magic => {
+            return Err(format!(
+                "its optional header has the unknown magic {magic:#x}"
+            ));
+        }
     }
     if optional_size < 112 {
-        return Err(format!("its optional header has {optional_size} bytes; PE32+ needs 112 at least"));
+        return Err(format!(
+            "its optional header has {optional_size} bytes; PE32+ needs 112 at least"
+        ));
     }
     let subsystem = field16(optional + 68)?;
     if subsystem != 1 {
@@ -155,7 +164,7 @@ pub fn parse(file: &[u8]) -> Result<Headers, Refusal> {
     let mut headers = Headers {
         preferred_base: bytes.u64(optional + 24).ok_or_else(|| cut("headers"))?,
         image_size: field32(optional + 56)?,
-        headers_size: field32(optional + 60)?,
+        size: field32(optional + 60)?,
         entry: field32(optional + 16)?,
         section_alignment: field32(optional + 32)?,
         relocations_stripped: characteristics & 1 != 0,
@@ -164,15 +173,27 @@ pub fn parse(file: &[u8]) -> Result<Headers, Refusal> {
     };
     let file_alignment = field32(optional + 36)?;
     check_sizes(&headers, file_alignment)?;
-    let directory_count = (field32(optional + 108)? as usize).min(16).min((optional_size - 112) / 8);
-    for (n, slot) in headers.directories.iter_mut().take(directory_count).enumerate() {
-        *slot = (field32(optional + 112 + 8 * n)?, field32(optional + 116 + 8 * n)?);
+    let directory_count = (field32(optional + 108)? as usize)
+        .min(16)
+        .min((optional_size - 112) / 8);
+    for (n, slot) in headers
+        .directories
+        .iter_mut()
+        .take(directory_count)
+        .enumerate()
+    {
+        *slot = (
+            field32(optional + 112 + 8 * n)?,
+            field32(optional + 116 + 8 * n)?,
+        );
     }
     if headers.directories[directory::CLR].1 != 0 {
         return Err("it is managed code (it has a CLR header)".into());
     }
     if section_count == 0 || section_count > MAX_SECTIONS {
-        return Err(format!("it claims {section_count} sections; 1 to {MAX_SECTIONS} are possible"));
+        return Err(format!(
+            "it claims {section_count} sections; 1 to {MAX_SECTIONS} are possible"
+        ));
     }
     headers.sections = sections(bytes, optional + optional_size, section_count, &headers)?;
     check_entry(&headers)?;
@@ -188,18 +209,32 @@ fn check_machine(machine: u16) -> Result<(), Refusal> {
         0x0200 => "Itanium",
         _ => "an unknown processor",
     };
-    Err(format!("it is for {name} (machine {machine:#06x}); this kernel runs on x86-64 (0x8664)"))
+    Err(format!(
+        "it is for {name} (machine {machine:#06x}); this kernel runs on x86-64 (0x8664)"
+    ))
 }
 
 fn check_sizes(headers: &Headers, file_alignment: u32) -> Result<(), Refusal> {
-    let Headers { image_size, headers_size, section_alignment, .. } = *headers;
+    let Headers {
+        image_size,
+        size,
+        section_alignment,
+        ..
+    } = *headers;
     if image_size == 0 || image_size > MAX_IMAGE {
-        return Err(format!("it claims {image_size:#x} bytes of memory; up to {MAX_IMAGE:#x} are loaded"));
+        return Err(format!(
+            "it claims {image_size:#x} bytes of memory; up to {MAX_IMAGE:#x} are loaded"
+        ));
     }
-    if headers_size == 0 || headers_size > image_size {
-        return Err(format!("its headers claim {headers_size:#x} of the image's {image_size:#x} bytes"));
+    if size == 0 || size > image_size {
+        return Err(format!(
+            "its headers claim {size:#x} of the image's {image_size:#x} bytes"
+        ));
     }
-    if !section_alignment.is_power_of_two() || !file_alignment.is_power_of_two() || file_alignment > section_alignment {
+    if !section_alignment.is_power_of_two()
+        || !file_alignment.is_power_of_two()
+        || file_alignment > section_alignment
+    {
         return Err(format!(
             "its alignments are impossible: {section_alignment:#x} in memory, {file_alignment:#x} in the file"
         ));
@@ -211,19 +246,33 @@ fn check_sizes(headers: &Headers, file_alignment: u32) -> Result<(), Refusal> {
         ));
     }
     if headers.preferred_base & 0xffff != 0 {
-        return Err(format!("its image base {:#x} is not a multiple of 64 KiB", headers.preferred_base));
+        return Err(format!(
+            "its image base {:#x} is not a multiple of 64 KiB",
+            headers.preferred_base
+        ));
     }
     Ok(())
 }
 
-fn sections(bytes: Bytes<'_>, table: usize, count: u16, headers: &Headers) -> Result<Vec<Section>, Refusal> {
+fn sections(
+    bytes: Bytes<'_>,
+    table: usize,
+    count: u16,
+    headers: &Headers,
+) -> Result<Vec<Section>, Refusal> {
     let mut list: Vec<Section> = Vec::with_capacity(usize::from(count));
-    let mut end = u64::from(headers.headers_size);
+    let mut end = u64::from(headers.size);
     for n in 0..usize::from(count) {
         let at = table + 40 * n;
-        let field = |offset| bytes.u32(at + offset).ok_or_else(|| "the file ends inside its section table".to_owned());
+        let field = |offset| {
+            bytes
+                .u32(at + offset)
+                .ok_or_else(|| "the file ends inside its section table".to_owned())
+        };
         let name = bytes.0.get(at..at + 8).unwrap_or_default();
-        let name = String::from_utf8_lossy(name).trim_end_matches('\0').to_owned();
+        let name = String::from_utf8_lossy(name)
+            .trim_end_matches('\0')
+            .to_owned();
         let mut section = Section {
             name,
             virtual_size: field(8)?,
@@ -236,19 +285,28 @@ fn sections(bytes: Bytes<'_>, table: usize, count: u16, headers: &Headers) -> Re
             section.virtual_size = section.raw_size;
         }
         let what = format!("section {} ('{}')", n + 1, section.name.escape_default());
-        if section.rva % headers.section_alignment != 0 {
-            return Err(format!("{what} lies at {:#x}, which its alignment does not allow", section.rva));
+        if !section.rva.is_multiple_of(headers.section_alignment) {
+            return Err(format!(
+                "{what} lies at {:#x}, which its alignment does not allow",
+                section.rva
+            ));
         }
         let section_end = u64::from(section.rva) + u64::from(section.virtual_size);
         if u64::from(section.rva) < end {
             return Err(format!("{what} overlaps what is before it in memory"));
         }
         if section_end > u64::from(headers.image_size) {
-            return Err(format!("{what} reaches to {section_end:#x}, past the image's {:#x} bytes", headers.image_size));
+            return Err(format!(
+                "{what} reaches to {section_end:#x}, past the image's {:#x} bytes",
+                headers.image_size
+            ));
         }
         let raw_end = u64::from(section.raw_offset) + u64::from(section.raw_size);
         if section.raw_size != 0 && raw_end > bytes.0.len() as u64 {
-            return Err(format!("{what} reaches to {raw_end:#x} in the file, which has {:#x} bytes: it is cut off", bytes.0.len()));
+            return Err(format!(
+                "{what} reaches to {raw_end:#x} in the file, which has {:#x} bytes: it is cut off",
+                bytes.0.len()
+            ));
         }
         end = section_end;
         list.push(section);
@@ -260,10 +318,9 @@ fn check_entry(headers: &Headers) -> Result<(), Refusal> {
     if headers.entry == 0 {
         return Err("it has no entry point; link with /ENTRY:DriverEntry".into());
     }
-    let section = headers
-        .sections
-        .iter()
-        .find(|section| headers.entry >= section.rva && headers.entry - section.rva < section.virtual_size);
+    let section = headers.sections.iter().find(|section| {
+        headers.entry >= section.rva && headers.entry - section.rva < section.virtual_size
+    });
     match section {
         Some(section) if section.flags & SCN_EXECUTE != 0 => Ok(()),
         Some(section) => Err(format!(
@@ -271,6 +328,9 @@ fn check_entry(headers: &Headers) -> Result<(), Refusal> {
             headers.entry,
             section.name.escape_default()
         )),
-        None => Err(format!("its entry point {:#x} lies in no section", headers.entry)),
+        None => Err(format!(
+            "its entry point {:#x} lies in no section",
+            headers.entry
+        )),
     }
 }

@@ -5,7 +5,7 @@ use super::phys::Physical;
 use super::space::{Area, Frames, Protection, Use};
 use super::{user, with};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::call::{Call, Return, Stop, exports};
+use crate::kernel::call::{Call, Register as _, Return, Stop, exports};
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::layout::{PAGE_SIZE, SYSTEM_PTES, is_system};
 use crate::kernel::{cpu, stop, threads};
@@ -16,20 +16,22 @@ const NO_WRITE: u32 = 0x8000_0000;
 const NO_EXECUTE: u32 = 0x4000_0000;
 /// `MmMaximumCacheType`.
 const MAXIMUM_CACHE_TYPE: u32 = 6;
-/// STATUS_INVALID_PARAMETER.
+/// `STATUS_INVALID_PARAMETER`.
 const INVALID_PARAMETER: u32 = 0xc000_000d;
-/// STATUS_CONFLICTING_ADDRESSES.
+/// `STATUS_CONFLICTING_ADDRESSES`.
 const CONFLICTING_ADDRESSES: u32 = 0xc000_0018;
-/// STATUS_NOT_MAPPED_VIEW.
+/// `STATUS_NOT_MAPPED_VIEW`.
 const NOT_MAPPED_VIEW: u32 = 0xc000_0019;
-/// STATUS_INVALID_PAGE_PROTECTION.
+/// `STATUS_INVALID_PAGE_PROTECTION`.
 const INVALID_PAGE_PROTECTION: u32 = 0xc000_0045;
 
 /// Ends the system mapping that an MDL names.
 pub fn unmap_system(view: &mut View) -> Result<(), Fault> {
     let va = guest::read_u64(view.va + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
     with(|memory| {
-        memory.mdls.settle(view.va, |record| record.system.retain(|mapping| mapping.va != va));
+        memory.mdls.settle(view.va, |record| {
+            record.system.retain(|mapping| mapping.va != va);
+        });
         memory.space.unmap(va);
     });
     view.set_flags(view.flags & !(flag::MAPPED_TO_SYSTEM_VA | flag::PARTIAL_HAS_BEEN_MAPPED))
@@ -60,27 +62,51 @@ fn map(wanted: &Wanted, caller: u64) -> Return {
             ),
         ));
     }
-    if wanted.user { map_user(wanted, &view, frames, caller) } else { map_kernel(wanted, &mut view, frames, caller) }
+    if wanted.user {
+        map_user(wanted, &view, frames, caller)
+    } else {
+        map_kernel(wanted, &mut view, frames, caller)
+    }
 }
 
 /// Rules of the caller's that do not decide whether the mapping succeeds.
 fn check(wanted: &Wanted, view: &View, caller: u64) {
-    let report = |rule, first, what: String| stop::violation(rule, Some((0xc4, first)), what, caller);
+    let report =
+        |rule, first, what: String| stop::violation(rule, Some((0xc4, first)), what, caller);
     let mdl = wanted.mdl;
     if wanted.user && cpu::irql() > APC_LEVEL {
-        report("irql-too-high", 0x77, format!("a user mapping was asked for at IRQL {}; APC_LEVEL is the limit", cpu::irql()));
+        report(
+            "irql-too-high",
+            0x77,
+            format!(
+                "a user mapping was asked for at IRQL {}; APC_LEVEL is the limit",
+                cpu::irql()
+            ),
+        );
     }
     if !view.has(flag::PAGES_LOCKED | flag::SOURCE_IS_NONPAGED_POOL | flag::PARTIAL) {
-        report("map-not-locked", 0xb3, format!("the MDL at {mdl:#018x} was mapped before its pages were locked"));
+        report(
+            "map-not-locked",
+            0xb3,
+            format!("the MDL at {mdl:#018x} was mapped before its pages were locked"),
+        );
     }
     if wanted.user {
         return;
     }
     if wanted.bug_check {
-        report("bug-check-on-failure", 0x82, format!("the MDL at {mdl:#018x} was mapped with BugCheckOnFailure TRUE"));
+        report(
+            "bug-check-on-failure",
+            0x82,
+            format!("the MDL at {mdl:#018x} was mapped with BugCheckOnFailure TRUE"),
+        );
     }
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {
-        report("map-twice", 0xb2, format!("the MDL at {mdl:#018x} was mapped into system space and has such a mapping"));
+        report(
+            "map-twice",
+            0xb2,
+            format!("the MDL at {mdl:#018x} was mapped into system space and has such a mapping"),
+        );
     } else if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
         let what = format!(
             "the MDL at {mdl:#018x} is built for nonpaged pool and was mapped into system space; \
@@ -94,20 +120,36 @@ fn map_kernel(wanted: &Wanted, view: &mut View, frames: Vec<u64>, caller: u64) -
     if wanted.cache >= MAXIMUM_CACHE_TYPE {
         return Ok(0);
     }
-    let protection =
-        Protection { read: true, write: wanted.priority & NO_WRITE == 0, execute: wanted.priority & NO_EXECUTE == 0 };
+    let protection = Protection {
+        read: true,
+        write: wanted.priority & NO_WRITE == 0,
+        execute: wanted.priority & NO_EXECUTE == 0,
+    };
     let mapped = with(|memory| {
         let pages = frames.len() as u64;
         let va = memory.space.room(SYSTEM_PTES, pages)?;
-        let area = Area { pages, frames: Frames::List(frames), protection, used_for: Use::SystemMapping };
+        let area = Area {
+            pages,
+            frames: Frames::List(frames),
+            protection,
+            used_for: Use::SystemMapping,
+        };
         memory.space.map(&memory.physical, va, area)?;
-        memory.mdls.entry(wanted.mdl).system.push(Mapping { va, caller, process: threads::system_process() });
+        memory.mdls.entry(wanted.mdl).system.push(Mapping {
+            va,
+            caller,
+            process: threads::system_process(),
+        });
         Ok::<u64, super::space::NoSpace>(va)
     });
     let Ok(va) = mapped else { return Ok(0) };
     let address = va + u64::from(view.offset);
     guest::write_u64(wanted.mdl + offset::MAPPED_SYSTEM_VA, address)?;
-    let part = if view.has(flag::PARTIAL) { flag::PARTIAL_HAS_BEEN_MAPPED } else { 0 };
+    let part = if view.has(flag::PARTIAL) {
+        flag::PARTIAL_HAS_BEEN_MAPPED
+    } else {
+        0
+    };
     view.set_flags(view.flags | flag::MAPPED_TO_SYSTEM_VA | part)?;
     Ok(address)
 }
@@ -116,13 +158,20 @@ fn map_user(wanted: &Wanted, view: &View, frames: Vec<u64>, caller: u64) -> Retu
     if wanted.cache >= MAXIMUM_CACHE_TYPE {
         return Err(Stop::raise(INVALID_PARAMETER));
     }
-    let protection = Protection { read: true, write: wanted.priority & NO_WRITE == 0, execute: false };
+    let protection = Protection {
+        read: true,
+        write: wanted.priority & NO_WRITE == 0,
+        execute: false,
+    };
     let pages = frames.len() as u64;
     let process = threads::current_process();
     let zone = user::zone(process);
     let mapped = with(|memory| {
         let va = match wanted.at & !(PAGE_SIZE - 1) {
-            0 => memory.space.room(zone, pages).map_err(|_| INSUFFICIENT_RESOURCES)?,
+            0 => memory
+                .space
+                .room(zone, pages)
+                .map_err(|_| INSUFFICIENT_RESOURCES)?,
             at => {
                 let end = at.checked_add(pages * PAGE_SIZE).ok_or(INVALID_PARAMETER)?;
                 let inside = zone.contains(at) && end <= zone.end();
@@ -132,9 +181,21 @@ fn map_user(wanted: &Wanted, view: &View, frames: Vec<u64>, caller: u64) -> Retu
                 at
             }
         };
-        let area = Area { pages, frames: Frames::List(frames), protection, used_for: Use::UserMapping };
-        memory.space.map(&memory.physical, va, area).map_err(|_| INSUFFICIENT_RESOURCES)?;
-        memory.mdls.entry(wanted.mdl).user.push(Mapping { va, caller, process });
+        let area = Area {
+            pages,
+            frames: Frames::List(frames),
+            protection,
+            used_for: Use::UserMapping,
+        };
+        memory
+            .space
+            .map(&memory.physical, va, area)
+            .map_err(|_| INSUFFICIENT_RESOURCES)?;
+        memory.mdls.entry(wanted.mdl).user.push(Mapping {
+            va,
+            caller,
+            process,
+        });
         Ok(va)
     });
     let va = mapped.map_err(Stop::raise)?;
@@ -144,7 +205,12 @@ fn map_user(wanted: &Wanted, view: &View, frames: Vec<u64>, caller: u64) -> Retu
 
 /// How a mapping fails: with NULL in system space, by raising in user space.
 fn failure(call: &mut Call<'_>) -> Return {
-    if call.argument(1)? & 0xff == 0 { Ok(0) } else { Err(Stop::raise(INSUFFICIENT_RESOURCES)) }
+    let user = bool::from_register(call.argument(1)?);
+    if user {
+        Err(Stop::raise(INSUFFICIENT_RESOURCES))
+    } else {
+        Ok(0)
+    }
 }
 
 exports! {
@@ -173,7 +239,8 @@ exports! {
         let caller = call.return_address();
         let page = base & !(PAGE_SIZE - 1);
         if !is_system(base) {
-            return unmap_user(page, mdl, caller);
+            unmap_user(page, mdl, caller);
+            return Ok(());
         }
         let named = guest::read_u64(mdl + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
         let known = with(|memory| {
@@ -210,16 +277,21 @@ exports! {
     }
 }
 
-fn unmap_user(page: u64, mdl: u64, caller: u64) -> Result<(), Stop> {
+fn unmap_user(page: u64, mdl: u64, caller: u64) {
     if cpu::irql() > APC_LEVEL {
-        let what = format!("a user mapping was ended at IRQL {}; APC_LEVEL is the limit", cpu::irql());
+        let what = format!(
+            "a user mapping was ended at IRQL {}; APC_LEVEL is the limit",
+            cpu::irql()
+        );
         stop::violation("irql-too-high", Some((0xc4, 0x7b)), what, caller);
     }
     let process = threads::current_process();
     let known = with(|memory| {
         let known = memory.mdls.settle(mdl, |record| {
             let before = record.user.len();
-            record.user.retain(|mapping| mapping.va != page || mapping.process != process);
+            record
+                .user
+                .retain(|mapping| mapping.va != page || mapping.process != process);
             record.user.len() < before
         });
         if known == Some(true) {
@@ -230,8 +302,9 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) -> Result<(), Stop> {
     if known {
         user::forget(page);
     } else {
-        let what = format!("MmUnmapLockedPages was given {page:#018x}, which is no user mapping of the MDL at {mdl:#018x} in this process");
+        let what = format!(
+            "MmUnmapLockedPages was given {page:#018x}, which is no user mapping of the MDL at {mdl:#018x} in this process"
+        );
         stop::violation("unmap-bad-user-address", Some((0xc4, 0xb9)), what, caller);
     }
-    Ok(())
 }

@@ -59,14 +59,14 @@ pub mod flag {
 
 /// Largest range of an MDL: 4 GiB less a page.
 pub const MAX_BYTES: u64 = (4 << 30) - PAGE_SIZE;
-/// Pages up to which IoAllocateMdl takes from the list of small MDLs.
+/// Pages up to which `IoAllocateMdl` takes from the list of small MDLs.
 const FIXED_SIZE_PAGES: u64 = 0x17;
 /// Pool tag of MDLs.
 const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
 
-/// STATUS_ACCESS_VIOLATION.
+/// `STATUS_ACCESS_VIOLATION`.
 const ACCESS_VIOLATION: u32 = 0xc000_0005;
-/// STATUS_INSUFFICIENT_RESOURCES.
+/// `STATUS_INSUFFICIENT_RESOURCES`.
 pub const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
 
 /// A mapping of a list.
@@ -83,7 +83,7 @@ pub struct Mapping {
 /// What is owed for one MDL.
 #[derive(Debug, Default)]
 pub struct Record {
-    /// Who allocated it with IoAllocateMdl.
+    /// Who allocated it with `IoAllocateMdl`.
     pub allocated: Option<u64>,
     /// Who locked its pages.
     pub locked: Option<u64>,
@@ -176,15 +176,16 @@ impl View {
 
     /// The page frame numbers.
     pub fn frames(&self) -> Result<Vec<Pfn>, Fault> {
-        (0..self.pages()).map(|n| guest::read_u64(self.va.wrapping_add(offset::FRAMES + 8 * n))).collect()
+        (0..self.pages())
+            .map(|n| guest::read_u64(self.va.wrapping_add(offset::FRAMES + 8 * n)))
+            .collect()
     }
 
     /// Stores page frame numbers.
     pub fn set_frames(&self, frames: &[Pfn]) -> Result<(), Fault> {
-        frames
-            .iter()
-            .enumerate()
-            .try_for_each(|(n, pfn)| guest::write_u64(self.va.wrapping_add(offset::FRAMES + 8 * n as u64), *pfn))
+        frames.iter().enumerate().try_for_each(|(n, pfn)| {
+            guest::write_u64(self.va.wrapping_add(offset::FRAMES + 8 * n as u64), *pfn)
+        })
     }
 }
 
@@ -194,15 +195,24 @@ pub fn initialize(mdl: u64, base: u64, length: u64) -> Result<(), Fault> {
     let size = offset::FRAMES + 8 * pages_spanned(base, length);
     guest::write_u64(mdl + offset::NEXT, 0)?;
     // The field has 16 bits and larger lists overflow it, on Windows too.
-    guest::write_u16(mdl + offset::SIZE, u16::try_from(size & 0xffff).unwrap_or(0))?;
+    guest::write_u16(
+        mdl + offset::SIZE,
+        u16::try_from(size & 0xffff).unwrap_or(0),
+    )?;
     guest::write_u16(mdl + offset::FLAGS, 0)?;
     guest::write_u64(mdl + offset::START_VA, base & !(PAGE_SIZE - 1))?;
-    guest::write_u32(mdl + offset::BYTE_OFFSET, u32::try_from(base & (PAGE_SIZE - 1)).unwrap_or(0))?;
-    guest::write_u32(mdl + offset::BYTE_COUNT, u32::try_from(length).unwrap_or(u32::MAX))
+    guest::write_u32(
+        mdl + offset::BYTE_OFFSET,
+        u32::try_from(base & (PAGE_SIZE - 1)).unwrap_or(0),
+    )?;
+    guest::write_u32(
+        mdl + offset::BYTE_COUNT,
+        u32::try_from(length).unwrap_or(u32::MAX),
+    )
 }
 
 /// Takes memory for an MDL and initialises it. `owner` is the driver's call if
-/// the list itself is a pool block that the driver frees; 0 if IoFreeMdl does.
+/// the list itself is a pool block that the driver frees; 0 if `IoFreeMdl` does.
 pub fn allocate(base: u64, length: u64, owner: u64) -> Result<Option<u64>, Fault> {
     if length > MAX_BYTES {
         return Ok(None);
@@ -210,9 +220,15 @@ pub fn allocate(base: u64, length: u64, owner: u64) -> Result<Option<u64>, Fault
     let pages = pages_spanned(base, length);
     let fixed = owner == 0 && pages <= FIXED_SIZE_PAGES;
     let size = offset::FRAMES + 8 * if fixed { FIXED_SIZE_PAGES } else { pages };
-    let request =
-        Request { kind: PoolKind::NonPaged, size, tag: TAG, zeroed: false, cache_aligned: false, caller: owner };
-    let Some(mdl) = with(|memory| memory.pools.allocate(request, &mut memory.space)) else {
+    let request = Request {
+        kind: PoolKind::NonPaged,
+        size,
+        tag: TAG,
+        zeroed: false,
+        cache_aligned: false,
+        caller: owner,
+    };
+    let Some(mdl) = with(|memory| memory.pools.allocate(request)) else {
         return Ok(None);
     };
     initialize(mdl, base, length)?;
@@ -242,24 +258,58 @@ pub fn left_behind() -> Vec<Left> {
         for (mdl, record) in &memory.mdls.0 {
             // What the kernel itself did for a request is not the driver's debt.
             for mapping in record.system.iter().filter(|mapping| mapping.caller != 0) {
-                let what = format!("the system mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped", mapping.va);
-                list.push(Left { rule: "mapping-leak", verifier: None, what, caller: mapping.caller });
+                let what = format!(
+                    "the system mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped",
+                    mapping.va
+                );
+                list.push(Left {
+                    rule: "mapping-leak",
+                    verifier: None,
+                    what,
+                    caller: mapping.caller,
+                });
             }
             for mapping in &record.user {
-                let what = format!("the user mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped", mapping.va);
-                list.push(Left { rule: "mapping-leak", verifier: None, what, caller: mapping.caller });
+                let what = format!(
+                    "the user mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped",
+                    mapping.va
+                );
+                list.push(Left {
+                    rule: "mapping-leak",
+                    verifier: None,
+                    what,
+                    caller: mapping.caller,
+                });
             }
             if let Some(caller) = record.locked.filter(|caller| *caller != 0) {
                 let what = format!("the pages of the MDL at {mdl:#018x} are not unlocked");
-                list.push(Left { rule: "lock-leak", verifier: None, what, caller });
+                list.push(Left {
+                    rule: "lock-leak",
+                    verifier: None,
+                    what,
+                    caller,
+                });
             }
             if let Some((pages, caller)) = &record.pages {
-                let what = format!("{} pages allocated for the MDL at {mdl:#018x} are not freed", pages.len());
-                list.push(Left { rule: "page-leak", verifier: None, what, caller: *caller });
+                let what = format!(
+                    "{} pages allocated for the MDL at {mdl:#018x} are not freed",
+                    pages.len()
+                );
+                list.push(Left {
+                    rule: "page-leak",
+                    verifier: None,
+                    what,
+                    caller: *caller,
+                });
             }
             if let Some(caller) = record.allocated.filter(|caller| *caller != 0) {
                 let what = format!("the MDL at {mdl:#018x} is not freed");
-                list.push(Left { rule: "mdl-leak", verifier: Some((0xc4, 0x62)), what, caller });
+                list.push(Left {
+                    rule: "mdl-leak",
+                    verifier: Some((0xc4, 0x62)),
+                    what,
+                    caller,
+                });
             }
         }
         list
@@ -272,27 +322,42 @@ pub fn check_process_exit(process: u64) {
         let mut mappings = Vec::new();
         let mut locks = Vec::new();
         for (mdl, record) in &memory.mdls.0 {
-            mappings.extend(record.user.iter().filter(|mapping| mapping.process == process).map(|mapping| (*mdl, *mapping)));
+            mappings.extend(
+                record
+                    .user
+                    .iter()
+                    .filter(|mapping| mapping.process == process)
+                    .map(|mapping| (*mdl, *mapping)),
+            );
             locks.extend(record.locked.map(|caller| (*mdl, caller)));
         }
         (mappings, locks)
     });
+    let name = threads::process(process).map_or_else(String::new, |process| process.name);
     for (mdl, mapping) in mappings {
         let what = format!(
-            "the process ended while the MDL at {mdl:#018x} is mapped into it at {:#018x}; \
+            "the process {name} ended while the MDL at {mdl:#018x} is mapped into it at {:#018x}; \
              a driver must unmap when the process's handle is cleaned up",
             mapping.va
         );
-        stop::violation("mapping-outlives-process", Some((0x76, 0)), what, mapping.caller);
+        stop::violation(
+            "mapping-outlives-process",
+            Some((0x76, 0)),
+            what,
+            mapping.caller,
+        );
         user::forget(mapping.va);
         with(|memory| {
-            memory.mdls.settle(mdl, |record| record.user.retain(|other| other.va != mapping.va));
+            memory.mdls.settle(mdl, |record| {
+                record.user.retain(|other| other.va != mapping.va);
+            });
             memory.space.unmap(mapping.va);
         });
     }
     for (mdl, caller) in locks {
         if guest::read_u64(mdl + offset::PROCESS) == Ok(process) {
-            let what = format!("the process ended while its pages are locked by the MDL at {mdl:#018x}");
+            let what =
+                format!("the process ended while its pages are locked by the MDL at {mdl:#018x}");
             stop::violation("lock-outlives-process", Some((0xcb, 0)), what, caller);
         }
     }
@@ -303,7 +368,9 @@ impl Memory {
     fn lockable(&self, va: u64, write: bool) -> Option<Pfn> {
         let (_, area) = self.space.find(va)?;
         match area.used_for {
-            Use::NonPagedPool | Use::PagedPool => self.pools.holds(va).then(|| self.space.frame(va))?,
+            Use::NonPagedPool | Use::PagedPool => {
+                self.pools.holds(va).then(|| self.space.frame(va))?
+            }
             _ if !area.protection.read || (write && !area.protection.write) => None,
             _ => self.space.frame(va),
         }
@@ -399,11 +466,15 @@ exports! {
 pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<(), Stop> {
     let mut view = View::read(mdl)?;
     if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
-        let what = format!("MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool");
+        let what = format!(
+            "MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
+        );
         stop::violation("lock-nonpaged-mdl", Some((0xc4, 0xb0)), what, caller);
     }
     if view.has(flag::PAGES_LOCKED) {
-        let what = format!("MmProbeAndLockPages was given the MDL at {mdl:#018x}, whose pages are locked already");
+        let what = format!(
+            "MmProbeAndLockPages was given the MDL at {mdl:#018x}, whose pages are locked already"
+        );
         stop::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
     }
     let base = view.start.wrapping_add(u64::from(view.offset));
@@ -413,19 +484,29 @@ pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<
     }
     let (pageable, frames) = with(|memory| {
         let pageable = !system
-            || memory.space.find(base).is_some_and(|(_, area)| area.used_for == Use::PagedPool);
+            || memory
+                .space
+                .find(base)
+                .is_some_and(|(_, area)| area.used_for == Use::PagedPool);
         let frames: Option<Vec<Pfn>> = (0..view.pages())
             .map(|n| memory.lockable(view.start.wrapping_add(n << PAGE_SHIFT), write))
             .collect();
         (pageable, frames)
     });
     if pageable && cpu::irql() > cpu::APC_LEVEL {
-        let what = format!("MmProbeAndLockPages was called for pageable memory at IRQL {}", cpu::irql());
+        let what = format!(
+            "MmProbeAndLockPages was called for pageable memory at IRQL {}",
+            cpu::irql()
+        );
         stop::violation("irql-too-high", None, what, caller);
     }
     let frames = frames.ok_or_else(|| Stop::raise(ACCESS_VIOLATION))?;
     view.set_frames(&frames)?;
-    let process = if system { 0 } else { threads::current_process() };
+    let process = if system {
+        0
+    } else {
+        threads::current_process()
+    };
     guest::write_u64(mdl + offset::PROCESS, process)?;
     let direction = if write { flag::WRITE_OPERATION } else { 0 };
     view.set_flags(view.flags & !flag::WRITE_OPERATION | flag::PAGES_LOCKED | direction)?;
@@ -437,12 +518,15 @@ pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<
 pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
     let mut view = View::read(mdl)?;
     if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
-        let what = format!("MmUnlockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool");
+        let what = format!(
+            "MmUnlockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
+        );
         stop::violation("unlock-nonpaged-mdl", Some((0xc4, 0x7d)), what, caller);
         return Ok(());
     }
     if !view.has(flag::PAGES_LOCKED) {
-        let what = format!("MmUnlockPages was given the MDL at {mdl:#018x}, whose pages are not locked");
+        let what =
+            format!("MmUnlockPages was given the MDL at {mdl:#018x}, whose pages are not locked");
         stop::violation("unlock-not-locked", Some((0xc4, 0x7c)), what, caller);
         return Ok(());
     }
@@ -469,13 +553,20 @@ fn allocate_pages(low: u64, high: u64, total: u64, flags: u32, caller: u64) -> R
     if count == 0 || (count < wanted && flags & FULLY_REQUIRED != 0) {
         return Ok(0);
     }
-    let Some(frames) = with(|memory| memory.physical.take(count)) else { return Ok(0) };
+    let Some(frames) = with(|memory| memory.physical.take(count)) else {
+        return Ok(0);
+    };
     // What lies outside of the range that the caller can use goes back.
-    let (frames, outside): (Vec<Pfn>, Vec<Pfn>) =
-        frames.into_iter().partition(|pfn| pfn << PAGE_SHIFT >= low && (pfn << PAGE_SHIFT) + PAGE_SIZE - 1 <= high);
+    let (frames, outside): (Vec<Pfn>, Vec<Pfn>) = frames
+        .into_iter()
+        .partition(|pfn| pfn << PAGE_SHIFT >= low && (pfn << PAGE_SHIFT) + PAGE_SIZE - 1 <= high);
     with(|memory| memory.physical.give(&outside));
     let short = (frames.len() as u64) < wanted && flags & FULLY_REQUIRED != 0;
-    let list = if frames.is_empty() || short { None } else { allocate(0, (frames.len() as u64) << PAGE_SHIFT, caller)? };
+    let list = if frames.is_empty() || short {
+        None
+    } else {
+        allocate(0, (frames.len() as u64) << PAGE_SHIFT, caller)?
+    };
     let Some(mdl) = list else {
         with(|memory| memory.physical.give(&frames));
         return Ok(0);
@@ -491,7 +582,7 @@ fn allocate_pages(low: u64, high: u64, total: u64, flags: u32, caller: u64) -> R
     Ok(mdl)
 }
 
-/// Frees the memory of a list that came from IoAllocateMdl.
+/// Frees the memory of a list that came from `IoAllocateMdl`.
 pub fn release(mdl: u64) {
     pool::free(mdl);
 }

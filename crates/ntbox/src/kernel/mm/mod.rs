@@ -34,11 +34,20 @@ static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
 
 /// Sets up memory. Once, before anything else.
 pub fn initialize() {
-    let mut memory = Memory { physical: Physical::new(), space: Space::default(), pools: Pools::new(), mdls: mdl::Mdls::default() };
+    let mut memory = Memory {
+        physical: Physical::new(),
+        space: Space::default(),
+        pools: Pools::new(),
+        mdls: mdl::Mdls::default(),
+    };
     let pools: [(Zone, u64, Use); 3] = [
         (NONPAGED_POOL, Physical::nonpaged_pool(), Use::NonPagedPool),
         (PAGED_POOL, Physical::paged_pool(), Use::PagedPool),
-        (EXECUTABLE_POOL, Physical::executable_pool(), Use::NonPagedPool),
+        (
+            EXECUTABLE_POOL,
+            Physical::executable_pool(),
+            Use::NonPagedPool,
+        ),
     ];
     for (zone, first, used_for) in pools {
         let area = Area {
@@ -48,7 +57,10 @@ pub fn initialize() {
             protection: Protection::NONE,
             used_for,
         };
-        memory.space.map(&memory.physical, zone.base, area).expect("no address space for the pools");
+        memory
+            .space
+            .map(&memory.physical, zone.base, area)
+            .expect("no address space for the pools");
     }
     *MEMORY.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
 }
@@ -61,9 +73,20 @@ pub fn with<T>(work: impl FnOnce(&mut Memory) -> T) -> T {
 
 impl Memory {
     /// Takes frames and maps them at `va`.
-    pub fn map_new(&mut self, va: u64, pages: u64, protection: Protection, used_for: Use) -> Result<(), space::NoSpace> {
+    pub fn map_new(
+        &mut self,
+        va: u64,
+        pages: u64,
+        protection: Protection,
+        used_for: Use,
+    ) -> Result<(), space::NoSpace> {
         let frames = self.physical.take(pages).ok_or(space::NoSpace)?;
-        let area = Area { pages, frames: Frames::List(frames.clone()), protection, used_for };
+        let area = Area {
+            pages,
+            frames: Frames::List(frames.clone()),
+            protection,
+            used_for,
+        };
         let mapped = self.space.map(&self.physical, va, area);
         if mapped.is_err() {
             self.physical.give(&frames);
@@ -73,7 +96,11 @@ impl Memory {
 
     /// Unmaps an area and gives its frames back.
     pub fn unmap_and_release(&mut self, va: u64) {
-        if let Some(Area { frames: Frames::List(frames), .. }) = self.space.unmap(va) {
+        if let Some(Area {
+            frames: Frames::List(frames),
+            ..
+        }) = self.space.unmap(va)
+        {
             self.physical.give(&frames);
         }
     }

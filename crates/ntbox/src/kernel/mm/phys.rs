@@ -34,12 +34,21 @@ impl Physical {
     pub fn new() -> Self {
         // SAFETY: the name is a C string.
         let fd = unsafe { libc::memfd_create(c"physical-memory".as_ptr(), libc::MFD_CLOEXEC) };
-        assert!(fd >= 0, "memfd_create failed: {}", std::io::Error::last_os_error());
+        assert!(
+            fd >= 0,
+            "memfd_create failed: {}",
+            std::io::Error::last_os_error()
+        );
         // SAFETY: the descriptor was just made and nobody else has it.
         let object = unsafe { OwnedFd::from_raw_fd(fd) };
         // SAFETY: the descriptor is open.
         let result = unsafe { libc::ftruncate(fd, SIZE.cast_signed()) };
-        assert_eq!(result, 0, "ftruncate failed: {}", std::io::Error::last_os_error());
+        assert_eq!(
+            result,
+            0,
+            "ftruncate failed: {}",
+            std::io::Error::last_os_error()
+        );
         let pools = (NONPAGED_POOL.size + PAGED_POOL.size + EXECUTABLE_POOL.size) >> PAGE_SHIFT;
         Self {
             object,
@@ -117,7 +126,19 @@ impl Physical {
         let flags = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         let page = PAGE_SIZE.cast_signed();
         // SAFETY: the descriptor is open and the range lies inside the object.
-        let result = unsafe { libc::fallocate(self.descriptor(), flags, Self::offset(pfn).cast_signed(), page) };
-        assert_eq!(result, 0, "a page frame cannot be cleared: {}", std::io::Error::last_os_error());
+        let result = unsafe {
+            libc::fallocate(
+                self.descriptor(),
+                flags,
+                Self::offset(pfn).cast_signed(),
+                page,
+            )
+        };
+        assert_eq!(
+            result,
+            0,
+            "a page frame cannot be cleared: {}",
+            std::io::Error::last_os_error()
+        );
     }
 }

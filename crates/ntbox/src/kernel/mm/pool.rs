@@ -94,8 +94,12 @@ impl Pool {
         }
     }
 
-    fn take_pages(&mut self, count: u64, space: &mut Space) -> Option<u64> {
-        let found = self.runs.iter().find(|(_, length)| **length >= count).map(|(page, length)| (*page, *length));
+    fn take_pages(&mut self, count: u64) -> Option<u64> {
+        let found = self
+            .runs
+            .iter()
+            .find(|(_, length)| **length >= count)
+            .map(|(page, length)| (*page, *length));
         if let Some((page, length)) = found {
             self.runs.remove(&page);
             if length > count {
@@ -103,11 +107,16 @@ impl Pool {
             }
             return Some(self.zone.base + page * PAGE_SIZE);
         }
-        let end = self.next.checked_add(count).filter(|end| *end <= self.zone.size / PAGE_SIZE)?;
+        let end = self
+            .next
+            .checked_add(count)
+            .filter(|end| *end <= self.zone.size / PAGE_SIZE)?;
         if end > self.committed {
-            let wanted = end.next_multiple_of(CHUNK_PAGES).min(self.zone.size / PAGE_SIZE);
+            let wanted = end
+                .next_multiple_of(CHUNK_PAGES)
+                .min(self.zone.size / PAGE_SIZE);
             let va = self.zone.base + self.committed * PAGE_SIZE;
-            space.set_host_protection(va, wanted - self.committed, self.protection).ok()?;
+            Space::set_host_protection(va, wanted - self.committed, self.protection).ok()?;
             self.committed = wanted;
         }
         let page = self.next;
@@ -132,15 +141,15 @@ impl Pool {
 
     /// Takes memory of `footprint` bytes, a multiple of 16 up to a page or a
     /// multiple of the page.
-    fn take(&mut self, footprint: u64, space: &mut Space) -> Option<u64> {
+    fn take(&mut self, footprint: u64) -> Option<u64> {
         if footprint >= PAGE_SIZE {
-            return self.take_pages(footprint / PAGE_SIZE, space);
+            return self.take_pages(footprint / PAGE_SIZE);
         }
         let class = usize::try_from(footprint / 16).ok()?;
         if let Some(va) = self.small.get_mut(class)?.pop() {
             return Some(va);
         }
-        let page = self.take_pages(1, space)?;
+        let page = self.take_pages(1)?;
         let blocks = PAGE_SIZE / footprint;
         let list = self.small.get_mut(class)?;
         list.extend((1..blocks).rev().map(|n| page + n * footprint));
@@ -150,7 +159,10 @@ impl Pool {
     fn give(&mut self, va: u64, footprint: u64) {
         if footprint >= PAGE_SIZE {
             self.give_pages(va, footprint / PAGE_SIZE);
-        } else if let Some(list) = usize::try_from(footprint / 16).ok().and_then(|n| self.small.get_mut(n)) {
+        } else if let Some(list) = usize::try_from(footprint / 16)
+            .ok()
+            .and_then(|n| self.small.get_mut(n))
+        {
             list.push(va);
         }
     }
@@ -205,20 +217,40 @@ impl Pools {
     }
 
     /// Takes a block; `None` when the pool is used up.
-    pub fn allocate(&mut self, request: Request, space: &mut Space) -> Option<u64> {
-        let Request { kind, size, tag, caller, .. } = request;
+    pub fn allocate(&mut self, request: Request) -> Option<u64> {
+        let Request {
+            kind,
+            size,
+            tag,
+            caller,
+            ..
+        } = request;
         let footprint = if size <= SMALL_LIMIT {
             let unit = if request.cache_aligned { 64 } else { 16 };
             let wanted = (size + GUARD_BYTES).next_multiple_of(unit);
-            if wanted > SMALL_LIMIT { PAGE_SIZE } else { wanted }
+            if wanted > SMALL_LIMIT {
+                PAGE_SIZE
+            } else {
+                wanted
+            }
         } else {
             size.checked_next_multiple_of(PAGE_SIZE)?
         };
-        let va = self.pool(kind).take(footprint, space)?;
+        let va = self.pool(kind).take(footprint)?;
         self.freed.remove(&va);
-        self.blocks.insert(va, Block { size, tag, kind, caller, footprint });
+        self.blocks.insert(
+            va,
+            Block {
+                size,
+                tag,
+                kind,
+                caller,
+                footprint,
+            },
+        );
         let fill = if request.zeroed { 0 } else { UNINITIALIZED };
-        let filled = guest::fill(va, fill, size).and_then(|()| guest::fill(va + size, GUARD, footprint - size));
+        let filled = guest::fill(va, fill, size)
+            .and_then(|()| guest::fill(va + size, GUARD, footprint - size));
         filled.ok().map(|()| va)
     }
 
@@ -237,17 +269,28 @@ impl Pools {
 
     /// Whether the page of an address is in use by a pool.
     pub fn holds(&self, va: u64) -> bool {
-        [&self.nonpaged, &self.executable, &self.paged].into_iter().any(|pool| {
-            let page = va.wrapping_sub(pool.zone.base) / PAGE_SIZE;
-            pool.zone.contains(va)
-                && page < pool.next
-                && pool.runs.range(..=page).next_back().is_none_or(|(first, length)| page - first >= *length)
-        })
+        [&self.nonpaged, &self.executable, &self.paged]
+            .into_iter()
+            .any(|pool| {
+                let page = va.wrapping_sub(pool.zone.base) / PAGE_SIZE;
+                pool.zone.contains(va)
+                    && page < pool.next
+                    && pool
+                        .runs
+                        .range(..=page)
+                        .next_back()
+                        .is_none_or(|(first, length)| page - first >= *length)
+            })
     }
 
     /// Why `va` cannot be freed.
     pub fn bad_free(&self, va: u64) -> BadFree {
-        self.freed.get(&va).map_or(BadFree::NotPool, |(tag, freed_by)| BadFree::Twice { tag: *tag, freed_by: *freed_by })
+        self.freed
+            .get(&va)
+            .map_or(BadFree::NotPool, |(tag, freed_by)| BadFree::Twice {
+                tag: *tag,
+                freed_by: *freed_by,
+            })
     }
 
     /// First byte behind a block that no longer holds the guard pattern.
@@ -268,8 +311,12 @@ impl Pools {
 
     /// Blocks that a driver took and did not free, by address.
     pub fn owned_by_drivers(&self) -> Vec<(u64, Block)> {
-        let mut list: Vec<_> =
-            self.blocks.iter().filter(|(_, block)| block.caller != 0).map(|(va, block)| (*va, *block)).collect();
+        let mut list: Vec<_> = self
+            .blocks
+            .iter()
+            .filter(|(_, block)| block.caller != 0)
+            .map(|(va, block)| (*va, *block))
+            .collect();
         list.sort_unstable_by_key(|(va, _)| *va);
         list
     }
@@ -277,8 +324,15 @@ impl Pools {
 
 /// Takes a block for the kernel itself, zeroed; `None` when the pool is used up.
 pub fn allocate(kind: PoolKind, size: u64, tag: u32) -> Option<u64> {
-    let request = Request { kind, size: size.max(1), tag, zeroed: true, cache_aligned: false, caller: 0 };
-    super::with(|memory| memory.pools.allocate(request, &mut memory.space))
+    let request = Request {
+        kind,
+        size: size.max(1),
+        tag,
+        zeroed: true,
+        cache_aligned: false,
+        caller: 0,
+    };
+    super::with(|memory| memory.pools.allocate(request))
 }
 
 /// Frees a block of the kernel itself. False if it is none.
@@ -288,5 +342,14 @@ pub fn free(va: u64) -> bool {
 
 /// A tag as its four characters.
 pub fn tag_text(tag: u32) -> String {
-    tag.to_le_bytes().iter().map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' }).collect()
+    tag.to_le_bytes()
+        .iter()
+        .map(|byte| {
+            if (0x20..0x7f).contains(byte) {
+                char::from(*byte)
+            } else {
+                '.'
+            }
+        })
+        .collect()
 }

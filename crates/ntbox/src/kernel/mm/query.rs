@@ -2,11 +2,11 @@
 
 use super::space::Use;
 use super::with;
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::exports;
+use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::guest::UnicodeString;
-use crate::kernel::layout::PAGE_SIZE;
 use crate::kernel::layout::PAGE_SHIFT;
+use crate::kernel::layout::PAGE_SIZE;
 
 /// Whether an access to `va` would find a page.
 fn is_valid(va: u64) -> bool {

@@ -20,15 +20,35 @@ pub struct Protection {
 
 impl Protection {
     /// No access.
-    pub const NONE: Self = Self { read: false, write: false, execute: false };
+    pub const NONE: Self = Self {
+        read: false,
+        write: false,
+        execute: false,
+    };
     /// Read only.
-    pub const READ: Self = Self { read: true, write: false, execute: false };
+    pub const READ: Self = Self {
+        read: true,
+        write: false,
+        execute: false,
+    };
     /// Read and write.
-    pub const READ_WRITE: Self = Self { read: true, write: true, execute: false };
+    pub const READ_WRITE: Self = Self {
+        read: true,
+        write: true,
+        execute: false,
+    };
     /// Read and execute.
-    pub const EXECUTE: Self = Self { read: true, write: false, execute: true };
+    pub const EXECUTE: Self = Self {
+        read: true,
+        write: false,
+        execute: true,
+    };
     /// Everything.
-    pub const ALL: Self = Self { read: true, write: true, execute: true };
+    pub const ALL: Self = Self {
+        read: true,
+        write: true,
+        execute: true,
+    };
 
     fn bits(self) -> i32 {
         let bit = |on, bit| if on { bit } else { 0 };
@@ -136,7 +156,7 @@ impl Space {
                 )
             };
             if at == libc::MAP_FAILED {
-                self.clear(va, page);
+                Self::clear(va, page);
                 return Err(NoSpace);
             }
             page += run;
@@ -148,12 +168,12 @@ impl Space {
     /// Removes a whole area.
     pub fn unmap(&mut self, va: u64) -> Option<Area> {
         let area = self.areas.remove(&va)?;
-        self.clear(va, area.pages);
+        Self::clear(va, area.pages);
         Some(area)
     }
 
     /// Makes pages inaccessible in the host; they stay reserved.
-    fn clear(&mut self, va: u64, pages: u64) {
+    fn clear(va: u64, pages: u64) {
         let length = usize::try_from(pages * PAGE_SIZE).unwrap_or(0);
         if length == 0 {
             return;
@@ -175,7 +195,7 @@ impl Space {
     /// Changes the protection of a whole area.
     pub fn protect(&mut self, va: u64, protection: Protection) -> Result<(), NoSpace> {
         let pages = self.areas.get(&va).ok_or(NoSpace)?.pages;
-        self.set_host_protection(va, pages, protection)?;
+        Self::set_host_protection(va, pages, protection)?;
         if let Some(area) = self.areas.get_mut(&va) {
             area.protection = protection;
         }
@@ -184,7 +204,11 @@ impl Space {
 
     /// Changes what the host lets happen to pages of an area, and not what the
     /// area says of itself.
-    pub(super) fn set_host_protection(&mut self, va: u64, pages: u64, protection: Protection) -> Result<(), NoSpace> {
+    pub(super) fn set_host_protection(
+        va: u64,
+        pages: u64,
+        protection: Protection,
+    ) -> Result<(), NoSpace> {
         let length = usize::try_from(pages * PAGE_SIZE).map_err(|_| NoSpace)?;
         // SAFETY: changes the protection of mappings of this table only.
         let result = unsafe { libc::mprotect(va as *mut libc::c_void, length, protection.bits()) };
@@ -205,7 +229,11 @@ impl Space {
             }
             at = start + (area.pages + 1) * PAGE_SIZE;
         }
-        if zone.end().saturating_sub(at) >= bytes { Ok(at) } else { Err(NoSpace) }
+        if zone.end().saturating_sub(at) >= bytes {
+            Ok(at)
+        } else {
+            Err(NoSpace)
+        }
     }
 }
 

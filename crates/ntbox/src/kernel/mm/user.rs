@@ -37,16 +37,28 @@ struct State {
 static STATE: Mutex<Option<State>> = Mutex::new(None);
 
 fn state<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    work(STATE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+    work(
+        STATE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_default(),
+    )
 }
 
 impl State {
     fn zone(&mut self, process: u64) -> Zone {
-        let index = self.processes.iter().position(|known| *known == process).unwrap_or_else(|| {
-            self.processes.push(process);
-            self.processes.len() - 1
-        });
-        Zone { base: FIRST + index as u64 * PER_PROCESS, size: PER_PROCESS }
+        let index = self
+            .processes
+            .iter()
+            .position(|known| *known == process)
+            .unwrap_or_else(|| {
+                self.processes.push(process);
+                self.processes.len() - 1
+            });
+        Zone {
+            base: FIRST + index as u64 * PER_PROCESS,
+            size: PER_PROCESS,
+        }
     }
 }
 
@@ -57,8 +69,15 @@ pub fn allocate(process: u64, bytes: u64, protection: Protection) -> Option<u64>
     let va = with(|memory| {
         let va = memory.space.room(zone, pages)?;
         let frames: Vec<Pfn> = memory.physical.take(pages).ok_or(NoSpace)?;
-        frames.iter().for_each(|pfn| memory.physical.clear(*pfn));
-        let area = Area { pages, frames: Frames::List(frames), protection, used_for: Use::UserPrivate };
+        for pfn in &frames {
+            memory.physical.clear(*pfn);
+        }
+        let area = Area {
+            pages,
+            frames: Frames::List(frames),
+            protection,
+            used_for: Use::UserPrivate,
+        };
         memory.space.map(&memory.physical, va, area)?;
         Ok::<_, NoSpace>(va)
     })
@@ -75,7 +94,11 @@ pub fn zone(process: u64) -> Zone {
 /// Notes a range that was mapped into a process by other means.
 pub fn register(process: u64, va: u64, protection: Protection) {
     let visible = state(|state| {
-        state.ranges.push(Range { process, va, protection });
+        state.ranges.push(Range {
+            process,
+            va,
+            protection,
+        });
         state.seen == process || state.seen == 0
     });
     if !visible {
@@ -97,12 +120,19 @@ pub fn free(va: u64) {
 /// Frees all memory of a process that has ended.
 pub fn free_all(process: u64) {
     let ranges = state(|state| {
-        let (gone, stay) = state.ranges.iter().partition(|range| range.process == process);
+        let (gone, stay) = state
+            .ranges
+            .iter()
+            .partition(|range| range.process == process);
         state.ranges = stay;
         gone
     });
     let ranges: Vec<Range> = ranges;
-    with(|memory| ranges.iter().for_each(|range| memory.unmap_and_release(range.va)));
+    with(|memory| {
+        ranges
+            .iter()
+            .for_each(|range| memory.unmap_and_release(range.va));
+    });
 }
 
 /// Makes the memory of `process` the one that is seen; returns whose it was.
@@ -116,7 +146,16 @@ pub fn see(process: u64) -> u64 {
             .ranges
             .iter()
             .filter(|range| range.process == process || range.process == before)
-            .map(|range| (range.va, if range.process == process { range.protection } else { Protection::NONE }))
+            .map(|range| {
+                (
+                    range.va,
+                    if range.process == process {
+                        range.protection
+                    } else {
+                        Protection::NONE
+                    },
+                )
+            })
             .collect();
         (before, changes)
     });
@@ -130,5 +169,9 @@ pub fn see(process: u64) -> u64 {
 /// the host's memory.
 fn set(va: u64, protection: Protection) {
     let changed = with(|memory| memory.space.protect(va, protection));
-    assert_eq!(changed, Ok(()), "the host cannot change the protection of user memory");
+    assert_eq!(
+        changed,
+        Ok(()),
+        "the host cannot change the protection of user memory"
+    );
 }

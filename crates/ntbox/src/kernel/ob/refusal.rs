@@ -39,8 +39,7 @@ pub fn status(result: Result<(), Refusal>) -> Result<u32, Stop> {
 /// The same where there is more than one kind of success.
 pub fn outcome(result: Result<u32, Refusal>) -> Result<u32, Stop> {
     match result {
-        Ok(status) => Ok(status),
-        Err(Refusal::Status(status)) => Ok(status),
+        Ok(status) | Err(Refusal::Status(status)) => Ok(status),
         Err(Refusal::Stop(stop)) => Err(stop),
     }
 }

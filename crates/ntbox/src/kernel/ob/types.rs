@@ -10,6 +10,10 @@ use crate::kernel::zw::key;
 /// A type of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "that is the name of the type of types"
+)]
 pub enum Type {
     /// The objects in `\ObjectTypes`.
     Type,
@@ -47,13 +51,16 @@ pub enum Type {
     File,
 }
 
+/// Gives the name of an object; `None` if it has none.
+pub type NameOf = fn(u64) -> Option<Vec<u16>>;
+
 /// What the owner of a type does at the end of a handle or an object. Called
 /// without any lock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Methods {
     /// The name that it gives an object, where that is not the one in a
     /// directory.
-    pub name: Option<fn(u64) -> Option<Vec<u16>>>,
+    pub name: Option<NameOf>,
     /// A handle was closed.
     pub close: Option<fn(&Closed, &Caller<'_>)>,
     /// The last reference is gone; the body's memory is freed afterwards.
@@ -211,9 +218,10 @@ impl Type {
             Self::Token => generic(0x2_001a, 0x2_01e0, 0x2_0005, 0xf_01ff),
             Self::Process => generic(0x2_0410, 0x2_0bea, 0x12_1001, 0x1f_ffff),
             Self::Thread => generic(0x2_0048, 0x2_0437, 0x12_0800, 0x1f_ffff),
-            Self::Event | Self::Semaphore => generic(0x2_0001, 0x2_0002, 0x12_0000, 0x1f_0003),
+            Self::Event | Self::Semaphore | Self::Timer | Self::IoCompletion => {
+                generic(0x2_0001, 0x2_0002, 0x12_0000, 0x1f_0003)
+            }
             Self::Mutant | Self::Callback => generic(0x2_0001, 0x2_0000, 0x12_0000, 0x1f_0001),
-            Self::Timer | Self::IoCompletion => generic(0x2_0001, 0x2_0002, 0x12_0000, 0x1f_0003),
             Self::Section => generic(0x2_0005, 0x2_0002, 0x2_0008, 0xf_001f),
             Self::Key => generic(0x2_0019, 0x2_0006, 0x2_0019, 0xf_003f),
             Self::Device | Self::Driver | Self::File => {

@@ -18,7 +18,7 @@ pub fn take(call: &Call<'_>, size: u64) -> Option<u64> {
         cache_aligned: false,
         caller: call.return_address(),
     };
-    mm::with(|memory| memory.pools.allocate(request, &mut memory.space))
+    mm::with(|memory| memory.pools.allocate(request))
 }
 
 /// Gives a buffer back, which may come from [`take`] or be any pool of the

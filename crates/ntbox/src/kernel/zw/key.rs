@@ -56,7 +56,7 @@ exports! {
         options: u32,
         disposition: u64,
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        ob::status(create(handle, access, attributes, Wanted { class, options, disposition }, &Caller::of(call)))
+        ob::status(create(handle, access, attributes, &Wanted { class, options, disposition }, &Caller::of(call)))
     }
 
     /// `ZwDeleteKey`.
@@ -100,10 +100,10 @@ fn create(
     handle_out: u64,
     access: u32,
     attributes: u64,
-    wanted: Wanted,
+    wanted: &Wanted,
     caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
-    let Wanted {
+    let &Wanted {
         class,
         options,
         disposition,

@@ -34,7 +34,7 @@ exports! {
         let caller = Caller::of(call);
         let checked = Location::read(relative_to, path).and_then(|location| match location {
             Location::Handle(handle) => Ok(ob::handles::close(handle, &caller)?),
-            location => Ok(location.existing(&caller).map(drop)?),
+            location @ Location::Path(_) => Ok(location.existing(&caller).map(drop)?),
         });
         ob::status(checked)
     }

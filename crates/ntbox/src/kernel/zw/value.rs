@@ -68,7 +68,7 @@ fn enumerate(handle: u64, index: u32, class: u32, reply: Reply) -> Result<(), Re
 /// Checks a class, and the alignment that it asks of the buffer.
 fn check(class: u32, reply: Reply) -> Result<(), u32> {
     match class {
-        class::FULL_ALIGN64 | class::PARTIAL_ALIGN64 if reply.buffer % 8 != 0 => {
+        class::FULL_ALIGN64 | class::PARTIAL_ALIGN64 if !reply.buffer.is_multiple_of(8) => {
             Err(ntstatus::STATUS_DATATYPE_MISALIGNMENT)
         }
         class::BASIC..=class::PARTIAL_ALIGN64 => Ok(()),

@@ -1,4 +1,4 @@
-//! LOOKASIDE_LIST_EX: the pool is a parameter, and the driver's routines are
+//! `LOOKASIDE_LIST_EX`: the pool is a parameter, and the driver's routines are
 //! told which list they work for.
 
 use super::{Parameters, RAISE, allocate, check_known, delete, failure, flush, free, initialize};
@@ -14,11 +14,11 @@ const FAIL_NO_RAISE: u32 = 2;
 /// `POOL_QUOTA_FAIL_INSTEAD_OF_RAISE`.
 const QUOTA_FAIL_INSTEAD_OF_RAISE: u32 = 8;
 
-/// STATUS_INVALID_PARAMETER_4 and 5.
+/// `STATUS_INVALID_PARAMETER_4` and 5.
 const INVALID_PARAMETER_4: u32 = 0xc000_00f2;
 const INVALID_PARAMETER_5: u32 = 0xc000_00f3;
 
-/// Whether a value is one of the enumeration POOL_TYPE that still exists:
+/// Whether a value is one of the enumeration `POOL_TYPE` that still exists:
 /// "must succeed" does not.
 fn is_pool_type(value: u32) -> bool {
     /// Paged, cache aligned, session, no-execute.

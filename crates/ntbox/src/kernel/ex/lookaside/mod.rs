@@ -15,12 +15,12 @@ use crate::kernel::layout::PAGED_POOL;
 use crate::kernel::ob::Caller;
 use crate::kernel::{cpu, exports, guest, stop};
 
-/// Exports for NPAGED_LOOKASIDE_LIST and PAGED_LOOKASIDE_LIST.
+/// Exports for `NPAGED_LOOKASIDE_LIST` and `PAGED_LOOKASIDE_LIST`.
 pub const CLASSIC: &[Export] = classic::EXPORTS;
-/// Exports for LOOKASIDE_LIST_EX.
+/// Exports for `LOOKASIDE_LIST_EX`.
 pub const EXTENDED: &[Export] = extended::EXPORTS;
 
-/// Offsets in a GENERAL_LOOKASIDE, which all three kinds begin with.
+/// Offsets in a `GENERAL_LOOKASIDE`, which all three kinds begin with.
 mod offset {
     pub const DEPTH: u64 = 0x10;
     pub const MAXIMUM_DEPTH: u64 = 0x12;
@@ -44,7 +44,7 @@ const MINIMUM_DEPTH: u16 = 4;
 const MAXIMUM_DEPTH: u16 = 256;
 /// `LOOKASIDE_MINIMUM_BLOCK_SIZE`: an entry in the list holds a link.
 const MINIMUM_SIZE: u64 = 8;
-/// `PagedPool` in a POOL_TYPE.
+/// `PagedPool` in a `POOL_TYPE`.
 const PAGED: u32 = 1;
 /// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
 const RAISE: u32 = 0x10;
@@ -236,7 +236,7 @@ fn delete(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Result<(), St
 
 /// How taking an entry fails: as the list was told to.
 fn failure(call: &mut Call<'_>) -> Return {
-    /// STATUS_INSUFFICIENT_RESOURCES.
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
     const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
     let va = call.argument(0)?;
     let raises = guest::read_u32(va.wrapping_add(offset::TYPE))? & RAISE != 0;

@@ -20,7 +20,7 @@ mod offset {
 
 /// `ResourceOwnedExclusive`.
 const OWNED_EXCLUSIVE: u16 = 0x80;
-/// Bytes of an OWNER_ENTRY: the owner, then its count above three flags.
+/// Bytes of an `OWNER_ENTRY`: the owner, then its count above three flags.
 const ENTRY_SIZE: u64 = 0x10;
 const COUNT: u64 = 8;
 const COUNT_SHIFT: u32 = 3;

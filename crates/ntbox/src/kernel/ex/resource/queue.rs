@@ -88,7 +88,7 @@ impl Resource {
                 owner,
                 exclusive,
                 granted: false,
-            })
+            });
         });
         Ok(())
     }

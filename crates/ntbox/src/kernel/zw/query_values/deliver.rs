@@ -61,19 +61,19 @@ impl Delivery<'_> {
                     bytes: value.data.clone(),
                     at: None,
                 };
-                self.parts(entry, Name::Text(&value.name), data)
+                self.parts(entry, Name::Text(&value.name), &data)
             }
             _ => match entry.default()? {
                 None => missing(),
-                Some(data) => self.parts(entry, Name::Of(entry), data),
+                Some(data) => self.parts(entry, Name::Of(entry), &data),
             },
         }
     }
 
     /// Hands over data, cut and expanded as the entry wants it.
-    fn parts(&self, entry: &Entry, name: Name<'_>, data: Data) -> Result<(), Refusal> {
+    fn parts(&self, entry: &Entry, name: Name<'_>, data: &Data) -> Result<(), Refusal> {
         if entry.has(flag::NOEXPAND) {
-            return self.hand_over(entry, entry.context, name, &data);
+            return self.hand_over(entry, entry.context, name, data);
         }
         match data.kind {
             REG_MULTI_SZ => {
@@ -113,7 +113,7 @@ impl Delivery<'_> {
                     },
                 )
             }
-            _ => self.hand_over(entry, entry.context, name, &data),
+            _ => self.hand_over(entry, entry.context, name, data),
         }
     }
 

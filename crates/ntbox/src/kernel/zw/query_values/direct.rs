@@ -41,8 +41,8 @@ fn string(to: u64, bytes: &[u8], caller: u64) -> Result<(), Refusal> {
             cache_aligned: false,
             caller,
         };
-        string.buffer = mm::with(|memory| memory.pools.allocate(request, &mut memory.space))
-            .ok_or(ntstatus::STATUS_NO_MEMORY)?;
+        string.buffer =
+            mm::with(|memory| memory.pools.allocate(request)).ok_or(ntstatus::STATUS_NO_MEMORY)?;
         string.maximum_length = size;
     } else if size > string.maximum_length {
         return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());

@@ -30,23 +30,23 @@ pub fn expand(environment: u64, text: &[u16]) -> Result<Vec<u16>, Fault> {
                 .find(|(known, _)| *known == name)
                 .map(|(_, value)| (end, value))
         });
-        match value {
-            Some((end, value)) => {
-                expanded.extend(value);
-                rest = &rest[end + 1..];
-            }
-            None => {
-                expanded.push(PERCENT);
-                rest = &rest[1..];
-            }
+        if let Some((end, value)) = value {
+            expanded.extend(value);
+            rest = &rest[end + 1..];
+        } else {
+            expanded.push(PERCENT);
+            rest = &rest[1..];
         }
     }
     expanded.extend(rest);
     Ok(expanded)
 }
 
-/// Names, folded, and values.
-fn read(environment: u64) -> Result<Vec<(Vec<u16>, Vec<u16>)>, Fault> {
+/// A variable: its name, folded, and its value.
+type Variable = (Vec<u16>, Vec<u16>);
+
+/// All variables of an environment.
+fn read(environment: u64) -> Result<Vec<Variable>, Fault> {
     let mut variables = Vec::new();
     if environment == 0 {
         return Ok(variables);

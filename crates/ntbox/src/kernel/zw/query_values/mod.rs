@@ -58,7 +58,7 @@ impl Query<'_> {
             if entry.is_end() {
                 return Ok(());
             }
-            self.check(&entry, current)?;
+            Self::check(&entry, current)?;
             if entry.has(flag::TOPKEY) || entry.has(flag::SUBKEY) {
                 current = self.top;
             }
@@ -79,7 +79,7 @@ impl Query<'_> {
     }
 
     /// Checks what an entry asks for.
-    fn check(&self, entry: &Entry, current: KeyId) -> Result<(), Refusal> {
+    fn check(entry: &Entry, current: KeyId) -> Result<(), Refusal> {
         if entry.has(flag::SUBKEY) && entry.name_at == 0 {
             return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
         }
