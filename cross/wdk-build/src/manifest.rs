@@ -29,13 +29,20 @@ pub(crate) fn top_level(out_dir: &Path) -> Result<PathBuf, ConfigError> {
 pub(crate) fn driver_model(manifest: &Path) -> Result<DriverConfig, ConfigError> {
     let metadata = metadata(manifest)?;
     println!("cargo::rerun-if-changed={}", manifest.display());
-    let mut found = false;
-    for package in metadata["packages"].as_array().into_iter().flatten() {
-        if let Some(path) = package["manifest_path"].as_str() {
-            println!("cargo::rerun-if-changed={path}");
-        }
-        let Some(driver_type) = package["metadata"]["wdk"]["driver-model"].get("driver-type")
-        else {
+    for path in packages(&metadata).filter_map(|package| package["manifest_path"].as_str()) {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    agreed_model(&metadata)?.ok_or_else(|| ConfigError::NoDriverModel {
+        manifest: manifest.to_owned(),
+    })
+}
+
+/// The driver model that packages name, if any does.
+fn agreed_model(metadata: &Value) -> Result<Option<DriverConfig>, ConfigError> {
+    let mut model = None;
+    for package in packages(metadata) {
+        let settings = &package["metadata"]["wdk"]["driver-model"];
+        let Some(driver_type) = settings.get("driver-type") else {
             continue;
         };
         if driver_type != "WDM" {
@@ -46,15 +53,14 @@ pub(crate) fn driver_model(manifest: &Path) -> Result<DriverConfig, ConfigError>
                     .map_or_else(|| driver_type.to_string(), ToOwned::to_owned),
             });
         }
-        found = true;
+        model = Some(DriverConfig::Wdm);
     }
-    if found {
-        Ok(DriverConfig::Wdm)
-    } else {
-        Err(ConfigError::NoDriverModel {
-            manifest: manifest.to_owned(),
-        })
-    }
+    Ok(model)
+}
+
+/// The workspace's packages.
+fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
+    metadata["packages"].as_array().into_iter().flatten()
 }
 
 /// What `cargo metadata` says of the workspace's own packages.
@@ -83,4 +89,36 @@ fn metadata(manifest: &Path) -> Result<Value, ConfigError> {
         ));
     }
     serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{ConfigError, DriverConfig, Value, agreed_model};
+
+    fn package(name: &str, driver_type: &str) -> Value {
+        let model = json!({ "driver-type": driver_type });
+        json!({ "name": name, "metadata": { "wdk": { "driver-model": model } } })
+    }
+
+    #[test]
+    fn packages_without_a_model_do_not_count() {
+        let plain = json!({ "name": "plain", "metadata": null });
+        let metadata = json!({ "packages": [plain, package("driver", "WDM"), plain] });
+        assert_eq!(agreed_model(&metadata).ok(), Some(Some(DriverConfig::Wdm)));
+        let metadata = json!({ "packages": [plain] });
+        assert_eq!(agreed_model(&metadata).ok(), Some(None));
+    }
+
+    #[test]
+    fn other_models_are_refused_by_name() {
+        let metadata = json!({ "packages": [package("a", "WDM"), package("b", "KMDF")] });
+        match agreed_model(&metadata) {
+            Err(ConfigError::UnsupportedDriverModel { package, found }) => {
+                assert_eq!((package.as_str(), found.as_str()), ("b", "KMDF"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

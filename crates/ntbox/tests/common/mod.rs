@@ -1,5 +1,7 @@
 //! Builds variants of `driver.c` with whatever compiler there is.
 
+#![allow(dead_code, reason = "each user of this module needs a part of it")]
+
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -59,18 +61,26 @@ pub struct Driver {
 /// Builds a variant with MinGW's compiler, with DWARF in the image. `None`, and a
 /// word to the person who runs the tests, if there is no such compiler.
 pub fn with_gcc(variant: &str) -> Option<Driver> {
+    with_gcc_and(variant, &[])
+}
+
+/// As [`with_gcc`], with more arguments for the compiler.
+pub fn with_gcc_and(variant: &str, arguments: &[&str]) -> Option<Driver> {
     let folder = Folder::new();
     let image = folder.file("test.sys");
     let mut gcc = Command::new(GCC);
-    gcc.args(COMMON).arg(format!("-DDO={variant}")).args([
-        "-mno-stack-arg-probe",
-        "-shared",
-        "-nostdlib",
-        "-Wl,--entry,DriverEntry",
-        "-Wl,--subsystem,native",
-        "-Wl,--image-base,0x140000000",
-        "-Wl,--dynamicbase",
-    ]);
+    gcc.args(COMMON)
+        .arg(format!("-DDO={variant}"))
+        .args(arguments)
+        .args([
+            "-mno-stack-arg-probe",
+            "-shared",
+            "-nostdlib",
+            "-Wl,--entry,DriverEntry",
+            "-Wl,--subsystem,native",
+            "-Wl,--image-base,0x140000000",
+            "-Wl,--dynamicbase",
+        ]);
     gcc.args(["-o".as_ref(), image.as_os_str()])
         .args([SOURCE, "-lntoskrnl"]);
     build(&mut gcc, GCC)?;
@@ -79,7 +89,6 @@ pub fn with_gcc(variant: &str) -> Option<Driver> {
 
 /// Builds a variant with clang and LLVM's linker, with `test.pdb` beside the image.
 /// `None`, and a word, if one of them or MinGW's import libraries are not there.
-#[allow(dead_code, reason = "not every test has use for a PDB")]
 pub fn with_clang(variant: &str) -> Option<Driver> {
     let folder = Folder::new();
     let (object, image) = (folder.file("test.obj"), folder.file("test.sys"));
@@ -144,7 +153,6 @@ fn output(command: &mut Command, name: &str) -> Option<String> {
 }
 
 /// The line of `driver.c` that ends with this comment after a function begins.
-#[allow(dead_code, reason = "not every test looks at lines")]
 pub fn line_of(mark: &str, nth: usize) -> u32 {
     let source = std::fs::read_to_string(SOURCE).expect("driver.c");
     let mark = format!("/* {mark} */");

@@ -1,7 +1,7 @@
 //! How an outcome is shown: as text for people, or as one JSON object. Colours
 //! only reach a terminal, and only if `NO_COLOR` does not forbid them.
 
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write};
 
 use anstyle::{AnsiColor, Style};
 use ntbox::{Export, ExportKind, Import, Report};
@@ -66,36 +66,37 @@ impl Outcome<'_> {
             imports,
             exports,
         };
-        let mut out = io::stdout().lock();
+        let mut out = BufWriter::new(io::stdout().lock());
         serde_json::to_writer_pretty(&mut out, &object)?;
-        writeln!(out)
+        writeln!(out)?;
+        out.flush()
     }
 
     fn text(&self) -> io::Result<()> {
+        // Whole, not line by line: a long log is one write.
+        let mut out = BufWriter::new(anstream::stdout().lock());
         match (&self.result, self.command) {
-            (Ok(Done::Run(report)), Command::Run(args)) => run(report, args),
-            (Ok(Done::Run(report)), _) => {
-                write!(anstream::stdout().lock(), "{}", report.text().colours())
-            }
-            (Ok(Done::Imports(list)), _) => imports(list),
-            (Ok(Done::Exports(list)), _) => exports(list),
-            (Err(error), _) => writeln!(anstream::stderr().lock(), "{BAD}error{BAD:#}: {error}"),
+            (Ok(Done::Run(report)), Command::Run(args)) => run(&mut out, report, args)?,
+            (Ok(Done::Run(report)), _) => write!(out, "{}", report.text().colours())?,
+            (Ok(Done::Imports(list)), _) => imports(&mut out, list)?,
+            (Ok(Done::Exports(list)), _) => exports(&mut out, list)?,
+            (Err(error), _) => writeln!(anstream::stderr().lock(), "{BAD}error{BAD:#}: {error}")?,
         }
+        out.flush()
     }
 }
 
-fn run(report: &Report, args: &Run) -> io::Result<()> {
+fn run(out: &mut impl Write, report: &Report, args: &Run) -> io::Result<()> {
     let here = std::env::current_dir().ok();
     let text = report
         .text()
         .hidden(args.all)
         .calls(args.calls)
         .folder(here.as_deref());
-    write!(anstream::stdout().lock(), "{}", text.colours())
+    write!(out, "{}", text.colours())
 }
 
-fn imports(list: &[Import]) -> io::Result<()> {
-    let mut out = anstream::stdout().lock();
+fn imports(out: &mut impl Write, list: &[Import]) -> io::Result<()> {
     for Import {
         module,
         name,
@@ -113,8 +114,7 @@ fn imports(list: &[Import]) -> io::Result<()> {
     writeln!(out, "{} imports, {missing} missing", list.len())
 }
 
-fn exports(list: &[Export]) -> io::Result<()> {
-    let mut out = anstream::stdout().lock();
+fn exports(out: &mut impl Write, list: &[Export]) -> io::Result<()> {
     for Export { name, kind } in list {
         match kind {
             ExportKind::Variable => writeln!(out, "variable {name}")?,
