@@ -109,9 +109,12 @@ fn mistakes_that_stop_the_system() {
     }
 }
 
+/// A violation: rule, bug check code and first parameter.
+type Expected = (&'static str, u32, u64);
+
 /// Mistakes that are reported while the system goes on: number, and each rule
 /// with the code and first parameter that Driver Verifier would stop with.
-const REPORTS: [(u32, &[(&str, u32, u64)]); 12] = [
+const REPORTS: [(u32, &[Expected]); 12] = [
     (0, &[("lookaside-initialised-twice", 0xC4, 0xCA)]),
     (1, &[("lookaside-not-initialised", 0xC4, 0xCB)]),
     (2, &[("lookaside-freed", 0xC4, 0xCC)]),

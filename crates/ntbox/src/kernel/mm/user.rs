@@ -129,9 +129,9 @@ pub fn free_all(process: u64) {
     });
     let ranges: Vec<Range> = ranges;
     with(|memory| {
-        ranges
-            .iter()
-            .for_each(|range| memory.unmap_and_release(range.va));
+        for range in &ranges {
+            memory.unmap_and_release(range.va);
+        }
     });
 }
 
