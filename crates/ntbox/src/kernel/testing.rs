@@ -37,6 +37,9 @@ thread_local! {
 #[repr(C, align(4096))]
 struct ControlRegion([u8; cpu::CPU_OFFSET + 0x1000]);
 
+/// Sets the base of GS.
+const ARCH_SET_GS: libc::c_int = 0x1001;
+
 /// Makes the calling thread a processor, if it is none yet.
 pub fn processor() {
     static MACHINE: Once = Once::new();
@@ -52,7 +55,6 @@ pub fn processor() {
     let own = base + cpu::CPU_OFFSET as u64;
     let own_slot = cpu::CPU_OFFSET + 8;
     region.0[own_slot..own_slot + 8].copy_from_slice(&own.to_le_bytes());
-    const ARCH_SET_GS: libc::c_int = 0x1001;
     // SAFETY: sets a register that nothing else in a test's thread uses; the
     // region behind it is never freed.
     let result = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base) };
@@ -119,7 +121,7 @@ pub fn bug_check(result: Return) -> BugCheckData {
 pub fn record(event: &Event) {
     match event {
         Event::Violation(violation) => {
-            VIOLATIONS.with_borrow_mut(|list| list.push(violation.clone()))
+            VIOLATIONS.with_borrow_mut(|list| list.push(violation.clone()));
         }
         Event::Log(line) => LINES.with_borrow_mut(|list| list.push(line.text.clone())),
         _ => {}
@@ -173,7 +175,7 @@ pub struct Counted<'a> {
 }
 
 impl<'a> Counted<'a> {
-    /// A UNICODE_STRING over a buffer of which `used` units count.
+    /// A `UNICODE_STRING` over a buffer of which `used` units count.
     pub fn unicode(buffer: &'a mut [u16], used: usize) -> Self {
         Self {
             length: u16::try_from(2 * used).expect("short"),
@@ -183,7 +185,7 @@ impl<'a> Counted<'a> {
         }
     }
 
-    /// An ANSI_STRING over a buffer of which `used` bytes count.
+    /// An `ANSI_STRING` over a buffer of which `used` bytes count.
     pub fn ansi(buffer: &'a mut [u8], used: usize) -> Self {
         Self {
             length: u16::try_from(used).expect("short"),
@@ -203,13 +205,13 @@ impl<'a> Counted<'a> {
         }
     }
 
-    /// The text of a UNICODE_STRING.
+    /// The text of a `UNICODE_STRING`.
     pub fn text(&self) -> String {
         let string = super::guest::UnicodeString::read(address(self)).expect("it is ours");
         string.text().expect("the buffer is readable")
     }
 
-    /// The bytes of an ANSI_STRING.
+    /// The bytes of an `ANSI_STRING`.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; usize::from(self.length)];
         super::guest::read_bytes(self.buffer, &mut bytes).expect("the buffer is readable");

@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(Mode::Shared.taken(0), Some(LOCKED | READER));
         assert_eq!(
             Mode::Shared.taken(LOCKED | READER),
-            Some(LOCKED | 2 * READER)
+            Some(LOCKED | (2 * READER))
         );
         for (mode, word) in [
             (Mode::Exclusive, LOCKED),
@@ -258,7 +258,7 @@ mod tests {
     fn only_the_last_holder_frees_it() {
         assert_eq!(Mode::Exclusive.given(LOCKED | WAITING), Some(0));
         assert_eq!(
-            Mode::Shared.given(LOCKED | WAITING | 2 * READER),
+            Mode::Shared.given(LOCKED | WAITING | (2 * READER)),
             Some(LOCKED | WAITING | READER)
         );
         assert_eq!(Mode::Shared.given(LOCKED | WAITING | READER), Some(0));

@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(value(ExpInterlockedPopEntrySList, &[head_at]), 0);
         assert_eq!(value(ExpInterlockedPushEntrySList, &[head_at, a]), 0);
         assert_eq!(value(ExpInterlockedPushEntrySList, &[head_at, b]), a);
-        assert_eq!(head.0, [2 * SEQUENCE | 2, b]);
+        assert_eq!(head.0, [(2 * SEQUENCE) | 2, b]);
         assert_eq!(value(ExQueryDepthSList, &[head_at]), 2);
         assert_eq!(value(FirstEntrySList, &[head_at]), b);
         assert_eq!(value(ExpInterlockedPopEntrySList, &[head_at]), b);

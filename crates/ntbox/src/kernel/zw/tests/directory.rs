@@ -82,7 +82,7 @@ fn read(buffer: &Buffer) -> Vec<(String, String)> {
             .expect("it is ours")
     };
     let start = address(&buffer.0);
-    (0..)
+    (0..0x1000)
         .map(|n| start + 32 * n)
         .take_while(|at| UnicodeString::read(*at).expect("it is ours").buffer != 0)
         .map(|at| (text(at), text(at + 16)))

@@ -111,7 +111,7 @@ fn kernel_handles_are_marked() {
     let kernel = open(&object).expect("it is there");
     assert!(ob::handles::is_kernel(kernel), "{kernel:#x}");
     let plain = open(&Object::new("\\Registry\\Machine")).expect("it is there");
-    assert!(plain < 0x8000_0000 && plain % 4 == 0, "{plain:#x}");
+    assert!(plain < 0x8000_0000 && plain.is_multiple_of(4), "{plain:#x}");
     // The two low bits are the caller's.
     assert!(open(&Object::below(plain | 3, "System")).map(close).is_ok());
     close(kernel);

@@ -78,7 +78,7 @@ extern "win64" fn routine(
             data: bytes,
             context,
             entry_context,
-        })
+        });
     });
     ANSWER.get()
 }
@@ -429,8 +429,8 @@ fn values_can_be_deleted_on_the_way() {
         ..Entry::default()
     };
     assert_eq!(query(&path, vec![all()]), 0);
-    let names: Vec<_> = seen().into_iter().filter_map(|seen| seen.name).collect();
-    assert_eq!(names, ["b", "a", "c"]);
+    let order: Vec<_> = seen().into_iter().filter_map(|seen| seen.name).collect();
+    assert_eq!(order, ["b", "a", "c"]);
     assert_eq!(
         query(&path, vec![all()]),
         ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
