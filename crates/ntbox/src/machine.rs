@@ -330,6 +330,14 @@ pub fn check_file(image: &Path) -> Result<(), Error> {
 
 /// Loads, starts and unloads a driver.
 ///
+/// ```no_run
+/// let config = ntbox::Config::new("mydriver.sys").fault("IoAllocateMdl", 1);
+/// let report = ntbox::run(&config)?;
+/// assert_eq!(report.entry_status, Some(ntstatus::STATUS_INSUFFICIENT_RESOURCES));
+/// assert!(report.violations.is_empty(), "{}", report.text());
+/// # Ok::<(), ntbox::Error>(())
+/// ```
+///
 /// # Errors
 /// As for [`Machine::boot`] and [`Machine::finish`].
 pub fn run(config: &Config) -> Result<Report, Error> {

@@ -88,21 +88,28 @@ fn bytes(text: &str) -> Result<Vec<u8>, ParseError> {
         .collect())
 }
 
-/// Strings between commas; `\,` is a comma that belongs to its string.
+/// Strings between commas or semicolons; after a backslash these belong to their
+/// string.
 fn list(text: &str) -> Result<Vec<String>, ParseError> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    let mut strings = vec![String::new()];
+    let separates = |c: &char| matches!(c, ',' | ';');
+    let mut strings = Vec::new();
+    let mut string = String::new();
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        match (c, strings.last_mut()) {
-            ('\\', Some(string)) if rest.next_if_eq(&',').is_some() => string.push(','),
-            (',', _) => strings.push(String::new()),
-            (_, Some(string)) => string.push(c),
-            (_, None) => {}
+        if separates(&c) {
+            strings.push(std::mem::take(&mut string));
+        } else if c == '\\'
+            && let Some(literal) = rest.next_if(separates)
+        {
+            string.push(literal);
+        } else {
+            string.push(c);
         }
     }
+    strings.push(string);
     if strings.iter().any(String::is_empty) {
         return wrong(format!(
             "`{text}` has an empty string, which ends a list in the registry"
@@ -138,7 +145,7 @@ pub fn value(text: &str) -> Result<RegValue, ParseError> {
         },
         other => {
             return wrong(format!(
-                "`{other}` is no type; there are dword, qword, sz, expand, multi, binary and raw"
+                "unknown type `{other}`; there are dword, qword, sz, expand, multi, binary and raw"
             ));
         }
     })
@@ -263,6 +270,7 @@ mod tests {
                 RegValue::ExpandSz("%SystemRoot%".to_owned()),
             ),
             ("multi:", strings(&[])),
+            ("multi-sz:a;b", strings(&["a", "b"])),
             (r"multi:\Device\a,b\,c", strings(&[r"\Device\a", "b,c"])),
             ("binary:00 1f,Ff", RegValue::Binary(vec![0, 0x1f, 0xff])),
             (
@@ -296,7 +304,7 @@ mod tests {
     fn wrong_values_say_what_is_wrong() {
         for (text, part) in [
             ("4096", "dword:4096"),
-            ("int:1", "is no type"),
+            ("int:1", "unknown type"),
             ("dword:", "is not a number"),
             ("dword:-1", "is not a number"),
             ("dword:+1", "is not a number"),

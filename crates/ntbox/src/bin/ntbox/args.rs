@@ -105,7 +105,7 @@ pub struct Run {
     #[arg(long, value_name = "SECONDS", value_parser = parse::seconds)]
     pub timeout: Option<Duration>,
     /// Version of Windows that the kernel claims to be [default: 10.0.19045]
-    #[arg(long, value_name = "MAJOR.MINOR.BUILD", value_parser = parse::version)]
+    #[arg(long, visible_alias = "windows", value_name = "MAJOR.MINOR.BUILD", value_parser = parse::version)]
     pub os: Option<OsVersion>,
     /// Write one JSON object instead of text
     #[arg(long)]

@@ -1,0 +1,80 @@
+//! The guide names every rule that the kernel can report, and no other.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every source file of the kernel but tests.
+fn sources(folder: &Path, list: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("the kernel's sources") {
+        let path = entry.expect("an entry").path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if name.starts_with("test") {
+            continue;
+        }
+        if path.is_dir() {
+            sources(&path, list);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            list.push(
+                read(&path)
+                    .split("#[cfg(test)]")
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            );
+        }
+    }
+}
+
+/// Words of small letters with hyphens, between two marks.
+fn names<'t>(text: &'t str, mark: &str) -> impl Iterator<Item = &'t str> {
+    text.split(mark).filter(|word| {
+        word.contains('-')
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    })
+}
+
+#[test]
+fn every_rule_is_in_the_guide_and_no_other() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&here.join("src/kernel"), &mut files);
+    let mentioned: BTreeSet<&str> = files.iter().flat_map(|text| names(text, "\"")).collect();
+    // The first name after the word is what is reported, if it follows closely.
+    let reported: BTreeSet<&str> = files
+        .iter()
+        .flat_map(|text| text.split("violation").skip(1))
+        .filter_map(|after| names(after.get(..120).unwrap_or(after), "\"").next())
+        .collect();
+    assert!(
+        reported.len() > 40,
+        "the search for rules finds {reported:?} only"
+    );
+
+    let guide = read(&here.join("../../docs/ntbox.md"));
+    let table = guide
+        .split("## What it checks")
+        .nth(1)
+        .and_then(|rest| rest.split("\n## ").next());
+    let documented: BTreeSet<&str> = names(table.expect("the section on rules"), "`").collect();
+
+    let missing: Vec<_> = reported.difference(&documented).collect();
+    assert!(
+        missing.is_empty(),
+        "docs/ntbox.md does not name the rules {missing:?}"
+    );
+    let invented: Vec<_> = documented.difference(&mentioned).collect();
+    assert!(
+        invented.is_empty(),
+        "docs/ntbox.md names {invented:?}, which the kernel does not"
+    );
+}
