@@ -95,7 +95,8 @@ fn cargo_make(context: &Context) -> anyhow::Result<()> {
         say("cargo install cargo-make: it is missing");
         let mut install = context.cargo("install");
         install
-            .args(["cargo-make", "--locked", "--root"])
+            // It only runs other programs: not worth the time that optimising takes.
+            .args(["cargo-make", "--locked", "--debug", "--root"])
             .arg(&tools);
         process::quietly(context, &mut install, "installing cargo-make")?;
     }
@@ -112,7 +113,7 @@ fn cargo_make(context: &Context) -> anyhow::Result<()> {
 fn is_there(context: &Context, path: &OsString) -> bool {
     let mut make: Command = context.cargo("make");
     make.arg("--version").env("PATH", path);
-    process::capture(context, &mut make, "looking for cargo-make").is_ok()
+    make.output().is_ok_and(|output| output.status.success())
 }
 
 /// PATH with `folder` before it.
