@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
+use crate::kernel::signals::OVERDUE;
+use crate::kernel::stop::HUNG;
 use crate::kernel::wire::{self, Event, Request};
 use crate::kernel::{self};
 use crate::report::{BugCheck, ImageInfo, LogLine, Report};
@@ -253,14 +255,7 @@ impl Machine {
                     return Ok(held.pop_front());
                 }
                 Ok(None) => return Err(Error::Host(self.gone())),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                    ) =>
-                {
-                    return Ok(self.hung());
-                }
+                Err(error) if is_timeout(&error) => return Ok(self.hung()),
                 Err(error) => {
                     return Err(Error::Host(format!(
                         "its answer cannot be read: {error}; {}",
@@ -273,18 +268,44 @@ impl Machine {
 
     /// The driver did not come back in time.
     fn hung(&mut self) -> Option<Event> {
+        let stop = self.last_words();
         let _ = self.child.kill();
         self.stopped = true;
-        self.report.bug_check = Some(BugCheck {
-            code: 0x133,
+        let mut stop = stop.unwrap_or_else(|| BugCheck {
+            code: HUNG,
             parameters: [0; 4],
-            what: format!(
-                "the driver did not return within {:?} and was ended",
-                self.config.timeout
-            ),
+            what: String::new(),
             location: None,
             stack: Vec::new(),
         });
+        if stop.code == HUNG {
+            let time = self.config.timeout;
+            stop.what = format!("the driver did not return within {time:?} and was ended");
+        }
+        self.report.bug_check = Some(stop);
+        None
+    }
+
+    /// Has a driver that hangs stopped by its kernel, which knows where it is. It
+    /// has some time for that: the driver may be inside a call.
+    fn last_words(&mut self) -> Option<BugCheck> {
+        const TIME: Duration = Duration::from_millis(500);
+        let process = libc::pid_t::try_from(self.child.id()).ok()?;
+        self.stream.set_read_timeout(Some(TIME)).ok()?;
+        // SAFETY: the process is ours and not waited for yet, so its number is not
+        // another's.
+        unsafe { libc::kill(process, OVERDUE) };
+        let deadline = Instant::now() + TIME;
+        while Instant::now() < deadline {
+            match wire::read(&mut self.stream) {
+                Ok(Some(Event::Log(line))) => self.report.log.push(line),
+                Ok(Some(Event::Violation(violation))) => self.report.violations.push(violation),
+                Ok(Some(Event::BugCheck(stop))) => return Some(*stop),
+                // It came back after all, which is too late; or it is gone, or
+                // waits inside the call.
+                _ => return None,
+            }
+        }
         None
     }
 
@@ -305,6 +326,14 @@ impl Machine {
             ),
         }
     }
+}
+
+/// Whether a read ended because its time was up.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
 }
 
 impl Drop for Machine {

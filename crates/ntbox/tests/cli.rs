@@ -59,6 +59,39 @@ fn every_verdict_has_its_status() {
 }
 
 #[test]
+fn a_driver_that_hangs_is_found_where_it_is() {
+    for (variant, arguments, function) in [
+        ("HANG", &[][..], "Hang"),
+        ("CALLS", &["-DTIMES=~0u"], "Call"),
+        ("FLOOD", &[], "Flood"),
+    ] {
+        let Some(driver) = common::with_gcc_and(variant, arguments) else {
+            return;
+        };
+        let output = ntbox(&[
+            "run",
+            &driver.image.display().to_string(),
+            "--timeout",
+            "0.3",
+        ]);
+        let said = text(&output.stdout);
+        assert_eq!(status(&output), 4, "{said}");
+        assert!(
+            said.contains("stopped  DPC_WATCHDOG_VIOLATION (0x133)"),
+            "{said}"
+        );
+        assert!(
+            said.contains("the driver did not return within 300ms"),
+            "{said}"
+        );
+        assert!(
+            said.contains(&format!(" {function} (")) && said.contains(" DriverEntry ("),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn wrong_usage_is_told() {
     let Some(driver) = common::with_gcc("CLEAN") else {
         return;

@@ -20,6 +20,7 @@ IMPORT __attribute__((noreturn)) void KeBugCheckEx(ULONG code, SIZE_T a, SIZE_T 
 #define STOP 5
 #define HANG 6
 #define CALLS 7
+#define FLOOD 8
 
 #define KEEP __attribute__((noinline, used))
 
@@ -55,6 +56,12 @@ KEEP void Hang(void)
         Sink++;
 }
 
+KEEP void Flood(void)
+{
+    for (;;)
+        DbgPrintEx(77, 0, "driver: more\n");
+}
+
 /* Much work for the kernel's entries and nothing else. */
 KEEP void Call(ULONG times)
 {
@@ -83,6 +90,8 @@ ULONG DriverEntry(char *driver, void *path)
     Stop(); /* entry */
 #elif DO == HANG
     Hang();
+#elif DO == FLOOD
+    Flood();
 #elif DO == CALLS
     Call(TIMES);
 #endif

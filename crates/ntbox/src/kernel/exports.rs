@@ -14,7 +14,7 @@ use super::layout::{
 use super::mm::space::{Protection, Use};
 use super::native::Native;
 use super::seh::Context;
-use super::{cpu, ex, guest, io, ke, mm, stop, tick};
+use super::{cpu, ex, guest, io, ke, mm, signals, stop, tick};
 use crate::config::Fault;
 use crate::report::CallCount;
 
@@ -337,6 +337,9 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
         return failure(call);
     }
     let result = (entry.export.handler)(call);
+    if signals::is_overdue() {
+        overdue(call);
+    }
     let ticked = tick::postponed();
     if (ticked || ke::dpc::pending()) && cpu::irql() < cpu::DISPATCH_LEVEL {
         let origin = Some(Context::after_call(call.frame(), call.return_address()));
@@ -347,6 +350,13 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
         }
     }
     result
+}
+
+#[cold]
+fn overdue(call: &Call<'_>) -> ! {
+    let mut context = Context::after_call(call.frame(), call.return_address());
+    context.flags |= stop::UNWOUND_TO_CALL;
+    stop::hung(&context)
 }
 
 #[cold]

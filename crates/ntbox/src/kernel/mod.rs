@@ -25,8 +25,8 @@ mod ps;
 mod rtl;
 mod seh;
 mod shared_data;
-mod signals;
-mod stop;
+pub mod signals;
+pub mod stop;
 #[cfg(test)]
 mod testing;
 mod threads;

@@ -7,6 +7,7 @@
 //! signal.
 
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::layout::{GUEST_END, STACKS};
 use super::privileged::{self, Carried};
@@ -42,8 +43,21 @@ pub enum Trap {
     Privileged(&'static str),
     /// The clock: the driver is interrupted and goes on later.
     Tick,
+    /// The caller waits no longer for the driver, which is stopped where it is.
+    Overdue,
     /// Another general protection fault, such as a non-canonical address.
     GeneralProtection,
+}
+
+/// The signal by which the caller says that the driver takes too long.
+pub const OVERDUE: libc::c_int = libc::SIGUSR1;
+
+/// Whether that signal came while the kernel ran.
+static IS_OVERDUE: AtomicBool = AtomicBool::new(false);
+
+/// Whether the driver is to be stopped when its call into the kernel is done.
+pub fn is_overdue() -> bool {
+    IS_OVERDUE.load(Ordering::Relaxed)
 }
 
 /// Size of the stack that handlers run on.
@@ -78,7 +92,7 @@ pub fn install() {
         libc::SIGILL,
         libc::SIGTRAP,
     ];
-    for signal in faults.into_iter().chain([libc::SIGALRM]) {
+    for signal in faults.into_iter().chain([libc::SIGALRM, OVERDUE]) {
         // SAFETY: all zero is a valid value of this plain structure.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = handler as *const () as usize;
@@ -126,6 +140,14 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
             leave_signal(context, Trap::Tick, tick::interrupted);
         } else {
             tick::postpone();
+        }
+        return;
+    }
+    if signal == OVERDUE {
+        if rip < GUEST_END {
+            leave_signal(context, Trap::Overdue, trapped);
+        } else {
+            IS_OVERDUE.store(true, Ordering::Relaxed);
         }
         return;
     }

@@ -25,6 +25,10 @@ mod code {
 /// `STATUS_ACCESS_VIOLATION`.
 const ACCESS_VIOLATION: u32 = 0xc000_0005;
 
+/// `DPC_WATCHDOG_VIOLATION`, for a driver that does not return. Windows only has a
+/// bug check for those that do so at a raised IRQL.
+pub const HUNG: u32 = 0x133;
+
 /// Frames in a report's call stack.
 const STACK_LIMIT: usize = 64;
 
@@ -142,6 +146,12 @@ pub fn bug_check(
         stack,
     })));
     super::boot::end_process()
+}
+
+/// Stops the driver because its time is up, wherever it is.
+pub fn hung(context: &Context) -> ! {
+    let what = "the driver did not return in time and was ended";
+    bug_check(HUNG, [0; 4], what, Some(context))
 }
 
 /// An export does not return.
@@ -329,6 +339,7 @@ pub fn hardware(context: &Context, trap: Trap) -> ! {
             format!("an instruction that this kernel does not carry out: {what}"),
             Some(context),
         ),
+        Trap::Overdue => hung(context),
         Trap::Tick => unreachable!("a tick does not stop the driver"),
         Trap::GeneralProtection => {
             // A non-canonical address: the processor does not say which.

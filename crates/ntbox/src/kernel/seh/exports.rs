@@ -16,6 +16,7 @@ use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Call, Stop, exports};
 use crate::kernel::callout;
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::stop;
 
 /// Most frames that one call gives.
 const MOST_FRAMES: u32 = 0xffff;
@@ -40,7 +41,8 @@ exports! {
     /// `RtlRaiseException`, any IRQL: raises what the caller's record says, and
     /// returns if a handler continues execution.
     fn RtlRaiseException<call>(record: u64) -> () [max HIGH_LEVEL] {
-        let context = caller(call);
+        let mut context = caller(call);
+        context.flags |= stop::UNWOUND_TO_CALL;
         guest::write_u64(record.wrapping_add(16), context.rip)?;
         // The whole record must be there before the stack is used for it.
         ExceptionRecord::read(record)?;
