@@ -257,7 +257,7 @@ impl Register for bool {
     }
 }
 
-/// Declares a family of exports and the table [`EXPORTS`] of them.
+/// Declares a family of exports and the table `EXPORTS` of them.
 ///
 /// ```ignore
 /// exports! {

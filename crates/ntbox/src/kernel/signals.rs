@@ -1,9 +1,9 @@
 //! Faults of the processor, as Linux signals.
 //!
 //! A handler does as little as it can: it lets the accesses of
-//! [`guest`](super::guest) recover, carries out the few privileged instructions
+//! [`guest`] recover, carries out the few privileged instructions
 //! that ordinary drivers use, and sends everything else to
-//! [`stop::hardware`](super::stop::hardware) on the host stack, outside of the
+//! [`stop::hardware`] on the host stack, outside of the
 //! signal.
 
 use std::ffi::c_void;
