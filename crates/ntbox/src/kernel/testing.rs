@@ -1,12 +1,13 @@
 //! What unit tests need to call exports: a frame with arguments on a stack, a
 //! processor, memory, and what the kernel said meanwhile.
 //!
-//! Tests run on the host's threads, each of which becomes a processor of its own
-//! the first time it asks. The driver's data is then simply the test's.
+//! Tests run on the host's threads, each of which becomes the one processor the
+//! first time it asks, and remains it until it ends: the kernel's state is one, so
+//! its tests take turns. The driver's data is then simply the test's.
 
 use std::arch::asm;
-use std::cell::{Cell, RefCell};
-use std::sync::Once;
+use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use super::call::{Call, Frame, Return, Stop};
 use super::stop::BugCheckData;
@@ -27,8 +28,12 @@ const SLOTS: usize = 64;
 /// turn.
 const STACK_SLOTS: usize = 0x4000;
 
+/// The right to be the processor.
+static TURN: Mutex<()> = Mutex::new(());
+
 thread_local! {
-    static ATTACHED: Cell<bool> = const { Cell::new(false) };
+    /// Given back when the thread ends, and with it the test.
+    static MINE: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
     static VIOLATIONS: RefCell<Vec<Violation>> = const { RefCell::new(Vec::new()) };
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
@@ -40,16 +45,19 @@ struct ControlRegion([u8; cpu::CPU_OFFSET + 0x1000]);
 /// Sets the base of GS.
 const ARCH_SET_GS: libc::c_int = 0x1001;
 
-/// Makes the calling thread a processor, if it is none yet.
+/// Makes the calling thread the processor, if it is not yet, as soon as the test
+/// before has ended.
 pub fn processor() {
     static MACHINE: Once = Once::new();
+    if MINE.with_borrow(Option::is_some) {
+        return;
+    }
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    MINE.replace(Some(turn));
     MACHINE.call_once(|| {
         mm::initialize();
         log::initialize(crate::config::DebugFilter::default());
     });
-    if ATTACHED.replace(true) {
-        return;
-    }
     let region: &'static mut ControlRegion = Box::leak(Box::new(ControlRegion([0; _])));
     let base = std::ptr::from_mut(region) as u64;
     let own = base + cpu::CPU_OFFSET as u64;
