@@ -18,37 +18,18 @@ use super::{cpu, ex, guest, io, ke, mm, signals, stop, tick};
 use crate::config::Fault;
 use crate::report::CallCount;
 
-/// All families.
-const FAMILIES: &[&[Export]] = &[
-    ex::fast_mutex::EXPORTS,
-    ex::interlocked::EXPORTS,
-    ex::lookaside::CLASSIC,
-    ex::lookaside::EXTENDED,
-    ex::pool::EXPORTS,
-    ex::push_lock::EXPORTS,
-    ex::resource::EXPORTS,
-    ex::rundown::EXPORTS,
-    ex::slist::EXPORTS,
-    ex::spinlock::EXPORTS,
-    io::build::EXPORTS,
-    io::cancel::EXPORTS,
-    io::device::EXPORTS,
-    io::irp::EXPORTS,
-    io::link::EXPORTS,
-    io::mdl::EXPORTS,
-    ke::irql::EXPORTS,
-    ke::bugcheck::EXPORTS,
-    ke::dpc::EXPORTS,
-    ke::guarded_mutex::EXPORTS,
-    ke::queued_spinlock::EXPORTS,
-    ke::spinlock::EXPORTS,
-    ke::thread::EXPORTS,
-    ke::timer::EXPORTS,
-    ke::wait::EXPORTS,
-    mm::mdl::EXPORTS,
-    mm::mapping::EXPORTS,
-    mm::query::EXPORTS,
-    super::seh::EXPORTS,
+/// The tables of each family.
+const FAMILIES: &[&[&[Export]]] = &[
+    super::dbg::TABLES,
+    ex::TABLES,
+    io::TABLES,
+    ke::TABLES,
+    mm::TABLES,
+    super::ob::TABLES,
+    super::ps::TABLES,
+    super::rtl::TABLES,
+    super::seh::TABLES,
+    super::zw::TABLES,
 ];
 
 /// Exports that are machine code.
@@ -92,14 +73,7 @@ const DATA: &[Data] = &[
 
 /// Every function that drivers can import.
 pub fn functions() -> impl Iterator<Item = &'static Export> {
-    let families = FAMILIES
-        .iter()
-        .chain(super::dbg::TABLES)
-        .chain(super::ob::TABLES)
-        .chain(super::ps::TABLES)
-        .chain(super::rtl::TABLES)
-        .chain(super::zw::TABLES);
-    families.copied().flatten()
+    FAMILIES.iter().copied().flatten().copied().flatten()
 }
 
 /// The name of every function that is machine code.

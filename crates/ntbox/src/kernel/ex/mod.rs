@@ -12,3 +12,19 @@ pub mod resource;
 pub mod rundown;
 pub mod slist;
 pub mod spinlock;
+
+use super::call::Export;
+
+/// All exports of the executive.
+pub const TABLES: &[&[Export]] = &[
+    fast_mutex::EXPORTS,
+    interlocked::EXPORTS,
+    lookaside::CLASSIC,
+    lookaside::EXTENDED,
+    pool::EXPORTS,
+    push_lock::EXPORTS,
+    resource::EXPORTS,
+    rundown::EXPORTS,
+    slist::EXPORTS,
+    spinlock::EXPORTS,
+];

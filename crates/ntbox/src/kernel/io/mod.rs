@@ -10,3 +10,15 @@ pub mod layout;
 pub mod link;
 pub mod mdl;
 pub mod transfer;
+
+use super::call::Export;
+
+/// All exports of the I/O manager.
+pub const TABLES: &[&[Export]] = &[
+    build::EXPORTS,
+    cancel::EXPORTS,
+    device::EXPORTS,
+    irp::EXPORTS,
+    link::EXPORTS,
+    mdl::EXPORTS,
+];

@@ -14,3 +14,18 @@ pub mod spinlock;
 pub mod thread;
 pub mod timer;
 pub mod wait;
+
+use super::call::Export;
+
+/// All exports of the kernel proper.
+pub const TABLES: &[&[Export]] = &[
+    bugcheck::EXPORTS,
+    dpc::EXPORTS,
+    guarded_mutex::EXPORTS,
+    irql::EXPORTS,
+    queued_spinlock::EXPORTS,
+    spinlock::EXPORTS,
+    thread::EXPORTS,
+    timer::EXPORTS,
+    wait::EXPORTS,
+];

@@ -15,7 +15,11 @@ use phys::Physical;
 use pool::Pools;
 use space::{Area, Frames, Protection, Space, Use};
 
+use super::call::Export;
 use super::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SHIFT, PAGED_POOL, Zone};
+
+/// All exports of the memory manager.
+pub const TABLES: &[&[Export]] = &[mapping::EXPORTS, mdl::EXPORTS, query::EXPORTS];
 
 /// Everything that the memory manager knows.
 #[derive(Debug)]

@@ -27,6 +27,10 @@ mod walk;
 
 pub use context::{Context, ExceptionRecord};
 pub use dispatch::raise;
-pub use exports::EXPORTS;
 pub use native::NATIVE;
 pub use walk::backtrace;
+
+use super::call::Export;
+
+/// All exports of exception handling, but those of [`NATIVE`].
+pub const TABLES: &[&[Export]] = &[exports::EXPORTS];
