@@ -6,12 +6,14 @@ pub mod fast_mutex;
 pub mod interlocked;
 mod list;
 pub mod lookaside;
+mod mode;
 pub mod pool;
 pub mod push_lock;
 pub mod resource;
 pub mod rundown;
 pub mod slist;
 pub mod spinlock;
+mod uuid;
 
 use super::call::Export;
 
@@ -21,10 +23,12 @@ pub const TABLES: &[&[Export]] = &[
     interlocked::EXPORTS,
     lookaside::CLASSIC,
     lookaside::EXTENDED,
+    mode::EXPORTS,
     pool::EXPORTS,
     push_lock::EXPORTS,
     resource::EXPORTS,
     rundown::EXPORTS,
     slist::EXPORTS,
     spinlock::EXPORTS,
+    uuid::EXPORTS,
 ];

@@ -18,6 +18,8 @@ mod number;
 mod random;
 pub mod scan;
 mod secure;
+mod sort;
+mod table;
 pub mod text;
 mod time;
 pub mod unicode;
@@ -40,6 +42,10 @@ pub const TABLES: &[&[Export]] = &[
     number::EXPORTS,
     random::EXPORTS,
     secure::EXPORTS,
+    sort::EXPORTS,
+    table::AVL,
+    table::LINKS,
+    table::SPLAY,
     time::EXPORTS,
     unicode::EXPORTS,
     version::EXPORTS,

@@ -1,0 +1,93 @@
+//! UUIDs: made of time, as the kernel makes them, with a random node, as RFC 9562
+//! allows for machines without an address of their own.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest;
+use crate::kernel::ke::clock;
+
+/// From the start of the Gregorian calendar, where UUIDs count from, to 1601,
+/// where Windows does: 6653 days in units of 100 ns.
+const EPOCH_DIFFERENCE: u64 = 6653 * 24 * 3600 * clock::SECOND;
+
+/// What UUIDs are made of beside the time.
+#[derive(Debug, Clone, Copy)]
+struct Generator {
+    /// Timestamp of the last one; none is used twice.
+    last: u64,
+    /// Clock sequence and node.
+    rest: [u8; 8],
+}
+
+static GENERATOR: Mutex<Option<Generator>> = Mutex::new(None);
+
+impl Generator {
+    /// `None` if the host has no randomness.
+    fn new() -> Option<Self> {
+        let mut rest = [0_u8; 8];
+        // SAFETY: a buffer of our own, with its length.
+        let got = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
+        if usize::try_from(got) != Ok(rest.len()) {
+            return None;
+        }
+        // The variant of RFC 9562, and the mark of a node that is no address.
+        rest[0] = rest[0] & 0x3f | 0x80;
+        rest[2] |= 0x01;
+        Some(Self { last: 0, rest })
+    }
+
+    fn next(&mut self, now: u64) -> [u8; 16] {
+        self.last = now.max(self.last + 1);
+        let [a, b, c, d, e, f, g, h] = self.last.to_le_bytes();
+        // Version 1.
+        let [i, j, k, l, m, n, o, p] = self.rest;
+        [a, b, c, d, e, f, g, h & 0x0f | 0x10, i, j, k, l, m, n, o, p]
+    }
+}
+
+exports! {
+    /// `ExUuidCreate`: fails with STATUS_RETRY.
+    fn ExUuidCreate(into: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_022d {
+        /// STATUS_RETRY.
+        const RETRY: u32 = 0xc000_022d;
+        let now = clock::system_time() + EPOCH_DIFFERENCE;
+        let mut generator = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+        if generator.is_none() {
+            *generator = Generator::new();
+        }
+        let Some(generator) = generator.as_mut() else { return Ok(RETRY) };
+        guest::write_bytes(into, &generator.next(now))?;
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{address_mut, status};
+
+    #[test]
+    fn each_is_another_of_version_one() {
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..1000 {
+            let mut uuid = [0_u8; 16];
+            assert_eq!(status(ExUuidCreate, &[address_mut(&mut uuid)]), 0);
+            assert_eq!((uuid[7] >> 4, uuid[8] >> 6), (1, 2), "version and variant");
+            assert!(seen.insert(uuid));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_does_not_repeat_itself() {
+        let mut generator = Generator {
+            last: 0,
+            rest: [0x80, 0, 1, 0, 0, 0, 0, 0],
+        };
+        let first = generator.next(0x0123_4567_89ab_cdef);
+        assert_eq!(first[..8], [0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x11]);
+        assert_eq!(generator.next(0x0123_4567_89ab_cdef)[0], 0xf0);
+    }
+}
