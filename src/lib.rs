@@ -20,7 +20,7 @@ mod walk;
 use wdm::{
     Status,
     driver::{Context, Driver},
-    irql::Irql,
+    irql::{Irql, Passive},
     process,
     system::{AddressLimits, has_allocate_pool2},
 };
@@ -39,15 +39,15 @@ struct Ntmem {
 }
 
 impl Driver for Ntmem {
-    fn start(context: &Context<'_>) -> Result<Self, Status> {
-        let source = Source::open(context);
+    fn start(context: &Context<'_>, passive: &mut Passive) -> Result<Self, Status> {
+        let source = Source::open(context, passive);
         let scope = Scope::new("driver", source.log_level());
-        Self::run(context, &source, scope).inspect_err(|&status| {
+        Self::run(context, &source, scope, passive).inspect_err(|&status| {
             error!(scope, "not-started {}", Outcome(status));
         })
     }
 
-    fn stop(self) {
+    fn stop(self, _: &mut Passive) {
         let Self { scope, walks } = self;
         step!(scope, "unload {} walks={walks}", Where);
     }
@@ -55,9 +55,14 @@ impl Driver for Ntmem {
 
 impl Ntmem {
     /// Says what starts and where, then runs the walks that the parameters name.
-    fn run(context: &Context<'_>, source: &Source, scope: Scope) -> Result<Self, Status> {
+    fn run(
+        context: &Context<'_>,
+        source: &Source,
+        scope: Scope,
+        passive: &Passive,
+    ) -> Result<Self, Status> {
         introduce(context, scope)?;
-        let parameters = Parameters::read(source, scope)?;
+        let parameters = Parameters::read(source, scope, passive)?;
         step!(scope, "parameters {parameters}");
         for walk in parameters.walks.iter() {
             walk.run(&parameters)?;

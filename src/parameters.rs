@@ -10,6 +10,7 @@ use wdm::{
     Error, Status,
     debug::Level,
     driver::Context,
+    irql::Passive,
     map::CacheType,
     registry::{Key, Value, ValueType},
     string::UnicodeStr,
@@ -38,14 +39,14 @@ pub struct Parameters {
 
 impl Parameters {
     /// Reads all values, and reports each one that is refused.
-    pub fn read(source: &Source, scope: Scope) -> Result<Self, Status> {
+    pub fn read(source: &Source, scope: Scope, passive: &Passive) -> Result<Self, Status> {
         let key = match &source.key {
             Ok(key) => key.as_ref(),
             Err(error) => return Err(scope.failed("parameters", error)),
         };
-        let walks = WALK.accept(&WALK.look_up(key), scope);
-        let size = SIZE.accept(&SIZE.look_up(key), scope);
-        let cache = CACHE_TYPE.accept(&CACHE_TYPE.look_up(key), scope);
+        let walks = WALK.accept(&WALK.look_up(key, passive), scope);
+        let size = SIZE.accept(&SIZE.look_up(key, passive), scope);
+        let cache = CACHE_TYPE.accept(&CACHE_TYPE.look_up(key, passive), scope);
         let level = LOG_LEVEL.accept(&source.log_level, scope);
         Ok(Self {
             walks: walks?,
@@ -86,9 +87,10 @@ pub struct Source {
 
 impl Source {
     /// Opens the key; whether that worked is told when the values are read.
-    pub fn open(context: &Context<'_>) -> Self {
-        let key = context.parameters();
-        let log_level = LOG_LEVEL.look_up(key.as_ref().ok().and_then(Option::as_ref));
+    pub fn open(context: &Context<'_>, passive: &Passive) -> Self {
+        let key = context.parameters(passive);
+        let found = key.as_ref().ok().and_then(Option::as_ref);
+        let log_level = LOG_LEVEL.look_up(found, passive);
         Self { key, log_level }
     }
 
@@ -162,8 +164,8 @@ const LOG_LEVEL: Parameter<Level> = Parameter {
 
 impl<T: Copy> Parameter<T> {
     /// The value, if there is a key and the key has it.
-    fn look_up(&self, key: Option<&Key>) -> Result<Option<Value>, Error> {
-        key.map_or(Ok(None), |key| key.value(self.name))
+    fn look_up(&self, key: Option<&Key>, passive: &Passive) -> Result<Option<Value>, Error> {
+        key.map_or(Ok(None), |key| key.value(self.name, passive))
     }
 
     /// What a value says, or the default if there is none. What is wrong is

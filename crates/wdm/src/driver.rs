@@ -11,6 +11,7 @@ use wdk_sys::{DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
 use crate::{
     Result, Status,
+    irql::Passive,
     registry::Key,
     string::UnicodeStr,
     system::{self, Version},
@@ -28,13 +29,13 @@ pub trait Driver: Send + Sized + 'static {
     /// # Errors
     ///
     /// The status that the kernel reports to whoever wanted the driver loaded.
-    fn start(context: &Context<'_>) -> Result<Self, Status>;
+    fn start(context: &Context<'_>, passive: &mut Passive) -> Result<Self, Status>;
 
     /// Stops the driver; `DriverUnload` of the reference. What the value still
     /// holds is released by dropping it.
     ///
     /// Called at `PASSIVE_LEVEL` in the System process.
-    fn stop(self);
+    fn stop(self, passive: &mut Passive);
 }
 
 /// What the kernel tells a driver that starts.
@@ -66,9 +67,9 @@ impl<'a> Context<'a> {
     /// # Errors
     ///
     /// The status of `ZwOpenKey`.
-    pub fn parameters(&self) -> Result<Option<Key>> {
-        match Key::open(self.registry_path)? {
-            Some(service) => service.open_subkey(utf16!("Parameters")),
+    pub fn parameters(&self, passive: &Passive) -> Result<Option<Key>> {
+        match Key::open(self.registry_path, passive)? {
+            Some(service) => service.open_subkey(utf16!("Parameters"), passive),
             None => Ok(None),
         }
     }
@@ -110,7 +111,9 @@ impl<D: Driver> __Slot<D> {
         let path = unsafe { &*registry_path };
         // SAFETY: as above.
         let path = unsafe { UnicodeStr::from_raw(path) };
-        match Self::try_start(path) {
+        // SAFETY: the kernel calls the entry routine at PASSIVE_LEVEL.
+        let mut passive = unsafe { Passive::assume() };
+        match Self::try_start(path, &mut passive) {
             Ok(driver) => {
                 // SAFETY: nothing else uses the slot before the unload routine.
                 unsafe { *self.0.get() = Some(driver) };
@@ -125,13 +128,17 @@ impl<D: Driver> __Slot<D> {
         }
     }
 
-    fn try_start(registry_path: Option<UnicodeStr<'_>>) -> Result<D, Status> {
+    fn try_start(
+        registry_path: Option<UnicodeStr<'_>>,
+        passive: &mut Passive,
+    ) -> Result<D, Status> {
         let registry_path = registry_path.ok_or(Status::INVALID_PARAMETER)?;
-        let version = system::initialise();
-        D::start(&Context {
+        let version = system::initialise(passive);
+        let context = Context {
             registry_path,
             version,
-        })
+        };
+        D::start(&context, passive)
     }
 
     /// Stops the driver.
@@ -143,7 +150,8 @@ impl<D: Driver> __Slot<D> {
         // SAFETY: the kernel unloads after the entry routine has returned, once,
         // so this is the only access.
         if let Some(driver) = unsafe { (*self.0.get()).take() } {
-            driver.stop();
+            // SAFETY: the kernel calls the unload routine at PASSIVE_LEVEL.
+            driver.stop(&mut unsafe { Passive::assume() });
         }
     }
 }
@@ -158,13 +166,15 @@ pub use wdk_sys::{
 /// the driver.
 ///
 /// ```ignore
+/// use wdm::{Status, driver::{Context, Driver}, irql::Passive};
+///
 /// struct Sample;
 ///
-/// impl wdm::driver::Driver for Sample {
-///     fn start(_: &wdm::driver::Context<'_>) -> Result<Self, wdm::Status> {
+/// impl Driver for Sample {
+///     fn start(_: &Context<'_>, _: &mut Passive) -> Result<Self, Status> {
 ///         Ok(Self)
 ///     }
-///     fn stop(self) {}
+///     fn stop(self, _: &mut Passive) {}
 /// }
 ///
 /// wdm::driver!(Sample);

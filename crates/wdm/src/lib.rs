@@ -9,10 +9,12 @@
 //!
 //! # IRQL
 //!
-//! Every item says at which IRQL it may be used. This crate has no interface
-//! yet that runs a driver's code above `PASSIVE_LEVEL` (no DPC, no spin lock, no
-//! raising), so safe code cannot get these rules wrong; where such an interface
-//! is added, its types have to carry them.
+//! Every item says at which IRQL it may be used. What must run at `PASSIVE_LEVEL`,
+//! or not above `APC_LEVEL`, takes a token of [`irql`] that only exists there, so
+//! that the rest of a program cannot get it wrong; what may run up to
+//! `DISPATCH_LEVEL` takes none, because nothing here leads above it. Dropping takes
+//! no parameters: a value that must not be dropped at a raised IRQL is left to
+//! leak there, and says so.
 //!
 //! # What has to run first
 //!

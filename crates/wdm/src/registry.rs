@@ -13,11 +13,16 @@ use wdk_sys::{
     ntddk::{ZwClose, ZwOpenKey, ZwQueryValueKey},
 };
 
-use crate::{Error, Result, Status, memory::structure_size, string::UnicodeStr};
+use crate::{
+    Error, Result, Status,
+    irql::{Irql, Passive},
+    memory::structure_size,
+    string::UnicodeStr,
+};
 
 /// An open key, for reading. Closed when dropped: `ZwClose`.
 ///
-/// IRQL: `PASSIVE_LEVEL`, dropping included.
+/// IRQL: `PASSIVE_LEVEL`, dropping included; dropped above, the handle stays open.
 #[derive(Debug)]
 pub struct Key(HANDLE);
 
@@ -30,8 +35,8 @@ impl Key {
     /// # Errors
     ///
     /// The status of `ZwOpenKey` if it is not that the key does not exist.
-    pub fn open(path: UnicodeStr<'_>) -> Result<Option<Self>> {
-        Self::open_below(null_mut(), path)
+    pub fn open(path: UnicodeStr<'_>, passive: &Passive) -> Result<Option<Self>> {
+        Self::open_below(null_mut(), path, passive)
     }
 
     /// Opens the key with this name or path below this one: `ZwOpenKey`. `None` if
@@ -42,11 +47,11 @@ impl Key {
     /// # Errors
     ///
     /// The status of `ZwOpenKey` if it is not that the key does not exist.
-    pub fn open_subkey(&self, name: UnicodeStr<'_>) -> Result<Option<Self>> {
-        Self::open_below(self.0, name)
+    pub fn open_subkey(&self, name: UnicodeStr<'_>, passive: &Passive) -> Result<Option<Self>> {
+        Self::open_below(self.0, name, passive)
     }
 
-    fn open_below(root: HANDLE, name: UnicodeStr<'_>) -> Result<Option<Self>> {
+    fn open_below(root: HANDLE, name: UnicodeStr<'_>, _: &Passive) -> Result<Option<Self>> {
         let mut name = name.to_raw();
         let mut attributes = OBJECT_ATTRIBUTES {
             Length: structure_size::<OBJECT_ATTRIBUTES>(),
@@ -76,7 +81,7 @@ impl Key {
     ///
     /// The status of `ZwQueryValueKey`, or `STATUS_DATA_ERROR` if it returned more
     /// than there is room for.
-    pub fn value(&self, name: UnicodeStr<'_>) -> Result<Option<Value>> {
+    pub fn value(&self, name: UnicodeStr<'_>, _: &Passive) -> Result<Option<Value>> {
         const CALL: &str = "ZwQueryValueKey";
         let mut name = name.to_raw();
         let mut information = PartialInformation::new();
@@ -114,6 +119,10 @@ impl Key {
 
 impl Drop for Key {
     fn drop(&mut self) {
+        // No parameter can ask for a token here.
+        if Irql::current() != Irql::PASSIVE {
+            return;
+        }
         // The one failure, a handle that is not open, cannot occur.
         // SAFETY: the handle is open, and closed here only.
         let _ = unsafe { ZwClose(self.0) };

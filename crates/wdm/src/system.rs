@@ -17,7 +17,9 @@ use wdk_sys::{
     ntddk::{MmGetSystemRoutineAddress, RtlGetVersion},
 };
 
-use crate::{Error, Result, Status, memory::structure_size, string::UnicodeStr, utf16};
+use crate::{
+    Error, Result, Status, irql::Passive, memory::structure_size, string::UnicodeStr, utf16,
+};
 
 /// `ExAllocatePool2`, which kernels have from Windows 10 2004 on.
 pub(crate) type AllocatePool2 = unsafe extern "system" fn(POOL_FLAGS, SIZE_T, ULONG) -> PVOID;
@@ -55,7 +57,7 @@ impl Version {
     /// # Errors
     ///
     /// The status of `RtlGetVersion`, which is not known to fail.
-    pub fn current() -> Result<Self> {
+    pub fn current(_: &Passive) -> Result<Self> {
         let mut info = RTL_OSVERSIONINFOW {
             dwOSVersionInfoSize: structure_size::<RTL_OSVERSIONINFOW>(),
             ..Default::default()
@@ -82,7 +84,7 @@ impl fmt::Display for Version {
 ///
 /// IRQL: `PASSIVE_LEVEL`.
 #[must_use]
-pub fn routine_address(name: UnicodeStr<'_>) -> Option<NonNull<c_void>> {
+pub fn routine_address(name: UnicodeStr<'_>, _: &Passive) -> Option<NonNull<c_void>> {
     let mut name = name.to_raw();
     // SAFETY: `name` describes text that outlives the call and is only read.
     NonNull::new(unsafe { MmGetSystemRoutineAddress(name.as_mut_ptr()) })
@@ -97,10 +99,11 @@ pub fn routine_address(name: UnicodeStr<'_>) -> Option<NonNull<c_void>> {
 /// # Errors
 ///
 /// Those of [`Version::current`]; everything else is known by then.
-pub(crate) fn initialise() -> Result<Version> {
-    let pool2 = routine_address(utf16!("ExAllocatePool2")).map_or(null_mut(), NonNull::as_ptr);
+pub(crate) fn initialise(passive: &Passive) -> Result<Version> {
+    let pool2 = routine_address(utf16!("ExAllocatePool2"), passive);
+    let pool2 = pool2.map_or(null_mut(), NonNull::as_ptr);
     ALLOCATE_POOL2.store(pool2, Ordering::Release);
-    let version = Version::current();
+    let version = Version::current(passive);
     let no_execute = version.is_ok_and(|version| version >= Version::WINDOWS_8);
     NO_EXECUTE.store(no_execute, Ordering::Release);
     version

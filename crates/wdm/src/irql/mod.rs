@@ -1,7 +1,19 @@
 //! The interrupt request level: what the processor may be interrupted by, and
 //! with it what code may do. Rules are stated as "at or below a level".
+//!
+//! The reference gives such a rule for every function. Here the rules that ask
+//! for less than `DISPATCH_LEVEL` are parameters: a function that must run at
+//! `PASSIVE_LEVEL` takes a [`&Passive`](Passive), one for `<= APC_LEVEL` takes an
+//! [`&Apc`](Apc). The kernel's entry points hand out the first token, and only
+//! [`Dispatch::raised`] and [`Apc::raised_to_apc`] make others. A token has no
+//! size; a reference to it that nobody reads is gone after inlining.
+
+mod raise;
+mod token;
 
 use core::{arch::asm, fmt};
+
+pub use self::token::{Apc, Dispatch, Passive};
 
 /// An IRQL: `KIRQL` of the reference.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

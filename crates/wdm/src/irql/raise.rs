@@ -1,0 +1,86 @@
+//! Raising the IRQL for the length of a closure.
+//!
+//! A guard that a caller holds could be forgotten without being dropped, and the
+//! borrow of the lower token would end with the level still raised. A closure
+//! cannot be left that way, so what is raised here is lowered, always.
+
+use wdk_sys::KIRQL;
+
+use crate::irql::{Apc, Dispatch, Irql};
+
+unsafe extern "system" {
+    /// What the headers' inline `KeRaiseIrql` calls on x64.
+    fn KfRaiseIrql(new: KIRQL) -> KIRQL;
+    /// Inline in newer headers; every kernel exports it.
+    fn KeLowerIrql(new: KIRQL);
+}
+
+impl Dispatch {
+    /// Runs `work` at `DISPATCH_LEVEL`, then returns to the level of before:
+    /// `KeRaiseIrql` and `KeLowerIrql`.
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// ```ignore
+    /// let level = passive.raised(|_dispatch| Irql::current());
+    /// assert_eq!(level, Irql::DISPATCH);
+    /// ```
+    #[inline]
+    pub fn raised<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        // SAFETY: the token says that the level is not above this one.
+        let raised = unsafe { Raised::to(Irql::DISPATCH) };
+        // SAFETY: the level is DISPATCH_LEVEL until `raised` is dropped.
+        let mut dispatch = unsafe { Self::assume() };
+        let result = work(&mut dispatch);
+        drop(raised);
+        result
+    }
+}
+
+impl Apc {
+    /// Runs `work` at `APC_LEVEL`, then returns to the level of before:
+    /// `KeRaiseIrql` and `KeLowerIrql`.
+    ///
+    /// IRQL: `<= APC_LEVEL`.
+    ///
+    /// ```ignore
+    /// passive.raised_to_apc(|apc| look_at(&settings, apc));
+    /// ```
+    #[inline]
+    pub fn raised_to_apc<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        // SAFETY: the token says that the level is not above this one.
+        let raised = unsafe { Raised::to(Irql::APC) };
+        // SAFETY: the level is APC_LEVEL until `raised` is dropped.
+        let mut apc = unsafe { Self::assume() };
+        let result = work(&mut apc);
+        drop(raised);
+        result
+    }
+}
+
+/// A raised level; dropping it goes back.
+struct Raised {
+    before: KIRQL,
+}
+
+impl Raised {
+    /// Raises the IRQL.
+    ///
+    /// # Safety
+    ///
+    /// The IRQL is not above `level`, and the value is dropped by the thread that
+    /// made it, last made first dropped.
+    unsafe fn to(level: Irql) -> Self {
+        // SAFETY: the caller vouches for the order of the two levels.
+        let before = unsafe { KfRaiseIrql(level.level()) };
+        Self { before }
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        // SAFETY: the level is the one that this value raised to, and `before` is
+        // what it was.
+        unsafe { KeLowerIrql(self.before) };
+    }
+}
