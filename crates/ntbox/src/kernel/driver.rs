@@ -154,6 +154,20 @@ fn string(text: &str) -> Option<u64> {
 
 /// Reports everything that the driver took and did not give back.
 pub fn check_left_behind(when: &str) {
+    ex::worker::settle(when);
+    for (item, known) in io::work_item::left_behind() {
+        let end = if known.allocated {
+            "freed"
+        } else {
+            "uninitialised"
+        };
+        let what = format!("the work item at {item:#018x} is not {end} {when}");
+        stop::violation("work-item-leak", None, what, known.caller);
+    }
+    for (lock, tag, caller) in io::remove_lock::held() {
+        let what = format!("the remove lock at {lock:#018x} is held with the tag {tag:#x} {when}");
+        stop::violation("remove-lock-held", None, what, caller);
+    }
     for (object, thread) in threads::of_drivers() {
         let what = format!(
             "the system thread at {object:#018x}, id {:#x}, still runs {when}",

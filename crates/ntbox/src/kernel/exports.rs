@@ -14,7 +14,7 @@ use super::layout::{
 use super::mm::space::{Protection, Use};
 use super::native::Native;
 use super::seh::Context;
-use super::{cpu, ex, guest, io, ke, mm, signals, stop, tick};
+use super::{cpu, ex, guest, io, ke, mm, signals, stop, threads, tick};
 use crate::config::Fault;
 use crate::report::CallCount;
 
@@ -71,6 +71,9 @@ const DATA: &[Data] = &[
     },
 ];
 
+/// The variable that points to the process System.
+const SYSTEM_PROCESS: &str = "PsInitialSystemProcess";
+
 /// Every function that drivers can import.
 pub fn functions() -> impl Iterator<Item = &'static Export> {
     FAMILIES.iter().copied().flatten().copied().flatten()
@@ -86,6 +89,7 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
     DATA.iter()
         .map(|data| data.name)
         .chain(super::ob::variable_names())
+        .chain(std::iter::once(SYSTEM_PROCESS))
 }
 
 /// Bytes of one generated entry.
@@ -134,6 +138,7 @@ pub fn initialize(faults: &[Fault]) -> Result<(), String> {
         .iter()
         .map(|data| (data.name, data.value))
         .chain(super::ob::variables())
+        .chain(std::iter::once((SYSTEM_PROCESS, threads::system_process())))
         .collect();
     let data_pages = (variables.len() as u64 * 8).div_ceil(PAGE_SIZE);
     mm::with(|memory| {

@@ -14,6 +14,8 @@ pub mod rundown;
 pub mod slist;
 pub mod spinlock;
 mod uuid;
+pub mod work_item;
+pub mod worker;
 
 use super::call::Export;
 
@@ -31,4 +33,5 @@ pub const TABLES: &[&[Export]] = &[
     slist::EXPORTS,
     spinlock::EXPORTS,
     uuid::EXPORTS,
+    work_item::EXPORTS,
 ];

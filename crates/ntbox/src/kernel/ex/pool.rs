@@ -237,6 +237,7 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
             ),
         ));
     }
+    super::work_item::check_freed(va, block.size)?;
     active::check_freed(va, block.size, caller);
     mm::with(|memory| memory.pools.free(va, caller));
     Ok(())

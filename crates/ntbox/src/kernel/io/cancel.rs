@@ -18,7 +18,7 @@ fn holder<T>(work: impl FnOnce(&mut Option<u64>) -> T) -> T {
 }
 
 /// Takes the cancel spin lock; returns the IRQL before.
-fn acquire(caller: u64) -> Result<u8, Stop> {
+pub(super) fn acquire(caller: u64) -> Result<u8, Stop> {
     if let Some(by) = holder(|holder| *holder) {
         // With one processor nobody can release it meanwhile.
         return Err(Stop::bug_check(
@@ -31,7 +31,8 @@ fn acquire(caller: u64) -> Result<u8, Stop> {
     Ok(cpu::set_irql(DISPATCH_LEVEL))
 }
 
-fn release(irql: u8, caller: u64) -> Result<(), Stop> {
+/// Releases it.
+pub(super) fn release(irql: u8, caller: u64) -> Result<(), Stop> {
     if holder(Option::take).is_none() {
         return Err(Stop::bug_check(
             0x10,

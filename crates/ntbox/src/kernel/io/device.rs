@@ -7,6 +7,7 @@ use super::layout::{driver, object_extension};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::guest::{self, Fault, UnicodeString};
+use crate::kernel::ke::device_queue;
 use crate::kernel::ke::object::{self, Kind};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{self, Attributes, Caller, Inserted, Payload, Type, name};
@@ -134,10 +135,7 @@ fn fill(body: u64, object_extension: u64, wanted: &Wanted) -> Result<(), Fault> 
     }
     guest::write_u32(body + device::DEVICE_TYPE, wanted.kind)?;
     guest::write_u8(body + device::STACK_SIZE, 1)?;
-    // A KDEVICE_QUEUE: type 20, size 0x28, an empty list.
-    guest::write_u16(body + device::DEVICE_QUEUE, 20)?;
-    guest::write_u16(body + device::DEVICE_QUEUE + 2, 0x28)?;
-    object::initialize_list(body + device::DEVICE_QUEUE + 8)?;
+    device_queue::initialize(body + device::DEVICE_QUEUE)?;
     object::initialize(
         body + device::DEVICE_LOCK,
         Kind::SynchronizationEvent,
@@ -164,6 +162,7 @@ fn destroy(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
     }
     let object_extension = guest::read_u64(body + device::OBJECT_EXTENSION)?;
     with(|list| list.retain(|device| device.object != body));
+    super::start_io::forget(body);
     ob::dereference(body, caller);
     pool::free(object_extension);
     Ok(())

@@ -12,6 +12,7 @@ pub mod device {
     pub const DRIVER_OBJECT: u64 = 0x08;
     pub const NEXT_DEVICE: u64 = 0x10;
     pub const ATTACHED_DEVICE: u64 = 0x18;
+    pub const CURRENT_IRP: u64 = 0x20;
     pub const FLAGS: u64 = 0x30;
     pub const CHARACTERISTICS: u64 = 0x34;
     pub const DEVICE_EXTENSION: u64 = 0x40;
@@ -44,6 +45,7 @@ pub mod object_extension {
 /// `DRIVER_OBJECT`.
 pub mod driver {
     pub const DEVICE_OBJECT: u64 = 0x08;
+    pub const START_IO: u64 = 0x60;
     pub const MAJOR_FUNCTION: u64 = 0x70;
 }
 
@@ -91,6 +93,7 @@ pub mod irp {
     pub const USER_EVENT: u64 = 0x50;
     pub const CANCEL_ROUTINE: u64 = 0x68;
     pub const USER_BUFFER: u64 = 0x70;
+    pub const DEVICE_QUEUE_ENTRY: u64 = 0x78;
     pub const THREAD: u64 = 0x98;
     pub const CURRENT_STACK_LOCATION: u64 = 0xb8;
     pub const ORIGINAL_FILE_OBJECT: u64 = 0xc0;

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod cancel;
+pub mod csq;
 pub mod device;
 pub mod file;
 pub mod finish;
@@ -9,7 +10,10 @@ pub mod irp;
 pub mod layout;
 pub mod link;
 pub mod mdl;
+pub mod remove_lock;
+pub mod start_io;
 pub mod transfer;
+pub mod work_item;
 
 use super::call::Export;
 
@@ -17,8 +21,12 @@ use super::call::Export;
 pub const TABLES: &[&[Export]] = &[
     build::EXPORTS,
     cancel::EXPORTS,
+    csq::EXPORTS,
     device::EXPORTS,
     irp::EXPORTS,
     link::EXPORTS,
     mdl::EXPORTS,
+    remove_lock::EXPORTS,
+    start_io::EXPORTS,
+    work_item::EXPORTS,
 ];

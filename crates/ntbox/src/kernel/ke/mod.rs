@@ -3,6 +3,7 @@
 
 pub mod bugcheck;
 pub mod clock;
+pub mod device_queue;
 pub mod dpc;
 pub mod guarded_mutex;
 pub mod held;
@@ -20,6 +21,7 @@ use super::call::Export;
 /// All exports of the kernel proper.
 pub const TABLES: &[&[Export]] = &[
     bugcheck::EXPORTS,
+    device_queue::EXPORTS,
     dpc::EXPORTS,
     guarded_mutex::EXPORTS,
     irql::EXPORTS,

@@ -1,0 +1,98 @@
+//! `ExQueueWorkItem`: work for a system thread in a structure of the driver's.
+//!
+//! The list entry in a `WORK_QUEUE_ITEM` says whether it is queued: its first
+//! link is NULL while it is not. `IO_WORKITEM` begins with the same structure.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::worker::{self, Job};
+use crate::kernel::call::irql::DISPATCH_LEVEL;
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::guest;
+use crate::kernel::ke::object;
+
+/// Offsets in a `WORK_QUEUE_ITEM`.
+mod offset {
+    pub const ROUTINE: u64 = 0x10;
+    pub const PARAMETER: u64 = 0x18;
+}
+
+/// Items that are queued, and the routine of each.
+static QUEUED: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
+
+fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, u64>) -> T) -> T {
+    work(&mut QUEUED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The routine of an item that is queued.
+pub fn queued(item: u64) -> Option<u64> {
+    with(|items| items.get(&item).copied())
+}
+
+/// Queues an item; its list entry says so from now on.
+///
+/// # Errors
+/// A bug check for one that is queued already, and for a queue that there is not.
+pub fn enqueue(job: Job, kind: u32, function: &str) -> Result<(), Stop> {
+    let item = job.item;
+    if guest::read_u64(item)? != 0 {
+        let why = if queued(item).is_some() {
+            "is queued"
+        } else {
+            "was not initialised, or is damaged: its list entry is not empty"
+        };
+        return Err(Stop::bug_check(
+            0xe4,
+            [1, item, u64::from(kind), 0],
+            format!(
+                "{function} was given the work item at {item:#018x}, which {why} (WORKER_INVALID)"
+            ),
+        ));
+    }
+    worker::queue(job, kind, function)?;
+    object::initialize_list(item)?;
+    with(|items| items.insert(item, job.routine));
+    Ok(())
+}
+
+/// An item was taken off its queue: it may be queued again, or freed.
+pub fn dequeued(item: u64) {
+    with(|items| items.remove(&item));
+    // Its memory was there when it was queued, and freeing it is a bug check.
+    let _ = guest::write_u64(item, 0);
+}
+
+/// Refuses to free pool in which a queued item lies.
+///
+/// # Errors
+/// `WORKER_INVALID`.
+pub fn check_freed(va: u64, size: u64) -> Result<(), Stop> {
+    let inside = with(|items| {
+        items
+            .range(va..va.saturating_add(size))
+            .next()
+            .map(|(item, _)| *item)
+    });
+    match inside {
+        None => Ok(()),
+        Some(item) => Err(Stop::bug_check(
+            0xe4,
+            [0, item, va, va.saturating_add(size)],
+            format!(
+                "pool at {va:#018x}, {size} bytes, was freed with a queued work item in it, at {item:#018x} (WORKER_INVALID)"
+            ),
+        )),
+    }
+}
+
+exports! {
+    /// `ExQueueWorkItem`.
+    fn ExQueueWorkItem<call>(item: u64, kind: u32) -> () [max DISPATCH_LEVEL] {
+        let routine = guest::read_u64(item.wrapping_add(offset::ROUTINE))?;
+        let parameter = guest::read_u64(item.wrapping_add(offset::PARAMETER))?;
+        let caller = call.return_address();
+        let job = Job { item, routine, arguments: [parameter, 0, 0], object: 0, caller };
+        enqueue(job, kind, "ExQueueWorkItem")
+    }
+}

@@ -1,0 +1,175 @@
+//! Work items of the I/O manager: a system thread calls the driver, and the
+//! device or driver object that the item belongs to stays for as long.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::kernel::call::{Call, Stop, exports};
+use crate::kernel::ex::work_item;
+use crate::kernel::ex::worker::Job;
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::mm::pool::{self, PoolKind};
+use crate::kernel::ob::{self, Type};
+use crate::kernel::stop;
+
+/// Offsets in an `IO_WORKITEM`, which begins with a `WORK_QUEUE_ITEM`.
+mod offset {
+    pub const ROUTINE: u64 = 0x20;
+    pub const OBJECT: u64 = 0x28;
+    pub const CONTEXT: u64 = 0x30;
+}
+
+/// Bytes of an `IO_WORKITEM`.
+const SIZE: u64 = 0x58;
+/// Pool tag of allocated items.
+const TAG: u32 = u32::from_le_bytes(*b"IoWI");
+
+/// An item that exists.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Whether `IoAllocateWorkItem` made it; otherwise its memory is the driver's.
+    pub allocated: bool,
+    /// Who made it.
+    pub caller: u64,
+}
+
+static ITEMS: Mutex<BTreeMap<u64, Known>> = Mutex::new(BTreeMap::new());
+
+fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Known>) -> T) -> T {
+    work(&mut ITEMS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Items that are not freed or uninitialised.
+pub fn left_behind() -> Vec<(u64, Known)> {
+    with(|items| items.iter().map(|(item, known)| (*item, *known)).collect())
+}
+
+fn initialize(item: u64, object: u64, allocated: bool, caller: u64) -> Result<(), Fault> {
+    guest::fill(item, 0, SIZE)?;
+    guest::write_u64(item + offset::OBJECT, object)?;
+    with(|items| items.insert(item, Known { allocated, caller }));
+    Ok(())
+}
+
+/// The end of an item: it must exist, be of the right origin, and not be queued.
+fn end(item: u64, allocated: bool, function: &str) -> Result<(), Stop> {
+    if let Some(routine) = work_item::queued(item) {
+        return Err(Stop::bug_check(
+            0xe4,
+            [2, item, routine, 0],
+            format!(
+                "{function} was given the work item at {item:#018x}, which is queued (WORKER_INVALID)"
+            ),
+        ));
+    }
+    let known = with(|items| items.remove(&item));
+    if known.is_none_or(|known| known.allocated != allocated) {
+        let maker = if allocated {
+            "IoAllocateWorkItem"
+        } else {
+            "IoInitializeWorkItem"
+        };
+        return Err(Stop::bug_check(
+            0xe4,
+            [3, item, 0, 0],
+            format!(
+                "{function} was given {item:#018x}, which is no work item of {maker} (WORKER_INVALID)"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Queues an item; `extended` routines get it as their third argument.
+fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> {
+    let (item, routine) = (call.argument(0)?, call.argument(1)?);
+    let kind = u32::try_from(call.argument(2)? & 0xffff_ffff).unwrap_or(u32::MAX);
+    let context = call.argument(3)?;
+    let caller = call.return_address();
+    if with(|items| !items.contains_key(&item)) {
+        return Err(Stop::bug_check(
+            0xe4,
+            [3, item, 0, 0],
+            format!("{function} was given {item:#018x}, which is no work item (WORKER_INVALID)"),
+        ));
+    }
+    let object = guest::read_u64(item + offset::OBJECT)?;
+    let owner = ob::inspect(object, |header| header.kind);
+    match owner {
+        Some(Type::Device) => {}
+        Some(Type::Driver) if extended => {}
+        _ => {
+            let what = format!(
+                "{function} was given a work item whose object, {object:#018x}, is no {}",
+                if extended {
+                    "device or driver object"
+                } else {
+                    "device object"
+                }
+            );
+            stop::violation("wrong-object-type", None, what, caller);
+        }
+    }
+    let job = Job {
+        item,
+        routine,
+        arguments: [object, context, if extended { item } else { 0 }],
+        object,
+        caller,
+    };
+    work_item::enqueue(job, kind, function)?;
+    guest::write_u64(item + offset::ROUTINE, routine)?;
+    guest::write_u64(item + offset::CONTEXT, context)?;
+    ob::reference(object);
+    Ok(())
+}
+
+exports! {
+    /// `IoAllocateWorkItem`: NULL without memory.
+    fn IoAllocateWorkItem<call>(object: u64) -> u64 [max DISPATCH_LEVEL] fails 0 {
+        let Some(item) = pool::allocate(PoolKind::NonPaged, SIZE, TAG) else { return Ok(0) };
+        initialize(item, object, true, call.return_address())?;
+        Ok(item)
+    }
+
+    /// `IoFreeWorkItem`.
+    fn IoFreeWorkItem(item: u64) -> () [max DISPATCH_LEVEL] {
+        end(item, true, "IoFreeWorkItem")?;
+        pool::free(item);
+        Ok(())
+    }
+
+    /// `IoSizeofWorkItem`.
+    fn IoSizeofWorkItem() -> u32 [max HIGH_LEVEL] {
+        Ok(u32::try_from(SIZE).unwrap_or(0))
+    }
+
+    /// `IoInitializeWorkItem`.
+    fn IoInitializeWorkItem<call>(object: u64, item: u64) -> () [max DISPATCH_LEVEL] {
+        Ok(initialize(item, object, false, call.return_address())?)
+    }
+
+    /// `IoUninitializeWorkItem`.
+    fn IoUninitializeWorkItem(item: u64) -> () [max DISPATCH_LEVEL] {
+        end(item, false, "IoUninitializeWorkItem")
+    }
+
+    /// `IoQueueWorkItem`.
+    fn IoQueueWorkItem<call>(item: u64, routine: u64, kind: u32, context: u64) -> () [max DISPATCH_LEVEL] {
+        enqueue(call, "IoQueueWorkItem", false)
+    }
+
+    /// `IoQueueWorkItemEx`: the routine gets the item, too.
+    fn IoQueueWorkItemEx<call>(item: u64, routine: u64, kind: u32, context: u64) -> () [max DISPATCH_LEVEL] {
+        enqueue(call, "IoQueueWorkItemEx", true)
+    }
+
+    /// `IoTryQueueWorkItem`: FALSE for an item that is queued.
+    fn IoTryQueueWorkItem<call>(item: u64, routine: u64, kind: u32, context: u64) -> bool [max DISPATCH_LEVEL] {
+        if work_item::queued(item).is_some() {
+            return Ok(false);
+        }
+        enqueue(call, "IoTryQueueWorkItem", true).map(|()| true)
+    }
+}
