@@ -10,6 +10,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::layout::{GUEST_END, STACKS};
+use super::mm::user;
 use super::privileged::{self, Carried};
 use super::seh::Context;
 use super::stop::{self, Access};
@@ -149,6 +150,10 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         } else {
             IS_OVERDUE.store(true, Ordering::Relaxed);
         }
+        return;
+    }
+    let by_driver = rip < GUEST_END || guest::recovery(rip).is_some();
+    if page_fault && error & 2 != 0 && by_driver && user::copied_on_write(address) {
         return;
     }
     if let Some(way_out) = guest::recovery(rip) {

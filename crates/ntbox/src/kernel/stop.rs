@@ -4,6 +4,7 @@
 use super::call::{Frame, Stop};
 use super::guest::Fault;
 use super::layout::{STACKS, is_system};
+use super::mm::user;
 use super::ob::Caller;
 use super::seh::{self, Context, ExceptionRecord};
 use super::signals::Trap;
@@ -253,17 +254,20 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
             Some(context),
         );
     }
+    if !is_system(address) && user::passed_guard(address) {
+        let record = ExceptionRecord::hardware(
+            ntstatus::STATUS_GUARD_PAGE_VIOLATION,
+            context.rip,
+            &[access.code(), address],
+        );
+        seh::raise(context, record);
+    }
     if !is_system(address) || address == u64::MAX {
         let record =
             ExceptionRecord::hardware(ACCESS_VIOLATION, context.rip, &[access.code(), address]);
         seh::raise(context, record);
     }
-    let protection = mm::with(|memory| {
-        memory
-            .space
-            .find(address)
-            .map(|(_, area)| (area.protection, area.used_for))
-    });
+    let protection = mm::with(|memory| memory.space.find(address).map(|(_, area)| area.protection));
     if STACKS.contains(address) && protection.is_none() {
         bug_check(
             code::UNEXPECTED_KERNEL_MODE_TRAP,
@@ -287,11 +291,11 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
         );
     }
     let (number, parameters) = match (access, protection) {
-        (Access::Write, Some((protection, _))) if protection.read && !protection.write => (
+        (Access::Write, Some(protection)) if protection.read && !protection.write => (
             code::ATTEMPTED_WRITE_TO_READONLY_MEMORY,
             [address, 0, context.rip, 0],
         ),
-        (Access::Execute, Some((protection, _))) if protection.read => (
+        (Access::Execute, Some(protection)) if protection.read => (
             code::ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY,
             [address, 0, context.rip, 0],
         ),

@@ -67,6 +67,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0x1c);
 pub fn initialize() -> Option<u64> {
     let process = new_process("System", SYSTEM_PROCESS_ID)?;
     SYSTEM.store(process, Ordering::Relaxed);
+    user::see(process);
     let thread = create(process, true)?;
     CURRENT.store(thread, Ordering::Relaxed);
     Some(thread)
@@ -122,6 +123,24 @@ pub fn process(object: u64) -> Option<Process> {
         .unwrap_or_else(PoisonError::into_inner)
         .get(&object)
         .cloned()
+}
+
+/// All processes: their objects and what is known of them.
+pub fn processes() -> Vec<(u64, Process)> {
+    let processes = PROCESSES.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = processes.iter();
+    all.map(|(object, process)| (*object, process.clone()))
+        .collect()
+}
+
+/// The threads of a process that have not ended.
+pub fn threads_of(process: u64) -> Vec<Thread> {
+    let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    threads
+        .values()
+        .filter(|thread| thread.process == process && !thread.ended)
+        .copied()
+        .collect()
 }
 
 /// The process with an id.

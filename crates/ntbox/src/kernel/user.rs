@@ -400,25 +400,29 @@ fn allowed(operation: file::Operation, access: u32) -> bool {
 }
 
 /// Memory of the process for the time of a request.
-struct Scratch(u64);
+struct Scratch {
+    process: u64,
+    /// 0 for none.
+    va: u64,
+}
 
 impl Scratch {
     fn with(process: u64, content: &[u8]) -> Result<Option<Self>, Stop> {
         if content.is_empty() {
-            return Ok(Some(Self(0)));
+            return Ok(Some(Self { process, va: 0 }));
         }
         let Some(va) = user::allocate(process, content.len() as u64, Protection::READ_WRITE) else {
             return Ok(None);
         };
         guest::write_bytes(va, content)?;
-        Ok(Some(Self(va)))
+        Ok(Some(Self { process, va }))
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if self.0 != 0 {
-            user::free(self.0);
+        if self.va != 0 {
+            user::free(self.process, self.va);
         }
     }
 }
@@ -438,14 +442,14 @@ fn control(
         return Ok(Reply::status(INSUFFICIENT_RESOURCES));
     };
     let buffers = Buffers {
-        input: from.0,
+        input: from.va,
         input_length: length(input),
-        output: to.0,
+        output: to.va,
         output_length: length(output),
     };
     let outcome = request(handle, file::Operation::Control { code }, &buffers, caller)?;
     let mut result = vec![0; output.len()];
-    guest::read_bytes(to.0, &mut result)?;
+    guest::read_bytes(to.va, &mut result)?;
     Ok(Reply {
         output: result,
         ..plain(&outcome)
@@ -467,14 +471,14 @@ fn read(
         return Ok(Reply::status(INSUFFICIENT_RESOURCES));
     };
     let buffers = Buffers {
-        output: to.0,
+        output: to.va,
         output_length: wanted,
         ..Buffers::default()
     };
     let outcome = request(handle, file::Operation::Read { offset }, &buffers, caller)?;
     let got = outcome.information.min(u64::from(wanted));
     let mut output = vec![0; usize::try_from(got).unwrap_or(0)];
-    guest::read_bytes(to.0, &mut output)?;
+    guest::read_bytes(to.va, &mut output)?;
     Ok(Reply {
         output,
         ..plain(&outcome)
@@ -492,7 +496,7 @@ fn write(
         return Ok(Reply::status(INSUFFICIENT_RESOURCES));
     };
     let buffers = Buffers {
-        input: from.0,
+        input: from.va,
         input_length: length(data),
         ..Buffers::default()
     };
@@ -521,9 +525,9 @@ fn repeat(
         return Ok(Reply::status(INSUFFICIENT_RESOURCES));
     };
     let buffers = Buffers {
-        input: from.0,
+        input: from.va,
         input_length: length(input),
-        output: to.0,
+        output: to.va,
         output_length,
     };
     let started = Instant::now();

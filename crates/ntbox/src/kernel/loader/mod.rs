@@ -50,12 +50,28 @@ pub fn find_image(pc: u64) -> Option<ImageView> {
         .unwrap_or_else(PoisonError::into_inner)
         .iter()
         .find(|image| pc >= image.base && pc - image.base < u64::from(image.size))
-        .map(|image| ImageView {
-            base: image.base,
-            size: image.size.into(),
-            pdata: image.pdata,
-            name: image.name.clone(),
-        })
+        .map(Image::view)
+}
+
+/// All images, in the order in which they were loaded.
+pub fn images() -> Vec<ImageView> {
+    IMAGES_LOADED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .iter()
+        .map(Image::view)
+        .collect()
+}
+
+impl Image {
+    fn view(&self) -> ImageView {
+        ImageView {
+            base: self.base,
+            size: self.size.into(),
+            pdata: self.pdata,
+            name: self.name.clone(),
+        }
+    }
 }
 
 /// Loads an image from the bytes of its file.

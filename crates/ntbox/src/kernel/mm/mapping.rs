@@ -18,8 +18,6 @@ const NO_EXECUTE: u32 = 0x4000_0000;
 const MAXIMUM_CACHE_TYPE: u32 = 6;
 /// `STATUS_INVALID_PARAMETER`.
 const INVALID_PARAMETER: u32 = 0xc000_000d;
-/// `STATUS_CONFLICTING_ADDRESSES`.
-const CONFLICTING_ADDRESSES: u32 = 0xc000_0018;
 /// `STATUS_NOT_MAPPED_VIEW`.
 const NOT_MAPPED_VIEW: u32 = 0xc000_0019;
 /// `STATUS_INVALID_PAGE_PROTECTION`.
@@ -163,43 +161,16 @@ fn map_user(wanted: &Wanted, view: &View, frames: Vec<u64>, caller: u64) -> Retu
         write: wanted.priority & NO_WRITE == 0,
         execute: false,
     };
-    let pages = frames.len() as u64;
     let process = threads::current_process();
-    let zone = user::zone(process);
-    let mapped = with(|memory| {
-        let va = match wanted.at & !(PAGE_SIZE - 1) {
-            0 => memory
-                .space
-                .room(zone, pages)
-                .map_err(|_| INSUFFICIENT_RESOURCES)?,
-            at => {
-                let end = at.checked_add(pages * PAGE_SIZE).ok_or(INVALID_PARAMETER)?;
-                let inside = zone.contains(at) && end <= zone.end();
-                if !inside || !memory.space.is_free(at, pages) {
-                    return Err(CONFLICTING_ADDRESSES);
-                }
-                at
-            }
-        };
-        let area = Area {
-            pages,
-            frames: Frames::List(frames),
-            protection,
-            used_for: Use::UserMapping,
-        };
-        memory
-            .space
-            .map(&memory.physical, va, area)
-            .map_err(|_| INSUFFICIENT_RESOURCES)?;
+    let at = Some(wanted.at & !(PAGE_SIZE - 1)).filter(|at| *at != 0);
+    let va = user::map_frames(process, at, &frames, protection).map_err(Stop::raise)?;
+    with(|memory| {
         memory.mdls.entry(wanted.mdl).user.push(Mapping {
             va,
             caller,
             process,
         });
-        Ok(va)
     });
-    let va = mapped.map_err(Stop::raise)?;
-    user::register(process, va, protection);
     Ok(va + u64::from(view.offset))
 }
 
@@ -294,13 +265,10 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) {
                 .retain(|mapping| mapping.va != page || mapping.process != process);
             record.user.len() < before
         });
-        if known == Some(true) {
-            memory.space.unmap(page);
-        }
         known == Some(true)
     });
     if known {
-        user::forget(page);
+        user::free(process, page);
     } else {
         let what = format!(
             "MmUnmapLockedPages was given {page:#018x}, which is no user mapping of the MDL at {mdl:#018x} in this process"

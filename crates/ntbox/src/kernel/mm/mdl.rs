@@ -346,12 +346,11 @@ pub fn check_process_exit(process: u64) {
             what,
             mapping.caller,
         );
-        user::forget(mapping.va);
+        user::free(process, mapping.va);
         with(|memory| {
             memory.mdls.settle(mdl, |record| {
                 record.user.retain(|other| other.va != mapping.va);
             });
-            memory.space.unmap(mapping.va);
         });
     }
     for (mdl, caller) in locks {
@@ -364,16 +363,19 @@ pub fn check_process_exit(process: u64) {
 }
 
 impl Memory {
-    /// Frame behind a page if an access of that kind is possible there.
-    fn lockable(&self, va: u64, write: bool) -> Option<Pfn> {
-        let (_, area) = self.space.find(va)?;
-        match area.used_for {
-            Use::NonPagedPool | Use::PagedPool => {
-                self.pools.holds(va).then(|| self.space.frame(va))?
-            }
-            _ if !area.protection.read || (write && !area.protection.write) => None,
-            _ => self.space.frame(va),
+    /// Frame behind a page if an access of that kind is possible there. A page
+    /// that is copied on write is copied for one.
+    fn lockable(&mut self, va: u64, write: bool) -> Option<Pfn> {
+        if let Some((_, area)) = self.space.find(va)
+            && matches!(area.used_for, Use::NonPagedPool | Use::PagedPool)
+        {
+            return self.pools.holds(va).then(|| self.space.frame(va))?;
         }
+        if write {
+            self.copy_on_write(va);
+        }
+        let (pfn, access) = self.page(va)?;
+        (access.read && (access.write || !write)).then_some(pfn)
     }
 }
 
@@ -398,7 +400,7 @@ exports! {
         let source = match used_for {
             Some(Use::PagedPool) => Some("paged pool"),
             Some(Use::Stack) => Some("a kernel stack"),
-            Some(Use::UserMapping | Use::UserPrivate) => Some("user memory"),
+            None if !is_system(base) => Some("user memory"),
             _ => None,
         };
         if let Some(source) = source {

@@ -1,13 +1,21 @@
-//! The memory manager: physical pages, the address space over them, pool, and
+//! The memory manager: physical pages, the address spaces over them, pool, and
 //! memory descriptor lists.
 
 pub mod mapping;
 pub mod mdl;
 pub mod phys;
 pub mod pool;
+pub mod protection;
 pub mod query;
+pub mod section;
+mod secure;
+pub mod segment;
 pub mod space;
 pub mod user;
+pub mod vad;
+mod view;
+mod virtual_memory;
+mod virtual_query;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -19,7 +27,16 @@ use super::call::Export;
 use super::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SHIFT, PAGED_POOL, Zone};
 
 /// All exports of the memory manager.
-pub const TABLES: &[&[Export]] = &[mapping::EXPORTS, mdl::EXPORTS, query::EXPORTS];
+pub const TABLES: &[&[Export]] = &[
+    mapping::EXPORTS,
+    mdl::EXPORTS,
+    query::EXPORTS,
+    section::EXPORTS,
+    secure::EXPORTS,
+    view::EXPORTS,
+    virtual_memory::EXPORTS,
+    virtual_query::EXPORTS,
+];
 
 /// Everything that the memory manager knows.
 #[derive(Debug)]
@@ -32,6 +49,14 @@ pub struct Memory {
     pub pools: Pools,
     /// MDLs that something is owed for.
     pub mdls: mdl::Mdls,
+    /// What processes have.
+    pub users: user::Users,
+    /// What is behind sections.
+    pub segments: segment::Segments,
+    /// Sections.
+    pub sections: section::Sections,
+    /// Views in system space: their segments by address.
+    pub system_views: std::collections::BTreeMap<u64, u64>,
 }
 
 static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
@@ -43,6 +68,10 @@ pub fn initialize() {
         space: Space::default(),
         pools: Pools::new(),
         mdls: mdl::Mdls::default(),
+        users: user::Users::default(),
+        segments: segment::Segments::default(),
+        sections: section::Sections::default(),
+        system_views: std::collections::BTreeMap::new(),
     };
     let pools: [(Zone, u64, Use); 3] = [
         (NONPAGED_POOL, Physical::nonpaged_pool(), Use::NonPagedPool),
@@ -73,6 +102,11 @@ pub fn initialize() {
 pub fn with<T>(work: impl FnOnce(&mut Memory) -> T) -> T {
     let mut guard = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
     work(guard.get_or_insert_with(|| panic!("memory is used before it is set up")))
+}
+
+/// The same where waiting is not possible; `None` if memory is being worked on.
+pub fn try_with<T>(work: impl FnOnce(&mut Memory) -> T) -> Option<T> {
+    MEMORY.try_lock().ok()?.as_mut().map(work)
 }
 
 impl Memory {

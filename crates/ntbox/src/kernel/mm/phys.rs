@@ -121,6 +121,84 @@ impl Physical {
 }
 
 impl Physical {
+    /// Takes `count` frames that hold nothing but zeros.
+    pub fn take_zeroed(&mut self, count: u64) -> Option<Vec<Pfn>> {
+        // A frame that was never given out is zero already.
+        let fresh = self.next;
+        let frames = self.take(count)?;
+        frames
+            .iter()
+            .filter(|pfn| **pfn < fresh)
+            .for_each(|pfn| self.clear(*pfn));
+        Some(frames)
+    }
+
+    /// Takes frames that lie side by side, between two addresses, the first on a
+    /// boundary of `alignment` frames and none of them in the same stretch of
+    /// `boundary` frames as the next, unless that is 0.
+    pub fn take_contiguous(
+        &mut self,
+        count: u64,
+        (lowest, highest): (Pfn, Pfn),
+        boundary: u64,
+    ) -> Option<Vec<Pfn>> {
+        if count == 0 || count > self.left {
+            return None;
+        }
+        let mut free = self.free.clone();
+        free.sort_unstable();
+        let fits = |first: Pfn| {
+            let last = first + count - 1;
+            first >= lowest
+                && last <= highest
+                && (boundary == 0 || first / boundary == last / boundary)
+        };
+        let among_freed = free
+            .windows(usize::try_from(count).ok()?)
+            .find(|run| run[run.len() - 1] - run[0] == count - 1 && fits(run[0]))
+            .map(|run| run[0]);
+        let first = if let Some(first) = among_freed {
+            self.free
+                .retain(|pfn| !(first..first + count).contains(pfn));
+            first
+        } else {
+            let end = FIRST_PFN + (SIZE >> PAGE_SHIFT);
+            let first =
+                (self.next.max(lowest)..end.checked_sub(count)? + 1).find(|first| fits(*first))?;
+            self.free.extend(self.next..first);
+            self.next = first + count;
+            first
+        };
+        self.left -= count;
+        Some((first..first + count).collect())
+    }
+
+    /// Reads from a frame, `offset` bytes into it.
+    pub fn read(&self, pfn: Pfn, offset: u64, into: &mut [u8]) {
+        let at = (Self::offset(pfn) + offset).cast_signed();
+        // SAFETY: the descriptor is open and the buffer has the length passed.
+        let count =
+            unsafe { libc::pread(self.descriptor(), into.as_mut_ptr().cast(), into.len(), at) };
+        assert_eq!(
+            usize::try_from(count),
+            Ok(into.len()),
+            "a page frame cannot be read"
+        );
+    }
+
+    /// Writes into a frame, `offset` bytes into it.
+    pub fn write(&self, pfn: Pfn, offset: u64, from: &[u8]) {
+        let at = (Self::offset(pfn) + offset).cast_signed();
+        // SAFETY: the descriptor is open and the buffer has the length passed.
+        let count =
+            unsafe { libc::pwrite(self.descriptor(), from.as_ptr().cast(), from.len(), at) };
+        assert_eq!(
+            usize::try_from(count),
+            Ok(from.len()),
+            "a page frame cannot be written"
+        );
+    }
+
     /// Fills a frame with zeros.
     pub fn clear(&self, pfn: Pfn) {
         let flags = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;

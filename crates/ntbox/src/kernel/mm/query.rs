@@ -10,12 +10,15 @@ use crate::kernel::layout::PAGE_SIZE;
 
 /// Whether an access to `va` would find a page.
 fn is_valid(va: u64) -> bool {
-    with(|memory| match memory.space.find(va) {
-        None => false,
-        Some((_, area)) => match area.used_for {
-            Use::NonPagedPool | Use::PagedPool => memory.pools.holds(va),
-            _ => area.protection.read,
-        },
+    with(|memory| {
+        let pool = memory
+            .space
+            .find(va)
+            .is_some_and(|(_, area)| matches!(area.used_for, Use::NonPagedPool | Use::PagedPool));
+        if pool {
+            return memory.pools.holds(va);
+        }
+        memory.page(va).is_some_and(|(_, access)| access.read)
     })
 }
 
@@ -25,8 +28,8 @@ exports! {
         if !is_valid(va) {
             return Ok(0);
         }
-        let frame = with(|memory| memory.space.frame(va));
-        Ok(frame.map_or(0, |pfn| (pfn << PAGE_SHIFT) | (va & (PAGE_SIZE - 1))))
+        let page = with(|memory| memory.page(va));
+        Ok(page.map_or(0, |(pfn, _)| (pfn << PAGE_SHIFT) | (va & (PAGE_SIZE - 1))))
     }
 
     /// `MmIsAddressValid`.

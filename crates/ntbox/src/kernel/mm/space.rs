@@ -73,10 +73,10 @@ pub enum Use {
     Kernel,
     /// An MDL mapped into the system range.
     SystemMapping,
-    /// An MDL mapped into a process.
-    UserMapping,
-    /// Private memory of a process.
-    UserPrivate,
+    /// Memory that a device reaches: its frames lie side by side.
+    Contiguous,
+    /// A view of a section in the system range.
+    SystemView,
 }
 
 /// Page frames behind a range.
@@ -142,20 +142,8 @@ impl Space {
             while page + run < area.pages && area.frames.get(page + run) == Some(first + run) {
                 run += 1;
             }
-            // SAFETY: the address lies in a zone that only this table gives
-            // out, and the table says that it is free; frames are part of the
-            // memory object. No Rust reference points there.
-            let at = unsafe {
-                libc::mmap(
-                    (va + page * PAGE_SIZE) as *mut libc::c_void,
-                    usize::try_from(run * PAGE_SIZE).map_err(|_| NoSpace)?,
-                    area.protection.bits(),
-                    libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE,
-                    physical.descriptor(),
-                    Physical::offset(first).cast_signed(),
-                )
-            };
-            if at == libc::MAP_FAILED {
+            let at = va + page * PAGE_SIZE;
+            if !Self::map_host(physical, at, first, run, area.protection) {
                 Self::clear(va, page);
                 return Err(NoSpace);
             }
@@ -163,6 +151,33 @@ impl Space {
         }
         self.areas.insert(va, area);
         Ok(())
+    }
+
+    /// Maps adjacent frames in the host and nowhere else; false if it cannot.
+    pub(super) fn map_host(
+        physical: &Physical,
+        va: u64,
+        first: Pfn,
+        pages: u64,
+        protection: Protection,
+    ) -> bool {
+        let Ok(length) = usize::try_from(pages * PAGE_SIZE) else {
+            return false;
+        };
+        // SAFETY: the address lies in a range that only the memory manager gives
+        // out, and its tables say what is there; frames are part of the memory
+        // object. No Rust reference points there.
+        let at = unsafe {
+            libc::mmap(
+                va as *mut libc::c_void,
+                length,
+                protection.bits(),
+                libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE,
+                physical.descriptor(),
+                Physical::offset(first).cast_signed(),
+            )
+        };
+        at != libc::MAP_FAILED
     }
 
     /// Removes a whole area.
@@ -173,7 +188,7 @@ impl Space {
     }
 
     /// Makes pages inaccessible in the host; they stay reserved.
-    fn clear(va: u64, pages: u64) {
+    pub(super) fn clear(va: u64, pages: u64) {
         let length = usize::try_from(pages * PAGE_SIZE).unwrap_or(0);
         if length == 0 {
             return;
@@ -234,14 +249,5 @@ impl Space {
         } else {
             Err(NoSpace)
         }
-    }
-}
-
-impl Space {
-    /// Whether no page of a range is mapped.
-    pub fn is_free(&self, va: u64, pages: u64) -> bool {
-        let end = va.saturating_add(pages.saturating_mul(PAGE_SIZE));
-        let before = self.areas.range(..end).next_back();
-        before.is_none_or(|(start, area)| start + area.pages * PAGE_SIZE <= va)
     }
 }

@@ -1,177 +1,352 @@
-//! Memory of user processes.
+//! Memory of user processes, made accessible.
 //!
-//! Every process has its own part of the user range, and only the part of the
-//! process whose memory is seen now is accessible: an address of one process
-//! used in another faults, as it would on Windows, where it would be nothing or
-//! something else.
+//! Every process has a whole user range of its own, and only that of the process
+//! whose memory is seen now is mapped in the host: an address of one process used
+//! in another is nothing, or something else, as on Windows.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
-use super::phys::Pfn;
-use super::space::{Area, Frames, NoSpace, Protection, Use};
-use super::with;
-use crate::kernel::layout::{PAGE_SIZE, Zone};
+use super::phys::{Pfn, Physical};
+use super::protection;
+use super::space::{Protection, Space};
+use super::vad::{END, GRANULARITY, Kind, Page, Vad, Vads};
+use super::{Memory, with};
+use crate::kernel::layout::PAGE_SIZE;
 
-/// Bytes of address space that each process has.
-const PER_PROCESS: u64 = 16 << 30;
-/// Where the part of the first process begins.
-const FIRST: u64 = 0x0000_0010_0000_0000;
-
-/// A range of a process.
-#[derive(Debug, Clone, Copy)]
-struct Range {
-    process: u64,
-    va: u64,
-    protection: Protection,
-}
-
+/// The address spaces of all processes.
 #[derive(Debug, Default)]
-struct State {
-    /// Processes in the order of their parts.
-    processes: Vec<u64>,
-    ranges: Vec<Range>,
+pub struct Users {
+    spaces: BTreeMap<u64, Vads>,
     /// Whose memory is accessible.
     seen: u64,
+    /// Ranges that must stay as they are, by the number that stands for them.
+    pub(super) secured: BTreeMap<u64, super::secure::Secured>,
+    /// How many numbers were given out.
+    pub(super) secured_ever: u64,
 }
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+impl Users {
+    /// The address space of a process.
+    pub fn of(&mut self, process: u64) -> &mut Vads {
+        self.spaces.entry(process).or_default()
+    }
 
-fn state<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    work(
-        STATE
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_default(),
-    )
+    /// The address space that is accessible now.
+    pub fn current(&self) -> Option<&Vads> {
+        self.spaces.get(&self.seen)
+    }
 }
 
-impl State {
-    fn zone(&mut self, process: u64) -> Zone {
-        let index = self
-            .processes
+impl Memory {
+    /// Makes the host's mappings of a range what the address space of the process
+    /// says, if that is the one which is seen.
+    pub fn apply(&mut self, process: u64, start: u64, end: u64) {
+        if self.users.seen != process {
+            return;
+        }
+        Space::clear(start, (end - start) / PAGE_SIZE);
+        let Some(vads) = self.users.spaces.get(&process) else {
+            return;
+        };
+        for (base, vad) in vads
             .iter()
-            .position(|known| *known == process)
-            .unwrap_or_else(|| {
-                self.processes.push(process);
-                self.processes.len() - 1
-            });
-        Zone {
-            base: FIRST + index as u64 * PER_PROCESS,
-            size: PER_PROCESS,
+            .filter(|(base, vad)| *base < end && vad.end > start)
+        {
+            let from = base.max(start);
+            for run in runs(vad, from, vad.end.min(end)) {
+                let mapped =
+                    Space::map_host(&self.physical, run.va, run.first, run.pages, run.access);
+                assert!(mapped, "the host cannot map user memory");
+            }
         }
     }
+
+    /// Enters a range into an address space and makes it accessible.
+    pub fn insert_range(&mut self, process: u64, start: u64, vad: Vad) {
+        let end = vad.end;
+        self.users.of(process).insert(start, vad);
+        self.apply(process, start, end);
+    }
+
+    /// Lets all views of a segment have the pages that were committed through one.
+    pub fn show_committed(&mut self, wanted: u64) {
+        let mut changed = Vec::new();
+        for (process, space) in &mut self.users.spaces {
+            for (start, vad) in space.iter_mut() {
+                let Kind::View { segment, first, .. } = vad.kind else {
+                    continue;
+                };
+                if segment != wanted {
+                    continue;
+                }
+                for n in 0..(vad.end - start) / PAGE_SIZE {
+                    if let Some(pfn) = self.segments.frame(segment, first + n) {
+                        vad.pages.entry(start + n * PAGE_SIZE).or_insert(Page {
+                            pfn,
+                            protect: vad.protect,
+                            owned: false,
+                        });
+                    }
+                }
+                changed.push((*process, start, vad.end));
+            }
+        }
+        for (process, start, end) in changed {
+            self.apply(process, start, end);
+        }
+    }
+
+    /// Takes pages out of an address space and frees what was theirs alone.
+    pub fn remove_pages(&mut self, process: u64, start: u64, end: u64) {
+        let pages = self.users.of(process).cut(start, end);
+        self.give_owned(&pages);
+        self.apply(process, start, end);
+    }
+
+    /// Frees the frames that belong to pages alone.
+    pub fn give_owned(&mut self, pages: &[Page]) {
+        let frames: Vec<Pfn> = pages
+            .iter()
+            .filter(|page| page.owned)
+            .map(|page| page.pfn)
+            .collect();
+        self.physical.give(&frames);
+    }
+}
+
+/// Pages that can be mapped in one go.
+struct Run {
+    va: u64,
+    first: Pfn,
+    pages: u64,
+    access: Protection,
+}
+
+/// The accessible pages of a range, put together.
+fn runs(vad: &Vad, from: u64, to: u64) -> Vec<Run> {
+    let mut list: Vec<Run> = Vec::new();
+    for (va, page) in vad.pages.range(from..to) {
+        let access = protection::access(page.protect);
+        if !access.read {
+            continue;
+        }
+        match list.last_mut() {
+            Some(run)
+                if run.va + run.pages * PAGE_SIZE == *va
+                    && run.first + run.pages == page.pfn
+                    && run.access == access =>
+            {
+                run.pages += 1;
+            }
+            _ => list.push(Run {
+                va: *va,
+                first: page.pfn,
+                pages: 1,
+                access,
+            }),
+        }
+    }
+    list
 }
 
 /// Commits private memory, zeroed, for a process; returns its address.
-pub fn allocate(process: u64, bytes: u64, protection: Protection) -> Option<u64> {
-    let zone = zone(process);
-    let pages = bytes.max(1).div_ceil(PAGE_SIZE);
-    let va = with(|memory| {
-        let va = memory.space.room(zone, pages)?;
-        let frames: Vec<Pfn> = memory.physical.take(pages).ok_or(NoSpace)?;
-        for pfn in &frames {
-            memory.physical.clear(*pfn);
-        }
-        let area = Area {
-            pages,
-            frames: Frames::List(frames),
-            protection,
-            used_for: Use::UserPrivate,
-        };
-        memory.space.map(&memory.physical, va, area)?;
-        Ok::<_, NoSpace>(va)
+pub fn allocate(process: u64, bytes: u64, access: Protection) -> Option<u64> {
+    let bytes = bytes.max(1).next_multiple_of(PAGE_SIZE);
+    with(|memory| {
+        let start = memory.users.of(process).room(bytes, END, false)?;
+        let frames = memory.physical.take_zeroed(bytes / PAGE_SIZE)?;
+        let vad = committed(start, &frames, Kind::Private, protection::of(access), true);
+        memory.insert_range(process, start, vad);
+        Some(start)
     })
-    .ok()?;
-    register(process, va, protection);
-    Some(va)
 }
 
-/// The part of the user range that belongs to a process.
-pub fn zone(process: u64) -> Zone {
-    state(|state| state.zone(process))
-}
-
-/// Notes a range that was mapped into a process by other means.
-pub fn register(process: u64, va: u64, protection: Protection) {
-    let visible = state(|state| {
-        state.ranges.push(Range {
-            process,
-            va,
-            protection,
-        });
-        state.seen == process || state.seen == 0
+/// A range whose pages are all committed.
+pub fn committed(start: u64, frames: &[Pfn], kind: Kind, protect: u32, owned: bool) -> Vad {
+    let pages = frames.iter().zip(0..).map(|(pfn, n)| {
+        let page = Page {
+            pfn: *pfn,
+            protect,
+            owned,
+        };
+        (start + n * PAGE_SIZE, page)
     });
-    if !visible {
-        set(va, Protection::NONE);
+    Vad {
+        end: start + frames.len() as u64 * PAGE_SIZE,
+        kind,
+        protect,
+        pages: pages.collect(),
     }
 }
 
-/// Forgets a range that was registered; it is unmapped by whoever mapped it.
-pub fn forget(va: u64) {
-    state(|state| state.ranges.retain(|range| range.va != va));
+/// Maps the frames of an MDL into a process, at an address or wherever there is
+/// room.
+///
+/// # Errors
+/// `STATUS_CONFLICTING_ADDRESSES`, `STATUS_INSUFFICIENT_RESOURCES`.
+pub fn map_frames(
+    process: u64,
+    at: Option<u64>,
+    frames: &[Pfn],
+    access: Protection,
+) -> Result<u64, u32> {
+    let bytes = frames.len() as u64 * PAGE_SIZE;
+    with(|memory| {
+        let space = memory.users.of(process);
+        let start = match at {
+            None => space
+                .room(bytes, END, false)
+                .ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?,
+            Some(at) => {
+                let fits = at >= GRANULARITY
+                    && at
+                        .checked_add(bytes)
+                        .is_some_and(|end| end <= END && space.is_free(at, end));
+                if !fits {
+                    return Err(ntstatus::STATUS_CONFLICTING_ADDRESSES);
+                }
+                at
+            }
+        };
+        let vad = committed(start, frames, Kind::Locked, protection::of(access), false);
+        memory.insert_range(process, start, vad);
+        Ok(start)
+    })
 }
 
-/// Frees what [`allocate`] gave.
-pub fn free(va: u64) {
-    state(|state| state.ranges.retain(|range| range.va != va));
-    with(|memory| memory.unmap_and_release(va));
+/// Frees what [`allocate`] gave, or ends a mapping of [`map_frames`].
+pub fn free(process: u64, va: u64) {
+    with(|memory| {
+        if let Some((start, vad)) = memory.users.of(process).find(va) {
+            let end = vad.end;
+            memory.remove_pages(process, start, end);
+        }
+    });
 }
 
 /// Frees all memory of a process that has ended.
 pub fn free_all(process: u64) {
-    let ranges = state(|state| {
-        let (gone, stay) = state
-            .ranges
-            .iter()
-            .partition(|range| range.process == process);
-        state.ranges = stay;
-        gone
-    });
-    let ranges: Vec<Range> = ranges;
     with(|memory| {
-        for range in &ranges {
-            memory.unmap_and_release(range.va);
+        let ranges: Vec<(u64, u64, Kind)> = memory
+            .users
+            .of(process)
+            .iter()
+            .map(|(start, vad)| (start, vad.end, vad.kind))
+            .collect();
+        for (start, end, kind) in ranges {
+            memory.remove_pages(process, start, end);
+            if let Kind::View { segment, .. } = kind {
+                memory.segments.release(segment, &mut memory.physical);
+            }
         }
+        memory.users.spaces.remove(&process);
+        memory
+            .users
+            .secured
+            .retain(|_, range| range.process != process);
     });
 }
 
 /// Makes the memory of `process` the one that is seen; returns whose it was.
 pub fn see(process: u64) -> u64 {
-    let (before, changes) = state(|state| {
-        let before = std::mem::replace(&mut state.seen, process);
+    with(|memory| {
+        let before = memory.users.seen;
         if before == process {
-            return (before, Vec::new());
+            return before;
         }
-        let changes: Vec<(u64, Protection)> = state
-            .ranges
+        if let Some(space) = memory.users.spaces.get(&before) {
+            for (start, vad) in space.iter() {
+                Space::clear(start, (vad.end - start) / PAGE_SIZE);
+            }
+        }
+        memory.users.seen = process;
+        let ranges: Vec<(u64, u64)> = memory
+            .users
+            .of(process)
             .iter()
-            .filter(|range| range.process == process || range.process == before)
-            .map(|range| {
-                (
-                    range.va,
-                    if range.process == process {
-                        range.protection
-                    } else {
-                        Protection::NONE
-                    },
-                )
-            })
+            .map(|(start, vad)| (start, vad.end))
             .collect();
-        (before, changes)
-    });
-    for (va, protection) in changes {
-        set(va, protection);
-    }
-    before
+        for (start, end) in ranges {
+            memory.apply(process, start, end);
+        }
+        before
+    })
 }
 
-/// Sets the protection of a range; the range exists, so this cannot fail but for
-/// the host's memory.
-fn set(va: u64, protection: Protection) {
-    let changed = with(|memory| memory.space.protect(va, protection));
-    assert_eq!(
-        changed,
-        Ok(()),
-        "the host cannot change the protection of user memory"
-    );
+/// A page that was touched though it must not be: if it was a guard page it is
+/// one no longer, and this is true.
+pub fn passed_guard(va: u64) -> bool {
+    with(|memory| {
+        let seen = memory.users.seen;
+        let page = va & !(PAGE_SIZE - 1);
+        let passed = memory.users.of(seen).pass_guard(va);
+        if passed {
+            memory.apply(seen, page, page + PAGE_SIZE);
+        }
+        passed
+    })
+}
+
+/// Gives a page that is copied on write a copy of its own. False if it is no such
+/// page, or there is no memory for it. Called while a fault is handled, so it
+/// waits for nothing.
+pub fn copied_on_write(va: u64) -> bool {
+    super::try_with(|memory| memory.copy_on_write(va)).unwrap_or(false)
+}
+
+impl Memory {
+    /// See [`copied_on_write`].
+    pub fn copy_on_write(&mut self, va: u64) -> bool {
+        let seen = self.users.seen;
+        let at = va & !(PAGE_SIZE - 1);
+        let shared = self
+            .users
+            .current()
+            .and_then(|space| space.page(va))
+            .copied();
+        let copies = |page: &Page| {
+            protection::copies_on_write(page.protect) && page.protect & protection::GUARD == 0
+        };
+        let Some(shared) = shared.filter(copies) else {
+            return false;
+        };
+        let Some(own) = self
+            .physical
+            .take(1)
+            .and_then(|frames| frames.first().copied())
+        else {
+            return false;
+        };
+        self.physical.copy(shared.pfn, own);
+        if let Some((_, vad)) = self.users.of(seen).find_mut(va) {
+            let page = Page {
+                pfn: own,
+                protect: protection::after_copy(shared.protect),
+                owned: true,
+            };
+            vad.pages.insert(at, page);
+        }
+        self.apply(seen, at, at + PAGE_SIZE);
+        true
+    }
+
+    /// Frame and access of a page, of the system range or of the process that is
+    /// seen.
+    pub fn page(&self, va: u64) -> Option<(Pfn, Protection)> {
+        if let Some(page) = self.users.current().and_then(|space| space.page(va)) {
+            return Some((page.pfn, protection::access(page.protect)));
+        }
+        let (_, area) = self.space.find(va)?;
+        Some((self.space.frame(va)?, area.protection))
+    }
+}
+
+/// Reads and writes frames, wherever they are mapped.
+impl Physical {
+    /// Copies the content of a frame.
+    pub fn copy(&self, from: Pfn, to: Pfn) {
+        let mut page = [0; PAGE_SIZE as usize];
+        self.read(from, 0, &mut page);
+        self.write(to, 0, &page);
+    }
 }

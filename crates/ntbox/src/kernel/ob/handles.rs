@@ -286,6 +286,16 @@ impl State {
     }
 }
 
+/// How many handles a process has open.
+pub fn count(process: u64) -> usize {
+    with(|state| {
+        state
+            .tables
+            .get(&process)
+            .map_or(0, |table| table.entries.len())
+    })
+}
+
 /// Handles that drivers opened and did not close: the handle, what it is open
 /// on, and the address in the driver of the call that opened it.
 pub fn open() -> Vec<(u64, String, u64)> {

@@ -5,7 +5,8 @@ use super::Caller;
 use super::attributes::MAXIMUM_ALLOWED;
 use super::handles::Closed;
 use crate::kernel::io::file;
-use crate::kernel::zw::key;
+use crate::kernel::mm::section;
+use crate::kernel::zw::{key, timer};
 
 /// A type of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -182,6 +183,14 @@ impl Type {
             Self::File => Methods {
                 close: Some(file::handle_closed),
                 delete: Some(file::deleted),
+                ..Methods::default()
+            },
+            Self::Section => Methods {
+                delete: Some(section::deleted),
+                ..Methods::default()
+            },
+            Self::Timer => Methods {
+                delete: Some(timer::deleted),
                 ..Methods::default()
             },
             Self::Key => Methods {

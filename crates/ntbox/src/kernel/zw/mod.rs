@@ -10,6 +10,10 @@
 //! | `value_change` | `ZwSetValueKey`, `ZwDeleteValueKey` |
 //! | `rtl_registry` | `RtlWriteRegistryValue` and its kin |
 //! | `query_values` | `RtlQueryRegistryValues` |
+//! | `event`, `timer` | events and timers with handles |
+//! | `wait` | `ZwWaitForSingleObject`, `ZwWaitForMultipleObjects` |
+//! | `system` | `ZwQuerySystemInformation` |
+//! | `mode` | what `Nt…` checks and `Zw…` does not |
 //! | `object` | `ZwMakeTemporaryObject`, `ZwQueryObject`, `ZwDuplicateObject` |
 //! | `directory` | directories of the namespace |
 //! | `symbolic_link` | its links |
@@ -17,25 +21,31 @@
 //! | `reply` | how a service answers into a buffer |
 
 mod directory;
+mod event;
 mod handle;
 pub mod key;
 mod key_information;
+pub mod mode;
 mod object;
 mod query_values;
 pub mod registry;
-mod reply;
+pub mod reply;
 mod rtl_registry;
 mod symbolic_link;
+mod system;
 #[cfg(test)]
 mod tests;
+pub mod timer;
 mod value;
 mod value_change;
+mod wait;
 
 use super::call::Export;
 
 /// The exports of this folder.
 pub const TABLES: &[&[Export]] = &[
     directory::EXPORTS,
+    event::EXPORTS,
     handle::EXPORTS,
     key::EXPORTS,
     key_information::EXPORTS,
@@ -43,6 +53,9 @@ pub const TABLES: &[&[Export]] = &[
     query_values::EXPORTS,
     rtl_registry::EXPORTS,
     symbolic_link::EXPORTS,
+    system::EXPORTS,
+    timer::EXPORTS,
     value::EXPORTS,
     value_change::EXPORTS,
+    wait::EXPORTS,
 ];

@@ -1,0 +1,98 @@
+//! `MmSecureVirtualMemory`: a driver's claim on memory of a process, which the
+//! process can then neither free nor protect against that use.
+
+use super::vad::END;
+use super::{protection, with};
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::APC_LEVEL;
+use crate::kernel::layout::PAGE_SIZE;
+use crate::kernel::{stop, threads};
+
+/// A range that must stay as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Secured {
+    /// Whose memory it is.
+    pub process: u64,
+    /// First page.
+    pub start: u64,
+    /// First address past it.
+    pub end: u64,
+    /// Whether it must stay writable.
+    pub write: bool,
+}
+
+impl super::Memory {
+    /// Whether pages may get another protection, or none (`None`), in spite of
+    /// those who secured them.
+    pub fn may_change(&self, process: u64, start: u64, end: u64, protect: Option<u32>) -> bool {
+        let access = protect.map_or(super::space::Protection::NONE, |protect| {
+            let access = protection::access(protect);
+            super::space::Protection {
+                write: access.write || protection::copies_on_write(protect),
+                ..access
+            }
+        });
+        self.users
+            .secured
+            .values()
+            .filter(|range| range.process == process && range.start < end && range.end > start)
+            .all(|range| access.read && (access.write || !range.write))
+    }
+}
+
+exports! {
+    /// `MmSecureVirtualMemory`: NULL if the range is not all there for that use.
+    fn MmSecureVirtualMemory(address: u64, size: u64, mode: u32) -> u64 [max APC_LEVEL] fails 0 {
+        Ok(secure(address, size, mode))
+    }
+
+    /// `MmUnsecureVirtualMemory`.
+    fn MmUnsecureVirtualMemory<call>(handle: u64) -> () [max APC_LEVEL] {
+        let known = with(|memory| memory.users.secured.remove(&handle));
+        if known.is_none() {
+            let what = format!("MmUnsecureVirtualMemory was given {handle:#x}, which secures nothing");
+            stop::violation("unsecure-not-secured", None, what, call.return_address());
+        }
+        Ok(())
+    }
+}
+
+/// Secures a range of the current process; returns the number that stands for it.
+fn secure(address: u64, size: u64, mode: u32) -> u64 {
+    let write = match mode {
+        protection::READONLY => false,
+        protection::READWRITE => true,
+        _ => return 0,
+    };
+    let Some(last) = address
+        .checked_add(size)
+        .filter(|end| *end <= END && size != 0)
+    else {
+        return 0;
+    };
+    let process = threads::current_process();
+    let range = Secured {
+        process,
+        start: address & !(PAGE_SIZE - 1),
+        end: last.next_multiple_of(PAGE_SIZE),
+        write,
+    };
+    with(|memory| {
+        let usable = (range.start..range.end)
+            .step_by(usize::try_from(PAGE_SIZE).unwrap_or(1))
+            .all(|va| {
+                memory.users.of(process).page(va).is_some_and(|page| {
+                    let access = protection::access(page.protect);
+                    let writable = access.write || protection::copies_on_write(page.protect);
+                    access.read && (writable || !write)
+                })
+            });
+        if !usable {
+            return 0;
+        }
+        memory.users.secured_ever += 1;
+        let number = memory.users.secured_ever << 4;
+        memory.users.secured.insert(number, range);
+        number
+    })
+}

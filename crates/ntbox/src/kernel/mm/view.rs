@@ -1,0 +1,349 @@
+//! Views of sections, in processes and in system space.
+
+use super::section::{self, Section, flag};
+use super::space::{Area, Frames, Protection, Use};
+use super::vad::{END, GRANULARITY, Kind, Page, Vad};
+use super::virtual_memory::{limit_of, view_may_be};
+use super::{Memory, protection, with};
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest;
+use crate::kernel::layout::{HIGHEST_USER_ADDRESS, PAGE_SIZE, SYSTEM_PTES};
+use crate::kernel::ob::{self, Refusal, Type};
+use crate::kernel::stop;
+use crate::kernel::zw::mode::Mode;
+
+/// `PROCESS_VM_OPERATION`.
+const VM_OPERATION: u32 = 0x8;
+/// `MEM_RESERVE`, `MEM_TOP_DOWN` and `MEM_LARGE_PAGES`, of a view.
+const RESERVE: u32 = 0x2000;
+const TOP_DOWN: u32 = 0x10_0000;
+const LARGE_PAGES: u32 = 0x2000_0000;
+/// `SEC_NO_CHANGE` and `MEM_DIFFERENT_IMAGE_BASE_OK`.
+const OTHER: u32 = 0xc0_0000;
+
+/// What is asked of a view.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// Address of the base address.
+    base: u64,
+    zero_bits: u64,
+    commit: u64,
+    /// Address of the offset; 0 for the start.
+    offset: u64,
+    /// Address of the size.
+    size: u64,
+    inherit: u32,
+    kind: u32,
+    protect: u32,
+}
+
+/// The values behind the addresses.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    base: u64,
+    offset: u64,
+    size: u64,
+    limit: u64,
+    commit: u64,
+    kind: u32,
+    protect: u32,
+}
+
+exports! {
+    /// `ZwMapViewOfSection`.
+    fn ZwMapViewOfSection(
+        section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
+        inherit: u32, kind: u32, protect: u32,
+    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
+        let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
+        ob::status(map_by_handle(section, process, &wanted, Mode::Kernel))
+    }
+
+    /// `NtMapViewOfSection`.
+    fn NtMapViewOfSection(
+        section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
+        inherit: u32, kind: u32, protect: u32,
+    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
+        let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
+        let mode = Mode::previous();
+        mode.status(map_by_handle(section, process, &wanted, mode))
+    }
+
+    /// `MmMapViewOfSection`: the same with objects.
+    fn MmMapViewOfSection(
+        section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
+        inherit: u32, kind: u32, protect: u32,
+    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
+        let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
+        let map = || -> Result<(), Refusal> {
+            let request = wanted.read(Mode::Kernel)?;
+            let section = section::get(section).ok_or(ntstatus::STATUS_INVALID_PARAMETER_1)?;
+            map(section, process, &wanted, &request)
+        };
+        ob::status(map())
+    }
+
+    /// `ZwUnmapViewOfSection`: any address of the view will do.
+    fn ZwUnmapViewOfSection(process: u64, base: u64) -> u32 [max PASSIVE_LEVEL] {
+        let unmap = || -> Result<(), Refusal> {
+            let process = ob::by_handle(process, VM_OPERATION, Some(Type::Process), false)?.object;
+            Ok(unmap(process, base)?)
+        };
+        ob::status(unmap())
+    }
+
+    /// `MmUnmapViewOfSection`: the same with a process object.
+    fn MmUnmapViewOfSection(process: u64, base: u64) -> u32 [max PASSIVE_LEVEL] {
+        ob::status(unmap(process, base).map_err(Refusal::from))
+    }
+
+    /// `MmMapViewInSystemSpace`: from the start of the section; size 0 for all.
+    fn MmMapViewInSystemSpace(section: u64, base: u64, size: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
+        ob::status(map_in_system(section, base, size))
+    }
+
+    /// `MmUnmapViewInSystemSpace`.
+    fn MmUnmapViewInSystemSpace<call>(base: u64) -> u32 [max PASSIVE_LEVEL] {
+        let known = with(|memory| {
+            let segment = memory.system_views.remove(&base)?;
+            memory.space.unmap(base);
+            memory.segments.release(segment, &mut memory.physical);
+            Some(())
+        });
+        if known.is_none() {
+            let what = format!("MmUnmapViewInSystemSpace was given {base:#018x}, where no view begins");
+            stop::violation("unmap-not-mapped", Some((0xd7, base)), what, call.return_address());
+            return Ok(ntstatus::STATUS_NOT_MAPPED_VIEW);
+        }
+        Ok(ntstatus::STATUS_SUCCESS)
+    }
+}
+
+impl Wanted {
+    /// Checks what can be checked without the section and the process.
+    fn read(&self, mode: Mode) -> Result<Request, Refusal> {
+        if !matches!(self.inherit, 1 | 2) {
+            return Err(ntstatus::STATUS_INVALID_PARAMETER_8.into());
+        }
+        if self.kind & !(RESERVE | TOP_DOWN | LARGE_PAGES | OTHER) != 0 {
+            return Err(ntstatus::STATUS_INVALID_PARAMETER_9.into());
+        }
+        if self.kind & (LARGE_PAGES | RESERVE) == LARGE_PAGES | RESERVE {
+            return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        }
+        if !protection::is_valid(self.protect) {
+            return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION.into());
+        }
+        mode.probe(self.base, 8, 8)?;
+        mode.probe(self.size, 8, 8)?;
+        mode.probe_optional(self.offset, 8, 8)?;
+        let base = guest::read_u64(self.base)?;
+        let size = guest::read_u64(self.size)?;
+        let offset = match self.offset {
+            0 => 0,
+            at => guest::read_u64(at)?,
+        };
+        if base > HIGHEST_USER_ADDRESS || END - base < size {
+            return Err(ntstatus::STATUS_INVALID_PARAMETER_3.into());
+        }
+        let limit = limit_of(self.zero_bits).map_err(|()| ntstatus::STATUS_INVALID_PARAMETER_4)?;
+        if base != 0 && base + size > limit {
+            return Err(ntstatus::STATUS_INVALID_PARAMETER_4.into());
+        }
+        Ok(Request {
+            base,
+            offset,
+            size,
+            limit,
+            commit: self.commit,
+            kind: self.kind,
+            protect: self.protect,
+        })
+    }
+}
+
+/// The rights to a section that a view needs: `SECTION_MAP_…`.
+fn access_for(protect: u32) -> u32 {
+    const WRITE: u32 = 2;
+    const READ: u32 = 4;
+    const EXECUTE: u32 = 8;
+    let access = protection::access(protect);
+    match access {
+        Protection { write: true, .. } => WRITE,
+        Protection { execute: true, .. } => EXECUTE,
+        _ => READ,
+    }
+}
+
+fn map_by_handle(section: u64, process: u64, wanted: &Wanted, mode: Mode) -> Result<(), Refusal> {
+    let request = wanted.read(mode)?;
+    let user = mode.is_user();
+    let process = ob::by_handle(process, VM_OPERATION, Some(Type::Process), user)?.object;
+    let access = access_for(request.protect);
+    let section = ob::by_handle(section, access, Some(Type::Section), user)?.object;
+    let section = section::get(section).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    if !request.base.is_multiple_of(GRANULARITY) || !request.offset.is_multiple_of(GRANULARITY) {
+        return Err(ntstatus::STATUS_MAPPED_ALIGNMENT.into());
+    }
+    map(section, process, wanted, &request)
+}
+
+fn map(section: Section, process: u64, wanted: &Wanted, request: &Request) -> Result<(), Refusal> {
+    let (start, end) = with(|memory| memory.map_view(section, process, request))?;
+    guest::write_u64(wanted.size, end - start)?;
+    if wanted.offset != 0 {
+        guest::write_u64(wanted.offset, request.offset & !(GRANULARITY - 1))?;
+    }
+    Ok(guest::write_u64(wanted.base, start)?)
+}
+
+impl Memory {
+    fn map_view(
+        &mut self,
+        section: Section,
+        process: u64,
+        request: &Request,
+    ) -> Result<(u64, u64), u32> {
+        let Request {
+            base,
+            offset,
+            limit,
+            kind,
+            protect,
+            ..
+        } = *request;
+        if kind & RESERVE != 0 && section.attributes & flag::FILE == 0 {
+            return Err(ntstatus::STATUS_INVALID_PARAMETER_9);
+        }
+        if !view_may_be(protect, section.protect) {
+            return Err(ntstatus::STATUS_SECTION_PROTECTION);
+        }
+        let left = section.size.saturating_sub(offset);
+        if left == 0 || request.size > left {
+            return Err(ntstatus::STATUS_INVALID_VIEW_SIZE);
+        }
+        let size = if request.size == 0 {
+            left
+        } else {
+            request.size
+        };
+        if request.commit > size {
+            return Err(ntstatus::STATUS_INVALID_PARAMETER_5);
+        }
+        let bytes = size.next_multiple_of(PAGE_SIZE);
+        let first = offset / PAGE_SIZE;
+        let committed = first..first + request.commit.div_ceil(PAGE_SIZE);
+        if !self
+            .segments
+            .commit(section.segment, committed, &mut self.physical)
+        {
+            return Err(ntstatus::STATUS_COMMITMENT_LIMIT);
+        }
+        let space = self.users.of(process);
+        let start = match base {
+            0 => space
+                .room(bytes, limit, kind & TOP_DOWN != 0)
+                .ok_or(ntstatus::STATUS_NO_MEMORY)?,
+            at if at >= GRANULARITY && space.is_free(at, at + bytes) => at,
+            _ => return Err(ntstatus::STATUS_CONFLICTING_ADDRESSES),
+        };
+        let vad = self.view(section, first, start, bytes, protect);
+        self.segments.reference(section.segment);
+        self.insert_range(process, start, vad);
+        Ok((start, start + bytes))
+    }
+
+    /// The range of a view that begins at page `first` of its section.
+    fn view(&self, section: Section, first: u64, start: u64, bytes: u64, protect: u32) -> Vad {
+        let pages = (0..bytes / PAGE_SIZE).filter_map(|n| {
+            let pfn = self.segments.frame(section.segment, first + n)?;
+            let page = Page {
+                pfn,
+                protect,
+                owned: false,
+            };
+            Some((start + n * PAGE_SIZE, page))
+        });
+        Vad {
+            end: start + bytes,
+            kind: Kind::View {
+                segment: section.segment,
+                first,
+                allowed: section.protect,
+            },
+            protect,
+            pages: pages.collect(),
+        }
+    }
+}
+
+fn unmap(process: u64, base: u64) -> Result<(), u32> {
+    with(|memory| {
+        let found = memory.users.of(process).find(base);
+        let Some((
+            start,
+            &Vad {
+                end,
+                kind: Kind::View { segment, .. },
+                ..
+            },
+        )) = found
+        else {
+            return Err(ntstatus::STATUS_NOT_MAPPED_VIEW);
+        };
+        if !memory.may_change(process, start, end, None) {
+            return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION);
+        }
+        memory.remove_pages(process, start, end);
+        memory.segments.release(segment, &mut memory.physical);
+        Ok(())
+    })
+}
+
+fn map_in_system(object: u64, base: u64, size: u64) -> Result<(), Refusal> {
+    let section = section::get(object).ok_or(ntstatus::STATUS_INVALID_PARAMETER_1)?;
+    let wanted = guest::read_u64(size)?;
+    let bytes = match wanted {
+        0 => section.size,
+        wanted if wanted > section.size => {
+            return Err(ntstatus::STATUS_INVALID_VIEW_SIZE.into());
+        }
+        wanted => wanted,
+    };
+    let pages = bytes.div_ceil(PAGE_SIZE);
+    let va = with(|memory| {
+        let committed = memory
+            .segments
+            .commit(section.segment, 0..pages, &mut memory.physical);
+        let frames: Vec<u64> = (0..pages)
+            .filter_map(|page| memory.segments.frame(section.segment, page))
+            .collect();
+        if !committed || frames.len() as u64 != pages {
+            return Err(ntstatus::STATUS_COMMITMENT_LIMIT);
+        }
+        let access = protection::access(section.protect);
+        let area = Area {
+            pages,
+            frames: Frames::List(frames),
+            protection: Protection {
+                execute: false,
+                ..access
+            },
+            used_for: Use::SystemView,
+        };
+        let va = memory
+            .space
+            .room(SYSTEM_PTES, pages + 2 * GRANULARITY / PAGE_SIZE);
+        let va = va
+            .map_err(|_| ntstatus::STATUS_NO_MEMORY)?
+            .next_multiple_of(GRANULARITY);
+        let mapped = memory.space.map(&memory.physical, va, area);
+        mapped.map_err(|_| ntstatus::STATUS_NO_MEMORY)?;
+        memory.segments.reference(section.segment);
+        memory.system_views.insert(va, section.segment);
+        Ok(va)
+    })?;
+    guest::write_u64(size, pages * PAGE_SIZE)?;
+    Ok(guest::write_u64(base, va)?)
+}

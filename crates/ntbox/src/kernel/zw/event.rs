@@ -1,0 +1,125 @@
+//! Events that have a handle, and maybe a name.
+
+use super::mode::Mode;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::ke::object::{self, Kind};
+use crate::kernel::ke::wait;
+use crate::kernel::ob::{self, Attributes, Caller, Payload, Refusal, Type};
+
+/// Bytes of a KEVENT.
+const SIZE: u64 = 0x18;
+/// `EVENT_MODIFY_STATE`.
+const MODIFY_STATE: u32 = 2;
+
+/// What a new event is to be.
+struct Wanted {
+    handle: u64,
+    access: u32,
+    attributes: u64,
+    /// `EVENT_TYPE`: 0 notification, 1 synchronization.
+    kind: u32,
+    signaled: bool,
+}
+
+/// What is done to the state of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Set,
+    Reset,
+    Pulse,
+}
+
+exports! {
+    /// `ZwCreateEvent`.
+    fn ZwCreateEvent<call>(handle: u64, access: u32, attributes: u64, kind: u32, signaled: bool) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let wanted = Wanted { handle, access, attributes, kind, signaled };
+        Mode::Kernel.outcome(create(&wanted, Mode::Kernel, &Caller::of(call)))
+    }
+
+    /// `NtCreateEvent`.
+    fn NtCreateEvent<call>(handle: u64, access: u32, attributes: u64, kind: u32, signaled: bool) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let wanted = Wanted { handle, access, attributes, kind, signaled };
+        let mode = Mode::previous();
+        mode.outcome(create(&wanted, mode, &Caller::of(call)))
+    }
+
+    /// `ZwOpenEvent`.
+    fn ZwOpenEvent<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let open = || -> Result<(), Refusal> {
+            let attributes = Attributes::require(attributes)?;
+            let opened = ob::open_by_name(&attributes, Type::Event, access, &Caller::of(call))?;
+            Ok(guest::write_u64(handle, opened)?)
+        };
+        ob::status(open())
+    }
+
+    /// `ZwSetEvent`: gives the state before.
+    fn ZwSetEvent(handle: u64, previous: u64) -> u32 [max DISPATCH_LEVEL] {
+        Mode::Kernel.status(change(handle, previous, Change::Set, Mode::Kernel))
+    }
+
+    /// `NtSetEvent`.
+    fn NtSetEvent(handle: u64, previous: u64) -> u32 [max DISPATCH_LEVEL] {
+        let mode = Mode::previous();
+        mode.status(change(handle, previous, Change::Set, mode))
+    }
+
+    /// `ZwResetEvent`: gives the state before.
+    fn ZwResetEvent(handle: u64, previous: u64) -> u32 [max PASSIVE_LEVEL] {
+        Mode::Kernel.status(change(handle, previous, Change::Reset, Mode::Kernel))
+    }
+
+    /// `ZwClearEvent`: the same without the state before.
+    fn ZwClearEvent(handle: u64) -> u32 [max PASSIVE_LEVEL] {
+        Mode::Kernel.status(change(handle, 0, Change::Reset, Mode::Kernel))
+    }
+
+    /// `ZwPulseEvent`: lets the present waiters through and resets.
+    fn ZwPulseEvent(handle: u64, previous: u64) -> u32 [max PASSIVE_LEVEL] {
+        Mode::Kernel.status(change(handle, previous, Change::Pulse, Mode::Kernel))
+    }
+}
+
+fn create(wanted: &Wanted, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refusal> {
+    mode.probe(wanted.handle, 8, 8)?;
+    let kind = match wanted.kind {
+        0 => Kind::NotificationEvent,
+        1 => Kind::SynchronizationEvent,
+        _ => return Err(ntstatus::STATUS_INVALID_PARAMETER.into()),
+    };
+    let attributes = Attributes::read(wanted.attributes)?;
+    let event = ob::create(Type::Event, SIZE, Payload::None)?;
+    object::initialize(event, kind, SIZE, i32::from(wanted.signaled))?;
+    let opened = ob::insert_and_open(event, &attributes, wanted.access, caller)?;
+    guest::write_u64(wanted.handle, opened.handle)?;
+    Ok(opened.status)
+}
+
+fn change(handle: u64, previous: u64, change: Change, mode: Mode) -> Result<(), Refusal> {
+    mode.probe_optional(previous, 4, 4)?;
+    let event = ob::by_handle(handle, MODIFY_STATE, Some(Type::Event), mode.is_user())?.object;
+    let before = apply(event, change)?;
+    if previous != 0 {
+        guest::write_u32(previous, before.cast_unsigned())?;
+    }
+    Ok(())
+}
+
+/// Changes the state of an event and returns the state before.
+fn apply(event: u64, change: Change) -> Result<i32, Fault> {
+    let before = object::state(event)?;
+    if change != Change::Reset {
+        object::set_state(event, 1)?;
+        wait::signal(event)?;
+    }
+    if change != Change::Set {
+        object::set_state(event, 0)?;
+    }
+    Ok(before)
+}

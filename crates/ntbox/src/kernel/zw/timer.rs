@@ -1,0 +1,108 @@
+//! Timers that have a handle, and maybe a name.
+
+use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::guest;
+use crate::kernel::ke::{object, timer};
+use crate::kernel::ob::{self, Attributes, Caller, Payload, Refusal, Type};
+
+/// Bytes of a timer object: a KTIMER and what Windows keeps behind it.
+const SIZE: u64 = 0x108;
+/// `TIMER_MODIFY_STATE`.
+const MODIFY_STATE: u32 = 2;
+
+/// How a timer is to be set.
+struct Setting {
+    /// Address of the due time.
+    due: u64,
+    /// An APC routine of the caller.
+    routine: u64,
+    resume: bool,
+    /// Milliseconds.
+    period: i32,
+    /// Where the state before goes.
+    previous: u64,
+}
+
+exports! {
+    /// `ZwCreateTimer`: 0 notification, 1 synchronization.
+    fn ZwCreateTimer<call>(handle: u64, access: u32, attributes: u64, kind: u32) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let caller = Caller::of(call);
+        let create = || -> Result<u32, Refusal> {
+            if kind > 1 {
+                return Err(ntstatus::STATUS_INVALID_PARAMETER_4.into());
+            }
+            let attributes = Attributes::read(attributes)?;
+            let body = ob::create(Type::Timer, SIZE, Payload::None)?;
+            timer::initialize(body, kind)?;
+            let opened = ob::insert_and_open(body, &attributes, access, &caller)?;
+            guest::write_u64(handle, opened.handle)?;
+            Ok(opened.status)
+        };
+        ob::outcome(create())
+    }
+
+    /// `ZwOpenTimer`.
+    fn ZwOpenTimer<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let open = || -> Result<(), Refusal> {
+            let attributes = Attributes::require(attributes)?;
+            let opened = ob::open_by_name(&attributes, Type::Timer, access, &Caller::of(call))?;
+            Ok(guest::write_u64(handle, opened)?)
+        };
+        ob::status(open())
+    }
+
+    /// `ZwSetTimer`. An APC routine is not called: a driver that asks for one is
+    /// stopped.
+    fn ZwSetTimer(
+        handle: u64, due: u64, routine: u64, context: u64, resume: bool, period: i32, previous: u64,
+    ) -> u32 [max DISPATCH_LEVEL] {
+        ob::outcome(set(handle, &Setting { due, routine, resume, period, previous }))
+    }
+
+    /// `ZwCancelTimer`: says whether it was signaled already.
+    fn ZwCancelTimer(handle: u64, state: u64) -> u32 [max DISPATCH_LEVEL] {
+        let cancel = || -> Result<(), Refusal> {
+            let body = ob::by_handle(handle, MODIFY_STATE, Some(Type::Timer), false)?.object;
+            timer::cancel(body)?;
+            if state != 0 {
+                guest::write_u8(state, u8::from(object::state(body)? != 0))?;
+            }
+            Ok(())
+        };
+        ob::status(cancel())
+    }
+}
+
+fn set(handle: u64, setting: &Setting) -> Result<u32, Refusal> {
+    let period = u32::try_from(setting.period).map_err(|_| ntstatus::STATUS_INVALID_PARAMETER_6)?;
+    let due = guest::read_u64(setting.due)?.cast_signed();
+    let body = ob::by_handle(handle, MODIFY_STATE, Some(Type::Timer), false)?.object;
+    if setting.routine != 0 {
+        let what = format!(
+            "ZwSetTimer was given the APC routine at {:#018x}; this kernel does not call APC routines of timers. \
+             Wait for the timer, or use KeSetTimer with a DPC",
+            setting.routine
+        );
+        return Err(Stop::bug_check(0xe2, [setting.routine, 0, 0, 0], what).into());
+    }
+    let before = object::state(body)? != 0;
+    timer::set(body, due, period, 0)?;
+    if setting.previous != 0 {
+        guest::write_u8(setting.previous, u8::from(before))?;
+    }
+    // No timer wakes this machine, for it never sleeps.
+    Ok(if setting.resume {
+        ntstatus::STATUS_TIMER_RESUME_IGNORED
+    } else {
+        ntstatus::STATUS_SUCCESS
+    })
+}
+
+/// The last reference to a timer is gone: it must not fire any more.
+pub fn deleted(body: u64, _: &Caller<'_>) {
+    // The body is the kernel's own memory until this returns.
+    let _ = timer::cancel(body);
+}

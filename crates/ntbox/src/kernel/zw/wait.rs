@@ -1,0 +1,124 @@
+//! Waiting for objects by their handles.
+
+use super::mode::Mode;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest;
+use crate::kernel::io::layout::file;
+use crate::kernel::ke::wait::{self, Patience};
+use crate::kernel::ob::handles::Entry;
+use crate::kernel::ob::{self, Caller, Refusal, Type};
+
+/// `SYNCHRONIZE`.
+const SYNCHRONIZE: u32 = 0x10_0000;
+/// `MAXIMUM_WAIT_OBJECTS`.
+const MAXIMUM: u32 = 64;
+
+exports! {
+    /// `ZwWaitForSingleObject`.
+    fn ZwWaitForSingleObject<call>(handle: u64, alertable: bool, timeout: u64) -> u32 [max PASSIVE_LEVEL] {
+        Mode::Kernel.outcome(single(handle, timeout, Mode::Kernel, &Caller::of(call)))
+    }
+
+    /// `NtWaitForSingleObject`.
+    fn NtWaitForSingleObject<call>(handle: u64, alertable: bool, timeout: u64) -> u32 [max PASSIVE_LEVEL] {
+        let mode = Mode::previous();
+        mode.outcome(single(handle, timeout, mode, &Caller::of(call)))
+    }
+
+    /// `ZwWaitForMultipleObjects`: wait type 0 is all, 1 is any.
+    fn ZwWaitForMultipleObjects<call>(count: u32, handles: u64, kind: u32, alertable: bool, timeout: u64) -> u32
+        [max PASSIVE_LEVEL]
+    {
+        ob::outcome(multiple(count, handles, kind, timeout, &Caller::of(call)))
+    }
+}
+
+/// What a thread waits on for an object; `None` for objects of types that are
+/// always signaled.
+fn waitable(entry: &Entry) -> Option<u64> {
+    match entry.kind {
+        Type::Event
+        | Type::Mutant
+        | Type::Semaphore
+        | Type::Timer
+        | Type::Process
+        | Type::Thread
+        | Type::IoCompletion => Some(entry.object),
+        Type::File => Some(entry.object + file::EVENT),
+        _ => None,
+    }
+}
+
+/// Waits for objects that are kept meanwhile, though their handles be closed.
+fn wait_for(
+    entries: &[Entry],
+    all: bool,
+    patience: Patience,
+    caller: &Caller<'_>,
+) -> Result<u32, Refusal> {
+    // Types without a signal state of their own are always signaled: one of those
+    // ends the wait unless something before it does.
+    let ready = entries.iter().position(|entry| waitable(entry).is_none());
+    if let Some(first) = ready.filter(|_| !all) {
+        let before: Vec<u64> = entries[..first].iter().filter_map(waitable).collect();
+        if !before.is_empty() {
+            let status = wait::wait(before, false, Patience::None)?;
+            if status != wait::TIMEOUT {
+                return Ok(status);
+            }
+        }
+        return Ok(u32::try_from(first).unwrap_or(0));
+    }
+    let objects: Vec<u64> = entries.iter().filter_map(waitable).collect();
+    if objects.is_empty() {
+        return Ok(ntstatus::STATUS_SUCCESS);
+    }
+    for entry in entries {
+        ob::reference(entry.object);
+    }
+    let result = wait::wait(objects, all, patience);
+    for entry in entries {
+        ob::dereference(entry.object, caller);
+    }
+    Ok(result?)
+}
+
+fn single(handle: u64, timeout: u64, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refusal> {
+    mode.probe_optional(timeout, 8, 8)?;
+    let patience = Patience::read(timeout)?;
+    let entry = ob::by_handle(handle, SYNCHRONIZE, None, mode.is_user())?;
+    wait_for(&[entry], false, patience, caller)
+}
+
+fn multiple(
+    count: u32,
+    handles: u64,
+    kind: u32,
+    timeout: u64,
+    caller: &Caller<'_>,
+) -> Result<u32, Refusal> {
+    if count == 0 || count > MAXIMUM {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER_1.into());
+    }
+    if kind > 1 {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER_3.into());
+    }
+    let patience = Patience::read(timeout)?;
+    let mut entries: Vec<Entry> = Vec::new();
+    for n in 0..u64::from(count) {
+        // The array is captured with its faults caught, for drivers too.
+        let handle = guest::read_u64(handles.wrapping_add(8 * n))
+            .map_err(|_| ntstatus::STATUS_ACCESS_VIOLATION)?;
+        entries.push(ob::by_handle(handle, SYNCHRONIZE, None, false)?);
+    }
+    let all = kind == 0;
+    let twice = |entry: &Entry| {
+        let same = |other: &&Entry| other.object == entry.object;
+        entries.iter().filter(same).count() > 1
+    };
+    if all && entries.iter().any(twice) {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER_MIX.into());
+    }
+    wait_for(&entries, all, patience, caller)
+}

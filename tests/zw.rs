@@ -1,0 +1,45 @@
+//! System services as drivers call them, checked from inside by drivers.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use harness::host::Service;
+use harness::record::Start;
+use suites::build;
+use suites::embedded::run;
+
+/// Runs a driver that checks the kernel, whose cases must all go well.
+#[track_caller]
+fn all_is_well(name: &str, cases: &[&str]) {
+    let run = run(&Service::new(build::driver(name)));
+    let expected: Vec<String> = cases
+        .iter()
+        .map(|case| format!("check: {case} ok"))
+        .collect();
+    assert_eq!(run.texts().collect::<Vec<_>>(), expected);
+    assert_eq!(
+        (run.start, &run.findings.bug_check),
+        (Start::Running(0), &None)
+    );
+    assert!(run.findings.unloaded);
+    assert_eq!(run.findings.violations, []);
+}
+
+#[test]
+fn objects_with_handles() {
+    all_is_well("zw_objects", &["Events", "Waits", "Timers", "System"]);
+}
+
+#[test]
+fn memory_of_processes_and_sections() {
+    let cases = [
+        "Parameters",
+        "Blocks",
+        "Guards",
+        "Secured",
+        "Locking",
+        "Sections",
+        "Views",
+        "Reserved",
+        "InSystemSpace",
+    ];
+    all_is_well("mm_virtual_seh", &cases);
+}
