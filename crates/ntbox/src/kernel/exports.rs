@@ -13,6 +13,7 @@ use super::layout::{
 };
 use super::mm::space::{Protection, Use};
 use super::native::Native;
+use super::ob::Caller;
 use super::seh::Context;
 use super::{cpu, ex, guest, io, ke, mm, signals, stop, threads, tick};
 use crate::config::Fault;
@@ -327,6 +328,9 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
         } else {
             ke::dpc::deliver(origin);
         }
+    }
+    if ke::apc::pending() && cpu::irql() < cpu::APC_LEVEL {
+        ke::apc::deliver(&ke::apc::Place::Call(Caller::of(call)));
     }
     result
 }

@@ -1,6 +1,6 @@
 //! Instructions that only a kernel may execute, carried out for the driver.
 
-use super::ke::dpc;
+use super::ke::{apc, dpc};
 use super::signals::Trap;
 use super::{cpu, guest, tick};
 
@@ -42,7 +42,7 @@ pub fn carry_out(context: &mut libc::ucontext_t) -> Carried {
         [0xfb, ..] => {
             cpu::current().interrupts.set(true);
             done(registers, 1);
-            if dpc::pending() && tick::may_interrupt() {
+            if is_due() && tick::may_interrupt() {
                 Carried::Lowered
             } else {
                 Carried::Out
@@ -66,7 +66,7 @@ pub fn carry_out(context: &mut libc::ucontext_t) -> Carried {
                     return Carried::Trap(Trap::GeneralProtection);
                 };
                 cpu::set_irql(irql);
-                if dpc::pending() && tick::may_interrupt() {
+                if is_due() && tick::may_interrupt() {
                     done(registers, 4);
                     return Carried::Lowered;
                 }
@@ -89,6 +89,11 @@ pub fn carry_out(context: &mut libc::ucontext_t) -> Carried {
         }
         _ => Carried::Trap(Trap::GeneralProtection),
     }
+}
+
+/// Whether something waits for a lower IRQL.
+fn is_due() -> bool {
+    dpc::pending() || apc::pending()
 }
 
 /// The registers in the order in which instructions number them.

@@ -6,6 +6,7 @@
 use std::arch::naked_asm;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::ke::apc::{self, Place};
 use super::ke::{dpc, sched};
 use super::seh::Context;
 use super::signals::Trapped;
@@ -99,5 +100,10 @@ pub fn run(origin: Option<Context>) {
     }
     if cpu::irql() < cpu::DISPATCH_LEVEL {
         sched::yield_now();
+    }
+    if apc::pending()
+        && let Some(context) = origin
+    {
+        apc::deliver(&Place::Interrupted(context));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod active;
 mod blocking;
+pub mod callback;
 pub mod fast_mutex;
 pub mod interlocked;
 mod list;
@@ -13,6 +14,8 @@ pub mod resource;
 pub mod rundown;
 pub mod slist;
 pub mod spinlock;
+mod system;
+pub mod timer;
 mod uuid;
 pub mod work_item;
 pub mod worker;
@@ -21,6 +24,7 @@ use super::call::Export;
 
 /// All exports of the executive.
 pub const TABLES: &[&[Export]] = &[
+    callback::EXPORTS,
     fast_mutex::EXPORTS,
     interlocked::EXPORTS,
     lookaside::CLASSIC,
@@ -32,6 +36,8 @@ pub const TABLES: &[&[Export]] = &[
     rundown::EXPORTS,
     slist::EXPORTS,
     spinlock::EXPORTS,
+    system::EXPORTS,
+    timer::EXPORTS,
     uuid::EXPORTS,
     work_item::EXPORTS,
 ];

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::callout::{Purpose, call_driver_for};
+use crate::kernel::ex::timer;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::seh::Context;
 use crate::kernel::{boot, cpu, stop};
@@ -59,6 +60,10 @@ pub fn insert(dpc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
     Ok(true)
 }
 
+/// `DpcObject`, the type in the first byte.
+const ORDINARY: u8 = 19;
+/// `ThreadedDpcObject`.
+const THREADED: u8 = 26;
 /// `HighImportance`.
 const HIGH_IMPORTANCE: u8 = 2;
 
@@ -94,8 +99,19 @@ fn run(dpc: u64, origin: Option<Context>) {
         );
     };
     let before = cpu::set_irql(DISPATCH_LEVEL);
-    let arguments = [dpc, context, first, second];
-    call_driver_for(Purpose::Interrupt, routine, &arguments, stack(), origin);
+    let call = |routine: u64, arguments: &[u64]| {
+        call_driver_for(Purpose::Interrupt, routine, arguments, stack(), origin);
+    };
+    match timer::of_dpc(dpc) {
+        None => call(routine, &[dpc, context, first, second]),
+        Some((0, _)) => {}
+        Some((callback, arguments)) => call(callback, &arguments),
+    }
+    if let Some((deleted, argument)) = timer::expired(dpc)
+        && deleted != 0
+    {
+        call(deleted, &[argument]);
+    }
     let after = cpu::set_irql(before);
     if after != DISPATCH_LEVEL {
         let what =
@@ -114,15 +130,44 @@ fn stack() -> u64 {
     made
 }
 
+/// Writes a DPC that is not queued.
+pub fn initialize(dpc: u64, routine: u64, context: u64) -> Result<(), Fault> {
+    guest::fill(dpc, 0, 0x40)?;
+    guest::write_u8(dpc, ORDINARY)?;
+    guest::write_u8(dpc.wrapping_add(offset::IMPORTANCE), 1)?;
+    guest::write_u64(dpc.wrapping_add(offset::ROUTINE), routine)?;
+    guest::write_u64(dpc.wrapping_add(offset::CONTEXT), context)
+}
+
+/// Whether a DPC is queued.
+pub fn is_queued(dpc: u64) -> Result<bool, Fault> {
+    Ok(guest::read_u64(dpc.wrapping_add(offset::QUEUED))? != 0)
+}
+
+/// Takes a DPC out of the queue. False if it was not in it.
+pub fn remove(dpc: u64) -> Result<bool, Fault> {
+    let queued = queue(|queue| {
+        let before = queue.len();
+        queue.retain(|entry| *entry != dpc);
+        queue.len() < before
+    });
+    if queued {
+        guest::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
+    }
+    Ok(queued)
+}
+
 exports! {
     /// `KeInitializeDpc`.
     fn KeInitializeDpc(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL] {
-        guest::fill(dpc, 0, 0x40)?;
-        guest::write_u8(dpc, 0x13)?;
-        guest::write_u8(dpc.wrapping_add(offset::IMPORTANCE), 1)?;
-        guest::write_u64(dpc.wrapping_add(offset::ROUTINE), routine)?;
-        guest::write_u64(dpc.wrapping_add(offset::CONTEXT), context)?;
-        Ok(())
+        Ok(initialize(dpc, routine, context)?)
+    }
+
+    /// `KeInitializeThreadedDpc`: it may run at `PASSIVE_LEVEL` or at
+    /// `DISPATCH_LEVEL`; here always at the latter.
+    fn KeInitializeThreadedDpc(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL] {
+        initialize(dpc, routine, context)?;
+        Ok(guest::write_u8(dpc, THREADED)?)
     }
 
     /// `KeInsertQueueDpc`: FALSE if it is queued already. Below `DISPATCH_LEVEL` it
@@ -133,15 +178,7 @@ exports! {
 
     /// `KeRemoveQueueDpc`: whether it was queued.
     fn KeRemoveQueueDpc(dpc: u64) -> bool [max HIGH_LEVEL] {
-        let queued = queue(|queue| {
-            let before = queue.len();
-            queue.retain(|entry| *entry != dpc);
-            queue.len() < before
-        });
-        if queued {
-            guest::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
-        }
-        Ok(queued)
+        Ok(remove(dpc)?)
     }
 
     /// `KeFlushQueuedDpcs`: returns when all that are queued have run.

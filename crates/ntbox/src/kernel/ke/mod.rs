@@ -1,6 +1,7 @@
 //! The kernel proper: IRQL, threads and time, waiting, timers and DPCs, bug
 //! checks.
 
+pub mod apc;
 pub mod bugcheck;
 pub mod clock;
 pub mod device_queue;
@@ -8,7 +9,9 @@ pub mod dpc;
 pub mod guarded_mutex;
 pub mod held;
 pub mod irql;
+pub mod mutex;
 pub mod object;
+pub mod queue;
 pub mod queued_spinlock;
 pub mod sched;
 pub mod spinlock;
@@ -20,11 +23,14 @@ use super::call::Export;
 
 /// All exports of the kernel proper.
 pub const TABLES: &[&[Export]] = &[
+    apc::EXPORTS,
     bugcheck::EXPORTS,
     device_queue::EXPORTS,
     dpc::EXPORTS,
     guarded_mutex::EXPORTS,
     irql::EXPORTS,
+    mutex::EXPORTS,
+    queue::EXPORTS,
     queued_spinlock::EXPORTS,
     spinlock::EXPORTS,
     thread::EXPORTS,

@@ -127,8 +127,12 @@ pub fn consume(va: u64, thread: u64) -> Result<bool, Fault> {
         Some(Kind::SynchronizationEvent | Kind::SynchronizationTimer) => set_state(va, 0)?,
         Some(Kind::Semaphore) => set_state(va, state(va)?.wrapping_sub(1))?,
         Some(Kind::Mutant) => {
-            set_state(va, state(va)?.wrapping_sub(1))?;
+            let before = state(va)?;
+            set_state(va, before.wrapping_sub(1))?;
             guest::write_u64(va.wrapping_add(offset::OWNER), thread)?;
+            if before > 0 && guest::read_u8(va.wrapping_add(offset::APC_DISABLE))? != 0 {
+                threads::update(thread, |info| info.critical += 1);
+            }
             let abandoned = guest::read_u8(va.wrapping_add(offset::ABANDONED))? != 0;
             guest::write_u8(va.wrapping_add(offset::ABANDONED), 0)?;
             threads::mutant_acquired(thread, va);

@@ -1,12 +1,11 @@
 //! System threads: made by drivers, ended by themselves.
 
-use super::object;
-use super::{sched, wait};
+use super::{apc, mutex, object, queue, sched, wait};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::call_driver;
 use crate::kernel::ob::{self, Attributes, Caller};
-use crate::kernel::{boot, cpu, guest, mm, threads};
+use crate::kernel::{boot, cpu, guest, mm, stop, threads};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -34,31 +33,50 @@ pub fn start(process: u64, routine: u64, context: u64) -> Option<u64> {
 /// Ends the current thread: whoever waits for it goes on.
 pub fn end(status: u32) -> ! {
     let thread = threads::current_thread();
-    let held = threads::mutants_of(thread);
-    if let Some(mutant) = held.first() {
-        crate::kernel::stop::bug_check(
-            0x4000_008a,
-            [thread, *mutant, 0, 0],
-            format!(
-                "a thread ended with status {status:#x} and holds the mutex at {mutant:#018x} (THREAD_TERMINATE_HELD_MUTEX)"
-            ),
-            None,
-        );
+    let info = threads::thread(thread);
+    let stack = info.map_or((0, 0), |info| info.stack);
+    if let Err(refusal) = give_up(thread, status, stack.1) {
+        stop::end(refusal, &Caller::kernel(stack.1));
     }
-    let stack = threads::update(thread, |info| {
-        info.ended = true;
-        info.stack
-    });
+    threads::update(thread, |info| info.ended = true);
     cpu::set_irql(PASSIVE_LEVEL);
     // The object is the kernel's own memory and stays while it is referenced.
     let _ = object::set_state(thread, 1);
     let _ = wait::signal(thread);
     ob::dereference(thread, &Caller::kernel(0));
-    if let Some((low, high)) = stack.filter(|(low, _)| *low != 0) {
-        debug_assert!(high > low);
-        mm::with(|memory| memory.unmap_and_release(low));
+    if stack.0 != 0 {
+        mm::with(|memory| memory.unmap_and_release(stack.0));
     }
     sched::exit()
+}
+
+/// What a thread that ends still has: mutants are abandoned, APCs run down. It
+/// must not hold a mutex or be in a region without APCs.
+fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
+    for mutant in threads::mutants_of(thread) {
+        if mutex::disables_apcs(mutant)? {
+            return Err(Stop::bug_check(
+                0x4000_008a,
+                [thread, mutant, 0, 0],
+                format!(
+                    "a thread ended with status {status:#x} and holds the mutex at {mutant:#018x} (THREAD_TERMINATE_HELD_MUTEX)"
+                ),
+            ));
+        }
+        mutex::free(mutant, thread, true)?;
+    }
+    let regions = threads::thread(thread).map_or(0, |info| info.critical + info.guarded);
+    if regions > 0 {
+        return Err(Stop::bug_check(
+            0x20,
+            [0, regions.into(), u64::from(cpu::irql()), 0],
+            format!(
+                "a thread ended with status {status:#x} in {regions} critical or guarded regions (KERNEL_APC_PENDING_DURING_EXIT)"
+            ),
+        ));
+    }
+    queue::thread_leaves(thread)?;
+    apc::end_thread(thread, stack)
 }
 
 exports! {
@@ -144,16 +162,6 @@ exports! {
         leave(|info| &mut info.guarded, "KeLeaveGuardedRegion")
     }
 
-    /// `KeAreApcsDisabled`.
-    fn KeAreApcsDisabled() -> bool [max DISPATCH_LEVEL] {
-        Ok(apcs_disabled())
-    }
-
-    /// `KeAreAllApcsDisabled`.
-    fn KeAreAllApcsDisabled() -> bool [max DISPATCH_LEVEL] {
-        Ok(cpu::irql() >= APC_LEVEL || threads::current().is_some_and(|thread| thread.guarded > 0))
-    }
-
     /// `KeGetCurrentProcessorNumberEx`: there is one, number 0 of group 0.
     fn KeGetCurrentProcessorNumberEx(number: u64) -> u32 [max HIGH_LEVEL] {
         if number != 0 {
@@ -214,6 +222,11 @@ exports! {
     fn KeRevertToUserAffinityThreadEx(affinity: u64) -> () [max DISPATCH_LEVEL] {
         Ok(())
     }
+}
+
+/// Number of processors that run.
+pub fn active_processors() -> u32 {
+    1
 }
 
 /// Holds back normal kernel APCs of the current thread until the region is left.

@@ -102,6 +102,11 @@ fn insert(timer: u64, due: u64) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether a timer is set.
+pub fn is_set(timer: u64) -> bool {
+    with(|timers| timers.keys.contains_key(&timer))
+}
+
 /// Cancels a timer. False if it was not set.
 pub fn cancel(timer: u64) -> Result<bool, Fault> {
     let was_set = with(|timers| match timers.keys.remove(&timer) {

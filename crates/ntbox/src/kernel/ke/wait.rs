@@ -6,18 +6,22 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::clock;
+use super::apc::{self, Place};
 use super::object::{self, Kind};
 use super::sched::{self, Id, Woken};
+use super::{clock, queue};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::ob::Caller;
 use crate::kernel::{cpu, threads};
 
 /// `STATUS_TIMEOUT`.
 pub const TIMEOUT: u32 = 0x102;
 /// `STATUS_ABANDONED_WAIT_0`.
 const ABANDONED: u32 = 0x80;
+/// `STATUS_MUTANT_LIMIT_EXCEEDED`: a mutex was taken 2^31 times.
+const MUTANT_LIMIT_EXCEEDED: u32 = 0xc000_0191;
 /// Most objects of one wait.
 const MAXIMUM_WAIT_OBJECTS: u32 = 64;
 
@@ -104,21 +108,58 @@ impl Patience {
     }
 }
 
-/// Waits for one or all of some objects; returns the status.
+/// What a thread waits for, and what may end the wait.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The objects; none to wait for a time only.
+    pub objects: Vec<u64>,
+    /// Whether all of them are wanted.
+    pub all: bool,
+    /// How long.
+    pub patience: Patience,
+    /// Processor mode on whose behalf: 1 is user mode.
+    pub mode: u8,
+    /// Whether an alert ends it.
+    pub alertable: bool,
+    /// Where kernel APCs interrupt it; `None` if they wait for its end.
+    pub caller: Option<Caller<'a>>,
+}
+
+/// Waits for one or all of some objects, on behalf of the kernel; returns the
+/// status.
 pub fn wait(objects: Vec<u64>, all: bool, patience: Patience) -> Result<u32, Stop> {
+    wait_for(Request {
+        objects,
+        all,
+        patience,
+        mode: 0,
+        alertable: false,
+        caller: None,
+    })
+}
+
+/// The stop for a wait that would block above `APC_LEVEL`.
+///
+/// # Errors
+/// It would.
+pub fn check_blocking(object: u64, patience: Patience) -> Result<(), Stop> {
     let irql = cpu::irql();
-    if irql > APC_LEVEL && patience != Patience::None {
-        return Err(Stop::bug_check(
-            0xb8,
-            [u64::from(irql), objects.first().copied().unwrap_or(0), 0, 0],
-            format!(
-                "a thread would have to wait at IRQL {irql}; APC_LEVEL is the limit for a wait that can block"
-            ),
-        ));
+    if irql <= APC_LEVEL || patience == Patience::None {
+        return Ok(());
     }
-    let thread = threads::current_thread();
-    for va in &objects {
-        if Kind::of(*va)?.is_none() {
+    Err(Stop::bug_check(
+        0xb8,
+        [u64::from(irql), object, 0, 0],
+        format!(
+            "a thread would have to wait at IRQL {irql}; APC_LEVEL is the limit for a wait that can block"
+        ),
+    ))
+}
+
+/// Looks whether these are objects that the thread can wait for.
+fn check_objects(objects: &[u64], thread: u64) -> Result<(), Stop> {
+    for va in objects {
+        let Some(kind) = Kind::of(*va)? else {
             return Err(Stop::bug_check(
                 0x18,
                 [*va, 0, 0, 0],
@@ -126,36 +167,78 @@ pub fn wait(objects: Vec<u64>, all: bool, patience: Patience) -> Result<u32, Sto
                     "a wait was asked for {va:#018x}, which is no dispatcher object (it was never initialised)"
                 ),
             ));
+        };
+        if kind == Kind::Mutant
+            && object::state(*va)? == i32::MIN
+            && guest::read_u64(va.wrapping_add(object::offset::OWNER))? == thread
+        {
+            return Err(Stop::raise(MUTANT_LIMIT_EXCEEDED));
         }
     }
-    if let Some(status) = satisfy(&objects, all, thread)? {
-        return Ok(status);
+    Ok(())
+}
+
+/// Waits; returns the status.
+pub fn wait_for(request: Request<'_>) -> Result<u32, Stop> {
+    let first = request.objects.first().copied().unwrap_or(0);
+    check_blocking(first, request.patience)?;
+    let thread = threads::current_thread();
+    check_objects(&request.objects, thread)?;
+    loop {
+        if let Some(status) = satisfy(&request.objects, request.all, thread)? {
+            return Ok(status);
+        }
+        if let Some(status) = apc::ends_wait(thread, request.alertable, request.mode) {
+            return Ok(status);
+        }
+        let deadline = match request.patience {
+            Patience::None => return Ok(TIMEOUT),
+            Patience::Until(time) => Some(time),
+            Patience::Forever => None,
+        };
+        queue::thread_blocks(thread)?;
+        let result = block(&request, thread, deadline);
+        queue::thread_goes_on(thread)?;
+        if let Some(status) = result {
+            return Ok(status);
+        }
+        if let Some(caller) = request.caller {
+            apc::deliver(&Place::Call(caller));
+        }
     }
-    let deadline = match patience {
-        Patience::None => return Ok(TIMEOUT),
-        Patience::Until(time) => Some(time),
-        Patience::Forever => None,
-    };
+}
+
+/// Blocks until the wait is over, and gives its status, or until the thread was
+/// disturbed.
+fn block(request: &Request<'_>, thread: u64, deadline: Option<u64>) -> Option<u32> {
     let id = sched::current();
     with(|waiters| {
         waiters.push(Waiter {
             thread: id,
             object: thread,
-            objects,
-            all,
+            objects: request.objects.clone(),
+            all: request.all,
             result: None,
         });
     });
-    loop {
-        let woken = sched::park(wait_key(id), deadline);
-        let result = with(|waiters| {
-            let at = waiters.iter().position(|waiter| waiter.thread == id)?;
-            let over = waiters[at].result.is_some() || woken == Woken::Timeout;
-            over.then(|| waiters.remove(at).result.unwrap_or(TIMEOUT))
-        });
-        if let Some(status) = result {
-            return Ok(status);
-        }
+    let woken = sched::park(wait_key(id), deadline);
+    let result = with(|waiters| {
+        let at = waiters.iter().position(|waiter| waiter.thread == id)?;
+        waiters.remove(at).result
+    });
+    result.or_else(|| (woken == Woken::Timeout).then_some(TIMEOUT))
+}
+
+/// Lets a thread that waits look at what came for it.
+pub fn disturb(thread: u64) {
+    let id = with(|waiters| {
+        let mut waiters = waiters.iter();
+        waiters
+            .find(|waiter| waiter.object == thread)
+            .map(|waiter| waiter.thread)
+    });
+    if let Some(id) = id {
+        sched::wake_thread(id);
     }
 }
 
@@ -181,12 +264,21 @@ fn read_objects(count: u32, array: u64) -> Result<Vec<u64>, Stop> {
 
 exports! {
     /// `KeWaitForSingleObject`.
-    fn KeWaitForSingleObject(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
-        wait(vec![va], false, Patience::read(timeout)?)
+    fn KeWaitForSingleObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
+        let patience = Patience::read(timeout)?;
+        let caller = Some(Caller::of(call));
+        wait_for(Request { objects: vec![va], all: false, patience, mode, alertable, caller })
+    }
+
+    /// `KeWaitForMutexObject`, the same.
+    fn KeWaitForMutexObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
+        let patience = Patience::read(timeout)?;
+        let caller = Some(Caller::of(call));
+        wait_for(Request { objects: vec![va], all: false, patience, mode, alertable, caller })
     }
 
     /// `KeWaitForMultipleObjects`: wait type 0 is all, 1 is any.
-    fn KeWaitForMultipleObjects(
+    fn KeWaitForMultipleObjects<call>(
         count: u32, array: u64, kind: u32, reason: u32, mode: u8, alertable: bool, timeout: u64, blocks: u64,
     ) -> u32 [max DISPATCH_LEVEL] {
         /// Objects that a thread has room for by itself.
@@ -199,21 +291,25 @@ exports! {
                 format!("a wait for {count} objects without an array of wait blocks; {THREAD_WAIT_OBJECTS} need none"),
             ));
         }
-        wait(objects, kind == 0, Patience::read(timeout)?)
+        let patience = Patience::read(timeout)?;
+        let caller = Some(Caller::of(call));
+        wait_for(Request { objects, all: kind == 0, patience, mode, alertable, caller })
     }
 
-    /// `KeDelayExecutionThread`.
-    fn KeDelayExecutionThread(mode: u8, alertable: bool, interval: u64) -> u32 [max APC_LEVEL] {
-        match guest::read_u64(interval)?.cast_signed() {
-            0 => {
-                sched::yield_now();
+    /// `KeDelayExecutionThread`: an alert or an APC for user mode ends it early.
+    fn KeDelayExecutionThread<call>(mode: u8, alertable: bool, interval: u64) -> u32 [max APC_LEVEL] {
+        let time = guest::read_u64(interval)?.cast_signed();
+        if time == 0 {
+            if let Some(status) = apc::ends_wait(threads::current_thread(), alertable, mode) {
+                return Ok(status);
             }
-            time => {
-                let until = clock::deadline(time);
-                while sched::park(wait_key(sched::current()), Some(until)) != Woken::Timeout {}
-            }
+            sched::yield_now();
+            return Ok(0);
         }
-        Ok(0)
+        let patience = Patience::Until(clock::deadline(time));
+        let caller = Some(Caller::of(call));
+        let status = wait_for(Request { objects: Vec::new(), all: false, patience, mode, alertable, caller })?;
+        Ok(if status == TIMEOUT { 0 } else { status })
     }
 
     /// `KeInitializeEvent`: 0 notification, 1 synchronization.
@@ -285,53 +381,4 @@ exports! {
     fn KeReadStateSemaphore(va: u64) -> i32 [max DISPATCH_LEVEL] {
         Ok(object::state(va)?)
     }
-
-    /// `KeInitializeMutex`.
-    fn KeInitializeMutex(va: u64, level: u32) -> () [max HIGH_LEVEL] {
-        initialize_mutant(va, true)
-    }
-
-    /// `KeInitializeMutant`: a mutex that does not disable APCs.
-    fn KeInitializeMutant(va: u64, owned: bool) -> () [max HIGH_LEVEL] {
-        initialize_mutant(va, false)?;
-        if owned {
-            object::consume(va, threads::current_thread())?;
-        }
-        Ok(())
-    }
-
-    /// `KeReleaseMutex`: returns 0 once it is free, negative numbers before.
-    fn KeReleaseMutex(va: u64, wait: bool) -> i32 [max DISPATCH_LEVEL] {
-        /// `STATUS_MUTANT_NOT_OWNED`.
-        const NOT_OWNED: u32 = 0xc000_0046;
-        let thread = threads::current_thread();
-        let before = object::state(va)?;
-        if guest::read_u64(va.wrapping_add(object::offset::OWNER))? != thread || before > 0 {
-            return Err(Stop::raise(NOT_OWNED));
-        }
-        object::set_state(va, before.wrapping_add(1))?;
-        if before == 0 {
-            guest::write_u64(va.wrapping_add(object::offset::OWNER), 0)?;
-            threads::mutant_released(thread, va);
-            signal(va)?;
-        }
-        Ok(before)
-    }
-
-    /// `KeReadStateMutex`.
-    fn KeReadStateMutex(va: u64) -> i32 [max DISPATCH_LEVEL] {
-        Ok(object::state(va)?)
-    }
-}
-
-fn initialize_mutant(va: u64, disables_apcs: bool) -> Result<(), Stop> {
-    object::initialize(va, Kind::Mutant, 0x38, 1)?;
-    object::initialize_list(va.wrapping_add(object::offset::MUTANT_LIST))?;
-    guest::write_u64(va.wrapping_add(object::offset::OWNER), 0)?;
-    guest::write_u8(va.wrapping_add(object::offset::ABANDONED), 0)?;
-    guest::write_u8(
-        va.wrapping_add(object::offset::APC_DISABLE),
-        u8::from(disables_apcs),
-    )?;
-    Ok(())
 }

@@ -41,11 +41,19 @@ impl<'a> Caller<'a> {
             .map_or(0, |frame| guest::read_u64(frame.rsp).unwrap_or(0))
     }
 
+    /// Where the stack for a callout begins.
+    pub fn stack(&self) -> u64 {
+        self.stack
+    }
+
+    /// Where the driver goes on after its call.
+    pub fn origin(&self) -> Option<Context> {
+        self.frame
+            .map(|frame| Context::after_call(frame, self.address()))
+    }
+
     /// Calls a function of the driver. No lock may be held.
     pub fn call(&self, function: u64, arguments: &[u64]) -> u64 {
-        let origin = self
-            .frame
-            .map(|frame| Context::after_call(frame, self.address()));
-        call_driver(function, arguments, self.stack, origin)
+        call_driver(function, arguments, self.stack, self.origin())
     }
 }

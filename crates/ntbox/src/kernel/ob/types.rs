@@ -4,6 +4,7 @@
 use super::Caller;
 use super::attributes::MAXIMUM_ALLOWED;
 use super::handles::Closed;
+use crate::kernel::ex::callback;
 use crate::kernel::io::file;
 use crate::kernel::mm::section;
 use crate::kernel::zw::{key, timer};
@@ -191,6 +192,10 @@ impl Type {
             },
             Self::Timer => Methods {
                 delete: Some(timer::deleted),
+                ..Methods::default()
+            },
+            Self::Callback => Methods {
+                delete: Some(callback::deleted),
                 ..Methods::default()
             },
             Self::Key => Methods {

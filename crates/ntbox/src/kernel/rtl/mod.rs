@@ -25,6 +25,8 @@ mod time;
 pub mod unicode;
 mod version;
 
+pub use version::SUITE;
+
 use super::call::Export;
 
 /// The exports of this family.

@@ -15,7 +15,7 @@ const EX_PART: u64 = 0x114;
 /// `VER_PLATFORM_WIN32_NT`.
 const PLATFORM_NT: u32 = 2;
 /// `VER_SUITE_SINGLEUSERTS`.
-const SUITE: u16 = 0x100;
+pub const SUITE: u16 = 0x100;
 /// `VER_NT_WORKSTATION`.
 const WORKSTATION: u8 = 1;
 

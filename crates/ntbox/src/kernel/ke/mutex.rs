@@ -1,0 +1,104 @@
+//! Mutexes (KMUTEX) and mutants. A kernel mutex keeps normal kernel APCs from its
+//! owner, as a critical region does; a thread must not end while it holds one.
+
+use super::object::{self, Kind, offset};
+use super::wait::signal;
+use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::{guest, threads};
+
+/// `STATUS_MUTANT_NOT_OWNED`.
+const NOT_OWNED: u32 = 0xc000_0046;
+/// `STATUS_ABANDONED`.
+const ABANDONED: u32 = 0x80;
+
+fn initialize(va: u64, disables_apcs: bool) -> Result<(), Stop> {
+    object::initialize(va, Kind::Mutant, 0x38, 1)?;
+    object::initialize_list(va.wrapping_add(offset::MUTANT_LIST))?;
+    guest::write_u64(va.wrapping_add(offset::OWNER), 0)?;
+    guest::write_u8(va.wrapping_add(offset::ABANDONED), 0)?;
+    guest::write_u8(
+        va.wrapping_add(offset::APC_DISABLE),
+        u8::from(disables_apcs),
+    )?;
+    Ok(())
+}
+
+/// Whether holding a mutex keeps normal kernel APCs away.
+pub fn disables_apcs(va: u64) -> Result<bool, Stop> {
+    Ok(guest::read_u8(va.wrapping_add(offset::APC_DISABLE))? != 0)
+}
+
+/// Frees a mutex, however often its owner has taken it.
+pub fn free(va: u64, owner: u64, abandoned: bool) -> Result<(), Stop> {
+    object::set_state(va, 1)?;
+    guest::write_u64(va.wrapping_add(offset::OWNER), 0)?;
+    guest::write_u8(va.wrapping_add(offset::ABANDONED), u8::from(abandoned))?;
+    threads::mutant_released(owner, va);
+    if disables_apcs(va)? {
+        threads::update(owner, |info| {
+            info.critical = info.critical.saturating_sub(1)
+        });
+    }
+    Ok(signal(va)?)
+}
+
+/// Releases it once; the signal state before.
+fn release(va: u64) -> Result<i32, Stop> {
+    let thread = threads::current_thread();
+    let before = object::state(va)?;
+    if guest::read_u64(va.wrapping_add(offset::OWNER))? != thread || before > 0 {
+        let abandoned = guest::read_u8(va.wrapping_add(offset::ABANDONED))? != 0;
+        return Err(Stop::raise(if abandoned { ABANDONED } else { NOT_OWNED }));
+    }
+    if before == 0 {
+        free(va, thread, false)?;
+    } else {
+        object::set_state(va, before.wrapping_add(1))?;
+    }
+    Ok(before)
+}
+
+exports! {
+    /// `KeInitializeMutex`.
+    fn KeInitializeMutex(va: u64, level: u32) -> () [max HIGH_LEVEL] {
+        initialize(va, true)
+    }
+
+    /// `KeInitializeMutant`: a mutex that does not disable APCs.
+    fn KeInitializeMutant(va: u64, owned: bool) -> () [max HIGH_LEVEL] {
+        initialize(va, false)?;
+        if owned {
+            object::consume(va, threads::current_thread())?;
+        }
+        Ok(())
+    }
+
+    /// `KeReleaseMutex`: returns 0 once it is free, negative numbers before; raises
+    /// if the thread does not own it.
+    fn KeReleaseMutex(va: u64, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+        release(va)
+    }
+
+    /// `KeReleaseMutant`: abandons it if it is told to, whoever owns it.
+    fn KeReleaseMutant(va: u64, increment: i32, abandoned: bool, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+        if !abandoned {
+            return release(va);
+        }
+        let before = object::state(va)?;
+        if before < 1 {
+            free(va, guest::read_u64(va.wrapping_add(offset::OWNER))?, true)?;
+        }
+        Ok(before)
+    }
+
+    /// `KeReadStateMutex`: 1 if it is free.
+    fn KeReadStateMutex(va: u64) -> i32 [max DISPATCH_LEVEL] {
+        Ok(object::state(va)?)
+    }
+
+    /// `KeReadStateMutant`.
+    fn KeReadStateMutant(va: u64) -> i32 [max DISPATCH_LEVEL] {
+        Ok(object::state(va)?)
+    }
+}
