@@ -66,23 +66,31 @@ pub fn with_gcc(variant: &str) -> Option<Driver> {
 
 /// As [`with_gcc`], with more arguments for the compiler.
 pub fn with_gcc_and(variant: &str, arguments: &[&str]) -> Option<Driver> {
+    let variant = format!("-DDO={variant}");
+    let arguments: Vec<&str> = [variant.as_str()]
+        .iter()
+        .chain(arguments)
+        .copied()
+        .collect();
+    with_gcc_from(SOURCE, &arguments)
+}
+
+/// Builds a source of one's own with MinGW's compiler.
+pub fn with_gcc_from(source: &str, arguments: &[&str]) -> Option<Driver> {
     let folder = Folder::new();
     let image = folder.file("test.sys");
     let mut gcc = Command::new(GCC);
-    gcc.args(COMMON)
-        .arg(format!("-DDO={variant}"))
-        .args(arguments)
-        .args([
-            "-mno-stack-arg-probe",
-            "-shared",
-            "-nostdlib",
-            "-Wl,--entry,DriverEntry",
-            "-Wl,--subsystem,native",
-            "-Wl,--image-base,0x140000000",
-            "-Wl,--dynamicbase",
-        ]);
+    gcc.args(COMMON).args(arguments).args([
+        "-mno-stack-arg-probe",
+        "-shared",
+        "-nostdlib",
+        "-Wl,--entry,DriverEntry",
+        "-Wl,--subsystem,native",
+        "-Wl,--image-base,0x140000000",
+        "-Wl,--dynamicbase",
+    ]);
     gcc.args(["-o".as_ref(), image.as_os_str()])
-        .args([SOURCE, "-lntoskrnl"]);
+        .args([source, "-lntoskrnl"]);
     build(&mut gcc, GCC)?;
     Some(Driver { folder, image })
 }
