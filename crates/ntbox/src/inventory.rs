@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::kernel::{exports, loader};
+use crate::kernel::{exports, loader, variables};
 use crate::{Error, machine};
 
 /// The highest IRQL.
@@ -92,7 +92,7 @@ pub fn exports() -> Vec<Export> {
         can_fail: false,
     };
     let native = exports::native_functions().map(|name| Export { name, kind: native });
-    let variables = exports::variables().map(|name| Export {
+    let variables = variables::names().map(|name| Export {
         name,
         kind: ExportKind::Variable,
     });

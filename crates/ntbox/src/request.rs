@@ -70,6 +70,32 @@ pub enum Operation {
         /// An open handle.
         handle: Handle,
     },
+    /// `VirtualAlloc` of private memory, committed, readable and writable;
+    /// [`Reply::information`] is its address.
+    Allocate {
+        /// How many bytes; whole pages are taken.
+        bytes: u64,
+    },
+    /// `VirtualFree` of what [`Operation::Allocate`] gave.
+    Free {
+        /// Its address.
+        address: u64,
+    },
+    /// Reads memory of the process, as its own code would; in
+    /// [`Reply::output`], or `STATUS_ACCESS_VIOLATION`.
+    Load {
+        /// Where.
+        address: u64,
+        /// Bytes.
+        length: u32,
+    },
+    /// Writes memory of the process, as its own code would.
+    Store {
+        /// Where.
+        address: u64,
+        /// What.
+        data: Vec<u8>,
+    },
     /// The same control request again and again, to measure.
     Repeat {
         /// An open handle.

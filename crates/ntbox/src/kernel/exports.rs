@@ -8,14 +8,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustc_hash::FxHashMap;
 
 use super::call::{self, Call, Export, Return};
-use super::layout::{
-    HIGHEST_USER_ADDRESS, MISSING, NT, PAGE_SIZE, SYSTEM_RANGE_START, USER_PROBE_ADDRESS,
-};
+use super::layout::{MISSING, NT, PAGE_SIZE};
 use super::mm::space::{Protection, Use};
 use super::native::Native;
 use super::ob::Caller;
 use super::seh::Context;
-use super::{cpu, ex, guest, io, ke, mm, signals, stop, threads, tick};
+use super::{cpu, ex, guest, io, ke, mm, signals, stop, tick, variables};
 use crate::config::Fault;
 use crate::report::CallCount;
 
@@ -36,45 +34,6 @@ const FAMILIES: &[&[&[Export]]] = &[
 /// Exports that are machine code.
 const NATIVE: &[&[Native]] = &[super::seh::NATIVE];
 
-/// A variable that drivers import.
-struct Data {
-    name: &'static str,
-    value: u64,
-}
-
-/// Variables of the kernel. Each has eight bytes, of which a driver reads as many
-/// as its declaration says.
-const DATA: &[Data] = &[
-    Data {
-        name: "MmHighestUserAddress",
-        value: HIGHEST_USER_ADDRESS,
-    },
-    Data {
-        name: "MmSystemRangeStart",
-        value: SYSTEM_RANGE_START,
-    },
-    Data {
-        name: "MmUserProbeAddress",
-        value: USER_PROBE_ADDRESS,
-    },
-    // No debugger is attached.
-    Data {
-        name: "KdDebuggerEnabled",
-        value: 0,
-    },
-    Data {
-        name: "KdDebuggerNotPresent",
-        value: 1,
-    },
-    Data {
-        name: "InitSafeBootMode",
-        value: 0,
-    },
-];
-
-/// The variable that points to the process System.
-const SYSTEM_PROCESS: &str = "PsInitialSystemProcess";
-
 /// Every function that drivers can import.
 pub fn functions() -> impl Iterator<Item = &'static Export> {
     FAMILIES.iter().copied().flatten().copied().flatten()
@@ -83,14 +42,6 @@ pub fn functions() -> impl Iterator<Item = &'static Export> {
 /// The name of every function that is machine code.
 pub fn native_functions() -> impl Iterator<Item = &'static str> {
     NATIVE.iter().copied().flatten().map(|native| native.name)
-}
-
-/// The name of every variable that drivers can import.
-pub fn variables() -> impl Iterator<Item = &'static str> {
-    DATA.iter()
-        .map(|data| data.name)
-        .chain(super::ob::variable_names())
-        .chain(std::iter::once(SYSTEM_PROCESS))
 }
 
 /// Bytes of one generated entry.
@@ -135,12 +86,7 @@ pub fn initialize(faults: &[Fault]) -> Result<(), String> {
     let native = append_native(&mut code);
     let code_pages = (code.len() as u64).div_ceil(PAGE_SIZE);
     let data_va = NT.base + code_pages * PAGE_SIZE;
-    let variables: Vec<(&str, u64)> = DATA
-        .iter()
-        .map(|data| (data.name, data.value))
-        .chain(super::ob::variables())
-        .chain(std::iter::once((SYSTEM_PROCESS, threads::system_process())))
-        .collect();
+    let variables = variables::all();
     let data_pages = (variables.len() as u64 * 8).div_ceil(PAGE_SIZE);
     mm::with(|memory| {
         memory.map_new(NT.base, code_pages, Protection::READ_WRITE, Use::Kernel)?;

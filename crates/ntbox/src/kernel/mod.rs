@@ -32,6 +32,7 @@ mod testing;
 mod threads;
 mod tick;
 mod user;
+pub mod variables;
 mod version;
 pub mod wire;
 mod zw;

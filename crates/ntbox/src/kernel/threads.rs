@@ -30,6 +30,8 @@ pub struct Thread {
     pub process: u64,
     /// The process whose memory it sees; another one while it is attached.
     pub attached: u64,
+    /// How many attachments of it are not undone.
+    pub attachments: u32,
     /// Lowest and first address past its kernel stack.
     pub stack: (u64, u64),
     /// Whether it came from user mode with its present request.
@@ -100,6 +102,7 @@ pub fn create(process: u64, system: bool) -> Option<u64> {
         id: NEXT_ID.fetch_add(4, Ordering::Relaxed),
         process,
         attached: process,
+        attachments: 0,
         stack: (0, 0),
         user_mode: false,
         system,

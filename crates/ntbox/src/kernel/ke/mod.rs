@@ -2,6 +2,7 @@
 //! checks.
 
 pub mod apc;
+pub mod attach;
 pub mod bugcheck;
 pub mod clock;
 pub mod device_queue;
@@ -24,6 +25,7 @@ use super::call::Export;
 /// All exports of the kernel proper.
 pub const TABLES: &[&[Export]] = &[
     apc::EXPORTS,
+    attach::EXPORTS,
     bugcheck::EXPORTS,
     device_queue::EXPORTS,
     dpc::EXPORTS,

@@ -1,6 +1,6 @@
 //! System threads: made by drivers, ended by themselves.
 
-use super::{apc, mutex, object, queue, sched, wait};
+use super::{apc, attach, mutex, object, queue, sched, wait};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::call_driver;
@@ -35,7 +35,9 @@ pub fn end(status: u32) -> ! {
     let thread = threads::current_thread();
     let info = threads::thread(thread);
     let stack = info.map_or((0, 0), |info| info.stack);
-    if let Err(refusal) = give_up(thread, status, stack.1) {
+    let attached = info.and_then(|info| attach::ended_attached(&info));
+    let given_up = attached.map_or_else(|| give_up(thread, status, stack.1), Err);
+    if let Err(refusal) = given_up {
         stop::end(refusal, &Caller::kernel(stack.1));
     }
     threads::update(thread, |info| info.ended = true);

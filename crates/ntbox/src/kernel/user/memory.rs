@@ -1,0 +1,66 @@
+//! What the code of a process does with its own memory.
+
+use super::INSUFFICIENT_RESOURCES;
+use crate::kernel::guest;
+use crate::kernel::layout::is_system;
+use crate::kernel::mm::space::Protection;
+use crate::kernel::mm::vad::Kind;
+use crate::kernel::mm::{self, user};
+use crate::request::Reply;
+
+/// `VirtualAlloc`.
+pub fn allocate(process: u64, bytes: u64) -> Reply {
+    match user::allocate(process, bytes, Protection::READ_WRITE) {
+        Some(va) => Reply {
+            information: va,
+            ..Reply::status(0)
+        },
+        None => Reply::status(INSUFFICIENT_RESOURCES),
+    }
+}
+
+/// `VirtualFree`.
+pub fn free(process: u64, address: u64) -> Reply {
+    let begins_there = mm::with(|memory| {
+        memory
+            .users
+            .of(process)
+            .find(address)
+            .is_some_and(|(start, vad)| start == address && vad.kind == Kind::Private)
+    });
+    if begins_there {
+        user::free(process, address);
+        Reply::status(0)
+    } else {
+        Reply::status(ntstatus::STATUS_MEMORY_NOT_ALLOCATED)
+    }
+}
+
+/// Whether code of user mode may name a range at all.
+fn reachable(address: u64, length: usize) -> bool {
+    address
+        .checked_add(length as u64)
+        .is_some_and(|end| !is_system(address) && !is_system(end))
+}
+
+/// A read.
+pub fn load(address: u64, length: u32) -> Reply {
+    let mut output = vec![0; length as usize];
+    if reachable(address, output.len()) && guest::read_bytes(address, &mut output).is_ok() {
+        Reply {
+            output,
+            ..Reply::status(0)
+        }
+    } else {
+        Reply::status(ntstatus::STATUS_ACCESS_VIOLATION)
+    }
+}
+
+/// A write.
+pub fn store(address: u64, data: &[u8]) -> Reply {
+    if reachable(address, data.len()) && guest::write_bytes(address, data).is_ok() {
+        Reply::status(0)
+    } else {
+        Reply::status(ntstatus::STATUS_ACCESS_VIOLATION)
+    }
+}

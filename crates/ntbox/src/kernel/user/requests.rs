@@ -1,0 +1,318 @@
+//! The requests themselves: what a system call of user mode does before and after
+//! a driver has its turn.
+
+use std::time::Instant;
+
+use super::{INSUFFICIENT_RESOURCES, memory};
+use crate::kernel::call::Stop;
+use crate::kernel::io::file::{self, Opening, Sent};
+use crate::kernel::io::finish::{self, Outcome};
+use crate::kernel::io::transfer::Buffers;
+use crate::kernel::mm::space::Protection;
+use crate::kernel::mm::user;
+use crate::kernel::ob::{self, Caller, Type, name};
+use crate::kernel::{guest, stop};
+use crate::request::{Handle, Operation, Reply};
+
+/// `FILE_OPEN` as a disposition.
+const OPEN: u32 = 0x0100_0000;
+
+/// Carries out a request in the thread of a process.
+pub fn carry_out(process: u64, operation: Operation, caller: &Caller<'_>) -> Reply {
+    let reply = match operation {
+        Operation::Open { path, access } => open(&path, access, caller),
+        Operation::Control {
+            handle,
+            code,
+            input,
+            output,
+        } => control(process, handle, code, &input, &output, caller),
+        Operation::RawControl {
+            handle,
+            code,
+            input,
+            output,
+        } => {
+            let buffers = Buffers {
+                input: input.0,
+                input_length: input.1,
+                output: output.0,
+                output_length: output.1,
+            };
+            request(handle, file::Operation::Control { code }, &buffers, caller)
+                .map(|outcome| plain(&outcome))
+        }
+        Operation::Read {
+            handle,
+            offset,
+            length,
+        } => read(process, handle, offset, length, caller),
+        Operation::Write {
+            handle,
+            offset,
+            data,
+        } => write(process, handle, offset, &data, caller),
+        Operation::Close { handle } => Ok(match ob::handles::close(handle.0, caller) {
+            Ok(()) => Reply::status(0),
+            Err(status) => Reply::status(status),
+        }),
+        Operation::Allocate { bytes } => Ok(memory::allocate(process, bytes)),
+        Operation::Free { address } => Ok(memory::free(process, address)),
+        Operation::Load { address, length } => Ok(memory::load(address, length)),
+        Operation::Store { address, data } => Ok(memory::store(address, &data)),
+        Operation::Repeat {
+            handle,
+            code,
+            input,
+            output_length,
+            count,
+        } => repeat(process, handle, code, &input, output_length, count, caller),
+    };
+    reply.unwrap_or_else(|refusal| stop::end(refusal, caller))
+}
+
+fn plain(outcome: &Outcome) -> Reply {
+    Reply {
+        information: outcome.information,
+        ..Reply::status(outcome.status)
+    }
+}
+
+/// The kernel's name for what a program writes: `\\.\Name` is `\??\Name`.
+fn native_path(path: &str) -> String {
+    match path
+        .strip_prefix(r"\\.\")
+        .or_else(|| path.strip_prefix(r"\\?\"))
+    {
+        Some(rest) => format!(r"\??\{rest}"),
+        None => path.to_owned(),
+    }
+}
+
+fn open(path: &str, access: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
+    let path = name::wide(&native_path(path));
+    let found = match ob::lookup_path(&path, None) {
+        Ok(found) => found,
+        Err(status) => return Ok(Reply::status(status)),
+    };
+    if found.kind != Type::Device {
+        ob::dereference(found.object, caller);
+        return Ok(Reply::status(ntstatus::STATUS_OBJECT_TYPE_MISMATCH));
+    }
+    // CreateFile asks for these in any case.
+    let access = Type::File.grant(access) | 0x0010_0080;
+    let opening = Opening {
+        access,
+        share: 7,
+        options: OPEN,
+        attributes: 0x80,
+        user: true,
+    };
+    let opened = file::open(found.object, &found.rest, opening, caller);
+    ob::dereference(found.object, caller);
+    let (object, information) = match opened? {
+        Ok(opened) => opened,
+        Err(status) => return Ok(Reply::status(status)),
+    };
+    let handle = ob::handles::insert(object, access, 0, 0);
+    ob::dereference(object, caller);
+    Ok(match handle {
+        Ok(handle) => Reply {
+            information,
+            handle: Some(Handle(handle)),
+            ..Reply::status(0)
+        },
+        Err(status) => Reply::status(status),
+    })
+}
+
+/// Sends a request on a handle and waits for its end.
+fn request(
+    handle: Handle,
+    operation: file::Operation,
+    buffers: &Buffers,
+    caller: &Caller<'_>,
+) -> Result<Outcome, Stop> {
+    let refused = |status| Outcome {
+        status,
+        information: 0,
+        pending_returned: false,
+    };
+    let entry = match ob::handles::get(handle.0) {
+        Ok(entry) if entry.kind == Type::File => entry,
+        Ok(_) => return Ok(refused(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)),
+        Err(status) => return Ok(refused(status)),
+    };
+    if !allowed(operation, entry.access) {
+        return Ok(refused(ntstatus::STATUS_ACCESS_DENIED));
+    }
+    // The request keeps the file while its handle may be closed by others.
+    ob::reference(entry.object);
+    let sent = file::request(entry.object, operation, buffers, true, caller);
+    let outcome = sent.map(|sent| match sent {
+        Sent::Done(outcome) => outcome,
+        Sent::Pending(id) => finish::wait_for(id),
+    });
+    ob::dereference(entry.object, caller);
+    outcome
+}
+
+/// Whether the rights of a handle allow a request: reading and writing need
+/// theirs, a control request what its code says in bits 14 and 15.
+fn allowed(operation: file::Operation, access: u32) -> bool {
+    /// `FILE_READ_DATA` and `FILE_WRITE_DATA`, as in a control code.
+    const READ: u32 = 1;
+    const WRITE: u32 = 2;
+    let needed = match operation {
+        file::Operation::Control { code } => code >> 14 & 3,
+        file::Operation::Read { .. } => READ,
+        file::Operation::Write { .. } => WRITE,
+    };
+    access & needed == needed
+}
+
+/// Memory of the process for the time of a request.
+struct Scratch {
+    process: u64,
+    /// 0 for none.
+    va: u64,
+}
+
+impl Scratch {
+    fn with(process: u64, content: &[u8]) -> Result<Option<Self>, Stop> {
+        if content.is_empty() {
+            return Ok(Some(Self { process, va: 0 }));
+        }
+        let Some(va) = user::allocate(process, content.len() as u64, Protection::READ_WRITE) else {
+            return Ok(None);
+        };
+        guest::write_bytes(va, content)?;
+        Ok(Some(Self { process, va }))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.va != 0 {
+            user::free(self.process, self.va);
+        }
+    }
+}
+
+fn control(
+    process: u64,
+    handle: Handle,
+    code: u32,
+    input: &[u8],
+    output: &[u8],
+    caller: &Caller<'_>,
+) -> Result<Reply, Stop> {
+    let (Some(from), Some(to)) = (
+        Scratch::with(process, input)?,
+        Scratch::with(process, output)?,
+    ) else {
+        return Ok(Reply::status(INSUFFICIENT_RESOURCES));
+    };
+    let buffers = Buffers {
+        input: from.va,
+        input_length: length(input),
+        output: to.va,
+        output_length: length(output),
+    };
+    let outcome = request(handle, file::Operation::Control { code }, &buffers, caller)?;
+    let mut result = vec![0; output.len()];
+    guest::read_bytes(to.va, &mut result)?;
+    Ok(Reply {
+        output: result,
+        ..plain(&outcome)
+    })
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+fn read(
+    process: u64,
+    handle: Handle,
+    offset: u64,
+    wanted: u32,
+    caller: &Caller<'_>,
+) -> Result<Reply, Stop> {
+    let Some(to) = Scratch::with(process, &vec![0; wanted as usize])? else {
+        return Ok(Reply::status(INSUFFICIENT_RESOURCES));
+    };
+    let buffers = Buffers {
+        output: to.va,
+        output_length: wanted,
+        ..Buffers::default()
+    };
+    let outcome = request(handle, file::Operation::Read { offset }, &buffers, caller)?;
+    let got = outcome.information.min(u64::from(wanted));
+    let mut output = vec![0; usize::try_from(got).unwrap_or(0)];
+    guest::read_bytes(to.va, &mut output)?;
+    Ok(Reply {
+        output,
+        ..plain(&outcome)
+    })
+}
+
+fn write(
+    process: u64,
+    handle: Handle,
+    offset: u64,
+    data: &[u8],
+    caller: &Caller<'_>,
+) -> Result<Reply, Stop> {
+    let Some(from) = Scratch::with(process, data)? else {
+        return Ok(Reply::status(INSUFFICIENT_RESOURCES));
+    };
+    let buffers = Buffers {
+        input: from.va,
+        input_length: length(data),
+        ..Buffers::default()
+    };
+    Ok(plain(&request(
+        handle,
+        file::Operation::Write { offset },
+        &buffers,
+        caller,
+    )?))
+}
+
+fn repeat(
+    process: u64,
+    handle: Handle,
+    code: u32,
+    input: &[u8],
+    output_length: u32,
+    count: u64,
+    caller: &Caller<'_>,
+) -> Result<Reply, Stop> {
+    let output = vec![0; output_length as usize];
+    let (Some(from), Some(to)) = (
+        Scratch::with(process, input)?,
+        Scratch::with(process, &output)?,
+    ) else {
+        return Ok(Reply::status(INSUFFICIENT_RESOURCES));
+    };
+    let buffers = Buffers {
+        input: from.va,
+        input_length: length(input),
+        output: to.va,
+        output_length,
+    };
+    let started = Instant::now();
+    let mut status = 0;
+    for _ in 0..count {
+        status = request(handle, file::Operation::Control { code }, &buffers, caller)?.status;
+        if status.cast_signed() < 0 {
+            break;
+        }
+    }
+    let elapsed = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    Ok(Reply {
+        information: elapsed,
+        ..Reply::status(status)
+    })
+}

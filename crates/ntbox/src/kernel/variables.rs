@@ -1,0 +1,83 @@
+//! The variables that drivers import. Each has eight bytes, of which a driver reads
+//! as many as its declaration says.
+
+use super::layout::{HIGHEST_USER_ADDRESS, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
+use super::{ob, threads, version};
+
+/// A variable and how its value is found once the kernel has begun.
+struct Variable {
+    name: &'static str,
+    value: fn() -> u64,
+}
+
+/// Those that belong to no family of their own.
+const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "InitSafeBootMode",
+        value: || 0,
+    },
+    // No debugger is attached.
+    Variable {
+        name: "KdDebuggerEnabled",
+        value: || 0,
+    },
+    Variable {
+        name: "KdDebuggerNotPresent",
+        value: || 1,
+    },
+    Variable {
+        name: "KeNumberProcessors",
+        value: || 1,
+    },
+    Variable {
+        name: "Mm64BitPhysicalAddress",
+        value: || 1,
+    },
+    // A system address at which there never is anything.
+    Variable {
+        name: "MmBadPointer",
+        value: || SYSTEM_RANGE_START,
+    },
+    Variable {
+        name: "MmHighestUserAddress",
+        value: || HIGHEST_USER_ADDRESS,
+    },
+    Variable {
+        name: "MmSystemRangeStart",
+        value: || SYSTEM_RANGE_START,
+    },
+    Variable {
+        name: "MmUserProbeAddress",
+        value: || USER_PROBE_ADDRESS,
+    },
+    // The four high bits say that this is a build for customers, not a checked one.
+    Variable {
+        name: "NtBuildNumber",
+        value: || u64::from(version::get().build) | 0xf000_0000,
+    },
+    Variable {
+        name: "NtGlobalFlag",
+        value: || 0,
+    },
+    Variable {
+        name: "PsInitialSystemProcess",
+        value: threads::system_process,
+    },
+];
+
+/// The name and value of each.
+pub fn all() -> Vec<(&'static str, u64)> {
+    VARIABLES
+        .iter()
+        .map(|variable| (variable.name, (variable.value)()))
+        .chain(ob::variables())
+        .collect()
+}
+
+/// The name of each.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    VARIABLES
+        .iter()
+        .map(|variable| variable.name)
+        .chain(ob::variable_names())
+}
