@@ -7,6 +7,7 @@ use suites::device::{Client, Device};
 
 const LINK: &str = r"\\.\NtboxAttach";
 const NUMBER: u32 = 0x600d_cafe;
+const MINE: u32 = 0x0bad_f00d;
 
 /// A driver, a process whose number it remembers, and another one.
 fn two() -> (Device, Client, Client) {
@@ -37,7 +38,8 @@ fn ask(
 /// What the other process gets from a request that looks into the first one.
 fn look(function: u32) -> (u32, Vec<u8>, Vec<String>) {
     let (mut device, _, other) = two();
-    let address = device.memory(other.process, &[0; 4]);
+    // At the same address as the first one's number.
+    let address = device.memory(other.process, &MINE.to_le_bytes());
     let reply = match ask(&mut device, other, function, (0, 0), (address, 4)) {
         Ok(reply) => reply,
         Err(error) => panic!("{error}: {}", device.finish().text()),
@@ -54,8 +56,8 @@ fn look(function: u32) -> (u32, Vec<u8>, Vec<String>) {
 fn memory_of_another_process_is_seen_while_attached() {
     let (status, number, log) = look(1);
     assert_eq!((status, number), (0, NUMBER.to_le_bytes().to_vec()));
-    // STATUS_INVALID_ADDRESS before, and in its own process on top of the other.
-    let expected = format!("attach: before c0000141 attached 0 back c0000141 number {NUMBER:x}");
+    // Own memory before, and again in the own process on top of the other.
+    let expected = format!("attach: before 0 {MINE:x} attached 0 {NUMBER:x} back 0 {MINE:x}");
     assert_eq!(log, [expected]);
 }
 

@@ -40,9 +40,9 @@ static NTSTATUS Look(ULONG *output)
 {
     KAPC_STATE first, second, third;
     PEPROCESS own = PsGetCurrentProcess();
-    ULONG number = 0, again = 0;
+    ULONG mine = 0, number = 0, again = 0;
     NTSTATUS before, during, after;
-    before = Number(&number);
+    before = Number(&mine);
     KeStackAttachProcess((PKPROCESS)Owner, &first);
     if (PsGetCurrentProcess() != Owner || PsGetCurrentProcessId() != PsGetProcessId(own))
         return STATUS_UNSUCCESSFUL;
@@ -60,7 +60,7 @@ static NTSTATUS Look(ULONG *output)
     KeUnstackDetachProcess(&first);
     if (PsGetCurrentProcess() != own || KeIsAttachedProcess())
         return STATUS_UNSUCCESSFUL;
-    SAY("before %x attached %x back %x number %x\n", before, during, after, number);
+    SAY("before %x %x attached %x %x back %x %x\n", before, mine, during, number, after, again);
     *output = number;
     return during;
 }
