@@ -8,7 +8,7 @@ use super::loader::Image;
 use super::mm::pool::{self, PoolKind, tag_text};
 use super::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use super::ob::{Attributes, Payload, Type, name};
-use super::{cpu, ex, exports, io, ke, mm, ob, stop, threads, zw};
+use super::{cpu, ex, exports, io, ke, mm, ob, ps, stop, threads, zw};
 use crate::config::Config;
 
 /// Offsets in `DRIVER_OBJECT` and `DRIVER_EXTENSION` on x64.
@@ -207,6 +207,14 @@ pub fn check_left_behind(when: &str) {
             tag_text(block.tag)
         );
         stop::violation("pool-leak", Some((0xc4, 0x62)), what, block.caller);
+    }
+    for (of, routine, caller) in ps::notify::take_left_behind() {
+        let what = format!("the {of} notify routine at {routine:#018x} is not removed {when}");
+        stop::violation("notify-routine-left", Some((0xce, 0)), what, caller);
+    }
+    for (routine, caller) in ex::callback::take_left_behind() {
+        let what = format!("the callback routine at {routine:#018x} is not unregistered {when}");
+        stop::violation("callback-left", Some((0xce, 0)), what, caller);
     }
     for (rule, what, caller) in ex::active::take_left_behind() {
         // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.

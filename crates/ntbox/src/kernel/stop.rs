@@ -1,8 +1,11 @@
 //! Where the driver is stopped: faults of the processor and of exports become
 //! exceptions or bug checks, rules that were broken become violations.
 
+use std::sync::OnceLock;
+
 use super::call::{Frame, Stop};
 use super::guest::Fault;
+use super::ke::bugcheck_callback;
 use super::layout::{STACKS, is_system};
 use super::mm::user;
 use super::ob::Caller;
@@ -29,6 +32,9 @@ const ACCESS_VIOLATION: u32 = 0xc000_0005;
 /// `DPC_WATCHDOG_VIOLATION`, for a driver that does not return. Windows only has a
 /// bug check for those that do so at a raised IRQL.
 pub const HUNG: u32 = 0x133;
+
+/// Why the system stops.
+static FIRST: OnceLock<BugCheck> = OnceLock::new();
 
 /// Frames in a report's call stack.
 const STACK_LIMIT: usize = 64;
@@ -139,13 +145,23 @@ pub fn bug_check(
             .filter_map(|(n, pc)| place(pc, n > 0 || after_call(context)))
             .collect()
     });
-    wire::send(&Event::BugCheck(Box::new(BugCheck {
+    let report = BugCheck {
         code,
         parameters,
         what: what.into(),
         location: context.and_then(|context| place(context.rip, after_call(context))),
         stack,
-    })));
+    };
+    // A routine that is told of the stop and stops the system again does not
+    // replace the first reason.
+    let is_first = FIRST.set(report).is_ok();
+    if let Some(context) = context.filter(|_| is_first && code != HUNG) {
+        bugcheck_callback::run(context);
+        log::flush();
+    }
+    if let Some(first) = FIRST.get() {
+        wire::send(&Event::BugCheck(Box::new(first.clone())));
+    }
     super::boot::end_process()
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::guest;
+use super::ke::clock;
 use super::ke::object::{self, Kind};
 use super::layout::PCRS;
 use super::mm::user;
@@ -20,6 +21,19 @@ const OBJECT_SIZE: u64 = 0xa00;
 const HEADER_SIZE: u64 = 0x18;
 /// `NORMAL_BASE_PRIORITY` of system threads.
 const BASE_PRIORITY: i32 = 8;
+
+/// What the kernel keeps in the objects themselves, where Windows 10 has it.
+pub mod offset {
+    /// In an EPROCESS: when it was made.
+    pub const CREATE_TIME: u64 = 0x468;
+    /// In an EPROCESS: the beginning of its name, with a NUL.
+    pub const IMAGE_FILE_NAME: u64 = 0x5a8;
+    /// In an ETHREAD: the status that it ended with.
+    pub const EXIT_STATUS: u64 = 0x548;
+}
+
+/// Bytes of a name in an EPROCESS, without the NUL.
+const IMAGE_FILE_NAME_LENGTH: usize = 14;
 
 /// What is known of a thread.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +97,10 @@ pub fn create_process(name: &str) -> Option<u64> {
 fn new_process(name: &str, id: u64) -> Option<u64> {
     let process = ob::create(Type::Process, OBJECT_SIZE, Payload::None).ok()?;
     object::initialize(process, Kind::Process, HEADER_SIZE, 0).ok()?;
+    let text = name.as_bytes();
+    let text = &text[..text.len().min(IMAGE_FILE_NAME_LENGTH)];
+    guest::write_bytes(process + offset::IMAGE_FILE_NAME, text).ok()?;
+    guest::write_u64(process + offset::CREATE_TIME, clock::system_time()).ok()?;
     let info = Process {
         id,
         name: name.to_owned(),

@@ -13,6 +13,7 @@ use super::io::finish;
 use super::ke::{attach, sched};
 use super::mm::user;
 use super::ob::{self, Caller};
+use super::ps::notify;
 use super::{stop, threads};
 use crate::request::{Operation, Process, Progress, Reply, Ticket};
 
@@ -72,6 +73,15 @@ const REPLY_KEY: u64 = 0xffff_fd00_0000_0000;
 /// Makes a process.
 pub fn create_process(name: &str) -> Option<Process> {
     let process = threads::create_process(name)?;
+    let caller = Caller::kernel(stack_of(threads::current_thread()));
+    match notify::process_created(process, &caller) {
+        Ok(status) if status.cast_signed() >= 0 => {}
+        Ok(_) => {
+            notify::process_ended(process, &caller);
+            return None;
+        }
+        Err(refusal) => stop::end(refusal, &caller),
+    }
     with(|state| {
         state.processes.push(process);
         u32::try_from(state.processes.len() - 1).ok().map(Process)
@@ -203,6 +213,8 @@ fn worker(process: u64) -> Option<u64> {
         info.stack = (stack - STACK_SIZE, stack);
         info.user_mode = true;
     });
+    let caller = Caller::kernel(stack_of(threads::current_thread()));
+    notify::thread(thread, true, &caller);
     with(|state| {
         state.workers.push(Worker {
             thread,
@@ -245,6 +257,15 @@ fn work(thread: u64, process: u64, stack: u64) {
 
 /// What a process leaves behind goes: handles, mappings, memory.
 fn end_process(process: u64, caller: &Caller<'_>) -> Reply {
+    let of_process = |worker: &&Worker| worker.process == process;
+    let ended: Vec<u64> = with(|state| {
+        let workers = state.workers.iter().filter(of_process);
+        workers.map(|worker| worker.thread).collect()
+    });
+    for thread in ended {
+        notify::thread(thread, false, caller);
+    }
+    notify::process_ended(process, caller);
     ob::handles::close_all(process, caller);
     super::mm::mdl::check_process_exit(process);
     user::free_all(process);

@@ -31,6 +31,8 @@ struct Registration {
     handle: u64,
     function: u64,
     context: u64,
+    /// Address that the call which registered it returns to.
+    caller: u64,
     /// Calls of it in progress.
     running: u32,
 }
@@ -73,6 +75,19 @@ fn idle_key(handle: u64) -> u64 {
 /// An object goes away.
 pub fn deleted(object: u64, _: &Caller<'_>) {
     with(|callbacks| callbacks.remove(&object));
+}
+
+/// Forgets and returns the routines that a driver has left registered: their
+/// addresses, and the calls that registered them.
+pub fn take_left_behind() -> Vec<(u64, u64)> {
+    with(|callbacks| {
+        let routines = callbacks
+            .values_mut()
+            .flat_map(|callback| std::mem::take(&mut callback.routines));
+        routines
+            .map(|entry| (entry.function, entry.caller))
+            .collect()
+    })
 }
 
 /// Makes an object and gives it its name, which without `OBJ_PERMANENT` it only
@@ -150,14 +165,15 @@ exports! {
     }
 
     /// `ExRegisterCallback`: NULL if the object takes no further routine.
-    fn ExRegisterCallback(object: u64, function: u64, context: u64) -> u64 [max APC_LEVEL] fails 0 {
+    fn ExRegisterCallback<call>(object: u64, function: u64, context: u64) -> u64 [max APC_LEVEL] fails 0 {
         let Some(handle) = pool::allocate(PoolKind::NonPaged, SIZE, TAG) else { return Ok(0) };
+        let caller = call.return_address();
         let registered = with(|callbacks| {
             let callback = callbacks.get_mut(&object)?;
             if !callback.multiple && !callback.routines.is_empty() {
                 return None;
             }
-            callback.routines.push(Registration { handle, function, context, running: 0 });
+            callback.routines.push(Registration { handle, function, context, caller, running: 0 });
             Some(())
         });
         if registered.is_none() {

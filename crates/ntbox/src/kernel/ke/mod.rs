@@ -4,9 +4,11 @@
 pub mod apc;
 pub mod attach;
 pub mod bugcheck;
+pub mod bugcheck_callback;
 pub mod clock;
 pub mod device_queue;
 pub mod dpc;
+mod facts;
 pub mod guarded_mutex;
 pub mod held;
 pub mod irql;
@@ -16,6 +18,7 @@ pub mod queue;
 pub mod queued_spinlock;
 pub mod sched;
 pub mod spinlock;
+mod stack;
 pub mod thread;
 pub mod timer;
 pub mod wait;
@@ -27,14 +30,17 @@ pub const TABLES: &[&[Export]] = &[
     apc::EXPORTS,
     attach::EXPORTS,
     bugcheck::EXPORTS,
+    bugcheck_callback::EXPORTS,
     device_queue::EXPORTS,
     dpc::EXPORTS,
+    facts::EXPORTS,
     guarded_mutex::EXPORTS,
     irql::EXPORTS,
     mutex::EXPORTS,
     queue::EXPORTS,
     queued_spinlock::EXPORTS,
     spinlock::EXPORTS,
+    stack::EXPORTS,
     thread::EXPORTS,
     timer::EXPORTS,
     wait::EXPORTS,

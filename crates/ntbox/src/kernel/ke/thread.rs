@@ -5,6 +5,7 @@ use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_L
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::call_driver;
 use crate::kernel::ob::{self, Attributes, Caller};
+use crate::kernel::ps::notify;
 use crate::kernel::{boot, cpu, guest, mm, stop, threads};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
@@ -40,9 +41,11 @@ pub fn end(status: u32) -> ! {
     if let Err(refusal) = given_up {
         stop::end(refusal, &Caller::kernel(stack.1));
     }
+    notify::thread(thread, false, &Caller::kernel(stack.1));
     threads::update(thread, |info| info.ended = true);
     cpu::set_irql(PASSIVE_LEVEL);
     // The object is the kernel's own memory and stays while it is referenced.
+    let _ = guest::write_u32(thread + threads::offset::EXIT_STATUS, status);
     let _ = object::set_state(thread, 1);
     let _ = wait::signal(thread);
     ob::dereference(thread, &Caller::kernel(0));
@@ -101,6 +104,7 @@ exports! {
         };
         let Some(thread) = start(process, routine, context) else { return Ok(INSUFFICIENT_RESOURCES) };
         let caller = Caller::of(call);
+        notify::thread(thread, true, &caller);
         let inserted = ob::handles::insert(thread, access & ALL_ACCESS, attributes.flags, caller.address());
         ob::dereference(thread, &caller);
         match inserted {

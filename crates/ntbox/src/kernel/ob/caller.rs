@@ -54,6 +54,11 @@ impl<'a> Caller<'a> {
 
     /// Calls a function of the driver. No lock may be held.
     pub fn call(&self, function: u64, arguments: &[u64]) -> u64 {
-        call_driver(function, arguments, self.stack, self.origin())
+        self.call_on(self.stack, function, arguments)
+    }
+
+    /// The same with another stack, which begins below `stack`.
+    pub fn call_on(&self, stack: u64, function: u64, arguments: &[u64]) -> u64 {
+        call_driver(function, arguments, stack, self.origin())
     }
 }

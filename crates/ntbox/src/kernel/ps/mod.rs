@@ -1,6 +1,9 @@
 //! Which process and thread a driver runs in, and what may be known of others.
 //! To a driver both are opaque: it has their addresses and asks here.
 
+mod facts;
+pub mod notify;
+
 use ntstatus::{STATUS_INVALID_CID, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS};
 
 use super::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
@@ -11,7 +14,7 @@ use super::{ob, stop, version};
 use crate::config::OsVersion;
 
 /// The exports of this family.
-pub const TABLES: &[&[Export]] = &[EXPORTS];
+pub const TABLES: &[&[Export]] = &[EXPORTS, facts::EXPORTS, notify::EXPORTS];
 
 exports! {
     /// `PsGetCurrentProcess`: the one whose memory is seen now.

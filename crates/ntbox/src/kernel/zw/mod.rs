@@ -27,6 +27,7 @@ pub mod key;
 mod key_information;
 pub mod mode;
 mod object;
+mod process;
 mod query_values;
 pub mod registry;
 pub mod reply;
@@ -50,6 +51,7 @@ pub const TABLES: &[&[Export]] = &[
     key::EXPORTS,
     key_information::EXPORTS,
     object::EXPORTS,
+    process::EXPORTS,
     query_values::EXPORTS,
     rtl_registry::EXPORTS,
     symbolic_link::EXPORTS,

@@ -1,0 +1,85 @@
+//! More of what may be known of processes and threads.
+
+use ntstatus::{STATUS_INVALID_CID, STATUS_PENDING, STATUS_SUCCESS};
+
+use super::{process_at, thread_at};
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::{guest, ob, threads};
+
+exports! {
+    /// `PsGetProcessImageFileName`: its first 15 characters, in the process's own
+    /// memory.
+    fn PsGetProcessImageFileName<call>(process: u64) -> u64 [max HIGH_LEVEL] {
+        process_at(call, process)?;
+        Ok(process.wrapping_add(threads::offset::IMAGE_FILE_NAME))
+    }
+
+    /// `PsGetProcessCreateTimeQuadPart`: a system time.
+    fn PsGetProcessCreateTimeQuadPart<call>(process: u64) -> u64 [max HIGH_LEVEL] {
+        process_at(call, process)?;
+        Ok(guest::read_u64(process.wrapping_add(threads::offset::CREATE_TIME))?)
+    }
+
+    /// `PsGetProcessInheritedFromUniqueProcessId`: System is the parent of all others.
+    fn PsGetProcessInheritedFromUniqueProcessId<call>(process: u64) -> u64 [max HIGH_LEVEL] {
+        let info = process_at(call, process)?;
+        let child = info.is_some_and(|info| info.id != threads::SYSTEM_PROCESS_ID);
+        Ok(if child { threads::SYSTEM_PROCESS_ID } else { 0 })
+    }
+
+    /// `PsGetProcessPeb`: no process has one, for none runs code of its own.
+    fn PsGetProcessPeb<call>(process: u64) -> u64 [max HIGH_LEVEL] {
+        process_at(call, process)?;
+        Ok(0)
+    }
+
+    /// `PsGetProcessWow64Process`: no process runs 32-bit code.
+    fn PsGetProcessWow64Process<call>(process: u64) -> u64 [max HIGH_LEVEL] {
+        process_at(call, process)?;
+        Ok(0)
+    }
+
+    /// `PsGetCurrentProcessWow64Process`.
+    fn PsGetCurrentProcessWow64Process() -> u64 [max HIGH_LEVEL] {
+        Ok(0)
+    }
+
+    /// `PsGetThreadExitStatus`: `STATUS_PENDING` while it runs.
+    fn PsGetThreadExitStatus<call>(thread: u64) -> u32 [max APC_LEVEL] {
+        match thread_at(call, thread)? {
+            Some(info) if info.ended => Ok(guest::read_u32(thread.wrapping_add(threads::offset::EXIT_STATUS))?),
+            _ => Ok(STATUS_PENDING),
+        }
+    }
+
+    /// `PsGetThreadSessionId`: the session of services.
+    fn PsGetThreadSessionId<call>(thread: u64) -> u32 [max HIGH_LEVEL] {
+        thread_at(call, thread)?;
+        Ok(0)
+    }
+
+    /// `PsIsThreadImpersonating`: no thread does.
+    fn PsIsThreadImpersonating<call>(thread: u64) -> bool [max HIGH_LEVEL] {
+        thread_at(call, thread)?;
+        Ok(false)
+    }
+
+    /// `PsLookupProcessThreadByCid`: both referenced; the process is optional.
+    fn PsLookupProcessThreadByCid(id: u64, process: u64, thread: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_000b {
+        let owner = threads::process_by_id(guest::read_u64(id)?);
+        let found = threads::thread_by_id(guest::read_u64(id.wrapping_add(8))?);
+        let info = found.and_then(threads::thread);
+        let (Some(owner), Some(found), Some(info)) = (owner, found, info) else { return Ok(STATUS_INVALID_CID) };
+        if info.process != owner {
+            return Ok(STATUS_INVALID_CID);
+        }
+        if process != 0 {
+            guest::write_u64(process, owner)?;
+            ob::reference(owner);
+        }
+        guest::write_u64(thread, found)?;
+        ob::reference(found);
+        Ok(STATUS_SUCCESS)
+    }
+}

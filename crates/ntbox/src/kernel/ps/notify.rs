@@ -1,0 +1,325 @@
+//! Notify routines: what drivers register to hear of processes, threads and
+//! images. They are called on the thread that makes something or ends, in a
+//! critical region. No image is loaded after the driver's own, so of images
+//! nothing is heard.
+
+use std::sync::{Mutex, PoisonError};
+
+use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+
+use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::guest::{self, Fault, UnicodeString};
+use crate::kernel::ke::{sched, thread as region};
+use crate::kernel::mm::pool::{self, PoolKind};
+use crate::kernel::ob::{Caller, name};
+use crate::kernel::{loader, stop, threads};
+
+/// `STATUS_PROCEDURE_NOT_FOUND`.
+const NOT_FOUND: u32 = 0xc000_007a;
+/// `STATUS_ACCESS_DENIED`.
+const ACCESS_DENIED: u32 = 0xc000_0022;
+/// `STATUS_INSUFFICIENT_RESOURCES`.
+const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
+/// Most routines of a kind.
+const MOST: usize = 64;
+/// Pool tag of what routines are shown.
+const TAG: u32 = u32::from_le_bytes(*b"PsNt");
+
+/// What a routine wants to hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Processes, by their ids.
+    Process,
+    /// Processes, with a `PS_CREATE_NOTIFY_INFO`.
+    ProcessEx,
+    /// Threads.
+    Thread,
+    /// Images.
+    Image,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Process | Self::ProcessEx => "process",
+            Self::Thread => "thread",
+            Self::Image => "image",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Registration {
+    kind: Kind,
+    routine: u64,
+    /// Address that the call which registered it returns to.
+    caller: u64,
+    /// Calls in progress.
+    running: u32,
+}
+
+static ROUTINES: Mutex<Vec<Registration>> = Mutex::new(Vec::new());
+
+fn with<T>(work: impl FnOnce(&mut Vec<Registration>) -> T) -> T {
+    work(&mut ROUTINES.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Registers a routine; `full` is the status if there are too many.
+fn register(kind: Kind, routine: u64, caller: u64, full: u32) -> u32 {
+    let of_processes = matches!(kind, Kind::Process | Kind::ProcessEx);
+    with(|routines| {
+        let twice = |entry: &Registration| entry.kind == kind && entry.routine == routine;
+        if of_processes && routines.iter().any(twice) {
+            return STATUS_INVALID_PARAMETER;
+        }
+        let name = kind.name();
+        let same = routines.iter().filter(|entry| entry.kind.name() == name);
+        if same.count() >= MOST {
+            return full;
+        }
+        routines.push(Registration {
+            kind,
+            routine,
+            caller,
+            running: 0,
+        });
+        STATUS_SUCCESS
+    })
+}
+
+/// What those are parked on who wait until a routine no longer runs.
+fn idle_key(routine: u64) -> u64 {
+    0xffff_f900_0000_0000 ^ routine
+}
+
+/// Forgets a routine, once it does not run.
+fn unregister(kind: Kind, routine: u64) -> u32 {
+    loop {
+        let running = with(|routines| {
+            let same = |entry: &Registration| entry.kind == kind && entry.routine == routine;
+            let at = routines.iter().position(same)?;
+            if routines[at].running == 0 {
+                routines.remove(at);
+                return Some(false);
+            }
+            Some(true)
+        });
+        match running {
+            None => return NOT_FOUND,
+            Some(false) => return STATUS_SUCCESS,
+            Some(true) => {
+                sched::park(idle_key(routine), None);
+            }
+        }
+    }
+}
+
+/// Calls all routines of some kinds, each with the arguments for it.
+fn call_all(caller: &Caller<'_>, mut arguments: impl FnMut(Kind) -> Option<[u64; 3]>) {
+    let all = with(|routines| routines.clone());
+    for Registration { kind, routine, .. } in all {
+        let Some(arguments) = arguments(kind) else {
+            continue;
+        };
+        let count = |change: i32| {
+            with(|routines| {
+                let mut entries = routines.iter_mut();
+                let entry = entries.find(|entry| entry.kind == kind && entry.routine == routine)?;
+                entry.running = entry.running.wrapping_add_signed(change);
+                Some(())
+            })
+        };
+        // The one before may have unregistered it.
+        if count(1).is_none() {
+            continue;
+        }
+        region::enter_critical_region();
+        caller.call(routine, &arguments);
+        if let Err(stop) = region::leave_critical_region("a notify routine") {
+            stop::end(stop, caller);
+        }
+        let _ = count(-1);
+        sched::wake(idle_key(routine));
+    }
+}
+
+/// Whether anybody wants to hear of something of this name.
+fn any(name: &str) -> bool {
+    with(|routines| routines.iter().any(|entry| entry.kind.name() == name))
+}
+
+/// Offsets in a `PS_CREATE_NOTIFY_INFO`.
+mod offset {
+    pub const PARENT: u64 = 0x10;
+    pub const CREATOR: u64 = 0x18;
+    pub const IMAGE_NAME: u64 = 0x30;
+    pub const STATUS: u64 = 0x40;
+    pub const SIZE: u64 = 0x48;
+}
+
+/// Tells of a new process. The status that a routine refuses it with.
+///
+/// # Errors
+/// A routine damaged what it was shown.
+pub fn process_created(process: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+    let Some(info) = threads::process(process).filter(|_| any("process")) else {
+        return Ok(STATUS_SUCCESS);
+    };
+    let path: Vec<u8> = name::wide(&info.name)
+        .iter()
+        .flat_map(|unit| unit.to_le_bytes())
+        .collect();
+    let bytes = offset::SIZE + 16 + path.len() as u64;
+    let Some(shown) = pool::allocate(PoolKind::NonPaged, bytes, TAG) else {
+        return Ok(INSUFFICIENT_RESOURCES);
+    };
+    describe(shown, &path)?;
+    call_all(caller, |kind| match kind {
+        Kind::Process => Some([threads::SYSTEM_PROCESS_ID, info.id, 1]),
+        Kind::ProcessEx => Some([process, info.id, shown]),
+        Kind::Thread | Kind::Image => None,
+    });
+    let status = guest::read_u32(shown + offset::STATUS)?;
+    pool::free(shown);
+    Ok(status)
+}
+
+/// Writes a `PS_CREATE_NOTIFY_INFO`, behind it the name of the image. The name may
+/// be partial and the file object is NULL, for there is no file.
+fn describe(shown: u64, path: &[u8]) -> Result<(), Fault> {
+    let length = u16::try_from(path.len()).unwrap_or(u16::MAX);
+    let string = shown + offset::SIZE;
+    guest::fill(shown, 0, offset::SIZE)?;
+    guest::write_u64(shown, offset::SIZE)?;
+    guest::write_u64(shown + offset::PARENT, threads::SYSTEM_PROCESS_ID)?;
+    guest::write_u64(shown + offset::CREATOR, threads::SYSTEM_PROCESS_ID)?;
+    guest::write_u64(
+        shown + offset::CREATOR + 8,
+        threads::current().map_or(0, |thread| thread.id),
+    )?;
+    guest::write_u64(shown + offset::IMAGE_NAME, string)?;
+    let text = UnicodeString {
+        length,
+        maximum_length: length,
+        buffer: string + 16,
+    };
+    text.write(string)?;
+    guest::write_bytes(string + 16, path)
+}
+
+/// Tells that a process ends.
+pub fn process_ended(process: u64, caller: &Caller<'_>) {
+    let Some(info) = threads::process(process).filter(|_| any("process")) else {
+        return;
+    };
+    call_all(caller, |kind| match kind {
+        Kind::Process => Some([threads::SYSTEM_PROCESS_ID, info.id, 0]),
+        Kind::ProcessEx => Some([process, info.id, 0]),
+        Kind::Thread | Kind::Image => None,
+    });
+}
+
+/// Tells of a new thread, or of one that ends.
+pub fn thread(thread: u64, created: bool, caller: &Caller<'_>) {
+    if !any("thread") {
+        return;
+    }
+    let Some(info) = threads::thread(thread) else {
+        return;
+    };
+    let owner = threads::process(info.process).map_or(0, |process| process.id);
+    call_all(caller, |kind| {
+        (kind == Kind::Thread).then_some([owner, info.id, created.into()])
+    });
+}
+
+/// Forgets and returns the routines that a driver has left registered: what they
+/// hear of, their addresses, and the calls that registered them.
+pub fn take_left_behind() -> Vec<(&'static str, u64, u64)> {
+    let left = with(std::mem::take);
+    left.into_iter()
+        .map(|entry| (entry.kind.name(), entry.routine, entry.caller))
+        .collect()
+}
+
+/// Whether the image of a routine was linked with `/INTEGRITYCHECK`, which some
+/// registrations demand.
+fn checks_integrity(routine: u64) -> Result<bool, Fault> {
+    /// `IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY`.
+    const FORCE_INTEGRITY: u16 = 0x80;
+    let Some(image) = loader::find_image(routine) else {
+        return Ok(false);
+    };
+    let header = u64::from(guest::read_u32(image.base + 0x3c)?);
+    // DllCharacteristics of the optional header.
+    Ok(guest::read_u16(image.base + header + 0x5e)? & FORCE_INTEGRITY != 0)
+}
+
+/// Registers or removes a routine with a `PS_CREATE_NOTIFY_INFO`.
+fn process_ex(routine: u64, remove: bool, caller: u64) -> Result<u32, Stop> {
+    if remove {
+        return Ok(unregister(Kind::ProcessEx, routine));
+    }
+    if !checks_integrity(routine)? {
+        return Ok(ACCESS_DENIED);
+    }
+    Ok(register(
+        Kind::ProcessEx,
+        routine,
+        caller,
+        STATUS_INVALID_PARAMETER,
+    ))
+}
+
+exports! {
+    /// `PsSetCreateProcessNotifyRoutine`: registers or removes.
+    fn PsSetCreateProcessNotifyRoutine<call>(routine: u64, remove: bool) -> u32 [max PASSIVE_LEVEL] fails 0xc000_000d {
+        if remove {
+            return Ok(unregister(Kind::Process, routine));
+        }
+        Ok(register(Kind::Process, routine, call.return_address(), STATUS_INVALID_PARAMETER))
+    }
+
+    /// `PsSetCreateProcessNotifyRoutineEx`: only of images that were linked with
+    /// `/INTEGRITYCHECK`.
+    fn PsSetCreateProcessNotifyRoutineEx<call>(routine: u64, remove: bool) -> u32 [max PASSIVE_LEVEL] fails 0xc000_000d {
+        process_ex(routine, remove, call.return_address())
+    }
+
+    /// `PsSetCreateProcessNotifyRoutineEx2`: kind 0 is processes of all subsystems.
+    fn PsSetCreateProcessNotifyRoutineEx2<call>(kind: u32, routine: u64, remove: bool) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_000d
+    {
+        if kind != 0 {
+            return Ok(STATUS_INVALID_PARAMETER);
+        }
+        process_ex(routine, remove, call.return_address())
+    }
+
+    /// `PsSetCreateThreadNotifyRoutine`.
+    fn PsSetCreateThreadNotifyRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        Ok(register(Kind::Thread, routine, call.return_address(), INSUFFICIENT_RESOURCES))
+    }
+
+    /// `PsRemoveCreateThreadNotifyRoutine`: waits until it does not run.
+    fn PsRemoveCreateThreadNotifyRoutine(routine: u64) -> u32 [max APC_LEVEL] {
+        Ok(unregister(Kind::Thread, routine))
+    }
+
+    /// `PsSetLoadImageNotifyRoutine`.
+    fn PsSetLoadImageNotifyRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        Ok(register(Kind::Image, routine, call.return_address(), INSUFFICIENT_RESOURCES))
+    }
+
+    /// `PsSetLoadImageNotifyRoutineEx`: also of images of another architecture, of
+    /// which there are none.
+    fn PsSetLoadImageNotifyRoutineEx<call>(routine: u64, flags: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        Ok(register(Kind::Image, routine, call.return_address(), INSUFFICIENT_RESOURCES))
+    }
+
+    /// `PsRemoveLoadImageNotifyRoutine`.
+    fn PsRemoveLoadImageNotifyRoutine(routine: u64) -> u32 [max APC_LEVEL] {
+        Ok(unregister(Kind::Image, routine))
+    }
+}

@@ -1,0 +1,248 @@
+//! Processes and threads by handle: opening them and asking what they are.
+//!
+//! A class of information that no Windows has gets the status that Windows gives.
+//! One that this kernel does not know stops the driver with its number.
+
+use super::reply::Information;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::guest;
+use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type, handles, name};
+use crate::kernel::threads;
+
+/// `STATUS_INVALID_PARAMETER_MIX`: a name and an id, or neither.
+const INVALID_PARAMETER_MIX: u32 = 0xc000_0030;
+/// `STATUS_INVALID_INFO_CLASS`.
+const INVALID_INFO_CLASS: u32 = 0xc000_0003;
+/// `STATUS_PENDING`: the exit status of what has not ended.
+const STILL_ACTIVE: u32 = 0x103;
+
+/// `PROCESSINFOCLASS`.
+mod process {
+    pub const BASIC: u32 = 0;
+    pub const WOW64: u32 = 26;
+    pub const IMAGE_FILE_NAME: u32 = 27;
+    /// The first number that Windows 10 gives to none.
+    pub const END: u32 = 0x6b;
+}
+
+/// `THREADINFOCLASS`.
+mod thread {
+    pub const BASIC: u32 = 0;
+    pub const PRIORITY: u32 = 2;
+    pub const BASE_PRIORITY: u32 = 3;
+    pub const IS_TERMINATED: u32 = 20;
+    /// The first number that Windows 10 gives to none.
+    pub const END: u32 = 0x38;
+}
+
+/// Base priority of processes and threads.
+const BASE_PRIORITY: u32 = 8;
+
+/// A `CLIENT_ID`: the ids of a process and of a thread.
+fn client_id(at: u64) -> Result<(u64, u64), Refusal> {
+    Ok((guest::read_u64(at)?, guest::read_u64(at.wrapping_add(8))?))
+}
+
+/// Opens what has an id. Neither processes nor threads have names.
+fn open(
+    handle: u64,
+    access: u32,
+    attributes: u64,
+    id: u64,
+    kind: Type,
+    caller: &Caller<'_>,
+) -> Result<(), Refusal> {
+    let attributes = Attributes::require(attributes)?;
+    if attributes.name.is_some() == (id != 0) {
+        return Err(INVALID_PARAMETER_MIX.into());
+    }
+    if id == 0 {
+        return Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND.into());
+    }
+    let (process, thread) = client_id(id)?;
+    let of_thread = (thread != 0)
+        .then(|| threads::thread_by_id(thread))
+        .flatten();
+    let owner = of_thread
+        .and_then(|thread| threads::thread(thread))
+        .map(|info| info.process);
+    let by_id = threads::process_by_id(process);
+    let found = match kind {
+        // An id of a thread must be of that process; one alone is enough for it.
+        Type::Process if thread != 0 => owner.filter(|_| owner == by_id),
+        Type::Process => by_id,
+        _ => of_thread.filter(|_| process == 0 || owner == by_id),
+    };
+    let object = found.ok_or(ntstatus::STATUS_INVALID_CID)?;
+    let opened = handles::insert(
+        object,
+        kind.grant(access),
+        attributes.flags,
+        caller.address(),
+    )?;
+    Ok(guest::write_u64(handle, opened)?)
+}
+
+/// Writes information of a fixed size, and how much it is.
+fn answer(information: &[u8], buffer: u64, length: u32, returned: u64) -> Result<(), Refusal> {
+    let size = u32::try_from(information.len()).unwrap_or(u32::MAX);
+    if length != size {
+        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+    }
+    guest::write_bytes(buffer, information)?;
+    if returned != 0 {
+        guest::write_u32(returned, size)?;
+    }
+    Ok(())
+}
+
+fn unknown(service: &str, class: u32, end: u32) -> Refusal {
+    if class >= end {
+        return INVALID_INFO_CLASS.into();
+    }
+    let what = format!("{service} was called for class {class}, which this kernel does not know");
+    Stop::bug_check(0xe2, [u64::from(class), 0, 0, 0], what).into()
+}
+
+fn query_process(
+    handle: u64,
+    class: u32,
+    buffer: u64,
+    length: u32,
+    returned: u64,
+) -> Result<(), Refusal> {
+    let object = ob::by_handle(handle, 0, Some(Type::Process), false)?.object;
+    let info = threads::process(object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    match class {
+        process::BASIC => {
+            let system = info.id == threads::SYSTEM_PROCESS_ID;
+            let parent = if system {
+                0
+            } else {
+                threads::SYSTEM_PROCESS_ID
+            };
+            // Exit status, PEB, affinity, base priority, id, parent's id.
+            let basic = Information::default()
+                .u32(STILL_ACTIVE)
+                .u32(0)
+                .u64(0)
+                .u64(1);
+            let basic = basic.u32(BASE_PRIORITY).u32(0).u64(info.id).u64(parent);
+            answer(&basic.finish(), buffer, length, returned)
+        }
+        // No process runs 32-bit code.
+        process::WOW64 => answer(
+            &Information::default().u64(0).finish(),
+            buffer,
+            length,
+            returned,
+        ),
+        process::IMAGE_FILE_NAME => image_name(&name::wide(&info.name), buffer, length, returned),
+        class => Err(unknown("ZwQueryInformationProcess", class, process::END)),
+    }
+}
+
+/// A `UNICODE_STRING` and its text behind it.
+fn image_name(units: &[u16], buffer: u64, length: u32, returned: u64) -> Result<(), Refusal> {
+    let bytes = u32::try_from(2 * units.len()).unwrap_or(u32::MAX);
+    let needed = 16 + bytes + 2;
+    if returned != 0 {
+        guest::write_u32(returned, needed)?;
+    }
+    if length < needed {
+        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+    }
+    let text = Information::default()
+        .u32(bytes | (bytes + 2) << 16)
+        .u32(0)
+        .u64(buffer.wrapping_add(16));
+    Ok(guest::write_bytes(
+        buffer,
+        &text.name(units).name(&[0]).finish(),
+    )?)
+}
+
+fn query_thread(
+    handle: u64,
+    class: u32,
+    buffer: u64,
+    length: u32,
+    returned: u64,
+) -> Result<(), Refusal> {
+    let object = ob::by_handle(handle, 0, Some(Type::Thread), false)?.object;
+    let info = threads::thread(object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    match class {
+        thread::BASIC => {
+            let owner = threads::process(info.process).map_or(0, |process| process.id);
+            let priority = info.priority.cast_unsigned();
+            // Exit status, TEB, ids, affinity, priority, base priority.
+            let exit = guest::read_u32(object + threads::offset::EXIT_STATUS)?;
+            let exit = if info.ended { exit } else { STILL_ACTIVE };
+            let basic = Information::default().u32(exit).u32(0).u64(0);
+            let basic = basic.u64(owner).u64(info.id).u64(1).u32(priority).u32(0);
+            answer(&basic.finish(), buffer, length, returned)
+        }
+        thread::IS_TERMINATED => answer(
+            &Information::default().u32(info.ended.into()).finish(),
+            buffer,
+            length,
+            returned,
+        ),
+        class => Err(unknown("ZwQueryInformationThread", class, thread::END)),
+    }
+}
+
+fn set_thread(handle: u64, class: u32, buffer: u64, length: u32) -> Result<(), Refusal> {
+    let object = ob::by_handle(handle, 0, Some(Type::Thread), false)?.object;
+    if class != thread::PRIORITY && class != thread::BASE_PRIORITY {
+        return Err(unknown("ZwSetInformationThread", class, thread::END));
+    }
+    if length != 4 {
+        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+    }
+    let value = guest::read_u32(buffer)?.cast_signed();
+    let (range, base) = match class {
+        thread::PRIORITY => (1..=31, 0),
+        _ => (-15..=15, BASE_PRIORITY.cast_signed()),
+    };
+    if !range.contains(&value) {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+    }
+    threads::update(object, |info| info.priority = base + value);
+    Ok(())
+}
+
+exports! {
+    /// `ZwOpenProcess`: by id.
+    fn ZwOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        ob::status(open(handle, access, attributes, id, Type::Process, &Caller::of(call)))
+    }
+
+    /// `ZwOpenThread`: by id.
+    fn ZwOpenThread<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        ob::status(open(handle, access, attributes, id, Type::Thread, &Caller::of(call)))
+    }
+
+    /// `ZwQueryInformationProcess`: basic information, the name of the image,
+    /// whether it is a 32-bit one.
+    fn ZwQueryInformationProcess(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        ob::status(query_process(handle, class, buffer, length, returned))
+    }
+
+    /// `ZwQueryInformationThread`: basic information, whether it has ended.
+    fn ZwQueryInformationThread(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        ob::status(query_thread(handle, class, buffer, length, returned))
+    }
+
+    /// `ZwSetInformationThread`: its priority.
+    fn ZwSetInformationThread(handle: u64, class: u32, buffer: u64, length: u32) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        ob::status(set_thread(handle, class, buffer, length))
+    }
+}
