@@ -46,6 +46,12 @@ fn queues_of_requests_and_of_work() {
     all_is_well("io_queues", &cases);
 }
 
+#[test]
+fn a_driver_that_opens_its_own_device() {
+    let cases = ["Opening", "Synchronous", "Asynchronous", "Built"];
+    all_is_well("io_files", &cases);
+}
+
 /// Mistake number `how` of `io_misuse.sys`.
 fn mistake(how: u32) -> Run {
     run(&Service::new(build::driver("io_misuse")).parameter("How", RegValue::Dword(how)))

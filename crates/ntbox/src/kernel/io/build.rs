@@ -63,7 +63,18 @@ fn read_or_write(
             guest::read_u64(start)?
         };
         let write = function == major::WRITE;
-        if transfer::transfer(packet, place, write, start, buffer, length, style, false)?.is_err() {
+        if transfer::transfer(
+            packet,
+            place,
+            write,
+            (start, 0),
+            buffer,
+            length,
+            style,
+            false,
+        )?
+        .is_err()
+        {
             return give_up(packet);
         }
     }
@@ -119,7 +130,7 @@ exports! {
             ob::dereference(found.object, &caller);
             return Ok(ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
         }
-        let opening = Opening { access, share: 7, options: OPEN_OPTIONS, attributes: 0, user: false };
+        let opening = Opening { access, share: 7, options: OPEN_OPTIONS, ..Opening::default() };
         let opened = file::open(found.object, &found.rest, opening, &caller);
         ob::dereference(found.object, &caller);
         match opened? {

@@ -1,6 +1,7 @@
 //! Files: opening a device, requests on the file, and its end in two steps,
 //! cleanup when the last handle is closed and close when nothing refers to it.
 
+use super::finish::Notify;
 use super::layout::device::{self, flag};
 use super::layout::{file, irp as packet_offset, major, stack};
 use super::transfer::{self, Buffers, Style};
@@ -24,7 +25,7 @@ const READ_DATA: u32 = 1;
 const WRITE_DATA: u32 = 2;
 
 /// How a file is to be opened.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Opening {
     /// Rights, specific ones.
     pub access: u32,
@@ -36,6 +37,12 @@ pub struct Opening {
     pub attributes: u16,
     /// Whether the caller is in user mode.
     pub user: bool,
+    /// Size to begin with, for a new file.
+    pub allocation_size: u64,
+    /// Address and bytes of extended attributes.
+    pub ea: (u64, u32),
+    /// File object that the name is relative to; 0 for none.
+    pub related: u64,
 }
 
 /// What a request is.
@@ -46,15 +53,24 @@ pub enum Operation {
         /// The code.
         code: u32,
     },
+    /// `IRP_MJ_FILE_SYSTEM_CONTROL`.
+    FsControl {
+        /// The code.
+        code: u32,
+    },
     /// `IRP_MJ_READ` at an offset.
     Read {
         /// Byte offset.
         offset: u64,
+        /// Key of a byte range that is locked.
+        key: u32,
     },
     /// `IRP_MJ_WRITE` at an offset.
     Write {
         /// Byte offset.
         offset: u64,
+        /// Key of a byte range that is locked.
+        key: u32,
     },
 }
 
@@ -116,7 +132,8 @@ fn new_file(body: u64, rest: &[u16], opening: Opening) -> Result<Option<u64>, Fa
         object + file::WRITE_ACCESS,
         u8::from(opening.access & WRITE_DATA != 0),
     )?;
-    guest::write_u32(object + file::FLAGS, file::flag::SYNCHRONOUS_IO)?;
+    guest::write_u32(object + file::FLAGS, flags_for(opening.options))?;
+    guest::write_u64(object + file::RELATED_FILE, opening.related)?;
     object::initialize(object + file::LOCK, Kind::SynchronizationEvent, 0x18, 0)?;
     object::initialize(object + file::EVENT, Kind::NotificationEvent, 0x18, 0)?;
     if !rest.is_empty() {
@@ -139,6 +156,26 @@ fn new_file(body: u64, rest: &[u16], opening: Opening) -> Result<Option<u64>, Fa
         .write(object + file::FILE_NAME)?;
     }
     Ok(Some(object))
+}
+
+/// The flags of a file object that options of a create stand for.
+fn flags_for(options: u32) -> u32 {
+    const ALERT: u32 = 0x10;
+    let pairs = [
+        (ALERT | 0x20, file::flag::SYNCHRONOUS_IO),
+        (ALERT, file::flag::ALERTABLE_IO),
+        (0x02, file::flag::WRITE_THROUGH),
+        (0x04, file::flag::SEQUENTIAL_ONLY),
+        (0x08, file::flag::NO_INTERMEDIATE_BUFFERING),
+        (0x800, file::flag::RANDOM_ACCESS),
+    ];
+    pairs.into_iter().fold(0, |flags, (option, flag)| {
+        if options & option == 0 {
+            flags
+        } else {
+            flags | flag
+        }
+    })
 }
 
 /// An IRP for a file, with its first location filled but for the parameters.
@@ -192,8 +229,32 @@ fn create(
     guest::write_u32(place + stack::create::OPTIONS, opening.options)?;
     guest::write_u16(place + stack::create::FILE_ATTRIBUTES, opening.attributes)?;
     guest::write_u16(place + stack::create::SHARE_ACCESS, opening.share)?;
+    guest::write_u64(
+        packet + packet_offset::ALLOCATION_SIZE,
+        opening.allocation_size,
+    )?;
+    let (attributes, length) = opening.ea;
+    let mut copy = None;
+    if length != 0 {
+        copy = pool::allocate(
+            PoolKind::NonPaged,
+            u64::from(length),
+            u32::from_le_bytes(*b"IoEa"),
+        );
+        let Some(buffer) = copy else {
+            pool::free(context);
+            irp::free(packet);
+            return Ok(refused(INSUFFICIENT_RESOURCES));
+        };
+        guest::copy(buffer, attributes, u64::from(length))?;
+        guest::write_u64(packet + packet_offset::SYSTEM_BUFFER, buffer)?;
+        guest::write_u32(place + stack::create::EA_LENGTH, length)?;
+    }
     let outcome = send_and_wait(top, packet, caller);
     pool::free(context);
+    if let Some(buffer) = copy {
+        pool::free(buffer);
+    }
     outcome
 }
 
@@ -212,7 +273,7 @@ fn refused(status: u32) -> finish::Outcome {
 
 /// Sends a request without output and waits for its end.
 fn send_and_wait(top: u64, packet: u64, caller: &Caller<'_>) -> Result<finish::Outcome, Stop> {
-    Ok(match send(top, packet, 0, caller)? {
+    Ok(match send(top, packet, 0, Notify::default(), caller)? {
         Sent::Done(outcome) => outcome,
         Sent::Pending(id) => finish::wait_for(id),
     })
@@ -220,8 +281,14 @@ fn send_and_wait(top: u64, packet: u64, caller: &Caller<'_>) -> Result<finish::O
 
 /// Sends an IRP of a file to the top of its stack, and checks what the driver
 /// says of it.
-fn send(top: u64, packet: u64, output_length: u32, caller: &Caller<'_>) -> Result<Sent, Stop> {
-    let id = finish::begin(packet, output_length);
+fn send(
+    top: u64,
+    packet: u64,
+    output_length: u32,
+    notify: Notify,
+    caller: &Caller<'_>,
+) -> Result<Sent, Stop> {
+    let id = finish::begin(packet, output_length, notify);
     let major = guest::read_u8(irp::next_location(packet)? + stack::MAJOR)?;
     let returned = irp::call(top, packet, caller)?;
     let owner = guest::read_u64(top + device::DRIVER_OBJECT)?;
@@ -258,41 +325,50 @@ fn send(top: u64, packet: u64, output_length: u32, caller: &Caller<'_>) -> Resul
     }
 }
 
-/// Sends a request on an open file.
+/// Sends a request on an open file. Who is to be told of its end is told also if
+/// it ends at once, but for errors that no driver had to wait for; not if it was
+/// not sent, which the driver's dispatch routine then does not know of.
 pub fn request(
     object: u64,
     operation: Operation,
     buffers: &Buffers,
     user: bool,
+    notify: Notify,
     caller: &Caller<'_>,
 ) -> Result<Sent, Stop> {
     let body = guest::read_u64(object + file::DEVICE_OBJECT)?;
     let top = devices::top(body)?;
     let function = match operation {
         Operation::Control { .. } => major::DEVICE_CONTROL,
+        Operation::FsControl { .. } => major::FILE_SYSTEM_CONTROL,
         Operation::Read { .. } => major::READ,
         Operation::Write { .. } => major::WRITE,
     };
     let Some((packet, place)) = packet_for(top, object, function, user)? else {
+        notify.give_back(caller);
         return Ok(Sent::Done(refused(INSUFFICIENT_RESOURCES)));
     };
+    guest::write_u64(packet + packet_offset::USER_IOSB, notify.block)?;
+    guest::write_u64(packet + packet_offset::USER_EVENT, notify.event)?;
     let prepared = match operation {
-        Operation::Control { code } => transfer::control(packet, place, code, buffers, user)?,
-        Operation::Read { offset } => transfer::transfer(
+        Operation::Control { code } | Operation::FsControl { code } => {
+            transfer::control(packet, place, code, buffers, user)?
+        }
+        Operation::Read { offset, key } => transfer::transfer(
             packet,
             place,
             false,
-            offset,
+            (offset, key),
             buffers.output,
             buffers.output_length,
             style(top)?,
             user,
         )?,
-        Operation::Write { offset } => transfer::transfer(
+        Operation::Write { offset, key } => transfer::transfer(
             packet,
             place,
             true,
-            offset,
+            (offset, key),
             buffers.input,
             buffers.input_length,
             style(top)?,
@@ -302,9 +378,11 @@ pub fn request(
     if let Err(status) = prepared {
         transfer::release(packet)?;
         irp::free(packet);
+        notify.give_back(caller);
         return Ok(Sent::Done(refused(status)));
     }
-    send(top, packet, buffers.output_length, caller)
+    guest::write_u32(object + file::EVENT + object::offset::STATE, 0)?;
+    send(top, packet, buffers.output_length, notify, caller)
 }
 
 fn style(top: u64) -> Result<Style, Fault> {

@@ -9,10 +9,11 @@ use super::irp::{self, Owner};
 use super::layout::irp as offset;
 use super::transfer;
 use crate::kernel::call::Stop;
-use crate::kernel::guest;
+use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::{object, sched, wait};
+use crate::kernel::layout::is_system;
 use crate::kernel::mm::user;
-use crate::kernel::ob::Caller;
+use crate::kernel::ob::{self, Caller};
 use crate::kernel::{stop, threads};
 
 /// How a request of a file ended.
@@ -26,12 +27,61 @@ pub struct Outcome {
     pub pending_returned: bool,
 }
 
+/// Who is told of the end of a request, beside the thread that waits for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Notify {
+    /// Address of an `IO_STATUS_BLOCK`; 0 for none.
+    pub block: u64,
+    /// An event object, referenced for this; 0 for none.
+    pub event: u64,
+    /// The file object, referenced for this, whose own event is set if there is
+    /// no other; 0 for none.
+    pub file: u64,
+}
+
+impl Notify {
+    /// Gives the references back.
+    pub fn give_back(self, caller: &Caller<'_>) {
+        for object in [self.event, self.file] {
+            if object != 0 {
+                ob::dereference(object, caller);
+            }
+        }
+    }
+
+    /// Tells of the end. The memory seen is that of the process that asked.
+    fn tell(self, outcome: &Outcome) -> Result<(), Fault> {
+        // An error that came back at once is the caller's from the status alone.
+        if outcome.status >> 30 == 3 && !outcome.pending_returned {
+            return Ok(());
+        }
+        if self.block != 0 {
+            let written = guest::write_u32(self.block, outcome.status)
+                .and_then(|()| guest::write_u64(self.block.wrapping_add(8), outcome.information));
+            // A program's block may be gone by now, which is its own business.
+            if is_system(self.block) {
+                written?;
+            }
+        }
+        let event = match (self.event, self.file) {
+            (0, 0) => return Ok(()),
+            (0, file) => file + super::layout::file::EVENT,
+            (event, _) => event,
+        };
+        object::set_state(event, 1)?;
+        wait::signal(event)
+    }
+}
+
 /// A request of a file whose IRP is under way.
 #[derive(Debug, Clone, Copy)]
 struct Underway {
     id: u64,
     /// Bytes that the caller has room for.
     output_length: u32,
+    notify: Notify,
+    /// Whether nobody waits for its outcome.
+    detached: bool,
 }
 
 #[derive(Default)]
@@ -53,15 +103,29 @@ fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
 }
 
 /// Notes that an IRP carries a request of a file; returns the request's number.
-pub fn begin(packet: u64, output_length: u32) -> u64 {
+pub fn begin(packet: u64, output_length: u32, notify: Notify) -> u64 {
     with(|state| {
         state.next += 1;
         let id = state.next;
-        state
-            .underway
-            .insert(packet, Underway { id, output_length });
+        let underway = Underway {
+            id,
+            output_length,
+            notify,
+            detached: false,
+        };
+        state.underway.insert(packet, underway);
         id
     })
+}
+
+/// Says that nobody will ask for the outcome of a request.
+pub fn detach(id: u64) {
+    with(|state| {
+        state.done.remove(&id);
+        for underway in state.underway.values_mut().filter(|one| one.id == id) {
+            underway.detached = true;
+        }
+    });
 }
 
 /// Takes the outcome of a request that has ended.
@@ -123,9 +187,17 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         threads::thread(thread).map_or_else(threads::system_process, |thread| thread.process);
     let seen = user::see(process);
     let copied = transfer::copy_back(packet, Some(underway.output_length));
+    let told = copied.and_then(|(status, too_much)| {
+        let outcome = Outcome {
+            status,
+            information: guest::read_u64(packet + offset::INFORMATION)?,
+            pending_returned: guest::read_u8(packet + offset::PENDING_RETURNED)? != 0,
+        };
+        underway.notify.tell(&outcome)?;
+        Ok((outcome, too_much))
+    });
     user::see(seen);
-    let (status, too_much) = copied?;
-    let information = guest::read_u64(packet + offset::INFORMATION)?;
+    let (outcome, too_much) = told?;
     if let Some(bytes) = too_much {
         let what = format!(
             "a request was completed with {bytes} bytes of output (IoStatus.Information), but its caller has room for {}; \
@@ -134,19 +206,12 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         );
         stop::violation("information-too-large", None, what, caller.address());
     }
-    let pending_returned = guest::read_u8(packet + offset::PENDING_RETURNED)? != 0;
     transfer::release(packet)?;
     irp::free(packet);
-    with(|state| {
-        state.done.insert(
-            underway.id,
-            Outcome {
-                status,
-                information,
-                pending_returned,
-            },
-        )
-    });
+    if !underway.detached {
+        with(|state| state.done.insert(underway.id, outcome));
+    }
+    underway.notify.give_back(caller);
     sched::wake(key(underway.id));
     Ok(())
 }

@@ -56,16 +56,25 @@ pub mod file {
     pub const TYPE: u64 = 0x00;
     pub const SIZE: u64 = 0x02;
     pub const DEVICE_OBJECT: u64 = 0x08;
+    pub const RELATED_FILE: u64 = 0x40;
     pub const READ_ACCESS: u64 = 0x4a;
     pub const WRITE_ACCESS: u64 = 0x4b;
     pub const FLAGS: u64 = 0x50;
     pub const FILE_NAME: u64 = 0x58;
+    pub const CURRENT_BYTE_OFFSET: u64 = 0x68;
+    pub const BUSY: u64 = 0x74;
     pub const LOCK: u64 = 0x80;
     pub const EVENT: u64 = 0x98;
 
     /// Flags of a file object.
     pub mod flag {
         pub const SYNCHRONOUS_IO: u32 = 0x0000_0002;
+        pub const ALERTABLE_IO: u32 = 0x0000_0004;
+        pub const NO_INTERMEDIATE_BUFFERING: u32 = 0x0000_0008;
+        pub const WRITE_THROUGH: u32 = 0x0000_0010;
+        pub const SEQUENTIAL_ONLY: u32 = 0x0000_0020;
+        pub const HANDLE_CREATED: u32 = 0x0004_0000;
+        pub const RANDOM_ACCESS: u32 = 0x0010_0000;
         pub const CLEANUP_COMPLETE: u32 = 0x0000_4000;
     }
 }
@@ -91,6 +100,7 @@ pub mod irp {
     pub const CANCEL_IRQL: u64 = 0x45;
     pub const USER_IOSB: u64 = 0x48;
     pub const USER_EVENT: u64 = 0x50;
+    pub const ALLOCATION_SIZE: u64 = 0x58;
     pub const CANCEL_ROUTINE: u64 = 0x68;
     pub const USER_BUFFER: u64 = 0x70;
     pub const DEVICE_QUEUE_ENTRY: u64 = 0x78;
@@ -146,6 +156,7 @@ pub mod stack {
         pub const OPTIONS: u64 = 0x10;
         pub const FILE_ATTRIBUTES: u64 = 0x18;
         pub const SHARE_ACCESS: u64 = 0x1a;
+        pub const EA_LENGTH: u64 = 0x20;
     }
 
     /// Bits of the control byte.
@@ -163,6 +174,7 @@ pub mod major {
     pub const CLOSE: u8 = 0x02;
     pub const READ: u8 = 0x03;
     pub const WRITE: u8 = 0x04;
+    pub const FILE_SYSTEM_CONTROL: u8 = 0x0d;
     pub const DEVICE_CONTROL: u8 = 0x0e;
     pub const INTERNAL_DEVICE_CONTROL: u8 = 0x0f;
     pub const CLEANUP: u8 = 0x12;

@@ -1,7 +1,9 @@
 //! The I/O manager: devices, files, IRPs.
 
 pub mod build;
+pub mod by_handle;
 pub mod cancel;
+pub mod create;
 pub mod csq;
 pub mod device;
 pub mod file;
@@ -20,7 +22,9 @@ use super::call::Export;
 /// All exports of the I/O manager.
 pub const TABLES: &[&[Export]] = &[
     build::EXPORTS,
+    by_handle::EXPORTS,
     cancel::EXPORTS,
+    create::EXPORTS,
     csq::EXPORTS,
     device::EXPORTS,
     irp::EXPORTS,

@@ -189,14 +189,14 @@ pub fn transfer(
     packet: u64,
     place: u64,
     write: bool,
-    offset: u64,
+    (offset, key): (u64, u32),
     va: u64,
     length: u32,
     style: Style,
     user: bool,
 ) -> Prepared {
     guest::write_u32(place + stack::transfer::LENGTH, length)?;
-    guest::write_u32(place + stack::transfer::KEY, 0)?;
+    guest::write_u32(place + stack::transfer::KEY, key)?;
     guest::write_u64(place + stack::transfer::BYTE_OFFSET, offset)?;
     let kind = if write {
         irp::flag::WRITE_OPERATION

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{INSUFFICIENT_RESOURCES, memory};
 use crate::kernel::call::Stop;
 use crate::kernel::io::file::{self, Opening, Sent};
-use crate::kernel::io::finish::{self, Outcome};
+use crate::kernel::io::finish::{self, Notify, Outcome};
 use crate::kernel::io::transfer::Buffers;
 use crate::kernel::mm::space::Protection;
 use crate::kernel::mm::user;
@@ -14,8 +14,9 @@ use crate::kernel::ob::{self, Caller, Type, name};
 use crate::kernel::{guest, stop};
 use crate::request::{Handle, Operation, Reply};
 
-/// `FILE_OPEN` as a disposition.
-const OPEN: u32 = 0x0100_0000;
+/// `FILE_OPEN` as a disposition, with `FILE_SYNCHRONOUS_IO_NONALERT` and
+/// `FILE_NON_DIRECTORY_FILE`: what `CreateFile` asks for.
+const OPEN: u32 = 0x0100_0060;
 
 /// Carries out a request in the thread of a process.
 pub fn carry_out(process: u64, operation: Operation, caller: &Caller<'_>) -> Reply {
@@ -107,6 +108,7 @@ fn open(path: &str, access: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
         options: OPEN,
         attributes: 0x80,
         user: true,
+        ..Opening::default()
     };
     let opened = file::open(found.object, &found.rest, opening, caller);
     ob::dereference(found.object, caller);
@@ -148,7 +150,14 @@ fn request(
     }
     // The request keeps the file while its handle may be closed by others.
     ob::reference(entry.object);
-    let sent = file::request(entry.object, operation, buffers, true, caller);
+    let sent = file::request(
+        entry.object,
+        operation,
+        buffers,
+        true,
+        Notify::default(),
+        caller,
+    );
     let outcome = sent.map(|sent| match sent {
         Sent::Done(outcome) => outcome,
         Sent::Pending(id) => finish::wait_for(id),
@@ -164,7 +173,7 @@ fn allowed(operation: file::Operation, access: u32) -> bool {
     const READ: u32 = 1;
     const WRITE: u32 = 2;
     let needed = match operation {
-        file::Operation::Control { code } => code >> 14 & 3,
+        file::Operation::Control { code } | file::Operation::FsControl { code } => code >> 14 & 3,
         file::Operation::Read { .. } => READ,
         file::Operation::Write { .. } => WRITE,
     };
@@ -247,7 +256,12 @@ fn read(
         output_length: wanted,
         ..Buffers::default()
     };
-    let outcome = request(handle, file::Operation::Read { offset }, &buffers, caller)?;
+    let outcome = request(
+        handle,
+        file::Operation::Read { offset, key: 0 },
+        &buffers,
+        caller,
+    )?;
     let got = outcome.information.min(u64::from(wanted));
     let mut output = vec![0; usize::try_from(got).unwrap_or(0)];
     guest::read_bytes(to.va, &mut output)?;
@@ -274,7 +288,7 @@ fn write(
     };
     Ok(plain(&request(
         handle,
-        file::Operation::Write { offset },
+        file::Operation::Write { offset, key: 0 },
         &buffers,
         caller,
     )?))

@@ -1,0 +1,275 @@
+//! Requests on an open file by its handle: `ZwReadFile`, `ZwWriteFile`,
+//! `ZwDeviceIoControlFile`, `ZwFsControlFile`.
+//!
+//! On a file opened for synchronous I/O requests go one after the other and each
+//! call waits for the end of its own; on another one `STATUS_PENDING` says that
+//! the status block and the event will tell.
+
+use super::file::{self, Operation, Sent};
+use super::finish::{self, Notify};
+use super::layout::file as offset;
+use super::transfer::Buffers;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::call::{Call, Stop, exports};
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::ke::{object, sched};
+use crate::kernel::ob::handles::Entry;
+use crate::kernel::ob::{self, Caller, Refusal, Type};
+use crate::kernel::zw::mode::Mode;
+
+/// `EVENT_MODIFY_STATE`.
+const MODIFY_STATE: u32 = 2;
+/// `FILE_READ_DATA`.
+const READ_DATA: u32 = 1;
+/// `FILE_WRITE_DATA` and `FILE_APPEND_DATA`.
+const WRITE_OR_APPEND: u32 = 6;
+/// `FILE_USE_FILE_POINTER_POSITION`, as a byte offset.
+const USE_FILE_POINTER: u64 = 0xffff_ffff_ffff_fffe;
+
+/// What all of these have in common: the first five arguments.
+struct Common {
+    file: u64,
+    event: u64,
+    block: u64,
+    mode: Mode,
+}
+
+impl Common {
+    fn of(call: &Call<'_>, mode: Mode, function: &str) -> Result<Self, Refusal> {
+        let (routine, block) = (call.argument(2)?, call.argument(4)?);
+        if routine != 0 {
+            return Err(Stop::bug_check(
+                0xe2,
+                [routine, 0, 0, 0],
+                format!(
+                    "{function} was asked to call {routine:#018x} as an APC at the end of the request, \
+                     which this kernel does not do yet; an event tells of it, too"
+                ),
+            )
+            .into());
+        }
+        mode.probe(block, 16, 8)?;
+        Ok(Self {
+            file: call.argument(0)?,
+            event: call.argument(1)?,
+            block,
+            mode,
+        })
+    }
+
+    /// The file, referenced, and the event, referenced and reset.
+    fn begin(&self, access: u32, caller: &Caller<'_>) -> Result<(Entry, Notify), Refusal> {
+        let user = self.mode.is_user();
+        let file = ob::by_handle(self.file, 0, Some(Type::File), user)?;
+        // One of the rights is enough.
+        if user && access != 0 && file.access & access == 0 {
+            return Err(ntstatus::STATUS_ACCESS_DENIED.into());
+        }
+        let mut notify = Notify {
+            block: self.block,
+            event: 0,
+            file: 0,
+        };
+        if self.event != 0 {
+            let event = ob::by_handle(self.event, MODIFY_STATE, Some(Type::Event), user)?;
+            ob::reference(event.object);
+            object::set_state(event.object, 0)?;
+            notify.event = event.object;
+        }
+        if ob::reference(file.object).is_none() {
+            notify.give_back(caller);
+            return Err(ntstatus::STATUS_INVALID_HANDLE.into());
+        }
+        notify.file = file.object;
+        Ok((file, notify))
+    }
+
+    /// Sends the request, and waits where the file is for that.
+    fn send(
+        &self,
+        (file, notify): (Entry, Notify),
+        operation: Operation,
+        buffers: &Buffers,
+        caller: &Caller<'_>,
+    ) -> Result<u32, Refusal> {
+        let synchronous = is_synchronous(file.object)?;
+        // The request's end gives its reference back, which may come first.
+        ob::reference(file.object);
+        if synchronous {
+            acquire(file.object)?;
+        }
+        let user = self.mode.is_user();
+        let sent = file::request(file.object, operation, buffers, user, notify, caller);
+        let status = match sent {
+            Ok(Sent::Done(outcome)) if outcome.pending_returned && !synchronous => {
+                Ok(ntstatus::STATUS_PENDING)
+            }
+            Ok(Sent::Done(outcome)) => Ok(outcome.status),
+            Ok(Sent::Pending(id)) if synchronous => Ok(finish::wait_for(id).status),
+            Ok(Sent::Pending(id)) => {
+                finish::detach(id);
+                Ok(ntstatus::STATUS_PENDING)
+            }
+            Err(stop) => Err(stop.into()),
+        };
+        if synchronous {
+            release(file.object)?;
+        }
+        ob::dereference(file.object, caller);
+        status
+    }
+
+    /// A control request: arguments 5 to 9.
+    fn control(&self, call: &Call<'_>, file_system: bool) -> Result<u32, Refusal> {
+        let caller = Caller::of(call);
+        let code = low(call.argument(5)?);
+        let buffers = Buffers {
+            input: call.argument(6)?,
+            input_length: low(call.argument(7)?),
+            output: call.argument(8)?,
+            output_length: low(call.argument(9)?),
+        };
+        let needed = code >> 14 & 3;
+        let begun = self.begin(0, &caller)?;
+        if self.mode.is_user() && begun.0.access & needed != needed {
+            begun.1.give_back(&caller);
+            return Err(ntstatus::STATUS_ACCESS_DENIED.into());
+        }
+        let operation = if file_system {
+            Operation::FsControl { code }
+        } else {
+            Operation::Control { code }
+        };
+        self.send(begun, operation, &buffers, &caller)
+    }
+
+    /// A read or a write: arguments 5 to 8.
+    fn transfer(&self, call: &Call<'_>, write: bool) -> Result<u32, Refusal> {
+        let caller = Caller::of(call);
+        let (buffer, length) = (call.argument(5)?, low(call.argument(6)?));
+        let (start, key) = (call.argument(7)?, call.argument(8)?);
+        self.mode.probe_optional(start, 8, 8)?;
+        self.mode.probe_optional(key, 4, 4)?;
+        let begun = self.begin(if write { WRITE_OR_APPEND } else { READ_DATA }, &caller)?;
+        let prepared = || -> Result<(u64, u32), Refusal> {
+            let offset = Self::byte_offset(begun.0.object, start)?;
+            let key = if key == 0 { 0 } else { guest::read_u32(key)? };
+            Ok((offset, key))
+        };
+        let (offset, key) = match prepared() {
+            Ok(prepared) => prepared,
+            Err(refusal) => {
+                begun.1.give_back(&caller);
+                return Err(refusal);
+            }
+        };
+        let (operation, buffers) = if write {
+            let buffers = Buffers {
+                input: buffer,
+                input_length: length,
+                ..Buffers::default()
+            };
+            (Operation::Write { offset, key }, buffers)
+        } else {
+            let buffers = Buffers {
+                output: buffer,
+                output_length: length,
+                ..Buffers::default()
+            };
+            (Operation::Read { offset, key }, buffers)
+        };
+        self.send(begun, operation, &buffers, &caller)
+    }
+
+    /// Where a read or write begins: a file that is not synchronous has no
+    /// position of its own.
+    fn byte_offset(file: u64, start: u64) -> Result<u64, Refusal> {
+        let given = if start == 0 {
+            None
+        } else {
+            Some(guest::read_u64(start)?)
+        };
+        match given {
+            Some(offset) if offset != USE_FILE_POINTER => Ok(offset),
+            _ if is_synchronous(file)? => Ok(guest::read_u64(file + offset::CURRENT_BYTE_OFFSET)?),
+            _ => Err(ntstatus::STATUS_INVALID_PARAMETER.into()),
+        }
+    }
+}
+
+/// The low half of an argument.
+fn low(value: u64) -> u32 {
+    u32::try_from(value & 0xffff_ffff).unwrap_or(0)
+}
+
+fn is_synchronous(file: u64) -> Result<bool, Fault> {
+    Ok(guest::read_u32(file + offset::FLAGS)? & offset::flag::SYNCHRONOUS_IO != 0)
+}
+
+/// Waits for the end of other requests on a synchronous file.
+fn acquire(file: u64) -> Result<(), Fault> {
+    while guest::read_u32(file + offset::BUSY)? != 0 {
+        sched::park(file + offset::LOCK, None);
+    }
+    guest::write_u32(file + offset::BUSY, 1)
+}
+
+fn release(file: u64) -> Result<(), Fault> {
+    guest::write_u32(file + offset::BUSY, 0)?;
+    sched::wake(file + offset::LOCK);
+    Ok(())
+}
+
+/// One of these services for one of the two kinds of caller.
+fn serve(
+    call: &Call<'_>,
+    mode: Mode,
+    function: &str,
+    work: impl FnOnce(&Common) -> Result<u32, Refusal>,
+) -> Result<u32, Stop> {
+    mode.outcome(Common::of(call, mode, function).and_then(|common| work(&common)))
+}
+
+exports! {
+    /// `ZwDeviceIoControlFile`: file, event, APC routine and context, status block,
+    /// code, input and its length, output and its length.
+    fn ZwDeviceIoControlFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Mode::Kernel, "ZwDeviceIoControlFile", |common| common.control(call, false))
+    }
+
+    /// `NtDeviceIoControlFile`.
+    fn NtDeviceIoControlFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Mode::previous(), "NtDeviceIoControlFile", |common| common.control(call, false))
+    }
+
+    /// `ZwFsControlFile`.
+    fn ZwFsControlFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Mode::Kernel, "ZwFsControlFile", |common| common.control(call, true))
+    }
+
+    /// `NtFsControlFile`.
+    fn NtFsControlFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Mode::previous(), "NtFsControlFile", |common| common.control(call, true))
+    }
+
+    /// `ZwReadFile`: file, event, APC routine and context, status block, buffer,
+    /// length, byte offset, key.
+    fn ZwReadFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Mode::Kernel, "ZwReadFile", |common| common.transfer(call, false))
+    }
+
+    /// `NtReadFile`.
+    fn NtReadFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Mode::previous(), "NtReadFile", |common| common.transfer(call, false))
+    }
+
+    /// `ZwWriteFile`.
+    fn ZwWriteFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Mode::Kernel, "ZwWriteFile", |common| common.transfer(call, true))
+    }
+
+    /// `NtWriteFile`.
+    fn NtWriteFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Mode::previous(), "NtWriteFile", |common| common.transfer(call, true))
+    }
+}

@@ -1,0 +1,221 @@
+//! Opening a device or a file by its name: `ZwCreateFile` and its kin.
+
+use super::file::{self, Opening};
+use super::layout::file as offset;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::call::{Call, exports};
+use crate::kernel::guest;
+use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type};
+use crate::kernel::zw::mode::Mode;
+
+/// `FILE_OPEN`.
+const OPEN: u32 = 1;
+/// `FILE_MAXIMUM_DISPOSITION`.
+const MAXIMUM_DISPOSITION: u32 = 5;
+/// `FILE_SHARE_VALID_FLAGS`.
+const VALID_SHARE: u32 = 7;
+/// `FILE_VALID_OPTION_FLAGS`.
+const VALID_OPTIONS: u32 = 0x00ff_ffff;
+/// `FILE_ATTRIBUTE_VALID_FLAGS`.
+const VALID_ATTRIBUTES: u32 = 0x7fb7;
+/// `SYNCHRONIZE`.
+const SYNCHRONIZE: u32 = 0x10_0000;
+/// `DELETE`.
+const DELETE: u32 = 0x1_0000;
+/// `IO_CHECK_CREATE_PARAMETERS`.
+const CHECK_PARAMETERS: u32 = 0x200;
+
+/// `FILE_…` options of a create that exclude or need others.
+mod option {
+    pub const DIRECTORY: u32 = 0x1;
+    pub const SYNCHRONOUS_ALERT: u32 = 0x10;
+    pub const SYNCHRONOUS_NONALERT: u32 = 0x20;
+    pub const NON_DIRECTORY: u32 = 0x40;
+    pub const DELETE_ON_CLOSE: u32 = 0x1000;
+}
+
+/// What a caller asks for.
+struct Wanted {
+    handle: u64,
+    access: u32,
+    attributes: u64,
+    block: u64,
+    allocation_size: u64,
+    file_attributes: u32,
+    share: u32,
+    disposition: u32,
+    options: u32,
+    ea: (u64, u32),
+    mode: Mode,
+    /// Whether the parameters are checked although the caller is trusted.
+    check: bool,
+}
+
+impl Wanted {
+    /// The arguments of `ZwCreateFile`.
+    fn create(call: &Call<'_>, mode: Mode) -> Result<Self, Refusal> {
+        Ok(Self {
+            handle: call.argument(0)?,
+            access: low(call.argument(1)?),
+            attributes: call.argument(2)?,
+            block: call.argument(3)?,
+            allocation_size: call.argument(4)?,
+            file_attributes: low(call.argument(5)?),
+            share: low(call.argument(6)?),
+            disposition: low(call.argument(7)?),
+            options: low(call.argument(8)?),
+            ea: (call.argument(9)?, low(call.argument(10)?)),
+            mode,
+            check: false,
+        })
+    }
+
+    /// The arguments of `ZwOpenFile`.
+    fn open(call: &Call<'_>, mode: Mode) -> Result<Self, Refusal> {
+        Ok(Self {
+            handle: call.argument(0)?,
+            access: low(call.argument(1)?),
+            attributes: call.argument(2)?,
+            block: call.argument(3)?,
+            allocation_size: 0,
+            file_attributes: 0,
+            share: low(call.argument(4)?),
+            disposition: OPEN,
+            options: low(call.argument(5)?),
+            ea: (0, 0),
+            mode,
+            check: false,
+        })
+    }
+
+    /// Whether the parameters agree with each other, as programs must see to.
+    fn is_valid(&self) -> bool {
+        let has = |option| self.options & option != 0;
+        let synchronous = has(option::SYNCHRONOUS_ALERT) || has(option::SYNCHRONOUS_NONALERT);
+        self.file_attributes & !VALID_ATTRIBUTES == 0
+            && self.share & !VALID_SHARE == 0
+            && self.disposition <= MAXIMUM_DISPOSITION
+            && self.options & !VALID_OPTIONS == 0
+            && !(synchronous && self.access & SYNCHRONIZE == 0)
+            && !(has(option::DELETE_ON_CLOSE) && self.access & DELETE == 0)
+            && !(has(option::SYNCHRONOUS_ALERT) && has(option::SYNCHRONOUS_NONALERT))
+            && !(has(option::DIRECTORY) && has(option::NON_DIRECTORY))
+    }
+
+    fn opening(&self, related: u64) -> Result<Opening, Refusal> {
+        let allocation_size = if self.allocation_size == 0 {
+            0
+        } else {
+            guest::read_u64(self.allocation_size)?
+        };
+        Ok(Opening {
+            access: Type::File.grant(self.access),
+            share: u16::try_from(self.share & VALID_SHARE).unwrap_or(0),
+            options: self.disposition << 24 | self.options & VALID_OPTIONS,
+            attributes: u16::try_from(self.file_attributes & 0xffff).unwrap_or(0),
+            user: self.mode.is_user(),
+            allocation_size,
+            ea: self.ea,
+            related,
+        })
+    }
+}
+
+/// The low half of an argument.
+fn low(value: u64) -> u32 {
+    u32::try_from(value & 0xffff_ffff).unwrap_or(0)
+}
+
+fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
+    let mode = wanted.mode;
+    if (mode.is_user() || wanted.check) && !wanted.is_valid() {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+    }
+    mode.probe(wanted.handle, 8, 8)?;
+    mode.probe(wanted.block, 16, 8)?;
+    mode.probe_optional(wanted.allocation_size, 8, 8)?;
+    mode.probe(wanted.ea.0, u64::from(wanted.ea.1), 4)?;
+    let attributes = Attributes::require(wanted.attributes)?;
+    let found = ob::lookup(&attributes, None)?;
+    let (body, related) = match found.kind {
+        Type::Device => (found.object, 0),
+        Type::File => (
+            guest::read_u64(found.object + offset::DEVICE_OBJECT)?,
+            found.object,
+        ),
+        _ => {
+            ob::dereference(found.object, caller);
+            return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into());
+        }
+    };
+    let opened = wanted
+        .opening(related)
+        .and_then(|opening| Ok(file::open(body, &found.rest, opening, caller)?));
+    ob::dereference(found.object, caller);
+    let (object, information) = match opened? {
+        Ok(opened) => opened,
+        Err(status) => {
+            guest::write_u32(wanted.block, status)?;
+            return Ok(status);
+        }
+    };
+    let access = Type::File.grant(wanted.access);
+    let handle = ob::handles::insert(object, access, attributes.flags, caller.address());
+    if handle.is_ok() {
+        let flags = guest::read_u32(object + offset::FLAGS)?;
+        guest::write_u32(object + offset::FLAGS, flags | offset::flag::HANDLE_CREATED)?;
+    }
+    ob::dereference(object, caller);
+    guest::write_u64(wanted.handle, handle?)?;
+    guest::write_u32(wanted.block, ntstatus::STATUS_SUCCESS)?;
+    guest::write_u64(wanted.block.wrapping_add(8), information)?;
+    Ok(ntstatus::STATUS_SUCCESS)
+}
+
+exports! {
+    /// `ZwCreateFile`: handle, access, attributes, status block, allocation size,
+    /// file attributes, share access, disposition, options, EA buffer and length.
+    fn ZwCreateFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let wanted = Wanted::create(call, Mode::Kernel);
+        Mode::Kernel.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+    }
+
+    /// `NtCreateFile`.
+    fn NtCreateFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let mode = Mode::previous();
+        let wanted = Wanted::create(call, mode);
+        mode.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+    }
+
+    /// `ZwOpenFile`: handle, access, attributes, status block, share access, options.
+    fn ZwOpenFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let wanted = Wanted::open(call, Mode::Kernel);
+        Mode::Kernel.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+    }
+
+    /// `NtOpenFile`.
+    fn NtOpenFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let mode = Mode::previous();
+        let wanted = Wanted::open(call, mode);
+        mode.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+    }
+
+    /// `IoCreateFile`: as `ZwCreateFile`, for ordinary files (`CreateFileTypeNone`),
+    /// and options of its own, of which `IO_CHECK_CREATE_PARAMETERS` is looked at.
+    fn IoCreateFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let mode = Mode::previous();
+        let options = low(call.argument(13)?);
+        // CreateFileType: pipes and mailslots have parameters of their own.
+        if low(call.argument(11)?) != 0 {
+            return Ok(ntstatus::STATUS_NOT_SUPPORTED);
+        }
+        // IO_NO_PARAMETER_CHECKING: the caller answers for what it passes.
+        let mode = if options & NO_PARAMETER_CHECKING == 0 { mode } else { Mode::Kernel };
+        let wanted = Wanted::create(call, mode);
+        let wanted = wanted.map(|wanted| Wanted { check: options & CHECK_PARAMETERS != 0, ..wanted });
+        mode.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+    }
+}
+
+/// `IO_NO_PARAMETER_CHECKING`.
+const NO_PARAMETER_CHECKING: u32 = 0x100;
