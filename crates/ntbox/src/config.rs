@@ -29,6 +29,19 @@ pub struct Config {
     pub timeout: Duration,
     /// Version of Windows that the kernel claims to be.
     pub version: OsVersion,
+    /// Whether waiting takes time.
+    pub time: Time,
+}
+
+/// What happens when all threads of the kernel wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Time {
+    /// Its clock jumps to when the next of them goes on: thirty seconds of waiting
+    /// cost none.
+    #[default]
+    Simulated,
+    /// It waits as long as they do.
+    Real,
 }
 
 impl Config {
@@ -49,6 +62,7 @@ impl Config {
             faults: Vec::new(),
             timeout: Duration::from_secs(10),
             version: OsVersion::default(),
+            time: Time::default(),
         }
     }
 

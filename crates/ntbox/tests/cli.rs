@@ -92,6 +92,30 @@ fn a_driver_that_hangs_is_found_where_it_is() {
 }
 
 #[test]
+fn waiting_takes_time_only_if_asked_for() {
+    // An hour, which nobody has; and as long as one can wait for.
+    for (milliseconds, options, least) in
+        [("3600000", &[][..], 0.0), ("150", &["--real-time"], 0.15)]
+    {
+        let times = format!("-DTIMES={milliseconds}");
+        let Some(driver) = common::with_gcc_and("DELAY", &[&times]) else {
+            return;
+        };
+        let started = std::time::Instant::now();
+        let image = driver.image.display().to_string();
+        let output = ntbox(&[&["run", &image, "--json"], options].concat());
+        let elapsed = started.elapsed().as_secs_f64();
+        assert_eq!(status(&output), 0, "{}", text(&output.stdout));
+        assert!((least..600.0).contains(&elapsed), "{elapsed}");
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let log = json["report"]["log"].as_array().expect("lines");
+        let times = [0, log.len() - 1].map(|n| log[n]["time"].as_u64().expect("a time"));
+        let wanted: u64 = milliseconds.parse().expect("a number");
+        assert!(times[1] - times[0] >= 10_000 * wanted, "{times:?}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_told() {
     let Some(driver) = common::with_gcc("CLEAN") else {
         return;

@@ -10,6 +10,7 @@ typedef unsigned long long SIZE_T;
 IMPORT void *ExAllocatePoolWithTag(int type, SIZE_T size, ULONG tag);
 IMPORT ULONG DbgPrintEx(ULONG component, ULONG level, const char *format, ...);
 IMPORT unsigned char KeGetCurrentIrql(void);
+IMPORT ULONG KeDelayExecutionThread(char mode, unsigned char alertable, const long long *interval);
 IMPORT __attribute__((noreturn)) void KeBugCheckEx(ULONG code, SIZE_T a, SIZE_T b, SIZE_T c, SIZE_T d);
 
 #define CLEAN 0
@@ -21,6 +22,7 @@ IMPORT __attribute__((noreturn)) void KeBugCheckEx(ULONG code, SIZE_T a, SIZE_T 
 #define HANG 6
 #define CALLS 7
 #define FLOOD 8
+#define DELAY 9
 
 #define KEEP __attribute__((noinline, used))
 
@@ -94,6 +96,9 @@ ULONG DriverEntry(char *driver, void *path)
     Flood();
 #elif DO == CALLS
     Call(TIMES);
+#elif DO == DELAY
+    KeDelayExecutionThread(0, 0, &(const long long){-10000LL * TIMES});
+    DbgPrintEx(77, 0, "driver: end\n");
 #endif
     return 0;
 }

@@ -126,6 +126,7 @@ impl Machine {
         // uses GS.
         unsafe { cpu::attach(thread, (here, here)) };
         super::version::set(config.version);
+        super::ke::clock::initialize(config.time);
         super::shared_data::initialize().map_err(|_| "no memory for the shared page".to_owned())?;
         signals::install();
         super::ke::sched::initialize(thread);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use ntbox::parse::{self, Mask};
-use ntbox::{Config, Fault, OsVersion, RegValue};
+use ntbox::{Config, Fault, OsVersion, RegValue, Time};
 
 /// Exit statuses. 2 is clap's for wrong usage.
 pub mod status {
@@ -48,7 +48,9 @@ pub struct Cli {
 pub enum Command {
     /// Load a driver, call DriverEntry, unload it, and report
     Run(Run),
-    /// List what a driver imports, and whether this kernel provides it
+    /// List what a driver imports, and whether this kernel provides it, without
+    /// running it
+    #[command(visible_alias = "check")]
     Imports(Imports),
     /// List what this kernel provides
     Exports(Exports),
@@ -107,6 +109,10 @@ pub struct Run {
     /// Version of Windows that the kernel claims to be [default: 10.0.19045]
     #[arg(long, visible_alias = "windows", value_name = "MAJOR.MINOR.BUILD", value_parser = parse::version)]
     pub os: Option<OsVersion>,
+    /// Let waiting take as long as the driver says; otherwise the clock jumps
+    /// ahead when all threads wait
+    #[arg(long)]
+    pub real_time: bool,
     /// Write one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -124,6 +130,9 @@ impl Run {
         config.service = self.service.clone().unwrap_or(config.service);
         config.timeout = self.timeout.unwrap_or(config.timeout);
         config.version = self.os.unwrap_or(config.version);
+        if self.real_time {
+            config.time = Time::Real;
+        }
         config
     }
 }
@@ -168,7 +177,7 @@ mod tests {
     #[test]
     fn options_reach_the_configuration() {
         let line = "ntbox run a/walk.sys --service w --param A=dword:1 --param B=sz:x --fault IoAllocateMdl:2 \
-                    --filter IHVDRIVER=1 --filter ihvdriver=0xf --filter WIN2000=0 --timeout 0.5 --os 6.1.7601";
+                    --filter IHVDRIVER=1 --filter ihvdriver=0xf --filter WIN2000=0 --timeout 0.5 --os 6.1.7601 --real-time";
         let Command::Run(run) = Cli::parse_from(line.split_whitespace()).command else {
             panic!("not run")
         };
@@ -192,6 +201,7 @@ mod tests {
         assert_eq!(config.filter.components, [(77, 15)]);
         assert_eq!(config.filter.win2000, 0);
         assert_eq!(config.timeout, Duration::from_millis(500));
+        assert_eq!(config.time, Time::Real);
         assert_eq!(
             config.version,
             OsVersion {
@@ -211,5 +221,6 @@ mod tests {
         assert_eq!(config.service, "walk");
         assert_eq!(config.timeout, Duration::from_secs(10));
         assert_eq!(config.version, OsVersion::default());
+        assert_eq!(config.time, Time::Simulated);
     }
 }

@@ -1,9 +1,12 @@
 //! Time. It runs with the host's clock while anything runs, and jumps ahead when
-//! every thread waits: a timer of thirty seconds costs nothing.
+//! every thread waits, so that a timer of thirty seconds costs nothing; unless the
+//! caller asked for real time.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::config::Time;
 
 /// Units of 100 ns in a second.
 pub const SECOND: u64 = 10_000_000;
@@ -14,6 +17,13 @@ const EPOCH_DIFFERENCE: u64 = 11_644_473_600 * SECOND;
 
 static STARTED: OnceLock<(Instant, u64)> = OnceLock::new();
 static SKIPPED: AtomicU64 = AtomicU64::new(0);
+/// Whether time is [`Time::Real`].
+static REAL: AtomicBool = AtomicBool::new(false);
+
+/// Chooses how waiting passes time.
+pub fn initialize(time: Time) {
+    REAL.store(time == Time::Real, Ordering::Relaxed);
+}
 
 fn started() -> (Instant, u64) {
     *STARTED.get_or_init(|| {
@@ -37,8 +47,17 @@ pub fn system_time() -> u64 {
     started().1 + interrupt_time()
 }
 
-/// Jumps ahead to an interrupt time, if it is ahead.
+/// Waits for an interrupt time, or jumps ahead to it; nothing happens if it has
+/// passed.
 pub fn skip_to(time: u64) {
+    while REAL.load(Ordering::Relaxed) {
+        let left = time.saturating_sub(interrupt_time());
+        if left == 0 {
+            return;
+        }
+        // The clock interrupt may end the sleep early.
+        std::thread::sleep(Duration::from_nanos(left.saturating_mul(100)));
+    }
     let now = interrupt_time();
     if time > now {
         SKIPPED.fetch_add(time - now, Ordering::Relaxed);
