@@ -43,3 +43,29 @@ fn memory_of_processes_and_sections() {
     ];
     all_is_well("mm_virtual_seh", &cases);
 }
+
+#[test]
+fn memory_of_the_kernel() {
+    let cases = [
+        "Contiguous",
+        "Reserved",
+        "Sections",
+        "Devices",
+        "Copies",
+        "Advancing",
+        "Selected",
+    ];
+    let run = run(&Service::new(build::driver("mm_kernel")));
+    let texts: Vec<_> = run.texts().collect();
+    let explained = texts
+        .iter()
+        .filter(|text| text.contains("this machine has no devices"));
+    assert_eq!(explained.count(), 1);
+    let expected = cases.map(|case| format!("check: {case} ok"));
+    assert!(
+        expected.iter().all(|case| texts.contains(&case.as_str())),
+        "{texts:?}"
+    );
+    assert_eq!(run.start, Start::Running(0));
+    assert_eq!(run.findings.violations, []);
+}

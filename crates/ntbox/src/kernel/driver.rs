@@ -187,7 +187,8 @@ pub fn check_left_behind(when: &str) {
         let what = format!("the timer at {timer:#018x} is still set {when}");
         stop::violation("timer-left", Some((0xc7, 0)), what, 0);
     }
-    for left in mm::mdl::left_behind() {
+    let owed = mm::owed::left_behind();
+    for left in mm::mdl::left_behind().into_iter().chain(owed) {
         stop::violation(
             left.rule,
             left.verifier,

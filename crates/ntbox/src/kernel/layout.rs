@@ -58,6 +58,11 @@ pub const SYSTEM_PTES: Zone = Zone {
     base: 0x0000_4300_0000_0000,
     size: 16 << 30,
 };
+/// Addresses that drivers reserve for mappings of their own.
+pub const MAPPING_ADDRESSES: Zone = Zone {
+    base: 0x0000_4380_0000_0000,
+    size: 16 << 30,
+};
 /// Driver images.
 pub const IMAGES: Zone = Zone {
     base: 0x0000_4400_0000_0000,

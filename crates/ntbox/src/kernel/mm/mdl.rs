@@ -425,6 +425,32 @@ exports! {
         probe_and_lock(mdl, mode != 0, operation != 0, call.return_address())
     }
 
+    /// `MmProbeAndLockProcessPages`: of the memory of another process.
+    fn MmProbeAndLockProcessPages<call>(mdl: u64, process: u64, mode: u8, operation: u32) -> ()
+        [max DISPATCH_LEVEL] raises 0xc000_009a
+    {
+        let seen = user::see(process);
+        let locked = probe_and_lock(mdl, mode != 0, operation != 0, call.return_address());
+        user::see(seen);
+        locked?;
+        if !is_system(View::read(mdl)?.start) {
+            guest::write_u64(mdl + offset::PROCESS, process)?;
+        }
+        Ok(())
+    }
+
+    /// `MmProbeAndLockSelectedPages`: pages that need not lie side by side, from
+    /// an array of their addresses.
+    fn MmProbeAndLockSelectedPages<call>(mdl: u64, segments: u64, mode: u8, operation: u32) -> ()
+        [max DISPATCH_LEVEL] raises 0xc000_009a
+    {
+        let view = View::read(mdl)?;
+        let pages: Vec<u64> = (0..view.pages())
+            .map(|n| guest::read_u64(segments.wrapping_add(8 * n)))
+            .collect::<Result<_, Fault>>()?;
+        lock_pages(view, &pages, mode != 0, operation != 0, call.return_address())
+    }
+
     /// `MmUnlockPages`: ends the lock, and a system mapping before it.
     fn MmUnlockPages<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
         unlock(mdl, call.return_address())
@@ -466,7 +492,7 @@ exports! {
 /// Locks the pages of an MDL for reading or writing; `user` is the access mode
 /// to check the range for.
 pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<(), Stop> {
-    let mut view = View::read(mdl)?;
+    let view = View::read(mdl)?;
     if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
         let what = format!(
             "MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
@@ -480,18 +506,33 @@ pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<
         stop::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
     }
     let base = view.start.wrapping_add(u64::from(view.offset));
-    let system = is_system(base);
-    if user && (system || is_system(base.wrapping_add(u64::from(view.bytes)))) {
+    if user && (is_system(base) || is_system(base.wrapping_add(u64::from(view.bytes)))) {
+        return Err(Stop::raise(ACCESS_VIOLATION));
+    }
+    let page = |n: u64| view.start.wrapping_add(n << PAGE_SHIFT);
+    let pages: Vec<u64> = (0..view.pages()).map(page).collect();
+    lock_pages(view, &pages, user, write, caller)
+}
+
+/// Locks pages at these addresses as those of an MDL.
+fn lock_pages(
+    mut view: View,
+    pages: &[u64],
+    user: bool,
+    write: bool,
+    caller: u64,
+) -> Result<(), Stop> {
+    let first = pages.first().copied().unwrap_or(0);
+    let system = is_system(first);
+    if user && pages.iter().any(|va| is_system(*va)) {
         return Err(Stop::raise(ACCESS_VIOLATION));
     }
     let (pageable, frames) = with(|memory| {
-        let pageable = !system
-            || memory
-                .space
-                .find(base)
-                .is_some_and(|(_, area)| area.used_for == Use::PagedPool);
-        let frames: Option<Vec<Pfn>> = (0..view.pages())
-            .map(|n| memory.lockable(view.start.wrapping_add(n << PAGE_SHIFT), write))
+        let area = memory.space.find(first);
+        let pageable = !system || area.is_some_and(|(_, area)| area.used_for == Use::PagedPool);
+        let frames: Result<Vec<Pfn>, u64> = pages
+            .iter()
+            .map(|va| memory.lockable(*va, write).ok_or(*va))
             .collect();
         (pageable, frames)
     });
@@ -502,17 +543,23 @@ pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<
         );
         stop::violation("irql-too-high", None, what, caller);
     }
-    let frames = frames.ok_or_else(|| Stop::raise(ACCESS_VIOLATION))?;
+    let frames = frames.map_err(|va| {
+        Stop::raise(if user::passed_guard(va) {
+            ntstatus::STATUS_GUARD_PAGE_VIOLATION
+        } else {
+            ACCESS_VIOLATION
+        })
+    })?;
     view.set_frames(&frames)?;
     let process = if system {
         0
     } else {
         threads::current_process()
     };
-    guest::write_u64(mdl + offset::PROCESS, process)?;
+    guest::write_u64(view.va + offset::PROCESS, process)?;
     let direction = if write { flag::WRITE_OPERATION } else { 0 };
     view.set_flags(view.flags & !flag::WRITE_OPERATION | flag::PAGES_LOCKED | direction)?;
-    with(|memory| memory.mdls.entry(mdl).locked = Some(caller));
+    with(|memory| memory.mdls.entry(view.va).locked = Some(caller));
     Ok(())
 }
 
@@ -539,6 +586,28 @@ pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
     view.set_flags(view.flags & !flag::PAGES_LOCKED)?;
     with(|memory| memory.mdls.settle(mdl, |record| record.locked = None));
     Ok(())
+}
+
+/// Moves the beginning of a list forwards: pages that are passed are its no more.
+pub fn advance(mdl: u64, bytes: u32) -> Result<u32, Stop> {
+    let view = View::read(mdl)?;
+    if bytes > view.bytes {
+        return Ok(ntstatus::STATUS_INVALID_PARAMETER_2);
+    }
+    let moved = u64::from(view.offset) + u64::from(bytes);
+    let passed = moved / PAGE_SIZE;
+    let frames = view.frames()?;
+    let rest = frames.get(usize::try_from(passed).unwrap_or(usize::MAX)..);
+    view.set_frames(rest.unwrap_or_default())?;
+    let offset = u32::try_from(moved % PAGE_SIZE).unwrap_or(0);
+    guest::write_u64(mdl + offset::START_VA, view.start + passed * PAGE_SIZE)?;
+    guest::write_u32(mdl + offset::BYTE_OFFSET, offset)?;
+    guest::write_u32(mdl + offset::BYTE_COUNT, view.bytes - bytes)?;
+    if view.has(flag::MAPPED_TO_SYSTEM_VA | flag::SOURCE_IS_NONPAGED_POOL) {
+        let system = guest::read_u64(mdl + offset::MAPPED_SYSTEM_VA)?;
+        guest::write_u64(mdl + offset::MAPPED_SYSTEM_VA, system + u64::from(bytes))?;
+    }
+    Ok(ntstatus::STATUS_SUCCESS)
 }
 
 /// `MM_DONT_ZERO_ALLOCATION`.

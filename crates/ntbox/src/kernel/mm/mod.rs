@@ -1,12 +1,16 @@
 //! The memory manager: physical pages, the address spaces over them, pool, and
 //! memory descriptor lists.
 
+mod contiguous;
 pub mod mapping;
 pub mod mdl;
+pub mod owed;
 pub mod phys;
 pub mod pool;
 pub mod protection;
 pub mod query;
+mod reserved;
+mod resident;
 pub mod section;
 mod secure;
 pub mod segment;
@@ -28,9 +32,12 @@ use super::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SHIFT, PAGED_POOL, Zone
 
 /// All exports of the memory manager.
 pub const TABLES: &[&[Export]] = &[
+    contiguous::EXPORTS,
     mapping::EXPORTS,
     mdl::EXPORTS,
     query::EXPORTS,
+    reserved::EXPORTS,
+    resident::EXPORTS,
     section::EXPORTS,
     secure::EXPORTS,
     view::EXPORTS,
@@ -57,6 +64,12 @@ pub struct Memory {
     pub sections: section::Sections,
     /// Views in system space: their segments by address.
     pub system_views: std::collections::BTreeMap<u64, u64>,
+    /// Addresses reserved for mappings.
+    reservations: reserved::Reservations,
+    /// Pageable sections that are locked.
+    locked_sections: resident::Locks,
+    /// What drivers have to give back.
+    debts: owed::Debts,
 }
 
 static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
@@ -72,6 +85,9 @@ pub fn initialize() {
         segments: segment::Segments::default(),
         sections: section::Sections::default(),
         system_views: std::collections::BTreeMap::new(),
+        reservations: reserved::Reservations::new(),
+        locked_sections: resident::Locks::new(),
+        debts: owed::Debts::new(),
     };
     let pools: [(Zone, u64, Use); 3] = [
         (NONPAGED_POOL, Physical::nonpaged_pool(), Use::NonPagedPool),

@@ -1,10 +1,12 @@
 //! What is behind an address, and where a routine is.
 
+use super::phys::{self, Physical};
+use super::pool::{PoolKind, Request};
 use super::space::Use;
 use super::with;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::guest::UnicodeString;
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::guest::{self, UnicodeString};
 use crate::kernel::layout::PAGE_SHIFT;
 use crate::kernel::layout::PAGE_SIZE;
 
@@ -37,9 +39,99 @@ exports! {
         Ok(is_valid(va))
     }
 
+    /// `MmGetVirtualForPhysical`: an address in system space; 0 if there is none.
+    fn MmGetVirtualForPhysical(physical: u64) -> u64 [max HIGH_LEVEL] {
+        let va = with(|memory| memory.space.address_of(physical >> PAGE_SHIFT));
+        Ok(va.map_or(0, |va| va | physical & (PAGE_SIZE - 1)))
+    }
+
+    /// `MmCopyMemory`: from a virtual or a physical address, whatever is there.
+    fn MmCopyMemory(target: u64, source: u64, bytes: u64, flags: u32, transferred: u64) -> u32 [max APC_LEVEL] {
+        let copied = match flags {
+            COPY_PHYSICAL => copy_physical(target, source, bytes)?,
+            COPY_VIRTUAL => copy_virtual(target, source, bytes)?,
+            _ => {
+                guest::write_u64(transferred, 0)?;
+                return Ok(ntstatus::STATUS_INVALID_PARAMETER_4);
+            }
+        };
+        guest::write_u64(transferred, copied)?;
+        Ok(match (copied == bytes, flags) {
+            (true, _) => ntstatus::STATUS_SUCCESS,
+            (false, COPY_PHYSICAL) => ntstatus::STATUS_INVALID_ADDRESS,
+            (false, _) => ntstatus::STATUS_ACCESS_VIOLATION,
+        })
+    }
+
     /// `MmGetSystemRoutineAddress`: NULL for what is not exported.
     fn MmGetSystemRoutineAddress(name: u64) -> u64 [max PASSIVE_LEVEL] fails 0 {
         let name = UnicodeString::read(name)?.text()?;
         Ok(crate::kernel::exports::resolve(&name).unwrap_or(0))
     }
+}
+
+/// `MM_COPY_MEMORY_PHYSICAL` and `MM_COPY_MEMORY_VIRTUAL`.
+const COPY_PHYSICAL: u32 = 1;
+const COPY_VIRTUAL: u32 = 2;
+/// Pool tag of what the memory manager hands out.
+const TAG: u32 = u32::from_le_bytes(*b"Mm  ");
+
+/// Pieces of a range that lie in one page each: addresses and lengths.
+fn pieces(start: u64, bytes: u64) -> impl Iterator<Item = (u64, u64)> {
+    let mut at = start;
+    let end = start.saturating_add(bytes);
+    std::iter::from_fn(move || {
+        let next = end.min((at & !(PAGE_SIZE - 1)).saturating_add(PAGE_SIZE));
+        let piece = (next > at).then_some((at, next - at));
+        at = next;
+        piece
+    })
+}
+
+/// Copies as far as frames reach; returns how many bytes.
+fn copy_physical(target: u64, source: u64, bytes: u64) -> Result<u64, Stop> {
+    let mut copied = 0;
+    for (at, length) in pieces(source, bytes) {
+        let pfn = at >> PAGE_SHIFT;
+        if !Physical::exists(pfn) {
+            break;
+        }
+        let mut piece = vec![0; usize::try_from(length).unwrap_or(0)];
+        with(|memory| memory.physical.read(pfn, at & (PAGE_SIZE - 1), &mut piece));
+        guest::write_bytes(target.wrapping_add(copied), &piece)?;
+        copied += length;
+    }
+    Ok(copied)
+}
+
+/// Copies as far as there is something to read; returns how many bytes.
+fn copy_virtual(target: u64, source: u64, bytes: u64) -> Result<u64, Stop> {
+    let mut copied = 0;
+    for (at, length) in pieces(source, bytes) {
+        let mut piece = vec![0; usize::try_from(length).unwrap_or(0)];
+        if guest::read_bytes(at, &mut piece).is_err() {
+            break;
+        }
+        guest::write_bytes(target.wrapping_add(copied), &piece)?;
+        copied += length;
+    }
+    Ok(copied)
+}
+
+/// An array of `PHYSICAL_MEMORY_RANGE`, ended by an empty one; NULL without pool.
+pub fn physical_ranges(caller: u64) -> Result<u64, Stop> {
+    let request = Request {
+        kind: PoolKind::NonPaged,
+        size: 0x20,
+        tag: TAG,
+        zeroed: true,
+        cache_aligned: false,
+        caller,
+    };
+    let Some(array) = with(|memory| memory.pools.allocate(request)) else {
+        return Ok(0);
+    };
+    guest::write_u64(array, phys::FIRST_PFN << PAGE_SHIFT)?;
+    guest::write_u64(array + 8, phys::SIZE)?;
+    Ok(array)
 }

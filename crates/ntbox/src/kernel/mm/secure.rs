@@ -2,7 +2,7 @@
 //! process can then neither free nor protect against that use.
 
 use super::vad::END;
-use super::{protection, with};
+use super::{owed, protection, with};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::APC_LEVEL;
 use crate::kernel::layout::PAGE_SIZE;
@@ -42,8 +42,13 @@ impl super::Memory {
 
 exports! {
     /// `MmSecureVirtualMemory`: NULL if the range is not all there for that use.
-    fn MmSecureVirtualMemory(address: u64, size: u64, mode: u32) -> u64 [max APC_LEVEL] fails 0 {
-        Ok(secure(address, size, mode))
+    fn MmSecureVirtualMemory<call>(address: u64, size: u64, mode: u32) -> u64 [max APC_LEVEL] fails 0 {
+        let number = secure(address, size, mode);
+        if number != 0 {
+            let what = format!("the user memory at {address:#018x} is still secured");
+            owed::take(number, "secured-left", what, call.return_address());
+        }
+        Ok(number)
     }
 
     /// `MmUnsecureVirtualMemory`.
@@ -53,6 +58,7 @@ exports! {
             let what = format!("MmUnsecureVirtualMemory was given {handle:#x}, which secures nothing");
             stop::violation("unsecure-not-secured", None, what, call.return_address());
         }
+        owed::give(handle);
         Ok(())
     }
 }

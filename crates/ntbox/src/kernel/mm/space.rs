@@ -133,6 +133,20 @@ impl Space {
         area.frames.get((va - start) >> PAGE_SHIFT)
     }
 
+    /// The first address at which a frame is mapped.
+    pub fn address_of(&self, pfn: Pfn) -> Option<u64> {
+        self.areas.iter().find_map(|(start, area)| {
+            let page = match &area.frames {
+                Frames::Run(first) => pfn.checked_sub(*first).filter(|page| *page < area.pages),
+                Frames::List(list) => list
+                    .iter()
+                    .position(|own| *own == pfn)
+                    .map(|page| page as u64),
+            };
+            page.map(|page| start + page * PAGE_SIZE)
+        })
+    }
+
     /// Maps frames at `va`, which must be free and page-aligned.
     pub fn map(&mut self, physical: &Physical, va: u64, area: Area) -> Result<(), NoSpace> {
         let mut page = 0;

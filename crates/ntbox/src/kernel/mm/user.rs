@@ -240,10 +240,11 @@ pub fn free_all(process: u64) {
             }
         }
         memory.users.spaces.remove(&process);
-        memory
-            .users
-            .secured
-            .retain(|_, range| range.process != process);
+        // What a driver had secured is gone with the process.
+        let secured = &mut memory.users.secured;
+        for number in secured.extract_if(.., |_, range| range.process == process) {
+            memory.debts.remove(&number.0);
+        }
     });
 }
 

@@ -4,7 +4,7 @@ use super::section::{self, Section, flag};
 use super::space::{Area, Frames, Protection, Use};
 use super::vad::{END, GRANULARITY, Kind, Page, Vad};
 use super::virtual_memory::{limit_of, view_may_be};
-use super::{Memory, protection, with};
+use super::{Memory, owed, protection, with};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::guest;
@@ -99,8 +99,8 @@ exports! {
     }
 
     /// `MmMapViewInSystemSpace`: from the start of the section; size 0 for all.
-    fn MmMapViewInSystemSpace(section: u64, base: u64, size: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
-        ob::status(map_in_system(section, base, size))
+    fn MmMapViewInSystemSpace<call>(section: u64, base: u64, size: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
+        ob::status(map_in_system(section, base, size, call.return_address()))
     }
 
     /// `MmUnmapViewInSystemSpace`.
@@ -116,6 +116,7 @@ exports! {
             stop::violation("unmap-not-mapped", Some((0xd7, base)), what, call.return_address());
             return Ok(ntstatus::STATUS_NOT_MAPPED_VIEW);
         }
+        owed::give(base);
         Ok(ntstatus::STATUS_SUCCESS)
     }
 }
@@ -301,7 +302,7 @@ fn unmap(process: u64, base: u64) -> Result<(), u32> {
     })
 }
 
-fn map_in_system(object: u64, base: u64, size: u64) -> Result<(), Refusal> {
+fn map_in_system(object: u64, base: u64, size: u64, caller: u64) -> Result<(), Refusal> {
     let section = section::get(object).ok_or(ntstatus::STATUS_INVALID_PARAMETER_1)?;
     let wanted = guest::read_u64(size)?;
     let bytes = match wanted {
@@ -344,6 +345,8 @@ fn map_in_system(object: u64, base: u64, size: u64) -> Result<(), Refusal> {
         memory.system_views.insert(va, section.segment);
         Ok(va)
     })?;
+    let what = format!("the view at {va:#018x} in system space is not unmapped");
+    owed::take(va, "view-leak", what, caller);
     guest::write_u64(size, pages * PAGE_SIZE)?;
     Ok(guest::write_u64(base, va)?)
 }

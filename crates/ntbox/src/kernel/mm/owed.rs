@@ -1,0 +1,47 @@
+//! What drivers took of the memory manager and have to give back, beside pool and
+//! MDLs: by address or number, with who took it.
+
+use std::collections::BTreeMap;
+
+use super::mdl::Left;
+use super::with;
+
+/// Something that was taken.
+#[derive(Debug, Clone)]
+pub struct Owed {
+    /// Rule that is broken if it is not given back.
+    pub rule: &'static str,
+    /// What it is and what was not done, as the end of a sentence.
+    pub what: String,
+    /// Address in the driver of the call that took it.
+    pub caller: u64,
+}
+
+/// All that is owed.
+pub type Debts = BTreeMap<u64, Owed>;
+
+/// Notes that something was taken.
+pub fn take(key: u64, rule: &'static str, what: String, caller: u64) {
+    let owed = Owed { rule, what, caller };
+    with(|memory| memory.debts.insert(key, owed));
+}
+
+/// Notes that it was given back.
+pub fn give(key: u64) {
+    with(|memory| memory.debts.remove(&key));
+}
+
+/// All that drivers still owe.
+pub fn left_behind() -> Vec<Left> {
+    with(|memory| {
+        let debts = memory.debts.values().cloned();
+        debts
+            .map(|owed| Left {
+                rule: owed.rule,
+                verifier: None,
+                what: owed.what,
+                caller: owed.caller,
+            })
+            .collect()
+    })
+}
