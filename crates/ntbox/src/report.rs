@@ -138,7 +138,7 @@ pub struct ImageInfo {
 /// One debug message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// Time since the kernel started, in units of 100 ns.
+    /// Time since the kernel started, by its own clock, in units of 100 ns.
     pub time: u64,
     /// Component number (`DPFLTR_…_ID`); IHVDRIVER is 77, DEFAULT 101.
     pub component: u32,

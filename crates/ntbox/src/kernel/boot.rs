@@ -110,6 +110,7 @@ impl Machine {
     fn boot(config: &Config) -> Result<Self, String> {
         let file = std::fs::read(&config.image).map_err(|error| error.to_string())?;
         mm::initialize();
+        super::ke::clock::initialize(config.time);
         log::initialize(config.filter.clone());
         mm::with(|memory| {
             memory.map_new(
@@ -126,7 +127,6 @@ impl Machine {
         // uses GS.
         unsafe { cpu::attach(thread, (here, here)) };
         super::version::set(config.version);
-        super::ke::clock::initialize(config.time);
         super::shared_data::initialize().map_err(|_| "no memory for the shared page".to_owned())?;
         signals::install();
         super::ke::sched::initialize(thread);

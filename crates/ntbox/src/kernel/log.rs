@@ -4,16 +4,17 @@
 //! the rest; a line belongs to the component and level that began it.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use super::cpu;
+use super::ke::clock;
 use super::wire::{self, Event};
 use crate::config::DebugFilter;
 use crate::report::LogLine;
 
 struct State {
     filter: DebugFilter,
-    started: Instant,
+    /// Interrupt time at the start.
+    started: u64,
     /// A line that has begun.
     pending: Option<LogLine>,
 }
@@ -24,7 +25,7 @@ static STATE: Mutex<Option<State>> = Mutex::new(None);
 pub fn initialize(filter: DebugFilter) {
     *STATE.lock().unwrap_or_else(PoisonError::into_inner) = Some(State {
         filter,
-        started: Instant::now(),
+        started: clock::interrupt_time(),
         pending: None,
     });
 }
@@ -70,7 +71,7 @@ pub fn message(component: u32, level: u32, text: &[u8]) {
         let text = String::from_utf8_lossy(text);
         for piece in text.split_inclusive('\n') {
             let mut line = state.pending.take().unwrap_or_else(|| LogLine {
-                time: u64::try_from(state.started.elapsed().as_nanos() / 100).unwrap_or(u64::MAX),
+                time: clock::interrupt_time().saturating_sub(state.started),
                 component,
                 level,
                 irql: cpu::irql(),
