@@ -12,6 +12,7 @@ use wdk_panic as _;
 
 #[macro_use]
 mod report;
+mod device;
 mod parameters;
 mod proof;
 mod tags;
@@ -19,6 +20,7 @@ mod walk;
 
 use wdm::{
     Status,
+    device::ControlDevice,
     driver::{Context, Driver},
     irql::{Irql, Passive},
     process,
@@ -26,6 +28,7 @@ use wdm::{
 };
 
 use crate::{
+    device::NtMem,
     parameters::{Parameters, Source},
     report::{Address, Outcome, Scope},
 };
@@ -36,6 +39,7 @@ wdm::driver!(Ntmem);
 struct Ntmem {
     scope: Scope,
     walks: usize,
+    device: ControlDevice<NtMem>,
 }
 
 impl Driver for Ntmem {
@@ -48,7 +52,12 @@ impl Driver for Ntmem {
     }
 
     fn stop(self, _: &mut Passive) {
-        let Self { scope, walks } = self;
+        let Self {
+            scope,
+            walks,
+            device,
+        } = self;
+        drop(device);
         step!(scope, "unload {} walks={walks}", Where);
     }
 }
@@ -59,7 +68,7 @@ impl Ntmem {
         context: &Context<'_>,
         source: &Source,
         scope: Scope,
-        passive: &Passive,
+        passive: &mut Passive,
     ) -> Result<Self, Status> {
         introduce(context, scope)?;
         let parameters = Parameters::read(source, scope, passive)?;
@@ -68,8 +77,13 @@ impl Ntmem {
             walk.run(&parameters)?;
         }
         let walks = parameters.walks.iter().count();
+        let device = device::create(context, scope, passive)?;
         step!(scope, "started walks={walks}");
-        Ok(Self { scope, walks })
+        Ok(Self {
+            scope,
+            walks,
+            device,
+        })
     }
 }
 

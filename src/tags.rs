@@ -5,3 +5,6 @@ use wdm::pool::PoolTag;
 
 /// The block that a walk takes, describes and finds at a second address.
 pub const WALKED_BLOCK: PoolTag = wdm::pool_tag!(b"NtmB");
+
+/// The device's own memory: its state, its files, its queue.
+pub const DEVICE: PoolTag = wdm::pool_tag!(b"NtmD");

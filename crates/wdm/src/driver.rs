@@ -40,11 +40,17 @@ pub trait Driver: Send + Sized + 'static {
 
 /// What the kernel tells a driver that starts.
 pub struct Context<'a> {
+    object: *mut DRIVER_OBJECT,
     registry_path: UnicodeStr<'a>,
     version: Result<Version>,
 }
 
 impl<'a> Context<'a> {
+    /// The kernel's object for this driver, which has not started yet.
+    pub(crate) const fn object(&self) -> *mut DRIVER_OBJECT {
+        self.object
+    }
+
     /// Path of the driver's service key, which ends in the service's name.
     /// IRQL: any.
     #[must_use]
@@ -113,7 +119,7 @@ impl<D: Driver> __Slot<D> {
         let path = unsafe { UnicodeStr::from_raw(path) };
         // SAFETY: the kernel calls the entry routine at PASSIVE_LEVEL.
         let mut passive = unsafe { Passive::assume() };
-        match Self::try_start(path, &mut passive) {
+        match Self::try_start(object, path, &mut passive) {
             Ok(driver) => {
                 // SAFETY: nothing else uses the slot before the unload routine.
                 unsafe { *self.0.get() = Some(driver) };
@@ -129,12 +135,14 @@ impl<D: Driver> __Slot<D> {
     }
 
     fn try_start(
+        object: *mut DRIVER_OBJECT,
         registry_path: Option<UnicodeStr<'_>>,
         passive: &mut Passive,
     ) -> Result<D, Status> {
         let registry_path = registry_path.ok_or(Status::INVALID_PARAMETER)?;
         let version = system::initialise(passive);
         let context = Context {
+            object,
             registry_path,
             version,
         };

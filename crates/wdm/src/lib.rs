@@ -26,8 +26,10 @@
 #![no_std]
 
 pub mod debug;
+pub mod device;
 pub mod driver;
 mod error;
+pub mod irp;
 pub mod irql;
 pub mod map;
 pub mod mdl;
@@ -35,9 +37,11 @@ pub mod memory;
 pub mod pool;
 pub mod process;
 pub mod registry;
+pub mod rundown;
 mod seh;
 mod status;
 pub mod string;
+pub mod sync;
 pub mod system;
 pub mod textbook;
 

@@ -371,6 +371,11 @@ impl MdlFlags {
     /// The pages are nonpaged pool's.
     pub const SOURCE_IS_NONPAGED_POOL: Self = Self(0x0004);
 
+    /// The flags of this field.
+    pub(crate) const fn from_raw(flags: i16) -> Self {
+        Self(flags.cast_unsigned())
+    }
+
     /// The flags as a number.
     #[must_use]
     pub const fn bits(self) -> u16 {

@@ -80,12 +80,16 @@ macro_rules! statuses {
 statuses! {
     /// The operation completed.
     SUCCESS = 0x0000_0000;
+    /// The request waits; its end comes later.
+    PENDING = 0x0000_0103;
     /// The data did not fit; as much as fits was returned.
     BUFFER_OVERFLOW = 0x8000_0005;
     /// The operation failed; the callee says no more.
     UNSUCCESSFUL = 0xC000_0001;
     /// The function does not exist here.
     NOT_IMPLEMENTED = 0xC000_0002;
+    /// The data is not as long as what was asked for needs.
+    INFO_LENGTH_MISMATCH = 0xC000_0004;
     /// Memory was referenced that cannot be, or not in this way.
     ACCESS_VIOLATION = 0xC000_0005;
     /// A page could not be read from its backing store.
@@ -94,6 +98,8 @@ statuses! {
     INVALID_HANDLE = 0xC000_0008;
     /// An argument is not acceptable.
     INVALID_PARAMETER = 0xC000_000D;
+    /// The device does not do this.
+    INVALID_DEVICE_REQUEST = 0xC000_0010;
     /// No virtual memory or page file quota is left.
     NO_MEMORY = 0xC000_0017;
     /// The caller lacks the right.
@@ -106,6 +112,8 @@ statuses! {
     OBJECT_NAME_INVALID = 0xC000_0033;
     /// No object of this name.
     OBJECT_NAME_NOT_FOUND = 0xC000_0034;
+    /// An object of this name exists.
+    OBJECT_NAME_COLLISION = 0xC000_0035;
     /// A part of the path before the name does not exist.
     OBJECT_PATH_NOT_FOUND = 0xC000_003A;
     /// A part of the path before the name is malformed.
@@ -116,6 +124,8 @@ statuses! {
     INVALID_PAGE_PROTECTION = 0xC000_0045;
     /// A section's protection does not allow the view.
     SECTION_PROTECTION = 0xC000_004E;
+    /// The object is going to be deleted.
+    DELETE_PENDING = 0xC000_0056;
     /// Memory or another system resource is exhausted.
     INSUFFICIENT_RESOURCES = 0xC000_009A;
     /// A page is a guard page.
@@ -136,6 +146,8 @@ statuses! {
     REGISTRY_CORRUPT = 0xC000_014C;
     /// A quota of the process is exhausted.
     QUOTA_EXCEEDED = 0xC000_0044;
+    /// The request was cancelled.
+    CANCELLED = 0xC000_0120;
     /// The system's commit limit is reached.
     COMMITMENT_LIMIT = 0xC000_012D;
 }

@@ -6,6 +6,8 @@
 //! `ExAllocatePoolWithTag`, without execute permission where the kernel knows of
 //! it, and is zeroed here.
 
+mod boxed;
+
 use core::{alloc::Layout, ffi::c_void, fmt, ptr::NonNull};
 
 use wdk_sys::{
@@ -18,6 +20,8 @@ use crate::{
     memory::{PAGE_SIZE, SharedBytes},
     system,
 };
+
+pub use self::boxed::PoolBox;
 
 /// What every block of less than a page is aligned to, in bytes, on x64.
 const BLOCK_ALIGNMENT: usize = 16;

@@ -1,0 +1,21 @@
+//! What programs and `ntmem.sys` say to each other: control codes, and requests
+//! and replies as plain data.
+//!
+//! Both sides are compiled against this crate, and a program may be older than the
+//! driver that it meets. So nothing here has padding, pointers or sizes that
+//! depend on the compiler, a reply never changes its layout, and [`VERSION`] tells
+//! how old the other side is.
+
+#![no_std]
+
+mod code;
+mod reply;
+
+pub use self::{
+    code::{Command, DEVICE_LINK, DEVICE_TYPE},
+    reply::{ContextReply, IrqlReply, SignalReply, SignalRequest, StatisticsReply, VersionReply},
+};
+
+/// Number of this protocol. It grows when a command is added; commands do not
+/// change.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,295 @@
+//! From the kernel's dispatch calls to the methods of [`Device`].
+//!
+//! The kernel knows four functions of the driver, and finds by the device's
+//! extension whose methods they are to call. A request is let in only while the
+//! device is there and only at `PASSIVE_LEVEL`: another driver could send one at a
+//! higher level, which the tokens must not be made for.
+
+use core::{ffi::c_void, ptr::NonNull};
+
+use wdk_sys::{
+    DEVICE_OBJECT, DRIVER_OBJECT, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE,
+    IRP_MJ_DEVICE_CONTROL, NTSTATUS, PDRIVER_DISPATCH,
+};
+
+use crate::{
+    Status,
+    device::Device,
+    irp::{
+        Request,
+        kernel::{File, Irp},
+    },
+    irql::{Irql, Passive},
+    pool::PoolBox,
+    rundown::Rundown,
+};
+
+/// What a device object of this crate carries.
+pub(super) struct Extension {
+    /// Held while a request uses `state`.
+    pub rundown: Rundown,
+    /// The device's value, of the type that `functions` were made for.
+    pub state: NonNull<c_void>,
+    pub functions: &'static VTable,
+}
+
+/// The methods of one `Device`, without its type.
+pub(super) struct VTable {
+    create: unsafe fn(NonNull<c_void>, NonNull<File>, &mut Passive) -> Status,
+    control: unsafe fn(NonNull<c_void>, NonNull<File>, Irp, &mut Passive) -> Status,
+    cleanup: unsafe fn(NonNull<c_void>, NonNull<File>, &mut Passive),
+    /// Needs no device: a file may be closed after it is gone.
+    close: unsafe fn(NonNull<File>),
+}
+
+impl Extension {
+    /// Where the device's extension is.
+    ///
+    /// # Safety
+    ///
+    /// The device is there.
+    pub(super) unsafe fn of(device: NonNull<DEVICE_OBJECT>) -> NonNull<Self> {
+        // SAFETY: the caller vouches for the device.
+        let start = unsafe { (*device.as_ptr()).DeviceExtension };
+        // A device that was made with an extension has one.
+        NonNull::new(start.cast()).unwrap_or(NonNull::dangling())
+    }
+}
+
+impl VTable {
+    /// The methods of `D`.
+    pub(super) const fn of<D: Device>() -> &'static Self {
+        &Self {
+            create: create::<D>,
+            control: control::<D>,
+            cleanup: cleanup::<D>,
+            close: close::<D>,
+        }
+    }
+}
+
+/// Enters the dispatch routines in the driver object.
+///
+/// # Safety
+///
+/// `driver` is the kernel's object for this driver, which has not started yet, and
+/// all its devices have an [`Extension`].
+pub(super) unsafe fn install(driver: *mut DRIVER_OBJECT) {
+    const ROUTINES: [(u32, PDRIVER_DISPATCH); 4] = [
+        (IRP_MJ_CREATE, Some(dispatch_create)),
+        (IRP_MJ_CLOSE, Some(dispatch_close)),
+        (IRP_MJ_CLEANUP, Some(dispatch_cleanup)),
+        (IRP_MJ_DEVICE_CONTROL, Some(dispatch_control)),
+    ];
+    // SAFETY: the caller vouches for the object, which the kernel only reads.
+    let table = unsafe { &mut (*driver).MajorFunction };
+    for (function, routine) in ROUTINES {
+        let place = usize::try_from(function).ok();
+        if let Some(place) = place.and_then(|index| table.get_mut(index)) {
+            *place = routine;
+        }
+    }
+}
+
+/// A request on its way in: everything that the four routines have in common.
+struct Arrival<'a> {
+    extension: &'a Extension,
+    irp: Irp,
+    file: NonNull<File>,
+}
+
+impl Arrival<'_> {
+    /// # Safety
+    ///
+    /// The kernel has just passed this request for this device of the driver.
+    unsafe fn new(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Result<Self, NTSTATUS> {
+        let (Some(device), Some(irp)) = (NonNull::new(device), NonNull::new(irp)) else {
+            return Err(Status::INVALID_PARAMETER.raw());
+        };
+        // SAFETY: the kernel passes the request to the driver.
+        let irp = unsafe { Irp::new(irp) };
+        // SAFETY: every device of the driver has such an extension, and it is there
+        // while a request for it is.
+        let extension = unsafe { Extension::of(device).as_ref() };
+        match NonNull::new(irp.file()) {
+            Some(file) if Irql::current() == Irql::PASSIVE => Ok(Self {
+                extension,
+                irp,
+                file,
+            }),
+            _ => Err(finish(irp, Status::INVALID_DEVICE_REQUEST)),
+        }
+    }
+
+    /// Runs `work` with the device's value, unless the device is going.
+    fn enter(&self, work: impl FnOnce(NonNull<c_void>, &mut Passive) -> Status) -> Option<Status> {
+        let held = self.extension.rundown.acquire()?;
+        // SAFETY: the level was looked at on arrival.
+        let status = work(self.extension.state, &mut unsafe { Passive::assume() });
+        drop(held);
+        Some(status)
+    }
+}
+
+/// Completes a request that nobody has answered, without output.
+fn finish(irp: Irp, status: Status) -> NTSTATUS {
+    // SAFETY: the request has just arrived and is in nobody else's hands.
+    unsafe { irp.complete(status, 0) };
+    status.raw()
+}
+
+unsafe extern "C" fn dispatch_create(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: only the kernel calls this.
+    let arrival = match unsafe { Arrival::new(device, irp) } {
+        Ok(arrival) => arrival,
+        Err(status) => return status,
+    };
+    let create = arrival.extension.functions.create;
+    let status = arrival.enter(|state, passive| {
+        // SAFETY: the functions are those of the state's type, and the file is new.
+        unsafe { create(state, arrival.file, passive) }
+    });
+    finish(arrival.irp, status.unwrap_or(Status::DELETE_PENDING))
+}
+
+unsafe extern "C" fn dispatch_control(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: only the kernel calls this.
+    let arrival = match unsafe { Arrival::new(device, irp) } {
+        Ok(arrival) => arrival,
+        Err(status) => return status,
+    };
+    let control = arrival.extension.functions.control;
+    let status = arrival.enter(|state, passive| {
+        // SAFETY: the functions are those of the state's type, and requests come
+        // for files that were created and are not closed.
+        unsafe { control(state, arrival.file, arrival.irp, passive) }
+    });
+    match status {
+        Some(status) => status.raw(),
+        None => finish(arrival.irp, Status::DELETE_PENDING),
+    }
+}
+
+unsafe extern "C" fn dispatch_cleanup(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: only the kernel calls this.
+    let arrival = match unsafe { Arrival::new(device, irp) } {
+        Ok(arrival) => arrival,
+        Err(status) => return status,
+    };
+    let cleanup = arrival.extension.functions.cleanup;
+    // A device that is gone has nothing to clean up.
+    let _ = arrival.enter(|state, passive| {
+        // SAFETY: as for control requests.
+        unsafe { cleanup(state, arrival.file, passive) };
+        Status::SUCCESS
+    });
+    finish(arrival.irp, Status::SUCCESS)
+}
+
+unsafe extern "C" fn dispatch_close(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: only the kernel calls this.
+    let arrival = match unsafe { Arrival::new(device, irp) } {
+        Ok(arrival) => arrival,
+        Err(status) => return status,
+    };
+    // SAFETY: the file was created, and this is the last that is heard of it.
+    unsafe { (arrival.extension.functions.close)(arrival.file) };
+    finish(arrival.irp, Status::SUCCESS)
+}
+
+/// Where a driver keeps what belongs to a file: `FsContext`.
+///
+/// # Safety
+///
+/// The file is there.
+unsafe fn context(file: NonNull<File>) -> NonNull<*mut c_void> {
+    // SAFETY: the caller vouches for the file object.
+    let place = unsafe { &mut (*file.as_ptr()).FsContext };
+    NonNull::from(place)
+}
+
+/// # Safety
+///
+/// `state` is a `D`, and `file` one that is being created.
+unsafe fn create<D: Device>(
+    state: NonNull<c_void>,
+    file: NonNull<File>,
+    passive: &mut Passive,
+) -> Status {
+    // SAFETY: the caller vouches for the type.
+    let device = unsafe { state.cast::<D>().as_ref() };
+    let made = match device.create(passive) {
+        Ok(made) => made,
+        // A caller that gets no handle must not be told that it has one.
+        Err(status) if status.is_success() => return Status::UNSUCCESSFUL,
+        Err(status) => return status,
+    };
+    match PoolBox::new(made, D::TAG) {
+        Ok(boxed) => {
+            // SAFETY: the file is new, and its context the driver's own.
+            unsafe { context(file).write(boxed.into_raw().as_ptr().cast()) };
+            Status::SUCCESS
+        }
+        Err(rejected) => rejected.error.status(),
+    }
+}
+
+/// # Safety
+///
+/// `state` is a `D`, `file` one that [`create`] has seen and [`close`] has not, and
+/// `irp` a control request that is in nobody else's hands.
+unsafe fn control<D: Device>(
+    state: NonNull<c_void>,
+    file: NonNull<File>,
+    irp: Irp,
+    passive: &mut Passive,
+) -> Status {
+    // SAFETY: the caller vouches for the request.
+    let request = unsafe { Request::new(irp) };
+    // SAFETY: the caller vouches for the file.
+    let Some(file) = (unsafe { self::file::<D>(file) }) else {
+        return request.fail(Status::INVALID_DEVICE_REQUEST).status();
+    };
+    // SAFETY: the caller vouches for the type.
+    let device = unsafe { state.cast::<D>().as_ref() };
+    device.control(file, request, passive).status()
+}
+
+/// # Safety
+///
+/// As for [`control`].
+unsafe fn cleanup<D: Device>(state: NonNull<c_void>, file: NonNull<File>, passive: &mut Passive) {
+    // SAFETY: the caller vouches for the type.
+    let device = unsafe { state.cast::<D>().as_ref() };
+    // SAFETY: the caller vouches for the file.
+    if let Some(file) = unsafe { self::file::<D>(file) } {
+        device.cleanup(file, passive);
+    }
+}
+
+/// # Safety
+///
+/// `file` is one that [`create`] of this `D` has seen, and no request uses it.
+unsafe fn close<D: Device>(file: NonNull<File>) {
+    // SAFETY: the caller vouches for the file.
+    let place = unsafe { context(file) };
+    // SAFETY: the context is the driver's own.
+    let boxed = unsafe { place.replace(core::ptr::null_mut()) };
+    if let Some(boxed) = NonNull::new(boxed.cast::<D::File>()) {
+        // SAFETY: `create` put the address there, and it has just been taken out.
+        drop(unsafe { PoolBox::from_raw(boxed, D::TAG) });
+    }
+}
+
+/// What belongs to a file.
+///
+/// # Safety
+///
+/// As for [`control`], during `'f`.
+unsafe fn file<'f, D: Device>(file: NonNull<File>) -> Option<&'f D::File> {
+    // SAFETY: the caller vouches for the file.
+    let boxed = unsafe { context(file).read() };
+    let boxed = NonNull::new(boxed.cast::<D::File>())?;
+    // SAFETY: `create` put the address there, and `close` has not taken it out.
+    Some(unsafe { boxed.as_ref() })
+}

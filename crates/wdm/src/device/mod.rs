@@ -1,0 +1,234 @@
+//! A control device: what programs open to talk to a driver, without hardware
+//! behind it.
+//!
+//! [`ControlDevice`] makes the device object, lets SYSTEM and administrators at it
+//! and nobody else, gives it a name that programs know, and has the kernel's
+//! requests delivered to a type that implements [`Device`]. Dropping it undoes all
+//! of that, after waiting for the requests that are being handled.
+
+mod dispatch;
+mod security;
+
+use core::{fmt, marker::PhantomData, ptr::NonNull};
+
+use wdk_sys::{
+    DEVICE_OBJECT, FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, PDEVICE_OBJECT,
+    ntddk::{IoCreateDevice, IoCreateSymbolicLink, IoDeleteDevice, IoDeleteSymbolicLink},
+};
+
+use self::dispatch::{Extension, VTable};
+use crate::{
+    Error, Result, Status,
+    driver::Context,
+    irp::{Answer, Request},
+    irql::{Apc, Passive},
+    memory::structure_size,
+    pool::{PoolBox, PoolTag},
+    rundown::Rundown,
+    string::UnicodeStr,
+};
+
+/// What a control device does. The value is shared by all callers.
+///
+/// ```ignore
+/// impl Device for Sample {
+///     const TAG: PoolTag = wdm::pool_tag!(b"Smpl");
+///     type File = ();
+///
+///     fn create(&self, _: &mut Passive) -> Result<(), Status> {
+///         Ok(())
+///     }
+///
+///     fn control<'r>(&self, (): &(), request: Request<'r>, _: &mut Passive) -> Answer<'r> {
+///         request.fail(Status::INVALID_DEVICE_REQUEST)
+///     }
+/// }
+/// ```
+pub trait Device: Send + Sync + Sized + 'static {
+    /// The tag of the blocks that hold the device and its files.
+    const TAG: PoolTag;
+
+    /// What belongs to one open file: a handle and its duplicates. Dropped when
+    /// the file is closed (`IRP_MJ_CLOSE`), at `PASSIVE_LEVEL`, in any process.
+    type File: Send + Sync + 'static;
+
+    /// Somebody opens the device: `IRP_MJ_CREATE`. Called at `PASSIVE_LEVEL` in
+    /// the process that opens it.
+    ///
+    /// # Errors
+    ///
+    /// The status that the caller gets instead of a handle.
+    fn create(&self, passive: &mut Passive) -> Result<Self::File, Status>;
+
+    /// Somebody asks something: `IRP_MJ_DEVICE_CONTROL`. Called at `PASSIVE_LEVEL`
+    /// in the process that asks.
+    fn control<'r>(
+        &self,
+        file: &Self::File,
+        request: Request<'r>,
+        passive: &mut Passive,
+    ) -> Answer<'r>;
+
+    /// The last handle of a file is closed, though requests may still wait:
+    /// `IRP_MJ_CLEANUP`. Called at `PASSIVE_LEVEL` in the process that closes it,
+    /// which need not be the one that opened it.
+    fn cleanup(&self, _file: &Self::File, _passive: &mut Passive) {}
+}
+
+/// The names of a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    /// The device object's, such as `\Device\Sample`.
+    pub device: UnicodeStr<'static>,
+    /// The symbolic link's, such as `\DosDevices\Sample`, by which programs open
+    /// it as `\\.\Sample`.
+    pub link: UnicodeStr<'static>,
+}
+
+/// A device that exists. Dropping it deletes the link, waits for requests that are
+/// being handled, and deletes the device: `IoDeleteSymbolicLink`,
+/// `ExWaitForRundownProtectionRelease`, `IoDeleteDevice`.
+///
+/// IRQL: `PASSIVE_LEVEL`, dropping included.
+pub struct ControlDevice<D: Device> {
+    // Dropped in this order: nobody finds the device, then it goes.
+    link: Link,
+    object: Object<D>,
+}
+
+impl<D: Device> ControlDevice<D> {
+    /// Makes the device and its link: `IoCreateDevice`, `ZwSetSecurityObject`,
+    /// `IoCreateSymbolicLink`. Nobody can open it before the driver has started:
+    /// until then the I/O manager holds its flag `DO_DEVICE_INITIALIZING`.
+    ///
+    /// IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// ```ignore
+    /// let names = Names {
+    ///     device: utf16!(r"\Device\Sample"),
+    ///     link: utf16!(r"\DosDevices\Sample"),
+    /// };
+    /// let device = ControlDevice::create(context, names, Sample, passive)?;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The status of the function that failed, such as
+    /// `STATUS_OBJECT_NAME_COLLISION` if a name is taken.
+    pub fn create(
+        context: &Context<'_>,
+        names: Names,
+        device: D,
+        passive: &mut Passive,
+    ) -> Result<Self> {
+        let object = Object::create(context, names.device, device)?;
+        security::admit_administrators(object.start, passive)?;
+        let link = Link::create(names)?;
+        Ok(Self { link, object })
+    }
+
+    /// The link's name. IRQL: any.
+    #[must_use]
+    pub const fn link(&self) -> UnicodeStr<'static> {
+        self.link.0
+    }
+}
+
+impl<D: Device> fmt::Debug for ControlDevice<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "device at {:p}, {}",
+            self.object.start, self.link.0
+        )
+    }
+}
+
+/// The device object, with the `D` that it leads to.
+struct Object<D: Device> {
+    start: NonNull<DEVICE_OBJECT>,
+    device: PhantomData<D>,
+}
+
+// SAFETY: a device object belongs to no thread, and `D` may change threads.
+unsafe impl<D: Device> Send for Object<D> {}
+
+impl<D: Device> Object<D> {
+    fn create(context: &Context<'_>, name: UnicodeStr<'_>, device: D) -> Result<Self> {
+        const CALL: &str = "IoCreateDevice";
+        let state = PoolBox::new(device, D::TAG).map_err(|rejected| rejected.error)?;
+        let mut name = name.to_raw();
+        let mut start: PDEVICE_OBJECT = core::ptr::null_mut();
+        // SAFETY: the driver object is the kernel's for this driver, the name
+        // outlives the call, and the result goes into a variable of ours.
+        let status = unsafe {
+            IoCreateDevice(
+                context.object(),
+                structure_size::<Extension>(),
+                name.as_mut_ptr(),
+                FILE_DEVICE_UNKNOWN,
+                FILE_DEVICE_SECURE_OPEN,
+                0,
+                &raw mut start,
+            )
+        };
+        Error::check(CALL, Status::from_raw(status))?;
+        let start = NonNull::new(start).ok_or(Error::new(CALL, Status::UNSUCCESSFUL))?;
+        let extension = Extension {
+            rundown: Rundown::new(),
+            state: state.into_raw().cast(),
+            functions: VTable::of::<D>(),
+        };
+        // SAFETY: the device has an extension as large as this, which nobody uses
+        // before the driver has started.
+        unsafe { Extension::of(start).write(extension) };
+        // SAFETY: every device of this driver has such an extension by now, for
+        // this is the one place that makes devices.
+        unsafe { dispatch::install(context.object()) };
+        Ok(Self {
+            start,
+            device: PhantomData,
+        })
+    }
+}
+
+impl<D: Device> Drop for Object<D> {
+    fn drop(&mut self) {
+        // SAFETY: the device's extension was written when it was made, and lives
+        // until the kernel has deleted it, after the last request.
+        let extension = unsafe { Extension::of(self.start).as_ref() };
+        // SAFETY: a device is made and dropped at PASSIVE_LEVEL: making it takes
+        // a token, and it is kept in the driver's value, which is dropped with one.
+        extension.rundown.wait(&unsafe { Apc::assume() });
+        // SAFETY: the state came from `into_raw` of a box of this type and tag,
+        // and from now on no request gets to it.
+        let state = unsafe { PoolBox::from_raw(extension.state.cast::<D>(), D::TAG) };
+        // SAFETY: the device is deleted once. While somebody has it open, the
+        // kernel keeps it, and its extension, and this driver's code.
+        unsafe { IoDeleteDevice(self.start.as_ptr()) };
+        drop(state);
+    }
+}
+
+/// A symbolic link; deleted when dropped.
+struct Link(UnicodeStr<'static>);
+
+impl Link {
+    fn create(names: Names) -> Result<Self> {
+        let mut link = names.link.to_raw();
+        let mut device = names.device.to_raw();
+        // SAFETY: both names outlive the call, which only reads them.
+        let status = unsafe { IoCreateSymbolicLink(link.as_mut_ptr(), device.as_mut_ptr()) };
+        Error::check("IoCreateSymbolicLink", Status::from_raw(status))?;
+        Ok(Self(names.link))
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let mut link = self.0.to_raw();
+        // Somebody else may have deleted it; then there is nothing to do.
+        // SAFETY: the name outlives the call, which only reads it.
+        let _ = unsafe { IoDeleteSymbolicLink(link.as_mut_ptr()) };
+    }
+}

@@ -1,0 +1,328 @@
+//! Requests that wait, and that their callers can cancel meanwhile.
+//!
+//! The order of steps is the one that Microsoft's "Cancel-Safe IRP Queues" and
+//! "Synchronizing IRP Cancellation" give: of the driver and the kernel, whoever
+//! takes the cancel routine out of the request owns it. An entry whose routine the
+//! kernel has taken is left to that routine.
+
+use core::{
+    ffi::c_void,
+    fmt,
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ptr::{NonNull, null_mut},
+};
+
+use wdk_sys::{DEVICE_OBJECT, IRP, LIST_ENTRY, ntddk::IoReleaseCancelSpinLock};
+use zerocopy::{Immutable, IntoBytes};
+
+use crate::{
+    Error, Result, Status,
+    irp::{Buffered, Irp},
+    irql::{Apc, Dispatch, Irql},
+    pool::{PoolBox, PoolTag},
+    rundown::Rundown,
+    sync::SpinLock,
+};
+
+/// Requests that wait for something, first in, first out.
+///
+/// A request leaves it in one of three ways: [`Self::take`], cancellation, which
+/// completes it with `STATUS_CANCELLED`, or the end of the queue, which does the
+/// same to all.
+///
+/// IRQL: `<= DISPATCH_LEVEL`; dropping it: `<= APC_LEVEL`.
+///
+/// ```ignore
+/// // In a dispatch routine:
+/// WAIT => request.pend(&self.waiting),
+/// // Where the event happens:
+/// if let Some(pended) = self.waiting.take(passive) {
+///     pended.reply(&event);
+/// }
+/// ```
+pub struct PendingQueue(ManuallyDrop<PoolBox<Core>>);
+
+/// What requests point to, and so does not move.
+struct Core {
+    list: SpinLock<List>,
+    /// One reference for each request that is here or being cancelled.
+    rundown: Rundown,
+}
+
+/// A chain of requests through their list entries, null at both ends.
+struct List {
+    first: Option<Irp>,
+    last: Option<Irp>,
+    len: usize,
+}
+
+// SAFETY: requests belong to no thread; the lock around the list orders access.
+unsafe impl Send for List {}
+
+impl PendingQueue {
+    /// An empty queue. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    pub fn new(tag: PoolTag) -> Result<Self> {
+        let core = Core {
+            list: SpinLock::new(List {
+                first: None,
+                last: None,
+                len: 0,
+            }),
+            rundown: Rundown::new(),
+        };
+        match PoolBox::new(core, tag) {
+            Ok(core) => Ok(Self(ManuallyDrop::new(core))),
+            Err(rejected) => Err(rejected.error),
+        }
+    }
+
+    /// Takes out the request that has waited longest. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use = "a request that is dropped is cancelled"]
+    pub fn take(&self, irql: &mut Dispatch) -> Option<Pended> {
+        let irp = self.0.list.with(irql, |list, _| list.take())?;
+        // SAFETY: the request's reference is given back once, here.
+        unsafe { self.0.rundown.count_down() };
+        // SAFETY: the cancel routine is out, so the request is ours alone.
+        Some(unsafe { Pended::new(irp) })
+    }
+
+    /// How many requests wait. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn len(&self, irql: &mut Dispatch) -> usize {
+        self.0.list.with(irql, |list, _| list.len)
+    }
+
+    /// Whether none waits. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn is_empty(&self, irql: &mut Dispatch) -> bool {
+        self.len(irql) == 0
+    }
+
+    /// Puts a request in, or completes it if it has been cancelled.
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// The request is not completed, nobody else has it, and its dispatch routine
+    /// returns `STATUS_PENDING`.
+    pub(super) unsafe fn insert(&self, irp: Irp) {
+        irp.mark_pending();
+        // Cannot fail: whoever waits for the end has the queue alone.
+        let _ = self.0.rundown.count_up();
+        let core: *const Core = &raw const **self.0;
+        // SAFETY: the word is the driver's own while it has the request.
+        unsafe { irp.context().write(core.cast_mut().cast()) };
+        // SAFETY: whoever has a request runs at DISPATCH_LEVEL or below; the work
+        // below makes no token.
+        let lost = unsafe {
+            self.0.list.with_unchecked(|list, _| {
+                list.push(irp);
+                irp.set_cancel_routine(Some(cancel));
+                // Cancelled before there was a routine: then nobody called it, and
+                // taking it out again makes the request ours.
+                let lost = irp.is_cancelled() && irp.set_cancel_routine(None);
+                if lost {
+                    list.unlink(irp);
+                }
+                lost
+            })
+        };
+        if lost {
+            // SAFETY: the request is out of the list and its routine out of it.
+            unsafe { self.0.give_up(irp) };
+        }
+    }
+}
+
+impl Drop for PendingQueue {
+    fn drop(&mut self) {
+        if Irql::current() > Irql::APC {
+            // Nobody can wait here, so what cancel routines may be using stays.
+            return;
+        }
+        // SAFETY: looked up just now; nothing in this function raises it for long.
+        let mut apc = unsafe { Apc::assume() };
+        while let Some(pended) = self.take(&mut apc) {
+            drop(pended);
+        }
+        self.0.rundown.wait(&apc);
+        // SAFETY: the value is dropped once, and no request points to it any more.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
+}
+
+impl fmt::Debug for PendingQueue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("PendingQueue")
+    }
+}
+
+impl Core {
+    /// Completes a request that was cancelled, and lets go of the queue.
+    ///
+    /// # Safety
+    ///
+    /// The request is out of the list, its cancel routine is out of it, and it has
+    /// a reference to the queue.
+    unsafe fn give_up(&self, irp: Irp) {
+        // SAFETY: the reference is the request's, and nothing of the queue is used
+        // after it.
+        unsafe { self.rundown.count_down() };
+        // SAFETY: the request is ours alone.
+        unsafe { irp.complete(Status::CANCELLED, 0) };
+    }
+}
+
+/// What the kernel calls when a waiting request is cancelled, holding the system's
+/// cancel lock.
+unsafe extern "C" fn cancel(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
+    let Some(irp) = NonNull::new(irp) else {
+        return;
+    };
+    // SAFETY: the kernel has taken this routine out of the request, which gives
+    // the request to it.
+    let irp = unsafe { Irp::new(irp) };
+    // SAFETY: this is how a cancel routine releases the lock that it is called with.
+    unsafe { IoReleaseCancelSpinLock(irp.cancel_irql()) };
+    // SAFETY: `insert` wrote the word before it set this routine.
+    let core: *const Core = unsafe { irp.context().read() }.cast::<Core>();
+    // SAFETY: the request is still in the queue's list and has a reference to it.
+    let core = unsafe { &*core };
+    // SAFETY: releasing the cancel lock has left at most DISPATCH_LEVEL.
+    unsafe { core.list.with_unchecked(|list, _| list.unlink(irp)) };
+    // SAFETY: the request is out of the list now.
+    unsafe { core.give_up(irp) };
+}
+
+impl List {
+    fn push(&mut self, irp: Irp) {
+        set_links(irp, self.last, None);
+        match self.last {
+            Some(last) => set_links(last, previous(last), Some(irp)),
+            None => self.first = Some(irp),
+        }
+        self.last = Some(irp);
+        self.len = self.len.saturating_add(1);
+    }
+
+    fn unlink(&mut self, irp: Irp) {
+        let (before, after) = (previous(irp), next(irp));
+        match before {
+            Some(before) => set_links(before, previous(before), after),
+            None => self.first = after,
+        }
+        match after {
+            Some(after) => set_links(after, before, next(after)),
+            None => self.last = before,
+        }
+        self.len = self.len.saturating_sub(1);
+    }
+
+    /// The first request that the kernel is not cancelling.
+    fn take(&mut self) -> Option<Irp> {
+        let mut at = self.first;
+        while let Some(irp) = at {
+            if irp.set_cancel_routine(None) {
+                self.unlink(irp);
+                return Some(irp);
+            }
+            at = next(irp);
+        }
+        None
+    }
+}
+
+fn set_links(irp: Irp, before: Option<Irp>, after: Option<Irp>) {
+    let link = |irp: Option<Irp>| irp.map_or(null_mut(), |irp| irp.as_ptr().cast());
+    let entry = LIST_ENTRY {
+        Flink: link(after),
+        Blink: link(before),
+    };
+    // SAFETY: the entry is the driver's own while it has the request. The links
+    // are addresses of requests, not of entries; nobody else reads them.
+    unsafe { irp.entry().write(entry) };
+}
+
+fn next(irp: Irp) -> Option<Irp> {
+    // SAFETY: the entry of a request in a list is one that `set_links` wrote.
+    linked(unsafe { (*irp.entry()).Flink })
+}
+
+fn previous(irp: Irp) -> Option<Irp> {
+    // SAFETY: as above.
+    linked(unsafe { (*irp.entry()).Blink })
+}
+
+fn linked(link: *mut LIST_ENTRY) -> Option<Irp> {
+    let irp = NonNull::new(link.cast::<IRP>())?;
+    // SAFETY: only requests in the list are linked, and they are not completed.
+    Some(unsafe { Irp::new(irp) })
+}
+
+/// A request that has waited and is to be answered. Dropping it completes it with
+/// `STATUS_CANCELLED`.
+///
+/// IRQL: `<= DISPATCH_LEVEL`, dropping included.
+pub struct Pended {
+    irp: Irp,
+    /// It is owned, wherever its memory is.
+    request: PhantomData<*mut c_void>,
+}
+
+// SAFETY: a request belongs to no thread once it waits.
+unsafe impl Send for Pended {}
+
+impl Pended {
+    /// # Safety
+    ///
+    /// The request is not completed, and nobody else has it.
+    const unsafe fn new(irp: Irp) -> Self {
+        Self {
+            irp,
+            request: PhantomData,
+        }
+    }
+
+    /// Answers with `value` as the output of `METHOD_BUFFERED` and
+    /// `STATUS_SUCCESS`; with `STATUS_BUFFER_TOO_SMALL` if there is no room.
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    pub fn reply<T: IntoBytes + Immutable>(self, value: &T) {
+        // SAFETY: the request is ours until it is completed below.
+        let buffer = unsafe { Buffered::of(self.irp) };
+        match buffer.and_then(|mut buffer| buffer.write(value.as_bytes())) {
+            Ok(written) => self.complete(Status::SUCCESS, written.bytes()),
+            Err(status) => self.complete(status, 0),
+        }
+    }
+
+    /// Answers with a status and no output. IRQL: `<= DISPATCH_LEVEL`.
+    pub fn fail(self, error: &Error) {
+        self.complete(error.status(), 0);
+    }
+
+    fn complete(self, status: Status, information: usize) {
+        let irp = self.irp;
+        core::mem::forget(self);
+        // SAFETY: the request has just left the one value that had it.
+        unsafe { irp.complete(status, information) };
+    }
+}
+
+impl Drop for Pended {
+    fn drop(&mut self) {
+        // SAFETY: every answer forgets the value, so the request is not completed.
+        unsafe { self.irp.complete(Status::CANCELLED, 0) };
+    }
+}
+
+impl fmt::Debug for Pended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Pended")
+    }
+}

@@ -1,0 +1,123 @@
+//! One value in a block of nonpaged pool, as `Box` has one on a heap. Taking the
+//! block can fail, and then the value comes back.
+
+use core::{
+    alloc::Layout,
+    fmt,
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+    ptr::NonNull,
+};
+
+use crate::{
+    Rejected, Result,
+    pool::{Contents, PoolTag, RawBlock},
+};
+
+/// A value in nonpaged pool: `ExAllocatePool2`, or `ExAllocatePoolWithTag` where
+/// the kernel lacks it. Freed when dropped: `ExFreePoolWithTag`.
+///
+/// IRQL: `<= DISPATCH_LEVEL`, dropping included, unless dropping the value asks
+/// for less.
+///
+/// ```ignore
+/// let boxed = PoolBox::new(Statistics::default(), TAG).map_err(|rejected| rejected.error)?;
+/// ```
+pub struct PoolBox<T> {
+    block: RawBlock,
+    value: PhantomData<T>,
+}
+
+// SAFETY: a shared box gives shared access to the value, and nothing else.
+unsafe impl<T: Sync> Sync for PoolBox<T> {}
+
+impl<T> PoolBox<T> {
+    /// Takes a block and moves `value` into it.
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    /// * `STATUS_NOT_SUPPORTED`: the type's alignment is above a page.
+    ///
+    /// Either returns the value.
+    pub fn new(value: T, tag: PoolTag) -> Result<Self, Rejected<T>> {
+        match RawBlock::take(layout::<T>(), tag, Contents::Uninitialised) {
+            Ok((block, _)) => {
+                // SAFETY: the block is ours and has room for the value, aligned.
+                unsafe { block.start.cast::<T>().write(value) };
+                Ok(Self {
+                    block,
+                    value: PhantomData,
+                })
+            }
+            Err(error) => Err(Rejected {
+                error,
+                returned: value,
+            }),
+        }
+    }
+
+    /// Gives the value away by its address; [`Self::from_raw`] takes it back.
+    pub(crate) fn into_raw(self) -> NonNull<T> {
+        let start = self.block.start.cast();
+        core::mem::forget(self);
+        start
+    }
+
+    /// The box that [`Self::into_raw`] gave away.
+    ///
+    /// # Safety
+    ///
+    /// `start` came from `into_raw` of a box with this tag, nothing has taken it
+    /// back, and nothing refers to the value any more.
+    pub(crate) unsafe fn from_raw(start: NonNull<T>, tag: PoolTag) -> Self {
+        Self {
+            block: RawBlock {
+                start: start.cast(),
+                size: layout::<T>().size(),
+                tag,
+            },
+            value: PhantomData,
+        }
+    }
+}
+
+/// Room for a `T`: a block has at least one byte.
+const fn layout<T>() -> Layout {
+    if size_of::<T>() == 0 {
+        Layout::new::<u8>()
+    } else {
+        Layout::new::<T>()
+    }
+}
+
+impl<T> Deref for PoolBox<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the block holds a value for as long as the box exists.
+        unsafe { self.block.start.cast().as_ref() }
+    }
+}
+
+impl<T> DerefMut for PoolBox<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and the box is borrowed mutably.
+        unsafe { self.block.start.cast().as_mut() }
+    }
+}
+
+impl<T> Drop for PoolBox<T> {
+    fn drop(&mut self) {
+        // SAFETY: the value is dropped once, and its block after it.
+        unsafe { self.block.start.cast::<T>().drop_in_place() };
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for PoolBox<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(formatter)
+    }
+}

@@ -1,0 +1,65 @@
+//! Commands that only look at the system.
+
+use protocol::{ContextReply, IrqlReply, VersionReply};
+use wdm::{
+    irp::Mode,
+    irql::{Irql, Passive},
+    process,
+    sync::SpinLock,
+    system::{AddressLimits, Version},
+};
+
+/// Which driver this is.
+pub fn version(system: Version) -> VersionReply {
+    VersionReply {
+        protocol: protocol::VERSION,
+        driver: DRIVER_VERSION,
+        is_debug: u16::from(cfg!(debug_assertions)),
+        system: [system.major, system.minor, system.build],
+    }
+}
+
+const DRIVER_VERSION: [u16; 3] = [
+    number(env!("CARGO_PKG_VERSION_MAJOR")),
+    number(env!("CARGO_PKG_VERSION_MINOR")),
+    number(env!("CARGO_PKG_VERSION_PATCH")),
+];
+
+/// A decimal number, while compiling.
+const fn number(text: &str) -> u16 {
+    match u16::from_str_radix(text, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("a version is made of numbers of 16 bits"),
+    }
+}
+
+/// Where a request is handled.
+pub fn context(requestor: Mode) -> ContextReply {
+    let limits = AddressLimits::current();
+    ContextReply {
+        process: wide(process::current_process_id()),
+        thread: wide(process::current_thread_id()),
+        highest_user: wide(limits.highest_user),
+        user_probe: wide(limits.user_probe),
+        system_range_start: wide(limits.system_range_start),
+        irql: u32::from(Irql::current().level()),
+        from_user: u32::from(requestor == Mode::User),
+    }
+}
+
+/// Raises and lowers the IRQL, and reads it each time.
+pub fn irql(lock: &SpinLock<()>, passive: &mut Passive) -> IrqlReply {
+    let read = || u32::from(Irql::current().level());
+    IrqlReply {
+        before: read(),
+        apc: passive.raised_to_apc(|_| read()),
+        dispatch: passive.raised(|_| read()),
+        locked: lock.with(passive, |(), _| read()),
+        after: read(),
+    }
+}
+
+/// An address or identifier of this machine, in the protocol's 64 bits.
+fn wide(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
