@@ -86,7 +86,7 @@ pub fn create(
     let device = ControlDevice::create(context, NAMES, device, passive).map_err(failed)?;
     step!(
         scope,
-        "device name=\"{}\" link=\"{}\"",
+        "device object=\"{}\" link=\"{}\"",
         NAMES.device,
         NAMES.link
     );

@@ -28,7 +28,7 @@ pub use render::Text;
 pub use report::{
     BugCheck, CallCount, ImageInfo, Inlined, Location, LogLine, Report, Verdict, Violation,
 };
-pub use request::{Handle, Operation, Process, Progress, Reply, Ticket};
+pub use request::{Account, Handle, Operation, Process, Progress, Reply, Ticket};
 
 /// Why a driver could not be run at all. What a driver does wrong once it runs
 /// is part of the [`Report`] instead.

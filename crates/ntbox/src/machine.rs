@@ -15,7 +15,7 @@ use crate::kernel::stop::HUNG;
 use crate::kernel::wire::{self, Event, Request};
 use crate::kernel::{self};
 use crate::report::{BugCheck, ImageInfo, LogLine, Report};
-use crate::request::{Operation, Process, Progress, Reply, Ticket};
+use crate::request::{Account, Operation, Process, Progress, Reply, Ticket};
 use crate::{Error, inventory, parse, symbols};
 
 /// A kernel in a process of its own with one driver loaded.
@@ -114,12 +114,20 @@ impl Machine {
         }
     }
 
-    /// Makes a user process.
+    /// Makes a user process, which an administrator runs.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
     pub fn process(&mut self, name: &str) -> Result<Process, Error> {
-        match self.ask(&Request::Process(name.to_owned()))? {
+        self.process_of(name, Account::Administrator)
+    }
+
+    /// Makes a user process that this account runs.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn process_of(&mut self, name: &str, account: Account) -> Result<Process, Error> {
+        match self.ask(&Request::Process(name.to_owned(), account))? {
             Event::Made(Some(process)) => Ok(process),
             Event::Made(None) => Err(Error::Host("it has no memory for a process".to_owned())),
             other => Err(Error::Host(self.unexpected(Some(other)))),

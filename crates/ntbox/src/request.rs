@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Process(pub u32);
 
+/// Who runs a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Account {
+    /// An administrator whose token is elevated.
+    #[default]
+    Administrator,
+    /// A user who is no administrator.
+    Ordinary,
+}
+
 /// A handle of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Handle(pub u64);

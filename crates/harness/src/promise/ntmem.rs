@@ -42,6 +42,16 @@ pub(super) struct Promise<'a> {
     unloaded: bool,
 }
 
+/// What can fail when the device is made.
+const DEVICE_CALLS: &[&str] = &[
+    "ExAllocatePool2",
+    "ExAllocatePoolWithTag",
+    "IoCreateDevice",
+    "ObOpenObjectByPointer",
+    "ZwSetSecurityObject",
+    "IoCreateSymbolicLink",
+];
+
 fn driver(text: &str) -> Node {
     line(&format!("ntmem: driver: {text}"))
 }
@@ -162,18 +172,27 @@ impl Promise<'_> {
         ])
     }
 
-    /// What follows the last walk.
+    /// What follows the last walk: the device, and the end of the start.
     fn end(&self, walks: usize, level: Level) -> Node {
-        if self.refused.is_some() {
-            return never("DriverEntry returned a failure, but no line says what failed");
+        if let Some(status) = self.refused {
+            let nothing_said =
+                never("DriverEntry returned a failure, but no line says what failed");
+            let device = seq([failed("device", DEVICE_CALLS, status), not_started(status)]);
+            return either([device, nothing_said]);
         }
         let unload = format!(
             "unload process={{=process:dec}} thread={{_:dec}} irql={{irql:dec}} walks={walks}"
         );
         let unload =
             driver(&unload).with(var("irql").equals(0), "DriverUnload runs at PASSIVE_LEVEL");
+        let device = driver(r#"device object="\\Device\\NtMem" link="\\DosDevices\\NtMem""#);
         let started = driver(&format!("started walks={walks}"));
-        seq([started, if self.unloaded { unload } else { nothing() }]).at(level)
+        seq([
+            device,
+            started,
+            if self.unloaded { unload } else { nothing() },
+        ])
+        .at(level)
     }
 }
 

@@ -80,8 +80,8 @@ fn run() -> ! {
                 Err(reason) => wire::send(&Event::Refused(reason)),
             },
             (Request::Start, Some(machine)) => wire::send(&Event::Entered(machine.start())),
-            (Request::Process(name), Some(_)) => {
-                wire::send(&Event::Made(user::create_process(&name)));
+            (Request::Process(name, account), Some(_)) => {
+                wire::send(&Event::Made(user::create_process(&name, account)));
             }
             (Request::Begin(process, operation), Some(_)) => {
                 wire::send(&Event::Progress(user::begin(process, operation)));

@@ -27,6 +27,7 @@ const FAMILIES: &[&[&[Export]]] = &[
     super::ob::TABLES,
     super::ps::TABLES,
     super::rtl::TABLES,
+    super::se::TABLES,
     super::seh::TABLES,
     super::zw::TABLES,
 ];

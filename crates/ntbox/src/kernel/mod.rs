@@ -23,6 +23,7 @@ mod ob;
 mod privileged;
 mod ps;
 mod rtl;
+mod se;
 mod seh;
 mod shared_data;
 pub mod signals;

@@ -14,8 +14,8 @@ use super::ke::{attach, sched};
 use super::mm::user;
 use super::ob::{self, Caller};
 use super::ps::notify;
-use super::{stop, threads};
-use crate::request::{Operation, Process, Progress, Reply, Ticket};
+use super::{se, stop, threads};
+use crate::request::{Account, Operation, Process, Progress, Reply, Ticket};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -71,8 +71,9 @@ fn order_key(thread: u64) -> u64 {
 const REPLY_KEY: u64 = 0xffff_fd00_0000_0000;
 
 /// Makes a process.
-pub fn create_process(name: &str) -> Option<Process> {
+pub fn create_process(name: &str, account: Account) -> Option<Process> {
     let process = threads::create_process(name)?;
+    se::set_account(process, account);
     let caller = Caller::kernel(stack_of(threads::current_thread()));
     match notify::process_created(process, &caller) {
         Ok(status) if status.cast_signed() >= 0 => {}

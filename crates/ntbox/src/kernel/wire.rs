@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::report::{BugCheck, CallCount, ImageInfo, LogLine, Violation};
-use crate::request::{Operation, Process, Progress, Reply, Ticket};
+use crate::request::{Account, Operation, Process, Progress, Reply, Ticket};
 
 /// Descriptor at which the kernel process finds its end.
 pub const KERNEL_END: RawFd = 0;
@@ -25,8 +25,8 @@ pub enum Request {
     Boot(Box<Config>),
     /// Call DriverEntry.
     Start,
-    /// Make a user process of that name.
-    Process(String),
+    /// Make a user process of that name for that account.
+    Process(String, Account),
     /// Begin a request.
     Begin(Process, Operation),
     /// Wait for the end of a request.

@@ -1,0 +1,389 @@
+//! The control device of `ntmem.sys`, from a program's side: who may open it, what
+//! each command answers, what becomes of requests that wait, and what callers that
+//! mean no good get.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use ntbox::{
+    Account, Config, Handle, Machine, Operation, Process, Progress, Reply, Report, Started,
+};
+use protocol::{
+    Command, ContextReply, DEVICE_LINK, IrqlReply, SignalReply, SignalRequest, StatisticsReply,
+    VersionReply,
+};
+use suites::build;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// `GENERIC_READ | GENERIC_WRITE`.
+const READ_WRITE: u32 = 0xC000_0000;
+/// `GENERIC_READ`.
+const READ: u32 = 0x8000_0000;
+
+/// The driver, started, and a process that has its device open.
+struct Open {
+    machine: Machine,
+    process: Process,
+    handle: Handle,
+}
+
+impl Open {
+    fn new() -> Self {
+        let config =
+            Config::new(build::ntmem()).parameter("Walk", ntbox::RegValue::Sz("none".into()));
+        let mut machine = Machine::boot(&config).expect("the driver boots");
+        assert_eq!(
+            machine.start().expect("the kernel runs"),
+            Started::Status(0)
+        );
+        let process = machine.process("app.exe").expect("a process");
+        let handle = open(&mut machine, process, READ_WRITE)
+            .handle
+            .expect("a handle");
+        Self {
+            machine,
+            process,
+            handle,
+        }
+    }
+
+    fn call(&mut self, operation: Operation) -> Reply {
+        self.machine
+            .call(self.process, operation)
+            .expect("the kernel runs")
+    }
+
+    fn operation(&self, code: u32, input: &[u8], output: usize) -> Operation {
+        Operation::Control {
+            handle: self.handle,
+            code,
+            input: input.to_vec(),
+            output: vec![0xEE; output],
+        }
+    }
+
+    fn control(&mut self, command: Command, input: &[u8], output: usize) -> Reply {
+        let operation = self.operation(command.code(), input, output);
+        self.call(operation)
+    }
+
+    /// A command that has to succeed.
+    fn ask<T: FromBytes>(&mut self, command: Command, input: &[u8]) -> T {
+        let reply = self.control(command, input, size_of::<T>());
+        assert_eq!(reply.status, 0, "{command:?}");
+        assert_eq!(reply.information, size_of::<T>() as u64, "{command:?}");
+        T::read_from_bytes(&reply.output).expect("a reply of this size")
+    }
+
+    fn wait(&mut self) -> ntbox::Ticket {
+        let operation = self.operation(Command::Wait.code(), &[], size_of::<SignalRequest>());
+        match self.machine.begin(self.process, operation) {
+            Ok(Progress::Pending(ticket)) => ticket,
+            other => panic!("the request does not wait: {other:?}"),
+        }
+    }
+
+    fn signal(&mut self, number: u64) -> u32 {
+        let request = SignalRequest { number };
+        self.ask::<SignalReply>(Command::Signal, request.as_bytes())
+            .woken
+    }
+
+    fn close(&mut self) {
+        let handle = self.handle;
+        assert_eq!(self.call(Operation::Close { handle }).status, 0);
+    }
+
+    fn finish(mut self) {
+        self.close();
+        assert_clean(&self.machine.finish().expect("the kernel runs"));
+    }
+}
+
+fn open(machine: &mut Machine, process: Process, access: u32) -> Reply {
+    let operation = Operation::Open {
+        path: DEVICE_LINK.to_owned(),
+        access,
+    };
+    machine.call(process, operation).expect("the kernel runs")
+}
+
+#[track_caller]
+fn assert_clean(report: &Report) {
+    assert_eq!(report.bug_check, None);
+    assert_eq!(report.violations, []);
+    assert!(report.unloaded);
+}
+
+fn bytes_of<T: IntoBytes + Immutable>(value: &T) -> Vec<u8> {
+    value.as_bytes().to_vec()
+}
+
+#[test]
+fn the_driver_says_which_it_is() {
+    let mut open = Open::new();
+    let version: VersionReply = open.ask(Command::Version, &[]);
+    assert_eq!(version.protocol, protocol::VERSION);
+    let own: Vec<u16> = env!("CARGO_PKG_VERSION")
+        .split('.')
+        .map(|number| number.parse().expect("a number"))
+        .collect();
+    assert_eq!(version.driver.as_slice(), own);
+    assert_eq!((version.is_debug, version.system), (0, [10, 0, 19045]));
+    open.finish();
+}
+
+#[test]
+fn requests_are_handled_in_the_process_that_makes_them() {
+    let mut open = Open::new();
+    let first: ContextReply = open.ask(Command::Context, &[]);
+    assert_eq!((first.irql, first.from_user), (0, 1));
+    assert_ne!(
+        first.process, 4,
+        "the System process is where the driver started"
+    );
+    assert!(first.highest_user < first.user_probe);
+    assert!(first.user_probe <= first.system_range_start);
+    let other = open.machine.process("other.exe").expect("a process");
+    let handle = self::open(&mut open.machine, other, READ_WRITE)
+        .handle
+        .expect("a handle");
+    let operation = Operation::Control {
+        handle,
+        code: Command::Context.code(),
+        input: Vec::new(),
+        output: vec![0; size_of::<ContextReply>()],
+    };
+    let reply = open
+        .machine
+        .call(other, operation)
+        .expect("the kernel runs");
+    let second = ContextReply::read_from_bytes(&reply.output).expect("a reply");
+    assert_ne!(second.process, first.process);
+    assert!(open.machine.exit(other).expect("the kernel runs"));
+    open.finish();
+}
+
+#[test]
+fn the_irql_is_raised_and_lowered() {
+    let mut open = Open::new();
+    let irql: IrqlReply = open.ask(Command::Irql, &[]);
+    let expected = IrqlReply {
+        before: 0,
+        apc: 1,
+        dispatch: 2,
+        locked: 2,
+        after: 0,
+    };
+    assert_eq!(irql, expected);
+    open.finish();
+}
+
+#[test]
+fn only_administrators_get_in() {
+    let mut open = Open::new();
+    let ordinary = open
+        .machine
+        .process_of("user.exe", Account::Ordinary)
+        .expect("a process");
+    for access in [READ, READ_WRITE, 0] {
+        let reply = self::open(&mut open.machine, ordinary, access);
+        assert_eq!(
+            (reply.status, reply.handle),
+            (ntstatus::STATUS_ACCESS_DENIED, None),
+            "{access:#x}"
+        );
+    }
+    let below = Operation::Open {
+        path: format!(r"{DEVICE_LINK}\below"),
+        access: READ,
+    };
+    let reply = open.machine.call(ordinary, below).expect("the kernel runs");
+    assert_eq!(reply.status, ntstatus::STATUS_ACCESS_DENIED);
+    open.finish();
+}
+
+/// The codes ask for both rights; the I/O manager compares them with the handle's.
+#[test]
+fn a_handle_for_reading_is_not_enough() {
+    let mut open = Open::new();
+    let handle = self::open(&mut open.machine, open.process, READ)
+        .handle
+        .expect("a handle");
+    let operation = Operation::Control {
+        handle,
+        code: Command::Version.code(),
+        input: Vec::new(),
+        output: vec![0; 64],
+    };
+    assert_eq!(open.call(operation).status, ntstatus::STATUS_ACCESS_DENIED);
+    assert_eq!(open.call(Operation::Close { handle }).status, 0);
+    open.finish();
+}
+
+#[test]
+fn a_signal_wakes_who_has_waited_longest() {
+    let mut open = Open::new();
+    assert_eq!(open.signal(1), 0, "nobody waits");
+    let first = open.wait();
+    let second = open.wait();
+    assert_eq!(
+        open.ask::<StatisticsReply>(Command::Statistics, &[])
+            .waiting,
+        2
+    );
+    assert_eq!(open.signal(7), 1);
+    assert_eq!(open.signal(8), 1);
+    for (ticket, number) in [(first, 7), (second, 8)] {
+        let reply = open.machine.wait_for(ticket).expect("the kernel runs");
+        assert_eq!((reply.status, reply.information), (0, 8));
+        assert_eq!(reply.output, bytes_of(&SignalRequest { number }));
+    }
+    assert_eq!(open.signal(9), 0);
+    open.finish();
+}
+
+#[test]
+fn waiting_requests_are_cancelled() {
+    let mut open = Open::new();
+    let tickets = [open.wait(), open.wait(), open.wait()];
+    // The one in the middle first, then what is around it.
+    assert!(open.machine.cancel(tickets[1]).expect("the kernel runs"));
+    assert_eq!(open.signal(5), 1);
+    assert!(open.machine.cancel(tickets[2]).expect("the kernel runs"));
+    let ends = tickets.map(|ticket| open.machine.wait_for(ticket).expect("the kernel runs"));
+    let cancelled = ntstatus::STATUS_CANCELLED;
+    assert_eq!(ends.map(|reply| reply.status), [0, cancelled, cancelled]);
+    assert_eq!(
+        open.ask::<StatisticsReply>(Command::Statistics, &[])
+            .waiting,
+        0
+    );
+    open.finish();
+}
+
+#[test]
+fn a_process_that_ends_takes_its_requests_with_it() {
+    let mut open = Open::new();
+    let tickets = [open.wait(), open.wait()];
+    assert!(open.machine.exit(open.process).expect("the kernel runs"));
+    for ticket in tickets {
+        let reply = open.machine.wait_for(ticket).expect("the kernel runs");
+        assert_eq!(reply.status, ntstatus::STATUS_CANCELLED);
+    }
+    assert_clean(&open.machine.finish().expect("the kernel runs"));
+}
+
+#[test]
+fn what_is_open_is_counted() {
+    let mut open = Open::new();
+    let handles: Vec<_> = (0..3)
+        .map(|_| {
+            let reply = self::open(&mut open.machine, open.process, READ_WRITE);
+            reply.handle.expect("a handle")
+        })
+        .collect();
+    let statistics: StatisticsReply = open.ask(Command::Statistics, &[]);
+    assert_eq!((statistics.opened, statistics.open), (4, 4));
+    for handle in handles {
+        assert_eq!(open.call(Operation::Close { handle }).status, 0);
+    }
+    let statistics: StatisticsReply = open.ask(Command::Statistics, &[]);
+    assert_eq!((statistics.opened, statistics.open), (4, 1));
+    assert_eq!((statistics.requests, statistics.refused), (2, 0));
+    open.finish();
+}
+
+/// Lengths that are not those of a command, and codes that are none.
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let mut open = Open::new();
+    let mut refused = 0;
+    for &command in Command::ALL {
+        let right = if command == Command::Signal { 8 } else { 0 };
+        for length in [0, 1, 7, 8, 9, 4096] {
+            if length == right {
+                continue;
+            }
+            let reply = open.control(command, &vec![0; length], 4096);
+            assert_eq!(
+                (reply.status, reply.information),
+                (ntstatus::STATUS_INFO_LENGTH_MISMATCH, 0),
+                "{command:?} with {length} bytes"
+            );
+            refused += 1;
+        }
+        // Another method, and a function that is none.
+        for code in [
+            command.code() | 1,
+            command.code() | 2,
+            command.code() | 3,
+            command.code() + 0x400,
+        ] {
+            let operation = open.operation(code, &[], 64);
+            let reply = open.call(operation);
+            assert_eq!(
+                reply.status,
+                ntstatus::STATUS_INVALID_DEVICE_REQUEST,
+                "{code:#x}"
+            );
+            refused += 1;
+        }
+    }
+    let statistics: StatisticsReply = open.ask(Command::Statistics, &[]);
+    assert_eq!(statistics.refused, refused);
+    open.finish();
+}
+
+/// A reply comes whole or not at all, and no byte behind it is touched.
+#[test]
+fn a_reply_needs_room() {
+    let mut open = Open::new();
+    for (command, size) in [
+        (Command::Version, size_of::<VersionReply>()),
+        (Command::Context, size_of::<ContextReply>()),
+        (Command::Statistics, size_of::<StatisticsReply>()),
+        (Command::Irql, size_of::<IrqlReply>()),
+        (Command::Wait, size_of::<SignalRequest>()),
+    ] {
+        for room in [0, 1, size - 1] {
+            let reply = open.control(command, &[], room);
+            assert_eq!(
+                (reply.status, reply.information),
+                (ntstatus::STATUS_BUFFER_TOO_SMALL, 0),
+                "{command:?} into {room} bytes"
+            );
+            assert!(reply.output.iter().all(|byte| *byte == 0xEE), "{command:?}");
+        }
+        if command != Command::Wait {
+            let reply = open.control(command, &[], size + 5);
+            assert_eq!((reply.status, reply.information), (0, size as u64));
+            assert_eq!(reply.output[size..], [0xEE; 5], "{command:?}");
+        }
+    }
+    // A signal that could not be confirmed wakes nobody.
+    let ticket = open.wait();
+    let signal = SignalRequest { number: 3 };
+    let reply = open.control(Command::Signal, signal.as_bytes(), 3);
+    assert_eq!(reply.status, ntstatus::STATUS_BUFFER_TOO_SMALL);
+    assert_eq!(open.signal(4), 1);
+    let reply = open.machine.wait_for(ticket).expect("the kernel runs");
+    assert_eq!(reply.output, bytes_of(&SignalRequest { number: 4 }));
+    open.finish();
+}
+
+/// While somebody has the device open the driver stays; it goes with the handle.
+#[test]
+fn an_open_handle_is_cleaned_up_with_its_process() {
+    let mut open = Open::new();
+    let waiting = open.wait();
+    let other = open.machine.process("other.exe").expect("a process");
+    self::open(&mut open.machine, other, READ_WRITE)
+        .handle
+        .expect("a handle");
+    assert!(open.machine.exit(other).expect("the kernel runs"));
+    let statistics: StatisticsReply = open.ask(Command::Statistics, &[]);
+    assert_eq!((statistics.open, statistics.waiting), (1, 1));
+    assert!(open.machine.cancel(waiting).expect("the kernel runs"));
+    let reply = open.machine.wait_for(waiting).expect("the kernel runs");
+    assert_eq!(reply.status, ntstatus::STATUS_CANCELLED);
+    open.finish();
+}
