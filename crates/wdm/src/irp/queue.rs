@@ -128,7 +128,7 @@ impl PendingQueue {
                 // taking it out again makes the request ours.
                 let lost = irp.is_cancelled() && irp.set_cancel_routine(None);
                 if lost {
-                    list.unlink(irp);
+                    list.take_out(irp);
                 }
                 lost
             })
@@ -195,7 +195,7 @@ unsafe extern "C" fn cancel(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
     // SAFETY: the request is still in the queue's list and has a reference to it.
     let core = unsafe { &*core };
     // SAFETY: releasing the cancel lock has left at most DISPATCH_LEVEL.
-    unsafe { core.list.with_unchecked(|list, _| list.unlink(irp)) };
+    unsafe { core.list.with_unchecked(|list, _| list.take_out(irp)) };
     // SAFETY: the request is out of the list now.
     unsafe { core.give_up(irp) };
 }
@@ -211,7 +211,7 @@ impl List {
         self.len = self.len.saturating_add(1);
     }
 
-    fn unlink(&mut self, irp: Irp) {
+    fn take_out(&mut self, irp: Irp) {
         let (before, after) = (previous(irp), next(irp));
         match before {
             Some(before) => set_links(before, previous(before), after),
@@ -229,7 +229,7 @@ impl List {
         let mut at = self.first;
         while let Some(irp) = at {
             if irp.set_cancel_routine(None) {
-                self.unlink(irp);
+                self.take_out(irp);
                 return Some(irp);
             }
             at = next(irp);

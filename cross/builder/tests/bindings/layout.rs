@@ -9,9 +9,10 @@ use std::mem::offset_of;
 use windows_sys::{
     Wdk::{
         Foundation::{
-            DEVICE_OBJECT, DRIVER_OBJECT, ERESOURCE, IRP, KDPC, KEVENT, MDL, OBJECT_ATTRIBUTES,
+            DEVICE_OBJECT, DRIVER_OBJECT, ERESOURCE, FILE_OBJECT, IO_STACK_LOCATION, IRP, KDPC,
+            KEVENT, MDL, OBJECT_ATTRIBUTES,
         },
-        System::SystemServices::{KEY_VALUE_PARTIAL_INFORMATION, KTIMER},
+        System::SystemServices::{EX_RUNDOWN_REF, KEY_VALUE_PARTIAL_INFORMATION, KTIMER},
     },
     Win32::{
         Foundation::UNICODE_STRING,
@@ -58,6 +59,20 @@ const KNOWN: &[Known] = &[
     known!(ERESOURCE, 0x68, [
         SystemResourcesList OwnerTable ActiveCount SharedWaiters ExclusiveWaiters OwnerEntry
         ActiveEntries ContentionCount NumberOfSharedWaiters NumberOfExclusiveWaiters
+    ]),
+    Known {
+        name: "EX_RUNDOWN_REF",
+        size: size_of::<EX_RUNDOWN_REF>(),
+        offsets: &[],
+    },
+    known!(FILE_OBJECT, 0xD8, [
+        Type Size DeviceObject Vpb FsContext FsContext2 SectionObjectPointer PrivateCacheMap
+        FinalStatus RelatedFileObject LockOperation DeletePending ReadAccess WriteAccess
+        DeleteAccess SharedRead SharedWrite SharedDelete Flags FileName CurrentByteOffset
+    ]),
+    known!(IO_STACK_LOCATION, 0x48, [
+        MajorFunction MinorFunction Flags Control Parameters DeviceObject FileObject
+        CompletionRoutine Context
     ]),
     known!(IRP, 0xD0, [
         Type Size MdlAddress Flags AssociatedIrp ThreadListEntry IoStatus RequestorMode
