@@ -104,6 +104,6 @@ pub fn run(origin: Option<Context>) {
     if apc::pending()
         && let Some(context) = origin
     {
-        apc::deliver(&Place::Interrupted(context));
+        apc::deliver(&Place::Interrupted(Box::new(context)));
     }
 }

@@ -41,17 +41,19 @@ impl Generator {
 
     fn next(&mut self, now: u64) -> [u8; 16] {
         self.last = now.max(self.last + 1);
-        let [a, b, c, d, e, f, g, h] = self.last.to_le_bytes();
-        // Version 1.
-        let [i, j, k, l, m, n, o, p] = self.rest;
-        [a, b, c, d, e, f, g, h & 0x0f | 0x10, i, j, k, l, m, n, o, p]
+        // Version 1 in the top four bits of the time.
+        let time = self.last & !(0xf << 60) | 1 << 60;
+        let mut uuid = [0; 16];
+        uuid[..8].copy_from_slice(&time.to_le_bytes());
+        uuid[8..].copy_from_slice(&self.rest);
+        uuid
     }
 }
 
 exports! {
-    /// `ExUuidCreate`: fails with STATUS_RETRY.
+    /// `ExUuidCreate`: fails with `STATUS_RETRY`.
     fn ExUuidCreate(into: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_022d {
-        /// STATUS_RETRY.
+        /// `STATUS_RETRY`.
         const RETRY: u32 = 0xc000_022d;
         let now = clock::system_time() + EPOCH_DIFFERENCE;
         let mut generator = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);

@@ -84,7 +84,7 @@ pub enum Place<'a> {
     /// In a call of the kernel.
     Call(Caller<'a>),
     /// Interrupted.
-    Interrupted(Context),
+    Interrupted(Box<Context>),
 }
 
 impl Place<'_> {
@@ -98,7 +98,7 @@ impl Place<'_> {
     fn origin(&self) -> Option<Context> {
         match self {
             Self::Call(caller) => caller.origin(),
-            Self::Interrupted(context) => Some(*context),
+            Self::Interrupted(context) => Some(**context),
         }
     }
 

@@ -37,7 +37,7 @@ pub fn free(va: u64, owner: u64, abandoned: bool) -> Result<(), Stop> {
     threads::mutant_released(owner, va);
     if disables_apcs(va)? {
         threads::update(owner, |info| {
-            info.critical = info.critical.saturating_sub(1)
+            info.critical = info.critical.saturating_sub(1);
         });
     }
     Ok(signal(va)?)

@@ -256,7 +256,7 @@ fn wait(
                 thread,
                 queue,
                 result: None,
-            })
+            });
         });
         let woken = sched::park(wait_key(id), deadline);
         let result = with(|state| {

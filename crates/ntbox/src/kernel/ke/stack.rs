@@ -3,7 +3,7 @@
 use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS};
 
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::call::{Call, Stop, exports};
+use crate::kernel::call::{Call, exports};
 use crate::kernel::layout::PAGE_SIZE;
 use crate::kernel::ob::Caller;
 use crate::kernel::{boot, cpu, mm, threads};
@@ -18,9 +18,9 @@ const STATUS_INVALID_PARAMETER_4: u32 = 0xc000_00f2;
 const RESERVE: u64 = 0x200;
 
 /// Calls the driver on its own stack, if there is room, or on another one.
-fn call_out(call: &Call<'_>, routine: u64, parameter: u64, size: u64) -> Result<u32, Stop> {
+fn call_out(call: &Call<'_>, routine: u64, parameter: u64, size: u64) -> u32 {
     if size > MAXIMUM {
-        return Ok(STATUS_INVALID_PARAMETER_3);
+        return STATUS_INVALID_PARAMETER_3;
     }
     let thread = threads::current_thread();
     let own = threads::thread(thread).map_or((0, 0), |info| info.stack);
@@ -29,23 +29,23 @@ fn call_out(call: &Call<'_>, routine: u64, parameter: u64, size: u64) -> Result<
     let room = top.saturating_sub(own.0);
     if (own.0..own.1).contains(&top) && room >= size + RESERVE {
         caller.call(routine, &[parameter]);
-        return Ok(STATUS_SUCCESS);
+        return STATUS_SUCCESS;
     }
     let Ok(high) = boot::new_stack_of(size + RESERVE) else {
-        return Ok(STATUS_NO_MEMORY);
+        return STATUS_NO_MEMORY;
     };
     let low = high - (size + RESERVE).next_multiple_of(PAGE_SIZE);
     threads::update(thread, |info| info.stack = (low, high));
     caller.call_on(high, routine, &[parameter]);
     threads::update(thread, |info| info.stack = own);
     mm::with(|memory| memory.unmap_and_release(low));
-    Ok(STATUS_SUCCESS)
+    STATUS_SUCCESS
 }
 
 exports! {
     /// `KeExpandKernelStackAndCallout`.
     fn KeExpandKernelStackAndCallout<call>(routine: u64, parameter: u64, size: u64) -> u32 [max APC_LEVEL] fails 0xc000_0017 {
-        call_out(call, routine, parameter, size)
+        Ok(call_out(call, routine, parameter, size))
     }
 
     /// `KeExpandKernelStackAndCalloutEx`: the context must be NULL; with `wait` the
@@ -59,6 +59,6 @@ exports! {
         if context != 0 {
             return Ok(STATUS_INVALID_PARAMETER);
         }
-        call_out(call, routine, parameter, size)
+        Ok(call_out(call, routine, parameter, size))
     }
 }

@@ -128,7 +128,7 @@ pub struct Request<'a> {
 /// Waits for one or all of some objects, on behalf of the kernel; returns the
 /// status.
 pub fn wait(objects: Vec<u64>, all: bool, patience: Patience) -> Result<u32, Stop> {
-    wait_for(Request {
+    wait_for(&Request {
         objects,
         all,
         patience,
@@ -179,7 +179,7 @@ fn check_objects(objects: &[u64], thread: u64) -> Result<(), Stop> {
 }
 
 /// Waits; returns the status.
-pub fn wait_for(request: Request<'_>) -> Result<u32, Stop> {
+pub fn wait_for(request: &Request<'_>) -> Result<u32, Stop> {
     let first = request.objects.first().copied().unwrap_or(0);
     check_blocking(first, request.patience)?;
     let thread = threads::current_thread();
@@ -197,7 +197,7 @@ pub fn wait_for(request: Request<'_>) -> Result<u32, Stop> {
             Patience::Forever => None,
         };
         queue::thread_blocks(thread)?;
-        let result = block(&request, thread, deadline);
+        let result = block(request, thread, deadline);
         queue::thread_goes_on(thread)?;
         if let Some(status) = result {
             return Ok(status);
@@ -267,14 +267,14 @@ exports! {
     fn KeWaitForSingleObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
-        wait_for(Request { objects: vec![va], all: false, patience, mode, alertable, caller })
+        wait_for(&Request { objects: vec![va], all: false, patience, mode, alertable, caller })
     }
 
     /// `KeWaitForMutexObject`, the same.
     fn KeWaitForMutexObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
-        wait_for(Request { objects: vec![va], all: false, patience, mode, alertable, caller })
+        wait_for(&Request { objects: vec![va], all: false, patience, mode, alertable, caller })
     }
 
     /// `KeWaitForMultipleObjects`: wait type 0 is all, 1 is any.
@@ -293,7 +293,7 @@ exports! {
         }
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
-        wait_for(Request { objects, all: kind == 0, patience, mode, alertable, caller })
+        wait_for(&Request { objects, all: kind == 0, patience, mode, alertable, caller })
     }
 
     /// `KeDelayExecutionThread`: an alert or an APC for user mode ends it early.
@@ -308,7 +308,7 @@ exports! {
         }
         let patience = Patience::Until(clock::deadline(time));
         let caller = Some(Caller::of(call));
-        let status = wait_for(Request { objects: Vec::new(), all: false, patience, mode, alertable, caller })?;
+        let status = wait_for(&Request { objects: Vec::new(), all: false, patience, mode, alertable, caller })?;
         Ok(if status == TIMEOUT { 0 } else { status })
     }
 

@@ -1,6 +1,7 @@
 //! Run-time library: memory, strings, numbers, bitmaps, time, versions, and the
 //! C functions that the kernel exports.
 
+mod address;
 mod ansi;
 mod bitmap;
 mod block;
@@ -16,6 +17,7 @@ mod memory;
 mod misc;
 mod number;
 mod random;
+mod run_once;
 pub mod scan;
 mod secure;
 mod sort;
@@ -31,6 +33,7 @@ use super::call::Export;
 
 /// The exports of this family.
 pub const TABLES: &[&[Export]] = &[
+    address::EXPORTS,
     ansi::EXPORTS,
     bitmap::EXPORTS,
     convert::EXPORTS,
@@ -43,6 +46,7 @@ pub const TABLES: &[&[Export]] = &[
     misc::EXPORTS,
     number::EXPORTS,
     random::EXPORTS,
+    run_once::EXPORTS,
     secure::EXPORTS,
     sort::EXPORTS,
     table::AVL,

@@ -25,12 +25,12 @@ impl Array<'_> {
     }
 
     fn swap(&self, one: u64, two: u64) -> Result<(), Fault> {
-        const PIECE: u64 = 64;
+        const PIECE: usize = 64;
         let (one, two) = (self.at(one), self.at(two));
         let mut done = 0;
         while done < self.width {
-            let length = usize::try_from((self.width - done).min(PIECE)).unwrap_or(0);
-            let (mut first, mut second) = ([0; PIECE as usize], [0; PIECE as usize]);
+            let length = usize::try_from(self.width - done).map_or(PIECE, |left| left.min(PIECE));
+            let (mut first, mut second) = ([0; PIECE], [0; PIECE]);
             guest::read_bytes(one.wrapping_add(done), &mut first[..length])?;
             guest::read_bytes(two.wrapping_add(done), &mut second[..length])?;
             guest::write_bytes(one.wrapping_add(done), &second[..length])?;

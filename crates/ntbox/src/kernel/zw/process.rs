@@ -18,7 +18,7 @@ const INVALID_INFO_CLASS: u32 = 0xc000_0003;
 const STILL_ACTIVE: u32 = 0x103;
 
 /// `PROCESSINFOCLASS`.
-mod process {
+mod process_class {
     pub const BASIC: u32 = 0;
     pub const WOW64: u32 = 26;
     pub const IMAGE_FILE_NAME: u32 = 27;
@@ -27,7 +27,7 @@ mod process {
 }
 
 /// `THREADINFOCLASS`.
-mod thread {
+mod thread_class {
     pub const BASIC: u32 = 0;
     pub const PRIORITY: u32 = 2;
     pub const BASE_PRIORITY: u32 = 3;
@@ -64,9 +64,7 @@ fn open(
     let of_thread = (thread != 0)
         .then(|| threads::thread_by_id(thread))
         .flatten();
-    let owner = of_thread
-        .and_then(|thread| threads::thread(thread))
-        .map(|info| info.process);
+    let owner = of_thread.and_then(threads::thread).map(|info| info.process);
     let by_id = threads::process_by_id(process);
     let found = match kind {
         // An id of a thread must be of that process; one alone is enough for it.
@@ -115,7 +113,7 @@ fn query_process(
     let object = ob::by_handle(handle, 0, Some(Type::Process), false)?.object;
     let info = threads::process(object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
     match class {
-        process::BASIC => {
+        process_class::BASIC => {
             let system = info.id == threads::SYSTEM_PROCESS_ID;
             let parent = if system {
                 0
@@ -132,14 +130,20 @@ fn query_process(
             answer(&basic.finish(), buffer, length, returned)
         }
         // No process runs 32-bit code.
-        process::WOW64 => answer(
+        process_class::WOW64 => answer(
             &Information::default().u64(0).finish(),
             buffer,
             length,
             returned,
         ),
-        process::IMAGE_FILE_NAME => image_name(&name::wide(&info.name), buffer, length, returned),
-        class => Err(unknown("ZwQueryInformationProcess", class, process::END)),
+        process_class::IMAGE_FILE_NAME => {
+            image_name(&name::wide(&info.name), buffer, length, returned)
+        }
+        class => Err(unknown(
+            "ZwQueryInformationProcess",
+            class,
+            process_class::END,
+        )),
     }
 }
 
@@ -173,7 +177,7 @@ fn query_thread(
     let object = ob::by_handle(handle, 0, Some(Type::Thread), false)?.object;
     let info = threads::thread(object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
     match class {
-        thread::BASIC => {
+        thread_class::BASIC => {
             let owner = threads::process(info.process).map_or(0, |process| process.id);
             let priority = info.priority.cast_unsigned();
             // Exit status, TEB, ids, affinity, priority, base priority.
@@ -183,27 +187,31 @@ fn query_thread(
             let basic = basic.u64(owner).u64(info.id).u64(1).u32(priority).u32(0);
             answer(&basic.finish(), buffer, length, returned)
         }
-        thread::IS_TERMINATED => answer(
+        thread_class::IS_TERMINATED => answer(
             &Information::default().u32(info.ended.into()).finish(),
             buffer,
             length,
             returned,
         ),
-        class => Err(unknown("ZwQueryInformationThread", class, thread::END)),
+        class => Err(unknown(
+            "ZwQueryInformationThread",
+            class,
+            thread_class::END,
+        )),
     }
 }
 
 fn set_thread(handle: u64, class: u32, buffer: u64, length: u32) -> Result<(), Refusal> {
     let object = ob::by_handle(handle, 0, Some(Type::Thread), false)?.object;
-    if class != thread::PRIORITY && class != thread::BASE_PRIORITY {
-        return Err(unknown("ZwSetInformationThread", class, thread::END));
+    if class != thread_class::PRIORITY && class != thread_class::BASE_PRIORITY {
+        return Err(unknown("ZwSetInformationThread", class, thread_class::END));
     }
     if length != 4 {
         return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
     }
     let value = guest::read_u32(buffer)?.cast_signed();
     let (range, base) = match class {
-        thread::PRIORITY => (1..=31, 0),
+        thread_class::PRIORITY => (1..=31, 0),
         _ => (-15..=15, BASE_PRIORITY.cast_signed()),
     };
     if !range.contains(&value) {

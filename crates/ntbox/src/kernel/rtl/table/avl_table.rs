@@ -66,7 +66,7 @@ impl<'a> Table<'a> {
         guest::write_u64(self.va.wrapping_add(offset::ORDERED_POINTER), 0)
     }
 
-    fn add(&self, buffer: u64, size: u32, new: u64, search: Search) -> Result<u64, Stop> {
+    fn add(&self, buffer: u64, length: u32, new: u64, search: Search) -> Result<u64, Stop> {
         let (parent, side) = match search {
             Search::Found(node) => {
                 tell_new(new, false)?;
@@ -75,7 +75,7 @@ impl<'a> Table<'a> {
             Search::Missing(node, side) => (node, side),
             Search::Empty => (self.head(), Side::Right),
         };
-        let Some(node) = self.allocate(size)? else {
+        let Some(node) = self.allocate(length)? else {
             tell_new(new, false)?;
             return Ok(0);
         };
@@ -84,7 +84,7 @@ impl<'a> Table<'a> {
         if avl::insert(self.head(), node, parent, side)? {
             self.set_word(offset::DEPTH, self.word(offset::DEPTH)?.wrapping_add(1))?;
         }
-        guest::copy(self.element(node), buffer, size.into())?;
+        guest::copy(self.element(node), buffer, length.into())?;
         tell_new(new, true)?;
         Ok(self.element(node))
     }

@@ -61,7 +61,7 @@ impl<'a> Table<'a> {
         Ok(self.element(node))
     }
 
-    fn insert(&self, buffer: u64, size: u32, new: u64, search: Search) -> Result<u64, Stop> {
+    fn insert(&self, buffer: u64, length: u32, new: u64, search: Search) -> Result<u64, Stop> {
         let (parent, side) = match search {
             Search::Found(node) => {
                 tell_new(new, false)?;
@@ -70,7 +70,7 @@ impl<'a> Table<'a> {
             Search::Missing(node, side) => (Some(node), side),
             Search::Empty => (None, Side::Left),
         };
-        let Some(node) = self.allocate(size)? else {
+        let Some(node) = self.allocate(length)? else {
             tell_new(new, false)?;
             return Ok(0);
         };
@@ -80,7 +80,7 @@ impl<'a> Table<'a> {
             Some(parent) => parent.adopt(side, Some(node))?,
             None => node.set_parent(node)?,
         }
-        guest::copy(self.element(node), buffer, size.into())?;
+        guest::copy(self.element(node), buffer, length.into())?;
         tell_new(new, true)?;
         Ok(self.bring_up(node)?)
     }
