@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::kernel::{exports, loader, variables};
+use crate::kernel::{exports, loader, partial, variables};
 use crate::{Error, machine};
 
 /// The highest IRQL.
@@ -29,6 +29,10 @@ pub struct Export {
     /// Function or variable.
     #[serde(flatten)]
     pub kind: ExportKind,
+    /// The source file that it is in, from the root of this project.
+    pub source: &'static str,
+    /// What of its reference this kernel leaves out, if it leaves out something.
+    pub partial: Option<&'static str>,
 }
 
 /// What an export is.
@@ -79,23 +83,28 @@ pub fn imports(image: &Path) -> Result<Vec<Import>, Error> {
 /// What this kernel provides, by name.
 #[must_use]
 pub fn exports() -> Vec<Export> {
-    let functions = exports::functions().map(|export| Export {
-        name: export.name,
-        kind: ExportKind::Function {
+    let entry = |name, kind, source| Export {
+        name,
+        kind,
+        source,
+        partial: partial::of(name),
+    };
+    let functions = exports::functions().map(|export| {
+        let kind = ExportKind::Function {
             max_irql: export.max_irql,
             can_fail: export.failure.is_some(),
-        },
+        };
+        entry(export.name, kind, export.source)
     });
     // They only touch their caller's registers and stack: any IRQL will do.
     let native = ExportKind::Function {
         max_irql: HIGH_LEVEL,
         can_fail: false,
     };
-    let native = exports::native_functions().map(|name| Export { name, kind: native });
-    let variables = variables::names().map(|name| Export {
-        name,
-        kind: ExportKind::Variable,
-    });
+    let native =
+        exports::native_functions().map(|function| entry(function.name, native, function.source));
+    let variables =
+        variables::names().map(|name| entry(name, ExportKind::Variable, variables::SOURCE));
     let mut list: Vec<_> = functions.chain(native).chain(variables).collect();
     list.sort_unstable();
     list
@@ -129,6 +138,30 @@ mod tests {
             .collect();
         assert!(same.is_empty(), "{same:?}");
         assert!(list.iter().any(|export| export.name == "IoAllocateMdl"));
+    }
+
+    #[test]
+    fn each_has_its_source() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for export in exports() {
+            let file = std::fs::read_to_string(root.join(export.source)).expect(export.source);
+            // A variable may be named by its type.
+            let named = file.contains(export.name) || export.kind == ExportKind::Variable;
+            assert!(named, "{} is not in {}", export.name, export.source);
+        }
+    }
+
+    #[test]
+    fn what_is_partial_exists() {
+        let list = exports();
+        for (name, note) in partial::NOTES {
+            assert!(
+                list.iter().any(|export| export.name == *name),
+                "{name} is no export"
+            );
+            assert!(!note.is_empty(), "{name}");
+        }
+        assert!(partial::NOTES.is_sorted_by(|one, other| one.0 < other.0));
     }
 
     #[test]

@@ -218,6 +218,8 @@ pub struct Export {
     pub failure: Option<fn(&mut Call<'_>) -> Return>,
     /// Highest IRQL at which it may be called.
     pub max_irql: u8,
+    /// The source file that it is in.
+    pub source: &'static str,
 }
 
 /// An argument or result that fits a register.
@@ -304,6 +306,7 @@ macro_rules! exports {
                 handler: $name,
                 failure: $crate::kernel::call::failure!($(fails $failure)? $(raises $status)? $(fails_by $custom)?),
                 max_irql: $irql,
+                source: file!(),
             },
         )*];
     };

@@ -40,9 +40,9 @@ pub fn functions() -> impl Iterator<Item = &'static Export> {
     FAMILIES.iter().copied().flatten().copied().flatten()
 }
 
-/// The name of every function that is machine code.
-pub fn native_functions() -> impl Iterator<Item = &'static str> {
-    NATIVE.iter().copied().flatten().map(|native| native.name)
+/// Every function that is machine code.
+pub fn native_functions() -> impl Iterator<Item = &'static Native> {
+    NATIVE.iter().copied().flatten()
 }
 
 /// Bytes of one generated entry.

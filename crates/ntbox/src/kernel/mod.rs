@@ -20,6 +20,7 @@ mod log;
 mod mm;
 mod native;
 mod ob;
+pub mod partial;
 mod privileged;
 mod ps;
 mod rtl;

@@ -12,6 +12,8 @@ pub struct Native {
     pub name: &'static str,
     /// Its code.
     pub code: fn() -> &'static [u8],
+    /// The source file that it is in.
+    pub source: &'static str,
 }
 
 /// The bytes between two labels of assembly, the second behind the first.

@@ -4,6 +4,9 @@
 use super::layout::{HIGHEST_USER_ADDRESS, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
 use super::{ob, threads, version};
 
+/// This file.
+pub const SOURCE: &str = file!();
+
 /// A variable and how its value is found once the kernel has begun.
 struct Variable {
     name: &'static str,

@@ -115,17 +115,22 @@ fn imports(out: &mut impl Write, list: &[Import]) -> io::Result<()> {
 }
 
 fn exports(out: &mut impl Write, list: &[Export]) -> io::Result<()> {
-    for Export { name, kind } in list {
-        match kind {
-            ExportKind::Variable => writeln!(out, "variable {name}")?,
+    for export in list {
+        let name = export.name;
+        match export.kind {
+            ExportKind::Variable => write!(out, "variable {name}")?,
             ExportKind::Function { max_irql, can_fail } => {
-                let fault = if *can_fail {
+                let fault = if can_fail {
                     ", can be made to fail"
                 } else {
                     ""
                 };
-                writeln!(out, "function {name}, IRQL up to {max_irql}{fault}")?;
+                write!(out, "function {name}, IRQL up to {max_irql}{fault}")?;
             }
+        }
+        match export.partial {
+            Some(note) => writeln!(out, "; partial: {note}")?,
+            None => writeln!(out)?,
         }
     }
     Ok(())

@@ -94,10 +94,12 @@ pub const NATIVE: &[Native] = &[
         name: "RtlCaptureContext",
         // SAFETY: the labels surround the code above, in read-only memory.
         code: || unsafe { between(&raw const CAPTURE, &raw const CAPTURE_END) },
+        source: file!(),
     },
     Native {
         name: "__chkstk",
         // SAFETY: as above.
         code: || unsafe { between(&raw const CHKSTK, &raw const CHKSTK_END) },
+        source: file!(),
     },
 ];
