@@ -6,6 +6,7 @@
 use harness::host::{RegValue, Service};
 use harness::lifecycle::Run;
 use harness::record::Start;
+use ntbox::{Config, Machine, Started};
 use suites::build;
 use suites::embedded::run;
 
@@ -50,6 +51,43 @@ fn queues_of_requests_and_of_work() {
 fn a_driver_that_opens_its_own_device() {
     let cases = ["Opening", "Synchronous", "Asynchronous", "Built"];
     all_is_well("io_files", &cases);
+}
+
+/// Also: DriverEntry is followed by what it asked for, and shutting down tells
+/// the device registered last first, and the last chance last.
+#[test]
+fn timers_extensions_and_irps_around_irps() {
+    let cases = [
+        "DriverExtension",
+        "ErrorLog",
+        "Stacks",
+        "NamedEvents",
+        "Timers",
+        "Forwarding",
+        "Completion",
+        "Associated",
+        "Requestors",
+    ];
+    let mut machine = Machine::boot(&Config::new(build::driver("io_rest"))).expect("it boots");
+    assert_eq!(machine.start().expect("it runs"), Started::Status(0));
+    assert!(machine.shutdown().expect("it runs"));
+    assert!(!machine.shutdown().expect("it runs"), "each is told once");
+    let report = machine.finish().expect("it runs");
+    let mut expected: Vec<String> = cases
+        .iter()
+        .map(|case| format!("check: {case} ok"))
+        .collect();
+    for line in [
+        "reinitialize 1 1",
+        "reinitialize 2 1",
+        "shutdown upper",
+        "shutdown lower",
+        "shutdown lower",
+    ] {
+        expected.push(line.to_owned());
+    }
+    assert_eq!(report.shown().collect::<Vec<_>>(), expected);
+    assert!(report.clean(), "{report:#?}");
 }
 
 /// Mistake number `how` of `io_misuse.sys`.

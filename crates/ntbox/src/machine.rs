@@ -186,6 +186,15 @@ impl Machine {
         self.whether(&Request::Exit(process))
     }
 
+    /// Shuts the system down, as far as drivers are told: `IRP_MJ_SHUTDOWN` goes to
+    /// every device that is registered for it. False if none was.
+    ///
+    /// # Errors
+    /// As for [`begin`](Self::begin).
+    pub fn shutdown(&mut self) -> Result<bool, Error> {
+        self.whether(&Request::Shutdown)
+    }
+
     fn whether(&mut self, request: &Request) -> Result<bool, Error> {
         match self.ask(request)? {
             Event::Did(did) => Ok(did),

@@ -89,6 +89,9 @@ fn run() -> ! {
             (Request::Wait(ticket), Some(_)) => wire::send(&Event::Ended(user::wait(ticket))),
             (Request::Cancel(ticket), Some(_)) => wire::send(&Event::Did(user::cancel(ticket))),
             (Request::Exit(process), Some(_)) => wire::send(&Event::Did(user::exit(process))),
+            (Request::Shutdown, Some(_)) => {
+                wire::send(&Event::Did(super::io::shutdown::shut_down()));
+            }
             (Request::Finish, Some(machine)) => {
                 machine.finish();
                 wire::send(&Event::Finished(exports::counts()));
@@ -158,6 +161,7 @@ impl Machine {
         if self.started {
             loader::discard_init(&self.image);
             super::io::device::initialized();
+            self.driver.reinitialize();
         } else {
             driver::check_left_behind("after DriverEntry failed");
         }

@@ -7,7 +7,7 @@ use super::guest::{self, Fault, UnicodeString};
 use super::loader::Image;
 use super::mm::pool::{self, PoolKind, tag_text};
 use super::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
-use super::ob::{Attributes, Payload, Type, name};
+use super::ob::{Attributes, Caller, Payload, Type, name};
 use super::{cpu, ex, exports, io, ke, mm, ob, ps, stop, threads, zw};
 use crate::config::Config;
 
@@ -113,6 +113,13 @@ impl Driver {
         u32::try_from(status & 0xffff_ffff).unwrap_or(0)
     }
 
+    /// Calls the routines that the driver has registered for after DriverEntry.
+    pub fn reinitialize(&self) {
+        if let Err(fault) = io::driver_extension::reinitialize(self.stack) {
+            stop::end(fault.into(), &Caller::kernel(self.stack));
+        }
+    }
+
     /// Calls DriverUnload. False if the driver has none, and so cannot be
     /// unloaded.
     pub fn unload(&self) -> bool {
@@ -168,6 +175,11 @@ pub fn check_left_behind(when: &str) {
         let what = format!("the remove lock at {lock:#018x} is held with the tag {tag:#x} {when}");
         stop::violation("remove-lock-held", None, what, caller);
     }
+    for (entry, caller) in io::error_log::left_behind() {
+        let what =
+            format!("the error log entry at {entry:#018x} is neither written nor freed {when}");
+        stop::violation("error-log-entry-leak", None, what, caller);
+    }
     for (object, thread) in threads::of_drivers() {
         let what = format!(
             "the system thread at {object:#018x}, id {:#x}, still runs {when}",
@@ -184,6 +196,9 @@ pub fn check_left_behind(when: &str) {
         stop::violation("irp-leak", None, what, known.caller);
     }
     for timer in ke::timer::active() {
+        if io::timer::owns(timer) {
+            continue;
+        }
         let what = format!("the timer at {timer:#018x} is still set {when}");
         stop::violation("timer-left", Some((0xc7, 0)), what, 0);
     }

@@ -35,6 +35,8 @@ pub enum Request {
     Cancel(Ticket),
     /// End a process.
     Exit(Process),
+    /// Tell the devices that asked for it that the system shuts down.
+    Shutdown,
     /// Call DriverUnload if the driver is started, check what is left, end.
     Finish,
 }

@@ -266,6 +266,8 @@ exports! {
             let what = format!("IoDeleteDevice was given {body:#018x}, to which another device is attached");
             stop::violation("delete-attached-device", None, what, caller.address());
         }
+        super::shutdown::unregister(body, &caller)?;
+        super::timer::forget(body)?;
         ob::make_temporary(body, &caller);
         if guest::read_u32(body + device::REFERENCE_COUNT)? == 0 {
             destroy(body, &caller)?;

@@ -454,6 +454,18 @@ fn ending(object: u64, function: u8, caller: &Caller<'_>) {
     }
 }
 
+/// Sends a request to a device itself, without a file, and waits for its end.
+pub fn tell_device(body: u64, function: u8, caller: &Caller<'_>) -> Result<(), Stop> {
+    if let Some((packet, _)) = packet_for(body, 0, function, false)? {
+        guest::write_u32(
+            packet + packet_offset::FLAGS,
+            packet_offset::flag::SYNCHRONOUS_API,
+        )?;
+        send_and_wait(body, packet, caller)?;
+    }
+    Ok(())
+}
+
 /// What the end of the last handle to a file says, where there never was one.
 pub fn no_handle(object: u64) -> Closed {
     Closed { object, left: 0 }

@@ -162,6 +162,7 @@ pub fn finish(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     match irp::known(packet).map(|known| known.owner) {
         Some(Owner::File) => finish_file(packet, caller),
         Some(Owner::Built) => finish_built(packet),
+        Some(Owner::Associated) => finish_associated(packet, caller),
         Some(Owner::Driver | Owner::Initialized) | None => {
             let what = format!(
                 "the IRP at {packet:#018x} was completed to the end and belongs to a driver; \
@@ -213,6 +214,21 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     }
     underway.notify.give_back(caller);
     sched::wake(key(underway.id));
+    Ok(())
+}
+
+/// One part of a master IRP has ended: with the last one the master does.
+fn finish_associated(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let master = guest::read_u64(packet + offset::SYSTEM_BUFFER)?;
+    transfer::release(packet)?;
+    irp::free(packet);
+    // `AssociatedIrp.IrpCount` of the master.
+    let count = master + offset::SYSTEM_BUFFER;
+    let left = guest::read_u32(count)?.wrapping_sub(1);
+    guest::write_u32(count, left)?;
+    if left == 0 {
+        irp::complete(master, caller)?;
+    }
     Ok(())
 }
 

@@ -33,6 +33,9 @@ pub enum Owner {
     File,
     /// Memory of the driver that it initialised itself.
     Initialized,
+    /// One of several that carry out another one, the master: the last of them to
+    /// end completes it.
+    Associated,
 }
 
 /// What is known of an IRP beside its memory.
@@ -75,7 +78,7 @@ pub fn set_owner(packet: u64, owner: Owner) {
 pub fn left_behind() -> Vec<(u64, Known)> {
     with(|irps| {
         irps.iter()
-            .filter(|(_, known)| known.owner == Owner::Driver)
+            .filter(|(_, known)| matches!(known.owner, Owner::Driver | Owner::Associated))
             .map(|(at, known)| (*at, *known))
             .collect()
     })
@@ -302,10 +305,20 @@ exports! {
         Ok(allocate(locations, Owner::Driver, call.return_address())?.unwrap_or(0))
     }
 
+    /// `IoMakeAssociatedIrp`: NULL without memory. The caller counts them in the
+    /// master.
+    fn IoMakeAssociatedIrp<call>(master: u64, locations: u8) -> u64 [max DISPATCH_LEVEL] fails 0 {
+        let Some(packet) = allocate(locations, Owner::Associated, call.return_address())? else { return Ok(0) };
+        guest::write_u32(packet + irp::FLAGS, irp::flag::ASSOCIATED)?;
+        guest::write_u64(packet + irp::SYSTEM_BUFFER, master)?;
+        guest::write_u64(packet + irp::THREAD, guest::read_u64(master + irp::THREAD)?)?;
+        Ok(packet)
+    }
+
     /// `IoFreeIrp`.
     fn IoFreeIrp<call>(packet: u64) -> () [max DISPATCH_LEVEL] {
         match known(packet) {
-            Some(Known { owner: Owner::Driver | Owner::Built, .. }) => {
+            Some(Known { owner: Owner::Driver | Owner::Built | Owner::Associated, .. }) => {
                 free(packet);
                 Ok(())
             }

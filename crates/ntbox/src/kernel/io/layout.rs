@@ -13,6 +13,7 @@ pub mod device {
     pub const NEXT_DEVICE: u64 = 0x10;
     pub const ATTACHED_DEVICE: u64 = 0x18;
     pub const CURRENT_IRP: u64 = 0x20;
+    pub const TIMER: u64 = 0x28;
     pub const FLAGS: u64 = 0x30;
     pub const CHARACTERISTICS: u64 = 0x34;
     pub const DEVICE_EXTENSION: u64 = 0x40;
@@ -31,6 +32,7 @@ pub mod device {
         pub const DIRECT_IO: u32 = 0x0000_0010;
         pub const HAS_NAME: u32 = 0x0000_0040;
         pub const INITIALIZING: u32 = 0x0000_0080;
+        pub const SHUTDOWN_REGISTERED: u32 = 0x0000_0800;
     }
 }
 
@@ -45,6 +47,8 @@ pub mod object_extension {
 /// `DRIVER_OBJECT`.
 pub mod driver {
     pub const DEVICE_OBJECT: u64 = 0x08;
+    pub const FLAGS: u64 = 0x10;
+    pub const EXTENSION: u64 = 0x30;
     pub const START_IO: u64 = 0x60;
     pub const MAJOR_FUNCTION: u64 = 0x70;
 }
@@ -59,6 +63,7 @@ pub mod file {
     pub const RELATED_FILE: u64 = 0x40;
     pub const READ_ACCESS: u64 = 0x4a;
     pub const WRITE_ACCESS: u64 = 0x4b;
+    pub const SHARED_READ: u64 = 0x4d;
     pub const FLAGS: u64 = 0x50;
     pub const FILE_NAME: u64 = 0x58;
     pub const CURRENT_BYTE_OFFSET: u64 = 0x68;
@@ -111,6 +116,7 @@ pub mod irp {
     /// Flags of an IRP.
     pub mod flag {
         pub const SYNCHRONOUS_API: u32 = 0x0000_0004;
+        pub const ASSOCIATED: u32 = 0x0000_0008;
         pub const BUFFERED_IO: u32 = 0x0000_0010;
         pub const DEALLOCATE_BUFFER: u32 = 0x0000_0020;
         pub const INPUT_OPERATION: u32 = 0x0000_0040;
@@ -177,6 +183,7 @@ pub mod major {
     pub const FILE_SYSTEM_CONTROL: u8 = 0x0d;
     pub const DEVICE_CONTROL: u8 = 0x0e;
     pub const INTERNAL_DEVICE_CONTROL: u8 = 0x0f;
+    pub const SHUTDOWN: u8 = 0x10;
     pub const CLEANUP: u8 = 0x12;
     pub const MAXIMUM: u8 = 0x1b;
 }

@@ -3,17 +3,27 @@
 pub mod build;
 pub mod by_handle;
 pub mod cancel;
+pub mod completion;
 pub mod create;
 pub mod csq;
 pub mod device;
+pub mod driver_extension;
+pub mod error_log;
 pub mod file;
 pub mod finish;
+pub mod interface;
 pub mod irp;
 pub mod layout;
 pub mod link;
 pub mod mdl;
+pub mod named_event;
 pub mod remove_lock;
+pub mod requestor;
+pub mod share;
+pub mod shutdown;
+pub mod stack_limits;
 pub mod start_io;
+pub mod timer;
 pub mod transfer;
 pub mod work_item;
 
@@ -24,13 +34,23 @@ pub const TABLES: &[&[Export]] = &[
     build::EXPORTS,
     by_handle::EXPORTS,
     cancel::EXPORTS,
+    completion::EXPORTS,
     create::EXPORTS,
     csq::EXPORTS,
     device::EXPORTS,
+    driver_extension::EXPORTS,
+    error_log::EXPORTS,
+    interface::EXPORTS,
     irp::EXPORTS,
     link::EXPORTS,
     mdl::EXPORTS,
+    named_event::EXPORTS,
     remove_lock::EXPORTS,
+    requestor::EXPORTS,
+    share::EXPORTS,
+    shutdown::EXPORTS,
+    stack_limits::EXPORTS,
     start_io::EXPORTS,
+    timer::EXPORTS,
     work_item::EXPORTS,
 ];

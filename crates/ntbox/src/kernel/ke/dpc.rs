@@ -120,6 +120,11 @@ fn run(dpc: u64, origin: Option<Context>) {
     }
 }
 
+/// The upper end of the stack that DPCs run on, once there is one.
+pub fn stack_top() -> Option<u64> {
+    Some(STACK.load(Ordering::Relaxed)).filter(|top| *top != 0)
+}
+
 fn stack() -> u64 {
     let known = STACK.load(Ordering::Relaxed);
     if known != 0 {

@@ -1,0 +1,102 @@
+//! Driver object extensions: context areas of a driver by an address that
+//! identifies them, and routines to be called once it has been initialised.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use super::layout::driver;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::callout::call_driver;
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::mm::pool::{self, PoolKind};
+
+/// `DRVO_REINIT_REGISTERED`.
+const REINIT_REGISTERED: u32 = 0x8;
+/// `DRVO_BOOTREINIT_REGISTERED`.
+const BOOT_REINIT_REGISTERED: u32 = 0x10;
+/// Offset of the count of calls in a `DRIVER_EXTENSION`.
+const COUNT: u64 = 0x10;
+/// Pool tag of the areas.
+const TAG: u32 = u32::from_le_bytes(*b"Driv");
+
+/// An area: its driver, what identifies it, and where it is.
+#[derive(Debug, Clone, Copy)]
+struct Area {
+    driver: u64,
+    id: u64,
+    va: u64,
+}
+
+static AREAS: Mutex<Vec<Area>> = Mutex::new(Vec::new());
+
+/// Routines to be called: driver, routine, context.
+static REINITIALIZE: Mutex<VecDeque<(u64, u64, u64)>> = Mutex::new(VecDeque::new());
+
+fn find(driver: u64, id: u64) -> Option<u64> {
+    let areas = AREAS.lock().unwrap_or_else(PoisonError::into_inner);
+    areas
+        .iter()
+        .find(|area| area.driver == driver && area.id == id)
+        .map(|area| area.va)
+}
+
+fn add_flag(object: u64, flag: u32) -> Result<(), Fault> {
+    let flags = guest::read_u32(object + driver::FLAGS)?;
+    guest::write_u32(object + driver::FLAGS, flags | flag)
+}
+
+/// Calls what the driver has registered, and what it registers meanwhile.
+pub fn reinitialize(stack: u64) -> Result<(), Fault> {
+    loop {
+        let next = REINITIALIZE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front();
+        let Some((object, routine, context)) = next else {
+            return Ok(());
+        };
+        let flags = guest::read_u32(object + driver::FLAGS)?;
+        guest::write_u32(object + driver::FLAGS, flags & !REINIT_REGISTERED)?;
+        let extension = guest::read_u64(object + driver::EXTENSION)?;
+        let count = guest::read_u32(extension + COUNT)?.wrapping_add(1);
+        guest::write_u32(extension + COUNT, count)?;
+        call_driver(routine, &[object, context, u64::from(count)], stack, None);
+    }
+}
+
+exports! {
+    /// `IoAllocateDriverObjectExtension`: zeroed memory, which goes with the driver.
+    fn IoAllocateDriverObjectExtension(driver: u64, id: u64, size: u32, out: u64) -> u32
+        [max APC_LEVEL] fails 0xc000_009a
+    {
+        guest::write_u64(out, 0)?;
+        if find(driver, id).is_some() {
+            return Ok(ntstatus::STATUS_OBJECT_NAME_COLLISION);
+        }
+        let Some(va) = pool::allocate(PoolKind::NonPaged, u64::from(size), TAG) else {
+            return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+        };
+        AREAS.lock().unwrap_or_else(PoisonError::into_inner).push(Area { driver, id, va });
+        guest::write_u64(out, va)?;
+        Ok(0)
+    }
+
+    /// `IoGetDriverObjectExtension`: NULL if there is none.
+    fn IoGetDriverObjectExtension(driver: u64, id: u64) -> u64 [max DISPATCH_LEVEL] {
+        Ok(find(driver, id).unwrap_or(0))
+    }
+
+    /// `IoRegisterDriverReinitialization`: called once DriverEntry has succeeded.
+    fn IoRegisterDriverReinitialization(driver: u64, routine: u64, context: u64) -> () [max PASSIVE_LEVEL] {
+        add_flag(driver, REINIT_REGISTERED)?;
+        REINITIALIZE.lock().unwrap_or_else(PoisonError::into_inner).push_back((driver, routine, context));
+        Ok(())
+    }
+
+    /// `IoRegisterBootDriverReinitialization`: called while the system starts, which
+    /// it has when this kernel loads a driver; so it never is.
+    fn IoRegisterBootDriverReinitialization(driver: u64, routine: u64, context: u64) -> () [max PASSIVE_LEVEL] {
+        Ok(add_flag(driver, BOOT_REINIT_REGISTERED)?)
+    }
+}

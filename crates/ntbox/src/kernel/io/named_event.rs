@@ -1,0 +1,46 @@
+//! Events with a name, which drivers share.
+
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::ke::object::{self, Kind};
+use crate::kernel::ob::{self, Attributes, Caller, Payload, Refusal, Type};
+
+/// `OBJ_OPENIF | OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE`.
+const FLAGS: u32 = 0x2c0;
+/// `EVENT_ALL_ACCESS`.
+const ALL_ACCESS: u32 = 0x1f_0003;
+/// Bytes of a KEVENT.
+const SIZE: u64 = 0x18;
+
+/// Makes an event, signaled, or opens the one that there is; gives its address.
+fn create(name: u64, handle: u64, kind: Kind, caller: &Caller<'_>) -> Result<u64, Refusal> {
+    let name = UnicodeString::read(name)?.units()?;
+    let event = ob::create(Type::Event, SIZE, Payload::None)?;
+    object::initialize(event, kind, SIZE, 1)?;
+    let attributes = Attributes::named(name, FLAGS);
+    let opened = ob::insert_and_open(event, &attributes, ALL_ACCESS, caller)?;
+    guest::write_u64(handle, opened.handle)?;
+    Ok(opened.object)
+}
+
+/// The event, or NULL if there is none.
+fn or_null(result: Result<u64, Refusal>) -> crate::kernel::call::Return {
+    match result {
+        Ok(event) => Ok(event),
+        Err(Refusal::Status(_)) => Ok(0),
+        Err(Refusal::Stop(stop)) => Err(stop),
+    }
+}
+
+exports! {
+    /// `IoCreateSynchronizationEvent`: NULL on failure.
+    fn IoCreateSynchronizationEvent<call>(name: u64, handle: u64) -> u64 [max PASSIVE_LEVEL] fails 0 {
+        or_null(create(name, handle, Kind::SynchronizationEvent, &Caller::of(call)))
+    }
+
+    /// `IoCreateNotificationEvent`: NULL on failure.
+    fn IoCreateNotificationEvent<call>(name: u64, handle: u64) -> u64 [max PASSIVE_LEVEL] fails 0 {
+        or_null(create(name, handle, Kind::NotificationEvent, &Caller::of(call)))
+    }
+}

@@ -1,0 +1,95 @@
+//! What an IRP says of its origin.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::irp as packets;
+use super::layout::{file, irp, major, stack};
+use super::transfer::Method;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::threads;
+
+/// `IRP_PAGING_IO`, and with it `IRP_SYNCHRONOUS_PAGING_IO`.
+const PAGING_IO: u32 = 0x2;
+const SYNCHRONOUS_PAGING_IO: u32 = 0x40;
+
+/// The top-level IRP of each thread that has one.
+static TOP_LEVEL: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
+
+/// The process that an IRP's thread belongs to.
+fn process(packet: u64) -> Result<Option<u64>, Fault> {
+    let thread = guest::read_u64(packet + irp::THREAD)?;
+    Ok(threads::thread(thread).map(|thread| thread.process))
+}
+
+fn is_synchronous(packet: u64) -> Result<bool, Fault> {
+    let flags = guest::read_u32(packet + irp::FLAGS)?;
+    if flags & PAGING_IO != 0 {
+        return Ok(flags & SYNCHRONOUS_PAGING_IO != 0);
+    }
+    let place = packets::location(packet)?;
+    let object = guest::read_u64(place + stack::FILE_OBJECT)?;
+    let control = matches!(
+        guest::read_u8(place + stack::MAJOR)?,
+        major::DEVICE_CONTROL | major::INTERNAL_DEVICE_CONTROL | major::FILE_SYSTEM_CONTROL
+    );
+    let buffered =
+        control && Method::of(guest::read_u32(place + stack::control::CODE)?) == Method::Buffered;
+    let by_file =
+        object != 0 && guest::read_u32(object + file::FLAGS)? & file::flag::SYNCHRONOUS_IO != 0;
+    Ok(flags & irp::flag::SYNCHRONOUS_API != 0 || by_file || buffered)
+}
+
+exports! {
+    /// `IoIs32bitProcess`: there are no 32-bit processes.
+    fn IoIs32bitProcess(packet: u64) -> bool [max DISPATCH_LEVEL] {
+        Ok(false)
+    }
+
+    /// `IoGetRequestorProcess`: NULL if no thread asked.
+    fn IoGetRequestorProcess(packet: u64) -> u64 [max DISPATCH_LEVEL] {
+        Ok(process(packet)?.unwrap_or(0))
+    }
+
+    /// `IoGetRequestorProcessId`: 0 if no thread asked.
+    fn IoGetRequestorProcessId(packet: u64) -> u32 [max DISPATCH_LEVEL] {
+        let id = process(packet)?.and_then(threads::process).map_or(0, |process| process.id);
+        Ok(u32::try_from(id).unwrap_or(0))
+    }
+
+    /// `IoGetRequestorSessionId`: -1 if no thread asked. All are in session 0.
+    fn IoGetRequestorSessionId(packet: u64, id: u64) -> u32 [max APC_LEVEL] {
+        let known = process(packet)?.is_some();
+        guest::write_u32(id, if known { 0 } else { u32::MAX })?;
+        Ok(if known { 0 } else { ntstatus::STATUS_UNSUCCESSFUL })
+    }
+
+    /// `IoThreadToProcess`: NULL for what is no thread.
+    fn IoThreadToProcess(thread: u64) -> u64 [max HIGH_LEVEL] {
+        Ok(threads::thread(thread).map_or(0, |thread| thread.process))
+    }
+
+    /// `IoGetTopLevelIrp`.
+    fn IoGetTopLevelIrp() -> u64 [max APC_LEVEL] {
+        let list = TOP_LEVEL.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(list.get(&threads::current_thread()).copied().unwrap_or(0))
+    }
+
+    /// `IoSetTopLevelIrp`.
+    fn IoSetTopLevelIrp(packet: u64) -> () [max APC_LEVEL] {
+        let mut list = TOP_LEVEL.lock().unwrap_or_else(PoisonError::into_inner);
+        if packet == 0 {
+            list.remove(&threads::current_thread());
+        } else {
+            list.insert(threads::current_thread(), packet);
+        }
+        Ok(())
+    }
+
+    /// `IoIsOperationSynchronous`.
+    fn IoIsOperationSynchronous(packet: u64) -> bool [max DISPATCH_LEVEL] {
+        Ok(is_synchronous(packet)?)
+    }
+}

@@ -1,0 +1,149 @@
+//! Sharing of files: who has one open how, and whether another may open it.
+
+use super::layout::file;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest::{self, Fault};
+
+/// `FILE_EXECUTE` and `FILE_READ_DATA`.
+const READ: u32 = 0x21;
+/// `FILE_WRITE_DATA` and `FILE_APPEND_DATA`.
+const WRITE: u32 = 0x6;
+/// `DELETE`.
+const DELETE: u32 = 0x1_0000;
+
+/// Words of a `SHARE_ACCESS`: the count of opens, then how many of them read,
+/// write, delete, and share reading, writing, deleting.
+const WORDS: usize = 7;
+
+/// A `SHARE_ACCESS`.
+type Share = [u32; WORDS];
+
+fn read(at: u64) -> Result<Share, Fault> {
+    let mut share = [0; WORDS];
+    for (n, word) in share.iter_mut().enumerate() {
+        *word = guest::read_u32(at.wrapping_add(4 * n as u64))?;
+    }
+    Ok(share)
+}
+
+fn write(at: u64, share: Share) -> Result<(), Fault> {
+    for (n, word) in share.into_iter().enumerate() {
+        guest::write_u32(at.wrapping_add(4 * n as u64), word)?;
+    }
+    Ok(())
+}
+
+/// What one open adds to each word; nothing at all if it neither reads, writes
+/// nor deletes.
+fn of_file(object: u64) -> Result<Share, Fault> {
+    let mut own = [1; WORDS];
+    for (n, word) in own.iter_mut().enumerate().skip(1) {
+        *word = u32::from(guest::read_u8(object + file::READ_ACCESS + n as u64 - 1)? != 0);
+    }
+    let any = own[1..4].contains(&1);
+    Ok(if any { own } else { [0; WORDS] })
+}
+
+/// Notes in a file object what it is opened for, and what it shares.
+fn note(object: u64, access: u32, shared: u32) -> Result<(), Fault> {
+    let wants = [READ, WRITE, DELETE].map(|rights| access & rights != 0);
+    for (n, wanted) in wants.into_iter().enumerate() {
+        guest::write_u8(object + file::READ_ACCESS + n as u64, u8::from(wanted))?;
+    }
+    if wants.contains(&true) {
+        for n in 0..3 {
+            let bit = u8::from(shared >> n & 1 != 0);
+            guest::write_u8(object + file::SHARED_READ + n, bit)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether one more open agrees with those that there are.
+fn agrees(own: &Share, others: &Share) -> bool {
+    let opens = others[0];
+    (1..4).all(|n| {
+        let wanted = own[n] == 0 || others[n + 3] >= opens;
+        let shared = others[n] == 0 || own[n + 3] != 0;
+        wanted && shared
+    })
+}
+
+fn combine(at: u64, own: Share, change: fn(u32, u32) -> u32) -> Result<(), Fault> {
+    let mut share = read(at)?;
+    for (word, own) in share.iter_mut().zip(own) {
+        *word = change(*word, own);
+    }
+    write(at, share)
+}
+
+exports! {
+    /// `IoCheckShareAccess`.
+    fn IoCheckShareAccess(access: u32, shared: u32, object: u64, share: u64, update: bool) -> u32 [max PASSIVE_LEVEL] {
+        note(object, access, shared)?;
+        let own = of_file(object)?;
+        if own[0] == 0 {
+            return Ok(0);
+        }
+        if !agrees(&own, &read(share)?) {
+            return Ok(ntstatus::STATUS_SHARING_VIOLATION);
+        }
+        if update {
+            combine(share, own, u32::wrapping_add)?;
+        }
+        Ok(0)
+    }
+
+    /// `IoSetShareAccess`: for the first open.
+    fn IoSetShareAccess(access: u32, shared: u32, object: u64, share: u64) -> () [max PASSIVE_LEVEL] {
+        note(object, access, shared)?;
+        Ok(write(share, of_file(object)?)?)
+    }
+
+    /// `IoUpdateShareAccess`: after a check that did not.
+    fn IoUpdateShareAccess(object: u64, share: u64) -> () [max PASSIVE_LEVEL] {
+        Ok(combine(share, of_file(object)?, u32::wrapping_add)?)
+    }
+
+    /// `IoRemoveShareAccess`.
+    fn IoRemoveShareAccess(object: u64, share: u64) -> () [max PASSIVE_LEVEL] {
+        Ok(combine(share, of_file(object)?, u32::wrapping_sub)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{address_mut, status, value};
+
+    #[test]
+    fn opens_must_agree_with_each_other() {
+        let mut share = [0xcc_u32; 7];
+        let mut files = [[0_u8; 0xd8]; 3];
+        let [reader, writer, attributes] = files.each_mut().map(|file| address_mut(file));
+        let at = address_mut(&mut share);
+        // Reads and lets others read.
+        value(IoSetShareAccess, &[1, 1, reader, at]);
+        assert_eq!(share, [1, 1, 0, 0, 1, 0, 0]);
+        let denied = ntstatus::STATUS_SHARING_VIOLATION;
+        assert_eq!(status(IoCheckShareAccess, &[2, 3, writer, at, 1]), denied);
+        assert_eq!(status(IoCheckShareAccess, &[1, 2, writer, at, 1]), denied);
+        assert_eq!(share, [1, 1, 0, 0, 1, 0, 0]);
+        assert_eq!(status(IoCheckShareAccess, &[0x80, 0, attributes, at, 1]), 0);
+        assert_eq!(
+            share,
+            [1, 1, 0, 0, 1, 0, 0],
+            "who only looks does not count"
+        );
+        assert_eq!(status(IoCheckShareAccess, &[0x20, 7, writer, at, 0]), 0);
+        assert_eq!(share, [1, 1, 0, 0, 1, 0, 0]);
+        value(IoUpdateShareAccess, &[writer, at]);
+        assert_eq!(share, [2, 2, 0, 0, 2, 1, 1]);
+        value(IoRemoveShareAccess, &[reader, at]);
+        assert_eq!(share, [1, 1, 0, 0, 1, 1, 1]);
+        assert_eq!(status(IoCheckShareAccess, &[0x1_0006, 1, reader, at, 1]), 0);
+        assert_eq!(share, [2, 1, 1, 1, 2, 1, 1]);
+        assert_eq!(files[0][0x4a..0x50], [0, 1, 1, 1, 0, 0]);
+    }
+}

@@ -1,0 +1,100 @@
+//! Who is told that the system shuts down: devices, each by an
+//! `IRP_MJ_SHUTDOWN`, the one registered last first; and those that asked for
+//! the last chance after all others.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::layout::{device, major};
+use super::{device as devices, file};
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::ob::{self, Caller};
+use crate::kernel::{stop, threads};
+
+/// Registered devices in the order of registration: those of the first round,
+/// those of the last chance.
+#[derive(Debug, Default)]
+struct Registered {
+    first: Vec<u64>,
+    last: Vec<u64>,
+}
+
+static REGISTERED: Mutex<Registered> = Mutex::new(Registered {
+    first: Vec::new(),
+    last: Vec::new(),
+});
+
+fn with<T>(work: impl FnOnce(&mut Registered) -> T) -> T {
+    work(&mut REGISTERED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn register(body: u64, list: fn(&mut Registered) -> &mut Vec<u64>) -> Result<u32, Fault> {
+    let flags = guest::read_u32(body + device::FLAGS)?;
+    guest::write_u32(
+        body + device::FLAGS,
+        flags | device::flag::SHUTDOWN_REGISTERED,
+    )?;
+    ob::reference(body);
+    with(|registered| list(registered).push(body));
+    Ok(0)
+}
+
+/// Takes a device out of both lists.
+pub fn unregister(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
+    let entries = with(|registered| {
+        let before = registered.first.len() + registered.last.len();
+        registered.first.retain(|other| *other != body);
+        registered.last.retain(|other| *other != body);
+        before - registered.first.len() - registered.last.len()
+    });
+    if entries > 0 {
+        let flags = guest::read_u32(body + device::FLAGS)?;
+        guest::write_u32(
+            body + device::FLAGS,
+            flags & !device::flag::SHUTDOWN_REGISTERED,
+        )?;
+    }
+    for _ in 0..entries {
+        ob::dereference(body, caller);
+    }
+    Ok(())
+}
+
+/// Shuts the system down, as far as drivers are told. False if no device was
+/// registered.
+pub fn shut_down() -> bool {
+    let stack = threads::current().map_or(0, |thread| thread.stack.1);
+    let caller = Caller::kernel(stack);
+    let mut any = false;
+    while let Some(body) =
+        with(|registered| registered.first.pop().or_else(|| registered.last.pop()))
+    {
+        any = true;
+        // A device that was deleted meanwhile is only held by its entry here.
+        if devices::can_be_opened(body).unwrap_or(false)
+            && let Err(refusal) = file::tell_device(body, major::SHUTDOWN, &caller)
+        {
+            stop::end(refusal, &caller);
+        }
+        ob::dereference(body, &caller);
+    }
+    any
+}
+
+exports! {
+    /// `IoRegisterShutdownNotification`.
+    fn IoRegisterShutdownNotification(body: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        Ok(register(body, |registered| &mut registered.first)?)
+    }
+
+    /// `IoRegisterLastChanceShutdownNotification`.
+    fn IoRegisterLastChanceShutdownNotification(body: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        Ok(register(body, |registered| &mut registered.last)?)
+    }
+
+    /// `IoUnregisterShutdownNotification`.
+    fn IoUnregisterShutdownNotification<call>(body: u64) -> () [max PASSIVE_LEVEL] {
+        Ok(unregister(body, &Caller::of(call))?)
+    }
+}

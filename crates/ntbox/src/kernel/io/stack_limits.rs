@@ -1,0 +1,42 @@
+//! Kernel stacks, as drivers ask for them.
+
+use crate::kernel::call::irql::HIGH_LEVEL;
+use crate::kernel::call::{Call, exports};
+use crate::kernel::ke::dpc;
+use crate::kernel::{boot, guest, threads};
+
+/// The stack that a call came on: that of DPCs, or the thread's.
+fn limits(call: &Call<'_>) -> (u64, u64) {
+    let rsp = call.frame().rsp;
+    let thread = threads::current().map_or((0, 0), |thread| thread.stack);
+    let dpc = dpc::stack_top().map(|high| (high - boot::STACK_SIZE, high));
+    dpc.filter(|(low, high)| (*low..*high).contains(&rsp))
+        .unwrap_or(thread)
+}
+
+exports! {
+    /// `IoGetStackLimits`.
+    fn IoGetStackLimits<call>(low: u64, high: u64) -> () [max HIGH_LEVEL] {
+        let (lowest, end) = limits(call);
+        guest::write_u64(low, lowest)?;
+        guest::write_u64(high, end)?;
+        Ok(())
+    }
+
+    /// `IoGetRemainingStackSize`.
+    fn IoGetRemainingStackSize<call>() -> u64 [max HIGH_LEVEL] {
+        Ok(call.frame().rsp.saturating_sub(limits(call).0))
+    }
+
+    /// `IoWithinStackLimits`: whether a range lies on the stack.
+    fn IoWithinStackLimits<call>(start: u64, size: u64) -> u32 [max HIGH_LEVEL] {
+        let (low, high) = limits(call);
+        let inside = start >= low && start.checked_add(size).is_some_and(|end| end <= high);
+        Ok(u32::from(inside))
+    }
+
+    /// `IoGetInitialStack`: where the thread's stack begins.
+    fn IoGetInitialStack() -> u64 [max HIGH_LEVEL] {
+        Ok(threads::current().map_or(0, |thread| thread.stack.1))
+    }
+}

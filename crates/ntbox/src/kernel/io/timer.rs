@@ -1,0 +1,167 @@
+//! I/O timers: one routine for each device that wants it, called once a second at
+//! `DISPATCH_LEVEL` while its timer is started.
+//!
+//! One kernel timer serves all devices, and runs only while one of them wants it.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::layout::device;
+use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::exports;
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::ke::{dpc, timer};
+use crate::kernel::mm::pool::{self, PoolKind};
+use crate::kernel::ob::Caller;
+
+/// Offsets in an `IO_TIMER`, which drivers do not look at.
+mod offset {
+    pub const TYPE: u64 = 0x00;
+    pub const STARTED: u64 = 0x02;
+    pub const ROUTINE: u64 = 0x18;
+    pub const CONTEXT: u64 = 0x20;
+    pub const DEVICE: u64 = 0x28;
+}
+
+/// Bytes of an `IO_TIMER`.
+const SIZE: u64 = 0x30;
+/// `IO_TYPE_TIMER`.
+const TYPE: u16 = 9;
+/// Bytes of the kernel timer, behind which its DPC lies.
+const TIMER_SIZE: u64 = 0x40;
+/// Bytes of a DPC.
+const DPC_SIZE: u64 = 0x40;
+/// A second, in milliseconds and as a relative time.
+const PERIOD: u32 = 1000;
+const DUE: i64 = -10_000_000;
+/// Pool tag of both.
+const TAG: u32 = u32::from_le_bytes(*b"IoTi");
+
+#[derive(Debug, Default)]
+struct State {
+    /// The kernel timer; 0 until the first device wants it.
+    timer: u64,
+    /// `IO_TIMER`s that are started.
+    started: Vec<u64>,
+}
+
+static STATE: Mutex<State> = Mutex::new(State {
+    timer: 0,
+    started: Vec::new(),
+});
+
+fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
+    work(&mut STATE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Whether a kernel timer is the one behind the I/O timers.
+pub fn owns(timer: u64) -> bool {
+    timer != 0 && with(|state| state.timer == timer)
+}
+
+/// The kernel timer, made if need be; 0 without memory.
+fn kernel_timer() -> Result<u64, Fault> {
+    let known = with(|state| state.timer);
+    if known != 0 {
+        return Ok(known);
+    }
+    let Some(made) = pool::allocate(PoolKind::NonPaged, TIMER_SIZE + DPC_SIZE, TAG) else {
+        return Ok(0);
+    };
+    timer::initialize(made, 0)?;
+    let routine = exports::resolve("IopTimerDispatch").unwrap_or(0);
+    dpc::initialize(made + TIMER_SIZE, routine, 0)?;
+    with(|state| state.timer = made);
+    Ok(made)
+}
+
+fn start(object: u64) -> Result<(), Fault> {
+    guest::write_u16(object + offset::STARTED, 1)?;
+    let first = with(|state| {
+        if !state.started.contains(&object) {
+            state.started.push(object);
+        }
+        state.started.len() == 1
+    });
+    let kernel = with(|state| state.timer);
+    if first && !timer::is_set(kernel) {
+        timer::set(kernel, DUE, PERIOD, kernel + TIMER_SIZE)?;
+    }
+    Ok(())
+}
+
+fn stop(object: u64) -> Result<(), Fault> {
+    guest::write_u16(object + offset::STARTED, 0)?;
+    let (last, kernel) = with(|state| {
+        state.started.retain(|started| *started != object);
+        (state.started.is_empty(), state.timer)
+    });
+    if last && kernel != 0 {
+        timer::cancel(kernel)?;
+    }
+    Ok(())
+}
+
+/// A device goes away, and its timer with it.
+pub fn forget(body: u64) -> Result<(), Fault> {
+    let object = guest::read_u64(body + device::TIMER)?;
+    if object != 0 {
+        stop(object)?;
+        guest::write_u64(body + device::TIMER, 0)?;
+        pool::free(object);
+    }
+    Ok(())
+}
+
+/// The timer of a device; reading it where there is none is what it is on Windows.
+fn timer_of(body: u64) -> Result<u64, Stop> {
+    let object = guest::read_u64(body + device::TIMER)?;
+    guest::read_u16(object.wrapping_add(offset::TYPE))?;
+    Ok(object)
+}
+
+exports! {
+    /// `IoInitializeTimer`.
+    fn IoInitializeTimer(body: u64, routine: u64, context: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        if kernel_timer()? == 0 {
+            return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+        }
+        let mut object = guest::read_u64(body + device::TIMER)?;
+        if object == 0 {
+            let Some(made) = pool::allocate(PoolKind::NonPaged, SIZE, TAG) else {
+                return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+            };
+            object = made;
+            guest::write_u16(object + offset::TYPE, TYPE)?;
+            guest::write_u64(object + offset::DEVICE, body)?;
+            guest::write_u64(body + device::TIMER, object)?;
+        }
+        guest::write_u64(object + offset::ROUTINE, routine)?;
+        guest::write_u64(object + offset::CONTEXT, context)?;
+        Ok(0)
+    }
+
+    /// `IoStartTimer`.
+    fn IoStartTimer(body: u64) -> () [max DISPATCH_LEVEL] {
+        Ok(start(timer_of(body)?)?)
+    }
+
+    /// `IoStopTimer`.
+    fn IoStopTimer(body: u64) -> () [max DISPATCH_LEVEL] {
+        Ok(stop(timer_of(body)?)?)
+    }
+
+    /// The DPC of the kernel timer: calls every routine whose timer is started.
+    fn IopTimerDispatch<call>() -> () [max DISPATCH_LEVEL] {
+        let caller = Caller::of(call);
+        for object in with(|state| state.started.clone()) {
+            // One routine may have stopped the timer of another.
+            if with(|state| state.started.contains(&object)) {
+                let body = guest::read_u64(object + offset::DEVICE)?;
+                let context = guest::read_u64(object + offset::CONTEXT)?;
+                caller.call(guest::read_u64(object + offset::ROUTINE)?, &[body, context]);
+            }
+        }
+        Ok(())
+    }
+}
