@@ -41,27 +41,51 @@ impl Run {
 ///
 /// When the host fails; the service is removed all the same.
 pub fn run(host: &mut dyn Host, service: &Service) -> Result<Run, HostError> {
+    run_with(host, service, |_| Ok(())).map(|(run, _)| run)
+}
+
+/// The same with `work` between start and stop, if the driver started; what the
+/// work came to is returned beside the run.
+///
+/// # Errors
+///
+/// When the host fails or `work` does; the service is stopped and removed all the
+/// same.
+pub fn run_with<T>(
+    host: &mut dyn Host,
+    service: &Service,
+    work: impl FnOnce(&mut dyn Host) -> Result<T, HostError>,
+) -> Result<(Run, Option<T>), HostError> {
     host.install(service)?;
-    let run = start_and_stop(host);
+    let run = start_and_stop(host, work);
     let removed = host.remove();
     let run = run?;
     removed.map(|()| run)
 }
 
-fn start_and_stop(host: &mut dyn Host) -> Result<Run, HostError> {
+fn start_and_stop<T>(
+    host: &mut dyn Host,
+    work: impl FnOnce(&mut dyn Host) -> Result<T, HostError>,
+) -> Result<(Run, Option<T>), HostError> {
     let start = host.start()?;
+    let worked = match start {
+        Start::Running(_) => work(host).map(Some),
+        Start::Refused(_) | Start::Stopped => Ok(None),
+    };
     let findings = host.stop()?;
     let log = host.output()?;
-    Ok(Run {
+    let run = Run {
         start,
         log,
         findings,
-    })
+    };
+    worked.map(|worked| (run, worked))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::Asked;
 
     /// A host that fails where it is told to, and remembers what it was asked.
     #[derive(Default)]
@@ -71,7 +95,7 @@ mod tests {
     }
 
     impl Fake {
-        fn ask<T>(&mut self, action: &'static str, answer: T) -> Result<T, HostError> {
+        fn answer<T>(&mut self, action: &'static str, answer: T) -> Result<T, HostError> {
             self.asked.push(action);
             if self.fails_at == Some(action) {
                 return Err(HostError::Failed {
@@ -91,15 +115,19 @@ mod tests {
 
         fn install(&mut self, service: &Service) -> Result<(), HostError> {
             service.check_name()?;
-            self.ask("install", ())
+            self.answer("install", ())
         }
 
         fn start(&mut self) -> Result<Start, HostError> {
-            self.ask("start", Start::from_status(0))
+            self.answer("start", Start::from_status(0))
+        }
+
+        fn ask(&mut self, _: &str, _: u32, _: &[u8], _: usize) -> Result<Asked, HostError> {
+            self.answer("ask", Asked::Stopped)
         }
 
         fn stop(&mut self) -> Result<Findings, HostError> {
-            self.ask(
+            self.answer(
                 "stop",
                 Findings {
                     unloaded: true,
@@ -109,11 +137,11 @@ mod tests {
         }
 
         fn remove(&mut self) -> Result<(), HostError> {
-            self.ask("remove", ())
+            self.answer("remove", ())
         }
 
         fn output(&mut self) -> Result<Vec<Line>, HostError> {
-            self.ask("output", vec![Line::from_text("a")])
+            self.answer("output", vec![Line::from_text("a")])
         }
     }
 
@@ -146,6 +174,26 @@ mod tests {
             ["install"],
             "what is not installed is not removed"
         );
+    }
+
+    #[test]
+    fn a_driver_is_stopped_when_the_work_fails() {
+        let service = Service::new("a.sys");
+        let mut host = Fake {
+            fails_at: Some("ask"),
+            ..Fake::default()
+        };
+        let asked = run_with(&mut host, &service, |host| host.ask("", 0, &[], 0));
+        assert!(asked.unwrap_err().to_string().contains("ask"));
+        assert_eq!(
+            host.asked,
+            ["install", "start", "ask", "stop", "output", "remove"]
+        );
+        let (_, asked) = run_with(&mut Fake::default(), &service, |host| {
+            host.ask("", 0, &[], 0)
+        })
+        .expect("nothing fails");
+        assert_eq!(asked, Some(Asked::Stopped));
     }
 
     #[test]

@@ -278,3 +278,54 @@ fn json_for_programs() {
             .contains("there is no file")
     );
 }
+
+/// The value of a field in a table of `ntmemctl`.
+#[track_caller]
+fn field(output: &Output, name: &str) -> String {
+    let line = labelled(output, name);
+    line.split_whitespace()
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn ask(command: &str, file: &Path, arguments: &[&str]) -> Output {
+    let file = file.to_str().expect("a path in UTF-8");
+    ntmemctl(&[&[command, file], arguments].concat())
+}
+
+#[test]
+fn the_driver_is_asked_through_its_device() {
+    let output = ask("version", &build::ntmem(), &["--windows", "6.1.7601"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(field(&output, "driver"), env!("CARGO_PKG_VERSION"));
+    assert_eq!(field(&output, "build"), "release");
+    assert_eq!(field(&output, "windows"), "6.1.7601");
+    let output = ask("context", &build::ntmem(), &[]);
+    assert_eq!(field(&output, "previous-mode"), "user");
+    assert_eq!(field(&output, "irql"), "0");
+    let output = ask("statistics", &build::ntmem(), &[]);
+    assert_eq!(field(&output, "open"), "1");
+}
+
+#[test]
+fn replies_in_json() {
+    let output = ask("irql", &build::ntmem(), &["--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(value["command"], "irql");
+    assert_eq!(value["exit_status"], 0);
+    let reply = &value["reply"];
+    assert_eq!(
+        ["before", "apc", "dispatch", "locked", "after"].map(|name| reply[name].as_u64()),
+        [0, 1, 2, 2, 0].map(Some)
+    );
+}
+
+#[test]
+fn a_driver_without_the_device_cannot_be_asked() {
+    let output = ask("version", &build::driver("device"), &[]);
+    fails(&output, 8, &["NtMem", "STATUS_OBJECT_NAME_NOT_FOUND"]);
+    let output = ask("version", &build::ntmem(), &["--fault", "IoCreateDevice"]);
+    fails(&output, 3, &["DriverEntry failed"]);
+}

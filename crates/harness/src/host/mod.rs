@@ -169,6 +169,17 @@ pub enum HostError {
     },
 }
 
+/// What came of a control request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Asked {
+    /// The device cannot be opened: the status of that.
+    Unopened(u32),
+    /// It ended, with this status and this output.
+    Answered(u32, Vec<u8>),
+    /// The kernel stopped.
+    Stopped,
+}
+
 /// Where drivers run. One service at a time: install, start, stop, remove; a
 /// stopped service may be started again.
 pub trait Host {
@@ -205,6 +216,17 @@ pub trait Host {
     ///
     /// When nothing is installed or the driver still runs.
     fn remove(&mut self) -> Result<(), HostError>;
+
+    /// Has a program that an administrator runs open the device at `path`, send it
+    /// one control request with room for `room` bytes of output, and close it:
+    /// `CreateFile`, `DeviceIoControl`, `CloseHandle`. That the driver refuses, or
+    /// stops the kernel, is not an error here.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was started, or the host fails.
+    fn ask(&mut self, path: &str, code: u32, input: &[u8], room: usize)
+    -> Result<Asked, HostError>;
 
     /// Everything that was logged since the service was installed.
     ///

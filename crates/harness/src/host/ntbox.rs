@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use ntbox::{Config, Machine, OsVersion, Report, Started};
+use ntbox::{Config, Handle, Machine, Operation, OsVersion, Report, Started};
 
-use super::{Host, HostError, RegValue, Service};
+use super::{Asked, Host, HostError, RegValue, Service};
 use crate::record::{BugCheck, Calls, Findings, Line, Place, Start, Violation};
 
 /// What only this host can do.
@@ -40,6 +40,33 @@ enum State {
     Empty,
     Installed(Box<Config>),
     Started(Box<Config>, Box<Machine>),
+}
+
+/// `GENERIC_READ | GENERIC_WRITE`.
+const READ_WRITE: u32 = 0xC000_0000;
+
+/// Opens, asks and closes in a process that then ends.
+fn ask(
+    machine: &mut Machine,
+    path: &str,
+    control: impl FnOnce(Handle) -> Operation,
+) -> Result<Asked, ntbox::Error> {
+    let process = machine.process("ntmemctl.exe")?;
+    let open = Operation::Open {
+        path: path.to_owned(),
+        access: READ_WRITE,
+    };
+    let opened = machine.call(process, open)?;
+    let Some(handle) = opened.handle else {
+        machine.exit(process)?;
+        return Ok(Asked::Unopened(opened.status));
+    };
+    let mut reply = machine.call(process, control(handle))?;
+    machine.call(process, Operation::Close { handle })?;
+    machine.exit(process)?;
+    let written = usize::try_from(reply.information).unwrap_or(usize::MAX);
+    reply.output.truncate(written);
+    Ok(Asked::Answered(reply.status, reply.output))
 }
 
 const NAME: &str = "ntbox";
@@ -158,6 +185,28 @@ impl Host for Ntbox {
                 self.state = State::Empty;
                 Ok(())
             }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        path: &str,
+        code: u32,
+        input: &[u8],
+        room: usize,
+    ) -> Result<Asked, HostError> {
+        let State::Started(_, machine) = &mut self.state else {
+            return Err(state("ask", "the service is not started"));
+        };
+        let control = |handle| Operation::Control {
+            handle,
+            code,
+            input: input.to_vec(),
+            output: vec![0; room],
+        };
+        match ask(machine, path, control) {
+            Err(ntbox::Error::Stopped) => Ok(Asked::Stopped),
+            other => other.map_err(|error| failed("ask", error)),
         }
     }
 

@@ -19,6 +19,14 @@ pub struct Cli {
 pub enum Command {
     /// Install, start, show the log, check it, stop, remove.
     Run(Run),
+    /// Ask the driver which it is: its version, and the system's.
+    Version(Ask),
+    /// Ask where a request is handled: process, thread, IRQL, address limits.
+    Context(Ask),
+    /// Ask what the driver has done since it started, and what it holds.
+    Statistics(Ask),
+    /// Have the IRQL raised and lowered, and read each time.
+    Irql(Ask),
 }
 
 const EXIT_STATUSES: &str = "\
@@ -31,6 +39,33 @@ Exit status:
   5  a rule was broken or something left behind
   6  the file is not a driver that can be loaded
   7  the host itself failed";
+
+const ASK_EXIT_STATUSES: &str = "\
+Exit status:
+  0  answered
+  2  wrong usage
+  3  DriverEntry returned a failure
+  4  the kernel stopped: bug check, crash or hang
+  5  a rule was broken or something left behind
+  6  the file is not a driver that can be loaded
+  7  the host itself failed
+  8  the device cannot be opened, or the driver refused the request";
+
+/// A command of the protocol, sent to a driver that is started for it.
+#[derive(Debug, Args)]
+#[command(after_help = ASK_EXIT_STATUSES)]
+pub struct Ask {
+    /// The driver, a .sys file that has the device NtMem.
+    pub file: PathBuf,
+    /// Where to run it.
+    #[arg(long, value_enum, default_value_t = HostName::native())]
+    pub host: HostName,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub ntbox: NtboxArgs,
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUSES)]

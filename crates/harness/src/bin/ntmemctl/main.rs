@@ -1,7 +1,9 @@
 //! Runs a driver on a host and says whether it did what it promises: install,
-//! start, show the log, check it, stop, remove.
+//! start, show the log, check it, stop, remove. Or asks a running `ntmem.sys`
+//! something through its device.
 
 mod args;
+mod ask;
 mod open;
 mod show;
 
@@ -48,31 +50,12 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    let Command::Run(args) = Cli::parse().command;
-    let result = run(&args);
-    let (shown, exit) = match &result {
-        Ok(outcome) => {
-            let exit = outcome.verdict.exit_status();
-            (
-                if args.json {
-                    show::json(outcome)
-                } else {
-                    show::text(outcome)
-                },
-                exit,
-            )
-        }
-        Err(failure) => {
-            let exit = failure.exit_status();
-            (
-                if args.json {
-                    show::json_failure(failure)
-                } else {
-                    show::failure(failure)
-                },
-                exit,
-            )
-        }
+    let (shown, exit) = match Cli::parse().command {
+        Command::Run(args) => run_and_show(&args),
+        Command::Version(args) => ask::ask_and_show(protocol::Command::Version, &args),
+        Command::Context(args) => ask::ask_and_show(protocol::Command::Context, &args),
+        Command::Statistics(args) => ask::ask_and_show(protocol::Command::Statistics, &args),
+        Command::Irql(args) => ask::ask_and_show(protocol::Command::Irql, &args),
     };
     match shown {
         // Whoever reads the output has seen enough; the verdict stands.
@@ -84,6 +67,31 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs, and says what came of it; whether that could be written, and the exit
+/// status.
+fn run_and_show(args: &args::Run) -> (io::Result<()>, u8) {
+    match &run(args) {
+        Ok(outcome) => {
+            let shown = if args.json {
+                show::json(outcome)
+            } else {
+                show::text(outcome)
+            };
+            (shown, outcome.verdict.exit_status())
+        }
+        Err(failure) => show_failure(failure, args.json),
+    }
+}
+
+fn show_failure(failure: &Failure, json: bool) -> (io::Result<()>, u8) {
+    let shown = if json {
+        show::json_failure(failure)
+    } else {
+        show::failure(failure)
+    };
+    (shown, failure.exit_status())
+}
+
 fn run(args: &args::Run) -> Result<Outcome, Failure> {
     image::check(&args.file)?;
     let mut service = Service::new(&args.file);
@@ -91,7 +99,7 @@ fn run(args: &args::Run) -> Result<Outcome, Failure> {
         service.name.clone_from(name);
     }
     service.parameters.clone_from(&args.parameters);
-    let mut host = open::host(args).map_err(Failure::Usage)?;
+    let mut host = open::host(args.host, &args.ntbox).map_err(Failure::Usage)?;
     let run = lifecycle::run(host.as_mut(), &service)?;
     let check = check(args, &service, &run);
     let verdict = Verdict::of(&run, &check);

@@ -2,12 +2,12 @@
 
 use harness::host::Host;
 
-use crate::args::{HostName, Run};
+use crate::args::{HostName, NtboxArgs};
 
-/// The host that `args` name, or why this machine does not have it.
-pub fn host(args: &Run) -> Result<Box<dyn Host>, String> {
-    match args.host {
-        HostName::Ntbox => ntbox::open(&args.ntbox),
+/// The host of this name, or why this machine does not have it.
+pub fn host(name: HostName, options: &NtboxArgs) -> Result<Box<dyn Host>, String> {
+    match name {
+        HostName::Ntbox => ntbox::open(options),
     }
 }
 

@@ -155,7 +155,24 @@ fn checked(out: &mut dyn Write, check: &Check) -> io::Result<()> {
 
 /// Tells a person why there is nothing to tell.
 pub fn failure(failure: &Failure) -> io::Result<()> {
-    writeln!(anstream::stderr(), "{BAD}error{BAD:#}: {failure}")
+    error(&failure.to_string())
+}
+
+/// Tells a person what went wrong.
+pub fn error(what: &str) -> io::Result<()> {
+    writeln!(anstream::stderr(), "{BAD}error{BAD:#}: {what}")
+}
+
+/// Tells a person names and values, one a line.
+pub fn table(fields: &serde_json::Map<String, serde_json::Value>) -> io::Result<()> {
+    let out = &mut anstream::stdout().lock();
+    for (name, value) in fields {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        writeln!(out, "{LABEL}{name:<18}{LABEL:#} {value}")?;
+    }
+    Ok(())
 }
 
 /// Tells a program.
@@ -182,7 +199,8 @@ pub fn json_failure(failure: &Failure) -> io::Result<()> {
     print(&json!({ "error": failure.to_string(), "exit_status": failure.exit_status() }))
 }
 
-fn print(value: &serde_json::Value) -> io::Result<()> {
+/// Writes one JSON value.
+pub fn print(value: &serde_json::Value) -> io::Result<()> {
     let out = &mut io::stdout().lock();
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)
