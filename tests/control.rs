@@ -7,8 +7,8 @@ use ntbox::{
     Account, Config, Handle, Machine, Operation, Process, Progress, Reply, Report, Started,
 };
 use protocol::{
-    Command, ContextReply, DEVICE_LINK, IrqlReply, SignalReply, SignalRequest, StatisticsReply,
-    VersionReply,
+    COPY_LIMIT, Command, ContextReply, DEVICE_LINK, IrqlReply, SignalReply, SignalRequest,
+    StatisticsReply, VersionReply,
 };
 use suites::build;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -298,11 +298,12 @@ fn what_makes_no_sense_is_refused() {
     let mut open = Open::new();
     let mut refused = 0;
     for &command in Command::ALL {
-        let right = if command == Command::Signal { 8 } else { 0 };
-        for length in [0, 1, 7, 8, 9, 4096] {
-            if length == right {
-                continue;
-            }
+        let wrong: &[usize] = match command {
+            Command::Signal => &[0, 1, 7, 9, 4096],
+            Command::Copy => &[COPY_LIMIT + 1],
+            _ => &[1, 7, 8, 9, 4096],
+        };
+        for &length in wrong {
             let reply = open.control(command, &vec![0; length], 4096);
             assert_eq!(
                 (reply.status, reply.information),
@@ -313,9 +314,9 @@ fn what_makes_no_sense_is_refused() {
         }
         // Another method, and a function that is none.
         for code in [
-            command.code() | 1,
-            command.code() | 2,
-            command.code() | 3,
+            command.code() ^ 1,
+            command.code() ^ 2,
+            command.code() ^ 3,
             command.code() + 0x400,
         ] {
             let operation = open.operation(code, &[], 64);
@@ -386,4 +387,139 @@ fn an_open_handle_is_cleaned_up_with_its_process() {
     let reply = open.machine.wait_for(waiting).expect("the kernel runs");
     assert_eq!(reply.status, ntstatus::STATUS_CANCELLED);
     open.finish();
+}
+
+#[test]
+fn user_memory_is_copied() {
+    let mut open = Open::new();
+    for length in [0, 1, 255, 256, 257, 5000, COPY_LIMIT] {
+        let input: Vec<u8> = (0..length).map(|n| n.to_le_bytes()[0] ^ 0x5A).collect();
+        let reply = open.control(Command::Copy, &input, length + 3);
+        assert_eq!((reply.status, reply.information), (0, length as u64));
+        assert_eq!(reply.output[..length], input);
+        assert_eq!(reply.output[length..], [0xEE; 3], "{length}");
+    }
+    let reply = open.control(Command::Copy, &[1, 2, 3], 2);
+    assert_eq!(
+        (reply.status, reply.output.as_slice()),
+        (ntstatus::STATUS_BUFFER_TOO_SMALL, &[0xEE, 0xEE][..])
+    );
+    open.finish();
+}
+
+/// Addresses that are nobody's, the kernel's, or wrap: each is a status, and the
+/// driver goes on.
+#[test]
+fn bad_pointers_end_in_a_status() {
+    let mut open = Open::new();
+    let limits: ContextReply = open.ask(Command::Context, &[]);
+    let bad = [
+        0,
+        1,
+        0x1001,
+        limits.user_probe - 4,
+        limits.user_probe,
+        limits.system_range_start,
+        0x0000_4180_0000_0000,
+        0xFFFF_8000_0000_0000,
+        u64::MAX - 3,
+        u64::MAX,
+    ];
+    for input in bad {
+        for output in bad {
+            for length in [1, 8, 4096] {
+                let operation = Operation::RawControl {
+                    handle: open.handle,
+                    code: Command::Copy.code(),
+                    input: (input, length),
+                    output: (output, length),
+                };
+                let reply = open.call(operation);
+                assert_eq!(
+                    (reply.status, reply.information),
+                    (ntstatus::STATUS_ACCESS_VIOLATION, 0),
+                    "{length} bytes from {input:#x} to {output:#x}"
+                );
+            }
+        }
+        // Nothing is read from nowhere.
+        let operation = Operation::RawControl {
+            handle: open.handle,
+            code: Command::Copy.code(),
+            input: (input, 0),
+            output: (0, 0),
+        };
+        assert_eq!(open.call(operation).status, 0, "{input:#x}");
+    }
+    open.finish();
+}
+
+/// The next number of a generator with a fixed seed (`xorshift64*`).
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    state.wrapping_mul(0x2545_F491_4F6C_DD1D)
+}
+
+/// Requests that a generator makes up: codes near the right ones and far from
+/// them, lengths and addresses of every kind. `NTMEM_REQUESTS` says how many.
+#[test]
+fn random_requests_leave_nothing_behind() {
+    const SEED: u64 = 0x6E74_6D65_6D00_0001;
+    let count: u64 = std::env::var("NTMEM_REQUESTS")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(20_000);
+    println!("seed {SEED:#x}, {count} requests");
+    let mut open = Open::new();
+    let mut state = SEED;
+    for n in 0..count {
+        let mut next = |below: u64| random(&mut state) % below;
+        let command =
+            Command::ALL[usize::try_from(next(Command::ALL.len() as u64)).expect("small")];
+        let code = match next(8) {
+            0 => u32::try_from(next(1 << 32)).expect("32 bits"),
+            1 => command.code() ^ 1 << next(32),
+            _ => command.code(),
+        };
+        let length = |draw: u64| {
+            u32::try_from([0, 1, 8, 20, 48, 4096, 70_000][draw as usize % 7]).expect("32 bits")
+        };
+        let address = |draw: u64, at: u64| match draw {
+            0 => 0,
+            1 => at,
+            2 => 0x7FFF_FFFE_F000 + at % 0x2000,
+            3 => 0x4000_0000_0000 | at % 0x800_0000_0000,
+            _ => at | 0xFFFF_8000_0000_0000,
+        };
+        let operation = if next(3) == 0 {
+            Operation::RawControl {
+                handle: open.handle,
+                code,
+                input: (address(next(5), next(u64::MAX)), length(next(7))),
+                output: (address(next(5), next(u64::MAX)), length(next(7))),
+            }
+        } else {
+            open.operation(
+                code,
+                &vec![0xA5; length(next(7)) as usize],
+                length(next(7)) as usize,
+            )
+        };
+        let progress = open.machine.begin(open.process, operation.clone());
+        match progress {
+            Ok(Progress::Done(reply)) => assert!(
+                reply.information <= 70_000,
+                "request {n}, {operation:?}: {reply:?}"
+            ),
+            Ok(Progress::Pending(ticket)) => {
+                open.machine.cancel(ticket).expect("the kernel runs");
+                open.machine.wait_for(ticket).expect("the kernel runs");
+            }
+            Err(error) => panic!("request {n}, {operation:?}: {error}"),
+        }
+    }
+    assert!(open.machine.exit(open.process).expect("the kernel runs"));
+    assert_clean(&open.machine.finish().expect("the kernel runs"));
 }

@@ -1,8 +1,9 @@
-//! Commands that only look at the system.
+//! What commands do: look at the system, and copy the caller's memory.
 
 use protocol::{ContextReply, IrqlReply, VersionReply};
 use wdm::{
-    irp::Mode,
+    Status,
+    irp::{Mode, Neither, Written},
     irql::{Irql, Passive},
     process,
     sync::SpinLock,
@@ -57,6 +58,25 @@ pub fn irql(lock: &SpinLock<()>, passive: &mut Passive) -> IrqlReply {
         locked: lock.with(passive, |(), _| read()),
         after: read(),
     }
+}
+
+/// Copies one user buffer to the other, piece by piece. Each byte is read once.
+pub fn copy(memory: Neither<'_>, passive: &Passive) -> Result<Written, Status> {
+    const PIECE: usize = 256;
+    if memory.output.len() < memory.input.len() {
+        return Err(Status::BUFFER_TOO_SMALL);
+    }
+    let mut reader = memory.input.reader();
+    let mut writer = memory.output.writer();
+    let mut buffer = [0; PIECE];
+    while reader.left() > 0 {
+        let piece = buffer
+            .get_mut(..reader.left().min(PIECE))
+            .ok_or(Status::UNSUCCESSFUL)?;
+        reader.read_bytes(piece, passive)?;
+        writer.write_bytes(piece, passive)?;
+    }
+    Ok(writer.written())
 }
 
 /// An address or identifier of this machine, in the protocol's 64 bits.

@@ -7,7 +7,7 @@ mod commands;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::{Command, SignalRequest, StatisticsReply};
+use protocol::{COPY_LIMIT, Command, SignalRequest, StatisticsReply};
 use wdm::{
     Error, Status,
     device::{ControlDevice, Device, Names},
@@ -109,7 +109,7 @@ impl Device for NtMem {
         let Some(command) = Command::from_code(request.code().raw()) else {
             return self.refuse(request, Status::INVALID_DEVICE_REQUEST);
         };
-        if request.input_len() != input_len(command) {
+        if !takes(command, request.input_len()) {
             return self.refuse(request, Status::INFO_LENGTH_MISMATCH);
         }
         match command {
@@ -122,19 +122,21 @@ impl Device for NtMem {
             Command::Irql => request.reply(&commands::irql(&self.lock, passive)),
             Command::Wait => self.wait(request),
             Command::Signal => self.signal(request, passive),
+            Command::Copy => Self::copy(request, passive),
         }
     }
 }
 
-/// How long the input of a command is, in bytes.
-const fn input_len(command: Command) -> usize {
+/// Whether a command takes so many bytes of input.
+const fn takes(command: Command, len: usize) -> bool {
     match command {
-        Command::Signal => size_of::<SignalRequest>(),
+        Command::Copy => len <= COPY_LIMIT,
+        Command::Signal => len == size_of::<SignalRequest>(),
         Command::Version
         | Command::Context
         | Command::Statistics
         | Command::Irql
-        | Command::Wait => 0,
+        | Command::Wait => len == 0,
     }
 }
 
@@ -150,6 +152,17 @@ impl NtMem {
             return self.refuse(request, Status::BUFFER_TOO_SMALL);
         }
         request.pend(&self.waiting)
+    }
+
+    /// Copies the caller's input to its output.
+    fn copy<'r>(mut request: Request<'r>, passive: &Passive) -> Answer<'r> {
+        let copied = request
+            .neither()
+            .and_then(|memory| commands::copy(memory, passive));
+        match copied {
+            Ok(written) => request.succeed(written),
+            Err(status) => request.fail(status),
+        }
     }
 
     fn signal<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {

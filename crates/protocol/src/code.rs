@@ -11,15 +11,21 @@ pub const DEVICE_TYPE: u32 = 0x8000;
 /// opened for both.
 const ACCESS: u32 = 3;
 
+/// The most bytes that a copy takes.
+pub const COPY_LIMIT: usize = 0x1_0000;
+
 /// Function codes below are Microsoft's.
 const FIRST_FUNCTION: u32 = 0x800;
 
 /// `METHOD_BUFFERED`.
 const BUFFERED: u32 = 0;
 
+/// `METHOD_NEITHER`.
+const NEITHER: u32 = 3;
+
 /// Defines each command once: its number, its code, its name.
 macro_rules! commands {
-    ($($(#[$doc:meta])* $name:ident = $function:literal, $text:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $function:literal, $method:ident, $text:literal;)*) => {
         /// What the driver can be asked to do.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Command {
@@ -33,8 +39,10 @@ macro_rules! commands {
             /// The control code, as `CTL_CODE` makes it.
             #[must_use]
             pub const fn code(self) -> u32 {
-                let function = FIRST_FUNCTION + match self { $(Self::$name => $function,)* };
-                DEVICE_TYPE << 16 | ACCESS << 14 | function << 2 | BUFFERED
+                let (function, method) = match self {
+                    $(Self::$name => ($function, $method),)*
+                };
+                DEVICE_TYPE << 16 | ACCESS << 14 | (FIRST_FUNCTION + function) << 2 | method
             }
 
             /// The command's name, as `ntmemctl` has it.
@@ -57,22 +65,26 @@ macro_rules! commands {
 
 commands! {
     /// Which driver this is: no input, a [`VersionReply`](crate::VersionReply).
-    Version = 0, "version";
+    Version = 0, BUFFERED, "version";
     /// Where the request is handled: no input, a
     /// [`ContextReply`](crate::ContextReply).
-    Context = 1, "context";
+    Context = 1, BUFFERED, "context";
     /// What the driver has done and holds: no input, a
     /// [`StatisticsReply`](crate::StatisticsReply).
-    Statistics = 2, "statistics";
+    Statistics = 2, BUFFERED, "statistics";
     /// Raises and lowers the IRQL and says what it read: no input, an
     /// [`IrqlReply`](crate::IrqlReply).
-    Irql = 3, "irql";
+    Irql = 3, BUFFERED, "irql";
     /// Waits until somebody signals: no input, the
     /// [`SignalRequest`](crate::SignalRequest) of who did. Can be cancelled.
-    Wait = 4, "wait";
+    Wait = 4, BUFFERED, "wait";
     /// Wakes who has waited longest: a [`SignalRequest`](crate::SignalRequest), a
     /// [`SignalReply`](crate::SignalReply).
-    Signal = 5, "signal";
+    Signal = 5, BUFFERED, "signal";
+    /// Copies the input to the output, through the kernel: any bytes, up to
+    /// [`COPY_LIMIT`], and the same bytes. `METHOD_NEITHER`: the driver reads and
+    /// writes the caller's own memory.
+    Copy = 6, NEITHER, "copy";
 }
 
 #[cfg(test)]
@@ -84,6 +96,8 @@ mod tests {
         // CTL_CODE(0x8000, 0x800, METHOD_BUFFERED, FILE_READ_ACCESS | FILE_WRITE_ACCESS)
         assert_eq!(Command::Version.code(), 0x8000_E000);
         assert_eq!(Command::Signal.code(), 0x8000_E014);
+        // The same with METHOD_NEITHER.
+        assert_eq!(Command::Copy.code(), 0x8000_E01B);
     }
 
     #[test]
@@ -91,7 +105,7 @@ mod tests {
         for &command in Command::ALL {
             assert_eq!(Command::from_code(command.code()), Some(command));
             // Another method, other rights, another device: another code.
-            assert_eq!(Command::from_code(command.code() | 3), None);
+            assert_eq!(Command::from_code(command.code() ^ 3), None);
             assert_eq!(Command::from_code(command.code() ^ 1 << 14), None);
             assert_eq!(Command::from_code(command.code() ^ 1 << 16), None);
         }

@@ -12,7 +12,7 @@ mod code;
 mod reply;
 
 pub use self::{
-    code::{Command, DEVICE_LINK, DEVICE_TYPE},
+    code::{COPY_LIMIT, Command, DEVICE_LINK, DEVICE_TYPE},
     reply::{ContextReply, IrqlReply, SignalReply, SignalRequest, StatisticsReply, VersionReply},
 };
 

@@ -44,6 +44,7 @@ pub mod string;
 pub mod sync;
 pub mod system;
 pub mod textbook;
+pub mod user;
 
 pub use error::{Error, Rejected, Result};
 pub use status::Status;

@@ -69,6 +69,55 @@ wdm_guarded_call:
 "#
 );
 
+// fn wdm_guarded_copy(to, from, len) -> u32
+//
+// 0, or the code of the exception that the copy ended in. The kernel continues at
+// the target with that code in RAX.
+global_asm!(
+    r#"
+    .text
+    .globl wdm_guarded_copy
+    .p2align 4
+    .def wdm_guarded_copy
+        .scl 2
+        .type 32
+    .endef
+    .seh_proc wdm_guarded_copy
+wdm_guarded_copy:
+    push rsi
+    .seh_pushreg rsi
+    push rdi
+    .seh_pushreg rdi
+    sub rsp, 0x28
+    .seh_stackalloc 0x28
+    .seh_endprologue
+    mov rdi, rcx
+    mov rsi, rdx
+    mov rcx, r8
+.Lwdm_copy_begin:
+    rep movsb
+    nop
+.Lwdm_copy_end:
+    xor eax, eax
+.Lwdm_copy_return:
+    add rsp, 0x28
+    pop rdi
+    pop rsi
+    ret
+.Lwdm_copy_target:
+    jmp .Lwdm_copy_return
+    .seh_handler __C_specific_handler, @except
+    .seh_handlerdata
+    .long 1
+    .long .Lwdm_copy_begin@IMGREL
+    .long .Lwdm_copy_end@IMGREL
+    .long 1
+    .long .Lwdm_copy_target@IMGREL
+    .text
+    .seh_endproc
+"#
+);
+
 unsafe extern "system" {
     /// 0 and the function's result in `outcome`, or 1 and the exception's code.
     fn wdm_guarded_call(
@@ -76,6 +125,28 @@ unsafe extern "system" {
         arguments: *const [usize; 6],
         outcome: *mut u64,
     ) -> u32;
+
+    /// 0, or the code of the exception that the copy ended in.
+    fn wdm_guarded_copy(to: *mut u8, from: *const u8, len: usize) -> u32;
+}
+
+/// Copies bytes between the kernel's memory and user memory, where any access may
+/// raise; the exception comes back as its code. Some bytes may be copied by then.
+///
+/// IRQL: `<= APC_LEVEL`.
+///
+/// # Safety
+///
+/// Of the two ranges of `len` bytes one is valid memory of the kernel, for reading
+/// or writing; the other lies below `MmUserProbeAddress` and in no memory that Rust
+/// knows. Faults may be taken here.
+pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> Result<(), Status> {
+    // SAFETY: the caller vouches for both ranges; an access to user memory that
+    // cannot be made ends at the function's handler.
+    match unsafe { wdm_guarded_copy(to, from, len) } {
+        0 => Ok(()),
+        code => Err(Status::from_code(code)),
+    }
 }
 
 /// Calls `function` with up to six arguments; an exception that it raises comes

@@ -110,7 +110,9 @@ impl Arrival<'_> {
         let irp = unsafe { Irp::new(irp) };
         // SAFETY: every device of the driver has such an extension, and it is there
         // while a request for it is.
-        let extension = unsafe { Extension::of(device).as_ref() };
+        let extension = unsafe { Extension::of(device) };
+        // SAFETY: as above.
+        let extension = unsafe { extension.as_ref() };
         match NonNull::new(irp.file()) {
             Some(file) if Irql::current() == Irql::PASSIVE => Ok(Self {
                 extension,
@@ -226,8 +228,10 @@ unsafe fn create<D: Device>(
     };
     match PoolBox::new(made, D::TAG) {
         Ok(boxed) => {
+            // SAFETY: the caller vouches for the file.
+            let place = unsafe { context(file) };
             // SAFETY: the file is new, and its context the driver's own.
-            unsafe { context(file).write(boxed.into_raw().as_ptr().cast()) };
+            unsafe { place.write(boxed.into_raw().as_ptr().cast()) };
             Status::SUCCESS
         }
         Err(rejected) => rejected.error.status(),
@@ -288,7 +292,9 @@ unsafe fn close<D: Device>(file: NonNull<File>) {
 /// As for [`control`], during `'f`.
 unsafe fn file<'f, D: Device>(file: NonNull<File>) -> Option<&'f D::File> {
     // SAFETY: the caller vouches for the file.
-    let boxed = unsafe { context(file).read() };
+    let place = unsafe { context(file) };
+    // SAFETY: the context is the driver's own, and changes on create and close only.
+    let boxed = unsafe { place.read() };
     let boxed = NonNull::new(boxed.cast::<D::File>())?;
     // SAFETY: `create` put the address there, and `close` has not taken it out.
     Some(unsafe { boxed.as_ref() })

@@ -179,9 +179,11 @@ impl<D: Device> Object<D> {
             state: state.into_raw().cast(),
             functions: VTable::of::<D>(),
         };
-        // SAFETY: the device has an extension as large as this, which nobody uses
-        // before the driver has started.
-        unsafe { Extension::of(start).write(extension) };
+        // SAFETY: the device is there.
+        let place = unsafe { Extension::of(start) };
+        // SAFETY: the extension is as large as this, and nobody uses it before the
+        // driver has started.
+        unsafe { place.write(extension) };
         // SAFETY: every device of this driver has such an extension by now, for
         // this is the one place that makes devices.
         unsafe { dispatch::install(context.object()) };
@@ -194,9 +196,10 @@ impl<D: Device> Object<D> {
 
 impl<D: Device> Drop for Object<D> {
     fn drop(&mut self) {
-        // SAFETY: the device's extension was written when it was made, and lives
-        // until the kernel has deleted it, after the last request.
-        let extension = unsafe { Extension::of(self.start).as_ref() };
+        // SAFETY: the device is there until it is deleted below.
+        let extension = unsafe { Extension::of(self.start) };
+        // SAFETY: it was written when the device was made.
+        let extension = unsafe { extension.as_ref() };
         // SAFETY: a device is made and dropped at PASSIVE_LEVEL: making it takes
         // a token, and it is kept in the driver's value, which is dropped with one.
         extension.rundown.wait(&unsafe { Apc::assume() });

@@ -20,7 +20,7 @@ use self::raw::Irp;
 pub use self::{
     code::{ControlCode, Method},
     queue::{Pended, PendingQueue},
-    transfer::{Buffered, Direct, Written},
+    transfer::{Buffered, Direct, Neither, Written},
 };
 use crate::{Result, Status};
 
@@ -136,6 +136,17 @@ impl<'r> Request<'r> {
     pub fn direct(&mut self) -> Result<Direct<'_>, Status> {
         // SAFETY: as above.
         unsafe { Direct::of(self.irp) }
+    }
+
+    /// The caller's memory as it is: `METHOD_NEITHER`. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// * `STATUS_INVALID_DEVICE_REQUEST`: the code says another method.
+    /// * `STATUS_NOT_SUPPORTED`: a driver asks, whose memory is not a program's.
+    /// * `STATUS_ACCESS_VIOLATION`: an address lies beyond the user range.
+    pub fn neither(&mut self) -> Result<Neither<'_>, Status> {
+        Neither::of(self.irp)
     }
 
     /// The input as a `T`, copied. IRQL: `<= DISPATCH_LEVEL`.

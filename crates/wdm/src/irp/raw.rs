@@ -3,6 +3,7 @@
 
 use core::{
     ffi::c_void,
+    mem::offset_of,
     ptr::{NonNull, null_mut},
     sync::atomic::{AtomicPtr, AtomicU8, Ordering},
 };
@@ -44,37 +45,57 @@ impl Irp {
         self.0.as_ptr()
     }
 
+    /// A field of the request by its offset: the fields lie in unions in unions.
+    const fn field<T>(self, offset: usize) -> *mut T {
+        self.0.as_ptr().cast::<T>().wrapping_byte_add(offset)
+    }
+
+    /// A field of the driver's stack location, by its offset:
     /// `IoGetCurrentIrpStackLocation`.
-    fn stack(self) -> *mut IO_STACK_LOCATION {
-        // SAFETY: a request in the driver's hands is valid memory, and its overlay
-        // is the member of the union that requests use.
-        unsafe {
-            (*self.as_ptr())
-                .Tail
-                .Overlay
+    fn stack_field<T>(self, offset: usize) -> *mut T {
+        let stack: *mut *mut T = self.field(offset_of!(
+            IRP,
+            Tail.Overlay
                 .__bindgen_anon_2
                 .__bindgen_anon_1
                 .CurrentStackLocation
-        }
+        ));
+        // SAFETY: a request in the driver's hands is valid memory.
+        let stack = unsafe { stack.read() };
+        stack.wrapping_byte_add(offset)
     }
 
     /// The file that the request is about.
     pub(crate) fn file(self) -> *mut FILE_OBJECT {
+        let file: *mut *mut FILE_OBJECT =
+            self.stack_field(offset_of!(IO_STACK_LOCATION, FileObject));
         // SAFETY: the current stack location is the driver's own.
-        unsafe { (*self.stack()).FileObject }
+        unsafe { file.read() }
     }
 
     /// What a device control request asks for.
     pub(crate) fn control(self) -> Control {
-        // SAFETY: as above; every bit pattern is valid for the members of the
-        // union that are numbers.
-        let control = unsafe { (*self.stack()).Parameters.DeviceIoControl };
+        let number = |offset| {
+            let number: *mut u32 = self.stack_field(offset);
+            // SAFETY: the current stack location is the driver's own.
+            unsafe { number.read() }
+        };
         // An address has more bits than a length.
-        let length = |bytes: u32| usize::try_from(bytes).unwrap_or(0);
+        let length = |offset| usize::try_from(number(offset)).unwrap_or(0);
+        let code = number(offset_of!(
+            IO_STACK_LOCATION,
+            Parameters.DeviceIoControl.IoControlCode
+        ));
         Control {
-            code: ControlCode::from_raw(control.IoControlCode),
-            input_len: length(control.InputBufferLength),
-            output_len: length(control.OutputBufferLength),
+            code: ControlCode::from_raw(code),
+            input_len: length(offset_of!(
+                IO_STACK_LOCATION,
+                Parameters.DeviceIoControl.InputBufferLength
+            )),
+            output_len: length(offset_of!(
+                IO_STACK_LOCATION,
+                Parameters.DeviceIoControl.OutputBufferLength
+            )),
         }
     }
 
@@ -89,10 +110,22 @@ impl Irp {
     /// The kernel's copy of the input, with room for the output of
     /// `METHOD_BUFFERED`; `None` if there is neither.
     pub(crate) fn system_buffer(self) -> Option<NonNull<u8>> {
-        // SAFETY: the request is valid memory, and a device control request uses
-        // this member.
-        let buffer = unsafe { (*self.as_ptr()).AssociatedIrp.SystemBuffer };
-        NonNull::new(buffer.cast())
+        let buffer: *mut *mut u8 = self.field(offset_of!(IRP, AssociatedIrp.SystemBuffer));
+        // SAFETY: the request is valid memory.
+        NonNull::new(unsafe { buffer.read() })
+    }
+
+    /// The addresses that a caller of `METHOD_NEITHER` gave, input and output.
+    pub(crate) fn user_addresses(self) -> (usize, usize) {
+        let input: *mut *mut c_void = self.stack_field(offset_of!(
+            IO_STACK_LOCATION,
+            Parameters.DeviceIoControl.Type3InputBuffer
+        ));
+        // SAFETY: the current stack location is the driver's own.
+        let input = unsafe { input.read() };
+        // SAFETY: the request is valid memory.
+        let output = unsafe { (*self.as_ptr()).UserBuffer };
+        (input.addr(), output.addr())
     }
 
     /// The caller's locked pages.
@@ -103,27 +136,29 @@ impl Irp {
 
     /// `IoMarkIrpPending`.
     pub(crate) fn mark_pending(self) {
-        let pending = u8::try_from(SL_PENDING_RETURNED).unwrap_or(0);
+        let control: *mut u8 = self.stack_field(offset_of!(IO_STACK_LOCATION, Control));
         // SAFETY: the current stack location is the driver's own.
-        unsafe { (*self.stack()).Control |= pending };
+        let control = unsafe { &mut *control };
+        *control |= u8::try_from(SL_PENDING_RETURNED).unwrap_or(0);
     }
 
     /// `IoSetCancelRoutine`: returns whether there was one before.
     pub(crate) fn set_cancel_routine(self, routine: PDRIVER_CANCEL) -> bool {
         let new = routine.map_or(null_mut(), |routine| routine as *mut c_void);
+        let field = self.field(offset_of!(IRP, CancelRoutine));
         // SAFETY: the field is an aligned pointer in valid memory, which the kernel
         // too exchanges with interlocked instructions only.
-        let field =
-            unsafe { AtomicPtr::from_ptr((&raw mut (*self.as_ptr()).CancelRoutine).cast()) };
-        !field.swap(new, Ordering::AcqRel).is_null()
+        let field = unsafe { AtomicPtr::<c_void>::from_ptr(field) };
+        !field.swap(new, Ordering::SeqCst).is_null()
     }
 
     /// Whether somebody has cancelled the request.
     pub(crate) fn is_cancelled(self) -> bool {
+        let field = self.field(offset_of!(IRP, Cancel));
         // SAFETY: the field is a byte in valid memory, which the kernel writes while
         // others read.
-        let field = unsafe { AtomicU8::from_ptr(&raw mut (*self.as_ptr()).Cancel) };
-        field.load(Ordering::Acquire) != 0
+        let field = unsafe { AtomicU8::from_ptr(field) };
+        field.load(Ordering::SeqCst) != 0
     }
 
     /// The level to go back to when a cancel routine releases the cancel lock.
@@ -133,24 +168,16 @@ impl Irp {
     }
 
     /// The driver's own words of the request: `Tail.Overlay.DriverContext[0]`.
-    pub(crate) fn context(self) -> *mut *mut c_void {
-        // SAFETY: the request is valid memory, and its overlay is the member of the
-        // union that requests use.
-        unsafe {
-            (&raw mut (*self.as_ptr())
-                .Tail
-                .Overlay
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .DriverContext)
-                .cast()
-        }
+    pub(crate) const fn context(self) -> *mut *mut c_void {
+        self.field(offset_of!(
+            IRP,
+            Tail.Overlay.__bindgen_anon_1.__bindgen_anon_1.DriverContext
+        ))
     }
 
     /// The entry by which a driver keeps requests in lists: `Tail.Overlay.ListEntry`.
-    pub(crate) fn entry(self) -> *mut LIST_ENTRY {
-        // SAFETY: as above.
-        unsafe { &raw mut (*self.as_ptr()).Tail.Overlay.__bindgen_anon_2.ListEntry }
+    pub(crate) const fn entry(self) -> *mut LIST_ENTRY {
+        self.field(offset_of!(IRP, Tail.Overlay.__bindgen_anon_2.ListEntry))
     }
 
     /// `IoCompleteRequest` with these results.

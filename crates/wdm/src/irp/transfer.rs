@@ -11,10 +11,11 @@ use zerocopy::FromBytes;
 
 use crate::{
     Result, Status,
-    irp::{Method, raw::Irp},
+    irp::{Method, Mode, raw::Irp},
     mdl::MdlFlags,
     memory::SharedBytes,
     system,
+    user::UserRange,
 };
 
 /// How many bytes of a request's output have been written: `Information`.
@@ -24,6 +25,11 @@ pub struct Written(usize);
 impl Written {
     /// No output.
     pub const NOTHING: Self = Self(0);
+
+    /// So many bytes, which have been written.
+    pub(crate) const fn new(bytes: usize) -> Self {
+        Self(bytes)
+    }
 
     /// The number of bytes.
     #[must_use]
@@ -48,7 +54,7 @@ pub struct Buffered<'q> {
     request: PhantomData<&'q mut Irp>,
 }
 
-impl<'q> Buffered<'q> {
+impl Buffered<'_> {
     /// # Safety
     ///
     /// During `'q` the request is not completed and nobody else uses its buffer.
@@ -98,13 +104,10 @@ impl<'q> Buffered<'q> {
             return Err(Status::BUFFER_TOO_SMALL);
         }
         if let Some(start) = self.start {
+            let source = NonNull::from(bytes).cast();
             // SAFETY: the buffer is as long as the longer of input and output, and
             // `bytes` is a reference to other memory: this view is borrowed mutably.
-            unsafe {
-                start
-                    .as_ptr()
-                    .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
-            };
+            unsafe { start.copy_from_nonoverlapping(source, bytes.len()) };
             Ok(Written(bytes.len()))
         } else {
             Ok(Written::NOTHING)
@@ -125,7 +128,7 @@ pub struct Direct<'q> {
     is_output: bool,
 }
 
-impl<'q> Direct<'q> {
+impl Direct<'_> {
     /// # Safety
     ///
     /// During `'q` the request is not completed.
@@ -192,6 +195,38 @@ impl<'q> Direct<'q> {
             let _ = memory.copy_from(bytes);
         }
         Ok(Written(bytes.len()))
+    }
+}
+
+/// The two buffers of `METHOD_NEITHER`, in the memory of the program that asks.
+///
+/// ```ignore
+/// let memory = request.neither()?;
+/// let mut reader = memory.input.reader();
+/// let mut writer = memory.output.writer();
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Neither<'q> {
+    /// `Type3InputBuffer`.
+    pub input: UserRange<'q>,
+    /// `UserBuffer`.
+    pub output: UserRange<'q>,
+}
+
+impl Neither<'_> {
+    pub(super) fn of(irp: Irp) -> Result<Self, Status> {
+        let control = irp.control();
+        if control.code.method() != Method::Neither {
+            return Err(Status::INVALID_DEVICE_REQUEST);
+        }
+        if irp.requestor() == Mode::Kernel {
+            return Err(Status::NOT_SUPPORTED);
+        }
+        let (input, output) = irp.user_addresses();
+        Ok(Self {
+            input: UserRange::new(input, control.input_len)?,
+            output: UserRange::new(output, control.output_len)?,
+        })
     }
 }
 

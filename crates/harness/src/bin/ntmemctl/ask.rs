@@ -165,8 +165,8 @@ fn fields(command: Command, bytes: &[u8]) -> Option<Map<String, Value>> {
                 "after": reply.after,
             })
         }
-        // These take two callers, and this program is one.
-        Command::Wait | Command::Signal => return None,
+        // These take two callers, or memory to copy; this program asks questions.
+        Command::Wait | Command::Signal | Command::Copy => return None,
     };
     match value {
         Value::Object(fields) => Some(fields),

@@ -1,0 +1,193 @@
+//! User memory: read once, written once, and never trusted.
+//!
+//! A program can unmap or change its memory at any moment, so nothing here gives a
+//! reference to it. A [`Reader`] copies bytes into the kernel, a [`Writer`] copies
+//! bytes out; an access that cannot be made ends in a status. Both have a cursor
+//! that only moves forward: what has been checked cannot be fetched a second time.
+//!
+//! The copy itself is guarded, in assembly. That makes what `ProbeForRead` and
+//! `ProbeForWrite` do beyond looking at the range superfluous, and the range is
+//! looked at here.
+
+use core::{fmt, marker::PhantomData, ptr};
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::{Result, Status, irp::Written, irql::Apc, seh, system::AddressLimits};
+
+/// Where a program says that it has memory: an address and a length, which lie in
+/// the user range and promise nothing else.
+///
+/// ```ignore
+/// let memory = request.neither()?;
+/// let mut reader = memory.input.reader();
+/// let header: Header = reader.read(passive)?;
+/// ```
+#[derive(Clone, Copy)]
+pub struct UserRange<'q> {
+    start: usize,
+    len: usize,
+    /// The process is the current one while the request is handled.
+    request: PhantomData<&'q ()>,
+}
+
+impl UserRange<'_> {
+    /// A range, if all of it lies in the user range. Zero bytes lie anywhere, as
+    /// for `ProbeForRead`. IRQL: any.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_ACCESS_VIOLATION`: it reaches beyond `MmUserProbeAddress`, or wraps.
+    pub(crate) fn new(start: usize, len: usize) -> Result<Self, Status> {
+        let end = start.checked_add(len).ok_or(Status::ACCESS_VIOLATION)?;
+        if len != 0 && end > AddressLimits::current().user_probe {
+            return Err(Status::ACCESS_VIOLATION);
+        }
+        Ok(Self {
+            start,
+            len,
+            request: PhantomData,
+        })
+    }
+
+    /// How many bytes the program claims. IRQL: any.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it claims none. IRQL: any.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl<'q> UserRange<'q> {
+    /// Reads the range from its beginning, once. IRQL: any.
+    #[must_use]
+    pub const fn reader(self) -> Reader<'q> {
+        Reader(self)
+    }
+
+    /// Writes the range from its beginning. IRQL: any.
+    #[must_use]
+    pub const fn writer(self) -> Writer<'q> {
+        Writer {
+            left: self,
+            written: 0,
+        }
+    }
+
+    /// Takes `len` bytes off the beginning and returns their address.
+    fn advance(&mut self, len: usize) -> Result<usize, Status> {
+        let left = self.len.checked_sub(len).ok_or(Status::BUFFER_TOO_SMALL)?;
+        let start = self.start;
+        self.len = left;
+        // Stays within the range, which does not wrap.
+        self.start = start.wrapping_add(len);
+        Ok(start)
+    }
+}
+
+impl fmt::Debug for UserRange<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} user bytes at {:#x}", self.len, self.start)
+    }
+}
+
+/// Copies user memory into the kernel, from the beginning on. What has been read
+/// is behind the cursor and cannot be read again.
+///
+/// ```ignore
+/// let mut reader = memory.input.reader();
+/// let count: u32 = reader.read(passive)?;
+/// reader.read_bytes(&mut buffer[..checked(count)?], passive)?;
+/// ```
+#[derive(Debug)]
+pub struct Reader<'q>(UserRange<'q>);
+
+impl Reader<'_> {
+    /// How many bytes are left. IRQL: any.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.0.len
+    }
+
+    /// Fills `bytes`. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// * `STATUS_BUFFER_TOO_SMALL`: fewer bytes are left; none is read.
+    /// * What the access raised, such as `STATUS_ACCESS_VIOLATION`; `bytes` may be
+    ///   filled in part.
+    pub fn read_bytes(&mut self, bytes: &mut [u8], _: &Apc) -> Result<(), Status> {
+        let from = ptr::with_exposed_provenance(self.0.advance(bytes.len())?);
+        // SAFETY: `bytes` is the kernel's, the other range was checked when it was
+        // made, and the token says that faults may be taken.
+        unsafe { seh::copy(bytes.as_mut_ptr(), from, bytes.len()) }
+    }
+
+    /// Reads a `T`. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::read_bytes`].
+    pub fn read<T: FromBytes + IntoBytes>(&mut self, irql: &Apc) -> Result<T, Status> {
+        let mut value = T::new_zeroed();
+        self.read_bytes(value.as_mut_bytes(), irql)?;
+        Ok(value)
+    }
+}
+
+/// Copies the kernel's memory to user memory, from the beginning on.
+///
+/// ```ignore
+/// let mut writer = memory.output.writer();
+/// writer.write(&reply, passive)?;
+/// request.succeed(writer.written())
+/// ```
+#[derive(Debug)]
+pub struct Writer<'q> {
+    left: UserRange<'q>,
+    written: usize,
+}
+
+impl Writer<'_> {
+    /// How many bytes are left. IRQL: any.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.left.len
+    }
+
+    /// Writes `bytes`. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// * `STATUS_BUFFER_TOO_SMALL`: there is no room for all; none is written.
+    /// * What the access raised, such as `STATUS_ACCESS_VIOLATION`; some bytes may
+    ///   be written.
+    pub fn write_bytes(&mut self, bytes: &[u8], _: &Apc) -> Result<(), Status> {
+        let to = ptr::with_exposed_provenance_mut(self.left.advance(bytes.len())?);
+        // SAFETY: `bytes` is the kernel's, the other range was checked when it was
+        // made, and the token says that faults may be taken.
+        unsafe { seh::copy(to, bytes.as_ptr(), bytes.len()) }?;
+        self.written = self.written.saturating_add(bytes.len());
+        Ok(())
+    }
+
+    /// Writes a `T`. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::write_bytes`].
+    pub fn write<T: IntoBytes + Immutable>(&mut self, value: &T, irql: &Apc) -> Result<(), Status> {
+        self.write_bytes(value.as_bytes(), irql)
+    }
+
+    /// How much has been written, for the answer. IRQL: any.
+    #[must_use]
+    pub const fn written(&self) -> Written {
+        Written::new(self.written)
+    }
+}
