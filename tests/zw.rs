@@ -3,6 +3,7 @@
 
 use harness::host::Service;
 use harness::record::Start;
+use ntbox::{Account, Config, Machine, Operation, Process};
 use suites::build;
 use suites::embedded::run;
 
@@ -68,4 +69,50 @@ fn memory_of_the_kernel() {
     );
     assert_eq!(run.start, Start::Running(0));
     assert_eq!(run.findings.violations, []);
+}
+
+#[test]
+fn security() {
+    let cases = ["Sids", "Lists", "Descriptors", "Tokens", "Devices"];
+    all_is_well("se_security", &cases);
+}
+
+/// Status of opening a device to read.
+fn opening(machine: &mut Machine, process: Process, path: &str) -> u32 {
+    let operation = Operation::Open {
+        path: path.to_owned(),
+        access: 0x8000_0000,
+    };
+    let reply = machine.call(process, operation).expect("the kernel runs");
+    reply.status
+}
+
+#[test]
+fn devices_are_opened_by_those_whom_their_descriptors_let() {
+    let config = Config::new(build::driver("se_security"));
+    let mut machine = Machine::boot(&config).expect("it boots");
+    machine.start().expect("it starts");
+    let administrator = machine.process("admin.exe").expect("a process");
+    let user = machine
+        .process_of("user.exe", Account::Ordinary)
+        .expect("a process");
+    let guarded = r"\Device\SeGuarded";
+    let open = r"\Device\SeOpen";
+    assert_eq!(opening(&mut machine, administrator, guarded), 0);
+    assert_eq!(opening(&mut machine, administrator, open), 0);
+    assert_eq!(opening(&mut machine, user, open), 0);
+    assert_eq!(
+        opening(&mut machine, user, guarded),
+        ntstatus::STATUS_ACCESS_DENIED
+    );
+    // It guards everything behind the device's name, too.
+    assert_eq!(
+        opening(&mut machine, user, &format!("{guarded}\\file")),
+        ntstatus::STATUS_ACCESS_DENIED
+    );
+    for process in [administrator, user] {
+        machine.exit(process).expect("it ends");
+    }
+    let report = machine.finish().expect("a report");
+    assert_eq!(report.violations, []);
 }

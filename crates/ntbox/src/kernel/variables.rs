@@ -2,7 +2,7 @@
 //! as many as its declaration says.
 
 use super::layout::{HIGHEST_USER_ADDRESS, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
-use super::{ob, threads, version};
+use super::{ob, se, threads, version};
 
 /// This file.
 pub const SOURCE: &str = file!();
@@ -65,6 +65,10 @@ const VARIABLES: &[Variable] = &[
     Variable {
         name: "PsInitialSystemProcess",
         value: threads::system_process,
+    },
+    Variable {
+        name: "SeExports",
+        value: se::exports_address,
     },
 ];
 

@@ -11,7 +11,7 @@ use crate::kernel::ke::device_queue;
 use crate::kernel::ke::object::{self, Kind};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{self, Attributes, Caller, Inserted, Payload, Type, name};
-use crate::kernel::{se, stop};
+use crate::kernel::stop;
 
 /// `OBJ_PERMANENT | OBJ_CASE_INSENSITIVE`: a device keeps its name until it is
 /// deleted.
@@ -162,7 +162,6 @@ fn destroy(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
     }
     let object_extension = guest::read_u64(body + device::OBJECT_EXTENSION)?;
     with(|list| list.retain(|device| device.object != body));
-    se::forget(body);
     super::start_io::forget(body);
     ob::dereference(body, caller);
     pool::free(object_extension);

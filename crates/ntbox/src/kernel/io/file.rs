@@ -11,7 +11,7 @@ use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::object::{self, Kind};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{self, Caller, Closed, Payload, Type};
-use crate::kernel::{stop, threads};
+use crate::kernel::{se, stop, threads};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -23,6 +23,9 @@ const ACCESS_DENIED: u32 = 0xc000_0022;
 const READ_DATA: u32 = 1;
 /// `FILE_WRITE_DATA`.
 const WRITE_DATA: u32 = 2;
+
+/// `FILE_DEVICE_SECURE_OPEN`.
+const SECURE_OPEN: u32 = 0x100;
 
 /// How a file is to be opened.
 #[derive(Debug, Clone, Copy, Default)]
@@ -98,6 +101,16 @@ pub fn open(
     let flags = guest::read_u32(body + device::FLAGS)?;
     if flags & flag::EXCLUSIVE != 0 && guest::read_u32(body + device::REFERENCE_COUNT)? != 0 {
         return Ok(Err(ACCESS_DENIED));
+    }
+    // What lies behind the device's own name is for its driver to guard, unless it
+    // says that the device's descriptor guards all of it.
+    let characteristics = guest::read_u32(body + device::CHARACTERISTICS)?;
+    let guarded = rest.is_empty() || characteristics & SECURE_OPEN != 0;
+    if opening.user
+        && guarded
+        && let Err(status) = se::may_open(body, opening.access, Type::Device.generic_mapping())
+    {
+        return Ok(Err(status));
     }
     let Some(object) = new_file(body, rest, opening)? else {
         return Ok(Err(INSUFFICIENT_RESOURCES));

@@ -61,7 +61,7 @@ fn map(wanted: &Wanted, caller: u64) -> Return {
         ));
     }
     if wanted.user {
-        map_user(wanted, &view, frames, caller)
+        map_user(wanted, &view, &frames, caller)
     } else {
         map_kernel(wanted, &mut view, frames, caller)
     }
@@ -152,7 +152,7 @@ fn map_kernel(wanted: &Wanted, view: &mut View, frames: Vec<u64>, caller: u64) -
     Ok(address)
 }
 
-fn map_user(wanted: &Wanted, view: &View, frames: Vec<u64>, caller: u64) -> Return {
+fn map_user(wanted: &Wanted, view: &View, frames: &[u64], caller: u64) -> Return {
     if wanted.cache >= MAXIMUM_CACHE_TYPE {
         return Err(Stop::raise(INVALID_PARAMETER));
     }
@@ -163,7 +163,7 @@ fn map_user(wanted: &Wanted, view: &View, frames: Vec<u64>, caller: u64) -> Retu
     };
     let process = threads::current_process();
     let at = Some(wanted.at & !(PAGE_SIZE - 1)).filter(|at| *at != 0);
-    let va = user::map_frames(process, at, &frames, protection).map_err(Stop::raise)?;
+    let va = user::map_frames(process, at, frames, protection).map_err(Stop::raise)?;
     with(|memory| {
         memory.mdls.entry(wanted.mdl).user.push(Mapping {
             va,

@@ -164,7 +164,7 @@ impl Physical {
         } else {
             let end = FIRST_PFN + (SIZE >> PAGE_SHIFT);
             let first =
-                (self.next.max(lowest)..end.checked_sub(count)? + 1).find(|first| fits(*first))?;
+                (self.next.max(lowest)..=end.checked_sub(count)?).find(|first| fits(*first))?;
             self.free.extend(self.next..first);
             self.next = first + count;
             first

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use super::phys::{Pfn, Physical};
-use crate::kernel::layout::PAGE_SIZE;
 
 /// Pages that views share.
 #[derive(Debug, Default)]
@@ -81,45 +80,6 @@ impl Segments {
         segment.pages.extend(missing.into_iter().zip(frames));
         true
     }
-
-    /// Copies bytes out of committed pages; what is not committed reads as zeros.
-    pub fn read(&self, number: u64, offset: u64, into: &mut [u8], physical: &Physical) {
-        for (at, part) in parts(offset, into.len()) {
-            let Some(piece) = into.get_mut(part) else {
-                return;
-            };
-            match self.frame(number, at / PAGE_SIZE) {
-                Some(pfn) => physical.read(pfn, at % PAGE_SIZE, piece),
-                None => piece.fill(0),
-            }
-        }
-    }
-
-    /// Copies bytes into pages, which are committed.
-    pub fn write(&self, number: u64, offset: u64, from: &[u8], physical: &Physical) {
-        for (at, part) in parts(offset, from.len()) {
-            let piece = from.get(part);
-            if let (Some(pfn), Some(piece)) = (self.frame(number, at / PAGE_SIZE), piece) {
-                physical.write(pfn, at % PAGE_SIZE, piece);
-            }
-        }
-    }
-}
-
-/// Cuts a range of bytes where pages end: offsets, and which bytes.
-fn parts(offset: u64, length: usize) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
-    let mut done = 0;
-    std::iter::from_fn(move || {
-        if done >= length {
-            return None;
-        }
-        let at = offset + done as u64;
-        let room = usize::try_from(PAGE_SIZE - at % PAGE_SIZE).ok()?;
-        let end = length.min(done + room);
-        let part = done..end;
-        done = end;
-        Some((at, part))
-    })
 }
 
 #[cfg(test)]
@@ -129,30 +89,21 @@ mod tests {
     use crate::kernel::testing::processor;
 
     #[test]
-    fn bytes_cross_pages_and_unset_ones_are_zero() {
+    fn pages_stay_as_long_as_somebody_needs_them() {
         processor();
         mm::with(|memory| {
             let before = memory.physical.available();
             let segment = memory.segments.create();
             assert!(memory.segments.commit(segment, 0..2, &mut memory.physical));
-            let text: Vec<u8> = (0..100).collect();
-            memory
-                .segments
-                .write(segment, PAGE_SIZE - 40, &text, &memory.physical);
-            let mut read = vec![0xff; 100];
-            memory
-                .segments
-                .read(segment, PAGE_SIZE - 40, &mut read, &memory.physical);
-            assert_eq!(read, text);
-            memory
-                .segments
-                .read(segment, 2 * PAGE_SIZE - 4, &mut read[..8], &memory.physical);
-            assert_eq!(read[..8], [0; 8]);
+            let first = memory.segments.frame(segment, 0);
+            assert!(memory.segments.commit(segment, 0..3, &mut memory.physical));
+            assert_eq!(memory.segments.frame(segment, 0), first);
+            assert!(memory.segments.frame(segment, 3).is_none());
             memory.segments.reference(segment);
             memory.segments.release(segment, &mut memory.physical);
-            assert!(memory.segments.frame(segment, 1).is_some());
+            assert!(memory.segments.frame(segment, 2).is_some());
             memory.segments.release(segment, &mut memory.physical);
-            assert!(memory.segments.frame(segment, 1).is_none());
+            assert!(memory.segments.frame(segment, 2).is_none());
             assert_eq!(memory.physical.available(), before);
         });
     }

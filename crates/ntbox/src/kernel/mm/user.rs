@@ -346,7 +346,8 @@ impl Memory {
 impl Physical {
     /// Copies the content of a frame.
     pub fn copy(&self, from: Pfn, to: Pfn) {
-        let mut page = [0; PAGE_SIZE as usize];
+        const PAGE: usize = 0x1000;
+        let mut page = [0; PAGE];
         self.read(from, 0, &mut page);
         self.write(to, 0, &page);
     }

@@ -198,20 +198,16 @@ impl Vads {
         };
         let at = |page: u64| vad.pages.get(&page).map(|page| page.protect);
         let committed = at(base);
-        let end = match committed {
-            // Up to the next page that is committed.
-            None => vad
-                .pages
-                .range(base..)
-                .next()
-                .map_or(vad.end, |(page, _)| *page),
-            Some(_) => {
-                let mut end = base + PAGE_SIZE;
-                while end < vad.end && at(end) == committed {
-                    end += PAGE_SIZE;
-                }
-                end
+        let end = if committed.is_some() {
+            let mut end = base + PAGE_SIZE;
+            while end < vad.end && at(end) == committed {
+                end += PAGE_SIZE;
             }
+            end
+        } else {
+            // Up to the next page that is committed.
+            let next = vad.pages.range(base..).next();
+            next.map_or(vad.end, |(page, _)| *page)
         };
         Region {
             base,

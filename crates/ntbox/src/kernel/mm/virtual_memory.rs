@@ -234,24 +234,21 @@ fn commit(
         .filter(|va| !vad.pages.contains_key(va))
         .collect();
     let kind = vad.kind;
-    let new: Vec<(u64, Pfn)> = match kind {
-        Kind::View { segment, first, .. } => {
-            if missing.is_empty() {
-                return Err(ntstatus::STATUS_ALREADY_COMMITTED);
-            }
-            let page = |va: u64| first + (va - base) / PAGE_SIZE;
-            let pages = page(start)..page(end - PAGE_SIZE) + 1;
-            if !memory.segments.commit(segment, pages, &mut memory.physical) {
-                return Err(ntstatus::STATUS_COMMITMENT_LIMIT);
-            }
-            let frame = |va: &u64| Some((*va, memory.segments.frame(segment, page(*va))?));
-            missing.iter().filter_map(frame).collect()
+    let new: Vec<(u64, Pfn)> = if let Kind::View { segment, first, .. } = kind {
+        if missing.is_empty() {
+            return Err(ntstatus::STATUS_ALREADY_COMMITTED);
         }
-        _ => {
-            let frames = memory.physical.take_zeroed(missing.len() as u64);
-            let frames = frames.ok_or(ntstatus::STATUS_COMMITMENT_LIMIT)?;
-            missing.into_iter().zip(frames).collect()
+        let page = |va: u64| first + (va - base) / PAGE_SIZE;
+        let pages = page(start)..page(end - PAGE_SIZE) + 1;
+        if !memory.segments.commit(segment, pages, &mut memory.physical) {
+            return Err(ntstatus::STATUS_COMMITMENT_LIMIT);
         }
+        let frame = |va: &u64| Some((*va, memory.segments.frame(segment, page(*va))?));
+        missing.iter().filter_map(frame).collect()
+    } else {
+        let frames = memory.physical.take_zeroed(missing.len() as u64);
+        let frames = frames.ok_or(ntstatus::STATUS_COMMITMENT_LIMIT)?;
+        missing.into_iter().zip(frames).collect()
     };
     let owned = kind == Kind::Private;
     if let Kind::View { segment, .. } = kind {

@@ -44,7 +44,8 @@ pub use handles::Closed;
 pub use initial::{variable_names, variables};
 pub use namespace::{Directory, Inserted, entries_of, insert, lookup, lookup_path, make_temporary};
 pub use object::{
-    Payload, count_of, create, dereference, inspect, reference, reference_for, references_left,
+    Payload, count_of, create, dereference, dereference_for, inspect, reference, reference_for,
+    references_left,
 };
 pub use open::{by_handle, insert_and_open, open_by_name};
 pub use query_name::write as write_name;

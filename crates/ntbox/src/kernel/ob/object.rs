@@ -167,6 +167,7 @@ fn end(object: u64, caller: &Caller<'_>) {
     if let Some(delete) = kind.methods().delete {
         delete(object, caller);
     }
+    crate::kernel::se::forget(object);
     if with(|state| state.objects.remove(&object)).is_some() {
         pool::free(object - HEADER_SIZE);
     }

@@ -4,7 +4,7 @@
 mod address;
 mod ansi;
 mod bitmap;
-mod block;
+pub mod block;
 pub mod case;
 pub mod codepage;
 mod convert;

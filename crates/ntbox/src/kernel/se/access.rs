@@ -1,120 +1,194 @@
-//! Tokens, and what a list grants to one.
+//! Who may do what: the check of a token against a security descriptor, and of
+//! privileges.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use super::descriptor::Descriptor;
+use super::sid::Sid;
+use super::token::{self, Token};
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest::{self, Fault};
 
-use super::descriptor::{Entry, List, Sid};
-use crate::kernel::threads;
-use crate::request::Account;
+/// `READ_CONTROL | WRITE_DAC`: what an owner always may.
+const OWNER_RIGHTS: u32 = 0x6_0000;
+/// `WRITE_OWNER`.
+const WRITE_OWNER: u32 = 0x8_0000;
+/// `ACCESS_SYSTEM_SECURITY`.
+const SYSTEM_SECURITY: u32 = 0x100_0000;
+/// `MAXIMUM_ALLOWED`.
+const MAXIMUM_ALLOWED: u32 = 0x200_0000;
+/// Numbers of privileges.
+const SECURITY_PRIVILEGE: u32 = 8;
+const TAKE_OWNERSHIP_PRIVILEGE: u32 = 9;
+/// `INHERIT_ONLY_ACE`.
+const INHERIT_ONLY: u8 = 8;
+/// `PRIVILEGE_SET_ALL_NECESSARY`.
+const ALL_NECESSARY: u32 = 1;
 
-/// Processes of ordinary users.
-static ORDINARY: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
-
-/// Says who runs a process that has just been made.
-pub fn set_account(process: u64, account: Account) {
-    let mut ordinary = ORDINARY.lock().unwrap_or_else(PoisonError::into_inner);
-    match account {
-        Account::Administrator => ordinary.remove(&process),
-        Account::Ordinary => ordinary.insert(process),
-    };
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Question {
+    /// Rights wanted, generic ones translated.
+    pub desired: u32,
+    /// Rights that are granted already.
+    pub granted: u32,
+    /// What generic read, write, execute and all mean.
+    pub mapping: [u32; 4],
 }
 
-/// The SIDs that a process's token holds.
-pub fn token(process: u64) -> Vec<Sid> {
-    let ordinary = ORDINARY.lock().unwrap_or_else(PoisonError::into_inner);
-    let everyone = Sid::of(1, &[0]);
-    let authenticated = Sid::nt(&[11]);
-    let administrators = Sid::nt(&[32, 544]);
-    if process == threads::system_process() {
-        return vec![Sid::nt(&[18]), administrators, everyone, authenticated];
+/// Translates generic rights.
+fn map_generic(mask: u32, mapping: [u32; 4]) -> u32 {
+    let bits = [0x8000_0000, 0x4000_0000, 0x2000_0000, 0x1000_0000];
+    let plain = mask & 0x0fff_ffff;
+    bits.into_iter()
+        .zip(mapping)
+        .filter(|(bit, _)| mask & bit != 0)
+        .fold(plain, |mask, (_, rights)| mask | rights)
+}
+
+/// The rights granted, or why not.
+///
+/// # Errors
+/// `STATUS_ACCESS_DENIED`, `STATUS_PRIVILEGE_NOT_HELD`.
+pub fn check(descriptor: &Descriptor, token: &Token, question: Question) -> Result<u32, u32> {
+    let mut granted = question.granted;
+    let mut wanted = question.desired & !granted;
+    if question.desired == 0 {
+        return if granted == 0 {
+            Err(ntstatus::STATUS_ACCESS_DENIED)
+        } else {
+            Ok(granted)
+        };
     }
-    let user = |number| Sid::nt(&[21, 0x6e74, 0x626f, 0x78, number]);
-    let mut sids = vec![everyone, authenticated, Sid::nt(&[4]), Sid::nt(&[32, 545])];
-    if ordinary.contains(&process) {
-        sids.push(user(1001));
-    } else {
-        sids.extend([user(500), administrators]);
+    if wanted & SYSTEM_SECURITY != 0 {
+        if !token.has_privilege(SECURITY_PRIVILEGE) {
+            return Err(ntstatus::STATUS_PRIVILEGE_NOT_HELD);
+        }
+        granted |= SYSTEM_SECURITY;
     }
-    sids
+    if wanted & WRITE_OWNER != 0 && token.has_privilege(TAKE_OWNERSHIP_PRIVILEGE) {
+        granted |= WRITE_OWNER;
+    }
+    let maximum = wanted & MAXIMUM_ALLOWED != 0;
+    wanted &= !(granted | MAXIMUM_ALLOWED);
+    if !descriptor.restricts() {
+        let all = if maximum { question.mapping[3] } else { 0 };
+        return Ok(granted | wanted | all);
+    }
+    let owner = descriptor
+        .owner
+        .as_ref()
+        .is_some_and(|owner| token.is(owner, false));
+    let allowed = allowed_by_list(descriptor, token, question.mapping, owner);
+    if wanted & !allowed != 0 {
+        return Err(ntstatus::STATUS_ACCESS_DENIED);
+    }
+    granted |= wanted | if maximum { allowed } else { 0 };
+    if granted == 0 {
+        return Err(ntstatus::STATUS_ACCESS_DENIED);
+    }
+    Ok(granted)
 }
 
-/// Rights of a file by generic right, as the I/O manager maps them.
-const GENERIC: [(u32, u32); 4] = [
-    (0x8000_0000, 0x0012_0089),
-    (0x4000_0000, 0x0012_0116),
-    (0x2000_0000, 0x0012_00a0),
-    (0x1000_0000, 0x001f_01ff),
-];
-
-/// A mask of a list with its generic rights mapped.
-fn specific(mask: u32) -> u32 {
-    let mapped = GENERIC
-        .iter()
-        .filter(|(generic, _)| mask & generic != 0)
-        .fold(0, |rights, (_, specific)| rights | specific);
-    mask & 0x0fff_ffff | mapped
-}
-
-/// Whether a list grants all of `wanted` to a token: entries count in their order,
-/// until everything is granted or something is denied.
-pub fn grants(list: &List, token: &[Sid], wanted: u32) -> bool {
-    let Some(entries) = list else {
-        return true;
-    };
-    let mut left = wanted;
-    for Entry { allows, mask, sid } in entries {
-        if left == 0 {
+/// All that a list allows a token: an entry counts for rights that no entry
+/// before it has decided.
+fn allowed_by_list(descriptor: &Descriptor, token: &Token, mapping: [u32; 4], owner: bool) -> u32 {
+    const ALLOWED: u8 = 0;
+    const DENIED: u8 = 1;
+    let mut allowed = if owner { OWNER_RIGHTS } else { 0 };
+    let mut denied = 0;
+    let list = descriptor.dacl.as_deref().unwrap_or_default();
+    let mut rest = list.get(8..).unwrap_or_default();
+    let count = list
+        .get(4..6)
+        .map_or(0, |count| u16::from_le_bytes([count[0], count[1]]));
+    for _ in 0..count {
+        let &[kind, flags, low, high, a, b, c, d, ..] = rest else {
             break;
-        }
-        if token.contains(sid) {
-            let mask = specific(*mask);
-            if *allows {
-                left &= !mask;
-            } else if left & mask != 0 {
-                return false;
-            }
+        };
+        let size = usize::from(u16::from_le_bytes([low, high]));
+        let Some((entry, following)) = rest.split_at_checked(size) else {
+            break;
+        };
+        rest = following;
+        let mask = map_generic(u32::from_le_bytes([a, b, c, d]), mapping);
+        let sid = Sid::from_bytes(entry.get(8..).unwrap_or_default());
+        let Some(sid) = sid.filter(|_| flags & INHERIT_ONLY == 0) else {
+            continue;
+        };
+        match kind {
+            ALLOWED if token.is(&sid, false) => allowed |= mask & !denied,
+            DENIED if token.is(&sid, true) => denied |= mask & !allowed,
+            _ => {}
         }
     }
-    left == 0
+    allowed
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+exports! {
+    /// `SeAccessCheck`: everything is granted to kernel mode.
+    fn SeAccessCheck(
+        descriptor: u64, context: u64, locked: bool, desired: u32, granted: u32, privileges: u64,
+        mapping: u64, mode: u8, granted_access: u64, status: u64,
+    ) -> bool [max PASSIVE_LEVEL] {
+        if privileges != 0 {
+            guest::write_u64(privileges, 0)?;
+        }
+        let question = Question { desired, granted, mapping: read_mapping(mapping)? };
+        let outcome = if mode == 0 {
+            let all = if desired & MAXIMUM_ALLOWED == 0 { 0 } else { question.mapping[3] };
+            Ok(desired & !MAXIMUM_ALLOWED | granted | all)
+        } else if descriptor == 0 {
+            Err(ntstatus::STATUS_ACCESS_DENIED)
+        } else {
+            match (Descriptor::read(descriptor)?, token::of_context(context)?) {
+                (Some(descriptor), Some(token)) => check(&descriptor, &token, question),
+                _ => Err(ntstatus::STATUS_ACCESS_DENIED),
+            }
+        };
+        guest::write_u32(granted_access, outcome.unwrap_or(0))?;
+        guest::write_u32(status, outcome.err().unwrap_or(ntstatus::STATUS_SUCCESS))?;
+        Ok(outcome.is_ok())
+    }
 
-    fn entry(allows: bool, mask: u32, numbers: &[u32]) -> Entry {
-        Entry {
-            allows,
-            mask,
-            sid: Sid::nt(numbers),
+    /// `SeSinglePrivilegeCheck`: kernel mode has all.
+    fn SeSinglePrivilegeCheck(privilege: u64, mode: u8) -> bool [max PASSIVE_LEVEL] {
+        let number = u32::try_from(privilege).ok();
+        Ok(mode == 0
+            || token::current().zip(number).is_some_and(|(token, number)| token.has_privilege(number)))
+    }
+
+    /// `SePrivilegeCheck`: marks those of a set that were used.
+    fn SePrivilegeCheck(set: u64, context: u64, mode: u8) -> bool [max PASSIVE_LEVEL] {
+        if mode == 0 {
+            return Ok(true);
+        }
+        let token = token::of_context(context)?;
+        let count = guest::read_u32(set)?;
+        let all = guest::read_u32(set.wrapping_add(4))? & ALL_NECESSARY != 0;
+        let held = mark_held(set, count, token.as_ref())?;
+        Ok(if all { held == count } else { held > 0 })
+    }
+}
+
+/// Marks the privileges of a set that a token has; returns how many.
+fn mark_held(set: u64, count: u32, token: Option<&Token>) -> Result<u32, Fault> {
+    /// `SE_PRIVILEGE_USED_FOR_ACCESS`.
+    const USED: u32 = 0x8000_0000;
+    let mut held = 0;
+    for n in 0..u64::from(count) {
+        let entry = set.wrapping_add(8 + 12 * n);
+        let low = guest::read_u32(entry)?;
+        let high = guest::read_u32(entry.wrapping_add(4))?;
+        if high == 0 && token.is_some_and(|token| token.has_privilege(low)) {
+            let attributes = guest::read_u32(entry.wrapping_add(8))?;
+            guest::write_u32(entry.wrapping_add(8), attributes | USED)?;
+            held += 1;
         }
     }
+    Ok(held)
+}
 
-    #[test]
-    fn entries_count_in_order() {
-        let token = [Sid::nt(&[32, 545]), Sid::nt(&[11])];
-        let deny_first = Some(vec![entry(false, 2, &[11]), entry(true, 3, &[32, 545])]);
-        let allow_first = Some(vec![entry(true, 3, &[32, 545]), entry(false, 2, &[11])]);
-        assert!(!grants(&deny_first, &token, 3));
-        assert!(grants(&deny_first, &token, 1));
-        assert!(grants(&allow_first, &token, 3));
-    }
-
-    #[test]
-    fn rights_add_up_and_nobody_else_has_any() {
-        let list = Some(vec![entry(true, 1, &[11]), entry(true, 2, &[32, 545])]);
-        assert!(grants(&list, &[Sid::nt(&[11]), Sid::nt(&[32, 545])], 3));
-        assert!(!grants(&list, &[Sid::nt(&[11])], 3));
-        assert!(!grants(&list, &[Sid::nt(&[18])], 1));
-        assert!(!grants(&Some(Vec::new()), &[Sid::nt(&[18])], 1));
-        assert!(grants(&None, &[], u32::MAX));
-    }
-
-    #[test]
-    fn generic_rights_are_those_of_files() {
-        let list = Some(vec![entry(true, 0x8000_0000, &[11])]);
-        let token = [Sid::nt(&[11])];
-        assert!(grants(&list, &token, 0x0012_0089));
-        assert!(!grants(&list, &token, 0x2));
-    }
+fn read_mapping(va: u64) -> Result<[u32; 4], Fault> {
+    let field = |n: u64| guest::read_u32(va.wrapping_add(4 * n));
+    Ok([field(0)?, field(1)?, field(2)?, field(3)?])
 }

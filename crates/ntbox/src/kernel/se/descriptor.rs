@@ -1,214 +1,181 @@
-//! Security descriptors, self-relative and absolute, with their discretionary
-//! lists. Everything is read once from the driver's memory, then looked at.
+//! A security descriptor as the kernel works with it, whichever of its two forms
+//! it was read from.
 
+use super::acl;
+use super::sid::Sid;
 use crate::kernel::guest::{self, Fault};
 
-/// `SECURITY_DESCRIPTOR_REVISION`.
-const REVISION: u8 = 1;
-
-/// Bits of `SECURITY_DESCRIPTOR_CONTROL`.
-mod control {
-    pub const DACL_PRESENT: u16 = 0x0004;
+/// `SECURITY_DESCRIPTOR_CONTROL`.
+pub mod control {
+    /// `SE_OWNER_DEFAULTED`.
+    pub const OWNER_DEFAULTED: u16 = 0x1;
+    /// `SE_GROUP_DEFAULTED`.
+    pub const GROUP_DEFAULTED: u16 = 0x2;
+    /// `SE_DACL_PRESENT`.
+    pub const DACL_PRESENT: u16 = 0x4;
+    /// `SE_DACL_DEFAULTED`.
+    pub const DACL_DEFAULTED: u16 = 0x8;
+    /// `SE_SACL_PRESENT`.
+    pub const SACL_PRESENT: u16 = 0x10;
+    /// `SE_SACL_DEFAULTED`.
+    pub const SACL_DEFAULTED: u16 = 0x20;
+    /// `SE_SELF_RELATIVE`.
     pub const SELF_RELATIVE: u16 = 0x8000;
 }
 
-/// Bytes before the entries of a list, and before the mask of an entry.
-const LIST_HEADER: usize = 8;
-const ENTRY_HEADER: usize = 4;
-
-/// `INHERIT_ONLY_ACE`: an entry that says nothing of the object itself.
-const INHERIT_ONLY: u8 = 0x08;
-
-/// A SID without its revision: authority and numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sid {
-    /// The authority's six bytes.
-    pub authority: [u8; 6],
-    /// What follows in `S-1-authority-…`.
-    pub numbers: Vec<u32>,
+/// Which parts of a descriptor are meant: `SECURITY_INFORMATION`.
+pub mod part {
+    /// `OWNER_SECURITY_INFORMATION`.
+    pub const OWNER: u32 = 1;
+    /// `GROUP_SECURITY_INFORMATION`.
+    pub const GROUP: u32 = 2;
+    /// `DACL_SECURITY_INFORMATION`.
+    pub const DACL: u32 = 4;
+    /// `SACL_SECURITY_INFORMATION`.
+    pub const SACL: u32 = 8;
 }
 
-impl Sid {
-    /// `S-1-5-…`.
-    pub fn nt(numbers: &[u32]) -> Self {
-        Self::of(5, numbers)
-    }
+/// Offset of the control bits, in both forms.
+pub const CONTROL: u64 = 2;
+/// Bytes of the fixed part: absolute and self-relative.
+pub const ABSOLUTE_SIZE: u64 = 0x28;
+/// Bytes of the fixed part of the self-relative form.
+pub const RELATIVE_SIZE: u64 = 0x14;
 
-    /// `S-1-authority-…`.
-    pub fn of(authority: u8, numbers: &[u32]) -> Self {
-        Self {
-            authority: [0, 0, 0, 0, 0, authority],
-            numbers: numbers.to_vec(),
-        }
-    }
-
-    /// Reads one; `None` if it is not well formed.
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let (&[revision, count, ref authority @ ..], rest) = bytes.split_first_chunk::<8>()?;
-        if revision != 1 || count > 15 {
-            return None;
-        }
-        let numbers = rest.get(..usize::from(count) * 4)?;
-        Some(Self {
-            authority: *authority,
-            numbers: numbers
-                .chunks_exact(4)
-                .map(|number| u32::from_le_bytes(number.try_into().unwrap_or_default()))
-                .collect(),
-        })
-    }
+/// A descriptor.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Descriptor {
+    /// Control bits, without the one of the form.
+    pub control: u16,
+    /// Who owns the object.
+    pub owner: Option<Sid>,
+    /// Its primary group.
+    pub group: Option<Sid>,
+    /// What is audited, as the bytes of a list.
+    pub sacl: Option<Vec<u8>>,
+    /// Who may do what; present and `None` is everyone everything.
+    pub dacl: Option<Vec<u8>>,
 }
 
-/// What an entry of a list does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// It grants; otherwise it denies.
-    pub allows: bool,
-    /// Which rights.
-    pub mask: u32,
-    /// To whom.
-    pub sid: Sid,
-}
-
-/// A discretionary list: `None` lets everybody do everything.
-pub type List = Option<Vec<Entry>>;
-
-/// Why a descriptor cannot be used.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Unusable {
-    /// The caller gets this status.
-    Status(u32),
-    /// It is not there.
-    Fault(Fault),
-    /// It holds an entry that this kernel does not know.
-    EntryType(u8),
-}
-
-impl From<Fault> for Unusable {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-/// Reads the discretionary list of a descriptor.
-pub fn read_list(descriptor: u64) -> Result<List, Unusable> {
-    if guest::read_u8(descriptor)? != REVISION {
-        return Err(Unusable::Status(ntstatus::STATUS_UNKNOWN_REVISION));
-    }
-    let flags = guest::read_u16(descriptor + 2)?;
-    let list = if flags & control::SELF_RELATIVE != 0 {
-        match guest::read_u32(descriptor + 0x10)? {
-            0 => 0,
-            offset => descriptor + u64::from(offset),
-        }
-    } else {
-        guest::read_u64(descriptor + 0x20)?
-    };
-    if flags & control::DACL_PRESENT == 0 || list == 0 {
-        return Ok(None);
-    }
-    let size = guest::read_u16(list + 2)?;
-    let mut bytes = vec![0; usize::from(size)];
-    guest::read_bytes(list, &mut bytes)?;
-    parse_list(&bytes).map(Some)
-}
-
-fn parse_list(bytes: &[u8]) -> Result<Vec<Entry>, Unusable> {
-    let invalid = || Unusable::Status(ntstatus::STATUS_INVALID_ACL);
-    let header = bytes.get(..LIST_HEADER).ok_or_else(invalid)?;
-    // ACL_REVISION to ACL_REVISION4.
-    if !(2..=4).contains(&header[0]) {
-        return Err(invalid());
-    }
-    let count = u16::from_le_bytes([header[4], header[5]]);
-    let mut rest = &bytes[LIST_HEADER..];
-    let mut entries = Vec::new();
-    for _ in 0..count {
-        let header = rest.get(..ENTRY_HEADER).ok_or_else(invalid)?;
-        let size = usize::from(u16::from_le_bytes([header[2], header[3]]));
-        let body = rest.get(ENTRY_HEADER..size).ok_or_else(invalid)?;
-        let (mask, sid) = body.split_first_chunk::<4>().ok_or_else(invalid)?;
-        let allows = match header[0] {
-            0 => true,
-            1 => false,
-            other => return Err(Unusable::EntryType(other)),
+/// Addresses of the four parts of the descriptor at `va`, 0 for none, in the order
+/// owner, group, SACL, DACL.
+pub fn parts(va: u64) -> Result<[u64; 4], Fault> {
+    let control = guest::read_u16(va.wrapping_add(CONTROL))?;
+    let mut parts = [0; 4];
+    for (n, part) in parts.iter_mut().enumerate() {
+        let n = n as u64;
+        *part = if control & control::SELF_RELATIVE == 0 {
+            guest::read_u64(va.wrapping_add(8 + 8 * n))?
+        } else {
+            match guest::read_u32(va.wrapping_add(4 + 4 * n))? {
+                0 => 0,
+                offset => va.wrapping_add(u64::from(offset)),
+            }
         };
-        let sid = Sid::parse(sid).ok_or_else(invalid)?;
-        if header[1] & INHERIT_ONLY == 0 {
-            let mask = u32::from_le_bytes(*mask);
-            entries.push(Entry { allows, mask, sid });
-        }
-        rest = &rest[size..];
     }
-    Ok(entries)
+    if control & control::SACL_PRESENT == 0 {
+        parts[2] = 0;
+    }
+    if control & control::DACL_PRESENT == 0 {
+        parts[3] = 0;
+    }
+    Ok(parts)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernel::testing::processor;
+impl Descriptor {
+    /// Reads the descriptor at `va`; `None` if it is not valid.
+    pub fn read(va: u64) -> Result<Option<Self>, Fault> {
+        if guest::read_u8(va)? != 1 {
+            return Ok(None);
+        }
+        let [owner, group, sacl, dacl] = parts(va)?;
+        let sid = |va| {
+            if va == 0 {
+                Ok(Some(None))
+            } else {
+                Ok::<_, Fault>(Sid::read(va)?.map(Some))
+            }
+        };
+        let list = |va| {
+            if va == 0 {
+                return Ok::<_, Fault>(Some(None));
+            }
+            Ok(if acl::is_valid(va)? {
+                Some(Some(acl::read(va)?))
+            } else {
+                None
+            })
+        };
+        let control = guest::read_u16(va.wrapping_add(CONTROL))? & !control::SELF_RELATIVE;
+        let (Some(owner), Some(group), Some(sacl), Some(dacl)) =
+            (sid(owner)?, sid(group)?, list(sacl)?, list(dacl)?)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            control,
+            owner,
+            group,
+            sacl,
+            dacl,
+        }))
+    }
 
-    /// `D:(A;;GA;;;SY)(D;;GR;;;BU)`, self-relative.
-    fn bytes() -> Vec<u8> {
-        let mut bytes = vec![1, 0, 0x04, 0x80];
-        bytes.extend([0; 12]);
-        bytes.extend(20_u32.to_le_bytes());
-        bytes.extend([2, 0, 52, 0, 2, 0, 0, 0]);
-        bytes.extend([0, 0, 20, 0, 0, 0, 0, 0x10]);
-        bytes.extend([1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0]);
-        bytes.extend([1, 0, 24, 0, 0, 0, 0, 0x80]);
-        bytes.extend([1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x21, 2, 0, 0]);
+    /// The self-relative form: SACL, DACL, owner, group behind the fixed part.
+    pub fn relative(&self) -> Vec<u8> {
+        const FIXED: usize = 0x14;
+        let mut bytes = vec![0; FIXED];
+        bytes[0] = 1;
+        bytes[2..4].copy_from_slice(&(self.control | control::SELF_RELATIVE).to_le_bytes());
+        let owner = self.owner.as_ref().map(Sid::bytes);
+        let group = self.group.as_ref().map(Sid::bytes);
+        let pieces = [
+            (12, self.sacl.as_deref()),
+            (16, self.dacl.as_deref()),
+            (4, owner),
+            (8, group),
+        ];
+        for (field, piece) in pieces {
+            let Some(piece) = piece else { continue };
+            let offset = u32::try_from(bytes.len()).unwrap_or(0);
+            bytes[field..field + 4].copy_from_slice(&offset.to_le_bytes());
+            bytes.extend(piece);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
         bytes
     }
 
-    fn read(bytes: &[u8]) -> Result<List, Unusable> {
-        processor();
-        read_list(bytes.as_ptr() as u64)
+    /// Whether there is a list that says who may do what.
+    pub fn restricts(&self) -> bool {
+        self.control & control::DACL_PRESENT != 0 && self.dacl.is_some()
     }
 
-    #[test]
-    fn entries_are_read_in_order() {
-        let entry = |allows, mask, numbers: &[u32]| Entry {
-            allows,
-            mask,
-            sid: Sid::nt(numbers),
-        };
-        let expected = vec![
-            entry(true, 0x1000_0000, &[18]),
-            entry(false, 0x8000_0000, &[32, 545]),
-        ];
-        assert_eq!(read(&bytes()), Ok(Some(expected)));
+    /// Takes parts of another descriptor.
+    pub fn replace(&mut self, parts: u32, other: &Self) {
+        let mut bits = 0;
+        if parts & part::OWNER != 0 {
+            self.owner.clone_from(&other.owner);
+            bits |= control::OWNER_DEFAULTED;
+        }
+        if parts & part::GROUP != 0 {
+            self.group.clone_from(&other.group);
+            bits |= control::GROUP_DEFAULTED;
+        }
+        if parts & part::SACL != 0 {
+            self.sacl.clone_from(&other.sacl);
+            bits |= control::SACL_PRESENT | control::SACL_DEFAULTED;
+        }
+        if parts & part::DACL != 0 {
+            self.dacl.clone_from(&other.dacl);
+            bits |= control::DACL_PRESENT | control::DACL_DEFAULTED;
+        }
+        self.control = self.control & !bits | other.control & bits;
     }
 
-    #[test]
-    fn no_list_is_not_an_empty_list() {
-        let mut none = bytes();
-        none[2] = 0;
-        assert_eq!(read(&none), Ok(None));
-        let mut null = bytes();
-        null[16] = 0;
-        assert_eq!(read(&null), Ok(None));
-        let mut empty = bytes();
-        empty[24] = 0;
-        assert_eq!(read(&empty), Ok(Some(Vec::new())));
-    }
-
-    #[test]
-    fn what_is_malformed_is_refused() {
-        let changed = |place: usize, byte| {
-            let mut bytes = bytes();
-            bytes[place] = byte;
-            read(&bytes)
-        };
-        let invalid = Err(Unusable::Status(ntstatus::STATUS_INVALID_ACL));
-        let unknown = Err(Unusable::Status(ntstatus::STATUS_UNKNOWN_REVISION));
-        assert_eq!(changed(0, 2), unknown);
-        assert_eq!(changed(20, 1), invalid, "revision of the list");
-        assert_eq!(changed(22, 40), invalid, "an entry ends after the list");
-        assert_eq!(changed(24, 3), invalid, "more entries than there are");
-        assert_eq!(changed(30, 3), invalid, "an entry shorter than its header");
-        assert_eq!(changed(36, 2), invalid, "revision of a SID");
-        assert_eq!(changed(37, 9), invalid, "a SID longer than its entry");
-        assert_eq!(changed(28, 9), Err(Unusable::EntryType(9)));
+    /// Only some parts of it.
+    pub fn only(&self, parts: u32) -> Self {
+        let mut some = Self::default();
+        some.replace(parts, self);
+        some
     }
 }

@@ -1,21 +1,61 @@
-//! Security: who may open what. A device has an access control list once a driver
-//! has set one; a process has a token, which says who runs it; opening a device
-//! compares the two.
+//! Security: SIDs, access control lists, security descriptors, tokens, and the
+//! check of what a caller may do.
 //!
 //! | file | what |
 //! |---|---|
-//! | `descriptor` | security descriptors and lists, as they lie in memory |
-//! | `access` | tokens, and what a list grants to one |
-//! | `object` | `ZwSetSecurityObject`, and the lists of devices |
+//! | `sid` | `RtlValidSid` and its kin |
+//! | `acl` | access control lists and their entries |
+//! | `descriptor` | a security descriptor as the kernel reads and writes it |
+//! | `descriptor_parts` | `RtlSetDaclSecurityDescriptor` and its kin |
+//! | `descriptor_form` | absolute and self-relative form, capture |
+//! | `token` | who a process is; subject contexts |
+//! | `token_information` | `SeQueryInformationToken` |
+//! | `access` | `SeAccessCheck`, privileges |
+//! | `object` | descriptors of objects |
+//! | `public` | `SeExports` |
 
 mod access;
+mod acl;
 mod descriptor;
+mod descriptor_form;
+mod descriptor_parts;
 mod object;
-
-pub use access::set_account;
-pub use object::{check_open, forget};
+mod public;
+mod sid;
+#[cfg(test)]
+mod tests;
+mod token;
+mod token_information;
 
 use super::call::Export;
 
+pub use object::forget;
+pub use public::address as exports_address;
+pub use token::set_account;
+
+/// Whether the current process may open an object with these rights, generic ones
+/// translated already.
+///
+/// # Errors
+/// Why not: `STATUS_ACCESS_DENIED`, `STATUS_PRIVILEGE_NOT_HELD`.
+pub fn may_open(object: u64, access: u32, mapping: [u32; 4]) -> Result<(), u32> {
+    let question = access::Question {
+        desired: access,
+        granted: 0,
+        mapping,
+    };
+    let token = token::current().ok_or(ntstatus::STATUS_ACCESS_DENIED)?;
+    access::check(&object::of(object), &token, question).map(drop)
+}
+
 /// The exports of this folder.
-pub const TABLES: &[&[Export]] = &[object::EXPORTS];
+pub const TABLES: &[&[Export]] = &[
+    access::EXPORTS,
+    acl::EXPORTS,
+    descriptor_form::EXPORTS,
+    descriptor_parts::EXPORTS,
+    object::EXPORTS,
+    sid::EXPORTS,
+    token::EXPORTS,
+    token_information::EXPORTS,
+];

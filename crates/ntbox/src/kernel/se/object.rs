@@ -1,81 +1,122 @@
-//! Access control lists of devices: setting them, and asking them on open.
-//!
-//! A device whose driver sets none can be opened by everybody here; Windows then
-//! gives it a list by its type, which lets everybody read and write.
+//! Security descriptors of objects.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::access::{grants, token};
-use super::descriptor::{self, List, Unusable};
+use super::descriptor::Descriptor;
+use super::descriptor::control::DACL_PRESENT;
+use super::descriptor_form::in_pool;
+use super::sid::Sid;
+use super::token_information::allow;
+use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::io::layout::{device, file};
-use crate::kernel::ob::{self, Refusal, Type, handles};
+use crate::kernel::guest;
+use crate::kernel::io::layout::file;
+use crate::kernel::ob::{self, Refusal, Type};
 
-/// `DACL_SECURITY_INFORMATION`.
-const DACL: u32 = 4;
-/// `OWNER_…`, `GROUP_…`, `SACL_SECURITY_INFORMATION`.
-const OTHERS: u32 = 1 | 2 | 8;
-/// `FILE_DEVICE_SECURE_OPEN`.
-const SECURE_OPEN: u32 = 0x100;
+/// Descriptors that were set, by object.
+static SET: Mutex<BTreeMap<u64, Descriptor>> = Mutex::new(BTreeMap::new());
 
-static LISTS: Mutex<BTreeMap<u64, List>> = Mutex::new(BTreeMap::new());
-
-fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, List>) -> T) -> T {
-    work(&mut LISTS.lock().unwrap_or_else(PoisonError::into_inner))
+fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Descriptor>) -> T) -> T {
+    work(&mut SET.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Whether a process may open a device, or the name `rest` below it, with these
-/// rights. Names below are the driver's own affair unless it has said otherwise.
-pub fn check_open(body: u64, rest: &[u16], access: u32, process: u64) -> Result<bool, Fault> {
-    let characteristics = guest::read_u32(body + device::CHARACTERISTICS)?;
-    if !rest.is_empty() && characteristics & SECURE_OPEN == 0 {
-        return Ok(true);
-    }
-    let list = with(|lists| lists.get(&body).cloned()).flatten();
-    Ok(grants(&list, &token(process), access))
+/// The descriptor of an object: the one that was set, or what objects of the
+/// kernel have by default.
+pub fn of(object: u64) -> Descriptor {
+    with(|set| set.get(&object).cloned()).unwrap_or_else(|| {
+        const ALL: u32 = 0x1000_0000;
+        const READ_WRITE_EXECUTE: u32 = 0xe000_0000;
+        let entries = [
+            (&Sid::world(), READ_WRITE_EXECUTE),
+            (&Sid::local_system(), ALL),
+            (&Sid::administrators(), ALL),
+        ];
+        Descriptor {
+            control: DACL_PRESENT,
+            owner: Some(Sid::administrators()),
+            group: Some(Sid::local_system()),
+            sacl: None,
+            dacl: Some(allow(&entries)),
+        }
+    })
 }
 
-/// A device is gone.
-pub fn forget(body: u64) {
-    with(|lists| lists.remove(&body));
+/// Forgets what was set for an object that is gone.
+pub fn forget(object: u64) {
+    with(|set| set.remove(&object));
 }
 
 exports! {
-    /// `ZwSetSecurityObject`, for the lists of devices.
-    fn ZwSetSecurityObject(handle: u64, information: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        ob::status(set(handle, information, descriptor))
+    /// `ZwQuerySecurityObject`.
+    fn ZwQuerySecurityObject(handle: u64, parts: u32, buffer: u64, length: u32, needed: u64) -> u32
+        [max PASSIVE_LEVEL]
+    {
+        let query = || -> Result<(), Refusal> {
+            let object = guarded_by(handle)?;
+            let bytes = of(object).only(parts).relative();
+            let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            guest::write_u32(needed, size)?;
+            if length < size {
+                return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+            }
+            Ok(guest::write_bytes(buffer, &bytes)?)
+        };
+        ob::status(query())
+    }
+
+    /// `ZwSetSecurityObject`.
+    fn ZwSetSecurityObject(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] {
+        let set = || -> Result<(), Refusal> {
+            if descriptor == 0 {
+                return Err(ntstatus::STATUS_ACCESS_VIOLATION.into());
+            }
+            let object = guarded_by(handle)?;
+            change(object, parts, descriptor)
+        };
+        ob::status(set())
+    }
+
+    /// `ObSetSecurityObjectByPointer`.
+    fn ObSetSecurityObjectByPointer(object: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] {
+        ob::status(change(object, parts, descriptor))
+    }
+
+    /// `ObGetObjectSecurity`: a copy, to be given to `ObReleaseObjectSecurity`.
+    fn ObGetObjectSecurity<call>(object: u64, descriptor: u64, allocated: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let copy = || -> Result<(), Refusal> {
+            let block = in_pool(&of(object).relative(), call.return_address())?;
+            guest::write_u64(descriptor, block)?;
+            Ok(guest::write_u8(allocated, 1)?)
+        };
+        ob::status(copy())
+    }
+
+    /// `ObReleaseObjectSecurity`.
+    fn ObReleaseObjectSecurity<call>(descriptor: u64, allocated: bool) -> () [max PASSIVE_LEVEL] {
+        if descriptor != 0 && allocated {
+            crate::kernel::ex::pool::free(descriptor, None, call.return_address(), "ObReleaseObjectSecurity")?;
+        }
+        Ok(())
     }
 }
 
-fn set(handle: u64, information: u32, descriptor: u64) -> Result<(), Refusal> {
-    if descriptor == 0 {
-        return Err(ntstatus::STATUS_ACCESS_VIOLATION.into());
-    }
-    let entry = handles::get(handle)?;
-    let body = match entry.kind {
-        Type::Device => entry.object,
+/// The object that a handle's descriptor is kept for: for a file on a device, the
+/// device.
+fn guarded_by(handle: u64) -> Result<u64, Refusal> {
+    let entry = ob::by_handle(handle, 0, None, false)?;
+    Ok(match entry.kind {
         Type::File => guest::read_u64(entry.object + file::DEVICE_OBJECT)?,
-        other => return Err(unknown(&format!("an object of the type {other:?}")).into()),
-    };
-    if information & OTHERS != 0 {
-        return Err(unknown("another part of a descriptor than its DACL").into());
-    }
-    let list = descriptor::read_list(descriptor).map_err(|unusable| match unusable {
-        Unusable::Status(status) => Refusal::Status(status),
-        Unusable::Fault(fault) => Refusal::Stop(fault.into()),
-        Unusable::EntryType(kind) => unknown(&format!("an entry of the type {kind}")).into(),
-    })?;
-    if information & DACL != 0 {
-        with(|lists| lists.insert(body, list));
-    }
-    Ok(())
+        _ => entry.object,
+    })
 }
 
-/// What this kernel cannot do must not look as if it were done.
-fn unknown(what: &str) -> Stop {
-    let what = format!("ZwSetSecurityObject was to set {what}, which this kernel does not know");
-    Stop::bug_check(0xe2, [0; 4], what)
+fn change(object: u64, parts: u32, descriptor: u64) -> Result<(), Refusal> {
+    let new = Descriptor::read(descriptor)?.ok_or(ntstatus::STATUS_INVALID_SECURITY_DESCR)?;
+    let mut own = of(object);
+    own.replace(parts, &new);
+    with(|set| set.insert(object, own));
+    Ok(())
 }

@@ -11,7 +11,7 @@ use crate::kernel::io::transfer::Buffers;
 use crate::kernel::mm::space::Protection;
 use crate::kernel::mm::user;
 use crate::kernel::ob::{self, Caller, Type, name};
-use crate::kernel::{guest, se, stop, threads};
+use crate::kernel::{guest, stop};
 use crate::request::{Handle, Operation, Reply};
 
 /// `FILE_OPEN` as a disposition, with `FILE_SYNCHRONOUS_IO_NONALERT` and
@@ -102,11 +102,6 @@ fn open(path: &str, access: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
     }
     // CreateFile asks for these in any case.
     let access = Type::File.grant(access) | 0x0010_0080;
-    let process = threads::current_process();
-    if !se::check_open(found.object, &found.rest, access, process)? {
-        ob::dereference(found.object, caller);
-        return Ok(Reply::status(ntstatus::STATUS_ACCESS_DENIED));
-    }
     let opening = Opening {
         access,
         share: 7,

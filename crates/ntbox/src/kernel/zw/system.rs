@@ -225,11 +225,11 @@ fn processes(at: u64) -> Vec<u8> {
         let name = ob::name::wide(&process.name);
         let name_at = PROCESS_SIZE + threads.len() * THREAD_SIZE;
         let size = (name_at + 2 * name.len() + 2).next_multiple_of(8);
-        let last = n + 1 == all.len();
+        let ends = n + 1 == all.len();
         let bytes = u32::try_from(2 * name.len()).unwrap_or(0);
         let text = at + (list.len() + name_at) as u64;
         let mut entry = Information::default()
-            .size(if last { 0 } else { size })
+            .size(if ends { 0 } else { size })
             .size(threads.len())
             .bytes(&[0; 0x30])
             .u32(bytes | (bytes + 2) << 16)

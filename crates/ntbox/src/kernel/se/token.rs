@@ -1,0 +1,292 @@
+//! Tokens: who a process is, and with which groups and privileges. A token is
+//! made when it is first asked for, and belongs to its process.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::sid::Sid;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::ob::{self, Caller, Payload, Type};
+use crate::kernel::{stop, threads};
+use crate::request::Account;
+
+/// Bytes of a token's body, which is nobody's business.
+const BODY_SIZE: u64 = 0x100;
+/// `SE_GROUP_MANDATORY | SE_GROUP_ENABLED_BY_DEFAULT | SE_GROUP_ENABLED`.
+const ENABLED_GROUP: u32 = 7;
+/// `SE_GROUP_OWNER` beside those.
+const OWNER_GROUP: u32 = 0xf;
+/// `SE_GROUP_ENABLED`.
+const GROUP_ENABLED: u32 = 4;
+/// `SE_GROUP_USE_FOR_DENY_ONLY`.
+const GROUP_DENY_ONLY: u32 = 0x10;
+/// `SE_PRIVILEGE_ENABLED_BY_DEFAULT | SE_PRIVILEGE_ENABLED`.
+pub const PRIVILEGE_ENABLED: u32 = 3;
+/// Offsets in a `SECURITY_SUBJECT_CONTEXT`.
+const CLIENT_TOKEN: u64 = 0;
+const IMPERSONATION_LEVEL: u64 = 8;
+const PRIMARY_TOKEN: u64 = 0x10;
+const PROCESS_AUDIT_ID: u64 = 0x18;
+
+/// Who somebody is.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// The user.
+    pub user: Sid,
+    /// Groups and their attributes.
+    pub groups: Vec<(Sid, u32)>,
+    /// Numbers of privileges and their attributes.
+    pub privileges: Vec<(u32, u32)>,
+    /// Owner of what it makes.
+    pub owner: Sid,
+    /// Number that tells it from others.
+    pub id: u64,
+}
+
+/// What a process is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rights {
+    System,
+    Administrator,
+    User,
+}
+
+impl Token {
+    fn new(rights: Rights, id: u64) -> Self {
+        let everyone = (Sid::world(), ENABLED_GROUP);
+        let authenticated = (Sid::nt(&[11]), ENABLED_GROUP);
+        let administrators = (Sid::administrators(), OWNER_GROUP);
+        // Numbers of privileges: what an administrator has, and what the system
+        // has beside that.
+        let usual = [
+            8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 22, 23, 24, 25, 28, 29, 30, 33, 34, 35,
+        ];
+        let system = [2, 3, 4, 5, 7, 16, 21, 31, 32];
+        let (user, groups, privileges) = match rights {
+            Rights::System => (
+                Sid::local_system(),
+                vec![administrators, everyone, authenticated],
+                usual.into_iter().chain(system).collect::<Vec<u32>>(),
+            ),
+            Rights::Administrator => (
+                Sid::nt(&[21, 1, 2, 3, 500]),
+                vec![
+                    (Sid::nt(&[21, 1, 2, 3, 513]), ENABLED_GROUP),
+                    everyone,
+                    administrators,
+                    (Sid::nt(&[32, 545]), ENABLED_GROUP),
+                    (Sid::nt(&[4]), ENABLED_GROUP),
+                    authenticated,
+                ],
+                usual.to_vec(),
+            ),
+            Rights::User => (
+                Sid::nt(&[21, 1, 2, 3, 1001]),
+                vec![
+                    (Sid::nt(&[21, 1, 2, 3, 513]), ENABLED_GROUP),
+                    everyone,
+                    (Sid::nt(&[32, 545]), ENABLED_GROUP),
+                    (Sid::nt(&[4]), ENABLED_GROUP),
+                    authenticated,
+                ],
+                // Shutting down, passing folders, undocking, working set, time zone.
+                vec![19, 23, 25, 33, 34],
+            ),
+        };
+        let owner = match rights {
+            Rights::User => user.clone(),
+            _ => Sid::administrators(),
+        };
+        Self {
+            user,
+            groups,
+            privileges: privileges
+                .into_iter()
+                .map(|number| (number, PRIVILEGE_ENABLED))
+                .collect(),
+            owner,
+            id,
+        }
+    }
+
+    /// Whether what is said of a SID is said of this token.
+    pub fn is(&self, sid: &Sid, denial: bool) -> bool {
+        self.user == *sid
+            || self.groups.iter().any(|(group, attributes)| {
+                let counts =
+                    attributes & GROUP_ENABLED != 0 || denial && attributes & GROUP_DENY_ONLY != 0;
+                counts && group == sid
+            })
+    }
+
+    /// Whether it has a privilege that is enabled.
+    pub fn has_privilege(&self, number: u32) -> bool {
+        const ENABLED: u32 = 2;
+        self.privileges
+            .iter()
+            .any(|(own, attributes)| *own == number && attributes & ENABLED != 0)
+    }
+
+    /// The primary group: the first one, as a rule.
+    pub fn primary_group(&self) -> Sid {
+        self.groups
+            .first()
+            .map_or_else(Sid::world, |(group, _)| group.clone())
+    }
+}
+
+#[derive(Default)]
+struct State {
+    tokens: BTreeMap<u64, Token>,
+    /// The token object of each process.
+    of_process: BTreeMap<u64, u64>,
+}
+
+static STATE: Mutex<Option<State>> = Mutex::new(None);
+
+fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
+    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    work(state.get_or_insert_default())
+}
+
+/// The token object of a process; `None` without memory for it.
+pub fn of_process(process: u64) -> Option<u64> {
+    if let Some(object) = with(|state| state.of_process.get(&process).copied()) {
+        return Some(object);
+    }
+    let rights = if process == threads::system_process() {
+        Rights::System
+    } else {
+        Rights::Administrator
+    };
+    make(process, rights)
+}
+
+/// Says who runs a process that has just been made.
+pub fn set_account(process: u64, account: Account) {
+    let rights = match account {
+        Account::Administrator => Rights::Administrator,
+        Account::Ordinary => Rights::User,
+    };
+    make(process, rights);
+}
+
+fn make(process: u64, rights: Rights) -> Option<u64> {
+    let object = ob::create(Type::Token, BODY_SIZE, Payload::None).ok()?;
+    with(|state| {
+        let id = 0x1_0000 + state.tokens.len() as u64;
+        state.tokens.insert(object, Token::new(rights, id));
+        state.of_process.insert(process, object);
+    });
+    Some(object)
+}
+
+/// The token at an object.
+pub fn get(object: u64) -> Option<Token> {
+    with(|state| state.tokens.get(&object).cloned())
+}
+
+/// The token that a subject context is checked by: the client's, if there is one.
+pub fn of_context(context: u64) -> Result<Option<Token>, Fault> {
+    let client = guest::read_u64(context.wrapping_add(CLIENT_TOKEN))?;
+    let primary = guest::read_u64(context.wrapping_add(PRIMARY_TOKEN))?;
+    Ok(get(if client == 0 { primary } else { client }))
+}
+
+/// A token of the process that a call runs in.
+pub fn current() -> Option<Token> {
+    get(of_process(threads::current_process())?)
+}
+
+exports! {
+    /// `PsReferencePrimaryToken`.
+    fn PsReferencePrimaryToken<call>(process: u64) -> u64 [max APC_LEVEL] {
+        let Some(token) = of_process(process) else { return Ok(0) };
+        ob::reference_for(token, &Caller::of(call));
+        Ok(token)
+    }
+
+    /// `PsDereferencePrimaryToken`.
+    fn PsDereferencePrimaryToken<call>(token: u64) -> () [max APC_LEVEL] {
+        ob::dereference_for(token, &Caller::of(call));
+        Ok(())
+    }
+
+    /// `PsReferenceImpersonationToken`: NULL, for no thread impersonates.
+    fn PsReferenceImpersonationToken(thread: u64, copy: u64, effective: u64, level: u64) -> u64 [max PASSIVE_LEVEL] {
+        Ok(0)
+    }
+
+    /// `PsDereferenceImpersonationToken`.
+    fn PsDereferenceImpersonationToken<call>(token: u64) -> () [max APC_LEVEL] {
+        if token != 0 {
+            ob::dereference_for(token, &Caller::of(call));
+        }
+        Ok(())
+    }
+
+    /// `SeCaptureSubjectContext`.
+    fn SeCaptureSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL] {
+        let process = threads::current_process();
+        let token = of_process(process).unwrap_or(0);
+        guest::fill(context, 0, 0x20)?;
+        guest::write_u32(context.wrapping_add(IMPERSONATION_LEVEL), 0)?;
+        guest::write_u64(context.wrapping_add(PRIMARY_TOKEN), token)?;
+        let id = threads::process(process).map_or(0, |process| process.id);
+        guest::write_u64(context.wrapping_add(PROCESS_AUDIT_ID), id)?;
+        ob::reference_for(token, &Caller::of(call));
+        Ok(())
+    }
+
+    /// `SeReleaseSubjectContext`.
+    fn SeReleaseSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL] {
+        let token = guest::read_u64(context.wrapping_add(PRIMARY_TOKEN))?;
+        if get(token).is_none() {
+            let what = format!("SeReleaseSubjectContext was given {context:#018x}, which is not captured");
+            stop::violation("wrong-object-type", None, what, call.return_address());
+            return Ok(());
+        }
+        ob::dereference_for(token, &Caller::of(call));
+        guest::write_u64(context.wrapping_add(PRIMARY_TOKEN), 0)?;
+        Ok(())
+    }
+
+    /// `SeLockSubjectContext`: no token ever changes, so there is nothing to lock.
+    fn SeLockSubjectContext(context: u64) -> () [max PASSIVE_LEVEL] { Ok(()) }
+
+    /// `SeUnlockSubjectContext`.
+    fn SeUnlockSubjectContext(context: u64) -> () [max PASSIVE_LEVEL] { Ok(()) }
+
+    /// `SeTokenIsAdmin`.
+    fn SeTokenIsAdmin(token: u64) -> bool [max PASSIVE_LEVEL] {
+        Ok(get(token).is_some_and(|token| token.is(&Sid::administrators(), false)))
+    }
+
+    /// `SeTokenIsRestricted`: none is.
+    fn SeTokenIsRestricted(token: u64) -> bool [max PASSIVE_LEVEL] { Ok(false) }
+
+    /// `SeTokenType`: `TokenPrimary`.
+    fn SeTokenType(token: u64) -> u32 [max PASSIVE_LEVEL] { Ok(1) }
+
+    /// `SeQuerySessionIdToken`.
+    fn SeQuerySessionIdToken(token: u64, session: u64) -> u32 [max PASSIVE_LEVEL] {
+        guest::write_u32(session, 0)?;
+        Ok(ntstatus::STATUS_SUCCESS)
+    }
+
+    /// `SeQueryAuthenticationIdToken`: `SYSTEM_LUID` for the system.
+    fn SeQueryAuthenticationIdToken(token: u64, id: u64) -> u32 [max DISPATCH_LEVEL] {
+        guest::write_u64(id, authentication_id(token))?;
+        Ok(ntstatus::STATUS_SUCCESS)
+    }
+}
+
+/// The logon session of a token: that of the system, or the one of the user.
+pub fn authentication_id(token: u64) -> u64 {
+    const SYSTEM: u64 = 0x3e7;
+    const USER: u64 = 0x1_2345;
+    let system = get(token).is_some_and(|token| token.user == Sid::local_system());
+    if system { SYSTEM } else { USER }
+}
