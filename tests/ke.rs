@@ -40,7 +40,14 @@ fn waits_apcs_and_queues() {
 
 #[test]
 fn what_is_registered_and_called() {
-    let cases = ["Callbacks", "Timers", "Stack", "Notifications", "Tables"];
+    let cases = [
+        "Callbacks",
+        "Timers",
+        "Stack",
+        "Notifications",
+        "Tables",
+        "Ids",
+    ];
     all_is_well("ke_more", &cases);
 }
 

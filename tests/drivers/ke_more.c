@@ -11,6 +11,12 @@ NTKERNELAPI PVOID NTAPI PsGetCurrentThreadStackLimit(VOID);
 NTKERNELAPI NTSTATUS NTAPI KeExpandKernelStackAndCalloutEx(VOID(NTAPI *callout)(PVOID), PVOID parameter, SIZE_T size,
                                                            BOOLEAN wait, PVOID context);
 
+NTSYSAPI NTSTATUS NTAPI ZwQueryInformationProcess(HANDLE process, ULONG class, PVOID buffer, ULONG length, PULONG returned);
+NTSYSAPI NTSTATUS NTAPI ZwQueryInformationThread(HANDLE thread, ULONG class, PVOID buffer, ULONG length, PULONG returned);
+NTSYSAPI NTSTATUS NTAPI ZwOpenThread(PHANDLE thread, ACCESS_MASK access, POBJECT_ATTRIBUTES attributes, CLIENT_ID *id);
+NTKERNELAPI NTSTATUS NTAPI PsLookupProcessThreadByCid(CLIENT_ID *id, PVOID *process, PVOID *thread);
+NTKERNELAPI const char *NTAPI PsGetProcessImageFileName(PVOID process);
+
 #define TAG 0x6c626154 /* "Tabl" */
 
 static PVOID Registration;
@@ -250,6 +256,54 @@ static VOID Tables(VOID)
     CHECK(RtlIsGenericTableEmpty(&table) && IsListEmpty(&table.InsertOrderList));
 }
 
+static VOID Ids(VOID)
+{
+    OBJECT_ATTRIBUTES attributes;
+    CLIENT_ID id = {PsGetCurrentProcessId(), NULL}, own = {NULL, PsGetCurrentThreadId()}, none = {(HANDLE)0x7ffc, NULL};
+    ULONG_PTR basic[6];
+    ULONG length = 0;
+    KPRIORITY priority = 12, before;
+    UNICODE_STRING name;
+    HANDLE handle;
+    PVOID process, thread;
+    struct {
+        UNICODE_STRING name;
+        WCHAR text[32];
+    } image;
+
+    InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
+    CHECK(ZwOpenProcess(&handle, PROCESS_ALL_ACCESS, &attributes, NULL) == STATUS_INVALID_PARAMETER_MIX);
+    CHECK(ZwOpenProcess(&handle, PROCESS_ALL_ACCESS, &attributes, &none) == STATUS_INVALID_CID);
+    CHECK(ZwOpenProcess(&handle, PROCESS_ALL_ACCESS, &attributes, &id) == STATUS_SUCCESS);
+    CHECK(ZwQueryInformationProcess(handle, 0, basic, sizeof basic, &length) == STATUS_SUCCESS && length == sizeof basic);
+    CHECK((NTSTATUS)basic[0] == STATUS_PENDING && basic[4] == 4 && basic[5] == 0);
+    CHECK(ZwQueryInformationProcess(handle, 0, basic, sizeof basic - 8, &length) == STATUS_INFO_LENGTH_MISMATCH);
+    CHECK(ZwQueryInformationProcess(handle, 0x200, basic, sizeof basic, NULL) == STATUS_INVALID_INFO_CLASS);
+    CHECK(ZwQueryInformationProcess(handle, 27, &image, 16, &length) == STATUS_INFO_LENGTH_MISMATCH);
+    CHECK(ZwQueryInformationProcess(handle, 27, &image, sizeof image, &length) == STATUS_SUCCESS);
+    RtlInitUnicodeString(&name, L"System");
+    CHECK(RtlEqualUnicodeString(&image.name, &name, FALSE) && length == 16 + sizeof L"System");
+    ZwClose(handle);
+    CHECK(ZwOpenThread(&handle, THREAD_ALL_ACCESS, &attributes, &own) == STATUS_SUCCESS);
+    CHECK(ZwQueryInformationThread(handle, 0, basic, sizeof basic, &length) == STATUS_SUCCESS);
+    CHECK((NTSTATUS)basic[0] == STATUS_PENDING && (HANDLE)basic[2] == id.UniqueProcess && (HANDLE)basic[3] == own.UniqueThread);
+    before = KeQueryPriorityThread(KeGetCurrentThread());
+    CHECK(ZwSetInformationThread(handle, 2, &priority, sizeof priority) == STATUS_SUCCESS);
+    CHECK(KeSetPriorityThread(KeGetCurrentThread(), before) == 12);
+    priority = 32;
+    CHECK(ZwSetInformationThread(handle, 2, &priority, sizeof priority) == STATUS_INVALID_PARAMETER);
+    ZwClose(handle);
+    own.UniqueProcess = none.UniqueProcess;
+    CHECK(ZwOpenThread(&handle, THREAD_ALL_ACCESS, &attributes, &own) == STATUS_INVALID_CID);
+    CHECK(PsLookupProcessThreadByCid(&own, NULL, &thread) == STATUS_INVALID_CID);
+    own.UniqueProcess = id.UniqueProcess;
+    CHECK(PsLookupProcessThreadByCid(&own, &process, &thread) == STATUS_SUCCESS);
+    CHECK(process == (PVOID)PsGetCurrentProcess() && thread == (PVOID)PsGetCurrentThread());
+    CHECK(RtlCompareMemory(PsGetProcessImageFileName(process), "System", 7) == 7);
+    ObDereferenceObject(process);
+    ObDereferenceObject(thread);
+}
+
 static VOID Unload(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
@@ -264,5 +318,6 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     CASE(Stack);
     CASE(Notifications);
     CASE(Tables);
+    CASE(Ids);
     return CHECK_STATUS;
 }

@@ -51,11 +51,6 @@ exports! {
         Ok(0)
     }
 
-    /// `KeQueryMaximumGroupCount`.
-    fn KeQueryMaximumGroupCount() -> u16 [max HIGH_LEVEL] {
-        Ok(1)
-    }
-
     /// `KeSynchronizeExecution`: there are no interrupt objects, so none can be
     /// passed.
     fn KeSynchronizeExecution(interrupt: u64, routine: u64, context: u64) -> bool [max HIGH_LEVEL] {

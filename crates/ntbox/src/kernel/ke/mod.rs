@@ -14,6 +14,7 @@ pub mod held;
 pub mod irql;
 pub mod mutex;
 pub mod object;
+pub mod processor;
 pub mod queue;
 pub mod queued_spinlock;
 pub mod sched;
@@ -37,6 +38,7 @@ pub const TABLES: &[&[Export]] = &[
     guarded_mutex::EXPORTS,
     irql::EXPORTS,
     mutex::EXPORTS,
+    processor::EXPORTS,
     queue::EXPORTS,
     queued_spinlock::EXPORTS,
     spinlock::EXPORTS,

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::apc::{self, Place};
 use super::object::{self, Kind};
+use super::processor;
 use super::sched::{self, Id, Woken};
 use super::wait::{Patience, TIMEOUT, check_blocking};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
@@ -299,7 +300,7 @@ exports! {
         object::initialize(queue, Kind::Queue, SIZE, 0)?;
         object::initialize_list(queue.wrapping_add(offset::ENTRIES))?;
         object::initialize_list(queue.wrapping_add(offset::THREADS))?;
-        let processors = super::thread::active_processors();
+        let processors = processor::active();
         let most = if count == 0 { processors } else { count };
         guest::write_u32(queue.wrapping_add(offset::CURRENT_COUNT), 0)?;
         guest::write_u32(queue.wrapping_add(offset::MAXIMUM_COUNT), most)?;

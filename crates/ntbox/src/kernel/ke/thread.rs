@@ -1,7 +1,7 @@
 //! System threads: made by drivers, ended by themselves.
 
 use super::{apc, attach, mutex, object, queue, sched, wait};
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::call_driver;
 use crate::kernel::ob::{self, Attributes, Caller};
@@ -167,72 +167,6 @@ exports! {
     fn KeLeaveGuardedRegion() -> () [max APC_LEVEL] {
         leave(|info| &mut info.guarded, "KeLeaveGuardedRegion")
     }
-
-    /// `KeGetCurrentProcessorNumberEx`: there is one, number 0 of group 0.
-    fn KeGetCurrentProcessorNumberEx(number: u64) -> u32 [max HIGH_LEVEL] {
-        if number != 0 {
-            guest::write_u32(number, 0)?;
-        }
-        Ok(0)
-    }
-
-    /// `KeQueryActiveProcessorCount`.
-    fn KeQueryActiveProcessorCount(affinity: u64) -> u32 [max DISPATCH_LEVEL] {
-        if affinity != 0 {
-            guest::write_u64(affinity, 1)?;
-        }
-        Ok(1)
-    }
-
-    /// `KeQueryActiveProcessorCountEx`.
-    fn KeQueryActiveProcessorCountEx(group: u16) -> u32 [max HIGH_LEVEL] {
-        Ok(u32::from(group == 0 || group == 0xffff))
-    }
-
-    /// `KeQueryMaximumProcessorCount`.
-    fn KeQueryMaximumProcessorCount() -> u32 [max HIGH_LEVEL] {
-        Ok(1)
-    }
-
-    /// `KeQueryMaximumProcessorCountEx`.
-    fn KeQueryMaximumProcessorCountEx(group: u16) -> u32 [max HIGH_LEVEL] {
-        Ok(u32::from(group == 0 || group == 0xffff))
-    }
-
-    /// `KeQueryActiveGroupCount`.
-    fn KeQueryActiveGroupCount() -> u16 [max HIGH_LEVEL] {
-        Ok(1)
-    }
-
-    /// `KeQueryActiveProcessors`: the affinity mask of all.
-    fn KeQueryActiveProcessors() -> u64 [max DISPATCH_LEVEL] {
-        Ok(1)
-    }
-
-    /// `KeSetSystemAffinityThread`.
-    fn KeSetSystemAffinityThread(affinity: u64) -> () [max DISPATCH_LEVEL] {
-        Ok(())
-    }
-
-    /// `KeSetSystemAffinityThreadEx`: returns the affinity before, 0 if none was set.
-    fn KeSetSystemAffinityThreadEx(affinity: u64) -> u64 [max DISPATCH_LEVEL] {
-        Ok(0)
-    }
-
-    /// `KeRevertToUserAffinityThread`.
-    fn KeRevertToUserAffinityThread() -> () [max DISPATCH_LEVEL] {
-        Ok(())
-    }
-
-    /// `KeRevertToUserAffinityThreadEx`.
-    fn KeRevertToUserAffinityThreadEx(affinity: u64) -> () [max DISPATCH_LEVEL] {
-        Ok(())
-    }
-}
-
-/// Number of processors that run.
-pub fn active_processors() -> u32 {
-    1
 }
 
 /// Holds back normal kernel APCs of the current thread until the region is left.

@@ -7,12 +7,14 @@ mod bitmap;
 pub mod block;
 pub mod case;
 pub mod codepage;
+mod compression;
 mod convert;
 mod crt_narrow;
 mod crt_number;
 mod crt_wide;
 mod ctype;
 mod guid;
+mod lznt1;
 mod memory;
 mod misc;
 mod number;
@@ -36,6 +38,7 @@ pub const TABLES: &[&[Export]] = &[
     address::EXPORTS,
     ansi::EXPORTS,
     bitmap::EXPORTS,
+    compression::EXPORTS,
     convert::EXPORTS,
     crt_narrow::EXPORTS,
     crt_number::EXPORTS,
