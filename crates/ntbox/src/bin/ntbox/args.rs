@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use ntbox::parse::{self, Mask};
 use ntbox::{Config, Fault, OsVersion, RegValue, Time};
 
+use crate::requests::{self, Ask};
+
 /// Exit statuses. 2 is clap's for wrong usage.
 pub mod status {
     /// All is well.
@@ -25,6 +27,8 @@ pub mod status {
     pub const IMAGE: u8 = 6;
     /// This program or its system failed.
     pub const HOST: u8 = 7;
+    /// A request ended in an error.
+    pub const FAILED: u8 = 8;
 }
 
 /// Runs an unmodified Windows kernel driver (a .sys file for x86-64) on Linux, in
@@ -37,6 +41,7 @@ pub mod status {
     after_help = "\
 Try it:
   ntbox run mydriver.sys --all
+  ntbox ioctl mydriver.sys '\\\\.\\MyDevice' control=0x222000,in=text:hello,out=64
   ntbox imports mydriver.sys"
 )]
 pub struct Cli {
@@ -48,6 +53,9 @@ pub struct Cli {
 pub enum Command {
     /// Load a driver, call DriverEntry, unload it, and report
     Run(Run),
+    /// Load a driver, send requests to its device, unload it, and report
+    #[command(after_help = IOCTL_HELP)]
+    Ioctl(Ioctl),
     /// List what a driver imports, and whether this kernel provides it, without
     /// running it
     #[command(visible_alias = "check")]
@@ -135,6 +143,36 @@ impl Run {
         }
         config
     }
+}
+
+const IOCTL_HELP: &str = "\
+DEVICE is the name that a program opens, such as '\\\\.\\MyDevice', or the name of \
+the device itself, such as '\\Device\\MyDevice'.
+
+REQUEST is one of
+  control=CODE[,in=DATA][,out=BYTES]   DeviceIoControl
+  read=BYTES[,at=OFFSET]               ReadFile
+  write=DATA[,at=OFFSET]               WriteFile
+and DATA is hex:00ff, text:hello or file:PATH. Requests are sent in their order, \
+each when the one before has ended; time passes as it must.
+
+Examples:
+  ntbox ioctl echo.sys '\\\\.\\Echo' control=0x222000,in=text:hello,out=64
+  ntbox ioctl echo.sys '\\\\.\\Echo' write=file:data.bin read=512,at=0x200 --json
+
+Exit status: as of `ntbox run`, and
+  8  the device could not be opened, or a request ended in an error
+If several apply: 4, then 5, then 3, then 8.";
+
+#[derive(Debug, Args)]
+pub struct Ioctl {
+    #[command(flatten)]
+    pub run: Run,
+    /// Name of the device or of a link to it
+    pub device: String,
+    /// What to send: control=CODE, read=BYTES or write=DATA, see below
+    #[arg(value_name = "REQUEST", value_parser = requests::request)]
+    pub requests: Vec<Ask>,
 }
 
 const IMPORTS_HELP: &str = "\

@@ -5,6 +5,7 @@ use std::path::Path;
 use ntbox::{Error, Export, Import, Report, Verdict};
 
 use crate::args::{Cli, Command, status};
+use crate::ioctl::{self, Session};
 
 /// What a command came to, and how it is to be shown.
 pub struct Outcome<'c> {
@@ -18,6 +19,8 @@ pub struct Outcome<'c> {
 pub enum Done {
     /// A run.
     Run(Box<Report>),
+    /// A run with requests.
+    Ioctl(Box<Session>),
     /// What a driver imports.
     Imports(Vec<Import>),
     /// What the kernel provides.
@@ -28,6 +31,7 @@ pub enum Done {
 pub fn carry_out(cli: &Cli) -> Outcome<'_> {
     let result = match &cli.command {
         Command::Run(args) => run(&args.config()),
+        Command::Ioctl(args) => ioctl::run(args).map(|session| Done::Ioctl(Box::new(session))),
         Command::Imports(args) => imports(&args.file),
         Command::Exports(_) => Ok(Done::Exports(ntbox::exports())),
     };
@@ -49,12 +53,10 @@ impl Outcome<'_> {
     /// The exit status that tells of it.
     pub fn status(&self) -> u8 {
         match &self.result {
-            Ok(Done::Run(report)) => match report.verdict() {
-                Verdict::Clean => status::CLEAN,
-                Verdict::StaysLoaded => status::INCOMPLETE,
-                Verdict::Refused => status::REFUSED,
-                Verdict::Stopped { .. } => status::STOPPED,
-                Verdict::Broken { .. } => status::BROKEN,
+            Ok(Done::Run(report)) => of_report(report),
+            Ok(Done::Ioctl(session)) => match of_report(&session.report) {
+                status::CLEAN | status::INCOMPLETE if session.failed() => status::FAILED,
+                other => other,
             },
             Ok(Done::Imports(list)) if list.iter().any(|import| !import.provided) => {
                 status::INCOMPLETE
@@ -64,5 +66,16 @@ impl Outcome<'_> {
             Err(Error::Read { .. } | Error::Image { .. }) => status::IMAGE,
             Err(Error::Host(_) | Error::Stopped) => status::HOST,
         }
+    }
+}
+
+/// The exit status that tells of a run.
+fn of_report(report: &Report) -> u8 {
+    match report.verdict() {
+        Verdict::Clean => status::CLEAN,
+        Verdict::StaysLoaded => status::INCOMPLETE,
+        Verdict::Refused => status::REFUSED,
+        Verdict::Stopped { .. } => status::STOPPED,
+        Verdict::Broken { .. } => status::BROKEN,
     }
 }

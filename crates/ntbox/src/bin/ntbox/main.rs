@@ -6,6 +6,10 @@ mod args;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod commands;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod ioctl;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod requests;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod show;
 
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::args::{Command, Run};
 use crate::commands::{Done, Outcome};
+use crate::ioctl::Answer;
 
 /// Number of the JSON format. It changes when a field goes or means something
 /// else; new fields may come without.
@@ -26,6 +27,8 @@ struct Object<'o> {
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<&'o Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<&'o [Answer]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     imports: Option<&'o [Import]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exports: Option<&'o [Export]>,
@@ -38,6 +41,7 @@ impl Outcome<'_> {
     pub fn show(&self) -> io::Result<()> {
         let json = match self.command {
             Command::Run(args) => args.json,
+            Command::Ioctl(args) => args.run.json,
             Command::Imports(args) => args.json,
             Command::Exports(args) => args.json,
         };
@@ -46,12 +50,17 @@ impl Outcome<'_> {
 
     fn json(&self) -> io::Result<()> {
         let status = self.status();
-        let (mut verdict, mut error) = (None, None);
+        let (mut verdict, mut error, mut answers) = (None, None, None);
         let (mut report, mut imports, mut exports) = (None, None, None);
         match &self.result {
             Ok(Done::Run(done)) => {
                 verdict = Some(done.verdict().name());
                 report = Some(&**done);
+            }
+            Ok(Done::Ioctl(session)) => {
+                verdict = Some(session.report.verdict().name());
+                report = Some(&session.report);
+                answers = Some(session.answers.as_slice());
             }
             Ok(Done::Imports(list)) => imports = Some(list.as_slice()),
             Ok(Done::Exports(list)) => exports = Some(list.as_slice()),
@@ -63,6 +72,7 @@ impl Outcome<'_> {
             verdict,
             error,
             report,
+            answers,
             imports,
             exports,
         };
@@ -77,6 +87,11 @@ impl Outcome<'_> {
         let mut out = BufWriter::new(anstream::stdout().lock());
         match (&self.result, self.command) {
             (Ok(Done::Run(report)), Command::Run(args)) => run(&mut out, report, args)?,
+            (Ok(Done::Ioctl(session)), Command::Ioctl(args)) => {
+                run(&mut out, &session.report, &args.run)?;
+                session.text(&mut out)?;
+            }
+            (Ok(Done::Ioctl(session)), _) => session.text(&mut out)?,
             (Ok(Done::Run(report)), _) => write!(out, "{}", report.text().colours())?,
             (Ok(Done::Imports(list)), _) => imports(&mut out, list)?,
             (Ok(Done::Exports(list)), _) => exports(&mut out, list)?,
