@@ -484,13 +484,14 @@ fn random_requests_leave_nothing_behind() {
             _ => command.code(),
         };
         let length = |draw: u64| {
-            u32::try_from([0, 1, 8, 20, 48, 4096, 70_000][draw as usize % 7]).expect("32 bits")
+            const LENGTHS: [u32; 7] = [0, 1, 8, 20, 48, 4096, 70_000];
+            LENGTHS[usize::try_from(draw).expect("a small number")]
         };
         let address = |draw: u64, at: u64| match draw {
             0 => 0,
             1 => at,
             2 => 0x7FFF_FFFE_F000 + at % 0x2000,
-            3 => 0x4000_0000_0000 | at % 0x800_0000_0000,
+            3 => 0x4000_0000_0000 + at % 0x800_0000_0000,
             _ => at | 0xFFFF_8000_0000_0000,
         };
         let operation = if next(3) == 0 {

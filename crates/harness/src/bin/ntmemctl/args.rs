@@ -55,7 +55,7 @@ Exit status:
 #[derive(Debug, Args)]
 #[command(after_help = ASK_EXIT_STATUSES)]
 pub struct Ask {
-    /// The driver, a .sys file that has the device NtMem.
+    /// The driver, a .sys file that has this device: `ntmem.sys`.
     pub file: PathBuf,
     /// Where to run it.
     #[arg(long, value_enum, default_value_t = HostName::native())]
