@@ -2,10 +2,29 @@
 //! of them says so, too, when a driver asks for what is left out.
 
 /// The export and what is missing, by name.
-pub const NOTES: &[(&str, &str)] = &[(
-    "KeSetTargetProcessorDpcEx",
-    "there is one processor, number 0",
-)];
+pub const NOTES: &[(&str, &str)] = &[
+    (
+        "KeSetTargetProcessorDpcEx",
+        "there is one processor, number 0",
+    ),
+    ("MmCreateSection", "sections of the paging file only"),
+    ("MmMapIoSpace", "always fails: there are no devices"),
+    ("MmMapIoSpaceEx", "always fails: there are no devices"),
+    ("NtCreateSection", "sections of the paging file only"),
+    (
+        "NtQuerySystemInformation",
+        "classes 0, 1, 3, 5, 8, 11, 35 and 103",
+    ),
+    ("PsReferenceImpersonationToken", "no thread impersonates"),
+    ("SeQueryInformationToken", "classes 1 to 8, 10 and 12"),
+    ("ZwCreateSection", "sections of the paging file only"),
+    (
+        "ZwQuerySystemInformation",
+        "classes 0, 1, 3, 5, 8, 11, 35 and 103",
+    ),
+    ("ZwQueryVirtualMemory", "MemoryBasicInformation only"),
+    ("ZwSetTimer", "APC routines are not called"),
+];
 
 /// What an export leaves out.
 pub fn of(name: &str) -> Option<&'static str> {

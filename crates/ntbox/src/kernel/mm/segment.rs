@@ -84,7 +84,6 @@ impl Segments {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::kernel::mm;
     use crate::kernel::testing::processor;
 
