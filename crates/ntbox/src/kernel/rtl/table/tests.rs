@@ -83,15 +83,15 @@ const KINDS: [Kind; 2] = [
     },
 ];
 
-fn table(kind: &Kind) -> Box<[u64; 13]> {
-    let mut memory = Box::new([u64::MAX; 13]);
+fn table(kind: &Kind) -> Vec<u64> {
+    let mut memory = vec![u64::MAX; 13];
     let routines = [
         compare as *const () as u64,
         allocate as *const () as u64,
         free as *const () as u64,
     ];
     let arguments = [
-        address_mut(&mut *memory),
+        address_mut(memory.as_mut_slice()),
         routines[0],
         routines[1],
         routines[2],
@@ -137,7 +137,7 @@ fn height(node: Option<Node>, parent: Node) -> i32 {
 fn tables_are_maps_in_order() {
     for (number, kind) in KINDS.iter().enumerate() {
         let memory = table(kind);
-        let at = address(&*memory);
+        let at = address(memory.as_slice());
         let mut model = BTreeMap::new();
         let mut order = Vec::new();
         let mut seed = 1_u32;
@@ -197,7 +197,7 @@ fn tables_are_maps_in_order() {
 fn without_memory_nothing_changes() {
     for kind in &KINDS {
         let memory = table(kind);
-        let at = address(&*memory);
+        let at = address(memory.as_slice());
         insert(kind, at, [5, 50]);
         NO_MEMORY.store(1, Ordering::Relaxed);
         assert_eq!(insert(kind, at, [6, 60]), (None, 0));
@@ -210,7 +210,7 @@ fn without_memory_nothing_changes() {
 #[test]
 fn a_full_search_says_where() {
     let memory = table(&KINDS[1]);
-    let at = address(&*memory);
+    let at = address(memory.as_slice());
     let (mut node, mut result) = (7_u64, 9_u32);
     let search = |key: u32, node: &mut u64, result: &mut u32| {
         let buffer = [key, 0];
@@ -245,7 +245,7 @@ const STATUS_NO_MATCH_OF_TEST: u32 = 0xc000_0272;
 fn a_directory_is_resumed_by_name_after_a_deletion() {
     let kind = &KINDS[1];
     let memory = table(kind);
-    let at = address(&*memory);
+    let at = address(memory.as_slice());
     for key in 0..12 {
         insert(kind, at, [key, 0]);
     }
