@@ -1,0 +1,228 @@
+//! What the types of `wdm` do not let a driver write. Each program here breaks one
+//! rule of the kernel and must be refused, with the error that says so; the same
+//! program with the rule kept must compile, so that none is refused for something
+//! else.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use suites::scratch::Scratch;
+
+/// What every program begins with.
+const PROLOGUE: &str = "
+#![no_std]
+#![allow(unused)]
+use wdm::irp::{Answer, PendingQueue, Request, Written};
+use wdm::irql::{Apc, Dispatch, Passive};
+use wdm::map::CacheType;
+use wdm::mdl::{BuiltForNonpaged, Locked, Mdl};
+use wdm::sync::SpinLock;
+use wdm::system::Version;
+use wdm::user::Reader;
+use wdm::Status;
+";
+
+/// The folder of the driver's libraries and that of the build's own, from where
+/// `cargo xtask test` says that bindings are.
+fn libraries() -> (PathBuf, PathBuf) {
+    let bindings = std::env::var_os("NTMEM_BINDINGS")
+        .expect("NTMEM_BINDINGS is not set; run this with `cargo xtask test`");
+    let profile = Path::new(&bindings)
+        .ancestors()
+        .nth(3)
+        .expect("bindings lie below a profile's folder");
+    let host = profile.ancestors().nth(2).expect("a target folder");
+    (profile.join("deps"), host.join("release/deps"))
+}
+
+/// The library `wdm` that was built last.
+fn wdm(folder: &Path) -> PathBuf {
+    let files = std::fs::read_dir(folder).expect("the driver is built");
+    files
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("libwdm-") && name.ends_with(".rlib")
+        })
+        .max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok())
+        .expect("the library wdm is built")
+}
+
+/// Compiles a program; what the compiler says if it refuses.
+fn compile(program: &str) -> Result<(), String> {
+    let (driver, host) = libraries();
+    let source = Scratch::new("program.rs", format!("{PROLOGUE}{program}").as_bytes());
+    let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args(["--edition=2024", "--target=x86_64-pc-windows-msvc"])
+        // Metadata goes to the standard output, which nobody reads.
+        .args([
+            "--crate-type=lib",
+            "--crate-name=program",
+            "--emit=metadata=-",
+            "-L",
+        ])
+        .arg(&driver)
+        .arg("-L")
+        .arg(format!("dependency={}", host.display()))
+        .arg("--extern")
+        .arg(format!("wdm={}", wdm(&driver).display()))
+        .arg(source.path())
+        .output()
+        .expect("rustc runs");
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// `wrong` is refused with all of `says` in the message; `right` is not.
+#[track_caller]
+fn refused(wrong: &str, says: &[&str], right: &str) {
+    if let Err(message) = compile(right) {
+        panic!("what is right is refused:\n{message}");
+    }
+    let message = compile(wrong).expect_err("what is wrong compiles");
+    for part in says {
+        assert!(message.contains(part), "no `{part}` in\n{message}");
+    }
+}
+
+#[test]
+fn what_needs_passive_level_is_not_called_at_dispatch_level() {
+    refused(
+        "fn f(passive: &mut Passive) { passive.raised(|dispatch| { Version::current(dispatch); }); }",
+        &["E0308", "expected `&Passive`, found `&mut Dispatch`"],
+        "fn f(passive: &mut Passive) { passive.raised(|dispatch| {}); Version::current(passive); }",
+    );
+}
+
+#[test]
+fn the_token_of_before_is_out_of_reach_while_raised() {
+    refused(
+        "fn f(passive: &mut Passive) { passive.raised(|_| { Version::current(passive); }); }",
+        &["E0502", "cannot borrow `*passive`"],
+        "fn f(passive: &mut Passive) { Version::current(passive); passive.raised(|_| {}); }",
+    );
+}
+
+#[test]
+fn a_spin_lock_is_no_place_for_user_memory() {
+    refused(
+        "fn f(lock: &SpinLock<[u8; 4]>, reader: &mut Reader<'_>, irql: &mut Passive) {
+             lock.with(irql, |bytes, irql| reader.read_bytes(bytes, irql));
+         }",
+        &["E0308", "expected `&Apc`, found `&mut Dispatch`"],
+        "fn f(lock: &SpinLock<[u8; 4]>, reader: &mut Reader<'_>, irql: &mut Passive) {
+             let mut copy = [0; 4];
+             reader.read_bytes(&mut copy, irql);
+             lock.with(irql, |bytes, _| *bytes = copy);
+         }",
+    );
+}
+
+#[test]
+fn a_token_stays_with_its_thread() {
+    refused(
+        "fn send<T: Send>(_: T) {} fn f(irql: &mut Dispatch) { send(irql); }",
+        &["E0277", "cannot be sent between threads safely"],
+        "fn send<T: Send>(_: T) {} fn f(irql: &mut Dispatch) { send(1); }",
+    );
+}
+
+#[test]
+fn a_request_is_answered_once() {
+    refused(
+        "fn f<'r>(request: Request<'r>) -> Answer<'r> {
+             request.succeed(Written::NOTHING);
+             request.fail(Status::UNSUCCESSFUL)
+         }",
+        &["E0382", "use of moved value: `request`"],
+        "fn f<'r>(request: Request<'r>) -> Answer<'r> { request.fail(Status::UNSUCCESSFUL) }",
+    );
+}
+
+#[test]
+fn a_waiting_request_is_out_of_hand() {
+    refused(
+        "fn f<'r>(request: Request<'r>, queue: &PendingQueue) -> Answer<'r> {
+             let answer = request.pend(queue);
+             request.input_len();
+             answer
+         }",
+        &["E0382", "borrow of moved value: `request`"],
+        "fn f<'r>(request: Request<'r>, queue: &PendingQueue) -> Answer<'r> {
+             request.input_len();
+             request.pend(queue)
+         }",
+    );
+}
+
+#[test]
+fn an_answer_is_for_the_request_that_it_was_made_for() {
+    refused(
+        "fn f<'r>(request: Request<'r>, other: Request<'_>) -> Answer<'r> {
+             other.fail(Status::UNSUCCESSFUL)
+         }",
+        &["lifetime"],
+        "fn f<'r>(request: Request<'r>, other: Request<'_>) -> Answer<'r> {
+             request.fail(Status::UNSUCCESSFUL)
+         }",
+    );
+}
+
+#[test]
+fn a_buffer_does_not_outlive_its_request() {
+    refused(
+        "fn f<'r>(mut request: Request<'r>) -> Answer<'r> {
+             let buffer = request.buffered().unwrap();
+             let answer = request.fail(Status::UNSUCCESSFUL);
+             buffer.input();
+             answer
+         }",
+        &[
+            "E0505",
+            "cannot move out of `request` because it is borrowed",
+        ],
+        "fn f<'r>(mut request: Request<'r>) -> Answer<'r> {
+             let buffer = request.buffered().unwrap();
+             buffer.input();
+             request.fail(Status::UNSUCCESSFUL)
+         }",
+    );
+}
+
+#[test]
+fn pages_are_not_unlocked_while_they_are_mapped() {
+    refused(
+        "fn f(mdl: Mdl<Locked>) {
+             let mapping = mdl.map(CacheType::Cached).unwrap();
+             let mdl = mdl.unlock();
+             mapping.unmap();
+         }",
+        &["E0505", "cannot move out of `mdl` because it is borrowed"],
+        "fn f(mdl: Mdl<Locked>) {
+             let mapping = mdl.map(CacheType::Cached).unwrap();
+             mapping.unmap();
+             let mdl = mdl.unlock();
+         }",
+    );
+}
+
+#[test]
+fn an_mdl_of_nonpaged_pool_has_no_system_mapping() {
+    refused(
+        "fn f(mdl: Mdl<BuiltForNonpaged>) { mdl.map(CacheType::Cached); }",
+        &["E0599", "`Mdl<BuiltForNonpaged>`", "mdl.map("],
+        "fn f(mdl: Mdl<BuiltForNonpaged>) { mdl.system_address(); }",
+    );
+}
+
+#[test]
+fn a_pool_tag_is_printable() {
+    refused(
+        r#"const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"a\nbc");"#,
+        &["a pool tag is four characters of printable ASCII"],
+        r#"const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"abcd");"#,
+    );
+}
