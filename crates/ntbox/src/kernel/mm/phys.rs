@@ -107,9 +107,13 @@ impl Physical {
         let fresh = (FIRST_PFN + (SIZE >> PAGE_SHIFT) - self.next).min(count);
         let mut frames: Vec<Pfn> = (self.next..self.next + fresh).collect();
         self.next += fresh;
+        let from_free = frames.len();
         while (frames.len() as u64) < count {
             frames.push(self.free.pop()?);
         }
+        // Those that lie side by side are mapped in one piece, of which the host
+        // allows a process some ten thousands.
+        frames[from_free..].sort_unstable();
         Some(frames)
     }
 
