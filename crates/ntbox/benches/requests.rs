@@ -6,6 +6,7 @@
 //! start of the process nor the way to it is in the number. Criterion's
 //! throughput is requests (or mappings, or changes there and back) a second.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -56,7 +57,9 @@ fn main() -> ExitCode {
         )
         .expect("an answer");
     let handle = opened.handle.expect("the device opens");
+    let results = Path::new(env!("CARGO_TARGET_TMPDIR")).join("criterion");
     let mut criterion = Criterion::default()
+        .output_directory(&results)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(4))
         .configure_from_args();

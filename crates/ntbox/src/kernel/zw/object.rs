@@ -89,6 +89,8 @@ fn basic(entry: &Entry) -> Vec<u8> {
         (header.handles, header.pointers, header.permanent)
     });
     let (handles, pointers, permanent) = counts.unwrap_or_default();
+    // The call itself refers to the object while it looks.
+    let pointers = pointers.saturating_add(1);
     let attributes = entry.attributes | if permanent { PERMANENT } else { 0 };
     let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
     let start = Information::default().u32(attributes).u32(entry.access);
