@@ -71,7 +71,7 @@ fn basic_information_counts_handles_and_references() {
             number(&buffer.0, 8),
             number(&buffer.0, 12)
         ),
-        (0xf_003f, 1, 1)
+        (0xf_003f, 1, 2)
     );
     assert_eq!(query(key, 0, 57).0, ntstatus::STATUS_INFO_LENGTH_MISMATCH);
     assert_eq!(query(key, 9, 56).0, ntstatus::STATUS_INVALID_INFO_CLASS);
