@@ -66,7 +66,7 @@ exports! {
     }
 
     /// `ZwSetSecurityObject`.
-    fn ZwSetSecurityObject(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwSetSecurityObject(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let set = || -> Result<(), Refusal> {
             if descriptor == 0 {
                 return Err(ntstatus::STATUS_ACCESS_VIOLATION.into());
