@@ -7,6 +7,7 @@ pub mod mdl;
 pub mod owed;
 pub mod phys;
 pub mod pool;
+mod probe;
 pub mod protection;
 pub mod query;
 mod reserved;
@@ -35,6 +36,7 @@ pub const TABLES: &[&[Export]] = &[
     contiguous::EXPORTS,
     mapping::EXPORTS,
     mdl::EXPORTS,
+    probe::EXPORTS,
     query::EXPORTS,
     reserved::EXPORTS,
     resident::EXPORTS,
