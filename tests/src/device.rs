@@ -28,6 +28,7 @@ impl Device {
     ///
     /// # Panics
     /// If the driver does not start.
+    #[must_use]
     pub fn start(driver: &str, link: &'static str) -> Self {
         let config = Config::new(build::driver(driver));
         let mut machine = Machine::boot(&config).expect("the driver boots");
@@ -82,6 +83,7 @@ impl Device {
     ///
     /// # Panics
     /// If the kernel process fails.
+    #[must_use]
     pub fn finish(self) -> Report {
         self.machine.finish().expect("the kernel runs")
     }

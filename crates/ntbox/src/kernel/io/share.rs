@@ -121,7 +121,7 @@ mod tests {
     fn opens_must_agree_with_each_other() {
         let mut share = [0xcc_u32; 7];
         let mut files = [[0_u8; 0xd8]; 3];
-        let [reader, writer, attributes] = files.each_mut().map(|file| address_mut(file));
+        let [reader, writer, attributes] = files.each_mut().map(address_mut);
         let at = address_mut(&mut share);
         // Reads and lets others read.
         value(IoSetShareAccess, &[1, 1, reader, at]);
