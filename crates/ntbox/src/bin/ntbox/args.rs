@@ -89,6 +89,10 @@ Exit status:
 
 #[derive(Debug, Args)]
 #[command(after_help = RUN_HELP)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own on the command line"
+)]
 pub struct Run {
     /// The driver's image; its PDB, if it has one, lies beside it
     pub file: PathBuf,

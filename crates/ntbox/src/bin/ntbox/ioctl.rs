@@ -119,6 +119,15 @@ fn send_all(machine: &mut Machine, args: &Ioctl, answers: &mut Vec<Answer>) -> R
     Ok(())
 }
 
+/// Two digits a byte.
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
 fn answer(request: String, reply: &Reply, shown: usize) -> Answer {
     let bytes = reply.output[..shown.min(reply.output.len())].to_vec();
     Answer {
@@ -126,7 +135,7 @@ fn answer(request: String, reply: &Reply, shown: usize) -> Answer {
         status: format!("{:#010x}", reply.status),
         name: ntstatus::Named(reply.status).to_string(),
         information: reply.information,
-        output: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        output: hex(&bytes),
         bytes,
         failed: reply.status >> 30 == 3,
     }
