@@ -6,7 +6,7 @@ use crate::kernel::call::Stop;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::layout::is_system;
 use crate::kernel::mm::pool::{self, PoolKind, Request};
-use crate::kernel::mm::{self, mapping, mdl};
+use crate::kernel::mm::{self, locking, mapping, mdl};
 
 /// Pool tag of system buffers.
 const TAG: u32 = u32::from_le_bytes(*b"IoSB");
@@ -102,7 +102,7 @@ fn lock(packet: u64, va: u64, length: u32, user: bool, write: bool) -> Prepared 
     let Some(list) = mdl::allocate(va, u64::from(length), 0)? else {
         return Ok(Err(INSUFFICIENT_RESOURCES));
     };
-    match mdl::probe_and_lock(list, user, write, 0) {
+    match locking::probe_and_lock(list, user, write, 0) {
         Ok(()) => {
             guest::write_u64(packet + irp::MDL_ADDRESS, list)?;
             Ok(Ok(()))
@@ -273,7 +273,7 @@ pub fn release(packet: u64) -> Result<(), Stop> {
         let next = guest::read_u64(list + mdl::offset::NEXT)?;
         let mut view = mdl::View::read(list)?;
         if view.has(mdl::flag::PAGES_LOCKED) {
-            mdl::unlock(list, 0)?;
+            locking::unlock(list, 0)?;
         } else if view.has(mdl::flag::MAPPED_TO_SYSTEM_VA) && !view.has(mdl::flag::PARTIAL) {
             mapping::unmap_system(&mut view)?;
         }

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use super::phys::{Pfn, Physical};
+use super::phys::Pfn;
 use super::pool::{self, PoolKind, Request};
 use super::space::Use;
-use super::{Memory, user, with};
+use super::{user, with};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::layout::{PAGE_SHIFT, PAGE_SIZE, is_system, pages_spanned};
-use crate::kernel::{cpu, stop, threads};
+use crate::kernel::{stop, threads};
 
 /// Offsets in an MDL.
 pub mod offset {
@@ -64,8 +64,6 @@ const FIXED_SIZE_PAGES: u64 = 0x17;
 /// Pool tag of MDLs.
 const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
 
-/// `STATUS_ACCESS_VIOLATION`.
-const ACCESS_VIOLATION: u32 = 0xc000_0005;
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 pub const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
 
@@ -362,23 +360,6 @@ pub fn check_process_exit(process: u64) {
     }
 }
 
-impl Memory {
-    /// Frame behind a page if an access of that kind is possible there. A page
-    /// that is copied on write is copied for one.
-    fn lockable(&mut self, va: u64, write: bool) -> Option<Pfn> {
-        if let Some((_, area)) = self.space.find(va)
-            && matches!(area.used_for, Use::NonPagedPool | Use::PagedPool)
-        {
-            return self.pools.holds(va).then(|| self.space.frame(va))?;
-        }
-        if write {
-            self.copy_on_write(va);
-        }
-        let (pfn, access) = self.page(va)?;
-        (access.read && (access.write || !write)).then_some(pfn)
-    }
-}
-
 exports! {
     /// `MmSizeOfMdl`: bytes of an MDL for a range, its page frame numbers included.
     fn MmSizeOfMdl(base: u64, length: u64) -> u64 [max HIGH_LEVEL] {
@@ -419,173 +400,6 @@ exports! {
         view.set_flags(view.flags | flag::SOURCE_IS_NONPAGED_POOL)?;
         Ok(())
     }
-
-    /// `MmProbeAndLockPages`: makes the pages resident and keeps them so; raises.
-    fn MmProbeAndLockPages<call>(mdl: u64, mode: u8, operation: u32) -> () [max DISPATCH_LEVEL] raises 0xc000_009a {
-        probe_and_lock(mdl, mode != 0, operation != 0, call.return_address())
-    }
-
-    /// `MmProbeAndLockProcessPages`: of the memory of another process.
-    fn MmProbeAndLockProcessPages<call>(mdl: u64, process: u64, mode: u8, operation: u32) -> ()
-        [max DISPATCH_LEVEL] raises 0xc000_009a
-    {
-        let seen = user::see(process);
-        let locked = probe_and_lock(mdl, mode != 0, operation != 0, call.return_address());
-        user::see(seen);
-        locked?;
-        if !is_system(View::read(mdl)?.start) {
-            guest::write_u64(mdl + offset::PROCESS, process)?;
-        }
-        Ok(())
-    }
-
-    /// `MmProbeAndLockSelectedPages`: pages that need not lie side by side, from
-    /// an array of their addresses.
-    fn MmProbeAndLockSelectedPages<call>(mdl: u64, segments: u64, mode: u8, operation: u32) -> ()
-        [max DISPATCH_LEVEL] raises 0xc000_009a
-    {
-        let view = View::read(mdl)?;
-        let pages: Vec<u64> = (0..view.pages())
-            .map(|n| guest::read_u64(segments.wrapping_add(8 * n)))
-            .collect::<Result<_, Fault>>()?;
-        lock_pages(view, &pages, mode != 0, operation != 0, call.return_address())
-    }
-
-    /// `MmUnlockPages`: ends the lock, and a system mapping before it.
-    fn MmUnlockPages<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
-        unlock(mdl, call.return_address())
-    }
-
-    /// `MmAllocatePagesForMdl`: pages of physical memory, zeroed, maybe fewer than
-    /// asked for.
-    fn MmAllocatePagesForMdl<call>(low: u64, high: u64, skip: u64, total: u64) -> u64 [max DISPATCH_LEVEL] fails 0 {
-        allocate_pages(low, high, total, 0, call.return_address())
-    }
-
-    /// `MmAllocatePagesForMdlEx`: the same with a cache type and flags.
-    fn MmAllocatePagesForMdlEx<call>(low: u64, high: u64, skip: u64, total: u64, cache: u32, flags: u32) -> u64
-        [max DISPATCH_LEVEL] fails 0
-    {
-        allocate_pages(low, high, total, flags, call.return_address())
-    }
-
-    /// `MmFreePagesFromMdl`: frees the pages, not the list itself.
-    fn MmFreePagesFromMdl<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
-        let mut view = View::read(mdl)?;
-        let pages = with(|memory| memory.mdls.settle(mdl, |record| record.pages.take())).flatten();
-        let Some((pages, _)) = pages else {
-            let what = format!("MmFreePagesFromMdl was given the MDL at {mdl:#018x}, which holds no allocated pages");
-            stop::violation("free-pages-not-allocated", None, what, call.return_address());
-            return Ok(());
-        };
-        if view.has(flag::MAPPED_TO_SYSTEM_VA) {
-            let what = format!("MmFreePagesFromMdl was given the MDL at {mdl:#018x}, which is still mapped");
-            stop::violation("free-pages-mapped", Some((0xc4, 0xb7)), what, call.return_address());
-            super::mapping::unmap_system(&mut view)?;
-        }
-        with(|memory| memory.physical.give(&pages));
-        view.set_flags(view.flags & !flag::PAGES_LOCKED)?;
-        Ok(())
-    }
-}
-
-/// Locks the pages of an MDL for reading or writing; `user` is the access mode
-/// to check the range for.
-pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<(), Stop> {
-    let view = View::read(mdl)?;
-    if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
-        let what = format!(
-            "MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
-        );
-        stop::violation("lock-nonpaged-mdl", Some((0xc4, 0xb0)), what, caller);
-    }
-    if view.has(flag::PAGES_LOCKED) {
-        let what = format!(
-            "MmProbeAndLockPages was given the MDL at {mdl:#018x}, whose pages are locked already"
-        );
-        stop::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
-    }
-    let base = view.start.wrapping_add(u64::from(view.offset));
-    if user && (is_system(base) || is_system(base.wrapping_add(u64::from(view.bytes)))) {
-        return Err(Stop::raise(ACCESS_VIOLATION));
-    }
-    let page = |n: u64| view.start.wrapping_add(n << PAGE_SHIFT);
-    let pages: Vec<u64> = (0..view.pages()).map(page).collect();
-    lock_pages(view, &pages, user, write, caller)
-}
-
-/// Locks pages at these addresses as those of an MDL.
-fn lock_pages(
-    mut view: View,
-    pages: &[u64],
-    user: bool,
-    write: bool,
-    caller: u64,
-) -> Result<(), Stop> {
-    let first = pages.first().copied().unwrap_or(0);
-    let system = is_system(first);
-    if user && pages.iter().any(|va| is_system(*va)) {
-        return Err(Stop::raise(ACCESS_VIOLATION));
-    }
-    let (pageable, frames) = with(|memory| {
-        let area = memory.space.find(first);
-        let pageable = !system || area.is_some_and(|(_, area)| area.used_for == Use::PagedPool);
-        let frames: Result<Vec<Pfn>, u64> = pages
-            .iter()
-            .map(|va| memory.lockable(*va, write).ok_or(*va))
-            .collect();
-        (pageable, frames)
-    });
-    if pageable && cpu::irql() > cpu::APC_LEVEL {
-        let what = format!(
-            "MmProbeAndLockPages was called for pageable memory at IRQL {}",
-            cpu::irql()
-        );
-        stop::violation("irql-too-high", None, what, caller);
-    }
-    let frames = frames.map_err(|va| {
-        Stop::raise(if user::passed_guard(va) {
-            ntstatus::STATUS_GUARD_PAGE_VIOLATION
-        } else {
-            ACCESS_VIOLATION
-        })
-    })?;
-    view.set_frames(&frames)?;
-    let process = if system {
-        0
-    } else {
-        threads::current_process()
-    };
-    guest::write_u64(view.va + offset::PROCESS, process)?;
-    let direction = if write { flag::WRITE_OPERATION } else { 0 };
-    view.set_flags(view.flags & !flag::WRITE_OPERATION | flag::PAGES_LOCKED | direction)?;
-    with(|memory| memory.mdls.entry(view.va).locked = Some(caller));
-    Ok(())
-}
-
-/// Unlocks the pages of an MDL.
-pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
-    let mut view = View::read(mdl)?;
-    if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
-        let what = format!(
-            "MmUnlockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
-        );
-        stop::violation("unlock-nonpaged-mdl", Some((0xc4, 0x7d)), what, caller);
-        return Ok(());
-    }
-    if !view.has(flag::PAGES_LOCKED) {
-        let what =
-            format!("MmUnlockPages was given the MDL at {mdl:#018x}, whose pages are not locked");
-        stop::violation("unlock-not-locked", Some((0xc4, 0x7c)), what, caller);
-        return Ok(());
-    }
-    if view.has(flag::MAPPED_TO_SYSTEM_VA) {
-        super::mapping::unmap_system(&mut view)?;
-    }
-    // Windows leaves the direction of the last lock where it is.
-    view.set_flags(view.flags & !flag::PAGES_LOCKED)?;
-    with(|memory| memory.mdls.settle(mdl, |record| record.locked = None));
-    Ok(())
 }
 
 /// Moves the beginning of a list forwards: pages that are passed are its no more.
@@ -608,49 +422,6 @@ pub fn advance(mdl: u64, bytes: u32) -> Result<u32, Stop> {
         guest::write_u64(mdl + offset::MAPPED_SYSTEM_VA, system + u64::from(bytes))?;
     }
     Ok(ntstatus::STATUS_SUCCESS)
-}
-
-/// `MM_DONT_ZERO_ALLOCATION`.
-const DONT_ZERO: u32 = 1;
-/// `MM_ALLOCATE_FULLY_REQUIRED`.
-const FULLY_REQUIRED: u32 = 4;
-
-fn allocate_pages(low: u64, high: u64, total: u64, flags: u32, caller: u64) -> Result<u64, Stop> {
-    if total == 0 || total > MAX_BYTES || low > Physical::highest_address() || high < low {
-        return Ok(0);
-    }
-    let wanted = total.div_ceil(PAGE_SIZE);
-    let count = with(|memory| wanted.min(memory.physical.available()));
-    if count == 0 || (count < wanted && flags & FULLY_REQUIRED != 0) {
-        return Ok(0);
-    }
-    let Some(frames) = with(|memory| memory.physical.take(count)) else {
-        return Ok(0);
-    };
-    // What lies outside of the range that the caller can use goes back.
-    let (frames, outside): (Vec<Pfn>, Vec<Pfn>) = frames
-        .into_iter()
-        .partition(|pfn| pfn << PAGE_SHIFT >= low && (pfn << PAGE_SHIFT) + PAGE_SIZE - 1 <= high);
-    with(|memory| memory.physical.give(&outside));
-    let short = (frames.len() as u64) < wanted && flags & FULLY_REQUIRED != 0;
-    let list = if frames.is_empty() || short {
-        None
-    } else {
-        allocate(0, (frames.len() as u64) << PAGE_SHIFT, caller)?
-    };
-    let Some(mdl) = list else {
-        with(|memory| memory.physical.give(&frames));
-        return Ok(0);
-    };
-    if flags & DONT_ZERO == 0 {
-        with(|memory| frames.iter().for_each(|pfn| memory.physical.clear(*pfn)));
-    }
-    let mut view = View::read(mdl)?;
-    view.set_frames(&frames)?;
-    guest::write_u64(mdl + offset::PROCESS, 0)?;
-    view.set_flags(flag::PAGES_LOCKED)?;
-    with(|memory| memory.mdls.entry(mdl).pages = Some((frames, caller)));
-    Ok(mdl)
 }
 
 /// Frees the memory of a list that came from `IoAllocateMdl`.

@@ -2,8 +2,10 @@
 //! memory descriptor lists.
 
 mod contiguous;
+pub mod locking;
 pub mod mapping;
 pub mod mdl;
+mod mdl_pages;
 pub mod owed;
 pub mod phys;
 pub mod pool;
@@ -35,7 +37,9 @@ use super::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SHIFT, PAGED_POOL, Zone
 pub const TABLES: &[&[Export]] = &[
     contiguous::EXPORTS,
     mapping::EXPORTS,
+    locking::EXPORTS,
     mdl::EXPORTS,
+    mdl_pages::EXPORTS,
     probe::EXPORTS,
     query::EXPORTS,
     reserved::EXPORTS,

@@ -1,0 +1,169 @@
+//! Locking the pages of an MDL: they are probed for the access that is asked for,
+//! made resident and kept so until they are unlocked.
+
+use super::mdl::{View, flag, offset};
+use super::phys::Pfn;
+use super::space::Use;
+use super::{Memory, user, with};
+use crate::kernel::call::irql::DISPATCH_LEVEL;
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::layout::{PAGE_SHIFT, is_system};
+use crate::kernel::{cpu, stop, threads};
+
+/// `STATUS_ACCESS_VIOLATION`.
+const ACCESS_VIOLATION: u32 = 0xc000_0005;
+
+impl Memory {
+    /// Frame behind a page if an access of that kind is possible there. A page
+    /// that is copied on write is copied for one.
+    pub(super) fn lockable(&mut self, va: u64, write: bool) -> Option<Pfn> {
+        if let Some((_, area)) = self.space.find(va)
+            && matches!(area.used_for, Use::NonPagedPool | Use::PagedPool)
+        {
+            return self.pools.holds(va).then(|| self.space.frame(va))?;
+        }
+        if write {
+            self.copy_on_write(va);
+        }
+        let (pfn, access) = self.page(va)?;
+        (access.read && (access.write || !write)).then_some(pfn)
+    }
+}
+
+exports! {
+    /// `MmProbeAndLockPages`: makes the pages resident and keeps them so; raises.
+    fn MmProbeAndLockPages<call>(mdl: u64, mode: u8, operation: u32) -> () [max DISPATCH_LEVEL] raises 0xc000_009a {
+        probe_and_lock(mdl, mode != 0, operation != 0, call.return_address())
+    }
+
+    /// `MmProbeAndLockProcessPages`: of the memory of another process.
+    fn MmProbeAndLockProcessPages<call>(mdl: u64, process: u64, mode: u8, operation: u32) -> ()
+        [max DISPATCH_LEVEL] raises 0xc000_009a
+    {
+        let seen = user::see(process);
+        let locked = probe_and_lock(mdl, mode != 0, operation != 0, call.return_address());
+        user::see(seen);
+        locked?;
+        if !is_system(View::read(mdl)?.start) {
+            guest::write_u64(mdl + offset::PROCESS, process)?;
+        }
+        Ok(())
+    }
+
+    /// `MmProbeAndLockSelectedPages`: pages that need not lie side by side, from
+    /// an array of their addresses.
+    fn MmProbeAndLockSelectedPages<call>(mdl: u64, segments: u64, mode: u8, operation: u32) -> ()
+        [max DISPATCH_LEVEL] raises 0xc000_009a
+    {
+        let view = View::read(mdl)?;
+        let pages: Vec<u64> = (0..view.pages())
+            .map(|n| guest::read_u64(segments.wrapping_add(8 * n)))
+            .collect::<Result<_, Fault>>()?;
+        lock_pages(view, &pages, mode != 0, operation != 0, call.return_address())
+    }
+
+    /// `MmUnlockPages`: ends the lock, and a system mapping before it.
+    fn MmUnlockPages<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
+        unlock(mdl, call.return_address())
+    }
+}
+
+/// Locks the pages of an MDL for reading or writing; `user` is the access mode
+/// to check the range for.
+pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<(), Stop> {
+    let view = View::read(mdl)?;
+    if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
+        let what = format!(
+            "MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
+        );
+        stop::violation("lock-nonpaged-mdl", Some((0xc4, 0xb0)), what, caller);
+    }
+    if view.has(flag::PAGES_LOCKED) {
+        let what = format!(
+            "MmProbeAndLockPages was given the MDL at {mdl:#018x}, whose pages are locked already"
+        );
+        stop::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
+    }
+    let base = view.start.wrapping_add(u64::from(view.offset));
+    if user && (is_system(base) || is_system(base.wrapping_add(u64::from(view.bytes)))) {
+        return Err(Stop::raise(ACCESS_VIOLATION));
+    }
+    let page = |n: u64| view.start.wrapping_add(n << PAGE_SHIFT);
+    let pages: Vec<u64> = (0..view.pages()).map(page).collect();
+    lock_pages(view, &pages, user, write, caller)
+}
+
+/// Locks pages at these addresses as those of an MDL.
+fn lock_pages(
+    mut view: View,
+    pages: &[u64],
+    user: bool,
+    write: bool,
+    caller: u64,
+) -> Result<(), Stop> {
+    let first = pages.first().copied().unwrap_or(0);
+    let system = is_system(first);
+    if user && pages.iter().any(|va| is_system(*va)) {
+        return Err(Stop::raise(ACCESS_VIOLATION));
+    }
+    let (pageable, frames) = with(|memory| {
+        let area = memory.space.find(first);
+        let pageable = !system || area.is_some_and(|(_, area)| area.used_for == Use::PagedPool);
+        let frames: Result<Vec<Pfn>, u64> = pages
+            .iter()
+            .map(|va| memory.lockable(*va, write).ok_or(*va))
+            .collect();
+        (pageable, frames)
+    });
+    if pageable && cpu::irql() > cpu::APC_LEVEL {
+        let what = format!(
+            "MmProbeAndLockPages was called for pageable memory at IRQL {}",
+            cpu::irql()
+        );
+        stop::violation("irql-too-high", None, what, caller);
+    }
+    let frames = frames.map_err(|va| {
+        Stop::raise(if user::passed_guard(va) {
+            ntstatus::STATUS_GUARD_PAGE_VIOLATION
+        } else {
+            ACCESS_VIOLATION
+        })
+    })?;
+    view.set_frames(&frames)?;
+    let process = if system {
+        0
+    } else {
+        threads::current_process()
+    };
+    guest::write_u64(view.va + offset::PROCESS, process)?;
+    let direction = if write { flag::WRITE_OPERATION } else { 0 };
+    view.set_flags(view.flags & !flag::WRITE_OPERATION | flag::PAGES_LOCKED | direction)?;
+    with(|memory| memory.mdls.entry(view.va).locked = Some(caller));
+    Ok(())
+}
+
+/// Unlocks the pages of an MDL.
+pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
+    let mut view = View::read(mdl)?;
+    if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
+        let what = format!(
+            "MmUnlockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
+        );
+        stop::violation("unlock-nonpaged-mdl", Some((0xc4, 0x7d)), what, caller);
+        return Ok(());
+    }
+    if !view.has(flag::PAGES_LOCKED) {
+        let what =
+            format!("MmUnlockPages was given the MDL at {mdl:#018x}, whose pages are not locked");
+        stop::violation("unlock-not-locked", Some((0xc4, 0x7c)), what, caller);
+        return Ok(());
+    }
+    if view.has(flag::MAPPED_TO_SYSTEM_VA) {
+        super::mapping::unmap_system(&mut view)?;
+    }
+    // Windows leaves the direction of the last lock where it is.
+    view.set_flags(view.flags & !flag::PAGES_LOCKED)?;
+    with(|memory| memory.mdls.settle(mdl, |record| record.locked = None));
+    Ok(())
+}
