@@ -80,6 +80,31 @@ pub enum Operation {
         /// An open handle.
         handle: Handle,
     },
+    /// `CreateEvent` without a name; [`Reply::handle`] is the event's.
+    CreateEvent {
+        /// Whether it stays signaled until it is reset, whoever waits for it.
+        manual_reset: bool,
+        /// Whether it is signaled to begin with.
+        signaled: bool,
+    },
+    /// `SetEvent`.
+    SetEvent {
+        /// Handle of an event.
+        handle: Handle,
+    },
+    /// `ResetEvent`.
+    ResetEvent {
+        /// Handle of an event.
+        handle: Handle,
+    },
+    /// `WaitForSingleObject`; [`Reply::status`] is `STATUS_SUCCESS` or
+    /// `STATUS_TIMEOUT`.
+    Wait {
+        /// Handle of what can be waited for.
+        handle: Handle,
+        /// How long; `None` is for ever.
+        milliseconds: Option<u32>,
+    },
     /// `VirtualAlloc` of private memory, committed, readable and writable;
     /// [`Reply::information`] is its address.
     Allocate {

@@ -2,6 +2,7 @@
 //! this crate. Each request runs on a thread of its process, in the kernel, from
 //! the system call on.
 
+mod events;
 mod memory;
 mod requests;
 
@@ -10,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::boot::{self, STACK_SIZE};
 use super::io::finish;
-use super::ke::{attach, sched};
+use super::ke::{apc, attach, clock, sched};
 use super::mm::user;
 use super::ob::{self, Caller};
 use super::ps::notify;
@@ -180,8 +181,12 @@ pub fn exit(process: Process) -> bool {
     });
     for thread in &threads_of {
         cancel_thread(*thread);
+        if with(|state| state.underway.values().any(|busy| busy == thread)) {
+            apc::end_waits_of_program(*thread);
+        }
     }
     while sched::yield_now() {}
+    leave_drivers(&threads_of);
     // The handles are closed by a thread of the process, in whose memory a driver
     // then is.
     if let Progress::Pending(ticket) = order(object, Order::Exit) {
@@ -193,6 +198,20 @@ pub fn exit(process: Process) -> bool {
         }
     });
     true
+}
+
+/// Waits until threads have come back from the drivers that they are in, for a
+/// thread only ends on its way back. A request that is not completed within five
+/// minutes of its cancellation is left behind.
+fn leave_drivers(threads: &[u64]) {
+    /// In units of 100 ns.
+    const FIVE_MINUTES: u64 = 5 * 60 * 10_000_000;
+    let deadline = clock::interrupt_time().saturating_add(FIVE_MINUTES);
+    while clock::interrupt_time() < deadline
+        && with(|state| state.underway.values().any(|busy| threads.contains(busy)))
+    {
+        sched::park(REPLY_KEY, Some(deadline));
+    }
 }
 
 /// Finds an idle thread of a process, or makes one.

@@ -206,6 +206,13 @@ pub fn ends_wait(thread: u64, alertable: bool, mode: u8) -> Option<u32> {
     })
 }
 
+/// Ends the waits on behalf of the program of a thread that is to end, as an APC
+/// for user mode would.
+pub fn end_waits_of_program(thread: u64) {
+    with(thread, |state| state.user_pending = true);
+    wait::disturb(thread);
+}
+
 /// Forgets a thread that ends. Its APCs for user mode, which never ran, are run
 /// down: by their own routines, or their memory is freed.
 pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{INSUFFICIENT_RESOURCES, memory};
+use super::{INSUFFICIENT_RESOURCES, events, memory};
 use crate::kernel::call::Stop;
 use crate::kernel::io::file::{self, Opening, Sent};
 use crate::kernel::io::finish::{self, Notify, Outcome};
@@ -57,6 +57,16 @@ pub fn carry_out(process: u64, operation: Operation, caller: &Caller<'_>) -> Rep
             Ok(()) => Reply::status(0),
             Err(status) => Reply::status(status),
         }),
+        Operation::CreateEvent {
+            manual_reset,
+            signaled,
+        } => events::create(manual_reset, signaled, caller),
+        Operation::SetEvent { handle } => events::set(handle, true),
+        Operation::ResetEvent { handle } => events::set(handle, false),
+        Operation::Wait {
+            handle,
+            milliseconds,
+        } => events::wait_for(handle, milliseconds, caller),
         Operation::Allocate { bytes } => Ok(memory::allocate(process, bytes)),
         Operation::Free { address } => Ok(memory::free(process, address)),
         Operation::Load { address, length } => Ok(memory::load(address, length)),

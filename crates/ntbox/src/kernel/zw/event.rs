@@ -12,6 +12,8 @@ use crate::kernel::ob::{self, Attributes, Caller, Payload, Refusal, Type};
 const SIZE: u64 = 0x18;
 /// `EVENT_MODIFY_STATE`.
 const MODIFY_STATE: u32 = 2;
+/// `EVENT_ALL_ACCESS`.
+const ALL_ACCESS: u32 = 0x1f_0003;
 
 /// What a new event is to be.
 struct Wanted {
@@ -86,6 +88,41 @@ exports! {
     }
 }
 
+/// An event that nobody has a handle of yet.
+fn new(kind: Kind, signaled: bool) -> Result<u64, Refusal> {
+    let event = ob::create(Type::Event, SIZE, Payload::None)?;
+    object::initialize(event, kind, SIZE, i32::from(signaled))?;
+    Ok(event)
+}
+
+/// Makes an event without a name for a program; gives its handle.
+///
+/// # Errors
+/// There is no room for it.
+pub fn create_unnamed(
+    manual_reset: bool,
+    signaled: bool,
+    caller: &Caller<'_>,
+) -> Result<u64, Refusal> {
+    let kind = if manual_reset {
+        Kind::NotificationEvent
+    } else {
+        Kind::SynchronizationEvent
+    };
+    let event = new(kind, signaled)?;
+    let opened = ob::insert_and_open(event, &Attributes::read(0)?, ALL_ACCESS, caller)?;
+    Ok(opened.handle)
+}
+
+/// Sets or resets an event by a program's handle.
+///
+/// # Errors
+/// It is no handle of an event that the program may change.
+pub fn set_by_program(handle: u64, signaled: bool) -> Result<(), Refusal> {
+    let wanted = if signaled { Change::Set } else { Change::Reset };
+    change(handle, 0, wanted, Mode::User)
+}
+
 fn create(wanted: &Wanted, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refusal> {
     mode.probe(wanted.handle, 8, 8)?;
     let kind = match wanted.kind {
@@ -94,8 +131,7 @@ fn create(wanted: &Wanted, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refus
         _ => return Err(ntstatus::STATUS_INVALID_PARAMETER.into()),
     };
     let attributes = Attributes::read(wanted.attributes)?;
-    let event = ob::create(Type::Event, SIZE, Payload::None)?;
-    object::initialize(event, kind, SIZE, i32::from(wanted.signaled))?;
+    let event = new(kind, wanted.signaled)?;
     let opened = ob::insert_and_open(event, &attributes, wanted.access, caller)?;
     guest::write_u64(wanted.handle, opened.handle)?;
     Ok(opened.status)

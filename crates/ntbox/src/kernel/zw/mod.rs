@@ -21,7 +21,7 @@
 //! | `reply` | how a service answers into a buffer |
 
 mod directory;
-mod event;
+pub mod event;
 mod handle;
 pub mod key;
 mod key_information;
@@ -39,7 +39,7 @@ mod tests;
 pub mod timer;
 mod value;
 mod value_change;
-mod wait;
+pub mod wait;
 
 use super::call::Export;
 

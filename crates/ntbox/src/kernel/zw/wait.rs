@@ -55,6 +55,7 @@ fn wait_for(
     entries: &[Entry],
     all: bool,
     patience: Patience,
+    mode: Mode,
     caller: &Caller<'_>,
 ) -> Result<u32, Refusal> {
     // Types without a signal state of their own are always signaled: one of those
@@ -77,7 +78,14 @@ fn wait_for(
     for entry in entries {
         ob::reference(entry.object);
     }
-    let result = wait::wait(objects, all, patience);
+    let result = wait::wait_for(&wait::Request {
+        objects,
+        all,
+        patience,
+        mode: u8::from(mode.is_user()),
+        alertable: false,
+        caller: None,
+    });
     for entry in entries {
         ob::dereference(entry.object, caller);
     }
@@ -87,8 +95,22 @@ fn wait_for(
 fn single(handle: u64, timeout: u64, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refusal> {
     mode.probe_optional(timeout, 8, 8)?;
     let patience = Patience::read(timeout)?;
+    by_handle(handle, patience, mode, caller)
+}
+
+/// Waits for the object of a handle; on behalf of a program, its end ends the
+/// wait.
+///
+/// # Errors
+/// It is no handle of something that may be waited for.
+pub fn by_handle(
+    handle: u64,
+    patience: Patience,
+    mode: Mode,
+    caller: &Caller<'_>,
+) -> Result<u32, Refusal> {
     let entry = ob::by_handle(handle, SYNCHRONIZE, None, mode.is_user())?;
-    wait_for(&[entry], false, patience, caller)
+    wait_for(&[entry], false, patience, mode, caller)
 }
 
 fn multiple(
@@ -120,5 +142,5 @@ fn multiple(
     if all && entries.iter().any(twice) {
         return Err(ntstatus::STATUS_INVALID_PARAMETER_MIX.into());
     }
-    wait_for(&entries, all, patience, caller)
+    wait_for(&entries, all, patience, Mode::Kernel, caller)
 }
