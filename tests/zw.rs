@@ -26,7 +26,10 @@ fn all_is_well(name: &str, cases: &[&str]) {
 
 #[test]
 fn objects_with_handles() {
-    all_is_well("zw_objects", &["Events", "Waits", "Timers", "System"]);
+    all_is_well(
+        "zw_objects",
+        &["Events", "Waits", "Timers", "TimerApcs", "System"],
+    );
 }
 
 #[test]

@@ -97,7 +97,7 @@ static VOID Mutexes(VOID)
     PVOID thread, both[2] = {&mutant, &Mutex};
 
     KeInitializeMutex(&Mutex, 0);
-    CHECK(Mutex.Header.Type == 2 && Mutex.Header.Size == sizeof Mutex / 4 && Mutex.ApcDisable == 1);
+    CHECK(Mutex.Header.Type == 2 && Mutex.Header.Size == 0 && Mutex.ApcDisable == 1);
     CHECK(KeReadStateMutex(&Mutex) == 1 && Mutex.OwnerThread == NULL);
     Release(&Mutex, STATUS_MUTANT_NOT_OWNED);
     CHECK(WAIT(&Mutex, NULL) == STATUS_SUCCESS && KeAreApcsDisabled() && !KeAreAllApcsDisabled());
@@ -217,6 +217,14 @@ static VOID OwnApcs(VOID)
     CHECK_TRACE("kk");
     KeLowerIrql(old);
     CHECK_TRACE("kkk");
+    /* What is left more often than entered keeps them away as well, until it is entered. */
+    KeLeaveCriticalRegion();
+    CHECK(KeAreApcsDisabled() && !KeAreAllApcsDisabled());
+    KeEnterCriticalRegion();
+    KeLeaveGuardedRegion();
+    CHECK(KeAreApcsDisabled() && KeAreAllApcsDisabled());
+    KeEnterGuardedRegion();
+    CHECK(!KeAreApcsDisabled() && !KeAreAllApcsDisabled());
 
     TraceReset();
     KeInitializeApc(&Apc, KeGetCurrentThread(), 0, Changing, NULL, Normal, KernelMode, (PVOID)5);

@@ -106,10 +106,12 @@ static NTSTATUS Time(void)
     KeQuerySystemTime(&before);
     due.QuadPart = -30 * 10000000LL;
     CHECK(30, !KeSetTimer(&timer, due, NULL) && KeSetTimer(&timer, due, NULL));
+    CHECK(37, *(PULONG)&timer == 0x40000009); /* the flag that it is set, above its index */
     CHECK(31, KeWaitForSingleObject(&timer, Executive, KernelMode, FALSE, NULL) == STATUS_SUCCESS);
     KeQuerySystemTime(&after);
     CHECK(32, after.QuadPart - before.QuadPart >= 30 * 10000000LL);
     CHECK(33, !KeReadStateTimer(&timer) && !KeCancelTimer(&timer));
+    CHECK(38, *(PULONG)&timer == 9);
     KeQueryTickCount(&tick);
     CHECK(34, tick.QuadPart * KeQueryTimeIncrement() >= 30 * 10000000LL);
     due.QuadPart = -3600 * 10000000LL; /* an hour */

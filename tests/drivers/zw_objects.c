@@ -146,6 +146,50 @@ static VOID Timers(VOID)
     CHECK(ZwOpenTimer(&again, TIMER_ALL_ACCESS, Named(L"\\BaseNamedObjects\\ZwTimer", 0)) == STATUS_OBJECT_NAME_NOT_FOUND);
 }
 
+/* What an APC of a timer was told. */
+static struct {
+    ULONG Calls;
+    LONG Low, High;
+    KIRQL Irql;
+    PKTHREAD Thread;
+} Told;
+
+static VOID NTAPI TimerApc(PVOID context, ULONG low, LONG high)
+{
+    CHECK(context == &Told);
+    Told.Calls++;
+    Told.Low = low;
+    Told.High = high;
+    Told.Irql = KeGetCurrentIrql();
+    Told.Thread = KeGetCurrentThread();
+}
+
+static VOID TimerApcs(VOID)
+{
+    HANDLE timer;
+    LARGE_INTEGER due, now;
+
+    CHECK(ZwCreateTimer(&timer, TIMER_ALL_ACCESS, Named(L"\\BaseNamedObjects\\ZwTimerApc", 0), NotificationTimer) == 0);
+    due.QuadPart = -50000;
+    CHECK(ZwSetTimer(timer, &due, (PTIMER_APC_ROUTINE)TimerApc, &Told, FALSE, 0, NULL) == 0);
+    CHECK(ZwCancelTimer(timer, NULL) == 0);
+    KeDelayExecutionThread(KernelMode, FALSE, &due);
+    CHECK(Told.Calls == 0);
+    CHECK(ZwSetTimer(timer, &due, (PTIMER_APC_ROUTINE)TimerApc, &Told, FALSE, 0, NULL) == 0);
+    CHECK(ZwWaitForSingleObject(timer, FALSE, NULL) == 0);
+    KeQuerySystemTime(&now);
+    CHECK(Told.Calls == 1 && Told.Irql == PASSIVE_LEVEL && Told.Thread == KeGetCurrentThread());
+    CHECK(((LONGLONG)Told.High << 32 | (ULONG)Told.Low) <= now.QuadPart && Told.High != 0);
+    /* In a critical region it waits for the end of it. */
+    KeEnterCriticalRegion();
+    CHECK(ZwSetTimer(timer, &due, (PTIMER_APC_ROUTINE)TimerApc, &Told, FALSE, 0, NULL) == 0);
+    CHECK(ZwWaitForSingleObject(timer, FALSE, NULL) == 0);
+    CHECK(Told.Calls == 1);
+    KeLeaveCriticalRegion();
+    CHECK(Told.Calls == 2);
+    CHECK(ZwClose(timer) == 0);
+}
+
 typedef struct {
     HANDLE Section;
     PVOID MappedBase, ImageBase;
@@ -196,6 +240,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
     CASE(Events);
     CASE(Waits);
     CASE(Timers);
+    CASE(TimerApcs);
     CASE(System);
     return CHECK_STATUS;
 }

@@ -54,10 +54,10 @@ pub struct Thread {
     pub system: bool,
     /// Priority, 0 to 31.
     pub priority: i32,
-    /// How deep it is in critical regions.
-    pub critical: u32,
-    /// How deep it is in guarded regions.
-    pub guarded: u32,
+    /// How deep it is in critical regions; below 0 if it left more than it entered.
+    pub critical: i32,
+    /// How deep it is in guarded regions, in the same way.
+    pub guarded: i32,
     /// Whether it has ended.
     pub ended: bool,
     /// Address of the routine that it began with; 0 for those of the kernel.

@@ -223,7 +223,8 @@ exports! {
     fn ExReleaseFastMutexUnsafeAndLeaveCriticalRegion<call>(mutex: u64) -> () [max HIGH_LEVEL] {
         let function = "ExReleaseFastMutexUnsafeAndLeaveCriticalRegion";
         release_unsafe(mutex, function, call.return_address())?;
-        thread::leave_critical_region(function)
+        thread::leave_critical_region();
+        Ok(())
     }
 }
 

@@ -129,7 +129,7 @@ pub fn deliver(place: &Place<'_>) {
 /// Takes the next kernel APC that a thread may run at this IRQL.
 fn take(thread: u64) -> Option<u64> {
     let info = threads::thread(thread)?;
-    if cpu::irql() >= APC_LEVEL || info.guarded > 0 {
+    if cpu::irql() >= APC_LEVEL || info.guarded != 0 {
         return None;
     }
     let apc = with(thread, |state| {
@@ -160,9 +160,12 @@ fn run(thread: u64, apc: u64, place: &Place<'_>) -> Result<(), Fault> {
     guest::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
     let below = place.stack().wrapping_sub(slots);
     let before = cpu::set_irql(APC_LEVEL);
-    let arguments = [apc, slots, slots + 8, slots + 16, slots + 24];
-    place.call(below, kernel_routine, &arguments);
-    check_irql(APC_LEVEL, kernel_routine);
+    // One of a timer with a handle has none.
+    if kernel_routine != 0 {
+        let arguments = [apc, slots, slots + 8, slots + 16, slots + 24];
+        place.call(below, kernel_routine, &arguments);
+        check_irql(APC_LEVEL, kernel_routine);
+    }
     let normal = guest::read_u64(slots)?;
     if normal != 0 {
         let argument = |n: u64| guest::read_u64(slots + 8 * n);
@@ -237,8 +240,81 @@ pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {
     Ok(())
 }
 
+/// What an APC calls, and with what.
+#[derive(Debug, Default)]
+pub struct Routines {
+    /// Called first, at `APC_LEVEL`.
+    pub kernel: u64,
+    /// Called if the thread ends before.
+    pub rundown: u64,
+    /// Called after it; 0 makes a special APC.
+    pub normal: u64,
+    /// First argument of the normal one.
+    pub context: u64,
+}
+
+/// Writes an APC that is not queued.
+pub fn initialize(
+    apc: u64,
+    thread: u64,
+    environment: u32,
+    mode: u8,
+    routines: &Routines,
+) -> Result<(), Fault> {
+    guest::fill(apc, 0, SIZE.into())?;
+    guest::write_u8(apc, APC_OBJECT)?;
+    guest::write_u8(apc.wrapping_add(offset::SIZE), SIZE)?;
+    let special = routines.normal == 0;
+    let (mode, context) = if special {
+        (0, 0)
+    } else {
+        (mode, routines.context)
+    };
+    for (at, value) in [
+        (offset::THREAD, thread),
+        (offset::KERNEL_ROUTINE, routines.kernel),
+        (offset::RUNDOWN_ROUTINE, routines.rundown),
+        (offset::NORMAL_ROUTINE, routines.normal),
+        (offset::NORMAL_CONTEXT, context),
+    ] {
+        guest::write_u64(apc.wrapping_add(at), value)?;
+    }
+    let attached = threads::thread(thread).is_some_and(|info| info.attached != info.process);
+    // `CurrentApcEnvironment` is the one that the thread is in.
+    let environment = if environment == 2 {
+        u32::from(attached)
+    } else {
+        environment
+    };
+    guest::write_u8(
+        apc.wrapping_add(offset::STATE_INDEX),
+        u8::try_from(environment).unwrap_or(0),
+    )?;
+    guest::write_u8(apc.wrapping_add(offset::MODE), mode)
+}
+
+/// Takes an APC out of its queue; whether it was in one.
+pub fn remove(apc: u64) -> Result<bool, Fault> {
+    let thread = guest::read_u64(apc.wrapping_add(offset::THREAD))?;
+    let (removed, kernel) = with(thread, |state| {
+        let before: Vec<usize> = state.queues().map(|queue| queue.len()).to_vec();
+        for queue in state.queues() {
+            queue.retain(|entry| *entry != apc);
+        }
+        let after: Vec<usize> = state.queues().map(|queue| queue.len()).to_vec();
+        (before != after, before[..2] != after[..2])
+    });
+    if kernel {
+        QUEUED.fetch_sub(1, Ordering::Relaxed);
+    }
+    if removed {
+        guest::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+    }
+    Ok(removed)
+}
+
 /// Queues an APC; false if it is queued or its thread has ended.
-fn insert(apc: u64, argument1: u64, argument2: u64) -> Result<bool, Stop> {
+pub fn insert(apc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
     let thread = guest::read_u64(apc.wrapping_add(offset::THREAD))?;
     let inserted = apc.wrapping_add(offset::INSERTED);
     let alive = threads::thread(thread).is_some_and(|info| !info.ended);
@@ -277,50 +353,18 @@ exports! {
     fn KeInitializeApc(
         apc: u64, thread: u64, environment: u32, kernel: u64, rundown: u64, normal: u64, mode: u8, context: u64,
     ) -> () [max HIGH_LEVEL] {
-        guest::fill(apc, 0, SIZE.into())?;
-        guest::write_u8(apc, APC_OBJECT)?;
-        guest::write_u8(apc.wrapping_add(offset::SIZE), SIZE)?;
-        let (mode, context) = if normal == 0 { (0, 0) } else { (mode, context) };
-        for (at, value) in [
-            (offset::THREAD, thread),
-            (offset::KERNEL_ROUTINE, kernel),
-            (offset::RUNDOWN_ROUTINE, rundown),
-            (offset::NORMAL_ROUTINE, normal),
-            (offset::NORMAL_CONTEXT, context),
-        ] {
-            guest::write_u64(apc.wrapping_add(at), value)?;
-        }
-        let attached = threads::thread(thread).is_some_and(|info| info.attached != info.process);
-        // `CurrentApcEnvironment` is the one that the thread is in.
-        let environment = if environment == 2 { u32::from(attached) } else { environment };
-        guest::write_u8(apc.wrapping_add(offset::STATE_INDEX), u8::try_from(environment).unwrap_or(0))?;
-        guest::write_u8(apc.wrapping_add(offset::MODE), mode)?;
+        initialize(apc, thread, environment, mode, &Routines { kernel, rundown, normal, context })?;
         Ok(())
     }
 
     /// `KeInsertQueueApc`: FALSE if it is queued already, or its thread has ended.
     fn KeInsertQueueApc(apc: u64, argument1: u64, argument2: u64, increment: i32) -> bool [max DISPATCH_LEVEL] {
-        insert(apc, argument1, argument2)
+        Ok(insert(apc, argument1, argument2)?)
     }
 
     /// `KeRemoveQueueApc`: whether it was queued.
     fn KeRemoveQueueApc(apc: u64) -> bool [max DISPATCH_LEVEL] {
-        let thread = guest::read_u64(apc.wrapping_add(offset::THREAD))?;
-        let (removed, kernel) = with(thread, |state| {
-            let before: Vec<usize> = state.queues().map(|queue| queue.len()).to_vec();
-            for queue in state.queues() {
-                queue.retain(|entry| *entry != apc);
-            }
-            let after: Vec<usize> = state.queues().map(|queue| queue.len()).to_vec();
-            (before != after, before[..2] != after[..2])
-        });
-        if kernel {
-            QUEUED.fetch_sub(1, Ordering::Relaxed);
-        }
-        if removed {
-            guest::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
-        }
-        Ok(removed)
+        Ok(remove(apc)?)
     }
 
     /// `KeAlertThread`: ends an alertable wait; whether it was alerted before.
@@ -346,11 +390,11 @@ exports! {
 
     /// `KeAreApcsDisabled`: whether the thread is in a critical or guarded region.
     fn KeAreApcsDisabled() -> bool [max DISPATCH_LEVEL] {
-        Ok(threads::current().is_some_and(|thread| thread.critical > 0 || thread.guarded > 0))
+        Ok(threads::current().is_some_and(|thread| thread.critical != 0 || thread.guarded != 0))
     }
 
     /// `KeAreAllApcsDisabled`: a guarded region, or the IRQL.
     fn KeAreAllApcsDisabled() -> bool [max DISPATCH_LEVEL] {
-        Ok(cpu::irql() >= APC_LEVEL || threads::current().is_some_and(|thread| thread.guarded > 0))
+        Ok(cpu::irql() >= APC_LEVEL || threads::current().is_some_and(|thread| thread.guarded != 0))
     }
 }

@@ -69,6 +69,13 @@ pub fn ended_attached(thread: &Thread) -> Option<Stop> {
     })
 }
 
+/// How deep a thread is in regions, as a KTHREAD has it: the two counts are 16 bits
+/// each, and count downwards.
+pub fn apc_counts(critical: i32, guarded: i32) -> u64 {
+    let downwards = |count: i32| u64::from(count.wrapping_neg().cast_unsigned() & 0xffff);
+    downwards(critical) | downwards(guarded) << 16
+}
+
 /// The stop for a thread that goes back to user mode otherwise than it came: it
 /// is still attached, or still keeps APCs away.
 pub fn returned_otherwise(thread: &Thread) -> Option<Stop> {
@@ -92,12 +99,14 @@ pub fn returned_otherwise(thread: &Thread) -> Option<Stop> {
             thread.guarded
         )
     };
-    // As in a KTHREAD: the two counts are 16 bits each, and count downwards.
-    let combined = u64::from(thread.critical.wrapping_neg() & 0xffff)
-        | u64::from(thread.guarded.wrapping_neg() & 0xffff) << 16;
     Some(Stop::bug_check(
         APC_INDEX_MISMATCH,
-        [0, u64::from(attached), combined, 0],
+        [
+            0,
+            u64::from(attached),
+            apc_counts(thread.critical, thread.guarded),
+            0,
+        ],
         format!("a request ended, and its thread {what}"),
     ))
 }

@@ -17,6 +17,9 @@ use crate::kernel::{boot, cpu, stop};
 mod offset {
     pub const IMPORTANCE: u64 = 0x01;
     pub const NUMBER: u64 = 0x02;
+    /// The link of a queue; the last one's is NULL.
+    pub const LINK: u64 = 0x08;
+    pub const PROCESSOR_HISTORY: u64 = 0x10;
     pub const ROUTINE: u64 = 0x18;
     pub const CONTEXT: u64 = 0x20;
     pub const ARGUMENT1: u64 = 0x28;
@@ -47,6 +50,7 @@ pub fn insert(dpc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
     }
     guest::write_u64(dpc.wrapping_add(offset::ARGUMENT1), argument1)?;
     guest::write_u64(dpc.wrapping_add(offset::ARGUMENT2), argument2)?;
+    guest::write_u64(dpc.wrapping_add(offset::LINK), 0)?;
     guest::write_u64(dpc.wrapping_add(offset::QUEUED), dpc)?;
     let high = guest::read_u8(dpc.wrapping_add(offset::IMPORTANCE))? == HIGH_IMPORTANCE;
     queue(|queue| {
@@ -64,6 +68,8 @@ pub fn insert(dpc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
 const ORDINARY: u8 = 19;
 /// `ThreadedDpcObject`.
 const THREADED: u8 = 26;
+/// `MediumImportance`.
+const MEDIUM_IMPORTANCE: u8 = 1;
 /// `HighImportance`.
 const HIGH_IMPORTANCE: u8 = 2;
 
@@ -135,13 +141,15 @@ fn stack() -> u64 {
     made
 }
 
-/// Writes a DPC that is not queued.
+/// Writes a DPC that is not queued. Its link and its arguments stay what they were.
 pub fn initialize(dpc: u64, routine: u64, context: u64) -> Result<(), Fault> {
-    guest::fill(dpc, 0, 0x40)?;
     guest::write_u8(dpc, ORDINARY)?;
-    guest::write_u8(dpc.wrapping_add(offset::IMPORTANCE), 1)?;
+    guest::write_u8(dpc.wrapping_add(offset::IMPORTANCE), MEDIUM_IMPORTANCE)?;
+    guest::write_u16(dpc.wrapping_add(offset::NUMBER), 0)?;
+    guest::write_u64(dpc.wrapping_add(offset::PROCESSOR_HISTORY), 0)?;
     guest::write_u64(dpc.wrapping_add(offset::ROUTINE), routine)?;
-    guest::write_u64(dpc.wrapping_add(offset::CONTEXT), context)
+    guest::write_u64(dpc.wrapping_add(offset::CONTEXT), context)?;
+    guest::write_u64(dpc.wrapping_add(offset::QUEUED), 0)
 }
 
 /// Whether a DPC is queued.

@@ -20,6 +20,8 @@ pub mod queued_spinlock;
 pub mod sched;
 pub mod spinlock;
 mod stack;
+#[cfg(test)]
+mod tests;
 pub mod thread;
 pub mod timer;
 pub mod wait;

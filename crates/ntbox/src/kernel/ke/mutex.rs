@@ -13,10 +13,11 @@ const NOT_OWNED: u32 = 0xc000_0046;
 const ABANDONED: u32 = 0x80;
 
 fn initialize(va: u64, disables_apcs: bool) -> Result<(), Stop> {
-    object::initialize(va, Kind::Mutant, 0x38, 1)?;
-    object::initialize_list(va.wrapping_add(offset::MUTANT_LIST))?;
-    guest::write_u64(va.wrapping_add(offset::OWNER), 0)?;
-    guest::write_u8(va.wrapping_add(offset::ABANDONED), 0)?;
+    /// Bytes of a KMUTANT.
+    const SIZE: u64 = 0x38;
+    // Windows 10 clears all of it, and keeps no size in the header of this kind.
+    guest::fill(va, 0, SIZE)?;
+    object::initialize(va, Kind::Mutant, 0, 1)?;
     guest::write_u8(
         va.wrapping_add(offset::APC_DISABLE),
         u8::from(disables_apcs),
@@ -37,7 +38,7 @@ pub fn free(va: u64, owner: u64, abandoned: bool) -> Result<(), Stop> {
     threads::mutant_released(owner, va);
     if disables_apcs(va)? {
         threads::update(owner, |info| {
-            info.critical = info.critical.saturating_sub(1);
+            info.critical = info.critical.wrapping_sub(1);
         });
     }
     Ok(signal(va)?)

@@ -64,16 +64,14 @@ impl Kind {
 pub mod offset {
     /// Size of the object in units of four bytes.
     pub const SIZE: u64 = 2;
-    /// Whether a timer is set.
-    pub const INSERTED: u64 = 3;
+    /// What only some kinds have; of a timer, [`TIMER_INSERTED`](super::TIMER_INSERTED).
+    pub const FLAGS: u64 = 3;
     /// Signal state.
     pub const STATE: u64 = 4;
     /// List of waiters; kept empty here, the kernel knows them elsewhere.
     pub const WAIT_LIST: u64 = 8;
     /// Limit of a semaphore.
     pub const LIMIT: u64 = 0x18;
-    /// List entry of a mutex.
-    pub const MUTANT_LIST: u64 = 0x18;
     /// Owner of a mutex.
     pub const OWNER: u64 = 0x28;
     /// Whether the owner of a mutex ended without releasing it.
@@ -82,7 +80,11 @@ pub mod offset {
     pub const APC_DISABLE: u64 = 0x31;
 }
 
-/// Writes a header: kind, size in bytes, signal state, no waiters.
+/// The flag of a timer that is set, above the six bits of an index.
+pub const TIMER_INSERTED: u8 = 0x40;
+
+/// Writes a header: kind, size in bytes, signal state, no waiters. The flags of an
+/// event, which has none, stay what they were.
 pub fn initialize(va: u64, kind: Kind, size: u64, state: i32) -> Result<(), Fault> {
     guest::write_u8(va, kind.number())?;
     guest::write_u8(va.wrapping_add(1), 0)?;
@@ -90,7 +92,9 @@ pub fn initialize(va: u64, kind: Kind, size: u64, state: i32) -> Result<(), Faul
         va.wrapping_add(offset::SIZE),
         u8::try_from(size / 4).unwrap_or(0),
     )?;
-    guest::write_u8(va.wrapping_add(offset::INSERTED), 0)?;
+    if !matches!(kind, Kind::NotificationEvent | Kind::SynchronizationEvent) {
+        guest::write_u8(va.wrapping_add(offset::FLAGS), 0)?;
+    }
     set_state(va, state)?;
     initialize_list(va.wrapping_add(offset::WAIT_LIST))
 }

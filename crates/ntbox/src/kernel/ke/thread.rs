@@ -70,13 +70,19 @@ fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
         }
         mutex::free(mutant, thread, true)?;
     }
-    let regions = threads::thread(thread).map_or(0, |info| info.critical + info.guarded);
-    if regions > 0 {
+    let (critical, guarded) =
+        threads::thread(thread).map_or((0, 0), |info| (info.critical, info.guarded));
+    if critical != 0 || guarded != 0 {
         return Err(Stop::bug_check(
             0x20,
-            [0, regions.into(), u64::from(cpu::irql()), 0],
+            [
+                0,
+                attach::apc_counts(critical, guarded),
+                u64::from(cpu::irql()),
+                0,
+            ],
             format!(
-                "a thread ended with status {status:#x} in {regions} critical or guarded regions (KERNEL_APC_PENDING_DURING_EXIT)"
+                "a thread ended with status {status:#x} in {critical} critical and {guarded} guarded regions (KERNEL_APC_PENDING_DURING_EXIT)"
             ),
         ));
     }
@@ -154,7 +160,8 @@ exports! {
 
     /// `KeLeaveCriticalRegion`.
     fn KeLeaveCriticalRegion() -> () [max APC_LEVEL] {
-        leave_critical_region("KeLeaveCriticalRegion")
+        leave_critical_region();
+        Ok(())
     }
 
     /// `KeEnterGuardedRegion`: no APCs at all until it is left.
@@ -165,7 +172,8 @@ exports! {
 
     /// `KeLeaveGuardedRegion`.
     fn KeLeaveGuardedRegion() -> () [max APC_LEVEL] {
-        leave(|info| &mut info.guarded, "KeLeaveGuardedRegion")
+        threads::update(threads::current_thread(), |info| info.guarded -= 1);
+        Ok(())
     }
 }
 
@@ -174,15 +182,17 @@ pub fn enter_critical_region() {
     threads::update(threads::current_thread(), |info| info.critical += 1);
 }
 
-/// Leaves the innermost critical region of the current thread.
-pub fn leave_critical_region(function: &str) -> Result<(), Stop> {
-    leave(|info| &mut info.critical, function)
+/// Leaves a critical region of the current thread. Leaving more than were entered
+/// keeps APCs away as well, and ends with `APC_INDEX_MISMATCH` where the thread
+/// goes back to its caller.
+pub fn leave_critical_region() {
+    threads::update(threads::current_thread(), |info| info.critical -= 1);
 }
 
 /// Whether no normal kernel APC can interrupt the current thread.
 pub fn apcs_disabled() -> bool {
     cpu::irql() >= APC_LEVEL
-        || threads::current().is_some_and(|thread| thread.critical > 0 || thread.guarded > 0)
+        || threads::current().is_some_and(|thread| thread.critical != 0 || thread.guarded != 0)
 }
 
 /// What was asked of a thread, or the stop for an address that is none.
@@ -194,25 +204,4 @@ fn known<T>(answer: Option<T>, thread: u64) -> Result<T, Stop> {
             format!("{thread:#018x} is not a thread"),
         )
     })
-}
-
-fn leave(
-    counter: impl FnOnce(&mut threads::Thread) -> &mut u32,
-    function: &str,
-) -> Result<(), Stop> {
-    let left = threads::update(threads::current_thread(), |info| {
-        let counter = counter(info);
-        let held = *counter > 0;
-        *counter = counter.saturating_sub(1);
-        held
-    });
-    if left == Some(true) {
-        return Ok(());
-    }
-    // APC_INDEX_MISMATCH.
-    Err(Stop::bug_check(
-        0x01,
-        [0; 4],
-        format!("{function} was called more often than the region was entered"),
-    ))
 }

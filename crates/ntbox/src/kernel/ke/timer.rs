@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::object::{self, Kind};
-use super::{clock, dpc, wait};
+use super::{apc, clock, dpc, wait};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::guest::{self, Fault};
@@ -28,6 +28,8 @@ const MILLISECOND: u64 = 10_000;
 struct Timers {
     queue: BTreeMap<(u64, u64), u64>,
     keys: BTreeMap<u64, (u64, u64)>,
+    /// APCs of timers that have one, by timer.
+    apcs: BTreeMap<u64, u64>,
     next: u64,
 }
 
@@ -76,23 +78,33 @@ pub fn expire(now: u64) {
 
 fn fire(timer: u64, now: u64) -> Result<(), Fault> {
     object::set_state(timer, 1)?;
-    guest::write_u8(timer.wrapping_add(object::offset::INSERTED), 0)?;
+    mark_inserted(timer, false)?;
     let period = u64::from(guest::read_u32(timer.wrapping_add(offset::PERIOD))?);
     if period != 0 {
         insert(timer, now + period * MILLISECOND)?;
     }
+    let system_time = clock::system_time();
+    let (low, high) = (system_time & 0xffff_ffff, system_time >> 32);
+    if let Some(apc) = with(|timers| timers.apcs.get(&timer).copied()) {
+        apc::insert(apc, low, high)?;
+    }
     wait::signal(timer)?;
     let dpc = guest::read_u64(timer.wrapping_add(offset::DPC))?;
     if dpc != 0 {
-        let system_time = clock::system_time();
-        dpc::insert(dpc, system_time & 0xffff_ffff, system_time >> 32)?;
+        dpc::insert(dpc, low, high)?;
     }
     Ok(())
 }
 
+/// Says in the header whether a timer is set.
+fn mark_inserted(timer: u64, inserted: bool) -> Result<(), Fault> {
+    let flags = if inserted { object::TIMER_INSERTED } else { 0 };
+    guest::write_u8(timer.wrapping_add(object::offset::FLAGS), flags)
+}
+
 fn insert(timer: u64, due: u64) -> Result<(), Fault> {
     guest::write_u64(timer.wrapping_add(offset::DUE_TIME), due)?;
-    guest::write_u8(timer.wrapping_add(object::offset::INSERTED), 1)?;
+    mark_inserted(timer, true)?;
     with(|timers| {
         let key = (due, timers.next);
         timers.next += 1;
@@ -114,9 +126,22 @@ pub fn cancel(timer: u64) -> Result<bool, Fault> {
         None => false,
     });
     if was_set {
-        guest::write_u8(timer.wrapping_add(object::offset::INSERTED), 0)?;
+        mark_inserted(timer, false)?;
     }
     Ok(was_set)
+}
+
+/// Gives a timer the APC that is queued when it is due, or none. The one before
+/// does not come any more.
+pub fn set_apc(timer: u64, apc: Option<u64>) -> Result<(), Fault> {
+    let before = with(|timers| match apc {
+        Some(apc) => timers.apcs.insert(timer, apc),
+        None => timers.apcs.remove(&timer),
+    });
+    if let Some(before) = before {
+        apc::remove(before)?;
+    }
+    Ok(())
 }
 
 /// Sets a timer. Returns whether it was set already.
@@ -139,7 +164,8 @@ pub fn initialize(timer: u64, kind: u32) -> Result<(), Fault> {
         Kind::SynchronizationTimer
     };
     guest::fill(timer, 0, SIZE)?;
-    object::initialize(timer, kind, SIZE, 0)?;
+    // What is the size in other headers is the processor here.
+    object::initialize(timer, kind, 0, 0)?;
     object::initialize_list(timer.wrapping_add(offset::LIST_ENTRY))
 }
 

@@ -13,7 +13,7 @@ use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::{sched, thread as region};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{Caller, name};
-use crate::kernel::{loader, stop, threads};
+use crate::kernel::{loader, threads};
 
 /// `STATUS_PROCEDURE_NOT_FOUND`.
 const NOT_FOUND: u32 = 0xc000_007a;
@@ -136,9 +136,7 @@ fn call_all(caller: &Caller<'_>, mut arguments: impl FnMut(Kind) -> Option<[u64;
         }
         region::enter_critical_region();
         caller.call(routine, &arguments);
-        if let Err(stop) = region::leave_critical_region("a notify routine") {
-            stop::end(stop, caller);
-        }
+        region::leave_critical_region();
         let _ = count(-1);
         sched::wake(idle_key(routine));
     }

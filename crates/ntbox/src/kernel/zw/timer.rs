@@ -1,13 +1,15 @@
 //! Timers that have a handle, and maybe a name.
 
+use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
-use crate::kernel::ke::{object, timer};
+use crate::kernel::ke::{apc, object, timer};
 use crate::kernel::ob::{self, Attributes, Caller, Payload, Refusal, Type};
+use crate::kernel::{guest, threads};
 
 /// Bytes of a timer object: a KTIMER and what Windows keeps behind it.
 const SIZE: u64 = 0x108;
+/// Where its APC is in that.
+const APC: u64 = 0x40;
 /// `TIMER_MODIFY_STATE`.
 const MODIFY_STATE: u32 = 2;
 
@@ -15,8 +17,9 @@ const MODIFY_STATE: u32 = 2;
 struct Setting {
     /// Address of the due time.
     due: u64,
-    /// An APC routine of the caller.
+    /// An APC routine of the caller, and its first argument.
     routine: u64,
+    context: u64,
     resume: bool,
     /// Milliseconds.
     period: i32,
@@ -54,12 +57,11 @@ exports! {
         ob::status(open())
     }
 
-    /// `ZwSetTimer`. An APC routine is not called: a driver that asks for one is
-    /// stopped.
+    /// `ZwSetTimer`. The APC routine is called in the thread that sets the timer.
     fn ZwSetTimer(
         handle: u64, due: u64, routine: u64, context: u64, resume: bool, period: i32, previous: u64,
     ) -> u32 [max DISPATCH_LEVEL] {
-        ob::outcome(set(handle, &Setting { due, routine, resume, period, previous }))
+        ob::outcome(set(handle, &Setting { due, routine, context, resume, period, previous }))
     }
 
     /// `ZwCancelTimer`: says whether it was signaled already.
@@ -67,6 +69,7 @@ exports! {
         let cancel = || -> Result<(), Refusal> {
             let body = ob::by_handle(handle, MODIFY_STATE, Some(Type::Timer), false)?.object;
             timer::cancel(body)?;
+            timer::set_apc(body, None)?;
             if state != 0 {
                 guest::write_u8(state, u8::from(object::state(body)? != 0))?;
             }
@@ -80,15 +83,18 @@ fn set(handle: u64, setting: &Setting) -> Result<u32, Refusal> {
     let period = u32::try_from(setting.period).map_err(|_| ntstatus::STATUS_INVALID_PARAMETER_6)?;
     let due = guest::read_u64(setting.due)?.cast_signed();
     let body = ob::by_handle(handle, MODIFY_STATE, Some(Type::Timer), false)?.object;
-    if setting.routine != 0 {
-        let what = format!(
-            "ZwSetTimer was given the APC routine at {:#018x}; this kernel does not call APC routines of timers. \
-             Wait for the timer, or use KeSetTimer with a DPC",
-            setting.routine
-        );
-        return Err(Stop::bug_check(0xe2, [setting.routine, 0, 0, 0], what).into());
-    }
+    timer::cancel(body)?;
+    timer::set_apc(body, None)?;
     let before = object::state(body)? != 0;
+    if setting.routine != 0 {
+        let routines = apc::Routines {
+            normal: setting.routine,
+            context: setting.context,
+            ..apc::Routines::default()
+        };
+        apc::initialize(body + APC, threads::current_thread(), 2, 0, &routines)?;
+        timer::set_apc(body, Some(body + APC))?;
+    }
     timer::set(body, due, period, 0)?;
     if setting.previous != 0 {
         guest::write_u8(setting.previous, u8::from(before))?;
@@ -105,4 +111,5 @@ fn set(handle: u64, setting: &Setting) -> Result<u32, Refusal> {
 pub fn deleted(body: u64, _: &Caller<'_>) {
     // The body is the kernel's own memory until this returns.
     let _ = timer::cancel(body);
+    let _ = timer::set_apc(body, None);
 }

@@ -298,6 +298,7 @@ exports! {
     fn ExReleaseResourceAndLeaveCriticalRegion<call>(at: u64) -> () [max APC_LEVEL] {
         let function = "ExReleaseResourceAndLeaveCriticalRegion";
         release(at, threads::current_thread(), function, call.return_address())?;
-        thread::leave_critical_region(function)
+        thread::leave_critical_region();
+        Ok(())
     }
 }
