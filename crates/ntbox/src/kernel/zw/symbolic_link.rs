@@ -3,6 +3,7 @@
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::layout;
 use crate::kernel::ob::{self, Attributes, Caller, Payload, Refusal, Type};
 
 /// Bytes of a symbolic link's body, which is nobody's business.
@@ -16,16 +17,21 @@ exports! {
         ob::outcome(create(handle, access, attributes, target, &Caller::of(call)))
     }
 
-    /// `ZwOpenSymbolicLinkObject`.
+    /// `ZwOpenSymbolicLinkObject`: a failure makes the handle NULL.
     fn ZwOpenSymbolicLinkObject<call>(handle: u64, access: u32, attributes: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        let open = || -> Result<(), Refusal> {
+        let open = || -> Result<u64, Refusal> {
             let attributes = Attributes::require(attributes)?;
-            let opened = ob::open_by_name(&attributes, Type::SymbolicLink, access, &Caller::of(call))?;
-            Ok(guest::write_u64(handle, opened)?)
+            Ok(ob::open_by_name(&attributes, Type::SymbolicLink, access, &Caller::of(call))?)
         };
-        ob::status(open())
+        let (status, opened) = match open() {
+            Ok(opened) => (ntstatus::STATUS_SUCCESS, opened),
+            Err(Refusal::Status(status)) => (status, 0),
+            Err(Refusal::Stop(stop)) => return Err(stop),
+        };
+        guest::write_u64(handle, opened)?;
+        Ok(status)
     }
 
     /// `ZwQuerySymbolicLinkObject`.
@@ -53,7 +59,13 @@ fn create(
     if length % 2 != 0 || maximum_length == 0 || maximum_length < length {
         return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
     }
-    let payload = Payload::SymbolicLink(target.units()?);
+    // A text that is not there is the caller's mistake in kernel mode too, which
+    // gets a status for it; a bad system address stops, as everywhere.
+    let text = target.units().map_err(|fault| match fault.address {
+        va if layout::is_system(va) => Refusal::from(fault),
+        _ => ntstatus::STATUS_ACCESS_VIOLATION.into(),
+    })?;
+    let payload = Payload::SymbolicLink(text);
     let link = ob::create(Type::SymbolicLink, BODY_SIZE, payload)?;
     let opened = ob::insert_and_open(link, &attributes, access, caller)?;
     guest::write_u64(handle, opened.handle)?;
