@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs::File;
+use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -300,4 +301,51 @@ fn exports_are_listed() {
 fn no_colours_reach_a_pipe() {
     let output = ntbox(&["run", "/no/such.sys"]);
     assert!(!output.stderr.contains(&0x1b), "{}", text(&output.stderr));
+}
+
+/// A driver of the suites, which has a device.
+const DEVICE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/drivers/device.c");
+
+/// What MinGW's headers of the kernel need beside them.
+const HEADERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../cross/include");
+/// Where they are; `<ddk/ntddk.h>` would find itself, but not what it includes.
+const DDK: &str = "/usr/share/mingw-w64/include/ddk";
+
+#[test]
+fn requests_are_sent_and_answered() {
+    if !std::path::Path::new(DDK).is_dir() {
+        // Not by a macro: what those print is kept back for tests that pass.
+        let _ = writeln!(std::io::stderr(), "skipped: there is no {DDK}");
+        return;
+    }
+    let headers = ["-isystem", HEADERS, "-isystem", DDK];
+    let Some(driver) = common::with_gcc_from(DEVICE, &headers) else {
+        return;
+    };
+    let image = driver.image.to_str().expect("UTF-8");
+    let device = r"\\.\NtboxTest";
+    let output = ntbox(&[
+        "ioctl",
+        image,
+        device,
+        "control=0x80002000,in=hex:000fff,out=8",
+    ]);
+    assert_eq!(status(&output), 0, "{}", text(&output.stdout));
+    let shown = text(&output.stdout);
+    assert!(
+        shown.contains(
+            "control 0x80002000: STATUS_SUCCESS (0x00000000), information 3\n  00000000  55 5a aa "
+        ),
+        "{shown}"
+    );
+    let output = ntbox(&["ioctl", image, device, "control=0x80002fff", "--json"]);
+    assert_eq!(status(&output), 8);
+    let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(object["verdict"], "clean");
+    assert_eq!(object["answers"][1]["status"], "0xc0000010");
+    let output = ntbox(&["ioctl", image, r"\\.\Nothing"]);
+    assert_eq!(status(&output), 8);
+    let output = ntbox(&["ioctl", image, device, "open=1"]);
+    assert_eq!(status(&output), 2);
+    assert!(text(&output.stderr).contains("is no request"));
 }
