@@ -1,5 +1,5 @@
 use super::helper::*;
-use crate::kernel::testing::{Counted, address, address_mut, status};
+use crate::kernel::testing::{Counted, address_mut, status};
 use crate::kernel::zw::symbolic_link::{
     ZwCreateSymbolicLinkObject, ZwOpenSymbolicLinkObject, ZwQuerySymbolicLinkObject,
 };
@@ -97,23 +97,4 @@ fn what_is_no_link_is_refused() {
         create_link(&Object::new("\\??\\zw-long"), &long).0,
         ntstatus::STATUS_INVALID_PARAMETER
     );
-}
-
-#[test]
-fn a_link_without_the_text_of_its_target_is_refused() {
-    let object = Object::new("\\??\\zw-no-text");
-    // Length, maximum length and padding, then no buffer.
-    let target = [0x0012_0010_u64, 0];
-    let mut handle = 7_u64;
-    let arguments = [
-        address_mut(&mut handle),
-        0xf_0001,
-        object.at(),
-        address(&target),
-    ];
-    assert_eq!(
-        (status(ZwCreateSymbolicLinkObject, &arguments), handle),
-        (ntstatus::STATUS_ACCESS_VIOLATION, 7)
-    );
-    assert_eq!(open_link(&object).0, ntstatus::STATUS_OBJECT_NAME_NOT_FOUND);
 }
