@@ -3,22 +3,21 @@
 //! and the mistakes of a dispatch routine are named.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use ntbox::{Config, Error, Handle, Machine, Operation, Process, Progress, Reply, Report, Started};
-use suites::build;
+use ntbox::{Error, Handle, Operation, Progress, Reply, Report, Ticket};
+use suites::device::{Client, Device, assert_clean};
 
 /// `FILE_DEVICE_UNKNOWN` is not in it: the driver numbers its codes itself.
 const DEVICE_TYPE: u32 = 0x8000;
 const BUFFERED: u32 = 0;
 const OUT_DIRECT: u32 = 2;
 const NEITHER: u32 = 3;
-/// `GENERIC_READ | GENERIC_WRITE`.
-const READ_WRITE: u32 = 0xc000_0000;
+/// The name that programs know the driver's device by.
+const LINK: &str = r"\\.\NtboxTest";
 
 /// The driver, started, with one process that has its device open.
 struct Open {
-    machine: Machine,
-    process: Process,
-    handle: Handle,
+    device: Device,
+    client: Client,
 }
 
 fn code(function: u32, method: u32) -> u32 {
@@ -27,28 +26,15 @@ fn code(function: u32, method: u32) -> u32 {
 
 impl Open {
     fn new() -> Self {
-        let mut machine =
-            Machine::boot(&Config::new(build::driver("device"))).expect("the driver boots");
-        assert_eq!(
-            machine.start().expect("the kernel runs"),
-            Started::Status(0)
-        );
-        let process = machine.process("app.exe").expect("a process");
-        let handle = open(&mut machine, process, r"\\.\NtboxTest")
-            .handle
-            .expect("a handle");
-        Self {
-            machine,
-            process,
-            handle,
-        }
+        let mut device = Device::start("device", LINK);
+        let client = device.client("app.exe");
+        Self { device, client }
     }
 
     fn operation(&self, function: u32, method: u32, input: &[u8], output: usize) -> Operation {
-        let (handle, code) = (self.handle, code(function, method));
         Operation::Control {
-            handle,
-            code,
+            handle: self.client.handle,
+            code: code(function, method),
             input: input.to_vec(),
             output: vec![0; output],
         }
@@ -56,39 +42,40 @@ impl Open {
 
     fn control(&mut self, function: u32, method: u32, input: &[u8], output: usize) -> Reply {
         let operation = self.operation(function, method, input, output);
-        self.machine
-            .call(self.process, operation)
+        self.call(operation)
+    }
+
+    fn call(&mut self, operation: Operation) -> Reply {
+        self.device.call(self.client.process, operation)
+    }
+
+    /// A request that waits.
+    fn pending(&mut self, operation: Operation) -> Ticket {
+        match self.device.machine.begin(self.client.process, operation) {
+            Ok(Progress::Pending(ticket)) => ticket,
+            other => panic!("the request does not wait: {other:?}"),
+        }
+    }
+
+    fn wait_for(&mut self, ticket: Ticket) -> Reply {
+        self.device
+            .machine
+            .wait_for(ticket)
             .expect("the kernel runs")
     }
 
-    fn finish(mut self) -> Report {
-        let closed = self
-            .machine
-            .call(
-                self.process,
-                Operation::Close {
-                    handle: self.handle,
-                },
-            )
-            .expect("the kernel runs");
-        assert_eq!(closed.status, 0);
-        self.machine.finish().expect("the kernel runs")
+    /// Makes a request that stops the kernel; gives the report of it.
+    fn stopped_by(mut self, operation: Operation) -> Report {
+        let stopped = self.device.machine.call(self.client.process, operation);
+        assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+        self.device.finish()
     }
-}
 
-fn open(machine: &mut Machine, process: Process, path: &str) -> Reply {
-    let operation = Operation::Open {
-        path: path.to_owned(),
-        access: READ_WRITE,
-    };
-    machine.call(process, operation).expect("the kernel runs")
-}
-
-#[track_caller]
-fn assert_clean(report: &Report) {
-    assert_eq!(report.bug_check, None);
-    assert_eq!(report.violations, []);
-    assert!(report.unloaded);
+    fn finish(mut self) -> Report {
+        let handle = self.client.handle;
+        assert_eq!(self.call(Operation::Close { handle }).status, 0);
+        self.device.finish()
+    }
 }
 
 fn rules(report: &Report) -> Vec<&str> {
@@ -131,22 +118,13 @@ fn data_moves_in_every_way() {
 #[test]
 fn a_file_is_created_cleaned_up_and_closed_once() {
     let mut open = Open::new();
-    let second = self::open(&mut open.machine, open.process, r"\\.\NtboxTest\below\it");
+    let second = open
+        .device
+        .open(open.client.process, r"\\.\NtboxTest\below\it");
     let second = second.handle.expect("a handle");
     let close = Operation::Close { handle: second };
-    assert_eq!(
-        open.machine
-            .call(open.process, close.clone())
-            .expect("the kernel runs")
-            .status,
-        0
-    );
-    let again = open
-        .machine
-        .call(open.process, close)
-        .expect("the kernel runs")
-        .status;
-    assert_eq!(again, ntstatus::STATUS_INVALID_HANDLE);
+    assert_eq!(open.call(close.clone()).status, 0);
+    assert_eq!(open.call(close).status, ntstatus::STATUS_INVALID_HANDLE);
     let report = open.finish();
     assert_clean(&report);
     let log: Vec<&str> = report.shown().collect();
@@ -166,12 +144,12 @@ fn a_file_is_created_cleaned_up_and_closed_once() {
 #[test]
 fn what_is_not_there_cannot_be_opened() {
     let mut open = Open::new();
-    let reply = self::open(&mut open.machine, open.process, r"\\.\NtboxTost");
+    let reply = open.device.open(open.client.process, r"\\.\NtboxTost");
     assert_eq!(
         (reply.status, reply.handle),
         (ntstatus::STATUS_OBJECT_NAME_NOT_FOUND, None)
     );
-    let reply = self::open(&mut open.machine, open.process, r"\Device");
+    let reply = open.device.open(open.client.process, r"\Device");
     assert_eq!(reply.status, ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
     let unknown = Operation::Control {
         handle: Handle(0x1234),
@@ -179,10 +157,7 @@ fn what_is_not_there_cannot_be_opened() {
         input: Vec::new(),
         output: Vec::new(),
     };
-    let reply = open
-        .machine
-        .call(open.process, unknown)
-        .expect("the kernel runs");
+    let reply = open.call(unknown);
     assert_eq!(reply.status, ntstatus::STATUS_INVALID_HANDLE);
     assert_clean(&open.finish());
 }
@@ -201,15 +176,12 @@ fn bad_addresses_do_not_reach_the_driver() {
     ] {
         let function = u32::from(method == OUT_DIRECT);
         let operation = Operation::RawControl {
-            handle: open.handle,
+            handle: open.client.handle,
             code: code(function, method),
             input,
             output,
         };
-        let reply = open
-            .machine
-            .call(open.process, operation)
-            .expect("the kernel runs");
+        let reply = open.call(operation);
         assert_eq!(
             reply.status,
             ntstatus::STATUS_ACCESS_VIOLATION,
@@ -223,16 +195,14 @@ fn bad_addresses_do_not_reach_the_driver() {
 /// ends in an unhandled exception.
 #[test]
 fn a_driver_that_trusts_a_pointer_is_stopped() {
-    let mut open = Open::new();
+    let open = Open::new();
     let operation = Operation::RawControl {
-        handle: open.handle,
+        handle: open.client.handle,
         code: code(2, NEITHER),
         input: (0x1000, 4),
         output: (0x1000, 4),
     };
-    let stopped = open.machine.call(open.process, operation);
-    assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
-    let report = open.machine.finish().expect("the kernel runs");
+    let report = open.stopped_by(operation);
     let bug_check = report.bug_check.expect("a bug check");
     let location = bug_check.location.expect("a place");
     assert_eq!(
@@ -245,17 +215,12 @@ fn a_driver_that_trusts_a_pointer_is_stopped() {
 fn a_waiting_request_can_be_cancelled() {
     let mut open = Open::new();
     let operation = open.operation(3, BUFFERED, &[], 4);
-    let Progress::Pending(ticket) = open
-        .machine
-        .begin(open.process, operation)
-        .expect("the kernel runs")
-    else {
-        panic!("the request ended at once");
-    };
+    let ticket = open.pending(operation);
     // Others go on meanwhile.
     assert_eq!(open.control(0, BUFFERED, &[1], 1).status, 0);
-    assert!(open.machine.cancel(ticket).expect("the kernel runs"));
-    let reply = open.machine.wait_for(ticket).expect("the kernel runs");
+    let cancelled = open.device.machine.cancel(ticket);
+    assert!(cancelled.expect("the kernel runs"));
+    let reply = open.wait_for(ticket);
     assert_eq!(reply.status, ntstatus::STATUS_CANCELLED);
     let report = open.finish();
     assert_clean(&report);
@@ -283,23 +248,16 @@ fn a_timer_completes_a_request() {
 fn a_process_that_ends_leaves_nothing() {
     let mut open = Open::new();
     let operation = open.operation(3, BUFFERED, &[], 4);
-    let pending = open
-        .machine
-        .begin(open.process, operation)
-        .expect("the kernel runs");
-    let Progress::Pending(ticket) = pending else {
-        panic!("the request ended at once")
-    };
+    let ticket = open.pending(operation);
     let mapped = open.control(9, BUFFERED, &[], 8);
     assert_eq!((mapped.status, mapped.information), (0, 8));
-    assert!(open.machine.exit(open.process).expect("the kernel runs"));
-    assert!(
-        !open.machine.exit(open.process).expect("the kernel runs"),
-        "a process ends once"
-    );
-    let reply = open.machine.wait_for(ticket).expect("the kernel runs");
-    assert_eq!(reply.status, ntstatus::STATUS_CANCELLED);
-    let report = open.machine.finish().expect("the kernel runs");
+    let process = open.client.process;
+    let first = open.device.machine.exit(process);
+    assert!(first.expect("the kernel runs"));
+    let second = open.device.machine.exit(process);
+    assert!(!second.expect("the kernel runs"), "a process ends once");
+    assert_eq!(open.wait_for(ticket).status, ntstatus::STATUS_CANCELLED);
+    let report = open.device.finish();
     assert_clean(&report);
     let log: Vec<&str> = report.shown().collect();
     assert!(
@@ -321,19 +279,10 @@ fn a_user_mapping_belongs_to_its_process() {
         input: (address, 4),
         output: (0, 0),
     };
-    let own = open
-        .machine
-        .call(open.process, raw(open.handle, address))
-        .expect("the kernel runs");
+    let own = open.call(raw(open.client.handle, address));
     assert_eq!(own.status, 0);
-    let other = open.machine.process("other.exe").expect("a process");
-    let handle = self::open(&mut open.machine, other, r"\\.\NtboxTest")
-        .handle
-        .expect("a handle");
-    let foreign = open
-        .machine
-        .call(other, raw(handle, address))
-        .expect("the kernel runs");
+    let other = open.device.client("other.exe");
+    let foreign = open.device.call(other.process, raw(other.handle, address));
     assert_eq!(foreign.status, ntstatus::STATUS_ACCESS_VIOLATION);
 }
 
@@ -354,10 +303,8 @@ fn mistakes_of_a_dispatch_routine_are_named() {
 
 #[test]
 fn completing_twice_stops_the_kernel() {
-    let mut open = Open::new();
+    let open = Open::new();
     let operation = open.operation(7, BUFFERED, &[], 4);
-    let stopped = open.machine.call(open.process, operation);
-    assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
-    let report = open.machine.finish().expect("the kernel runs");
+    let report = open.stopped_by(operation);
     assert_eq!(report.bug_check.expect("a bug check").code, 0x44);
 }

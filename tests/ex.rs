@@ -3,28 +3,7 @@
 //! gets the name that Windows or Driver Verifier has for it.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::{RegValue, Service};
-use harness::lifecycle::Run;
-use harness::record::Start;
-use suites::build;
-use suites::embedded::run;
-
-/// Runs a driver that checks the kernel, whose cases must all go well.
-#[track_caller]
-fn all_is_well(name: &str, cases: &[&str]) {
-    let run = run(&Service::new(build::driver(name)));
-    let expected: Vec<String> = cases
-        .iter()
-        .map(|case| format!("check: {case} ok"))
-        .collect();
-    assert_eq!(run.texts().collect::<Vec<_>>(), expected);
-    assert_eq!(
-        (run.start, &run.findings.bug_check),
-        (Start::Running(0), &None)
-    );
-    assert!(run.findings.unloaded);
-    assert_eq!(run.findings.violations, []);
-}
+use suites::checked::{all_well, mistake, reported, rules, stopped, stopped_in};
 
 #[test]
 fn lists_of_every_kind() {
@@ -37,7 +16,7 @@ fn lists_of_every_kind() {
         "Paged",
         "Extended",
     ];
-    all_is_well("ex_lists", &cases);
+    all_well("ex_lists", &cases);
 }
 
 #[test]
@@ -51,7 +30,7 @@ fn locks_and_those_who_wait_for_them() {
         "PushLocks",
         "RundownProtection",
     ];
-    all_is_well("ex_locks", &cases);
+    all_well("ex_locks", &cases);
 }
 
 #[test]
@@ -64,13 +43,11 @@ fn resources_and_their_owners() {
         "OwnerPointers",
         "Reinitialised",
     ];
-    all_is_well("ex_resources", &cases);
+    all_well("ex_resources", &cases);
 }
 
-/// Mistake number `how` of `ex_misuse.sys`.
-fn mistake(how: u32) -> Run {
-    run(&Service::new(build::driver("ex_misuse")).parameter("How", RegValue::Dword(how)))
-}
+/// The driver that makes them.
+const MISUSE: &str = "ex_misuse";
 
 /// Mistakes that stop the system: number, code, first parameter if it says
 /// something, and the function that made it.
@@ -94,18 +71,12 @@ const STOPS: [(u32, u32, Option<u64>, &str); 14] = [
 #[test]
 fn mistakes_that_stop_the_system() {
     for (how, code, parameter, function) in STOPS {
-        let run = mistake(how);
-        assert_eq!(run.start, Start::Stopped, "{function}");
-        let stop = run
-            .findings
-            .bug_check
-            .unwrap_or_else(|| panic!("{function} did not stop it"));
+        let stop = stopped(mistake(MISUSE, how), function);
         assert_eq!(stop.code, code, "{function}: {}", stop.what);
         if let Some(parameter) = parameter {
             assert_eq!(stop.parameters[0], parameter, "{function}: {}", stop.what);
         }
-        let place = stop.stack.first().and_then(|place| place.symbol.as_deref());
-        assert_eq!(place, Some(function), "{}", stop.what);
+        assert_eq!(stopped_in(&stop), Some(function), "{}", stop.what);
     }
 }
 
@@ -144,18 +115,10 @@ const REPORTS: [(u32, &[Expected]); 12] = [
 #[test]
 fn mistakes_that_are_reported() {
     for (how, rules) in REPORTS {
-        let run = mistake(how);
-        assert_eq!(
-            (run.start, &run.findings.bug_check),
-            (Start::Running(0), &None),
-            "mistake {how}"
-        );
-        let found: Vec<_> = run
-            .findings
-            .violations
+        let violations = reported(mistake(MISUSE, how), &format!("mistake {how}"));
+        let found: Vec<_> = violations
             .iter()
             .map(|violation| {
-                assert!(violation.place.is_some(), "{}: no place", violation.rule);
                 let (code, parameter) = violation.verifier.unwrap_or_default();
                 (violation.rule.as_str(), code, parameter)
             })
@@ -167,12 +130,6 @@ fn mistakes_that_are_reported() {
 /// One that Driver Verifier has no name for.
 #[test]
 fn giving_back_a_reference_that_nobody_took() {
-    let run = mistake(26);
-    let rules: Vec<_> = run
-        .findings
-        .violations
-        .iter()
-        .map(|violation| violation.rule.as_str())
-        .collect();
-    assert_eq!(rules, ["rundown-not-acquired"]);
+    let violations = reported(mistake(MISUSE, 26), "mistake 26");
+    assert_eq!(rules(&violations), ["rundown-not-acquired"]);
 }

@@ -3,34 +3,9 @@
 //! gets the name that Windows has for it.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::{RegValue, Service};
-use harness::lifecycle::Run;
-use harness::record::Start;
 use ntbox::{Config, Machine, Started};
 use suites::build;
-use suites::embedded::run;
-
-/// Runs a driver that checks the kernel, whose cases must all go well.
-#[track_caller]
-fn all_is_well(name: &str, cases: &[&str]) {
-    let run = run(&Service::new(build::driver(name)));
-    let expected: Vec<String> = cases
-        .iter()
-        .map(|case| format!("check: {case} ok"))
-        .collect();
-    assert_eq!(
-        run.texts().collect::<Vec<_>>(),
-        expected,
-        "{:?}",
-        run.findings
-    );
-    assert_eq!(
-        (run.start, &run.findings.bug_check),
-        (Start::Running(0), &None)
-    );
-    assert!(run.findings.unloaded);
-    assert_eq!(run.findings.violations, []);
-}
+use suites::checked::{all_well, lines, mistake, reported, rules, stopped};
 
 #[test]
 fn queues_of_requests_and_of_work() {
@@ -44,13 +19,13 @@ fn queues_of_requests_and_of_work() {
         "DeviceQueues",
         "StartedPackets",
     ];
-    all_is_well("io_queues", &cases);
+    all_well("io_queues", &cases);
 }
 
 #[test]
 fn a_driver_that_opens_its_own_device() {
     let cases = ["Opening", "Synchronous", "Asynchronous", "Built"];
-    all_is_well("io_files", &cases);
+    all_well("io_files", &cases);
 }
 
 /// Also: DriverEntry is followed by what it asked for, and shutting down tells
@@ -73,10 +48,7 @@ fn timers_extensions_and_irps_around_irps() {
     assert!(machine.shutdown().expect("it runs"));
     assert!(!machine.shutdown().expect("it runs"), "each is told once");
     let report = machine.finish().expect("it runs");
-    let mut expected: Vec<String> = cases
-        .iter()
-        .map(|case| format!("check: {case} ok"))
-        .collect();
+    let mut expected = lines(&cases);
     for line in [
         "reinitialize 1 1",
         "reinitialize 2 1",
@@ -90,10 +62,8 @@ fn timers_extensions_and_irps_around_irps() {
     assert!(report.clean(), "{report:#?}");
 }
 
-/// Mistake number `how` of `io_misuse.sys`.
-fn mistake(how: u32) -> Run {
-    run(&Service::new(build::driver("io_misuse")).parameter("How", RegValue::Dword(how)))
-}
+/// The driver that makes them.
+const MISUSE: &str = "io_misuse";
 
 /// Mistakes that stop the system: number, code and first parameter.
 const STOPS: [(u32, u32, Option<u64>); 5] = [
@@ -107,9 +77,7 @@ const STOPS: [(u32, u32, Option<u64>); 5] = [
 #[test]
 fn mistakes_that_stop_the_system() {
     for (how, code, parameter) in STOPS {
-        let run = mistake(how);
-        assert_eq!(run.start, Start::Stopped, "mistake {how}");
-        let stop = run.findings.bug_check.expect("a bug check");
+        let stop = stopped(mistake(MISUSE, how), &format!("mistake {how}"));
         assert_eq!(stop.code, code, "mistake {how}: {}", stop.what);
         if let Some(parameter) = parameter {
             assert_eq!(stop.parameters[0], parameter, "mistake {how}");
@@ -130,21 +98,7 @@ const REPORTS: [(u32, &str); 6] = [
 #[test]
 fn mistakes_that_are_reported() {
     for (how, rule) in REPORTS {
-        let run = mistake(how);
-        assert_eq!(
-            (run.start, &run.findings.bug_check),
-            (Start::Running(0), &None),
-            "mistake {how}"
-        );
-        let rules: Vec<_> = run
-            .findings
-            .violations
-            .iter()
-            .map(|violation| {
-                assert!(violation.place.is_some(), "{}: no place", violation.rule);
-                violation.rule.as_str()
-            })
-            .collect();
-        assert_eq!(rules, [rule], "mistake {how}");
+        let violations = reported(mistake(MISUSE, how), &format!("mistake {how}"));
+        assert_eq!(rules(&violations), [rule], "mistake {how}");
     }
 }

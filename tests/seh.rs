@@ -3,28 +3,8 @@
 //! was run and went well, and how exceptions end that nobody takes.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::{RegValue, Service};
-use harness::record::{BugCheck, Start};
-use suites::build;
-use suites::embedded::run;
-
-/// Runs a driver that checks the kernel from inside: all its cases went well, in
-/// this order.
-#[track_caller]
-fn all_well(driver: &str, cases: &[&str]) {
-    let run = run(&Service::new(build::driver(driver)));
-    let expected: Vec<String> = cases
-        .iter()
-        .map(|case| format!("check: {case} ok"))
-        .collect();
-    assert_eq!(run.texts().collect::<Vec<_>>(), expected);
-    assert_eq!(
-        (run.start, &run.findings.bug_check),
-        (Start::Running(0), &None)
-    );
-    assert!(run.findings.unloaded);
-    assert_eq!(run.findings.violations, []);
-}
+use harness::record::BugCheck;
+use suites::checked::{all_well, mistake, stopped};
 
 #[test]
 fn filters_decide_and_handlers_run() {
@@ -141,15 +121,13 @@ const GENERAL_PROTECTION: u64 = 13;
 /// Runs `seh_stops.sys` in its way number `how`; gives the stop.
 #[track_caller]
 fn stop(how: u32) -> BugCheck {
-    let service = Service::new(build::driver("seh_stops")).parameter("How", RegValue::Dword(how));
-    let run = run(&service);
-    assert_eq!(run.start, Start::Stopped);
+    let run = mistake("seh_stops", how);
     assert_eq!(
         run.texts().collect::<Vec<_>>(),
         [format!("seh_stops: way {how}")],
         "the log so far, and no more"
     );
-    run.findings.bug_check.expect("a bug check")
+    stopped(run, &format!("way {how}"))
 }
 
 /// The driver's functions on the stack of a stop, innermost first. Those made by

@@ -5,28 +5,12 @@ use harness::host::Service;
 use harness::record::Start;
 use ntbox::{Account, Config, Machine, Operation, Process};
 use suites::build;
+use suites::checked::{all_well, lines};
 use suites::embedded::run;
-
-/// Runs a driver that checks the kernel, whose cases must all go well.
-#[track_caller]
-fn all_is_well(name: &str, cases: &[&str]) {
-    let run = run(&Service::new(build::driver(name)));
-    let expected: Vec<String> = cases
-        .iter()
-        .map(|case| format!("check: {case} ok"))
-        .collect();
-    assert_eq!(run.texts().collect::<Vec<_>>(), expected);
-    assert_eq!(
-        (run.start, &run.findings.bug_check),
-        (Start::Running(0), &None)
-    );
-    assert!(run.findings.unloaded);
-    assert_eq!(run.findings.violations, []);
-}
 
 #[test]
 fn objects_with_handles() {
-    all_is_well(
+    all_well(
         "zw_objects",
         &["Events", "Waits", "Timers", "TimerApcs", "System"],
     );
@@ -45,7 +29,7 @@ fn memory_of_processes_and_sections() {
         "Reserved",
         "InSystemSpace",
     ];
-    all_is_well("mm_virtual_seh", &cases);
+    all_well("mm_virtual_seh", &cases);
 }
 
 #[test]
@@ -65,7 +49,7 @@ fn memory_of_the_kernel() {
         .iter()
         .filter(|text| text.contains("this machine has no devices"));
     assert_eq!(explained.count(), 1);
-    let expected = cases.map(|case| format!("check: {case} ok"));
+    let expected = lines(&cases);
     assert!(
         expected.iter().all(|case| texts.contains(&case.as_str())),
         "{texts:?}"
@@ -77,7 +61,7 @@ fn memory_of_the_kernel() {
 #[test]
 fn security() {
     let cases = ["Sids", "Lists", "Descriptors", "Tokens", "Devices"];
-    all_is_well("se_security", &cases);
+    all_well("se_security", &cases);
 }
 
 /// Status of opening a device to read.

@@ -43,13 +43,21 @@ impl Device {
     /// If it may not.
     pub fn client(&mut self, name: &str) -> Client {
         let process = self.machine.process(name).expect("a process");
-        let operation = Operation::Open {
-            path: self.link.to_owned(),
-            access: READ_WRITE,
-        };
-        let reply = self.call(process, operation);
+        let reply = self.open(process, self.link);
         let handle = reply.handle.expect("the device opens");
         Client { process, handle }
+    }
+
+    /// Opens `path` to read and write.
+    ///
+    /// # Panics
+    /// If the kernel does not survive it.
+    pub fn open(&mut self, process: Process, path: &str) -> Reply {
+        let operation = Operation::Open {
+            path: path.to_owned(),
+            access: READ_WRITE,
+        };
+        self.call(process, operation)
     }
 
     /// Carries out a request to its end.
@@ -87,4 +95,15 @@ impl Device {
     pub fn finish(self) -> Report {
         self.machine.finish().expect("the kernel runs")
     }
+}
+
+/// The driver was unloaded, and broke no rule.
+///
+/// # Panics
+/// If that is not so.
+#[track_caller]
+pub fn assert_clean(report: &Report) {
+    assert_eq!(report.bug_check, None);
+    assert_eq!(report.violations, []);
+    assert!(report.unloaded);
 }

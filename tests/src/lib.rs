@@ -3,6 +3,8 @@
 
 pub mod build;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod checked;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod device;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod embedded;
