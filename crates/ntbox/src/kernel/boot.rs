@@ -12,7 +12,7 @@ use super::layout::{PCRS, STACKS};
 use super::loader::{self, Image};
 use super::mm::space::{Protection, Use};
 use super::wire::{self, Event, Request};
-use super::{cpu, driver, exports, log, mm, signals, user};
+use super::{cpu, driver, exclusive, exports, log, mm, signals, user};
 use crate::config::Config;
 use crate::report::ImageInfo;
 
@@ -50,6 +50,7 @@ pub fn abandon(why: &str) -> ! {
 }
 
 fn run() -> ! {
+    exclusive::claim();
     std::panic::set_hook(Box::new(|info| {
         abandon(&format!("ntbox itself failed: {info}"))
     }));
@@ -60,10 +61,10 @@ fn run() -> ! {
     // SAFETY: plain numbers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     // SAFETY: the caller passes the socket as standard input.
-    let stream = unsafe { wire::open() };
-    let Ok(mut stream) = stream else {
-        abandon("the kernel process has no socket to its caller")
-    };
+    let mut stream = unsafe { wire::open() };
+    if let Err(error) = wire::send_to(&stream) {
+        abandon(&format!("the socket to the caller cannot be used: {error}"));
+    }
     let mut machine: Option<Machine> = None;
     loop {
         let request = match wire::read(&mut stream) {

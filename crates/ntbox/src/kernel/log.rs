@@ -3,12 +3,11 @@
 //! What one call prints need not be a line. Text without a line end waits for
 //! the rest; a line belongs to the component and level that began it.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::cpu;
 use super::ke::clock;
 use super::wire::{self, Event};
 use crate::config::DebugFilter;
+use crate::kernel::exclusive::Exclusive;
 use crate::report::LogLine;
 
 struct State {
@@ -19,11 +18,11 @@ struct State {
     pending: Option<LogLine>,
 }
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+static STATE: Exclusive<Option<State>> = Exclusive::new(None);
 
 /// Sets the filter and the zero of time.
 pub fn initialize(filter: DebugFilter) {
-    *STATE.lock().unwrap_or_else(PoisonError::into_inner) = Some(State {
+    *STATE.lock() = Some(State {
         filter,
         started: clock::interrupt_time(),
         pending: None,
@@ -31,11 +30,7 @@ pub fn initialize(filter: DebugFilter) {
 }
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> Option<T> {
-    STATE
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .as_mut()
-        .map(work)
+    STATE.lock().as_mut().map(work)
 }
 
 /// Whether the filter lets a message through.

@@ -10,6 +10,7 @@ mod cpu;
 mod dbg;
 mod driver;
 mod ex;
+mod exclusive;
 pub mod exports;
 mod guest;
 mod io;

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use super::call::{Call, Frame, Return, Stop};
 use super::stop::BugCheckData;
 use super::wire::Event;
-use super::{cpu, log, mm};
+use super::{cpu, exclusive, log, mm};
 use crate::report::Violation;
 
 /// What [`call`] puts as the address that the call returns to.
@@ -31,9 +31,29 @@ const STACK_SLOTS: usize = 0x4000;
 /// The right to be the processor.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// A test's turn to be it.
+struct Turn {
+    _right: MutexGuard<'static, ()>,
+}
+
+impl Turn {
+    /// Waits for it.
+    fn take() -> Self {
+        let right = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        exclusive::claim();
+        Self { _right: right }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        exclusive::release();
+    }
+}
+
 thread_local! {
     /// Given back when the thread ends, and with it the test.
-    static MINE: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
+    static MINE: RefCell<Option<Turn>> = const { RefCell::new(None) };
     static VIOLATIONS: RefCell<Vec<Violation>> = const { RefCell::new(Vec::new()) };
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
@@ -52,8 +72,7 @@ pub fn processor() {
     if MINE.with_borrow(Option::is_some) {
         return;
     }
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    MINE.replace(Some(turn));
+    MINE.replace(Some(Turn::take()));
     MACHINE.call_once(|| {
         mm::initialize();
         log::initialize(crate::config::DebugFilter::default());

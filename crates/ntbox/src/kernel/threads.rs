@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::guest;
 use super::ke::clock;
@@ -12,6 +11,7 @@ use super::ke::object::{self, Kind};
 use super::layout::PCRS;
 use super::mm::user;
 use super::ob::{self, Payload, Type};
+use crate::kernel::exclusive::Exclusive;
 
 /// Process id of System.
 pub const SYSTEM_PROCESS_ID: u64 = 4;
@@ -73,8 +73,8 @@ pub struct Process {
     pub name: String,
 }
 
-static PROCESSES: Mutex<BTreeMap<u64, Process>> = Mutex::new(BTreeMap::new());
-static THREADS: Mutex<BTreeMap<u64, Thread>> = Mutex::new(BTreeMap::new());
+static PROCESSES: Exclusive<BTreeMap<u64, Process>> = Exclusive::new(BTreeMap::new());
+static THREADS: Exclusive<BTreeMap<u64, Thread>> = Exclusive::new(BTreeMap::new());
 static SYSTEM: AtomicU64 = AtomicU64::new(0);
 static CURRENT: AtomicU64 = AtomicU64::new(0);
 static NEXT_ID: AtomicU64 = AtomicU64::new(0x1c);
@@ -105,10 +105,7 @@ fn new_process(name: &str, id: u64) -> Option<u64> {
         id,
         name: name.to_owned(),
     };
-    PROCESSES
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(process, info);
+    PROCESSES.lock().insert(process, info);
     Some(process)
 }
 
@@ -130,25 +127,18 @@ pub fn create(process: u64, system: bool) -> Option<u64> {
         ended: false,
         start: 0,
     };
-    THREADS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(thread, info);
+    THREADS.lock().insert(thread, info);
     Some(thread)
 }
 
 /// What is known of a process.
 pub fn process(object: u64) -> Option<Process> {
-    PROCESSES
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&object)
-        .cloned()
+    PROCESSES.lock().get(&object).cloned()
 }
 
 /// All processes: their objects and what is known of them.
 pub fn processes() -> Vec<(u64, Process)> {
-    let processes = PROCESSES.lock().unwrap_or_else(PoisonError::into_inner);
+    let processes = PROCESSES.lock();
     let all = processes.iter();
     all.map(|(object, process)| (*object, process.clone()))
         .collect()
@@ -156,7 +146,7 @@ pub fn processes() -> Vec<(u64, Process)> {
 
 /// The threads of a process that have not ended.
 pub fn threads_of(process: u64) -> Vec<Thread> {
-    let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    let threads = THREADS.lock();
     threads
         .values()
         .filter(|thread| thread.process == process && !thread.ended)
@@ -166,7 +156,7 @@ pub fn threads_of(process: u64) -> Vec<Thread> {
 
 /// The process with an id.
 pub fn process_by_id(id: u64) -> Option<u64> {
-    let processes = PROCESSES.lock().unwrap_or_else(PoisonError::into_inner);
+    let processes = PROCESSES.lock();
     processes
         .iter()
         .find(|(_, process)| process.id == id)
@@ -175,16 +165,12 @@ pub fn process_by_id(id: u64) -> Option<u64> {
 
 /// What is known of a thread.
 pub fn thread(object: u64) -> Option<Thread> {
-    THREADS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&object)
-        .copied()
+    THREADS.lock().get(&object).copied()
 }
 
 /// The thread with an id.
 pub fn thread_by_id(id: u64) -> Option<u64> {
-    let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    let threads = THREADS.lock();
     threads
         .iter()
         .find(|(_, thread)| thread.id == id && !thread.ended)
@@ -193,16 +179,12 @@ pub fn thread_by_id(id: u64) -> Option<u64> {
 
 /// Changes what is known of a thread.
 pub fn update<T>(object: u64, work: impl FnOnce(&mut Thread) -> T) -> Option<T> {
-    THREADS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get_mut(&object)
-        .map(work)
+    THREADS.lock().get_mut(&object).map(work)
 }
 
 /// Threads that have not ended and began with a routine of a driver.
 pub fn of_drivers() -> Vec<(u64, Thread)> {
-    let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    let threads = THREADS.lock();
     let running = threads
         .iter()
         .filter(|(_, thread)| !thread.ended && thread.start != 0);
@@ -238,10 +220,10 @@ pub fn set_current(thread: u64) {
 }
 
 /// Mutexes and the threads that hold them.
-static HELD: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+static HELD: Exclusive<Vec<(u64, u64)>> = Exclusive::new(Vec::new());
 
 fn held<T>(work: impl FnOnce(&mut Vec<(u64, u64)>) -> T) -> T {
-    work(&mut HELD.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut HELD.lock())
 }
 
 /// Notes that a thread holds a mutex, however often it has taken it.

@@ -7,7 +7,6 @@ mod memory;
 mod requests;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use super::boot::{self, STACK_SIZE};
 use super::io::finish;
@@ -16,6 +15,7 @@ use super::mm::user;
 use super::ob::{self, Caller};
 use super::ps::notify;
 use super::{se, stop, threads};
+use crate::kernel::exclusive::Exclusive;
 use crate::request::{Account, Operation, Process, Progress, Reply, Ticket};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
@@ -52,15 +52,10 @@ struct State {
     next: u64,
 }
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+static STATE: Exclusive<Option<State>> = Exclusive::new(None);
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    work(
-        STATE
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_default(),
-    )
+    work(STATE.lock().get_or_insert_default())
 }
 
 /// What a worker waits for its next order on.

@@ -1,10 +1,9 @@
 //! The version of Windows that this kernel claims to be.
 
-use std::sync::{Mutex, PoisonError};
-
 use crate::config::OsVersion;
+use crate::kernel::exclusive::Exclusive;
 
-static VERSION: Mutex<OsVersion> = Mutex::new(OsVersion {
+static VERSION: Exclusive<OsVersion> = Exclusive::new(OsVersion {
     major: 10,
     minor: 0,
     build: 19045,
@@ -12,10 +11,10 @@ static VERSION: Mutex<OsVersion> = Mutex::new(OsVersion {
 
 /// Sets it, before the driver runs.
 pub fn set(version: OsVersion) {
-    *VERSION.lock().unwrap_or_else(PoisonError::into_inner) = version;
+    *VERSION.lock() = version;
 }
 
 /// What it is.
 pub fn get() -> OsVersion {
-    *VERSION.lock().unwrap_or_else(PoisonError::into_inner)
+    *VERSION.lock()
 }

@@ -4,12 +4,12 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::kernel::exclusive::Exclusive;
 use crate::report::{BugCheck, CallCount, ImageInfo, LogLine, Violation};
 use crate::request::{Account, Operation, Process, Progress, Reply, Ticket};
 
@@ -97,17 +97,21 @@ pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option<T>
         .map_err(io::Error::other)
 }
 
-static STREAM: Mutex<Option<UnixStream>> = Mutex::new(None);
+static STREAM: Exclusive<Option<UnixStream>> = Exclusive::new(None);
 
-/// Opens the kernel's end.
+/// Opens this process's end.
 ///
 /// # Safety
 /// Descriptor [`KERNEL_END`] is a socket that nothing else in this process uses.
-pub unsafe fn open() -> io::Result<UnixStream> {
+pub unsafe fn open() -> UnixStream {
     // SAFETY: the caller hands the descriptor over.
-    let stream = unsafe { UnixStream::from_raw_fd(KERNEL_END) };
-    *STREAM.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream.try_clone()?);
-    Ok(stream)
+    unsafe { UnixStream::from_raw_fd(KERNEL_END) }
+}
+
+/// From now on events are sent to the other end of `stream`.
+pub fn send_to(stream: &UnixStream) -> io::Result<()> {
+    *STREAM.lock() = Some(stream.try_clone()?);
+    Ok(())
 }
 
 /// Sends an event to the caller. If the caller is gone there is nobody to run
@@ -115,7 +119,7 @@ pub unsafe fn open() -> io::Result<UnixStream> {
 pub fn send(event: &Event) {
     #[cfg(test)]
     super::testing::record(event);
-    let mut guard = STREAM.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut guard = STREAM.lock();
     if let Some(stream) = guard.as_mut()
         && write(stream, event).is_err()
     {

@@ -4,8 +4,8 @@
 //! breaks those lists for everybody. Here that is a report.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::stop;
 
 /// What a structure is.
@@ -72,10 +72,10 @@ struct Active {
     caller: u64,
 }
 
-static ACTIVE: Mutex<BTreeMap<u64, Active>> = Mutex::new(BTreeMap::new());
+static ACTIVE: Exclusive<BTreeMap<u64, Active>> = Exclusive::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Active>) -> T) -> T {
-    work(&mut ACTIVE.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut ACTIVE.lock())
 }
 
 /// Where a structure was initialised, in words.

@@ -2,10 +2,11 @@
 //! called together, in the order of their registration.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::Once;
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::ke::sched;
 use crate::kernel::mm::pool::{self, PoolKind};
@@ -44,10 +45,10 @@ struct Callback {
     routines: Vec<Registration>,
 }
 
-static CALLBACKS: Mutex<BTreeMap<u64, Callback>> = Mutex::new(BTreeMap::new());
+static CALLBACKS: Exclusive<BTreeMap<u64, Callback>> = Exclusive::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Callback>) -> T) -> T {
-    work(&mut CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut CALLBACKS.lock())
 }
 
 /// Works on a registration, if it is still there; gives its object, too.

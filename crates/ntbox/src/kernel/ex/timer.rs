@@ -2,10 +2,10 @@
 //! so that threads wait for it as for one, and has a DPC for its callback.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::ke::{clock, dpc, timer};
 use crate::kernel::mm::pool::{self, PoolKind};
@@ -36,10 +36,10 @@ struct Timer {
     deleted: Option<(u64, u64)>,
 }
 
-static TIMERS: Mutex<BTreeMap<u64, Timer>> = Mutex::new(BTreeMap::new());
+static TIMERS: Exclusive<BTreeMap<u64, Timer>> = Exclusive::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Timer>) -> T) -> T {
-    work(&mut TIMERS.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut TIMERS.lock())
 }
 
 /// The stop for what the reference says ends in a bug check.

@@ -1,11 +1,9 @@
 //! UUIDs: made of time, as the kernel makes them, with a random node, as RFC 9562
 //! allows for machines without an address of their own.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
-
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::ke::clock;
 
@@ -22,7 +20,7 @@ struct Generator {
     rest: [u8; 8],
 }
 
-static GENERATOR: Mutex<Option<Generator>> = Mutex::new(None);
+static GENERATOR: Exclusive<Option<Generator>> = Exclusive::new(None);
 
 impl Generator {
     /// `None` if the host has no randomness.
@@ -56,7 +54,7 @@ exports! {
         /// `STATUS_RETRY`.
         const RETRY: u32 = 0xc000_022d;
         let now = clock::system_time() + EPOCH_DIFFERENCE;
-        let mut generator = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generator = GENERATOR.lock();
         if generator.is_none() {
             *generator = Generator::new();
         }

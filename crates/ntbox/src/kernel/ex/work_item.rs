@@ -4,11 +4,11 @@
 //! link is NULL while it is not. `IO_WORKITEM` begins with the same structure.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use super::worker::{self, Job};
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::ke::object;
 
@@ -19,10 +19,10 @@ mod offset {
 }
 
 /// Items that are queued, and the routine of each.
-static QUEUED: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
+static QUEUED: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, u64>) -> T) -> T {
-    work(&mut QUEUED.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut QUEUED.lock())
 }
 
 /// The routine of an item that is queued.

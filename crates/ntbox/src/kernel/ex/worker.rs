@@ -6,11 +6,11 @@
 //! that waits for another one does not keep that one from running.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 
 use crate::kernel::boot::{self, STACK_SIZE};
 use crate::kernel::call::Stop;
 use crate::kernel::callout::call_driver;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::ke::sched::{self, Id};
 use crate::kernel::ob::{self, Caller};
 use crate::kernel::{cpu, stop, threads};
@@ -56,15 +56,10 @@ struct State {
     workers: Vec<Worker>,
 }
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+static STATE: Exclusive<Option<State>> = Exclusive::new(None);
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    work(
-        STATE
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_default(),
-    )
+    work(STATE.lock().get_or_insert_default())
 }
 
 /// The thread priority that a `WORK_QUEUE_TYPE` stands for.

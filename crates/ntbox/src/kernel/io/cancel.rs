@@ -1,20 +1,18 @@
 //! Cancelling IRPs, and the one lock that guards it.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
-
 use super::layout::irp;
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::ob::Caller;
 use crate::kernel::{cpu, stop};
 
 /// Who holds the cancel spin lock: address of the call that took it.
-static HOLDER: Mutex<Option<u64>> = Mutex::new(None);
+static HOLDER: Exclusive<Option<u64>> = Exclusive::new(None);
 
 fn holder<T>(work: impl FnOnce(&mut Option<u64>) -> T) -> T {
-    work(&mut HOLDER.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut HOLDER.lock())
 }
 
 /// Takes the cancel spin lock; returns the IRQL before.

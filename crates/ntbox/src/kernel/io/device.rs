@@ -1,11 +1,10 @@
 //! Device objects: making, naming, attaching, deleting.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::layout::device::{self, flag};
 use super::layout::{driver, object_extension};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::device_queue;
 use crate::kernel::ke::object::{self, Kind};
@@ -31,10 +30,10 @@ struct Device {
     delete_pending: bool,
 }
 
-static DEVICES: Mutex<Vec<Device>> = Mutex::new(Vec::new());
+static DEVICES: Exclusive<Vec<Device>> = Exclusive::new(Vec::new());
 
 fn with<T>(work: impl FnOnce(&mut Vec<Device>) -> T) -> T {
-    work(&mut DEVICES.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut DEVICES.lock())
 }
 
 /// Devices that are not deleted: object and who made it.

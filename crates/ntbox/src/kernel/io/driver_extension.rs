@@ -2,12 +2,12 @@
 //! identifies them, and routines to be called once it has been initialised.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 
 use super::layout::driver;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::callout::call_driver;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::mm::pool::{self, PoolKind};
 
@@ -28,13 +28,13 @@ struct Area {
     va: u64,
 }
 
-static AREAS: Mutex<Vec<Area>> = Mutex::new(Vec::new());
+static AREAS: Exclusive<Vec<Area>> = Exclusive::new(Vec::new());
 
 /// Routines to be called: driver, routine, context.
-static REINITIALIZE: Mutex<VecDeque<(u64, u64, u64)>> = Mutex::new(VecDeque::new());
+static REINITIALIZE: Exclusive<VecDeque<(u64, u64, u64)>> = Exclusive::new(VecDeque::new());
 
 fn find(driver: u64, id: u64) -> Option<u64> {
-    let areas = AREAS.lock().unwrap_or_else(PoisonError::into_inner);
+    let areas = AREAS.lock();
     areas
         .iter()
         .find(|area| area.driver == driver && area.id == id)
@@ -49,10 +49,7 @@ fn add_flag(object: u64, flag: u32) -> Result<(), Fault> {
 /// Calls what the driver has registered, and what it registers meanwhile.
 pub fn reinitialize(stack: u64) -> Result<(), Fault> {
     loop {
-        let next = REINITIALIZE
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front();
+        let next = REINITIALIZE.lock().pop_front();
         let Some((object, routine, context)) = next else {
             return Ok(());
         };
@@ -77,7 +74,7 @@ exports! {
         let Some(va) = pool::allocate(PoolKind::NonPaged, u64::from(size), TAG) else {
             return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
         };
-        AREAS.lock().unwrap_or_else(PoisonError::into_inner).push(Area { driver, id, va });
+        AREAS.lock().push(Area { driver, id, va });
         guest::write_u64(out, va)?;
         Ok(0)
     }
@@ -90,7 +87,7 @@ exports! {
     /// `IoRegisterDriverReinitialization`: called once DriverEntry has succeeded.
     fn IoRegisterDriverReinitialization(driver: u64, routine: u64, context: u64) -> () [max PASSIVE_LEVEL] {
         add_flag(driver, REINIT_REGISTERED)?;
-        REINITIALIZE.lock().unwrap_or_else(PoisonError::into_inner).push_back((driver, routine, context));
+        REINITIALIZE.lock().push_back((driver, routine, context));
         Ok(())
     }
 

@@ -3,10 +3,10 @@
 //! reported.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{self, Type};
 
@@ -18,10 +18,10 @@ const MAXIMUM_SIZE: u8 = 0xf0;
 const TAG: u32 = u32::from_le_bytes(*b"IoEr");
 
 /// Entries that are neither written nor freed, and who allocated each.
-static ENTRIES: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
+static ENTRIES: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, u64>) -> T) -> T {
-    work(&mut ENTRIES.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut ENTRIES.lock())
 }
 
 /// Entries that are left: address and who allocated each.

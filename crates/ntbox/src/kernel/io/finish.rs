@@ -1,14 +1,13 @@
 //! The end of a request: what happens when an IRP has come back up to where it
 //! was made.
 
-use std::sync::{Mutex, PoisonError};
-
 use rustc_hash::FxHashMap;
 
 use super::irp::{self, Owner};
 use super::layout::irp as offset;
 use super::transfer;
 use crate::kernel::call::Stop;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::{object, sched, wait};
 use crate::kernel::layout::is_system;
@@ -91,15 +90,10 @@ struct State {
     done: FxHashMap<u64, Outcome>,
 }
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+static STATE: Exclusive<Option<State>> = Exclusive::new(None);
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    work(
-        STATE
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_default(),
-    )
+    work(STATE.lock().get_or_insert_default())
 }
 
 /// Notes that an IRP carries a request of a file; returns the request's number.

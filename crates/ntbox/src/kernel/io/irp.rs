@@ -1,14 +1,13 @@
 //! I/O request packets: memory, stack locations, and the way down and up a
 //! device stack.
 
-use std::sync::{Mutex, PoisonError};
-
 use rustc_hash::FxHashMap;
 
 use super::layout::{device, driver, irp, stack};
 use super::{finish, layout};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::object;
 use crate::kernel::mm::pool::{self, PoolKind, Request};
@@ -49,14 +48,10 @@ pub struct Known {
     pub completed: bool,
 }
 
-static IRPS: Mutex<Option<FxHashMap<u64, Known>>> = Mutex::new(None);
+static IRPS: Exclusive<Option<FxHashMap<u64, Known>>> = Exclusive::new(None);
 
 fn with<T>(work: impl FnOnce(&mut FxHashMap<u64, Known>) -> T) -> T {
-    work(
-        IRPS.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_default(),
-    )
+    work(IRPS.lock().get_or_insert_default())
 }
 
 /// What is known of an IRP.

@@ -5,10 +5,10 @@
 //! who hold a lock are kept here for both.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::clock;
 use crate::kernel::ke::object::{self, Kind};
@@ -43,10 +43,10 @@ struct Holder {
     caller: u64,
 }
 
-static HOLDERS: Mutex<BTreeMap<u64, Vec<Holder>>> = Mutex::new(BTreeMap::new());
+static HOLDERS: Exclusive<BTreeMap<u64, Vec<Holder>>> = Exclusive::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Vec<Holder>>) -> T) -> T {
-    work(&mut HOLDERS.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut HOLDERS.lock())
 }
 
 /// Locks that are held: the lock, the tag, and who acquired it.

@@ -1,13 +1,13 @@
 //! What an IRP says of its origin.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use super::irp as packets;
 use super::layout::{file, irp, major, stack};
 use super::transfer::Method;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::threads;
 
@@ -16,7 +16,7 @@ const PAGING_IO: u32 = 0x2;
 const SYNCHRONOUS_PAGING_IO: u32 = 0x40;
 
 /// The top-level IRP of each thread that has one.
-static TOP_LEVEL: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
+static TOP_LEVEL: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
 
 /// The process that an IRP's thread belongs to.
 fn process(packet: u64) -> Result<Option<u64>, Fault> {
@@ -73,13 +73,13 @@ exports! {
 
     /// `IoGetTopLevelIrp`.
     fn IoGetTopLevelIrp() -> u64 [max APC_LEVEL] {
-        let list = TOP_LEVEL.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = TOP_LEVEL.lock();
         Ok(list.get(&threads::current_thread()).copied().unwrap_or(0))
     }
 
     /// `IoSetTopLevelIrp`.
     fn IoSetTopLevelIrp(packet: u64) -> () [max APC_LEVEL] {
-        let mut list = TOP_LEVEL.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = TOP_LEVEL.lock();
         if packet == 0 {
             list.remove(&threads::current_thread());
         } else {

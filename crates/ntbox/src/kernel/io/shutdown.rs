@@ -2,12 +2,11 @@
 //! `IRP_MJ_SHUTDOWN`, the one registered last first; and those that asked for
 //! the last chance after all others.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::layout::{device, major};
 use super::{device as devices, file};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ob::{self, Caller};
 use crate::kernel::{stop, threads};
@@ -20,13 +19,13 @@ struct Registered {
     last: Vec<u64>,
 }
 
-static REGISTERED: Mutex<Registered> = Mutex::new(Registered {
+static REGISTERED: Exclusive<Registered> = Exclusive::new(Registered {
     first: Vec::new(),
     last: Vec::new(),
 });
 
 fn with<T>(work: impl FnOnce(&mut Registered) -> T) -> T {
-    work(&mut REGISTERED.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut REGISTERED.lock())
 }
 
 fn register(body: u64, list: fn(&mut Registered) -> &mut Vec<u64>) -> Result<u32, Fault> {

@@ -5,12 +5,12 @@
 //! runs. What is due then waits here until it has returned.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
 
 use super::cancel;
 use super::layout::{device, driver, irp};
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::ke::device_queue;
 use crate::kernel::ob::Caller;
@@ -34,19 +34,16 @@ struct Attributes {
     due: VecDeque<Due>,
 }
 
-static DEVICES: Mutex<BTreeMap<u64, Attributes>> = Mutex::new(BTreeMap::new());
+static DEVICES: Exclusive<BTreeMap<u64, Attributes>> = Exclusive::new(BTreeMap::new());
 
 fn with<T>(body: u64, work: impl FnOnce(&mut Attributes) -> T) -> T {
-    let mut devices = DEVICES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut devices = DEVICES.lock();
     work(devices.entry(body).or_default())
 }
 
 /// A device is gone, and what was asked for it.
 pub fn forget(body: u64) {
-    DEVICES
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .remove(&body);
+    DEVICES.lock().remove(&body);
 }
 
 /// Puts off what is due if `StartIo` must not be entered now.

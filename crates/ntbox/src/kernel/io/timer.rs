@@ -3,11 +3,10 @@
 //!
 //! One kernel timer serves all devices, and runs only while one of them wants it.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::layout::device;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::exports;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::{dpc, timer};
@@ -45,13 +44,13 @@ struct State {
     started: Vec<u64>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
+static STATE: Exclusive<State> = Exclusive::new(State {
     timer: 0,
     started: Vec::new(),
 });
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    work(&mut STATE.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut STATE.lock())
 }
 
 /// Whether a kernel timer is the one behind the I/O timers.

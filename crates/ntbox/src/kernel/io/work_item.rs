@@ -2,12 +2,12 @@
 //! device or driver object that the item belongs to stays for as long.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Call, Stop, exports};
 use crate::kernel::ex::work_item;
 use crate::kernel::ex::worker::Job;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{self, Type};
@@ -34,10 +34,10 @@ pub struct Known {
     pub caller: u64,
 }
 
-static ITEMS: Mutex<BTreeMap<u64, Known>> = Mutex::new(BTreeMap::new());
+static ITEMS: Exclusive<BTreeMap<u64, Known>> = Exclusive::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Known>) -> T) -> T {
-    work(&mut ITEMS.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut ITEMS.lock())
 }
 
 /// Items that are not freed or uninitialised.

@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::{Purpose, call_driver_for};
 use crate::kernel::ex::pool;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::{queue, wait};
 use crate::kernel::ob::Caller;
@@ -64,12 +64,12 @@ impl State {
     }
 }
 
-static STATES: Mutex<BTreeMap<u64, State>> = Mutex::new(BTreeMap::new());
+static STATES: Exclusive<BTreeMap<u64, State>> = Exclusive::new(BTreeMap::new());
 /// Kernel APCs that are queued, of all threads.
 static QUEUED: AtomicUsize = AtomicUsize::new(0);
 
 fn with<T>(thread: u64, work: impl FnOnce(&mut State) -> T) -> T {
-    let mut states = STATES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut states = STATES.lock();
     work(states.entry(thread).or_default())
 }
 
@@ -219,10 +219,7 @@ pub fn end_waits_of_program(thread: u64) {
 /// Forgets a thread that ends. Its APCs for user mode, which never ran, are run
 /// down: by their own routines, or their memory is freed.
 pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {
-    let state = STATES
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .remove(&thread);
+    let state = STATES.lock().remove(&thread);
     let Some(state) = state else { return Ok(()) };
     QUEUED.fetch_sub(state.special.len() + state.normal.len(), Ordering::Relaxed);
     for apc in state.special.into_iter().chain(state.normal) {

@@ -2,12 +2,11 @@
 //! the driver's memory, which says in which state it is. No crash dump is written,
 //! so routines that add to one are registered and never called.
 
-use std::sync::{Mutex, PoisonError};
-
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::HIGH_LEVEL;
 use crate::kernel::callout::{Purpose, call_driver_for};
 use crate::kernel::cpu;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::layout::STACKS;
 use crate::kernel::seh::Context;
@@ -51,10 +50,10 @@ mod state {
 }
 
 /// Plain records, the latest first.
-static PLAIN_RECORDS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+static PLAIN_RECORDS: Exclusive<Vec<u64>> = Exclusive::new(Vec::new());
 
 fn with<T>(work: impl FnOnce(&mut Vec<u64>) -> T) -> T {
-    work(&mut PLAIN_RECORDS.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut PLAIN_RECORDS.lock())
 }
 
 /// Fills in a record, unless it is in use. Whether it is registered now.

@@ -3,12 +3,12 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::callout::{Purpose, call_driver_for};
 use crate::kernel::ex::timer;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::seh::Context;
 use crate::kernel::{boot, cpu, stop};
@@ -28,14 +28,14 @@ mod offset {
     pub const QUEUED: u64 = 0x38;
 }
 
-static QUEUE: Mutex<VecDeque<u64>> = Mutex::new(VecDeque::new());
+static QUEUE: Exclusive<VecDeque<u64>> = Exclusive::new(VecDeque::new());
 /// Whether there is something to deliver, to be asked cheaply.
 static PENDING: AtomicBool = AtomicBool::new(false);
 /// Upper end of the stack that DPCs run on; 0 until the first.
 static STACK: AtomicU64 = AtomicU64::new(0);
 
 fn queue<T>(work: impl FnOnce(&mut VecDeque<u64>) -> T) -> T {
-    work(&mut QUEUE.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut QUEUE.lock())
 }
 
 /// Whether DPCs wait for delivery.

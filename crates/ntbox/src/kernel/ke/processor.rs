@@ -2,12 +2,12 @@
 //! wants to hear of them. There is one group.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 
 use ntstatus::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::Caller;
@@ -43,13 +43,13 @@ fn count_in(group: u16) -> u32 {
 
 /// The affinity that a driver has given each thread; no entry for those that run
 /// wherever they did before.
-static AFFINITIES: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
+static AFFINITIES: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
 
 /// Gives the current thread an affinity, or takes it away if it is 0; the one
 /// before, 0 if there was none.
 fn set_affinity(affinity: u64) -> u64 {
     let thread = threads::current_thread();
-    let mut affinities = AFFINITIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut affinities = AFFINITIES.lock();
     let before = match affinity {
         0 => affinities.remove(&thread),
         affinity => affinities.insert(thread, affinity),
@@ -75,20 +75,20 @@ fn write_group(at: u64, mask: u64) -> Result<(), Fault> {
 
 /// Handles of registrations that nothing ever happens to: processors come only at
 /// boot, and nothing raises a nonmaskable interrupt.
-static REGISTRATIONS: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+static REGISTRATIONS: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
 
 fn register() -> u64 {
     let Some(handle) = pool::allocate(PoolKind::NonPaged, 0x20, TAG) else {
         return 0;
     };
-    let mut registrations = REGISTRATIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut registrations = REGISTRATIONS.lock();
     registrations.insert(handle);
     handle
 }
 
 /// Forgets a registration. False if it is none.
 fn deregister(handle: u64) -> bool {
-    let mut registrations = REGISTRATIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut registrations = REGISTRATIONS.lock();
     let known = registrations.remove(&handle);
     if known {
         pool::free(handle);

@@ -3,7 +3,6 @@
 //! waits for something else, another one may run in its place.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use super::apc::{self, Place};
 use super::object::{self, Kind};
@@ -12,6 +11,7 @@ use super::sched::{self, Id, Woken};
 use super::wait::{Patience, TIMEOUT, check_blocking};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ob::Caller;
 use crate::kernel::threads;
@@ -45,13 +45,13 @@ struct State {
     of_thread: BTreeMap<u64, u64>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
+static STATE: Exclusive<State> = Exclusive::new(State {
     waiters: Vec::new(),
     of_thread: BTreeMap::new(),
 });
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    work(&mut STATE.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut STATE.lock())
 }
 
 fn current_count(queue: u64) -> Result<u32, Fault> {

@@ -8,10 +8,10 @@
 
 use std::arch::naked_asm;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{clock, dpc};
 use crate::kernel::callout::Callouts;
+use crate::kernel::exclusive::{Exclusive, Guard};
 use crate::kernel::{callout, cpu, stop, threads, tick};
 
 /// Why a parked thread goes on.
@@ -67,10 +67,10 @@ struct Scheduler {
     ended: Vec<HostStack>,
 }
 
-static SCHEDULER: Mutex<Option<Scheduler>> = Mutex::new(None);
+static SCHEDULER: Exclusive<Option<Scheduler>> = Exclusive::new(None);
 
-fn lock() -> MutexGuard<'static, Option<Scheduler>> {
-    SCHEDULER.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> Guard<'static, Option<Scheduler>> {
+    SCHEDULER.lock()
 }
 
 fn with<T>(work: impl FnOnce(&mut Scheduler) -> T) -> T {

@@ -1,12 +1,12 @@
 //! Kernel timers.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use super::object::{self, Kind};
 use super::{apc, clock, dpc, wait};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::{stop, tick};
 
@@ -33,15 +33,10 @@ struct Timers {
     next: u64,
 }
 
-static TIMERS: Mutex<Option<Timers>> = Mutex::new(None);
+static TIMERS: Exclusive<Option<Timers>> = Exclusive::new(None);
 
 fn with<T>(work: impl FnOnce(&mut Timers) -> T) -> T {
-    work(
-        TIMERS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_with(Timers::default),
-    )
+    work(TIMERS.lock().get_or_insert_with(Timers::default))
 }
 
 /// When the next timer is due, in interrupt time.

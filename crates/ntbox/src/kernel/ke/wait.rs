@@ -4,14 +4,13 @@
 //! moment when it is given: a synchronization event that lets a waiter through
 //! is never seen signaled by anyone else.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::apc::{self, Place};
 use super::object::{self, Kind};
 use super::sched::{self, Id, Woken};
 use super::{clock, queue};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ob::Caller;
 use crate::kernel::{cpu, threads};
@@ -34,10 +33,10 @@ struct Waiter {
     result: Option<u32>,
 }
 
-static WAITERS: Mutex<Vec<Waiter>> = Mutex::new(Vec::new());
+static WAITERS: Exclusive<Vec<Waiter>> = Exclusive::new(Vec::new());
 
 fn with<T>(work: impl FnOnce(&mut Vec<Waiter>) -> T) -> T {
-    work(&mut WAITERS.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut WAITERS.lock())
 }
 
 /// Satisfies a wait if it can be, and says with which status.

@@ -4,11 +4,10 @@
 pub mod layout;
 pub mod pe;
 
-use std::sync::{Mutex, PoisonError};
-
 use super::layout::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
 use super::mm::space::{Protection, Use};
 use super::{exports, guest, mm};
+use crate::kernel::exclusive::Exclusive;
 use pe::{Headers, Refusal, Section, directory};
 
 /// A loaded image.
@@ -41,13 +40,12 @@ pub struct ImageView {
     pub name: String,
 }
 
-static IMAGES_LOADED: Mutex<Vec<Image>> = Mutex::new(Vec::new());
+static IMAGES_LOADED: Exclusive<Vec<Image>> = Exclusive::new(Vec::new());
 
 /// The image that holds an address.
 pub fn find_image(pc: u64) -> Option<ImageView> {
     IMAGES_LOADED
         .lock()
-        .unwrap_or_else(PoisonError::into_inner)
         .iter()
         .find(|image| pc >= image.base && pc - image.base < u64::from(image.size))
         .map(Image::view)
@@ -55,12 +53,7 @@ pub fn find_image(pc: u64) -> Option<ImageView> {
 
 /// All images, in the order in which they were loaded.
 pub fn images() -> Vec<ImageView> {
-    IMAGES_LOADED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .iter()
-        .map(Image::view)
-        .collect()
+    IMAGES_LOADED.lock().iter().map(Image::view).collect()
 }
 
 impl Image {
@@ -94,10 +87,7 @@ pub fn load(name: &str, file: &[u8]) -> Result<Image, Refusal> {
         pdata: function_table(&headers)?,
         discarded: map(&bytes, &headers, base)?,
     };
-    IMAGES_LOADED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(image.clone());
+    IMAGES_LOADED.lock().push(image.clone());
     Ok(image)
 }
 

@@ -24,14 +24,13 @@ mod view;
 mod virtual_memory;
 mod virtual_query;
 
-use std::sync::{Mutex, PoisonError};
-
 use phys::Physical;
 use pool::Pools;
 use space::{Area, Frames, Protection, Space, Use};
 
 use super::call::Export;
 use super::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SHIFT, PAGED_POOL, Zone};
+use crate::kernel::exclusive::Exclusive;
 
 /// All exports of the memory manager.
 pub const TABLES: &[&[Export]] = &[
@@ -78,7 +77,7 @@ pub struct Memory {
     debts: owed::Debts,
 }
 
-static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
+static MEMORY: Exclusive<Option<Memory>> = Exclusive::new(None);
 
 /// Sets up memory. Once, before anything else.
 pub fn initialize() {
@@ -117,18 +116,18 @@ pub fn initialize() {
             .map(&memory.physical, zone.base, area)
             .expect("no address space for the pools");
     }
-    *MEMORY.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
+    *MEMORY.lock() = Some(memory);
 }
 
 /// Works on memory. The driver must not be called meanwhile.
 pub fn with<T>(work: impl FnOnce(&mut Memory) -> T) -> T {
-    let mut guard = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut guard = MEMORY.lock();
     work(guard.get_or_insert_with(|| panic!("memory is used before it is set up")))
 }
 
 /// The same where waiting is not possible; `None` if memory is being worked on.
 pub fn try_with<T>(work: impl FnOnce(&mut Memory) -> T) -> Option<T> {
-    MEMORY.try_lock().ok()?.as_mut().map(work)
+    MEMORY.try_lock()?.as_mut().map(work)
 }
 
 impl Memory {

@@ -34,8 +34,6 @@ mod refusal;
 mod tests;
 pub mod types;
 
-use std::sync::{Mutex, PoisonError};
-
 use rustc_hash::FxHashMap;
 
 pub use attributes::Attributes;
@@ -53,6 +51,7 @@ pub use refusal::{Refusal, outcome, status};
 pub use types::Type;
 
 use super::call::Export;
+use crate::kernel::exclusive::Exclusive;
 use object::Header;
 
 /// The exports of this folder.
@@ -75,11 +74,11 @@ struct State {
     deferred: Vec<u64>,
 }
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+static STATE: Exclusive<Option<State>> = Exclusive::new(None);
 
 /// Works on objects. Neither the driver nor another manager but that of memory
 /// may be called meanwhile.
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    let mut guard = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut guard = STATE.lock();
     work(guard.get_or_insert_with(State::new))
 }

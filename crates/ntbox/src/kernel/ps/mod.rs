@@ -300,6 +300,7 @@ mod tests {
 
     #[test]
     fn every_part_of_the_version_is_optional() {
+        processor();
         let OsVersion {
             major,
             minor,

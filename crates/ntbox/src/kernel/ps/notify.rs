@@ -3,12 +3,11 @@
 //! critical region. No image is loaded after the driver's own, so of images
 //! nothing is heard.
 
-use std::sync::{Mutex, PoisonError};
-
 use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::{sched, thread as region};
 use crate::kernel::mm::pool::{self, PoolKind};
@@ -59,10 +58,10 @@ struct Registration {
     running: u32,
 }
 
-static ROUTINES: Mutex<Vec<Registration>> = Mutex::new(Vec::new());
+static ROUTINES: Exclusive<Vec<Registration>> = Exclusive::new(Vec::new());
 
 fn with<T>(work: impl FnOnce(&mut Vec<Registration>) -> T) -> T {
-    work(&mut ROUTINES.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut ROUTINES.lock())
 }
 
 /// Registers a routine; `full` is the status if there are too many.

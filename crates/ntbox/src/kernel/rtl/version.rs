@@ -204,7 +204,7 @@ fn compare(ours: u32, theirs: u32, condition: u8) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{NOWHERE, address_mut, fault, status, value};
+    use crate::kernel::testing::{NOWHERE, address_mut, fault, processor, status, value};
 
     const EQUAL: u8 = 1;
     const GREATER: u8 = 2;
@@ -215,6 +215,7 @@ mod tests {
 
     #[test]
     fn the_version_is_the_configured_one() {
+        processor();
         let OsVersion {
             major,
             minor,
@@ -342,6 +343,7 @@ mod tests {
 
     #[test]
     fn ddi_versions() {
+        processor();
         for ((major, minor, build), expected) in [
             ((6, 1, 7601), 0x0601_0000),
             ((10, 0, 10240), 0x0a00_0000),

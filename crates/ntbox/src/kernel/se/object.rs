@@ -1,7 +1,6 @@
 //! Security descriptors of objects.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use super::descriptor::Descriptor;
 use super::descriptor::control::DACL_PRESENT;
@@ -10,15 +9,16 @@ use super::sid::Sid;
 use super::token_information::allow;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::io::layout::file;
 use crate::kernel::ob::{self, Refusal, Type};
 
 /// Descriptors that were set, by object.
-static SET: Mutex<BTreeMap<u64, Descriptor>> = Mutex::new(BTreeMap::new());
+static SET: Exclusive<BTreeMap<u64, Descriptor>> = Exclusive::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Descriptor>) -> T) -> T {
-    work(&mut SET.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&mut SET.lock())
 }
 
 /// The descriptor of an object: the one that was set, or what objects of the

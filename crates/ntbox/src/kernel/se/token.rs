@@ -2,11 +2,11 @@
 //! made when it is first asked for, and belongs to its process.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use super::sid::Sid;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ob::{self, Caller, Payload, Type};
 use crate::kernel::{stop, threads};
@@ -144,10 +144,10 @@ struct State {
     of_process: BTreeMap<u64, u64>,
 }
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+static STATE: Exclusive<Option<State>> = Exclusive::new(None);
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = STATE.lock();
     work(state.get_or_insert_default())
 }
 

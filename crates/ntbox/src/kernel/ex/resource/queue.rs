@@ -6,11 +6,11 @@
 //! woken owns what it waited for.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use super::owners::Resource;
 use crate::kernel::call::Stop;
 use crate::kernel::ex::blocking;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::ke::sched;
 
 /// What is asked of a resource.
@@ -36,10 +36,10 @@ struct Waiter {
 }
 
 /// By the address of the resource, in the order of arrival.
-static WAITERS: Mutex<BTreeMap<u64, Vec<Waiter>>> = Mutex::new(BTreeMap::new());
+static WAITERS: Exclusive<BTreeMap<u64, Vec<Waiter>>> = Exclusive::new(BTreeMap::new());
 
 fn waiters<T>(resource: Resource, work: impl FnOnce(&mut Vec<Waiter>) -> T) -> T {
-    let mut all = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = WAITERS.lock();
     let result = work(all.entry(resource.0).or_default());
     if all.get(&resource.0).is_some_and(Vec::is_empty) {
         all.remove(&resource.0);

@@ -9,14 +9,13 @@ mod seed;
 mod tests;
 mod walk;
 
-use std::sync::{Mutex, PoisonError};
-
 use rustc_hash::FxHashMap;
 
 pub use key::{Key, Kind, LINK_VALUE, REG_LINK, Value};
 pub use seed::seed;
 pub use walk::Step;
 
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::ob::name::{SEPARATOR, fold, text};
 
 /// Number of a key.
@@ -40,11 +39,11 @@ pub const MAX_KEY_NAME: usize = 255;
 /// Longest name of a value, in units.
 pub const MAX_VALUE_NAME: usize = 16_383;
 
-static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
+static REGISTRY: Exclusive<Option<Registry>> = Exclusive::new(None);
 
 /// Works on the registry. Nothing else may be called meanwhile.
 pub fn with<T>(work: impl FnOnce(&mut Registry) -> T) -> T {
-    let mut guard = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut guard = REGISTRY.lock();
     work(guard.get_or_insert_with(Registry::new))
 }
 

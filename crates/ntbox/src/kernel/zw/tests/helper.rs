@@ -2,7 +2,7 @@
 
 use crate::config::RegValue;
 use crate::kernel::ob::attributes::CASE_INSENSITIVE;
-use crate::kernel::testing::{address, address_mut, status, wide};
+use crate::kernel::testing::{address, address_mut, processor, status, wide};
 use crate::kernel::zw::{handle, key, registry, value, value_change};
 
 /// `KEY_ALL_ACCESS`.
@@ -110,6 +110,7 @@ impl Object {
 
 /// Makes a service key of this name with some parameters; gives its path.
 pub fn seed(name: &str, parameters: &[(&str, RegValue)]) -> String {
+    processor();
     let parameters: Vec<_> = parameters
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
