@@ -205,8 +205,8 @@ fn only_the_systems_hives_are_trusted() {
 
 #[test]
 fn a_service_has_what_the_service_control_manager_writes() {
-    crate::kernel::testing::processor();
     use crate::config::RegValue;
+    crate::kernel::testing::processor();
     let path = seed("seeded", &[("Size".to_owned(), RegValue::Dword(7))]);
     assert_eq!(
         path,
