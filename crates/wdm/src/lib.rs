@@ -31,6 +31,8 @@ pub mod driver;
 mod error;
 pub mod irp;
 pub mod irql;
+pub mod list;
+pub mod lookaside;
 pub mod map;
 pub mod mdl;
 pub mod memory;

@@ -16,7 +16,10 @@ pub struct UnicodeStr<'a> {
 
 impl<'a> UnicodeStr<'a> {
     /// The longest text, in units: a `UNICODE_STRING` counts bytes in 16 bits.
-    const MAX_UNITS: usize = (u16::MAX / 2) as usize;
+    pub(crate) const MAX_UNITS: usize = (u16::MAX / 2) as usize;
+
+    /// The text without units.
+    pub const EMPTY: UnicodeStr<'static> = UnicodeStr { units: &[] };
 
     /// The text with these units; `None` if there are too many.
     #[must_use]

@@ -11,7 +11,7 @@ use core::{
 
 use crate::{
     Rejected, Result,
-    pool::{Contents, PoolTag, RawBlock},
+    pool::{Contents, Demand, Options, PoolTag, RawBlock},
 };
 
 /// A value in nonpaged pool: `ExAllocatePool2`, or `ExAllocatePoolWithTag` where
@@ -43,7 +43,34 @@ impl<T> PoolBox<T> {
     ///
     /// Either returns the value.
     pub fn new(value: T, tag: PoolTag) -> Result<Self, Rejected<T>> {
-        match RawBlock::take(layout::<T>(), tag, Contents::Uninitialised) {
+        Self::new_with(value, tag, Options::NONE)
+    }
+
+    /// [`Self::new`] with further wishes.
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::new`].
+    pub fn new_with(value: T, tag: PoolTag, options: Options) -> Result<Self, Rejected<T>> {
+        let demand = Demand {
+            options,
+            ..Demand::nonpaged(layout::<T>(), tag)
+        };
+        // SAFETY: the pool is nonpaged.
+        unsafe { Self::take(value, demand) }
+    }
+
+    /// Takes a block of either pool and moves `value` into it.
+    ///
+    /// # Safety
+    ///
+    /// The demand's layout is [`layout`] of `T`. For paged pool the IRQL is
+    /// `<= APC_LEVEL`, here and wherever the box is used or dropped.
+    pub(super) unsafe fn take(value: T, demand: Demand) -> Result<Self, Rejected<T>> {
+        // SAFETY: the caller vouches for the IRQL.
+        match unsafe { RawBlock::take(demand, Contents::Uninitialised) } {
             Ok((block, _)) => {
                 // SAFETY: the block is ours and has room for the value, aligned.
                 unsafe { block.start.cast::<T>().write(value) };
@@ -57,6 +84,18 @@ impl<T> PoolBox<T> {
                 returned: value,
             }),
         }
+    }
+
+    /// Where the value is. IRQL: any.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.block.start.as_ptr().expose_provenance()
+    }
+
+    /// The tag of the block. IRQL: any.
+    #[must_use]
+    pub const fn tag(&self) -> PoolTag {
+        self.block.tag
     }
 
     /// Gives the value away by its address; [`Self::from_raw`] takes it back.
@@ -85,7 +124,7 @@ impl<T> PoolBox<T> {
 }
 
 /// Room for a `T`: a block has at least one byte.
-const fn layout<T>() -> Layout {
+pub(super) const fn layout<T>() -> Layout {
     if size_of::<T>() == 0 {
         Layout::new::<u8>()
     } else {

@@ -5,96 +5,52 @@
 //! Kernels before Windows 10 2004 lack `ExAllocatePool2`; there a block comes from
 //! `ExAllocatePoolWithTag`, without execute permission where the kernel knows of
 //! it, and is zeroed here.
+//!
+//! # Which type
+//!
+//! | of nonpaged pool | of paged pool | holds |
+//! |---|---|---|
+//! | [`PoolBox`] | [`PagedBox`] | one value |
+//! | [`PoolVec`] | [`PagedVec`] | values, and grows |
+//! | [`PoolSlice`] | | so many values |
+//! | [`UnicodeBuffer`] | | text |
+//! | [`NonpagedBlock`] | [`legacy::Block`] | bytes that others may write to |
+//!
+//! What is in paged pool can only be reached with a token for `<= APC_LEVEL`, and
+//! the borrow of the token keeps the level from being raised meanwhile.
+//!
+//! # Why there is no global allocator
+//!
+//! `#[global_allocator]` would bring `alloc`, whose collections end the program,
+//! here the system, if memory runs out, and which has one tag and one kind of pool
+//! for everything. A driver that needs no more than this module stays without it,
+//! and one that wants `alloc` chooses `wdk-alloc` itself, knowing that it gives
+//! types with an alignment above 16 less than they ask for.
 
 mod boxed;
+pub mod legacy;
+mod paged;
+mod raw;
+mod slice;
+mod tag;
+mod text;
+mod usage;
+mod vec;
 
-use core::{alloc::Layout, ffi::c_void, fmt, ptr::NonNull};
+use core::{alloc::Layout, fmt, ptr::NonNull};
 
-use wdk_sys::{
-    _POOL_TYPE::NonPagedPool, POOL_FLAG_NON_PAGED, POOL_FLAG_UNINITIALIZED, POOL_TYPE, PVOID,
-    SIZE_T, ULONG, ntddk::ExFreePoolWithTag,
+pub(crate) use self::raw::{BLOCK_ALIGNMENT, Contents, Demand, RawBlock};
+pub use self::{
+    boxed::PoolBox,
+    paged::{PagedBox, PagedVec},
+    raw::Options,
+    slice::PoolSlice,
+    tag::PoolTag,
+    text::UnicodeBuffer,
+    usage::Usage,
+    vec::PoolVec,
 };
-
-use crate::{
-    Error, Result, Status,
-    memory::{PAGE_SIZE, SharedBytes},
-    system,
-};
-
-pub use self::boxed::PoolBox;
-
-/// What every block of less than a page is aligned to, in bytes, on x64.
-const BLOCK_ALIGNMENT: usize = 16;
-
-/// `NonPagedPoolNx`, which headers have under that name from Windows 8 on.
-const NON_PAGED_POOL_NX: POOL_TYPE = 512;
-
-unsafe extern "system" {
-    /// Deprecated, so the bindings leave it out; every kernel has it.
-    fn ExAllocatePoolWithTag(pool_type: POOL_TYPE, bytes: SIZE_T, tag: ULONG) -> PVOID;
-}
-
-/// Four characters that tell, in a debugger or in `poolmon`, who took a block.
-///
-/// Made by [`pool_tag!`](crate::pool_tag!), which checks it while compiling.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(transparent)]
-pub struct PoolTag(u32);
-
-impl PoolTag {
-    /// The tag with these characters, in the order in which a debugger shows
-    /// them; `None` unless each is printable ASCII, 0x20 to 0x7E.
-    #[must_use]
-    pub const fn new(characters: [u8; 4]) -> Option<Self> {
-        let [a, b, c, d] = characters;
-        if is_printable(a) && is_printable(b) && is_printable(c) && is_printable(d) {
-            // The lowest byte comes first in memory, and tools show memory.
-            Some(Self(u32::from_le_bytes(characters)))
-        } else {
-            None
-        }
-    }
-}
-
-const fn is_printable(byte: u8) -> bool {
-    matches!(byte, 0x20..=0x7E)
-}
-
-impl fmt::Display for PoolTag {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-        self.0
-            .to_le_bytes()
-            .into_iter()
-            .try_for_each(|byte| formatter.write_char(char::from(byte)))
-    }
-}
-
-impl fmt::Debug for PoolTag {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "PoolTag({self})")
-    }
-}
-
-/// A [`PoolTag`] from four characters in a byte string. It
-/// does not compile if one of them is not printable ASCII.
-///
-/// ```ignore
-/// const TAG: PoolTag = wdm::pool_tag!(b"Smpl");
-/// ```
-#[macro_export]
-macro_rules! pool_tag {
-    ($characters:literal) => {
-        const {
-            match $crate::pool::PoolTag::new(*$characters) {
-                ::core::option::Option::Some(tag) => tag,
-                ::core::option::Option::None => {
-                    ::core::panic!("a pool tag is four characters of printable ASCII")
-                }
-            }
-        }
-    };
-}
+use crate::{Result, memory::SharedBytes};
 
 /// A block of nonpaged, initialised pool. Freed when dropped:
 /// `ExFreePoolWithTag`.
@@ -119,7 +75,23 @@ impl NonpagedBlock {
     /// * `STATUS_INVALID_PARAMETER`: the size is 0.
     /// * `STATUS_NOT_SUPPORTED`: the alignment is above a page.
     pub fn zeroed(layout: Layout, tag: PoolTag) -> Result<Self> {
-        match RawBlock::take(layout, tag, Contents::Zeroed)? {
+        Self::zeroed_with(layout, tag, Options::NONE)
+    }
+
+    /// [`Self::zeroed`] with further wishes.
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::zeroed`].
+    pub fn zeroed_with(layout: Layout, tag: PoolTag, options: Options) -> Result<Self> {
+        let demand = Demand {
+            options,
+            ..Demand::nonpaged(layout, tag)
+        };
+        // SAFETY: the pool is nonpaged.
+        match unsafe { RawBlock::take(demand, Contents::Zeroed) }? {
             (block, Contents::Zeroed) => Ok(Self { block }),
             (block, Contents::Uninitialised) => Ok(UninitialisedBlock { block }.fill(0)),
         }
@@ -134,7 +106,9 @@ impl NonpagedBlock {
     ///
     /// As for [`Self::zeroed`].
     pub fn uninitialised(layout: Layout, tag: PoolTag) -> Result<UninitialisedBlock> {
-        let (block, _) = RawBlock::take(layout, tag, Contents::Uninitialised)?;
+        let demand = Demand::nonpaged(layout, tag);
+        // SAFETY: the pool is nonpaged.
+        let (block, _) = unsafe { RawBlock::take(demand, Contents::Uninitialised) }?;
         Ok(UninitialisedBlock { block })
     }
 
@@ -194,82 +168,4 @@ impl UninitialisedBlock {
         unsafe { block.start.write_bytes(byte, block.size) };
         NonpagedBlock { block }
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Contents {
-    Zeroed,
-    Uninitialised,
-}
-
-/// Pool as the kernel hands it out: an address that is freed with its tag.
-struct RawBlock {
-    start: NonNull<u8>,
-    size: usize,
-    tag: PoolTag,
-}
-
-// SAFETY: pool belongs to no thread or process: any may use and free it.
-unsafe impl Send for RawBlock {}
-
-impl RawBlock {
-    /// Takes pool, and tells what is in it: perhaps nothing useful, although
-    /// zeroes were asked for.
-    fn take(layout: Layout, tag: PoolTag, contents: Contents) -> Result<(Self, Contents)> {
-        let allocate2 = system::allocate_pool2();
-        let call = if allocate2.is_some() {
-            "ExAllocatePool2"
-        } else {
-            "ExAllocatePoolWithTag"
-        };
-        let bytes = bytes_for(layout).map_err(|status| Error::new(call, status))?;
-        let (start, contents) = if let Some(allocate2) = allocate2 {
-            let flags = match contents {
-                Contents::Zeroed => POOL_FLAG_NON_PAGED,
-                Contents::Uninitialised => POOL_FLAG_NON_PAGED | POOL_FLAG_UNINITIALIZED,
-            };
-            // SAFETY: size and tag are not 0, and the flags are defined ones.
-            (unsafe { allocate2(flags, bytes, tag.0) }, contents)
-        } else {
-            let pool_type = if system::has_no_execute_memory() {
-                NON_PAGED_POOL_NX
-            } else {
-                NonPagedPool
-            };
-            // SAFETY: size and tag are not 0, and the kernel knows the pool type.
-            (
-                unsafe { ExAllocatePoolWithTag(pool_type, bytes, tag.0) },
-                Contents::Uninitialised,
-            )
-        };
-        let start = NonNull::new(start.cast()).ok_or(Error::out_of_resources(call))?;
-        Ok((
-            Self {
-                start,
-                size: layout.size(),
-                tag,
-            },
-            contents,
-        ))
-    }
-}
-
-impl Drop for RawBlock {
-    fn drop(&mut self) {
-        let start: *mut c_void = self.start.as_ptr().cast();
-        // SAFETY: the block came from the kernel with this tag, and this is the one
-        // place that frees it.
-        unsafe { ExFreePoolWithTag(start, self.tag.0) };
-    }
-}
-
-/// How many bytes to ask for, so that the kernel's alignment is the layout's.
-fn bytes_for(layout: Layout) -> Result<SIZE_T, Status> {
-    let size = match (layout.size(), layout.align()) {
-        (0, _) => return Err(Status::INVALID_PARAMETER),
-        (size, ..=BLOCK_ALIGNMENT) => size,
-        (size, ..=PAGE_SIZE) => size.max(PAGE_SIZE),
-        _ => return Err(Status::NOT_SUPPORTED),
-    };
-    SIZE_T::try_from(size).map_err(|_| Status::INVALID_PARAMETER)
 }

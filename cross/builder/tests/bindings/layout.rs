@@ -16,7 +16,10 @@ use windows_sys::{
     },
     Win32::{
         Foundation::UNICODE_STRING,
-        System::{Kernel::LIST_ENTRY, SystemInformation::OSVERSIONINFOW},
+        System::{
+            Kernel::{LIST_ENTRY, SINGLE_LIST_ENTRY, SLIST_ENTRY},
+            SystemInformation::OSVERSIONINFOW,
+        },
     },
 };
 
@@ -86,6 +89,13 @@ const KNOWN: &[Known] = &[
     known!(KEY_VALUE_PARTIAL_INFORMATION, 0x10, [TitleIndex Type DataLength Data]),
     known!(KTIMER, 0x40, [Header DueTime TimerListEntry Dpc]),
     known!(LIST_ENTRY, 0x10, [Flink Blink]),
+    // The offsets are those of a GENERAL_LOOKASIDE_POOL, which drivers compiled with
+    // the WDK's inline functions use.
+    Known {
+        name: "LOOKASIDE_LIST_EX",
+        size: 0x60,
+        offsets: &[("L", 0)],
+    },
     known!(MDL, 0x30, [
         Next Size MdlFlags Process MappedSystemVa StartVa ByteCount ByteOffset
     ]),
@@ -95,6 +105,13 @@ const KNOWN: &[Known] = &[
     known!(OSVERSIONINFOW, 0x114, [
         dwOSVersionInfoSize dwMajorVersion dwMinorVersion dwBuildNumber dwPlatformId szCSDVersion
     ]),
+    known!(SINGLE_LIST_ENTRY, 8, [Next]),
+    known!(SLIST_ENTRY, 0x10, [Next]),
+    Known {
+        name: "SLIST_HEADER",
+        size: 0x10,
+        offsets: &[],
+    },
     known!(UNICODE_STRING, 0x10, [Length MaximumLength Buffer]),
 ];
 

@@ -9,6 +9,7 @@
 mod abi;
 mod generated;
 mod layout;
+mod pages;
 mod reference;
 mod rust_source;
 mod usage;

@@ -14,6 +14,7 @@ use syn::{
 
 use crate::{
     abi::{Names, Signature},
+    pages::PAGES,
     rust_source,
 };
 
@@ -23,28 +24,6 @@ pub struct Reference {
     functions: BTreeMap<String, String>,
     names: Aliases,
 }
-
-/// What `windows-sys` lacks because the WDK has it as a macro besides, or has with
-/// a number for a pointer to an opaque type: as the functions' pages in Microsoft's
-/// reference give it.
-const PAGES: [(&str, &str); 4] = [
-    (
-        "KeAcquireSpinLockRaiseToDpc",
-        r#""ntoskrnl.exe" "system" fn KeAcquireSpinLockRaiseToDpc(spinlock: *mut usize) -> u8"#,
-    ),
-    (
-        "KeLowerIrql",
-        r#""ntoskrnl.exe" "system" fn KeLowerIrql(newirql: u8)"#,
-    ),
-    (
-        "KeReleaseSpinLock",
-        r#""ntoskrnl.exe" "system" fn KeReleaseSpinLock(spinlock: *mut usize, newirql: u8)"#,
-    ),
-    (
-        "ObOpenObjectByPointer",
-        r#""ntoskrnl.exe" "system" fn ObOpenObjectByPointer(object: *mut u8, attributes: u32, state: *mut u8, access: u32, objecttype: *mut u8, mode: i8, handle: *mut u8) -> i32"#,
-    ),
-];
 
 /// Types by name.
 struct Aliases(BTreeMap<String, String>);
@@ -78,7 +57,9 @@ impl Reference {
                 }
             }
         }
-        let pages = PAGES.map(|(name, link)| (name.to_owned(), link.to_owned()));
+        let pages = PAGES
+            .iter()
+            .map(|&(name, link)| (name.to_owned(), link.to_owned()));
         functions.extend(pages);
         Self {
             functions,

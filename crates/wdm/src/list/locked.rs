@@ -1,0 +1,103 @@
+//! A doubly linked list that several threads use at once: the kernel's
+//! interlocked functions, which hold a spin lock for each step.
+
+use core::{cell::UnsafeCell, fmt, marker::PhantomData, ptr::NonNull};
+
+use wdk_sys::{
+    KSPIN_LOCK, LIST_ENTRY,
+    ntddk::{
+        ExInterlockedInsertHeadList, ExInterlockedInsertTailList, ExInterlockedRemoveHeadList,
+    },
+};
+
+use super::{DoubleLinks, Linked, double::new_head, from_links, into_links};
+use crate::{
+    Result,
+    pool::{PoolBox, PoolTag},
+};
+
+/// A list that is shared: `LIST_ENTRY` with a `KSPIN_LOCK`.
+///
+/// IRQL: `<= DISPATCH_LEVEL`, dropping included, unless dropping an entry asks for
+/// less. The kernel's functions may be called at any IRQL; entries are nonpaged
+/// pool, which may not.
+///
+/// ```ignore
+/// let list = LockedList::new(TAG)?;
+/// list.push_back(entry);
+/// while let Some(entry) = list.pop_front() {}
+/// ```
+pub struct LockedList<T: Linked<DoubleLinks>> {
+    head: PoolBox<DoubleLinks>,
+    lock: UnsafeCell<KSPIN_LOCK>,
+    entries: PhantomData<PoolBox<T>>,
+}
+
+// SAFETY: the lock orders access to the links; entries go from one thread to
+// another, and no reference to one that is in the list is ever given out.
+unsafe impl<T: Linked<DoubleLinks> + Send> Sync for LockedList<T> {}
+
+impl<T: Linked<DoubleLinks>> LockedList<T> {
+    /// A list without entries. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left for the head.
+    pub fn new(tag: PoolTag) -> Result<Self> {
+        Ok(Self {
+            head: new_head(tag)?,
+            // What `KeInitializeSpinLock`, an inline function, writes.
+            lock: UnsafeCell::new(0),
+            entries: PhantomData,
+        })
+    }
+
+    /// Inserts at the front and says whether the list was empty:
+    /// `ExInterlockedInsertHeadList`. IRQL: `<= DISPATCH_LEVEL`.
+    pub fn push_front(&self, entry: PoolBox<T>) -> bool {
+        let entry = into_links::<T, DoubleLinks>(entry).cast();
+        // SAFETY: head and lock are this list's and initialised; the entry is in
+        // no list; all three are nonpaged.
+        unsafe { ExInterlockedInsertHeadList(self.head(), entry.as_ptr(), self.lock.get()) }
+            .is_null()
+    }
+
+    /// Inserts at the end and says whether the list was empty:
+    /// `ExInterlockedInsertTailList`. IRQL: `<= DISPATCH_LEVEL`.
+    pub fn push_back(&self, entry: PoolBox<T>) -> bool {
+        let entry = into_links::<T, DoubleLinks>(entry).cast();
+        // SAFETY: as above.
+        unsafe { ExInterlockedInsertTailList(self.head(), entry.as_ptr(), self.lock.get()) }
+            .is_null()
+    }
+
+    /// Takes the first entry: `ExInterlockedRemoveHeadList`.
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use = "an entry that is dropped is freed"]
+    pub fn pop_front(&self) -> Option<PoolBox<T>> {
+        // SAFETY: head and lock are this list's and initialised.
+        let entry = unsafe { ExInterlockedRemoveHeadList(self.head(), self.lock.get()) };
+        let entry = NonNull::new(entry)?;
+        // SAFETY: entries come from `into_links`; this one is out of the list, and
+        // nobody was given a reference to it.
+        unsafe { from_links(entry.cast()) }
+    }
+
+    fn head(&self) -> *mut LIST_ENTRY {
+        NonNull::from(&*self.head).cast().as_ptr()
+    }
+}
+
+impl<T: Linked<DoubleLinks>> Drop for LockedList<T> {
+    fn drop(&mut self) {
+        while let Some(entry) = self.pop_front() {
+            drop(entry);
+        }
+    }
+}
+
+impl<T: Linked<DoubleLinks>> fmt::Debug for LockedList<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("LockedList")
+    }
+}

@@ -1,0 +1,203 @@
+//! Lists whose links lie in the entries: nothing is allocated to insert, and an
+//! entry is taken out in a constant number of steps.
+//!
+//! An entry is a [`PoolBox`] that a list takes and gives back. While it is in a
+//! list it stays where it is, and only shared references lead to it, so no safe
+//! code can move it, free it, or touch its links. Dropping a list drops its
+//! entries, so one that a driver keeps is empty before the driver is unloaded.
+//!
+//! | type | of the reference | at once by several |
+//! |---|---|---|
+//! | [`List`] | `LIST_ENTRY`, inline functions | no |
+//! | [`LockedList`] | `ExInterlockedInsertHeadList` and its kind | yes, with a spin lock |
+//! | [`Stack`] | `SINGLE_LIST_ENTRY`, inline functions | no |
+//! | [`LockedStack`] | `ExInterlockedPushEntryList`, `ExInterlockedPopEntryList` | yes, with a spin lock |
+//! | [`AtomicStack`] | `SLIST_HEADER`, `ExpInterlockedPushEntrySList` and its kind | yes, without a lock |
+//!
+//! The field with the links may be anywhere in the entry's type;
+//! [`linked!`](crate::linked!) says which it is.
+
+mod atomic;
+mod double;
+mod locked;
+mod single;
+
+use core::{
+    cell::{Cell, UnsafeCell},
+    fmt,
+    ptr::NonNull,
+};
+
+use wdk_sys::{LIST_ENTRY, SINGLE_LIST_ENTRY, SLIST_ENTRY};
+
+pub use self::{
+    atomic::{AtomicStack, Flushed},
+    double::{Cursor, List},
+    locked::LockedList,
+    single::{LockedStack, Stack},
+};
+use crate::pool::{PoolBox, PoolTag};
+
+/// A type with links of the kind `L` in one of its fields.
+/// [`linked!`](crate::linked!) implements it.
+///
+/// # Safety
+///
+/// `OFFSET` is the offset of a field of type `L`, in bytes.
+pub unsafe trait Linked<L: Links>: Sized {
+    /// Where the links lie in the value, in bytes.
+    const OFFSET: usize;
+}
+
+/// Says which field of a type has the links; `CONTAINING_RECORD` of the reference
+/// gets back from it to the value.
+///
+/// ```ignore
+/// struct Waiting {
+///     since: u64,
+///     links: DoubleLinks,
+/// }
+/// wdm::linked!(Waiting, links: DoubleLinks);
+/// ```
+#[macro_export]
+macro_rules! linked {
+    ($entry:ty, $field:ident: $links:ty) => {
+        // SAFETY: the offset is that of a field, and the function inside compiles
+        // only if its type is that of the links: raw pointers are not coerced.
+        unsafe impl $crate::list::Linked<$links> for $entry {
+            const OFFSET: usize = {
+                const fn field(entry: *const $entry) -> *const $links {
+                    // SAFETY: never called, and reads nothing.
+                    unsafe { &raw const (*entry).$field }
+                }
+                let _ = field;
+                ::core::mem::offset_of!($entry, $field)
+            };
+        }
+    };
+}
+
+/// The kinds of links; nobody else can add one.
+pub trait Links: sealed::Sealed {}
+
+mod sealed {
+    use core::cell::Cell;
+
+    use crate::pool::PoolTag;
+
+    /// What every kind of links has.
+    pub trait Sealed {
+        /// The tag of the block that the entry is in, while it is in a list.
+        fn tag(&self) -> &Cell<Option<PoolTag>>;
+    }
+}
+
+/// Defines a kind of links.
+macro_rules! links {
+    ($(#[$attribute:meta])* $name:ident holds $raw:ident) => {
+        $(#[$attribute])*
+        pub struct $name {
+            entry: UnsafeCell<$raw>,
+            tag: Cell<Option<PoolTag>>,
+        }
+
+        // SAFETY: only the list that an entry is in touches its links, with the
+        // exclusion that the list's own functions have; shared references to the
+        // entry lead to nothing of them.
+        unsafe impl Sync for $name {}
+        // SAFETY: links belong to no thread.
+        unsafe impl Send for $name {}
+
+        impl $name {
+            /// Links of an entry that is in no list. IRQL: any.
+            #[must_use]
+            pub const fn new() -> Self {
+                Self {
+                    // SAFETY: pointers may be null.
+                    entry: UnsafeCell::new(unsafe { core::mem::zeroed::<$raw>() }),
+                    tag: Cell::new(None),
+                }
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl sealed::Sealed for $name {
+            fn tag(&self) -> &Cell<Option<PoolTag>> {
+                &self.tag
+            }
+        }
+
+        impl Links for $name {}
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(stringify!($name))
+            }
+        }
+    };
+}
+
+links! {
+    /// Links for a [`List`] or a [`LockedList`]: a `LIST_ENTRY`.
+    #[repr(C)]
+    DoubleLinks holds LIST_ENTRY
+}
+
+links! {
+    /// The link for a [`Stack`] or a [`LockedStack`]: a `SINGLE_LIST_ENTRY`.
+    #[repr(C)]
+    SingleLinks holds SINGLE_LIST_ENTRY
+}
+
+links! {
+    /// The link for an [`AtomicStack`]: an `SLIST_ENTRY`, aligned to 16 bytes as
+    /// the processor's instruction wants it.
+    #[repr(C, align(16))]
+    AtomicLinks holds SLIST_ENTRY
+}
+
+const _: () = assert!(core::mem::offset_of!(DoubleLinks, entry) == 0);
+const _: () = assert!(core::mem::offset_of!(SingleLinks, entry) == 0);
+const _: () = assert!(core::mem::offset_of!(AtomicLinks, entry) == 0);
+const _: () = assert!(align_of::<AtomicLinks>() == 16);
+
+/// Takes a box apart: where its links are. [`from_links`] puts it together again.
+fn into_links<T: Linked<L>, L: Links>(boxed: PoolBox<T>) -> NonNull<L> {
+    let tag = boxed.tag();
+    let value = boxed.into_raw();
+    // SAFETY: the offset is that of a field of the value.
+    let links: NonNull<L> = unsafe { value.byte_add(T::OFFSET) }.cast();
+    // SAFETY: the field is there, and nobody else knows the value.
+    unsafe { links.as_ref() }.tag().set(Some(tag));
+    links
+}
+
+/// The value that has these links: `CONTAINING_RECORD`.
+///
+/// # Safety
+///
+/// The links are those of a `T` that [`into_links`] took apart.
+const unsafe fn record<T: Linked<L>, L: Links>(links: NonNull<L>) -> NonNull<T> {
+    // SAFETY: the links are at this offset of a value.
+    unsafe { links.byte_sub(T::OFFSET) }.cast()
+}
+
+/// The box that [`into_links`] took apart.
+///
+/// # Safety
+///
+/// As for [`record`]; the entry is in no list, and nothing refers to it.
+unsafe fn from_links<T: Linked<L>, L: Links>(links: NonNull<L>) -> Option<PoolBox<T>> {
+    // SAFETY: the value is there.
+    let tag = unsafe { links.as_ref() }.tag().take()?;
+    // SAFETY: the caller vouches for the links.
+    let value = unsafe { record::<T, L>(links) };
+    // SAFETY: `into_raw` gave the address, of a box with this tag, and the caller
+    // vouches for the rest.
+    Some(unsafe { PoolBox::from_raw(value, tag) })
+}

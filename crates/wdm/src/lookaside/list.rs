@@ -1,0 +1,336 @@
+//! The list itself: a head in nonpaged pool, which the kernel knows of and which
+//! never moves, and beside it what the list's routines need.
+
+use core::{
+    alloc::Layout,
+    cell::UnsafeCell,
+    mem::{ManuallyDrop, offset_of, transmute},
+    ptr::{NonNull, null_mut},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use wdk_sys::{
+    LOOKASIDE_LIST_EX, PLOOKASIDE_LIST_EX, POOL_TYPE, PVOID, SIZE_T, SLIST_ENTRY, SLIST_HEADER,
+    ULONG,
+    ntddk::{
+        ExDeleteLookasideListEx, ExFlushLookasideListEx, ExInitializeLookasideListEx,
+        ExQueryDepthSList, ExpInterlockedPopEntrySList, ExpInterlockedPushEntrySList,
+    },
+};
+
+use super::{
+    Counts,
+    supplier::{Block, Request, Supplier},
+};
+use crate::{
+    Error, Result, Status,
+    irql::{Irql, Passive},
+    pool::{BLOCK_ALIGNMENT, PoolBox, PoolTag, legacy::Pool},
+    system::routine_address,
+    utf16,
+};
+
+/// `ExAllocateFromLookasideListEx`.
+type Allocate = unsafe extern "system" fn(PLOOKASIDE_LIST_EX) -> PVOID;
+
+/// `ExFreeToLookasideListEx`.
+type Free = unsafe extern "system" fn(PLOOKASIDE_LIST_EX, PVOID);
+
+/// The two exports that newer kernels have.
+#[derive(Clone, Copy)]
+struct Exports {
+    allocate: Allocate,
+    free: Free,
+}
+
+impl Exports {
+    /// Looks them up.
+    fn find(passive: &Passive) -> Option<Self> {
+        let allocate = routine_address(utf16!("ExAllocateFromLookasideListEx"), passive)?;
+        let free = routine_address(utf16!("ExFreeToLookasideListEx"), passive)?;
+        // SAFETY: the address is that of the kernel's export of this name, whose
+        // reference page gives this signature; code addresses never change. So for
+        // the next.
+        let allocate = unsafe { transmute::<PVOID, Allocate>(allocate.as_ptr()) };
+        // SAFETY: as above.
+        let free = unsafe { transmute::<PVOID, Free>(free.as_ptr()) };
+        Some(Self { allocate, free })
+    }
+}
+
+/// A lookaside list of blocks of one size.
+pub(super) struct RawList<S: Supplier> {
+    /// Left alone if the list is dropped where it cannot be deleted.
+    head: ManuallyDrop<PoolBox<Head<S>>>,
+}
+
+/// What the kernel has of a list comes first, so that its address is the head's.
+#[repr(C)]
+struct Head<S> {
+    list: UnsafeCell<LOOKASIDE_LIST_EX>,
+    exports: Option<Exports>,
+    layout: Layout,
+    pool: Pool,
+    tag: PoolTag,
+    supplier: S,
+}
+
+// SAFETY: the kernel's part of a head belongs to no thread.
+unsafe impl<S: Send> Send for Head<S> {}
+// SAFETY: the kernel's part is changed with interlocked instructions, and the rest
+// not at all.
+unsafe impl<S: Supplier> Sync for RawList<S> {}
+
+impl<S: Supplier> RawList<S> {
+    /// A list of blocks with room for a `T`.
+    pub(super) fn new<T>(pool: Pool, tag: PoolTag, supplier: S, passive: &Passive) -> Result<Self> {
+        const CALL: &str = "ExInitializeLookasideListEx";
+        let layout = Layout::new::<T>();
+        if layout.align() > BLOCK_ALIGNMENT {
+            return Err(Error::new(CALL, Status::NOT_SUPPORTED));
+        }
+        // A block that is in the list holds a link.
+        let size = layout.size().max(size_of::<SLIST_ENTRY>());
+        let layout = Layout::from_size_align(size, BLOCK_ALIGNMENT)
+            .map_err(|_| Error::new(CALL, Status::INVALID_PARAMETER))?;
+        let head = Head {
+            list: UnsafeCell::new(LOOKASIDE_LIST_EX::default()),
+            exports: Exports::find(passive),
+            layout,
+            pool,
+            tag,
+            supplier,
+        };
+        let head = PoolBox::new(head, tag).map_err(|rejected| rejected.error)?;
+        initialise(&head)?;
+        Ok(Self {
+            head: ManuallyDrop::new(head),
+        })
+    }
+
+    pub(super) fn supplier(&self) -> &S {
+        &self.head.supplier
+    }
+
+    /// Takes a block.
+    ///
+    /// # Safety
+    ///
+    /// The IRQL is what the list's blocks ask for.
+    pub(super) unsafe fn take(&self) -> Option<NonNull<u8>> {
+        let list = self.head.list.get();
+        let start = match self.head.exports {
+            // SAFETY: the list is initialised; the caller vouches for the IRQL.
+            Some(exports) => unsafe { (exports.allocate)(list) },
+            // SAFETY: as above.
+            None => unsafe { self.take_inline() },
+        };
+        NonNull::new(start.cast())
+    }
+
+    /// Gives a block back.
+    ///
+    /// # Safety
+    ///
+    /// [`Self::take`] gave it, and nobody uses it. The IRQL is what the list's
+    /// blocks ask for.
+    pub(super) unsafe fn give_back(&self, block: NonNull<u8>) {
+        let list = self.head.list.get();
+        let block: PVOID = block.as_ptr().cast();
+        match self.head.exports {
+            // SAFETY: the list is initialised; the caller vouches for the rest.
+            Some(exports) => unsafe { (exports.free)(list, block) },
+            // SAFETY: as above.
+            None => unsafe { self.give_back_inline(block) },
+        }
+    }
+
+    /// What the header's `ExAllocateFromLookasideListEx` does.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::take`].
+    unsafe fn take_inline(&self) -> PVOID {
+        let list = self.head.list.get();
+        self.counter(Counter::TOTAL_ALLOCATES)
+            .fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the list is initialised.
+        let entry = unsafe { ExpInterlockedPopEntrySList(self.entries()) };
+        if !entry.is_null() {
+            return entry.cast();
+        }
+        self.counter(Counter::ALLOCATE_MISSES)
+            .fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the fields do not change once the list is initialised. So for
+        // the next three.
+        let routine = unsafe { (*list).L.__bindgen_anon_4 };
+        // SAFETY: as above.
+        let pool_type = unsafe { (*list).L.Type };
+        // SAFETY: as above.
+        let size = unsafe { (*list).L.Size };
+        // SAFETY: as above.
+        let tag = unsafe { (*list).L.Tag };
+        // SAFETY: a list of this kind has a routine of this kind.
+        match unsafe { routine.AllocateEx } {
+            // SAFETY: the kernel or this crate put the routine there, to be called
+            // like this; the caller vouches for the IRQL.
+            Some(allocate) => unsafe { allocate(pool_type, SIZE_T::from(size), tag, list) },
+            None => null_mut(),
+        }
+    }
+
+    /// What the header's `ExFreeToLookasideListEx` does.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::give_back`].
+    unsafe fn give_back_inline(&self, block: PVOID) {
+        let list = self.head.list.get();
+        self.counter(Counter::TOTAL_FREES)
+            .fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the list is there; only an address is made.
+        let depth = unsafe { &raw const (*list).L.Depth };
+        // SAFETY: the list is initialised; the kernel may change the depth at any
+        // time, which a volatile access allows for.
+        let depth = unsafe { depth.read_volatile() };
+        // SAFETY: the list is initialised.
+        if unsafe { ExQueryDepthSList(self.entries()) } < depth {
+            // SAFETY: the block is large enough for a link and aligned for it, and
+            // the caller gives it away.
+            unsafe { ExpInterlockedPushEntrySList(self.entries(), block.cast()) };
+            return;
+        }
+        self.counter(Counter::FREE_MISSES)
+            .fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the field does not change once the list is initialised.
+        let routine = unsafe { (*list).L.__bindgen_anon_5 };
+        // SAFETY: a list of this kind has a routine of this kind.
+        if let Some(free) = unsafe { routine.FreeEx } {
+            // SAFETY: the kernel or this crate put the routine there; the caller
+            // gives the block away and vouches for the IRQL.
+            unsafe { free(block, list) };
+        }
+    }
+
+    /// Gives the blocks that are in the list to its routine.
+    ///
+    /// # Safety
+    ///
+    /// The IRQL is what the list's blocks ask for.
+    pub(super) unsafe fn flush(&self) {
+        // SAFETY: the list is initialised; the caller vouches for the IRQL.
+        unsafe { ExFlushLookasideListEx(self.head.list.get()) };
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let read = |counter| self.counter(counter).load(Ordering::Relaxed);
+        Counts {
+            taken: read(Counter::TOTAL_ALLOCATES),
+            take_misses: read(Counter::ALLOCATE_MISSES),
+            freed: read(Counter::TOTAL_FREES),
+            free_misses: read(Counter::FREE_MISSES),
+            // SAFETY: the list is initialised.
+            depth: unsafe { ExQueryDepthSList(self.entries()) },
+        }
+    }
+
+    fn entries(&self) -> *mut SLIST_HEADER {
+        let list = self.head.list.get();
+        // SAFETY: the list is there; only an address is made.
+        unsafe { &raw mut (*list).L.__bindgen_anon_1.ListHead }
+    }
+
+    /// One of the counts that the head keeps.
+    fn counter(&self, counter: Counter) -> &AtomicU32 {
+        // SAFETY: the count lies in the list.
+        let place = unsafe { self.head.list.get().byte_add(counter.0) };
+        // SAFETY: the field is an aligned `u32` that lives as long as the list;
+        // Rust code only gets at it here.
+        unsafe { AtomicU32::from_ptr(place.cast()) }
+    }
+}
+
+/// Where a count lies in a head, in bytes.
+#[derive(Clone, Copy)]
+struct Counter(usize);
+
+impl Counter {
+    const TOTAL_ALLOCATES: Self = Self(offset_of!(LOOKASIDE_LIST_EX, L.TotalAllocates));
+    /// In a union with the hits, which other lists count.
+    const ALLOCATE_MISSES: Self = Self(offset_of!(LOOKASIDE_LIST_EX, L.__bindgen_anon_2));
+    const TOTAL_FREES: Self = Self(offset_of!(LOOKASIDE_LIST_EX, L.TotalFrees));
+    /// As above.
+    const FREE_MISSES: Self = Self(offset_of!(LOOKASIDE_LIST_EX, L.__bindgen_anon_3));
+}
+
+impl<S: Supplier> Drop for RawList<S> {
+    fn drop(&mut self) {
+        if self.head.pool == Pool::Paged && Irql::current() > Irql::APC {
+            return;
+        }
+        // SAFETY: the list is initialised, deleted once, and the boxes that borrow
+        // it are gone.
+        unsafe { ExDeleteLookasideListEx(self.head.list.get()) };
+        // SAFETY: the value is dropped once, and the kernel has let go of it.
+        unsafe { ManuallyDrop::drop(&mut self.head) };
+    }
+}
+
+/// Tells the kernel of a list.
+fn initialise<S: Supplier>(head: &Head<S>) -> Result<()> {
+    const CALL: &str = "ExInitializeLookasideListEx";
+    let size = SIZE_T::try_from(head.layout.size())
+        .map_err(|_| Error::new(CALL, Status::INVALID_PARAMETER))?;
+    let (supply, reclaim) = if S::IS_KERNEL {
+        (None, None)
+    } else {
+        (Some(supply::<S> as _), Some(reclaim::<S> as _))
+    };
+    // SAFETY: the head is nonpaged, aligned, and stays where it is until the list
+    // is deleted; the routines find the rest of it by its address. The depth is
+    // reserved and has to be 0.
+    let status = unsafe {
+        ExInitializeLookasideListEx(
+            head.list.get(),
+            supply,
+            reclaim,
+            head.pool.pool_type(),
+            0,
+            size,
+            head.tag.raw(),
+            0,
+        )
+    };
+    Error::check(CALL, Status::from_raw(status))
+}
+
+/// What the kernel calls for a block that a list does not have.
+unsafe extern "C" fn supply<S: Supplier>(
+    _: POOL_TYPE,
+    _: SIZE_T,
+    _: ULONG,
+    list: PLOOKASIDE_LIST_EX,
+) -> PVOID {
+    // SAFETY: the kernel passes the list that this routine was given to, which is
+    // the beginning of a head.
+    let head = unsafe { &*list.cast::<Head<S>>() };
+    // SAFETY: whoever takes a block of a paged list is at `<= APC_LEVEL`.
+    let request = unsafe { Request::new(head.layout, head.pool, head.tag) };
+    match head.supplier.supply(request) {
+        Some(block) => block.into_raw().as_ptr().cast(),
+        None => null_mut(),
+    }
+}
+
+/// What the kernel calls with a block that a list has no room for.
+unsafe extern "C" fn reclaim<S: Supplier>(block: PVOID, list: PLOOKASIDE_LIST_EX) {
+    // SAFETY: as for `supply`.
+    let head = unsafe { &*list.cast::<Head<S>>() };
+    if let Some(start) = NonNull::new(block.cast()) {
+        // SAFETY: every block of the list came from `supply`, so has this size and
+        // tag, and nobody uses it; whoever frees a block of a paged list is at
+        // `<= APC_LEVEL`.
+        let block = unsafe { Block::from_raw(start, head.layout.size(), head.tag) };
+        head.supplier.reclaim(block);
+    }
+}

@@ -1,0 +1,315 @@
+//! Lookaside lists: blocks of one size that are kept for the next to ask, for
+//! values that come and go often.
+//!
+//! A value is a box that goes back to its list when it is dropped, and that
+//! borrows the list, so the list cannot be deleted while a value lives. What a list
+//! has nothing for comes from pool, through a [`Supplier`] that may say no or keep
+//! count.
+//!
+//! # Exports
+//!
+//! Initialising, flushing and deleting are exports of every kernel from Windows
+//! Vista on. Taking and freeing were inline functions until the WDK of Windows 11
+//! 22H2, and are exports since. They are looked up by name, and where they are
+//! absent, what the inline functions do is done here: a static import of them would
+//! keep the driver from loading.
+
+mod list;
+mod supplier;
+
+use core::{
+    fmt,
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+    ptr::NonNull,
+};
+
+use self::list::RawList;
+pub use self::supplier::{Block, FromPool, Request, Supplier};
+use crate::{
+    Error, Rejected, Result,
+    irql::{Apc, Irql, Passive},
+    pool::{PoolTag, legacy::Pool},
+};
+
+/// A lookaside list of nonpaged blocks for values of one type: `LOOKASIDE_LIST_EX`
+/// with `NonPagedPoolNx`. Deleted when dropped: `ExDeleteLookasideListEx`.
+///
+/// IRQL: `<= DISPATCH_LEVEL`, dropping included.
+///
+/// ```ignore
+/// let list = Lookaside::<Packet>::new(TAG, FromPool, passive)?;
+/// let packet = list.take(Packet::default()).map_err(|rejected| rejected.error)?;
+/// ```
+pub struct Lookaside<T, S: Supplier = FromPool> {
+    list: RawList<S>,
+    values: PhantomData<T>,
+}
+
+/// What a list has done so far, as the head counts it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counts {
+    /// Blocks asked for: `TotalAllocates`.
+    pub taken: u32,
+    /// Of these, how many the list had none for: `AllocateMisses`.
+    pub take_misses: u32,
+    /// Blocks given back: `TotalFrees`.
+    pub freed: u32,
+    /// Of these, how many the list had no room for: `FreeMisses`.
+    pub free_misses: u32,
+    /// Blocks in the list.
+    pub depth: u16,
+}
+
+impl<T, S: Supplier> Lookaside<T, S> {
+    /// An empty list: `ExInitializeLookasideListEx`. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left for the head.
+    /// * `STATUS_NOT_SUPPORTED`: the type's alignment is above 16 bytes.
+    /// * Whatever else `ExInitializeLookasideListEx` returns.
+    pub fn new(tag: PoolTag, supplier: S, passive: &Passive) -> Result<Self> {
+        Ok(Self {
+            list: RawList::new::<T>(Pool::Nonpaged, tag, supplier, passive)?,
+            values: PhantomData,
+        })
+    }
+
+    /// Takes a block and moves `value` into it: `ExAllocateFromLookasideListEx`.
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`: the list is empty, and its supplier has
+    /// nothing. The value comes back.
+    pub fn take(&self, value: T) -> Result<LookasideBox<'_, T, S>, Rejected<T>> {
+        // SAFETY: the list is of nonpaged blocks.
+        let value = unsafe { take(&self.list, value) }?;
+        Ok(LookasideBox {
+            value,
+            list: &self.list,
+        })
+    }
+
+    /// Gives the blocks that are in the list to its supplier:
+    /// `ExFlushLookasideListEx`. IRQL: `<= DISPATCH_LEVEL`.
+    pub fn flush(&self) {
+        // SAFETY: the list is of nonpaged blocks.
+        unsafe { self.list.flush() };
+    }
+
+    /// What the list has done. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.list.counts()
+    }
+
+    /// Who supplies the list. IRQL: any.
+    #[must_use]
+    pub fn supplier(&self) -> &S {
+        self.list.supplier()
+    }
+}
+
+impl<T, S: Supplier> fmt::Debug for Lookaside<T, S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Lookaside {:?}", self.counts())
+    }
+}
+
+/// A value in a block of a [`Lookaside`] list, which gets the block back when this
+/// is dropped: `ExFreeToLookasideListEx`.
+///
+/// IRQL: `<= DISPATCH_LEVEL`, dropping included, unless dropping the value asks for
+/// less.
+pub struct LookasideBox<'l, T, S: Supplier = FromPool> {
+    value: NonNull<T>,
+    list: &'l RawList<S>,
+}
+
+// SAFETY: the box owns the value, and the list may be shared.
+unsafe impl<T: Send, S: Supplier> Send for LookasideBox<'_, T, S> {}
+// SAFETY: a shared box gives shared access to the value.
+unsafe impl<T: Sync, S: Supplier> Sync for LookasideBox<'_, T, S> {}
+
+impl<T, S: Supplier> Deref for LookasideBox<'_, T, S> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the block holds a value for as long as the box exists.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T, S: Supplier> DerefMut for LookasideBox<'_, T, S> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and the box is borrowed mutably.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<T, S: Supplier> Drop for LookasideBox<'_, T, S> {
+    fn drop(&mut self) {
+        // SAFETY: value and block are this box's, and the list is of nonpaged
+        // blocks.
+        unsafe { give_back(self.list, self.value) };
+    }
+}
+
+impl<T: fmt::Debug, S: Supplier> fmt::Debug for LookasideBox<'_, T, S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(formatter)
+    }
+}
+
+/// A lookaside list of paged blocks: `LOOKASIDE_LIST_EX` with `PagedPool`. Its head
+/// is nonpaged, as it has to be.
+///
+/// IRQL: `<= APC_LEVEL`. A list that is dropped above that is left to leak.
+///
+/// ```ignore
+/// let list = PagedLookaside::<Name>::new(TAG, FromPool, passive)?;
+/// let name = list.take(Name::default(), passive).map_err(|rejected| rejected.error)?;
+/// ```
+pub struct PagedLookaside<T, S: Supplier = FromPool> {
+    list: RawList<S>,
+    values: PhantomData<T>,
+}
+
+impl<T, S: Supplier> PagedLookaside<T, S> {
+    /// An empty list: `ExInitializeLookasideListEx`. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Lookaside::new`].
+    pub fn new(tag: PoolTag, supplier: S, passive: &Passive) -> Result<Self> {
+        Ok(Self {
+            list: RawList::new::<T>(Pool::Paged, tag, supplier, passive)?,
+            values: PhantomData,
+        })
+    }
+
+    /// Takes a block and moves `value` into it: `ExAllocateFromLookasideListEx`.
+    /// IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Lookaside::take`].
+    pub fn take(&self, value: T, _: &Apc) -> Result<PagedLookasideBox<'_, T, S>, Rejected<T>> {
+        // SAFETY: the token says that paged pool may be touched.
+        let value = unsafe { take(&self.list, value) }?;
+        Ok(PagedLookasideBox {
+            value,
+            list: &self.list,
+        })
+    }
+
+    /// Gives the blocks that are in the list to its supplier:
+    /// `ExFlushLookasideListEx`. IRQL: `<= APC_LEVEL`.
+    pub fn flush(&self, _: &Apc) {
+        // SAFETY: the token says that paged pool may be touched.
+        unsafe { self.list.flush() };
+    }
+
+    /// What the list has done. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.list.counts()
+    }
+
+    /// Who supplies the list. IRQL: any.
+    #[must_use]
+    pub fn supplier(&self) -> &S {
+        self.list.supplier()
+    }
+}
+
+impl<T, S: Supplier> fmt::Debug for PagedLookaside<T, S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "PagedLookaside {:?}", self.counts())
+    }
+}
+
+/// A value in a block of a [`PagedLookaside`] list, which gets the block back when
+/// this is dropped.
+///
+/// IRQL: `<= APC_LEVEL`. A box that is dropped above that is left to leak.
+pub struct PagedLookasideBox<'l, T, S: Supplier = FromPool> {
+    value: NonNull<T>,
+    list: &'l RawList<S>,
+}
+
+// SAFETY: the box owns the value, and the list may be shared.
+unsafe impl<T: Send, S: Supplier> Send for PagedLookasideBox<'_, T, S> {}
+// SAFETY: a shared box gives shared access to the value.
+unsafe impl<T: Sync, S: Supplier> Sync for PagedLookasideBox<'_, T, S> {}
+
+impl<T, S: Supplier> PagedLookasideBox<'_, T, S> {
+    /// The value. IRQL: `<= APC_LEVEL`, as long as the reference lives.
+    #[must_use]
+    pub fn get<'a>(&'a self, _: &'a Apc) -> &'a T {
+        // SAFETY: the block holds a value for as long as the box exists, and while
+        // the token is borrowed an absent page can be fetched.
+        unsafe { self.value.as_ref() }
+    }
+
+    /// The value, to be changed. IRQL: as for [`Self::get`].
+    #[must_use]
+    pub fn get_mut<'a>(&'a mut self, _: &'a Apc) -> &'a mut T {
+        // SAFETY: as above, and the box is borrowed mutably.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<T, S: Supplier> Drop for PagedLookasideBox<'_, T, S> {
+    fn drop(&mut self) {
+        if Irql::current() <= Irql::APC {
+            // SAFETY: value and block are this box's, and the level is one at
+            // which paged pool may be touched.
+            unsafe { give_back(self.list, self.value) };
+        }
+    }
+}
+
+impl<T, S: Supplier> fmt::Debug for PagedLookasideBox<'_, T, S> {
+    /// Where the value is; it may be absent.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "PagedLookasideBox at {:p}", self.value)
+    }
+}
+
+/// Takes a block and moves a value into it.
+///
+/// # Safety
+///
+/// The list is for values of this type, and the IRQL what its blocks ask for.
+unsafe fn take<T, S: Supplier>(list: &RawList<S>, value: T) -> Result<NonNull<T>, Rejected<T>> {
+    // SAFETY: the caller vouches for the IRQL.
+    match unsafe { list.take() } {
+        Some(block) => {
+            let place = block.cast::<T>();
+            // SAFETY: the block is ours, and the list's blocks have room for a `T`,
+            // aligned.
+            unsafe { place.write(value) };
+            Ok(place)
+        }
+        None => Err(Rejected {
+            error: Error::out_of_resources("ExAllocateFromLookasideListEx"),
+            returned: value,
+        }),
+    }
+}
+
+/// Drops a value and gives its block back.
+///
+/// # Safety
+///
+/// [`take`] gave it, of the same list, and nobody uses it any more. The IRQL is
+/// what the list's blocks ask for.
+unsafe fn give_back<T, S: Supplier>(list: &RawList<S>, value: NonNull<T>) {
+    // SAFETY: the value is dropped once, and its block given back after it.
+    unsafe { value.drop_in_place() };
+    // SAFETY: the caller vouches for the block and the IRQL.
+    unsafe { list.give_back(value.cast()) };
+}
