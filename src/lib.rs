@@ -31,6 +31,7 @@ use crate::{
     device::NtMem,
     parameters::{Parameters, Source},
     report::{Address, Outcome, Scope},
+    walk::Target,
 };
 
 wdm::driver!(Ntmem);
@@ -74,7 +75,8 @@ impl Ntmem {
         let parameters = Parameters::read(source, scope, passive)?;
         step!(scope, "parameters {parameters}");
         for walk in parameters.walks.iter() {
-            walk.run(&parameters)?;
+            let (outcome, _) = walk.run(&parameters.plan(), Target::System);
+            outcome?;
         }
         let walks = parameters.walks.iter().count();
         let device = device::create(context, scope, passive)?;

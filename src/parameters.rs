@@ -17,10 +17,13 @@ use wdm::{
     utf16,
 };
 
-use crate::{report::Scope, walk::Walks};
+use crate::{
+    report::Scope,
+    walk::{Plan, Walks},
+};
 
 /// The largest block that a walk takes, in bytes.
-const MAX_SIZE: u32 = 16 * 1024 * 1024;
+const MAX_SIZE: u32 = protocol::WALK_LIMIT;
 
 /// The block that a walk takes unless told otherwise, in bytes.
 const DEFAULT_SIZE: u32 = 0x1000;
@@ -54,6 +57,17 @@ impl Parameters {
             cache: cache?,
             level: level?,
         })
+    }
+}
+
+impl Parameters {
+    /// What each walk is done with.
+    pub const fn plan(&self) -> Plan {
+        Plan {
+            size: self.size,
+            cache: self.cache,
+            level: self.level,
+        }
     }
 }
 

@@ -6,13 +6,19 @@
 //! patterns that differ from each other at every byte, so that a stale one cannot
 //! pass for a new one.
 
+use protocol::{WalkProbe, WalkVerdict};
 use wdm::{
     Status,
+    irql::Apc,
     mdl::{ListsPages, Mdl},
-    memory::{SharedBytes, byte_offset},
+    memory::{PhysicalAddress, SharedBytes, byte_offset},
+    user::UserRange,
 };
 
-use crate::report::{Address, Outcome, Scope};
+use crate::{
+    report::{Address, Outcome},
+    walk::Journal,
+};
 
 /// How the second address has to relate to the pool's.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,15 +34,15 @@ const CHUNK: usize = 64;
 
 /// A pattern of bytes; each turns other bits of the same base sequence.
 #[derive(Clone, Copy)]
-struct Pattern(u8);
+pub struct Pattern(u8);
 
 impl Pattern {
     /// Written before there is a second address.
-    const FILL: Self = Self(0x00);
+    pub const FILL: Self = Self(0x00);
     /// Written through the pool's address.
-    const FORWARD: Self = Self(0xFF);
+    pub const FORWARD: Self = Self(0xFF);
     /// Written through the second address.
-    const BACKWARD: Self = Self(0x5A);
+    pub const BACKWARD: Self = Self(0x5A);
 
     /// The byte at `offset`: neighbours, and the same places of two pages, differ
     /// as random bytes do.
@@ -50,7 +56,8 @@ impl Pattern {
         core::array::from_fn(|index| self.byte(start.saturating_add(index)))
     }
 
-    fn write(self, memory: SharedBytes<'_>) {
+    /// Writes all of the memory.
+    pub fn write(self, memory: SharedBytes<'_>) {
         let mut start: usize = 0;
         for chunk in memory.chunks(CHUNK) {
             start = start.saturating_add(chunk.copy_from(&self.chunk(start)));
@@ -58,12 +65,48 @@ impl Pattern {
     }
 
     /// How many bytes from the start are as the pattern says.
-    fn count_equal(self, memory: SharedBytes<'_>) -> usize {
+    pub fn count_equal(self, memory: SharedBytes<'_>) -> usize {
         let mut equal: usize = 0;
         for chunk in memory.chunks(CHUNK) {
             let same = chunk.count_equal(&self.chunk(equal));
             equal = equal.saturating_add(same);
             if same < chunk.len() {
+                break;
+            }
+        }
+        equal
+    }
+
+    /// Writes all of a program's memory, as far as that goes.
+    pub fn write_user(self, range: UserRange<'_>, apc: &Apc) -> Result<(), Status> {
+        let mut writer = range.writer();
+        let mut start: usize = 0;
+        while writer.left() > 0 {
+            let chunk = self.chunk(start);
+            let piece = chunk.get(..writer.left().min(CHUNK)).unwrap_or(&chunk);
+            writer.write_bytes(piece, apc)?;
+            start = start.saturating_add(piece.len());
+        }
+        Ok(())
+    }
+
+    /// How many bytes of a program's memory, from the start, are as the pattern
+    /// says. What cannot be read is not.
+    pub fn count_equal_user(self, range: UserRange<'_>, apc: &Apc) -> usize {
+        let mut reader = range.reader();
+        let mut equal: usize = 0;
+        let mut buffer = [0; CHUNK];
+        while reader.left() > 0 {
+            let len = reader.left().min(CHUNK);
+            let piece = buffer.get_mut(..len).unwrap_or_default();
+            if reader.read_bytes(piece, apc).is_err() {
+                break;
+            }
+            let expected = self.chunk(equal);
+            let pairs = piece.iter().zip(&expected);
+            let same = pairs.take_while(|(read, wanted)| read == wanted).count();
+            equal = equal.saturating_add(same);
+            if same < len {
                 break;
             }
         }
@@ -82,77 +125,110 @@ pub fn run<S: ListsPages>(
     mdl: &Mdl<S>,
     second: SharedBytes<'_>,
     addresses: Addresses,
-    scope: Scope,
+    journal: &mut Journal,
 ) -> Result<(), Status> {
     let pool = mdl.block().memory();
-    let filled = check_contents("filled", Pattern::FILL, second, scope);
+    let mut check = |probe, pattern: Pattern, memory: SharedBytes<'_>| {
+        let equal = pattern.count_equal(memory);
+        checked_bytes(probe, memory.len(), equal, journal)
+    };
+    let filled = check(WalkProbe::Filled, Pattern::FILL, second);
     Pattern::FORWARD.write(pool);
-    let forward = check_contents("forward", Pattern::FORWARD, second, scope);
+    let forward = check(WalkProbe::Forward, Pattern::FORWARD, second);
     Pattern::BACKWARD.write(second);
-    let backward = check_contents("backward", Pattern::BACKWARD, pool, scope);
-    let physical = check_physical(mdl, second, scope);
+    let backward = check(WalkProbe::Backward, Pattern::BACKWARD, pool);
+    let seconds = second.pages().map(SharedBytes::physical_address);
+    let physical = check_physical(mdl, seconds, journal);
+    let verdict = Verdict {
+        contents: filled && forward && backward,
+        physical,
+        addresses,
+    };
+    conclude(verdict, (pool.address(), second.address()), journal)
+}
 
-    let related = match addresses {
-        Addresses::Differ => pool.address() != second.address(),
-        Addresses::Equal => pool.address() == second.address(),
+/// What the checks have found.
+#[derive(Clone, Copy)]
+pub struct Verdict {
+    /// Whether what was written through one address was read through the other.
+    pub contents: bool,
+    /// Whether both lead to the pages that the MDL lists.
+    pub physical: bool,
+    /// How the addresses have to relate.
+    pub addresses: Addresses,
+}
+
+/// Logs the verdict on two addresses, the pool's and the second.
+pub fn conclude(
+    found: Verdict,
+    (pool, second): (usize, usize),
+    journal: &mut Journal,
+) -> Result<(), Status> {
+    let related = match found.addresses {
+        Addresses::Differ => pool != second,
+        Addresses::Equal => pool == second,
     };
-    let offsets = byte_offset(pool.address()) == byte_offset(second.address());
-    let same = filled && forward && backward && physical && related && offsets;
-    let verdict = match (same, addresses) {
-        (true, Addresses::Differ) => "same-memory",
-        (true, Addresses::Equal) => "same-address",
-        (false, _) => "refuted",
+    let offsets = byte_offset(pool) == byte_offset(second);
+    let same = found.contents && found.physical && related && offsets;
+    let verdict = match (same, found.addresses) {
+        (true, Addresses::Differ) => WalkVerdict::SameMemory,
+        (true, Addresses::Equal) => WalkVerdict::SameAddress,
+        (false, _) => WalkVerdict::Refuted,
     };
-    let (pool, second) = (Address(pool.address()), Address(second.address()));
+    let (scope, result) = (journal.scope, verdict.name());
+    let (pool, second) = (Address(pool), Address(second));
     if same {
-        step!(
-            scope,
-            "verdict result={verdict} pool={pool} second={second}"
-        );
+        step!(scope, "verdict result={result} pool={pool} second={second}");
+        journal.verdict(verdict, Status::SUCCESS);
         Ok(())
     } else {
         let status = Status::DATA_ERROR;
-        error!(
-            scope,
-            "verdict result={verdict} pool={pool} second={second}"
-        );
+        error!(scope, "verdict result={result} pool={pool} second={second}");
         error!(scope, "failed step=verdict call=none {}", Outcome(status));
+        journal.verdict(verdict, status);
         Err(status)
     }
 }
 
-/// Reads `memory` and compares it with what was written at the other address.
-fn check_contents(name: &str, pattern: Pattern, memory: SharedBytes<'_>, scope: Scope) -> bool {
-    let equal = pattern.count_equal(memory);
-    let bytes = memory.len();
-    step!(scope, "check name={name} bytes={bytes} equal={equal}");
-    equal == bytes
+/// Logs how many bytes of a check are as they must be; returns whether all are.
+pub fn checked_bytes(probe: WalkProbe, bytes: usize, equal: usize, journal: &mut Journal) -> bool {
+    let name = probe.name();
+    step!(
+        journal.scope,
+        "check name={name} bytes={bytes} equal={equal}"
+    );
+    journal.check(probe, bytes, equal)
 }
 
 /// Compares, page by page, the physical addresses of both, and the MDL's page
 /// frame number. Logs the first page and each page that differs.
-fn check_physical<S: ListsPages>(mdl: &Mdl<S>, second: SharedBytes<'_>, scope: Scope) -> bool {
+pub fn check_physical<S: ListsPages>(
+    mdl: &Mdl<S>,
+    seconds: impl Iterator<Item = PhysicalAddress>,
+    journal: &mut Journal,
+) -> bool {
     let mut pages: usize = 0;
     let mut equal: usize = 0;
-    let both = mdl
-        .block()
-        .memory()
-        .pages()
-        .zip(second.pages())
-        .zip(mdl.frames());
+    let pool = mdl.block().memory().pages();
+    let both = pool.zip(seconds).zip(mdl.frames());
     for (index, ((pool, second), frame)) in both.enumerate() {
-        let (pool, second) = (pool.physical_address(), second.physical_address());
+        let pool = pool.physical_address();
         let same = pool == second && pool.frame() == frame;
         if index == 0 || !same {
             step!(
-                scope,
+                journal.scope,
                 "physical index={index} pool={pool:#018x} second={second:#018x} pfn={frame:#x}"
             );
         }
         pages = pages.saturating_add(1);
         equal = equal.saturating_add(usize::from(same));
     }
-    step!(scope, "check name=physical pages={pages} equal={equal}");
+    let name = WalkProbe::Physical.name();
+    step!(
+        journal.scope,
+        "check name={name} pages={pages} equal={equal}"
+    );
     // Views of different length or offset have different numbers of pages.
-    pages == mdl.frames().count() && equal == pages
+    let listed = pages == mdl.frames().count();
+    journal.check(WalkProbe::Physical, pages, equal) && listed
 }

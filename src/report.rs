@@ -35,6 +35,11 @@ impl Scope {
         Self { name, level }
     }
 
+    /// The level at which steps are reported.
+    pub const fn level(self) -> Level {
+        self.level
+    }
+
     /// Reports a step; [`step!`] is the convenient way.
     pub fn step(self, text: fmt::Arguments<'_>) {
         self.send(self.level, text);

@@ -3,119 +3,16 @@
 //! mean no good get.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use ntbox::{
-    Account, Config, Handle, Machine, Operation, Process, Progress, Reply, Report, Started,
-};
+use ntbox::{Account, Operation, Progress};
 use protocol::{
-    COPY_LIMIT, Command, ContextReply, DEVICE_LINK, IrqlReply, SignalReply, SignalRequest,
-    StatisticsReply, VersionReply,
+    COPY_LIMIT, Command, ContextReply, DEVICE_LINK, IrqlReply, SignalRequest, StatisticsReply,
+    VersionReply,
 };
-use suites::build;
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use suites::ntmem::{self, Open, READ_WRITE, assert_clean};
+use zerocopy::{FromBytes, IntoBytes};
 
-/// `GENERIC_READ | GENERIC_WRITE`.
-const READ_WRITE: u32 = 0xC000_0000;
 /// `GENERIC_READ`.
 const READ: u32 = 0x8000_0000;
-
-/// The driver, started, and a process that has its device open.
-struct Open {
-    machine: Machine,
-    process: Process,
-    handle: Handle,
-}
-
-impl Open {
-    fn new() -> Self {
-        let config =
-            Config::new(build::ntmem()).parameter("Walk", ntbox::RegValue::Sz("none".into()));
-        let mut machine = Machine::boot(&config).expect("the driver boots");
-        assert_eq!(
-            machine.start().expect("the kernel runs"),
-            Started::Status(0)
-        );
-        let process = machine.process("app.exe").expect("a process");
-        let handle = open(&mut machine, process, READ_WRITE)
-            .handle
-            .expect("a handle");
-        Self {
-            machine,
-            process,
-            handle,
-        }
-    }
-
-    fn call(&mut self, operation: Operation) -> Reply {
-        self.machine
-            .call(self.process, operation)
-            .expect("the kernel runs")
-    }
-
-    fn operation(&self, code: u32, input: &[u8], output: usize) -> Operation {
-        Operation::Control {
-            handle: self.handle,
-            code,
-            input: input.to_vec(),
-            output: vec![0xEE; output],
-        }
-    }
-
-    fn control(&mut self, command: Command, input: &[u8], output: usize) -> Reply {
-        let operation = self.operation(command.code(), input, output);
-        self.call(operation)
-    }
-
-    /// A command that has to succeed.
-    fn ask<T: FromBytes>(&mut self, command: Command, input: &[u8]) -> T {
-        let reply = self.control(command, input, size_of::<T>());
-        assert_eq!(reply.status, 0, "{command:?}");
-        assert_eq!(reply.information, size_of::<T>() as u64, "{command:?}");
-        T::read_from_bytes(&reply.output).expect("a reply of this size")
-    }
-
-    fn wait(&mut self) -> ntbox::Ticket {
-        let operation = self.operation(Command::Wait.code(), &[], size_of::<SignalRequest>());
-        match self.machine.begin(self.process, operation) {
-            Ok(Progress::Pending(ticket)) => ticket,
-            other => panic!("the request does not wait: {other:?}"),
-        }
-    }
-
-    fn signal(&mut self, number: u64) -> u32 {
-        let request = SignalRequest { number };
-        self.ask::<SignalReply>(Command::Signal, request.as_bytes())
-            .woken
-    }
-
-    fn close(&mut self) {
-        let handle = self.handle;
-        assert_eq!(self.call(Operation::Close { handle }).status, 0);
-    }
-
-    fn finish(mut self) {
-        self.close();
-        assert_clean(&self.machine.finish().expect("the kernel runs"));
-    }
-}
-
-fn open(machine: &mut Machine, process: Process, access: u32) -> Reply {
-    let operation = Operation::Open {
-        path: DEVICE_LINK.to_owned(),
-        access,
-    };
-    machine.call(process, operation).expect("the kernel runs")
-}
-
-#[track_caller]
-fn assert_clean(report: &Report) {
-    assert_eq!(report.bug_check, None);
-    assert_eq!(report.violations, []);
-    assert!(report.unloaded);
-}
-
-fn bytes_of<T: IntoBytes + Immutable>(value: &T) -> Vec<u8> {
-    value.as_bytes().to_vec()
-}
 
 #[test]
 fn the_driver_says_which_it_is() {
@@ -143,7 +40,7 @@ fn requests_are_handled_in_the_process_that_makes_them() {
     assert!(first.highest_user < first.user_probe);
     assert!(first.user_probe <= first.system_range_start);
     let other = open.machine.process("other.exe").expect("a process");
-    let handle = self::open(&mut open.machine, other, READ_WRITE)
+    let handle = ntmem::open(&mut open.machine, other, READ_WRITE)
         .handle
         .expect("a handle");
     let operation = Operation::Control {
@@ -185,7 +82,7 @@ fn only_administrators_get_in() {
         .process_of("user.exe", Account::Ordinary)
         .expect("a process");
     for access in [READ, READ_WRITE, 0] {
-        let reply = self::open(&mut open.machine, ordinary, access);
+        let reply = ntmem::open(&mut open.machine, ordinary, access);
         assert_eq!(
             (reply.status, reply.handle),
             (ntstatus::STATUS_ACCESS_DENIED, None),
@@ -205,7 +102,7 @@ fn only_administrators_get_in() {
 #[test]
 fn a_handle_for_reading_is_not_enough() {
     let mut open = Open::new();
-    let handle = self::open(&mut open.machine, open.process, READ)
+    let handle = ntmem::open(&mut open.machine, open.process, READ)
         .handle
         .expect("a handle");
     let operation = Operation::Control {
@@ -235,7 +132,7 @@ fn a_signal_wakes_who_has_waited_longest() {
     for (ticket, number) in [(first, 7), (second, 8)] {
         let reply = open.machine.wait_for(ticket).expect("the kernel runs");
         assert_eq!((reply.status, reply.information), (0, 8));
-        assert_eq!(reply.output, bytes_of(&SignalRequest { number }));
+        assert_eq!(reply.output, SignalRequest { number }.as_bytes());
     }
     assert_eq!(open.signal(9), 0);
     open.finish();
@@ -277,7 +174,7 @@ fn what_is_open_is_counted() {
     let mut open = Open::new();
     let handles: Vec<_> = (0..3)
         .map(|_| {
-            let reply = self::open(&mut open.machine, open.process, READ_WRITE);
+            let reply = ntmem::open(&mut open.machine, open.process, READ_WRITE);
             reply.handle.expect("a handle")
         })
         .collect();
@@ -367,7 +264,7 @@ fn a_reply_needs_room() {
     assert_eq!(reply.status, ntstatus::STATUS_BUFFER_TOO_SMALL);
     assert_eq!(open.signal(4), 1);
     let reply = open.machine.wait_for(ticket).expect("the kernel runs");
-    assert_eq!(reply.output, bytes_of(&SignalRequest { number: 4 }));
+    assert_eq!(reply.output, SignalRequest { number: 4 }.as_bytes());
     open.finish();
 }
 
@@ -377,7 +274,7 @@ fn an_open_handle_is_cleaned_up_with_its_process() {
     let mut open = Open::new();
     let waiting = open.wait();
     let other = open.machine.process("other.exe").expect("a process");
-    self::open(&mut open.machine, other, READ_WRITE)
+    ntmem::open(&mut open.machine, other, READ_WRITE)
         .handle
         .expect("a handle");
     assert!(open.machine.exit(other).expect("the kernel runs"));

@@ -4,12 +4,14 @@
 //! answers with plain data. `docs/driver.md` describes them one by one.
 
 mod commands;
+mod walk;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::{COPY_LIMIT, Command, SignalRequest, StatisticsReply};
+use protocol::{COPY_LIMIT, Command, SignalRequest, StatisticsReply, WalkRequest};
 use wdm::{
     Error, Status,
+    debug::Level,
     device::{ControlDevice, Device, Names},
     driver::Context,
     irp::{Answer, PendingQueue, Request},
@@ -35,6 +37,8 @@ pub struct NtMem {
     /// Something for a command to lock.
     lock: SpinLock<()>,
     waiting: PendingQueue,
+    /// The level of the lines about steps.
+    level: Level,
 }
 
 /// What is counted; outside of the device, because files outlive it.
@@ -82,6 +86,7 @@ pub fn create(
         counts: &COUNTS,
         lock: SpinLock::new(()),
         waiting: PendingQueue::new(tags::DEVICE).map_err(failed)?,
+        level: scope.level(),
     };
     let device = ControlDevice::create(context, NAMES, device, passive).map_err(failed)?;
     step!(
@@ -123,6 +128,7 @@ impl Device for NtMem {
             Command::Wait => self.wait(request),
             Command::Signal => self.signal(request, passive),
             Command::Copy => Self::copy(request, passive),
+            Command::Walk => self.walk(request, passive),
         }
     }
 }
@@ -132,6 +138,7 @@ const fn takes(command: Command, len: usize) -> bool {
     match command {
         Command::Copy => len <= COPY_LIMIT,
         Command::Signal => len == size_of::<SignalRequest>(),
+        Command::Walk => len == size_of::<WalkRequest>(),
         Command::Version
         | Command::Context
         | Command::Statistics

@@ -1,62 +1,70 @@
 //! The documented way: lock the pages, map them, undo both.
 
+use protocol::WalkStage;
 use wdm::{
     Rejected, Status,
     mdl::{Locked, Mdl},
 };
 
 use crate::{
-    parameters::{Parameters, cache_type_name},
+    parameters::cache_type_name,
     proof::{self, Addresses},
-    report::{Address, Scope},
-    walk::steps::{Flags, free, list_pages, prepare},
+    report::Address,
+    walk::{
+        Journal, Plan, Target,
+        steps::{Flags, free, list_pages, prepare},
+        user,
+    },
 };
 
-pub fn run(parameters: &Parameters, scope: Scope) -> Result<(), Status> {
-    let mdl = prepare(parameters, scope)?;
+pub fn run(plan: &Plan, target: Target<'_>, journal: &mut Journal) -> Result<(), Status> {
+    let mdl = prepare(plan, journal)?;
     let mdl = match mdl.lock() {
         Ok(mdl) => mdl,
         Err(Rejected { error, returned }) => {
-            let status = scope.failed("lock", &error);
-            free(returned, scope);
+            let status = journal.failed(WalkStage::Lock, &error);
+            free(returned, journal);
             return Err(status);
         }
     };
-    step!(
-        scope,
-        "lock {} pages={}",
-        Flags(mdl.header().flags),
-        mdl.frames().count()
-    );
-    list_pages(&mdl, scope);
+    list_pages(&mdl, WalkStage::Lock, journal);
 
-    let outcome = map_and_prove(&mdl, parameters, scope);
+    let outcome = match target {
+        Target::System => map_and_prove(&mdl, plan, journal),
+        Target::User(access, apc) => user::map_and_prove(&mdl, plan, access, journal, apc),
+    };
 
     let mdl = mdl.unlock();
-    step!(scope, "unlock {}", Flags(mdl.header().flags));
-    free(mdl, scope);
+    let flags = mdl.header().flags;
+    step!(journal.scope, "unlock {}", Flags(flags));
+    journal.done(WalkStage::Unlock, Some(flags));
+    free(mdl, journal);
     outcome
 }
 
-fn map_and_prove(mdl: &Mdl<Locked>, parameters: &Parameters, scope: Scope) -> Result<(), Status> {
+fn map_and_prove(mdl: &Mdl<Locked>, plan: &Plan, journal: &mut Journal) -> Result<(), Status> {
     let mapping = mdl
-        .map(parameters.cache)
-        .map_err(|error| scope.failed("map", &error))?;
+        .map(plan.cache)
+        .map_err(|error| journal.failed(WalkStage::Map, &error))?;
     let address = mapping.memory().address();
+    let flags = mdl.header().flags;
     step!(
-        scope,
+        journal.scope,
         "map address={} cache-type={} {}",
         Address(address),
-        cache_type_name(parameters.cache),
-        Flags(mdl.header().flags),
+        cache_type_name(plan.cache),
+        Flags(flags),
     );
-    let outcome = proof::run(mdl, mapping.memory(), Addresses::Differ, scope);
+    journal.done(WalkStage::Map, Some(flags));
+    let outcome = proof::run(mdl, mapping.memory(), Addresses::Differ, journal);
     mapping.unmap();
+    let flags = mdl.header().flags;
     step!(
-        scope,
+        journal.scope,
         "unmap address={} {}",
         Address(address),
-        Flags(mdl.header().flags)
+        Flags(flags)
     );
+    journal.done(WalkStage::Unmap, Some(flags));
     outcome
 }

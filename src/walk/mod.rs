@@ -4,17 +4,21 @@
 //! and gives back what it took, in the reverse order. When a step fails, the walk
 //! says so, gives back what it has by then, and ends with the step's status.
 
+mod journal;
 mod lock;
 mod nonpaged;
 mod steps;
 mod textbook;
+mod user;
 
 use core::fmt;
 
-use wdm::{Status, string::UnicodeStr};
+use protocol::{WalkKind, WalkReply};
+use wdm::{Status, debug::Level, irql::Apc, map::CacheType, string::UnicodeStr, user_map::Access};
 
+pub use self::journal::Journal;
 use crate::{
-    parameters::{Parameters, Reason, cache_type_name},
+    parameters::{Reason, cache_type_name},
     report::{Outcome, Scope},
 };
 
@@ -42,22 +46,52 @@ impl Walk {
         }
     }
 
-    /// Runs the walk.
-    pub fn run(self, parameters: &Parameters) -> Result<(), Status> {
-        let scope = Scope::new(self.name(), parameters.level);
-        let cache = cache_type_name(parameters.cache);
-        step!(scope, "begin size={} cache-type={cache}", parameters.size);
-        let outcome = match self {
-            Self::Lock => lock::run(parameters, scope),
-            Self::Nonpaged => nonpaged::run(parameters, scope),
-            Self::Textbook => textbook::run(parameters, scope),
+    /// The walk that a program names.
+    pub const fn of(kind: WalkKind) -> Self {
+        match kind {
+            WalkKind::Lock => Self::Lock,
+            WalkKind::Nonpaged => Self::Nonpaged,
+            WalkKind::Textbook => Self::Textbook,
+        }
+    }
+
+    /// Runs the walk. The forbidden one has no target but system space: another is
+    /// `STATUS_INVALID_PARAMETER`.
+    pub fn run(self, plan: &Plan, target: Target<'_>) -> (Result<(), Status>, WalkReply) {
+        let scope = Scope::new(self.name(), plan.level);
+        let cache = cache_type_name(plan.cache);
+        step!(scope, "begin size={} cache-type={cache}", plan.size);
+        let mut journal = Journal::new(scope);
+        let outcome = match (self, target) {
+            (Self::Lock, target) => lock::run(plan, target, &mut journal),
+            (Self::Nonpaged, target) => nonpaged::run(plan, target, &mut journal),
+            (Self::Textbook, Target::System) => textbook::run(plan, &mut journal),
+            (Self::Textbook, Target::User(..)) => Err(Status::INVALID_PARAMETER),
         };
         match outcome {
             Ok(()) => step!(scope, "end {}", Outcome(Status::SUCCESS)),
             Err(status) => error!(scope, "end {}", Outcome(status)),
         }
-        outcome
+        (outcome, journal.end(outcome))
     }
+}
+
+/// What a walk is done with.
+pub struct Plan {
+    /// Bytes of the block.
+    pub size: u32,
+    /// The cache type that is asked of the mapping.
+    pub cache: CacheType,
+    /// The level of the lines about steps.
+    pub level: Level,
+}
+
+/// Where the second address is to be.
+pub enum Target<'a> {
+    /// In system space.
+    System,
+    /// In the current process, for this.
+    User(Access, &'a mut Apc),
 }
 
 /// Walks to run, each at most once, in order.

@@ -1,41 +1,43 @@
 //! The way without a second address in system space: the pages of nonpaged pool
-//! are there already, and the MDL says where.
+//! are there already, and the MDL says where. Only a program can have another one.
 
+use protocol::WalkStage;
 use wdm::{
     Status,
     mdl::{BuiltForNonpaged, Mdl},
 };
 
 use crate::{
-    parameters::Parameters,
     proof::{self, Addresses},
-    report::{Address, Scope},
-    walk::steps::{Flags, free, list_pages, prepare},
+    report::Address,
+    walk::{
+        Journal, Plan, Target,
+        steps::{Flags, free, prepare_built},
+        user,
+    },
 };
 
-pub fn run(parameters: &Parameters, scope: Scope) -> Result<(), Status> {
-    let mdl = prepare(parameters, scope)?.build_for_nonpaged_pool();
-    step!(
-        scope,
-        "build {} pages={}",
-        Flags(mdl.header().flags),
-        mdl.frames().count()
-    );
-    list_pages(&mdl, scope);
-    let outcome = find_and_prove(&mdl, scope);
-    free(mdl, scope);
+pub fn run(plan: &Plan, target: Target<'_>, journal: &mut Journal) -> Result<(), Status> {
+    let mdl = prepare_built(plan, journal)?;
+    let outcome = match target {
+        Target::System => find_and_prove(&mdl, journal),
+        Target::User(access, apc) => user::map_and_prove(&mdl, plan, access, journal, apc),
+    };
+    free(mdl, journal);
     outcome
 }
 
-fn find_and_prove(mdl: &Mdl<BuiltForNonpaged>, scope: Scope) -> Result<(), Status> {
+fn find_and_prove(mdl: &Mdl<BuiltForNonpaged>, journal: &mut Journal) -> Result<(), Status> {
     let memory = mdl
         .system_address()
-        .map_err(|error| scope.failed("system-address", &error))?;
+        .map_err(|error| journal.failed(WalkStage::SystemAddress, &error))?;
+    let flags = mdl.header().flags;
     step!(
-        scope,
+        journal.scope,
         "system-address address={} {}",
         Address(memory.address()),
-        Flags(mdl.header().flags),
+        Flags(flags),
     );
-    proof::run(mdl, memory, Addresses::Equal, scope)
+    journal.done(WalkStage::SystemAddress, Some(flags));
+    proof::run(mdl, memory, Addresses::Equal, journal)
 }

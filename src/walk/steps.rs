@@ -2,17 +2,18 @@
 
 use core::alloc::Layout;
 
+use protocol::WalkStage;
 use wdm::{
     Error, Rejected, Status,
-    mdl::{Described, ListsPages, Mdl, MdlFlags, NotLocked},
+    mdl::{BuiltForNonpaged, Described, ListsPages, Mdl, MdlFlags, NotLocked},
     pool::NonpagedBlock,
 };
 
 use crate::{
-    parameters::Parameters,
     proof,
-    report::{Address, Scope},
+    report::Address,
     tags,
+    walk::{Journal, Plan},
 };
 
 /// Prints the flags of an MDL: four hexadecimal digits.
@@ -25,18 +26,27 @@ impl core::fmt::Display for Flags {
 }
 
 /// Takes nonpaged pool, describes it with an MDL, and fills it.
-pub fn prepare(parameters: &Parameters, scope: Scope) -> Result<Mdl<Described>, Status> {
-    let block = allocate(parameters, scope)?;
-    let mdl = describe(block, scope)?;
+pub fn prepare(plan: &Plan, journal: &mut Journal) -> Result<Mdl<Described>, Status> {
+    let block = allocate(plan, journal)?;
+    let mdl = describe(block, journal)?;
     proof::fill(mdl.block().memory());
-    step!(scope, "fill bytes={}", mdl.block().size());
+    step!(journal.scope, "fill bytes={}", mdl.block().size());
+    journal.done(WalkStage::Fill, Some(mdl.header().flags));
     Ok(mdl)
 }
 
-fn allocate(parameters: &Parameters, scope: Scope) -> Result<NonpagedBlock, Status> {
-    let failed = |error: Error| scope.failed("allocate", &error);
+/// Takes nonpaged pool, describes it with an MDL, fills it, and has the MDL list
+/// the pages, which are nonpaged already.
+pub fn prepare_built(plan: &Plan, journal: &mut Journal) -> Result<Mdl<BuiltForNonpaged>, Status> {
+    let mdl = prepare(plan, journal)?.build_for_nonpaged_pool();
+    list_pages(&mdl, WalkStage::Build, journal);
+    Ok(mdl)
+}
+
+fn allocate(plan: &Plan, journal: &mut Journal) -> Result<NonpagedBlock, Status> {
+    let mut failed = |error: Error| journal.failed(WalkStage::Allocate, &error);
     // A size that is no layout is one that no pool has either.
-    let size = usize::try_from(parameters.size).unwrap_or(usize::MAX);
+    let size = usize::try_from(plan.size).unwrap_or(usize::MAX);
     let layout = Layout::array::<u8>(size).map_err(|_| {
         failed(Error::new(
             "ExAllocatePool2",
@@ -45,24 +55,25 @@ fn allocate(parameters: &Parameters, scope: Scope) -> Result<NonpagedBlock, Stat
     })?;
     let block = NonpagedBlock::zeroed(layout, tags::WALKED_BLOCK).map_err(failed)?;
     step!(
-        scope,
+        journal.scope,
         "allocate address={} size={} tag={}",
         Address(block.address()),
         block.size(),
         block.tag(),
     );
+    journal.done(WalkStage::Allocate, None);
     Ok(block)
 }
 
-fn describe(block: NonpagedBlock, scope: Scope) -> Result<Mdl<Described>, Status> {
+fn describe(block: NonpagedBlock, journal: &mut Journal) -> Result<Mdl<Described>, Status> {
     let mdl = Mdl::describe(block).map_err(|Rejected { error, returned }| {
-        let status = scope.failed("describe", &error);
-        free_pool(returned, scope);
+        let status = journal.failed(WalkStage::Describe, &error);
+        free_pool(returned, journal);
         status
     })?;
     let header = mdl.header();
     step!(
-        scope,
+        journal.scope,
         "describe mdl={} size={} {} byte-count={} byte-offset={:#05x} start={}",
         Address(header.address),
         header.size,
@@ -71,26 +82,41 @@ fn describe(block: NonpagedBlock, scope: Scope) -> Result<Mdl<Described>, Status
         header.byte_offset,
         Address(header.start),
     );
+    journal.described(&header);
     Ok(mdl)
 }
 
-/// Logs the page frame number of each page.
-pub fn list_pages<S: ListsPages>(mdl: &Mdl<S>, scope: Scope) {
+/// Logs that the MDL lists its pages, and the page frame number of each.
+pub fn list_pages<S: ListsPages>(mdl: &Mdl<S>, stage: WalkStage, journal: &mut Journal) {
+    let (flags, pages) = (mdl.header().flags, mdl.frames().count());
+    step!(
+        journal.scope,
+        "{} {} pages={pages}",
+        stage.name(),
+        Flags(flags)
+    );
     for (index, frame) in mdl.frames().enumerate() {
-        step!(scope, "page index={index} pfn={frame:#x}");
+        step!(journal.scope, "page index={index} pfn={frame:#x}");
     }
+    journal.listed(stage, flags, pages);
 }
 
 /// Frees an MDL and then its pool.
-pub fn free<S: NotLocked>(mdl: Mdl<S>, scope: Scope) {
+pub fn free<S: NotLocked>(mdl: Mdl<S>, journal: &mut Journal) {
     let address = mdl.header().address;
     let block = mdl.free();
-    step!(scope, "free-mdl mdl={}", Address(address));
-    free_pool(block, scope);
+    step!(journal.scope, "free-mdl mdl={}", Address(address));
+    journal.done(WalkStage::FreeMdl, None);
+    free_pool(block, journal);
 }
 
-fn free_pool(block: NonpagedBlock, scope: Scope) {
+fn free_pool(block: NonpagedBlock, journal: &mut Journal) {
     let (address, tag) = (block.address(), block.tag());
     drop(block);
-    step!(scope, "free-pool address={} tag={tag}", Address(address));
+    step!(
+        journal.scope,
+        "free-pool address={} tag={tag}",
+        Address(address)
+    );
+    journal.done(WalkStage::FreePool, None);
 }

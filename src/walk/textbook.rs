@@ -1,59 +1,59 @@
 //! The way that tutorials print, and that the reference forbids: an MDL built for
-//! nonpaged pool, mapped into system space all the same. It runs only if `Walk`
+//! nonpaged pool, mapped into system space all the same. It runs only if somebody
 //! names it.
 
+use protocol::WalkStage;
 use wdm::{
     Rejected, Status,
     textbook::{self, AcceptUndefinedBehaviour},
 };
 
 use crate::{
-    parameters::{Parameters, cache_type_name},
+    parameters::cache_type_name,
     proof::{self, Addresses},
-    report::{Address, Scope},
-    walk::steps::{Flags, free, list_pages, prepare},
+    report::Address,
+    walk::{
+        Journal, Plan,
+        steps::{Flags, free, prepare_built},
+    },
 };
 
-pub fn run(parameters: &Parameters, scope: Scope) -> Result<(), Status> {
+pub fn run(plan: &Plan, journal: &mut Journal) -> Result<(), Status> {
     step!(
-        scope,
+        journal.scope,
         "warning rule=system-mapping-of-nonpaged-mdl behaviour=undefined"
     );
-    let mdl = prepare(parameters, scope)?.build_for_nonpaged_pool();
-    step!(
-        scope,
-        "build {} pages={}",
-        Flags(mdl.header().flags),
-        mdl.frames().count()
-    );
-    list_pages(&mdl, scope);
-
+    let mdl = prepare_built(plan, journal)?;
     let signature = AcceptUndefinedBehaviour::because_the_user_asked_by_name();
-    let mapping = match textbook::map(mdl, parameters.cache, signature) {
+    let mapping = match textbook::map(mdl, plan.cache, signature) {
         Ok(mapping) => mapping,
         Err(Rejected { error, returned }) => {
-            let status = scope.failed("map", &error);
-            free(returned, scope);
+            let status = journal.failed(WalkStage::Map, &error);
+            free(returned, journal);
             return Err(status);
         }
     };
     let address = mapping.memory().address();
+    let flags = mapping.mdl().header().flags;
     step!(
-        scope,
+        journal.scope,
         "map address={} cache-type={} {}",
         Address(address),
-        cache_type_name(parameters.cache),
-        Flags(mapping.mdl().header().flags),
+        cache_type_name(plan.cache),
+        Flags(flags),
     );
-    let outcome = proof::run(mapping.mdl(), mapping.memory(), Addresses::Differ, scope);
+    journal.done(WalkStage::Map, Some(flags));
+    let outcome = proof::run(mapping.mdl(), mapping.memory(), Addresses::Differ, journal);
 
     let mdl = mapping.unmap();
+    let flags = mdl.header().flags;
     step!(
-        scope,
+        journal.scope,
         "unmap address={} {}",
         Address(address),
-        Flags(mdl.header().flags)
+        Flags(flags)
     );
-    free(mdl, scope);
+    journal.done(WalkStage::Unmap, Some(flags));
+    free(mdl, journal);
     outcome
 }

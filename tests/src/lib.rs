@@ -8,6 +8,8 @@ pub mod checked;
 pub mod device;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod embedded;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod ntmem;
 pub mod pe;
 pub mod scratch;
 

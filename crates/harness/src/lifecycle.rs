@@ -85,7 +85,7 @@ fn start_and_stop<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Asked;
+    use crate::host::{Asked, Inquiry};
 
     /// A host that fails where it is told to, and remembers what it was asked.
     #[derive(Default)]
@@ -122,8 +122,17 @@ mod tests {
             self.answer("start", Start::from_status(0))
         }
 
-        fn ask(&mut self, _: &str, _: u32, _: &[u8], _: usize) -> Result<Asked, HostError> {
+        fn ask(&mut self, _: &str, _: &Inquiry) -> Result<Asked, HostError> {
             self.answer("ask", Asked::Stopped)
+        }
+
+        fn ask_both(
+            &mut self,
+            _: &str,
+            _: &Inquiry,
+            _: &Inquiry,
+        ) -> Result<(Asked, Asked), HostError> {
+            self.answer("ask", (Asked::Stopped, Asked::Stopped))
         }
 
         fn stop(&mut self) -> Result<Findings, HostError> {
@@ -183,14 +192,16 @@ mod tests {
             fails_at: Some("ask"),
             ..Fake::default()
         };
-        let asked = run_with(&mut host, &service, |host| host.ask("", 0, &[], 0));
+        let asked = run_with(&mut host, &service, |host| {
+            host.ask("", &Inquiry::default())
+        });
         assert!(asked.unwrap_err().to_string().contains("ask"));
         assert_eq!(
             host.asked,
             ["install", "start", "ask", "stop", "output", "remove"]
         );
         let (_, asked) = run_with(&mut Fake::default(), &service, |host| {
-            host.ask("", 0, &[], 0)
+            host.ask("", &Inquiry::default())
         })
         .expect("nothing fails");
         assert_eq!(asked, Some(Asked::Stopped));

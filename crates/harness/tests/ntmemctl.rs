@@ -329,3 +329,82 @@ fn a_driver_without_the_device_cannot_be_asked() {
     let output = ask("version", &build::ntmem(), &["--fault", "IoCreateDevice"]);
     fails(&output, 3, &["DriverEntry failed"]);
 }
+
+/// Asks the driver something and reads the JSON object that comes back.
+fn answer(command: &str, arguments: &[&str]) -> (i32, Value) {
+    let file = build::ntmem();
+    let file = file.to_str().expect("a path in UTF-8");
+    let output = ntmemctl(&[&[command, file, "--json"], arguments].concat());
+    let value = serde_json::from_slice(&output.stdout).expect("JSON");
+    (output.status.code().expect("an exit status"), value)
+}
+
+#[test]
+fn a_walk_is_reported_step_by_step() {
+    let arguments = ["--kind", "nonpaged", "--target", "user", "--size", "8192"];
+    let (exit, value) = answer("walk", &arguments);
+    assert_eq!(exit, 0, "{value}");
+    let reply = &value["reply"];
+    assert_eq!(reply["status"], "STATUS_SUCCESS (0x00000000)");
+    assert_eq!(reply["verdict"], "same-memory");
+    assert_eq!(reply["pages"], 2);
+    let steps = reply["steps"].as_array().expect("steps");
+    let names: Vec<_> = steps.iter().map(|step| &step["step"]).collect();
+    assert_eq!(
+        names,
+        [
+            "allocate",
+            "describe",
+            "fill",
+            "build",
+            "map-user",
+            "verdict",
+            "unmap-user",
+            "free-mdl",
+            "free-pool"
+        ]
+    );
+    assert_eq!(reply["checks"][0]["compared"], 8192);
+}
+
+#[test]
+fn a_walk_is_a_table_for_a_person() {
+    let file = build::ntmem();
+    let output = ntmemctl(&["walk", file.to_str().expect("a path in UTF-8")]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(labelled(&output, "verdict").ends_with("same-memory"));
+    let text = stdout(&output);
+    assert!(text.contains("step=unlock"), "{text}");
+    assert!(text.contains("check=physical"), "{text}");
+}
+
+#[test]
+fn a_walk_that_fails_is_a_failure() {
+    let (exit, value) = answer("walk", &["--fault", "MmProbeAndLockPages:3"]);
+    assert_eq!(exit, 0, "no third call: {value}");
+    let (exit, value) = answer("walk", &["--fault", "MmProbeAndLockPages:2"]);
+    assert_eq!(exit, 1, "{value}");
+    assert_eq!(value["reply"]["verdict"], "none");
+    let (exit, value) = answer("walk", &["--size", "0"]);
+    assert_eq!((exit, &value["reply"]), (8, &Value::Null));
+    let (exit, _) = answer("walk", &["--kind", "textbook"]);
+    assert_eq!(exit, 5, "the rule that it breaks");
+}
+
+#[test]
+fn who_waits_gets_what_another_one_sends() {
+    let (exit, value) = answer("wait", &["--number", "77"]);
+    assert_eq!(exit, 0, "{value}");
+    assert_eq!(value["reply"]["number"], 77);
+    assert_eq!(value["reply"]["woken"], 1);
+    let (exit, value) = answer("signal", &[]);
+    assert_eq!((exit, &value["reply"]["woken"]), (0, &Value::from(0)));
+}
+
+#[test]
+fn a_text_is_copied_through_the_kernel() {
+    let (exit, value) = answer("copy", &["--text", "käse"]);
+    assert_eq!(exit, 0, "{value}");
+    assert_eq!(value["reply"]["text"], "käse");
+    assert_eq!(value["reply"]["bytes"], 5);
+}

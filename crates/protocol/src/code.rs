@@ -85,6 +85,10 @@ commands! {
     /// [`COPY_LIMIT`], and the same bytes. `METHOD_NEITHER`: the driver reads and
     /// writes the caller's own memory.
     Copy = 6, NEITHER, "copy";
+    /// Runs a walk over memory: a [`WalkRequest`](crate::WalkRequest), a
+    /// [`WalkReply`](crate::WalkReply). The request succeeds whatever becomes of the
+    /// walk.
+    Walk = 64, BUFFERED, "walk";
 }
 
 #[cfg(test)]

@@ -10,10 +10,15 @@
 
 mod code;
 mod reply;
+mod walk;
 
 pub use self::{
     code::{COPY_LIMIT, Command, DEVICE_LINK, DEVICE_TYPE},
     reply::{ContextReply, IrqlReply, SignalReply, SignalRequest, StatisticsReply, VersionReply},
+    walk::{
+        WALK_CHECKS, WALK_LIMIT, WALK_STEPS, WalkCache, WalkCheck, WalkKind, WalkProbe, WalkReply,
+        WalkRequest, WalkStage, WalkStep, WalkTarget, WalkVerdict,
+    },
 };
 
 /// Number of this protocol. It grows when a command is added; commands do not

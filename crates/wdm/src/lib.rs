@@ -36,6 +36,7 @@ pub mod lookaside;
 pub mod map;
 pub mod mdl;
 pub mod memory;
+pub mod mutex;
 pub mod pool;
 pub mod process;
 pub mod registry;
@@ -47,6 +48,7 @@ pub mod sync;
 pub mod system;
 pub mod textbook;
 pub mod user;
+pub mod user_map;
 
 pub use error::{Error, Rejected, Result};
 pub use status::Status;

@@ -25,7 +25,7 @@ const CALL: &str = "MmMapLockedPagesSpecifyCache";
 const KERNEL_MODE: KPROCESSOR_MODE = 0;
 
 /// `NormalPagePriority`.
-const NORMAL_PAGE_PRIORITY: u32 = 16;
+pub(crate) const NORMAL_PAGE_PRIORITY: u32 = 16;
 
 /// `MdlMappingNoExecute`, defined from Windows 8 on.
 const MDL_MAPPING_NO_EXECUTE: u32 = 0x4000_0000;
@@ -48,6 +48,15 @@ impl CacheType {
             Self::NonCached => MmNonCached,
             Self::Cached => MmCached,
             Self::WriteCombined => MmWriteCombined,
+        }
+    }
+
+    /// The number, as an argument in a register.
+    pub(crate) const fn argument(self) -> usize {
+        match self {
+            Self::NonCached => 0,
+            Self::Cached => 1,
+            Self::WriteCombined => 2,
         }
     }
 }

@@ -47,6 +47,10 @@ pub(crate) const fn structure_size<T>() -> u32 {
 pub struct PhysicalAddress(u64);
 
 impl PhysicalAddress {
+    pub(crate) const fn new(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
     /// The address as a number of bytes.
     #[must_use]
     pub const fn bytes(self) -> u64 {

@@ -118,6 +118,14 @@ statuses! {
     OBJECT_PATH_NOT_FOUND = 0xC000_003A;
     /// A part of the path before the name is malformed.
     OBJECT_PATH_SYNTAX_BAD = 0xC000_003B;
+    /// What is asked for is not there.
+    NOT_FOUND = 0xC000_0225;
+    /// There is nothing behind this point.
+    END_OF_FILE = 0xC000_0011;
+    /// Somebody else has it.
+    DEVICE_BUSY = 0x8000_0011;
+    /// There is no such memory.
+    INVALID_ADDRESS = 0xC000_0141;
     /// Data read back is not the data written.
     DATA_ERROR = 0xC000_003E;
     /// A page's protection does not allow the access.

@@ -169,6 +169,17 @@ pub enum HostError {
     },
 }
 
+/// A control request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inquiry {
+    /// The control code.
+    pub code: u32,
+    /// The input.
+    pub input: Vec<u8>,
+    /// Bytes of room for output.
+    pub room: usize,
+}
+
 /// What came of a control request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Asked {
@@ -218,15 +229,27 @@ pub trait Host {
     fn remove(&mut self) -> Result<(), HostError>;
 
     /// Has a program that an administrator runs open the device at `path`, send it
-    /// one control request with room for `room` bytes of output, and close it:
+    /// one control request, and close it:
     /// `CreateFile`, `DeviceIoControl`, `CloseHandle`. That the driver refuses, or
     /// stops the kernel, is not an error here.
     ///
     /// # Errors
     ///
     /// When nothing was started, or the host fails.
-    fn ask(&mut self, path: &str, code: u32, input: &[u8], room: usize)
-    -> Result<Asked, HostError>;
+    fn ask(&mut self, path: &str, inquiry: &Inquiry) -> Result<Asked, HostError>;
+
+    /// The same with two programs: the second one asks after the first one's request
+    /// has begun, whether or not it waits. What came of the first, then the second.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Host::ask`].
+    fn ask_both(
+        &mut self,
+        path: &str,
+        first: &Inquiry,
+        second: &Inquiry,
+    ) -> Result<(Asked, Asked), HostError>;
 
     /// Everything that was logged since the service was installed.
     ///

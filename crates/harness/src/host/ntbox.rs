@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-use ntbox::{Config, Handle, Machine, Operation, OsVersion, Report, Started};
+use ntbox::{
+    Config, Handle, Machine, Operation, OsVersion, Process, Progress, Reply, Report, Started,
+};
 
-use super::{Asked, Host, HostError, RegValue, Service};
+use super::{Asked, Host, HostError, Inquiry, RegValue, Service};
 use crate::record::{BugCheck, Calls, Findings, Line, Place, Start, Violation};
 
 /// What only this host can do.
@@ -45,28 +47,83 @@ enum State {
 /// `GENERIC_READ | GENERIC_WRITE`.
 const READ_WRITE: u32 = 0xC000_0000;
 
-/// Opens, asks and closes in a process that then ends.
-fn ask(
-    machine: &mut Machine,
-    path: &str,
-    control: impl FnOnce(Handle) -> Operation,
-) -> Result<Asked, ntbox::Error> {
-    let process = machine.process("ntmemctl.exe")?;
-    let open = Operation::Open {
-        path: path.to_owned(),
-        access: READ_WRITE,
-    };
-    let opened = machine.call(process, open)?;
-    let Some(handle) = opened.handle else {
-        machine.exit(process)?;
-        return Ok(Asked::Unopened(opened.status));
-    };
-    let mut reply = machine.call(process, control(handle))?;
-    machine.call(process, Operation::Close { handle })?;
-    machine.exit(process)?;
+/// A program that has the device open, or the status that it got instead.
+struct Program {
+    process: Process,
+    handle: Result<Handle, u32>,
+}
+
+impl Program {
+    fn open(machine: &mut Machine, path: &str) -> Result<Self, ntbox::Error> {
+        let process = machine.process("ntmemctl.exe")?;
+        let open = Operation::Open {
+            path: path.to_owned(),
+            access: READ_WRITE,
+        };
+        let opened = machine.call(process, open)?;
+        let handle = opened.handle.ok_or(opened.status);
+        Ok(Self { process, handle })
+    }
+
+    /// Begins the request.
+    fn begin(&self, machine: &mut Machine, inquiry: &Inquiry) -> Result<Begun, ntbox::Error> {
+        let handle = match self.handle {
+            Ok(handle) => handle,
+            Err(status) => return Ok(Begun::Unopened(status)),
+        };
+        let control = Operation::Control {
+            handle,
+            code: inquiry.code,
+            input: inquiry.input.clone(),
+            output: vec![0; inquiry.room],
+        };
+        machine.begin(self.process, control).map(Begun::Progress)
+    }
+
+    /// Waits for the end of the request, closes the handle and ends the program.
+    fn end(self, machine: &mut Machine, begun: Begun) -> Result<Asked, ntbox::Error> {
+        let asked = match begun {
+            Begun::Unopened(status) => Asked::Unopened(status),
+            Begun::Progress(Progress::Done(reply)) => answered(reply),
+            Begun::Progress(Progress::Pending(ticket)) => answered(machine.wait_for(ticket)?),
+        };
+        if let Ok(handle) = self.handle {
+            machine.call(self.process, Operation::Close { handle })?;
+        }
+        machine.exit(self.process)?;
+        Ok(asked)
+    }
+}
+
+/// How far a program got.
+enum Begun {
+    Unopened(u32),
+    Progress(Progress),
+}
+
+fn answered(mut reply: Reply) -> Asked {
     let written = usize::try_from(reply.information).unwrap_or(usize::MAX);
     reply.output.truncate(written);
-    Ok(Asked::Answered(reply.status, reply.output))
+    Asked::Answered(reply.status, reply.output)
+}
+
+/// Opens, asks and closes in a process that then ends.
+fn ask(machine: &mut Machine, path: &str, inquiry: &Inquiry) -> Result<Asked, ntbox::Error> {
+    let program = Program::open(machine, path)?;
+    let begun = program.begin(machine, inquiry)?;
+    program.end(machine, begun)
+}
+
+/// The same in two processes, the first of which may wait for the second.
+fn ask_both(
+    machine: &mut Machine,
+    path: &str,
+    (first, second): (&Inquiry, &Inquiry),
+) -> Result<(Asked, Asked), ntbox::Error> {
+    let program = Program::open(machine, path)?;
+    let begun = program.begin(machine, first)?;
+    let second = ask(machine, path, second)?;
+    Ok((program.end(machine, begun)?, second))
 }
 
 const NAME: &str = "ntbox";
@@ -107,6 +164,16 @@ impl Ntbox {
             .faults
             .iter()
             .fold(config, |config, (export, nth)| config.fault(export, *nth))
+    }
+}
+
+impl Ntbox {
+    /// The kernel of a service that is started.
+    fn started(&mut self, action: &'static str) -> Result<&mut Machine, HostError> {
+        match &mut self.state {
+            State::Started(_, machine) => Ok(machine),
+            _ => Err(state(action, "the service is not started")),
+        }
     }
 }
 
@@ -188,24 +255,21 @@ impl Host for Ntbox {
         }
     }
 
-    fn ask(
+    fn ask(&mut self, path: &str, inquiry: &Inquiry) -> Result<Asked, HostError> {
+        match ask(self.started("ask")?, path, inquiry) {
+            Err(ntbox::Error::Stopped) => Ok(Asked::Stopped),
+            other => other.map_err(|error| failed("ask", error)),
+        }
+    }
+
+    fn ask_both(
         &mut self,
         path: &str,
-        code: u32,
-        input: &[u8],
-        room: usize,
-    ) -> Result<Asked, HostError> {
-        let State::Started(_, machine) = &mut self.state else {
-            return Err(state("ask", "the service is not started"));
-        };
-        let control = |handle| Operation::Control {
-            handle,
-            code,
-            input: input.to_vec(),
-            output: vec![0; room],
-        };
-        match ask(machine, path, control) {
-            Err(ntbox::Error::Stopped) => Ok(Asked::Stopped),
+        first: &Inquiry,
+        second: &Inquiry,
+    ) -> Result<(Asked, Asked), HostError> {
+        match ask_both(self.started("ask")?, path, (first, second)) {
+            Err(ntbox::Error::Stopped) => Ok((Asked::Stopped, Asked::Stopped)),
             other => other.map_err(|error| failed("ask", error)),
         }
     }

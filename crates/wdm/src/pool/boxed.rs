@@ -98,6 +98,11 @@ impl<T> PoolBox<T> {
         self.block.tag
     }
 
+    /// Where the value is. It stays there for as long as the box exists.
+    pub(crate) const fn start(&self) -> NonNull<T> {
+        self.block.start.cast()
+    }
+
     /// Gives the value away by its address; [`Self::from_raw`] takes it back.
     pub(crate) fn into_raw(self) -> NonNull<T> {
         let start = self.block.start.cast();

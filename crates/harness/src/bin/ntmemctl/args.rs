@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harness::host::RegValue;
 
+use crate::questions::{Copy, Signal, Walk};
+
 /// Runs a Windows kernel driver on a host, shows what it logs, and says whether
 /// it did what it promises.
 #[derive(Debug, Parser)]
@@ -27,6 +29,14 @@ pub enum Command {
     Statistics(Ask),
     /// Have the IRQL raised and lowered, and read each time.
     Irql(Ask),
+    /// Have a walk over memory done, and see what each step came to.
+    Walk(Walk),
+    /// Have one caller wait, and another one wake it.
+    Wait(Signal),
+    /// Signal, though nobody waits.
+    Signal(Signal),
+    /// Have a text copied from one buffer of the caller to another.
+    Copy(Copy),
 }
 
 const EXIT_STATUSES: &str = "\
@@ -43,6 +53,7 @@ Exit status:
 const ASK_EXIT_STATUSES: &str = "\
 Exit status:
   0  answered
+  1  the walk that was asked for failed
   2  wrong usage
   3  DriverEntry returned a failure
   4  the kernel stopped: bug check, crash or hang

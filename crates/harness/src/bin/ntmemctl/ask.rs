@@ -12,27 +12,35 @@ use protocol::{Command, ContextReply, DEVICE_LINK, IrqlReply, StatisticsReply, V
 use serde_json::{Map, Value, json};
 use zerocopy::FromBytes;
 
+use crate::questions::{self, Question};
 use crate::{Failure, args, open, show, show_failure};
 
 /// Exit status if the driver was asked and did not answer.
 const REFUSED: u8 = 8;
 
-/// Room for every reply there is.
-const ROOM: usize = 256;
+/// Exit status if what was asked for failed.
+const FAILED: u8 = 1;
 
 /// What came of it.
 struct Answer {
     run: Run,
     asked: Option<Asked>,
+    /// What the other caller got, if there was one.
+    other: Option<Asked>,
 }
 
 /// Asks, and says what came of it; whether that could be written, and the exit
 /// status.
-pub fn ask_and_show(command: Command, args: &args::Ask) -> (io::Result<()>, u8) {
-    match ask(command, args) {
+pub fn ask_and_show(question: &Question, args: &args::Ask) -> (io::Result<()>, u8) {
+    let command = question.command;
+    match ask(question, args) {
         Ok(answer) => {
             let reply = answer.reply(command);
-            let exit = answer.exit_status(reply.is_ok());
+            let exit = answer.exit_status(match &reply {
+                Ok(fields) if questions::failure(command, fields) => FAILED,
+                Ok(_) => 0,
+                Err(_) => REFUSED,
+            });
             let shown = if args.json {
                 show::print(&answer.json(command, &reply, exit))
             } else {
@@ -44,14 +52,19 @@ pub fn ask_and_show(command: Command, args: &args::Ask) -> (io::Result<()>, u8) 
     }
 }
 
-fn ask(command: Command, args: &args::Ask) -> Result<Answer, Failure> {
+fn ask(question: &Question, args: &args::Ask) -> Result<Answer, Failure> {
     image::check(&args.file)?;
     let service = Service::new(&args.file);
     let mut host = open::host(args.host, &args.ntbox).map_err(Failure::Usage)?;
     let (run, asked) = lifecycle::run_with(host.as_mut(), &service, |host| {
-        host.ask(DEVICE_LINK, command.code(), &[], ROOM)
+        let Some(meanwhile) = &question.meanwhile else {
+            return Ok((host.ask(DEVICE_LINK, &question.inquiry)?, None));
+        };
+        let (asked, other) = host.ask_both(DEVICE_LINK, &question.inquiry, meanwhile)?;
+        Ok((asked, Some(other)))
     })?;
-    Ok(Answer { run, asked })
+    let (asked, other) = asked.map_or((None, None), |(asked, other)| (Some(asked), other));
+    Ok(Answer { run, asked, other })
 }
 
 impl Answer {
@@ -67,7 +80,7 @@ impl Answer {
                 Named(*status)
             )),
             Some(Asked::Stopped) => Err("the kernel stopped".to_owned()),
-            Some(Asked::Answered(0, output)) => fields(command, output)
+            Some(Asked::Answered(0, output)) => fields(command, output, self.other())
                 .ok_or_else(|| format!("the reply has {} bytes, which is wrong", output.len())),
             Some(Asked::Answered(status, _)) => {
                 Err(format!("the driver refused: {}", Named(*status)))
@@ -75,13 +88,21 @@ impl Answer {
         }
     }
 
+    /// What the other caller got.
+    fn other(&self) -> Option<&[u8]> {
+        match &self.other {
+            Some(Asked::Answered(0, output)) => Some(output),
+            _ => None,
+        }
+    }
+
     /// A broken rule or a stopped kernel weighs more than a reply.
-    fn exit_status(&self, answered: bool) -> u8 {
+    fn exit_status(&self, answer: u8) -> u8 {
         let unchecked = Check::Skipped {
             reason: "a question is not a test".to_owned(),
         };
         match Verdict::of(&self.run, &unchecked) {
-            Verdict::Passed if !answered => REFUSED,
+            Verdict::Passed => answer,
             verdict => verdict.exit_status(),
         }
     }
@@ -119,7 +140,7 @@ impl Answer {
 
 /// The fields of a reply by name; `None` if it has not the size of one. Addresses
 /// are texts, as numbers of 64 bits get lost in some readers of JSON.
-fn fields(command: Command, bytes: &[u8]) -> Option<Map<String, Value>> {
+fn fields(command: Command, bytes: &[u8], other: Option<&[u8]>) -> Option<Map<String, Value>> {
     let address = |address: u64| format!("{address:#018x}");
     let value = match command {
         Command::Version => {
@@ -165,8 +186,7 @@ fn fields(command: Command, bytes: &[u8]) -> Option<Map<String, Value>> {
                 "after": reply.after,
             })
         }
-        // These take two callers, or memory to copy; this program asks questions.
-        Command::Wait | Command::Signal | Command::Copy => return None,
+        _ => questions::fields(command, bytes, other)?,
     };
     match value {
         Value::Object(fields) => Some(fields),

@@ -5,6 +5,7 @@
 mod args;
 mod ask;
 mod open;
+mod questions;
 mod show;
 
 use std::io;
@@ -18,6 +19,7 @@ use harness::promise;
 use harness::verdict::{Check, Verdict};
 
 use crate::args::{Cli, Command};
+use crate::questions::Question;
 
 /// What a run came to, for a person or a program.
 struct Outcome {
@@ -52,10 +54,14 @@ impl Failure {
 fn main() -> ExitCode {
     let (shown, exit) = match Cli::parse().command {
         Command::Run(args) => run_and_show(&args),
-        Command::Version(args) => ask::ask_and_show(protocol::Command::Version, &args),
-        Command::Context(args) => ask::ask_and_show(protocol::Command::Context, &args),
-        Command::Statistics(args) => ask::ask_and_show(protocol::Command::Statistics, &args),
-        Command::Irql(args) => ask::ask_and_show(protocol::Command::Irql, &args),
+        Command::Version(args) => plain(protocol::Command::Version, &args),
+        Command::Context(args) => plain(protocol::Command::Context, &args),
+        Command::Statistics(args) => plain(protocol::Command::Statistics, &args),
+        Command::Irql(args) => plain(protocol::Command::Irql, &args),
+        Command::Walk(args) => ask::ask_and_show(&args.question(), &args.ask),
+        Command::Wait(args) => ask::ask_and_show(&args.waiting(), &args.ask),
+        Command::Signal(args) => ask::ask_and_show(&args.question(), &args.ask),
+        Command::Copy(args) => ask::ask_and_show(&args.question(), &args.ask),
     };
     match shown {
         // Whoever reads the output has seen enough; the verdict stands.
@@ -65,6 +71,11 @@ fn main() -> ExitCode {
         }
         _ => ExitCode::from(exit),
     }
+}
+
+/// Asks without input.
+fn plain(command: protocol::Command, args: &args::Ask) -> (io::Result<()>, u8) {
+    ask::ask_and_show(&Question::plain(command), args)
 }
 
 /// Runs, and says what came of it; whether that could be written, and the exit

@@ -167,12 +167,29 @@ pub fn error(what: &str) -> io::Result<()> {
 pub fn table(fields: &serde_json::Map<String, serde_json::Value>) -> io::Result<()> {
     let out = &mut anstream::stdout().lock();
     for (name, value) in fields {
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
-        writeln!(out, "{LABEL}{name:<18}{LABEL:#} {value}")?;
+        let rows = value
+            .as_array()
+            .map_or(std::slice::from_ref(value), |rows| rows);
+        for row in rows {
+            writeln!(out, "{LABEL}{name:<18}{LABEL:#} {}", cell(row))?;
+        }
     }
     Ok(())
+}
+
+/// A value in one line: of an object, the names with their values.
+fn cell(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(fields) => {
+            let columns = fields
+                .iter()
+                .map(|(name, value)| format!("{name}={}", cell(value)));
+            columns.collect::<Vec<_>>().join(" ")
+        }
+        _ => value.to_string(),
+    }
 }
 
 /// Tells a program.

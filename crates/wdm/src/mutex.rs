@@ -1,0 +1,96 @@
+//! A lock for work that takes time: who finds it taken waits, and does not spin.
+//!
+//! A fast mutex is held at `APC_LEVEL`, so user memory and pageable memory can be
+//! reached under it, and other processes attached to. The kernel's structure has a
+//! list in it that leads to itself and must not move, so it is kept in pool.
+
+use core::{cell::UnsafeCell, fmt, ptr::null_mut};
+
+use wdk_sys::{
+    _EVENT_TYPE::SynchronizationEvent,
+    FAST_MUTEX,
+    ntddk::{ExAcquireFastMutex, ExReleaseFastMutex, KeInitializeEvent},
+};
+
+use crate::{
+    Result,
+    irql::Apc,
+    pool::{PoolBox, PoolTag},
+};
+
+/// A value that one thread at a time uses: `FAST_MUTEX`.
+///
+/// ```ignore
+/// let names = Mutex::new(Names::default(), TAG)?;
+/// names.with(passive, |names, apc| names.read_from(&mut reader, apc))?;
+/// ```
+///
+/// IRQL: `<= APC_LEVEL`; dropping it `<= DISPATCH_LEVEL`, unless the value asks for
+/// less.
+pub struct Mutex<T>(PoolBox<Inner<T>>);
+
+struct Inner<T> {
+    mutex: UnsafeCell<FAST_MUTEX>,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the mutex lets one thread at a time at the value.
+unsafe impl<T: Send> Sync for Inner<T> {}
+// SAFETY: a mutex that nobody holds belongs to no thread, and while somebody holds
+// it, the value is borrowed and cannot be sent.
+unsafe impl<T: Send> Send for Inner<T> {}
+
+/// `FM_LOCK_BIT`: the count of a mutex that is free.
+const FREE: i32 = 1;
+
+impl<T> Mutex<T> {
+    /// A mutex that nobody holds: `ExInitializeFastMutex`, an inline function of the
+    /// headers. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    pub fn new(value: T, tag: PoolTag) -> Result<Self> {
+        let inner = Inner {
+            mutex: UnsafeCell::new(FAST_MUTEX {
+                Count: FREE,
+                Owner: null_mut(),
+                Contention: 0,
+                ..FAST_MUTEX::default()
+            }),
+            value: UnsafeCell::new(value),
+        };
+        let inner = PoolBox::new(inner, tag).map_err(|rejected| rejected.error)?;
+        // SAFETY: the structure is ours and has got where it stays.
+        let event = unsafe { &raw mut (*inner.mutex.get()).Event };
+        // SAFETY: as above.
+        unsafe { KeInitializeEvent(event, SynchronizationEvent, 0) };
+        Ok(Self(inner))
+    }
+
+    /// Runs `work` with the value at `APC_LEVEL`, then goes back to the level of
+    /// before: `ExAcquireFastMutex` and `ExReleaseFastMutex`. Taking the same mutex
+    /// inside `work` waits for ever.
+    ///
+    /// IRQL: `<= APC_LEVEL`.
+    #[inline]
+    pub fn with<R>(&self, _: &mut Apc, work: impl FnOnce(&mut T, &mut Apc) -> R) -> R {
+        let mutex = self.0.mutex.get();
+        // SAFETY: the mutex is initialised, and the token says that the level is not
+        // above APC_LEVEL.
+        unsafe { ExAcquireFastMutex(mutex) };
+        // SAFETY: holding the mutex makes this the only access.
+        let value = unsafe { &mut *self.0.value.get() };
+        // SAFETY: the level is APC_LEVEL until the mutex is released.
+        let result = work(value, &mut unsafe { Apc::assume() });
+        // SAFETY: this thread holds the mutex.
+        unsafe { ExReleaseFastMutex(mutex) };
+        result
+    }
+}
+
+impl<T> fmt::Debug for Mutex<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Mutex")
+    }
+}

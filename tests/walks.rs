@@ -1,0 +1,329 @@
+//! Walks that programs ask for: every kind, target, cache type and size, what the
+//! report says of each step, and what becomes of one that fails.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use ntbox::Report;
+use protocol::{
+    Command, WALK_LIMIT, WalkCache, WalkKind, WalkProbe, WalkReply, WalkRequest, WalkStage,
+    WalkStep, WalkTarget, WalkVerdict,
+};
+use suites::ntmem::{self, Open, assert_clean};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// `MDL_MAPPED_TO_SYSTEM_VA`, `MDL_PAGES_LOCKED`, `MDL_SOURCE_IS_NONPAGED_POOL`.
+const MAPPED: u32 = 1;
+const LOCKED: u32 = 2;
+const NONPAGED: u32 = 4;
+
+fn request(kind: WalkKind, target: WalkTarget, cache: WalkCache, size: u32) -> WalkRequest {
+    WalkRequest {
+        kind: kind.number(),
+        target: target.number(),
+        cache: cache.number(),
+        size,
+    }
+}
+
+fn walk(open: &mut Open, request: &WalkRequest) -> WalkReply {
+    open.ask(Command::Walk, request.as_bytes())
+}
+
+/// The stages of a report.
+fn stages(report: &WalkReply) -> Vec<WalkStage> {
+    let steps = report.steps.iter().take_while(|step| step.stage != 0);
+    steps
+        .map(|step| WalkStage::from_number(step.stage).expect("a stage"))
+        .collect()
+}
+
+fn step(report: &WalkReply, stage: WalkStage) -> &WalkStep {
+    let mut steps = report.steps.iter();
+    steps
+        .find(|step| step.stage == stage.number())
+        .unwrap_or_else(|| panic!("no step {stage:?} in {report:?}"))
+}
+
+/// What the comparisons of a walk of so many bytes have to be, on so many pages.
+#[track_caller]
+fn assert_proved(report: &WalkReply, verdict: WalkVerdict, target: WalkTarget, size: u32) {
+    assert_eq!((report.status, report.verdict), (0, verdict.number()));
+    let pages = report.pages;
+    let third = if target == WalkTarget::UserRead {
+        (WalkProbe::ReadOnly, 1)
+    } else {
+        (WalkProbe::Backward, size)
+    };
+    let expected = [
+        (WalkProbe::Filled, size),
+        (WalkProbe::Forward, size),
+        third,
+        (WalkProbe::Physical, pages),
+    ];
+    for (check, (probe, count)) in report.checks.iter().zip(expected) {
+        assert_eq!(
+            (check.probe, check.compared, check.equal),
+            (probe.number(), count, count)
+        );
+    }
+    assert_eq!(report.checks[4].probe, 0, "a check too many");
+    assert!(
+        report.steps.iter().all(|step| step.status == 0),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn every_legal_walk_proves_what_it_claims() {
+    let mut open = Open::new();
+    let targets = [WalkTarget::System, WalkTarget::User, WalkTarget::UserRead];
+    for kind in [WalkKind::Lock, WalkKind::Nonpaged] {
+        for target in targets {
+            for &cache in WalkCache::ALL {
+                let sizes: &[u32] = match target {
+                    WalkTarget::System => &[1, 15, 4095, 4096, 4097, 0x1_0001],
+                    _ => &[0x1000, 0x2000, 0x1_0000],
+                };
+                for &size in sizes {
+                    let report = walk(&mut open, &request(kind, target, cache, size));
+                    let verdict = match (kind, target) {
+                        (WalkKind::Nonpaged, WalkTarget::System) => WalkVerdict::SameAddress,
+                        _ => WalkVerdict::SameMemory,
+                    };
+                    assert_proved(&report, verdict, target, size);
+                    assert_eq!(report.byte_count, size);
+                    assert_eq!(
+                        report.pages,
+                        (report.byte_offset + size).div_ceil(0x1000),
+                        "{report:?}"
+                    );
+                    assert_eq!(report.mdl_size, 48 + 8 * report.pages);
+                }
+            }
+        }
+    }
+    open.finish();
+}
+
+#[test]
+fn the_steps_are_told_in_order_with_the_flags_of_each() {
+    use WalkStage::{
+        Allocate, Build, Describe, Fill, FreeMdl, FreePool, Lock, Map, MapUser, SystemAddress,
+        Unlock, Unmap, UnmapUser, Verdict,
+    };
+    let mut open = Open::new();
+    let mut run = |kind, target| walk(&mut open, &request(kind, target, WalkCache::Cached, 0x1000));
+    let lock = run(WalkKind::Lock, WalkTarget::System);
+    assert_eq!(
+        stages(&lock),
+        [
+            Allocate, Describe, Fill, Lock, Map, Verdict, Unmap, Unlock, FreeMdl, FreePool
+        ]
+    );
+    let mapped = step(&lock, Map).flags;
+    assert_eq!(mapped & (MAPPED | LOCKED | NONPAGED), MAPPED | LOCKED);
+    assert_eq!(step(&lock, Unmap).flags & (MAPPED | LOCKED), LOCKED);
+    assert_eq!(step(&lock, Unlock).flags & (MAPPED | LOCKED), 0);
+
+    let user = run(WalkKind::Lock, WalkTarget::User);
+    assert_eq!(
+        stages(&user),
+        [
+            Allocate, Describe, Fill, Lock, MapUser, Verdict, UnmapUser, Unlock, FreeMdl, FreePool
+        ]
+    );
+    // A user mapping is none of the MDL's own.
+    assert_eq!(step(&user, MapUser).flags & MAPPED, 0);
+
+    let nonpaged = run(WalkKind::Nonpaged, WalkTarget::System);
+    assert_eq!(
+        stages(&nonpaged),
+        [
+            Allocate,
+            Describe,
+            Fill,
+            Build,
+            SystemAddress,
+            Verdict,
+            FreeMdl,
+            FreePool
+        ]
+    );
+    assert_eq!(step(&nonpaged, Build).flags & (LOCKED | NONPAGED), NONPAGED);
+
+    let read = run(WalkKind::Nonpaged, WalkTarget::UserRead);
+    assert_eq!(
+        stages(&read),
+        [
+            Allocate, Describe, Fill, Build, MapUser, Verdict, UnmapUser, FreeMdl, FreePool
+        ]
+    );
+    open.finish();
+}
+
+#[test]
+fn the_largest_block_is_walked() {
+    let mut open = Open::new();
+    for (kind, target) in [
+        (WalkKind::Lock, WalkTarget::System),
+        (WalkKind::Nonpaged, WalkTarget::User),
+    ] {
+        let asked = request(kind, target, WalkCache::Cached, WALK_LIMIT);
+        let report = walk(&mut open, &asked);
+        assert_proved(&report, WalkVerdict::SameMemory, target, WALK_LIMIT);
+        assert_eq!(report.pages, WALK_LIMIT >> 12);
+    }
+    open.finish();
+}
+
+/// The forbidden walk runs if it is named, and the kernel's verifier tells on it.
+#[test]
+fn the_forbidden_walk_is_reported() {
+    let mut open = Open::new();
+    let asked = request(
+        WalkKind::Textbook,
+        WalkTarget::System,
+        WalkCache::Cached,
+        0x1000,
+    );
+    let report = walk(&mut open, &asked);
+    assert_proved(&report, WalkVerdict::SameMemory, WalkTarget::System, 0x1000);
+    open.close();
+    let report = open.machine.finish().expect("the kernel runs");
+    let rules: Vec<_> = report.violations.iter().map(|found| &*found.rule).collect();
+    assert_eq!(rules, ["map-nonpaged-to-system"]);
+    assert!(report.unloaded && report.bug_check.is_none());
+}
+
+#[test]
+fn what_is_no_walk_is_refused() {
+    let mut open = Open::new();
+    let good = request(
+        WalkKind::Nonpaged,
+        WalkTarget::User,
+        WalkCache::Cached,
+        0x1000,
+    );
+    let wrong = [
+        WalkRequest { kind: 3, ..good },
+        WalkRequest { target: 3, ..good },
+        WalkRequest { cache: 3, ..good },
+        WalkRequest {
+            kind: u32::MAX,
+            ..good
+        },
+        WalkRequest { size: 0, ..good },
+        // Others' data would be in the same page.
+        WalkRequest { size: 1, ..good },
+        WalkRequest {
+            size: 0x1001,
+            ..good
+        },
+        WalkRequest {
+            size: WALK_LIMIT + 1,
+            target: 0,
+            ..good
+        },
+        WalkRequest {
+            size: u32::MAX,
+            target: 0,
+            ..good
+        },
+        // Whoever wants the forbidden walk gets it in system space only.
+        WalkRequest { kind: 2, ..good },
+    ];
+    for asked in wrong {
+        let reply = open.control(Command::Walk, asked.as_bytes(), size_of::<WalkReply>());
+        assert_eq!(
+            (reply.status, reply.information),
+            (ntstatus::STATUS_INVALID_PARAMETER, 0),
+            "{asked:?}"
+        );
+    }
+    let reply = open.control(Command::Walk, good.as_bytes(), size_of::<WalkReply>() - 1);
+    assert_eq!(reply.status, ntstatus::STATUS_BUFFER_TOO_SMALL);
+    assert_eq!(
+        walk(&mut open, &good).verdict,
+        WalkVerdict::SameMemory.number()
+    );
+    open.finish();
+}
+
+/// A walk with one call that fails, and the kernel's report.
+fn failing(export: &str, nth: u32, asked: &WalkRequest) -> (WalkReply, Report) {
+    let mut open = Open::with(&ntmem::config().fault(export, nth));
+    let report = walk(&mut open, asked);
+    open.close();
+    (report, open.machine.finish().expect("the kernel runs"))
+}
+
+/// Whatever fails is named, and everything taken before is given back.
+#[test]
+fn a_walk_that_fails_says_where_and_leaves_nothing() {
+    let resources = ntstatus::STATUS_INSUFFICIENT_RESOURCES;
+    let lock = request(
+        WalkKind::Lock,
+        WalkTarget::System,
+        WalkCache::Cached,
+        0x3000,
+    );
+    let user = request(
+        WalkKind::Nonpaged,
+        WalkTarget::User,
+        WalkCache::Cached,
+        0x3000,
+    );
+    for (export, asked, stage) in [
+        ("IoAllocateMdl", &lock, WalkStage::Describe),
+        ("MmProbeAndLockPages", &lock, WalkStage::Lock),
+        ("MmMapLockedPagesSpecifyCache", &lock, WalkStage::Map),
+        ("MmMapLockedPagesSpecifyCache", &user, WalkStage::MapUser),
+    ] {
+        let (report, found) = failing(export, 1, asked);
+        assert_ne!(report.status, 0, "{export}");
+        assert_eq!(step(&report, stage).status, report.status, "{export}");
+        if export != "MmProbeAndLockPages" {
+            assert_eq!(report.status, resources, "{export}");
+        }
+        assert_eq!(report.verdict, WalkVerdict::None.number(), "{export}");
+        assert_eq!(*stages(&report).last().expect("steps"), WalkStage::FreePool);
+        assert_clean(&found);
+    }
+}
+
+/// A report holds no address: the second address, which the log has, is nowhere in
+/// its bytes.
+#[test]
+fn a_report_names_no_address() {
+    let mut open = Open::new();
+    let asked = request(
+        WalkKind::Lock,
+        WalkTarget::System,
+        WalkCache::Cached,
+        0x1000,
+    );
+    let reply = open.control(Command::Walk, asked.as_bytes(), size_of::<WalkReply>());
+    let report = WalkReply::read_from_bytes(&reply.output).expect("a report");
+    assert_eq!(report.status, 0);
+    open.close();
+    let found = open.machine.finish().expect("the kernel runs");
+    let mut seen = 0;
+    for line in &found.log {
+        for word in line.text.split_whitespace() {
+            let Some((key, value)) = word.split_once("=0x") else {
+                continue;
+            };
+            if !["address", "mdl", "pool", "second", "start"].contains(&key) {
+                continue;
+            }
+            let number = u64::from_str_radix(value, 16).expect("a number");
+            seen += 1;
+            let bytes = number.to_le_bytes();
+            // The upper half is shared by all addresses of a range.
+            assert!(
+                !reply.output.windows(8).any(|window| window == bytes),
+                "{word} is in the report"
+            );
+        }
+    }
+    assert!(seen >= 5, "the log names {seen} addresses");
+}
