@@ -10,6 +10,7 @@ fn waits_apcs_and_queues() {
         "Events",
         "Mutexes",
         "Semaphores",
+        "WaitNext",
         "OwnApcs",
         "OthersApcs",
         "Queues",

@@ -12,7 +12,7 @@ use suites::embedded::run;
 fn objects_with_handles() {
     all_well(
         "zw_objects",
-        &["Events", "Waits", "Timers", "TimerApcs", "System"],
+        &["Links", "Events", "Waits", "Timers", "TimerApcs", "System"],
     );
 }
 

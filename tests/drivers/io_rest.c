@@ -212,6 +212,10 @@ static VOID Requestors(VOID)
 {
     PIRP irp = IoAllocateIrp(1, FALSE);
     IoSetNextIrpStackLocation(irp);
+    CHECK((irp->AllocationFlags & (IRP_ALLOCATED_FIXED_SIZE | IRP_LOOKASIDE_ALLOCATION)) == IRP_ALLOCATED_FIXED_SIZE);
+    IoReuseIrp(irp, STATUS_SUCCESS);
+    CHECK(irp->AllocationFlags & IRP_ALLOCATED_FIXED_SIZE);
+    IoSetNextIrpStackLocation(irp);
     CHECK(!IoIs32bitProcess(NULL) && !IoIs32bitProcess(irp));
     CHECK(IoGetRequestorProcess(irp) == NULL && IoGetRequestorProcessId(irp) == 0);
     irp->Tail.Overlay.Thread = PsGetCurrentThread();

@@ -125,6 +125,50 @@ static VOID Mutexes(VOID)
     CHECK(KeReleaseMutex(&mutant, FALSE) == 0 && KeReleaseMutex(&Mutex, FALSE) == 0);
 }
 
+/* Wait TRUE keeps the processor until the wait, which goes back to the IRQL from
+ * before; the increment lifts those who go on. */
+static KPRIORITY PrioritySeen;
+
+static VOID NTAPI LookAtPriority(PVOID context)
+{
+    KeSetEvent(&Ready, 0, FALSE);
+    CHECK(WAIT(context, NULL) == STATUS_SUCCESS);
+    PrioritySeen = KeQueryPriorityThread(KeGetCurrentThread());
+}
+
+static VOID WaitNext(VOID)
+{
+    KIRQL irql;
+    PVOID thread;
+
+    KeInitializeEvent(&Go, SynchronizationEvent, FALSE);
+    KeInitializeEvent(&Ready, SynchronizationEvent, FALSE);
+    KeInitializeMutex(&Mutex, 0);
+    KeInitializeSemaphore(&Semaphore, 0, 2);
+    CHECK(KeSetEvent(&Go, 0, TRUE) == 0 && KeGetCurrentIrql() == DISPATCH_LEVEL);
+    CHECK(WAIT(&Go, NULL) == STATUS_SUCCESS && KeGetCurrentIrql() == PASSIVE_LEVEL);
+    KeRaiseIrql(APC_LEVEL, &irql);
+    CHECK(KePulseEvent(&Go, 0, TRUE) == 0 && KeGetCurrentIrql() == DISPATCH_LEVEL);
+    CHECK(WAIT(&Go, &Short) == STATUS_TIMEOUT && KeGetCurrentIrql() == APC_LEVEL);
+    KeLowerIrql(irql);
+    CHECK(WAIT(&Mutex, NULL) == STATUS_SUCCESS);
+    CHECK(KeReleaseMutex(&Mutex, TRUE) == 0 && KeGetCurrentIrql() == DISPATCH_LEVEL);
+    CHECK(WAIT(&Go, &None) == STATUS_TIMEOUT && KeGetCurrentIrql() == PASSIVE_LEVEL);
+    CHECK(KeReleaseSemaphore(&Semaphore, 0, 1, TRUE) == 0 && KeGetCurrentIrql() == DISPATCH_LEVEL);
+    CHECK(WAIT(&Semaphore, NULL) == STATUS_SUCCESS && KeGetCurrentIrql() == PASSIVE_LEVEL);
+
+    thread = Start(LookAtPriority, &Go);
+    WAIT(&Ready, NULL);
+    KeSetEvent(&Go, 3, FALSE);
+    Finish(thread);
+    CHECK(PrioritySeen == 8 + 3);
+    thread = Start(LookAtPriority, &Semaphore);
+    WAIT(&Ready, NULL);
+    KeReleaseSemaphore(&Semaphore, 20, 1, FALSE);
+    Finish(thread);
+    CHECK(PrioritySeen == 15);
+}
+
 static VOID ReleaseSemaphore(LONG adjustment)
 {
     NTSTATUS status = STATUS_SUCCESS;
@@ -381,6 +425,7 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     CASE(Events);
     CASE(Mutexes);
     CASE(Semaphores);
+    CASE(WaitNext);
     CASE(OwnApcs);
     CASE(OthersApcs);
     CASE(Queues);

@@ -34,6 +34,16 @@ static POBJECT_ATTRIBUTES Named(PCWSTR text, ULONG flags)
     return &attributes;
 }
 
+NTSYSAPI NTSTATUS NTAPI ZwCreateSymbolicLinkObject(PHANDLE, ACCESS_MASK, POBJECT_ATTRIBUTES, PUNICODE_STRING);
+
+static VOID Links(VOID)
+{
+    UNICODE_STRING nothing = {4, 4, NULL};
+    HANDLE link;
+
+    CHECK(ZwCreateSymbolicLinkObject(&link, 0xF0001, Named(L"\\??\\ZwNothing", 0), &nothing) == STATUS_ACCESS_VIOLATION);
+}
+
 static VOID Events(VOID)
 {
     HANDLE event, again;
@@ -237,6 +247,7 @@ static VOID NTAPI Unload(UNUSED PDRIVER_OBJECT driver)
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
 {
     driver->DriverUnload = Unload;
+    CASE(Links);
     CASE(Events);
     CASE(Waits);
     CASE(Timers);

@@ -52,8 +52,16 @@ pub struct Thread {
     pub user_mode: bool,
     /// Whether it never leaves the kernel.
     pub system: bool,
-    /// Priority, 0 to 31.
+    /// Priority, 0 to 31, without a boost.
     pub priority: i32,
+    /// The priority that boosts start from.
+    pub base: i32,
+    /// The priority that a boost has lifted it to; 0 without one.
+    pub boosted: i32,
+    /// Clock ticks of its quantum that it has used.
+    pub ticks: u32,
+    /// The IRQL to go back to where it waits, if it has promised to wait next.
+    pub wait_next: Option<u8>,
     /// How deep it is in critical regions; below 0 if it left more than it entered.
     pub critical: i32,
     /// How deep it is in guarded regions, in the same way.
@@ -122,6 +130,10 @@ pub fn create(process: u64, system: bool) -> Option<u64> {
         user_mode: false,
         system,
         priority: BASE_PRIORITY,
+        base: BASE_PRIORITY,
+        boosted: 0,
+        ticks: 0,
+        wait_next: None,
         critical: 0,
         guarded: 0,
         ended: false,

@@ -7,10 +7,10 @@ use std::arch::naked_asm;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ke::apc::{self, Place};
-use super::ke::{dpc, sched};
+use super::ke::{dpc, priority, sched};
 use super::seh::Context;
 use super::signals::Trapped;
-use super::{callout, cpu};
+use super::{callout, cpu, threads};
 
 /// Microseconds between two ticks.
 const INTERVAL: i64 = 2_000;
@@ -94,6 +94,7 @@ extern "sysv64" fn tick(state: *const Trapped) {
 
 /// Lets everything happen that is due, and other threads run.
 pub fn run(origin: Option<Context>) {
+    priority::ticked(threads::current_thread());
     sched::expire();
     if dpc::pending() {
         dpc::deliver(origin);

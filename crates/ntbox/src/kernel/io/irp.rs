@@ -126,6 +126,23 @@ pub fn allocate(locations: u8, owner: Owner, caller: u64) -> Result<Option<u64>,
     Ok(Some(packet))
 }
 
+/// Allocates one for a driver, and notes in it from where; NULL without memory.
+fn allocate_for_driver(locations: u8, charge_quota: bool, caller: u64) -> Result<u64, Stop> {
+    let Some(packet) = allocate(locations, Owner::Driver, caller)? else {
+        return Ok(0);
+    };
+    if locations <= irp::allocation::MOST_LOCATIONS {
+        let lookaside = if charge_quota {
+            irp::allocation::LOOKASIDE
+        } else {
+            0
+        };
+        let flags = irp::allocation::FIXED_SIZE | lookaside;
+        guest::write_u8(packet + irp::ALLOCATION_FLAGS, flags)?;
+    }
+    Ok(packet)
+}
+
 /// Frees an IRP.
 pub fn free(packet: u64) {
     with(|irps| irps.remove(&packet));
@@ -292,12 +309,12 @@ exports! {
 
     /// `IoAllocateIrp`: NULL without memory.
     fn IoAllocateIrp<call>(locations: u8, charge_quota: bool) -> u64 [max DISPATCH_LEVEL] fails 0 {
-        Ok(allocate(locations, Owner::Driver, call.return_address())?.unwrap_or(0))
+        allocate_for_driver(locations, charge_quota, call.return_address())
     }
 
     /// `IoAllocateIrpEx`: the same for a device.
     fn IoAllocateIrpEx<call>(device: u64, locations: u8, charge_quota: bool) -> u64 [max DISPATCH_LEVEL] fails 0 {
-        Ok(allocate(locations, Owner::Driver, call.return_address())?.unwrap_or(0))
+        allocate_for_driver(locations, charge_quota, call.return_address())
     }
 
     /// `IoMakeAssociatedIrp`: NULL without memory. The caller counts them in the
@@ -337,7 +354,9 @@ exports! {
     fn IoReuseIrp<call>(packet: u64, status: u32) -> () [max DISPATCH_LEVEL] {
         let locations = guest::read_u8(packet + irp::STACK_COUNT)?;
         let size = u64::from(guest::read_u16(packet + irp::SIZE)?);
+        let allocation = guest::read_u8(packet + irp::ALLOCATION_FLAGS)?;
         initialize(packet, size, locations)?;
+        guest::write_u8(packet + irp::ALLOCATION_FLAGS, allocation)?;
         guest::write_u32(packet + irp::STATUS, status)?;
         update(packet, |known| known.completed = false);
         Ok(())

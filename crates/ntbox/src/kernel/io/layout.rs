@@ -103,6 +103,7 @@ pub mod irp {
     pub const CURRENT_LOCATION: u64 = 0x43;
     pub const CANCEL: u64 = 0x44;
     pub const CANCEL_IRQL: u64 = 0x45;
+    pub const ALLOCATION_FLAGS: u64 = 0x47;
     pub const USER_IOSB: u64 = 0x48;
     pub const USER_EVENT: u64 = 0x50;
     pub const ALLOCATION_SIZE: u64 = 0x58;
@@ -112,6 +113,14 @@ pub mod irp {
     pub const THREAD: u64 = 0x98;
     pub const CURRENT_STACK_LOCATION: u64 = 0xb8;
     pub const ORIGINAL_FILE_OBJECT: u64 = 0xc0;
+
+    /// How its memory was allocated.
+    pub mod allocation {
+        pub const FIXED_SIZE: u8 = 0x04;
+        pub const LOOKASIDE: u8 = 0x08;
+        /// Most stack locations of an IRP of a fixed size.
+        pub const MOST_LOCATIONS: u8 = 8;
+    }
 
     /// Flags of an IRP.
     pub mod flag {

@@ -6,15 +6,19 @@ use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::guest::UnicodeString;
 use crate::kernel::ob::{self, Attributes, Caller, Inserted, Payload, Refusal, Type};
 
-/// `OBJ_PERMANENT | OBJ_CASE_INSENSITIVE`.
-const FLAGS: u32 = 0x50;
 /// Bytes of a symbolic link object.
 const SIZE: u64 = 0x28;
+/// `OBJ_PERMANENT | OBJ_CASE_INSENSITIVE`.
+const FLAGS: u32 = 0x50;
 
 fn create(link: u64, target: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     let name = UnicodeString::read(link)?.units()?;
-    let target = UnicodeString::read(target)?.units()?;
-    let object = ob::create(Type::SymbolicLink, SIZE, Payload::SymbolicLink(target))?;
+    let target = UnicodeString::read(target)?;
+    let payload = Payload::SymbolicLink {
+        target: target.units()?,
+        capacity: target.maximum_length,
+    };
+    let object = ob::create(Type::SymbolicLink, SIZE, payload)?;
     let attributes = Attributes::named(name, FLAGS);
     let inserted = ob::insert(object, &attributes);
     // The name keeps the object.

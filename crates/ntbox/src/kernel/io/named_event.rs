@@ -13,12 +13,20 @@ const ALL_ACCESS: u32 = 0x1f_0003;
 /// Bytes of a KEVENT.
 const SIZE: u64 = 0x18;
 
-/// Makes an event, signaled, or opens the one that there is; gives its address.
+/// Makes an event, signaled, or opens the one that there is; gives its address. An
+/// event without a name is always a new one.
 fn create(name: u64, handle: u64, kind: Kind, caller: &Caller<'_>) -> Result<u64, Refusal> {
-    let name = UnicodeString::read(name)?.units()?;
+    let name = match name {
+        0 => None,
+        name => Some(UnicodeString::read(name)?.units()?),
+    };
     let event = ob::create(Type::Event, SIZE, Payload::None)?;
     object::initialize(event, kind, SIZE, 1)?;
-    let attributes = Attributes::named(name, FLAGS);
+    let attributes = Attributes {
+        root: 0,
+        name,
+        flags: FLAGS,
+    };
     let opened = ob::insert_and_open(event, &attributes, ALL_ACCESS, caller)?;
     guest::write_u64(handle, opened.handle)?;
     Ok(opened.object)
@@ -42,5 +50,24 @@ exports! {
     /// `IoCreateNotificationEvent`: NULL on failure.
     fn IoCreateNotificationEvent<call>(name: u64, handle: u64) -> u64 [max PASSIVE_LEVEL] fails 0 {
         or_null(create(name, handle, Kind::NotificationEvent, &Caller::of(call)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::ob::handles;
+    use crate::kernel::testing::{address_mut, value};
+
+    #[test]
+    fn an_event_without_a_name_is_always_new() {
+        let (mut first, mut second) = (0_u64, 0_u64);
+        let event = value(IoCreateNotificationEvent, &[0, address_mut(&mut first)]);
+        let other = value(IoCreateNotificationEvent, &[0, address_mut(&mut second)]);
+        assert!(event != 0 && other != 0 && event != other && first != second);
+        assert_eq!(object::state(event), Ok(1));
+        for handle in [first, second] {
+            assert_eq!(handles::close_for(handle, &Caller::kernel(0)), 0);
+        }
     }
 }

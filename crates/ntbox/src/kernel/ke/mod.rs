@@ -14,6 +14,7 @@ pub mod held;
 pub mod irql;
 pub mod mutex;
 pub mod object;
+pub mod priority;
 pub mod processor;
 pub mod queue;
 pub mod queued_spinlock;
@@ -25,6 +26,7 @@ mod tests;
 pub mod thread;
 pub mod timer;
 pub mod wait;
+mod wait_next;
 
 use super::call::Export;
 
@@ -40,6 +42,7 @@ pub const TABLES: &[&[Export]] = &[
     guarded_mutex::EXPORTS,
     irql::EXPORTS,
     mutex::EXPORTS,
+    priority::EXPORTS,
     processor::EXPORTS,
     queue::EXPORTS,
     queued_spinlock::EXPORTS,

@@ -2,13 +2,16 @@
 //! owner, as a critical region does; a thread must not end while it holds one.
 
 use super::object::{self, Kind, offset};
-use super::wait::signal;
+use super::wait::signal_boosting;
+use super::wait_next;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::{guest, threads};
 
 /// `STATUS_MUTANT_NOT_OWNED`.
 const NOT_OWNED: u32 = 0xc000_0046;
+/// `MUTANT_INCREMENT`: how far the next owner's priority is lifted.
+pub const INCREMENT: i32 = 1;
 /// `STATUS_ABANDONED`.
 const ABANDONED: u32 = 0x80;
 
@@ -30,8 +33,9 @@ pub fn disables_apcs(va: u64) -> Result<bool, Stop> {
     Ok(guest::read_u8(va.wrapping_add(offset::APC_DISABLE))? != 0)
 }
 
-/// Frees a mutex, however often its owner has taken it.
-pub fn free(va: u64, owner: u64, abandoned: bool) -> Result<(), Stop> {
+/// Frees a mutex, however often its owner has taken it; lifts the priority of
+/// the thread that takes it.
+pub fn free(va: u64, owner: u64, abandoned: bool, increment: i32) -> Result<(), Stop> {
     object::set_state(va, 1)?;
     guest::write_u64(va.wrapping_add(offset::OWNER), 0)?;
     guest::write_u8(va.wrapping_add(offset::ABANDONED), u8::from(abandoned))?;
@@ -41,11 +45,11 @@ pub fn free(va: u64, owner: u64, abandoned: bool) -> Result<(), Stop> {
             info.critical = info.critical.wrapping_sub(1);
         });
     }
-    Ok(signal(va)?)
+    Ok(signal_boosting(va, increment)?)
 }
 
 /// Releases it once; the signal state before.
-fn release(va: u64) -> Result<i32, Stop> {
+fn release(va: u64, increment: i32) -> Result<i32, Stop> {
     let thread = threads::current_thread();
     let before = object::state(va)?;
     if guest::read_u64(va.wrapping_add(offset::OWNER))? != thread || before > 0 {
@@ -53,9 +57,19 @@ fn release(va: u64) -> Result<i32, Stop> {
         return Err(Stop::raise(if abandoned { ABANDONED } else { NOT_OWNED }));
     }
     if before == 0 {
-        free(va, thread, false)?;
+        free(va, thread, false, increment)?;
     } else {
         object::set_state(va, before.wrapping_add(1))?;
+    }
+    Ok(before)
+}
+
+/// Takes it from its owner, if it has one; the signal state before.
+fn abandon(va: u64, increment: i32) -> Result<i32, Stop> {
+    let before = object::state(va)?;
+    if before < 1 {
+        let owner = guest::read_u64(va.wrapping_add(offset::OWNER))?;
+        free(va, owner, true, increment)?;
     }
     Ok(before)
 }
@@ -77,19 +91,16 @@ exports! {
 
     /// `KeReleaseMutex`: returns 0 once it is free, negative numbers before; raises
     /// if the thread does not own it.
-    fn KeReleaseMutex(va: u64, wait: bool) -> i32 [max DISPATCH_LEVEL] {
-        release(va)
+    fn KeReleaseMutex<call>(va: u64, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+        let before = release(va, INCREMENT)?;
+        wait_next::promise(wait, "KeReleaseMutex", call.return_address());
+        Ok(before)
     }
 
     /// `KeReleaseMutant`: abandons it if it is told to, whoever owns it.
-    fn KeReleaseMutant(va: u64, increment: i32, abandoned: bool, wait: bool) -> i32 [max DISPATCH_LEVEL] {
-        if !abandoned {
-            return release(va);
-        }
-        let before = object::state(va)?;
-        if before < 1 {
-            free(va, guest::read_u64(va.wrapping_add(offset::OWNER))?, true)?;
-        }
+    fn KeReleaseMutant<call>(va: u64, increment: i32, abandoned: bool, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+        let before = if abandoned { abandon(va, increment)? } else { release(va, increment)? };
+        wait_next::promise(wait, "KeReleaseMutant", call.return_address());
         Ok(before)
     }
 

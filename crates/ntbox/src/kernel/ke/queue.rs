@@ -9,6 +9,7 @@ use super::object::{self, Kind};
 use super::processor;
 use super::sched::{self, Id, Woken};
 use super::wait::{Patience, TIMEOUT, check_blocking};
+use super::wait_next;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
@@ -197,6 +198,7 @@ fn is_run_down(queue: u64) -> Result<bool, Fault> {
 /// Takes an entry for the current thread, waiting if need be: its address, or a
 /// status.
 fn remove(queue: u64, mode: u8, patience: Patience, caller: Caller<'_>) -> Result<u64, Stop> {
+    wait_next::begin();
     check_blocking(queue, patience)?;
     if is_run_down(queue)? {
         return Ok(ABANDONED);

@@ -1,7 +1,7 @@
 //! System threads: made by drivers, ended by themselves.
 
 use super::{apc, attach, mutex, object, queue, sched, wait};
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::call_driver;
 use crate::kernel::ob::{self, Attributes, Caller};
@@ -68,7 +68,7 @@ fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
                 ),
             ));
         }
-        mutex::free(mutant, thread, true)?;
+        mutex::free(mutant, thread, true, mutex::INCREMENT)?;
     }
     let (critical, guarded) =
         threads::thread(thread).map_or((0, 0), |info| (info.critical, info.guarded));
@@ -134,24 +134,6 @@ exports! {
         if own { end(status) } else { Ok(INVALID_PARAMETER) }
     }
 
-    /// `KeSetPriorityThread`: returns the priority before.
-    fn KeSetPriorityThread(thread: u64, priority: i32) -> i32 [max DISPATCH_LEVEL] {
-        known(threads::update(thread, |info| std::mem::replace(&mut info.priority, priority)), thread)
-    }
-
-    /// `KeQueryPriorityThread`.
-    fn KeQueryPriorityThread(thread: u64) -> i32 [max DISPATCH_LEVEL] {
-        known(threads::thread(thread).map(|info| info.priority), thread)
-    }
-
-    /// `KeSetBasePriorityThread`: returns the increment before.
-    fn KeSetBasePriorityThread(thread: u64, increment: i32) -> i32 [max DISPATCH_LEVEL] {
-        /// Base priority of the process System.
-        const BASE: i32 = 8;
-        let before = threads::update(thread, |info| std::mem::replace(&mut info.priority, BASE.saturating_add(increment)));
-        known(before.map(|priority| priority - BASE), thread)
-    }
-
     /// `KeEnterCriticalRegion`: no normal APCs until it is left.
     fn KeEnterCriticalRegion() -> () [max APC_LEVEL] {
         enter_critical_region();
@@ -196,7 +178,7 @@ pub fn apcs_disabled() -> bool {
 }
 
 /// What was asked of a thread, or the stop for an address that is none.
-fn known<T>(answer: Option<T>, thread: u64) -> Result<T, Stop> {
+pub fn known<T>(answer: Option<T>, thread: u64) -> Result<T, Stop> {
     answer.ok_or_else(|| {
         Stop::bug_check(
             0x18,

@@ -7,7 +7,7 @@
 use super::apc::{self, Place};
 use super::object::{self, Kind};
 use super::sched::{self, Id, Woken};
-use super::{clock, queue};
+use super::{clock, priority, queue, wait_next};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
@@ -65,6 +65,11 @@ fn satisfy(objects: &[u64], all: bool, thread: u64) -> Result<Option<u32>, Fault
 
 /// Lets waiters of an object through, as far as its state allows.
 pub fn signal(va: u64) -> Result<(), Fault> {
+    signal_boosting(va, 0)
+}
+
+/// The same; lifts their priorities.
+pub fn signal_boosting(va: u64, increment: i32) -> Result<(), Fault> {
     with(|waiters| {
         let mut done = Vec::new();
         for (n, waiter) in waiters.iter_mut().enumerate() {
@@ -73,6 +78,7 @@ pub fn signal(va: u64) -> Result<(), Fault> {
             }
             if let Some(status) = satisfy(&waiter.objects, waiter.all, waiter.object)? {
                 waiter.result = Some(status);
+                priority::boost(waiter.object, increment);
                 done.push(n);
             }
         }
@@ -179,6 +185,7 @@ fn check_objects(objects: &[u64], thread: u64) -> Result<(), Stop> {
 
 /// Waits; returns the status.
 pub fn wait_for(request: &Request<'_>) -> Result<u32, Stop> {
+    wait_next::begin();
     let first = request.objects.first().copied().unwrap_or(0);
     check_blocking(first, request.patience)?;
     let thread = threads::current_thread();
@@ -319,19 +326,21 @@ exports! {
     }
 
     /// `KeSetEvent`: returns the state before.
-    fn KeSetEvent(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+    fn KeSetEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
         let before = object::state(va)?;
         object::set_state(va, 1)?;
-        signal(va)?;
+        signal_boosting(va, increment)?;
+        wait_next::promise(wait, "KeSetEvent", call.return_address());
         Ok(before)
     }
 
     /// `KePulseEvent`: lets the present waiters through and resets.
-    fn KePulseEvent(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+    fn KePulseEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
         let before = object::state(va)?;
         object::set_state(va, 1)?;
-        signal(va)?;
+        signal_boosting(va, increment)?;
         object::set_state(va, 0)?;
+        wait_next::promise(wait, "KePulseEvent", call.return_address());
         Ok(before)
     }
 
@@ -361,7 +370,7 @@ exports! {
     }
 
     /// `KeReleaseSemaphore`: returns the state before; past the limit it raises.
-    fn KeReleaseSemaphore(va: u64, increment: i32, adjustment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+    fn KeReleaseSemaphore<call>(va: u64, increment: i32, adjustment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
         /// `STATUS_SEMAPHORE_LIMIT_EXCEEDED`.
         const LIMIT_EXCEEDED: u32 = 0xc000_0047;
         let before = object::state(va)?;
@@ -369,7 +378,8 @@ exports! {
         match before.checked_add(adjustment) {
             Some(after) if after <= limit && after >= before => {
                 object::set_state(va, after)?;
-                signal(va)?;
+                signal_boosting(va, increment)?;
+                wait_next::promise(wait, "KeReleaseSemaphore", call.return_address());
                 Ok(before)
             }
             _ => Err(Stop::raise(LIMIT_EXCEEDED)),

@@ -188,8 +188,12 @@ pub fn close_in(process: u64, handle: u64, caller: &Caller<'_>) -> Result<(), u3
 
 /// Closes a handle for a driver; returns the status. A handle that cannot be
 /// closed is reported: a kernel that is being debugged stops there, with
-/// `INVALID_KERNEL_HANDLE`.
+/// `INVALID_KERNEL_HANDLE`. Closing what stands for the current process or thread
+/// does nothing.
 pub fn close_for(handle: u64, caller: &Caller<'_>) -> u32 {
+    if [CURRENT_PROCESS, CURRENT_THREAD].contains(&handle) {
+        return ntstatus::STATUS_SUCCESS;
+    }
     let Err(status) = close(handle, caller) else {
         return ntstatus::STATUS_SUCCESS;
     };

@@ -68,7 +68,10 @@ impl State {
                 Type::SymbolicLink,
                 directories[directory],
                 name,
-                Payload::SymbolicLink(wide(target)),
+                Payload::SymbolicLink {
+                    target: wide(target),
+                    capacity: u16::try_from(2 * target.len() + 2).unwrap_or(u16::MAX),
+                },
             );
         }
         for kind in Type::ALL {

@@ -294,12 +294,12 @@ impl State {
                 .get(&object)
                 .ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
             match &header.payload {
-                Payload::SymbolicLink(_)
+                Payload::SymbolicLink { .. }
                     if rest.is_empty() && wanted == Some(Type::SymbolicLink) => {}
-                Payload::SymbolicLink(_) if attributes.has(DONT_REPARSE) => {
+                Payload::SymbolicLink { .. } if attributes.has(DONT_REPARSE) => {
                     return Err(ntstatus::STATUS_REPARSE_POINT_ENCOUNTERED);
                 }
-                Payload::SymbolicLink(target) => {
+                Payload::SymbolicLink { target, .. } => {
                     path = join(target, &rest);
                     at = self.root;
                     continue;

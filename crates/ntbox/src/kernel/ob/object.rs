@@ -56,7 +56,12 @@ pub enum Payload {
     /// The names in a directory.
     Directory(Directory),
     /// Where a symbolic link leads.
-    SymbolicLink(Vec<u16>),
+    SymbolicLink {
+        /// The name that it stands for.
+        target: Vec<u16>,
+        /// Bytes of the buffer that the name was given in.
+        capacity: u16,
+    },
     /// Which key a key object is open on.
     Key(KeyId),
 }

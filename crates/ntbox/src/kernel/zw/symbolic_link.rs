@@ -65,27 +65,31 @@ fn create(
         va if layout::is_system(va) => Refusal::from(fault),
         _ => ntstatus::STATUS_ACCESS_VIOLATION.into(),
     })?;
-    let payload = Payload::SymbolicLink(text);
+    let payload = Payload::SymbolicLink {
+        target: text,
+        capacity: maximum_length,
+    };
     let link = ob::create(Type::SymbolicLink, BODY_SIZE, payload)?;
     let opened = ob::insert_and_open(link, &attributes, access, caller)?;
     guest::write_u64(handle, opened.handle)?;
     Ok(opened.status)
 }
 
-/// With a place for the length, the target is given with a NUL behind it, and
-/// the length counts that; without one, without.
+/// With a place for the length, the target is given with all of the buffer that
+/// the link was made with, which ends in a NUL as a rule, and the length counts
+/// that; without one, without.
 fn query(handle: u64, to: u64, returned_length: u64) -> Result<(), Refusal> {
     let link = ob::by_handle(handle, 0, Some(Type::SymbolicLink), false)?.object;
     let target = ob::inspect(link, |header| match &header.payload {
-        Payload::SymbolicLink(target) => target.clone(),
-        _ => Vec::new(),
+        Payload::SymbolicLink { target, capacity } => (target.clone(), *capacity),
+        _ => (Vec::new(), 0),
     });
-    let target = target.ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    let (target, capacity) = target.ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
     let mut string = UnicodeString::read(to)?;
     let mut bytes: Vec<u8> = target.iter().flat_map(|unit| unit.to_le_bytes()).collect();
     let length = bytes.len();
     if returned_length != 0 {
-        bytes.extend([0, 0]);
+        bytes.resize(usize::from(capacity), 0);
         guest::write_u32(
             returned_length,
             u32::try_from(bytes.len()).unwrap_or(u32::MAX),

@@ -23,7 +23,10 @@ fn link(path: &str, target: &str) {
     let object = create(
         Type::SymbolicLink,
         0x28,
-        Payload::SymbolicLink(wide(target)),
+        Payload::SymbolicLink {
+            target: wide(target),
+            capacity: 0,
+        },
     )
     .expect("there is memory");
     assert_eq!(insert(object, &named(path, PERMANENT)), Ok(Inserted::New));

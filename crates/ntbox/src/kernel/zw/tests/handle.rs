@@ -1,8 +1,8 @@
 use super::helper::*;
 use crate::kernel::ob::attributes::INHERIT;
 use crate::kernel::ob::{self, Caller, Payload, Type, handles};
-use crate::kernel::testing::{address_mut, status};
-use crate::kernel::zw::handle::ZwDuplicateObject;
+use crate::kernel::testing::{address_mut, broken_rules, status};
+use crate::kernel::zw::handle::{ZwClose, ZwDuplicateObject};
 
 const CLOSE_SOURCE: u64 = 1;
 const SAME_ACCESS: u64 = 2;
@@ -92,4 +92,11 @@ fn a_handle_can_be_closed_in_another_process() {
     ob::dereference(object, &caller);
     ob::dereference(owner, &caller);
     close(owner_handle);
+}
+
+#[test]
+fn closing_the_current_process_or_thread_does_nothing() {
+    assert_eq!(status(ZwClose, &[handles::CURRENT_PROCESS]), 0);
+    assert_eq!(status(ZwClose, &[handles::CURRENT_THREAD]), 0);
+    assert_eq!(broken_rules(), [""; 0]);
 }

@@ -44,6 +44,12 @@ impl Text {
         self
     }
 
+    /// The same text in a buffer of other size, in bytes.
+    pub fn with_capacity(mut self, capacity: u16) -> Self {
+        self.string.maximum_length = capacity;
+        self
+    }
+
     pub fn at(&self) -> u64 {
         address(&*self.string)
     }

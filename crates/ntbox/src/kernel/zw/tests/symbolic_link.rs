@@ -98,3 +98,16 @@ fn what_is_no_link_is_refused() {
         ntstatus::STATUS_INVALID_PARAMETER
     );
 }
+
+#[test]
+fn a_link_gives_as_much_as_it_was_made_with() {
+    let target = Text::new("\\Device\\Zw").with_capacity(20);
+    let (made, handle) = create_link(&Object::new("\\??\\zw-exact"), &target);
+    assert_eq!(made, 0);
+    let (mut buffer, mut length) = ([0xffff_u16; 12], 0_u32);
+    let mut string = Counted::unicode(&mut buffer, 0);
+    let arguments = [handle, address_mut(&mut string), address_mut(&mut length)];
+    assert_eq!(status(ZwQuerySymbolicLinkObject, &arguments), 0);
+    assert_eq!((string.length, length, buffer[10]), (20, 20, 0xffff));
+    close(handle);
+}
