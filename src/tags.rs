@@ -8,3 +8,9 @@ pub const WALKED_BLOCK: PoolTag = wdm::pool_tag!(b"NtmB");
 
 /// The device's own memory: its state, its files, its queue.
 pub const DEVICE: PoolTag = wdm::pool_tag!(b"NtmD");
+
+/// Pages that programs have views of.
+pub const VIEW: PoolTag = wdm::pool_tag!(b"NtmV");
+
+/// What files keep for their callers.
+pub const STORE: PoolTag = wdm::pool_tag!(b"NtmS");

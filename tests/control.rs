@@ -197,7 +197,8 @@ fn what_makes_no_sense_is_refused() {
     for &command in Command::ALL {
         let wrong: &[usize] = match command {
             Command::Signal => &[0, 1, 7, 9, 4096],
-            Command::Copy => &[COPY_LIMIT + 1],
+            Command::Copy | Command::Sum => &[COPY_LIMIT + 1],
+            Command::Map | Command::Unmap | Command::Send => &[0, 1, 7, 9, 4096],
             _ => &[1, 7, 8, 9, 4096],
         };
         for &length in wrong {

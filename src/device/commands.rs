@@ -10,6 +10,8 @@ use wdm::{
     system::{AddressLimits, Version},
 };
 
+use super::counts::wide;
+
 /// Which driver this is.
 pub fn version(system: Version) -> VersionReply {
     VersionReply {
@@ -77,9 +79,4 @@ pub fn copy(memory: Neither<'_>, passive: &Passive) -> Result<Written, Status> {
         writer.write_bytes(piece, passive)?;
     }
     Ok(writer.written())
-}
-
-/// An address or identifier of this machine, in the protocol's 64 bits.
-fn wide(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -4,22 +4,35 @@
 //! answers with plain data. `docs/driver.md` describes them one by one.
 
 mod commands;
+mod contexts;
+mod counts;
+mod store;
+mod transfers;
+mod views;
 mod walk;
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
-use protocol::{COPY_LIMIT, Command, SignalRequest, StatisticsReply, WalkRequest};
+use protocol::{
+    COPY_LIMIT, Command, ExchangeRequest, MapRequest, SendRequest, SignalRequest, StatisticsReply,
+    UnmapRequest, VIEW_LIMIT, WalkRequest,
+};
 use wdm::{
     Error, Status,
     debug::Level,
     device::{ControlDevice, Device, Names},
     driver::Context,
-    irp::{Answer, PendingQueue, Request},
+    irp::{Answer, Direction, PendingQueue, Request, Transfer},
     irql::Passive,
     pool::PoolTag,
     sync::SpinLock,
     system::Version,
+    user_map::UserMappings,
     utf16,
+};
+
+use self::{
+    contexts::Entry,
+    counts::{COUNTS, Counts, read, wide},
+    store::Store,
 };
 
 use crate::{report::Scope, tags};
@@ -39,38 +52,22 @@ pub struct NtMem {
     waiting: PendingQueue,
     /// The level of the lines about steps.
     level: Level,
-}
-
-/// What is counted; outside of the device, because files outlive it.
-#[derive(Default)]
-struct Counts {
-    opened: AtomicU64,
-    closed: AtomicU64,
-    requests: AtomicU64,
-    refused: AtomicU64,
-}
-
-static COUNTS: Counts = Counts {
-    opened: AtomicU64::new(0),
-    closed: AtomicU64::new(0),
-    requests: AtomicU64::new(0),
-    refused: AtomicU64::new(0),
-};
-
-impl Counts {
-    fn add(count: &AtomicU64) {
-        count.fetch_add(1, Ordering::Relaxed);
-    }
+    /// Pages in programs, by the file that they were asked for through.
+    views: UserMappings<VIEW_LIMIT>,
 }
 
 /// One open file.
 pub struct File {
     counts: &'static Counts,
+    /// Tells files apart.
+    number: u64,
+    /// What it keeps for its caller.
+    store: Store,
 }
 
 impl Drop for File {
     fn drop(&mut self) {
-        Counts::add(&self.counts.closed);
+        counts::add(&self.counts.closed);
     }
 }
 
@@ -81,12 +78,14 @@ pub fn create(
     passive: &mut Passive,
 ) -> Result<ControlDevice<NtMem>, Status> {
     let failed = |error: Error| scope.failed("device", &error);
+    contexts::note(Entry::DriverEntry, passive);
     let device = NtMem {
         version: context.version().map_err(failed)?,
         counts: &COUNTS,
         lock: SpinLock::new(()),
         waiting: PendingQueue::new(tags::DEVICE).map_err(failed)?,
         level: scope.level(),
+        views: UserMappings::new(tags::DEVICE, passive).map_err(failed)?,
     };
     let device = ControlDevice::create(context, NAMES, device, passive).map_err(failed)?;
     step!(
@@ -102,15 +101,19 @@ impl Device for NtMem {
     const TAG: PoolTag = tags::DEVICE;
     type File = File;
 
-    fn create(&self, _: &mut Passive) -> Result<File, Status> {
-        Counts::add(&self.counts.opened);
+    fn create(&self, passive: &mut Passive) -> Result<File, Status> {
+        contexts::note(Entry::Create, passive);
+        let store = Store::new(&self.counts.stored)?;
         Ok(File {
             counts: self.counts,
+            number: counts::add(&self.counts.opened),
+            store,
         })
     }
 
-    fn control<'r>(&self, _: &File, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
-        Counts::add(&self.counts.requests);
+    fn control<'r>(&self, file: &File, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+        contexts::note(Entry::Control, passive);
+        counts::add(&self.counts.requests);
         let Some(command) = Command::from_code(request.code().raw()) else {
             return self.refuse(request, Status::INVALID_DEVICE_REQUEST);
         };
@@ -129,27 +132,64 @@ impl Device for NtMem {
             Command::Signal => self.signal(request, passive),
             Command::Copy => Self::copy(request, passive),
             Command::Walk => self.walk(request, passive),
+            Command::Map => self.map(file, request, passive),
+            Command::Unmap => self.unmap(file, request, passive),
+            Command::Exchange => self.exchange(file, request, passive),
+            Command::Contexts => request.reply(&contexts::all(passive)),
+            Command::Send => Self::send(file, request, passive),
+            Command::Receive => Self::receive(file, request, passive),
+            Command::Sum => Self::sum(request, passive),
         }
+    }
+
+    fn transfer<'r>(
+        &self,
+        file: &File,
+        transfer: Transfer<'r>,
+        passive: &mut Passive,
+    ) -> Answer<'r> {
+        let entry = match transfer.direction() {
+            Direction::Read => Entry::Read,
+            Direction::Write => Entry::Write,
+        };
+        contexts::note(entry, passive);
+        Self::read_or_write(file, transfer, passive)
+    }
+
+    fn cleanup(&self, file: &File, passive: &mut Passive) {
+        contexts::note(Entry::Cleanup, passive);
+        self.views.unmap_all(file.number, passive);
+    }
+
+    fn close(file: &File, passive: &mut Passive) {
+        contexts::note(Entry::Close, passive);
+        file.store.clear(passive);
     }
 }
 
 /// Whether a command takes so many bytes of input.
 const fn takes(command: Command, len: usize) -> bool {
     match command {
-        Command::Copy => len <= COPY_LIMIT,
+        Command::Copy | Command::Sum => len <= COPY_LIMIT,
         Command::Signal => len == size_of::<SignalRequest>(),
         Command::Walk => len == size_of::<WalkRequest>(),
+        Command::Map => len == size_of::<MapRequest>(),
+        Command::Unmap => len == size_of::<UnmapRequest>(),
+        Command::Exchange => len == size_of::<ExchangeRequest>(),
+        Command::Send => len == size_of::<SendRequest>(),
         Command::Version
         | Command::Context
         | Command::Statistics
         | Command::Irql
-        | Command::Wait => len == 0,
+        | Command::Wait
+        | Command::Contexts
+        | Command::Receive => len == 0,
     }
 }
 
 impl NtMem {
     fn refuse<'r>(&self, request: Request<'r>, status: Status) -> Answer<'r> {
-        Counts::add(&self.counts.refused);
+        counts::add(&self.counts.refused);
         request.fail(status)
     }
 
@@ -191,8 +231,8 @@ impl NtMem {
     }
 
     fn statistics(&self, passive: &mut Passive) -> StatisticsReply {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let counts = self.counts;
+        let (views, view_bytes) = self.views.held(passive);
         let closed = read(&counts.closed);
         let opened = read(&counts.opened);
         StatisticsReply {
@@ -200,7 +240,10 @@ impl NtMem {
             open: opened.saturating_sub(closed),
             requests: read(&counts.requests),
             refused: read(&counts.refused),
-            waiting: u64::try_from(self.waiting.len(passive)).unwrap_or(u64::MAX),
+            waiting: wide(self.waiting.len(passive)),
+            views: wide(views),
+            view_bytes: wide(view_bytes),
+            stored: read(&counts.stored),
         }
     }
 }

@@ -146,6 +146,23 @@ impl Machine {
         }
     }
 
+    /// Begins requests one after the other, without coming back in between: what
+    /// [`begin`](Self::begin) does, for many. Together they may take as long as one
+    /// request.
+    ///
+    /// # Errors
+    /// As for [`begin`](Self::begin); it is not told which of them it was.
+    pub fn batch(
+        &mut self,
+        process: Process,
+        operations: Vec<Operation>,
+    ) -> Result<Vec<Progress>, Error> {
+        match self.ask(&Request::Batch(process, operations))? {
+            Event::Batch(progress) => Ok(progress),
+            other => Err(Error::Host(self.unexpected(Some(other)))),
+        }
+    }
+
     /// Waits for the end of a request.
     ///
     /// # Errors

@@ -80,6 +80,14 @@ pub enum Operation {
         /// An open handle.
         handle: Handle,
     },
+    /// `DuplicateHandle` into another process, with the same rights;
+    /// [`Reply::handle`] is its handle there.
+    Duplicate {
+        /// An open handle.
+        handle: Handle,
+        /// Who gets one.
+        to: Process,
+    },
     /// `CreateEvent` without a name; [`Reply::handle`] is the event's.
     CreateEvent {
         /// Whether it stays signaled until it is reset, whoever waits for it.

@@ -20,6 +20,12 @@ const FIRST_FUNCTION: u32 = 0x800;
 /// `METHOD_BUFFERED`.
 const BUFFERED: u32 = 0;
 
+/// `METHOD_IN_DIRECT`.
+const IN_DIRECT: u32 = 1;
+
+/// `METHOD_OUT_DIRECT`.
+const OUT_DIRECT: u32 = 2;
+
 /// `METHOD_NEITHER`.
 const NEITHER: u32 = 3;
 
@@ -89,6 +95,28 @@ commands! {
     /// [`WalkReply`](crate::WalkReply). The request succeeds whatever becomes of the
     /// walk.
     Walk = 64, BUFFERED, "walk";
+    /// Maps pages of the driver into the caller: a [`MapRequest`](crate::MapRequest),
+    /// a [`MapReply`](crate::MapReply). They go with the handle.
+    Map = 65, BUFFERED, "map";
+    /// Undoes a mapping: an [`UnmapRequest`](crate::UnmapRequest), no reply.
+    Unmap = 66, BUFFERED, "unmap";
+    /// Exchanges a word of a mapping through the driver's own address:
+    /// an [`ExchangeRequest`](crate::ExchangeRequest), an
+    /// [`ExchangeReply`](crate::ExchangeReply).
+    Exchange = 67, BUFFERED, "exchange";
+    /// Where the driver was when each entry point was last called: no input, a
+    /// [`ContextsReply`](crate::ContextsReply).
+    Contexts = 68, BUFFERED, "contexts";
+    /// Has the file keep data: a [`SendRequest`](crate::SendRequest), and the data,
+    /// up to [`STORE_LIMIT`](crate::STORE_LIMIT) bytes. `METHOD_IN_DIRECT`: the driver
+    /// reads the caller's locked pages.
+    Send = 69, IN_DIRECT, "send";
+    /// Gives back what the file keeps: no input, the data. `METHOD_OUT_DIRECT`: the
+    /// driver writes the caller's locked pages.
+    Receive = 70, OUT_DIRECT, "receive";
+    /// A checksum of the input: any bytes, up to [`COPY_LIMIT`], and a
+    /// [`SumReply`](crate::SumReply). `METHOD_NEITHER`.
+    Sum = 71, NEITHER, "sum";
 }
 
 #[cfg(test)]
@@ -100,8 +128,10 @@ mod tests {
         // CTL_CODE(0x8000, 0x800, METHOD_BUFFERED, FILE_READ_ACCESS | FILE_WRITE_ACCESS)
         assert_eq!(Command::Version.code(), 0x8000_E000);
         assert_eq!(Command::Signal.code(), 0x8000_E014);
-        // The same with METHOD_NEITHER.
+        // The same with METHOD_NEITHER, METHOD_IN_DIRECT and METHOD_OUT_DIRECT.
         assert_eq!(Command::Copy.code(), 0x8000_E01B);
+        assert_eq!(Command::Send.code(), 0x8000_E115);
+        assert_eq!(Command::Receive.code(), 0x8000_E11A);
     }
 
     #[test]

@@ -9,11 +9,17 @@
 #![no_std]
 
 mod code;
+mod memory;
 mod reply;
 mod walk;
 
 pub use self::{
     code::{COPY_LIMIT, Command, DEVICE_LINK, DEVICE_TYPE},
+    memory::{
+        Checksum, ContextsReply, ENTRY_POINTS, EntryContext, ExchangeReply, ExchangeRequest,
+        MapReply, MapRequest, STORE_LIMIT, SendRequest, SumReply, UnmapRequest, VIEW_LIMIT,
+        VIEW_SIZE_LIMIT,
+    },
     reply::{ContextReply, IrqlReply, SignalReply, SignalRequest, StatisticsReply, VersionReply},
     walk::{
         WALK_CHECKS, WALK_LIMIT, WALK_STEPS, WalkCache, WalkCheck, WalkKind, WalkProbe, WalkReply,

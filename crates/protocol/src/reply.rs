@@ -50,6 +50,12 @@ pub struct StatisticsReply {
     pub refused: u64,
     /// Requests that wait at this moment.
     pub waiting: u64,
+    /// Mappings of the driver's pages in programs.
+    pub views: u64,
+    /// Bytes of these.
+    pub view_bytes: u64,
+    /// Bytes that files keep.
+    pub stored: u64,
 }
 
 /// The IRQL at five moments, 0 to 15 each.

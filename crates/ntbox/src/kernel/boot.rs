@@ -87,6 +87,10 @@ fn run() -> ! {
             (Request::Begin(process, operation), Some(_)) => {
                 wire::send(&Event::Progress(user::begin(process, operation)));
             }
+            (Request::Batch(process, operations), Some(_)) => {
+                let begun = operations.into_iter().map(|one| user::begin(process, one));
+                wire::send(&Event::Batch(begun.collect()));
+            }
             (Request::Wait(ticket), Some(_)) => wire::send(&Event::Ended(user::wait(ticket))),
             (Request::Cancel(ticket), Some(_)) => wire::send(&Event::Did(user::cancel(ticket))),
             (Request::Exit(process), Some(_)) => wire::send(&Event::Did(user::exit(process))),

@@ -29,6 +29,8 @@ pub enum Request {
     Process(String, Account),
     /// Begin a request.
     Begin(Process, Operation),
+    /// Begin several, one after the other.
+    Batch(Process, Vec<Operation>),
     /// Wait for the end of a request.
     Wait(Ticket),
     /// Cancel a request.
@@ -60,6 +62,8 @@ pub enum Event {
     Made(Option<Process>),
     /// How far a request got.
     Progress(Progress),
+    /// How far several got.
+    Batch(Vec<Progress>),
     /// How a request ended; `None` if there is none of that number.
     Ended(Option<Reply>),
     /// Whether something was cancelled or ended.

@@ -9,14 +9,14 @@ use core::{ffi::c_void, ptr::NonNull};
 
 use wdk_sys::{
     DEVICE_OBJECT, DRIVER_OBJECT, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE,
-    IRP_MJ_DEVICE_CONTROL, NTSTATUS, PDRIVER_DISPATCH,
+    IRP_MJ_DEVICE_CONTROL, IRP_MJ_READ, IRP_MJ_WRITE, NTSTATUS, PDRIVER_DISPATCH,
 };
 
 use crate::{
     Status,
     device::Device,
     irp::{
-        Request,
+        Direction, Request, Transfer,
         kernel::{File, Irp},
     },
     irql::{Irql, Passive},
@@ -37,9 +37,10 @@ pub(super) struct Extension {
 pub(super) struct VTable {
     create: unsafe fn(NonNull<c_void>, NonNull<File>, &mut Passive) -> Status,
     control: unsafe fn(NonNull<c_void>, NonNull<File>, Irp, &mut Passive) -> Status,
+    transfer: unsafe fn(NonNull<c_void>, NonNull<File>, Irp, Direction, &mut Passive) -> Status,
     cleanup: unsafe fn(NonNull<c_void>, NonNull<File>, &mut Passive),
     /// Needs no device: a file may be closed after it is gone.
-    close: unsafe fn(NonNull<File>),
+    close: unsafe fn(NonNull<File>, &mut Passive),
 }
 
 impl Extension {
@@ -62,6 +63,7 @@ impl VTable {
         &Self {
             create: create::<D>,
             control: control::<D>,
+            transfer: transfer::<D>,
             cleanup: cleanup::<D>,
             close: close::<D>,
         }
@@ -75,11 +77,13 @@ impl VTable {
 /// `driver` is the kernel's object for this driver, which has not started yet, and
 /// all its devices have an [`Extension`].
 pub(super) unsafe fn install(driver: *mut DRIVER_OBJECT) {
-    const ROUTINES: [(u32, PDRIVER_DISPATCH); 4] = [
+    const ROUTINES: [(u32, PDRIVER_DISPATCH); 6] = [
         (IRP_MJ_CREATE, Some(dispatch_create)),
         (IRP_MJ_CLOSE, Some(dispatch_close)),
         (IRP_MJ_CLEANUP, Some(dispatch_cleanup)),
         (IRP_MJ_DEVICE_CONTROL, Some(dispatch_control)),
+        (IRP_MJ_READ, Some(dispatch_read)),
+        (IRP_MJ_WRITE, Some(dispatch_write)),
     ];
     // SAFETY: the caller vouches for the object, which the kernel only reads.
     let table = unsafe { &mut (*driver).MajorFunction };
@@ -172,6 +176,41 @@ unsafe extern "C" fn dispatch_control(device: *mut DEVICE_OBJECT, irp: *mut IRP)
     }
 }
 
+unsafe extern "C" fn dispatch_read(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: only the kernel calls this.
+    unsafe { dispatch_transfer(device, irp, Direction::Read) }
+}
+
+unsafe extern "C" fn dispatch_write(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: only the kernel calls this.
+    unsafe { dispatch_transfer(device, irp, Direction::Write) }
+}
+
+/// # Safety
+///
+/// The kernel has just passed this request, of this direction, for this device of
+/// the driver.
+unsafe fn dispatch_transfer(
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    direction: Direction,
+) -> NTSTATUS {
+    // SAFETY: the caller vouches for the request.
+    let arrival = match unsafe { Arrival::new(device, irp) } {
+        Ok(arrival) => arrival,
+        Err(status) => return status,
+    };
+    let transfer = arrival.extension.functions.transfer;
+    let status = arrival.enter(|state, passive| {
+        // SAFETY: as for control requests.
+        unsafe { transfer(state, arrival.file, arrival.irp, direction, passive) }
+    });
+    match status {
+        Some(status) => status.raw(),
+        None => finish(arrival.irp, Status::DELETE_PENDING),
+    }
+}
+
 unsafe extern "C" fn dispatch_cleanup(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: only the kernel calls this.
     let arrival = match unsafe { Arrival::new(device, irp) } {
@@ -194,8 +233,10 @@ unsafe extern "C" fn dispatch_close(device: *mut DEVICE_OBJECT, irp: *mut IRP) -
         Ok(arrival) => arrival,
         Err(status) => return status,
     };
+    // SAFETY: the level was looked at on arrival.
+    let mut passive = unsafe { Passive::assume() };
     // SAFETY: the file was created, and this is the last that is heard of it.
-    unsafe { (arrival.extension.functions.close)(arrival.file) };
+    unsafe { (arrival.extension.functions.close)(arrival.file, &mut passive) };
     finish(arrival.irp, Status::SUCCESS)
 }
 
@@ -261,6 +302,29 @@ unsafe fn control<D: Device>(
 
 /// # Safety
 ///
+/// As for [`control`], with a request of this direction.
+unsafe fn transfer<D: Device>(
+    state: NonNull<c_void>,
+    file: NonNull<File>,
+    irp: Irp,
+    direction: Direction,
+    passive: &mut Passive,
+) -> Status {
+    // SAFETY: the caller vouches for the request.
+    let request = unsafe { Request::new(irp) };
+    // SAFETY: as above.
+    let transfer = unsafe { Transfer::new(request, direction) };
+    // SAFETY: the caller vouches for the file.
+    let Some(file) = (unsafe { self::file::<D>(file) }) else {
+        return transfer.fail(Status::INVALID_DEVICE_REQUEST).status();
+    };
+    // SAFETY: the caller vouches for the type.
+    let device = unsafe { state.cast::<D>().as_ref() };
+    device.transfer(file, transfer, passive).status()
+}
+
+/// # Safety
+///
 /// As for [`control`].
 unsafe fn cleanup<D: Device>(state: NonNull<c_void>, file: NonNull<File>, passive: &mut Passive) {
     // SAFETY: the caller vouches for the type.
@@ -274,14 +338,15 @@ unsafe fn cleanup<D: Device>(state: NonNull<c_void>, file: NonNull<File>, passiv
 /// # Safety
 ///
 /// `file` is one that [`create`] of this `D` has seen, and no request uses it.
-unsafe fn close<D: Device>(file: NonNull<File>) {
+unsafe fn close<D: Device>(file: NonNull<File>, passive: &mut Passive) {
     // SAFETY: the caller vouches for the file.
     let place = unsafe { context(file) };
     // SAFETY: the context is the driver's own.
     let boxed = unsafe { place.replace(core::ptr::null_mut()) };
     if let Some(boxed) = NonNull::new(boxed.cast::<D::File>()) {
         // SAFETY: `create` put the address there, and it has just been taken out.
-        drop(unsafe { PoolBox::from_raw(boxed, D::TAG) });
+        let boxed = unsafe { PoolBox::from_raw(boxed, D::TAG) };
+        D::close(&boxed, passive);
     }
 }
 

@@ -12,7 +12,7 @@ mod security;
 use core::{fmt, marker::PhantomData, ptr::NonNull};
 
 use wdk_sys::{
-    DEVICE_OBJECT, FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, PDEVICE_OBJECT,
+    DEVICE_OBJECT, DO_DIRECT_IO, FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, PDEVICE_OBJECT,
     ntddk::{IoCreateDevice, IoCreateSymbolicLink, IoDeleteDevice, IoDeleteSymbolicLink},
 };
 
@@ -20,7 +20,7 @@ use self::dispatch::{Extension, VTable};
 use crate::{
     Error, Result, Status,
     driver::Context,
-    irp::{Answer, Request},
+    irp::{Answer, Request, Transfer},
     irql::{Apc, Passive},
     memory::structure_size,
     pool::{PoolBox, PoolTag},
@@ -69,10 +69,26 @@ pub trait Device: Send + Sync + Sized + 'static {
         passive: &mut Passive,
     ) -> Answer<'r>;
 
+    /// Somebody reads or writes: `IRP_MJ_READ`, `IRP_MJ_WRITE`. Called at
+    /// `PASSIVE_LEVEL`, in the process that asks. A device that does not say
+    /// otherwise does neither.
+    fn transfer<'r>(
+        &self,
+        _file: &Self::File,
+        transfer: Transfer<'r>,
+        _passive: &mut Passive,
+    ) -> Answer<'r> {
+        transfer.fail(Status::INVALID_DEVICE_REQUEST)
+    }
+
     /// The last handle of a file is closed, though requests may still wait:
     /// `IRP_MJ_CLEANUP`. Called at `PASSIVE_LEVEL` in the process that closes it,
     /// which need not be the one that opened it.
     fn cleanup(&self, _file: &Self::File, _passive: &mut Passive) {}
+
+    /// A file is closed, and what belongs to it is dropped next: `IRP_MJ_CLOSE`.
+    /// Called at `PASSIVE_LEVEL`, in any process. The device may be gone.
+    fn close(_file: &Self::File, _passive: &mut Passive) {}
 }
 
 /// The names of a device.
@@ -184,6 +200,9 @@ impl<D: Device> Object<D> {
         // SAFETY: the extension is as large as this, and nobody uses it before the
         // driver has started.
         unsafe { place.write(extension) };
+        // SAFETY: the device is there, and nobody else has it yet.
+        let flags = unsafe { &mut (*start.as_ptr()).Flags };
+        *flags |= DO_DIRECT_IO;
         // SAFETY: every device of this driver has such an extension by now, for
         // this is the one place that makes devices.
         unsafe { dispatch::install(context.object()) };

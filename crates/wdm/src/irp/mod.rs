@@ -7,9 +7,11 @@
 //! that has to wait goes into a [`PendingQueue`], from which it can be cancelled.
 
 mod code;
+mod cursor;
 mod queue;
 mod raw;
 mod transfer;
+mod transfer_request;
 
 use core::{cell::Cell, fmt, marker::PhantomData};
 
@@ -19,8 +21,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use self::raw::Irp;
 pub use self::{
     code::{ControlCode, Method},
+    cursor::{DirectReader, DirectWriter},
     queue::{Pended, PendingQueue},
     transfer::{Buffered, Direct, Neither, Written},
+    transfer_request::{Direction, Transfer},
 };
 use crate::{Result, Status};
 
@@ -77,8 +81,9 @@ impl<'r> Request<'r> {
     ///
     /// # Safety
     ///
-    /// `irp` is a device control request that the kernel has just passed to this
-    /// driver, not completed and not in other hands.
+    /// `irp` is a request that the kernel has just passed to this driver, not
+    /// completed and not in other hands. If it is no device control request, only
+    /// [`Transfer`] has it.
     pub(crate) const unsafe fn new(irp: Irp) -> Self {
         Self {
             irp,
@@ -213,6 +218,11 @@ impl<'r> Request<'r> {
             status,
             call: PhantomData,
         }
+    }
+
+    /// The request's structure.
+    pub(crate) const fn irp(&self) -> Irp {
+        self.irp
     }
 
     const fn into_irp(self) -> Irp {

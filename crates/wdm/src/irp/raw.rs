@@ -99,6 +99,14 @@ impl Irp {
         }
     }
 
+    /// Where a request to read or to write begins. Both have it at one place.
+    pub(crate) fn byte_offset(self) -> i64 {
+        let offset: *mut i64 =
+            self.stack_field(offset_of!(IO_STACK_LOCATION, Parameters.Read.ByteOffset));
+        // SAFETY: the current stack location is the driver's own.
+        unsafe { offset.read() }
+    }
+
     pub(crate) fn requestor(self) -> Mode {
         // SAFETY: the request is valid memory.
         match unsafe { (*self.as_ptr()).RequestorMode } {

@@ -128,6 +128,16 @@ pub struct Direct<'q> {
     is_output: bool,
 }
 
+impl<'q> Direct<'q> {
+    pub(super) const fn memory(self) -> Option<SharedBytes<'q>> {
+        self.memory
+    }
+
+    pub(super) const fn is_output(self) -> bool {
+        self.is_output
+    }
+}
+
 impl Direct<'_> {
     /// # Safety
     ///
@@ -138,6 +148,16 @@ impl Direct<'_> {
             Method::InDirect => false,
             Method::Buffered | Method::Neither => return Err(Status::INVALID_DEVICE_REQUEST),
         };
+        // SAFETY: the caller vouches for the request.
+        unsafe { Self::of_pages(irp, is_output) }
+    }
+
+    /// The pages of a request whose kind has such: for writing to if `is_output`.
+    ///
+    /// # Safety
+    ///
+    /// During `'q` the request is not completed.
+    pub(super) unsafe fn of_pages(irp: Irp, is_output: bool) -> Result<Self, Status> {
         let memory = match irp.mdl() {
             // SAFETY: the I/O manager has locked the pages of this MDL until the
             // request is completed.

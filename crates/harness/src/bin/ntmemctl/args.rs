@@ -29,6 +29,8 @@ pub enum Command {
     Statistics(Ask),
     /// Have the IRQL raised and lowered, and read each time.
     Irql(Ask),
+    /// Ask where the driver was when each of its entry points was last called.
+    Contexts(Ask),
     /// Have a walk over memory done, and see what each step came to.
     Walk(Walk),
     /// Have one caller wait, and another one wake it.

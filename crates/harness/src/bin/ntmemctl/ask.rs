@@ -174,6 +174,9 @@ fn fields(command: Command, bytes: &[u8], other: Option<&[u8]>) -> Option<Map<St
                 "requests": reply.requests,
                 "refused": reply.refused,
                 "waiting": reply.waiting,
+                "views": reply.views,
+                "view-bytes": reply.view_bytes,
+                "stored": reply.stored,
             })
         }
         Command::Irql => {

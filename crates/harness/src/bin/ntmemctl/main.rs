@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         Command::Context(args) => plain(protocol::Command::Context, &args),
         Command::Statistics(args) => plain(protocol::Command::Statistics, &args),
         Command::Irql(args) => plain(protocol::Command::Irql, &args),
+        Command::Contexts(args) => plain(protocol::Command::Contexts, &args),
         Command::Walk(args) => ask::ask_and_show(&args.question(), &args.ask),
         Command::Wait(args) => ask::ask_and_show(&args.waiting(), &args.ask),
         Command::Signal(args) => ask::ask_and_show(&args.question(), &args.ask),

@@ -5,8 +5,8 @@ use clap::{Args, ValueEnum};
 use harness::host::Inquiry;
 use ntstatus::Named;
 use protocol::{
-    Command, SignalReply, SignalRequest, WalkCache, WalkKind, WalkProbe, WalkReply, WalkRequest,
-    WalkStage, WalkTarget, WalkVerdict,
+    Command, ContextsReply, ENTRY_POINTS, SignalReply, SignalRequest, WalkCache, WalkKind,
+    WalkProbe, WalkReply, WalkRequest, WalkStage, WalkTarget, WalkVerdict,
 };
 use serde_json::{Map, Value, json};
 use zerocopy::{FromBytes, IntoBytes};
@@ -164,6 +164,7 @@ values! {
 pub fn fields(command: Command, bytes: &[u8], other: Option<&[u8]>) -> Option<Value> {
     match command {
         Command::Walk => WalkReply::read_from_bytes(bytes).ok().map(walk),
+        Command::Contexts => ContextsReply::read_from_bytes(bytes).ok().map(contexts),
         Command::Signal => {
             let reply = SignalReply::read_from_bytes(bytes).ok()?;
             Some(json!({ "woken": reply.woken }))
@@ -184,6 +185,21 @@ pub fn fields(command: Command, bytes: &[u8], other: Option<&[u8]>) -> Option<Va
 /// The status in a report that is no success; such a walk has failed.
 pub fn failure(command: Command, fields: &Map<String, Value>) -> bool {
     command == Command::Walk && fields.get("status") != Some(&json!(Named(0).to_string()))
+}
+
+fn contexts(reply: ContextsReply) -> Value {
+    let entries = ENTRY_POINTS.iter().zip(reply.entries);
+    let fields = entries.map(|(name, entry)| {
+        let context = json!({
+            "count": entry.count,
+            "process": entry.process,
+            "thread": entry.thread,
+            "irql": entry.irql,
+            "previous-mode": if entry.from_user == 0 { "kernel" } else { "user" },
+        });
+        ((*name).to_owned(), context)
+    });
+    Value::Object(fields.collect())
 }
 
 fn walk(report: WalkReply) -> Value {

@@ -12,7 +12,7 @@ use crate::kernel::mm::space::Protection;
 use crate::kernel::mm::user;
 use crate::kernel::ob::{self, Caller, Type, name};
 use crate::kernel::{guest, stop};
-use crate::request::{Handle, Operation, Reply};
+use crate::request::{Handle, Operation, Process, Reply};
 
 /// `FILE_OPEN` as a disposition, with `FILE_SYNCHRONOUS_IO_NONALERT` and
 /// `FILE_NON_DIRECTORY_FILE`: what `CreateFile` asks for.
@@ -57,6 +57,7 @@ pub fn carry_out(process: u64, operation: Operation, caller: &Caller<'_>) -> Rep
             Ok(()) => Reply::status(0),
             Err(status) => Reply::status(status),
         }),
+        Operation::Duplicate { handle, to } => Ok(duplicate(handle, to)),
         Operation::CreateEvent {
             manual_reset,
             signaled,
@@ -136,6 +137,22 @@ fn open(path: &str, access: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
         },
         Err(status) => Reply::status(status),
     })
+}
+
+/// Opens another handle to what `handle` leads to, in another process.
+fn duplicate(handle: Handle, to: Process) -> Reply {
+    let Some(process) = super::process_of(to) else {
+        return Reply::status(ntstatus::STATUS_INVALID_CID);
+    };
+    let opened = ob::handles::get(handle.0)
+        .and_then(|entry| ob::handles::insert_in(process, entry.object, entry.access, 0, 0));
+    match opened {
+        Ok(handle) => Reply {
+            handle: Some(Handle(handle)),
+            ..Reply::status(0)
+        },
+        Err(status) => Reply::status(status),
+    }
 }
 
 /// Sends a request on a handle and waits for its end.

@@ -1,0 +1,61 @@
+//! In whose context each entry point was last called: process, thread, IRQL,
+//! previous mode. DriverEntry runs in the System process, a request in its
+//! caller's, the end of a file wherever its last reference goes.
+
+use protocol::{ContextsReply, EntryContext};
+use wdm::{
+    irp::Mode,
+    irql::{Dispatch, Irql},
+    process,
+    sync::SpinLock,
+};
+
+use super::counts::wide;
+
+/// The entry points, in the order of `protocol::ENTRY_POINTS`.
+#[derive(Clone, Copy)]
+pub enum Entry {
+    DriverEntry,
+    Create,
+    Read,
+    Write,
+    Control,
+    Cleanup,
+    Close,
+}
+
+const NEVER: EntryContext = EntryContext {
+    count: 0,
+    process: 0,
+    thread: 0,
+    irql: 0,
+    from_user: 0,
+};
+
+static CONTEXTS: SpinLock<ContextsReply> = SpinLock::new(ContextsReply {
+    entries: [NEVER; protocol::ENTRY_POINTS.len()],
+});
+
+/// Notes that an entry point is being called.
+pub fn note(entry: Entry, irql: &mut Dispatch) {
+    let now = EntryContext {
+        count: 1,
+        process: wide(process::current_process_id()),
+        thread: wide(process::current_thread_id()),
+        irql: Irql::current().level().into(),
+        from_user: u32::from(process::previous_mode() == Mode::User),
+    };
+    CONTEXTS.with(irql, |contexts, _| {
+        if let Some(place) = contexts.entries.get_mut(entry as usize) {
+            *place = EntryContext {
+                count: place.count.saturating_add(1),
+                ..now
+            };
+        }
+    });
+}
+
+/// All that was noted.
+pub fn all(irql: &mut Dispatch) -> ContextsReply {
+    CONTEXTS.with(irql, |contexts, _| *contexts)
+}

@@ -1,0 +1,185 @@
+//! What a file keeps for its caller: bytes that come by `send` or by writing, and
+//! go by `receive` or by reading.
+//!
+//! The caller's pages are locked, but the caller can change them at any moment, so
+//! each byte is fetched once. The copy is made before the store is changed: data
+//! that is refused leaves what was there.
+
+use core::{alloc::Layout, sync::atomic::AtomicU64};
+
+use protocol::{Checksum, STORE_LIMIT};
+use wdm::{
+    Status,
+    irp::{DirectReader, DirectWriter, Written},
+    irql::Apc,
+    memory::SharedBytes,
+    mutex::Mutex,
+    pool::NonpagedBlock,
+};
+
+use super::counts;
+use crate::tags;
+
+/// Bytes that are moved at once.
+const PIECE: usize = 256;
+
+/// The bytes of a file.
+pub struct Store {
+    bytes: Mutex<Option<NonpagedBlock>>,
+    /// Where the sum of all stores is kept.
+    total: &'static AtomicU64,
+}
+
+impl Store {
+    /// A store without bytes.
+    pub fn new(total: &'static AtomicU64) -> Result<Self, Status> {
+        let bytes = Mutex::new(None, tags::STORE).map_err(|error| error.status())?;
+        Ok(Self { bytes, total })
+    }
+
+    /// Takes all that is left of the caller's pages in place of what is kept.
+    /// `STATUS_DATA_ERROR` if it has not this checksum.
+    pub fn replace(
+        &self,
+        mut reader: DirectReader<'_>,
+        sum: u64,
+        apc: &mut Apc,
+    ) -> Result<Written, Status> {
+        let block = block(reader.left())?;
+        let found = match &block {
+            Some(block) => fill(block.memory(), &mut reader)?,
+            None => Checksum::EMPTY,
+        };
+        if found.number() != sum {
+            return Err(Status::DATA_ERROR);
+        }
+        self.bytes.with(apc, |bytes, _| self.exchange(bytes, block));
+        Ok(reader.taken())
+    }
+
+    /// Takes all that is left of the caller's pages, from `offset` on; what is
+    /// between the end and there becomes zero.
+    pub fn write(
+        &self,
+        mut reader: DirectReader<'_>,
+        offset: i64,
+        apc: &mut Apc,
+    ) -> Result<Written, Status> {
+        let wrong = Status::INVALID_PARAMETER;
+        let offset = usize::try_from(offset).map_err(|_| wrong)?;
+        let end = offset.checked_add(reader.left()).ok_or(wrong)?;
+        if reader.left() == 0 {
+            return Ok(reader.taken());
+        }
+        self.bytes.with(apc, |bytes, _| {
+            let before = bytes.as_ref().map_or(0, NonpagedBlock::size);
+            let fresh = block(end.max(before))?.ok_or(wrong)?;
+            if let Some(old) = bytes.as_ref() {
+                copy(old.memory(), fresh.memory());
+            }
+            let (_, place) = fresh.memory().split_at(offset).ok_or(wrong)?;
+            let (place, _) = place.split_at(reader.left()).ok_or(wrong)?;
+            fill(place, &mut reader)?;
+            self.exchange(bytes, Some(fresh));
+            Ok(reader.taken())
+        })
+    }
+
+    /// Gives all bytes. `STATUS_BUFFER_TOO_SMALL` if there is no room for them.
+    pub fn give(&self, mut writer: DirectWriter<'_>, apc: &mut Apc) -> Result<Written, Status> {
+        self.bytes.with(apc, |bytes, _| {
+            let Some(block) = bytes else {
+                return Ok(Written::NOTHING);
+            };
+            if writer.left() < block.size() {
+                return Err(Status::BUFFER_TOO_SMALL);
+            }
+            pour(block.memory(), &mut writer)?;
+            Ok(writer.written())
+        })
+    }
+
+    /// Gives bytes from `offset` on, as many as there are and as fit.
+    /// `STATUS_END_OF_FILE` if there are none.
+    pub fn read(
+        &self,
+        mut writer: DirectWriter<'_>,
+        offset: i64,
+        apc: &mut Apc,
+    ) -> Result<Written, Status> {
+        let offset = usize::try_from(offset).map_err(|_| Status::INVALID_PARAMETER)?;
+        if writer.left() == 0 {
+            return Ok(Written::NOTHING);
+        }
+        self.bytes.with(apc, |bytes, _| {
+            let rest = bytes.as_ref().and_then(|block| {
+                let (_, rest) = block.memory().split_at(offset)?;
+                let len = rest.len().min(writer.left());
+                rest.split_at(len).map(|(rest, _)| rest)
+            });
+            let rest = rest.filter(|rest| !rest.is_empty());
+            pour(rest.ok_or(Status::END_OF_FILE)?, &mut writer)?;
+            Ok(writer.written())
+        })
+    }
+
+    /// Puts other bytes in place of those that are kept, and counts.
+    fn exchange(&self, bytes: &mut Option<NonpagedBlock>, new: Option<NonpagedBlock>) {
+        let size = |block: &Option<NonpagedBlock>| block.as_ref().map_or(0, NonpagedBlock::size);
+        counts::raise(self.total, size(&new));
+        counts::lower(self.total, size(bytes));
+        *bytes = new;
+    }
+
+    /// Forgets all bytes.
+    pub fn clear(&self, apc: &mut Apc) {
+        self.bytes.with(apc, |bytes, _| self.exchange(bytes, None));
+    }
+}
+
+/// Pool for so many bytes; `None` for none.
+fn block(bytes: usize) -> Result<Option<NonpagedBlock>, Status> {
+    if bytes == 0 {
+        return Ok(None);
+    }
+    let layout = Layout::array::<u8>(bytes).map_err(|_| Status::INVALID_PARAMETER)?;
+    if bytes > STORE_LIMIT {
+        return Err(Status::INVALID_PARAMETER);
+    }
+    let block = NonpagedBlock::zeroed(layout, tags::STORE);
+    block.map(Some).map_err(|error| error.status())
+}
+
+/// Copies the rest of the caller's pages to memory of that length; their checksum.
+fn fill(memory: SharedBytes<'_>, reader: &mut DirectReader<'_>) -> Result<Checksum, Status> {
+    let mut sum = Checksum::EMPTY;
+    let mut buffer = [0; PIECE];
+    for place in memory.chunks(PIECE) {
+        let piece = buffer.get_mut(..place.len()).unwrap_or_default();
+        reader.read_bytes(piece)?;
+        let _ = place.copy_from(piece);
+        sum = sum.then(piece);
+    }
+    Ok(sum)
+}
+
+/// Copies memory to the caller's pages.
+fn pour(memory: SharedBytes<'_>, writer: &mut DirectWriter<'_>) -> Result<(), Status> {
+    let mut buffer = [0; PIECE];
+    for place in memory.chunks(PIECE) {
+        let piece = buffer.get_mut(..place.len()).unwrap_or_default();
+        let _ = place.copy_to(piece);
+        writer.write_bytes(piece)?;
+    }
+    Ok(())
+}
+
+/// Copies memory to the beginning of memory that is at least as long.
+fn copy(from: SharedBytes<'_>, to: SharedBytes<'_>) {
+    let mut buffer = [0; PIECE];
+    for (from, to) in from.chunks(PIECE).zip(to.chunks(PIECE)) {
+        let piece = buffer.get_mut(..from.len()).unwrap_or_default();
+        let _ = from.copy_to(piece);
+        let _ = to.copy_from(piece);
+    }
+}

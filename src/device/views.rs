@@ -1,0 +1,137 @@
+//! Pages of the driver in the programs that ask for them. A view belongs to the
+//! file through which it was asked for, and goes with its last handle or with its
+//! process, whichever ends first.
+
+use core::alloc::Layout;
+
+use protocol::{
+    ExchangeReply, ExchangeRequest, MapReply, MapRequest, UnmapRequest, VIEW_SIZE_LIMIT,
+};
+use wdm::{
+    Status,
+    irp::{Answer, Mode, Request, Written},
+    irql::Passive,
+    map::CacheType,
+    memory::{PAGE_SIZE, SharedBytes, byte_offset},
+    pool::NonpagedBlock,
+    user_map::Access,
+};
+
+use super::{File, NtMem, counts::wide};
+use crate::tags;
+
+impl NtMem {
+    /// Maps fresh pages into the caller.
+    pub(super) fn map<'r>(
+        &self,
+        file: &File,
+        mut request: Request<'r>,
+        passive: &mut Passive,
+    ) -> Answer<'r> {
+        if request.output_len() < size_of::<MapReply>() {
+            return self.refuse(request, Status::BUFFER_TOO_SMALL);
+        }
+        if request.requestor() == Mode::Kernel {
+            return self.refuse(request, Status::NOT_SUPPORTED);
+        }
+        let asked = request.input::<MapRequest>();
+        let (size, access) = match asked.and_then(|asked| checked(&asked)) {
+            Ok(checked) => checked,
+            Err(status) => return self.refuse(request, status),
+        };
+        match self.map_pages(file, size, access, passive) {
+            Ok(address) => request.reply(&MapReply { address }),
+            Err(status) => request.fail(status),
+        }
+    }
+
+    fn map_pages(
+        &self,
+        file: &File,
+        size: usize,
+        access: Access,
+        passive: &mut Passive,
+    ) -> Result<u64, Status> {
+        // Pool of a page or more is whole pages, at the beginning of one.
+        let layout = Layout::from_size_align(size, PAGE_SIZE);
+        let layout = layout.map_err(|_| Status::INVALID_PARAMETER)?;
+        let block = NonpagedBlock::zeroed(layout, tags::VIEW).map_err(|error| error.status())?;
+        let mapped = self
+            .views
+            .map(file.number, block, access, CacheType::Cached, passive);
+        let address = mapped.map_err(|rejected| rejected.error.status())?;
+        Ok(wide(address))
+    }
+
+    /// Undoes a view of the caller's.
+    pub(super) fn unmap<'r>(
+        &self,
+        file: &File,
+        mut request: Request<'r>,
+        passive: &mut Passive,
+    ) -> Answer<'r> {
+        let address = match request.input::<UnmapRequest>() {
+            Ok(asked) => usize::try_from(asked.address).unwrap_or(0),
+            Err(status) => return self.refuse(request, status),
+        };
+        if self.views.unmap(file.number, address, passive) {
+            request.succeed(Written::NOTHING)
+        } else {
+            request.fail(Status::NOT_FOUND)
+        }
+    }
+
+    /// Exchanges a word of a view at the driver's own address.
+    pub(super) fn exchange<'r>(
+        &self,
+        file: &File,
+        mut request: Request<'r>,
+        passive: &mut Passive,
+    ) -> Answer<'r> {
+        if request.output_len() < size_of::<ExchangeReply>() {
+            return self.refuse(request, Status::BUFFER_TOO_SMALL);
+        }
+        let asked: ExchangeRequest = match request.input() {
+            Ok(asked) => asked,
+            Err(status) => return self.refuse(request, status),
+        };
+        let address = usize::try_from(asked.address).unwrap_or(0);
+        let exchanged = self
+            .views
+            .with_memory(file.number, address, passive, |memory| {
+                exchange(memory, asked.offset, asked.value)
+            });
+        match exchanged.unwrap_or(Err(Status::NOT_FOUND)) {
+            Ok(value) => request.reply(&ExchangeReply { value }),
+            Err(status) => request.fail(status),
+        }
+    }
+}
+
+/// A size and an access that make sense.
+fn checked(asked: &MapRequest) -> Result<(usize, Access), Status> {
+    let wrong = Status::INVALID_PARAMETER;
+    let size = usize::try_from(asked.size).map_err(|_| wrong)?;
+    let access = match asked.read_only {
+        0 => Access::ReadWrite,
+        1 => Access::Read,
+        _ => return Err(wrong),
+    };
+    if size == 0 || byte_offset(size) != 0 || asked.size > VIEW_SIZE_LIMIT {
+        return Err(wrong);
+    }
+    Ok((size, access))
+}
+
+/// Writes a word, and returns what was there before.
+fn exchange(memory: SharedBytes<'_>, offset: u64, value: u64) -> Result<u64, Status> {
+    let wrong = Status::INVALID_PARAMETER;
+    let offset = usize::try_from(offset).map_err(|_| wrong)?;
+    let (_, rest) = memory.split_at(offset).ok_or(wrong)?;
+    let mut before = [0; size_of::<u64>()];
+    if rest.copy_to(&mut before) < before.len() {
+        return Err(wrong);
+    }
+    let _ = rest.copy_from(&value.to_le_bytes());
+    Ok(u64::from_le_bytes(before))
+}
