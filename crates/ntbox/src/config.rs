@@ -31,6 +31,17 @@ pub struct Config {
     pub version: OsVersion,
     /// Whether waiting takes time.
     pub time: Time,
+    /// Files on the volume `C:`, beside those that are always there.
+    pub files: Vec<VolumeFile>,
+}
+
+/// A file that the volume `C:` has when the driver starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeFile {
+    /// Its path from the root of the volume, as in `\Windows\Temp\data.bin`.
+    pub path: String,
+    /// The file of the host that it is a copy of.
+    pub content: PathBuf,
 }
 
 /// What happens when all threads of the kernel wait.
@@ -63,6 +74,7 @@ impl Config {
             timeout: Duration::from_secs(10),
             version: OsVersion::default(),
             time: Time::default(),
+            files: Vec::new(),
         }
     }
 
@@ -70,6 +82,20 @@ impl Config {
     #[must_use]
     pub fn parameter(mut self, name: impl Into<String>, value: RegValue) -> Self {
         self.parameters.push((name.into(), value));
+        self
+    }
+
+    /// Puts a copy of a file of the host on the volume `C:`, as in
+    /// `file(r"C:\Windows\Temp\data.bin", "data.bin")`; directories are made as
+    /// needed.
+    #[must_use]
+    pub fn file(mut self, path: impl Into<String>, content: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let inside = path.strip_prefix("C:").or_else(|| path.strip_prefix("c:"));
+        self.files.push(VolumeFile {
+            path: inside.unwrap_or(&path).to_owned(),
+            content: content.into(),
+        });
         self
     }
 

@@ -8,6 +8,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use super::fs::{self, FileOnVolume};
 use super::layout::{PCRS, STACKS};
 use super::loader::{self, Image};
 use super::mm::space::{Protection, Use};
@@ -145,6 +146,7 @@ impl Machine {
         );
         let image = loader::load(&name, &file)?;
         let driver = driver::Driver::new(&image, config)?;
+        fs::initialize(&files_of(config, &name, file)?)?;
         Ok(Self {
             image,
             driver,
@@ -180,6 +182,22 @@ impl Machine {
         }
         log::flush();
     }
+}
+
+/// What is on the volume: the driver's own image, and what the caller puts there.
+fn files_of(config: &Config, name: &str, image: Vec<u8>) -> Result<Vec<FileOnVolume>, String> {
+    let own = FileOnVolume {
+        path: format!(r"\Windows\System32\drivers\{name}"),
+        data: image,
+    };
+    let mut files = vec![own];
+    for file in &config.files {
+        let data = std::fs::read(&file.content)
+            .map_err(|error| format!("{}: {error}", file.content.display()))?;
+        let path = file.path.clone();
+        files.push(FileOnVolume { path, data });
+    }
+    Ok(files)
 }
 
 /// Pages of a kernel stack: 24 KiB, as on x64 Windows.

@@ -21,6 +21,7 @@ use crate::report::CallCount;
 const FAMILIES: &[&[&[Export]]] = &[
     super::dbg::TABLES,
     ex::TABLES,
+    super::fs::TABLES,
     io::TABLES,
     ke::TABLES,
     mm::TABLES,

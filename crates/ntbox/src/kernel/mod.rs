@@ -12,6 +12,7 @@ mod driver;
 mod ex;
 mod exclusive;
 pub mod exports;
+mod fs;
 mod guest;
 mod io;
 mod ke;

@@ -4,6 +4,10 @@
 /// The export and what is missing, by name.
 pub const NOTES: &[(&str, &str)] = &[
     (
+        "IoCreateFileEx",
+        "of the create context only the device is looked at",
+    ),
+    (
         "KeSetTargetProcessorDpcEx",
         "there is one processor, number 0",
     ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use ntbox::parse::{self, Mask};
-use ntbox::{Config, Fault, OsVersion, RegValue, Time};
+use ntbox::{Config, Fault, OsVersion, RegValue, Time, VolumeFile};
 
 use crate::requests::{self, Ask};
 
@@ -95,7 +95,8 @@ Exit status:
 )]
 pub struct Run {
     /// The driver's image; its PDB, if it has one, lies beside it
-    pub file: PathBuf,
+    #[arg(value_name = "FILE")]
+    pub image: PathBuf,
     /// Name of the service, and of its registry key [default: the file's name]
     #[arg(long, value_parser = parse::service)]
     pub service: Option<String>,
@@ -125,6 +126,9 @@ pub struct Run {
     /// ahead when all threads wait
     #[arg(long)]
     pub real_time: bool,
+    /// Put a copy of a file on the volume C:, as in 'C:\\data\\x.bin=x.bin'
+    #[arg(long = "file", value_name = "C:\\PATH=FILE", value_parser = parse::volume_file)]
+    pub files: Vec<VolumeFile>,
     /// Write one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -133,7 +137,7 @@ pub struct Run {
 impl Run {
     /// The configuration that this asks for.
     pub fn config(&self) -> Config {
-        let mut config = Config::new(&self.file);
+        let mut config = Config::new(&self.image);
         config.parameters.clone_from(&self.parameters);
         config.faults.clone_from(&self.faults);
         self.filters
@@ -142,6 +146,7 @@ impl Run {
         config.service = self.service.clone().unwrap_or(config.service);
         config.timeout = self.timeout.unwrap_or(config.timeout);
         config.version = self.os.unwrap_or(config.version);
+        config.files.clone_from(&self.files);
         if self.real_time {
             config.time = Time::Real;
         }
@@ -219,7 +224,7 @@ mod tests {
     #[test]
     fn options_reach_the_configuration() {
         let line = "ntbox run a/walk.sys --service w --param A=dword:1 --param B=sz:x --fault IoAllocateMdl:2 \
-                    --filter IHVDRIVER=1 --filter ihvdriver=0xf --filter WIN2000=0 --timeout 0.5 --os 6.1.7601 --real-time";
+                    --filter IHVDRIVER=1 --filter ihvdriver=0xf --filter WIN2000=0 --timeout 0.5 --os 6.1.7601 --real-time --file c:\\x\\y=a/b=c";
         let Command::Run(run) = Cli::parse_from(line.split_whitespace()).command else {
             panic!("not run")
         };
@@ -244,6 +249,13 @@ mod tests {
         assert_eq!(config.filter.win2000, 0);
         assert_eq!(config.timeout, Duration::from_millis(500));
         assert_eq!(config.time, Time::Real);
+        assert_eq!(
+            config.files,
+            [VolumeFile {
+                path: r"\x\y".to_owned(),
+                content: PathBuf::from("a/b=c")
+            }]
+        );
         assert_eq!(
             config.version,
             OsVersion {

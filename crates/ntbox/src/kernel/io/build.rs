@@ -139,7 +139,7 @@ exports! {
                 // the driver sees a cleanup, too.
                 file::handle_closed(&file::no_handle(opened), &caller);
                 guest::write_u64(object, opened)?;
-                guest::write_u64(body, devices::top(found.object)?)?;
+                guest::write_u64(body, devices::related(found.object)?)?;
                 Ok(0)
             }
             Err(status) => Ok(status),
@@ -149,6 +149,14 @@ exports! {
     /// `IoGetRelatedDeviceObject`: the top of the stack that a file is open on.
     fn IoGetRelatedDeviceObject(object: u64) -> u64 [max PASSIVE_LEVEL] {
         let body = guest::read_u64(object + super::layout::file::DEVICE_OBJECT)?;
-        Ok(devices::top(body)?)
+        Ok(devices::related(body)?)
+    }
+
+    /// `IoGetBaseFileSystemDeviceObject`: the bottom of that stack.
+    fn IoGetBaseFileSystemDeviceObject(object: u64) -> u64 [max PASSIVE_LEVEL] {
+        let body = guest::read_u64(object + super::layout::file::DEVICE_OBJECT)?;
+        let volume = guest::read_u64(body + device::VPB)?;
+        let mounted = if volume == 0 { 0 } else { guest::read_u64(volume + super::layout::vpb::DEVICE_OBJECT)? };
+        Ok(if mounted == 0 { body } else { mounted })
     }
 }

@@ -6,7 +6,7 @@
 //! the status block and the event will tell.
 
 use super::file::{self, Operation, Sent};
-use super::finish::{self, Notify};
+use super::finish::{self, Apc, Notify};
 use super::layout::file as offset;
 use super::transfer::Buffers;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
@@ -15,6 +15,7 @@ use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::{object, sched};
 use crate::kernel::ob::handles::Entry;
 use crate::kernel::ob::{self, Caller, Refusal, Type};
+use crate::kernel::threads;
 use crate::kernel::zw::mode::Mode;
 
 /// `EVENT_MODIFY_STATE`.
@@ -23,42 +24,61 @@ const MODIFY_STATE: u32 = 2;
 const READ_DATA: u32 = 1;
 /// `FILE_WRITE_DATA` and `FILE_APPEND_DATA`.
 const WRITE_OR_APPEND: u32 = 6;
+/// `FILE_APPEND_DATA`.
+const APPEND_DATA: u32 = 4;
+/// `FILE_WRITE_TO_END_OF_FILE`, as a byte offset.
+const END_OF_FILE: u64 = u64::MAX;
 /// `FILE_USE_FILE_POINTER_POSITION`, as a byte offset.
 const USE_FILE_POINTER: u64 = 0xffff_ffff_ffff_fffe;
 
 /// What all of these have in common: the first five arguments.
-struct Common {
-    file: u64,
-    event: u64,
-    block: u64,
-    mode: Mode,
+pub struct Common {
+    /// Handle of the file.
+    pub file: u64,
+    /// Handle of an event; 0 for none.
+    pub event: u64,
+    /// An APC routine and its context; 0 for none.
+    pub routine: (u64, u64),
+    /// Address of the status block.
+    pub block: u64,
+    /// Who asks.
+    pub mode: Mode,
 }
 
 impl Common {
-    fn of(call: &Call<'_>, mode: Mode, function: &str) -> Result<Self, Refusal> {
-        let (routine, block) = (call.argument(2)?, call.argument(4)?);
-        if routine != 0 {
-            return Err(Stop::bug_check(
-                0xe2,
-                [routine, 0, 0, 0],
-                format!(
-                    "{function} was asked to call {routine:#018x} as an APC at the end of the request, \
-                     which this kernel does not do yet; an event tells of it, too"
-                ),
-            )
-            .into());
-        }
-        mode.probe(block, 16, 8)?;
-        Ok(Self {
+    /// The first five arguments of a call.
+    fn of(call: &Call<'_>, mode: Mode) -> Result<Self, Refusal> {
+        let common = Self {
             file: call.argument(0)?,
             event: call.argument(1)?,
+            routine: (call.argument(2)?, call.argument(3)?),
+            block: call.argument(4)?,
+            mode,
+        };
+        mode.probe(common.block, 16, 8)?;
+        Ok(common)
+    }
+
+    /// A request that is told of by its status alone: the first two arguments.
+    ///
+    /// # Errors
+    /// The status block is not the caller's.
+    pub fn simple(file: u64, block: u64, mode: Mode) -> Result<Self, Refusal> {
+        mode.probe(block, 16, 8)?;
+        Ok(Self {
+            file,
+            event: 0,
+            routine: (0, 0),
             block,
             mode,
         })
     }
 
     /// The file, referenced, and the event, referenced and reset.
-    fn begin(&self, access: u32, caller: &Caller<'_>) -> Result<(Entry, Notify), Refusal> {
+    ///
+    /// # Errors
+    /// One of the handles is none of its kind, or has not the right.
+    pub fn begin(&self, access: u32, caller: &Caller<'_>) -> Result<(Entry, Notify), Refusal> {
         let user = self.mode.is_user();
         let file = ob::by_handle(self.file, 0, Some(Type::File), user)?;
         // One of the rights is enough.
@@ -69,6 +89,12 @@ impl Common {
             block: self.block,
             event: 0,
             file: 0,
+            apc: Apc {
+                routine: self.routine.0,
+                context: self.routine.1,
+                thread: threads::current_thread(),
+                mode: u8::from(user),
+            },
         };
         if self.event != 0 {
             let event = ob::by_handle(self.event, MODIFY_STATE, Some(Type::Event), user)?;
@@ -85,7 +111,10 @@ impl Common {
     }
 
     /// Sends the request, and waits where the file is for that.
-    fn send(
+    ///
+    /// # Errors
+    /// Why the caller does not go on.
+    pub fn send(
         &self,
         (file, notify): (Entry, Notify),
         operation: Operation,
@@ -104,7 +133,15 @@ impl Common {
             Ok(Sent::Done(outcome)) if outcome.pending_returned && !synchronous => {
                 Ok(ntstatus::STATUS_PENDING)
             }
-            Ok(Sent::Done(outcome)) => Ok(outcome.status),
+            Ok(Sent::Done(outcome)) => {
+                // The end of a file is told in the block, too, as by a read that
+                // never needed a request.
+                if synchronous && outcome.status == ntstatus::STATUS_END_OF_FILE {
+                    guest::write_u32(self.block, outcome.status)?;
+                    guest::write_u64(self.block.wrapping_add(8), outcome.information)?;
+                }
+                Ok(outcome.status)
+            }
             Ok(Sent::Pending(id)) if synchronous => Ok(finish::wait_for(id).status),
             Ok(Sent::Pending(id)) => {
                 finish::detach(id);
@@ -152,7 +189,7 @@ impl Common {
         self.mode.probe_optional(key, 4, 4)?;
         let begun = self.begin(if write { WRITE_OR_APPEND } else { READ_DATA }, &caller)?;
         let prepared = || -> Result<(u64, u32), Refusal> {
-            let offset = Self::byte_offset(begun.0.object, start)?;
+            let offset = Self::byte_offset(&begun.0, start, write)?;
             let key = if key == 0 { 0 } else { guest::read_u32(key)? };
             Ok((offset, key))
         };
@@ -183,7 +220,13 @@ impl Common {
 
     /// Where a read or write begins: a file that is not synchronous has no
     /// position of its own.
-    fn byte_offset(file: u64, start: u64) -> Result<u64, Refusal> {
+    /// Whoever may only append to a file of the file system writes at its end.
+    fn byte_offset(file: &Entry, start: u64, write: bool) -> Result<u64, Refusal> {
+        let on_volume = guest::read_u64(file.object + offset::FS_CONTEXT)? != 0;
+        if write && on_volume && file.access & WRITE_OR_APPEND == APPEND_DATA {
+            return Ok(END_OF_FILE);
+        }
+        let file = file.object;
         let given = if start == 0 {
             None
         } else {
@@ -198,11 +241,12 @@ impl Common {
 }
 
 /// The low half of an argument.
-fn low(value: u64) -> u32 {
+pub fn low(value: u64) -> u32 {
     u32::try_from(value & 0xffff_ffff).unwrap_or(0)
 }
 
-fn is_synchronous(file: u64) -> Result<bool, Fault> {
+/// Whether requests on a file wait for their end.
+pub fn is_synchronous(file: u64) -> Result<bool, Fault> {
     Ok(guest::read_u32(file + offset::FLAGS)? & offset::flag::SYNCHRONOUS_IO != 0)
 }
 
@@ -221,55 +265,54 @@ fn release(file: u64) -> Result<(), Fault> {
 }
 
 /// One of these services for one of the two kinds of caller.
-fn serve(
+pub fn serve(
     call: &Call<'_>,
     mode: Mode,
-    function: &str,
     work: impl FnOnce(&Common) -> Result<u32, Refusal>,
 ) -> Result<u32, Stop> {
-    mode.outcome(Common::of(call, mode, function).and_then(|common| work(&common)))
+    mode.outcome(Common::of(call, mode).and_then(|common| work(&common)))
 }
 
 exports! {
     /// `ZwDeviceIoControlFile`: file, event, APC routine and context, status block,
     /// code, input and its length, output and its length.
     fn ZwDeviceIoControlFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        serve(call, Mode::Kernel, "ZwDeviceIoControlFile", |common| common.control(call, false))
+        serve(call, Mode::Kernel, |common| common.control(call, false))
     }
 
     /// `NtDeviceIoControlFile`.
     fn NtDeviceIoControlFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        serve(call, Mode::previous(), "NtDeviceIoControlFile", |common| common.control(call, false))
+        serve(call, Mode::previous(), |common| common.control(call, false))
     }
 
     /// `ZwFsControlFile`.
     fn ZwFsControlFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        serve(call, Mode::Kernel, "ZwFsControlFile", |common| common.control(call, true))
+        serve(call, Mode::Kernel, |common| common.control(call, true))
     }
 
     /// `NtFsControlFile`.
     fn NtFsControlFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        serve(call, Mode::previous(), "NtFsControlFile", |common| common.control(call, true))
+        serve(call, Mode::previous(), |common| common.control(call, true))
     }
 
     /// `ZwReadFile`: file, event, APC routine and context, status block, buffer,
     /// length, byte offset, key.
     fn ZwReadFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        serve(call, Mode::Kernel, "ZwReadFile", |common| common.transfer(call, false))
+        serve(call, Mode::Kernel, |common| common.transfer(call, false))
     }
 
     /// `NtReadFile`.
     fn NtReadFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        serve(call, Mode::previous(), "NtReadFile", |common| common.transfer(call, false))
+        serve(call, Mode::previous(), |common| common.transfer(call, false))
     }
 
     /// `ZwWriteFile`.
     fn ZwWriteFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        serve(call, Mode::Kernel, "ZwWriteFile", |common| common.transfer(call, true))
+        serve(call, Mode::Kernel, |common| common.transfer(call, true))
     }
 
     /// `NtWriteFile`.
     fn NtWriteFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        serve(call, Mode::previous(), "NtWriteFile", |common| common.transfer(call, true))
+        serve(call, Mode::previous(), |common| common.transfer(call, true))
     }
 }

@@ -3,7 +3,7 @@
 use super::file::{self, Opening};
 use super::layout::file as offset;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::call::{Call, exports};
+use crate::kernel::call::{Call, Stop, exports};
 use crate::kernel::guest;
 use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type};
 use crate::kernel::zw::mode::Mode;
@@ -24,6 +24,9 @@ const SYNCHRONIZE: u32 = 0x10_0000;
 const DELETE: u32 = 0x1_0000;
 /// `IO_CHECK_CREATE_PARAMETERS`.
 const CHECK_PARAMETERS: u32 = 0x200;
+
+/// `IO_OPEN_TARGET_DIRECTORY`.
+const OPEN_TARGET_DIRECTORY: u32 = 4;
 
 /// `FILE_…` options of a create that exclude or need others.
 mod option {
@@ -47,8 +50,10 @@ struct Wanted {
     options: u32,
     ea: (u64, u32),
     mode: Mode,
-    /// Whether the parameters are checked although the caller is trusted.
-    check: bool,
+    /// `IO_…` options, of `IoCreateFile` and its kin.
+    io_options: u32,
+    /// The device that is to be asked; 0 for the top of the stack.
+    hint: u64,
 }
 
 impl Wanted {
@@ -66,7 +71,8 @@ impl Wanted {
             options: low(call.argument(8)?),
             ea: (call.argument(9)?, low(call.argument(10)?)),
             mode,
-            check: false,
+            io_options: 0,
+            hint: 0,
         })
     }
 
@@ -84,7 +90,8 @@ impl Wanted {
             options: low(call.argument(5)?),
             ea: (0, 0),
             mode,
-            check: false,
+            io_options: 0,
+            hint: 0,
         })
     }
 
@@ -117,6 +124,9 @@ impl Wanted {
             allocation_size,
             ea: self.ea,
             related,
+            // `IO_OPEN_TARGET_DIRECTORY` is `SL_OPEN_TARGET_DIRECTORY`.
+            flags: u8::try_from(self.io_options & OPEN_TARGET_DIRECTORY).unwrap_or(0),
+            hint: self.hint,
         })
     }
 }
@@ -128,7 +138,7 @@ fn low(value: u64) -> u32 {
 
 fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
     let mode = wanted.mode;
-    if (mode.is_user() || wanted.check) && !wanted.is_valid() {
+    if (mode.is_user() || wanted.io_options & CHECK_PARAMETERS != 0) && !wanted.is_valid() {
         return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
     }
     mode.probe(wanted.handle, 8, 8)?;
@@ -152,13 +162,8 @@ fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
         .opening(related)
         .and_then(|opening| Ok(file::open(body, &found.rest, opening, caller)?));
     ob::dereference(found.object, caller);
-    let (object, information) = match opened? {
-        Ok(opened) => opened,
-        Err(status) => {
-            guest::write_u32(wanted.block, status)?;
-            return Ok(status);
-        }
-    };
+    // What could not be opened leaves the status block as it was.
+    let (object, information) = opened??;
     let access = Type::File.grant(wanted.access);
     let handle = ob::handles::insert(object, access, attributes.flags, caller.address());
     if handle.is_ok() {
@@ -201,21 +206,52 @@ exports! {
     }
 
     /// `IoCreateFile`: as `ZwCreateFile`, for ordinary files (`CreateFileTypeNone`),
-    /// and options of its own, of which `IO_CHECK_CREATE_PARAMETERS` is looked at.
+    /// with options of its own.
     fn IoCreateFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        let mode = Mode::previous();
-        let options = low(call.argument(13)?);
-        // CreateFileType: pipes and mailslots have parameters of their own.
-        if low(call.argument(11)?) != 0 {
-            return Ok(ntstatus::STATUS_NOT_SUPPORTED);
-        }
-        // IO_NO_PARAMETER_CHECKING: the caller answers for what it passes.
-        let mode = if options & NO_PARAMETER_CHECKING == 0 { mode } else { Mode::Kernel };
-        let wanted = Wanted::create(call, mode);
-        let wanted = wanted.map(|wanted| Wanted { check: options & CHECK_PARAMETERS != 0, ..wanted });
-        mode.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+        by_io_manager(call, 0)
+    }
+
+    /// `IoCreateFileSpecifyDeviceObjectHint`: the request begins at this device of
+    /// the stack.
+    fn IoCreateFileSpecifyDeviceObjectHint<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let hint = call.argument(14)?;
+        by_io_manager(call, hint)
+    }
+
+    /// `IoCreateFileEx`: the device comes in a `IO_DRIVER_CREATE_CONTEXT`, of which
+    /// nothing else is looked at.
+    fn IoCreateFileEx<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        /// `DeviceObjectHint`.
+        const HINT: u64 = 0x10;
+        let hint = match call.argument(14)? {
+            0 => 0,
+            context => guest::read_u64(context.wrapping_add(HINT))?,
+        };
+        by_io_manager(call, hint)
     }
 }
 
 /// `IO_NO_PARAMETER_CHECKING`.
 const NO_PARAMETER_CHECKING: u32 = 0x100;
+
+/// The arguments of `IoCreateFile`.
+fn by_io_manager(call: &Call<'_>, hint: u64) -> Result<u32, Stop> {
+    let mode = Mode::previous();
+    let io_options = low(call.argument(13)?);
+    // CreateFileType: pipes and mailslots have parameters of their own.
+    if low(call.argument(11)?) != 0 {
+        return Ok(ntstatus::STATUS_NOT_SUPPORTED);
+    }
+    // IO_NO_PARAMETER_CHECKING: the caller answers for what it passes.
+    let mode = if io_options & NO_PARAMETER_CHECKING == 0 {
+        mode
+    } else {
+        Mode::Kernel
+    };
+    let wanted = Wanted::create(call, mode).map(|wanted| Wanted {
+        io_options,
+        hint,
+        ..wanted
+    });
+    mode.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+}

@@ -1,7 +1,7 @@
 //! Device objects: making, naming, attaching, deleting.
 
 use super::layout::device::{self, flag};
-use super::layout::{driver, object_extension};
+use super::layout::{driver, object_extension, vpb};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::exclusive::Exclusive;
@@ -36,11 +36,11 @@ fn with<T>(work: impl FnOnce(&mut Vec<Device>) -> T) -> T {
     work(&mut DEVICES.lock())
 }
 
-/// Devices that are not deleted: object and who made it.
+/// Devices of drivers that are not deleted: object and who made it.
 pub fn existing() -> Vec<(u64, u64)> {
     with(|list| {
         list.iter()
-            .filter(|device| !device.delete_pending)
+            .filter(|device| !device.delete_pending && device.caller != 0)
             .map(|device| (device.object, device.caller))
             .collect()
     })
@@ -64,7 +64,7 @@ pub struct Wanted {
 }
 
 /// Makes a device.
-fn create(wanted: Wanted, caller: &Caller<'_>) -> Result<Result<u64, u32>, Fault> {
+pub fn create(wanted: Wanted, caller: &Caller<'_>) -> Result<Result<u64, u32>, Fault> {
     let extension = u64::from(wanted.extension).next_multiple_of(16);
     let body = match ob::create(Type::Device, device::SIZE_OF + extension, Payload::None) {
         Ok(body) => body,
@@ -216,6 +216,18 @@ pub fn top(body: u64) -> Result<u64, Fault> {
         }
     }
     Ok(at)
+}
+
+/// The device that requests on files of a device go to: the top of the stack of
+/// the file system that has mounted it, or else of its own.
+pub fn related(body: u64) -> Result<u64, Fault> {
+    match guest::read_u64(body + device::VPB)? {
+        0 => top(body),
+        volume => match guest::read_u64(volume + vpb::DEVICE_OBJECT)? {
+            0 => top(body),
+            file_system => top(file_system),
+        },
+    }
 }
 
 /// Puts `source` on top of the stack of `target`; returns what it lies on.

@@ -3,7 +3,7 @@
 
 use super::finish::Notify;
 use super::layout::device::{self, flag};
-use super::layout::{file, irp as packet_offset, major, stack};
+use super::layout::{file, irp as packet_offset, major, stack, vpb};
 use super::transfer::{self, Buffers, Style};
 use super::{device as devices, finish, irp};
 use crate::kernel::call::Stop;
@@ -11,7 +11,7 @@ use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::object::{self, Kind};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{self, Caller, Closed, Payload, Type};
-use crate::kernel::{se, stop, threads};
+use crate::kernel::{fs, se, stop, threads};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -46,6 +46,10 @@ pub struct Opening {
     pub ea: (u64, u32),
     /// File object that the name is relative to; 0 for none.
     pub related: u64,
+    /// Flags of the stack location, `SL_…`.
+    pub flags: u8,
+    /// The device of the stack that the request begins at; 0 for the top.
+    pub hint: u64,
 }
 
 /// What a request is.
@@ -75,6 +79,37 @@ pub enum Operation {
         /// Key of a byte range that is locked.
         key: u32,
     },
+    /// Anything else.
+    Other(Other),
+}
+
+/// A request by its stack location.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Other {
+    /// `IRP_MJ_…`.
+    pub function: u8,
+    /// `IRP_MN_…`.
+    pub minor: u8,
+    /// `SL_…`.
+    pub flags: u8,
+    /// The parameters, as four registers.
+    pub parameters: [u64; 4],
+    /// Where the data is.
+    pub data: Data,
+}
+
+/// How the data of an [`Other`] request moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Data {
+    /// There is none.
+    #[default]
+    None,
+    /// To the driver, through a system buffer.
+    In,
+    /// From the driver, through a system buffer.
+    Out,
+    /// From the driver, as its device wants it.
+    OutByDevice,
 }
 
 /// How far a request got when the driver returned.
@@ -94,7 +129,10 @@ pub fn open(
     opening: Opening,
     caller: &Caller<'_>,
 ) -> Result<Result<(u64, u64), u32>, Stop> {
-    let top = devices::top(body)?;
+    let top = match opening.hint {
+        0 => devices::related(body)?,
+        hint => hint,
+    };
     if !devices::can_be_opened(body)? {
         return Ok(Err(NO_SUCH_DEVICE));
     }
@@ -115,11 +153,15 @@ pub fn open(
     let Some(object) = new_file(body, rest, opening)? else {
         return Ok(Err(INSUFFICIENT_RESOURCES));
     };
+    let volume = guest::read_u64(body + device::VPB)?;
+    guest::write_u64(object + file::VPB, volume)?;
+    count_on_volume(volume, true)?;
     devices::count_reference(body, true, caller)?;
     let outcome = create(top, object, opening, caller)?;
     if outcome.status.cast_signed() < 0 {
         // A file that was not opened is not cleaned up or closed, only freed.
         guest::write_u64(object + file::DEVICE_OBJECT, 0)?;
+        count_on_volume(volume, false)?;
         devices::count_reference(body, false, caller)?;
         ob::dereference(object, caller);
         return Ok(Err(outcome.status));
@@ -240,6 +282,7 @@ fn create(
     guest::write_u32(context + ACCESS_STATE + 0x18, opening.access)?;
     guest::write_u64(place + stack::create::SECURITY_CONTEXT, context)?;
     guest::write_u32(place + stack::create::OPTIONS, opening.options)?;
+    guest::write_u8(place + stack::FLAGS, opening.flags)?;
     guest::write_u16(place + stack::create::FILE_ATTRIBUTES, opening.attributes)?;
     guest::write_u16(place + stack::create::SHARE_ACCESS, opening.share)?;
     guest::write_u64(
@@ -350,12 +393,13 @@ pub fn request(
     caller: &Caller<'_>,
 ) -> Result<Sent, Stop> {
     let body = guest::read_u64(object + file::DEVICE_OBJECT)?;
-    let top = devices::top(body)?;
+    let top = devices::related(body)?;
     let function = match operation {
         Operation::Control { .. } => major::DEVICE_CONTROL,
         Operation::FsControl { .. } => major::FILE_SYSTEM_CONTROL,
         Operation::Read { .. } => major::READ,
         Operation::Write { .. } => major::WRITE,
+        Operation::Other(other) => other.function,
     };
     let Some((packet, place)) = packet_for(top, object, function, user)? else {
         notify.give_back(caller);
@@ -387,6 +431,9 @@ pub fn request(
             style(top)?,
             user,
         )?,
+        Operation::Other(other) => {
+            transfer::other(packet, place, &other, buffers, style(top)?, user)?
+        }
     };
     if let Err(status) = prepared {
         transfer::release(packet)?;
@@ -420,6 +467,11 @@ pub fn handle_closed(closed: &Closed, caller: &Caller<'_>) {
 pub fn deleted(object: u64, caller: &Caller<'_>) {
     ending(object, major::CLOSE, caller);
     let body = guest::read_u64(object + file::DEVICE_OBJECT).unwrap_or(0);
+    let volume = guest::read_u64(object + file::VPB).unwrap_or(0);
+    if body != 0 {
+        // The block is the kernel's own memory.
+        let _ = count_on_volume(volume, false);
+    }
     if let Ok(name) = UnicodeString::read(object + file::FILE_NAME)
         && name.buffer != 0
     {
@@ -435,6 +487,32 @@ pub fn deleted(object: u64, caller: &Caller<'_>) {
     }
 }
 
+/// Counts a file of a volume, or its end; 0 for a file that is on none.
+fn count_on_volume(volume: u64, opened: bool) -> Result<(), Fault> {
+    if volume == 0 {
+        return Ok(());
+    }
+    let count = guest::read_u32(volume + vpb::REFERENCE_COUNT)?;
+    let count = if opened {
+        count.wrapping_add(1)
+    } else {
+        count.wrapping_sub(1)
+    };
+    guest::write_u32(volume + vpb::REFERENCE_COUNT, count)
+}
+
+/// The name of a file: that of its device, and the path behind it.
+pub fn name(object: u64) -> Option<Vec<u16>> {
+    let body = guest::read_u64(object + file::DEVICE_OBJECT).ok()?;
+    let mut name = ob::path(body)?;
+    let path = fs::path_of(object).or_else(|| {
+        let path = UnicodeString::read(object + file::FILE_NAME).ok()?;
+        path.units().ok()
+    });
+    name.extend(path?);
+    Some(name)
+}
+
 /// Sends cleanup or close and waits for the end; their status does not matter.
 fn ending(object: u64, function: u8, caller: &Caller<'_>) {
     let work = || -> Result<(), Stop> {
@@ -442,7 +520,7 @@ fn ending(object: u64, function: u8, caller: &Caller<'_>) {
         if body == 0 {
             return Ok(());
         }
-        let top = devices::top(body)?;
+        let top = devices::related(body)?;
         let Some((packet, _)) = packet_for(top, object, function, false)? else {
             return Ok(());
         };

@@ -6,14 +6,16 @@ use rustc_hash::FxHashMap;
 use super::irp::{self, Owner};
 use super::layout::irp as offset;
 use super::transfer;
-use crate::kernel::call::Stop;
+use crate::kernel::call::irql::APC_LEVEL;
+use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
-use crate::kernel::ke::{object, sched, wait};
+use crate::kernel::ke::{apc, object, sched, wait};
 use crate::kernel::layout::is_system;
+use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::mm::user;
 use crate::kernel::ob::{self, Caller};
-use crate::kernel::{stop, threads};
+use crate::kernel::{exports, stop, threads};
 
 /// How a request of a file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,58 @@ pub struct Notify {
     /// The file object, referenced for this, whose own event is set if there is
     /// no other; 0 for none.
     pub file: u64,
+    /// What is called in the thread that asked.
+    pub apc: Apc,
+}
+
+/// A routine that the end of a request calls as an APC.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Apc {
+    /// The routine; 0 for none.
+    pub routine: u64,
+    /// Its first argument.
+    pub context: u64,
+    /// The thread.
+    pub thread: u64,
+    /// Processor mode of the one who asked.
+    pub mode: u8,
+}
+
+impl Apc {
+    /// Queues it, with the status block as its second argument.
+    fn queue(self, block: u64) -> Result<(), Fault> {
+        /// Bytes of a KAPC.
+        const SIZE: u64 = 0x58;
+        /// `CurrentApcEnvironment`.
+        const CURRENT: u32 = 2;
+        if self.routine == 0 {
+            return Ok(());
+        }
+        let Some(apc) = pool::allocate(PoolKind::NonPaged, SIZE, u32::from_le_bytes(*b"Irp "))
+        else {
+            return Ok(());
+        };
+        let routines = apc::Routines {
+            kernel: exports::resolve("IopRequestApcDelivered").unwrap_or(0),
+            rundown: 0,
+            normal: self.routine,
+            context: self.context,
+        };
+        apc::initialize(apc, self.thread, CURRENT, self.mode, &routines)?;
+        if !apc::insert(apc, block, 0)? {
+            pool::free(apc);
+        }
+        Ok(())
+    }
+}
+
+exports! {
+    /// The kernel routine of a request's APC: its memory is not needed any more. No
+    /// driver imports it.
+    fn IopRequestApcDelivered(apc: u64) -> () [max APC_LEVEL] {
+        pool::free(apc);
+        Ok(())
+    }
 }
 
 impl Notify {
@@ -63,12 +117,13 @@ impl Notify {
             }
         }
         let event = match (self.event, self.file) {
-            (0, 0) => return Ok(()),
+            (0, 0) => return self.apc.queue(self.block),
             (0, file) => file + super::layout::file::EVENT,
             (event, _) => event,
         };
         object::set_state(event, 1)?;
-        wait::signal(event)
+        wait::signal(event)?;
+        self.apc.queue(self.block)
     }
 }
 

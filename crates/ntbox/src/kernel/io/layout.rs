@@ -16,6 +16,7 @@ pub mod device {
     pub const TIMER: u64 = 0x28;
     pub const FLAGS: u64 = 0x30;
     pub const CHARACTERISTICS: u64 = 0x34;
+    pub const VPB: u64 = 0x38;
     pub const DEVICE_EXTENSION: u64 = 0x40;
     pub const DEVICE_TYPE: u64 = 0x48;
     pub const STACK_SIZE: u64 = 0x4c;
@@ -44,8 +45,30 @@ pub mod object_extension {
     pub const ATTACHED_TO: u64 = 0x38;
 }
 
+/// `VPB`: which file system a storage device has.
+pub mod vpb {
+    pub const SIZE_OF: u64 = 0x60;
+    pub const TYPE_NUMBER: u16 = 10;
+    pub const TYPE: u64 = 0x00;
+    pub const SIZE: u64 = 0x02;
+    pub const FLAGS: u64 = 0x04;
+    pub const LABEL_LENGTH: u64 = 0x06;
+    /// The device of the file system.
+    pub const DEVICE_OBJECT: u64 = 0x08;
+    /// The storage device.
+    pub const REAL_DEVICE: u64 = 0x10;
+    pub const SERIAL_NUMBER: u64 = 0x18;
+    pub const REFERENCE_COUNT: u64 = 0x1c;
+    pub const LABEL: u64 = 0x20;
+    /// `VPB_MOUNTED`.
+    pub const MOUNTED: u16 = 1;
+}
+
 /// `DRIVER_OBJECT`.
 pub mod driver {
+    pub const SIZE_OF: u64 = 0x150;
+    pub const TYPE_NUMBER: u16 = 4;
+    pub const MAJOR_FUNCTIONS: u64 = 28;
     pub const DEVICE_OBJECT: u64 = 0x08;
     pub const FLAGS: u64 = 0x10;
     pub const EXTENSION: u64 = 0x30;
@@ -60,7 +83,12 @@ pub mod file {
     pub const TYPE: u64 = 0x00;
     pub const SIZE: u64 = 0x02;
     pub const DEVICE_OBJECT: u64 = 0x08;
+    pub const VPB: u64 = 0x10;
+    pub const FS_CONTEXT: u64 = 0x18;
+    pub const FS_CONTEXT2: u64 = 0x20;
+    pub const SECTION_OBJECT_POINTER: u64 = 0x28;
     pub const RELATED_FILE: u64 = 0x40;
+    pub const DELETE_PENDING: u64 = 0x49;
     pub const READ_ACCESS: u64 = 0x4a;
     pub const WRITE_ACCESS: u64 = 0x4b;
     pub const SHARED_READ: u64 = 0x4d;
@@ -78,7 +106,10 @@ pub mod file {
         pub const NO_INTERMEDIATE_BUFFERING: u32 = 0x0000_0008;
         pub const WRITE_THROUGH: u32 = 0x0000_0010;
         pub const SEQUENTIAL_ONLY: u32 = 0x0000_0020;
+        pub const FILE_MODIFIED: u32 = 0x0000_1000;
+        pub const VOLUME_OPEN: u32 = 0x0040_0000;
         pub const HANDLE_CREATED: u32 = 0x0004_0000;
+        pub const DELETE_ON_CLOSE: u32 = 0x0001_0000;
         pub const RANDOM_ACCESS: u32 = 0x0010_0000;
         pub const CLEANUP_COMPLETE: u32 = 0x0000_4000;
     }
@@ -165,6 +196,39 @@ pub mod stack {
         pub const BYTE_OFFSET: u64 = 0x18;
     }
 
+    /// Parameters of queries and changes: of information on a file or its volume.
+    pub mod information {
+        pub const LENGTH: u64 = 0x08;
+        pub const CLASS: u64 = 0x10;
+        /// The directory that a file is renamed into.
+        pub const TARGET: u64 = 0x18;
+    }
+
+    /// Parameters of a query of a directory.
+    pub mod directory {
+        pub const LENGTH: u64 = 0x08;
+        /// A `UNICODE_STRING`.
+        pub const PATTERN: u64 = 0x10;
+        pub const CLASS: u64 = 0x18;
+    }
+
+    /// Parameters of locks of byte ranges.
+    pub mod lock {
+        /// A `LARGE_INTEGER`.
+        pub const LENGTH: u64 = 0x08;
+        pub const KEY: u64 = 0x10;
+        pub const BYTE_OFFSET: u64 = 0x18;
+    }
+
+    /// Flags of a stack location, which mean something else for each function.
+    pub mod special {
+        pub const RESTART_SCAN: u8 = 0x01;
+        pub const RETURN_SINGLE_ENTRY: u8 = 0x02;
+        pub const FAIL_IMMEDIATELY: u8 = 0x01;
+        pub const EXCLUSIVE_LOCK: u8 = 0x02;
+        pub const OPEN_TARGET_DIRECTORY: u8 = 0x04;
+    }
+
     /// Parameters of a create.
     pub mod create {
         pub const SECURITY_CONTEXT: u64 = 0x08;
@@ -189,10 +253,17 @@ pub mod major {
     pub const CLOSE: u8 = 0x02;
     pub const READ: u8 = 0x03;
     pub const WRITE: u8 = 0x04;
+    pub const QUERY_INFORMATION: u8 = 0x05;
+    pub const SET_INFORMATION: u8 = 0x06;
+    pub const FLUSH_BUFFERS: u8 = 0x09;
+    pub const QUERY_VOLUME_INFORMATION: u8 = 0x0a;
+    pub const SET_VOLUME_INFORMATION: u8 = 0x0b;
+    pub const DIRECTORY_CONTROL: u8 = 0x0c;
     pub const FILE_SYSTEM_CONTROL: u8 = 0x0d;
     pub const DEVICE_CONTROL: u8 = 0x0e;
     pub const INTERNAL_DEVICE_CONTROL: u8 = 0x0f;
     pub const SHUTDOWN: u8 = 0x10;
+    pub const LOCK_CONTROL: u8 = 0x11;
     pub const CLEANUP: u8 = 0x12;
     pub const MAXIMUM: u8 = 0x1b;
 }

@@ -10,7 +10,9 @@ pub mod device;
 pub mod driver_extension;
 pub mod error_log;
 pub mod file;
+mod file_services;
 pub mod finish;
+mod information;
 pub mod interface;
 pub mod irp;
 pub mod layout;
@@ -18,6 +20,7 @@ pub mod link;
 pub mod mdl;
 pub mod named_event;
 pub mod remove_lock;
+mod rename;
 pub mod requestor;
 pub mod share;
 pub mod shutdown;
@@ -40,6 +43,9 @@ pub const TABLES: &[&[Export]] = &[
     device::EXPORTS,
     driver_extension::EXPORTS,
     error_log::EXPORTS,
+    file_services::EXPORTS,
+    finish::EXPORTS,
+    information::EXPORTS,
     interface::EXPORTS,
     irp::EXPORTS,
     link::EXPORTS,

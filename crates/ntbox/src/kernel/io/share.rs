@@ -46,7 +46,7 @@ fn of_file(object: u64) -> Result<Share, Fault> {
 }
 
 /// Notes in a file object what it is opened for, and what it shares.
-fn note(object: u64, access: u32, shared: u32) -> Result<(), Fault> {
+pub fn note(object: u64, access: u32, shared: u32) -> Result<(), Fault> {
     let wants = [READ, WRITE, DELETE].map(|rights| access & rights != 0);
     for (n, wanted) in wants.into_iter().enumerate() {
         guest::write_u8(object + file::READ_ACCESS + n as u64, u8::from(wanted))?;
@@ -78,21 +78,37 @@ fn combine(at: u64, own: Share, change: fn(u32, u32) -> u32) -> Result<(), Fault
     write(at, share)
 }
 
+/// Whether a file may be opened like this beside those that have it open already;
+/// it is counted among them if `update`.
+pub fn check(
+    access: u32,
+    shared: u32,
+    object: u64,
+    share: u64,
+    update: bool,
+) -> Result<bool, Fault> {
+    note(object, access, shared)?;
+    let own = of_file(object)?;
+    if own[0] == 0 {
+        return Ok(true);
+    }
+    let may = agrees(&own, &read(share)?);
+    if may && update {
+        combine(share, own, u32::wrapping_add)?;
+    }
+    Ok(may)
+}
+
+/// Counts a file no longer.
+pub fn remove(object: u64, share: u64) -> Result<(), Fault> {
+    combine(share, of_file(object)?, u32::wrapping_sub)
+}
+
 exports! {
     /// `IoCheckShareAccess`.
     fn IoCheckShareAccess(access: u32, shared: u32, object: u64, share: u64, update: bool) -> u32 [max PASSIVE_LEVEL] {
-        note(object, access, shared)?;
-        let own = of_file(object)?;
-        if own[0] == 0 {
-            return Ok(0);
-        }
-        if !agrees(&own, &read(share)?) {
-            return Ok(ntstatus::STATUS_SHARING_VIOLATION);
-        }
-        if update {
-            combine(share, own, u32::wrapping_add)?;
-        }
-        Ok(0)
+        let may = check(access, shared, object, share, update)?;
+        Ok(if may { ntstatus::STATUS_SUCCESS } else { ntstatus::STATUS_SHARING_VIOLATION })
     }
 
     /// `IoSetShareAccess`: for the first open.
@@ -108,7 +124,7 @@ exports! {
 
     /// `IoRemoveShareAccess`.
     fn IoRemoveShareAccess(object: u64, share: u64) -> () [max PASSIVE_LEVEL] {
-        Ok(combine(share, of_file(object)?, u32::wrapping_sub)?)
+        Ok(remove(object, share)?)
     }
 }
 

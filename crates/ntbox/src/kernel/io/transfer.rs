@@ -1,6 +1,7 @@
 //! How data of a request reaches the driver and comes back: buffered, direct, or
 //! neither.
 
+use super::file::{Data, Other};
 use super::layout::{irp, stack};
 use crate::kernel::call::Stop;
 use crate::kernel::guest::{self, Fault};
@@ -234,6 +235,39 @@ pub fn transfer(
         Style::Neither => {
             guest::write_u64(packet + irp::USER_BUFFER, va)?;
             Ok(Ok(()))
+        }
+    }
+}
+
+/// Prepares a request by its stack location.
+pub fn other(
+    packet: u64,
+    place: u64,
+    other: &Other,
+    buffers: &Buffers,
+    style: Style,
+    user: bool,
+) -> Prepared {
+    guest::write_u8(place + stack::MINOR, other.minor)?;
+    guest::write_u8(place + stack::FLAGS, other.flags)?;
+    for (n, parameter) in (0..).zip(other.parameters) {
+        guest::write_u64(place + stack::PARAMETERS + 8 * n, parameter)?;
+    }
+    if user && let Err(status) = check_user(buffers) {
+        return Ok(Err(status));
+    }
+    guest::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
+    match (other.data, style) {
+        (Data::None, _) | (Data::OutByDevice, Style::Neither) => Ok(Ok(())),
+        (Data::In, _) => buffer_input(packet, buffers.input_length, buffers, 0),
+        (Data::Out, _) | (Data::OutByDevice, Style::Buffered) => buffer_input(
+            packet,
+            buffers.output_length,
+            buffers,
+            irp::flag::INPUT_OPERATION,
+        ),
+        (Data::OutByDevice, Style::Direct) => {
+            lock(packet, buffers.output, buffers.output_length, user, true)
         }
     }
 }

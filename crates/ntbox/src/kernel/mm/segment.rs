@@ -55,6 +55,28 @@ impl Segments {
         }
     }
 
+    /// How many references there are.
+    pub fn references(&self, number: u64) -> u64 {
+        self.list
+            .get(&number)
+            .map_or(0, |segment| segment.references)
+    }
+
+    /// How many pages are committed.
+    pub fn committed(&self, number: u64) -> u64 {
+        self.list
+            .get(&number)
+            .map_or(0, |segment| segment.pages.len() as u64)
+    }
+
+    /// Gives the pages from number `pages` on back. Nobody may have them mapped.
+    pub fn truncate(&mut self, number: u64, pages: u64, physical: &mut Physical) {
+        if let Some(segment) = self.list.get_mut(&number) {
+            let frames: Vec<Pfn> = segment.pages.split_off(&pages).into_values().collect();
+            physical.give(&frames);
+        }
+    }
+
     /// The frame of a page, if it is committed.
     pub fn frame(&self, number: u64, page: u64) -> Option<Pfn> {
         self.list.get(&number)?.pages.get(&page).copied()

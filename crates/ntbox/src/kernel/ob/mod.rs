@@ -40,7 +40,9 @@ pub use attributes::Attributes;
 pub use caller::Caller;
 pub use handles::Closed;
 pub use initial::{variable_names, variables};
-pub use namespace::{Directory, Inserted, entries_of, insert, lookup, lookup_path, make_temporary};
+pub use namespace::{
+    Directory, Inserted, entries_of, insert, lookup, lookup_path, make_temporary, path,
+};
 pub use object::{
     Payload, count_of, create, dereference, dereference_for, inspect, reference, reference_for,
     references_left,

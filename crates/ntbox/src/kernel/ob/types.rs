@@ -182,9 +182,9 @@ impl Type {
     pub fn methods(self) -> Methods {
         match self {
             Self::File => Methods {
+                name: Some(file::name),
                 close: Some(file::handle_closed),
                 delete: Some(file::deleted),
-                ..Methods::default()
             },
             Self::Section => Methods {
                 delete: Some(section::deleted),

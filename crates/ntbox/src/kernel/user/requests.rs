@@ -97,6 +97,8 @@ fn native_path(path: &str) -> String {
         .or_else(|| path.strip_prefix(r"\\?\"))
     {
         Some(rest) => format!(r"\??\{rest}"),
+        // A drive letter.
+        None if path.as_bytes().get(1) == Some(&b':') => format!(r"\??\{path}"),
         None => path.to_owned(),
     }
 }
@@ -203,6 +205,7 @@ fn allowed(operation: file::Operation, access: u32) -> bool {
         file::Operation::Control { code } | file::Operation::FsControl { code } => code >> 14 & 3,
         file::Operation::Read { .. } => READ,
         file::Operation::Write { .. } => WRITE,
+        file::Operation::Other(_) => 0,
     };
     access & needed == needed
 }

@@ -1,0 +1,52 @@
+//! What each request leads to. The file system's driver object has one dispatch
+//! routine, an export that nobody imports; it does what is asked and completes the
+//! IRP, at once but for locks that must be waited for.
+
+use super::{about_volume, change, create, directory, information, lock, transfer};
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::guest;
+use crate::kernel::io::irp;
+use crate::kernel::io::layout::{irp as offset, major, stack};
+use crate::kernel::ob::Caller;
+
+/// How a request ended: the status and the information.
+pub type Done = (u32, u64);
+
+/// A request that ends with a status only.
+pub fn status(result: Result<(), u32>) -> Done {
+    (result.err().unwrap_or(ntstatus::STATUS_SUCCESS), 0)
+}
+
+exports! {
+    /// The dispatch routine of the file system. A driver has no reason to import
+    /// it; it finds it in the driver object, as every caller does.
+    fn IopFileSystemRequest<call>(body: u64, packet: u64) -> u32 [max PASSIVE_LEVEL] {
+        request(packet, &Caller::of(call))
+    }
+}
+
+fn request(packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+    let place = irp::location(packet)?;
+    let function = guest::read_u8(place + stack::MAJOR)?;
+    let done = match function {
+        major::CREATE => create::create(packet, place)?,
+        major::CLEANUP => create::cleanup(place, caller)?,
+        major::CLOSE => create::close(place)?,
+        major::READ => transfer::read(packet, place)?,
+        major::WRITE => transfer::write(packet, place)?,
+        major::QUERY_INFORMATION => information::query(packet, place)?,
+        major::SET_INFORMATION => change::set(packet, place)?,
+        major::QUERY_VOLUME_INFORMATION => about_volume::query(packet, place)?,
+        major::SET_VOLUME_INFORMATION => about_volume::set(packet, place)?,
+        major::DIRECTORY_CONTROL => directory::control(packet, place)?,
+        // All data is in memory, which is where it stays.
+        major::FLUSH_BUFFERS => (ntstatus::STATUS_SUCCESS, 0),
+        major::LOCK_CONTROL => return lock::control(packet, place, caller),
+        _ => (ntstatus::STATUS_INVALID_DEVICE_REQUEST, 0),
+    };
+    guest::write_u32(packet + offset::STATUS, done.0)?;
+    guest::write_u64(packet + offset::INFORMATION, done.1)?;
+    irp::complete(packet, caller)?;
+    Ok(done.0)
+}

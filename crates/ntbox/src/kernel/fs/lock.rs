@@ -1,0 +1,319 @@
+//! Byte ranges that are locked: whoever has one shared keeps others from writing
+//! there, whoever has one exclusively keeps them from reading, too.
+
+use std::collections::VecDeque;
+
+use super::tree::Id;
+use super::with;
+use crate::kernel::call::Stop;
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::io::irp;
+use crate::kernel::io::layout::stack::{flag, lock as parameter, special};
+use crate::kernel::io::layout::{irp as offset, stack};
+use crate::kernel::ob::Caller;
+
+/// `IRP_MN_LOCK` and the three ways to unlock.
+const LOCK: u8 = 1;
+const UNLOCK_SINGLE: u8 = 2;
+const UNLOCK_ALL: u8 = 3;
+const UNLOCK_ALL_BY_KEY: u8 = 4;
+
+/// Who has a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The file object.
+    pub file: u64,
+    /// The caller's key.
+    pub key: u32,
+}
+
+/// A range that is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Range {
+    owner: Owner,
+    start: u64,
+    length: u64,
+    exclusive: bool,
+}
+
+impl Range {
+    fn overlaps(&self, start: u64, length: u64) -> bool {
+        self.length != 0
+            && length != 0
+            && start <= self.start + (self.length - 1)
+            && self.start <= start + (length - 1)
+    }
+}
+
+/// The locks of a file.
+#[derive(Debug, Default)]
+pub struct Locks {
+    held: Vec<Range>,
+    /// Requests that wait: the IRP and what it asks for.
+    waiting: VecDeque<(u64, Range)>,
+}
+
+impl Locks {
+    /// Whether this owner may read there.
+    pub fn may_read(&self, owner: Owner, start: u64, length: u64) -> bool {
+        let against = |range: &&Range| range.exclusive && range.owner != owner;
+        !self
+            .held
+            .iter()
+            .filter(against)
+            .any(|range| range.overlaps(start, length))
+    }
+
+    /// Whether this owner may write there: not even its own shared locks let it.
+    pub fn may_write(&self, owner: Owner, start: u64, length: u64) -> bool {
+        let against = |range: &&Range| !range.exclusive || range.owner != owner;
+        !self
+            .held
+            .iter()
+            .filter(against)
+            .any(|range| range.overlaps(start, length))
+    }
+
+    fn may_lock(&self, wanted: &Range) -> bool {
+        let against =
+            |range: &&Range| wanted.exclusive || (range.exclusive && range.owner != wanted.owner);
+        !self
+            .held
+            .iter()
+            .filter(against)
+            .any(|range| range.overlaps(wanted.start, wanted.length))
+    }
+
+    /// Releases one range, an exclusive lock before a shared one.
+    fn unlock(&mut self, wanted: &Range) -> bool {
+        let same = |range: &Range| {
+            (range.owner, range.start, range.length) == (wanted.owner, wanted.start, wanted.length)
+        };
+        let found = (self.held.iter())
+            .position(|range| same(range) && range.exclusive)
+            .or_else(|| self.held.iter().position(same));
+        found.map(|at| self.held.remove(at)).is_some()
+    }
+
+    /// Releases all ranges of owners.
+    fn unlock_all(&mut self, of: impl Fn(Owner) -> bool) -> bool {
+        let before = self.held.len();
+        self.held.retain(|range| !of(range.owner));
+        self.held.len() != before
+    }
+
+    /// Grants what can be granted now to those who wait; their IRPs.
+    fn grant(&mut self) -> Vec<u64> {
+        let mut granted = Vec::new();
+        for (packet, range) in std::mem::take(&mut self.waiting) {
+            if self.may_lock(&range) {
+                self.held.push(range);
+                granted.push(packet);
+            } else {
+                self.waiting.push_back((packet, range));
+            }
+        }
+        granted
+    }
+}
+
+/// What a request for locks comes to.
+enum Outcome {
+    Done(u32),
+    Waits,
+}
+
+/// Carries out `IRP_MJ_LOCK_CONTROL`, and completes it now or later; returns what
+/// the dispatch routine returns.
+pub fn control(packet: u64, place: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+    let minor = guest::read_u8(place + stack::MINOR)?;
+    let flags = guest::read_u8(place + stack::FLAGS)?;
+    let file = guest::read_u64(place + stack::FILE_OBJECT)?;
+    let owner = Owner {
+        file,
+        key: guest::read_u32(place + parameter::KEY)?,
+    };
+    let length = guest::read_u64(place + parameter::LENGTH)?;
+    let length = match minor {
+        LOCK | UNLOCK_SINGLE => guest::read_u64(length)?,
+        _ => 0,
+    };
+    let range = Range {
+        owner,
+        start: guest::read_u64(place + parameter::BYTE_OFFSET)?,
+        length,
+        exclusive: flags & special::EXCLUSIVE_LOCK != 0,
+    };
+    let wait = flags & special::FAIL_IMMEDIATELY == 0;
+    // Whoever unlocks next may find this request at once.
+    if minor == LOCK && wait {
+        mark_pending(place, true)?;
+    }
+    let (outcome, granted) = with(|volume| {
+        let node = volume.opens.get(&file).and_then(|open| open.node);
+        let node = node.and_then(|node| volume.tree.get_mut(node));
+        match node {
+            Some(node) if !node.is_directory() => {
+                change(&mut node.locks, minor, packet, range, wait)
+            }
+            _ => (
+                Outcome::Done(ntstatus::STATUS_INVALID_PARAMETER),
+                Vec::new(),
+            ),
+        }
+    })
+    .unwrap_or((
+        Outcome::Done(ntstatus::STATUS_INVALID_PARAMETER),
+        Vec::new(),
+    ));
+    let status = match outcome {
+        Outcome::Waits => irp::PENDING,
+        Outcome::Done(status) => {
+            mark_pending(place, false)?;
+            guest::write_u32(packet + offset::STATUS, status)?;
+            guest::write_u64(packet + offset::INFORMATION, 0)?;
+            irp::complete(packet, caller)?;
+            status
+        }
+    };
+    complete_all(granted, ntstatus::STATUS_SUCCESS, caller)?;
+    Ok(status)
+}
+
+fn change(
+    locks: &mut Locks,
+    minor: u8,
+    packet: u64,
+    range: Range,
+    wait: bool,
+) -> (Outcome, Vec<u64>) {
+    let found = |found| {
+        Outcome::Done(if found {
+            ntstatus::STATUS_SUCCESS
+        } else {
+            ntstatus::STATUS_RANGE_NOT_LOCKED
+        })
+    };
+    let outcome = match minor {
+        LOCK if range.length != 0 && range.start.checked_add(range.length - 1).is_none() => {
+            Outcome::Done(ntstatus::STATUS_INVALID_LOCK_RANGE)
+        }
+        LOCK if locks.may_lock(&range) => {
+            locks.held.push(range);
+            Outcome::Done(ntstatus::STATUS_SUCCESS)
+        }
+        LOCK if wait => {
+            locks.waiting.push_back((packet, range));
+            Outcome::Waits
+        }
+        LOCK => Outcome::Done(ntstatus::STATUS_LOCK_NOT_GRANTED),
+        UNLOCK_SINGLE => found(locks.unlock(&range)),
+        UNLOCK_ALL => found(locks.unlock_all(|owner| owner.file == range.owner.file)),
+        UNLOCK_ALL_BY_KEY => found(locks.unlock_all(|owner| owner == range.owner)),
+        _ => Outcome::Done(ntstatus::STATUS_INVALID_DEVICE_REQUEST),
+    };
+    (outcome, locks.grant())
+}
+
+fn mark_pending(place: u64, pending: bool) -> Result<(), Fault> {
+    let at = place + stack::CONTROL;
+    let control = guest::read_u8(at)?;
+    let marked = if pending {
+        control | flag::PENDING_RETURNED
+    } else {
+        control & !flag::PENDING_RETURNED
+    };
+    guest::write_u8(at, marked)
+}
+
+fn complete_all(packets: Vec<u64>, status: u32, caller: &Caller<'_>) -> Result<(), Stop> {
+    for packet in packets {
+        guest::write_u32(packet + offset::STATUS, status)?;
+        guest::write_u64(packet + offset::INFORMATION, 0)?;
+        irp::complete(packet, caller)?;
+    }
+    Ok(())
+}
+
+/// The last handle to a file object is closed: its locks go, and so do its
+/// requests for more.
+pub fn release_all(node: Id, file: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let (given_up, granted) = with(|volume| {
+        let locks = &mut volume.tree.get_mut(node)?.locks;
+        locks.unlock_all(|owner| owner.file == file);
+        let (own, others) = std::mem::take(&mut locks.waiting)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(_, range)| range.owner.file == file);
+        locks.waiting = others.into();
+        let own: Vec<u64> = own.into_iter().map(|(packet, _)| packet).collect();
+        Some((own, locks.grant()))
+    })
+    .flatten()
+    .unwrap_or_default();
+    complete_all(given_up, ntstatus::STATUS_RANGE_NOT_LOCKED, caller)?;
+    complete_all(granted, ntstatus::STATUS_SUCCESS, caller)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(file: u64, start: u64, length: u64, exclusive: bool) -> Range {
+        let owner = Owner { file, key: 0 };
+        Range {
+            owner,
+            start,
+            length,
+            exclusive,
+        }
+    }
+
+    #[test]
+    fn locks_keep_others_out() {
+        let mut locks = Locks::default();
+        let (one, two) = (Owner { file: 1, key: 0 }, Owner { file: 2, key: 0 });
+        locks.held.push(range(1, 10, 10, true));
+        assert!(!locks.may_read(two, 19, 1) && locks.may_read(two, 20, 1));
+        assert!(locks.may_read(one, 10, 1) && locks.may_write(one, 10, 1));
+        assert!(
+            !locks.may_read(Owner { file: 1, key: 7 }, 10, 1),
+            "another key is another owner"
+        );
+        assert!(
+            !locks.may_lock(&range(1, 19, 1, true)),
+            "not even one's own may overlap"
+        );
+        assert!(locks.may_lock(&range(1, 10, 10, false)));
+        assert!(!locks.may_lock(&range(2, 0, u64::MAX, false)));
+        assert!(locks.may_lock(&range(2, 0, 10, true)));
+        assert!(
+            locks.may_lock(&range(2, 15, 0, true)),
+            "an empty range overlaps nothing"
+        );
+    }
+
+    #[test]
+    fn whoever_shares_cannot_write_either() {
+        let mut locks = Locks::default();
+        locks.held.push(range(1, 0, 4, false));
+        let one = Owner { file: 1, key: 0 };
+        assert!(locks.may_read(one, 0, 4) && !locks.may_write(one, 3, 1));
+        assert!(locks.may_lock(&range(2, 0, 4, false)));
+        assert!(!locks.may_lock(&range(2, 0, 4, true)));
+    }
+
+    #[test]
+    fn the_exclusive_lock_goes_first_and_waiters_follow() {
+        let mut locks = Locks::default();
+        locks.held.push(range(1, 0, 4, true));
+        locks.held.push(range(1, 0, 4, false));
+        locks.waiting.push_back((77, range(2, 0, 4, false)));
+        assert!(!locks.unlock(&range(1, 0, 3, true)));
+        assert!(locks.grant().is_empty());
+        assert!(locks.unlock(&range(1, 0, 4, false)));
+        assert_eq!(locks.grant(), [77]);
+        assert!(locks.unlock_all(|owner| owner.file == 1));
+        assert_eq!(locks.held, [range(2, 0, 4, false)]);
+        assert!(!locks.unlock_all(|owner| owner.file == 1));
+    }
+}

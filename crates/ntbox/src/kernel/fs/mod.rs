@@ -1,0 +1,91 @@
+//! The file system: a small volume in memory, `C:`, behind the I/O manager as a
+//! file system's driver is. A driver opens files by `\??\C:\…`, `\SystemRoot\…` or
+//! `\Device\HarddiskVolume1\…`, and its requests come here as IRPs.
+//!
+//! | file | what |
+//! |---|---|
+//! | `volume` | the devices, their drivers, and the files that are there at boot |
+//! | `tree` | directories, names, and what is known of each file |
+//! | `content` | the data of a file, in page frames that sections share |
+//! | `name` | paths and which names are legal |
+//! | `expression` | wildcards |
+//! | `dispatch` | what each IRP leads to |
+//! | `create` | opening |
+//! | `transfer` | reading and writing |
+//! | `information`, `change` | what is asked of a file, and set |
+//! | `directory` | the listing of a directory |
+//! | `about_volume` | what is asked of the volume |
+//! | `lock` | byte ranges |
+
+mod about_volume;
+mod change;
+mod content;
+mod create;
+mod directory;
+mod dispatch;
+mod expression;
+mod information;
+mod lock;
+mod name;
+mod transfer;
+mod tree;
+mod volume;
+
+use rustc_hash::FxHashMap;
+
+use super::call::Export;
+use super::exclusive::Exclusive;
+use tree::{Id, Tree};
+
+use content::Content;
+pub use volume::{FileOnVolume, initialize};
+
+/// The exports of this folder.
+pub const TABLES: &[&[Export]] = &[dispatch::EXPORTS, expression::EXPORTS];
+
+/// A file object that is open on the volume.
+#[derive(Debug, Default)]
+struct Open {
+    /// What it is open on; `None` for the volume itself.
+    node: Option<Id>,
+    /// Whether the file goes when this one is closed.
+    delete_on_close: bool,
+    /// Whether its last handle is closed.
+    cleaned_up: bool,
+    /// What a listing of the directory has come to.
+    scan: directory::Scan,
+    /// The context that belongs to it alone, a block of pool.
+    context: u64,
+}
+
+/// The volume.
+#[derive(Debug)]
+struct Volume {
+    tree: Tree,
+    /// By the address of the file object.
+    opens: FxHashMap<u64, Open>,
+    /// When it was made.
+    created: u64,
+    /// Its label.
+    label: Vec<u16>,
+}
+
+static VOLUME: Exclusive<Option<Volume>> = Exclusive::new(None);
+
+/// Works on the volume; `None` if there is none. The driver must not be called
+/// meanwhile.
+fn with<T>(work: impl FnOnce(&mut Volume) -> T) -> Option<T> {
+    VOLUME.lock().as_mut().map(work)
+}
+
+/// The path on the volume of what a file object is open on, as names are spelled
+/// there; `None` if it is open elsewhere.
+pub fn path_of(object: u64) -> Option<Vec<u16>> {
+    with(|volume| {
+        let open = volume.opens.get(&object)?;
+        Some(match open.node {
+            None => Vec::new(),
+            Some(node) => volume.tree.path(node),
+        })
+    })?
+}

@@ -1,0 +1,498 @@
+//! What is asked and set of files and their volumes: `ZwQueryInformationFile` and
+//! its kin. Most goes to the driver in a request; position, mode, access and
+//! alignment are the I/O manager's own.
+
+use super::by_handle::{Common, is_synchronous, low};
+use super::file::{self, Data, Operation, Other, Sent};
+use super::finish::{self, Notify};
+use super::layout::{device, file as offset, major};
+use super::rename::{self, Target};
+use super::transfer::Buffers;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::call::{Call, Stop};
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::ob::handles::Entry;
+use crate::kernel::ob::{self, Caller, Refusal, Type};
+use crate::kernel::zw::mode::Mode;
+
+/// Classes that mean something here.
+mod class {
+    pub const BASIC: u32 = 4;
+    pub const STANDARD: u32 = 5;
+    pub const INTERNAL: u32 = 6;
+    pub const EA: u32 = 7;
+    pub const ACCESS: u32 = 8;
+    pub const NAME: u32 = 9;
+    pub const RENAME: u32 = 10;
+    pub const LINK: u32 = 11;
+    pub const DISPOSITION: u32 = 13;
+    pub const POSITION: u32 = 14;
+    pub const MODE: u32 = 16;
+    pub const ALIGNMENT: u32 = 17;
+    pub const ALL: u32 = 18;
+    pub const ALLOCATION: u32 = 19;
+    pub const END_OF_FILE: u32 = 20;
+    pub const NETWORK_OPEN: u32 = 34;
+    pub const ATTRIBUTE_TAG: u32 = 35;
+    pub const VALID_DATA_LENGTH: u32 = 39;
+    pub const DISPOSITION_EX: u32 = 64;
+    pub const RENAME_EX: u32 = 65;
+    pub const MAXIMUM: u32 = 77;
+    pub const FS_VOLUME: u32 = 1;
+    pub const FS_SIZE: u32 = 3;
+    pub const FS_DEVICE: u32 = 4;
+    pub const FS_ATTRIBUTE: u32 = 5;
+    pub const FS_FULL_SIZE: u32 = 7;
+    pub const FS_MAXIMUM: u32 = 13;
+}
+
+/// Rights.
+mod right {
+    pub const READ_DATA: u32 = 0x1;
+    pub const WRITE_DATA: u32 = 0x2;
+    pub const READ_EA: u32 = 0x8;
+    pub const READ_ATTRIBUTES: u32 = 0x80;
+    pub const WRITE_ATTRIBUTES: u32 = 0x100;
+    pub const DELETE: u32 = 0x1_0000;
+}
+
+/// Bits of a `FILE_MODE_INFORMATION`, and the flags of a file object they are.
+const MODES: [(u32, u32); 6] = [
+    (0x02, offset::flag::WRITE_THROUGH),
+    (0x04, offset::flag::SEQUENTIAL_ONLY),
+    (0x08, offset::flag::NO_INTERMEDIATE_BUFFERING),
+    (0x10, offset::flag::ALERTABLE_IO),
+    (0x20, offset::flag::SYNCHRONOUS_IO),
+    (0x1000, offset::flag::DELETE_ON_CLOSE),
+];
+/// Those of them that can be set: the first four, alertable being of synchronous
+/// files only.
+const SETTABLE_MODES: u32 = 0x36;
+
+/// Which way information goes, and of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Of a file.
+    Query,
+    /// Of a file.
+    Set,
+    /// Of its volume.
+    QueryVolume,
+    /// Of its volume.
+    SetVolume,
+}
+
+impl Direction {
+    fn is_query(self) -> bool {
+        matches!(self, Self::Query | Self::QueryVolume)
+    }
+
+    fn function(self) -> u8 {
+        match self {
+            Self::Query => major::QUERY_INFORMATION,
+            Self::Set => major::SET_INFORMATION,
+            Self::QueryVolume => major::QUERY_VOLUME_INFORMATION,
+            Self::SetVolume => major::SET_VOLUME_INFORMATION,
+        }
+    }
+
+    /// The right that a class needs; one of several is enough.
+    fn access(self, class: u32) -> u32 {
+        match (self, class) {
+            (
+                Self::Query,
+                class::BASIC | class::ALL | class::NETWORK_OPEN | class::ATTRIBUTE_TAG,
+            ) => right::READ_ATTRIBUTES,
+            (Self::Query, class::EA) => right::READ_EA,
+            (Self::Query | Self::Set, class::POSITION) => right::READ_DATA | right::WRITE_DATA,
+            (Self::Set, class::BASIC) => right::WRITE_ATTRIBUTES,
+            (Self::Set, class::ALLOCATION | class::END_OF_FILE | class::VALID_DATA_LENGTH)
+            | (Self::SetVolume, _) => right::WRITE_DATA,
+            (
+                Self::Set,
+                class::RENAME | class::RENAME_EX | class::DISPOSITION | class::DISPOSITION_EX,
+            ) => right::DELETE,
+            _ => 0,
+        }
+    }
+
+    /// Bytes that the structure of a class has at least; `None` for what is no
+    /// class.
+    fn least(self, class: u32) -> Option<u32> {
+        let sizes: &[(u32, u32)] = match self {
+            Self::Query => &QUERY_SIZES,
+            Self::Set => &SET_SIZES,
+            Self::QueryVolume => &VOLUME_SIZES,
+            Self::SetVolume => &[],
+        };
+        let maximum = match self {
+            Self::Query | Self::Set => class::MAXIMUM,
+            Self::QueryVolume | Self::SetVolume => class::FS_MAXIMUM,
+        };
+        let size = sizes.iter().find(|(known, _)| *known == class);
+        (1..=maximum)
+            .contains(&class)
+            .then(|| size.map_or(0, |(_, size)| *size))
+    }
+}
+
+/// Bytes of structures, for the classes whose length is checked before anybody is
+/// asked.
+const QUERY_SIZES: [(u32, u32); 12] = [
+    (class::BASIC, 0x28),
+    (class::STANDARD, 0x18),
+    (class::INTERNAL, 8),
+    (class::EA, 4),
+    (class::ACCESS, 4),
+    (class::NAME, 8),
+    (class::POSITION, 8),
+    (class::MODE, 4),
+    (class::ALIGNMENT, 4),
+    (class::ALL, 0x68),
+    (class::NETWORK_OPEN, 0x38),
+    (class::ATTRIBUTE_TAG, 8),
+];
+const SET_SIZES: [(u32, u32); 11] = [
+    (class::BASIC, 0x28),
+    (class::RENAME, 0x18),
+    (class::LINK, 0x18),
+    (class::DISPOSITION, 1),
+    (class::POSITION, 8),
+    (class::MODE, 4),
+    (class::ALLOCATION, 8),
+    (class::END_OF_FILE, 8),
+    (class::VALID_DATA_LENGTH, 8),
+    (class::DISPOSITION_EX, 4),
+    (class::RENAME_EX, 0x18),
+];
+const VOLUME_SIZES: [(u32, u32); 5] = [
+    (class::FS_VOLUME, 0x18),
+    (class::FS_SIZE, 0x18),
+    (class::FS_DEVICE, 8),
+    (class::FS_ATTRIBUTE, 0x10),
+    (class::FS_FULL_SIZE, 0x20),
+];
+
+/// A question or a change.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    direction: Direction,
+    buffer: u64,
+    length: u32,
+    class: u32,
+}
+
+impl Wanted {
+    fn check(&self) -> Result<(), u32> {
+        match self.direction.least(self.class) {
+            None => Err(ntstatus::STATUS_INVALID_INFO_CLASS),
+            Some(least) if self.length < least => Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn operation(&self, target: Option<Target>) -> Result<(Operation, Buffers), Fault> {
+        let query = self.direction.is_query();
+        let target = target.map_or(0, |target| target.object);
+        let replace = match (self.direction, self.class) {
+            (Direction::Set, class::RENAME | class::LINK) => guest::read_u8(self.buffer)?,
+            _ => 0,
+        };
+        let operation = Operation::Other(Other {
+            function: self.direction.function(),
+            parameters: [
+                u64::from(self.length),
+                u64::from(self.class),
+                target,
+                u64::from(replace),
+            ],
+            data: if query { Data::Out } else { Data::In },
+            ..Other::default()
+        });
+        let buffers = if query {
+            Buffers {
+                output: self.buffer,
+                output_length: self.length,
+                ..Buffers::default()
+            }
+        } else {
+            Buffers {
+                input: self.buffer,
+                input_length: self.length,
+                ..Buffers::default()
+            }
+        };
+        Ok((operation, buffers))
+    }
+
+    /// What the I/O manager answers by itself; `None` if the driver is to be
+    /// asked.
+    fn own(&self, file: &Entry) -> Result<Option<Result<u64, u32>>, Fault> {
+        let object = file.object;
+        let query = self.direction == Direction::Query;
+        let position = object + offset::CURRENT_BYTE_OFFSET;
+        Ok(Some(match (self.direction, self.class) {
+            (Direction::Query, class::POSITION) if is_synchronous(object)? => {
+                guest::write_u64(self.buffer, guest::read_u64(position)?)?;
+                Ok(8)
+            }
+            (Direction::Set, class::POSITION) if is_synchronous(object)? => {
+                let value = guest::read_u64(self.buffer)?;
+                if value.cast_signed() < 0 {
+                    return Ok(Some(Err(ntstatus::STATUS_INVALID_PARAMETER)));
+                }
+                guest::write_u64(position, value)?;
+                Ok(0)
+            }
+            (Direction::Query, class::ACCESS) => {
+                guest::write_u32(self.buffer, file.access)?;
+                Ok(4)
+            }
+            (_, class::MODE) if query => {
+                guest::write_u32(self.buffer, mode_of(object)?)?;
+                Ok(4)
+            }
+            (Direction::Set, class::MODE) => set_mode(object, guest::read_u32(self.buffer)?)?,
+            (_, class::ALIGNMENT) if query => {
+                guest::write_u32(self.buffer, alignment_of(object)?)?;
+                Ok(4)
+            }
+            (Direction::QueryVolume, class::FS_DEVICE) => {
+                let body = guest::read_u64(object + offset::DEVICE_OBJECT)?;
+                let mounted = u32::from(guest::read_u64(body + device::VPB)? != 0) * MOUNTED;
+                let characteristics = guest::read_u32(body + device::CHARACTERISTICS)?;
+                let kind = guest::read_u32(body + device::DEVICE_TYPE)?;
+                guest::write_u32(self.buffer, kind)?;
+                guest::write_u32(self.buffer.wrapping_add(4), characteristics | mounted)?;
+                Ok(8)
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Fills in what is the I/O manager's own of `FILE_ALL_INFORMATION`.
+    fn complete_all(&self, file: &Entry) -> Result<(), Fault> {
+        const ACCESS: u64 = 0x4c;
+        const MODE: u64 = 0x58;
+        const ALIGNMENT: u64 = 0x5c;
+        if (self.direction, self.class) != (Direction::Query, class::ALL) {
+            return Ok(());
+        }
+        guest::write_u32(self.buffer + ACCESS, file.access)?;
+        guest::write_u32(self.buffer + MODE, mode_of(file.object)?)?;
+        guest::write_u32(self.buffer + ALIGNMENT, alignment_of(file.object)?)
+    }
+}
+
+/// `FILE_DEVICE_IS_MOUNTED`.
+const MOUNTED: u32 = 0x20;
+
+fn mode_of(object: u64) -> Result<u32, Fault> {
+    let flags = guest::read_u32(object + offset::FLAGS)?;
+    let modes = MODES.into_iter().filter(|(_, flag)| flags & flag != 0);
+    // Synchronous files are alertable or not, never both.
+    let mode = modes.fold(0, |mode, (bit, _)| mode | bit);
+    Ok(if mode & 0x10 == 0 { mode } else { mode & !0x20 })
+}
+
+fn set_mode(object: u64, mode: u32) -> Result<Result<u64, u32>, Fault> {
+    let synchronous = is_synchronous(object)?;
+    let waits = mode & 0x30;
+    let fits = if synchronous {
+        waits.is_power_of_two()
+    } else {
+        waits == 0
+    };
+    if mode & !SETTABLE_MODES != 0 || !fits {
+        return Ok(Err(ntstatus::STATUS_INVALID_PARAMETER));
+    }
+    let mut flags = guest::read_u32(object + offset::FLAGS)?;
+    for (bit, flag) in MODES {
+        if SETTABLE_MODES & bit != 0 && bit != 0x20 {
+            flags = if mode & bit == 0 {
+                flags & !flag
+            } else {
+                flags | flag
+            };
+        }
+    }
+    guest::write_u32(object + offset::FLAGS, flags)?;
+    Ok(Ok(0))
+}
+
+fn alignment_of(object: u64) -> Result<u32, Fault> {
+    let body = guest::read_u64(object + offset::DEVICE_OBJECT)?;
+    guest::read_u32(super::device::related(body)? + device::ALIGNMENT_REQUIREMENT)
+}
+
+/// Serves a call: handle, status block, buffer, length, class.
+fn serve(call: &Call<'_>, direction: Direction, mode: Mode) -> Result<u32, Stop> {
+    let caller = Caller::of(call);
+    let work = || -> Result<u32, Refusal> {
+        let common = Common::simple(call.argument(0)?, call.argument(1)?, mode)?;
+        let wanted = Wanted {
+            direction,
+            buffer: call.argument(2)?,
+            length: low(call.argument(3)?),
+            class: low(call.argument(4)?),
+        };
+        wanted.check()?;
+        mode.probe(wanted.buffer, u64::from(wanted.length), 4)?;
+        by_handle(&common, &wanted, &caller)
+    };
+    mode.outcome(work())
+}
+
+fn by_handle(common: &Common, wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
+    let access = wanted.direction.access(wanted.class);
+    let (file, notify) = common.begin(access, caller)?;
+    let own = match wanted.own(&file) {
+        Ok(own) => own,
+        Err(fault) => {
+            notify.give_back(caller);
+            return Err(fault.into());
+        }
+    };
+    if let Some(own) = own {
+        notify.give_back(caller);
+        let information = own?;
+        guest::write_u32(common.block, ntstatus::STATUS_SUCCESS)?;
+        guest::write_u64(common.block.wrapping_add(8), information)?;
+        return Ok(ntstatus::STATUS_SUCCESS);
+    }
+    let target = match rename::open_target(
+        file.object,
+        wanted.direction,
+        wanted.class,
+        wanted.buffer,
+        caller,
+    ) {
+        Ok(target) => target,
+        Err(refusal) => {
+            notify.give_back(caller);
+            return Err(refusal);
+        }
+    };
+    let (operation, buffers) = wanted.operation(target)?;
+    let status = common.send((file, notify), operation, &buffers, caller);
+    if let Some(target) = target {
+        target.close(caller);
+    }
+    let status = status?;
+    if status.cast_signed() >= 0 || status == ntstatus::STATUS_BUFFER_OVERFLOW {
+        wanted.complete_all(&file)?;
+    }
+    Ok(status)
+}
+
+/// Asks the driver of a file object; the status and the information.
+fn by_object(object: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<(u32, u64), Refusal> {
+    wanted.check()?;
+    if object == 0 || ob::inspect(object, |header| header.kind) != Some(Type::File) {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+    }
+    let target = rename::open_target(
+        object,
+        wanted.direction,
+        wanted.class,
+        wanted.buffer,
+        caller,
+    )?;
+    let (operation, buffers) = wanted.operation(target)?;
+    let sent = file::request(
+        object,
+        operation,
+        &buffers,
+        false,
+        Notify::default(),
+        caller,
+    );
+    let outcome = sent.map(|sent| match sent {
+        Sent::Done(outcome) => outcome,
+        Sent::Pending(id) => finish::wait_for(id),
+    });
+    if let Some(target) = target {
+        target.close(caller);
+    }
+    let outcome = outcome?;
+    Ok((outcome.status, outcome.information))
+}
+
+/// The same with the length of the answer returned.
+fn query_object(
+    object: u64,
+    wanted: &Wanted,
+    returned: u64,
+    caller: &Caller<'_>,
+) -> Result<u32, Refusal> {
+    let (status, information) = by_object(object, wanted, caller)?;
+    guest::write_u32(returned, low(information))?;
+    Ok(status)
+}
+
+exports! {
+    /// `ZwQueryInformationFile`: file, status block, buffer, length, class.
+    fn ZwQueryInformationFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Direction::Query, Mode::Kernel)
+    }
+
+    /// `NtQueryInformationFile`.
+    fn NtQueryInformationFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Direction::Query, Mode::previous())
+    }
+
+    /// `ZwSetInformationFile`.
+    fn ZwSetInformationFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Direction::Set, Mode::Kernel)
+    }
+
+    /// `NtSetInformationFile`.
+    fn NtSetInformationFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Direction::Set, Mode::previous())
+    }
+
+    /// `ZwQueryVolumeInformationFile`.
+    fn ZwQueryVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Direction::QueryVolume, Mode::Kernel)
+    }
+
+    /// `NtQueryVolumeInformationFile`.
+    fn NtQueryVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Direction::QueryVolume, Mode::previous())
+    }
+
+    /// `ZwSetVolumeInformationFile`.
+    fn ZwSetVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Direction::SetVolume, Mode::Kernel)
+    }
+
+    /// `NtSetVolumeInformationFile`.
+    fn NtSetVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        serve(call, Direction::SetVolume, Mode::previous())
+    }
+
+    /// `IoQueryFileInformation`.
+    fn IoQueryFileInformation<call>(object: u64, class: u32, length: u32, buffer: u64, returned: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let wanted = Wanted { direction: Direction::Query, buffer, length, class };
+        ob::outcome(query_object(object, &wanted, returned, &Caller::of(call)))
+    }
+
+    /// `IoQueryVolumeInformation`.
+    fn IoQueryVolumeInformation<call>(object: u64, class: u32, length: u32, buffer: u64, returned: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let wanted = Wanted { direction: Direction::QueryVolume, buffer, length, class };
+        ob::outcome(query_object(object, &wanted, returned, &Caller::of(call)))
+    }
+
+    /// `IoSetInformation`.
+    fn IoSetInformation<call>(object: u64, class: u32, length: u32, buffer: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let wanted = Wanted { direction: Direction::Set, buffer, length, class };
+        ob::outcome(by_object(object, &wanted, &Caller::of(call)).map(|(status, _)| status))
+    }
+}

@@ -1,0 +1,100 @@
+//! The other half of a rename: a name with a path is opened by the I/O manager,
+//! up to its directory, so that the file system of the file can tell whether it
+//! is on the same volume.
+
+use super::file::{self, Opening};
+use super::information::Direction;
+use super::layout::stack::special;
+use super::layout::{device, file as offset};
+use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::ob::name::SEPARATOR;
+use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type, attributes};
+
+/// `FileRenameInformation`, `FileLinkInformation` and `FileRenameInformationEx`.
+const CLASSES: [u32; 3] = [10, 11, 65];
+/// `FILE_WRITE_DATA | SYNCHRONIZE`, which a directory calls adding files.
+const ADD_FILE: u32 = 0x10_0002;
+/// `FILE_OPEN`, for backup intent.
+const OPEN: u32 = 0x0100_4000;
+
+/// An open directory.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its file object.
+    pub object: u64,
+}
+
+impl Target {
+    /// Closes it, as its handle would be.
+    pub fn close(self, caller: &Caller<'_>) {
+        file::handle_closed(&file::no_handle(self.object), caller);
+        ob::dereference(self.object, caller);
+    }
+}
+
+/// Opens the directory that a rename leads to; `None` if it is no rename, or one
+/// within the file's own directory.
+///
+/// # Errors
+/// The directory cannot be opened, or is on another volume.
+pub fn open_target(
+    object: u64,
+    direction: Direction,
+    class: u32,
+    buffer: u64,
+    caller: &Caller<'_>,
+) -> Result<Option<Target>, Refusal> {
+    if direction != Direction::Set || !CLASSES.contains(&class) {
+        return Ok(None);
+    }
+    let root = guest::read_u64(buffer.wrapping_add(8))?;
+    let length = guest::read_u32(buffer.wrapping_add(0x10))?;
+    let Ok(length) = u16::try_from(length) else {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+    };
+    let string = UnicodeString {
+        length,
+        maximum_length: length,
+        buffer: buffer.wrapping_add(0x14),
+    };
+    let name = string.units()?;
+    if root == 0 && name.first() != Some(&SEPARATOR) {
+        return Ok(None);
+    }
+    let attributes = Attributes {
+        root,
+        ..Attributes::named(name, attributes::CASE_INSENSITIVE)
+    };
+    let found = ob::lookup(&attributes, None)?;
+    let opened = open(object, found.object, found.kind, &found.rest, caller);
+    ob::dereference(found.object, caller);
+    opened.map(Some)
+}
+
+fn open(
+    object: u64,
+    found: u64,
+    kind: Type,
+    rest: &[u16],
+    caller: &Caller<'_>,
+) -> Result<Target, Refusal> {
+    let (body, related) = match kind {
+        Type::Device => (found, 0),
+        Type::File => (guest::read_u64(found + offset::DEVICE_OBJECT)?, found),
+        _ => return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into()),
+    };
+    let own = guest::read_u64(object + offset::DEVICE_OBJECT)?;
+    if body != own || guest::read_u64(body + device::VPB)? == 0 {
+        return Err(ntstatus::STATUS_NOT_SAME_DEVICE.into());
+    }
+    let opening = Opening {
+        access: ADD_FILE,
+        share: 7,
+        options: OPEN,
+        related,
+        flags: special::OPEN_TARGET_DIRECTORY,
+        ..Opening::default()
+    };
+    let (object, _) = file::open(body, rest, opening, caller)??;
+    Ok(Target { object })
+}
