@@ -11,17 +11,14 @@ pub const NOTES: &[(&str, &str)] = &[
         "KeSetTargetProcessorDpcEx",
         "there is one processor, number 0",
     ),
-    ("MmCreateSection", "sections of the paging file only"),
     ("MmMapIoSpace", "always fails: there are no devices"),
     ("MmMapIoSpaceEx", "always fails: there are no devices"),
-    ("NtCreateSection", "sections of the paging file only"),
     (
         "NtQuerySystemInformation",
         "classes 0, 1, 3, 5, 8, 11, 35 and 103",
     ),
     ("PsReferenceImpersonationToken", "no thread impersonates"),
     ("SeQueryInformationToken", "classes 1 to 8, 10 and 12"),
-    ("ZwCreateSection", "sections of the paging file only"),
     (
         "ZwQuerySystemInformation",
         "classes 0, 1, 3, 5, 8, 11, 35 and 103",

@@ -52,6 +52,9 @@ impl Content {
             return true;
         }
         let end = offset + bytes.len() as u64;
+        if offset > self.size {
+            self.clear_tail();
+        }
         let pages = offset / PAGE_SIZE..end.div_ceil(PAGE_SIZE);
         let committed = mm::with(|memory| {
             memory
@@ -70,23 +73,44 @@ impl Content {
         true
     }
 
+    /// Commits every page, for a section. False if there is no memory.
+    pub fn commit(&self, size: u64) -> bool {
+        let pages = 0..size.div_ceil(PAGE_SIZE);
+        mm::with(|memory| {
+            memory
+                .segments
+                .commit(self.segment, pages, &mut memory.physical)
+        })
+    }
+
     /// Cuts the data, or makes it longer with zeros.
     pub fn resize(&mut self, size: u64) {
-        if size < self.size {
-            let tail = size.next_multiple_of(PAGE_SIZE) - size;
-            let mut zeros = vec![0; usize::try_from(tail).unwrap_or(0)];
-            self.each_page(size, &mut zeros, |memory, pfn, at, part| {
-                memory.physical.write(pfn, at, part);
-            });
+        let shrinks = size < self.size;
+        if shrinks {
             let pages = size.div_ceil(PAGE_SIZE);
             mm::with(|memory| {
                 memory
                     .segments
                     .truncate(self.segment, pages, &mut memory.physical);
             });
+        } else {
+            self.clear_tail();
         }
         self.size = size;
         self.allocation = size.next_multiple_of(CLUSTER);
+        if shrinks {
+            self.clear_tail();
+        }
+    }
+
+    /// Zeros what lies behind the end in the last page: a view may have written
+    /// there, and it was data once.
+    fn clear_tail(&self) {
+        let tail = self.size.next_multiple_of(PAGE_SIZE) - self.size;
+        let mut zeros = vec![0; usize::try_from(tail).unwrap_or(0)];
+        self.each_page(self.size, &mut zeros, |memory, pfn, at, part| {
+            memory.physical.write(pfn, at, part);
+        });
     }
 
     /// Changes what is taken for it; what no longer fits is cut off.

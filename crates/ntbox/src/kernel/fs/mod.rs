@@ -37,7 +37,7 @@ use super::call::Export;
 use super::exclusive::Exclusive;
 use tree::{Id, Tree};
 
-use content::Content;
+pub use content::Content;
 pub use volume::{FileOnVolume, initialize};
 
 /// The exports of this folder.
@@ -88,4 +88,29 @@ pub fn path_of(object: u64) -> Option<Vec<u16>> {
             Some(node) => volume.tree.path(node),
         })
     })?
+}
+
+/// The data of a file that sections can be made of; `None` for what is no file of
+/// the volume.
+pub fn content_of(object: u64) -> Option<Content> {
+    with(|volume| {
+        let node = volume.opens.get(&object)?.node?;
+        volume.tree.get(node)?.content()
+    })?
+}
+
+/// Makes a file longer, for a section.
+///
+/// # Errors
+/// `STATUS_DISK_FULL`, `STATUS_INVALID_FILE_FOR_SECTION`.
+pub fn extend(object: u64, size: u64) -> Result<(), u32> {
+    let extended = with(|volume| {
+        let node = volume.opens.get(&object)?.node?;
+        let room = content::CAPACITY - volume.used();
+        let node = volume.tree.get_mut(node)?;
+        Some(node.extend(size, room))
+    });
+    extended
+        .flatten()
+        .unwrap_or(Err(ntstatus::STATUS_INVALID_FILE_FOR_SECTION))
 }

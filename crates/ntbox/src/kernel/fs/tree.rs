@@ -134,6 +134,22 @@ impl Node {
             .map_or((0, 0), |content| (content.size, content.allocation))
     }
 
+    /// Makes a file longer, if there is room for so many bytes more.
+    ///
+    /// # Errors
+    /// `STATUS_DISK_FULL`, `STATUS_INVALID_FILE_FOR_SECTION`.
+    pub fn extend(&mut self, size: u64, room: u64) -> Result<(), u32> {
+        let Kind::File(content) = &mut self.kind else {
+            return Err(ntstatus::STATUS_INVALID_FILE_FOR_SECTION);
+        };
+        if size.saturating_sub(content.size) > room {
+            return Err(ntstatus::STATUS_DISK_FULL);
+        }
+        content.resize(size);
+        self.touch();
+        Ok(())
+    }
+
     /// Notes that the data was changed.
     pub fn touch(&mut self) {
         let now = clock::system_time();

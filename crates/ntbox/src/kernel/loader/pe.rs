@@ -61,6 +61,8 @@ pub struct Headers {
     pub entry: u32,
     /// Alignment of sections in memory.
     pub section_alignment: u32,
+    /// `IMAGE_SUBSYSTEM_…`: what runs it.
+    pub subsystem: u16,
     /// Whether relocations were stripped.
     pub relocations_stripped: bool,
     /// RVA and size of each directory.
@@ -111,6 +113,14 @@ impl Bytes<'_> {
 
 /// Reads and checks the headers of a driver.
 pub fn parse(file: &[u8]) -> Result<Headers, Refusal> {
+    parse_any(file).and_then(|headers| {
+        check_subsystem(headers.subsystem)?;
+        Ok(headers)
+    })
+}
+
+/// Reads and checks the headers of any image.
+pub fn parse_any(file: &[u8]) -> Result<Headers, Refusal> {
     let bytes = Bytes(file);
     let cut =
         |what: &str| format!("the file ends inside its {what}; it is cut off or not a PE image");
@@ -149,18 +159,6 @@ pub fn parse(file: &[u8]) -> Result<Headers, Refusal> {
             "its optional header has {optional_size} bytes; PE32+ needs 112 at least"
         ));
     }
-    let subsystem = field16(optional + 68)?;
-    if subsystem != 1 {
-        return Err(format!(
-            "it is not a driver: its subsystem is {subsystem}{}, a driver's is 1 (native). Link with /SUBSYSTEM:NATIVE",
-            match subsystem {
-                2 => " (Windows GUI)",
-                3 => " (Windows console)",
-                10..=13 => " (EFI)",
-                _ => "",
-            }
-        ));
-    }
     let mut headers = Headers {
         preferred_base: bytes.u64(optional + 24).ok_or_else(|| cut("headers"))?,
         image_size: field32(optional + 56)?,
@@ -168,6 +166,7 @@ pub fn parse(file: &[u8]) -> Result<Headers, Refusal> {
         entry: field32(optional + 16)?,
         section_alignment: field32(optional + 32)?,
         relocations_stripped: characteristics & 1 != 0,
+        subsystem: field16(optional + 68)?,
         directories: [(0, 0); 16],
         sections: Vec::new(),
     };
@@ -198,6 +197,21 @@ pub fn parse(file: &[u8]) -> Result<Headers, Refusal> {
     headers.sections = sections(bytes, optional + optional_size, section_count, &headers)?;
     check_entry(&headers)?;
     Ok(headers)
+}
+
+fn check_subsystem(subsystem: u16) -> Result<(), Refusal> {
+    if subsystem == 1 {
+        return Ok(());
+    }
+    Err(format!(
+        "it is not a driver: its subsystem is {subsystem}{}, a driver's is 1 (native). Link with /SUBSYSTEM:NATIVE",
+        match subsystem {
+            2 => " (Windows GUI)",
+            3 => " (Windows console)",
+            10..=13 => " (EFI)",
+            _ => "",
+        }
+    ))
 }
 
 fn check_machine(machine: u16) -> Result<(), Refusal> {

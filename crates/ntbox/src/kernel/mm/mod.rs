@@ -2,6 +2,7 @@
 //! memory descriptor lists.
 
 mod contiguous;
+mod image;
 pub mod locking;
 pub mod mapping;
 pub mod mdl;

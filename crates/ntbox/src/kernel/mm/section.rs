@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{protection, with};
+use super::{image, protection, with};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::guest;
 use crate::kernel::layout::PAGE_SIZE;
 use crate::kernel::ob::{self, Attributes, Caller, Payload, Refusal, Type};
 use crate::kernel::zw::mode::Mode;
 use crate::kernel::zw::reply::Information;
+use crate::kernel::{fs, guest};
 
 /// `SEC_…`.
 pub mod flag {
@@ -38,6 +38,8 @@ const BODY_SIZE: u64 = 0x40;
 const MAX_SIZE: u64 = 1 << 44;
 /// `SharedUserData->LargePageMinimum`.
 const LARGE_PAGE: u64 = 2 << 20;
+/// `STATUS_MAPPED_FILE_SIZE_ZERO`.
+const MAPPED_FILE_SIZE_ZERO: u32 = 0xc000_011e;
 /// `SECTION_QUERY`.
 const QUERY: u32 = 1;
 
@@ -76,7 +78,7 @@ struct Wanted {
 }
 
 exports! {
-    /// `ZwCreateSection`, backed by the paging file.
+    /// `ZwCreateSection`, backed by the paging file, by a file, or of an image.
     fn ZwCreateSection<call>(
         handle: u64, access: u32, attributes: u64, size: u64, protect: u32, kind: u32, file: u64,
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
@@ -99,10 +101,12 @@ exports! {
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let wanted = Wanted { access, attributes, size, protect, kind, file };
         let make = || -> Result<(), Refusal> {
-            if file_object != 0 {
-                return Err(ntstatus::STATUS_INVALID_FILE_FOR_SECTION.into());
-            }
-            let section = make(&wanted)?;
+            let section = if file == 0 && file_object != 0 {
+                check(&wanted)?;
+                of_file(file_object, &wanted)?
+            } else {
+                make(&wanted, Mode::Kernel)?
+            };
             let caller = Caller::of(call);
             ob::reference_for(section, &caller);
             ob::dereference(section, &caller);
@@ -121,7 +125,7 @@ exports! {
         ob::status(open())
     }
 
-    /// `ZwQuerySection`: `SectionBasicInformation`.
+    /// `ZwQuerySection`: `SectionBasicInformation`, `SectionImageInformation`.
     fn ZwQuerySection(handle: u64, class: u32, buffer: u64, length: u64, returned: u64) -> u32 [max PASSIVE_LEVEL] {
         ob::status(query(handle, class, buffer, length, returned))
     }
@@ -131,7 +135,7 @@ fn create(handle: u64, wanted: &Wanted, mode: Mode, caller: &Caller<'_>) -> Resu
     mode.probe(handle, 8, 8)?;
     mode.probe_optional(wanted.size, 8, 8)?;
     let attributes = Attributes::read(wanted.attributes)?;
-    let section = make(wanted)?;
+    let section = make(wanted, mode)?;
     let opened = ob::insert_and_open(section, &attributes, wanted.access, caller)?;
     guest::write_u64(handle, opened.handle)?;
     Ok(opened.status)
@@ -154,8 +158,21 @@ fn check_kind(kind: u32) -> bool {
     one && large && cache
 }
 
+/// Checks attributes and protection.
+fn check(wanted: &Wanted) -> Result<(), u32> {
+    if !check_kind(wanted.kind) {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER_6);
+    }
+    let protect = wanted.protect;
+    let plain = protect == protection::kind(protect) && protect != protection::NOACCESS;
+    if !plain || !protection::is_valid(protect) {
+        return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION);
+    }
+    Ok(())
+}
+
 /// Makes a section; the one reference is the receiver's.
-fn make(wanted: &Wanted) -> Result<u64, Refusal> {
+fn make(wanted: &Wanted, mode: Mode) -> Result<u64, Refusal> {
     let Wanted {
         size,
         protect,
@@ -163,17 +180,15 @@ fn make(wanted: &Wanted) -> Result<u64, Refusal> {
         file,
         ..
     } = *wanted;
-    if !check_kind(kind) {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_6.into());
-    }
-    let plain = protect == protection::kind(protect) && protect != protection::NOACCESS;
-    if !plain || !protection::is_valid(protect) {
-        return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION.into());
-    }
+    check(wanted)?;
     if file != 0 {
-        // A file must be one that a file system keeps in memory; devices are not.
-        ob::by_handle(file, 0, Some(Type::File), false)?;
-        return Err(ntstatus::STATUS_INVALID_FILE_FOR_SECTION.into());
+        let user = mode.is_user();
+        let entry = ob::by_handle(file, 0, Some(Type::File), user)?;
+        let needed = file_access(protect);
+        if user && entry.access & needed != needed {
+            return Err(ntstatus::STATUS_ACCESS_DENIED.into());
+        }
+        return of_file(entry.object, wanted);
     }
     if kind & flag::IMAGE != 0 {
         return Err(ntstatus::STATUS_INVALID_FILE_FOR_SECTION.into());
@@ -201,20 +216,90 @@ fn make(wanted: &Wanted) -> Result<u64, Refusal> {
         }
         Ok(segment)
     })?;
+    enter(Section {
+        segment,
+        size,
+        protect,
+        attributes: kind,
+    })
+}
+
+/// The object of a section, whose reference to the segment it takes over.
+fn enter(section: Section) -> Result<u64, Refusal> {
     let object = ob::create(Type::Section, BODY_SIZE, Payload::None);
     with(|memory| match object {
         Ok(object) => {
-            let section = Section {
-                segment,
-                size,
-                protect,
-                attributes: kind,
-            };
             memory.sections.insert(object, section);
         }
-        Err(_) => memory.segments.release(segment, &mut memory.physical),
+        Err(_) => memory
+            .segments
+            .release(section.segment, &mut memory.physical),
     });
     Ok(object?)
+}
+
+/// The rights to a file that a section of it needs: to execute, to read, to write.
+fn file_access(protect: u32) -> u32 {
+    const READ: u32 = 1;
+    const WRITE: u32 = 2;
+    const EXECUTE: u32 = 0x20;
+    let access = protection::access(protect);
+    let read = if protection::kind(protect) == protection::EXECUTE {
+        0
+    } else {
+        READ
+    };
+    let execute = if access.execute { EXECUTE } else { 0 };
+    let write = if access.write { WRITE } else { 0 };
+    read | write | execute
+}
+
+/// Makes a section of a file, which its file system must keep in memory: devices
+/// and directories are refused.
+fn of_file(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
+    let Wanted {
+        size,
+        protect,
+        kind,
+        ..
+    } = *wanted;
+    if kind & flag::LARGE_PAGES != 0 {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER_6.into());
+    }
+    let content = fs::content_of(object).ok_or(ntstatus::STATUS_INVALID_FILE_FOR_SECTION)?;
+    if kind & flag::IMAGE != 0 {
+        let (segment, size) = image::make(&content.read(0, content.size))?;
+        return enter(Section {
+            segment,
+            size,
+            protect: protection::EXECUTE_WRITECOPY,
+            attributes: flag::IMAGE | flag::FILE,
+        });
+    }
+    let size = match size {
+        0 => 0,
+        at => guest::read_u64(at)?,
+    };
+    let size = if size == 0 { content.size } else { size };
+    if size == 0 {
+        return Err(MAPPED_FILE_SIZE_ZERO.into());
+    }
+    if size > MAX_SIZE || (size > content.size && !protection::access(protect).write) {
+        return Err(ntstatus::STATUS_SECTION_TOO_BIG.into());
+    }
+    if size > content.size {
+        fs::extend(object, size)?;
+    }
+    if !content.commit(size) {
+        return Err(ntstatus::STATUS_COMMITMENT_LIMIT.into());
+    }
+    with(|memory| memory.segments.reference(content.segment));
+    enter(Section {
+        segment: content.segment,
+        size,
+        protect,
+        attributes: flag::FILE,
+    })
 }
 
 /// The last reference to a section is gone. Its pages stay for its views.
@@ -243,17 +328,20 @@ fn query(handle: u64, class: u32, buffer: u64, length: u64, returned: u64) -> Re
     }
     let object = ob::by_handle(handle, QUERY, Some(Type::Section), false)?.object;
     let section = get(object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
-    if class == 1 {
-        return Err(ntstatus::STATUS_SECTION_NOT_IMAGE.into());
-    }
-    let information = Information::default()
-        .u64(0)
-        .u32(section.attributes)
-        .align(8)
-        .u64(section.size);
-    guest::write_bytes(buffer, &information.finish())?;
+    let information = if class == 1 {
+        let image = with(|memory| memory.segments.image(section.segment).cloned());
+        image.ok_or(ntstatus::STATUS_SECTION_NOT_IMAGE)?.information
+    } else {
+        Information::default()
+            .u64(0)
+            .u32(section.attributes)
+            .align(8)
+            .u64(section.size)
+            .finish()
+    };
+    guest::write_bytes(buffer, &information)?;
     if returned != 0 {
-        guest::write_u64(returned, BASIC_SIZE)?;
+        guest::write_u64(returned, size)?;
     }
     Ok(())
 }

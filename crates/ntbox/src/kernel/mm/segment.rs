@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::image::Image;
 use super::phys::{Pfn, Physical};
 
 /// Pages that views share.
@@ -13,6 +14,8 @@ struct Segment {
     pages: BTreeMap<u64, Pfn>,
     /// Sections, views and files that need it.
     references: u64,
+    /// What is known of it if it is an image.
+    image: Option<Image>,
 }
 
 /// All segments, by number.
@@ -53,6 +56,18 @@ impl Segments {
             let frames: Vec<Pfn> = segment.pages.into_values().collect();
             physical.give(&frames);
         }
+    }
+
+    /// Says that a segment is an image.
+    pub fn set_image(&mut self, number: u64, image: Image) {
+        if let Some(segment) = self.list.get_mut(&number) {
+            segment.image = Some(image);
+        }
+    }
+
+    /// What is known of a segment if it is an image.
+    pub fn image(&self, number: u64) -> Option<&Image> {
+        self.list.get(&number)?.image.as_ref()
     }
 
     /// How many references there are.

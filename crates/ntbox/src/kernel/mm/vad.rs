@@ -34,6 +34,8 @@ pub enum Kind {
         first: u64,
         /// What the section allows.
         allowed: u32,
+        /// Whether it is of an image.
+        image: bool,
     },
     /// Pages of an MDL.
     Locked,

@@ -1,5 +1,6 @@
 //! Views of sections, in processes and in system space.
 
+use super::image::Image;
 use super::section::{self, Section, flag};
 use super::space::{Area, Frames, Protection, Use};
 use super::vad::{END, GRANULARITY, Kind, Page, Vad};
@@ -57,7 +58,7 @@ exports! {
         inherit: u32, kind: u32, protect: u32,
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
-        ob::status(map_by_handle(section, process, &wanted, Mode::Kernel))
+        ob::outcome(map_by_handle(section, process, &wanted, Mode::Kernel))
     }
 
     /// `NtMapViewOfSection`.
@@ -67,7 +68,7 @@ exports! {
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let mode = Mode::previous();
-        mode.status(map_by_handle(section, process, &wanted, mode))
+        mode.outcome(map_by_handle(section, process, &wanted, mode))
     }
 
     /// `MmMapViewOfSection`: the same with objects.
@@ -76,12 +77,12 @@ exports! {
         inherit: u32, kind: u32, protect: u32,
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
-        let map = || -> Result<(), Refusal> {
+        let map = || -> Result<u32, Refusal> {
             let request = wanted.read(Mode::Kernel)?;
             let section = section::get(section).ok_or(ntstatus::STATUS_INVALID_PARAMETER_1)?;
             map(section, process, &wanted, &request)
         };
-        ob::status(map())
+        ob::outcome(map())
     }
 
     /// `ZwUnmapViewOfSection`: any address of the view will do.
@@ -177,7 +178,7 @@ fn access_for(protect: u32) -> u32 {
     }
 }
 
-fn map_by_handle(section: u64, process: u64, wanted: &Wanted, mode: Mode) -> Result<(), Refusal> {
+fn map_by_handle(section: u64, process: u64, wanted: &Wanted, mode: Mode) -> Result<u32, Refusal> {
     let request = wanted.read(mode)?;
     let user = mode.is_user();
     let process = ob::by_handle(process, VM_OPERATION, Some(Type::Process), user)?.object;
@@ -190,13 +191,21 @@ fn map_by_handle(section: u64, process: u64, wanted: &Wanted, mode: Mode) -> Res
     map(section, process, wanted, &request)
 }
 
-fn map(section: Section, process: u64, wanted: &Wanted, request: &Request) -> Result<(), Refusal> {
-    let (start, end) = with(|memory| memory.map_view(section, process, request))?;
+fn map(section: Section, process: u64, wanted: &Wanted, request: &Request) -> Result<u32, Refusal> {
+    let Mapped { start, end, status } = with(|memory| memory.map_view(section, process, request))?;
     guest::write_u64(wanted.size, end - start)?;
     if wanted.offset != 0 {
         guest::write_u64(wanted.offset, request.offset & !(GRANULARITY - 1))?;
     }
-    Ok(guest::write_u64(wanted.base, start)?)
+    guest::write_u64(wanted.base, start)?;
+    Ok(status)
+}
+
+/// A view that was mapped.
+struct Mapped {
+    start: u64,
+    end: u64,
+    status: u32,
 }
 
 impl Memory {
@@ -205,7 +214,7 @@ impl Memory {
         section: Section,
         process: u64,
         request: &Request,
-    ) -> Result<(u64, u64), u32> {
+    ) -> Result<Mapped, u32> {
         let Request {
             base,
             offset,
@@ -214,14 +223,21 @@ impl Memory {
             protect,
             ..
         } = *request;
-        if kind & RESERVE != 0 && section.attributes & flag::FILE == 0 {
+        if let Some(image) = self.segments.image(section.segment).cloned() {
+            return self.map_image(section, process, request, &image);
+        }
+        // A view that is only reserved may reach past the end of a file that can
+        // grow.
+        let grows = kind & RESERVE != 0;
+        if grows && section.attributes & flag::FILE == 0 {
             return Err(ntstatus::STATUS_INVALID_PARAMETER_9);
         }
-        if !view_may_be(protect, section.protect) {
+        let writable = protection::access(section.protect).write;
+        if !view_may_be(protect, section.protect) || (grows && !writable) {
             return Err(ntstatus::STATUS_SECTION_PROTECTION);
         }
         let left = section.size.saturating_sub(offset);
-        if left == 0 || request.size > left {
+        if left == 0 || (request.size > left && !grows) || request.size > END {
             return Err(ntstatus::STATUS_INVALID_VIEW_SIZE);
         }
         let size = if request.size == 0 {
@@ -229,12 +245,13 @@ impl Memory {
         } else {
             request.size
         };
-        if request.commit > size {
+        if request.commit > size && !grows {
             return Err(ntstatus::STATUS_INVALID_PARAMETER_5);
         }
+        let commit = request.commit.min(left);
         let bytes = size.next_multiple_of(PAGE_SIZE);
         let first = offset / PAGE_SIZE;
-        let committed = first..first + request.commit.div_ceil(PAGE_SIZE);
+        let committed = first..first + commit.div_ceil(PAGE_SIZE);
         if !self
             .segments
             .commit(section.segment, committed, &mut self.physical)
@@ -252,7 +269,59 @@ impl Memory {
         let vad = self.view(section, first, start, bytes, protect);
         self.segments.reference(section.segment);
         self.insert_range(process, start, vad);
-        Ok((start, start + bytes))
+        Ok(Mapped {
+            start,
+            end: start + bytes,
+            status: ntstatus::STATUS_SUCCESS,
+        })
+    }
+
+    /// Maps an image, where it was linked to lie if there is room; elsewhere its
+    /// addresses are wrong, which the status says.
+    fn map_image(
+        &mut self,
+        section: Section,
+        process: u64,
+        request: &Request,
+        image: &Image,
+    ) -> Result<Mapped, u32> {
+        let bytes = section.size;
+        if request.offset != 0 || request.size > bytes {
+            return Err(ntstatus::STATUS_INVALID_VIEW_SIZE);
+        }
+        let space = self.users.of(process);
+        let fits = |at: u64| {
+            at >= GRANULARITY
+                && at
+                    .checked_add(bytes)
+                    .is_some_and(|end| end <= request.limit && space.is_free(at, end))
+        };
+        let start = match request.base {
+            0 if fits(image.base) => image.base,
+            0 => space
+                .room(bytes, request.limit, request.kind & TOP_DOWN != 0)
+                .ok_or(ntstatus::STATUS_NO_MEMORY)?,
+            at if fits(at) => at,
+            _ => return Err(ntstatus::STATUS_CONFLICTING_ADDRESSES),
+        };
+        let mut vad = self.view(section, 0, start, bytes, protection::EXECUTE_WRITECOPY);
+        for (n, protect) in (0..).zip(&image.protections) {
+            if let Some(page) = vad.pages.get_mut(&(start + n * PAGE_SIZE)) {
+                page.protect = *protect;
+            }
+        }
+        self.segments.reference(section.segment);
+        self.insert_range(process, start, vad);
+        let status = if start == image.base {
+            ntstatus::STATUS_SUCCESS
+        } else {
+            ntstatus::STATUS_IMAGE_NOT_AT_BASE
+        };
+        Ok(Mapped {
+            start,
+            end: start + bytes,
+            status,
+        })
     }
 
     /// The range of a view that begins at page `first` of its section.
@@ -272,6 +341,7 @@ impl Memory {
                 segment: section.segment,
                 first,
                 allowed: section.protect,
+                image: section.attributes & flag::IMAGE != 0,
             },
             protect,
             pages: pages.collect(),

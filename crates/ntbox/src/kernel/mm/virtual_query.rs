@@ -19,9 +19,10 @@ const END_OF_CLASSES: u32 = 0xf;
 const COMMIT: u32 = 0x1000;
 const RESERVE: u32 = 0x2000;
 const FREE: u32 = 0x1_0000;
-/// `MEM_PRIVATE` and `MEM_MAPPED`, as types.
+/// `MEM_PRIVATE`, `MEM_MAPPED` and `MEM_IMAGE`, as types.
 const PRIVATE: u32 = 0x2_0000;
 const MAPPED: u32 = 0x4_0000;
+const IMAGE: u32 = 0x100_0000;
 
 exports! {
     /// `ZwQueryVirtualMemory`: `MemoryBasicInformation`.
@@ -71,6 +72,7 @@ fn query(
 fn basic(region: &Region) -> Vec<u8> {
     let (allocation, initial, kind) = match region.allocation {
         None => (0, 0, 0),
+        Some((start, protect, Kind::View { image: true, .. })) => (start, protect, IMAGE),
         Some((start, protect, Kind::View { .. })) => (start, protect, MAPPED),
         Some((start, protect, Kind::Private | Kind::Locked)) => (start, protect, PRIVATE),
     };
