@@ -73,7 +73,10 @@ pub fn initialize(files: &[FileOnVolume]) -> Result<(), String> {
     }
     devices().ok_or_else(|| no_memory("the volume's devices"))?;
     for (path, target) in LINKS {
-        let payload = Payload::SymbolicLink(wide(target));
+        let payload = Payload::SymbolicLink {
+            target: wide(target),
+            capacity: u16::try_from(2 * target.len() + 2).unwrap_or(u16::MAX),
+        };
         let link =
             ob::create(Type::SymbolicLink, 0x28, payload).map_err(|_| no_memory("a link"))?;
         let attributes = Attributes::named(wide(path), PERMANENT | CASE_INSENSITIVE);
