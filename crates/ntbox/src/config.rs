@@ -33,6 +33,8 @@ pub struct Config {
     pub time: Time,
     /// Files on the volume `C:`, beside those that are always there.
     pub files: Vec<VolumeFile>,
+    /// How many processors the machine has, 1 to [`MAXIMUM_PROCESSORS`].
+    pub processors: u32,
 }
 
 /// A file that the volume `C:` has when the driver starts.
@@ -43,6 +45,9 @@ pub struct VolumeFile {
     /// The file of the host that it is a copy of.
     pub content: PathBuf,
 }
+
+/// Most processors that a machine can have.
+pub const MAXIMUM_PROCESSORS: u32 = 8;
 
 /// What happens when all threads of the kernel wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +80,16 @@ impl Config {
             version: OsVersion::default(),
             time: Time::default(),
             files: Vec::new(),
+            processors: 1,
         }
+    }
+
+    /// Gives the machine so many processors, which take turns; it does not boot
+    /// with none, nor with more than [`MAXIMUM_PROCESSORS`].
+    #[must_use]
+    pub fn processors(mut self, count: u32) -> Self {
+        self.processors = count;
+        self
     }
 
     /// Adds a value to the `Parameters` key.

@@ -19,7 +19,9 @@ mod request;
 mod symbols;
 mod written;
 
-pub use config::{Config, DebugFilter, Fault, OsVersion, RegValue, Time, VolumeFile};
+pub use config::{
+    Config, DebugFilter, Fault, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, VolumeFile,
+};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use inventory::{Export, ExportKind, Import, exports, imports};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -9,12 +9,13 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::fs::{self, FileOnVolume};
-use super::layout::{PCRS, STACKS};
+use super::ke::{processor, sched};
+use super::layout::{PAGE_SIZE, PCRS, STACKS};
 use super::loader::{self, Image};
 use super::mm::space::{Protection, Use};
 use super::wire::{self, Event, Request};
-use super::{cpu, driver, exclusive, exports, log, mm, signals, user};
-use crate::config::Config;
+use super::{cpu, driver, exclusive, exports, log, mm, signals, threads, user};
+use crate::config::{Config, MAXIMUM_PROCESSORS};
 use crate::report::ImageInfo;
 
 /// Set in the environment of a kernel process.
@@ -108,6 +109,32 @@ fn run() -> ! {
     }
 }
 
+/// Makes the processors, and this thread of the host the first of them, with the
+/// first thread of the kernel.
+fn begin_processors(count: u32) -> Result<(), String> {
+    if !(1..=MAXIMUM_PROCESSORS).contains(&count) {
+        return Err(format!(
+            "a machine with {count} processors was asked for; there can be 1 to {MAXIMUM_PROCESSORS}"
+        ));
+    }
+    let no_memory = "no memory for the processors";
+    processor::initialize(count);
+    let pages = u64::from(count) * cpu::PCR_SIZE / PAGE_SIZE;
+    mm::with(|memory| memory.map_new(PCRS.base, pages, Protection::READ_WRITE, Use::Kernel))
+        .map_err(|_| no_memory)?;
+    let thread = threads::initialize().ok_or("no memory for the first thread")?;
+    let idle = (0..count).map(|_| threads::create_idle());
+    let idle: Vec<u64> = idle.collect::<Option<_>>().ok_or(no_memory)?;
+    for (number, idle) in (0..count).zip(&idle) {
+        cpu::prepare(number, *idle).map_err(|_| no_memory)?;
+    }
+    // SAFETY: the regions were just mapped, and stay; nothing in this process uses
+    // GS.
+    unsafe { cpu::become_processor(0) };
+    cpu::set_thread(thread).map_err(|_| no_memory)?;
+    sched::initialize(thread, &idle)
+}
+
 /// A kernel with its driver.
 struct Machine {
     image: Image,
@@ -121,24 +148,13 @@ impl Machine {
         mm::initialize();
         super::ke::clock::initialize(config.time);
         log::initialize(config.filter.clone());
-        mm::with(|memory| {
-            memory.map_new(
-                PCRS.base,
-                cpu::PCR_SIZE / 0x1000,
-                Protection::READ_WRITE,
-                Use::Kernel,
-            )
-        })
-        .map_err(|_| "no memory for the processor".to_owned())?;
-        let thread = super::threads::initialize().ok_or("no memory for the first thread")?;
-        let here = std::ptr::from_ref(&file) as u64;
-        // SAFETY: the region was just mapped, and stays; nothing in this process
-        // uses GS.
-        unsafe { cpu::attach(thread, (here, here)) };
+        begin_processors(config.processors)?;
         super::version::set(config.version);
         super::shared_data::initialize().map_err(|_| "no memory for the shared page".to_owned())?;
         signals::install();
-        super::ke::sched::initialize(thread);
+        if config.processors > 1 {
+            super::tick::start();
+        }
         exports::initialize(&config.faults)?;
         let name = Path::new(&config.image).file_name().map_or_else(
             || config.service.clone(),

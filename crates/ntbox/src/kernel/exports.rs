@@ -269,7 +269,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
         overdue(call);
     }
     let ticked = tick::postponed();
-    if (ticked || ke::dpc::pending()) && cpu::irql() < cpu::DISPATCH_LEVEL {
+    if ticked || ke::dpc::pending() && cpu::irql() < cpu::DISPATCH_LEVEL {
         let origin = Some(Context::after_call(call.frame(), call.return_address()));
         if ticked {
             tick::run(origin);
@@ -277,6 +277,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
             ke::dpc::deliver(origin);
         }
     }
+    ke::processor::leave();
     if ke::apc::pending() && cpu::irql() < cpu::APC_LEVEL {
         ke::apc::deliver(&ke::apc::Place::Call(Caller::of(call)));
     }

@@ -7,10 +7,6 @@ pub const NOTES: &[(&str, &str)] = &[
         "IoCreateFileEx",
         "of the create context only the device is looked at",
     ),
-    (
-        "KeSetTargetProcessorDpcEx",
-        "there is one processor, number 0",
-    ),
     ("MmMapIoSpace", "always fails: there are no devices"),
     ("MmMapIoSpaceEx", "always fails: there are no devices"),
     (

@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use super::ke::clock;
+use super::ke::{clock, processor};
 use super::layout::{SHARED_DATA, Zone};
 use super::mm::space::{NoSpace, Protection, Use};
 use super::{guest, mm, version};
@@ -30,6 +30,8 @@ mod offset {
     pub const MAJOR_VERSION: u64 = 0x26c;
     pub const MINOR_VERSION: u64 = 0x270;
     pub const TICK_COUNT: u64 = 0x320;
+    pub const ACTIVE_PROCESSOR_COUNT: u64 = 0x3c0;
+    pub const ACTIVE_GROUP_COUNT: u64 = 0x3c4;
 }
 
 /// Trap flag.
@@ -53,6 +55,8 @@ pub fn initialize() -> Result<(), NoSpace> {
     put(offset::PRODUCT_TYPE_IS_VALID, 1)?;
     put(offset::MAJOR_VERSION, version.major)?;
     put(offset::MINOR_VERSION, version.minor)?;
+    put(offset::ACTIVE_PROCESSOR_COUNT, processor::active())?;
+    put(offset::ACTIVE_GROUP_COUNT, 1)?;
     for (n, unit) in "C:\\Windows".encode_utf16().enumerate() {
         guest::write_u16(SHARED_DATA.base + offset::SYSTEM_ROOT + 2 * n as u64, unit)
             .map_err(|_| NoSpace)?;
@@ -110,6 +114,11 @@ pub fn lend(context: &mut libc::ucontext_t, order: &[usize; 16]) -> bool {
     registers[slot] = loan;
     registers[libc::REG_EFL as usize] |= TRAP_FLAG;
     true
+}
+
+/// Whether an instruction has an address on loan: it must not be interrupted.
+pub fn is_lent() -> bool {
+    LENT.get().is_some()
 }
 
 /// Takes the address back after the instruction. False if none was lent.

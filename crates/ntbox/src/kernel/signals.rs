@@ -137,7 +137,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     let page_fault = context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 14;
 
     if signal == libc::SIGALRM {
-        if rip < GUEST_END && tick::may_interrupt() {
+        if rip < GUEST_END && tick::may_pause() && !shared_data::is_lent() {
             leave_signal(context, Trap::Tick, tick::interrupted);
         } else {
             tick::postpone();

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::cpu;
 use super::guest;
 use super::ke::clock;
 use super::ke::object::{self, Kind};
-use super::layout::PCRS;
 use super::mm::user;
 use super::ob::{self, Payload, Type};
 use crate::kernel::exclusive::Exclusive;
@@ -97,6 +97,12 @@ pub fn initialize() -> Option<u64> {
     Some(thread)
 }
 
+/// Makes the thread that a processor runs when there is nothing else for it. Its
+/// id is 0, by which nobody finds it.
+pub fn create_idle() -> Option<u64> {
+    create_with(0, system_process(), true)
+}
+
 /// Makes a process with an id of its own.
 pub fn create_process(name: &str) -> Option<u64> {
     new_process(name, NEXT_ID.fetch_add(4, Ordering::Relaxed))
@@ -119,10 +125,14 @@ fn new_process(name: &str, id: u64) -> Option<u64> {
 
 /// Makes a thread of a process. It does not run by itself.
 pub fn create(process: u64, system: bool) -> Option<u64> {
+    create_with(NEXT_ID.fetch_add(4, Ordering::Relaxed), process, system)
+}
+
+fn create_with(id: u64, process: u64, system: bool) -> Option<u64> {
     let thread = ob::create(Type::Thread, OBJECT_SIZE, Payload::None).ok()?;
     object::initialize(thread, Kind::Thread, HEADER_SIZE, 0).ok()?;
     let info = Thread {
-        id: NEXT_ID.fetch_add(4, Ordering::Relaxed),
+        id,
         process,
         attached: process,
         attachments: 0,
@@ -161,7 +171,7 @@ pub fn threads_of(process: u64) -> Vec<Thread> {
     let threads = THREADS.lock();
     threads
         .values()
-        .filter(|thread| thread.process == process && !thread.ended)
+        .filter(|thread| thread.process == process && !thread.ended && thread.id != 0)
         .copied()
         .collect()
 }
@@ -185,7 +195,7 @@ pub fn thread_by_id(id: u64) -> Option<u64> {
     let threads = THREADS.lock();
     threads
         .iter()
-        .find(|(_, thread)| thread.id == id && !thread.ended)
+        .find(|(_, thread)| thread.id == id && !thread.ended && id != 0)
         .map(|(object, _)| *object)
 }
 
@@ -228,7 +238,7 @@ pub fn set_current(thread: u64) {
     CURRENT.store(thread, Ordering::Relaxed);
     user::see(current_process());
     // The control region is mapped read-write for as long as the process lives.
-    let _ = guest::write_u64(PCRS.base + 0x188, thread);
+    let _ = cpu::set_thread(thread);
 }
 
 /// Mutexes and the threads that hold them.

@@ -1,18 +1,19 @@
 //! The clock interrupt. It is off until there is something to interrupt for: a
 //! second thread or a timer. Then the driver is interrupted every few
 //! milliseconds, if its IRQL lets it be, so that DPCs run and other threads get
-//! their turn while one of them spins.
+//! their turn while one of them spins. With several processors it is interrupted
+//! at any IRQL, for the others to have their turn.
 
 use std::arch::naked_asm;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ke::apc::{self, Place};
-use super::ke::{dpc, priority, sched};
+use super::ke::{dpc, priority, processor, sched};
 use super::seh::Context;
 use super::signals::Trapped;
 use super::{callout, cpu, threads};
 
-/// Microseconds between two ticks.
+/// Microseconds between two ticks, on each processor.
 const INTERVAL: i64 = 2_000;
 
 static RUNNING: AtomicBool = AtomicBool::new(false);
@@ -25,7 +26,7 @@ pub fn start() {
     }
     let interval = libc::timeval {
         tv_sec: 0,
-        tv_usec: INTERVAL,
+        tv_usec: INTERVAL / i64::from(processor::active()),
     };
     let timer = libc::itimerval {
         it_interval: interval,
@@ -41,6 +42,11 @@ pub fn start() {
 pub fn may_interrupt() -> bool {
     let cpu = cpu::current();
     cpu.irql.get() < cpu::DISPATCH_LEVEL && cpu.interrupts.get()
+}
+
+/// Whether the driver can be interrupted for another processor, at least.
+pub fn may_pause() -> bool {
+    processor::active() > 1 || may_interrupt()
 }
 
 /// Remembers a tick that came while the kernel ran or at too high an IRQL.
@@ -92,16 +98,20 @@ extern "sysv64" fn tick(state: *const Trapped) {
     run(Some(context));
 }
 
-/// Lets everything happen that is due, and other threads run.
+/// Lets other processors have their turn; then, if the IRQL lets it, everything
+/// happen that is due, and other threads run.
 pub fn run(origin: Option<Context>) {
+    sched::rotate();
+    if !may_interrupt() {
+        return;
+    }
     priority::ticked(threads::current_thread());
     sched::expire();
     if dpc::pending() {
         dpc::deliver(origin);
     }
-    if cpu::irql() < cpu::DISPATCH_LEVEL {
-        sched::yield_now();
-    }
+    processor::leave();
+    sched::yield_here();
     if apc::pending()
         && let Some(context) = origin
     {

@@ -1,6 +1,7 @@
 //! The variables that drivers import. Each has eight bytes, of which a driver reads
 //! as many as its declaration says.
 
+use super::ke::processor;
 use super::layout::{HIGHEST_USER_ADDRESS, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
 use super::{ob, se, threads, version};
 
@@ -30,7 +31,7 @@ const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "KeNumberProcessors",
-        value: || 1,
+        value: || u64::from(processor::active()),
     },
     Variable {
         name: "Mm64BitPhysicalAddress",

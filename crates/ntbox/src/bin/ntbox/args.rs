@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use ntbox::parse::{self, Mask};
-use ntbox::{Config, Fault, OsVersion, RegValue, Time, VolumeFile};
+use ntbox::{Config, Fault, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, VolumeFile};
 
 use crate::requests::{self, Ask};
 
@@ -129,6 +129,10 @@ pub struct Run {
     /// Put a copy of a file on the volume C:, as in 'C:\\data\\x.bin=x.bin'
     #[arg(long = "file", value_name = "C:\\PATH=FILE", value_parser = parse::volume_file)]
     pub files: Vec<VolumeFile>,
+    /// How many processors the machine has, 1 to 8; they take turns
+    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMUM_PROCESSORS)))]
+    pub processors: u32,
     /// Write one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -147,6 +151,7 @@ impl Run {
         config.timeout = self.timeout.unwrap_or(config.timeout);
         config.version = self.os.unwrap_or(config.version);
         config.files.clone_from(&self.files);
+        config.processors = self.processors;
         if self.real_time {
             config.time = Time::Real;
         }
@@ -224,7 +229,7 @@ mod tests {
     #[test]
     fn options_reach_the_configuration() {
         let line = "ntbox run a/walk.sys --service w --param A=dword:1 --param B=sz:x --fault IoAllocateMdl:2 \
-                    --filter IHVDRIVER=1 --filter ihvdriver=0xf --filter WIN2000=0 --timeout 0.5 --os 6.1.7601 --real-time --file c:\\x\\y=a/b=c";
+                    --filter IHVDRIVER=1 --filter ihvdriver=0xf --filter WIN2000=0 --timeout 0.5 --os 6.1.7601 --real-time --processors 4 --file c:\\x\\y=a/b=c";
         let Command::Run(run) = Cli::parse_from(line.split_whitespace()).command else {
             panic!("not run")
         };
@@ -249,6 +254,7 @@ mod tests {
         assert_eq!(config.filter.win2000, 0);
         assert_eq!(config.timeout, Duration::from_millis(500));
         assert_eq!(config.time, Time::Real);
+        assert_eq!(config.processors, 4);
         assert_eq!(
             config.files,
             [VolumeFile {
@@ -276,5 +282,14 @@ mod tests {
         assert_eq!(config.timeout, Duration::from_secs(10));
         assert_eq!(config.version, OsVersion::default());
         assert_eq!(config.time, Time::Simulated);
+        assert_eq!(config.processors, 1);
+    }
+
+    #[test]
+    fn there_is_a_limit_to_processors() {
+        for count in ["0", "9", "-1", "two"] {
+            let line = ["ntbox", "run", "a/walk.sys", "--processors", count];
+            assert!(Cli::try_parse_from(line).is_err(), "{count}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 use crate::kernel::call::irql::HIGH_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::ke::held::{self, Mode};
-use crate::kernel::ke::spinlock::{already_owned, at_dispatch, lower, not_owned, raise, rule};
+use crate::kernel::ke::spinlock::{acquire_by, at_dispatch, lower, not_owned, raise, rule};
 use crate::kernel::{cpu, guest, stop};
 
 /// Set while a writer holds the lock.
@@ -20,15 +20,18 @@ fn try_exclusive(lock: u64, caller: u64) -> Result<bool, Stop> {
     Ok(free)
 }
 
+fn word(lock: u64) -> Result<u64, Stop> {
+    Ok(u64::from(guest::read_u32(lock)?))
+}
+
 fn exclusive(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
-    if try_exclusive(lock, caller)? {
-        return Ok(());
-    }
-    Err(already_owned(
+    acquire_by(
         lock,
-        u64::from(guest::read_u32(lock)?),
         function,
-    ))
+        caller,
+        || word(lock),
+        || try_exclusive(lock, caller),
+    )
 }
 
 /// Takes the lock for reading. False if a writer holds it.
@@ -43,21 +46,20 @@ fn try_shared(lock: u64, caller: u64) -> Result<bool, Stop> {
 }
 
 fn shared(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
-    if let Some(before) = held::find(lock).filter(|held| held.mode == Mode::Shared) {
+    if let Some(before) = held::find_here(lock).filter(|held| held.mode == Mode::Shared) {
         let what = format!(
             "{function} was called for {lock:#018x}, which the caller holds; {}. A writer that comes in between is waited for, for ever",
             held::taken_by(before)
         );
         stop::violation("spin-lock-recursive", Some((0xc4, 0x1000)), what, caller);
     }
-    if try_shared(lock, caller)? {
-        return Ok(());
-    }
-    Err(already_owned(
+    acquire_by(
         lock,
-        u64::from(guest::read_u32(lock)?),
         function,
-    ))
+        caller,
+        || word(lock),
+        || try_shared(lock, caller),
+    )
 }
 
 fn release_exclusive(lock: u64, function: &str) -> Result<Option<held::Held>, Stop> {

@@ -5,28 +5,42 @@ use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
+use crate::kernel::ke::ipi;
+use crate::kernel::ke::sched::{Spin, Spinning};
 use crate::kernel::ob::Caller;
 use crate::kernel::{cpu, stop};
 
-/// Who holds the cancel spin lock: address of the call that took it.
-static HOLDER: Exclusive<Option<u64>> = Exclusive::new(None);
+/// Who holds the cancel spin lock: the address of the call that took it, and the
+/// processor that made it.
+static HOLDER: Exclusive<Option<(u64, u32)>> = Exclusive::new(None);
 
-fn holder<T>(work: impl FnOnce(&mut Option<u64>) -> T) -> T {
+fn holder<T>(work: impl FnOnce(&mut Option<(u64, u32)>) -> T) -> T {
     work(&mut HOLDER.lock())
 }
 
 /// Takes the cancel spin lock; returns the IRQL before.
 pub(super) fn acquire(caller: u64) -> Result<u8, Stop> {
-    if let Some(by) = holder(|holder| *holder) {
-        // With one processor nobody can release it meanwhile.
-        return Err(Stop::bug_check(
-            0x0f,
-            [by, caller, 0, 0],
-            "the cancel spin lock was acquired by the processor that holds it (SPIN_LOCK_ALREADY_OWNED)",
-        ));
+    let before = cpu::set_irql(cpu::irql().max(DISPATCH_LEVEL));
+    if holder(|holder| holder.is_some()) {
+        let spinning = Spinning::on(Spin::CancelLock(caller));
+        while let Some((by, processor)) = holder(|holder| *holder) {
+            if processor == cpu::number() {
+                return Err(Stop::bug_check(
+                    0x0f,
+                    [by, caller, 0, 0],
+                    "the cancel spin lock was acquired by the processor that holds it (SPIN_LOCK_ALREADY_OWNED)",
+                ));
+            }
+            spinning.turn().map_err(|why| ipi::locked_up(&why))?;
+        }
     }
-    holder(|holder| *holder = Some(caller));
-    Ok(cpu::set_irql(DISPATCH_LEVEL))
+    holder(|holder| *holder = Some((caller, cpu::number())));
+    Ok(before)
+}
+
+/// Whether this processor holds it.
+fn is_held_here() -> bool {
+    holder(|holder| holder.is_some_and(|(_, processor)| processor == cpu::number()))
 }
 
 /// Releases it.
@@ -57,7 +71,7 @@ pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
     let body = guest::read_u64(place + super::layout::stack::DEVICE_OBJECT)?;
     // The routine releases the lock, as its first act.
     caller.call(routine, &[body, packet]);
-    if holder(|holder| holder.is_some()) {
+    if is_held_here() {
         let what = format!(
             "the cancel routine of the IRP at {packet:#018x} returned without releasing the cancel spin lock"
         );

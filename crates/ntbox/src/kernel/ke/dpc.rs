@@ -1,17 +1,20 @@
 //! Deferred procedure calls: they run at `DISPATCH_LEVEL` as soon as the processor
-//! is below it, on a stack of their own.
+//! is below it, on a stack of their own. Each processor has its queue; a DPC that
+//! is for no particular one goes to the processor that queues it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::kernel::call::exports;
+use super::sched::{Spin, Spinning};
+use super::{ipi, processor};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::{Purpose, call_driver_for};
 use crate::kernel::ex::timer;
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::seh::Context;
-use crate::kernel::{boot, cpu, stop};
+use crate::kernel::{boot, cpu, stop, tick};
 
 /// Offsets in a KDPC.
 mod offset {
@@ -28,19 +31,36 @@ mod offset {
     pub const QUEUED: u64 = 0x38;
 }
 
-static QUEUE: Exclusive<VecDeque<u64>> = Exclusive::new(VecDeque::new());
+static QUEUES: Exclusive<[VecDeque<u64>; cpu::MAXIMUM]> =
+    Exclusive::new([const { VecDeque::new() }; cpu::MAXIMUM]);
 /// Whether there is something to deliver, to be asked cheaply.
-static PENDING: AtomicBool = AtomicBool::new(false);
+static PENDING: [AtomicBool; cpu::MAXIMUM] = [const { AtomicBool::new(false) }; cpu::MAXIMUM];
+/// Whether a DPC runs.
+static RUNNING: [AtomicBool; cpu::MAXIMUM] = [const { AtomicBool::new(false) }; cpu::MAXIMUM];
 /// Upper end of the stack that DPCs run on; 0 until the first.
-static STACK: AtomicU64 = AtomicU64::new(0);
+static STACKS: [AtomicU64; cpu::MAXIMUM] = [const { AtomicU64::new(0) }; cpu::MAXIMUM];
 
-fn queue<T>(work: impl FnOnce(&mut VecDeque<u64>) -> T) -> T {
-    work(&mut QUEUE.lock())
+fn queues<T>(work: impl FnOnce(&mut [VecDeque<u64>; cpu::MAXIMUM]) -> T) -> T {
+    work(&mut QUEUES.lock())
 }
 
-/// Whether DPCs wait for delivery.
+/// Whether DPCs wait for delivery on this processor.
 pub fn pending() -> bool {
-    PENDING.load(Ordering::Relaxed)
+    pending_on(cpu::index())
+}
+
+/// Whether DPCs wait for delivery on a processor.
+pub fn pending_on(number: usize) -> bool {
+    PENDING[number].load(Ordering::Relaxed)
+}
+
+/// The processor that a DPC is for: its target, or this one.
+fn target(dpc: u64) -> Result<usize, Fault> {
+    let number = guest::read_u16(dpc.wrapping_add(offset::NUMBER))?;
+    let target = number.checked_sub(TARGETED).map(usize::from);
+    Ok(target
+        .filter(|target| *target < processor::count())
+        .unwrap_or_else(cpu::index))
 }
 
 /// Queues a DPC. False if it is queued already.
@@ -52,15 +72,20 @@ pub fn insert(dpc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
     guest::write_u64(dpc.wrapping_add(offset::ARGUMENT2), argument2)?;
     guest::write_u64(dpc.wrapping_add(offset::LINK), 0)?;
     guest::write_u64(dpc.wrapping_add(offset::QUEUED), dpc)?;
-    let high = guest::read_u8(dpc.wrapping_add(offset::IMPORTANCE))? == HIGH_IMPORTANCE;
-    queue(|queue| {
-        if high {
-            queue.push_front(dpc);
+    let importance = guest::read_u8(dpc.wrapping_add(offset::IMPORTANCE))?;
+    let target = target(dpc)?;
+    queues(|queues| {
+        if importance == HIGH_IMPORTANCE {
+            queues[target].push_front(dpc);
         } else {
-            queue.push_back(dpc);
+            queues[target].push_back(dpc);
         }
     });
-    PENDING.store(true, Ordering::Relaxed);
+    PENDING[target].store(true, Ordering::Relaxed);
+    if target != cpu::index() && importance >= HIGH_IMPORTANCE {
+        // The other processor is interrupted for it.
+        tick::postpone();
+    }
     Ok(true)
 }
 
@@ -70,14 +95,17 @@ const ORDINARY: u8 = 19;
 const THREADED: u8 = 26;
 /// `MediumImportance`.
 const MEDIUM_IMPORTANCE: u8 = 1;
-/// `HighImportance`.
+/// `HighImportance`; `MediumHighImportance` is the next.
 const HIGH_IMPORTANCE: u8 = 2;
+/// Processor n is stored as this and n, so that 0 means none in particular.
+const TARGETED: u16 = 0x500;
 
 /// Runs what is queued, if the IRQL lets it. `origin` is where the driver is.
 pub fn deliver(origin: Option<Context>) {
     while cpu::irql() < DISPATCH_LEVEL {
-        let Some(dpc) = queue(VecDeque::pop_front) else {
-            PENDING.store(false, Ordering::Relaxed);
+        let here = cpu::index();
+        let Some(dpc) = queues(|queues| queues[here].pop_front()) else {
+            PENDING[here].store(false, Ordering::Relaxed);
             return;
         };
         run(dpc, origin);
@@ -105,6 +133,7 @@ fn run(dpc: u64, origin: Option<Context>) {
         );
     };
     let before = cpu::set_irql(DISPATCH_LEVEL);
+    RUNNING[cpu::index()].store(true, Ordering::Relaxed);
     let call = |routine: u64, arguments: &[u64]| {
         call_driver_for(Purpose::Interrupt, routine, arguments, stack(), origin);
     };
@@ -118,6 +147,7 @@ fn run(dpc: u64, origin: Option<Context>) {
     {
         call(deleted, &[argument]);
     }
+    RUNNING[cpu::index()].store(false, Ordering::Relaxed);
     let after = cpu::set_irql(before);
     if after != DISPATCH_LEVEL {
         let what =
@@ -126,19 +156,30 @@ fn run(dpc: u64, origin: Option<Context>) {
     }
 }
 
-/// The upper end of the stack that DPCs run on, once there is one.
+/// The upper end of the stack that DPCs run on here, once there is one.
 pub fn stack_top() -> Option<u64> {
-    Some(STACK.load(Ordering::Relaxed)).filter(|top| *top != 0)
+    Some(STACKS[cpu::index()].load(Ordering::Relaxed)).filter(|top| *top != 0)
 }
 
 fn stack() -> u64 {
-    let known = STACK.load(Ordering::Relaxed);
-    if known != 0 {
-        return known;
+    stack_top().unwrap_or_else(|| {
+        let made = boot::new_stack().unwrap_or_else(|reason| boot::abandon(&reason));
+        STACKS[cpu::index()].store(made, Ordering::Relaxed);
+        made
+    })
+}
+
+/// Returns when no DPC is queued or runs, on any processor.
+fn flush(origin: Option<Context>) -> Result<(), Stop> {
+    let spinning = Spinning::on(Spin::Dpcs);
+    loop {
+        deliver(origin);
+        let mut all = PENDING.iter().chain(&RUNNING);
+        if !all.any(|any| any.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
+        spinning.turn().map_err(|why| ipi::locked_up(&why))?;
     }
-    let made = boot::new_stack().unwrap_or_else(|reason| boot::abandon(&reason));
-    STACK.store(made, Ordering::Relaxed);
-    made
 }
 
 /// Writes a DPC that is not queued. Its link and its arguments stay what they were.
@@ -159,10 +200,13 @@ pub fn is_queued(dpc: u64) -> Result<bool, Fault> {
 
 /// Takes a DPC out of the queue. False if it was not in it.
 pub fn remove(dpc: u64) -> Result<bool, Fault> {
-    let queued = queue(|queue| {
-        let before = queue.len();
-        queue.retain(|entry| *entry != dpc);
-        queue.len() < before
+    let queued = queues(|queues| {
+        let length = |queues: &[VecDeque<u64>]| queues.iter().map(VecDeque::len).sum::<usize>();
+        let before = length(queues);
+        for queue in queues.iter_mut() {
+            queue.retain(|entry| *entry != dpc);
+        }
+        length(queues) < before
     });
     if queued {
         guest::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
@@ -196,8 +240,7 @@ exports! {
 
     /// `KeFlushQueuedDpcs`: returns when all that are queued have run.
     fn KeFlushQueuedDpcs<call>() -> () [max PASSIVE_LEVEL] {
-        deliver(Some(Context::after_call(call.frame(), call.return_address())));
-        Ok(())
+        flush(Some(Context::after_call(call.frame(), call.return_address())))
     }
 
     /// `KeSetImportanceDpc`.
@@ -206,23 +249,26 @@ exports! {
         Ok(())
     }
 
-    /// `KeSetTargetProcessorDpc`.
-    fn KeSetTargetProcessorDpc(dpc: u64, number: u8) -> () [max HIGH_LEVEL] {
-        // Processor n is stored as 0x500 + n, so that 0 means none in particular.
-        guest::write_u16(dpc.wrapping_add(offset::NUMBER), 0x500 + u16::from(number))?;
+    /// `KeSetTargetProcessorDpc`: the DPC runs on that processor.
+    fn KeSetTargetProcessorDpc<call>(dpc: u64, number: u8) -> () [max HIGH_LEVEL] {
+        if u32::from(number) >= processor::active() {
+            let what = format!(
+                "KeSetTargetProcessorDpc was called for processor {number}; there are {}, from 0 on. \
+                 The DPC at {dpc:#018x} goes to the processor that queues it",
+                processor::active()
+            );
+            stop::violation("dpc-processor", None, what, call.return_address());
+        }
+        guest::write_u16(dpc.wrapping_add(offset::NUMBER), TARGETED + u16::from(number))?;
         Ok(())
     }
 
-    /// `KeSetTargetProcessorDpcEx`.
+    /// `KeSetTargetProcessorDpcEx`: a processor that there is.
     fn KeSetTargetProcessorDpcEx(dpc: u64, processor: u64) -> u32 [max HIGH_LEVEL] {
         /// `STATUS_INVALID_PARAMETER`.
         const INVALID_PARAMETER: u32 = 0xc000_000d;
-        // PROCESSOR_NUMBER: a group and a number in it; there is one processor.
-        let (group, number) = (guest::read_u16(processor)?, guest::read_u8(processor.wrapping_add(2))?);
-        if group != 0 || number != 0 {
-            return Ok(INVALID_PARAMETER);
-        }
-        guest::write_u16(dpc.wrapping_add(offset::NUMBER), 0x500)?;
+        let Some(number) = processor::read_number(processor)? else { return Ok(INVALID_PARAMETER) };
+        guest::write_u16(dpc.wrapping_add(offset::NUMBER), TARGETED + u16::from(number))?;
         Ok(0)
     }
 }

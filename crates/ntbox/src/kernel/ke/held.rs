@@ -1,5 +1,5 @@
-//! The spin locks that the processor holds: who took each, and how. The lock
-//! words alone decide who gets a lock; this is what a report can say about one.
+//! The spin locks that processors hold: who took each, and how. The lock words
+//! alone decide who gets a lock; this is what a report can say about one.
 
 use std::cell::RefCell;
 
@@ -29,13 +29,15 @@ impl Mode {
     }
 }
 
-/// A spin lock that the processor holds.
+/// A spin lock that a processor holds.
 #[derive(Debug, Clone, Copy)]
 pub struct Held {
     /// Address of the lock.
     pub lock: u64,
     /// How it is held.
     pub mode: Mode,
+    /// Number of the processor that took it.
+    pub processor: u32,
     /// IRQL at which it is held.
     pub irql: u8,
     /// Address that the call which took it returns to.
@@ -43,39 +45,84 @@ pub struct Held {
 }
 
 thread_local! {
-    /// Each processor is a thread of the host.
+    /// Of all processors, which are one thread of the host.
     static HELD: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Notes that the processor now holds a lock, at the current IRQL.
+/// Notes that this processor now holds a lock, at the current IRQL.
 pub fn add(lock: u64, mode: Mode, caller: u64) {
-    let held = Held {
+    insert(Held {
         lock,
         mode,
+        processor: cpu::number(),
         irql: cpu::irql(),
         caller,
-    };
+    });
+}
+
+/// Notes that a lock is held.
+pub fn insert(held: Held) {
     HELD.with_borrow_mut(|list| {
         // Entries may have outlived their lock: the driver may initialise it
         // anew or free its memory.
-        if mode != Mode::Shared {
-            list.retain(|entry| entry.lock != lock);
+        if held.mode != Mode::Shared {
+            list.retain(|entry| entry.lock != held.lock);
         }
         list.push(held);
     });
 }
 
-/// Notes that the processor no longer holds a lock; returns what was known.
+/// Notes that a lock is no longer held, by this processor if it is among several;
+/// returns what was known.
 pub fn remove(lock: u64) -> Option<Held> {
+    let here = cpu::number();
     HELD.with_borrow_mut(|list| {
-        let at = list.iter().rposition(|entry| entry.lock == lock)?;
+        let own = |entry: &Held| entry.lock == lock && entry.processor == here;
+        let at = list.iter().rposition(own);
+        let at = at.or_else(|| list.iter().rposition(|entry| entry.lock == lock))?;
         Some(list.remove(at))
     })
 }
 
-/// What is known of a lock that the processor holds.
+/// What is known of a lock that is held: by this processor if it is among several.
 pub fn find(lock: u64) -> Option<Held> {
-    HELD.with_borrow(|list| list.iter().rev().find(|entry| entry.lock == lock).copied())
+    find_here(lock).or_else(|| {
+        HELD.with_borrow(|list| list.iter().rev().find(|entry| entry.lock == lock).copied())
+    })
+}
+
+/// What is known of a lock that this processor holds.
+pub fn find_here(lock: u64) -> Option<Held> {
+    let here = cpu::number();
+    HELD.with_borrow(|list| {
+        let mut entries = list.iter().rev();
+        entries
+            .find(|entry| entry.lock == lock && entry.processor == here)
+            .copied()
+    })
+}
+
+/// A lock that is wanted, in words.
+pub fn describe(lock: u64) -> String {
+    find(lock).map_or_else(
+        || format!("the spin lock at {lock:#018x}"),
+        |held| {
+            format!(
+                "the {} at {lock:#018x}, which processor {} holds ({})",
+                held.mode.name(),
+                held.processor,
+                taken_by(held)
+            )
+        },
+    )
+}
+
+/// The place of a call, in words.
+pub fn place(caller: u64) -> String {
+    stop::location(caller).map_or_else(
+        || format!("at {caller:#018x}"),
+        |place| format!("at {}+{:#x}", place.module, place.offset),
+    )
 }
 
 /// Where a lock was taken, in words.
@@ -92,7 +139,11 @@ pub fn check_lowered(new: u8, caller: u64) {
     if new >= cpu::DISPATCH_LEVEL {
         return;
     }
-    let held = HELD.with_borrow(|list| list.last().copied());
+    let here = cpu::number();
+    let held = HELD.with_borrow(|list| {
+        let mut own = list.iter().rev();
+        own.find(|held| held.processor == here).copied()
+    });
     if let Some(held) = held {
         let what = format!(
             "the IRQL was lowered to {new} while the {} at {:#018x} is held; {}",

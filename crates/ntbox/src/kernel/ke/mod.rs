@@ -11,6 +11,7 @@ pub mod dpc;
 mod facts;
 pub mod guarded_mutex;
 pub mod held;
+pub mod ipi;
 pub mod irql;
 pub mod mutex;
 pub mod object;

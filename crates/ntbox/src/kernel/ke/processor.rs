@@ -2,9 +2,11 @@
 //! wants to hear of them. There is one group.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ntstatus::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
+use super::{ipi, sched};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::exclusive::Exclusive;
@@ -17,18 +19,29 @@ use crate::kernel::{cpu, threads};
 const ALL_GROUPS: u16 = 0xffff;
 /// `INVALID_PROCESSOR_INDEX`.
 const INVALID_INDEX: u32 = u32::MAX;
-/// `IPI_LEVEL`.
-const IPI_LEVEL: u8 = 14;
 /// Pool tag of registrations.
 const TAG: u32 = u32::from_le_bytes(*b"KePc");
 
+/// Number of processors; one before the machine is made.
+static ACTIVE: AtomicU32 = AtomicU32::new(1);
+
+/// Sets the number of processors, before any of them runs.
+pub fn initialize(count: u32) {
+    ACTIVE.store(count, Ordering::Relaxed);
+}
+
 /// Number of processors that run.
 pub fn active() -> u32 {
-    1
+    ACTIVE.load(Ordering::Relaxed)
+}
+
+/// The same, to count with.
+pub fn count() -> usize {
+    active() as usize
 }
 
 /// The processors that run, a bit each.
-fn mask() -> u64 {
+pub fn mask() -> u64 {
     (1 << active()) - 1
 }
 
@@ -45,10 +58,43 @@ fn count_in(group: u16) -> u32 {
 /// wherever they did before.
 static AFFINITIES: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
 
+/// Whether a thread may run on a processor.
+pub fn allows(thread: u64, number: usize) -> bool {
+    let affinities = AFFINITIES.lock();
+    let affinity = affinities.get(&thread);
+    affinity.is_none_or(|affinity| affinity >> number & 1 != 0)
+}
+
+/// Forgets the affinity of a thread that ends.
+pub fn forget(thread: u64) {
+    let mut affinities = AFFINITIES.lock();
+    affinities.remove(&thread);
+}
+
+/// Whether the thread of a processor was given an affinity that does not name the
+/// processor, which it leaves when the IRQL is below `DISPATCH_LEVEL`.
+static LEAVES: [AtomicBool; cpu::MAXIMUM] = [const { AtomicBool::new(false) }; cpu::MAXIMUM];
+
+/// Whether the current thread has to leave its processor.
+pub fn is_leaving() -> bool {
+    LEAVES[cpu::index()].load(Ordering::Relaxed)
+}
+
+/// Lets the current thread leave its processor, if it has to and the IRQL lets it.
+pub fn leave() {
+    if is_leaving() && cpu::irql() < DISPATCH_LEVEL {
+        LEAVES[cpu::index()].store(false, Ordering::Relaxed);
+        sched::leave_processor();
+    }
+}
+
 /// Gives the current thread an affinity, or takes it away if it is 0; the one
 /// before, 0 if there was none.
 fn set_affinity(affinity: u64) -> u64 {
     let thread = threads::current_thread();
+    if affinity != 0 && affinity >> cpu::number() & 1 == 0 {
+        LEAVES[cpu::index()].store(true, Ordering::Relaxed);
+    }
     let mut affinities = AFFINITIES.lock();
     let before = match affinity {
         0 => affinities.remove(&thread),
@@ -71,6 +117,19 @@ fn read_group(at: u64) -> Result<(u64, u16), Fault> {
 fn write_group(at: u64, mask: u64) -> Result<(), Fault> {
     guest::write_u64(at, mask)?;
     guest::write_u64(at.wrapping_add(8), 0)
+}
+
+/// The processor of a `PROCESSOR_NUMBER`, if there is such a one.
+pub fn read_number(at: u64) -> Result<Option<u8>, Fault> {
+    let group = guest::read_u16(at)?;
+    let number = guest::read_u8(at.wrapping_add(2))?;
+    let known = group == 0 && u32::from(number) < active();
+    Ok(known.then_some(number))
+}
+
+/// Writes a `PROCESSOR_NUMBER` of group 0.
+fn write_number(at: u64, number: u32) -> Result<(), Fault> {
+    guest::write_u32(at, number << 16)
 }
 
 /// Handles of registrations that nothing ever happens to: processors come only at
@@ -123,24 +182,22 @@ exports! {
     /// `KeGetCurrentProcessorNumberEx`: of the system; also in its group.
     fn KeGetCurrentProcessorNumberEx(number: u64) -> u32 [max HIGH_LEVEL] {
         if number != 0 {
-            guest::write_u32(number, 0)?;
+            write_number(number, cpu::number())?;
         }
-        Ok(0)
+        Ok(cpu::number())
     }
 
     /// `KeGetProcessorIndexFromNumber`: `INVALID_PROCESSOR_INDEX` if there is none.
     fn KeGetProcessorIndexFromNumber(number: u64) -> u32 [max HIGH_LEVEL] {
-        let group = guest::read_u16(number)?;
-        let index = u32::from(guest::read_u8(number.wrapping_add(2))?);
-        Ok(if group == 0 && index < active() { index } else { INVALID_INDEX })
+        Ok(read_number(number)?.map_or(INVALID_INDEX, u32::from))
     }
 
     /// `KeGetProcessorNumberFromIndex`.
     fn KeGetProcessorNumberFromIndex(index: u32, number: u64) -> u32 [max HIGH_LEVEL] {
-        let Some(index) = u8::try_from(index).ok().filter(|index| u32::from(*index) < active()) else {
+        if index >= active() {
             return Ok(STATUS_INVALID_PARAMETER);
-        };
-        guest::write_u32(number, u32::from(index) << 16)?;
+        }
+        write_number(number, index)?;
         Ok(STATUS_SUCCESS)
     }
 
@@ -233,10 +290,7 @@ exports! {
     /// `KeIpiGenericCall`: calls the routine on every processor at `IPI_LEVEL`; what
     /// it returned on this one.
     fn KeIpiGenericCall<call>(routine: u64, context: u64) -> u64 [max HIGH_LEVEL] {
-        let before = cpu::set_irql(IPI_LEVEL);
-        let result = Caller::of(call).call(routine, &[context]);
-        cpu::set_irql(before);
-        Ok(result)
+        ipi::broadcast(routine, context, &Caller::of(call))
     }
 
     /// `KeRegisterProcessorChangeCallback`: with flag 1 it hears of those that are

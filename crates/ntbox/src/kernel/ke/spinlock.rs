@@ -1,14 +1,17 @@
 //! Spin locks.
 //!
 //! The lock word is the driver's: 0 is free, 1 is held; a queued spin lock holds
-//! the address of its holder's handle (see [`queued_spinlock`]). On one
-//! processor a lock that is not free can never become free while somebody waits
-//! for it: what would hang a machine is a bug check here that says who holds it.
+//! the address of the last handle that waits for it (see [`queued_spinlock`]). A
+//! processor that finds the lock held spins: the others have their turns
+//! meanwhile. A lock that the processor itself holds, or that nobody holds, can
+//! never become free: what would hang a machine is a bug check here that says who
+//! holds it.
 //!
 //! [`queued_spinlock`]: super::queued_spinlock
 
 use super::held::{self, Mode};
-use super::irql;
+use super::sched::{Spin, Spinning};
+use super::{ipi, irql};
 use crate::kernel::call::irql::HIGH_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::{cpu, guest, stop};
@@ -92,6 +95,30 @@ pub(in crate::kernel) fn already_owned(lock: u64, word: u64, function: &str) -> 
     )
 }
 
+/// Takes a lock, by what `attempt` does to it; spins if another processor holds it.
+pub(in crate::kernel) fn acquire_by(
+    lock: u64,
+    function: &str,
+    caller: u64,
+    word: impl Fn() -> Result<u64, Stop>,
+    mut attempt: impl FnMut() -> Result<bool, Stop>,
+) -> Result<(), Stop> {
+    if attempt()? {
+        return Ok(());
+    }
+    let spinning = Spinning::on(Spin::Lock { lock, caller });
+    loop {
+        let here = cpu::number();
+        if held::find(lock).is_none_or(|held| held.processor == here) {
+            return Err(already_owned(lock, word()?, function));
+        }
+        spinning.turn().map_err(|why| ipi::locked_up(&why))?;
+        if attempt()? {
+            return Ok(());
+        }
+    }
+}
+
 /// The stop for the release of a lock that nobody holds.
 pub(in crate::kernel) fn not_owned(lock: u64, function: &str) -> Stop {
     Stop::bug_check(
@@ -112,10 +139,8 @@ pub(in crate::kernel) fn try_acquire(lock: u64, caller: u64) -> Result<bool, Sto
 
 /// Takes a lock at the current IRQL.
 pub(in crate::kernel) fn acquire(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
-    if try_acquire(lock, caller)? {
-        return Ok(());
-    }
-    Err(already_owned(lock, guest::read_u64(lock)?, function))
+    let word = || Ok(guest::read_u64(lock)?);
+    acquire_by(lock, function, caller, word, || try_acquire(lock, caller))
 }
 
 /// Gives a lock back, at any IRQL; returns what was known of it.

@@ -8,7 +8,7 @@ use super::mode::Mode;
 use super::reply::Information;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::call::{Stop, exports};
-use crate::kernel::ke::clock;
+use crate::kernel::ke::{clock, processor as processors};
 use crate::kernel::layout::{HIGHEST_USER_ADDRESS, NT, PAGE_SHIFT, PAGE_SIZE};
 use crate::kernel::mm::phys::{self, Physical};
 use crate::kernel::ob::{self, Refusal};
@@ -118,8 +118,8 @@ fn basic() -> Vec<u8> {
         .align(8)
         .u64(u64::from(GRANULARITY))
         .u64(HIGHEST_USER_ADDRESS)
-        .u64(1)
-        .u64(1)
+        .u64(processors::mask())
+        .u64(u64::from(processors::active()))
         .finish()
 }
 
@@ -158,18 +158,13 @@ fn time_of_day() -> Vec<u8> {
         .finish()
 }
 
-/// `SYSTEM_PROCESSOR_PERFORMANCE_INFORMATION` of the one processor: it spends
-/// all its time in the kernel.
+/// `SYSTEM_PROCESSOR_PERFORMANCE_INFORMATION` of each processor: it spends all its
+/// time in the kernel.
 fn processor_performance() -> Vec<u8> {
     let up = clock::interrupt_time();
-    Information::default()
-        .u64(0)
-        .u64(up)
-        .u64(0)
-        .u64(0)
-        .u64(0)
-        .u64(0)
-        .finish()
+    let each = |list: Information, _| list.u64(0).u64(up).u64(0).u64(0).u64(0).u64(0);
+    let processors = 0..processors::active();
+    processors.fold(Information::default(), each).finish()
 }
 
 /// `SYSTEM_CODEINTEGRITY_INFORMATION`: the length is the caller's to set; nothing

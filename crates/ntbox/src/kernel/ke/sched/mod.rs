@@ -1,18 +1,24 @@
-//! Threads of the kernel, on one simulated processor.
+//! Threads of the kernel, on simulated processors that take turns.
 //!
 //! Each is a coroutine with two stacks: the driver's, of kernel size, and one
 //! for the kernel's own frames. A thread runs until it waits, ends, or is
-//! preempted by the timer while it runs driver code below `DISPATCH_LEVEL`. When
-//! all wait, time jumps to the next thing that is due; when nothing is due, the
-//! threads have locked each other out, and that is reported.
+//! preempted by the timer while it runs driver code below `DISPATCH_LEVEL`. A
+//! processor that has nothing to run runs its idle thread, which gives the turn to
+//! another one ([`turns`]). When all are idle, time jumps to the next thing that
+//! is due; when nothing is due, the threads have locked each other out, and that
+//! is reported.
 
-use std::arch::naked_asm;
 use std::collections::VecDeque;
 
-use super::{clock, dpc};
+use self::stack::{HostStack, switch};
+pub use self::turns::{Spin, Spinning, rotate};
+use super::{clock, dpc, ipi, processor};
 use crate::kernel::callout::Callouts;
 use crate::kernel::exclusive::{Exclusive, Guard};
 use crate::kernel::{callout, cpu, stop, threads, tick};
+
+mod stack;
+mod turns;
 
 /// Why a parked thread goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +34,6 @@ pub type Id = u64;
 
 /// What a thread does, on its host stack.
 type Body = Box<dyn FnOnce() + Send>;
-
-/// Bytes of a host stack. Only what is touched costs memory.
-const HOST_STACK: usize = 1 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -56,12 +59,28 @@ struct Thread {
     irql: u8,
 }
 
-/// All threads. The current one is in the list, too.
+/// A processor, as far as threads are concerned.
+struct Processor {
+    current: Id,
+    /// The thread that runs when there is no other.
+    idle: Id,
+    /// Whether the idle thread looks for something to do; it also runs DPCs.
+    idling: bool,
+    /// What the processor spins on, and [`Scheduler::progress`] when it last looked.
+    spins: Option<(Spin, u64)>,
+}
+
+/// All threads. The current ones and those of idle processors are in the list, too.
 #[derive(Default)]
 struct Scheduler {
     threads: Vec<Thread>,
     ready: VecDeque<Id>,
-    current: Id,
+    processors: Vec<Processor>,
+    /// The processor that has its turn.
+    here: usize,
+    /// Grows whenever a processor may have done something that another one spins
+    /// for.
+    progress: u64,
     next: Id,
     /// Stacks of ended threads; a thread cannot free the one it stands on.
     ended: Vec<HostStack>,
@@ -80,6 +99,52 @@ fn with<T>(work: impl FnOnce(&mut Scheduler) -> T) -> T {
 impl Scheduler {
     fn thread(&mut self, id: Id) -> Option<&mut Thread> {
         self.threads.iter_mut().find(|thread| thread.id == id)
+    }
+
+    /// The thread that runs; 0 before there is one.
+    fn current(&self) -> Id {
+        let here = self.processors.get(self.here);
+        here.map_or(0, |processor| processor.current)
+    }
+
+    /// Whether the affinity of a thread lets it run on a processor.
+    fn may_run(&self, id: Id, on: usize) -> bool {
+        let mut threads = self.threads.iter();
+        self.processors.len() < 2
+            || threads
+                .find(|thread| thread.id == id)
+                .is_some_and(|thread| processor::allows(thread.object, on))
+    }
+
+    /// Whether a thread waits for its turn that a processor may run.
+    fn has_ready(&self, on: usize) -> bool {
+        self.ready.iter().any(|id| self.may_run(*id, on))
+    }
+
+    /// Takes the next thread that may run here.
+    fn take_ready(&mut self) -> Option<Id> {
+        let mut ready = self.ready.iter();
+        let at = ready.position(|id| self.may_run(*id, self.here))?;
+        self.ready.remove(at)
+    }
+
+    fn add(&mut self, object: u64, start: Option<(HostStack, Body)>) -> Id {
+        let id = self.next;
+        self.next += 1;
+        let (stack, body) = start.unzip();
+        self.threads.push(Thread {
+            id,
+            object,
+            state: State::Ready,
+            woken: Woken::Signal,
+            rsp: stack.as_ref().map_or(0, |stack| stack.prepare(begin)),
+            stack,
+            body,
+            callouts: Callouts::default(),
+            host_rsp: 0,
+            irql: 0,
+        });
+        id
     }
 
     fn make_ready(&mut self, id: Id, woken: Woken) {
@@ -114,45 +179,34 @@ impl Scheduler {
     }
 }
 
-/// Makes the thread that the process runs on the first thread of the kernel.
-pub fn initialize(object: u64) {
+/// Makes the thread that the process runs on the first thread of the kernel, on the
+/// first of so many processors as there are objects of idle threads.
+///
+/// # Errors
+/// Without memory.
+pub fn initialize(object: u64, idle: &[u64]) -> Result<(), String> {
     with(|scheduler| {
-        scheduler.threads.push(Thread {
-            id: 0,
-            object,
-            state: State::Ready,
-            woken: Woken::Signal,
-            rsp: 0,
-            stack: None,
-            body: None,
-            callouts: Callouts::default(),
-            host_rsp: 0,
-            irql: 0,
-        });
-        scheduler.next = 1;
-    });
+        let first = scheduler.add(object, None);
+        for (n, object) in idle.iter().enumerate() {
+            let stack = HostStack::new().ok_or("no memory for an idle thread")?;
+            let idle = scheduler.add(*object, Some((stack, Box::new(run_idle))));
+            scheduler.processors.push(Processor {
+                current: if n == 0 { first } else { idle },
+                idle,
+                idling: n != 0,
+                spins: None,
+            });
+        }
+        Ok(())
+    })
 }
 
 /// Adds a thread that begins with `body`; it runs when its turn comes.
 pub fn spawn(object: u64, body: Body) -> Option<Id> {
     let stack = HostStack::new()?;
     tick::start();
-    let rsp = stack.prepare();
     Some(with(|scheduler| {
-        let id = scheduler.next;
-        scheduler.next += 1;
-        scheduler.threads.push(Thread {
-            id,
-            object,
-            state: State::Ready,
-            woken: Woken::Signal,
-            rsp,
-            stack: Some(stack),
-            body: Some(body),
-            callouts: Callouts::default(),
-            host_rsp: 0,
-            irql: 0,
-        });
+        let id = scheduler.add(object, Some((stack, body)));
         scheduler.ready.push_back(id);
         id
     }))
@@ -160,7 +214,7 @@ pub fn spawn(object: u64, body: Body) -> Option<Id> {
 
 /// The thread that runs.
 pub fn current() -> Id {
-    with(|scheduler| scheduler.current)
+    with(|scheduler| scheduler.current())
 }
 
 /// When the next parked thread or timer is due, in interrupt time.
@@ -176,14 +230,14 @@ pub fn next_due() -> Option<u64> {
 /// return early: callers look at their condition again.
 pub fn park(key: u64, deadline: Option<u64>) -> Woken {
     with(|scheduler| {
-        let current = scheduler.current;
+        let current = scheduler.current();
         if let Some(thread) = scheduler.thread(current) {
             thread.state = State::Parked { key, deadline };
         }
     });
     switch_away();
     with(|scheduler| {
-        let current = scheduler.current;
+        let current = scheduler.current();
         scheduler
             .thread(current)
             .map_or(Woken::Signal, |thread| thread.woken)
@@ -217,12 +271,18 @@ pub fn wake_thread(id: Id) {
     });
 }
 
-/// Gives the other ready threads a turn.
+/// Gives other threads a turn: those that are ready, or what other processors run.
+/// False if there is nothing else to run.
 pub fn yield_now() -> bool {
+    yield_here() || rotate()
+}
+
+/// Gives the ready threads that may run on this processor a turn.
+pub fn yield_here() -> bool {
     let others = with(|scheduler| {
-        let current = scheduler.current;
-        let others = !scheduler.ready.is_empty();
+        let others = scheduler.has_ready(scheduler.here);
         if others {
+            let current = scheduler.current();
             scheduler.ready.push_back(current);
         }
         others
@@ -233,16 +293,33 @@ pub fn yield_now() -> bool {
     others
 }
 
+/// Takes the current thread to a processor that its affinity names, if this is not
+/// one. The IRQL must be below `DISPATCH_LEVEL`.
+pub fn leave_processor() {
+    let leaves = with(|scheduler| {
+        let current = scheduler.current();
+        let leaves = !scheduler.may_run(current, scheduler.here);
+        if leaves {
+            scheduler.ready.push_back(current);
+        }
+        leaves
+    });
+    if leaves {
+        switch_away();
+    }
+}
+
 /// Ends the current thread.
 pub fn exit() -> ! {
     with(|scheduler| {
-        let current = scheduler.current;
+        let current = scheduler.current();
         if let Some(at) = scheduler
             .threads
             .iter()
             .position(|thread| thread.id == current)
         {
             let thread = scheduler.threads.remove(at);
+            processor::forget(thread.object);
             scheduler.ended.extend(thread.stack);
         }
     });
@@ -250,29 +327,57 @@ pub fn exit() -> ! {
     unreachable!("a thread that has ended was switched to")
 }
 
-/// Chooses the next thread, waiting for it if need be, and switches to it.
+/// Chooses the next thread and switches to it: the idle one if there is no other,
+/// or if DPCs have to run first.
 fn switch_away() {
-    let (from, to) = loop {
+    expire();
+    let change_to = with(|scheduler| {
+        let ready = if dpc::pending() {
+            None
+        } else {
+            scheduler.take_ready()
+        };
+        let processor = scheduler.processors.get_mut(scheduler.here)?;
+        let to = ready.unwrap_or(processor.idle);
+        Some((std::mem::replace(&mut processor.current, to), to))
+    });
+    match change_to {
+        Some((from, to)) if from != to => change(from, cpu::index(), to),
+        Some(_) => {}
+        None => deadlock(),
+    }
+}
+
+/// What an idle thread does: it looks for something to run, here or on another
+/// processor.
+fn run_idle() {
+    loop {
+        with(turns::busy);
+        ipi::answer();
         expire();
         if dpc::pending() {
             dpc::deliver(None);
             continue;
         }
-        let choice = with(|scheduler| {
-            let id = scheduler.ready.pop_front()?;
-            let from = std::mem::replace(&mut scheduler.current, id);
-            Some((from, id))
+        let ready = with(|scheduler| {
+            let ready = scheduler.take_ready();
+            let here = scheduler.here;
+            let processor = scheduler.processors.get_mut(here)?;
+            let from = processor.current;
+            processor.idling = ready.is_none();
+            processor.current = ready.unwrap_or(from);
+            ready.map(|id| (from, id))
         });
-        if let Some(choice) = choice {
-            break choice;
+        if let Some((from, to)) = ready {
+            change(from, cpu::index(), to);
+            continue;
         }
-        match next_due() {
-            Some(due) => clock::skip_to(due),
-            None => deadlock(),
+        if !rotate() {
+            match next_due() {
+                Some(due) => clock::skip_to(due),
+                None => deadlock(),
+            }
         }
-    };
-    if from != to {
-        change(from, to);
     }
 }
 
@@ -284,7 +389,7 @@ pub fn expire() {
 }
 
 fn deadlock() -> ! {
-    let count = with(|scheduler| scheduler.threads.len());
+    let count = with(|scheduler| scheduler.threads.len() - scheduler.processors.len());
     stop::bug_check(
         0x133,
         [1, count as u64, 0, 0],
@@ -295,22 +400,29 @@ fn deadlock() -> ! {
     )
 }
 
-/// Saves the state of one thread and takes up another's.
-fn change(from: Id, to: Id) {
-    let cpu = cpu::current();
+/// Saves the state of one thread and takes up another's, on a processor.
+fn change(from: Id, processor: usize, to: Id) {
     let (mut unused, mut target) = (0_u64, 0_u64);
     let mut save: *mut u64 = &raw mut unused;
     with(|scheduler| {
+        let left = cpu::current();
         if let Some(thread) = scheduler.thread(from) {
             thread.callouts = callout::take();
-            thread.host_rsp = cpu.host_rsp.get();
-            thread.irql = cpu.irql.get();
+            thread.host_rsp = left.host_rsp.get();
+            thread.irql = left.irql.get();
             save = &raw mut thread.rsp;
         }
+        if scheduler.here != processor {
+            scheduler.here = processor;
+            // SAFETY: GS is for nothing else, and the control regions of all
+            // processors were prepared at boot and stay.
+            unsafe { cpu::become_processor(u32::try_from(processor).unwrap_or(0)) };
+        }
+        let entered = cpu::current();
         if let Some(thread) = scheduler.thread(to) {
             callout::put(std::mem::take(&mut thread.callouts));
-            cpu.host_rsp.set(thread.host_rsp);
-            cpu.irql.set(thread.irql);
+            entered.host_rsp.set(thread.host_rsp);
+            entered.irql.set(thread.irql);
             target = thread.rsp;
             threads::set_current(thread.object);
         }
@@ -327,33 +439,10 @@ fn change(from: Id, to: Id) {
     unsafe { switch(save, target) };
 }
 
-/// Pushes what a callee must preserve, stores the stack pointer at `save`, and
-/// takes up `to`.
-#[unsafe(naked)]
-unsafe extern "sysv64" fn switch(save: *mut u64, to: u64) {
-    naked_asm!(
-        "push rbx",
-        "push rbp",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov [rdi], rsp",
-        "mov rsp, rsi",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbp",
-        "pop rbx",
-        "ret",
-    )
-}
-
 /// Where a new thread begins, on its own stack.
 extern "sysv64" fn begin() -> ! {
     let body = with(|scheduler| {
-        let current = scheduler.current;
+        let current = scheduler.current();
         scheduler
             .thread(current)
             .and_then(|thread| thread.body.take())
@@ -362,50 +451,4 @@ extern "sysv64" fn begin() -> ! {
         body();
     }
     exit()
-}
-
-/// A host stack with an inaccessible page below.
-struct HostStack {
-    base: u64,
-}
-
-impl HostStack {
-    fn new() -> Option<Self> {
-        // SAFETY: a new anonymous mapping.
-        let base = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                HOST_STACK,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK,
-                -1,
-                0,
-            )
-        };
-        if base == libc::MAP_FAILED {
-            return None;
-        }
-        // SAFETY: the lowest page of the mapping just made.
-        let guarded = unsafe { libc::mprotect(base, 0x1000, libc::PROT_NONE) };
-        (guarded == 0).then_some(Self { base: base as u64 })
-    }
-
-    /// Lays down the frame that [`switch`] takes up first. Returns its stack
-    /// pointer.
-    fn prepare(&self) -> u64 {
-        // Six registers, the address to return to, and one word so that the
-        // function begins as after a call.
-        let top = self.base + HOST_STACK as u64 - 64;
-        let frame = top as *mut [u64; 8];
-        // SAFETY: the last 64 bytes of a stack that nobody uses yet.
-        unsafe { frame.write([0, 0, 0, 0, 0, 0, begin as *const () as u64, 0]) };
-        top
-    }
-}
-
-impl Drop for HostStack {
-    fn drop(&mut self) {
-        // SAFETY: the mapping of `new`; no thread stands on it any more.
-        unsafe { libc::munmap(self.base as *mut libc::c_void, HOST_STACK) };
-    }
 }
