@@ -1,6 +1,7 @@
 //! Interrupts that one processor sends to all others, to have a routine called on
 //! each. Another processor answers when it has its turn, whatever it does, unless
-//! its IRQL is as high or its interrupts are off.
+//! its IRQL is as high or its interrupts are off. The calls begin when all
+//! processors are there.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -12,13 +13,13 @@ use crate::kernel::ob::Caller;
 use crate::kernel::{boot, cpu, stop};
 
 /// `IPI_LEVEL`.
-const IPI_LEVEL: u8 = 14;
+pub const IPI_LEVEL: u8 = 14;
 
 /// Whether a call is under way; there is one at a time.
 static UNDER_WAY: AtomicBool = AtomicBool::new(false);
 static ROUTINE: AtomicU64 = AtomicU64::new(0);
 static CONTEXT: AtomicU64 = AtomicU64::new(0);
-/// Processors that have not begun with it, a bit each.
+/// Processors that are not there yet, a bit each.
 static ASKED: AtomicU64 = AtomicU64::new(0);
 /// Processors that are not done with it.
 static OWING: AtomicU64 = AtomicU64::new(0);
@@ -45,6 +46,7 @@ pub fn broadcast(routine: u64, context: u64, caller: &Caller<'_>) -> Result<u64,
         ASKED.store(others, Ordering::Relaxed);
     }
     let before = cpu::set_irql(IPI_LEVEL);
+    wait_until(all_are_there)?;
     let result = caller.call(routine, &[context]);
     if others != 0 {
         wait_until(|| OWING.load(Ordering::Relaxed) == 0)?;
@@ -52,6 +54,10 @@ pub fn broadcast(routine: u64, context: u64, caller: &Caller<'_>) -> Result<u64,
     }
     cpu::set_irql(before);
     Ok(result)
+}
+
+fn all_are_there() -> bool {
+    ASKED.load(Ordering::Relaxed) == 0
 }
 
 fn wait_until(done: impl Fn() -> bool) -> Result<(), Stop> {
@@ -87,6 +93,9 @@ pub fn answer() {
     let routine = ROUTINE.load(Ordering::Relaxed);
     let context = CONTEXT.load(Ordering::Relaxed);
     let before = cpu::set_irql(IPI_LEVEL);
+    if let Err(stop) = wait_until(all_are_there) {
+        stop::end(stop, &Caller::kernel(0));
+    }
     call_driver_for(Purpose::Interrupt, routine, &[context], stack(), None);
     let after = cpu::set_irql(before);
     if after != IPI_LEVEL {

@@ -264,9 +264,12 @@ exports! {
         Ok(())
     }
 
-    /// `KeRevertToUserAffinityThreadEx`: back to one that was set before, or to none.
+    /// `KeRevertToUserAffinityThreadEx`: back to one that was set before, or to none;
+    /// one that names other processors than there are changes nothing.
     fn KeRevertToUserAffinityThreadEx(affinity: u64) -> () [max DISPATCH_LEVEL] {
-        set_affinity(affinity);
+        if affinity == 0 || is_valid(affinity) {
+            set_affinity(affinity);
+        }
         Ok(())
     }
 
@@ -283,13 +286,16 @@ exports! {
 
     /// `KeRevertToUserGroupAffinityThread`.
     fn KeRevertToUserGroupAffinityThread(previous: u64) -> () [max DISPATCH_LEVEL] {
-        set_affinity(read_group(previous)?.0);
+        let (mask, group) = read_group(previous)?;
+        if group == 0 && (mask == 0 || is_valid(mask)) {
+            set_affinity(mask);
+        }
         Ok(())
     }
 
     /// `KeIpiGenericCall`: calls the routine on every processor at `IPI_LEVEL`; what
     /// it returned on this one.
-    fn KeIpiGenericCall<call>(routine: u64, context: u64) -> u64 [max HIGH_LEVEL] {
+    fn KeIpiGenericCall<call>(routine: u64, context: u64) -> u64 [max ipi::IPI_LEVEL - 1] {
         ipi::broadcast(routine, context, &Caller::of(call))
     }
 

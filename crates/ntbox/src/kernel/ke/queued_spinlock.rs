@@ -1,11 +1,17 @@
 //! In-stack queued spin locks: spin locks whose waiters queue up in handles on
-//! their own stacks. The lock word holds the address of the last handle, which
-//! on one processor is the holder's.
+//! their own stacks. The lock word holds the address of the last handle, which is
+//! the holder's if no processor waits. A lock goes from hand to hand: it is never
+//! free while somebody waits for it.
 
-use super::held::{self, Mode};
+use std::collections::BTreeMap;
+
+use super::held::{self, Held, Mode};
+use super::ipi;
+use super::sched::{Spin, Spinning};
 use super::spinlock::{already_owned, at_dispatch, lower, not_owned, raise, rule};
 use crate::kernel::call::irql::HIGH_LEVEL;
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::{cpu, guest};
 
 /// Offsets in a `KLOCK_QUEUE_HANDLE`.
@@ -21,30 +27,69 @@ mod offset {
 /// `SYNCH_LEVEL` on x64.
 const SYNCH_LEVEL: u8 = 12;
 
+/// Set in the lock field of a handle that waits.
+const WAITS: u64 = 1;
+
+/// Handles that wait, and what will be known of the lock when it is theirs.
+static WAITING: Exclusive<BTreeMap<u64, Held>> = Exclusive::new(BTreeMap::new());
+
+fn waiting<T>(work: impl FnOnce(&mut BTreeMap<u64, Held>) -> T) -> T {
+    work(&mut WAITING.lock())
+}
+
 /// Takes a lock through a handle; `old` is the IRQL that its release restores.
 fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Result<(), Stop> {
     guest::write_u64(handle.wrapping_add(offset::NEXT), 0)?;
     guest::write_u64(handle.wrapping_add(offset::LOCK), lock)?;
     guest::write_u8(handle.wrapping_add(offset::OLD_IRQL), old)?;
-    match guest::compare_exchange_u64(lock, 0, handle)? {
-        0 => {
-            held::add(lock, Mode::Queued, caller);
-            Ok(())
-        }
-        word => Err(already_owned(lock, word, function)),
+    let last = guest::compare_exchange_u64(lock, 0, handle)?;
+    if last == 0 {
+        held::add(lock, Mode::Queued, caller);
+        return Ok(());
     }
+    let here = cpu::number();
+    let elsewhere = |held: Held| held.mode == Mode::Queued && held.processor != here;
+    if !held::find(lock).is_some_and(elsewhere) {
+        return Err(already_owned(lock, last, function));
+    }
+    // The kernel is not interrupted, so these need not be one step.
+    guest::write_u64(last.wrapping_add(offset::NEXT), handle)?;
+    guest::write_u64(handle.wrapping_add(offset::LOCK), lock | WAITS)?;
+    guest::write_u64(lock, handle)?;
+    let held = Held {
+        lock,
+        mode: Mode::Queued,
+        processor: here,
+        irql: cpu::irql(),
+        caller,
+    };
+    waiting(|waiting| waiting.insert(handle, held));
+    let spinning = Spinning::on(Spin::Lock { lock, caller });
+    while guest::read_u64(handle.wrapping_add(offset::LOCK))? & WAITS != 0 {
+        spinning.turn().map_err(|why| ipi::locked_up(&why))?;
+    }
+    Ok(())
 }
 
 /// Gives back the lock of a handle; returns its address and what was known.
-fn release(handle: u64, function: &str) -> Result<(u64, Option<held::Held>), Stop> {
+fn release(handle: u64, function: &str) -> Result<(u64, Option<Held>), Stop> {
     let lock = guest::read_u64(handle.wrapping_add(offset::LOCK))?;
-    if lock == 0 {
+    if lock == 0 || lock & WAITS != 0 {
         return Err(mismatch(lock, handle, 0, function));
     }
     match guest::compare_exchange_u64(lock, handle, 0)? {
         word if word == handle => Ok((lock, held::remove(lock))),
         0 => Err(not_owned(lock, function)),
-        word => Err(mismatch(lock, handle, word, function)),
+        word => {
+            let next = guest::read_u64(handle.wrapping_add(offset::NEXT))?;
+            let Some(waiter) = waiting(|waiting| waiting.remove(&next)) else {
+                return Err(mismatch(lock, handle, word, function));
+            };
+            let held = held::remove(lock);
+            held::insert(waiter);
+            guest::write_u64(next.wrapping_add(offset::LOCK), lock)?;
+            Ok((lock, held))
+        }
     }
 }
 

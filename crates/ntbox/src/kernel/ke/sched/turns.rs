@@ -122,6 +122,9 @@ impl Spinning {
     /// # Errors
     /// None of them can.
     pub fn turn(&self) -> Result<(), String> {
+        if signals::is_overdue() {
+            return Err(locked_up());
+        }
         let is_due = is_due();
         let (next, any_idle) = with(|scheduler| {
             let (here, progress) = (scheduler.here, scheduler.progress);
@@ -137,7 +140,7 @@ impl Spinning {
             return Ok(());
         }
         match next_due() {
-            Some(due) if any_idle && !signals::is_overdue() => {
+            Some(due) if any_idle => {
                 clock::skip_to(due);
                 Ok(())
             }
