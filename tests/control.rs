@@ -3,7 +3,7 @@
 //! mean no good get.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use ntbox::{Account, Operation, Progress};
+use ntbox::{Account, Operation};
 use protocol::{
     COPY_LIMIT, Command, ContextReply, DEVICE_LINK, IrqlReply, SignalRequest, StatisticsReply,
     VersionReply,
@@ -350,75 +350,4 @@ fn bad_pointers_end_in_a_status() {
         assert_eq!(open.call(operation).status, 0, "{input:#x}");
     }
     open.finish();
-}
-
-/// The next number of a generator with a fixed seed (`xorshift64*`).
-fn random(state: &mut u64) -> u64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    state.wrapping_mul(0x2545_F491_4F6C_DD1D)
-}
-
-/// Requests that a generator makes up: codes near the right ones and far from
-/// them, lengths and addresses of every kind. `NTMEM_REQUESTS` says how many.
-#[test]
-fn random_requests_leave_nothing_behind() {
-    const SEED: u64 = 0x6E74_6D65_6D00_0001;
-    let count: u64 = std::env::var("NTMEM_REQUESTS")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(20_000);
-    println!("seed {SEED:#x}, {count} requests");
-    let mut open = Open::new();
-    let mut state = SEED;
-    for n in 0..count {
-        let mut next = |below: u64| random(&mut state) % below;
-        let command =
-            Command::ALL[usize::try_from(next(Command::ALL.len() as u64)).expect("small")];
-        let code = match next(8) {
-            0 => u32::try_from(next(1 << 32)).expect("32 bits"),
-            1 => command.code() ^ 1 << next(32),
-            _ => command.code(),
-        };
-        let length = |draw: u64| {
-            const LENGTHS: [u32; 7] = [0, 1, 8, 20, 48, 4096, 70_000];
-            LENGTHS[usize::try_from(draw).expect("a small number")]
-        };
-        let address = |draw: u64, at: u64| match draw {
-            0 => 0,
-            1 => at,
-            2 => 0x7FFF_FFFE_F000 + at % 0x2000,
-            3 => 0x4000_0000_0000 + at % 0x800_0000_0000,
-            _ => at | 0xFFFF_8000_0000_0000,
-        };
-        let operation = if next(3) == 0 {
-            Operation::RawControl {
-                handle: open.handle,
-                code,
-                input: (address(next(5), next(u64::MAX)), length(next(7))),
-                output: (address(next(5), next(u64::MAX)), length(next(7))),
-            }
-        } else {
-            open.operation(
-                code,
-                &vec![0xA5; length(next(7)) as usize],
-                length(next(7)) as usize,
-            )
-        };
-        let progress = open.machine.begin(open.process, operation.clone());
-        match progress {
-            Ok(Progress::Done(reply)) => assert!(
-                reply.information <= 70_000,
-                "request {n}, {operation:?}: {reply:?}"
-            ),
-            Ok(Progress::Pending(ticket)) => {
-                open.machine.cancel(ticket).expect("the kernel runs");
-                open.machine.wait_for(ticket).expect("the kernel runs");
-            }
-            Err(error) => panic!("request {n}, {operation:?}: {error}"),
-        }
-    }
-    assert!(open.machine.exit(open.process).expect("the kernel runs"));
-    assert_clean(&open.machine.finish().expect("the kernel runs"));
 }

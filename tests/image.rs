@@ -12,10 +12,11 @@ use suites::build;
 /// has it: by its page of Microsoft's reference, or, where that names none (`*`),
 /// by the export list of an open reimplementation of Windows Server 2003 for
 /// x64. All are older than Windows 7.
-const IMPORTS: [(&str, &str); 50] = [
+const IMPORTS: [(&str, &str); 51] = [
     ("DbgPrintEx", "Windows XP"),
     ("ExAcquireFastMutex", "Windows 2000"),
     ("ExAcquireRundownProtection", "Windows XP"),
+    ("ExAllocatePoolWithQuotaTag", "Windows 2000"),
     ("ExAllocatePoolWithTag", "*"),
     ("ExFreePoolWithTag", "Windows 2000"),
     ("ExGetPreviousMode", "Windows 2000"),

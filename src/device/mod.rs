@@ -11,6 +11,8 @@ mod transfers;
 mod views;
 mod walk;
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use protocol::{
     COPY_LIMIT, Command, ExchangeRequest, MapRequest, SendRequest, SignalRequest, StatisticsReply,
     UnmapRequest, VIEW_LIMIT, WalkRequest,
@@ -20,7 +22,7 @@ use wdm::{
     debug::Level,
     device::{ControlDevice, Device, Names},
     driver::Context,
-    irp::{Answer, Direction, PendingQueue, Request, Transfer},
+    irp::{Answer, Direction, FileId, PendingQueue, Request, Transfer},
     irql::Passive,
     pool::PoolTag,
     sync::SpinLock,
@@ -63,6 +65,8 @@ pub struct File {
     number: u64,
     /// What it keeps for its caller.
     store: Store,
+    /// Whether its last handle is closed.
+    is_closed: AtomicBool,
 }
 
 impl Drop for File {
@@ -108,6 +112,7 @@ impl Device for NtMem {
             counts: self.counts,
             number: counts::add(&self.counts.opened),
             store,
+            is_closed: AtomicBool::new(false),
         })
     }
 
@@ -128,7 +133,7 @@ impl Device for NtMem {
             }
             Command::Statistics => request.reply(&self.statistics(passive)),
             Command::Irql => request.reply(&commands::irql(&self.lock, passive)),
-            Command::Wait => self.wait(request),
+            Command::Wait => self.wait(file, request, passive),
             Command::Signal => self.signal(request, passive),
             Command::Copy => Self::copy(request, passive),
             Command::Walk => self.walk(request, passive),
@@ -156,8 +161,10 @@ impl Device for NtMem {
         Self::read_or_write(file, transfer, passive)
     }
 
-    fn cleanup(&self, file: &File, passive: &mut Passive) {
+    fn cleanup(&self, file: &File, id: FileId, passive: &mut Passive) {
         contexts::note(Entry::Cleanup, passive);
+        file.is_closed.store(true, Ordering::SeqCst);
+        self.end_waiting(id, passive);
         self.views.unmap_all(file.number, passive);
     }
 
@@ -193,12 +200,25 @@ impl NtMem {
         request.fail(status)
     }
 
+    /// Cancels all requests of a file that wait.
+    fn end_waiting(&self, file: FileId, passive: &mut Passive) {
+        while let Some(pended) = self.waiting.take_of(file, passive) {
+            drop(pended);
+        }
+    }
+
     /// Lets a request wait, if there will be room for the answer.
-    fn wait<'r>(&self, request: Request<'r>) -> Answer<'r> {
+    fn wait<'r>(&self, file: &File, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
         if request.output_len() < size_of::<SignalRequest>() {
             return self.refuse(request, Status::BUFFER_TOO_SMALL);
         }
-        request.pend(&self.waiting)
+        let id = request.file();
+        let answer = request.pend(&self.waiting);
+        // Whoever closed the handle meanwhile may have looked too early.
+        if file.is_closed.load(Ordering::SeqCst) {
+            self.end_waiting(id, passive);
+        }
+        answer
     }
 
     /// Copies the caller's input to its output.

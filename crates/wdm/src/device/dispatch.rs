@@ -16,7 +16,7 @@ use crate::{
     Status,
     device::Device,
     irp::{
-        Direction, Request, Transfer,
+        Direction, FileId, Request, Transfer,
         kernel::{File, Irp},
     },
     irql::{Irql, Passive},
@@ -38,7 +38,7 @@ pub(super) struct VTable {
     create: unsafe fn(NonNull<c_void>, NonNull<File>, &mut Passive) -> Status,
     control: unsafe fn(NonNull<c_void>, NonNull<File>, Irp, &mut Passive) -> Status,
     transfer: unsafe fn(NonNull<c_void>, NonNull<File>, Irp, Direction, &mut Passive) -> Status,
-    cleanup: unsafe fn(NonNull<c_void>, NonNull<File>, &mut Passive),
+    cleanup: unsafe fn(NonNull<c_void>, NonNull<File>, FileId, &mut Passive),
     /// Needs no device: a file may be closed after it is gone.
     close: unsafe fn(NonNull<File>, &mut Passive),
 }
@@ -221,7 +221,7 @@ unsafe extern "C" fn dispatch_cleanup(device: *mut DEVICE_OBJECT, irp: *mut IRP)
     // A device that is gone has nothing to clean up.
     let _ = arrival.enter(|state, passive| {
         // SAFETY: as for control requests.
-        unsafe { cleanup(state, arrival.file, passive) };
+        unsafe { cleanup(state, arrival.file, FileId::of(arrival.irp), passive) };
         Status::SUCCESS
     });
     finish(arrival.irp, Status::SUCCESS)
@@ -326,12 +326,17 @@ unsafe fn transfer<D: Device>(
 /// # Safety
 ///
 /// As for [`control`].
-unsafe fn cleanup<D: Device>(state: NonNull<c_void>, file: NonNull<File>, passive: &mut Passive) {
+unsafe fn cleanup<D: Device>(
+    state: NonNull<c_void>,
+    file: NonNull<File>,
+    id: FileId,
+    passive: &mut Passive,
+) {
     // SAFETY: the caller vouches for the type.
     let device = unsafe { state.cast::<D>().as_ref() };
     // SAFETY: the caller vouches for the file.
     if let Some(file) = unsafe { self::file::<D>(file) } {
-        device.cleanup(file, passive);
+        device.cleanup(file, id, passive);
     }
 }
 

@@ -20,7 +20,7 @@ use self::dispatch::{Extension, VTable};
 use crate::{
     Error, Result, Status,
     driver::Context,
-    irp::{Answer, Request, Transfer},
+    irp::{Answer, FileId, Request, Transfer},
     irql::{Apc, Passive},
     memory::structure_size,
     pool::{PoolBox, PoolTag},
@@ -83,8 +83,9 @@ pub trait Device: Send + Sync + Sized + 'static {
 
     /// The last handle of a file is closed, though requests may still wait:
     /// `IRP_MJ_CLEANUP`. Called at `PASSIVE_LEVEL` in the process that closes it,
-    /// which need not be the one that opened it.
-    fn cleanup(&self, _file: &Self::File, _passive: &mut Passive) {}
+    /// which need not be the one that opened it. Requests of the file that wait are
+    /// to be ended: nobody else will. One may be on its way to a queue yet.
+    fn cleanup(&self, _file: &Self::File, _id: FileId, _passive: &mut Passive) {}
 
     /// A file is closed, and what belongs to it is dropped next: `IRP_MJ_CLOSE`.
     /// Called at `PASSIVE_LEVEL`, in any process. The device may be gone.

@@ -37,6 +37,17 @@ pub enum Mode {
     User,
 }
 
+/// Which open file a request is about: the same for all requests on a handle and
+/// its duplicates, for as long as the file is open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileId(usize);
+
+impl FileId {
+    pub(crate) fn of(irp: Irp) -> Self {
+        Self(irp.file().addr())
+    }
+}
+
 /// A device control request that has not been answered.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
@@ -102,6 +113,12 @@ impl<'r> Request<'r> {
     #[must_use]
     pub fn requestor(&self) -> Mode {
         self.irp.requestor()
+    }
+
+    /// The file that the caller has open. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn file(&self) -> FileId {
+        FileId::of(self.irp)
     }
 
     /// Bytes that the caller passes in: `InputBufferLength`.

@@ -18,7 +18,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use crate::{
     Error, Result, Status,
-    irp::{Buffered, Irp},
+    irp::{Buffered, FileId, Irp},
     irql::{Apc, Dispatch, Irql},
     pool::{PoolBox, PoolTag},
     rundown::Rundown,
@@ -84,7 +84,18 @@ impl PendingQueue {
     /// Takes out the request that has waited longest. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use = "a request that is dropped is cancelled"]
     pub fn take(&self, irql: &mut Dispatch) -> Option<Pended> {
-        let irp = self.0.list.with(irql, |list, _| list.take())?;
+        self.take_if(irql, |_| true)
+    }
+
+    /// Takes out the request of a file that has waited longest, for when the last
+    /// handle of the file is closed. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use = "a request that is dropped is cancelled"]
+    pub fn take_of(&self, file: FileId, irql: &mut Dispatch) -> Option<Pended> {
+        self.take_if(irql, |irp| FileId::of(irp) == file)
+    }
+
+    fn take_if(&self, irql: &mut Dispatch, wanted: impl Fn(Irp) -> bool) -> Option<Pended> {
+        let irp = self.0.list.with(irql, |list, _| list.take(wanted))?;
         // SAFETY: the request's reference is given back once, here.
         unsafe { self.0.rundown.count_down() };
         // SAFETY: the cancel routine is out, so the request is ours alone.
@@ -224,11 +235,11 @@ impl List {
         self.len = self.len.saturating_sub(1);
     }
 
-    /// The first request that the kernel is not cancelling.
-    fn take(&mut self) -> Option<Irp> {
+    /// The first such request that the kernel is not cancelling.
+    fn take(&mut self, wanted: impl Fn(Irp) -> bool) -> Option<Irp> {
         let mut at = self.first;
         while let Some(irp) = at {
-            if irp.set_cancel_routine(None) {
+            if wanted(irp) && irp.set_cancel_routine(None) {
                 self.take_out(irp);
                 return Some(irp);
             }
