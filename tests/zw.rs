@@ -28,6 +28,7 @@ fn memory_of_processes_and_sections() {
         "Views",
         "Reserved",
         "InSystemSpace",
+        "UserMappings",
     ];
     all_well("mm_virtual_seh", &cases);
 }

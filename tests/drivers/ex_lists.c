@@ -133,8 +133,8 @@ static VOID Paged(VOID)
     GIVE give = Export(L"ExFreeToPagedLookasideList");
     PVOID entry;
 
-    ExInitializePagedLookasideList(&list, NULL, NULL, 0, 3000, TAG, 0);
-    CHECK(list.L.Type == PagedPool);
+    ExInitializePagedLookasideList(&list, NULL, NULL, NX, 3000, TAG, 0);
+    CHECK(list.L.Type == (POOL_TYPE)(PagedPool | NX));
     entry = ExAllocateFromPagedLookasideList(&list);
     CHECK(entry != NULL);
     RtlFillMemory(entry, 3000, 1);

@@ -371,6 +371,50 @@ static VOID InSystemSpace(VOID)
     CHECK(ZwClose(section) == 0);
 }
 
+INLINED_NOT static NTSTATUS MapForUser(PMDL mdl, PVOID at, PVOID *mapped)
+{
+    NTSTATUS status = STATUS_SUCCESS;
+
+    *mapped = NULL;
+    __try {
+        *mapped = MmMapLockedPagesSpecifyCache(mdl, UserMode, MmCached, at, FALSE, NormalPagePriority);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        status = GetExceptionCode();
+    }
+    return status;
+}
+
+/* Only MmUnmapLockedPages undoes what MmMapLockedPages made. */
+static VOID UserMappings(VOID)
+{
+    PUCHAR pool = ExAllocatePoolWithTag(NonPagedPool, 2 * K, 'tseT'), first, second;
+    PMDL mdl = IoAllocateMdl(pool, 2 * K, FALSE, FALSE, NULL);
+    PVOID base;
+    SIZE_T size = 2 * K;
+
+    MmProbeAndLockPages(mdl, KernelMode, IoWriteAccess);
+    CHECK(MapForUser(mdl, NULL, (PVOID *)&first) == STATUS_SUCCESS);
+    first[K + 1] = 7;
+    CHECK(pool[K + 1] == 7);
+    base = first;
+    CHECK(ZwAllocateVirtualMemory(PROCESS, &base, 0, &size, MEM_RESERVE, PAGE_READWRITE) == STATUS_CONFLICTING_ADDRESSES);
+    size = 0;
+    CHECK(ZwFreeVirtualMemory(PROCESS, &base, &size, MEM_DECOMMIT) == STATUS_UNABLE_TO_DELETE_SECTION);
+    CHECK(ZwFreeVirtualMemory(PROCESS, &base, &size, MEM_RELEASE) == STATUS_UNABLE_TO_DELETE_SECTION);
+    CHECK(ZwUnmapViewOfSection(PROCESS, base) == STATUS_NOT_MAPPED_VIEW);
+    CHECK(MapForUser(mdl, first, (PVOID *)&second) == STATUS_CONFLICTING_ADDRESSES);
+    MmUnmapLockedPages(first, mdl);
+    CHECK(MapForUser(mdl, first, (PVOID *)&second) == STATUS_SUCCESS && second == first);
+    MmUnmapLockedPages(second, mdl);
+    CHECK(MapForUser(mdl, first + 0x800, (PVOID *)&second) == STATUS_INVALID_ADDRESS);
+    base = (PVOID)(((ULONG_PTR)MmHighestUserAddress & ~(ULONG_PTR)(K - 1)) - 15 * K);
+    CHECK(MapForUser(mdl, base, (PVOID *)&second) == STATUS_INVALID_ADDRESS);
+    CHECK(MapForUser(mdl, MmSystemRangeStart, (PVOID *)&second) == STATUS_INVALID_ADDRESS);
+    MmUnlockPages(mdl);
+    IoFreeMdl(mdl);
+    ExFreePoolWithTag(pool, 'tseT');
+}
+
 static VOID NTAPI Unload(UNUSED PDRIVER_OBJECT driver)
 {
 }
@@ -388,5 +432,6 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
     CASE(Views);
     CASE(Reserved);
     CASE(InSystemSpace);
+    CASE(UserMappings);
     return CHECK_STATUS;
 }

@@ -162,7 +162,10 @@ fn map_user(wanted: &Wanted, view: &View, frames: &[u64], caller: u64) -> Return
         execute: false,
     };
     let process = threads::current_process();
-    let at = Some(wanted.at & !(PAGE_SIZE - 1)).filter(|at| *at != 0);
+    if wanted.at % PAGE_SIZE != 0 {
+        return Err(Stop::raise(ntstatus::STATUS_INVALID_ADDRESS));
+    }
+    let at = Some(wanted.at).filter(|at| *at != 0);
     let va = user::map_frames(process, at, frames, protection).map_err(Stop::raise)?;
     with(|memory| {
         memory.mdls.entry(wanted.mdl).user.push(Mapping {

@@ -183,7 +183,8 @@ pub fn committed(start: u64, frames: &[Pfn], kind: Kind, protect: u32, owned: bo
 /// room.
 ///
 /// # Errors
-/// `STATUS_CONFLICTING_ADDRESSES`, `STATUS_INSUFFICIENT_RESOURCES`.
+/// `STATUS_INVALID_ADDRESS` for one that cannot be had, `STATUS_CONFLICTING_ADDRESSES`
+/// for one in use, `STATUS_INSUFFICIENT_RESOURCES`.
 pub fn map_frames(
     process: u64,
     at: Option<u64>,
@@ -198,11 +199,12 @@ pub fn map_frames(
                 .room(bytes, END, false)
                 .ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?,
             Some(at) => {
-                let fits = at >= GRANULARITY
-                    && at
-                        .checked_add(bytes)
-                        .is_some_and(|end| end <= END && space.is_free(at, end));
-                if !fits {
+                // The highest allocation unit of user space is never given.
+                let end = at
+                    .checked_add(bytes)
+                    .filter(|end| *end <= END - GRANULARITY)
+                    .ok_or(ntstatus::STATUS_INVALID_ADDRESS)?;
+                if at < GRANULARITY || !space.is_free(at, end) {
                     return Err(ntstatus::STATUS_CONFLICTING_ADDRESSES);
                 }
                 at

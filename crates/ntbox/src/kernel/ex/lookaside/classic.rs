@@ -27,7 +27,7 @@ exports! {
         va: u64, allocate: u64, free: u64, flags: u32, size: u64, tag: u32, depth: u16,
     ) -> () [max APC_LEVEL] {
         let kind = Kind::PagedLookaside;
-        let pool_type = super::PAGED | flags & RAISE;
+        let pool_type = super::PAGED | flags & FLAGS;
         let parameters = Parameters { kind, allocate, free, pool_type, size, tag };
         initialize(va, parameters, call.return_address())
     }

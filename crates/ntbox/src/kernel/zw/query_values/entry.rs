@@ -118,6 +118,8 @@ impl Entry {
         let length = match (self.default_length, kind) {
             (0, REG_SZ | REG_EXPAND_SZ) => string_bytes(self.default_data)?,
             (0, REG_MULTI_SZ) => list_bytes(self.default_data)?,
+            // A list that begins with its end has no strings, however long it is.
+            (_, REG_MULTI_SZ) if guest::read_u16(self.default_data)? == 0 => 2,
             (length, _) => length as usize,
         };
         let mut bytes = vec![0; length];
