@@ -100,6 +100,7 @@ INLINED_NOT static VOID BackTraces(VOID)
     CHECK(RtlWalkFrameChain(walked, 1, 0) == 1);
     CHECK(Within(walked[0], BackTraces));
     CHECK(RtlWalkFrameChain(walked, 16, 1) == 0);
+    CHECK(RtlWalkFrameChain(NULL, 5, 0) == 0 && RtlCaptureStackBackTrace(0, 5, NULL, NULL) == 0);
     /* From a filter, on to what failed and beyond. */
     CurrentFilter = TraceFilter;
     Marked(LeafFault, Nowhere);

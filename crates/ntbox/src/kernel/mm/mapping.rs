@@ -162,7 +162,7 @@ fn map_user(wanted: &Wanted, view: &View, frames: &[u64], caller: u64) -> Return
         execute: false,
     };
     let process = threads::current_process();
-    if wanted.at % PAGE_SIZE != 0 {
+    if !wanted.at.is_multiple_of(PAGE_SIZE) {
         return Err(Stop::raise(ntstatus::STATUS_INVALID_ADDRESS));
     }
     let at = Some(wanted.at).filter(|at| *at != 0);

@@ -186,13 +186,17 @@ exports! {
     }
 
     /// `RtlCaptureStackBackTrace`, `DISPATCH_LEVEL` at most: return addresses from
-    /// the caller's on, and the sum of their low halves.
+    /// the caller's on, and the sum of their low halves. None without a place for
+    /// them.
     fn RtlCaptureStackBackTrace<call>(
         skip: u32,
         count: u32,
         frames: u64,
         hash: u64,
     ) -> u16 [max DISPATCH_LEVEL] {
+        if frames == 0 {
+            return Ok(0);
+        }
         let (skip, count) = (skip.min(MOST_FRAMES), count.min(MOST_FRAMES));
         let list = walk::backtrace(&caller(call), (skip + count) as usize);
         let wanted = list.get(skip as usize..).unwrap_or_default();
@@ -208,10 +212,11 @@ exports! {
     }
 
     /// `RtlWalkFrameChain`: return addresses from the caller's on. With the flag
-    /// for the user-mode stack there are none: a system thread has no such stack.
+    /// for the user-mode stack there are none: a system thread has no such stack;
+    /// nor without a place for them.
     fn RtlWalkFrameChain<call>(callers: u64, count: u32, flags: u32) -> u32 [max DISPATCH_LEVEL] {
         const USER_MODE: u32 = 1;
-        if flags & USER_MODE != 0 {
+        if flags & USER_MODE != 0 || callers == 0 {
             return Ok(0);
         }
         let list = walk::backtrace(&caller(call), count.min(MOST_FRAMES) as usize);
