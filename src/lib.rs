@@ -16,6 +16,7 @@ mod device;
 mod parameters;
 mod proof;
 mod tags;
+mod toolkit;
 mod walk;
 
 use wdm::{
@@ -64,61 +65,65 @@ impl Driver for Ntmem {
 }
 
 impl Ntmem {
-    /// Says what starts and where, then runs the walks that the parameters name.
-    fn run(
-        context: &Context<'_>,
-        source: &Source,
-        scope: Scope,
-        passive: &mut Passive,
-    ) -> Result<Self, Status> {
-        introduce(context, scope)?;
-        let parameters = Parameters::read(source, scope, passive)?;
-        step!(scope, "parameters {parameters}");
-        for walk in parameters.walks.iter() {
-            let (outcome, _) = walk.run(&parameters.plan(), Target::System);
-            outcome?;
+    wdm::init! { context:
+        /// Says what starts and where, then runs the walks that the parameters name.
+        fn run(
+            context: &Context<'_>,
+            source: &Source,
+            scope: Scope,
+            passive: &mut Passive,
+        ) -> Result<Self, Status> {
+            introduce(context, scope)?;
+            let parameters = Parameters::read(source, scope, passive)?;
+            step!(scope, "parameters {parameters}");
+            for walk in parameters.walks.iter() {
+                let (outcome, _) = walk.run(&parameters.plan(), Target::System);
+                outcome?;
+            }
+            let walks = parameters.walks.iter().count();
+            let device = device::create(context, scope, passive)?;
+            step!(scope, "started walks={walks}");
+            Ok(Self {
+                scope,
+                walks,
+                device,
+            })
         }
-        let walks = parameters.walks.iter().count();
-        let device = device::create(context, scope, passive)?;
-        step!(scope, "started walks={walks}");
-        Ok(Self {
-            scope,
-            walks,
-            device,
-        })
     }
 }
 
-/// Logs the driver's version, the context that it starts in, and the system.
-fn introduce(context: &Context<'_>, scope: Scope) -> Result<(), Status> {
-    let build = if cfg!(debug_assertions) {
-        "debug"
-    } else {
-        "release"
-    };
-    let allocator = if has_allocate_pool2() {
-        "ExAllocatePool2"
-    } else {
-        "ExAllocatePoolWithTag"
-    };
-    let windows = context
-        .version()
-        .map_err(|error| scope.failed("version", &error))?;
-    step!(
-        scope,
-        "start version={} build={build} {} windows={windows} allocator={allocator}",
-        env!("CARGO_PKG_VERSION"),
-        Where,
-    );
-    let limits = AddressLimits::current();
-    step!(
-        scope,
-        "limits highest-user={} user-probe={} system-range-start={}",
-        Address(limits.highest_user),
-        Address(limits.user_probe),
-        Address(limits.system_range_start),
-    );
-    Ok(())
+wdm::init! { context:
+    /// Logs the driver's version, the context that it starts in, and the system.
+    fn introduce(context: &Context<'_>, scope: Scope) -> Result<(), Status> {
+        let build = if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        };
+        let allocator = if has_allocate_pool2() {
+            "ExAllocatePool2"
+        } else {
+            "ExAllocatePoolWithTag"
+        };
+        let windows = context
+            .version()
+            .map_err(|error| scope.failed("version", &error))?;
+        step!(
+            scope,
+            "start version={} build={build} {} windows={windows} allocator={allocator}",
+            env!("CARGO_PKG_VERSION"),
+            Where,
+        );
+        let limits = AddressLimits::current();
+        step!(
+            scope,
+            "limits highest-user={} user-probe={} system-range-start={}",
+            Address(limits.highest_user),
+            Address(limits.user_probe),
+            Address(limits.system_range_start),
+        );
+        Ok(())
+    }
 }
 
 /// Prints the process, the thread and the IRQL that the code runs in.

@@ -41,22 +41,24 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Reads all values, and reports each one that is refused.
-    pub fn read(source: &Source, scope: Scope, passive: &Passive) -> Result<Self, Status> {
-        let key = match &source.key {
-            Ok(key) => key.as_ref(),
-            Err(error) => return Err(scope.failed("parameters", error)),
-        };
-        let walks = WALK.accept(&WALK.look_up(key, passive), scope);
-        let size = SIZE.accept(&SIZE.look_up(key, passive), scope);
-        let cache = CACHE_TYPE.accept(&CACHE_TYPE.look_up(key, passive), scope);
-        let level = LOG_LEVEL.accept(&source.log_level, scope);
-        Ok(Self {
-            walks: walks?,
-            size: size?,
-            cache: cache?,
-            level: level?,
-        })
+    wdm::pageable! { passive:
+        /// Reads all values, and reports each one that is refused.
+        pub fn read(source: &Source, scope: Scope, passive: &Passive) -> Result<Self, Status> {
+            let key = match &source.key {
+                Ok(key) => key.as_ref(),
+                Err(error) => return Err(scope.failed("parameters", error)),
+            };
+            let walks = WALK.accept(&WALK.look_up(key, passive), scope);
+            let size = SIZE.accept(&SIZE.look_up(key, passive), scope);
+            let cache = CACHE_TYPE.accept(&CACHE_TYPE.look_up(key, passive), scope);
+            let level = LOG_LEVEL.accept(&source.log_level, scope);
+            Ok(Self {
+                walks: walks?,
+                size: size?,
+                cache: cache?,
+                level: level?,
+            })
+        }
     }
 }
 
@@ -100,12 +102,14 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens the key; whether that worked is told when the values are read.
-    pub fn open(context: &Context<'_>, passive: &Passive) -> Self {
-        let key = context.parameters(passive);
-        let found = key.as_ref().ok().and_then(Option::as_ref);
-        let log_level = LOG_LEVEL.look_up(found, passive);
-        Self { key, log_level }
+    wdm::init! { context:
+        /// Opens the key; whether that worked is told when the values are read.
+        pub fn open(context: &Context<'_>, passive: &Passive) -> Self {
+            let key = context.parameters(passive);
+            let found = key.as_ref().ok().and_then(Option::as_ref);
+            let log_level = LOG_LEVEL.look_up(found, passive);
+            Self { key, log_level }
+        }
     }
 
     /// The level of the lines about steps. Before the values are read, nobody can

@@ -14,3 +14,6 @@ pub const VIEW: PoolTag = wdm::pool_tag!(b"NtmV");
 
 /// What files keep for their callers.
 pub const STORE: PoolTag = wdm::pool_tag!(b"NtmS");
+
+/// What the commands that try out the toolkit take and give back.
+pub const TOOLKIT: PoolTag = wdm::pool_tag!(b"NtmT");

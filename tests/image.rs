@@ -12,18 +12,35 @@ use suites::build;
 /// has it: by its page of Microsoft's reference, or, where that names none (`*`),
 /// by the export list of an open reimplementation of Windows Server 2003 for
 /// x64. All are older than Windows 7.
-const IMPORTS: [(&str, &str); 51] = [
+const IMPORTS: [(&str, &str); 85] = [
     ("DbgPrintEx", "Windows XP"),
     ("ExAcquireFastMutex", "Windows 2000"),
     ("ExAcquireRundownProtection", "Windows XP"),
+    ("ExAllocatePool", "*"),
+    ("ExAllocatePoolWithQuota", "*"),
     ("ExAllocatePoolWithQuotaTag", "Windows 2000"),
     ("ExAllocatePoolWithTag", "*"),
+    ("ExDeleteLookasideListEx", "Windows Vista"),
+    ("ExFlushLookasideListEx", "Windows Vista"),
+    ("ExFreePool", "Windows 2000"),
     ("ExFreePoolWithTag", "Windows 2000"),
     ("ExGetPreviousMode", "Windows 2000"),
+    ("ExInitializeLookasideListEx", "Windows Vista"),
     ("ExInitializeRundownProtection", "Windows XP"),
+    ("ExInterlockedInsertHeadList", "Windows 2000"),
+    ("ExInterlockedInsertTailList", "Windows 2000"),
+    ("ExInterlockedPopEntryList", "Windows 2000"),
+    ("ExInterlockedPushEntryList", "Windows 2000"),
+    ("ExInterlockedRemoveHeadList", "Windows 2000"),
+    ("ExQueryDepthSList", "Windows XP"),
     ("ExReleaseFastMutex", "Windows 2000"),
     ("ExReleaseRundownProtection", "Windows XP"),
     ("ExWaitForRundownProtectionRelease", "Windows XP"),
+    ("ExpInterlockedFlushSList", "*"),
+    ("ExpInterlockedPopEntrySList", "*"),
+    ("ExpInterlockedPushEntrySList", "*"),
+    ("InitializeSListHead", "*"),
+    ("IoAcquireRemoveLockEx", "Windows 2000"),
     ("IoAllocateMdl", "Windows 2000"),
     ("IoCreateDevice", "Windows 2000"),
     ("IoCreateSymbolicLink", "Windows 2000"),
@@ -31,14 +48,25 @@ const IMPORTS: [(&str, &str); 51] = [
     ("IoDeleteSymbolicLink", "Windows 2000"),
     ("IoFreeMdl", "Windows 2000"),
     ("IoGetCurrentProcess", "Windows 2000"),
+    ("IoInitializeRemoveLockEx", "Windows 2000"),
     ("IoReleaseCancelSpinLock", "Windows 2000"),
+    ("IoReleaseRemoveLockAndWaitEx", "Windows 2000"),
+    ("IoReleaseRemoveLockEx", "Windows 2000"),
     ("IofCompleteRequest", "*"),
+    ("KeAcquireGuardedMutex", "Windows Server 2003"),
     ("KeAcquireSpinLockRaiseToDpc", "Windows 2000"),
     ("KeInitializeEvent", "Windows 2000"),
+    ("KeInitializeGuardedMutex", "Windows Server 2003"),
     ("KeLowerIrql", "Windows 2000"),
+    ("KeQueryPerformanceCounter", "Windows 2000"),
+    ("KeReadStateEvent", "Windows 2000"),
+    ("KeReleaseGuardedMutex", "Windows Server 2003"),
     ("KeReleaseSpinLock", "Windows 2000"),
+    ("KeResetEvent", "Windows 2000"),
+    ("KeSetEvent", "Windows 2000"),
     ("KeStackAttachProcess", "Windows 2000"),
     ("KeUnstackDetachProcess", "Windows 2000"),
+    ("KeWaitForSingleObject", "Windows 2000"),
     ("KfRaiseIrql", "*"),
     ("MmBuildMdlForNonPagedPool", "Windows 2000"),
     ("MmGetPhysicalAddress", "Windows 2000"),
@@ -53,16 +81,22 @@ const IMPORTS: [(&str, &str); 51] = [
     ("ObOpenObjectByPointer", "*"),
     ("ObfDereferenceObject", "*"),
     ("ObfReferenceObject", "Windows 2000"),
+    ("ProbeForRead", "Windows 2000"),
+    ("ProbeForWrite", "Windows 2000"),
     ("PsGetCurrentProcessId", "Windows 2000"),
     ("PsGetCurrentThreadId", "Windows 2000"),
     ("PsSetCreateProcessNotifyRoutine", "Windows 2000"),
+    ("RtlCompareMemory", "Windows 2000"),
     ("RtlGetVersion", "Windows 2000"),
+    ("RtlTimeToTimeFields", "Windows 2000"),
     ("ZwClose", "*"),
     ("ZwOpenKey", "*"),
     ("ZwQueryValueKey", "*"),
     ("ZwSetSecurityObject", "Windows XP"),
     ("__C_specific_handler", "*"),
+    ("memcmp", "*"),
     ("memcpy", "*"),
+    ("memmove", "*"),
     ("memset", "*"),
 ];
 
@@ -183,6 +217,34 @@ fn no_section_is_both_writable_and_executable() {
             executable += u32::from(has(pe::IMAGE_SCN_MEM_EXECUTE));
         }
         assert_ne!(executable, 0, "{} has no code", path.display());
+    }
+}
+
+/// Code that may be on disk, and code that goes when DriverEntry has returned.
+#[test]
+fn pageable_code_and_that_of_the_start_have_sections_of_their_own() {
+    const CODE: u32 = pe::IMAGE_SCN_CNT_CODE.0 | pe::IMAGE_SCN_MEM_EXECUTE.0;
+    for path in [build::ntmem(), build::ntmem_debug()] {
+        let bytes = std::fs::read(&path).expect("the build can be read");
+        let file = parse(&bytes);
+        for (name, is_discardable) in [("PAGE", false), ("INIT", true), (".text", false)] {
+            let section = file
+                .section_table()
+                .iter()
+                .find(|section| section.raw_name() == name.as_bytes())
+                .unwrap_or_else(|| panic!("{} has no section {name}", path.display()));
+            let flags = section.characteristics.get(LE);
+            assert_eq!(flags.0 & CODE, CODE, "{name}");
+            assert_eq!(
+                flags.0 & pe::IMAGE_SCN_MEM_DISCARDABLE.0 != 0,
+                is_discardable,
+                "{name}"
+            );
+            assert!(
+                section.virtual_size.get(LE) > 0x400,
+                "{name} is hardly used"
+            );
+        }
     }
 }
 

@@ -50,33 +50,37 @@ pub fn context(requestor: Mode) -> ContextReply {
     }
 }
 
-/// Raises and lowers the IRQL, and reads it each time.
-pub fn irql(lock: &SpinLock<()>, passive: &mut Passive) -> IrqlReply {
-    let read = || u32::from(Irql::current().level());
-    IrqlReply {
-        before: read(),
-        apc: passive.raised_to_apc(|_| read()),
-        dispatch: passive.raised(|_| read()),
-        locked: lock.with(passive, |(), _| read()),
-        after: read(),
+wdm::pageable! { passive:
+    /// Raises and lowers the IRQL, and reads it each time.
+    pub fn irql(lock: &SpinLock<()>, passive: &mut Passive) -> IrqlReply {
+        let read = || u32::from(Irql::current().level());
+        IrqlReply {
+            before: read(),
+            apc: passive.raised_to_apc(|_| read()),
+            dispatch: passive.raised(|_| read()),
+            locked: lock.with(passive, |(), _| read()),
+            after: read(),
+        }
     }
 }
 
-/// Copies one user buffer to the other, piece by piece. Each byte is read once.
-pub fn copy(memory: Neither<'_>, passive: &Passive) -> Result<Written, Status> {
-    const PIECE: usize = 256;
-    if memory.output.len() < memory.input.len() {
-        return Err(Status::BUFFER_TOO_SMALL);
+wdm::pageable! { passive:
+    /// Copies one user buffer to the other, piece by piece. Each byte is read once.
+    pub fn copy(memory: Neither<'_>, passive: &Passive) -> Result<Written, Status> {
+        const PIECE: usize = 256;
+        if memory.output.len() < memory.input.len() {
+            return Err(Status::BUFFER_TOO_SMALL);
+        }
+        let mut reader = memory.input.reader();
+        let mut writer = memory.output.writer();
+        let mut buffer = [0; PIECE];
+        while reader.left() > 0 {
+            let piece = buffer
+                .get_mut(..reader.left().min(PIECE))
+                .ok_or(Status::UNSUCCESSFUL)?;
+            reader.read_bytes(piece, passive)?;
+            writer.write_bytes(piece, passive)?;
+        }
+        Ok(writer.written())
     }
-    let mut reader = memory.input.reader();
-    let mut writer = memory.output.writer();
-    let mut buffer = [0; PIECE];
-    while reader.left() > 0 {
-        let piece = buffer
-            .get_mut(..reader.left().min(PIECE))
-            .ok_or(Status::UNSUCCESSFUL)?;
-        reader.read_bytes(piece, passive)?;
-        writer.write_bytes(piece, passive)?;
-    }
-    Ok(writer.written())
 }

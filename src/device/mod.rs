@@ -14,8 +14,8 @@ mod walk;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use protocol::{
-    COPY_LIMIT, Command, ExchangeRequest, MapRequest, SendRequest, SignalRequest, StatisticsReply,
-    UnmapRequest, VIEW_LIMIT, WalkRequest,
+    COPY_LIMIT, Command, ExchangeRequest, MapRequest, ProbeRequest, SendRequest, SignalRequest,
+    StatisticsReply, UnmapRequest, VIEW_LIMIT, WalkRequest,
 };
 use wdm::{
     Error, Status,
@@ -30,6 +30,7 @@ use wdm::{
     user_map::UserMappings,
     utf16,
 };
+use zerocopy::{Immutable, IntoBytes};
 
 use self::{
     contexts::Entry,
@@ -37,7 +38,7 @@ use self::{
     store::Store,
 };
 
-use crate::{report::Scope, tags};
+use crate::{report::Scope, tags, toolkit};
 
 /// The device object's name and the name by which programs open it.
 const NAMES: Names = Names {
@@ -75,30 +76,32 @@ impl Drop for File {
     }
 }
 
-/// Makes the device, and says so.
-pub fn create(
-    context: &Context<'_>,
-    scope: Scope,
-    passive: &mut Passive,
-) -> Result<ControlDevice<NtMem>, Status> {
-    let failed = |error: Error| scope.failed("device", &error);
-    contexts::note(Entry::DriverEntry, passive);
-    let device = NtMem {
-        version: context.version().map_err(failed)?,
-        counts: &COUNTS,
-        lock: SpinLock::new(()),
-        waiting: PendingQueue::new(tags::DEVICE).map_err(failed)?,
-        level: scope.level(),
-        views: UserMappings::new(tags::DEVICE, passive).map_err(failed)?,
-    };
-    let device = ControlDevice::create(context, NAMES, device, passive).map_err(failed)?;
-    step!(
-        scope,
-        "device object=\"{}\" link=\"{}\"",
-        NAMES.device,
-        NAMES.link
-    );
-    Ok(device)
+wdm::init! { context:
+    /// Makes the device, and says so.
+    pub fn create(
+        context: &Context<'_>,
+        scope: Scope,
+        passive: &mut Passive,
+    ) -> Result<ControlDevice<NtMem>, Status> {
+        let failed = |error: Error| scope.failed("device", &error);
+        contexts::note(Entry::DriverEntry, passive);
+        let device = NtMem {
+            version: context.version().map_err(failed)?,
+            counts: &COUNTS,
+            lock: SpinLock::new(()),
+            waiting: PendingQueue::new(tags::DEVICE).map_err(failed)?,
+            level: scope.level(),
+            views: UserMappings::new(tags::DEVICE, passive).map_err(failed)?,
+        };
+        let device = ControlDevice::create(context, NAMES, device, passive).map_err(failed)?;
+        step!(
+            scope,
+            "device object=\"{}\" link=\"{}\"",
+            NAMES.device,
+            NAMES.link
+        );
+        Ok(device)
+    }
 }
 
 impl Device for NtMem {
@@ -144,6 +147,17 @@ impl Device for NtMem {
             Command::Send => Self::send(file, request, passive),
             Command::Receive => Self::receive(file, request, passive),
             Command::Sum => Self::sum(request, passive),
+            Command::Pool => self.measure(request, || toolkit::pool(passive)),
+            Command::List => self.measure(request, || toolkit::list(passive)),
+            Command::Lookaside => self.measure(request, || toolkit::lookaside(passive)),
+            Command::Memory => self.measure(request, || toolkit::memory(passive)),
+            Command::Sync => self.measure(request, || toolkit::sync(passive)),
+            Command::Time => request.reply(&toolkit::time(passive)),
+            Command::Held => {
+                let counts = self.statistics(passive);
+                request.reply(&toolkit::held(counts.open, counts.waiting))
+            }
+            Command::Probe => self.probe(request, passive),
         }
     }
 
@@ -190,11 +204,48 @@ const fn takes(command: Command, len: usize) -> bool {
         | Command::Irql
         | Command::Wait
         | Command::Contexts
-        | Command::Receive => len == 0,
+        | Command::Receive
+        | Command::Pool
+        | Command::List
+        | Command::Lookaside
+        | Command::Memory
+        | Command::Sync
+        | Command::Time
+        | Command::Held => len == 0,
+        Command::Probe => len == size_of::<ProbeRequest>(),
     }
 }
 
 impl NtMem {
+    /// Answers with what a command measures, or with the status of what fails.
+    /// Without room for the answer nothing is done.
+    fn measure<'r, T: IntoBytes + Immutable>(
+        &self,
+        request: Request<'r>,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Answer<'r> {
+        if request.output_len() < size_of::<T>() {
+            return self.refuse(request, Status::BUFFER_TOO_SMALL);
+        }
+        match work() {
+            Ok(reply) => request.reply(&reply),
+            Err(error) => request.fail(error.status()),
+        }
+    }
+
+    wdm::pageable! { passive:
+        /// Probes memory of the caller.
+        fn probe<'r>(&self, mut request: Request<'r>, passive: &Passive) -> Answer<'r> {
+            let probed = request
+                .input()
+                .and_then(|input| toolkit::probe(&input, passive));
+            match probed {
+                Ok(reply) => request.reply(&reply),
+                Err(status) => self.refuse(request, status),
+            }
+        }
+    }
+
     fn refuse<'r>(&self, request: Request<'r>, status: Status) -> Answer<'r> {
         counts::add(&self.counts.refused);
         request.fail(status)
@@ -221,49 +272,55 @@ impl NtMem {
         answer
     }
 
-    /// Copies the caller's input to its output.
-    fn copy<'r>(mut request: Request<'r>, passive: &Passive) -> Answer<'r> {
-        let copied = request
-            .neither()
-            .and_then(|memory| commands::copy(memory, passive));
-        match copied {
-            Ok(written) => request.succeed(written),
-            Err(status) => request.fail(status),
+    wdm::pageable! { passive:
+        /// Copies the caller's input to its output.
+        fn copy<'r>(mut request: Request<'r>, passive: &Passive) -> Answer<'r> {
+            let copied = request
+                .neither()
+                .and_then(|memory| commands::copy(memory, passive));
+            match copied {
+                Ok(written) => request.succeed(written),
+                Err(status) => request.fail(status),
+            }
         }
     }
 
-    fn signal<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
-        if request.output_len() < size_of::<protocol::SignalReply>() {
-            return self.refuse(request, Status::BUFFER_TOO_SMALL);
+    wdm::pageable! { passive:
+        fn signal<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+            if request.output_len() < size_of::<protocol::SignalReply>() {
+                return self.refuse(request, Status::BUFFER_TOO_SMALL);
+            }
+            let signal: SignalRequest = match request.input() {
+                Ok(signal) => signal,
+                Err(status) => return self.refuse(request, status),
+            };
+            let woken = self.waiting.take(passive);
+            let reply = protocol::SignalReply {
+                woken: u32::from(woken.is_some()),
+            };
+            if let Some(woken) = woken {
+                woken.reply(&signal);
+            }
+            request.reply(&reply)
         }
-        let signal: SignalRequest = match request.input() {
-            Ok(signal) => signal,
-            Err(status) => return self.refuse(request, status),
-        };
-        let woken = self.waiting.take(passive);
-        let reply = protocol::SignalReply {
-            woken: u32::from(woken.is_some()),
-        };
-        if let Some(woken) = woken {
-            woken.reply(&signal);
-        }
-        request.reply(&reply)
     }
 
-    fn statistics(&self, passive: &mut Passive) -> StatisticsReply {
-        let counts = self.counts;
-        let (views, view_bytes) = self.views.held(passive);
-        let closed = read(&counts.closed);
-        let opened = read(&counts.opened);
-        StatisticsReply {
-            opened,
-            open: opened.saturating_sub(closed),
-            requests: read(&counts.requests),
-            refused: read(&counts.refused),
-            waiting: wide(self.waiting.len(passive)),
-            views: wide(views),
-            view_bytes: wide(view_bytes),
-            stored: read(&counts.stored),
+    wdm::pageable! { passive:
+        fn statistics(&self, passive: &mut Passive) -> StatisticsReply {
+            let counts = self.counts;
+            let (views, view_bytes) = self.views.held(passive);
+            let closed = read(&counts.closed);
+            let opened = read(&counts.opened);
+            StatisticsReply {
+                opened,
+                open: opened.saturating_sub(closed),
+                requests: read(&counts.requests),
+                refused: read(&counts.refused),
+                waiting: wide(self.waiting.len(passive)),
+                views: wide(views),
+                view_bytes: wide(view_bytes),
+                stored: read(&counts.stored),
+            }
         }
     }
 }

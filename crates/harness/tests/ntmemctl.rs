@@ -408,3 +408,37 @@ fn a_text_is_copied_through_the_kernel() {
     assert_eq!(value["reply"]["text"], "käse");
     assert_eq!(value["reply"]["bytes"], 5);
 }
+
+#[test]
+fn exercises_are_tables_and_objects() {
+    let output = ask("pool", &build::ntmem(), &[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(field(&output, "vec-sum"), "499500");
+    assert_eq!(field(&output, "too-wide-status"), "STATUS_NOT_SUPPORTED");
+    for (command, name, number) in [
+        ("list", "forward", 60),
+        ("lookaside", "supplied", 2),
+        ("memory", "compared", 122),
+        ("sync", "fast-irql", 1),
+        ("time", "low", 0xFFFF_FFFE_u64),
+        ("held", "files", 1),
+    ] {
+        let (exit, value) = answer(command, &[]);
+        assert_eq!(exit, 0, "{command}: {value}");
+        assert_eq!(value["reply"][name], number, "{command}: {value}");
+    }
+}
+
+#[test]
+fn a_probe_says_what_was_raised() {
+    let (exit, value) = answer("probe", &["--address", "0xffff800000000000"]);
+    assert_eq!(exit, 0, "{value}");
+    let status = &value["reply"]["status"];
+    assert_eq!(status, "STATUS_ACCESS_VIOLATION (0xc0000005)");
+    let (exit, value) = answer("probe", &["--address", "0x1001", "--alignment", "4"]);
+    assert_eq!(exit, 0, "{value}");
+    let status = &value["reply"]["status"];
+    assert_eq!(status, "STATUS_DATATYPE_MISALIGNMENT (0x80000002)");
+    let (exit, _) = answer("probe", &["--alignment", "3"]);
+    assert_eq!(exit, 8, "the driver refuses an alignment that there is not");
+}

@@ -91,6 +91,28 @@ commands! {
     /// [`COPY_LIMIT`], and the same bytes. `METHOD_NEITHER`: the driver reads and
     /// writes the caller's own memory.
     Copy = 6, NEITHER, "copy";
+    /// Takes pool of every kind and gives it back: no input, a
+    /// [`PoolReply`](crate::PoolReply).
+    Pool = 32, BUFFERED, "pool";
+    /// Puts entries into lists of every kind and takes them out: no input, a
+    /// [`ListReply`](crate::ListReply).
+    List = 33, BUFFERED, "list";
+    /// Uses lookaside lists of every kind: no input, a
+    /// [`LookasideReply`](crate::LookasideReply).
+    Lookaside = 34, BUFFERED, "lookaside";
+    /// Copies, moves, fills, zeroes and compares: no input, a
+    /// [`MemoryReply`](crate::MemoryReply).
+    Memory = 35, BUFFERED, "memory";
+    /// Uses mutexes, events and a remove lock: no input, a
+    /// [`SyncReply`](crate::SyncReply).
+    Sync = 36, BUFFERED, "sync";
+    /// Reads the clocks: no input, a [`TimeReply`](crate::TimeReply).
+    Time = 37, BUFFERED, "time";
+    /// Says what the driver holds: no input, a [`HeldReply`](crate::HeldReply).
+    Held = 38, BUFFERED, "held";
+    /// Probes memory of who asks: a [`ProbeRequest`](crate::ProbeRequest), a
+    /// [`ProbeReply`](crate::ProbeReply).
+    Probe = 39, BUFFERED, "probe";
     /// Runs a walk over memory: a [`WalkRequest`](crate::WalkRequest), a
     /// [`WalkReply`](crate::WalkReply). The request succeeds whatever becomes of the
     /// walk.

@@ -9,12 +9,17 @@
 #![no_std]
 
 mod code;
+mod measure;
 mod memory;
 mod reply;
 mod walk;
 
 pub use self::{
     code::{COPY_LIMIT, Command, DEVICE_LINK, DEVICE_TYPE},
+    measure::{
+        HeldReply, ListReply, LookasideReply, MemoryReply, PoolReply, ProbeReply, ProbeRequest,
+        SyncReply, TimeReply,
+    },
     memory::{
         Checksum, ContextsReply, ENTRY_POINTS, EntryContext, ExchangeReply, ExchangeRequest,
         MapReply, MapRequest, STORE_LIMIT, SendRequest, SumReply, UnmapRequest, VIEW_LIMIT,

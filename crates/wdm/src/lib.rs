@@ -25,6 +25,7 @@
 
 #![no_std]
 
+pub mod bytes;
 pub mod debug;
 pub mod device;
 pub mod driver;
@@ -38,15 +39,18 @@ pub mod mdl;
 pub mod memory;
 pub mod mutex;
 pub mod pool;
+pub mod probe;
 pub mod process;
 pub mod registry;
 pub mod rundown;
+pub mod section;
 mod seh;
 mod status;
 pub mod string;
 pub mod sync;
 pub mod system;
 pub mod textbook;
+pub mod time;
 pub mod user;
 pub mod user_map;
 

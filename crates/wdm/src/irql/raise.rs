@@ -25,7 +25,9 @@ impl Dispatch {
     /// let level = passive.raised(|_dispatch| Irql::current());
     /// assert_eq!(level, Irql::DISPATCH);
     /// ```
-    #[inline]
+    // Not inlined, so that what runs at DISPATCH_LEVEL is in resident code even if
+    // the caller is in pageable code.
+    #[inline(never)]
     pub fn raised<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
         // SAFETY: the token says that the level is not above this one.
         let raised = unsafe { Raised::to(Irql::DISPATCH) };

@@ -82,6 +82,42 @@ const KNOWN: &[Known] = &[
         PendingReturned StackCount CurrentLocation Cancel CancelIrql ApcEnvironment
         AllocationFlags UserEvent Overlay CancelRoutine UserBuffer Tail
     ]),
+    Known {
+        name: "FAST_MUTEX",
+        size: 0x38,
+        offsets: &[
+            ("Count", 0),
+            ("Owner", 8),
+            ("Contention", 0x10),
+            ("Event", 0x18),
+            ("OldIrql", 0x30),
+        ],
+    },
+    Known {
+        name: "IO_REMOVE_LOCK",
+        size: 0x20,
+        offsets: &[("Common", 0)],
+    },
+    Known {
+        name: "KAPC_STATE",
+        size: 0x30,
+        offsets: &[("ApcListHead", 0), ("Process", 0x20)],
+    },
+    Known {
+        name: "KGUARDED_MUTEX",
+        size: 0x38,
+        offsets: &[
+            ("Count", 0),
+            ("Owner", 8),
+            ("Contention", 0x10),
+            ("Gate", 0x18),
+        ],
+    },
+    Known {
+        name: "LARGE_INTEGER",
+        size: 8,
+        offsets: &[],
+    },
     known!(KDPC, 0x40, [
         DpcListEntry DeferredRoutine DeferredContext SystemArgument1 SystemArgument2 DpcData
     ]),
@@ -111,6 +147,19 @@ const KNOWN: &[Known] = &[
         name: "SLIST_HEADER",
         size: 0x10,
         offsets: &[],
+    },
+    Known {
+        name: "TIME_FIELDS",
+        size: 0x10,
+        offsets: &[
+            ("Year", 0),
+            ("Month", 2),
+            ("Day", 4),
+            ("Hour", 6),
+            ("Minute", 8),
+            ("Second", 0xA),
+            ("Milliseconds", 0xC),
+        ],
     },
     known!(UNICODE_STRING, 0x10, [Length MaximumLength Buffer]),
 ];

@@ -77,4 +77,12 @@ pub const PAGES: &[(&str, &str)] = &[
         "RtlCompareMemory",
         r#""ntoskrnl.exe" "system" fn RtlCompareMemory(first: *const u8, second: *const u8, length: usize) -> usize"#,
     ),
+    (
+        "IoGetCurrentProcess",
+        r#""ntoskrnl.exe" "system" fn IoGetCurrentProcess() -> *mut u8"#,
+    ),
+    (
+        "KeStackAttachProcess",
+        r#""ntoskrnl.exe" "system" fn KeStackAttachProcess(process: *mut u8, state: *mut u8)"#,
+    ),
 ];

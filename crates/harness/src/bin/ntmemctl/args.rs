@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harness::host::RegValue;
 
+use crate::exercises::Probe;
 use crate::questions::{Copy, Signal, Walk};
 
 /// Runs a Windows kernel driver on a host, shows what it logs, and says whether
@@ -31,6 +32,22 @@ pub enum Command {
     Irql(Ask),
     /// Ask where the driver was when each of its entry points was last called.
     Contexts(Ask),
+    /// Have pool of every kind taken, filled, read back and given back.
+    Pool(Ask),
+    /// Have entries put into lists of every kind, walked, and taken out.
+    List(Ask),
+    /// Have lookaside lists of every kind used.
+    Lookaside(Ask),
+    /// Have memory copied, moved, filled, zeroed and compared.
+    Memory(Ask),
+    /// Have mutexes, events and a remove lock used.
+    Sync(Ask),
+    /// Have the clocks read.
+    Time(Ask),
+    /// Ask what the driver holds of pool.
+    Held(Ask),
+    /// Have an address probed as one of the caller's own memory.
+    Probe(Probe),
     /// Have a walk over memory done, and see what each step came to.
     Walk(Walk),
     /// Have one caller wait, and another one wake it.
@@ -153,7 +170,7 @@ pub enum Filter {
     Component(u32, u32),
 }
 
-fn number(text: &str) -> Result<u64, String> {
+pub fn number(text: &str) -> Result<u64, String> {
     let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => (digits, 16),
         None => (text, 10),

@@ -4,6 +4,7 @@
 
 mod args;
 mod ask;
+mod exercises;
 mod open;
 mod questions;
 mod show;
@@ -59,6 +60,14 @@ fn main() -> ExitCode {
         Command::Statistics(args) => plain(protocol::Command::Statistics, &args),
         Command::Irql(args) => plain(protocol::Command::Irql, &args),
         Command::Contexts(args) => plain(protocol::Command::Contexts, &args),
+        Command::Pool(args) => plain(protocol::Command::Pool, &args),
+        Command::List(args) => plain(protocol::Command::List, &args),
+        Command::Lookaside(args) => plain(protocol::Command::Lookaside, &args),
+        Command::Memory(args) => plain(protocol::Command::Memory, &args),
+        Command::Sync(args) => plain(protocol::Command::Sync, &args),
+        Command::Time(args) => plain(protocol::Command::Time, &args),
+        Command::Held(args) => plain(protocol::Command::Held, &args),
+        Command::Probe(args) => ask::ask_and_show(&args.question(), &args.ask),
         Command::Walk(args) => ask::ask_and_show(&args.question(), &args.ask),
         Command::Wait(args) => ask::ask_and_show(&args.waiting(), &args.ask),
         Command::Signal(args) => ask::ask_and_show(&args.question(), &args.ask),

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::args::Ask;
+use crate::exercises;
 
 /// What is asked, and by how many.
 pub struct Question {
@@ -32,7 +33,8 @@ impl Question {
         Self::with(command, Vec::new())
     }
 
-    fn with(command: Command, input: Vec<u8>) -> Self {
+    /// A command with this input.
+    pub fn with(command: Command, input: Vec<u8>) -> Self {
         Self {
             command,
             inquiry: Inquiry {
@@ -178,7 +180,7 @@ pub fn fields(command: Command, bytes: &[u8], other: Option<&[u8]>) -> Option<Va
             "bytes": bytes.len(),
             "text": String::from_utf8_lossy(bytes),
         })),
-        _ => None,
+        _ => exercises::fields(command, bytes),
     }
 }
 

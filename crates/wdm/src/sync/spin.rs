@@ -1,8 +1,4 @@
-//! Locks that hold what they protect, and the IRQL with it.
-//!
-//! A spin lock is held at `DISPATCH_LEVEL`. The work under it is a closure, which
-//! gets the value and a token of that level; what needs a lower one cannot be
-//! called in it, and the lock cannot be kept by forgetting a guard.
+//! The spin lock, which is held at `DISPATCH_LEVEL`.
 
 use core::{cell::UnsafeCell, fmt};
 
@@ -57,7 +53,9 @@ impl<T> SpinLock<T> {
     ///
     /// The IRQL is not above `DISPATCH_LEVEL`, and no code that `work` can reach
     /// has a token of a lower level.
-    #[inline]
+    // Not inlined, so that what runs at DISPATCH_LEVEL is in resident code even if
+    // the caller is in pageable code.
+    #[inline(never)]
     pub(crate) unsafe fn with_unchecked<R>(
         &self,
         work: impl FnOnce(&mut T, &mut Dispatch) -> R,

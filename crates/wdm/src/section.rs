@@ -1,0 +1,107 @@
+//! Where code lies in the image, and with it in memory.
+//!
+//! A driver's code is resident unless it says otherwise. Sections whose names begin
+//! with `PAGE` may be on disk, so what is in them runs at `<= APC_LEVEL` only;
+//! `INIT` is thrown away when DriverEntry has returned. Both are rules that a type
+//! can hold: [`pageable!`](crate::pageable!) asks for a token of that level,
+//! [`init!`](crate::init!) for the [`Context`](crate::driver::Context) that only
+//! exists while the driver starts.
+//!
+//! Closures that this crate runs at a raised level are called from resident code:
+//! what raises is never inlined into the function that asks for it.
+//!
+//! `INIT` is discarded only if the section says so in the image. A driver's build
+//! script passes the linker `/SECTION:INIT,ERD`.
+
+use crate::irql::{Apc, Irql};
+
+/// Asserts, in builds with debug assertions, that code may be pageable here:
+/// `PAGED_CODE`. Takes a token that says the same, so what it finds is a token that
+/// was made where it should not have been.
+///
+/// ```ignore
+/// fn settings(irql: &Apc) {
+///     wdm::paged_code!(irql);
+/// }
+/// ```
+#[macro_export]
+macro_rules! paged_code {
+    ($irql:expr) => {
+        $crate::section::__paged_code($irql)
+    };
+}
+
+/// For [`paged_code!`](crate::paged_code!).
+#[doc(hidden)]
+#[inline]
+pub fn __paged_code(_: &Apc) {
+    debug_assert!(
+        Irql::current() <= Irql::APC,
+        "pageable code runs where no page can be fetched"
+    );
+}
+
+/// Places a function in the section `PAGE`: `#pragma alloc_text(PAGE, …)`. Before
+/// it stands the name of the parameter that is a token for `<= APC_LEVEL`, which
+/// [`paged_code!`](crate::paged_code!) is called with first.
+///
+/// ```ignore
+/// wdm::pageable! { passive:
+///     /// Reads the settings.
+///     fn settings(key: &Key, passive: &Passive) -> Result<Settings> {
+///         key.value(utf16!("Limit"), passive)
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! pageable {
+    (
+        $irql:ident:
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident $(<$($lifetime:lifetime),*>)? ($($parameters:tt)*)
+        $(-> $result:ty)? $body:block
+    ) => {
+        $(#[$attribute])*
+        // SAFETY: the section is code's, and what may be absent from memory there
+        // is only called where it can be fetched: the token says so.
+        #[unsafe(link_section = "PAGE")]
+        #[inline(never)]
+        $visibility fn $name $(<$($lifetime),*>)? ($($parameters)*) $(-> $result)? {
+            $crate::paged_code!($irql);
+            $body
+        }
+    };
+}
+
+/// Places a function in the section `INIT`: `#pragma alloc_text(INIT, …)`. Before
+/// it stands the name of the parameter that is the
+/// [`&Context`](crate::driver::Context), which nobody has when the section is gone.
+///
+/// ```ignore
+/// wdm::init! { context:
+///     /// Says which system this is.
+///     fn introduce(context: &Context<'_>) -> Result<()> {
+///         wdm::log!(Level::Error, "on {}", context.version()?);
+///         Ok(())
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! init {
+    (
+        $context:ident:
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident $(<$($lifetime:lifetime),*>)? ($($parameters:tt)*)
+        $(-> $result:ty)? $body:block
+    ) => {
+        $(#[$attribute])*
+        // SAFETY: the section is code's, and goes when DriverEntry has returned; a
+        // context, which the function needs, does not outlive that call.
+        #[unsafe(link_section = "INIT")]
+        #[inline(never)]
+        $visibility fn $name $(<$($lifetime),*>)? ($($parameters)*) $(-> $result)? {
+            let _: &$crate::driver::Context<'_> = $context;
+            $body
+        }
+    };
+}

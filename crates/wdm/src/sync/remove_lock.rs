@@ -1,0 +1,103 @@
+//! A remove lock: counts who uses a device, and lets whoever takes the device away
+//! wait for them. `Rundown` does the same for a thing that is no device, and needs
+//! no memory; this one is what Driver Verifier looks at.
+
+use core::{cell::UnsafeCell, fmt};
+
+use wdk_sys::{
+    IO_REMOVE_LOCK,
+    ntddk::{
+        IoAcquireRemoveLockEx, IoInitializeRemoveLockEx, IoReleaseRemoveLockAndWaitEx,
+        IoReleaseRemoveLockEx,
+    },
+};
+
+use crate::{
+    Error, Result, Status,
+    irql::Passive,
+    memory::structure_size,
+    pool::{PoolBox, PoolTag},
+};
+
+/// A count of users: `IO_REMOVE_LOCK`.
+///
+/// ```ignore
+/// let lock = RemoveLock::new(TAG, passive)?;
+/// let guard = lock.acquire()?;
+/// guard.remove_and_wait(passive);
+/// assert!(lock.acquire().is_err());
+/// ```
+pub struct RemoveLock(PoolBox<Raw>);
+
+struct Raw(UnsafeCell<IO_REMOVE_LOCK>);
+
+// SAFETY: a lock belongs to no thread.
+unsafe impl Send for Raw {}
+// SAFETY: the kernel's functions change the count with interlocked instructions.
+unsafe impl Sync for RemoveLock {}
+
+/// The size by which the kernel tells this structure from that of a checked build.
+const SIZE: u32 = structure_size::<IO_REMOVE_LOCK>();
+
+impl RemoveLock {
+    /// A count of nobody: `IoInitializeRemoveLockEx`. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    pub fn new(tag: PoolTag, _: &Passive) -> Result<Self> {
+        let raw = Raw(UnsafeCell::new(IO_REMOVE_LOCK::default()));
+        let boxed = PoolBox::new(raw, tag).map_err(|rejected| rejected.error)?;
+        // SAFETY: the lock is ours, in nonpaged memory, where it stays; no limits
+        // are set.
+        unsafe { IoInitializeRemoveLockEx(boxed.0.get(), tag.raw(), 0, 0, SIZE) };
+        Ok(Self(boxed))
+    }
+
+    /// Holds off the removal: `IoAcquireRemoveLock`. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_DELETE_PENDING`: somebody removes it.
+    pub fn acquire(&self) -> Result<RemoveGuard<'_>> {
+        let lock = self.0.0.get();
+        // SAFETY: the lock is initialised; neither tag nor file is looked at, as
+        // the size says.
+        let status = unsafe { IoAcquireRemoveLockEx(lock, lock.cast(), c"".as_ptr(), 1, SIZE) };
+        Error::check("IoAcquireRemoveLock", Status::from_raw(status))?;
+        Ok(RemoveGuard(self))
+    }
+}
+
+impl fmt::Debug for RemoveLock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RemoveLock")
+    }
+}
+
+/// A reference: while it exists, the device stays. Given back when dropped:
+/// `IoReleaseRemoveLock`.
+///
+/// IRQL: `<= DISPATCH_LEVEL`, dropping included.
+#[derive(Debug)]
+pub struct RemoveGuard<'l>(&'l RemoveLock);
+
+impl RemoveGuard<'_> {
+    /// Lets go and waits until nobody holds another reference, after which nobody
+    /// gets one: `IoReleaseRemoveLockAndWait`. IRQL: `PASSIVE_LEVEL`.
+    pub fn remove_and_wait(self, _: &Passive) {
+        let lock = self.0.0.0.get();
+        core::mem::forget(self);
+        // SAFETY: this reference is given back once, here; the token says that
+        // waiting is possible.
+        unsafe { IoReleaseRemoveLockAndWaitEx(lock, lock.cast(), SIZE) };
+    }
+}
+
+impl Drop for RemoveGuard<'_> {
+    fn drop(&mut self) {
+        let lock = self.0.0.0.get();
+        // SAFETY: this value is the reference.
+        unsafe { IoReleaseRemoveLockEx(lock, lock.cast(), SIZE) };
+    }
+}

@@ -1,0 +1,141 @@
+//! Lookaside lists: nonpaged, paged, and with a supplier that keeps count.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use protocol::LookasideReply;
+use wdm::{
+    Result,
+    irql::Passive,
+    lookaside::{Block, FromPool, Lookaside, PagedLookaside, Request, Supplier},
+    pool::Usage,
+};
+
+use super::status_of;
+use crate::tags::TOOLKIT;
+
+/// A value whose type asks for more than a list can give.
+#[repr(align(64))]
+struct TooWide(#[expect(dead_code, reason = "its alignment is what counts")] [u8; 1]);
+
+/// Supplies so many blocks, and counts.
+struct AtMost {
+    left: AtomicU32,
+    supplied: AtomicU32,
+    refused: AtomicU32,
+    reclaimed: &'static AtomicU32,
+}
+
+/// Outlives the list, whose deletion gives blocks back. Counted up only; each
+/// exercise looks at the difference.
+static RECLAIMED: AtomicU32 = AtomicU32::new(0);
+
+impl Supplier for AtMost {
+    fn supply<'c>(&self, request: Request<'c>) -> Option<Block<'c>> {
+        let counted = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            });
+        if counted.is_err() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let block = request.into_pool_block()?;
+        self.supplied.fetch_add(1, Ordering::Relaxed);
+        Some(block)
+    }
+
+    fn reclaim(&self, block: Block<'_>) {
+        self.reclaimed.fetch_add(1, Ordering::Relaxed);
+        drop(block);
+    }
+}
+
+wdm::pageable! { passive:
+    /// Uses lookaside lists of every kind.
+    pub fn lookaside(passive: &Passive) -> Result<LookasideReply> {
+        let mut reply = LookasideReply {
+            held_before: Usage::current().held(),
+            ..LookasideReply::default()
+        };
+        nonpaged(&mut reply, passive)?;
+        paged(&mut reply, passive)?;
+        supplied(&mut reply, passive)?;
+        let refused = Lookaside::<TooWide>::new(TOOLKIT, FromPool, passive);
+        reply.too_wide_status = status_of(&refused);
+        reply.held_after = Usage::current().held();
+        Ok(reply)
+    }
+}
+
+fn nonpaged(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
+    let list = Lookaside::<u64>::new(TOOLKIT, FromPool, passive)?;
+    {
+        let take = |number| list.take(number).map_err(|rejected| rejected.error);
+        let values = [
+            take(0)?,
+            take(1)?,
+            take(2)?,
+            take(3)?,
+            take(4)?,
+            take(5)?,
+            take(6)?,
+            take(7)?,
+        ];
+        reply.sum = values.iter().map(|value| **value).sum();
+    }
+    let address = |number| {
+        let value = list.take(number).map_err(|rejected| rejected.error)?;
+        Ok(core::ptr::from_ref(&*value).addr())
+    };
+    let (once, again) = (address(8)?, address(9)?);
+    reply.last_first = (once == again).into();
+    let counts = list.counts();
+    reply.taken = counts.taken.into();
+    reply.take_misses = counts.take_misses.into();
+    reply.freed = counts.freed.into();
+    reply.free_misses = counts.free_misses.into();
+    reply.depth = counts.depth.into();
+    list.flush();
+    reply.flushed_depth = list.counts().depth.into();
+    Ok(())
+}
+
+fn paged(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
+    let list = PagedLookaside::<u64>::new(TOOLKIT, FromPool, passive)?;
+    for number in 0..8 {
+        let mut value = list.take(0, passive).map_err(|rejected| rejected.error)?;
+        *value.get_mut(passive) = number;
+        reply.paged_sum = reply.paged_sum.saturating_add(*value.get(passive));
+    }
+    let counts = list.counts();
+    reply.paged_taken = counts.taken.into();
+    reply.paged_take_misses = counts.take_misses.into();
+    Ok(())
+}
+
+fn supplied(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
+    let before = RECLAIMED.load(Ordering::Relaxed);
+    let supplier = AtMost {
+        left: AtomicU32::new(2),
+        supplied: AtomicU32::new(0),
+        refused: AtomicU32::new(0),
+        reclaimed: &RECLAIMED,
+    };
+    let list = Lookaside::<[u64; 5], AtMost>::new(TOOLKIT, supplier, passive)?;
+    {
+        let first = list.take([1; 5]).map_err(|rejected| rejected.error)?;
+        let second = list.take([2; 5]).map_err(|rejected| rejected.error)?;
+        let third = list.take([3; 5]).map_err(|rejected| rejected.error);
+        reply.refused_status = status_of(&third);
+        drop((first, second));
+    }
+    // From what came back, so that nobody is asked.
+    drop(list.take([4; 5]).map_err(|rejected| rejected.error)?);
+    reply.supplied = list.supplier().supplied.load(Ordering::Relaxed).into();
+    reply.refused = list.supplier().refused.load(Ordering::Relaxed).into();
+    drop(list);
+    let reclaimed = RECLAIMED.load(Ordering::Relaxed).wrapping_sub(before);
+    reply.reclaimed = reclaimed.into();
+    Ok(())
+}

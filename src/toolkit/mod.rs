@@ -1,0 +1,66 @@
+//! Commands that try out the kernel's memory routines and say what they measured,
+//! one file for each family. What they take they give back before they answer, and
+//! they are in pageable code, as they run at `PASSIVE_LEVEL` only.
+
+mod list;
+mod lookaside;
+mod memory;
+mod pool;
+mod probe;
+mod sync;
+mod time;
+
+pub use self::{
+    list::list, lookaside::lookaside, memory::memory, pool::pool, probe::probe, sync::sync,
+    time::time,
+};
+
+use protocol::HeldReply;
+use wdm::{
+    Error,
+    memory::{PAGE_SIZE, SharedBytes},
+    pool::Usage,
+};
+
+/// What the driver holds of pool.
+pub fn held(files: u64, waiting: u64) -> HeldReply {
+    let usage = Usage::current();
+    HeldReply {
+        taken: usage.taken,
+        freed: usage.freed,
+        held: usage.held(),
+        files,
+        waiting,
+    }
+}
+
+/// A count of bytes or entries, in the protocol's 64 bits.
+fn wide(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// The largest power of two, up to a page, that divides an address.
+fn alignment(address: usize) -> u64 {
+    let bits = address.trailing_zeros().min(PAGE_SIZE.trailing_zeros());
+    1 << bits
+}
+
+/// How many of the bytes are `byte`.
+fn count(memory: SharedBytes<'_>, byte: u8) -> u64 {
+    let mut piece = [0; 128];
+    let mut equal = 0_usize;
+    for chunk in memory.chunks(piece.len()) {
+        let len = chunk.copy_to(&mut piece);
+        let bytes = piece.iter().take(len);
+        equal = equal.saturating_add(bytes.filter(|&&found| found == byte).count());
+    }
+    wide(equal)
+}
+
+/// The status of what was to fail, 0 if it did not.
+fn status_of<T>(outcome: &Result<T, Error>) -> u64 {
+    match outcome {
+        Ok(_) => 0,
+        Err(error) => error.status().code().into(),
+    }
+}
