@@ -61,7 +61,7 @@ fn memory_of_the_kernel() {
 
 #[test]
 fn security() {
-    let cases = ["Sids", "Lists", "Descriptors", "Tokens", "Devices"];
+    let cases = ["Sids", "Lists", "Descriptors", "Tokens", "Devices", "Given"];
     all_well("se_security", &cases);
 }
 

@@ -68,7 +68,9 @@ static VOID Names(VOID)
     PFILE_OBJECT object, again;
     UCHAR buffer[128];
     POBJECT_NAME_INFORMATION name = (POBJECT_NAME_INFORMATION)buffer;
+    POBJECT_NAME_INFORMATION dos;
     UNICODE_STRING expected;
+    LARGE_INTEGER size;
     ULONG length;
 
     CHECK(ZwOpenFile(&root, FILE_LIST_DIRECTORY | SYNCHRONIZE, At(NULL, L"\\??\\C:\\windows"), &Block, 7,
@@ -84,6 +86,13 @@ static VOID Names(VOID)
     CHECK(ObQueryNameString(object, name, sizeof(buffer), &length) == 0);
     RtlInitUnicodeString(&expected, L"\\Device\\HarddiskVolume1\\Windows\\Temp\\a.txt");
     CHECK(RtlEqualUnicodeString(&name->Name, &expected, FALSE));
+    CHECK(IoQueryFileDosDeviceName(object, &dos) == 0);
+    RtlInitUnicodeString(&expected, L"C:\\Windows\\Temp\\a.txt");
+    CHECK(RtlEqualUnicodeString(&dos->Name, &expected, FALSE));
+    ExFreePool(dos);
+    CHECK(IoVolumeDeviceToDosName(object->DeviceObject, &expected) == 0 && expected.Length == 4 && expected.Buffer[0] == L'C');
+    ExFreePool(expected.Buffer);
+    CHECK(FsRtlGetFileSize(object, &size) == 0 && size.QuadPart == 0);
     CHECK(ZwClose(root) == 0);
     CHECK(ZwOpenFile(&root, GENERIC_READ | SYNCHRONIZE, At(NULL, FILE_PATH), &Block, 7, SYNCHRONOUS) == 0);
     CHECK(ObReferenceObjectByHandle(root, 0, *IoFileObjectType, KernelMode, (PVOID *)&again, NULL) == 0);

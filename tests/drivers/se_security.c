@@ -184,6 +184,34 @@ static VOID NTAPI Unload(UNUSED PDRIVER_OBJECT driver)
 }
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path);
+NTSYSAPI NTSTATUS NTAPI ZwCreateEvent(PHANDLE, ACCESS_MASK, POBJECT_ATTRIBUTES, EVENT_TYPE, BOOLEAN);
+NTSYSAPI NTSTATUS NTAPI ZwOpenEvent(PHANDLE, ACCESS_MASK, POBJECT_ATTRIBUTES);
+
+/* A new object has the descriptor that its maker gives it. */
+static VOID Given(VOID)
+{
+    SECURITY_DESCRIPTOR descriptor;
+    OBJECT_ATTRIBUTES attributes;
+    UNICODE_STRING name;
+    HANDLE event;
+    BUFFER(found, 128);
+    ULONG length;
+    PSID owner;
+    BOOLEAN defaulted;
+
+    RtlInitUnicodeString(&name, L"\\BaseNamedObjects\\SeGiven");
+    RtlCreateSecurityDescriptor(&descriptor, SECURITY_DESCRIPTOR_REVISION);
+    RtlSetOwnerSecurityDescriptor(&descriptor, SeExports->SeWorldSid, FALSE);
+    InitializeObjectAttributes(&attributes, &name, OBJ_KERNEL_HANDLE, NULL, &descriptor);
+    CHECK(ZwCreateEvent(&event, EVENT_ALL_ACCESS, &attributes, NotificationEvent, FALSE) == 0);
+    CHECK(ZwQuerySecurityObject(event, OWNER_SECURITY_INFORMATION, found.bytes, 128, &length) == 0);
+    CHECK(RtlGetOwnerSecurityDescriptor(found.bytes, &owner, &defaulted) == 0 && RtlEqualSid(owner, SeExports->SeWorldSid));
+    CHECK(ZwClose(event) == 0);
+    descriptor.Revision = 2;
+    CHECK(ZwCreateEvent(&event, EVENT_ALL_ACCESS, &attributes, NotificationEvent, FALSE) == STATUS_INVALID_SECURITY_DESCR);
+    CHECK(ZwOpenEvent(&event, EVENT_ALL_ACCESS, &attributes) == STATUS_OBJECT_NAME_NOT_FOUND);
+}
+
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
 {
     UNICODE_STRING guarded = RTL_CONSTANT_STRING(L"\\Device\\SeGuarded");
@@ -198,5 +226,6 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
     CASE(Descriptors);
     CASE(Tokens);
     CASE(Devices);
+    CASE(Given);
     return CHECK_STATUS;
 }

@@ -1,4 +1,4 @@
-//! Opening files and directories, and the end of what was opened.
+//! Opening files and directories.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,13 @@ use super::content::Content;
 use super::dispatch::Done;
 use super::name::{self, Target};
 use super::tree::{Id, Kind, Node, ROOT, attribute};
-use super::{Open, Volume, directory, lock, with};
-use crate::kernel::call::Stop;
+use super::{Open, Volume, directory, with};
 use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::io::layout::stack::{create as parameter, special};
 use crate::kernel::io::layout::{file, irp, stack};
 use crate::kernel::io::share;
 use crate::kernel::ke::clock;
 use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::ob::Caller;
 
 /// `FILE_…` options of a create.
 mod option {
@@ -392,28 +390,6 @@ impl Volume {
         self.opens.insert(object, open);
         Ok(Ok(()))
     }
-
-    /// Takes the name of a node away once it is to be deleted and nobody has it
-    /// open.
-    fn delete_if_due(&mut self, id: Id) {
-        let Some(node) = self.tree.get_mut(id) else {
-            return;
-        };
-        if node.delete_pending && node.handles == 0 && !node.unlinked && !node.is_full_directory() {
-            node.unlinked = true;
-            self.tree.unlink(id);
-        }
-        self.forget_if_unused(id);
-    }
-
-    pub(super) fn forget_if_unused(&mut self, id: Id) {
-        let unused = |node: &Node| node.unlinked && node.references == 0 && node.handles == 0;
-        if self.tree.get(id).is_some_and(unused)
-            && let Some(content) = self.tree.forget(id)
-        {
-            content.release();
-        }
-    }
 }
 
 /// Whether a node may be opened as it is.
@@ -478,55 +454,4 @@ pub fn write_sizes(node: &Node) -> Result<(), Fault> {
     guest::write_u64(node.block + block::ALLOCATION_SIZE, allocation)?;
     guest::write_u64(node.block + block::FILE_SIZE, size)?;
     guest::write_u64(node.block + block::VALID_DATA_LENGTH, size)
-}
-
-/// Carries out `IRP_MJ_CLEANUP`: the last handle to a file object is closed.
-pub fn cleanup(place: u64, caller: &Caller<'_>) -> Result<Done, Stop> {
-    let object = guest::read_u64(place + stack::FILE_OBJECT)?;
-    let node = with(|volume| {
-        let open = volume.opens.get_mut(&object)?;
-        let first = !std::mem::replace(&mut open.cleaned_up, true);
-        open.node.filter(|_| first)
-    });
-    let Some(id) = node.flatten() else {
-        return Ok((ntstatus::STATUS_SUCCESS, 0));
-    };
-    lock::release_all(id, object, caller)?;
-    let done = with(|volume| -> Result<(), Fault> {
-        let delete = volume
-            .opens
-            .get(&object)
-            .is_some_and(|open| open.delete_on_close);
-        if let Some(node) = volume.tree.get_mut(id) {
-            share::remove(object, node.block + block::SHARE)?;
-            node.handles = node.handles.saturating_sub(1);
-            node.delete_pending |= delete && !node.is_full_directory();
-        }
-        volume.delete_if_due(id);
-        Ok(())
-    });
-    done.unwrap_or(Ok(()))?;
-    Ok((ntstatus::STATUS_SUCCESS, 0))
-}
-
-/// Carries out `IRP_MJ_CLOSE`: nothing refers to a file object any more.
-pub fn close(place: u64) -> Result<Done, Fault> {
-    let object = guest::read_u64(place + stack::FILE_OBJECT)?;
-    with(|volume| {
-        let Some(open) = volume.opens.remove(&object) else {
-            return;
-        };
-        if open.context != 0 {
-            pool::free(open.context);
-        }
-        let Some(id) = open.node else { return };
-        if let Some(node) = volume.tree.get_mut(id) {
-            node.references = node.references.saturating_sub(1);
-            if node.references == 0 {
-                pool::free(std::mem::take(&mut node.block));
-            }
-        }
-        volume.forget_if_unused(id);
-    });
-    Ok((ntstatus::STATUS_SUCCESS, 0))
 }

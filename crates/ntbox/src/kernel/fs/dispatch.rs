@@ -2,7 +2,7 @@
 //! routine, an export that nobody imports; it does what is asked and completes the
 //! IRP, at once but for locks that must be waited for.
 
-use super::{about_volume, change, create, directory, information, lock, transfer};
+use super::{about_volume, change, create, directory, end, information, lock, transfer};
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest;
@@ -31,8 +31,8 @@ fn request(packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
     let function = guest::read_u8(place + stack::MAJOR)?;
     let done = match function {
         major::CREATE => create::create(packet, place)?,
-        major::CLEANUP => create::cleanup(place, caller)?,
-        major::CLOSE => create::close(place)?,
+        major::CLEANUP => end::cleanup(place, caller)?,
+        major::CLOSE => end::close(place)?,
         major::READ => transfer::read(packet, place)?,
         major::WRITE => transfer::write(packet, place)?,
         major::QUERY_INFORMATION => information::query(packet, place)?,

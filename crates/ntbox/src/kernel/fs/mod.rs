@@ -10,12 +10,13 @@
 //! | `name` | paths and which names are legal |
 //! | `expression` | wildcards |
 //! | `dispatch` | what each IRP leads to |
-//! | `create` | opening |
+//! | `create`, `end` | opening and closing |
 //! | `transfer` | reading and writing |
 //! | `information`, `change` | what is asked of a file, and set |
 //! | `directory` | the listing of a directory |
 //! | `about_volume` | what is asked of the volume |
 //! | `lock` | byte ranges |
+//! | `support` | `FsRtl…` functions that ordinary drivers link |
 
 mod about_volume;
 mod change;
@@ -23,10 +24,12 @@ mod content;
 mod create;
 mod directory;
 mod dispatch;
+mod end;
 mod expression;
 mod information;
 mod lock;
 mod name;
+mod support;
 mod transfer;
 mod tree;
 mod volume;
@@ -41,7 +44,7 @@ pub use content::Content;
 pub use volume::{FileOnVolume, initialize};
 
 /// The exports of this folder.
-pub const TABLES: &[&[Export]] = &[dispatch::EXPORTS, expression::EXPORTS];
+pub const TABLES: &[&[Export]] = &[dispatch::EXPORTS, expression::EXPORTS, support::EXPORTS];
 
 /// A file object that is open on the volume.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use super::layout::{device, irp as offset, major, stack};
 use super::transfer::{self, Buffers, Style};
-use super::{device as devices, irp};
+use super::{device as devices, ending, irp};
 use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Return, Stop, exports};
 use crate::kernel::guest::{self, UnicodeString};
@@ -137,7 +137,7 @@ exports! {
             Ok((opened, _)) => {
                 // The handle that Windows opens for this is closed at once, so
                 // the driver sees a cleanup, too.
-                file::handle_closed(&file::no_handle(opened), &caller);
+                ending::handle_closed(&ending::no_handle(opened), &caller);
                 guest::write_u64(object, opened)?;
                 guest::write_u64(body, devices::related(found.object)?)?;
                 Ok(0)

@@ -1,17 +1,16 @@
-//! Files: opening a device, requests on the file, and its end in two steps,
-//! cleanup when the last handle is closed and close when nothing refers to it.
+//! Files: opening a device, and requests on the file.
 
 use super::finish::Notify;
 use super::layout::device::{self, flag};
-use super::layout::{file, irp as packet_offset, major, stack, vpb};
+use super::layout::{file, irp as packet_offset, major, stack};
 use super::transfer::{self, Buffers, Style};
-use super::{device as devices, finish, irp};
+use super::{device as devices, ending, finish, irp};
 use crate::kernel::call::Stop;
 use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::object::{self, Kind};
 use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::ob::{self, Caller, Closed, Payload, Type};
-use crate::kernel::{fs, se, stop, threads};
+use crate::kernel::ob::{self, Caller, Payload, Type};
+use crate::kernel::{se, stop, threads};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -155,13 +154,13 @@ pub fn open(
     };
     let volume = guest::read_u64(body + device::VPB)?;
     guest::write_u64(object + file::VPB, volume)?;
-    count_on_volume(volume, true)?;
+    ending::count_on_volume(volume, true)?;
     devices::count_reference(body, true, caller)?;
     let outcome = create(top, object, opening, caller)?;
     if outcome.status.cast_signed() < 0 {
         // A file that was not opened is not cleaned up or closed, only freed.
         guest::write_u64(object + file::DEVICE_OBJECT, 0)?;
-        count_on_volume(volume, false)?;
+        ending::count_on_volume(volume, false)?;
         devices::count_reference(body, false, caller)?;
         ob::dereference(object, caller);
         return Ok(Err(outcome.status));
@@ -234,7 +233,7 @@ fn flags_for(options: u32) -> u32 {
 }
 
 /// An IRP for a file, with its first location filled but for the parameters.
-fn packet_for(
+pub(super) fn packet_for(
     top: u64,
     object: u64,
     function: u8,
@@ -328,7 +327,11 @@ fn refused(status: u32) -> finish::Outcome {
 }
 
 /// Sends a request without output and waits for its end.
-fn send_and_wait(top: u64, packet: u64, caller: &Caller<'_>) -> Result<finish::Outcome, Stop> {
+pub(super) fn send_and_wait(
+    top: u64,
+    packet: u64,
+    caller: &Caller<'_>,
+) -> Result<finish::Outcome, Stop> {
     Ok(match send(top, packet, 0, Notify::default(), caller)? {
         Sent::Done(outcome) => outcome,
         Sent::Pending(id) => finish::wait_for(id),
@@ -456,95 +459,6 @@ fn style(top: u64) -> Result<Style, Fault> {
     })
 }
 
-/// A handle to a file was closed: with the last one the driver cleans up.
-pub fn handle_closed(closed: &Closed, caller: &Caller<'_>) {
-    if closed.left == 0 {
-        ending(closed.object, major::CLEANUP, caller);
-    }
-}
-
-/// Nothing refers to a file any more: the driver closes it.
-pub fn deleted(object: u64, caller: &Caller<'_>) {
-    ending(object, major::CLOSE, caller);
-    let body = guest::read_u64(object + file::DEVICE_OBJECT).unwrap_or(0);
-    let volume = guest::read_u64(object + file::VPB).unwrap_or(0);
-    if body != 0 {
-        // The block is the kernel's own memory.
-        let _ = count_on_volume(volume, false);
-    }
-    if let Ok(name) = UnicodeString::read(object + file::FILE_NAME)
-        && name.buffer != 0
-    {
-        pool::free(name.buffer);
-    }
-    if body != 0 && devices::count_reference(body, false, caller).is_err() {
-        stop::violation(
-            "device-damaged",
-            None,
-            format!("the device at {body:#018x} cannot be read"),
-            0,
-        );
-    }
-}
-
-/// Counts a file of a volume, or its end; 0 for a file that is on none.
-fn count_on_volume(volume: u64, opened: bool) -> Result<(), Fault> {
-    if volume == 0 {
-        return Ok(());
-    }
-    let count = guest::read_u32(volume + vpb::REFERENCE_COUNT)?;
-    let count = if opened {
-        count.wrapping_add(1)
-    } else {
-        count.wrapping_sub(1)
-    };
-    guest::write_u32(volume + vpb::REFERENCE_COUNT, count)
-}
-
-/// The name of a file: that of its device, and the path behind it.
-pub fn name(object: u64) -> Option<Vec<u16>> {
-    let body = guest::read_u64(object + file::DEVICE_OBJECT).ok()?;
-    let mut name = ob::path(body)?;
-    let path = fs::path_of(object).or_else(|| {
-        let path = UnicodeString::read(object + file::FILE_NAME).ok()?;
-        path.units().ok()
-    });
-    name.extend(path?);
-    Some(name)
-}
-
-/// Sends cleanup or close and waits for the end; their status does not matter.
-fn ending(object: u64, function: u8, caller: &Caller<'_>) {
-    let work = || -> Result<(), Stop> {
-        let body = guest::read_u64(object + file::DEVICE_OBJECT)?;
-        if body == 0 {
-            return Ok(());
-        }
-        let top = devices::related(body)?;
-        let Some((packet, _)) = packet_for(top, object, function, false)? else {
-            return Ok(());
-        };
-        let flags = if function == major::CLOSE {
-            packet_offset::flag::CLOSE_OPERATION
-        } else {
-            0
-        };
-        guest::write_u32(
-            packet + packet_offset::FLAGS,
-            flags | packet_offset::flag::SYNCHRONOUS_API,
-        )?;
-        send_and_wait(top, packet, caller)?;
-        if function == major::CLEANUP {
-            let flags = guest::read_u32(object + file::FLAGS)?;
-            guest::write_u32(object + file::FLAGS, flags | file::flag::CLEANUP_COMPLETE)?;
-        }
-        Ok(())
-    };
-    if let Err(refusal) = work() {
-        stop::end(refusal, caller);
-    }
-}
-
 /// Sends a request to a device itself, without a file, and waits for its end.
 pub fn tell_device(body: u64, function: u8, caller: &Caller<'_>) -> Result<(), Stop> {
     if let Some((packet, _)) = packet_for(body, 0, function, false)? {
@@ -555,9 +469,4 @@ pub fn tell_device(body: u64, function: u8, caller: &Caller<'_>) -> Result<(), S
         send_and_wait(body, packet, caller)?;
     }
     Ok(())
-}
-
-/// What the end of the last handle to a file says, where there never was one.
-pub fn no_handle(object: u64) -> Closed {
-    Closed { object, left: 0 }
 }

@@ -3,6 +3,7 @@
 //! question only.
 
 use super::by_handle::{Common, low, serve};
+use super::ending;
 use super::file::{self, Data, Opening, Operation, Other};
 use super::layout::stack::special;
 use super::layout::{file as offset, major};
@@ -286,7 +287,7 @@ impl Opened {
 
     /// Closes it, as its handle would be.
     fn close(self, caller: &Caller<'_>) {
-        file::handle_closed(&file::no_handle(self.0), caller);
+        ending::handle_closed(&ending::no_handle(self.0), caller);
         ob::dereference(self.0, caller);
     }
 }

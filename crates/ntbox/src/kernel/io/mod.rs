@@ -7,7 +7,9 @@ pub mod completion;
 pub mod create;
 pub mod csq;
 pub mod device;
+mod dos_name;
 pub mod driver_extension;
+pub mod ending;
 pub mod error_log;
 pub mod file;
 mod file_services;
@@ -41,6 +43,7 @@ pub const TABLES: &[&[Export]] = &[
     create::EXPORTS,
     csq::EXPORTS,
     device::EXPORTS,
+    dos_name::EXPORTS,
     driver_extension::EXPORTS,
     error_log::EXPORTS,
     file_services::EXPORTS,

@@ -2,6 +2,7 @@
 //! up to its directory, so that the file system of the file can tell whether it
 //! is on the same volume.
 
+use super::ending;
 use super::file::{self, Opening};
 use super::information::Direction;
 use super::layout::stack::special;
@@ -27,7 +28,7 @@ pub struct Target {
 impl Target {
     /// Closes it, as its handle would be.
     pub fn close(self, caller: &Caller<'_>) {
-        file::handle_closed(&file::no_handle(self.object), caller);
+        ending::handle_closed(&ending::no_handle(self.object), caller);
         ob::dereference(self.object, caller);
     }
 }

@@ -36,6 +36,8 @@ pub struct Attributes {
     pub name: Option<Vec<u16>>,
     /// `OBJ_…` flags.
     pub flags: u32,
+    /// Address of the security descriptor of what is made; 0 for none.
+    pub descriptor: u64,
 }
 
 impl Attributes {
@@ -45,6 +47,7 @@ impl Attributes {
             root: 0,
             name: Some(name),
             flags,
+            descriptor: 0,
         }
     }
 
@@ -69,7 +72,12 @@ impl Attributes {
         } else {
             Some(read_name(name)?)
         };
-        Ok(Self { root, name, flags })
+        Ok(Self {
+            root,
+            name,
+            flags,
+            descriptor: guest::read_u64(va + 0x20)?,
+        })
     }
 
     /// The same, where the structure must be there.

@@ -5,7 +5,7 @@ use super::handles::{self, CURRENT_PROCESS, CURRENT_THREAD, Entry};
 use super::namespace::{self, Inserted};
 use super::types::Type;
 use super::{Caller, attributes, object};
-use crate::kernel::threads;
+use crate::kernel::{se, threads};
 
 /// A handle that was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,10 @@ pub fn insert_and_open(
 ) -> Result<Opened, u32> {
     let opened = namespace::insert(new, attributes).and_then(|inserted| {
         let (object, status) = match inserted {
-            Inserted::New => (new, ntstatus::STATUS_SUCCESS),
+            Inserted::New => {
+                guard(new, attributes, caller)?;
+                (new, ntstatus::STATUS_SUCCESS)
+            }
             Inserted::Existing(object) => (object, ntstatus::STATUS_OBJECT_NAME_EXISTS),
         };
         let handle = open(object, attributes, access, caller);
@@ -51,6 +54,19 @@ pub fn insert_and_open(
     });
     object::dereference(new, caller);
     opened
+}
+
+/// Gives a new object the security descriptor that its maker wants for it; if it is
+/// none, the object loses its name.
+fn guard(new: u64, attributes: &Attributes, caller: &Caller<'_>) -> Result<(), u32> {
+    let guarded = match attributes.descriptor {
+        0 => Ok(()),
+        descriptor => se::set(new, descriptor),
+    };
+    if guarded.is_err() {
+        namespace::make_temporary(new, caller);
+    }
+    guarded
 }
 
 /// Opens an object of a type without a syntax of its own.

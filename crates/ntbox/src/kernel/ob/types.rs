@@ -5,7 +5,7 @@ use super::Caller;
 use super::attributes::MAXIMUM_ALLOWED;
 use super::handles::Closed;
 use crate::kernel::ex::callback;
-use crate::kernel::io::file;
+use crate::kernel::io::ending;
 use crate::kernel::mm::section;
 use crate::kernel::zw::{key, timer};
 
@@ -182,9 +182,9 @@ impl Type {
     pub fn methods(self) -> Methods {
         match self {
             Self::File => Methods {
-                name: Some(file::name),
-                close: Some(file::handle_closed),
-                delete: Some(file::deleted),
+                name: Some(ending::name),
+                close: Some(ending::handle_closed),
+                delete: Some(ending::deleted),
             },
             Self::Section => Methods {
                 delete: Some(section::deleted),

@@ -14,6 +14,7 @@ mod crt_number;
 mod crt_wide;
 mod ctype;
 mod guid;
+mod image;
 mod lznt1;
 mod memory;
 mod misc;
@@ -45,6 +46,7 @@ pub const TABLES: &[&[Export]] = &[
     crt_wide::EXPORTS,
     ctype::EXPORTS,
     guid::EXPORTS,
+    image::EXPORTS,
     memory::EXPORTS,
     misc::EXPORTS,
     number::EXPORTS,

@@ -29,7 +29,7 @@ mod token_information;
 
 use super::call::Export;
 
-pub use object::forget;
+pub use object::{forget, set};
 pub use public::address as exports_address;
 pub use token::set_account;
 

@@ -42,6 +42,26 @@ pub fn of(object: u64) -> Descriptor {
     })
 }
 
+/// Gives a new object a descriptor: the parts that there are.
+///
+/// # Errors
+/// `STATUS_INVALID_SECURITY_DESCR`, also for what cannot be read.
+pub fn set(object: u64, descriptor: u64) -> Result<(), u32> {
+    let new = Descriptor::read(descriptor).ok().flatten();
+    let new = new.ok_or(ntstatus::STATUS_INVALID_SECURITY_DESCR)?;
+    let parts = [
+        (1, new.owner.is_some()),
+        (2, new.group.is_some()),
+        (4, new.control & DACL_PRESENT != 0),
+        (8, new.sacl.is_some()),
+    ];
+    let parts = parts.into_iter().filter(|(_, there)| *there);
+    let mut own = of(object);
+    own.replace(parts.fold(0, |all, (part, _)| all | part), &new);
+    with(|set| set.insert(object, own));
+    Ok(())
+}
+
 /// Forgets what was set for an object that is gone.
 pub fn forget(object: u64) {
     with(|set| set.remove(&object));

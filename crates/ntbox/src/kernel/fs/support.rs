@@ -1,0 +1,166 @@
+//! What the file system's run-time library does for other drivers: statuses that
+//! are to be expected, pool that raises, and the parts of a path.
+
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Return, Stop, exports};
+use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::mm;
+use crate::kernel::mm::pool::{PoolKind, Request};
+use crate::kernel::ob::name::SEPARATOR;
+
+/// Tag of pool that came without one.
+const NO_TAG: u32 = u32::from_le_bytes(*b"None");
+/// `STATUS_INSTRUCTION_MISALIGNMENT`.
+const INSTRUCTION_MISALIGNMENT: u32 = 0xc000_00aa;
+/// What faults of a program become, which are no answers of a file system.
+const UNEXPECTED: [u32; 4] = [
+    ntstatus::STATUS_DATATYPE_MISALIGNMENT,
+    ntstatus::STATUS_ACCESS_VIOLATION,
+    ntstatus::STATUS_ILLEGAL_INSTRUCTION,
+    INSTRUCTION_MISALIGNMENT,
+];
+
+fn is_expected(status: u32) -> bool {
+    !UNEXPECTED.contains(&status)
+}
+
+/// Pool, or an exception.
+fn allocate(kind: u32, size: u64, tag: u32, caller: u64) -> Return {
+    // The low bit of a POOL_TYPE is set for paged pool; 0x200 is no-execute.
+    let kind = match (kind & 1, kind & 0x200) {
+        (1, _) => PoolKind::Paged,
+        (_, 0) => PoolKind::NonPagedExecute,
+        _ => PoolKind::NonPaged,
+    };
+    let request = Request {
+        kind,
+        size: size.max(1),
+        tag,
+        zeroed: false,
+        cache_aligned: false,
+        caller,
+    };
+    mm::with(|memory| memory.pools.allocate(request))
+        .ok_or_else(|| Stop::raise(ntstatus::STATUS_INSUFFICIENT_RESOURCES))
+}
+
+exports! {
+    /// `FsRtlIsNtstatusExpected`.
+    fn FsRtlIsNtstatusExpected(status: u32) -> bool [max HIGH_LEVEL] {
+        Ok(is_expected(status))
+    }
+
+    /// `FsRtlNormalizeNtstatus`: the status, or what stands for it if nobody
+    /// expects it.
+    fn FsRtlNormalizeNtstatus(status: u32, generic: u32) -> u32 [max HIGH_LEVEL] {
+        Ok(if is_expected(status) { status } else { generic })
+    }
+
+    /// `FsRtlIsTotalDeviceFailure`: whether an error concerns more than the sectors
+    /// that were asked for.
+    fn FsRtlIsTotalDeviceFailure(status: u32) -> bool [max HIGH_LEVEL] {
+        let local = [ntstatus::STATUS_CRC_ERROR, ntstatus::STATUS_DEVICE_DATA_ERROR];
+        Ok(status.cast_signed() < 0 && !local.contains(&status))
+    }
+
+    /// `FsRtlAllocatePool`: raises without memory.
+    fn FsRtlAllocatePool<call>(kind: u32, size: u64) -> u64 [max DISPATCH_LEVEL] raises 0xc000_009a {
+        allocate(kind, size, NO_TAG, call.return_address())
+    }
+
+    /// `FsRtlAllocatePoolWithTag`.
+    fn FsRtlAllocatePoolWithTag<call>(kind: u32, size: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] raises 0xc000_009a {
+        allocate(kind, size, tag, call.return_address())
+    }
+
+    /// `FsRtlAllocatePoolWithQuota`: nobody has a quota that could be used up.
+    fn FsRtlAllocatePoolWithQuota<call>(kind: u32, size: u64) -> u64 [max DISPATCH_LEVEL] raises 0xc000_009a {
+        allocate(kind, size, NO_TAG, call.return_address())
+    }
+
+    /// `FsRtlAllocatePoolWithQuotaTag`.
+    fn FsRtlAllocatePoolWithQuotaTag<call>(kind: u32, size: u64, tag: u32) -> u64
+        [max DISPATCH_LEVEL] raises 0xc000_009a
+    {
+        allocate(kind, size, tag, call.return_address())
+    }
+
+    /// `FsRtlDissectName`: the first component of a path, and what follows the
+    /// separator after it; a separator in front does not count. Both lie in the
+    /// path.
+    fn FsRtlDissectName(path: u64, first: u64, remaining: u64) -> () [max APC_LEVEL] {
+        let path = UnicodeString::read(path)?;
+        let units = path.units()?;
+        let part = |from: usize, to: usize| {
+            let length = u16::try_from(2 * (to - from)).unwrap_or(0);
+            let buffer = path.buffer.wrapping_add(2 * from as u64);
+            UnicodeString { length, maximum_length: length, buffer }
+        };
+        let none = UnicodeString { length: 0, maximum_length: 0, buffer: 0 };
+        if units.is_empty() {
+            none.write(first)?;
+            return Ok(none.write(remaining)?);
+        }
+        let start = usize::from(units[0] == SEPARATOR);
+        let end = units[start..].iter().position(|unit| *unit == SEPARATOR);
+        let end = end.map_or(units.len(), |end| start + end);
+        part(start, end).write(first)?;
+        let rest = if end < units.len() { part(end + 1, units.len()) } else { none };
+        Ok(rest.write(remaining)?)
+    }
+
+    /// `FsRtlGetFileSize`: not of a directory.
+    fn FsRtlGetFileSize(object: u64, size: u64) -> u32 [max PASSIVE_LEVEL] {
+        match super::content_of(object) {
+            Some(content) => {
+                guest::write_u64(size, content.size)?;
+                Ok(ntstatus::STATUS_SUCCESS)
+            }
+            None => Ok(ntstatus::STATUS_FILE_IS_A_DIRECTORY),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{Counted, address, address_mut, value, wide};
+
+    #[test]
+    fn statuses_are_sorted() {
+        let violation = u64::from(ntstatus::STATUS_ACCESS_VIOLATION);
+        let full = u64::from(ntstatus::STATUS_DISK_FULL);
+        assert_eq!(value(FsRtlIsNtstatusExpected, &[violation]), 0);
+        assert_eq!(value(FsRtlIsNtstatusExpected, &[full]), 1);
+        assert_eq!(value(FsRtlNormalizeNtstatus, &[violation, 7]), 7);
+        assert_eq!(value(FsRtlNormalizeNtstatus, &[full, 7]), full);
+        assert_eq!(value(FsRtlIsTotalDeviceFailure, &[0]), 0);
+        let sector = u64::from(ntstatus::STATUS_CRC_ERROR);
+        assert_eq!(value(FsRtlIsTotalDeviceFailure, &[sector]), 0);
+        let gone = u64::from(ntstatus::STATUS_NO_SUCH_DEVICE);
+        assert_eq!(value(FsRtlIsTotalDeviceFailure, &[gone]), 1);
+    }
+
+    #[test]
+    fn a_path_is_taken_apart() {
+        for (path, expected) in [
+            ("", ("", "")),
+            (r"\", ("", "")),
+            (r"a", ("a", "")),
+            (r"\a\b\c", ("a", r"b\c")),
+            (r"a\b", ("a", "b")),
+            (r"a\\b", ("a", r"\b")),
+            (r"\a\", ("a", "")),
+        ] {
+            let mut units = wide(path);
+            let used = units.len() - 1;
+            let path = Counted::unicode(&mut units, used);
+            let mut parts = [Counted::empty(), Counted::empty()];
+            let [first, rest] = &mut parts;
+            let arguments = [address(&path), address_mut(first), address_mut(rest)];
+            value(FsRtlDissectName, &arguments);
+            let found = parts.each_ref().map(Counted::text);
+            assert_eq!((found[0].as_str(), found[1].as_str()), expected);
+        }
+    }
+}

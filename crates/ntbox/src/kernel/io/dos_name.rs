@@ -1,0 +1,85 @@
+//! Names as programs write them, with a drive letter.
+
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::mm::pool::{PoolKind, Request};
+use crate::kernel::ob::{self, Refusal, Type, name};
+use crate::kernel::{fs, mm};
+
+use super::layout::{device, file, vpb};
+
+/// Pool tag of names that the caller frees.
+const TAG: u32 = u32::from_le_bytes(*b"IoDn");
+
+/// The drive letter of a device, which only one has.
+fn letter_of(body: u64) -> Result<Option<&'static str>, guest::Fault> {
+    let volume = guest::read_u64(body + device::VPB)?;
+    let mounted = volume != 0 && guest::read_u64(volume + vpb::REAL_DEVICE)? == body;
+    Ok(mounted.then_some("C:"))
+}
+
+/// A block of pool for the caller, with a `UNICODE_STRING` at its start if it is
+/// `headed`, and the text.
+fn in_pool(text: &[u16], headed: bool, caller: u64) -> Result<(u64, UnicodeString), Refusal> {
+    let start: u64 = if headed { 16 } else { 0 };
+    let bytes: Vec<u8> = text
+        .iter()
+        .chain([&0])
+        .flat_map(|unit| unit.to_le_bytes())
+        .collect();
+    let request = Request {
+        kind: PoolKind::Paged,
+        size: start + bytes.len() as u64,
+        tag: TAG,
+        zeroed: true,
+        cache_aligned: false,
+        caller,
+    };
+    let block = mm::with(|memory| memory.pools.allocate(request))
+        .ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?;
+    guest::write_bytes(block + start, &bytes)?;
+    let maximum_length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+    let string = UnicodeString {
+        length: maximum_length - 2,
+        maximum_length,
+        buffer: block + start,
+    };
+    if headed {
+        string.write(block)?;
+    }
+    Ok((block, string))
+}
+
+exports! {
+    /// `IoQueryFileDosDeviceName`: a block that the caller frees.
+    fn IoQueryFileDosDeviceName<call>(object: u64, information: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let query = || -> Result<(), Refusal> {
+            if ob::inspect(object, |header| header.kind) != Some(Type::File) {
+                return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+            }
+            let body = guest::read_u64(object + file::DEVICE_OBJECT)?;
+            let letter = letter_of(body)?.ok_or(ntstatus::STATUS_INVALID_DEVICE_REQUEST)?;
+            let mut text = name::wide(letter);
+            text.extend(fs::path_of(object).unwrap_or_default());
+            let (block, _) = in_pool(&text, true, call.return_address())?;
+            Ok(guest::write_u64(information, block)?)
+        };
+        ob::status(query())
+    }
+
+    /// `IoVolumeDeviceToDosName`: the caller frees the text.
+    fn IoVolumeDeviceToDosName<call>(body: u64, string: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
+        let query = || -> Result<(), Refusal> {
+            let letter = letter_of(body)?.ok_or(ntstatus::STATUS_INVALID_DEVICE_REQUEST)?;
+            let (_, text) = in_pool(&name::wide(letter), false, call.return_address())?;
+            Ok(text.write(string)?)
+        };
+        ob::status(query())
+    }
+
+    /// `RtlVolumeDeviceToDosName`: the same under its older name.
+    fn RtlVolumeDeviceToDosName<call>(body: u64, string: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
+        IoVolumeDeviceToDosName(call).map(|status| u32::try_from(status).unwrap_or(0))
+    }
+}
