@@ -17,6 +17,12 @@ pub fn ntmem_debug() -> PathBuf {
     file("NTMEM_SYS_DEBUG", "")
 }
 
+/// The driver of `tests/cost` (`NTMEM_COST_SYS`).
+#[must_use]
+pub fn cost() -> PathBuf {
+    file("NTMEM_COST_SYS", "")
+}
+
 /// The small driver that was built from `tests/drivers/<name>.c`; all are in
 /// the folder `NTMEM_TEST_DRIVERS`.
 #[must_use]

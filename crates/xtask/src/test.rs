@@ -15,11 +15,13 @@ pub fn test(context: &Context, with_lint: bool, arguments: &[String]) -> anyhow:
     let tools = Tools::prepare(context)?;
     let release = driver::build(context, &tools, Profile::Release)?;
     let debug = driver::build(context, &tools, Profile::Debug)?;
+    let cost = driver::build_package(context, &tools, "cost", Profile::Release)?;
     let mut cargo = context.host_cargo("test");
     cargo
         .arg("--no-fail-fast")
         .env("NTMEM_SYS", &release.sys)
         .env("NTMEM_SYS_DEBUG", &debug.sys)
+        .env("NTMEM_COST_SYS", &cost.sys)
         .env("NTMEM_BINDINGS", &release.bindings)
         .args(arguments);
     #[cfg(not(windows))]

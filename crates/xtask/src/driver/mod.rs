@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The packages that only build for Windows' kernel.
-pub const PACKAGES: [&str; 2] = ["ntmem", "wdm"];
+pub const PACKAGES: [&str; 3] = ["cost", "ntmem", "wdm"];
 
 /// Release or debug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,23 +61,34 @@ pub struct Image {
 
 /// Builds the driver and puts it, with its PDB, below `target/driver`.
 pub fn build(context: &Context, tools: &Tools, profile: Profile) -> anyhow::Result<Image> {
-    say(&format!("building ntmem.sys ({})", profile.name()));
+    build_package(context, tools, "ntmem", profile)
+}
+
+/// The same for any driver of the workspace.
+pub fn build_package(
+    context: &Context,
+    tools: &Tools,
+    package: &str,
+    profile: Profile,
+) -> anyhow::Result<Image> {
+    let what = format!("building {package}.sys");
+    say(&format!("{what} ({})", profile.name()));
     let mut cargo = tools.cargo(context, "build");
     cargo.args([
         "--package",
-        "ntmem",
+        package,
         "--message-format",
         "json-render-diagnostics",
     ]);
     if profile == Profile::Release {
         cargo.arg("--release");
     }
-    let messages = process::capture(context, &mut cargo, "building ntmem.sys")?;
+    let messages = process::capture(context, &mut cargo, &what)?;
     let built = Built::from_messages(&messages)?;
     let folder = context.target.join("driver").join(profile.name());
-    let sys = folder.join("ntmem.sys");
+    let sys = folder.join(package).with_extension("sys");
     install(&built.dll, &sys)?;
-    install(&built.dll.with_extension("pdb"), &folder.join("ntmem.pdb"))?;
+    install(&built.dll.with_extension("pdb"), &sys.with_extension("pdb"))?;
     Ok(Image {
         sys,
         bindings: built.bindings,
