@@ -130,6 +130,11 @@ fn place(pc: u64, return_address: bool) -> Option<Location> {
 /// address, not the place of a fault.
 pub const UNWOUND_TO_CALL: u32 = 0x2000_0000;
 
+/// Whether the system stops: other processors do not get a turn any more.
+pub fn is_stopping() -> bool {
+    FIRST.get().is_some()
+}
+
 /// Stops the kernel: reports and ends the process.
 pub fn bug_check(
     code: u32,

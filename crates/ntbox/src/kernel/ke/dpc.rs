@@ -169,8 +169,12 @@ fn stack() -> u64 {
     })
 }
 
-/// Returns when no DPC is queued or runs, on any processor.
+/// Returns when no DPC is queued or runs, on any processor. At `DISPATCH_LEVEL`,
+/// where it must not be called, there is nothing to wait for.
 fn flush(origin: Option<Context>) -> Result<(), Stop> {
+    if cpu::irql() >= DISPATCH_LEVEL {
+        return Ok(());
+    }
     let spinning = Spinning::on(Spin::Dpcs);
     loop {
         deliver(origin);

@@ -8,7 +8,7 @@
 
 use super::{Scheduler, change, next_due, with};
 use crate::kernel::ke::{clock, dpc, held, ipi};
-use crate::kernel::signals;
+use crate::kernel::{signals, stop};
 
 /// What a processor spins on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,7 @@ fn is_due() -> bool {
 /// Gives the turn to the next processor that has something to run, and returns when
 /// it is back here. False if there is none. No lock may be held.
 pub fn rotate() -> bool {
-    if with(|scheduler| scheduler.processors.len() < 2) {
+    if with(|scheduler| scheduler.processors.len() < 2) || stop::is_stopping() {
         return false;
     }
     let is_due = is_due();
@@ -122,7 +122,7 @@ impl Spinning {
     /// # Errors
     /// None of them can.
     pub fn turn(&self) -> Result<(), String> {
-        if signals::is_overdue() {
+        if signals::is_overdue() || stop::is_stopping() {
             return Err(locked_up());
         }
         let is_due = is_due();
