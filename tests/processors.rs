@@ -41,7 +41,7 @@ fn a_driver_checks_its_processors() {
 
 #[test]
 fn drivers_for_one_processor_run_on_several() {
-    for driver in ["threads", "ke_waits_seh", "ex_locks", "io_queues"] {
+    for driver in ["threads", "ke_more", "ex_locks", "io_queues"] {
         let config = Config::new(build::driver(driver));
         let alone = ntbox::run(&config).expect("the driver runs");
         let together = ntbox::run(&config.processors(3)).expect("the driver runs");
