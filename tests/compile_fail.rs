@@ -12,10 +12,14 @@ use suites::scratch::Scratch;
 const PROLOGUE: &str = "
 #![no_std]
 #![allow(unused)]
+use wdm::driver::Context;
 use wdm::irp::{Answer, PendingQueue, Request, Written};
 use wdm::irql::{Apc, Dispatch, Passive};
+use wdm::list::{DoubleLinks, List};
+use wdm::lookaside::{Block, Lookaside, Request as Request_, Supplier};
 use wdm::map::CacheType;
 use wdm::mdl::{BuiltForNonpaged, Locked, Mdl};
+use wdm::pool::{PagedBox, PagedVec};
 use wdm::sync::SpinLock;
 use wdm::system::Version;
 use wdm::user::Reader;
@@ -224,5 +228,126 @@ fn a_pool_tag_is_printable() {
         r#"const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"a\nbc");"#,
         &["a pool tag is four characters of printable ASCII"],
         r#"const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"abcd");"#,
+    );
+}
+
+#[test]
+fn paged_pool_is_out_of_reach_at_dispatch_level() {
+    refused(
+        "fn f(value: &PagedBox<u32>, passive: &mut Passive) -> u32 {
+             passive.raised(|dispatch| *value.get(dispatch))
+         }",
+        &["E0308", "expected `&Apc`, found `&mut Dispatch`"],
+        "fn f(value: &PagedBox<u32>, passive: &mut Passive) -> u32 { *value.get(passive) }",
+    );
+}
+
+#[test]
+fn a_reference_to_paged_pool_does_not_last_over_raising() {
+    refused(
+        "fn f(values: &PagedVec<u32>, passive: &mut Passive) -> usize {
+             let values = values.get(passive);
+             passive.raised(|_| values.len())
+         }",
+        &["E0502", "cannot borrow `*passive` as mutable"],
+        "fn f(values: &PagedVec<u32>, passive: &mut Passive) -> usize {
+             let len = values.get(passive).len();
+             passive.raised(|_| len)
+         }",
+    );
+}
+
+#[test]
+fn a_lookaside_list_stays_while_its_boxes_live() {
+    refused(
+        "fn f(list: Lookaside<u32>) {
+             let value = list.take(1);
+             drop(list);
+             drop(value);
+         }",
+        &["E0505", "cannot move out of `list` because it is borrowed"],
+        "fn f(list: Lookaside<u32>) {
+             let value = list.take(1);
+             drop(value);
+             drop(list);
+         }",
+    );
+}
+
+#[test]
+fn a_supplier_keeps_no_block() {
+    refused(
+        "struct S;
+         impl Supplier for S {
+             fn supply<'c>(&self, request: Request_<'c>) -> Option<Block<'c>> {
+                 request.into_pool_block()
+             }
+             fn reclaim(&self, block: Block<'_>) {
+                 let kept: Block<'static> = block;
+             }
+         }",
+        &["lifetime may not live long enough"],
+        "struct S;
+         impl Supplier for S {
+             fn supply<'c>(&self, request: Request_<'c>) -> Option<Block<'c>> {
+                 request.into_pool_block()
+             }
+             fn reclaim(&self, block: Block<'_>) { drop(block); }
+         }",
+    );
+}
+
+/// An entry with links for the programs about lists.
+const ENTRY: &str = "
+    struct Entry { number: u32, links: DoubleLinks }
+    wdm::linked!(Entry, links: DoubleLinks);
+";
+
+#[test]
+fn an_entry_is_not_taken_out_while_it_is_looked_at() {
+    refused(
+        &format!(
+            "{ENTRY} fn f(list: &mut List<Entry>) -> u32 {{
+                 let first = list.iter().next().unwrap();
+                 drop(list.pop_front());
+                 first.number
+             }}"
+        ),
+        &["E0502", "cannot borrow `*list` as mutable"],
+        &format!(
+            "{ENTRY} fn f(list: &mut List<Entry>) -> u32 {{
+                 let number = list.iter().next().unwrap().number;
+                 drop(list.pop_front());
+                 number
+             }}"
+        ),
+    );
+}
+
+#[test]
+fn links_are_what_they_are_said_to_be() {
+    refused(
+        "struct Entry { number: u32, links: DoubleLinks }
+         wdm::linked!(Entry, number: DoubleLinks);",
+        &["E0308", "expected `*const DoubleLinks`, found `*const u32`"],
+        ENTRY,
+    );
+}
+
+#[test]
+fn pageable_code_does_not_run_at_dispatch_level() {
+    refused(
+        "wdm::pageable! { dispatch: fn f(dispatch: &Dispatch) {} }",
+        &["E0308", "expected `&Apc`, found `&Dispatch`"],
+        "wdm::pageable! { apc: fn f(apc: &Apc) {} }",
+    );
+}
+
+#[test]
+fn code_for_the_start_needs_what_only_the_start_has() {
+    refused(
+        "wdm::init! { passive: fn f(passive: &Passive) {} }",
+        &["E0308", "expected `&Context<'_>`, found `&Passive`"],
+        "wdm::init! { context: fn f(context: &Context<'_>) {} }",
     );
 }
