@@ -27,9 +27,9 @@ impl Image {
         let pairs = pairs(&bytes, base);
         let imports = file_imports(&file);
         Self {
+            bytes,
             pairs,
             imports,
-            bytes,
         }
     }
 
