@@ -15,7 +15,8 @@ use super::counts::wide;
 /// The entry points, in the order of `protocol::ENTRY_POINTS`.
 #[derive(Clone, Copy)]
 pub enum Entry {
-    DriverEntry,
+    /// `DriverEntry`.
+    Start,
     Create,
     Read,
     Write,

@@ -84,7 +84,7 @@ wdm::init! { context:
         passive: &mut Passive,
     ) -> Result<ControlDevice<NtMem>, Status> {
         let failed = |error: Error| scope.failed("device", &error);
-        contexts::note(Entry::DriverEntry, passive);
+        contexts::note(Entry::Start, passive);
         let device = NtMem {
             version: context.version().map_err(failed)?,
             counts: &COUNTS,

@@ -35,7 +35,7 @@ impl NtMem {
             return self.refuse(request, Status::NOT_SUPPORTED);
         }
         let asked = request.input::<MapRequest>();
-        let (size, access) = match asked.and_then(|asked| checked(&asked)) {
+        let (size, access) = match asked.and_then(checked) {
             Ok(checked) => checked,
             Err(status) => return self.refuse(request, status),
         };
@@ -109,7 +109,7 @@ impl NtMem {
 }
 
 /// A size and an access that make sense.
-fn checked(asked: &MapRequest) -> Result<(usize, Access), Status> {
+fn checked(asked: MapRequest) -> Result<(usize, Access), Status> {
     let wrong = Status::INVALID_PARAMETER;
     let size = usize::try_from(asked.size).map_err(|_| wrong)?;
     let access = match asked.read_only {

@@ -8,7 +8,8 @@ use wdm::pool::NonpagedBlock;
 use crate::{RAW_TAG, TAG};
 
 /// The kernel's `ExAllocatePool2`, looked up when the driver started.
-pub type Allocate = unsafe extern "system" fn(u64, u64, u32) -> *mut core::ffi::c_void;
+pub type Allocate =
+    unsafe extern "system" fn(wdk_sys::POOL_FLAGS, u64, u32) -> *mut core::ffi::c_void;
 
 pub extern "C" fn pool_safe() -> bool {
     match NonpagedBlock::zeroed(Layout::new::<[u64; 8]>(), TAG) {
@@ -22,7 +23,7 @@ pub extern "C" fn pool_safe() -> bool {
 
 pub extern "C" fn pool_raw(allocate: Allocate) -> bool {
     // SAFETY: size and tag are not 0, and the flags are defined ones.
-    let block = unsafe { allocate(u64::from(POOL_FLAG_NON_PAGED as u32), 64, RAW_TAG) };
+    let block = unsafe { allocate(POOL_FLAG_NON_PAGED, 64, RAW_TAG) };
     if block.is_null() {
         return false;
     }
