@@ -84,6 +84,26 @@ exports! {
         Ok(u32::from(Counted::read(string)?.length / 2) + 1)
     }
 
+    /// `RtlOemStringToUnicodeSize`: bytes with the NUL.
+    fn RtlOemStringToUnicodeSize(string: u64) -> u32 [max APC_LEVEL] {
+        Ok(2 * u32::from(Counted::read(string)?.length) + 2)
+    }
+
+    /// `RtlxOemStringToUnicodeSize`, what the macro of the name above calls.
+    fn RtlxOemStringToUnicodeSize(string: u64) -> u32 [max APC_LEVEL] {
+        Ok(2 * u32::from(Counted::read(string)?.length) + 2)
+    }
+
+    /// `RtlUnicodeStringToOemSize`: bytes with the NUL.
+    fn RtlUnicodeStringToOemSize(string: u64) -> u32 [max APC_LEVEL] {
+        Ok(u32::from(Counted::read(string)?.length / 2) + 1)
+    }
+
+    /// `RtlxUnicodeStringToOemSize`, what the macro of the name above calls.
+    fn RtlxUnicodeStringToOemSize(string: u64) -> u32 [max APC_LEVEL] {
+        Ok(u32::from(Counted::read(string)?.length / 2) + 1)
+    }
+
     /// `RtlMultiByteToUnicodeSize`.
     fn RtlMultiByteToUnicodeSize(size: u64, text: u64, length: u32) -> u32 [max APC_LEVEL] {
         guest::write_u32(size, length.wrapping_mul(2))?;

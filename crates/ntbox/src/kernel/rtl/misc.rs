@@ -1,4 +1,4 @@
-//! Assertions, and arithmetic on access masks.
+//! Assertions, arithmetic on access masks, and locally unique identifiers.
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL};
@@ -35,6 +35,16 @@ exports! {
             }
         }
         Ok(guest::write_u32(mask, rights)?)
+    }
+
+    /// `RtlCopyLuid`.
+    fn RtlCopyLuid(to: u64, from: u64) -> () [max APC_LEVEL] {
+        Ok(guest::write_u64(to, guest::read_u64(from)?)?)
+    }
+
+    /// `RtlEqualLuid`.
+    fn RtlEqualLuid(first: u64, second: u64) -> bool [max APC_LEVEL] {
+        Ok(guest::read_u64(first)? == guest::read_u64(second)?)
     }
 
     /// `RtlAreAllAccessesGranted`.
@@ -91,6 +101,16 @@ mod tests {
             );
             assert_eq!(mask, after, "{before:#x}");
         }
+    }
+
+    #[test]
+    fn identifiers_are_copied_and_compared_whole() {
+        let (first, mut second) = ([7_u32, 1], [7_u32, 2]);
+        let compared = [address(&first), address(&second)];
+        assert_eq!(value(RtlEqualLuid, &compared), 0);
+        value(RtlCopyLuid, &[address_mut(&mut second), address(&first)]);
+        assert_eq!(value(RtlEqualLuid, &compared), 1);
+        assert_eq!(second, first);
     }
 
     #[test]

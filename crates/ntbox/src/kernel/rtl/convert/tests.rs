@@ -113,10 +113,20 @@ fn both_kinds_are_allocated_and_freed() {
 fn sizes_include_the_nul_of_strings_only() {
     let (mut bytes, mut units) = (*b"abc", wide("abc"));
     let (ansi, unicode) = (Owned::ansi(&mut bytes, 3), Owned::unicode(&mut units, 3));
-    for handler in [RtlAnsiStringToUnicodeSize, RtlxAnsiStringToUnicodeSize] {
+    for handler in [
+        RtlAnsiStringToUnicodeSize,
+        RtlxAnsiStringToUnicodeSize,
+        RtlOemStringToUnicodeSize,
+        RtlxOemStringToUnicodeSize,
+    ] {
         assert_eq!(value(handler, &[address(&ansi)]), 8);
     }
-    for handler in [RtlUnicodeStringToAnsiSize, RtlxUnicodeStringToAnsiSize] {
+    for handler in [
+        RtlUnicodeStringToAnsiSize,
+        RtlxUnicodeStringToAnsiSize,
+        RtlUnicodeStringToOemSize,
+        RtlxUnicodeStringToOemSize,
+    ] {
         assert_eq!(value(handler, &[address(&unicode)]), 4);
     }
     let mut size = 0_u32;
