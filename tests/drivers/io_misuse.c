@@ -31,25 +31,26 @@ static VOID Delay(VOID)
     KeDelayExecutionThread(KernelMode, FALSE, &time);
 }
 
+/* Background work has a lower priority than this thread, so it stays queued. */
 VISIBLE VOID FreeQueuedItem(VOID)
 {
     PIO_WORKITEM item = IoAllocateWorkItem(Device);
-    IoQueueWorkItem(item, Nothing, DelayedWorkQueue, NULL);
+    IoQueueWorkItem(item, Nothing, BackgroundWorkQueue, NULL);
     IoFreeWorkItem(item);
 }
 
 VISIBLE VOID QueueItemTwice(VOID)
 {
     PIO_WORKITEM item = IoAllocateWorkItem(Device);
-    IoQueueWorkItem(item, Nothing, DelayedWorkQueue, NULL);
-    IoQueueWorkItem(item, Nothing, DelayedWorkQueue, NULL);
+    IoQueueWorkItem(item, Nothing, BackgroundWorkQueue, NULL);
+    IoQueueWorkItem(item, Nothing, BackgroundWorkQueue, NULL);
 }
 
 VISIBLE VOID FreeMemoryOfItem(VOID)
 {
     PWORK_QUEUE_ITEM item = ExAllocatePoolWithTag(NonPagedPool, sizeof *item, TAG);
     ExInitializeWorkItem(item, NothingEither, NULL);
-    ExQueueWorkItem(item, DelayedWorkQueue);
+    ExQueueWorkItem(item, BackgroundWorkQueue);
     ExFreePoolWithTag(item, TAG);
 }
 
@@ -105,7 +106,7 @@ VISIBLE VOID StartNextLow(VOID)
 VISIBLE VOID QueueAtUnload(VOID)
 {
     ExInitializeWorkItem(&Item, NothingEither, NULL);
-    ExQueueWorkItem(&Item, DelayedWorkQueue);
+    ExQueueWorkItem(&Item, BackgroundWorkQueue);
 }
 
 static ULONG How;

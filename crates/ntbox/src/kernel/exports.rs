@@ -278,6 +278,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
         }
     }
     ke::processor::leave();
+    ke::sched::preempt();
     if ke::apc::pending() && cpu::irql() < cpu::APC_LEVEL {
         ke::apc::deliver(&ke::apc::Place::Call(Caller::of(call)));
     }

@@ -111,7 +111,7 @@ pub fn run(origin: Option<Context>) {
         dpc::deliver(origin);
     }
     processor::leave();
-    sched::yield_here();
+    sched::round_robin();
     if apc::pending()
         && let Some(context) = origin
     {

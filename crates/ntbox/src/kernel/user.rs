@@ -114,7 +114,7 @@ fn order(process: u64, order: Order) -> Progress {
         if let Some(reply) = take(ticket) {
             return Progress::Done(reply);
         }
-        if !sched::yield_now() {
+        if !sched::yield_to_all() {
             return Progress::Pending(ticket);
         }
     }
@@ -180,7 +180,7 @@ pub fn exit(process: Process) -> bool {
             apc::end_waits_of_program(*thread);
         }
     }
-    while sched::yield_now() {}
+    while sched::yield_to_all() {}
     leave_drivers(&threads_of);
     // The handles are closed by a thread of the process, in whose memory a driver
     // then is.

@@ -11,6 +11,7 @@ use crate::kernel::boot::{self, STACK_SIZE};
 use crate::kernel::call::Stop;
 use crate::kernel::callout::call_driver;
 use crate::kernel::exclusive::Exclusive;
+use crate::kernel::ke::priority;
 use crate::kernel::ke::sched::{self, Id};
 use crate::kernel::ob::{self, Caller};
 use crate::kernel::{cpu, stop, threads};
@@ -44,6 +45,8 @@ pub struct Job {
 #[derive(Debug, Clone, Copy)]
 struct Worker {
     id: Id,
+    /// Its ETHREAD.
+    thread: u64,
     /// What it does; `None` while it is idle.
     busy: bool,
     job: Option<Job>,
@@ -63,7 +66,7 @@ fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
 }
 
 /// The thread priority that a `WORK_QUEUE_TYPE` stands for.
-fn priority(queue: u32) -> Option<i32> {
+fn level(queue: u32) -> Option<i32> {
     Some(match queue {
         0 => 13,
         1 => 12,
@@ -83,7 +86,7 @@ fn priority(queue: u32) -> Option<i32> {
 /// # Errors
 /// A bug check for a queue that does not exist.
 pub fn queue(job: Job, kind: u32, function: &str) -> Result<(), Stop> {
-    let Some(priority) = priority(kind) else {
+    let Some(level) = level(kind) else {
         return Err(Stop::bug_check(
             0x96,
             [job.item, u64::from(kind), 0, 0],
@@ -96,23 +99,26 @@ pub fn queue(job: Job, kind: u32, function: &str) -> Result<(), Stop> {
         let at = state
             .queue
             .iter()
-            .position(|(other, _)| *other < priority)
+            .position(|(other, _)| *other < level)
             .unwrap_or(state.queue.len());
-        state.queue.insert(at, (priority, job));
+        state.queue.insert(at, (level, job));
         let worker = state.workers.iter_mut().find(|worker| !worker.busy)?;
         worker.busy = true;
-        Some(worker.id)
+        Some((worker.id, worker.thread))
     });
     match idle {
-        Some(id) => sched::wake_thread(id),
-        None => add_worker(),
+        Some((id, thread)) => {
+            priority::change(thread, level);
+            sched::wake_thread(id);
+        }
+        None => add_worker(level),
     }
     Ok(())
 }
 
 /// Adds a thread, if there may be one more. Without memory the threads that
 /// there are do the work in turn.
-fn add_worker() {
+fn add_worker(level: i32) {
     if with(|state| state.workers.len()) >= MAX_THREADS {
         return;
     }
@@ -120,11 +126,15 @@ fn add_worker() {
         return;
     };
     let Ok(high) = boot::new_stack() else { return };
-    threads::update(thread, |info| info.stack = (high - STACK_SIZE, high));
+    threads::update(thread, |info| {
+        info.stack = (high - STACK_SIZE, high);
+        info.priority = level;
+    });
     if let Some(id) = sched::spawn(thread, Box::new(move || work(high))) {
         with(|state| {
             state.workers.push(Worker {
                 id,
+                thread,
                 busy: true,
                 job: None,
             });
@@ -145,8 +155,8 @@ fn work(stack: u64) {
             next
         });
         match job {
-            Some((priority, job)) => {
-                threads::update(threads::current_thread(), |info| info.priority = priority);
+            Some((level, job)) => {
+                priority::change(threads::current_thread(), level);
                 run(&job, stack);
                 with(|state| {
                     if let Some(worker) = state.workers.iter_mut().find(|worker| worker.id == id) {

@@ -2,6 +2,7 @@
 //! priority; a thread below the real-time priorities loses such a boost level by
 //! level, one for each quantum that it uses up.
 
+use super::sched;
 use super::thread::known;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::DISPATCH_LEVEL;
@@ -11,6 +12,8 @@ use crate::kernel::threads::{self, Thread};
 const PROCESS_BASE: i32 = 8;
 /// `LOW_REALTIME_PRIORITY`: threads from here on are never boosted.
 const LOW_REALTIME: i32 = 16;
+/// `HIGH_PRIORITY`.
+const HIGHEST: i32 = 31;
 /// Clock ticks that a thread may run before its quantum is used up.
 const QUANTUM: u32 = 16;
 
@@ -34,6 +37,32 @@ pub fn ticked(thread: u64) {
             info.boosted = (info.boosted - 1).max(0);
         }
     });
+}
+
+/// The priority that a thread has now, 0 to 31; 0 if it is none.
+pub fn of(thread: u64) -> usize {
+    let priority = threads::thread(thread).map_or(0, |info| effective(&info));
+    usize::try_from(priority.clamp(0, HIGHEST)).unwrap_or(0)
+}
+
+/// Gives a thread a priority without a boost, at once; the one before. `None` if it
+/// is no thread.
+pub fn change(thread: u64, priority: i32) -> Option<i32> {
+    let before = threads::update(thread, |info| set(info, priority));
+    sched::reprioritized(thread);
+    before
+}
+
+/// Gives a thread a base priority, by an increment to that of its process, at once;
+/// the increment before. `None` if it is no thread.
+pub fn change_base(thread: u64, increment: i32) -> Option<i32> {
+    let before = threads::update(thread, |info| {
+        let base = base_with(increment);
+        set(info, base);
+        std::mem::replace(&mut info.base, base)
+    });
+    sched::reprioritized(thread);
+    before.map(|base| base - PROCESS_BASE)
 }
 
 /// The priority that a thread has now.
@@ -60,7 +89,7 @@ fn base_with(increment: i32) -> i32 {
 exports! {
     /// `KeSetPriorityThread`: returns the priority before.
     fn KeSetPriorityThread(thread: u64, priority: i32) -> i32 [max DISPATCH_LEVEL] {
-        known(threads::update(thread, |info| set(info, priority)), thread)
+        known(change(thread, priority), thread)
     }
 
     /// `KeQueryPriorityThread`.
@@ -70,12 +99,7 @@ exports! {
 
     /// `KeSetBasePriorityThread`: returns the increment before.
     fn KeSetBasePriorityThread(thread: u64, increment: i32) -> i32 [max DISPATCH_LEVEL] {
-        let before = threads::update(thread, |info| {
-            let base = base_with(increment);
-            set(info, base);
-            std::mem::replace(&mut info.base, base)
-        });
-        known(before.map(|base| base - PROCESS_BASE), thread)
+        known(change_base(thread, increment), thread)
     }
 }
 

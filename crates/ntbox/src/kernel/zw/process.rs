@@ -7,6 +7,7 @@ use super::reply::Information;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest;
+use crate::kernel::ke::priority;
 use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type, handles, name};
 use crate::kernel::threads;
 
@@ -210,14 +211,16 @@ fn set_thread(handle: u64, class: u32, buffer: u64, length: u32) -> Result<(), R
         return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
     }
     let value = guest::read_u32(buffer)?.cast_signed();
-    let (range, base) = match class {
-        thread_class::PRIORITY => (1..=31, 0),
-        _ => (-15..=15, BASE_PRIORITY.cast_signed()),
-    };
+    let is_base = class == thread_class::BASE_PRIORITY;
+    let range = if is_base { -15..=15 } else { 1..=31 };
     if !range.contains(&value) {
         return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
     }
-    threads::update(object, |info| info.priority = base + value);
+    if is_base {
+        priority::change_base(object, value);
+    } else {
+        priority::change(object, value);
+    }
     Ok(())
 }
 

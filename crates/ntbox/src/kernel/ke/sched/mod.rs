@@ -2,21 +2,23 @@
 //!
 //! Each is a coroutine with two stacks: the driver's, of kernel size, and one
 //! for the kernel's own frames. A thread runs until it waits, ends, or is
-//! preempted by the timer while it runs driver code below `DISPATCH_LEVEL`. A
-//! processor that has nothing to run runs its idle thread, which gives the turn to
+//! preempted below `DISPATCH_LEVEL`: by one of higher priority as soon as that is
+//! ready, by one of its own at the clock's interrupt ([`preempt`]). A processor that has nothing to run runs its idle thread, which gives the turn to
 //! another one ([`turns`]). When all are idle, time jumps to the next thing that
 //! is due; when nothing is due, the threads have locked each other out, and that
 //! is reported.
 
-use std::collections::VecDeque;
-
+pub use self::preempt::{is_preempted, preempt, reprioritized, round_robin, yield_here};
+use self::ready::Ready;
 use self::stack::{HostStack, switch};
 pub use self::turns::{Spin, Spinning, rotate};
-use super::{clock, dpc, ipi, processor};
+use super::{clock, dpc, ipi, priority, processor};
 use crate::kernel::callout::Callouts;
 use crate::kernel::exclusive::{Exclusive, Guard};
 use crate::kernel::{callout, cpu, stop, threads, tick};
 
+mod preempt;
+mod ready;
 mod stack;
 mod turns;
 
@@ -74,7 +76,10 @@ struct Processor {
 #[derive(Default)]
 struct Scheduler {
     threads: Vec<Thread>,
-    ready: VecDeque<Id>,
+    ready: Ready,
+    /// The thread that speaks for the outside, while it lets all others run
+    /// ([`yield_to_all`]).
+    outside: Option<Id>,
     processors: Vec<Processor>,
     /// The processor that has its turn.
     here: usize,
@@ -118,14 +123,25 @@ impl Scheduler {
 
     /// Whether a thread waits for its turn that a processor may run.
     fn has_ready(&self, on: usize) -> bool {
-        self.ready.iter().any(|id| self.may_run(*id, on))
+        let may_run = |id| self.may_run(id, on);
+        self.ready.highest(may_run).is_some() || self.outside.is_some_and(may_run)
     }
 
     /// Takes the next thread that may run here.
     fn take_ready(&mut self) -> Option<Id> {
-        let mut ready = self.ready.iter();
-        let at = ready.position(|id| self.may_run(*id, self.here))?;
-        self.ready.remove(at)
+        let here = self.here;
+        if let Some(place) = self.ready.first(|id| self.may_run(id, here)) {
+            return self.ready.take(place);
+        }
+        let may_run = self.outside.is_some_and(|id| self.may_run(id, here));
+        if may_run { self.outside.take() } else { None }
+    }
+
+    /// The priority of a thread.
+    fn priority(&self, id: Id) -> usize {
+        let mut threads = self.threads.iter();
+        let thread = threads.find(|thread| thread.id == id);
+        thread.map_or(0, |thread| priority::of(thread.object))
     }
 
     fn add(&mut self, object: u64, start: Option<(HostStack, Body)>) -> Id {
@@ -151,7 +167,7 @@ impl Scheduler {
         if let Some(thread) = self.thread(id) {
             thread.state = State::Ready;
             thread.woken = woken;
-            self.ready.push_back(id);
+            self.let_run(id);
         }
     }
 
@@ -207,7 +223,7 @@ pub fn spawn(object: u64, body: Body) -> Option<Id> {
     tick::start();
     Some(with(|scheduler| {
         let id = scheduler.add(object, Some((stack, body)));
-        scheduler.ready.push_back(id);
+        scheduler.let_run(id);
         id
     }))
 }
@@ -271,26 +287,26 @@ pub fn wake_thread(id: Id) {
     });
 }
 
-/// Gives other threads a turn: those that are ready, or what other processors run.
-/// False if there is nothing else to run.
+/// Gives other threads a turn: those that are ready and whose priority is not
+/// lower, or what other processors run. False if there is nothing else to run.
 pub fn yield_now() -> bool {
     yield_here() || rotate()
 }
 
-/// Gives the ready threads that may run on this processor a turn.
-pub fn yield_here() -> bool {
+/// Gives all that could run a turn, whatever its priority, on behalf of the
+/// outside, which has none. False if there is nothing else to run.
+pub fn yield_to_all() -> bool {
     let others = with(|scheduler| {
         let others = scheduler.has_ready(scheduler.here);
         if others {
-            let current = scheduler.current();
-            scheduler.ready.push_back(current);
+            scheduler.outside = Some(scheduler.current());
         }
         others
     });
     if others {
         switch_away();
     }
-    others
+    others || rotate()
 }
 
 /// Takes the current thread to a processor that its affinity names, if this is not
@@ -300,7 +316,7 @@ pub fn leave_processor() {
         let current = scheduler.current();
         let leaves = !scheduler.may_run(current, scheduler.here);
         if leaves {
-            scheduler.ready.push_back(current);
+            scheduler.let_run(current);
         }
         leaves
     });
