@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 
 use object::LittleEndian as LE;
 use object::pe;
-use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, Import, PeFile64};
+use object::read::pe::{
+    ImageNtHeaders, ImageOptionalHeader, Import, PeFile64, ResourceDirectoryEntryData,
+    ResourceNameOrId,
+};
 use suites::build;
 
 /// What the release image may import, with the first version of Windows that
@@ -321,6 +324,53 @@ fn nothing_is_exported_but_what_the_linker_is_made_to() {
     for name in names {
         let name = String::from_utf8_lossy(name);
         assert!(EXPORTS.contains(&name.as_ref()), "{name} is exported");
+    }
+}
+
+/// What Explorer, WinDbg's `lmv` and installers show: the version resource that
+/// `build.rs` writes, found the way the loader finds it.
+#[test]
+fn the_image_says_which_version_it_is() {
+    let bytes = release();
+    let file = parse(&bytes);
+    let directory = file
+        .data_directories()
+        .resource_directory(bytes.as_slice(), &file.section_table())
+        .expect("sound resources")
+        .expect("resources");
+    let mut entry = directory.root().expect("a root").entries;
+    assert_eq!(entry.len(), 1, "a version and nothing else");
+    assert!(
+        matches!(entry[0].name_or_id(), ResourceNameOrId::Id(16)),
+        "RT_VERSION"
+    );
+    // Below the kind is the name, below that the language, below that the data.
+    let data = loop {
+        match entry[0].data(directory).expect("an entry") {
+            ResourceDirectoryEntryData::Table(table) => entry = table.entries,
+            ResourceDirectoryEntryData::Data(data) => break data,
+        }
+    };
+    let version = file
+        .section_table()
+        .pe_data_at(bytes.as_slice(), data.offset_to_data.get(LE))
+        .expect("the data is in a section")
+        .get(..data.size.get(LE) as usize)
+        .expect("all of it");
+    let text: Vec<u16> = version
+        .chunks_exact(2)
+        .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
+        .collect();
+    let text = String::from_utf16_lossy(&text);
+    let number = concat!(env!("CARGO_PKG_VERSION"), ".0");
+    for (name, value) in [("FileVersion", number), ("OriginalFilename", "ntmem.sys")] {
+        let found = text
+            .split_once(name)
+            .map(|(_, rest)| rest.trim_start_matches('\0'));
+        assert!(
+            found.is_some_and(|rest| rest.starts_with(value)),
+            "{name} is not {value}: {text:?}"
+        );
     }
 }
 

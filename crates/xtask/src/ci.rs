@@ -100,7 +100,7 @@ fn cargo_make(context: &Context) -> anyhow::Result<()> {
             .arg(&tools);
         process::quietly(context, &mut install, "installing cargo-make")?;
     }
-    for task in ["build", "run"] {
+    for task in ["build", "run", "package"] {
         say(&format!("cargo make {task}"));
         let mut make = context.cargo("make");
         make.arg(task).env("PATH", &path);

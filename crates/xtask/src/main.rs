@@ -8,6 +8,7 @@ mod ci;
 mod context;
 mod driver;
 mod lint;
+mod package;
 mod process;
 mod run;
 mod test;
@@ -47,6 +48,9 @@ enum Command {
         #[arg(long)]
         debug: bool,
     },
+    /// Build the driver and make a signed package of it: target/package.
+    #[command(after_help = PACKAGE_HELP)]
+    Package,
     /// Build the driver, then load it, show what it logs, check it, unload it.
     #[command(after_help = RUN_HELP)]
     Run {
@@ -80,6 +84,13 @@ Examples:
   cargo xtask -v build         showing what cargo prints
 
 On Windows this needs the WDK; elsewhere nothing but Rust.";
+
+const PACKAGE_HELP: &str = "\
+The package is the driver with its ntmem.pdb, its ntmem.inf, the catalogue
+ntmem.cat, and ntmem.cer, the certificate to trust where it is installed. The
+certificate's key stays on this machine, below target/certificate.
+
+docs/windows.md says how to install it.";
 
 const RUN_HELP: &str = "\
 Examples:
@@ -123,6 +134,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
             println!("{}", image.sys.display());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Package => package::package(&context),
         Command::Run { debug, arguments } => run::run(&context, Profile::of(*debug), arguments),
         Command::Test { no_lint, arguments } => test::test(&context, !no_lint, arguments),
         Command::Lint => lint::lint(&context),

@@ -25,6 +25,8 @@ pub fn test(context: &Context, with_lint: bool, arguments: &[String]) -> anyhow:
         .env("NTMEM_BINDINGS", &release.bindings)
         .args(arguments);
     #[cfg(not(windows))]
+    tools.ensure_signing()?;
+    #[cfg(not(windows))]
     cargo.env("NTMEM_TEST_DRIVERS", tools.build_test_drivers(context)?);
     let mut failed = Vec::new();
     if with_lint {

@@ -150,6 +150,15 @@ impl Tools {
         }
     }
 
+    /// Sees to it that the programs are here that sign a driver package.
+    ///
+    /// # Errors
+    ///
+    /// What is missing and cannot be had, with what to do about it.
+    pub fn ensure_signing(&self, say: Say) -> Result<(), Error> {
+        packages::ensure(packages::FOR_SIGNING, &self.places.work, say)
+    }
+
     /// The kit's folder with import libraries.
     #[must_use]
     pub fn library_folder(&self) -> PathBuf {

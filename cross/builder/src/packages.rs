@@ -50,6 +50,20 @@ pub(crate) const FOR_SEH_DRIVERS: &[Need] = &[Need {
     packages: |_| vec!["clang".to_owned()],
 }];
 
+/// What signing a driver package needs.
+pub(crate) const FOR_SIGNING: &[Need] = &[
+    Need {
+        what: "openssl (makes the test certificate)",
+        present: || exec::find_program("openssl").is_some(),
+        packages: |_| vec!["openssl".to_owned()],
+    },
+    Need {
+        what: "osslsigncode (signs for Windows)",
+        present: || exec::find_program("osslsigncode").is_some(),
+        packages: |_| vec!["osslsigncode".to_owned()],
+    },
+];
+
 /// What unpacking an archive of Rust's sources needs.
 pub(crate) const FOR_ARCHIVES: &[Need] = &[Need {
     what: "xz (unpacks archives)",

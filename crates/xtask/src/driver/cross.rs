@@ -31,6 +31,11 @@ impl Tools {
         cargo
     }
 
+    /// Sees to it that the programs are here that sign a driver package.
+    pub fn ensure_signing(&self) -> anyhow::Result<()> {
+        Ok(self.0.ensure_signing(&say)?)
+    }
+
     /// Builds the drivers in `tests/drivers`; returns the folder that they are in.
     pub fn build_test_drivers(&self, context: &Context) -> anyhow::Result<PathBuf> {
         say("building the test drivers in tests/drivers");

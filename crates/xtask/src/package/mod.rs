@@ -1,0 +1,98 @@
+//! `cargo xtask package`: the driver as a package that Windows installs.
+//!
+//! The INF is stamped and checked by `packaging` on every host. The catalogue and
+//! the signatures are made by the WDK's tools on Windows, and by `packaging` with
+//! osslsigncode elsewhere. What was made is verified before it is called made.
+
+#[cfg(not(windows))]
+mod cross;
+#[cfg(windows)]
+mod official;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail};
+use packaging::{
+    date::Date,
+    inf::{self, Inf, rules},
+};
+
+#[cfg(not(windows))]
+use self::cross::sign;
+#[cfg(windows)]
+use self::official::sign;
+use crate::{
+    context::{Context, say},
+    driver::{self, Profile, Tools},
+};
+
+/// Who the certificate says that it is.
+const SIGNER: &str = "ntmem test";
+
+/// A package that is being made.
+#[derive(Debug)]
+struct Package {
+    folder: PathBuf,
+}
+
+impl Package {
+    /// Begins with an empty folder.
+    fn begin(folder: PathBuf) -> anyhow::Result<Self> {
+        if folder.exists() {
+            fs::remove_dir_all(&folder)
+                .with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self { folder })
+    }
+
+    /// Where a file of the package is.
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Copies a file into the package.
+    fn copy(&self, from: &Path, name: &str) -> anyhow::Result<()> {
+        fs::copy(from, self.path(name))
+            .with_context(|| format!("cannot copy {}", from.display()))?;
+        Ok(())
+    }
+}
+
+/// Builds the driver and packages it.
+pub fn package(context: &Context) -> anyhow::Result<ExitCode> {
+    let tools = Tools::prepare(context)?;
+    let image = driver::build(context, &tools, Profile::Release)?;
+    let package = Package::begin(context.target.join("package"))?;
+    package.copy(&image.sys, "ntmem.sys")?;
+    package.copy(&image.sys.with_extension("pdb"), "ntmem.pdb")?;
+    write_inf(context, &package)?;
+    sign(context, &tools, &package)?;
+    println!("{}", package.folder.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Stamps the INF, and fails if it breaks a rule.
+fn write_inf(context: &Context, package: &Package) -> anyhow::Result<()> {
+    say("ntmem.inf: stamping and checking");
+    let source = context.root.join("inf/ntmem.inx");
+    let inx =
+        fs::read_to_string(&source).with_context(|| format!("cannot read {}", source.display()))?;
+    let version = concat!(env!("CARGO_PKG_VERSION"), ".0");
+    let text = inf::stamp(&inx, &Date::now(), version);
+    let broken = rules::check(&Inf::parse(&text).context("inf/ntmem.inx is no INF")?);
+    for rule in &broken {
+        let code = rule
+            .code
+            .map_or_else(String::new, |code| format!(" ({code})"));
+        say(&format!("inf/ntmem.inx: {}{code}", rule.what));
+    }
+    if !broken.is_empty() {
+        bail!("inf/ntmem.inx breaks {} rules", broken.len());
+    }
+    fs::write(package.path("ntmem.inf"), text).context("cannot write ntmem.inf")
+}
