@@ -55,6 +55,21 @@ fn threads_end_without_regions_and_mutexes() {
 }
 
 #[test]
+fn a_dpc_leaves_the_regions_of_the_thread_alone() {
+    let stop = stopped(mistake(STOP, 5), "it");
+    assert_eq!(stop.code, 0xC7, "{}", stop.what);
+    let [what, routine, before, after] = stop.parameters;
+    assert_eq!((what, before, after), (4, 0, 0xFFFF), "{}", stop.what);
+    assert_ne!(routine, 0);
+}
+
+#[test]
+fn a_region_that_was_not_entered_is_found_when_the_driver_has_started() {
+    let violations = reported(mistake(STOP, 6), "it");
+    assert_eq!(rules(&violations), ["apcs-not-restored"]);
+}
+
+#[test]
 fn a_notify_routine_must_not_outlive_its_driver() {
     let violations = reported(mistake(STOP, 4), "it");
     assert_eq!(rules(&violations), ["notify-routine-left"]);

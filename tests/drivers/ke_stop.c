@@ -61,6 +61,22 @@ VISIBLE VOID LeaveNotifyRoutine(VOID)
     PsSetCreateThreadNotifyRoutine(OnThread);
 }
 
+static VOID NTAPI EntersRegion(PKDPC dpc, PVOID context, PVOID first, PVOID second)
+{
+    UNREFERENCED_PARAMETER(dpc);
+    UNREFERENCED_PARAMETER(context);
+    UNREFERENCED_PARAMETER(first);
+    UNREFERENCED_PARAMETER(second);
+    KeEnterCriticalRegion();
+}
+
+VISIBLE VOID QueueDpc(VOID)
+{
+    static KDPC dpc;
+    KeInitializeDpc(&dpc, EntersRegion, NULL);
+    KeInsertQueueDpc(&dpc, NULL, NULL);
+}
+
 NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
     driver->DriverUnload = Unload;
@@ -80,6 +96,12 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
         break;
     case 4:
         LeaveNotifyRoutine();
+        break;
+    case 5:
+        QueueDpc();
+        break;
+    case 6:
+        KeLeaveCriticalRegion();
         break;
     }
     return STATUS_SUCCESS;

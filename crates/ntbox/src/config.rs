@@ -35,6 +35,9 @@ pub struct Config {
     pub files: Vec<VolumeFile>,
     /// How many processors the machine has, 1 to [`MAXIMUM_PROCESSORS`].
     pub processors: u32,
+    /// The seed that the turns of threads and processors are drawn from, in place of
+    /// the host's clock.
+    pub schedule: Option<u64>,
 }
 
 /// A file that the volume `C:` has when the driver starts.
@@ -81,6 +84,7 @@ impl Config {
             time: Time::default(),
             files: Vec::new(),
             processors: 1,
+            schedule: None,
         }
     }
 
@@ -89,6 +93,14 @@ impl Config {
     #[must_use]
     pub fn processors(mut self, count: u32) -> Self {
         self.processors = count;
+        self
+    }
+
+    /// Draws the turns of threads and processors from a seed, so that the same seed
+    /// gives the same run; it does not go with [`Time::Real`].
+    #[must_use]
+    pub fn schedule(mut self, seed: u64) -> Self {
+        self.schedule = Some(seed);
         self
     }
 

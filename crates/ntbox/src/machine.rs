@@ -74,6 +74,7 @@ impl Machine {
             log: Vec::new(),
             bug_check: None,
             violations: Vec::new(),
+            schedule: config.schedule,
             calls: Vec::new(),
             notes: Vec::new(),
         };

@@ -289,6 +289,9 @@ impl Display for Text<'_> {
             .notes
             .iter()
             .try_for_each(|note| self.labelled(f, "note", Printable(note)))?;
+        if let Some(seed) = self.report.schedule {
+            self.labelled(f, "schedule", format_args!("drawn from seed {seed}"))?;
+        }
         self.verdict(f)
     }
 }

@@ -24,6 +24,8 @@ pub struct Report {
     pub bug_check: Option<BugCheck>,
     /// Rules that the driver broke without stopping the kernel.
     pub violations: Vec<Violation>,
+    /// The seed that the schedule was drawn from, if it was.
+    pub schedule: Option<u64>,
     /// How often each export was called, in order of first call.
     pub calls: Vec<CallCount>,
     /// What a reader should know of the report itself, such as debug

@@ -15,7 +15,7 @@ use super::loader::{self, Image};
 use super::mm::space::{Protection, Use};
 use super::wire::{self, Event, Request};
 use super::{cpu, driver, exclusive, exports, log, mm, signals, threads, user};
-use crate::config::{Config, MAXIMUM_PROCESSORS};
+use crate::config::{Config, MAXIMUM_PROCESSORS, Time};
 use crate::report::ImageInfo;
 
 /// Set in the environment of a kernel process.
@@ -146,7 +146,11 @@ impl Machine {
     fn boot(config: &Config) -> Result<Self, String> {
         let file = std::fs::read(&config.image).map_err(|error| error.to_string())?;
         mm::initialize();
+        if config.schedule.is_some() && config.time == Time::Real {
+            return Err("a schedule that is drawn from a seed needs simulated time".to_owned());
+        }
         super::ke::clock::initialize(config.time);
+        super::ke::schedule::initialize(config.schedule);
         log::initialize(config.filter.clone());
         begin_processors(config.processors)?;
         super::version::set(config.version);

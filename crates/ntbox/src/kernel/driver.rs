@@ -108,7 +108,7 @@ impl Driver {
             self.stack,
             None,
         );
-        check_irql("DriverEntry", self.entry);
+        check_returned("DriverEntry", self.entry);
         // The status is the low half of RAX.
         u32::try_from(status & 0xffff_ffff).unwrap_or(0)
     }
@@ -128,17 +128,32 @@ impl Driver {
             return false;
         }
         call_driver(unload, &[self.object], self.stack, None);
-        check_irql("DriverUnload", unload);
+        check_returned("DriverUnload", unload);
         true
     }
 }
 
-/// A routine that is called at `PASSIVE_LEVEL` must return there.
-fn check_irql(routine: &str, pc: u64) {
+/// A routine that is called at `PASSIVE_LEVEL` must return there, and in no region
+/// without APCs.
+fn check_returned(routine: &str, pc: u64) {
     let irql = cpu::set_irql(cpu::PASSIVE_LEVEL);
     if irql != cpu::PASSIVE_LEVEL {
         let what = format!("{routine} was called at IRQL 0 and returned at IRQL {irql}");
         stop::violation_of(pc, "irql-not-restored", None, what);
+    }
+    let regions = threads::update(threads::current_thread(), |info| {
+        (
+            std::mem::take(&mut info.critical),
+            std::mem::take(&mut info.guarded),
+        )
+    });
+    if let Some((critical, guarded)) = regions
+        && (critical, guarded) != (0, 0)
+    {
+        let what = format!(
+            "{routine} entered {critical} critical and {guarded} guarded regions more than it left"
+        );
+        stop::violation_of(pc, "apcs-not-restored", None, what);
     }
 }
 

@@ -255,6 +255,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
             Ordering::Relaxed,
         );
     }
+    tick::before_call();
     let irql = cpu::irql();
     if irql > entry.export.max_irql {
         too_high(entry.export, irql, call.return_address());
@@ -268,7 +269,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
     if signals::is_overdue() {
         overdue(call);
     }
-    let ticked = tick::postponed();
+    let ticked = tick::postponed() || ke::schedule::ends_turn();
     if ticked || ke::dpc::pending() && cpu::irql() < cpu::DISPATCH_LEVEL {
         let origin = Some(Context::after_call(call.frame(), call.return_address()));
         if ticked {

@@ -1,6 +1,6 @@
 //! Instructions that only a kernel may execute, carried out for the driver.
 
-use super::ke::{apc, dpc, processor, sched};
+use super::ke::{apc, dpc, processor, sched, schedule};
 use super::signals::Trap;
 use super::{cpu, guest, tick};
 
@@ -93,7 +93,11 @@ pub fn carry_out(context: &mut libc::ucontext_t) -> Carried {
 
 /// Whether something waits for a lower IRQL.
 fn is_due() -> bool {
-    dpc::pending() || apc::pending() || processor::is_leaving() || sched::is_preempted()
+    dpc::pending()
+        || apc::pending()
+        || processor::is_leaving()
+        || sched::is_preempted()
+        || schedule::is_drawn()
 }
 
 /// The registers in the order in which instructions number them.

@@ -9,6 +9,7 @@
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::ke::schedule;
 use super::layout::{GUEST_END, STACKS};
 use super::mm::user;
 use super::privileged::{self, Carried};
@@ -44,6 +45,8 @@ pub enum Trap {
     Privileged(&'static str),
     /// The clock: the driver is interrupted and goes on later.
     Tick,
+    /// The driver has lowered its IRQL, and what waited for that happens.
+    Lowered,
     /// The caller waits no longer for the driver, which is stopped where it is.
     Overdue,
     /// Another general protection fault, such as a non-canonical address.
@@ -93,15 +96,17 @@ pub fn install() {
         libc::SIGILL,
         libc::SIGTRAP,
     ];
-    for signal in faults.into_iter().chain([libc::SIGALRM, OVERDUE]) {
+    for signal in faults.into_iter().chain(tick::SIGNALS).chain([OVERDUE]) {
         // SAFETY: all zero is a valid value of this plain structure.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = handler as *const () as usize;
         // A fault inside the handler (reading the driver's code) must reach it,
         // and a tick must not disturb it.
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | libc::SA_RESTART;
-        // SAFETY: the set is part of the structure.
-        unsafe { libc::sigaddset(&raw mut action.sa_mask, libc::SIGALRM) };
+        for tick in tick::SIGNALS {
+            // SAFETY: the set is part of the structure.
+            unsafe { libc::sigaddset(&raw mut action.sa_mask, tick) };
+        }
         // SAFETY: the handler keeps to what a handler may do.
         let result = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
         assert_eq!(result, 0, "sigaction failed");
@@ -113,7 +118,8 @@ pub fn install() {
 pub struct Trapped {
     /// The driver's registers.
     pub context: Context,
-    trap: Trap,
+    /// Why it does not go on there.
+    pub trap: Trap,
 }
 
 /// Goes on outside of the signal, on the host stack.
@@ -136,7 +142,10 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     // Error code of a page fault: bit 1 a write, bit 4 an instruction fetch.
     let page_fault = context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 14;
 
-    if signal == libc::SIGALRM {
+    if tick::SIGNALS.contains(&signal) {
+        if schedule::is_drawn() && (rip >= GUEST_END || !schedule::is_stuck()) {
+            return;
+        }
         if rip < GUEST_END && tick::may_pause() && !shared_data::is_lent() {
             leave_signal(context, Trap::Tick, tick::interrupted);
         } else {
@@ -192,7 +201,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         }
         libc::SIGSEGV | libc::SIGBUS => match privileged::carry_out(context) {
             Carried::Out => return,
-            Carried::Lowered => return leave_signal(context, Trap::Tick, tick::interrupted),
+            Carried::Lowered => return leave_signal(context, Trap::Lowered, tick::interrupted),
             Carried::Trap(trap) => trap,
         },
         libc::SIGFPE if context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 0 => {

@@ -365,7 +365,7 @@ pub fn hardware(context: &Context, trap: Trap) -> ! {
             Some(context),
         ),
         Trap::Overdue => hung(context),
-        Trap::Tick => unreachable!("a tick does not stop the driver"),
+        Trap::Tick | Trap::Lowered => unreachable!("a tick does not stop the driver"),
         Trap::GeneralProtection => {
             // A non-canonical address: the processor does not say which.
             let record = ExceptionRecord::hardware(ACCESS_VIOLATION, context.rip, &[0, u64::MAX]);

@@ -60,6 +60,8 @@ pub struct Thread {
     pub boosted: i32,
     /// Clock ticks of its quantum that it has used.
     pub ticks: u32,
+    /// Clock ticks that found it running.
+    pub ran: u64,
     /// The IRQL to go back to where it waits, if it has promised to wait next.
     pub wait_next: Option<u8>,
     /// How deep it is in critical regions; below 0 if it left more than it entered.
@@ -143,6 +145,7 @@ fn create_with(id: u64, process: u64, system: bool) -> Option<u64> {
         base: BASE_PRIORITY,
         boosted: 0,
         ticks: 0,
+        ran: 0,
         wait_next: None,
         critical: 0,
         guarded: 0,

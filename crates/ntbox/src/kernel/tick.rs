@@ -8,16 +8,30 @@ use std::arch::naked_asm;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ke::apc::{self, Place};
-use super::ke::{dpc, priority, processor, sched};
+use super::ke::{dpc, priority, processor, sched, schedule};
 use super::seh::Context;
-use super::signals::Trapped;
+use super::signals::{Trap, Trapped};
 use super::{callout, cpu, threads};
 
 /// Microseconds between two ticks, on each processor.
 const INTERVAL: i64 = 2_000;
+/// Microseconds of the host's processor between two looks whether the driver is
+/// stuck, with a schedule that is drawn from a seed.
+const DRAWN_INTERVAL: i64 = 20_000;
+/// The clock's signal, and the one in its place with such a schedule.
+pub const SIGNALS: [libc::c_int; 2] = [libc::SIGALRM, libc::SIGVTALRM];
 
 static RUNNING: AtomicBool = AtomicBool::new(false);
 static POSTPONED: AtomicBool = AtomicBool::new(false);
+
+/// Units of 100 ns that a tick stands for.
+pub fn length() -> u64 {
+    if schedule::is_drawn() {
+        schedule::STEP * schedule::RARITY
+    } else {
+        INTERVAL.unsigned_abs() * 10
+    }
+}
 
 /// Starts the clock, if it does not run.
 pub fn start() {
@@ -26,15 +40,23 @@ pub fn start() {
     }
     let interval = libc::timeval {
         tv_sec: 0,
-        tv_usec: INTERVAL / i64::from(processor::active()),
+        tv_usec: if schedule::is_drawn() {
+            DRAWN_INTERVAL
+        } else {
+            INTERVAL / i64::from(processor::active())
+        },
     };
     let timer = libc::itimerval {
         it_interval: interval,
         it_value: interval,
     };
+    let which = if schedule::is_drawn() {
+        libc::ITIMER_VIRTUAL
+    } else {
+        libc::ITIMER_REAL
+    };
     // SAFETY: plain structures; the handler for the signal is installed.
-    let result =
-        unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+    let result = unsafe { libc::setitimer(which, &raw const timer, std::ptr::null_mut()) };
     assert_eq!(result, 0, "setitimer failed");
 }
 
@@ -94,8 +116,31 @@ pub extern "sysv64" fn interrupted(state: *const Trapped) -> ! {
 /// What a tick does, outside of the signal and on the host stack.
 extern "sysv64" fn tick(state: *const Trapped) {
     // SAFETY: the handler has put it on this stack, above this frame.
-    let context = unsafe { (*state).context };
-    run(Some(context));
+    let state = unsafe { &*state };
+    let (context, is_clock) = (state.context, matches!(state.trap, Trap::Tick));
+    if is_clock || schedule::ends_turn() {
+        run(Some(context));
+    } else {
+        catch_up(Some(context));
+    }
+}
+
+/// What a call begins with: the turn may end here, if the schedule is drawn.
+pub fn before_call() {
+    if schedule::ends_turn() {
+        sched::rotate();
+        if may_interrupt() {
+            sched::round_robin();
+        }
+    }
+}
+
+/// What waited for a lower IRQL, where the driver has lowered it itself.
+fn catch_up(origin: Option<Context>) {
+    dpc::deliver(origin);
+    processor::leave();
+    sched::preempt();
+    deliver_apcs(origin);
 }
 
 /// Lets other processors have their turn; then, if the IRQL lets it, everything
@@ -112,6 +157,10 @@ pub fn run(origin: Option<Context>) {
     }
     processor::leave();
     sched::round_robin();
+    deliver_apcs(origin);
+}
+
+fn deliver_apcs(origin: Option<Context>) {
     if apc::pending()
         && let Some(context) = origin
     {

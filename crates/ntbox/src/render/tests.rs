@@ -14,6 +14,7 @@ fn report() -> Report {
         log: Vec::new(),
         bug_check: None,
         violations: Vec::new(),
+        schedule: None,
         calls: Vec::new(),
         notes: Vec::new(),
     }

@@ -106,6 +106,7 @@ mod tests {
                 stack: vec![place.clone(), place],
             }),
             violations: vec![violation],
+            schedule: None,
             calls: Vec::new(),
             notes: Vec::new(),
         }

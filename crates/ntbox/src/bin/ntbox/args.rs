@@ -133,6 +133,10 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMUM_PROCESSORS)))]
     pub processors: u32,
+    /// Draw the turns of threads and processors from a seed, in place of the
+    /// clock: the same seed gives the same run
+    #[arg(long, value_name = "SEED", conflicts_with = "real_time")]
+    pub schedule: Option<u64>,
     /// Write one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -152,6 +156,7 @@ impl Run {
         config.version = self.os.unwrap_or(config.version);
         config.files.clone_from(&self.files);
         config.processors = self.processors;
+        config.schedule = self.schedule;
         if self.real_time {
             config.time = Time::Real;
         }
@@ -255,6 +260,7 @@ mod tests {
         assert_eq!(config.timeout, Duration::from_millis(500));
         assert_eq!(config.time, Time::Real);
         assert_eq!(config.processors, 4);
+        assert_eq!(config.schedule, None);
         assert_eq!(
             config.files,
             [VolumeFile {

@@ -1,6 +1,7 @@
 //! Time. It runs with the host's clock while anything runs, and jumps ahead when
 //! every thread waits, so that a timer of thirty seconds costs nothing; unless the
-//! caller asked for real time.
+//! caller asked for real time. With a schedule that is drawn from a seed it does
+//! not run, but passes step by step.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,10 +20,24 @@ static STARTED: OnceLock<(Instant, u64)> = OnceLock::new();
 static SKIPPED: AtomicU64 = AtomicU64::new(0);
 /// Whether time is [`Time::Real`].
 static REAL: AtomicBool = AtomicBool::new(false);
+/// Whether the host's clock does not count.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+/// When a system starts whose clock does not run: on the first of January 2026.
+const STOPPED_SINCE_1970: u64 = 1_767_225_600 * SECOND;
 
 /// Chooses how waiting passes time.
 pub fn initialize(time: Time) {
     REAL.store(time == Time::Real, Ordering::Relaxed);
+}
+
+/// Lets no time pass but by [`pass`] and [`skip_to`]; before anybody asks for one.
+pub fn stop() {
+    STOPPED.store(true, Ordering::Relaxed);
+}
+
+/// Lets some time pass.
+pub fn pass(time: u64) {
+    SKIPPED.fetch_add(time, Ordering::Relaxed);
 }
 
 fn started() -> (Instant, u64) {
@@ -30,7 +45,11 @@ fn started() -> (Instant, u64) {
         let since_1970 = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let now = u64::try_from(since_1970.as_nanos() / 100).unwrap_or(0);
+        let now = if STOPPED.load(Ordering::Relaxed) {
+            STOPPED_SINCE_1970
+        } else {
+            u64::try_from(since_1970.as_nanos() / 100).unwrap_or(0)
+        };
         (Instant::now(), EPOCH_DIFFERENCE + now)
     })
 }
@@ -38,7 +57,11 @@ fn started() -> (Instant, u64) {
 /// Interrupt time: since the system started, units of 100 ns. The system counts
 /// as having been up for a minute, so that nothing meets a clock at zero.
 pub fn interrupt_time() -> u64 {
-    let elapsed = u64::try_from(started().0.elapsed().as_nanos() / 100).unwrap_or(u64::MAX / 4);
+    let elapsed = if STOPPED.load(Ordering::Relaxed) {
+        0
+    } else {
+        u64::try_from(started().0.elapsed().as_nanos() / 100).unwrap_or(u64::MAX / 4)
+    };
     60 * SECOND + elapsed + SKIPPED.load(Ordering::Relaxed)
 }
 

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::sched::{Spin, Spinning};
-use super::{ipi, processor};
+use super::{attach, ipi, processor};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::{Purpose, call_driver_for};
@@ -14,7 +14,7 @@ use crate::kernel::ex::timer;
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::seh::Context;
-use crate::kernel::{boot, cpu, stop, tick};
+use crate::kernel::{boot, cpu, stop, threads, tick};
 
 /// Offsets in a KDPC.
 mod offset {
@@ -132,6 +132,7 @@ fn run(dpc: u64, origin: Option<Context>) {
             origin.as_ref(),
         );
     };
+    let apcs_before = apc_counts();
     let before = cpu::set_irql(DISPATCH_LEVEL);
     RUNNING[cpu::index()].store(true, Ordering::Relaxed);
     let call = |routine: u64, arguments: &[u64]| {
@@ -148,12 +149,30 @@ fn run(dpc: u64, origin: Option<Context>) {
         call(deleted, &[argument]);
     }
     RUNNING[cpu::index()].store(false, Ordering::Relaxed);
+    let apcs_after = apc_counts();
+    if apcs_after != apcs_before {
+        stop::bug_check(
+            0xc7,
+            [4, routine, apcs_before, apcs_after],
+            format!(
+                "the DPC routine at {routine:#018x} returned in other critical or guarded regions than it was called in"
+            ),
+            origin.as_ref(),
+        );
+    }
     let after = cpu::set_irql(before);
     if after != DISPATCH_LEVEL {
         let what =
             format!("a DPC was called at IRQL {DISPATCH_LEVEL} and returned at IRQL {after}");
         stop::violation("irql-not-restored", None, what, routine);
     }
+}
+
+/// In how many regions without APCs the current thread is.
+fn apc_counts() -> u64 {
+    threads::current().map_or(0, |thread| {
+        attach::apc_counts(thread.critical, thread.guarded)
+    })
 }
 
 /// The upper end of the stack that DPCs run on here, once there is one.

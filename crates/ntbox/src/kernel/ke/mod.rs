@@ -20,6 +20,7 @@ pub mod processor;
 pub mod queue;
 pub mod queued_spinlock;
 pub mod sched;
+pub mod schedule;
 pub mod spinlock;
 mod stack;
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub fn boost(thread: u64, increment: i32) {
 /// Counts a clock tick against the quantum of the thread that runs.
 pub fn ticked(thread: u64) {
     threads::update(thread, |info| {
+        info.ran += 1;
         info.ticks += 1;
         if info.ticks >= QUANTUM {
             info.ticks = 0;

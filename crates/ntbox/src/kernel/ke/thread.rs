@@ -1,12 +1,12 @@
 //! System threads: made by drivers, ended by themselves.
 
-use super::{apc, attach, mutex, object, queue, sched, wait};
-use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
+use super::{apc, attach, clock, mutex, object, queue, sched, wait};
+use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::call_driver;
 use crate::kernel::ob::{self, Attributes, Caller};
 use crate::kernel::ps::notify;
-use crate::kernel::{boot, cpu, guest, mm, stop, threads};
+use crate::kernel::{boot, cpu, guest, mm, stop, threads, tick};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -132,6 +132,15 @@ exports! {
         const INVALID_PARAMETER: u32 = 0xc000_000d;
         let own = threads::current().is_some_and(|thread| thread.system && thread.start != 0);
         if own { end(status) } else { Ok(INVALID_PARAMETER) }
+    }
+
+    /// `KeQueryRuntimeThread`: how long it has run in kernel mode, in clock ticks, as
+    /// the clock found it. Nothing here runs in user mode.
+    fn KeQueryRuntimeThread(thread: u64, user_time: u64) -> u32 [max HIGH_LEVEL] {
+        tick::start();
+        let ran = known(threads::thread(thread).map(|info| info.ran), thread)?;
+        guest::write_u32(user_time, 0)?;
+        Ok(u32::try_from(ran * tick::length() / clock::TICK).unwrap_or(u32::MAX))
     }
 
     /// `KeEnterCriticalRegion`: no normal APCs until it is left.

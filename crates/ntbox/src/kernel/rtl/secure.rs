@@ -32,6 +32,31 @@ exports! {
         append::<u8>(to, size, from, Some(count))
     }
 
+    /// `strtok_s`: the next part of a text between delimiters, NULL after the last;
+    /// `context` keeps where to go on.
+    fn strtok_s(text: u64, delimiters: u64, context: u64) -> u64 [max HIGH_LEVEL] {
+        if delimiters == 0 || context == 0 {
+            return Ok(0);
+        }
+        let from = if text == 0 { guest::read_u64(context)? } else { text };
+        if from == 0 {
+            return Ok(0);
+        }
+        let part = from.wrapping_add(text::span::<u8>(from, delimiters, true)?);
+        let end = part.wrapping_add(text::span::<u8>(part, delimiters, false)?);
+        if end == part {
+            guest::write_u64(context, end)?;
+            return Ok(0);
+        }
+        if guest::read_u8(end)? == 0 {
+            guest::write_u64(context, end)?;
+        } else {
+            guest::write_u8(end, 0)?;
+            guest::write_u64(context, end.wrapping_add(1))?;
+        }
+        Ok(part)
+    }
+
     /// `wcscpy_s`.
     fn wcscpy_s(to: u64, size: u64, from: u64) -> i32 [max HIGH_LEVEL] { copy::<u16>(to, size, from, None) }
 
@@ -153,6 +178,22 @@ mod tests {
         let mut arguments = vec![address_mut(&mut buffer)];
         arguments.extend(rest);
         (value(handler, &arguments).cast_signed(), buffer)
+    }
+
+    #[test]
+    fn a_text_is_taken_apart_at_its_delimiters() {
+        let mut line = *b",,one;two,\0";
+        let (at, mut context) = (address_mut(&mut line), 0_u64);
+        let context = address_mut(&mut context);
+        let set = address(b",;\0");
+        assert_eq!(value(strtok_s, &[at, set, context]), at + 2);
+        assert_eq!(value(strtok_s, &[0, address(b";\0"), context]), at + 6);
+        assert_eq!(guest::read_u8(at + 9), Ok(b','), "of the other set");
+        assert_eq!(value(strtok_s, &[0, set, context]), 0);
+        assert_eq!(value(strtok_s, &[0, set, context]), 0);
+        assert_eq!(value(strtok_s, &[at, 0, context]), 0);
+        assert_eq!(value(strtok_s, &[at, set, 0]), 0);
+        assert_eq!(&line, b",,one\0two,\0");
     }
 
     #[test]

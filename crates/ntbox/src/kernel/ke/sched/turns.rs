@@ -4,10 +4,11 @@
 //! the driver, at any IRQL, when the processor has nothing to run, and when it
 //! spins: on a lock, say, that another processor holds. If every processor either
 //! spins or has nothing to run, and no timer is due that could change it, the
-//! driver has locked the machine.
+//! driver has locked the machine. With a schedule that is drawn from a seed, the
+//! points at which it ends are those of [`schedule`] instead of the clock's.
 
 use super::{Scheduler, change, next_due, with};
-use crate::kernel::ke::{clock, dpc, held, ipi};
+use crate::kernel::ke::{clock, dpc, held, ipi, schedule};
 use crate::kernel::{signals, stop};
 
 /// What a processor spins on.
@@ -60,12 +61,17 @@ impl Scheduler {
             .is_none_or(|(_, looked)| looked != self.progress)
     }
 
-    /// The next processor after this one that has something to run.
+    /// The next processor after this one that has something to run, or any if the
+    /// schedule is drawn.
     fn next_busy(&self, is_due: bool) -> Option<usize> {
         let count = self.processors.len();
-        (1..count)
-            .map(|n| (self.here + n) % count)
-            .find(|number| self.is_busy(*number, is_due))
+        let others = (1..count).map(|n| (self.here + n) % count);
+        let mut busy = others.filter(|number| self.is_busy(*number, is_due));
+        if schedule::is_drawn() {
+            let among = busy.clone().count();
+            return busy.nth(schedule::choose(among));
+        }
+        busy.next()
     }
 }
 
