@@ -6,8 +6,10 @@ pub mod debugview;
 pub mod host;
 pub mod image;
 pub mod lifecycle;
+pub mod logs;
 pub mod promise;
 pub mod record;
+pub mod remote;
 pub mod transcript;
 pub mod verdict;
 

@@ -3,10 +3,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One line of debug output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// Time since the host began to listen, in units of 100 ns.
     pub time: u64,
@@ -36,7 +36,7 @@ impl Line {
 }
 
 /// The level that a message was sent with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// `DPFLTR_ERROR_LEVEL`, shown on every system.
@@ -89,7 +89,7 @@ impl fmt::Display for Level {
 }
 
 /// How starting a driver ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "start", content = "status")]
 pub enum Start {
     /// DriverEntry returned this status, and it is a success: the driver runs.
@@ -114,7 +114,7 @@ impl Start {
 }
 
 /// What the host found when the driver was gone.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Findings {
     /// Why the kernel stopped, if it did.
     pub bug_check: Option<BugCheck>,
@@ -127,7 +127,7 @@ pub struct Findings {
 }
 
 /// A stop of the kernel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BugCheck {
     /// Bug check code.
     pub code: u32,
@@ -140,7 +140,7 @@ pub struct BugCheck {
 }
 
 /// A broken rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// A stable name in kebab case, such as `pool-leak`.
     pub rule: String,
@@ -153,7 +153,7 @@ pub struct Violation {
 }
 
 /// A place in code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Module, such as `ntmem.sys`.
     pub module: String,
@@ -179,7 +179,7 @@ impl fmt::Display for Place {
 }
 
 /// How often an export was called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calls {
     /// Name of the export.
     pub export: String,

@@ -18,10 +18,13 @@ use crate::{
     process,
 };
 
-/// Checks the lock files, and that `cargo make` does what `cargo xtask` does.
+/// Checks the lock files, that `cargo make` does what `cargo xtask` does, and the
+/// driver in Wine.
 pub fn ci(context: &Context) -> anyhow::Result<ExitCode> {
     lock_files(context)?;
     cargo_make(context)?;
+    #[cfg(not(windows))]
+    crate::programs::test_on_wine(context, &[])?;
     Ok(ExitCode::SUCCESS)
 }
 

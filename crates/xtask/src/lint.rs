@@ -38,7 +38,7 @@ fn checks(context: &Context, tools: &Tools) -> Vec<(&'static str, Command)> {
     let mut format = context.cargo("fmt");
     format.args(["--all", "--check"]);
     let mut host_clippy = context.host_cargo("clippy");
-    for_host(&mut host_clippy).arg("--all-targets");
+    for_host(&mut host_clippy).args(["--all-targets", "--all-features"]);
     let mut host_doc = context.host_cargo("doc");
     for_host(&mut host_doc);
     let mut driver_clippy = tools.cargo(context, "clippy");

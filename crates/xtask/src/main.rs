@@ -10,13 +10,14 @@ mod driver;
 mod lint;
 mod package;
 mod process;
+mod programs;
 mod run;
 mod test;
 mod toolchain;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     context::Context,
@@ -38,6 +39,15 @@ struct Cli {
     command: Command,
 }
 
+/// Where a driver is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Host {
+    /// The embedded kernel.
+    Ntbox,
+    /// Wine.
+    Wine,
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -47,6 +57,9 @@ enum Command {
         /// Build it with debug assertions, to target/driver/debug.
         #[arg(long)]
         debug: bool,
+        /// Build ntmemctl.exe instead, the harness for Windows and for Wine.
+        #[arg(long, conflicts_with = "debug")]
+        programs: bool,
     },
     /// Build the driver and make a signed package of it: target/package.
     #[command(after_help = PACKAGE_HELP)]
@@ -67,6 +80,10 @@ enum Command {
         /// Leave out the checks of `lint`.
         #[arg(long)]
         no_lint: bool,
+        /// Where the driver runs: `ntbox` is every test there is; `wine` runs the
+        /// same driver by way of Wine's Service Control Manager.
+        #[arg(long, value_enum, default_value_t = Host::Ntbox)]
+        host: Host,
         /// Passed to `cargo test`: names of tests to run, for example.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -81,6 +98,7 @@ const BUILD_HELP: &str = "\
 Examples:
   cargo xtask build            the driver as it is shipped
   cargo xtask build --debug    with assertions and overflow checks
+  cargo xtask build --programs the harness for Windows, ntmemctl.exe
   cargo xtask -v build         showing what cargo prints
 
 On Windows this needs the WDK; elsewhere nothing but Rust.";
@@ -104,6 +122,7 @@ const TEST_HELP: &str = "\
 Examples:
   cargo xtask test                       everything
   cargo xtask test --no-lint lifecycle   tests with `lifecycle` in their names
+  cargo xtask test --host wine           the driver in Wine (installed if missing)
 
 Tests find what they run in variables: NTMEM_SYS and NTMEM_SYS_DEBUG name the
 driver's images, NTMEM_TEST_DRIVERS the folder of the drivers in tests/drivers,
@@ -128,7 +147,11 @@ fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     let context = Context::new(cli.verbose)?;
     match &cli.command {
-        Command::Build { debug } => {
+        Command::Build { programs: true, .. } => {
+            println!("{}", programs::build(&context)?.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Build { debug, .. } => {
             let tools = Tools::prepare(&context)?;
             let image = driver::build(&context, &tools, Profile::of(*debug))?;
             println!("{}", image.sys.display());
@@ -136,7 +159,16 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Package => package::package(&context),
         Command::Run { debug, arguments } => run::run(&context, Profile::of(*debug), arguments),
-        Command::Test { no_lint, arguments } => test::test(&context, !no_lint, arguments),
+        Command::Test {
+            no_lint,
+            host: Host::Ntbox,
+            arguments,
+        } => test::test(&context, !no_lint, arguments),
+        Command::Test {
+            host: Host::Wine,
+            arguments,
+            ..
+        } => programs::test_on_wine(&context, arguments),
         Command::Lint => lint::lint(&context),
         Command::Ci => ci::ci(&context),
     }

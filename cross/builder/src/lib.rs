@@ -16,6 +16,7 @@ mod import_library;
 mod kit;
 pub mod linker;
 mod packages;
+pub mod programs;
 mod rust;
 mod rust_src;
 mod sysroot;

@@ -43,6 +43,20 @@ pub(crate) const FOR_C_DRIVERS: &[Need] = &[Need {
     packages: |_| vec!["gcc-mingw-w64-x86-64-win32".to_owned()],
 }];
 
+/// What building Windows programs needs.
+pub(crate) const FOR_PROGRAMS: &[Need] = &[Need {
+    what: "MinGW's gcc (links Windows programs)",
+    present: || exec::find_program("x86_64-w64-mingw32-gcc").is_some(),
+    packages: |_| vec!["gcc-mingw-w64-x86-64-win32".to_owned()],
+}];
+
+/// What running Windows programs needs.
+pub(crate) const FOR_WINE: &[Need] = &[Need {
+    what: "Wine (runs Windows programs and drivers)",
+    present: || exec::find_program("wine").is_some(),
+    packages: |_| vec!["wine".to_owned(), "wine64".to_owned()],
+}];
+
 /// What building test drivers with `__try` in them needs.
 pub(crate) const FOR_SEH_DRIVERS: &[Need] = &[Need {
     what: "clang (builds test drivers that use __try)",

@@ -4,15 +4,20 @@
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod ntbox;
+#[cfg(windows)]
+pub mod scm;
+pub mod win32;
+#[cfg(unix)]
+pub mod wine;
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::record::{Findings, Line, Start};
 
 /// A kernel service to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Name of the service and of its registry key.
     pub name: String,
@@ -68,7 +73,7 @@ impl Service {
 }
 
 /// A registry value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type", content = "value")]
 pub enum RegValue {
     /// `REG_DWORD`.
@@ -170,7 +175,7 @@ pub enum HostError {
 }
 
 /// A control request.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Inquiry {
     /// The control code.
     pub code: u32,
@@ -181,7 +186,7 @@ pub struct Inquiry {
 }
 
 /// What came of a control request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asked {
     /// The device cannot be opened: the status of that.
     Unopened(u32),

@@ -36,29 +36,52 @@ pub(crate) fn find(places: &Places, rust: &Rust, say: Say) -> Result<StandardLib
     if is_installed(rust) {
         return Ok(StandardLibrary::Prebuilt);
     }
-    let unpacked = places.work.join("rust-src").join(&rust.release);
-    if let Some(source) = recorded(&unpacked) {
+    if let Some(source) = recorded(&unpacked(places, rust)) {
         return Ok(StandardLibrary::Source(source));
     }
-    let mut tried = vec![format!(
-        "{TARGET} is not installed in {}",
-        rust.sysroot.display()
-    )];
-    let steps: [&dyn Fn() -> Result<StandardLibrary, Miss>; 5] = [
-        &|| rustup::add_target(places, rust, say),
+    let missing = format!("{TARGET} is not installed in {}", rust.sysroot.display());
+    match rustup::add_target(places, rust, say) {
+        Ok(library) => Ok(library),
+        Err(miss) => {
+            say(&format!("standard library: {miss}"));
+            source_after(vec![missing, miss], places, rust, say).map(StandardLibrary::Source)
+        }
+    }
+}
+
+/// Finds the library's source, for targets that nobody has it ready made for.
+pub(crate) fn source(places: &Places, rust: &Rust, say: Say) -> Result<PathBuf, Error> {
+    match recorded(&unpacked(places, rust)) {
+        Some(source) => Ok(source),
+        None => source_after(Vec::new(), places, rust, say),
+    }
+}
+
+/// The folder for the source of this toolchain's library.
+fn unpacked(places: &Places, rust: &Rust) -> PathBuf {
+    places.work.join("rust-src").join(&rust.release)
+}
+
+/// Finds the source, after other ways gave nothing.
+fn source_after(
+    mut tried: Vec<Miss>,
+    places: &Places,
+    rust: &Rust,
+    say: Say,
+) -> Result<PathBuf, Error> {
+    let unpacked = unpacked(places, rust);
+    let steps: [&dyn Fn() -> Result<PathBuf, Miss>; 4] = [
         &|| in_toolchain(rust),
         &|| rustup::add_source(places, rust, say),
-        &|| debian::unpack(places, rust, &unpacked, say).map(StandardLibrary::Source),
-        &|| tarball::unpack(places, rust, &unpacked, say).map(StandardLibrary::Source),
+        &|| debian::unpack(places, rust, &unpacked, say),
+        &|| tarball::unpack(places, rust, &unpacked, say),
     ];
     for step in steps {
         match step() {
-            Ok(library) => {
-                if let StandardLibrary::Source(source) = &library {
-                    record(&unpacked, source)?;
-                    clear(&unpacked)?;
-                }
-                return Ok(library);
+            Ok(source) => {
+                record(&unpacked, &source)?;
+                clear(&unpacked)?;
+                return Ok(source);
             }
             Err(miss) => {
                 say(&format!("standard library: {miss}"));
@@ -91,10 +114,10 @@ fn is_installed(rust: &Rust) -> bool {
 
 /// The source that rustup's component `rust-src` or a distribution put into the
 /// toolchain.
-fn in_toolchain(rust: &Rust) -> Result<StandardLibrary, Miss> {
+fn in_toolchain(rust: &Rust) -> Result<PathBuf, Miss> {
     let source = rust.sysroot.join("lib/rustlib/src/rust/library");
     if is_source(&source) {
-        Ok(StandardLibrary::Source(source))
+        Ok(source)
     } else {
         Err(format!("no source in {}", source.display()))
     }

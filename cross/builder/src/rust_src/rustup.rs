@@ -3,6 +3,7 @@
 use std::{
     env,
     net::{TcpStream, ToSocketAddrs},
+    path::PathBuf,
     process::Command,
     sync::mpsc,
     thread,
@@ -33,7 +34,7 @@ pub(super) fn add_target(places: &Places, rust: &Rust, say: Say) -> Result<Stand
 }
 
 /// `rustup component add rust-src`.
-pub(super) fn add_source(places: &Places, rust: &Rust, say: Say) -> Result<StandardLibrary, Miss> {
+pub(super) fn add_source(places: &Places, rust: &Rust, say: Say) -> Result<PathBuf, Miss> {
     run(&["component", "add", "rust-src"], places, rust, say)?;
     in_toolchain(rust)
 }

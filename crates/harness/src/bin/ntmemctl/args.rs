@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use harness::host::RegValue;
 
 use crate::exercises::Probe;
+use crate::hosts::HostArgs;
 use crate::questions::{Copy, Signal, Walk};
 
 /// Runs a Windows kernel driver on a host, shows what it logs, and says whether
@@ -56,6 +57,9 @@ pub enum Command {
     Signal(Signal),
     /// Have a text copied from one buffer of the caller to another.
     Copy(Copy),
+    /// Serve a host to another program: a JSON request a line on standard input,
+    /// an answer a line on standard output, until the input ends.
+    Serve(HostArgs),
 }
 
 const EXIT_STATUSES: &str = "\
@@ -87,14 +91,11 @@ Exit status:
 pub struct Ask {
     /// The driver, a .sys file that has this device: `ntmem.sys`.
     pub file: PathBuf,
-    /// Where to run it.
-    #[arg(long, value_enum, default_value_t = HostName::native())]
-    pub host: HostName,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub ntbox: NtboxArgs,
+    pub host: HostArgs,
 }
 
 #[derive(Debug, Args)]
@@ -102,9 +103,6 @@ pub struct Ask {
 pub struct Run {
     /// The driver, a .sys file.
     pub file: PathBuf,
-    /// Where to run it.
-    #[arg(long, value_enum, default_value_t = HostName::native())]
-    pub host: HostName,
     /// Name of the service [default: the file's, without .sys].
     #[arg(long)]
     pub service: Option<String>,
@@ -120,7 +118,7 @@ pub struct Run {
     #[arg(long)]
     pub no_check: bool,
     #[command(flatten)]
-    pub ntbox: NtboxArgs,
+    pub host: HostArgs,
 }
 
 /// What only the embedded kernel can do.
@@ -143,20 +141,6 @@ pub struct NtboxArgs {
     /// hung.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
-}
-
-/// The hosts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum HostName {
-    /// The embedded kernel of this project (Linux, x86-64).
-    Ntbox,
-}
-
-impl HostName {
-    /// The host that this machine has.
-    fn native() -> Self {
-        Self::Ntbox
-    }
 }
 
 /// One word of `--filter`.

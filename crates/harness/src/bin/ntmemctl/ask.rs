@@ -55,7 +55,7 @@ pub fn ask_and_show(question: &Question, args: &args::Ask) -> (io::Result<()>, u
 fn ask(question: &Question, args: &args::Ask) -> Result<Answer, Failure> {
     image::check(&args.file)?;
     let service = Service::new(&args.file);
-    let mut host = open::host(args.host, &args.ntbox).map_err(Failure::Usage)?;
+    let mut host = open::host(&args.host)?;
     let (run, asked) = lifecycle::run_with(host.as_mut(), &service, |host| {
         let Some(meanwhile) = &question.meanwhile else {
             return Ok((host.ask(DEVICE_LINK, &question.inquiry)?, None));

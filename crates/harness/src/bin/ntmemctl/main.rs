@@ -5,6 +5,7 @@
 mod args;
 mod ask;
 mod exercises;
+mod hosts;
 mod open;
 mod questions;
 mod show;
@@ -17,9 +18,11 @@ use harness::host::{HostError, Service};
 use harness::image::{self, ImageError};
 use harness::lifecycle::{self, Run};
 use harness::promise;
+use harness::remote;
 use harness::verdict::{Check, Verdict};
 
 use crate::args::{Cli, Command};
+use crate::hosts::HostArgs;
 use crate::questions::Question;
 
 /// What a run came to, for a person or a program.
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Wait(args) => ask::ask_and_show(&args.waiting(), &args.ask),
         Command::Signal(args) => ask::ask_and_show(&args.question(), &args.ask),
         Command::Copy(args) => ask::ask_and_show(&args.question(), &args.ask),
+        Command::Serve(args) => serve(&args),
     };
     match shown {
         // Whoever reads the output has seen enough; the verdict stands.
@@ -86,6 +90,17 @@ fn main() -> ExitCode {
 /// Asks without input.
 fn plain(command: protocol::Command, args: &args::Ask) -> (io::Result<()>, u8) {
     ask::ask_and_show(&Question::plain(command), args)
+}
+
+/// Serves a host until the input ends.
+fn serve(args: &HostArgs) -> (io::Result<()>, u8) {
+    match open::host(args) {
+        Ok(mut host) => {
+            let served = remote::serve(host.as_mut(), io::stdin().lock(), io::stdout().lock());
+            (served, 0)
+        }
+        Err(failure) => show_failure(&failure, false),
+    }
 }
 
 /// Runs, and says what came of it; whether that could be written, and the exit
@@ -120,7 +135,7 @@ fn run(args: &args::Run) -> Result<Outcome, Failure> {
         service.name.clone_from(name);
     }
     service.parameters.clone_from(&args.parameters);
-    let mut host = open::host(args.host, &args.ntbox).map_err(Failure::Usage)?;
+    let mut host = open::host(&args.host)?;
     let run = lifecycle::run(host.as_mut(), &service)?;
     let check = check(args, &service, &run);
     let verdict = Verdict::of(&run, &check);

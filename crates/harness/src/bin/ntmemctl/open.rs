@@ -1,13 +1,78 @@
 //! From the name of a host to the host, with the options that it takes.
 
-use harness::host::Host;
+use harness::host::{Host, HostError};
 
-use crate::args::{HostName, NtboxArgs};
+use crate::Failure;
+use crate::hosts::{HostArgs, HostName};
 
-/// The host of this name, or why this machine does not have it.
-pub fn host(name: HostName, options: &NtboxArgs) -> Result<Box<dyn Host>, String> {
-    match name {
-        HostName::Ntbox => ntbox::open(options),
+/// The host that was asked for, or why this machine does not have it.
+pub fn host(args: &HostArgs) -> Result<Box<dyn Host>, Failure> {
+    match args.host {
+        HostName::Ntbox => ntbox::open(&args.ntbox).map_err(Failure::Usage),
+        HostName::Scm => scm::open(&args.scm).map_err(Failure::from),
+        HostName::Wine => wine::open(&args.wine).map_err(Failure::from),
+    }
+}
+
+#[cfg(windows)]
+mod scm {
+    use harness::host::scm::{Scm, Source};
+
+    use super::{Host, HostError};
+    use crate::hosts::ScmArgs;
+
+    pub fn open(args: &ScmArgs) -> Result<Box<dyn Host>, HostError> {
+        let source = match (&args.log, &args.debugview) {
+            (Some(file), _) => Source::File(file.clone()),
+            (None, Some(program)) => Source::DebugView(program.clone()),
+            (None, None) => Source::Nowhere,
+        };
+        Ok(Box::new(Scm::new(source)?))
+    }
+}
+
+#[cfg(not(windows))]
+mod scm {
+    use super::{Host, HostError};
+    use crate::hosts::ScmArgs;
+
+    pub fn open(_: &ScmArgs) -> Result<Box<dyn Host>, HostError> {
+        Err(HostError::Options("the host scm needs Windows".to_owned()))
+    }
+}
+
+#[cfg(unix)]
+mod wine {
+    use harness::host::wine::{Options, Wine};
+
+    use super::{Host, HostError};
+    use crate::hosts::WineArgs;
+
+    pub fn open(args: &WineArgs) -> Result<Box<dyn Host>, HostError> {
+        if !args.program.is_file() {
+            let program = args.program.display();
+            return Err(HostError::Options(format!(
+                "{program} is not there; `cargo xtask build --programs` builds it, --program says where it is"
+            )));
+        }
+        let prefix = args
+            .prefix
+            .clone()
+            .unwrap_or_else(|| std::env::temp_dir().join("ntmemctl-wine"));
+        Ok(Box::new(Wine::new(Options {
+            program: args.program.clone(),
+            prefix,
+        })))
+    }
+}
+
+#[cfg(not(unix))]
+mod wine {
+    use super::{Host, HostError};
+    use crate::hosts::WineArgs;
+
+    pub fn open(_: &WineArgs) -> Result<Box<dyn Host>, HostError> {
+        Err(HostError::Options("the host wine needs Linux".to_owned()))
     }
 }
 

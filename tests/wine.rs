@@ -1,0 +1,207 @@
+//! The driver in Wine, whose Service Control Manager, loader and I/O manager this
+//! project did not write. Wine maps no MDL, so a walk has to fail there, in the
+//! documented way; what Wine does have has to work.
+#![cfg(target_os = "linux")]
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use harness::host::wine::{Options, Wine};
+use harness::host::{Asked, Host, HostError, Inquiry, RegValue, Service};
+use harness::lifecycle::{self, Run};
+use harness::promise;
+use harness::record::Start;
+use protocol::{Command, ContextReply, DEVICE_LINK, StatisticsReply, VersionReply};
+use suites::build;
+use suites::scratch::Scratch;
+use zerocopy::FromBytes;
+
+/// Wine's prefix is for one host at a time.
+static PREFIX: Mutex<()> = Mutex::new(());
+
+struct Turn {
+    wine: Wine,
+    // Given back after Wine has ended.
+    _prefix: MutexGuard<'static, ()>,
+}
+
+fn variable(name: &str) -> PathBuf {
+    std::env::var_os(name)
+        .unwrap_or_else(|| panic!("{name} is not set; `cargo xtask test --host wine` sets it"))
+        .into()
+}
+
+fn wine() -> Turn {
+    let prefix = PREFIX.lock().unwrap_or_else(PoisonError::into_inner);
+    let wine = Wine::new(Options {
+        program: variable("NTMEM_WINDOWS_PROGRAM"),
+        prefix: variable("NTMEM_WINE_PREFIX"),
+    });
+    Turn {
+        wine,
+        _prefix: prefix,
+    }
+}
+
+fn service(walk: &str) -> Service {
+    Service::new(build::ntmem()).parameter("Walk", RegValue::Sz(walk.to_owned()))
+}
+
+fn run(service: &Service) -> Run {
+    lifecycle::run(&mut wine().wine, service).expect("the host works")
+}
+
+/// The log is what the driver promises on every host.
+#[track_caller]
+fn as_promised(service: &Service, run: &Run) {
+    promise::of(service, run)
+        .expect("a promise")
+        .check(&run.log)
+        .unwrap_or_else(|found| panic!("{found}"));
+}
+
+#[test]
+fn a_walk_ends_where_wine_maps_nothing_and_gives_all_back() {
+    let run = run(&service("lock"));
+    assert_eq!(
+        run.start,
+        Start::Refused(ntstatus::STATUS_INSUFFICIENT_RESOURCES)
+    );
+    let after: Vec<String> = run
+        .texts()
+        .skip_while(|text| !text.contains(" failed "))
+        .map(|text| {
+            let words: Vec<&str> = text.split(' ').take(3).collect();
+            words.join(" ")
+        })
+        .collect();
+    let expected = [
+        "ntmem: lock: failed",
+        "ntmem: lock: unlock",
+        "ntmem: lock: free-mdl",
+        "ntmem: lock: free-pool",
+        "ntmem: lock: end",
+        "ntmem: driver: not-started",
+    ];
+    assert_eq!(after, expected);
+    let failed = run.texts().find(|text| text.contains(" failed "));
+    assert_eq!(
+        failed,
+        Some(
+            "ntmem: lock: failed step=map call=MmMapLockedPagesSpecifyCache \
+             status=STATUS_INSUFFICIENT_RESOURCES code=0xc000009a"
+        )
+    );
+}
+
+/// A question to the device, whose answer has the size of `T`.
+#[track_caller]
+fn ask<T: FromBytes>(host: &mut dyn Host, command: Command) -> Result<T, HostError> {
+    let inquiry = Inquiry {
+        code: command.code(),
+        input: Vec::new(),
+        room: size_of::<T>(),
+    };
+    match host.ask(DEVICE_LINK, &inquiry)? {
+        Asked::Answered(0, output) => Ok(T::read_from_bytes(&output).expect("its size")),
+        other => panic!("{command:?}: {other:x?}"),
+    }
+}
+
+#[test]
+fn without_a_walk_it_starts_answers_and_unloads() {
+    let service = service("none");
+    let (run, answers) = lifecycle::run_with(&mut wine().wine, &service, |host| {
+        let version: VersionReply = ask(host, Command::Version)?;
+        let statistics: StatisticsReply = ask(host, Command::Statistics)?;
+        Ok((version, statistics))
+    })
+    .expect("the host works");
+    assert_eq!(run.start, Start::Running(0));
+    assert!(run.findings.unloaded);
+    as_promised(&service, &run);
+    let (version, statistics) = answers.expect("it started");
+    assert_eq!(version.protocol, protocol::VERSION);
+    assert_eq!(version.is_debug, 0);
+    assert_eq!(statistics.open, 1, "the handle that asks");
+}
+
+#[test]
+fn requests_come_from_the_program_that_makes_them() {
+    let (_, context) = lifecycle::run_with(&mut wine().wine, &service("none"), |host| {
+        ask::<ContextReply>(host, Command::Context)
+    })
+    .expect("the host works");
+    let context = context.expect("it started");
+    assert_eq!((context.irql, context.from_user), (0, 1));
+}
+
+#[test]
+fn what_the_device_does_not_know_it_refuses() {
+    let (_, asked) = lifecycle::run_with(&mut wine().wine, &service("none"), |host| {
+        let unknown = Inquiry {
+            code: 0x8000_2FFC,
+            ..Inquiry::default()
+        };
+        let refused = host.ask(DEVICE_LINK, &unknown)?;
+        let nowhere = host.ask(r"\\.\NoSuchDeviceHere", &unknown)?;
+        Ok((refused, nowhere))
+    })
+    .expect("the host works");
+    let (refused, nowhere) = asked.expect("it started");
+    assert_eq!(
+        refused,
+        Asked::Answered(ntstatus::STATUS_INVALID_DEVICE_REQUEST, Vec::new())
+    );
+    assert_eq!(
+        nowhere,
+        Asked::Unopened(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+    );
+}
+
+#[test]
+fn bad_parameters_are_refused_by_name() {
+    for (name, value) in [
+        ("Size", RegValue::Dword(0)),
+        ("Walk", RegValue::Sz("sideways".to_owned())),
+        ("CacheType", RegValue::Dword(1)),
+    ] {
+        let service = Service::new(build::ntmem()).parameter(name, value);
+        let run = run(&service);
+        assert_eq!(
+            run.start,
+            Start::Refused(ntstatus::STATUS_INVALID_PARAMETER),
+            "{name}"
+        );
+        as_promised(&service, &run);
+    }
+}
+
+/// A stopped service may be started again, and a removed one installed again.
+#[test]
+fn again_and_again() {
+    let mut turn = wine();
+    let service = service("none");
+    for _ in 0..2 {
+        turn.wine.install(&service).expect("it installs");
+        for _ in 0..2 {
+            assert_eq!(turn.wine.start().expect("it starts"), Start::Running(0));
+            assert!(turn.wine.stop().expect("it stops").unloaded);
+        }
+        turn.wine.remove().expect("it is removed");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_image_is_named_as_one() {
+    let file = Scratch::new("text.sys", b"this is no image");
+    let mut turn = wine();
+    let service = Service {
+        name: "text".to_owned(),
+        ..Service::new(file.path())
+    };
+    turn.wine.install(&service).expect("it installs");
+    let error = turn.wine.start().expect_err("no image").to_string();
+    assert!(error.contains("ERROR_"), "{error}");
+    turn.wine.remove().expect("it is removed");
+}
