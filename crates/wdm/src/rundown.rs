@@ -1,20 +1,35 @@
 //! Rundown protection: whoever uses a thing holds a reference for that long, and
 //! whoever takes it away waits until the last one is gone. From then on nobody
 //! gets another.
+//!
+//! It is what `EX_RUNDOWN_REF` is, with a count and an event of its own: a driver
+//! whose device depends on it also loads where the kernel's functions for that
+//! are missing, as in Wine.
 
-use core::{cell::UnsafeCell, fmt};
+use core::{
+    cell::UnsafeCell,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use wdk_sys::{
-    EX_RUNDOWN_REF,
-    ntddk::{
-        ExAcquireRundownProtection, ExInitializeRundownProtection, ExReleaseRundownProtection,
-        ExWaitForRundownProtectionRelease,
-    },
+    _EVENT_TYPE::NotificationEvent,
+    _KWAIT_REASON::Executive,
+    _MODE::KernelMode,
+    KEVENT, LARGE_INTEGER,
+    ntddk::{KeDelayExecutionThread, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject},
 };
 
 use crate::irql::Apc;
 
-/// Counts who uses a thing: `EX_RUNDOWN_REF`.
+/// Somebody waits, and nobody gets a reference any more.
+const ENDING: u64 = 1;
+/// The event is initialised.
+const READY: u64 = 2;
+/// One reference.
+const ONE: u64 = 4;
+
+/// Counts who uses a thing, as `EX_RUNDOWN_REF` does.
 ///
 /// ```ignore
 /// let rundown = Rundown::new();
@@ -25,45 +40,88 @@ use crate::irql::Apc;
 /// rundown.wait(passive);
 /// assert!(rundown.acquire().is_none());
 /// ```
-pub struct Rundown(UnsafeCell<EX_RUNDOWN_REF>);
+pub struct Rundown {
+    /// References, in units of [`ONE`], and the two bits.
+    state: AtomicU64,
+    /// Set when the last reference is gone. Initialised by the first one who
+    /// waits, since before that this value may move.
+    gone: UnsafeCell<KEVENT>,
+}
 
-// SAFETY: the kernel's functions change the count with interlocked instructions,
-// and nothing else touches it.
+// SAFETY: the count changes in single steps, and the event is initialised once, by
+// the one who sets `ENDING`, before `READY` tells others that they may use it.
 unsafe impl Sync for Rundown {}
-// SAFETY: as above; the structure belongs to no thread, and is moved only while
-// nobody holds a reference.
+// SAFETY: as above; the structure belongs to no thread, and cannot be moved while
+// somebody waits, who borrows it.
 unsafe impl Send for Rundown {}
 
 impl Rundown {
-    /// A count of nobody: `ExInitializeRundownProtection`. IRQL: any.
+    /// A count of nobody, as by `ExInitializeRundownProtection`. IRQL: any.
     #[must_use]
     pub fn new() -> Self {
-        let mut count = EX_RUNDOWN_REF::default();
-        // SAFETY: the structure is ours; it holds a number, and may be moved.
-        unsafe { ExInitializeRundownProtection(&raw mut count) };
-        Self(UnsafeCell::new(count))
+        Self {
+            state: AtomicU64::new(0),
+            gone: UnsafeCell::new(KEVENT::default()),
+        }
     }
 
-    /// Holds off the end: `ExAcquireRundownProtection`. `None` once somebody waits
-    /// for it. IRQL: `<= DISPATCH_LEVEL`.
+    /// Holds off the end, as `ExAcquireRundownProtection` does. `None` once
+    /// somebody waits for it. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn acquire(&self) -> Option<Held<'_>> {
         self.count_up().then_some(Held(self))
     }
 
-    /// Waits until nobody holds a reference, after which nobody gets one:
-    /// `ExWaitForRundownProtectionRelease`. Whoever waits and holds one waits for
-    /// ever. IRQL: `<= APC_LEVEL`.
+    /// Waits until nobody holds a reference, after which nobody gets one, as
+    /// `ExWaitForRundownProtectionRelease` does. Whoever waits and holds one waits
+    /// for ever. IRQL: `<= APC_LEVEL`.
     pub fn wait(&self, _: &Apc) {
-        // SAFETY: the structure is initialised, and the token says that waiting is
+        if self.state.fetch_or(ENDING, Ordering::AcqRel) & ENDING == 0 {
+            // SAFETY: nobody else initialises it, nobody uses it before `READY`,
+            // and from here on the structure stays where it is.
+            unsafe { KeInitializeEvent(self.gone.get(), NotificationEvent, 0) };
+            if self.state.fetch_or(READY, Ordering::AcqRel) < ONE {
+                self.set();
+            }
+        }
+        while self.state.load(Ordering::Acquire) & READY == 0 {
+            // Another thread is about to initialise the event.
+            let mut moment = LARGE_INTEGER { QuadPart: -1 };
+            // SAFETY: the token says that waiting is possible.
+            let _ = unsafe { KeDelayExecutionThread(KernelMode as i8, 0, &raw mut moment) };
+        }
+        // Also whoever finds no reference waits for the event: the one that gave
+        // the last back may be about to set it, and must find it in its place.
+        // SAFETY: the event is initialised, and the token says that waiting is
         // possible.
-        unsafe { ExWaitForRundownProtectionRelease(self.0.get()) };
+        let _ = unsafe {
+            KeWaitForSingleObject(
+                self.gone.get().cast(),
+                Executive,
+                KernelMode as i8,
+                0,
+                core::ptr::null_mut(),
+            )
+        };
+    }
+
+    /// Tells those who wait that nobody holds a reference.
+    fn set(&self) {
+        // SAFETY: the event is initialised, and whoever waits for it keeps it in
+        // its place until it is set; no wait follows in the same step.
+        unsafe { KeSetEvent(self.gone.get(), 0, 0) };
     }
 
     /// One more reference, which [`Self::count_down`] gives back.
     pub(crate) fn count_up(&self) -> bool {
-        // SAFETY: the structure is initialised.
-        unsafe { ExAcquireRundownProtection(self.0.get()) != 0 }
+        let more = |state: u64| {
+            (state & ENDING == 0)
+                .then(|| state.checked_add(ONE))
+                .flatten()
+        };
+        self.state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+            .is_ok()
     }
 
     /// Gives a reference back.
@@ -72,8 +130,10 @@ impl Rundown {
     ///
     /// [`Self::count_up`] gave the reference, and nobody has given it back.
     pub(crate) unsafe fn count_down(&self) {
-        // SAFETY: the caller holds a reference.
-        unsafe { ExReleaseRundownProtection(self.0.get()) };
+        let before = self.state.fetch_sub(ONE, Ordering::AcqRel);
+        if before == ONE | ENDING | READY {
+            self.set();
+        }
     }
 }
 
@@ -90,7 +150,7 @@ impl fmt::Debug for Rundown {
 }
 
 /// A reference: while it exists, nobody ends what it protects. Given back when
-/// dropped: `ExReleaseRundownProtection`.
+/// dropped, as by `ExReleaseRundownProtection`.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 #[derive(Debug)]

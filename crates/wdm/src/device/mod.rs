@@ -104,7 +104,7 @@ pub struct Names {
 
 /// A device that exists. Dropping it deletes the link, waits for requests that are
 /// being handled, and deletes the device: `IoDeleteSymbolicLink`,
-/// `ExWaitForRundownProtectionRelease`, `IoDeleteDevice`.
+/// `IoDeleteDevice`.
 ///
 /// IRQL: `PASSIVE_LEVEL`, dropping included.
 pub struct ControlDevice<D: Device> {
