@@ -10,12 +10,9 @@ use core::{
 };
 
 use wdk_sys::{
-    LOOKASIDE_LIST_EX, PLOOKASIDE_LIST_EX, POOL_TYPE, PVOID, SIZE_T, SLIST_ENTRY, SLIST_HEADER,
-    ULONG,
-    ntddk::{
-        ExDeleteLookasideListEx, ExFlushLookasideListEx, ExInitializeLookasideListEx,
-        ExQueryDepthSList, ExpInterlockedPopEntrySList, ExpInterlockedPushEntrySList,
-    },
+    LOOKASIDE_LIST_EX, NTSTATUS, PALLOCATE_FUNCTION_EX, PFREE_FUNCTION_EX, PLOOKASIDE_LIST_EX,
+    POOL_TYPE, PVOID, SIZE_T, SLIST_ENTRY, SLIST_HEADER, ULONG, USHORT,
+    ntddk::{ExQueryDepthSList, ExpInterlockedPopEntrySList, ExpInterlockedPushEntrySList},
 };
 
 use super::{
@@ -36,25 +33,58 @@ type Allocate = unsafe extern "system" fn(PLOOKASIDE_LIST_EX) -> PVOID;
 /// `ExFreeToLookasideListEx`.
 type Free = unsafe extern "system" fn(PLOOKASIDE_LIST_EX, PVOID);
 
-/// The two exports that newer kernels have.
+/// `ExInitializeLookasideListEx`.
+type Initialize = unsafe extern "system" fn(
+    PLOOKASIDE_LIST_EX,
+    PALLOCATE_FUNCTION_EX,
+    PFREE_FUNCTION_EX,
+    POOL_TYPE,
+    ULONG,
+    SIZE_T,
+    ULONG,
+    USHORT,
+) -> NTSTATUS;
+
+/// `ExDeleteLookasideListEx` and `ExFlushLookasideListEx`.
+type Manage = unsafe extern "system" fn(PLOOKASIDE_LIST_EX);
+
+/// The kernel's exports for lists of this kind.
 #[derive(Clone, Copy)]
 struct Exports {
-    allocate: Allocate,
-    free: Free,
+    initialize: Initialize,
+    delete: Manage,
+    flush: Manage,
+    /// The two that only newer kernels have.
+    newer: Option<(Allocate, Free)>,
 }
 
 impl Exports {
     /// Looks them up.
     fn find(passive: &Passive) -> Option<Self> {
+        let initialize = routine_address(utf16!("ExInitializeLookasideListEx"), passive)?;
+        let delete = routine_address(utf16!("ExDeleteLookasideListEx"), passive)?;
+        let flush = routine_address(utf16!("ExFlushLookasideListEx"), passive)?;
+        Some(Self {
+            // SAFETY: the address is that of the kernel's export of this name,
+            // whose reference page gives this signature; code addresses never
+            // change. So for the next two.
+            initialize: unsafe { transmute::<PVOID, Initialize>(initialize.as_ptr()) },
+            // SAFETY: as above.
+            delete: unsafe { transmute::<PVOID, Manage>(delete.as_ptr()) },
+            // SAFETY: as above.
+            flush: unsafe { transmute::<PVOID, Manage>(flush.as_ptr()) },
+            newer: Self::find_newer(passive),
+        })
+    }
+
+    fn find_newer(passive: &Passive) -> Option<(Allocate, Free)> {
         let allocate = routine_address(utf16!("ExAllocateFromLookasideListEx"), passive)?;
         let free = routine_address(utf16!("ExFreeToLookasideListEx"), passive)?;
-        // SAFETY: the address is that of the kernel's export of this name, whose
-        // reference page gives this signature; code addresses never change. So for
-        // the next.
+        // SAFETY: as in `find`.
         let allocate = unsafe { transmute::<PVOID, Allocate>(allocate.as_ptr()) };
         // SAFETY: as above.
         let free = unsafe { transmute::<PVOID, Free>(free.as_ptr()) };
-        Some(Self { allocate, free })
+        Some((allocate, free))
     }
 }
 
@@ -68,7 +98,7 @@ pub(super) struct RawList<S: Supplier> {
 #[repr(C)]
 struct Head<S> {
     list: UnsafeCell<LOOKASIDE_LIST_EX>,
-    exports: Option<Exports>,
+    exports: Exports,
     layout: Layout,
     pool: Pool,
     tag: PoolTag,
@@ -89,13 +119,14 @@ impl<S: Supplier> RawList<S> {
         if layout.align() > BLOCK_ALIGNMENT {
             return Err(Error::new(CALL, Status::NOT_SUPPORTED));
         }
+        let exports = Exports::find(passive).ok_or(Error::new(CALL, Status::NOT_SUPPORTED))?;
         // A block that is in the list holds a link.
         let size = layout.size().max(size_of::<SLIST_ENTRY>());
         let layout = Layout::from_size_align(size, BLOCK_ALIGNMENT)
             .map_err(|_| Error::new(CALL, Status::INVALID_PARAMETER))?;
         let head = Head {
             list: UnsafeCell::new(LOOKASIDE_LIST_EX::default()),
-            exports: Exports::find(passive),
+            exports,
             layout,
             pool,
             tag,
@@ -119,9 +150,9 @@ impl<S: Supplier> RawList<S> {
     /// The IRQL is what the list's blocks ask for.
     pub(super) unsafe fn take(&self) -> Option<NonNull<u8>> {
         let list = self.head.list.get();
-        let start = match self.head.exports {
+        let start = match self.head.exports.newer {
             // SAFETY: the list is initialised; the caller vouches for the IRQL.
-            Some(exports) => unsafe { (exports.allocate)(list) },
+            Some((allocate, _)) => unsafe { allocate(list) },
             // SAFETY: as above.
             None => unsafe { self.take_inline() },
         };
@@ -137,9 +168,9 @@ impl<S: Supplier> RawList<S> {
     pub(super) unsafe fn give_back(&self, block: NonNull<u8>) {
         let list = self.head.list.get();
         let block: PVOID = block.as_ptr().cast();
-        match self.head.exports {
+        match self.head.exports.newer {
             // SAFETY: the list is initialised; the caller vouches for the rest.
-            Some(exports) => unsafe { (exports.free)(list, block) },
+            Some((_, free)) => unsafe { free(list, block) },
             // SAFETY: as above.
             None => unsafe { self.give_back_inline(block) },
         }
@@ -219,7 +250,7 @@ impl<S: Supplier> RawList<S> {
     /// The IRQL is what the list's blocks ask for.
     pub(super) unsafe fn flush(&self) {
         // SAFETY: the list is initialised; the caller vouches for the IRQL.
-        unsafe { ExFlushLookasideListEx(self.head.list.get()) };
+        unsafe { (self.head.exports.flush)(self.head.list.get()) };
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -270,7 +301,7 @@ impl<S: Supplier> Drop for RawList<S> {
         }
         // SAFETY: the list is initialised, deleted once, and the boxes that borrow
         // it are gone.
-        unsafe { ExDeleteLookasideListEx(self.head.list.get()) };
+        unsafe { (self.head.exports.delete)(self.head.list.get()) };
         // SAFETY: the value is dropped once, and the kernel has let go of it.
         unsafe { ManuallyDrop::drop(&mut self.head) };
     }
@@ -290,7 +321,7 @@ fn initialise<S: Supplier>(head: &Head<S>) -> Result<()> {
     // is deleted; the routines find the rest of it by its address. The depth is
     // reserved and has to be 0.
     let status = unsafe {
-        ExInitializeLookasideListEx(
+        (head.exports.initialize)(
             head.list.get(),
             supply,
             reclaim,

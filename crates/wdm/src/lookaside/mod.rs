@@ -10,9 +10,10 @@
 //!
 //! Initialising, flushing and deleting are exports of every kernel from Windows
 //! Vista on. Taking and freeing were inline functions until the WDK of Windows 11
-//! 22H2, and are exports since. They are looked up by name, and where they are
-//! absent, what the inline functions do is done here: a static import of them would
-//! keep the driver from loading.
+//! 22H2, and are exports since. All are looked up by name, since a static import
+//! keeps the driver from loading where it is absent: without the first three there
+//! are no such lists (`STATUS_NOT_SUPPORTED`), and without the other two, what the
+//! inline functions do is done here.
 
 mod list;
 mod supplier;
@@ -67,7 +68,8 @@ impl<T, S: Supplier> Lookaside<T, S> {
     /// # Errors
     ///
     /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left for the head.
-    /// * `STATUS_NOT_SUPPORTED`: the type's alignment is above 16 bytes.
+    /// * `STATUS_NOT_SUPPORTED`: the type's alignment is above 16 bytes, or the
+    ///   kernel, older than Windows Vista, has no such lists.
     /// * Whatever else `ExInitializeLookasideListEx` returns.
     pub fn new(tag: PoolTag, supplier: S, passive: &Passive) -> Result<Self> {
         Ok(Self {
