@@ -15,7 +15,7 @@ use suites::build;
 /// has it: by its page of Microsoft's reference, or, where that names none (`*`),
 /// by the export list of an open reimplementation of Windows Server 2003 for
 /// x64. None is newer than that: other kernels that follow Windows go no further.
-const IMPORTS: [(&str, &str); 79] = [
+const IMPORTS: [(&str, &str); 78] = [
     ("DbgPrintEx", "Windows XP"),
     ("ExAcquireFastMutex", "Windows 2000"),
     ("ExAllocatePool", "*"),
@@ -24,7 +24,6 @@ const IMPORTS: [(&str, &str); 79] = [
     ("ExAllocatePoolWithTag", "*"),
     ("ExFreePool", "Windows 2000"),
     ("ExFreePoolWithTag", "Windows 2000"),
-    ("ExGetPreviousMode", "Windows 2000"),
     ("ExInterlockedInsertHeadList", "Windows 2000"),
     ("ExInterlockedInsertTailList", "Windows 2000"),
     ("ExInterlockedPopEntryList", "Windows 2000"),

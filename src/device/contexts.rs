@@ -1,6 +1,6 @@
-//! In whose context each entry point was last called: process, thread, IRQL,
-//! previous mode. DriverEntry runs in the System process, a request in its
-//! caller's, the end of a file wherever its last reference goes.
+//! In whose context each entry point was last called: process, thread, IRQL, and
+//! for whom. DriverEntry runs in the System process, a request in its caller's,
+//! the end of a file wherever its last reference goes.
 
 use protocol::{ContextsReply, EntryContext};
 use wdm::{
@@ -37,14 +37,14 @@ static CONTEXTS: SpinLock<ContextsReply> = SpinLock::new(ContextsReply {
     entries: [NEVER; protocol::ENTRY_POINTS.len()],
 });
 
-/// Notes that an entry point is being called.
-pub fn note(entry: Entry, irql: &mut Dispatch) {
+/// Notes that an entry point is being called, for whom if by a request.
+pub fn note(entry: Entry, requestor: Option<Mode>, irql: &mut Dispatch) {
     let now = EntryContext {
         count: 1,
         process: wide(process::current_process_id()),
         thread: wide(process::current_thread_id()),
         irql: Irql::current().level().into(),
-        from_user: u32::from(process::previous_mode() == Mode::User),
+        from_user: u32::from(requestor == Some(Mode::User)),
     };
     CONTEXTS.with(irql, |contexts, _| {
         if let Some(place) = contexts.entries.get_mut(entry as usize) {

@@ -22,7 +22,7 @@ use wdm::{
     debug::Level,
     device::{ControlDevice, Device, Names},
     driver::Context,
-    irp::{Answer, Direction, FileId, PendingQueue, Request, Transfer},
+    irp::{Answer, Direction, FileId, Mode, PendingQueue, Request, Transfer},
     irql::Passive,
     pool::PoolTag,
     sync::SpinLock,
@@ -84,7 +84,7 @@ wdm::init! { context:
         passive: &mut Passive,
     ) -> Result<ControlDevice<NtMem>, Status> {
         let failed = |error: Error| scope.failed("device", &error);
-        contexts::note(Entry::Start, passive);
+        contexts::note(Entry::Start, None, passive);
         let device = NtMem {
             version: context.version().map_err(failed)?,
             counts: &COUNTS,
@@ -108,8 +108,8 @@ impl Device for NtMem {
     const TAG: PoolTag = tags::DEVICE;
     type File = File;
 
-    fn create(&self, passive: &mut Passive) -> Result<File, Status> {
-        contexts::note(Entry::Create, passive);
+    fn create(&self, requestor: Mode, passive: &mut Passive) -> Result<File, Status> {
+        contexts::note(Entry::Create, Some(requestor), passive);
         let store = Store::new(&self.counts.stored)?;
         Ok(File {
             counts: self.counts,
@@ -120,7 +120,7 @@ impl Device for NtMem {
     }
 
     fn control<'r>(&self, file: &File, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
-        contexts::note(Entry::Control, passive);
+        contexts::note(Entry::Control, Some(request.requestor()), passive);
         counts::add(&self.counts.requests);
         let Some(command) = Command::from_code(request.code().raw()) else {
             return self.refuse(request, Status::INVALID_DEVICE_REQUEST);
@@ -171,19 +171,19 @@ impl Device for NtMem {
             Direction::Read => Entry::Read,
             Direction::Write => Entry::Write,
         };
-        contexts::note(entry, passive);
+        contexts::note(entry, Some(transfer.requestor()), passive);
         Self::read_or_write(file, transfer, passive)
     }
 
     fn cleanup(&self, file: &File, id: FileId, passive: &mut Passive) {
-        contexts::note(Entry::Cleanup, passive);
+        contexts::note(Entry::Cleanup, None, passive);
         file.is_closed.store(true, Ordering::SeqCst);
         self.end_waiting(id, passive);
         self.views.unmap_all(file.number, passive);
     }
 
     fn close(file: &File, passive: &mut Passive) {
-        contexts::note(Entry::Close, passive);
+        contexts::note(Entry::Close, None, passive);
         file.store.clear(passive);
     }
 }

@@ -114,7 +114,10 @@ pub struct EntryContext {
     pub thread: u64,
     /// The IRQL, 0 to 15.
     pub irql: u32,
-    /// `ExGetPreviousMode`: 1 if a program called the kernel, 0 if not.
+    /// 1 if a program made the request: its `RequestorMode`, which the I/O manager
+    /// takes from the caller's previous mode. 0 if a driver did, and where nobody
+    /// makes one: DriverEntry, and the two ends of a file, which the I/O manager
+    /// tells of by itself.
     pub from_user: u32,
 }
 

@@ -53,6 +53,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::record::Level;
 
     fn texts(log: &str) -> Vec<String> {
         lines(log).into_iter().map(|line| line.text).collect()
@@ -104,7 +105,7 @@ mod tests {
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].text, "ntmem: one");
         assert_eq!(found[0].component, Some(77));
-        assert_eq!(found[0].level, Some(1.into()));
+        assert_eq!(found[0].level, Some(Level::Error));
     }
 
     #[test]

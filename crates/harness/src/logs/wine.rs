@@ -1,6 +1,7 @@
 //! A line of Wine's debug output: `thread:class:channel:function text`. What a
 //! driver prints is in the channel `debugstr`, as component and level in
-//! hexadecimal and the text.
+//! hexadecimal and the text; a level below 32 is written as the mask that it
+//! stands for.
 
 use crate::record::Line;
 
@@ -31,7 +32,12 @@ impl Entry<'_> {
         let printed = self.message.strip_prefix("vDbgPrintExWithPrefix ")?;
         let mut parts = printed.splitn(3, ':');
         let mut number = || u32::from_str_radix(parts.next()?, 16).ok();
-        let (component, level) = (number()?, number()?);
+        let (component, mask) = (number()?, number()?);
+        let level = if mask.is_power_of_two() {
+            mask.trailing_zeros()
+        } else {
+            mask
+        };
         let text = parts.next()?;
         Some(Line {
             component: Some(component),

@@ -16,7 +16,7 @@ use crate::{
     Status,
     device::Device,
     irp::{
-        Direction, FileId, Request, Transfer,
+        Direction, FileId, Mode, Request, Transfer,
         kernel::{File, Irp},
     },
     irql::{Irql, Passive},
@@ -35,7 +35,7 @@ pub(super) struct Extension {
 
 /// The methods of one `Device`, without its type.
 pub(super) struct VTable {
-    create: unsafe fn(NonNull<c_void>, NonNull<File>, &mut Passive) -> Status,
+    create: unsafe fn(NonNull<c_void>, NonNull<File>, Mode, &mut Passive) -> Status,
     control: unsafe fn(NonNull<c_void>, NonNull<File>, Irp, &mut Passive) -> Status,
     transfer: unsafe fn(NonNull<c_void>, NonNull<File>, Irp, Direction, &mut Passive) -> Status,
     cleanup: unsafe fn(NonNull<c_void>, NonNull<File>, FileId, &mut Passive),
@@ -153,7 +153,7 @@ unsafe extern "C" fn dispatch_create(device: *mut DEVICE_OBJECT, irp: *mut IRP) 
     let create = arrival.extension.functions.create;
     let status = arrival.enter(|state, passive| {
         // SAFETY: the functions are those of the state's type, and the file is new.
-        unsafe { create(state, arrival.file, passive) }
+        unsafe { create(state, arrival.file, arrival.irp.requestor(), passive) }
     });
     finish(arrival.irp, status.unwrap_or(Status::DELETE_PENDING))
 }
@@ -257,11 +257,12 @@ unsafe fn context(file: NonNull<File>) -> NonNull<*mut c_void> {
 unsafe fn create<D: Device>(
     state: NonNull<c_void>,
     file: NonNull<File>,
+    requestor: Mode,
     passive: &mut Passive,
 ) -> Status {
     // SAFETY: the caller vouches for the type.
     let device = unsafe { state.cast::<D>().as_ref() };
-    let made = match device.create(passive) {
+    let made = match device.create(requestor, passive) {
         Ok(made) => made,
         // A caller that gets no handle must not be told that it has one.
         Err(status) if status.is_success() => return Status::UNSUCCESSFUL,

@@ -20,7 +20,7 @@ use self::dispatch::{Extension, VTable};
 use crate::{
     Error, Result, Status,
     driver::Context,
-    irp::{Answer, FileId, Request, Transfer},
+    irp::{Answer, FileId, Mode, Request, Transfer},
     irql::{Apc, Passive},
     memory::structure_size,
     pool::{PoolBox, PoolTag},
@@ -35,7 +35,7 @@ use crate::{
 ///     const TAG: PoolTag = wdm::pool_tag!(b"Smpl");
 ///     type File = ();
 ///
-///     fn create(&self, _: &mut Passive) -> Result<(), Status> {
+///     fn create(&self, _: Mode, _: &mut Passive) -> Result<(), Status> {
 ///         Ok(())
 ///     }
 ///
@@ -53,12 +53,13 @@ pub trait Device: Send + Sync + Sized + 'static {
     type File: Send + Sync + 'static;
 
     /// Somebody opens the device: `IRP_MJ_CREATE`. Called at `PASSIVE_LEVEL` in
-    /// the process that opens it.
+    /// the process that opens it; `requestor` says whether a program or a driver
+    /// does (`RequestorMode`).
     ///
     /// # Errors
     ///
     /// The status that the caller gets instead of a handle.
-    fn create(&self, passive: &mut Passive) -> Result<Self::File, Status>;
+    fn create(&self, requestor: Mode, passive: &mut Passive) -> Result<Self::File, Status>;
 
     /// Somebody asks something: `IRP_MJ_DEVICE_CONTROL`. Called at `PASSIVE_LEVEL`
     /// in the process that asks.

@@ -8,9 +8,7 @@
 mod reference;
 mod watch;
 
-use wdk_sys::ntddk::{ExGetPreviousMode, PsGetCurrentProcessId, PsGetCurrentThreadId};
-
-use crate::irp::Mode;
+use wdk_sys::ntddk::{PsGetCurrentProcessId, PsGetCurrentThreadId};
 
 pub use self::{
     reference::Process,
@@ -30,15 +28,4 @@ pub fn current_process_id() -> usize {
 pub fn current_thread_id() -> usize {
     // SAFETY: the function has no precondition.
     unsafe { PsGetCurrentThreadId() }.addr()
-}
-
-/// Whose call the current thread carries out, a program's or a driver's:
-/// `ExGetPreviousMode`. IRQL: any.
-#[must_use]
-pub fn previous_mode() -> Mode {
-    // SAFETY: the function has no precondition.
-    match unsafe { ExGetPreviousMode() } {
-        0 => Mode::Kernel,
-        _ => Mode::User,
-    }
 }

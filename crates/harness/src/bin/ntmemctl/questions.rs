@@ -197,7 +197,7 @@ fn contexts(reply: ContextsReply) -> Value {
             "process": entry.process,
             "thread": entry.thread,
             "irql": entry.irql,
-            "previous-mode": if entry.from_user == 0 { "kernel" } else { "user" },
+            "requestor-mode": if entry.from_user == 0 { "kernel" } else { "user" },
         });
         ((*name).to_owned(), context)
     });
