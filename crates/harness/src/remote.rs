@@ -288,7 +288,11 @@ mod tests {
 
     #[test]
     fn everything_goes_there_and_comes_back() {
-        let service = Service::new("some\\a b.sys")
+        let service = Service {
+            name: "some".to_owned(),
+            ..Service::new("some\\a b.sys")
+        };
+        let service = service
             .parameter("Walk", RegValue::Sz("lock,\"".to_owned()))
             .parameter(
                 "Raw",

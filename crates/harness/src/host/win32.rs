@@ -8,7 +8,7 @@ use std::fmt;
 struct Known {
     code: u32,
     name: &'static str,
-    /// The status that most likely was turned into the code.
+    /// The status that most likely was turned into the code; 0 if none is usual.
     status: u32,
     meaning: &'static str,
 }
@@ -51,7 +51,7 @@ const KNOWN: [Known; 31] = known![
     577 ERROR_INVALID_IMAGE_HASH 0xC000_0428
         "the image's signature is not trusted: sign it with the test certificate, turn on test signing \
          (bcdedit /set testsigning on) with Secure Boot off, and restart",
-    654 ERROR_DRIVER_FAILED_PRIOR_UNLOAD 0xC000_0364
+    654 ERROR_DRIVER_FAILED_PRIOR_UNLOAD 0xC000_038E
         "the driver did not unload cleanly earlier and is still in memory: restart",
     995 ERROR_OPERATION_ABORTED 0xC000_0120
         "the request was cancelled",
@@ -85,7 +85,7 @@ const KNOWN: [Known; 31] = known![
          the driver's log names the call",
     2001 ERROR_BAD_DRIVER 0xC000_026C
         "the image could not be loaded",
-    4551 ERROR_SYSTEM_INTEGRITY_POLICY_VIOLATION 0xC0E9_0001
+    4551 ERROR_SYSTEM_INTEGRITY_POLICY_VIOLATION 0
         "a code integrity policy refuses the image; Smart App Control and similar must be off for a test driver",
 ];
 
@@ -98,7 +98,10 @@ fn known(code: u32) -> Option<&'static Known> {
 /// `NTSTATUS_FROM_WIN32` of it.
 #[must_use]
 pub fn status_of(code: u32) -> u32 {
-    known(code).map_or(0xC007_0000 | code & 0xFFFF, |known| known.status)
+    match known(code) {
+        Some(known) if known.status != 0 => known.status,
+        _ => 0xC007_0000 | code & 0xFFFF,
+    }
 }
 
 /// A Win32 code as people need it: number, name, what it means here, what to do.
@@ -125,7 +128,7 @@ mod tests {
 
     #[test]
     fn statuses_are_failures_that_have_names() {
-        for known in &KNOWN {
+        for known in KNOWN.iter().filter(|known| known.status != 0) {
             assert!(known.status.cast_signed() < 0, "{}", known.name);
             assert!(
                 ntstatus::name(known.status).is_some(),
@@ -147,5 +150,6 @@ mod tests {
         assert_eq!(Explained(9).to_string(), "error 9 (see `net helpmsg 9`)");
         assert_eq!(status_of(1450), ntstatus::STATUS_INSUFFICIENT_RESOURCES);
         assert_eq!(status_of(9), 0xC007_0009);
+        assert_eq!(status_of(4551), 0xC007_11C7);
     }
 }
