@@ -38,6 +38,29 @@ pub struct Config {
     /// The seed that the turns of threads and processors are drawn from, in place of
     /// the host's clock.
     pub schedule: Option<u64>,
+    /// Whether the driver is watched as Driver Verifier does it.
+    pub verify: Verify,
+    /// Whether the report says which calls a [`Fault`] could make fail, one for
+    /// each call stack.
+    pub list_faults: bool,
+    /// Bytes of pool that the driver may have at a time, if there is a limit.
+    pub pool_limit: Option<u64>,
+    /// Whether every mapping of an MDL fails, as with used-up page table entries.
+    pub no_mappings: bool,
+}
+
+/// What Driver Verifier would do: each of the driver's pool blocks has pages of
+/// its own, which are inaccessible once it is freed; paged pool is inaccessible at
+/// `DISPATCH_LEVEL` and above; call stacks are kept of what is taken and freed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verify {
+    /// None of it.
+    #[default]
+    Off,
+    /// Blocks end where an inaccessible page begins.
+    Overruns,
+    /// Blocks begin where an inaccessible page ends.
+    Underruns,
 }
 
 /// A file that the volume `C:` has when the driver starts.
@@ -85,7 +108,18 @@ impl Config {
             files: Vec::new(),
             processors: 1,
             schedule: None,
+            verify: Verify::default(),
+            list_faults: false,
+            pool_limit: None,
+            no_mappings: false,
         }
+    }
+
+    /// Watches the driver as Driver Verifier does it.
+    #[must_use]
+    pub fn verify(mut self, verify: Verify) -> Self {
+        self.verify = verify;
+        self
     }
 
     /// Gives the machine so many processors, which take turns; it does not boot

@@ -20,7 +20,7 @@ mod symbols;
 mod written;
 
 pub use config::{
-    Config, DebugFilter, Fault, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, VolumeFile,
+    Config, DebugFilter, Fault, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, Verify, VolumeFile,
 };
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use inventory::{Export, ExportKind, Import, exports, imports};
@@ -28,7 +28,8 @@ pub use inventory::{Export, ExportKind, Import, exports, imports};
 pub use machine::{Machine, Started, run};
 pub use render::Text;
 pub use report::{
-    BugCheck, CallCount, ImageInfo, Inlined, Location, LogLine, Report, Verdict, Violation,
+    BugCheck, CallCount, FaultPoint, ImageInfo, Inlined, Location, LogLine, Past, Report, Verdict,
+    Violation,
 };
 pub use request::{Account, Handle, Operation, Process, Progress, Reply, Ticket};
 

@@ -76,6 +76,7 @@ impl Machine {
             violations: Vec::new(),
             schedule: config.schedule,
             calls: Vec::new(),
+            fault_points: Vec::new(),
             notes: Vec::new(),
         };
         let mut machine = Self {
@@ -280,6 +281,7 @@ impl Machine {
             match wire::read(&mut self.stream) {
                 Ok(Some(Event::Log(line))) => self.report.log.push(line),
                 Ok(Some(Event::Violation(violation))) => self.report.violations.push(violation),
+                Ok(Some(Event::FaultPoint(point))) => self.report.fault_points.push(point),
                 Ok(Some(Event::BugCheck(bug_check))) => {
                     self.report.bug_check = Some(*bug_check);
                     self.stopped = true;
@@ -312,6 +314,7 @@ impl Machine {
             what: String::new(),
             location: None,
             stack: Vec::new(),
+            history: Vec::new(),
         });
         if stop.code == HUNG {
             let time = self.config.timeout;
@@ -335,6 +338,7 @@ impl Machine {
             match wire::read(&mut self.stream) {
                 Ok(Some(Event::Log(line))) => self.report.log.push(line),
                 Ok(Some(Event::Violation(violation))) => self.report.violations.push(violation),
+                Ok(Some(Event::FaultPoint(point))) => self.report.fault_points.push(point),
                 Ok(Some(Event::BugCheck(stop))) => return Some(*stop),
                 // It came back after all, which is too late; or it is gone, or
                 // waits inside the call.

@@ -50,7 +50,10 @@ pub fn component_name(number: u32) -> Option<&'static str> {
 }
 
 /// A number, decimal or `0x` hexadecimal.
-fn number(text: &str) -> Result<u64, ParseError> {
+///
+/// # Errors
+/// It is none, or larger than 64 bits.
+pub fn number(text: &str) -> Result<u64, ParseError> {
     let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => (digits, 16),
         None => (text, 10),

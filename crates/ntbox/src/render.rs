@@ -11,7 +11,7 @@ use anstyle::{AnsiColor, Style};
 use ntstatus::{Named, NamedBugCheck};
 
 use crate::parse::component_name;
-use crate::report::{BugCheck, Inlined, Location, LogLine, Report, Verdict, Violation};
+use crate::report::{BugCheck, Inlined, Location, LogLine, Past, Report, Verdict, Violation};
 
 /// A report as text. Made by [`Report::text`].
 #[derive(Debug, Clone, Copy)]
@@ -167,10 +167,25 @@ impl<'r> Text<'r> {
                 format_args!("Driver Verifier stops with {named}, first parameter {first:#x}"),
             )?;
         }
+        // The first place of the only stack is the location.
+        if let [only] = violation.history.as_slice()
+            && only.stack.first() == violation.location.as_ref()
+        {
+            return only.stack.iter().try_for_each(|place| self.place(f, place));
+        }
         violation
             .location
             .iter()
-            .try_for_each(|place| self.place(f, place))
+            .try_for_each(|place| self.place(f, place))?;
+        self.history(f, &violation.history)
+    }
+
+    fn history(&self, f: &mut Formatter<'_>, history: &[Past]) -> fmt::Result {
+        history.iter().try_for_each(|past| {
+            let what = Printable(&past.what);
+            self.labelled(f, "", format_args!("{what}"))?;
+            past.stack.iter().try_for_each(|place| self.place(f, place))
+        })
     }
 
     fn bug_check(&self, f: &mut Formatter<'_>, stop: &BugCheck) -> fmt::Result {
@@ -200,7 +215,8 @@ impl<'r> Text<'r> {
                 1 => Ok(()),
                 times => self.labelled(f, "", format_args!("   {times} times in a row")),
             }
-        })
+        })?;
+        self.history(f, &stop.history)
     }
 
     fn place(&self, f: &mut Formatter<'_>, place: &Location) -> fmt::Result {

@@ -28,6 +28,9 @@ pub struct Report {
     pub schedule: Option<u64>,
     /// How often each export was called, in order of first call.
     pub calls: Vec<CallCount>,
+    /// The calls that could be made to fail, one for each call stack, in order; if
+    /// [`Config::list_faults`](crate::Config::list_faults) asks for them.
+    pub fault_points: Vec<FaultPoint>,
     /// What a reader should know of the report itself, such as debug
     /// information that could not be used.
     pub notes: Vec<String>,
@@ -169,6 +172,29 @@ pub struct BugCheck {
     pub location: Option<Location>,
     /// The call stack, innermost first.
     pub stack: Vec<Location>,
+    /// What happened before to the memory that this is about.
+    pub history: Vec<Past>,
+}
+
+/// An earlier call that matters for a report; kept with
+/// [`Config::verify`](crate::Config::verify).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    /// What was done, as in `allocated`.
+    pub what: String,
+    /// The call stack, innermost first.
+    pub stack: Vec<Location>,
+}
+
+/// A call that a [`Fault`](crate::Fault) can make fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultPoint {
+    /// Name of the export.
+    pub export: String,
+    /// Which of its calls this was, from 1: the first with this call stack.
+    pub nth: u32,
+    /// The call stack, innermost first.
+    pub stack: Vec<Location>,
 }
 
 /// A broken rule that did not stop the kernel.
@@ -184,6 +210,9 @@ pub struct Violation {
     pub what: String,
     /// Where in the driver: for something left behind, the call that took it.
     pub location: Option<Location>,
+    /// The call stack of that place, or those of it that there were; kept with
+    /// [`Config::verify`](crate::Config::verify).
+    pub history: Vec<Past>,
 }
 
 /// A place in code.

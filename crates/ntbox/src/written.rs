@@ -171,6 +171,7 @@ mod tests {
             what: "fault".to_owned(),
             location: Some(place.clone()),
             stack: vec![place],
+            history: Vec::new(),
         }
     }
 

@@ -349,3 +349,73 @@ fn requests_are_sent_and_answered() {
     assert_eq!(status(&output), 2);
     assert!(text(&output.stderr).contains("is no request"));
 }
+
+/// Three calls: the first failure is borne, the second leaves the first block, and
+/// the third, which only follows the second, is a fault.
+#[test]
+fn a_sweep_fails_each_call_stack_once() {
+    let Some(driver) = common::with_gcc("CARELESS") else {
+        return;
+    };
+    let image = driver.image.display().to_string();
+    let junit = driver.folder.file("sweep.xml");
+    let output = ntbox(&["sweep", &image, "--json"]);
+    assert_eq!(status(&output), 4, "{}", text(&output.stdout));
+    assert_eq!(output.stderr, b"", "no progress where nobody watches");
+    let again = ntbox(&["sweep", &image, "--json"]);
+    assert_eq!(
+        output.stdout, again.stdout,
+        "the outcome is always the same"
+    );
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(json["verdict"], "clean", "without faults");
+    let runs = json["sweep"]["runs"].as_array().expect("runs");
+    let seen: Vec<_> = runs
+        .iter()
+        .map(|run| (&run["faults"], run["verdict"].as_str().expect("a text")))
+        .collect();
+    let call = |nth: u32| serde_json::json!({"export": "ExAllocatePoolWithTag", "nth": nth});
+    assert_eq!(
+        seen,
+        [
+            (&Value::from(vec![call(1)]), "refused"),
+            (&Value::from(vec![call(2)]), "broken"),
+            (&Value::from(vec![call(2), call(3)]), "stopped"),
+        ]
+    );
+    assert_eq!(runs[1]["stack"][0]["symbol"], "Careless");
+
+    let output = ntbox(&["sweep", &image, "--junit", &junit.display().to_string()]);
+    let said = text(&output.stdout);
+    assert!(
+        said.ends_with(
+            "sweep    3 call stacks were made to fail, each in a run of its own: 1 went well, 2 did not\n"
+        ),
+        "{said}"
+    );
+    let xml = std::fs::read_to_string(&junit).expect("the JUnit file");
+    assert!(
+        xml.contains("<testsuite name=\"ntbox\" tests=\"4\" failures=\"2\">"),
+        "{xml}"
+    );
+}
+
+#[test]
+fn who_took_what_is_left_is_told_on_request() {
+    let Some(driver) = common::with_gcc("LEAK") else {
+        return;
+    };
+    let image = driver.image.display().to_string();
+    for (verify, frames) in [
+        (None, 0),
+        (Some("--verify"), 2),
+        (Some("--verify=underruns"), 2),
+    ] {
+        let arguments = ["run", &image, "--json"].into_iter().chain(verify);
+        let output = ntbox(&arguments.collect::<Vec<_>>());
+        assert_eq!(status(&output), 5);
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let stack = json["report"]["violations"][0]["history"][0]["stack"].as_array();
+        assert_eq!(stack.map_or(0, Vec::len), frames, "{verify:?}: {json}");
+    }
+}

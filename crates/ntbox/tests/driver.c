@@ -8,6 +8,7 @@ typedef unsigned long long SIZE_T;
 
 #define IMPORT __declspec(dllimport)
 IMPORT void *ExAllocatePoolWithTag(int type, SIZE_T size, ULONG tag);
+IMPORT void ExFreePoolWithTag(void *block, ULONG tag);
 IMPORT ULONG DbgPrintEx(ULONG component, ULONG level, const char *format, ...);
 IMPORT unsigned char KeGetCurrentIrql(void);
 IMPORT ULONG KeDelayExecutionThread(char mode, unsigned char alertable, const long long *interval);
@@ -23,6 +24,7 @@ IMPORT __attribute__((noreturn)) void KeBugCheckEx(ULONG code, SIZE_T a, SIZE_T 
 #define CALLS 7
 #define FLOOD 8
 #define DELAY 9
+#define CARELESS 10
 
 #define KEEP __attribute__((noinline, used))
 
@@ -71,6 +73,23 @@ KEEP void Call(ULONG times)
         Sink += KeGetCurrentIrql();
 }
 
+/* Does not expect the second of its allocations to fail, and the third only then. */
+KEEP ULONG Careless(void)
+{
+    void *first = ExAllocatePoolWithTag(0x200, 64, 0x74736554), *second, *third;
+    if (!first)
+        return 0xc000009a;
+    second = ExAllocatePoolWithTag(0x200, 32, 0x74736554);
+    if (!second) {
+        third = ExAllocatePoolWithTag(0x200, 16, 0x74736554);
+        Sink = *(volatile char *)third;
+        return 0xc000009a;
+    }
+    ExFreePoolWithTag(second, 0x74736554);
+    ExFreePoolWithTag(first, 0x74736554);
+    return 0;
+}
+
 static void Unload(void *driver)
 {
     (void)driver;
@@ -96,6 +115,8 @@ ULONG DriverEntry(char *driver, void *path)
     Flood();
 #elif DO == CALLS
     Call(TIMES);
+#elif DO == CARELESS
+    return Careless();
 #elif DO == DELAY
     KeDelayExecutionThread(0, 0, &(const long long){-10000LL * TIMES});
     DbgPrintEx(77, 0, "driver: end\n");

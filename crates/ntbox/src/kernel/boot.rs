@@ -14,7 +14,7 @@ use super::layout::{PAGE_SIZE, PCRS, STACKS};
 use super::loader::{self, Image};
 use super::mm::space::{Protection, Use};
 use super::wire::{self, Event, Request};
-use super::{cpu, driver, exclusive, exports, log, mm, signals, threads, user};
+use super::{cpu, driver, exclusive, exports, log, mm, signals, threads, user, verify};
 use crate::config::{Config, MAXIMUM_PROCESSORS, Time};
 use crate::report::ImageInfo;
 
@@ -159,7 +159,9 @@ impl Machine {
         if config.processors > 1 {
             super::tick::start();
         }
-        exports::initialize(&config.faults)?;
+        verify::initialize(config);
+        mm::with(|memory| memory.pools.configure(config.verify, config.pool_limit));
+        exports::initialize(config)?;
         let name = Path::new(&config.image).file_name().map_or_else(
             || config.service.clone(),
             |name| name.to_string_lossy().into_owned(),

@@ -11,6 +11,7 @@ use std::cell::Cell;
 
 use super::guest::{self, Fault};
 use super::layout::PCRS;
+use super::mm::paged;
 use crate::config::MAXIMUM_PROCESSORS;
 
 /// `PASSIVE_LEVEL`.
@@ -136,7 +137,11 @@ pub fn irql() -> u8 {
 
 /// Sets the IRQL and returns the one before.
 pub fn set_irql(new: u8) -> u8 {
-    current().irql.replace(new)
+    let old = current().irql.replace(new);
+    if new >= DISPATCH_LEVEL && old < DISPATCH_LEVEL {
+        paged::raised();
+    }
+    old
 }
 
 /// Number of the processor that this thread is.

@@ -8,7 +8,7 @@ use super::loader::Image;
 use super::mm::pool::{self, PoolKind, tag_text};
 use super::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use super::ob::{Attributes, Caller, Payload, Type, name};
-use super::{cpu, ex, exports, io, ke, mm, ob, ps, stop, threads, zw};
+use super::{cpu, ex, exports, io, ke, mm, ob, ps, stop, threads, verify, zw};
 use crate::config::Config;
 
 /// Offsets in `DRIVER_OBJECT` and `DRIVER_EXTENSION` on x64.
@@ -237,7 +237,8 @@ pub fn check_left_behind(when: &str) {
             block.size,
             tag_text(block.tag)
         );
-        stop::violation("pool-leak", Some((0xc4, 0x62)), what, block.caller);
+        let taken = verify::past("allocated", block.stack).into_iter().collect();
+        stop::left_behind("pool-leak", Some((0xc4, 0x62)), what, block.caller, taken);
     }
     for (of, routine, caller) in ps::notify::take_left_behind() {
         let what = format!("the {of} notify routine at {routine:#018x} is not removed {when}");

@@ -13,8 +13,8 @@ use super::mm::space::{Protection, Use};
 use super::native::Native;
 use super::ob::Caller;
 use super::seh::Context;
-use super::{cpu, ex, guest, io, ke, mm, signals, stop, tick, variables};
-use crate::config::Fault;
+use super::{cpu, ex, guest, io, ke, mm, signals, stop, tick, variables, verify};
+use crate::config::Config;
 use crate::report::CallCount;
 
 /// The tables of each family.
@@ -46,6 +46,13 @@ pub fn native_functions() -> impl Iterator<Item = &'static Native> {
     NATIVE.iter().copied().flatten()
 }
 
+/// What fails without page table entries to map an MDL with.
+const MAPPINGS: [&str; 3] = [
+    "MmMapLockedPagesSpecifyCache",
+    "MmMapIoSpace",
+    "MmMapIoSpaceEx",
+];
+
 /// Bytes of one generated entry.
 const ENTRY_SIZE: u64 = 16;
 
@@ -55,8 +62,10 @@ struct Bound {
     calls: AtomicU32,
     /// Order of the first call, from 1; 0 if never called.
     first: AtomicU32,
-    /// Number of the call that is to fail; 0 for none.
+    /// Numbers of the calls that are to fail.
     fails: Vec<u32>,
+    /// Whether all of them are.
+    always: bool,
 }
 
 struct Table {
@@ -81,7 +90,7 @@ const MISSING_STRIDE: u64 = 0x1_0000;
 ///
 /// # Errors
 /// A fault rule that names what is no export, or an export that cannot fail.
-pub fn initialize(faults: &[Fault]) -> Result<(), String> {
+pub fn initialize(config: &Config) -> Result<(), String> {
     let exports: Vec<Export> = functions().copied().collect();
     let mut by_name = FxHashMap::default();
     let mut code = entries(exports.len());
@@ -119,9 +128,10 @@ pub fn initialize(faults: &[Fault]) -> Result<(), String> {
             calls: AtomicU32::new(0),
             first: AtomicU32::new(0),
             fails: Vec::new(),
+            always: config.no_mappings && MAPPINGS.contains(&export.name),
         })
         .collect();
-    for fault in faults {
+    for fault in &config.faults {
         let entry = bound
             .iter_mut()
             .find(|entry| entry.export.name == fault.export)
@@ -256,12 +266,13 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
         );
     }
     tick::before_call();
+    verify::note(call, &entry.export, number);
     let irql = cpu::irql();
     if irql > entry.export.max_irql {
         too_high(entry.export, irql, call.return_address());
     }
     if let Some(failure) = entry.export.failure
-        && entry.fails.contains(&number)
+        && (entry.always || entry.fails.contains(&number))
     {
         return failure(call);
     }

@@ -37,6 +37,7 @@ mod threads;
 mod tick;
 mod user;
 pub mod variables;
+mod verify;
 mod version;
 pub mod wire;
 mod zw;

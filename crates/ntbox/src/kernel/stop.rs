@@ -7,13 +7,14 @@ use super::call::{Frame, Stop};
 use super::guest::Fault;
 use super::ke::bugcheck_callback;
 use super::layout::{STACKS, is_system};
-use super::mm::user;
+use super::mm::special::Place;
+use super::mm::{paged, user};
 use super::ob::Caller;
 use super::seh::{self, Context, ExceptionRecord};
 use super::signals::Trap;
 use super::wire::{self, Event};
-use super::{cpu, exports, guest, loader, log, mm};
-use crate::report::{BugCheck, Location, Violation};
+use super::{cpu, exports, guest, loader, log, mm, verify};
+use crate::report::{BugCheck, Location, Past, Violation};
 
 /// Bug check codes that this kernel itself stops with.
 mod code {
@@ -21,7 +22,11 @@ mod code {
     pub const PAGE_FAULT_IN_NONPAGED_AREA: u32 = 0x50;
     pub const UNEXPECTED_KERNEL_MODE_TRAP: u32 = 0x7f;
     pub const ATTEMPTED_WRITE_TO_READONLY_MEMORY: u32 = 0xbe;
+    pub const PAGE_FAULT_IN_FREED_SPECIAL_POOL: u32 = 0xcc;
+    pub const PAGE_FAULT_BEYOND_END_OF_ALLOCATION: u32 = 0xcd;
     pub const DRIVER_IRQL_NOT_LESS_OR_EQUAL: u32 = 0xd1;
+    pub const DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL: u32 = 0xd5;
+    pub const DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION: u32 = 0xd6;
     pub const ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY: u32 = 0xfc;
     pub const KERNEL_SECURITY_CHECK_FAILURE: u32 = 0x139;
 }
@@ -82,7 +87,19 @@ impl Access {
 
 /// Records that the driver broke a rule by a call that returns to `caller`.
 pub fn violation(rule: &str, verifier: Option<(u32, u64)>, what: impl Into<String>, caller: u64) {
-    record(rule, verifier, what.into(), location(caller));
+    let history = verify::history_of_caller(caller);
+    record(rule, verifier, what.into(), location(caller), history);
+}
+
+/// The same for something left behind, with what happened to it.
+pub fn left_behind(
+    rule: &str,
+    verifier: Option<(u32, u64)>,
+    what: String,
+    caller: u64,
+    history: Vec<Past>,
+) {
+    record(rule, verifier, what, location(caller), history);
 }
 
 /// Records that one of the driver's routines broke a rule as a whole.
@@ -92,16 +109,29 @@ pub fn violation_of(
     verifier: Option<(u32, u64)>,
     what: impl Into<String>,
 ) {
-    record(rule, verifier, what.into(), place(routine, false));
+    record(
+        rule,
+        verifier,
+        what.into(),
+        place(routine, false),
+        Vec::new(),
+    );
 }
 
-fn record(rule: &str, verifier: Option<(u32, u64)>, what: String, location: Option<Location>) {
+fn record(
+    rule: &str,
+    verifier: Option<(u32, u64)>,
+    what: String,
+    location: Option<Location>,
+    history: Vec<Past>,
+) {
     log::flush();
     wire::send(&Event::Violation(Violation {
         rule: rule.to_owned(),
         verifier,
         what,
         location,
+        history,
     }));
 }
 
@@ -156,6 +186,7 @@ pub fn bug_check(
         what: what.into(),
         location: context.and_then(|context| place(context.rip, after_call(context))),
         stack,
+        history: verify::history_of_memory(&parameters),
     };
     // A routine that is told of the stop and stops the system again does not
     // replace the first reason.
@@ -261,8 +292,10 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
             Some(context),
         );
     }
+    let in_driver = loader::find_image(context.rip).is_some();
+    let special = mm::with(|memory| memory.pools.special_place(address));
+    let hint = pool_hint(address, special);
     if irql >= cpu::DISPATCH_LEVEL {
-        let in_driver = loader::find_image(context.rip).is_some();
         let number = if in_driver {
             code::DRIVER_IRQL_NOT_LESS_OR_EQUAL
         } else {
@@ -271,7 +304,7 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
         bug_check(
             number,
             [address, u64::from(irql), access.code(), context.rip],
-            format!("{what}: {address:#018x} at IRQL {irql}"),
+            format!("{what}: {address:#018x} at IRQL {irql}{hint}"),
             Some(context),
         );
     }
@@ -311,7 +344,20 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
             Some(context),
         );
     }
+    // An export reads and writes as the kernel does it.
+    let by_driver = in_driver && context.flags & UNWOUND_TO_CALL == 0;
+    let by_block = match special {
+        Some(Place::Freed(_)) if by_driver => Some(code::DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL),
+        Some(Place::Freed(_)) => Some(code::PAGE_FAULT_IN_FREED_SPECIAL_POOL),
+        Some(_) if by_driver => Some(code::DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION),
+        Some(_) => Some(code::PAGE_FAULT_BEYOND_END_OF_ALLOCATION),
+        None => None,
+    };
     let (number, parameters) = match (access, protection) {
+        _ if by_block.is_some() => (
+            by_block.unwrap_or_default(),
+            [address, access.code(), context.rip, 0],
+        ),
         (Access::Write, Some(protection)) if protection.read && !protection.write => (
             code::ATTEMPTED_WRITE_TO_READONLY_MEMORY,
             [address, 0, context.rip, 0],
@@ -328,9 +374,21 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
     bug_check(
         number,
         parameters,
-        format!("{what}: {address:#018x}"),
+        format!("{what}: {address:#018x}{hint}"),
         Some(context),
     )
+}
+
+/// What special pool tells of an address, as the end of a sentence.
+fn pool_hint(address: u64, place: Option<Place>) -> String {
+    let (near, how) = match place {
+        Some(Place::Freed(near)) => (near, "in a freed block"),
+        Some(Place::Behind(near)) => (near, "behind the end of the block"),
+        Some(Place::Before(near)) => (near, "before the start of the block"),
+        None if paged::in_use(address) => return ", which is paged pool".to_owned(),
+        None => return String::new(),
+    };
+    format!(", {how} of {} bytes at {:#018x}", near.size, near.block)
 }
 
 /// A fault of the processor in driver code.

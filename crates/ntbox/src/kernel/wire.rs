@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::kernel::exclusive::Exclusive;
-use crate::report::{BugCheck, CallCount, ImageInfo, LogLine, Violation};
+use crate::report::{BugCheck, CallCount, FaultPoint, ImageInfo, LogLine, Violation};
 use crate::request::{Account, Operation, Process, Progress, Reply, Ticket};
 
 /// Descriptor at which the kernel process finds its end.
@@ -54,6 +54,8 @@ pub enum Event {
     Log(LogLine),
     /// The driver broke a rule.
     Violation(Violation),
+    /// A call that could be made to fail, with a call stack that is new.
+    FaultPoint(FaultPoint),
     /// The kernel stopped; nothing more comes.
     BugCheck(Box<BugCheck>),
     /// DriverEntry returned this status.

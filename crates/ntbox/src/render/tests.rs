@@ -16,6 +16,7 @@ fn report() -> Report {
         violations: Vec::new(),
         schedule: None,
         calls: Vec::new(),
+        fault_points: Vec::new(),
         notes: Vec::new(),
     }
 }
@@ -118,6 +119,7 @@ fn a_violation_has_its_rule_code_and_place() {
         verifier: Some((0xc4, 0x62)),
         what: "64 bytes are not freed".to_owned(),
         location: Some(place()),
+        history: Vec::new(),
     };
     let report = Report {
         violations: vec![violation],
@@ -146,6 +148,7 @@ fn a_bug_check_has_its_stack_once() {
             Location::new("walk.sys", 0x2000),
             Location::new("walk.sys", 0x2000),
         ],
+        history: Vec::new(),
     };
     let report = Report {
         bug_check: Some(stop),
@@ -197,6 +200,7 @@ fn foreign_text_cannot_steer_the_terminal() {
         verifier: None,
         what: "\u{9b}1m".to_owned(),
         location: Some(place),
+        history: Vec::new(),
     };
     let report = Report {
         log: vec![line(0, true, "a\tb\u{1b}]0;x\u{7}\rc")],

@@ -49,13 +49,21 @@ pub fn resolve(report: &mut Report, image: &Path) {
 
 /// Every place that a report names.
 fn locations(report: &mut Report) -> impl Iterator<Item = &mut Location> {
-    let violations = report
-        .violations
-        .iter_mut()
-        .filter_map(|violation| violation.location.as_mut());
+    let violations = report.violations.iter_mut().flat_map(|violation| {
+        let history = violation.history.iter_mut();
+        let past = history.flat_map(|past| past.stack.iter_mut());
+        violation.location.iter_mut().chain(past)
+    });
     let stop = report.bug_check.as_mut().into_iter();
-    let stop = stop.flat_map(|stop| stop.location.iter_mut().chain(stop.stack.iter_mut()));
-    violations.chain(stop)
+    let stop = stop.flat_map(|stop| {
+        let history = stop.history.iter_mut();
+        let past = history.flat_map(|past| past.stack.iter_mut());
+        let own = stop.location.iter_mut().chain(stop.stack.iter_mut());
+        own.chain(past)
+    });
+    let points = report.fault_points.iter_mut();
+    let points = points.flat_map(|point| point.stack.iter_mut());
+    violations.chain(stop).chain(points)
 }
 
 /// The offset to look up: inside the call, where it is a return address that is
@@ -88,6 +96,7 @@ mod tests {
             verifier: None,
             what: String::new(),
             location: Some(place.clone()),
+            history: Vec::new(),
         };
         Report {
             image: ImageInfo {
@@ -104,10 +113,12 @@ mod tests {
                 what: String::new(),
                 location: Some(place.clone()),
                 stack: vec![place.clone(), place],
+                history: Vec::new(),
             }),
             violations: vec![violation],
             schedule: None,
             calls: Vec::new(),
+            fault_points: Vec::new(),
             notes: Vec::new(),
         }
     }

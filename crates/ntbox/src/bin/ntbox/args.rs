@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use ntbox::parse::{self, Mask};
-use ntbox::{Config, Fault, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, VolumeFile};
+use ntbox::{Config, Fault, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, Verify, VolumeFile};
 
 use crate::requests::{self, Ask};
 
@@ -56,6 +56,10 @@ pub enum Command {
     /// Load a driver, send requests to its device, unload it, and report
     #[command(after_help = IOCTL_HELP)]
     Ioctl(Ioctl),
+    /// Run a driver once for each call that may fail and each call stack that leads
+    /// to it, and let that call fail
+    #[command(after_help = SWEEP_HELP)]
+    Sweep(Sweep),
     /// List what a driver imports, and whether this kernel provides it, without
     /// running it
     #[command(visible_alias = "check")]
@@ -137,9 +141,33 @@ pub struct Run {
     /// clock: the same seed gives the same run
     #[arg(long, value_name = "SEED", conflicts_with = "real_time")]
     pub schedule: Option<u64>,
+    /// Watch the driver as Driver Verifier does: pool blocks end at inaccessible
+    /// pages (or begin there, with `underruns`) and stay inaccessible when they are
+    /// freed, paged pool is inaccessible at DISPATCH_LEVEL, call stacks are kept
+    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true,
+        default_missing_value = "overruns")]
+    pub verify: Option<Kind>,
+    /// How many bytes of pool the driver can have at a time
+    #[arg(long, value_name = "BYTES", value_parser = parse::number)]
+    pub pool_limit: Option<u64>,
+    /// Let every mapping of an MDL fail
+    #[arg(long)]
+    pub no_mappings: bool,
+    /// Write a JUnit file for a build server, with one test case for what was run
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// Write one JSON object instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// On which side of a pool block the inaccessible page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Behind it
+    Overruns,
+    /// Before it
+    Underruns,
 }
 
 impl Run {
@@ -157,6 +185,13 @@ impl Run {
         config.files.clone_from(&self.files);
         config.processors = self.processors;
         config.schedule = self.schedule;
+        config.verify = match self.verify {
+            None => Verify::Off,
+            Some(Kind::Overruns) => Verify::Overruns,
+            Some(Kind::Underruns) => Verify::Underruns,
+        };
+        config.pool_limit = self.pool_limit;
+        config.no_mappings = self.no_mappings;
         if self.real_time {
             config.time = Time::Real;
         }
@@ -190,6 +225,29 @@ pub struct Ioctl {
     /// Name of the device or of a link to it
     pub device: String,
     /// What to send: control=CODE, read=BYTES or write=DATA, see below
+    #[arg(value_name = "REQUEST", value_parser = requests::request)]
+    pub requests: Vec<Ask>,
+}
+
+const SWEEP_HELP: &str = "\
+With a DEVICE, each run opens it and sends the REQUESTs, as `ntbox ioctl` does. Calls \
+that are made only after one has failed get their turn too. Runs go on in parallel; \
+the outcome does not depend on it. A driver may refuse to start, and requests may \
+end in errors; it may not stop the kernel, break a rule or leave anything behind.
+
+Examples:
+  ntbox sweep walk.sys --verify
+  ntbox sweep echo.sys '\\\\.\\Echo' control=0x222000,in=text:hello,out=64 --junit sweep.xml
+
+Exit status: as of `ntbox run`; 4 and 5 if that is so in any of the runs.";
+
+#[derive(Debug, Args)]
+pub struct Sweep {
+    #[command(flatten)]
+    pub run: Run,
+    /// Name of the device or of a link to it
+    pub device: Option<String>,
+    /// What to send, as for `ntbox ioctl`
     #[arg(value_name = "REQUEST", value_parser = requests::request)]
     pub requests: Vec<Ask>,
 }

@@ -6,6 +6,8 @@ use ntbox::{Error, Export, Import, Report, Verdict};
 
 use crate::args::{Cli, Command, status};
 use crate::ioctl::{self, Session};
+use crate::junit;
+use crate::sweep::{self, Swept};
 
 /// What a command came to, and how it is to be shown.
 pub struct Outcome<'c> {
@@ -21,6 +23,8 @@ pub enum Done {
     Run(Box<Report>),
     /// A run with requests.
     Ioctl(Box<Session>),
+    /// Many runs.
+    Sweep(Box<Swept>),
     /// What a driver imports.
     Imports(Vec<Import>),
     /// What the kernel provides.
@@ -32,6 +36,7 @@ pub fn carry_out(cli: &Cli) -> Outcome<'_> {
     let result = match &cli.command {
         Command::Run(args) => run(&args.config()),
         Command::Ioctl(args) => ioctl::run(args).map(|session| Done::Ioctl(Box::new(session))),
+        Command::Sweep(args) => sweep::run(args).map(|swept| Done::Sweep(Box::new(swept))),
         Command::Imports(args) => imports(&args.file),
         Command::Exports(_) => Ok(Done::Exports(ntbox::exports())),
     };
@@ -50,6 +55,18 @@ fn imports(file: &Path) -> Result<Done, Error> {
 }
 
 impl Outcome<'_> {
+    /// Writes the JUnit file, if one is asked for.
+    pub fn junit(&self) -> std::io::Result<()> {
+        let path = match self.command {
+            Command::Run(args) => &args.junit,
+            Command::Ioctl(args) => &args.run.junit,
+            Command::Sweep(args) => &args.run.junit,
+            Command::Imports(_) | Command::Exports(_) => &None,
+        };
+        path.as_deref()
+            .map_or(Ok(()), |path| junit::write(path, self))
+    }
+
     /// The exit status that tells of it.
     pub fn status(&self) -> u8 {
         match &self.result {
@@ -58,6 +75,13 @@ impl Outcome<'_> {
                 status::CLEAN | status::INCOMPLETE if session.failed() => status::FAILED,
                 other => other,
             },
+            Ok(Done::Sweep(swept)) => {
+                let mut statuses = vec![of_report(&swept.first)];
+                statuses.extend(swept.bad().map(|run| of_report(&run.report)));
+                let worst = [status::STOPPED, status::BROKEN, status::REFUSED];
+                let worst = worst.into_iter().find(|status| statuses.contains(status));
+                worst.unwrap_or(statuses[0])
+            }
             Ok(Done::Imports(list)) if list.iter().any(|import| !import.provided) => {
                 status::INCOMPLETE
             }

@@ -3,10 +3,11 @@
 
 use std::io::{self, Write};
 
-use ntbox::{Error, Machine, Operation, Progress, Reply, Report, Started};
+use ntbox::{Config, Error, Machine, Operation, Progress, Reply, Report, Started};
 use serde::Serialize;
 
 use crate::args::Ioctl;
+use crate::requests::Ask;
 
 /// `GENERIC_READ | GENERIC_WRITE`.
 const READ_WRITE: u32 = 0xc000_0000;
@@ -28,8 +29,9 @@ pub struct Answer {
     pub output: String,
     #[serde(skip)]
     bytes: Vec<u8>,
+    /// Whether it is an error.
     #[serde(skip)]
-    failed: bool,
+    pub failed: bool,
 }
 
 /// A run with requests.
@@ -79,12 +81,17 @@ fn dump(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
 
 /// Loads the driver, sends the requests, unloads it.
 pub fn run(args: &Ioctl) -> Result<Session, Error> {
-    let mut machine = Machine::boot(&args.run.config())?;
+    session(&args.run.config(), &args.device, &args.requests)
+}
+
+/// The same for what a configuration says.
+pub fn session(config: &Config, device: &str, requests: &[Ask]) -> Result<Session, Error> {
+    let mut machine = Machine::boot(config)?;
     let mut answers = Vec::new();
     if let Started::Status(status) = machine.start()?
         && status.cast_signed() >= 0
     {
-        match send_all(&mut machine, args, &mut answers) {
+        match send_all(&mut machine, device, requests, &mut answers) {
             // The report says how.
             Ok(()) | Err(Error::Stopped) => {}
             Err(other) => return Err(other),
@@ -96,17 +103,22 @@ pub fn run(args: &Ioctl) -> Result<Session, Error> {
     })
 }
 
-fn send_all(machine: &mut Machine, args: &Ioctl, answers: &mut Vec<Answer>) -> Result<(), Error> {
+fn send_all(
+    machine: &mut Machine,
+    device: &str,
+    requests: &[Ask],
+    answers: &mut Vec<Answer>,
+) -> Result<(), Error> {
     let process = machine.process("ntbox.exe")?;
     let open = Operation::Open {
-        path: args.device.clone(),
+        path: device.to_owned(),
         access: READ_WRITE,
     };
     let opened = machine.call(process, open)?;
     let handle = opened.handle;
-    answers.push(answer(format!("open {}", args.device), &opened, 0));
+    answers.push(answer(format!("open {device}"), &opened, 0));
     let Some(handle) = handle else { return Ok(()) };
-    for request in &args.requests {
+    for request in requests {
         let progress = machine.begin(process, request.operation(handle))?;
         let reply = match progress {
             Progress::Done(reply) => reply,

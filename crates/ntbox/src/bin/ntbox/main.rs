@@ -8,9 +8,13 @@ mod commands;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod ioctl;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod junit;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod requests;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod show;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -22,6 +26,10 @@ fn main() -> ExitCode {
 
     let cli = args::Cli::parse();
     let outcome = commands::carry_out(&cli);
+    if let Err(error) = outcome.junit() {
+        eprintln!("ntbox: the JUnit file cannot be written: {error}");
+        return ExitCode::from(args::status::HOST);
+    }
     match outcome.show() {
         // Whoever reads the output has seen enough; the outcome stands.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

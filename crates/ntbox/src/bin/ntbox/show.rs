@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::args::{Command, Run};
 use crate::commands::{Done, Outcome};
 use crate::ioctl::Answer;
+use crate::sweep::Swept;
 
 /// Number of the JSON format. It changes when a field goes or means something
 /// else; new fields may come without.
@@ -29,6 +30,8 @@ struct Object<'o> {
     #[serde(skip_serializing_if = "Option::is_none")]
     answers: Option<&'o [Answer]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    sweep: Option<&'o Swept>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     imports: Option<&'o [Import]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exports: Option<&'o [Export]>,
@@ -42,6 +45,7 @@ impl Outcome<'_> {
         let json = match self.command {
             Command::Run(args) => args.json,
             Command::Ioctl(args) => args.run.json,
+            Command::Sweep(args) => args.run.json,
             Command::Imports(args) => args.json,
             Command::Exports(args) => args.json,
         };
@@ -51,7 +55,7 @@ impl Outcome<'_> {
     fn json(&self) -> io::Result<()> {
         let status = self.status();
         let (mut verdict, mut error, mut answers) = (None, None, None);
-        let (mut report, mut imports, mut exports) = (None, None, None);
+        let (mut report, mut sweep, mut imports, mut exports) = (None, None, None, None);
         match &self.result {
             Ok(Done::Run(done)) => {
                 verdict = Some(done.verdict().name());
@@ -61,6 +65,11 @@ impl Outcome<'_> {
                 verdict = Some(session.report.verdict().name());
                 report = Some(&session.report);
                 answers = Some(session.answers.as_slice());
+            }
+            Ok(Done::Sweep(swept)) => {
+                verdict = Some(swept.first.verdict().name());
+                report = Some(&swept.first);
+                sweep = Some(&**swept);
             }
             Ok(Done::Imports(list)) => imports = Some(list.as_slice()),
             Ok(Done::Exports(list)) => exports = Some(list.as_slice()),
@@ -73,6 +82,7 @@ impl Outcome<'_> {
             error,
             report,
             answers,
+            sweep,
             imports,
             exports,
         };
@@ -93,6 +103,7 @@ impl Outcome<'_> {
             }
             (Ok(Done::Ioctl(session)), _) => session.text(&mut out)?,
             (Ok(Done::Run(report)), _) => write!(out, "{}", report.text().colours())?,
+            (Ok(Done::Sweep(swept)), _) => sweep(&mut out, swept)?,
             (Ok(Done::Imports(list)), _) => imports(&mut out, list)?,
             (Ok(Done::Exports(list)), _) => exports(&mut out, list)?,
             (Err(error), _) => writeln!(anstream::stderr().lock(), "{BAD}error{BAD:#}: {error}")?,
@@ -127,6 +138,31 @@ fn imports(out: &mut impl Write, list: &[Import]) -> io::Result<()> {
     }
     let missing = list.iter().filter(|import| !import.provided).count();
     writeln!(out, "{} imports, {missing} missing", list.len())
+}
+
+/// The first run, then the runs that the driver did not bear, and a summary.
+fn sweep(out: &mut impl Write, swept: &Swept) -> io::Result<()> {
+    let here = std::env::current_dir().ok();
+    let text = |report: &Report| {
+        let text = report.text().folder(here.as_deref()).colours();
+        text.to_string()
+    };
+    write!(out, "{}", text(&swept.first))?;
+    for run in swept.bad() {
+        writeln!(out, "\n{BAD}{} fails{BAD:#}", run.name())?;
+        if let Some(last) = run.faults.last() {
+            let place = run.stack.iter().find_map(|place| place.symbol.as_deref());
+            let by = place.map_or_else(String::new, |place| format!(", called by {place}"));
+            writeln!(out, "failed   {}{}", last.export, by.escape_debug())?;
+        }
+        write!(out, "{}", text(&run.report))?;
+    }
+    let (all, bad) = (swept.runs.len(), swept.bad().count());
+    writeln!(
+        out,
+        "\nsweep    {all} call stacks were made to fail, each in a run of its own: {} went well, {bad} did not",
+        all - bad
+    )
 }
 
 fn exports(out: &mut impl Write, list: &[Export]) -> io::Result<()> {

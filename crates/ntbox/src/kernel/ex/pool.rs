@@ -4,7 +4,7 @@ use super::active;
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Return, Stop, exports};
 use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
-use crate::kernel::{cpu, mm, stop};
+use crate::kernel::{cpu, mm, stop, verify};
 
 /// `POOL_FLAG_…` of `ExAllocatePool2`.
 mod flag {
@@ -45,8 +45,9 @@ const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
 /// The tag that Windows gives to memory without one.
 const NO_TAG: u32 = u32::from_le_bytes(*b"None");
 
-/// Checks the IRQL for a pool: the system stops at what it forbids.
-fn check_irql(kind: PoolKind, size: u64, tag: u32, what: &str) -> Result<(), Stop> {
+/// Checks the IRQL for a pool: the system stops at what it forbids. `block` is the
+/// address of what is freed, 0 if it is taken.
+fn check_irql(kind: PoolKind, size: u64, tag: u32, block: u64) -> Result<(), Stop> {
     let irql = cpu::irql();
     let limit = if kind == PoolKind::Paged {
         cpu::APC_LEVEL
@@ -57,9 +58,15 @@ fn check_irql(kind: PoolKind, size: u64, tag: u32, what: &str) -> Result<(), Sto
         return Ok(());
     }
     let paged = u64::from(kind == PoolKind::Paged);
+    let (code, parameters) = match (verify::is_on(), block) {
+        (false, _) => (0xc2, [8, u64::from(irql), paged, size]),
+        (true, 0) => (0xc4, [2 - paged, u64::from(irql), paged, size]),
+        (true, _) => (0xc4, [0x12 - paged, u64::from(irql), paged, block]),
+    };
+    let what = if block == 0 { "allocation" } else { "freeing" };
     Err(Stop::bug_check(
-        0xc2,
-        [8, u64::from(irql), paged, size],
+        code,
+        parameters,
         format!(
             "{what} of {} pool, tag '{}', at IRQL {irql}; {limit} is the limit",
             name(kind),
@@ -77,7 +84,7 @@ fn name(kind: PoolKind) -> &'static str {
 
 /// Takes memory, or says that there is none.
 fn take(request: Request) -> Result<Option<u64>, Stop> {
-    check_irql(request.kind, request.size, request.tag, "allocation")?;
+    check_irql(request.kind, request.size, request.tag, 0)?;
     Ok(mm::with(|memory| memory.pools.allocate(request)))
 }
 
@@ -178,9 +185,14 @@ pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
             let by = stop::location(freed_by).map_or_else(String::new, |place| {
                 format!(" by {}+{:#x}", place.module, place.offset)
             });
+            let (code, parameters) = if verify::is_on() {
+                (0xc4, [0x13, 0, va, u64::from(was)])
+            } else {
+                (0xc2, [7, u64::from(was), u64::from(tag), va])
+            };
             Stop::bug_check(
-                0xc2,
-                [7, u64::from(was), u64::from(tag), va],
+                code,
+                parameters,
                 format!(
                     "{function} was given {va:#018x}, tag '{}', which was freed before{by}",
                     tag_text(was)
@@ -197,9 +209,14 @@ pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
             let hint = inside.map_or_else(String::new, |(start, size, tag)| {
                 format!("; it lies {:#x} bytes into the block of {size} bytes at {start:#018x}, tag '{}'", va - start, tag_text(tag))
             });
+            let (code, kind) = if verify::is_on() {
+                (0xc4, 0x10)
+            } else {
+                (0xc2, 0x46)
+            };
             Stop::bug_check(
-                0xc2,
-                [0x46, va, 0, 0],
+                code,
+                [kind, va, 0, 0],
                 format!(
                     "{function} was given {va:#018x}, which is not the start of a pool block{hint}"
                 ),
@@ -214,7 +231,7 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
     let Some(block) = block else {
         return Err(bad_free(va, tag.unwrap_or(0), function));
     };
-    check_irql(block.kind, block.size, block.tag, "freeing")?;
+    check_irql(block.kind, block.size, block.tag, va)?;
     if let Some(tag) = tag.filter(|tag| *tag != 0 && *tag != block.tag) {
         return Err(Stop::bug_check(
             0xc2,
@@ -226,12 +243,17 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
             ),
         ));
     }
-    if let Some(at) = mm::with(|memory| memory.pools.overrun(va)) {
+    if let Some(at) = mm::with(|memory| memory.pools.damage(va)) {
+        let (kind, how) = if at < va {
+            (0x23, "before its start")
+        } else {
+            (0x24, "past its end")
+        };
         return Err(Stop::bug_check(
             0xc1,
-            [va, at, block.size, 0x24],
+            [va, at, block.size, kind],
             format!(
-                "the block of {} bytes at {va:#018x}, tag '{}', was written past its end: {at:#018x} has changed",
+                "the block of {} bytes at {va:#018x}, tag '{}', was written {how}: {at:#018x} has changed",
                 block.size,
                 tag_text(block.tag)
             ),

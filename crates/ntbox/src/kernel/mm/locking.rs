@@ -4,7 +4,7 @@
 use super::mdl::{View, flag, offset};
 use super::phys::Pfn;
 use super::space::Use;
-use super::{Memory, user, with};
+use super::{Memory, paged, user, with};
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault};
@@ -131,6 +131,7 @@ fn lock_pages(
         })
     })?;
     view.set_frames(&frames)?;
+    paged::lock(&frames, true);
     let process = if system {
         0
     } else {
@@ -162,6 +163,7 @@ pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {
         super::mapping::unmap_system(&mut view)?;
     }
+    paged::lock(&view.frames()?, false);
     // Windows leaves the direction of the last lock where it is.
     view.set_flags(view.flags & !flag::PAGES_LOCKED)?;
     with(|memory| memory.mdls.settle(mdl, |record| record.locked = None));

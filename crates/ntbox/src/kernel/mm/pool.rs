@@ -11,8 +11,11 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 
 use super::space::{Protection, Space};
-use crate::kernel::guest;
+use super::special::{Place, Special};
+use crate::config::Verify;
 use crate::kernel::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SIZE, PAGED_POOL, Zone};
+use crate::kernel::verify::StackId;
+use crate::kernel::{guest, verify};
 
 /// What uninitialised memory is filled with.
 pub const UNINITIALIZED: u8 = 0xbd;
@@ -49,8 +52,19 @@ pub struct Block {
     pub kind: PoolKind,
     /// Address in the driver of the call that took it; 0 for the kernel's own.
     pub caller: u64,
+    /// With which stack it was taken, if that was kept.
+    pub stack: StackId,
     /// Bytes that the block occupies, guard included.
     footprint: u64,
+}
+
+/// Who freed a block.
+#[derive(Debug, Clone, Copy)]
+struct Freed {
+    tag: u32,
+    caller: u64,
+    taken: StackId,
+    stack: StackId,
 }
 
 /// Why a block cannot be freed.
@@ -175,8 +189,13 @@ pub struct Pools {
     executable: Pool,
     paged: Pool,
     blocks: FxHashMap<u64, Block>,
-    /// Tag of freed blocks and who freed them, until the address is used again.
-    freed: FxHashMap<u64, (u32, u64)>,
+    /// Freed blocks, until the address is used again.
+    freed: FxHashMap<u64, Freed>,
+    /// Where the driver's blocks are if it is watched.
+    special: Vec<(PoolKind, Special)>,
+    /// Bytes that drivers have, and may have.
+    driver_bytes: u64,
+    limit: Option<u64>,
 }
 
 /// A request for a block.
@@ -205,7 +224,51 @@ impl Pools {
             paged: Pool::new(PAGED_POOL, Protection::READ_WRITE),
             blocks: FxHashMap::default(),
             freed: FxHashMap::default(),
+            special: Vec::new(),
+            driver_bytes: 0,
+            limit: None,
         }
+    }
+
+    /// Keeps the upper half of each pool for blocks with pages of their own if the
+    /// driver is watched, and limits what drivers get. Before the first block.
+    pub fn configure(&mut self, verify: Verify, limit: Option<u64>) {
+        self.limit = limit;
+        if verify == Verify::Off {
+            return;
+        }
+        for kind in [
+            PoolKind::NonPaged,
+            PoolKind::NonPagedExecute,
+            PoolKind::Paged,
+        ] {
+            let pool = self.pool(kind);
+            let half = pool.zone.size / 2;
+            let upper = Zone {
+                base: pool.zone.base + half,
+                size: half,
+            };
+            pool.zone.size = half;
+            let at_start = verify == Verify::Underruns;
+            let special = Special::new(kind, upper, pool.protection, at_start);
+            self.special.push((kind, special));
+        }
+    }
+
+    fn special(&self, va: u64) -> Option<&Special> {
+        let mut all = self.special.iter().map(|(_, special)| special);
+        all.find(|special| special.contains(va))
+    }
+
+    /// Takes a block of the special pool; `None` if there is none or it is used up.
+    fn take_special(&mut self, request: Request, stack: StackId) -> Option<u64> {
+        if request.caller == 0 {
+            return None;
+        }
+        let mut all = self.special.iter_mut();
+        let (_, special) = all.find(|(kind, _)| *kind == request.kind)?;
+        let unit = if request.cache_aligned { 64 } else { 16 };
+        special.take(request.size, unit, stack)
     }
 
     fn pool(&mut self, kind: PoolKind) -> &mut Pool {
@@ -225,6 +288,26 @@ impl Pools {
             caller,
             ..
         } = request;
+        let of_driver = if caller == 0 { 0 } else { size };
+        let limit = self.limit.unwrap_or(u64::MAX);
+        if of_driver > limit.saturating_sub(self.driver_bytes) {
+            return None;
+        }
+        let stack = verify::current(caller);
+        let fill = if request.zeroed { 0 } else { UNINITIALIZED };
+        let block = Block {
+            size,
+            tag,
+            kind,
+            caller,
+            stack,
+            footprint: size,
+        };
+        if let Some(va) = self.take_special(request, stack) {
+            guest::fill(va, fill, size).ok()?;
+            self.note_taken(va, block);
+            return Some(va);
+        }
         let footprint = if size <= SMALL_LIMIT {
             let unit = if request.cache_aligned { 64 } else { 16 };
             let wanted = (size + GUARD_BYTES).next_multiple_of(unit);
@@ -237,21 +320,32 @@ impl Pools {
             size.checked_next_multiple_of(PAGE_SIZE)?
         };
         let va = self.pool(kind).take(footprint)?;
-        self.freed.remove(&va);
-        self.blocks.insert(
-            va,
-            Block {
-                size,
-                tag,
-                kind,
-                caller,
-                footprint,
-            },
-        );
-        let fill = if request.zeroed { 0 } else { UNINITIALIZED };
+        self.note_taken(va, Block { footprint, ..block });
         let filled = guest::fill(va, fill, size)
             .and_then(|()| guest::fill(va + size, GUARD, footprint - size));
         filled.ok().map(|()| va)
+    }
+
+    fn note_taken(&mut self, va: u64, block: Block) {
+        self.freed.remove(&va);
+        self.blocks.insert(va, block);
+        if block.caller != 0 {
+            self.driver_bytes += block.size;
+        }
+    }
+
+    /// What an address is that cannot be accessed, if special pool is there.
+    pub fn special_place(&self, va: u64) -> Option<Place> {
+        self.special(va)?.place(va)
+    }
+
+    /// With which stacks the block at or beside an address was taken and freed.
+    pub fn history(&self, va: u64) -> Option<(StackId, StackId)> {
+        if let Some(special) = self.special(va) {
+            return special.history(va);
+        }
+        let freed = self.freed.get(&va).map(|was| (was.taken, was.stack));
+        freed.or_else(|| self.block_around(va).map(|(_, block)| (block.stack, 0)))
     }
 
     /// The block that begins at an address.
@@ -269,6 +363,9 @@ impl Pools {
 
     /// Whether the page of an address is in use by a pool.
     pub fn holds(&self, va: u64) -> bool {
+        if let Some(special) = self.special(va) {
+            return special.holds(va);
+        }
         [&self.nonpaged, &self.executable, &self.paged]
             .into_iter()
             .any(|pool| {
@@ -287,22 +384,40 @@ impl Pools {
     pub fn bad_free(&self, va: u64) -> BadFree {
         self.freed
             .get(&va)
-            .map_or(BadFree::NotPool, |(tag, freed_by)| BadFree::Twice {
-                tag: *tag,
-                freed_by: *freed_by,
+            .map_or(BadFree::NotPool, |was| BadFree::Twice {
+                tag: was.tag,
+                freed_by: was.caller,
             })
     }
 
-    /// First byte behind a block that no longer holds the guard pattern.
-    pub fn overrun(&self, va: u64) -> Option<u64> {
+    /// First byte behind a block that no longer holds the guard pattern; in special
+    /// pool one before it, too.
+    pub fn damage(&self, va: u64) -> Option<u64> {
         let block = self.blocks.get(&va)?;
+        if let Some(special) = self.special(va) {
+            return special.damage(va);
+        }
         (va + block.size..va + block.footprint).find(|at| guest::read_u8(*at) != Ok(GUARD))
     }
 
     /// Gives a block back, whoever took it.
     pub fn free(&mut self, va: u64, caller: u64) -> Option<Block> {
         let block = self.blocks.remove(&va)?;
-        self.freed.insert(va, (block.tag, caller));
+        let freed = Freed {
+            tag: block.tag,
+            caller,
+            taken: block.stack,
+            stack: verify::current(caller),
+        };
+        self.freed.insert(va, freed);
+        if block.caller != 0 {
+            self.driver_bytes = self.driver_bytes.saturating_sub(block.size);
+        }
+        let mut all = self.special.iter_mut().map(|(_, special)| special);
+        if let Some(special) = all.find(|special| special.contains(va)) {
+            special.give(va, freed.stack);
+            return Some(block);
+        }
         // The zone is mapped read-write as far as blocks reach.
         let _ = guest::fill(va, FREED, block.size);
         self.pool(block.kind).give(va, block.footprint);

@@ -258,6 +258,12 @@ impl Space {
         if result == 0 { Ok(()) } else { Err(NoSpace) }
     }
 
+    /// Makes pages of an area inaccessible in the host. Called while faults are
+    /// handled, too. What fails for lack of mappings leaves them as they are.
+    pub(super) fn clear_access(va: u64, pages: u64) {
+        let _ = Self::set_host_protection(va, pages, Protection::NONE);
+    }
+
     /// Finds room for `pages` pages in a zone, with an unmapped page behind it.
     pub fn room(&self, zone: Zone, pages: u64) -> Result<u64, NoSpace> {
         let bytes = pages

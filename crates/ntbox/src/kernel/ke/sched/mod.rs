@@ -15,7 +15,7 @@ pub use self::turns::{Spin, Spinning, rotate};
 use super::{clock, dpc, ipi, priority, processor};
 use crate::kernel::callout::Callouts;
 use crate::kernel::exclusive::{Exclusive, Guard};
-use crate::kernel::{callout, cpu, stop, threads, tick};
+use crate::kernel::{callout, cpu, mm, stop, threads, tick};
 
 mod preempt;
 mod ready;
@@ -439,6 +439,9 @@ fn change(from: Id, processor: usize, to: Id) {
             callout::put(std::mem::take(&mut thread.callouts));
             entered.host_rsp.set(thread.host_rsp);
             entered.irql.set(thread.irql);
+            if thread.irql >= cpu::DISPATCH_LEVEL {
+                mm::paged::raised();
+            }
             target = thread.rsp;
             threads::set_current(thread.object);
         }

@@ -1,0 +1,328 @@
+//! A driver made of mistakes, each with its correct twin: what the kernel says of
+//! each with and without `--verify`, where it says it was, and that the guide's
+//! table says the same.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use ntbox::{Config, Location, Past, RegValue, Report, Verify};
+use suites::build;
+
+/// One mistake: what it is, the function that makes it, and what is reported
+/// without and with `--verify`.
+type Mistake = (&'static str, &'static str, &'static str, &'static str);
+
+/// By their numbers.
+const MISTAKES: [Mistake; 21] = [
+    (
+        "reading past the end of a block",
+        "ReadPastEnd",
+        "nothing",
+        "0xD6",
+    ),
+    (
+        "writing past the end of a block",
+        "WritePastEnd",
+        "0xC1",
+        "0xD6",
+    ),
+    (
+        "writing past the end, on the block's page",
+        "WriteJustPastEnd",
+        "0xC1",
+        "0xC1",
+    ),
+    (
+        "writing before the start of a block",
+        "WriteBeforeStart",
+        "nothing",
+        "0xC1",
+    ),
+    ("reading a freed block", "ReadFreed", "nothing", "0xD5"),
+    (
+        "giving the kernel a freed block to read",
+        "LetKernelReadFreed",
+        "nothing",
+        "0xCC",
+    ),
+    (
+        "freeing a block twice",
+        "FreeTwice",
+        "0xC2 (0x7)",
+        "0xC4 (0x13)",
+    ),
+    (
+        "freeing the middle of a block",
+        "FreeInside",
+        "0xC2 (0x46)",
+        "0xC4 (0x10)",
+    ),
+    (
+        "freeing with another tag",
+        "FreeWithWrongTag",
+        "0xC2 (0xa)",
+        "0xC2 (0xa)",
+    ),
+    (
+        "allocating paged pool at DISPATCH_LEVEL",
+        "TakePagedAtDispatch",
+        "0xC2 (0x8)",
+        "0xC4 (0x1)",
+    ),
+    (
+        "allocating nonpaged pool above DISPATCH_LEVEL",
+        "TakeAboveDispatch",
+        "irql-too-high; 0xC2 (0x8)",
+        "irql-too-high; 0xC4 (0x2)",
+    ),
+    (
+        "freeing paged pool at DISPATCH_LEVEL",
+        "FreePagedAtDispatch",
+        "0xC2 (0x8)",
+        "0xC4 (0x11)",
+    ),
+    (
+        "touching paged pool under a spin lock",
+        "TouchPagedAtDispatch",
+        "nothing",
+        "0xD1",
+    ),
+    (
+        "touching unlocked paged pool at DISPATCH_LEVEL",
+        "TouchUnlockedAtDispatch",
+        "nothing",
+        "0xD1",
+    ),
+    (
+        "leaving a block behind",
+        "Leak",
+        "pool-leak: 0xC4 (0x62)",
+        "pool-leak: 0xC4 (0x62)",
+    ),
+    (
+        "allocating no bytes",
+        "TakeNothing",
+        "pool-zero-size: 0xC4 (0x0)",
+        "pool-zero-size: 0xC4 (0x0)",
+    ),
+    (
+        "locking an MDL for nonpaged pool",
+        "LockNonPaged",
+        "lock-nonpaged-mdl: 0xC4 (0xb0); unlock-nonpaged-mdl: 0xC4 (0x7d); free-locked-mdl",
+        "lock-nonpaged-mdl: 0xC4 (0xb0); unlock-nonpaged-mdl: 0xC4 (0x7d); free-locked-mdl",
+    ),
+    (
+        "unlocking what is not locked",
+        "UnlockUnlocked",
+        "unlock-not-locked: 0xC4 (0x7c)",
+        "unlock-not-locked: 0xC4 (0x7c)",
+    ),
+    (
+        "mapping what is not locked",
+        "MapUnlocked",
+        "map-not-locked: 0xC4 (0xb3)",
+        "map-not-locked: 0xC4 (0xb3)",
+    ),
+    (
+        "calling ZwClose at APC_LEVEL",
+        "CloseAtApc",
+        "irql-too-high: 0xC4 (0xe6)",
+        "irql-too-high: 0xC4 (0xe6)",
+    ),
+    ("writing a constant", "WriteConstant", "0xBE", "0xBE"),
+];
+
+/// Codes whose first parameter is a kind of mistake and not an address.
+const WITH_KIND: [u32; 2] = [0xC2, 0xC4];
+
+fn run(how: usize, right: bool, verify: Verify) -> Report {
+    let how = u32::try_from(how).expect("a small number");
+    let config = Config::new(build::driver("mistakes"))
+        .parameter("How", RegValue::Dword(how))
+        .parameter("Right", RegValue::Dword(right.into()))
+        .verify(verify);
+    ntbox::run(&config).unwrap_or_else(|error| panic!("mistake {how}: {error}"))
+}
+
+/// What a report says: each rule with the code that Driver Verifier has for it, and
+/// the stop.
+fn seen(report: &Report) -> String {
+    let code = |code: u32, first: u64| {
+        if WITH_KIND.contains(&code) {
+            format!("0x{code:X} ({first:#x})")
+        } else {
+            format!("0x{code:X}")
+        }
+    };
+    let rules = report.violations.iter().map(|violation| {
+        violation.verifier.map_or_else(
+            || violation.rule.clone(),
+            |(number, first)| format!("{}: {}", violation.rule, code(number, first)),
+        )
+    });
+    let stop = report.bug_check.iter();
+    let stop = stop.map(|stop| code(stop.code, stop.parameters[0]));
+    let all: Vec<String> = rules.chain(stop).collect();
+    if all.is_empty() {
+        "nothing".to_owned()
+    } else {
+        all.join("; ")
+    }
+}
+
+fn names(place: &Location, function: &str) -> bool {
+    place.symbol.as_deref() == Some(function) && place.source.is_some()
+}
+
+fn past<'r>(history: &'r [Past], what: &str) -> &'r Past {
+    let found = history.iter().find(|past| past.what == what);
+    found.unwrap_or_else(|| panic!("nothing was {what}: {history:?}"))
+}
+
+#[test]
+fn each_mistake_has_its_name_and_place() {
+    for (how, (what, function, without, with)) in MISTAKES.into_iter().enumerate() {
+        let plain = run(how, false, Verify::Off);
+        assert_eq!(seen(&plain), without, "{what}:\n{}", plain.text());
+        let report = run(how, false, Verify::Overruns);
+        assert_eq!(seen(&report), with, "{what}:\n{}", report.text());
+        let stop = report.bug_check.iter();
+        let violations = report.violations.iter();
+        let told = stop
+            .flat_map(|stop| &stop.stack)
+            .chain(violations.flat_map(|one| one.history.iter().flat_map(|past| &past.stack)));
+        assert!(
+            told.into_iter().any(|place| names(place, function)),
+            "{what} is not in {function}:\n{}",
+            report.text()
+        );
+    }
+}
+
+#[test]
+fn nothing_is_said_of_the_correct_twins() {
+    for verify in [Verify::Off, Verify::Overruns, Verify::Underruns] {
+        for (how, (what, ..)) in MISTAKES.into_iter().enumerate() {
+            let report = run(how, true, verify);
+            assert!(
+                report.clean() && report.log.is_empty(),
+                "{what}, {verify:?}:\n{}",
+                report.text()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_report_tells_who_allocated_and_who_freed() {
+    let stop = run(4, false, Verify::Overruns).bug_check.expect("a stop");
+    for what in ["allocated", "freed"] {
+        let stack = &past(&stop.history, what).stack;
+        assert!(
+            stack.iter().any(|place| names(place, "ReadFreed")),
+            "{what}: {stack:?}"
+        );
+    }
+    let lines: Vec<_> = stop
+        .history
+        .iter()
+        .filter_map(|past| past.stack.get(1)?.source.as_ref())
+        .map(|(_, line)| *line)
+        .collect();
+    assert!(lines.len() == 2 && lines[0] < lines[1], "{lines:?}");
+    let plain = run(6, false, Verify::Off).bug_check.expect("a stop");
+    assert!(plain.history.is_empty(), "{plain:?}");
+}
+
+/// Before a block that begins where an inaccessible page ends.
+#[test]
+fn underruns_are_seen_at_once_on_request() {
+    let report = run(3, false, Verify::Underruns);
+    assert_eq!(seen(&report), "0xD6", "{}", report.text());
+    let stop = report.bug_check.expect("a stop");
+    assert!(names(&stop.stack[0], "WriteBeforeStart"), "{stop:?}");
+    assert!(stop.what.contains("before the start"), "{}", stop.what);
+    // What it does not see at once it still finds when the block is freed.
+    let past = run(2, false, Verify::Underruns);
+    assert_eq!(seen(&past), "0xC1", "{}", past.text());
+}
+
+#[test]
+fn a_limit_of_pool_refuses_what_is_more() {
+    let config = Config {
+        pool_limit: Some(63),
+        ..Config::new(build::driver("mistakes")).parameter("How", RegValue::Dword(14))
+    };
+    let report = ntbox::run(&config).expect("it runs");
+    assert!(report.clean(), "{}", report.text());
+    let enough = Config {
+        pool_limit: Some(64),
+        ..config
+    };
+    let report = ntbox::run(&enough).expect("it runs");
+    assert_eq!(seen(&report), "pool-leak: 0xC4 (0x62)", "{}", report.text());
+}
+
+#[test]
+fn without_mappings_every_mapping_fails() {
+    let mut config = Config::new(build::driver("mistakes"))
+        .parameter("How", RegValue::Dword(18))
+        .parameter("Right", RegValue::Dword(1));
+    config.no_mappings = true;
+    let report = ntbox::run(&config).expect("it runs");
+    assert!(report.clean(), "{}", report.text());
+    let unmapped = |report: &Report| {
+        let mut calls = report.calls.iter();
+        !calls.any(|call| call.export == "MmUnmapLockedPages")
+    };
+    assert!(unmapped(&report), "{:?}", report.calls);
+    config.no_mappings = false;
+    assert!(!unmapped(&ntbox::run(&config).expect("it runs")));
+}
+
+#[test]
+fn the_calls_that_may_fail_are_listed_once_for_each_call_stack() {
+    let mut config = Config::new(build::driver("mistakes"))
+        .parameter("How", RegValue::Dword(18))
+        .parameter("Right", RegValue::Dword(1));
+    config.list_faults = true;
+    let report = ntbox::run(&config).expect("it runs");
+    let mapping: Vec<_> = report
+        .fault_points
+        .iter()
+        .filter(|point| point.export == "MmMapLockedPagesSpecifyCache")
+        .collect();
+    assert_eq!(mapping.len(), 1, "{:?}", report.fault_points);
+    assert_eq!(mapping[0].nth, 1);
+    assert!(names(&mapping[0].stack[0], "MapUnlocked"), "{mapping:?}");
+    // `Parameter` opens keys twice from one place, which two callers reach.
+    let opened = |point: &&ntbox::FaultPoint| point.export == "ZwOpenKey";
+    let opened: Vec<_> = report.fault_points.iter().filter(opened).collect();
+    assert!(opened.len() >= 2, "{opened:?}");
+    for (n, one) in opened.iter().enumerate() {
+        let same = |other: &&ntbox::FaultPoint| other.stack == one.stack;
+        assert_eq!(
+            opened.iter().filter(|other| same(other)).count(),
+            1,
+            "{n}: {opened:?}"
+        );
+    }
+}
+
+/// The guide's table is what a run shows.
+#[test]
+fn the_guide_says_what_is_seen() {
+    let mut table = String::from("| mistake | without | with `--verify` |\n|---|---|---|\n");
+    for (how, (what, ..)) in MISTAKES.into_iter().enumerate() {
+        let without = seen(&run(how, false, Verify::Off));
+        let with = seen(&run(how, false, Verify::Overruns));
+        writeln!(table, "| {what} | {without} | {with} |").expect("a string takes all");
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ntbox.md");
+    let guide = std::fs::read_to_string(&path).expect("the guide");
+    assert!(
+        guide.contains(&table),
+        "docs/ntbox.md does not have this table:\n{table}"
+    );
+}
