@@ -14,8 +14,9 @@ const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
 const ALL_ACCESS: u32 = 0x1f_ffff;
 
 /// Starts a thread at `routine` in the driver; returns its object, with one
-/// reference for the caller and one of the thread's own.
-pub fn start(process: u64, routine: u64, context: u64) -> Option<u64> {
+/// reference for the caller and one of the thread's own. Who is notified of threads
+/// hears of it before it runs.
+fn start(process: u64, routine: u64, context: u64, caller: &Caller<'_>) -> Option<u64> {
     let thread = threads::create(process, true)?;
     let high = boot::new_stack().ok()?;
     threads::update(thread, |info| {
@@ -23,6 +24,7 @@ pub fn start(process: u64, routine: u64, context: u64) -> Option<u64> {
         info.start = routine;
     });
     ob::reference(thread)?;
+    notify::thread(thread, true, caller);
     let body = move || {
         call_driver(routine, &[context], high, None);
         end(0)
@@ -108,9 +110,10 @@ exports! {
                 Err(status) => return Ok(status),
             }
         };
-        let Some(thread) = start(process, routine, context) else { return Ok(INSUFFICIENT_RESOURCES) };
         let caller = Caller::of(call);
-        notify::thread(thread, true, &caller);
+        let Some(thread) = start(process, routine, context, &caller) else {
+            return Ok(INSUFFICIENT_RESOURCES);
+        };
         let inserted = ob::handles::insert(thread, access & ALL_ACCESS, attributes.flags, caller.address());
         ob::dereference(thread, &caller);
         match inserted {
