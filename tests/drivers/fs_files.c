@@ -12,6 +12,7 @@ NTSYSAPI NTSTATUS NTAPI ZwQueryFullAttributesFile(POBJECT_ATTRIBUTES, PFILE_NETW
 NTSYSAPI NTSTATUS NTAPI ZwDeleteFile(POBJECT_ATTRIBUTES);
 NTSYSAPI NTSTATUS NTAPI ZwLockFile(HANDLE, HANDLE, PIO_APC_ROUTINE, PVOID, PIO_STATUS_BLOCK, PLARGE_INTEGER,
                                    PLARGE_INTEGER, ULONG, BOOLEAN, BOOLEAN);
+NTSYSAPI NTSTATUS NTAPI ZwCancelIoFile(HANDLE, PIO_STATUS_BLOCK);
 NTSYSAPI NTSTATUS NTAPI ZwUnlockFile(HANDLE, PIO_STATUS_BLOCK, PLARGE_INTEGER, PLARGE_INTEGER, ULONG);
 NTSYSAPI NTSTATUS NTAPI ZwFlushBuffersFile(HANDLE, PIO_STATUS_BLOCK);
 NTSYSAPI NTSTATUS NTAPI ZwQueryVolumeInformationFile(HANDLE, PIO_STATUS_BLOCK, PVOID, ULONG, FS_INFORMATION_CLASS);
@@ -389,6 +390,9 @@ static VOID Locks(VOID)
     CHECK(ZwReadFile(two, NULL, NULL, NULL, &Block, buffer, 4, &offset, NULL) == STATUS_FILE_LOCK_CONFLICT);
     CHECK(ZwReadFile(one, NULL, NULL, NULL, &Block, buffer, 4, &offset, NULL) == 0);
     CHECK(ZwLockFile(two, NULL, NULL, NULL, &Block, &start, &length, 0, TRUE, FALSE) == STATUS_LOCK_NOT_GRANTED);
+    CHECK(ZwLockFile(two, NULL, NULL, NULL, &later, &start, &length, 0, FALSE, FALSE) == STATUS_PENDING && later.Information == 7);
+    CHECK(ZwCancelIoFile(two, &Block) == 0 && later.Status == STATUS_CANCELLED && later.Information == 0);
+    later.Information = 7;
     CHECK(ZwLockFile(two, NULL, NULL, NULL, &later, &start, &length, 0, FALSE, FALSE) == STATUS_PENDING && later.Information == 7);
     CHECK(ZwUnlockFile(one, &Block, &offset, &length, 0) == STATUS_RANGE_NOT_LOCKED);
     CHECK(ZwUnlockFile(one, &Block, &start, &length, 0) == 0);

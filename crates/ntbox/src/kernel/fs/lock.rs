@@ -5,11 +5,13 @@ use std::collections::VecDeque;
 
 use super::tree::Id;
 use super::with;
-use crate::kernel::call::Stop;
+use crate::kernel::call::irql::DISPATCH_LEVEL;
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::exports;
 use crate::kernel::guest::{self, Fault};
-use crate::kernel::io::irp;
 use crate::kernel::io::layout::stack::{flag, lock as parameter, special};
 use crate::kernel::io::layout::{irp as offset, stack};
+use crate::kernel::io::{cancel, irp};
 use crate::kernel::ob::Caller;
 
 /// `IRP_MN_LOCK` and the three ways to unlock.
@@ -148,6 +150,8 @@ pub fn control(packet: u64, place: u64, caller: &Caller<'_>) -> Result<u32, Stop
     // Whoever unlocks next may find this request at once.
     if minor == LOCK && wait {
         mark_pending(place, true)?;
+        let routine = exports::resolve("IopCancelLockRequest").unwrap_or(0);
+        guest::write_u64(packet + offset::CANCEL_ROUTINE, routine)?;
     }
     let (outcome, granted) = with(|volume| {
         let node = volume.opens.get(&file).and_then(|open| open.node);
@@ -170,6 +174,7 @@ pub fn control(packet: u64, place: u64, caller: &Caller<'_>) -> Result<u32, Stop
         Outcome::Waits => irp::PENDING,
         Outcome::Done(status) => {
             mark_pending(place, false)?;
+            guest::write_u64(packet + offset::CANCEL_ROUTINE, 0)?;
             guest::write_u32(packet + offset::STATUS, status)?;
             guest::write_u64(packet + offset::INFORMATION, 0)?;
             irp::complete(packet, caller)?;
@@ -228,11 +233,32 @@ fn mark_pending(place: u64, pending: bool) -> Result<(), Fault> {
 
 fn complete_all(packets: Vec<u64>, status: u32, caller: &Caller<'_>) -> Result<(), Stop> {
     for packet in packets {
+        guest::write_u64(packet + offset::CANCEL_ROUTINE, 0)?;
         guest::write_u32(packet + offset::STATUS, status)?;
         guest::write_u64(packet + offset::INFORMATION, 0)?;
         irp::complete(packet, caller)?;
     }
     Ok(())
+}
+
+exports! {
+    /// The cancel routine of a request that waits for a lock. No driver imports it.
+    fn IopCancelLockRequest<call>(body: u64, packet: u64) -> () [max DISPATCH_LEVEL] {
+        let caller = Caller::of(call);
+        let file = guest::read_u64(packet + offset::ORIGINAL_FILE_OBJECT)?;
+        let waited = with(|volume| {
+            let node = volume.opens.get(&file)?.node?;
+            let waiting = &mut volume.tree.get_mut(node)?.locks.waiting;
+            let at = waiting.iter().position(|(waiting, _)| *waiting == packet)?;
+            waiting.remove(at)
+        });
+        let irql = guest::read_u8(packet + offset::CANCEL_IRQL)?;
+        cancel::release(irql, caller.address())?;
+        match waited.flatten() {
+            Some(_) => complete_all(vec![packet], ntstatus::STATUS_CANCELLED, &caller),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The last handle to a file object is closed: its locks go, and so do its

@@ -44,7 +44,12 @@ pub use content::Content;
 pub use volume::{FileOnVolume, initialize};
 
 /// The exports of this folder.
-pub const TABLES: &[&[Export]] = &[dispatch::EXPORTS, expression::EXPORTS, support::EXPORTS];
+pub const TABLES: &[&[Export]] = &[
+    dispatch::EXPORTS,
+    expression::EXPORTS,
+    lock::EXPORTS,
+    support::EXPORTS,
+];
 
 /// A file object that is open on the volume.
 #[derive(Debug, Default)]

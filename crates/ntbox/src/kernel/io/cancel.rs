@@ -44,7 +44,7 @@ fn is_held_here() -> bool {
 }
 
 /// Releases it.
-pub(super) fn release(irql: u8, caller: u64) -> Result<(), Stop> {
+pub fn release(irql: u8, caller: u64) -> Result<(), Stop> {
     if holder(Option::take).is_none() {
         return Err(Stop::bug_check(
             0x10,

@@ -6,13 +6,15 @@ use super::by_handle::{Common, low, serve};
 use super::ending;
 use super::file::{self, Data, Opening, Operation, Other};
 use super::layout::stack::special;
-use super::layout::{file as offset, major};
+use super::layout::{file as offset, irp, major};
 use super::transfer::Buffers;
+use super::{cancel, finish};
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::call::{Call, Stop, exports};
 use crate::kernel::guest::{self, UnicodeString};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type};
+use crate::kernel::threads;
 use crate::kernel::zw::mode::Mode;
 
 /// `IRP_MN_QUERY_DIRECTORY`.
@@ -247,6 +249,31 @@ fn flush(file: u64, block: u64, mode: Mode, caller: &Caller<'_>) -> Result<u32, 
     mode.outcome(work())
 }
 
+/// Cancels what the current thread has asked of a file, and waits for its end.
+fn cancel_all(file: u64, block: u64, mode: Mode, caller: &Caller<'_>) -> Result<u32, Stop> {
+    let work = || -> Result<u32, Refusal> {
+        let common = Common::simple(file, block, mode)?;
+        let (entry, notify) = common.begin(0, caller)?;
+        let cancel = || -> Result<(), Stop> {
+            for packet in finish::underway_of(threads::current_thread()) {
+                let of = guest::read_u64(packet + irp::ORIGINAL_FILE_OBJECT)?;
+                if of == entry.object {
+                    cancel::cancel(packet, caller)?;
+                    finish::wait_for_end(packet);
+                }
+            }
+            Ok(())
+        };
+        let done = cancel();
+        notify.give_back(caller);
+        done?;
+        guest::write_u32(block, ntstatus::STATUS_SUCCESS)?;
+        guest::write_u64(block.wrapping_add(8), 0)?;
+        Ok(ntstatus::STATUS_SUCCESS)
+    };
+    mode.outcome(work())
+}
+
 /// A file that is open for one question.
 struct Opened(u64);
 
@@ -317,12 +344,12 @@ fn full_attributes(
         operation,
         &buffers,
         user,
-        super::finish::Notify::default(),
+        finish::Notify::default(),
         caller,
     );
     let status = sent.map(|sent| match sent {
         file::Sent::Done(outcome) => outcome.status,
-        file::Sent::Pending(id) => super::finish::wait_for(id).status,
+        file::Sent::Pending(id) => finish::wait_for(id).status,
     });
     opened.close(caller);
     Ok(status?)
@@ -385,6 +412,16 @@ exports! {
     /// `NtFlushBuffersFile`.
     fn NtFlushBuffersFile<call>(file: u64, block: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         flush(file, block, Mode::previous(), &Caller::of(call))
+    }
+
+    /// `ZwCancelIoFile`: the requests of the current thread.
+    fn ZwCancelIoFile<call>(file: u64, block: u64) -> u32 [max PASSIVE_LEVEL] {
+        cancel_all(file, block, Mode::Kernel, &Caller::of(call))
+    }
+
+    /// `NtCancelIoFile`.
+    fn NtCancelIoFile<call>(file: u64, block: u64) -> u32 [max PASSIVE_LEVEL] {
+        cancel_all(file, block, Mode::previous(), &Caller::of(call))
     }
 
     /// `ZwQueryFullAttributesFile`.

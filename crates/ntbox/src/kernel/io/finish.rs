@@ -191,6 +191,13 @@ pub fn underway_of(thread: u64) -> Vec<u64> {
         .collect()
 }
 
+/// Waits until an IRP of a file has come to its end.
+pub fn wait_for_end(packet: u64) {
+    while let Some(id) = with(|state| state.underway.get(&packet).map(|one| one.id)) {
+        sched::park(key(id), None);
+    }
+}
+
 /// What a thread that waits for a request is parked on.
 pub fn key(id: u64) -> u64 {
     0xffff_ff00_0000_0000 | id
