@@ -243,6 +243,7 @@ fn worker(process: u64) -> Option<u64> {
 
 /// The life of a worker.
 fn work(thread: u64, process: u64, stack: u64) {
+    notify::thread_begins(thread, &Caller::kernel(stack));
     loop {
         while let Some((ticket, order)) = with(|state| state.orders.remove(&thread)) {
             let caller = Caller::kernel(stack);

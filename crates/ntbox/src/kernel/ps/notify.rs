@@ -32,8 +32,10 @@ enum Kind {
     Process,
     /// Processes, with a `PS_CREATE_NOTIFY_INFO`.
     ProcessEx,
-    /// Threads.
+    /// Threads, heard of on the thread that makes one.
     Thread,
+    /// Threads, heard of on the new thread itself.
+    ThreadSelf,
     /// Images.
     Image,
 }
@@ -42,7 +44,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Process | Self::ProcessEx => "process",
-            Self::Thread => "thread",
+            Self::Thread | Self::ThreadSelf => "thread",
             Self::Image => "image",
         }
     }
@@ -175,7 +177,7 @@ pub fn process_created(process: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
     call_all(caller, |kind| match kind {
         Kind::Process => Some([threads::SYSTEM_PROCESS_ID, info.id, 1]),
         Kind::ProcessEx => Some([process, info.id, shown]),
-        Kind::Thread | Kind::Image => None,
+        Kind::Thread | Kind::ThreadSelf | Kind::Image => None,
     });
     let status = guest::read_u32(shown + offset::STATUS)?;
     pool::free(shown);
@@ -213,7 +215,7 @@ pub fn process_ended(process: u64, caller: &Caller<'_>) {
     call_all(caller, |kind| match kind {
         Kind::Process => Some([threads::SYSTEM_PROCESS_ID, info.id, 0]),
         Kind::ProcessEx => Some([process, info.id, 0]),
-        Kind::Thread | Kind::Image => None,
+        Kind::Thread | Kind::ThreadSelf | Kind::Image => None,
     });
 }
 
@@ -227,7 +229,19 @@ pub fn thread(thread: u64, created: bool, caller: &Caller<'_>) {
     };
     let owner = threads::process(info.process).map_or(0, |process| process.id);
     call_all(caller, |kind| {
-        (kind == Kind::Thread).then_some([owner, info.id, created.into()])
+        let hears = kind == Kind::Thread || kind == Kind::ThreadSelf && !created && !info.system;
+        hears.then_some([owner, info.id, created.into()])
+    });
+}
+
+/// Tells, on a new thread that is not the system's, that it begins.
+pub fn thread_begins(thread: u64, caller: &Caller<'_>) {
+    let Some(info) = threads::thread(thread).filter(|_| any("thread")) else {
+        return;
+    };
+    let owner = threads::process(info.process).map_or(0, |process| process.id);
+    call_all(caller, |kind| {
+        (kind == Kind::ThreadSelf).then_some([owner, info.id, 1])
     });
 }
 
@@ -299,9 +313,23 @@ exports! {
         Ok(register(Kind::Thread, routine, call.return_address(), INSUFFICIENT_RESOURCES))
     }
 
+    /// `PsSetCreateThreadNotifyRoutineEx`: type 0 is threads that are not the
+    /// system's, each heard of on itself; type 1 is threads of all subsystems.
+    fn PsSetCreateThreadNotifyRoutineEx<call>(kind: u32, routine: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let kind = match kind {
+            0 => Kind::ThreadSelf,
+            1 => Kind::Thread,
+            _ => return Ok(STATUS_INVALID_PARAMETER),
+        };
+        Ok(register(kind, routine, call.return_address(), INSUFFICIENT_RESOURCES))
+    }
+
     /// `PsRemoveCreateThreadNotifyRoutine`: waits until it does not run.
     fn PsRemoveCreateThreadNotifyRoutine(routine: u64) -> u32 [max APC_LEVEL] {
-        Ok(unregister(Kind::Thread, routine))
+        match unregister(Kind::Thread, routine) {
+            NOT_FOUND => Ok(unregister(Kind::ThreadSelf, routine)),
+            status => Ok(status),
+        }
     }
 
     /// `PsSetLoadImageNotifyRoutine`.

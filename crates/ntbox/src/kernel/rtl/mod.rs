@@ -23,6 +23,7 @@ mod random;
 mod run_once;
 pub mod scan;
 mod secure;
+mod short_name;
 mod sort;
 mod table;
 pub mod text;
@@ -53,6 +54,7 @@ pub const TABLES: &[&[Export]] = &[
     random::EXPORTS,
     run_once::EXPORTS,
     secure::EXPORTS,
+    short_name::EXPORTS,
     sort::EXPORTS,
     table::AVL,
     table::LINKS,

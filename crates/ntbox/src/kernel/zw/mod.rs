@@ -8,6 +8,8 @@
 //! | `key_information` | `ZwQueryKey`, `ZwEnumerateKey` |
 //! | `value` | `ZwQueryValueKey`, `ZwEnumerateValueKey` |
 //! | `value_change` | `ZwSetValueKey`, `ZwDeleteValueKey` |
+//! | `multiple_values` | `ZwQueryMultipleValueKey` |
+//! | `rename_key` | `ZwRenameKey` |
 //! | `rtl_registry` | `RtlWriteRegistryValue` and its kin |
 //! | `query_values` | `RtlQueryRegistryValues` |
 //! | `event`, `timer` | events and timers with handles |
@@ -26,16 +28,18 @@ mod handle;
 pub mod key;
 mod key_information;
 pub mod mode;
+mod multiple_values;
 mod object;
 mod process;
 mod query_values;
 pub mod registry;
+mod rename_key;
 pub mod reply;
 mod rtl_registry;
 mod symbolic_link;
 mod system;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 pub mod timer;
 mod value;
 mod value_change;
@@ -51,7 +55,9 @@ pub const TABLES: &[&[Export]] = &[
     key::EXPORTS,
     key_information::EXPORTS,
     object::EXPORTS,
+    multiple_values::EXPORTS,
     process::EXPORTS,
+    rename_key::EXPORTS,
     query_values::EXPORTS,
     rtl_registry::EXPORTS,
     symbolic_link::EXPORTS,

@@ -17,20 +17,20 @@ const MAXIMUM: u32 = 64;
 exports! {
     /// `ZwWaitForSingleObject`.
     fn ZwWaitForSingleObject<call>(handle: u64, alertable: bool, timeout: u64) -> u32 [max PASSIVE_LEVEL] {
-        Mode::Kernel.outcome(single(handle, timeout, Mode::Kernel, &Caller::of(call)))
+        Mode::Kernel.outcome(single(handle, alertable, timeout, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtWaitForSingleObject`.
     fn NtWaitForSingleObject<call>(handle: u64, alertable: bool, timeout: u64) -> u32 [max PASSIVE_LEVEL] {
         let mode = Mode::previous();
-        mode.outcome(single(handle, timeout, mode, &Caller::of(call)))
+        mode.outcome(single(handle, alertable, timeout, mode, &Caller::of(call)))
     }
 
     /// `ZwWaitForMultipleObjects`: wait type 0 is all, 1 is any.
     fn ZwWaitForMultipleObjects<call>(count: u32, handles: u64, kind: u32, alertable: bool, timeout: u64) -> u32
         [max PASSIVE_LEVEL]
     {
-        ob::outcome(multiple(count, handles, kind, timeout, &Caller::of(call)))
+        ob::outcome(multiple(count, handles, kind, (alertable, timeout), &Caller::of(call)))
     }
 }
 
@@ -50,14 +50,16 @@ fn waitable(entry: &Entry) -> Option<u64> {
     }
 }
 
-/// Waits for objects that are kept meanwhile, though their handles be closed.
-fn wait_for(
-    entries: &[Entry],
-    all: bool,
+/// How long a wait lasts, for whom, and whether an alert ends it.
+#[derive(Debug, Clone, Copy)]
+struct How {
     patience: Patience,
     mode: Mode,
-    caller: &Caller<'_>,
-) -> Result<u32, Refusal> {
+    alertable: bool,
+}
+
+/// Waits for objects that are kept meanwhile, though their handles be closed.
+fn wait_for(entries: &[Entry], all: bool, how: How, caller: &Caller<'_>) -> Result<u32, Refusal> {
     // Types without a signal state of their own are always signaled: one of those
     // ends the wait unless something before it does.
     let ready = entries.iter().position(|entry| waitable(entry).is_none());
@@ -81,10 +83,10 @@ fn wait_for(
     let result = wait::wait_for(&wait::Request {
         objects,
         all,
-        patience,
-        mode: u8::from(mode.is_user()),
-        alertable: false,
-        caller: None,
+        patience: how.patience,
+        mode: u8::from(how.mode.is_user()),
+        alertable: how.alertable,
+        caller: Some(*caller),
     });
     for entry in entries {
         ob::dereference(entry.object, caller);
@@ -92,10 +94,20 @@ fn wait_for(
     Ok(result?)
 }
 
-fn single(handle: u64, timeout: u64, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refusal> {
+fn single(
+    handle: u64,
+    alertable: bool,
+    timeout: u64,
+    mode: Mode,
+    caller: &Caller<'_>,
+) -> Result<u32, Refusal> {
     mode.probe_optional(timeout, 8, 8)?;
-    let patience = Patience::read(timeout)?;
-    by_handle(handle, patience, mode, caller)
+    let how = How {
+        patience: Patience::read(timeout)?,
+        mode,
+        alertable,
+    };
+    one(handle, how, caller)
 }
 
 /// Waits for the object of a handle; on behalf of a program, its end ends the
@@ -109,15 +121,24 @@ pub fn by_handle(
     mode: Mode,
     caller: &Caller<'_>,
 ) -> Result<u32, Refusal> {
-    let entry = ob::by_handle(handle, SYNCHRONIZE, None, mode.is_user())?;
-    wait_for(&[entry], false, patience, mode, caller)
+    let how = How {
+        patience,
+        mode,
+        alertable: false,
+    };
+    one(handle, how, caller)
+}
+
+fn one(handle: u64, how: How, caller: &Caller<'_>) -> Result<u32, Refusal> {
+    let entry = ob::by_handle(handle, SYNCHRONIZE, None, how.mode.is_user())?;
+    wait_for(&[entry], false, how, caller)
 }
 
 fn multiple(
     count: u32,
     handles: u64,
     kind: u32,
-    timeout: u64,
+    (alertable, timeout): (bool, u64),
     caller: &Caller<'_>,
 ) -> Result<u32, Refusal> {
     if count == 0 || count > MAXIMUM {
@@ -142,5 +163,10 @@ fn multiple(
     if all && entries.iter().any(twice) {
         return Err(ntstatus::STATUS_INVALID_PARAMETER_MIX.into());
     }
-    wait_for(&entries, all, patience, Mode::Kernel, caller)
+    let how = How {
+        patience,
+        mode: Mode::Kernel,
+        alertable,
+    };
+    wait_for(&entries, all, how, caller)
 }

@@ -106,6 +106,12 @@ impl Key {
         self.touch();
     }
 
+    /// Gives it another name.
+    pub fn rename(&mut self, name: &[u16]) {
+        self.name = name.to_vec();
+        self.touch();
+    }
+
     /// All values, in the order in which they are enumerated.
     pub fn values(&self) -> &[Value] {
         &self.values

@@ -122,6 +122,27 @@ impl Registry {
         Ok(())
     }
 
+    /// Gives a key another name; what is below it stays.
+    ///
+    /// # Errors
+    /// `STATUS_KEY_DELETED`; `STATUS_ACCESS_DENIED` for the roots of hives and what
+    /// is above them; `STATUS_CANNOT_DELETE` if the key or one beside it has that
+    /// name.
+    pub fn rename(&mut self, id: KeyId, name: &[u16]) -> Result<(), u32> {
+        let key = self.key(id)?;
+        let (old, volatile) = (fold(&key.name), key.kind.volatile);
+        let parent = key.parent.filter(|_| !key.permanent && !key.sealed);
+        let parent = parent.ok_or(ntstatus::STATUS_ACCESS_DENIED)?;
+        let above = self.key_mut(parent)?;
+        if above.child(&fold(name)).is_some() {
+            return Err(ntstatus::STATUS_CANNOT_DELETE);
+        }
+        above.remove_child(&old);
+        above.add_child(fold(name), id, volatile);
+        self.key_mut(id)?.rename(name);
+        Ok(())
+    }
+
     /// Full path of a key; `None` if it was deleted.
     pub fn path(&self, id: KeyId) -> Option<Vec<u16>> {
         let mut path = Vec::new();

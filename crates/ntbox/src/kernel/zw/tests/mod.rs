@@ -2,7 +2,7 @@
 
 mod directory;
 mod handle;
-mod helper;
+pub mod helper;
 mod key;
 mod object;
 mod query_values;

@@ -1,0 +1,145 @@
+//! Several values of a registry key in one call: their data one behind the other
+//! in one buffer, each on a multiple of four.
+
+use super::key;
+use super::registry;
+use super::value::name_at;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest;
+use crate::kernel::ob::{self, Refusal};
+
+/// Offsets in a `KEY_VALUE_ENTRY`, and its size.
+mod entry {
+    pub const NAME: u64 = 0;
+    pub const DATA_LENGTH: u64 = 8;
+    pub const DATA_OFFSET: u64 = 0xc;
+    pub const TYPE: u64 = 0x10;
+    pub const SIZE: u64 = 0x18;
+}
+/// Most values of one call.
+const MOST: u32 = 0x1_0000;
+
+exports! {
+    /// `ZwQueryMultipleValueKey`: entries whose data no longer fit are left alone,
+    /// and all that would be needed is told.
+    fn ZwQueryMultipleValueKey(key: u64, entries: u64, count: u32, buffer: u64, length: u64, required: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        ob::status(query(key, entries, count, (buffer, length), required))
+    }
+}
+
+fn query(
+    handle: u64,
+    entries: u64,
+    count: u32,
+    (buffer, length): (u64, u64),
+    required: u64,
+) -> Result<(), Refusal> {
+    if count > MOST {
+        return Err(ntstatus::STATUS_INSUFFICIENT_RESOURCES.into());
+    }
+    let key = key::from_handle(handle)?;
+    let room = guest::read_u32(length)? as usize;
+    let (mut written, mut needed) = (0_usize, 0_usize);
+    for n in 0..u64::from(count) {
+        let entry = entries.wrapping_add(n * entry::SIZE);
+        let name = name_at(guest::read_u64(entry.wrapping_add(entry::NAME))?)?;
+        let value = registry::with(|registry| {
+            let found = registry.key(key)?.value(&name).cloned();
+            found.ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        })?;
+        let begin = needed.next_multiple_of(4);
+        needed = begin + value.data.len();
+        if needed > room {
+            continue;
+        }
+        guest::write_bytes(buffer.wrapping_add(begin as u64), &value.data)?;
+        for (field, number) in [
+            (entry::DATA_LENGTH, value.data.len()),
+            (entry::DATA_OFFSET, begin),
+            (entry::TYPE, value.kind as usize),
+        ] {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            guest::write_u32(entry.wrapping_add(field), number)?;
+        }
+        written = needed;
+    }
+    guest::write_u32(length, u32::try_from(written).unwrap_or(u32::MAX))?;
+    if required != 0 {
+        guest::write_u32(required, u32::try_from(needed).unwrap_or(u32::MAX))?;
+    }
+    if needed > room {
+        return Err(ntstatus::STATUS_BUFFER_OVERFLOW.into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ZwQueryMultipleValueKey;
+    use crate::kernel::testing::{address_mut, status};
+    use crate::kernel::zw::tests::helper::*;
+
+    #[repr(C)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct Entry {
+        name: u64,
+        length: u32,
+        offset: u32,
+        kind: u32,
+        pad: u32,
+    }
+
+    #[test]
+    fn data_of_several_values_lie_in_one_buffer() {
+        let key = service("multiple-values", &[]);
+        assert_eq!(set(key, "A", 3, &[1, 2, 3]), 0);
+        assert_eq!(set(key, "B", 4, &[4, 5, 6, 7]), 0);
+        let names = [Text::new("a"), Text::new("B")];
+        let blank = |name: &Text| Entry {
+            name: name.at(),
+            length: 9,
+            offset: 9,
+            kind: 9,
+            pad: 0,
+        };
+        let mut entries = [blank(&names[0]), blank(&names[1])];
+        let mut buffer = [0xee_u8; 12];
+        let (mut length, mut required) = (8_u32, 0_u32);
+        let to = address_mut(&mut buffer[..]);
+        let ask = |entries: &mut [Entry; 2], length: &mut u32, required: &mut u32| {
+            let at = address_mut(&mut entries[..]);
+            let to = [to, address_mut(length), address_mut(required)];
+            status(ZwQueryMultipleValueKey, &[key, at, 2, to[0], to[1], to[2]])
+        };
+        assert_eq!(ask(&mut entries, &mut length, &mut required), 0);
+        assert_eq!((length, required), (8, 8));
+        assert_eq!(
+            (entries[0].length, entries[0].offset, entries[0].kind),
+            (3, 0, 3)
+        );
+        assert_eq!(
+            (entries[1].length, entries[1].offset, entries[1].kind),
+            (4, 4, 4)
+        );
+        let mut again = [blank(&names[0]), blank(&names[1])];
+        length = 7;
+        let small = ask(&mut again, &mut length, &mut required);
+        assert_eq!(small, ntstatus::STATUS_BUFFER_OVERFLOW);
+        assert_eq!((length, required), (3, 8));
+        assert_eq!(
+            again[1],
+            blank(&names[1]),
+            "it did not fit and is left alone"
+        );
+        assert_eq!(buffer, [1, 2, 3, 0xee, 4, 5, 6, 7, 0xee, 0xee, 0xee, 0xee]);
+        let missing = Text::new("C");
+        again[1] = blank(&missing);
+        length = 12;
+        let found = ask(&mut again, &mut length, &mut required);
+        assert_eq!(found, ntstatus::STATUS_OBJECT_NAME_NOT_FOUND);
+        close(key);
+    }
+}

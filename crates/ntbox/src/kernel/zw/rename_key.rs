@@ -1,0 +1,74 @@
+//! Giving a registry key another name. Handles to it and to what is below it stay
+//! what they are, for keys are known by numbers.
+
+use super::key;
+use super::registry::{self, MAX_KEY_NAME};
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest::UnicodeString;
+use crate::kernel::ob::name::SEPARATOR;
+use crate::kernel::ob::{self, Refusal};
+
+exports! {
+    /// `ZwRenameKey`: a name without a path, in the same key.
+    fn ZwRenameKey(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        ob::status(rename(key, name))
+    }
+}
+
+fn rename(handle: u64, name: u64) -> Result<(), Refusal> {
+    if name == 0 {
+        return Err(ntstatus::STATUS_ACCESS_VIOLATION.into());
+    }
+    let string = UnicodeString::read(name)?;
+    let name = string.units()?;
+    let legal = string.length % 2 == 0
+        && (1..=MAX_KEY_NAME).contains(&name.len())
+        && !name.contains(&SEPARATOR);
+    if !legal {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+    }
+    let key = key::from_handle(handle)?;
+    Ok(registry::with(|registry| registry.rename(key, &name))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ZwRenameKey;
+    use crate::kernel::testing::{processor, status};
+    use crate::kernel::zw::tests::helper::*;
+
+    #[test]
+    fn a_key_is_found_under_its_new_name_with_what_is_in_it() {
+        let path = seed("rename", &[]);
+        let above = open(&Object::new(&path)).expect("it was just made");
+        let (key, _) = create(&Object::below(above, "Old"), 0).expect("it is new");
+        let (inner, _) = create(&Object::below(key, "Inner"), 0).expect("it is new");
+        let (other, _) = create(&Object::below(above, "Other"), 0).expect("it is new");
+        let rename = |name: &str| status(ZwRenameKey, &[key, Text::new(name).at()]);
+        assert_eq!(rename(""), ntstatus::STATUS_INVALID_PARAMETER);
+        assert_eq!(rename("a\\b"), ntstatus::STATUS_INVALID_PARAMETER);
+        assert_eq!(rename(&"n".repeat(256)), ntstatus::STATUS_INVALID_PARAMETER);
+        assert_eq!(rename("OTHER"), ntstatus::STATUS_CANNOT_DELETE);
+        assert_eq!(rename("old"), ntstatus::STATUS_CANNOT_DELETE);
+        assert_eq!(rename("New"), 0);
+        assert!(open(&Object::below(above, "Old")).is_err());
+        let again = open(&Object::below(above, "new\\inner")).expect("it moved with its key");
+        for handle in [again, inner, key, other, above] {
+            close(handle);
+        }
+    }
+
+    #[test]
+    fn roots_of_hives_keep_their_names() {
+        processor();
+        let hive = open(&Object::new("\\Registry\\Machine\\SOFTWARE")).expect("it is there");
+        let renamed = status(ZwRenameKey, &[hive, Text::new("Other").at()]);
+        assert_eq!(renamed, ntstatus::STATUS_ACCESS_DENIED);
+        assert_eq!(
+            status(ZwRenameKey, &[hive, 0]),
+            ntstatus::STATUS_ACCESS_VIOLATION
+        );
+        close(hive);
+    }
+}
