@@ -65,6 +65,11 @@ fn security() {
     all_well("se_security", &cases);
 }
 
+#[test]
+fn threads_act_in_the_names_of_clients() {
+    all_well("se_clients", &["Contexts", "Impersonating", "Levels"]);
+}
+
 /// Status of opening a device to read.
 fn opening(machine: &mut Machine, process: Process, path: &str) -> u32 {
     let operation = Operation::Open {

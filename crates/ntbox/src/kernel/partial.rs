@@ -13,8 +13,11 @@ pub const NOTES: &[(&str, &str)] = &[
         "NtQuerySystemInformation",
         "classes 0, 1, 3, 5, 8, 11, 35 and 103",
     ),
-    ("PsReferenceImpersonationToken", "no thread impersonates"),
     ("SeQueryInformationToken", "classes 1 to 8, 10 and 12"),
+    (
+        "ZwQueryInformationProcess",
+        "classes 0, 1, 3 (pool only), 20, 24, 26 and 27",
+    ),
     (
         "ZwQuerySystemInformation",
         "classes 0, 1, 3, 5, 8, 11, 35 and 103",

@@ -13,7 +13,7 @@ use super::io::finish;
 use super::ke::{apc, attach, clock, sched};
 use super::mm::user;
 use super::ob::{self, Caller};
-use super::ps::notify;
+use super::ps::{self, notify};
 use super::{se, stop, threads};
 use crate::kernel::exclusive::Exclusive;
 use crate::request::{Account, Operation, Process, Progress, Reply, Ticket};
@@ -283,6 +283,7 @@ fn end_process(process: u64, caller: &Caller<'_>) -> Reply {
     }
     notify::process_ended(process, caller);
     ob::handles::close_all(process, caller);
+    ps::quota::forget(process);
     super::mm::mdl::check_process_exit(process);
     user::free_all(process);
     Reply::status(0)

@@ -7,6 +7,7 @@ use super::handles::Closed;
 use crate::kernel::ex::callback;
 use crate::kernel::io::ending;
 use crate::kernel::mm::section;
+use crate::kernel::se;
 use crate::kernel::zw::{key, timer};
 
 /// A type of object.
@@ -188,6 +189,10 @@ impl Type {
             },
             Self::Section => Methods {
                 delete: Some(section::deleted),
+                ..Methods::default()
+            },
+            Self::Token => Methods {
+                delete: Some(se::token_deleted),
                 ..Methods::default()
             },
             Self::Timer => Methods {

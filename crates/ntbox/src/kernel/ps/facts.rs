@@ -5,7 +5,7 @@ use ntstatus::{STATUS_INVALID_CID, STATUS_PENDING, STATUS_SUCCESS};
 use super::{process_at, thread_at};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::{guest, ob, threads};
+use crate::kernel::{guest, ob, se, threads};
 
 exports! {
     /// `PsGetProcessImageFileName`: its first 15 characters, in the process's own
@@ -59,10 +59,10 @@ exports! {
         Ok(0)
     }
 
-    /// `PsIsThreadImpersonating`: no thread does.
+    /// `PsIsThreadImpersonating`.
     fn PsIsThreadImpersonating<call>(thread: u64) -> bool [max HIGH_LEVEL] {
         thread_at(call, thread)?;
-        Ok(false)
+        Ok(se::is_impersonating(thread))
     }
 
     /// `PsLookupProcessThreadByCid`: both referenced; the process is optional.

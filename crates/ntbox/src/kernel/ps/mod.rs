@@ -3,6 +3,7 @@
 
 mod facts;
 pub mod notify;
+pub mod quota;
 
 use ntstatus::{STATUS_INVALID_CID, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS};
 
@@ -14,7 +15,7 @@ use super::{ob, stop, version};
 use crate::config::OsVersion;
 
 /// The exports of this family.
-pub const TABLES: &[&[Export]] = &[EXPORTS, facts::EXPORTS, notify::EXPORTS];
+pub const TABLES: &[&[Export]] = &[EXPORTS, facts::EXPORTS, notify::EXPORTS, quota::EXPORTS];
 
 exports! {
     /// `PsGetCurrentProcess`: the one whose memory is seen now.

@@ -141,8 +141,9 @@ exports! {
             Err(ntstatus::STATUS_ACCESS_DENIED)
         } else {
             match (Descriptor::read(descriptor)?, token::of_context(context)?) {
-                (Some(descriptor), Some(token)) => check(&descriptor, &token, question),
-                _ => Err(ntstatus::STATUS_ACCESS_DENIED),
+                (Some(descriptor), Ok(token)) => check(&descriptor, &token, question),
+                (None, _) => Err(ntstatus::STATUS_ACCESS_DENIED),
+                (_, Err(status)) => Err(status),
             }
         };
         guest::write_u32(granted_access, outcome.unwrap_or(0))?;
@@ -154,7 +155,7 @@ exports! {
     fn SeSinglePrivilegeCheck(privilege: u64, mode: u8) -> bool [max PASSIVE_LEVEL] {
         let number = u32::try_from(privilege).ok();
         Ok(mode == 0
-            || token::current().zip(number).is_some_and(|(token, number)| token.has_privilege(number)))
+            || token::current().ok().zip(number).is_some_and(|(token, number)| token.has_privilege(number)))
     }
 
     /// `SePrivilegeCheck`: marks those of a set that were used.
@@ -165,7 +166,7 @@ exports! {
         let token = token::of_context(context)?;
         let count = guest::read_u32(set)?;
         let all = guest::read_u32(set.wrapping_add(4))? & ALL_NECESSARY != 0;
-        let held = mark_held(set, count, token.as_ref())?;
+        let held = mark_held(set, count, token.as_ref().ok())?;
         Ok(if all { held == count } else { held > 0 })
     }
 }

@@ -10,6 +10,7 @@
 //! | `descriptor_form` | absolute and self-relative form, capture |
 //! | `token` | who a process is; subject contexts |
 //! | `token_information` | `SeQueryInformationToken` |
+//! | `impersonation` | threads that act in a client's name |
 //! | `access` | `SeAccessCheck`, privileges |
 //! | `object` | descriptors of objects |
 //! | `public` | `SeExports` |
@@ -19,6 +20,7 @@ mod acl;
 mod descriptor;
 mod descriptor_form;
 mod descriptor_parts;
+mod impersonation;
 mod object;
 mod public;
 mod sid;
@@ -29,9 +31,10 @@ mod token_information;
 
 use super::call::Export;
 
+pub use impersonation::{is_impersonating, thread_ended};
 pub use object::{forget, set};
 pub use public::address as exports_address;
-pub use token::set_account;
+pub use token::{deleted as token_deleted, set_account};
 
 /// Whether the current process may open an object with these rights, generic ones
 /// translated already.
@@ -44,7 +47,7 @@ pub fn may_open(object: u64, access: u32, mapping: [u32; 4]) -> Result<(), u32> 
         granted: 0,
         mapping,
     };
-    let token = token::current().ok_or(ntstatus::STATUS_ACCESS_DENIED)?;
+    let token = token::current()?;
     access::check(&object::of(object), &token, question).map(drop)
 }
 
@@ -54,6 +57,7 @@ pub const TABLES: &[&[Export]] = &[
     acl::EXPORTS,
     descriptor_form::EXPORTS,
     descriptor_parts::EXPORTS,
+    impersonation::EXPORTS,
     object::EXPORTS,
     sid::EXPORTS,
     token::EXPORTS,

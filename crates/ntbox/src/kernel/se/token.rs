@@ -1,11 +1,13 @@
 //! Tokens: who a process is, and with which groups and privileges. A token is
-//! made when it is first asked for, and belongs to its process.
+//! made when it is first asked for, and belongs to its process; copies of it are
+//! what threads impersonate with.
 
 use std::collections::BTreeMap;
 
+use super::impersonation;
 use super::sid::Sid;
-use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ob::{self, Caller, Payload, Type};
@@ -24,6 +26,8 @@ const GROUP_ENABLED: u32 = 4;
 const GROUP_DENY_ONLY: u32 = 0x10;
 /// `SE_PRIVILEGE_ENABLED_BY_DEFAULT | SE_PRIVILEGE_ENABLED`.
 pub const PRIVILEGE_ENABLED: u32 = 3;
+/// Number before that of the first token.
+const FIRST_ID: u64 = 0xffff;
 /// Offsets in a `SECURITY_SUBJECT_CONTEXT`.
 const CLIENT_TOKEN: u64 = 0;
 const IMPERSONATION_LEVEL: u64 = 8;
@@ -43,6 +47,9 @@ pub struct Token {
     pub owner: Sid,
     /// Number that tells it from others.
     pub id: u64,
+    /// What may be done with it in the name of a client; `None` for the token of a
+    /// process.
+    pub level: Option<u32>,
 }
 
 /// What a process is allowed.
@@ -108,6 +115,7 @@ impl Token {
                 .collect(),
             owner,
             id,
+            level: None,
         }
     }
 
@@ -119,6 +127,11 @@ impl Token {
                     attributes & GROUP_ENABLED != 0 || denial && attributes & GROUP_DENY_ONLY != 0;
                 counts && group == sid
             })
+    }
+
+    /// `TOKEN_TYPE`: 1 for the token of a process, 2 for one to impersonate with.
+    pub fn kind(&self) -> u32 {
+        if self.level.is_some() { 2 } else { 1 }
     }
 
     /// Whether it has a privilege that is enabled.
@@ -142,6 +155,8 @@ struct State {
     tokens: BTreeMap<u64, Token>,
     /// The token object of each process.
     of_process: BTreeMap<u64, u64>,
+    /// How many there have been.
+    made: u64,
 }
 
 static STATE: Exclusive<Option<State>> = Exclusive::new(None);
@@ -176,11 +191,32 @@ pub fn set_account(process: u64, account: Account) {
 fn make(process: u64, rights: Rights) -> Option<u64> {
     let object = ob::create(Type::Token, BODY_SIZE, Payload::None).ok()?;
     with(|state| {
-        let id = 0x1_0000 + state.tokens.len() as u64;
-        state.tokens.insert(object, Token::new(rights, id));
+        state.made += 1;
+        state
+            .tokens
+            .insert(object, Token::new(rights, FIRST_ID + state.made));
         state.of_process.insert(process, object);
     });
     Some(object)
+}
+
+/// Makes a token to impersonate with out of another one; `None` without memory for
+/// it, or if there is no such token.
+pub fn copy(object: u64, level: u32) -> Option<u64> {
+    let token = get(object)?;
+    let new = ob::create(Type::Token, BODY_SIZE, Payload::None).ok()?;
+    with(|state| {
+        state.made += 1;
+        let id = FIRST_ID + state.made;
+        let level = Some(level);
+        state.tokens.insert(new, Token { id, level, ..token });
+    });
+    Some(new)
+}
+
+/// Forgets a token whose last reference is gone.
+pub fn deleted(object: u64, _: &Caller<'_>) {
+    with(|state| state.tokens.remove(&object));
 }
 
 /// The token at an object.
@@ -188,16 +224,63 @@ pub fn get(object: u64) -> Option<Token> {
     with(|state| state.tokens.get(&object).cloned())
 }
 
-/// The token that a subject context is checked by: the client's, if there is one.
-pub fn of_context(context: u64) -> Result<Option<Token>, Fault> {
+/// The client of a subject context, if it has one: token and level.
+pub fn client_of(context: u64) -> Result<Option<(u64, u32)>, Fault> {
     let client = guest::read_u64(context.wrapping_add(CLIENT_TOKEN))?;
-    let primary = guest::read_u64(context.wrapping_add(PRIMARY_TOKEN))?;
-    Ok(get(if client == 0 { primary } else { client }))
+    let level = guest::read_u32(context.wrapping_add(IMPERSONATION_LEVEL))?;
+    Ok((client != 0).then_some((client, level)))
 }
 
-/// A token of the process that a call runs in.
-pub fn current() -> Option<Token> {
-    get(of_process(threads::current_process())?)
+/// The primary token of a subject context.
+pub fn primary_of(context: u64) -> Result<u64, Fault> {
+    guest::read_u64(context.wrapping_add(PRIMARY_TOKEN))
+}
+
+/// The token that a subject context is checked by: the client's, if there is one.
+///
+/// # Errors
+/// `STATUS_BAD_IMPERSONATION_LEVEL` if nothing may be done in the client's name;
+/// `STATUS_ACCESS_DENIED` without a token.
+pub fn of_context(context: u64) -> Result<Result<Token, u32>, Fault> {
+    let client = client_of(context)?;
+    if client.is_some_and(|(_, level)| level < impersonation::IMPERSONATION) {
+        return Ok(Err(impersonation::BAD_LEVEL));
+    }
+    let token = client.map_or_else(|| primary_of(context), |(token, _)| Ok(token))?;
+    Ok(get(token).ok_or(ntstatus::STATUS_ACCESS_DENIED))
+}
+
+/// The token that a call is checked by: that of the client whom its thread
+/// impersonates, or of its process.
+///
+/// # Errors
+/// As for [`of_context`].
+pub fn current() -> Result<Token, u32> {
+    let client = impersonation::of(threads::current_thread());
+    if client.is_some_and(|client| client.level < impersonation::IMPERSONATION) {
+        return Err(impersonation::BAD_LEVEL);
+    }
+    let token = client.map_or_else(
+        || of_process(threads::current_process()),
+        |client| Some(client.token),
+    );
+    token.and_then(get).ok_or(ntstatus::STATUS_ACCESS_DENIED)
+}
+
+/// Writes a subject context and references its tokens.
+fn capture(thread: u64, process: u64, context: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let token = of_process(process).unwrap_or(0);
+    guest::fill(context, 0, 0x20)?;
+    if let Some(client) = impersonation::of(thread) {
+        guest::write_u64(context.wrapping_add(CLIENT_TOKEN), client.token)?;
+        guest::write_u32(context.wrapping_add(IMPERSONATION_LEVEL), client.level)?;
+        ob::reference_for(client.token, caller);
+    }
+    guest::write_u64(context.wrapping_add(PRIMARY_TOKEN), token)?;
+    let id = threads::process(process).map_or(0, |process| process.id);
+    guest::write_u64(context.wrapping_add(PROCESS_AUDIT_ID), id)?;
+    ob::reference_for(token, caller);
+    Ok(())
 }
 
 exports! {
@@ -214,11 +297,6 @@ exports! {
         Ok(())
     }
 
-    /// `PsReferenceImpersonationToken`: NULL, for no thread impersonates.
-    fn PsReferenceImpersonationToken(thread: u64, copy: u64, effective: u64, level: u64) -> u64 [max PASSIVE_LEVEL] {
-        Ok(0)
-    }
-
     /// `PsDereferenceImpersonationToken`.
     fn PsDereferenceImpersonationToken<call>(token: u64) -> () [max APC_LEVEL] {
         if token != 0 {
@@ -229,20 +307,18 @@ exports! {
 
     /// `SeCaptureSubjectContext`.
     fn SeCaptureSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL] {
-        let process = threads::current_process();
-        let token = of_process(process).unwrap_or(0);
-        guest::fill(context, 0, 0x20)?;
-        guest::write_u32(context.wrapping_add(IMPERSONATION_LEVEL), 0)?;
-        guest::write_u64(context.wrapping_add(PRIMARY_TOKEN), token)?;
-        let id = threads::process(process).map_or(0, |process| process.id);
-        guest::write_u64(context.wrapping_add(PROCESS_AUDIT_ID), id)?;
-        ob::reference_for(token, &Caller::of(call));
-        Ok(())
+        capture(threads::current_thread(), threads::current_process(), context, &Caller::of(call))
+    }
+
+    /// `SeCaptureSubjectContextEx`: of another thread and process; without a thread
+    /// there is no client.
+    fn SeCaptureSubjectContextEx<call>(thread: u64, process: u64, context: u64) -> () [max PASSIVE_LEVEL] {
+        capture(thread, process, context, &Caller::of(call))
     }
 
     /// `SeReleaseSubjectContext`.
     fn SeReleaseSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL] {
-        let token = guest::read_u64(context.wrapping_add(PRIMARY_TOKEN))?;
+        let token = primary_of(context)?;
         if get(token).is_none() {
             let what = format!("SeReleaseSubjectContext was given {context:#018x}, which is not captured");
             stop::violation("wrong-object-type", None, what, call.return_address());
@@ -250,6 +326,10 @@ exports! {
         }
         ob::dereference_for(token, &Caller::of(call));
         guest::write_u64(context.wrapping_add(PRIMARY_TOKEN), 0)?;
+        if let Some((client, _)) = client_of(context)? {
+            ob::dereference_for(client, &Caller::of(call));
+            guest::write_u64(context.wrapping_add(CLIENT_TOKEN), 0)?;
+        }
         Ok(())
     }
 
@@ -267,8 +347,10 @@ exports! {
     /// `SeTokenIsRestricted`: none is.
     fn SeTokenIsRestricted(token: u64) -> bool [max PASSIVE_LEVEL] { Ok(false) }
 
-    /// `SeTokenType`: `TokenPrimary`.
-    fn SeTokenType(token: u64) -> u32 [max PASSIVE_LEVEL] { Ok(1) }
+    /// `SeTokenType`: `TokenPrimary` or `TokenImpersonation`.
+    fn SeTokenType(token: u64) -> u32 [max PASSIVE_LEVEL] {
+        Ok(get(token).map_or(1, |token| token.kind()))
+    }
 
     /// `SeQuerySessionIdToken`.
     fn SeQuerySessionIdToken(token: u64, session: u64) -> u32 [max PASSIVE_LEVEL] {

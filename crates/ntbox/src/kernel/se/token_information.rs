@@ -72,13 +72,13 @@ fn answer(token: &Token, object: u64, class: u32, at: u64) -> Result<Vec<u8>, Re
         class::PRIMARY_GROUP => one(token.primary_group().bytes(), at),
         class::DEFAULT_DACL => one(&default_dacl(token), at),
         class::SOURCE => Information::default().bytes(b"*SYSTEM*").u64(0).finish(),
-        class::TYPE => Information::default().u32(1).finish(),
+        class::TYPE => Information::default().u32(token.kind()).finish(),
         class::STATISTICS => Information::default()
             .u64(token.id)
             .u64(token::authentication_id(object))
             .u64(i64::MAX.cast_unsigned())
-            .u32(1)
-            .u32(0)
+            .u32(token.kind())
+            .u32(token.level.unwrap_or(0))
             .u32(0)
             .u32(0)
             .size(token.groups.len())

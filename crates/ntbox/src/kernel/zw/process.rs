@@ -9,6 +9,7 @@ use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest;
 use crate::kernel::ke::priority;
 use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type, handles, name};
+use crate::kernel::ps::quota;
 use crate::kernel::threads;
 
 /// `STATUS_INVALID_PARAMETER_MIX`: a name and an id, or neither.
@@ -21,6 +22,10 @@ const STILL_ACTIVE: u32 = 0x103;
 /// `PROCESSINFOCLASS`.
 mod process_class {
     pub const BASIC: u32 = 0;
+    pub const QUOTA_LIMITS: u32 = 1;
+    pub const VM_COUNTERS: u32 = 3;
+    pub const HANDLE_COUNT: u32 = 20;
+    pub const SESSION: u32 = 24;
     pub const WOW64: u32 = 26;
     pub const IMAGE_FILE_NAME: u32 = 27;
     /// The first number that Windows 10 gives to none.
@@ -130,6 +135,17 @@ fn query_process(
             let basic = basic.u32(BASE_PRIORITY).u32(0).u64(info.id).u64(parent);
             answer(&basic.finish(), buffer, length, returned)
         }
+        process_class::QUOTA_LIMITS => answer(&quota_limits(), buffer, length, returned),
+        process_class::VM_COUNTERS => answer(&counters(object), buffer, length, returned),
+        process_class::HANDLE_COUNT => {
+            let count = Information::default().size(handles::count(object));
+            answer(&count.finish(), buffer, length, returned)
+        }
+        // That of services.
+        process_class::SESSION => {
+            let session = Information::default().u32(0);
+            answer(&session.finish(), buffer, length, returned)
+        }
         // No process runs 32-bit code.
         process_class::WOW64 => answer(
             &Information::default().u64(0).finish(),
@@ -146,6 +162,32 @@ fn query_process(
             process_class::END,
         )),
     }
+}
+
+/// `QUOTA_LIMITS`: pool, working set, paging file, time.
+fn quota_limits() -> Vec<u8> {
+    /// The working set that a process begins with: 50 to 345 pages.
+    const WORKING_SET: [u64; 2] = [50 * 0x1000, 345 * 0x1000];
+    let limits = [
+        quota::LIMIT,
+        quota::LIMIT,
+        WORKING_SET[0],
+        WORKING_SET[1],
+        u64::MAX,
+        u64::MAX,
+    ];
+    let start = Information::default();
+    limits.into_iter().fold(start, Information::u64).finish()
+}
+
+/// `VM_COUNTERS`: only pool is counted.
+fn counters(process: u64) -> Vec<u8> {
+    let [nonpaged, paged] = quota::usage(process);
+    let pool = [paged.peak, paged.now, nonpaged.peak, nonpaged.now];
+    // Address space, page faults and working set; behind pool, the paging file.
+    let start = Information::default().bytes(&[0; 0x28]);
+    let with_pool = pool.into_iter().fold(start, Information::u64);
+    with_pool.bytes(&[0; 0x10]).finish()
 }
 
 /// A `UNICODE_STRING` and its text behind it.
@@ -235,8 +277,8 @@ exports! {
         ob::status(open(handle, access, attributes, id, Type::Thread, &Caller::of(call)))
     }
 
-    /// `ZwQueryInformationProcess`: basic information, the name of the image,
-    /// whether it is a 32-bit one.
+    /// `ZwQueryInformationProcess`: basic information, quota and pool, handles, the
+    /// session, the name of the image, whether it is a 32-bit one.
     fn ZwQueryInformationProcess(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
