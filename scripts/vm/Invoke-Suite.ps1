@@ -13,6 +13,10 @@ The folder with ntmem.sys.
 .PARAMETER Ntmemctl
 The program ntmemctl.exe, built for Windows.
 
+.PARAMETER DebugView
+The program dbgviewcli.exe of Sysinternals, which reads what drivers log; without
+it there is no log to check.
+
 .PARAMETER Logs
 The folder for what was printed, one file a run, and for facts about the guest.
 #>
@@ -20,6 +24,7 @@ The folder for what was printed, one file a run, and for facts about the guest.
 param(
     [Parameter(Mandatory)] [string] $Package,
     [Parameter(Mandatory)] [string] $Ntmemctl,
+    [Parameter(Mandatory)] [string] $DebugView,
     [string] $Logs = (Join-Path $PWD 'ntmem-logs')
 )
 
@@ -30,10 +35,11 @@ Assert-Administrator
 
 $sys = Get-PackageFile $Package 'ntmem.sys'
 $program = (Resolve-Path $Ntmemctl).Path
+$reader = (Resolve-Path $DebugView).Path
 New-Item -ItemType Directory -Path $Logs -Force | Out-Null
 
 # A name of its own: the package's service, if it is installed, is left alone.
-$always = @('run', $sys, '--host', 'scm', '--service', 'ntmem-suite')
+$always = @('run', $sys, '--host', 'scm', '--service', 'ntmem-suite', '--debugview', $reader)
 $runs = [ordered] @{
     'default'       = @()
     'lock'          = @('--param', 'Walk=sz:lock')
