@@ -35,7 +35,7 @@ pub fn is_drawn() -> bool {
     ENABLED.load(Ordering::Relaxed)
 }
 
-/// The next number of the generator, SplitMix64.
+/// The next number of the generator, `SplitMix64`.
 fn next() -> u64 {
     let state = STATE
         .load(Ordering::Relaxed)
