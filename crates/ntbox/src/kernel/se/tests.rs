@@ -16,6 +16,7 @@ fn user() -> Token {
         privileges: vec![(23, 3)],
         owner: Sid::nt(&[21, 7]),
         id: 1,
+        level: None,
     }
 }
 
