@@ -135,7 +135,7 @@ fn a_missing_export_matters_when_it_is_called() {
     assert_eq!(run.start, Start::Stopped);
     let stop = run.findings.bug_check.as_ref().expect("a stop");
     assert!(
-        stop.what.contains("FsRtlIsNtstatusExpected"),
+        stop.what.contains("KeSetHardwareCounterConfiguration"),
         "{}",
         stop.what
     );

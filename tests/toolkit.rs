@@ -146,11 +146,23 @@ fn lookaside_lists_of_every_kind() {
 /// driver does what the header's inline functions do.
 #[test]
 fn lookaside_lists_of_an_old_kernel() {
-    let config = [2, 3, 4, 5].into_iter().fold(config(), |config, nth| {
+    // The first lookup is the pool's; each of the four lists has four, the fourth of
+    // which is that of `ExAllocateFromLookasideListEx`.
+    let config = [5, 9, 13, 17].into_iter().fold(config(), |config, nth| {
         config.fault("MmGetSystemRoutineAddress", nth)
     });
     let mut open = Open::with(&config);
     check_lookaside(&open.ask(Command::Lookaside, &[]));
+    open.finish();
+}
+
+/// Kernels before Windows Vista have no lists of that kind at all.
+#[test]
+fn lookaside_lists_of_a_kernel_without_them() {
+    let config = config().fault("MmGetSystemRoutineAddress", 2);
+    let mut open = Open::with(&config);
+    let status = open.control(Command::Lookaside, &[], 4096).status;
+    assert_eq!(u64::from(status), NOT_SUPPORTED);
     open.finish();
 }
 

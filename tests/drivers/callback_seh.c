@@ -47,8 +47,10 @@ INLINED_NOT static NTSTATUS Send(PDEVICE_OBJECT device, UCHAR major)
     return status;
 }
 
-/* Fails in the way that the request's kind says. */
-static NTSTATUS NTAPI Fail(PDEVICE_OBJECT device, PIRP irp)
+/* Fails in the way that the request's kind says. A function of its own, since
+   clang lets a `__try` block begin right behind a call that does not return, and
+   the return address would be in that block. */
+INLINED_NOT static NTSTATUS NTAPI Fail(PDEVICE_OBJECT device, PIRP irp)
 {
     UCHAR major = IoGetCurrentIrpStackLocation(irp)->MajorFunction;
     UNREFERENCED_PARAMETER(device);

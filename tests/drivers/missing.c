@@ -4,7 +4,7 @@
  */
 #include "parameter.h"
 
-NTKERNELAPI BOOLEAN NTAPI FsRtlIsNtstatusExpected(NTSTATUS status);
+NTKERNELAPI NTSTATUS NTAPI KeSetHardwareCounterConfiguration(PVOID counters, ULONG count);
 
 static VOID Unload(PDRIVER_OBJECT driver)
 {
@@ -16,7 +16,7 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     driver->DriverUnload = Unload;
     if (Parameter(path, L"Call", 0) != 0) {
         DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: calling\n");
-        FsRtlIsNtstatusExpected(STATUS_SUCCESS);
+        KeSetHardwareCounterConfiguration(NULL, 0);
         DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: called\n");
     }
     return STATUS_SUCCESS;

@@ -97,7 +97,7 @@ impl<R: BufRead, W: Write> Remote<R, W> {
         }
     }
 
-    fn failed(&self, action: &'static str, why: impl ToString) -> HostError {
+    fn failed(&self, action: &'static str, why: &impl ToString) -> HostError {
         HostError::Failed {
             host: self.name,
             action,
@@ -109,8 +109,8 @@ impl<R: BufRead, W: Write> Remote<R, W> {
         let outcome = self.exchange(request);
         match outcome {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(why)) => Err(self.failed(action, why)),
-            Err(error) => Err(self.failed(action, error)),
+            Ok(Err(why)) => Err(self.failed(action, &why)),
+            Err(error) => Err(self.failed(action, &error)),
         }
     }
 
@@ -129,7 +129,7 @@ impl<R: BufRead, W: Write> Remote<R, W> {
     }
 
     fn strange(&self, action: &'static str, answer: &Answer) -> HostError {
-        self.failed(action, format!("it answered {answer:?}"))
+        self.failed(action, &format!("it answered {answer:?}"))
     }
 }
 

@@ -434,7 +434,7 @@ fn a_probe_says_what_was_raised() {
     let (exit, value) = answer("probe", &["--address", "0xffff800000000000"]);
     assert_eq!(exit, 0, "{value}");
     let status = &value["reply"]["status"];
-    assert_eq!(status, "STATUS_ACCESS_VIOLATION (0xc0000005)");
+    assert_eq!(status, "STATUS_ACCESS_VIOLATION (0xC0000005)");
     let (exit, value) = answer("probe", &["--address", "0x1001", "--alignment", "4"]);
     assert_eq!(exit, 0, "{value}");
     let status = &value["reply"]["status"];

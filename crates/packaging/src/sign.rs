@@ -58,7 +58,7 @@ impl Signer {
     ///
     /// # Errors
     ///
-    /// [`Error`] if OpenSSL makes none.
+    /// [`enum@Error`] if OpenSSL makes none.
     pub fn in_folder(folder: &Path, name: &str) -> Result<Self, Error> {
         fs::create_dir_all(folder).map_err(|source| file_error(folder, source))?;
         let signer = Self {
@@ -119,7 +119,7 @@ impl Signer {
     ///
     /// # Errors
     ///
-    /// [`Error`] if osslsigncode does not.
+    /// [`enum@Error`] if osslsigncode does not.
     pub fn sign(&self, from: &Path, to: &Path) -> Result<(), Error> {
         match fs::remove_file(to) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {

@@ -76,6 +76,7 @@ impl Rundown {
     /// `ExWaitForRundownProtectionRelease` does. Whoever waits and holds one waits
     /// for ever. IRQL: `<= APC_LEVEL`.
     pub fn wait(&self, _: &Apc) {
+        let mode = i8::try_from(KernelMode).unwrap_or(0);
         if self.state.fetch_or(ENDING, Ordering::AcqRel) & ENDING == 0 {
             // SAFETY: nobody else initialises it, nobody uses it before `READY`,
             // and from here on the structure stays where it is.
@@ -88,7 +89,7 @@ impl Rundown {
             // Another thread is about to initialise the event.
             let mut moment = LARGE_INTEGER { QuadPart: -1 };
             // SAFETY: the token says that waiting is possible.
-            let _ = unsafe { KeDelayExecutionThread(KernelMode as i8, 0, &raw mut moment) };
+            let _ = unsafe { KeDelayExecutionThread(mode, 0, &raw mut moment) };
         }
         // Also whoever finds no reference waits for the event: the one that gave
         // the last back may be about to set it, and must find it in its place.
@@ -98,7 +99,7 @@ impl Rundown {
             KeWaitForSingleObject(
                 self.gone.get().cast(),
                 Executive,
-                KernelMode as i8,
+                mode,
                 0,
                 core::ptr::null_mut(),
             )

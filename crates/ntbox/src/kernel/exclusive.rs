@@ -24,7 +24,7 @@ fn token() -> usize {
 }
 
 /// Makes the calling thread the one that may use the kernel's state, from now on
-/// or, in unit tests, until it calls [`release`].
+/// or, in unit tests, until it calls `release`.
 ///
 /// # Panics
 ///

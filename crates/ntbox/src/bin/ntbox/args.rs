@@ -143,7 +143,7 @@ pub struct Run {
     pub schedule: Option<u64>,
     /// Watch the driver as Driver Verifier does: pool blocks end at inaccessible
     /// pages (or begin there, with `underruns`) and stay inaccessible when they are
-    /// freed, paged pool is inaccessible at DISPATCH_LEVEL, call stacks are kept
+    /// freed, paged pool is inaccessible at dispatch level, call stacks are kept
     #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true,
         default_missing_value = "overruns")]
     pub verify: Option<Kind>,

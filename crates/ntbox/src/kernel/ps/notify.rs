@@ -6,7 +6,7 @@
 use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Stop, exports};
+use crate::kernel::call::{Call, Register, Return, Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::{sched, thread as region};
@@ -283,9 +283,32 @@ fn process_ex(routine: u64, remove: bool, caller: u64) -> Result<u32, Stop> {
     ))
 }
 
+/// There is no room for another routine; one that is registered can always be
+/// removed. The routine is argument `at`, and behind it is whether to remove it.
+fn fail(call: &Call<'_>, kind: Kind, at: usize) -> Return {
+    let (routine, remove) = (call.argument(at)?, call.argument(at + 1)?);
+    Ok(u64::from(if bool::from_register(remove) {
+        unregister(kind, routine)
+    } else {
+        STATUS_INVALID_PARAMETER
+    }))
+}
+
+fn process_failure(call: &mut Call<'_>) -> Return {
+    fail(call, Kind::Process, 0)
+}
+
+fn process_ex_failure(call: &mut Call<'_>) -> Return {
+    fail(call, Kind::ProcessEx, 0)
+}
+
+fn process_ex2_failure(call: &mut Call<'_>) -> Return {
+    fail(call, Kind::ProcessEx, 1)
+}
+
 exports! {
     /// `PsSetCreateProcessNotifyRoutine`: registers or removes.
-    fn PsSetCreateProcessNotifyRoutine<call>(routine: u64, remove: bool) -> u32 [max PASSIVE_LEVEL] fails 0xc000_000d {
+    fn PsSetCreateProcessNotifyRoutine<call>(routine: u64, remove: bool) -> u32 [max PASSIVE_LEVEL] fails_by process_failure {
         if remove {
             return Ok(unregister(Kind::Process, routine));
         }
@@ -294,13 +317,13 @@ exports! {
 
     /// `PsSetCreateProcessNotifyRoutineEx`: only of images that were linked with
     /// `/INTEGRITYCHECK`.
-    fn PsSetCreateProcessNotifyRoutineEx<call>(routine: u64, remove: bool) -> u32 [max PASSIVE_LEVEL] fails 0xc000_000d {
+    fn PsSetCreateProcessNotifyRoutineEx<call>(routine: u64, remove: bool) -> u32 [max PASSIVE_LEVEL] fails_by process_ex_failure {
         process_ex(routine, remove, call.return_address())
     }
 
     /// `PsSetCreateProcessNotifyRoutineEx2`: kind 0 is processes of all subsystems.
     fn PsSetCreateProcessNotifyRoutineEx2<call>(kind: u32, routine: u64, remove: bool) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_000d
+        [max PASSIVE_LEVEL] fails_by process_ex2_failure
     {
         if kind != 0 {
             return Ok(STATUS_INVALID_PARAMETER);

@@ -139,9 +139,11 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::testing::processor;
 
     #[test]
     fn charges_are_counted_and_returned() {
+        processor();
         let process = 0x7777_0000;
         assert!(charge(process, 0, 0x200));
         assert!(charge(process, PAGED, 0x500));
