@@ -4,8 +4,6 @@
  */
 #include "parameter.h"
 
-NTKERNELAPI NTSTATUS NTAPI KeSetHardwareCounterConfiguration(PVOID counters, ULONG count);
-
 static VOID Unload(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
