@@ -233,7 +233,9 @@ fn clocks_and_halves() {
 
 /// Days of the Gregorian calendar from the beginning of 1601 to a date.
 fn days_since_1601(year: u64, month: u64, day: u64) -> u64 {
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let in_years: u64 = (1601..year)
         .map(|year| 365 + u64::from(is_leap(year)))
         .sum();

@@ -50,6 +50,7 @@ const DEVICE_CALLS: &[&str] = &[
     "ObOpenObjectByPointer",
     "ZwSetSecurityObject",
     "IoCreateSymbolicLink",
+    "PsSetCreateProcessNotifyRoutine",
 ];
 
 fn driver(text: &str) -> Node {
