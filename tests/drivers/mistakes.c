@@ -11,6 +11,7 @@
 static volatile UCHAR Sink;
 static volatile ULONG Right;
 static KSPIN_LOCK Lock;
+static PDRIVER_OBJECT Driver;
 
 static PUCHAR Take(POOL_TYPE type, SIZE_T size)
 {
@@ -20,6 +21,29 @@ static PUCHAR Take(POOL_TYPE type, SIZE_T size)
 static VOID Give(PVOID block)
 {
     ExFreePoolWithTag(block, TAG);
+}
+
+static PVOID Map(PMDL mdl, KPROCESSOR_MODE mode)
+{
+    return MmMapLockedPagesSpecifyCache(mdl, mode, MmCached, NULL, FALSE, NormalPagePriority | MdlMappingNoExecute);
+}
+
+/* A block of paged pool whose pages are locked. */
+static PMDL TakeLocked(PUCHAR *block)
+{
+    PMDL mdl;
+
+    *block = Take(PagedPool, PAGE_SIZE);
+    mdl = IoAllocateMdl(*block, PAGE_SIZE, FALSE, FALSE, NULL);
+    MmProbeAndLockPages(mdl, KernelMode, IoWriteAccess);
+    return mdl;
+}
+
+static VOID GiveLocked(PMDL mdl, PUCHAR block)
+{
+    MmUnlockPages(mdl);
+    IoFreeMdl(mdl);
+    Give(block);
 }
 
 VISIBLE VOID ReadPastEnd(VOID)
@@ -217,7 +241,7 @@ VISIBLE VOID MapUnlocked(VOID)
     MmProbeAndLockPages(mdl, KernelMode, IoWriteAccess);
     if (!Right)
         MmUnlockPages(mdl);
-    mapped = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority);
+    mapped = Map(mdl, KernelMode);
     if (mapped != NULL)
         MmUnmapLockedPages(mapped, mdl);
     if (Right)
@@ -249,6 +273,330 @@ VISIBLE VOID WriteConstant(VOID)
     *(Right ? &variable : (volatile ULONG *)&constant) = 8;
 }
 
+VISIBLE VOID FreeForeign(VOID)
+{
+    static DECLSPEC_ALIGN(16) UCHAR foreign[64];
+    PUCHAR block = Take(NonPagedPoolNx, 64);
+
+    Give(block);
+    if (!Right)
+        Give(foreign);
+}
+
+VISIBLE VOID TakeWithoutTag(VOID)
+{
+    ExFreePool(ExAllocatePoolWithTag(NonPagedPoolNx, 64, Right ? TAG : 0));
+}
+
+VISIBLE VOID TakeExecutable(VOID)
+{
+    Give(Take(Right ? NonPagedPoolNx : NonPagedPoolExecute, 64));
+}
+
+VISIBLE VOID BuildForPaged(VOID)
+{
+    PUCHAR block = Take(Right ? NonPagedPoolNx : PagedPool, 64);
+    PMDL mdl = IoAllocateMdl(block, 64, FALSE, FALSE, NULL);
+
+    MmBuildMdlForNonPagedPool(mdl);
+    IoFreeMdl(mdl);
+    Give(block);
+}
+
+VISIBLE VOID UnlockNonPaged(VOID)
+{
+    PUCHAR block = Take(NonPagedPoolNx, 64);
+    PMDL mdl = IoAllocateMdl(block, 64, FALSE, FALSE, NULL);
+
+    MmBuildMdlForNonPagedPool(mdl);
+    if (!Right)
+        MmUnlockPages(mdl);
+    IoFreeMdl(mdl);
+    Give(block);
+}
+
+VISIBLE VOID MapNonPaged(VOID)
+{
+    PUCHAR block = Take(NonPagedPoolNx, 64);
+    PMDL mdl = IoAllocateMdl(block, 64, FALSE, FALSE, NULL);
+
+    MmBuildMdlForNonPagedPool(mdl);
+    if (Right)
+        Sink = *(volatile UCHAR *)MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority | MdlMappingNoExecute);
+    else
+        MmUnmapLockedPages(Map(mdl, KernelMode), mdl);
+    IoFreeMdl(mdl);
+    Give(block);
+}
+
+VISIBLE VOID MapAboveDispatch(VOID)
+{
+    PUCHAR block;
+    PMDL mdl = TakeLocked(&block);
+    PVOID mapped;
+    KIRQL old;
+
+    KeRaiseIrql(Right ? DISPATCH_LEVEL : DISPATCH_LEVEL + 1, &old);
+    mapped = Map(mdl, KernelMode);
+    KeLowerIrql(old);
+    MmUnmapLockedPages(mapped, mdl);
+    GiveLocked(mdl, block);
+}
+
+VISIBLE VOID MapForUserAtDispatch(VOID)
+{
+    PUCHAR block;
+    PMDL mdl = TakeLocked(&block);
+    PVOID mapped;
+    KIRQL old;
+
+    KeRaiseIrql(Right ? APC_LEVEL : DISPATCH_LEVEL, &old);
+    mapped = Map(mdl, UserMode);
+    KeLowerIrql(old);
+    MmUnmapLockedPages(mapped, mdl);
+    GiveLocked(mdl, block);
+}
+
+VISIBLE VOID UnmapForUserAtDispatch(VOID)
+{
+    PUCHAR block;
+    PMDL mdl = TakeLocked(&block);
+    PVOID mapped = Map(mdl, UserMode);
+    KIRQL old;
+
+    KeRaiseIrql(Right ? APC_LEVEL : DISPATCH_LEVEL, &old);
+    MmUnmapLockedPages(mapped, mdl);
+    KeLowerIrql(old);
+    GiveLocked(mdl, block);
+}
+
+VISIBLE VOID MapOrStop(VOID)
+{
+    PUCHAR block;
+    PMDL mdl = TakeLocked(&block);
+    ULONG priority = NormalPagePriority | MdlMappingNoExecute;
+
+    MmUnmapLockedPages(MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, !Right, priority), mdl);
+    GiveLocked(mdl, block);
+}
+
+VISIBLE VOID MapExecutable(VOID)
+{
+    PUCHAR block;
+    PMDL mdl = TakeLocked(&block);
+    ULONG priority = NormalPagePriority | (Right ? MdlMappingNoExecute : 0);
+
+    MmUnmapLockedPages(MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, priority), mdl);
+    GiveLocked(mdl, block);
+}
+
+VISIBLE VOID MapTwice(VOID)
+{
+    PUCHAR block;
+    PMDL mdl = TakeLocked(&block);
+    PVOID mapped = Map(mdl, KernelMode);
+
+    if (Right)
+        MmUnmapLockedPages(mapped, mdl);
+    MmUnmapLockedPages(Map(mdl, KernelMode), mdl);
+    GiveLocked(mdl, block);
+}
+
+VISIBLE VOID UnmapTwice(VOID)
+{
+    PUCHAR block;
+    PMDL mdl = TakeLocked(&block);
+    PVOID mapped = Map(mdl, KernelMode);
+
+    MmUnmapLockedPages(mapped, mdl);
+    if (!Right)
+        MmUnmapLockedPages(mapped, mdl);
+    GiveLocked(mdl, block);
+}
+
+VISIBLE VOID UnmapElsewhere(VOID)
+{
+    PUCHAR block;
+    PMDL mdl = TakeLocked(&block);
+    PUCHAR mapped = Map(mdl, UserMode);
+
+    if (!Right)
+        MmUnmapLockedPages(mapped + PAGE_SIZE, mdl);
+    MmUnmapLockedPages(mapped, mdl);
+    GiveLocked(mdl, block);
+}
+
+VISIBLE VOID FreeMapped(VOID)
+{
+    PUCHAR block = Take(PagedPool, 64);
+    PMDL mdl = IoAllocateMdl(block, 64, FALSE, FALSE, NULL);
+    PVOID mapped;
+
+    MmProbeAndLockPages(mdl, KernelMode, IoWriteAccess);
+    mapped = Map(mdl, KernelMode);
+    if (Right) {
+        MmUnmapLockedPages(mapped, mdl);
+        MmUnlockPages(mdl);
+    }
+    IoFreeMdl(mdl);
+    Give(block);
+}
+
+VISIBLE VOID LeaveMdlOnIrp(VOID)
+{
+    PUCHAR block = Take(NonPagedPoolNx, 64);
+    PIRP irp = IoAllocateIrp(1, FALSE);
+
+    IoAllocateMdl(block, 64, FALSE, FALSE, irp);
+    IoAllocateMdl(block, 32, TRUE, FALSE, irp);
+    if (Right) {
+        IoFreeMdl(irp->MdlAddress->Next);
+        IoFreeMdl(irp->MdlAddress);
+    }
+    IoFreeIrp(irp);
+    Give(block);
+}
+
+static NPAGED_LOOKASIDE_LIST List;
+
+static VOID InitializeList(PNPAGED_LOOKASIDE_LIST list)
+{
+    ExInitializeNPagedLookasideList(list, NULL, NULL, 0, 64, TAG, 0);
+}
+
+VISIBLE VOID InitializeListTwice(VOID)
+{
+    InitializeList(&List);
+    if (!Right)
+        InitializeList(&List);
+    ExDeleteNPagedLookasideList(&List);
+}
+
+VISIBLE VOID DeleteUnknownList(VOID)
+{
+    if (Right)
+        InitializeList(&List);
+    ExDeleteNPagedLookasideList(&List);
+}
+
+VISIBLE VOID FreeActiveList(VOID)
+{
+    PNPAGED_LOOKASIDE_LIST list = ExAllocatePoolWithTag(NonPagedPoolNxCacheAligned, sizeof *list, TAG);
+
+    InitializeList(list);
+    if (Right)
+        ExDeleteNPagedLookasideList(list);
+    Give(list);
+}
+
+/* As the headers of Windows 8 and later have it inline. */
+static VOID Remove(PLIST_ENTRY entry)
+{
+    PLIST_ENTRY next = entry->Flink, previous = entry->Blink;
+
+    if (next->Blink != entry || previous->Flink != entry)
+        __asm__ volatile("int $0x29" : : "c"(3));
+    previous->Flink = next;
+    next->Blink = previous;
+}
+
+VISIBLE VOID RemoveTwice(VOID)
+{
+    LIST_ENTRY head;
+    LIST_ENTRY entries[2];
+
+    InitializeListHead(&head);
+    InsertTailList(&head, &entries[0]);
+    InsertTailList(&head, &entries[1]);
+    Remove(&entries[0]);
+    Remove(&entries[Right ? 1 : 0]);
+}
+
+VISIBLE VOID ReleaseTooLow(VOID)
+{
+    KIRQL old;
+
+    KeAcquireSpinLock(&Lock, &old);
+    if (!Right)
+        KeLowerIrql(old);
+    KeReleaseSpinLock(&Lock, old);
+}
+
+VISIBLE VOID ReturnRaised(VOID)
+{
+    KIRQL old;
+
+    KeRaiseIrql(APC_LEVEL, &old);
+    if (Right)
+        KeLowerIrql(old);
+}
+
+VISIBLE VOID ReturnWithLock(VOID)
+{
+    KIRQL old;
+
+    KeAcquireSpinLock(&Lock, &old);
+    if (Right)
+        KeReleaseSpinLock(&Lock, old);
+}
+
+VISIBLE VOID LeaveDevice(VOID)
+{
+    PDEVICE_OBJECT device;
+
+    if (NT_SUCCESS(IoCreateDevice(Driver, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &device)) && Right)
+        IoDeleteDevice(device);
+}
+
+VISIBLE VOID LeaveLink(VOID)
+{
+    UNICODE_STRING link = RTL_CONSTANT_STRING(L"\\DosDevices\\Mistake");
+    UNICODE_STRING target = RTL_CONSTANT_STRING(L"\\Device\\Mistake");
+
+    if (NT_SUCCESS(IoCreateSymbolicLink(&link, &target)) && Right)
+        IoDeleteSymbolicLink(&link);
+}
+
+VISIBLE VOID LogUninitialized(VOID)
+{
+    PUCHAR block = Take(NonPagedPoolNx, 64);
+
+    if (Right)
+        *(ULONG *)block = 7;
+    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_INFO_LEVEL, "%lu\n", *(ULONG *)block);
+    Give(block);
+}
+
+__attribute__((noinline, noclone, used, section("PAGE"))) VOID RunPageable(VOID)
+{
+    Sink = 1;
+}
+
+__attribute__((section("PAGEDATA"))) static volatile UCHAR Pageable = 1;
+
+VISIBLE VOID CallPageableAtDispatch(VOID)
+{
+    KIRQL old;
+
+    KeRaiseIrql(Right ? APC_LEVEL : DISPATCH_LEVEL, &old);
+    RunPageable();
+    KeLowerIrql(old);
+}
+
+VISIBLE VOID ReadPageableAtDispatch(VOID)
+{
+    PVOID section = MmLockPagableDataSection((PVOID)&Pageable);
+    KIRQL old;
+
+    if (!Right)
+        MmUnlockPagableImageSection(section);
+    KeRaiseIrql(DISPATCH_LEVEL, &old);
+    Sink = Pageable;
+    KeLowerIrql(old);
+    if (Right)
+        MmUnlockPagableImageSection(section);
+}
+
 static VOID Unload(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
@@ -260,11 +608,17 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
         ReadPastEnd, WritePastEnd, WriteJustPastEnd, WriteBeforeStart, ReadFreed, LetKernelReadFreed,
         FreeTwice, FreeInside, FreeWithWrongTag, TakePagedAtDispatch, TakeAboveDispatch,
         FreePagedAtDispatch, TouchPagedAtDispatch, TouchUnlockedAtDispatch, Leak, TakeNothing,
-        LockNonPaged, UnlockUnlocked, MapUnlocked, CloseAtApc, WriteConstant,
+        LockNonPaged, UnlockUnlocked, MapUnlocked, CloseAtApc, WriteConstant, FreeForeign,
+        TakeWithoutTag, TakeExecutable, BuildForPaged, UnlockNonPaged, MapNonPaged, MapAboveDispatch,
+        MapForUserAtDispatch, UnmapForUserAtDispatch, MapOrStop, MapExecutable, MapTwice, UnmapTwice,
+        UnmapElsewhere, FreeMapped, LeaveMdlOnIrp, InitializeListTwice, DeleteUnknownList,
+        FreeActiveList, RemoveTwice, ReleaseTooLow, ReturnRaised, ReturnWithLock, LeaveDevice,
+        LeaveLink, LogUninitialized, CallPageableAtDispatch, ReadPageableAtDispatch,
     };
     ULONG how = Parameter(path, L"How", ~0u);
     Right = Parameter(path, L"Right", 0);
     driver->DriverUnload = Unload;
+    Driver = driver;
     KeInitializeSpinLock(&Lock);
     if (how >= sizeof ways / sizeof *ways)
         return STATUS_INVALID_PARAMETER;

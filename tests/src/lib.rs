@@ -11,6 +11,8 @@ pub mod embedded;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod hostile;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod mistakes;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod ntmem;
 pub mod pe;
 pub mod scratch;

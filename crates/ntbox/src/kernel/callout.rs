@@ -11,6 +11,7 @@ use std::arch::naked_asm;
 use std::cell::RefCell;
 
 use super::cpu;
+use super::mm::watched_user;
 use super::seh::Context;
 
 /// One stretch of driver code that the kernel has called and that has not
@@ -106,6 +107,7 @@ pub fn call_driver_for(
             host_rsp: 0,
         });
     });
+    watched_user::close_opened();
     // SAFETY: `function` is code of a mapped image and `rsp` points into the
     // driver's stack, whose part below is free; whatever the driver does wrong
     // there faults and is caught by the signal handlers.
@@ -244,6 +246,7 @@ pub fn resume(level: usize, context: &Context) -> ! {
         list.truncate(level + 1);
         list.last().map_or(0, |callout| callout.host_rsp)
     });
+    watched_user::close_opened();
     assert_ne!(host_rsp, 0, "resuming a driver that was never called");
     cpu::current().host_rsp.set(host_rsp);
     // SAFETY: the context was captured in the driver or computed by unwinding

@@ -11,7 +11,7 @@ use std::cell::Cell;
 
 use super::guest::{self, Fault};
 use super::layout::PCRS;
-use super::mm::paged;
+use super::mm::{paged, paged_image};
 use crate::config::MAXIMUM_PROCESSORS;
 
 /// `PASSIVE_LEVEL`.
@@ -140,6 +140,7 @@ pub fn set_irql(new: u8) -> u8 {
     let old = current().irql.replace(new);
     if new >= DISPATCH_LEVEL && old < DISPATCH_LEVEL {
         paged::raised();
+        paged_image::raised();
     }
     old
 }

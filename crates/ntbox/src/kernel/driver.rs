@@ -206,6 +206,10 @@ pub fn check_left_behind(when: &str) {
         let what = format!("the device at {device:#018x} is not deleted {when}");
         stop::violation("device-left", None, what, caller);
     }
+    for link in io::link::take_left_behind() {
+        let what = format!("the symbolic link {} is not deleted {when}", link.name);
+        stop::violation("link-left", None, what, link.caller);
+    }
     for (packet, known) in io::irp::left_behind() {
         let what = format!("the IRP at {packet:#018x} is not freed {when}");
         stop::violation("irp-leak", None, what, known.caller);

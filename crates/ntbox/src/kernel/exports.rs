@@ -267,6 +267,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
     }
     tick::before_call();
     verify::note(call, &entry.export, number);
+    mm::watched_user::note_call(call, entry.export.name);
     let irql = cpu::irql();
     if irql > entry.export.max_irql {
         too_high(entry.export, irql, call.return_address());
@@ -294,6 +295,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
     if ke::apc::pending() && cpu::irql() < cpu::APC_LEVEL {
         ke::apc::deliver(&ke::apc::Place::Call(Caller::of(call)));
     }
+    mm::watched_user::close_opened();
     result
 }
 
@@ -306,7 +308,16 @@ fn overdue(call: &Call<'_>) -> ! {
 
 #[cold]
 fn too_high(export: Export, irql: u8, caller: u64) {
-    let verifier = export.name.starts_with("Zw").then_some((0xc4, 0xe6));
+    let first = match export.name {
+        "MmProbeAndLockPages" => Some(0x70),
+        "MmMapLockedPages" => Some(0x74),
+        "MmMapLockedPagesSpecifyCache" => Some(0x76),
+        "MmUnlockPages" => Some(0x78),
+        "MmUnmapLockedPages" => Some(0x79),
+        "KeSetEvent" => Some(0x80),
+        name => name.starts_with("Zw").then_some(0xe6),
+    };
+    let verifier = first.map(|first| (0xc4, first));
     let what = format!(
         "{} was called at IRQL {irql}; it may be called at IRQL {} at most",
         export.name, export.max_irql

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ke::schedule;
 use super::layout::{GUEST_END, STACKS};
-use super::mm::{paged, user};
+use super::mm::{paged, paged_image, user, watched_user};
 use super::privileged::{self, Carried};
 use super::seh::Context;
 use super::stop::{self, Access};
@@ -146,7 +146,8 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         if schedule::is_drawn() && (rip >= GUEST_END || !schedule::is_stuck()) {
             return;
         }
-        if rip < GUEST_END && tick::may_pause() && !shared_data::is_lent() {
+        let whole = !shared_data::is_lent() && !watched_user::is_stepping();
+        if rip < GUEST_END && tick::may_pause() && whole {
             leave_signal(context, Trap::Tick, tick::interrupted);
         } else {
             tick::postpone();
@@ -168,6 +169,20 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     if page_fault && by_driver && paged::opened(address) {
         return;
     }
+    let (write, execute) = (error & 2 != 0, error & 16 != 0);
+    if page_fault && by_driver && paged_image::opened(address, write, execute) {
+        return;
+    }
+    if page_fault && by_driver && !execute && watched_user::is_on() {
+        let state = capture(context);
+        if watched_user::lent(context, address, write, &state) {
+            return;
+        }
+    }
+    if signal == libc::SIGTRAP && watched_user::stepped(context) {
+        return;
+    }
+    watched_user::abandon(context);
     if let Some(way_out) = guest::recovery(rip) {
         let registers = &mut context.uc_mcontext.gregs;
         let write = page_fault && error & 2 != 0;

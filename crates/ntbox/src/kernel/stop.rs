@@ -8,7 +8,7 @@ use super::guest::Fault;
 use super::ke::bugcheck_callback;
 use super::layout::{STACKS, is_system};
 use super::mm::special::Place;
-use super::mm::{paged, user};
+use super::mm::{paged, paged_image, user};
 use super::ob::Caller;
 use super::seh::{self, Context, ExceptionRecord};
 use super::signals::Trap;
@@ -173,6 +173,7 @@ pub fn bug_check(
     context: Option<&Context>,
 ) -> ! {
     log::flush();
+    paged_image::stop();
     let after_call = |context: &Context| context.flags & UNWOUND_TO_CALL != 0;
     let stack: Vec<Location> = context.map_or_else(Vec::new, |context| {
         let places = seh::backtrace(context, STACK_LIMIT).into_iter().enumerate();
@@ -386,6 +387,9 @@ fn pool_hint(address: u64, place: Option<Place>) -> String {
         Some(Place::Behind(near)) => (near, "behind the end of the block"),
         Some(Place::Before(near)) => (near, "before the start of the block"),
         None if paged::in_use(address) => return ", which is paged pool".to_owned(),
+        None if paged_image::is_pageable(address) => {
+            return ", in a pageable section of the driver".to_owned();
+        }
         None => return String::new(),
     };
     format!(", {how} of {} bytes at {:#018x}", near.size, near.block)

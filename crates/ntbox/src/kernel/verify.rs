@@ -60,6 +60,9 @@ pub fn initialize(config: &Config) {
         stacks.list.push(Vec::new());
         *STACKS.lock() = Some(stacks);
     }
+    if is_on() {
+        mm::watched_user::initialize();
+    }
 }
 
 /// Whether the driver is watched as Driver Verifier does it.

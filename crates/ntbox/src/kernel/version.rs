@@ -18,3 +18,9 @@ pub fn set(version: OsVersion) {
 pub fn get() -> OsVersion {
     *VERSION.lock()
 }
+
+/// Whether it has pool and mappings that cannot be executed: Windows 8 and later.
+pub fn has_no_execute() -> bool {
+    let version = get();
+    (version.major, version.minor) >= (6, 2)
+}

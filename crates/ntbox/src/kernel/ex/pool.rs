@@ -4,7 +4,7 @@ use super::active;
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Return, Stop, exports};
 use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
-use crate::kernel::{cpu, mm, stop, verify};
+use crate::kernel::{cpu, mm, stop, verify, version};
 
 /// `POOL_FLAG_…` of `ExAllocatePool2`.
 mod flag {
@@ -97,6 +97,17 @@ fn zero_bytes(function: &str, caller: u64) {
     );
 }
 
+/// Reports pool that can be executed, where there is another: from Windows 8 on.
+/// Lookaside lists take theirs as they were told when they were initialised.
+fn check_executable(function: &str, caller: u64) {
+    if verify::is_on() && function.starts_with("ExAllocatePool") && version::has_no_execute() {
+        let what = format!(
+            "{function} was asked for nonpaged pool that can be executed; NonPagedPoolNx cannot"
+        );
+        stop::violation("executable-pool", Some((0xc4, 0x2000)), what, caller);
+    }
+}
+
 /// What the functions with a `POOL_TYPE` do.
 pub(super) fn by_type(
     kind: u32,
@@ -115,6 +126,9 @@ pub(super) fn by_type(
     if tag == 0 {
         let what = format!("{function} was given the tag 0");
         stop::violation("pool-tag-zero", Some((0xc2, 0x9b)), what, caller);
+    }
+    if kind & (pool_type::PAGED | pool_type::NX) == 0 {
+        check_executable(function, caller);
     }
     let pool = match kind {
         kind if kind & pool_type::PAGED != 0 => PoolKind::Paged,
@@ -148,6 +162,9 @@ fn by_flags(flags: u64, bytes: u64, tag: u32, caller: u64, function: &str) -> Re
     };
     if low & !flag::KNOWN != 0 || tag == 0 {
         return refuse(flags);
+    }
+    if kind == PoolKind::NonPagedExecute {
+        check_executable(function, caller);
     }
     if bytes == 0 {
         zero_bytes(function, caller);

@@ -9,6 +9,7 @@ use crate::kernel::call::Stop;
 use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::object::{self, Kind};
 use crate::kernel::mm::pool::{self, PoolKind};
+use crate::kernel::mm::watched_user;
 use crate::kernel::ob::{self, Caller, Payload, Type};
 use crate::kernel::{se, stop, threads};
 
@@ -349,7 +350,16 @@ fn send(
 ) -> Result<Sent, Stop> {
     let id = finish::begin(packet, output_length, notify);
     let major = guest::read_u8(irp::next_location(packet)? + stack::MAJOR)?;
-    let returned = irp::call(top, packet, caller)?;
+    let user = guest::read_u8(packet + packet_offset::REQUESTOR_MODE)? != 0;
+    let thread = threads::current_thread();
+    if user {
+        watched_user::begin_request(thread);
+    }
+    let returned = irp::call(top, packet, caller);
+    if user {
+        watched_user::end_request(thread);
+    }
+    let returned = returned?;
     let owner = guest::read_u64(top + device::DRIVER_OBJECT)?;
     let routine =
         guest::read_u64(owner + super::layout::driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
@@ -358,7 +368,7 @@ fn send(
             let what = format!(
                 "the dispatch routine for major function {major:#x} returned STATUS_PENDING and did not mark the IRP pending"
             );
-            stop::violation("irp-pending-not-marked", None, what, routine);
+            stop::violation_of(routine, "irp-pending-not-marked", None, what);
             Ok(Sent::Done(outcome))
         }
         (false, Some(outcome)) if outcome.pending_returned => {
@@ -366,7 +376,7 @@ fn send(
                 "the dispatch routine for major function {major:#x} marked the IRP pending and returned {}",
                 ntstatus::Named(returned)
             );
-            stop::violation("irp-pending-not-returned", None, what, routine);
+            stop::violation_of(routine, "irp-pending-not-returned", None, what);
             Ok(Sent::Done(outcome))
         }
         (_, Some(outcome)) => Ok(Sent::Done(outcome)),
@@ -376,7 +386,7 @@ fn send(
                 "the dispatch routine for major function {major:#x} returned {} and neither completed the IRP at {packet:#018x} nor marked it pending",
                 ntstatus::Named(returned)
             );
-            stop::violation("irp-not-completed", None, what, routine);
+            stop::violation_of(routine, "irp-not-completed", None, what);
             // The caller goes on with what it was told, as on Windows; the IRP
             // may still be completed by somebody.
             Ok(Sent::Done(refused(returned)))

@@ -9,10 +9,10 @@ use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
-use crate::kernel::ke::object;
+use crate::kernel::ke::{self, object};
 use crate::kernel::mm::pool::{self, PoolKind, Request};
 use crate::kernel::ob::Caller;
-use crate::kernel::{mm, stop};
+use crate::kernel::{cpu, mm, stop};
 
 /// Pool tag of IRPs.
 const TAG: u32 = u32::from_le_bytes(*b"Irp ");
@@ -188,9 +188,27 @@ pub fn call(body: u64, packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
     }
     let owner = guest::read_u64(body + device::DRIVER_OBJECT)?;
     let routine = guest::read_u64(owner + driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
+    let before = cpu::irql();
     let status = caller.call(routine, &[body, packet]);
+    check_returned(routine, before);
     // The status is the low half of RAX.
     Ok(u32::try_from(status & 0xffff_ffff).unwrap_or(0))
+}
+
+/// A dispatch routine must return at the IRQL at which it was called, and holding
+/// no spin lock that it took.
+fn check_returned(routine: u64, before: u8) {
+    let after = cpu::irql();
+    if after == before {
+        return;
+    }
+    let what =
+        format!("a dispatch routine was called at IRQL {before} and returned at IRQL {after}");
+    stop::violation_of(routine, "irql-not-restored", Some((0xc9, 5)), what);
+    if before < DISPATCH_LEVEL {
+        ke::held::check_returned();
+    }
+    cpu::set_irql(before);
 }
 
 /// Completes an IRP: `IofCompleteRequest`.

@@ -1,8 +1,11 @@
 //! Symbolic links to devices, which is how programs reach them by a name of
 //! their own.
 
+use std::collections::BTreeMap;
+
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::UnicodeString;
 use crate::kernel::ob::{self, Attributes, Caller, Inserted, Payload, Refusal, Type};
 
@@ -10,6 +13,23 @@ use crate::kernel::ob::{self, Attributes, Caller, Inserted, Payload, Refusal, Ty
 const SIZE: u64 = 0x28;
 /// `OBJ_PERMANENT | OBJ_CASE_INSENSITIVE`.
 const FLAGS: u32 = 0x50;
+
+/// A link that a driver has made: its name, and the call that made it.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// Its name.
+    pub name: String,
+    /// Address that the call returns to.
+    pub caller: u64,
+}
+
+/// The links that exist, by their objects.
+static MADE: Exclusive<BTreeMap<u64, Made>> = Exclusive::new(BTreeMap::new());
+
+/// Links that drivers did not delete. All of them are forgotten.
+pub fn take_left_behind() -> Vec<Made> {
+    std::mem::take(&mut *MADE.lock()).into_values().collect()
+}
 
 fn create(link: u64, target: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     let name = UnicodeString::read(link)?.units()?;
@@ -19,12 +39,19 @@ fn create(link: u64, target: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
         capacity: target.maximum_length,
     };
     let object = ob::create(Type::SymbolicLink, SIZE, payload)?;
+    let made = Made {
+        name: String::from_utf16_lossy(&name),
+        caller: caller.address(),
+    };
     let attributes = Attributes::named(name, FLAGS);
     let inserted = ob::insert(object, &attributes);
     // The name keeps the object.
     ob::dereference(object, caller);
     match inserted? {
-        Inserted::New => Ok(()),
+        Inserted::New => {
+            MADE.lock().insert(object, made);
+            Ok(())
+        }
         Inserted::Existing(existing) => {
             ob::dereference(existing, caller);
             Err(ntstatus::STATUS_OBJECT_NAME_COLLISION.into())
@@ -37,6 +64,7 @@ fn delete(link: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     let found = ob::lookup_path(&name, Some(Type::SymbolicLink))?;
     let is_link = found.kind == Type::SymbolicLink && found.rest.is_empty();
     if is_link {
+        MADE.lock().remove(&found.object);
         ob::make_temporary(found.object, caller);
     }
     ob::dereference(found.object, caller);

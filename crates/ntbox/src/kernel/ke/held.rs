@@ -155,6 +155,25 @@ pub fn check_lowered(new: u8, caller: u64) {
     }
 }
 
+/// Reports the locks that this processor holds although the routine that took them
+/// has returned, and forgets them.
+pub fn check_returned() {
+    let here = cpu::number();
+    let held: Vec<Held> = HELD.with_borrow_mut(|list| {
+        let own = list.extract_if(.., |held| held.processor == here);
+        own.collect()
+    });
+    for held in held {
+        let what = format!(
+            "a dispatch routine returned while the {} at {:#018x} is held",
+            held.mode.name(),
+            held.lock
+        );
+        let verifier = Some((0xc4, 0x0004_0009));
+        stop::violation("spin-lock-held", verifier, what, held.caller);
+    }
+}
+
 /// Forgets and returns the locks that are still held.
 pub fn take_left_behind() -> Vec<(u64, &'static str, u64)> {
     HELD.take()

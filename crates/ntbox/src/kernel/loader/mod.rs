@@ -5,8 +5,9 @@ pub mod layout;
 pub mod pe;
 
 use super::layout::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
+use super::mm::paged_image;
 use super::mm::space::{Protection, Use};
-use super::{exports, guest, mm};
+use super::{exports, guest, mm, verify};
 use crate::kernel::exclusive::Exclusive;
 use pe::{Headers, Refusal, Section, directory};
 
@@ -177,6 +178,10 @@ fn map(bytes: &[u8], headers: &Headers, base: u64) -> Result<Vec<u64>, Refusal> 
             section.virtual_size,
             protection(section),
         )?;
+        if section.name.starts_with("PAGE") && verify::is_on() {
+            let pages = u64::from(section.virtual_size).div_ceil(PAGE_SIZE);
+            paged_image::watch(base + u64::from(section.rva), pages, protection(section));
+        }
         let goes = section.name.starts_with("INIT") || section.name == ".reloc";
         if goes && section.flags & pe::SCN_DISCARDABLE != 0 {
             discarded.push(base + u64::from(section.rva));

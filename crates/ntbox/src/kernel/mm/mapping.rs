@@ -8,7 +8,7 @@ use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::kernel::call::{Call, Register as _, Return, Stop, exports};
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::layout::{PAGE_SIZE, SYSTEM_PTES, is_system};
-use crate::kernel::{cpu, stop, threads};
+use crate::kernel::{cpu, stop, threads, verify, version};
 
 /// `MdlMappingNoWrite`.
 const NO_WRITE: u32 = 0x8000_0000;
@@ -98,6 +98,13 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
             0x82,
             format!("the MDL at {mdl:#018x} was mapped with BugCheckOnFailure TRUE"),
         );
+    }
+    if wanted.priority & NO_EXECUTE == 0 && verify::is_on() && version::has_no_execute() {
+        let what = format!(
+            "the MDL at {mdl:#018x} was mapped into system space so that it can be executed; \
+             MdlMappingNoExecute is missing in the priority"
+        );
+        report("executable-mapping", 0x2002, what);
     }
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {
         report(
@@ -257,7 +264,7 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) {
             "a user mapping was ended at IRQL {}; APC_LEVEL is the limit",
             cpu::irql()
         );
-        stop::violation("irql-too-high", Some((0xc4, 0x7b)), what, caller);
+        stop::violation("irql-too-high", Some((0xc4, 0x7a)), what, caller);
     }
     let process = threads::current_process();
     let known = with(|memory| {

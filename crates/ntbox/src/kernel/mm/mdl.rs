@@ -390,7 +390,7 @@ exports! {
         }
         if view.has(flag::PAGES_LOCKED) {
             let what = format!("MmBuildMdlForNonPagedPool was given the MDL at {mdl:#018x}, whose pages are locked");
-            stop::violation("build-mdl-locked", Some((0xc4, 0x7e)), what, caller);
+            stop::violation("build-mdl-locked", None, what, caller);
         }
         let Some(frames) = frames else {
             return Err(Fault { address: base, write: false }.into());

@@ -9,6 +9,7 @@ pub mod mdl;
 mod mdl_pages;
 pub mod owed;
 pub mod paged;
+pub mod paged_image;
 pub mod phys;
 pub mod pool;
 mod probe;
@@ -26,6 +27,7 @@ pub mod vad;
 mod view;
 mod virtual_memory;
 mod virtual_query;
+pub mod watched_user;
 
 use phys::Physical;
 use pool::Pools;

@@ -1,13 +1,13 @@
 //! Code and data of drivers that may be paged out, and device memory.
 //!
 //! Nothing is ever paged out here, so locking a pageable section keeps count and
-//! changes nothing. There are no devices, so mapping their memory fails, and says
+//! changes nothing, unless the driver is watched ([`paged_image`]). There are no devices, so mapping their memory fails, and says
 //! why, once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{mdl, owed, with};
+use super::{mdl, owed, paged_image, with};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::{loader, log};
@@ -51,6 +51,7 @@ exports! {
                 format!("MmUnlockPagableImageSection was given {handle:#018x}, which is not locked"),
             )),
             Some(left) => {
+                paged_image::lock(handle, false);
                 if left == 0 {
                     owed::give(handle);
                 }
@@ -132,6 +133,7 @@ fn section_of(address: u64, function: &str) -> Result<u64, Stop> {
 }
 
 fn lock(section: u64, caller: u64) {
+    paged_image::lock(section, true);
     let first = with(|memory| {
         let count = memory.locked_sections.entry(section).or_default();
         *count += 1;

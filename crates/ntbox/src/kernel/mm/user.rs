@@ -10,7 +10,7 @@ use super::phys::{Pfn, Physical};
 use super::protection;
 use super::space::{Protection, Space};
 use super::vad::{END, GRANULARITY, Kind, Page, Vad, Vads};
-use super::{Memory, with};
+use super::{Memory, watched_user, with};
 use crate::kernel::layout::PAGE_SIZE;
 
 /// The address spaces of all processes.
@@ -45,6 +45,7 @@ impl Memory {
             return;
         }
         Space::clear(start, (end - start) / PAGE_SIZE);
+        watched_user::hidden(start, end);
         let Some(vads) = self.users.spaces.get(&process) else {
             return;
         };
@@ -54,8 +55,8 @@ impl Memory {
         {
             let from = base.max(start);
             for run in runs(vad, from, vad.end.min(end)) {
-                let mapped =
-                    Space::map_host(&self.physical, run.va, run.first, run.pages, run.access);
+                let access = watched_user::seen(run.va, run.pages, run.access);
+                let mapped = Space::map_host(&self.physical, run.va, run.first, run.pages, access);
                 assert!(mapped, "the host cannot map user memory");
             }
         }
@@ -262,6 +263,7 @@ pub fn see(process: u64) -> u64 {
                 Space::clear(start, (vad.end - start) / PAGE_SIZE);
             }
         }
+        watched_user::hidden(0, END);
         memory.users.seen = process;
         let ranges: Vec<(u64, u64)> = memory
             .users

@@ -61,6 +61,18 @@ impl Scope {
     }
 }
 
+/// Whether an `__except` of a function covers a place in it.
+pub fn covers(image_base: u64, scopes: u64, pc: u64) -> Result<bool, Fault> {
+    let count = u64::from(guest::read_u32(scopes)?);
+    for index in 0..count {
+        let scope = Scope::read(scopes.wrapping_add(4 + Scope::SIZE * index))?;
+        if scope.is_except() && scope.holds(image_base, pc) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Deals with an exception or an unwind for the frame. `caller` is where the
 /// handler's caller is, `room` the free stack below it.
 pub fn handle(arguments: Arguments, caller: &Context, room: Room) -> Result<u32, Fault> {

@@ -14,6 +14,7 @@ mod dispatcher;
 mod epilogue;
 mod exports;
 mod function_table;
+mod guarded;
 mod jump;
 mod memory;
 mod native;
@@ -27,6 +28,7 @@ mod walk;
 
 pub use context::{Context, ExceptionRecord};
 pub use dispatch::raise;
+pub use guarded::is_guarded;
 pub use native::NATIVE;
 pub use walk::backtrace;
 

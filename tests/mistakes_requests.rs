@@ -1,0 +1,113 @@
+//! Mistakes that a driver makes with requests, each with its correct twin: what the
+//! kernel says of each with and without `--verify`, and that the guide's table says
+//! the same.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use ntbox::{Config, Error, Machine, Operation, RegValue, Report, Started, Verify};
+use suites::build;
+use suites::mistakes::{REQUESTS, seen};
+
+/// Bytes of the caller's memory, of which the first is a length.
+const MEMORY: [u8; 64] = [8; 64];
+
+/// A process opens the device, makes one request, and ends.
+fn run(function: usize, right: bool, verify: Verify) -> Report {
+    let config = Config::new(build::driver("mistakes_requests_seh"))
+        .parameter("Right", RegValue::Dword(right.into()))
+        .verify(verify);
+    let mut machine = Machine::boot(&config).expect("the driver boots");
+    let started = machine.start().expect("the kernel runs");
+    assert_eq!(started, Started::Status(0));
+    let process = machine.process("app.exe").expect("a process");
+    let open = Operation::Open {
+        path: r"\\.\Mistakes".to_owned(),
+        access: 0xc000_0000,
+    };
+    let opened = machine.call(process, open).expect("the kernel runs");
+    // The I/O manager copies what a driver says there is if the method is
+    // METHOD_BUFFERED; all others get the caller's own memory (METHOD_NEITHER).
+    let method = if REQUESTS[function].1 == "SayTooMuch" {
+        0
+    } else {
+        3
+    };
+    let code =
+        0x8000_0000 | method | (0x800 + u32::try_from(function).expect("a small number")) << 2;
+    let operation = Operation::Control {
+        handle: opened.handle.expect("the device opens"),
+        code,
+        input: MEMORY.to_vec(),
+        output: MEMORY.to_vec(),
+    };
+    match machine.call(process, operation) {
+        Ok(reply) => {
+            let lengths = (reply.output.len(), reply.status.cast_signed() >= 0);
+            assert_eq!(
+                lengths,
+                (MEMORY.len(), true),
+                "function {function}: {reply:?}"
+            );
+            machine.exit(process).expect("the kernel runs");
+        }
+        Err(Error::Stopped) => {}
+        Err(error) => panic!("function {function}: {error}"),
+    }
+    machine.finish().expect("a report")
+}
+
+#[test]
+fn each_mistake_has_its_name() {
+    for (how, (what, _, without, with)) in REQUESTS.into_iter().enumerate() {
+        let plain = run(how, false, Verify::Off);
+        assert_eq!(seen(&plain), without, "{what}:\n{}", plain.text());
+        let report = run(how, false, Verify::Overruns);
+        assert_eq!(seen(&report), with, "{what}:\n{}", report.text());
+    }
+}
+
+#[test]
+fn nothing_is_said_of_the_correct_twins() {
+    for verify in [Verify::Off, Verify::Overruns, Verify::Underruns] {
+        for (how, (what, ..)) in REQUESTS.into_iter().enumerate() {
+            let report = run(how, true, verify);
+            assert!(report.clean(), "{what}, {verify:?}:\n{}", report.text());
+        }
+    }
+}
+
+/// What is only seen of the caller's memory has the place of the instruction, or of
+/// the call that copies.
+#[test]
+fn touching_the_callers_memory_is_located() {
+    for (function, name) in [
+        (13, "ReadUnguarded"),
+        (14, "CopyUnguarded"),
+        (15, "ReadTwice"),
+    ] {
+        let report = run(function, false, Verify::Overruns);
+        let place = report.violations[0].location.as_ref().expect("a place");
+        assert_eq!(place.symbol.as_deref(), Some(name), "{place:?}");
+        assert!(place.source.is_some(), "{place:?}");
+    }
+}
+
+/// The guide's table is what a run shows.
+#[test]
+fn the_guide_says_what_is_seen() {
+    let mut table =
+        String::from("| mistake with a request | without | with `--verify` |\n|---|---|---|\n");
+    for (how, (what, ..)) in REQUESTS.into_iter().enumerate() {
+        let without = seen(&run(how, false, Verify::Off));
+        let with = seen(&run(how, false, Verify::Overruns));
+        writeln!(table, "| {what} | {without} | {with} |").expect("a string takes all");
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ntbox.md");
+    let guide = std::fs::read_to_string(&path).expect("the guide");
+    assert!(
+        guide.contains(&table),
+        "docs/ntbox.md does not have this table:\n{table}"
+    );
+}
