@@ -15,7 +15,7 @@ use suites::build;
 /// has it: by its page of Microsoft's reference, or, where that names none (`*`),
 /// by the export list of an open reimplementation of Windows Server 2003 for
 /// x64. None is newer than that: other kernels that follow Windows go no further.
-const IMPORTS: [(&str, &str); 78] = [
+const IMPORTS: [(&str, &str); 79] = [
     ("DbgPrintEx", "Windows XP"),
     ("ExAcquireFastMutex", "Windows 2000"),
     ("ExAllocatePool", "*"),
@@ -81,6 +81,7 @@ const IMPORTS: [(&str, &str); 78] = [
     ("ProbeForWrite", "Windows 2000"),
     ("PsGetCurrentProcessId", "Windows 2000"),
     ("PsGetCurrentThreadId", "Windows 2000"),
+    ("PsLookupProcessByProcessId", "Windows 2000"),
     ("PsSetCreateProcessNotifyRoutine", "Windows 2000"),
     ("RtlCompareMemory", "Windows 2000"),
     ("RtlGetVersion", "Windows 2000"),

@@ -3,6 +3,7 @@
 //! Each command of the protocol has a function here, which gets what it needs and
 //! answers with plain data. `docs/driver.md` describes them one by one.
 
+mod blocks;
 mod commands;
 mod contexts;
 mod counts;
@@ -14,8 +15,8 @@ mod walk;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use protocol::{
-    COPY_LIMIT, Command, ExchangeRequest, MapRequest, ProbeRequest, SendRequest, SignalRequest,
-    StatisticsReply, UnmapRequest, VIEW_LIMIT, WalkRequest,
+    BlocksRequest, COPY_LIMIT, Command, ExchangeRequest, MapRequest, ProbeRequest, SendRequest,
+    SignalRequest, StatisticsReply, UnmapRequest, VIEW_LIMIT, WalkRequest,
 };
 use wdm::{
     Error, Status,
@@ -147,6 +148,7 @@ impl Device for NtMem {
             Command::Send => Self::send(file, request, passive),
             Command::Receive => Self::receive(file, request, passive),
             Command::Sum => Self::sum(request, passive),
+            Command::Blocks => self.blocks(request, passive),
             Command::Pool => self.measure(request, || toolkit::pool(passive)),
             Command::List => self.measure(request, || toolkit::list(passive)),
             Command::Lookaside => self.measure(request, || toolkit::lookaside(passive)),
@@ -213,6 +215,7 @@ const fn takes(command: Command, len: usize) -> bool {
         | Command::Time
         | Command::Held => len == 0,
         Command::Probe => len == size_of::<ProbeRequest>(),
+        Command::Blocks => len == size_of::<BlocksRequest>(),
     }
 }
 

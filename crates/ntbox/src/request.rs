@@ -139,6 +139,17 @@ pub enum Operation {
         /// What.
         data: Vec<u8>,
     },
+    /// A system call: the service `Nt…` of this name, as code of the process calls
+    /// it; where drivers can import only its form `Zw…`, that one. What an argument
+    /// points to has to be in the process's memory ([`Operation::Store`]).
+    /// [`Reply::status`] is what it returns; `STATUS_INVALID_SYSTEM_SERVICE` if
+    /// there is none, or it is no system service.
+    Service {
+        /// Its name, such as `NtAllocateVirtualMemory`.
+        name: String,
+        /// Its arguments.
+        arguments: Vec<u64>,
+    },
     /// The same control request again and again, to measure.
     Repeat {
         /// An open handle.

@@ -139,6 +139,10 @@ commands! {
     /// A checksum of the input: any bytes, up to [`COPY_LIMIT`], and a
     /// [`SumReply`](crate::SumReply). `METHOD_NEITHER`.
     Sum = 71, NEITHER, "sum";
+    /// The blocks of a process's address space: a
+    /// [`BlocksRequest`](crate::BlocksRequest), as many
+    /// [`BlockRecord`](crate::BlockRecord)s as there is room for.
+    Blocks = 72, BUFFERED, "blocks";
 }
 
 #[cfg(test)]

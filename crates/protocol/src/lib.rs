@@ -8,6 +8,7 @@
 
 #![no_std]
 
+mod blocks;
 mod code;
 mod measure;
 mod memory;
@@ -15,6 +16,7 @@ mod reply;
 mod walk;
 
 pub use self::{
+    blocks::{BlockRecord, BlocksRequest},
     code::{COPY_LIMIT, Command, DEVICE_LINK, DEVICE_TYPE},
     measure::{
         HeldReply, ListReply, LookasideReply, MemoryReply, PoolReply, ProbeReply, ProbeRequest,

@@ -57,7 +57,7 @@ enum Command {
         /// Build it with debug assertions, to target/driver/debug.
         #[arg(long)]
         debug: bool,
-        /// Build ntmemctl.exe instead, the harness for Windows and for Wine.
+        /// Build ntmemctl.exe and vq.exe instead, the programs for Windows and for Wine.
         #[arg(long, conflicts_with = "debug")]
         programs: bool,
     },
@@ -98,7 +98,7 @@ const BUILD_HELP: &str = "\
 Examples:
   cargo xtask build            the driver as it is shipped
   cargo xtask build --debug    with assertions and overflow checks
-  cargo xtask build --programs the harness for Windows, ntmemctl.exe
+  cargo xtask build --programs ntmemctl.exe and vq.exe, for Windows
   cargo xtask -v build         showing what cargo prints
 
 On Windows this needs the WDK; elsewhere nothing but Rust.";

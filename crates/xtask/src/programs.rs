@@ -1,5 +1,5 @@
 //! `cargo xtask build --programs` and `cargo xtask test --host wine`: the harness
-//! built for Windows, and the driver driven by it in Wine.
+//! and `vq` built for Windows, and what they do in Wine.
 
 use std::{
     path::PathBuf,
@@ -15,10 +15,15 @@ use crate::{
     process,
 };
 
-/// Builds `ntmemctl.exe`; returns where it is.
+const BUILDING: &str = "building ntmemctl.exe and vq.exe";
+
+/// What is built, and of which package. The last one is what suites have listed.
+const PROGRAMS: [(&str, &str); 3] = [("harness", "ntmemctl"), ("vq", "vq"), ("vq", "vq-subject")];
+
+/// Builds the programs for Windows; returns the folder that they are in.
 #[cfg(not(windows))]
 pub fn build(context: &Context) -> anyhow::Result<PathBuf> {
-    say("building ntmemctl.exe");
+    say(BUILDING);
     let places = Places {
         repository: context.root.clone(),
         work: context.target.join("cross"),
@@ -28,25 +33,23 @@ pub fn build(context: &Context) -> anyhow::Result<PathBuf> {
     let programs = programs::Programs::prepare(&places, &rust, &say)?;
     let mut cargo = build_command(context);
     programs.configure(&mut cargo);
-    process::quietly(context, &mut cargo, "building ntmemctl.exe")?;
-    Ok(programs.program("ntmemctl"))
+    process::quietly(context, &mut cargo, BUILDING)?;
+    Ok(programs.folder())
 }
 
-/// Builds `ntmemctl.exe`; returns where it is.
+/// Builds the programs for Windows; returns the folder that they are in.
 #[cfg(windows)]
 pub fn build(context: &Context) -> anyhow::Result<PathBuf> {
-    say("building ntmemctl.exe");
-    process::quietly(
-        context,
-        &mut build_command(context),
-        "building ntmemctl.exe",
-    )?;
-    Ok(context.target.join("debug/ntmemctl.exe"))
+    say(BUILDING);
+    process::quietly(context, &mut build_command(context), BUILDING)?;
+    Ok(context.target.join("debug"))
 }
 
 fn build_command(context: &Context) -> Command {
     let mut cargo = context.cargo("build");
-    cargo.args(["--package", "harness", "--bin", "ntmemctl"]);
+    for (package, program) in PROGRAMS {
+        cargo.args(["--package", package, "--bin", program]);
+    }
     cargo
 }
 
@@ -57,14 +60,15 @@ pub fn test_on_wine(context: &Context, arguments: &[String]) -> anyhow::Result<E
 
     programs::ensure_wine(&context.target.join("cross"), &say)?;
     let image = driver::build(context, &Tools::prepare(context)?, Profile::Release)?;
-    let program = build(context)?;
+    let programs = build(context)?;
     say("cargo test --test wine");
     let mut cargo = context.host_cargo("test");
     cargo
         .args(["--package", "suites", "--test", "wine"])
         .args(["--features", "wine"])
         .env("NTMEM_SYS", &image.sys)
-        .env("NTMEM_WINDOWS_PROGRAM", &program)
+        .env("NTMEM_WINDOWS_PROGRAM", programs.join("ntmemctl.exe"))
+        .env("NTMEM_WINDOWS_PROGRAMS", &programs)
         .env("NTMEM_WINE_PREFIX", context.target.join("wine"))
         .args(arguments);
     let status = cargo

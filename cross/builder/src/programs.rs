@@ -50,14 +50,10 @@ impl Programs {
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
     }
 
-    /// Where a program lies that was built in the development profile.
+    /// The folder of the programs that were built in the development profile.
     #[must_use]
-    pub fn program(&self, name: &str) -> PathBuf {
-        self.cargo_target
-            .join(TARGET)
-            .join("debug")
-            .join(name)
-            .with_extension("exe")
+    pub fn folder(&self) -> PathBuf {
+        self.cargo_target.join(TARGET).join("debug")
     }
 }
 

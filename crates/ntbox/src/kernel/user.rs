@@ -5,6 +5,7 @@
 mod events;
 mod memory;
 mod requests;
+mod services;
 
 use std::collections::BTreeMap;
 

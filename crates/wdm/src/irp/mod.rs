@@ -23,7 +23,7 @@ pub use self::{
     code::{ControlCode, Method},
     cursor::{DirectReader, DirectWriter},
     queue::{Pended, PendingQueue},
-    transfer::{Buffered, Direct, Neither, Written},
+    transfer::{Buffered, BufferedWriter, Direct, Neither, Written},
     transfer_request::{Direction, Transfer},
 };
 use crate::{Result, Status};

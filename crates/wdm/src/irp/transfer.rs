@@ -115,6 +115,62 @@ impl Buffered<'_> {
     }
 }
 
+/// Output that is written piece by piece, to [`Buffered`] memory.
+/// Usable at `<= DISPATCH_LEVEL`.
+#[derive(Debug)]
+pub struct BufferedWriter<'q> {
+    buffer: Buffered<'q>,
+    written: usize,
+}
+
+impl<'q> Buffered<'q> {
+    /// Writes the output piece by piece, over the input.
+    #[must_use]
+    pub const fn writer(self) -> BufferedWriter<'q> {
+        BufferedWriter {
+            buffer: self,
+            written: 0,
+        }
+    }
+}
+
+impl BufferedWriter<'_> {
+    /// How many bytes there is room for yet.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.buffer.output_len.saturating_sub(self.written)
+    }
+
+    /// Writes all of these bytes behind those written before.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_BUFFER_TOO_SMALL`: the caller has no room for so much; nothing is
+    /// written.
+    pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), Status> {
+        if bytes.len() > self.left() {
+            return Err(Status::BUFFER_TOO_SMALL);
+        }
+        // There is room for something only where there is a buffer.
+        let start = self.buffer.start.ok_or(Status::BUFFER_TOO_SMALL)?;
+        // SAFETY: the buffer is as long as the longer of input and output, so the
+        // place lies in it.
+        let place = unsafe { start.add(self.written) };
+        let source = NonNull::from(bytes).cast();
+        // SAFETY: so many bytes are left there, and `bytes` is a reference to other
+        // memory: only this view leads to the buffer.
+        unsafe { place.copy_from_nonoverlapping(source, bytes.len()) };
+        self.written = self.written.saturating_add(bytes.len());
+        Ok(())
+    }
+
+    /// What has been written, for the answer.
+    #[must_use]
+    pub const fn written(&self) -> Written {
+        Written(self.written)
+    }
+}
+
 /// The caller's own pages, which it may be using meanwhile.
 /// Usable at `<= DISPATCH_LEVEL`.
 ///

@@ -6,12 +6,14 @@
 //! process is gone: [`Process`] attaches to it, [`Observer`] is told of its end.
 
 mod reference;
+mod space;
 mod watch;
 
 use wdk_sys::ntddk::{PsGetCurrentProcessId, PsGetCurrentThreadId};
 
 pub use self::{
     reference::Process,
+    space::{AddressSpace, Region},
     watch::{Observer, Watch},
 };
 

@@ -1,16 +1,20 @@
 //! A process that is remembered, and gone back to.
 
-use core::{ffi::c_void, fmt, ptr::NonNull};
+use core::{
+    ffi::c_void,
+    fmt,
+    ptr::{NonNull, null_mut, without_provenance_mut},
+};
 
 use wdk_sys::{
-    KAPC_STATE, PKPROCESS,
+    KAPC_STATE, PEPROCESS, PKPROCESS,
     ntddk::{
         IoGetCurrentProcess, KeStackAttachProcess, KeUnstackDetachProcess, ObfDereferenceObject,
-        ObfReferenceObject,
+        ObfReferenceObject, PsLookupProcessByProcessId,
     },
 };
 
-use crate::irql::Apc;
+use crate::{Error, Result, Status, irql::Apc};
 
 /// A reference to a process object. The object stays for as long as this; the
 /// process may end all the same. Given back when dropped: `ObDereferenceObject`.
@@ -34,6 +38,34 @@ impl Process {
         // SAFETY: the current process is there while code runs in it.
         unsafe { ObfReferenceObject(object.as_ptr()) };
         Some(Self(object))
+    }
+
+    /// The process with this identifier: `PsLookupProcessByProcessId`.
+    ///
+    /// IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INVALID_CID`, or on some kernels `STATUS_INVALID_PARAMETER`: there is
+    /// none.
+    pub fn by_id(id: usize, _: &Apc) -> Result<Self> {
+        const CALL: &str = "PsLookupProcessByProcessId";
+        let mut process: PEPROCESS = null_mut();
+        // SAFETY: an identifier is a number in the form of a handle, any of which
+        // may be asked for; the object goes into a variable of ours.
+        let status =
+            unsafe { PsLookupProcessByProcessId(without_provenance_mut(id), &raw mut process) };
+        Error::check(CALL, Status::from_raw(status))?;
+        // The reference that the call has taken is this value's.
+        let object = NonNull::new(process.cast());
+        object
+            .map(Self)
+            .ok_or(Error::new(CALL, Status::UNSUCCESSFUL))
+    }
+
+    /// The object.
+    pub(super) const fn object(&self) -> NonNull<c_void> {
+        self.0
     }
 
     /// Whether this is the process whose addresses are seen now. IRQL: any.

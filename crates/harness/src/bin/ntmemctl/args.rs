@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use harness::host::RegValue;
 
+use crate::blocks::Blocks;
 use crate::exercises::Probe;
 use crate::hosts::HostArgs;
 use crate::questions::{Copy, Signal, Walk};
@@ -57,6 +58,8 @@ pub enum Command {
     Signal(Signal),
     /// Have a text copied from one buffer of the caller to another.
     Copy(Copy),
+    /// List the address space of a process, as the kernel tells it.
+    Blocks(Blocks),
     /// Serve a host to another program: a JSON request a line on standard input,
     /// an answer a line on standard output, until the input ends.
     Serve(HostArgs),

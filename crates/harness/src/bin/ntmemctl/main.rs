@@ -4,6 +4,7 @@
 
 mod args;
 mod ask;
+mod blocks;
 mod exercises;
 mod hosts;
 mod open;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         Command::Wait(args) => ask::ask_and_show(&args.waiting(), &args.ask),
         Command::Signal(args) => ask::ask_and_show(&args.question(), &args.ask),
         Command::Copy(args) => ask::ask_and_show(&args.question(), &args.ask),
+        Command::Blocks(args) => blocks::list_and_show(&args),
         Command::Serve(args) => serve(&args),
     };
     match shown {

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{INSUFFICIENT_RESOURCES, events, memory};
+use super::{INSUFFICIENT_RESOURCES, events, memory, services};
 use crate::kernel::call::Stop;
 use crate::kernel::io::file::{self, Opening, Sent};
 use crate::kernel::io::finish::{self, Notify, Outcome};
@@ -72,6 +72,7 @@ pub fn carry_out(process: u64, operation: Operation, caller: &Caller<'_>) -> Rep
         Operation::Free { address } => Ok(memory::free(process, address)),
         Operation::Load { address, length } => Ok(memory::load(address, length)),
         Operation::Store { address, data } => Ok(memory::store(address, &data)),
+        Operation::Service { name, arguments } => services::call(&name, &arguments),
         Operation::Repeat {
             handle,
             code,

@@ -1,0 +1,438 @@
+//! The address space of a process, as the driver's command `blocks` tells it: that
+//! every kind of block is what the reference says, and that nobody is told more
+//! than that.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use ntbox::{Operation, Reply};
+use object::LittleEndian as LE;
+use object::pe;
+use object::read::pe::PeFile64;
+use protocol::{BlockRecord, BlocksRequest, Command, StatisticsReply};
+use suites::build;
+use suites::ntmem::{Open, config};
+use vq::kernel::{Ask, Kernel, ROOM};
+use vq::{Block, Error, Kind, State, Walk, listing, parse};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Every kind of block that a process can make of its own, at the same places as
+/// `vq-subject` makes them.
+const GOLDEN: &str = include_str!("golden/blocks.txt");
+
+const BASE: u64 = 0x100_0000_0000;
+const APART: u64 = 0x10_0000;
+const PAGE: u64 = 0x1000;
+const CURRENT_PROCESS: u64 = u64::MAX;
+
+/// `MEM_…`.
+const COMMIT: u64 = 0x1000;
+const RESERVE: u64 = 0x2000;
+const DECOMMIT: u64 = 0x4000;
+
+/// Where a block lies.
+fn at(number: u64, page: u64) -> u64 {
+    BASE + number * APART + page * PAGE
+}
+
+/// A process that makes system calls, with a page for what these point to.
+struct Program {
+    open: Open,
+    page: u64,
+}
+
+/// Places in the page.
+const ADDRESS: u64 = 0;
+const BYTES: u64 = 8;
+const HANDLE: u64 = 0x10;
+const OLD: u64 = 0x18;
+const IO_STATUS: u64 = 0x20;
+const ATTRIBUTES: u64 = 0x40;
+const NAME: u64 = 0x80;
+const TEXT: u64 = 0x100;
+
+impl Program {
+    fn new(open: Open) -> Self {
+        let mut open = open;
+        let allocated = open.call(Operation::Allocate { bytes: PAGE });
+        assert_eq!(allocated.status, 0);
+        let page = allocated.information;
+        Self { open, page }
+    }
+
+    fn put(&mut self, place: u64, data: &[u8]) {
+        let operation = Operation::Store {
+            address: self.page + place,
+            data: data.to_vec(),
+        };
+        assert_eq!(self.open.call(operation).status, 0);
+    }
+
+    fn number(&mut self, place: u64) -> u64 {
+        let operation = Operation::Load {
+            address: self.page + place,
+            length: 8,
+        };
+        u64::read_from_bytes(&self.open.call(operation).output).expect("eight bytes")
+    }
+
+    #[track_caller]
+    fn service(&mut self, name: &str, arguments: &[u64]) {
+        let operation = Operation::Service {
+            name: name.to_owned(),
+            arguments: arguments.to_vec(),
+        };
+        let status = self.open.call(operation).status;
+        assert_eq!(status, 0, "{name}: {status:#x}");
+    }
+
+    /// The places of an address and a size, with these in them.
+    fn range(&mut self, address: u64, pages: u64) -> (u64, u64) {
+        self.put(ADDRESS, &address.to_le_bytes());
+        self.put(BYTES, &(pages * PAGE).to_le_bytes());
+        (self.page + ADDRESS, self.page + BYTES)
+    }
+
+    fn allocate(&mut self, address: u64, pages: u64, how: u64, protection: u64) {
+        let (base, size) = self.range(address, pages);
+        let arguments = [CURRENT_PROCESS, base, 0, size, how, protection];
+        self.service("NtAllocateVirtualMemory", &arguments);
+        assert_eq!(self.number(ADDRESS), address);
+    }
+
+    fn protect(&mut self, address: u64, protection: u64) {
+        let (base, size) = self.range(address, 1);
+        let arguments = [CURRENT_PROCESS, base, size, protection, self.page + OLD];
+        self.service("NtProtectVirtualMemory", &arguments);
+    }
+
+    fn private(&mut self) {
+        self.allocate(at(0, 0), 16, RESERVE, 0x01);
+        self.allocate(at(1, 0), 16, RESERVE, 0x04);
+        for (page, protection) in (0..).zip([0x01, 0x02, 0x04, 0x10, 0x20, 0x40]) {
+            self.allocate(at(1, page), 1, COMMIT, protection);
+        }
+        self.allocate(at(2, 0), 16, RESERVE, 0x04);
+        for (page, protection) in (0..).zip([0x104, 0x102, 0x204, 0x220]) {
+            self.allocate(at(2, page), 1, COMMIT, protection);
+        }
+        self.allocate(at(3, 0), 2, RESERVE | COMMIT, 0x404);
+        self.allocate(at(4, 0), 8, RESERVE | COMMIT, 0x04);
+        self.protect(at(4, 1), 0x02);
+        self.protect(at(4, 5), 0x02);
+        self.protect(at(4, 5), 0x04);
+        let (base, size) = self.range(at(4, 3), 1);
+        self.service(
+            "NtFreeVirtualMemory",
+            &[CURRENT_PROCESS, base, size, DECOMMIT],
+        );
+    }
+
+    /// A handle of a file, to read and write, or to execute.
+    fn file(&mut self, path: &str, access: u64) -> u64 {
+        let text: Vec<u8> = path.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let length = u16::try_from(text.len()).expect("a short path");
+        self.put(TEXT, &text);
+        let mut name = [0; 16];
+        name[..2].copy_from_slice(&length.to_le_bytes());
+        name[2..4].copy_from_slice(&length.to_le_bytes());
+        name[8..].copy_from_slice(&(self.page + TEXT).to_le_bytes());
+        self.put(NAME, &name);
+        // OBJECT_ATTRIBUTES, with OBJ_CASE_INSENSITIVE.
+        let mut attributes = [0; 0x30];
+        attributes[0] = 0x30;
+        attributes[0x10..0x18].copy_from_slice(&(self.page + NAME).to_le_bytes());
+        attributes[0x18] = 0x40;
+        self.put(ATTRIBUTES, &attributes);
+        let [handle, attributes, status] =
+            [HANDLE, ATTRIBUTES, IO_STATUS].map(|place| self.page + place);
+        // SYNCHRONIZE, and FILE_SYNCHRONOUS_IO_NONALERT.
+        let arguments = [handle, access | 0x10_0000, attributes, status, 7, 0x20];
+        self.service("NtOpenFile", &arguments);
+        self.number(HANDLE)
+    }
+
+    fn section(&mut self, file: u64, pages: u64, protection: u64, kind: u64) -> u64 {
+        /// `SECTION_ALL_ACCESS`.
+        const ALL: u64 = 0xF_001F;
+        let (_, size) = self.range(0, pages);
+        let size = if pages == 0 { 0 } else { size };
+        let handle = self.page + HANDLE;
+        let arguments = [handle, ALL, 0, size, protection, kind, file];
+        self.service("NtCreateSection", &arguments);
+        self.number(HANDLE)
+    }
+
+    /// Maps a whole section; returns where.
+    fn view(&mut self, section: u64, address: u64, protection: u64) -> u64 {
+        /// `ViewUnmap`.
+        const UNMAP: u64 = 2;
+        let (base, size) = self.range(address, 0);
+        let process = CURRENT_PROCESS;
+        let arguments = [section, process, base, 0, 0, 0, size, UNMAP, 0, protection];
+        self.service("NtMapViewOfSection", &arguments);
+        self.number(ADDRESS)
+    }
+
+    fn mapped(&mut self) {
+        let file = self.file(r"\??\C:\data.bin", 3);
+        let of_file = self.section(file, 0, 0x04, 0x800_0000);
+        for (number, protection) in [(5, 0x04), (6, 0x02), (7, 0x08)] {
+            self.view(of_file, at(number, 0), protection);
+        }
+        let shared = self.section(0, 8, 0x04, 0x800_0000);
+        self.view(shared, at(8, 0), 0x04);
+        let reserved = self.section(0, 16, 0x04, 0x400_0000);
+        self.view(reserved, at(9, 0), 0x04);
+        self.allocate(at(9, 1), 2, COMMIT, 0x04);
+    }
+
+    fn process(&mut self) -> u64 {
+        let context: protocol::ContextReply = self.open.ask(Command::Context, &[]);
+        context.process
+    }
+
+    fn blocks(&mut self) -> Vec<Block> {
+        let process = self.process();
+        let walk = Walk::new(Kernel::new(Driver(&mut self.open), process));
+        walk.collect::<Result<_, _>>().expect("a listing")
+    }
+}
+
+/// Asks on the handle of a program.
+struct Driver<'o>(&'o mut Open);
+
+impl Ask for Driver<'_> {
+    fn blocks(&mut self, request: &BlocksRequest) -> Result<Vec<u8>, Error> {
+        let reply = self.0.control(Command::Blocks, request.as_bytes(), ROOM);
+        assert_eq!(reply.status, 0, "{:#x}", reply.status);
+        Ok(written(&reply).to_vec())
+    }
+}
+
+/// The output as far as the driver says to have written it.
+fn written(reply: &Reply) -> &[u8] {
+    let length = usize::try_from(reply.information).expect("a length");
+    &reply.output[..length]
+}
+
+/// A program with every kind of block.
+fn program() -> Program {
+    let data = suites::scratch::Scratch::new("data.bin", &[0x5A; 0x5000]);
+    let config = config().file(r"C:\data.bin", data.path());
+    let mut program = Program::new(Open::with(&config));
+    program.private();
+    program.mapped();
+    program
+}
+
+#[test]
+fn every_kind_of_block_is_told_as_the_reference_says() {
+    let mut program = program();
+    let blocks = program.blocks();
+    let lines: Vec<String> = blocks
+        .iter()
+        .filter(|block| block.base >= BASE && block.base < at(10, 0))
+        .map(listing::line)
+        .collect();
+    let golden: Vec<&str> = GOLDEN.lines().collect();
+    // What lies behind the last one is free, and not of the golden listing.
+    assert_eq!(lines[..lines.len() - 1], golden);
+    assert!(lines.last().is_some_and(|line| line.ends_with("Free")));
+    program.open.finish();
+}
+
+#[test]
+fn the_listing_is_without_gaps_and_reads_back() {
+    let mut program = program();
+    let blocks = program.blocks();
+    let mut next = 0;
+    for block in &blocks {
+        assert_eq!(block.base, next, "a gap, or a block twice");
+        next = block.end();
+        let line = listing::line(block);
+        assert_eq!(parse::line(&line), Ok(Some(block.listed())), "{line}");
+    }
+    // The last address of a process, 64 KiB before the middle of all.
+    let context: protocol::ContextReply = program.open.ask(Command::Context, &[]);
+    assert_eq!(next, context.highest_user + 1);
+    program.open.finish();
+}
+
+#[test]
+fn an_image_is_cut_into_its_sections() {
+    let mut program = Program::new(Open::with(&config().file(r"C:\image.sys", build::ntmem())));
+    // To read and to execute.
+    let file = program.file(r"\??\C:\image.sys", 0x21);
+    let section = program.section(file, 0, 0x02, 0x100_0000);
+    let base = program.view(section, 0, 0x02);
+    let blocks = program.blocks();
+    let image: Vec<&Block> = blocks
+        .iter()
+        .filter(|block| block.kind == Some(Kind::Image))
+        .collect();
+    assert!(image.iter().all(|block| block.allocation_base == base
+        && block.allocation_protection.to_string() == "---RWEC"
+        && block.state == State::Committed));
+    let bytes = std::fs::read(build::ntmem()).expect("the driver can be read");
+    let file = PeFile64::parse(&*bytes).expect("an image");
+    let size: u64 = image.iter().map(|block| block.size).sum();
+    let header = file.nt_headers().optional_header.size_of_image.get(LE);
+    assert_eq!(size, u64::from(header).next_multiple_of(PAGE));
+    for section in file.section_table().iter() {
+        let start = base + u64::from(section.virtual_address.get(LE));
+        let flags = section.characteristics.get(LE);
+        let block = image
+            .iter()
+            .find(|block| (block.base..block.end()).contains(&start))
+            .expect("a block");
+        let has = |flag: pe::SectionFlags| flags.0 & flag.0 != 0;
+        let executable = has(pe::IMAGE_SCN_MEM_EXECUTE);
+        let expected = match (has(pe::IMAGE_SCN_MEM_WRITE), executable) {
+            (false, false) => "---R---",
+            (false, true) => "---R-E-",
+            (true, false) => "---RW-C",
+            (true, true) => "---RWEC",
+        };
+        assert_eq!(block.protection.to_string(), expected, "{section:?}");
+    }
+    program.open.finish();
+}
+
+#[test]
+fn a_guard_page_that_was_touched_is_one_no_longer() {
+    let mut program = program();
+    let touch = Operation::Load {
+        address: at(2, 0),
+        length: 1,
+    };
+    // However the program takes the exception, the page is an ordinary one then.
+    program.open.call(touch.clone());
+    assert_eq!(program.open.call(touch).status, 0);
+    let blocks = program.blocks();
+    let block = blocks.iter().find(|block| block.base == at(2, 0));
+    assert_eq!(
+        block.map(listing::line).as_deref(),
+        Some("0000010000200000 0000010000200000 4096    Committed   Private ---RW-- ---RW--")
+    );
+    program.open.finish();
+}
+
+#[test]
+fn a_short_buffer_is_filled_and_gone_on_from() {
+    let mut program = program();
+    let process = program.process();
+    let whole = program.blocks();
+    let one = size_of::<BlockRecord>();
+    let mut address = 0;
+    let mut bases = Vec::new();
+    loop {
+        let request = BlocksRequest { process, address };
+        // Room for two and a half.
+        let reply = program
+            .open
+            .control(Command::Blocks, request.as_bytes(), 2 * one + one / 2);
+        assert_eq!(reply.status, 0);
+        let bytes = written(&reply);
+        if bytes.is_empty() {
+            break;
+        }
+        assert_eq!(bytes.len() % one, 0);
+        for record in bytes.chunks(one) {
+            let record = BlockRecord::read_from_bytes(record).expect("a record");
+            assert_eq!(record.base, address);
+            address = record.base + record.size;
+            bases.push(record.base);
+        }
+    }
+    // The buffers of each question are blocks themselves, of another size; what is
+    // behind them is the same.
+    let behind =
+        |bases: Vec<u64>| -> Vec<u64> { bases.into_iter().filter(|base| *base >= BASE).collect() };
+    let whole = whole.iter().map(|block| block.base).collect();
+    assert_eq!(behind(bases), behind(whole));
+    program.open.finish();
+}
+
+#[test]
+fn what_is_no_process_or_no_question_is_refused() {
+    let mut open = Open::new();
+    let room = size_of::<BlockRecord>();
+    let ask = |open: &mut Open, process: u64, room: usize| {
+        let request = BlocksRequest {
+            process,
+            address: 0,
+        };
+        open.control(Command::Blocks, request.as_bytes(), room)
+            .status
+    };
+    // Numbers of processes are multiples of 4.
+    for process in [0x7FFC, u64::MAX - 3] {
+        assert_eq!(
+            ask(&mut open, process, room),
+            ntstatus::STATUS_INVALID_CID,
+            "{process:#x}"
+        );
+    }
+    assert_eq!(
+        ask(&mut open, 4, room - 1),
+        ntstatus::STATUS_BUFFER_TOO_SMALL
+    );
+    let half = [0; size_of::<BlocksRequest>() / 2];
+    assert_eq!(
+        open.control(Command::Blocks, &half, room).status,
+        ntstatus::STATUS_INFO_LENGTH_MISMATCH
+    );
+    let counts: StatisticsReply = open.ask(Command::Statistics, &[]);
+    assert_eq!(counts.refused, 4);
+    open.finish();
+}
+
+#[test]
+fn addresses_of_the_kernel_are_nobodys() {
+    let mut open = Open::new();
+    let context: protocol::ContextReply = open.ask(Command::Context, &[]);
+    for address in [
+        context.highest_user + 1,
+        1 << 47,
+        0xFFFF_8000_0000_0000,
+        u64::MAX,
+    ] {
+        // 4 is the process System.
+        for process in [context.process, 4] {
+            let request = BlocksRequest { process, address };
+            let reply = open.control(Command::Blocks, request.as_bytes(), ROOM);
+            assert_eq!((reply.status, reply.information), (0, 0), "{address:#x}");
+        }
+    }
+    open.finish();
+}
+
+/// An older kernel does not export the function that is asked.
+#[test]
+fn every_call_that_fails_is_told_and_leaves_nothing() {
+    for (export, status) in [
+        ("PsLookupProcessByProcessId", ntstatus::STATUS_INVALID_CID),
+        (
+            "ObOpenObjectByPointer:2",
+            ntstatus::STATUS_INSUFFICIENT_RESOURCES,
+        ),
+        ("MmGetSystemRoutineAddress", ntstatus::STATUS_NOT_SUPPORTED),
+    ] {
+        let (export, nth) = export.split_once(':').unwrap_or((export, "1"));
+        let nth: u32 = nth.parse().expect("a number");
+        let calls = if export == "MmGetSystemRoutineAddress" {
+            // One look-up is for the pool, at the start.
+            2
+        } else {
+            nth
+        };
+        let mut open = Open::with(&config().fault(export, calls));
+        let context: protocol::ContextReply = open.ask(Command::Context, &[]);
+        let request = BlocksRequest {
+            process: context.process,
+            address: 0,
+        };
+        let reply = open.control(Command::Blocks, request.as_bytes(), ROOM);
+        assert_eq!(reply.status, status, "{export}: {:#x}", reply.status);
+        open.finish();
+    }
+}
