@@ -36,6 +36,12 @@ pub enum Purpose {
     /// It interrupts what the driver did, as a DPC does: exceptions in it are
     /// none of what was interrupted.
     Interrupt,
+    /// A filter of the registry hears of something: exceptions in it are its own,
+    /// and nobody else's.
+    RegistryFilter {
+        /// The routine.
+        function: u64,
+    },
     /// A language handler is asked about an exception in the frame with this
     /// base. Another exception in it is a nested one.
     ExceptionHandler {
@@ -164,6 +170,20 @@ pub fn in_interrupt() -> bool {
     CALLOUTS.with_borrow(|list| {
         list.iter()
             .any(|callout| callout.purpose == Purpose::Interrupt)
+    })
+}
+
+/// The filter of the registry that an exception which nobody handled was in: the
+/// innermost callout beyond which no handler is searched for is such a one.
+pub fn in_registry_filter() -> Option<u64> {
+    CALLOUTS.with_borrow(|list| {
+        list.iter()
+            .rev()
+            .find_map(|callout| match callout.purpose {
+                Purpose::RegistryFilter { function } => Some(Some(function)),
+                Purpose::Interrupt => Some(None),
+                _ => None,
+            })?
     })
 }
 

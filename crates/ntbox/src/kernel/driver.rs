@@ -8,7 +8,7 @@ use super::loader::Image;
 use super::mm::pool::{self, PoolKind, tag_text};
 use super::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use super::ob::{Attributes, Caller, Payload, Type, name};
-use super::{cpu, ex, exports, io, ke, mm, ob, ps, stop, threads, verify, zw};
+use super::{cm, cpu, ex, exports, io, ke, mm, ob, ps, stop, threads, verify, zw};
 use crate::config::Config;
 
 /// Offsets in `DRIVER_OBJECT` and `DRIVER_EXTENSION` on x64.
@@ -251,6 +251,14 @@ pub fn check_left_behind(when: &str) {
     for (routine, caller) in ex::callback::take_left_behind() {
         let what = format!("the callback routine at {routine:#018x} is not unregistered {when}");
         stop::violation("callback-left", Some((0xce, 0)), what, caller);
+    }
+    for (routine, caller) in cm::take_left_behind() {
+        let what = format!("the registry callback at {routine:#018x} is not unregistered {when}");
+        stop::violation("registry-callback-left", Some((0xce, 0)), what, caller);
+    }
+    for (handle, caller) in ob::filters::take_left_behind() {
+        let what = format!("the object callbacks {handle:#018x} are not unregistered {when}");
+        stop::violation("object-callbacks-left", Some((0xce, 0)), what, caller);
     }
     for (rule, what, caller) in ex::active::take_left_behind() {
         // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.

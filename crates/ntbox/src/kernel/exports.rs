@@ -19,6 +19,7 @@ use crate::report::CallCount;
 
 /// The tables of each family.
 const FAMILIES: &[&[&[Export]]] = &[
+    super::cm::TABLES,
     super::dbg::TABLES,
     ex::TABLES,
     super::fs::TABLES,

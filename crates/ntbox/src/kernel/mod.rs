@@ -3,9 +3,11 @@
 //! One folder for each prefix of the kernel's functions; around them what a
 //! processor and a boot loader are on a real machine.
 
+mod altitude;
 mod boot;
 mod call;
 mod callout;
+mod cm;
 mod cpu;
 mod dbg;
 mod driver;

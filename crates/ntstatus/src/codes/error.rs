@@ -391,6 +391,7 @@ macro_rules! error_codes {
             STATUS_FLT_INTERNAL_ERROR = 0xC01C_000A;
             STATUS_FLT_DELETING_OBJECT = 0xC01C_000B;
             STATUS_FLT_DUPLICATE_ENTRY = 0xC01C_000D;
+            STATUS_FLT_INSTANCE_ALTITUDE_COLLISION = 0xC01C_0011;
             STATUS_FLT_DO_NOT_ATTACH = 0xC01C_000F;
         }
     };

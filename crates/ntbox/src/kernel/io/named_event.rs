@@ -27,6 +27,7 @@ fn create(name: u64, handle: u64, kind: Kind, caller: &Caller<'_>) -> Result<u64
         name,
         flags: FLAGS,
         descriptor: 0,
+        quality: 0,
     };
     let opened = ob::insert_and_open(event, &attributes, ALL_ACCESS, caller)?;
     guest::write_u64(handle, opened.handle)?;

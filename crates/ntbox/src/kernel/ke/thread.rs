@@ -115,7 +115,8 @@ exports! {
         let Some(thread) = start(process, routine, context, &caller) else {
             return Ok(INSUFFICIENT_RESOURCES);
         };
-        let inserted = ob::handles::insert(thread, access & ALL_ACCESS, attributes.flags, caller.address());
+        let rights = access & ALL_ACCESS;
+        let inserted = ob::open_handle(thread, ob::Type::Thread, rights, attributes.flags, &caller);
         ob::dereference(thread, &caller);
         match inserted {
             Ok(value) => guest::write_u64(handle, value)?,

@@ -4,6 +4,7 @@
 pub mod layout;
 pub mod pe;
 
+use super::guest::Fault;
 use super::layout::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
 use super::mm::paged_image;
 use super::mm::space::{Protection, Use};
@@ -50,6 +51,22 @@ pub fn find_image(pc: u64) -> Option<ImageView> {
         .iter()
         .find(|image| pc >= image.base && pc - image.base < u64::from(image.size))
         .map(Image::view)
+}
+
+/// Whether the image of a routine was linked with `/INTEGRITYCHECK`, which some
+/// registrations demand.
+///
+/// # Errors
+/// Its headers cannot be read.
+pub fn checks_integrity(routine: u64) -> Result<bool, Fault> {
+    /// `IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY`.
+    const FORCE_INTEGRITY: u16 = 0x80;
+    let Some(image) = find_image(routine) else {
+        return Ok(false);
+    };
+    let header = u64::from(guest::read_u32(image.base + 0x3c)?);
+    // DllCharacteristics of the optional header.
+    Ok(guest::read_u16(image.base + header + 0x5e)? & FORCE_INTEGRITY != 0)
 }
 
 /// All images, in the order in which they were loaded.

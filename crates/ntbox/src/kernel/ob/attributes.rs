@@ -38,6 +38,8 @@ pub struct Attributes {
     pub flags: u32,
     /// Address of the security descriptor of what is made; 0 for none.
     pub descriptor: u64,
+    /// Address of the quality of service; 0 for none, or if nobody asked.
+    pub quality: u64,
 }
 
 impl Attributes {
@@ -48,6 +50,7 @@ impl Attributes {
             name: Some(name),
             flags,
             descriptor: 0,
+            quality: 0,
         }
     }
 
@@ -77,6 +80,18 @@ impl Attributes {
             name,
             flags,
             descriptor: guest::read_u64(va + 0x20)?,
+            quality: 0,
+        })
+    }
+
+    /// The same with the quality of service that the structure at `va` says.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn with_quality_of(self, va: u64) -> Result<Self, Refusal> {
+        Ok(Self {
+            quality: guest::read_u64(va + 0x28)?,
+            ..self
         })
     }
 

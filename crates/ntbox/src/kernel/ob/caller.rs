@@ -2,7 +2,7 @@
 //! driver: its dispatch routines when a last handle is closed, its callbacks.
 
 use crate::kernel::call::{Call, Frame};
-use crate::kernel::callout::call_driver;
+use crate::kernel::callout::{Purpose, call_driver, call_driver_for};
 use crate::kernel::guest;
 use crate::kernel::seh::Context;
 
@@ -55,6 +55,11 @@ impl<'a> Caller<'a> {
     /// Calls a function of the driver. No lock may be held.
     pub fn call(&self, function: u64, arguments: &[u64]) -> u64 {
         self.call_on(self.stack, function, arguments)
+    }
+
+    /// The same for a purpose that matters to exceptions.
+    pub fn call_for(&self, purpose: Purpose, function: u64, arguments: &[u64]) -> u64 {
+        call_driver_for(purpose, function, arguments, self.stack, self.origin())
     }
 
     /// The same with another stack, which begins below `stack`.

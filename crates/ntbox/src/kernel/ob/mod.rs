@@ -20,6 +20,7 @@
 
 pub mod attributes;
 mod caller;
+pub mod filters;
 pub mod handles;
 mod initial;
 pub mod name;
@@ -39,7 +40,7 @@ use rustc_hash::FxHashMap;
 pub use attributes::Attributes;
 pub use caller::Caller;
 pub use handles::Closed;
-pub use initial::{variable_names, variables};
+pub use initial::{object_of, variable_names, variables};
 pub use namespace::{
     Directory, Inserted, entries_of, insert, lookup, lookup_path, make_temporary, path,
 };
@@ -47,7 +48,7 @@ pub use object::{
     Payload, count_of, create, dereference, dereference_for, inspect, reference, reference_for,
     references_left,
 };
-pub use open::{by_handle, insert_and_open, open_by_name};
+pub use open::{by_handle, insert_and_open, open_by_name, open_handle};
 pub use query_name::write as write_name;
 pub use refusal::{Refusal, outcome, status};
 pub use types::Type;
@@ -57,7 +58,12 @@ use crate::kernel::exclusive::Exclusive;
 use object::Header;
 
 /// The exports of this folder.
-pub const TABLES: &[&[Export]] = &[opening::EXPORTS, query_name::EXPORTS, reference::EXPORTS];
+pub const TABLES: &[&[Export]] = &[
+    filters::EXPORTS,
+    opening::EXPORTS,
+    query_name::EXPORTS,
+    reference::EXPORTS,
+];
 
 /// Everything that the object manager knows.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! What services that make or open objects have in common.
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, KERNEL_HANDLE};
 use super::handles::{self, CURRENT_PROCESS, CURRENT_THREAD, Entry};
 use super::namespace::{self, Inserted};
 use super::types::Type;
-use super::{Caller, attributes, object};
+use super::{Caller, attributes, filters, object};
 use crate::kernel::{se, threads};
 
 /// A handle that was opened.
@@ -101,12 +101,31 @@ pub fn open(
     caller: &Caller<'_>,
 ) -> Result<u64, u32> {
     let kind = object::type_of(object).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
-    handles::insert(
+    let access = kind.grant(access);
+    open_handle(object, kind, access, attributes.flags, caller)
+}
+
+/// Opens a handle with these rights, less those that filters of handles take away.
+///
+/// # Errors
+/// As for [`handles::insert`]; `STATUS_INSUFFICIENT_RESOURCES`.
+pub fn open_handle(
+    object: u64,
+    kind: Type,
+    access: u32,
+    attributes: u32,
+    caller: &Caller<'_>,
+) -> Result<u64, u32> {
+    let wanted = filters::Wanted {
         object,
-        kind.grant(access),
-        attributes.flags,
-        caller.address(),
-    )
+        kind,
+        access,
+        kernel: attributes & KERNEL_HANDLE != 0,
+        copied: None,
+    };
+    filters::open(&wanted, caller, |access| {
+        handles::insert(object, access, attributes, caller.address())
+    })
 }
 
 /// What a handle stands for, pseudo handles included, if its object is of this

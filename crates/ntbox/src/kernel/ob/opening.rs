@@ -120,7 +120,7 @@ fn by_pointer(object: u64, wanted: &Wanted, handle: u64, caller: &Caller<'_>) ->
     if !same && (mode == USER_MODE || kind != 0) {
         return Ok(ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
     }
-    match handles::insert(object, own.grant(access), attributes, caller.address()) {
+    match open::open_handle(object, own, own.grant(access), attributes, caller) {
         Ok(value) => {
             guest::write_u64(handle, value)?;
             Ok(ntstatus::STATUS_SUCCESS)

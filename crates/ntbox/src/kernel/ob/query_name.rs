@@ -1,22 +1,24 @@
 //! The name of an object.
 
 use super::name::SEPARATOR;
-use super::{Refusal, namespace, object};
+use super::{Caller, Refusal, Type, namespace, object};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::APC_LEVEL;
+use crate::kernel::cm::{self, notice};
 use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::zw::reply::Information;
 
 /// Bytes of an `OBJECT_NAME_INFORMATION` without the name.
 const SIZE: u32 = 16;
 
 exports! {
     /// `ObQueryNameString`: an unnamed object has an empty name.
-    fn ObQueryNameString(object: u64, information: u64, length: u32, return_length: u64) -> u32 [max APC_LEVEL] {
-        super::status(write(object, information, length, return_length))
+    fn ObQueryNameString<call>(object: u64, information: u64, length: u32, return_length: u64) -> u32 [max APC_LEVEL] {
+        super::status(write(object, information, length, return_length, &Caller::of(call)))
     }
 }
 
-/// Writes the name of an object as `OBJECT_NAME_INFORMATION` with the text
+/// Writes the name of an object, with callbacks of the registry if it is a key, as `OBJECT_NAME_INFORMATION` with the text
 /// behind it; `return_length` may be 0.
 ///
 /// # Errors
@@ -27,7 +29,18 @@ pub fn write(
     information: u64,
     length: u32,
     return_length: u64,
+    caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
+    let answer = || answer(object, information, length, return_length);
+    if object::type_of(object) != Some(Type::Key) {
+        return answer();
+    }
+    let fields = Information::default().u64(information).u32(length);
+    let fields = fields.align(8).u64(return_length);
+    cm::on_key(notice::QUERY_NAME, object, fields, caller, answer)
+}
+
+fn answer(object: u64, information: u64, length: u32, return_length: u64) -> Result<(), Refusal> {
     let name = full(object);
     let text = name.as_ref().map_or(0, |name| 2 * name.len() + 2);
     let needed = SIZE.saturating_add(u32::try_from(text).unwrap_or(u32::MAX));

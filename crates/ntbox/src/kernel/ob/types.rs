@@ -4,6 +4,7 @@
 use super::Caller;
 use super::attributes::MAXIMUM_ALLOWED;
 use super::handles::Closed;
+use crate::kernel::cm;
 use crate::kernel::ex::callback;
 use crate::kernel::io::ending;
 use crate::kernel::mm::section;
@@ -205,6 +206,7 @@ impl Type {
             },
             Self::Key => Methods {
                 name: Some(key::path),
+                delete: Some(cm::key_ends),
                 ..Methods::default()
             },
             _ => Methods::default(),

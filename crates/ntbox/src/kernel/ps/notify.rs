@@ -254,25 +254,12 @@ pub fn take_left_behind() -> Vec<(&'static str, u64, u64)> {
         .collect()
 }
 
-/// Whether the image of a routine was linked with `/INTEGRITYCHECK`, which some
-/// registrations demand.
-fn checks_integrity(routine: u64) -> Result<bool, Fault> {
-    /// `IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY`.
-    const FORCE_INTEGRITY: u16 = 0x80;
-    let Some(image) = loader::find_image(routine) else {
-        return Ok(false);
-    };
-    let header = u64::from(guest::read_u32(image.base + 0x3c)?);
-    // DllCharacteristics of the optional header.
-    Ok(guest::read_u16(image.base + header + 0x5e)? & FORCE_INTEGRITY != 0)
-}
-
 /// Registers or removes a routine with a `PS_CREATE_NOTIFY_INFO`.
 fn process_ex(routine: u64, remove: bool, caller: u64) -> Result<u32, Stop> {
     if remove {
         return Ok(unregister(Kind::ProcessEx, routine));
     }
-    if !checks_integrity(routine)? {
+    if !loader::checks_integrity(routine)? {
         return Ok(ACCESS_DENIED);
     }
     Ok(register(

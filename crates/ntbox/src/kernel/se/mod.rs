@@ -31,6 +31,7 @@ mod token_information;
 
 use super::call::Export;
 
+pub use descriptor_form::in_pool;
 pub use impersonation::{is_impersonating, thread_ended};
 pub use object::{forget, set};
 pub use public::address as exports_address;

@@ -9,10 +9,13 @@ use super::sid::Sid;
 use super::token_information::allow;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::cm::shown::Shown;
+use crate::kernel::cm::{self, notice};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::io::layout::file;
-use crate::kernel::ob::{self, Refusal, Type};
+use crate::kernel::ob::{self, Caller, Refusal, Type};
+use crate::kernel::zw::reply::Information;
 
 /// Descriptors that were set, by object.
 static SET: Exclusive<BTreeMap<u64, Descriptor>> = Exclusive::new(BTreeMap::new());
@@ -69,30 +72,44 @@ pub fn forget(object: u64) {
 
 exports! {
     /// `ZwQuerySecurityObject`.
-    fn ZwQuerySecurityObject(handle: u64, parts: u32, buffer: u64, length: u32, needed: u64) -> u32
+    fn ZwQuerySecurityObject<call>(handle: u64, parts: u32, buffer: u64, length: u32, needed: u64) -> u32
         [max PASSIVE_LEVEL]
     {
         let query = || -> Result<(), Refusal> {
             let object = guarded_by(handle)?;
-            let bytes = of(object).only(parts).relative();
-            let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            guest::write_u32(needed, size)?;
-            if length < size {
-                return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+            let answer = || {
+                let bytes = of(object).only(parts).relative();
+                let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                guest::write_u32(needed, size)?;
+                if length < size {
+                    return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+                }
+                Ok(guest::write_bytes(buffer, &bytes)?)
+            };
+            if !is_filtered(object) {
+                return answer();
             }
-            Ok(guest::write_bytes(buffer, &bytes)?)
+            let shown = Shown::new(&Information::default().u32(parts).u32(length).finish())?;
+            let fields = Information::default().u64(shown.at()).u64(buffer).u64(shown.at() + 4);
+            cm::on_key(notice::QUERY_SECURITY, object, fields, &Caller::of(call), answer)
         };
         ob::status(query())
     }
 
     /// `ZwSetSecurityObject`.
-    fn ZwSetSecurityObject(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn ZwSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let set = || -> Result<(), Refusal> {
             if descriptor == 0 {
                 return Err(ntstatus::STATUS_ACCESS_VIOLATION.into());
             }
             let object = guarded_by(handle)?;
-            change(object, parts, descriptor)
+            if !is_filtered(object) {
+                return change(object, parts, descriptor);
+            }
+            let shown = Shown::new(&parts.to_le_bytes())?;
+            let fields = Information::default().u64(shown.at()).u64(descriptor);
+            let change = || change(object, parts, descriptor);
+            cm::on_key(notice::SET_SECURITY, object, fields, &Caller::of(call), change)
         };
         ob::status(set())
     }
@@ -121,6 +138,11 @@ exports! {
         }
         Ok(())
     }
+}
+
+/// Whether callbacks of the registry hear of what is done to an object.
+fn is_filtered(object: u64) -> bool {
+    cm::any() && ob::inspect(object, |header| header.kind) == Some(Type::Key)
 }
 
 /// The object that a handle's descriptor is kept for: for a file on a device, the

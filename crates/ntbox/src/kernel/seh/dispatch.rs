@@ -178,7 +178,7 @@ impl Search {
         let mut position = self.origin;
         loop {
             let verdict = match position.step(EHANDLER)? {
-                Step::End | Step::Callout(Purpose::Interrupt) => {
+                Step::End | Step::Callout(Purpose::Interrupt | Purpose::RegistryFilter { .. }) => {
                     dispatcher::set_record_flags(self.record, self.flags)?;
                     return Ok(Verdict::Unhandled);
                 }

@@ -147,7 +147,9 @@ impl Unwind {
         loop {
             let inside = position;
             match position.step(UHANDLER)? {
-                Step::End | Step::Callout(Purpose::Interrupt) => return Ok(End::Exhausted),
+                Step::End | Step::Callout(Purpose::Interrupt | Purpose::RegistryFilter { .. }) => {
+                    return Ok(End::Exhausted);
+                }
                 Step::Leaf
                 | Step::Callout(Purpose::Ordinary | Purpose::ExceptionHandler { .. }) => {}
                 Step::Callout(Purpose::UnwindHandler { dispatcher, level }) => {

@@ -17,6 +17,9 @@ const SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: u32 = 0x7e;
 /// `KMODE_EXCEPTION_NOT_HANDLED`: what becomes of one that reaches no thread's
 /// outermost frame, as in a DPC.
 const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1e;
+/// `REGISTRY_FILTER_DRIVER_EXCEPTION`: what becomes of one in a filter of the
+/// registry.
+const REGISTRY_FILTER_DRIVER_EXCEPTION: u32 = 0x135;
 /// `PAGE_FAULT_IN_NONPAGED_AREA`.
 const PAGE_FAULT_IN_NONPAGED_AREA: u32 = 0x50;
 /// `UNEXPECTED_KERNEL_MODE_TRAP`.
@@ -44,6 +47,16 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
         what = format!("{what}; the search ended early: {damage}");
     }
     let code = i64::from(raised.code.cast_signed()).cast_unsigned();
+    if let Some(function) = callout::in_registry_filter() {
+        let parameters = [code, context, function, 0];
+        let what = format!("in a filter of the registry, {what}");
+        stop::bug_check(
+            REGISTRY_FILTER_DRIVER_EXCEPTION,
+            parameters,
+            what,
+            Some(fault),
+        );
+    }
     if callout::in_interrupt() {
         let [first, second, ..] = raised.information;
         let parameters = [code, raised.address, first, second];

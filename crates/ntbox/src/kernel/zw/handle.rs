@@ -3,8 +3,9 @@
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::guest;
+use crate::kernel::ob::attributes::KERNEL_HANDLE;
 use crate::kernel::ob::handles::{self, Entry};
-use crate::kernel::ob::{self, Caller, Refusal, Type};
+use crate::kernel::ob::{self, Caller, Refusal, Type, filters};
 
 /// `DUPLICATE_…`.
 mod option {
@@ -69,7 +70,7 @@ fn duplicate(copy: &Copy, caller: &Caller<'_>) -> Result<(), Refusal> {
 }
 
 fn open_copy(copy: &Copy, entry: Entry, caller: &Caller<'_>) -> Result<u64, u32> {
-    let to = process(copy.target_process)?;
+    let (from, to) = (process(copy.source_process)?, process(copy.target_process)?);
     let access = if copy.options & option::SAME_ACCESS == 0 {
         entry.kind.grant(copy.access)
     } else {
@@ -80,7 +81,16 @@ fn open_copy(copy: &Copy, entry: Entry, caller: &Caller<'_>) -> Result<u64, u32>
     } else {
         entry.attributes
     };
-    handles::insert_in(to, entry.object, access, attributes, caller.address())
+    let wanted = filters::Wanted {
+        object: entry.object,
+        kind: entry.kind,
+        access,
+        kernel: attributes & KERNEL_HANDLE != 0,
+        copied: Some((from, to)),
+    };
+    filters::open(&wanted, caller, |access| {
+        handles::insert_in(to, entry.object, access, attributes, caller.address())
+    })
 }
 
 /// The process behind a handle to one.

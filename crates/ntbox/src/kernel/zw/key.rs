@@ -1,8 +1,12 @@
 //! Opening, making and deleting registry keys.
 
 use super::registry::{self, KeyId, Kind, Step};
+use super::reply::Information;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::cm;
+use crate::kernel::cm::create::{self, Found, Made, Name};
+use crate::kernel::cm::notice::{self, Notice};
 use crate::kernel::guest::{self, UnicodeString};
 use crate::kernel::ob::attributes::{Attributes, OPENLINK};
 use crate::kernel::ob::{self, Caller, Payload, Refusal, Type};
@@ -56,20 +60,34 @@ exports! {
         options: u32,
         disposition: u64,
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        ob::status(create(handle, access, attributes, &Wanted { class, options, disposition }, &Caller::of(call)))
+        ob::status(create(handle, access, attributes, &ToCreate { class, options, disposition }, &Caller::of(call)))
     }
 
     /// `ZwDeleteKey`.
-    fn ZwDeleteKey(key: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        let deleted = from_handle(key).and_then(|key| registry::with(|registry| registry.delete(key)));
-        ob::status(deleted.map_err(Refusal::Status))
+    fn ZwDeleteKey<call>(key: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let caller = Caller::of(call);
+        ob::status(on_handle(key, notice::DELETE_KEY, &caller, registry::Registry::delete))
     }
 
     /// `ZwFlushKey`: there is no disk, so there is nothing to wait for.
-    fn ZwFlushKey(key: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        let there = from_handle(key).and_then(|key| registry::with(|registry| registry.key(key).map(drop)));
-        ob::status(there.map_err(Refusal::Status))
+    fn ZwFlushKey<call>(key: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let caller = Caller::of(call);
+        let flush = |registry: &mut registry::Registry, key| registry.key(key).map(drop);
+        ob::status(on_handle(key, notice::FLUSH_KEY, &caller, flush))
     }
+}
+
+/// Does to the key behind a handle what needs to be told nothing more.
+fn on_handle(
+    handle: u64,
+    notice: Notice,
+    caller: &Caller<'_>,
+    work: impl FnOnce(&mut registry::Registry, KeyId) -> Result<(), u32>,
+) -> Result<(), Refusal> {
+    let Opened { object, key } = opened(handle)?;
+    cm::on_key(notice, object, Information::default(), caller, || {
+        Ok(registry::with(|registry| work(registry, key))?)
+    })
 }
 
 fn open(
@@ -79,18 +97,19 @@ fn open(
     options: u32,
     caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
-    let mut attributes = Attributes::require(attributes)?;
-    if options & option::OPEN_LINK != 0 {
-        attributes.flags |= OPENLINK;
-    }
-    let key = existing(&attributes, caller)?;
-    let handle = open_key(key, &attributes, access, caller)?;
-    guest::write_u64(handle_out, handle)?;
-    Ok(())
+    let wanted = Wanted {
+        access,
+        options,
+        open_link: options & option::OPEN_LINK != 0,
+        ..Wanted::default()
+    };
+    let attributes = Attributes::require(attributes)?.with_quality_of(attributes)?;
+    let (handle, _) = follow(attributes, &wanted, caller)?;
+    Ok(guest::write_u64(handle_out, handle)?)
 }
 
 /// What `ZwCreateKey` is told beyond the name.
-struct Wanted {
+struct ToCreate {
     class: u64,
     options: u32,
     disposition: u64,
@@ -100,10 +119,10 @@ fn create(
     handle_out: u64,
     access: u32,
     attributes: u64,
-    wanted: &Wanted,
+    wanted: &ToCreate,
     caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
-    let &Wanted {
+    let &ToCreate {
         class,
         options,
         disposition,
@@ -111,32 +130,25 @@ fn create(
     if options & !option::CREATE != 0 {
         return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
     }
-    let mut attributes = Attributes::require(attributes)?;
-    let class = if class == 0 {
+    let attributes = Attributes::require(attributes)?.with_quality_of(attributes)?;
+    let class_text = if class == 0 {
         Vec::new()
     } else {
         UnicodeString::read(class)?.units()?
     };
     let link = options & option::CREATE_LINK != 0;
-    if link || options & option::OPEN_LINK != 0 {
-        attributes.flags |= OPENLINK;
-    }
-    let kind = Kind {
-        volatile: options & option::VOLATILE != 0,
-        link,
+    let wanted = Wanted {
+        access,
+        options,
+        open_link: link || options & option::OPEN_LINK != 0,
         class,
+        kind: Some(Kind {
+            volatile: options & option::VOLATILE != 0,
+            link,
+            class: class_text,
+        }),
     };
-    let (key, how) = match resolve(&attributes, caller)? {
-        // A link cannot be made of what is there.
-        Step::Key(_) if link => return Err(ntstatus::STATUS_OBJECT_NAME_COLLISION.into()),
-        Step::Key(key) => (key, OPENED_EXISTING_KEY),
-        Step::Missing(parent, name) => (
-            registry::with(|registry| registry.create(parent, &name, kind))?,
-            CREATED_NEW_KEY,
-        ),
-        Step::Link(_) => return Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND.into()),
-    };
-    let handle = open_key(key, &attributes, access, caller)?;
+    let (handle, how) = follow(attributes, &wanted, caller)?;
     guest::write_u64(handle_out, handle)?;
     if disposition != 0 {
         guest::write_u32(disposition, how)?;
@@ -144,14 +156,122 @@ fn create(
     Ok(())
 }
 
-/// Opens a handle to a key.
-fn open_key(
-    key: KeyId,
-    attributes: &Attributes,
+/// What is to be opened, or made.
+#[derive(Default)]
+struct Wanted {
     access: u32,
+    options: u32,
+    /// Whether a link is itself meant.
+    open_link: bool,
+    /// Address of the class of what is made; 0 for none.
+    class: u64,
+    /// What is made if it is not there; `None` for nothing.
+    kind: Option<Kind>,
+}
+
+/// Finds or makes a key, through links, and opens it: the handle, and whether the
+/// key is new.
+fn follow(
+    mut attributes: Attributes,
+    wanted: &Wanted,
     caller: &Caller<'_>,
-) -> Result<u64, u32> {
-    let object = ob::create(Type::Key, BODY_SIZE, Payload::Key(key))?;
+) -> Result<(u64, u32), Refusal> {
+    if wanted.open_link {
+        attributes.flags |= OPENLINK;
+    }
+    for _ in 0..MAX_LINKS {
+        match step(&attributes, wanted, caller)? {
+            Found::Object(made) => {
+                let handle = open_object(&made, &attributes, caller)?;
+                return Ok((handle, made.disposition));
+            }
+            Found::Elsewhere(target) => {
+                attributes.root = 0;
+                attributes.name = Some(target);
+            }
+        }
+    }
+    Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND.into())
+}
+
+/// Follows a name as far as it leads without a link, with all who hear of it.
+fn step(attributes: &Attributes, wanted: &Wanted, caller: &Caller<'_>) -> Result<Found, Refusal> {
+    let start = ob::lookup(attributes, Some(Type::Key))?;
+    let result = match key_of(start.object) {
+        None => Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into()),
+        Some(from) => {
+            let work = || find_or_make(from, &start.rest, attributes, wanted);
+            if cm::any() {
+                let name = Name {
+                    complete: attributes.name.as_deref().unwrap_or_default(),
+                    root: start.object,
+                    remaining: &start.rest,
+                };
+                create::filtered(&request(attributes, wanted), &name, caller, work)
+            } else {
+                work().map_err(Refusal::Status)
+            }
+        }
+    };
+    ob::dereference(start.object, caller);
+    result
+}
+
+/// What those who hear of it see.
+fn request(attributes: &Attributes, wanted: &Wanted) -> create::Request {
+    create::Request {
+        notice: if wanted.kind.is_some() {
+            notice::CREATE_KEY
+        } else {
+            notice::OPEN_KEY
+        },
+        access: wanted.access,
+        options: wanted.options,
+        attributes: attributes.flags,
+        class: wanted.class,
+        descriptor: attributes.descriptor,
+        quality: attributes.quality,
+    }
+}
+
+/// A key object for what a path from a key leads to, or where a link in it leads.
+fn find_or_make(
+    from: KeyId,
+    path: &[u16],
+    attributes: &Attributes,
+    wanted: &Wanted,
+) -> Result<Found, u32> {
+    let found = registry::with(|registry| registry.walk(from, path, attributes.has(OPENLINK)))?;
+    let (key, disposition) = match (found, &wanted.kind) {
+        (Step::Link(target), _) => return Ok(Found::Elsewhere(target)),
+        // A link cannot be made of what is there.
+        (Step::Key(_), Some(kind)) if kind.link => {
+            return Err(ntstatus::STATUS_OBJECT_NAME_COLLISION);
+        }
+        (Step::Key(key), _) => (key, OPENED_EXISTING_KEY),
+        (Step::Missing(..), None) => return Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
+        (Step::Missing(parent, name), Some(kind)) => (
+            registry::with(|registry| registry.create(parent, &name, kind.clone()))?,
+            CREATED_NEW_KEY,
+        ),
+    };
+    Ok(Found::Object(Made {
+        object: ob::create(Type::Key, BODY_SIZE, Payload::Key(key))?,
+        access: Type::Key.grant(wanted.access),
+        disposition,
+        handed_over: false,
+    }))
+}
+
+/// Opens a handle to a key object.
+fn open_object(made: &Made, attributes: &Attributes, caller: &Caller<'_>) -> Result<u64, u32> {
+    let Made { object, access, .. } = *made;
+    if made.handed_over {
+        let handle = ob::handles::insert(object, access, attributes.flags, caller.address());
+        // The driver took the reference that it hands over.
+        ob::dereference_for(object, caller);
+        return handle;
+    }
     let unnamed = Attributes {
         name: None,
         root: 0,
@@ -211,11 +331,34 @@ pub fn path(object: u64) -> Option<Vec<u16>> {
     registry::path(key_of(object)?)
 }
 
-/// The key behind a handle.
+/// A number that is the same for all objects of a key, and for no other key.
+pub fn identity(object: u64) -> Option<u64> {
+    key_of(object).map(KeyId::number)
+}
+
+/// A key object that is open, and its key.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened {
+    /// The object.
+    pub object: u64,
+    /// The key.
+    pub key: KeyId,
+}
+
+/// The key object behind a handle.
 ///
 /// # Errors
 /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`.
+pub fn opened(handle: u64) -> Result<Opened, u32> {
+    let object = ob::handles::get(handle)?.object;
+    let key = key_of(object).ok_or(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)?;
+    Ok(Opened { object, key })
+}
+
+/// The key behind a handle.
+///
+/// # Errors
+/// As for [`opened`].
 pub fn from_handle(handle: u64) -> Result<KeyId, u32> {
-    let entry = ob::handles::get(handle)?;
-    key_of(entry.object).ok_or(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)
+    opened(handle).map(|opened| opened.key)
 }

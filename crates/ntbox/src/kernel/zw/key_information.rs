@@ -1,11 +1,12 @@
 //! What can be asked of a registry key.
 
-use super::key;
+use super::key::{self, Opened};
 use super::registry::{self, Key, KeyId, Registry};
 use super::reply::{Information, Reply};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::ob::{self, Refusal};
+use crate::kernel::cm::{self, notice};
+use crate::kernel::ob::{self, Caller, Refusal};
 
 /// `KEY_INFORMATION_CLASS`.
 mod class {
@@ -26,45 +27,58 @@ const TITLE_INDEX: u32 = 0;
 
 exports! {
     /// `ZwQueryKey`: the classes up to `KeyHandleTagsInformation`.
-    fn ZwQueryKey(key: u64, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
+    fn ZwQueryKey<call>(key: u64, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(query(key, class, Reply { buffer, length, result_length }))
+        ob::status(query(key, class, Reply { buffer, length, result_length }, &Caller::of(call)))
     }
 
     /// `ZwEnumerateKey`: subkeys that stay first, then volatile ones, each in the
     /// order of their names.
-    fn ZwEnumerateKey(key: u64, index: u32, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
+    fn ZwEnumerateKey<call>(key: u64, index: u32, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(enumerate(key, index, class, Reply { buffer, length, result_length }))
+        ob::status(enumerate(key, index, class, Reply { buffer, length, result_length }, &Caller::of(call)))
     }
 }
 
-fn query(handle: u64, class: u32, reply: Reply) -> Result<(), Refusal> {
+fn query(handle: u64, class: u32, reply: Reply, caller: &Caller<'_>) -> Result<(), Refusal> {
     if class > class::HANDLE_TAGS {
         return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
     }
-    let key = key::from_handle(handle)?;
-    let (information, fixed) = registry::with(|registry| describe(registry, key, class))?;
-    reply.write(&information, fixed)
+    let Opened { object, key } = key::opened(handle)?;
+    // The class takes four bytes, and the buffer begins on a multiple of eight.
+    let fields = reply.show(Information::default().u32(class));
+    cm::on_key(notice::QUERY_KEY, object, fields, caller, || {
+        let (information, fixed) = registry::with(|registry| describe(registry, key, class))?;
+        reply.write(&information, fixed)
+    })
 }
 
-fn enumerate(handle: u64, index: u32, class: u32, reply: Reply) -> Result<(), Refusal> {
+fn enumerate(
+    handle: u64,
+    index: u32,
+    class: u32,
+    reply: Reply,
+    caller: &Caller<'_>,
+) -> Result<(), Refusal> {
     if class > class::FULL {
         return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
     }
-    let key = key::from_handle(handle)?;
-    let (information, fixed) = registry::with(|registry| {
-        let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let child = registry
-            .key(key)?
-            .children()
-            .nth(index)
-            .ok_or(ntstatus::STATUS_NO_MORE_ENTRIES)?;
-        describe(registry, child, class)
-    })?;
-    reply.write(&information, fixed)
+    let Opened { object, key } = key::opened(handle)?;
+    let fields = reply.show(Information::default().u32(index).u32(class));
+    cm::on_key(notice::ENUMERATE_KEY, object, fields, caller, || {
+        let (information, fixed) = registry::with(|registry| {
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            let child = registry
+                .key(key)?
+                .children()
+                .nth(index)
+                .ok_or(ntstatus::STATUS_NO_MORE_ENTRIES)?;
+            describe(registry, child, class)
+        })?;
+        reply.write(&information, fixed)
+    })
 }
 
 /// A key as a class of information, and how many of its bytes are the part that

@@ -1,13 +1,15 @@
 //! Several values of a registry key in one call: their data one behind the other
 //! in one buffer, each on a multiple of four.
 
-use super::key;
-use super::registry;
+use super::key::{self, Opened};
+use super::registry::{self, KeyId};
+use super::reply::Information;
 use super::value::name_at;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::cm::{self, notice};
 use crate::kernel::guest;
-use crate::kernel::ob::{self, Refusal};
+use crate::kernel::ob::{self, Caller, Refusal};
 
 /// Offsets in a `KEY_VALUE_ENTRY`, and its size.
 mod entry {
@@ -23,24 +25,47 @@ const MOST: u32 = 0x1_0000;
 exports! {
     /// `ZwQueryMultipleValueKey`: entries whose data no longer fit are left alone,
     /// and all that would be needed is told.
-    fn ZwQueryMultipleValueKey(key: u64, entries: u64, count: u32, buffer: u64, length: u64, required: u64) -> u32
+    fn ZwQueryMultipleValueKey<call>(key: u64, entries: u64, count: u32, buffer: u64, length: u64, required: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(query(key, entries, count, (buffer, length), required))
+        ob::status(query(key, &Values { entries, count, buffer, length, required }, &Caller::of(call)))
     }
 }
 
-fn query(
-    handle: u64,
+/// Which values are wanted, and where they go.
+struct Values {
     entries: u64,
     count: u32,
-    (buffer, length): (u64, u64),
+    buffer: u64,
+    length: u64,
     required: u64,
-) -> Result<(), Refusal> {
-    if count > MOST {
+}
+
+fn query(handle: u64, values: &Values, caller: &Caller<'_>) -> Result<(), Refusal> {
+    if values.count > MOST {
         return Err(ntstatus::STATUS_INSUFFICIENT_RESOURCES.into());
     }
-    let key = key::from_handle(handle)?;
+    let Opened { object, key } = key::opened(handle)?;
+    let fields = Information::default().u64(values.entries);
+    let fields = fields.u32(values.count).align(8).u64(values.buffer);
+    let fields = fields.u64(values.length).u64(values.required);
+    cm::on_key(
+        notice::QUERY_MULTIPLE_VALUES,
+        object,
+        fields,
+        caller,
+        || collect(key, values),
+    )
+}
+
+fn collect(key: KeyId, values: &Values) -> Result<(), Refusal> {
+    let &Values {
+        entries,
+        count,
+        buffer,
+        length,
+        required,
+    } = values;
     let room = guest::read_u32(length)? as usize;
     let (mut written, mut needed) = (0_usize, 0_usize);
     for n in 0..u64::from(count) {

@@ -35,10 +35,10 @@ exports! {
 
     /// `ZwQueryObject`: `ObjectBasicInformation`, `ObjectNameInformation`,
     /// `ObjectTypeInformation` and `ObjectHandleFlagInformation`.
-    fn ZwQueryObject(handle: u64, class: u32, buffer: u64, length: u32, return_length: u64) -> u32
+    fn ZwQueryObject<call>(handle: u64, class: u32, buffer: u64, length: u32, return_length: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(query(handle, class, buffer, length, return_length))
+        ob::status(query(handle, class, (buffer, length), return_length, &Caller::of(call)))
     }
 
     /// `ZwSetInformationObject`: `ObjectHandleFlagInformation`.
@@ -52,14 +52,16 @@ exports! {
 fn query(
     handle: u64,
     class: u32,
-    buffer: u64,
-    length: u32,
+    (buffer, length): (u64, u32),
     return_length: u64,
+    caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
     let entry = ob::by_handle(handle, 0, None, false)?;
     let information = match class {
         class::BASIC => basic(&entry),
-        class::NAME => return ob::write_name(entry.object, buffer, length, return_length),
+        class::NAME => {
+            return ob::write_name(entry.object, buffer, length, return_length, caller);
+        }
         class::TYPE => type_information(entry.kind, buffer),
         class::HANDLE_FLAGS => {
             let flag = |attribute| u8::from(entry.attributes & attribute != 0);

@@ -79,12 +79,8 @@ fn open(
         _ => of_thread.filter(|_| process == 0 || owner == by_id),
     };
     let object = found.ok_or(ntstatus::STATUS_INVALID_CID)?;
-    let opened = handles::insert(
-        object,
-        kind.grant(access),
-        attributes.flags,
-        caller.address(),
-    )?;
+    let access = kind.grant(access);
+    let opened = ob::open_handle(object, kind, access, attributes.flags, caller)?;
     Ok(guest::write_u64(handle, opened)?)
 }
 

@@ -1,22 +1,25 @@
 //! Giving a registry key another name. Handles to it and to what is below it stay
 //! what they are, for keys are known by numbers.
 
-use super::key;
+use super::key::{self, Opened};
 use super::registry::{self, MAX_KEY_NAME};
+use super::reply::Information;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::cm::shown::Shown;
+use crate::kernel::cm::{self, notice};
 use crate::kernel::guest::UnicodeString;
 use crate::kernel::ob::name::SEPARATOR;
-use crate::kernel::ob::{self, Refusal};
+use crate::kernel::ob::{self, Caller, Refusal};
 
 exports! {
     /// `ZwRenameKey`: a name without a path, in the same key.
-    fn ZwRenameKey(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        ob::status(rename(key, name))
+    fn ZwRenameKey<call>(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        ob::status(rename(key, name, &Caller::of(call)))
     }
 }
 
-fn rename(handle: u64, name: u64) -> Result<(), Refusal> {
+fn rename(handle: u64, name: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     if name == 0 {
         return Err(ntstatus::STATUS_ACCESS_VIOLATION.into());
     }
@@ -28,8 +31,12 @@ fn rename(handle: u64, name: u64) -> Result<(), Refusal> {
     if !legal {
         return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
     }
-    let key = key::from_handle(handle)?;
-    Ok(registry::with(|registry| registry.rename(key, &name))?)
+    let Opened { object, key } = key::opened(handle)?;
+    let shown = Shown::name(&name)?;
+    let fields = Information::default().u64(shown.at());
+    cm::on_key(notice::RENAME_KEY, object, fields, caller, || {
+        Ok(registry::with(|registry| registry.rename(key, &name))?)
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,13 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Appends it to the fields of what callbacks of the registry see.
+    #[must_use]
+    pub fn show(&self, fields: Information) -> Information {
+        let fields = fields.align(8).u64(self.buffer).u32(self.length);
+        fields.align(8).u64(self.result_length)
+    }
+
     /// Writes information whose first `fixed` bytes must fit.
     ///
     /// # Errors

@@ -1,12 +1,14 @@
 //! What can be asked of the values of a registry key.
 
-use super::key;
+use super::key::{self, Opened};
 use super::registry::{self, MAX_VALUE_NAME, Value};
 use super::reply::{Information, Reply};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::cm::shown::Shown;
+use crate::kernel::cm::{self, notice};
 use crate::kernel::guest::UnicodeString;
-use crate::kernel::ob::{self, Refusal};
+use crate::kernel::ob::{self, Caller, Refusal};
 
 /// `KEY_VALUE_INFORMATION_CLASS`.
 mod class {
@@ -22,47 +24,78 @@ const NO_DATA: u32 = u32::MAX;
 
 exports! {
     /// `ZwQueryValueKey`.
-    fn ZwQueryValueKey(key: u64, name: u64, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
+    fn ZwQueryValueKey<call>(key: u64, name: u64, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(query(key, name, class, Reply { buffer, length, result_length }))
+        ob::status(query(key, name, class, Reply { buffer, length, result_length }, &Caller::of(call)))
     }
 
     /// `ZwEnumerateValueKey`: values in the order in which they were made.
-    fn ZwEnumerateValueKey(key: u64, index: u32, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
+    fn ZwEnumerateValueKey<call>(key: u64, index: u32, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(enumerate(key, index, class, Reply { buffer, length, result_length }))
+        ob::status(enumerate(key, index, class, Reply { buffer, length, result_length }, &Caller::of(call)))
     }
 }
 
-fn query(handle: u64, name: u64, class: u32, reply: Reply) -> Result<(), Refusal> {
+fn query(
+    handle: u64,
+    name: u64,
+    class: u32,
+    reply: Reply,
+    caller: &Caller<'_>,
+) -> Result<(), Refusal> {
     check(class, reply)?;
-    let key = key::from_handle(handle)?;
+    let Opened { object, key } = key::opened(handle)?;
     let name = name_at(name)?;
-    let (information, fixed) = registry::with(|registry| {
-        let value = registry
-            .key(key)?
-            .value(&name)
-            .ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
-        Ok::<_, u32>(describe(value, class))
-    })?;
-    reply.write(&information, fixed)
+    let shown = Shown::name(&name)?;
+    let fields = Information::default().u64(shown.at()).u32(class);
+    cm::on_key(
+        notice::QUERY_VALUE,
+        object,
+        reply.show(fields),
+        caller,
+        || {
+            let (information, fixed) = registry::with(|registry| {
+                let value = registry
+                    .key(key)?
+                    .value(&name)
+                    .ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
+                Ok::<_, u32>(describe(value, class))
+            })?;
+            reply.write(&information, fixed)
+        },
+    )
 }
 
-fn enumerate(handle: u64, index: u32, class: u32, reply: Reply) -> Result<(), Refusal> {
+fn enumerate(
+    handle: u64,
+    index: u32,
+    class: u32,
+    reply: Reply,
+    caller: &Caller<'_>,
+) -> Result<(), Refusal> {
     check(class, reply)?;
-    let key = key::from_handle(handle)?;
-    let (information, fixed) = registry::with(|registry| {
-        let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let value = registry
-            .key(key)?
-            .values()
-            .get(index)
-            .ok_or(ntstatus::STATUS_NO_MORE_ENTRIES)?;
-        Ok::<_, u32>(describe(value, class))
-    })?;
-    reply.write(&information, fixed)
+    let Opened { object, key } = key::opened(handle)?;
+    let fields = Information::default().u32(index).u32(class);
+    cm::on_key(
+        notice::ENUMERATE_VALUE,
+        object,
+        reply.show(fields),
+        caller,
+        || {
+            let (information, fixed) = registry::with(|registry| {
+                let index = usize::try_from(index).unwrap_or(usize::MAX);
+                let value = registry
+                    .key(key)?
+                    .values()
+                    .get(index)
+                    .ok_or(ntstatus::STATUS_NO_MORE_ENTRIES)?;
+                Ok::<_, u32>(describe(value, class))
+            })?;
+            reply.write(&information, fixed)
+        },
+    )
 }
 
 /// Checks a class, and the alignment that it asks of the buffer.

@@ -1,44 +1,69 @@
 //! Making, replacing and deleting the values of registry keys.
 
-use super::key;
+use super::key::{self, Opened};
 use super::registry::{self, KeyId, LINK_VALUE, REG_LINK};
+use super::reply::Information;
 use super::value::name_at;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::cm::shown::Shown;
+use crate::kernel::cm::{self, notice};
 use crate::kernel::guest;
 use crate::kernel::ob::name::{fold, wide};
-use crate::kernel::ob::{self, Refusal};
+use crate::kernel::ob::{self, Caller, Refusal};
 
 /// Most bytes that a value has.
 const MAX_DATA: u32 = 0x7fff_ffff;
 
 exports! {
     /// `ZwSetValueKey`. The title index is not used.
-    fn ZwSetValueKey(key: u64, name: u64, title_index: u32, kind: u32, data: u64, size: u32) -> u32
+    fn ZwSetValueKey<call>(key: u64, name: u64, title_index: u32, kind: u32, data: u64, size: u32) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(set(key, name, kind, data, size))
+        ob::status(set(key, name, title_index, &Data { kind, data, size }, &Caller::of(call)))
     }
 
     /// `ZwDeleteValueKey`.
-    fn ZwDeleteValueKey(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn ZwDeleteValueKey<call>(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let caller = Caller::of(call);
         let delete = || -> Result<(), Refusal> {
-            let key = key::from_handle(key)?;
+            let Opened { object, key } = key::opened(key)?;
             let name = name_at(name)?;
-            Ok(remove(key, &name)?)
+            let shown = Shown::name(&name)?;
+            let fields = Information::default().u64(shown.at());
+            cm::on_key(notice::DELETE_VALUE, object, fields, &caller, || Ok(remove(key, &name)?))
         };
         ob::status(delete())
     }
 }
 
-fn set(handle: u64, name: u64, kind: u32, data: u64, size: u32) -> Result<(), Refusal> {
-    let key = key::from_handle(handle)?;
+/// What a value is set to.
+struct Data {
+    kind: u32,
+    data: u64,
+    size: u32,
+}
+
+fn set(
+    handle: u64,
+    name: u64,
+    title_index: u32,
+    data: &Data,
+    caller: &Caller<'_>,
+) -> Result<(), Refusal> {
+    let Opened { object, key } = key::opened(handle)?;
     let name = if name == 0 {
         Vec::new()
     } else {
         name_at(name)?
     };
-    store(key, &name, kind, data, size)
+    let Data { kind, data, size } = *data;
+    let shown = Shown::name(&name)?;
+    let fields = Information::default().u64(shown.at());
+    let fields = fields.u32(title_index).u32(kind).u64(data).u32(size);
+    cm::on_key(notice::SET_VALUE, object, fields, caller, || {
+        store(key, &name, kind, data, size)
+    })
 }
 
 /// Sets a value to data of the driver.

@@ -25,6 +25,11 @@ pub struct KeyId(u64);
 impl KeyId {
     /// `\REGISTRY`.
     pub const ROOT: Self = Self(0);
+
+    /// The number, as drivers may compare it: never 0.
+    pub fn number(self) -> u64 {
+        0xffff_f000_0000_0000 + 16 * self.0
+    }
 }
 
 /// All keys.

@@ -1,0 +1,114 @@
+//! Which key an object is open on: a number that is the same for all objects of a
+//! key, and its name.
+
+use std::collections::BTreeMap;
+
+use super::context::is_key;
+use super::registered;
+use super::shown::Shown;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::APC_LEVEL;
+use crate::kernel::ex::pool;
+use crate::kernel::exclusive::Exclusive;
+use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::ob::{self, Refusal};
+use crate::kernel::se::in_pool;
+use crate::kernel::zw::key;
+
+/// Names that were given out, by object, until the object goes away. A key that is
+/// renamed keeps the old one here, which is documented.
+static NAMES: Exclusive<BTreeMap<u64, Shown>> = Exclusive::new(BTreeMap::new());
+
+/// Forgets the name of an object that goes away.
+pub fn forget(object: u64) {
+    let name = NAMES.lock().remove(&object);
+    drop(name);
+}
+
+/// Address of the name of an object, for as long as the object lives.
+fn lasting_name(object: u64) -> Result<u64, Refusal> {
+    let known = NAMES.lock().get(&object).map(Shown::at);
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let path = key::path(object).ok_or(ntstatus::STATUS_KEY_DELETED)?;
+    let name = Shown::string(&path)?;
+    let at = name.at();
+    NAMES.lock().insert(object, name);
+    Ok(at)
+}
+
+/// A name that the driver has to give back.
+fn own_name(object: u64, caller: u64) -> Result<u64, Refusal> {
+    let path = key::path(object).ok_or(ntstatus::STATUS_KEY_DELETED)?;
+    let mut bytes = vec![0; 16];
+    bytes.extend(path.iter().chain([&0]).flat_map(|unit| unit.to_le_bytes()));
+    let block = in_pool(&bytes, caller)?;
+    let length = u16::try_from(2 * path.len()).unwrap_or(u16::MAX - 3);
+    let name = UnicodeString {
+        length,
+        maximum_length: length + 2,
+        buffer: block + 16,
+    };
+    name.write(block)?;
+    Ok(block)
+}
+
+/// Checks what the driver names, and writes the number of the key.
+fn identify(cookie: u64, object: u64, id: u64) -> Result<(), Refusal> {
+    let known = cookie != 0 && registered::is_registered(guest::read_u64(cookie)?);
+    if !known || !is_key(object) {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+    }
+    if id != 0 {
+        let number = key::identity(object).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+        guest::write_u64(id, number)?;
+    }
+    Ok(())
+}
+
+exports! {
+    /// `CmCallbackGetKeyObjectID`: the name lasts until the object goes away.
+    fn CmCallbackGetKeyObjectID(cookie: u64, object: u64, id: u64, name: u64) -> u32
+        [max APC_LEVEL] fails 0xc000_009a
+    {
+        let run = || -> Result<(), Refusal> {
+            identify(cookie, object, id)?;
+            if name != 0 {
+                guest::write_u64(name, lasting_name(object)?)?;
+            }
+            Ok(())
+        };
+        ob::status(run())
+    }
+
+    /// `CmCallbackGetKeyObjectIDEx`: the name is the driver's.
+    fn CmCallbackGetKeyObjectIDEx<call>(cookie: u64, object: u64, id: u64, name: u64, flags: u32) -> u32
+        [max APC_LEVEL] fails 0xc000_009a
+    {
+        let run = || -> Result<(), Refusal> {
+            if flags != 0 {
+                return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+            }
+            identify(cookie, object, id)?;
+            if name != 0 {
+                guest::write_u64(name, own_name(object, call.return_address())?)?;
+            }
+            Ok(())
+        };
+        ob::status(run())
+    }
+
+    /// `CmCallbackReleaseKeyObjectIDEx`.
+    fn CmCallbackReleaseKeyObjectIDEx<call>(name: u64) -> () [max APC_LEVEL] {
+        if name != 0 {
+            pool::free(name, None, call.return_address(), "CmCallbackReleaseKeyObjectIDEx")?;
+        }
+        Ok(())
+    }
+
+    /// `CmGetBoundTransaction`: no operation is part of a transaction.
+    fn CmGetBoundTransaction(cookie: u64, object: u64) -> u64 [max APC_LEVEL] {
+        Ok(0)
+    }
+}
