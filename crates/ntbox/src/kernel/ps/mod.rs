@@ -65,6 +65,9 @@ exports! {
         Ok(threads::current().map_or(0, |thread| thread.stack.0))
     }
 
+    /// `PsGetCurrentThreadTeb`: no thread has one, for none runs code of a program.
+    fn PsGetCurrentThreadTeb() -> u64 [max HIGH_LEVEL] { Ok(0) }
+
     /// `PsGetProcessId`.
     fn PsGetProcessId<call>(process: u64) -> u64 [max HIGH_LEVEL] {
         Ok(process_at(call, process)?.map_or(0, |process| process.id))
@@ -231,6 +234,7 @@ mod tests {
         assert_eq!(id % 4, 0);
         assert_eq!(value(PsGetCurrentThreadPreviousMode, &[]), 0);
         assert_eq!(value(PsGetCurrentProcessSessionId, &[]), 0);
+        assert_eq!(value(PsGetCurrentThreadTeb, &[]), 0);
         let (limit, base) = (
             value(PsGetCurrentThreadStackLimit, &[]),
             value(PsGetCurrentThreadStackBase, &[]),

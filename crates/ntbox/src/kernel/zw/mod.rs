@@ -14,6 +14,7 @@
 //! | `query_values` | `RtlQueryRegistryValues` |
 //! | `event`, `timer` | events and timers with handles |
 //! | `wait` | `ZwWaitForSingleObject`, `ZwWaitForMultipleObjects` |
+//! | `luid` | `ZwAllocateLocallyUniqueId` |
 //! | `system` | `ZwQuerySystemInformation` |
 //! | `mode` | what `Nt…` checks and `Zw…` does not |
 //! | `object` | `ZwMakeTemporaryObject`, `ZwQueryObject`, `ZwDuplicateObject` |
@@ -27,6 +28,7 @@ pub mod event;
 mod handle;
 pub mod key;
 mod key_information;
+mod luid;
 pub mod mode;
 mod multiple_values;
 mod object;
@@ -54,6 +56,7 @@ pub const TABLES: &[&[Export]] = &[
     handle::EXPORTS,
     key::EXPORTS,
     key_information::EXPORTS,
+    luid::EXPORTS,
     object::EXPORTS,
     multiple_values::EXPORTS,
     process::EXPORTS,

@@ -20,7 +20,7 @@ exports! {
     fn ZwSetValueKey<call>(key: u64, name: u64, title_index: u32, kind: u32, data: u64, size: u32) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(set(key, name, title_index, &Data { kind, data, size }, &Caller::of(call)))
+        ob::status(set(key, name, title_index, &Data { kind, at: data, size }, &Caller::of(call)))
     }
 
     /// `ZwDeleteValueKey`.
@@ -40,7 +40,7 @@ exports! {
 /// What a value is set to.
 struct Data {
     kind: u32,
-    data: u64,
+    at: u64,
     size: u32,
 }
 
@@ -57,7 +57,11 @@ fn set(
     } else {
         name_at(name)?
     };
-    let Data { kind, data, size } = *data;
+    let Data {
+        kind,
+        at: data,
+        size,
+    } = *data;
     let shown = Shown::name(&name)?;
     let fields = Information::default().u64(shown.at());
     let fields = fields.u32(title_index).u32(kind).u64(data).u32(size);

@@ -26,7 +26,7 @@ const SIZE: u64 = 0x40;
 const TAG: u32 = u32::from_le_bytes(*b"ObFl");
 
 /// Offsets in an `OB_CALLBACK_REGISTRATION`.
-mod registration {
+mod wanted_at {
     pub const COUNT: u64 = 0x02;
     pub const ALTITUDE: u64 = 0x08;
     pub const CONTEXT: u64 = 0x18;
@@ -75,13 +75,13 @@ exports! {
 
 fn register(wanted: u64, handle: u64, caller: u64) -> Result<(), Refusal> {
     let version = guest::read_u16(wanted)?;
-    let count = guest::read_u16(wanted + registration::COUNT)?;
+    let count = guest::read_u16(wanted + wanted_at::COUNT)?;
     if version & 0xff00 != VERSION || count == 0 {
         return Err(STATUS_INVALID_PARAMETER.into());
     }
-    let altitude = Altitude::read(wanted + registration::ALTITUDE)?;
-    let context = guest::read_u64(wanted + registration::CONTEXT)?;
-    let operations = guest::read_u64(wanted + registration::OPERATIONS)?;
+    let altitude = Altitude::read(wanted + wanted_at::ALTITUDE)?;
+    let context = guest::read_u64(wanted + wanted_at::CONTEXT)?;
+    let operations = guest::read_u64(wanted + wanted_at::OPERATIONS)?;
     let mut filters = Vec::new();
     for n in 0..u64::from(count) {
         let at = operations.wrapping_add(n * operation::SIZE);

@@ -1,0 +1,37 @@
+//! Numbers that are given out once until the system is started again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest;
+
+/// The first number: those below are the system's own, such as `SYSTEM_LUID`.
+const FIRST: u64 = 1001;
+
+static NEXT: AtomicU64 = AtomicU64::new(FIRST);
+
+exports! {
+    /// `ZwAllocateLocallyUniqueId`.
+    fn ZwAllocateLocallyUniqueId(luid: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        guest::write_u64(luid, NEXT.fetch_add(1, Ordering::Relaxed))?;
+        Ok(ntstatus::STATUS_SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FIRST, ZwAllocateLocallyUniqueId};
+    use crate::kernel::testing::{NOWHERE, address_mut, fault, status};
+
+    #[test]
+    fn no_number_is_given_out_twice() {
+        let mut luids = [0_u64; 2];
+        for luid in &mut luids {
+            let at = address_mut(luid);
+            assert_eq!(status(ZwAllocateLocallyUniqueId, &[at]), 0);
+        }
+        assert!(luids[0] >= FIRST && luids[1] > luids[0]);
+        assert_eq!(fault(ZwAllocateLocallyUniqueId, &[NOWHERE]), NOWHERE);
+    }
+}
