@@ -304,8 +304,11 @@ fn a_guard_page_that_was_touched_is_one_no_longer() {
         address: at(2, 0),
         length: 1,
     };
-    // However the program takes the exception, the page is an ordinary one then.
-    program.open.call(touch.clone());
+    assert_eq!(
+        program.open.call(touch.clone()).status,
+        ntstatus::STATUS_GUARD_PAGE_VIOLATION
+    );
+    // The page is an ordinary one then.
     assert_eq!(program.open.call(touch).status, 0);
     let blocks = program.blocks();
     let block = blocks.iter().find(|block| block.base == at(2, 0));

@@ -3,6 +3,9 @@
 //! documented way; what Wine does have has to work.
 #![cfg(target_os = "linux")]
 
+#[path = "wine/vq.rs"]
+mod vq_program;
+
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

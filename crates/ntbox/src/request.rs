@@ -125,7 +125,8 @@ pub enum Operation {
         address: u64,
     },
     /// Reads memory of the process, as its own code would; in
-    /// [`Reply::output`], or `STATUS_ACCESS_VIOLATION`.
+    /// [`Reply::output`], or `STATUS_ACCESS_VIOLATION`, or once for a guard page
+    /// `STATUS_GUARD_PAGE_VIOLATION`.
     Load {
         /// Where.
         address: u64,

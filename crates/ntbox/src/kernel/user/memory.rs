@@ -1,7 +1,7 @@
 //! What the code of a process does with its own memory.
 
 use super::INSUFFICIENT_RESOURCES;
-use crate::kernel::guest;
+use crate::kernel::guest::{self, Fault};
 use crate::kernel::layout::is_system;
 use crate::kernel::mm::space::Protection;
 use crate::kernel::mm::vad::Kind;
@@ -46,21 +46,35 @@ fn reachable(address: u64, length: usize) -> bool {
 /// A read.
 pub fn load(address: u64, length: u32) -> Reply {
     let mut output = vec![0; length as usize];
-    if reachable(address, output.len()) && guest::read_bytes(address, &mut output).is_ok() {
-        Reply {
+    if !reachable(address, output.len()) {
+        return Reply::status(ntstatus::STATUS_ACCESS_VIOLATION);
+    }
+    match guest::read_bytes(address, &mut output) {
+        Ok(()) => Reply {
             output,
             ..Reply::status(0)
-        }
-    } else {
-        Reply::status(ntstatus::STATUS_ACCESS_VIOLATION)
+        },
+        Err(fault) => faulted(&fault),
     }
+}
+
+/// What the process gets for a fault: the first touch of a guard page makes an
+/// ordinary page of it.
+fn faulted(fault: &Fault) -> Reply {
+    Reply::status(if user::passed_guard(fault.address) {
+        ntstatus::STATUS_GUARD_PAGE_VIOLATION
+    } else {
+        ntstatus::STATUS_ACCESS_VIOLATION
+    })
 }
 
 /// A write.
 pub fn store(address: u64, data: &[u8]) -> Reply {
-    if reachable(address, data.len()) && guest::write_bytes(address, data).is_ok() {
-        Reply::status(0)
-    } else {
-        Reply::status(ntstatus::STATUS_ACCESS_VIOLATION)
+    if !reachable(address, data.len()) {
+        return Reply::status(ntstatus::STATUS_ACCESS_VIOLATION);
+    }
+    match guest::write_bytes(address, data) {
+        Ok(()) => Reply::status(0),
+        Err(fault) => faulted(&fault),
     }
 }

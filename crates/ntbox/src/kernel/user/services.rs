@@ -1,16 +1,18 @@
 //! System calls of a process: the services that drivers import too, with arguments
 //! as they lie on a stack of user mode.
 
-use std::arch::asm;
-
+use super::INSUFFICIENT_RESOURCES;
 use crate::kernel::call::{Call, Export, Frame, Stop};
-use crate::kernel::exports;
+use crate::kernel::mm::pool::{self, PoolKind};
+use crate::kernel::{exports, guest};
 use crate::request::Reply;
 
-/// Most arguments of a service, and their slots with the return address before
-/// them. The reader of arguments may look at all slots.
+/// Most arguments of a service.
 const MOST: usize = 16;
-const SLOTS: usize = MOST + 1;
+/// Bytes of their slots, with the return address before them.
+const STACK: u64 = 8 * (MOST as u64 + 1);
+/// Pool tag of the memory that stands for a stack.
+const TAG: u32 = u32::from_le_bytes(*b"Call");
 
 /// The service that a program calls by this name: `Nt…`, or `Zw…` where only that
 /// form can be imported.
@@ -30,17 +32,30 @@ pub fn call(name: &str, arguments: &[u64]) -> Result<Reply, Stop> {
     if arguments.len() > MOST {
         return Ok(Reply::status(ntstatus::STATUS_INVALID_PARAMETER));
     }
-    let mut stack = [0_u64; SLOTS];
+    // Arguments are read from memory that drivers could have, which the host's own
+    // stack is not.
+    let Some(stack) = pool::allocate(PoolKind::NonPaged, STACK, TAG) else {
+        return Ok(Reply::status(INSUFFICIENT_RESOURCES));
+    };
+    let result = with_stack(service, arguments, stack);
+    pool::free(stack);
+    let status = result?;
+    Ok(Reply::status(
+        u32::try_from(status & 0xFFFF_FFFF).unwrap_or(0),
+    ))
+}
+
+fn with_stack(service: &Export, arguments: &[u64], stack: u64) -> Result<u64, Stop> {
     let mut registers = [0_u64; 4];
-    for (n, argument) in arguments.iter().enumerate() {
-        match registers.get_mut(n) {
+    for (n, argument) in (0_u64..).zip(arguments) {
+        match usize::try_from(n).ok().and_then(|n| registers.get_mut(n)) {
             Some(register) => *register = *argument,
-            None => stack[1 + n] = *argument,
+            None => guest::write_u64(stack + 8 * (1 + n), *argument)?,
         }
     }
     let frame = Frame {
         registers,
-        rsp: stack.as_ptr() as u64,
+        rsp: stack,
         rbx: 0,
         rbp: 0,
         rsi: 0,
@@ -49,11 +64,5 @@ pub fn call(name: &str, arguments: &[u64]) -> Result<Reply, Stop> {
         index: 0,
         xmm6_15: [0; 10],
     };
-    // The service reads the stack by its address, which the compiler cannot see.
-    // SAFETY: no instruction at all.
-    unsafe { asm!("/* {0} */", in(reg) stack.as_ptr()) };
-    let status = (service.handler)(&mut Call::new(&frame))?;
-    Ok(Reply::status(
-        u32::try_from(status & 0xFFFF_FFFF).unwrap_or(0),
-    ))
+    (service.handler)(&mut Call::new(&frame))
 }
