@@ -65,7 +65,7 @@ static LONG Map(void)
         for (ULONG n = 0; n < TIMES && status == SUCCESS; n++) {
             void *mapped;
             MmProbeAndLockPages(mdl, 0, 1);
-            mapped = MmMapLockedPagesSpecifyCache(mdl, 0, 1, 0, 0, 16);
+            mapped = MmMapLockedPagesSpecifyCache(mdl, 0, 1, 0, 0, 16 | 0x40000000);
             if (mapped)
                 MmUnmapLockedPages(mapped, mdl);
             else
