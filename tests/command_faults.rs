@@ -202,9 +202,10 @@ fn run(work: Work, fault: Option<(&str, u32)>) -> (Vec<u32>, Report) {
         Work::Transfer => program.read_and_write(),
     };
     let closed = done.and_then(|()| program.machine.call(process, Operation::Close { handle }));
-    if !matches!(closed, Ok(_) | Err(Error::Stopped)) {
-        panic!("{work:?}, {fault:?}: {closed:?}");
-    }
+    assert!(
+        matches!(closed, Ok(_) | Err(Error::Stopped)),
+        "{work:?}, {fault:?}: {closed:?}"
+    );
     let report = program.machine.finish().expect("a report");
     (program.statuses, report)
 }
