@@ -5,6 +5,9 @@
 #include <ntifs.h>
 #include "check.h"
 
+/* MinGW's headers import these variables themselves, Windows' their addresses. */
+#define TYPE_OF(variable) ((POBJECT_TYPE)(variable))
+
 NTKERNELAPI NTSTATUS NTAPI CmCallbackGetKeyObjectIDEx(PLARGE_INTEGER, PVOID, PULONG_PTR, PCUNICODE_STRING *, ULONG);
 NTKERNELAPI VOID NTAPI CmCallbackReleaseKeyObjectIDEx(PCUNICODE_STRING);
 NTSYSAPI NTSTATUS NTAPI ZwRenameKey(HANDLE, PUNICODE_STRING);
@@ -134,7 +137,7 @@ static NTSTATUS See(struct FILTER *filter, REG_NOTIFY_CLASS class, PVOID informa
     case RegNtPreCreateKeyEx:
         Note('c');
         CHECK(Is(create->CompleteName, L"Sight") && Is(create->RemainingName, L"Sight") && create->RootObject != NULL);
-        CHECK(create->ObjectType == *CmKeyObjectType && create->Options == REG_OPTION_VOLATILE && create->Class == NULL);
+        CHECK(create->ObjectType == TYPE_OF(CmKeyObjectType) && create->Options == REG_OPTION_VOLATILE && create->Class == NULL);
         CHECK(create->DesiredAccess == KEY_ALL_ACCESS && create->SecurityDescriptor == NULL && create->Transaction == NULL);
         CHECK(create->Version == 1 && create->Attributes == (OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE));
         CHECK(create->CheckAccessMode == KernelMode && create->Wow64Flags == 0 && create->RootObjectContext == NULL);
@@ -278,11 +281,11 @@ static PVOID Another(PVOID root, PCWSTR name, BOOLEAN make)
     PVOID object = NULL;
     NTSTATUS status;
 
-    CHECK(ObOpenObjectByPointer(root, OBJ_KERNEL_HANDLE, NULL, KEY_ALL_ACCESS, *CmKeyObjectType, KernelMode, &above) == 0);
+    CHECK(ObOpenObjectByPointer(root, OBJ_KERNEL_HANDLE, NULL, KEY_ALL_ACCESS, TYPE_OF(CmKeyObjectType), KernelMode, &above) == 0);
     status = make ? ZwCreateKey(&key, KEY_ALL_ACCESS, Below(above, name), 0, NULL, REG_OPTION_VOLATILE, NULL)
                   : ZwOpenKey(&key, KEY_ALL_ACCESS, Below(above, name));
     CHECK(NT_SUCCESS(status));
-    CHECK(ObReferenceObjectByHandle(key, KEY_ALL_ACCESS, *CmKeyObjectType, KernelMode, &object, NULL) == 0);
+    CHECK(ObReferenceObjectByHandle(key, KEY_ALL_ACCESS, TYPE_OF(CmKeyObjectType), KernelMode, &object, NULL) == 0);
     ZwClose(key);
     ZwClose(above);
     return object;

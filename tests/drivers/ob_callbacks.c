@@ -4,6 +4,10 @@
  */
 #include <ntifs.h>
 #include "check.h"
+
+/* MinGW's headers import these variables themselves, Windows' their addresses. */
+#define TYPE_OF(variable) ((POBJECT_TYPE)(variable))
+#define ADDRESS_OF(variable) ((POBJECT_TYPE *)&(variable))
 #include "parameter.h"
 #include "thread.h"
 
@@ -32,7 +36,7 @@ static OB_PREOP_CALLBACK_STATUS NTAPI OnBefore(PVOID context, POB_PRE_OPERATION_
 
     CHECK(context == &Before && KeGetCurrentIrql() == PASSIVE_LEVEL && KeAreApcsDisabled() && !KeAreAllApcsDisabled());
     CHECK(information->CallContext == NULL && information->Reserved == 0);
-    CHECK(information->ObjectType == *PsProcessType || information->ObjectType == *PsThreadType);
+    CHECK(information->ObjectType == TYPE_OF(PsProcessType) || information->ObjectType == TYPE_OF(PsThreadType));
     Before++;
     Note('b');
     Kernel = information->KernelHandle;
@@ -89,7 +93,7 @@ static VOID Wanted(POB_PRE_OPERATION_CALLBACK before, POB_POST_OPERATION_CALLBAC
     USHORT n;
 
     for (n = 0; n < 2; n++) {
-        Operations[n].ObjectType = n == 0 ? PsProcessType : PsThreadType;
+        Operations[n].ObjectType = n == 0 ? ADDRESS_OF(PsProcessType) : ADDRESS_OF(PsThreadType);
         Operations[n].Operations = OB_OPERATION_HANDLE_CREATE | OB_OPERATION_HANDLE_DUPLICATE;
         Operations[n].PreOperation = before;
         Operations[n].PostOperation = after;
@@ -111,16 +115,16 @@ static VOID Registering(VOID)
     Wanted(NULL, NULL, 2);
     CHECK(Register(L"320000", &Handle) == STATUS_INVALID_PARAMETER);
     Wanted(OnBefore, NULL, 1);
-    Operations[0].ObjectType = CmKeyObjectType;
+    Operations[0].ObjectType = ADDRESS_OF(CmKeyObjectType);
     CHECK(Register(L"320000", &Handle) == STATUS_INVALID_PARAMETER);
     Wanted(OnBefore, NULL, 1);
     Operations[0].Operations = 0;
     CHECK(Register(L"320000", &Handle) == STATUS_INVALID_PARAMETER);
     Wanted(OnBefore, NULL, 2);
-    Operations[1].ObjectType = PsProcessType;
+    Operations[1].ObjectType = ADDRESS_OF(PsProcessType);
     CHECK(Register(L"320000", &Handle) == STATUS_FLT_INSTANCE_ALTITUDE_COLLISION);
-    /* A routine of the kernel is in no image that is checked. */
-    Wanted((POB_PRE_OPERATION_CALLBACK)(ULONG_PTR)DbgPrint, NULL, 1);
+    /* What is in no image is in none that is checked. */
+    Wanted((POB_PRE_OPERATION_CALLBACK)PsGetCurrentProcess(), NULL, 1);
     CHECK(Register(L"320000", &Handle) == STATUS_ACCESS_DENIED);
 }
 
@@ -174,7 +178,7 @@ static VOID Opening(VOID)
     CHECK(RightsOf(copy) == VM_WRITE && Granted == VM_WRITE);
     CHECK(ZwClose(copy) == STATUS_SUCCESS && ZwClose(process) == STATUS_SUCCESS);
     Before = After = 0;
-    CHECK(ObOpenObjectByPointer(PsGetCurrentProcess(), 0, NULL, TERMINATE, *PsProcessType, KernelMode, &process) == STATUS_SUCCESS);
+    CHECK(ObOpenObjectByPointer(PsGetCurrentProcess(), 0, NULL, TERMINATE, TYPE_OF(PsProcessType), KernelMode, &process) == STATUS_SUCCESS);
     CHECK(Before == 1 && After == 1 && Kernel == 0 && RightsOf(process) == 0);
     CHECK(ZwClose(process) == STATUS_SUCCESS);
     ObUnRegisterCallbacks(Handle);
@@ -196,7 +200,7 @@ static VOID Threads(VOID)
     Before = After = 0;
     thread = Start(Nothing, NULL);
     CHECK(thread != NULL && Before >= 1 && After == Before && Object == thread);
-    CHECK(ObOpenObjectByPointer(thread, OBJ_KERNEL_HANDLE, NULL, TERMINATE | SUSPEND_RESUME | QUERY, *PsThreadType, KernelMode,
+    CHECK(ObOpenObjectByPointer(thread, OBJ_KERNEL_HANDLE, NULL, TERMINATE | SUSPEND_RESUME | QUERY, TYPE_OF(PsThreadType), KernelMode,
                                 &handle) == STATUS_SUCCESS);
     CHECK(RightsOf(handle) == (SUSPEND_RESUME | QUERY));
     CHECK(ZwClose(handle) == STATUS_SUCCESS);

@@ -9,6 +9,7 @@ use crate::kernel::cm::create::{self, Found, Made, Name};
 use crate::kernel::cm::notice::{self, Notice};
 use crate::kernel::guest::{self, UnicodeString};
 use crate::kernel::ob::attributes::{Attributes, OPENLINK};
+use crate::kernel::ob::name::SEPARATOR;
 use crate::kernel::ob::{self, Caller, Payload, Refusal, Type};
 
 /// Bytes of a key object's body, which is nobody's business.
@@ -202,10 +203,11 @@ fn step(attributes: &Attributes, wanted: &Wanted, caller: &Caller<'_>) -> Result
         Some(from) => {
             let work = || find_or_make(from, &start.rest, attributes, wanted);
             if cm::any() {
+                let separators = start.rest.iter().take_while(|unit| **unit == SEPARATOR);
                 let name = Name {
                     complete: attributes.name.as_deref().unwrap_or_default(),
                     root: start.object,
-                    remaining: &start.rest,
+                    remaining: &start.rest[separators.count()..],
                 };
                 create::filtered(&request(attributes, wanted), &name, caller, work)
             } else {
