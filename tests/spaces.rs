@@ -216,7 +216,7 @@ fn written(reply: &Reply) -> &[u8] {
 
 /// A program with every kind of block.
 fn program() -> Program {
-    let data = suites::scratch::Scratch::new("data.bin", &[0x5A; 0x5000]);
+    let data = suites::scratch::Scratch::new("data.bin", &vec![0x5A; 0x5000]);
     let config = config().file(r"C:\data.bin", data.path());
     let mut program = Program::new(Open::with(&config));
     program.private();

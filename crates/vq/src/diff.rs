@@ -52,9 +52,8 @@ where
 fn order(first: Option<&Result<Block, Error>>, second: Option<&Result<Block, Error>>) -> Ordering {
     match (first, second) {
         (Some(Ok(first)), Some(Ok(second))) => first.base.cmp(&second.base),
-        (Some(_), Some(Ok(_)) | None) => Ordering::Less,
         (Some(Ok(_)) | None, Some(_)) => Ordering::Greater,
-        (Some(Err(_)), Some(Err(_))) | (None, None) => Ordering::Less,
+        _ => Ordering::Less,
     }
 }
 

@@ -4,6 +4,8 @@
 //! Blocks alone do not say; what else is known of the process comes as
 //! [`Landmarks`], and from whoever can look into it ([`Look`]).
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use crate::pe::{self, Section};
@@ -224,12 +226,14 @@ impl Group {
         );
         if let Meaning::Image { sections, .. } = &self.meaning {
             for section in sections {
-                text.push_str(&format!(
-                    "  +{:<14X} {:>12}K  section {}\n",
+                // Writing to a string cannot fail.
+                let _ = writeln!(
+                    text,
+                    "  +{:<14X} {:>12}K  section {}",
                     section.offset,
                     section.size.div_ceil(1024),
                     section.name
-                ));
+                );
             }
         }
         text

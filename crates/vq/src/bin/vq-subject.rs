@@ -124,7 +124,7 @@ mod subject {
     /// Does all that, and waits.
     pub fn run() -> io::Result<()> {
         let path = env::temp_dir().join(format!("vq-subject-{}", process::id()));
-        fs::write(&path, [0x5A; 0x5000])?;
+        fs::write(&path, vec![0x5A; 0x5000])?;
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         private();
         mapped(file.as_raw_handle());

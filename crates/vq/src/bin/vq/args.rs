@@ -10,6 +10,10 @@ use clap::{ArgGroup, Parser};
 #[command(version, after_help = AFTER)]
 #[command(group(ArgGroup::new("subject").required(true)))]
 #[command(group(ArgGroup::new("view")))]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub struct Args {
     /// The process, by its number or the name of its program.
     #[arg(group = "subject", value_name = "PID|NAME")]
