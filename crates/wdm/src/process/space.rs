@@ -6,8 +6,9 @@
 
 use core::{
     ffi::c_void,
+    marker::PhantomData,
     mem::{offset_of, transmute},
-    ptr::{NonNull, null_mut, without_provenance_mut},
+    ptr::{null_mut, without_provenance_mut},
 };
 
 use wdk_sys::{
@@ -88,7 +89,7 @@ pub struct AddressSpace<'p> {
     handle: HANDLE,
     query: Query,
     /// What is closed has to be closed at the level that this was opened at.
-    passive: &'p Passive,
+    passive: PhantomData<&'p Passive>,
 }
 
 impl<'p> AddressSpace<'p> {
@@ -126,7 +127,7 @@ impl<'p> AddressSpace<'p> {
         Ok(Self {
             handle,
             query,
-            passive,
+            passive: PhantomData,
         })
     }
 
@@ -148,7 +149,7 @@ impl<'p> AddressSpace<'p> {
         let size = size_of::<BasicInformation>();
         // SAFETY: the handle is open with the right to ask; the structure is ours and
         // as large as said; that nothing of the length is wanted back, the reference
-        // allows; the level is that of `passive`.
+        // allows; the level is that of the token which this borrows.
         let status = unsafe {
             (self.query)(
                 self.handle,
@@ -182,8 +183,8 @@ impl<'p> AddressSpace<'p> {
 
 impl Drop for AddressSpace<'_> {
     fn drop(&mut self) {
-        let _at_passive: &Passive = self.passive;
-        // SAFETY: the handle is open, a kernel handle, and closed here only.
+        // SAFETY: the handle is open, a kernel handle, and closed here only; the level
+        // is still that of the token which this borrows.
         let _ = unsafe { ZwClose(self.handle) };
     }
 }
