@@ -28,6 +28,32 @@ fn a_driver_that_opens_its_own_device() {
     all_well("io_files", &cases);
 }
 
+#[test]
+fn power_tracing_and_arrivals_without_hardware() {
+    let cases = [
+        "AttachByName",
+        "Tracing",
+        "Management",
+        "Settings",
+        "States",
+        "Arrivals",
+    ];
+    all_well("po_etw", &cases);
+    let left = reported(mistake("po_etw", 1), "registrations");
+    let mut left = rules(&left);
+    left.sort_unstable();
+    assert_eq!(
+        left,
+        [
+            "event-provider-left",
+            "pnp-notification-left",
+            "power-callback-left",
+            "system-state-left",
+            "wmi-provider-left"
+        ]
+    );
+}
+
 /// Also: DriverEntry is followed by what it asked for, and shutting down tells
 /// the device registered last first, and the last chance last.
 #[test]

@@ -223,3 +223,32 @@ fn a_file_that_is_no_image_does_not_start() {
     turn.wine.stop().expect("nothing to stop");
     turn.wine.remove().expect("it is removed");
 }
+
+/// The Windows program on its own, in the same prefix.
+fn program(arguments: &[&str]) -> (Option<i32>, String) {
+    let _prefix = PREFIX.lock().unwrap_or_else(PoisonError::into_inner);
+    let output = std::process::Command::new("wine")
+        .arg(variable("NTMEM_WINDOWS_PROGRAM"))
+        .args(arguments)
+        .env("WINEPREFIX", variable("NTMEM_WINE_PREFIX"))
+        .env("WINEDEBUG", "-all")
+        .env("WINEDLLOVERRIDES", "mscoree,mshtml=")
+        .env_remove("DISPLAY")
+        .output()
+        .expect("Wine can be started");
+    let text = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    (output.status.code(), text)
+}
+
+/// Wine's registry stands for that of Windows.
+#[test]
+fn the_debug_print_filter_is_shown_and_set() {
+    let (exit, text) = program(&["filter", "--set", "0x1"]);
+    assert_eq!(exit, Some(0), "{text}");
+    assert!(text.contains("IHVDRIVER = 0x1,"), "{text}");
+    assert!(text.contains("--set 0xf"), "{text}");
+    assert_eq!(program(&["filter", "--set", "0xf"]).0, Some(0));
+    let (exit, text) = program(&["filter"]);
+    assert_eq!(exit, Some(0), "{text}");
+    assert_eq!(text, "IHVDRIVER = 0xf, from the next start of Windows on\n");
+}

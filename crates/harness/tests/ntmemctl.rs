@@ -442,3 +442,42 @@ fn a_probe_says_what_was_raised() {
     let (exit, _) = answer("probe", &["--alignment", "3"]);
     assert_eq!(exit, 8, "the driver refuses an alignment that there is not");
 }
+
+#[test]
+fn a_log_that_others_wrote() {
+    let log = Scratch::new(
+        "saved.log",
+        b"00000001\t0.00000000\tntmem: driver: loaded\t\r\n\
+          00000002\t0.00010000\tother: something\t\r\n\
+          00000003\t0.00020000\t[812] ntmem: of a program\t\r\n\
+          00000004\t0.50000000\tntmem: half a line\x1b[2J",
+    );
+    let file = log.path().to_str().expect("a path in UTF-8");
+    let output = ntmemctl(&["log", file]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        stdout(&output),
+        "ntmem: driver: loaded\nntmem: half a line\\x1b[2J\n"
+    );
+    let all = ntmemctl(&["log", file, "--all"]);
+    assert!(stdout(&all).contains("other: something\n"));
+    let json = stdout(&ntmemctl(&["log", file, "--json"]));
+    let lines: Vec<Value> = json
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[1]["time"], 5_000_000, "units of 100 ns");
+    fails(
+        &ntmemctl(&["log", "/nowhere/at.log"]),
+        7,
+        &["/nowhere/at.log cannot be read"],
+    );
+}
+
+#[test]
+fn the_filter_of_windows_is_not_here() {
+    let parts = ["registry of Windows", "--filter"];
+    fails(&ntmemctl(&["filter"]), 2, &parts);
+    fails(&ntmemctl(&["filter", "--set", "0xf"]), 2, &parts);
+}

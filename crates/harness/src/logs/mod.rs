@@ -3,7 +3,10 @@
 //! taken apart, and what has none is text, as in a debugger's log.
 
 mod debugview;
+mod tail;
 mod wine;
+
+pub use tail::Tail;
 
 use crate::record::Line;
 

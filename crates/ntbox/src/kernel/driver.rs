@@ -8,7 +8,7 @@ use super::loader::Image;
 use super::mm::pool::{self, PoolKind, tag_text};
 use super::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use super::ob::{Attributes, Caller, Payload, Type, name};
-use super::{cm, cpu, ex, exports, io, ke, mm, ob, ps, stop, threads, verify, zw};
+use super::{cm, cpu, etw, ex, exports, io, ke, mm, ob, po, ps, stop, threads, verify, zw};
 use crate::config::Config;
 
 /// Offsets in `DRIVER_OBJECT` and `DRIVER_EXTENSION` on x64.
@@ -222,7 +222,15 @@ pub fn check_left_behind(when: &str) {
         stop::violation("timer-left", Some((0xc7, 0)), what, 0);
     }
     let owed = mm::owed::left_behind();
-    for left in mm::mdl::left_behind().into_iter().chain(owed) {
+    let registered = etw::left_behind()
+        .into_iter()
+        .chain(po::left_behind())
+        .chain(io::pnp::left_behind());
+    for left in mm::mdl::left_behind()
+        .into_iter()
+        .chain(owed)
+        .chain(registered)
+    {
         stop::violation(
             left.rule,
             left.verifier,

@@ -1,17 +1,39 @@
-//! Exports that do less than their reference says, and what they leave out. Each
-//! of them says so, too, when a driver asks for what is left out.
+//! Exports that do less than their reference says, and what they leave out. What
+//! could be taken for an answer says so in the log or stops, when it is asked for.
 
 /// The export and what is missing, by name.
 pub const NOTES: &[(&str, &str)] = &[
     (
+        "EtwRegister",
+        "nobody listens: nothing is enabled, no callback is called",
+    ),
+    ("IoConnectInterrupt", "always fails: there is no hardware"),
+    ("IoConnectInterruptEx", "always fails: there is no hardware"),
+    (
         "IoCreateFileEx",
         "of the create context only the device is looked at",
+    ),
+    (
+        "IoRegisterPlugPlayNotification",
+        "nothing arrives or leaves",
+    ),
+    (
+        "IoWMIRegistrationControl",
+        "nobody asks a provider for data",
     ),
     ("MmMapIoSpace", "always fails: there are no devices"),
     ("MmMapIoSpaceEx", "always fails: there are no devices"),
     (
         "NtQuerySystemInformation",
         "classes 0, 1, 3, 5, 8, 11, 35 and 103",
+    ),
+    (
+        "PoRegisterDeviceForIdleDetection",
+        "NULL: nothing is detected",
+    ),
+    (
+        "PoRegisterPowerSettingCallback",
+        "four settings have values, which never change",
     ),
     ("SeQueryInformationToken", "classes 1 to 8, 10 and 12"),
     (

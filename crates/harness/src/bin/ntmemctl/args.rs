@@ -60,6 +60,10 @@ pub enum Command {
     Copy(Copy),
     /// List the address space of a process, as the kernel tells it.
     Blocks(Blocks),
+    /// Show what a driver logs, from a file that DebugView or a debugger writes.
+    Log(Log),
+    /// Show the debug print filter of this Windows, or set it.
+    Filter(FilterMask),
     /// Serve a host to another program: a JSON request a line on standard input,
     /// an answer a line on standard output, until the input ends.
     Serve(HostArgs),
@@ -75,6 +79,12 @@ Exit status:
   5  a rule was broken or something left behind
   6  the file is not a driver that can be loaded
   7  the host itself failed";
+
+const LOG_EXIT_STATUSES: &str = "\
+Exit status:
+  0  shown
+  2  wrong usage
+  7  the file cannot be read, or the registry not be used";
 
 const ASK_EXIT_STATUSES: &str = "\
 Exit status:
@@ -122,6 +132,40 @@ pub struct Run {
     pub no_check: bool,
     #[command(flatten)]
     pub host: HostArgs,
+}
+
+/// A log that others write.
+#[derive(Debug, Args)]
+#[command(after_help = LOG_EXIT_STATUSES)]
+pub struct Log {
+    /// The log: saved by DebugView, or written by a debugger (`-logo FILE`), UTF-8 or
+    /// UTF-16.
+    pub file: PathBuf,
+    /// What each of the driver's lines begins with.
+    #[arg(long, default_value = "ntmem: ", conflicts_with = "all")]
+    pub prefix: String,
+    /// Show the lines of all drivers.
+    #[arg(long)]
+    pub all: bool,
+    /// Wait for more lines and show them as they come, until Ctrl-C.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The debug print filter of the component that drivers log as.
+#[derive(Debug, Args)]
+#[command(after_help = LOG_EXIT_STATUSES)]
+pub struct FilterMask {
+    /// Write this mask, such as 0xf for all levels; it counts from the next start of
+    /// Windows. Needs an elevated prompt.
+    #[arg(long, value_name = "MASK", value_parser = number32)]
+    pub set: Option<u32>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What only the embedded kernel can do.

@@ -7,6 +7,7 @@ mod ask;
 mod blocks;
 mod exercises;
 mod hosts;
+mod listen;
 mod open;
 mod questions;
 mod show;
@@ -40,6 +41,8 @@ struct Outcome {
 enum Failure {
     #[error("{0}")]
     Usage(String),
+    #[error("{0}")]
+    Unreadable(String),
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error(transparent)]
@@ -51,7 +54,7 @@ impl Failure {
         match self {
             Self::Usage(_) | Self::Host(HostError::Name { .. } | HostError::Options(_)) => 2,
             Self::Image(_) | Self::Host(HostError::Image(_)) => 6,
-            Self::Host(_) => 7,
+            Self::Unreadable(_) | Self::Host(_) => 7,
         }
     }
 }
@@ -77,6 +80,8 @@ fn main() -> ExitCode {
         Command::Signal(args) => ask::ask_and_show(&args.question(), &args.ask),
         Command::Copy(args) => ask::ask_and_show(&args.question(), &args.ask),
         Command::Blocks(args) => blocks::list_and_show(&args),
+        Command::Log(args) => listen::log(&args),
+        Command::Filter(args) => listen::filter(&args),
         Command::Serve(args) => serve(&args),
     };
     match shown {

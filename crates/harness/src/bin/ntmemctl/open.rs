@@ -27,6 +27,9 @@ mod scm {
             (None, Some(program)) => Source::DebugView(program.clone()),
             (None, None) => Source::Nowhere,
         };
+        if source != Source::Nowhere {
+            crate::listen::warn_of_filter();
+        }
         Ok(Box::new(Scm::new(source)?))
     }
 }

@@ -6,6 +6,7 @@
 //! person who waits presses Ctrl-C.
 
 mod device;
+pub mod filter;
 mod interrupt;
 mod log;
 

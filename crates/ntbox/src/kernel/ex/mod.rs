@@ -16,7 +16,7 @@ pub mod slist;
 pub mod spinlock;
 mod system;
 pub mod timer;
-mod uuid;
+pub mod uuid;
 pub mod work_item;
 pub mod worker;
 

@@ -48,18 +48,24 @@ impl Generator {
     }
 }
 
+/// A UUID that was never there before, as it lies in memory; `None` if the host has
+/// no randomness.
+pub fn create() -> Option<[u8; 16]> {
+    let now = clock::system_time() + EPOCH_DIFFERENCE;
+    let mut generator = GENERATOR.lock();
+    if generator.is_none() {
+        *generator = Generator::new();
+    }
+    Some(generator.as_mut()?.next(now))
+}
+
 exports! {
     /// `ExUuidCreate`: fails with `STATUS_RETRY`.
     fn ExUuidCreate(into: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_022d {
         /// `STATUS_RETRY`.
         const RETRY: u32 = 0xc000_022d;
-        let now = clock::system_time() + EPOCH_DIFFERENCE;
-        let mut generator = GENERATOR.lock();
-        if generator.is_none() {
-            *generator = Generator::new();
-        }
-        let Some(generator) = generator.as_mut() else { return Ok(RETRY) };
-        guest::write_bytes(into, &generator.next(now))?;
+        let Some(uuid) = create() else { return Ok(RETRY) };
+        guest::write_bytes(into, &uuid)?;
         Ok(0)
     }
 }

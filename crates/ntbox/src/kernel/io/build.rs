@@ -14,6 +14,9 @@ use super::file::{self, Opening};
 /// `FILE_OPEN` as a disposition, `FILE_NON_DIRECTORY_FILE` as an option.
 const OPEN_OPTIONS: u32 = 0x0100_0040;
 
+/// `FILE_READ_ATTRIBUTES`.
+const READ_ATTRIBUTES: u32 = 0x80;
+
 /// An IRP on its way to `body`, with its first location's place.
 fn begin(body: u64, function: u8, caller: u64) -> Result<Option<(u64, u64)>, Stop> {
     let depth = guest::read_u8(body + device::STACK_SIZE)?;
@@ -81,6 +84,33 @@ fn read_or_write(
     Ok(packet)
 }
 
+/// Opens the device that has the name at `name`: the device itself, and a file
+/// object that keeps it open.
+fn open_device(
+    name: u64,
+    access: u32,
+    caller: &Caller<'_>,
+) -> Result<Result<(u64, u64), u32>, Stop> {
+    let path = UnicodeString::read(name)?.units()?;
+    let found = match ob::lookup_path(&path, Some(Type::Device)) {
+        Ok(found) => found,
+        Err(status) => return Ok(Err(status)),
+    };
+    if found.kind != Type::Device {
+        ob::dereference(found.object, caller);
+        return Ok(Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH));
+    }
+    let opening = Opening {
+        access,
+        share: 7,
+        options: OPEN_OPTIONS,
+        ..Opening::default()
+    };
+    let opened = file::open(found.object, &found.rest, opening, caller);
+    ob::dereference(found.object, caller);
+    Ok(opened?.map(|(opened, _)| (found.object, opened)))
+}
+
 exports! {
     /// `IoBuildDeviceIoControlRequest`: NULL without memory.
     fn IoBuildDeviceIoControlRequest<call>(
@@ -121,29 +151,35 @@ exports! {
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
         let caller = Caller::of(call);
-        let path = UnicodeString::read(name)?.units()?;
-        let found = match ob::lookup_path(&path, Some(Type::Device)) {
-            Ok(found) => found,
-            Err(status) => return Ok(status),
-        };
-        if found.kind != Type::Device {
-            ob::dereference(found.object, &caller);
-            return Ok(ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
-        }
-        let opening = Opening { access, share: 7, options: OPEN_OPTIONS, ..Opening::default() };
-        let opened = file::open(found.object, &found.rest, opening, &caller);
-        ob::dereference(found.object, &caller);
-        match opened? {
-            Ok((opened, _)) => {
+        match open_device(name, access, &caller)? {
+            Ok((target, opened)) => {
                 // The handle that Windows opens for this is closed at once, so
                 // the driver sees a cleanup, too.
                 ending::handle_closed(&ending::no_handle(opened), &caller);
                 guest::write_u64(object, opened)?;
-                guest::write_u64(body, devices::related(found.object)?)?;
+                guest::write_u64(body, devices::related(target)?)?;
                 Ok(0)
             }
             Err(status) => Ok(status),
         }
+    }
+
+    /// `IoAttachDevice`: puts a device on top of the stack behind a name. The file
+    /// that the name is opened with is closed when the device is attached, so the
+    /// new device sees its cleanup and its close.
+    fn IoAttachDevice<call>(source: u64, name: u64, below: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let caller = Caller::of(call);
+        let (target, opened) = match open_device(name, READ_ATTRIBUTES, &caller)? {
+            Ok(found) => found,
+            Err(status) => return Ok(status),
+        };
+        let stored = devices::related(target)
+            .and_then(|top| guest::write_u64(below, top))
+            .and_then(|()| devices::attach(source, devices::related(target)?));
+        ending::handle_closed(&ending::no_handle(opened), &caller);
+        ob::dereference(opened, &caller);
+        stored?;
+        Ok(0)
     }
 
     /// `IoGetRelatedDeviceObject`: the top of the stack that a file is open on.

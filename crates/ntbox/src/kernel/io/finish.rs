@@ -15,7 +15,7 @@ use crate::kernel::layout::is_system;
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::mm::user;
 use crate::kernel::ob::{self, Caller};
-use crate::kernel::{exports, stop, threads};
+use crate::kernel::{exports, po, stop, threads};
 
 /// How a request of a file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,10 +214,11 @@ pub fn wait_for(id: u64) -> Outcome {
 }
 
 /// Ends an IRP that has passed its last stack location.
-pub fn finish(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    match irp::known(packet).map(|known| known.owner) {
+pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<(), Stop> {
+    match owner {
         Some(Owner::File) => finish_file(packet, caller),
         Some(Owner::Built) => finish_built(packet),
+        Some(Owner::Power) => po::request::finished(packet, caller),
         Some(Owner::Associated) => finish_associated(packet, caller),
         Some(Owner::Driver | Owner::Initialized) | None => {
             let what = format!(

@@ -32,6 +32,8 @@ pub enum Owner {
     File,
     /// Memory of the driver that it initialised itself.
     Initialized,
+    /// `PoRequestPowerIrp`: the power manager tells the driver, and frees it.
+    Power,
     /// One of several that carry out another one, the master: the last of them to
     /// end completes it.
     Associated,
@@ -252,8 +254,12 @@ pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         place = place.wrapping_add(stack::SIZE_OF);
         current = current.wrapping_add(1);
     }
-    update(packet, |known| known.completed = true);
-    finish::finish(packet, caller)
+    let owner = with(|irps| {
+        let known = irps.get_mut(&packet)?;
+        known.completed = true;
+        Some(known.owner)
+    });
+    finish::finish(packet, owner, caller)
 }
 
 /// Whether the completion routine of a location is to be called.
@@ -322,6 +328,16 @@ exports! {
 
     /// `IofCompleteRequest`.
     fn IofCompleteRequest<caller>(packet: u64, boost: u8) -> () [max DISPATCH_LEVEL] {
+        complete(packet, &Caller::of(caller))
+    }
+
+    /// `IoCallDriver`: what `IofCallDriver` does, for whoever takes its address.
+    fn IoCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL] {
+        call(body, packet, &Caller::of(caller))
+    }
+
+    /// `IoCompleteRequest`: what `IofCompleteRequest` does.
+    fn IoCompleteRequest<caller>(packet: u64, boost: u8) -> () [max DISPATCH_LEVEL] {
         complete(packet, &Caller::of(caller))
     }
 

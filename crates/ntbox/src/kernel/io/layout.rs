@@ -41,6 +41,8 @@ pub mod device {
 pub mod object_extension {
     pub const SIZE_OF: u64 = 0x70;
     pub const DEVICE_OBJECT: u64 = 0x08;
+    /// The power state in the second four bits.
+    pub const POWER_FLAGS: u64 = 0x10;
     /// The device that this one is attached to.
     pub const ATTACHED_TO: u64 = 0x38;
 }
@@ -266,4 +268,5 @@ pub mod major {
     pub const LOCK_CONTROL: u8 = 0x11;
     pub const CLEANUP: u8 = 0x12;
     pub const MAXIMUM: u8 = 0x1b;
+    pub const POWER: u8 = 0x16;
 }

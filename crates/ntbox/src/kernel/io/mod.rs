@@ -21,6 +21,7 @@ pub mod layout;
 pub mod link;
 pub mod mdl;
 pub mod named_event;
+pub mod pnp;
 pub mod remove_lock;
 mod rename;
 pub mod requestor;
@@ -54,6 +55,7 @@ pub const TABLES: &[&[Export]] = &[
     link::EXPORTS,
     mdl::EXPORTS,
     named_event::EXPORTS,
+    pnp::EXPORTS,
     remove_lock::EXPORTS,
     requestor::EXPORTS,
     share::EXPORTS,

@@ -54,6 +54,11 @@ pub fn pending_on(number: usize) -> bool {
     PENDING[number].load(Ordering::Relaxed)
 }
 
+/// Whether this processor runs a DPC.
+pub fn runs() -> bool {
+    RUNNING[cpu::index()].load(Ordering::Relaxed)
+}
+
 /// The processor that a DPC is for: its target, or this one.
 fn target(dpc: u64) -> Result<usize, Fault> {
     let number = guest::read_u16(dpc.wrapping_add(offset::NUMBER))?;

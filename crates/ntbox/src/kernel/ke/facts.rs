@@ -2,10 +2,13 @@
 
 use ntstatus::STATUS_SUCCESS;
 
-use super::clock;
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use super::{clock, dpc};
+use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest;
+
+/// `STATUS_DEBUGGER_INACTIVE`.
+const DEBUGGER_INACTIVE: u32 = 0xc000_0354;
 
 exports! {
     /// `KeQueryUnbiasedInterruptTime`: interrupt time without that spent asleep;
@@ -29,6 +32,44 @@ exports! {
     /// `KeRestoreFloatingPointState`.
     fn KeRestoreFloatingPointState(save: u64) -> u32 [max DISPATCH_LEVEL] {
         Ok(STATUS_SUCCESS)
+    }
+
+    /// `KeSaveExtendedProcessorState`: programs have no registers here that a driver
+    /// could spoil.
+    fn KeSaveExtendedProcessorState(mask: u64, save: u64) -> u32 [max DISPATCH_LEVEL] {
+        Ok(STATUS_SUCCESS)
+    }
+
+    /// `KeRestoreExtendedProcessorState`.
+    fn KeRestoreExtendedProcessorState(save: u64) -> () [max DISPATCH_LEVEL] {
+        Ok(())
+    }
+
+    /// `KeIsExecutingDpc`: whether this processor runs a deferred procedure call.
+    fn KeIsExecutingDpc() -> u32 [max HIGH_LEVEL] {
+        Ok(dpc::runs().into())
+    }
+
+    /// `KdRefreshDebuggerNotPresent`: no kernel debugger is there.
+    fn KdRefreshDebuggerNotPresent() -> bool [max HIGH_LEVEL] {
+        Ok(true)
+    }
+
+    /// `KdDisableDebugger`: no kernel debugger is there.
+    fn KdDisableDebugger() -> u32 [max PASSIVE_LEVEL] {
+        Ok(DEBUGGER_INACTIVE)
+    }
+
+    /// `KdEnableDebugger`: no kernel debugger is there.
+    fn KdEnableDebugger() -> u32 [max PASSIVE_LEVEL] {
+        Ok(DEBUGGER_INACTIVE)
+    }
+
+    /// `KdChangeOption`: no kernel debugger is there.
+    fn KdChangeOption(option: u32, in_length: u32, into: u64, out_length: u32, out: u64, needed: u64) -> u32
+        [max PASSIVE_LEVEL]
+    {
+        Ok(DEBUGGER_INACTIVE)
     }
 
     /// `KeInvalidateAllCaches`: caches of this machine are coherent.

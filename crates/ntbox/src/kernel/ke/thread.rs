@@ -6,7 +6,7 @@ use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::call_driver;
 use crate::kernel::ob::{self, Attributes, Caller};
 use crate::kernel::ps::notify;
-use crate::kernel::{boot, cpu, guest, mm, se, stop, threads, tick};
+use crate::kernel::{boot, cpu, etw, guest, mm, se, stop, threads, tick};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -89,6 +89,7 @@ fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
         ));
     }
     se::thread_ended(thread, &Caller::kernel(stack));
+    etw::activity::thread_ended(thread);
     queue::thread_leaves(thread)?;
     apc::end_thread(thread, stack)
 }

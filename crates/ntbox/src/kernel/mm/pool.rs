@@ -67,6 +67,24 @@ struct Freed {
     stack: StackId,
 }
 
+/// What is known of an address where a block is or was: one entry, because most
+/// blocks are taken and freed again and again at the same few addresses.
+#[derive(Debug, Clone, Copy)]
+enum Known {
+    Taken(Block),
+    /// Until the address is used again.
+    Freed(Freed),
+}
+
+impl Known {
+    fn taken(&self) -> Option<&Block> {
+        match self {
+            Self::Taken(block) => Some(block),
+            Self::Freed(_) => None,
+        }
+    }
+}
+
 /// Why a block cannot be freed.
 #[derive(Debug, Clone, Copy)]
 pub enum BadFree {
@@ -188,9 +206,8 @@ pub struct Pools {
     nonpaged: Pool,
     executable: Pool,
     paged: Pool,
-    blocks: FxHashMap<u64, Block>,
-    /// Freed blocks, until the address is used again.
-    freed: FxHashMap<u64, Freed>,
+    /// Blocks, taken and freed, by their first byte.
+    blocks: FxHashMap<u64, Known>,
     /// Where the driver's blocks are if it is watched.
     special: Vec<(PoolKind, Special)>,
     /// Bytes that drivers have, and may have.
@@ -223,7 +240,6 @@ impl Pools {
             executable: Pool::new(EXECUTABLE_POOL, Protection::ALL),
             paged: Pool::new(PAGED_POOL, Protection::READ_WRITE),
             blocks: FxHashMap::default(),
-            freed: FxHashMap::default(),
             special: Vec::new(),
             driver_bytes: 0,
             limit: None,
@@ -327,8 +343,7 @@ impl Pools {
     }
 
     fn note_taken(&mut self, va: u64, block: Block) {
-        self.freed.remove(&va);
-        self.blocks.insert(va, block);
+        self.blocks.insert(va, Known::Taken(block));
         if block.caller != 0 {
             self.driver_bytes += block.size;
         }
@@ -344,21 +359,27 @@ impl Pools {
         if let Some(special) = self.special(va) {
             return special.history(va);
         }
-        let freed = self.freed.get(&va).map(|was| (was.taken, was.stack));
-        freed.or_else(|| self.block_around(va).map(|(_, block)| (block.stack, 0)))
+        if let Some(Known::Freed(was)) = self.blocks.get(&va) {
+            return Some((was.taken, was.stack));
+        }
+        self.block_around(va).map(|(_, block)| (block.stack, 0))
     }
 
     /// The block that begins at an address.
     pub fn block(&self, va: u64) -> Option<&Block> {
-        self.blocks.get(&va)
+        self.blocks.get(&va)?.taken()
+    }
+
+    /// All blocks that are in use, with their starts.
+    fn taken(&self) -> impl Iterator<Item = (u64, &Block)> {
+        let all = self.blocks.iter();
+        all.filter_map(|(start, known)| Some((*start, known.taken()?)))
     }
 
     /// The block that holds an address, with its start.
     pub fn block_around(&self, va: u64) -> Option<(u64, &Block)> {
-        self.blocks
-            .iter()
-            .find(|(start, block)| va >= **start && va - **start < block.footprint)
-            .map(|(start, block)| (*start, block))
+        self.taken()
+            .find(|(start, block)| va >= *start && va - start < block.footprint)
     }
 
     /// Whether the page of an address is in use by a pool.
@@ -382,18 +403,19 @@ impl Pools {
 
     /// Why `va` cannot be freed.
     pub fn bad_free(&self, va: u64) -> BadFree {
-        self.freed
-            .get(&va)
-            .map_or(BadFree::NotPool, |was| BadFree::Twice {
+        match self.blocks.get(&va) {
+            Some(Known::Freed(was)) => BadFree::Twice {
                 tag: was.tag,
                 freed_by: was.caller,
-            })
+            },
+            _ => BadFree::NotPool,
+        }
     }
 
     /// First byte behind a block that no longer holds the guard pattern; in special
     /// pool one before it, too.
     pub fn damage(&self, va: u64) -> Option<u64> {
-        let block = self.blocks.get(&va)?;
+        let block = self.block(va)?;
         if let Some(special) = self.special(va) {
             return special.damage(va);
         }
@@ -402,14 +424,15 @@ impl Pools {
 
     /// Gives a block back, whoever took it.
     pub fn free(&mut self, va: u64, caller: u64) -> Option<Block> {
-        let block = self.blocks.remove(&va)?;
+        let known = self.blocks.get_mut(&va)?;
+        let block = *known.taken()?;
         let freed = Freed {
             tag: block.tag,
             caller,
             taken: block.stack,
             stack: verify::current(caller),
         };
-        self.freed.insert(va, freed);
+        *known = Known::Freed(freed);
         if block.caller != 0 {
             self.driver_bytes = self.driver_bytes.saturating_sub(block.size);
         }
@@ -427,10 +450,9 @@ impl Pools {
     /// Blocks that a driver took and did not free, by address.
     pub fn owned_by_drivers(&self) -> Vec<(u64, Block)> {
         let mut list: Vec<_> = self
-            .blocks
-            .iter()
+            .taken()
             .filter(|(_, block)| block.caller != 0)
-            .map(|(va, block)| (*va, *block))
+            .map(|(va, block)| (va, *block))
             .collect();
         list.sort_unstable_by_key(|(va, _)| *va);
         list

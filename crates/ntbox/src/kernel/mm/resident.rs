@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{mdl, owed, paged_image, with};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
-use crate::kernel::{loader, log};
+use crate::kernel::{loader, log, verify};
 
 /// How often each pageable section is locked, by its address.
 pub type Locks = BTreeMap<u64, u64>;
@@ -97,9 +97,11 @@ exports! {
     /// `MmIsThisAnNtAsSystem`: not a server.
     fn MmIsThisAnNtAsSystem() -> bool [max DISPATCH_LEVEL] { Ok(false) }
 
-    /// `MmIsDriverVerifying`: Driver Verifier is not there; what it would find is
-    /// looked for in other ways.
-    fn MmIsDriverVerifying(driver: u64) -> u32 [max APC_LEVEL] { Ok(0) }
+    /// `MmIsDriverVerifying`: whether the driver is watched as Driver Verifier does.
+    fn MmIsDriverVerifying(driver: u64) -> u32 [max APC_LEVEL] { Ok(verify::is_on().into()) }
+
+    /// `MmIsDriverVerifyingByAddress`: the only driver there is, or nobody's code.
+    fn MmIsDriverVerifyingByAddress(address: u64) -> u32 [max DISPATCH_LEVEL] { Ok(verify::is_on().into()) }
 
     /// `MmAdvanceMdl`: pages that are passed are unlocked.
     fn MmAdvanceMdl(list: u64, bytes: u32) -> u32 [max DISPATCH_LEVEL] {

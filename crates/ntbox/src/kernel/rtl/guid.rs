@@ -37,7 +37,8 @@ exports! {
 /// little-endian numbers.
 const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
 
-fn text(bytes: [u8; 16]) -> String {
+/// A GUID, given as it lies in memory, as text in braces.
+pub fn text(bytes: [u8; 16]) -> String {
     let digits = ORDER
         .iter()
         .flat_map(|at| [bytes[*at] >> 4, bytes[*at] & 0xf]);

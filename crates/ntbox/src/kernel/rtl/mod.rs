@@ -13,7 +13,7 @@ mod crt_narrow;
 mod crt_number;
 mod crt_wide;
 mod ctype;
-mod guid;
+pub mod guid;
 mod image;
 mod lznt1;
 mod memory;

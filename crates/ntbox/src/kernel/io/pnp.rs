@@ -1,0 +1,140 @@
+//! Plug and Play, as it is for drivers without devices of the bus: nothing arrives
+//! and nothing leaves, so whoever wants to hear of that waits for ever, and what
+//! asks for a physical device object stops the kernel, for there is none.
+
+use std::collections::BTreeMap;
+
+use ntstatus::{STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+
+use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Return, Stop, exports};
+use crate::kernel::exclusive::Exclusive;
+use crate::kernel::guest;
+use crate::kernel::mm::mdl::Left;
+
+/// `IO_NOTIFICATION_EVENT_CATEGORY`.
+mod category {
+    pub const HARDWARE_PROFILE: u32 = 1;
+    pub const DEVICE_INTERFACE: u32 = 2;
+    pub const TARGET_DEVICE: u32 = 3;
+}
+
+/// Where the handles of registrations begin.
+const FIRST: u64 = 0xffff_fb30_0000_0040;
+
+/// Routines by handle, with the calls that registered them; how many there have
+/// been.
+static ROUTINES: Exclusive<(u64, BTreeMap<u64, (u64, u64)>)> = Exclusive::new((0, BTreeMap::new()));
+
+/// Forgets and returns the routines that drivers have left registered.
+pub fn left_behind() -> Vec<Left> {
+    let left = std::mem::take(&mut ROUTINES.lock().1).into_values();
+    left.map(|(routine, caller)| Left {
+        rule: "pnp-notification-left",
+        verifier: Some((0xce, 0)),
+        what: format!(
+            "the Plug and Play notification routine at {routine:#018x} is not unregistered"
+        ),
+        caller,
+    })
+    .collect()
+}
+
+fn unregister(handle: u64) -> u32 {
+    let known = ROUTINES.lock().1.remove(&handle);
+    known.map_or(STATUS_INVALID_PARAMETER, |_| STATUS_SUCCESS)
+}
+
+/// Windows stops, too, where a physical device object is needed and something else
+/// is given: `PNP_DETECTED_FATAL_ERROR`.
+fn no_physical_device(function: &str, body: u64) -> Stop {
+    let what = format!(
+        "{function} was given {body:#018x}, which is no physical device object; there are none here (PNP_DETECTED_FATAL_ERROR)"
+    );
+    Stop::bug_check(0xca, [2, body, 0, 0], what)
+}
+
+fn stop(function: &str, body: u64) -> Return {
+    Err(no_physical_device(function, body))
+}
+
+exports! {
+    /// `IoRegisterPlugPlayNotification`: of target devices nobody hears, for none is
+    /// of Plug and Play.
+    fn IoRegisterPlugPlayNotification<call>(
+        category: u32, flags: u32, data: u64, driver: u64, routine: u64, context: u64, entry: u64,
+    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        match category {
+            category::HARDWARE_PROFILE | category::DEVICE_INTERFACE => {}
+            category::TARGET_DEVICE => return Ok(STATUS_INVALID_DEVICE_REQUEST),
+            _ => return Ok(STATUS_INVALID_PARAMETER),
+        }
+        let mut routines = ROUTINES.lock();
+        let handle = FIRST + routines.0 * 0x40;
+        guest::write_u64(entry, handle)?;
+        routines.0 += 1;
+        routines.1.insert(handle, (routine, call.return_address()));
+        Ok(STATUS_SUCCESS)
+    }
+
+    /// `IoUnregisterPlugPlayNotification`.
+    fn IoUnregisterPlugPlayNotification(entry: u64) -> u32 [max PASSIVE_LEVEL] {
+        Ok(unregister(entry))
+    }
+
+    /// `IoUnregisterPlugPlayNotificationEx`.
+    fn IoUnregisterPlugPlayNotificationEx(entry: u64) -> u32 [max PASSIVE_LEVEL] {
+        Ok(unregister(entry))
+    }
+
+    /// `IoGetDeviceProperty`: no device is a physical one.
+    fn IoGetDeviceProperty(body: u64, property: u32, length: u32, buffer: u64, needed: u64) -> u64
+        [max PASSIVE_LEVEL]
+    {
+        stop("IoGetDeviceProperty", body)
+    }
+
+    /// `IoInvalidateDeviceRelations`: no device is a physical one.
+    fn IoInvalidateDeviceRelations(body: u64, kind: u32) -> u64 [max DISPATCH_LEVEL] {
+        stop("IoInvalidateDeviceRelations", body)
+    }
+
+    /// `IoInvalidateDeviceState`: no device is a physical one.
+    fn IoInvalidateDeviceState(body: u64) -> u64 [max DISPATCH_LEVEL] {
+        stop("IoInvalidateDeviceState", body)
+    }
+
+    /// `IoRequestDeviceEject`: no device is a physical one.
+    fn IoRequestDeviceEject(body: u64) -> u64 [max DISPATCH_LEVEL] {
+        stop("IoRequestDeviceEject", body)
+    }
+
+    /// `IoReportTargetDeviceChange`: no device is a physical one.
+    fn IoReportTargetDeviceChange(body: u64, notification: u64) -> u64 [max PASSIVE_LEVEL] {
+        stop("IoReportTargetDeviceChange", body)
+    }
+
+    /// `IoOpenDeviceRegistryKey`: no device is a physical one, which Windows refuses.
+    fn IoOpenDeviceRegistryKey(body: u64, kind: u32, access: u32, key: u64) -> u32 [max PASSIVE_LEVEL] {
+        Ok(STATUS_INVALID_DEVICE_REQUEST)
+    }
+
+    /// `IoIsWdmVersionAvailable`: 1.0 and 1.16 (0x10) of Windows 2000, up to 1.48 of
+    /// Windows XP and 6.0 of what came later.
+    fn IoIsWdmVersionAvailable(major: u8, minor: u8) -> bool [max PASSIVE_LEVEL] {
+        Ok((major, minor) <= (6, 0))
+    }
+
+    /// `IoConnectInterrupt`: refused, for there is no hardware.
+    fn IoConnectInterrupt(
+        object: u64, routine: u64, context: u64, lock: u64, vector: u32, irql: u8, synchronize: u8, mode: u32,
+        shared: bool, affinity: u64, floating: bool,
+    ) -> u32 [max PASSIVE_LEVEL] {
+        Ok(STATUS_INVALID_PARAMETER)
+    }
+
+    /// `IoConnectInterruptEx`: refused, for there is no hardware.
+    fn IoConnectInterruptEx(parameters: u64) -> u32 [max PASSIVE_LEVEL] {
+        Ok(STATUS_INVALID_PARAMETER)
+    }
+}

@@ -1,0 +1,103 @@
+//! Power requests that drivers ask the power manager to send to the top of their
+//! own stack. The power manager frees them, after it has told the driver.
+
+use std::collections::BTreeMap;
+
+use ntstatus::{STATUS_INSUFFICIENT_RESOURCES, STATUS_NOT_SUPPORTED, STATUS_PENDING};
+
+use crate::kernel::call::irql::DISPATCH_LEVEL;
+use crate::kernel::call::{Stop, exports};
+use crate::kernel::exclusive::Exclusive;
+use crate::kernel::guest;
+use crate::kernel::io::irp::{self, Owner};
+use crate::kernel::io::layout::{device, irp as offset, major, stack};
+use crate::kernel::ob::Caller;
+use crate::kernel::{io, threads};
+
+/// `STATUS_INVALID_PARAMETER_2`.
+const INVALID_MINOR: u32 = 0xc000_00f0;
+/// `DevicePowerState` of `POWER_STATE_TYPE`.
+const DEVICE_STATE: u32 = 1;
+
+/// Minor functions of a power request.
+mod minor {
+    pub const WAIT_WAKE: u8 = 0;
+    pub const SET_POWER: u8 = 2;
+    pub const QUERY_POWER: u8 = 3;
+}
+
+/// Offsets in the parameters of a stack location.
+mod parameter {
+    /// `PowerState` of `IRP_MN_WAIT_WAKE`.
+    pub const WAKE_STATE: u64 = 0x08;
+    /// `Type` and `State` of the others.
+    pub const TYPE: u64 = 0x10;
+    pub const STATE: u64 = 0x18;
+}
+
+/// What a driver asked for, until it is told of its end.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    body: u64,
+    minor: u8,
+    state: u32,
+    function: u64,
+    context: u64,
+}
+
+static ASKED: Exclusive<BTreeMap<u64, Asked>> = Exclusive::new(BTreeMap::new());
+
+/// A power request has passed its last stack location: the driver is told, and it
+/// is freed.
+pub fn finished(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let asked = ASKED.lock().remove(&packet);
+    if let Some(asked) = asked
+        && asked.function != 0
+    {
+        let block = packet + offset::STATUS;
+        let state = u64::from(asked.state);
+        let arguments = [
+            asked.body,
+            u64::from(asked.minor),
+            state,
+            asked.context,
+            block,
+        ];
+        caller.call(asked.function, &arguments);
+    }
+    irp::free(packet);
+    Ok(())
+}
+
+exports! {
+    /// `PoRequestPowerIrp`: sends a power request to the top of a stack.
+    fn PoRequestPowerIrp<call>(body: u64, minor: u8, state: u32, function: u64, context: u64, sent: u64) -> u32
+        [max DISPATCH_LEVEL] fails 0xc000_009a
+    {
+        if !matches!(minor, minor::WAIT_WAKE | minor::SET_POWER | minor::QUERY_POWER) {
+            return Ok(INVALID_MINOR);
+        }
+        let top = io::device::top(body)?;
+        let depth = guest::read_u8(top + device::STACK_SIZE)?;
+        let Some(packet) = irp::allocate(depth, Owner::Power, call.return_address())? else {
+            return Ok(STATUS_INSUFFICIENT_RESOURCES);
+        };
+        guest::write_u64(packet + offset::THREAD, threads::current_thread())?;
+        guest::write_u32(packet + offset::STATUS, STATUS_NOT_SUPPORTED)?;
+        let place = irp::next_location(packet)?;
+        guest::write_u8(place + stack::MAJOR, major::POWER)?;
+        guest::write_u8(place + stack::MINOR, minor)?;
+        if minor == minor::WAIT_WAKE {
+            guest::write_u32(place + parameter::WAKE_STATE, state)?;
+        } else {
+            guest::write_u32(place + parameter::TYPE, DEVICE_STATE)?;
+            guest::write_u32(place + parameter::STATE, state)?;
+        }
+        if sent != 0 && minor == minor::WAIT_WAKE {
+            guest::write_u64(sent, packet)?;
+        }
+        ASKED.lock().insert(packet, Asked { body, minor, state, function, context });
+        irp::call(top, packet, &Caller::of(call))?;
+        Ok(STATUS_PENDING)
+    }
+}

@@ -1,0 +1,123 @@
+//! Power states: of devices, as their drivers report them, and of the system,
+//! which drivers ask to stay awake.
+
+use std::collections::BTreeMap;
+
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::exclusive::Exclusive;
+use crate::kernel::guest;
+use crate::kernel::io::irp;
+use crate::kernel::io::layout::{device, object_extension};
+use crate::kernel::ob::Caller;
+
+/// `DevicePowerState` of `POWER_STATE_TYPE`; the other one is of the system.
+const DEVICE: u32 = 1;
+/// Where the power flags of a device have its state, and how wide.
+const SHIFT: u32 = 4;
+const MASK: u32 = 0xf;
+
+/// Reports of who is busy by handle, with the calls that made them; how many there
+/// have been.
+static BUSY: Exclusive<(u64, BTreeMap<u64, u64>)> = Exclusive::new((0, BTreeMap::new()));
+/// Where their handles begin.
+const FIRST: u64 = 0xffff_fb10_0000_0040;
+
+/// Forgets and returns the reports that a driver has not taken back, and the calls
+/// that made them.
+pub fn take_left_behind() -> Vec<(u64, u64)> {
+    std::mem::take(&mut BUSY.lock().1).into_iter().collect()
+}
+
+exports! {
+    /// `PoCallDriver`: since Windows Vista, what `IoCallDriver` does.
+    fn PoCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL] {
+        irp::call(body, packet, &Caller::of(caller))
+    }
+
+    /// `PoStartNextPowerIrp`: since Windows Vista, nothing.
+    fn PoStartNextPowerIrp(packet: u64) -> () [max DISPATCH_LEVEL] {
+        Ok(())
+    }
+
+    /// `PoSetPowerState`: the state of a device is kept; gives the one before.
+    fn PoSetPowerState(body: u64, kind: u32, state: u32) -> u32 [max DISPATCH_LEVEL] {
+        let extension = guest::read_u64(body + device::OBJECT_EXTENSION)?;
+        let flags = guest::read_u32(extension + object_extension::POWER_FLAGS)?;
+        let shift = if kind == DEVICE { SHIFT } else { 0 };
+        let kept = flags & !(MASK << shift) | (state & MASK) << shift;
+        guest::write_u32(extension + object_extension::POWER_FLAGS, kept)?;
+        Ok(flags >> shift & MASK)
+    }
+
+    /// `PoSetSystemState`: the machine does not fall asleep.
+    fn PoSetSystemState(flags: u32) -> () [max DISPATCH_LEVEL] {
+        Ok(())
+    }
+
+    /// `PoRegisterSystemState`: NULL without memory.
+    fn PoRegisterSystemState<call>(handle: u64, flags: u32) -> u64 [max PASSIVE_LEVEL] fails 0 {
+        let mut busy = BUSY.lock();
+        if busy.1.contains_key(&handle) {
+            return Ok(handle);
+        }
+        let new = FIRST + busy.0 * 0x40;
+        busy.0 += 1;
+        busy.1.insert(new, call.return_address());
+        Ok(new)
+    }
+
+    /// `PoUnregisterSystemState`.
+    fn PoUnregisterSystemState(handle: u64) -> () [max PASSIVE_LEVEL] {
+        BUSY.lock().1.remove(&handle);
+        Ok(())
+    }
+
+    /// `PoRegisterDeviceForIdleDetection`: NULL, for nothing is detected.
+    fn PoRegisterDeviceForIdleDetection(body: u64, conservation: u32, performance: u32, state: u32) -> u64
+        [max PASSIVE_LEVEL]
+    {
+        Ok(0)
+    }
+
+    /// `PoGetSystemWake`: no device has woken the system.
+    fn PoGetSystemWake(packet: u64) -> bool [max DISPATCH_LEVEL] {
+        Ok(false)
+    }
+
+    /// `PoQueryWatchdogTime`: no power request is watched.
+    fn PoQueryWatchdogTime(body: u64, seconds: u64) -> bool [max DISPATCH_LEVEL] {
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{address, processor, value};
+
+    #[test]
+    fn a_device_remembers_its_state() {
+        processor();
+        let extension = [0_u64; 16];
+        let mut body = [0_u64; 64];
+        body[usize::try_from(device::OBJECT_EXTENSION / 8).expect("small")] = address(&extension);
+        let set = |state| value(PoSetPowerState, &[address(&body), 1, state]);
+        assert_eq!(set(1), 0, "unspecified");
+        assert_eq!(set(4), 1, "D0");
+        assert_eq!(value(PoSetPowerState, &[address(&body), 0, 1]), 0);
+        assert_eq!(set(1), 4, "D3");
+    }
+
+    #[test]
+    fn who_is_busy_says_so_until_it_is_not() {
+        processor();
+        let handle = value(PoRegisterSystemState, &[0, 1]);
+        assert_ne!(handle, 0);
+        assert_eq!(value(PoRegisterSystemState, &[handle, 3]), handle);
+        value(PoUnregisterSystemState, &[handle]);
+        assert_eq!(take_left_behind(), []);
+        value(PoRegisterSystemState, &[0, 1]);
+        assert_eq!(take_left_behind().len(), 1);
+    }
+}
