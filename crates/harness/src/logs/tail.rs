@@ -74,7 +74,7 @@ impl Tail {
             _ => b"\n",
         };
         let units = self.rest.chunks_exact(unit.len());
-        let last = units.enumerate().filter(|(_, found)| *found == unit).last();
+        let last = units.enumerate().rfind(|(_, found)| *found == unit);
         last.map_or(0, |(n, _)| (n + 1) * unit.len())
     }
 }

@@ -5,6 +5,7 @@ use super::boot::{STACK_SIZE, new_stack};
 use super::callout::call_driver;
 use super::guest::{self, Fault, UnicodeString};
 use super::loader::Image;
+use super::mm::mdl::Left;
 use super::mm::pool::{self, PoolKind, tag_text};
 use super::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use super::ob::{Attributes, Caller, Payload, Type, name};
@@ -177,6 +178,14 @@ fn string(text: &str) -> Option<u64> {
 /// Reports everything that the driver took and did not give back.
 pub fn check_left_behind(when: &str) {
     ex::worker::settle(when);
+    check_devices(when);
+    check_memory(when);
+    check_registrations(when);
+    check_objects(when);
+}
+
+/// Devices, and what works for them: requests, work items, threads, timers.
+fn check_devices(when: &str) {
     for (item, known) in io::work_item::left_behind() {
         let end = if known.allocated {
             "freed"
@@ -221,37 +230,15 @@ pub fn check_left_behind(when: &str) {
         let what = format!("the timer at {timer:#018x} is still set {when}");
         stop::violation("timer-left", Some((0xc7, 0)), what, 0);
     }
-    let owed = mm::owed::left_behind();
+}
+
+/// What was put down somewhere to be called or told.
+fn check_registrations(when: &str) {
     let registered = etw::left_behind()
         .into_iter()
         .chain(po::left_behind())
         .chain(io::pnp::left_behind());
-    for left in mm::mdl::left_behind()
-        .into_iter()
-        .chain(owed)
-        .chain(registered)
-    {
-        stop::violation(
-            left.rule,
-            left.verifier,
-            format!("{} {when}", left.what),
-            left.caller,
-        );
-    }
-    let blocks = mm::with(|memory| memory.pools.owned_by_drivers());
-    for (va, block) in blocks {
-        let kind = match block.kind {
-            PoolKind::NonPaged | PoolKind::NonPagedExecute => "nonpaged",
-            PoolKind::Paged => "paged",
-        };
-        let what = format!(
-            "{} bytes of {kind} pool at {va:#018x}, tag '{}', are not freed {when}",
-            block.size,
-            tag_text(block.tag)
-        );
-        let taken = verify::past("allocated", block.stack).into_iter().collect();
-        stop::left_behind("pool-leak", Some((0xc4, 0x62)), what, block.caller, taken);
-    }
+    registered.for_each(|left| report(&left, when));
     for (of, routine, caller) in ps::notify::take_left_behind() {
         let what = format!("the {of} notify routine at {routine:#018x} is not removed {when}");
         stop::violation("notify-routine-left", Some((0xce, 0)), what, caller);
@@ -272,6 +259,38 @@ pub fn check_left_behind(when: &str) {
         // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
         stop::violation(&rule, Some((0xce, 0)), format!("{what} {when}"), caller);
     }
+}
+
+/// Something that a driver owes.
+fn report(left: &Left, when: &str) {
+    let what = format!("{} {when}", left.what);
+    stop::violation(left.rule, left.verifier, what, left.caller);
+}
+
+/// MDLs, mappings and pool.
+fn check_memory(when: &str) {
+    let owed = mm::owed::left_behind();
+    for left in mm::mdl::left_behind().into_iter().chain(owed) {
+        report(&left, when);
+    }
+    let blocks = mm::with(|memory| memory.pools.owned_by_drivers());
+    for (va, block) in blocks {
+        let kind = match block.kind {
+            PoolKind::NonPaged | PoolKind::NonPagedExecute => "nonpaged",
+            PoolKind::Paged => "paged",
+        };
+        let what = format!(
+            "{} bytes of {kind} pool at {va:#018x}, tag '{}', are not freed {when}",
+            block.size,
+            tag_text(block.tag)
+        );
+        let taken = verify::past("allocated", block.stack).into_iter().collect();
+        stop::left_behind("pool-leak", Some((0xc4, 0x62)), what, block.caller, taken);
+    }
+}
+
+/// Locks that are held, references and handles.
+fn check_objects(when: &str) {
     for (lock, kind, caller) in ke::held::take_left_behind() {
         let what = format!("the {kind} at {lock:#018x} is held {when}");
         stop::violation("spin-lock-held", Some((0xc4, 0x0004_0009)), what, caller);

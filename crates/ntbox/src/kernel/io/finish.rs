@@ -218,7 +218,10 @@ pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<
     match owner {
         Some(Owner::File) => finish_file(packet, caller),
         Some(Owner::Built) => finish_built(packet),
-        Some(Owner::Power) => po::request::finished(packet, caller),
+        Some(Owner::Power) => {
+            po::request::finished(packet, caller);
+            Ok(())
+        }
         Some(Owner::Associated) => finish_associated(packet, caller),
         Some(Owner::Driver | Owner::Initialized) | None => {
             let what = format!(

@@ -22,9 +22,11 @@ mod category {
 /// Where the handles of registrations begin.
 const FIRST: u64 = 0xffff_fb30_0000_0040;
 
-/// Routines by handle, with the calls that registered them; how many there have
-/// been.
-static ROUTINES: Exclusive<(u64, BTreeMap<u64, (u64, u64)>)> = Exclusive::new((0, BTreeMap::new()));
+/// Routines by handle, with the calls that registered them.
+type Routines = BTreeMap<u64, (u64, u64)>;
+
+/// How many routines there have been, and those that are registered.
+static ROUTINES: Exclusive<(u64, Routines)> = Exclusive::new((0, Routines::new()));
 
 /// Forgets and returns the routines that drivers have left registered.
 pub fn left_behind() -> Vec<Left> {

@@ -32,17 +32,25 @@ const SETTINGS: [([u8; 16], u32); 4] = [
 
 /// A GUID as it lies in memory.
 const fn guid(first: u32, second: u16, third: u16, rest: u64) -> [u8; 16] {
-    let [a, b, c, d] = first.to_le_bytes();
-    let [e, f] = second.to_le_bytes();
-    let [g, h] = third.to_le_bytes();
-    let [i, j, k, l, m, n, o, p] = rest.to_be_bytes();
-    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    let text =
+        (first as u128) << 96 | (second as u128) << 80 | (third as u128) << 64 | rest as u128;
+    let mut bytes = text.to_be_bytes();
+    // The first three fields are little-endian numbers.
+    let swapped = [(0, 3), (1, 2), (4, 5), (6, 7)];
+    let mut n = 0;
+    while n < swapped.len() {
+        let (one, other) = swapped[n];
+        (bytes[one], bytes[other]) = (bytes[other], bytes[one]);
+        n += 1;
+    }
+    bytes
 }
 
-/// Callbacks by handle, with the calls that registered them; how many there have
-/// been.
-static CALLBACKS: Exclusive<(u64, BTreeMap<u64, (u64, u64)>)> =
-    Exclusive::new((0, BTreeMap::new()));
+/// Callbacks by handle, with the calls that registered them.
+type Callbacks = BTreeMap<u64, (u64, u64)>;
+
+/// How many callbacks there have been, and those that are registered.
+static CALLBACKS: Exclusive<(u64, Callbacks)> = Exclusive::new((0, Callbacks::new()));
 
 /// Forgets and returns the callbacks that a driver has left registered, and the
 /// calls that did.
