@@ -9,8 +9,8 @@ use ntbox::{
     Error, Handle, Machine, Operation, Process, Progress, Report, Started, Verify, Violation,
 };
 use protocol::{
-    Checksum, Command, DEVICE_LINK, ExchangeRequest, MapReply, MapRequest, ProbeRequest,
-    SendRequest, SignalRequest, UnmapRequest, WalkRequest,
+    BlocksRequest, Checksum, Command, ContextReply, DEVICE_LINK, ExchangeRequest, MapReply,
+    MapRequest, ProbeRequest, SendRequest, SignalRequest, UnmapRequest, WalkRequest,
 };
 use suites::ntmem::{READ_WRITE, config};
 use zerocopy::{FromBytes, IntoBytes};
@@ -118,6 +118,16 @@ impl Program {
                 self.control(command, request.as_bytes(), &room)?;
             }
             Command::Walk => self.walk()?,
+            Command::Blocks => {
+                let context = self.control(Command::Context, &[], &room)?;
+                let process =
+                    ContextReply::read_from_prefix(&context).map_or(0, |(reply, _)| reply.process);
+                let request = BlocksRequest {
+                    process,
+                    address: 0,
+                };
+                self.control(command, request.as_bytes(), &room)?;
+            }
             _ => {
                 self.control(command, &[], &room)?;
             }
