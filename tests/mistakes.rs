@@ -3,12 +3,9 @@
 //! table says the same.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use std::fmt::Write as _;
-use std::path::Path;
-
 use ntbox::{Config, Location, Past, RegValue, Report, Verify};
 use suites::build;
-use suites::mistakes::{MISTAKES, seen};
+use suites::mistakes::{MISTAKES, check_guide, seen};
 
 fn run(how: usize, right: bool, verify: Verify) -> Report {
     let how = u32::try_from(how).expect("a small number");
@@ -168,16 +165,7 @@ fn the_calls_that_may_fail_are_listed_once_for_each_call_stack() {
 /// The guide's table is what a run shows.
 #[test]
 fn the_guide_says_what_is_seen() {
-    let mut table = String::from("| mistake | without | with `--verify` |\n|---|---|---|\n");
-    for (how, (what, ..)) in MISTAKES.into_iter().enumerate() {
-        let without = seen(&run(how, false, Verify::Off));
-        let with = seen(&run(how, false, Verify::Overruns));
-        writeln!(table, "| {what} | {without} | {with} |").expect("a string takes all");
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ntbox.md");
-    let guide = std::fs::read_to_string(&path).expect("the guide");
-    assert!(
-        guide.contains(&table),
-        "docs/ntbox.md does not have this table:\n{table}"
-    );
+    check_guide("mistake", &MISTAKES, |how, verify| {
+        seen(&run(how, false, verify))
+    });
 }

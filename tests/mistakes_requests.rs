@@ -3,12 +3,9 @@
 //! the same.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use std::fmt::Write as _;
-use std::path::Path;
-
 use ntbox::{Config, Error, Machine, Operation, RegValue, Report, Started, Verify};
 use suites::build;
-use suites::mistakes::{REQUESTS, seen};
+use suites::mistakes::{REQUESTS, check_guide, seen};
 
 /// Bytes of the caller's memory, of which the first is a length.
 const MEMORY: [u8; 64] = [8; 64];
@@ -97,17 +94,7 @@ fn touching_the_callers_memory_is_located() {
 /// The guide's table is what a run shows.
 #[test]
 fn the_guide_says_what_is_seen() {
-    let mut table =
-        String::from("| mistake with a request | without | with `--verify` |\n|---|---|---|\n");
-    for (how, (what, ..)) in REQUESTS.into_iter().enumerate() {
-        let without = seen(&run(how, false, Verify::Off));
-        let with = seen(&run(how, false, Verify::Overruns));
-        writeln!(table, "| {what} | {without} | {with} |").expect("a string takes all");
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ntbox.md");
-    let guide = std::fs::read_to_string(&path).expect("the guide");
-    assert!(
-        guide.contains(&table),
-        "docs/ntbox.md does not have this table:\n{table}"
-    );
+    check_guide("mistake with a request", &REQUESTS, |how, verify| {
+        seen(&run(how, false, verify))
+    });
 }

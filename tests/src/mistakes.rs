@@ -1,6 +1,9 @@
 //! The mistakes of the drivers that are made of them, and what is reported of each.
 
-use ntbox::Report;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use ntbox::{Report, Verify};
 
 /// One mistake: what it is, the function that makes it, and what is reported
 /// without and with `--verify`.
@@ -422,4 +425,24 @@ pub fn seen(report: &Report) -> String {
     } else {
         all.join("; ")
     }
+}
+
+/// Checks that the guide has the table of these mistakes, as `seen` says of each
+/// by its number, without and with `--verify`.
+///
+/// # Panics
+///
+/// If it has another one, or none.
+pub fn check_guide(title: &str, mistakes: &[Mistake], seen: impl Fn(usize, Verify) -> String) {
+    let mut table = format!("| {title} | without | with `--verify` |\n|---|---|---|\n");
+    for (how, (what, ..)) in mistakes.iter().enumerate() {
+        let (without, with) = (seen(how, Verify::Off), seen(how, Verify::Overruns));
+        let _ = writeln!(table, "| {what} | {without} | {with} |");
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ntbox.md");
+    let guide = std::fs::read_to_string(&path).expect("the guide");
+    assert!(
+        guide.contains(&table),
+        "docs/ntbox.md does not have this table:\n{table}"
+    );
 }

@@ -29,6 +29,7 @@ pub mod partial;
 mod po;
 mod privileged;
 mod ps;
+mod registrations;
 mod rtl;
 mod se;
 mod seh;

@@ -1,5 +1,6 @@
-//! Exports that do less than their reference says, and what they leave out. What
-//! could be taken for an answer says so in the log or stops, when it is asked for.
+//! Exports that do less than their reference says, and what they leave out. An
+//! outcome that could be mistaken for an answer is told in the log, too; refusals
+//! and empty lists that Windows has as well are not.
 
 /// The export and what is missing, by name.
 pub const NOTES: &[(&str, &str)] = &[

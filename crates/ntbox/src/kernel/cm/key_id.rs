@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use super::context::is_key;
 use super::registered;
-use super::shown::Shown;
+use super::shown::{self, Shown};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::APC_LEVEL;
 use crate::kernel::ex::pool;
 use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::guest;
 use crate::kernel::ob::{self, Refusal};
 use crate::kernel::se::in_pool;
 use crate::kernel::zw::key;
@@ -41,16 +41,8 @@ fn lasting_name(object: u64) -> Result<u64, Refusal> {
 /// A name that the driver has to give back.
 fn own_name(object: u64, caller: u64) -> Result<u64, Refusal> {
     let path = key::path(object).ok_or(ntstatus::STATUS_KEY_DELETED)?;
-    let mut bytes = vec![0; 16];
-    bytes.extend(path.iter().chain([&0]).flat_map(|unit| unit.to_le_bytes()));
-    let block = in_pool(&bytes, caller)?;
-    let length = u16::try_from(2 * path.len()).unwrap_or(u16::MAX - 3);
-    let name = UnicodeString {
-        length,
-        maximum_length: length + 2,
-        buffer: block + 16,
-    };
-    name.write(block)?;
+    let block = in_pool(&shown::string_bytes(&path), caller)?;
+    shown::write_string(block, &path)?;
     Ok(block)
 }
 

@@ -2,14 +2,36 @@
 //! and the names in them. It lasts as long as the operation does.
 
 use super::registered;
-use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::Refusal;
 
 /// Pool tag of this memory.
 const TAG: u32 = u32::from_le_bytes(*b"CMcb");
 /// Bytes of a `UNICODE_STRING`.
-const STRING_SIZE: u64 = 16;
+const STRING_SIZE: usize = 16;
+
+/// Room for a `UNICODE_STRING`, its text, and a NUL: what a block of it begins as,
+/// until [`write_string`] knows where that is.
+pub fn string_bytes(text: &[u16]) -> Vec<u8> {
+    let units = text.iter().chain([&0]).flat_map(|unit| unit.to_le_bytes());
+    [0; STRING_SIZE].into_iter().chain(units).collect()
+}
+
+/// Writes the `UNICODE_STRING` at the start of a block of [`string_bytes`].
+///
+/// # Errors
+/// If the block cannot be written.
+pub fn write_string(block: u64, text: &[u16]) -> Result<(), Fault> {
+    // Names that are longer than a string can say are refused before.
+    let length = u16::try_from(2 * text.len()).unwrap_or(u16::MAX - 3);
+    let string = UnicodeString {
+        length,
+        maximum_length: length + 2,
+        buffer: block + STRING_SIZE as u64,
+    };
+    string.write(block)
+}
 
 /// A block of this memory, freed with its owner.
 #[derive(Debug)]
@@ -32,17 +54,8 @@ impl Shown {
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn string(text: &[u16]) -> Result<Self, Refusal> {
-        let mut bytes = vec![0; 16];
-        bytes.extend(text.iter().chain([&0]).flat_map(|unit| unit.to_le_bytes()));
-        let shown = Self::new(&bytes)?;
-        // Names that are longer than a string can say are refused before.
-        let length = u16::try_from(2 * text.len()).unwrap_or(u16::MAX - 3);
-        let string = UnicodeString {
-            length,
-            maximum_length: length + 2,
-            buffer: shown.0 + STRING_SIZE,
-        };
-        string.write(shown.0)?;
+        let shown = Self::new(&string_bytes(text))?;
+        write_string(shown.0, text)?;
         Ok(shown)
     }
 

@@ -1,46 +1,36 @@
 //! Event providers: registered under a GUID, named by a handle from then on.
 
-use std::collections::BTreeMap;
-
 use ntstatus::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
+use crate::kernel::registrations::Registrations;
 
 /// `MAX_EVENT_DATA_DESCRIPTORS`.
 const MOST_PARTS: u32 = 128;
-/// Where handles begin; they are addresses of nothing, some bytes apart.
+/// Where handles begin.
 const FIRST: u64 = 0xffff_fb00_0000_0040;
-/// From one handle to the next.
-const STEP: u64 = 0x40;
 /// The last class of `EtwSetInformation`, `EventProviderUseDescriptorType`.
 const LAST_CLASS: u32 = 3;
 
-/// Providers by handle, and how many there have been.
-#[derive(Debug)]
-struct Providers {
-    made: u64,
-    /// GUID, and the address that the call which registered it returns to.
-    known: BTreeMap<u64, ([u8; 16], u64)>,
-}
+/// A provider: its GUID, and the address that the call which registered it returns
+/// to.
+type Provider = ([u8; 16], u64);
 
-static PROVIDERS: Exclusive<Providers> = Exclusive::new(Providers {
-    made: 0,
-    known: BTreeMap::new(),
-});
+static PROVIDERS: Exclusive<Registrations<Provider>> = Exclusive::new(Registrations::new(FIRST));
 
 /// Forgets and returns the providers that a driver has left registered: their GUIDs
 /// as they lie in memory, and the calls that registered them.
 pub fn take_left_behind() -> Vec<([u8; 16], u64)> {
-    let left = std::mem::take(&mut PROVIDERS.lock().known);
-    left.into_values().collect()
+    let left = PROVIDERS.lock().take();
+    left.map(|(_, provider)| provider).collect()
 }
 
 /// What becomes of an event: nothing, if it could have been written.
 fn write(handle: u64, parts: u32) -> u32 {
-    if !PROVIDERS.lock().known.contains_key(&handle) {
+    if !PROVIDERS.lock().contains(handle) {
         STATUS_INVALID_HANDLE
     } else if parts > MOST_PARTS {
         STATUS_INVALID_PARAMETER
@@ -60,16 +50,14 @@ exports! {
         let mut id = [0; 16];
         guest::read_bytes(guid, &mut id)?;
         let mut providers = PROVIDERS.lock();
-        let number = FIRST + providers.made * STEP;
-        guest::write_u64(handle, number)?;
-        providers.made += 1;
-        providers.known.insert(number, (id, call.return_address()));
+        guest::write_u64(handle, providers.upcoming())?;
+        providers.add((id, call.return_address()));
         Ok(STATUS_SUCCESS)
     }
 
     /// `EtwUnregister`.
     fn EtwUnregister(handle: u64) -> u32 [max PASSIVE_LEVEL] {
-        let known = PROVIDERS.lock().known.remove(&handle);
+        let known = PROVIDERS.lock().remove(handle);
         Ok(known.map_or(STATUS_INVALID_HANDLE, |_| STATUS_SUCCESS))
     }
 

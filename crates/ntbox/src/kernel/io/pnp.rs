@@ -2,8 +2,6 @@
 //! and nothing leaves, so whoever wants to hear of that waits for ever, and what
 //! asks for a physical device object stops the kernel, for there is none.
 
-use std::collections::BTreeMap;
-
 use ntstatus::{STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
@@ -11,6 +9,7 @@ use crate::kernel::call::{Return, Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::mm::mdl::Left;
+use crate::kernel::registrations::Registrations;
 
 /// `IO_NOTIFICATION_EVENT_CATEGORY`.
 mod category {
@@ -22,16 +21,13 @@ mod category {
 /// Where the handles of registrations begin.
 const FIRST: u64 = 0xffff_fb30_0000_0040;
 
-/// Routines by handle, with the calls that registered them.
-type Routines = BTreeMap<u64, (u64, u64)>;
-
-/// How many routines there have been, and those that are registered.
-static ROUTINES: Exclusive<(u64, Routines)> = Exclusive::new((0, Routines::new()));
+/// Routines, with the calls that registered them.
+static ROUTINES: Exclusive<Registrations<(u64, u64)>> = Exclusive::new(Registrations::new(FIRST));
 
 /// Forgets and returns the routines that drivers have left registered.
 pub fn left_behind() -> Vec<Left> {
-    let left = std::mem::take(&mut ROUTINES.lock().1).into_values();
-    left.map(|(routine, caller)| Left {
+    let left = ROUTINES.lock().take();
+    left.map(|(_, (routine, caller))| Left {
         rule: "pnp-notification-left",
         verifier: Some((0xce, 0)),
         what: format!(
@@ -43,21 +39,17 @@ pub fn left_behind() -> Vec<Left> {
 }
 
 fn unregister(handle: u64) -> u32 {
-    let known = ROUTINES.lock().1.remove(&handle);
+    let known = ROUTINES.lock().remove(handle);
     known.map_or(STATUS_INVALID_PARAMETER, |_| STATUS_SUCCESS)
 }
 
 /// Windows stops, too, where a physical device object is needed and something else
 /// is given: `PNP_DETECTED_FATAL_ERROR`.
-fn no_physical_device(function: &str, body: u64) -> Stop {
+fn stop(function: &str, body: u64) -> Return {
     let what = format!(
         "{function} was given {body:#018x}, which is no physical device object; there are none here (PNP_DETECTED_FATAL_ERROR)"
     );
-    Stop::bug_check(0xca, [2, body, 0, 0], what)
-}
-
-fn stop(function: &str, body: u64) -> Return {
-    Err(no_physical_device(function, body))
+    Err(Stop::bug_check(0xca, [2, body, 0, 0], what))
 }
 
 exports! {
@@ -72,10 +64,8 @@ exports! {
             _ => return Ok(STATUS_INVALID_PARAMETER),
         }
         let mut routines = ROUTINES.lock();
-        let handle = FIRST + routines.0 * 0x40;
-        guest::write_u64(entry, handle)?;
-        routines.0 += 1;
-        routines.1.insert(handle, (routine, call.return_address()));
+        guest::write_u64(entry, routines.upcoming())?;
+        routines.add((routine, call.return_address()));
         Ok(STATUS_SUCCESS)
     }
 

@@ -2,8 +2,6 @@
 //! has it. It is plugged in, its display is on, and it has no lid and no battery,
 //! so nothing changes and nobody hears a second time.
 
-use std::collections::BTreeMap;
-
 use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::exports;
@@ -12,6 +10,7 @@ use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::Caller;
+use crate::kernel::registrations::Registrations;
 
 /// Pool tag of what callbacks are shown.
 const TAG: u32 = u32::from_le_bytes(*b"PoSe");
@@ -46,17 +45,14 @@ const fn guid(first: u32, second: u16, third: u16, rest: u64) -> [u8; 16] {
     bytes
 }
 
-/// Callbacks by handle, with the calls that registered them.
-type Callbacks = BTreeMap<u64, (u64, u64)>;
-
-/// How many callbacks there have been, and those that are registered.
-static CALLBACKS: Exclusive<(u64, Callbacks)> = Exclusive::new((0, Callbacks::new()));
+/// Callbacks, with the calls that registered them.
+static CALLBACKS: Exclusive<Registrations<(u64, u64)>> = Exclusive::new(Registrations::new(FIRST));
 
 /// Forgets and returns the callbacks that a driver has left registered, and the
 /// calls that did.
 pub fn take_left_behind() -> Vec<(u64, u64)> {
-    let left = std::mem::take(&mut CALLBACKS.lock().1);
-    left.into_values().collect()
+    let left = CALLBACKS.lock().take();
+    left.map(|(_, callback)| callback).collect()
 }
 
 exports! {
@@ -72,18 +68,15 @@ exports! {
         guest::read_bytes(setting, &mut id)?;
         let number = {
             let mut callbacks = CALLBACKS.lock();
-            let number = FIRST + callbacks.0 * 0x40;
-            guest::write_u64(handle, number)?;
-            callbacks.0 += 1;
-            callbacks.1.insert(number, (callback, call.return_address()));
-            number
+            guest::write_u64(handle, callbacks.upcoming())?;
+            callbacks.add((callback, call.return_address()))
         };
         let Some((_, value)) = SETTINGS.iter().find(|(known, _)| *known == id) else {
             return Ok(STATUS_SUCCESS);
         };
         // The GUID and the value, for as long as the callback looks at them.
         let Some(shown) = pool::allocate(PoolKind::Paged, 20, TAG) else {
-            CALLBACKS.lock().1.remove(&number);
+            CALLBACKS.lock().remove(number);
             return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
         };
         let written = guest::write_bytes(shown, &id).and_then(|()| guest::write_u32(shown + 16, *value));
@@ -97,7 +90,7 @@ exports! {
 
     /// `PoUnregisterPowerSettingCallback`.
     fn PoUnregisterPowerSettingCallback(handle: u64) -> u32 [max PASSIVE_LEVEL] {
-        let known = CALLBACKS.lock().1.remove(&handle);
+        let known = CALLBACKS.lock().remove(handle);
         Ok(known.map_or(STATUS_INVALID_PARAMETER, |_| STATUS_SUCCESS))
     }
 }

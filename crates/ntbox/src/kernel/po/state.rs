@@ -1,8 +1,6 @@
 //! Power states: of devices, as their drivers report them, and of the system,
 //! which drivers ask to stay awake.
 
-use std::collections::BTreeMap;
-
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::exclusive::Exclusive;
@@ -10,6 +8,7 @@ use crate::kernel::guest;
 use crate::kernel::io::irp;
 use crate::kernel::io::layout::{device, object_extension};
 use crate::kernel::ob::Caller;
+use crate::kernel::registrations::Registrations;
 
 /// `DevicePowerState` of `POWER_STATE_TYPE`; the other one is of the system.
 const DEVICE: u32 = 1;
@@ -17,16 +16,16 @@ const DEVICE: u32 = 1;
 const SHIFT: u32 = 4;
 const MASK: u32 = 0xf;
 
-/// Reports of who is busy by handle, with the calls that made them; how many there
-/// have been.
-static BUSY: Exclusive<(u64, BTreeMap<u64, u64>)> = Exclusive::new((0, BTreeMap::new()));
-/// Where their handles begin.
+/// Where the handles of reports begin.
 const FIRST: u64 = 0xffff_fb10_0000_0040;
+
+/// Reports of who is busy: the calls that made them.
+static BUSY: Exclusive<Registrations<u64>> = Exclusive::new(Registrations::new(FIRST));
 
 /// Forgets and returns the reports that a driver has not taken back, and the calls
 /// that made them.
 pub fn take_left_behind() -> Vec<(u64, u64)> {
-    std::mem::take(&mut BUSY.lock().1).into_iter().collect()
+    BUSY.lock().take().collect()
 }
 
 exports! {
@@ -58,18 +57,15 @@ exports! {
     /// `PoRegisterSystemState`: NULL without memory.
     fn PoRegisterSystemState<call>(handle: u64, flags: u32) -> u64 [max PASSIVE_LEVEL] fails 0 {
         let mut busy = BUSY.lock();
-        if busy.1.contains_key(&handle) {
+        if busy.contains(handle) {
             return Ok(handle);
         }
-        let new = FIRST + busy.0 * 0x40;
-        busy.0 += 1;
-        busy.1.insert(new, call.return_address());
-        Ok(new)
+        Ok(busy.add(call.return_address()))
     }
 
     /// `PoUnregisterSystemState`.
     fn PoUnregisterSystemState(handle: u64) -> () [max PASSIVE_LEVEL] {
-        BUSY.lock().1.remove(&handle);
+        BUSY.lock().remove(handle);
         Ok(())
     }
 
