@@ -1,8 +1,9 @@
 //! `vq.exe` in Wine: what it lists of a program that made every kind of block, and
 //! what the kernel says of the same.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::time::Duration;
 
 use harness::host::HostError;
 use harness::lifecycle;
@@ -186,6 +187,70 @@ fn groups_have_their_meaning() {
     find("environment", &|group| group["process"] == true);
     find("heap", &|group| group["number"] == 0);
     find("shared-user-data", &|_| true);
+}
+
+#[test]
+fn what_changes_is_shown_until_the_process_ends() {
+    let _alone = Alone::new();
+    let mut subject = Subject::start();
+    let mut watching = command("vq.exe")
+        .args([&subject.process, "--watch", "0.1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Wine runs");
+    let (say, heard) = std::sync::mpsc::channel();
+    let output = BufReader::new(watching.stdout.take().expect("a pipe"));
+    let listener = std::thread::spawn(move || {
+        for line in output.lines().map_while(Result::ok) {
+            // Nobody listening is the end of the test.
+            let _ = say.send(line);
+        }
+    });
+    // Which page is the first that is seen depends on when the watching begins.
+    let mut line = None;
+    for _ in 0..16 {
+        let input = subject.input.as_mut().expect("it waits");
+        input.write_all(b"\n").expect("it reads");
+        line = heard.recv_timeout(Duration::from_secs(1)).ok();
+        if line.is_some() {
+            break;
+        }
+    }
+    let line = line.expect("a page that was committed is seen");
+    let block = line.strip_prefix("- ").or_else(|| line.strip_prefix("+ "));
+    let block = parse::read(block.unwrap_or(&line).as_bytes(), "watched").expect("a block");
+    assert_eq!(block[0].allocation_base, PLACES.start, "{line}");
+    drop(subject);
+    let ended = watching.wait_with_output().expect("it ends");
+    listener.join().expect("it only reads");
+    assert!(ended.status.success(), "{ended:?}");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("has ended"), "{said}");
+}
+
+#[test]
+fn all_processes_are_listed_under_their_names() {
+    let _alone = Alone::new();
+    let subject = Subject::start();
+    // A process may end meanwhile, which is said.
+    let output = |arguments: &[&str]| {
+        let output = vq(&[&["--all"], arguments].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let listing = output(&[]);
+    let title = format!("# {} vq-subject.exe\n", subject.process);
+    let (_, rest) = listing.split_once(&title).expect("the subject is listed");
+    let own = rest.split("\n# ").next().unwrap_or_default();
+    assert_eq!(chosen(own).len(), GOLDEN.lines().count());
+    assert!(
+        listing
+            .lines()
+            .filter(|line| line.starts_with("# "))
+            .count()
+            > 1
+    );
 }
 
 #[test]

@@ -33,6 +33,20 @@ pub fn csv(block: &Block, out: &mut impl Write) -> io::Result<()> {
     )
 }
 
+/// Writes what stands before a block's values if there are several processes: the
+/// number of its own, and the name of the program.
+///
+/// # Errors
+///
+/// Those of the writer.
+pub fn csv_process(pid: u32, program: &str, out: &mut impl Write) -> io::Result<()> {
+    if program.contains([',', '"', '\n', '\r']) {
+        write!(out, "{pid},\"{}\",", program.replace('"', "\"\""))
+    } else {
+        write!(out, "{pid},{program},")
+    }
+}
+
 /// A block as an object. Addresses are texts, as numbers of 64 bits get lost in
 /// some readers of JSON.
 #[derive(Debug, Serialize)]
@@ -140,6 +154,15 @@ mod tests {
             "0x60000,0x15b000,8192,Committed,Private,--GRW--,---RW--,0x104,0x40000004\n\
              0x0,0x0,4096,Free,,,,0x0,0x0\n"
         );
+    }
+
+    #[test]
+    fn names_of_programs_are_quoted_where_they_must_be() {
+        let mut out = Vec::new();
+        csv_process(4, "System", &mut out).expect("memory");
+        csv_process(8, "a, \"b\".exe", &mut out).expect("memory");
+        let text = String::from_utf8(out).expect("text");
+        assert_eq!(text, "4,System,8,\"a, \"\"b\"\".exe\",");
     }
 
     #[test]

@@ -32,6 +32,30 @@ impl Tail {
         }
     }
 
+    /// The log at `path`, from where it ends now.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn from_end(path: &Path) -> io::Result<Self> {
+        let mut tail = Self::new(path);
+        tail.read()?;
+        tail.rest.clear();
+        Ok(tail)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many bytes of it have been read.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.at
+    }
+
     /// The lines that have been finished since the last call, as [`lines`] takes them
     /// out of a log.
     ///
@@ -56,9 +80,9 @@ impl Tail {
         Ok(self.parse(&whole))
     }
 
-    /// The line that has no end yet, when there is nothing more to come.
+    /// The line that has no end yet.
     #[must_use]
-    pub fn last(self) -> Vec<Line> {
+    pub fn last(&self) -> Vec<Line> {
         self.parse(&self.rest)
     }
 
@@ -124,6 +148,13 @@ mod tests {
             let mut tail = Tail::new(scratch.path());
             assert_eq!(texts(tail.read()), ["one \u{a0a}"]);
             assert_eq!(texts(Ok(tail.last())), ["two"]);
+            // From its end on it is still known what it is written in.
+            let mut later = Tail::from_end(scratch.path()).expect("it can be read");
+            let more: Vec<u8> = "\nthree\n".encode_utf16().flat_map(bytes).collect();
+            let file = File::options().append(true).open(scratch.path());
+            file.and_then(|mut file| file.write_all(&more))
+                .expect("room");
+            assert_eq!(texts(later.read()), ["three"]);
         }
     }
 }

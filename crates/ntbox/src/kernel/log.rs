@@ -88,6 +88,13 @@ pub fn message(component: u32, level: u32, text: &[u8]) {
     }
 }
 
+/// Records what this kernel itself has to say to whoever reads the log, a line.
+pub fn note(text: &str) {
+    /// `DPFLTR_DEFAULT_ID`.
+    const DEFAULT: u32 = 101;
+    message(DEFAULT, 0, format!("ntbox: {text}\n").as_bytes());
+}
+
 /// Ends a line that has begun: the kernel is about to stop or the driver is gone.
 pub fn flush() {
     if let Some(line) = with(|state| state.pending.take()).flatten() {

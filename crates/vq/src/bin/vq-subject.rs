@@ -25,6 +25,8 @@ mod subject {
     const BASE: usize = 0x100_0000_0000;
     const APART: usize = 0x10_0000;
     const PAGE: usize = 0x1000;
+    /// Pages of the first allocation, which are committed one by one.
+    const RESERVED: usize = 16;
     /// What a thread uses of its stack; more than one guard page is passed.
     const DEPTH: usize = 0x2_0000;
 
@@ -51,7 +53,7 @@ mod subject {
     }
 
     fn private() {
-        allocate(at(0, 0), 16, MEM_RESERVE, PAGE_NOACCESS);
+        allocate(at(0, 0), RESERVED, MEM_RESERVE, PAGE_NOACCESS);
         let kinds = [
             PAGE_NOACCESS,
             PAGE_READONLY,
@@ -140,6 +142,11 @@ mod subject {
         let thread = waiting.recv().map_err(io::Error::other)?;
         println!("process {} thread {thread}", process::id());
         io::stdout().flush()?;
+        for (page, line) in (0..RESERVED).zip(io::stdin().lines()) {
+            line?;
+            allocate(at(0, page), 1, MEM_COMMIT, PAGE_READWRITE);
+        }
+        // There is nothing left to commit.
         io::stdin().read_to_end(&mut Vec::new())?;
         drop(file);
         // A view keeps it from being removed; the folder is one for such files.

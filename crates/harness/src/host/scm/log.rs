@@ -1,14 +1,12 @@
 //! Where the driver's debug output is on Windows: in a file that somebody writes,
 //! DebugView or a debugger on another computer.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::super::{HostError, Service};
-use crate::logs;
+use crate::logs::Tail;
 use crate::record::Line;
 
 /// Where to read it.
@@ -28,12 +26,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The lines since a service was installed.
 pub struct Reader {
-    file: Option<PathBuf>,
-    /// Where they begin.
-    start: u64,
+    tail: Option<Tail>,
+    /// Those that have been read.
+    lines: Vec<Line>,
     /// What each of the driver's lines begins with.
     prefix: String,
-    writer: Option<Child>,
+    writer: Option<Writer>,
+}
+
+/// A program that writes a log for this one.
+struct Writer {
+    child: Child,
+    file: PathBuf,
 }
 
 impl Source {
@@ -41,30 +45,27 @@ impl Source {
     pub fn open(&self, service: &Service) -> Result<Reader, HostError> {
         let stem = service.image.file_stem().unwrap_or_default();
         let prefix = format!("{}: ", stem.to_string_lossy());
-        let (file, writer) = match self {
+        let (tail, writer) = match self {
             Self::Nowhere => (None, None),
-            Self::File(path) => (Some(path.clone()), None),
+            Self::File(path) => {
+                let tail = Tail::from_end(path).map_err(|error| unreadable(path, &error))?;
+                (Some(tail), None)
+            }
             Self::DebugView(program) => {
-                let (path, writer) = debug_view(program)?;
-                (Some(path), Some(writer))
+                let writer = debug_view(program)?;
+                (Some(Tail::new(&writer.file)), Some(writer))
             }
         };
-        let start = match (&file, &writer) {
-            (Some(path), None) => fs::metadata(path)
-                .map_err(|error| unreadable(path, &error))?
-                .len(),
-            _ => 0,
-        };
         Ok(Reader {
-            file,
-            start,
+            tail,
+            lines: Vec::new(),
             prefix,
             writer,
         })
     }
 }
 
-fn unreadable(path: &std::path::Path, error: &std::io::Error) -> HostError {
+fn unreadable(path: &Path, error: &std::io::Error) -> HostError {
     HostError::Options(format!(
         "the log {} cannot be read: {error}",
         path.display()
@@ -72,13 +73,13 @@ fn unreadable(path: &std::path::Path, error: &std::io::Error) -> HostError {
 }
 
 /// Starts DebugView's program for the command line, and waits until it listens.
-fn debug_view(program: &PathBuf) -> Result<(PathBuf, Child), HostError> {
-    let path = std::env::temp_dir().join(format!("ntmem-debug-{}.log", std::process::id()));
-    let _ = fs::remove_file(&path);
+fn debug_view(program: &Path) -> Result<Writer, HostError> {
+    let file = std::env::temp_dir().join(format!("ntmem-debug-{}.log", std::process::id()));
+    let _ = std::fs::remove_file(&file);
     let child = Command::new(program)
         .args(["--accepteula", "--kernel", "--verbose-kernel", "--no-win32"])
         .args(["--no-banner", "--format", "text", "--log"])
-        .arg(&path)
+        .arg(&file)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -87,51 +88,42 @@ fn debug_view(program: &PathBuf) -> Result<(PathBuf, Child), HostError> {
             HostError::Options(format!("{} cannot be started: {error}", program.display()))
         })?;
     let since = Instant::now();
-    while !path.exists() && since.elapsed() < PATIENCE {
+    while !file.exists() && since.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(50));
     }
-    Ok((path, child))
+    Ok(Writer { child, file })
 }
 
 impl Reader {
     /// The driver's lines so far; waits until the writer has nothing more.
     pub fn lines(&mut self) -> Result<Vec<Line>, HostError> {
-        let Some(path) = &self.file else {
+        let Some(tail) = &mut self.tail else {
             return Ok(Vec::new());
         };
         let since = Instant::now();
-        let mut size = None;
+        let mut before = None;
         loop {
-            let now = fs::metadata(path)
-                .map_err(|error| unreadable(path, &error))?
-                .len();
-            if size == Some(now) || since.elapsed() > PATIENCE {
+            let read = tail.read();
+            self.lines
+                .extend(read.map_err(|error| unreadable(tail.path(), &error))?);
+            let now = Some(tail.position());
+            if before == now || since.elapsed() > PATIENCE {
                 break;
             }
-            size = Some(now);
+            before = now;
             std::thread::sleep(QUIET);
         }
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|mut file| {
-                file.seek(SeekFrom::Start(self.start))?;
-                file.read_to_end(&mut bytes)
-            })
-            .map_err(|error| unreadable(path, &error))?;
-        let mut lines = logs::lines(&logs::decode(&bytes));
+        let mut lines = self.lines.clone();
+        lines.extend(tail.last());
         lines.retain(|line| line.text.starts_with(&self.prefix));
         Ok(lines)
     }
 }
 
-impl Drop for Reader {
+impl Drop for Writer {
     fn drop(&mut self) {
-        if let Some(writer) = &mut self.writer {
-            let _ = writer.kill();
-            let _ = writer.wait();
-            if let Some(path) = &self.file {
-                let _ = fs::remove_file(path);
-            }
-        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.file);
     }
 }

@@ -8,6 +8,7 @@ use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Return, Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
+use crate::kernel::log;
 use crate::kernel::mm::mdl::Left;
 use crate::kernel::registrations::Registrations;
 
@@ -50,6 +51,14 @@ fn stop(function: &str, body: u64) -> Return {
         "{function} was given {body:#018x}, which is no physical device object; there are none here (PNP_DETECTED_FATAL_ERROR)"
     );
     Err(Stop::bug_check(0xca, [2, body, 0, 0], what))
+}
+
+/// Refuses an interrupt, and says why.
+fn no_interrupt(function: &str) -> u32 {
+    log::note(&format!(
+        "{function} fails: this machine has no devices, so nothing interrupts; a driver for hardware cannot be tried here"
+    ));
+    STATUS_INVALID_PARAMETER
 }
 
 exports! {
@@ -122,11 +131,11 @@ exports! {
         object: u64, routine: u64, context: u64, lock: u64, vector: u32, irql: u8, synchronize: u8, mode: u32,
         shared: bool, affinity: u64, floating: bool,
     ) -> u32 [max PASSIVE_LEVEL] {
-        Ok(STATUS_INVALID_PARAMETER)
+        Ok(no_interrupt("IoConnectInterrupt"))
     }
 
     /// `IoConnectInterruptEx`: refused, for there is no hardware.
     fn IoConnectInterruptEx(parameters: u64) -> u32 [max PASSIVE_LEVEL] {
-        Ok(STATUS_INVALID_PARAMETER)
+        Ok(no_interrupt("IoConnectInterruptEx"))
     }
 }

@@ -11,8 +11,8 @@ use super::space::{Protection, Space};
 use crate::kernel::cpu;
 use crate::kernel::layout::PAGE_SIZE;
 
-/// Sections that can be watched; further ones are resident.
-const MOST: usize = 32;
+/// Sections that can be watched: as many as an image may have.
+const MOST: usize = 96;
 
 /// A section that is watched.
 struct Section {

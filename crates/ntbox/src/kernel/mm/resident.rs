@@ -148,14 +148,11 @@ fn lock(section: u64, caller: u64) {
 }
 
 fn explain(function: &str, physical: u64) {
-    /// `DPFLTR_DEFAULT_ID`.
-    const DEFAULT: u32 = 101;
     if EXPLAINED.swap(true, Ordering::Relaxed) {
         return;
     }
-    let text = format!(
-        "ntbox: {function} of {physical:#x} fails: this machine has no devices, so there is no device memory to map; \
-         a driver for hardware cannot be tried here\n"
-    );
-    log::message(DEFAULT, 0, text.as_bytes());
+    log::note(&format!(
+        "{function} of {physical:#x} fails: this machine has no devices, so there is no device memory to map; \
+         a driver for hardware cannot be tried here"
+    ));
 }

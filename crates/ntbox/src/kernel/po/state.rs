@@ -9,9 +9,12 @@ use crate::kernel::io::irp;
 use crate::kernel::io::layout::{device, object_extension};
 use crate::kernel::ob::Caller;
 use crate::kernel::registrations::Registrations;
+use crate::kernel::{cpu, stop};
 
 /// `DevicePowerState` of `POWER_STATE_TYPE`; the other one is of the system.
 const DEVICE: u32 = 1;
+/// `PowerDeviceD0`.
+const D0: u32 = 1;
 /// Where the power flags of a device have its state, and how wide.
 const SHIFT: u32 = 4;
 const MASK: u32 = 0xf;
@@ -39,8 +42,14 @@ exports! {
         Ok(())
     }
 
-    /// `PoSetPowerState`: the state of a device is kept; gives the one before.
-    fn PoSetPowerState(body: u64, kind: u32, state: u32) -> u32 [max DISPATCH_LEVEL] {
+    /// `PoSetPowerState`: the state of a device is kept; gives the one before. At
+    /// `DISPATCH_LEVEL` only a device that works may be reported.
+    fn PoSetPowerState<call>(body: u64, kind: u32, state: u32) -> u32 [max DISPATCH_LEVEL] {
+        if cpu::irql() > cpu::APC_LEVEL && !(kind == DEVICE && state == D0) {
+            let what = "PoSetPowerState was called at DISPATCH_LEVEL for another state than D0; \
+                        it may be called at APC_LEVEL at most";
+            stop::violation("irql-too-high", None, what.to_owned(), call.return_address());
+        }
         let extension = guest::read_u64(body + device::OBJECT_EXTENSION)?;
         let flags = guest::read_u32(extension + object_extension::POWER_FLAGS)?;
         let shift = if kind == DEVICE { SHIFT } else { 0 };

@@ -18,8 +18,9 @@ pub struct Args {
     /// The process, by its number or the name of its program.
     #[arg(group = "subject", value_name = "PID|NAME")]
     pub process: Option<String>,
-    /// Every process that can be opened, one after the other.
-    #[arg(long, group = "subject")]
+    /// Every process that can be opened, one after the other. JSON and CSV tell the
+    /// number and the program of each with its blocks.
+    #[arg(long, group = "subject", conflicts_with_all = ["map", "watch"])]
     pub all: bool,
     /// A listing that was written down; `-` for standard input.
     #[arg(long, group = "subject", value_name = "FILE")]
@@ -112,6 +113,8 @@ mod tests {
         for wrong in [
             "vq",
             "vq 4 --all",
+            "vq --all --map one.svg",
+            "vq --all --watch 1",
             "vq 4 --csv --json",
             "vq --from a --kernel",
             "vq --diff a",

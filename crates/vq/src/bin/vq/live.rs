@@ -1,6 +1,6 @@
 //! Processes that run.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::thread;
 
 use vq::kernel::Kernel;
@@ -9,27 +9,34 @@ use vq::working_set::{self, Resident, WorkingSet};
 use vq::{Block, Error, Source, State, Walk};
 
 use crate::args::Args;
-use crate::{differences, show};
+use crate::differences;
+use crate::show::{self, Json};
 
 /// Lists, draws, watches or checks a process, or all.
 pub fn run(args: &Args) -> Result<u8, Error> {
-    if args.all {
-        return every(args);
-    }
-    let named = windows::find(args.process.as_deref().unwrap_or_default())?;
-    one(args, &named)
+    let named = match &args.process {
+        Some(process) => vec![windows::find(process)?],
+        None => windows::all()?,
+    };
+    show::heading(args)?;
+    let mut json = Json::begin(args)?;
+    let exit = match &named[..] {
+        [named] if !args.all => one(args, named, json.as_mut()),
+        all => every(args, all, json.as_mut()),
+    };
+    Json::end(json)?;
+    exit
 }
 
 /// Processes that cannot be opened are named, and do not keep the others from
 /// being listed.
-fn every(args: &Args) -> Result<u8, Error> {
+fn every(args: &Args, all: &[Named], mut json: Option<&mut Json>) -> Result<u8, Error> {
     let mut exit = 0;
-    for named in windows::all()? {
-        let mut out = show::out();
-        writeln!(out, "# {} {}", named.id, named.name)?;
-        out.flush()?;
-        drop(out);
-        match one(args, &named) {
+    for named in all {
+        if !args.json && !args.csv {
+            writeln!(io::stdout(), "# {} {}", named.id, named.name)?;
+        }
+        match one(args, named, json.as_deref_mut()) {
             Ok(status) => exit = exit.max(status),
             Err(Error::Output(error)) => return Err(error.into()),
             Err(error) => eprintln!("vq: {error}"),
@@ -38,13 +45,13 @@ fn every(args: &Args) -> Result<u8, Error> {
     Ok(exit)
 }
 
-fn one(args: &Args, named: &Named) -> Result<u8, Error> {
+fn one(args: &Args, named: &Named, json: Option<&mut Json>) -> Result<u8, Error> {
     if args.kernel {
         let device = Device::open()?;
         let mut walk = Walk::new(Kernel::new(&device, named.id.into()));
         // Names are user mode's; without them the blocks are listed all the same.
         let process = Process::open(named.id).ok();
-        view(args, named, process.as_ref(), &mut walk)?;
+        view(args, named, process.as_ref(), &mut walk, json)?;
         return Ok(0);
     }
     let process = Process::open(named.id)?;
@@ -67,7 +74,7 @@ fn one(args: &Args, named: &Named) -> Result<u8, Error> {
         return check(&process);
     }
     let mut walk = Walk::new(&process);
-    view(args, named, Some(&process), &mut walk)?;
+    view(args, named, Some(&process), &mut walk, json)?;
     Ok(0)
 }
 
@@ -76,6 +83,7 @@ fn view<S: Source>(
     named: &Named,
     process: Option<&Process>,
     walk: &mut Walk<S>,
+    json: Option<&mut Json>,
 ) -> Result<(), Error> {
     let mut process = process;
     let landmarks = match process {
@@ -89,13 +97,17 @@ fn view<S: Source>(
         let mut blind = vq::groups::Blind;
         let subject = show::Subject {
             title: format!("{} ({}){side}", named.name, named.id),
+            process: args.all.then_some(show::Member {
+                pid: named.id,
+                program: &named.name,
+            }),
             landmarks: &landmarks,
             look: match &mut process {
                 Some(process) => process,
                 None => &mut blind,
             },
         };
-        show::view(args, subject, walk)?;
+        show::view(args, subject, walk, json)?;
     }
     if let Some(at) = walk.change() {
         eprintln!(

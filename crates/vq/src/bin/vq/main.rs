@@ -73,9 +73,13 @@ fn run(args: &Args) -> Result<u8, Error> {
             title: path.display().to_string(),
             landmarks: &Landmarks::default(),
             look: &mut Blind,
+            process: None,
         };
-        show::view(args, subject, &mut walk)?;
-        return Ok(0);
+        show::heading(args)?;
+        let mut json = show::Json::begin(args)?;
+        let shown = show::view(args, subject, &mut walk, json.as_mut());
+        show::Json::end(json)?;
+        return shown.map(|()| 0);
     }
     live::run(args)
 }
