@@ -151,3 +151,19 @@ fn a_missing_export_matters_when_it_is_called() {
         "{place}"
     );
 }
+
+/// A driver for Plug and Play does next to nothing here: that must not look like a
+/// test of it.
+#[test]
+fn a_driver_with_add_device_is_told_what_is_not_tested() {
+    let notes = |add: u32| {
+        let config = ntbox::Config::new(build::driver("missing"))
+            .parameter("Add", ntbox::RegValue::Dword(add));
+        let report = ntbox::run(&config).expect("the driver runs");
+        assert!(report.clean(), "{}", report.text());
+        report.notes
+    };
+    assert_eq!(notes(0), Vec::<String>::new());
+    let [note] = notes(1).try_into().expect("one note");
+    assert!(note.contains("AddDevice"), "{note}");
+}

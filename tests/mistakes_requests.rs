@@ -75,6 +75,30 @@ fn nothing_is_said_of_the_correct_twins() {
     }
 }
 
+/// The stop says what lies behind it: an overwritten return address, the end of the
+/// stack; and an exception in a program's request has the parameters of 0x3B.
+#[test]
+fn overruns_of_the_stack_are_told_as_such() {
+    for (function, name, code, part) in [
+        (16, "ReadNull", 0x3b, "a read of 0x0000000000000000"),
+        (17, "Fill", 0x3b, "it was to return to 0xa5a5a5a5a5a5a5a5"),
+        (18, "Fill", 0x50, "past the upper end of the kernel stack"),
+    ] {
+        let report = run(function, false, Verify::Off);
+        let stop = report.bug_check.as_ref().expect("a stop");
+        assert_eq!(stop.code, code, "{}", report.text());
+        assert!(stop.what.contains(part), "{}", stop.what);
+        let place = stop.location.as_ref().expect("a place");
+        assert_eq!(place.symbol.as_deref(), Some(name), "{place:?}");
+        if code == 0x3b {
+            let [status, address, context, rest] = stop.parameters;
+            assert_eq!((status, rest), (0xc000_0005, 0));
+            assert_eq!(address, report.image.base + place.offset);
+            assert_ne!(context, 0);
+        }
+    }
+}
+
 /// What is only seen of the caller's memory has the place of the instruction, or of
 /// the call that copies.
 #[test]

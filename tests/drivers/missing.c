@@ -1,6 +1,7 @@
 /*
  * Imports a function that the embedded kernel does not have. That must bind;
- * only a start with the DWORD `Call` in its Parameters calls it.
+ * only a start with the DWORD `Call` in its Parameters calls it. With `Add` it has a
+ * routine for devices of Plug and Play, too.
  */
 #include "parameter.h"
 
@@ -9,9 +10,18 @@ static VOID Unload(PDRIVER_OBJECT driver)
     UNREFERENCED_PARAMETER(driver);
 }
 
+static NTSTATUS NTAPI Add(PDRIVER_OBJECT driver, PDEVICE_OBJECT device)
+{
+    UNREFERENCED_PARAMETER(driver);
+    UNREFERENCED_PARAMETER(device);
+    return STATUS_NOT_SUPPORTED;
+}
+
 NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
     driver->DriverUnload = Unload;
+    if (Parameter(path, L"Add", 0) != 0)
+        driver->DriverExtension->AddDevice = Add;
     if (Parameter(path, L"Call", 0) != 0) {
         DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: calling\n");
         KeSetHardwareCounterConfiguration(NULL, 0);

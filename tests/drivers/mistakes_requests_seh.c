@@ -263,10 +263,41 @@ VISIBLE NTSTATUS ReadTwice(REQUEST *request)
     return Complete(request->Irp, status, 0);
 }
 
+VISIBLE NTSTATUS ReadNull(REQUEST *request)
+{
+    volatile UCHAR byte = 0;
+    volatile UCHAR *volatile from = Right ? &byte : NULL;
+
+    Sink = *from;
+    return Complete(request->Irp, STATUS_SUCCESS, 0);
+}
+
+VISIBLE VOID Fill(ULONG bytes)
+{
+    volatile UCHAR array[32];
+    ULONG n;
+
+    for (n = 0; n < bytes; n++)
+        array[n] = 0xa5;
+    Sink = array[bytes % sizeof array];
+}
+
+VISIBLE NTSTATUS OverrunFrame(REQUEST *request)
+{
+    Fill(Right ? 32 : 96);
+    return Complete(request->Irp, STATUS_SUCCESS, 0);
+}
+
+VISIBLE NTSTATUS OverrunStack(REQUEST *request)
+{
+    Fill(Right ? 32 : 0x10000);
+    return Complete(request->Irp, STATUS_SUCCESS, 0);
+}
+
 static NTSTATUS (*const Ways[])(REQUEST *) = {
     Forget, CompleteTwice, PendUnmarked, PendUnsaid, CompletePending, CompleteCancellable, SayTooMuch,
     ReturnRaised, ReturnWithLock, ReturnInRegion, LeaveMapped, LeaveLocked, ReadInAnotherProcess,
-    TouchUnguarded, CopyUnguarded, ReadTwice,
+    TouchUnguarded, CopyUnguarded, ReadTwice, ReadNull, OverrunFrame, OverrunStack,
 };
 
 static NTSTATUS NTAPI Dispatch(PDEVICE_OBJECT device, PIRP irp)

@@ -298,7 +298,7 @@ pub const MISTAKES: [Mistake; 49] = [
 ];
 
 /// Those of `mistakes_requests_seh.c`, by the functions of their control codes.
-pub const REQUESTS: [Mistake; 16] = [
+pub const REQUESTS: [Mistake; 19] = [
     (
         "never completing a request",
         "Forget",
@@ -394,6 +394,19 @@ pub const REQUESTS: [Mistake; 16] = [
         "ReadTwice",
         "nothing",
         "user-memory-read-twice",
+    ),
+    ("reading through a null pointer", "ReadNull", "0x3B", "0x3B"),
+    (
+        "writing past an array on the stack",
+        "OverrunFrame",
+        "0x3B",
+        "0x3B",
+    ),
+    (
+        "writing past the stack itself",
+        "OverrunStack",
+        "0x50",
+        "0x50",
     ),
 ];
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::kernel::{exports, loader, partial, variables};
+use crate::kernel::{exports, foreign, loader, partial, variables};
 use crate::{Error, machine};
 
 /// The highest IRQL.
@@ -78,6 +78,13 @@ pub fn imports(image: &Path) -> Result<Vec<Import>, Error> {
             name: import.name,
         })
         .collect())
+}
+
+/// What a module that this kernel does not have is, in a sentence, if it is one of
+/// those that drivers often need, such as a framework.
+#[must_use]
+pub fn describe_module(module: &str) -> Option<String> {
+    foreign::describe(module)
 }
 
 /// What this kernel provides, by name.

@@ -23,7 +23,7 @@ pub use config::{
     Config, DebugFilter, Fault, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, Verify, VolumeFile,
 };
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use inventory::{Export, ExportKind, Import, exports, imports};
+pub use inventory::{Export, ExportKind, Import, describe_module, exports, imports};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use machine::{Machine, Started, run};
 pub use render::Text;

@@ -281,6 +281,7 @@ impl Machine {
             match wire::read(&mut self.stream) {
                 Ok(Some(Event::Log(line))) => self.report.log.push(line),
                 Ok(Some(Event::Violation(violation))) => self.report.violations.push(violation),
+                Ok(Some(Event::Note(note))) => self.note(note),
                 Ok(Some(Event::FaultPoint(point))) => self.report.fault_points.push(point),
                 Ok(Some(Event::BugCheck(bug_check))) => {
                     self.report.bug_check = Some(*bug_check);
@@ -300,6 +301,13 @@ impl Machine {
                     )));
                 }
             }
+        }
+    }
+
+    /// Keeps a note, once.
+    fn note(&mut self, note: String) {
+        if !self.report.notes.contains(&note) {
+            self.report.notes.push(note);
         }
     }
 
@@ -338,6 +346,7 @@ impl Machine {
             match wire::read(&mut self.stream) {
                 Ok(Some(Event::Log(line))) => self.report.log.push(line),
                 Ok(Some(Event::Violation(violation))) => self.report.violations.push(violation),
+                Ok(Some(Event::Note(note))) => self.note(note),
                 Ok(Some(Event::FaultPoint(point))) => self.report.fault_points.push(point),
                 Ok(Some(Event::BugCheck(stop))) => return Some(*stop),
                 // It came back after all, which is too late; or it is gone, or

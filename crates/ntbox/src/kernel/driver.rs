@@ -26,6 +26,7 @@ mod offset {
     pub const DRIVER_UNLOAD: u64 = 0x68;
     pub const MAJOR_FUNCTION: u64 = 0x70;
     pub const EXTENSION_DRIVER_OBJECT: u64 = 0x00;
+    pub const EXTENSION_ADD_DEVICE: u64 = 0x08;
     pub const EXTENSION_SERVICE_KEY_NAME: u64 = 0x18;
 }
 
@@ -116,8 +117,24 @@ impl Driver {
 
     /// Calls the routines that the driver has registered for after DriverEntry.
     pub fn reinitialize(&self) {
+        self.note_add_device();
         if let Err(fault) = io::driver_extension::reinitialize(self.stack) {
             stop::end(fault.into(), &Caller::kernel(self.stack));
+        }
+    }
+
+    /// Tells of an AddDevice routine, which nothing here calls: such a driver does
+    /// its work for devices that are not there.
+    fn note_add_device(&self) {
+        let extension = guest::read_u64(self.object + offset::DRIVER_EXTENSION);
+        let routine = extension
+            .and_then(|extension| guest::read_u64(extension + offset::EXTENSION_ADD_DEVICE))
+            .unwrap_or(0);
+        if routine != 0 {
+            stop::note(
+                "the driver has an AddDevice routine, for Plug and Play; this kernel has no such devices and never calls it, so only what the driver does without them is tested"
+                    .to_owned(),
+            );
         }
     }
 

@@ -15,6 +15,7 @@ mod etw;
 mod ex;
 mod exclusive;
 pub mod exports;
+pub mod foreign;
 mod fs;
 mod guest;
 mod io;

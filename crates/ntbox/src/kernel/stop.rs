@@ -6,14 +6,14 @@ use std::sync::OnceLock;
 use super::call::{Frame, Stop};
 use super::guest::Fault;
 use super::ke::bugcheck_callback;
-use super::layout::{STACKS, is_system};
+use super::layout::{PAGE_SIZE, STACKS, is_system};
 use super::mm::special::Place;
 use super::mm::{paged, paged_image, user};
 use super::ob::Caller;
 use super::seh::{self, Context, ExceptionRecord};
 use super::signals::Trap;
 use super::wire::{self, Event};
-use super::{cpu, exports, guest, loader, log, mm, verify};
+use super::{cpu, exports, foreign, guest, loader, log, mm, verify};
 use crate::report::{BugCheck, Location, Past, Violation};
 
 /// Bug check codes that this kernel itself stops with.
@@ -133,6 +133,12 @@ fn record(
         location,
         history,
     }));
+}
+
+/// Tells the reader of the report something about this run. What the driver may do
+/// often is still told once.
+pub fn note(text: String) {
+    wire::send(&Event::Note(text));
 }
 
 /// The place of the call that returns to `caller`.
@@ -282,14 +288,7 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
         bug_check(
             code::PAGE_FAULT_IN_NONPAGED_AREA,
             [address, access.code(), context.rip, 0],
-            format!(
-                "{name} is imported by the driver and not implemented by this kernel; it was {}",
-                match access {
-                    Access::Execute => "called",
-                    Access::Read => "read, as a variable",
-                    Access::Write => "written, as a variable",
-                }
-            ),
+            missing(&name, access),
             Some(context),
         );
     }
@@ -324,14 +323,7 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
     }
     let protection = mm::with(|memory| memory.space.find(address).map(|(_, area)| area.protection));
     if STACKS.contains(address) && protection.is_none() {
-        bug_check(
-            code::UNEXPECTED_KERNEL_MODE_TRAP,
-            [8, address, context.rsp(), context.rip],
-            format!(
-                "the kernel stack is used up: {address:#018x} lies outside of it (double fault)"
-            ),
-            Some(context),
-        );
+        outside_of_stack(context, address, access);
     }
     let below = context.rsp().wrapping_sub(8);
     if mm::with(|memory| memory.space.find(below).is_none()) {
@@ -378,6 +370,50 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
         format!("{what}: {address:#018x}{hint}"),
         Some(context),
     )
+}
+
+/// What is said of an import that is not there.
+fn missing(name: &str, access: Access) -> String {
+    let how = match access {
+        Access::Execute => "called",
+        Access::Read => "read, as a variable",
+        Access::Write => "written, as a variable",
+    };
+    let module = name.split_once('!').map_or(name, |(module, _)| module);
+    let module = foreign::describe(module).map_or_else(String::new, |what| format!("; {what}"));
+    format!(
+        "{name} is imported by the driver and not implemented by this kernel; it was {how}{module}"
+    )
+}
+
+/// An access where kernel stacks are, and nothing is mapped. Below the stack in use
+/// it means that this one is used up, and no trap could be handled on it. Above, the
+/// trap can be, and it is a page that is not there.
+fn outside_of_stack(context: &Context, address: u64, access: Access) -> ! {
+    let rsp = context.rsp();
+    let stack = mm::with(|memory| {
+        let found = memory.space.find(rsp);
+        found.map(|(start, area)| (start, start + area.pages * PAGE_SIZE))
+    });
+    match stack {
+        Some((_, end)) if address >= end => bug_check(
+            code::PAGE_FAULT_IN_NONPAGED_AREA,
+            [address, access.code(), context.rip, 0],
+            format!(
+                "{address:#018x}, which was {}, lies past the upper end of the kernel stack, {end:#018x}: something on the stack was overrun",
+                access.verb()
+            ),
+            Some(context),
+        ),
+        _ => bug_check(
+            code::UNEXPECTED_KERNEL_MODE_TRAP,
+            [8, address, rsp, context.rip],
+            format!(
+                "the kernel stack is used up: {address:#018x} lies outside of it (double fault)"
+            ),
+            Some(context),
+        ),
+    }
 }
 
 /// What special pool tells of an address, as the end of a sentence.

@@ -55,6 +55,7 @@ thread_local! {
     /// Given back when the thread ends, and with it the test.
     static MINE: RefCell<Option<Turn>> = const { RefCell::new(None) };
     static VIOLATIONS: RefCell<Vec<Violation>> = const { RefCell::new(Vec::new()) };
+    static NOTES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -150,6 +151,7 @@ pub fn record(event: &Event) {
         Event::Violation(violation) => {
             VIOLATIONS.with_borrow_mut(|list| list.push(violation.clone()));
         }
+        Event::Note(note) => NOTES.with_borrow_mut(|list| list.push(note.clone())),
         Event::Log(line) => LINES.with_borrow_mut(|list| list.push(line.text.clone())),
         _ => {}
     }
@@ -166,6 +168,11 @@ pub fn broken_rules() -> Vec<String> {
         .into_iter()
         .map(|violation| violation.rule)
         .collect()
+}
+
+/// The notes recorded on this thread since the last time.
+pub fn notes() -> Vec<String> {
+    NOTES.take()
 }
 
 /// The debug lines recorded on this thread since the last time.

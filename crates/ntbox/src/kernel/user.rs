@@ -242,8 +242,12 @@ fn worker(process: u64) -> Option<u64> {
     Some(thread)
 }
 
-/// The life of a worker.
+/// The life of a worker. Its stack begins below what the frames of a system service
+/// take on Windows.
 fn work(thread: u64, process: u64, stack: u64) {
+    /// In bytes.
+    const SERVICE_FRAMES: u64 = 0x600;
+    let stack = stack - SERVICE_FRAMES;
     notify::thread_begins(thread, &Caller::kernel(stack));
     loop {
         while let Some((ticket, order)) = with(|state| state.orders.remove(&thread)) {

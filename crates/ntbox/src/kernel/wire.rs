@@ -54,6 +54,8 @@ pub enum Event {
     Log(LogLine),
     /// The driver broke a rule.
     Violation(Violation),
+    /// What a reader should know of the run.
+    Note(String),
     /// A call that could be made to fail, with a call stack that is new.
     FaultPoint(FaultPoint),
     /// The kernel stopped; nothing more comes.

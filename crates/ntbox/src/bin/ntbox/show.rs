@@ -137,7 +137,14 @@ fn imports(out: &mut impl Write, list: &[Import]) -> io::Result<()> {
         }
     }
     let missing = list.iter().filter(|import| !import.provided).count();
-    writeln!(out, "{} imports, {missing} missing", list.len())
+    writeln!(out, "{} imports, {missing} missing", list.len())?;
+    let mut modules: Vec<&str> = list.iter().map(|import| import.module.as_str()).collect();
+    modules.sort_unstable();
+    modules.dedup();
+    modules
+        .into_iter()
+        .filter_map(ntbox::describe_module)
+        .try_for_each(|what| writeln!(out, "{what}"))
 }
 
 /// The first run, then the runs that the driver did not bear, and a summary.

@@ -8,7 +8,7 @@ use super::guest::Fault;
 use super::layout::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
 use super::mm::paged_image;
 use super::mm::space::{Protection, Use};
-use super::{exports, guest, mm, verify};
+use super::{exports, guest, mm, stop, verify};
 use crate::kernel::exclusive::Exclusive;
 use pe::{Headers, Refusal, Section, directory};
 
@@ -67,6 +67,21 @@ pub fn checks_integrity(routine: u64) -> Result<bool, Fault> {
     let header = u64::from(guest::read_u32(image.base + 0x3c)?);
     // DllCharacteristics of the optional header.
     Ok(guest::read_u16(image.base + header + 0x5e)? & FORCE_INTEGRITY != 0)
+}
+
+/// The same for a registration by the export of that name, which is refused
+/// otherwise: the reader is told why.
+///
+/// # Errors
+/// The image's headers cannot be read.
+pub fn may_register(export: &str, routine: u64) -> Result<bool, Fault> {
+    let may = checks_integrity(routine)?;
+    if !may {
+        stop::note(format!(
+            "{export} failed with STATUS_ACCESS_DENIED: the image that holds the routine was not linked with /INTEGRITYCHECK, which Windows demands of it"
+        ));
+    }
+    Ok(may)
 }
 
 /// All images, in the order in which they were loaded.

@@ -259,7 +259,7 @@ fn process_ex(routine: u64, remove: bool, caller: u64) -> Result<u32, Stop> {
     if remove {
         return Ok(unregister(Kind::ProcessEx, routine));
     }
-    if !loader::checks_integrity(routine)? {
+    if !loader::may_register("PsSetCreateProcessNotifyRoutineEx", routine)? {
         return Ok(ACCESS_DENIED);
     }
     Ok(register(

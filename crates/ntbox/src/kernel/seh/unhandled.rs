@@ -7,12 +7,16 @@ use super::context::{Context, ExceptionRecord};
 use super::memory::Damage;
 
 use crate::kernel::callout;
-use crate::kernel::guest::Fault;
+use crate::kernel::guest::{self, Fault};
 use crate::kernel::layout::STACKS;
 use crate::kernel::stop;
+use crate::kernel::threads;
 
+/// `SYSTEM_SERVICE_EXCEPTION`: what becomes of an exception in a system service
+/// that a program called.
+const SYSTEM_SERVICE_EXCEPTION: u32 = 0x3b;
 /// `SYSTEM_THREAD_EXCEPTION_NOT_HANDLED`: what the outermost frame of a system
-/// thread, which all threads of this kernel are, does with an exception.
+/// thread does with an exception.
 const SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: u32 = 0x7e;
 /// `KMODE_EXCEPTION_NOT_HANDLED`: what becomes of one that reaches no thread's
 /// outermost frame, as in a DPC.
@@ -43,6 +47,9 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
     {
         what = format!("{what}; before it, {}", describe(&first));
     }
+    if let Some(cause) = cause(fault, &raised) {
+        what = format!("{what}; {cause}");
+    }
     if let Some(damage) = damage {
         what = format!("{what}; the search ended early: {damage}");
     }
@@ -62,6 +69,10 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
         let parameters = [code, raised.address, first, second];
         stop::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, Some(fault));
     }
+    if threads::current().is_some_and(|thread| thread.user_mode) {
+        let parameters = [raised.code.into(), raised.address, context, 0];
+        stop::bug_check(SYSTEM_SERVICE_EXCEPTION, parameters, what, Some(fault));
+    }
     let parameters = [code, raised.address, record, context];
     stop::bug_check(
         SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
@@ -69,6 +80,26 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
         what,
         Some(fault),
     )
+}
+
+/// What is behind an exception, if the place that it was raised at tells it.
+fn cause(fault: &Context, raised: &ExceptionRecord) -> Option<String> {
+    /// `STATUS_BREAKPOINT`.
+    const BREAKPOINT: u32 = 0x8000_0003;
+    /// `ret`, with and without a number of bytes to take off.
+    const RETURNS: [u8; 2] = [0xc2, 0xc3];
+    if raised.code == BREAKPOINT {
+        return Some("there is no kernel debugger to take a breakpoint".to_owned());
+    }
+    let nowhere = raised.code == ntstatus::STATUS_ACCESS_VIOLATION
+        && raised.information[..2] == [0, u64::MAX]
+        && RETURNS.contains(&guest::read_u8(fault.rip).ok()?);
+    let target = guest::read_u64(fault.rsp()).ok()?;
+    nowhere.then(|| {
+        format!(
+            "it was to return to {target:#018x}, so the return address on the stack was overwritten"
+        )
+    })
 }
 
 /// What was raised, in words.

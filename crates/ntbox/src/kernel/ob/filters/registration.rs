@@ -132,7 +132,7 @@ fn read(at: u64) -> Result<Filter, Refusal> {
         return Err(STATUS_INVALID_PARAMETER.into());
     }
     for routine in routines {
-        if !loader::checks_integrity(routine)? {
+        if !loader::may_register("ObRegisterCallbacks", routine)? {
             return Err(STATUS_ACCESS_DENIED.into());
         }
     }

@@ -5,7 +5,9 @@ use super::{Filter, Wanted, open, with};
 use crate::kernel::altitude::Altitude;
 use crate::kernel::guest;
 use crate::kernel::ob::{Caller, Type, initial};
-use crate::kernel::testing::{address, address_mut, bug_check, call, processor, status, value};
+use crate::kernel::testing::{
+    address, address_mut, bug_check, call, notes, processor, status, value,
+};
 use crate::kernel::zw::tests::helper::Text;
 
 /// What the routine before leaves as rights.
@@ -134,6 +136,9 @@ fn registrations_are_checked() {
         ntstatus::STATUS_ACCESS_DENIED,
         "a test is no driver"
     );
+    let notes = notes();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("/INTEGRITYCHECK"), "{notes:?}");
 }
 
 #[test]
