@@ -31,6 +31,19 @@ fn sections_of_files_and_images() {
 }
 
 #[test]
+fn file_systems_of_others_find_what_they_need() {
+    let cases = [
+        "Runs",
+        "BaseRuns",
+        "Tunnels",
+        "Legal",
+        "Expressions",
+        "Paths",
+    ];
+    all_well("fsrtl", &cases);
+}
+
+#[test]
 fn programs_find_the_files_that_were_put_there() {
     let source = std::env::temp_dir().join(format!("ntbox-file-{}", std::process::id()));
     std::fs::write(&source, b"from the host").expect("a temporary file");

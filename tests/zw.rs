@@ -61,7 +61,16 @@ fn memory_of_the_kernel() {
 
 #[test]
 fn security() {
-    let cases = ["Sids", "Lists", "Descriptors", "Tokens", "Devices", "Given"];
+    let cases = [
+        "Sids",
+        "Lists",
+        "Descriptors",
+        "Tokens",
+        "Devices",
+        "Given",
+        "Assigned",
+        "Filtered",
+    ];
     all_well("se_security", &cases);
 }
 

@@ -212,6 +212,109 @@ static VOID Given(VOID)
     CHECK(ZwOpenEvent(&event, EVENT_ALL_ACCESS, &attributes) == STATUS_OBJECT_NAME_NOT_FOUND);
 }
 
+#ifndef SEF_DEFAULT_OWNER_FROM_PARENT
+#define SEF_DEFAULT_OWNER_FROM_PARENT 0x20
+#define SEF_DEFAULT_GROUP_FROM_PARENT 0x40
+#endif
+#ifndef DISABLE_MAX_PRIVILEGE
+#define DISABLE_MAX_PRIVILEGE 1
+#endif
+#ifndef SE_GROUP_ENABLED
+#define SE_GROUP_ENABLED 4
+#endif
+NTSYSAPI NTSTATUS NTAPI SeAssignSecurityEx(PSECURITY_DESCRIPTOR, PSECURITY_DESCRIPTOR, PSECURITY_DESCRIPTOR *, GUID *, BOOLEAN, ULONG, PSECURITY_SUBJECT_CONTEXT, PGENERIC_MAPPING, POOL_TYPE);
+
+static GENERIC_MAPPING Mapping = { 0x20001, 0x20002, 0x20004, 0x1f000f };
+
+/* The one entry of the list that a new object gets; NULL if there are more or none. */
+static ACCESS_ALLOWED_ACE *Only(PSECURITY_DESCRIPTOR descriptor)
+{
+    BOOLEAN present = FALSE, defaulted = TRUE;
+    PACL list = NULL;
+    PVOID entry = NULL;
+
+    if (RtlGetDaclSecurityDescriptor(descriptor, &present, &list, &defaulted) || !present || defaulted || !list || list->AceCount != 1)
+        return NULL;
+    return RtlGetAce(list, 0, &entry) ? NULL : entry;
+}
+
+/* Descriptors of new objects: asked for, passed on, or by default. */
+static VOID Assigned(VOID)
+{
+    SECURITY_DESCRIPTOR parent, asked;
+    SECURITY_SUBJECT_CONTEXT subject;
+    PSECURITY_DESCRIPTOR new = NULL;
+    BUFFER(inherited, 64);
+    BUFFER(own, 64);
+    ACCESS_ALLOWED_ACE *entry;
+    BOOLEAN defaulted, present;
+    PACL list = NULL;
+    PSID sid = NULL;
+
+    SeCaptureSubjectContext(&subject);
+    RtlCreateSecurityDescriptor(&parent, SECURITY_DESCRIPTOR_REVISION);
+    RtlCreateSecurityDescriptor(&asked, SECURITY_DESCRIPTOR_REVISION);
+    CHECK(SeAssignSecurity(NULL, NULL, &new, FALSE, &subject, &Mapping, PagedPool) == 0);
+    CHECK(RtlGetOwnerSecurityDescriptor(new, &sid, &defaulted) == 0 && !defaulted && RtlEqualSid(sid, SeExports->SeAliasAdminsSid));
+    CHECK(RtlGetGroupSecurityDescriptor(new, &sid, &defaulted) == 0 && !defaulted && RtlEqualSid(sid, SeExports->SeLocalSystemSid));
+    CHECK(RtlGetDaclSecurityDescriptor(new, &present, &list, &defaulted) == 0 && present && list && list->AceCount == 2);
+    CHECK(SeDeassignSecurity(&new) == 0 && new == NULL);
+
+    RtlCreateAcl((PACL)inherited.bytes, 64, ACL_REVISION);
+    RtlAddAccessAllowedAceEx((PACL)inherited.bytes, ACL_REVISION, CONTAINER_INHERIT_ACE | NO_PROPAGATE_INHERIT_ACE, GENERIC_READ, SeExports->SeCreatorOwnerSid);
+    RtlSetDaclSecurityDescriptor(&parent, TRUE, (PACL)inherited.bytes, FALSE);
+    RtlCreateAcl((PACL)own.bytes, 64, ACL_REVISION);
+    RtlAddAccessAllowedAce((PACL)own.bytes, ACL_REVISION, GENERIC_EXECUTE, SeExports->SeWorldSid);
+    RtlSetDaclSecurityDescriptor(&asked, TRUE, (PACL)own.bytes, FALSE);
+    /* What is asked for wins, with rights that mean something here. */
+    CHECK(SeAssignSecurity(&parent, &asked, &new, TRUE, &subject, &Mapping, PagedPool) == 0);
+    entry = Only(new);
+    CHECK(entry && entry->Mask == Mapping.GenericExecute && RtlEqualSid(&entry->SidStart, SeExports->SeWorldSid));
+    SeDeassignSecurity(&new);
+    /* A default gives way, if something is passed on, which is to containers only. */
+    RtlSetDaclSecurityDescriptor(&asked, TRUE, (PACL)own.bytes, TRUE);
+    CHECK(SeAssignSecurity(&parent, &asked, &new, TRUE, &subject, &Mapping, PagedPool) == 0);
+    entry = Only(new);
+    CHECK(entry && entry->Header.AceFlags == 0 && entry->Mask == Mapping.GenericRead && RtlEqualSid(&entry->SidStart, SeExports->SeAliasAdminsSid));
+    SeDeassignSecurity(&new);
+    CHECK(SeAssignSecurity(&parent, &asked, &new, FALSE, &subject, &Mapping, PagedPool) == 0);
+    entry = Only(new);
+    CHECK(entry && RtlEqualSid(&entry->SidStart, SeExports->SeWorldSid));
+    SeDeassignSecurity(&new);
+
+    new = (PVOID)&new;
+    CHECK(SeAssignSecurityEx(NULL, NULL, &new, NULL, FALSE, SEF_DEFAULT_OWNER_FROM_PARENT, &subject, &Mapping, PagedPool) == STATUS_INVALID_OWNER && !new);
+    CHECK(SeAssignSecurityEx(NULL, NULL, &new, NULL, FALSE, SEF_DEFAULT_GROUP_FROM_PARENT, &subject, &Mapping, PagedPool) == STATUS_INVALID_PRIMARY_GROUP);
+    CHECK(SeAssignSecurity(NULL, NULL, &new, FALSE, NULL, &Mapping, PagedPool) == STATUS_NO_TOKEN);
+    SeReleaseSubjectContext(&subject);
+}
+
+/* A token that may do less than the one it was made of. */
+static VOID Filtered(VOID)
+{
+    PACCESS_TOKEN token = PsReferencePrimaryToken(PsGetCurrentProcess()), less = NULL;
+    TOKEN_PRIVILEGES delete = { 1, { { SeExports->SeDebugPrivilege, 0 } } };
+    TOKEN_GROUPS groups = { 1, { { SeExports->SeDialupSid, SE_GROUP_ENABLED } } };
+    PTOKEN_PRIVILEGES found = NULL;
+    ULONG n;
+
+    CHECK(SeFilterToken(token, 0, NULL, &delete, NULL, &less) == 0 && less && less != token);
+    CHECK(SeQueryInformationToken(less, TokenPrivileges, (PVOID *)&found) == 0);
+    for (n = 0; found && n < found->PrivilegeCount; n++)
+        CHECK(found->Privileges[n].Luid.LowPart != SeExports->SeDebugPrivilege.LowPart);
+    ExFreePool(found);
+    CHECK(SeTokenType(less) == TokenPrimary && !SeTokenIsRestricted(less) && SeTokenIsAdmin(less));
+    ObDereferenceObject(less);
+    CHECK(SeFilterToken(token, 0, NULL, NULL, &groups, &less) == STATUS_INVALID_PARAMETER);
+    groups.Groups[0].Attributes = 0;
+    CHECK(SeFilterToken(token, 0, NULL, NULL, &groups, &less) == 0 && SeTokenIsRestricted(less));
+    ObDereferenceObject(less);
+    groups.Groups[0].Sid = SeExports->SeAliasAdminsSid;
+    CHECK(SeFilterToken(token, DISABLE_MAX_PRIVILEGE, &groups, NULL, NULL, &less) == 0 && !SeTokenIsAdmin(less));
+    ObDereferenceObject(less);
+    PsDereferencePrimaryToken(token);
+}
+
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
 {
     UNICODE_STRING guarded = RTL_CONSTANT_STRING(L"\\Device\\SeGuarded");
@@ -227,5 +330,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
     CASE(Tokens);
     CASE(Devices);
     CASE(Given);
+    CASE(Assigned);
+    CASE(Filtered);
     return CHECK_STATUS;
 }

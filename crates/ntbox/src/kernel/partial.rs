@@ -36,6 +36,10 @@ pub const NOTES: &[(&str, &str)] = &[
         "PoRegisterPowerSettingCallback",
         "four settings have values, which never change",
     ),
+    (
+        "SeFilterToken",
+        "flags DISABLE_MAX_PRIVILEGE and SANDBOX_INERT",
+    ),
     ("SeQueryInformationToken", "classes 1 to 8, 10 and 12"),
     (
         "ZwQueryInformationProcess",

@@ -3,7 +3,7 @@
 
 use super::ke::processor;
 use super::layout::{HIGHEST_USER_ADDRESS, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
-use super::{ob, se, threads, version};
+use super::{fs, ob, se, threads, version};
 
 /// This file.
 pub const SOURCE: &str = file!();
@@ -16,6 +16,10 @@ struct Variable {
 
 /// Those that belong to no family of their own.
 const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "FsRtlLegalAnsiCharacterArray",
+        value: fs::legal_characters,
+    },
     Variable {
         name: "InitSafeBootMode",
         value: || 0,

@@ -19,6 +19,12 @@ pub fn get() -> OsVersion {
     *VERSION.lock()
 }
 
+/// Whether handles have references ready, which the count of an object's pointers
+/// shows: Windows 8 and later.
+pub fn has_ready_references() -> bool {
+    has_no_execute()
+}
+
 /// Whether it has pool and mappings that cannot be executed: Windows 8 and later.
 pub fn has_no_execute() -> bool {
     let version = get();

@@ -41,8 +41,9 @@ pub fn matches(expression: &[u16], name: &[u16]) -> bool {
             let next = name.get(at).copied();
             here[at] = match (*unit, next) {
                 (STAR | DOS_STAR | DOS_ANY | DOS_DOT, None) | (DOS_ANY, Some(DOT)) => behind[at],
-                (STAR, Some(_)) => behind[at] || here[at + 1],
-                (DOS_STAR, Some(_)) => behind[at] || (last_dot != Some(at) && here[at + 1]),
+                // It may stand for the last dot, too, but for nothing behind it then.
+                (DOS_STAR, Some(_)) if last_dot == Some(at) => behind[at] || behind[at + 1],
+                (STAR | DOS_STAR, Some(_)) => behind[at] || here[at + 1],
                 (ANY | DOS_ANY, Some(_)) => behind[at + 1],
                 (DOS_DOT, Some(other)) => other == DOT && behind[at + 1],
                 (_, None) => false,
@@ -131,10 +132,13 @@ mod tests {
             ("*.*", "no dot", false),
             ("?", "ab", false),
             ("a?", "a", false),
-            // DOS_STAR stops before the last dot.
+            // DOS_STAR reaches up to the last dot.
             ("<.c", "a.b.c", true),
             ("<", "a.b", false),
-            ("<b", "a.b", false),
+            ("<b", "a.b", true),
+            ("a<txt", "a.b.txt", true),
+            ("a<b.txt", "a.bc.txt", false),
+            ("a<", "ab", true),
             ("<.b", "a.b", true),
             // DOS_QM may stand for nothing at a dot and at the end.
             ("a>>", "a", true),

@@ -17,6 +17,9 @@
 //! | `about_volume` | what is asked of the volume |
 //! | `lock` | byte ranges |
 //! | `support` | `FsRtl…` functions that ordinary drivers link |
+//! | `legal` | names as other file systems want them |
+//! | `mcb`, `runs` | map control blocks |
+//! | `tunnel` | names that were there until just now |
 
 mod about_volume;
 mod change;
@@ -27,11 +30,15 @@ mod dispatch;
 mod end;
 mod expression;
 mod information;
+mod legal;
 mod lock;
+mod mcb;
 mod name;
+mod runs;
 mod support;
 mod transfer;
 mod tree;
+mod tunnel;
 mod volume;
 
 use rustc_hash::FxHashMap;
@@ -41,14 +48,18 @@ use super::exclusive::Exclusive;
 use tree::{Id, Tree};
 
 pub use content::Content;
+pub use legal::table as legal_characters;
 pub use volume::{FileOnVolume, initialize};
 
 /// The exports of this folder.
 pub const TABLES: &[&[Export]] = &[
     dispatch::EXPORTS,
     expression::EXPORTS,
+    legal::EXPORTS,
     lock::EXPORTS,
+    mcb::EXPORTS,
     support::EXPORTS,
+    tunnel::EXPORTS,
 ];
 
 /// A file object that is open on the volume.
@@ -76,6 +87,8 @@ struct Volume {
     created: u64,
     /// Its label.
     label: Vec<u16>,
+    /// The storage device, and the file system's that is mounted on it.
+    devices: [u64; 2],
 }
 
 static VOLUME: Exclusive<Option<Volume>> = Exclusive::new(None);
@@ -84,6 +97,11 @@ static VOLUME: Exclusive<Option<Volume>> = Exclusive::new(None);
 /// meanwhile.
 fn with<T>(work: impl FnOnce(&mut Volume) -> T) -> Option<T> {
     VOLUME.lock().as_mut().map(work)
+}
+
+/// Whether a device is the volume's, or that of the file system on it.
+pub fn has_device(body: u64) -> bool {
+    with(|volume| volume.devices.contains(&body)).unwrap_or(false)
 }
 
 /// The path on the volume of what a file object is open on, as names are spelled

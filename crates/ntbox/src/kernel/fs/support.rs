@@ -12,6 +12,8 @@ use crate::kernel::ob::name::SEPARATOR;
 const NO_TAG: u32 = u32::from_le_bytes(*b"None");
 /// `STATUS_INSTRUCTION_MISALIGNMENT`.
 const INSTRUCTION_MISALIGNMENT: u32 = 0xc000_00aa;
+/// `STATUS_IO_REPARSE_DATA_INVALID`.
+const IO_REPARSE_DATA_INVALID: u32 = 0xc000_0278;
 /// What faults of a program become, which are no answers of a file system.
 const UNEXPECTED: [u32; 4] = [
     ntstatus::STATUS_DATATYPE_MISALIGNMENT,
@@ -25,7 +27,7 @@ fn is_expected(status: u32) -> bool {
 }
 
 /// Pool, or an exception.
-fn allocate(kind: u32, size: u64, tag: u32, caller: u64) -> Return {
+pub(super) fn allocate(kind: u32, size: u64, tag: u32, caller: u64) -> Return {
     // The low bit of a POOL_TYPE is set for paged pool; 0x200 is no-execute.
     let kind = match (kind & 1, kind & 0x200) {
         (1, _) => PoolKind::Paged,
@@ -42,6 +44,63 @@ fn allocate(kind: u32, size: u64, tag: u32, caller: u64) -> Return {
     };
     mm::with(|memory| memory.pools.allocate(request))
         .ok_or_else(|| Stop::raise(ntstatus::STATUS_INSUFFICIENT_RESOURCES))
+}
+
+/// Writes where the first component of a path is, and the rest of it.
+fn dissect(
+    path: UnicodeString,
+    units: &[u16],
+    size: u16,
+    first: u64,
+    remaining: u64,
+) -> Result<(), Stop> {
+    let part = |from: usize, to: usize| {
+        let length = u16::try_from(to - from).unwrap_or(0) * size;
+        let buffer = path.buffer.wrapping_add(from as u64 * u64::from(size));
+        UnicodeString {
+            length,
+            maximum_length: length,
+            buffer,
+        }
+    };
+    let none = UnicodeString {
+        length: 0,
+        maximum_length: 0,
+        buffer: 0,
+    };
+    if units.is_empty() {
+        none.write(first)?;
+        return Ok(none.write(remaining)?);
+    }
+    let start = usize::from(units[0] == SEPARATOR);
+    let end = units[start..].iter().position(|unit| *unit == SEPARATOR);
+    let end = end.map_or(units.len(), |end| start + end);
+    part(start, end).write(first)?;
+    let rest = if end < units.len() {
+        part(end + 1, units.len())
+    } else {
+        none
+    };
+    Ok(rest.write(remaining)?)
+}
+
+/// A path without `.`, and without `..` and what is before it; `None` if there is
+/// nothing before it.
+fn without_dots(path: &[u16]) -> Option<Vec<u16>> {
+    const DOT: u16 = b'.' as u16;
+    let (start, rest) = match path.split_first() {
+        Some((&SEPARATOR, rest)) => (&path[..1], rest),
+        _ => (&path[..0], path),
+    };
+    let mut kept: Vec<&[u16]> = Vec::new();
+    for component in rest.split(|unit| *unit == SEPARATOR) {
+        match component {
+            [DOT] => {}
+            [DOT, DOT] => drop(kept.pop()?),
+            component => kept.push(component),
+        }
+    }
+    Some([start, &kept.join(&SEPARATOR)].concat())
 }
 
 exports! {
@@ -90,23 +149,30 @@ exports! {
     /// path.
     fn FsRtlDissectName(path: u64, first: u64, remaining: u64) -> () [max APC_LEVEL] {
         let path = UnicodeString::read(path)?;
-        let units = path.units()?;
-        let part = |from: usize, to: usize| {
-            let length = u16::try_from(2 * (to - from)).unwrap_or(0);
-            let buffer = path.buffer.wrapping_add(2 * from as u64);
-            UnicodeString { length, maximum_length: length, buffer }
+        dissect(path, &path.units()?, 2, first, remaining)
+    }
+
+    /// `FsRtlDissectDbcs`: the same with one-byte characters.
+    fn FsRtlDissectDbcs(path: u64, first: u64, remaining: u64) -> () [max APC_LEVEL] {
+        let path = UnicodeString::read(path)?;
+        let mut bytes = vec![0; usize::from(path.length)];
+        guest::read_bytes(path.buffer, &mut bytes)?;
+        let units: Vec<u16> = bytes.into_iter().map(u16::from).collect();
+        dissect(path, &units, 1, first, remaining)
+    }
+
+    /// `FsRtlRemoveDotsFromPath`: in place; what becomes shorter ends with a NUL.
+    fn FsRtlRemoveDotsFromPath(path: u64, length: u16, new_length: u64) -> u32 [max PASSIVE_LEVEL] {
+        let string = UnicodeString { length, maximum_length: length, buffer: path };
+        let units = string.units()?;
+        let Some(shorter) = without_dots(&units) else {
+            return Ok(IO_REPARSE_DATA_INVALID);
         };
-        let none = UnicodeString { length: 0, maximum_length: 0, buffer: 0 };
-        if units.is_empty() {
-            none.write(first)?;
-            return Ok(none.write(remaining)?);
-        }
-        let start = usize::from(units[0] == SEPARATOR);
-        let end = units[start..].iter().position(|unit| *unit == SEPARATOR);
-        let end = end.map_or(units.len(), |end| start + end);
-        part(start, end).write(first)?;
-        let rest = if end < units.len() { part(end + 1, units.len()) } else { none };
-        Ok(rest.write(remaining)?)
+        let end = if shorter.len() < units.len() { &[0_u16][..] } else { &[] };
+        let bytes: Vec<u8> = shorter.iter().chain(end).flat_map(|unit| unit.to_le_bytes()).collect();
+        guest::write_bytes(path, &bytes)?;
+        guest::write_u16(new_length, u16::try_from(2 * shorter.len()).unwrap_or(length))?;
+        Ok(ntstatus::STATUS_SUCCESS)
     }
 
     /// `FsRtlGetFileSize`: not of a directory.
@@ -161,6 +227,54 @@ mod tests {
             value(FsRtlDissectName, &arguments);
             let found = parts.each_ref().map(Counted::text);
             assert_eq!((found[0].as_str(), found[1].as_str()), expected);
+        }
+    }
+
+    #[test]
+    fn bytes_are_taken_apart_alike() {
+        let mut bytes = *br"\one\two";
+        let path = Counted::ansi(&mut bytes, 8);
+        let mut parts = [Counted::empty(), Counted::empty()];
+        let [first, rest] = &mut parts;
+        let arguments = [address(&path), address_mut(first), address_mut(rest)];
+        value(FsRtlDissectDbcs, &arguments);
+        assert_eq!(parts.each_ref().map(Counted::bytes), [b"one", b"two"]);
+    }
+
+    #[test]
+    fn dots_go_from_a_path() {
+        for (path, expected) in [
+            (
+                r"\dir1\dir2\..\dir3\.\file.txt",
+                Some(r"\dir1\dir3\file.txt"),
+            ),
+            (r"\a\b", Some(r"\a\b")),
+            (r"a\..\b", Some("b")),
+            (r"\a\..", Some(r"\")),
+            (r"\..", None),
+            (r"..", None),
+            (r"..\any", None),
+        ] {
+            let mut units = wide(path);
+            let length = 2 * (units.len() as u64 - 1);
+            let mut left = 0_u16;
+            let arguments = [
+                address_mut(units.as_mut_slice()),
+                length,
+                address_mut(&mut left),
+            ];
+            let status = value(FsRtlRemoveDotsFromPath, &arguments);
+            match expected {
+                None => assert_eq!(status, u64::from(IO_REPARSE_DATA_INVALID), "{path}"),
+                Some(expected) => {
+                    assert_eq!(status, 0, "{path}");
+                    assert_eq!(
+                        units[..usize::from(left / 2)],
+                        wide(expected)[..expected.len()]
+                    );
+                    assert_eq!(units[usize::from(left / 2)], 0, "{path}");
+                }
+            }
         }
     }
 }

@@ -71,7 +71,7 @@ pub fn initialize(files: &[FileOnVolume]) -> Result<(), String> {
     for file in files {
         put(&mut tree, file)?;
     }
-    devices().ok_or_else(|| no_memory("the volume's devices"))?;
+    let devices = devices().ok_or_else(|| no_memory("the volume's devices"))?;
     for (path, target) in LINKS {
         let payload = Payload::SymbolicLink {
             target: wide(target),
@@ -88,6 +88,7 @@ pub fn initialize(files: &[FileOnVolume]) -> Result<(), String> {
         opens: rustc_hash::FxHashMap::default(),
         created: clock::system_time(),
         label: wide(LABEL),
+        devices,
     };
     *VOLUME.lock() = Some(volume);
     Ok(())
@@ -130,7 +131,7 @@ fn put(tree: &mut Tree, file: &FileOnVolume) -> Result<(), String> {
 }
 
 /// Makes the devices; `None` without memory.
-fn devices() -> Option<()> {
+fn devices() -> Option<[u64; 2]> {
     let disk = driver_object(r"\Driver\volmgr", "IopInvalidDeviceRequest")?;
     let file_system = driver_object(r"\FileSystem\Ntfs", "IopFileSystemRequest")?;
     let make = |driver, name: Option<&str>, kind| {
@@ -151,7 +152,8 @@ fn devices() -> Option<()> {
         vpb::SIZE_OF,
         u32::from_le_bytes(*b"Vpb "),
     )?;
-    mount(storage, mounted, volume).ok()
+    mount(storage, mounted, volume).ok()?;
+    Some([storage, mounted])
 }
 
 /// Ties the two devices together.

@@ -7,16 +7,15 @@ use crate::kernel::mm::pool::{PoolKind, Request};
 use crate::kernel::ob::{self, Refusal, Type, name};
 use crate::kernel::{fs, mm};
 
-use super::layout::{device, file, vpb};
+use super::layout::file;
 
 /// Pool tag of names that the caller frees.
 const TAG: u32 = u32::from_le_bytes(*b"IoDn");
 
-/// The drive letter of a device, which only one has.
-fn letter_of(body: u64) -> Result<Option<&'static str>, guest::Fault> {
-    let volume = guest::read_u64(body + device::VPB)?;
-    let mounted = volume != 0 && guest::read_u64(volume + vpb::REAL_DEVICE)? == body;
-    Ok(mounted.then_some("C:"))
+/// The drive letter of a device: the one volume's, or that of the file system on it,
+/// which passes the question on.
+fn letter_of(body: u64) -> Option<&'static str> {
+    fs::has_device(body).then_some("C:")
 }
 
 /// A block of pool for the caller, with a `UNICODE_STRING` at its start if it is
@@ -59,7 +58,7 @@ exports! {
                 return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
             }
             let body = guest::read_u64(object + file::DEVICE_OBJECT)?;
-            let letter = letter_of(body)?.ok_or(ntstatus::STATUS_INVALID_DEVICE_REQUEST)?;
+            let letter = letter_of(body).ok_or(ntstatus::STATUS_INVALID_DEVICE_REQUEST)?;
             let mut text = name::wide(letter);
             text.extend(fs::path_of(object).unwrap_or_default());
             let (block, _) = in_pool(&text, true, call.return_address())?;
@@ -71,7 +70,7 @@ exports! {
     /// `IoVolumeDeviceToDosName`: the caller frees the text.
     fn IoVolumeDeviceToDosName<call>(body: u64, string: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
         let query = || -> Result<(), Refusal> {
-            let letter = letter_of(body)?.ok_or(ntstatus::STATUS_INVALID_DEVICE_REQUEST)?;
+            let letter = letter_of(body).ok_or(ntstatus::STATUS_INVALID_DEVICE_REQUEST)?;
             let (_, text) = in_pool(&name::wide(letter), false, call.return_address())?;
             Ok(text.write(string)?)
         };

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use super::{image, protection, with};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::io::layout::file;
 use crate::kernel::layout::PAGE_SIZE;
 use crate::kernel::ob::{self, Attributes, Caller, Payload, Refusal, Type};
+use crate::kernel::version;
 use crate::kernel::zw::mode::Mode;
 use crate::kernel::zw::reply::Information;
 use crate::kernel::{fs, guest};
@@ -101,6 +103,14 @@ exports! {
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let wanted = Wanted { access, attributes, size, protect, kind, file };
         let make = || -> Result<(), Refusal> {
+            // Since Windows 8 images come by handle only.
+            if kind & flag::IMAGE != 0 && file_object != 0 && version::has_no_execute() {
+                return Err(ntstatus::STATUS_INVALID_PARAMETER_6.into());
+            }
+            // Without a file the size is read before anything is checked.
+            if file == 0 && file_object == 0 {
+                guest::read_u64(size)?;
+            }
             let section = if file == 0 && file_object != 0 {
                 check(&wanted)?;
                 of_file(file_object, &wanted)?
@@ -267,8 +277,17 @@ fn of_file(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
         return Err(ntstatus::STATUS_INVALID_PARAMETER_6.into());
     }
     let content = fs::content_of(object).ok_or(ntstatus::STATUS_INVALID_FILE_FOR_SECTION)?;
+    // A file system that supports no sections of a file leaves this out.
+    if guest::read_u64(object + file::SECTION_OBJECT_POINTER)? == 0 {
+        return Err(ntstatus::STATUS_INVALID_FILE_FOR_SECTION.into());
+    }
     if kind & flag::IMAGE != 0 {
-        let (segment, size) = image::make(&content.read(0, content.size))?;
+        let (segment, image_size) = image::make(&content.read(0, content.size))?;
+        if size != 0 && guest::read_u64(size)? > image_size {
+            with(|memory| memory.segments.release(segment, &mut memory.physical));
+            return Err(ntstatus::STATUS_SECTION_TOO_BIG.into());
+        }
+        let size = image_size;
         return enter(Section {
             segment,
             size,

@@ -146,13 +146,7 @@ impl Wanted {
             0 => 0,
             at => guest::read_u64(at)?,
         };
-        if base > HIGHEST_USER_ADDRESS || END - base < size {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER_3.into());
-        }
         let limit = limit_of(self.zero_bits).map_err(|()| ntstatus::STATUS_INVALID_PARAMETER_4)?;
-        if base != 0 && base + size > limit {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER_4.into());
-        }
         Ok(Request {
             base,
             offset,
@@ -162,6 +156,20 @@ impl Wanted {
             kind: self.kind,
             protect: self.protect,
         })
+    }
+}
+
+impl Request {
+    /// What the services check of the range, which the function for drivers leaves to
+    /// the mapping itself.
+    fn check_range(&self) -> Result<(), u32> {
+        if self.base > HIGHEST_USER_ADDRESS || END - self.base < self.size {
+            return Err(ntstatus::STATUS_INVALID_PARAMETER_3);
+        }
+        if self.base != 0 && self.base + self.size > self.limit {
+            return Err(ntstatus::STATUS_INVALID_PARAMETER_4);
+        }
+        Ok(())
     }
 }
 
@@ -180,6 +188,7 @@ fn access_for(protect: u32) -> u32 {
 
 fn map_by_handle(section: u64, process: u64, wanted: &Wanted, mode: Mode) -> Result<u32, Refusal> {
     let request = wanted.read(mode)?;
+    request.check_range()?;
     let user = mode.is_user();
     let process = ob::by_handle(process, VM_OPERATION, Some(Type::Process), user)?.object;
     let access = access_for(request.protect);
@@ -229,12 +238,12 @@ impl Memory {
         // A view that is only reserved may reach past the end of a file that can
         // grow.
         let grows = kind & RESERVE != 0;
-        if grows && section.attributes & flag::FILE == 0 {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER_9);
-        }
         let writable = protection::access(section.protect).write;
         if !view_may_be(protect, section.protect) || (grows && !writable) {
             return Err(ntstatus::STATUS_SECTION_PROTECTION);
+        }
+        if grows && section.attributes & flag::FILE == 0 {
+            return Err(ntstatus::STATUS_INVALID_PARAMETER_9);
         }
         let left = section.size.saturating_sub(offset);
         if left == 0 || (request.size > left && !grows) || request.size > END {
@@ -263,7 +272,12 @@ impl Memory {
             0 => space
                 .room(bytes, limit, kind & TOP_DOWN != 0)
                 .ok_or(ntstatus::STATUS_NO_MEMORY)?,
-            at if at >= GRANULARITY && space.is_free(at, at + bytes) => at,
+            at if (GRANULARITY..END).contains(&at)
+                && END - at >= bytes
+                && space.is_free(at, at + bytes) =>
+            {
+                at
+            }
             _ => return Err(ntstatus::STATUS_CONFLICTING_ADDRESSES),
         };
         let vad = self.view(section, first, start, bytes, protect);

@@ -21,6 +21,9 @@ pub const CURRENT_PROCESS: u64 = u64::MAX;
 /// `NtCurrentThread()`.
 pub const CURRENT_THREAD: u64 = u64::MAX - 1;
 
+/// References that an object gets with each handle, ahead of their use.
+const READY: u64 = 0x8000;
+
 /// What a handle stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
@@ -49,6 +52,8 @@ pub struct Closed {
 #[derive(Debug, Default)]
 pub struct Table {
     entries: BTreeMap<u64, Entry>,
+    /// How many of its [`READY`] references each handle has used up.
+    used_up: BTreeMap<u64, u64>,
     /// Numbers that were used before, the one freed first at the front.
     free: std::collections::VecDeque<u64>,
     /// How many numbers were ever used.
@@ -134,6 +139,7 @@ pub fn insert_in(
         }
         header.pointers += 1;
         header.handles += 1;
+        header.ready += READY;
         let kind = header.kind;
         let attributes = attributes & (INHERIT | PROTECT_CLOSE);
         let entry = Entry {
@@ -164,6 +170,25 @@ pub fn get_in(process: u64, handle: u64) -> Result<Entry, u32> {
     let (process, number) = locate(process, handle);
     with(|state| state.tables.get(&process)?.entries.get(&number).copied())
         .ok_or(ntstatus::STATUS_INVALID_HANDLE)
+}
+
+/// Uses up one of the references that came with a handle, as every reference by
+/// it does. When they are gone there are new ones.
+pub fn use_up(handle: u64) {
+    let (process, number) = locate(threads::current_process(), handle);
+    with(|state| {
+        let table = state.tables.get_mut(&process)?;
+        let object = table.entries.get(&number)?.object;
+        let used = table.used_up.entry(number).or_default();
+        let header = state.objects.get_mut(&object)?;
+        if *used == READY {
+            *used = 0;
+            header.ready += READY;
+        }
+        *used += 1;
+        header.ready -= 1;
+        Some(())
+    });
 }
 
 /// Closes a handle. With the last one the object's name may go, and with the
@@ -272,6 +297,7 @@ impl State {
             return Err(ntstatus::STATUS_HANDLE_NOT_CLOSABLE);
         }
         table.entries.remove(&number);
+        let used = table.used_up.remove(&number).unwrap_or(0);
         table.free.push_back(number);
         let object = entry.object;
         let header = self
@@ -279,6 +305,7 @@ impl State {
             .get_mut(&object)
             .ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
         header.handles -= 1;
+        header.ready -= READY - used;
         if header.handles == 0 {
             header.exclusive_to = None;
         }

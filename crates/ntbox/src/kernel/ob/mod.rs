@@ -49,7 +49,7 @@ pub use object::{
     references_left,
 };
 pub use open::{by_handle, insert_and_open, open_by_name, open_handle};
-pub use query_name::write as write_name;
+pub use query_name::{full as full_name, write as write_name};
 pub use refusal::{Refusal, outcome, status};
 pub use types::Type;
 

@@ -26,6 +26,9 @@ pub struct Header {
     pub pointers: u64,
     /// Open handles, of all processes.
     pub handles: u64,
+    /// References that its handles have ready for whoever refers to it by them:
+    /// Windows 8 and later count them as taken.
+    pub ready: u64,
     /// Whether its name stays when the last handle is closed.
     pub permanent: bool,
     /// The process that has it for itself, after `OBJ_EXCLUSIVE`.
@@ -90,6 +93,7 @@ impl Header {
             name: None,
             pointers: 1,
             handles: 0,
+            ready: 0,
             permanent: false,
             exclusive_to: None,
             payload,

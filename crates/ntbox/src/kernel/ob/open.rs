@@ -149,6 +149,7 @@ pub fn by_handle(handle: u64, access: u32, kind: Option<Type>, user: bool) -> Re
     if user && access & !entry.access != 0 {
         return Err(ntstatus::STATUS_ACCESS_DENIED);
     }
+    handles::use_up(handle);
     Ok(entry)
 }
 

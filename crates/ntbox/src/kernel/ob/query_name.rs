@@ -22,8 +22,8 @@ exports! {
 /// behind it; `return_length` may be 0.
 ///
 /// # Errors
-/// `STATUS_INFO_LENGTH_MISMATCH` if it does not fit: then nothing is written but
-/// the length.
+/// `STATUS_INFO_LENGTH_MISMATCH` if it does not fit, or `STATUS_BUFFER_OVERFLOW` if
+/// only the text of a file's name does not: then nothing is written but the length.
 pub fn write(
     object: u64,
     information: u64,
@@ -48,7 +48,13 @@ fn answer(object: u64, information: u64, length: u32, return_length: u64) -> Res
         guest::write_u32(return_length, needed)?;
     }
     if length < needed {
-        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+        // The I/O manager, which names files, has a status of its own.
+        let file = object::type_of(object) == Some(Type::File);
+        return Err(if file && length >= SIZE {
+            ntstatus::STATUS_BUFFER_OVERFLOW.into()
+        } else {
+            ntstatus::STATUS_INFO_LENGTH_MISMATCH.into()
+        });
     }
     let mut string = UnicodeString {
         length: 0,

@@ -11,7 +11,7 @@ const UPPER: [u16; 32] = [
 ];
 
 /// What stands for a character that the code page lacks.
-const REPLACEMENT: u8 = b'?';
+pub const REPLACEMENT: u8 = b'?';
 
 /// The UTF-16 unit of a byte.
 pub fn to_unicode(byte: u8) -> u16 {

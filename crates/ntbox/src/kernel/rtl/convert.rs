@@ -84,6 +84,18 @@ exports! {
         Ok(u32::from(Counted::read(string)?.length / 2) + 1)
     }
 
+    /// `RtlIsValidOemCharacter`: upcases a character that the code page has.
+    fn RtlIsValidOemCharacter(character: u64) -> bool [max PASSIVE_LEVEL] {
+        let upper = case::upcase(guest::read_u16(character)?);
+        // What stands for those that it lacks is none of it, either.
+        let byte = codepage::from_unicode(upper);
+        let valid = byte != codepage::REPLACEMENT;
+        if valid {
+            guest::write_u16(character, codepage::to_unicode(byte))?;
+        }
+        Ok(valid)
+    }
+
     /// `RtlOemStringToUnicodeSize`: bytes with the NUL.
     fn RtlOemStringToUnicodeSize(string: u64) -> u32 [max APC_LEVEL] {
         Ok(2 * u32::from(Counted::read(string)?.length) + 2)

@@ -17,7 +17,7 @@ const SYSTEM_SECURITY: u32 = 0x100_0000;
 /// `MAXIMUM_ALLOWED`.
 const MAXIMUM_ALLOWED: u32 = 0x200_0000;
 /// Numbers of privileges.
-const SECURITY_PRIVILEGE: u32 = 8;
+pub const SECURITY_PRIVILEGE: u32 = 8;
 const TAKE_OWNERSHIP_PRIVILEGE: u32 = 9;
 /// `INHERIT_ONLY_ACE`.
 const INHERIT_ONLY: u8 = 8;
@@ -36,7 +36,7 @@ pub struct Question {
 }
 
 /// Translates generic rights.
-fn map_generic(mask: u32, mapping: [u32; 4]) -> u32 {
+pub fn map_generic(mask: u32, mapping: [u32; 4]) -> u32 {
     let bits = [0x8000_0000, 0x4000_0000, 0x2000_0000, 0x1000_0000];
     let plain = mask & 0x0fff_ffff;
     bits.into_iter()
@@ -74,11 +74,14 @@ pub fn check(descriptor: &Descriptor, token: &Token, question: Question) -> Resu
         let all = if maximum { question.mapping[3] } else { 0 };
         return Ok(granted | wanted | all);
     }
-    let owner = descriptor
-        .owner
-        .as_ref()
-        .is_some_and(|owner| token.is(owner, false));
-    let allowed = allowed_by_list(descriptor, token, question.mapping, owner);
+    let mut allowed = allowed_by_list(descriptor, question.mapping, |sid, denial| {
+        token.is(sid, denial)
+    });
+    // Two checks, of which each must allow it.
+    if token.restricted {
+        let restricting = |sid: &Sid, _| token.restricting.contains(sid);
+        allowed &= allowed_by_list(descriptor, question.mapping, restricting);
+    }
     if wanted & !allowed != 0 {
         return Err(ntstatus::STATUS_ACCESS_DENIED);
     }
@@ -89,11 +92,20 @@ pub fn check(descriptor: &Descriptor, token: &Token, question: Question) -> Resu
     Ok(granted)
 }
 
-/// All that a list allows a token: an entry counts for rights that no entry
-/// before it has decided.
-fn allowed_by_list(descriptor: &Descriptor, token: &Token, mapping: [u32; 4], owner: bool) -> u32 {
+/// All that a list allows somebody, of whom it is known whether a SID says something
+/// of them, and whether it does where it denies: an entry counts for rights that no
+/// entry before it has decided.
+fn allowed_by_list(
+    descriptor: &Descriptor,
+    mapping: [u32; 4],
+    is: impl Fn(&Sid, bool) -> bool,
+) -> u32 {
     const ALLOWED: u8 = 0;
     const DENIED: u8 = 1;
+    let owner = descriptor
+        .owner
+        .as_ref()
+        .is_some_and(|owner| is(owner, false));
     let mut allowed = if owner { OWNER_RIGHTS } else { 0 };
     let mut denied = 0;
     let list = descriptor.dacl.as_deref().unwrap_or_default();
@@ -116,8 +128,8 @@ fn allowed_by_list(descriptor: &Descriptor, token: &Token, mapping: [u32; 4], ow
             continue;
         };
         match kind {
-            ALLOWED if token.is(&sid, false) => allowed |= mask & !denied,
-            DENIED if token.is(&sid, true) => denied |= mask & !allowed,
+            ALLOWED if is(&sid, false) => allowed |= mask & !denied,
+            DENIED if is(&sid, true) => denied |= mask & !allowed,
             _ => {}
         }
     }
@@ -189,7 +201,8 @@ fn mark_held(set: u64, count: u32, token: Option<&Token>) -> Result<u32, Fault> 
     Ok(held)
 }
 
-fn read_mapping(va: u64) -> Result<[u32; 4], Fault> {
+/// Reads a `GENERIC_MAPPING`.
+pub fn read_mapping(va: u64) -> Result<[u32; 4], Fault> {
     let field = |n: u64| guest::read_u32(va.wrapping_add(4 * n));
     Ok([field(0)?, field(1)?, field(2)?, field(3)?])
 }

@@ -19,6 +19,14 @@ pub mod control {
     pub const SACL_PRESENT: u16 = 0x10;
     /// `SE_SACL_DEFAULTED`.
     pub const SACL_DEFAULTED: u16 = 0x20;
+    /// `SE_DACL_AUTO_INHERITED`.
+    pub const DACL_AUTO_INHERITED: u16 = 0x400;
+    /// `SE_SACL_AUTO_INHERITED`.
+    pub const SACL_AUTO_INHERITED: u16 = 0x800;
+    /// `SE_DACL_PROTECTED`.
+    pub const DACL_PROTECTED: u16 = 0x1000;
+    /// `SE_SACL_PROTECTED`.
+    pub const SACL_PROTECTED: u16 = 0x2000;
     /// `SE_SELF_RELATIVE`.
     pub const SELF_RELATIVE: u16 = 0x8000;
 }

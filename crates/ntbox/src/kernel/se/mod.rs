@@ -13,14 +13,19 @@
 //! | `impersonation` | threads that act in a client's name |
 //! | `access` | `SeAccessCheck`, privileges |
 //! | `object` | descriptors of objects |
+//! | `assign`, `inherit` | descriptors of objects that others make |
+//! | `filter` | restricted tokens |
 //! | `public` | `SeExports` |
 
 mod access;
 mod acl;
+mod assign;
 mod descriptor;
 mod descriptor_form;
 mod descriptor_parts;
+mod filter;
 mod impersonation;
+mod inherit;
 mod object;
 mod public;
 mod sid;
@@ -56,8 +61,10 @@ pub fn may_open(object: u64, access: u32, mapping: [u32; 4]) -> Result<(), u32> 
 pub const TABLES: &[&[Export]] = &[
     access::EXPORTS,
     acl::EXPORTS,
+    assign::EXPORTS,
     descriptor_form::EXPORTS,
     descriptor_parts::EXPORTS,
+    filter::EXPORTS,
     impersonation::EXPORTS,
     object::EXPORTS,
     sid::EXPORTS,

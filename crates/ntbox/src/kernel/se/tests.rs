@@ -15,6 +15,9 @@ fn user() -> Token {
         groups: vec![(Sid::world(), 7), (Sid::administrators(), 0x10)],
         privileges: vec![(23, 3)],
         owner: Sid::nt(&[21, 7]),
+        user_denies_only: false,
+        restricted: false,
+        restricting: Vec::new(),
         id: 1,
         level: None,
     }

@@ -45,6 +45,12 @@ pub struct Token {
     pub privileges: Vec<(u32, u32)>,
     /// Owner of what it makes.
     pub owner: Sid,
+    /// Whether the user counts only where something is denied.
+    pub user_denies_only: bool,
+    /// Whether what is checked must be allowed to one of `restricting`, too.
+    pub restricted: bool,
+    /// The restricting SIDs.
+    pub restricting: Vec<Sid>,
     /// Number that tells it from others.
     pub id: u64,
     /// What may be done with it in the name of a client; `None` for the token of a
@@ -114,6 +120,9 @@ impl Token {
                 .map(|number| (number, PRIVILEGE_ENABLED))
                 .collect(),
             owner,
+            user_denies_only: false,
+            restricted: false,
+            restricting: Vec::new(),
             id,
             level: None,
         }
@@ -121,7 +130,7 @@ impl Token {
 
     /// Whether what is said of a SID is said of this token.
     pub fn is(&self, sid: &Sid, denial: bool) -> bool {
-        self.user == *sid
+        (self.user == *sid && (denial || !self.user_denies_only))
             || self.groups.iter().any(|(group, attributes)| {
                 let counts =
                     attributes & GROUP_ENABLED != 0 || denial && attributes & GROUP_DENY_ONLY != 0;
@@ -142,8 +151,27 @@ impl Token {
             .any(|(own, attributes)| *own == number && attributes & ENABLED != 0)
     }
 
-    /// The primary group: the first one, as a rule.
+    /// Whether it may own what it makes as somebody else.
+    pub fn may_own(&self, sid: &Sid) -> bool {
+        /// `SE_GROUP_OWNER`.
+        const OWNER: u32 = 8;
+        let owns = |(group, attributes): &(Sid, u32)| group == sid && attributes & OWNER != 0;
+        self.user == *sid || self.groups.iter().any(owns)
+    }
+
+    /// Lets a SID count only where something is denied.
+    pub fn deny_only(&mut self, sid: &Sid) {
+        self.user_denies_only |= self.user == *sid;
+        for (_, attributes) in self.groups.iter_mut().filter(|(group, _)| group == sid) {
+            *attributes = *attributes & !ENABLED_GROUP | GROUP_DENY_ONLY;
+        }
+    }
+
+    /// The primary group: the first one, as a rule, and the system's own.
     pub fn primary_group(&self) -> Sid {
+        if self.user == Sid::local_system() {
+            return Sid::local_system();
+        }
         self.groups
             .first()
             .map_or_else(Sid::world, |(group, _)| group.clone())
@@ -203,13 +231,20 @@ fn make(process: u64, rights: Rights) -> Option<u64> {
 /// Makes a token to impersonate with out of another one; `None` without memory for
 /// it, or if there is no such token.
 pub fn copy(object: u64, level: u32) -> Option<u64> {
-    let token = get(object)?;
+    let level = Some(level);
+    insert(Token {
+        level,
+        ..get(object)?
+    })
+}
+
+/// Makes a token with a number of its own; `None` without memory for it.
+pub fn insert(token: Token) -> Option<u64> {
     let new = ob::create(Type::Token, BODY_SIZE, Payload::None).ok()?;
     with(|state| {
         state.made += 1;
         let id = FIRST_ID + state.made;
-        let level = Some(level);
-        state.tokens.insert(new, Token { id, level, ..token });
+        state.tokens.insert(new, Token { id, ..token });
     });
     Some(new)
 }
@@ -234,6 +269,14 @@ pub fn client_of(context: u64) -> Result<Option<(u64, u32)>, Fault> {
 /// The primary token of a subject context.
 pub fn primary_of(context: u64) -> Result<u64, Fault> {
     guest::read_u64(context.wrapping_add(PRIMARY_TOKEN))
+}
+
+/// Who makes something in a subject context, at whatever level: the client, if there
+/// is one.
+pub fn of_subject(context: u64) -> Result<Option<Token>, Fault> {
+    let client = client_of(context)?;
+    let token = client.map_or_else(|| primary_of(context), |(token, _)| Ok(token))?;
+    Ok(get(token))
 }
 
 /// The token that a subject context is checked by: the client's, if there is one.
@@ -344,8 +387,10 @@ exports! {
         Ok(get(token).is_some_and(|token| token.is(&Sid::administrators(), false)))
     }
 
-    /// `SeTokenIsRestricted`: none is.
-    fn SeTokenIsRestricted(token: u64) -> bool [max PASSIVE_LEVEL] { Ok(false) }
+    /// `SeTokenIsRestricted`: whether it has restricting SIDs.
+    fn SeTokenIsRestricted(token: u64) -> bool [max PASSIVE_LEVEL] {
+        Ok(get(token).is_some_and(|token| token.restricted))
+    }
 
     /// `SeTokenType`: `TokenPrimary` or `TokenImpersonation`.
     fn SeTokenType(token: u64) -> u32 [max PASSIVE_LEVEL] {

@@ -120,9 +120,18 @@ fn groups(token: &Token, at: u64) -> Vec<u8> {
 }
 
 /// The list that objects get which nobody gives one: everything for the owner and
-/// the system.
+/// the system; of what the system makes, administrators may read and execute.
 pub fn default_dacl(token: &Token) -> Vec<u8> {
     const ALL: u32 = 0x1000_0000;
+    /// Generic read and execute, and `READ_CONTROL`.
+    const READ_AND_EXECUTE: u32 = 0xa002_0000;
+    if token.user == Sid::local_system() {
+        let entries = [
+            (&token.user, ALL),
+            (&Sid::administrators(), READ_AND_EXECUTE),
+        ];
+        return allow(&entries);
+    }
     let entries = [(&token.owner, ALL), (&Sid::local_system(), ALL)];
     allow(&entries)
 }

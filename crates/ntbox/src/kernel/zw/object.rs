@@ -8,6 +8,7 @@ use crate::kernel::guest;
 use crate::kernel::ob::attributes::INHERIT;
 use crate::kernel::ob::handles::{self, Entry, PROTECT_CLOSE};
 use crate::kernel::ob::{self, Caller, Refusal, Type};
+use crate::kernel::version;
 
 /// `OBJECT_INFORMATION_CLASS`.
 mod class {
@@ -19,6 +20,8 @@ mod class {
 
 /// `OBJ_PERMANENT`, as an object's attribute.
 const PERMANENT: u32 = 0x10;
+/// Bytes of an `OBJECT_NAME_INFORMATION` without the name.
+const NAME_SIZE: usize = 16;
 /// Bytes of an `OBJECT_TYPE_INFORMATION` without the name.
 const TYPE_SIZE: usize = 0x68;
 
@@ -88,17 +91,26 @@ fn query(
 /// `OBJECT_BASIC_INFORMATION`.
 fn basic(entry: &Entry) -> Vec<u8> {
     let counts = ob::inspect(entry.object, |header| {
-        (header.handles, header.pointers, header.permanent)
+        let ready = if version::has_ready_references() {
+            header.ready
+        } else {
+            0
+        };
+        (header.handles, header.pointers + ready, header.permanent)
     });
     let (handles, pointers, permanent) = counts.unwrap_or_default();
     // The call itself refers to the object while it looks.
     let pointers = pointers.saturating_add(1);
+    let name_size = match ob::full_name(entry.object) {
+        Some(name) => 2 * name.len() + 2 + NAME_SIZE,
+        None => 0,
+    };
     let attributes = entry.attributes | if permanent { PERMANENT } else { 0 };
     let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
     let start = Information::default().u32(attributes).u32(entry.access);
     let start = start.u32(count(handles)).u32(count(pointers));
     // Pool charges, three reserved ones, the size of the name.
-    let start = start.u32(0).u32(0).u32(0).u32(0).u32(0).u32(0);
+    let start = start.u32(0).u32(0).u32(0).u32(0).u32(0).size(name_size);
     let name = 2 * entry.kind.name().len() + 2;
     // No security descriptor, and no time of creation.
     start.size(TYPE_SIZE + name).u32(0).u64(0).finish()

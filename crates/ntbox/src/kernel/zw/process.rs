@@ -28,6 +28,7 @@ mod process_class {
     pub const SESSION: u32 = 24;
     pub const WOW64: u32 = 26;
     pub const IMAGE_FILE_NAME: u32 = 27;
+    pub const LUID_DEVICE_MAPS: u32 = 28;
     /// The first number that Windows 10 gives to none.
     pub const END: u32 = 0x6b;
 }
@@ -136,6 +137,11 @@ fn query_process(
         process_class::HANDLE_COUNT => {
             let count = Information::default().size(handles::count(object));
             answer(&count.finish(), buffer, length, returned)
+        }
+        // Each logon session has drive letters of its own.
+        process_class::LUID_DEVICE_MAPS => {
+            let enabled = Information::default().u32(1);
+            answer(&enabled.finish(), buffer, length, returned)
         }
         // That of services.
         process_class::SESSION => {

@@ -71,7 +71,17 @@ fn basic_information_counts_handles_and_references() {
             number(&buffer.0, 8),
             number(&buffer.0, 12)
         ),
-        (0xf_003f, 1, 2)
+        // One reference of the handle, one of the call, and those that the handle has
+        // ready, less the one that the call used up.
+        (0xf_003f, 1, 2 + 0x8000 - 1)
+    );
+    let (_, buffer, _) = query(key, 0, 56);
+    assert_eq!(number(&buffer.0, 12), 2 + 0x8000 - 2);
+    // The name as `ObjectNameInformation` tells it.
+    let path = "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\zw-object-basic";
+    assert_eq!(
+        number(&buffer.0, 0x24),
+        u32::try_from(16 + 2 * path.len() + 2).expect("short")
     );
     assert_eq!(query(key, 0, 57).0, ntstatus::STATUS_INFO_LENGTH_MISMATCH);
     assert_eq!(query(key, 9, 56).0, ntstatus::STATUS_INVALID_INFO_CLASS);
