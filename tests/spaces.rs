@@ -3,15 +3,16 @@
 //! than that.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use ntbox::{Operation, Reply};
+use ntbox::Operation;
 use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::PeFile64;
 use protocol::{BlockRecord, BlocksRequest, Command, StatisticsReply};
 use suites::build;
 use suites::ntmem::{Open, config};
-use vq::kernel::{Ask, Kernel, ROOM};
-use vq::{Block, Error, Kind, State, Walk, listing, parse};
+use suites::program::{Program, written};
+use vq::kernel::ROOM;
+use vq::{Block, Kind, State, listing, parse};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Every kind of block that a process can make of its own, at the same places as
@@ -21,197 +22,47 @@ const GOLDEN: &str = include_str!("golden/blocks.txt");
 const BASE: u64 = 0x100_0000_0000;
 const APART: u64 = 0x10_0000;
 const PAGE: u64 = 0x1000;
-const CURRENT_PROCESS: u64 = u64::MAX;
 
 /// `MEM_…`.
 const COMMIT: u64 = 0x1000;
 const RESERVE: u64 = 0x2000;
-const DECOMMIT: u64 = 0x4000;
 
 /// Where a block lies.
 fn at(number: u64, page: u64) -> u64 {
     BASE + number * APART + page * PAGE
 }
 
-/// A process that makes system calls, with a page for what these point to.
-struct Program {
-    open: Open,
-    page: u64,
+/// Private memory of every kind.
+fn private(program: &mut Program) {
+    program.allocate(at(0, 0), 16, RESERVE, 0x01);
+    program.allocate(at(1, 0), 16, RESERVE, 0x04);
+    for (page, protection) in (0..).zip([0x01, 0x02, 0x04, 0x10, 0x20, 0x40]) {
+        program.allocate(at(1, page), 1, COMMIT, protection);
+    }
+    program.allocate(at(2, 0), 16, RESERVE, 0x04);
+    for (page, protection) in (0..).zip([0x104, 0x102, 0x204, 0x220]) {
+        program.allocate(at(2, page), 1, COMMIT, protection);
+    }
+    program.allocate(at(3, 0), 2, RESERVE | COMMIT, 0x404);
+    program.allocate(at(4, 0), 8, RESERVE | COMMIT, 0x04);
+    program.protect(at(4, 1), 0x02);
+    program.protect(at(4, 5), 0x02);
+    program.protect(at(4, 5), 0x04);
+    program.decommit(at(4, 3), 1);
 }
 
-/// Places in the page.
-const ADDRESS: u64 = 0;
-const BYTES: u64 = 8;
-const HANDLE: u64 = 0x10;
-const OLD: u64 = 0x18;
-const IO_STATUS: u64 = 0x20;
-const ATTRIBUTES: u64 = 0x40;
-const NAME: u64 = 0x80;
-const TEXT: u64 = 0x100;
-
-impl Program {
-    fn new(open: Open) -> Self {
-        let mut open = open;
-        let allocated = open.call(Operation::Allocate { bytes: PAGE });
-        assert_eq!(allocated.status, 0);
-        let page = allocated.information;
-        Self { open, page }
+/// Views of every kind.
+fn mapped(program: &mut Program) {
+    let file = program.file(r"\??\C:\data.bin", 3);
+    let of_file = program.section(file, 0, 0x04, 0x800_0000);
+    for (number, protection) in [(5, 0x04), (6, 0x02), (7, 0x08)] {
+        program.view(of_file, at(number, 0), protection);
     }
-
-    fn put(&mut self, place: u64, data: &[u8]) {
-        let operation = Operation::Store {
-            address: self.page + place,
-            data: data.to_vec(),
-        };
-        assert_eq!(self.open.call(operation).status, 0);
-    }
-
-    fn number(&mut self, place: u64) -> u64 {
-        let operation = Operation::Load {
-            address: self.page + place,
-            length: 8,
-        };
-        u64::read_from_bytes(&self.open.call(operation).output).expect("eight bytes")
-    }
-
-    #[track_caller]
-    fn service(&mut self, name: &str, arguments: &[u64]) {
-        let operation = Operation::Service {
-            name: name.to_owned(),
-            arguments: arguments.to_vec(),
-        };
-        let status = self.open.call(operation).status;
-        assert_eq!(status, 0, "{name}: {status:#x}");
-    }
-
-    /// The places of an address and a size, with these in them.
-    fn range(&mut self, address: u64, pages: u64) -> (u64, u64) {
-        self.put(ADDRESS, &address.to_le_bytes());
-        self.put(BYTES, &(pages * PAGE).to_le_bytes());
-        (self.page + ADDRESS, self.page + BYTES)
-    }
-
-    fn allocate(&mut self, address: u64, pages: u64, how: u64, protection: u64) {
-        let (base, size) = self.range(address, pages);
-        let arguments = [CURRENT_PROCESS, base, 0, size, how, protection];
-        self.service("NtAllocateVirtualMemory", &arguments);
-        assert_eq!(self.number(ADDRESS), address);
-    }
-
-    fn protect(&mut self, address: u64, protection: u64) {
-        let (base, size) = self.range(address, 1);
-        let arguments = [CURRENT_PROCESS, base, size, protection, self.page + OLD];
-        self.service("NtProtectVirtualMemory", &arguments);
-    }
-
-    fn private(&mut self) {
-        self.allocate(at(0, 0), 16, RESERVE, 0x01);
-        self.allocate(at(1, 0), 16, RESERVE, 0x04);
-        for (page, protection) in (0..).zip([0x01, 0x02, 0x04, 0x10, 0x20, 0x40]) {
-            self.allocate(at(1, page), 1, COMMIT, protection);
-        }
-        self.allocate(at(2, 0), 16, RESERVE, 0x04);
-        for (page, protection) in (0..).zip([0x104, 0x102, 0x204, 0x220]) {
-            self.allocate(at(2, page), 1, COMMIT, protection);
-        }
-        self.allocate(at(3, 0), 2, RESERVE | COMMIT, 0x404);
-        self.allocate(at(4, 0), 8, RESERVE | COMMIT, 0x04);
-        self.protect(at(4, 1), 0x02);
-        self.protect(at(4, 5), 0x02);
-        self.protect(at(4, 5), 0x04);
-        let (base, size) = self.range(at(4, 3), 1);
-        self.service(
-            "NtFreeVirtualMemory",
-            &[CURRENT_PROCESS, base, size, DECOMMIT],
-        );
-    }
-
-    /// A handle of a file, to read and write, or to execute.
-    fn file(&mut self, path: &str, access: u64) -> u64 {
-        let text: Vec<u8> = path.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let length = u16::try_from(text.len()).expect("a short path");
-        self.put(TEXT, &text);
-        let mut name = [0; 16];
-        name[..2].copy_from_slice(&length.to_le_bytes());
-        name[2..4].copy_from_slice(&length.to_le_bytes());
-        name[8..].copy_from_slice(&(self.page + TEXT).to_le_bytes());
-        self.put(NAME, &name);
-        // OBJECT_ATTRIBUTES, with OBJ_CASE_INSENSITIVE.
-        let mut attributes = [0; 0x30];
-        attributes[0] = 0x30;
-        attributes[0x10..0x18].copy_from_slice(&(self.page + NAME).to_le_bytes());
-        attributes[0x18] = 0x40;
-        self.put(ATTRIBUTES, &attributes);
-        let [handle, attributes, status] =
-            [HANDLE, ATTRIBUTES, IO_STATUS].map(|place| self.page + place);
-        // SYNCHRONIZE, and FILE_SYNCHRONOUS_IO_NONALERT.
-        let arguments = [handle, access | 0x10_0000, attributes, status, 7, 0x20];
-        self.service("NtOpenFile", &arguments);
-        self.number(HANDLE)
-    }
-
-    fn section(&mut self, file: u64, pages: u64, protection: u64, kind: u64) -> u64 {
-        /// `SECTION_ALL_ACCESS`.
-        const ALL: u64 = 0xF_001F;
-        let (_, size) = self.range(0, pages);
-        let size = if pages == 0 { 0 } else { size };
-        let handle = self.page + HANDLE;
-        let arguments = [handle, ALL, 0, size, protection, kind, file];
-        self.service("NtCreateSection", &arguments);
-        self.number(HANDLE)
-    }
-
-    /// Maps a whole section; returns where.
-    fn view(&mut self, section: u64, address: u64, protection: u64) -> u64 {
-        /// `ViewUnmap`.
-        const UNMAP: u64 = 2;
-        let (base, size) = self.range(address, 0);
-        let process = CURRENT_PROCESS;
-        let arguments = [section, process, base, 0, 0, 0, size, UNMAP, 0, protection];
-        self.service("NtMapViewOfSection", &arguments);
-        self.number(ADDRESS)
-    }
-
-    fn mapped(&mut self) {
-        let file = self.file(r"\??\C:\data.bin", 3);
-        let of_file = self.section(file, 0, 0x04, 0x800_0000);
-        for (number, protection) in [(5, 0x04), (6, 0x02), (7, 0x08)] {
-            self.view(of_file, at(number, 0), protection);
-        }
-        let shared = self.section(0, 8, 0x04, 0x800_0000);
-        self.view(shared, at(8, 0), 0x04);
-        let reserved = self.section(0, 16, 0x04, 0x400_0000);
-        self.view(reserved, at(9, 0), 0x04);
-        self.allocate(at(9, 1), 2, COMMIT, 0x04);
-    }
-
-    fn process(&mut self) -> u64 {
-        let context: protocol::ContextReply = self.open.ask(Command::Context, &[]);
-        context.process
-    }
-
-    fn blocks(&mut self) -> Vec<Block> {
-        let process = self.process();
-        let walk = Walk::new(Kernel::new(Driver(&mut self.open), process));
-        walk.collect::<Result<_, _>>().expect("a listing")
-    }
-}
-
-/// Asks on the handle of a program.
-struct Driver<'o>(&'o mut Open);
-
-impl Ask for Driver<'_> {
-    fn blocks(&mut self, request: &BlocksRequest) -> Result<Vec<u8>, Error> {
-        let reply = self.0.control(Command::Blocks, request.as_bytes(), ROOM);
-        assert_eq!(reply.status, 0, "{:#x}", reply.status);
-        Ok(written(&reply).to_vec())
-    }
-}
-
-/// The output as far as the driver says to have written it.
-fn written(reply: &Reply) -> &[u8] {
-    let length = usize::try_from(reply.information).expect("a length");
-    &reply.output[..length]
+    let shared = program.section(0, 8, 0x04, 0x800_0000);
+    program.view(shared, at(8, 0), 0x04);
+    let reserved = program.section(0, 16, 0x04, 0x400_0000);
+    program.view(reserved, at(9, 0), 0x04);
+    program.allocate(at(9, 1), 2, COMMIT, 0x04);
 }
 
 /// A program with every kind of block.
@@ -219,8 +70,8 @@ fn program() -> Program {
     let data = suites::scratch::Scratch::new("data.bin", &vec![0x5A; 0x5000]);
     let config = config().file(r"C:\data.bin", data.path());
     let mut program = Program::new(Open::with(&config));
-    program.private();
-    program.mapped();
+    private(&mut program);
+    mapped(&mut program);
     program
 }
 
@@ -316,6 +167,88 @@ fn a_guard_page_that_was_touched_is_one_no_longer() {
         block.map(listing::line).as_deref(),
         Some("0000010000200000 0000010000200000 4096    Committed   Private ---RW-- ---RW--")
     );
+    program.open.finish();
+}
+
+/// The stack of the thread that makes the requests: its blocks.
+fn stack(program: &mut Program) -> Vec<Block> {
+    let blocks = program.blocks();
+    let guard = |block: &&Block| block.protection.to_string() == "--GRW--" && block.base < BASE;
+    let start = blocks.iter().find(guard).expect("a stack").allocation_base;
+    let mut blocks = blocks;
+    blocks.retain(|block| block.allocation_base == start && block.state != State::Free);
+    blocks
+}
+
+/// The sizes of its parts in pages, from its lowest address up.
+fn parts(program: &mut Program) -> Vec<(u64, String)> {
+    let part = |block: &Block| {
+        let protection = match block.state {
+            State::Reserved => "reserved".to_owned(),
+            _ => block.protection.to_string(),
+        };
+        (block.size / PAGE, protection)
+    };
+    stack(program).iter().map(part).collect()
+}
+
+/// The kernel moves the guard pages down for whoever touches them: the program, a
+/// driver, and what locks pages for it. The last ones end the stack.
+#[test]
+fn a_stack_grows_where_it_is_touched() {
+    let mut program = Program::new(Open::new());
+    let sized = |reserved: u64, committed: u64| {
+        [
+            (reserved, "reserved"),
+            (3, "--GRW--"),
+            (committed, "---RW--"),
+        ]
+        .map(|(pages, text)| (pages, text.to_owned()))
+    };
+    assert_eq!(parts(&mut program), sized(252, 1));
+    let blocks = stack(&mut program);
+    let (start, mut top) = (blocks[0].base, blocks[2].base);
+    let store = |address| Operation::Store {
+        address,
+        data: vec![0; 8],
+    };
+    assert_eq!(program.open.call(store(top - 8)).status, 0);
+    assert_eq!(parts(&mut program), sized(251, 2));
+    top -= PAGE;
+    let good = program.page;
+    for (count, command, input, output) in [
+        (3, Command::Sum, (top - 16, 16), (good, 16)),
+        (4, Command::Receive, (0, 0), (top - PAGE - 16, 16)),
+        (5, Command::Version, (0, 0), (top - 2 * PAGE - 64, 64)),
+    ] {
+        let operation = Operation::RawControl {
+            handle: program.open.handle,
+            code: command.code(),
+            input,
+            output,
+        };
+        assert_eq!(program.open.call(operation).status, 0, "{command:?}");
+        assert_eq!(
+            parts(&mut program),
+            sized(253 - count, count),
+            "{command:?}"
+        );
+    }
+    // Past the guard pages there is nothing.
+    let status = |program: &mut Program, address| program.open.call(store(address)).status;
+    assert_eq!(
+        status(&mut program, start + PAGE),
+        ntstatus::STATUS_ACCESS_VIOLATION
+    );
+    let mut at = start + 252 * PAGE - PAGE * 4;
+    let ended = loop {
+        match status(&mut program, at) {
+            0 => at -= PAGE,
+            other => break other,
+        }
+    };
+    assert_eq!(ended, ntstatus::STATUS_STACK_OVERFLOW);
+    assert_eq!(at, start + 3 * PAGE);
     program.open.finish();
 }
 

@@ -15,6 +15,8 @@ pub mod mistakes;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod ntmem;
 pub mod pe;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod program;
 pub mod scratch;
 
 /// The configuration of every property test: the same cases at every run, and

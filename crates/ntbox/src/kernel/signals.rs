@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ke::schedule;
 use super::layout::{GUEST_END, STACKS};
-use super::mm::{paged, paged_image, user, watched_user};
+use super::mm::{paged, paged_image, user, user_stack, watched_user};
 use super::privileged::{self, Carried};
 use super::seh::Context;
 use super::stop::{self, Access};
@@ -164,6 +164,9 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     }
     let by_driver = rip < GUEST_END || guest::recovery(rip).is_some();
     if page_fault && error & 2 != 0 && by_driver && user::copied_on_write(address) {
+        return;
+    }
+    if page_fault && by_driver && user_stack::grown(address) {
         return;
     }
     if page_fault && by_driver && paged::opened(address) {

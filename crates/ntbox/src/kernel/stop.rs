@@ -308,12 +308,10 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
             Some(context),
         );
     }
-    if !is_system(address) && user::passed_guard(address) {
-        let record = ExceptionRecord::hardware(
-            ntstatus::STATUS_GUARD_PAGE_VIOLATION,
-            context.rip,
-            &[access.code(), address],
-        );
+    if !is_system(address)
+        && let Some(status) = user::passed_guard(address)
+    {
+        let record = ExceptionRecord::hardware(status, context.rip, &[access.code(), address]);
         seh::raise(context, record);
     }
     if !is_system(address) || address == u64::MAX {

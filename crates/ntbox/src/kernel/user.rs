@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::boot::{self, STACK_SIZE};
 use super::io::finish;
 use super::ke::{apc, attach, clock, sched};
-use super::mm::user;
+use super::mm::{user, user_stack};
 use super::ob::{self, Caller};
 use super::ps::{self, notify};
 use super::{se, stop, threads};
@@ -225,6 +225,7 @@ fn worker(process: u64) -> Option<u64> {
     }
     let thread = threads::create(process, false)?;
     let stack = boot::new_stack().ok()?;
+    user_stack::create(process, thread).then_some(())?;
     threads::update(thread, |info| {
         info.stack = (stack - STACK_SIZE, stack);
         info.user_mode = true;

@@ -26,6 +26,7 @@ impl Memory {
         if write {
             self.copy_on_write(va);
         }
+        self.grow_stack(va);
         let (pfn, access) = self.page(va)?;
         (access.read && (access.write || !write)).then_some(pfn)
     }
@@ -123,13 +124,7 @@ fn lock_pages(
         );
         stop::violation("irql-too-high", None, what, caller);
     }
-    let frames = frames.map_err(|va| {
-        Stop::raise(if user::passed_guard(va) {
-            ntstatus::STATUS_GUARD_PAGE_VIOLATION
-        } else {
-            ACCESS_VIOLATION
-        })
-    })?;
+    let frames = frames.map_err(|va| Stop::raise(user::status_of_touch(va)))?;
     view.set_frames(&frames)?;
     paged::lock(&frames, true);
     let process = if system {

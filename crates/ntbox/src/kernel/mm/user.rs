@@ -18,7 +18,9 @@ use crate::kernel::layout::PAGE_SIZE;
 pub struct Users {
     spaces: BTreeMap<u64, Vads>,
     /// Whose memory is accessible.
-    seen: u64,
+    pub(super) seen: u64,
+    /// The stacks of their threads.
+    pub(super) stacks: super::user_stack::Stacks,
     /// Ranges that must stay as they are, by the number that stands for them.
     pub(super) secured: BTreeMap<u64, super::secure::Secured>,
     /// How many numbers were given out.
@@ -243,6 +245,7 @@ pub fn free_all(process: u64) {
             }
         }
         memory.users.spaces.remove(&process);
+        memory.users.stacks.retain(|_, (of, ..)| *of != process);
         // What a driver had secured is gone with the process.
         let secured = &mut memory.users.secured;
         for number in secured.extract_if(.., |_, range| range.process == process) {
@@ -278,17 +281,26 @@ pub fn see(process: u64) -> u64 {
     })
 }
 
-/// A page that was touched though it must not be: if it was a guard page it is
-/// one no longer, and this is true.
-pub fn passed_guard(va: u64) -> bool {
+/// The status of touching a page that must not be touched. If it was a guard page
+/// it is one no longer; on a stack it was the last.
+pub fn status_of_touch(va: u64) -> u32 {
+    passed_guard(va).unwrap_or(ntstatus::STATUS_ACCESS_VIOLATION)
+}
+
+/// The status of touching a guard page, which is one no longer.
+pub fn passed_guard(va: u64) -> Option<u32> {
     with(|memory| {
         let seen = memory.users.seen;
         let page = va & !(PAGE_SIZE - 1);
-        let passed = memory.users.of(seen).pass_guard(va);
-        if passed {
-            memory.apply(seen, page, page + PAGE_SIZE);
+        if !memory.users.of(seen).pass_guard(va) {
+            return None;
         }
-        passed
+        memory.apply(seen, page, page + PAGE_SIZE);
+        Some(if memory.is_on_own_stack(va) {
+            ntstatus::STATUS_STACK_OVERFLOW
+        } else {
+            ntstatus::STATUS_GUARD_PAGE_VIOLATION
+        })
     })
 }
 

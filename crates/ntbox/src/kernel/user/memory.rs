@@ -61,11 +61,7 @@ pub fn load(address: u64, length: u32) -> Reply {
 /// What the process gets for a fault: the first touch of a guard page makes an
 /// ordinary page of it.
 fn faulted(fault: &Fault) -> Reply {
-    Reply::status(if user::passed_guard(fault.address) {
-        ntstatus::STATUS_GUARD_PAGE_VIOLATION
-    } else {
-        ntstatus::STATUS_ACCESS_VIOLATION
-    })
+    Reply::status(user::status_of_touch(fault.address))
 }
 
 /// A write.
