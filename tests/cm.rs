@@ -53,7 +53,7 @@ fn filter_of_handles(how: u32) -> Run {
 #[test]
 fn filters_of_handles() {
     let run = filter_of_handles(0);
-    let cases = ["Registering", "Opening", "Threads", "Order"];
+    let cases = ["Modules", "Registering", "Opening", "Threads", "Order"];
     assert_eq!(
         run.texts().collect::<Vec<_>>(),
         lines(&cases),

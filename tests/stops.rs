@@ -163,3 +163,29 @@ fn a_hang_is_ended() {
     let stop = stop(11);
     assert!(stop.what.contains('2'), "{}", stop.what);
 }
+
+/// As on Windows a breakpoint stops a system without a debugger. With one the driver
+/// goes on, and the log says where it was.
+#[test]
+fn breakpoints_are_for_the_debugger() {
+    let stop = stops(16, &UNHANDLED, "Break");
+    assert_eq!(stop.parameters[0] & 0xFFFF_FFFF, 0x8000_0003);
+    assert!(stop.what.contains("--debugger"), "{}", stop.what);
+    let config = ntbox::Config::new(suites::build::driver("crash"))
+        .parameter("How", ntbox::RegValue::Dword(16))
+        .debugger(true);
+    let report = ntbox::run(&config).expect("the driver runs");
+    assert!(report.clean(), "{}", report.text());
+    let lines: Vec<_> = report.shown().collect();
+    let [way, first, second, still] = lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!((way, still), ("crash: way 16", "crash: still here"));
+    for line in [first, second] {
+        assert!(
+            line.starts_with("[debugger] breakpoint at crash.sys+0x"),
+            "{line}"
+        );
+    }
+    assert_ne!(first, second);
+}

@@ -6,6 +6,7 @@ use harness::record::Start;
 use ntbox::{Account, Config, Machine, Operation, Process};
 use suites::build;
 use suites::checked::{all_well, lines};
+use suites::device::{Device, assert_clean};
 use suites::embedded::run;
 
 #[test]
@@ -117,4 +118,39 @@ fn devices_are_opened_by_those_whom_their_descriptors_let() {
     }
     let report = machine.finish().expect("a report");
     assert_eq!(report.violations, []);
+}
+
+/// Who is notified of the end of a process, or waits for it, finds what it ended
+/// with; a driver can end one.
+#[test]
+fn processes_end() {
+    const LINK: &str = r"\Device\ProcessEnd";
+    let mut device = Device::start("process_end", LINK);
+    let victim = device.client("victim.exe");
+    let other = device.client("other.exe");
+    let operation = Operation::Control {
+        handle: other.handle,
+        code: 0x8000_2000,
+        input: Vec::new(),
+        output: Vec::new(),
+    };
+    let Ok(reply) = device.machine.call(other.process, operation) else {
+        panic!("{}", device.finish().text())
+    };
+    assert_eq!(reply.status, 0);
+    let gone = device.open(victim.process, LINK);
+    assert_eq!(gone.status, ntstatus::STATUS_INVALID_CID);
+    assert!(!device.machine.exit(victim.process).expect("it runs"));
+    assert!(device.machine.exit(other.process).expect("it runs"));
+    let report = device.finish();
+    assert_clean(&report);
+    assert_eq!(
+        report.shown().collect::<Vec<_>>(),
+        [
+            "end: thread c0000999",
+            "end: process c0000999",
+            "end: closed",
+            "check: Terminate ok",
+        ]
+    );
 }

@@ -116,6 +116,12 @@ VISIBLE VOID TouchAtDispatch(VOID)
     ReadNull();
 }
 
+VISIBLE VOID Break(VOID)
+{
+    __asm__ volatile("int3");
+    DbgBreakPoint();
+}
+
 static VOID Unload(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
@@ -132,6 +138,8 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     SAY("way %u\n", how);
     if (how == 14)
         Sink = Recurse(0);
+    else if (how == 16)
+        Break();
     else if (how == 15)
         KeBugCheckEx(0xdeadbeef, 1, 2, 3, 4);
     else if (how < sizeof ways / sizeof *ways)

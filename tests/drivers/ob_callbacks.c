@@ -101,6 +101,39 @@ static VOID Wanted(POB_PRE_OPERATION_CALLBACK before, POB_POST_OPERATION_CALLBAC
     Registration.OperationRegistrationCount = count;
 }
 
+static PDRIVER_OBJECT Driver;
+
+/* The beginning of an entry of the list of modules, which drivers look at. */
+typedef struct {
+    LIST_ENTRY Links;
+    PVOID Other[4];
+    PVOID Base;
+    PVOID EntryPoint;
+    ULONG Size;
+    UNICODE_STRING FullName;
+    UNICODE_STRING BaseName;
+    ULONG Flags;
+} MODULE;
+
+static VOID Modules(VOID)
+{
+    static const UNICODE_STRING folder = RTL_CONSTANT_STRING(L"\\SystemRoot\\System32\\drivers\\");
+    static const UNICODE_STRING kernel = RTL_CONSTANT_STRING(L"NTOSKRNL.EXE");
+    MODULE *module = Driver->DriverSection;
+    MODULE *first = CONTAINING_RECORD(module->Links.Blink, MODULE, Links);
+
+    C_ASSERT(FIELD_OFFSET(MODULE, Base) == 0x30 && FIELD_OFFSET(MODULE, Flags) == 0x68);
+    CHECK(module->Base == Driver->DriverStart);
+    CHECK(module->Size == Driver->DriverSize);
+    CHECK(module->EntryPoint == (PVOID)Driver->DriverInit);
+    CHECK(RtlPrefixUnicodeString(&folder, &module->FullName, TRUE));
+    CHECK((PUCHAR)module->BaseName.Buffer == (PUCHAR)module->FullName.Buffer + folder.Length);
+    CHECK(module->BaseName.Length != 0 && module->BaseName.Length + folder.Length == module->FullName.Length);
+    CHECK((module->Flags & 0x20) != 0);
+    CHECK(first->Links.Flink == &module->Links);
+    CHECK(RtlEqualUnicodeString(&first->BaseName, &kernel, TRUE));
+}
+
 static VOID Registering(VOID)
 {
     CHECK(ObGetFilterVersion() == OB_FLT_REGISTRATION_VERSION);
@@ -231,10 +264,12 @@ static VOID NTAPI Unload(UNUSED PDRIVER_OBJECT driver)
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
     driver->DriverUnload = Unload;
+    Driver = driver;
     if (Parameter(path, L"How", 0) == 1) {
         Wanted(OnBefore, OnAfter, 2);
         return Register(L"320000", &Handle);
     }
+    CASE(Modules);
     CASE(Registering);
     CASE(Opening);
     CASE(Threads);

@@ -47,6 +47,9 @@ pub struct Config {
     pub pool_limit: Option<u64>,
     /// Whether every mapping of an MDL fails, as with used-up page table entries.
     pub no_mappings: bool,
+    /// Whether a kernel debugger is attached, whose user lets the driver go on at each
+    /// breakpoint.
+    pub debugger: bool,
 }
 
 /// What Driver Verifier would do: each of the driver's pool blocks has pages of
@@ -112,6 +115,7 @@ impl Config {
             list_faults: false,
             pool_limit: None,
             no_mappings: false,
+            debugger: false,
         }
     }
 
@@ -119,6 +123,13 @@ impl Config {
     #[must_use]
     pub fn verify(mut self, verify: Verify) -> Self {
         self.verify = verify;
+        self
+    }
+
+    /// Attaches a kernel debugger, which lets the driver go on at each breakpoint.
+    #[must_use]
+    pub fn debugger(mut self, attached: bool) -> Self {
+        self.debugger = attached;
         self
     }
 

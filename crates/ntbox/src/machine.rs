@@ -170,9 +170,22 @@ impl Machine {
     /// # Errors
     /// As for [`begin`](Self::begin).
     pub fn wait_for(&mut self, ticket: Ticket) -> Result<Reply, Error> {
-        match self.ask(&Request::Wait(ticket))? {
+        match self.ask(&Request::Wait(ticket, None))? {
             Event::Ended(Some(reply)) => Ok(reply),
             Event::Ended(None) => Err(Error::Host(format!("it knows no request {}", ticket.0))),
+            other => Err(Error::Host(self.unexpected(Some(other)))),
+        }
+    }
+
+    /// Waits for the end of a request, for so long of the kernel's time. `None` if it
+    /// has not ended by then.
+    ///
+    /// # Errors
+    /// As for [`begin`](Self::begin).
+    pub fn wait_at_most(&mut self, ticket: Ticket, time: Duration) -> Result<Option<Reply>, Error> {
+        let units = u64::try_from(time.as_nanos() / 100).unwrap_or(u64::MAX);
+        match self.ask(&Request::Wait(ticket, Some(units)))? {
+            Event::Ended(reply) => Ok(reply),
             other => Err(Error::Host(self.unexpected(Some(other)))),
         }
     }

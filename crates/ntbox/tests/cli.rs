@@ -343,6 +343,19 @@ fn requests_are_sent_and_answered() {
     let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(object["verdict"], "clean");
     assert_eq!(object["answers"][1]["status"], "0xc0000010");
+    // The first waits until it is cancelled; the last takes five seconds.
+    let requests = ["control=0x8000200c", "wait=100", "control=0x80002010,out=4"];
+    let mut line = vec!["ioctl", image, device];
+    line.extend(requests);
+    let output = ntbox(&line);
+    let shown = text(&output.stdout);
+    assert_eq!(status(&output), 0, "{shown}");
+    for part in [
+        "control 0x8000200c, pending until it was cancelled: STATUS_CANCELLED",
+        "control 0x80002010: STATUS_SUCCESS (0x00000000), information 4\n",
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
     let output = ntbox(&["ioctl", image, r"\\.\Nothing"]);
     assert_eq!(status(&output), 8);
     let output = ntbox(&["ioctl", image, device, "open=1"]);

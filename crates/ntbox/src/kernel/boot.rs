@@ -93,7 +93,9 @@ fn run() -> ! {
                 let begun = operations.into_iter().map(|one| user::begin(process, one));
                 wire::send(&Event::Batch(begun.collect()));
             }
-            (Request::Wait(ticket), Some(_)) => wire::send(&Event::Ended(user::wait(ticket))),
+            (Request::Wait(ticket, patience), Some(_)) => {
+                wire::send(&Event::Ended(user::wait(ticket, patience)))
+            }
             (Request::Cancel(ticket), Some(_)) => wire::send(&Event::Did(user::cancel(ticket))),
             (Request::Exit(process), Some(_)) => wire::send(&Event::Did(user::exit(process))),
             (Request::Shutdown, Some(_)) => {
@@ -152,6 +154,7 @@ impl Machine {
         super::ke::clock::initialize(config.time);
         super::ke::schedule::initialize(config.schedule);
         log::initialize(config.filter.clone());
+        super::dbg::debugger::attach(config.debugger);
         begin_processors(config.processors)?;
         super::version::set(config.version);
         super::shared_data::initialize().map_err(|_| "no memory for the shared page".to_owned())?;

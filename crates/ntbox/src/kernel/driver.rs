@@ -4,7 +4,7 @@
 use super::boot::{STACK_SIZE, new_stack};
 use super::callout::call_driver;
 use super::guest::{self, Fault, UnicodeString};
-use super::loader::Image;
+use super::loader::{Image, entries};
 use super::mm::mdl::Left;
 use super::mm::pool::{self, PoolKind, tag_text};
 use super::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
@@ -19,6 +19,7 @@ mod offset {
     pub const FLAGS: u64 = 0x10;
     pub const DRIVER_START: u64 = 0x18;
     pub const DRIVER_SIZE: u64 = 0x20;
+    pub const DRIVER_SECTION: u64 = 0x28;
     pub const DRIVER_EXTENSION: u64 = 0x30;
     pub const DRIVER_NAME: u64 = 0x38;
     pub const HARDWARE_DATABASE: u64 = 0x48;
@@ -72,6 +73,15 @@ impl Driver {
         let hardware =
             string("\\REGISTRY\\MACHINE\\HARDWARE\\DESCRIPTION\\SYSTEM").ok_or_else(no_memory)?;
         let registry_path = string(&path).ok_or_else(no_memory)?;
+        let section = entries::add(entries::Module {
+            folder: r"\SystemRoot\System32\drivers\",
+            name: &image.name,
+            base: image.base,
+            size: image.size,
+            entry: image.entry,
+            checked: image.checked,
+        });
+        let section = section.ok_or_else(no_memory)?;
         let invalid = exports::resolve("IopInvalidDeviceRequest").unwrap_or(0);
         let fill = || -> Result<(), Fault> {
             guest::write_u16(object + offset::TYPE, 4)?;
@@ -79,6 +89,7 @@ impl Driver {
             guest::write_u32(object + offset::FLAGS, LEGACY_DRIVER)?;
             guest::write_u64(object + offset::DRIVER_START, image.base)?;
             guest::write_u32(object + offset::DRIVER_SIZE, image.size)?;
+            guest::write_u64(object + offset::DRIVER_SECTION, section)?;
             guest::write_u64(object + offset::DRIVER_EXTENSION, extension)?;
             UnicodeString::read(driver_name)?.write(object + offset::DRIVER_NAME)?;
             guest::write_u64(object + offset::HARDWARE_DATABASE, hardware)?;

@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 
 use super::call::{Frame, Stop};
+use super::dbg::debugger;
 use super::guest::Fault;
 use super::ke::bugcheck_callback;
 use super::layout::{PAGE_SIZE, STACKS, is_system};
@@ -445,7 +446,10 @@ pub fn hardware(context: &Context, trap: Trap) -> ! {
         Trap::DivideError => raise(0xc000_0094),
         Trap::FloatingPoint => raise(0xc000_0090),
         Trap::InvalidOpcode => raise(0xc000_001d),
-        Trap::Breakpoint => raise(0x8000_0003),
+        Trap::Breakpoint => {
+            debugger::pass(context);
+            raise(ntstatus::STATUS_BREAKPOINT)
+        }
         Trap::SingleStep => raise(0x8000_0004),
         Trap::Assertion => raise(0xc000_0420),
         Trap::FastFail(reason) => bug_check(

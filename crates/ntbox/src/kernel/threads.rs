@@ -81,6 +81,8 @@ pub struct Process {
     pub id: u64,
     /// Name of its image.
     pub name: String,
+    /// What it ended with, once it ends.
+    pub exit_status: Option<u32>,
 }
 
 static PROCESSES: Exclusive<BTreeMap<u64, Process>> = Exclusive::new(BTreeMap::new());
@@ -120,6 +122,7 @@ fn new_process(name: &str, id: u64) -> Option<u64> {
     let info = Process {
         id,
         name: name.to_owned(),
+        exit_status: None,
     };
     PROCESSES.lock().insert(process, info);
     Some(process)
@@ -133,6 +136,7 @@ pub fn create(process: u64, system: bool) -> Option<u64> {
 fn create_with(id: u64, process: u64, system: bool) -> Option<u64> {
     let thread = ob::create(Type::Thread, OBJECT_SIZE, Payload::None).ok()?;
     object::initialize(thread, Kind::Thread, HEADER_SIZE, 0).ok()?;
+    guest::write_u32(thread + offset::EXIT_STATUS, ntstatus::STATUS_PENDING).ok()?;
     let info = Thread {
         id,
         process,
@@ -159,6 +163,13 @@ fn create_with(id: u64, process: u64, system: bool) -> Option<u64> {
 /// What is known of a process.
 pub fn process(object: u64) -> Option<Process> {
     PROCESSES.lock().get(&object).cloned()
+}
+
+/// Notes what a process ends with. The first time counts.
+pub fn process_ends(object: u64, status: u32) {
+    if let Some(process) = PROCESSES.lock().get_mut(&object) {
+        process.exit_status.get_or_insert(status);
+    }
 }
 
 /// All processes: their objects and what is known of them.

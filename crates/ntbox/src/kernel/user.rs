@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 
 use super::boot::{self, STACK_SIZE};
 use super::io::finish;
+use super::ke::thread::signal_end;
 use super::ke::{apc, attach, clock, sched};
 use super::mm::{user, user_stack};
 use super::ob::{self, Caller};
 use super::ps::{self, notify};
-use super::{se, stop, threads};
+use super::{guest, se, stop, threads};
 use crate::kernel::exclusive::Exclusive;
 use crate::request::{Account, Operation, Process, Progress, Reply, Ticket};
 
@@ -35,8 +36,8 @@ struct Worker {
 enum Order {
     /// A request.
     Request(Operation),
-    /// To end its process.
-    Exit,
+    /// To end its process with a status.
+    Exit(u32),
 }
 
 #[derive(Default)]
@@ -71,7 +72,7 @@ const REPLY_KEY: u64 = 0xffff_fd00_0000_0000;
 pub fn create_process(name: &str, account: Account) -> Option<Process> {
     let process = threads::create_process(name)?;
     se::set_account(process, account);
-    let caller = Caller::kernel(stack_of(threads::current_thread()));
+    let caller = own_caller();
     match notify::process_created(process, &caller) {
         Ok(status) if status.cast_signed() >= 0 => {}
         Ok(_) => {
@@ -98,11 +99,14 @@ pub fn begin(process: Process, operation: Operation) -> Progress {
     order(object, Order::Request(operation))
 }
 
-/// Gives a thread of a process something to do.
-fn order(process: u64, order: Order) -> Progress {
-    let Some(worker) = worker(process) else {
-        return Progress::Done(Reply::status(INSUFFICIENT_RESOURCES));
-    };
+/// The kernel on the current thread, which is in no driver.
+fn own_caller() -> Caller<'static> {
+    Caller::kernel(stack_of(threads::current_thread()))
+}
+
+/// Gives a thread of a process something to do; `None` without memory.
+fn hand_over(process: u64, order: Order, caller: &Caller<'_>) -> Option<Ticket> {
+    let worker = worker(process, caller)?;
     let ticket = with(|state| {
         state.next += 1;
         let ticket = Ticket(state.next);
@@ -111,6 +115,14 @@ fn order(process: u64, order: Order) -> Progress {
         ticket
     });
     sched::wake(order_key(worker));
+    Some(ticket)
+}
+
+/// The same for the outside: lets it run as far as it gets without waiting.
+fn order(process: u64, order: Order) -> Progress {
+    let Some(ticket) = hand_over(process, order, &own_caller()) else {
+        return Progress::Done(Reply::status(INSUFFICIENT_RESOURCES));
+    };
     loop {
         if let Some(reply) = take(ticket) {
             return Progress::Done(reply);
@@ -122,13 +134,17 @@ fn order(process: u64, order: Order) -> Progress {
 }
 
 /// Waits for the end of a request; time passes as it must.
-pub fn wait(ticket: Ticket) -> Option<Reply> {
+pub fn wait(ticket: Ticket, patience: Option<u64>) -> Option<Reply> {
+    let deadline = patience.map(|time| clock::interrupt_time().saturating_add(time));
     loop {
         if let Some(reply) = take(ticket) {
             return Some(reply);
         }
         with(|state| state.underway.get(&ticket.0).copied())?;
-        sched::park(REPLY_KEY, None);
+        if deadline.is_some_and(|deadline| clock::interrupt_time() >= deadline) {
+            return None;
+        }
+        sched::park(REPLY_KEY, deadline);
     }
 }
 
@@ -142,17 +158,16 @@ pub fn cancel(ticket: Ticket) -> bool {
     let Some(thread) = with(|state| state.underway.get(&ticket.0).copied()) else {
         return false;
     };
-    cancel_thread(thread)
+    cancel_thread(thread, &own_caller())
 }
 
-fn cancel_thread(thread: u64) -> bool {
-    let caller = Caller::kernel(stack_of(threads::current_thread()));
+fn cancel_thread(thread: u64, caller: &Caller<'_>) -> bool {
     finish::underway_of(thread)
         .into_iter()
         .fold(false, |any, packet| {
-            match super::io::cancel::cancel(packet, &caller) {
+            match super::io::cancel::cancel(packet, caller) {
                 Ok(cancelled) => any | cancelled,
-                Err(refusal) => stop::end(refusal, &caller),
+                Err(refusal) => stop::end(refusal, caller),
             }
         })
 }
@@ -164,9 +179,16 @@ fn stack_of(thread: u64) -> u64 {
 /// Ends a process: its requests are cancelled, its handles closed, its memory
 /// freed. False if it has ended before.
 pub fn exit(process: Process) -> bool {
-    let Some(object) = process_of(process) else {
+    process_of(process).is_some_and(|object| terminate(object, 0, &own_caller()))
+}
+
+/// The same of an EPROCESS, with a status. It must not be the current process.
+pub fn terminate(object: u64, status: u32, caller: &Caller<'_>) -> bool {
+    let known = with(|state| state.processes.iter().position(|known| *known == object));
+    let Some(slot) = known.filter(|_| object != 0) else {
         return false;
     };
+    threads::process_ends(object, status);
     let threads_of: Vec<u64> = with(|state| {
         state
             .workers
@@ -176,23 +198,18 @@ pub fn exit(process: Process) -> bool {
             .collect()
     });
     for thread in &threads_of {
-        cancel_thread(*thread);
+        cancel_thread(*thread, caller);
         if with(|state| state.underway.values().any(|busy| busy == thread)) {
             apc::end_waits_of_program(*thread);
         }
     }
-    while sched::yield_to_all() {}
     leave_drivers(&threads_of);
     // The handles are closed by a thread of the process, in whose memory a driver
     // then is.
-    if let Progress::Pending(ticket) = order(object, Order::Exit) {
-        wait(ticket);
+    if let Some(ticket) = hand_over(object, Order::Exit(status), caller) {
+        wait(ticket, None);
     }
-    with(|state| {
-        if let Some(slot) = state.processes.get_mut(process.0 as usize) {
-            *slot = 0;
-        }
-    });
+    with(|state| state.processes[slot] = 0);
     true
 }
 
@@ -211,7 +228,7 @@ fn leave_drivers(threads: &[u64]) {
 }
 
 /// Finds an idle thread of a process, or makes one.
-fn worker(process: u64) -> Option<u64> {
+fn worker(process: u64, caller: &Caller<'_>) -> Option<u64> {
     let idle = with(|state| {
         let worker = state
             .workers
@@ -230,8 +247,7 @@ fn worker(process: u64) -> Option<u64> {
         info.stack = (stack - STACK_SIZE, stack);
         info.user_mode = true;
     });
-    let caller = Caller::kernel(stack_of(threads::current_thread()));
-    notify::thread(thread, true, &caller);
+    notify::thread(thread, true, caller);
     with(|state| {
         state.workers.push(Worker {
             thread,
@@ -255,7 +271,7 @@ fn work(thread: u64, process: u64, stack: u64) {
             let caller = Caller::kernel(stack);
             let reply = match order {
                 Order::Request(operation) => requests::carry_out(process, operation, &caller),
-                Order::Exit => end_process(process, &caller),
+                Order::Exit(status) => end_process(process, status, &caller),
             };
             let otherwise =
                 threads::thread(thread).and_then(|info| attach::returned_otherwise(&info));
@@ -278,19 +294,26 @@ fn work(thread: u64, process: u64, stack: u64) {
 }
 
 /// What a process leaves behind goes: handles, mappings, memory.
-fn end_process(process: u64, caller: &Caller<'_>) -> Reply {
+fn end_process(process: u64, status: u32, caller: &Caller<'_>) -> Reply {
     let of_process = |worker: &&Worker| worker.process == process;
     let ended: Vec<u64> = with(|state| {
         let workers = state.workers.iter().filter(of_process);
         workers.map(|worker| worker.thread).collect()
     });
-    for thread in ended {
-        notify::thread(thread, false, caller);
+    for thread in &ended {
+        // The object is the kernel's own memory and stays while it is referenced.
+        let _ = guest::write_u32(thread + threads::offset::EXIT_STATUS, status);
+        notify::thread(*thread, false, caller);
     }
     notify::process_ended(process, caller);
     ob::handles::close_all(process, caller);
     ps::quota::forget(process);
     super::mm::mdl::check_process_exit(process);
     user::free_all(process);
+    for thread in ended {
+        threads::update(thread, |info| info.ended = true);
+        signal_end(thread);
+    }
+    signal_end(process);
     Reply::status(0)
 }

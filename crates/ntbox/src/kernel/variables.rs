@@ -1,6 +1,7 @@
 //! The variables that drivers import. Each has eight bytes, of which a driver reads
 //! as many as its declaration says.
 
+use super::dbg::debugger;
 use super::ke::processor;
 use super::layout::{HIGHEST_USER_ADDRESS, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
 use super::{fs, ob, se, threads, version};
@@ -24,14 +25,13 @@ const VARIABLES: &[Variable] = &[
         name: "InitSafeBootMode",
         value: || 0,
     },
-    // No debugger is attached.
     Variable {
         name: "KdDebuggerEnabled",
-        value: || 0,
+        value: || debugger::is_attached().into(),
     },
     Variable {
         name: "KdDebuggerNotPresent",
-        value: || 1,
+        value: || (!debugger::is_attached()).into(),
     },
     Variable {
         name: "KeNumberProcessors",

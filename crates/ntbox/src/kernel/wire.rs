@@ -31,8 +31,8 @@ pub enum Request {
     Begin(Process, Operation),
     /// Begin several, one after the other.
     Batch(Process, Vec<Operation>),
-    /// Wait for the end of a request.
-    Wait(Ticket),
+    /// Wait for the end of a request, at most so long, in units of 100 ns.
+    Wait(Ticket, Option<u64>),
     /// Cancel a request.
     Cancel(Ticket),
     /// End a process.

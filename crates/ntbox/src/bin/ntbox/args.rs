@@ -153,6 +153,9 @@ pub struct Run {
     /// Let every mapping of an MDL fail
     #[arg(long)]
     pub no_mappings: bool,
+    /// Attach a kernel debugger: breakpoints are logged and the driver goes on
+    #[arg(long)]
+    pub debugger: bool,
     /// Write a JUnit file for a build server, with one test case for what was run
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
@@ -192,6 +195,7 @@ impl Run {
         };
         config.pool_limit = self.pool_limit;
         config.no_mappings = self.no_mappings;
+        config.debugger = self.debugger;
         if self.real_time {
             config.time = Time::Real;
         }
@@ -207,8 +211,10 @@ REQUEST is one of
   control=CODE[,in=DATA][,out=BYTES]   DeviceIoControl
   read=BYTES[,at=OFFSET]               ReadFile
   write=DATA[,at=OFFSET]               WriteFile
+  wait=MILLISECONDS                    Sleep
 and DATA is hex:00ff, text:hello or file:PATH. Requests are sent in their order, \
-each when the one before has ended; time passes as it must.
+each when the one before has ended, or has been pending for 30 seconds; time passes \
+as it must. What is pending in the end is cancelled.
 
 Examples:
   ntbox ioctl echo.sys '\\\\.\\Echo' control=0x222000,in=text:hello,out=64

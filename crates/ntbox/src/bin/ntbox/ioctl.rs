@@ -2,8 +2,9 @@
 //! between.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
-use ntbox::{Config, Error, Machine, Operation, Progress, Reply, Report, Started};
+use ntbox::{Config, Error, Machine, Operation, Process, Progress, Reply, Report, Started, Ticket};
 use serde::Serialize;
 
 use crate::args::Ioctl;
@@ -11,6 +12,9 @@ use crate::requests::Ask;
 
 /// `GENERIC_READ | GENERIC_WRITE`.
 const READ_WRITE: u32 = 0xc000_0000;
+/// How long a request may be pending before the next one is sent, in the kernel's
+/// time.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes in a line of a dump.
 const LINE: usize = 16;
 
@@ -118,17 +122,71 @@ fn send_all(
     let handle = opened.handle;
     answers.push(answer(format!("open {device}"), &opened, 0));
     let Some(handle) = handle else { return Ok(()) };
+    let mut pending = Vec::new();
     for request in requests {
-        let progress = machine.begin(process, request.operation(handle))?;
-        let reply = match progress {
-            Progress::Done(reply) => reply,
-            Progress::Pending(ticket) => machine.wait_for(ticket)?,
-        };
-        let shown = usize::try_from(reply.information).unwrap_or(usize::MAX);
-        answers.push(answer(request.name(), &reply, shown));
+        if let Ask::Wait { .. } = request {
+            sleep(machine, process, request)?;
+            continue;
+        }
+        let name = request.name();
+        match machine.begin(process, request.operation(handle))? {
+            Progress::Done(reply) => answers.push(ended(name, &reply)),
+            Progress::Pending(ticket) => match machine.wait_at_most(ticket, PATIENCE)? {
+                Some(reply) => answers.push(ended(name, &reply)),
+                None => {
+                    pending.push((answers.len(), ticket));
+                    answers.push(answer(name, &Reply::status(ntstatus::STATUS_PENDING), 0));
+                }
+            },
+        }
+    }
+    for (at, ticket) in pending {
+        settle(machine, ticket, &mut answers[at])?;
     }
     machine.call(process, Operation::Close { handle })?;
     Ok(())
+}
+
+/// Lets time pass, as a program does that sleeps.
+fn sleep(machine: &mut Machine, process: Process, wait: &Ask) -> Result<(), Error> {
+    let event = Operation::CreateEvent {
+        manual_reset: true,
+        signaled: false,
+    };
+    if let Some(handle) = machine.call(process, event)?.handle {
+        machine.call(process, wait.operation(handle))?;
+        machine.call(process, Operation::Close { handle })?;
+    }
+    Ok(())
+}
+
+/// Finds out what has become of a request that was pending when the next was sent; it
+/// is cancelled if it still is, as when a program ends.
+fn settle(machine: &mut Machine, ticket: Ticket, told: &mut Answer) -> Result<(), Error> {
+    let name = &told.request;
+    *told = if let Some(reply) = machine.wait_at_most(ticket, Duration::ZERO)? {
+        ended(format!("{name}, ended later"), &reply)
+    } else {
+        machine.cancel(ticket)?;
+        match machine.wait_at_most(ticket, PATIENCE)? {
+            Some(reply) => Answer {
+                failed: false,
+                ..ended(format!("{name}, pending until it was cancelled"), &reply)
+            },
+            None => Answer {
+                request: format!("{name}, pending although it was cancelled"),
+                failed: true,
+                ..answer(String::new(), &Reply::status(ntstatus::STATUS_PENDING), 0)
+            },
+        }
+    };
+    Ok(())
+}
+
+/// The answer of a request that has ended.
+fn ended(request: String, reply: &Reply) -> Answer {
+    let shown = usize::try_from(reply.information).unwrap_or(usize::MAX);
+    answer(request, reply, shown)
 }
 
 /// Two digits a byte.

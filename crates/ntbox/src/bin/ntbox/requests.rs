@@ -29,12 +29,21 @@ pub enum Ask {
         /// Byte offset.
         offset: u64,
     },
+    /// No request: the program sleeps.
+    Wait {
+        /// How long.
+        milliseconds: u32,
+    },
 }
 
 impl Ask {
-    /// The request on an open handle.
+    /// The request on an open handle; `handle` of [`Ask::Wait`] is an event's.
     pub fn operation(&self, handle: Handle) -> Operation {
         match self {
+            Self::Wait { milliseconds } => Operation::Wait {
+                handle,
+                milliseconds: Some(*milliseconds),
+            },
             Self::Control {
                 code,
                 input,
@@ -61,6 +70,7 @@ impl Ask {
     /// What it is, for a person.
     pub fn name(&self) -> String {
         match self {
+            Self::Wait { milliseconds } => format!("wait of {milliseconds} ms"),
             Self::Control { code, .. } => format!("control {code:#010x}"),
             Self::Read { length, offset } => format!("read of {length} bytes at {offset:#x}"),
             Self::Write { data, offset } => format!("write of {} bytes at {offset:#x}", data.len()),
@@ -71,8 +81,8 @@ impl Ask {
 /// Most bytes of one buffer.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Reads a request: `control=CODE[,in=DATA][,out=BYTES]`, `read=BYTES[,at=OFFSET]`
-/// or `write=DATA[,at=OFFSET]`.
+/// Reads a request: `control=CODE[,in=DATA][,out=BYTES]`, `read=BYTES[,at=OFFSET]`,
+/// `write=DATA[,at=OFFSET]` or `wait=MILLISECONDS`.
 pub fn request(text: &str) -> Result<Ask, String> {
     let mut parts = text.split(',');
     let (kind, value) = split(parts.next().unwrap_or_default())?;
@@ -101,8 +111,12 @@ pub fn request(text: &str) -> Result<Ask, String> {
             data: data(value)?,
             offset: extra.offset,
         }),
+        "wait" => Ok(Ask::Wait {
+            milliseconds: u32::try_from(number(value)?)
+                .map_err(|_| format!("`{value}` ms are too many"))?,
+        }),
         _ => Err(format!(
-            "`{kind}` is no request; write control=CODE, read=BYTES or write=DATA"
+            "`{kind}` is no request; write control=CODE, read=BYTES, write=DATA or wait=MILLISECONDS"
         )),
     }
 }
@@ -193,6 +207,7 @@ mod tests {
                 offset: 16
             })
         );
+        assert_eq!(request("wait=250"), Ok(Ask::Wait { milliseconds: 250 }));
         assert_eq!(
             request("write=text:a=b:c"),
             Ok(Ask::Write {
@@ -214,6 +229,7 @@ mod tests {
             ("control=1,in=0102", "is no data"),
             ("write=file:/nowhere/at/all", "cannot read"),
             ("read=99999999999", "too many"),
+            ("wait=0x100000000", "too many"),
             ("open=1", "is no request"),
         ] {
             let error = request(text).expect_err(text);

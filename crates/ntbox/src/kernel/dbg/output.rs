@@ -1,12 +1,11 @@
 //! `DbgPrint` and its kin, the filter behind them, and breakpoints.
 
-use ntstatus::{STATUS_BREAKPOINT, STATUS_SUCCESS};
+use ntstatus::STATUS_SUCCESS;
 
 use super::format::{self, Finding, Formatted, Place};
 use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Arguments, Call, Stop, exports};
 use crate::kernel::rtl::codepage;
-use crate::kernel::seh::ExceptionRecord;
 use crate::kernel::{cpu, guest, log, stop};
 
 /// `DPFLTR_DEFAULT_ID`.
@@ -64,20 +63,6 @@ exports! {
         log::set_mask(component, if on { mask | bits } else { mask & !bits });
         Ok(STATUS_SUCCESS)
     }
-
-    /// `DbgBreakPoint`: without a debugger an exception, as the instruction is.
-    fn DbgBreakPoint() -> () [max HIGH_LEVEL] { Err(breakpoint()) }
-
-    /// `DbgBreakPointWithStatus`; the status is for the debugger.
-    fn DbgBreakPointWithStatus(status: u32) -> () [max HIGH_LEVEL] { Err(breakpoint()) }
-}
-
-fn breakpoint() -> Stop {
-    Stop::Raise(Box::new(ExceptionRecord::hardware(
-        STATUS_BREAKPOINT,
-        0,
-        &[0],
-    )))
 }
 
 /// Formats and records a message.
@@ -178,10 +163,8 @@ fn describe(place: &Place, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::call::Return;
     use crate::kernel::testing::{
-        NOWHERE, address, address_mut, broken_rules, call as raw, fault, lines, status, violations,
-        wide,
+        NOWHERE, address, address_mut, broken_rules, fault, lines, status, violations, wide,
     };
 
     /// The component by which a test tells its lines from those of others.
@@ -309,21 +292,6 @@ mod tests {
             STATUS_SUCCESS
         );
         assert_eq!((state(3), state(8)), (0, 1));
-    }
-
-    #[test]
-    fn breakpoints_are_exceptions() {
-        for (handler, arguments) in [
-            (DbgBreakPoint as fn(&mut Call<'_>) -> Return, &[][..]),
-            (DbgBreakPointWithStatus, &[5][..]),
-        ] {
-            match raw(handler, arguments) {
-                Err(Stop::Raise(record)) => {
-                    assert_eq!((record.code, record.flags), (STATUS_BREAKPOINT, 0));
-                }
-                other => panic!("no exception: {other:?}"),
-            }
-        }
     }
 
     #[test]

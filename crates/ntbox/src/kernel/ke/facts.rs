@@ -3,12 +3,9 @@
 use ntstatus::STATUS_SUCCESS;
 
 use super::{clock, dpc};
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest;
-
-/// `STATUS_DEBUGGER_INACTIVE`.
-const DEBUGGER_INACTIVE: u32 = 0xc000_0354;
 
 exports! {
     /// `KeQueryUnbiasedInterruptTime`: interrupt time without that spent asleep;
@@ -48,28 +45,6 @@ exports! {
     /// `KeIsExecutingDpc`: whether this processor runs a deferred procedure call.
     fn KeIsExecutingDpc() -> u32 [max HIGH_LEVEL] {
         Ok(dpc::runs().into())
-    }
-
-    /// `KdRefreshDebuggerNotPresent`: no kernel debugger is there.
-    fn KdRefreshDebuggerNotPresent() -> bool [max HIGH_LEVEL] {
-        Ok(true)
-    }
-
-    /// `KdDisableDebugger`: no kernel debugger is there.
-    fn KdDisableDebugger() -> u32 [max PASSIVE_LEVEL] {
-        Ok(DEBUGGER_INACTIVE)
-    }
-
-    /// `KdEnableDebugger`: no kernel debugger is there.
-    fn KdEnableDebugger() -> u32 [max PASSIVE_LEVEL] {
-        Ok(DEBUGGER_INACTIVE)
-    }
-
-    /// `KdChangeOption`: no kernel debugger is there.
-    fn KdChangeOption(option: u32, in_length: u32, into: u64, out_length: u32, out: u64, needed: u64) -> u32
-        [max PASSIVE_LEVEL]
-    {
-        Ok(DEBUGGER_INACTIVE)
     }
 
     /// `KeInvalidateAllCaches`: caches of this machine are coherent.

@@ -43,18 +43,24 @@ pub fn end(status: u32) -> ! {
     if let Err(refusal) = given_up {
         stop::end(refusal, &Caller::kernel(stack.1));
     }
+    // The object is the kernel's own memory and stays while it is referenced.
+    let _ = guest::write_u32(thread + threads::offset::EXIT_STATUS, status);
     notify::thread(thread, false, &Caller::kernel(stack.1));
     threads::update(thread, |info| info.ended = true);
     cpu::set_irql(PASSIVE_LEVEL);
-    // The object is the kernel's own memory and stays while it is referenced.
-    let _ = guest::write_u32(thread + threads::offset::EXIT_STATUS, status);
-    let _ = object::set_state(thread, 1);
-    let _ = wait::signal(thread);
+    signal_end(thread);
     ob::dereference(thread, &Caller::kernel(0));
     if stack.0 != 0 {
         mm::with(|memory| memory.unmap_and_release(stack.0));
     }
     sched::exit()
+}
+
+/// Lets those go on who wait for the end of a thread or a process.
+pub fn signal_end(object: u64) {
+    // The object is the kernel's own memory and stays while it is referenced.
+    let _ = object::set_state(object, 1);
+    let _ = wait::signal(object);
 }
 
 /// What a thread that ends still has: mutants are abandoned, APCs run down. It

@@ -1,6 +1,7 @@
 //! Loads a driver: the file as the linker wrote it, placed, relocated, bound to
 //! the kernel's exports, and protected section by section.
 
+pub mod entries;
 pub mod layout;
 pub mod pe;
 
@@ -23,6 +24,8 @@ pub struct Image {
     pub size: u32,
     /// Address of DriverEntry.
     pub entry: u64,
+    /// Whether it was linked with `/INTEGRITYCHECK`.
+    pub checked: bool,
     /// RVA and size of the function table.
     pub pdata: (u32, u32),
     /// Sections that are thrown away after DriverEntry.
@@ -54,26 +57,22 @@ pub fn find_image(pc: u64) -> Option<ImageView> {
 }
 
 /// Whether the image of a routine was linked with `/INTEGRITYCHECK`, which some
-/// registrations demand.
+/// registrations demand, or its entry of the list of modules says so.
 ///
 /// # Errors
-/// Its headers cannot be read.
+/// Its entry cannot be read.
 pub fn checks_integrity(routine: u64) -> Result<bool, Fault> {
-    /// `IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY`.
-    const FORCE_INTEGRITY: u16 = 0x80;
     let Some(image) = find_image(routine) else {
         return Ok(false);
     };
-    let header = u64::from(guest::read_u32(image.base + 0x3c)?);
-    // DllCharacteristics of the optional header.
-    Ok(guest::read_u16(image.base + header + 0x5e)? & FORCE_INTEGRITY != 0)
+    entries::checks_integrity(image.base)
 }
 
 /// The same for a registration by the export of that name, which is refused
 /// otherwise: the reader is told why.
 ///
 /// # Errors
-/// The image's headers cannot be read.
+/// The image's entry cannot be read.
 pub fn may_register(export: &str, routine: u64) -> Result<bool, Fault> {
     let may = checks_integrity(routine)?;
     if !may {
@@ -117,6 +116,7 @@ pub fn load(name: &str, file: &[u8]) -> Result<Image, Refusal> {
         base,
         size: headers.image_size,
         entry: base + u64::from(headers.entry),
+        checked: headers.checked,
         pdata: function_table(&headers)?,
         discarded: map(&bytes, &headers, base)?,
     };

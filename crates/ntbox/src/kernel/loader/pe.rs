@@ -63,6 +63,9 @@ pub struct Headers {
     pub section_alignment: u32,
     /// `IMAGE_SUBSYSTEM_…`: what runs it.
     pub subsystem: u16,
+    /// Whether it was linked with `/INTEGRITYCHECK`
+    /// (`IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY`).
+    pub checked: bool,
     /// Whether relocations were stripped.
     pub relocations_stripped: bool,
     /// RVA and size of each directory.
@@ -167,6 +170,7 @@ pub fn parse_any(file: &[u8]) -> Result<Headers, Refusal> {
         section_alignment: field32(optional + 32)?,
         relocations_stripped: characteristics & 1 != 0,
         subsystem: field16(optional + 68)?,
+        checked: field16(optional + 70)? & 0x80 != 0,
         directories: [(0, 0); 16],
         sections: Vec::new(),
     };

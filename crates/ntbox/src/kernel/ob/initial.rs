@@ -9,6 +9,7 @@ use super::object::{self, Header, Payload};
 use super::types::Type;
 use super::{State, with};
 use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::ke::object::{self as dispatcher, Kind};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::zw::registry::KeyId;
 
@@ -34,6 +35,22 @@ const LINKS: [(&str, &str, &str); 5] = [
     ("BaseNamedObjects", "Global", "\\BaseNamedObjects"),
     ("BaseNamedObjects", "Local", "\\BaseNamedObjects"),
 ];
+
+/// The standard events, in `\KernelObjects`, and whether each is signaled. There is
+/// plenty of memory, and that never changes.
+const EVENTS: [(&str, bool); 9] = [
+    ("HighMemoryCondition", true),
+    ("LowMemoryCondition", false),
+    ("HighPagedPoolCondition", true),
+    ("LowPagedPoolCondition", false),
+    ("HighNonPagedPoolCondition", true),
+    ("LowNonPagedPoolCondition", false),
+    ("LowCommitCondition", true),
+    ("HighCommitCondition", false),
+    ("MaximumCommitCondition", false),
+];
+/// Bytes of a `KEVENT`.
+const EVENT_SIZE: u64 = 0x18;
 
 /// Bytes of an `OBJECT_TYPE`.
 const TYPE_SIZE: u64 = 0xd8;
@@ -73,6 +90,13 @@ impl State {
                     capacity: u16::try_from(2 * target.len() + 2).unwrap_or(u16::MAX),
                 },
             );
+        }
+        for (name, signaled) in EVENTS {
+            let event = state.make(Type::Event, EVENT_SIZE, Payload::None);
+            let kind = Kind::NotificationEvent;
+            dispatcher::initialize(event, kind, EVENT_SIZE, signaled.into())
+                .expect("the memory was just taken");
+            state.name(event, directories["KernelObjects"], wide(name), true);
         }
         for kind in Type::ALL {
             let object = state.make(Type::Type, TYPE_SIZE, Payload::None);

@@ -48,8 +48,8 @@ exports! {
     /// `PsGetThreadExitStatus`: `STATUS_PENDING` while it runs.
     fn PsGetThreadExitStatus<call>(thread: u64) -> u32 [max APC_LEVEL] {
         match thread_at(call, thread)? {
-            Some(info) if info.ended => Ok(guest::read_u32(thread.wrapping_add(threads::offset::EXIT_STATUS))?),
-            _ => Ok(STATUS_PENDING),
+            Some(_) => Ok(guest::read_u32(thread.wrapping_add(threads::offset::EXIT_STATUS))?),
+            None => Ok(STATUS_PENDING),
         }
     }
 

@@ -111,10 +111,10 @@ exports! {
         Ok(false)
     }
 
-    /// `PsGetProcessExitStatus`: nothing else while the process lives.
+    /// `PsGetProcessExitStatus`: `STATUS_PENDING` while the process lives.
     fn PsGetProcessExitStatus<call>(process: u64) -> u32 [max APC_LEVEL] {
-        process_at(call, process)?;
-        Ok(STATUS_PENDING)
+        let info = process_at(call, process)?;
+        Ok(info.and_then(|info| info.exit_status).unwrap_or(STATUS_PENDING))
     }
 
     /// `PsGetProcessSessionId`: the session of services.

@@ -27,7 +27,7 @@ mod unwind_info;
 mod walk;
 
 pub use context::{Context, ExceptionRecord};
-pub use dispatch::raise;
+pub use dispatch::{raise, resume};
 pub use guarded::is_guarded;
 pub use native::NATIVE;
 pub use walk::backtrace;

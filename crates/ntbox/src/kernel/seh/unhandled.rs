@@ -89,7 +89,10 @@ fn cause(fault: &Context, raised: &ExceptionRecord) -> Option<String> {
     /// `ret`, with and without a number of bytes to take off.
     const RETURNS: [u8; 2] = [0xc2, 0xc3];
     if raised.code == BREAKPOINT {
-        return Some("there is no kernel debugger to take a breakpoint".to_owned());
+        return Some(
+            "there is no kernel debugger to take a breakpoint (`--debugger` attaches one)"
+                .to_owned(),
+        );
     }
     let nowhere = raised.code == ntstatus::STATUS_ACCESS_VIOLATION
         && raised.information[..2] == [0, u64::MAX]

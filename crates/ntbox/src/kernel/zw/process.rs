@@ -10,7 +10,7 @@ use crate::kernel::guest;
 use crate::kernel::ke::priority;
 use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type, handles, name};
 use crate::kernel::ps::quota;
-use crate::kernel::threads;
+use crate::kernel::{threads, user};
 
 /// `STATUS_INVALID_PARAMETER_MIX`: a name and an id, or neither.
 const INVALID_PARAMETER_MIX: u32 = 0xc000_0030;
@@ -125,7 +125,7 @@ fn query_process(
             };
             // Exit status, PEB, affinity, base priority, id, parent's id.
             let basic = Information::default()
-                .u32(STILL_ACTIVE)
+                .u32(info.exit_status.unwrap_or(STILL_ACTIVE))
                 .u32(0)
                 .u64(0)
                 .u64(1);
@@ -164,6 +164,28 @@ fn query_process(
             process_class::END,
         )),
     }
+}
+
+/// Ends a process as its own end would, and waits for it.
+fn terminate(handle: u64, exit: u32, caller: &Caller<'_>) -> Result<(), Refusal> {
+    /// `PROCESS_TERMINATE`.
+    const TERMINATE: u32 = 1;
+    /// `NtCurrentProcess`; no handle means the threads of the current process.
+    const OWN: [u64; 2] = [0, u64::MAX];
+    let own = threads::current().map_or(0, |thread| thread.process);
+    let process = if OWN.contains(&handle) {
+        own
+    } else {
+        ob::by_handle(handle, TERMINATE, Some(Type::Process), false)?.object
+    };
+    if threads::process(process).is_some_and(|info| info.exit_status.is_some()) {
+        return Err(ntstatus::STATUS_PROCESS_IS_TERMINATING.into());
+    }
+    if process != own && user::terminate(process, exit, caller) {
+        return Ok(());
+    }
+    let what = "ZwTerminateProcess was called for the current process or the process System, which this kernel does not end";
+    Err(Stop::bug_check(0xe2, [handle, exit.into(), 0, 0], what).into())
 }
 
 /// `QUOTA_LIMITS`: pool, working set, paging file, time.
@@ -227,7 +249,6 @@ fn query_thread(
             let priority = info.priority.cast_unsigned();
             // Exit status, TEB, ids, affinity, priority, base priority.
             let exit = guest::read_u32(object + threads::offset::EXIT_STATUS)?;
-            let exit = if info.ended { exit } else { STILL_ACTIVE };
             let basic = Information::default().u32(exit).u32(0).u64(0);
             let basic = basic.u64(owner).u64(info.id).u64(1).u32(priority).u32(0);
             answer(&basic.finish(), buffer, length, returned)
@@ -277,6 +298,12 @@ exports! {
     /// `ZwOpenThread`: by id.
     fn ZwOpenThread<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         ob::status(open(handle, access, attributes, id, Type::Thread, &Caller::of(call)))
+    }
+
+    /// `ZwTerminateProcess`: of a program other than the one that the thread belongs
+    /// to.
+    fn ZwTerminateProcess<call>(handle: u64, exit: u32) -> u32 [max PASSIVE_LEVEL] {
+        ob::status(terminate(handle, exit, &Caller::of(call)))
     }
 
     /// `ZwQueryInformationProcess`: basic information, quota and pool, handles, the

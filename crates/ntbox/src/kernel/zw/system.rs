@@ -8,6 +8,7 @@ use super::mode::Mode;
 use super::reply::Information;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::dbg::debugger;
 use crate::kernel::ke::{clock, processor as processors};
 use crate::kernel::layout::{HIGHEST_USER_ADDRESS, NT, PAGE_SHIFT, PAGE_SIZE};
 use crate::kernel::mm::phys::{self, Physical};
@@ -71,8 +72,11 @@ fn query(
         class::PROCESS => (processes(buffer), true),
         class::PROCESSOR_PERFORMANCE => (processor_performance(), true),
         class::MODULE => (modules(), true),
-        // Not enabled, not present.
-        class::KERNEL_DEBUGGER => (vec![0, 1], false),
+        // Enabled, not present.
+        class::KERNEL_DEBUGGER => {
+            let attached = u8::from(debugger::is_attached());
+            (vec![attached, 1 - attached], false)
+        }
         class::CODE_INTEGRITY if length == 8 => (code_integrity(buffer)?, false),
         class::CODE_INTEGRITY => return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into()),
         class::END.. => return Err(ntstatus::STATUS_INVALID_INFO_CLASS.into()),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::kernel::ke::object::state as event_state;
 use crate::kernel::ob::attributes::{DONT_REPARSE, OPENIF, PERMANENT};
 use crate::kernel::ob::namespace::Found;
 use crate::kernel::ob::{
@@ -282,6 +283,7 @@ fn what_is_there_at_boot() {
         ("\\Driver", Type::Directory),
         ("\\Callback", Type::Directory),
         ("\\KernelObjects", Type::Directory),
+        ("\\KernelObjects\\LowMemoryCondition", Type::Event),
         ("\\BaseNamedObjects", Type::Directory),
         ("\\ObjectTypes\\Event", Type::Type),
         ("\\ObjectTypes\\Key", Type::Type),
@@ -290,6 +292,12 @@ fn what_is_there_at_boot() {
         let found = lookup_path(&wide(path), Some(kind))
             .unwrap_or_else(|status| panic!("{path}: {status:#x}"));
         assert_eq!((found.kind, found.rest.len()), (kind, 0), "{path}");
+        dereference(found.object, &kernel());
+    }
+    for (name, signaled) in [("HighMemoryCondition", 1), ("LowMemoryCondition", 0)] {
+        let path = wide(&format!("\\KernelObjects\\{name}"));
+        let found = lookup_path(&path, Some(Type::Event)).expect(name);
+        assert_eq!(event_state(found.object), Ok(signaled), "{name}");
         dereference(found.object, &kernel());
     }
 }
