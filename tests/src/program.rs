@@ -36,7 +36,8 @@ impl Program {
     ///
     /// # Panics
     ///
-    /// If there is no memory. What follows panics if a system call fails.
+    /// If there is no memory.
+    #[must_use]
     pub fn new(open: Open) -> Self {
         let mut open = open;
         let allocated = open.call(Operation::Allocate { bytes: PAGE });
@@ -79,6 +80,10 @@ impl Program {
     }
 
     /// `NtAllocateVirtualMemory` of pages at an address.
+    ///
+    /// # Panics
+    ///
+    /// If the call fails, or gives another one.
     pub fn allocate(&mut self, address: u64, pages: u64, how: u64, protection: u64) {
         let (base, size) = self.range(address, pages);
         let arguments = [CURRENT_PROCESS, base, 0, size, how, protection];
@@ -103,6 +108,10 @@ impl Program {
     }
 
     /// A handle of a file, to read and write, or to execute.
+    ///
+    /// # Panics
+    ///
+    /// If the call fails, or the path is too long.
     pub fn file(&mut self, path: &str, access: u64) -> u64 {
         let text: Vec<u8> = path.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let length = u16::try_from(text.len()).expect("a short path");
@@ -156,6 +165,10 @@ impl Program {
     }
 
     /// Its address space, as the driver lists it.
+    ///
+    /// # Panics
+    ///
+    /// If the call fails.
     pub fn blocks(&mut self) -> Vec<Block> {
         let process = self.process();
         let walk = Walk::new(Kernel::new(Driver(&mut self.open), process));

@@ -134,7 +134,7 @@ impl Driver {
         }
     }
 
-    /// Tells of an AddDevice routine, which nothing here calls: such a driver does
+    /// Tells of an `AddDevice` routine, which nothing here calls: such a driver does
     /// its work for devices that are not there.
     fn note_add_device(&self) {
         let extension = guest::read_u64(self.object + offset::DRIVER_EXTENSION);

@@ -129,6 +129,24 @@ extern "sysv64" fn trapped(state: *const Trapped) -> ! {
     stop::hardware(&context, trap)
 }
 
+/// Whether a page that the driver touched is accessible now: it was copied, the
+/// stack has grown, or it had only been closed so that this would be seen.
+fn made_accessible(context: &mut libc::ucontext_t, address: u64, error: i64) -> bool {
+    let (write, execute) = (error & 2 != 0, error & 16 != 0);
+    if write && user::copied_on_write(address)
+        || user_stack::grown(address)
+        || paged::opened(address)
+        || paged_image::opened(address, write, execute)
+    {
+        return true;
+    }
+    if execute || !watched_user::is_on() {
+        return false;
+    }
+    let state = capture(context);
+    watched_user::lent(context, address, write, &state)
+}
+
 extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the system passes it to a handler with `SA_SIGINFO`; it is ours until
     // the handler returns.
@@ -163,24 +181,8 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         return;
     }
     let by_driver = rip < GUEST_END || guest::recovery(rip).is_some();
-    if page_fault && error & 2 != 0 && by_driver && user::copied_on_write(address) {
+    if page_fault && by_driver && made_accessible(context, address, error) {
         return;
-    }
-    if page_fault && by_driver && user_stack::grown(address) {
-        return;
-    }
-    if page_fault && by_driver && paged::opened(address) {
-        return;
-    }
-    let (write, execute) = (error & 2 != 0, error & 16 != 0);
-    if page_fault && by_driver && paged_image::opened(address, write, execute) {
-        return;
-    }
-    if page_fault && by_driver && !execute && watched_user::is_on() {
-        let state = capture(context);
-        if watched_user::lent(context, address, write, &state) {
-            return;
-        }
     }
     if signal == libc::SIGTRAP && watched_user::stepped(context) {
         return;

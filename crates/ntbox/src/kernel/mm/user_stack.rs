@@ -78,8 +78,8 @@ impl Memory {
         let Some((_, vad)) = self.users.of(process).find(from) else {
             return false;
         };
-        let missing: Vec<u64> = (from..to)
-            .step_by(PAGE_SIZE as usize)
+        let missing: Vec<u64> = (from / PAGE_SIZE..to / PAGE_SIZE)
+            .map(|page| page * PAGE_SIZE)
             .filter(|va| !vad.pages.contains_key(va))
             .collect();
         let Some(frames) = self.physical.take_zeroed(missing.len() as u64) else {
