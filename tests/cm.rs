@@ -19,6 +19,7 @@ fn filters_of_the_registry() {
         "Recursion",
         "Contexts",
         "Names",
+        "Library",
     ];
     all_well("cm_callbacks", &cases);
 }

@@ -23,6 +23,21 @@ fn queues_of_requests_and_of_work() {
 }
 
 #[test]
+fn what_can_be_asked_without_a_device() {
+    let cases = [
+        "Hints",
+        "HardErrors",
+        "Rights",
+        "Attributes",
+        "Devices",
+        "Processors",
+        "Names",
+        "Power",
+    ];
+    all_well("io_asked", &cases);
+}
+
+#[test]
 fn a_driver_that_opens_its_own_device() {
     let cases = ["Opening", "Synchronous", "Asynchronous", "Built"];
     all_well("io_files", &cases);

@@ -489,6 +489,66 @@ static VOID NTAPI Unload(PDRIVER_OBJECT driver)
     UNREFERENCED_PARAMETER(driver);
 }
 
+/* Notes what comes before each operation, and refuses one value. */
+static NTSTATUS Letters(struct FILTER *filter, REG_NOTIFY_CLASS class, PVOID information)
+{
+    PREG_SET_VALUE_KEY_INFORMATION set = information;
+
+    UNREFERENCED_PARAMETER(filter);
+    switch (class) {
+    case RegNtPreCreateKeyEx:
+        Note('c');
+        break;
+    case RegNtPreOpenKeyEx:
+        Note('o');
+        break;
+    case RegNtPreSetValueKey:
+        Note('s');
+        return Is(set->ValueName, L"Refused") ? STATUS_ACCESS_DENIED : STATUS_SUCCESS;
+    case RegNtPreDeleteValueKey:
+        Note('d');
+        break;
+    case RegNtPreKeyHandleClose:
+        Note('x');
+        break;
+    default:
+        break;
+    }
+    return STATUS_SUCCESS;
+}
+
+/* The run-time library's functions open, do and close, and are heard of each time. */
+static VOID Library(VOID)
+{
+    static const WCHAR Path[] = L"\\Registry\\Machine\\Software\\Heard";
+    struct FILTER filter = {.Handler = Letters};
+    ULONG number = 5;
+    HANDLE key = NULL;
+
+    CHECK(Register(&filter, L"380010") == STATUS_SUCCESS);
+    TraceReset();
+    CHECK(RtlCreateRegistryKey(RTL_REGISTRY_ABSOLUTE, (PWSTR)Path) == STATUS_SUCCESS);
+    CHECK_TRACE("cx");
+    TraceReset();
+    CHECK(RtlCheckRegistryKey(RTL_REGISTRY_ABSOLUTE, (PWSTR)Path) == STATUS_SUCCESS);
+    CHECK_TRACE("ox");
+    TraceReset();
+    CHECK(RtlWriteRegistryValue(RTL_REGISTRY_ABSOLUTE, Path, L"Number", REG_DWORD, &number, sizeof number) == STATUS_SUCCESS);
+    CHECK(RtlWriteRegistryValue(RTL_REGISTRY_ABSOLUTE, Path, L"Refused", REG_DWORD, &number, sizeof number) == STATUS_ACCESS_DENIED);
+    CHECK_TRACE("csxcsx");
+    TraceReset();
+    CHECK(RtlDeleteRegistryValue(RTL_REGISTRY_ABSOLUTE, Path, L"Number") == STATUS_SUCCESS);
+    CHECK(RtlDeleteRegistryValue(RTL_REGISTRY_ABSOLUTE, Path, L"Refused") == STATUS_OBJECT_NAME_NOT_FOUND);
+    CHECK_TRACE("odxodx");
+    CHECK(ZwOpenKey(&key, KEY_ALL_ACCESS, Below(NULL, Path)) == STATUS_SUCCESS);
+    /* By handle there is nothing to open. */
+    TraceReset();
+    CHECK(RtlWriteRegistryValue(RTL_REGISTRY_HANDLE, (PWSTR)key, L"Number", REG_DWORD, &number, sizeof number) == STATUS_SUCCESS);
+    CHECK_TRACE("s");
+    CHECK(CmUnRegisterCallback(filter.Cookie) == STATUS_SUCCESS);
+    CHECK(ZwDeleteKey(key) == STATUS_SUCCESS && ZwClose(key) == STATUS_SUCCESS);
+}
+
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
     OBJECT_ATTRIBUTES attributes;
@@ -505,6 +565,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     CASE(Recursion);
     CASE(Contexts);
     CASE(Names);
+    CASE(Library);
     ZwClose(Top);
     return CHECK_STATUS;
 }

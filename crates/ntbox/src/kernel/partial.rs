@@ -15,12 +15,24 @@ pub const NOTES: &[(&str, &str)] = &[
         "of the create context only the device is looked at",
     ),
     (
+        "IoRaiseHardError",
+        "nobody answers the dialog box: the request ends",
+    ),
+    (
+        "IoRaiseInformationalHardError",
+        "nobody sees the dialog box",
+    ),
+    (
         "IoRegisterPlugPlayNotification",
         "nothing arrives or leaves",
     ),
     (
         "IoWMIRegistrationControl",
         "nobody asks a provider for data",
+    ),
+    (
+        "KeQueryLogicalProcessorRelationship",
+        "no caches are told of",
     ),
     ("MmMapIoSpace", "always fails: there are no devices"),
     ("MmMapIoSpaceEx", "always fails: there are no devices"),
@@ -39,6 +51,10 @@ pub const NOTES: &[(&str, &str)] = &[
     (
         "SeFilterToken",
         "flags DISABLE_MAX_PRIVILEGE and SANDBOX_INERT",
+    ),
+    (
+        "SeMarkLogonSessionForTerminationNotification",
+        "logon sessions do not end",
     ),
     ("SeQueryInformationToken", "classes 1 to 8, 10 and 12"),
     (

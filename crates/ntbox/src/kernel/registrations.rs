@@ -41,6 +41,11 @@ impl<T> Registrations<T> {
         self.known.contains_key(&handle)
     }
 
+    /// What has this handle.
+    pub fn get_mut(&mut self, handle: u64) -> Option<&mut T> {
+        self.known.get_mut(&handle)
+    }
+
     /// Takes out what has this handle.
     pub fn remove(&mut self, handle: u64) -> Option<T> {
         self.known.remove(&handle)

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod by_handle;
 pub mod cancel;
+mod checks;
 pub mod completion;
 pub mod create;
 pub mod csq;
@@ -14,6 +15,7 @@ pub mod error_log;
 pub mod file;
 mod file_services;
 pub mod finish;
+pub mod hard_error;
 mod information;
 pub mod interface;
 pub mod irp;
@@ -22,6 +24,7 @@ pub mod link;
 pub mod mdl;
 pub mod named_event;
 pub mod pnp;
+mod priority_hint;
 pub mod remove_lock;
 mod rename;
 pub mod requestor;
@@ -40,6 +43,7 @@ pub const TABLES: &[&[Export]] = &[
     build::EXPORTS,
     by_handle::EXPORTS,
     cancel::EXPORTS,
+    checks::EXPORTS,
     completion::EXPORTS,
     create::EXPORTS,
     csq::EXPORTS,
@@ -49,6 +53,7 @@ pub const TABLES: &[&[Export]] = &[
     error_log::EXPORTS,
     file_services::EXPORTS,
     finish::EXPORTS,
+    hard_error::EXPORTS,
     information::EXPORTS,
     interface::EXPORTS,
     irp::EXPORTS,
@@ -56,6 +61,7 @@ pub const TABLES: &[&[Export]] = &[
     mdl::EXPORTS,
     named_event::EXPORTS,
     pnp::EXPORTS,
+    priority_hint::EXPORTS,
     remove_lock::EXPORTS,
     requestor::EXPORTS,
     share::EXPORTS,

@@ -27,6 +27,7 @@ mod stack;
 mod tests;
 pub mod thread;
 pub mod timer;
+mod topology;
 pub mod wait;
 mod wait_next;
 
@@ -52,5 +53,6 @@ pub const TABLES: &[&[Export]] = &[
     stack::EXPORTS,
     thread::EXPORTS,
     timer::EXPORTS,
+    topology::EXPORTS,
     wait::EXPORTS,
 ];

@@ -2,6 +2,7 @@
 //! requests do, states are kept as drivers set them, and settings are told as they
 //! are and never change.
 
+pub mod power_request;
 pub mod request;
 pub mod setting;
 pub mod state;
@@ -10,7 +11,12 @@ use super::call::Export;
 use super::mm::mdl::Left;
 
 /// All exports of the power manager.
-pub const TABLES: &[&[Export]] = &[request::EXPORTS, setting::EXPORTS, state::EXPORTS];
+pub const TABLES: &[&[Export]] = &[
+    power_request::EXPORTS,
+    request::EXPORTS,
+    setting::EXPORTS,
+    state::EXPORTS,
+];
 
 /// Forgets and returns what drivers have left registered.
 pub fn left_behind() -> Vec<Left> {
@@ -28,5 +34,12 @@ pub fn left_behind() -> Vec<Left> {
         what: format!("the system state {handle:#018x} is not unregistered"),
         caller,
     });
-    callbacks.chain(states).collect()
+    let requests = power_request::take_left_behind().into_iter();
+    let requests = requests.map(|(object, caller)| Left {
+        rule: "power-request-left",
+        verifier: None,
+        what: format!("the power request object {object:#018x} is not deleted"),
+        caller,
+    });
+    callbacks.chain(states).chain(requests).collect()
 }

@@ -4,7 +4,7 @@ use ntstatus::{STATUS_INVALID_CID, STATUS_PENDING, STATUS_SUCCESS};
 
 use super::{process_at, thread_at};
 use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::{guest, ob, se, threads};
 
 exports! {
@@ -19,6 +19,11 @@ exports! {
     fn PsGetProcessCreateTimeQuadPart<call>(process: u64) -> u64 [max HIGH_LEVEL] {
         process_at(call, process)?;
         Ok(guest::read_u64(process.wrapping_add(threads::offset::CREATE_TIME))?)
+    }
+
+    /// `PsGetProcessExitTime`: of the current process, which has not ended.
+    fn PsGetProcessExitTime() -> u64 [max DISPATCH_LEVEL] {
+        Ok(0)
     }
 
     /// `PsGetProcessInheritedFromUniqueProcessId`: System is the parent of all others.

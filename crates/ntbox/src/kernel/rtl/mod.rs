@@ -9,6 +9,7 @@ pub mod case;
 pub mod codepage;
 mod compression;
 mod convert;
+mod counted_oem;
 mod crt_narrow;
 mod crt_number;
 mod crt_wide;
@@ -42,6 +43,7 @@ pub const TABLES: &[&[Export]] = &[
     bitmap::EXPORTS,
     compression::EXPORTS,
     convert::EXPORTS,
+    counted_oem::EXPORTS,
     crt_narrow::EXPORTS,
     crt_number::EXPORTS,
     crt_wide::EXPORTS,

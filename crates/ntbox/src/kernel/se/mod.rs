@@ -36,6 +36,7 @@ mod token_information;
 
 use super::call::Export;
 
+pub use access::map_generic;
 pub use descriptor_form::in_pool;
 pub use impersonation::{is_impersonating, thread_ended};
 pub use object::{forget, set};

@@ -403,6 +403,12 @@ exports! {
         Ok(ntstatus::STATUS_SUCCESS)
     }
 
+    /// `SeMarkLogonSessionForTerminationNotification`: sessions do not end here.
+    fn SeMarkLogonSessionForTerminationNotification(id: u64) -> u32 [max PASSIVE_LEVEL] {
+        let known = SESSIONS.contains(&guest::read_u64(id)?);
+        Ok(if known { ntstatus::STATUS_SUCCESS } else { ntstatus::STATUS_NOT_FOUND })
+    }
+
     /// `SeQueryAuthenticationIdToken`: `SYSTEM_LUID` for the system.
     fn SeQueryAuthenticationIdToken(token: u64, id: u64) -> u32 [max DISPATCH_LEVEL] {
         guest::write_u64(id, authentication_id(token))?;
@@ -410,10 +416,13 @@ exports! {
     }
 }
 
+/// Logon sessions: of the system, of network and local services, of the user.
+const SESSIONS: [u64; 4] = [SYSTEM, 0x3e4, 0x3e5, USER];
+const SYSTEM: u64 = 0x3e7;
+const USER: u64 = 0x1_2345;
+
 /// The logon session of a token: that of the system, or the one of the user.
 pub fn authentication_id(token: u64) -> u64 {
-    const SYSTEM: u64 = 0x3e7;
-    const USER: u64 = 0x1_2345;
     let system = get(token).is_some_and(|token| token.user == Sid::local_system());
     if system { SYSTEM } else { USER }
 }

@@ -8,7 +8,7 @@ use crate::kernel::cm;
 use crate::kernel::cm::create::{self, Found, Made, Name};
 use crate::kernel::cm::notice::{self, Notice};
 use crate::kernel::guest::{self, UnicodeString};
-use crate::kernel::ob::attributes::{Attributes, OPENLINK};
+use crate::kernel::ob::attributes::{Attributes, CASE_INSENSITIVE, KERNEL_HANDLE, OPENLINK};
 use crate::kernel::ob::name::SEPARATOR;
 use crate::kernel::ob::{self, Caller, Payload, Refusal, Type};
 
@@ -155,6 +155,26 @@ fn create(
         guest::write_u32(disposition, how)?;
     }
     Ok(())
+}
+
+/// Opens the key at a path for the kernel, and makes it first if that is wanted and
+/// only its last component is missing; with all who hear of it.
+///
+/// # Errors
+/// As for `ZwOpenKey` and `ZwCreateKey`.
+pub fn open_at(
+    path: Vec<u16>,
+    make: bool,
+    access: u32,
+    caller: &Caller<'_>,
+) -> Result<u64, Refusal> {
+    let wanted = Wanted {
+        access,
+        kind: make.then(Kind::default),
+        ..Wanted::default()
+    };
+    let attributes = Attributes::named(path, CASE_INSENSITIVE | KERNEL_HANDLE);
+    follow(attributes, &wanted, caller).map(|(handle, _)| handle)
 }
 
 /// What is to be opened, or made.

@@ -3,6 +3,7 @@
 //! A class of information that no Windows has gets the status that Windows gives.
 //! One that this kernel does not know stops the driver with its number.
 
+use super::mode::Mode;
 use super::reply::Information;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::call::{Stop, exports};
@@ -10,6 +11,7 @@ use crate::kernel::guest;
 use crate::kernel::ke::priority;
 use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type, handles, name};
 use crate::kernel::ps::quota;
+use crate::kernel::se;
 use crate::kernel::{threads, user};
 
 /// `STATUS_INVALID_PARAMETER_MIX`: a name and an id, or neither.
@@ -43,12 +45,24 @@ mod thread_class {
     pub const END: u32 = 0x38;
 }
 
+/// Bytes of a `UNICODE_STRING`, before the text of an image's name.
+const IMAGE_NAME_HEADER: usize = 16;
 /// Base priority of processes and threads.
 const BASE_PRIORITY: u32 = 8;
 
 /// A `CLIENT_ID`: the ids of a process and of a thread.
 fn client_id(at: u64) -> Result<(u64, u64), Refusal> {
     Ok((guest::read_u64(at)?, guest::read_u64(at.wrapping_add(8))?))
+}
+
+/// `SeLocateProcessImageName`: the name in pool, which the caller frees.
+fn locate_image_name(process: u64, out: u64, caller: u64) -> Result<(), Refusal> {
+    let info = threads::process(process).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+    let units = name::wide(&info.name);
+    let size = IMAGE_NAME_HEADER + 2 * units.len() + 2;
+    let block = se::in_pool(&vec![0; size], caller)?;
+    image_name(&units, block, u32::try_from(size).unwrap_or(u32::MAX), 0)?;
+    Ok(guest::write_u64(out, block)?)
 }
 
 /// Opens what has an id. Neither processes nor threads have names.
@@ -293,6 +307,25 @@ exports! {
     /// `ZwOpenProcess`: by id.
     fn ZwOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         ob::status(open(handle, access, attributes, id, Type::Process, &Caller::of(call)))
+    }
+
+    /// `NtOpenProcess`: with the arguments checked that a program gives.
+    fn NtOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let mode = Mode::previous();
+        let probe = || -> Result<(), u32> {
+            mode.probe(handle, 8, 8)?;
+            mode.probe(attributes, 0x30, 8)?;
+            mode.probe_optional(id, 0x10, 8)
+        };
+        mode.outcome(probe().map_err(Refusal::from).and_then(|()| {
+            open(handle, access, attributes, id, Type::Process, &Caller::of(call))?;
+            Ok(ntstatus::STATUS_SUCCESS)
+        }))
+    }
+
+    /// `SeLocateProcessImageName`.
+    fn SeLocateProcessImageName<call>(process: u64, out: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        ob::status(locate_image_name(process, out, call.return_address()))
     }
 
     /// `ZwOpenThread`: by id.

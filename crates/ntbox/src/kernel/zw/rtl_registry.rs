@@ -2,8 +2,8 @@
 //! a well-known one, opened and closed on the way.
 
 use super::key;
-use super::registry::{self, KeyId, Kind, Step};
-use super::value_change;
+use super::registry::KeyId;
+use super::value_change::{self, Data};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::guest;
@@ -28,13 +28,37 @@ const PREFIXES: [&str; 6] = [
 /// Longest text that is read as a path or a name, in units.
 const MAX_TEXT: usize = 0x7fff;
 
+/// How a key is opened on the way.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    access: u32,
+    /// Whether it is made if all but its last component is there.
+    makes: bool,
+}
+
+/// `GENERIC_READ`, to look.
+const READ: How = How {
+    access: 0x8000_0000,
+    makes: false,
+};
+/// `GENERIC_WRITE`, to change what is there.
+const WRITE: How = How {
+    access: 0x4000_0000,
+    makes: false,
+};
+/// The same, also of what is not there yet.
+const MAKE: How = How {
+    makes: true,
+    ..WRITE
+};
+
 exports! {
     /// `RtlCheckRegistryKey`: with `RTL_REGISTRY_HANDLE` it closes the handle.
     fn RtlCheckRegistryKey<call>(relative_to: u32, path: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let caller = Caller::of(call);
         let checked = Location::read(relative_to, path).and_then(|location| match location {
             Location::Handle(handle) => Ok(ob::handles::close(handle, &caller)?),
-            location @ Location::Path(_) => Ok(location.existing(&caller).map(drop)?),
+            location @ Location::Path(_) => location.opened(READ, &caller, |_| Ok(())),
         });
         ob::status(checked)
     }
@@ -42,7 +66,7 @@ exports! {
     /// `RtlCreateRegistryKey`: makes the last key of the path only.
     fn RtlCreateRegistryKey<call>(relative_to: u32, path: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let caller = Caller::of(call);
-        let made = Location::read(relative_to, path).and_then(|location| Ok(location.ensure(&caller).map(drop)?));
+        let made = Location::read(relative_to, path).and_then(|location| location.opened(MAKE, &caller, |_| Ok(())));
         ob::status(made)
     }
 
@@ -52,8 +76,10 @@ exports! {
     {
         let caller = Caller::of(call);
         let write = || -> Result<(), Refusal> {
-            let key = Location::read(relative_to, path)?.ensure(&caller)?;
-            value_change::store(key, &text_at(name)?, kind, data, length)
+            let data = Data { kind, at: data, size: length };
+            Location::read(relative_to, path)?.opened(MAKE, &caller, |key| {
+                value_change::set_named(key, &text_at(name)?, 0, &data, &caller)
+            })
         };
         ob::status(write())
     }
@@ -64,8 +90,9 @@ exports! {
     {
         let caller = Caller::of(call);
         let delete = || -> Result<(), Refusal> {
-            let key = Location::read(relative_to, path)?.existing(&caller)?;
-            Ok(value_change::remove(key, &text_at(name)?)?)
+            Location::read(relative_to, path)?.opened(WRITE, &caller, |key| {
+                value_change::delete_named(key, &text_at(name)?, &caller)
+            })
         };
         ob::status(delete())
     }
@@ -123,18 +150,24 @@ impl Location {
         }
     }
 
-    /// The key, made if all but its last component is there.
-    fn ensure(self, caller: &Caller<'_>) -> Result<KeyId, u32> {
+    /// Opens the key, does something to it by its handle, and closes it, as system
+    /// services would do it one after the other.
+    fn opened(
+        self,
+        how: How,
+        caller: &Caller<'_>,
+        work: impl FnOnce(u64) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         match self {
-            Self::Handle(handle) => key::from_handle(handle),
+            Self::Handle(handle) => {
+                key::opened(handle)?;
+                work(handle)
+            }
             Self::Path(path) => {
-                match key::resolve(&Attributes::named(path, CASE_INSENSITIVE), caller)? {
-                    Step::Key(key) => Ok(key),
-                    Step::Missing(parent, name) => {
-                        registry::with(|registry| registry.create(parent, &name, Kind::default()))
-                    }
-                    Step::Link(_) => Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
-                }
+                let handle = key::open_at(path, how.makes, how.access, caller)?;
+                let done = work(handle);
+                ob::handles::close(handle, caller)?;
+                done
             }
         }
     }

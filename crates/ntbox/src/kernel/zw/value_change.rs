@@ -27,21 +27,35 @@ exports! {
     fn ZwDeleteValueKey<call>(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let caller = Caller::of(call);
         let delete = || -> Result<(), Refusal> {
-            let Opened { object, key } = key::opened(key)?;
-            let name = name_at(name)?;
-            let shown = Shown::name(&name)?;
-            let fields = Information::default().u64(shown.at());
-            cm::on_key(notice::DELETE_VALUE, object, fields, &caller, || Ok(remove(key, &name)?))
+            key::opened(key)?;
+            delete_named(key, &name_at(name)?, &caller)
         };
         ob::status(delete())
     }
 }
 
 /// What a value is set to.
-struct Data {
-    kind: u32,
-    at: u64,
-    size: u32,
+#[derive(Debug, Clone, Copy)]
+pub struct Data {
+    /// `REG_…`.
+    pub kind: u32,
+    /// Address of the data.
+    pub at: u64,
+    /// Its bytes.
+    pub size: u32,
+}
+
+/// Deletes a value of an open key, with all who hear of it.
+///
+/// # Errors
+/// Those of [`key::opened`] and [`remove`], or what callbacks make of them.
+pub fn delete_named(handle: u64, name: &[u16], caller: &Caller<'_>) -> Result<(), Refusal> {
+    let Opened { object, key } = key::opened(handle)?;
+    let shown = Shown::name(name)?;
+    let fields = Information::default().u64(shown.at());
+    cm::on_key(notice::DELETE_VALUE, object, fields, caller, || {
+        Ok(remove(key, name)?)
+    })
 }
 
 fn set(
@@ -51,22 +65,37 @@ fn set(
     data: &Data,
     caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
-    let Opened { object, key } = key::opened(handle)?;
+    key::opened(handle)?;
     let name = if name == 0 {
         Vec::new()
     } else {
         name_at(name)?
     };
+    set_named(handle, &name, title_index, data, caller)
+}
+
+/// Sets a value of an open key, with all who hear of it.
+///
+/// # Errors
+/// Those of [`key::opened`] and [`store`], or what callbacks make of them.
+pub fn set_named(
+    handle: u64,
+    name: &[u16],
+    title_index: u32,
+    data: &Data,
+    caller: &Caller<'_>,
+) -> Result<(), Refusal> {
+    let Opened { object, key } = key::opened(handle)?;
     let Data {
         kind,
         at: data,
         size,
     } = *data;
-    let shown = Shown::name(&name)?;
+    let shown = Shown::name(name)?;
     let fields = Information::default().u64(shown.at());
     let fields = fields.u32(title_index).u32(kind).u64(data).u32(size);
     cm::on_key(notice::SET_VALUE, object, fields, caller, || {
-        store(key, &name, kind, data, size)
+        store(key, name, kind, data, size)
     })
 }
 

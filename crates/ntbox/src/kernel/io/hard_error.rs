@@ -1,0 +1,74 @@
+//! Dialog boxes that tell a user of errors of a device. There is no user here, so
+//! nobody sees them and nobody answers.
+
+use std::collections::BTreeSet;
+
+use super::irp;
+use super::layout::irp as offset;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::kernel::exclusive::Exclusive;
+use crate::kernel::ob::Caller;
+use crate::kernel::{guest, threads};
+
+/// Threads that want no dialog boxes.
+static DISABLED: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
+
+fn is_disabled(thread: u64) -> bool {
+    DISABLED.lock().contains(&thread)
+}
+
+/// A thread that ends wants nothing any more.
+pub fn thread_ended(thread: u64) {
+    DISABLED.lock().remove(&thread);
+}
+
+exports! {
+    /// `IoSetThreadHardErrorMode`: whether they were wanted before.
+    fn IoSetThreadHardErrorMode(enable: bool) -> bool [max DISPATCH_LEVEL] {
+        let thread = threads::current_thread();
+        let mut disabled = DISABLED.lock();
+        Ok(if enable { !disabled.remove(&thread) } else { disabled.insert(thread) })
+    }
+
+    /// `IoRaiseInformationalHardError`: TRUE unless the thread wants none, as on
+    /// Windows for threads of session 0, for which no box appears either.
+    fn IoRaiseInformationalHardError(status: u32, string: u64, thread: u64) -> bool [max APC_LEVEL] fails 0 {
+        Ok(!is_disabled(if thread == 0 { threads::current_thread() } else { thread }))
+    }
+
+    /// `IoRaiseHardError`: ends the request, as it does where no box can be shown;
+    /// nothing is brought back to the caller.
+    fn IoRaiseHardError<call>(packet: u64, volume: u64, device: u64) -> () [max APC_LEVEL] {
+        guest::write_u64(packet.wrapping_add(offset::INFORMATION), 0)?;
+        irp::complete(packet, &Caller::of(call))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::value;
+
+    #[test]
+    fn a_thread_may_want_none() {
+        let thread = threads::current_thread();
+        assert_eq!(value(IoSetThreadHardErrorMode, &[1]), 1);
+        assert_eq!(
+            value(IoRaiseInformationalHardError, &[0xc000_0001, 0, 0]),
+            1
+        );
+        assert_eq!(value(IoSetThreadHardErrorMode, &[0]), 1);
+        assert_eq!(
+            value(IoRaiseInformationalHardError, &[0xc000_0001, 0, 0]),
+            0
+        );
+        assert_eq!(
+            value(IoRaiseInformationalHardError, &[0xc000_0001, 0, thread + 8]),
+            1
+        );
+        assert_eq!(value(IoSetThreadHardErrorMode, &[0]), 0);
+        thread_ended(thread);
+        assert_eq!(value(IoSetThreadHardErrorMode, &[1]), 1);
+    }
+}

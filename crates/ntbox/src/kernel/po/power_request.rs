@@ -1,0 +1,137 @@
+//! Power request objects: drivers that want the machine to stay awake say so, and why.
+//! It stays awake in any case; how often each asked is counted.
+
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::kernel::call::{Return, Stop};
+use crate::kernel::exclusive::Exclusive;
+use crate::kernel::guest;
+use crate::kernel::registrations::Registrations;
+
+/// `PowerRequestSystemRequired`, the only type that drivers may ask for.
+const SYSTEM_REQUIRED: u32 = 1;
+/// `REFERENCE_BY_POINTER`: the objects are the object manager's on Windows.
+const REFERENCE_BY_POINTER: u32 = 0x18;
+/// Where the addresses of objects begin.
+const FIRST: u64 = 0xffff_fb60_0000_0040;
+
+/// An object.
+#[derive(Debug)]
+struct Request {
+    /// How often it is set and not cleared.
+    count: u64,
+    /// The call that made it.
+    caller: u64,
+}
+
+static REQUESTS: Exclusive<Registrations<Request>> = Exclusive::new(Registrations::new(FIRST));
+
+/// Forgets and returns the objects that drivers have not deleted, and the calls that
+/// made them.
+pub fn take_left_behind() -> Vec<(u64, u64)> {
+    let left = REQUESTS.lock().take();
+    left.map(|(object, request)| (object, request.caller))
+        .collect()
+}
+
+/// The stop for what is no object, or none any more.
+fn unknown(function: &str, object: u64) -> Stop {
+    let what = format!("{function} was given {object:#018x}, which is no power request object");
+    Stop::bug_check(REFERENCE_BY_POINTER, [0, object, 0, 0], what)
+}
+
+/// Changes the count of an object.
+fn change(
+    function: &str,
+    object: u64,
+    kind: u32,
+    change: impl FnOnce(u64) -> Option<u64>,
+) -> Result<u32, Stop> {
+    let mut requests = REQUESTS.lock();
+    let request = requests.get_mut(object);
+    let request = request.ok_or_else(|| unknown(function, object))?;
+    if kind != SYSTEM_REQUIRED {
+        return Ok(ntstatus::STATUS_NOT_SUPPORTED);
+    }
+    match change(request.count) {
+        Some(count) => {
+            request.count = count;
+            Ok(ntstatus::STATUS_SUCCESS)
+        }
+        None => Ok(ntstatus::STATUS_UNSUCCESSFUL),
+    }
+}
+
+fn no_memory(call: &mut crate::kernel::call::Call<'_>) -> Return {
+    guest::write_u64(call.argument(0)?, 0)?;
+    Ok(u64::from(ntstatus::STATUS_INSUFFICIENT_RESOURCES))
+}
+
+exports! {
+    /// `PoCreatePowerRequest`: nobody reads why.
+    fn PoCreatePowerRequest<call>(request: u64, body: u64, context: u64) -> u32 [max APC_LEVEL] fails_by no_memory {
+        guest::write_u64(request, 0)?;
+        if body == 0 {
+            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+        }
+        let object = REQUESTS.lock().add(Request { count: 0, caller: call.return_address() });
+        guest::write_u64(request, object)?;
+        Ok(ntstatus::STATUS_SUCCESS)
+    }
+
+    /// `PoSetPowerRequest`.
+    fn PoSetPowerRequest(request: u64, kind: u32) -> u32 [max DISPATCH_LEVEL] {
+        change("PoSetPowerRequest", request, kind, |count| count.checked_add(1))
+    }
+
+    /// `PoClearPowerRequest`: not more often than it was set.
+    fn PoClearPowerRequest(request: u64, kind: u32) -> u32 [max DISPATCH_LEVEL] {
+        change("PoClearPowerRequest", request, kind, |count| count.checked_sub(1))
+    }
+
+    /// `PoDeletePowerRequest`.
+    fn PoDeletePowerRequest(request: u64) -> () [max APC_LEVEL] {
+        let known = REQUESTS.lock().remove(request);
+        known.map(drop).ok_or_else(|| unknown("PoDeletePowerRequest", request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{address_mut, bug_check, call, processor, status, value};
+
+    #[test]
+    fn requests_are_counted() {
+        processor();
+        let mut object = 7_u64;
+        let out = address_mut(&mut object);
+        let invalid = ntstatus::STATUS_INVALID_PARAMETER;
+        assert_eq!(status(PoCreatePowerRequest, &[out, 0, 0]), invalid);
+        assert_eq!(object, 0);
+        let device = 0x1000;
+        assert_eq!(status(PoCreatePowerRequest, &[out, device, 0]), 0);
+        let object = guest::read_u64(out).unwrap();
+        assert_eq!(status(PoSetPowerRequest, &[object, 1]), 0);
+        assert_eq!(status(PoSetPowerRequest, &[object, 1]), 0);
+        let unsupported = ntstatus::STATUS_NOT_SUPPORTED;
+        assert_eq!(status(PoSetPowerRequest, &[object, 0]), unsupported);
+        assert_eq!(status(PoClearPowerRequest, &[object, 2]), unsupported);
+        assert_eq!(status(PoClearPowerRequest, &[object, 1]), 0);
+        assert_eq!(status(PoClearPowerRequest, &[object, 1]), 0);
+        let unsuccessful = ntstatus::STATUS_UNSUCCESSFUL;
+        assert_eq!(status(PoClearPowerRequest, &[object, 1]), unsuccessful);
+        value(PoDeletePowerRequest, &[object]);
+        assert_eq!(take_left_behind(), []);
+        let stop = bug_check(call(PoSetPowerRequest, &[object, 1]));
+        assert_eq!(stop.code, REFERENCE_BY_POINTER);
+    }
+
+    #[test]
+    fn what_is_left_is_told() {
+        processor();
+        let mut object = 0_u64;
+        status(PoCreatePowerRequest, &[address_mut(&mut object), 0x1000, 0]);
+        assert_eq!(take_left_behind().len(), 1);
+    }
+}
