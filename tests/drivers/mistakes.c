@@ -165,6 +165,43 @@ VISIBLE VOID ReturnWithLock(VOID)
         KeReleaseSpinLock(&Lock, old);
 }
 
+VISIBLE VOID TakeInBothOrders(VOID)
+{
+    static KSPIN_LOCK other;
+    KIRQL old;
+
+    KeAcquireSpinLock(&Lock, &old);
+    KeAcquireSpinLockAtDpcLevel(&other);
+    KeReleaseSpinLockFromDpcLevel(&other);
+    KeReleaseSpinLock(&Lock, old);
+    KeAcquireSpinLock(Right ? &Lock : &other, &old);
+    KeAcquireSpinLockAtDpcLevel(Right ? &other : &Lock);
+    KeReleaseSpinLockFromDpcLevel(Right ? &other : &Lock);
+    KeReleaseSpinLock(Right ? &Lock : &other, old);
+}
+
+/* The twin only tries, which cannot stop anybody. */
+VISIBLE VOID TakeInACircle(VOID)
+{
+    static KMUTEX mutex;
+    static FAST_MUTEX fast;
+    KIRQL old;
+    LARGE_INTEGER now = { .QuadPart = 0 };
+
+    KeInitializeMutex(&mutex, 0);
+    ExInitializeFastMutex(&fast);
+    KeWaitForSingleObject(&mutex, Executive, KernelMode, FALSE, NULL);
+    ExAcquireFastMutex(&fast);
+    ExReleaseFastMutex(&fast);
+    KeReleaseMutex(&mutex, FALSE);
+    ExAcquireFastMutex(&fast);
+    KeAcquireSpinLock(&Lock, &old);
+    KeReleaseSpinLock(&Lock, old);
+    KeWaitForSingleObject(&mutex, Executive, KernelMode, FALSE, Right ? &now : NULL);
+    KeReleaseMutex(&mutex, FALSE);
+    ExReleaseFastMutex(&fast);
+}
+
 VISIBLE VOID LeaveDevice(VOID)
 {
     PDEVICE_OBJECT device;
@@ -228,7 +265,8 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
         MapForUserAtDispatch, UnmapForUserAtDispatch, MapOrStop, MapExecutable, MapTwice, UnmapTwice,
         UnmapElsewhere, FreeMapped, LeaveMdlOnIrp, InitializeListTwice, DeleteUnknownList,
         FreeActiveList, RemoveTwice, ReleaseTooLow, ReturnRaised, ReturnWithLock, LeaveDevice,
-        LeaveLink, LogUninitialized, CallPageableAtDispatch, ReadPageableAtDispatch,
+        LeaveLink, LogUninitialized, CallPageableAtDispatch, ReadPageableAtDispatch, TakeInBothOrders,
+        TakeInACircle,
     };
     ULONG how = Parameter(path, L"How", ~0u);
     Right = Parameter(path, L"Right", 0);

@@ -10,7 +10,7 @@ use ntbox::{Report, Verify};
 pub type Mistake = (&'static str, &'static str, &'static str, &'static str);
 
 /// Those of `mistakes.c`, by their numbers.
-pub const MISTAKES: [Mistake; 49] = [
+pub const MISTAKES: [Mistake; 51] = [
     (
         "reading past the end of a block",
         "ReadPastEnd",
@@ -294,6 +294,18 @@ pub const MISTAKES: [Mistake; 49] = [
         "ReadPageableAtDispatch",
         "nothing",
         "0xD1",
+    ),
+    (
+        "taking two spin locks in both orders",
+        "TakeInBothOrders",
+        "nothing",
+        "lock-order: 0xC4 (0x1001)",
+    ),
+    (
+        "waiting for a mutex and a fast mutex in both orders",
+        "TakeInACircle",
+        "nothing",
+        "lock-order: 0xC4 (0x1001)",
     ),
 ];
 

@@ -8,7 +8,7 @@ use super::blocking;
 use crate::kernel::call::irql::HIGH_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::ke::object::{self, Kind};
-use crate::kernel::ke::{irql, sched, thread};
+use crate::kernel::ke::{irql, lock_order, sched, thread};
 use crate::kernel::{cpu, guest, stop, threads};
 
 /// Offsets in a `FAST_MUTEX`.
@@ -24,6 +24,8 @@ mod offset {
 const FREE: u32 = 1;
 /// `FM_LOCK_WAITER_INC`: one waiting thread in the count.
 const WAITER: u32 = 4;
+/// Bytes of the structure.
+const SIZE: u64 = 0x38;
 /// Bytes of the event in the structure.
 const EVENT_SIZE: u64 = 0x18;
 
@@ -43,6 +45,7 @@ mod rule {
 
 /// Writes a mutex that is free.
 pub fn initialize(mutex: u64) -> Result<(), Stop> {
+    lock_order::forget(mutex, SIZE);
     guest::write_u32(mutex.wrapping_add(offset::COUNT), FREE)?;
     guest::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
     guest::write_u32(mutex.wrapping_add(offset::CONTENTION), 0)?;
@@ -113,6 +116,7 @@ fn give(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
         return Err(blocking::not_owned(mutex, function, &found));
     }
     guest::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
+    lock_order::released(mutex);
     if guest::add_u32(mutex, FREE)? >= WAITER {
         sched::wake(mutex);
     }
@@ -139,8 +143,10 @@ fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 /// Acquires the mutex at `APC_LEVEL`.
 pub fn acquire(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     check(mutex, function, caller)?;
+    lock_order::wanted(mutex, caller);
     let old = cpu::set_irql(cpu::APC_LEVEL);
     take(mutex, threads::current_thread(), function)?;
+    lock_order::taken(mutex, caller);
     guest::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
     Ok(())
 }
@@ -151,6 +157,7 @@ pub fn try_acquire(mutex: u64, function: &str, caller: u64) -> Result<bool, Stop
     if !try_take(mutex, threads::current_thread())? {
         return Ok(false);
     }
+    lock_order::taken(mutex, caller);
     let old = cpu::set_irql(cpu::APC_LEVEL);
     guest::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
     Ok(true)
@@ -178,7 +185,10 @@ pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     check(mutex, function, caller)?;
     blocking::check_apcs(rule::ACQUIRE_UNSAFE, mutex, function, caller);
-    take(mutex, threads::current_thread(), function)
+    lock_order::wanted(mutex, caller);
+    take(mutex, threads::current_thread(), function)?;
+    lock_order::taken(mutex, caller);
+    Ok(())
 }
 
 /// Releases a mutex that was acquired so.

@@ -3,6 +3,7 @@
 use super::active;
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Return, Stop, exports};
+use crate::kernel::ke::lock_order;
 use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
 use crate::kernel::{cpu, mm, stop, verify, version};
 
@@ -278,6 +279,7 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
     }
     super::work_item::check_freed(va, block.size)?;
     active::check_freed(va, block.size, caller);
+    lock_order::forget(va, block.size);
     mm::with(|memory| memory.pools.free(va, caller));
     Ok(())
 }

@@ -5,8 +5,8 @@ use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
-use crate::kernel::ke::ipi;
 use crate::kernel::ke::sched::{Spin, Spinning};
+use crate::kernel::ke::{ipi, lock_order};
 use crate::kernel::ob::Caller;
 use crate::kernel::{cpu, stop};
 
@@ -21,6 +21,7 @@ fn holder<T>(work: impl FnOnce(&mut Option<(u64, u32)>) -> T) -> T {
 /// Takes the cancel spin lock; returns the IRQL before.
 pub(super) fn acquire(caller: u64) -> Result<u8, Stop> {
     let before = cpu::set_irql(cpu::irql().max(DISPATCH_LEVEL));
+    lock_order::wanted(lock_order::CANCEL_LOCK, caller);
     if holder(|holder| holder.is_some()) {
         let spinning = Spinning::on(Spin::CancelLock(caller));
         while let Some((by, processor)) = holder(|holder| *holder) {
@@ -35,6 +36,7 @@ pub(super) fn acquire(caller: u64) -> Result<u8, Stop> {
         }
     }
     holder(|holder| *holder = Some((caller, cpu::number())));
+    lock_order::taken(lock_order::CANCEL_LOCK, caller);
     Ok(before)
 }
 
@@ -52,6 +54,7 @@ pub fn release(irql: u8, caller: u64) -> Result<(), Stop> {
             "the cancel spin lock was released and is not held (SPIN_LOCK_NOT_OWNED)",
         ));
     }
+    lock_order::released(lock_order::CANCEL_LOCK);
     cpu::set_irql(irql);
     Ok(())
 }

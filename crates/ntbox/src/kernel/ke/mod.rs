@@ -13,6 +13,7 @@ pub mod guarded_mutex;
 pub mod held;
 pub mod ipi;
 pub mod irql;
+pub mod lock_order;
 pub mod mutex;
 pub mod object;
 pub mod priority;

@@ -1,6 +1,7 @@
 //! Mutexes (KMUTEX) and mutants. A kernel mutex keeps normal kernel APCs from its
 //! owner, as a critical region does; a thread must not end while it holds one.
 
+use super::lock_order;
 use super::object::{self, Kind, offset};
 use super::wait::signal_boosting;
 use super::wait_next;
@@ -20,6 +21,7 @@ fn initialize(va: u64, disables_apcs: bool) -> Result<(), Stop> {
     const SIZE: u64 = 0x38;
     // Windows 10 clears all of it, and keeps no size in the header of this kind.
     guest::fill(va, 0, SIZE)?;
+    lock_order::forget(va, SIZE);
     object::initialize(va, Kind::Mutant, 0, 1)?;
     guest::write_u8(
         va.wrapping_add(offset::APC_DISABLE),
@@ -40,6 +42,7 @@ pub fn free(va: u64, owner: u64, abandoned: bool, increment: i32) -> Result<(), 
     guest::write_u64(va.wrapping_add(offset::OWNER), 0)?;
     guest::write_u8(va.wrapping_add(offset::ABANDONED), u8::from(abandoned))?;
     threads::mutant_released(owner, va);
+    lock_order::released(va);
     if disables_apcs(va)? {
         threads::update(owner, |info| {
             info.critical = info.critical.wrapping_sub(1);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::held::{self, Held, Mode};
 use super::ipi;
+use super::lock_order;
 use super::sched::{Spin, Spinning};
 use super::spinlock::{already_owned, at_dispatch, lower, not_owned, raise, rule};
 use crate::kernel::call::irql::HIGH_LEVEL;
@@ -42,9 +43,11 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
     guest::write_u64(handle.wrapping_add(offset::NEXT), 0)?;
     guest::write_u64(handle.wrapping_add(offset::LOCK), lock)?;
     guest::write_u8(handle.wrapping_add(offset::OLD_IRQL), old)?;
+    lock_order::wanted(lock, caller);
     let last = guest::compare_exchange_u64(lock, 0, handle)?;
     if last == 0 {
         held::add(lock, Mode::Queued, caller);
+        lock_order::taken(lock, caller);
         return Ok(());
     }
     let here = cpu::number();
@@ -68,6 +71,7 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
     while guest::read_u64(handle.wrapping_add(offset::LOCK))? & WAITS != 0 {
         spinning.turn().map_err(|why| ipi::locked_up(&why))?;
     }
+    lock_order::taken(lock, caller);
     Ok(())
 }
 
@@ -78,7 +82,10 @@ fn release(handle: u64, function: &str) -> Result<(u64, Option<Held>), Stop> {
         return Err(mismatch(lock, handle, 0, function));
     }
     match guest::compare_exchange_u64(lock, handle, 0)? {
-        word if word == handle => Ok((lock, held::remove(lock))),
+        word if word == handle => {
+            lock_order::released(lock);
+            Ok((lock, held::remove(lock)))
+        }
         0 => Err(not_owned(lock, function)),
         word => {
             let next = guest::read_u64(handle.wrapping_add(offset::NEXT))?;
@@ -86,6 +93,7 @@ fn release(handle: u64, function: &str) -> Result<(u64, Option<Held>), Stop> {
                 return Err(mismatch(lock, handle, word, function));
             };
             let held = held::remove(lock);
+            lock_order::released(lock);
             held::insert(waiter);
             guest::write_u64(next.wrapping_add(offset::LOCK), lock)?;
             Ok((lock, held))

@@ -10,6 +10,7 @@
 //! [`queued_spinlock`]: super::queued_spinlock
 
 use super::held::{self, Mode};
+use super::lock_order;
 use super::sched::{Spin, Spinning};
 use super::{ipi, irql};
 use crate::kernel::call::irql::HIGH_LEVEL;
@@ -133,6 +134,7 @@ pub(in crate::kernel) fn try_acquire(lock: u64, caller: u64) -> Result<bool, Sto
     let free = guest::compare_exchange_u64(lock, FREE, HELD)? == FREE;
     if free {
         held::add(lock, Mode::Ordinary, caller);
+        lock_order::taken(lock, caller);
     }
     Ok(free)
 }
@@ -140,13 +142,17 @@ pub(in crate::kernel) fn try_acquire(lock: u64, caller: u64) -> Result<bool, Sto
 /// Takes a lock at the current IRQL.
 pub(in crate::kernel) fn acquire(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
     let word = || Ok(guest::read_u64(lock)?);
+    lock_order::wanted(lock, caller);
     acquire_by(lock, function, caller, word, || try_acquire(lock, caller))
 }
 
 /// Gives a lock back, at any IRQL; returns what was known of it.
 pub(in crate::kernel) fn release(lock: u64, function: &str) -> Result<Option<held::Held>, Stop> {
     match guest::compare_exchange_u64(lock, HELD, FREE)? {
-        HELD => Ok(held::remove(lock)),
+        HELD => {
+            lock_order::released(lock);
+            Ok(held::remove(lock))
+        }
         FREE => Err(not_owned(lock, function)),
         word => Err(Stop::bug_check(
             0xc4,
@@ -175,6 +181,7 @@ exports! {
     /// `KeInitializeSpinLock`: exported since Windows 8, inline before.
     fn KeInitializeSpinLock(lock: u64) -> () [max HIGH_LEVEL] {
         guest::write_u64(lock, FREE)?;
+        lock_order::forget(lock, 8);
         Ok(())
     }
 

@@ -7,13 +7,13 @@
 use super::apc::{self, Place};
 use super::object::{self, Kind};
 use super::sched::{self, Id, Woken};
-use super::{clock, priority, queue, wait_next};
+use super::{clock, lock_order, priority, queue, wait_next};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ob::Caller;
-use crate::kernel::{cpu, threads};
+use crate::kernel::{cpu, threads, verify};
 
 /// `STATUS_TIMEOUT`.
 pub const TIMEOUT: u32 = 0x102;
@@ -214,6 +214,25 @@ pub fn wait_for(request: &Request<'_>) -> Result<u32, Stop> {
     }
 }
 
+/// The same for one object, whose order among other locks is looked at if it is a
+/// mutex that is waited for without an end.
+fn single(request: &Request<'_>) -> Result<u32, Stop> {
+    let object = request.objects.first().copied().unwrap_or(0);
+    let caller = request.caller.map_or(0, |caller| caller.address());
+    if !verify::is_on() || Kind::of(object)? != Some(Kind::Mutant) {
+        return wait_for(request);
+    }
+    if request.patience == Patience::Forever {
+        lock_order::wanted(object, caller);
+    }
+    let thread = threads::current_thread();
+    let status = wait_for(request)?;
+    if object::state(object)? == 0 && guest::read_u64(object + object::offset::OWNER)? == thread {
+        lock_order::taken(object, caller);
+    }
+    Ok(status)
+}
+
 /// Blocks until the wait is over, and gives its status, or until the thread was
 /// disturbed.
 fn block(request: &Request<'_>, thread: u64, deadline: Option<u64>) -> Option<u32> {
@@ -273,14 +292,14 @@ exports! {
     fn KeWaitForSingleObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
-        wait_for(&Request { objects: vec![va], all: false, patience, mode, alertable, caller })
+        single(&Request { objects: vec![va], all: false, patience, mode, alertable, caller })
     }
 
     /// `KeWaitForMutexObject`, the same.
     fn KeWaitForMutexObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
-        wait_for(&Request { objects: vec![va], all: false, patience, mode, alertable, caller })
+        single(&Request { objects: vec![va], all: false, patience, mode, alertable, caller })
     }
 
     /// `KeWaitForMultipleObjects`: wait type 0 is all, 1 is any.
