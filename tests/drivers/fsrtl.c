@@ -9,7 +9,7 @@
 #ifndef STATUS_IO_REPARSE_DATA_INVALID
 #define STATUS_IO_REPARSE_DATA_INVALID ((NTSTATUS)0xC0000278L)
 #endif
-#define TAG 'trsF'
+#define TAG 0x74727346 /* "Fsrt" */
 
 /* Whether the run of a number begins and leads there. */
 static BOOLEAN RunIs(PLARGE_MCB mcb, ULONG index, LONGLONG first, LONGLONG block, LONGLONG count)

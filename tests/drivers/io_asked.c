@@ -5,7 +5,7 @@
 #include <ntifs.h>
 #include "check.h"
 
-#define TAG 'dksA'
+#define TAG 0x646b7341 /* "Askd" */
 
 NTSYSAPI IO_PRIORITY_HINT NTAPI IoGetIoPriorityHint(PIRP);
 NTSYSAPI NTSTATUS NTAPI IoSetIoPriorityHint(PIRP, IO_PRIORITY_HINT);

@@ -387,7 +387,7 @@ INLINED_NOT static NTSTATUS MapForUser(PMDL mdl, PVOID at, PVOID *mapped)
 /* Only MmUnmapLockedPages undoes what MmMapLockedPages made. */
 static VOID UserMappings(VOID)
 {
-    PUCHAR pool = ExAllocatePoolWithTag(NonPagedPool, 2 * K, 'tseT'), first, second;
+    PUCHAR pool = ExAllocatePoolWithTag(NonPagedPool, 2 * K, 0x74736554 /* "Test" */), first, second;
     PMDL mdl = IoAllocateMdl(pool, 2 * K, FALSE, FALSE, NULL);
     PVOID base;
     SIZE_T size = 2 * K;
@@ -412,7 +412,7 @@ static VOID UserMappings(VOID)
     CHECK(MapForUser(mdl, MmSystemRangeStart, (PVOID *)&second) == STATUS_INVALID_ADDRESS);
     MmUnlockPages(mdl);
     IoFreeMdl(mdl);
-    ExFreePoolWithTag(pool, 'tseT');
+    ExFreePoolWithTag(pool, 0x74736554 /* "Test" */);
 }
 
 static VOID NTAPI Unload(UNUSED PDRIVER_OBJECT driver)
