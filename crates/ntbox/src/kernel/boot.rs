@@ -94,7 +94,7 @@ fn run() -> ! {
                 wire::send(&Event::Batch(begun.collect()));
             }
             (Request::Wait(ticket, patience), Some(_)) => {
-                wire::send(&Event::Ended(user::wait(ticket, patience)))
+                wire::send(&Event::Ended(user::wait(ticket, patience)));
             }
             (Request::Cancel(ticket), Some(_)) => wire::send(&Event::Did(user::cancel(ticket))),
             (Request::Exit(process), Some(_)) => wire::send(&Event::Did(user::exit(process))),

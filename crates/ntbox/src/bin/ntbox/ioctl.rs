@@ -129,16 +129,18 @@ fn send_all(
             continue;
         }
         let name = request.name();
-        match machine.begin(process, request.operation(handle))? {
-            Progress::Done(reply) => answers.push(ended(name, &reply)),
-            Progress::Pending(ticket) => match machine.wait_at_most(ticket, PATIENCE)? {
-                Some(reply) => answers.push(ended(name, &reply)),
-                None => {
+        let reply = match machine.begin(process, request.operation(handle))? {
+            Progress::Done(reply) => Some(reply),
+            Progress::Pending(ticket) => {
+                let reply = machine.wait_at_most(ticket, PATIENCE)?;
+                if reply.is_none() {
                     pending.push((answers.len(), ticket));
-                    answers.push(answer(name, &Reply::status(ntstatus::STATUS_PENDING), 0));
                 }
-            },
-        }
+                reply
+            }
+        };
+        let reply = reply.unwrap_or_else(|| Reply::status(ntstatus::STATUS_PENDING));
+        answers.push(ended(name, &reply));
     }
     for (at, ticket) in pending {
         settle(machine, ticket, &mut answers[at])?;

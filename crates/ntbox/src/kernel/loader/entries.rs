@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_list_has_the_kernel_and_the_driver() {
-        let _processor = processor();
+        processor();
         let module = Module {
             folder: r"\SystemRoot\System32\drivers\",
             name: "walk.sys",
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_flag_counts_as_the_driver_leaves_it() {
-        let _processor = processor();
+        processor();
         let module = Module {
             folder: "",
             name: "a.sys",
