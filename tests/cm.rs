@@ -20,6 +20,7 @@ fn filters_of_the_registry() {
         "Contexts",
         "Names",
         "Library",
+        "Notified",
     ];
     all_well("cm_callbacks", &cases);
 }

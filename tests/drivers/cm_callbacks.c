@@ -549,6 +549,47 @@ static VOID Library(VOID)
     CHECK(ZwDeleteKey(key) == STATUS_SUCCESS && ZwClose(key) == STATUS_SUCCESS);
 }
 
+static KEVENT Worked;
+
+static VOID NTAPI Work(PVOID context)
+{
+    KeSetEvent(context, IO_NO_INCREMENT, FALSE);
+}
+
+NTSYSAPI NTSTATUS NTAPI ZwCreateEvent(PHANDLE, ACCESS_MASK, POBJECT_ATTRIBUTES, EVENT_TYPE, BOOLEAN);
+NTSYSAPI NTSTATUS NTAPI ZwNotifyChangeKey(HANDLE, HANDLE, PIO_APC_ROUTINE, PVOID, PIO_STATUS_BLOCK, ULONG, BOOLEAN, PVOID, ULONG, BOOLEAN);
+
+/* Who wants to hear of a change is told once, and when the handle is closed. */
+static VOID Notified(VOID)
+{
+    static WORK_QUEUE_ITEM item;
+    static IO_STATUS_BLOCK block, other;
+    LARGE_INTEGER no = {.QuadPart = 0}, soon = {.QuadPart = -10000000};
+    HANDLE key = NULL, again = NULL, event = NULL;
+    OBJECT_ATTRIBUTES unnamed;
+    PKEVENT object = NULL;
+
+    InitializeObjectAttributes(&unnamed, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
+    KeInitializeEvent(&Worked, NotificationEvent, FALSE);
+    ExInitializeWorkItem(&item, Work, &Worked);
+    CHECK(CreateKey(L"Watched", &key, NULL) == STATUS_SUCCESS);
+    CHECK(ZwCreateEvent(&event, EVENT_ALL_ACCESS, &unnamed, NotificationEvent, TRUE) == STATUS_SUCCESS);
+    CHECK(ObReferenceObjectByHandle(event, EVENT_ALL_ACCESS, NULL, KernelMode, (PVOID *)&object, NULL) == STATUS_SUCCESS);
+    CHECK(ZwNotifyChangeKey(key, event, (PIO_APC_ROUTINE)&item, (PVOID)DelayedWorkQueue, &block, REG_NOTIFY_CHANGE_LAST_SET, FALSE, NULL, 0, TRUE) == STATUS_PENDING);
+    CHECK(ZwNotifyChangeKey(key, NULL, NULL, NULL, &other, REG_NOTIFY_CHANGE_NAME, TRUE, NULL, 0, TRUE) == STATUS_PENDING);
+    CHECK(KeReadStateEvent(object) == 0);
+    CHECK(SetNumber(key, L"Number", 3) == STATUS_SUCCESS);
+    CHECK(KeWaitForSingleObject(object, Executive, KernelMode, FALSE, &no) == STATUS_SUCCESS && block.Status == STATUS_NOTIFY_ENUM_DIR);
+    CHECK(KeWaitForSingleObject(&Worked, Executive, KernelMode, FALSE, &soon) == STATUS_SUCCESS);
+    KeClearEvent(object);
+    CHECK(SetNumber(key, L"Number", 4) == STATUS_SUCCESS && KeReadStateEvent(object) == 0);
+    CHECK(ZwOpenKey(&again, KEY_ALL_ACCESS, Below(Top, L"Watched")) == STATUS_SUCCESS);
+    CHECK(ZwClose(key) == STATUS_SUCCESS && other.Status == STATUS_NOTIFY_CLEANUP);
+    CHECK(ZwDeleteKey(again) == STATUS_SUCCESS && ZwClose(again) == STATUS_SUCCESS);
+    ObDereferenceObject(object);
+    CHECK(ZwClose(event) == STATUS_SUCCESS);
+}
+
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
     OBJECT_ATTRIBUTES attributes;
@@ -566,6 +607,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     CASE(Contexts);
     CASE(Names);
     CASE(Library);
+    CASE(Notified);
     ZwClose(Top);
     return CHECK_STATUS;
 }

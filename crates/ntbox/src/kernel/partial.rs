@@ -58,6 +58,10 @@ pub const NOTES: &[(&str, &str)] = &[
     ),
     ("SeQueryInformationToken", "classes 1 to 8, 10 and 12"),
     (
+        "ZwNotifyChangeKey",
+        "deleting the key itself tells nobody before the handle is closed",
+    ),
+    (
         "ZwQueryInformationProcess",
         "classes 0, 1, 3 (pool only), 20, 24, 26 and 27",
     ),

@@ -7,6 +7,7 @@ use super::shown::Shown;
 use super::{context, registered};
 use crate::kernel::guest;
 use crate::kernel::ob::{self, Caller, Refusal};
+use crate::kernel::zw::notify_key;
 use crate::kernel::zw::reply::Information;
 
 /// Offsets in a `REG_POST_OPERATION_INFORMATION`, and its size.
@@ -196,6 +197,7 @@ fn carry_out(
 /// remember of it. Nobody can refuse it.
 pub fn key_ends(object: u64, caller: &Caller<'_>) {
     super::key_id::forget(object);
+    notify_key::object_ends(object);
     if !registered::any() {
         return;
     }

@@ -15,6 +15,7 @@ use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::io::layout::file;
 use crate::kernel::ob::{self, Caller, Refusal, Type};
+use crate::kernel::zw::key;
 use crate::kernel::zw::reply::Information;
 
 /// Descriptors that were set, by object.
@@ -160,5 +161,6 @@ fn change(object: u64, parts: u32, descriptor: u64) -> Result<(), Refusal> {
     let mut own = of(object);
     own.replace(parts, &new);
     with(|set| set.insert(object, own));
+    key::security_changed(object);
     Ok(())
 }

@@ -95,6 +95,14 @@ fn new(kind: Kind, signaled: bool) -> Result<u64, Refusal> {
     Ok(event)
 }
 
+/// A notification event that nobody has a handle of.
+///
+/// # Errors
+/// `STATUS_INSUFFICIENT_RESOURCES`.
+pub fn new_object() -> Result<u64, Refusal> {
+    new(Kind::NotificationEvent, false)
+}
+
 /// Makes an event without a name for a program; gives its handle.
 ///
 /// # Errors

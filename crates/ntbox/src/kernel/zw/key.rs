@@ -1,5 +1,6 @@
 //! Opening, making and deleting registry keys.
 
+use super::notify_key::filter;
 use super::registry::{self, KeyId, Kind, Step};
 use super::reply::Information;
 use crate::kernel::call::exports;
@@ -375,6 +376,21 @@ pub fn opened(handle: u64) -> Result<Opened, u32> {
     let object = ob::handles::get(handle)?.object;
     let key = key_of(object).ok_or(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)?;
     Ok(Opened { object, key })
+}
+
+/// Whether a key is still there.
+///
+/// # Errors
+/// `STATUS_KEY_DELETED`.
+pub fn check_there(key: KeyId) -> Result<(), u32> {
+    registry::with(|registry| registry.key(key).map(drop))
+}
+
+/// The security descriptor of an object has changed, which may be a key.
+pub fn security_changed(object: u64) {
+    if let Some(key) = key_of(object) {
+        registry::with(|registry| registry.changed(key, filter::SECURITY | filter::ATTRIBUTES));
+    }
 }
 
 /// The key behind a handle.

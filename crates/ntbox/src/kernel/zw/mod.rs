@@ -10,6 +10,7 @@
 //! | `value_change` | `ZwSetValueKey`, `ZwDeleteValueKey` |
 //! | `multiple_values` | `ZwQueryMultipleValueKey` |
 //! | `rename_key` | `ZwRenameKey` |
+//! | `notify_key` | `ZwNotifyChangeKey` |
 //! | `rtl_registry` | `RtlWriteRegistryValue` and its kin |
 //! | `query_values` | `RtlQueryRegistryValues` |
 //! | `event`, `timer` | events and timers with handles |
@@ -31,6 +32,7 @@ mod key_information;
 mod luid;
 pub mod mode;
 mod multiple_values;
+pub mod notify_key;
 mod object;
 mod process;
 mod query_values;
@@ -57,6 +59,7 @@ pub const TABLES: &[&[Export]] = &[
     key::EXPORTS,
     key_information::EXPORTS,
     luid::EXPORTS,
+    notify_key::EXPORTS,
     object::EXPORTS,
     multiple_values::EXPORTS,
     process::EXPORTS,

@@ -1,7 +1,8 @@
 //! Making, replacing and deleting the values of registry keys.
 
 use super::key::{self, Opened};
-use super::registry::{self, KeyId, LINK_VALUE, REG_LINK};
+use super::notify_key::filter;
+use super::registry::{self, KeyId, LINK_VALUE, REG_LINK, Value};
 use super::reply::Information;
 use super::value::name_at;
 use crate::kernel::call::exports;
@@ -119,11 +120,17 @@ pub fn store(key: KeyId, name: &[u16], kind: u32, data: u64, size: u32) -> Resul
 /// its target.
 pub fn replace(key: KeyId, name: &[u16], kind: u32, data: Vec<u8>) -> Result<(), u32> {
     registry::with(|registry| {
-        let key = registry.key_mut(key)?;
+        let id = key;
+        let key = registry.key_mut(id)?;
         if key.kind.link && (kind != REG_LINK || fold(name) != fold(&wide(LINK_VALUE))) {
             return Err(ntstatus::STATUS_ACCESS_DENIED);
         }
+        let same = |old: &Value| old.kind == kind && old.data == data;
+        let changes = !key.value(name).is_some_and(same);
         key.set_value(name, kind, data);
+        if changes {
+            registry.changed(id, filter::LAST_SET);
+        }
         Ok(())
     })
 }
@@ -136,6 +143,7 @@ pub fn remove(key: KeyId, name: &[u16]) -> Result<(), u32> {
     registry::with(|registry| {
         let deleted = registry.key_mut(key)?.delete_value(name);
         if deleted {
+            registry.changed(key, filter::LAST_SET);
             Ok(())
         } else {
             Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)

@@ -15,6 +15,7 @@ pub use key::{Key, Kind, LINK_VALUE, REG_LINK, Value};
 pub use seed::seed;
 pub use walk::Step;
 
+use super::notify_key::{self, filter};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::ob::name::{SEPARATOR, fold, text};
 
@@ -37,6 +38,17 @@ impl KeyId {
 pub struct Registry {
     keys: FxHashMap<KeyId, Key>,
     next: u64,
+    /// What has changed and is not told yet, if anybody wants to hear.
+    changes: Vec<Change>,
+}
+
+/// A change of a key.
+#[derive(Debug)]
+pub struct Change {
+    /// The key, and those that it is in.
+    pub path: Vec<KeyId>,
+    /// `REG_NOTIFY_CHANGE_…`.
+    pub kind: u32,
 }
 
 /// Longest name of a key, in units.
@@ -49,7 +61,14 @@ static REGISTRY: Exclusive<Option<Registry>> = Exclusive::new(None);
 /// Works on the registry. Nothing else may be called meanwhile.
 pub fn with<T>(work: impl FnOnce(&mut Registry) -> T) -> T {
     let mut guard = REGISTRY.lock();
-    work(guard.get_or_insert_with(Registry::new))
+    let registry = guard.get_or_insert_with(Registry::new);
+    let done = work(registry);
+    let changes = std::mem::take(&mut registry.changes);
+    drop(guard);
+    if !changes.is_empty() {
+        notify_key::tell(&changes);
+    }
+    done
 }
 
 /// Full path of a key; `None` if it was deleted.
@@ -79,6 +98,20 @@ impl Registry {
         self.keys.get_mut(&id).ok_or(ntstatus::STATUS_KEY_DELETED)
     }
 
+    /// Writes down that a key has changed.
+    pub fn changed(&mut self, id: KeyId, kind: u32) {
+        if !notify_key::any() {
+            return;
+        }
+        let mut path = Vec::new();
+        let mut at = Some(id);
+        while let Some(id) = at {
+            path.push(id);
+            at = self.keys.get(&id).and_then(|key| key.parent);
+        }
+        self.changes.push(Change { path, kind });
+    }
+
     /// Makes a subkey that is not there yet.
     ///
     /// # Errors
@@ -106,6 +139,7 @@ impl Registry {
         self.next += 1;
         self.keys
             .insert(id, Key::new(Some(parent), name.to_vec(), kind));
+        self.changed(parent, filter::NAME);
         Ok(id)
     }
 
@@ -123,6 +157,7 @@ impl Registry {
         self.keys.remove(&id);
         if let Some(parent) = parent {
             self.key_mut(parent)?.remove_child(&name);
+            self.changed(parent, filter::NAME);
         }
         Ok(())
     }
@@ -145,6 +180,7 @@ impl Registry {
         above.remove_child(&old);
         above.add_child(fold(name), id, volatile);
         self.key_mut(id)?.rename(name);
+        self.changed(parent, filter::NAME);
         Ok(())
     }
 

@@ -54,6 +54,7 @@ impl Registry {
         let mut registry = Self {
             keys: FxHashMap::from_iter([(KeyId::ROOT, root)]),
             next: 1,
+            changes: Vec::new(),
         };
         for (parent, name, target) in LINKS {
             let parent = registry.ensure(parent);
