@@ -11,7 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::call::{Call, Export};
 use super::exclusive::Exclusive;
-use super::seh::{self, Context};
+use super::seh::{self, Context, Slots, Trace};
 use super::wire::{self, Event};
 use super::{mm, stop};
 use crate::config::{Config, Verify};
@@ -32,6 +32,10 @@ struct Stacks {
     numbers: FxHashMap<Vec<u64>, StackId>,
     /// Stacks of each place that calls, by the return address.
     by_caller: FxHashMap<u64, Vec<StackId>>,
+    /// What was walked from a return address with a stack pointer: the stack, and
+    /// the return addresses that it was made of. While these lie where they were,
+    /// it is not walked again.
+    walked: FxHashMap<(u64, u64), (StackId, Slots)>,
     /// The stack of the latest call.
     latest: StackId,
     /// What was reported as a point of failure.
@@ -78,14 +82,12 @@ pub fn note(call: &Call<'_>, export: &Export, number: u32) {
     else {
         return;
     };
-    let context = Context::after_call(call.frame(), call.return_address());
-    let stack = seh::backtrace(&context, DEPTH);
     let new = {
         let mut guard = STACKS.lock();
         let Some(stacks) = guard.as_mut() else {
             return;
         };
-        stacks.latest = stacks.number(stack);
+        stacks.latest = stacks.of(call);
         let point = (export.name, stacks.latest);
         let reported = !watch.list_faults || export.failure.is_none();
         (!reported && stacks.points.insert(point)).then_some(stacks.latest)
@@ -100,6 +102,24 @@ pub fn note(call: &Call<'_>, export: &Export, number: u32) {
 }
 
 impl Stacks {
+    /// The stack of a call.
+    fn of(&mut self, call: &Call<'_>) -> StackId {
+        let place = (call.return_address(), call.frame().rsp);
+        if let Some((id, slots)) = self.walked.get(&place)
+            && Trace::holds(slots)
+        {
+            return *id;
+        }
+        let context = Context::after_call(call.frame(), call.return_address());
+        let Trace { addresses, slots } = seh::trace(&context, DEPTH);
+        let id = self.number(addresses);
+        match slots {
+            Some(slots) => self.walked.insert(place, (id, slots)),
+            None => self.walked.remove(&place),
+        };
+        id
+    }
+
     fn number(&mut self, stack: Vec<u64>) -> StackId {
         if let Some(id) = self.numbers.get(&stack) {
             return *id;

@@ -30,7 +30,7 @@ pub use context::{Context, ExceptionRecord};
 pub use dispatch::{raise, resume};
 pub use guarded::is_guarded;
 pub use native::NATIVE;
-pub use walk::backtrace;
+pub use walk::{Slots, Trace, backtrace, trace};
 
 use super::call::Export;
 

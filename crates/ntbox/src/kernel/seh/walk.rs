@@ -8,6 +8,7 @@ use super::memory::{Damage, Driver, Image};
 use super::unwind::{self, Saved, Unwound};
 use super::unwind_info::Handler;
 use crate::kernel::callout::{self, Purpose};
+use crate::kernel::guest;
 use crate::kernel::loader;
 
 /// A place that the driver is at or was at: its registers, and the number of the
@@ -138,20 +139,54 @@ impl Position {
 /// The driver's addresses on the call stack, innermost first, `limit` at most.
 /// What is damaged ends it.
 pub fn backtrace(context: &Context, limit: usize) -> Vec<u64> {
+    trace(context, limit).addresses
+}
+
+/// Places of return addresses, and what lies there.
+pub type Slots = Vec<(u64, u64)>;
+
+/// A call stack, and what it was read from.
+pub struct Trace {
+    /// The driver's addresses, innermost first.
+    pub addresses: Vec<u64>,
+    /// Where each return address lies, in order; `None` if not all came from the
+    /// stack alone.
+    pub slots: Option<Slots>,
+}
+
+impl Trace {
+    /// Whether the same return addresses still lie in the same places.
+    pub fn holds(slots: &[(u64, u64)]) -> bool {
+        slots
+            .iter()
+            .all(|(slot, address)| guest::read_u64(*slot) == Ok(*address))
+    }
+}
+
+/// The same as [`backtrace`], with the places of the return addresses.
+pub fn trace(context: &Context, limit: usize) -> Trace {
     let mut position = Position::innermost(context);
-    let mut list = Vec::new();
-    while list.len() < limit {
+    let mut addresses = Vec::new();
+    let mut slots = Some(Vec::new());
+    while addresses.len() < limit {
         let pc = position.context.rip;
-        let step = position.step(0);
-        match step {
+        match position.step(0) {
             Ok(Step::End) => break,
-            Ok(Step::Callout(_)) => {}
-            Ok(Step::Function(_) | Step::Leaf) => list.push(pc),
+            Ok(Step::Callout(_)) => slots = None,
+            Ok(Step::Function(_) | Step::Leaf) => {
+                addresses.push(pc);
+                let found = (position.context.rsp().wrapping_sub(8), position.context.rip);
+                slots = slots.filter(|_| Trace::holds(&[found]));
+                if let Some(slots) = &mut slots {
+                    slots.push(found);
+                }
+            }
             Err(_) => {
-                list.push(pc);
+                addresses.push(pc);
+                slots = None;
                 break;
             }
         }
     }
-    list
+    Trace { addresses, slots }
 }
