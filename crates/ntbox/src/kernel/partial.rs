@@ -58,8 +58,24 @@ pub const NOTES: &[(&str, &str)] = &[
     ),
     ("SeQueryInformationToken", "classes 1 to 8, 10 and 12"),
     (
+        "ZwCreateTransaction",
+        "always fails: there is no transaction manager",
+    ),
+    (
+        "ZwCreateTransactionManager",
+        "always fails: there is no transaction manager",
+    ),
+    (
         "ZwNotifyChangeKey",
         "deleting the key itself tells nobody before the handle is closed",
+    ),
+    (
+        "ZwOpenTransaction",
+        "always fails: there is no transaction manager",
+    ),
+    (
+        "ZwOpenTransactionManager",
+        "always fails: there is no transaction manager",
     ),
     (
         "ZwQueryInformationProcess",

@@ -16,6 +16,7 @@
 //! | `event`, `timer` | events and timers with handles |
 //! | `wait` | `ZwWaitForSingleObject`, `ZwWaitForMultipleObjects` |
 //! | `luid` | `ZwAllocateLocallyUniqueId` |
+//! | `transaction` | `ZwCreateTransaction` and its kin, refused |
 //! | `system` | `ZwQuerySystemInformation` |
 //! | `mode` | what `Nt…` checks and `Zw…` does not |
 //! | `object` | `ZwMakeTemporaryObject`, `ZwQueryObject`, `ZwDuplicateObject` |
@@ -45,6 +46,7 @@ mod system;
 #[cfg(test)]
 pub mod tests;
 pub mod timer;
+mod transaction;
 mod value;
 mod value_change;
 pub mod wait;
@@ -69,6 +71,7 @@ pub const TABLES: &[&[Export]] = &[
     symbolic_link::EXPORTS,
     system::EXPORTS,
     timer::EXPORTS,
+    transaction::EXPORTS,
     value::EXPORTS,
     value_change::EXPORTS,
     wait::EXPORTS,
