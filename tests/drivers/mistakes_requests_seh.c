@@ -162,18 +162,19 @@ static VOID GiveBack(VOID)
 static KEVENT Done;
 static REQUEST *Shared;
 
-VISIBLE VOID ReadForCaller(VOID)
-{
-    __try {
-        Sink = *Shared->Input;
-    } __except (EXCEPTION_EXECUTE_HANDLER) {
-        Sink = 0;
-    }
-}
-
 VISIBLE VOID ReadElsewhere(VOID)
 {
     Sink = *Shared->Input;
+}
+
+/* Of what is in a `__try`, old compilers cover only the calls. */
+VISIBLE VOID ReadForCaller(VOID)
+{
+    __try {
+        ReadElsewhere();
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        Sink = 0;
+    }
 }
 
 static VOID NTAPI Work(PDEVICE_OBJECT device, PVOID context)
@@ -245,18 +246,23 @@ VISIBLE NTSTATUS CopyUnguarded(REQUEST *request)
 }
 
 /* A length that the caller can change after it was looked at. */
-VISIBLE NTSTATUS ReadTwice(REQUEST *request)
+VISIBLE VOID ReadTwice(REQUEST *request)
+{
+    UCHAR length = request->Input[0];
+    UCHAR n;
+
+    if (length > 32)
+        length = 32;
+    for (n = 1; n < (Right ? length : request->Input[0]); n++)
+        request->Output[n] = request->Input[n];
+}
+
+VISIBLE NTSTATUS CopyGuarded(REQUEST *request)
 {
     NTSTATUS status = STATUS_SUCCESS;
 
     __try {
-        UCHAR length = request->Input[0];
-        UCHAR n;
-
-        if (length > 32)
-            length = 32;
-        for (n = 1; n < (Right ? length : request->Input[0]); n++)
-            request->Output[n] = request->Input[n];
+        ReadTwice(request);
     } __except (EXCEPTION_EXECUTE_HANDLER) {
         status = GetExceptionCode();
     }
@@ -297,7 +303,7 @@ VISIBLE NTSTATUS OverrunStack(REQUEST *request)
 static NTSTATUS (*const Ways[])(REQUEST *) = {
     Forget, CompleteTwice, PendUnmarked, PendUnsaid, CompletePending, CompleteCancellable, SayTooMuch,
     ReturnRaised, ReturnWithLock, ReturnInRegion, LeaveMapped, LeaveLocked, ReadInAnotherProcess,
-    TouchUnguarded, CopyUnguarded, ReadTwice, ReadNull, OverrunFrame, OverrunStack,
+    TouchUnguarded, CopyUnguarded, CopyGuarded, ReadNull, OverrunFrame, OverrunStack,
 };
 
 static NTSTATUS NTAPI Dispatch(PDEVICE_OBJECT device, PIRP irp)
