@@ -1,4 +1,5 @@
-/* What filters hear of the run-time library, and who hears of changes without one. */
+/* Cases of cm_callbacks.c: what filters hear of the run-time library, and who hears of
+ * changes without a filter. */
 
 /* Notes what comes before each operation, and refuses one value. */
 static NTSTATUS Letters(struct FILTER *filter, REG_NOTIFY_CLASS class, PVOID information)

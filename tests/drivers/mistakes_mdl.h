@@ -1,4 +1,4 @@
-/* Mistakes with MDLs and mappings. */
+/* Those of mistakes.c that are made with MDLs and mappings. */
 
 VISIBLE VOID LockNonPaged(VOID)
 {

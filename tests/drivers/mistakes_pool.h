@@ -1,4 +1,4 @@
-/* Mistakes with pool. */
+/* Those of mistakes.c that are made with pool. */
 
 VISIBLE VOID ReadPastEnd(VOID)
 {

@@ -34,6 +34,10 @@ pub const NOTES: &[(&str, &str)] = &[
         "KeQueryLogicalProcessorRelationship",
         "no caches are told of",
     ),
+    (
+        "KeSaveExtendedProcessorState",
+        "no register is saved, nor restored later",
+    ),
     ("MmMapIoSpace", "always fails: there are no devices"),
     ("MmMapIoSpaceEx", "always fails: there are no devices"),
     (
