@@ -44,6 +44,20 @@ fn file_systems_of_others_find_what_they_need() {
 }
 
 #[test]
+fn drivers_that_are_file_systems() {
+    let cases = [
+        "Registration",
+        "Streams",
+        "Leftovers",
+        "Locks",
+        "Contexts",
+        "CreateParameters",
+        "Cancellable",
+    ];
+    all_well("fs_driver", &cases);
+}
+
+#[test]
 fn programs_find_the_files_that_were_put_there() {
     let source = std::env::temp_dir().join(format!("ntbox-file-{}", std::process::id()));
     std::fs::write(&source, b"from the host").expect("a temporary file");

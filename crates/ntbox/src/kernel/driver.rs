@@ -265,7 +265,8 @@ fn check_registrations(when: &str) {
     let registered = etw::left_behind()
         .into_iter()
         .chain(po::left_behind())
-        .chain(io::pnp::left_behind());
+        .chain(io::pnp::left_behind())
+        .chain(io::fs_registration::left_behind());
     registered.for_each(|left| report(&left, when));
     for (of, routine, caller) in ps::notify::take_left_behind() {
         let what = format!("the {of} notify routine at {routine:#018x} is not removed {when}");

@@ -12,7 +12,7 @@ pub const NOTES: &[(&str, &str)] = &[
     ("IoConnectInterruptEx", "always fails: there is no hardware"),
     (
         "IoCreateFileEx",
-        "of the create context only the device is looked at",
+        "of the create context only extra create parameters and the device are looked at",
     ),
     (
         "IoRaiseHardError",

@@ -5,7 +5,7 @@ use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Return, Stop, exports};
 use crate::kernel::ke::lock_order;
 use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
-use crate::kernel::{cpu, mm, stop, verify, version};
+use crate::kernel::{cpu, guest, mm, stop, verify, version};
 
 /// `POOL_FLAG_…` of `ExAllocatePool2`.
 mod flag {
@@ -297,7 +297,7 @@ exports! {
     {
         for n in 0..u64::from(count) {
             // Bit 8 of an extended parameter's first word says that it is optional.
-            let header = crate::kernel::guest::read_u64(parameters.wrapping_add(16 * n))?;
+            let header = guest::read_u64(parameters.wrapping_add(16 * n))?;
             let (kind, optional) = (header & 0xff, header & 0x100 != 0);
             if kind != PRIORITY && !optional {
                 return Err(Stop::bug_check(
@@ -338,6 +338,14 @@ exports! {
     fn ExAllocatePoolWithQuotaTag<call>(kind: u32, bytes: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] fails_by failure_of_quota {
         let raise = kind & pool_type::QUOTA_FAIL_INSTEAD_OF_RAISE == 0;
         by_type(kind, bytes, tag, raise, call.return_address(), "ExAllocatePoolWithQuotaTag")
+    }
+
+    /// `ExQueryPoolBlockSize`: obsolete. No block is charged to a quota.
+    fn ExQueryPoolBlockSize(va: u64, charged: u64) -> u64 [max DISPATCH_LEVEL] {
+        let size = mm::with(|memory| memory.pools.block(va).map(|block| block.size));
+        let Some(size) = size else { return Err(bad_free(va, NO_TAG, "ExQueryPoolBlockSize")) };
+        guest::write_u8(charged, 0)?;
+        Ok(size.next_multiple_of(16))
     }
 
     /// `ExFreePool`.

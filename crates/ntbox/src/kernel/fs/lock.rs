@@ -15,30 +15,37 @@ use crate::kernel::io::{cancel, irp};
 use crate::kernel::ob::Caller;
 
 /// `IRP_MN_LOCK` and the three ways to unlock.
-const LOCK: u8 = 1;
-const UNLOCK_SINGLE: u8 = 2;
-const UNLOCK_ALL: u8 = 3;
-const UNLOCK_ALL_BY_KEY: u8 = 4;
+pub(super) const LOCK: u8 = 1;
+pub(super) const UNLOCK_SINGLE: u8 = 2;
+pub(super) const UNLOCK_ALL: u8 = 3;
+pub(super) const UNLOCK_ALL_BY_KEY: u8 = 4;
 
 /// Who has a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
     /// The file object.
     pub file: u64,
+    /// The process, where that counts; else 0.
+    pub process: u64,
     /// The caller's key.
     pub key: u32,
 }
 
 /// A range that is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Range {
-    owner: Owner,
-    start: u64,
-    length: u64,
-    exclusive: bool,
+pub(super) struct Range {
+    pub owner: Owner,
+    pub start: u64,
+    pub length: u64,
+    pub exclusive: bool,
 }
 
 impl Range {
+    /// Whether it ends behind the last byte that there can be.
+    pub fn wraps(&self) -> bool {
+        self.length != 0 && self.start.checked_add(self.length - 1).is_none()
+    }
+
     fn overlaps(&self, start: u64, length: u64) -> bool {
         self.length != 0
             && length != 0
@@ -50,9 +57,9 @@ impl Range {
 /// The locks of a file.
 #[derive(Debug, Default)]
 pub struct Locks {
-    held: Vec<Range>,
+    pub(super) held: Vec<Range>,
     /// Requests that wait: the IRP and what it asks for.
-    waiting: VecDeque<(u64, Range)>,
+    pub(super) waiting: VecDeque<(u64, Range)>,
 }
 
 impl Locks {
@@ -76,7 +83,8 @@ impl Locks {
             .any(|range| range.overlaps(start, length))
     }
 
-    fn may_lock(&self, wanted: &Range) -> bool {
+    /// Whether a range may be locked.
+    pub(super) fn may_lock(&self, wanted: &Range) -> bool {
         let against =
             |range: &&Range| wanted.exclusive || (range.exclusive && range.owner != wanted.owner);
         !self
@@ -87,25 +95,23 @@ impl Locks {
     }
 
     /// Releases one range, an exclusive lock before a shared one.
-    fn unlock(&mut self, wanted: &Range) -> bool {
+    pub(super) fn unlock(&mut self, wanted: &Range) -> Option<Range> {
         let same = |range: &Range| {
             (range.owner, range.start, range.length) == (wanted.owner, wanted.start, wanted.length)
         };
         let found = (self.held.iter())
             .position(|range| same(range) && range.exclusive)
             .or_else(|| self.held.iter().position(same));
-        found.map(|at| self.held.remove(at)).is_some()
+        found.map(|at| self.held.remove(at))
     }
 
     /// Releases all ranges of owners.
-    fn unlock_all(&mut self, of: impl Fn(Owner) -> bool) -> bool {
-        let before = self.held.len();
-        self.held.retain(|range| !of(range.owner));
-        self.held.len() != before
+    pub(super) fn unlock_all(&mut self, of: impl Fn(Owner) -> bool) -> Vec<Range> {
+        self.held.extract_if(.., |range| of(range.owner)).collect()
     }
 
     /// Grants what can be granted now to those who wait; their IRPs.
-    fn grant(&mut self) -> Vec<u64> {
+    pub(super) fn grant(&mut self) -> Vec<u64> {
         let mut granted = Vec::new();
         for (packet, range) in std::mem::take(&mut self.waiting) {
             if self.may_lock(&range) {
@@ -133,6 +139,7 @@ pub fn control(packet: u64, place: u64, caller: &Caller<'_>) -> Result<u32, Stop
     let file = guest::read_u64(place + stack::FILE_OBJECT)?;
     let owner = Owner {
         file,
+        process: 0,
         key: guest::read_u32(place + parameter::KEY)?,
     };
     let length = guest::read_u64(place + parameter::LENGTH)?;
@@ -200,9 +207,7 @@ fn change(
         })
     };
     let outcome = match minor {
-        LOCK if range.length != 0 && range.start.checked_add(range.length - 1).is_none() => {
-            Outcome::Done(ntstatus::STATUS_INVALID_LOCK_RANGE)
-        }
+        LOCK if range.wraps() => Outcome::Done(ntstatus::STATUS_INVALID_LOCK_RANGE),
         LOCK if locks.may_lock(&range) => {
             locks.held.push(range);
             Outcome::Done(ntstatus::STATUS_SUCCESS)
@@ -212,15 +217,20 @@ fn change(
             Outcome::Waits
         }
         LOCK => Outcome::Done(ntstatus::STATUS_LOCK_NOT_GRANTED),
-        UNLOCK_SINGLE => found(locks.unlock(&range)),
-        UNLOCK_ALL => found(locks.unlock_all(|owner| owner.file == range.owner.file)),
-        UNLOCK_ALL_BY_KEY => found(locks.unlock_all(|owner| owner == range.owner)),
+        UNLOCK_SINGLE => found(locks.unlock(&range).is_some()),
+        UNLOCK_ALL => found(
+            !locks
+                .unlock_all(|owner| owner.file == range.owner.file)
+                .is_empty(),
+        ),
+        UNLOCK_ALL_BY_KEY => found(!locks.unlock_all(|owner| owner == range.owner).is_empty()),
         _ => Outcome::Done(ntstatus::STATUS_INVALID_DEVICE_REQUEST),
     };
     (outcome, locks.grant())
 }
 
-fn mark_pending(place: u64, pending: bool) -> Result<(), Fault> {
+/// Marks a request pending, or not.
+pub(super) fn mark_pending(place: u64, pending: bool) -> Result<(), Fault> {
     let at = place + stack::CONTROL;
     let control = guest::read_u8(at)?;
     let marked = if pending {
@@ -284,8 +294,16 @@ pub fn release_all(node: Id, file: u64, caller: &Caller<'_>) -> Result<(), Stop>
 mod tests {
     use super::*;
 
+    fn owner(file: u64, key: u32) -> Owner {
+        Owner {
+            file,
+            process: 0,
+            key,
+        }
+    }
+
     fn range(file: u64, start: u64, length: u64, exclusive: bool) -> Range {
-        let owner = Owner { file, key: 0 };
+        let owner = owner(file, 0);
         Range {
             owner,
             start,
@@ -297,12 +315,12 @@ mod tests {
     #[test]
     fn locks_keep_others_out() {
         let mut locks = Locks::default();
-        let (one, two) = (Owner { file: 1, key: 0 }, Owner { file: 2, key: 0 });
+        let (one, two) = (owner(1, 0), owner(2, 0));
         locks.held.push(range(1, 10, 10, true));
         assert!(!locks.may_read(two, 19, 1) && locks.may_read(two, 20, 1));
         assert!(locks.may_read(one, 10, 1) && locks.may_write(one, 10, 1));
         assert!(
-            !locks.may_read(Owner { file: 1, key: 7 }, 10, 1),
+            !locks.may_read(owner(1, 7), 10, 1),
             "another key is another owner"
         );
         assert!(
@@ -322,7 +340,7 @@ mod tests {
     fn whoever_shares_cannot_write_either() {
         let mut locks = Locks::default();
         locks.held.push(range(1, 0, 4, false));
-        let one = Owner { file: 1, key: 0 };
+        let one = owner(1, 0);
         assert!(locks.may_read(one, 0, 4) && !locks.may_write(one, 3, 1));
         assert!(locks.may_lock(&range(2, 0, 4, false)));
         assert!(!locks.may_lock(&range(2, 0, 4, true)));
@@ -334,12 +352,15 @@ mod tests {
         locks.held.push(range(1, 0, 4, true));
         locks.held.push(range(1, 0, 4, false));
         locks.waiting.push_back((77, range(2, 0, 4, false)));
-        assert!(!locks.unlock(&range(1, 0, 3, true)));
+        assert_eq!(locks.unlock(&range(1, 0, 3, true)), None);
         assert!(locks.grant().is_empty());
-        assert!(locks.unlock(&range(1, 0, 4, false)));
+        assert_eq!(
+            locks.unlock(&range(1, 0, 4, false)),
+            Some(range(1, 0, 4, true))
+        );
         assert_eq!(locks.grant(), [77]);
-        assert!(locks.unlock_all(|owner| owner.file == 1));
+        assert_eq!(locks.unlock_all(|owner| owner.file == 1).len(), 1);
         assert_eq!(locks.held, [range(2, 0, 4, false)]);
-        assert!(!locks.unlock_all(|owner| owner.file == 1));
+        assert_eq!(locks.unlock_all(|owner| owner.file == 1), []);
     }
 }

@@ -12,6 +12,10 @@ use crate::kernel::call::{Stop, exports};
 use crate::kernel::ex::fast_mutex;
 use crate::kernel::{guest, mm};
 
+pub use small::EXPORTS as SMALL;
+
+mod small;
+
 /// Offsets in a `BASE_MCB`.
 mod offset {
     pub const MAXIMUM: u64 = 0x00;

@@ -16,19 +16,27 @@
 //! | `directory` | the listing of a directory |
 //! | `about_volume` | what is asked of the volume |
 //! | `lock` | byte ranges |
+//! | `file_lock` | byte ranges of a driver's own files |
+//! | `contexts` | what filters keep with streams, files and file objects |
+//! | `ecp` | extra create parameters |
+//! | `cancellable` | waits that the cancellation of a request ends |
 //! | `support` | `FsRtl…` functions that ordinary drivers link |
 //! | `legal` | names as other file systems want them |
 //! | `mcb`, `runs` | map control blocks |
 //! | `tunnel` | names that were there until just now |
 
 mod about_volume;
+mod cancellable;
 mod change;
 mod content;
+mod contexts;
 mod create;
 mod directory;
 mod dispatch;
+pub mod ecp;
 mod end;
 mod expression;
+mod file_lock;
 mod information;
 mod legal;
 mod lock;
@@ -48,16 +56,22 @@ use super::exclusive::Exclusive;
 use tree::{Id, Tree};
 
 pub use content::Content;
+pub use contexts::file_object_deleted;
 pub use legal::table as legal_characters;
 pub use volume::{FileOnVolume, initialize};
 
 /// The exports of this folder.
 pub const TABLES: &[&[Export]] = &[
+    cancellable::EXPORTS,
+    contexts::EXPORTS,
     dispatch::EXPORTS,
+    ecp::EXPORTS,
     expression::EXPORTS,
+    file_lock::EXPORTS,
     legal::EXPORTS,
     lock::EXPORTS,
     mcb::EXPORTS,
+    mcb::SMALL,
     support::EXPORTS,
     tunnel::EXPORTS,
 ];

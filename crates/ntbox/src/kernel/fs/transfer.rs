@@ -44,6 +44,7 @@ impl Wanted {
 
     fn owner(&self) -> Owner {
         Owner {
+            process: 0,
             file: self.file,
             key: self.key,
         }

@@ -5,7 +5,7 @@
 //! call waits for the end of its own; on another one `STATUS_PENDING` says that
 //! the status block and the event will tell.
 
-use super::file::{self, Operation, Sent};
+use super::file::{self, Operation, Sender, Sent};
 use super::finish::{self, Apc, Notify};
 use super::layout::file as offset;
 use super::transfer::Buffers;
@@ -127,8 +127,11 @@ impl Common {
         if synchronous {
             acquire(file.object)?;
         }
-        let user = self.mode.is_user();
-        let sent = file::request(file.object, operation, buffers, user, notify, caller);
+        let sender = Sender {
+            user: self.mode.is_user(),
+            access: file.access,
+        };
+        let sent = file::request(file.object, operation, buffers, sender, notify, caller);
         let status = match sent {
             Ok(Sent::Done(outcome)) if outcome.pending_returned && !synchronous => {
                 Ok(ntstatus::STATUS_PENDING)

@@ -6,7 +6,7 @@ use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::ke::sched::{Spin, Spinning};
-use crate::kernel::ke::{ipi, lock_order};
+use crate::kernel::ke::{ipi, lock_order, wait};
 use crate::kernel::ob::Caller;
 use crate::kernel::{cpu, stop};
 
@@ -19,7 +19,7 @@ fn holder<T>(work: impl FnOnce(&mut Option<(u64, u32)>) -> T) -> T {
 }
 
 /// Takes the cancel spin lock; returns the IRQL before.
-pub(super) fn acquire(caller: u64) -> Result<u8, Stop> {
+pub fn acquire(caller: u64) -> Result<u8, Stop> {
     let before = cpu::set_irql(cpu::irql().max(DISPATCH_LEVEL));
     lock_order::wanted(lock_order::CANCEL_LOCK, caller);
     if holder(|holder| holder.is_some()) {
@@ -38,6 +38,11 @@ pub(super) fn acquire(caller: u64) -> Result<u8, Stop> {
     holder(|holder| *holder = Some((caller, cpu::number())));
     lock_order::taken(lock_order::CANCEL_LOCK, caller);
     Ok(before)
+}
+
+/// Whether anybody holds it.
+pub fn is_held() -> bool {
+    holder(|holder| holder.is_some())
 }
 
 /// Whether this processor holds it.
@@ -63,6 +68,7 @@ pub fn release(irql: u8, caller: u64) -> Result<(), Stop> {
 pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
     let before = acquire(caller.address())?;
     guest::write_u8(packet + irp::CANCEL, 1)?;
+    wait::cancelled(packet);
     let routine = guest::read_u64(packet + irp::CANCEL_ROUTINE)?;
     guest::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
     if routine == 0 {

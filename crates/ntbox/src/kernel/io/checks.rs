@@ -31,10 +31,15 @@ fn shown(
     size: u64,
     fill: impl FnOnce(u64) -> Result<(), Fault>,
 ) -> u64 {
-    *cell.get_or_init(|| {
-        let block = pool::allocate(PoolKind::NonPaged, size, TAG);
-        block.filter(|block| fill(*block).is_ok()).unwrap_or(0)
-    })
+    if let Some(block) = cell.get() {
+        return *block;
+    }
+    // Without memory the next caller may have more luck.
+    let block = pool::allocate(PoolKind::NonPaged, size, TAG);
+    let Some(block) = block.filter(|block| fill(*block).is_ok()) else {
+        return 0;
+    };
+    *cell.get_or_init(|| block)
 }
 
 /// The offset of the first entry of extended attributes that is wrong.

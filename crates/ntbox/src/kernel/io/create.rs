@@ -54,6 +54,8 @@ struct Wanted {
     io_options: u32,
     /// The device that is to be asked; 0 for the top of the stack.
     hint: u64,
+    /// An `ECP_LIST`; 0 for none.
+    ecp: u64,
 }
 
 impl Wanted {
@@ -73,6 +75,7 @@ impl Wanted {
             mode,
             io_options: 0,
             hint: 0,
+            ecp: 0,
         })
     }
 
@@ -92,6 +95,7 @@ impl Wanted {
             mode,
             io_options: 0,
             hint: 0,
+            ecp: 0,
         })
     }
 
@@ -127,6 +131,7 @@ impl Wanted {
             // `IO_OPEN_TARGET_DIRECTORY` is `SL_OPEN_TARGET_DIRECTORY`.
             flags: u8::try_from(self.io_options & OPEN_TARGET_DIRECTORY).unwrap_or(0),
             hint: self.hint,
+            ecp: self.ecp,
         })
     }
 }
@@ -208,26 +213,30 @@ exports! {
     /// `IoCreateFile`: as `ZwCreateFile`, for ordinary files (`CreateFileTypeNone`),
     /// with options of its own.
     fn IoCreateFile<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        by_io_manager(call, 0)
+        by_io_manager(call, 0, 0)
     }
 
     /// `IoCreateFileSpecifyDeviceObjectHint`: the request begins at this device of
     /// the stack.
     fn IoCreateFileSpecifyDeviceObjectHint<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let hint = call.argument(14)?;
-        by_io_manager(call, hint)
+        by_io_manager(call, hint, 0)
     }
 
-    /// `IoCreateFileEx`: the device comes in a `IO_DRIVER_CREATE_CONTEXT`, of which
-    /// nothing else is looked at.
+    /// `IoCreateFileEx`: extra create parameters and the device come in an
+    /// `IO_DRIVER_CREATE_CONTEXT`, of which nothing else is looked at.
     fn IoCreateFileEx<call>() -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        /// `DeviceObjectHint`.
+        /// `ExtraCreateParameter` and `DeviceObjectHint`.
+        const ECP: u64 = 0x08;
         const HINT: u64 = 0x10;
-        let hint = match call.argument(14)? {
-            0 => 0,
-            context => guest::read_u64(context.wrapping_add(HINT))?,
+        let (hint, ecp) = match call.argument(14)? {
+            0 => (0, 0),
+            context => (
+                guest::read_u64(context.wrapping_add(HINT))?,
+                guest::read_u64(context.wrapping_add(ECP))?,
+            ),
         };
-        by_io_manager(call, hint)
+        by_io_manager(call, hint, ecp)
     }
 }
 
@@ -235,7 +244,7 @@ exports! {
 const NO_PARAMETER_CHECKING: u32 = 0x100;
 
 /// The arguments of `IoCreateFile`.
-fn by_io_manager(call: &Call<'_>, hint: u64) -> Result<u32, Stop> {
+fn by_io_manager(call: &Call<'_>, hint: u64, ecp: u64) -> Result<u32, Stop> {
     let mode = Mode::previous();
     let io_options = low(call.argument(13)?);
     // CreateFileType: pipes and mailslots have parameters of their own.
@@ -251,6 +260,7 @@ fn by_io_manager(call: &Call<'_>, hint: u64) -> Result<u32, Stop> {
     let wanted = Wanted::create(call, mode).map(|wanted| Wanted {
         io_options,
         hint,
+        ecp,
         ..wanted
     });
     mode.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))

@@ -20,6 +20,7 @@ pub fn handle_closed(closed: &Closed, caller: &Caller<'_>) {
 /// Nothing refers to a file any more: the driver closes it.
 pub fn deleted(object: u64, caller: &Caller<'_>) {
     ending(object, major::CLOSE, caller);
+    fs::file_object_deleted(object);
     let body = guest::read_u64(object + file::DEVICE_OBJECT).unwrap_or(0);
     let volume = guest::read_u64(object + file::VPB).unwrap_or(0);
     if body != 0 {

@@ -4,14 +4,14 @@ use super::finish::Notify;
 use super::layout::device::{self, flag};
 use super::layout::{file, irp as packet_offset, major, stack};
 use super::transfer::{self, Buffers, Style};
-use super::{device as devices, ending, finish, irp};
+use super::{device as devices, ending, finish, function_access, irp};
 use crate::kernel::call::Stop;
 use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::object::{self, Kind};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::mm::watched_user;
 use crate::kernel::ob::{self, Caller, Payload, Type};
-use crate::kernel::{se, stop, threads};
+use crate::kernel::{fs, se, stop, threads};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -50,6 +50,8 @@ pub struct Opening {
     pub flags: u8,
     /// The device of the stack that the request begins at; 0 for the top.
     pub hint: u64,
+    /// Extra create parameters: an `ECP_LIST`; 0 for none.
+    pub ecp: u64,
 }
 
 /// What a request is.
@@ -112,6 +114,15 @@ pub enum Data {
     OutByDevice,
 }
 
+/// Who sends a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender {
+    /// Whether it is in user mode.
+    pub user: bool,
+    /// Rights of its handle.
+    pub access: u32,
+}
+
 /// How far a request got when the driver returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
@@ -169,7 +180,8 @@ pub fn open(
     Ok(Ok((object, outcome.information)))
 }
 
-fn new_file(body: u64, rest: &[u16], opening: Opening) -> Result<Option<u64>, Fault> {
+/// Makes a file object for a device.
+pub(super) fn new_file(body: u64, rest: &[u16], opening: Opening) -> Result<Option<u64>, Fault> {
     let Ok(object) = ob::create(Type::File, file::SIZE_OF, Payload::None) else {
         return Ok(None);
     };
@@ -306,7 +318,9 @@ fn create(
         guest::write_u64(packet + packet_offset::SYSTEM_BUFFER, buffer)?;
         guest::write_u32(place + stack::create::EA_LENGTH, length)?;
     }
+    let travelling = fs::ecp::request_begins(packet, opening.ecp)?;
     let outcome = send_and_wait(top, packet, caller);
+    fs::ecp::request_ends(&travelling, caller)?;
     pool::free(context);
     if let Some(buffer) = copy {
         pool::free(buffer);
@@ -401,10 +415,11 @@ pub fn request(
     object: u64,
     operation: Operation,
     buffers: &Buffers,
-    user: bool,
+    sender: Sender,
     notify: Notify,
     caller: &Caller<'_>,
 ) -> Result<Sent, Stop> {
+    let user = sender.user;
     let body = guest::read_u64(object + file::DEVICE_OBJECT)?;
     let top = devices::related(body)?;
     let function = match operation {
@@ -422,6 +437,8 @@ pub fn request(
     guest::write_u64(packet + packet_offset::USER_EVENT, notify.event)?;
     let prepared = match operation {
         Operation::Control { code } | Operation::FsControl { code } => {
+            let flags = function_access::granted_flags(sender.access);
+            guest::write_u8(place + stack::FLAGS, flags)?;
             transfer::control(packet, place, code, buffers, user)?
         }
         Operation::Read { offset, key } => transfer::transfer(

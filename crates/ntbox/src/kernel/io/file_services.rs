@@ -4,7 +4,7 @@
 
 use super::by_handle::{Common, low, serve};
 use super::ending;
-use super::file::{self, Data, Opening, Operation, Other};
+use super::file::{self, Data, Opening, Operation, Other, Sender};
 use super::layout::stack::special;
 use super::layout::{file as offset, irp, major};
 use super::transfer::Buffers;
@@ -343,7 +343,7 @@ fn full_attributes(
         opened.0,
         operation,
         &buffers,
-        user,
+        Sender { user, access: 0 },
         finish::Notify::default(),
         caller,
     );

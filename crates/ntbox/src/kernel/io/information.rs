@@ -3,7 +3,7 @@
 //! alignment are the I/O manager's own.
 
 use super::by_handle::{Common, is_synchronous, low};
-use super::file::{self, Data, Operation, Other, Sent};
+use super::file::{self, Data, Operation, Other, Sender, Sent};
 use super::finish::{self, Notify};
 use super::layout::{device, file as offset, major};
 use super::rename::{self, Target};
@@ -98,7 +98,7 @@ impl Direction {
     }
 
     /// The right that a class needs; one of several is enough.
-    fn access(self, class: u32) -> u32 {
+    pub(super) fn access(self, class: u32) -> u32 {
         match (self, class) {
             (
                 Self::Query,
@@ -404,7 +404,10 @@ fn by_object(object: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<(u32, 
         object,
         operation,
         &buffers,
-        false,
+        Sender {
+            user: false,
+            access: 0,
+        },
         Notify::default(),
         caller,
     );

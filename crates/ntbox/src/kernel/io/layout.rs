@@ -107,6 +107,7 @@ pub mod file {
         pub const ALERTABLE_IO: u32 = 0x0000_0004;
         pub const NO_INTERMEDIATE_BUFFERING: u32 = 0x0000_0008;
         pub const WRITE_THROUGH: u32 = 0x0000_0010;
+        pub const STREAM_FILE: u32 = 0x0000_0100;
         pub const SEQUENTIAL_ONLY: u32 = 0x0000_0020;
         pub const FILE_MODIFIED: u32 = 0x0000_1000;
         pub const VOLUME_OPEN: u32 = 0x0040_0000;
@@ -229,6 +230,9 @@ pub mod stack {
         pub const FAIL_IMMEDIATELY: u8 = 0x01;
         pub const EXCLUSIVE_LOCK: u8 = 0x02;
         pub const OPEN_TARGET_DIRECTORY: u8 = 0x04;
+        /// Of control requests.
+        pub const READ_GRANTED: u8 = 0x01;
+        pub const WRITE_GRANTED: u8 = 0x04;
     }
 
     /// Parameters of a create.
@@ -257,6 +261,8 @@ pub mod major {
     pub const WRITE: u8 = 0x04;
     pub const QUERY_INFORMATION: u8 = 0x05;
     pub const SET_INFORMATION: u8 = 0x06;
+    pub const QUERY_EA: u8 = 0x07;
+    pub const SET_EA: u8 = 0x08;
     pub const FLUSH_BUFFERS: u8 = 0x09;
     pub const QUERY_VOLUME_INFORMATION: u8 = 0x0a;
     pub const SET_VOLUME_INFORMATION: u8 = 0x0b;

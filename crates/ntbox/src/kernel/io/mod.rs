@@ -15,6 +15,8 @@ pub mod error_log;
 pub mod file;
 mod file_services;
 pub mod finish;
+pub mod fs_registration;
+mod function_access;
 pub mod hard_error;
 mod information;
 pub mod interface;
@@ -32,6 +34,7 @@ pub mod share;
 pub mod shutdown;
 pub mod stack_limits;
 pub mod start_io;
+mod stream_file;
 pub mod timer;
 pub mod transfer;
 pub mod work_item;
@@ -53,6 +56,8 @@ pub const TABLES: &[&[Export]] = &[
     error_log::EXPORTS,
     file_services::EXPORTS,
     finish::EXPORTS,
+    fs_registration::EXPORTS,
+    function_access::EXPORTS,
     hard_error::EXPORTS,
     information::EXPORTS,
     interface::EXPORTS,
@@ -68,6 +73,7 @@ pub const TABLES: &[&[Export]] = &[
     shutdown::EXPORTS,
     stack_limits::EXPORTS,
     start_io::EXPORTS,
+    stream_file::EXPORTS,
     timer::EXPORTS,
     work_item::EXPORTS,
 ];

@@ -4,7 +4,7 @@
 
 use ntstatus::{STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
-use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Return, Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
@@ -93,6 +93,20 @@ exports! {
         [max PASSIVE_LEVEL]
     {
         stop("IoGetDeviceProperty", body)
+    }
+
+    /// `IoGetDevicePropertyData`: no device is a physical one.
+    fn IoGetDevicePropertyData(
+        body: u64, key: u64, locale: u32, flags: u32, size: u32, data: u64, needed: u64, kind: u64,
+    ) -> u64 [max APC_LEVEL] {
+        stop("IoGetDevicePropertyData", body)
+    }
+
+    /// `IoSetDevicePropertyData`: no device is a physical one.
+    fn IoSetDevicePropertyData(body: u64, key: u64, locale: u32, flags: u32, kind: u32, size: u32, data: u64) -> u64
+        [max APC_LEVEL]
+    {
+        stop("IoSetDevicePropertyData", body)
     }
 
     /// `IoInvalidateDeviceRelations`: no device is a physical one.

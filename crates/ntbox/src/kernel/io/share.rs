@@ -60,6 +60,13 @@ pub fn note(object: u64, access: u32, shared: u32) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What is shared in any case: reading, by whoever reads what it may not write. The
+/// permission is a BOOLEAN, and not looked at where there is none.
+fn forced(access: u32, may_write: u64) -> Result<u32, Fault> {
+    let denied = may_write != 0 && guest::read_u8(may_write)? == 0;
+    Ok(u32::from(denied && access & READ != 0))
+}
+
 /// Whether one more open agrees with those that there are.
 fn agrees(own: &Share, others: &Share) -> bool {
     let opens = others[0];
@@ -117,6 +124,22 @@ exports! {
         Ok(write(share, of_file(object)?)?)
     }
 
+    /// `IoCheckShareAccessEx`: who may not write to a share cannot keep others from
+    /// reading.
+    fn IoCheckShareAccessEx(access: u32, shared: u32, object: u64, share: u64, update: bool, may_write: u64) -> u32
+        [max PASSIVE_LEVEL]
+    {
+        let shared = shared | forced(access, may_write)?;
+        let may = check(access, shared, object, share, update)?;
+        Ok(if may { ntstatus::STATUS_SUCCESS } else { ntstatus::STATUS_SHARING_VIOLATION })
+    }
+
+    /// `IoSetShareAccessEx`: the same for the first open.
+    fn IoSetShareAccessEx(access: u32, shared: u32, object: u64, share: u64, may_write: u64) -> () [max PASSIVE_LEVEL] {
+        note(object, access, shared | forced(access, may_write)?)?;
+        Ok(write(share, of_file(object)?)?)
+    }
+
     /// `IoUpdateShareAccess`: after a check that did not.
     fn IoUpdateShareAccess(object: u64, share: u64) -> () [max PASSIVE_LEVEL] {
         Ok(combine(share, of_file(object)?, u32::wrapping_add)?)
@@ -131,7 +154,29 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, status, value};
+    use crate::kernel::testing::{address, address_mut, status, value};
+
+    #[test]
+    fn who_may_not_write_shares_reading() {
+        let mut share = [0_u32; 7];
+        let mut files = [[0_u8; 0xd8]; 2];
+        let [first, second] = files.each_mut().map(address_mut);
+        let at = address_mut(&mut share);
+        let (yes, no) = (address(&1_u8), address(&0_u8));
+        value(IoSetShareAccessEx, &[1, 0, first, at, yes]);
+        assert_eq!(share, [1, 1, 0, 0, 0, 0, 0]);
+        value(IoSetShareAccessEx, &[1, 0, first, at, 0]);
+        assert_eq!(share, [1, 1, 0, 0, 0, 0, 0]);
+        value(IoSetShareAccessEx, &[1, 0, first, at, no]);
+        assert_eq!(share, [1, 1, 0, 0, 1, 0, 0]);
+        let violation = ntstatus::STATUS_SHARING_VIOLATION;
+        assert_eq!(
+            status(IoCheckShareAccessEx, &[1, 0, second, at, 1, yes]),
+            violation
+        );
+        assert_eq!(status(IoCheckShareAccessEx, &[1, 0, second, at, 1, no]), 0);
+        assert_eq!(share, [2, 2, 0, 0, 2, 0, 0]);
+    }
 
     #[test]
     fn opens_must_agree_with_each_other() {

@@ -15,6 +15,7 @@ pub mod ipi;
 pub mod irql;
 pub mod lock_order;
 pub mod mutex;
+mod numbered_spinlock;
 pub mod object;
 pub mod priority;
 pub mod processor;
@@ -27,6 +28,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 pub mod thread;
+mod thread_hints;
 pub mod timer;
 mod topology;
 pub mod wait;
@@ -46,6 +48,7 @@ pub const TABLES: &[&[Export]] = &[
     guarded_mutex::EXPORTS,
     irql::EXPORTS,
     mutex::EXPORTS,
+    numbered_spinlock::EXPORTS,
     priority::EXPORTS,
     processor::EXPORTS,
     queue::EXPORTS,
@@ -53,6 +56,7 @@ pub const TABLES: &[&[Export]] = &[
     spinlock::EXPORTS,
     stack::EXPORTS,
     thread::EXPORTS,
+    thread_hints::EXPORTS,
     timer::EXPORTS,
     topology::EXPORTS,
     wait::EXPORTS,

@@ -1,6 +1,6 @@
 //! System threads: made by drivers, ended by themselves.
 
-use super::{apc, attach, clock, mutex, object, queue, sched, wait};
+use super::{apc, attach, clock, mutex, object, queue, sched, thread_hints, wait};
 use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::call_driver;
@@ -92,6 +92,15 @@ fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
             ],
             format!(
                 "a thread ended with status {status:#x} in {critical} critical and {guarded} guarded regions (KERNEL_APC_PENDING_DURING_EXIT)"
+            ),
+        ));
+    }
+    if thread_hints::ended(thread) {
+        return Err(Stop::bug_check(
+            0x94,
+            [thread, 0, 0, 0],
+            format!(
+                "a thread ended with status {status:#x} while its stack must not leave memory (KERNEL_STACK_LOCKED_AT_EXIT)"
             ),
         ));
     }

@@ -12,6 +12,7 @@ use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::io::layout::irp;
 use crate::kernel::ob::Caller;
 use crate::kernel::{cpu, threads, verify};
 
@@ -30,6 +31,8 @@ struct Waiter {
     object: u64,
     objects: Vec<u64>,
     all: bool,
+    /// The request whose cancellation ends the wait; 0 for none.
+    packet: u64,
     result: Option<u32>,
 }
 
@@ -126,6 +129,8 @@ pub struct Request<'a> {
     pub mode: u8,
     /// Whether an alert ends it.
     pub alertable: bool,
+    /// The request whose cancellation ends it; 0 for none.
+    pub packet: u64,
     /// Where kernel APCs interrupt it; `None` if they wait for its end.
     pub caller: Option<Caller<'a>>,
 }
@@ -139,6 +144,7 @@ pub fn wait(objects: Vec<u64>, all: bool, patience: Patience) -> Result<u32, Sto
         patience,
         mode: 0,
         alertable: false,
+        packet: 0,
         caller: None,
     })
 }
@@ -197,6 +203,9 @@ pub fn wait_for(request: &Request<'_>) -> Result<u32, Stop> {
         if let Some(status) = apc::ends_wait(thread, request.alertable, request.mode) {
             return Ok(status);
         }
+        if request.packet != 0 && guest::read_u8(request.packet + irp::CANCEL)? != 0 {
+            return Ok(ntstatus::STATUS_CANCELLED);
+        }
         let deadline = match request.patience {
             Patience::None => return Ok(TIMEOUT),
             Patience::Until(time) => Some(time),
@@ -243,6 +252,7 @@ fn block(request: &Request<'_>, thread: u64, deadline: Option<u64>) -> Option<u3
             object: thread,
             objects: request.objects.clone(),
             all: request.all,
+            packet: request.packet,
             result: None,
         });
     });
@@ -267,18 +277,42 @@ pub fn disturb(thread: u64) {
     }
 }
 
+/// Lets those look who wait while they carry out a request that is cancelled.
+pub fn cancelled(packet: u64) {
+    let waiting: Vec<Id> = with(|waiters| {
+        let waiters = waiters.iter().filter(|waiter| waiter.packet == packet);
+        waiters.map(|waiter| waiter.thread).collect()
+    });
+    waiting.into_iter().for_each(sched::wake_thread);
+}
+
 /// What a waiting thread is parked on: nothing that has an address.
 fn wait_key(id: Id) -> u64 {
     u64::MAX - id
 }
 
-fn read_objects(count: u32, array: u64) -> Result<Vec<u64>, Stop> {
+/// The objects of a wait for several; more than a few need wait blocks.
+///
+/// # Errors
+/// There are too many.
+pub fn read_objects(count: u32, array: u64, blocks: u64) -> Result<Vec<u64>, Stop> {
+    /// Objects that a thread has room for by itself.
+    const THREAD_WAIT_OBJECTS: u32 = 3;
     if count == 0 || count > MAXIMUM_WAIT_OBJECTS {
         return Err(Stop::bug_check(
             0x0c,
             [u64::from(count), 0, 0, 0],
             format!(
                 "a wait for {count} objects; 1 to {MAXIMUM_WAIT_OBJECTS} are possible (MAXIMUM_WAIT_OBJECTS_EXCEEDED)"
+            ),
+        ));
+    }
+    if blocks == 0 && count > THREAD_WAIT_OBJECTS {
+        return Err(Stop::bug_check(
+            0x0c,
+            [u64::from(count), 0, 0, 0],
+            format!(
+                "a wait for {count} objects without an array of wait blocks; {THREAD_WAIT_OBJECTS} need none"
             ),
         ));
     }
@@ -292,33 +326,24 @@ exports! {
     fn KeWaitForSingleObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
-        single(&Request { objects: vec![va], all: false, patience, mode, alertable, caller })
+        single(&Request { objects: vec![va], all: false, patience, mode, alertable, packet: 0, caller })
     }
 
     /// `KeWaitForMutexObject`, the same.
     fn KeWaitForMutexObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
-        single(&Request { objects: vec![va], all: false, patience, mode, alertable, caller })
+        single(&Request { objects: vec![va], all: false, patience, mode, alertable, packet: 0, caller })
     }
 
     /// `KeWaitForMultipleObjects`: wait type 0 is all, 1 is any.
     fn KeWaitForMultipleObjects<call>(
         count: u32, array: u64, kind: u32, reason: u32, mode: u8, alertable: bool, timeout: u64, blocks: u64,
     ) -> u32 [max DISPATCH_LEVEL] {
-        /// Objects that a thread has room for by itself.
-        const THREAD_WAIT_OBJECTS: u32 = 3;
-        let objects = read_objects(count, array)?;
-        if blocks == 0 && count > THREAD_WAIT_OBJECTS {
-            return Err(Stop::bug_check(
-                0x0c,
-                [u64::from(count), 0, 0, 0],
-                format!("a wait for {count} objects without an array of wait blocks; {THREAD_WAIT_OBJECTS} need none"),
-            ));
-        }
+        let objects = read_objects(count, array, blocks)?;
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
-        wait_for(&Request { objects, all: kind == 0, patience, mode, alertable, caller })
+        wait_for(&Request { objects, all: kind == 0, patience, mode, alertable, packet: 0, caller })
     }
 
     /// `KeDelayExecutionThread`: an alert or an APC for user mode ends it early.
@@ -333,7 +358,7 @@ exports! {
         }
         let patience = Patience::Until(clock::deadline(time));
         let caller = Some(Caller::of(call));
-        let status = wait_for(&Request { objects: Vec::new(), all: false, patience, mode, alertable, caller })?;
+        let status = wait_for(&Request { objects: Vec::new(), all: false, patience, mode, alertable, packet: 0, caller })?;
         Ok(if status == TIMEOUT { 0 } else { status })
     }
 

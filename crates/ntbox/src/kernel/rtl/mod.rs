@@ -14,12 +14,15 @@ mod crt_narrow;
 mod crt_number;
 mod crt_wide;
 mod ctype;
+mod generate_name;
 pub mod guid;
 mod image;
 mod lznt1;
 mod memory;
+mod memory_resource;
 mod misc;
 mod number;
+mod prefix_table;
 mod random;
 mod run_once;
 pub mod scan;
@@ -48,11 +51,14 @@ pub const TABLES: &[&[Export]] = &[
     crt_number::EXPORTS,
     crt_wide::EXPORTS,
     ctype::EXPORTS,
+    generate_name::EXPORTS,
     guid::EXPORTS,
     image::EXPORTS,
     memory::EXPORTS,
+    memory_resource::EXPORTS,
     misc::EXPORTS,
     number::EXPORTS,
+    prefix_table::EXPORTS,
     random::EXPORTS,
     run_once::EXPORTS,
     secure::EXPORTS,

@@ -28,7 +28,7 @@ mod impersonation;
 mod inherit;
 mod object;
 mod public;
-mod sid;
+pub mod sid;
 #[cfg(test)]
 mod tests;
 mod token;

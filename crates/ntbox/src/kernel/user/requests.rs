@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{INSUFFICIENT_RESOURCES, events, memory, services};
 use crate::kernel::call::Stop;
-use crate::kernel::io::file::{self, Opening, Sent};
+use crate::kernel::io::file::{self, Opening, Sender, Sent};
 use crate::kernel::io::finish::{self, Notify, Outcome};
 use crate::kernel::io::transfer::Buffers;
 use crate::kernel::mm::space::Protection;
@@ -184,7 +184,10 @@ fn request(
         entry.object,
         operation,
         buffers,
-        true,
+        Sender {
+            user: true,
+            access: entry.access,
+        },
         Notify::default(),
         caller,
     );

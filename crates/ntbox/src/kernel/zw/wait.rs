@@ -86,6 +86,7 @@ fn wait_for(entries: &[Entry], all: bool, how: How, caller: &Caller<'_>) -> Resu
         patience: how.patience,
         mode: u8::from(how.mode.is_user()),
         alertable: how.alertable,
+        packet: 0,
         caller: Some(*caller),
     });
     for entry in entries {

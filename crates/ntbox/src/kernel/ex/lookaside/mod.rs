@@ -54,13 +54,19 @@ const DEFAULT_FREE: &str = "ExFreePool";
 
 /// What a list is initialised with.
 #[derive(Debug, Clone, Copy)]
-struct Parameters {
-    kind: Kind,
-    allocate: u64,
-    free: u64,
-    pool_type: u32,
-    size: u64,
-    tag: u32,
+pub struct Parameters {
+    /// Which kind of list.
+    pub kind: Kind,
+    /// The driver's routines; 0 for those of the pool.
+    pub allocate: u64,
+    /// The same, for freeing.
+    pub free: u64,
+    /// `POOL_TYPE` of the entries.
+    pub pool_type: u32,
+    /// Bytes of an entry.
+    pub size: u64,
+    /// Tag of the entries.
+    pub tag: u32,
 }
 
 /// A routine of the driver, or the address of an export if it gives none.
@@ -73,7 +79,7 @@ fn routine(given: u64, default: &str) -> Result<u64, Stop> {
 }
 
 /// Writes a list that has no entries.
-fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), Stop> {
+pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), Stop> {
     let Parameters {
         kind,
         allocate,
@@ -143,7 +149,7 @@ fn check_irql(va: u64, function: &str, caller: u64) -> Result<u32, Stop> {
 }
 
 /// Takes an entry from the list, or from the list's routine when there is none.
-fn allocate(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Return {
+pub fn allocate(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Return {
     let origin = Caller::of(call);
     let caller = origin.address();
     check_known(kind, va, function, caller);
@@ -166,7 +172,7 @@ fn allocate(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Return {
 
 /// Puts an entry into the list, or gives it to the list's routine when it is
 /// full.
-fn free(kind: Kind, va: u64, entry: u64, function: &str, call: &Call<'_>) -> Result<(), Stop> {
+pub fn free(kind: Kind, va: u64, entry: u64, function: &str, call: &Call<'_>) -> Result<(), Stop> {
     let origin = Caller::of(call);
     let caller = origin.address();
     check_known(kind, va, function, caller);
@@ -224,7 +230,7 @@ fn flush(va: u64, function: &str, origin: &Caller<'_>) -> Result<(), Stop> {
 }
 
 /// Ends the use of a list and gives its entries back.
-fn delete(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Result<(), Stop> {
+pub fn delete(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Result<(), Stop> {
     let origin = Caller::of(call);
     let caller = origin.address();
     if !active::end(kind, va, caller) {

@@ -23,6 +23,13 @@ pub enum Spin {
     },
     /// The cancel spin lock, by the call that returns to this address.
     CancelLock(u64),
+    /// A queued spin lock that goes by its number.
+    Numbered {
+        /// The number.
+        number: usize,
+        /// Address that the call which wants it returns to.
+        caller: u64,
+    },
     /// Other processors, which are to call a routine.
     Call,
     /// The DPCs of other processors.
@@ -37,6 +44,9 @@ impl Spin {
             }
             Self::CancelLock(caller) => {
                 format!("{} for the cancel spin lock", held::place(caller))
+            }
+            Self::Numbered { number, caller } => {
+                format!("{} for the queued spin lock {number}", held::place(caller))
             }
             Self::Call => "for a routine that all processors are to call".to_owned(),
             Self::Dpcs => "for the DPCs of other processors".to_owned(),

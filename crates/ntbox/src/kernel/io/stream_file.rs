@@ -1,0 +1,95 @@
+//! Stream file objects: files that a file system opens for itself, without a name and
+//! without a request, to have something to cache or to map by.
+
+use super::file::{self, Opening};
+use super::layout::{device, file as offset};
+use super::{device as devices, ending};
+use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Return, Stop, exports};
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::ob::{self, Caller};
+
+/// What a file is made of: another file of the same device, or a device.
+#[derive(Debug, Clone, Copy)]
+struct Base {
+    file: u64,
+    device: u64,
+}
+
+/// Makes the object; `None` without memory.
+fn make(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Fault> {
+    let body = match base.file {
+        0 => base.device,
+        file => guest::read_u64(file + offset::DEVICE_OBJECT)?,
+    };
+    let Some(object) = file::new_file(body, &[], Opening::default())? else {
+        return Ok(None);
+    };
+    let at = object + offset::FLAGS;
+    guest::write_u32(at, guest::read_u32(at)? | offset::flag::STREAM_FILE)?;
+    let volume = guest::read_u64(body + device::VPB)?;
+    guest::write_u64(object + offset::VPB, volume)?;
+    ending::count_on_volume(volume, true)?;
+    devices::count_reference(body, true, caller)?;
+    Ok(Some(object))
+}
+
+/// Makes one and says that its last handle is closed, without there having been one.
+fn cleaned_up(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
+    let made = make(base, caller)?;
+    if let Some(object) = made {
+        let at = object + offset::FLAGS;
+        guest::write_u32(at, guest::read_u32(at)? | offset::flag::HANDLE_CREATED)?;
+        ending::handle_closed(&ending::no_handle(object), caller);
+    }
+    Ok(made)
+}
+
+/// Makes one, with a kernel handle if somebody wants that.
+fn with_handle(base: Base, handle: u64, caller: &Caller<'_>) -> Result<Result<u64, u32>, Stop> {
+    /// `OBJ_KERNEL_HANDLE`, and `FILE_READ_DATA`.
+    const KERNEL_HANDLE: u32 = 0x200;
+    const READ_DATA: u32 = 1;
+    if handle == 0 {
+        let made = cleaned_up(base, caller)?;
+        return Ok(made.ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES));
+    }
+    let Some(object) = make(base, caller)? else {
+        return Ok(Err(ntstatus::STATUS_INSUFFICIENT_RESOURCES));
+    };
+    match ob::handles::insert(object, READ_DATA, KERNEL_HANDLE, caller.address()) {
+        Ok(value) => {
+            let at = object + offset::FLAGS;
+            guest::write_u32(at, guest::read_u32(at)? | offset::flag::HANDLE_CREATED)?;
+            guest::write_u64(handle, value)?;
+            Ok(Ok(object))
+        }
+        Err(status) => {
+            ob::dereference(object, caller);
+            Ok(Err(status))
+        }
+    }
+}
+
+fn or_raise(made: Option<u64>) -> Return {
+    made.ok_or_else(|| Stop::raise(ntstatus::STATUS_INSUFFICIENT_RESOURCES))
+}
+
+exports! {
+    /// `IoCreateStreamFileObject`: its driver is told of a cleanup at once.
+    fn IoCreateStreamFileObject<call>(file: u64, device: u64) -> u64 [max PASSIVE_LEVEL] raises 0xc000_009a {
+        or_raise(cleaned_up(Base { file, device }, &Caller::of(call))?)
+    }
+
+    /// `IoCreateStreamFileObjectLite`: without a cleanup.
+    fn IoCreateStreamFileObjectLite<call>(file: u64, device: u64) -> u64 [max APC_LEVEL] raises 0xc000_009a {
+        or_raise(make(Base { file, device }, &Caller::of(call))?)
+    }
+
+    /// `IoCreateStreamFileObjectEx`: with a handle, if there is a place for it.
+    fn IoCreateStreamFileObjectEx<call>(file: u64, device: u64, handle: u64) -> u64 [max PASSIVE_LEVEL]
+        raises 0xc000_009a
+    {
+        with_handle(Base { file, device }, handle, &Caller::of(call))?.map_err(Stop::raise)
+    }
+}
