@@ -10,6 +10,7 @@ pub mod logs;
 pub mod promise;
 pub mod record;
 pub mod remote;
+pub mod saved;
 pub mod transcript;
 pub mod verdict;
 

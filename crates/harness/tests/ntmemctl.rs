@@ -475,6 +475,49 @@ fn a_log_that_others_wrote() {
     );
 }
 
+/// A run's log, as a serial port shows it: among other text, and twice.
+#[test]
+fn a_log_that_was_saved_is_checked() {
+    let run = run(&build::ntmem(), &["--param", "Walk=sz:nonpaged"]);
+    let lines = stdout(&run);
+    let texts: Vec<&str> = lines
+        .lines()
+        .filter_map(|line| line.splitn(3, '\t').nth(2))
+        .collect();
+    let text = format!("kernel starts\r\n{}\r\nkd> g\r\n", texts.join("\r\n"));
+    let log = Scratch::new("serial.log", text.repeat(2).as_bytes());
+    let file = log.path().to_str().expect("a path in UTF-8");
+    let output = ntmemctl(&["check", file]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert!(labelled(&output, "log").ends_with("2 starts of the driver"));
+    let check = format!("all {} lines are as promised", texts.len());
+    assert!(labelled(&output, "check").ends_with(&check));
+    assert!(labelled(&output, "verdict").ends_with("passed"));
+
+    // Other settings than those that counted are another promise.
+    let other = ntmemctl(&["check", file, "--param", "Walk=sz:lock"]);
+    assert_eq!(other.status.code(), Some(1));
+
+    // A line less, a driver less, a file less.
+    let fewer = text.replacen("check name=forward", "check name=filled", 1);
+    let log = Scratch::new("wrong.log", fewer.as_bytes());
+    let file = log.path().to_str().expect("a path in UTF-8");
+    let wrong = ntmemctl(&["check", file, "--json"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    let json: Value = serde_json::from_str(&stdout(&wrong)).expect("JSON");
+    assert_eq!(json["lives"][0]["check"]["result"], "failed");
+    let log = Scratch::new("other.log", b"kernel starts\n");
+    let file = log.path().to_str().expect("a path in UTF-8");
+    let none = ntmemctl(&["check", file]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(labelled(&none, "verdict").ends_with("not in the log"));
+    fails(
+        &ntmemctl(&["check", "/nowhere/at.log"]),
+        7,
+        &["cannot be read"],
+    );
+}
+
 #[test]
 fn the_filter_of_windows_is_not_here() {
     let parts = ["registry of Windows", "--filter"];

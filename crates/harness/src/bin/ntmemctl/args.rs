@@ -62,6 +62,9 @@ pub enum Command {
     Blocks(Blocks),
     /// Show what a driver logs, from a file that DebugView or a debugger writes.
     Log(Log),
+    /// Check a log that DebugView, a debugger or a serial port's reader saved: each
+    /// life of the driver in it against what the driver promises.
+    Check(CheckLog),
     /// Show the debug print filter of this Windows, or set it.
     Filter(FilterMask),
     /// Serve a host to another program: a JSON request a line on standard input,
@@ -85,6 +88,15 @@ Exit status:
   0  shown
   2  wrong usage
   7  the file cannot be read, or the registry not be used";
+
+const CHECK_EXIT_STATUSES: &str = "\
+Exit status, of all lives in the log the worst:
+  0  started, and logged what was promised
+  1  the log is not what was promised, or the driver is not in it
+  2  wrong usage
+  3  DriverEntry returned a failure, and said so as promised
+  4  the log ends before DriverEntry returned
+  7  the file cannot be read";
 
 const ASK_EXIT_STATUSES: &str = "\
 Exit status:
@@ -151,6 +163,21 @@ pub struct Log {
     #[arg(long, short)]
     pub follow: bool,
     /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A log of `ntmem.sys` that others wrote, to be checked.
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_EXIT_STATUSES)]
+pub struct CheckLog {
+    /// The log, UTF-8 or UTF-16; lines of others may be between.
+    pub file: PathBuf,
+    /// A value that the service's Parameters key had, as for `run`; for all lives in
+    /// the log. Without any, the settings are what the driver logs that they are.
+    #[arg(long = "param", value_name = "NAME=TYPE:VALUE", value_parser = parameter)]
+    pub parameters: Vec<(String, RegValue)>,
+    /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
 }

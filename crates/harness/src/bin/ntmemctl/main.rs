@@ -10,6 +10,7 @@ mod hosts;
 mod listen;
 mod open;
 mod questions;
+mod saved;
 mod show;
 
 use std::io;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         Command::Copy(args) => ask::ask_and_show(&args.question(), &args.ask),
         Command::Blocks(args) => blocks::list_and_show(&args),
         Command::Log(args) => listen::log(&args),
+        Command::Check(args) => saved::check_and_show(&args),
         Command::Filter(args) => listen::filter(&args),
         Command::Serve(args) => serve(&args),
     };

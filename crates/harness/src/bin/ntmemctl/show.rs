@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use harness::debugview;
@@ -12,6 +13,7 @@ use harness::verdict::{Check, Verdict};
 use ntstatus::{Named, NamedBugCheck};
 use serde_json::json;
 
+use crate::saved::{Checked, worst};
 use crate::{Failure, Outcome};
 
 const LABEL: Style = Style::new().bold();
@@ -150,6 +152,52 @@ fn checked(out: &mut dyn Write, check: &Check) -> io::Result<()> {
             labelled(out, "check", format_args!("{BAD}failed{BAD:#}"))?;
             writeln!(out, "{}", mismatch.render(true))
         }
+    }
+}
+
+/// Tells a person what a saved log came to, life by life.
+pub fn lives(file: &Path, lives: &[Checked]) -> io::Result<()> {
+    let out = &mut anstream::stdout().lock();
+    let file = file.display();
+    let starts = match lives.len() {
+        0 => format!("{file}: no line says that the driver starts"),
+        1 => format!("{file}: one start of the driver"),
+        count => format!("{file}: {count} starts of the driver"),
+    };
+    labelled(out, "log", starts)?;
+    for Checked { life, check, .. } in lives {
+        writeln!(out)?;
+        if let Some(line) = life.run.log.first() {
+            labelled(out, "life", debugview::printable(&line.text))?;
+        }
+        started(out, life.run.start)?;
+        if matches!(life.run.start, Start::Running(_)) {
+            let stop = if life.run.findings.unloaded {
+                "unloaded"
+            } else {
+                "not in the log"
+            };
+            labelled(out, "stop", stop)?;
+        }
+        if life.asked > 0 {
+            let asked = life.asked;
+            labelled(
+                out,
+                "left out",
+                format_args!("{asked} lines of walks that programs asked for"),
+            )?;
+        }
+        checked(out, check)?;
+    }
+    writeln!(out)?;
+    match worst(lives) {
+        Some(Verdict::Passed) => labelled(out, "verdict", format_args!("{GOOD}passed{GOOD:#}")),
+        Some(verdict) => labelled(out, "verdict", format_args!("{BAD}{verdict}{BAD:#}")),
+        None => labelled(
+            out,
+            "verdict",
+            format_args!("{BAD}the driver is not in the log{BAD:#}"),
+        ),
     }
 }
 
