@@ -23,6 +23,12 @@ pub fn cost() -> PathBuf {
     file("NTMEM_COST_SYS", "")
 }
 
+/// The driver of `tests/families` (`NTMEM_FAMILIES_SYS`).
+#[must_use]
+pub fn families() -> PathBuf {
+    file("NTMEM_FAMILIES_SYS", "")
+}
+
 /// The small driver that was built from `tests/drivers/<name>.c`; all are in
 /// the folder `NTMEM_TEST_DRIVERS`.
 #[must_use]

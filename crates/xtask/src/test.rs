@@ -27,7 +27,11 @@ pub fn test(context: &Context, with_lint: bool, arguments: &[String]) -> anyhow:
     #[cfg(not(windows))]
     tools.ensure_signing()?;
     #[cfg(not(windows))]
-    cargo.env("NTMEM_TEST_DRIVERS", tools.build_test_drivers(context)?);
+    {
+        let families = driver::build_package(context, &tools, "families", Profile::Debug)?;
+        cargo.env("NTMEM_FAMILIES_SYS", &families.sys);
+        cargo.env("NTMEM_TEST_DRIVERS", tools.build_test_drivers(context)?);
+    }
     let mut failed = Vec::new();
     if with_lint {
         failed = lint::with_tools(context, &tools);

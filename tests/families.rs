@@ -1,0 +1,264 @@
+//! The families of kernel functions from a driver in Rust that is written against
+//! Microsoft's raw bindings: what the reference promises holds, each call that can
+//! fail fails once and leaves nothing behind, and each mistake gets its bug check.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use harness::host::ntbox::Options;
+use harness::host::{self, Service};
+use harness::lifecycle::Run;
+use harness::record::Start;
+use ntbox::{Config, RegValue, Verify};
+use suites::build;
+use suites::checked::{lines, went_on};
+use suites::embedded::{options, run_with};
+use suites::mistakes::seen;
+
+/// The families with their cases, in the order of their numbers.
+const FAMILIES: [(&str, &[&str]); 10] = [
+    (
+        "ex",
+        &[
+            "Pool",
+            "Lookaside",
+            "Sequenced",
+            "Interlocked",
+            "FastMutexes",
+            "Resources",
+            "Rundown",
+            "WorkItems",
+            "Timers",
+            "Callbacks",
+        ],
+    ),
+    (
+        "io",
+        &[
+            "Devices",
+            "Links",
+            "Stacks",
+            "Pointers",
+            "RemoveLocks",
+            "WorkItems",
+            "Extensions",
+            "Shutdown",
+            "NamedEvents",
+            "StackLimits",
+        ],
+    ),
+    (
+        "ke",
+        &[
+            "Events",
+            "Semaphores",
+            "Mutexes",
+            "ManyObjects",
+            "Timers",
+            "Dpcs",
+            "SpinLocks",
+            "Regions",
+            "DeviceQueues",
+            "Delays",
+        ],
+    ),
+    (
+        "mm",
+        &[
+            "Describe",
+            "Map",
+            "Partial",
+            "Lock",
+            "Pages",
+            "Contiguous",
+            "Reserved",
+            "Routines",
+        ],
+    ),
+    (
+        "ob",
+        &[
+            "Directories",
+            "Links",
+            "BadNames",
+            "Handles",
+            "References",
+            "Names",
+        ],
+    ),
+    (
+        "ps",
+        &[
+            "Here",
+            "Lookups",
+            "Threads",
+            "ThreadRoutines",
+            "ProcessRoutines",
+            "Attached",
+        ],
+    ),
+    (
+        "requests",
+        &[
+            "Unhandled",
+            "Buffered",
+            "Direct",
+            "Neither",
+            "Reading",
+            "Completion",
+            "Cancelling",
+        ],
+    ),
+    (
+        "rtl",
+        &[
+            "Strings",
+            "Conversions",
+            "Numbers",
+            "Utf8",
+            "Guids",
+            "Bitmaps",
+            "Tables",
+            "Times",
+            "Memory",
+            "Version",
+        ],
+    ),
+    (
+        "se",
+        &[
+            "Identifiers",
+            "Descriptors",
+            "Masks",
+            "Access",
+            "Privileges",
+        ],
+    ),
+    (
+        "zw",
+        &[
+            "Keys",
+            "Values",
+            "Events",
+            "Sections",
+            "Files",
+            "MissingFiles",
+        ],
+    ),
+];
+
+/// Runs the family of that number.
+fn family(number: usize, options: Options) -> Run {
+    let number = u32::try_from(number).expect("ten families");
+    let service =
+        Service::new(build::families()).parameter("Family", host::RegValue::Dword(number));
+    run_with(options, &service)
+}
+
+#[test]
+fn what_the_reference_promises() {
+    for (number, (name, cases)) in FAMILIES.iter().enumerate() {
+        let run = family(number, options());
+        let texts: Vec<_> = run.texts().collect();
+        assert_eq!(texts, lines(cases), "{name}: {:?}", run.findings);
+        went_on(&run, name);
+        assert!(run.findings.unloaded, "{name}");
+        assert_eq!(run.findings.violations, [], "{name}");
+    }
+}
+
+/// What Rust has no way to go on from: this call raises an exception, and only the
+/// C compilers have handlers for those.
+const RAISES: &str = "MmProbeAndLockPages";
+
+/// Calls that are to fail anyway, in the same way, or that only clean up.
+const UNNOTICED: [(&str, u32); 13] = [
+    ("IoAcquireRemoveLockEx", 3),
+    ("MmGetSystemRoutineAddress", 2),
+    ("ObReferenceObjectByHandle", 4),
+    ("PsLookupProcessByProcessId", 2),
+    ("PsLookupThreadByThreadId", 2),
+    ("PsLookupThreadByThreadId", 3),
+    ("PsSetCreateProcessNotifyRoutine", 2),
+    ("PsSetCreateProcessNotifyRoutine", 3),
+    ("PsSetCreateProcessNotifyRoutine", 4),
+    ("ZwDeleteKey", 2),
+    ("ZwDeleteKey", 3),
+    ("ZwDeleteKey", 4),
+    ("ZwDeleteKey", 5),
+];
+
+/// A run in which the `nth` call of an export fails.
+fn failing(number: usize, export: &str, nth: u32) -> Run {
+    let options = Options {
+        faults: vec![(export.to_owned(), nth)],
+        ..options()
+    };
+    family(number, options)
+}
+
+#[test]
+fn every_call_of_every_family_fails_once() {
+    for (number, (name, _)) in FAMILIES.iter().enumerate() {
+        let run = family(number, options());
+        let calls = run.findings.calls.iter().filter(|calls| calls.can_fail);
+        let mut swept = 0;
+        for (export, nth) in
+            calls.flat_map(|calls| (1..=calls.count).map(|nth| (calls.export.as_str(), nth)))
+        {
+            let run = failing(number, export, nth);
+            let what = format!("{name}: {export}, call {nth}");
+            swept += 1;
+            if export == RAISES {
+                assert_eq!(run.start, Start::Stopped, "{what}");
+                continue;
+            }
+            let findings = &run.findings;
+            assert_eq!(findings.bug_check, None, "{what}");
+            assert_eq!(findings.violations, [], "{what}");
+            // No case is content with a call that fails and should not.
+            let unnoticed = UNNOTICED.contains(&(export, nth));
+            assert_eq!(
+                run.start == Start::Running(0),
+                unnoticed,
+                "{what}: {:?}",
+                run.texts().collect::<Vec<_>>()
+            );
+        }
+        println!("{name}: {swept} calls failed");
+        assert!(swept > 4, "{name}: {swept} calls can fail");
+    }
+}
+
+/// The mistakes in the order of their numbers from 1: the function that makes it, and
+/// what the kernel says under `--verify`.
+const MISTAKES: [(&str, &str); 11] = [
+    ("families::mistakes::make", "0xC4 (0x13)"),
+    ("families::ke::wait", "0xB8"),
+    ("families::mistakes::lock_twice", "0xF"),
+    (
+        "families::mm::unmap_nothing",
+        "unmap-not-mapped: 0xC4 (0xb6)",
+    ),
+    ("families::requests::complete", "0x44"),
+    ("families::mistakes::touch_freed", "0xD5"),
+    (
+        "families::zw::impl$0::new::closure$1",
+        "irql-too-high: 0xC4 (0xe6); irql-too-high: 0xC4 (0xe6); irql-too-high: 0xC4 (0xe6)",
+    ),
+    ("families::mistakes::release_strange_mutex", "0x162"),
+    ("families::mistakes::dereference_nothing", "0x18"),
+    ("families::driver_entry", "irql-not-restored"),
+    ("families::io::Device::new", "irql-too-high; irql-too-high"),
+];
+
+#[test]
+fn mistakes_of_every_family() {
+    for (number, (function, said)) in (1..).zip(MISTAKES) {
+        let config = Config::new(build::families())
+            .parameter("Mistake", RegValue::Dword(number))
+            .verify(Verify::Overruns);
+        let report = ntbox::run(&config).expect("the driver boots");
+        assert_eq!(seen(&report), said, "{function}:\n{}", report.text());
+        let text = report.text().to_string();
+        assert!(text.contains(function), "{function}:\n{text}");
+    }
+}
