@@ -88,6 +88,15 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure `vq` in Wine, beside a bare loop of calls of VirtualQueryEx.
+    ///
+    /// On Windows itself `cargo bench -p vq` does it.
+    #[cfg(not(windows))]
+    Bench {
+        /// Passed to the benchmark: names of measurements, for example.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check formatting, lints and documentation of all code.
     Lint,
     /// Check what only CI must: the lock files are up to date, `cargo make` works.
@@ -169,6 +178,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
             arguments,
             ..
         } => programs::test_on_wine(&context, arguments),
+        #[cfg(not(windows))]
+        Command::Bench { arguments } => programs::bench_in_wine(&context, arguments),
         Command::Lint => lint::lint(&context),
         Command::Ci => ci::ci(&context),
     }

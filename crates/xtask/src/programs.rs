@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::Context as _;
 #[cfg(not(windows))]
+use cargo_metadata::Message;
+#[cfg(not(windows))]
 use cross_builder::{Places, Rust, programs};
 
 use crate::{
@@ -20,17 +22,23 @@ const BUILDING: &str = "building ntmemctl.exe and vq.exe";
 /// What is built, and of which package. The last one is what suites have listed.
 const PROGRAMS: [(&str, &str); 3] = [("harness", "ntmemctl"), ("vq", "vq"), ("vq", "vq-subject")];
 
-/// Builds the programs for Windows; returns the folder that they are in.
+/// All that building for Windows needs.
 #[cfg(not(windows))]
-pub fn build(context: &Context) -> anyhow::Result<PathBuf> {
-    say(BUILDING);
+fn prepare(context: &Context) -> anyhow::Result<programs::Programs> {
     let places = Places {
         repository: context.root.clone(),
         work: context.target.join("cross"),
     };
     let name = context.toolchain.rustup_name().map(str::to_owned);
     let rust = Rust::detect(name, &places.work)?;
-    let programs = programs::Programs::prepare(&places, &rust, &say)?;
+    Ok(programs::Programs::prepare(&places, &rust, &say)?)
+}
+
+/// Builds the programs for Windows; returns the folder that they are in.
+#[cfg(not(windows))]
+pub fn build(context: &Context) -> anyhow::Result<PathBuf> {
+    say(BUILDING);
+    let programs = prepare(context)?;
     let mut cargo = build_command(context);
     programs.configure(&mut cargo);
     process::quietly(context, &mut cargo, BUILDING)?;
@@ -83,4 +91,47 @@ pub fn test_on_wine(context: &Context, arguments: &[String]) -> anyhow::Result<E
 #[cfg(windows)]
 pub fn test_on_wine(_: &Context, _: &[String]) -> anyhow::Result<ExitCode> {
     anyhow::bail!("the host wine needs Linux; on Windows there is `ntmemctl run --host scm`")
+}
+
+/// Builds the benchmark that asks Windows, and runs it in Wine.
+#[cfg(not(windows))]
+pub fn bench_in_wine(context: &Context, arguments: &[String]) -> anyhow::Result<ExitCode> {
+    programs::ensure_wine(&context.target.join("cross"), &say)?;
+    let what = "building the benchmark of vq for Windows";
+    say(what);
+    let mut cargo = context.cargo("bench");
+    // The standard library is built for aborting alone, so the benchmark is too.
+    cargo.args([
+        "--package",
+        "vq",
+        "--bench",
+        "process",
+        "--no-run",
+        "-Zpanic-abort-tests",
+    ]);
+    cargo.args(["--message-format", "json-render-diagnostics"]);
+    prepare(context)?.configure(&mut cargo);
+    let messages = process::capture(context, &mut cargo, what)?;
+    let program = Message::parse_stream(messages.as_slice())
+        .filter_map(Result::ok)
+        .find_map(|message| match message {
+            Message::CompilerArtifact(artifact) if artifact.target.name == "process" => {
+                artifact.executable
+            }
+            _ => None,
+        })
+        .context("cargo made no benchmark")?;
+    let mut wine = Command::new("wine");
+    wine.arg(&program)
+        .arg("--bench")
+        .args(arguments)
+        .env("WINEPREFIX", context.target.join("wine"))
+        .env("WINEDEBUG", "-all")
+        // Nothing is measured but what is printed.
+        .env("CRITERION_HOME", context.target.join("tmp/criterion"));
+    let status = wine
+        .status()
+        .with_context(|| format!("cannot run `{}`", process::line(&wine)))?;
+    anyhow::ensure!(status.success(), "the benchmark failed: {status}");
+    Ok(ExitCode::SUCCESS)
 }

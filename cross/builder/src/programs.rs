@@ -45,6 +45,9 @@ impl Programs {
             .env("CARGO_TARGET_DIR", &self.cargo_target)
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTC", &self.rustc)
+            // What has parts in C does not know this target's compiler.
+            .env("CC_x86_64_win7_windows_gnu", "x86_64-w64-mingw32-gcc")
+            .env("AR_x86_64_win7_windows_gnu", "x86_64-w64-mingw32-ar")
             // Set by whoever ran us, for another target.
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
