@@ -88,7 +88,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measure `vq` in Wine, beside a bare loop of calls of VirtualQueryEx.
+    /// Measure `vq` in Wine, beside a bare loop of calls of `VirtualQueryEx`.
     ///
     /// On Windows itself `cargo bench -p vq` does it.
     #[cfg(not(windows))]
