@@ -52,6 +52,7 @@ fn drivers_that_are_file_systems() {
         "Locks",
         "Contexts",
         "CreateParameters",
+        "Watches",
         "Cancellable",
     ];
     all_well("fs_driver", &cases);

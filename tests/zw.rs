@@ -80,6 +80,11 @@ fn threads_act_in_the_names_of_clients() {
     all_well("se_clients", &["Contexts", "Impersonating", "Levels"]);
 }
 
+#[test]
+fn access_states_tokens_and_default_descriptors() {
+    all_well("se_states", &["AccessStates", "TokenHandles", "Defaults"]);
+}
+
 /// Status of opening a device to read.
 fn opening(machine: &mut Machine, process: Process, path: &str) -> u32 {
     let operation = Operation::Open {

@@ -337,6 +337,114 @@ static VOID CreateParameters(VOID)
     FsRtlFreeExtraCreateParameterList(list);
 }
 
+/* Keeps the request when it ends, so that it can be looked at. */
+static NTSTATUS NTAPI Kept(UNUSED PDEVICE_OBJECT device, UNUSED PIRP irp, UNUSED PVOID context)
+{
+    Note('k');
+    return STATUS_MORE_PROCESSING_REQUIRED;
+}
+
+/* Asks to be told of changes, with a buffer of so many bytes. */
+static PIRP Ask(PNOTIFY_SYNC sync, PLIST_ENTRY list, PFILE_OBJECT file, PUNICODE_STRING directory, BOOLEAN tree, ULONG length)
+{
+    PIRP irp = IoAllocateIrp(2, FALSE);
+
+    CHECK(irp != NULL);
+    if (!irp)
+        return NULL;
+    IoSetNextIrpStackLocation(irp);
+    IoSetCompletionRoutine(irp, Kept, NULL, TRUE, TRUE, TRUE);
+    IoSetNextIrpStackLocation(irp);
+    IoGetCurrentIrpStackLocation(irp)->MajorFunction = IRP_MJ_DIRECTORY_CONTROL;
+    IoGetCurrentIrpStackLocation(irp)->MinorFunction = IRP_MN_NOTIFY_CHANGE_DIRECTORY;
+    IoGetCurrentIrpStackLocation(irp)->FileObject = file;
+    IoGetCurrentIrpStackLocation(irp)->Parameters.NotifyDirectory.Length = length;
+    FsRtlNotifyFullChangeDirectory(sync, list, file, (PSTRING)directory, tree, FALSE, FILE_NOTIFY_CHANGE_FILE_NAME, irp, NULL, NULL);
+    return irp;
+}
+
+static VOID Forget(PIRP irp)
+{
+    if (irp->AssociatedIrp.SystemBuffer)
+        ExFreePool(irp->AssociatedIrp.SystemBuffer);
+    IoFreeIrp(irp);
+}
+
+static VOID Report(PNOTIFY_SYNC sync, PLIST_ENTRY list, PCWSTR path, ULONG last, ULONG filter, ULONG action)
+{
+    UNICODE_STRING name;
+
+    RtlInitUnicodeString(&name, path);
+    FsRtlNotifyFullReportChange(sync, list, (PSTRING)&name, (USHORT)(last * sizeof(WCHAR)), NULL, NULL, filter, action, NULL);
+}
+
+static VOID Watches(VOID)
+{
+    UNICODE_STRING directory = RTL_CONSTANT_STRING(L"\\dir");
+    PDEVICE_OBJECT device = NewDevice(FILE_DEVICE_DISK_FILE_SYSTEM);
+    PNOTIFY_SYNC sync = NULL;
+    PFILE_OBJECT file;
+    PFILE_NOTIFY_INFORMATION told;
+    LIST_ENTRY list;
+    PIRP irp;
+
+    if (!device)
+        return;
+    InitializeListHead(&list);
+    FsRtlNotifyInitializeSync(&sync);
+    CHECK(sync != NULL);
+    Self->MajorFunction[IRP_MJ_CLOSE] = Ending;
+    Expected = NULL;
+    file = IoCreateStreamFileObjectLite(NULL, device);
+    TraceReset();
+
+    irp = Ask(sync, &list, file, &directory, FALSE, 64);
+    CHECK(irp && !IsListEmpty(&list) && (IoGetCurrentIrpStackLocation(irp)->Control & SL_PENDING_RETURNED));
+    Report(sync, &list, L"\\dir\\sub\\file", 9, FILE_NOTIFY_CHANGE_FILE_NAME, FILE_ACTION_ADDED);
+    Report(sync, &list, L"\\directory", 1, FILE_NOTIFY_CHANGE_FILE_NAME, FILE_ACTION_ADDED);
+    Report(sync, &list, L"\\dir\\file", 5, FILE_NOTIFY_CHANGE_SIZE, FILE_ACTION_MODIFIED);
+    CHECK_TRACE("");
+    Report(sync, &list, L"\\dir\\file", 5, FILE_NOTIFY_CHANGE_FILE_NAME, FILE_ACTION_ADDED);
+    CHECK_TRACE("k");
+    told = irp->AssociatedIrp.SystemBuffer;
+    CHECK(irp->IoStatus.Status == STATUS_SUCCESS && irp->IoStatus.Information == 20 && told);
+    if (told)
+        CHECK(told->NextEntryOffset == 0 && told->Action == FILE_ACTION_ADDED && told->FileNameLength == 8 && told->FileName[0] == 'f');
+    Forget(irp);
+
+    /* What happens while nobody waits is told to the next. */
+    Report(sync, &list, L"\\dir\\a", 5, FILE_NOTIFY_CHANGE_FILE_NAME, FILE_ACTION_RENAMED_OLD_NAME);
+    Report(sync, &list, L"\\dir\\b", 5, FILE_NOTIFY_CHANGE_FILE_NAME, FILE_ACTION_RENAMED_NEW_NAME);
+    irp = Ask(sync, &list, file, &directory, FALSE, 64);
+    told = irp->AssociatedIrp.SystemBuffer;
+    CHECK(irp->IoStatus.Status == STATUS_SUCCESS && irp->IoStatus.Information == 30 && told && told->NextEntryOffset == 16);
+    Forget(irp);
+    Report(sync, &list, L"\\dir\\a_name_that_is_much_too_long_for_it", 5, FILE_NOTIFY_CHANGE_FILE_NAME, FILE_ACTION_ADDED);
+    irp = Ask(sync, &list, file, &directory, FALSE, 64);
+    CHECK(irp->IoStatus.Status == STATUS_NOTIFY_ENUM_DIR && irp->IoStatus.Information == 0);
+    Forget(irp);
+
+    irp = Ask(sync, &list, file, &directory, FALSE, 64);
+    CHECK(IoCancelIrp(irp) && irp->IoStatus.Status == STATUS_CANCELLED);
+    Forget(irp);
+    irp = Ask(sync, &list, file, &directory, FALSE, 64);
+    FsRtlNotifyCleanup(sync, &list, file);
+    CHECK(irp->IoStatus.Status == STATUS_NOTIFY_CLEANUP && IsListEmpty(&list));
+    Forget(irp);
+
+    irp = Ask(sync, &list, file, &directory, TRUE, 64);
+    Report(sync, &list, L"\\dir\\sub\\file", 9, FILE_NOTIFY_CHANGE_FILE_NAME, FILE_ACTION_REMOVED);
+    told = irp->AssociatedIrp.SystemBuffer;
+    CHECK(irp->IoStatus.Status == STATUS_SUCCESS && told && told->FileNameLength == 16 && told->FileName[3] == '\\');
+    Forget(irp);
+    FsRtlNotifyCleanupAll(sync, &list);
+    CHECK(IsListEmpty(&list));
+    FsRtlNotifyUninitializeSync(&sync);
+    CHECK(!sync);
+    ObDereferenceObject(file);
+    IoDeleteDevice(device);
+}
+
 static VOID NTAPI Cancels(PVOID context)
 {
     LARGE_INTEGER soon = { .QuadPart = -10000 };
@@ -383,6 +491,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
     CASE(Locks);
     CASE(Contexts);
     CASE(CreateParameters);
+    CASE(Watches);
     CASE(Cancellable);
     return CHECK_STATUS;
 }

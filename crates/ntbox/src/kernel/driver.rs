@@ -9,7 +9,7 @@ use super::mm::mdl::Left;
 use super::mm::pool::{self, PoolKind, tag_text};
 use super::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use super::ob::{Attributes, Caller, Payload, Type, name};
-use super::{cm, cpu, etw, ex, exports, io, ke, mm, ob, po, ps, stop, threads, verify, zw};
+use super::{cm, cpu, etw, ex, exports, io, ke, mm, ob, po, ps, se, stop, threads, verify, zw};
 use crate::config::Config;
 
 /// Offsets in `DRIVER_OBJECT` and `DRIVER_EXTENSION` on x64.
@@ -266,7 +266,8 @@ fn check_registrations(when: &str) {
         .into_iter()
         .chain(po::left_behind())
         .chain(io::pnp::left_behind())
-        .chain(io::fs_registration::left_behind());
+        .chain(io::fs_registration::left_behind())
+        .chain(se::audit::left_behind());
     registered.for_each(|left| report(&left, when));
     for (of, routine, caller) in ps::notify::take_left_behind() {
         let what = format!("the {of} notify routine at {routine:#018x} is not removed {when}");

@@ -38,8 +38,13 @@ pub const NOTES: &[(&str, &str)] = &[
         "KeSaveExtendedProcessorState",
         "no register is saved, nor restored later",
     ),
+    (
+        "KeSetIdealProcessorThread",
+        "is kept and told; no thread is kept on its ideal processor",
+    ),
     ("MmMapIoSpace", "always fails: there are no devices"),
     ("MmMapIoSpaceEx", "always fails: there are no devices"),
+    ("NtQueryInformationToken", "classes 1 to 8, 10 and 12"),
     (
         "NtQuerySystemInformation",
         "classes 0, 1, 3, 5, 8, 11, 35 and 103",
@@ -53,6 +58,10 @@ pub const NOTES: &[(&str, &str)] = &[
         "four settings have values, which never change",
     ),
     (
+        "RtlAddRange",
+        "shared ranges that overlap are listed one by one, not merged",
+    ),
+    (
         "SeFilterToken",
         "flags DISABLE_MAX_PRIVILEGE and SANDBOX_INERT",
     ),
@@ -61,6 +70,10 @@ pub const NOTES: &[(&str, &str)] = &[
         "logon sessions do not end",
     ),
     ("SeQueryInformationToken", "classes 1 to 8, 10 and 12"),
+    (
+        "SeSetSecurityDescriptorInfoEx",
+        "no automatic inheritance: flags are refused",
+    ),
     (
         "ZwCreateTransaction",
         "always fails: there is no transaction manager",
@@ -85,6 +98,7 @@ pub const NOTES: &[(&str, &str)] = &[
         "ZwQueryInformationProcess",
         "classes 0, 1, 3 (pool only), 20, 24, 26 and 27",
     ),
+    ("ZwQueryInformationToken", "classes 1 to 8, 10 and 12"),
     (
         "ZwQuerySystemInformation",
         "classes 0, 1, 3, 5, 8, 11, 35 and 103",

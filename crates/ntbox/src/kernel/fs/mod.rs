@@ -20,6 +20,7 @@
 //! | `contexts` | what filters keep with streams, files and file objects |
 //! | `ecp` | extra create parameters |
 //! | `cancellable` | waits that the cancellation of a request ends |
+//! | `notify` | who waits for changes in directories of other file systems |
 //! | `support` | `FsRtl…` functions that ordinary drivers link |
 //! | `legal` | names as other file systems want them |
 //! | `mcb`, `runs` | map control blocks |
@@ -42,6 +43,7 @@ mod legal;
 mod lock;
 mod mcb;
 mod name;
+mod notify;
 mod runs;
 mod support;
 mod transfer;
@@ -72,6 +74,7 @@ pub const TABLES: &[&[Export]] = &[
     lock::EXPORTS,
     mcb::EXPORTS,
     mcb::SMALL,
+    notify::EXPORTS,
     support::EXPORTS,
     tunnel::EXPORTS,
 ];

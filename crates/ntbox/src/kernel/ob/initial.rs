@@ -14,7 +14,8 @@ use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::zw::registry::KeyId;
 
 /// Directories below the root, in their usual spelling.
-const DIRECTORIES: [&str; 10] = [
+const DIRECTORIES: [&str; 11] = [
+    "ArcName",
     "ObjectTypes",
     "GLOBAL??",
     "Device",

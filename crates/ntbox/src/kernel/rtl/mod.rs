@@ -24,6 +24,7 @@ mod misc;
 mod number;
 mod prefix_table;
 mod random;
+mod range_list;
 mod run_once;
 pub mod scan;
 mod secure;
@@ -60,6 +61,7 @@ pub const TABLES: &[&[Export]] = &[
     number::EXPORTS,
     prefix_table::EXPORTS,
     random::EXPORTS,
+    range_list::EXPORTS,
     run_once::EXPORTS,
     secure::EXPORTS,
     short_name::EXPORTS,

@@ -15,13 +15,22 @@
 //! | `object` | descriptors of objects |
 //! | `assign`, `inherit` | descriptors of objects that others make |
 //! | `filter` | restricted tokens |
+//! | `defaults` | descriptors of objects that nobody gave one |
+//! | `access_state` | `SeCreateAccessState`, the privileges that were used |
+//! | `descriptor_info` | descriptors that drivers keep themselves |
+//! | `audit` | what is told of accesses and sessions: nothing |
+//! | `token_services` | `ZwOpenProcessTokenEx` and its kin |
 //! | `public` | `SeExports` |
 
 mod access;
+mod access_state;
 mod acl;
 mod assign;
+pub mod audit;
+mod defaults;
 mod descriptor;
 mod descriptor_form;
+mod descriptor_info;
 mod descriptor_parts;
 mod filter;
 mod impersonation;
@@ -33,6 +42,7 @@ pub mod sid;
 mod tests;
 mod token;
 mod token_information;
+mod token_services;
 
 use super::call::Export;
 
@@ -41,7 +51,7 @@ pub use descriptor_form::in_pool;
 pub use impersonation::{is_impersonating, thread_ended};
 pub use object::{forget, set};
 pub use public::address as exports_address;
-pub use token::{deleted as token_deleted, set_account};
+pub use token::{deleted as token_deleted, release as release_subject, set_account};
 
 /// Whether the current process may open an object with these rights, generic ones
 /// translated already.
@@ -61,9 +71,12 @@ pub fn may_open(object: u64, access: u32, mapping: [u32; 4]) -> Result<(), u32> 
 /// The exports of this folder.
 pub const TABLES: &[&[Export]] = &[
     access::EXPORTS,
+    access_state::EXPORTS,
     acl::EXPORTS,
     assign::EXPORTS,
+    audit::EXPORTS,
     descriptor_form::EXPORTS,
+    descriptor_info::EXPORTS,
     descriptor_parts::EXPORTS,
     filter::EXPORTS,
     impersonation::EXPORTS,
@@ -71,4 +84,5 @@ pub const TABLES: &[&[Export]] = &[
     sid::EXPORTS,
     token::EXPORTS,
     token_information::EXPORTS,
+    token_services::EXPORTS,
 ];

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::defaults;
 use super::descriptor::Descriptor;
 use super::descriptor::control::DACL_PRESENT;
 use super::descriptor_form::in_pool;
-use super::sid::Sid;
-use super::token_information::allow;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::cm::shown::Shown;
@@ -28,22 +27,7 @@ fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Descriptor>) -> T) -> T {
 /// The descriptor of an object: the one that was set, or what objects of the
 /// kernel have by default.
 pub fn of(object: u64) -> Descriptor {
-    with(|set| set.get(&object).cloned()).unwrap_or_else(|| {
-        const ALL: u32 = 0x1000_0000;
-        const READ_WRITE_EXECUTE: u32 = 0xe000_0000;
-        let entries = [
-            (&Sid::world(), READ_WRITE_EXECUTE),
-            (&Sid::local_system(), ALL),
-            (&Sid::administrators(), ALL),
-        ];
-        Descriptor {
-            control: DACL_PRESENT,
-            owner: Some(Sid::administrators()),
-            group: Some(Sid::local_system()),
-            sacl: None,
-            dacl: Some(allow(&entries)),
-        }
-    })
+    with(|set| set.get(&object).cloned()).unwrap_or_else(|| defaults::of(object))
 }
 
 /// Gives a new object a descriptor: the parts that there are.

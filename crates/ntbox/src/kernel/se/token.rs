@@ -311,7 +311,12 @@ pub fn current() -> Result<Token, u32> {
 }
 
 /// Writes a subject context and references its tokens.
-fn capture(thread: u64, process: u64, context: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+pub(super) fn capture(
+    thread: u64,
+    process: u64,
+    context: u64,
+    caller: &Caller<'_>,
+) -> Result<(), Stop> {
     let token = of_process(process).unwrap_or(0);
     guest::fill(context, 0, 0x20)?;
     if let Some(client) = impersonation::of(thread) {
@@ -323,6 +328,26 @@ fn capture(thread: u64, process: u64, context: u64, caller: &Caller<'_>) -> Resu
     let id = threads::process(process).map_or(0, |process| process.id);
     guest::write_u64(context.wrapping_add(PROCESS_AUDIT_ID), id)?;
     ob::reference_for(token, caller);
+    Ok(())
+}
+
+/// Gives back the tokens of a subject context.
+///
+/// # Errors
+/// The context cannot be read.
+pub fn release(context: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let token = primary_of(context)?;
+    if get(token).is_none() {
+        let what = format!("the subject context at {context:#018x} is released and not captured");
+        stop::violation("wrong-object-type", None, what, caller.address());
+        return Ok(());
+    }
+    ob::dereference_for(token, caller);
+    guest::write_u64(context.wrapping_add(PRIMARY_TOKEN), 0)?;
+    if let Some((client, _)) = client_of(context)? {
+        ob::dereference_for(client, caller);
+        guest::write_u64(context.wrapping_add(CLIENT_TOKEN), 0)?;
+    }
     Ok(())
 }
 
@@ -361,19 +386,7 @@ exports! {
 
     /// `SeReleaseSubjectContext`.
     fn SeReleaseSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL] {
-        let token = primary_of(context)?;
-        if get(token).is_none() {
-            let what = format!("SeReleaseSubjectContext was given {context:#018x}, which is not captured");
-            stop::violation("wrong-object-type", None, what, call.return_address());
-            return Ok(());
-        }
-        ob::dereference_for(token, &Caller::of(call));
-        guest::write_u64(context.wrapping_add(PRIMARY_TOKEN), 0)?;
-        if let Some((client, _)) = client_of(context)? {
-            ob::dereference_for(client, &Caller::of(call));
-            guest::write_u64(context.wrapping_add(CLIENT_TOKEN), 0)?;
-        }
-        Ok(())
+        release(context, &Caller::of(call))
     }
 
     /// `SeLockSubjectContext`: no token ever changes, so there is nothing to lock.

@@ -52,7 +52,7 @@ fn query(object: u64, class: u32, information: u64, caller: u64) -> Result<(), R
 }
 
 /// The answer as it lies at `at`.
-fn answer(token: &Token, object: u64, class: u32, at: u64) -> Result<Vec<u8>, Refusal> {
+pub(super) fn answer(token: &Token, object: u64, class: u32, at: u64) -> Result<Vec<u8>, Refusal> {
     Ok(match class {
         class::USER => Information::default()
             .u64(at + 0x10)

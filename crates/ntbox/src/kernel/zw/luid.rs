@@ -11,10 +11,15 @@ const FIRST: u64 = 1001;
 
 static NEXT: AtomicU64 = AtomicU64::new(FIRST);
 
+/// The next number.
+pub fn next() -> u64 {
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 exports! {
     /// `ZwAllocateLocallyUniqueId`.
     fn ZwAllocateLocallyUniqueId(luid: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        guest::write_u64(luid, NEXT.fetch_add(1, Ordering::Relaxed))?;
+        guest::write_u64(luid, next())?;
         Ok(ntstatus::STATUS_SUCCESS)
     }
 }

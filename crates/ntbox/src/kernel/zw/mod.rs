@@ -30,7 +30,7 @@ pub mod event;
 mod handle;
 pub mod key;
 mod key_information;
-mod luid;
+pub mod luid;
 pub mod mode;
 mod multiple_values;
 pub mod notify_key;
