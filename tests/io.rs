@@ -127,13 +127,14 @@ fn mistakes_that_stop_the_system() {
 }
 
 /// Mistakes that are reported while the system goes on.
-const REPORTS: [(u32, &str); 6] = [
+const REPORTS: [(u32, &str); 7] = [
     (5, "work-item-leak"),
     (6, "remove-lock-held"),
     (7, "remove-lock-not-held"),
     (8, "device-queue-not-busy"),
     (9, "irql-too-low"),
-    (10, "work-item-queued"),
+    (10, "io-timer-stopped-inside"),
+    (11, "work-item-queued"),
 ];
 
 #[test]

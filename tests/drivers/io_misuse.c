@@ -103,6 +103,21 @@ VISIBLE VOID StartNextLow(VOID)
     IoStartNextPacket(Device, FALSE);
 }
 
+static VOID NTAPI StopsItself(PDEVICE_OBJECT device, PVOID context)
+{
+    UNREFERENCED_PARAMETER(context);
+    IoStopTimer(device);
+}
+
+VISIBLE VOID StopInRoutine(VOID)
+{
+    LARGE_INTEGER time;
+    time.QuadPart = -1500 * 10000;
+    (VOID)IoInitializeTimer(Device, StopsItself, NULL);
+    IoStartTimer(Device);
+    KeDelayExecutionThread(KernelMode, FALSE, &time);
+}
+
 VISIBLE VOID QueueAtUnload(VOID)
 {
     ExInitializeWorkItem(&Item, NothingEither, NULL);
@@ -113,7 +128,7 @@ static ULONG How;
 
 static VOID (*const Mistakes[])(VOID) = {
     FreeQueuedItem, QueueItemTwice, FreeMemoryOfItem, FreeForeignItem, ReturnHigh,  LeaveItem,
-    LeaveLockHeld,  ReleaseOther,   RemoveFromIdle,   StartNextLow,
+    LeaveLockHeld,  ReleaseOther,   RemoveFromIdle,   StartNextLow,   StopInRoutine,
 };
 
 static VOID NTAPI Unload(PDRIVER_OBJECT driver)

@@ -2,6 +2,8 @@
 //! `DISPATCH_LEVEL` while its timer is started.
 //!
 //! One kernel timer serves all devices, and runs only while one of them wants it.
+//! The reference forbids a routine to stop a timer: kernels call it under the lock
+//! that stopping takes. Here it is reported, and stops the timer.
 
 use super::layout::device;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
@@ -12,6 +14,7 @@ use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::{dpc, timer};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::Caller;
+use crate::kernel::{cpu, stop as report};
 
 /// Offsets in an `IO_TIMER`, which drivers do not look at.
 mod offset {
@@ -42,11 +45,14 @@ struct State {
     timer: u64,
     /// `IO_TIMER`s that are started.
     started: Vec<u64>,
+    /// The processor that is calling routines.
+    calling: Option<usize>,
 }
 
 static STATE: Exclusive<State> = Exclusive::new(State {
     timer: 0,
     started: Vec::new(),
+    calling: None,
 });
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
@@ -146,13 +152,22 @@ exports! {
     }
 
     /// `IoStopTimer`.
-    fn IoStopTimer(body: u64) -> () [max DISPATCH_LEVEL] {
-        Ok(stop(timer_of(body)?)?)
+    fn IoStopTimer<call>(body: u64) -> () [max DISPATCH_LEVEL] {
+        let object = timer_of(body)?;
+        if with(|state| state.calling) == Some(cpu::index()) {
+            let what = format!(
+                "IoStopTimer was called by an IoTimer routine, for the device {body:#018x}. \
+                 Kernels hold a spin lock over these routines that it needs, and stop or hang"
+            );
+            report::violation("io-timer-stopped-inside", None, what, call.return_address());
+        }
+        Ok(stop(object)?)
     }
 
     /// The DPC of the kernel timer: calls every routine whose timer is started.
     fn IopTimerDispatch<call>() -> () [max DISPATCH_LEVEL] {
         let caller = Caller::of(call);
+        with(|state| state.calling = Some(cpu::index()));
         for object in with(|state| state.started.clone()) {
             // One routine may have stopped the timer of another.
             if with(|state| state.started.contains(&object)) {
@@ -161,6 +176,7 @@ exports! {
                 caller.call(guest::read_u64(object + offset::ROUTINE)?, &[body, context]);
             }
         }
+        with(|state| state.calling = None);
         Ok(())
     }
 }
