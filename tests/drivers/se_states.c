@@ -18,6 +18,12 @@ NTSYSAPI NTSTATUS NTAPI ZwOpenProcessTokenEx(HANDLE, ACCESS_MASK, ULONG, PHANDLE
 NTSYSAPI NTSTATUS NTAPI ZwOpenThreadTokenEx(HANDLE, ACCESS_MASK, BOOLEAN, ULONG, PHANDLE);
 NTSYSAPI NTSTATUS NTAPI ZwQueryInformationToken(HANDLE, TOKEN_INFORMATION_CLASS, PVOID, ULONG, PULONG);
 NTSYSAPI NTSTATUS NTAPI ZwDuplicateToken(HANDLE, ACCESS_MASK, POBJECT_ATTRIBUTES, BOOLEAN, TOKEN_TYPE, PHANDLE);
+NTSYSAPI BOOLEAN NTAPI MmIsRecursiveIoFault(VOID);
+NTSYSAPI ULONG64 NTAPI RtlGetEnabledExtendedFeatures(ULONG64);
+NTSYSAPI NTSTATUS NTAPI NtQuerySecurityObject(HANDLE, SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, ULONG, PULONG);
+NTSYSAPI NTSTATUS NTAPI NtSetSecurityObject(HANDLE, SECURITY_INFORMATION, PSECURITY_DESCRIPTOR);
+NTSYSAPI NTSTATUS NTAPI NtSetInformationThread(HANDLE, THREADINFOCLASS, PVOID, ULONG);
+NTSYSAPI NTSTATUS NTAPI ObQueryObjectAuditingByHandle(HANDLE, PBOOLEAN);
 NTSYSAPI NTSTATUS NTAPI ZwQuerySecurityObject(HANDLE, SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, ULONG, PULONG);
 
 static VOID AccessStates(VOID)
@@ -95,13 +101,26 @@ static VOID Defaults(VOID)
     UNICODE_STRING root = RTL_CONSTANT_STRING(L"\\"), types = RTL_CONSTANT_STRING(L"\\ObjectTypes");
     UNICODE_STRING registry = RTL_CONSTANT_STRING(L"\\REGISTRY");
     OBJECT_ATTRIBUTES attributes;
+    static ULONG room[32];
+    KPRIORITY priority = KeQueryPriorityThread(KeGetCurrentThread());
     ACCESS_MASK first = 0;
+    BOOLEAN audited = 7;
+    ULONG length = 0;
     HANDLE handle;
 
     InitializeObjectAttributes(&attributes, &root, OBJ_KERNEL_HANDLE, NULL, NULL);
     CHECK(ZwOpenDirectoryObject(&handle, READ_CONTROL, &attributes) == 0);
     CHECK(Entries(handle, &first) == 4 && first == (STANDARD_RIGHTS_READ | DIRECTORY_QUERY | DIRECTORY_TRAVERSE));
     CHECK(ZwClose(handle) == 0);
+    CHECK(ZwOpenDirectoryObject(&handle, READ_CONTROL | WRITE_OWNER, &attributes) == 0);
+    CHECK(NtQuerySecurityObject(handle, OWNER_SECURITY_INFORMATION, room, sizeof room, &length) == 0 && length == 20 + 16);
+    CHECK(NtSetSecurityObject(handle, OWNER_SECURITY_INFORMATION, room) == 0);
+    CHECK(NtSetSecurityObject(handle, OWNER_SECURITY_INFORMATION, NULL) == STATUS_ACCESS_VIOLATION);
+    CHECK(ObQueryObjectAuditingByHandle(handle, &audited) == 0 && !audited && ZwClose(handle) == 0);
+    CHECK(ObQueryObjectAuditingByHandle((HANDLE)0x7ff0, &audited) == STATUS_INVALID_HANDLE);
+    CHECK(NtSetInformationThread(ZwCurrentThread(), ThreadPriority, &priority, sizeof priority) == 0);
+    CHECK(NtSetInformationThread(ZwCurrentThread(), ThreadPriority, &priority, 1) == STATUS_INFO_LENGTH_MISMATCH);
+    CHECK(!MmIsRecursiveIoFault() && (RtlGetEnabledExtendedFeatures(1) & ~1ULL) == 0);
     attributes.ObjectName = &types;
     CHECK(ZwOpenDirectoryObject(&handle, READ_CONTROL, &attributes) == 0);
     CHECK(Entries(handle, &first) == 2 && first == DIRECTORY_ALL_ACCESS);

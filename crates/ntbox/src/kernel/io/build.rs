@@ -112,6 +112,13 @@ fn open_device(
 }
 
 exports! {
+    /// `IoQueueThreadIrp`: from now on the request is its thread's, and freed at its end
+    /// as one that the I/O manager built.
+    fn IoQueueThreadIrp(packet: u64) -> () [max APC_LEVEL] {
+        irp::set_owner(packet, irp::Owner::Built);
+        Ok(())
+    }
+
     /// `IoBuildDeviceIoControlRequest`: NULL without memory.
     fn IoBuildDeviceIoControlRequest<call>(
         code: u32, body: u64, input: u64, input_length: u32, output: u64, output_length: u32, internal: bool, event: u64,

@@ -5,9 +5,40 @@ use ntstatus::STATUS_SUCCESS;
 use super::{clock, dpc};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
+use crate::kernel::{guest, log};
+
+/// What the host's processor and system have enabled of its extended state; 0 without
+/// `XSAVE`.
+fn enabled_features() -> u64 {
+    if !std::is_x86_feature_detected!("xsave") {
+        return 0;
+    }
+    let (low, high): (u32, u32);
+    // SAFETY: the instruction reads a register that is there when the system has
+    // enabled XSAVE, which is what was just asked.
+    unsafe {
+        std::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack));
+    };
+    u64::from(high) << 32 | u64::from(low)
+}
 
 exports! {
+    /// `RtlGetEnabledExtendedFeatures`: those of the host.
+    fn RtlGetEnabledExtendedFeatures(mask: u64) -> u64 [max HIGH_LEVEL] {
+        Ok(enabled_features() & mask)
+    }
+
+    /// `HalMakeBeep`: refused, for there is no speaker.
+    fn HalMakeBeep(frequency: u32) -> bool [max DISPATCH_LEVEL] {
+        log::note("HalMakeBeep fails: this machine has no speaker");
+        Ok(false)
+    }
+
+    /// `MmIsRecursiveIoFault`: no page of a file is ever brought in by a fault.
+    fn MmIsRecursiveIoFault() -> bool [max DISPATCH_LEVEL] {
+        Ok(false)
+    }
+
     /// `KeQueryUnbiasedInterruptTime`: interrupt time without that spent asleep;
     /// this machine never sleeps.
     fn KeQueryUnbiasedInterruptTime() -> u64 [max HIGH_LEVEL] {

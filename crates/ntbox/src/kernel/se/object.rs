@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::defaults;
 use super::descriptor::Descriptor;
 use super::descriptor::control::DACL_PRESENT;
+use super::descriptor::part;
 use super::descriptor_form::in_pool;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
@@ -15,6 +16,7 @@ use crate::kernel::guest;
 use crate::kernel::io::layout::file;
 use crate::kernel::ob::{self, Caller, Refusal, Type};
 use crate::kernel::zw::key;
+use crate::kernel::zw::mode::Mode;
 use crate::kernel::zw::reply::Information;
 
 /// Descriptors that were set, by object.
@@ -55,48 +57,122 @@ pub fn forget(object: u64) {
     with(|set| set.remove(&object));
 }
 
+/// The rights that a program needs to ask for parts of a descriptor, or to set them.
+fn rights_for(parts: u32, set: bool) -> u32 {
+    /// `READ_CONTROL`, `WRITE_DAC`, `WRITE_OWNER` and `ACCESS_SYSTEM_SECURITY`.
+    const READ_CONTROL: u32 = 0x2_0000;
+    const WRITE_DAC: u32 = 0x4_0000;
+    const WRITE_OWNER: u32 = 0x8_0000;
+    const SYSTEM_SECURITY: u32 = 0x100_0000;
+    let (owner, list) = if set {
+        (WRITE_OWNER, WRITE_DAC)
+    } else {
+        (READ_CONTROL, READ_CONTROL)
+    };
+    let wanted = [
+        (part::OWNER | part::GROUP, owner),
+        (part::DACL, list),
+        (part::SACL, SYSTEM_SECURITY),
+    ];
+    let wanted = wanted.into_iter().filter(|(bits, _)| parts & bits != 0);
+    wanted.fold(0, |all, (_, right)| all | right)
+}
+
+/// Where an answer goes.
+struct Answer {
+    buffer: u64,
+    length: u32,
+    needed: u64,
+}
+
+fn query(
+    handle: u64,
+    parts: u32,
+    to: &Answer,
+    mode: Mode,
+    caller: &Caller<'_>,
+) -> Result<(), Refusal> {
+    mode.probe(to.buffer, u64::from(to.length), 4)?;
+    mode.probe(to.needed, 4, 4)?;
+    let object = guarded_by(handle, rights_for(parts, false), mode)?;
+    let answer = || {
+        let bytes = of(object).only(parts).relative();
+        let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        guest::write_u32(to.needed, size)?;
+        if to.length < size {
+            return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+        }
+        Ok(guest::write_bytes(to.buffer, &bytes)?)
+    };
+    if !is_filtered(object) {
+        return answer();
+    }
+    let shown = Shown::new(&Information::default().u32(parts).u32(to.length).finish())?;
+    let fields = Information::default()
+        .u64(shown.at())
+        .u64(to.buffer)
+        .u64(shown.at() + 4);
+    cm::on_key(notice::QUERY_SECURITY, object, fields, caller, answer)
+}
+
+fn set_by_handle(
+    handle: u64,
+    parts: u32,
+    descriptor: u64,
+    mode: Mode,
+    caller: &Caller<'_>,
+) -> Result<(), Refusal> {
+    if descriptor == 0 {
+        return Err(ntstatus::STATUS_ACCESS_VIOLATION.into());
+    }
+    mode.probe(descriptor, 0x14, 4)?;
+    let object = guarded_by(handle, rights_for(parts, true), mode)?;
+    if !is_filtered(object) {
+        return change(object, parts, descriptor);
+    }
+    let shown = Shown::new(&parts.to_le_bytes())?;
+    let fields = Information::default().u64(shown.at()).u64(descriptor);
+    let change = || change(object, parts, descriptor);
+    cm::on_key(notice::SET_SECURITY, object, fields, caller, change)
+}
+
 exports! {
     /// `ZwQuerySecurityObject`.
     fn ZwQuerySecurityObject<call>(handle: u64, parts: u32, buffer: u64, length: u32, needed: u64) -> u32
         [max PASSIVE_LEVEL]
     {
-        let query = || -> Result<(), Refusal> {
-            let object = guarded_by(handle)?;
-            let answer = || {
-                let bytes = of(object).only(parts).relative();
-                let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                guest::write_u32(needed, size)?;
-                if length < size {
-                    return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
-                }
-                Ok(guest::write_bytes(buffer, &bytes)?)
-            };
-            if !is_filtered(object) {
-                return answer();
-            }
-            let shown = Shown::new(&Information::default().u32(parts).u32(length).finish())?;
-            let fields = Information::default().u64(shown.at()).u64(buffer).u64(shown.at() + 4);
-            cm::on_key(notice::QUERY_SECURITY, object, fields, &Caller::of(call), answer)
-        };
-        ob::status(query())
+        let to = Answer { buffer, length, needed };
+        Mode::Kernel.status(query(handle, parts, &to, Mode::Kernel, &Caller::of(call)))
+    }
+
+    /// `NtQuerySecurityObject`: a program needs the rights for what it asks.
+    fn NtQuerySecurityObject<call>(handle: u64, parts: u32, buffer: u64, length: u32, needed: u64) -> u32
+        [max PASSIVE_LEVEL]
+    {
+        let (mode, to) = (Mode::previous(), Answer { buffer, length, needed });
+        mode.status(query(handle, parts, &to, mode, &Caller::of(call)))
     }
 
     /// `ZwSetSecurityObject`.
     fn ZwSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        let set = || -> Result<(), Refusal> {
-            if descriptor == 0 {
-                return Err(ntstatus::STATUS_ACCESS_VIOLATION.into());
+        Mode::Kernel.status(set_by_handle(handle, parts, descriptor, Mode::Kernel, &Caller::of(call)))
+    }
+
+    /// `NtSetSecurityObject`: a program needs the rights for what it sets.
+    fn NtSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let mode = Mode::previous();
+        mode.status(set_by_handle(handle, parts, descriptor, mode, &Caller::of(call)))
+    }
+
+    /// `ObQueryObjectAuditingByHandle`: nothing is audited.
+    fn ObQueryObjectAuditingByHandle(handle: u64, generates: u64) -> u32 [max PASSIVE_LEVEL] {
+        match ob::by_handle(handle, 0, None, false) {
+            Ok(_) => {
+                guest::write_u8(generates, 0)?;
+                Ok(ntstatus::STATUS_SUCCESS)
             }
-            let object = guarded_by(handle)?;
-            if !is_filtered(object) {
-                return change(object, parts, descriptor);
-            }
-            let shown = Shown::new(&parts.to_le_bytes())?;
-            let fields = Information::default().u64(shown.at()).u64(descriptor);
-            let change = || change(object, parts, descriptor);
-            cm::on_key(notice::SET_SECURITY, object, fields, &Caller::of(call), change)
-        };
-        ob::status(set())
+            Err(status) => Ok(status),
+        }
     }
 
     /// `ObSetSecurityObjectByPointer`.
@@ -132,8 +208,8 @@ fn is_filtered(object: u64) -> bool {
 
 /// The object that a handle's descriptor is kept for: for a file on a device, the
 /// device.
-fn guarded_by(handle: u64) -> Result<u64, Refusal> {
-    let entry = ob::by_handle(handle, 0, None, false)?;
+fn guarded_by(handle: u64, access: u32, mode: Mode) -> Result<u64, Refusal> {
+    let entry = ob::by_handle(handle, access, None, mode.is_user())?;
     Ok(match entry.kind {
         Type::File => guest::read_u64(entry.object + file::DEVICE_OBJECT)?,
         _ => entry.object,

@@ -281,8 +281,17 @@ fn query_thread(
     }
 }
 
-fn set_thread(handle: u64, class: u32, buffer: u64, length: u32) -> Result<(), Refusal> {
-    let object = ob::by_handle(handle, 0, Some(Type::Thread), false)?.object;
+fn set_thread(
+    handle: u64,
+    class: u32,
+    buffer: u64,
+    length: u32,
+    mode: Mode,
+) -> Result<(), Refusal> {
+    /// `THREAD_SET_INFORMATION`.
+    const SET_INFORMATION: u32 = 0x20;
+    mode.probe(buffer, u64::from(length), 4)?;
+    let object = ob::by_handle(handle, SET_INFORMATION, Some(Type::Thread), mode.is_user())?.object;
     if class != thread_class::PRIORITY && class != thread_class::BASE_PRIORITY {
         return Err(unknown("ZwSetInformationThread", class, thread_class::END));
     }
@@ -358,6 +367,14 @@ exports! {
     fn ZwSetInformationThread(handle: u64, class: u32, buffer: u64, length: u32) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(set_thread(handle, class, buffer, length))
+        ob::status(set_thread(handle, class, buffer, length, Mode::Kernel))
+    }
+
+    /// `NtSetInformationThread`: a program needs `THREAD_SET_INFORMATION`.
+    fn NtSetInformationThread(handle: u64, class: u32, buffer: u64, length: u32) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let mode = Mode::previous();
+        mode.status(set_thread(handle, class, buffer, length, mode))
     }
 }
