@@ -32,21 +32,21 @@ pub struct Life {
 /// The driver's lives in a log. Lines before the first start are nobody's.
 #[must_use]
 pub fn lives(log: &[Line]) -> Vec<Life> {
-    let mut lives = Vec::new();
+    let mut found = Vec::new();
     let mut lines: Vec<Line> = Vec::new();
     for line in log.iter().filter(|line| line.text.starts_with(PREFIX)) {
         if begins(&line.text) {
-            lives.extend(life(mem::take(&mut lines)));
+            found.extend(life(mem::take(&mut lines)));
         } else if lines.is_empty() {
             continue;
         }
         lines.push(line.clone());
         if ends(&line.text) {
-            lives.extend(life(mem::take(&mut lines)));
+            found.extend(life(mem::take(&mut lines)));
         }
     }
-    lives.extend(life(lines));
-    lives
+    found.extend(life(lines));
+    found
 }
 
 /// What the driver says, if it is the driver who speaks: the event and its fields.
