@@ -13,7 +13,15 @@ use suites::embedded::run;
 fn objects_with_handles() {
     all_well(
         "zw_objects",
-        &["Links", "Events", "Waits", "Timers", "TimerApcs", "System"],
+        &[
+            "Links",
+            "Events",
+            "Waits",
+            "Timers",
+            "TimerApcs",
+            "System",
+            "KeyChanges",
+        ],
     );
 }
 

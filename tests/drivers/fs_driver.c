@@ -121,6 +121,8 @@ static VOID Leftovers(VOID)
 {
     PVOID block = ExAllocatePoolWithTag(PagedPool, 40, TAG);
     BOOLEAN charged = 7, before;
+    SECTION_OBJECT_POINTERS pointers;
+    LARGE_INTEGER size = { .QuadPart = 0 };
     KIRQL old = 9, irql = KeAcquireQueuedSpinLock(LockQueueNtfsStructLock);
 
     CHECK(irql == PASSIVE_LEVEL && KeGetCurrentIrql() == DISPATCH_LEVEL);
@@ -132,6 +134,9 @@ static VOID Leftovers(VOID)
     CHECK(KeSetIdealProcessorThread(KeGetCurrentThread(), 0) == 0);
     CHECK(KeSetIdealProcessorThread(KeGetCurrentThread(), 99) == 0);
     CHECK(KeSetIdealProcessorThread(KeGetCurrentThread(), 0) == 0);
+    RtlZeroMemory(&pointers, sizeof pointers);
+    CHECK(MmFlushImageSection(&pointers, MmFlushForDelete) && MmCanFileBeTruncated(&pointers, &size));
+    CHECK(MmForceSectionClosed(&pointers, FALSE));
     before = KeSetKernelStackSwapEnable(FALSE);
     CHECK(before && !KeSetKernelStackSwapEnable(TRUE));
     CHECK(block && ExQueryPoolBlockSize(block, &charged) >= 40 && !charged);

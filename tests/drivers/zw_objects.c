@@ -239,6 +239,39 @@ static VOID System(VOID)
     ExFreePool(list);
 }
 
+static HANDLE Watched;
+static BOOLEAN Changed;
+
+static VOID NTAPI ChangesKey(UNUSED PVOID context)
+{
+    LARGE_INTEGER soon = { .QuadPart = -10000 };
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"new");
+    ULONG value = 1;
+
+    KeDelayExecutionThread(KernelMode, FALSE, &soon);
+    Changed = TRUE;
+    CHECK(ZwSetValueKey(Watched, &name, 0, REG_DWORD, &value, sizeof value) == 0);
+    PsTerminateSystemThread(STATUS_SUCCESS);
+}
+
+/* Waiting for a change of a key, in the call itself. */
+static VOID KeyChanges(VOID)
+{
+    UNICODE_STRING path = RTL_CONSTANT_STRING(L"\\Registry\\Machine\\Software\\NtboxWatched");
+    OBJECT_ATTRIBUTES attributes;
+    IO_STATUS_BLOCK block = { { .Status = 0x55555555 }, 7 };
+    HANDLE thread = NULL;
+
+    InitializeObjectAttributes(&attributes, &path, OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE, NULL, NULL);
+    CHECK(ZwCreateKey(&Watched, KEY_ALL_ACCESS, &attributes, 0, NULL, REG_OPTION_VOLATILE, NULL) == 0);
+    CHECK(PsCreateSystemThread(&thread, THREAD_ALL_ACCESS, NULL, NULL, NULL, ChangesKey, NULL) == 0);
+    CHECK(!Changed);
+    CHECK(ZwNotifyChangeKey(Watched, NULL, NULL, NULL, &block, REG_NOTIFY_CHANGE_LAST_SET, FALSE, NULL, 0, FALSE) == STATUS_NOTIFY_ENUM_DIR);
+    CHECK(Changed && block.Status == STATUS_NOTIFY_ENUM_DIR);
+    CHECK(ZwWaitForSingleObject(thread, FALSE, NULL) == 0 && ZwClose(thread) == 0);
+    CHECK(ZwDeleteKey(Watched) == 0 && ZwClose(Watched) == 0);
+}
+
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path);
 static VOID NTAPI Unload(UNUSED PDRIVER_OBJECT driver)
 {
@@ -253,5 +286,6 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
     CASE(Timers);
     CASE(TimerApcs);
     CASE(System);
+    CASE(KeyChanges);
     return CHECK_STATUS;
 }

@@ -21,6 +21,7 @@
 //! | `ecp` | extra create parameters |
 //! | `cancellable` | waits that the cancellation of a request ends |
 //! | `notify` | who waits for changes in directories of other file systems |
+//! | `section_pointers` | whether files of drivers have sections: they have none |
 //! | `support` | `FsRtl…` functions that ordinary drivers link |
 //! | `legal` | names as other file systems want them |
 //! | `mcb`, `runs` | map control blocks |
@@ -45,6 +46,7 @@ mod mcb;
 mod name;
 mod notify;
 mod runs;
+mod section_pointers;
 mod support;
 mod transfer;
 mod tree;
@@ -75,6 +77,7 @@ pub const TABLES: &[&[Export]] = &[
     mcb::EXPORTS,
     mcb::SMALL,
     notify::EXPORTS,
+    section_pointers::EXPORTS,
     support::EXPORTS,
     tunnel::EXPORTS,
 ];
