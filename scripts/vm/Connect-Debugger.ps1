@@ -3,9 +3,10 @@
 From the host: gives a Hyper-V guest a serial port, and starts WinDbg on it.
 
 .DESCRIPTION
-Run it as administrator on the Hyper-V host, with the guest off or running. The
-guest's COM1 becomes a named pipe. In the guest, "Enable-TestMode.ps1 -SerialPort
-1" and a restart make Windows use it.
+Run it as administrator on the Hyper-V host. The first time, the guest has to be
+shut down: a serial port is there from a cold start on. The guest's COM1 becomes
+a named pipe. In the guest, "Enable-TestMode.ps1 -SerialPort 1" and a restart make
+Windows use it.
 
 .PARAMETER VMName
 The guest's name in Hyper-V.
@@ -35,8 +36,13 @@ if (-not (Test-Path $Debugger -PathType Leaf)) {
 $pdb = Get-PackageFile $Symbols 'ntmem.pdb'
 $pipe = "\\.\pipe\$PipeName"
 
+if ((Get-VMComPort -VMName $VMName -Number 1).Path -ne $pipe) {
+    if ((Get-VM -Name $VMName).State -ne 'Off') {
+        throw "$VMName has no serial port on $pipe yet, and gets one only while it is off: shut it down, and run this again."
+    }
+    Set-VMComPort -VMName $VMName -Number 1 -Path $pipe
+}
 Write-Step "COM1 of $VMName is $pipe"
-Set-VMComPort -VMName $VMName -Number 1 -Path $pipe
 
 $path = "srv*;$(Split-Path $pdb)"
 $script = (Resolve-Path (Join-Path $PSScriptRoot '..\windbg\ntmem.dbg')).Path

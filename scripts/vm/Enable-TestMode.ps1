@@ -43,6 +43,13 @@ if (Test-SecureBoot) {
     throw 'Secure Boot is on and keeps test signing off: turn it off in the settings of the virtual machine.'
 }
 
+# BitLocker would ask for its recovery key at the next start.
+$volume = Get-CimInstance -Namespace 'root/CIMV2/Security/MicrosoftVolumeEncryption' `
+    -ClassName Win32_EncryptableVolume -Filter "DriveLetter='$env:SystemDrive'" -ErrorAction SilentlyContinue
+if ($volume -and $volume.ProtectionStatus -eq 1) {
+    throw "$env:SystemDrive is protected by BitLocker: note its recovery key, run 'manage-bde -protectors -disable $env:SystemDrive', then run this again."
+}
+
 Write-Step 'test signing'
 Invoke-Program 'bcdedit.exe' @('/set', 'testsigning', 'on')
 

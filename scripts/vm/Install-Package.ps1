@@ -27,6 +27,9 @@ Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 . (Join-Path $PSScriptRoot 'Common.ps1')
 Assert-Administrator
+if (-not [Environment]::Is64BitProcess) {
+    throw 'This is a 32-bit PowerShell, which may not install drivers: start the other one.'
+}
 
 $inf = Get-PackageFile $Package 'ntmem.inf'
 $sys = Get-PackageFile $Package 'ntmem.sys'
@@ -37,19 +40,29 @@ $stores = @('Root', 'TrustedPublisher')
 Add-Type -Namespace Ntmem -Name NewDev -MemberDefinition @'
 [DllImport("newdev.dll", CharSet = CharSet.Unicode, SetLastError = true)]
 [return: MarshalAs(UnmanagedType.Bool)]
-public static extern bool DiInstallDriverW(
+static extern bool DiInstallDriverW(
     IntPtr parent, string inf, uint flags, [MarshalAs(UnmanagedType.Bool)] out bool needsRestart);
 
 [DllImport("newdev.dll", CharSet = CharSet.Unicode, SetLastError = true)]
 [return: MarshalAs(UnmanagedType.Bool)]
-public static extern bool DiUninstallDriverW(
+static extern bool DiUninstallDriverW(
     IntPtr parent, string inf, uint flags, [MarshalAs(UnmanagedType.Bool)] out bool needsRestart);
+
+// The error is asked for here: between two lines of a script PowerShell itself
+// calls Windows, and its error would be the one that is found. 0 is success.
+public static int Install(string inf, out bool needsRestart) {
+    return DiInstallDriverW(IntPtr.Zero, inf, 0, out needsRestart) ? 0 : Marshal.GetLastWin32Error();
+}
+
+public static int Uninstall(string inf, out bool needsRestart) {
+    return DiUninstallDriverW(IntPtr.Zero, inf, 0, out needsRestart) ? 0 : Marshal.GetLastWin32Error();
+}
 '@
 
 # Says how a call ended, and fails with it.
 function Complete-Call {
-    param([string] $Name, [bool] $Succeeded, [int] $ErrorCode, [bool] $NeedsRestart)
-    if (-not $Succeeded) {
+    param([string] $Name, [int] $ErrorCode, [bool] $NeedsRestart)
+    if ($ErrorCode -ne 0) {
         $reason = (New-Object ComponentModel.Win32Exception $ErrorCode).Message
         throw ('{0} failed: 0x{1:X8} {2}; %windir%\INF\setupapi.dev.log says more.' -f $Name, $ErrorCode, $reason)
     }
@@ -62,9 +75,8 @@ function Complete-Call {
 $needsRestart = $false
 if ($Remove) {
     Write-Step "removing $inf"
-    $succeeded = [Ntmem.NewDev]::DiUninstallDriverW([IntPtr]::Zero, $inf, 0, [ref] $needsRestart)
-    $code = [Runtime.InteropServices.Marshal]::GetLastWin32Error()
-    Complete-Call 'DiUninstallDriver' $succeeded $code $needsRestart
+    $code = [Ntmem.NewDev]::Uninstall($inf, [ref] $needsRestart)
+    Complete-Call 'DiUninstallDriver' $code $needsRestart
     if ($Distrust) {
         $certificate = New-Object Security.Cryptography.X509Certificates.X509Certificate2 $cer
         foreach ($store in $stores) {
@@ -95,7 +107,6 @@ if ($TrustOnly) {
 }
 
 Write-Step "installing $inf"
-$succeeded = [Ntmem.NewDev]::DiInstallDriverW([IntPtr]::Zero, $inf, 0, [ref] $needsRestart)
-$code = [Runtime.InteropServices.Marshal]::GetLastWin32Error()
-Complete-Call 'DiInstallDriver' $succeeded $code $needsRestart
+$code = [Ntmem.NewDev]::Install($inf, [ref] $needsRestart)
+Complete-Call 'DiInstallDriver' $code $needsRestart
 Invoke-Program 'sc.exe' @('qc', 'ntmem')

@@ -14,8 +14,8 @@ The folder with ntmem.sys.
 The program ntmemctl.exe, built for Windows.
 
 .PARAMETER DebugView
-The program dbgviewcli.exe of Sysinternals, which reads what drivers log; without
-it there is no log to check.
+The program dbgviewcli64.exe (or dbgviewcli.exe, or Dbgview.exe) of Sysinternals,
+which reads what drivers log; without it there is no log to check.
 
 .PARAMETER Logs
 The folder for what was printed, one file a run, and for facts about the guest.

@@ -64,7 +64,7 @@ impl Report {
             }
         }
         if value("PnpLockDown").is_none_or(|value| value != "1") {
-            self.add(None, "[Version] has no PnpLockDown = 1");
+            self.add(1324, "[Version] has no PnpLockDown = 1");
         }
         let stamp = inf.values("Version", "DriverVer").unwrap_or_default();
         if !stamp.is_empty() && !is_stamp(stamp) {
@@ -85,7 +85,7 @@ impl Report {
             match name.as_str() {
                 "manufacturer" => self.add(None, "[Manufacturer] makes it a device's driver"),
                 "defaultinstall" | "defaultuninstall" => {
-                    self.add(None, format!("[{}] names no architecture", section.name));
+                    self.add(1421, format!("[{}] names no architecture", section.name));
                 }
                 _ => {}
             }
@@ -94,14 +94,18 @@ impl Report {
             let is_legacy = section.values("LegacyUninstall");
             if is_uninstall && is_legacy.is_none_or(|values| values != ["1"]) {
                 self.add(
-                    None,
+                    1422,
                     format!("[{}] lacks LegacyUninstall = 1", section.name),
                 );
             }
         }
-        for name in ["DefaultInstall.NTamd64", "DefaultInstall.NTamd64.Services"] {
-            if inf.sections(name).next().is_none() {
-                self.add(None, format!("[{name}] is missing"));
+        let install = "DefaultInstall.NTamd64";
+        for (name, code) in [
+            (install.to_owned(), Some(1423)),
+            (format!("{install}.Services"), None),
+        ] {
+            if inf.sections(&name).next().is_none() {
+                self.add(code, format!("[{name}] is missing"));
             }
         }
     }
@@ -115,7 +119,7 @@ impl Report {
             if folder.values.first().is_none_or(|id| id != STORE) {
                 let key = folder.key.as_deref().unwrap_or("a line");
                 self.add(
-                    None,
+                    1322,
                     format!("{key} of [DestinationDirs] is not {STORE}, the driver store"),
                 );
             }
@@ -178,7 +182,7 @@ impl Report {
         }
     }
 
-    /// Values are written relative to the service's key, and to no other.
+    /// Values are written below `Parameters` of the service's key, and nowhere else.
     fn registry(&mut self, inf: &Inf) {
         for section in inf
             .sections
@@ -190,6 +194,12 @@ impl Report {
                     let root = line.values.first().map_or("", String::as_str);
                     if !root.eq_ignore_ascii_case("HKR") {
                         self.add(1304, format!("[{}] writes to {root}, not HKR", list.name));
+                    }
+                    let key = line.values.get(1).map_or("", String::as_str);
+                    let top = key.split('\\').next().unwrap_or_default();
+                    if !top.eq_ignore_ascii_case("Parameters") {
+                        let what = format!("[{}] writes outside of Parameters: {key}", list.name);
+                        self.add(1323, what);
                     }
                 }
             }
@@ -281,7 +291,12 @@ mod tests {
                 Some(1281),
                 "does not go with",
             ),
-            ("PnpLockDown = 1", "PnpLockDown = 0", None, "PnpLockDown"),
+            (
+                "PnpLockDown = 1",
+                "PnpLockDown = 0",
+                Some(1324),
+                "PnpLockDown",
+            ),
             ("01/01/2026", "13/01/2026", None, "mm/dd/yyyy"),
             ("0.1.0.0", "0.1.0", None, "w.x.y.z"),
             (
@@ -293,7 +308,7 @@ mod tests {
             (
                 "[Strings]",
                 "[DefaultInstall]\r\n[Strings]",
-                None,
+                Some(1421),
                 "no architecture",
             ),
             (
@@ -305,7 +320,7 @@ mod tests {
             (
                 "LegacyUninstall = 1",
                 "LegacyUninstall = 0",
-                None,
+                Some(1422),
                 "LegacyUninstall",
             ),
             (
@@ -317,7 +332,7 @@ mod tests {
             (
                 "DefaultDestDir = 13",
                 "DefaultDestDir = 12",
-                None,
+                Some(1322),
                 "driver store",
             ),
             (
@@ -348,6 +363,12 @@ mod tests {
                 "HKLM, Parameters, Size",
                 Some(1304),
                 "HKLM",
+            ),
+            (
+                "HKR, Parameters, Size",
+                "HKR,, Size",
+                Some(1323),
+                "outside of Parameters",
             ),
         ] {
             let whole = stamped();

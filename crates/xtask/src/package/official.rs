@@ -70,6 +70,9 @@ fn certificate(context: &Context, file: &Path) -> anyhow::Result<String> {
     let mut script = Command::new("powershell.exe");
     script
         .args(["-NoProfile", "-NonInteractive", "-Command", CERTIFICATE])
+        // Where PowerShell 7 ran us, its modules are in the way of this one's own,
+        // and there is no drive `Cert:`. Without the variable it finds them.
+        .env_remove("PSModulePath")
         .env("NTMEM_SIGNER", SIGNER)
         .env("NTMEM_CER", file);
     let printed = process::capture(context, &mut script, "making the certificate")?;
