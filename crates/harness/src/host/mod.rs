@@ -2,6 +2,7 @@
 //! does for a kernel service (create, start, stop, delete) and collects what
 //! the driver logs. Tests speak to the trait and never to one host.
 
+pub mod debugview;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod ntbox;
 #[cfg(windows)]

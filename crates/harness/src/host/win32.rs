@@ -25,9 +25,11 @@ const KNOWN: [Known; 31] = known![
     1 ERROR_INVALID_FUNCTION 0xC000_0010
         "the driver does not handle this request",
     2 ERROR_FILE_NOT_FOUND 0xC000_0034
-        "the file or device is not there; for a service, look at the path of its image",
+        "the file or device is not there; for a service, look at the path of its image, which must not \
+         be on a drive that a person mapped",
     3 ERROR_PATH_NOT_FOUND 0xC000_003A
-        "a folder of the path is not there; look at the path of the image",
+        "a folder of the path is not there; look at the path of the image, which must not be on a drive \
+         that a person mapped",
     5 ERROR_ACCESS_DENIED 0xC000_0022
         "this needs an elevated prompt (Run as administrator)",
     8 ERROR_NOT_ENOUGH_MEMORY 0xC000_0017

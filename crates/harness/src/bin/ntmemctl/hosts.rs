@@ -51,7 +51,7 @@ pub struct ScmArgs {
     /// --debugview nothing that the driver logs can be checked.
     #[arg(long, value_name = "FILE", conflicts_with = "debugview")]
     pub log: Option<PathBuf>,
-    /// `dbgviewcli.exe`, which is started to write the debug output.
+    /// `dbgviewcli.exe` or `Dbgview.exe`, started to write the debug output.
     #[arg(long, value_name = "PROGRAM")]
     pub debugview: Option<PathBuf>,
 }

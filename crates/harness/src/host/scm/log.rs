@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::super::debugview::Program;
 use super::super::{HostError, Service};
+use super::interrupt;
 use crate::logs::Tail;
 use crate::record::Line;
 
@@ -16,7 +19,7 @@ pub enum Source {
     Nowhere,
     /// A file that something else writes: DebugView's, or a debugger's `-logo`.
     File(PathBuf),
-    /// What this program has `dbgviewcli.exe` write, whose path this is.
+    /// What one of DebugView's programs is made to write, whose path this is.
     DebugView(PathBuf),
 }
 
@@ -31,11 +34,14 @@ pub struct Reader {
     lines: Vec<Line>,
     /// What each of the driver's lines begins with.
     prefix: String,
+    /// DebugView's program, if it has to be started.
+    program: Option<Program>,
     writer: Option<Writer>,
 }
 
 /// A program that writes a log for this one.
 struct Writer {
+    program: Program,
     child: Child,
     file: PathBuf,
 }
@@ -45,23 +51,23 @@ impl Source {
     pub fn open(&self, service: &Service) -> Result<Reader, HostError> {
         let stem = service.image.file_stem().unwrap_or_default();
         let prefix = format!("{}: ", stem.to_string_lossy());
-        let (tail, writer) = match self {
+        let (tail, program) = match self {
             Self::Nowhere => (None, None),
             Self::File(path) => {
                 let tail = Tail::from_end(path).map_err(|error| unreadable(path, &error))?;
                 (Some(tail), None)
             }
-            Self::DebugView(program) => {
-                let writer = debug_view(program)?;
-                (Some(Tail::new(&writer.file)), Some(writer))
-            }
+            Self::DebugView(path) => (None, Some(Program::at(path))),
         };
-        Ok(Reader {
+        let mut reader = Reader {
             tail,
             lines: Vec::new(),
             prefix,
-            writer,
-        })
+            program,
+            writer: None,
+        };
+        reader.listen()?;
+        Ok(reader)
     }
 }
 
@@ -72,33 +78,117 @@ fn unreadable(path: &Path, error: &std::io::Error) -> HostError {
     ))
 }
 
-/// Starts DebugView's program for the command line, and waits until it listens.
-fn debug_view(program: &Path) -> Result<Writer, HostError> {
-    let file = std::env::temp_dir().join(format!("ntmem-debug-{}.log", std::process::id()));
-    let _ = std::fs::remove_file(&file);
-    let child = Command::new(program)
-        .args(["--accepteula", "--kernel", "--verbose-kernel", "--no-win32"])
-        .args(["--no-banner", "--format", "text", "--log"])
-        .arg(&file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| {
-            HostError::Options(format!("{} cannot be started: {error}", program.display()))
-        })?;
-    let since = Instant::now();
-    while !file.exists() && since.elapsed() < PATIENCE {
-        std::thread::sleep(Duration::from_millis(50));
+impl Writer {
+    /// Starts DebugView's program, and waits until it has begun its file.
+    fn start(program: &Program) -> Result<Self, HostError> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ntmem-debug-{}-{number}.log", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_file(&file);
+        let failed = |what: String| {
+            let why = format!("{} {what}", program.path().display());
+            Err(HostError::Options(why))
+        };
+        let child = Command::new(program.path())
+            .args(program.to_write(&file))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let child = match child {
+            Ok(child) => child,
+            Err(error) => return failed(format!("cannot be started: {error}")),
+        };
+        let mut writer = Self {
+            program: program.clone(),
+            child,
+            file,
+        };
+        interrupt::watch_writer(writer.child.id(), &writer.program, &writer.file);
+        let since = Instant::now();
+        while !writer.file.exists() {
+            if let Ok(Some(status)) = writer.child.try_wait() {
+                return failed(format!(
+                    "ended at once ({status}); it needs an elevated prompt, and no other DebugView \
+                     may be running"
+                ));
+            }
+            if since.elapsed() > PATIENCE {
+                return failed(format!(
+                    "has not begun {} after {} s; is it DebugView?",
+                    writer.file.display(),
+                    PATIENCE.as_secs()
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // The file may be there before its driver is.
+        std::thread::sleep(QUIET);
+        Ok(writer)
     }
-    Ok(Writer { child, file })
+
+    /// Asks the program to end, which makes it write all that it has, and waits
+    /// until it did; by force, if it does not.
+    fn end(&mut self) {
+        let (program, arguments) = self.program.to_end(self.child.id());
+        let _ = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        let since = Instant::now();
+        while since.elapsed() < PATIENCE {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Reader {
+    /// Sees to it that what a driver logs from now on is written down.
+    pub fn listen(&mut self) -> Result<(), HostError> {
+        if let Some(program) = &self.program
+            && self.writer.is_none()
+        {
+            let writer = Writer::start(program)?;
+            self.tail = Some(Tail::new(&writer.file));
+            self.writer = Some(writer);
+        }
+        Ok(())
+    }
+
+    /// The driver is gone: reads what is left, and ends the program that wrote it.
+    pub fn finish(&mut self) -> Result<(), HostError> {
+        let Some(mut writer) = self.writer.take() else {
+            return Ok(());
+        };
+        self.read()?;
+        writer.end();
+        self.read()?;
+        if let Some(tail) = self.tail.take() {
+            self.lines.extend(tail.last());
+        }
+        Ok(())
+    }
+
     /// The driver's lines so far; waits until the writer has nothing more.
     pub fn lines(&mut self) -> Result<Vec<Line>, HostError> {
+        self.read()?;
+        let mut lines = self.lines.clone();
+        lines.extend(self.tail.iter().flat_map(Tail::last));
+        lines.retain(|line| line.text.starts_with(&self.prefix));
+        Ok(lines)
+    }
+
+    fn read(&mut self) -> Result<(), HostError> {
         let Some(tail) = &mut self.tail else {
-            return Ok(Vec::new());
+            return Ok(());
         };
         let since = Instant::now();
         let mut before = None;
@@ -108,22 +198,20 @@ impl Reader {
                 .extend(read.map_err(|error| unreadable(tail.path(), &error))?);
             let now = Some(tail.position());
             if before == now || since.elapsed() > PATIENCE {
-                break;
+                return Ok(());
             }
             before = now;
             std::thread::sleep(QUIET);
         }
-        let mut lines = self.lines.clone();
-        lines.extend(tail.last());
-        lines.retain(|line| line.text.starts_with(&self.prefix));
-        Ok(lines)
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.end();
+        }
+        interrupt::forget_writer(self.child.id());
         let _ = std::fs::remove_file(&self.file);
     }
 }

@@ -108,6 +108,8 @@ impl Scm {
             | ServiceAccess::STOP
             | ServiceAccess::QUERY_STATUS
             | ServiceAccess::DELETE;
+        // Before it is there, so that Ctrl-C never finds it unwatched.
+        interrupt::watch(&service.name);
         let since = Instant::now();
         loop {
             match self.manager.create_service(&info, access) {
@@ -117,7 +119,11 @@ impl Scm {
                 {
                     std::thread::sleep(Duration::from_millis(100));
                 }
-                created => return created.map_err(|error| failed(action, &error)),
+                Err(error) => {
+                    interrupt::forget(&service.name);
+                    return Err(failed(action, &error));
+                }
+                Ok(created) => return Ok(created),
             }
         }
     }
@@ -156,19 +162,30 @@ fn remove_leftover(manager: &ServiceManager, name: &str) -> Result<(), HostError
     }
 }
 
-/// Stops a service and waits until it is; whether it had been running.
-fn stop_service(service: &Handle) -> windows_service::Result<bool> {
+/// What stopping a service came to.
+enum Stop {
+    /// It was not running.
+    Idle,
+    /// It was, and is no more.
+    Done,
+    /// It is still being stopped.
+    Pending,
+}
+
+/// Stops a service, and waits until it is or takes too long.
+fn stop_service(service: &Handle) -> windows_service::Result<Stop> {
     match service.stop() {
-        Err(error) if code_of(&error) == Some(ERROR_SERVICE_NOT_ACTIVE) => return Ok(false),
+        Err(error) if code_of(&error) == Some(ERROR_SERVICE_NOT_ACTIVE) => return Ok(Stop::Idle),
         other => other?,
     };
     let since = Instant::now();
-    while service.query_status()?.current_state != ServiceState::Stopped
-        && since.elapsed() < PATIENCE
-    {
+    while service.query_status()?.current_state != ServiceState::Stopped {
+        if since.elapsed() > PATIENCE {
+            return Ok(Stop::Pending);
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(true)
+    Ok(Stop::Done)
 }
 
 /// The Win32 code of an error, if it has one.
@@ -233,7 +250,6 @@ impl Host for Scm {
         }
         let log = self.source.open(service)?;
         let handle = self.create(service)?;
-        interrupt::watch(&service.name);
         self.state = State::Installed(Installed {
             handle,
             name: service.name.clone(),
@@ -252,6 +268,7 @@ impl Host for Scm {
         if installed.started.is_some() {
             return Err(state("start", "the service is started already"));
         }
+        installed.log.listen()?;
         let start = match installed.handle.start::<&str>(&[]) {
             Ok(()) => Start::Running(0),
             Err(error) => match code_of(&error).map(i32::cast_unsigned) {
@@ -270,10 +287,22 @@ impl Host for Scm {
         };
         let mut findings = Findings::default();
         if let Start::Running(_) = start {
-            findings.unloaded =
-                stop_service(&installed.handle).map_err(|error| failed("stop", &error))?;
+            let stop = stop_service(&installed.handle).map_err(|error| failed("stop", &error))?;
+            if let Stop::Pending = stop {
+                return Err(HostError::Failed {
+                    host: NAME,
+                    action: "stop",
+                    why: format!(
+                        "it is still stopping after {} s: a program holds its device open, or \
+                         DriverUnload does not return; if no program does, restart",
+                        PATIENCE.as_secs()
+                    ),
+                });
+            }
+            findings.unloaded = matches!(stop, Stop::Done);
         }
         installed.started = None;
+        installed.log.finish()?;
         Ok(findings)
     }
 
