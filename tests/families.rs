@@ -3,8 +3,8 @@
 //! fail fails once and leaves nothing behind, and each mistake gets its bug check.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+use harness::host::Service;
 use harness::host::ntbox::Options;
-use harness::host::{self, Service};
 use harness::lifecycle::Run;
 use harness::record::Start;
 use ntbox::{Config, RegValue, Verify};
@@ -148,8 +148,7 @@ const FAMILIES: [(&str, &[&str]); 10] = [
 /// Runs the family of that number.
 fn family(number: usize, options: Options) -> Run {
     let number = u32::try_from(number).expect("ten families");
-    let service =
-        Service::new(build::families()).parameter("Family", host::RegValue::Dword(number));
+    let service = Service::new(build::families()).parameter("Family", RegValue::Dword(number));
     run_with(options, &service)
 }
 

@@ -157,8 +157,8 @@ fn a_missing_export_matters_when_it_is_called() {
 #[test]
 fn a_driver_with_add_device_is_told_what_is_not_tested() {
     let notes = |add: u32| {
-        let config = ntbox::Config::new(build::driver("missing"))
-            .parameter("Add", ntbox::RegValue::Dword(add));
+        let config =
+            ntbox::Config::new(build::driver("missing")).parameter("Add", RegValue::Dword(add));
         let report = ntbox::run(&config).expect("the driver runs");
         assert!(report.clean(), "{}", report.text());
         report.notes

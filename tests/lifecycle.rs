@@ -8,6 +8,7 @@ use harness::host::{Host, HostError, RegValue, Service};
 use harness::lifecycle::Run;
 use harness::promise;
 use harness::record::{Level, Start};
+use ntbox::OsVersion;
 use suites::build;
 use suites::embedded::{options, run, run_with};
 
@@ -130,16 +131,19 @@ fn kernels_without_the_new_allocator_get_the_old_one() {
 
 #[test]
 fn the_version_is_the_one_that_the_kernel_tells() {
-    for version in [(6, 1, 7601), (6, 2, 9200), (10, 0, 26100)] {
+    for (major, minor, build) in [(6, 1, 7601), (6, 2, 9200), (10, 0, 26100)] {
         let run = run_with(
             Options {
-                version: Some(version),
+                version: Some(OsVersion {
+                    major,
+                    minor,
+                    build,
+                }),
                 ..options()
             },
             &service(),
         );
         assert_good(&service(), &run);
-        let (major, minor, build) = version;
         let told = format!(" windows={major}.{minor}.{build} ");
         assert!(run.texts().any(|text| text.contains(&told)), "{told}");
     }

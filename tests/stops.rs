@@ -172,7 +172,7 @@ fn breakpoints_are_for_the_debugger() {
     assert_eq!(stop.parameters[0] & 0xFFFF_FFFF, 0x8000_0003);
     assert!(stop.what.contains("--debugger"), "{}", stop.what);
     let config = ntbox::Config::new(build::driver("crash"))
-        .parameter("How", ntbox::RegValue::Dword(16))
+        .parameter("How", RegValue::Dword(16))
         .debugger(true);
     let report = ntbox::run(&config).expect("the driver runs");
     assert!(report.clean(), "{}", report.text());

@@ -258,7 +258,7 @@ fn json_for_programs() {
     let value = json(&output);
     assert_eq!(value["verdict"], "passed");
     assert_eq!(value["exit_status"], 0);
-    assert_eq!(value["service"]["parameters"][0][1]["type"], "sz");
+    assert_eq!(value["service"]["parameters"][0][1]["sz"], "lock");
     assert_eq!(
         (&value["run"]["start"], &value["run"]["status"]),
         (&"running".into(), &0.into())

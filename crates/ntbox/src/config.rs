@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::parse::Mask;
+use settings::{Fault, Mask, OsVersion, RegValue};
 
 /// Everything that one run of a driver depends on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -181,65 +181,6 @@ impl Config {
     }
 }
 
-/// A registry value: its type and data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RegValue {
-    /// `REG_DWORD`.
-    Dword(u32),
-    /// `REG_QWORD`.
-    Qword(u64),
-    /// `REG_SZ`; the terminating NUL is added.
-    Sz(String),
-    /// `REG_EXPAND_SZ`; the terminating NUL is added.
-    ExpandSz(String),
-    /// `REG_MULTI_SZ`; each string and the list are terminated.
-    MultiSz(Vec<String>),
-    /// `REG_BINARY`.
-    Binary(Vec<u8>),
-    /// Any type number with exactly these bytes, well formed or not.
-    Raw {
-        /// The `REG_…` number.
-        kind: u32,
-        /// The data as stored.
-        data: Vec<u8>,
-    },
-}
-
-impl RegValue {
-    /// The `REG_…` type number.
-    #[must_use]
-    pub fn kind(&self) -> u32 {
-        match self {
-            Self::Sz(_) => 1,
-            Self::ExpandSz(_) => 2,
-            Self::Binary(_) => 3,
-            Self::Dword(_) => 4,
-            Self::MultiSz(_) => 7,
-            Self::Qword(_) => 11,
-            Self::Raw { kind, .. } => *kind,
-        }
-    }
-
-    /// The data as the registry stores it, little-endian, strings in UTF-16.
-    #[must_use]
-    pub fn data(&self) -> Vec<u8> {
-        fn utf16(text: &str) -> impl Iterator<Item = u8> + '_ {
-            text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes)
-        }
-        match self {
-            Self::Dword(value) => value.to_le_bytes().to_vec(),
-            Self::Qword(value) => value.to_le_bytes().to_vec(),
-            Self::Sz(text) | Self::ExpandSz(text) => utf16(text).collect(),
-            Self::MultiSz(list) => list
-                .iter()
-                .flat_map(|text| utf16(text))
-                .chain([0, 0])
-                .collect(),
-            Self::Binary(data) | Self::Raw { data, .. } => data.clone(),
-        }
-    }
-}
-
 /// The masks behind `DbgPrintEx`: a message of `level` for `component` is shown
 /// if bit `level` is set in the component's mask or in that of WIN2000.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -283,37 +224,5 @@ impl DebugFilter {
             .find(|(id, _)| *id == component)
             .map_or(0, |(_, mask)| *mask);
         bit & (mask | self.win2000) != 0
-    }
-}
-
-/// One call that is made to fail in the way that this function fails: NULL, an
-/// error status, or a raised one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// Name of the export, as the driver imports it.
-    pub export: String,
-    /// Which of its calls, counted from 1 over the whole run.
-    pub nth: u32,
-}
-
-/// What `RtlGetVersion` and `PsGetVersion` answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OsVersion {
-    /// Major version, 10 for Windows 10 and 11.
-    pub major: u32,
-    /// Minor version.
-    pub minor: u32,
-    /// Build number.
-    pub build: u32,
-}
-
-impl Default for OsVersion {
-    /// Windows 10 22H2.
-    fn default() -> Self {
-        Self {
-            major: 10,
-            minor: 0,
-            build: 19045,
-        }
     }
 }

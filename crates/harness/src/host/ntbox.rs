@@ -8,7 +8,7 @@ use ntbox::{
     Config, Handle, Machine, Operation, OsVersion, Process, Progress, Reply, Report, Started,
 };
 
-use super::{Asked, Host, HostError, Inquiry, RegValue, Service};
+use super::{Asked, Host, HostError, Inquiry, Service};
 use crate::record::{BugCheck, Calls, Findings, Line, Place, Start, Violation};
 
 /// What only this host can do.
@@ -20,9 +20,8 @@ pub struct Options {
     pub filter: Vec<(u32, u32)>,
     /// The mask of WIN2000, if not the one of a fresh Windows.
     pub win2000: Option<u32>,
-    /// Version of Windows to claim to be (major, minor, build), if not the usual
-    /// one.
-    pub version: Option<(u32, u32, u32)>,
+    /// Version of Windows to claim to be, if not the usual one.
+    pub version: Option<OsVersion>,
     /// How long one request may keep the driver busy, if not the usual time.
     pub timeout: Option<Duration>,
 }
@@ -141,21 +140,13 @@ impl Ntbox {
     fn config(&self, service: &Service) -> Config {
         let mut config = Config::new(&service.image);
         config.service.clone_from(&service.name);
-        config.parameters = service
-            .parameters
-            .iter()
-            .map(|(name, value)| (name.clone(), value.into()))
-            .collect();
+        config.parameters.clone_from(&service.parameters);
         config.filter.components.clone_from(&self.options.filter);
         if let Some(mask) = self.options.win2000 {
             config.filter.win2000 = mask;
         }
-        if let Some((major, minor, build)) = self.options.version {
-            config.version = OsVersion {
-                major,
-                minor,
-                build,
-            };
+        if let Some(version) = self.options.version {
+            config.version = version;
         }
         if let Some(timeout) = self.options.timeout {
             config.timeout = timeout;
@@ -280,15 +271,6 @@ impl Host for Ntbox {
             lines.extend(machine.log().iter().map(Line::from));
         }
         Ok(lines)
-    }
-}
-
-impl From<&RegValue> for ntbox::RegValue {
-    fn from(value: &RegValue) -> Self {
-        Self::Raw {
-            kind: value.kind(),
-            data: value.data(),
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The version of Windows that this kernel claims to be.
 
-use crate::config::OsVersion;
+use crate::OsVersion;
 use crate::kernel::exclusive::Exclusive;
 
 static VERSION: Exclusive<OsVersion> = Exclusive::new(OsVersion {

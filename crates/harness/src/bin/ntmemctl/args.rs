@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use harness::host::RegValue;
+use settings::{Fault, Mask, OsVersion, ParseError, RegValue, words};
 
 use crate::blocks::Blocks;
 use crate::exercises::Probe;
@@ -132,9 +132,9 @@ pub struct Run {
     #[arg(long)]
     pub service: Option<String>,
     /// A value of the service's Parameters key: dword:N, qword:N, sz:TEXT,
-    /// expand-sz:TEXT, multi-sz:A;B, binary:HEX or raw:KIND:HEX; numbers are
+    /// expand:TEXT, multi:A,B, binary:HEX or raw:KIND:HEX; numbers are
     /// decimal or 0x hexadecimal.
-    #[arg(long = "param", value_name = "NAME=TYPE:VALUE", value_parser = parameter)]
+    #[arg(long = "param", value_name = "NAME=TYPE:VALUE", value_parser = words::parameter)]
     pub parameters: Vec<(String, RegValue)>,
     /// Print one JSON object instead of text.
     #[arg(long)]
@@ -175,7 +175,7 @@ pub struct CheckLog {
     pub file: PathBuf,
     /// A value that the service's Parameters key had, as for `run`; for all lives in
     /// the log. Without any, the settings are what the driver logs that they are.
-    #[arg(long = "param", value_name = "NAME=TYPE:VALUE", value_parser = parameter)]
+    #[arg(long = "param", value_name = "NAME=TYPE:VALUE", value_parser = words::parameter)]
     pub parameters: Vec<(String, RegValue)>,
     /// Print one JSON object instead of text.
     #[arg(long)]
@@ -188,7 +188,7 @@ pub struct CheckLog {
 pub struct FilterMask {
     /// Write this mask, such as 0xf for all levels; it counts from the next start of
     /// Windows. Needs an elevated prompt.
-    #[arg(long, value_name = "MASK", value_parser = number32)]
+    #[arg(long, value_name = "MASK", value_parser = words::number32)]
     pub set: Option<u32>,
     /// Print one JSON object instead of text.
     #[arg(long)]
@@ -200,8 +200,8 @@ pub struct FilterMask {
 #[command(next_help_heading = "Options of the host ntbox")]
 pub struct NtboxArgs {
     /// Make the Nth call of an export fail (the first if N is left out).
-    #[arg(long = "fault", value_name = "EXPORT[:N]", value_parser = fault)]
-    pub faults: Vec<(String, u32)>,
+    #[arg(long = "fault", value_name = "EXPORT[:N]", value_parser = words::fault)]
+    pub faults: Vec<Fault>,
     /// Debug print filter: `default` for that of a fresh Windows, or a
     /// component's mask, such as IHVDRIVER=0xf or 101=8 [default:
     /// IHVDRIVER=0xf].
@@ -209,11 +209,11 @@ pub struct NtboxArgs {
     pub filters: Vec<Filter>,
     /// Version of Windows that the kernel claims to be, such as 6.1.7601
     /// [default: 10.0.19045].
-    #[arg(long, value_name = "MAJOR.MINOR.BUILD", value_parser = version)]
-    pub windows: Option<(u32, u32, u32)>,
+    #[arg(long, value_name = "MAJOR.MINOR.BUILD", value_parser = words::version)]
+    pub windows: Option<OsVersion>,
     /// Seconds that one request may keep the driver busy before it counts as
     /// hung.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = words::seconds)]
     pub timeout: Option<Duration>,
 }
 
@@ -222,126 +222,15 @@ pub struct NtboxArgs {
 pub enum Filter {
     /// Nothing but what a fresh Windows shows.
     Default,
-    /// The mask of WIN2000, which counts for all components.
-    Win2000(u32),
-    /// The mask of one component.
-    Component(u32, u32),
+    /// A mask.
+    Mask(Mask),
 }
 
-pub fn number(text: &str) -> Result<u64, String> {
-    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => (digits, 16),
-        None => (text, 10),
-    };
-    // `from_str_radix` would take a sign.
-    if digits.starts_with('+') {
-        return Err(format!("`{text}` is not a number"));
-    }
-    u64::from_str_radix(digits, radix).map_err(|error| format!("`{text}` is not a number: {error}"))
-}
-
-fn number32(text: &str) -> Result<u32, String> {
-    u32::try_from(number(text)?).map_err(|_| format!("`{text}` does not fit 32 bits"))
-}
-
-fn bytes(text: &str) -> Result<Vec<u8>, String> {
-    let digits: Vec<_> = text
-        .chars()
-        .filter(|c| !matches!(c, ',' | ' '))
-        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()
-        .ok_or_else(|| format!("`{text}` is not hexadecimal"))?;
-    if digits.len() % 2 == 1 {
-        return Err(format!("`{text}` has half a byte too many"));
-    }
-    Ok(digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect())
-}
-
-fn parameter(text: &str) -> Result<(String, RegValue), String> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or("write NAME=TYPE:VALUE, such as Size=dword:4096")?;
-    let (kind, data) = value
-        .split_once(':')
-        .ok_or_else(|| format!("`{value}` has no type; write dword:{value} or sz:{value}"))?;
-    let value = match kind {
-        "dword" => RegValue::Dword(number32(data)?),
-        "qword" => RegValue::Qword(number(data)?),
-        "sz" => RegValue::Sz(data.to_owned()),
-        "expand-sz" => RegValue::ExpandSz(data.to_owned()),
-        "multi-sz" => RegValue::MultiSz(
-            data.split(';')
-                .filter(|part| !part.is_empty())
-                .map(str::to_owned)
-                .collect(),
-        ),
-        "binary" => RegValue::Binary(bytes(data)?),
-        "raw" => {
-            let (kind, data) = data
-                .split_once(':')
-                .ok_or("write raw:KIND:HEX, such as raw:4:0010")?;
-            RegValue::Raw {
-                kind: number32(kind)?,
-                data: bytes(data)?,
-            }
-        }
-        other => {
-            return Err(format!(
-                "unknown type `{other}`; there are dword, qword, sz, expand-sz, multi-sz, binary and raw"
-            ));
-        }
-    };
-    Ok((name.to_owned(), value))
-}
-
-fn fault(text: &str) -> Result<(String, u32), String> {
-    let (export, nth) = match text.split_once(':') {
-        Some((export, nth)) => (export, number32(nth)?),
-        None => (text, 1),
-    };
-    if export.is_empty() || nth == 0 {
-        return Err("write EXPORT:N, such as IoAllocateMdl:1; N counts from 1".to_owned());
-    }
-    Ok((export.to_owned(), nth))
-}
-
-fn filter(text: &str) -> Result<Filter, String> {
+fn filter(text: &str) -> Result<Filter, ParseError> {
     if text.eq_ignore_ascii_case("default") {
         return Ok(Filter::Default);
     }
-    let (component, mask) = text
-        .split_once('=')
-        .ok_or("write `default` or COMPONENT=MASK, such as IHVDRIVER=0xf")?;
-    let mask = number32(mask)?;
-    Ok(match component.to_ascii_uppercase().as_str() {
-        "WIN2000" => Filter::Win2000(mask),
-        "IHVDRIVER" => Filter::Component(77, mask),
-        "DEFAULT" => Filter::Component(101, mask),
-        _ => Filter::Component(
-            number32(component).map_err(|_| {
-                format!("unknown component `{component}`; write IHVDRIVER, DEFAULT, WIN2000 or its number")
-            })?,
-            mask,
-        ),
-    })
-}
-
-fn version(text: &str) -> Result<(u32, u32, u32), String> {
-    let numbers: Vec<_> = text.split('.').map(number32).collect::<Result<_, _>>()?;
-    match numbers[..] {
-        [major, minor, build] => Ok((major, minor, build)),
-        _ => Err("write MAJOR.MINOR.BUILD, such as 10.0.19045".to_owned()),
-    }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    match number(text)? {
-        0 => Err("a driver needs more than 0 seconds".to_owned()),
-        seconds => Ok(Duration::from_secs(seconds)),
-    }
+    Ok(Filter::Mask(words::filter(text)?))
 }
 
 #[cfg(test)]
@@ -356,59 +245,16 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_read() {
-        let value = |text: &str| parameter(text).map(|(_, value)| value);
+    fn filters_are_read() {
         assert_eq!(
-            parameter("Size=dword:0x2000"),
-            Ok(("Size".to_owned(), RegValue::Dword(0x2000)))
+            filter("ihvdriver=0xf"),
+            Ok(Filter::Mask(Mask::Component(77, 15)))
         );
-        assert_eq!(
-            value("a=qword:18446744073709551615"),
-            Ok(RegValue::Qword(u64::MAX))
-        );
-        assert_eq!(value("a=sz:"), Ok(RegValue::Sz(String::new())));
-        assert_eq!(value("a=sz:b=c:d"), Ok(RegValue::Sz("b=c:d".to_owned())));
-        assert_eq!(
-            value("a=multi-sz:b;c"),
-            Ok(RegValue::MultiSz(vec!["b".to_owned(), "c".to_owned()]))
-        );
-        assert_eq!(value("a=binary:00,1f"), Ok(RegValue::Binary(vec![0, 0x1F])));
-        assert_eq!(
-            value("a=raw:4:00"),
-            Ok(RegValue::Raw {
-                kind: 4,
-                data: vec![0]
-            })
-        );
-    }
-
-    #[test]
-    fn wrong_values_say_what_is_wrong() {
-        for (text, part) in [
-            ("Size", "NAME=TYPE:VALUE"),
-            ("Size=4096", "dword:4096"),
-            ("Size=int:1", "unknown type"),
-            ("Size=dword:4294967296", "32 bits"),
-            ("Size=dword:-1", "not a number"),
-            ("Size=dword:+1", "not a number"),
-            ("Size=binary:0", "half a byte"),
-            ("Size=binary:0g", "not hexadecimal"),
-        ] {
-            let message = parameter(text).expect_err(text);
-            assert!(message.contains(part), "{text}: {message}");
-        }
-        assert!(fault("IoAllocateMdl:0").is_err() && fault(":1").is_err());
-        assert!(filter("FOO=1").is_err() && filter("1").is_err());
-        assert!(seconds("0").is_err());
-        assert!(version("10.0").is_err() && version("10.0.x").is_err());
-        assert_eq!(version("6.1.7601"), Ok((6, 1, 7601)));
-    }
-
-    #[test]
-    fn filters_and_faults_are_read() {
-        assert_eq!(filter("ihvdriver=0xf"), Ok(Filter::Component(77, 15)));
         assert_eq!(filter("Default"), Ok(Filter::Default));
-        assert_eq!(filter("DEFAULT=8"), Ok(Filter::Component(101, 8)));
-        assert_eq!(fault("IoAllocateMdl"), Ok(("IoAllocateMdl".to_owned(), 1)));
+        assert_eq!(
+            filter("DEFAULT=8"),
+            Ok(Filter::Mask(Mask::Component(101, 8)))
+        );
+        assert!(filter("FOO=1").is_err() && filter("1").is_err());
     }
 }

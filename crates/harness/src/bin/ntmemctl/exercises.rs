@@ -10,7 +10,9 @@ use protocol::{
 use serde_json::{Map, Value, json};
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::args::{Ask, number};
+use settings::words::number;
+
+use crate::args::Ask;
 use crate::questions::Question;
 
 /// A range of the caller's memory that the driver probes.

@@ -84,6 +84,8 @@ mod ntbox {
     use harness::host::Host;
     use harness::host::ntbox::{Ntbox, Options};
 
+    use settings::Mask;
+
     use crate::args::{Filter, NtboxArgs};
 
     /// `DPFLTR_IHVDRIVER_ID`.
@@ -91,7 +93,11 @@ mod ntbox {
 
     pub fn open(args: &NtboxArgs) -> Result<Box<dyn Host>, String> {
         let mut options = Options {
-            faults: args.faults.clone(),
+            faults: args
+                .faults
+                .iter()
+                .map(|fault| (fault.export.clone(), fault.nth))
+                .collect(),
             version: args.windows,
             timeout: args.timeout,
             ..Options::default()
@@ -99,13 +105,15 @@ mod ntbox {
         for filter in &args.filters {
             match *filter {
                 Filter::Default => {}
-                Filter::Win2000(mask) => options.win2000 = Some(mask),
-                Filter::Component(component, _)
+                Filter::Mask(Mask::Win2000(mask)) => options.win2000 = Some(mask),
+                Filter::Mask(Mask::Component(component, _))
                     if options.filter.iter().any(|(other, _)| *other == component) =>
                 {
                     return Err(format!("--filter gives component {component} two masks"));
                 }
-                Filter::Component(component, mask) => options.filter.push((component, mask)),
+                Filter::Mask(Mask::Component(component, mask)) => {
+                    options.filter.push((component, mask));
+                }
             }
         }
         if args.filters.is_empty() {

@@ -12,7 +12,7 @@ use super::call::{Call, Export, Stop, exports};
 use super::guest::{self, UnicodeString};
 use super::threads::{self, Process, Thread};
 use super::{ob, stop, version};
-use crate::config::OsVersion;
+use crate::OsVersion;
 
 /// The exports of this family.
 pub const TABLES: &[&[Export]] = &[EXPORTS, facts::EXPORTS, notify::EXPORTS, quota::EXPORTS];

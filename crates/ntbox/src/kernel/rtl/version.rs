@@ -2,7 +2,7 @@
 
 use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STATUS_SUCCESS};
 
-use crate::config::OsVersion;
+use crate::OsVersion;
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::guest::{self, Fault};

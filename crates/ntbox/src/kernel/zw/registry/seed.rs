@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 
 use super::key::{LINK_VALUE, REG_LINK};
 use super::{Key, KeyId, Kind, Registry, Step, with};
-use crate::config::RegValue;
+use crate::RegValue;
 use crate::kernel::ob::name::wide;
 
 /// Keys that hold hives, and nothing else.

@@ -205,7 +205,7 @@ fn only_the_systems_hives_are_trusted() {
 
 #[test]
 fn a_service_has_what_the_service_control_manager_writes() {
-    use crate::config::RegValue;
+    use crate::RegValue;
     crate::kernel::testing::processor();
     let path = seed("seeded", &[("Size".to_owned(), RegValue::Dword(7))]);
     assert_eq!(

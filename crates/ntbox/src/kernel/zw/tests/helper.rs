@@ -1,6 +1,6 @@
 //! A driver's data for calls, and the calls that most tests begin with.
 
-use crate::config::RegValue;
+use crate::RegValue;
 use crate::kernel::ob::attributes::CASE_INSENSITIVE;
 use crate::kernel::testing::{address, address_mut, processor, status, wide};
 use crate::kernel::zw::{handle, key, registry, value, value_change};

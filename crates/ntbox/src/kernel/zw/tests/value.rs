@@ -1,5 +1,5 @@
 use super::helper::*;
-use crate::config::RegValue;
+use crate::RegValue;
 use crate::kernel::testing::{NOWHERE, address, address_mut, fault, status};
 use crate::kernel::zw::{value, value_change};
 

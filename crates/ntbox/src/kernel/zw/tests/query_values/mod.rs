@@ -3,7 +3,7 @@ mod direct;
 use std::cell::{Cell, RefCell};
 
 use super::helper::*;
-use crate::config::RegValue;
+use crate::RegValue;
 use crate::kernel::guest;
 use crate::kernel::testing::{address, address_mut, broken_rules, status, wide};
 use crate::kernel::zw::query_values::RtlQueryRegistryValues;
