@@ -3,6 +3,8 @@
 //! documented way; what Wine does have has to work.
 #![cfg(target_os = "linux")]
 
+#[path = "wine/listen.rs"]
+mod listen;
 #[path = "wine/vq.rs"]
 mod vq_program;
 
