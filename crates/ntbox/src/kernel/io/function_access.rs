@@ -2,7 +2,7 @@
 //! that want more of a control request than its code says, and file servers that
 //! carry out what others ask for.
 
-use super::information::Direction;
+use super::information_class::Direction;
 use super::irp as packets;
 use super::layout::{irp, major, stack};
 use crate::kernel::call::exports;

@@ -19,6 +19,7 @@ pub mod fs_registration;
 mod function_access;
 pub mod hard_error;
 mod information;
+mod information_class;
 pub mod interface;
 pub mod irp;
 pub mod layout;

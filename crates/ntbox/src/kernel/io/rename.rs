@@ -4,7 +4,7 @@
 
 use super::ending;
 use super::file::{self, Opening};
-use super::information::Direction;
+use super::information_class::Direction;
 use super::layout::stack::special;
 use super::layout::{device, file as offset};
 use crate::kernel::guest::{self, UnicodeString};
