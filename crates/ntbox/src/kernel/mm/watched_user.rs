@@ -154,7 +154,8 @@ pub fn abandon(context: &mut libc::ucontext_t) {
 
 /// Closes what the kernel has opened. Before the driver runs.
 pub fn close_opened() {
-    if OPENED.swap(false, Ordering::Relaxed) {
+    // Looked at first, since it is asked at each call, and a swap locks the bus.
+    if OPENED.load(Ordering::Relaxed) && OPENED.swap(false, Ordering::Relaxed) {
         let pages = with(|state| std::mem::take(&mut state.opened));
         close(&pages.unwrap_or_default());
     }
