@@ -273,104 +273,108 @@ mod tests {
         assert_eq!(broken(&stamped()), []);
     }
 
+    /// What breaks a rule: a text of the INF, what takes its place, the rule's number
+    /// and what is said.
+    const BREAKING: [(&str, &str, Option<u16>, &str); 23] = [
+        (
+            "\"$Windows NT$\"",
+            "\"$Windows 95$\"",
+            Some(1001),
+            "Signature",
+        ),
+        ("CatalogFile = ntmem.cat", "", None, "CatalogFile"),
+        ("Provider    = %Provider%", "", None, "Provider"),
+        (
+            "08002BE10318",
+            "08002BE10319",
+            Some(1281),
+            "does not go with",
+        ),
+        (
+            "PnpLockDown = 1",
+            "PnpLockDown = 0",
+            Some(1324),
+            "PnpLockDown",
+        ),
+        ("01/01/2026", "13/01/2026", None, "mm/dd/yyyy"),
+        ("0.1.0.0", "0.1.0", None, "w.x.y.z"),
+        (
+            "[Strings]",
+            "[Manufacturer]\r\n[Strings]",
+            None,
+            "Manufacturer",
+        ),
+        (
+            "[Strings]",
+            "[DefaultInstall]\r\n[Strings]",
+            Some(1421),
+            "no architecture",
+        ),
+        (
+            "[Driver.Files]",
+            "[$ARCH$]\r\n[Driver.Files]",
+            Some(1274),
+            "not stamped",
+        ),
+        (
+            "LegacyUninstall = 1",
+            "LegacyUninstall = 0",
+            Some(1422),
+            "LegacyUninstall",
+        ),
+        (
+            "[DefaultInstall.NTamd64.Services]",
+            "[Other]",
+            None,
+            "Services] is missing",
+        ),
+        (
+            "DefaultDestDir = 13",
+            "DefaultDestDir = 12",
+            Some(1322),
+            "driver store",
+        ),
+        (
+            "DefaultDestDir = 13",
+            "Others = 13",
+            Some(1275),
+            "DestinationDirs",
+        ),
+        ("= Driver.Files", "= Other.Files", None, "does not exist"),
+        ("CopyFiles = Driver.Files", "", Some(1289), "CopyFiles"),
+        ("1 = %Disk%", "2 = %Disk%", Some(1273), "disk 1"),
+        (
+            "AddService = ntmem,, Driver.Service",
+            "AddService = ntmem",
+            Some(1005),
+            "no section",
+        ),
+        (
+            "ServiceType   = 1",
+            "ServiceType   = 2",
+            None,
+            "ServiceType is 2",
+        ),
+        ("StartType     = 3", "", Some(1289), "StartType"),
+        ("%13%\\ntmem.sys", "%12%\\ntmem.sys", None, "in the store"),
+        (
+            "HKR, Parameters, Size",
+            "HKLM, Parameters, Size",
+            Some(1304),
+            "HKLM",
+        ),
+        (
+            "HKR, Parameters, Size",
+            "HKR,, Size",
+            Some(1323),
+            "outside of Parameters",
+        ),
+    ];
+
     /// Each rule has a twin of the INF that breaks it, and no other.
     #[test]
     fn each_rule_notices_what_breaks_it() {
-        for (from, to, code, what) in [
-            (
-                "\"$Windows NT$\"",
-                "\"$Windows 95$\"",
-                Some(1001),
-                "Signature",
-            ),
-            ("CatalogFile = ntmem.cat", "", None, "CatalogFile"),
-            ("Provider    = %Provider%", "", None, "Provider"),
-            (
-                "08002BE10318",
-                "08002BE10319",
-                Some(1281),
-                "does not go with",
-            ),
-            (
-                "PnpLockDown = 1",
-                "PnpLockDown = 0",
-                Some(1324),
-                "PnpLockDown",
-            ),
-            ("01/01/2026", "13/01/2026", None, "mm/dd/yyyy"),
-            ("0.1.0.0", "0.1.0", None, "w.x.y.z"),
-            (
-                "[Strings]",
-                "[Manufacturer]\r\n[Strings]",
-                None,
-                "Manufacturer",
-            ),
-            (
-                "[Strings]",
-                "[DefaultInstall]\r\n[Strings]",
-                Some(1421),
-                "no architecture",
-            ),
-            (
-                "[Driver.Files]",
-                "[$ARCH$]\r\n[Driver.Files]",
-                Some(1274),
-                "not stamped",
-            ),
-            (
-                "LegacyUninstall = 1",
-                "LegacyUninstall = 0",
-                Some(1422),
-                "LegacyUninstall",
-            ),
-            (
-                "[DefaultInstall.NTamd64.Services]",
-                "[Other]",
-                None,
-                "Services] is missing",
-            ),
-            (
-                "DefaultDestDir = 13",
-                "DefaultDestDir = 12",
-                Some(1322),
-                "driver store",
-            ),
-            (
-                "DefaultDestDir = 13",
-                "Others = 13",
-                Some(1275),
-                "DestinationDirs",
-            ),
-            ("= Driver.Files", "= Other.Files", None, "does not exist"),
-            ("CopyFiles = Driver.Files", "", Some(1289), "CopyFiles"),
-            ("1 = %Disk%", "2 = %Disk%", Some(1273), "disk 1"),
-            (
-                "AddService = ntmem,, Driver.Service",
-                "AddService = ntmem",
-                Some(1005),
-                "no section",
-            ),
-            (
-                "ServiceType   = 1",
-                "ServiceType   = 2",
-                None,
-                "ServiceType is 2",
-            ),
-            ("StartType     = 3", "", Some(1289), "StartType"),
-            ("%13%\\ntmem.sys", "%12%\\ntmem.sys", None, "in the store"),
-            (
-                "HKR, Parameters, Size",
-                "HKLM, Parameters, Size",
-                Some(1304),
-                "HKLM",
-            ),
-            (
-                "HKR, Parameters, Size",
-                "HKR,, Size",
-                Some(1323),
-                "outside of Parameters",
-            ),
-        ] {
+        for (from, to, code, what) in BREAKING {
             let whole = stamped();
             assert!(whole.contains(from), "{from} is not in the INF");
             let found = broken(&whole.replacen(from, to, 1));
