@@ -4,25 +4,12 @@
  * also DPCs, whose exceptions must end in themselves.
  */
 #include "check.h"
-
-#define INLINED_NOT __attribute__((noinline))
-
-#ifndef EXCEPTION_EXECUTE_HANDLER
-#define EXCEPTION_EXECUTE_HANDLER 1
-#define EXCEPTION_CONTINUE_SEARCH 0
-#define EXCEPTION_CONTINUE_EXECUTION (-1)
-#endif
+#include "try.h"
 
 static volatile ULONG_PTR Nowhere = 0x12340;
 static volatile ULONG Sink;
 static PDEVICE_OBJECT Device;
 static PDEVICE_OBJECT Lower;
-
-INLINED_NOT static LONG Say(char letter, LONG answer)
-{
-    Note(letter);
-    return answer;
-}
 
 INLINED_NOT static VOID Finally(char letter, BOOLEAN abnormal)
 {
@@ -206,12 +193,6 @@ static VOID Unload(PDRIVER_OBJECT driver)
     IoDeleteDevice(Device);
     IoDeleteDevice(Lower);
 }
-
-#define RUN(name) \
-    do { \
-        TraceReset(); \
-        CASE(name); \
-    } while (0)
 
 NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {

@@ -4,22 +4,13 @@
  * clang before 15 takes only calls into its tables of scopes.
  */
 #include "check.h"
+#include "try.h"
 
-#define INLINED_NOT __attribute__((noinline))
-
-/* ntddk.h of some kits leaves these to winnt.h. */
-#ifndef EXCEPTION_EXECUTE_HANDLER
-#define EXCEPTION_EXECUTE_HANDLER 1
-#define EXCEPTION_CONTINUE_SEARCH 0
-#define EXCEPTION_CONTINUE_EXECUTION (-1)
-#endif
 #ifndef STATUS_ASSERTION_FAILURE
 #define STATUS_ASSERTION_FAILURE ((NTSTATUS)0xC0000420)
 #endif
 
 #define NONCONTINUABLE 1
-#define NESTED_CALL 0x10
-
 NTSYSAPI VOID NTAPI RtlRaiseException(PEXCEPTION_RECORD record);
 NTSYSAPI VOID NTAPI RtlRaiseStatus(NTSTATUS status);
 NTKERNELAPI VOID NTAPI ExRaiseAccessViolation(VOID);
@@ -299,12 +290,6 @@ INLINED_NOT static VOID NonContinuable(VOID)
     CHECK(Kept.ExceptionFlags & NONCONTINUABLE);
 }
 
-static LONG Say(char letter, LONG answer)
-{
-    Note(letter);
-    return answer;
-}
-
 INLINED_NOT static VOID InnerDeclines(VOID)
 {
     __try {
@@ -482,12 +467,6 @@ static VOID Unload(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
 }
-
-#define RUN(name) \
-    do { \
-        TraceReset(); \
-        CASE(name); \
-    } while (0)
 
 NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {

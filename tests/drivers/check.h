@@ -48,6 +48,13 @@ UNUSED static VOID Note(char letter)
     }
 }
 
+/* The same for a filter, which answers. */
+UNUSED static __attribute__((noinline)) LONG Say(char letter, LONG answer)
+{
+    Note(letter);
+    return answer;
+}
+
 UNUSED static VOID TraceReset(VOID)
 {
     TraceLength = 0;
@@ -68,4 +75,11 @@ UNUSED static BOOLEAN TraceIs(const char *expected)
             CheckFailed(__LINE__, "the order is " expected); \
             DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "check: the order was %s\n", Trace); \
         } \
+    } while (0)
+
+/* Runs a case that notes what happens. */
+#define RUN(name) \
+    do { \
+        TraceReset(); \
+        CASE(name); \
     } while (0)

@@ -152,9 +152,3 @@ UNUSED static VOID ClearMarks(VOID)
 /* Reads what it is given, and has no frame. */
 extern VOID LeafFault(ULONG_PTR address);
 __asm__(".text\n.globl LeafFault\nLeafFault:\n  movl (%rcx), %eax\n  retq\n");
-
-#define RUN(name) \
-    do { \
-        TraceReset(); \
-        CASE(name); \
-    } while (0)

@@ -4,10 +4,8 @@
  */
 #include "check.h"
 #include "thread.h"
+#include "try.h"
 
-#ifndef EXCEPTION_EXECUTE_HANDLER
-#define EXCEPTION_EXECUTE_HANDLER 1
-#endif
 #ifndef STATUS_MUTANT_NOT_OWNED
 #define STATUS_MUTANT_NOT_OWNED ((NTSTATUS)0xC0000046)
 #endif

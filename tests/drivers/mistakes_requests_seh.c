@@ -4,10 +4,8 @@
  * the mistake.
  */
 #include "parameter.h"
+#include "try.h"
 
-#ifndef EXCEPTION_EXECUTE_HANDLER
-#define EXCEPTION_EXECUTE_HANDLER 1
-#endif
 #define VISIBLE __attribute__((noinline, used))
 #define TAG 0x7173694d /* "Misq" */
 

@@ -4,11 +4,7 @@
  */
 #include <ntifs.h>
 #include "check.h"
-
-#define INLINED_NOT __attribute__((noinline))
-#ifndef EXCEPTION_EXECUTE_HANDLER
-#define EXCEPTION_EXECUTE_HANDLER 1
-#endif
+#include "try.h"
 
 #ifndef MEM_PHYSICAL
 #define MEM_PHYSICAL 0x400000

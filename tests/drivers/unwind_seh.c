@@ -5,16 +5,7 @@
  * its tables of scopes.
  */
 #include "check.h"
-
-#define INLINED_NOT __attribute__((noinline))
-
-#ifndef EXCEPTION_EXECUTE_HANDLER
-#define EXCEPTION_EXECUTE_HANDLER 1
-#define EXCEPTION_CONTINUE_SEARCH 0
-#define EXCEPTION_CONTINUE_EXECUTION (-1)
-#endif
-
-#define NESTED_CALL 0x10
+#include "try.h"
 
 NTSYSAPI VOID NTAPI RtlUnwindEx(PVOID frame, PVOID ip, PEXCEPTION_RECORD record, PVOID value, PCONTEXT context,
                                 PVOID history);
@@ -35,12 +26,6 @@ INLINED_NOT static VOID Raise(NTSTATUS status)
 {
     if (Yes)
         ExRaiseStatus(status);
-}
-
-INLINED_NOT static LONG Say(char letter, LONG answer)
-{
-    Note(letter);
-    return answer;
 }
 
 /* Upper case for a block that is told of an abnormal end, lower case otherwise. */
@@ -404,12 +389,6 @@ static VOID Unload(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
 }
-
-#define RUN(name) \
-    do { \
-        TraceReset(); \
-        CASE(name); \
-    } while (0)
 
 NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
