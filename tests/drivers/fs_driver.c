@@ -484,8 +484,6 @@ static VOID NTAPI Unload(UNUSED PDRIVER_OBJECT driver)
 {
 }
 
-NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path);
-
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
 {
     Self = driver;
