@@ -134,7 +134,8 @@ Examples:
   cargo xtask test --host wine           the driver in Wine (installed if missing)
 
 Tests find what they run in variables: NTMEM_SYS and NTMEM_SYS_DEBUG name the
-driver's images, NTMEM_TEST_DRIVERS the folder of the drivers in tests/drivers,
+driver's images, NTMEM_COST_SYS and NTMEM_FAMILIES_SYS those of tests/cost and
+tests/families, NTMEM_TEST_DRIVERS the folder of the drivers in tests/drivers,
 NTMEM_BINDINGS the folder of wdk-sys's generated bindings.";
 
 fn main() -> ExitCode {

@@ -67,11 +67,12 @@ impl Service {
 
     /// Refuses names that no Service Control Manager takes.
     pub(crate) fn check_name(&self) -> Result<(), HostError> {
-        let name = &self.name;
-        if name.is_empty() || name.chars().count() > 256 || name.contains(['/', '\\']) {
-            return Err(HostError::Name { name: name.clone() });
+        match settings::words::service(&self.name) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(HostError::Name {
+                name: self.name.clone(),
+            }),
         }
-        Ok(())
     }
 }
 

@@ -8,6 +8,10 @@ pub const NOTES: &[(&str, &str)] = &[
         "EtwRegister",
         "nobody listens: nothing is enabled, no callback is called",
     ),
+    (
+        "ExQueryPoolBlockSize",
+        "tells of no block that it is charged to a quota",
+    ),
     ("IoConnectInterrupt", "always fails: there is no hardware"),
     ("IoConnectInterruptEx", "always fails: there is no hardware"),
     (

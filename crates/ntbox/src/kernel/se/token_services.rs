@@ -99,7 +99,9 @@ fn query(handle: u64, class: u32, to: &Answer, mode: Mode) -> Result<(), Refusal
     Ok(guest::write_bytes(to.buffer, &bytes)?)
 }
 
-/// What a copy is to be.
+/// What a copy is to be. That it is to have the effective parts alone makes no
+/// difference: no token here has a privilege that is disabled, and its groups are
+/// enabled or deny.
 struct Copy {
     access: u32,
     attributes: u64,
