@@ -178,7 +178,7 @@ enum Work {
 
 /// One run: what the requests ended in, and the report.
 fn run(work: Work, fault: Option<(&str, u32)>) -> (Vec<u32>, Report) {
-    let mut config = config().verify(Verify::Overruns);
+    let mut config = config().verify(Verify::Strict);
     if let Some((export, nth)) = fault {
         config = config.fault(export, nth);
     }

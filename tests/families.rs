@@ -254,7 +254,7 @@ fn mistakes_of_every_family() {
     for (number, (function, said)) in (1..).zip(MISTAKES) {
         let config = Config::new(build::families())
             .parameter("Mistake", RegValue::Dword(number))
-            .verify(Verify::Overruns);
+            .verify(Verify::Strict);
         let report = ntbox::run(&config).expect("the driver boots");
         assert_eq!(seen(&report), said, "{function}:\n{}", report.text());
         let text = report.text().to_string();

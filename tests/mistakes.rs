@@ -3,17 +3,24 @@
 //! table says the same.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use ntbox::{Config, Location, Past, RegValue, Report, Verify};
+use ntbox::{Config, Guard, Location, Past, RegValue, Report, Verify};
 use suites::build;
 use suites::mistakes::{MISTAKES, check_guide, seen};
 
 fn run(how: usize, right: bool, verify: Verify) -> Report {
+    run_guarded(how, right, verify, Guard::After)
+}
+
+fn run_guarded(how: usize, right: bool, verify: Verify, guard: Guard) -> Report {
+    let report = ntbox::run(&config(how, right).verify(verify).guard(guard));
+    report.unwrap_or_else(|error| panic!("mistake {how}: {error}"))
+}
+
+fn config(how: usize, right: bool) -> Config {
     let how = u32::try_from(how).expect("a small number");
-    let config = Config::new(build::driver("mistakes"))
+    Config::new(build::driver("mistakes"))
         .parameter("How", RegValue::Dword(how))
         .parameter("Right", RegValue::Dword(right.into()))
-        .verify(verify);
-    ntbox::run(&config).unwrap_or_else(|error| panic!("mistake {how}: {error}"))
 }
 
 fn names(place: &Location, function: &str) -> bool {
@@ -30,8 +37,14 @@ fn each_mistake_has_its_name_and_place() {
     for (how, (what, function, without, with)) in MISTAKES.into_iter().enumerate() {
         let plain = run(how, false, Verify::Off);
         assert_eq!(seen(&plain), without, "{what}:\n{}", plain.text());
-        let report = run(how, false, Verify::Overruns);
+        let report = run(how, false, Verify::Standard);
         assert_eq!(seen(&report), with, "{what}:\n{}", report.text());
+        // What the strict rules find is told by them.
+        let report = if with == "nothing" {
+            run(how, false, Verify::Strict)
+        } else {
+            report
+        };
         let stop = report.bug_check.iter();
         let violations = report.violations.iter();
         let told = stop
@@ -50,9 +63,13 @@ fn each_mistake_has_its_name_and_place() {
 
 #[test]
 fn nothing_is_said_of_the_correct_twins() {
-    for verify in [Verify::Off, Verify::Overruns, Verify::Underruns] {
+    for (verify, guard) in [
+        (Verify::Off, Guard::After),
+        (Verify::Standard, Guard::After),
+        (Verify::Strict, Guard::Before),
+    ] {
         for (how, (what, ..)) in MISTAKES.into_iter().enumerate() {
-            let report = run(how, true, verify);
+            let report = run_guarded(how, true, verify, guard);
             assert!(
                 report.clean() && !report.log.iter().any(|line| line.text.contains("lost")),
                 "{what}, {verify:?}:\n{}",
@@ -64,7 +81,7 @@ fn nothing_is_said_of_the_correct_twins() {
 
 #[test]
 fn a_report_tells_who_allocated_and_who_freed() {
-    let stop = run(4, false, Verify::Overruns).bug_check.expect("a stop");
+    let stop = run(4, false, Verify::Standard).bug_check.expect("a stop");
     for what in ["allocated", "freed"] {
         let stack = &past(&stop.history, what).stack;
         assert!(
@@ -86,14 +103,40 @@ fn a_report_tells_who_allocated_and_who_freed() {
 /// Before a block that begins where an inaccessible page ends.
 #[test]
 fn underruns_are_seen_at_once_on_request() {
-    let report = run(3, false, Verify::Underruns);
+    let report = run_guarded(3, false, Verify::Standard, Guard::Before);
     assert_eq!(seen(&report), "0xD6", "{}", report.text());
     let stop = report.bug_check.expect("a stop");
     assert!(names(&stop.stack[0], "WriteBeforeStart"), "{stop:?}");
     assert!(stop.what.contains("before the start"), "{}", stop.what);
     // What it does not see at once it still finds when the block is freed.
-    let past = run(2, false, Verify::Underruns);
+    let past = run_guarded(2, false, Verify::Standard, Guard::Before);
     assert_eq!(seen(&past), "0xC1", "{}", past.text());
+}
+
+/// What old but correct drivers do is only reported where it was asked for.
+#[test]
+fn executable_memory_is_reported_by_the_strict_rules_only() {
+    for (how, rule) in [
+        (23, "executable-pool: 0xC4 (0x2000)"),
+        (31, "executable-mapping: 0xC4 (0x2002)"),
+    ] {
+        let strict = run(how, false, Verify::Strict);
+        assert_eq!(seen(&strict), rule, "{}", strict.text());
+        let name = rule.split(':').next().expect("a name");
+        let ignored = config(how, false).verify(Verify::Strict).ignore(name);
+        let report = ntbox::run(&ignored).expect("it runs");
+        assert!(report.clean(), "{}", report.text());
+        assert_eq!(report.ignored_rules, [name]);
+    }
+}
+
+#[test]
+fn ignore_unknown_rule_does_not_boot() {
+    let error = ntbox::run(&config(0, true).ignore("pool-leek")).expect_err("no such rule");
+    assert!(
+        error.to_string().contains("did you mean pool-leak?"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! the same.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use ntbox::{Config, Error, Machine, Operation, RegValue, Report, Started, Verify};
+use ntbox::{Config, Error, Guard, Machine, Operation, RegValue, Report, Started, Verify};
 use suites::build;
 use suites::mistakes::{REQUESTS, check_guide, seen};
 
@@ -12,9 +12,14 @@ const MEMORY: [u8; 64] = [8; 64];
 
 /// A process opens the device, makes one request, and ends.
 fn run(function: usize, right: bool, verify: Verify) -> Report {
+    run_guarded(function, right, verify, Guard::After)
+}
+
+fn run_guarded(function: usize, right: bool, verify: Verify, guard: Guard) -> Report {
     let config = Config::new(build::driver("mistakes_requests_seh"))
         .parameter("Right", RegValue::Dword(right.into()))
-        .verify(verify);
+        .verify(verify)
+        .guard(guard);
     let mut machine = Machine::boot(&config).expect("the driver boots");
     let started = machine.start().expect("the kernel runs");
     assert_eq!(started, Started::Status(0));
@@ -60,16 +65,20 @@ fn each_mistake_has_its_name() {
     for (how, (what, _, without, with)) in REQUESTS.into_iter().enumerate() {
         let plain = run(how, false, Verify::Off);
         assert_eq!(seen(&plain), without, "{what}:\n{}", plain.text());
-        let report = run(how, false, Verify::Overruns);
+        let report = run(how, false, Verify::Standard);
         assert_eq!(seen(&report), with, "{what}:\n{}", report.text());
     }
 }
 
 #[test]
 fn nothing_is_said_of_the_correct_twins() {
-    for verify in [Verify::Off, Verify::Overruns, Verify::Underruns] {
+    for (verify, guard) in [
+        (Verify::Off, Guard::After),
+        (Verify::Standard, Guard::After),
+        (Verify::Strict, Guard::Before),
+    ] {
         for (how, (what, ..)) in REQUESTS.into_iter().enumerate() {
-            let report = run(how, true, verify);
+            let report = run_guarded(how, true, verify, guard);
             assert!(report.clean(), "{what}, {verify:?}:\n{}", report.text());
         }
     }
@@ -108,7 +117,7 @@ fn touching_the_callers_memory_is_located() {
         (14, "CopyUnguarded"),
         (15, "ReadTwice"),
     ] {
-        let report = run(function, false, Verify::Overruns);
+        let report = run(function, false, Verify::Strict);
         let place = report.violations[0].location.as_ref().expect("a place");
         assert_eq!(place.symbol.as_deref(), Some(name), "{place:?}");
         assert!(place.source.is_some(), "{place:?}");

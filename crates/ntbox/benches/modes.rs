@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ntbox::{Config, Machine, Operation, Verify};
+use ntbox::{Config, Guard, Machine, Operation, Verify};
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -38,9 +38,9 @@ type Mode = (&'static str, fn(Config) -> Config);
 
 const MODES: [Mode; 5] = [
     ("without checks", |config| config),
-    ("`--verify`", |config| config.verify(Verify::Overruns)),
-    ("`--verify=underruns`", |config| {
-        config.verify(Verify::Underruns)
+    ("`--verify`", |config| config.verify(Verify::Standard)),
+    ("`--verify --guard before`", |config| {
+        config.verify(Verify::Standard).guard(Guard::Before)
     }),
     ("as `sweep` runs it", |config| Config {
         list_faults: true,

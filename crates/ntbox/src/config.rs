@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use settings::{Fault, Mask, OsVersion, RegValue};
+use settings::{Fault, Guard, Mask, OsVersion, RegValue, Verify};
 
 /// Everything that one run of a driver depends on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,8 +38,15 @@ pub struct Config {
     /// The seed that the turns of threads and processors are drawn from, in place of
     /// the host's clock.
     pub schedule: Option<u64>,
-    /// Whether the driver is watched as Driver Verifier does it.
+    /// Whether the driver is watched as Driver Verifier does it, and by which rules:
+    /// each of its pool blocks has pages of its own, which are inaccessible once it
+    /// is freed; paged pool is inaccessible at `DISPATCH_LEVEL` and above; call
+    /// stacks are kept of what is taken and freed.
     pub verify: Verify,
+    /// Where the inaccessible page of such a block lies.
+    pub guard: Guard,
+    /// Rules that are not reported.
+    pub ignored_rules: Vec<String>,
     /// Whether the report says which calls a [`Fault`] could make fail, one for
     /// each call stack.
     pub list_faults: bool,
@@ -50,20 +57,6 @@ pub struct Config {
     /// Whether a kernel debugger is attached, whose user lets the driver go on at each
     /// breakpoint.
     pub debugger: bool,
-}
-
-/// What Driver Verifier would do: each of the driver's pool blocks has pages of
-/// its own, which are inaccessible once it is freed; paged pool is inaccessible at
-/// `DISPATCH_LEVEL` and above; call stacks are kept of what is taken and freed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Verify {
-    /// None of it.
-    #[default]
-    Off,
-    /// Blocks end where an inaccessible page begins.
-    Overruns,
-    /// Blocks begin where an inaccessible page ends.
-    Underruns,
 }
 
 /// A file that the volume `C:` has when the driver starts.
@@ -112,6 +105,8 @@ impl Config {
             processors: 1,
             schedule: None,
             verify: Verify::default(),
+            guard: Guard::default(),
+            ignored_rules: Vec::new(),
             list_faults: false,
             pool_limit: None,
             no_mappings: false,
@@ -123,6 +118,21 @@ impl Config {
     #[must_use]
     pub fn verify(mut self, verify: Verify) -> Self {
         self.verify = verify;
+        self
+    }
+
+    /// Puts the inaccessible page of a block after it or before it.
+    #[must_use]
+    pub fn guard(mut self, guard: Guard) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// Leaves a rule out, by its name; a machine does not boot if there is no such
+    /// rule.
+    #[must_use]
+    pub fn ignore(mut self, rule: impl Into<String>) -> Self {
+        self.ignored_rules.push(rule.into());
         self
     }
 

@@ -19,7 +19,7 @@ mod request;
 mod symbols;
 mod written;
 
-pub use config::{Config, DebugFilter, MAXIMUM_PROCESSORS, Time, Verify, VolumeFile};
+pub use config::{Config, DebugFilter, MAXIMUM_PROCESSORS, Time, VolumeFile};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use inventory::{Export, ExportKind, Import, describe_module, exports, imports};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -30,7 +30,7 @@ pub use report::{
     Violation,
 };
 pub use request::{Account, Handle, Operation, Process, Progress, Reply, Ticket};
-pub use settings::{Fault, OsVersion, RegValue};
+pub use settings::{Fault, Guard, OsVersion, RegValue, Verify, rules};
 
 /// Why a driver could not be run at all. What a driver does wrong once it runs
 /// is part of the [`Report`] instead.

@@ -54,6 +54,9 @@ impl Machine {
         {
             return Err(Error::Config(reason));
         }
+        for name in &config.ignored_rules {
+            parse::rule(name).map_err(|error| Error::Config(error.to_string()))?;
+        }
         kernel::link();
         let (stream, theirs) =
             UnixStream::pair().map_err(|error| Error::Host(error.to_string()))?;
@@ -74,6 +77,9 @@ impl Machine {
             log: Vec::new(),
             bug_check: None,
             violations: Vec::new(),
+            verify: config.verify,
+            guard: config.guard,
+            ignored_rules: config.ignored_rules.clone(),
             schedule: config.schedule,
             calls: Vec::new(),
             fault_points: Vec::new(),

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 pub use settings::words::{
-    Mask, ParseError, component_name, fault, filter, number, parameter, seconds, service, value,
-    version,
+    Mask, ParseError, component_name, fault, filter, guard, number, parameter, rule, seconds,
+    service, value, verify, version,
 };
 
 use crate::config::VolumeFile;

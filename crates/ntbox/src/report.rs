@@ -5,6 +5,7 @@ use std::fmt;
 
 use ntstatus::NamedBugCheck;
 use serde::{Deserialize, Serialize};
+use settings::{Guard, Verify};
 
 use crate::written;
 
@@ -24,6 +25,12 @@ pub struct Report {
     pub bug_check: Option<BugCheck>,
     /// Rules that the driver broke without stopping the kernel.
     pub violations: Vec<Violation>,
+    /// By which rules the driver was watched.
+    pub verify: Verify,
+    /// Where the inaccessible pages of its blocks were, if it was watched.
+    pub guard: Guard,
+    /// Rules that were left out.
+    pub ignored_rules: Vec<String>,
     /// The seed that the schedule was drawn from, if it was.
     pub schedule: Option<u64>,
     /// How often each export was called, in order of first call.

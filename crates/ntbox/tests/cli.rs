@@ -436,6 +436,7 @@ fn who_took_what_is_left_is_told_on_request() {
         (None, 0),
         (Some("--verify"), 2),
         (Some("--verify=underruns"), 2),
+        (Some("--verify=strict"), 2),
     ] {
         let arguments = ["run", &image, "--json"].into_iter().chain(verify);
         let output = ntbox(&arguments.collect::<Vec<_>>());
@@ -444,4 +445,25 @@ fn who_took_what_is_left_is_told_on_request() {
         let stack = json["report"]["violations"][0]["history"][0]["stack"].as_array();
         assert_eq!(stack.map_or(0, Vec::len), frames, "{verify:?}: {json}");
     }
+}
+
+#[test]
+fn a_rule_is_left_out_on_request_and_must_exist() {
+    let Some(driver) = common::with_gcc("LEAK") else {
+        return;
+    };
+    let image = driver.image.display().to_string();
+    let options = ["--verify", "--guard", "before", "--ignore", "pool-leak"];
+    let output = ntbox(&[&["run", &image, "--json"][..], &options].concat());
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let report = &json["report"];
+    assert_eq!(report["verify"], "standard");
+    assert_eq!(report["guard"], "before");
+    assert_eq!(report["ignored_rules"][0], "pool-leak");
+    let violations = report["violations"].as_array().expect("an array");
+    assert!(violations.iter().all(|one| one["rule"] != "pool-leak"));
+    let output = ntbox(&["run", &image, "--ignore", "pool-leek"]);
+    assert_eq!(status(&output), 2);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("did you mean pool-leak?"), "{text}");
 }

@@ -4,12 +4,14 @@
 //! `ntbox` and `ntmemctl` take the same words; `ntmemctl` also on Windows, where the
 //! embedded kernel is not.
 
+pub mod rules;
 mod value;
 pub mod words;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    rules::{Guard, Verify},
     value::RegValue,
     words::{Mask, ParseError},
 };

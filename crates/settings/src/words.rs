@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::{Fault, OsVersion, RegValue};
+pub use crate::rules::rule;
+use crate::{Fault, Guard, OsVersion, RegValue, Verify};
 
 /// Why a word is not what it should be: what is wrong, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -252,6 +253,37 @@ pub fn seconds(text: &str) -> Result<Duration, ParseError> {
     }
 }
 
+/// A set of rules: `standard` or `strict`. The words of former versions, `overruns`
+/// and `underruns`, are the standard set with the guard page that they name.
+///
+/// # Errors
+/// There is no such set.
+pub fn verify(text: &str) -> Result<(Verify, Option<Guard>), ParseError> {
+    match text {
+        "standard" => Ok((Verify::Standard, None)),
+        "strict" => Ok((Verify::Strict, None)),
+        "overruns" => Ok((Verify::Standard, Some(Guard::After))),
+        "underruns" => Ok((Verify::Standard, Some(Guard::Before))),
+        _ => wrong(format!(
+            "`{text}` is no set of rules; write standard or strict"
+        )),
+    }
+}
+
+/// Where the guard page of a block lies: `after` or `before` it.
+///
+/// # Errors
+/// It is neither.
+pub fn guard(text: &str) -> Result<Guard, ParseError> {
+    match text {
+        "after" => Ok(Guard::After),
+        "before" => Ok(Guard::Before),
+        _ => wrong(format!(
+            "`{text}` is no side of a block; write after or before"
+        )),
+    }
+}
+
 /// The name of a service.
 ///
 /// # Errors
@@ -268,6 +300,25 @@ pub fn service(text: &str) -> Result<String, ParseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sets_of_rules_and_guards() {
+        assert_eq!(verify("standard"), Ok((Verify::Standard, None)));
+        assert_eq!(verify("strict"), Ok((Verify::Strict, None)));
+        assert_eq!(
+            verify("overruns"),
+            Ok((Verify::Standard, Some(Guard::After)))
+        );
+        assert_eq!(
+            verify("underruns"),
+            Ok((Verify::Standard, Some(Guard::Before)))
+        );
+        assert_eq!(guard("after"), Ok(Guard::After));
+        assert_eq!(guard("before"), Ok(Guard::Before));
+        for text in ["", "off", "Strict", "all"] {
+            assert!(verify(text).is_err() && guard(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn values_of_every_type() {

@@ -163,7 +163,10 @@ impl Machine {
             super::tick::start();
         }
         verify::initialize(config);
-        mm::with(|memory| memory.pools.configure(config.verify, config.pool_limit));
+        mm::with(|memory| {
+            let limit = config.pool_limit;
+            memory.pools.configure(config.verify, config.guard, limit);
+        });
         exports::initialize(config)?;
         let name = Path::new(&config.image).file_name().map_or_else(
             || config.service.clone(),

@@ -126,6 +126,9 @@ fn record(
     location: Option<Location>,
     history: Vec<Past>,
 ) {
+    if !verify::reports(rule) {
+        return;
+    }
     log::flush();
     wire::send(&Event::Violation(Violation {
         rule: rule.to_owned(),

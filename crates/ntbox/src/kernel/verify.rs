@@ -14,8 +14,9 @@ use super::exclusive::Exclusive;
 use super::seh::{self, Context, Slots, Trace};
 use super::wire::{self, Event};
 use super::{mm, stop};
-use crate::config::{Config, Verify};
+use crate::config::Config;
 use crate::report::{FaultPoint, Location, Past};
+use settings::{Verify, rules};
 
 /// Frames of a stack that are kept.
 const DEPTH: usize = 24;
@@ -43,9 +44,10 @@ struct Stacks {
 }
 
 /// What is watched.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Watch {
     verify: Verify,
+    ignored: Vec<String>,
     list_faults: bool,
 }
 
@@ -57,9 +59,10 @@ static STACKS: Exclusive<Option<Stacks>> = Exclusive::new(None);
 pub fn initialize(config: &Config) {
     let watch = Watch {
         verify: config.verify,
+        ignored: config.ignored_rules.clone(),
         list_faults: config.list_faults,
     };
-    if WATCH.set(watch).is_ok() && (watch.verify != Verify::Off || watch.list_faults) {
+    if WATCH.set(watch).is_ok() && (config.verify != Verify::Off || config.list_faults) {
         let mut stacks = Stacks::default();
         stacks.list.push(Vec::new());
         *STACKS.lock() = Some(stacks);
@@ -72,6 +75,16 @@ pub fn initialize(config: &Config) {
 /// Whether the driver is watched as Driver Verifier does it.
 pub fn is_on() -> bool {
     WATCH.get().is_some_and(|watch| watch.verify != Verify::Off)
+}
+
+/// Whether a rule is reported: it belongs to the set that was chosen, and was not
+/// left out.
+pub fn reports(rule: &str) -> bool {
+    let Some(watch) = WATCH.get() else {
+        return true;
+    };
+    let set = rules::find(rule).map_or(Verify::Off, |rule| rule.set);
+    set <= watch.verify && !watch.ignored.iter().any(|ignored| ignored == rule)
 }
 
 /// Notes the stack of a call, its `number`th, that begins.

@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use crate::{BugCheck, CallCount, ImageInfo, Inlined, Location, LogLine, Report, Violation};
+use crate::{
+    BugCheck, CallCount, Guard, ImageInfo, Inlined, Location, LogLine, Report, Verify, Violation,
+};
 
 fn report() -> Report {
     Report {
@@ -14,6 +16,9 @@ fn report() -> Report {
         log: Vec::new(),
         bug_check: None,
         violations: Vec::new(),
+        verify: Verify::Off,
+        guard: Guard::After,
+        ignored_rules: Vec::new(),
         schedule: None,
         calls: Vec::new(),
         fault_points: Vec::new(),

@@ -88,7 +88,7 @@ fn name(mut frames: impl Iterator<Item = Inlined>) -> Option<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BugCheck, ImageInfo, Violation};
+    use crate::{BugCheck, Guard, ImageInfo, Verify, Violation};
 
     fn report(place: Location) -> Report {
         let violation = Violation {
@@ -116,6 +116,9 @@ mod tests {
                 history: Vec::new(),
             }),
             violations: vec![violation],
+            verify: Verify::Off,
+            guard: Guard::After,
+            ignored_rules: Vec::new(),
             schedule: None,
             calls: Vec::new(),
             fault_points: Vec::new(),

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use ntbox::parse::{self, Mask};
-use ntbox::{Config, Fault, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, Verify, VolumeFile};
+use ntbox::{
+    Config, Fault, Guard, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, Verify, VolumeFile,
+};
 
 use crate::requests::{self, Ask};
 
@@ -141,12 +143,20 @@ pub struct Run {
     /// clock: the same seed gives the same run
     #[arg(long, value_name = "SEED", conflicts_with = "real_time")]
     pub schedule: Option<u64>,
-    /// Watch the driver as Driver Verifier does: pool blocks end at inaccessible
-    /// pages (or begin there, with `underruns`) and stay inaccessible when they are
-    /// freed, paged pool is inaccessible at dispatch level, call stacks are kept
-    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true,
-        default_missing_value = "overruns")]
-    pub verify: Option<Kind>,
+    /// Watch the driver as Driver Verifier does, by its standard settings or by a
+    /// strict set of rules: pool blocks have inaccessible pages beside them and stay
+    /// inaccessible when they are freed, paged pool is inaccessible at dispatch
+    /// level, call stacks are kept
+    #[arg(long, value_name = "standard|strict", num_args = 0..=1, require_equals = true,
+        default_missing_value = "standard", value_parser = parse::verify)]
+    pub verify: Option<(Verify, Option<Guard>)>,
+    /// With --verify, on which side of a pool block the inaccessible page is
+    /// [default: after]
+    #[arg(long, value_name = "after|before", requires = "verify", value_parser = parse::guard)]
+    pub guard: Option<Guard>,
+    /// Leave a rule out, such as executable-pool
+    #[arg(long = "ignore", value_name = "RULE", value_parser = parse::rule)]
+    pub ignored: Vec<String>,
     /// How many bytes of pool the driver can have at a time
     #[arg(long, value_name = "BYTES", value_parser = parse::number)]
     pub pool_limit: Option<u64>,
@@ -164,15 +174,6 @@ pub struct Run {
     pub json: bool,
 }
 
-/// On which side of a pool block the inaccessible page is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
-    /// Behind it
-    Overruns,
-    /// Before it
-    Underruns,
-}
-
 impl Run {
     /// The configuration that this asks for.
     pub fn config(&self) -> Config {
@@ -188,11 +189,11 @@ impl Run {
         config.files.clone_from(&self.files);
         config.processors = self.processors;
         config.schedule = self.schedule;
-        config.verify = match self.verify {
-            None => Verify::Off,
-            Some(Kind::Overruns) => Verify::Overruns,
-            Some(Kind::Underruns) => Verify::Underruns,
-        };
+        if let Some((rules, guard)) = self.verify {
+            config.verify = rules;
+            config.guard = self.guard.or(guard).unwrap_or_default();
+        }
+        config.ignored_rules.clone_from(&self.ignored);
         config.pool_limit = self.pool_limit;
         config.no_mappings = self.no_mappings;
         config.debugger = self.debugger;
@@ -340,6 +341,38 @@ mod tests {
                 build: 7601
             }
         );
+    }
+
+    #[test]
+    fn rules_and_guards_reach_the_configuration() {
+        for (line, verify, guard, ignored) in [
+            ("", Verify::Off, Guard::After, &[][..]),
+            ("--verify", Verify::Standard, Guard::After, &[]),
+            ("--verify=standard", Verify::Standard, Guard::After, &[]),
+            (
+                "--verify=strict --guard before --ignore pool-leak --ignore executable-pool",
+                Verify::Strict,
+                Guard::Before,
+                &["pool-leak", "executable-pool"],
+            ),
+            ("--verify=overruns", Verify::Standard, Guard::After, &[]),
+            ("--verify=underruns", Verify::Standard, Guard::Before, &[]),
+        ] {
+            let line = format!("ntbox run a/walk.sys {line}");
+            let Command::Run(run) = Cli::parse_from(line.split_whitespace()).command else {
+                panic!("not run")
+            };
+            let config = run.config();
+            assert_eq!((config.verify, config.guard), (verify, guard), "{line}");
+            assert_eq!(config.ignored_rules, ignored, "{line}");
+        }
+        for wrong in ["--verify=all", "--guard before", "--ignore pool-leek"] {
+            let line = format!("ntbox run a/walk.sys {wrong}");
+            assert!(
+                Cli::try_parse_from(line.split_whitespace()).is_err(),
+                "{line}"
+            );
+        }
     }
 
     #[test]

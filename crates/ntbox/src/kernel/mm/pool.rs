@@ -9,10 +9,10 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
+use settings::{Guard, Verify};
 
 use super::space::{Protection, Space};
 use super::special::{Place, Special};
-use crate::config::Verify;
 use crate::kernel::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SIZE, PAGED_POOL, Zone};
 use crate::kernel::verify::StackId;
 use crate::kernel::{guest, verify};
@@ -248,7 +248,7 @@ impl Pools {
 
     /// Keeps the upper half of each pool for blocks with pages of their own if the
     /// driver is watched, and limits what drivers get. Before the first block.
-    pub fn configure(&mut self, verify: Verify, limit: Option<u64>) {
+    pub fn configure(&mut self, verify: Verify, guard: Guard, limit: Option<u64>) {
         self.limit = limit;
         if verify == Verify::Off {
             return;
@@ -265,7 +265,7 @@ impl Pools {
                 size: half,
             };
             pool.zone.size = half;
-            let at_start = verify == Verify::Underruns;
+            let at_start = guard == Guard::Before;
             let special = Special::new(kind, upper, pool.protection, at_start);
             self.special.push((kind, special));
         }
