@@ -50,7 +50,6 @@ pub struct Rule {
 }
 
 /// All rules, by their names.
-#[must_use]
 pub fn all() -> impl Iterator<Item = Rule> {
     RULES.iter().map(|(name, set)| Rule { name, set: *set })
 }
