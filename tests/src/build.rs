@@ -29,6 +29,12 @@ pub fn families() -> PathBuf {
     file("NTMEM_FAMILIES_SYS", "")
 }
 
+/// The driver of `tests/attempts` (`NTMEM_ATTEMPTS_SYS`).
+#[must_use]
+pub fn attempts() -> PathBuf {
+    file("NTMEM_ATTEMPTS_SYS", "")
+}
+
 /// The small driver that was built from `tests/drivers/<name>.c`; all are in
 /// the folder `NTMEM_TEST_DRIVERS`.
 #[must_use]

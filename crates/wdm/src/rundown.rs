@@ -69,7 +69,8 @@ impl Rundown {
     /// somebody waits for it. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn acquire(&self) -> Option<Held<'_>> {
-        self.count_up().then_some(Held(self))
+        // Made only if there is a reference: dropping the value gives one back.
+        self.count_up().then(|| Held(self))
     }
 
     /// Waits until nobody holds a reference, after which nobody gets one, as

@@ -134,9 +134,10 @@ Examples:
   cargo xtask test --host wine           the driver in Wine (installed if missing)
 
 Tests find what they run in variables: NTMEM_SYS and NTMEM_SYS_DEBUG name the
-driver's images, NTMEM_COST_SYS and NTMEM_FAMILIES_SYS those of tests/cost and
-tests/families, NTMEM_TEST_DRIVERS the folder of the drivers in tests/drivers,
-NTMEM_BINDINGS the folder of wdk-sys's generated bindings.";
+driver's images, NTMEM_COST_SYS, NTMEM_FAMILIES_SYS and NTMEM_ATTEMPTS_SYS those
+of tests/cost, tests/families and tests/attempts, NTMEM_TEST_DRIVERS the folder
+of the drivers in tests/drivers, NTMEM_BINDINGS that of wdk-sys's generated
+bindings.";
 
 fn main() -> ExitCode {
     #[cfg(not(windows))]

@@ -30,6 +30,8 @@ pub fn test(context: &Context, with_lint: bool, arguments: &[String]) -> anyhow:
     {
         let families = driver::build_package(context, &tools, "families", Profile::Debug)?;
         cargo.env("NTMEM_FAMILIES_SYS", &families.sys);
+        let attempts = driver::build_package(context, &tools, "attempts", Profile::Debug)?;
+        cargo.env("NTMEM_ATTEMPTS_SYS", &attempts.sys);
         cargo.env("NTMEM_TEST_DRIVERS", tools.build_test_drivers(context)?);
     }
     let mut failed = Vec::new();

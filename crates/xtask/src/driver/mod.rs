@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The packages that only build for Windows' kernel.
-pub const PACKAGES: [&str; 4] = ["cost", "families", "ntmem", "wdm"];
+pub const PACKAGES: [&str; 5] = ["attempts", "cost", "families", "ntmem", "wdm"];
 
 /// Release or debug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,129 @@
+//! What safe code cannot bring about: the driver of `tests/attempts` tries, each
+//! time in another way, and the kernel goes on without a finding.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use ntbox::{
+    Config, Handle, Machine, Operation, Process, Progress, RegValue, Report, Started, Ticket,
+    Verify,
+};
+use suites::build;
+
+/// `GENERIC_READ | GENERIC_WRITE`.
+const READ_WRITE: u32 = 0xc000_0000;
+
+/// The driver, about to make one of its attempts.
+struct Attempt {
+    machine: Machine,
+    process: Process,
+}
+
+impl Attempt {
+    fn new(number: u32) -> Self {
+        let config = Config::new(build::attempts())
+            .parameter("Attempt", RegValue::Dword(number))
+            .verify(Verify::Overruns);
+        let mut machine = Machine::boot(&config).expect("the driver boots");
+        assert_eq!(machine.start().expect("it runs"), Started::Status(0));
+        let process = machine.process("app.exe").expect("a process");
+        Self { machine, process }
+    }
+
+    fn open(&mut self, path: &str) -> Handle {
+        let operation = Operation::Open {
+            path: path.to_owned(),
+            access: READ_WRITE,
+        };
+        let reply = self.machine.call(self.process, operation);
+        reply.expect("it runs").handle.expect("the device opens")
+    }
+
+    /// Begins a request, which waits.
+    fn begin(&mut self, handle: Handle, code: u32) -> Ticket {
+        match self.machine.begin(self.process, control(handle, code)) {
+            Ok(Progress::Pending(ticket)) => ticket,
+            other => panic!("the request does not wait: {other:?}"),
+        }
+    }
+
+    /// The status of a request that does not wait.
+    fn call(&mut self, handle: Handle, code: u32) -> u32 {
+        let reply = self.machine.call(self.process, control(handle, code));
+        reply.expect("it runs").status
+    }
+
+    fn wait_for(&mut self, ticket: Ticket) -> u32 {
+        self.machine.wait_for(ticket).expect("it runs").status
+    }
+
+    /// Ends the program and the driver: nothing was found.
+    #[track_caller]
+    fn end(mut self) -> Report {
+        self.machine.exit(self.process).expect("it runs");
+        let report = self.machine.finish().expect("it runs");
+        assert_eq!(report.bug_check, None);
+        assert_eq!(report.violations, []);
+        assert!(report.unloaded);
+        report
+    }
+}
+
+fn control(handle: Handle, code: u32) -> Operation {
+    Operation::Control {
+        handle,
+        code,
+        input: Vec::new(),
+        output: Vec::new(),
+    }
+}
+
+/// What the driver said.
+fn texts(report: &Report) -> Vec<&str> {
+    report.log.iter().map(|line| line.text.as_str()).collect()
+}
+
+#[test]
+fn a_reference_that_was_refused_is_not_given_back() {
+    const HOLD: u32 = 0x22_2000;
+    const WAIT: u32 = 0x22_2004;
+    const LATE: u32 = 0x22_2008;
+    let mut attempt = Attempt::new(1);
+    let handle = attempt.open(r"\\.\Attempt");
+    let holder = attempt.begin(handle, HOLD);
+    let waiter = attempt.begin(handle, WAIT);
+    assert_eq!(attempt.call(handle, LATE), 0);
+    assert_eq!(attempt.wait_for(holder), 0);
+    assert_eq!(attempt.wait_for(waiter), 0);
+    let report = attempt.end();
+    assert_eq!(
+        texts(&report),
+        [
+            "holder: true",
+            "late: false",
+            "holder lets go",
+            "nobody holds it"
+        ]
+    );
+}
+
+#[test]
+fn a_device_stays_for_its_request_though_another_is_refused() {
+    const ANY: u32 = 0x22_2000;
+    let mut attempt = Attempt::new(2);
+    let first = attempt.open(r"\\.\Going");
+    let second = attempt.open(r"\\.\Going");
+    let staying = attempt.open(r"\\.\Attempt");
+    let waits = attempt.begin(first, ANY);
+    let deletes = attempt.begin(staying, ANY);
+    assert_eq!(
+        attempt.call(second, ANY),
+        ntstatus::STATUS_DELETE_PENDING,
+        "a device that goes takes no request"
+    );
+    assert_eq!(attempt.wait_for(waits), 0);
+    assert_eq!(attempt.wait_for(deletes), 0);
+    let report = attempt.end();
+    assert_eq!(
+        texts(&report),
+        ["the device is there: true", "the device goes"]
+    );
+}

@@ -1,0 +1,60 @@
+//! Attempts to make safe code do what it must not: each compiles without `unsafe`,
+//! and the suite `attempts` sees that nothing comes of it. The value `Attempt` of
+//! the service's parameters says which one the driver makes.
+
+#![no_std]
+
+use wdk_panic as _;
+
+mod deleted;
+mod rundown;
+
+use wdm::{
+    Error, Status,
+    driver::{Context, Driver},
+    irql::Passive,
+    pool::PoolTag,
+    utf16,
+};
+
+wdm::driver!(Attempts);
+
+/// The tag of all blocks here.
+const TAG: PoolTag = wdm::pool_tag!(b"Atmp");
+
+/// What the attempt keeps until the driver is unloaded.
+enum Attempts {
+    Rundown(rundown::Attempt),
+    Deleted(deleted::Attempt),
+}
+
+impl Driver for Attempts {
+    fn start(context: &Context<'_>, passive: &mut Passive) -> Result<Self, Status> {
+        match number(context, passive).map_err(status)? {
+            1 => rundown::Attempt::new(context, passive).map(Self::Rundown),
+            2 => deleted::Attempt::new(context, passive).map(Self::Deleted),
+            _ => return Err(Status::INVALID_PARAMETER),
+        }
+        .map_err(status)
+    }
+
+    fn stop(self, passive: &mut Passive) {
+        match self {
+            Self::Rundown(attempt) => drop(attempt),
+            Self::Deleted(attempt) => attempt.end(passive),
+        }
+    }
+}
+
+/// The attempt that the parameters name; 0 if they name none.
+fn number(context: &Context<'_>, passive: &Passive) -> wdm::Result<u32> {
+    let Some(key) = context.parameters(passive)? else {
+        return Ok(0);
+    };
+    let value = key.value(utf16!("Attempt"), passive)?;
+    Ok(value.and_then(|value| value.dword()).unwrap_or(0))
+}
+
+fn status(error: Error) -> Status {
+    error.status()
+}
