@@ -34,6 +34,7 @@ pub mod irp;
 pub mod irql;
 pub mod list;
 pub mod lookaside;
+mod machine;
 pub mod map;
 pub mod mdl;
 pub mod memory;

@@ -18,7 +18,8 @@ use wdk_sys::{
 };
 
 use crate::{
-    Error, Result, Status, irql::Passive, memory::structure_size, string::UnicodeStr, utf16,
+    Error, Result, Status, irql::Passive, machine, memory::structure_size, string::UnicodeStr,
+    utf16,
 };
 
 /// `ExAllocatePool2`, which kernels have from Windows 10 2004 on.
@@ -146,31 +147,11 @@ impl AddressLimits {
     /// Reads the three variables that the kernel exports. IRQL: any.
     #[must_use]
     pub fn current() -> Self {
-        // SAFETY: the loader has put the variable's address there, and the kernel
-        // never writes to the variable after its own start. So for the next two.
-        let highest_user = unsafe { *imports::HIGHEST_USER_ADDRESS };
-        // SAFETY: as above.
-        let user_probe = unsafe { *imports::USER_PROBE_ADDRESS };
-        // SAFETY: as above.
-        let system_range_start = unsafe { *imports::SYSTEM_RANGE_START };
+        let [highest_user, user_probe, system_range_start] = machine::address_limits();
         Self {
             highest_user,
             user_probe,
             system_range_start,
         }
-    }
-}
-
-/// Slots of the import address table, each of which holds the address of a
-/// variable of the kernel. The bindings declare the variables themselves, but an
-/// image reaches another image's variable only through such a slot.
-mod imports {
-    unsafe extern "C" {
-        #[link_name = "__imp_MmHighestUserAddress"]
-        pub(super) static HIGHEST_USER_ADDRESS: *const usize;
-        #[link_name = "__imp_MmUserProbeAddress"]
-        pub(super) static USER_PROBE_ADDRESS: *const usize;
-        #[link_name = "__imp_MmSystemRangeStart"]
-        pub(super) static SYSTEM_RANGE_START: *const usize;
     }
 }

@@ -4,12 +4,14 @@
 //! System time is a date, in units of 100 ns since 1601, and can jump when somebody
 //! sets the clock. The performance counter only grows, in units of its own.
 
-use core::{arch::asm, fmt};
+use core::fmt;
 
 use wdk_sys::{
     LARGE_INTEGER, TIME_FIELDS,
     ntddk::{KeQueryPerformanceCounter, RtlTimeToTimeFields},
 };
+
+use crate::machine;
 
 /// A signed number of 64 bits: `LARGE_INTEGER`.
 ///
@@ -99,27 +101,11 @@ impl Interval {
 pub struct SystemTime(LargeInteger);
 
 impl SystemTime {
-    /// Where the kernel shares the time with everybody, for reading:
-    /// `SystemTime` of `KUSER_SHARED_DATA`.
-    const SHARED: usize = 0xFFFF_F780_0000_0014;
-
     /// The time of this moment, as of the last clock interrupt:
     /// `KeQuerySystemTime`, which is inline on x64 and no export. IRQL: any.
     #[must_use]
     pub fn now() -> Self {
-        let time: i64;
-        // SAFETY: the page is mapped on every system, at this address, and readable
-        // at any IRQL. One instruction reads all of the number, which is not
-        // aligned, so that both halves are of one moment.
-        unsafe {
-            asm!(
-                "mov {time}, qword ptr [{place}]",
-                time = out(reg) time,
-                place = in(reg) Self::SHARED,
-                options(nostack, readonly, preserves_flags),
-            );
-        }
-        Self(LargeInteger(time))
+        Self(LargeInteger(machine::system_time()))
     }
 
     /// Units of 100 ns since the beginning of 1601. IRQL: any.

@@ -11,9 +11,10 @@
 mod raise;
 mod token;
 
-use core::{arch::asm, fmt};
+use core::fmt;
 
 pub use self::token::{Apc, Dispatch, Passive};
+use crate::machine;
 
 /// An IRQL: `KIRQL` of the reference.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -30,18 +31,10 @@ impl Irql {
 
     /// The current IRQL of this processor: `KeGetCurrentIrql`.
     ///
-    /// Reads CR8, as the headers' inline function does: kernels before Windows 8
-    /// do not export the function for x64. IRQL: any.
+    /// Reads CR8, as the headers' inline function does. IRQL: any.
     #[must_use]
     pub fn current() -> Self {
-        let level: u64;
-        // SAFETY: kernel code may read CR8 at any IRQL; the read has no side
-        // effect and changes nothing but the output register.
-        unsafe {
-            asm!("mov {}, cr8", out(reg) level, options(nomem, nostack, preserves_flags));
-        }
-        // CR8 holds four bits, so nothing is cut off.
-        Self(level.to_le_bytes()[0])
+        Self(machine::irql())
     }
 
     /// The level as a number, 0 to 15.

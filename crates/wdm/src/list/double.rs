@@ -6,13 +6,13 @@
 //! on would write wherever that leads: the system is stopped at once, with
 //! `KERNEL_SECURITY_CHECK_FAILURE` (0x139) and `FAST_FAIL_CORRUPT_LIST_ENTRY`.
 
-use core::{arch::asm, fmt, marker::PhantomData, ptr::NonNull};
+use core::{fmt, marker::PhantomData, ptr::NonNull};
 
 use wdk_sys::LIST_ENTRY;
 
 use super::{DoubleLinks, Linked, from_links, into_links, record};
 use crate::{
-    Result,
+    Result, machine,
     pool::{PoolBox, PoolTag},
 };
 
@@ -348,7 +348,5 @@ unsafe fn unhook(entry: NonNull<LIST_ENTRY>) {
 #[cold]
 fn corrupt() -> ! {
     const CORRUPT_LIST_ENTRY: u32 = 3;
-    // SAFETY: the interrupt is there to be used by code that must not go on; the
-    // kernel does not return from it.
-    unsafe { asm!("int 29h", in("ecx") CORRUPT_LIST_ENTRY, options(noreturn, nostack)) }
+    machine::fast_fail(CORRUPT_LIST_ENTRY)
 }
