@@ -139,6 +139,12 @@ impl<S: Supplier> RawList<S> {
         })
     }
 
+    /// The kernel's part of the head. The address is good for all of the head, which
+    /// the routines get back to from it.
+    fn list(&self) -> PLOOKASIDE_LIST_EX {
+        self.head.start().as_ptr().cast()
+    }
+
     pub(super) fn supplier(&self) -> &S {
         &self.head.supplier
     }
@@ -149,7 +155,7 @@ impl<S: Supplier> RawList<S> {
     ///
     /// The IRQL is what the list's blocks ask for.
     pub(super) unsafe fn take(&self) -> Option<NonNull<u8>> {
-        let list = self.head.list.get();
+        let list = self.list();
         let start = match self.head.exports.newer {
             // SAFETY: the list is initialised; the caller vouches for the IRQL.
             Some((allocate, _)) => unsafe { allocate(list) },
@@ -166,7 +172,7 @@ impl<S: Supplier> RawList<S> {
     /// [`Self::take`] gave it, and nobody uses it. The IRQL is what the list's
     /// blocks ask for.
     pub(super) unsafe fn give_back(&self, block: NonNull<u8>) {
-        let list = self.head.list.get();
+        let list = self.list();
         let block: PVOID = block.as_ptr().cast();
         match self.head.exports.newer {
             // SAFETY: the list is initialised; the caller vouches for the rest.
@@ -182,7 +188,7 @@ impl<S: Supplier> RawList<S> {
     ///
     /// As for [`Self::take`].
     unsafe fn take_inline(&self) -> PVOID {
-        let list = self.head.list.get();
+        let list = self.list();
         self.counter(Counter::TOTAL_ALLOCATES)
             .fetch_add(1, Ordering::Relaxed);
         // SAFETY: the list is initialised.
@@ -216,7 +222,7 @@ impl<S: Supplier> RawList<S> {
     ///
     /// As for [`Self::give_back`].
     unsafe fn give_back_inline(&self, block: PVOID) {
-        let list = self.head.list.get();
+        let list = self.list();
         self.counter(Counter::TOTAL_FREES)
             .fetch_add(1, Ordering::Relaxed);
         // SAFETY: the list is there; only an address is made.
@@ -250,7 +256,7 @@ impl<S: Supplier> RawList<S> {
     /// The IRQL is what the list's blocks ask for.
     pub(super) unsafe fn flush(&self) {
         // SAFETY: the list is initialised; the caller vouches for the IRQL.
-        unsafe { (self.head.exports.flush)(self.head.list.get()) };
+        unsafe { (self.head.exports.flush)(self.list()) };
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -266,7 +272,7 @@ impl<S: Supplier> RawList<S> {
     }
 
     fn entries(&self) -> *mut SLIST_HEADER {
-        let list = self.head.list.get();
+        let list = self.list();
         // SAFETY: the list is there; only an address is made.
         unsafe { &raw mut (*list).L.__bindgen_anon_1.ListHead }
     }
@@ -274,7 +280,7 @@ impl<S: Supplier> RawList<S> {
     /// One of the counts that the head keeps.
     fn counter(&self, counter: Counter) -> &AtomicU32 {
         // SAFETY: the count lies in the list.
-        let place = unsafe { self.head.list.get().byte_add(counter.0) };
+        let place = unsafe { self.list().byte_add(counter.0) };
         // SAFETY: the field is an aligned `u32` that lives as long as the list;
         // Rust code only gets at it here.
         unsafe { AtomicU32::from_ptr(place.cast()) }
@@ -301,14 +307,14 @@ impl<S: Supplier> Drop for RawList<S> {
         }
         // SAFETY: the list is initialised, deleted once, and the boxes that borrow
         // it are gone.
-        unsafe { (self.head.exports.delete)(self.head.list.get()) };
+        unsafe { (self.head.exports.delete)(self.list()) };
         // SAFETY: the value is dropped once, and the kernel has let go of it.
         unsafe { ManuallyDrop::drop(&mut self.head) };
     }
 }
 
 /// Tells the kernel of a list.
-fn initialise<S: Supplier>(head: &Head<S>) -> Result<()> {
+fn initialise<S: Supplier>(head: &PoolBox<Head<S>>) -> Result<()> {
     const CALL: &str = "ExInitializeLookasideListEx";
     let size = SIZE_T::try_from(head.layout.size())
         .map_err(|_| Error::new(CALL, Status::INVALID_PARAMETER))?;
@@ -322,7 +328,7 @@ fn initialise<S: Supplier>(head: &Head<S>) -> Result<()> {
     // reserved and has to be 0.
     let status = unsafe {
         (head.exports.initialize)(
-            head.list.get(),
+            head.start().as_ptr().cast(),
             supply,
             reclaim,
             head.pool.pool_type(),
