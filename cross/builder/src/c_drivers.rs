@@ -77,14 +77,40 @@ pub fn build(
             images.push(image);
             continue;
         }
-        if needs_clang(&source) {
-            with_clang(tools, &source, &image)?;
-        } else {
-            with_gcc(tools, &source, &image)?;
-        }
+        compile(tools, &source, &image)?;
         images.push(image);
     }
     Ok(images)
+}
+
+/// Compiles and links `source` to `image`. The image appears in one step and last:
+/// a compiler that is killed leaves nothing that looks up to date.
+fn compile(tools: &Tools, source: &Path, image: &Path) -> Result<(), Error> {
+    let folder = tools
+        .places
+        .work
+        .join(format!("c-driver-{}", std::process::id()));
+    crate::make_folder(&folder)?;
+    let fresh = folder.join(image.file_name().unwrap_or_default());
+    let result = if needs_clang(source) {
+        with_clang(tools, source, &fresh)
+    } else {
+        with_gcc(tools, source, &fresh)
+    };
+    let result = result.and_then(|()| install(&fresh, image));
+    // It is only scratch, and below the folder that is ours to clear.
+    let _ = fs::remove_dir_all(&folder);
+    result
+}
+
+/// Moves a complete image to its place, behind its PDB if there is one.
+fn install(fresh: &Path, image: &Path) -> Result<(), Error> {
+    let pdb = fresh.with_extension("pdb");
+    if pdb.is_file() {
+        let place = image.with_extension("pdb");
+        fs::rename(&pdb, &place).map_err(|e| Error::io("write", &place, e))?;
+    }
+    fs::rename(fresh, image).map_err(|e| Error::io("write", image, e))
 }
 
 /// Whether a source uses `__try`, which its name must say.
@@ -154,7 +180,8 @@ fn with_clang(tools: &Tools, source: &Path, image: &Path) -> Result<(), Error> {
         .args([
             "-c",
             "-gcodeview",
-            "-nostdinc",
+            // Of all headers only those that belong to this very compiler.
+            "-nostdlibinc",
             "-fms-extensions",
             // The headers are MinGW's and refuse Microsoft's compiler.
             "-fno-ms-compatibility",
@@ -166,12 +193,7 @@ fn with_clang(tools: &Tools, source: &Path, image: &Path) -> Result<(), Error> {
     for folder in header_folders(tools)? {
         clang.arg("-isystem").arg(folder);
     }
-    clang
-        .arg("-isystem")
-        .arg(tools.clang.resource_headers())
-        .arg(source)
-        .arg("-o")
-        .arg(&object);
+    clang.arg(source).arg("-o").arg(&object);
     exec::capture(&mut clang, &tools.places.work, COMPILE_LIMIT)?;
     let mut link = tools.lld.link();
     link.args([
@@ -202,9 +224,9 @@ fn header_folders(tools: &Tools) -> Result<[PathBuf; 3], Error> {
     ])
 }
 
-/// The import libraries, younger functions included: a test driver may be young.
-fn libraries(tools: &Tools) -> [PathBuf; 3] {
-    ["ntoskrnl.lib", "ntoskrnl-later.lib", "hal.lib"].map(|name| tools.library_folder().join(name))
+/// The import libraries.
+fn libraries(tools: &Tools) -> [PathBuf; 2] {
+    ["ntoskrnl.lib", "hal.lib"].map(|name| tools.library_folder().join(name))
 }
 
 /// When a file was last changed.
@@ -217,6 +239,21 @@ fn modified(path: &Path) -> Result<SystemTime, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn install_image_with_pdb_moves_both() {
+        let folder = std::env::temp_dir().join(format!("cross-install-{}", std::process::id()));
+        let fresh = folder.join("fresh");
+        fs::create_dir_all(&fresh).expect("a scratch folder");
+        let write = |path: &Path| fs::write(path, path.display().to_string()).expect("a file");
+        write(&fresh.join("a.sys"));
+        write(&fresh.join("a.pdb"));
+        install(&fresh.join("a.sys"), &folder.join("a.sys")).expect("the image moves");
+        let found = ["a.sys", "a.pdb"].map(|name| folder.join(name).is_file());
+        let left = ["a.sys", "a.pdb"].map(|name| fresh.join(name).exists());
+        fs::remove_dir_all(&folder).expect("the scratch folder can go");
+        assert_eq!((found, left), ([true; 2], [false; 2]));
+    }
 
     #[test]
     fn only_names_that_end_so_need_clang() {

@@ -30,18 +30,20 @@ impl Clang {
 
     /// The libclang in `folder`, if both it and its headers are there.
     fn in_folder(library_folder: PathBuf) -> Option<Self> {
-        let has_library = fs::read_dir(&library_folder)
+        let libraries: Vec<String> = fs::read_dir(&library_folder)
             .ok()?
             .filter_map(Result::ok)
             .filter_map(|entry| entry.file_name().into_string().ok())
-            .any(|name| is_libclang(&name));
-        if !has_library {
+            .filter(|name| is_libclang(name))
+            .collect();
+        if libraries.is_empty() {
             return None;
         }
+        let version = libraries.iter().find_map(|name| major_version(name));
         // Some distributions keep the library in lib64 and the headers in lib.
         let resource_headers = [library_folder.clone(), library_folder.join("../lib")]
             .iter()
-            .find_map(|folder| newest_headers(&folder.join("clang")))?;
+            .find_map(|folder| headers_of(&folder.join("clang"), version))?;
         Some(Self {
             library_folder,
             resource_headers,
@@ -84,8 +86,23 @@ fn is_libclang(name: &str) -> bool {
     }) && !name.starts_with("libclang-cpp")
 }
 
-/// The headers of the newest version below `clang`.
-fn newest_headers(clang: &Path) -> Option<PathBuf> {
+/// The release that the name of a libclang tells: 14 of `libclang-14.so.14.0.6`.
+/// Names of the interface's version (`libclang.so.1`, `libclang-14.so.1`) tell none
+/// behind `.so`.
+fn major_version(name: &str) -> Option<u32> {
+    let rest = name.strip_prefix("libclang")?;
+    if let Some(release) = rest.strip_prefix('-') {
+        return release.split('.').next()?.parse().ok();
+    }
+    let mut parts = rest.strip_prefix(".so.")?.split('.');
+    let major = parts.next()?.parse().ok()?;
+    // `libclang.so.19.1` is a release; `libclang.so.1` is not.
+    parts.next().map(|_| major)
+}
+
+/// The headers of `version` below `clang`, or of the newest one if no version is
+/// known. Another compiler's headers use builtins that this one does not have.
+fn headers_of(clang: &Path, version: Option<u32>) -> Option<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = fs::read_dir(clang)
         .ok()?
         .filter_map(Result::ok)
@@ -94,7 +111,9 @@ fn newest_headers(clang: &Path) -> Option<PathBuf> {
             let major = name.split('.').next()?.parse().ok()?;
             Some((major, entry.path().join("include")))
         })
-        .filter(|(_, include)| include.join("stddef.h").is_file())
+        .filter(|(major, include)| {
+            version.is_none_or(|version| version == *major) && include.join("stddef.h").is_file()
+        })
         .collect();
     found.sort();
     found.pop().map(|(_, include)| include)
@@ -102,7 +121,39 @@ fn newest_headers(clang: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_libclang;
+    use std::{env, fs, process};
+
+    use super::{Clang, is_libclang, major_version};
+
+    #[test]
+    fn major_version_is_the_release() {
+        let versions = [
+            "libclang-14.so.14.0.6",
+            "libclang-14.so.1",
+            "libclang.so.19.1",
+            "libclang.so.1",
+            "libclang.so",
+        ];
+        assert_eq!(
+            versions.map(major_version),
+            [Some(14), Some(14), Some(19), None, None]
+        );
+    }
+
+    #[test]
+    fn clang_with_headers_of_two_releases_takes_its_own() {
+        let folder = env::temp_dir().join(format!("cross-clang-{}", process::id()));
+        for release in ["14.0.6", "19"] {
+            let include = folder.join("clang").join(release).join("include");
+            fs::create_dir_all(&include).expect("a scratch folder");
+            fs::write(include.join("stddef.h"), "").expect("a header");
+        }
+        fs::write(folder.join("libclang-14.so.14.0.6"), "").expect("a library");
+        let clang = Clang::in_folder(folder.clone());
+        fs::remove_dir_all(&folder).expect("the scratch folder can go");
+        let clang = clang.expect("library and headers are there");
+        assert!(clang.resource_headers().ends_with("14.0.6/include"));
+    }
 
     #[test]
     fn libclang_is_told_from_its_neighbours() {

@@ -21,7 +21,7 @@ const VERSION: &str = "10.0.0.0";
 /// Headers that drivers include by name; all others only support them.
 const DRIVER_HEADERS: [&str; 4] = ["ntifs.h", "ntddk.h", "wdm.h", "ntstrsafe.h"];
 /// Changes whenever the layout made here does.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// An assembled tree.
 #[derive(Debug)]
