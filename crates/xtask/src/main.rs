@@ -70,7 +70,11 @@ enum Command {
         /// Run the driver built with debug assertions.
         #[arg(long)]
         debug: bool,
-        /// Passed to `ntmemctl run` after the driver's path.
+        /// Run a driver of the folder `examples` on ntbox instead, as `ntbox run --verify`.
+        #[cfg(not(windows))]
+        #[arg(long, value_name = "NAME")]
+        example: Option<String>,
+        /// Passed to `ntmemctl run` after the driver's path; with --example, to `ntbox run`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -123,9 +127,11 @@ const RUN_HELP: &str = "\
 Examples:
   cargo xtask run                               all walks that are legal
   cargo xtask run --param Walk=sz:textbook      the walk that tutorials print
+  cargo xtask run --example raw-walk            the same in plain windows-drivers-rs
   cargo xtask run --help                        this; `-- --help` is ntmemctl's
 
-The exit status is ntmemctl's: 0 if the driver did and logged what it promises.";
+The exit status is ntmemctl's: 0 if the driver did and logged what it promises. With
+--example it is ntbox's: 5 if the verifier found a violation, as in raw-walk.";
 
 const TEST_HELP: &str = "\
 Examples:
@@ -169,7 +175,15 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Package => package::package(&context),
-        Command::Run { debug, arguments } => run::run(&context, Profile::of(*debug), arguments),
+        #[cfg(not(windows))]
+        Command::Run {
+            debug,
+            example: Some(name),
+            arguments,
+        } => run::example(&context, name, Profile::of(*debug), arguments),
+        Command::Run {
+            debug, arguments, ..
+        } => run::run(&context, Profile::of(*debug), arguments),
         Command::Test {
             no_lint,
             host: Host::Ntbox,

@@ -116,10 +116,18 @@ impl Tools {
     /// Adds to `cargo`, a command that already has its subcommand, what makes it
     /// build for Windows with the kit assembled here.
     pub fn configure(&self, cargo: &mut Command) {
-        let config = self.places.cross().join("config.toml");
+        // On the command line and in no file: a stable cargo that is given such a file
+        // by hand ignores the second setting, and writes the committed Cargo.lock anew.
+        let cross = self.places.cross();
+        let settings = [
+            ("patch.crates-io.wdk-build.path", cross.join("wdk-build")),
+            ("resolver.lockfile-path", cross.join("Cargo.lock")),
+        ];
+        for (key, path) in settings {
+            cargo.arg("--config").arg(format!("{key}={path:?}"));
+        }
         cargo
-            .arg("--config")
-            .arg(config)
+            .args(["-Z", "lockfile-path"])
             .arg("--config")
             .arg(toml_assignment(
                 "target.x86_64-pc-windows-msvc.rustflags",
@@ -129,6 +137,9 @@ impl Tools {
             .arg(TARGET)
             .env("CARGO_TARGET_DIR", self.places.cargo_target())
             .env("RUSTC_BOOTSTRAP", "1")
+            // Build scripts find the workspace by it even if the target folder is
+            // elsewhere.
+            .env("NTMEM_MANIFEST", self.places.repository.join("Cargo.toml"))
             .env("WDKContentRoot", self.kit.root())
             .env("LIBCLANG_PATH", self.clang.library_folder())
             .env("BINDGEN_EXTRA_CLANG_ARGS", self.clang_arguments())

@@ -89,7 +89,7 @@ pub enum ConfigError {
 
     /// `crt-static` is off.
     #[error(
-        "a driver needs `-C target-feature=+crt-static`; build with `--config cross/config.toml`, \
+        "a driver needs `-C target-feature=+crt-static`; build with `cargo xtask build`, \
          which sets it"
     )]
     CrtNotStatic,

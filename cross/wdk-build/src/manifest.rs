@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{ConfigError, DriverConfig};
 
-/// The workspace's manifest: named by `NTMEM_MANIFEST` (`cross/config.toml` sets
+/// The workspace's manifest: named by `NTMEM_MANIFEST` (cross/builder sets
 /// it, for builds whose target folder lies elsewhere), or beside the first
 /// Cargo.lock above `out_dir`.
 pub(crate) fn top_level(out_dir: &Path) -> Result<PathBuf, ConfigError> {

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The packages that only build for Windows' kernel.
-pub const PACKAGES: [&str; 5] = ["attempts", "cost", "families", "ntmem", "wdm"];
+pub const PACKAGES: [&str; 6] = ["attempts", "cost", "families", "ntmem", "raw-walk", "wdm"];
 
 /// Release or debug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,23 @@ pub fn build_package(
         sys,
         bindings: built.bindings,
     })
+}
+
+/// The names of the drivers in the folder `examples`, in order.
+#[cfg(not(windows))]
+pub fn examples(context: &Context) -> anyhow::Result<Vec<String>> {
+    let folder = context.root.join("examples");
+    let entries =
+        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?;
+        if entry.path().join("Cargo.toml").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// What Cargo says that it made.
