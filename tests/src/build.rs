@@ -35,6 +35,12 @@ pub fn attempts() -> PathBuf {
     file("NTMEM_ATTEMPTS_SYS", "")
 }
 
+/// The driver of `examples/<name>`; all are in the folder `NTMEM_EXAMPLES`.
+#[must_use]
+pub fn example(name: &str) -> PathBuf {
+    file("NTMEM_EXAMPLES", &format!("{name}.sys"))
+}
+
 /// The small driver that was built from `tests/drivers/<name>.c`; all are in
 /// the folder `NTMEM_TEST_DRIVERS`.
 #[must_use]

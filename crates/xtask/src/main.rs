@@ -141,9 +141,9 @@ Examples:
 
 Tests find what they run in variables: NTMEM_SYS and NTMEM_SYS_DEBUG name the
 driver's images, NTMEM_COST_SYS, NTMEM_FAMILIES_SYS and NTMEM_ATTEMPTS_SYS those
-of tests/cost, tests/families and tests/attempts, NTMEM_TEST_DRIVERS the folder
-of the drivers in tests/drivers, NTMEM_BINDINGS that of wdk-sys's generated
-bindings.";
+of tests/cost, tests/families and tests/attempts, NTMEM_EXAMPLES and
+NTMEM_TEST_DRIVERS the folders of the drivers in examples and in tests/drivers,
+NTMEM_BINDINGS that of wdk-sys's generated bindings.";
 
 fn main() -> ExitCode {
     #[cfg(not(windows))]

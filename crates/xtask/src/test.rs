@@ -32,6 +32,10 @@ pub fn test(context: &Context, with_lint: bool, arguments: &[String]) -> anyhow:
         cargo.env("NTMEM_FAMILIES_SYS", &families.sys);
         let attempts = driver::build_package(context, &tools, "attempts", Profile::Debug)?;
         cargo.env("NTMEM_ATTEMPTS_SYS", &attempts.sys);
+        for name in driver::examples(context)? {
+            let example = driver::build_package(context, &tools, &name, Profile::Release)?;
+            cargo.env("NTMEM_EXAMPLES", example.folder());
+        }
         cargo.env("NTMEM_TEST_DRIVERS", tools.build_test_drivers(context)?);
     }
     let mut failed = Vec::new();

@@ -24,7 +24,15 @@ use crate::{
 };
 
 /// The packages that only build for Windows' kernel.
-pub const PACKAGES: [&str; 6] = ["attempts", "cost", "families", "ntmem", "raw-walk", "wdm"];
+pub const PACKAGES: [&str; 7] = [
+    "attempts",
+    "cost",
+    "families",
+    "ntmem",
+    "raw-walk",
+    "safe-walk",
+    "wdm",
+];
 
 /// Release or debug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +65,14 @@ pub struct Image {
     pub sys: PathBuf,
     /// Where wdk-sys put its bindings.
     pub bindings: PathBuf,
+}
+
+#[cfg(not(windows))]
+impl Image {
+    /// The folder that the driver lies in, with all of its profile.
+    pub fn folder(&self) -> &Path {
+        self.sys.parent().unwrap_or(&self.sys)
+    }
 }
 
 /// Builds the driver and puts it, with its PDB, below `target/driver`.
