@@ -3,8 +3,8 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use ntbox::{
-    Config, Handle, Machine, Operation, Process, Progress, RegValue, Report, Started, Ticket,
-    Verify,
+    Config, Handle, Machine, Operation, Process, Progress, RegValue, Reply, Report, Started,
+    Ticket, Verify,
 };
 use suites::build;
 
@@ -47,8 +47,13 @@ impl Attempt {
 
     /// The status of a request that does not wait.
     fn call(&mut self, handle: Handle, code: u32) -> u32 {
-        let reply = self.machine.call(self.process, control(handle, code));
-        reply.expect("it runs").status
+        self.ask(control(handle, code)).status
+    }
+
+    /// The end of a request that does not wait.
+    fn ask(&mut self, operation: Operation) -> Reply {
+        let reply = self.machine.call(self.process, operation);
+        reply.expect("it runs")
     }
 
     fn wait_for(&mut self, ticket: Ticket) -> u32 {
@@ -126,4 +131,75 @@ fn a_device_stays_for_its_request_though_another_is_refused() {
         texts(&report),
         ["the device is there: true", "the device goes"]
     );
+}
+
+/// A request of attempt 3 with room for 4,000 bytes.
+fn ask(attempt: &mut Attempt, handle: Handle, code: u32) -> Reply {
+    attempt.ask(Operation::Control {
+        handle,
+        code,
+        input: vec![1, 2, 3, 4],
+        output: vec![0; 4000],
+    })
+}
+
+#[test]
+fn a_request_reports_what_it_wrote_itself() {
+    const ALL: u32 = 0x22_2000;
+    const NOTHING: u32 = 0x22_2004;
+    const LESS: u32 = 0x22_2008;
+    let mut attempt = Attempt::new(3);
+    let handle = attempt.open(r"\\.\Attempt");
+    let reply = ask(&mut attempt, handle, ALL);
+    assert_eq!((reply.status, reply.information), (0, 4000));
+    assert!(reply.output.iter().all(|byte| *byte == 0x41));
+    let reply = ask(&mut attempt, handle, NOTHING);
+    assert_eq!((reply.status, reply.information), (0, 0));
+    assert!(reply.output.iter().all(|byte| *byte == 0), "nothing comes");
+    let reply = ask(&mut attempt, handle, LESS);
+    assert_eq!((reply.status, reply.information), (0, 7));
+    assert_eq!(reply.output[..8], *b"BBBCCCC\0");
+    attempt.end();
+}
+
+#[test]
+fn a_request_that_waited_does_not_end_as_pending() {
+    const PENDING: u32 = 0x22_200c;
+    let mut attempt = Attempt::new(3);
+    let handle = attempt.open(r"\\.\Attempt");
+    let reply = ask(&mut attempt, handle, PENDING);
+    assert_eq!(reply.status, ntstatus::STATUS_UNSUCCESSFUL);
+    attempt.end();
+}
+
+#[test]
+fn memory_of_a_program_is_handed_out_once() {
+    const NEITHER: u32 = 0x22_201b;
+    const OUT_DIRECT: u32 = 0x22_201e;
+    let mut attempt = Attempt::new(3);
+    let handle = attempt.open(r"\\.\Attempt");
+    for code in [NEITHER, OUT_DIRECT] {
+        let reply = ask(&mut attempt, handle, code);
+        assert_eq!(reply.status, ntstatus::STATUS_INVALID_DEVICE_STATE);
+    }
+    attempt.end();
+}
+
+#[test]
+fn a_request_does_not_begin_to_wait_once_its_file_has_no_handle() {
+    const LATE: u32 = 0x22_2010;
+    const GO: u32 = 0x22_2014;
+    let mut attempt = Attempt::new(3);
+    let file = attempt.open(r"\\.\Attempt");
+    let other = attempt.open(r"\\.\Attempt");
+    let late = attempt.begin(file, LATE);
+    let closed = attempt.ask(Operation::Close { handle: file });
+    assert_eq!(closed.status, 0);
+    assert_eq!(attempt.call(other, GO), 0);
+    assert_eq!(
+        attempt.wait_for(late),
+        ntstatus::STATUS_CANCELLED,
+        "nobody looks for requests of the file any more"
+    );
+    attempt.end();
 }

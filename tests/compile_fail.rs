@@ -13,7 +13,7 @@ const PROLOGUE: &str = "
 #![no_std]
 #![allow(unused)]
 use wdm::driver::Context;
-use wdm::irp::{Answer, PendingQueue, Request, Written};
+use wdm::irp::{Answer, PendingQueue, Request};
 use wdm::irql::{Apc, Dispatch, Passive};
 use wdm::list::{DoubleLinks, List};
 use wdm::lookaside::{Block, Lookaside, Request as Request_, Supplier};
@@ -138,7 +138,7 @@ fn a_token_stays_with_its_thread() {
 fn a_request_is_answered_once() {
     refused(
         "fn f<'r>(request: Request<'r>) -> Answer<'r> {
-             request.succeed(Written::NOTHING);
+             request.succeed();
              request.fail(Status::UNSUCCESSFUL)
          }",
         &["E0382", "use of moved value: `request`"],
@@ -158,6 +158,87 @@ fn a_waiting_request_is_out_of_hand() {
         "fn f<'r>(request: Request<'r>, queue: &PendingQueue) -> Answer<'r> {
              request.input_len();
              request.pend(queue)
+         }",
+    );
+}
+
+/// A file's data is there as long as a request keeps the file.
+#[track_caller]
+fn file_is_out_of_reach(end: &str) {
+    let says = "cannot move out of `request` because it is borrowed";
+    refused(
+        &format!(
+            "fn f<'r>(request: Request<'r, u32>, queue: &PendingQueue) -> Answer<'r> {{
+                 let file = request.file();
+                 let answer = request.{end};
+                 core::hint::black_box(*file);
+                 answer
+             }}"
+        ),
+        &["E0505", says],
+        &format!(
+            "fn f<'r>(request: Request<'r, u32>, queue: &PendingQueue) -> Answer<'r> {{
+                 let file = request.file();
+                 core::hint::black_box(*file);
+                 request.{end}
+             }}"
+        ),
+    );
+}
+
+#[test]
+fn a_file_is_out_of_reach_once_its_request_waits() {
+    file_is_out_of_reach("pend(queue)");
+}
+
+#[test]
+fn a_file_is_out_of_reach_once_its_request_is_answered() {
+    file_is_out_of_reach("succeed()");
+}
+
+#[test]
+fn no_number_of_bytes_is_reported_but_what_was_written() {
+    refused(
+        "fn f<'r>(request: Request<'r>) -> Answer<'r> { request.succeed(4000) }",
+        &["E0061", "this method takes 0 arguments"],
+        "fn f<'r>(request: Request<'r>) -> Answer<'r> { request.succeed() }",
+    );
+}
+
+#[test]
+fn user_memory_is_read_once() {
+    refused(
+        "fn f(mut request: Request<'_>, passive: &Passive) -> Result<u32, Status> {
+             let memory = request.neither()?;
+             let first: u32 = memory.input.reader().read(passive)?;
+             let again: u32 = memory.input.reader().read(passive)?;
+             Ok(again)
+         }",
+        &["E0382", "use of moved value: `memory.input`"],
+        "fn f(mut request: Request<'_>, passive: &Passive) -> Result<u32, Status> {
+             let memory = request.neither()?;
+             let first: u32 = memory.input.reader().read(passive)?;
+             Ok(first)
+         }",
+    );
+}
+
+#[test]
+fn locked_pages_are_read_once() {
+    refused(
+        "fn f(mut request: Request<'_>) -> Result<u8, Status> {
+             let direct = request.direct()?;
+             let mut bytes = [0];
+             direct.read(&mut bytes)?;
+             direct.read(&mut bytes)?;
+             Ok(bytes[0])
+         }",
+        &["E0382", "use of moved value: `direct`"],
+        "fn f(mut request: Request<'_>) -> Result<u8, Status> {
+             let direct = request.direct()?;
+             let mut bytes = [0];
+             direct.read(&mut bytes)?;
+             Ok(bytes[0])
          }",
     );
 }

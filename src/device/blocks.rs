@@ -4,13 +4,13 @@
 use protocol::{BlockRecord, BlocksRequest};
 use wdm::{
     Error, Status,
-    irp::{Answer, Request, Written},
+    irp::Answer,
     irql::Passive,
     process::{AddressSpace, Process, Region},
 };
 use zerocopy::IntoBytes;
 
-use super::{NtMem, counts::wide};
+use super::{NtMem, Request, counts::wide};
 
 impl NtMem {
     wdm::pageable! { passive:
@@ -20,7 +20,7 @@ impl NtMem {
                 return self.refuse(request, Status::BUFFER_TOO_SMALL);
             }
             match tell(&mut request, passive) {
-                Ok(written) => request.succeed(written),
+                Ok(()) => request.succeed(),
                 Err(status) => self.refuse(request, status),
             }
         }
@@ -28,7 +28,7 @@ impl NtMem {
 }
 
 wdm::pageable! { passive:
-    fn tell(request: &mut Request<'_>, passive: &Passive) -> Result<Written, Status> {
+    fn tell(request: &mut Request<'_>, passive: &Passive) -> Result<(), Status> {
         let narrow = |number| usize::try_from(number).map_err(|_| Status::INVALID_PARAMETER);
         let asked: BlocksRequest = request.input()?;
         let status = |error: Error| error.status();
@@ -46,7 +46,7 @@ wdm::pageable! { passive:
             };
             next = end;
         }
-        Ok(writer.written())
+        Ok(())
     }
 }
 

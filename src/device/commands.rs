@@ -3,7 +3,7 @@
 use protocol::{ContextReply, IrqlReply, VersionReply};
 use wdm::{
     Status,
-    irp::{Mode, Neither, Written},
+    irp::{Mode, Neither},
     irql::{Irql, Passive},
     process,
     sync::SpinLock,
@@ -66,7 +66,7 @@ wdm::pageable! { passive:
 
 wdm::pageable! { passive:
     /// Copies one user buffer to the other, piece by piece. Each byte is read once.
-    pub fn copy(memory: Neither<'_>, passive: &Passive) -> Result<Written, Status> {
+    pub fn copy(memory: Neither<'_>, passive: &Passive) -> Result<(), Status> {
         const PIECE: usize = 256;
         if memory.output.len() < memory.input.len() {
             return Err(Status::BUFFER_TOO_SMALL);
@@ -81,6 +81,6 @@ wdm::pageable! { passive:
             reader.read_bytes(piece, passive)?;
             writer.write_bytes(piece, passive)?;
         }
-        Ok(writer.written())
+        Ok(())
     }
 }

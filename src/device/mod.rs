@@ -12,8 +12,6 @@ mod transfers;
 mod views;
 mod walk;
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
 use protocol::{
     BlocksRequest, COPY_LIMIT, Command, ExchangeRequest, MapRequest, ProbeRequest, SendRequest,
     SignalRequest, StatisticsReply, UnmapRequest, VIEW_LIMIT, WalkRequest,
@@ -23,7 +21,7 @@ use wdm::{
     debug::Level,
     device::{ControlDevice, Device, Names},
     driver::Context,
-    irp::{Answer, Direction, FileId, Mode, PendingQueue, Request, Transfer},
+    irp::{self, Answer, Direction, FileId, Mode, PendingQueue},
     irql::Passive,
     pool::PoolTag,
     sync::SpinLock,
@@ -67,9 +65,11 @@ pub struct File {
     number: u64,
     /// What it keeps for its caller.
     store: Store,
-    /// Whether its last handle is closed.
-    is_closed: AtomicBool,
 }
+
+/// A control request, and one to read or write, with the file that it is about.
+type Request<'r> = irp::Request<'r, File>;
+type Transfer<'r> = irp::Transfer<'r, File>;
 
 impl Drop for File {
     fn drop(&mut self) {
@@ -116,11 +116,10 @@ impl Device for NtMem {
             counts: self.counts,
             number: counts::add(&self.counts.opened),
             store,
-            is_closed: AtomicBool::new(false),
         })
     }
 
-    fn control<'r>(&self, file: &File, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
         contexts::note(Entry::Control, Some(request.requestor()), passive);
         counts::add(&self.counts.requests);
         let Some(command) = Command::from_code(request.code().raw()) else {
@@ -137,16 +136,16 @@ impl Device for NtMem {
             }
             Command::Statistics => request.reply(&self.statistics(passive)),
             Command::Irql => request.reply(&commands::irql(&self.lock, passive)),
-            Command::Wait => self.wait(file, request, passive),
+            Command::Wait => self.wait(request),
             Command::Signal => self.signal(request, passive),
             Command::Copy => Self::copy(request, passive),
             Command::Walk => self.walk(request, passive),
-            Command::Map => self.map(file, request, passive),
-            Command::Unmap => self.unmap(file, request, passive),
-            Command::Exchange => self.exchange(file, request, passive),
+            Command::Map => self.map(request, passive),
+            Command::Unmap => self.unmap(request, passive),
+            Command::Exchange => self.exchange(request, passive),
             Command::Contexts => request.reply(&contexts::all(passive)),
-            Command::Send => Self::send(file, request, passive),
-            Command::Receive => Self::receive(file, request, passive),
+            Command::Send => Self::send(request, passive),
+            Command::Receive => Self::receive(request, passive),
             Command::Sum => Self::sum(request, passive),
             Command::Blocks => self.blocks(request, passive),
             Command::Pool => self.measure(request, || toolkit::pool(passive)),
@@ -163,23 +162,17 @@ impl Device for NtMem {
         }
     }
 
-    fn transfer<'r>(
-        &self,
-        file: &File,
-        transfer: Transfer<'r>,
-        passive: &mut Passive,
-    ) -> Answer<'r> {
+    fn transfer<'r>(&self, transfer: Transfer<'r>, passive: &mut Passive) -> Answer<'r> {
         let entry = match transfer.direction() {
             Direction::Read => Entry::Read,
             Direction::Write => Entry::Write,
         };
         contexts::note(entry, Some(transfer.requestor()), passive);
-        Self::read_or_write(file, transfer, passive)
+        Self::read_or_write(transfer, passive)
     }
 
     fn cleanup(&self, file: &File, id: FileId, passive: &mut Passive) {
         contexts::note(Entry::Cleanup, None, passive);
-        file.is_closed.store(true, Ordering::SeqCst);
         self.end_waiting(id, passive);
         self.views.unmap_all(file.number, passive);
     }
@@ -262,17 +255,11 @@ impl NtMem {
     }
 
     /// Lets a request wait, if there will be room for the answer.
-    fn wait<'r>(&self, file: &File, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn wait<'r>(&self, request: Request<'r>) -> Answer<'r> {
         if request.output_len() < size_of::<SignalRequest>() {
             return self.refuse(request, Status::BUFFER_TOO_SMALL);
         }
-        let id = request.file();
-        let answer = request.pend(&self.waiting);
-        // Whoever closed the handle meanwhile may have looked too early.
-        if file.is_closed.load(Ordering::SeqCst) {
-            self.end_waiting(id, passive);
-        }
-        answer
+        request.pend(&self.waiting)
     }
 
     wdm::pageable! { passive:
@@ -282,7 +269,7 @@ impl NtMem {
                 .neither()
                 .and_then(|memory| commands::copy(memory, passive));
             match copied {
-                Ok(written) => request.succeed(written),
+                Ok(()) => request.succeed(),
                 Err(status) => request.fail(status),
             }
         }

@@ -10,7 +10,7 @@ use core::{alloc::Layout, sync::atomic::AtomicU64};
 use protocol::{Checksum, STORE_LIMIT};
 use wdm::{
     Status,
-    irp::{DirectReader, DirectWriter, Written},
+    irp::{DirectReader, DirectWriter},
     irql::Apc,
     memory::SharedBytes,
     mutex::Mutex,
@@ -44,7 +44,7 @@ impl Store {
         mut reader: DirectReader<'_>,
         sum: u64,
         apc: &mut Apc,
-    ) -> Result<Written, Status> {
+    ) -> Result<(), Status> {
         let block = block(reader.left())?;
         let found = match &block {
             Some(block) => fill(block.memory(), &mut reader)?,
@@ -54,7 +54,7 @@ impl Store {
             return Err(Status::DATA_ERROR);
         }
         self.bytes.with(apc, |bytes, _| self.exchange(bytes, block));
-        Ok(reader.taken())
+        Ok(())
     }
 
     /// Takes all that is left of the caller's pages, from `offset` on; what is
@@ -64,12 +64,12 @@ impl Store {
         mut reader: DirectReader<'_>,
         offset: i64,
         apc: &mut Apc,
-    ) -> Result<Written, Status> {
+    ) -> Result<(), Status> {
         let wrong = Status::INVALID_PARAMETER;
         let offset = usize::try_from(offset).map_err(|_| wrong)?;
         let end = offset.checked_add(reader.left()).ok_or(wrong)?;
         if reader.left() == 0 {
-            return Ok(reader.taken());
+            return Ok(());
         }
         self.bytes.with(apc, |bytes, _| {
             let before = bytes.as_ref().map_or(0, NonpagedBlock::size);
@@ -81,21 +81,20 @@ impl Store {
             let (place, _) = place.split_at(reader.left()).ok_or(wrong)?;
             fill(place, &mut reader)?;
             self.exchange(bytes, Some(fresh));
-            Ok(reader.taken())
+            Ok(())
         })
     }
 
     /// Gives all bytes. `STATUS_BUFFER_TOO_SMALL` if there is no room for them.
-    pub fn give(&self, mut writer: DirectWriter<'_>, apc: &mut Apc) -> Result<Written, Status> {
+    pub fn give(&self, mut writer: DirectWriter<'_>, apc: &mut Apc) -> Result<(), Status> {
         self.bytes.with(apc, |bytes, _| {
             let Some(block) = bytes else {
-                return Ok(Written::NOTHING);
+                return Ok(());
             };
             if writer.left() < block.size() {
                 return Err(Status::BUFFER_TOO_SMALL);
             }
-            pour(block.memory(), &mut writer)?;
-            Ok(writer.written())
+            pour(block.memory(), &mut writer)
         })
     }
 
@@ -106,10 +105,10 @@ impl Store {
         mut writer: DirectWriter<'_>,
         offset: i64,
         apc: &mut Apc,
-    ) -> Result<Written, Status> {
+    ) -> Result<(), Status> {
         let offset = usize::try_from(offset).map_err(|_| Status::INVALID_PARAMETER)?;
         if writer.left() == 0 {
-            return Ok(Written::NOTHING);
+            return Ok(());
         }
         self.bytes.with(apc, |bytes, _| {
             let rest = bytes.as_ref().and_then(|block| {
@@ -118,8 +117,7 @@ impl Store {
                 rest.split_at(len).map(|(rest, _)| rest)
             });
             let rest = rest.filter(|rest| !rest.is_empty());
-            pour(rest.ok_or(Status::END_OF_FILE)?, &mut writer)?;
-            Ok(writer.written())
+            pour(rest.ok_or(Status::END_OF_FILE)?, &mut writer)
         })
     }
 

@@ -4,34 +4,28 @@
 use protocol::{Checksum, SendRequest, SumReply};
 use wdm::{
     Status,
-    irp::{Answer, Direction, Neither, Request, Transfer, Written},
+    irp::{Answer, Direction, Neither},
     irql::Passive,
 };
 
-use super::{File, NtMem, counts::wide};
+use super::{NtMem, Request, Transfer, counts::wide};
 
 impl NtMem {
     /// Has the file keep the caller's pages.
-    pub(super) fn send<'r>(
-        file: &File,
-        mut request: Request<'r>,
-        passive: &mut Passive,
-    ) -> Answer<'r> {
+    pub(super) fn send<'r>(mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
         let asked = request.input::<SendRequest>();
         let kept = asked.and_then(|asked| {
-            let reader = request.direct()?.reader();
-            file.store.replace(reader, asked.sum, passive)
+            let (file, data) = request.split();
+            file.store
+                .replace(data.direct()?.reader(), asked.sum, passive)
         });
         answer(request, kept)
     }
 
     /// Gives back what the file keeps.
-    pub(super) fn receive<'r>(
-        file: &File,
-        mut request: Request<'r>,
-        passive: &mut Passive,
-    ) -> Answer<'r> {
-        let given = request
+    pub(super) fn receive<'r>(mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+        let (file, data) = request.split();
+        let given = data
             .direct()
             .and_then(|direct| file.store.give(direct.writer()?, passive));
         answer(request, given)
@@ -45,34 +39,35 @@ impl NtMem {
 
     /// Reads what the file keeps, or writes to it.
     pub(super) fn read_or_write<'r>(
-        file: &File,
         mut transfer: Transfer<'r>,
         passive: &mut Passive,
     ) -> Answer<'r> {
         let (direction, offset) = (transfer.direction(), transfer.offset());
-        let moved = transfer.direct().and_then(|direct| match direction {
+        let (file, data) = transfer.split();
+        let moved = data.direct().and_then(|direct| match direction {
             Direction::Read => file.store.read(direct.writer()?, offset, passive),
             Direction::Write => file.store.write(direct.reader(), offset, passive),
         });
         match moved {
-            Ok(moved) => transfer.succeed(moved),
+            Ok(()) => transfer.succeed(),
             Err(status) => transfer.fail(status),
         }
     }
 }
 
-fn answer(request: Request<'_>, done: Result<Written, Status>) -> Answer<'_> {
+fn answer(request: Request<'_>, done: Result<(), Status>) -> Answer<'_> {
     match done {
-        Ok(written) => request.succeed(written),
+        Ok(()) => request.succeed(),
         Err(status) => request.fail(status),
     }
 }
 
-fn sum(memory: Neither<'_>, passive: &Passive) -> Result<Written, Status> {
+fn sum(memory: Neither<'_>, passive: &Passive) -> Result<(), Status> {
     const PIECE: usize = 256;
     if memory.output.len() < size_of::<SumReply>() {
         return Err(Status::BUFFER_TOO_SMALL);
     }
+    let bytes = wide(memory.input.len());
     let mut reader = memory.input.reader();
     let mut sum = Checksum::EMPTY;
     let mut buffer = [0; PIECE];
@@ -82,11 +77,9 @@ fn sum(memory: Neither<'_>, passive: &Passive) -> Result<Written, Status> {
         reader.read_bytes(piece, passive)?;
         sum = sum.then(piece);
     }
-    let mut writer = memory.output.writer();
     let reply = SumReply {
-        bytes: wide(memory.input.len()),
+        bytes,
         sum: sum.number(),
     };
-    writer.write(&reply, passive)?;
-    Ok(writer.written())
+    memory.output.writer().write(&reply, passive)
 }

@@ -9,7 +9,7 @@ use protocol::{
 };
 use wdm::{
     Status,
-    irp::{Answer, Mode, Request, Written},
+    irp::{Answer, Mode},
     irql::Passive,
     map::CacheType,
     memory::{PAGE_SIZE, SharedBytes, byte_offset},
@@ -17,17 +17,12 @@ use wdm::{
     user_map::Access,
 };
 
-use super::{File, NtMem, counts::wide};
+use super::{File, NtMem, Request, counts::wide};
 use crate::tags;
 
 impl NtMem {
     /// Maps fresh pages into the caller.
-    pub(super) fn map<'r>(
-        &self,
-        file: &File,
-        mut request: Request<'r>,
-        passive: &mut Passive,
-    ) -> Answer<'r> {
+    pub(super) fn map<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
         if request.output_len() < size_of::<MapReply>() {
             return self.refuse(request, Status::BUFFER_TOO_SMALL);
         }
@@ -39,7 +34,7 @@ impl NtMem {
             Ok(checked) => checked,
             Err(status) => return self.refuse(request, status),
         };
-        match self.map_pages(file, size, access, passive) {
+        match self.map_pages(request.file(), size, access, passive) {
             Ok(address) => request.reply(&MapReply { address }),
             Err(status) => request.fail(status),
         }
@@ -64,18 +59,13 @@ impl NtMem {
     }
 
     /// Undoes a view of the caller's.
-    pub(super) fn unmap<'r>(
-        &self,
-        file: &File,
-        mut request: Request<'r>,
-        passive: &mut Passive,
-    ) -> Answer<'r> {
+    pub(super) fn unmap<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
         let address = match request.input::<UnmapRequest>() {
             Ok(asked) => usize::try_from(asked.address).unwrap_or(0),
             Err(status) => return self.refuse(request, status),
         };
-        if self.views.unmap(file.number, address, passive) {
-            request.succeed(Written::NOTHING)
+        if self.views.unmap(request.file().number, address, passive) {
+            request.succeed()
         } else {
             request.fail(Status::NOT_FOUND)
         }
@@ -84,7 +74,6 @@ impl NtMem {
     /// Exchanges a word of a view at the driver's own address.
     pub(super) fn exchange<'r>(
         &self,
-        file: &File,
         mut request: Request<'r>,
         passive: &mut Passive,
     ) -> Answer<'r> {
@@ -98,7 +87,7 @@ impl NtMem {
         let address = usize::try_from(asked.address).unwrap_or(0);
         let exchanged = self
             .views
-            .with_memory(file.number, address, passive, |memory| {
+            .with_memory(request.file().number, address, passive, |memory| {
                 exchange(memory, asked.offset, asked.value)
             });
         match exchanged.unwrap_or(Err(Status::NOT_FOUND)) {

@@ -4,14 +4,14 @@
 use protocol::{WALK_LIMIT, WalkCache, WalkKind, WalkReply, WalkRequest, WalkTarget};
 use wdm::{
     Status,
-    irp::{Answer, Mode, Request},
+    irp::{Answer, Mode},
     irql::Passive,
     map::CacheType,
     memory::byte_offset,
     user_map::Access,
 };
 
-use super::NtMem;
+use super::{NtMem, Request};
 use crate::walk::{Plan, Target, Walk};
 
 impl NtMem {

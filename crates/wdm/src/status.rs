@@ -41,6 +41,16 @@ impl Status {
     pub const fn is_success(self) -> bool {
         self.0 >= 0
     }
+
+    /// This status, or `STATUS_UNSUCCESSFUL` if it is a success: what a request may
+    /// end with that has failed. `STATUS_PENDING` is a success too.
+    pub(crate) const fn as_failure(self) -> Self {
+        if self.is_success() {
+            Self::UNSUCCESSFUL
+        } else {
+            self
+        }
+    }
 }
 
 /// The name if it is known, otherwise the number in hexadecimal.

@@ -13,20 +13,22 @@ use core::{fmt, marker::PhantomData, ptr};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::{Result, Status, irp::Written, irql::Apc, seh, system::AddressLimits};
+use crate::{Result, Status, irql::Apc, seh, system::AddressLimits};
 
 /// Where a program says that it has memory: an address and a length, which lie in
-/// the user range and promise nothing else.
+/// the user range and promise nothing else. Reading or writing consumes the value:
+/// nothing is fetched twice.
 ///
 /// ```ignore
 /// let memory = request.neither()?;
 /// let mut reader = memory.input.reader();
 /// let header: Header = reader.read(passive)?;
 /// ```
-#[derive(Clone, Copy)]
 pub struct UserRange<'q> {
     start: usize,
     len: usize,
+    /// Where a request counts what is written.
+    written: Option<&'q mut usize>,
     /// The process is the current one while the request is handled.
     request: PhantomData<&'q ()>,
 }
@@ -46,6 +48,7 @@ impl UserRange<'_> {
         Ok(Self {
             start,
             len,
+            written: None,
             request: PhantomData,
         })
     }
@@ -64,19 +67,26 @@ impl UserRange<'_> {
 }
 
 impl<'q> UserRange<'q> {
+    /// The same range, as the output of a request: what is written to it counts.
+    pub(crate) const fn counted_in(self, written: &'q mut usize) -> Self {
+        Self {
+            written: Some(written),
+            start: self.start,
+            len: self.len,
+            request: self.request,
+        }
+    }
+
     /// Reads the range from its beginning, once. IRQL: any.
     #[must_use]
     pub const fn reader(self) -> Reader<'q> {
         Reader(self)
     }
 
-    /// Writes the range from its beginning. IRQL: any.
+    /// Writes the range from its beginning, once. IRQL: any.
     #[must_use]
     pub const fn writer(self) -> Writer<'q> {
-        Writer {
-            left: self,
-            written: 0,
-        }
+        Writer(self)
     }
 
     /// Takes `len` bytes off the beginning and returns their address.
@@ -140,24 +150,20 @@ impl Reader<'_> {
     }
 }
 
-/// Copies the kernel's memory to user memory, from the beginning on.
+/// Copies the kernel's memory to user memory, from the beginning on. What is
+/// written to a request's output is what it reports.
 ///
 /// ```ignore
-/// let mut writer = memory.output.writer();
-/// writer.write(&reply, passive)?;
-/// request.succeed(writer.written())
+/// memory.output.writer().write(&reply, passive)?;
 /// ```
 #[derive(Debug)]
-pub struct Writer<'q> {
-    left: UserRange<'q>,
-    written: usize,
-}
+pub struct Writer<'q>(UserRange<'q>);
 
 impl Writer<'_> {
     /// How many bytes are left. IRQL: any.
     #[must_use]
     pub const fn left(&self) -> usize {
-        self.left.len
+        self.0.len
     }
 
     /// Writes `bytes`. IRQL: `<= APC_LEVEL`.
@@ -168,11 +174,13 @@ impl Writer<'_> {
     /// * What the access raised, such as `STATUS_ACCESS_VIOLATION`; some bytes may
     ///   be written.
     pub fn write_bytes(&mut self, bytes: &[u8], _: &Apc) -> Result<(), Status> {
-        let to = ptr::with_exposed_provenance_mut(self.left.advance(bytes.len())?);
+        let to = ptr::with_exposed_provenance_mut(self.0.advance(bytes.len())?);
         // SAFETY: `bytes` is the kernel's, the other range was checked when it was
         // made, and the token says that faults may be taken.
         unsafe { seh::copy(to, bytes.as_ptr(), bytes.len()) }?;
-        self.written = self.written.saturating_add(bytes.len());
+        if let Some(written) = self.0.written.as_deref_mut() {
+            *written = written.saturating_add(bytes.len());
+        }
         Ok(())
     }
 
@@ -183,11 +191,5 @@ impl Writer<'_> {
     /// As for [`Self::write_bytes`].
     pub fn write<T: IntoBytes + Immutable>(&mut self, value: &T, irql: &Apc) -> Result<(), Status> {
         self.write_bytes(value.as_bytes(), irql)
-    }
-
-    /// How much has been written, for the answer. IRQL: any.
-    #[must_use]
-    pub const fn written(&self) -> Written {
-        Written::new(self.written)
     }
 }

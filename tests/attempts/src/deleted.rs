@@ -6,7 +6,7 @@ use wdm::{
     debug::Level,
     device::{ControlDevice, Device, Names},
     driver::Context,
-    irp::{Answer, Mode, Request, Written},
+    irp::{Answer, Mode, Request},
     irql::Passive,
     pool::PoolTag,
     sync::{Event, EventKind, SpinLock},
@@ -71,10 +71,10 @@ impl Device for Going {
         Ok(())
     }
 
-    fn control<'r>(&self, (): &(), request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
         let _ = self.never.wait_for(Interval::from_millis(3000), passive);
         wdm::log!(Level::Error, "the device is there: {}", self.mark == MARK);
-        request.succeed(Written::NOTHING)
+        request.succeed()
     }
 }
 
@@ -88,9 +88,9 @@ impl Device for Staying {
         Ok(())
     }
 
-    fn control<'r>(&self, (): &(), request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
         let going = GOING.with(passive, |place, _| place.take());
         drop(going);
-        request.succeed(Written::NOTHING)
+        request.succeed()
     }
 }

@@ -7,6 +7,7 @@
 use wdk_panic as _;
 
 mod deleted;
+mod requests;
 mod rundown;
 
 use wdm::{
@@ -26,6 +27,7 @@ const TAG: PoolTag = wdm::pool_tag!(b"Atmp");
 enum Attempts {
     Rundown(rundown::Attempt),
     Deleted(deleted::Attempt),
+    Requests(requests::Attempt),
 }
 
 impl Driver for Attempts {
@@ -33,6 +35,7 @@ impl Driver for Attempts {
         match number(context, passive).map_err(status)? {
             1 => rundown::Attempt::new(context, passive).map(Self::Rundown),
             2 => deleted::Attempt::new(context, passive).map(Self::Deleted),
+            3 => requests::Attempt::new(context, passive).map(Self::Requests),
             _ => return Err(Status::INVALID_PARAMETER),
         }
         .map_err(status)
@@ -42,6 +45,7 @@ impl Driver for Attempts {
         match self {
             Self::Rundown(attempt) => drop(attempt),
             Self::Deleted(attempt) => attempt.end(passive),
+            Self::Requests(attempt) => drop(attempt),
         }
     }
 }

@@ -7,7 +7,7 @@ use wdm::{
     debug::Level,
     device::{ControlDevice, Device, Names},
     driver::Context,
-    irp::{Answer, Mode, Request, Written},
+    irp::{Answer, Mode, Request},
     irql::Passive,
     pool::PoolTag,
     rundown::Rundown,
@@ -52,7 +52,7 @@ impl Device for Shared {
         Ok(())
     }
 
-    fn control<'r>(&self, (): &(), request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
         match request.code().raw() {
             0x0022_2000 => {
                 let held = self.rundown.acquire();
@@ -70,6 +70,6 @@ impl Device for Shared {
                 wdm::log!(Level::Error, "late: {}", held.is_some());
             }
         }
-        request.succeed(Written::NOTHING)
+        request.succeed()
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     device::Device,
     irp::{
         Direction, FileId, Mode, Request, Transfer,
-        kernel::{File, Irp},
+        kernel::{File, FileContext, Irp, context},
     },
     irql::{Irql, Passive},
     pool::PoolBox,
@@ -240,17 +240,6 @@ unsafe extern "C" fn dispatch_close(device: *mut DEVICE_OBJECT, irp: *mut IRP) -
     finish(arrival.irp, Status::SUCCESS)
 }
 
-/// Where a driver keeps what belongs to a file: `FsContext`.
-///
-/// # Safety
-///
-/// The file is there.
-unsafe fn context(file: NonNull<File>) -> NonNull<*mut c_void> {
-    // SAFETY: the caller vouches for the file object.
-    let place = unsafe { &mut (*file.as_ptr()).FsContext };
-    NonNull::from(place)
-}
-
 /// # Safety
 ///
 /// `state` is a `D`, and `file` one that is being created.
@@ -268,7 +257,7 @@ unsafe fn create<D: Device>(
         Err(status) if status.is_success() => return Status::UNSUCCESSFUL,
         Err(status) => return status,
     };
-    match PoolBox::new(made, D::TAG) {
+    match PoolBox::new(FileContext::new(made), D::TAG) {
         Ok(boxed) => {
             // SAFETY: the caller vouches for the file.
             let place = unsafe { context(file) };
@@ -291,14 +280,13 @@ unsafe fn control<D: Device>(
     passive: &mut Passive,
 ) -> Status {
     // SAFETY: the caller vouches for the request.
-    let request = unsafe { Request::new(irp) };
-    // SAFETY: the caller vouches for the file.
-    let Some(file) = (unsafe { self::file::<D>(file) }) else {
-        return request.fail(Status::INVALID_DEVICE_REQUEST).status();
+    let Some(request) = (unsafe { request::<D>(file, irp) }) else {
+        return Status::from_raw(finish(irp, Status::INVALID_DEVICE_REQUEST));
     };
-    // SAFETY: the caller vouches for the type.
+    // SAFETY: the caller vouches for the type, and the device is there until the
+    // caller lets go of it, whatever becomes of the request.
     let device = unsafe { state.cast::<D>().as_ref() };
-    device.control(file, request, passive).status()
+    device.control(request, passive).status()
 }
 
 /// # Safety
@@ -312,16 +300,15 @@ unsafe fn transfer<D: Device>(
     passive: &mut Passive,
 ) -> Status {
     // SAFETY: the caller vouches for the request.
-    let request = unsafe { Request::new(irp) };
-    // SAFETY: as above.
-    let transfer = unsafe { Transfer::new(request, direction) };
-    // SAFETY: the caller vouches for the file.
-    let Some(file) = (unsafe { self::file::<D>(file) }) else {
-        return transfer.fail(Status::INVALID_DEVICE_REQUEST).status();
+    let Some(request) = (unsafe { request::<D>(file, irp) }) else {
+        return Status::from_raw(finish(irp, Status::INVALID_DEVICE_REQUEST));
     };
-    // SAFETY: the caller vouches for the type.
+    // SAFETY: the caller vouches for the direction.
+    let transfer = unsafe { Transfer::new(request, direction) };
+    // SAFETY: the caller vouches for the type, and the device is there until the
+    // caller lets go of it, whatever becomes of the request.
     let device = unsafe { state.cast::<D>().as_ref() };
-    device.transfer(file, transfer, passive).status()
+    device.transfer(transfer, passive).status()
 }
 
 /// # Safety
@@ -337,7 +324,10 @@ unsafe fn cleanup<D: Device>(
     let device = unsafe { state.cast::<D>().as_ref() };
     // SAFETY: the caller vouches for the file.
     if let Some(file) = unsafe { self::file::<D>(file) } {
-        device.cleanup(file, id, passive);
+        // SAFETY: the file is there until it is closed, which comes after this.
+        let file = unsafe { file.as_ref() };
+        file.close();
+        device.cleanup(&file.data, id, passive);
     }
 }
 
@@ -349,24 +339,35 @@ unsafe fn close<D: Device>(file: NonNull<File>, passive: &mut Passive) {
     let place = unsafe { context(file) };
     // SAFETY: the context is the driver's own.
     let boxed = unsafe { place.replace(core::ptr::null_mut()) };
-    if let Some(boxed) = NonNull::new(boxed.cast::<D::File>()) {
+    if let Some(boxed) = NonNull::new(boxed.cast::<FileContext<D::File>>()) {
         // SAFETY: `create` put the address there, and it has just been taken out.
         let boxed = unsafe { PoolBox::from_raw(boxed, D::TAG) };
-        D::close(&boxed, passive);
+        D::close(&boxed.data, passive);
     }
 }
 
-/// What belongs to a file.
+/// What belongs to a file; it is there until [`close`] has seen the file.
 ///
 /// # Safety
 ///
-/// As for [`control`], during `'f`.
-unsafe fn file<'f, D: Device>(file: NonNull<File>) -> Option<&'f D::File> {
+/// `file` is one that [`create`] of this `D` has seen and [`close`] has not.
+unsafe fn file<D: Device>(file: NonNull<File>) -> Option<NonNull<FileContext<D::File>>> {
     // SAFETY: the caller vouches for the file.
     let place = unsafe { context(file) };
     // SAFETY: the context is the driver's own, and changes on create and close only.
-    let boxed = unsafe { place.read() };
-    let boxed = NonNull::new(boxed.cast::<D::File>())?;
-    // SAFETY: `create` put the address there, and `close` has not taken it out.
-    Some(unsafe { boxed.as_ref() })
+    NonNull::new(unsafe { place.read() }.cast())
+}
+
+/// A request, with what belongs to its file; `None` if nothing does.
+///
+/// # Safety
+///
+/// As for [`control`].
+unsafe fn request<'r, D: Device>(file: NonNull<File>, irp: Irp) -> Option<Request<'r, D::File>> {
+    // SAFETY: the caller vouches for the file.
+    let file = unsafe { self::file::<D>(file) }?;
+    // SAFETY: the file is there for as long as the request, and its context too.
+    let data = unsafe { &raw mut (*file.as_ptr()).data };
+    // SAFETY: the caller vouches for the request.
+    NonNull::new(data).map(|data| unsafe { Request::new(irp, data) })
 }

@@ -39,7 +39,7 @@ use crate::{
 ///         Ok(())
 ///     }
 ///
-///     fn control<'r>(&self, (): &(), request: Request<'r>, _: &mut Passive) -> Answer<'r> {
+///     fn control<'r>(&self, request: Request<'r>, _: &mut Passive) -> Answer<'r> {
 ///         request.fail(Status::INVALID_DEVICE_REQUEST)
 ///     }
 /// }
@@ -62,21 +62,16 @@ pub trait Device: Send + Sync + Sized + 'static {
     fn create(&self, requestor: Mode, passive: &mut Passive) -> Result<Self::File, Status>;
 
     /// Somebody asks something: `IRP_MJ_DEVICE_CONTROL`. Called at `PASSIVE_LEVEL`
-    /// in the process that asks.
-    fn control<'r>(
-        &self,
-        file: &Self::File,
-        request: Request<'r>,
-        passive: &mut Passive,
-    ) -> Answer<'r>;
+    /// in the process that asks. The device stays until this returns; the file, as
+    /// long as the request, which is how it is reached.
+    fn control<'r>(&self, request: Request<'r, Self::File>, passive: &mut Passive) -> Answer<'r>;
 
     /// Somebody reads or writes: `IRP_MJ_READ`, `IRP_MJ_WRITE`. Called at
     /// `PASSIVE_LEVEL`, in the process that asks. A device that does not say
     /// otherwise does neither.
     fn transfer<'r>(
         &self,
-        _file: &Self::File,
-        transfer: Transfer<'r>,
+        transfer: Transfer<'r, Self::File>,
         _passive: &mut Passive,
     ) -> Answer<'r> {
         transfer.fail(Status::INVALID_DEVICE_REQUEST)
@@ -85,7 +80,8 @@ pub trait Device: Send + Sync + Sized + 'static {
     /// The last handle of a file is closed, though requests may still wait:
     /// `IRP_MJ_CLEANUP`. Called at `PASSIVE_LEVEL` in the process that closes it,
     /// which need not be the one that opened it. Requests of the file that wait are
-    /// to be ended: nobody else will. One may be on its way to a queue yet.
+    /// to be ended: nobody else will. No more of them get into a
+    /// [`PendingQueue`](crate::irp::PendingQueue).
     fn cleanup(&self, _file: &Self::File, _id: FileId, _passive: &mut Passive) {}
 
     /// A file is closed, and what belongs to it is dropped next: `IRP_MJ_CLOSE`.

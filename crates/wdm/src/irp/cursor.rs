@@ -1,20 +1,17 @@
 //! Cursors over a caller's locked pages. They only move forward, so what has been
 //! read and judged is not read a second time: the caller may have changed it.
 
-use crate::{
-    Result, Status,
-    irp::{Direct, Written},
-    memory::SharedBytes,
-};
+use crate::{Result, Status, irp::Direct, memory::SharedBytes};
 
 impl<'q> Direct<'q> {
     /// Reads the pages from the beginning, once. IRQL: any.
     #[must_use]
-    pub const fn reader(self) -> DirectReader<'q> {
-        DirectReader(Cursor {
-            left: self.memory(),
-            passed: 0,
-        })
+    pub fn reader(self) -> DirectReader<'q> {
+        let (left, taken) = self.into_input();
+        DirectReader {
+            cursor: Cursor { left },
+            taken,
+        }
     }
 
     /// Writes the pages from the beginning. IRQL: any.
@@ -22,22 +19,18 @@ impl<'q> Direct<'q> {
     /// # Errors
     ///
     /// `STATUS_ACCESS_DENIED`: the pages are locked for reading.
-    pub const fn writer(self) -> Result<DirectWriter<'q>, Status> {
-        if self.is_output() {
-            Ok(DirectWriter(Cursor {
-                left: self.memory(),
-                passed: 0,
-            }))
-        } else {
-            Err(Status::ACCESS_DENIED)
-        }
+    pub fn writer(self) -> Result<DirectWriter<'q>, Status> {
+        let (left, written) = self.into_output()?;
+        Ok(DirectWriter {
+            cursor: Cursor { left },
+            written,
+        })
     }
 }
 
 #[derive(Debug)]
 struct Cursor<'q> {
     left: Option<SharedBytes<'q>>,
-    passed: usize,
 }
 
 impl<'q> Cursor<'q> {
@@ -59,12 +52,12 @@ impl<'q> Cursor<'q> {
         };
         let (taken, rest) = left.split_at(len).ok_or(Status::BUFFER_TOO_SMALL)?;
         self.left = Some(rest);
-        self.passed = self.passed.saturating_add(len);
         Ok(Some(taken))
     }
 }
 
-/// Copies a caller's locked pages into the kernel, from the beginning on.
+/// Copies a caller's locked pages into the kernel, from the beginning on. What is
+/// read of a request that has no output there is what it reports as moved.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`.
 ///
@@ -74,13 +67,16 @@ impl<'q> Cursor<'q> {
 /// reader.read_bytes(&mut header)?;
 /// ```
 #[derive(Debug)]
-pub struct DirectReader<'q>(Cursor<'q>);
+pub struct DirectReader<'q> {
+    cursor: Cursor<'q>,
+    taken: Option<&'q mut usize>,
+}
 
 impl DirectReader<'_> {
     /// How many bytes are left. IRQL: any.
     #[must_use]
     pub const fn left(&self) -> usize {
-        self.0.left()
+        self.cursor.left()
     }
 
     /// Fills `bytes`. IRQL: `<= DISPATCH_LEVEL`.
@@ -89,31 +85,31 @@ impl DirectReader<'_> {
     ///
     /// `STATUS_BUFFER_TOO_SMALL`: fewer bytes are left; none is read.
     pub fn read_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Status> {
-        if let Some(memory) = self.0.advance(bytes.len())? {
+        if let Some(memory) = self.cursor.advance(bytes.len())? {
             let _ = memory.copy_to(bytes);
         }
+        if let Some(taken) = self.taken.as_deref_mut() {
+            *taken = taken.saturating_add(bytes.len());
+        }
         Ok(())
-    }
-
-    /// How much has been read, for an answer that says how much was taken.
-    /// IRQL: any.
-    #[must_use]
-    pub const fn taken(&self) -> Written {
-        Written::new(self.0.passed)
     }
 }
 
 /// Copies the kernel's memory to a caller's locked pages, from the beginning on.
+/// What is written is what the request reports.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`.
 #[derive(Debug)]
-pub struct DirectWriter<'q>(Cursor<'q>);
+pub struct DirectWriter<'q> {
+    cursor: Cursor<'q>,
+    written: &'q mut usize,
+}
 
 impl DirectWriter<'_> {
     /// How many bytes are left. IRQL: any.
     #[must_use]
     pub const fn left(&self) -> usize {
-        self.0.left()
+        self.cursor.left()
     }
 
     /// Writes `bytes`. IRQL: `<= DISPATCH_LEVEL`.
@@ -122,15 +118,10 @@ impl DirectWriter<'_> {
     ///
     /// `STATUS_BUFFER_TOO_SMALL`: there is no room for all; none is written.
     pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), Status> {
-        if let Some(memory) = self.0.advance(bytes.len())? {
+        if let Some(memory) = self.cursor.advance(bytes.len())? {
             let _ = memory.copy_from(bytes);
         }
+        *self.written = self.written.saturating_add(bytes.len());
         Ok(())
-    }
-
-    /// How much has been written, for the answer. IRQL: any.
-    #[must_use]
-    pub const fn written(&self) -> Written {
-        Written::new(self.0.passed)
     }
 }

@@ -8,23 +8,27 @@
 
 mod code;
 mod cursor;
+mod file;
 mod queue;
 mod raw;
 mod transfer;
 mod transfer_request;
 
-use core::{cell::Cell, fmt, marker::PhantomData};
+use core::{cell::Cell, fmt, marker::PhantomData, ptr::NonNull};
 
 use wdk_sys::FILE_OBJECT;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use self::raw::Irp;
 pub use self::{
     code::{ControlCode, Method},
     cursor::{DirectReader, DirectWriter},
     queue::{Pended, PendingQueue},
-    transfer::{Buffered, BufferedWriter, Direct, Neither, Written},
+    transfer::{Buffered, BufferedWriter, Data, Direct, Neither},
     transfer_request::{Direction, Transfer},
+};
+use self::{
+    raw::Irp,
+    transfer::{Kind, Progress},
 };
 use crate::{Result, Status};
 
@@ -48,25 +52,28 @@ impl FileId {
     }
 }
 
-/// A device control request that has not been answered.
+/// A device control request that has not been answered, with the data `F` of its
+/// file.
+///
+/// The request keeps the file open. Once it is answered or waits in a queue,
+/// another thread may close the file, so its data is borrowed from the request and
+/// out of reach from then on.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 ///
 /// ```ignore
-/// fn control<'r>(
-///     &self,
-///     file: &Self::File,
-///     mut request: Request<'r>,
-///     passive: &mut Passive,
-/// ) -> Answer<'r> {
+/// fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
 ///     match request.code() {
 ///         GET_VERSION => request.reply(&VERSION),
 ///         _ => request.fail(Status::INVALID_DEVICE_REQUEST),
 ///     }
 /// }
 /// ```
-pub struct Request<'r> {
+pub struct Request<'r, F = ()> {
     irp: Irp,
+    /// Of the file, which stays for as long as the request is not completed.
+    file: NonNull<F>,
+    progress: Progress,
     /// Invariant, so that an answer belongs to the call that it was made in.
     call: PhantomData<Cell<&'r ()>>,
 }
@@ -87,17 +94,20 @@ impl Answer<'_> {
     }
 }
 
-impl<'r> Request<'r> {
+impl<'r, F> Request<'r, F> {
     /// The request that the kernel has passed to a dispatch routine.
     ///
     /// # Safety
     ///
     /// `irp` is a request that the kernel has just passed to this driver, not
     /// completed and not in other hands. If it is no device control request, only
-    /// [`Transfer`] has it.
-    pub(crate) const unsafe fn new(irp: Irp) -> Self {
+    /// [`Transfer`] has it. `file` is what its file's context has, which is there
+    /// until the file is closed.
+    pub(crate) unsafe fn new(irp: Irp, file: NonNull<F>) -> Self {
         Self {
             irp,
+            file,
+            progress: Progress::default(),
             call: PhantomData,
         }
     }
@@ -115,10 +125,40 @@ impl<'r> Request<'r> {
         self.irp.requestor()
     }
 
-    /// The file that the caller has open. IRQL: `<= DISPATCH_LEVEL`.
+    /// What belongs to the file that the caller has open, which is there while the
+    /// request is. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
-    pub fn file(&self) -> FileId {
+    pub const fn file(&self) -> &F {
+        // SAFETY: the request is not completed while it is borrowed, and keeps its
+        // file; only shared references lead to the file's data until it is closed.
+        unsafe { self.file.as_ref() }
+    }
+
+    /// Which file the caller has open. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn file_id(&self) -> FileId {
         FileId::of(self.irp)
+    }
+
+    /// What belongs to the file, and the way to the caller's data beside it.
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub const fn split(&mut self) -> (&F, Data<'_>) {
+        // SAFETY: a request that is no device control request is in a `Transfer`,
+        // which calls the other function.
+        unsafe { self.split_as(Kind::Control) }
+    }
+
+    /// # Safety
+    ///
+    /// The request is of this kind.
+    const unsafe fn split_as(&mut self, kind: Kind) -> (&F, Data<'_>) {
+        // SAFETY: as for `file`.
+        let file = unsafe { self.file.as_ref() };
+        // SAFETY: the request is not completed while it is borrowed, and this
+        // value, which is borrowed mutably, is all that leads to its data.
+        let data = unsafe { Data::new(self.irp, kind, &mut self.progress) };
+        (file, data)
     }
 
     /// Bytes that the caller passes in: `InputBufferLength`.
@@ -142,12 +182,10 @@ impl<'r> Request<'r> {
     ///
     /// `STATUS_INVALID_DEVICE_REQUEST`: the code says `METHOD_NEITHER`.
     pub fn buffered(&mut self) -> Result<Buffered<'_>, Status> {
-        // SAFETY: the request is not completed while it is borrowed, and nobody
-        // else has it.
-        unsafe { Buffered::of(self.irp) }
+        self.split().1.buffered()
     }
 
-    /// The caller's own pages, locked and mapped: the second buffer of
+    /// The caller's own pages, locked and mapped, once: the second buffer of
     /// `METHOD_IN_DIRECT` and `METHOD_OUT_DIRECT`. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
@@ -155,20 +193,22 @@ impl<'r> Request<'r> {
     /// * `STATUS_INVALID_DEVICE_REQUEST`: the code says another method.
     /// * `STATUS_INSUFFICIENT_RESOURCES`: the kernel has no page table entries
     ///   left.
+    /// * `STATUS_INVALID_DEVICE_STATE`: they have been asked for before.
     pub fn direct(&mut self) -> Result<Direct<'_>, Status> {
-        // SAFETY: as above.
-        unsafe { Direct::of(self.irp) }
+        self.split().1.direct()
     }
 
-    /// The caller's memory as it is: `METHOD_NEITHER`. IRQL: `<= DISPATCH_LEVEL`.
+    /// The caller's memory as it is, once: `METHOD_NEITHER`.
+    /// IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
     /// * `STATUS_INVALID_DEVICE_REQUEST`: the code says another method.
     /// * `STATUS_NOT_SUPPORTED`: a driver asks, whose memory is not a program's.
     /// * `STATUS_ACCESS_VIOLATION`: an address lies beyond the user range.
+    /// * `STATUS_INVALID_DEVICE_STATE`: it has been asked for before.
     pub fn neither(&mut self) -> Result<Neither<'_>, Status> {
-        Neither::of(self.irp)
+        self.split().1.neither()
     }
 
     /// The input as a `T`, copied. IRQL: `<= DISPATCH_LEVEL`.
@@ -190,36 +230,38 @@ impl<'r> Request<'r> {
             .buffered()
             .and_then(|mut buffer| buffer.write(value.as_bytes()));
         match written {
-            Ok(written) => self.succeed(written),
+            Ok(()) => self.succeed(),
             Err(status) => self.fail(status),
         }
     }
 
-    /// Answers with `STATUS_SUCCESS` and what has been written:
+    /// Answers with `STATUS_SUCCESS` and with as much output as has been written
+    /// through this request's buffers; for `METHOD_IN_DIRECT`, as much as was read:
     /// `IoCompleteRequest`. IRQL: `<= DISPATCH_LEVEL`.
-    pub fn succeed(self, written: Written) -> Answer<'r> {
-        self.complete(Status::SUCCESS, written)
+    pub fn succeed(self) -> Answer<'r> {
+        let moved = self.progress.moved;
+        self.complete(Status::SUCCESS, moved)
     }
 
     /// Answers with a status that is no success, and no output:
     /// `IoCompleteRequest`. A status that is one becomes `STATUS_UNSUCCESSFUL`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     pub fn fail(self, status: Status) -> Answer<'r> {
-        let status = if status.is_success() {
-            Status::UNSUCCESSFUL
-        } else {
-            status
-        };
-        self.complete(status, Written::NOTHING)
+        self.complete(status.as_failure(), 0)
     }
 
     /// Leaves the request to wait in `queue`: `IoMarkIrpPending`. If it has been
-    /// cancelled already, it is answered with `STATUS_CANCELLED` instead.
+    /// cancelled already, or the last handle of its file is closed, it is answered
+    /// with `STATUS_CANCELLED` instead.
+    ///
+    /// Whoever takes it from the queue may complete it before this function
+    /// returns, and with it its file may be closed.
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
     pub fn pend(self, queue: &PendingQueue) -> Answer<'r> {
         let irp = self.into_irp();
-        // SAFETY: the request has just left the one value that had it.
+        // SAFETY: the request has just left the one value that had it, and its file
+        // is one of a device of this crate, since it has data.
         unsafe { queue.insert(irp) };
         Answer {
             status: Status::PENDING,
@@ -227,10 +269,11 @@ impl<'r> Request<'r> {
         }
     }
 
-    fn complete(self, status: Status, written: Written) -> Answer<'r> {
+    fn complete(self, status: Status, moved: usize) -> Answer<'r> {
         let irp = self.into_irp();
-        // SAFETY: the request has just left the one value that had it.
-        unsafe { irp.complete(status, written.bytes()) };
+        // SAFETY: the request has just left the one value that had it, and so many
+        // bytes have been moved through its buffers.
+        unsafe { irp.complete(status, moved) };
         Answer {
             status,
             call: PhantomData,
@@ -249,14 +292,14 @@ impl<'r> Request<'r> {
     }
 }
 
-impl Drop for Request<'_> {
+impl<F> Drop for Request<'_, F> {
     fn drop(&mut self) {
         // SAFETY: every answer forgets the value, so the request is not completed.
         unsafe { self.irp.complete(Status::UNSUCCESSFUL, 0) };
     }
 }
 
-impl fmt::Debug for Request<'_> {
+impl<F> fmt::Debug for Request<'_, F> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
@@ -270,7 +313,10 @@ impl fmt::Debug for Request<'_> {
 
 /// The kernel's side of dispatch routines: what is in a request, and its end.
 pub(crate) mod kernel {
-    pub(crate) use super::raw::Irp;
+    pub(crate) use super::{
+        file::{FileContext, context},
+        raw::Irp,
+    };
 
     /// The file that a request is about.
     pub(crate) type File = super::FILE_OBJECT;

@@ -3,7 +3,8 @@
 //! The order of steps is the one that Microsoft's "Cancel-Safe IRP Queues" and
 //! "Synchronizing IRP Cancellation" give: of the driver and the kernel, whoever
 //! takes the cancel routine out of the request owns it. An entry whose routine the
-//! kernel has taken is left to that routine.
+//! kernel has taken is left to that routine. As the insert routine of a cancel-safe
+//! queue may, this one refuses a request whose file has no handle any more.
 
 use core::{
     ffi::c_void,
@@ -17,8 +18,8 @@ use wdk_sys::{DEVICE_OBJECT, IRP, LIST_ENTRY, ntddk::IoReleaseCancelSpinLock};
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::{
-    Error, Result, Status,
-    irp::{Buffered, FileId, Irp},
+    Result, Status,
+    irp::{Buffered, FileId, Irp, file},
     irql::{Apc, Dispatch, Irql},
     pool::{PoolBox, PoolTag},
     rundown::Rundown,
@@ -29,7 +30,9 @@ use crate::{
 ///
 /// A request leaves it in one of three ways: [`Self::take`], cancellation, which
 /// completes it with `STATUS_CANCELLED`, or the end of the queue, which does the
-/// same to all.
+/// same to all. One whose file has no handle any more is not let in, so what
+/// [`Device::cleanup`](crate::device::Device::cleanup) takes out of it is all that
+/// there will be of that file.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`; dropping it: `<= APC_LEVEL`.
 ///
@@ -114,14 +117,15 @@ impl PendingQueue {
         self.len(irql) == 0
     }
 
-    /// Puts a request in, or completes it if it has been cancelled.
+    /// Puts a request in, or completes it if it has been cancelled or its file has
+    /// no handle any more.
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Safety
     ///
-    /// The request is not completed, nobody else has it, and its dispatch routine
-    /// returns `STATUS_PENDING`.
+    /// The request is not completed, nobody else has it, its file is one of a device
+    /// of this crate, and its dispatch routine returns `STATUS_PENDING`.
     pub(super) unsafe fn insert(&self, irp: Irp) {
         irp.mark_pending();
         // Cannot fail: whoever waits for the end has the queue alone.
@@ -133,6 +137,11 @@ impl PendingQueue {
         // below makes no token.
         let lost = unsafe {
             self.0.list.with_unchecked(|list, _| {
+                // Under the lock: whoever closes the file looks into the list after
+                // it has said so.
+                if file::is_closed(irp) {
+                    return true;
+                }
                 list.push(irp);
                 irp.set_cancel_routine(Some(cancel));
                 // Cancelled before there was a routine: then nobody called it, and
@@ -145,7 +154,7 @@ impl PendingQueue {
             })
         };
         if lost {
-            // SAFETY: the request is out of the list and its routine out of it.
+            // SAFETY: the request is not in the list and its routine not in it.
             unsafe { self.0.give_up(irp) };
         }
     }
@@ -304,17 +313,21 @@ impl Pended {
     /// `STATUS_SUCCESS`; with `STATUS_BUFFER_TOO_SMALL` if there is no room.
     /// IRQL: `<= DISPATCH_LEVEL`.
     pub fn reply<T: IntoBytes + Immutable>(self, value: &T) {
-        // SAFETY: the request is ours until it is completed below.
-        let buffer = unsafe { Buffered::of(self.irp) };
+        let mut written = 0;
+        // SAFETY: the request, a device control request, is ours until it is
+        // completed below.
+        let buffer = unsafe { Buffered::of(self.irp, &mut written) };
         match buffer.and_then(|mut buffer| buffer.write(value.as_bytes())) {
-            Ok(written) => self.complete(Status::SUCCESS, written.bytes()),
+            Ok(()) => self.complete(Status::SUCCESS, written),
             Err(status) => self.complete(status, 0),
         }
     }
 
-    /// Answers with a status and no output. IRQL: `<= DISPATCH_LEVEL`.
-    pub fn fail(self, error: &Error) {
-        self.complete(error.status(), 0);
+    /// Answers with a status that is no success, and no output:
+    /// `IoCompleteRequest`. A status that is one, such as `STATUS_PENDING`, becomes
+    /// `STATUS_UNSUCCESSFUL`. IRQL: `<= DISPATCH_LEVEL`.
+    pub fn fail(self, status: Status) {
+        self.complete(status.as_failure(), 0);
     }
 
     fn complete(self, status: Status, information: usize) {

@@ -1,40 +1,146 @@
 //! The data of a request, with the lengths that the caller gave.
 //!
-//! How much output a request has is what was written through these views, so a
-//! driver cannot report bytes that it never wrote and so show a caller what was in
-//! the kernel's buffer before.
+//! How much output a request has is what was written through these views, which
+//! note it in the request itself: a driver cannot report bytes that it never
+//! wrote, nor those of another request, and so show a caller what was in the
+//! kernel's buffer before. What the caller can change meanwhile is handed out once,
+//! so that it cannot be fetched a second time.
 
-use core::{ffi::c_void, marker::PhantomData, ptr::NonNull, slice};
+use core::{ffi::c_void, ptr::NonNull, slice};
 
 use wdk_sys::{_MEMORY_CACHING_TYPE::MmCached, MDL, ntddk::MmMapLockedPagesSpecifyCache};
 use zerocopy::FromBytes;
 
 use crate::{
     Result, Status,
-    irp::{Method, Mode, raw::Irp},
+    irp::{Direction, Method, Mode, raw::Irp},
     mdl::MdlFlags,
     memory::SharedBytes,
     system,
     user::UserRange,
 };
 
-/// How many bytes of a request's output have been written: `Information`.
-#[derive(Clone, Copy, Debug)]
-pub struct Written(usize);
+/// What has been done with the data of a request.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Bytes moved so far: `Information`.
+    pub(super) moved: usize,
+    /// Whether the caller's own memory has been handed out.
+    is_handed_out: bool,
+}
 
-impl Written {
-    /// No output.
-    pub const NOTHING: Self = Self(0);
+/// What kind of request it is, which decides where its data is.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// `IRP_MJ_DEVICE_CONTROL`: as its code says.
+    Control,
+    /// `IRP_MJ_READ` or `IRP_MJ_WRITE`: in locked pages.
+    Transfer(Direction),
+}
 
-    /// So many bytes, which have been written.
-    pub(crate) const fn new(bytes: usize) -> Self {
-        Self(bytes)
+/// The way to the data of a request, for as long as the request is borrowed.
+///
+/// ```ignore
+/// let (file, data) = request.split();
+/// file.keep(data.direct()?.reader())?;
+/// ```
+pub struct Data<'q> {
+    irp: Irp,
+    kind: Kind,
+    progress: &'q mut Progress,
+}
+
+impl<'q> Data<'q> {
+    /// # Safety
+    ///
+    /// During `'q` the request, which is of this kind, is not completed, and nobody
+    /// else uses its data.
+    pub(super) const unsafe fn new(irp: Irp, kind: Kind, progress: &'q mut Progress) -> Self {
+        Self {
+            irp,
+            kind,
+            progress,
+        }
     }
 
-    /// The number of bytes.
-    #[must_use]
-    pub const fn bytes(self) -> usize {
-        self.0
+    /// As [`Request::buffered`](super::Request::buffered).
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INVALID_DEVICE_REQUEST`: the code says `METHOD_NEITHER`, or it is no
+    /// device control request.
+    pub fn buffered(self) -> Result<Buffered<'q>, Status> {
+        match self.kind {
+            // SAFETY: whoever made this value vouched for the request and its data.
+            Kind::Control => unsafe { Buffered::of(self.irp, &mut self.progress.moved) },
+            Kind::Transfer(_) => Err(Status::INVALID_DEVICE_REQUEST),
+        }
+    }
+
+    /// As [`Request::direct`](super::Request::direct).
+    ///
+    /// # Errors
+    ///
+    /// As for that, and for [`Transfer::direct`](super::Transfer::direct).
+    pub fn direct(self) -> Result<Direct<'q>, Status> {
+        let is_output = match self.kind {
+            Kind::Transfer(direction) => direction == Direction::Read,
+            Kind::Control => match self.irp.control().code.method() {
+                Method::OutDirect => true,
+                Method::InDirect => false,
+                Method::Buffered | Method::Neither => return Err(Status::INVALID_DEVICE_REQUEST),
+            },
+        };
+        let moved = self.progress.hand_out()?;
+        let memory = match self.irp.mdl() {
+            // SAFETY: the I/O manager has locked the pages of this MDL until the
+            // request is completed, which it is not during `'q`.
+            Some(mdl) => Some(unsafe { system_memory(mdl) }?),
+            None => None,
+        };
+        Ok(Direct {
+            memory,
+            is_output,
+            moved,
+        })
+    }
+
+    /// As [`Request::neither`](super::Request::neither).
+    ///
+    /// # Errors
+    ///
+    /// As for that.
+    pub fn neither(self) -> Result<Neither<'q>, Status> {
+        let control = match self.kind {
+            Kind::Control => self.irp.control(),
+            Kind::Transfer(_) => return Err(Status::INVALID_DEVICE_REQUEST),
+        };
+        if control.code.method() != Method::Neither {
+            return Err(Status::INVALID_DEVICE_REQUEST);
+        }
+        if self.irp.requestor() == Mode::Kernel {
+            return Err(Status::NOT_SUPPORTED);
+        }
+        let (input, output) = self.irp.user_addresses();
+        let input = UserRange::new(input, control.input_len)?;
+        let output = UserRange::new(output, control.output_len)?;
+        let moved = self.progress.hand_out()?;
+        Ok(Neither {
+            input,
+            output: output.counted_in(moved),
+        })
+    }
+}
+
+impl Progress {
+    /// Hands the caller's own memory out, once: what has been read and judged could
+    /// be something else if it were read again.
+    const fn hand_out(&mut self) -> Result<&mut usize, Status> {
+        if self.is_handed_out {
+            return Err(Status::INVALID_DEVICE_STATE);
+        }
+        self.is_handed_out = true;
+        Ok(&mut self.moved)
     }
 }
 
@@ -44,21 +150,23 @@ impl Written {
 /// ```ignore
 /// let mut buffer = request.buffered()?;
 /// let question: Question = buffer.read()?;
-/// let written = buffer.write(answer(&question).as_bytes())?;
+/// buffer.write(answer(&question).as_bytes())?;
 /// ```
 #[derive(Debug)]
 pub struct Buffered<'q> {
     start: Option<NonNull<u8>>,
     input_len: usize,
     output_len: usize,
-    request: PhantomData<&'q mut Irp>,
+    /// How much output there is, in the request.
+    written: &'q mut usize,
 }
 
-impl Buffered<'_> {
+impl<'q> Buffered<'q> {
     /// # Safety
     ///
-    /// During `'q` the request is not completed and nobody else uses its buffer.
-    pub(super) unsafe fn of(irp: Irp) -> Result<Self, Status> {
+    /// During `'q` the request, a device control request, is not completed and
+    /// nobody else uses its buffer.
+    pub(super) unsafe fn of(irp: Irp, written: &'q mut usize) -> Result<Self, Status> {
         let control = irp.control();
         let output_len = match control.code.method() {
             Method::Buffered => control.output_len,
@@ -69,10 +177,20 @@ impl Buffered<'_> {
             start: irp.system_buffer(),
             input_len: control.input_len,
             output_len,
-            request: PhantomData,
+            written,
         })
     }
 
+    /// Writes the output piece by piece, over the input, in place of what may have
+    /// been written before.
+    #[must_use]
+    pub const fn writer(self) -> BufferedWriter<'q> {
+        *self.written = 0;
+        BufferedWriter { buffer: self }
+    }
+}
+
+impl Buffered<'_> {
     /// The input. After [`Self::write`] its beginning is what was written.
     #[must_use]
     pub fn input(&self) -> &[u8] {
@@ -93,25 +211,37 @@ impl Buffered<'_> {
         T::read_from_bytes(self.input()).map_err(|_| Status::INFO_LENGTH_MISMATCH)
     }
 
-    /// Writes the beginning of the output.
+    /// Writes the output, in place of what may have been written before.
     ///
     /// # Errors
     ///
     /// `STATUS_BUFFER_TOO_SMALL`: the caller has no room for so much, or the method
-    /// has no output here.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<Written, Status> {
-        if bytes.len() > self.output_len {
+    /// has no output here; nothing is written.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Status> {
+        self.put(0, bytes)?;
+        *self.written = bytes.len();
+        Ok(())
+    }
+
+    /// Copies bytes to a place of the output.
+    fn put(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Status> {
+        let room = self.output_len.saturating_sub(offset);
+        if bytes.len() > room {
             return Err(Status::BUFFER_TOO_SMALL);
         }
-        if let Some(start) = self.start {
-            let source = NonNull::from(bytes).cast();
-            // SAFETY: the buffer is as long as the longer of input and output, and
-            // `bytes` is a reference to other memory: this view is borrowed mutably.
-            unsafe { start.copy_from_nonoverlapping(source, bytes.len()) };
-            Ok(Written(bytes.len()))
-        } else {
-            Ok(Written::NOTHING)
+        if bytes.is_empty() {
+            return Ok(());
         }
+        // There is room for something only where there is a buffer.
+        let start = self.start.ok_or(Status::BUFFER_TOO_SMALL)?;
+        // SAFETY: the buffer is as long as the longer of input and output, and the
+        // bytes from `offset` on fit into the output, so the place lies in it.
+        let place = unsafe { start.add(offset) };
+        let source = NonNull::from(bytes).cast();
+        // SAFETY: so many bytes are left there, and `bytes` is a reference to other
+        // memory: only this view, borrowed mutably, leads to the buffer.
+        unsafe { place.copy_from_nonoverlapping(source, bytes.len()) };
+        Ok(())
     }
 }
 
@@ -120,25 +250,13 @@ impl Buffered<'_> {
 #[derive(Debug)]
 pub struct BufferedWriter<'q> {
     buffer: Buffered<'q>,
-    written: usize,
-}
-
-impl<'q> Buffered<'q> {
-    /// Writes the output piece by piece, over the input.
-    #[must_use]
-    pub const fn writer(self) -> BufferedWriter<'q> {
-        BufferedWriter {
-            buffer: self,
-            written: 0,
-        }
-    }
 }
 
 impl BufferedWriter<'_> {
     /// How many bytes there is room for yet.
     #[must_use]
     pub const fn left(&self) -> usize {
-        self.buffer.output_len.saturating_sub(self.written)
+        self.buffer.output_len.saturating_sub(*self.buffer.written)
     }
 
     /// Writes all of these bytes behind those written before.
@@ -148,79 +266,46 @@ impl BufferedWriter<'_> {
     /// `STATUS_BUFFER_TOO_SMALL`: the caller has no room for so much; nothing is
     /// written.
     pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), Status> {
-        if bytes.len() > self.left() {
-            return Err(Status::BUFFER_TOO_SMALL);
-        }
-        // There is room for something only where there is a buffer.
-        let start = self.buffer.start.ok_or(Status::BUFFER_TOO_SMALL)?;
-        // SAFETY: the buffer is as long as the longer of input and output, so the
-        // place lies in it.
-        let place = unsafe { start.add(self.written) };
-        let source = NonNull::from(bytes).cast();
-        // SAFETY: so many bytes are left there, and `bytes` is a reference to other
-        // memory: only this view leads to the buffer.
-        unsafe { place.copy_from_nonoverlapping(source, bytes.len()) };
-        self.written = self.written.saturating_add(bytes.len());
+        let written = *self.buffer.written;
+        self.buffer.put(written, bytes)?;
+        *self.buffer.written = written.saturating_add(bytes.len());
         Ok(())
-    }
-
-    /// What has been written, for the answer.
-    #[must_use]
-    pub const fn written(&self) -> Written {
-        Written(self.written)
     }
 }
 
-/// The caller's own pages, which it may be using meanwhile.
-/// Usable at `<= DISPATCH_LEVEL`.
+/// The caller's own pages, which it may be using meanwhile. Reading or writing
+/// consumes the value: nothing is fetched twice. Usable at `<= DISPATCH_LEVEL`.
 ///
 /// ```ignore
-/// let direct = request.direct()?;
-/// let written = direct.write(&[0; 64])?;
+/// request.direct()?.write(&[0; 64])?;
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Direct<'q> {
     memory: Option<SharedBytes<'q>>,
     is_output: bool,
+    /// How much has been moved, in the request.
+    moved: &'q mut usize,
 }
 
 impl<'q> Direct<'q> {
-    pub(super) const fn memory(self) -> Option<SharedBytes<'q>> {
-        self.memory
-    }
-
-    pub(super) const fn is_output(self) -> bool {
-        self.is_output
-    }
-}
-
-impl Direct<'_> {
-    /// # Safety
-    ///
-    /// During `'q` the request is not completed.
-    pub(super) unsafe fn of(irp: Irp) -> Result<Self, Status> {
-        let is_output = match irp.control().code.method() {
-            Method::OutDirect => true,
-            Method::InDirect => false,
-            Method::Buffered | Method::Neither => return Err(Status::INVALID_DEVICE_REQUEST),
+    /// The pages, for reading; and where to count what is read, if that is what the
+    /// request reports.
+    pub(super) fn into_input(self) -> (Option<SharedBytes<'q>>, Option<&'q mut usize>) {
+        let counted = if self.is_output {
+            None
+        } else {
+            Some(self.moved)
         };
-        // SAFETY: the caller vouches for the request.
-        unsafe { Self::of_pages(irp, is_output) }
+        (self.memory, counted)
     }
 
-    /// The pages of a request whose kind has such: for writing to if `is_output`.
-    ///
-    /// # Safety
-    ///
-    /// During `'q` the request is not completed.
-    pub(super) unsafe fn of_pages(irp: Irp, is_output: bool) -> Result<Self, Status> {
-        let memory = match irp.mdl() {
-            // SAFETY: the I/O manager has locked the pages of this MDL until the
-            // request is completed.
-            Some(mdl) => Some(unsafe { system_memory(mdl) }?),
-            None => None,
-        };
-        Ok(Self { memory, is_output })
+    /// The pages, for writing, and where to count what is written.
+    pub(super) fn into_output(self) -> Result<(Option<SharedBytes<'q>>, &'q mut usize), Status> {
+        if self.is_output {
+            Ok((self.memory, self.moved))
+        } else {
+            Err(Status::ACCESS_DENIED)
+        }
     }
 
     /// How many bytes the buffer has. IRQL: any.
@@ -243,14 +328,8 @@ impl Direct<'_> {
     /// # Errors
     ///
     /// `STATUS_BUFFER_TOO_SMALL`: the buffer has fewer bytes.
-    pub fn read(&self, bytes: &mut [u8]) -> Result<(), Status> {
-        if bytes.len() > self.len() {
-            return Err(Status::BUFFER_TOO_SMALL);
-        }
-        if let Some(memory) = self.memory {
-            let _ = memory.copy_to(bytes);
-        }
-        Ok(())
+    pub fn read(self, bytes: &mut [u8]) -> Result<(), Status> {
+        self.reader().read_bytes(bytes)
     }
 
     /// Writes the beginning of the buffer.
@@ -260,17 +339,8 @@ impl Direct<'_> {
     /// * `STATUS_BUFFER_TOO_SMALL`: the buffer has fewer bytes.
     /// * `STATUS_ACCESS_DENIED`: the pages are locked for reading
     ///   (`METHOD_IN_DIRECT`).
-    pub fn write(&self, bytes: &[u8]) -> Result<Written, Status> {
-        if !self.is_output {
-            return Err(Status::ACCESS_DENIED);
-        }
-        if bytes.len() > self.len() {
-            return Err(Status::BUFFER_TOO_SMALL);
-        }
-        if let Some(memory) = self.memory {
-            let _ = memory.copy_from(bytes);
-        }
-        Ok(Written(bytes.len()))
+    pub fn write(self, bytes: &[u8]) -> Result<(), Status> {
+        self.writer()?.write_bytes(bytes)
     }
 }
 
@@ -281,29 +351,12 @@ impl Direct<'_> {
 /// let mut reader = memory.input.reader();
 /// let mut writer = memory.output.writer();
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Neither<'q> {
     /// `Type3InputBuffer`.
     pub input: UserRange<'q>,
-    /// `UserBuffer`.
+    /// `UserBuffer`. What is written to it is the output that the request reports.
     pub output: UserRange<'q>,
-}
-
-impl Neither<'_> {
-    pub(super) fn of(irp: Irp) -> Result<Self, Status> {
-        let control = irp.control();
-        if control.code.method() != Method::Neither {
-            return Err(Status::INVALID_DEVICE_REQUEST);
-        }
-        if irp.requestor() == Mode::Kernel {
-            return Err(Status::NOT_SUPPORTED);
-        }
-        let (input, output) = irp.user_addresses();
-        Ok(Self {
-            input: UserRange::new(input, control.input_len)?,
-            output: UserRange::new(output, control.output_len)?,
-        })
-    }
 }
 
 /// `MmGetSystemAddressForMdlSafe`: where the pages are in system space, mapped

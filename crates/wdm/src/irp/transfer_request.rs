@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::{
     Result, Status,
-    irp::{Answer, Direct, Mode, Request, Written},
+    irp::{Answer, Data, Direct, Mode, Request, transfer::Kind},
 };
 
 /// Which way the data goes.
@@ -16,20 +16,21 @@ pub enum Direction {
     Write,
 }
 
-/// A request to read or to write that has not been answered. The caller's pages are
-/// locked: devices of this crate have `DO_DIRECT_IO`.
+/// A request to read or to write that has not been answered, with the data `F` of
+/// its file. The caller's pages are locked: devices of this crate have
+/// `DO_DIRECT_IO`.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
-pub struct Transfer<'r> {
-    request: Request<'r>,
+pub struct Transfer<'r, F = ()> {
+    request: Request<'r, F>,
     direction: Direction,
 }
 
-impl<'r> Transfer<'r> {
+impl<'r, F> Transfer<'r, F> {
     /// # Safety
     ///
     /// The request is one of this kind.
-    pub(crate) const unsafe fn new(request: Request<'r>, direction: Direction) -> Self {
+    pub(crate) const unsafe fn new(request: Request<'r, F>, direction: Direction) -> Self {
         Self { request, direction }
     }
 
@@ -46,6 +47,13 @@ impl<'r> Transfer<'r> {
         self.request.requestor()
     }
 
+    /// What belongs to the file, which is there while the request is.
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub const fn file(&self) -> &F {
+        self.request.file()
+    }
+
     /// Where to begin, in bytes: `ByteOffset`. A number below 0 is one that a
     /// caller made up, or one of the reference's special values.
     /// IRQL: `<= DISPATCH_LEVEL`.
@@ -54,20 +62,29 @@ impl<'r> Transfer<'r> {
         self.request.irp().byte_offset()
     }
 
-    /// The caller's own pages, locked and mapped. IRQL: `<= DISPATCH_LEVEL`.
+    /// The caller's own pages, locked and mapped, once. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: the kernel has no page table entries left.
+    /// * `STATUS_INSUFFICIENT_RESOURCES`: the kernel has no page table entries left.
+    /// * `STATUS_INVALID_DEVICE_STATE`: they have been asked for before.
     pub fn direct(&mut self) -> Result<Direct<'_>, Status> {
-        // SAFETY: the request is not completed while it is borrowed.
-        unsafe { Direct::of_pages(self.request.irp(), self.direction == Direction::Read) }
+        self.split().1.direct()
+    }
+
+    /// What belongs to the file, and the way to the data beside it.
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub const fn split(&mut self) -> (&F, Data<'_>) {
+        let kind = Kind::Transfer(self.direction);
+        // SAFETY: whoever made this value vouched for the request's kind.
+        unsafe { self.request.split_as(kind) }
     }
 
     /// Answers with `STATUS_SUCCESS` and how much was read or written:
     /// `IoCompleteRequest`. IRQL: `<= DISPATCH_LEVEL`.
-    pub fn succeed(self, moved: Written) -> Answer<'r> {
-        self.request.succeed(moved)
+    pub fn succeed(self) -> Answer<'r> {
+        self.request.succeed()
     }
 
     /// Answers with a status that is no success: `IoCompleteRequest`.
@@ -77,7 +94,7 @@ impl<'r> Transfer<'r> {
     }
 }
 
-impl fmt::Debug for Transfer<'_> {
+impl<F> fmt::Debug for Transfer<'_, F> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:?} at {}", self.direction, self.offset())
     }

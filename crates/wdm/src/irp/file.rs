@@ -1,0 +1,71 @@
+//! What this crate keeps of an open file: the driver's data, and whether the last
+//! handle is closed.
+//!
+//! Nobody but the driver ends requests that wait when the last handle is closed.
+//! One may be on its way to a queue at that moment, so a queue looks here, under
+//! its lock, before it lets a request in: either the request is there when the
+//! driver looks for those of the file, or it does not get in any more.
+
+use core::{
+    ffi::c_void,
+    ptr::NonNull,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use wdk_sys::FILE_OBJECT;
+
+use super::raw::Irp;
+
+/// What `FsContext` of a device's files leads to. The first field is at the same
+/// place whatever `F` is.
+#[repr(C)]
+pub(crate) struct FileContext<F> {
+    is_closed: AtomicBool,
+    pub(crate) data: F,
+}
+
+impl<F> FileContext<F> {
+    /// The context of a file that is being opened.
+    pub(crate) const fn new(data: F) -> Self {
+        Self {
+            is_closed: AtomicBool::new(false),
+            data,
+        }
+    }
+
+    /// Notes that the last handle is closed, before requests are looked for that
+    /// wait.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+}
+
+/// Where a driver keeps what belongs to a file: `FsContext`.
+///
+/// # Safety
+///
+/// The file is there.
+pub(crate) unsafe fn context(file: NonNull<FILE_OBJECT>) -> NonNull<*mut c_void> {
+    // SAFETY: the caller vouches for the file object.
+    let place = unsafe { &mut (*file.as_ptr()).FsContext };
+    NonNull::from(place)
+}
+
+/// Whether the last handle of a request's file is closed.
+///
+/// # Safety
+///
+/// The request is not completed, and its file was opened through a device of this
+/// crate.
+pub(super) unsafe fn is_closed(irp: Irp) -> bool {
+    let Some(file) = NonNull::new(irp.file()) else {
+        return false;
+    };
+    // SAFETY: a request that is not completed keeps its file.
+    let place = unsafe { context(file) };
+    // SAFETY: the context changes when the file is opened and closed only.
+    let flag = unsafe { place.read() }.cast::<AtomicBool>();
+    // SAFETY: the context of such a file begins with the flag, and is there for as
+    // long as the file.
+    unsafe { flag.as_ref() }.is_some_and(|flag| flag.load(Ordering::Acquire))
+}
