@@ -3,12 +3,40 @@
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::guest;
+use crate::kernel::guest::{self, UnicodeString};
 use crate::kernel::mm;
 use crate::kernel::mm::pool::{PoolKind, Request};
+use crate::kernel::ob::name::text;
 
 /// Pool tag of lists that the caller frees.
 const TAG: u32 = u32::from_le_bytes(*b"IoDi");
+
+/// Whether a name is a link's of an interface: `\??\` or `\\?\`, the device, the class
+/// as a GUID in braces, and perhaps a reference string behind another backslash.
+fn could_be_an_interface(name: &[u16]) -> bool {
+    /// Units of a GUID in braces.
+    const GUID: usize = 38;
+    let text = text(name);
+    let Some(rest) = text
+        .strip_prefix(r"\??\")
+        .or_else(|| text.strip_prefix(r"\\?\"))
+    else {
+        return false;
+    };
+    let device = rest.split('\\').next().unwrap_or_default();
+    let class = device
+        .len()
+        .checked_sub(GUID)
+        .and_then(|at| device.get(at..));
+    class.is_some_and(|class| {
+        class.bytes().enumerate().all(|(n, byte)| match n {
+            0 => byte == b'{',
+            9 | 14 | 19 | 24 => byte == b'-',
+            37 => byte == b'}',
+            _ => byte.is_ascii_hexdigit(),
+        })
+    })
+}
 
 exports! {
     /// `IoRegisterDeviceInterface`: refused, for no device is a physical device
@@ -17,9 +45,15 @@ exports! {
         Ok(ntstatus::STATUS_INVALID_DEVICE_REQUEST)
     }
 
-    /// `IoSetDeviceInterfaceState`: no interface has the name.
+    /// `IoSetDeviceInterfaceState`: no interface has the name, if it is one that an
+    /// interface could have.
     fn IoSetDeviceInterfaceState(name: u64, enable: bool) -> u32 [max PASSIVE_LEVEL] {
-        Ok(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        let name = if name == 0 { Vec::new() } else { UnicodeString::read(name)?.units()? };
+        Ok(if could_be_an_interface(&name) {
+            ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        } else {
+            ntstatus::STATUS_INVALID_PARAMETER
+        })
     }
 
     /// `IoGetDeviceInterfaces`: an empty list, which the caller frees.

@@ -151,14 +151,17 @@ pub fn set(timer: u64, due: i64, period: u32, dpc: u64) -> Result<bool, Fault> {
     Ok(was_set)
 }
 
-/// Writes a timer that is not set.
+/// Writes a timer. The address of its DPC stays what it was: it counts only for one
+/// that is set, which a timer that is initialised again may still be.
 pub fn initialize(timer: u64, kind: u32) -> Result<(), Fault> {
     let kind = if kind == 0 {
         Kind::NotificationTimer
     } else {
         Kind::SynchronizationTimer
     };
-    guest::fill(timer, 0, SIZE)?;
+    guest::fill(timer, 0, offset::DPC)?;
+    let behind = offset::DPC + 8;
+    guest::fill(timer.wrapping_add(behind), 0, SIZE - behind)?;
     // What is the size in other headers is the processor here.
     object::initialize(timer, kind, 0, 0)?;
     object::initialize_list(timer.wrapping_add(offset::LIST_ENTRY))

@@ -9,7 +9,6 @@ use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::io::layout::file;
 use crate::kernel::layout::PAGE_SIZE;
 use crate::kernel::ob::{self, Attributes, Caller, Payload, Refusal, Type};
-use crate::kernel::version;
 use crate::kernel::zw::mode::Mode;
 use crate::kernel::zw::reply::Information;
 use crate::kernel::{fs, guest};
@@ -103,19 +102,19 @@ exports! {
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let wanted = Wanted { access, attributes, size, protect, kind, file };
         let make = || -> Result<(), Refusal> {
-            // Since Windows 8 images come by handle only.
-            if kind & flag::IMAGE != 0 && file_object != 0 && version::has_no_execute() {
-                return Err(ntstatus::STATUS_INVALID_PARAMETER_6.into());
+            // No protection at all is refused before the size is read, which any other
+            // request needs that has no file.
+            if protect == 0 {
+                return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION.into());
             }
-            // Without a file the size is read before anything is checked.
             if file == 0 && file_object == 0 {
                 guest::read_u64(size)?;
             }
-            let section = if file == 0 && file_object != 0 {
-                check(&wanted)?;
-                of_file(file_object, &wanted)?
-            } else {
+            let section = if file_object == 0 {
                 make(&wanted, Mode::Kernel)?
+            } else {
+                check(&wanted)?;
+                by_file_object(file_object, &wanted)?
             };
             let caller = Caller::of(call);
             ob::reference_for(section, &caller);
@@ -179,6 +178,19 @@ fn check(wanted: &Wanted) -> Result<(), u32> {
         return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION);
     }
     Ok(())
+}
+
+/// Makes a section for who has a file object: of what is no image it is one of data.
+fn by_file_object(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
+    match of_file(object, wanted) {
+        Err(Refusal::Status(
+            ntstatus::STATUS_INVALID_IMAGE_NOT_MZ | ntstatus::STATUS_INVALID_IMAGE_FORMAT,
+        )) => {
+            let kind = flag::COMMIT;
+            of_file(object, &Wanted { kind, ..*wanted })
+        }
+        other => other,
+    }
 }
 
 /// Makes a section; the one reference is the receiver's.

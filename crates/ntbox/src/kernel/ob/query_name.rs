@@ -22,7 +22,7 @@ exports! {
 /// behind it; `return_length` may be 0.
 ///
 /// # Errors
-/// `STATUS_INFO_LENGTH_MISMATCH` if it does not fit, or `STATUS_BUFFER_OVERFLOW` if
+/// `STATUS_KEY_DELETED`; `STATUS_INFO_LENGTH_MISMATCH` if it does not fit, or `STATUS_BUFFER_OVERFLOW` if
 /// only the text of a file's name does not: then nothing is written but the length.
 pub fn write(
     object: u64,
@@ -42,6 +42,9 @@ pub fn write(
 
 fn answer(object: u64, information: u64, length: u32, return_length: u64) -> Result<(), Refusal> {
     let name = full(object);
+    if name.is_none() && object::type_of(object) == Some(Type::Key) {
+        return Err(ntstatus::STATUS_KEY_DELETED.into());
+    }
     let text = name.as_ref().map_or(0, |name| 2 * name.len() + 2);
     let needed = SIZE.saturating_add(u32::try_from(text).unwrap_or(u32::MAX));
     if return_length != 0 {

@@ -68,7 +68,12 @@ exports! {
     /// `ZwDeleteKey`.
     fn ZwDeleteKey<call>(key: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let caller = Caller::of(call);
-        ob::status(on_handle(key, notice::DELETE_KEY, &caller, registry::Registry::delete))
+        let delete = |registry: &mut registry::Registry, key| match registry.delete(key) {
+            // What is deleted already is as it was to be.
+            Err(ntstatus::STATUS_KEY_DELETED) => Ok(()),
+            other => other,
+        };
+        ob::status(on_handle(key, notice::DELETE_KEY, &caller, delete))
     }
 
     /// `ZwFlushKey`: there is no disk, so there is nothing to wait for.

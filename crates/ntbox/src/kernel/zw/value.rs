@@ -109,14 +109,25 @@ fn check(class: u32, reply: Reply) -> Result<(), u32> {
     }
 }
 
-/// The name of a value that a caller means, without NULs at its end.
+/// The name of a value that a caller is to set, without NULs at its end.
 ///
 /// # Errors
-/// `STATUS_INVALID_PARAMETER` for one that is too long or of an odd number of
-/// bytes.
+/// `STATUS_INVALID_PARAMETER` for one that is too long; those of [`name_at`].
+pub fn new_name_at(va: u64) -> Result<Vec<u16>, Refusal> {
+    if usize::from(UnicodeString::read(va)?.length) > 2 * MAX_VALUE_NAME {
+        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+    }
+    name_at(va)
+}
+
+/// The name of a value that a caller means, without NULs at its end. One that is too
+/// long for any value is just one that is not there.
+///
+/// # Errors
+/// `STATUS_INVALID_PARAMETER` for one of an odd number of bytes.
 pub fn name_at(va: u64) -> Result<Vec<u16>, Refusal> {
     let string = UnicodeString::read(va)?;
-    if string.length % 2 != 0 || usize::from(string.length) > 2 * MAX_VALUE_NAME {
+    if string.length % 2 != 0 {
         return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
     }
     let mut name = string.units()?;

@@ -4,7 +4,7 @@ use super::key::{self, Opened};
 use super::notify_key::filter;
 use super::registry::{self, KeyId, LINK_VALUE, REG_LINK, Value};
 use super::reply::Information;
-use super::value::name_at;
+use super::value::{name_at, new_name_at};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::cm::shown::Shown;
@@ -70,7 +70,7 @@ fn set(
     let name = if name == 0 {
         Vec::new()
     } else {
-        name_at(name)?
+        new_name_at(name)?
     };
     set_named(handle, &name, title_index, data, caller)
 }

@@ -231,8 +231,11 @@ fn a_deleted_key_stays_deleted_for_all_its_handles() {
     );
     assert_eq!(status(key::ZwDeleteKey, &[child]), 0);
     assert_eq!(status(key::ZwDeleteKey, &[key]), 0);
+    assert_eq!(status(key::ZwDeleteKey, &[other]), 0, "it is deleted");
+    let mut named = [0_u8; 0x200];
+    let query = [other, 1, address_mut(&mut named), 0x200, 0];
     assert_eq!(
-        status(key::ZwDeleteKey, &[other]),
+        status(crate::kernel::zw::object::ZwQueryObject, &query),
         ntstatus::STATUS_KEY_DELETED
     );
     assert_eq!(set(other, "a", 1, &sz("a")), ntstatus::STATUS_KEY_DELETED);
