@@ -6,6 +6,7 @@ use crate::kernel::guest;
 use crate::kernel::ob::attributes::KERNEL_HANDLE;
 use crate::kernel::ob::handles::{self, Entry};
 use crate::kernel::ob::{self, Caller, Refusal, Type, filters};
+use crate::kernel::threads;
 
 /// `DUPLICATE_…`.
 mod option {
@@ -80,6 +81,13 @@ fn open_copy(copy: &Copy, entry: Entry, caller: &Caller<'_>) -> Result<u64, u32>
         copy.attributes
     } else {
         entry.attributes
+    };
+    // Only the system process has the kernel's handles: for another process the flag
+    // means nothing.
+    let attributes = if to == threads::system_process() {
+        attributes
+    } else {
+        attributes & !KERNEL_HANDLE
     };
     let wanted = filters::Wanted {
         object: entry.object,

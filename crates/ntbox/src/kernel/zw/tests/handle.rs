@@ -71,6 +71,34 @@ fn a_handle_is_copied_between_processes() {
 }
 
 #[test]
+fn duplicate_of_a_kernel_handle_for_a_process_is_its_own() {
+    const KERNEL_HANDLE: u64 = 0x200;
+    let (first, first_handle) = process();
+    let object = ob::create(Type::Event, 0x18, Payload::None).expect("there is memory");
+    let source = handles::insert(object, 0x2, 0, 0).expect("a handle");
+    let mut target = 0_u64;
+    let arguments = [
+        handles::CURRENT_PROCESS,
+        source,
+        first_handle,
+        address_mut(&mut target),
+        0x2,
+        KERNEL_HANDLE,
+        0,
+    ];
+    assert_eq!(status(ZwDuplicateObject, &arguments), 0);
+    assert!(!handles::is_kernel(target), "{target:#x}");
+    let entry = handles::get_in(first, target).expect("it is the process's");
+    assert_eq!(entry.object, object);
+    let caller = Caller::kernel(0);
+    handles::close_all(first, &caller);
+    close(source);
+    close(first_handle);
+    ob::dereference(object, &caller);
+    ob::dereference(first, &caller);
+}
+
+#[test]
 fn a_handle_can_be_closed_in_another_process() {
     let (owner, owner_handle) = process();
     let object = ob::create(Type::Event, 0x18, Payload::None).expect("there is memory");
