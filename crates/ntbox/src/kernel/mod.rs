@@ -21,6 +21,7 @@ mod guest;
 mod io;
 mod ke;
 mod layout;
+mod list_walk;
 pub mod loader;
 mod log;
 mod mm;

@@ -12,6 +12,7 @@ use crate::kernel::call::irql::APC_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::list_walk::ListWalk;
 use crate::kernel::mm;
 use crate::kernel::ob::Caller;
 
@@ -33,8 +34,6 @@ const SUPPORTS_CONTEXTS: u8 = 0x02;
 /// `PagedPool`, and the tag of a file's list.
 const PAGED: u32 = 1;
 const TAG: u32 = u32::from_le_bytes(*b"FSfc");
-/// More contexts than there ever are in a list.
-const TOO_MANY: usize = 0x1_0000;
 
 /// Contexts by the file object that they belong to, the newest first.
 static OF_FILE_OBJECTS: Exclusive<BTreeMap<u64, Vec<u64>>> = Exclusive::new(BTreeMap::new());
@@ -80,12 +79,11 @@ fn insert(list: u64, at: u64) -> Result<(), Fault> {
     guest::write_u64(list, at)
 }
 
-fn find(list: u64, key: Key) -> Result<Option<u64>, Fault> {
+fn find(list: u64, key: Key) -> Result<Option<u64>, Stop> {
+    let mut walk = ListWalk::from(list);
     let mut at = guest::read_u64(list)?;
-    for _ in 0..TOO_MANY {
-        if at == list {
-            break;
-        }
+    while at != list {
+        walk.visit(at)?;
         if key.matches(at)? {
             return Ok(Some(at));
         }
@@ -94,7 +92,7 @@ fn find(list: u64, key: Key) -> Result<Option<u64>, Fault> {
     Ok(None)
 }
 
-fn remove(list: u64, key: Key) -> Result<Option<u64>, Fault> {
+fn remove(list: u64, key: Key) -> Result<Option<u64>, Stop> {
     let found = find(list, key)?;
     if let Some(at) = found {
         let (next, previous) = (guest::read_u64(at)?, guest::read_u64(at + 8)?);

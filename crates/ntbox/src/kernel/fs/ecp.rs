@@ -15,6 +15,7 @@ use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::io::irp as packets;
 use crate::kernel::io::layout::{major, stack};
+use crate::kernel::list_walk::ListWalk;
 use crate::kernel::mm;
 use crate::kernel::ob::Caller;
 
@@ -52,8 +53,6 @@ const ACKNOWLEDGED: u32 = 0x1_0000;
 /// `STATUS_INVALID_PARAMETER_2` and `_3`.
 const INVALID_PARAMETER_2: u32 = 0xc000_00f0;
 const INVALID_PARAMETER_3: u32 = 0xc000_00f1;
-/// More than any list has.
-const TOO_MANY: usize = 0x1_0000;
 
 /// The lists of requests that are on their way.
 static OF_REQUESTS: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
@@ -97,18 +96,20 @@ fn begin_list(at: u64) -> Result<(), Fault> {
 }
 
 /// The headers of a list, in the order of insertion.
-fn members(list: u64) -> Result<Vec<u64>, Fault> {
+fn members(list: u64) -> Result<Vec<u64>, Stop> {
     let end = list.wrapping_add(LIST_LINKS);
     let mut found = Vec::new();
+    let mut walk = ListWalk::from(end);
     let mut at = guest::read_u64(end)?;
-    while at != end && found.len() < TOO_MANY {
+    while at != end {
+        walk.visit(at)?;
         found.push(at.wrapping_sub(header::LINKS));
         at = guest::read_u64(at)?;
     }
     Ok(found)
 }
 
-fn find(list: u64, kind: u64) -> Result<Option<u64>, Fault> {
+fn find(list: u64, kind: u64) -> Result<Option<u64>, Stop> {
     let wanted = guid(kind)?;
     for at in members(list)? {
         if guid(at + header::TYPE)? == wanted {
@@ -229,7 +230,7 @@ pub struct Travelling {
 ///
 /// # Errors
 /// The list cannot be read.
-pub fn request_begins(packet: u64, list: u64) -> Result<Travelling, Fault> {
+pub fn request_begins(packet: u64, list: u64) -> Result<Travelling, Stop> {
     let mut travelling = Travelling {
         packet,
         own: None,

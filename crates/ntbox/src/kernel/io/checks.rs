@@ -5,9 +5,10 @@
 use std::sync::OnceLock;
 
 use super::layout::{device, driver};
-use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::list_walk::ListWalk;
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{self, Caller, Type};
 use crate::kernel::se;
@@ -22,8 +23,6 @@ const TAG: u32 = u32::from_le_bytes(*b"IoSh");
 /// Bytes of a `CONFIGURATION_INFORMATION`, and where they are written.
 const CONFIGURATION_SIZE: u32 = 0x28;
 const CONFIGURATION_VERSION: u64 = 0x20;
-/// More devices than any driver has.
-const TOO_MANY: usize = 0x1_0000;
 
 /// A block that is filled once and stays.
 fn shown(
@@ -68,10 +67,12 @@ fn wrong_ea(buffer: u64, length: u32) -> Result<Option<u32>, Fault> {
 }
 
 /// The devices of a driver, the newest first.
-fn devices_of(owner: u64) -> Result<Vec<u64>, Fault> {
+fn devices_of(owner: u64) -> Result<Vec<u64>, Stop> {
     let mut list = Vec::new();
+    let mut walk = ListWalk::from(owner);
     let mut at = guest::read_u64(owner.wrapping_add(driver::DEVICE_OBJECT))?;
-    while at != 0 && list.len() < TOO_MANY {
+    while at != 0 {
+        walk.visit(at)?;
         list.push(at);
         at = guest::read_u64(at.wrapping_add(device::NEXT_DEVICE))?;
     }

@@ -6,7 +6,7 @@ use super::layout::{device, file as offset};
 use super::{device as devices, ending};
 use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Return, Stop, exports};
-use crate::kernel::guest::{self, Fault};
+use crate::kernel::guest;
 use crate::kernel::ob::{self, Caller};
 
 /// What a file is made of: another file of the same device, or a device.
@@ -17,7 +17,7 @@ struct Base {
 }
 
 /// Makes the object; `None` without memory.
-fn make(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Fault> {
+fn make(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
     let body = match base.file {
         0 => base.device,
         file => guest::read_u64(file + offset::DEVICE_OBJECT)?,

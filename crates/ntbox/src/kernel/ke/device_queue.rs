@@ -5,9 +5,10 @@
 //! with it. Taking an entry from an empty queue makes it not busy again.
 
 use super::object;
-use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::list_walk::ListWalk;
 use crate::kernel::stop;
 
 /// Offsets in a `KDEVICE_QUEUE`.
@@ -30,8 +31,6 @@ mod entry {
 const TYPE: u16 = 20;
 /// Bytes of a `KDEVICE_QUEUE`.
 const SIZE: u16 = 0x28;
-/// Most entries that are followed before a list is taken for a ring.
-const MAX_ENTRIES: usize = 1 << 20;
 
 /// Writes an empty queue that is not busy.
 pub fn initialize(queue: u64) -> Result<(), Fault> {
@@ -53,7 +52,7 @@ fn set_busy(queue: u64, busy: bool) -> Result<(), Fault> {
 
 /// Queues an entry behind those with keys not above its own, or behind all
 /// without one. False, and the queue is busy, if it was not busy.
-pub fn insert(queue: u64, entry: u64, key: Option<u32>) -> Result<bool, Fault> {
+pub fn insert(queue: u64, entry: u64, key: Option<u32>) -> Result<bool, Stop> {
     if let Some(key) = key {
         guest::write_u32(entry.wrapping_add(entry::KEY), key)?;
     }
@@ -73,12 +72,11 @@ pub fn insert(queue: u64, entry: u64, key: Option<u32>) -> Result<bool, Fault> {
 }
 
 /// The first entry whose key matches.
-fn find(head: u64, matches: impl Fn(u32) -> bool) -> Result<Option<u64>, Fault> {
+fn find(head: u64, matches: impl Fn(u32) -> bool) -> Result<Option<u64>, Stop> {
+    let mut walk = ListWalk::from(head);
     let mut at = guest::read_u64(head)?;
-    for _ in 0..MAX_ENTRIES {
-        if at == head {
-            break;
-        }
+    while at != head {
+        walk.visit(at)?;
         if matches(guest::read_u32(at.wrapping_add(entry::KEY))?) {
             return Ok(Some(at));
         }
@@ -106,7 +104,7 @@ fn unlink(entry: u64) -> Result<(), Fault> {
 
 /// Takes the first entry, or the first whose key is not below `key`, or the first
 /// of all if there is none; `None`, and the queue is not busy, if it is empty.
-pub fn remove(queue: u64, key: Option<u32>) -> Result<Option<u64>, Fault> {
+pub fn remove(queue: u64, key: Option<u32>) -> Result<Option<u64>, Stop> {
     let head = queue.wrapping_add(offset::LIST);
     let first = guest::read_u64(head)?;
     if first == head {

@@ -6,9 +6,10 @@
 //! together in a ring, of which one is in the list.
 
 use super::unicode;
-use crate::kernel::call::exports;
 use crate::kernel::call::irql::APC_LEVEL;
+use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault, UnicodeString};
+use crate::kernel::list_walk::ListWalk;
 
 /// Offsets in a `UNICODE_PREFIX_TABLE` and, but for the second half, in an entry.
 mod offset {
@@ -29,8 +30,6 @@ mod offset {
 const TABLE: u16 = 0x800;
 const IN_LIST: u16 = 0x801;
 const IN_RING: u16 = 0x803;
-/// More entries than any table has.
-const TOO_MANY: usize = 0x10_0000;
 const SEPARATOR: u16 = b'\\' as u16;
 
 fn prefix(entry: u64) -> Result<Vec<u16>, Fault> {
@@ -46,10 +45,12 @@ fn components(path: &[u16]) -> u16 {
 }
 
 /// The entries of the list.
-fn list(table: u64) -> Result<Vec<u64>, Fault> {
+fn list(table: u64) -> Result<Vec<u64>, Stop> {
     let mut entries = Vec::new();
+    let mut walk = ListWalk::from(table);
     let mut at = guest::read_u64(table.wrapping_add(offset::NEXT))?;
-    while at != table && entries.len() < TOO_MANY {
+    while at != table {
+        walk.visit(at)?;
         entries.push(at);
         at = guest::read_u64(at.wrapping_add(offset::NEXT))?;
     }
@@ -57,10 +58,12 @@ fn list(table: u64) -> Result<Vec<u64>, Fault> {
 }
 
 /// The entries that equal one of the list but for case, that one first.
-fn ring(first: u64) -> Result<Vec<u64>, Fault> {
+fn ring(first: u64) -> Result<Vec<u64>, Stop> {
     let mut entries = vec![first];
+    let mut walk = ListWalk::from(first);
     let mut at = guest::read_u64(first + offset::CASE_MATCH)?;
-    while at != first && entries.len() < TOO_MANY {
+    while at != first {
+        walk.visit(at)?;
         entries.push(at);
         at = guest::read_u64(at.wrapping_add(offset::CASE_MATCH))?;
     }
@@ -88,7 +91,7 @@ fn begin(entry: u64, kind: u16, count: u16, string: u64) -> Result<(), Fault> {
     guest::write_u64(entry + offset::PREFIX, string)
 }
 
-fn insert(table: u64, string: u64, entry: u64) -> Result<bool, Fault> {
+fn insert(table: u64, string: u64, entry: u64) -> Result<bool, Stop> {
     let units = UnicodeString::read(string)?.units()?;
     let count = components(&units);
     guest::write_u64(table.wrapping_add(offset::LAST), 0)?;
@@ -123,7 +126,7 @@ fn insert(table: u64, string: u64, entry: u64) -> Result<bool, Fault> {
 
 /// The longest prefix of a path whose first characters, so many, are the same in case,
 /// too.
-fn find(table: u64, path: &[u16], exact: usize) -> Result<u64, Fault> {
+fn find(table: u64, path: &[u16], exact: usize) -> Result<u64, Stop> {
     for known in list(table)? {
         if !is_prefix(&prefix(known)?, path) {
             continue;
@@ -139,7 +142,7 @@ fn find(table: u64, path: &[u16], exact: usize) -> Result<u64, Fault> {
     Ok(0)
 }
 
-fn remove(table: u64, entry: u64) -> Result<(), Fault> {
+fn remove(table: u64, entry: u64) -> Result<(), Stop> {
     guest::write_u64(table.wrapping_add(offset::LAST), 0)?;
     let mut before = table;
     for known in list(table)? {

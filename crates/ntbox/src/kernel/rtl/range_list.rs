@@ -5,9 +5,10 @@
 //! with the public `RTL_RANGE`. They lie in the order of their starts; where several
 //! overlap, all are listed one by one.
 
-use crate::kernel::call::exports;
 use crate::kernel::call::irql::APC_LEVEL;
+use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::list_walk::ListWalk;
 use crate::kernel::mm::{self, pool::PoolKind, pool::Request};
 use crate::kernel::ob::Caller;
 
@@ -52,8 +53,6 @@ const LIST_CONFLICT: u32 = 0xc000_0282;
 const NOT_FOUND: u32 = 0xc000_028c;
 /// Pool tag of ranges.
 const TAG: u32 = u32::from_le_bytes(*b"RlRe");
-/// More than any list has.
-const TOO_MANY: usize = 0x10_0000;
 
 /// A range, and where it is.
 #[derive(Debug, Clone, Copy)]
@@ -83,10 +82,12 @@ impl Range {
     }
 }
 
-fn ranges(at: u64) -> Result<Vec<Range>, Fault> {
+fn ranges(at: u64) -> Result<Vec<Range>, Stop> {
     let mut found = Vec::new();
+    let mut walk = ListWalk::from(at);
     let mut links = guest::read_u64(at)?;
-    while links != at && found.len() < TOO_MANY {
+    while links != at {
+        walk.visit(links)?;
         found.push(Range::read(links.wrapping_sub(range::LINKS))?);
         links = guest::read_u64(links)?;
     }
@@ -110,7 +111,7 @@ struct New {
     owner: u64,
 }
 
-fn add(at: u64, new: &New, caller: u64) -> Result<u32, Fault> {
+fn add(at: u64, new: &New, caller: u64) -> Result<u32, Stop> {
     if new.start > new.end {
         return Ok(ntstatus::STATUS_INVALID_PARAMETER);
     }
