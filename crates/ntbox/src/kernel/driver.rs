@@ -37,8 +37,12 @@ const OBJECT_SIZE: u16 = 0x150;
 const EXTENSION_SIZE: u64 = 0x50;
 /// Entries of the dispatch table.
 const MAJOR_FUNCTIONS: u64 = 28;
-/// `DRVO_LEGACY_DRIVER`.
-const LEGACY_DRIVER: u32 = 2;
+/// `DRVO_…`: flags of a driver object.
+mod flag {
+    pub const UNLOAD_INVOKED: u32 = 0x01;
+    pub const LEGACY_DRIVER: u32 = 0x02;
+    pub const INITIALIZED: u32 = 0x10;
+}
 /// Pool tag of these objects, `Driv`.
 const TAG: u32 = u32::from_le_bytes(*b"Driv");
 
@@ -86,7 +90,7 @@ impl Driver {
         let fill = || -> Result<(), Fault> {
             guest::write_u16(object + offset::TYPE, 4)?;
             guest::write_u16(object + offset::SIZE, OBJECT_SIZE)?;
-            guest::write_u32(object + offset::FLAGS, LEGACY_DRIVER)?;
+            guest::write_u32(object + offset::FLAGS, flag::LEGACY_DRIVER)?;
             guest::write_u64(object + offset::DRIVER_START, image.base)?;
             guest::write_u32(object + offset::DRIVER_SIZE, image.size)?;
             guest::write_u64(object + offset::DRIVER_SECTION, section)?;
@@ -126,6 +130,26 @@ impl Driver {
         u32::try_from(status & 0xffff_ffff).unwrap_or(0)
     }
 
+    fn add_flag(&self, flag: u32) -> Result<(), Fault> {
+        let flags = guest::read_u32(self.object + offset::FLAGS)?;
+        guest::write_u32(self.object + offset::FLAGS, flags | flag)
+    }
+
+    /// What the I/O manager does with the object when DriverEntry has succeeded: each
+    /// entry of the dispatch table that is NULL gets the routine that refuses the
+    /// request. A later NULL is called, as on Windows.
+    pub fn make_ready(&self) -> Result<(), Fault> {
+        self.add_flag(flag::INITIALIZED)?;
+        let invalid = exports::resolve("IopInvalidDeviceRequest").unwrap_or(0);
+        for n in 0..MAJOR_FUNCTIONS {
+            let entry = self.object + offset::MAJOR_FUNCTION + 8 * n;
+            if guest::read_u64(entry)? == 0 {
+                guest::write_u64(entry, invalid)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Calls the routines that the driver has registered for after DriverEntry.
     pub fn reinitialize(&self) {
         self.note_add_device();
@@ -156,6 +180,8 @@ impl Driver {
         if unload == 0 {
             return false;
         }
+        // The object is the kernel's own memory, and the driver is about to go.
+        let _ = self.add_flag(flag::UNLOAD_INVOKED);
         call_driver(unload, &[self.object], self.stack, None);
         check_returned("DriverUnload", unload);
         true

@@ -2,12 +2,13 @@
 
 use super::layout::device::{self, flag};
 use super::layout::{driver, object_extension, vpb};
-use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::device_queue;
 use crate::kernel::ke::object::{self, Kind};
+use crate::kernel::list_walk::ListWalk;
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{self, Attributes, Caller, Inserted, Payload, Type, name};
 use crate::kernel::stop;
@@ -142,14 +143,20 @@ fn fill(body: u64, object_extension: u64, wanted: &Wanted) -> Result<(), Fault> 
         1,
     )?;
     guest::write_u64(body + device::OBJECT_EXTENSION, object_extension)?;
+    guest::write_u16(
+        object_extension + object_extension::TYPE,
+        object_extension::TYPE_NUMBER,
+    )?;
     guest::write_u64(object_extension + object_extension::DEVICE_OBJECT, body)
 }
 
 /// Ends a device that nothing refers to any more.
-fn destroy(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
+fn destroy(body: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let owner = guest::read_u64(body + device::DRIVER_OBJECT)?;
     let mut at = owner + driver::DEVICE_OBJECT;
-    for _ in 0..usize::from(u16::MAX) {
+    let mut walk = ListWalk::from(owner);
+    loop {
+        walk.visit(at)?;
         match guest::read_u64(at)? {
             0 => break,
             found if found == body => {
@@ -169,7 +176,7 @@ fn destroy(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
 
 /// Counts an open file, or the end of one; a device that was deleted meanwhile
 /// goes with the last.
-pub fn count_reference(body: u64, opened: bool, caller: &Caller<'_>) -> Result<(), Fault> {
+pub fn count_reference(body: u64, opened: bool, caller: &Caller<'_>) -> Result<(), Stop> {
     let count = guest::read_u32(body + device::REFERENCE_COUNT)?;
     let count = if opened {
         count.wrapping_add(1)

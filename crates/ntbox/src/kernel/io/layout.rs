@@ -40,6 +40,9 @@ pub mod device {
 /// `DEVOBJ_EXTENSION`, as far as anyone looks.
 pub mod object_extension {
     pub const SIZE_OF: u64 = 0x70;
+    /// `IO_TYPE_DEVICE_OBJECT_EXTENSION`.
+    pub const TYPE_NUMBER: u16 = 13;
+    pub const TYPE: u64 = 0x00;
     pub const DEVICE_OBJECT: u64 = 0x08;
     /// The power state in the second four bits.
     pub const POWER_FLAGS: u64 = 0x10;
@@ -75,6 +78,7 @@ pub mod driver {
     pub const FLAGS: u64 = 0x10;
     pub const EXTENSION: u64 = 0x30;
     pub const START_IO: u64 = 0x60;
+    pub const DRIVER_UNLOAD: u64 = 0x68;
     pub const MAJOR_FUNCTION: u64 = 0x70;
 }
 
