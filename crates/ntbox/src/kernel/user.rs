@@ -182,6 +182,16 @@ pub fn exit(process: Process) -> bool {
     process_of(process).is_some_and(|object| terminate(object, 0, &own_caller()))
 }
 
+/// Ends every process that has not ended, in the order in which they were made. A
+/// driver is not unloaded while a handle to one of its devices is open.
+pub fn exit_all() {
+    let caller = own_caller();
+    let objects = with(|state| state.processes.clone());
+    for object in objects {
+        terminate(object, 0, &caller);
+    }
+}
+
 /// The same of an EPROCESS, with a status. It must not be the current process.
 pub fn terminate(object: u64, status: u32, caller: &Caller<'_>) -> bool {
     let known = with(|state| state.processes.iter().position(|known| *known == object));

@@ -142,13 +142,13 @@ exports! {
         read_or_write(function, body, buffer, length, start, block, event, call.return_address())
     }
 
-    /// `IoBuildAsynchronousFsdRequest`: the same without an event; the caller's
-    /// completion routine frees it.
+    /// `IoBuildAsynchronousFsdRequest`: the same without an event. A completion routine
+    /// that takes it back frees it; the I/O manager otherwise.
     fn IoBuildAsynchronousFsdRequest<call>(
         function: u32, body: u64, buffer: u64, length: u32, start: u64, block: u64,
     ) -> u64 [max APC_LEVEL] fails 0 {
         let packet = read_or_write(function, body, buffer, length, start, block, 0, call.return_address())?;
-        irp::set_owner(packet, irp::Owner::Driver);
+        irp::set_owner(packet, irp::Owner::Asynchronous);
         Ok(packet)
     }
 

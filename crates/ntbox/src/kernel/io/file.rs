@@ -391,9 +391,10 @@ fn send(
                 ntstatus::Named(returned)
             );
             stop::violation_of(routine, "irp-pending-not-returned", None, what);
-            Ok(Sent::Done(outcome))
+            Ok(Sent::Done(outcome.seen_with(returned)))
         }
-        (_, Some(outcome)) => Ok(Sent::Done(outcome)),
+        (true, Some(outcome)) => Ok(Sent::Done(outcome)),
+        (false, Some(outcome)) => Ok(Sent::Done(outcome.seen_with(returned))),
         (true, None) => Ok(Sent::Pending(id)),
         (false, None) => {
             let what = format!(

@@ -17,6 +17,11 @@ use crate::kernel::mm::user;
 use crate::kernel::ob::{self, Caller};
 use crate::kernel::{exports, po, stop, threads};
 
+/// `NT_ERROR`: the status says that the request failed; a warning does not.
+fn is_error(status: u32) -> bool {
+    status >> 30 == 3
+}
+
 /// How a request of a file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
@@ -53,6 +58,21 @@ pub struct Apc {
     pub thread: u64,
     /// Processor mode of the one who asked.
     pub mode: u8,
+}
+
+impl Outcome {
+    /// What the sender of a request sees that did not return `STATUS_PENDING`: the
+    /// value that the dispatch routine returned, and of the status block only what
+    /// was written there.
+    #[must_use]
+    pub fn seen_with(self, returned: u32) -> Self {
+        let written = !is_error(self.status) || self.pending_returned;
+        Self {
+            status: returned,
+            information: if written { self.information } else { 0 },
+            ..self
+        }
+    }
 }
 
 impl Apc {
@@ -105,7 +125,7 @@ impl Notify {
     /// Tells of the end. The memory seen is that of the process that asked.
     fn tell(self, outcome: &Outcome) -> Result<(), Fault> {
         // An error that came back at once is the caller's from the status alone.
-        if outcome.status >> 30 == 3 && !outcome.pending_returned {
+        if is_error(outcome.status) && !outcome.pending_returned {
             return Ok(());
         }
         if self.block != 0 {
@@ -217,7 +237,7 @@ pub fn wait_for(id: u64) -> Outcome {
 pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<(), Stop> {
     match owner {
         Some(Owner::File) => finish_file(packet, caller),
-        Some(Owner::Built) => finish_built(packet),
+        Some(Owner::Built | Owner::Asynchronous) => finish_built(packet),
         Some(Owner::Power) => {
             po::request::finished(packet, caller);
             Ok(())
@@ -292,15 +312,21 @@ fn finish_associated(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// An IRP of `IoBuildDeviceIoControlRequest` or `IoBuildSynchronousFsdRequest`: the
-/// status block is filled, the event set, everything freed.
+/// An IRP that `IoBuildDeviceIoControlRequest`, `IoBuildSynchronousFsdRequest` or
+/// `IoBuildAsynchronousFsdRequest` made: everything is freed, the status block is
+/// filled and the event set. An error that came back at once is the sender's from
+/// `IoCallDriver` alone: neither happens.
 fn finish_built(packet: u64) -> Result<(), Stop> {
     let (status, _) = transfer::copy_back(packet, None)?;
     let information = guest::read_u64(packet + offset::INFORMATION)?;
     let block = guest::read_u64(packet + offset::USER_IOSB)?;
     let event = guest::read_u64(packet + offset::USER_EVENT)?;
+    let pending_returned = guest::read_u8(packet + offset::PENDING_RETURNED)? != 0;
     transfer::release(packet)?;
     irp::free(packet);
+    if is_error(status) && !pending_returned {
+        return Ok(());
+    }
     if block != 0 {
         guest::write_u32(block, status)?;
         guest::write_u64(block.wrapping_add(8), information)?;

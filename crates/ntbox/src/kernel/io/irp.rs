@@ -28,6 +28,9 @@ pub enum Owner {
     Driver,
     /// `IoBuildDeviceIoControlRequest` and its kin: the I/O manager frees it.
     Built,
+    /// `IoBuildAsynchronousFsdRequest`: a driver's completion routine frees it; without
+    /// one the I/O manager does at its end.
+    Asynchronous,
     /// A request of the I/O manager itself, for a file.
     File,
     /// Memory of the driver that it initialised itself.
@@ -75,7 +78,12 @@ pub fn set_owner(packet: u64, owner: Owner) {
 pub fn left_behind() -> Vec<(u64, Known)> {
     with(|irps| {
         irps.iter()
-            .filter(|(_, known)| matches!(known.owner, Owner::Driver | Owner::Associated))
+            .filter(|(_, known)| {
+                matches!(
+                    known.owner,
+                    Owner::Driver | Owner::Asynchronous | Owner::Associated
+                )
+            })
             .map(|(at, known)| (*at, *known))
             .collect()
     })
@@ -364,7 +372,7 @@ exports! {
     /// `IoFreeIrp`.
     fn IoFreeIrp<call>(packet: u64) -> () [max DISPATCH_LEVEL] {
         match known(packet) {
-            Some(Known { owner: Owner::Driver | Owner::Built | Owner::Associated, .. }) => {
+            Some(Known { owner: Owner::Driver | Owner::Built | Owner::Asynchronous | Owner::Associated, .. }) => {
                 free(packet);
                 Ok(())
             }
