@@ -66,7 +66,7 @@ fn pool_of_every_kind() {
 /// Without `ExAllocatePool2`, which kernels before Windows 10 2004 lack.
 #[test]
 fn pool_of_an_old_kernel() {
-    let mut config = config().fault("MmGetSystemRoutineAddress", 1);
+    let mut config = config();
     config.version = OsVersion {
         major: 6,
         minor: 1,

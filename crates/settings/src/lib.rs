@@ -26,8 +26,9 @@ pub struct Fault {
     pub nth: u32,
 }
 
-/// What `RtlGetVersion` and `PsGetVersion` answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What `RtlGetVersion` and `PsGetVersion` answer. Versions are in the order in which
+/// they came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OsVersion {
     /// Major version, 10 for Windows 10 and 11.
     pub major: u32,
@@ -35,6 +36,18 @@ pub struct OsVersion {
     pub minor: u32,
     /// Build number.
     pub build: u32,
+}
+
+impl std::fmt::Display for OsVersion {
+    /// As it is written on a command line, `10.0.19045`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            major,
+            minor,
+            build,
+        } = self;
+        write!(f, "{major}.{minor}.{build}")
+    }
 }
 
 impl Default for OsVersion {

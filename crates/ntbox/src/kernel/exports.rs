@@ -13,7 +13,7 @@ use super::mm::space::{Protection, Use};
 use super::native::Native;
 use super::ob::Caller;
 use super::seh::Context;
-use super::{cpu, ex, guest, io, ke, mm, signals, stop, tick, variables, verify};
+use super::{cpu, ex, guest, io, ke, mm, signals, since, stop, tick, variables, verify, version};
 use crate::config::Config;
 use crate::report::CallCount;
 
@@ -198,6 +198,14 @@ fn table() -> &'static Table {
 /// Address of an export, function or variable.
 pub fn resolve(name: &str) -> Option<u64> {
     table().by_name.get(name).copied()
+}
+
+/// Address of an export that the version of Windows has which this kernel claims to be.
+pub fn resolve_for_driver(name: &str) -> Option<u64> {
+    match since::of(name) {
+        Some(since) if version::get() < since => None,
+        _ => resolve(name),
+    }
 }
 
 /// Address that stands for an import which nothing provides. To touch it is a

@@ -37,6 +37,7 @@ mod se;
 mod seh;
 mod shared_data;
 pub mod signals;
+pub mod since;
 pub mod stop;
 #[cfg(test)]
 mod testing;

@@ -14,7 +14,7 @@ use super::ob::Caller;
 use super::seh::{self, Context, ExceptionRecord};
 use super::signals::Trap;
 use super::wire::{self, Event};
-use super::{cpu, exports, foreign, guest, loader, log, mm, verify};
+use super::{cpu, exports, foreign, guest, loader, log, mm, since, verify, version};
 use crate::report::{BugCheck, Location, Past, Violation};
 
 /// Bug check codes that this kernel itself stops with.
@@ -381,7 +381,13 @@ fn missing(name: &str, access: Access) -> String {
         Access::Read => "read, as a variable",
         Access::Write => "written, as a variable",
     };
-    let module = name.split_once('!').map_or(name, |(module, _)| module);
+    let (module, bare) = name.split_once('!').unwrap_or((name, name));
+    if let Some(since) = since::of(bare) {
+        return format!(
+            "{name} is imported by the driver and came with Windows {since}; this is Windows {}, which does not load such a driver. It was {how}",
+            version::get()
+        );
+    }
     let module = foreign::describe(module).map_or_else(String::new, |what| format!("; {what}"));
     format!(
         "{name} is imported by the driver and not implemented by this kernel; it was {how}{module}"

@@ -161,7 +161,7 @@ pub fn is_kernel(module: &str) -> bool {
 fn bind(bytes: &mut [u8], headers: &Headers) -> Result<(), Refusal> {
     for import in layout::imports(bytes, headers)? {
         let address = is_kernel(&import.module)
-            .then(|| exports::resolve(&import.name))
+            .then(|| exports::resolve_for_driver(&import.name))
             .flatten()
             .unwrap_or_else(|| exports::missing(format!("{}!{}", import.module, import.name)));
         let at = import.slot as usize;

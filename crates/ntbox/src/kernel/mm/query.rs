@@ -63,10 +63,11 @@ exports! {
         })
     }
 
-    /// `MmGetSystemRoutineAddress`: NULL for what is not exported.
+    /// `MmGetSystemRoutineAddress`: NULL for what is not exported, or not by this
+    /// version of Windows.
     fn MmGetSystemRoutineAddress(name: u64) -> u64 [max PASSIVE_LEVEL] fails 0 {
         let name = UnicodeString::read(name)?.text()?;
-        Ok(crate::kernel::exports::resolve(&name).unwrap_or(0))
+        Ok(crate::kernel::exports::resolve_for_driver(&name).unwrap_or(0))
     }
 }
 

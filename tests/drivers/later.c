@@ -1,0 +1,36 @@
+/*
+ * An import that came with Windows 10, version 2004: it is there from then on, for the
+ * loader and for MmGetSystemRoutineAddress, which is asked before it is called.
+ */
+#include <ntddk.h>
+#include "check.h"
+
+#define TAG 0x6574614c /* "Late" */
+
+NTSYSAPI PVOID NTAPI ExAllocatePool2(ULONG64 flags, SIZE_T bytes, ULONG tag);
+
+static BOOLEAN IsThere(PCWSTR name)
+{
+    UNICODE_STRING text;
+
+    RtlInitUnicodeString(&text, name);
+    return MmGetSystemRoutineAddress(&text) != NULL;
+}
+
+static VOID NTAPI Unload(UNUSED PDRIVER_OBJECT driver)
+{
+}
+
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
+{
+    PVOID block;
+
+    driver->DriverUnload = Unload;
+    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "ExAllocatePool2 %d, MmCopyMemory %d, ExAllocatePoolWithTag %d\n",
+               IsThere(L"ExAllocatePool2"), IsThere(L"MmCopyMemory"), IsThere(L"ExAllocatePoolWithTag"));
+    block = ExAllocatePool2(0x40, 16, TAG);
+    if (block == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    ExFreePoolWithTag(block, TAG);
+    return STATUS_SUCCESS;
+}
