@@ -18,7 +18,15 @@ fn run(count: u32, how: u32) -> Report {
 fn a_driver_checks_its_processors() {
     for count in [1, 2, 4, 8] {
         let report = run(count, 0);
-        let alone = ["Counts", "Moves", "Numbers", "Locks", "Dpcs", "Calls"];
+        let alone = [
+            "Counts",
+            "Moves",
+            "Numbers",
+            "Locks",
+            "Dpcs",
+            "Calls",
+            "GenericDpcs",
+        ];
         let together = [
             "Counts",
             "Moves",
@@ -27,6 +35,7 @@ fn a_driver_checks_its_processors() {
             "AtTheSameTime",
             "Dpcs",
             "Calls",
+            "GenericDpcs",
         ];
         let cases = if count == 1 {
             &alone[..]
@@ -81,6 +90,18 @@ fn a_lock_of_the_processor_itself_is_never_waited_for() {
 fn a_dpc_for_a_processor_that_there_is_not_is_told() {
     let rules: Vec<String> = run(2, 3).violations.into_iter().map(|v| v.rule).collect();
     assert_eq!(rules, ["dpc-processor"]);
+}
+
+#[test]
+fn generic_dpc_that_does_not_say_that_it_is_done_hangs() {
+    for count in [1, 2] {
+        let stop = run(count, 4).bug_check.expect("it stopped");
+        let expected = format!(
+            "KeGenericCallDpc waits for {count} of {count} processors on which its routine has not called KeSignalCallDpcDone"
+        );
+        assert_eq!(stop.code, 0x133, "{}", stop.what);
+        assert!(stop.what.contains(&expected), "{}", stop.what);
+    }
 }
 
 #[test]

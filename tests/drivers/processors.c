@@ -25,6 +25,10 @@ VOID NTAPI ExReleaseSpinLockShared(volatile LONG *lock, KIRQL irql);
 KIRQL NTAPI ExAcquireSpinLockExclusive(volatile LONG *lock);
 VOID NTAPI ExReleaseSpinLockExclusive(volatile LONG *lock, KIRQL irql);
 
+VOID NTAPI KeGenericCallDpc(PKDEFERRED_ROUTINE routine, PVOID context);
+VOID NTAPI KeSignalCallDpcDone(PVOID count);
+LOGICAL NTAPI KeSignalCallDpcSynchronize(PVOID barrier);
+
 static ULONG Count;
 static KSPIN_LOCK Lock, Other;
 static volatile LONG Shared;
@@ -311,6 +315,33 @@ static ULONG_PTR NTAPI Everywhere(ULONG_PTR context)
     return 0x100 + Number();
 }
 
+/* A DPC on every processor: they meet twice, and one of them is told so. */
+static VOID NTAPI OnAll(PKDPC dpc, PVOID context, PVOID done, PVOID barrier)
+{
+    UNREFERENCED_PARAMETER(dpc);
+    CHECK(context == (PVOID)7 && KeGetCurrentIrql() == DISPATCH_LEVEL);
+    InterlockedOr(&Called, 1 << Number());
+    InterlockedIncrement(&Arrived);
+    if (KeSignalCallDpcSynchronize(barrier))
+        InterlockedIncrement(&Step);
+    CHECK(Arrived == (LONG)Count);
+    if (KeSignalCallDpcSynchronize(barrier))
+        InterlockedIncrement(&Step);
+    KeSignalCallDpcDone(done);
+}
+
+static VOID GenericDpcs(VOID)
+{
+    ULONG n;
+
+    for (n = 0; n < 3; n++) {
+        Called = Arrived = Step = 0;
+        KeGenericCallDpc(OnAll, (PVOID)7);
+        CHECK(Called == (1 << Count) - 1 && Arrived == (LONG)Count && Step == 2);
+        CHECK(KeGetCurrentIrql() == PASSIVE_LEVEL);
+    }
+}
+
 static VOID NTAPI Turns(PVOID context)
 {
     KIRQL irql;
@@ -372,6 +403,15 @@ VISIBLE VOID LockOut(VOID)
     KeAcquireSpinLockAtDpcLevel(&Other);
 }
 
+/* Does not say that it is done. */
+static VOID NTAPI SaysNothing(PKDPC dpc, PVOID context, PVOID done, PVOID barrier)
+{
+    UNREFERENCED_PARAMETER(dpc);
+    UNREFERENCED_PARAMETER(context);
+    UNREFERENCED_PARAMETER(done);
+    UNREFERENCED_PARAMETER(barrier);
+}
+
 static VOID NTAPI Unload(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
@@ -396,6 +436,9 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
         KeInitializeDpc(&Dpc, OnProcessor, (PVOID)1);
         KeSetTargetProcessorDpc(&Dpc, 60);
         return STATUS_SUCCESS;
+    case 4:
+        KeGenericCallDpc(SaysNothing, NULL);
+        break;
     }
     CASE(Counts);
     CASE(Moves);
@@ -405,5 +448,6 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
         CASE(AtTheSameTime);
     CASE(Dpcs);
     CASE(Calls);
+    CASE(GenericDpcs);
     return CHECK_STATUS;
 }

@@ -221,6 +221,13 @@ pub fn initialize(dpc: u64, routine: u64, context: u64) -> Result<(), Fault> {
     guest::write_u64(dpc.wrapping_add(offset::QUEUED), 0)
 }
 
+/// Has a DPC run on a processor, which is interrupted for it.
+pub fn hurry_to(dpc: u64, number: u8) -> Result<(), Fault> {
+    guest::write_u8(dpc.wrapping_add(offset::IMPORTANCE), HIGH_IMPORTANCE)?;
+    let target = TARGETED + u16::from(number);
+    guest::write_u16(dpc.wrapping_add(offset::NUMBER), target)
+}
+
 /// Whether a DPC is queued.
 pub fn is_queued(dpc: u64) -> Result<bool, Fault> {
     Ok(guest::read_u64(dpc.wrapping_add(offset::QUEUED))? != 0)

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod device_queue;
 pub mod dpc;
 mod facts;
+mod generic_dpc;
 pub mod guarded_mutex;
 pub mod held;
 pub mod ipi;
@@ -45,6 +46,7 @@ pub const TABLES: &[&[Export]] = &[
     device_queue::EXPORTS,
     dpc::EXPORTS,
     facts::EXPORTS,
+    generic_dpc::EXPORTS,
     guarded_mutex::EXPORTS,
     irql::EXPORTS,
     mutex::EXPORTS,
