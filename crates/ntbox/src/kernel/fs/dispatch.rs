@@ -5,9 +5,10 @@
 use super::{about_volume, change, create, directory, end, information, lock, transfer};
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
+use crate::kernel::guest::{self, Fault};
 use crate::kernel::io::irp;
 use crate::kernel::io::layout::{irp as offset, major, stack};
+use crate::kernel::log;
 use crate::kernel::ob::Caller;
 
 /// How a request ended: the status and the information.
@@ -24,6 +25,26 @@ exports! {
     fn IopFileSystemRequest<call>(body: u64, packet: u64) -> u32 [max PASSIVE_LEVEL] {
         request(packet, &Caller::of(call))
     }
+}
+
+/// `IRP_MJ_FILE_SYSTEM_CONTROL`: the volume knows of none, and says so, as one that
+/// does not claim reparse points and the like.
+fn no_control(place: u64) -> Result<Done, Fault> {
+    /// `IRP_MN_USER_FS_REQUEST`.
+    const USER_REQUEST: u8 = 0;
+    if guest::read_u8(place + stack::MINOR)? == USER_REQUEST {
+        let code = guest::read_u32(place + stack::control::CODE)?;
+        let named = match code {
+            0x0009_00a4 => " (FSCTL_SET_REPARSE_POINT)",
+            0x0009_00a8 => " (FSCTL_GET_REPARSE_POINT)",
+            0x0009_00ac => " (FSCTL_DELETE_REPARSE_POINT)",
+            _ => "",
+        };
+        log::note(&format!(
+            "the volume C: refuses the file system control {code:#010x}{named}: it has no reparse points, and carries out none"
+        ));
+    }
+    Ok((ntstatus::STATUS_INVALID_DEVICE_REQUEST, 0))
 }
 
 fn request(packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
@@ -43,6 +64,7 @@ fn request(packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
         // All data is in memory, which is where it stays.
         major::FLUSH_BUFFERS => (ntstatus::STATUS_SUCCESS, 0),
         major::LOCK_CONTROL => return lock::control(packet, place, caller),
+        major::FILE_SYSTEM_CONTROL => no_control(place)?,
         _ => (ntstatus::STATUS_INVALID_DEVICE_REQUEST, 0),
     };
     guest::write_u32(packet + offset::STATUS, done.0)?;

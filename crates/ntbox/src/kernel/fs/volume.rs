@@ -8,10 +8,10 @@ use super::content::Content;
 use super::name;
 use super::tree::{Id, Kind, ROOT, Tree};
 use super::{VOLUME, Volume};
-use crate::kernel::exports;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::io::device::{self, Wanted};
-use crate::kernel::io::layout::{device as device_offset, driver, vpb};
+use crate::kernel::io::layout::{device as device_offset, vpb};
+use crate::kernel::io::own_device;
 use crate::kernel::ke::clock;
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
@@ -132,8 +132,8 @@ fn put(tree: &mut Tree, file: &FileOnVolume) -> Result<(), String> {
 
 /// Makes the devices; `None` without memory.
 fn devices() -> Option<[u64; 2]> {
-    let disk = driver_object(r"\Driver\volmgr", "IopInvalidDeviceRequest")?;
-    let file_system = driver_object(r"\FileSystem\Ntfs", "IopFileSystemRequest")?;
+    let disk = own_device::driver(r"\Driver\volmgr", "IopInvalidDeviceRequest")?;
+    let file_system = own_device::driver(r"\FileSystem\Ntfs", "IopFileSystemRequest")?;
     let make = |driver, name: Option<&str>, kind| {
         let wanted = Wanted {
             driver,
@@ -182,21 +182,4 @@ pub fn set_label(volume: u64, label: &[u16]) -> Result<(), Fault> {
     let length = u16::try_from(bytes.len()).unwrap_or(0);
     guest::write_u16(volume + vpb::LABEL_LENGTH, length)?;
     guest::write_bytes(volume + vpb::LABEL, &bytes)
-}
-
-/// Makes a driver object whose every request goes to an export.
-fn driver_object(path: &str, dispatch: &str) -> Option<u64> {
-    let object = ob::create(Type::Driver, driver::SIZE_OF, Payload::None).ok()?;
-    let attributes = Attributes::named(wide(path), PERMANENT | CASE_INSENSITIVE);
-    ob::insert(object, &attributes).ok()?;
-    let routine = exports::resolve(dispatch)?;
-    let fill = || -> Result<(), Fault> {
-        guest::write_u16(object, driver::TYPE_NUMBER)?;
-        guest::write_u16(object + 2, u16::try_from(driver::SIZE_OF).unwrap_or(0))?;
-        for n in 0..driver::MAJOR_FUNCTIONS {
-            guest::write_u64(object + driver::MAJOR_FUNCTION + 8 * n, routine)?;
-        }
-        Ok(())
-    };
-    fill().ok().map(|()| object)
 }

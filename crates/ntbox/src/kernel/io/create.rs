@@ -5,6 +5,7 @@ use super::layout::file as offset;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::call::{Call, Stop, exports};
 use crate::kernel::guest;
+use crate::kernel::log;
 use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type};
 use crate::kernel::zw::mode::Mode;
 
@@ -249,6 +250,9 @@ fn by_io_manager(call: &Call<'_>, hint: u64, ecp: u64) -> Result<u32, Stop> {
     let io_options = low(call.argument(13)?);
     // CreateFileType: pipes and mailslots have parameters of their own.
     if low(call.argument(11)?) != 0 {
+        log::note(
+            "IoCreateFile was asked for a named pipe or a mailslot, which this kernel does not have",
+        );
         return Ok(ntstatus::STATUS_NOT_SUPPORTED);
     }
     // IO_NO_PARAMETER_CHECKING: the caller answers for what it passes.

@@ -26,6 +26,7 @@ pub mod layout;
 pub mod link;
 pub mod mdl;
 pub mod named_event;
+pub mod own_device;
 pub mod pnp;
 mod priority_hint;
 pub mod remove_lock;
@@ -66,6 +67,7 @@ pub const TABLES: &[&[Export]] = &[
     link::EXPORTS,
     mdl::EXPORTS,
     named_event::EXPORTS,
+    own_device::EXPORTS,
     pnp::EXPORTS,
     priority_hint::EXPORTS,
     remove_lock::EXPORTS,

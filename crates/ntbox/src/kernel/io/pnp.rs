@@ -11,6 +11,7 @@ use crate::kernel::guest;
 use crate::kernel::log;
 use crate::kernel::mm::mdl::Left;
 use crate::kernel::registrations::Registrations;
+use crate::kernel::stop;
 
 /// `IO_NOTIFICATION_EVENT_CATEGORY`.
 mod category {
@@ -59,6 +60,14 @@ fn no_interrupt(function: &str) -> u32 {
         "{function} fails: this machine has no devices, so nothing interrupts; a driver for hardware cannot be tried here"
     ));
     STATUS_INVALID_PARAMETER
+}
+
+/// A driver disconnects what it was refused.
+fn not_connected(function: &str, interrupt: u64, caller: u64) {
+    let what = format!(
+        "{function} was called with {interrupt:#018x}, which is no interrupt object: none was connected"
+    );
+    stop::violation("interrupt-not-connected", None, what, caller);
 }
 
 exports! {
@@ -151,5 +160,19 @@ exports! {
     /// `IoConnectInterruptEx`: refused, for there is no hardware.
     fn IoConnectInterruptEx(parameters: u64) -> u32 [max PASSIVE_LEVEL] {
         Ok(no_interrupt("IoConnectInterruptEx"))
+    }
+
+    /// `IoDisconnectInterrupt`: there is no interrupt object, for none was connected.
+    fn IoDisconnectInterrupt<call>(interrupt: u64) -> () [max PASSIVE_LEVEL] {
+        not_connected("IoDisconnectInterrupt", interrupt, call.return_address());
+        Ok(())
+    }
+
+    /// `IoDisconnectInterruptEx`: its parameters are a version and the context that
+    /// `IoConnectInterruptEx` gave.
+    fn IoDisconnectInterruptEx<call>(parameters: u64) -> () [max PASSIVE_LEVEL] {
+        let context = guest::read_u64(parameters.wrapping_add(8))?;
+        not_connected("IoDisconnectInterruptEx", context, call.return_address());
+        Ok(())
     }
 }

@@ -20,12 +20,14 @@
 //! | `system` | `ZwQuerySystemInformation` |
 //! | `mode` | what `Nt…` checks and `Zw…` does not |
 //! | `object` | `ZwMakeTemporaryObject`, `ZwQueryObject`, `ZwDuplicateObject` |
+//! | `driver_service` | `ZwLoadDriver`, `ZwUnloadDriver` |
 //! | `directory` | directories of the namespace |
 //! | `symbolic_link` | its links |
 //! | `registry` | the keys and values themselves |
 //! | `reply` | how a service answers into a buffer |
 
 mod directory;
+mod driver_service;
 pub mod event;
 mod handle;
 pub mod key;
@@ -56,6 +58,7 @@ use super::call::Export;
 /// The exports of this folder.
 pub const TABLES: &[&[Export]] = &[
     directory::EXPORTS,
+    driver_service::EXPORTS,
     event::EXPORTS,
     handle::EXPORTS,
     key::EXPORTS,

@@ -1,0 +1,77 @@
+//! Loading and unloading drivers by their service keys. One image is loaded here, and
+//! stays until the run ends: what would change that is refused, and the log says so.
+
+use super::key;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::PASSIVE_LEVEL;
+use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::io::layout::driver;
+use crate::kernel::ob::attributes::CASE_INSENSITIVE;
+use crate::kernel::ob::name::{SEPARATOR, text, wide};
+use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type};
+use crate::kernel::zw::mode::Mode;
+use crate::kernel::{log, stop};
+
+exports! {
+    /// `ZwLoadDriver`: what is loaded is not loaded again, and nothing else can be.
+    fn ZwLoadDriver<call>(service: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        ob::status(load(service, &Caller::of(call)))
+    }
+
+    /// `ZwUnloadDriver`: a driver without DriverUnload cannot be unloaded.
+    fn ZwUnloadDriver<call>(service: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        ob::status(unload(service, &Caller::of(call)))
+    }
+}
+
+/// The name of a service whose key there is, and its driver object, if it is loaded.
+fn service_at(path: u64, caller: &Caller<'_>) -> Result<(Vec<u16>, Option<u64>), Refusal> {
+    let units = UnicodeString::read(path)?.units()?;
+    let attributes = Attributes::named(units.clone(), CASE_INSENSITIVE);
+    key::existing(&attributes, caller)?;
+    let last = units
+        .rsplit(|unit| *unit == SEPARATOR)
+        .find(|part| !part.is_empty());
+    let name = last.unwrap_or_default().to_vec();
+    let found = [r"\Driver\", r"\FileSystem\"]
+        .into_iter()
+        .find_map(|folder| {
+            let path = [wide(folder), name.clone()].concat();
+            let found = ob::lookup_path(&path, None).ok()?;
+            ob::dereference(found.object, caller);
+            (found.kind == Type::Driver).then_some(found.object)
+        });
+    Ok((name, found))
+}
+
+fn load(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
+    let (name, loaded) = service_at(path, caller)?;
+    if loaded.is_some() {
+        return Err(ntstatus::STATUS_IMAGE_ALREADY_LOADED.into());
+    }
+    log::note(&format!(
+        "the driver of the service {} is not loaded: this kernel loads one image",
+        text(&name)
+    ));
+    Err(ntstatus::STATUS_NOT_SUPPORTED.into())
+}
+
+fn unload(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
+    let (name, loaded) = service_at(path, caller)?;
+    let object = loaded.ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
+    if guest::read_u64(object + driver::DRIVER_UNLOAD)? == 0 {
+        return Err(ntstatus::STATUS_INVALID_DEVICE_REQUEST.into());
+    }
+    let name = text(&name);
+    if Mode::previous().is_user() {
+        log::note(&format!(
+            "{name} is not unloaded for the program that asks: a driver is unloaded when its run ends"
+        ));
+    } else {
+        let what = format!(
+            "the driver {name} unloads itself: Windows frees its image while this code is still to run. It stays"
+        );
+        stop::violation("driver-unloads-itself", None, what, caller.address());
+    }
+    Err(ntstatus::STATUS_NOT_SUPPORTED.into())
+}
