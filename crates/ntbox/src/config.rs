@@ -12,6 +12,7 @@ use settings::{Fault, Guard, Mask, OsVersion, RegValue, Verify};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {
     /// The driver image, a PE32+ file for x86-64.
+    #[serde(with = "crate::host_file::path_bytes")]
     pub image: PathBuf,
     /// Name of the service, which names the registry key
     /// `\Registry\Machine\System\CurrentControlSet\Services\<service>` and the
@@ -64,7 +65,9 @@ pub struct Config {
 pub struct VolumeFile {
     /// Its path from the root of the volume, as in `\Windows\Temp\data.bin`.
     pub path: String,
-    /// The file of the host that it is a copy of.
+    /// The file of the host that it is a copy of: a regular file of at most
+    /// [`LIMIT`](crate::host_file::LIMIT) bytes.
+    #[serde(with = "crate::host_file::path_bytes")]
     pub content: PathBuf,
 }
 

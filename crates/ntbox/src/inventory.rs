@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use crate::kernel::{exports, foreign, loader, partial, variables};
-use crate::{Error, machine};
+use crate::kernel::{exports, foreign, loader, partial, since, variables};
+use crate::{Error, host_file, machine};
+use settings::OsVersion;
 
 /// The highest IRQL.
 const HIGH_LEVEL: u8 = 15;
@@ -31,6 +32,8 @@ pub struct Export {
     pub kind: ExportKind,
     /// The source file that it is in, from the root of this project.
     pub source: &'static str,
+    /// The version of Windows that it came with, if drivers are built for older ones.
+    pub since: Option<OsVersion>,
     /// What of its reference this kernel leaves out, if it leaves out something.
     pub partial: Option<&'static str>,
 }
@@ -56,7 +59,7 @@ pub enum ExportKind {
 /// The file cannot be read or is no driver image.
 pub fn imports(image: &Path) -> Result<Vec<Import>, Error> {
     machine::check_file(image)?;
-    let file = std::fs::read(image).map_err(|source| Error::Read {
+    let file = host_file::read(image, host_file::LIMIT).map_err(|source| Error::Read {
         path: image.to_owned(),
         source,
     })?;
@@ -94,6 +97,7 @@ pub fn exports() -> Vec<Export> {
         name,
         kind,
         source,
+        since: since::of(name),
         partial: partial::of(name),
     };
     let functions = exports::functions().map(|export| {

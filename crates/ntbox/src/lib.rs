@@ -5,6 +5,7 @@
 //! on x86-64; what a run takes and gives compiles everywhere.
 
 mod config;
+pub mod host_file;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod inventory;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

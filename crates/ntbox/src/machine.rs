@@ -1,7 +1,6 @@
 //! The caller's side: a kernel process, what it was asked and what it said.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -16,7 +15,10 @@ use crate::kernel::wire::{self, Event, Request};
 use crate::kernel::{self};
 use crate::report::{BugCheck, ImageInfo, LogLine, Report};
 use crate::request::{Account, Operation, Process, Progress, Reply, Ticket};
-use crate::{Error, inventory, parse, symbols};
+use crate::{Error, host_file, inventory, parse, symbols};
+
+/// The program that runs, which the kernel process runs too.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// A kernel in a process of its own with one driver loaded.
 #[derive(Debug)]
@@ -46,6 +48,10 @@ impl Machine {
     /// process can be started.
     pub fn boot(config: &Config) -> Result<Self, Error> {
         check_file(&config.image)?;
+        config
+            .files
+            .iter()
+            .try_for_each(|file| check_file(&file.content))?;
         parse::service(&config.service).map_err(|error| Error::Config(error.to_string()))?;
         if let Some(reason) = config
             .faults
@@ -60,12 +66,12 @@ impl Machine {
         kernel::link();
         let (stream, theirs) =
             UnixStream::pair().map_err(|error| Error::Host(error.to_string()))?;
-        let child = Command::new("/proc/self/exe")
+        let child = Command::new(OWN_PROGRAM)
             .env(kernel::VARIABLE, "1")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .spawn()
-            .map_err(|error| Error::Host(format!("it cannot be started: {error}")))?;
+            .map_err(|error| Error::Host(cannot_start(&error)))?;
         let report = Report {
             image: ImageInfo {
                 name: String::new(),
@@ -102,6 +108,7 @@ impl Machine {
                 path: config.image.clone(),
                 reason,
             }),
+            Some(Event::Unable(reason)) => Err(Error::Host(reason)),
             other => Err(Error::Host(machine.unexpected(other))),
         }
     }
@@ -411,17 +418,24 @@ impl Drop for Machine {
     }
 }
 
-/// Refuses what is no file that can be read. A pipe or a device would keep its
-/// reader waiting, so it is not even opened.
-pub fn check_file(image: &Path) -> Result<(), Error> {
-    let read = |source| Error::Read {
-        path: image.to_owned(),
-        source,
-    };
-    if !std::fs::metadata(image).map_err(read)?.is_file() {
-        return Err(read(io::Error::other("it is not a regular file")));
+/// Why the kernel process was not started.
+fn cannot_start(error: &io::Error) -> String {
+    if Path::new(OWN_PROGRAM).exists() {
+        format!("it cannot be started: {error}")
+    } else {
+        format!(
+            "it is started from {OWN_PROGRAM}, which is not there: {error}; \
+             mount the process file system, as with `mount -t proc proc /proc`"
+        )
     }
-    File::open(image).map_err(read).map(drop)
+}
+
+/// Refuses what is no regular file, or is too large.
+pub fn check_file(path: &Path) -> Result<(), Error> {
+    host_file::check(path, host_file::LIMIT).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Loads, starts and unloads a driver.

@@ -16,6 +16,7 @@ use super::mm::space::{Protection, Use};
 use super::wire::{self, Event, Request};
 use super::{cpu, driver, exclusive, exports, log, mm, signals, threads, user, verify};
 use crate::config::{Config, MAXIMUM_PROCESSORS, Time};
+use crate::host_file;
 use crate::report::ImageInfo;
 
 /// Set in the environment of a kernel process.
@@ -59,6 +60,10 @@ fn run() -> ! {
     // The terminal's interrupt is for the caller, who ends this process.
     // SAFETY: sets a disposition; nothing else of this process depends on it.
     unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    // A limit on the size of files is an error of the call that meets it.
+    // SAFETY: as for the terminal's interrupt, it sets a disposition that nothing here
+    // depends on.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     // The caller's end must not outlive it as an orphan that runs a driver.
     // SAFETY: plain numbers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
@@ -75,12 +80,15 @@ fn run() -> ! {
             Err(error) => abandon(&format!("a request cannot be read: {error}")),
         };
         match (request, machine.as_mut()) {
-            (Request::Boot(config), None) => match Machine::boot(&config) {
-                Ok(booted) => {
-                    wire::send(&Event::Booted(booted.info()));
-                    machine = Some(booted);
-                }
-                Err(reason) => wire::send(&Event::Refused(reason)),
+            (Request::Boot(config), None) => match mm::initialize() {
+                Err(reason) => wire::send(&Event::Unable(reason)),
+                Ok(()) => match Machine::boot(&config) {
+                    Ok(booted) => {
+                        wire::send(&Event::Booted(booted.info()));
+                        machine = Some(booted);
+                    }
+                    Err(reason) => wire::send(&Event::Refused(reason)),
+                },
             },
             (Request::Start, Some(machine)) => wire::send(&Event::Entered(machine.start())),
             (Request::Process(name, account), Some(_)) => {
@@ -146,8 +154,8 @@ struct Machine {
 
 impl Machine {
     fn boot(config: &Config) -> Result<Self, String> {
-        let file = std::fs::read(&config.image).map_err(|error| error.to_string())?;
-        mm::initialize();
+        let file =
+            host_file::read(&config.image, host_file::LIMIT).map_err(|error| error.to_string())?;
         if config.schedule.is_some() && config.time == Time::Real {
             return Err("a schedule that is drawn from a seed needs simulated time".to_owned());
         }
@@ -175,6 +183,7 @@ impl Machine {
         let image = loader::load(&name, &file)?;
         let driver = driver::Driver::new(&image, config)?;
         fs::initialize(&files_of(config, &name, file)?)?;
+        super::io::own_device::initialize()?;
         Ok(Self {
             image,
             driver,
@@ -194,6 +203,9 @@ impl Machine {
         let status = self.driver.enter();
         self.started = status.cast_signed() >= 0;
         if self.started {
+            // The object is the kernel's own memory; a driver that has lost it is
+            // found by the first request.
+            let _ = self.driver.make_ready();
             loader::discard_init(&self.image);
             super::io::device::initialized();
             self.driver.reinitialize();
@@ -204,6 +216,7 @@ impl Machine {
     }
 
     fn finish(&mut self) {
+        user::exit_all();
         if self.started && self.driver.unload() {
             wire::send(&Event::Unloaded);
             driver::check_left_behind("at unload");
@@ -220,7 +233,7 @@ fn files_of(config: &Config, name: &str, image: Vec<u8>) -> Result<Vec<FileOnVol
     };
     let mut files = vec![own];
     for file in &config.files {
-        let data = std::fs::read(&file.content)
+        let data = host_file::read(&file.content, host_file::LIMIT)
             .map_err(|error| format!("{}: {error}", file.content.display()))?;
         let path = file.path.clone();
         files.push(FileOnVolume { path, data });

@@ -75,7 +75,7 @@ pub fn processor() {
     }
     MINE.replace(Some(Turn::take()));
     MACHINE.call_once(|| {
-        mm::initialize();
+        mm::initialize().expect("there is memory");
         log::initialize(crate::config::DebugFilter::default());
     });
     let region: &'static mut ControlRegion = Box::leak(Box::new(ControlRegion([0; _])));

@@ -50,6 +50,8 @@ pub enum Event {
     Booted(ImageInfo),
     /// The image or the configuration cannot be used, and why.
     Refused(String),
+    /// The host does not have what a machine needs, and what would help.
+    Unable(String),
     /// A line of debug output.
     Log(LogLine),
     /// The driver broke a rule.

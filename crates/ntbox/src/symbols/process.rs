@@ -26,6 +26,7 @@ const MEMORY: libc::rlim_t = 4 << 30;
 #[derive(Debug, Serialize, Deserialize)]
 struct Question {
     /// The driver's image.
+    #[serde(with = "crate::host_file::path_bytes")]
     image: PathBuf,
     /// Offsets from the image's base.
     places: Vec<u32>,

@@ -1,7 +1,9 @@
 //! Requests as words of the command line: what to send to a device, and the data
 //! that goes with it.
 
-use ntbox::{Handle, Operation};
+use std::path::Path;
+
+use ntbox::{Handle, Operation, host_file};
 
 /// A request to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +161,8 @@ fn data(text: &str) -> Result<Vec<u8>, String> {
         Some(("hex", digits)) => hex(digits),
         Some(("text", text)) => Ok(text.as_bytes().to_vec()),
         Some(("file", path)) => {
-            std::fs::read(path).map_err(|error| format!("cannot read {path}: {error}"))
+            let read = host_file::read(Path::new(path), MAX_BYTES);
+            read.map_err(|error| format!("cannot read {path}: {error}"))
         }
         _ => Err(format!(
             "`{text}` is no data; write hex:0a0b, text:hello or file:PATH"

@@ -86,9 +86,12 @@ pub struct Memory {
 static MEMORY: Exclusive<Option<Memory>> = Exclusive::new(None);
 
 /// Sets up memory. Once, before anything else.
-pub fn initialize() {
+///
+/// # Errors
+/// The host has not enough of it, or its address space, and what would help.
+pub fn initialize() -> Result<(), String> {
     let mut memory = Memory {
-        physical: Physical::new(),
+        physical: Physical::new()?,
         space: Space::default(),
         pools: Pools::new(),
         mdls: mdl::Mdls::default(),
@@ -120,9 +123,13 @@ pub fn initialize() {
         memory
             .space
             .map(&memory.physical, zone.base, area)
-            .expect("no address space for the pools");
+            .map_err(|_| {
+                "the process has too little address space for the kernel's pools: `ulimit -v` must allow 4 GiB"
+                    .to_owned()
+            })?;
     }
     *MEMORY.lock() = Some(memory);
+    Ok(())
 }
 
 /// Works on memory. The driver must not be called meanwhile.

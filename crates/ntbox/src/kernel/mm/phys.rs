@@ -31,31 +31,34 @@ pub struct Physical {
 impl Physical {
     /// Makes the memory object. Its first frames are those of the pools, which
     /// are mapped as a whole.
-    pub fn new() -> Self {
+    ///
+    /// # Errors
+    /// The host refuses it, and why.
+    pub fn new() -> Result<Self, String> {
         // SAFETY: the name is a C string.
         let fd = unsafe { libc::memfd_create(c"physical-memory".as_ptr(), libc::MFD_CLOEXEC) };
-        assert!(
-            fd >= 0,
-            "memfd_create failed: {}",
-            std::io::Error::last_os_error()
-        );
+        if fd < 0 {
+            let error = std::io::Error::last_os_error();
+            return Err(format!("memfd_create failed: {error}"));
+        }
         // SAFETY: the descriptor was just made and nobody else has it.
         let object = unsafe { OwnedFd::from_raw_fd(fd) };
         // SAFETY: the descriptor is open.
         let result = unsafe { libc::ftruncate(fd, SIZE.cast_signed()) };
-        assert_eq!(
-            result,
-            0,
-            "ftruncate failed: {}",
-            std::io::Error::last_os_error()
-        );
+        if result != 0 {
+            let error = std::io::Error::last_os_error();
+            return Err(format!(
+                "a memory object of {} MiB cannot be made: {error}; `ulimit -f` must allow it",
+                SIZE >> 20
+            ));
+        }
         let pools = (NONPAGED_POOL.size + PAGED_POOL.size + EXECUTABLE_POOL.size) >> PAGE_SHIFT;
-        Self {
+        Ok(Self {
             object,
             next: FIRST_PFN + pools,
             free: Vec::new(),
             left: (SIZE >> PAGE_SHIFT) - pools,
-        }
+        })
     }
 
     /// First frame of nonpaged pool.
