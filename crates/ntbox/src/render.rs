@@ -17,7 +17,7 @@ use crate::report::{BugCheck, Inlined, Location, LogLine, Past, Report, Verdict,
 #[derive(Debug, Clone, Copy)]
 pub struct Text<'r> {
     report: &'r Report,
-    hidden: bool,
+    hide_filtered: bool,
     calls: bool,
     folder: Option<&'r Path>,
     palette: Palette,
@@ -38,7 +38,7 @@ impl Report {
     pub fn text(&self) -> Text<'_> {
         Text {
             report: self,
-            hidden: false,
+            hide_filtered: false,
             calls: false,
             folder: None,
             palette: Palette::default(),
@@ -47,10 +47,14 @@ impl Report {
 }
 
 impl<'r> Text<'r> {
-    /// Whether to show lines that the debug print filter hides.
+    /// Whether to leave out the lines that the debug print filter of Windows hides.
+    /// Otherwise they are marked.
     #[must_use]
-    pub fn hidden(self, hidden: bool) -> Self {
-        Self { hidden, ..self }
+    pub fn hide_filtered(self, hide_filtered: bool) -> Self {
+        Self {
+            hide_filtered,
+            ..self
+        }
     }
 
     /// Whether to list which exports the driver called.
@@ -88,34 +92,72 @@ impl<'r> Text<'r> {
             .report
             .log
             .iter()
-            .filter(|line| line.shown || self.hidden);
+            .filter(|line| line.shown || !self.hide_filtered);
         let mut lines = lines.peekable();
         let first = lines.peek().map_or(0, |line| line.time);
         let mut number = 0;
         for line in lines {
-            number += 1;
             let time = line.time.saturating_sub(first);
             let (seconds, rest) = (time / 10_000_000, time % 10_000_000);
             let text = Printable(&line.text);
-            write!(f, "{number:08}\t{seconds}.{rest:07}0\t")?;
             if line.shown {
-                writeln!(f, "{text}")?;
+                number += 1;
+                writeln!(f, "{number:08}\t{seconds}.{rest:07}0\t{text}")?;
             } else {
-                writeln!(f, "{faint}[hidden, {}] {text}{faint:#}", Source(line))?;
+                // Without a number: DebugView would not have counted it.
+                let source = Source(line);
+                writeln!(
+                    f,
+                    "{faint}{:8}\t{seconds}.{rest:07}0\t(filtered, {source}) {text}{faint:#}",
+                    ""
+                )?;
             }
         }
-        let hidden = self.report.log.iter().filter(|line| !line.shown).count();
-        match hidden {
+        let filtered = self.report.log.iter().filter(|line| !line.shown).count();
+        match filtered {
             0 => {}
-            _ if self.hidden => {}
-            1 => writeln!(f, "(the debug print filter hides 1 line)")?,
-            _ => writeln!(f, "(the debug print filter hides {hidden} lines)")?,
+            1 if self.hide_filtered => writeln!(f, "(the debug print filter hides 1 line)")?,
+            _ if self.hide_filtered => {
+                writeln!(f, "(the debug print filter hides {filtered} lines)")?;
+            }
+            _ => self.how_to_show(f)?,
         }
-        if number + hidden > 0 {
+        if number + filtered > 0 {
             writeln!(f)
         } else {
             Ok(())
         }
+    }
+
+    /// How Windows is told to show the lines that are marked.
+    fn how_to_show(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut masks: Vec<(&str, u32)> = Vec::new();
+        for line in self.report.log.iter().filter(|line| !line.shown) {
+            // A component that has no name has no mask of its own.
+            let name = component_name(line.component).unwrap_or("WIN2000");
+            let bits = match line.level {
+                level @ 0..=31 => 1 << level,
+                mask => mask,
+            };
+            match masks.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, mask)) => *mask |= bits,
+                None => masks.push((name, bits)),
+            }
+        }
+        writeln!(
+            f,
+            "(on Windows the debug print filter hides the lines marked as filtered. To show them there, set this DWORD below\n \
+             HKLM\\SYSTEM\\CurrentControlSet\\Control\\Session Manager\\Debug Print Filter, read at boot, or this mask in a debugger:"
+        )?;
+        let last = masks.len().saturating_sub(1);
+        for (n, (name, mask)) in masks.iter().enumerate() {
+            let end = if n == last { ")" } else { "" };
+            writeln!(
+                f,
+                "   {name} = {mask:#x}, or `ed nt!Kd_{name}_Mask {mask:#x}`; here `--filter {name}={mask:#x}`{end}"
+            )?;
+        }
+        Ok(())
     }
 
     fn entry(&self, f: &mut Formatter<'_>) -> fmt::Result {

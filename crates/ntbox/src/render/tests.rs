@@ -67,23 +67,33 @@ verdict  clean: it started, unloaded, broke no rule and left nothing behind
 }
 
 #[test]
-fn hidden_lines_are_counted_or_shown() {
+fn filtered_lines_are_marked_or_left_out() {
+    let printed = LogLine {
+        component: 101,
+        ..line(5, false, "quiet")
+    };
     let report = Report {
-        log: vec![line(5, false, "quiet"), line(9, true, "loud")],
+        log: vec![printed, line(9, true, "loud"), line(9, false, "low")],
         ..report()
     };
-    let without = report.text().to_string();
+    let without = report.text().hide_filtered(true).to_string();
     assert!(
-        without.starts_with("00000001\t0.00000000\tloud\n(the debug print filter hides 1 line)\n"),
+        without.starts_with("00000001\t0.00000000\tloud\n(the debug print filter hides 2 lines)\n"),
         "{without}"
     );
-    let with = report.text().hidden(true).to_string();
-    let expected = "\
-00000001\t0.00000000\t[hidden, IHVDRIVER INFO] quiet
-00000002\t0.00000040\tloud
-
+    let with = report.text().to_string();
+    let expected = "        \t0.00000000\t(filtered, DEFAULT INFO) quiet
+00000001\t0.00000040\tloud
+        \t0.00000040\t(filtered, IHVDRIVER INFO) low
 ";
     assert!(with.starts_with(expected), "{with}");
+    for part in [
+        r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Debug Print Filter",
+        "DEFAULT = 0x8, or `ed nt!Kd_DEFAULT_Mask 0x8`; here `--filter DEFAULT=0x8`",
+        "IHVDRIVER = 0x8, or `ed nt!Kd_IHVDRIVER_Mask 0x8`; here `--filter IHVDRIVER=0x8`)",
+    ] {
+        assert_eq!(with.matches(part).count(), 1, "{part}: {with}");
+    }
 }
 
 #[test]
@@ -229,10 +239,10 @@ fn colours_only_add_escape_codes() {
         unloaded: false,
         ..report()
     };
-    let coloured = report.text().hidden(true).colours().to_string();
+    let coloured = report.text().colours().to_string();
     assert!(coloured.contains("\u{1b}["), "{coloured}");
     assert_eq!(
         anstream::adapter::strip_str(&coloured).to_string(),
-        report.text().hidden(true).to_string()
+        report.text().to_string()
     );
 }

@@ -42,7 +42,7 @@ pub mod status {
     max_term_width = 100,
     after_help = "\
 Try it:
-  ntbox run mydriver.sys --all
+  ntbox run mydriver.sys
   ntbox ioctl mydriver.sys '\\\\.\\MyDevice' control=0x222000,in=text:hello,out=64
   ntbox imports mydriver.sys"
 )]
@@ -72,12 +72,12 @@ pub enum Command {
 
 const RUN_HELP: &str = "\
 The log is shown as DebugView shows it: number, seconds since the first line, \
-text. As on a freshly installed Windows, the debug print filter lets only errors \
-through; `--filter IHVDRIVER=0xf` shows all levels of that component, and `--all` \
-shows what the filter hides.
+text. On a freshly installed Windows the debug print filter lets only errors \
+through; what it would hide is marked as filtered, or left out with `--hide-filtered`. \
+`--filter IHVDRIVER=0xf` lets all levels of that component through.
 
 Examples:
-  ntbox run walk.sys --all
+  ntbox run walk.sys
   ntbox run walk.sys --param Size=dword:0x2000 --param Mode=sz:slow
   ntbox run walk.sys --fault IoAllocateMdl:2    the second call fails
   ntbox run walk.sys --calls                    which calls can be made to fail?
@@ -116,8 +116,11 @@ pub struct Run {
     /// A mask of the debug print filter, such as IHVDRIVER=0xf or WIN2000=8
     #[arg(long = "filter", value_name = "COMPONENT=MASK", value_parser = parse::filter)]
     pub filters: Vec<Mask>,
-    /// Show the lines too that the debug print filter hides
+    /// Leave out the lines that the debug print filter of Windows hides
     #[arg(long)]
+    pub hide_filtered: bool,
+    /// What is done anyway: show the lines too that the filter hides
+    #[arg(long, hide = true)]
     pub all: bool,
     /// List the exports that the driver called
     #[arg(long)]

@@ -116,7 +116,7 @@ fn run(out: &mut impl Write, report: &Report, args: &Run) -> io::Result<()> {
     let here = std::env::current_dir().ok();
     let text = report
         .text()
-        .hidden(args.all)
+        .hide_filtered(args.hide_filtered && !args.all)
         .calls(args.calls)
         .folder(here.as_deref());
     write!(out, "{}", text.colours())
@@ -185,6 +185,9 @@ fn exports(out: &mut impl Write, list: &[Export]) -> io::Result<()> {
                 };
                 write!(out, "function {name}, IRQL up to {max_irql}{fault}")?;
             }
+        }
+        if let Some(since) = export.since {
+            write!(out, ", since Windows {since}")?;
         }
         match export.partial {
             Some(note) => writeln!(out, "; partial: {note}")?,
