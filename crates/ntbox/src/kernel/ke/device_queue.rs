@@ -147,12 +147,12 @@ exports! {
 
     /// `KeInsertDeviceQueue`: FALSE if the queue was not busy.
     fn KeInsertDeviceQueue(queue: u64, entry: u64) -> bool [max DISPATCH_LEVEL] {
-        Ok(insert(queue, entry, None)?)
+        insert(queue, entry, None)
     }
 
     /// `KeInsertByKeyDeviceQueue`.
     fn KeInsertByKeyDeviceQueue(queue: u64, entry: u64, key: u32) -> bool [max DISPATCH_LEVEL] {
-        Ok(insert(queue, entry, Some(key))?)
+        insert(queue, entry, Some(key))
     }
 
     /// `KeRemoveDeviceQueue`: NULL from an empty queue.

@@ -179,18 +179,18 @@ exports! {
 
     /// `RtlInsertUnicodePrefix`: false if the very same prefix is there.
     fn RtlInsertUnicodePrefix(table: u64, string: u64, entry: u64) -> bool [max APC_LEVEL] {
-        Ok(insert(table, string, entry)?)
+        insert(table, string, entry)
     }
 
     /// `RtlFindUnicodePrefix`: the entry, or NULL; case counts before the index only.
     fn RtlFindUnicodePrefix(table: u64, name: u64, index: u32) -> u64 [max APC_LEVEL] {
         let path = UnicodeString::read(name)?.units()?;
-        Ok(find(table, &path, usize::try_from(index).unwrap_or(usize::MAX))?)
+        find(table, &path, usize::try_from(index).unwrap_or(usize::MAX))
     }
 
     /// `RtlRemoveUnicodePrefix`.
     fn RtlRemoveUnicodePrefix(table: u64, entry: u64) -> () [max APC_LEVEL] {
-        Ok(remove(table, entry)?)
+        remove(table, entry)
     }
 
     /// `RtlNextUnicodePrefix`: one entry after the other, then NULL. What is inserted

@@ -258,7 +258,7 @@ exports! {
         [max APC_LEVEL] fails 0xc000_009a
     {
         let new = New { start, end, attributes, flags, user_data, owner };
-        Ok(add(at, &new, call.return_address())?)
+        add(at, &new, call.return_address())
     }
 
     /// `RtlDeleteRange`: the very same range of an owner.
