@@ -203,3 +203,26 @@ fn a_request_does_not_begin_to_wait_once_its_file_has_no_handle() {
     );
     attempt.end();
 }
+
+#[test]
+fn what_asks_for_alignment_has_it() {
+    let report = Attempt::new(4).end();
+    assert_eq!(texts(&report), ["21, lookaside refused: true"]);
+}
+
+#[test]
+fn a_device_is_removed_once() {
+    const LATE: u32 = 0x22_2000;
+    const AT_ONCE: u32 = 0x22_2004;
+    let mut attempt = Attempt::new(5);
+    let handle = attempt.open(r"\\.\Attempt");
+    let late = attempt.begin(handle, LATE);
+    let first = attempt.begin(handle, AT_ONCE);
+    assert_eq!(attempt.wait_for(late), ntstatus::STATUS_DELETE_PENDING);
+    assert_eq!(attempt.wait_for(first), 0, "it waited for the other only");
+    assert_eq!(
+        attempt.call(handle, AT_ONCE),
+        ntstatus::STATUS_DELETE_PENDING
+    );
+    assert_eq!(texts(&attempt.end()), ["also removes"]);
+}

@@ -416,6 +416,21 @@ fn links_are_what_they_are_said_to_be() {
 }
 
 #[test]
+fn links_are_aligned() {
+    for packed in ["packed", "C, packed", "C, packed(4)"] {
+        refused(
+            &format!(
+                "#[repr({packed})] struct Entry {{ number: u8, links: DoubleLinks }}
+                 wdm::linked!(Entry, links: DoubleLinks);"
+            ),
+            &["E0080", "links are aligned in their entry"],
+            "#[repr(C)] struct Entry { number: u8, links: DoubleLinks }
+             wdm::linked!(Entry, links: DoubleLinks);",
+        );
+    }
+}
+
+#[test]
 fn pageable_code_does_not_run_at_dispatch_level() {
     refused(
         "wdm::pageable! { dispatch: fn f(dispatch: &Dispatch) {} }",

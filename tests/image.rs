@@ -390,3 +390,14 @@ fn the_driver_has_no_unsafe_code() {
     }
     assert!(files >= 5, "only {files} files were found");
 }
+
+/// What the reference forbids is called in one place, which says why.
+#[test]
+fn the_forbidden_call_is_made_in_one_place() {
+    let file =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/double-map/src/lib.rs");
+    let text = std::fs::read_to_string(file).expect("source is text");
+    assert_eq!(text.matches("unsafe {").count(), 1);
+    let (argument, _) = text.split_once("unsafe {").expect("the call");
+    assert!(argument.contains("// SAFETY: "), "the block says why");
+}

@@ -71,7 +71,7 @@ fn removal(reply: &mut SyncReply, passive: &Passive) -> Result<()> {
     let (first, second) = (lock.acquire()?, lock.acquire()?);
     reply.acquired = 2;
     drop(first);
-    second.remove_and_wait(passive);
+    second.remove_and_wait(passive)?;
     reply.removed_status = status_of(&lock.acquire());
     Ok(())
 }

@@ -2,11 +2,9 @@
 //! nonpaged pool, mapped into system space all the same. It runs only if somebody
 //! names it.
 
+use double_map::AcceptUndefinedBehaviour;
 use protocol::WalkStage;
-use wdm::{
-    Rejected, Status,
-    textbook::{self, AcceptUndefinedBehaviour},
-};
+use wdm::{Rejected, Status};
 
 use crate::{
     parameters::cache_type_name,
@@ -25,7 +23,7 @@ pub fn run(plan: &Plan, journal: &mut Journal) -> Result<(), Status> {
     );
     let mdl = prepare_built(plan, journal)?;
     let signature = AcceptUndefinedBehaviour::because_the_user_asked_by_name();
-    let mapping = match textbook::map(mdl, plan.cache, signature) {
+    let mapping = match double_map::map(mdl, plan.cache, signature) {
         Ok(mapping) => mapping,
         Err(Rejected { error, returned }) => {
             let status = journal.failed(WalkStage::Map, &error);

@@ -50,7 +50,6 @@ mod status;
 pub mod string;
 pub mod sync;
 pub mod system;
-pub mod textbook;
 pub mod time;
 pub mod user;
 pub mod user_map;

@@ -139,7 +139,6 @@ impl Mdl<BuiltForNonpaged> {
     ///
     /// The reference of `MmBuildMdlForNonPagedPool` says of this call, and of the
     /// one that undoes it, that the behaviour is undefined.
-    /// [`textbook`](crate::textbook) says what is known of it.
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
     ///

@@ -20,7 +20,7 @@ use crate::TAG;
 static GOING: SpinLock<Option<ControlDevice<Going>>> = SpinLock::new(None);
 
 pub struct Attempt {
-    _device: ControlDevice<Staying>,
+    staying: ControlDevice<Staying>,
 }
 
 impl Attempt {
@@ -40,12 +40,13 @@ impl Attempt {
         };
         let going = ControlDevice::create(context, names, going, passive)?;
         GOING.with(passive, |place, _| *place = Some(going));
-        Ok(Self { _device: staying })
+        Ok(Self { staying })
     }
 
     pub fn end(self, passive: &mut Passive) {
         let going = GOING.with(passive, |place, _| place.take());
         drop(going);
+        drop(self.staying);
     }
 }
 

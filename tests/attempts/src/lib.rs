@@ -6,7 +6,9 @@
 
 use wdk_panic as _;
 
+mod aligned;
 mod deleted;
+mod removal;
 mod requests;
 mod rundown;
 
@@ -28,6 +30,9 @@ enum Attempts {
     Rundown(rundown::Attempt),
     Deleted(deleted::Attempt),
     Requests(requests::Attempt),
+    Removal(removal::Attempt),
+    /// All was done while the driver started.
+    Done,
 }
 
 impl Driver for Attempts {
@@ -36,6 +41,8 @@ impl Driver for Attempts {
             1 => rundown::Attempt::new(context, passive).map(Self::Rundown),
             2 => deleted::Attempt::new(context, passive).map(Self::Deleted),
             3 => requests::Attempt::new(context, passive).map(Self::Requests),
+            4 => aligned::run(passive).map(|()| Self::Done),
+            5 => removal::Attempt::new(context, passive).map(Self::Removal),
             _ => return Err(Status::INVALID_PARAMETER),
         }
         .map_err(status)
@@ -46,6 +53,8 @@ impl Driver for Attempts {
             Self::Rundown(attempt) => drop(attempt),
             Self::Deleted(attempt) => attempt.end(passive),
             Self::Requests(attempt) => drop(attempt),
+            Self::Removal(attempt) => drop(attempt),
+            Self::Done => {}
         }
     }
 }

@@ -133,26 +133,26 @@ impl PendingQueue {
         let core: *const Core = &raw const **self.0;
         // SAFETY: the word is the driver's own while it has the request.
         unsafe { irp.context().write(core.cast_mut().cast()) };
-        // SAFETY: whoever has a request runs at DISPATCH_LEVEL or below; the work
-        // below makes no token.
-        let lost = unsafe {
-            self.0.list.with_unchecked(|list, _| {
-                // Under the lock: whoever closes the file looks into the list after
-                // it has said so.
-                if file::is_closed(irp) {
-                    return true;
-                }
-                list.push(irp);
-                irp.set_cancel_routine(Some(cancel));
-                // Cancelled before there was a routine: then nobody called it, and
-                // taking it out again makes the request ours.
-                let lost = irp.is_cancelled() && irp.set_cancel_routine(None);
-                if lost {
-                    list.take_out(irp);
-                }
-                lost
-            })
+        let push = |list: &mut List| {
+            // Looked at under the lock: whoever closes the file looks into the list
+            // after it has said so.
+            // SAFETY: the caller vouches for the request and its file.
+            if unsafe { file::is_closed(irp) } {
+                return true;
+            }
+            list.push(irp);
+            irp.set_cancel_routine(Some(cancel));
+            // Cancelled before there was a routine: then nobody called it, and taking
+            // it out again makes the request ours.
+            let lost = irp.is_cancelled() && irp.set_cancel_routine(None);
+            if lost {
+                list.take_out(irp);
+            }
+            lost
         };
+        // SAFETY: whoever has a request runs at DISPATCH_LEVEL or below; the work
+        // makes no token.
+        let lost = unsafe { self.0.list.with_unchecked(|list, _| push(list)) };
         if lost {
             // SAFETY: the request is not in the list and its routine not in it.
             unsafe { self.0.give_up(irp) };

@@ -50,7 +50,8 @@ pub unsafe trait Linked<L: Links>: Sized {
 }
 
 /// Says which field of a type has the links; `CONTAINING_RECORD` of the reference
-/// gets back from it to the value.
+/// gets back from it to the value. The field has to be aligned, which it is not in
+/// a type with `repr(packed)`: that does not compile.
 ///
 /// ```ignore
 /// struct Waiting {
@@ -74,6 +75,15 @@ macro_rules! linked {
                 ::core::mem::offset_of!($entry, $field)
             };
         }
+
+        const _: () = {
+            let alignment = ::core::mem::align_of::<$links>();
+            ::core::assert!(
+                ::core::mem::align_of::<$entry>() >= alignment
+                    && ::core::mem::offset_of!($entry, $field) % alignment == 0,
+                "links are aligned in their entry, so it cannot be packed"
+            );
+        };
     };
 }
 

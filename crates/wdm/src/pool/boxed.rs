@@ -128,12 +128,12 @@ impl<T> PoolBox<T> {
     }
 }
 
-/// Room for a `T`: a block has at least one byte.
+/// Room for a `T`, aligned for it: a block has at least one byte.
 pub(super) const fn layout<T>() -> Layout {
-    if size_of::<T>() == 0 {
-        Layout::new::<u8>()
-    } else {
-        Layout::new::<T>()
+    let layout = Layout::new::<T>();
+    match Layout::from_size_align(1, layout.align()) {
+        Ok(one) if layout.size() == 0 => one,
+        _ => layout,
     }
 }
 

@@ -2,7 +2,11 @@
 //! wait for them. `Rundown` does the same for a thing that is no device, and needs
 //! no memory; this one is what Driver Verifier looks at.
 
-use core::{cell::UnsafeCell, fmt};
+use core::{
+    cell::UnsafeCell,
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use wdk_sys::{
     IO_REMOVE_LOCK,
@@ -24,12 +28,16 @@ use crate::{
 /// ```ignore
 /// let lock = RemoveLock::new(TAG, passive)?;
 /// let guard = lock.acquire()?;
-/// guard.remove_and_wait(passive);
+/// guard.remove_and_wait(passive)?;
 /// assert!(lock.acquire().is_err());
 /// ```
 pub struct RemoveLock(PoolBox<Raw>);
 
-struct Raw(UnsafeCell<IO_REMOVE_LOCK>);
+struct Raw {
+    lock: UnsafeCell<IO_REMOVE_LOCK>,
+    /// Whether somebody removes the device, which only one may do.
+    is_removed: AtomicBool,
+}
 
 // SAFETY: a lock belongs to no thread.
 unsafe impl Send for Raw {}
@@ -46,11 +54,14 @@ impl RemoveLock {
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
     pub fn new(tag: PoolTag, _: &Passive) -> Result<Self> {
-        let raw = Raw(UnsafeCell::new(IO_REMOVE_LOCK::default()));
+        let raw = Raw {
+            lock: UnsafeCell::new(IO_REMOVE_LOCK::default()),
+            is_removed: AtomicBool::new(false),
+        };
         let boxed = PoolBox::new(raw, tag).map_err(|rejected| rejected.error)?;
         // SAFETY: the lock is ours, in nonpaged memory, where it stays; no limits
         // are set.
-        unsafe { IoInitializeRemoveLockEx(boxed.0.get(), tag.raw(), 0, 0, SIZE) };
+        unsafe { IoInitializeRemoveLockEx(boxed.lock.get(), tag.raw(), 0, 0, SIZE) };
         Ok(Self(boxed))
     }
 
@@ -60,7 +71,7 @@ impl RemoveLock {
     ///
     /// `STATUS_DELETE_PENDING`: somebody removes it.
     pub fn acquire(&self) -> Result<RemoveGuard<'_>> {
-        let lock = self.0.0.get();
+        let lock = self.0.lock.get();
         // SAFETY: the lock is initialised; neither tag nor file is looked at, as
         // the size says.
         let status = unsafe { IoAcquireRemoveLockEx(lock, lock.cast(), c"".as_ptr(), 1, SIZE) };
@@ -85,18 +96,30 @@ pub struct RemoveGuard<'l>(&'l RemoveLock);
 impl RemoveGuard<'_> {
     /// Lets go and waits until nobody holds another reference, after which nobody
     /// gets one: `IoReleaseRemoveLockAndWait`. IRQL: `PASSIVE_LEVEL`.
-    pub fn remove_and_wait(self, _: &Passive) {
-        let lock = self.0.0.0.get();
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_DELETE_PENDING`: somebody else removes the device. The reference is
+    /// given back; the kernel's function, called twice, would make the first caller
+    /// wait for ever.
+    pub fn remove_and_wait(self, _: &Passive) -> Result<()> {
+        let raw = &*self.0.0;
+        if raw.is_removed.swap(true, Ordering::AcqRel) {
+            let call = "IoReleaseRemoveLockAndWait";
+            return Err(Error::new(call, Status::DELETE_PENDING));
+        }
+        let lock = raw.lock.get();
         core::mem::forget(self);
-        // SAFETY: this reference is given back once, here; the token says that
-        // waiting is possible.
+        // SAFETY: this reference is given back once, here, and this is the one call
+        // for this lock; the token says that waiting is possible.
         unsafe { IoReleaseRemoveLockAndWaitEx(lock, lock.cast(), SIZE) };
+        Ok(())
     }
 }
 
 impl Drop for RemoveGuard<'_> {
     fn drop(&mut self) {
-        let lock = self.0.0.0.get();
+        let lock = self.0.0.lock.get();
         // SAFETY: this value is the reference.
         unsafe { IoReleaseRemoveLockEx(lock, lock.cast(), SIZE) };
     }

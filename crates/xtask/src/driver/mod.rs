@@ -24,9 +24,10 @@ use crate::{
 };
 
 /// The packages that only build for Windows' kernel.
-pub const PACKAGES: [&str; 7] = [
+pub const PACKAGES: [&str; 8] = [
     "attempts",
     "cost",
+    "double-map",
     "families",
     "ntmem",
     "raw-walk",

@@ -1,9 +1,13 @@
-//! The walk that tutorials print, callable from safe code by who asks for it.
+//! The walk that tutorials print, for a driver that shows it to who asks for it.
 //!
 //! They build an MDL for nonpaged pool and then map it into system space. The
 //! reference of both functions forbids the second step: the pages *are* in system
 //! space, and what happens is undefined. The sequence is shown here because it is
 //! so widely copied, not because it should be used; lock the pages instead.
+//!
+//! `wdm` has the step as an unsafe function. This crate is the one place that calls
+//! it, so that the driver itself stays without `unsafe` and nobody finds the call
+//! among what is sound.
 //!
 //! # What happens
 //!
@@ -13,18 +17,10 @@
 //! back. The MDL then names an address that is gone, although its flags still say
 //! that it is nonpaged pool's: this is the trap. Kernels with checks stop: a
 //! checked build asserts, Driver Verifier bug checks.
-//!
-//! # Why this can be called without `unsafe`
-//!
-//! [`map`] confines all of it. The pool belongs to the MDL and nobody else, so no
-//! other code's memory is involved. The new mapping uses page table entries of its
-//! own and is undone by the same value that made it. The MDL is [`Spent`] from then
-//! on, so the address that it names after unmapping cannot be asked for. What
-//! remains is that a kernel may answer with a bug check, which ends the system but
-//! corrupts nothing, and which [`AcceptUndefinedBehaviour`] makes the caller sign
-//! for. That is a judgement from how kernels behave, not a promise of Microsoft's.
 
-use crate::{
+#![no_std]
+
+use wdm::{
     Rejected, Result,
     map::{CacheType, ForbiddenMapping},
     mdl::{BuiltForNonpaged, Mdl, Spent},
@@ -46,6 +42,9 @@ impl AcceptUndefinedBehaviour {
 /// Maps an MDL that was built for nonpaged pool into system space, against the
 /// rules: `MmMapLockedPagesSpecifyCache`.
 ///
+/// This is not sound, whatever its signature says: the reference leaves open what
+/// happens. Nothing but a driver that demonstrates it may call it.
+///
 /// IRQL: `<= DISPATCH_LEVEL`.
 ///
 /// # Errors
@@ -58,8 +57,14 @@ pub fn map(
     signature: AcceptUndefinedBehaviour,
 ) -> Result<ForbiddenMapping, Rejected<Mdl<Spent>>> {
     let AcceptUndefinedBehaviour(()) = signature;
-    // SAFETY: the module's documentation says what kernels make of the call, and
-    // why no harm reaches beyond the pool that the MDL owns; that the system may
-    // stop is what the caller has signed for.
+    // SAFETY: a judgement from how kernels behave, not a promise of Microsoft's. The
+    // scenario is run because a person asked for it by name, to see what it does,
+    // and has signed for a system that may stop. What goes wrong stays confined:
+    // the pool belongs to the MDL and nobody else, so no other code's memory is
+    // involved; the new mapping uses page table entries of its own and is undone by
+    // the one value that made it, before MDL and pool are freed; and the MDL is
+    // `Spent` from then on, so nobody can ask it for the address that it names after
+    // unmapping. A kernel that checks answers with a bug check, which ends the
+    // system but corrupts nothing.
     unsafe { mdl.map_against_the_rules(cache) }
 }
