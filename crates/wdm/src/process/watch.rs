@@ -148,6 +148,9 @@ impl<O: Observer + fmt::Debug> fmt::Debug for Watch<O> {
 }
 
 /// What the kernel calls when a process begins or ends.
+// The kernel knows it by its address, which has to be one, however often the function
+// is named: what may be inlined is compiled wherever it is used.
+#[inline(never)]
 unsafe extern "C" fn notify(_parent: HANDLE, process: HANDLE, create: BOOLEAN) {
     if create != 0 || Irql::current() != Irql::PASSIVE {
         return;
