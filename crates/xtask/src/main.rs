@@ -8,6 +8,8 @@ mod ci;
 mod context;
 mod driver;
 mod lint;
+#[cfg(not(windows))]
+mod miri;
 mod package;
 mod process;
 mod programs;
@@ -101,6 +103,19 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Test `wdm` on this host, under Miri, or natively where there is none.
+    ///
+    /// `cargo xtask test` does it too.
+    #[cfg(not(windows))]
+    #[command(after_help = MIRI_HELP)]
+    Miri {
+        /// How many schedules are tried of what several threads do.
+        #[arg(long, default_value_t = miri::SEEDS)]
+        seeds: u32,
+        /// Passed to `cargo test`: names of tests to run, for example.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check formatting, lints and documentation of all code.
     Lint,
     /// Check what only CI must: the lock files are up to date, `cargo make` works.
@@ -139,11 +154,25 @@ Examples:
   cargo xtask test --no-lint lifecycle   tests with `lifecycle` in their names
   cargo xtask test --host wine           the driver in Wine (installed if missing)
 
+`cargo xtask miri` runs the tests of tests/wdm alone, which run `wdm` on this host
+against a stand-in for wdk-sys: under Miri where a nightly toolchain with it is
+installed, natively elsewhere. With CI=true Miri is installed, and must be there.
+
 Tests find what they run in variables: NTMEM_SYS and NTMEM_SYS_DEBUG name the
 driver's images, NTMEM_COST_SYS, NTMEM_FAMILIES_SYS and NTMEM_ATTEMPTS_SYS those
 of tests/cost, tests/families and tests/attempts, NTMEM_EXAMPLES and
 NTMEM_TEST_DRIVERS the folders of the drivers in examples and in tests/drivers,
 NTMEM_BINDINGS that of wdk-sys's generated bindings.";
+
+#[cfg(not(windows))]
+const MIRI_HELP: &str = "\
+Examples:
+  cargo xtask miri                   all of them, schedules with 16 seeds
+  cargo xtask miri --seeds 200       more schedules
+  cargo xtask miri rundown           tests with `rundown` in their names
+
+Miri is a part of nightly toolchains:
+  rustup toolchain install nightly --profile minimal --component miri,rust-src";
 
 fn main() -> ExitCode {
     #[cfg(not(windows))]
@@ -196,6 +225,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         } => programs::test_on_wine(&context, arguments),
         #[cfg(not(windows))]
         Command::Bench { arguments } => programs::bench_in_wine(&context, arguments),
+        #[cfg(not(windows))]
+        Command::Miri { seeds, arguments } => miri::miri(&context, *seeds, arguments),
         Command::Lint => lint::lint(&context),
         Command::Ci => ci::ci(&context),
     }

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
+#[cfg(not(windows))]
+use crate::miri;
 use crate::{
     context::{Context, say},
     driver::{self, Profile, Tools},
@@ -51,6 +53,10 @@ pub fn test(context: &Context, with_lint: bool, arguments: &[String]) -> anyhow:
             say(&format!("{error:#}"));
             failed.push(what);
         }
+    }
+    #[cfg(not(windows))]
+    if arguments.is_empty() {
+        failed.extend(miri::test(context, miri::SEEDS, &[])?);
     }
     say("cargo test");
     let status = cargo

@@ -1,0 +1,163 @@
+//! `cargo xtask miri`: `wdm` on the host, against a stand-in for wdk-sys, under Miri.
+//!
+//! A driver's own tests see what a kernel sees: crashes, sometimes. Miri sees each
+//! access that is undefined behaviour, and runs what several threads do once for
+//! every seed, with another schedule each time. It is a part of nightly toolchains,
+//! which are not installed behind anybody's back: without one the same tests run
+//! natively, which is said. A build server installs it, and must have it.
+
+use std::{
+    env,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    context::{Context, say},
+    process,
+};
+
+/// What the tests of schedules are run with unless the command says otherwise.
+pub const SEEDS: u32 = 16;
+
+/// What a nightly toolchain needs.
+const COMPONENTS: [&str; 2] = ["miri", "rust-src"];
+
+/// Runs the tests, and says which failed.
+pub fn miri(context: &Context, seeds: u32, arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let failed = test(context, seeds, arguments)?;
+    if failed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    bail!("failed: {}", failed.join("; "));
+}
+
+/// Runs the tests under Miri, or natively where it is not; returns what failed.
+pub fn test(
+    context: &Context,
+    seeds: u32,
+    arguments: &[String],
+) -> anyhow::Result<Vec<&'static str>> {
+    let is_ci = env::var("CI").is_ok_and(|value| value == "true");
+    let mut missing = what_is_missing();
+    if missing.is_some() && is_ci {
+        install(context)?;
+        missing = what_is_missing();
+    }
+    let steps = match &missing {
+        None => under_miri(context, seeds),
+        Some(reason) if is_ci => bail!("wdm is not tested under Miri: {reason}"),
+        Some(reason) => {
+            say(&format!(
+                "Miri is skipped, for {reason}; `rustup toolchain install nightly \
+                 --profile minimal --component {}` installs it",
+                COMPONENTS.join(",")
+            ));
+            vec![("wdm on the host, without Miri", natively(context))]
+        }
+    };
+    let mut failed = Vec::new();
+    for (what, mut command) in steps {
+        say(what);
+        command.args(arguments);
+        let status = command
+            .status()
+            .with_context(|| format!("cannot run `{}`", process::line(&command)))?;
+        if !status.success() {
+            failed.push(what);
+        }
+    }
+    Ok(failed)
+}
+
+/// Why Miri cannot be used here, if it cannot.
+fn what_is_missing() -> Option<String> {
+    let output = Command::new("rustup")
+        .args(["component", "list", "--toolchain", "nightly", "--installed"])
+        .output();
+    match output {
+        Err(_) => Some(String::from("rustup, which knows of it, is not here")),
+        Ok(output) if !output.status.success() => {
+            Some(String::from("there is no nightly toolchain"))
+        }
+        Ok(output) => lacks(&String::from_utf8_lossy(&output.stdout))
+            .map(|component| format!("the nightly toolchain lacks {component}")),
+    }
+}
+
+/// The component that a list of rustup's does not have.
+fn lacks(list: &str) -> Option<&'static str> {
+    // Components of one target have its name behind theirs.
+    let has = |component: &str| {
+        list.lines().any(|line| {
+            line.strip_prefix(component)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
+    };
+    COMPONENTS.into_iter().find(|component| !has(component))
+}
+
+/// Installs it: on a build server only.
+fn install(context: &Context) -> anyhow::Result<()> {
+    say("rustup toolchain install nightly: Miri is missing");
+    let mut rustup = Command::new("rustup");
+    rustup.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
+    rustup.args(["--component", &COMPONENTS.join(",")]);
+    process::quietly(context, &mut rustup, "installing Miri")
+}
+
+/// Two runs: what one thread does needs one schedule, and what several do as many as
+/// there is time for.
+fn under_miri(context: &Context, seeds: u32) -> Vec<(&'static str, Command)> {
+    let command = |flags: &str| {
+        let mut command = Command::new("rustup");
+        command.args(["run", "nightly", "cargo", "miri", "test"]);
+        for_tests(context, &mut command, "wdm-miri").env(
+            "MIRIFLAGS",
+            // The kernel's functions take addresses as numbers.
+            format!("-Zmiri-permissive-provenance {flags}"),
+        );
+        command
+    };
+    let mut alone = command("");
+    for target in ["failures", "lists", "pool", "requests"] {
+        alone.args(["--test", target]);
+    }
+    let mut together = command(&format!("-Zmiri-many-seeds=0..{seeds}"));
+    together.args(["--test", "schedules"]);
+    vec![
+        ("wdm on the host, under Miri", alone),
+        ("wdm on the host, under Miri with many schedules", together),
+    ]
+}
+
+/// The same tests on the machine itself.
+fn natively(context: &Context) -> Command {
+    let mut command = context.cargo("test");
+    for_tests(context, &mut command, "wdm-host").arg("--tests");
+    command
+}
+
+/// Adds what both ways have in common.
+fn for_tests<'c>(context: &Context, command: &'c mut Command, folder: &str) -> &'c mut Command {
+    command
+        .args(["--quiet", "--locked", "--no-fail-fast", "--manifest-path"])
+        .arg(context.root.join("tests/wdm/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(context.target.join(folder))
+        .current_dir(&context.root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lacks;
+
+    #[test]
+    fn a_component_is_found_by_its_whole_name() {
+        let list = "cargo-x86_64-unknown-linux-gnu\nmiri-x86_64-unknown-linux-gnu\nrust-src\n";
+        assert_eq!(lacks(list), None);
+        assert_eq!(lacks("mirikit\nrust-src\n"), Some("miri"));
+        assert_eq!(lacks("miri-x86_64-unknown-linux-gnu\n"), Some("rust-src"));
+    }
+}
