@@ -216,6 +216,23 @@ fn handlers_without_end_use_up_the_stack() {
     trapped(12, DOUBLE_FAULT);
 }
 
+/// A machine would hang there. Here the kernel says at once which handler it is, and
+/// does not wait for the time of a driver that never comes back.
+#[test]
+fn a_handler_that_continues_for_ever_is_named() {
+    const DPC_WATCHDOG_VIOLATION: u32 = 0x133;
+    let stop = stop(21);
+    assert_eq!(stop.code, DPC_WATCHDOG_VIOLATION, "{}", stop.what);
+    for part in [
+        "the language handler at ",
+        "STATUS_ACCESS_VIOLATION at seh_stops.sys+0x",
+        "continued 1000 times",
+    ] {
+        assert!(stop.what.contains(part), "{part}: {}", stop.what);
+    }
+    assert_eq!(functions(&stop)[0], "LeafFault");
+}
+
 #[test]
 fn continuing_where_nothing_can_run() {
     let nowhere = trapped(13, GENERAL_PROTECTION);

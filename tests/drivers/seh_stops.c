@@ -159,6 +159,7 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     case 18: Under(Accept, RunDpc, 0); break;
     case 19: ((VOID (*)(VOID))0x7fff00000000)(); break;
     case 20: Collides(Nowhere); break;
+    case 21: Under(ContinueAlways, LeafFault, Nowhere); break;
     default: SAY("no such way\n"); break;
     }
     SAY("still here\n");

@@ -8,7 +8,7 @@
 use super::context::{Context, ExceptionRecord, NESTED_CALL, NONCONTINUABLE};
 use super::dispatcher::{self, DispatcherContext, Room};
 use super::memory::Damage;
-
+use super::repeat;
 use super::unhandled;
 use super::unwind_info::EHANDLER;
 use super::walk::{Frame, Position, Step};
@@ -88,8 +88,8 @@ fn room(context: &Context) -> Room {
 /// What the search found, if no handler began an unwind.
 enum Verdict {
     /// Go on at the place of the exception, with the registers as the handlers
-    /// left them.
-    Continue,
+    /// left them: the one at this address says so.
+    Continue { handler: u64 },
     /// A handler wants to continue what cannot be continued, or answered what is
     /// no answer: this status is raised.
     Raise(u32),
@@ -100,8 +100,11 @@ enum Verdict {
 fn dispatch(context: &Context, record: u64, room: Room) -> ! {
     let mut search = Search::new(context, record, room);
     let failure = match search.run() {
-        Ok(Verdict::Continue) => match Context::read(search.context) {
-            Ok(context) => resume(search.origin.level, &context),
+        Ok(Verdict::Continue { handler }) => match Context::read(search.context) {
+            Ok(after) => {
+                repeat::continued(context, &after, record, handler);
+                resume(search.origin.level, &after)
+            }
             Err(fault) => fault.into(),
         },
         Ok(Verdict::Raise(code)) => {
@@ -227,7 +230,10 @@ impl Search {
                         ntstatus::STATUS_NONCONTINUABLE_EXCEPTION,
                     )));
                 }
-                disposition::CONTINUE_EXECUTION => return Ok(Some(Verdict::Continue)),
+                disposition::CONTINUE_EXECUTION => {
+                    let handler = frame.handler;
+                    return Ok(Some(Verdict::Continue { handler }));
+                }
                 disposition::CONTINUE_SEARCH => return Ok(None),
                 disposition::NESTED_EXCEPTION => {
                     self.nest(DispatcherContext::read(self.dispatcher)?.establisher);

@@ -18,6 +18,7 @@ mod guarded;
 mod jump;
 mod memory;
 mod native;
+mod repeat;
 mod target;
 #[cfg(test)]
 mod tests;
