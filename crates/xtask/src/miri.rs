@@ -113,6 +113,7 @@ fn under_miri(context: &Context, seeds: u32) -> Vec<(&'static str, Command)> {
     let command = |flags: &str| {
         let mut command = Command::new("rustup");
         command.args(["run", "nightly", "cargo", "miri", "test"]);
+        command.args(["--quiet", "--no-fail-fast"]);
         for_tests(context, &mut command, "wdm-miri").env(
             "MIRIFLAGS",
             // The kernel's functions take addresses as numbers.
@@ -134,17 +135,29 @@ fn under_miri(context: &Context, seeds: u32) -> Vec<(&'static str, Command)> {
 
 /// The same tests on the machine itself.
 fn natively(context: &Context) -> Command {
-    let mut command = context.cargo("test");
-    for_tests(context, &mut command, "wdm-host").arg("--tests");
+    let mut command = cargo(context, "test");
+    command.args(["--quiet", "--no-fail-fast", "--tests"]);
     command
 }
 
-/// Adds what both ways have in common.
+/// A command `cargo SUBCOMMAND` for the tests, which are a workspace of their own.
+pub fn cargo(context: &Context, subcommand: &str) -> Command {
+    let mut command = context.host_cargo(subcommand);
+    if subcommand == "fmt" {
+        command.args(["--manifest-path", MANIFEST]);
+    } else {
+        for_tests(context, &mut command, "wdm-host");
+    }
+    command
+}
+
+/// The workspace of the tests.
+const MANIFEST: &str = "tests/wdm/Cargo.toml";
+
+/// Where the tests are, and where what is built of them goes.
 fn for_tests<'c>(context: &Context, command: &'c mut Command, folder: &str) -> &'c mut Command {
     command
-        .args(["--quiet", "--locked", "--no-fail-fast", "--manifest-path"])
-        .arg(context.root.join("tests/wdm/Cargo.toml"))
-        .arg("--target-dir")
+        .args(["--locked", "--manifest-path", MANIFEST, "--target-dir"])
         .arg(context.target.join(folder))
         .current_dir(&context.root)
 }

@@ -200,7 +200,9 @@ fn shared_lists_lose_and_double_nothing() {
             count(stack.pop());
             count(atomic.pop());
             list.push_front(entry(number));
-            count(atomic.flush().next());
+            for flushed in atomic.flush() {
+                count(Some(flushed));
+            }
         });
         while let Some(entry) = list.pop_front() {
             count(Some(entry));
@@ -255,7 +257,7 @@ fn a_watch_is_dropped_while_processes_end() {
 
 const WAIT: u32 = 0x22_2000;
 
-/// Lets requests wait, and looks at their file afterwards.
+/// Lets requests wait, and looks at itself afterwards.
 struct Waits(PendingQueue);
 
 impl Device for Waits {
@@ -266,14 +268,16 @@ impl Device for Waits {
         Ok(String::from("file"))
     }
 
-    fn control<'r>(&self, file: &String, request: Request<'r>, _: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r, String>, _: &mut Passive) -> Answer<'r> {
         if request.code().raw() != WAIT {
             return request.fail(Status::INVALID_DEVICE_REQUEST);
         }
+        assert_eq!(request.file(), "file");
         let answer = request.pend(&self.0);
-        // Another thread may have completed the request and closed the file.
+        // Another thread may have completed the request and closed the file; the
+        // device stays for as long as this runs.
         thread::yield_now();
-        assert_eq!(file, "file");
+        assert!(self.0.len(&mut passive()) <= 2);
         answer
     }
 

@@ -78,7 +78,7 @@ pub unsafe fn guarded_call(
     arguments: *const [usize; 6],
     outcome: *mut u64,
 ) -> u32 {
-    let [a, b, c, d, e, f] = *arguments;
+    let [a, b, c, d, rest @ ..] = *arguments;
     let pointer = core::ptr::with_exposed_provenance_mut::<c_void>;
     let small = |word: usize| u32::try_from(word).expect("an argument has 32 bits");
     RAISED.set(None);
@@ -95,23 +95,19 @@ pub unsafe fn guarded_call(
         let mode = i8::try_from(b).unwrap();
         let cache = i32::try_from(c).unwrap();
         let (list, base) = (pointer(a).cast(), pointer(d));
-        MmMapLockedPagesSpecifyCache(list, mode, cache, base, small(e), small(f))
+        MmMapLockedPagesSpecifyCache(list, mode, cache, base, small(rest[0]), small(rest[1]))
             .expose_provenance()
     } else {
         // `wdm` declares these two itself, which in Miri gives them other addresses.
         let allocate = core::mem::transmute::<*const c_void, AllocateWithQuota>(function);
         allocate(small(a), b as u64, small(c)).expose_provenance()
     };
-    match RAISED.take() {
-        Some(status) => {
-            *outcome = u64::from(status.cast_unsigned());
-            1
-        }
-        None => {
-            *outcome = result as u64;
-            0
-        }
+    if let Some(status) = RAISED.take() {
+        *outcome = u64::from(status.cast_unsigned());
+        return 1;
     }
+    *outcome = result as u64;
+    0
 }
 
 /// Copies, unless the side that is user memory is not there.

@@ -117,7 +117,7 @@ pub unsafe extern "C" fn PsLookupProcessByProcessId(
     process: *mut PEPROCESS,
 ) -> NTSTATUS {
     at_most(APC_LEVEL, "PsLookupProcessByProcessId");
-    if id.is_null() || id.addr() % 4 != 0 {
+    if id.is_null() || !id.addr().is_multiple_of(4) {
         return STATUS_INVALID_CID;
     }
     let object = without_provenance_mut(id.addr() + OBJECTS);
