@@ -41,7 +41,7 @@ pub extern "C" fn mdl_build_raw(start: PVOID, len: u32) -> bool {
     if list.is_null() {
         return false;
     }
-    // SAFETY: as above.
+    // SAFETY: the list was made just now for a buffer of nonpaged pool.
     unsafe { MmBuildMdlForNonPagedPool(list) };
     // SAFETY: the list is there.
     black_box(unsafe { (*list).MdlFlags });

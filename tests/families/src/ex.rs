@@ -108,7 +108,8 @@ unsafe fn take(list: *mut LOOKASIDE_LIST_EX) -> PVOID {
 
 /// `ExFreeToLookasideListEx`, for a list that is not full.
 unsafe fn give(list: *mut LOOKASIDE_LIST_EX, entry: PVOID) {
-    // SAFETY: as above; the entry came from the list.
+    // SAFETY: the caller has the list initialised, and gives away an entry that came
+    // from it.
     unsafe {
         (*list).L.TotalFrees += 1;
         ExpInterlockedPushEntrySList(
@@ -122,7 +123,7 @@ fn lookaside(checks: &mut Checks) -> Outcome {
     object!(list: LOOKASIDE_LIST_EX);
     // SAFETY: the list lives in this frame and is deleted before it ends.
     ok(unsafe { ExInitializeLookasideListEx(list, None, None, NonPagedPoolNx, 0, 200, TAG, 0) })?;
-    // SAFETY: as above.
+    // SAFETY: the list is initialised and deleted once, when this function ends.
     let _delete = Finally(move || unsafe { ExDeleteLookasideListEx(list) });
     // SAFETY: every entry goes back once, and is not used afterwards.
     unsafe {
@@ -297,7 +298,8 @@ fn work_items(checks: &mut Checks) -> Outcome {
 }
 
 unsafe extern "C" fn expired(_: PEX_TIMER, event: PVOID) {
-    // SAFETY: as above.
+    // SAFETY: the kernel passes the parameter of the timer, an event that outlives
+    // it.
     unsafe { KeSetEvent(event.cast(), 0, FALSE) };
 }
 
@@ -311,7 +313,8 @@ fn timers(checks: &mut Checks) -> Outcome {
     if timer.is_null() {
         return Err(STATUS_INSUFFICIENT_RESOURCES);
     }
-    // SAFETY: as above; the timer is not used after it was deleted.
+    // SAFETY: event and timer are there, and the timer is not used after it was
+    // deleted.
     unsafe {
         check!(
             checks,

@@ -40,12 +40,13 @@ pub fn process_type() -> POBJECT_TYPE {
 
 /// The type of threads.
 pub fn thread_type() -> POBJECT_TYPE {
-    // SAFETY: as above.
+    // SAFETY: the loader has put the address of the kernel's variable there, which
+    // is set before any driver starts.
     unsafe { *PsThreadType }
 }
 
 /// The type of events.
 pub fn event_type() -> POBJECT_TYPE {
-    // SAFETY: as above.
+    // SAFETY: the variable is the kernel's, and set before any driver starts.
     unsafe { *ExEventObjectType }
 }

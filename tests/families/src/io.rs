@@ -105,7 +105,8 @@ fn devices(checks: &mut Checks) -> Outcome {
         Device::new(&raw mut name, 0).err() == Some(STATUS_OBJECT_NAME_COLLISION)
     );
     let nameless = Device::new(ptr::null_mut(), 0)?;
-    // SAFETY: as above; a driver's devices are chained from the newest on.
+    // SAFETY: both devices are there until their owners are dropped at the end of
+    // this function; a driver's devices are chained from the newest on.
     unsafe {
         check!(checks, (*nameless.0).DeviceExtension.is_null());
         check!(checks, (*nameless.0).NextDevice == device.0);
@@ -183,7 +184,8 @@ fn remove_locks(checks: &mut Checks) -> Outcome {
         // SAFETY: the lock lives in this frame.
         unsafe { IoAcquireRemoveLockEx(lock, tag, c"".as_ptr(), line, size) }
     };
-    // SAFETY: as above; it is released as often as it is acquired.
+    // SAFETY: the lock lives in this frame, and is released as often as it is
+    // acquired.
     unsafe {
         IoInitializeRemoveLockEx(lock, TAG, 0, 0, size);
         ok(acquire(1))?;
@@ -277,7 +279,8 @@ fn named_events(checks: &mut Checks) -> Outcome {
     let _close = Finally(|| unsafe {
         let _ = ZwClose(handle);
     });
-    // SAFETY: as above. Such an event begins set.
+    // SAFETY: the handle keeps the event, which begins set, until the end of this
+    // function.
     unsafe {
         check!(checks, KeReadStateEvent(event) != 0);
         let mut second = ptr::null_mut();

@@ -60,7 +60,7 @@ fn event(
 fn directory() -> Result<Handle, i32> {
     let mut name = unicode!("\\FamilyDirectory");
     let mut attributes = attributes(&raw mut name, ptr::null_mut(), OBJ_CASE_INSENSITIVE);
-    // SAFETY: as above.
+    // SAFETY: name and attributes live as long as the call.
     Handle::from_call(|handle| unsafe {
         ZwCreateDirectoryObject(handle, DIRECTORY_ALL_ACCESS, &raw mut attributes)
     })
@@ -102,7 +102,8 @@ fn links(checks: &mut Checks) -> Outcome {
             &raw mut target,
         )
     })?;
-    // SAFETY: as above.
+    // SAFETY: the attributes and the name that they lead to live as long as the
+    // call.
     let opened = Handle::from_call(|handle| unsafe {
         ZwOpenSymbolicLinkObject(handle, GENERIC_READ, &raw mut link_attributes)
     })?;

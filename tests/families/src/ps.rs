@@ -168,7 +168,8 @@ unsafe extern "C" fn process_heard(_: HANDLE, _: HANDLE, _: BOOLEAN) {}
 
 fn process_routines(checks: &mut Checks) -> Outcome {
     let routine = Some(process_heard as unsafe extern "C" fn(HANDLE, HANDLE, BOOLEAN));
-    // SAFETY: as above.
+    // SAFETY: the routine lies in the image, does nothing, and is removed before
+    // this returns.
     unsafe {
         ok(PsSetCreateProcessNotifyRoutine(routine, FALSE))?;
         let again: NTSTATUS = PsSetCreateProcessNotifyRoutine(routine, FALSE);

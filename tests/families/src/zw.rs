@@ -417,12 +417,12 @@ fn missing_files(checks: &mut Checks) -> Outcome {
     // SAFETY: the block lives in this frame.
     unsafe { (*block).Information = 99 };
     let file = open(unicode!("\\??\\C:\\families.new"), FILE_CREATE, block)?;
-    // SAFETY: as above.
+    // SAFETY: the block lives in this frame, and the call that wrote it has ended.
     let information = unsafe { (*block).Information };
     check!(checks, information == u64::from(FILE_CREATED));
     let mut gone = FILE_DISPOSITION_INFORMATION { DeleteFile: TRUE };
     let class = FileDispositionInformation;
-    // SAFETY: as above.
+    // SAFETY: block and information live in this frame for longer than the call.
     ok(unsafe { ZwSetInformationFile(file.get(), block, (&raw mut gone).cast(), 1, class) })
 }
 

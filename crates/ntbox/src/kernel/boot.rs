@@ -48,7 +48,8 @@ pub fn end_process() -> ! {
 /// Ends the process because this program failed, which is not the driver's doing.
 pub fn abandon(why: &str) -> ! {
     let _ = writeln!(std::io::stderr(), "{why}");
-    // SAFETY: as above.
+    // SAFETY: ends the process at once, without running what it would leave to
+    // others.
     unsafe { libc::_exit(70) }
 }
 

@@ -134,7 +134,8 @@ impl<T> Deref for Guard<'_, T> {
 impl<T> DerefMut for Guard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above.
+        // SAFETY: this guard is the only one and is borrowed mutably; the reference
+        // ends before it does.
         unsafe { &mut *self.of.value.get() }
     }
 }

@@ -151,7 +151,8 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     // SAFETY: the system passes it to a handler with `SA_SIGINFO`; it is ours until
     // the handler returns.
     let info = unsafe { &*info };
-    // SAFETY: the same.
+    // SAFETY: the third argument of such a handler is a `ucontext_t`, ours until it
+    // returns.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();
     let error = context.uc_mcontext.gregs[libc::REG_ERR as usize];

@@ -78,7 +78,8 @@ pub(super) fn threads(process: u32) -> Result<Vec<u32>, Error> {
         if entry.th32OwnerProcessID == process {
             threads.push(entry.th32ThreadID);
         }
-        // SAFETY: as above.
+        // SAFETY: the snapshot is still open, and the entry is the one that the
+        // first call filled.
         more = unsafe { Thread32Next(snapshot.as_raw_handle(), &raw mut entry) };
     }
     Ok(threads)

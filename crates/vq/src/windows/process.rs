@@ -55,7 +55,8 @@ pub fn all() -> Result<Vec<Named>, Error> {
             id: entry.th32ProcessID,
             name: String::from_utf16_lossy(name),
         });
-        // SAFETY: as above.
+        // SAFETY: the snapshot is still open, and the entry is the one that the
+        // first call filled.
         more = unsafe { Process32NextW(snapshot.as_raw_handle(), &raw mut entry) };
     }
     Ok(processes)

@@ -125,7 +125,8 @@ macro_rules! operations {
         #[doc = concat!("Stores a `", stringify!($type), "` if `expected` is there; returns what was there.")]
         pub fn $compare(va: u64, expected: $type, new: $type) -> Result<$type, Fault> {
             check(va, size_of::<$type>() as u64, true)?;
-            // SAFETY: as above.
+            // SAFETY: the address is one of driver memory, which is never Rust
+            // memory; a fault is caught.
             let outcome = unsafe { $compare_asm(va, u64::from(expected), u64::from(new)) };
             #[allow(clippy::cast_possible_truncation, reason = "the routine zero-extends")]
             outcome.result().map(|found| found as $type)

@@ -98,7 +98,7 @@ pub const NATIVE: &[Native] = &[
     },
     Native {
         name: "__chkstk",
-        // SAFETY: as above.
+        // SAFETY: both labels lie in one section of read-only memory, in this order.
         code: || unsafe { between(&raw const CHKSTK, &raw const CHKSTK_END) },
         source: file!(),
     },
