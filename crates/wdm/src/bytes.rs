@@ -39,11 +39,11 @@ pub fn move_within(bytes: &mut [u8], from: Range<usize>, to: usize) -> Option<()
     let len = bytes.get(from.clone())?.len();
     bytes.get(to..to.checked_add(len)?)?;
     let start = bytes.as_mut_ptr();
-    // SAFETY: both ranges have just been found to lie in the slice. So for the next.
+    // SAFETY: both ranges have just been found to lie in the slice.
     let source = unsafe { start.add(from.start) };
-    // SAFETY: as above.
+    // SAFETY: `to` and as many bytes behind it have been found to lie in the slice.
     let target = unsafe { start.add(to) };
-    // SAFETY: as above; they may overlap.
+    // SAFETY: so many bytes are at both places; they may overlap.
     unsafe { core::ptr::copy(source, target, len) };
     Some(())
 }

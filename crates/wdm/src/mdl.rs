@@ -36,6 +36,13 @@ const IO_MODIFY_ACCESS: usize = 2;
 /// [`Locked`], [`BuiltForNonpaged`] or [`Spent`].
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
+///
+/// # Invariants
+///
+/// * `list` describes all of `block`, which is nonpaged pool.
+/// * What `S` says has been done with `list`, and nothing else.
+/// * In a state that [lists pages](ListsPages) the array behind the structure is
+///   filled for every page that `block` touches.
 //
 // Fields are dropped in this order, which is the order in which the kernel wants
 // the work undone.
@@ -51,6 +58,11 @@ pub struct Described(());
 /// The state of an MDL whose pages are locked in memory and listed.
 ///
 /// Dropping it unlocks the pages, after undoing a mapping that was forgotten.
+///
+/// # Invariants
+///
+/// The pages of `list` are locked, `list` outlives this value, and `mapping` is where
+/// the kernel has mapped them in system space, if it has.
 pub struct Locked {
     list: NonNull<MDL>,
     /// Where the pages are mapped in system space, if they are.
@@ -101,6 +113,7 @@ impl Mdl<Described> {
     /// Either returns the block.
     pub fn describe(block: NonpagedBlock) -> Result<Self, Rejected<NonpagedBlock>> {
         match List::allocate(&block) {
+            // INVARIANT: the list was made for this block, and nothing else was done.
             Ok(list) => Ok(Self {
                 state: Described(()),
                 list,
@@ -138,6 +151,8 @@ impl Mdl<Described> {
         // not locked, and its buffer is nonpaged pool that it owns. The function
         // leaves an MDL that it does not lock as it was.
         match unsafe { seh::call(function, arguments) } {
+            // INVARIANT: the function has locked and listed the pages; the list is
+            // dropped after its state.
             Ok(_) => Ok(self.with_state(Locked {
                 list,
                 mapping: Cell::new(None),
@@ -159,6 +174,7 @@ impl Mdl<Described> {
     pub fn build_for_nonpaged_pool(self) -> Mdl<BuiltForNonpaged> {
         // SAFETY: the MDL describes a block of nonpaged pool, which it owns.
         unsafe { MmBuildMdlForNonPagedPool(self.list.as_ptr()) };
+        // INVARIANT: the function has listed the pages.
         self.with_state(BuiltForNonpaged(()))
     }
 }
@@ -222,24 +238,16 @@ impl<S> Mdl<S> {
     #[must_use]
     pub fn header(&self) -> MdlHeader {
         let list = self.list.as_ptr();
-        // SAFETY: the list is a valid MDL for as long as `self`, and the kernel
-        // writes to it only while a function is called with it. So for the rest.
-        let size = unsafe { (*list).Size };
-        // SAFETY: as above.
-        let flags = unsafe { (*list).MdlFlags };
-        // SAFETY: as above.
-        let start = unsafe { (*list).StartVa };
-        // SAFETY: as above.
-        let byte_count = unsafe { (*list).ByteCount };
-        // SAFETY: as above.
-        let byte_offset = unsafe { (*list).ByteOffset };
+        // SAFETY: by the type's invariant the list is an MDL for as long as `self`, and
+        // the kernel writes to it only while a function is called with it.
+        let header = unsafe { list.read() };
         MdlHeader {
             address: list.addr(),
-            size: size.cast_unsigned(),
-            flags: MdlFlags(flags.cast_unsigned()),
-            start: start.addr(),
-            byte_count,
-            byte_offset,
+            size: header.Size.cast_unsigned(),
+            flags: MdlFlags(header.MdlFlags.cast_unsigned()),
+            start: header.StartVa.addr(),
+            byte_count: header.ByteCount,
+            byte_offset: header.ByteOffset,
         }
     }
 
@@ -268,10 +276,10 @@ impl<S: ListsPages> Mdl<S> {
         // allocation.
         let array: *const PFN_NUMBER = unsafe { self.list.as_ptr().add(1) }.cast();
         (0..count).map(move |index| {
-            // SAFETY: the MDL was made for this many pages, so the array is as
-            // long, and in this state the kernel has filled it.
+            // SAFETY: the MDL was made for this many pages, so the array is as long.
             let entry = unsafe { array.add(index) };
-            // SAFETY: as above.
+            // SAFETY: by the type's invariant the kernel has filled the array in such
+            // a state.
             FrameNumber::new(unsafe { entry.read() })
         })
     }

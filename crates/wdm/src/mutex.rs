@@ -29,6 +29,10 @@ use crate::{
 /// less.
 pub struct Mutex<T>(PoolBox<Inner<T>>);
 
+/// # Invariants
+///
+/// It lies in nonpaged pool, where it stays, with its event initialised, before
+/// anybody acquires it. Who reaches `value` by a shared reference holds `mutex`.
 struct Inner<T> {
     mutex: UnsafeCell<FAST_MUTEX>,
     value: UnsafeCell<T>,
@@ -63,7 +67,8 @@ impl<T> Mutex<T> {
         let inner = PoolBox::new(inner, tag).map_err(|rejected| rejected.error)?;
         // SAFETY: the structure is ours and has got where it stays.
         let event = unsafe { &raw mut (*inner.mutex.get()).Event };
-        // SAFETY: as above.
+        // INVARIANT: from here on the structure is complete.
+        // SAFETY: nobody else has the event yet, and it stays where it is.
         unsafe { KeInitializeEvent(event, SynchronizationEvent, 0) };
         Ok(Self(inner))
     }

@@ -368,12 +368,11 @@ pub struct Neither<'q> {
 unsafe fn system_memory<'q>(mdl: NonNull<MDL>) -> Result<SharedBytes<'q>, Status> {
     const NORMAL_PAGE_PRIORITY: u32 = 16;
     const MDL_MAPPING_NO_EXECUTE: u32 = 0x4000_0000;
-    // SAFETY: the MDL is valid memory. So for the next two.
-    let flags = MdlFlags::from_raw(unsafe { (*mdl.as_ptr()).MdlFlags });
-    // SAFETY: as above.
-    let mapped = unsafe { (*mdl.as_ptr()).MappedSystemVa };
-    // SAFETY: as above.
-    let len = unsafe { (*mdl.as_ptr()).ByteCount };
+    // SAFETY: the MDL is the I/O manager's, which does not write to it while the driver
+    // has the request.
+    let header = unsafe { mdl.read() };
+    let flags = MdlFlags::from_raw(header.MdlFlags);
+    let (mapped, len) = (header.MappedSystemVa, header.ByteCount);
     let is_mapped = MdlFlags::MAPPED_TO_SYSTEM_VA.union(MdlFlags::SOURCE_IS_NONPAGED_POOL);
     let start: *mut c_void = if flags.intersects(is_mapped) {
         mapped

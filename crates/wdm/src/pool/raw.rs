@@ -142,6 +142,12 @@ pub(crate) enum Contents {
 }
 
 /// An address that is freed with its tag.
+///
+/// # Invariants
+///
+/// `start` is a block of the kernel's pool that was taken with `tag`, has at least
+/// `size` bytes, and belongs to this value alone. If it is paged, the value is used
+/// and dropped at `<= APC_LEVEL`.
 pub(crate) struct RawBlock {
     pub(crate) start: NonNull<u8>,
     pub(crate) size: usize,
@@ -175,12 +181,14 @@ impl RawBlock {
             let start = unsafe { allocate2(demand.flags(contents), bytes, demand.tag.raw()) };
             ("ExAllocatePool2", start, contents)
         } else {
-            // SAFETY: as above.
+            // SAFETY: the size is not 0, and the caller vouches for the IRQL.
             let (call, start) = unsafe { demand.ask_old_kernel(bytes) };
             (call, start, Contents::Uninitialised)
         };
         let start = NonNull::new(start.cast()).ok_or(Error::out_of_resources(call))?;
         usage::taken();
+        // INVARIANT: the kernel has just given the block, for this layout and tag; the
+        // caller vouches for the IRQL.
         let block = Self {
             start,
             size: demand.layout.size(),
@@ -200,8 +208,8 @@ impl RawBlock {
 impl Drop for RawBlock {
     fn drop(&mut self) {
         let start: PVOID = self.start.as_ptr().cast();
-        // SAFETY: the block came from the kernel with this tag, and this is the one
-        // place that frees it.
+        // SAFETY: by the type's invariant the block was taken with this tag, and nobody
+        // else has it.
         unsafe { ExFreePoolWithTag(start, self.tag.raw()) };
         usage::freed();
     }

@@ -27,6 +27,14 @@ use crate::{
 /// sizes.push(4096_u32).map_err(|rejected| rejected.error)?;
 /// assert_eq!(sizes.first(), Some(&4096));
 /// ```
+///
+/// # Invariants
+///
+/// * `block` has room for `capacity` values, aligned for them; without one `capacity`
+///   is 0, or any number of values without a size.
+/// * The first `len` places, at most `capacity`, hold values, and nobody else has
+///   them. No other place does.
+/// * In an array of paged pool, `self` is only reached at `<= APC_LEVEL`.
 pub struct PoolVec<T> {
     block: Option<RawBlock>,
     /// How many values the block has room for.
@@ -60,6 +68,7 @@ impl<T> PoolVec<T> {
     /// An array of either pool; whoever makes one of paged pool keeps it where
     /// only a token leads to it.
     pub(super) const fn empty(tag: PoolTag, pool: Pool, options: Options) -> Self {
+        // INVARIANT: there is no value, and no room but for those without a size.
         Self {
             block: None,
             // Values without a size need no memory.
@@ -121,6 +130,8 @@ impl<T> PoolVec<T> {
         // more, and the two are different memory.
         unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), self.len) };
         // Frees the old block; its values have moved.
+        // INVARIANT: the new block was taken for so many values, and holds the first
+        // `len`.
         self.block = Some(block);
         self.capacity = capacity;
         Ok(())
@@ -162,9 +173,9 @@ impl<T> PoolVec<T> {
         if index > last {
             return None;
         }
-        // SAFETY: both indexes are below the length. So for the next.
+        // SAFETY: the index is below the length, as was looked at just now.
         let at = unsafe { self.start().add(index) };
-        // SAFETY: as above.
+        // SAFETY: the last index is below the length.
         let end = unsafe { self.start().add(last) };
         // SAFETY: both lead to values, if not to the same one.
         unsafe { ptr::swap(at.as_ptr(), end.as_ptr()) };
@@ -211,14 +222,16 @@ impl<T> Deref for PoolVec<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: so many values are there, or the pointer is one for none.
+        // SAFETY: by the type's invariant so many values are there, or the pointer is
+        // one for none.
         unsafe { slice::from_raw_parts(self.start().as_ptr(), self.len) }
     }
 }
 
 impl<T> DerefMut for PoolVec<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as above, and the array is borrowed mutably.
+        // SAFETY: by the type's invariant so many values are there, which the mutable
+        // borrow leads to alone; or the pointer is one for none.
         unsafe { slice::from_raw_parts_mut(self.start().as_ptr(), self.len) }
     }
 }
