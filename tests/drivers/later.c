@@ -3,7 +3,6 @@
  * loader and for MmGetSystemRoutineAddress, which is asked before it is called.
  */
 #include <ntddk.h>
-#include "check.h"
 
 #define TAG 0x6574614c /* "Late" */
 
@@ -17,14 +16,16 @@ static BOOLEAN IsThere(PCWSTR name)
     return MmGetSystemRoutineAddress(&text) != NULL;
 }
 
-static VOID NTAPI Unload(UNUSED PDRIVER_OBJECT driver)
+static VOID NTAPI Unload(PDRIVER_OBJECT driver)
 {
+    UNREFERENCED_PARAMETER(driver);
 }
 
-NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, UNUSED PUNICODE_STRING path)
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
     PVOID block;
 
+    UNREFERENCED_PARAMETER(path);
     driver->DriverUnload = Unload;
     DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "ExAllocatePool2 %d, MmCopyMemory %d, ExAllocatePoolWithTag %d\n",
                IsThere(L"ExAllocatePool2"), IsThere(L"MmCopyMemory"), IsThere(L"ExAllocatePoolWithTag"));
