@@ -45,10 +45,9 @@ fn to_bytes(
     let units = scan::units(from.buffer, u64::from(from.length / 2))?;
     let mut bytes = Vec::with_capacity(units.len());
     for unit in units.into_iter().map(change) {
-        let byte = codepage::from_unicode(unit);
-        if codepage::to_unicode(byte) != unit {
+        let Some(byte) = codepage::exact(unit) else {
             return Ok(UNMAPPABLE_CHARACTER);
-        }
+        };
         bytes.push(byte);
     }
     store(call, to, &bytes, allocate)

@@ -49,8 +49,7 @@ fn short(unit: u16, extended: bool) -> Option<u16> {
         return Some(kept.into());
     }
     let capital = case::upcase(unit);
-    let known = codepage::to_unicode(codepage::from_unicode(capital)) == capital;
-    (extended && known).then_some(capital)
+    (extended && codepage::exact(capital).is_some()).then_some(capital)
 }
 
 /// Splits a name at its last dot, leading ones apart.

@@ -45,7 +45,10 @@ exports! {
         if units.len() > WHOLE {
             return Ok(false);
         }
-        let bytes: Vec<u8> = units.iter().map(|unit| codepage::from_unicode(case::upcase(*unit))).collect();
+        let bytes: Vec<u8> = units
+            .iter()
+            .map(|unit| codepage::exact(case::upcase(*unit)).unwrap_or(codepage::REPLACEMENT))
+            .collect();
         if oem != 0 {
             let to = Counted::read(oem)?;
             if usize::from(to.maximum_length) < bytes.len() {
