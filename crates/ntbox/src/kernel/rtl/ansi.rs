@@ -1,10 +1,10 @@
 //! `ANSI_STRING`, which `STRING` and `OEM_STRING` are too: counted strings of
-//! bytes. Case is that of the ANSI code page.
+//! bytes. Case is that of ASCII.
 
 use ntstatus::{STATUS_BUFFER_TOO_SMALL, STATUS_NAME_TOO_LONG, STATUS_SUCCESS};
 
 use super::text::{self, UNLIMITED};
-use super::{case, codepage, scan, unicode};
+use super::{scan, unicode};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault, UnicodeString as Counted};
@@ -77,7 +77,7 @@ exports! {
         Ok(prefix.length <= text.length && compare(&bytes(prefix)?, &bytes(start)?, insensitive) == 0)
     }
 
-    /// `RtlUpperChar`.
+    /// `RtlUpperChar`: ASCII letters only, see `upper`.
     fn RtlUpperChar(byte: u8) -> u8 [max APC_LEVEL] { Ok(upper(byte)) }
 
     /// `RtlUpperString`: as much as fits.
@@ -127,6 +127,10 @@ fn initialize_checked(to: u64, text: u64) -> Result<u32, Stop> {
 
 /// Appends `length` bytes to a string.
 fn append(to: u64, from: u64, length: u64) -> Result<u32, Stop> {
+    if length == 0 {
+        // Whatever the destination's lengths are.
+        return Ok(STATUS_SUCCESS);
+    }
     let string = Counted::read(to)?;
     let total = u16::try_from(u64::from(string.length).saturating_add(length)).ok();
     let Some(total) = total.filter(|total| *total <= string.maximum_length) else {
@@ -154,15 +158,13 @@ fn compare(one: &[u8], two: &[u8], insensitive: bool) -> i32 {
     unicode::compare(&one, &two, false)
 }
 
-/// The upper case of a byte in the ANSI code page, itself where that has none.
-fn upper(byte: u8) -> u8 {
-    let unit = case::upcase(codepage::to_unicode(byte));
-    let result = codepage::from_unicode(unit);
-    if codepage::to_unicode(result) == unit {
-        result
-    } else {
-        byte
-    }
+/// The upper case of a byte: ASCII letters only. The ANSI code page would have
+/// 0xC0 for 0xE0, and the reference speaks of bytes of multibyte characters, but
+/// on Windows with code page 1252 no byte from 0x80 up changes: a `CHAR` is
+/// signed there, so all of them are below `a`. The reference says, too, that the
+/// routine is made for ASCII letters.
+const fn upper(byte: u8) -> u8 {
+    byte.to_ascii_uppercase()
 }
 
 #[cfg(test)]
@@ -251,6 +253,20 @@ mod tests {
     }
 
     #[test]
+    fn appending_nothing_is_no_error_whatever_the_lengths() {
+        let (mut buffer, mut text) = (*b"abc...", *b"x");
+        let mut string = String::ansi(&mut buffer, 3);
+        string.maximum_length = 0;
+        let to = address_mut(&mut string);
+        let from = String::ansi(&mut text, 0);
+        assert_eq!(
+            status(RtlAppendStringToString, &[to, address(&from)]),
+            STATUS_SUCCESS
+        );
+        assert_eq!((string.length, string.maximum_length), (3, 0));
+    }
+
+    #[test]
     fn comparisons() {
         for (one, two, insensitive, expected) in [
             (&b"abc"[..], &b"abc"[..], 0, 0),
@@ -259,7 +275,7 @@ mod tests {
             (b"ab", b"abc", 1, -1),
             (b"ABC", b"abc", 0, -1),
             (b"ABC", b"abc", 1, 0),
-            (b"\xc9", b"\xe9", 1, 0),
+            (b"\xc9", b"\xe9", 1, -1),
         ] {
             let (mut left, mut right) = (one.to_vec(), two.to_vec());
             let (left_used, right_used) = (one.len(), two.len());
@@ -293,28 +309,26 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_is_that_of_the_code_page() {
-        for (byte, expected) in [
-            (b'a', b'A'),
-            (b'Z', b'Z'),
-            (0xe9, 0xc9),
-            (0xff, 0x9f),
-            (0x9a, 0x8a),
-            (0xb5, 0xb5),
-            (0x83, 0x83),
-        ] {
-            assert_eq!(
-                value(RtlUpperChar, &[byte.into()]),
-                u64::from(expected),
-                "{byte:#x}"
-            );
+    fn upper_case_is_that_of_ascii() {
+        let mut text: Vec<u8> = (0..=u8::MAX).collect();
+        let expected: Vec<u8> = text
+            .iter()
+            .map(|byte| match byte {
+                0x61..=0x7a => byte - 0x20,
+                _ => *byte,
+            })
+            .collect();
+        for (byte, upper) in text.iter().zip(&expected) {
+            let argument = 0x1234_5600 | u64::from(*byte);
+            assert_eq!(value(RtlUpperChar, &[argument]), u64::from(*upper));
         }
-        let (mut buffer, mut text) = (*b"....", *b"ab\xe9xyz");
-        let string = String::ansi(&mut buffer, 0);
+        let mut room = [0_u8; 200];
+        let string = String::ansi(&mut room, 0);
         value(
             RtlUpperString,
-            &[address(&string), address(&String::ansi(&mut text, 6))],
+            &[address(&string), address(&String::ansi(&mut text, 256))],
         );
-        assert_eq!(string.bytes(), b"AB\xc9X");
+        // As much as fits.
+        assert_eq!(string.bytes(), expected[..200]);
     }
 }

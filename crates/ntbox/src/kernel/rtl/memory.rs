@@ -42,13 +42,13 @@ exports! {
     }
 
     /// `RtlCompareMemoryUlong`: the number of bytes from the start that hold the
-    /// pattern; none if address or length are not multiples of 4.
+    /// pattern, in whole words. The reference says 0 for an address or a length
+    /// that is no multiple of 4; Windows compares all the same, and leaves out
+    /// the bytes behind the last whole word. A driver meets Windows, so that is
+    /// followed.
     fn RtlCompareMemoryUlong(source: u64, length: u64, pattern: u32) -> u64 [max HIGH_LEVEL] {
-        let mut done = 0;
-        if source % 4 != 0 || length % 4 != 0 {
-            return Ok(0);
-        }
-        while done < length && guest::read_u32(source.wrapping_add(done))? == pattern {
+        let (mut done, whole) = (0, length & !3);
+        while done < whole && guest::read_u32(source.wrapping_add(done))? == pattern {
             done += 4;
         }
         Ok(done)
@@ -202,11 +202,19 @@ mod tests {
         );
         let words = [7_u32, 7, 8];
         assert_eq!(value(RtlCompareMemoryUlong, &[address(&words), 12, 7]), 8);
-        assert_eq!(value(RtlCompareMemoryUlong, &[address(&words), 7, 7]), 0);
-        assert_eq!(
-            value(RtlCompareMemoryUlong, &[address(&words) + 1, 4, 7]),
-            0
-        );
+        for (length, equal) in [(0, 0), (3, 0), (4, 4), (5, 4), (7, 4), (8, 8), (11, 8)] {
+            let arguments = [address(&words), length, 7];
+            assert_eq!(value(RtlCompareMemoryUlong, &arguments), equal, "{length}");
+        }
+        let bytes = *b"xabababab";
+        for (offset, pattern, equal) in [(1, b"abab", 8), (2, b"baba", 4), (0, b"xaba", 4)] {
+            let arguments = [
+                address(&bytes) + offset,
+                9 - offset,
+                u32::from_le_bytes(*pattern).into(),
+            ];
+            assert_eq!(value(RtlCompareMemoryUlong, &arguments), equal);
+        }
         assert_eq!(value(RtlCompareMemoryUlong, &[address(&words), 12, 8]), 0);
     }
 
