@@ -106,6 +106,9 @@ pub const SHARED_DATA: Zone = Zone {
     size: PAGE_SIZE,
 };
 
+/// Bytes from address 0 on that no process ever has.
+pub const NULL_REGION: u64 = 0x1_0000;
+
 /// First address past everything that a driver can hold. What lies above is this
 /// program itself, which to the driver is not there. Unit tests of exports put
 /// the driver's data on their own stack and heap, so for them there is no limit.

@@ -1,13 +1,16 @@
 //! Numbers from text and text from numbers, in the bases that the `Rtl` routines
 //! know: 2, 8, 10 and 16.
 
-use ntstatus::{STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use ntstatus::{
+    STATUS_ACCESS_VIOLATION, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+};
 
 use super::scan;
 use super::text::{self, UNLIMITED};
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, UnicodeString};
+use crate::kernel::guest::{self, Fault, UnicodeString};
+use crate::kernel::layout::is_system;
 
 exports! {
     /// `RtlCharToInteger`.
@@ -53,8 +56,17 @@ exports! {
         if digits.len() < room {
             digits.push(0);
         }
-        guest::write_bytes(to, &digits)?;
-        Ok(STATUS_SUCCESS)
+        status_of_store(guest::write_bytes(to, &digits))
+    }
+}
+
+/// These routines store their result inside a `__try`: a user address that is not
+/// there, such as NULL, is a status and no exception.
+fn status_of_store(stored: Result<(), Fault>) -> Result<u32, Stop> {
+    match stored {
+        Ok(()) => Ok(STATUS_SUCCESS),
+        Err(fault) if !is_system(fault.address) => Ok(STATUS_ACCESS_VIOLATION),
+        Err(fault) => Err(fault.into()),
     }
 }
 
@@ -128,18 +140,17 @@ fn store_parsed(units: &[u16], base: u32, to: u64) -> Result<u32, Stop> {
         value.wrapping_mul(base).wrapping_add(digit)
     });
     let negative = sign == Some(u16::from(b'-'));
-    guest::write_u32(
-        to,
-        if negative {
-            value.wrapping_neg()
-        } else {
-            value
-        },
-    )?;
-    Ok(STATUS_SUCCESS)
+    let value = if negative {
+        value.wrapping_neg()
+    } else {
+        value
+    };
+    status_of_store(guest::write_u32(to, value))
 }
 
 /// Stores a number as counted text, with a NUL for which there must be room.
+/// Without it, `Length` becomes what is needed and the buffer stays as it is; the
+/// reference does not say so. (Windows 11 leaves `Length` alone.)
 fn store_string(value: u64, base: u32, to: u64) -> Result<u32, Stop> {
     let Some(base) = usual_base(base) else {
         return Ok(STATUS_INVALID_PARAMETER);
@@ -150,20 +161,23 @@ fn store_string(value: u64, base: u32, to: u64) -> Result<u32, Stop> {
         .map(u16::from)
         .chain([0])
         .collect();
-    if 2 * units.len() > usize::from(string.maximum_length) {
+    // At most 64 digits.
+    let length = u16::try_from(2 * (units.len() - 1)).unwrap_or(0);
+    guest::write_u16(to, length)?;
+    if length + 2 > string.maximum_length {
         return Ok(STATUS_BUFFER_OVERFLOW);
     }
     scan::write_units(string.buffer, &units)?;
-    // At most 64 digits.
-    let length = u16::try_from(2 * (units.len() - 1)).unwrap_or(0);
-    UnicodeString { length, ..string }.write(to)?;
     Ok(STATUS_SUCCESS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::call::{Call, Return};
     use crate::kernel::testing::{Counted, NOWHERE, address, address_mut, fault, status, wide};
+
+    type Handler = fn(&mut Call<'_>) -> Return;
 
     fn from_unicode(text: &str, base: u64) -> (u32, i32) {
         let mut units = wide(text);
@@ -248,6 +262,89 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_result_that_cannot_be_stored_is_a_status() {
+        let mut units = wide("12");
+        let string = Counted::unicode(&mut units, 2);
+        let (unicode, text) = (address(&string), address(b"12\0"));
+        for nowhere in [0, 8] {
+            for (handler, from) in [
+                (RtlUnicodeStringToInteger as Handler, unicode),
+                (RtlCharToInteger, text),
+            ] {
+                assert_eq!(
+                    status(handler, &[from, 10, nowhere]),
+                    STATUS_ACCESS_VIOLATION
+                );
+                assert_eq!(
+                    status(handler, &[from, 20, nowhere]),
+                    STATUS_INVALID_PARAMETER
+                );
+            }
+            for (base, size, expected) in [
+                (20, 0, STATUS_INVALID_PARAMETER),
+                (10, 0, STATUS_BUFFER_OVERFLOW),
+                (10, 11, STATUS_ACCESS_VIOLATION),
+            ] {
+                let arguments = [123, base, size, nowhere];
+                assert_eq!(status(RtlIntegerToChar, &arguments), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_rust() {
+        let numbers = (0..32)
+            .flat_map(|bit| [1_u32 << bit, (1_u32 << bit) - 1, u32::MAX << bit])
+            .chain([10, 99, 12_345, 2_147_483_649]);
+        for number in numbers {
+            for (base, text) in [
+                (2, format!("{number:b}")),
+                (8, format!("{number:o}")),
+                (10, format!("{number}")),
+                (16, format!("{number:X}")),
+            ] {
+                assert_eq!(
+                    to_unicode(number.into(), base, 33),
+                    (STATUS_SUCCESS, text.clone())
+                );
+                assert_eq!(
+                    from_unicode(&text, base),
+                    (STATUS_SUCCESS, number.cast_signed())
+                );
+                let negative = format!(" -{text}.5");
+                assert_eq!(
+                    from_unicode(&negative, base),
+                    (STATUS_SUCCESS, number.wrapping_neg().cast_signed())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_without_room_tell_how_much_they_need() {
+        for (number, base, text) in [
+            (123, 10, "123"),
+            (0xffff_ffff, 16, "FFFFFFFF"),
+            (0x1_0000, 2, "10000000000000000"),
+            (u64::MAX, 10, "18446744073709551615"),
+        ] {
+            let handler = if number > u32::MAX.into() {
+                RtlInt64ToUnicodeString
+            } else {
+                RtlIntegerToUnicodeString
+            };
+            let mut units = vec![0x2e_u16; text.len()];
+            let string = Counted::unicode(&mut units, 0);
+            assert_eq!(
+                status(handler, &[number, base, address(&string)]),
+                STATUS_BUFFER_OVERFLOW
+            );
+            assert_eq!(usize::from(string.length), 2 * text.len());
+            assert_eq!(string.text(), ".".repeat(text.len()));
+        }
+    }
+
     fn to_unicode(number: u64, base: u64, room: usize) -> (u32, String) {
         let mut units = vec![0x2e_u16; room];
         let string = Counted::unicode(&mut units, 0);
@@ -280,7 +377,7 @@ mod tests {
         // No room for the NUL.
         assert_eq!(
             to_unicode(123, 10, 3),
-            (STATUS_BUFFER_OVERFLOW, String::new())
+            (STATUS_BUFFER_OVERFLOW, "...".into())
         );
         assert_eq!(
             to_unicode(123, 36, 9),
