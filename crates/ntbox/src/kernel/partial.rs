@@ -12,6 +12,10 @@ pub const NOTES: &[(&str, &str)] = &[
         "ExQueryPoolBlockSize",
         "tells of no block that it is charged to a quota",
     ),
+    (
+        "FsRtlValidateReparsePointBuffer",
+        "what the data of a tag mean is not looked at",
+    ),
     ("IoConnectInterrupt", "always fails: there is no hardware"),
     ("IoConnectInterruptEx", "always fails: there is no hardware"),
     (
@@ -64,6 +68,19 @@ pub const NOTES: &[(&str, &str)] = &[
     (
         "RtlAddRange",
         "shared ranges that overlap are listed one by one, not merged",
+    ),
+    (
+        "RtlCreateHeap",
+        "blocks are paged pool, not memory of the process; none in memory of the caller",
+    ),
+    ("RtlGetProductInfo", "the edition is Professional"),
+    (
+        "RtlNtStatusToDosError",
+        "what it does not know is told in the log",
+    ),
+    (
+        "RtlNtStatusToDosErrorNoTeb",
+        "what it does not know is told in the log",
     ),
     (
         "SeFilterToken",

@@ -5,7 +5,7 @@ mod blocking;
 pub mod callback;
 pub mod fast_mutex;
 pub mod interlocked;
-mod list;
+pub mod list;
 pub mod lookaside;
 mod mode;
 pub mod pool;

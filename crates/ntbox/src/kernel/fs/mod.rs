@@ -25,6 +25,7 @@
 //! | `support` | `FsRtl…` functions that ordinary drivers link |
 //! | `legal` | names as other file systems want them |
 //! | `mcb`, `runs` | map control blocks |
+//! | `reparse` | buffers of reparse points |
 //! | `tunnel` | names that were there until just now |
 
 mod about_volume;
@@ -45,6 +46,7 @@ mod lock;
 mod mcb;
 mod name;
 mod notify;
+mod reparse;
 mod runs;
 mod section_pointers;
 mod support;
@@ -77,6 +79,7 @@ pub const TABLES: &[&[Export]] = &[
     mcb::EXPORTS,
     mcb::SMALL,
     notify::EXPORTS,
+    reparse::EXPORTS,
     section_pointers::EXPORTS,
     support::EXPORTS,
     tunnel::EXPORTS,

@@ -10,7 +10,7 @@ use ntstatus::{
 };
 
 use super::text::Unit;
-use super::{ansi, block, case, codepage, scan, unicode};
+use super::{ansi, block, case, codepage, scan, unicode, utf8};
 use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Call, Stop, exports};
 use crate::kernel::guest::{self, UnicodeString as Counted};
@@ -28,6 +28,15 @@ exports! {
         [max APC_LEVEL] fails 0xc000_0017
     {
         bytes_to_string(call, to, from, allocate)
+    }
+
+    /// `RtlAnsiCharToUnicodeChar`: the character at a place, which becomes the next
+    /// one.
+    fn RtlAnsiCharToUnicodeChar(place: u64) -> u16 [max APC_LEVEL] {
+        let at = guest::read_u64(place)?;
+        let byte = guest::read_u8(at)?;
+        guest::write_u64(place, at.wrapping_add(1))?;
+        Ok(codepage::to_unicode(byte))
     }
 
     /// `RtlUnicodeStringToAnsiString`.
@@ -160,12 +169,13 @@ exports! {
         units_to_bytes(to, room, stored, (from, length), case::upcase)
     }
 
-    /// `RtlUnicodeToUTF8N`.
+    /// `RtlUnicodeToUTF8N`: half of a pair is U+FFFD. The reference refuses an odd
+    /// length; Windows does so only if there is a destination.
     fn RtlUnicodeToUTF8N(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max PASSIVE_LEVEL] {
         if from == 0 {
             return Ok(STATUS_INVALID_PARAMETER_4);
         }
-        if length % 2 != 0 {
+        if to != 0 && length % 2 != 0 {
             return Ok(STATUS_INVALID_PARAMETER_5);
         }
         let units = scan::units(from, (length / 2).into())?;
@@ -179,22 +189,26 @@ exports! {
         store_pieces(to, room, stored, &pieces, lossy)
     }
 
-    /// `RtlUTF8ToUnicodeN`.
+    /// `RtlUTF8ToUnicodeN`: how many U+FFFD stand for what is not well formed,
+    /// which the reference leaves open, is told in `utf8`.
     fn RtlUTF8ToUnicodeN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max PASSIVE_LEVEL] {
         if from == 0 {
             return Ok(STATUS_INVALID_PARAMETER_4);
         }
         let bytes = scan::bytes(from, length.into())?;
-        let lossy = std::str::from_utf8(&bytes).is_err();
-        let pieces: Vec<Vec<u16>> = String::from_utf8_lossy(&bytes)
-            .chars()
-            .map(|letter| letter.encode_utf16(&mut [0; 2]).to_vec())
+        let mut lossy = false;
+        let pieces: Vec<Vec<u16>> = utf8::decode(&bytes)
+            .map(|letter| {
+                lossy |= letter.is_none();
+                letter.unwrap_or(char::REPLACEMENT_CHARACTER).encode_utf16(&mut [0; 2]).to_vec()
+            })
             .collect();
         store_pieces(to, room, stored, &pieces, lossy)
     }
 }
 
-/// Bytes to a `UNICODE_STRING`, NUL included.
+/// Bytes to a `UNICODE_STRING`, NUL included. Without room for them `Length` is
+/// what they need.
 fn bytes_to_string(call: &Call<'_>, to: u64, from: u64, allocate: bool) -> Result<u32, Stop> {
     let bytes = ansi::bytes(Counted::read(from)?)?;
     let Ok((length, size)) = unicode::counted(bytes.len()) else {
@@ -210,6 +224,7 @@ fn bytes_to_string(call: &Call<'_>, to: u64, from: u64, allocate: bool) -> Resul
         };
         (string.buffer, string.maximum_length) = (buffer, size);
     } else if length >= string.maximum_length {
+        guest::write_u16(to, length)?;
         return Ok(STATUS_BUFFER_OVERFLOW);
     }
     let units: Vec<u16> = bytes
@@ -229,7 +244,8 @@ fn bytes_to_string(call: &Call<'_>, to: u64, from: u64, allocate: bool) -> Resul
 }
 
 /// A `UNICODE_STRING` to bytes, NUL included. Without enough room, what fits
-/// is stored with its NUL and the status says so.
+/// is stored with its NUL and the status says so; where not even that fits,
+/// `Length` is what is needed, which the reference does not tell.
 fn string_to_bytes(
     call: &Call<'_>,
     to: u64,
@@ -250,6 +266,7 @@ fn string_to_bytes(
         (string.buffer, string.maximum_length) = (buffer, size);
     } else if length >= string.maximum_length {
         if string.maximum_length == 0 {
+            guest::write_u16(to, length)?;
             return Ok(STATUS_BUFFER_OVERFLOW);
         }
         (length, status) = (string.maximum_length - 1, STATUS_BUFFER_OVERFLOW);

@@ -86,6 +86,12 @@ exports! {
         Ok(text)
     }
 
+    /// `strlwr`, the older name of `_strlwr`.
+    fn strlwr(text: u64) -> u64 [max HIGH_LEVEL] {
+        text::change::<u8>(text, UNLIMITED, |units| units.make_ascii_lowercase())?;
+        Ok(text)
+    }
+
     /// `_strupr`, ASCII letters only.
     fn _strupr(text: u64) -> u64 [max HIGH_LEVEL] {
         text::change::<u8>(text, UNLIMITED, |units| units.iter_mut().for_each(|unit| *unit = unit.to_ascii_uppercase()))?;
@@ -208,10 +214,12 @@ mod tests {
     fn changes_in_place() {
         let mut text = *b"aBc\0D";
         let va = address_mut(&mut text);
-        value(_strupr, &[va]);
-        assert_eq!(&text, b"ABC\0D");
-        value(_strlwr, &[va]);
-        assert_eq!(&text, b"abc\0D");
+        for lower in [_strlwr, strlwr] {
+            value(_strupr, &[va]);
+            assert_eq!(&text, b"ABC\0D");
+            value(lower, &[va]);
+            assert_eq!(&text, b"abc\0D");
+        }
         value(_strrev, &[va]);
         assert_eq!(&text, b"cba\0D");
         value(_strnset, &[va, u64::from(b'-'), 2]);

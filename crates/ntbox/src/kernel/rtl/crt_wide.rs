@@ -92,6 +92,12 @@ exports! {
         Ok(text)
     }
 
+    /// `wcslwr`, the older name of `_wcslwr`.
+    fn wcslwr(text: u64) -> u64 [max HIGH_LEVEL] {
+        text::change::<u16>(text, UNLIMITED, |units| units.iter_mut().for_each(|unit| *unit = unit.fold()))?;
+        Ok(text)
+    }
+
     /// `_wcsupr`, ASCII letters only.
     fn _wcsupr(text: u64) -> u64 [max HIGH_LEVEL] {
         text::change::<u16>(text, UNLIMITED, |units| units.iter_mut().for_each(|unit| *unit = upper(*unit)))?;
@@ -214,10 +220,12 @@ mod tests {
     fn changes_in_place() {
         let mut text = wide("aBé");
         let at = address_mut(text.as_mut_slice());
-        value(_wcsupr, &[at]);
-        assert_eq!(text, wide("ABé"));
-        value(_wcslwr, &[at]);
-        assert_eq!(text, wide("abé"));
+        for lower in [_wcslwr, wcslwr] {
+            value(_wcsupr, &[at]);
+            assert_eq!(text, wide("ABé"));
+            value(lower, &[at]);
+            assert_eq!(text, wide("abé"));
+        }
         value(_wcsrev, &[at]);
         assert_eq!(text, wide("éba"));
         value(_wcsnset, &[at, u64::from(b'-'), 2]);

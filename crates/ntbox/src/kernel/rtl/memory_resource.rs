@@ -105,6 +105,21 @@ fn put(at: u64, value: u64) -> Result<(), Fault> {
 }
 
 exports! {
+    /// `RtlFindClosestEncodableLength`: the length, or the next one whose low bits
+    /// can be left out.
+    fn RtlFindClosestEncodableLength(source: u64, target: u64) -> u32 [max HIGH_LEVEL] {
+        let whole = |shift: u32| {
+            let length = source.checked_next_multiple_of(1 << shift)?;
+            u32::try_from(length >> shift).is_ok().then_some(length)
+        };
+        let shifts = [0].into_iter().chain(LARGE.iter().map(|(_, shift)| *shift));
+        let Some(length) = shifts.into_iter().find_map(whole) else {
+            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+        };
+        guest::write_u64(target, length)?;
+        Ok(ntstatus::STATUS_SUCCESS)
+    }
+
     /// `RtlCmEncodeMemIoResource`.
     fn RtlCmEncodeMemIoResource(descriptor: u64, kind: u8, length: u64, start: u64) -> u32 [max HIGH_LEVEL] {
         let encoding = match Encoding::of(kind, &[length]) {
@@ -188,6 +203,31 @@ mod tests {
         assert_eq!(decode().0, 0xffff_0000_0000_0000, "nothing is written then");
         assert_eq!((encode(1, 8), decode().2), (0, (1, 5)));
         assert_eq!(value(RtlCmDecodeMemIoResource, &[at, 0]), 8);
+    }
+
+    #[test]
+    fn a_length_is_rounded_up_to_one_that_can_be_written() {
+        let mut target = 7_u64;
+        let to = address_mut(&mut target);
+        for (source, expected) in [
+            (0, 0),
+            (0xffff_ffff, 0xffff_ffff),
+            (0x1_0000_0000, 0x1_0000_0000),
+            (0x1_0000_0001, 0x1_0000_0100),
+            (0xff_ffff_ff00, 0xff_ffff_ff00),
+            (0xff_ffff_ff01, 0x100_0000_0000),
+            (0x100_0000_0001, 0x100_0001_0000),
+            (0xffff_ffff_0001, 0x1_0000_0000_0000),
+            (0xffff_fffe_0000_0001, 0xffff_ffff_0000_0000),
+        ] {
+            assert_eq!(status(RtlFindClosestEncodableLength, &[source, to]), 0);
+            assert_eq!(target, expected, "{source:#x}");
+        }
+        assert_eq!(
+            status(RtlFindClosestEncodableLength, &[u64::MAX, to]),
+            ntstatus::STATUS_INVALID_PARAMETER
+        );
+        assert_eq!(target, 0xffff_ffff_0000_0000);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL};
-use crate::kernel::{guest, stop};
+use crate::kernel::{altitude::Altitude, guest, stop};
 
 /// Longest text of an assertion that is reported.
 const LIMIT: usize = 512;
@@ -47,6 +47,11 @@ exports! {
         Ok(guest::read_u64(first)? == guest::read_u64(second)?)
     }
 
+    /// `RtlCompareAltitudes`: below 0, 0 or above 0, as numbers.
+    fn RtlCompareAltitudes(first: u64, second: u64) -> i32 [max APC_LEVEL] {
+        Ok(Altitude::read(first)?.cmp(&Altitude::read(second)?) as i32)
+    }
+
     /// `RtlAreAllAccessesGranted`.
     fn RtlAreAllAccessesGranted(granted: u32, desired: u32) -> bool [max HIGH_LEVEL] {
         Ok(desired & !granted == 0)
@@ -61,7 +66,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, value, violations};
+    use crate::kernel::testing::{Counted, address, address_mut, value, violations, wide};
 
     #[test]
     fn an_assertion_is_reported() {
@@ -111,6 +116,22 @@ mod tests {
         value(RtlCopyLuid, &[address_mut(&mut second), address(&first)]);
         assert_eq!(value(RtlEqualLuid, &compared), 1);
         assert_eq!(second, first);
+    }
+
+    #[test]
+    fn altitudes_are_compared_as_numbers() {
+        for (first, second, expected) in [
+            ("9", "10", -1),
+            ("380000.5", "380000.05", 1),
+            ("0100.10", "100.1", 0),
+        ] {
+            let (mut first, mut second) = (wide(first), wide(second));
+            let (used, other) = (first.len() - 1, second.len() - 1);
+            let first = Counted::unicode(&mut first, used);
+            let second = Counted::unicode(&mut second, other);
+            let compared = value(RtlCompareAltitudes, &[address(&first), address(&second)]);
+            assert_eq!(compared.cast_signed(), expected);
+        }
     }
 
     #[test]

@@ -12,10 +12,15 @@ mod convert;
 mod counted_oem;
 mod crt_narrow;
 mod crt_number;
+mod crt_path;
+mod crt_scan;
 mod crt_wide;
 mod ctype;
+mod dos_error;
 mod generate_name;
 pub mod guid;
+mod hash_table;
+mod heap;
 mod image;
 mod lznt1;
 mod memory;
@@ -34,6 +39,7 @@ mod table;
 pub mod text;
 mod time;
 pub mod unicode;
+mod utf8;
 mod version;
 
 pub use version::SUITE;
@@ -50,10 +56,15 @@ pub const TABLES: &[&[Export]] = &[
     counted_oem::EXPORTS,
     crt_narrow::EXPORTS,
     crt_number::EXPORTS,
+    crt_path::EXPORTS,
+    crt_scan::EXPORTS,
     crt_wide::EXPORTS,
     ctype::EXPORTS,
+    dos_error::EXPORTS,
     generate_name::EXPORTS,
     guid::EXPORTS,
+    hash_table::EXPORTS,
+    heap::EXPORTS,
     image::EXPORTS,
     memory::EXPORTS,
     memory_resource::EXPORTS,

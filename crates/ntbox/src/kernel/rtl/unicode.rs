@@ -47,9 +47,13 @@ exports! {
         Ok(terminate(UnicodeString { length, ..destination })?)
     }
 
-    /// `RtlAppendUnicodeStringToString`: all of it or nothing.
+    /// `RtlAppendUnicodeStringToString`: all of it or nothing. An empty source
+    /// leaves the destination alone, whatever its lengths are.
     fn RtlAppendUnicodeStringToString(to: u64, from: u64) -> u32 [max HIGH_LEVEL] {
         let source = UnicodeString::read(from)?;
+        if source.length == 0 {
+            return Ok(STATUS_SUCCESS);
+        }
         Ok(append(to, source.buffer, source.length.into())?)
     }
 

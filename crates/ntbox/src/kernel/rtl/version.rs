@@ -16,6 +16,8 @@ const EX_PART: u64 = 0x114;
 const PLATFORM_NT: u32 = 2;
 /// `VER_SUITE_SINGLEUSERTS`.
 pub const SUITE: u16 = 0x100;
+/// `PRODUCT_PROFESSIONAL`.
+const PRODUCT_PROFESSIONAL: u32 = 0x30;
 /// `VER_NT_WORKSTATION`.
 const WORKSTATION: u8 = 1;
 
@@ -47,6 +49,18 @@ exports! {
             guest::write_u8(rest.wrapping_add(7), 0)?;
         }
         Ok(STATUS_SUCCESS)
+    }
+
+    /// `RtlGetProductInfo`: the edition is Professional. Asked by a version before
+    /// Windows Vista, or without a place for it, it tells nothing.
+    fn RtlGetProductInfo(major: u32, minor: u32, pack_major: u32, pack_minor: u32, product: u64) -> bool
+        [max PASSIVE_LEVEL]
+    {
+        if product == 0 || major < 6 {
+            return Ok(false);
+        }
+        guest::write_u32(product, PRODUCT_PROFESSIONAL)?;
+        Ok(true)
     }
 
     /// `VerSetConditionMask`: three bits for each part of a version.
@@ -372,5 +386,16 @@ mod tests {
         assert_eq!(value(RtlIsServicePackVersionInstalled, &[0x0a00_0100]), 0);
         assert_eq!(value(RtlIsServicePackVersionInstalled, &[0x0601_0000]), 0);
         assert_eq!(value(RtlGetNtGlobalFlags, &[]), 0);
+    }
+
+    #[test]
+    fn the_edition_is_that_of_a_workstation() {
+        let mut product = 0_u32;
+        let at = address_mut(&mut product);
+        assert_eq!(value(RtlGetProductInfo, &[5, 1, 0, 0, at]), 0);
+        assert_eq!(value(RtlGetProductInfo, &[10, 0, 0, 0, 0]), 0);
+        assert_eq!(product, 0);
+        assert_eq!(value(RtlGetProductInfo, &[10, 0, 0, 0, at]), 1);
+        assert_eq!(product, PRODUCT_PROFESSIONAL);
     }
 }

@@ -20,6 +20,7 @@
 //! | `descriptor_info` | descriptors that drivers keep themselves |
 //! | `audit` | what is told of accesses and sessions: nothing |
 //! | `token_services` | `ZwOpenProcessTokenEx` and its kin |
+//! | `user_key` | `RtlFormatCurrentUserKeyPath` |
 //! | `public` | `SeExports` |
 
 mod access;
@@ -43,6 +44,7 @@ mod tests;
 mod token;
 mod token_information;
 mod token_services;
+mod user_key;
 
 use super::call::Export;
 
@@ -85,4 +87,5 @@ pub const TABLES: &[&[Export]] = &[
     token::EXPORTS,
     token_information::EXPORTS,
     token_services::EXPORTS,
+    user_key::EXPORTS,
 ];

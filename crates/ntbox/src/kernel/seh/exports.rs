@@ -211,6 +211,15 @@ exports! {
         Ok(u16::try_from(wanted.len()).unwrap_or(u16::MAX))
     }
 
+    /// `RtlGetCallersAddress`: where the caller returns to, and where that
+    /// function does; 0 where nobody is.
+    fn RtlGetCallersAddress<call>(callers: u64, their_callers: u64) -> () [max DISPATCH_LEVEL] {
+        let list = walk::backtrace(&caller(call), 3);
+        let at = |n: usize| list.get(n).copied().unwrap_or(0);
+        guest::write_u64(callers, at(1))?;
+        Ok(guest::write_u64(their_callers, at(2))?)
+    }
+
     /// `RtlWalkFrameChain`: return addresses from the caller's on. With the flag
     /// for the user-mode stack there are none: a system thread has no such stack;
     /// nor without a place for them.

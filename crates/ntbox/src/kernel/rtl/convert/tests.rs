@@ -40,7 +40,7 @@ fn bytes_become_a_unicode_string() {
         // The NUL must fit too.
         assert_eq!(
             unicode_of(handler, b"abc", 3),
-            (STATUS_BUFFER_OVERFLOW, String::new(), 6)
+            (STATUS_BUFFER_OVERFLOW, "...".into(), 6)
         );
         assert_eq!(
             unicode_of(handler, &vec![b'x'; 0x7fff], 0x7fff).0,
@@ -65,10 +65,20 @@ fn a_unicode_string_becomes_bytes() {
             ansi_of(handler, "abc", 3),
             (STATUS_BUFFER_OVERFLOW, b"ab".into(), b"ab\0".into())
         );
-        assert_eq!(
-            ansi_of(handler, "abc", 0),
-            (STATUS_BUFFER_OVERFLOW, b"".into(), b"".into())
-        );
+    }
+    for handler in [
+        RtlUnicodeStringToAnsiString as Handler,
+        RtlUnicodeStringToOemString,
+        RtlUpcaseUnicodeStringToAnsiString,
+        RtlUpcaseUnicodeStringToOemString,
+    ] {
+        // Without any, it is told what is needed.
+        let mut units = wide("abc");
+        let from = Owned::unicode(&mut units, 3);
+        let to = Owned::empty();
+        let arguments = [address(&to), address(&from), 0];
+        assert_eq!(status(handler, &arguments), STATUS_BUFFER_OVERFLOW);
+        assert_eq!((to.length, to.maximum_length, to.buffer), (3, 0, 0));
     }
     for handler in [
         RtlUpcaseUnicodeStringToAnsiString,
@@ -185,6 +195,18 @@ fn counted_conversions_stop_at_the_room_without_an_error() {
 }
 
 #[test]
+fn characters_are_taken_one_by_one() {
+    let text = *b"a\x80\xe9";
+    let mut place = address(&text);
+    let mut taken = String::new();
+    for _ in 0..3 {
+        let unit = value(RtlAnsiCharToUnicodeChar, &[address_mut(&mut place)]);
+        taken.push(char::from_u32(u32::try_from(unit).unwrap()).unwrap());
+    }
+    assert_eq!((taken.as_str(), place), ("a€é", address(&text) + 3));
+}
+
+#[test]
 fn utf8_from_utf16() {
     let run = |units: &[u16], room: u64| {
         let mut bytes = [b'.'; 16];
@@ -221,10 +243,21 @@ fn utf8_from_utf16() {
         status(RtlUnicodeToUTF8N, &[0, 0, count, 0, 10]),
         STATUS_INVALID_PARAMETER_4
     );
+    // Half a unit is none, unless there is something to be stored.
     assert_eq!(
         status(RtlUnicodeToUTF8N, &[0, 0, count, from, 9]),
+        STATUS_SOME_NOT_MAPPED
+    );
+    assert_eq!(needed, 9);
+    let mut room = [0_u8; 16];
+    assert_eq!(
+        status(
+            RtlUnicodeToUTF8N,
+            &[address_mut(&mut room), 16, count, from, 9]
+        ),
         STATUS_INVALID_PARAMETER_5
     );
+    assert_eq!(needed, 9);
 }
 
 #[test]
@@ -253,6 +286,10 @@ fn utf16_from_utf8() {
     assert_eq!(
         run(b"a\xffb", 16),
         (STATUS_SOME_NOT_MAPPED, "a\u{fffd}b".into())
+    );
+    assert_eq!(
+        run(b"\xed\xa0\x80", 16),
+        (STATUS_SOME_NOT_MAPPED, "\u{fffd}\u{fffd}".into())
     );
     let mut needed = 0_u32;
     let count = address_mut(&mut needed);
