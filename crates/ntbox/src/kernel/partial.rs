@@ -13,6 +13,10 @@ pub const NOTES: &[(&str, &str)] = &[
         "tells of no block that it is charged to a quota",
     ),
     (
+        "FsRtlRegisterFileSystemFilterCallbacks",
+        "no callback is called: no file of a driver has sections",
+    ),
+    (
         "FsRtlValidateReparsePointBuffer",
         "what the data of a tag mean is not looked at",
     ),

@@ -25,6 +25,7 @@
 //! | `support` | `FsRtl…` functions that ordinary drivers link |
 //! | `legal` | names as other file systems want them |
 //! | `mcb`, `runs` | map control blocks |
+//! | `filter_callbacks` | callbacks around locks for sections: there are none |
 //! | `reparse` | buffers of reparse points |
 //! | `tunnel` | names that were there until just now |
 
@@ -40,6 +41,7 @@ pub mod ecp;
 mod end;
 mod expression;
 mod file_lock;
+mod filter_callbacks;
 mod information;
 mod legal;
 mod lock;
@@ -74,6 +76,7 @@ pub const TABLES: &[&[Export]] = &[
     ecp::EXPORTS,
     expression::EXPORTS,
     file_lock::EXPORTS,
+    filter_callbacks::EXPORTS,
     legal::EXPORTS,
     lock::EXPORTS,
     mcb::EXPORTS,

@@ -264,6 +264,20 @@ fn hashes() {
     assert_eq!(hash("AB", 0, 0), (STATUS_SUCCESS, 65 * 65599 + 66));
     assert_eq!(hash("ab", 1, 0), hash("AB", 0, 0));
     assert_ne!(hash("ab", 0, 0), hash("AB", 0, 0));
+    // Worked out in Python, case by its `str.upper`.
+    for (text, insensitive, expected) in [
+        ("T", 0, 0x54_u32),
+        ("Test", 0, 0x766b_b952),
+        ("test", 1, 0x6689_c132),
+        ("tést", 0, 0x8845_cfb6),
+        ("tést", 1, 0xa789_bfb6),
+        ("abcdef", 0, 0x9713_18c3),
+        ("Straße", 1, 0x8202_b7d6),
+        (r"\Device\NtMem", 0, 0x3e39_06c5),
+        ("ѐЖ", 1, 0x0401_0016),
+    ] {
+        assert_eq!(hash(text, insensitive, 0), (STATUS_SUCCESS, expected));
+    }
     assert_eq!(hash("A", 0, 2).0, STATUS_INVALID_PARAMETER);
     assert_eq!(hash("A", 0, 0xffff_ffff).0, STATUS_INVALID_PARAMETER);
     assert_eq!(
