@@ -122,9 +122,11 @@ impl Common {
         caller: &Caller<'_>,
     ) -> Result<u32, Refusal> {
         let synchronous = is_synchronous(file.object)?;
-        // The request's end gives its reference back, which may come first.
-        ob::reference(file.object);
+        // The request's end gives its reference back, which may come before the
+        // driver returns. The lock of a synchronous file is let go after that, so it
+        // has a reference of its own; another file is the request's alone.
         if synchronous {
+            ob::reference(file.object);
             acquire(file.object)?;
         }
         let sender = Sender {
@@ -154,8 +156,8 @@ impl Common {
         };
         if synchronous {
             release(file.object)?;
+            ob::dereference(file.object, caller);
         }
-        ob::dereference(file.object, caller);
         status
     }
 

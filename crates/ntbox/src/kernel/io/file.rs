@@ -366,6 +366,10 @@ fn send(
     let major = guest::read_u8(irp::next_location(packet)? + stack::MAJOR)?;
     let user = guest::read_u8(packet + packet_offset::REQUESTOR_MODE)? != 0;
     let thread = threads::current_thread();
+    // Looked up before: with the request its file may go, and with that the device.
+    let owner = guest::read_u64(top + device::DRIVER_OBJECT)?;
+    let routine =
+        guest::read_u64(owner + super::layout::driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
     if user {
         watched_user::begin_request(thread);
     }
@@ -374,9 +378,6 @@ fn send(
         watched_user::end_request(thread);
     }
     let returned = returned?;
-    let owner = guest::read_u64(top + device::DRIVER_OBJECT)?;
-    let routine =
-        guest::read_u64(owner + super::layout::driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
     match (returned == irp::PENDING, finish::take(id)) {
         (true, Some(outcome)) if !outcome.pending_returned => {
             let what = format!(

@@ -178,8 +178,16 @@ fn request(
     if !allowed(operation, entry.access) {
         return Ok(refused(ntstatus::STATUS_ACCESS_DENIED));
     }
-    // The request keeps the file while its handle may be closed by others.
-    ob::reference(entry.object);
+    // The request has the reference, and its end gives it back: a driver that has
+    // let go of the request must not count on the file, whose handle others may
+    // have closed meanwhile.
+    if ob::reference(entry.object).is_none() {
+        return Ok(refused(ntstatus::STATUS_INVALID_HANDLE));
+    }
+    let notify = Notify {
+        file: entry.object,
+        ..Notify::default()
+    };
     let sent = file::request(
         entry.object,
         operation,
@@ -188,15 +196,13 @@ fn request(
             user: true,
             access: entry.access,
         },
-        Notify::default(),
+        notify,
         caller,
     );
-    let outcome = sent.map(|sent| match sent {
+    sent.map(|sent| match sent {
         Sent::Done(outcome) => outcome,
         Sent::Pending(id) => finish::wait_for(id),
-    });
-    ob::dereference(entry.object, caller);
-    outcome
+    })
 }
 
 /// Whether the rights of a handle allow a request: reading and writing need
