@@ -415,6 +415,33 @@ fn links_are_what_they_are_said_to_be() {
     );
 }
 
+/// A list that is shared takes no entry that lives less long than those it is of,
+/// although one that lives longer would do.
+#[test]
+fn a_shared_list_keeps_no_entry_that_dies() {
+    for (list, links, push) in [
+        ("LockedList", "DoubleLinks", "push_back"),
+        ("LockedStack", "SingleLinks", "push"),
+        ("AtomicStack", "AtomicLinks", "push"),
+    ] {
+        let program = |life: &str| {
+            format!(
+                "use wdm::list::{{AtomicLinks, AtomicStack, LockedList, LockedStack, SingleLinks}};
+                 struct Entry<'a> {{ text: &'a str, links: {links} }}
+                 wdm::linked!(Entry<'_>, links: {links});
+                 fn f(list: &{list}<Entry<'static>>, entry: wdm::pool::PoolBox<Entry<{life}>>) {{
+                     list.{push}(entry);
+                 }}"
+            )
+        };
+        refused(
+            &program("'_"),
+            &["E0521", "borrowed data escapes outside of function"],
+            &program("'static"),
+        );
+    }
+}
+
 #[test]
 fn links_are_aligned() {
     for packed in ["packed", "C, packed", "C, packed(4)"] {

@@ -29,8 +29,9 @@ pub struct UserRange<'q> {
     len: usize,
     /// Where a request counts what is written.
     written: Option<&'q mut usize>,
-    /// The process is the current one while the request is handled.
-    request: PhantomData<&'q ()>,
+    /// The process is the current one while the request is handled, in the thread
+    /// that handles it.
+    request: PhantomData<(&'q (), *mut ())>,
 }
 
 impl UserRange<'_> {

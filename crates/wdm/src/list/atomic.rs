@@ -12,7 +12,7 @@ use wdk_sys::{
     },
 };
 
-use super::{AtomicLinks, Linked, from_links, into_links};
+use super::{AtomicLinks, Linked, Shared, from_links, into_links};
 use crate::{
     Result,
     pool::{PoolBox, PoolTag},
@@ -31,7 +31,7 @@ use crate::{
 pub struct AtomicStack<T: Linked<AtomicLinks>> {
     /// In memory of its own, aligned to 16 bytes and nonpaged.
     head: PoolBox<Head>,
-    entries: PhantomData<PoolBox<T>>,
+    entries: PhantomData<Shared<T>>,
 }
 
 struct Head(UnsafeCell<SLIST_HEADER>);

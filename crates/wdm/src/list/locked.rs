@@ -10,7 +10,7 @@ use wdk_sys::{
     },
 };
 
-use super::{DoubleLinks, Linked, double::new_head, from_links, into_links};
+use super::{DoubleLinks, Linked, Shared, double::new_head, from_links, into_links};
 use crate::{
     Result,
     pool::{PoolBox, PoolTag},
@@ -30,7 +30,7 @@ use crate::{
 pub struct LockedList<T: Linked<DoubleLinks>> {
     head: PoolBox<DoubleLinks>,
     lock: UnsafeCell<KSPIN_LOCK>,
-    entries: PhantomData<PoolBox<T>>,
+    entries: PhantomData<Shared<T>>,
 }
 
 // SAFETY: the lock orders access to the links; entries go from one thread to

@@ -87,6 +87,11 @@ macro_rules! linked {
     };
 }
 
+/// What a list owns that entries are put into through shared references. A list of
+/// entries that live long must not pass for one of entries that do not, as one that
+/// is borrowed mutably may: whoever puts in a short-lived one would leave it there.
+type Shared<T> = (PoolBox<T>, fn(T) -> T);
+
 /// The kinds of links; nobody else can add one.
 pub trait Links: sealed::Sealed {}
 

@@ -8,7 +8,7 @@ use wdk_sys::{
     ntddk::{ExInterlockedPopEntryList, ExInterlockedPushEntryList},
 };
 
-use super::{Linked, SingleLinks, from_links, into_links, record};
+use super::{Linked, Shared, SingleLinks, from_links, into_links, record};
 use crate::{
     Result,
     pool::{PoolBox, PoolTag},
@@ -117,7 +117,7 @@ impl<T: Linked<SingleLinks>> fmt::Debug for Stack<T> {
 pub struct LockedStack<T: Linked<SingleLinks>> {
     /// In memory of its own, which is nonpaged.
     core: PoolBox<Core>,
-    entries: PhantomData<PoolBox<T>>,
+    entries: PhantomData<Shared<T>>,
 }
 
 struct Core {
