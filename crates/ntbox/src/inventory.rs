@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::kernel::{exports, foreign, loader, partial, since, variables};
+use crate::kernel::{exports, foreign, loader, missing, partial, since, variables};
 use crate::{Error, host_file, machine};
 use settings::OsVersion;
 
@@ -20,6 +20,18 @@ pub struct Import {
     /// Whether this kernel provides it. What it does not is an error only when
     /// the driver calls it.
     pub provided: bool,
+    /// Why this kernel does not, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+}
+
+/// Something that Windows provides and this kernel does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct MissingExport {
+    /// Name that drivers import.
+    pub name: &'static str,
+    /// Why it is missing.
+    pub reason: &'static str,
 }
 
 /// Something that this kernel provides.
@@ -75,10 +87,16 @@ pub fn imports(image: &Path) -> Result<Vec<Import>, Error> {
     };
     Ok(list
         .into_iter()
-        .map(|import| Import {
-            provided: loader::is_kernel(&import.module) && provides(&import.name),
-            module: import.module,
-            name: import.name,
+        .map(|import| {
+            let of_kernel = loader::is_kernel(&import.module);
+            let provided = of_kernel && provides(&import.name);
+            let is_missing = of_kernel && !provided;
+            Import {
+                provided,
+                reason: is_missing.then(|| missing::reason(&import.name)).flatten(),
+                module: import.module,
+                name: import.name,
+            }
         })
         .collect())
 }
@@ -121,6 +139,17 @@ pub fn exports() -> Vec<Export> {
     list
 }
 
+/// What Windows provides by its import libraries and headers and this kernel does not,
+/// by name, each with the reason.
+#[must_use]
+pub fn missing_exports() -> Vec<MissingExport> {
+    let mut list: Vec<_> = missing::names()
+        .map(|(name, reason)| MissingExport { name, reason })
+        .collect();
+    list.sort_unstable();
+    list
+}
+
 /// Why no call of an export can be made to fail, if so.
 pub fn cannot_fail(name: &str) -> Option<String> {
     let list = exports();
@@ -149,6 +178,20 @@ mod tests {
             .collect();
         assert!(same.is_empty(), "{same:?}");
         assert!(list.iter().any(|export| export.name == "IoAllocateMdl"));
+    }
+
+    #[test]
+    fn missing_exports_are_not_provided() {
+        let list = exports();
+        let both: Vec<_> = missing_exports()
+            .into_iter()
+            .filter(|missing| list.iter().any(|export| export.name == missing.name))
+            .map(|missing| missing.name)
+            .collect();
+        assert!(
+            both.is_empty(),
+            "built, so no longer to be listed in kernel/missing.txt: {both:?}"
+        );
     }
 
     #[test]

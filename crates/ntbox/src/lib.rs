@@ -22,7 +22,9 @@ mod written;
 
 pub use config::{Config, DebugFilter, MAXIMUM_PROCESSORS, Time, VolumeFile};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use inventory::{Export, ExportKind, Import, describe_module, exports, imports};
+pub use inventory::{
+    Export, ExportKind, Import, MissingExport, describe_module, exports, imports, missing_exports,
+};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use machine::{Machine, Started, run};
 pub use render::Text;

@@ -400,6 +400,28 @@ fn exports_are_listed() {
 }
 
 #[test]
+fn missing_exports_are_listed_with_reasons() {
+    let output = ntbox(&["exports", "--missing", "--json"]);
+    assert_eq!(status(&output), 0);
+    let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let missing = object["missing"].as_array().expect("a list");
+    let copy = missing.iter().find(|entry| entry["name"] == "CcCopyRead");
+    assert_eq!(
+        copy.expect("the cache manager is missing")["reason"],
+        "the cache manager is not built"
+    );
+    assert_eq!(object.get("exports"), None);
+
+    let output = ntbox(&["exports", "--missing"]);
+    let said = text(&output.stdout);
+    assert!(
+        said.contains("missing CcCopyRead: the cache manager is not built\n"),
+        "{said}"
+    );
+    assert!(said.ends_with(&format!("{} names\n", missing.len())));
+}
+
+#[test]
 fn no_colours_reach_a_pipe() {
     let output = ntbox(&["run", "/no/such.sys"]);
     assert!(!output.stderr.contains(&0x1b), "{}", text(&output.stderr));

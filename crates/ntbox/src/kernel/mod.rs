@@ -24,6 +24,7 @@ mod layout;
 mod list_walk;
 pub mod loader;
 mod log;
+pub mod missing;
 mod mm;
 mod native;
 mod ob;

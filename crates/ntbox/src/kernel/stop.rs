@@ -14,7 +14,7 @@ use super::ob::Caller;
 use super::seh::{self, Context, ExceptionRecord};
 use super::signals::Trap;
 use super::wire::{self, Event};
-use super::{cpu, exports, foreign, guest, loader, log, mm, since, verify, version};
+use super::{cpu, exports, foreign, guest, loader, log, missing, mm, since, verify, version};
 use crate::report::{BugCheck, Location, Past, Violation};
 
 /// Bug check codes that this kernel itself stops with.
@@ -292,7 +292,7 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
         bug_check(
             code::PAGE_FAULT_IN_NONPAGED_AREA,
             [address, access.code(), context.rip, 0],
-            missing(&name, access),
+            missing_import(&name, access),
             Some(context),
         );
     }
@@ -375,22 +375,27 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
 }
 
 /// What is said of an import that is not there.
-fn missing(name: &str, access: Access) -> String {
+fn missing_import(name: &str, access: Access) -> String {
     let how = match access {
         Access::Execute => "called",
         Access::Read => "read, as a variable",
         Access::Write => "written, as a variable",
     };
-    let (module, bare) = name.split_once('!').unwrap_or((name, name));
-    if let Some(since) = since::of(bare) {
+    if name.contains("->") {
+        return format!("{name} is a routine that this kernel does not have; it was {how}");
+    }
+    let (module, import) = name.split_once('!').unwrap_or((name, name));
+    if let Some(since) = since::of(import) {
         return format!(
             "{name} is imported by the driver and came with Windows {since}; this is Windows {}, which does not load such a driver. It was {how}",
             version::get()
         );
     }
-    let module = foreign::describe(module).map_or_else(String::new, |what| format!("; {what}"));
+    let why = foreign::describe(module)
+        .or_else(|| missing::reason(import).map(str::to_owned))
+        .map_or_else(String::new, |why| format!("; {why}"));
     format!(
-        "{name} is imported by the driver and not implemented by this kernel; it was {how}{module}"
+        "{name} is imported by the driver and not implemented by this kernel; it was {how}{why}"
     )
 }
 

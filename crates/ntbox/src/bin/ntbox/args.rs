@@ -283,6 +283,9 @@ pub struct Imports {
 
 #[derive(Debug, Args)]
 pub struct Exports {
+    /// List what Windows provides and this kernel does not, each with the reason
+    #[arg(long)]
+    pub missing: bool,
     /// Write one JSON object instead of text
     #[arg(long)]
     pub json: bool,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ntbox::{Error, Export, Import, Report, Verdict};
+use ntbox::{Error, Export, Import, MissingExport, Report, Verdict};
 
 use crate::args::{Cli, Command, status};
 use crate::ioctl::{self, Session};
@@ -29,6 +29,8 @@ pub enum Done {
     Imports(Vec<Import>),
     /// What the kernel provides.
     Exports(Vec<Export>),
+    /// What it does not provide.
+    Missing(Vec<MissingExport>),
 }
 
 /// Does what the command line says.
@@ -38,6 +40,7 @@ pub fn carry_out(cli: &Cli) -> Outcome<'_> {
         Command::Ioctl(args) => ioctl::run(args).map(|session| Done::Ioctl(Box::new(session))),
         Command::Sweep(args) => sweep::run(args).map(|swept| Done::Sweep(Box::new(swept))),
         Command::Imports(args) => imports(&args.file),
+        Command::Exports(args) if args.missing => Ok(Done::Missing(ntbox::missing_exports())),
         Command::Exports(_) => Ok(Done::Exports(ntbox::exports())),
     };
     Outcome {
@@ -85,7 +88,7 @@ impl Outcome<'_> {
             Ok(Done::Imports(list)) if list.iter().any(|import| !import.provided) => {
                 status::INCOMPLETE
             }
-            Ok(Done::Imports(_) | Done::Exports(_)) => status::CLEAN,
+            Ok(Done::Imports(_) | Done::Exports(_) | Done::Missing(_)) => status::CLEAN,
             Err(Error::Config(_)) => status::USAGE,
             Err(Error::Read { .. } | Error::Image { .. }) => status::IMAGE,
             Err(Error::Host(_) | Error::Stopped) => status::HOST,

@@ -4,7 +4,7 @@
 use std::io::{self, BufWriter, Write};
 
 use anstyle::{AnsiColor, Style};
-use ntbox::{Export, ExportKind, Import, Report};
+use ntbox::{Export, ExportKind, Import, MissingExport, Report};
 use serde::Serialize;
 
 use crate::args::{Command, Run};
@@ -35,6 +35,8 @@ struct Object<'o> {
     imports: Option<&'o [Import]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exports: Option<&'o [Export]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<&'o [MissingExport]>,
 }
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -55,7 +57,8 @@ impl Outcome<'_> {
     fn json(&self) -> io::Result<()> {
         let status = self.status();
         let (mut verdict, mut error, mut answers) = (None, None, None);
-        let (mut report, mut sweep, mut imports, mut exports) = (None, None, None, None);
+        let (mut report, mut sweep) = (None, None);
+        let (mut imports, mut exports, mut missing) = (None, None, None);
         match &self.result {
             Ok(Done::Run(done)) => {
                 verdict = Some(done.verdict().name());
@@ -73,6 +76,7 @@ impl Outcome<'_> {
             }
             Ok(Done::Imports(list)) => imports = Some(list.as_slice()),
             Ok(Done::Exports(list)) => exports = Some(list.as_slice()),
+            Ok(Done::Missing(list)) => missing = Some(list.as_slice()),
             Err(failure) => error = Some(failure.to_string()),
         }
         let object = Object {
@@ -85,6 +89,7 @@ impl Outcome<'_> {
             sweep,
             imports,
             exports,
+            missing,
         };
         let mut out = BufWriter::new(io::stdout().lock());
         serde_json::to_writer_pretty(&mut out, &object)?;
@@ -106,6 +111,7 @@ impl Outcome<'_> {
             (Ok(Done::Sweep(swept)), _) => sweep(&mut out, swept)?,
             (Ok(Done::Imports(list)), _) => imports(&mut out, list)?,
             (Ok(Done::Exports(list)), _) => exports(&mut out, list)?,
+            (Ok(Done::Missing(list)), _) => missing(&mut out, list)?,
             (Err(error), _) => writeln!(anstream::stderr().lock(), "{BAD}error{BAD:#}: {error}")?,
         }
         out.flush()
@@ -127,13 +133,15 @@ fn imports(out: &mut impl Write, list: &[Import]) -> io::Result<()> {
         module,
         name,
         provided,
+        reason,
     } in list
     {
         let (module, name) = (module.escape_debug(), name.escape_debug());
         if *provided {
             writeln!(out, "provided {module}!{name}")?;
         } else {
-            writeln!(out, "{BAD}missing{BAD:#}  {module}!{name}")?;
+            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            writeln!(out, "{BAD}missing{BAD:#}  {module}!{name}{reason}")?;
         }
     }
     let missing = list.iter().filter(|import| !import.provided).count();
@@ -170,6 +178,13 @@ fn sweep(out: &mut impl Write, swept: &Swept) -> io::Result<()> {
         "\nsweep    {all} call stacks were made to fail, each in a run of its own: {} went well, {bad} did not",
         all - bad
     )
+}
+
+fn missing(out: &mut impl Write, list: &[MissingExport]) -> io::Result<()> {
+    for MissingExport { name, reason } in list {
+        writeln!(out, "missing {name}: {reason}")?;
+    }
+    writeln!(out, "{} names", list.len())
 }
 
 fn exports(out: &mut impl Write, list: &[Export]) -> io::Result<()> {
