@@ -1,16 +1,14 @@
-//! The IRQL, as the compiler's intrinsics read and write it on this processor: the
-//! headers have these functions inline.
+//! The IRQL: read as the bindings do, written as the compiler's intrinsics do on this
+//! processor, for the headers have that inline.
 
 use core::arch::asm;
 
-use wdk_sys::KIRQL;
+use wdk_sys::{KIRQL, ntddk::KeGetCurrentIrql};
 
 /// `KeGetCurrentIrql`.
 pub fn current() -> KIRQL {
-    let level: u64;
-    // SAFETY: reading the register has no effect.
-    unsafe { asm!("mov {}, cr8", out(reg) level, options(nomem, nostack, preserves_flags)) };
-    level.to_le_bytes()[0]
+    // SAFETY: a driver runs in kernel mode; reading the IRQL has no effect.
+    unsafe { KeGetCurrentIrql() }
 }
 
 /// `KeRaiseIrql`; the level before.

@@ -45,17 +45,10 @@ impl Generated {
         let functions = files
             .iter()
             .flat_map(|file| &file.items)
-            .filter_map(|item| match item {
-                Item::ForeignMod(module) => Some(&module.items),
-                _ => None,
-            })
-            .flatten()
-            .filter_map(|item| match item {
-                ForeignItem::Fn(function) => Some((
-                    function.sig.ident.to_string(),
-                    Signature::new(&function.sig, &types),
-                )),
-                _ => None,
+            .flat_map(declarations)
+            .map(|declaration| {
+                let name = declaration.ident.to_string();
+                (name, Signature::new(declaration, &types))
             })
             .collect();
         Self { functions, types }
@@ -91,6 +84,22 @@ impl Generated {
     /// Reads a declaration as the generated ones are read.
     pub fn signature(&self, declaration: &syn::Signature) -> Signature {
         Signature::new(declaration, &self.types)
+    }
+}
+
+/// The functions of an item: imported ones, and those that are defined inline.
+fn declarations(item: &Item) -> Vec<&syn::Signature> {
+    match item {
+        Item::ForeignMod(module) => module
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                ForeignItem::Fn(function) => Some(&function.sig),
+                _ => None,
+            })
+            .collect(),
+        Item::Fn(function) => vec![&function.sig],
+        _ => Vec::new(),
     }
 }
 

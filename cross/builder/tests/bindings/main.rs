@@ -8,7 +8,11 @@
 
 mod abi;
 mod generated;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod header;
 mod layout;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod names;
 mod pages;
 mod reference;
 mod rust_source;

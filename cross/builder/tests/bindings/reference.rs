@@ -1,7 +1,7 @@
 //! What the real WDK declares, as `windows-sys` has it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -22,6 +22,8 @@ use crate::{
 /// only those asked for are parsed: there are thousands.
 pub struct Reference {
     functions: BTreeMap<String, String>,
+    /// Those that the kernel or the HAL exports.
+    of_kernel: BTreeSet<String>,
     names: Aliases,
 }
 
@@ -44,6 +46,7 @@ impl Reference {
     pub fn read() -> Self {
         let sources = sources().join("src");
         let mut functions = BTreeMap::new();
+        let mut of_kernel = BTreeSet::new();
         let mut aliases = BTreeMap::new();
         for file in rust_source::below(&sources) {
             let text = fs::read_to_string(&file).expect("a readable source");
@@ -51,6 +54,9 @@ impl Reference {
                 if let Some((name, link)) = function(line)
                     && file.components().any(|part| part.as_os_str() == "Wdk")
                 {
+                    if is_kernel(link) {
+                        of_kernel.insert(name.to_owned());
+                    }
                     functions.insert(name.to_owned(), link.to_owned());
                 } else if let Some((name, ty)) = alias(line) {
                     aliases.insert(name.to_owned(), ty.to_owned());
@@ -63,8 +69,15 @@ impl Reference {
         functions.extend(pages);
         Self {
             functions,
+            of_kernel,
             names: Aliases(aliases),
         }
+    }
+
+    /// The functions that the kernel or the HAL exports.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    pub fn kernel_functions(&self) -> BTreeSet<String> {
+        self.of_kernel.clone()
     }
 
     /// What the function `name` takes and gives.
@@ -86,6 +99,13 @@ fn function(line: &str) -> Option<(&str, &str)> {
     Some((name, inside))
 }
 
+/// Whether the inside of a `link!` begins with the kernel's module or the HAL's.
+fn is_kernel(link: &str) -> bool {
+    ["\"ntoskrnl.exe\"", "\"hal.dll\""]
+        .iter()
+        .any(|library| link.starts_with(library))
+}
+
 /// Name and meaning of `pub type NAME = TYPE;`.
 fn alias(line: &str) -> Option<(&str, &str)> {
     line.strip_prefix("pub type ")?
@@ -99,8 +119,10 @@ impl Names for Aliases {
         Some(syn::parse_str(text).unwrap_or_else(|e| panic!("{text}: {e}")))
     }
 
-    fn size(&self, _name: &str) -> Option<usize> {
-        None
+    fn size(&self, name: &str) -> Option<usize> {
+        // The one structure that a function takes by value: an address, virtual or
+        // physical.
+        (name == "MM_COPY_ADDRESS").then_some(8)
     }
 }
 

@@ -49,7 +49,7 @@ impl<'ast> Visit<'ast> for Declarations<'_> {
     fn visit_item_foreign_mod(&mut self, module: &'ast syn::ItemForeignMod) {
         for item in &module.items {
             if let ForeignItem::Fn(function) = item
-                && !is_own(&function.sig.ident)
+                && !is_own(function)
             {
                 let signature = self.generated.signature(&function.sig);
                 self.found.insert(function.sig.ident.to_string(), signature);
@@ -58,9 +58,16 @@ impl<'ast> Visit<'ast> for Declarations<'_> {
     }
 }
 
-/// Whether a function is `wdm`'s own, written in assembly.
-fn is_own(name: &syn::Ident) -> bool {
-    name.to_string().starts_with("wdm_")
+/// Whether a function is `wdm`'s own, written in assembly, by its name or the symbol
+/// that it is linked to.
+fn is_own(function: &syn::ForeignItemFn) -> bool {
+    let mut symbols = function
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("link_name"))
+        .map(|attribute| attribute.to_token_stream().to_string());
+    function.sig.ident.to_string().starts_with("wdm_")
+        || symbols.any(|symbol| symbol.contains("\"wdm_"))
 }
 
 /// All identifiers in the code of a folder, inside macros too; comments are none.
