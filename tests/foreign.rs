@@ -139,6 +139,12 @@ fn a_missing_export_matters_when_it_is_called() {
         "{}",
         stop.what
     );
+    assert!(
+        stop.what
+            .ends_with("; performance counters are not collected"),
+        "the reason of the list of missing exports: {}",
+        stop.what
+    );
     assert_eq!(
         run.texts().collect::<Vec<_>>(),
         ["missing: calling"],
@@ -149,6 +155,36 @@ fn a_missing_export_matters_when_it_is_called() {
         (place.module.as_str(), place.symbol.as_deref()),
         ("missing.sys", Some("DriverEntry")),
         "{place}"
+    );
+}
+
+/// The HAL's table is there to be read; a routine that is called through it is named.
+#[test]
+fn hal_dispatch_routine_that_is_called_is_named() {
+    let run = run(&service("missing").parameter("Table", RegValue::Dword(1)));
+    assert_eq!(run.start, Start::Stopped);
+    assert_eq!(run.texts().collect::<Vec<_>>(), ["missing: table 4"]);
+    let stop = run.findings.bug_check.as_ref().expect("a stop");
+    assert!(
+        stop.what
+            .starts_with("HalDispatchTable->HalQuerySystemInformation"),
+        "{}",
+        stop.what
+    );
+}
+
+/// A driver that looks names up finds what is exported, and NULL for the rest.
+#[test]
+fn routine_address_is_found_for_exports_only() {
+    let run = run(&service("missing").parameter("Find", RegValue::Dword(1)));
+    assert_eq!(run.start, Start::Running(0));
+    assert_eq!(
+        run.texts().collect::<Vec<_>>(),
+        [
+            "missing: KeQueryNodeActiveAffinity 1",
+            "missing: HalDispatchTable 1",
+            "missing: CcCopyRead 0",
+        ]
     );
 }
 

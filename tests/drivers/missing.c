@@ -1,7 +1,8 @@
 /*
  * Imports a function that the embedded kernel does not have. That must bind;
  * only a start with the DWORD `Call` in its Parameters calls it. With `Add` it has a
- * routine for devices of Plug and Play, too.
+ * routine for devices of Plug and Play, too. With `Table` it calls a routine of the
+ * HAL's table, with `Find` it looks for names of exports.
  */
 #include "parameter.h"
 
@@ -22,6 +23,25 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     driver->DriverUnload = Unload;
     if (Parameter(path, L"Add", 0) != 0)
         driver->DriverExtension->AddDevice = Add;
+    if (Parameter(path, L"Table", 0) != 0) {
+        ULONG length = 0;
+
+        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: table %lu\n", HALDISPATCH->Version);
+        HalQuerySystemInformation(HalInstalledBusInformation, 0, NULL, &length);
+        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: called\n");
+    }
+    if (Parameter(path, L"Find", 0) != 0) {
+        static const PCWSTR names[] = { L"KeQueryNodeActiveAffinity", L"HalDispatchTable", L"CcCopyRead" };
+        ULONG n;
+
+        for (n = 0; n < RTL_NUMBER_OF(names); n++) {
+            UNICODE_STRING name;
+
+            RtlInitUnicodeString(&name, names[n]);
+            DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: %ls %d\n", names[n],
+                       MmGetSystemRoutineAddress(&name) != NULL);
+        }
+    }
     if (Parameter(path, L"Call", 0) != 0) {
         DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: calling\n");
         KeSetHardwareCounterConfiguration(NULL, 0);

@@ -101,7 +101,8 @@ pub fn initialize(config: &Config) -> Result<(), String> {
     let code_pages = (code.len() as u64).div_ceil(PAGE_SIZE);
     let data_va = NT.base + code_pages * PAGE_SIZE;
     let variables = variables::all();
-    let data_pages = (variables.len() as u64 * 8).div_ceil(PAGE_SIZE);
+    let words: usize = variables.iter().map(|(_, words)| words.len()).sum();
+    let data_pages = (words as u64 * 8).div_ceil(PAGE_SIZE);
     mm::with(|memory| {
         memory.map_new(NT.base, code_pages, Protection::READ_WRITE, Use::Kernel)?;
         memory.map_new(data_va, data_pages, Protection::READ_WRITE, Use::Kernel)
@@ -113,10 +114,13 @@ pub fn initialize(config: &Config) -> Result<(), String> {
         by_name.insert(export.name, NT.base + 8 + n as u64 * ENTRY_SIZE);
     }
     by_name.extend(native.iter().map(|(code, name)| (*name, code.start)));
-    for (n, (name, value)) in variables.into_iter().enumerate() {
-        let va = data_va + 8 * n as u64;
-        guest::write_u64(va, value).map_err(|fault| format!("variables: {fault:?}"))?;
+    let mut va = data_va;
+    for (name, words) in variables {
         by_name.insert(name, va);
+        for word in words {
+            guest::write_u64(va, word).map_err(|fault| format!("variables: {fault:?}"))?;
+            va += 8;
+        }
     }
     mm::with(|memory| {
         memory.space.protect(NT.base, Protection::EXECUTE)?;

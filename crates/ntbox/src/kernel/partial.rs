@@ -20,12 +20,17 @@ pub const NOTES: &[(&str, &str)] = &[
         "FsRtlValidateReparsePointBuffer",
         "what the data of a tag mean is not looked at",
     ),
+    (
+        "HalDispatchTable",
+        "its routines are not there: a call of one stops the kernel",
+    ),
     ("IoConnectInterrupt", "always fails: there is no hardware"),
     ("IoConnectInterruptEx", "always fails: there is no hardware"),
     (
         "IoCreateFileEx",
         "of the create context only extra create parameters and the device are looked at",
     ),
+    ("IoGetDmaAdapter", "always fails: there is no DMA"),
     (
         "IoRaiseHardError",
         "nobody answers the dialog box: the request ends",
@@ -43,6 +48,10 @@ pub const NOTES: &[(&str, &str)] = &[
         "nobody asks a provider for data",
     ),
     (
+        "KeQueryDpcWatchdogInformation",
+        "no watchdog: a long DPC is found by the run's time-out",
+    ),
+    (
         "KeQueryLogicalProcessorRelationship",
         "no caches are told of",
     ),
@@ -56,6 +65,14 @@ pub const NOTES: &[(&str, &str)] = &[
     ),
     ("MmMapIoSpace", "always fails: there are no devices"),
     ("MmMapIoSpaceEx", "always fails: there are no devices"),
+    (
+        "NtPowerInformation",
+        "PlatformInformation only, as documented",
+    ),
+    (
+        "NtQueryInformationProcess",
+        "classes 0, 1, 3 (pool only), 20, 24, 26 and 27",
+    ),
     ("NtQueryInformationToken", "classes 1 to 8, 10 and 12"),
     (
         "NtQuerySystemInformation",
@@ -118,6 +135,10 @@ pub const NOTES: &[(&str, &str)] = &[
     (
         "ZwOpenTransactionManager",
         "always fails: there is no transaction manager",
+    ),
+    (
+        "ZwPowerInformation",
+        "PlatformInformation only, as documented",
     ),
     (
         "ZwQueryInformationProcess",

@@ -72,6 +72,10 @@ pub struct Thread {
     pub ended: bool,
     /// Address of the routine that it began with; 0 for those of the kernel.
     pub start: u64,
+    /// The system time when it was made.
+    pub created: u64,
+    /// Whether it only reads ahead, as it says itself.
+    pub prefetching: bool,
 }
 
 /// What is known of a process.
@@ -155,6 +159,8 @@ fn create_with(id: u64, process: u64, system: bool) -> Option<u64> {
         guarded: 0,
         ended: false,
         start: 0,
+        created: clock::system_time(),
+        prefetching: false,
     };
     THREADS.lock().insert(thread, info);
     Some(thread)

@@ -1,8 +1,8 @@
 //! The variables that drivers import. Each has eight bytes, of which a driver reads
-//! as many as its declaration says.
+//! as many as its declaration says; a table has more.
 
 use super::dbg::debugger;
-use super::ke::processor;
+use super::ke::{hal_dispatch, processor};
 use super::layout::{HIGHEST_USER_ADDRESS, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
 use super::{fs, ob, se, threads, version};
 
@@ -77,12 +77,17 @@ const VARIABLES: &[Variable] = &[
     },
 ];
 
-/// The name and value of each.
-pub fn all() -> Vec<(&'static str, u64)> {
+/// The table of the HAL's routines.
+const HAL_DISPATCH: &str = "HalDispatchTable";
+
+/// The name of each, and its value in words of eight bytes.
+pub fn all() -> Vec<(&'static str, Vec<u64>)> {
     VARIABLES
         .iter()
         .map(|variable| (variable.name, (variable.value)()))
         .chain(ob::variables())
+        .map(|(name, value)| (name, vec![value]))
+        .chain([(HAL_DISPATCH, hal_dispatch::words())])
         .collect()
 }
 
@@ -92,4 +97,5 @@ pub fn names() -> impl Iterator<Item = &'static str> {
         .iter()
         .map(|variable| variable.name)
         .chain(ob::variable_names())
+        .chain([HAL_DISPATCH])
 }

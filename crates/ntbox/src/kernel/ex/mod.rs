@@ -4,6 +4,7 @@ pub mod active;
 mod blocking;
 pub mod callback;
 pub mod fast_mutex;
+mod firmware;
 pub mod interlocked;
 pub mod list;
 pub mod lookaside;
@@ -26,6 +27,7 @@ use super::call::Export;
 pub const TABLES: &[&[Export]] = &[
     callback::EXPORTS,
     fast_mutex::EXPORTS,
+    firmware::EXPORTS,
     interlocked::EXPORTS,
     lookaside::CLASSIC,
     lookaside::EXTENDED,

@@ -49,11 +49,38 @@ fn forward(body: u64, packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
     if guest::read_u8(packet + irp::CURRENT_LOCATION)? <= 1 {
         return Ok(false);
     }
-    let Some(event) = pool::allocate(PoolKind::NonPaged, EVENT_SIZE, TAG) else {
+    let Some(event) = new_event()? else {
         return Ok(false);
     };
-    object::initialize(event, Kind::NotificationEvent, EVENT_SIZE, 0)?;
     copy_to_next(packet)?;
+    wait_for(body, packet, event, caller)?;
+    Ok(true)
+}
+
+/// Sends an IRP whose next location the driver has filled in, waits until it has come
+/// back, and returns its status.
+///
+/// # Errors
+/// Why the caller does not go on.
+pub fn send_and_wait(body: u64, packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+    let Some(event) = new_event()? else {
+        return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+    };
+    wait_for(body, packet, event, caller)?;
+    Ok(guest::read_u32(packet + irp::STATUS)?)
+}
+
+/// An event that [`wait_for`] frees; `None` without memory.
+fn new_event() -> Result<Option<u64>, Fault> {
+    let Some(event) = pool::allocate(PoolKind::NonPaged, EVENT_SIZE, TAG) else {
+        return Ok(None);
+    };
+    object::initialize(event, Kind::NotificationEvent, EVENT_SIZE, 0)?;
+    Ok(Some(event))
+}
+
+/// Sends an IRP on and waits for the event that its completion routine sets.
+fn wait_for(body: u64, packet: u64, event: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let routine = exports::resolve("IopForwardCompletion").unwrap_or(0);
     let always = stack::flag::INVOKE_ON_SUCCESS
         | stack::flag::INVOKE_ON_ERROR
@@ -64,7 +91,7 @@ fn forward(body: u64, packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
         wait::wait(vec![event], false, Patience::Forever)?;
     }
     pool::free(event);
-    Ok(true)
+    Ok(())
 }
 
 exports! {

@@ -56,6 +56,17 @@ exports! {
         })
     }
 
+    /// `IoGetDeviceInterfaceAlias`: no interface has the name, nor another one.
+    fn IoGetDeviceInterfaceAlias(name: u64, class: u64, alias: u64) -> u32 [max PASSIVE_LEVEL] {
+        Ok(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+    }
+
+    /// `IoOpenDeviceInterfaceRegistryKey`: no interface has the name, so none has a
+    /// key.
+    fn IoOpenDeviceInterfaceRegistryKey(name: u64, access: u32, key: u64) -> u32 [max PASSIVE_LEVEL] {
+        Ok(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+    }
+
     /// `IoGetDeviceInterfaces`: an empty list, which the caller frees.
     fn IoGetDeviceInterfaces<call>(class: u64, body: u64, flags: u32, list: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a

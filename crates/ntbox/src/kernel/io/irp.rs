@@ -328,6 +328,46 @@ fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Allocates an IRP that carries out a part of `master`; NULL without memory.
+pub fn make_associated(master: u64, locations: u8, caller: u64) -> Result<u64, Stop> {
+    let Some(packet) = allocate(locations, Owner::Associated, caller)? else {
+        return Ok(0);
+    };
+    guest::write_u32(packet + irp::FLAGS, irp::flag::ASSOCIATED)?;
+    guest::write_u64(packet + irp::SYSTEM_BUFFER, master)?;
+    guest::write_u64(packet + irp::THREAD, guest::read_u64(master + irp::THREAD)?)?;
+    Ok(packet)
+}
+
+/// Writes an IRP into memory of a driver's own.
+pub fn initialize_for_driver(
+    packet: u64,
+    size: u16,
+    locations: u8,
+    caller: u64,
+) -> Result<(), Stop> {
+    if let Some(Known {
+        owner: Owner::Driver,
+        ..
+    }) = known(packet)
+    {
+        let what = format!(
+            "IoInitializeIrp was given {packet:#018x}, which IoAllocateIrp has initialised; use IoReuseIrp"
+        );
+        stop::violation("irp-initialised-twice", Some((0xc9, 0x10e)), what, caller);
+    }
+    initialize(packet, u64::from(size), locations)?;
+    with(|irps| {
+        let fresh = Known {
+            owner: Owner::Initialized,
+            caller,
+            completed: false,
+        };
+        irps.entry(packet).or_insert(fresh).completed = false;
+    });
+    Ok(())
+}
+
 exports! {
     /// `IofCallDriver`.
     fn IofCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL] {
@@ -362,11 +402,7 @@ exports! {
     /// `IoMakeAssociatedIrp`: NULL without memory. The caller counts them in the
     /// master.
     fn IoMakeAssociatedIrp<call>(master: u64, locations: u8) -> u64 [max DISPATCH_LEVEL] fails 0 {
-        let Some(packet) = allocate(locations, Owner::Associated, call.return_address())? else { return Ok(0) };
-        guest::write_u32(packet + irp::FLAGS, irp::flag::ASSOCIATED)?;
-        guest::write_u64(packet + irp::SYSTEM_BUFFER, master)?;
-        guest::write_u64(packet + irp::THREAD, guest::read_u64(master + irp::THREAD)?)?;
-        Ok(packet)
+        make_associated(master, locations, call.return_address())
     }
 
     /// `IoFreeIrp`.
@@ -382,14 +418,7 @@ exports! {
 
     /// `IoInitializeIrp`: for memory of the caller's own.
     fn IoInitializeIrp<call>(packet: u64, size: u16, locations: u8) -> () [max DISPATCH_LEVEL] {
-        if let Some(Known { owner: Owner::Driver, .. }) = known(packet) {
-            let what = format!("IoInitializeIrp was given {packet:#018x}, which IoAllocateIrp has initialised; use IoReuseIrp");
-            stop::violation("irp-initialised-twice", Some((0xc9, 0x10e)), what, call.return_address());
-        }
-        initialize(packet, u64::from(size), locations)?;
-        let caller = call.return_address();
-        with(|irps| irps.entry(packet).or_insert(Known { owner: Owner::Initialized, caller, completed: false }).completed = false);
-        Ok(())
+        initialize_for_driver(packet, size, locations, call.return_address())
     }
 
     /// `IoReuseIrp`: as new, with a status to begin with.

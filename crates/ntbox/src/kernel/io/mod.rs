@@ -1,6 +1,7 @@
 //! The I/O manager: devices, files, IRPs.
 
 pub mod build;
+mod bus;
 pub mod by_handle;
 pub mod cancel;
 mod checks;
@@ -13,6 +14,7 @@ pub mod driver_extension;
 pub mod ending;
 pub mod error_log;
 pub mod file;
+mod file_origin;
 mod file_services;
 pub mod finish;
 pub mod fs_registration;
@@ -22,6 +24,7 @@ mod information;
 mod information_class;
 pub mod interface;
 pub mod irp;
+mod irp_ex;
 pub mod layout;
 pub mod link;
 pub mod mdl;
@@ -39,6 +42,7 @@ pub mod start_io;
 mod stream_file;
 pub mod timer;
 pub mod transfer;
+pub mod verify_device;
 pub mod work_item;
 
 use super::call::Export;
@@ -46,6 +50,7 @@ use super::call::Export;
 /// All exports of the I/O manager.
 pub const TABLES: &[&[Export]] = &[
     build::EXPORTS,
+    bus::EXPORTS,
     by_handle::EXPORTS,
     cancel::EXPORTS,
     checks::EXPORTS,
@@ -56,6 +61,7 @@ pub const TABLES: &[&[Export]] = &[
     dos_name::EXPORTS,
     driver_extension::EXPORTS,
     error_log::EXPORTS,
+    file_origin::EXPORTS,
     file_services::EXPORTS,
     finish::EXPORTS,
     fs_registration::EXPORTS,
@@ -64,6 +70,7 @@ pub const TABLES: &[&[Export]] = &[
     information::EXPORTS,
     interface::EXPORTS,
     irp::EXPORTS,
+    irp_ex::EXPORTS,
     link::EXPORTS,
     mdl::EXPORTS,
     named_event::EXPORTS,
@@ -78,5 +85,6 @@ pub const TABLES: &[&[Export]] = &[
     start_io::EXPORTS,
     stream_file::EXPORTS,
     timer::EXPORTS,
+    verify_device::EXPORTS,
     work_item::EXPORTS,
 ];

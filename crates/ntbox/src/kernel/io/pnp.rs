@@ -133,6 +133,23 @@ exports! {
         stop("IoRequestDeviceEject", body)
     }
 
+    /// `IoRequestDeviceEjectEx`: no device is a physical one.
+    fn IoRequestDeviceEjectEx(body: u64, routine: u64, context: u64, driver: u64) -> u64 [max APC_LEVEL] {
+        stop("IoRequestDeviceEjectEx", body)
+    }
+
+    /// `IoGetDeviceNumaNode`: no device is a physical one.
+    fn IoGetDeviceNumaNode(body: u64, node: u64) -> u64 [max PASSIVE_LEVEL] {
+        stop("IoGetDeviceNumaNode", body)
+    }
+
+    /// `IoReportTargetDeviceChangeAsynchronous`: no device is a physical one.
+    fn IoReportTargetDeviceChangeAsynchronous(body: u64, notification: u64, routine: u64, context: u64) -> u64
+        [max DISPATCH_LEVEL]
+    {
+        stop("IoReportTargetDeviceChangeAsynchronous", body)
+    }
+
     /// `IoReportTargetDeviceChange`: no device is a physical one.
     fn IoReportTargetDeviceChange(body: u64, notification: u64) -> u64 [max PASSIVE_LEVEL] {
         stop("IoReportTargetDeviceChange", body)

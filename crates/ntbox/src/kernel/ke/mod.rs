@@ -11,11 +11,14 @@ pub mod dpc;
 mod facts;
 mod generic_dpc;
 pub mod guarded_mutex;
+pub mod hal_dispatch;
+mod hardware;
 pub mod held;
 pub mod ipi;
 pub mod irql;
 pub mod lock_order;
 pub mod mutex;
+mod node;
 mod numbered_spinlock;
 pub mod object;
 pub mod priority;
@@ -48,8 +51,10 @@ pub const TABLES: &[&[Export]] = &[
     facts::EXPORTS,
     generic_dpc::EXPORTS,
     guarded_mutex::EXPORTS,
+    hardware::EXPORTS,
     irql::EXPORTS,
     mutex::EXPORTS,
+    node::EXPORTS,
     numbered_spinlock::EXPORTS,
     priority::EXPORTS,
     processor::EXPORTS,

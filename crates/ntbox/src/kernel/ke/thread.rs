@@ -4,7 +4,7 @@ use super::{apc, attach, clock, mutex, object, queue, sched, thread_hints, wait}
 use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::callout::call_driver;
-use crate::kernel::io::hard_error;
+use crate::kernel::io::{hard_error, verify_device};
 use crate::kernel::ob::{self, Attributes, Caller};
 use crate::kernel::ps::notify;
 use crate::kernel::{boot, cpu, etw, guest, mm, se, stop, threads, tick};
@@ -106,6 +106,7 @@ fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
     }
     se::thread_ended(thread, &Caller::kernel(stack));
     hard_error::thread_ended(thread);
+    verify_device::thread_ended(thread);
     etw::activity::thread_ended(thread);
     queue::thread_leaves(thread)?;
     apc::end_thread(thread, stack)

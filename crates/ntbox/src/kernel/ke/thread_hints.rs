@@ -1,12 +1,15 @@
 //! What a thread may say of itself for the scheduler and the memory manager: which
-//! processor it is at home on, and whether its stack may leave memory.
+//! processor it is at home on, whether its stack may leave memory, and that others may
+//! go first.
 
 use std::collections::BTreeMap;
+
+use ntstatus::{STATUS_NO_YIELD_PERFORMED, STATUS_SUCCESS};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::kernel::exclusive::Exclusive;
-use crate::kernel::ke::{processor, thread};
+use crate::kernel::ke::{processor, sched, thread};
 use crate::kernel::threads;
 
 /// What was said of a thread.
@@ -36,6 +39,11 @@ exports! {
             hints.ideal_processor = number;
         }
         Ok(before)
+    }
+
+    /// `ZwYieldExecution`: gives other threads that are ready a turn.
+    fn ZwYieldExecution() -> u32 [max APC_LEVEL] {
+        Ok(if sched::yield_now() { STATUS_SUCCESS } else { STATUS_NO_YIELD_PERFORMED })
     }
 
     /// `KeSetKernelStackSwapEnable`: whether it was. No stack ever leaves memory, but

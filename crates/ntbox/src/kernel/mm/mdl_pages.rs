@@ -29,22 +29,40 @@ exports! {
 
     /// `MmFreePagesFromMdl`: frees the pages, not the list itself.
     fn MmFreePagesFromMdl<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
-        let mut view = View::read(mdl)?;
-        let pages = with(|memory| memory.mdls.settle(mdl, |record| record.pages.take())).flatten();
-        let Some((pages, _)) = pages else {
-            let what = format!("MmFreePagesFromMdl was given the MDL at {mdl:#018x}, which holds no allocated pages");
-            stop::violation("free-pages-not-allocated", None, what, call.return_address());
-            return Ok(());
-        };
-        if view.has(flag::MAPPED_TO_SYSTEM_VA) {
-            let what = format!("MmFreePagesFromMdl was given the MDL at {mdl:#018x}, which is still mapped");
-            stop::violation("free-pages-mapped", Some((0xc4, 0xb7)), what, call.return_address());
-            super::mapping::unmap_system(&mut view)?;
-        }
-        with(|memory| memory.physical.give(&pages));
-        view.set_flags(view.flags & !flag::PAGES_LOCKED)?;
-        Ok(())
+        free_pages(mdl, "MmFreePagesFromMdl", call.return_address())
     }
+
+    /// `MmFreePagesFromMdlEx`: the flags say how pages are zeroed later.
+    fn MmFreePagesFromMdlEx<call>(mdl: u64, flags: u32) -> () [max DISPATCH_LEVEL] {
+        free_pages(mdl, "MmFreePagesFromMdlEx", call.return_address())
+    }
+
+    /// `MmAllocateNodePagesForMdlEx`: there is one node.
+    fn MmAllocateNodePagesForMdlEx<call>(
+        low: u64, high: u64, skip: u64, total: u64, cache: u32, node: u32, flags: u32,
+    ) -> u64 [max DISPATCH_LEVEL] fails 0 {
+        allocate_pages(low, high, total, flags, call.return_address())
+    }
+}
+
+/// Frees the pages of an MDL, which stays.
+fn free_pages(mdl: u64, function: &str, caller: u64) -> Result<(), Stop> {
+    let mut view = View::read(mdl)?;
+    let pages = with(|memory| memory.mdls.settle(mdl, |record| record.pages.take())).flatten();
+    let Some((pages, _)) = pages else {
+        let what =
+            format!("{function} was given the MDL at {mdl:#018x}, which holds no allocated pages");
+        stop::violation("free-pages-not-allocated", None, what, caller);
+        return Ok(());
+    };
+    if view.has(flag::MAPPED_TO_SYSTEM_VA) {
+        let what = format!("{function} was given the MDL at {mdl:#018x}, which is still mapped");
+        stop::violation("free-pages-mapped", Some((0xc4, 0xb7)), what, caller);
+        super::mapping::unmap_system(&mut view)?;
+    }
+    with(|memory| memory.physical.give(&pages));
+    view.set_flags(view.flags & !flag::PAGES_LOCKED)?;
+    Ok(())
 }
 
 /// Takes pages between two physical addresses and an MDL for them; 0 if there are

@@ -10,13 +10,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{mdl, owed, paged_image, with};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Stop, exports};
-use crate::kernel::{loader, log, verify};
+use crate::kernel::{guest, loader, log, verify};
 
 /// How often each pageable section is locked, by its address.
 pub type Locks = BTreeMap<u64, u64>;
 
 /// Whether the refusal to map device memory was explained.
 static EXPLAINED: AtomicBool = AtomicBool::new(false);
+
+/// Special pool, IRQL checking and pool tracking, as Driver Verifier numbers them.
+const VERIFIER_FLAGS: u32 = 0x1 | 0x2 | 0x8;
 
 exports! {
     /// `MmLockPagableDataSection`: the handle is the section's address.
@@ -121,6 +124,32 @@ exports! {
     /// caller frees it.
     fn MmGetPhysicalMemoryRanges<call>() -> u64 [max PASSIVE_LEVEL] fails 0 {
         super::query::physical_ranges(call.return_address())
+    }
+
+    /// `MmGetPhysicalMemoryRangesEx`: memory is in one partition.
+    fn MmGetPhysicalMemoryRangesEx<call>(partition: u64) -> u64 [max PASSIVE_LEVEL] fails 0 {
+        super::query::physical_ranges(call.return_address())
+    }
+
+    /// `MmGetPhysicalMemoryRangesEx2`: there is no memory of files, which a flag
+    /// includes.
+    fn MmGetPhysicalMemoryRangesEx2<call>(partition: u64, flags: u32) -> u64 [max PASSIVE_LEVEL] fails 0 {
+        super::query::physical_ranges(call.return_address())
+    }
+
+    /// `MmIsIoSpaceActive`: memory of devices is never mapped.
+    fn MmIsIoSpaceActive(start: u64, bytes: u64) -> u32 [max DISPATCH_LEVEL] {
+        Ok(0)
+    }
+
+    /// `MmIsVerifierEnabled`: refused while the driver is not watched.
+    fn MmIsVerifierEnabled(flags: u64) -> u32 [max DISPATCH_LEVEL] {
+        if !verify::is_on() {
+            guest::write_u32(flags, 0)?;
+            return Ok(ntstatus::STATUS_NOT_SUPPORTED);
+        }
+        guest::write_u32(flags, VERIFIER_FLAGS)?;
+        Ok(ntstatus::STATUS_SUCCESS)
     }
 }
 

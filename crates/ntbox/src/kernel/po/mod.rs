@@ -2,6 +2,7 @@
 //! requests do, states are kept as drivers set them, and settings are told as they
 //! are and never change.
 
+mod information;
 pub mod power_request;
 pub mod request;
 pub mod setting;
@@ -12,6 +13,7 @@ use super::mm::mdl::Left;
 
 /// All exports of the power manager.
 pub const TABLES: &[&[Export]] = &[
+    information::EXPORTS,
     power_request::EXPORTS,
     request::EXPORTS,
     setting::EXPORTS,

@@ -58,6 +58,23 @@ exports! {
         }
     }
 
+    /// `PsGetThreadCreateTime`: a system time.
+    fn PsGetThreadCreateTime<call>(thread: u64) -> u64 [max HIGH_LEVEL] {
+        Ok(thread_at(call, thread)?.map_or(0, |info| info.created))
+    }
+
+    /// `PsIsCurrentThreadPrefetching`.
+    fn PsIsCurrentThreadPrefetching() -> bool [max DISPATCH_LEVEL] {
+        Ok(threads::current().is_some_and(|thread| thread.prefetching))
+    }
+
+    /// `PsSetCurrentThreadPrefetching`: whether it did before.
+    fn PsSetCurrentThreadPrefetching(prefetching: bool) -> bool [max DISPATCH_LEVEL] {
+        let before = threads::current().is_some_and(|thread| thread.prefetching);
+        threads::update(threads::current_thread(), |thread| thread.prefetching = prefetching);
+        Ok(before)
+    }
+
     /// `PsGetThreadSessionId`: the session of services.
     fn PsGetThreadSessionId<call>(thread: u64) -> u32 [max HIGH_LEVEL] {
         thread_at(call, thread)?;

@@ -19,6 +19,7 @@
 //! | `access_state` | `SeCreateAccessState`, the privileges that were used |
 //! | `descriptor_info` | descriptors that drivers keep themselves |
 //! | `audit` | what is told of accesses and sessions: nothing |
+//! | `audit_policy` | whether accesses to files are audited: no |
 //! | `token_services` | `ZwOpenProcessTokenEx` and its kin |
 //! | `user_key` | `RtlFormatCurrentUserKeyPath` |
 //! | `public` | `SeExports` |
@@ -28,6 +29,7 @@ mod access_state;
 mod acl;
 mod assign;
 pub mod audit;
+mod audit_policy;
 mod defaults;
 mod descriptor;
 mod descriptor_form;
@@ -77,6 +79,7 @@ pub const TABLES: &[&[Export]] = &[
     acl::EXPORTS,
     assign::EXPORTS,
     audit::EXPORTS,
+    audit_policy::EXPORTS,
     descriptor_form::EXPORTS,
     descriptor_info::EXPORTS,
     descriptor_parts::EXPORTS,

@@ -405,6 +405,11 @@ exports! {
         Ok(get(token).is_some_and(|token| token.restricted))
     }
 
+    /// `SeTokenIsWriteRestricted`: no token is; `SeFilterToken` makes none.
+    fn SeTokenIsWriteRestricted(token: u64) -> bool [max PASSIVE_LEVEL] {
+        Ok(false)
+    }
+
     /// `SeTokenType`: `TokenPrimary` or `TokenImpersonation`.
     fn SeTokenType(token: u64) -> u32 [max PASSIVE_LEVEL] {
         Ok(get(token).map_or(1, |token| token.kind()))

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::guest;
+use crate::kernel::ob::Refusal;
+use crate::kernel::zw::mode::Mode;
 
 /// The first number: those below are the system's own, such as `SYSTEM_LUID`.
 const FIRST: u64 = 1001;
@@ -22,11 +24,21 @@ exports! {
         guest::write_u64(luid, next())?;
         Ok(ntstatus::STATUS_SUCCESS)
     }
+
+    /// `NtAllocateLocallyUniqueId`.
+    fn NtAllocateLocallyUniqueId(luid: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let mode = Mode::previous();
+        let allocate = || -> Result<(), Refusal> {
+            mode.probe(luid, 8, 4)?;
+            Ok(guest::write_u64(luid, next())?)
+        };
+        mode.status(allocate())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FIRST, ZwAllocateLocallyUniqueId};
+    use super::{FIRST, NtAllocateLocallyUniqueId, ZwAllocateLocallyUniqueId};
     use crate::kernel::testing::{NOWHERE, address_mut, fault, status};
 
     #[test]
@@ -38,5 +50,9 @@ mod tests {
         }
         assert!(luids[0] >= FIRST && luids[1] > luids[0]);
         assert_eq!(fault(ZwAllocateLocallyUniqueId, &[NOWHERE]), NOWHERE);
+        let mut other = 0_u64;
+        let at = address_mut(&mut other);
+        assert_eq!(status(NtAllocateLocallyUniqueId, &[at]), 0);
+        assert!(other > luids[1]);
     }
 }

@@ -126,8 +126,10 @@ fn query_process(
     buffer: u64,
     length: u32,
     returned: u64,
+    mode: Mode,
 ) -> Result<(), Refusal> {
-    let object = ob::by_handle(handle, 0, Some(Type::Process), false)?.object;
+    probe_answer(mode, buffer, length, returned)?;
+    let object = ob::by_handle(handle, 0, Some(Type::Process), mode.is_user())?.object;
     let info = threads::process(object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
     match class {
         process_class::BASIC => {
@@ -248,14 +250,22 @@ fn image_name(units: &[u16], buffer: u64, length: u32, returned: u64) -> Result<
     )?)
 }
 
+/// Checks where an answer goes, and where its length does.
+fn probe_answer(mode: Mode, buffer: u64, length: u32, returned: u64) -> Result<(), u32> {
+    mode.probe(buffer, u64::from(length), 4)?;
+    mode.probe_optional(returned, 4, 4)
+}
+
 fn query_thread(
     handle: u64,
     class: u32,
     buffer: u64,
     length: u32,
     returned: u64,
+    mode: Mode,
 ) -> Result<(), Refusal> {
-    let object = ob::by_handle(handle, 0, Some(Type::Thread), false)?.object;
+    probe_answer(mode, buffer, length, returned)?;
+    let object = ob::by_handle(handle, 0, Some(Type::Thread), mode.is_user())?.object;
     let info = threads::thread(object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
     match class {
         thread_class::BASIC => {
@@ -353,14 +363,30 @@ exports! {
     fn ZwQueryInformationProcess(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(query_process(handle, class, buffer, length, returned))
+        ob::status(query_process(handle, class, buffer, length, returned, Mode::Kernel))
+    }
+
+    /// `NtQueryInformationProcess`.
+    fn NtQueryInformationProcess(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let mode = Mode::previous();
+        mode.status(query_process(handle, class, buffer, length, returned, mode))
     }
 
     /// `ZwQueryInformationThread`: basic information, whether it has ended.
     fn ZwQueryInformationThread(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(query_thread(handle, class, buffer, length, returned))
+        ob::status(query_thread(handle, class, buffer, length, returned, Mode::Kernel))
+    }
+
+    /// `NtQueryInformationThread`.
+    fn NtQueryInformationThread(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
+        [max PASSIVE_LEVEL] fails 0xc000_009a
+    {
+        let mode = Mode::previous();
+        mode.status(query_thread(handle, class, buffer, length, returned, mode))
     }
 
     /// `ZwSetInformationThread`: its priority.

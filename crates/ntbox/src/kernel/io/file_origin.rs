@@ -1,0 +1,59 @@
+//! Whether a file was opened for a client of another machine, as a server that is a
+//! driver says of it.
+
+use ntstatus::{STATUS_INVALID_PARAMETER_MIX, STATUS_SUCCESS};
+
+use super::layout::file;
+use crate::kernel::call::exports;
+use crate::kernel::call::irql::HIGH_LEVEL;
+use crate::kernel::guest;
+
+/// `FO_REMOTE_ORIGIN`.
+const REMOTE_ORIGIN: u32 = 0x0100_0000;
+
+exports! {
+    /// `IoIsFileOriginRemote`.
+    fn IoIsFileOriginRemote(body: u64) -> bool [max HIGH_LEVEL] {
+        let flags = guest::read_u32(body.wrapping_add(file::FLAGS))?;
+        Ok(flags & REMOTE_ORIGIN != 0)
+    }
+
+    /// `IoSetFileOrigin`: refused if the file has that origin already.
+    fn IoSetFileOrigin(body: u64, remote: bool) -> u32 [max HIGH_LEVEL] {
+        let at = body.wrapping_add(file::FLAGS);
+        let flags = guest::read_u32(at)?;
+        if (flags & REMOTE_ORIGIN != 0) == remote {
+            return Ok(STATUS_INVALID_PARAMETER_MIX);
+        }
+        guest::write_u32(at, flags ^ REMOTE_ORIGIN)?;
+        Ok(STATUS_SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{NOWHERE, address_mut, fault, status, value};
+
+    #[test]
+    fn origin_of_file_is_set_and_cleared_once() {
+        let mut body = [0_u32; file::SIZE_OF as usize / 4];
+        body[file::FLAGS as usize / 4] = 0x42;
+        let at = address_mut(&mut body);
+        assert_eq!(value(IoIsFileOriginRemote, &[at]), 0);
+        assert_eq!(
+            status(IoSetFileOrigin, &[at, 0]),
+            STATUS_INVALID_PARAMETER_MIX
+        );
+        assert_eq!(status(IoSetFileOrigin, &[at, 1]), STATUS_SUCCESS);
+        assert_eq!(value(IoIsFileOriginRemote, &[at]), 1);
+        assert_eq!(
+            status(IoSetFileOrigin, &[at, 1]),
+            STATUS_INVALID_PARAMETER_MIX
+        );
+        assert_eq!(status(IoSetFileOrigin, &[at, 0]), STATUS_SUCCESS);
+        assert_eq!(body[file::FLAGS as usize / 4], 0x42);
+        let va = NOWHERE + file::FLAGS;
+        assert_eq!(fault(IoIsFileOriginRemote, &[NOWHERE]), va);
+    }
+}
