@@ -16,6 +16,8 @@ pub mod mistakes;
 pub mod ntmem;
 pub mod pe;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod planted;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod program;
 pub mod scratch;
 

@@ -432,16 +432,19 @@ fn outside_of_stack(context: &Context, address: u64, access: Access) -> ! {
 /// What special pool tells of an address, as the end of a sentence.
 fn pool_hint(address: u64, place: Option<Place>) -> String {
     let (near, how) = match place {
-        Some(Place::Freed(near)) => (near, "in a freed block"),
-        Some(Place::Behind(near)) => (near, "behind the end of the block"),
-        Some(Place::Before(near)) => (near, "before the start of the block"),
+        Some(Place::Freed(near)) => (near, "in a freed"),
+        Some(Place::Behind(near)) => (near, "behind the end of the"),
+        Some(Place::Before(near)) => (near, "before the start of the"),
         None if paged::in_use(address) => return ", which is paged pool".to_owned(),
         None if paged_image::is_pageable(address) => {
             return ", in a pageable section of the driver".to_owned();
         }
         None => return String::new(),
     };
-    format!(", {how} of {} bytes at {:#018x}", near.size, near.block)
+    format!(
+        ", {how} {} of {} bytes at {:#018x}",
+        near.name, near.size, near.block
+    )
 }
 
 /// A fault of the processor in driver code.

@@ -4,6 +4,7 @@ use super::active;
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Return, Stop, exports};
 use crate::kernel::ke::lock_order;
+use crate::kernel::mm::lent;
 use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
 use crate::kernel::{cpu, guest, mm, stop, verify, version};
 
@@ -243,6 +244,27 @@ pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
     }
 }
 
+/// Reports a block that is freed while an MDL keeps its pages locked: a device, or
+/// another process, would go on writing to what belongs to somebody else.
+fn check_locked(va: u64, block: &Block, caller: u64, function: &str) {
+    if !verify::is_on() {
+        return;
+    }
+    let locked = mm::with(|memory| memory.mdls.locked_within(va, block.size));
+    if let Some((list, by)) = locked {
+        let by = stop::location(by).map_or_else(String::new, |place| {
+            format!(" by {}+{:#x}", place.module, place.offset)
+        });
+        let what = format!(
+            "{function} was given the block of {} bytes at {va:#018x}, tag '{}', whose pages are locked{by}, \
+             in the MDL at {list:#018x}",
+            block.size,
+            tag_text(block.tag)
+        );
+        stop::violation("pool-freed-while-locked", None, what, caller);
+    }
+}
+
 /// Frees a block that a driver took.
 pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<(), Stop> {
     let block: Option<Block> = mm::with(|memory| memory.pools.block(va).copied());
@@ -250,6 +272,11 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
         return Err(bad_free(va, tag.unwrap_or(0), function));
     };
     check_irql(block.kind, block.size, block.tag, va)?;
+    if function.starts_with("ExFreePool") && lent::refuse_free(va, caller, function) {
+        // What is told once is not told again as a leak.
+        mm::with(|memory| memory.mdls.settle(va, |record| record.allocated = None));
+        return Ok(());
+    }
     if let Some(tag) = tag.filter(|tag| *tag != 0 && *tag != block.tag) {
         return Err(Stop::bug_check(
             0xc2,
@@ -277,10 +304,11 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
             ),
         ));
     }
+    check_locked(va, &block, caller, function);
     super::work_item::check_freed(va, block.size)?;
     active::check_freed(va, block.size, caller);
     lock_order::forget(va, block.size);
-    mm::with(|memory| memory.pools.free(va, caller));
+    mm::pool::free_by(va, caller);
     Ok(())
 }
 

@@ -205,7 +205,7 @@ exports! {
     fn FsRtlTeardownPerFileContexts<call>(pointer: u64) -> () [max APC_LEVEL] {
         let Some(list) = of_file(pointer)? else { return Ok(()) };
         tear_down(list, &Caller::of(call))?;
-        mm::with(|memory| memory.pools.free(list, call.return_address()));
+        mm::pool::free_by(list, call.return_address());
         Ok(guest::write_u64(pointer, 0)?)
     }
 

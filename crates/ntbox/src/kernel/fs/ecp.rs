@@ -150,7 +150,7 @@ fn free(at: u64, call: Option<&mut Call<'_>>, caller: &Caller<'_>) -> Result<(),
             lookaside::free(kind(paged), from, at, "FsRtlFreeExtraCreateParameter", call)
         }
         _ => {
-            mm::with(|memory| memory.pools.free(at, caller.address()));
+            mm::pool::free_by(at, caller.address());
             Ok(())
         }
     }
@@ -260,7 +260,7 @@ pub fn request_ends(travelling: &Travelling, caller: &Caller<'_>) -> Result<(), 
         }
     }
     if travelling.own != Some(list) {
-        mm::with(|memory| memory.pools.free(list, caller.address()));
+        mm::pool::free_by(list, caller.address());
     }
     Ok(())
 }
@@ -290,7 +290,7 @@ exports! {
             let caller = Caller::of(call);
             free(at, Some(call), &caller)?;
         }
-        mm::with(|memory| memory.pools.free(list, call.return_address()));
+        mm::pool::free_by(list, call.return_address());
         Ok(())
     }
 

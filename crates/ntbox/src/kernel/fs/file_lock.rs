@@ -85,7 +85,7 @@ fn uninitialize(at: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let locks = LOCKS.lock().remove(&at);
     let block = guest::read_u64(at.wrapping_add(offset::INFORMATION))?;
     if block != 0 {
-        mm::with(|memory| memory.pools.free(block, caller.address()));
+        mm::pool::free_by(block, caller.address());
         guest::write_u64(at + offset::INFORMATION, 0)?;
     }
     for (packet, _) in locks.into_iter().flat_map(|locks| locks.waiting) {

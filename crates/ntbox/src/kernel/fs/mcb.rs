@@ -84,7 +84,7 @@ fn allocate(pool: u32, size: u64, flags: u16, caller: u64) -> Result<u64, Refuse
 }
 
 fn free(block: u64, caller: u64) {
-    mm::with(|memory| memory.pools.free(block, caller));
+    mm::pool::free_by(block, caller);
 }
 
 fn uninitialize(mcb: u64, caller: u64) -> Result<(), Stop> {

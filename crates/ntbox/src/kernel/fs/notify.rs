@@ -15,7 +15,6 @@ use crate::kernel::exports;
 use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::io::irp as packets;
 use crate::kernel::io::layout::{file, irp, stack};
-use crate::kernel::mm;
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::Caller;
 use crate::kernel::se;
@@ -251,7 +250,7 @@ fn give_back(subject: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         return Ok(());
     }
     se::release_subject(subject, caller)?;
-    mm::with(|memory| memory.pools.free(subject, caller.address()));
+    pool::free_by(subject, caller.address());
     Ok(())
 }
 
@@ -311,7 +310,7 @@ fn end(at: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let (next, previous) = (guest::read_u64(at)?, guest::read_u64(at + 8)?);
     guest::write_u64(previous, next)?;
     guest::write_u64(next.wrapping_add(8), previous)?;
-    mm::with(|memory| memory.pools.free(at, caller.address()));
+    pool::free_by(at, caller.address());
     let watch = WATCHES.lock().remove(&at);
     watch.map_or(Ok(()), |watch| give_back(watch.subject, caller))
 }

@@ -89,7 +89,7 @@ fn drop_entry(cache: u64, at: u64, caller: u64) -> Result<(), Fault> {
     guest::write_u64(previous, next)?;
     guest::write_u64(next.wrapping_add(8), previous)?;
     set_count(cache, |count| count.saturating_sub(1))?;
-    mm::with(|memory| memory.pools.free(at, caller));
+    mm::pool::free_by(at, caller);
     Ok(())
 }
 
@@ -317,7 +317,7 @@ mod tests {
         let found = (short.text(), long.text(), data);
         if long.buffer != given {
             assert_eq!(long.length, long.maximum_length);
-            mm::with(|memory| memory.pools.free(long.buffer, 0)).expect("a block of pool");
+            mm::pool::free(long.buffer);
         }
         Some(found)
     }

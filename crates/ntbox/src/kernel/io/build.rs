@@ -31,8 +31,8 @@ fn begin(body: u64, function: u8, caller: u64) -> Result<Option<(u64, u64)>, Sto
 
 /// Gives up an IRP that could not be prepared.
 fn give_up(packet: u64) -> Return {
-    transfer::release(packet)?;
-    irp::free(packet);
+    transfer::release(packet, 0)?;
+    irp::free(packet, 0)?;
     Ok(0)
 }
 

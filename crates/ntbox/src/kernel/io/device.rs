@@ -66,7 +66,7 @@ pub struct Wanted {
 
 /// Makes a device.
 pub fn create(wanted: Wanted, caller: &Caller<'_>) -> Result<Result<u64, u32>, Fault> {
-    let extension = u64::from(wanted.extension).next_multiple_of(16);
+    let extension = u64::from(wanted.extension);
     let body = match ob::create(Type::Device, device::SIZE_OF + extension, Payload::None) {
         Ok(body) => body,
         Err(status) => return Ok(Err(status)),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
-use crate::kernel::mm::pool::{self, PoolKind};
+use crate::kernel::mm::lent;
 use crate::kernel::ob::{self, Type};
 
 /// Bytes of an `IO_ERROR_LOG_PACKET`.
@@ -29,12 +29,11 @@ pub fn left_behind() -> Vec<(u64, u64)> {
     with(|entries| entries.iter().map(|(va, caller)| (*va, *caller)).collect())
 }
 
-fn end(entry: u64, function: &str) -> Result<(), Stop> {
+fn end(entry: u64, function: &str, caller: u64) -> Result<(), Stop> {
     if with(|entries| entries.remove(&entry)).is_none() {
         return Err(crate::kernel::ex::pool::bad_free(entry, TAG, function));
     }
-    pool::free(entry);
-    Ok(())
+    lent::free(entry, caller)
 }
 
 exports! {
@@ -45,19 +44,19 @@ exports! {
         if !matches!(kind, Some(Type::Device | Type::Driver)) || !(PACKET_SIZE..=MAXIMUM_SIZE).contains(&size) {
             return Ok(0);
         }
-        let Some(entry) = pool::allocate(PoolKind::NonPaged, u64::from(size), TAG) else { return Ok(0) };
         let caller = call.return_address();
+        let Some(entry) = lent::allocate(u64::from(size), TAG, true, caller) else { return Ok(0) };
         with(|entries| entries.insert(entry, caller));
         Ok(entry)
     }
 
     /// `IoWriteErrorLogEntry`: the entry is the system's from here on.
-    fn IoWriteErrorLogEntry(entry: u64) -> () [max DISPATCH_LEVEL] {
-        end(entry, "IoWriteErrorLogEntry")
+    fn IoWriteErrorLogEntry<call>(entry: u64) -> () [max DISPATCH_LEVEL] {
+        end(entry, "IoWriteErrorLogEntry", call.return_address())
     }
 
     /// `IoFreeErrorLogEntry`.
-    fn IoFreeErrorLogEntry(entry: u64) -> () [max DISPATCH_LEVEL] {
-        end(entry, "IoFreeErrorLogEntry")
+    fn IoFreeErrorLogEntry<call>(entry: u64) -> () [max DISPATCH_LEVEL] {
+        end(entry, "IoFreeErrorLogEntry", call.return_address())
     }
 }

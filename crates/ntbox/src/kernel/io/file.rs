@@ -285,7 +285,7 @@ fn create(
         SECURITY_CONTEXT_SIZE,
         u32::from_le_bytes(*b"IoSc"),
     ) else {
-        irp::free(packet);
+        irp::free(packet, 0)?;
         return Ok(refused(INSUFFICIENT_RESOURCES));
     };
     guest::write_u64(context + 0x08, context + ACCESS_STATE)?;
@@ -311,7 +311,7 @@ fn create(
         );
         let Some(buffer) = copy else {
             pool::free(context);
-            irp::free(packet);
+            irp::free(packet, 0)?;
             return Ok(refused(INSUFFICIENT_RESOURCES));
         };
         guest::copy(buffer, attributes, u64::from(length))?;
@@ -362,7 +362,7 @@ fn send(
     notify: Notify,
     caller: &Caller<'_>,
 ) -> Result<Sent, Stop> {
-    let id = finish::begin(packet, output_length, notify);
+    let id = finish::begin(packet, output_length, notify)?;
     let major = guest::read_u8(irp::next_location(packet)? + stack::MAJOR)?;
     let user = guest::read_u8(packet + packet_offset::REQUESTOR_MODE)? != 0;
     let thread = threads::current_thread();
@@ -468,8 +468,8 @@ pub fn request(
         }
     };
     if let Err(status) = prepared {
-        transfer::release(packet)?;
-        irp::free(packet);
+        transfer::release(packet, 0)?;
+        irp::free(packet, 0)?;
         notify.give_back(caller);
         return Ok(Sent::Done(refused(status)));
     }

@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 
 use super::irp::{self, Owner};
 use super::layout::irp as offset;
+use super::output::{self, Subject};
 use super::transfer;
 use crate::kernel::call::irql::APC_LEVEL;
 use crate::kernel::call::{Stop, exports};
@@ -153,6 +154,7 @@ struct Underway {
     id: u64,
     /// Bytes that the caller has room for.
     output_length: u32,
+    subject: Subject,
     notify: Notify,
     /// Whether nobody waits for its outcome.
     detached: bool,
@@ -172,19 +174,21 @@ fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
 }
 
 /// Notes that an IRP carries a request of a file; returns the request's number.
-pub fn begin(packet: u64, output_length: u32, notify: Notify) -> u64 {
-    with(|state| {
+pub fn begin(packet: u64, output_length: u32, notify: Notify) -> Result<u64, Fault> {
+    let subject = Subject::of(packet, irp::next_location(packet)?)?;
+    Ok(with(|state| {
         state.next += 1;
         let id = state.next;
         let underway = Underway {
             id,
             output_length,
+            subject,
             notify,
             detached: false,
         };
         state.underway.insert(packet, underway);
         id
-    })
+    }))
 }
 
 /// Says that nobody will ask for the outcome of a request.
@@ -237,11 +241,8 @@ pub fn wait_for(id: u64) -> Outcome {
 pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<(), Stop> {
     match owner {
         Some(Owner::File) => finish_file(packet, caller),
-        Some(Owner::Built | Owner::Asynchronous) => finish_built(packet),
-        Some(Owner::Power) => {
-            po::request::finished(packet, caller);
-            Ok(())
-        }
+        Some(Owner::Built | Owner::Asynchronous) => finish_built(packet, caller),
+        Some(Owner::Power) => po::request::finished(packet, caller),
         Some(Owner::Associated) => finish_associated(packet, caller),
         Some(Owner::Driver | Owner::Initialized) | None => {
             let what = format!(
@@ -267,7 +268,9 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let process =
         threads::thread(thread).map_or_else(threads::system_process, |thread| thread.process);
     let seen = user::see(process);
-    let copied = transfer::copy_back(packet, Some(underway.output_length));
+    let room = underway.output_length;
+    let checked = output::check(packet, room, underway.subject, caller.address());
+    let copied = checked.and_then(|()| transfer::copy_back(packet, Some(room)));
     let told = copied.and_then(|(status, too_much)| {
         let outcome = Outcome {
             status,
@@ -287,8 +290,8 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         );
         stop::violation("information-too-large", None, what, caller.address());
     }
-    transfer::release(packet)?;
-    irp::free(packet);
+    transfer::release(packet, caller.address())?;
+    irp::free(packet, caller.address())?;
     if !underway.detached {
         with(|state| state.done.insert(underway.id, outcome));
     }
@@ -300,8 +303,8 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 /// One part of a master IRP has ended: with the last one the master does.
 fn finish_associated(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let master = guest::read_u64(packet + offset::SYSTEM_BUFFER)?;
-    transfer::release(packet)?;
-    irp::free(packet);
+    transfer::release(packet, caller.address())?;
+    irp::free(packet, caller.address())?;
     // `AssociatedIrp.IrpCount` of the master.
     let count = master + offset::SYSTEM_BUFFER;
     let left = guest::read_u32(count)?.wrapping_sub(1);
@@ -316,14 +319,14 @@ fn finish_associated(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 /// `IoBuildAsynchronousFsdRequest` made: everything is freed, the status block is
 /// filled and the event set. An error that came back at once is the sender's from
 /// `IoCallDriver` alone: neither happens.
-fn finish_built(packet: u64) -> Result<(), Stop> {
+fn finish_built(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let (status, _) = transfer::copy_back(packet, None)?;
     let information = guest::read_u64(packet + offset::INFORMATION)?;
     let block = guest::read_u64(packet + offset::USER_IOSB)?;
     let event = guest::read_u64(packet + offset::USER_EVENT)?;
     let pending_returned = guest::read_u8(packet + offset::PENDING_RETURNED)? != 0;
-    transfer::release(packet)?;
-    irp::free(packet);
+    transfer::release(packet, caller.address())?;
+    irp::free(packet, caller.address())?;
     if is_error(status) && !pending_returned {
         return Ok(());
     }

@@ -10,9 +10,9 @@ use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::{self, object};
-use crate::kernel::mm::pool::{self, PoolKind, Request};
+use crate::kernel::mm::lent;
 use crate::kernel::ob::Caller;
-use crate::kernel::{cpu, mm, stop};
+use crate::kernel::{cpu, stop};
 
 /// Pool tag of IRPs.
 const TAG: u32 = u32::from_le_bytes(*b"Irp ");
@@ -111,15 +111,7 @@ pub fn initialize(packet: u64, size: u64, locations: u8) -> Result<(), Fault> {
 /// Allocates an IRP; `None` without memory.
 pub fn allocate(locations: u8, owner: Owner, caller: u64) -> Result<Option<u64>, Fault> {
     let size = size_of(locations);
-    let request = Request {
-        kind: PoolKind::NonPaged,
-        size,
-        tag: TAG,
-        zeroed: false,
-        cache_aligned: false,
-        caller: 0,
-    };
-    let Some(packet) = mm::with(|memory| memory.pools.allocate(request)) else {
+    let Some(packet) = lent::allocate(size, TAG, false, caller) else {
         return Ok(None);
     };
     initialize(packet, size, locations)?;
@@ -153,10 +145,22 @@ fn allocate_for_driver(locations: u8, charge_quota: bool, caller: u64) -> Result
     Ok(packet)
 }
 
-/// Frees an IRP.
-pub fn free(packet: u64) {
+/// Frees an IRP for the call that returns to `caller`, or 0.
+pub fn free(packet: u64, caller: u64) -> Result<(), Stop> {
     with(|irps| irps.remove(&packet));
-    pool::free(packet);
+    lent::free(packet, caller)
+}
+
+/// Whether a list is the MDL of an IRP whose pages the I/O manager unlocks itself.
+pub fn is_own_mdl(list: u64) -> bool {
+    let packets: Vec<u64> = with(|irps| {
+        let own = |known: &Known| matches!(known.owner, Owner::File | Owner::Built);
+        let mut packets: Vec<u64> = irps.keys().copied().collect();
+        packets.retain(|packet| irps.get(packet).is_some_and(own));
+        packets
+    });
+    let mut packets = packets.into_iter();
+    packets.any(|packet| guest::read_u64(packet + irp::MDL_ADDRESS) == Ok(list))
 }
 
 /// The current stack location.
@@ -296,6 +300,11 @@ fn clear(place: u64) -> Result<(), Fault> {
 fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let stopped = |what: String| Stop::bug_check(0x44, [packet, 0, 0, 0], what);
     let completed = known(packet).is_some_and(|known| known.completed);
+    if known(packet).is_none() && lent::is_freed(packet) {
+        return Err(stopped(format!(
+            "the IRP at {packet:#018x} was completed before, and is freed (MULTIPLE_IRP_COMPLETE_REQUESTS)"
+        )));
+    }
     let kind = guest::read_u16(packet + irp::TYPE)?;
     let current = guest::read_u8(packet + irp::CURRENT_LOCATION)?;
     let count = guest::read_u8(packet + irp::STACK_COUNT)?;
@@ -409,8 +418,7 @@ exports! {
     fn IoFreeIrp<call>(packet: u64) -> () [max DISPATCH_LEVEL] {
         match known(packet) {
             Some(Known { owner: Owner::Driver | Owner::Built | Owner::Asynchronous | Owner::Associated, .. }) => {
-                free(packet);
-                Ok(())
+                free(packet, call.return_address())
             }
             _ => Err(crate::kernel::ex::pool::bad_free(packet, TAG, "IoFreeIrp")),
         }

@@ -19,8 +19,8 @@ exports! {
     fn IoAllocateMdl<call>(base: u64, length: u32, secondary: bool, charge_quota: bool, irp: u64) -> u64
         [max DISPATCH_LEVEL] fails 0
     {
-        let Some(list) = mdl::allocate(base, u64::from(length), 0)? else { return Ok(0) };
         let caller = call.return_address();
+        let Some(list) = mdl::allocate(base, u64::from(length), 0, caller)? else { return Ok(0) };
         mm::with(|memory| memory.mdls.entry(list).allocated = Some(caller));
         if irp != 0 {
             attach(irp, list, secondary)?;
@@ -31,11 +31,11 @@ exports! {
     /// `IoFreeMdl`.
     fn IoFreeMdl<call>(list: u64) -> () [max DISPATCH_LEVEL] {
         let caller = call.return_address();
-        let mut view = View::read(list)?;
         let known = mm::with(|memory| memory.mdls.get(list).is_some_and(|record| record.allocated.is_some()));
         if !known {
             return Err(ex::pool::bad_free(list, 0, "IoFreeMdl"));
         }
+        let mut view = View::read(list)?;
         let borrowed = view.has(flag::PARTIAL) && !view.has(flag::PARTIAL_HAS_BEEN_MAPPED);
         if view.has(flag::MAPPED_TO_SYSTEM_VA) && !borrowed {
             // A part that was mapped on its own is unmapped here, as documented
@@ -55,8 +55,7 @@ exports! {
             record.allocated = None;
             record.locked = None;
         }));
-        mdl::release(list);
-        Ok(())
+        mdl::release(list, caller)
     }
 
     /// `IoBuildPartialMdl`: describes a part of what another list describes;

@@ -29,6 +29,7 @@ pub mod layout;
 pub mod link;
 pub mod mdl;
 pub mod named_event;
+pub mod output;
 pub mod own_device;
 pub mod pnp;
 mod priority_hint;

@@ -6,8 +6,7 @@ use super::layout::{irp, stack};
 use crate::kernel::call::Stop;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::layout::is_system;
-use crate::kernel::mm::pool::{self, PoolKind, Request};
-use crate::kernel::mm::{self, locking, mapping, mdl};
+use crate::kernel::mm::{self, lent, locking, mapping, mdl};
 
 /// Pool tag of system buffers.
 const TAG: u32 = u32::from_le_bytes(*b"IoSB");
@@ -60,15 +59,7 @@ pub type Prepared = Result<Result<(), u32>, Stop>;
 
 /// A system buffer of `size` bytes, with what nobody wrote left as it is.
 fn system_buffer(size: u32) -> Option<u64> {
-    let request = Request {
-        kind: PoolKind::NonPaged,
-        size: u64::from(size.max(1)),
-        tag: TAG,
-        zeroed: false,
-        cache_aligned: false,
-        caller: 0,
-    };
-    mm::with(|memory| memory.pools.allocate(request))
+    lent::allocate(u64::from(size), TAG, false, 0)
 }
 
 /// Gives the IRP a system buffer with the caller's input in it.
@@ -81,7 +72,7 @@ fn buffer_input(packet: u64, size: u32, buffers: &Buffers, flags: u32) -> Prepar
         return Ok(Err(INSUFFICIENT_RESOURCES));
     };
     if guest::copy(buffer, buffers.input, u64::from(buffers.input_length)).is_err() {
-        pool::free(buffer);
+        lent::free(buffer, 0)?;
         return Ok(Err(ACCESS_VIOLATION));
     }
     guest::write_u64(packet + irp::SYSTEM_BUFFER, buffer)?;
@@ -100,7 +91,7 @@ fn lock(packet: u64, va: u64, length: u32, user: bool, write: bool) -> Prepared 
     if length == 0 {
         return Ok(Ok(()));
     }
-    let Some(list) = mdl::allocate(va, u64::from(length), 0)? else {
+    let Some(list) = mdl::allocate(va, u64::from(length), 0, 0)? else {
         return Ok(Err(INSUFFICIENT_RESOURCES));
     };
     match locking::probe_and_lock(list, user, write, 0) {
@@ -109,7 +100,7 @@ fn lock(packet: u64, va: u64, length: u32, user: bool, write: bool) -> Prepared 
             Ok(Ok(()))
         }
         Err(Stop::Raise(record)) => {
-            mdl::release(list);
+            mdl::release(list, 0)?;
             Ok(Err(record.code))
         }
         Err(other) => Err(other),
@@ -294,11 +285,12 @@ pub fn copy_back(packet: u64, output_length: Option<u32>) -> Result<(u32, Option
     }
 }
 
-/// Frees the system buffer and the MDLs of a request.
-pub fn release(packet: u64) -> Result<(), Stop> {
+/// Frees the system buffer and the MDLs of a request, which the call that returns to
+/// `caller` has completed.
+pub fn release(packet: u64, caller: u64) -> Result<(), Stop> {
     let flags = guest::read_u32(packet + irp::FLAGS)?;
     if flags & irp::flag::DEALLOCATE_BUFFER != 0 {
-        pool::free(guest::read_u64(packet + irp::SYSTEM_BUFFER)?);
+        lent::free(guest::read_u64(packet + irp::SYSTEM_BUFFER)?, caller)?;
         guest::write_u32(packet + irp::FLAGS, flags & !irp::flag::DEALLOCATE_BUFFER)?;
     }
     let mut list = guest::read_u64(packet + irp::MDL_ADDRESS)?;
@@ -317,7 +309,7 @@ pub fn release(packet: u64) -> Result<(), Stop> {
                 record.locked = None;
             })
         });
-        mdl::release(list);
+        mdl::release(list, caller)?;
         list = next;
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::kernel::ex::work_item;
 use crate::kernel::ex::worker::Job;
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
-use crate::kernel::mm::pool::{self, PoolKind};
+use crate::kernel::mm::lent;
 use crate::kernel::ob::{self, Type};
 use crate::kernel::stop;
 
@@ -128,16 +128,16 @@ fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> 
 exports! {
     /// `IoAllocateWorkItem`: NULL without memory.
     fn IoAllocateWorkItem<call>(object: u64) -> u64 [max DISPATCH_LEVEL] fails 0 {
-        let Some(item) = pool::allocate(PoolKind::NonPaged, SIZE, TAG) else { return Ok(0) };
-        initialize(item, object, true, call.return_address())?;
+        let caller = call.return_address();
+        let Some(item) = lent::allocate(SIZE, TAG, true, caller) else { return Ok(0) };
+        initialize(item, object, true, caller)?;
         Ok(item)
     }
 
     /// `IoFreeWorkItem`.
-    fn IoFreeWorkItem(item: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoFreeWorkItem<call>(item: u64) -> () [max DISPATCH_LEVEL] {
         end(item, true, "IoFreeWorkItem")?;
-        pool::free(item);
-        Ok(())
+        lent::free(item, call.return_address())
     }
 
     /// `IoSizeofWorkItem`.

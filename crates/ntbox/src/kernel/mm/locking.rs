@@ -8,6 +8,7 @@ use super::{Memory, paged, user, with};
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::io::irp;
 use crate::kernel::layout::{PAGE_SHIFT, is_system};
 use crate::kernel::{cpu, stop, threads};
 
@@ -66,7 +67,17 @@ exports! {
 
     /// `MmUnlockPages`: ends the lock, and a system mapping before it.
     fn MmUnlockPages<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
-        unlock(mdl, call.return_address())
+        let caller = call.return_address();
+        let by_kernel = with(|memory| memory.mdls.get(mdl).is_some_and(|record| record.locked == Some(0)));
+        if by_kernel && irp::is_own_mdl(mdl) {
+            let what = format!(
+                "MmUnlockPages was given the MDL at {mdl:#018x}, that of an IRP, whose pages the I/O manager locked and \
+                 unlocks itself"
+            );
+            stop::violation("irp-mdl-unlocked", Some((0xc4, 0x7c)), what, caller);
+            return Ok(());
+        }
+        unlock(mdl, caller)
     }
 }
 

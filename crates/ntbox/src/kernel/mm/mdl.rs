@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use super::lent;
 use super::phys::Pfn;
-use super::pool::{self, PoolKind, Request};
+use super::pool::{PoolKind, Request};
 use super::space::Use;
 use super::{user, with};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
@@ -118,6 +119,18 @@ impl Mdls {
         self.0.get(&mdl)
     }
 
+    /// A list that keeps pages of this range locked, and who locked them.
+    pub fn locked_within(&self, start: u64, bytes: u64) -> Option<(u64, u64)> {
+        let end = start.saturating_add(bytes);
+        self.0.iter().find_map(|(list, record)| {
+            let by = record.locked?;
+            let view = View::read(*list).ok()?;
+            let first = view.start.wrapping_add(u64::from(view.offset));
+            let overlaps = first < end && start < first.saturating_add(u64::from(view.bytes));
+            overlaps.then_some((*list, by))
+        })
+    }
+
     /// Changes a record and forgets it once nothing is owed any more.
     pub fn settle<T>(&mut self, mdl: u64, work: impl FnOnce(&mut Record) -> T) -> Option<T> {
         let record = self.0.get_mut(&mdl)?;
@@ -210,23 +223,29 @@ pub fn initialize(mdl: u64, base: u64, length: u64) -> Result<(), Fault> {
 }
 
 /// Takes memory for an MDL and initialises it. `owner` is the driver's call if
-/// the list itself is a pool block that the driver frees; 0 if `IoFreeMdl` does.
-pub fn allocate(base: u64, length: u64, owner: u64) -> Result<Option<u64>, Fault> {
+/// the list itself is a pool block that the driver frees; 0 if `IoFreeMdl` does, and
+/// then `by` is the call that it is for, or 0.
+pub fn allocate(base: u64, length: u64, owner: u64, by: u64) -> Result<Option<u64>, Fault> {
     if length > MAX_BYTES {
         return Ok(None);
     }
     let pages = pages_spanned(base, length);
     let fixed = owner == 0 && pages <= FIXED_SIZE_PAGES;
     let size = offset::FRAMES + 8 * if fixed { FIXED_SIZE_PAGES } else { pages };
-    let request = Request {
-        kind: PoolKind::NonPaged,
-        size,
-        tag: TAG,
-        zeroed: false,
-        cache_aligned: false,
-        caller: owner,
+    let taken = if owner == 0 {
+        lent::allocate(size, TAG, false, by)
+    } else {
+        let request = Request {
+            kind: PoolKind::NonPaged,
+            size,
+            tag: TAG,
+            zeroed: false,
+            cache_aligned: false,
+            caller: owner,
+        };
+        with(|memory| memory.pools.allocate(request))
     };
-    let Some(mdl) = with(|memory| memory.pools.allocate(request)) else {
+    let Some(mdl) = taken else {
         return Ok(None);
     };
     initialize(mdl, base, length)?;
@@ -425,6 +444,6 @@ pub fn advance(mdl: u64, bytes: u32) -> Result<u32, Stop> {
 }
 
 /// Frees the memory of a list that came from `IoAllocateMdl`.
-pub fn release(mdl: u64) {
-    pool::free(mdl);
+pub fn release(mdl: u64, caller: u64) -> Result<(), Stop> {
+    lent::free(mdl, caller)
 }

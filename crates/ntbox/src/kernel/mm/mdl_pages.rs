@@ -88,7 +88,7 @@ fn allocate_pages(low: u64, high: u64, total: u64, flags: u32, caller: u64) -> R
     let list = if frames.is_empty() || short {
         None
     } else {
-        allocate(0, (frames.len() as u64) << PAGE_SHIFT, caller)?
+        allocate(0, (frames.len() as u64) << PAGE_SHIFT, caller, 0)?
     };
     let Some(mdl) = list else {
         with(|memory| memory.physical.give(&frames));

@@ -3,6 +3,7 @@
 
 mod contiguous;
 mod image;
+pub mod lent;
 pub mod locking;
 pub mod mapping;
 pub mod mdl;
@@ -12,6 +13,7 @@ pub mod paged;
 pub mod paged_image;
 pub mod phys;
 pub mod pool;
+mod pool_pages;
 mod probe;
 pub mod protection;
 pub mod query;

@@ -6,16 +6,16 @@
 //! a block does not confuse the allocator. Bytes between the end of a block and
 //! the next one hold a guard pattern that is checked when the block is freed.
 
-use std::collections::BTreeMap;
-
 use rustc_hash::FxHashMap;
 use settings::{Guard, Verify};
 
-use super::space::{Protection, Space};
+use super::lent;
+use super::pool_pages::Pool;
+use super::space::Protection;
 use super::special::{Place, Special};
 use crate::kernel::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SIZE, PAGED_POOL, Zone};
 use crate::kernel::verify::StackId;
-use crate::kernel::{guest, verify};
+use crate::kernel::{guest, stop, verify};
 
 /// What uninitialised memory is filled with.
 pub const UNINITIALIZED: u8 = 0xbd;
@@ -27,8 +27,6 @@ const GUARD: u8 = 0xa5;
 const GUARD_BYTES: u64 = 16;
 /// Largest request that shares a page with others.
 const SMALL_LIMIT: u64 = PAGE_SIZE - GUARD_BYTES;
-/// Pages made accessible at a time.
-const CHUNK_PAGES: u64 = 256;
 
 /// Which pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +52,8 @@ pub struct Block {
     pub caller: u64,
     /// With which stack it was taken, if that was kept.
     pub stack: StackId,
+    /// Whether the kernel took it for a driver, and frees it itself.
+    pub lent: bool,
     /// Bytes that the block occupies, guard included.
     footprint: u64,
 }
@@ -97,107 +97,6 @@ pub enum BadFree {
     },
     /// Not the start of a block.
     NotPool,
-}
-
-/// One pool.
-#[derive(Debug)]
-struct Pool {
-    zone: Zone,
-    protection: Protection,
-    /// Pages made accessible so far.
-    committed: u64,
-    /// Next page that was never used.
-    next: u64,
-    /// Free runs of pages, by first page.
-    runs: BTreeMap<u64, u64>,
-    /// Free small blocks, by their footprint in units of 16 bytes.
-    small: Vec<Vec<u64>>,
-}
-
-impl Pool {
-    fn new(zone: Zone, protection: Protection) -> Self {
-        Self {
-            zone,
-            protection,
-            committed: 0,
-            next: 0,
-            runs: BTreeMap::new(),
-            small: vec![Vec::new(); usize::try_from(PAGE_SIZE / 16).unwrap_or(0) + 1],
-        }
-    }
-
-    fn take_pages(&mut self, count: u64) -> Option<u64> {
-        let found = self
-            .runs
-            .iter()
-            .find(|(_, length)| **length >= count)
-            .map(|(page, length)| (*page, *length));
-        if let Some((page, length)) = found {
-            self.runs.remove(&page);
-            if length > count {
-                self.runs.insert(page + count, length - count);
-            }
-            return Some(self.zone.base + page * PAGE_SIZE);
-        }
-        let end = self
-            .next
-            .checked_add(count)
-            .filter(|end| *end <= self.zone.size / PAGE_SIZE)?;
-        if end > self.committed {
-            let wanted = end
-                .next_multiple_of(CHUNK_PAGES)
-                .min(self.zone.size / PAGE_SIZE);
-            let va = self.zone.base + self.committed * PAGE_SIZE;
-            Space::set_host_protection(va, wanted - self.committed, self.protection).ok()?;
-            self.committed = wanted;
-        }
-        let page = self.next;
-        self.next = end;
-        Some(self.zone.base + page * PAGE_SIZE)
-    }
-
-    fn give_pages(&mut self, va: u64, mut count: u64) {
-        let mut page = (va - self.zone.base) / PAGE_SIZE;
-        if let Some((before, length)) = self.runs.range(..page).next_back().map(|(p, l)| (*p, *l))
-            && before + length == page
-        {
-            self.runs.remove(&before);
-            page = before;
-            count += length;
-        }
-        if let Some(length) = self.runs.remove(&(page + count)) {
-            count += length;
-        }
-        self.runs.insert(page, count);
-    }
-
-    /// Takes memory of `footprint` bytes, a multiple of 16 up to a page or a
-    /// multiple of the page.
-    fn take(&mut self, footprint: u64) -> Option<u64> {
-        if footprint >= PAGE_SIZE {
-            return self.take_pages(footprint / PAGE_SIZE);
-        }
-        let class = usize::try_from(footprint / 16).ok()?;
-        if let Some(va) = self.small.get_mut(class)?.pop() {
-            return Some(va);
-        }
-        let page = self.take_pages(1)?;
-        let blocks = PAGE_SIZE / footprint;
-        let list = self.small.get_mut(class)?;
-        list.extend((1..blocks).rev().map(|n| page + n * footprint));
-        Some(page)
-    }
-
-    fn give(&mut self, va: u64, footprint: u64) {
-        if footprint >= PAGE_SIZE {
-            self.give_pages(va, footprint / PAGE_SIZE);
-        } else if let Some(list) = usize::try_from(footprint / 16)
-            .ok()
-            .and_then(|n| self.small.get_mut(n))
-        {
-            list.push(va);
-        }
-    }
 }
 
 /// Both pools and what is in use.
@@ -277,14 +176,19 @@ impl Pools {
     }
 
     /// Takes a block of the special pool; `None` if there is none or it is used up.
-    fn take_special(&mut self, request: Request, stack: StackId) -> Option<u64> {
-        if request.caller == 0 {
+    fn take_special(&mut self, request: Request, block: &Block) -> Option<u64> {
+        if block.caller == 0 && !block.lent {
             return None;
         }
         let mut all = self.special.iter_mut();
         let (_, special) = all.find(|(kind, _)| *kind == request.kind)?;
         let unit = if request.cache_aligned { 64 } else { 16 };
-        special.take(request.size, unit, stack)
+        let name = if block.lent {
+            lent::name(block.tag)
+        } else {
+            "block"
+        };
+        special.take(request.size, unit, block.stack, name)
     }
 
     fn pool(&mut self, kind: PoolKind) -> &mut Pool {
@@ -297,6 +201,16 @@ impl Pools {
 
     /// Takes a block; `None` when the pool is used up.
     pub fn allocate(&mut self, request: Request) -> Option<u64> {
+        self.take(request, verify::current(request.caller), false)
+    }
+
+    /// The same for what the kernel lends a driver, by the call that returns to
+    /// `caller`.
+    pub fn lend(&mut self, request: Request, caller: u64) -> Option<u64> {
+        self.take(request, verify::current(caller), true)
+    }
+
+    fn take(&mut self, request: Request, stack: StackId, lent: bool) -> Option<u64> {
         let Request {
             kind,
             size,
@@ -309,7 +223,6 @@ impl Pools {
         if of_driver > limit.saturating_sub(self.driver_bytes) {
             return None;
         }
-        let stack = verify::current(caller);
         let fill = if request.zeroed { 0 } else { UNINITIALIZED };
         let block = Block {
             size,
@@ -317,9 +230,10 @@ impl Pools {
             kind,
             caller,
             stack,
+            lent,
             footprint: size,
         };
-        if let Some(va) = self.take_special(request, stack) {
+        if let Some(va) = self.take_special(request, &block) {
             guest::fill(va, fill, size).ok()?;
             self.note_taken(va, block);
             return Some(va);
@@ -401,6 +315,11 @@ impl Pools {
             })
     }
 
+    /// Whether a block begins here that was freed.
+    pub fn is_freed(&self, va: u64) -> bool {
+        matches!(self.blocks.get(&va), Some(Known::Freed(_)))
+    }
+
     /// Why `va` cannot be freed.
     pub fn bad_free(&self, va: u64) -> BadFree {
         match self.blocks.get(&va) {
@@ -472,9 +391,18 @@ pub fn allocate(kind: PoolKind, size: u64, tag: u32) -> Option<u64> {
     super::with(|memory| memory.pools.allocate(request))
 }
 
-/// Frees a block of the kernel itself. False if it is none.
-pub fn free(va: u64) -> bool {
-    super::with(|memory| memory.pools.free(va, 0)).is_some()
+/// Frees a block of the kernel itself. The system stops if it is none.
+pub fn free(va: u64) {
+    free_by(va, 0);
+}
+
+/// The same by the driver's call that returns to `caller`.
+pub fn free_by(va: u64, caller: u64) {
+    if super::with(|memory| memory.pools.free(va, caller)).is_none() {
+        let what =
+            format!("the kernel was to free {va:#018x}, which is not the start of a pool block");
+        stop::bug_check(0xc2, [0x46, va, 0, 0], what, None);
+    }
 }
 
 /// A tag as its four characters.

@@ -117,7 +117,7 @@ exports! {
             mdl::initialize(list, base, length)?;
             return Ok(list);
         }
-        Ok(mdl::allocate(base, length, call.return_address())?.unwrap_or(0))
+        Ok(mdl::allocate(base, length, call.return_address(), 0)?.unwrap_or(0))
     }
 
     /// `MmGetPhysicalMemoryRanges`: an array of pool that an empty range ends; the

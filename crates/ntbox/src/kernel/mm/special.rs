@@ -26,6 +26,8 @@ struct Slot {
     block: u64,
     size: u64,
     taken: StackId,
+    /// What is there, in a word.
+    name: &'static str,
     /// Whether it is free, and who freed it.
     freed: Option<StackId>,
 }
@@ -48,6 +50,8 @@ pub struct Near {
     pub block: u64,
     /// Its bytes.
     pub size: u64,
+    /// What it is, in a word.
+    pub name: &'static str,
 }
 
 /// The special pool of one kind.
@@ -85,7 +89,13 @@ impl Special {
 
     /// Takes a block that begins at a multiple of `unit`; `None` if no slot is
     /// left, or the host has no more mappings.
-    pub fn take(&mut self, size: u64, unit: u64, taken: StackId) -> Option<u64> {
+    pub fn take(
+        &mut self,
+        size: u64,
+        unit: u64,
+        taken: StackId,
+        name: &'static str,
+    ) -> Option<u64> {
         let pages = size.div_ceil(PAGE_SIZE);
         let first = self.room(pages)?;
         Space::set_host_protection(first, pages, self.protection).ok()?;
@@ -103,6 +113,7 @@ impl Special {
             block: first + offset,
             size,
             taken,
+            name,
             freed: None,
         };
         self.slots.insert(first, slot);
@@ -168,6 +179,7 @@ impl Special {
         let near = |slot: Slot| Near {
             block: slot.block,
             size: slot.size,
+            name: slot.name,
         };
         let before = || {
             let next = (va & !(PAGE_SIZE - 1)) + PAGE_SIZE;

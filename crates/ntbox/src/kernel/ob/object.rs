@@ -7,9 +7,10 @@ use super::name::text;
 use super::namespace::Directory;
 use super::types::Type;
 use super::{Caller, State, with};
-use crate::kernel::cpu;
+use crate::kernel::mm::lent;
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::zw::registry::{self, KeyId};
+use crate::kernel::{cpu, stop};
 
 /// Room before a body, where Windows has its header: so no body is the start of
 /// a block of pool, and nobody can free it as one.
@@ -82,8 +83,14 @@ pub fn create(kind: Type, size: u64, payload: Payload) -> Result<u64, u32> {
 
 /// Memory for a body.
 pub(super) fn allocate(kind: Type, size: u64) -> Option<u64> {
-    pool::allocate(PoolKind::NonPaged, HEADER_SIZE + size, kind.tag())
-        .map(|block| block + HEADER_SIZE)
+    let bytes = HEADER_SIZE + size;
+    let block = if kind == Type::Device {
+        // Its extension is the driver's.
+        lent::allocate(bytes, kind.tag(), true, 0)
+    } else {
+        pool::allocate(PoolKind::NonPaged, bytes, kind.tag())
+    };
+    block.map(|block| block + HEADER_SIZE)
 }
 
 impl Header {
@@ -178,7 +185,12 @@ fn end(object: u64, caller: &Caller<'_>) {
     }
     crate::kernel::se::forget(object);
     if with(|state| state.objects.remove(&object)).is_some() {
-        pool::free(object - HEADER_SIZE);
+        let block = object - HEADER_SIZE;
+        if kind != Type::Device {
+            pool::free(block);
+        } else if let Err(reason) = lent::free(block, caller.address()) {
+            stop::end(reason, caller);
+        }
     }
 }
 

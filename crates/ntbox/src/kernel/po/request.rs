@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use ntstatus::{STATUS_INSUFFICIENT_RESOURCES, STATUS_NOT_SUPPORTED, STATUS_PENDING};
 
-use crate::kernel::call::exports;
 use crate::kernel::call::irql::DISPATCH_LEVEL;
+use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::io::irp::{self, Owner};
@@ -49,7 +49,7 @@ static ASKED: Exclusive<BTreeMap<u64, Asked>> = Exclusive::new(BTreeMap::new());
 
 /// A power request has passed its last stack location: the driver is told, and it
 /// is freed.
-pub fn finished(packet: u64, caller: &Caller<'_>) {
+pub fn finished(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let asked = ASKED.lock().remove(&packet);
     if let Some(asked) = asked
         && asked.function != 0
@@ -65,7 +65,7 @@ pub fn finished(packet: u64, caller: &Caller<'_>) {
         ];
         caller.call(asked.function, &arguments);
     }
-    irp::free(packet);
+    irp::free(packet, caller.address())
 }
 
 exports! {

@@ -160,7 +160,7 @@ fn remove(range: &Range, caller: u64) -> Result<(), Fault> {
     let (next, previous) = (guest::read_u64(links)?, guest::read_u64(links + 8)?);
     guest::write_u64(previous, next)?;
     guest::write_u64(next.wrapping_add(8), previous)?;
-    mm::with(|memory| memory.pools.free(range.at, caller));
+    mm::pool::free_by(range.at, caller);
     Ok(())
 }
 

@@ -10,11 +10,14 @@ use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::cm::shown::Shown;
 use crate::kernel::cm::{self, notice};
 use crate::kernel::guest;
+use crate::kernel::io::output;
 use crate::kernel::ob::name::{fold, wide};
 use crate::kernel::ob::{self, Caller, Refusal};
 
 /// Most bytes that a value has.
 const MAX_DATA: u32 = 0x7fff_ffff;
+/// Bytes of a value that are looked at for memory that nobody wrote.
+const MAX_LOOKED_AT: u32 = 0x1_0000;
 
 exports! {
     /// `ZwSetValueKey`. The title index is not used.
@@ -72,6 +75,10 @@ fn set(
     } else {
         new_name_at(name)?
     };
+    let mut bytes = vec![0; usize::try_from(data.size.min(MAX_LOOKED_AT)).unwrap_or(0)];
+    if guest::read_bytes(data.at, &mut bytes).is_ok() {
+        output::check_stored("ZwSetValueKey", &bytes, caller.address());
+    }
     set_named(handle, &name, title_index, data, caller)
 }
 

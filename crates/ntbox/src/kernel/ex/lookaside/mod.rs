@@ -13,7 +13,7 @@ use super::{list, pool, slist};
 use crate::kernel::call::{Call, Export, Return, Stop};
 use crate::kernel::layout::PAGED_POOL;
 use crate::kernel::ob::Caller;
-use crate::kernel::{cpu, exports, guest, stop};
+use crate::kernel::{cpu, exports, guest, stop, verify};
 
 /// Exports for `NPAGED_LOOKASIDE_LIST` and `PAGED_LOOKASIDE_LIST`.
 pub const CLASSIC: &[Export] = classic::EXPORTS;
@@ -107,8 +107,15 @@ pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), St
     }
     slist::initialize(va)?;
     guest::fill(va, 0, offset::END)?;
-    guest::write_u16(va + offset::DEPTH, MINIMUM_DEPTH)?;
-    guest::write_u16(va + offset::MAXIMUM_DEPTH, MAXIMUM_DEPTH)?;
+    // A list of a watched driver keeps no entries: each is a block of its own, and goes
+    // back to special pool when it is freed.
+    let (depth, most) = if verify::is_on() {
+        (0, 0)
+    } else {
+        (MINIMUM_DEPTH, MAXIMUM_DEPTH)
+    };
+    guest::write_u16(va + offset::DEPTH, depth)?;
+    guest::write_u16(va + offset::MAXIMUM_DEPTH, most)?;
     guest::write_u32(va + offset::TYPE, pool_type)?;
     guest::write_u32(va + offset::TAG, tag)?;
     // The field has 32 bits.

@@ -45,7 +45,7 @@ exports! {
     /// `FsRtlFreeFileLock`: of one that was allocated.
     fn FsRtlFreeFileLock<call>(at: u64) -> () [max APC_LEVEL] {
         uninitialize(at, &Caller::of(call))?;
-        mm::with(|memory| memory.pools.free(at, call.return_address()));
+        mm::pool::free_by(at, call.return_address());
         Ok(())
     }
 
@@ -56,7 +56,7 @@ exports! {
         // Where the status goes that a fast lock would give to its caller.
         let block = support::allocate(PAGED, 0x10, TAG, caller.address())?;
         let status = process(at, packet, context, block, &caller);
-        mm::with(|memory| memory.pools.free(block, caller.address()));
+        mm::pool::free_by(block, caller.address());
         status
     }
 

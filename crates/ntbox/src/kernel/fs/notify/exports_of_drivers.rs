@@ -96,7 +96,7 @@ exports! {
     fn FsRtlNotifyUninitializeSync<call>(out: u64) -> () [max APC_LEVEL] {
         let block = guest::read_u64(out)?;
         if block != 0 {
-            mm::with(|memory| memory.pools.free(block, call.return_address()));
+            mm::pool::free_by(block, call.return_address());
             guest::write_u64(out, 0)?;
         }
         Ok(())
