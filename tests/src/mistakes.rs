@@ -321,7 +321,7 @@ pub const REQUESTS: [Mistake; 19] = [
         "completing a request twice",
         "CompleteTwice",
         "0x44",
-        "0x44",
+        "0xD5",
     ),
     (
         "returning STATUS_PENDING unmarked",

@@ -7,6 +7,7 @@
 use super::blocking;
 use crate::kernel::call::irql::HIGH_LEVEL;
 use crate::kernel::call::{Stop, exports};
+use crate::kernel::ke::lock_order::Class;
 use crate::kernel::ke::object::{self, Kind};
 use crate::kernel::ke::{irql, lock_order, sched, thread};
 use crate::kernel::{cpu, guest, stop, threads};
@@ -143,10 +144,10 @@ fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 /// Acquires the mutex at `APC_LEVEL`.
 pub fn acquire(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     check(mutex, function, caller)?;
-    lock_order::wanted(mutex, caller);
+    lock_order::wanted(mutex, Class::FastMutex, caller);
     let old = cpu::set_irql(cpu::APC_LEVEL);
     take(mutex, threads::current_thread(), function)?;
-    lock_order::taken(mutex, caller);
+    lock_order::taken(mutex, Class::FastMutex, caller);
     guest::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
     Ok(())
 }
@@ -157,7 +158,7 @@ pub fn try_acquire(mutex: u64, function: &str, caller: u64) -> Result<bool, Stop
     if !try_take(mutex, threads::current_thread())? {
         return Ok(false);
     }
-    lock_order::taken(mutex, caller);
+    lock_order::taken(mutex, Class::FastMutex, caller);
     let old = cpu::set_irql(cpu::APC_LEVEL);
     guest::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
     Ok(true)
@@ -185,9 +186,9 @@ pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     check(mutex, function, caller)?;
     blocking::check_apcs(rule::ACQUIRE_UNSAFE, mutex, function, caller);
-    lock_order::wanted(mutex, caller);
+    lock_order::wanted(mutex, Class::FastMutex, caller);
     take(mutex, threads::current_thread(), function)?;
-    lock_order::taken(mutex, caller);
+    lock_order::taken(mutex, Class::FastMutex, caller);
     Ok(())
 }
 

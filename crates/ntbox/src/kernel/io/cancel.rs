@@ -5,6 +5,7 @@ use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
+use crate::kernel::ke::lock_order::Class;
 use crate::kernel::ke::sched::{Spin, Spinning};
 use crate::kernel::ke::{ipi, lock_order, wait};
 use crate::kernel::ob::Caller;
@@ -21,7 +22,7 @@ fn holder<T>(work: impl FnOnce(&mut Option<(u64, u32)>) -> T) -> T {
 /// Takes the cancel spin lock; returns the IRQL before.
 pub fn acquire(caller: u64) -> Result<u8, Stop> {
     let before = cpu::set_irql(cpu::irql().max(DISPATCH_LEVEL));
-    lock_order::wanted(lock_order::CANCEL_LOCK, caller);
+    lock_order::wanted(lock_order::CANCEL_LOCK, Class::SpinLock, caller);
     if holder(|holder| holder.is_some()) {
         let spinning = Spinning::on(Spin::CancelLock(caller));
         while let Some((by, processor)) = holder(|holder| *holder) {
@@ -36,7 +37,7 @@ pub fn acquire(caller: u64) -> Result<u8, Stop> {
         }
     }
     holder(|holder| *holder = Some((caller, cpu::number())));
-    lock_order::taken(lock_order::CANCEL_LOCK, caller);
+    lock_order::taken(lock_order::CANCEL_LOCK, Class::SpinLock, caller);
     Ok(before)
 }
 

@@ -2,9 +2,11 @@
 //! in both orders can stop two threads for ever one day, though this time they did
 //! not: what Driver Verifier calls Deadlock Detection.
 //!
-//! Spin locks, fast and guarded mutexes, mutexes and the cancel spin lock are
-//! looked at. What is only tried, or waited for with an end, cannot stop anybody;
-//! locks on a stack are new ones with each call.
+//! Spin locks, fast and guarded mutexes, mutexes, resources and the cancel spin lock
+//! are looked at. What is only tried, or waited for with an end, cannot stop anybody;
+//! nor do two shared acquisitions of a resource. Locks on a stack are new ones with
+//! each call, and so is what was initialised again, as far as that is seen: inline
+//! initialisation shows when another kind of lock is acquired at the same address.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,10 +21,50 @@ use crate::report::Past;
 /// What stands for the cancel spin lock, which is at no address of a driver's.
 pub const CANCEL_LOCK: u64 = 0xffff_fb60_0000_0000;
 
+/// What a lock is, and how it is acquired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// A spin lock of either kind, or the cancel spin lock.
+    SpinLock,
+    /// A fast or guarded mutex.
+    FastMutex,
+    /// A mutex (KMUTEX).
+    Mutex,
+    /// A resource (ERESOURCE), exclusively.
+    Resource,
+    /// A resource, together with others.
+    SharedResource,
+}
+
+impl Class {
+    fn is_shared(self) -> bool {
+        self == Self::SharedResource
+    }
+
+    /// What it is, however it is acquired.
+    fn kind(self) -> Self {
+        if self.is_shared() {
+            Self::Resource
+        } else {
+            self
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::SpinLock => "spin lock",
+            Self::FastMutex => "fast mutex",
+            Self::Mutex => "mutex",
+            Self::Resource | Self::SharedResource => "resource",
+        }
+    }
+}
+
 /// A lock that is held.
 #[derive(Debug, Clone, Copy)]
 struct Taken {
     lock: u64,
+    class: Class,
     caller: u64,
     stack: StackId,
 }
@@ -34,6 +76,20 @@ struct Edge {
     taken: Taken,
 }
 
+impl Edge {
+    /// Whether it stops whoever another one does not.
+    fn is_stronger_than(&self, other: &Self) -> bool {
+        let exclusive = |taken: &Taken| !taken.class.is_shared();
+        exclusive(&self.held) && !exclusive(&other.held)
+            || exclusive(&self.taken) && !exclusive(&other.taken)
+    }
+}
+
+/// Whether a thread that holds a lock one way keeps another one from acquiring it.
+fn excludes(held: &Taken, wanted: &Taken) -> bool {
+    !(held.class.is_shared() && wanted.class.is_shared())
+}
+
 #[derive(Debug)]
 struct Orders {
     /// By thread, or by processor for DPCs, in the order of taking.
@@ -42,12 +98,15 @@ struct Orders {
     after: BTreeMap<u64, BTreeMap<u64, Edge>>,
     /// Pairs that have been reported.
     told: BTreeSet<(u64, u64)>,
+    /// What was acquired at each address.
+    kinds: BTreeMap<u64, Class>,
 }
 
 static ORDERS: Exclusive<Orders> = Exclusive::new(Orders {
     held: BTreeMap::new(),
     after: BTreeMap::new(),
     told: BTreeSet::new(),
+    kinds: BTreeMap::new(),
 });
 
 /// Who holds what is taken now.
@@ -64,28 +123,35 @@ fn is_watched(lock: u64) -> bool {
 }
 
 /// A lock is about to be waited for, for as long as it takes.
-pub fn wanted(lock: u64, caller: u64) {
+pub fn wanted(lock: u64, class: Class, caller: u64) {
     if !is_watched(lock) {
         return;
     }
     let taken = Taken {
         lock,
+        class,
         caller,
         stack: verify::current(caller),
     };
-    let inversions = ORDERS.lock().add(holder(), taken);
+    let inversions = {
+        let mut orders = ORDERS.lock();
+        orders.note_kind(lock, class);
+        orders.add(holder(), taken)
+    };
     for ways in inversions {
         report(taken, &ways);
     }
 }
 
 /// A lock was taken.
-pub fn taken(lock: u64, caller: u64) {
+pub fn taken(lock: u64, class: Class, caller: u64) {
     if is_watched(lock) {
         let stack = verify::current(caller);
         let mut orders = ORDERS.lock();
+        orders.note_kind(lock, class);
         orders.held.entry(holder()).or_default().push(Taken {
             lock,
+            class,
             caller,
             stack,
         });
@@ -99,6 +165,21 @@ pub fn released(lock: u64) {
     }
 }
 
+/// A dispatcher object was initialised: a lock in it is a new one. The event of a fast
+/// mutex lies 24 bytes into it.
+pub fn initialized(object: u64, bytes: u64) {
+    const EVENT: u64 = 0x18;
+    if !verify::is_on() {
+        return;
+    }
+    let mut orders = ORDERS.lock();
+    let mutex = object.wrapping_sub(EVENT);
+    if orders.kinds.get(&mutex) == Some(&Class::FastMutex) {
+        orders.forget(mutex, mutex + 1);
+    }
+    orders.forget(object, object.saturating_add(bytes));
+}
+
 /// Memory is something else from now on, and so are the locks in it.
 pub fn forget(start: u64, bytes: u64) {
     if verify::is_on() {
@@ -107,6 +188,16 @@ pub fn forget(start: u64, bytes: u64) {
 }
 
 impl Orders {
+    /// Notes what is acquired at an address. If it was something else before, that is
+    /// another lock.
+    fn note_kind(&mut self, lock: u64, class: Class) {
+        let before = self.kinds.get(&lock);
+        if before.is_some_and(|before| *before != class.kind()) {
+            self.forget(lock, lock + 1);
+        }
+        self.kinds.insert(lock, class.kind());
+    }
+
     /// Notes a lock that is taken beside those that are held. Returns how locks
     /// that are held were taken while this one was, if they were, for the first
     /// time.
@@ -117,33 +208,40 @@ impl Orders {
         }
         let mut inversions = Vec::new();
         for held in held {
+            let edge = Edge { held, taken };
             let known = self.after.get(&held.lock);
-            if known.is_some_and(|known| known.contains_key(&taken.lock)) {
+            let before = known.and_then(|known| known.get(&taken.lock));
+            if before.is_some_and(|before| !edge.is_stronger_than(before)) {
                 continue;
             }
-            if let Some(ways) = self.way(taken.lock, held.lock)
+            if let Some(ways) = self.way(&taken, &held)
                 && self.told.insert((taken.lock, held.lock))
             {
-                inversions.push([vec![Edge { held, taken }], ways].concat());
+                inversions.push([vec![edge], ways].concat());
             }
             let after = self.after.entry(held.lock).or_default();
-            after.insert(taken.lock, Edge { held, taken });
+            after.insert(taken.lock, edge);
         }
         inversions
     }
 
-    /// How one lock led to another: the steps in between.
-    fn way(&self, from: u64, to: u64) -> Option<Vec<Edge>> {
-        let mut seen = BTreeSet::from([from]);
-        let mut ways: Vec<(u64, Vec<Edge>)> = vec![(from, Vec::new())];
-        while let Some((lock, way)) = ways.pop() {
-            for (next, edge) in self.after.get(&lock).into_iter().flatten() {
-                let longer = [&way[..], &[*edge]].concat();
-                if *next == to {
-                    return Some(longer);
+    /// How one lock, acquired as `from` says, led to another, which is held as `to`
+    /// says: the steps in between, each of which waits for the one before.
+    fn way(&self, from: &Taken, to: &Taken) -> Option<Vec<Edge>> {
+        let mut seen = BTreeSet::from([from.lock]);
+        let mut ways: Vec<(Taken, Vec<Edge>)> = vec![(*from, Vec::new())];
+        while let Some((wanted, way)) = ways.pop() {
+            for (next, edge) in self.after.get(&wanted.lock).into_iter().flatten() {
+                if !excludes(&edge.held, &wanted) {
+                    continue;
                 }
-                if seen.insert(*next) {
-                    ways.push((*next, longer));
+                let longer = [&way[..], &[*edge]].concat();
+                if *next == to.lock {
+                    if excludes(to, &edge.taken) {
+                        return Some(longer);
+                    }
+                } else if seen.insert(*next) {
+                    ways.push((edge.taken, longer));
                 }
             }
         }
@@ -179,6 +277,7 @@ impl Orders {
             !gone(lock) && !after.is_empty()
         });
         self.told.retain(|(one, other)| !gone(one) && !gone(other));
+        self.kinds.retain(|lock, _| !gone(lock));
         self.held.retain(|_, held| {
             held.retain(|taken| !gone(&taken.lock));
             !held.is_empty()
@@ -186,12 +285,14 @@ impl Orders {
     }
 }
 
-fn name(lock: u64) -> String {
-    if lock == CANCEL_LOCK {
-        "the cancel spin lock".to_owned()
-    } else {
-        format!("the lock at {lock:#018x}")
+fn name(taken: &Taken) -> String {
+    if taken.lock == CANCEL_LOCK {
+        return "the cancel spin lock".to_owned();
     }
+    let within = stop::location(taken.lock).map_or_else(String::new, |place| {
+        format!(" ({}+{:#x})", place.module, place.offset)
+    });
+    format!("the {} at {:#018x}{within}", taken.class.name(), taken.lock)
 }
 
 /// Reports locks that were taken in a circle: now, and before, step by step.
@@ -199,9 +300,9 @@ fn report(taken: Taken, ways: &[Edge]) {
     let step = |edge: &Edge| {
         format!(
             "{} was acquired {} while {} was held, acquired {}",
-            name(edge.taken.lock),
+            name(&edge.taken),
             place(edge.taken.caller),
-            name(edge.held.lock),
+            name(&edge.held),
             place(edge.held.caller)
         )
     };
@@ -211,12 +312,9 @@ fn report(taken: Taken, ways: &[Edge]) {
         steps.join("; ")
     );
     let past = |edge: &Edge| {
-        let held = verify::past(
-            format!("{} acquired", name(edge.held.lock)),
-            edge.held.stack,
-        );
+        let held = verify::past(format!("{} acquired", name(&edge.held)), edge.held.stack);
         let then = verify::past(
-            format!("then {} acquired", name(edge.taken.lock)),
+            format!("then {} acquired", name(&edge.taken)),
             edge.taken.stack,
         );
         [held, then]
@@ -238,6 +336,7 @@ mod tests {
     fn taken(lock: u64) -> Taken {
         Taken {
             lock,
+            class: Class::SpinLock,
             caller: lock + 1,
             stack: 0,
         }
@@ -248,6 +347,7 @@ mod tests {
             held: BTreeMap::new(),
             after: BTreeMap::new(),
             told: BTreeSet::new(),
+            kinds: BTreeMap::new(),
         }
     }
 
@@ -303,6 +403,74 @@ mod tests {
         assert_eq!(run(&mut orders, &[20, 10]), none);
         orders.forget(10, 11);
         assert!(orders.after.is_empty());
+    }
+
+    /// Resources, the second of a pair shared or not; whether a circle was found.
+    fn is_circle(first: [bool; 2], second: [bool; 2]) -> bool {
+        let mut orders = orders();
+        let mut found = false;
+        for (locks, shared) in [([10, 20], first), ([20, 10], second)] {
+            for (lock, shared) in locks.into_iter().zip(shared) {
+                let class = if shared {
+                    Class::SharedResource
+                } else {
+                    Class::Resource
+                };
+                let acquired = Taken {
+                    class,
+                    ..taken(lock)
+                };
+                found |= !orders.add(7, acquired).is_empty();
+                orders.held.entry(7).or_default().push(acquired);
+            }
+            orders.held.clear();
+        }
+        found
+    }
+
+    #[test]
+    fn shared_resources_stop_nobody_who_shares() {
+        assert!(is_circle([false, false], [false, false]));
+        assert!(is_circle([false, true], [false, true]));
+        assert!(!is_circle([true, true], [true, true]));
+        // Who wants the second shares it with who holds it.
+        assert!(!is_circle([false, true], [true, false]));
+        assert!(is_circle([true, false], [true, false]));
+    }
+
+    #[test]
+    fn exclusive_acquisitions_replace_shared_ones() {
+        let mut orders = orders();
+        let mut found = 0;
+        let shared = Class::SharedResource;
+        for (locks, class) in [
+            ([10, 20], shared),
+            ([20, 10], shared),
+            ([10, 20], Class::Resource),
+        ] {
+            for lock in locks {
+                let acquired = Taken {
+                    class,
+                    ..taken(lock)
+                };
+                found += orders.add(7, acquired).len();
+                orders.held.entry(7).or_default().push(acquired);
+            }
+            orders.held.clear();
+        }
+        assert_eq!(found, 1);
+    }
+
+    #[test]
+    fn another_kind_at_an_address_is_another_lock() {
+        let mut orders = orders();
+        orders.note_kind(10, Class::SpinLock);
+        let none: [Vec<u64>; 0] = [];
+        assert_eq!(run(&mut orders, &[10, 20]), none);
+        orders.note_kind(10, Class::FastMutex);
+        assert_eq!(run(&mut orders, &[20, 10]), none);
+        orders.note_kind(10, Class::FastMutex);
+        assert_eq!(run(&mut orders, &[10, 20]), [[20, 10]]);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::threads;
 
+use super::lock_order;
+
 /// Kind of a dispatcher object, from the first byte of its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -96,6 +98,7 @@ pub fn initialize(va: u64, kind: Kind, size: u64, state: i32) -> Result<(), Faul
         guest::write_u8(va.wrapping_add(offset::FLAGS), 0)?;
     }
     set_state(va, state)?;
+    lock_order::initialized(va, size);
     initialize_list(va.wrapping_add(offset::WAIT_LIST))
 }
 

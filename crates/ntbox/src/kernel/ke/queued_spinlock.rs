@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::held::{self, Held, Mode};
 use super::ipi;
-use super::lock_order;
+use super::lock_order::{self, Class};
 use super::sched::{Spin, Spinning};
 use super::spinlock::{already_owned, at_dispatch, lower, not_owned, raise, rule};
 use crate::kernel::call::irql::HIGH_LEVEL;
@@ -43,11 +43,11 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
     guest::write_u64(handle.wrapping_add(offset::NEXT), 0)?;
     guest::write_u64(handle.wrapping_add(offset::LOCK), lock)?;
     guest::write_u8(handle.wrapping_add(offset::OLD_IRQL), old)?;
-    lock_order::wanted(lock, caller);
+    lock_order::wanted(lock, Class::SpinLock, caller);
     let last = guest::compare_exchange_u64(lock, 0, handle)?;
     if last == 0 {
         held::add(lock, Mode::Queued, caller);
-        lock_order::taken(lock, caller);
+        lock_order::taken(lock, Class::SpinLock, caller);
         return Ok(());
     }
     let here = cpu::number();
@@ -71,7 +71,7 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
     while guest::read_u64(handle.wrapping_add(offset::LOCK))? & WAITS != 0 {
         spinning.turn().map_err(|why| ipi::locked_up(&why))?;
     }
-    lock_order::taken(lock, caller);
+    lock_order::taken(lock, Class::SpinLock, caller);
     Ok(())
 }
 

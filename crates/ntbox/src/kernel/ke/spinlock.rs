@@ -10,7 +10,7 @@
 //! [`queued_spinlock`]: super::queued_spinlock
 
 use super::held::{self, Mode};
-use super::lock_order;
+use super::lock_order::{self, Class};
 use super::sched::{Spin, Spinning};
 use super::{ipi, irql};
 use crate::kernel::call::irql::HIGH_LEVEL;
@@ -134,7 +134,7 @@ pub(in crate::kernel) fn try_acquire(lock: u64, caller: u64) -> Result<bool, Sto
     let free = guest::compare_exchange_u64(lock, FREE, HELD)? == FREE;
     if free {
         held::add(lock, Mode::Ordinary, caller);
-        lock_order::taken(lock, caller);
+        lock_order::taken(lock, Class::SpinLock, caller);
     }
     Ok(free)
 }
@@ -142,7 +142,7 @@ pub(in crate::kernel) fn try_acquire(lock: u64, caller: u64) -> Result<bool, Sto
 /// Takes a lock at the current IRQL.
 pub(in crate::kernel) fn acquire(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
     let word = || Ok(guest::read_u64(lock)?);
-    lock_order::wanted(lock, caller);
+    lock_order::wanted(lock, Class::SpinLock, caller);
     acquire_by(lock, function, caller, word, || try_acquire(lock, caller))
 }
 

@@ -8,7 +8,8 @@ use super::active::{self, Kind};
 use super::{blocking, list};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::kernel::call::{Stop, exports};
-use crate::kernel::ke::thread;
+use crate::kernel::ke::lock_order::Class;
+use crate::kernel::ke::{lock_order, thread};
 use crate::kernel::{guest, stop, threads};
 use owners::Resource;
 use queue::Access;
@@ -69,7 +70,16 @@ fn acquire(at: u64, access: Access, wait: bool, function: &str, caller: u64) -> 
     let (resource, owner) = (Resource(at), threads::current_thread());
     check(resource, function, caller);
     blocking::check_apcs(rule::ACQUIRE, at, function, caller);
+    let class = if access == Access::Exclusive {
+        Class::Resource
+    } else {
+        Class::SharedResource
+    };
+    if wait {
+        lock_order::wanted(at, class, caller);
+    }
     if resource.try_acquire(access, owner)? {
+        lock_order::taken(at, class, caller);
         return Ok(true);
     }
     if !wait {
@@ -85,6 +95,7 @@ fn acquire(at: u64, access: Access, wait: bool, function: &str, caller: u64) -> 
         ));
     }
     resource.wait(access, owner, function)?;
+    lock_order::taken(at, class, caller);
     Ok(true)
 }
 
@@ -105,6 +116,7 @@ fn release(at: u64, owner: u64, function: &str, caller: u64) -> Result<(), Stop>
     let resource = Resource(at);
     check(resource, function, caller);
     if resource.release(owner)? {
+        lock_order::released(at);
         Ok(())
     } else {
         Err(not_owned(resource, owner, function))
@@ -122,6 +134,8 @@ fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), S
         stop::violation("resource-owner-pointer", None, what, caller);
     }
     if resource.transfer(thread, pointer)? {
+        // It is no longer this thread that holds it.
+        lock_order::released(at);
         Ok(())
     } else {
         Err(not_owned(resource, thread, function))
@@ -138,6 +152,7 @@ exports! {
     /// `ExInitializeResourceLite`.
     fn ExInitializeResourceLite<call>(at: u64) -> u32 [max DISPATCH_LEVEL] {
         guest::fill(at, 0, SIZE)?;
+        lock_order::forget(at, SIZE);
         // The system's list of all resources is kept elsewhere; an entry that
         // points at itself can be checked.
         list::initialize(at)?;
@@ -150,6 +165,7 @@ exports! {
         let resource = Resource(at);
         check(resource, "ExReinitializeResourceLite", call.return_address());
         resource.free_table()?;
+        lock_order::forget(at, SIZE);
         guest::fill(at.wrapping_add(STATE), 0, SIZE - STATE)?;
         Ok(0)
     }
@@ -161,6 +177,7 @@ exports! {
             return Ok(0);
         }
         list::remove(at)?;
+        lock_order::forget(at, SIZE);
         if resource.is_owned()? {
             let what = format!("the resource at {at:#018x} was deleted while it is owned");
             stop::violation("resource-deleted-while-owned", Some((0xc4, rule::DELETED_WHILE_OWNED)), what, caller);
