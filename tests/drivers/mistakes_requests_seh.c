@@ -169,6 +169,7 @@ VISIBLE VOID ReadElsewhere(VOID)
 VISIBLE VOID ReadForCaller(VOID)
 {
     __try {
+        ProbeForRead((PVOID)Shared->Input, 64, 1);
         ReadElsewhere();
     } __except (EXCEPTION_EXECUTE_HANDLER) {
         Sink = 0;
@@ -213,6 +214,7 @@ VISIBLE NTSTATUS TouchUnguarded(REQUEST *request)
     }
     /* The handler of a caller counts. */
     __try {
+        ProbeForRead((PVOID)request->Input, 64, 1);
         ReadUnguarded(request);
     } __except (EXCEPTION_EXECUTE_HANDLER) {
         status = GetExceptionCode();
@@ -235,6 +237,7 @@ VISIBLE NTSTATUS CopyUnguarded(REQUEST *request)
         return Complete(request->Irp, status, 0);
     }
     __try {
+        ProbeForRead((PVOID)request->Input, sizeof data, 1);
         move(data, (const VOID *)request->Input, sizeof data);
         Sink = data[0];
     } __except (EXCEPTION_EXECUTE_HANDLER) {
@@ -260,6 +263,8 @@ VISIBLE NTSTATUS CopyGuarded(REQUEST *request)
     NTSTATUS status = STATUS_SUCCESS;
 
     __try {
+        ProbeForRead((PVOID)request->Input, 64, 1);
+        ProbeForWrite((PVOID)request->Output, 64, 1);
         ReadTwice(request);
     } __except (EXCEPTION_EXECUTE_HANDLER) {
         status = GetExceptionCode();

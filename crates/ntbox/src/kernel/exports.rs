@@ -13,7 +13,9 @@ use super::mm::space::{Protection, Use};
 use super::native::Native;
 use super::ob::Caller;
 use super::seh::Context;
-use super::{cpu, ex, guest, io, ke, mm, signals, since, stop, tick, variables, verify, version};
+use super::{
+    cpu, ex, guest, io, ke, mm, rtl, signals, since, stop, tick, variables, verify, version,
+};
 use crate::config::Config;
 use crate::report::CallCount;
 
@@ -30,7 +32,7 @@ const FAMILIES: &[&[&[Export]]] = &[
     super::ob::TABLES,
     super::po::TABLES,
     super::ps::TABLES,
-    super::rtl::TABLES,
+    rtl::TABLES,
     super::se::TABLES,
     super::seh::TABLES,
     super::zw::TABLES,
@@ -285,6 +287,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
     tick::before_call();
     verify::note(call, &entry.export, number);
     mm::watched_user::note_call(call, entry.export.name);
+    rtl::counted::note_call(call, entry.export.name);
     let irql = cpu::irql();
     if irql > entry.export.max_irql {
         too_high(entry.export, irql, call.return_address());

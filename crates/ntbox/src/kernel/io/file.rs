@@ -363,7 +363,8 @@ fn send(
     caller: &Caller<'_>,
 ) -> Result<Sent, Stop> {
     let id = finish::begin(packet, output_length, notify)?;
-    let major = guest::read_u8(irp::next_location(packet)? + stack::MAJOR)?;
+    let place = irp::next_location(packet)?;
+    let major = guest::read_u8(place + stack::MAJOR)?;
     let user = guest::read_u8(packet + packet_offset::REQUESTOR_MODE)? != 0;
     let thread = threads::current_thread();
     // Looked up before: with the request its file may go, and with that the device.
@@ -371,7 +372,7 @@ fn send(
     let routine =
         guest::read_u64(owner + super::layout::driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
     if user {
-        watched_user::begin_request(thread);
+        watched_user::begin_request(thread, packet, place)?;
     }
     let returned = irp::call(top, packet, caller);
     if user {

@@ -14,6 +14,7 @@ pub mod guarded_mutex;
 pub mod hal_dispatch;
 mod hardware;
 pub mod held;
+mod initialized;
 pub mod ipi;
 pub mod irql;
 pub mod lock_order;

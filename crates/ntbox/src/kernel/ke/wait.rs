@@ -5,9 +5,10 @@
 //! is never seen signaled by anyone else.
 
 use super::apc::{self, Place};
+use super::lock_order::Class;
 use super::object::{self, Kind};
 use super::sched::{self, Id, Woken};
-use super::{clock, lock_order, priority, queue, wait_next};
+use super::{clock, initialized, lock_order, priority, queue, wait_next};
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
@@ -232,12 +233,12 @@ fn single(request: &Request<'_>) -> Result<u32, Stop> {
         return wait_for(request);
     }
     if request.patience == Patience::Forever {
-        lock_order::wanted(object, caller);
+        lock_order::wanted(object, Class::Mutex, caller);
     }
     let thread = threads::current_thread();
     let status = wait_for(request)?;
     if object::state(object)? == 0 && guest::read_u64(object + object::offset::OWNER)? == thread {
-        lock_order::taken(object, caller);
+        lock_order::taken(object, Class::Mutex, caller);
     }
     Ok(status)
 }
@@ -324,6 +325,7 @@ pub fn read_objects(count: u32, array: u64, blocks: u64) -> Result<Vec<u64>, Sto
 exports! {
     /// `KeWaitForSingleObject`.
     fn KeWaitForSingleObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
+        initialized::check(va, "KeWaitForSingleObject", call.return_address())?;
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
         single(&Request { objects: vec![va], all: false, patience, mode, alertable, packet: 0, caller })
@@ -341,6 +343,9 @@ exports! {
         count: u32, array: u64, kind: u32, reason: u32, mode: u8, alertable: bool, timeout: u64, blocks: u64,
     ) -> u32 [max DISPATCH_LEVEL] {
         let objects = read_objects(count, array, blocks)?;
+        for va in &objects {
+            initialized::check(*va, "KeWaitForMultipleObjects", call.return_address())?;
+        }
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
         wait_for(&Request { objects, all: kind == 0, patience, mode, alertable, packet: 0, caller })
@@ -371,6 +376,7 @@ exports! {
 
     /// `KeSetEvent`: returns the state before.
     fn KeSetEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+        initialized::check(va, "KeSetEvent", call.return_address())?;
         let before = object::state(va)?;
         object::set_state(va, 1)?;
         signal_boosting(va, increment)?;
@@ -380,6 +386,7 @@ exports! {
 
     /// `KePulseEvent`: lets the present waiters through and resets.
     fn KePulseEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+        initialized::check(va, "KePulseEvent", call.return_address())?;
         let before = object::state(va)?;
         object::set_state(va, 1)?;
         signal_boosting(va, increment)?;
@@ -417,6 +424,7 @@ exports! {
     fn KeReleaseSemaphore<call>(va: u64, increment: i32, adjustment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
         /// `STATUS_SEMAPHORE_LIMIT_EXCEEDED`.
         const LIMIT_EXCEEDED: u32 = 0xc000_0047;
+        initialized::check(va, "KeReleaseSemaphore", call.return_address())?;
         let before = object::state(va)?;
         let limit = guest::read_u32(va.wrapping_add(object::offset::LIMIT))?.cast_signed();
         match before.checked_add(adjustment) {

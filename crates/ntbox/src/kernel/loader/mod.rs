@@ -9,6 +9,7 @@ use super::guest::Fault;
 use super::layout::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
 use super::mm::paged_image;
 use super::mm::space::{Protection, Use};
+use super::mm::user_rules;
 use super::{exports, guest, mm, stop, verify};
 use crate::kernel::exclusive::Exclusive;
 use pe::{Headers, Refusal, Section, directory};
@@ -160,6 +161,7 @@ pub fn is_kernel(module: &str) -> bool {
 /// Fills the import table.
 fn bind(bytes: &mut [u8], headers: &Headers) -> Result<(), Refusal> {
     for import in layout::imports(bytes, headers)? {
+        user_rules::note_import(&import.name);
         let address = is_kernel(&import.module)
             .then(|| exports::resolve_for_driver(&import.name))
             .flatten()

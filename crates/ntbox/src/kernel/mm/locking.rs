@@ -4,7 +4,7 @@
 use super::mdl::{View, flag, offset};
 use super::phys::Pfn;
 use super::space::Use;
-use super::{Memory, paged, user, with};
+use super::{Memory, paged, user, user_rules, with};
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest::{self, Fault};
@@ -36,6 +36,7 @@ impl Memory {
 exports! {
     /// `MmProbeAndLockPages`: makes the pages resident and keeps them so; raises.
     fn MmProbeAndLockPages<call>(mdl: u64, mode: u8, operation: u32) -> () [max DISPATCH_LEVEL] raises 0xc000_009a {
+        user_rules::check_lock(&View::read(mdl)?, mode != 0, call);
         probe_and_lock(mdl, mode != 0, operation != 0, call.return_address())
     }
 

@@ -25,6 +25,7 @@ pub mod segment;
 pub mod space;
 pub mod special;
 pub mod user;
+pub mod user_rules;
 pub mod user_stack;
 pub mod vad;
 mod view;

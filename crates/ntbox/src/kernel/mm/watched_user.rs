@@ -9,17 +9,21 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::space::{Protection, Space};
+use super::user_rules;
 use crate::kernel::call::Call;
 use crate::kernel::exclusive::Exclusive;
+use crate::kernel::guest::Fault;
 use crate::kernel::layout::{GUEST_END, PAGE_SIZE, is_system};
 use crate::kernel::seh::{self, Context};
 use crate::kernel::{stop, threads};
 
 /// The flag that makes the processor trap after one instruction.
 const TRAP_FLAG: i64 = 0x100;
+/// The rule on reading memory twice.
+const READ_TWICE: &str = "user-memory-read-twice";
 
 /// What a request has read of a process: a range, and the place that read it.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +45,6 @@ struct State {
     opened: Vec<u64>,
     /// What each thread has read in the request that it carries out.
     reads: FxHashMap<u64, Vec<Read>>,
-    /// Places that were reported, for either rule.
-    reported: FxHashSet<(u64, bool)>,
 }
 
 static ON: AtomicBool = AtomicBool::new(false);
@@ -171,16 +173,19 @@ fn close(pages: &[u64]) {
 }
 
 /// A thread begins to carry out a request of a program.
-pub fn begin_request(thread: u64) {
+pub fn begin_request(thread: u64, packet: u64, place: u64) -> Result<(), Fault> {
     if is_on() {
         with(|state| state.reads.insert(thread, Vec::new()));
+        user_rules::begin_request(thread, packet, place)?;
     }
+    Ok(())
 }
 
 /// The dispatch routine has returned.
 pub fn end_request(thread: u64) {
     if is_on() {
         with(|state| state.reads.remove(&thread));
+        user_rules::end_request(thread);
     }
 }
 
@@ -190,6 +195,7 @@ pub fn note_call(call: &Call<'_>, export: &str) {
     if !is_on() {
         return;
     }
+    user_rules::note_call(call, export);
     let [first, second, third, _] = call.frame().registers;
     let (written, read, also_read, length) = match export {
         "memcpy" | "memmove" | "RtlCopyMemory" | "RtlCopyMemoryNonTemporal" | "RtlMoveMemory" => {
@@ -221,14 +227,13 @@ fn touched(context: &Context, place: u64, range: std::ops::Range<u64>, write: bo
         return;
     }
     let verb = if write { "written" } else { "read" };
-    if !is_reported(place, false) && !seh::is_guarded(context) {
-        report(place, false);
+    let guarded = seh::is_guarded(context);
+    if let Some((rule, why)) = user_rules::broken_by_access(&range, place, guarded) {
         let what = format!(
-            "memory of a process, {:#018x}, was {verb} where no exception handler covers it; \
-             a program can take its memory away at any time",
+            "memory of a process, {:#018x}, was {verb} {why}",
             range.start
         );
-        break_rule("user-memory-unguarded", what, place, call);
+        break_rule(rule, what, place, call);
     }
     if write {
         return;
@@ -247,9 +252,8 @@ fn touched(context: &Context, place: u64, range: std::ops::Range<u64>, write: bo
         found
     });
     if let Some(before) = before.flatten()
-        && !is_reported(place, true)
+        && user_rules::is_first(place, READ_TWICE)
     {
-        report(place, true);
         let by = stop::location(before.place).map_or_else(String::new, |place| {
             format!(" by {}+{:#x}", place.module, place.offset)
         });
@@ -258,16 +262,8 @@ fn touched(context: &Context, place: u64, range: std::ops::Range<u64>, write: bo
              a program can change it in between",
             range.start
         );
-        break_rule("user-memory-read-twice", what, place, call);
+        break_rule(READ_TWICE, what, place, call);
     }
-}
-
-fn is_reported(place: u64, twice: bool) -> bool {
-    with(|state| state.reported.contains(&(place, twice))) == Some(true)
-}
-
-fn report(place: u64, twice: bool) {
-    with(|state| state.reported.insert((place, twice)));
 }
 
 fn break_rule(rule: &str, what: String, place: u64, call: bool) {

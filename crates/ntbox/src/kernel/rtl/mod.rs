@@ -9,6 +9,7 @@ pub mod case;
 pub mod codepage;
 mod compression;
 mod convert;
+pub mod counted;
 mod counted_oem;
 mod crt_narrow;
 mod crt_number;

@@ -10,6 +10,7 @@ use super::dispatcher::{self, DispatcherContext, Room};
 use super::target::{self, Request, Target};
 use crate::kernel::callout::call_driver;
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::mm::user_rules;
 
 /// `EXCEPTION_EXECUTE_HANDLER` in place of a filter's address.
 const EXECUTE_HANDLER: u32 = 1;
@@ -138,6 +139,7 @@ fn execute(
     caller: &Context,
     room: Room,
 ) -> Result<(), Fault> {
+    user_rules::check_handled(arguments.record)?;
     let code = guest::read_u32(arguments.record)?;
     let target = Target {
         frame: arguments.establisher,

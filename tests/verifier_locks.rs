@@ -1,0 +1,81 @@
+//! Locks, dispatcher objects and strings: each mistake of `verifier_locks.c` is reported
+//! once, and its correct twin is not.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use ntbox::Verify;
+use suites::planted::{BUFFERED, Driver, Planted};
+
+const DRIVER: Driver = Driver {
+    name: "verifier_locks",
+    device: r"\\.\VerifierLocks",
+    planted: &[
+        Planted {
+            function: "AcquireBoth",
+            method: BUFFERED,
+            lengths: (0, 0),
+            reported: "lock-order: 0xC4 (0x1001)",
+            said: "the resource at 0x",
+        },
+        Planted {
+            function: "SharedResources",
+            method: BUFFERED,
+            lengths: (0, 0),
+            reported: "nothing",
+            said: "",
+        },
+        Planted {
+            function: "MutexThenResource",
+            method: BUFFERED,
+            lengths: (0, 0),
+            reported: "lock-order: 0xC4 (0x1001)",
+            said: "the fast mutex at 0x",
+        },
+        Planted {
+            function: "ResourceThenKernelMutex",
+            method: BUFFERED,
+            lengths: (0, 0),
+            reported: "lock-order: 0xC4 (0x1001)",
+            said: "the mutex at 0x",
+        },
+        Planted {
+            function: "ReuseStatic",
+            method: BUFFERED,
+            lengths: (0, 0),
+            reported: "nothing",
+            said: "",
+        },
+        Planted {
+            function: "WaitForZeroedEvent",
+            method: BUFFERED,
+            lengths: (0, 0),
+            reported: "dispatcher-object-not-initialised",
+            said: "KeWaitForSingleObject was called for 0x",
+        },
+        Planted {
+            function: "ReleaseZeroedSemaphore",
+            method: BUFFERED,
+            lengths: (0, 0),
+            reported: "dispatcher-object-not-initialised",
+            said: "KeReleaseSemaphore was called for 0x",
+        },
+        Planted {
+            function: "CopyOddString",
+            method: BUFFERED,
+            lengths: (0, 0),
+            reported: "unicode-string-odd-length",
+            said: "RtlCopyUnicodeString was given",
+        },
+        Planted {
+            function: "CompareOddString",
+            method: BUFFERED,
+            lengths: (0, 0),
+            reported: "unicode-string-odd-length",
+            said: "RtlCompareUnicodeString was given",
+        },
+    ],
+};
+
+#[test]
+fn each_mistake_is_reported_once_and_its_twin_is_not() {
+    DRIVER.check(Verify::Standard);
+}

@@ -1,0 +1,67 @@
+//! Memory of programs: each mistake of `verifier_user_seh.c` is reported once, and its
+//! correct twin is not.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use ntbox::Verify;
+use suites::planted::{Driver, NEITHER, Planted};
+
+const DRIVER: Driver = Driver {
+    name: "verifier_user_seh",
+    device: r"\\.\VerifierUser",
+    planted: &[
+        Planted {
+            function: "Read",
+            method: NEITHER,
+            lengths: (64, 64),
+            reported: "user-memory-not-probed",
+            said: "through a pointer of the request that was not probed",
+        },
+        Planted {
+            function: "Write",
+            method: NEITHER,
+            lengths: (64, 64),
+            reported: "user-memory-not-probed",
+            said: "through a pointer of the request that was not probed",
+        },
+        Planted {
+            function: "ReadHeld",
+            method: NEITHER,
+            lengths: (64, 64),
+            reported: "user-memory-irql",
+            said: "at IRQL 2",
+        },
+        Planted {
+            function: "LockAsKernel",
+            method: NEITHER,
+            lengths: (64, 64),
+            reported: "user-memory-locked-as-kernel",
+            said: "as KernelMode",
+        },
+        Planted {
+            function: "LockPages",
+            method: NEITHER,
+            lengths: (64, 64),
+            reported: "lock-pages-unguarded",
+            said: "where no exception handler covers it",
+        },
+        Planted {
+            function: "Follow",
+            method: NEITHER,
+            lengths: (64, 64),
+            reported: "null-dereference-handled",
+            said: "0x0000000000000008",
+        },
+        Planted {
+            function: "TakeNull",
+            method: NEITHER,
+            lengths: (0, 0),
+            reported: "nothing",
+            said: "",
+        },
+    ],
+};
+
+#[test]
+fn each_mistake_is_reported_once_and_its_twin_is_not() {
+    DRIVER.check(Verify::Standard);
+}
