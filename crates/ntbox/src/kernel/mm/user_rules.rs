@@ -1,6 +1,6 @@
 //! What a watched driver must do with memory of a process beside covering each access
 //! with a handler: probe the pointers of a request that it gets as they are
-//! (METHOD_NEITHER), stay below `DISPATCH_LEVEL`, lock pages as the user that they
+//! (`METHOD_NEITHER`), stay below `DISPATCH_LEVEL`, lock pages as the user that they
 //! belong to, and lock them where an exception is handled. And a handler that takes
 //! everything must not hide a null pointer of the driver's own.
 //!
