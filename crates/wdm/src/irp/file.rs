@@ -8,6 +8,7 @@
 
 use core::{
     ffi::c_void,
+    mem::offset_of,
     ptr::NonNull,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -46,9 +47,9 @@ impl<F> FileContext<F> {
 ///
 /// The file is there.
 pub(crate) unsafe fn context(file: NonNull<FILE_OBJECT>) -> NonNull<*mut c_void> {
-    // SAFETY: the caller vouches for the file object.
-    let place = unsafe { &mut (*file.as_ptr()).FsContext };
-    NonNull::from(place)
+    // Not by a reference: several threads ask for the place at once.
+    // SAFETY: the caller vouches for the file object, in which the field lies.
+    unsafe { file.byte_add(offset_of!(FILE_OBJECT, FsContext)) }.cast()
 }
 
 /// Whether the last handle of a request's file is closed.
