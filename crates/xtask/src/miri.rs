@@ -4,7 +4,8 @@
 //! access that is undefined behaviour, and runs what several threads do once for
 //! every seed, with another schedule each time. It is a part of nightly toolchains,
 //! which are not installed behind anybody's back: without one the same tests run
-//! natively, which is said. A build server installs it, and must have it.
+//! natively, which is said. A build server installs it, and must have it. Loom, which
+//! tries every order of a few steps, is a crate, and always there.
 
 use std::{
     env,
@@ -45,7 +46,7 @@ pub fn test(
         install(context)?;
         missing = what_is_missing();
     }
-    let steps = match &missing {
+    let mut steps = match &missing {
         None => under_miri(context, seeds),
         Some(reason) if is_ci => bail!("wdm is not tested under Miri: {reason}"),
         Some(reason) => {
@@ -57,6 +58,10 @@ pub fn test(
             vec![("wdm on the host, without Miri", natively(context))]
         }
     };
+    steps.push((
+        "the rundown protection of wdm, under loom",
+        under_loom(context),
+    ));
     let mut failed = Vec::new();
     for (what, mut command) in steps {
         say(what);
@@ -131,6 +136,13 @@ fn under_miri(context: &Context, seeds: u32) -> Vec<(&'static str, Command)> {
         ("wdm on the host, under Miri", alone),
         ("wdm on the host, under Miri with many schedules", together),
     ]
+}
+
+/// What loom tries every order of.
+fn under_loom(context: &Context) -> Command {
+    let mut command = cargo(context, "test");
+    command.args(["--quiet", "--package", "rundown-model", "--lib"]);
+    command
 }
 
 /// The same tests on the machine itself.

@@ -150,7 +150,7 @@ fn a_remove_lock_waits_for_its_users() {
                 return;
             };
             if number == 0 {
-                guard.remove_and_wait(&passive());
+                assert!(guard.remove_and_wait(&passive()).is_ok());
                 is_removed.store(true, Ordering::SeqCst);
             } else {
                 thread::yield_now();
