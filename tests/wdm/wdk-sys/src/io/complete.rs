@@ -55,10 +55,8 @@ pub unsafe extern "C" fn IofCompleteRequest(irp: *mut IRP, _: CCHAR) {
     let packet: *mut Packet = irp.cast();
     let status = (*irp).IoStatus.__bindgen_anon_1.Status;
     assert_ne!(status, STATUS_PENDING, "completed with STATUS_PENDING");
-    assert!(
-        (*irp).CancelRoutine.is_none(),
-        "completed with a cancel routine"
-    );
+    let routine = cancel_routine(irp).load(Ordering::SeqCst);
+    assert!(routine.is_null(), "completed with a cancel routine");
     let bytes = output(packet);
     let (file, mdl) = ((*packet).file, (*packet).mdl);
     let progress = (*packet).progress.clone();
@@ -79,6 +77,12 @@ pub unsafe extern "C" fn IofCompleteRequest(irp: *mut IRP, _: CCHAR) {
     progress.done.notify_all();
     drop(state);
     dereference(file);
+}
+
+/// The field, which those who complete and who cancel look at at once.
+unsafe fn cancel_routine<'p>(irp: *mut IRP) -> &'p AtomicPtr<c_void> {
+    let field: *mut PDRIVER_CANCEL = &raw mut (*irp).CancelRoutine;
+    AtomicPtr::from_ptr(field.cast())
 }
 
 unsafe fn free(packet: *mut Packet) {
@@ -126,8 +130,7 @@ unsafe fn cancel_packet(packet: *mut Packet) {
     let device: *mut DEVICE_OBJECT = (*packet).stack.DeviceObject;
     let before = KeAcquireSpinLockRaiseToDpc(cancel_lock());
     AtomicU8::from_ptr(&raw mut (*irp).Cancel).store(1, Ordering::SeqCst);
-    let routine: *mut PDRIVER_CANCEL = &raw mut (*irp).CancelRoutine;
-    let routine = AtomicPtr::<c_void>::from_ptr(routine.cast()).swap(null_mut(), Ordering::SeqCst);
+    let routine = cancel_routine(irp).swap(null_mut(), Ordering::SeqCst);
     if routine.is_null() {
         IoReleaseCancelSpinLock(before);
         return;
