@@ -235,6 +235,35 @@ impl Drop for Handle {
     }
 }
 
+/// What a system call has that has looked a handle up: the file, which stays although
+/// the handle is closed before the request has a reference of its own.
+pub struct Lookup<'h>(&'h Handle);
+
+impl Handle {
+    /// Looks the handle up, for a request that is sent while it may be closed.
+    #[must_use]
+    pub fn look_up(&self) -> Lookup<'_> {
+        // SAFETY: the handle is open, and has a reference itself.
+        unsafe { (*self.file).references.fetch_add(1, Ordering::Relaxed) };
+        Lookup(self)
+    }
+}
+
+impl Lookup<'_> {
+    /// Sends a control code, and lets go of the file.
+    #[must_use]
+    pub fn send(self, code: u32) -> Sent {
+        self.0.send(code, &[], 0)
+    }
+}
+
+impl Drop for Lookup<'_> {
+    fn drop(&mut self) {
+        // SAFETY: this value is a reference, which is given back once.
+        unsafe { complete::dereference(self.0.file) };
+    }
+}
+
 /// Sends `IRP_MJ_CLOSE`, and frees the file.
 ///
 /// # Safety
