@@ -91,7 +91,9 @@ fn linked() -> (BTreeSet<String>, Vec<String>) {
     let mut twice = Vec::new();
     for library in LIBRARIES {
         let text = fs::read_to_string(libraries().join(library)).expect(library);
-        let (_, exports) = text.split_once("\nEXPORTS\n").expect("a list of exports");
+        let (head, exports) = text.split_once("\nEXPORTS\n").expect("a list of exports");
+        let is_head = |line: &str| line.starts_with("; ") || line.starts_with("LIBRARY ");
+        assert!(head.lines().all(is_head), "{library} begins with {head}");
         for line in exports.lines() {
             let line = line.split(';').next().unwrap_or_default();
             if let Some(name) = line.split_whitespace().next()
