@@ -82,7 +82,6 @@ fn numbers_are_read_as_glibc_reads_them() {
         "100%",
         "7\n8\t9",
         "deadBEEF",
-        "0xg",
         "123456",
     ];
     let formats = [
@@ -111,16 +110,24 @@ fn numbers_are_read_as_glibc_reads_them() {
         "%d %n%d",
         "%*3d%d",
     ];
+    let mut differing = Vec::new();
     for text in texts {
         for format in formats {
             // Ours has four bytes for `%d`, as glibc's; both leave the rest alone.
-            assert_eq!(
-                by_us(text, format),
-                by_glibc(text, format),
-                "{text:?} {format:?}"
-            );
+            let (ours, theirs) = (by_us(text, format), by_glibc(text, format));
+            if ours != theirs {
+                differing.push((text, format, ours, theirs));
+            }
         }
     }
+    assert!(differing.is_empty(), "{differing:#?}");
+}
+
+#[test]
+fn a_prefix_without_digits_is_no_number() {
+    // glibc makes a 0 of it; C and Microsoft's library do not.
+    assert_eq!(by_us("0xg", "%x"), (0, [-1; 3]));
+    assert_eq!(by_us("0xg", "%i"), (0, [-1; 3]));
 }
 
 #[test]
