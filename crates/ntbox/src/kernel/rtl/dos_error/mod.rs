@@ -1,8 +1,10 @@
 //! The Win32 error that a program sees for a status (`RtlNtStatusToDosError`).
 //!
-//! Of the table, a fact of Windows that Microsoft once published as an article
-//! and no longer does, `statuses.txt` has every entry; what became a rule, the
-//! errors that a status wraps, is below. A status without an error becomes
+//! The table is a fact of Windows that Microsoft once published as an article
+//! and no longer does. `statuses.txt` has what Wine, an open implementation whose
+//! tests run on Windows too, answered for every status; the tests here compare it
+//! with the numbers of the open headers. What follows a rule, the errors that a
+//! status wraps, is below. A status without an error becomes
 //! `ERROR_MR_MID_NOT_FOUND`, on Windows too; statuses younger than the table may
 //! have one there, so each is told in the log.
 
@@ -16,8 +18,8 @@ use crate::kernel::log;
 const NONE: u32 = 317;
 /// The bit of statuses that applications made.
 const CUSTOMER: u32 = 0x2000_0000;
-/// `FACILITY_WIN32` as an error and as an `HRESULT`, and `FACILITY_RPC_RUNTIME`'s
-/// neighbour, whose codes are Win32 errors.
+/// Upper halves of statuses whose lower half is a Win32 error: `FACILITY_NTWIN32`,
+/// an `HRESULT` with `FACILITY_WIN32`, and facility 1.
 const WRAPPED: [u32; 3] = [0xc007, 0x8007, 0xc001];
 
 /// A run of statuses.
