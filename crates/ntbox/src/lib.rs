@@ -12,6 +12,8 @@ mod inventory;
 mod kernel;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod machine;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod obituary;
 pub mod parse;
 mod render;
 mod report;

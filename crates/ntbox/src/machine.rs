@@ -1,6 +1,7 @@
 //! The caller's side: a kernel process, what it was asked and what it said.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -9,13 +10,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
+use crate::kernel::last_call::LastCall;
 use crate::kernel::signals::OVERDUE;
 use crate::kernel::stop::HUNG;
 use crate::kernel::wire::{self, Event, Request};
 use crate::kernel::{self};
 use crate::report::{BugCheck, ImageInfo, LogLine, Report};
 use crate::request::{Account, Operation, Process, Progress, Reply, Ticket};
-use crate::{Error, host_file, inventory, parse, symbols};
+use crate::{Error, host_file, inventory, obituary, parse, symbols};
 
 /// The program that runs, which the kernel process runs too.
 const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -27,6 +29,13 @@ pub struct Machine {
     stream: UnixStream,
     config: Config,
     report: Report,
+    /// What the process notes in case that it dies.
+    last_call: File,
+    /// Whether the driver is loaded: from then on the process only ends by itself
+    /// because of the driver.
+    loaded: bool,
+    /// What the driver is asked for, in words.
+    errand: String,
     /// Whether the kernel has stopped or the process is gone.
     stopped: bool,
 }
@@ -66,10 +75,13 @@ impl Machine {
         kernel::link();
         let (stream, theirs) =
             UnixStream::pair().map_err(|error| Error::Host(error.to_string()))?;
+        let (last_call, notes) = LastCall::create()
+            .and_then(|file| Ok((file.try_clone()?, file)))
+            .map_err(|error| Error::Host(format!("it has no memory for its notes: {error}")))?;
         let child = Command::new(OWN_PROGRAM)
             .env(kernel::VARIABLE, "1")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
+            .stdout(Stdio::from(notes))
             .spawn()
             .map_err(|error| Error::Host(cannot_start(&error)))?;
         let report = Report {
@@ -96,12 +108,16 @@ impl Machine {
             stream,
             config: config.clone(),
             report,
+            last_call,
+            loaded: false,
+            errand: String::new(),
             stopped: false,
         };
         machine.request(&Request::Boot(Box::new(config.clone())))?;
         match machine.wait()? {
             Some(Event::Booted(image)) => {
                 machine.report.image = image;
+                machine.loaded = true;
                 Ok(machine)
             }
             Some(Event::Refused(reason)) => Err(Error::Image {
@@ -116,7 +132,7 @@ impl Machine {
     /// Calls DriverEntry.
     ///
     /// # Errors
-    /// The kernel process failed, which is not the driver's doing.
+    /// The kernel process cannot be heard, which is not the driver's doing.
     pub fn start(&mut self) -> Result<Started, Error> {
         self.request(&Request::Start)?;
         match self.wait()? {
@@ -287,8 +303,13 @@ impl Machine {
     }
 
     fn request(&mut self, request: &Request) -> Result<(), Error> {
-        wire::write(&mut self.stream, request)
-            .map_err(|error| Error::Host(format!("it does not take requests: {error}")))
+        self.errand = request.describe();
+        match wire::write(&mut self.stream, request) {
+            Ok(()) => Ok(()),
+            // That it has died is then read where its answer would be.
+            Err(_) if self.loaded => Ok(()),
+            Err(error) => Err(Error::Host(format!("it does not take requests: {error}"))),
+        }
     }
 
     /// Waits for an answer, recording what comes before it. `None` once the
@@ -318,8 +339,13 @@ impl Machine {
                     held.push_back(event);
                     return Ok(held.pop_front());
                 }
+                Ok(None) if self.loaded => return Ok(self.died("")),
                 Ok(None) => return Err(Error::Host(self.gone())),
                 Err(error) if is_timeout(&error) => return Ok(self.hung()),
+                Err(error) if self.loaded => {
+                    let what = format!("its answer cannot be read: {error}; ");
+                    return Ok(self.died(&what));
+                }
                 Err(error) => {
                     return Err(Error::Host(format!(
                         "its answer cannot be read: {error}; {}",
@@ -383,8 +409,31 @@ impl Machine {
         None
     }
 
+    /// The process died under the driver: what is known of it.
+    fn died(&mut self, what: &str) -> Option<Event> {
+        // If only its answers are gone, it is of no more use.
+        if !what.is_empty() {
+            let _ = self.child.kill();
+        }
+        let status = self.child.wait().ok();
+        // What cannot be read is not known.
+        let last = LastCall::read(&self.last_call).unwrap_or_default();
+        let mut stop = obituary::bug_check(status, &last, &self.errand, &self.report.image);
+        stop.what.insert_str(0, what);
+        self.stopped = true;
+        self.report.bug_check = Some(stop);
+        None
+    }
+
     /// The process ended without a word: how.
     fn gone(&mut self) -> String {
+        if let Ok(LastCall {
+            reason: Some(reason),
+            ..
+        }) = LastCall::read(&self.last_call)
+        {
+            return reason;
+        }
         match self.child.wait() {
             Ok(status) => format!("the process ended early ({status})"),
             Err(error) => format!("the process is lost: {error}"),

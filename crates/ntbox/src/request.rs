@@ -179,6 +179,34 @@ pub struct Reply {
     pub handle: Option<Handle>,
 }
 
+impl Operation {
+    /// What it asks for, for a person.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Open { path, .. } => format!("to open {path}"),
+            Self::Control { code, .. }
+            | Self::RawControl { code, .. }
+            | Self::Repeat { code, .. } => {
+                format!("with the control code {code:#x}")
+            }
+            Self::Read { length, .. } => format!("to read {length} bytes"),
+            Self::Write { data, .. } => format!("to write {} bytes", data.len()),
+            Self::Close { handle } => format!("to close the handle {:#x}", handle.0),
+            Self::Duplicate { handle, .. } => format!("to duplicate the handle {:#x}", handle.0),
+            Self::Service { name, .. } => format!("to call {name}"),
+            Self::CreateEvent { .. } => "to create an event".to_owned(),
+            Self::SetEvent { .. } => "to set an event".to_owned(),
+            Self::ResetEvent { .. } => "to reset an event".to_owned(),
+            Self::Wait { handle, .. } => format!("to wait for the handle {:#x}", handle.0),
+            Self::Allocate { bytes } => format!("to allocate {bytes} bytes"),
+            Self::Free { address } => format!("to free the memory at {address:#x}"),
+            Self::Load { address, .. } => format!("to read the memory at {address:#x}"),
+            Self::Store { address, .. } => format!("to write the memory at {address:#x}"),
+        }
+    }
+}
+
 impl Reply {
     /// An end without data.
     #[must_use]

@@ -5,6 +5,7 @@
 //! an initialiser that runs before `main` sees it and never returns. So a test
 //! needs no second program that would have to be found.
 
+use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use super::layout::{PAGE_SIZE, PCRS, STACKS};
 use super::loader::{self, Image};
 use super::mm::space::{Protection, Use};
 use super::wire::{self, Event, Request};
-use super::{cpu, driver, exclusive, exports, log, mm, signals, threads, user, verify};
+use super::{cpu, driver, exclusive, exports, last_call, log, mm, signals, threads, user, verify};
 use crate::config::{Config, MAXIMUM_PROCESSORS, Time};
 use crate::host_file;
 use crate::report::ImageInfo;
@@ -45,18 +46,20 @@ pub fn end_process() -> ! {
     unsafe { libc::_exit(0) }
 }
 
-/// Ends the process because this program failed, which is not the driver's doing.
-pub fn abandon(why: &str) -> ! {
-    let _ = writeln!(std::io::stderr(), "{why}");
-    // SAFETY: ends the process at once, without running what it would leave to
-    // others.
+/// Ends the process because this program failed. Why is for the caller to tell, or,
+/// where there is none yet, for whoever reads standard error.
+pub fn abandon(why: impl fmt::Display) -> ! {
+    if !last_call::gives_up(&why) {
+        let _ = writeln!(std::io::stderr(), "{why}");
+    }
+    // SAFETY: ends the process at once; what it leaves is for its caller to read.
     unsafe { libc::_exit(70) }
 }
 
 fn run() -> ! {
     exclusive::claim();
     std::panic::set_hook(Box::new(|info| {
-        abandon(&format!("ntbox itself failed: {info}"))
+        abandon(format_args!("ntbox itself failed: {info}"))
     }));
     // The terminal's interrupt is for the caller, who ends this process.
     // SAFETY: sets a disposition; nothing else of this process depends on it.
@@ -71,14 +74,21 @@ fn run() -> ! {
     // SAFETY: the caller passes the socket as standard input.
     let mut stream = unsafe { wire::open() };
     if let Err(error) = wire::send_to(&stream) {
-        abandon(&format!("the socket to the caller cannot be used: {error}"));
+        abandon(format_args!(
+            "the socket to the caller cannot be used: {error}"
+        ));
+    }
+    if let Err(error) = last_call::open() {
+        abandon(format_args!(
+            "the memory that is shared with the caller cannot be used: {error}"
+        ));
     }
     let mut machine: Option<Machine> = None;
     loop {
         let request = match wire::read(&mut stream) {
             Ok(Some(request)) => request,
             Ok(None) => end_process(),
-            Err(error) => abandon(&format!("a request cannot be read: {error}")),
+            Err(error) => abandon(format_args!("a request cannot be read: {error}")),
         };
         match (request, machine.as_mut()) {
             (Request::Boot(config), None) => match mm::initialize() {
@@ -115,7 +125,7 @@ fn run() -> ! {
                 wire::send(&Event::Finished(exports::counts()));
                 end_process();
             }
-            (request, _) => abandon(&format!("a request out of order: {request:?}")),
+            (request, _) => abandon(format_args!("a request out of order: {request:?}")),
         }
     }
 }

@@ -10,9 +10,10 @@
 use std::arch::naked_asm;
 use std::cell::RefCell;
 
-use super::cpu;
 use super::mm::watched_user;
-use super::seh::Context;
+use super::routine::Routine;
+use super::seh::{self, Context};
+use super::{cpu, last_call};
 
 /// One stretch of driver code that the kernel has called and that has not
 /// returned.
@@ -20,6 +21,8 @@ use super::seh::Context;
 struct Callout {
     /// What it is for.
     purpose: Purpose,
+    /// What is called.
+    routine: Routine,
     /// Where the driver was before, if this is not its first call.
     origin: Option<Box<Context>>,
     /// Where the driver's stack begins for it: the stack pointer after it returns.
@@ -79,24 +82,30 @@ thread_local! {
 /// Most arguments a callout has.
 const MAX_ARGUMENTS: usize = 8;
 
-/// Calls `function` in the driver with the Windows convention, its stack
+/// Calls `routine` in the driver with the Windows convention, its stack
 /// beginning below `stack`. `origin` is where the driver was when this became
 /// necessary: the state at its call into the kernel or at its fault.
 ///
 /// No lock and no borrow may be held: the driver calls the kernel again, and an
 /// exception may abandon this very call.
-pub fn call_driver(function: u64, arguments: &[u64], stack: u64, origin: Option<Context>) -> u64 {
-    call_driver_for(Purpose::Ordinary, function, arguments, stack, origin)
+pub fn call_driver(
+    routine: impl Into<Routine>,
+    arguments: &[u64],
+    stack: u64,
+    origin: Option<Context>,
+) -> u64 {
+    call_driver_for(Purpose::Ordinary, routine, arguments, stack, origin)
 }
 
 /// [`call_driver`] for a purpose that matters to exceptions.
 pub fn call_driver_for(
     purpose: Purpose,
-    function: u64,
+    routine: impl Into<Routine>,
     arguments: &[u64],
     stack: u64,
     origin: Option<Context>,
 ) -> u64 {
+    let routine = routine.into();
     assert!(
         arguments.len() <= MAX_ARGUMENTS,
         "a callout has at most {MAX_ARGUMENTS} arguments"
@@ -108,16 +117,22 @@ pub fn call_driver_for(
     CALLOUTS.with_borrow_mut(|list| {
         list.push(Callout {
             purpose,
+            routine,
             origin: origin.map(Box::new),
             stack_top: rsp,
             host_rsp: 0,
         });
     });
     watched_user::close_opened();
-    // SAFETY: `function` is code of a mapped image and `rsp` points into the
-    // driver's stack, whose part below is free; whatever the driver does wrong
-    // there faults and is caught by the signal handlers.
-    let result = unsafe { enter_driver(function, block.as_ptr(), rsp) };
+    last_call::enters(routine.address);
+    if !routine.is_reachable() {
+        seh::call_nowhere(at_call(rsp), &routine);
+    }
+    // SAFETY: the address lies where only the driver's code and the kernel's entries
+    // can be executed, and `rsp` points into the driver's stack, whose part below is
+    // free; whatever the driver does wrong there faults and is caught by the signal
+    // handlers.
+    let result = unsafe { enter_driver(routine.address, block.as_ptr(), rsp) };
     CALLOUTS.with_borrow_mut(Vec::pop);
     result
 }
@@ -130,6 +145,27 @@ extern "sysv64" fn note_host_rsp(host_rsp: u64) {
             callout.host_rsp = host_rsp;
         }
     });
+}
+
+/// The processor where the kernel was about to make the innermost call: its frames
+/// end there.
+fn at_call(rsp: u64) -> Context {
+    let mut context = Context::zeroed();
+    context.rip = return_address();
+    context.set_rsp(rsp);
+    context
+}
+
+/// The routine of the innermost callout, if the processor stands at its first
+/// instruction, or was not even able to go there.
+pub fn routine_begun(context: &Context) -> Option<Routine> {
+    CALLOUTS.with_borrow(|list| {
+        let callout = list.last()?;
+        let entered = context.rip == callout.routine.address
+            && context.rsp() == callout.stack_top.wrapping_sub(8);
+        let refused = context.rip == return_address() && context.rsp() == callout.stack_top;
+        (entered || refused).then_some(callout.routine)
+    })
 }
 
 /// Number of callouts in progress.

@@ -9,6 +9,7 @@ use super::mm::mdl::Left;
 use super::mm::pool::{self, PoolKind, tag_text};
 use super::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use super::ob::{Attributes, Caller, Payload, Type, name};
+use super::routine::{self, Routine};
 use super::{cm, cpu, etw, ex, exports, io, ke, mm, ob, po, ps, se, stop, threads, verify, zw};
 use crate::config::Config;
 
@@ -120,7 +121,7 @@ impl Driver {
     /// Calls DriverEntry and returns its status.
     pub fn enter(&self) -> u32 {
         let status = call_driver(
-            self.entry,
+            Routine::new(self.entry, "entry point"),
             &[self.object, self.registry_path],
             self.stack,
             None,
@@ -182,7 +183,9 @@ impl Driver {
         }
         // The object is the kernel's own memory, and the driver is about to go.
         let _ = self.add_flag(flag::UNLOAD_INVOKED);
-        call_driver(unload, &[self.object], self.stack, None);
+        let routine =
+            Routine::new(unload, "DriverUnload entry").held_by(self.object, "DRIVER_OBJECT");
+        call_driver(routine, &[self.object], self.stack, None);
         check_returned("DriverUnload", unload);
         true
     }
@@ -240,6 +243,7 @@ pub fn check_left_behind(when: &str) {
 
 /// Devices, and what works for them: requests, work items, threads, timers.
 fn check_devices(when: &str) {
+    io::contract::report_kept(when);
     for (item, known) in io::work_item::left_behind() {
         let end = if known.allocated {
             "freed"
@@ -260,13 +264,16 @@ fn check_devices(when: &str) {
     }
     for (object, thread) in threads::of_drivers() {
         let what = format!(
-            "the system thread at {object:#018x}, id {:#x}, still runs {when}",
-            thread.id
+            "the system thread at {object:#018x}, id {:#x}, which began in {:#018x}, still runs {when}",
+            thread.id, thread.start
         );
-        stop::violation("thread-left", None, what, thread.start);
+        stop::violation_of(thread.start, "thread-left", None, what);
     }
     for (device, caller) in io::device::existing() {
-        let what = format!("the device at {device:#018x} is not deleted {when}");
+        let what = format!(
+            "the {}, at {device:#018x}, is not deleted {when}",
+            ob::describe(device)
+        );
         stop::violation("device-left", None, what, caller);
     }
     for link in io::link::take_left_behind() {
@@ -281,8 +288,12 @@ fn check_devices(when: &str) {
         if io::timer::owns(timer) {
             continue;
         }
-        let what = format!("the timer at {timer:#018x} is still set {when}");
-        stop::violation("timer-left", Some((0xc7, 0)), what, 0);
+        let routine = ke::timer::routine_of(timer).map_or_else(String::new, |routine| {
+            format!("; its DPC calls the routine {routine:#018x}")
+        });
+        let what = format!("the timer at {timer:#018x} is still set {when}{routine}");
+        let caller = routine::registrar_of(timer);
+        stop::violation("timer-left", Some((0xc7, 0)), what, caller);
     }
 }
 
@@ -293,6 +304,7 @@ fn check_registrations(when: &str) {
         .chain(po::left_behind())
         .chain(io::pnp::left_behind())
         .chain(io::fs_registration::left_behind())
+        .chain(io::shutdown::left_behind())
         .chain(se::audit::left_behind());
     registered.for_each(|left| report(&left, when));
     for (of, routine, caller) in ps::notify::take_left_behind() {

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use rustc_hash::FxHashMap;
 
@@ -14,7 +14,8 @@ use super::native::Native;
 use super::ob::Caller;
 use super::seh::Context;
 use super::{
-    cpu, ex, guest, io, ke, mm, rtl, signals, since, stop, tick, variables, verify, version,
+    cpu, ex, guest, io, ke, last_call, mm, rtl, signals, since, stop, tick, variables, verify,
+    version,
 };
 use crate::config::Config;
 use crate::report::CallCount;
@@ -82,6 +83,8 @@ struct Table {
 
 static TABLE: OnceLock<Table> = OnceLock::new();
 static CALLED: AtomicU32 = AtomicU32::new(0);
+/// Number of the export that was called last and has not returned.
+static CURRENT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Imports that nothing provides; the index times 16 from the start of
 /// [`MISSING`] is the address that stands for one.
@@ -265,6 +268,13 @@ pub fn name_of(index: u64) -> &'static str {
         .map_or("?", |entry| entry.export.name)
 }
 
+/// Name of the export that is being called; `?` if none is.
+pub fn current() -> &'static str {
+    let index = CURRENT.load(Ordering::Relaxed);
+    let bound = TABLE.get().and_then(|table| table.bound.get(index));
+    bound.map_or("?", |entry| entry.export.name)
+}
+
 /// Carries out a call: counts it, checks its IRQL, makes it fail if it is to.
 pub fn invoke(call: &mut Call<'_>) -> Return {
     let index = usize::try_from(call.frame().index).unwrap_or(usize::MAX);
@@ -284,6 +294,8 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
             Ordering::Relaxed,
         );
     }
+    let outer = CURRENT.swap(index, Ordering::Relaxed);
+    last_call::begins(index, call.return_address());
     tick::before_call();
     verify::note(call, &entry.export, number);
     mm::watched_user::note_call(call, entry.export.name);
@@ -316,6 +328,8 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
         ke::apc::deliver(&ke::apc::Place::Call(Caller::of(call)));
     }
     mm::watched_user::close_opened();
+    last_call::returns();
+    CURRENT.store(outer, Ordering::Relaxed);
     result
 }
 

@@ -298,7 +298,7 @@ fn capture(context: &libc::ucontext_t) -> Context {
 /// A fault of this program, not of the driver: says where and ends.
 fn internal_fault(signal: libc::c_int, rip: u64, address: u64) -> ! {
     let base = handler as *const () as u64;
-    super::boot::abandon(&format!(
+    super::boot::abandon(format_args!(
         "ntbox itself failed: signal {signal} at {:#x} from its fault handler, address {address:#x}",
         rip.wrapping_sub(base).cast_signed()
     ))

@@ -6,15 +6,17 @@ use std::sync::OnceLock;
 use super::call::{Frame, Stop};
 use super::dbg::debugger;
 use super::guest::Fault;
-use super::ke::bugcheck_callback;
-use super::layout::{PAGE_SIZE, STACKS, is_system};
+use super::ke::{bugcheck_callback, wait};
+use super::layout::{NT, PAGE_SIZE, STACKS, is_system};
 use super::mm::special::Place;
 use super::mm::{paged, paged_image, user};
 use super::ob::Caller;
 use super::seh::{self, Context, ExceptionRecord};
 use super::signals::Trap;
 use super::wire::{self, Event};
-use super::{cpu, exports, foreign, guest, loader, log, missing, mm, since, verify, version};
+use super::{
+    callout, cpu, exports, foreign, guest, loader, log, missing, mm, since, verify, version,
+};
 use crate::report::{BugCheck, Location, Past, Violation};
 
 /// Bug check codes that this kernel itself stops with.
@@ -191,13 +193,21 @@ pub fn bug_check(
             .filter_map(|(n, pc)| place(pc, n > 0 || after_call(context)))
             .collect()
     });
+    let routine = context.and_then(callout::routine_begun);
+    let registered = routine.and_then(|routine| routine.history());
+    let location = context
+        .and_then(|context| place(context.rip, after_call(context)))
+        .or_else(|| routine?.registrar());
     let report = BugCheck {
         code,
         parameters,
         what: what.into(),
-        location: context.and_then(|context| place(context.rip, after_call(context))),
+        location,
         stack,
-        history: verify::history_of_memory(&parameters),
+        history: verify::history_of_memory(&parameters)
+            .into_iter()
+            .chain(registered)
+            .collect(),
     };
     // A routine that is told of the stop and stops the system again does not
     // replace the first reason.
@@ -214,7 +224,10 @@ pub fn bug_check(
 
 /// Stops the driver because its time is up, wherever it is.
 pub fn hung(context: &Context) -> ! {
-    let what = "the driver did not return in time and was ended";
+    let what = format!(
+        "the driver did not return in time and was ended{}",
+        wait::describe()
+    );
     bug_check(HUNG, [0; 4], what, Some(context))
 }
 
@@ -271,17 +284,29 @@ pub fn end(stop: Stop, caller: &Caller<'_>) -> ! {
                 ),
                 None,
             ),
-            Stop::Fault(fault) => bug_check(
-                code::PAGE_FAULT_IN_NONPAGED_AREA,
-                [fault.address, u64::from(fault.write), 0, 0],
-                format!(
-                    "a structure that the driver gave the kernel lies at {:#018x}, where nothing is",
-                    fault.address
-                ),
-                None,
-            ),
+            Stop::Fault(fault) => fault_of_kernel(fault),
         },
     }
+}
+
+/// The kernel, in what it does by itself for a driver, met memory that is not there.
+fn fault_of_kernel(fault: Fault) -> ! {
+    let Fault { address, write } = fault;
+    let irql = cpu::irql();
+    let place = match address {
+        u64::MAX => "an address that no processor has".to_owned(),
+        address => format!("{address:#018x}, where nothing is"),
+    };
+    let what = format!("a structure that the driver gave the kernel lies at {place}");
+    if !seh::is_canonical(address) || !is_system(address) || address == u64::MAX {
+        seh::kernel_exception(ACCESS_VIOLATION, [u64::from(write), address], &what);
+    }
+    if irql >= cpu::DISPATCH_LEVEL {
+        let parameters = [address, irql.into(), write.into(), NT.base];
+        bug_check(code::IRQL_NOT_LESS_OR_EQUAL, parameters, what, None);
+    }
+    let parameters = [address, write.into(), NT.base, 0];
+    bug_check(code::PAGE_FAULT_IN_NONPAGED_AREA, parameters, what, None)
 }
 
 /// Memory that is not there, or not for that: an exception where Windows raises
@@ -296,7 +321,8 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
             Some(context),
         );
     }
-    let in_driver = loader::find_image(context.rip).is_some();
+    // A jump to where no code is was the driver's, too.
+    let in_driver = access == Access::Execute || loader::find_image(context.rip).is_some();
     let special = mm::with(|memory| memory.pools.special_place(address));
     let hint = pool_hint(address, special);
     if irql >= cpu::DISPATCH_LEVEL {
@@ -347,6 +373,14 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
         Some(_) if by_driver => Some(code::DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION),
         Some(_) => Some(code::PAGE_FAULT_BEYOND_END_OF_ALLOCATION),
         None => None,
+    };
+    let is_data = access == Access::Execute
+        && by_block.is_none()
+        && protection.is_some_and(|protection| protection.read);
+    let hint = if is_data {
+        format!("{hint}, which is data and no code")
+    } else {
+        hint
     };
     let (number, parameters) = match (access, protection) {
         _ if by_block.is_some() => (
@@ -439,12 +473,22 @@ fn pool_hint(address: u64, place: Option<Place>) -> String {
         None if paged_image::is_pageable(address) => {
             return ", in a pageable section of the driver".to_owned();
         }
-        None => return String::new(),
+        None => return image_hint(address),
     };
     format!(
         ", {how} {} of {} bytes at {:#018x}",
         near.name, near.size, near.block
     )
+}
+
+/// What the image tells of an address, in the same way.
+fn image_hint(address: u64) -> String {
+    match loader::discarded_section(address) {
+        Some(section) => {
+            format!(", in the driver's section {section}, which was discarded after DriverEntry")
+        }
+        None => String::new(),
+    }
 }
 
 /// A fault of the processor in driver code.
@@ -454,12 +498,14 @@ pub fn hardware(context: &Context, trap: Trap) -> ! {
         seh::raise(context, record)
     };
     match trap {
-        Trap::Page { address, access } => invalid_access(
-            context,
-            address,
-            access,
-            &format!("invalid memory was {}", access.verb()),
-        ),
+        Trap::Page { address, access } => {
+            let routine = callout::routine_begun(context).filter(|_| access == Access::Execute);
+            let what = match routine {
+                Some(routine) => format!("{routine} was called and is no code"),
+                None => format!("invalid memory was {}", access.verb()),
+            };
+            invalid_access(context, address, access, &what)
+        }
         Trap::DivideError => raise(0xc000_0094),
         Trap::FloatingPoint => raise(0xc000_0090),
         Trap::InvalidOpcode => raise(0xc000_001d),

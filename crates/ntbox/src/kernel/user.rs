@@ -284,7 +284,7 @@ fn work(thread: u64, process: u64, stack: u64) {
                 Order::Exit(status) => end_process(process, status, &caller),
             };
             let otherwise =
-                threads::thread(thread).and_then(|info| attach::returned_otherwise(&info));
+                threads::thread(thread).and_then(|info| attach::returned_otherwise(thread, &info));
             if let Some(stop) = otherwise {
                 stop::end(stop, &caller);
             }

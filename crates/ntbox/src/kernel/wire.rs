@@ -43,6 +43,31 @@ pub enum Request {
     Finish,
 }
 
+impl Request {
+    /// What it is, for a person: the end of `it happened in`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Boot(_) => "the boot".to_owned(),
+            Self::Start => "DriverEntry".to_owned(),
+            Self::Process(name, _) => format!("the creation of the process {name}"),
+            Self::Begin(_, operation) => format!("the request {}", operation.describe()),
+            Self::Batch(_, operations) => match operations.as_slice() {
+                [one, ..] => format!(
+                    "a batch of {} requests, the first {}",
+                    operations.len(),
+                    one.describe()
+                ),
+                [] => "a batch of no requests".to_owned(),
+            },
+            Self::Wait(..) => "a wait for the end of a request".to_owned(),
+            Self::Cancel(_) => "the cancellation of a request".to_owned(),
+            Self::Exit(_) => "the end of a process".to_owned(),
+            Self::Shutdown => "the shutdown".to_owned(),
+            Self::Finish => "DriverUnload".to_owned(),
+        }
+    }
+}
+
 /// What the kernel says.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Event {

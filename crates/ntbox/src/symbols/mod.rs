@@ -7,6 +7,7 @@
 
 mod demangle;
 mod dwarf;
+mod mention;
 mod pdb;
 mod process;
 mod tables;
@@ -16,6 +17,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::report::{Inlined, Location, Report};
+use mention::Mention;
 
 /// What debug information says of a place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,22 +30,35 @@ struct Name {
 /// Fills in what debug information says of every place in the driver. Without
 /// such places nothing is read at all.
 pub fn resolve(report: &mut Report, image: &Path) {
-    let module = report.image.name.clone();
+    let info = report.image.clone();
     let mut notes = Vec::new();
-    let mut places: Vec<&mut Location> = locations(report)
-        .filter(|place| place.module == module && place.symbol.is_none())
+    let mut mentions: Vec<Vec<Mention>> = mention::texts(report)
+        .into_iter()
+        .map(|text| mention::find(text, &info))
         .collect();
-    if places.is_empty() {
+    let mut places: Vec<&mut Location> = locations(report)
+        .filter(|place| place.module == info.name && place.symbol.is_none())
+        .collect();
+    let mut in_texts: Vec<&mut Mention> = mentions.iter_mut().flatten().collect();
+    if places.is_empty() && in_texts.is_empty() {
         return;
     }
-    let wanted: Vec<u32> = places.iter().map(|place| position(place)).collect();
+    let of_places = places.iter().map(|place| position(place));
+    let of_texts = in_texts.iter().map(|mention| mention.position());
+    let wanted: Vec<u32> = of_places.chain(of_texts).collect();
     process::look_up(image, &wanted, &mut notes, |index, name| {
+        let behind = index.checked_sub(places.len());
         if let Some(place) = places.get_mut(index) {
             place.symbol = name.symbol;
             place.source = name.source;
             place.inlined_into = name.inlined_into;
+        } else if let Some(mention) = behind.and_then(|index| in_texts.get_mut(index)) {
+            mention.name(name);
         }
     });
+    for (text, mentions) in mention::texts(report).into_iter().zip(&mentions) {
+        mention::write(text, mentions, &info);
+    }
     report.notes.append(&mut notes);
 }
 

@@ -6,10 +6,10 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use object::Object as _;
 use object::read::CodeView;
 use object::read::pe::PeFile64;
-use pdb_addr2line::pdb::PDB;
+use object::{LittleEndian as LE, Object as _};
+use pdb_addr2line::pdb::{FallibleIterator as _, PDB, SymbolData};
 use pdb_addr2line::{Context, ContextPdbData, TypeFormatterFlags};
 use uuid::Uuid;
 
@@ -29,13 +29,22 @@ pub fn look_up(
         Err(error) => return Err(format!("the image's record of its PDB is damaged: {error}")),
     };
     let (path, pdb) = find(image, &record)?;
+    // Of the same file once more: names of variables, and damage there is none of
+    // the functions'.
+    let variables = open(&path, &record)
+        .and_then(|pdb| variables(pdb).map_err(|error| error.to_string()))
+        .unwrap_or_default();
     let wrong = |error: pdb_addr2line::Error| format!("{} is damaged: {error}", path.display());
     let data = ContextPdbData::try_from_pdb(pdb).map_err(wrong)?;
     let flags = TypeFormatterFlags::default() | TypeFormatterFlags::NO_ARGUMENTS;
     let context = data
         .make_context_with_formatter_flags(flags)
         .map_err(wrong)?;
-    let names: Vec<_> = places.iter().map(|rva| frames(&context, *rva)).collect();
+    let name = |rva: &u32| match frames(&context, *rva) {
+        Ok(None) => Ok(variable(file, &variables, *rva)),
+        found => found,
+    };
+    let names: Vec<_> = places.iter().map(name).collect();
     // Damage in one function's part leaves the others.
     if names.iter().all(|name| !matches!(name, Ok(Some(_)))) {
         let error = names.iter().find_map(|name| name.as_ref().err());
@@ -50,12 +59,70 @@ pub fn look_up(
 }
 
 fn frames(context: &Context<'_, '_>, rva: u32) -> Result<Option<Name>, pdb_addr2line::Error> {
-    let found = context.find_frames(rva)?;
-    let frames = found.into_iter().flat_map(|function| function.frames);
-    Ok(super::name(frames.map(|frame| Inlined {
-        symbol: frame.function.as_deref().map(demangle),
-        source: frame.file.map(String::from).zip(frame.line),
+    let Some(function) = context.find_frames(rva)? else {
+        return Ok(None);
+    };
+    let start = function.start_rva;
+    let frames: Vec<_> = function.frames;
+    // Without private symbols the public one before the place is all there is: it
+    // may be another function, so the distance belongs to it.
+    let is_public = frames.iter().all(|frame| frame.line.is_none());
+    Ok(super::name(frames.into_iter().map(|frame| {
+        let symbol = frame.function.as_deref().map(demangle);
+        Inlined {
+            symbol: symbol.map(|name| {
+                if is_public {
+                    format!("{name}+{:#x}", rva.saturating_sub(start))
+                } else {
+                    name
+                }
+            }),
+            source: frame.file.map(String::from).zip(frame.line),
+        }
     })))
+}
+
+/// Where variables begin, and their names, in order.
+fn variables(mut pdb: PDB<'static, File>) -> Result<Vec<(u32, String)>, pdb_addr2line::pdb::Error> {
+    let map = pdb.address_map()?;
+    let table = pdb.global_symbols()?;
+    let mut symbols = table.iter();
+    let mut list = Vec::new();
+    while let Some(symbol) = symbols.next()? {
+        let (offset, name) = match symbol.parse() {
+            Ok(SymbolData::Data(data)) => (data.offset, data.name),
+            Ok(SymbolData::Public(public)) if !public.function && !public.code => {
+                (public.offset, public.name)
+            }
+            _ => continue,
+        };
+        if let Some(rva) = offset.to_rva(&map) {
+            list.push((rva.0, name.to_string().into_owned()));
+        }
+    }
+    list.sort_unstable();
+    Ok(list)
+}
+
+/// The variable at an offset, or before it in the same section.
+fn variable(file: &PeFile64<'_>, variables: &[(u32, String)], rva: u32) -> Option<Name> {
+    let nearest = variables
+        .partition_point(|(at, _)| *at <= rva)
+        .checked_sub(1)?;
+    let (at, name) = variables.get(nearest)?;
+    let begins = |start: u32, size: u32| rva >= start && rva - start < size && *at >= start;
+    let mut sections = file.section_table().iter();
+    sections
+        .any(|section| {
+            begins(
+                section.virtual_address.get(LE),
+                section.virtual_size.get(LE),
+            )
+        })
+        .then(|| Name {
+            symbol: Some(format!("{}+{:#x}", demangle(name), rva - at)),
+            ..Name::default()
+        })
 }
 
 /// Finds the PDB that belongs to the image.

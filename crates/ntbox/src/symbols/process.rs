@@ -197,7 +197,21 @@ fn answer(
     ];
     for (kind, outcome) in sources {
         match outcome {
-            Ok(Some(names)) => say(&Answer::Names(names))?,
+            Ok(Some(names)) => {
+                let mut known = names.iter().flatten().peekable();
+                let is_public = known.peek().is_some()
+                    && known.all(|name| name.source.is_none() && name.symbol.is_some());
+                let note = is_public.then(|| {
+                    format!(
+                        "the {kind} debug information of {} has no private symbols: a function is shown as the public one before it and the distance from that, and lines are missing",
+                        path.display()
+                    )
+                });
+                say(&Answer::Names(names))?;
+                if let Some(note) = note {
+                    say(&Answer::Note(note))?;
+                }
+            }
             Ok(None) => {}
             Err(reason) => say(&Answer::Note(format!(
                 "{kind} debug information was not used: {reason}"

@@ -2,7 +2,7 @@
 //! the table of exports: the nearest symbol before an address, and how far it is.
 
 use object::LittleEndian as LE;
-use object::pe::{IMAGE_DIRECTORY_ENTRY_EXCEPTION, IMAGE_SCN_MEM_EXECUTE};
+use object::pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION;
 use object::read::pe::{ExportTarget, PeFile64};
 use object::{Object as _, ObjectSymbol as _, SymbolKind};
 
@@ -27,27 +27,21 @@ struct Symbols<'d> {
     named: Vec<(u32, &'d [u8])>,
     /// Where functions begin that the unwind tables know, in order.
     begins: Vec<u32>,
-    /// Start and end of sections with code.
-    code: Vec<(u32, u32)>,
+    /// Start and end of the sections.
+    sections: Vec<(u32, u32)>,
 }
 
 impl<'d> Symbols<'d> {
     fn of(file: &PeFile64<'d>) -> Self {
         let base = file.relative_address_base();
         let rva = |va: u64| va.checked_sub(base).and_then(|rva| u32::try_from(rva).ok());
-        let code = file.section_table().iter().filter(|section| {
-            section
-                .characteristics
-                .get(LE)
-                .contains(IMAGE_SCN_MEM_EXECUTE)
-        });
-        let code = code.map(|section| {
+        let sections = file.section_table().iter().map(|section| {
             let start = section.virtual_address.get(LE);
             (start, start.saturating_add(section.virtual_size.get(LE)))
         });
-        let functions = file
-            .symbols()
-            .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition());
+        let functions = file.symbols().filter(|symbol| {
+            matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Data) && symbol.is_definition()
+        });
         let functions = functions
             .filter_map(|symbol| Some((rva(symbol.address())?, symbol.name_bytes().ok()?)));
         // Damaged exports leave the other symbols.
@@ -64,11 +58,11 @@ impl<'d> Symbols<'d> {
         let mut symbols = Self {
             named: exports.chain(functions).collect(),
             begins: begins(file),
-            code: code.collect(),
+            sections: sections.collect(),
         };
         symbols.named.retain(|(rva, name)| {
             symbols
-                .code
+                .sections
                 .iter()
                 .any(|(start, end)| rva >= start && rva < end)
                 && !name.is_empty()
@@ -87,7 +81,7 @@ impl<'d> Symbols<'d> {
             .checked_sub(1)?;
         let (at, name) = self.named[nearest];
         let (start, _) = self
-            .code
+            .sections
             .iter()
             .find(|(start, end)| rva >= *start && rva < *end)?;
         let begin = self

@@ -11,6 +11,7 @@ use crate::kernel::callout::Purpose;
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::ke::{clock, sched};
 use crate::kernel::ob::{Caller, name};
+use crate::kernel::routine::Routine;
 use crate::kernel::threads;
 
 /// Where those stand that have no altitude, one behind the other.
@@ -175,7 +176,8 @@ pub fn invoke(cookie: u64, class: u32, information: u64, caller: &Caller<'_>) ->
     } = callback;
     let purpose = Purpose::RegistryFilter { function };
     let arguments = [context, u64::from(class), information];
-    let returned = caller.call_for(purpose, function, &arguments);
+    let routine = Routine::new(function, "registry callback").registered_by(callback.caller);
+    let returned = caller.call_for(purpose, routine, &arguments);
     with(|state| {
         let mine = state.inside.iter().rposition(|(who, _)| *who == thread);
         mine.map(|at| state.inside.remove(at));

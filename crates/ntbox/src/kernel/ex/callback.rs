@@ -13,6 +13,7 @@ use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{
     self, Attributes, Caller, Inserted, Payload, Refusal, Type, attributes, name,
 };
+use crate::kernel::routine::Routine;
 
 /// Bytes of a callback object and of a registration, both opaque.
 const SIZE: u64 = 0x40;
@@ -211,12 +212,13 @@ exports! {
             callbacks.get(&object).map_or_else(Vec::new, |callback| callback.routines.clone())
         });
         let caller = Caller::of(call);
-        for Registration { handle, function, context, .. } in routines {
+        for Registration { handle, function, context, caller: registrar, .. } in routines {
             // It may have been unregistered by the one before.
             if on(handle, |entry| entry.running += 1).is_none() {
                 continue;
             }
-            caller.call(function, &[context, argument1, argument2]);
+            let routine = Routine::new(function, "callback routine").registered_by(registrar);
+            caller.call(routine, &[context, argument1, argument2]);
             if let Some((_, 0)) = on(handle, |entry| {
                 entry.running -= 1;
                 entry.running

@@ -3,7 +3,7 @@
 use super::active;
 use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Return, Stop, exports};
-use crate::kernel::ke::lock_order;
+use crate::kernel::ke::{lock_order, timer};
 use crate::kernel::mm::lent;
 use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
 use crate::kernel::{cpu, guest, mm, stop, verify, version};
@@ -306,6 +306,7 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
     }
     check_locked(va, &block, caller, function);
     super::work_item::check_freed(va, block.size)?;
+    timer::check_freed(va, block.size)?;
     active::check_freed(va, block.size, caller);
     lock_order::forget(va, block.size);
     mm::pool::free_by(va, caller);

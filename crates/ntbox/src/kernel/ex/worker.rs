@@ -14,6 +14,7 @@ use crate::kernel::exclusive::Exclusive;
 use crate::kernel::ke::priority;
 use crate::kernel::ke::sched::{self, Id};
 use crate::kernel::ob::{self, Caller};
+use crate::kernel::routine::Routine;
 use crate::kernel::{cpu, stop, threads};
 
 /// Most worker threads.
@@ -176,7 +177,15 @@ fn work(stack: u64) {
 fn run(job: &Job, stack: u64) {
     // From here on the item is the driver's again: it may queue or free it.
     super::work_item::dequeued(job.item);
-    call_driver(job.routine, &job.arguments, stack, None);
+    let holder = if job.object == 0 {
+        "WORK_QUEUE_ITEM"
+    } else {
+        "work item"
+    };
+    let routine = Routine::new(job.routine, "work routine")
+        .held_by(job.item, holder)
+        .registered_by(job.caller);
+    call_driver(routine, &job.arguments, stack, None);
     let irql = cpu::set_irql(cpu::PASSIVE_LEVEL);
     if irql >= cpu::DISPATCH_LEVEL {
         stop::bug_check(

@@ -165,6 +165,9 @@ exports! {
                 ending::handle_closed(&ending::no_handle(opened), &caller);
                 guest::write_u64(object, opened)?;
                 guest::write_u64(body, devices::related(target)?)?;
+                // The reference is the driver's from now on.
+                ob::reference_for(opened, &caller);
+                ob::dereference(opened, &caller);
                 Ok(0)
             }
             Err(status) => Ok(status),

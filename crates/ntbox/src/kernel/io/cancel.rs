@@ -9,6 +9,7 @@ use crate::kernel::ke::lock_order::Class;
 use crate::kernel::ke::sched::{Spin, Spinning};
 use crate::kernel::ke::{ipi, lock_order, wait};
 use crate::kernel::ob::Caller;
+use crate::kernel::routine::Routine;
 use crate::kernel::{cpu, stop};
 
 /// Who holds the cancel spin lock: the address of the call that took it, and the
@@ -80,12 +81,13 @@ pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
     let place = super::irp::location(packet)?;
     let body = guest::read_u64(place + super::layout::stack::DEVICE_OBJECT)?;
     // The routine releases the lock, as its first act.
-    caller.call(routine, &[body, packet]);
+    let entry = Routine::new(routine, "cancel routine").held_by(packet, "IRP");
+    caller.call(entry, &[body, packet]);
     if is_held_here() {
         let what = format!(
             "the cancel routine of the IRP at {packet:#018x} returned without releasing the cancel spin lock"
         );
-        stop::violation("cancel-lock-held", None, what, routine);
+        stop::violation_of(routine, "cancel-lock-held", None, what);
         release(before, caller.address())?;
     }
     cpu::set_irql(before);

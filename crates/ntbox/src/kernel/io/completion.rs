@@ -11,6 +11,7 @@ use crate::kernel::ke::object::{self, Kind};
 use crate::kernel::ke::wait::{self, Patience};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{self, Caller};
+use crate::kernel::routine::Routine;
 
 /// Pool tag of what is kept for a routine.
 const TAG: u32 = u32::from_le_bytes(*b"IoUs");
@@ -124,6 +125,7 @@ exports! {
         let context = guest::read_u64(kept + offset::CONTEXT)?;
         let routine = guest::read_u64(kept + offset::ROUTINE)?;
         pool::free(kept);
+        let routine = Routine::new(routine, "completion routine").held_by(packet, "IRP");
         let status = caller.call(routine, &[above, packet, context]);
         ob::dereference(body, &caller);
         Ok(u32::try_from(status & 0xffff_ffff).unwrap_or(0))

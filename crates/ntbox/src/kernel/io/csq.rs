@@ -10,6 +10,7 @@ use crate::kernel::call::irql::DISPATCH_LEVEL;
 use crate::kernel::call::{Call, Stop, exports};
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ob::Caller;
+use crate::kernel::routine::Routine;
 
 /// Offsets in an `IO_CSQ`.
 mod offset {
@@ -60,6 +61,7 @@ impl<'a> Queue<'a> {
     /// Calls one of the queue's routines.
     fn routine(&self, at: u64, arguments: &[u64]) -> Result<u64, Fault> {
         let routine = guest::read_u64(self.csq.wrapping_add(at))?;
+        let routine = Routine::new(routine, "routine").held_by(self.csq, "IO_CSQ");
         Ok(self.caller.call(routine, arguments))
     }
 

@@ -283,7 +283,7 @@ exports! {
             let what = format!("IoDeleteDevice was given {body:#018x}, to which another device is attached");
             stop::violation("delete-attached-device", None, what, caller.address());
         }
-        super::shutdown::unregister(body, &caller)?;
+        super::shutdown::forget(body, &caller)?;
         super::timer::forget(body)?;
         ob::make_temporary(body, &caller);
         if guest::read_u32(body + device::REFERENCE_COUNT)? == 0 {
@@ -324,24 +324,24 @@ exports! {
     }
 
     /// `IoGetAttachedDeviceReference`: the same with a reference.
-    fn IoGetAttachedDeviceReference(body: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoGetAttachedDeviceReference<call>(body: u64) -> u64 [max DISPATCH_LEVEL] {
         let top = top(body)?;
-        ob::reference(top);
+        ob::reference_for(top, &Caller::of(call));
         Ok(top)
     }
 
     /// `IoGetLowerDeviceObject`: with a reference; NULL at the bottom.
-    fn IoGetLowerDeviceObject(body: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoGetLowerDeviceObject<call>(body: u64) -> u64 [max DISPATCH_LEVEL] {
         let extension = guest::read_u64(body + device::OBJECT_EXTENSION)?;
         let below = guest::read_u64(extension + object_extension::ATTACHED_TO)?;
         if below != 0 {
-            ob::reference(below);
+            ob::reference_for(below, &Caller::of(call));
         }
         Ok(below)
     }
 
     /// `IoGetDeviceAttachmentBaseRef`: the bottom of a stack, with a reference.
-    fn IoGetDeviceAttachmentBaseRef(body: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoGetDeviceAttachmentBaseRef<call>(body: u64) -> u64 [max DISPATCH_LEVEL] {
         let mut at = body;
         for _ in 0..MAX_ATTACHED {
             let extension = guest::read_u64(at + device::OBJECT_EXTENSION)?;
@@ -350,7 +350,7 @@ exports! {
                 below => at = below,
             }
         }
-        ob::reference(at);
+        ob::reference_for(at, &Caller::of(call));
         Ok(at)
     }
 }

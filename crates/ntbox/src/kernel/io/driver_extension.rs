@@ -10,6 +10,7 @@ use crate::kernel::callout::call_driver;
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::mm::pool::{self, PoolKind};
+use crate::kernel::routine::Routine;
 
 /// `DRVO_REINIT_REGISTERED`.
 const REINIT_REGISTERED: u32 = 0x8;
@@ -58,6 +59,7 @@ pub fn reinitialize(stack: u64) -> Result<(), Fault> {
         let extension = guest::read_u64(object + driver::EXTENSION)?;
         let count = guest::read_u32(extension + COUNT)?.wrapping_add(1);
         guest::write_u32(extension + COUNT, count)?;
+        let routine = Routine::new(routine, "reinitialization routine");
         call_driver(routine, &[object, context, u64::from(count)], stack, None);
     }
 }

@@ -4,7 +4,7 @@ use super::finish::Notify;
 use super::layout::device::{self, flag};
 use super::layout::{file, irp as packet_offset, major, stack};
 use super::transfer::{self, Buffers, Style};
-use super::{device as devices, ending, finish, function_access, irp};
+use super::{contract, device as devices, ending, finish, function_access, irp};
 use crate::kernel::call::Stop;
 use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::object::{self, Kind};
@@ -364,46 +364,31 @@ fn send(
 ) -> Result<Sent, Stop> {
     let id = finish::begin(packet, output_length, notify)?;
     let place = irp::next_location(packet)?;
-    let major = guest::read_u8(place + stack::MAJOR)?;
     let user = guest::read_u8(packet + packet_offset::REQUESTOR_MODE)? != 0;
     let thread = threads::current_thread();
-    // Looked up before: with the request its file may go, and with that the device.
-    let owner = guest::read_u64(top + device::DRIVER_OBJECT)?;
-    let routine =
-        guest::read_u64(owner + super::layout::driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
     if user {
         watched_user::begin_request(thread, packet, place)?;
     }
-    let returned = irp::call(top, packet, caller);
+    let dispatched = irp::send(top, packet, caller);
     if user {
         watched_user::end_request(thread);
     }
-    let returned = returned?;
-    match (returned == irp::PENDING, finish::take(id)) {
-        (true, Some(outcome)) if !outcome.pending_returned => {
-            let what = format!(
-                "the dispatch routine for major function {major:#x} returned STATUS_PENDING and did not mark the IRP pending"
-            );
-            stop::violation_of(routine, "irp-pending-not-marked", None, what);
-            Ok(Sent::Done(outcome))
-        }
-        (false, Some(outcome)) if outcome.pending_returned => {
-            let what = format!(
-                "the dispatch routine for major function {major:#x} marked the IRP pending and returned {}",
-                ntstatus::Named(returned)
-            );
-            stop::violation_of(routine, "irp-pending-not-returned", None, what);
-            Ok(Sent::Done(outcome.seen_with(returned)))
-        }
-        (true, Some(outcome)) => Ok(Sent::Done(outcome)),
-        (false, Some(outcome)) => Ok(Sent::Done(outcome.seen_with(returned))),
-        (true, None) => Ok(Sent::Pending(id)),
-        (false, None) => {
-            let what = format!(
-                "the dispatch routine for major function {major:#x} returned {} and neither completed the IRP at {packet:#018x} nor marked it pending",
-                ntstatus::Named(returned)
-            );
-            stop::violation_of(routine, "irp-not-completed", None, what);
+    let dispatched = dispatched?;
+    let returned = dispatched.status;
+    match finish::take(id) {
+        Some(outcome) if returned == irp::PENDING => Ok(Sent::Done(outcome)),
+        Some(outcome) => Ok(Sent::Done(outcome.seen_with(returned))),
+        None if returned == irp::PENDING => Ok(Sent::Pending(id)),
+        None => {
+            if !dispatched.is_reported {
+                let what = format!(
+                    "the dispatch routine for {} returned {} and neither completed the IRP at {packet:#018x} nor marked it pending",
+                    dispatched.request,
+                    ntstatus::Named(returned)
+                );
+                stop::violation_of(dispatched.routine, "irp-not-completed", None, what);
+            }
+            contract::reported(packet);
             // The caller goes on with what it was told, as on Windows; the IRP
             // may still be completed by somebody.
             Ok(Sent::Done(refused(returned)))

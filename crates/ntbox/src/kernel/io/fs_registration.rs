@@ -9,6 +9,7 @@ use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::mm::mdl::Left;
 use crate::kernel::ob::{self, Caller};
+use crate::kernel::routine::Routine;
 
 /// `FILE_DEVICE_CD_ROM_FILE_SYSTEM`, `FILE_DEVICE_DISK_FILE_SYSTEM` and
 /// `FILE_DEVICE_NETWORK_FILE_SYSTEM`.
@@ -55,7 +56,11 @@ pub fn left_behind() -> Vec<Left> {
 fn tell(body: u64, active: bool, caller: &Caller<'_>) {
     let listeners = STATE.lock().listeners.clone();
     for listener in listeners {
-        caller.call(listener.routine, &[body, u64::from(active)]);
+        let routine = Routine::new(listener.routine, "file system notify routine");
+        caller.call(
+            routine.registered_by(listener.caller),
+            &[body, u64::from(active)],
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::contract::{self, Called, Request as Asked};
 use super::layout::{device, driver, irp, stack};
 use super::{finish, layout};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
@@ -11,13 +12,16 @@ use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::{self, object};
 use crate::kernel::mm::lent;
-use crate::kernel::ob::Caller;
+use crate::kernel::ob::{self, Caller};
+use crate::kernel::routine::Routine;
 use crate::kernel::{cpu, stop};
 
 /// Pool tag of IRPs.
 const TAG: u32 = u32::from_le_bytes(*b"Irp ");
 /// `STATUS_PENDING`.
 pub const PENDING: u32 = 0x103;
+/// What Driver Verifier takes for a status that was never set.
+const NO_STATUS: u32 = u32::MAX;
 /// `STATUS_MORE_PROCESSING_REQUIRED`.
 const MORE_PROCESSING_REQUIRED: u32 = 0xc000_0016;
 
@@ -114,6 +118,7 @@ pub fn allocate(locations: u8, owner: Owner, caller: u64) -> Result<Option<u64>,
     let Some(packet) = lent::allocate(size, TAG, false, caller) else {
         return Ok(None);
     };
+    contract::forget(packet);
     initialize(packet, size, locations)?;
     with(|irps| {
         irps.insert(
@@ -176,6 +181,48 @@ pub fn next_location(packet: u64) -> Result<u64, Fault> {
 /// Sends an IRP to a device: `IofCallDriver`. Returns what the dispatch routine
 /// returned.
 pub fn call(body: u64, packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+    send(body, packet, caller).map(|sent| sent.status)
+}
+
+/// How a dispatch routine returned.
+#[derive(Debug, Clone, Copy)]
+pub struct Dispatched {
+    /// Its status.
+    pub status: u32,
+    /// The routine.
+    pub routine: u64,
+    /// What was asked for.
+    pub request: Asked,
+    /// Whether it broke the contract of IRPs, which was reported.
+    pub is_reported: bool,
+}
+
+/// `IoCallDriver` was given what is no IRP, or no device.
+fn check_types(body: u64, packet: u64) -> Result<(), Stop> {
+    let refused = |kind: u64, what: String| Stop::bug_check(0xc9, [kind, packet, 0, 0], what);
+    if guest::read_u16(packet.wrapping_add(irp::TYPE))? != irp::TYPE_NUMBER {
+        return Err(refused(
+            3,
+            format!(
+                "IoCallDriver was given {packet:#018x}, which is no IRP, or none any more{}",
+                contract::completed_by_text(packet)
+            ),
+        ));
+    }
+    if ob::type_of(body) != Some(ob::Type::Device) {
+        return Err(refused(
+            4,
+            format!(
+                "IoCallDriver was given {body:#018x}, which is no device object, or none any more"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The same, with all that is known of it.
+pub fn send(body: u64, packet: u64, caller: &Caller<'_>) -> Result<Dispatched, Stop> {
+    check_types(body, packet)?;
     let current = guest::read_u8(packet + irp::CURRENT_LOCATION)?.wrapping_sub(1);
     if current == 0 || current > guest::read_u8(packet + irp::STACK_COUNT)? {
         return Err(Stop::bug_check(
@@ -203,10 +250,27 @@ pub fn call(body: u64, packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
     let owner = guest::read_u64(body + device::DRIVER_OBJECT)?;
     let routine = guest::read_u64(owner + driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
     let before = cpu::irql();
-    let status = caller.call(routine, &[body, packet]);
+    let entry = Routine::new(routine, "MajorFunction entry").held_by(owner, "DRIVER_OBJECT");
+    let request = Asked::read(place)?;
+    let number = contract::begins(packet, current);
+    let status = caller.call(entry, &[body, packet]);
     check_returned(routine, before);
     // The status is the low half of RAX.
-    Ok(u32::try_from(status & 0xffff_ffff).unwrap_or(0))
+    let status = u32::try_from(status & 0xffff_ffff).unwrap_or(0);
+    let dispatch = Called {
+        number,
+        routine,
+        body,
+        packet,
+        location: current,
+        request,
+    };
+    Ok(Dispatched {
+        status,
+        routine,
+        request,
+        is_reported: contract::returned(&dispatch, status),
+    })
 }
 
 /// A dispatch routine must return at the IRQL at which it was called, and holding
@@ -240,6 +304,8 @@ pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         let control = guest::read_u8(place + stack::CONTROL)?;
         let pending = control & stack::flag::PENDING_RETURNED != 0;
         guest::write_u8(packet + irp::PENDING_RETURNED, u8::from(pending))?;
+        let status = guest::read_u32(packet + irp::STATUS)?;
+        contract::passes(packet, current.wrapping_sub(1), status, pending);
         if wants_call(packet, control)? {
             let routine = guest::read_u64(place + stack::COMPLETION_ROUTINE)?;
             let context = guest::read_u64(place + stack::CONTEXT)?;
@@ -249,6 +315,7 @@ pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
                 guest::read_u64(place + stack::SIZE_OF + stack::DEVICE_OBJECT)?
             };
             clear(place)?;
+            let routine = Routine::new(routine, "completion routine").held_by(packet, "IRP");
             let status = caller.call(routine, &[above, packet, context]);
             if status & 0xffff_ffff == u64::from(MORE_PROCESSING_REQUIRED) {
                 return Ok(());
@@ -271,6 +338,7 @@ pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         known.completed = true;
         Some(known.owner)
     });
+    contract::ends(packet, caller.address());
     finish::finish(packet, owner, caller)
 }
 
@@ -299,21 +367,35 @@ fn clear(place: u64) -> Result<(), Fault> {
 
 fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let stopped = |what: String| Stop::bug_check(0x44, [packet, 0, 0, 0], what);
-    let completed = known(packet).is_some_and(|known| known.completed);
-    if known(packet).is_none() && lent::is_freed(packet) {
+    let completed = match known(packet) {
+        Some(known) => known.completed,
+        None => contract::completed_by(packet).is_some() || lent::is_freed(packet),
+    };
+    let is_damaged = || -> Result<bool, Fault> {
+        let kind = guest::read_u16(packet.wrapping_add(irp::TYPE))?;
+        let current = guest::read_u8(packet.wrapping_add(irp::CURRENT_LOCATION))?;
+        let count = guest::read_u8(packet.wrapping_add(irp::STACK_COUNT))?;
+        Ok(kind != irp::TYPE_NUMBER || current > count.wrapping_add(1))
+    };
+    if completed || is_damaged()? {
         return Err(stopped(format!(
-            "the IRP at {packet:#018x} was completed before, and is freed (MULTIPLE_IRP_COMPLETE_REQUESTS)"
+            "the IRP at {packet:#018x} was completed before{} (MULTIPLE_IRP_COMPLETE_REQUESTS)",
+            contract::completed_by_text(packet)
         )));
     }
-    let kind = guest::read_u16(packet + irp::TYPE)?;
-    let current = guest::read_u8(packet + irp::CURRENT_LOCATION)?;
-    let count = guest::read_u8(packet + irp::STACK_COUNT)?;
-    if completed || kind != irp::TYPE_NUMBER || current > count.wrapping_add(1) {
-        return Err(stopped(format!(
-            "the IRP at {packet:#018x} was completed before (MULTIPLE_IRP_COMPLETE_REQUESTS)"
-        )));
+    let status = guest::read_u32(packet + irp::STATUS)?;
+    if status == NO_STATUS {
+        let what = format!(
+            "the IRP at {packet:#018x} was completed with the status {status:#010x}, which is none"
+        );
+        stop::violation(
+            "irp-completed-invalid-status",
+            Some((0xc9, 0x06)),
+            what,
+            caller.address(),
+        );
     }
-    if guest::read_u32(packet + irp::STATUS)? == PENDING {
+    if status == PENDING {
         let what = format!(
             "the IRP at {packet:#018x} was completed with STATUS_PENDING, which says that it is not"
         );
@@ -426,6 +508,7 @@ exports! {
 
     /// `IoInitializeIrp`: for memory of the caller's own.
     fn IoInitializeIrp<call>(packet: u64, size: u16, locations: u8) -> () [max DISPATCH_LEVEL] {
+        contract::forget(packet);
         initialize_for_driver(packet, size, locations, call.return_address())
     }
 
@@ -437,6 +520,7 @@ exports! {
         initialize(packet, size, locations)?;
         guest::write_u8(packet + irp::ALLOCATION_FLAGS, allocation)?;
         guest::write_u32(packet + irp::STATUS, status)?;
+        contract::forget(packet);
         update(packet, |known| known.completed = false);
         Ok(())
     }

@@ -100,10 +100,13 @@ exports! {
     }
 }
 
+/// `TARGET_MDL_TOO_SMALL`.
+const TARGET_MDL_TOO_SMALL: u32 = 0x40;
+
 /// The stop of `IoBuildPartialMdl` for a range that does not fit.
 fn target_too_large(source: u64, base: u64, length: u32) -> Stop {
     Stop::bug_check(
-        0x44,
+        TARGET_MDL_TOO_SMALL,
         [source, base, u64::from(length), 0],
         format!(
             "IoBuildPartialMdl was asked for {length:#x} bytes at {base:#018x}, which the MDL at {source:#018x} \

@@ -6,6 +6,7 @@ pub mod by_handle;
 pub mod cancel;
 mod checks;
 pub mod completion;
+pub mod contract;
 pub mod create;
 pub mod csq;
 pub mod device;

@@ -8,15 +8,17 @@ use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::mm::mdl::Left;
 use crate::kernel::ob::{self, Caller};
 use crate::kernel::{stop, threads};
 
-/// Registered devices in the order of registration: those of the first round,
-/// those of the last chance.
+/// Registered devices in the order of registration, each with the address in the
+/// driver of the call that registered it: those of the first round, those of the
+/// last chance.
 #[derive(Debug, Default)]
 struct Registered {
-    first: Vec<u64>,
-    last: Vec<u64>,
+    first: Vec<(u64, u64)>,
+    last: Vec<(u64, u64)>,
 }
 
 static REGISTERED: Exclusive<Registered> = Exclusive::new(Registered {
@@ -28,14 +30,18 @@ fn with<T>(work: impl FnOnce(&mut Registered) -> T) -> T {
     work(&mut REGISTERED.lock())
 }
 
-fn register(body: u64, list: fn(&mut Registered) -> &mut Vec<u64>) -> Result<u32, Fault> {
+fn register(
+    body: u64,
+    list: fn(&mut Registered) -> &mut Vec<(u64, u64)>,
+    caller: u64,
+) -> Result<u32, Fault> {
     let flags = guest::read_u32(body + device::FLAGS)?;
     guest::write_u32(
         body + device::FLAGS,
         flags | device::flag::SHUTDOWN_REGISTERED,
     )?;
     ob::reference(body);
-    with(|registered| list(registered).push(body));
+    with(|registered| list(registered).push((body, caller)));
     Ok(0)
 }
 
@@ -43,8 +49,8 @@ fn register(body: u64, list: fn(&mut Registered) -> &mut Vec<u64>) -> Result<u32
 pub fn unregister(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
     let entries = with(|registered| {
         let before = registered.first.len() + registered.last.len();
-        registered.first.retain(|other| *other != body);
-        registered.last.retain(|other| *other != body);
+        registered.first.retain(|(other, _)| *other != body);
+        registered.last.retain(|(other, _)| *other != body);
         before - registered.first.len() - registered.last.len()
     });
     if entries > 0 {
@@ -60,13 +66,49 @@ pub fn unregister(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// A device is deleted: its registration, which the driver should have taken back,
+/// goes with it.
+pub fn forget(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
+    let registered = with(|registered| {
+        let mut all = registered.first.iter().chain(&registered.last);
+        all.find(|(other, _)| *other == body).map(|(_, by)| *by)
+    });
+    if let Some(by) = registered {
+        let what = format!(
+            "the {} was deleted while it was registered for the shutdown of the system; \
+             IoUnregisterShutdownNotification comes first",
+            ob::describe(body)
+        );
+        stop::violation("shutdown-notification-left", None, what, by);
+    }
+    unregister(body, caller)
+}
+
+/// Devices that are still registered: what each is, and who registered it.
+pub fn left_behind() -> Vec<Left> {
+    let left: Vec<(u64, u64)> = with(|registered| {
+        let all = registered.first.iter().chain(&registered.last);
+        all.copied().collect()
+    });
+    let left = left.into_iter().map(|(body, caller)| Left {
+        rule: "shutdown-notification-left",
+        verifier: None,
+        what: format!(
+            "the {} is not unregistered for the shutdown of the system",
+            ob::describe(body)
+        ),
+        caller,
+    });
+    left.collect()
+}
+
 /// Shuts the system down, as far as drivers are told. False if no device was
 /// registered.
 pub fn shut_down() -> bool {
     let stack = threads::current().map_or(0, |thread| thread.stack.1);
     let caller = Caller::kernel(stack);
     let mut any = false;
-    while let Some(body) =
+    while let Some((body, _)) =
         with(|registered| registered.first.pop().or_else(|| registered.last.pop()))
     {
         any = true;
@@ -83,13 +125,13 @@ pub fn shut_down() -> bool {
 
 exports! {
     /// `IoRegisterShutdownNotification`.
-    fn IoRegisterShutdownNotification(body: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        Ok(register(body, |registered| &mut registered.first)?)
+    fn IoRegisterShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        Ok(register(body, |registered| &mut registered.first, call.return_address())?)
     }
 
     /// `IoRegisterLastChanceShutdownNotification`.
-    fn IoRegisterLastChanceShutdownNotification(body: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        Ok(register(body, |registered| &mut registered.last)?)
+    fn IoRegisterLastChanceShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        Ok(register(body, |registered| &mut registered.last, call.return_address())?)
     }
 
     /// `IoUnregisterShutdownNotification`.

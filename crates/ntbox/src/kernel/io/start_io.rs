@@ -14,6 +14,7 @@ use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest;
 use crate::kernel::ke::device_queue;
 use crate::kernel::ob::Caller;
+use crate::kernel::routine::Routine;
 use crate::kernel::{cpu, stop};
 
 /// What is to be done once `StartIo` has returned.
@@ -67,7 +68,8 @@ fn call_start_io(body: u64, packet: u64, caller: &Caller<'_>) -> Result<(), Stop
     let outermost = with(body, |attributes| {
         !std::mem::replace(&mut attributes.inside, true)
     });
-    caller.call(routine, &[body, packet]);
+    let start_io = Routine::new(routine, "StartIo entry").held_by(owner, "DRIVER_OBJECT");
+    caller.call(start_io, &[body, packet]);
     if !outermost {
         return Ok(());
     }
@@ -77,7 +79,7 @@ fn call_start_io(body: u64, packet: u64, caller: &Caller<'_>) -> Result<(), Stop
             Due::Next { cancelable, key } => take_next(body, cancelable, key, caller)?,
         };
         if let Some(packet) = packet {
-            caller.call(routine, &[body, packet]);
+            caller.call(start_io, &[body, packet]);
         }
     }
     with(body, |attributes| attributes.inside = false);
@@ -107,7 +109,8 @@ fn start_packet(
             // It was cancelled before it got here; the routine releases the lock.
             guest::write_u8(packet + irp::CANCEL_IRQL, cancel_irql)?;
             guest::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
-            caller.call(cancel_routine, &[body, packet]);
+            let routine = Routine::new(cancel_routine, "cancel routine").held_by(packet, "IRP");
+            caller.call(routine, &[body, packet]);
         } else if cancelable {
             cancel::release(cancel_irql, caller.address())?;
         }

@@ -14,6 +14,7 @@ use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::{dpc, timer};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::Caller;
+use crate::kernel::routine::{Routine, note_registrar};
 use crate::kernel::{cpu, stop as report};
 
 /// Offsets in an `IO_TIMER`, which drivers do not look at.
@@ -127,10 +128,11 @@ fn timer_of(body: u64) -> Result<u64, Stop> {
 
 exports! {
     /// `IoInitializeTimer`.
-    fn IoInitializeTimer(body: u64, routine: u64, context: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn IoInitializeTimer<call>(body: u64, routine: u64, context: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         if kernel_timer()? == 0 {
             return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
         }
+        note_registrar(body, call.return_address());
         let mut object = guest::read_u64(body + device::TIMER)?;
         if object == 0 {
             let Some(made) = pool::allocate(PoolKind::NonPaged, SIZE, TAG) else {
@@ -173,7 +175,9 @@ exports! {
             if with(|state| state.started.contains(&object)) {
                 let body = guest::read_u64(object + offset::DEVICE)?;
                 let context = guest::read_u64(object + offset::CONTEXT)?;
-                caller.call(guest::read_u64(object + offset::ROUTINE)?, &[body, context]);
+                let routine = guest::read_u64(object + offset::ROUTINE)?;
+                let routine = Routine::new(routine, "I/O timer routine").held_by(body, "DEVICE_OBJECT");
+                caller.call(routine, &[body, context]);
             }
         }
         with(|state| state.calling = None);

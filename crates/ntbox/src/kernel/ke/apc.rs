@@ -15,6 +15,7 @@ use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ke::{queue, wait};
 use crate::kernel::ob::Caller;
+use crate::kernel::routine::{self, Routine};
 use crate::kernel::seh::Context;
 use crate::kernel::{cpu, stop, threads};
 
@@ -102,15 +103,9 @@ impl Place<'_> {
         }
     }
 
-    fn call(&self, below: u64, function: u64, arguments: &[u64]) {
+    fn call(&self, below: u64, routine: Routine, arguments: &[u64]) {
         let stack = self.stack().wrapping_sub(below);
-        call_driver_for(
-            Purpose::Interrupt,
-            function,
-            arguments,
-            stack,
-            self.origin(),
-        );
+        call_driver_for(Purpose::Interrupt, routine, arguments, stack, self.origin());
     }
 }
 
@@ -147,6 +142,7 @@ fn run(thread: u64, apc: u64, place: &Place<'_>) -> Result<(), Fault> {
     const SLOTS: u64 = 0x40;
     let read = |at: u64| guest::read_u64(apc.wrapping_add(at));
     let kernel_routine = read(offset::KERNEL_ROUTINE)?;
+    let registrar = routine::registrar_of(apc);
     let slots = (place.stack() & !15).wrapping_sub(SLOTS);
     let from = [
         offset::NORMAL_ROUTINE,
@@ -163,7 +159,8 @@ fn run(thread: u64, apc: u64, place: &Place<'_>) -> Result<(), Fault> {
     // One of a timer with a handle has none.
     if kernel_routine != 0 {
         let arguments = [apc, slots, slots + 8, slots + 16, slots + 24];
-        place.call(below, kernel_routine, &arguments);
+        let routine = Routine::new(kernel_routine, "kernel routine").held_by(apc, "KAPC");
+        place.call(below, routine, &arguments);
         check_irql(APC_LEVEL, kernel_routine);
     }
     let normal = guest::read_u64(slots)?;
@@ -172,7 +169,8 @@ fn run(thread: u64, apc: u64, place: &Place<'_>) -> Result<(), Fault> {
         let arguments = [argument(1)?, argument(2)?, argument(3)?];
         with(thread, |state| state.in_progress = true);
         cpu::set_irql(PASSIVE_LEVEL);
-        place.call(below, normal, &arguments);
+        let routine = Routine::new(normal, "normal routine").registered_by(registrar);
+        place.call(below, routine, &arguments);
         check_irql(PASSIVE_LEVEL, normal);
         with(thread, |state| state.in_progress = false);
     }
@@ -231,6 +229,7 @@ pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {
         if routine == 0 {
             pool::free(apc, None, 0, "the end of a thread with an APC")?;
         } else {
+            let routine = Routine::new(routine, "rundown routine").held_by(apc, "KAPC");
             call_driver_for(Purpose::Ordinary, routine, &[apc], stack, None);
         }
     }
@@ -347,9 +346,10 @@ fn disturb(thread: u64) {
 exports! {
     /// `KeInitializeApc`: without a normal routine it is a special one, for kernel
     /// mode.
-    fn KeInitializeApc(
+    fn KeInitializeApc<call>(
         apc: u64, thread: u64, environment: u32, kernel: u64, rundown: u64, normal: u64, mode: u8, context: u64,
     ) -> () [max HIGH_LEVEL] {
+        routine::note_registrar(apc, call.return_address());
         initialize(apc, thread, environment, mode, &Routines { kernel, rundown, normal, context })?;
         Ok(())
     }

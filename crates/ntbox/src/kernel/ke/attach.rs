@@ -9,6 +9,7 @@
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::kernel::call::{Stop, exports};
 use crate::kernel::guest;
+use crate::kernel::ke::mutex;
 use crate::kernel::mm::user;
 use crate::kernel::threads::{self, Thread};
 
@@ -78,7 +79,7 @@ pub fn apc_counts(critical: i32, guarded: i32) -> u64 {
 
 /// The stop for a thread that goes back to user mode otherwise than it came: it
 /// is still attached, or still keeps APCs away.
-pub fn returned_otherwise(thread: &Thread) -> Option<Stop> {
+pub fn returned_otherwise(object: u64, thread: &Thread) -> Option<Stop> {
     let attached = thread.attachments != 0;
     if !attached && thread.critical == 0 && thread.guarded == 0 {
         return None;
@@ -88,6 +89,8 @@ pub fn returned_otherwise(thread: &Thread) -> Option<Stop> {
             "is still attached to the process at {:#018x}",
             thread.attached
         )
+    } else if let Some(held) = mutex::held_text(object).filter(|_| thread.critical != 0) {
+        format!("{held}, so it is in a critical region")
     } else if thread.critical != 0 {
         format!(
             "is still in {} critical region(s); KeLeaveCriticalRegion was not called as often as KeEnterCriticalRegion",

@@ -9,6 +9,8 @@ use crate::kernel::cpu;
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::layout::STACKS;
+use crate::kernel::mm::owed;
+use crate::kernel::routine::{Routine, note_registrar};
 use crate::kernel::seh::Context;
 
 /// Where the parts of a record are. The two kinds of records differ.
@@ -90,6 +92,14 @@ fn deregister(record: u64, layout: &Layout) -> Result<bool, Fault> {
     Ok(true)
 }
 
+/// The rule that a record which is left behind breaks.
+const RULE: &str = "bug-check-callback-left";
+
+/// What is said of one.
+fn left(kind: &str, routine: u64) -> String {
+    format!("the {kind} {routine:#018x} is not deregistered")
+}
+
 /// Stack that a routine gets at least, or is not called.
 const ROOM: u64 = 0x800;
 
@@ -107,6 +117,8 @@ pub fn run(context: &Context) {
             guest::write_u8(record.wrapping_add(PLAIN.state), state::STARTED)?;
             cpu::set_irql(HIGH_LEVEL);
             let arguments = [buffer, length.into()];
+            let routine = Routine::new(routine, "bug check callback")
+                .held_by(record, "KBUGCHECK_CALLBACK_RECORD");
             call_driver_for(
                 Purpose::Interrupt,
                 routine,
@@ -124,12 +136,14 @@ pub fn run(context: &Context) {
 exports! {
     /// `KeRegisterBugCheckCallback`: FALSE if the record is in use or was not
     /// initialised.
-    fn KeRegisterBugCheckCallback(record: u64, routine: u64, buffer: u64, length: u32, component: u64) -> bool [max HIGH_LEVEL] {
+    fn KeRegisterBugCheckCallback<call>(record: u64, routine: u64, buffer: u64, length: u32, component: u64) -> bool [max HIGH_LEVEL] {
         let fields = [(ROUTINE, routine), (BUFFER, buffer), (LENGTH, length.into())];
         let checksum = routine.wrapping_add(buffer).wrapping_add(length.into());
         let registered = register(record, &PLAIN, &fields, component, checksum)?;
         if registered {
             with(|records| records.insert(0, record));
+            owed::take(record, RULE, left("bug check callback", routine), call.return_address());
+            note_registrar(record, call.return_address());
         }
         Ok(registered)
     }
@@ -138,22 +152,25 @@ exports! {
     fn KeDeregisterBugCheckCallback(record: u64) -> bool [max HIGH_LEVEL] {
         let removed = deregister(record, &PLAIN)?;
         with(|records| records.retain(|entry| *entry != record));
+        owed::give(record);
         Ok(removed)
     }
 
     /// `KeRegisterBugCheckReasonCallback`.
-    fn KeRegisterBugCheckReasonCallback(record: u64, routine: u64, reason: u32, component: u64) -> bool [max HIGH_LEVEL] {
+    fn KeRegisterBugCheckReasonCallback<call>(record: u64, routine: u64, reason: u32, component: u64) -> bool [max HIGH_LEVEL] {
         let at = record.wrapping_add(REASON.state);
         let registered = register(record, &REASON, &[(ROUTINE, routine)], component, routine.wrapping_add(reason.into()))?;
         if registered {
             guest::write_u32(record.wrapping_add(WHY), reason)?;
             guest::write_u8(at, state::INSERTED)?;
+            owed::take(record, RULE, left("bug check reason callback", routine), call.return_address());
         }
         Ok(registered)
     }
 
     /// `KeDeregisterBugCheckReasonCallback`.
     fn KeDeregisterBugCheckReasonCallback(record: u64) -> bool [max HIGH_LEVEL] {
+        owed::give(record);
         Ok(deregister(record, &REASON)?)
     }
 }

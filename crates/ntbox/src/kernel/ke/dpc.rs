@@ -3,6 +3,7 @@
 //! is for no particular one goes to the processor that queues it.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::sched::{Spin, Spinning};
@@ -13,6 +14,7 @@ use crate::kernel::callout::{Purpose, call_driver_for};
 use crate::kernel::ex::timer;
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::routine::{Routine, note_registrar};
 use crate::kernel::seh::Context;
 use crate::kernel::{boot, cpu, stop, threads, tick};
 
@@ -132,7 +134,7 @@ fn run(dpc: u64, origin: Option<Context>) {
     let Ok((routine, context, first, second)) = fields else {
         stop::bug_check(
             0xc7,
-            [0, dpc, 0, 0],
+            [1, dpc, 0, 0],
             format!("the DPC at {dpc:#018x} was queued and its memory is gone"),
             origin.as_ref(),
         );
@@ -140,18 +142,27 @@ fn run(dpc: u64, origin: Option<Context>) {
     let apcs_before = apc_counts();
     let before = cpu::set_irql(DISPATCH_LEVEL);
     RUNNING[cpu::index()].store(true, Ordering::Relaxed);
-    let call = |routine: u64, arguments: &[u64]| {
+    let call = |routine: Routine, arguments: &[u64]| {
         call_driver_for(Purpose::Interrupt, routine, arguments, stack(), origin);
     };
     match timer::of_dpc(dpc) {
-        None => call(routine, &[dpc, context, first, second]),
+        None => {
+            let routine = Routine::new(routine, "DPC routine").held_by(dpc, "KDPC");
+            call(routine, &[dpc, context, first, second]);
+        }
         Some((0, _)) => {}
-        Some((callback, arguments)) => call(callback, &arguments),
+        Some((callback, arguments)) => {
+            let callback = Routine::new(callback, "callback of a timer of ExAllocateTimer");
+            call(callback.held_by(dpc, "KDPC"), &arguments);
+        }
     }
     if let Some((deleted, argument)) = timer::expired(dpc)
         && deleted != 0
     {
-        call(deleted, &[argument]);
+        call(
+            Routine::new(deleted, "callback of a deleted timer"),
+            &[argument],
+        );
     }
     RUNNING[cpu::index()].store(false, Ordering::Relaxed);
     let apcs_after = apc_counts();
@@ -169,7 +180,7 @@ fn run(dpc: u64, origin: Option<Context>) {
     if after != DISPATCH_LEVEL {
         let what =
             format!("a DPC was called at IRQL {DISPATCH_LEVEL} and returned at IRQL {after}");
-        stop::violation("irql-not-restored", None, what, routine);
+        stop::violation_of(routine, "irql-not-restored", None, what);
     }
 }
 
@@ -233,6 +244,19 @@ pub fn is_queued(dpc: u64) -> Result<bool, Fault> {
     Ok(guest::read_u64(dpc.wrapping_add(offset::QUEUED))? != 0)
 }
 
+/// The routine of a DPC, if its memory is there.
+pub fn routine_of(dpc: u64) -> Option<u64> {
+    guest::read_u64(dpc.wrapping_add(offset::ROUTINE)).ok()
+}
+
+/// A DPC that is queued and lies in a range of addresses.
+pub fn queued_in(range: &Range<u64>) -> Option<u64> {
+    queues(|queues| {
+        let mut all = queues.iter().flatten();
+        all.find(|dpc| range.contains(dpc)).copied()
+    })
+}
+
 /// Takes a DPC out of the queue. False if it was not in it.
 pub fn remove(dpc: u64) -> Result<bool, Fault> {
     let queued = queues(|queues| {
@@ -251,13 +275,15 @@ pub fn remove(dpc: u64) -> Result<bool, Fault> {
 
 exports! {
     /// `KeInitializeDpc`.
-    fn KeInitializeDpc(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL] {
+    fn KeInitializeDpc<call>(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL] {
+        note_registrar(dpc, call.return_address());
         Ok(initialize(dpc, routine, context)?)
     }
 
     /// `KeInitializeThreadedDpc`: it may run at `PASSIVE_LEVEL` or at
     /// `DISPATCH_LEVEL`; here always at the latter.
-    fn KeInitializeThreadedDpc(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL] {
+    fn KeInitializeThreadedDpc<call>(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL] {
+        note_registrar(dpc, call.return_address());
         initialize(dpc, routine, context)?;
         Ok(guest::write_u8(dpc, THREADED)?)
     }

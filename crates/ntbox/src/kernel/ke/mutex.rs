@@ -35,6 +35,22 @@ pub fn disables_apcs(va: u64) -> Result<bool, Stop> {
     Ok(guest::read_u8(va.wrapping_add(offset::APC_DISABLE))? != 0)
 }
 
+/// The mutexes that a thread holds and that keep APCs away, as the end of a sentence
+/// about it.
+pub fn held_text(thread: u64) -> Option<String> {
+    let held = threads::mutants_of(thread).into_iter();
+    let held: Vec<String> = held
+        .filter(|va| matches!(disables_apcs(*va), Ok(true)))
+        .map(|va| format!("{va:#018x}"))
+        .collect();
+    (!held.is_empty()).then(|| {
+        format!(
+            "still holds the mutex at {}, which was not released (KeReleaseMutex)",
+            held.join(" and the one at ")
+        )
+    })
+}
+
 /// Frees a mutex, however often its owner has taken it; lifts the priority of
 /// the thread that takes it.
 pub fn free(va: u64, owner: u64, abandoned: bool, increment: i32) -> Result<(), Stop> {

@@ -30,6 +30,20 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What an object of this kind is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotificationEvent => "notification event",
+            Self::SynchronizationEvent => "synchronization event",
+            Self::Mutant => "mutex",
+            Self::Process => "process",
+            Self::Queue => "queue",
+            Self::Semaphore => "semaphore",
+            Self::Thread => "thread",
+            Self::NotificationTimer | Self::SynchronizationTimer => "timer",
+        }
+    }
+
     /// The number in the header.
     pub const fn number(self) -> u8 {
         match self {

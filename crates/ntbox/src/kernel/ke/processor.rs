@@ -11,6 +11,7 @@ use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::mm::owed;
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::Caller;
 use crate::kernel::{cpu, threads};
@@ -136,12 +137,14 @@ fn write_number(at: u64, number: u32) -> Result<(), Fault> {
 /// boot, and nothing raises a nonmaskable interrupt.
 static REGISTRATIONS: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
 
-fn register() -> u64 {
+fn register(kind: &str, routine: u64, caller: u64) -> u64 {
     let Some(handle) = pool::allocate(PoolKind::NonPaged, 0x20, TAG) else {
         return 0;
     };
     let mut registrations = REGISTRATIONS.lock();
     registrations.insert(handle);
+    let what = format!("the {kind} {routine:#018x} is not deregistered");
+    owed::take(handle, "processor-callback-left", what, caller);
     handle
 }
 
@@ -150,6 +153,7 @@ fn deregister(handle: u64) -> bool {
     let mut registrations = REGISTRATIONS.lock();
     let known = registrations.remove(&handle);
     if known {
+        owed::give(handle);
         pool::free(handle);
     }
     known
@@ -307,7 +311,7 @@ exports! {
         if flags & ADD_EXISTING != 0 && !tell_existing(routine, context, &Caller::of(call))? {
             return Ok(0);
         }
-        Ok(register())
+        Ok(register("processor change callback", routine, call.return_address()))
     }
 
     /// `KeDeregisterProcessorChangeCallback`.
@@ -317,8 +321,8 @@ exports! {
     }
 
     /// `KeRegisterNmiCallback`: NULL without memory.
-    fn KeRegisterNmiCallback(routine: u64, context: u64) -> u64 [max APC_LEVEL] fails 0 {
-        Ok(register())
+    fn KeRegisterNmiCallback<call>(routine: u64, context: u64) -> u64 [max APC_LEVEL] fails 0 {
+        Ok(register("NMI callback", routine, call.return_address()))
     }
 
     /// `KeDeregisterNmiCallback`.

@@ -7,6 +7,7 @@ use crate::kernel::callout::call_driver;
 use crate::kernel::io::{hard_error, verify_device};
 use crate::kernel::ob::{self, Attributes, Caller};
 use crate::kernel::ps::notify;
+use crate::kernel::routine::Routine;
 use crate::kernel::{boot, cpu, etw, guest, mm, se, stop, threads, tick};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
@@ -24,9 +25,13 @@ fn start(process: u64, routine: u64, context: u64, caller: &Caller<'_>) -> Optio
         info.stack = (high - boot::STACK_SIZE, high);
         info.start = routine;
     });
+    let creator = caller.address();
     ob::reference(thread)?;
     notify::thread(thread, true, caller);
     let body = move || {
+        let routine = Routine::new(routine, "start routine")
+            .held_by(thread, "system thread")
+            .registered_by(creator);
         call_driver(routine, &[context], high, None);
         end(0)
     };

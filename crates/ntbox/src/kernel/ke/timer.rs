@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::object::{self, Kind};
 use super::{apc, clock, dpc, wait};
-use crate::kernel::call::exports;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::kernel::call::{Stop, exports};
 use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
+use crate::kernel::routine::note_registrar;
 use crate::kernel::{stop, tick};
 
 /// Offsets in a KTIMER.
@@ -18,6 +19,8 @@ mod offset {
     pub const PERIOD: u64 = 0x3c;
 }
 
+/// `TIMER_OR_DPC_INVALID`.
+const TIMER_OR_DPC_INVALID: u32 = 0xc7;
 /// Bytes of a KTIMER.
 const SIZE: u64 = 0x40;
 /// Units of 100 ns in a millisecond.
@@ -49,6 +52,42 @@ pub fn active() -> Vec<u64> {
     with(|timers| timers.keys.keys().copied().collect())
 }
 
+/// The routine that a timer's DPC calls, if it has one and both are there.
+pub fn routine_of(timer: u64) -> Option<u64> {
+    let dpc = guest::read_u64(timer.wrapping_add(offset::DPC)).ok()?;
+    (dpc != 0).then(|| dpc::routine_of(dpc)).flatten()
+}
+
+/// Refuses to free memory in which a timer lies that is set, or the DPC of one, or
+/// one that is queued.
+///
+/// # Errors
+/// `TIMER_OR_DPC_INVALID`.
+pub fn check_freed(va: u64, size: u64) -> Result<(), Stop> {
+    let range = va..va.saturating_add(size);
+    let set = active();
+    let stopped = |kind: u64, at: u64, what: String| {
+        let what =
+            format!("pool at {va:#018x}, {size} bytes, was freed with {what} in it, at {at:#018x}");
+        Stop::bug_check(TIMER_OR_DPC_INVALID, [kind, at, va, range.end], what)
+    };
+    if let Some(timer) = set.iter().find(|timer| range.contains(timer)) {
+        return Err(stopped(0, *timer, "a timer that is set".to_owned()));
+    }
+    let of_timer = set.into_iter().find_map(|timer| {
+        let dpc = guest::read_u64(timer.wrapping_add(offset::DPC)).ok()?;
+        range.contains(&dpc).then_some((timer, dpc))
+    });
+    if let Some((timer, dpc)) = of_timer {
+        let what = format!("the DPC of the timer at {timer:#018x}, which is set,");
+        return Err(stopped(1, dpc, what));
+    }
+    match dpc::queued_in(&range) {
+        Some(dpc) => Err(stopped(1, dpc, "a DPC that is queued".to_owned())),
+        None => Ok(()),
+    }
+}
+
 /// Ends the wait of everything that is due.
 pub fn expire(now: u64) {
     while let Some(timer) = with(|timers| {
@@ -60,18 +99,37 @@ pub fn expire(now: u64) {
         timers.keys.remove(&timer);
         Some(timer)
     }) {
-        if fire(timer, now).is_err() {
+        if let Err(gone) = fire(timer, now) {
+            let (kind, at, what) = match gone {
+                Gone::Timer => (0, timer, String::new()),
+                Gone::Dpc(dpc) => (1, dpc, format!(" for the DPC at {dpc:#018x}")),
+            };
             stop::bug_check(
-                0xc7,
-                [0, timer, 0, 0],
-                format!("the timer at {timer:#018x} was set and its memory is gone"),
+                TIMER_OR_DPC_INVALID,
+                [kind, at, 0, 0],
+                format!(
+                    "the timer at {timer:#018x} was set{what}, and the memory of {} is gone",
+                    if kind == 0 { "the timer" } else { "the DPC" }
+                ),
                 None,
             );
         }
     }
 }
 
-fn fire(timer: u64, now: u64) -> Result<(), Fault> {
+/// What is not there any more when a timer is due.
+enum Gone {
+    Timer,
+    Dpc(u64),
+}
+
+impl From<Fault> for Gone {
+    fn from(_: Fault) -> Self {
+        Self::Timer
+    }
+}
+
+fn fire(timer: u64, now: u64) -> Result<(), Gone> {
     object::set_state(timer, 1)?;
     mark_inserted(timer, false)?;
     let period = u64::from(guest::read_u32(timer.wrapping_add(offset::PERIOD))?);
@@ -86,7 +144,7 @@ fn fire(timer: u64, now: u64) -> Result<(), Fault> {
     wait::signal(timer)?;
     let dpc = guest::read_u64(timer.wrapping_add(offset::DPC))?;
     if dpc != 0 {
-        dpc::insert(dpc, low, high)?;
+        dpc::insert(dpc, low, high).map_err(|_| Gone::Dpc(dpc))?;
     }
     Ok(())
 }
@@ -179,17 +237,20 @@ exports! {
     }
 
     /// `KeSetTimer`: whether it was set already.
-    fn KeSetTimer(timer: u64, due: i64, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+    fn KeSetTimer<call>(timer: u64, due: i64, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+        note_registrar(timer, call.return_address());
         Ok(set(timer, due, 0, dpc)?)
     }
 
     /// `KeSetTimerEx`: the same with a period in milliseconds.
-    fn KeSetTimerEx(timer: u64, due: i64, period: u32, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+    fn KeSetTimerEx<call>(timer: u64, due: i64, period: u32, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+        note_registrar(timer, call.return_address());
         Ok(set(timer, due, period, dpc)?)
     }
 
     /// `KeSetCoalescableTimer`: the same; the tolerated delay is not used.
-    fn KeSetCoalescableTimer(timer: u64, due: i64, period: u32, delay: u32, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+    fn KeSetCoalescableTimer<call>(timer: u64, due: i64, period: u32, delay: u32, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+        note_registrar(timer, call.return_address());
         Ok(set(timer, due, period, dpc)?)
     }
 

@@ -4,6 +4,8 @@
 //! moment when it is given: a synchronization event that lets a waiter through
 //! is never seen signaled by anyone else.
 
+use std::fmt::Write as _;
+
 use super::apc::{self, Place};
 use super::lock_order::Class;
 use super::object::{self, Kind};
@@ -15,7 +17,7 @@ use crate::kernel::exclusive::Exclusive;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::io::layout::irp;
 use crate::kernel::ob::Caller;
-use crate::kernel::{cpu, threads, verify};
+use crate::kernel::{cpu, last_call, loader, threads, verify};
 
 /// `STATUS_TIMEOUT`.
 pub const TIMEOUT: u32 = 0x102;
@@ -35,9 +37,43 @@ struct Waiter {
     /// The request whose cancellation ends the wait; 0 for none.
     packet: u64,
     result: Option<u32>,
+    /// Address in the driver that the call returns to; 0 if it is not known.
+    caller: u64,
 }
 
 static WAITERS: Exclusive<Vec<Waiter>> = Exclusive::new(Vec::new());
+
+/// Who waits for what, as the end of a sentence: each begins with a semicolon.
+pub fn describe() -> String {
+    let waits: Vec<(u64, Vec<u64>, u64)> = with(|waiters| {
+        let each = waiters.iter();
+        each.map(|one| (one.object, one.objects.clone(), one.caller))
+            .collect()
+    });
+    let mut text = String::new();
+    for (thread, objects, caller) in waits {
+        let id = threads::thread(thread).map_or(0, |thread| thread.id);
+        let objects = objects.iter().map(|at| {
+            let kind = Kind::of(*at).ok().flatten().map_or("object", Kind::name);
+            format!("the {kind} at {at:#018x}")
+        });
+        let objects: Vec<String> = objects.collect();
+        let _ = write!(
+            text,
+            "; the thread {id:#x} waits for {}",
+            objects.join(", ")
+        );
+        if let Some(image) = loader::find_image(caller) {
+            let _ = write!(
+                text,
+                ", since its call from {}+{:#x}",
+                image.name,
+                caller - image.base
+            );
+        }
+    }
+    text
+}
 
 fn with<T>(work: impl FnOnce(&mut Vec<Waiter>) -> T) -> T {
     work(&mut WAITERS.lock())
@@ -255,6 +291,7 @@ fn block(request: &Request<'_>, thread: u64, deadline: Option<u64>) -> Option<u3
             all: request.all,
             packet: request.packet,
             result: None,
+            caller: last_call::caller(),
         });
     });
     let woken = sched::park(wait_key(id), deadline);

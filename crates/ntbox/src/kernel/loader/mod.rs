@@ -30,7 +30,7 @@ pub struct Image {
     /// RVA and size of the function table.
     pub pdata: (u32, u32),
     /// Sections that are thrown away after DriverEntry.
-    discarded: Vec<u64>,
+    discarded: Vec<Discarded>,
 }
 
 /// What exception handling needs to know of an image.
@@ -190,9 +190,27 @@ fn new_cookie() -> u64 {
     (u64::from_le_bytes(random) & 0x0000_ffff_ffff_ffff) | 1
 }
 
+/// A section that goes after DriverEntry.
+#[derive(Debug, Clone)]
+struct Discarded {
+    start: u64,
+    size: u64,
+    name: String,
+}
+
+/// Name of the section that an address lay in and that was discarded after
+/// DriverEntry.
+pub fn discarded_section(address: u64) -> Option<String> {
+    let images = IMAGES_LOADED.lock();
+    let mut sections = images.iter().flat_map(|image| &image.discarded);
+    let section = sections
+        .find(|section| address >= section.start && address - section.start < section.size)?;
+    Some(section.name.clone())
+}
+
 /// Maps headers and sections, each with its protection. Returns the sections
 /// that are discarded after DriverEntry.
-fn map(bytes: &[u8], headers: &Headers, base: u64) -> Result<Vec<u64>, Refusal> {
+fn map(bytes: &[u8], headers: &Headers, base: u64) -> Result<Vec<Discarded>, Refusal> {
     if u64::from(headers.section_alignment) < PAGE_SIZE {
         // Such images cannot be protected by section; Windows maps them whole.
         map_range(bytes, base, 0, headers.image_size, Protection::ALL)?;
@@ -218,7 +236,11 @@ fn map(bytes: &[u8], headers: &Headers, base: u64) -> Result<Vec<u64>, Refusal> 
         }
         let goes = section.name.starts_with("INIT") || section.name == ".reloc";
         if goes && section.flags & pe::SCN_DISCARDABLE != 0 {
-            discarded.push(base + u64::from(section.rva));
+            discarded.push(Discarded {
+                start: base + u64::from(section.rva),
+                size: section.virtual_size.into(),
+                name: section.name.clone(),
+            });
         }
     }
     Ok(discarded)
@@ -255,8 +277,8 @@ fn map_range(
 /// Throws away what is only needed by DriverEntry.
 pub fn discard_init(image: &Image) {
     mm::with(|memory| {
-        for va in &image.discarded {
-            memory.unmap_and_release(*va);
+        for section in &image.discarded {
+            memory.unmap_and_release(section.start);
         }
     });
 }

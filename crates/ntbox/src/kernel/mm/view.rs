@@ -8,11 +8,12 @@ use super::virtual_memory::{limit_of, view_may_be};
 use super::{Memory, owed, protection, with};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::guest;
+use crate::kernel::guest::{self, Fault};
 use crate::kernel::layout::{HIGHEST_USER_ADDRESS, PAGE_SIZE, SYSTEM_PTES};
+use crate::kernel::ob::handles::CURRENT_PROCESS;
 use crate::kernel::ob::{self, Refusal, Type};
-use crate::kernel::stop;
 use crate::kernel::zw::mode::Mode;
+use crate::kernel::{stop, threads};
 
 /// `PROCESS_VM_OPERATION`.
 const VM_OPERATION: u32 = 0x8;
@@ -53,22 +54,26 @@ struct Request {
 
 exports! {
     /// `ZwMapViewOfSection`.
-    fn ZwMapViewOfSection(
+    fn ZwMapViewOfSection<call>(
         section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
         inherit: u32, kind: u32, protect: u32,
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
-        ob::outcome(map_by_handle(section, process, &wanted, Mode::Kernel))
+        let mapped = map_by_handle(section, process, &wanted, Mode::Kernel);
+        note_view(&wanted, &mapped, process, call.return_address())?;
+        ob::outcome(mapped)
     }
 
     /// `NtMapViewOfSection`.
-    fn NtMapViewOfSection(
+    fn NtMapViewOfSection<call>(
         section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
         inherit: u32, kind: u32, protect: u32,
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let mode = Mode::previous();
-        mode.outcome(map_by_handle(section, process, &wanted, mode))
+        let mapped = map_by_handle(section, process, &wanted, mode);
+        note_view(&wanted, &mapped, process, call.return_address())?;
+        mode.outcome(mapped)
     }
 
     /// `MmMapViewOfSection`: the same with objects.
@@ -198,6 +203,26 @@ fn map_by_handle(section: u64, process: u64, wanted: &Wanted, mode: Mode) -> Res
         return Err(ntstatus::STATUS_MAPPED_ALIGNMENT.into());
     }
     map(section, process, wanted, &request)
+}
+
+/// Notes a view in the process System, where no process's end unmaps it.
+fn note_view(
+    wanted: &Wanted,
+    mapped: &Result<u32, Refusal>,
+    process: u64,
+    caller: u64,
+) -> Result<(), Fault> {
+    let system = threads::system_process();
+    let own = process == CURRENT_PROCESS && threads::current_process() == system;
+    let is_system = own || ob::handles::get(process).is_ok_and(|entry| entry.object == system);
+    if caller == 0 || !is_system || !matches!(mapped, Ok(status) if status.cast_signed() >= 0) {
+        return Ok(());
+    }
+    let base = guest::read_u64(wanted.base)?;
+    let what =
+        format!("the view of a section at {base:#018x} in the process System is not unmapped");
+    owed::take(base, "view-leak", what, caller);
+    Ok(())
 }
 
 fn map(section: Section, process: u64, wanted: &Wanted, request: &Request) -> Result<u32, Refusal> {
@@ -382,6 +407,9 @@ fn unmap(process: u64, base: u64) -> Result<(), u32> {
         }
         memory.remove_pages(process, start, end);
         memory.segments.release(segment, &mut memory.physical);
+        if process == threads::system_process() {
+            memory.debts.remove(&start);
+        }
         Ok(())
     })
 }

@@ -4,6 +4,7 @@
 use crate::kernel::call::{Call, Frame};
 use crate::kernel::callout::{Purpose, call_driver, call_driver_for};
 use crate::kernel::guest;
+use crate::kernel::routine::Routine;
 use crate::kernel::seh::Context;
 
 /// The origin of a request.
@@ -53,17 +54,22 @@ impl<'a> Caller<'a> {
     }
 
     /// Calls a function of the driver. No lock may be held.
-    pub fn call(&self, function: u64, arguments: &[u64]) -> u64 {
-        self.call_on(self.stack, function, arguments)
+    pub fn call(&self, routine: impl Into<Routine>, arguments: &[u64]) -> u64 {
+        self.call_on(self.stack, routine, arguments)
     }
 
     /// The same for a purpose that matters to exceptions.
-    pub fn call_for(&self, purpose: Purpose, function: u64, arguments: &[u64]) -> u64 {
-        call_driver_for(purpose, function, arguments, self.stack, self.origin())
+    pub fn call_for(
+        &self,
+        purpose: Purpose,
+        routine: impl Into<Routine>,
+        arguments: &[u64],
+    ) -> u64 {
+        call_driver_for(purpose, routine, arguments, self.stack, self.origin())
     }
 
     /// The same with another stack, which begins below `stack`.
-    pub fn call_on(&self, stack: u64, function: u64, arguments: &[u64]) -> u64 {
-        call_driver(function, arguments, stack, self.origin())
+    pub fn call_on(&self, stack: u64, routine: impl Into<Routine>, arguments: &[u64]) -> u64 {
+        call_driver(routine, arguments, stack, self.origin())
     }
 }

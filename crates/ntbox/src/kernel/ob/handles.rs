@@ -9,7 +9,7 @@ use ntstatus::Named;
 
 use super::attributes::{EXCLUSIVE, INHERIT, KERNEL_HANDLE};
 use super::types::Type;
-use super::{Caller, State, object, with};
+use super::{Caller, State, handle_rules, object, with};
 use crate::kernel::{stop, threads};
 
 /// Mark of a kernel handle.
@@ -61,6 +61,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether there is a handle of a number.
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.entries.contains_key(&number)
+    }
+
     fn insert(&mut self, entry: Entry) -> u64 {
         let handle = self.free.pop_front().unwrap_or_else(|| {
             self.used += 1;
@@ -124,6 +129,7 @@ pub fn insert_in(
     if attributes & EXCLUSIVE != 0 && attributes & INHERIT != 0 {
         return Err(ntstatus::STATUS_INVALID_PARAMETER);
     }
+    handle_rules::check_new(process, attributes, caller);
     with(|state| {
         let header = state
             .objects
@@ -159,7 +165,11 @@ pub fn insert_in(
 /// # Errors
 /// `STATUS_INVALID_HANDLE`.
 pub fn get(handle: u64) -> Result<Entry, u32> {
-    get_in(threads::current_process(), handle)
+    let found = get_in(threads::current_process(), handle);
+    if found.is_err() {
+        handle_rules::check_missing(handle);
+    }
+    found
 }
 
 /// What a handle of a process stands for.

@@ -21,6 +21,7 @@
 pub mod attributes;
 mod caller;
 pub mod filters;
+mod handle_rules;
 pub mod handles;
 mod initial;
 pub mod name;
@@ -45,8 +46,8 @@ pub use namespace::{
     Directory, Inserted, entries_of, insert, lookup, lookup_path, make_temporary, path,
 };
 pub use object::{
-    Payload, count_of, create, dereference, dereference_for, inspect, reference, reference_for,
-    references_left,
+    Payload, count_of, create, dereference, dereference_for, describe, inspect, reference,
+    reference_for, references_left, type_of,
 };
 pub use open::{by_handle, insert_and_open, open_by_name, open_handle};
 pub use query_name::{full as full_name, write as write_name};

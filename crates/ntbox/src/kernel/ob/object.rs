@@ -94,6 +94,11 @@ pub(super) fn allocate(kind: Type, size: u64) -> Option<u64> {
 }
 
 impl Header {
+    /// Whether a driver has a reference that it has to give back.
+    pub(super) fn is_taken(&self) -> bool {
+        !self.taken.is_empty()
+    }
+
     pub(super) fn new(kind: Type, payload: Payload) -> Self {
         Self {
             kind,
@@ -207,6 +212,11 @@ pub fn references_left() -> Vec<(u64, String, u64)> {
         list.sort_unstable();
         list
     })
+}
+
+/// An object for a person: type and name.
+pub fn describe(object: u64) -> String {
+    with(|state| state.describe(object))
 }
 
 /// How many objects of a type there are, and how many handles to them.

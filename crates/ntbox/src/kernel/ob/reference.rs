@@ -167,11 +167,12 @@ fn reference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
 fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
     let held = |header: &object::Header| {
         let needed = header.handles + u64::from(header.name.is_some());
-        (header.kind, header.pointers <= needed)
+        let is_stolen = matches!(header.kind, Type::Process | Type::Thread) && !header.is_taken();
+        (header.kind, header.pointers <= needed, is_stolen)
     };
     match object::inspect(object, held) {
         None => Err(no_object(object, "dereferenced")),
-        Some((kind, true)) => Err(Stop::bug_check(
+        Some((kind, true, _)) => Err(Stop::bug_check(
             REFERENCE_BY_POINTER,
             [initial::object_of(kind), object, 0, 0],
             format!(
@@ -180,7 +181,18 @@ fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
                 kind.name()
             ),
         )),
-        Some((_, false)) => {
+        Some((_, false, true)) => {
+            // The reference is the kernel's own. On Windows the object would end while
+            // it is in use; here it is kept.
+            let what = format!(
+                "the {} was dereferenced, and no driver has a reference to it; this one is the kernel's own",
+                object::describe(object)
+            );
+            stop::violation("object-over-dereferenced", None, what, caller.address());
+            let left = object::inspect(object, |header| header.pointers);
+            Ok(left.unwrap_or(0))
+        }
+        Some((_, false, false)) => {
             object::dereference_for(object, caller).ok_or_else(|| no_object(object, "dereferenced"))
         }
     }

@@ -12,6 +12,7 @@ use crate::kernel::guest;
 use crate::kernel::io::irp::{self, Owner};
 use crate::kernel::io::layout::{device, irp as offset, major, stack};
 use crate::kernel::ob::Caller;
+use crate::kernel::routine::Routine;
 use crate::kernel::{io, threads};
 
 /// `STATUS_INVALID_PARAMETER_2`.
@@ -63,7 +64,8 @@ pub fn finished(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
             asked.context,
             block,
         ];
-        caller.call(asked.function, &arguments);
+        let routine = Routine::new(asked.function, "completion routine of PoRequestPowerIrp");
+        caller.call(routine, &arguments);
     }
     irp::free(packet, caller.address())
 }

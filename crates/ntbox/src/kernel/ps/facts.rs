@@ -5,6 +5,7 @@ use ntstatus::{STATUS_INVALID_CID, STATUS_PENDING, STATUS_SUCCESS};
 use super::{process_at, thread_at};
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::ob::Caller;
 use crate::kernel::{guest, ob, se, threads};
 
 exports! {
@@ -88,7 +89,7 @@ exports! {
     }
 
     /// `PsLookupProcessThreadByCid`: both referenced; the process is optional.
-    fn PsLookupProcessThreadByCid(id: u64, process: u64, thread: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_000b {
+    fn PsLookupProcessThreadByCid<call>(id: u64, process: u64, thread: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_000b {
         let owner = threads::process_by_id(guest::read_u64(id)?);
         let found = threads::thread_by_id(guest::read_u64(id.wrapping_add(8))?);
         let info = found.and_then(threads::thread);
@@ -98,10 +99,10 @@ exports! {
         }
         if process != 0 {
             guest::write_u64(process, owner)?;
-            ob::reference(owner);
+            ob::reference_for(owner, &Caller::of(call));
         }
         guest::write_u64(thread, found)?;
-        ob::reference(found);
+        ob::reference_for(found, &Caller::of(call));
         Ok(STATUS_SUCCESS)
     }
 }

@@ -10,6 +10,7 @@ use ntstatus::{STATUS_INVALID_CID, STATUS_INVALID_PARAMETER, STATUS_PENDING, STA
 use super::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use super::call::{Call, Export, Stop, exports};
 use super::guest::{self, UnicodeString};
+use super::ob::Caller;
 use super::threads::{self, Process, Thread};
 use super::{ob, stop, version};
 use crate::OsVersion;
@@ -127,13 +128,13 @@ exports! {
     fn PsGetCurrentProcessSessionId() -> u32 [max HIGH_LEVEL] { Ok(0) }
 
     /// `PsLookupProcessByProcessId`: referenced, to be dereferenced.
-    fn PsLookupProcessByProcessId(id: u64, to: u64) -> u32 [max APC_LEVEL] fails 0xc000_000b {
-        hand_out(threads::process_by_id(id), to, STATUS_INVALID_CID)
+    fn PsLookupProcessByProcessId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL] fails 0xc000_000b {
+        hand_out(threads::process_by_id(id), to, STATUS_INVALID_CID, &Caller::of(call))
     }
 
     /// `PsLookupThreadByThreadId`: referenced, to be dereferenced.
-    fn PsLookupThreadByThreadId(id: u64, to: u64) -> u32 [max APC_LEVEL] fails 0xc000_000d {
-        hand_out(threads::thread_by_id(id), to, STATUS_INVALID_PARAMETER)
+    fn PsLookupThreadByThreadId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL] fails 0xc000_000d {
+        hand_out(threads::thread_by_id(id), to, STATUS_INVALID_PARAMETER, &Caller::of(call))
     }
 
     /// `PsGetVersion`: each part where it is wanted; TRUE on a checked build,
@@ -183,12 +184,17 @@ fn not_one(call: &Call<'_>, va: u64, what: &str) -> Result<(), Stop> {
 }
 
 /// Stores a reference to an object, or fails if there is none.
-fn hand_out(object: Option<u64>, to: u64, otherwise: u32) -> Result<u32, Stop> {
+fn hand_out(
+    object: Option<u64>,
+    to: u64,
+    otherwise: u32,
+    caller: &Caller<'_>,
+) -> Result<u32, Stop> {
     let Some(object) = object else {
         return Ok(otherwise);
     };
     guest::write_u64(to, object)?;
-    ob::reference(object);
+    ob::reference_for(object, caller);
     Ok(STATUS_SUCCESS)
 }
 

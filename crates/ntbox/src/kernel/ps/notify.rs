@@ -12,6 +12,7 @@ use crate::kernel::guest::{self, Fault, UnicodeString};
 use crate::kernel::ke::{sched, thread as region};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::{Caller, name};
+use crate::kernel::routine::Routine;
 use crate::kernel::{loader, threads};
 
 /// `STATUS_PROCEDURE_NOT_FOUND`.
@@ -119,7 +120,13 @@ fn unregister(kind: Kind, routine: u64) -> u32 {
 /// Calls all routines of some kinds, each with the arguments for it.
 fn call_all(caller: &Caller<'_>, mut arguments: impl FnMut(Kind) -> Option<[u64; 3]>) {
     let all = with(|routines| routines.clone());
-    for Registration { kind, routine, .. } in all {
+    for Registration {
+        kind,
+        routine,
+        caller: registrar,
+        ..
+    } in all
+    {
         let Some(arguments) = arguments(kind) else {
             continue;
         };
@@ -136,7 +143,8 @@ fn call_all(caller: &Caller<'_>, mut arguments: impl FnMut(Kind) -> Option<[u64;
             continue;
         }
         region::enter_critical_region();
-        caller.call(routine, &arguments);
+        let notify = Routine::new(routine, "notify routine").registered_by(registrar);
+        caller.call(notify, &arguments);
         region::leave_critical_region();
         let _ = count(-1);
         sched::wake(idle_key(routine));

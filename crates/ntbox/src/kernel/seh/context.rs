@@ -97,6 +97,11 @@ impl Context {
         self.registers[RSP]
     }
 
+    /// Changes RSP.
+    pub fn set_rsp(&mut self, rsp: u64) {
+        self.registers[RSP] = rsp;
+    }
+
     /// The bytes that a driver sees.
     pub fn as_bytes(&self) -> &[u8] {
         // SAFETY: the structure has no padding (the fields fill 0x4D0 bytes

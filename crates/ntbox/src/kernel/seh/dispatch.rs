@@ -13,8 +13,10 @@ use super::unhandled;
 use super::unwind_info::EHANDLER;
 use super::walk::{Frame, Position, Step};
 use crate::kernel::callout::{self, Purpose};
-use crate::kernel::guest::Fault;
-use crate::kernel::layout::STACKS;
+use crate::kernel::guest::{self, Fault};
+use crate::kernel::layout::{NT, STACKS};
+use crate::kernel::routine::Routine;
+use crate::kernel::stop::{self, Access};
 
 /// What a language handler answers: `EXCEPTION_DISPOSITION`.
 pub mod disposition {
@@ -52,6 +54,30 @@ impl From<Fault> for Failure {
 /// Raises an exception at `context`, the innermost place of the driver.
 pub fn raise(context: &Context, record: ExceptionRecord) -> ! {
     raise_below(context, record, room(context))
+}
+
+/// The kernel was to call a routine of the driver at an address that its processor
+/// does not have, or where nothing of the driver's is. `context` is the end of the
+/// kernel's frames.
+pub fn call_nowhere(mut context: Context, routine: &Routine) -> ! {
+    if is_canonical(routine.address) {
+        // The processor pushes where to return to, and faults behind its jump.
+        let below = context.rsp().wrapping_sub(8);
+        if let Err(fault) = guest::write_u64(below, context.rip) {
+            unhandled::no_memory(&context, fault);
+        }
+        context.set_rsp(below);
+        context.rip = routine.address;
+        let what = format!("{routine} was called and lies where nothing is");
+        stop::invalid_access(&context, routine.address, Access::Execute, &what);
+    }
+    // The fault is the kernel's, at its call, and the processor does not say which
+    // address it is about. There is nothing to go on with.
+    let record = ExceptionRecord {
+        flags: NONCONTINUABLE,
+        ..ExceptionRecord::hardware(ntstatus::STATUS_ACCESS_VIOLATION, NT.base, &[0, u64::MAX])
+    };
+    raise(&context, record)
 }
 
 /// Raises an exception whose record the driver holds.
@@ -136,7 +162,7 @@ pub fn resume(level: usize, context: &Context) -> ! {
 }
 
 /// Whether an address is one that the processor takes.
-fn is_canonical(va: u64) -> bool {
+pub fn is_canonical(va: u64) -> bool {
     matches!(va >> 47, 0 | 0x1_ffff)
 }
 

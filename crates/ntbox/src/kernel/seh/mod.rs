@@ -28,9 +28,10 @@ mod unwind_info;
 mod walk;
 
 pub use context::{Context, ExceptionRecord};
-pub use dispatch::{raise, resume};
+pub use dispatch::{call_nowhere, is_canonical, raise, resume};
 pub use guarded::is_guarded;
 pub use native::NATIVE;
+pub use unhandled::kernel_exception;
 pub use walk::{Slots, Trace, backtrace, trace};
 
 use super::call::Export;

@@ -8,7 +8,7 @@ use super::memory::Damage;
 
 use crate::kernel::callout;
 use crate::kernel::guest::{self, Fault};
-use crate::kernel::layout::STACKS;
+use crate::kernel::layout::{NT, STACKS};
 use crate::kernel::stop;
 use crate::kernel::threads;
 
@@ -82,12 +82,32 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
     )
 }
 
+/// Stops the kernel for an exception in what it did by itself, where no handler of
+/// the driver could take it.
+pub fn kernel_exception(code: u32, information: [u64; 2], what: &str) -> ! {
+    let status = i64::from(code.cast_signed()).cast_unsigned();
+    let [first, second] = information;
+    if callout::in_interrupt() {
+        let parameters = [status, NT.base, first, second];
+        stop::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, None);
+    }
+    if threads::current().is_some_and(|thread| thread.user_mode) {
+        let parameters = [code.into(), NT.base, 0, 0];
+        stop::bug_check(SYSTEM_SERVICE_EXCEPTION, parameters, what, None);
+    }
+    let parameters = [status, NT.base, 0, 0];
+    stop::bug_check(SYSTEM_THREAD_EXCEPTION_NOT_HANDLED, parameters, what, None)
+}
+
 /// What is behind an exception, if the place that it was raised at tells it.
 fn cause(fault: &Context, raised: &ExceptionRecord) -> Option<String> {
     /// `STATUS_BREAKPOINT`.
     const BREAKPOINT: u32 = 0x8000_0003;
     /// `ret`, with and without a number of bytes to take off.
     const RETURNS: [u8; 2] = [0xc2, 0xc3];
+    if let Some(routine) = callout::routine_begun(fault) {
+        return Some(format!("it was the kernel's call of {routine}"));
+    }
     if raised.code == BREAKPOINT {
         return Some(
             "there is no kernel debugger to take a breakpoint (`--debugger` attaches one)"

@@ -13,6 +13,7 @@ use super::{list, pool, slist};
 use crate::kernel::call::{Call, Export, Return, Stop};
 use crate::kernel::layout::PAGED_POOL;
 use crate::kernel::ob::Caller;
+use crate::kernel::routine::{Routine, note_registrar};
 use crate::kernel::{cpu, exports, guest, stop, verify};
 
 /// Exports for `NPAGED_LOOKASIDE_LIST` and `PAGED_LOOKASIDE_LIST`.
@@ -123,6 +124,7 @@ pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), St
         va + offset::SIZE,
         u32::try_from(size.max(MINIMUM_SIZE)).unwrap_or(u32::MAX),
     )?;
+    note_registrar(va, caller);
     guest::write_u64(va + offset::ALLOCATE, routine(allocate, DEFAULT_ALLOCATE)?)?;
     guest::write_u64(va + offset::FREE, routine(free, DEFAULT_FREE)?)?;
     // The system's list of all lookaside lists is kept elsewhere; an entry that
@@ -174,6 +176,7 @@ pub fn allocate(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Return 
         // So that the block counts as taken by this call of the driver.
         return pool::by_type(pool_type, size, tag, false, caller, function);
     }
+    let routine = Routine::new(routine, "Allocate routine").held_by(va, "lookaside list");
     Ok(origin.call(routine, &[u64::from(pool_type), size, u64::from(tag), va]))
 }
 
@@ -200,6 +203,7 @@ fn release(va: u64, entry: u64, function: &str, origin: &Caller<'_>) -> Result<(
     if exports::name_at(routine) == Some(DEFAULT_FREE) {
         return pool::free(entry, None, origin.address(), function);
     }
+    let routine = Routine::new(routine, "Free routine").held_by(va, "lookaside list");
     origin.call(routine, &[entry, va]);
     Ok(())
 }

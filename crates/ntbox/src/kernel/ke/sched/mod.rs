@@ -12,7 +12,7 @@ pub use self::preempt::{is_preempted, preempt, reprioritized, round_robin, yield
 use self::ready::Ready;
 use self::stack::{HostStack, switch};
 pub use self::turns::{Spin, Spinning, rotate};
-use super::{clock, dpc, ipi, priority, processor};
+use super::{clock, dpc, ipi, priority, processor, wait};
 use crate::kernel::callout::Callouts;
 use crate::kernel::exclusive::{Exclusive, Guard};
 use crate::kernel::{callout, cpu, mm, stop, threads, tick};
@@ -410,7 +410,8 @@ fn deadlock() -> ! {
         0x133,
         [1, count as u64, 0, 0],
         format!(
-            "all {count} threads wait and nothing is due that would wake one: the driver waits for ever"
+            "all {count} threads wait and nothing is due that would wake one: the driver waits for ever{}",
+            wait::describe()
         ),
         None,
     )

@@ -8,6 +8,7 @@ use crate::kernel::ke::{sched, thread as region};
 use crate::kernel::mm::pool::{self, PoolKind};
 use crate::kernel::ob::types::Type;
 use crate::kernel::ob::{Caller, initial};
+use crate::kernel::routine::Routine;
 
 /// `OB_OPERATION_HANDLE_CREATE`.
 const CREATE: u32 = 0x1;
@@ -168,6 +169,7 @@ fn call(filter: &Filter, routine: u64, information: u64, caller: &Caller<'_>) ->
     }
     if routine != 0 {
         region::enter_critical_region();
+        let routine = Routine::new(routine, "object callback").registered_by(filter.caller);
         caller.call(routine, &[filter.context, information]);
         region::leave_critical_region();
     }

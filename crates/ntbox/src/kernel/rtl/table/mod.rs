@@ -17,6 +17,7 @@ pub use splay_table::EXPORTS as SPLAY;
 use crate::kernel::call::Stop;
 use crate::kernel::guest::{self, Fault};
 use crate::kernel::ob::Caller;
+use crate::kernel::routine::Routine;
 
 /// `GenericLessThan`: the first element comes before the second.
 const LESS: u32 = 0;
@@ -176,7 +177,7 @@ impl Table<'_> {
 
     /// Searches below `root`.
     fn search(&self, root: Option<Node>, buffer: u64) -> Result<Search, Stop> {
-        let compare = self.routine(0)?;
+        let compare = Routine::new(self.routine(0)?, "compare routine").held_by(self.va, "table");
         let Some(mut node) = root else {
             return Ok(Search::Empty);
         };
