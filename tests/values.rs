@@ -29,7 +29,14 @@ fn values_are_those_of_windows_and_refusals_are_told() {
 
 #[test]
 fn walk_over_a_list_without_an_end_is_told() {
-    let routines = ["DeviceQueue", "Contexts", "Prefixes", "Ranges", "Devices"];
+    let routines = [
+        "DeviceQueue",
+        "Contexts",
+        "Prefixes",
+        "Ranges",
+        "Devices",
+        "Attached",
+    ];
     for (how, routine) in (0..).zip(routines) {
         let stop = stopped(mistake("rings", how), routine);
         assert_eq!(stop.code, 0x133, "{routine}: {}", stop.what);
@@ -62,6 +69,16 @@ fn export_that_came_later_is_not_there_before() {
             "ExAllocatePool2 is imported by the driver and came with Windows 10.0.19041; this is Windows {major}.{minor}.{build}"
         );
         assert!(stop.what.contains(&since), "{}", stop.what);
+    }
+    let image = build::driver("later");
+    for (build, there) in [(17763, false), (19041, true)] {
+        let version = OsVersion {
+            build,
+            ..OsVersion::default()
+        };
+        let imports = ntbox::imports_on(&image, version).expect("imports");
+        let provided = imports.iter().filter(|import| import.provided).count();
+        assert_eq!(provided + usize::from(!there), imports.len(), "{imports:?}");
     }
     let report = later_on(10, 0, 19041);
     let found = "ExAllocatePool2 1, MmCopyMemory 1, ExAllocatePoolWithTag 1";

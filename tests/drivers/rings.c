@@ -76,6 +76,16 @@ VISIBLE VOID Devices(PDRIVER_OBJECT driver)
     }
 }
 
+VISIBLE VOID Attached(PDRIVER_OBJECT driver)
+{
+    PDEVICE_OBJECT device;
+
+    if (IoCreateDevice(driver, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &device) == 0) {
+        device->AttachedDevice = device;
+        IoGetAttachedDevice(device);
+    }
+}
+
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
     switch (Parameter(path, L"How", 0)) {
@@ -84,6 +94,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     case 2: Prefixes(); break;
     case 3: Ranges(); break;
     case 4: Devices(driver); break;
+    case 5: Attached(driver); break;
     }
     return STATUS_UNSUCCESSFUL;
 }

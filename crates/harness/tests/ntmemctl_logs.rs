@@ -78,6 +78,11 @@ fn a_log_that_was_saved_is_checked() {
     assert_eq!(none.status.code(), Some(1));
     assert!(labelled(&none, "verdict").ends_with("not in the log"));
     fails(
+        &ntmemctl(&["check", "/dev/zero"]),
+        7,
+        &["/dev/zero cannot be read: it has more than 268435456 bytes"],
+    );
+    fails(
         &ntmemctl(&["check", "/nowhere/at.log"]),
         7,
         &["cannot be read"],

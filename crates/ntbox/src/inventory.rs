@@ -20,6 +20,8 @@ pub struct Import {
     /// Whether this kernel provides it. What it does not is an error only when
     /// the driver calls it.
     pub provided: bool,
+    /// The version of Windows that it came with, if drivers are built for older ones.
+    pub since: Option<OsVersion>,
     /// Why this kernel does not, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
@@ -65,11 +67,12 @@ pub enum ExportKind {
     Variable,
 }
 
-/// What the driver in a file imports, in the order of its import table.
+/// What the driver in a file imports, in the order of its import table. What came after
+/// a version of Windows is not provided.
 ///
 /// # Errors
 /// The file cannot be read or is no driver image.
-pub fn imports(image: &Path) -> Result<Vec<Import>, Error> {
+pub fn imports_on(image: &Path, version: OsVersion) -> Result<Vec<Import>, Error> {
     machine::check_file(image)?;
     let file = host_file::read(image, host_file::LIMIT).map_err(|source| Error::Read {
         path: image.to_owned(),
@@ -89,16 +92,27 @@ pub fn imports(image: &Path) -> Result<Vec<Import>, Error> {
         .into_iter()
         .map(|import| {
             let of_kernel = loader::is_kernel(&import.module);
-            let provided = of_kernel && provides(&import.name);
+            let since = since::of(&import.name).filter(|_| of_kernel);
+            let came_later = since.is_some_and(|since| since > version);
+            let provided = of_kernel && !came_later && provides(&import.name);
             let is_missing = of_kernel && !provided;
             Import {
                 provided,
+                since,
                 reason: is_missing.then(|| missing::reason(&import.name)).flatten(),
                 module: import.module,
                 name: import.name,
             }
         })
         .collect())
+}
+
+/// What the driver in a file imports, in the order of its import table.
+///
+/// # Errors
+/// The file cannot be read or is no driver image.
+pub fn imports(image: &Path) -> Result<Vec<Import>, Error> {
+    imports_on(image, OsVersion::default())
 }
 
 /// What a module that this kernel does not have is, in a sentence, if it is one of

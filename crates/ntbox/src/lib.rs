@@ -25,7 +25,8 @@ mod written;
 pub use config::{Config, DebugFilter, MAXIMUM_PROCESSORS, Time, VolumeFile};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use inventory::{
-    Export, ExportKind, Import, MissingExport, describe_module, exports, imports, missing_exports,
+    Export, ExportKind, Import, MissingExport, describe_module, exports, imports, imports_on,
+    missing_exports,
 };
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use machine::{Machine, Started, run};

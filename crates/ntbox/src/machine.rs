@@ -277,8 +277,9 @@ impl Machine {
         &self.report.log
     }
 
-    /// Calls DriverUnload if the driver is started, looks for what it left
-    /// behind, and ends the process.
+    /// Ends the programs, calls DriverUnload if the driver is started, looks for what
+    /// it left behind, and ends the process. A driver is not unloaded while a handle
+    /// to one of its devices is open.
     ///
     /// # Errors
     /// The kernel process failed, which is not the driver's doing.

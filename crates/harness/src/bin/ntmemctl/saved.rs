@@ -1,8 +1,9 @@
 //! Checks a log that was saved elsewhere: each life of the driver in it against
 //! what the driver promises.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use harness::host::Service;
 use harness::logs;
@@ -38,8 +39,21 @@ pub fn check_and_show(args: &CheckLog) -> (io::Result<()>, u8) {
     }
 }
 
+/// The bytes of a log, which may come through a pipe, but has an end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    /// 256 MiB.
+    const LIMIT: u64 = 256 << 20;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LIMIT {
+        let what = format!("it has more than {LIMIT} bytes, which are the limit");
+        return Err(io::Error::other(what));
+    }
+    Ok(bytes)
+}
+
 fn check(args: &CheckLog) -> Result<Vec<Checked>, Failure> {
-    let bytes = fs::read(&args.file).map_err(|error| {
+    let bytes = read(&args.file).map_err(|error| {
         Failure::Unreadable(format!("{} cannot be read: {error}", args.file.display()))
     })?;
     let lives = saved::lives(&logs::lines(&logs::decode(&bytes)));

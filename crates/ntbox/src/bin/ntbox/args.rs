@@ -276,6 +276,9 @@ Exit status:
 pub struct Imports {
     /// The driver's image
     pub file: PathBuf,
+    /// Version of Windows whose exports count [default: 10.0.19045]
+    #[arg(long, visible_alias = "windows", value_name = "MAJOR.MINOR.BUILD", value_parser = parse::version)]
+    pub os: Option<OsVersion>,
     /// Write one JSON object instead of text
     #[arg(long)]
     pub json: bool,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ntbox::{Error, Export, Import, MissingExport, Report, Verdict};
+use ntbox::{Error, Export, Import, MissingExport, OsVersion, Report, Verdict};
 
 use crate::args::{Cli, Command, status};
 use crate::ioctl::{self, Session};
@@ -39,7 +39,7 @@ pub fn carry_out(cli: &Cli) -> Outcome<'_> {
         Command::Run(args) => run(&args.config()),
         Command::Ioctl(args) => ioctl::run(args).map(|session| Done::Ioctl(Box::new(session))),
         Command::Sweep(args) => sweep::run(args).map(|swept| Done::Sweep(Box::new(swept))),
-        Command::Imports(args) => imports(&args.file),
+        Command::Imports(args) => imports(&args.file, args.os.unwrap_or_default()),
         Command::Exports(args) if args.missing => Ok(Done::Missing(ntbox::missing_exports())),
         Command::Exports(_) => Ok(Done::Exports(ntbox::exports())),
     };
@@ -53,8 +53,8 @@ fn run(config: &ntbox::Config) -> Result<Done, Error> {
     ntbox::run(config).map(|report| Done::Run(Box::new(report)))
 }
 
-fn imports(file: &Path) -> Result<Done, Error> {
-    ntbox::imports(file).map(Done::Imports)
+fn imports(file: &Path, version: OsVersion) -> Result<Done, Error> {
+    ntbox::imports_on(file, version).map(Done::Imports)
 }
 
 impl Outcome<'_> {

@@ -134,14 +134,16 @@ fn imports(out: &mut impl Write, list: &[Import]) -> io::Result<()> {
         name,
         provided,
         reason,
+        since,
     } in list
     {
         let (module, name) = (module.escape_debug(), name.escape_debug());
         if *provided {
             writeln!(out, "provided {module}!{name}")?;
         } else {
+            let since = since.map_or_else(String::new, |since| format!(", since Windows {since}"));
             let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-            writeln!(out, "{BAD}missing{BAD:#}  {module}!{name}{reason}")?;
+            writeln!(out, "{BAD}missing{BAD:#}  {module}!{name}{since}{reason}")?;
         }
     }
     let missing = list.iter().filter(|import| !import.provided).count();

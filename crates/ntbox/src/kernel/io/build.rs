@@ -183,9 +183,12 @@ exports! {
             Ok(found) => found,
             Err(status) => return Ok(status),
         };
-        let stored = devices::related(target)
-            .and_then(|top| guest::write_u64(below, top))
-            .and_then(|()| devices::attach(source, devices::related(target)?));
+        let attach = || -> Result<u64, Stop> {
+            let top = devices::related(target)?;
+            guest::write_u64(below, top)?;
+            devices::attach(source, top)
+        };
+        let stored = attach();
         ending::handle_closed(&ending::no_handle(opened), &caller);
         ob::dereference(opened, &caller);
         stored?;
@@ -195,7 +198,7 @@ exports! {
     /// `IoGetRelatedDeviceObject`: the top of the stack that a file is open on.
     fn IoGetRelatedDeviceObject(object: u64) -> u64 [max PASSIVE_LEVEL] {
         let body = guest::read_u64(object + super::layout::file::DEVICE_OBJECT)?;
-        Ok(devices::related(body)?)
+        devices::related(body)
     }
 
     /// `IoGetBaseFileSystemDeviceObject`: the bottom of that stack.

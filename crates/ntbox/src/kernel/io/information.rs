@@ -84,7 +84,7 @@ impl Wanted {
 
     /// What the I/O manager answers by itself; `None` if the driver is to be
     /// asked.
-    fn own(&self, file: &Entry) -> Result<Option<Result<u64, u32>>, Fault> {
+    fn own(&self, file: &Entry) -> Result<Option<Result<u64, u32>>, Stop> {
         let object = file.object;
         let query = self.direction == Direction::Query;
         let position = object + offset::CURRENT_BYTE_OFFSET;
@@ -128,7 +128,7 @@ impl Wanted {
     }
 
     /// Fills in what is the I/O manager's own of `FILE_ALL_INFORMATION`.
-    fn complete_all(&self, file: &Entry) -> Result<(), Fault> {
+    fn complete_all(&self, file: &Entry) -> Result<(), Stop> {
         const ACCESS: u64 = 0x4c;
         const MODE: u64 = 0x58;
         const ALIGNMENT: u64 = 0x5c;
@@ -137,7 +137,8 @@ impl Wanted {
         }
         guest::write_u32(self.buffer + ACCESS, file.access)?;
         guest::write_u32(self.buffer + MODE, mode_of(file.object)?)?;
-        guest::write_u32(self.buffer + ALIGNMENT, alignment_of(file.object)?)
+        let alignment = alignment_of(file.object)?;
+        Ok(guest::write_u32(self.buffer + ALIGNMENT, alignment)?)
     }
 }
 
@@ -177,9 +178,10 @@ fn set_mode(object: u64, mode: u32) -> Result<Result<u64, u32>, Fault> {
     Ok(Ok(0))
 }
 
-fn alignment_of(object: u64) -> Result<u32, Fault> {
+fn alignment_of(object: u64) -> Result<u32, Stop> {
     let body = guest::read_u64(object + offset::DEVICE_OBJECT)?;
-    guest::read_u32(super::device::related(body)? + device::ALIGNMENT_REQUIREMENT)
+    let top = super::device::related(body)?;
+    Ok(guest::read_u32(top + device::ALIGNMENT_REQUIREMENT)?)
 }
 
 /// Serves a call: handle, status block, buffer, length, class.
