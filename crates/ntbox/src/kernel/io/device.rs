@@ -296,7 +296,7 @@ exports! {
 
     /// `IoAttachDeviceToDeviceStack`: returns the device below, NULL on failure.
     fn IoAttachDeviceToDeviceStack(source: u64, target: u64) -> u64 [max DISPATCH_LEVEL] fails 0 {
-        Ok(attach(source, target)?)
+        attach(source, target)
     }
 
     /// `IoAttachDeviceToDeviceStackSafe`: stores the device below before anything
