@@ -5,24 +5,10 @@ mod common;
 
 use std::fs::File;
 use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
+use common::{ntbox, status, text};
 use serde_json::Value;
-
-fn ntbox(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ntbox"))
-        .args(arguments)
-        .output()
-        .expect("ntbox is run")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("text")
-}
-
-fn status(output: &Output) -> i32 {
-    output.status.code().expect("it ends by itself")
-}
 
 #[test]
 fn every_verdict_has_its_status() {
@@ -267,105 +253,6 @@ fn filtered_lines_are_shown_unless_they_are_to_be_hidden() {
         filtered.contains("\tdriver: hidden\n") && !filtered.contains("filtered"),
         "{filtered}"
     );
-}
-
-#[test]
-fn file_that_is_a_device_or_pipe_or_too_large_is_refused_by_name() {
-    let Some(driver) = common::with_gcc("CLEAN") else {
-        return;
-    };
-    let image = driver.image.display().to_string();
-    let fifo = driver.folder.file("fifo");
-    let made = Command::new("mkfifo").arg(&fifo).status();
-    assert!(made.expect("mkfifo is run").success());
-    let large = driver.folder.file("large");
-    let file = File::create(&large).expect("a file");
-    file.set_len(ntbox::host_file::LIMIT + 1).expect("no data");
-    let large = large.display().to_string();
-    for (path, reason) in [
-        ("/dev/zero", "it is not a regular file"),
-        (&fifo.display().to_string(), "it is not a regular file"),
-        (&large, "268435456 are the limit"),
-    ] {
-        let expected = format!("cannot read {path}: ");
-        let option = format!(r"C:\x={path}");
-        for arguments in [
-            &["run", &image, "--file", &option][..],
-            &["run", path],
-            &["imports", path],
-        ] {
-            let output = ntbox(arguments);
-            let said = text(&output.stderr);
-            assert_eq!(status(&output), 6, "{arguments:?}: {said}");
-            assert!(
-                said.contains(&expected) && said.contains(reason) && said.lines().count() == 1,
-                "{arguments:?}: {said}"
-            );
-        }
-        let data = format!("write=file:{path}");
-        let output = ntbox(&["ioctl", &image, r"\\.\None", &data]);
-        let said = text(&output.stderr);
-        assert_eq!(status(&output), 2, "{said}");
-        assert!(said.contains(&format!("cannot read {path}: ")), "{said}");
-    }
-}
-
-#[test]
-fn image_may_have_a_path_that_is_not_utf8() {
-    use std::os::unix::ffi::OsStringExt as _;
-
-    let Some(driver) = common::with_gcc("CLEAN") else {
-        return;
-    };
-    let name = std::ffi::OsString::from_vec(b"\xff\xfe.sys".to_vec());
-    let copy = driver.folder.file("x").with_file_name(name);
-    std::fs::copy(&driver.image, &copy).expect("it is copied");
-    let output = Command::new(env!("CARGO_BIN_EXE_ntbox"))
-        .arg("run")
-        .arg(&copy)
-        .output()
-        .expect("ntbox is run");
-    assert_eq!(status(&output), 0, "{output:?}");
-}
-
-/// Runs `ntbox` in a shell that does something before; `None` and a word if it cannot.
-fn after(before: &str, image: &str) -> Option<Output> {
-    let ntbox = env!("CARGO_BIN_EXE_ntbox");
-    let script = format!("{before} || exit 99; exec '{ntbox}' run '{image}'");
-    let shell = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
-        .output();
-    let output = shell.ok().filter(|output| output.status.code() != Some(99));
-    if output.is_none() {
-        let _ = writeln!(std::io::stderr(), "skipped: `{before}` cannot be done here");
-    }
-    output
-}
-
-#[test]
-fn host_without_proc_or_room_is_told_in_one_line() {
-    let Some(driver) = common::with_gcc("CLEAN") else {
-        return;
-    };
-    let image = driver.image.display().to_string();
-    for (before, part) in [
-        (
-            "mount -t tmpfs none /proc 2>/dev/null",
-            "mount -t proc proc /proc",
-        ),
-        ("ulimit -v 500000", "`ulimit -v` must allow 4 GiB"),
-        ("ulimit -f 1000", "`ulimit -f` must allow it"),
-    ] {
-        let Some(output) = after(before, &image) else {
-            continue;
-        };
-        let said = text(&output.stderr);
-        assert_eq!(status(&output), 7, "{before}: {said}");
-        assert!(
-            said.contains(part) && said.lines().count() == 1,
-            "{before}: {said}"
-        );
-    }
 }
 
 #[test]

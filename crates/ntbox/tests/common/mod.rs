@@ -4,7 +4,7 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const GCC: &str = "x86_64-w64-mingw32-gcc";
@@ -169,4 +169,22 @@ pub fn line_of(mark: &str, nth: usize) -> u32 {
         .zip(1..)
         .filter(|(line, _)| line.ends_with(&mark));
     lines.nth(nth).expect("a line with this mark").1
+}
+
+/// Runs the program.
+pub fn ntbox(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ntbox"))
+        .args(arguments)
+        .output()
+        .expect("ntbox is run")
+}
+
+/// Output as text.
+pub fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("text")
+}
+
+/// The exit status.
+pub fn status(output: &Output) -> i32 {
+    output.status.code().expect("it ends by itself")
 }
