@@ -107,9 +107,9 @@ fn prove(pool: SharedBytes<'_>, second: SharedBytes<'_>) {
 /// Writes a pattern of `byte` through `to`; returns how many bytes are read back
 /// through `from`.
 fn copies(to: SharedBytes<'_>, from: SharedBytes<'_>, byte: u8) -> usize {
-    let pattern: [u8; 256] = core::array::from_fn(|index| (index & 0xFF) as u8 ^ byte);
+    let pattern: [u8; 256] = core::array::from_fn(|index| index.to_le_bytes()[0] ^ byte);
     for chunk in to.chunks(pattern.len()) {
-        chunk.copy_from(&pattern);
+        let _ = chunk.copy_from(&pattern);
     }
     let chunks = from.chunks(pattern.len());
     chunks.map(|chunk| chunk.count_equal(&pattern)).sum()
