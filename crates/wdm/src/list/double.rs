@@ -245,9 +245,16 @@ impl<T: Linked<DoubleLinks>> fmt::Debug for Cursor<'_, T> {
 }
 
 /// A head whose links lead to itself.
-pub(super) fn new_head(tag: PoolTag) -> Result<PoolBox<DoubleLinks>> {
+fn new_head(tag: PoolTag) -> Result<PoolBox<DoubleLinks>> {
     let head = PoolBox::new(DoubleLinks::new(), tag).map_err(|rejected| rejected.error)?;
-    let at = NonNull::from(&*head).cast::<LIST_ENTRY>();
+    initialise_head(&head);
+    Ok(head)
+}
+
+/// Makes links, which are where they stay, the head of an empty list:
+/// `InitializeListHead`.
+pub(super) fn initialise_head(head: &DoubleLinks) {
+    let at = NonNull::from(head).cast::<LIST_ENTRY>();
     let links = LIST_ENTRY {
         Flink: at.as_ptr(),
         Blink: at.as_ptr(),
@@ -255,7 +262,6 @@ pub(super) fn new_head(tag: PoolTag) -> Result<PoolBox<DoubleLinks>> {
     // SAFETY: the links may be changed behind a shared reference, and nobody else
     // knows the head.
     unsafe { at.write(links) };
-    Ok(head)
 }
 
 /// The value that an entry is in.

@@ -10,7 +10,7 @@ use wdk_sys::{
     },
 };
 
-use super::{DoubleLinks, Linked, Shared, double::new_head, from_links, into_links};
+use super::{DoubleLinks, Linked, Shared, double::initialise_head, from_links, into_links};
 use crate::{
     Result,
     pool::{PoolBox, PoolTag},
@@ -28,11 +28,20 @@ use crate::{
 /// while let Some(entry) = list.pop_front() {}
 /// ```
 pub struct LockedList<T: Linked<DoubleLinks>> {
-    head: PoolBox<DoubleLinks>,
-    lock: UnsafeCell<KSPIN_LOCK>,
+    /// In memory of its own, which is nonpaged wherever the list lies.
+    core: PoolBox<Core>,
     entries: PhantomData<Shared<T>>,
 }
 
+/// Head and lock, both of which the kernel uses at a raised level.
+#[repr(C)]
+struct Core {
+    head: DoubleLinks,
+    lock: UnsafeCell<KSPIN_LOCK>,
+}
+
+// SAFETY: a head and a lock belong to no thread.
+unsafe impl Send for Core {}
 // SAFETY: the lock orders access to the links; entries go from one thread to
 // another, and no reference to one that is in the list is ever given out.
 unsafe impl<T: Linked<DoubleLinks> + Send> Sync for LockedList<T> {}
@@ -44,10 +53,15 @@ impl<T: Linked<DoubleLinks>> LockedList<T> {
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left for the head.
     pub fn new(tag: PoolTag) -> Result<Self> {
-        Ok(Self {
-            head: new_head(tag)?,
+        let core = Core {
+            head: DoubleLinks::new(),
             // What `KeInitializeSpinLock`, an inline function, writes.
             lock: UnsafeCell::new(0),
+        };
+        let core = PoolBox::new(core, tag).map_err(|rejected| rejected.error)?;
+        initialise_head(&core.head);
+        Ok(Self {
+            core,
             entries: PhantomData,
         })
     }
@@ -58,7 +72,7 @@ impl<T: Linked<DoubleLinks>> LockedList<T> {
         let entry = into_links::<T, DoubleLinks>(entry).cast();
         // SAFETY: head and lock are this list's and initialised; the entry is in
         // no list; all three are nonpaged.
-        unsafe { ExInterlockedInsertHeadList(self.head(), entry.as_ptr(), self.lock.get()) }
+        unsafe { ExInterlockedInsertHeadList(self.head(), entry.as_ptr(), self.core.lock.get()) }
             .is_null()
     }
 
@@ -67,7 +81,7 @@ impl<T: Linked<DoubleLinks>> LockedList<T> {
     pub fn push_back(&self, entry: PoolBox<T>) -> bool {
         let entry = into_links::<T, DoubleLinks>(entry).cast();
         // SAFETY: as above.
-        unsafe { ExInterlockedInsertTailList(self.head(), entry.as_ptr(), self.lock.get()) }
+        unsafe { ExInterlockedInsertTailList(self.head(), entry.as_ptr(), self.core.lock.get()) }
             .is_null()
     }
 
@@ -76,7 +90,7 @@ impl<T: Linked<DoubleLinks>> LockedList<T> {
     #[must_use = "an entry that is dropped is freed"]
     pub fn pop_front(&self) -> Option<PoolBox<T>> {
         // SAFETY: head and lock are this list's and initialised.
-        let entry = unsafe { ExInterlockedRemoveHeadList(self.head(), self.lock.get()) };
+        let entry = unsafe { ExInterlockedRemoveHeadList(self.head(), self.core.lock.get()) };
         let entry = NonNull::new(entry)?;
         // SAFETY: entries come from `into_links`; this one is out of the list, and
         // nobody was given a reference to it.
@@ -84,7 +98,7 @@ impl<T: Linked<DoubleLinks>> LockedList<T> {
     }
 
     fn head(&self) -> *mut LIST_ENTRY {
-        NonNull::from(&*self.head).cast().as_ptr()
+        NonNull::from(&self.core.head).cast().as_ptr()
     }
 }
 
