@@ -13,16 +13,17 @@ const PROLOGUE: &str = "
 #![no_std]
 #![allow(unused)]
 use wdm::driver::Context;
-use wdm::irp::{Answer, PendingQueue, Request};
+use wdm::irp::{Answer, PendingQueue, Request, Requestor};
 use wdm::irql::{Apc, Dispatch, Passive};
 use wdm::list::{DoubleLinks, List};
-use wdm::lookaside::{Block, Lookaside, Request as Request_, Supplier};
+use wdm::lookaside::{Block, Lookaside, PagedLookaside, Request as Request_, Supplier};
 use wdm::map::CacheType;
 use wdm::mdl::{BuiltForNonpaged, Locked, Mdl};
-use wdm::pool::{PagedBox, PagedVec};
+use wdm::pool::{NonpagedBlock, PagedBox, PagedVec, PoolTag};
 use wdm::sync::SpinLock;
 use wdm::system::Version;
 use wdm::user::Reader;
+use wdm::user_map::{Access, UserMappings};
 use wdm::Status;
 ";
 
@@ -335,6 +336,84 @@ fn a_reference_to_paged_pool_does_not_last_over_raising() {
              let len = values.get(passive).len();
              passive.raised(|_| len)
          }",
+    );
+}
+
+#[test]
+fn what_may_be_dropped_later_borrows_nothing() {
+    refused(
+        "fn f(value: &u32, tag: PoolTag, passive: &Passive) {
+             drop(PagedBox::new(value, tag, passive));
+         }",
+        &["lifetime", "'static"],
+        "fn f(value: u32, tag: PoolTag, passive: &Passive) {
+             drop(PagedBox::new(value, tag, passive));
+         }",
+    );
+}
+
+#[test]
+fn what_may_be_dropped_later_may_change_threads() {
+    refused(
+        "fn f(values: &mut PagedVec<*mut u32>, passive: &Passive) { values.pop(passive); }",
+        &["E0277", "cannot be sent between threads safely"],
+        "fn f(values: &mut PagedVec<u32>, passive: &Passive) { values.pop(passive); }",
+    );
+}
+
+#[test]
+fn a_value_of_a_paged_lookaside_list_does_not_last_over_raising() {
+    refused(
+        "fn f(list: &PagedLookaside<u32>, passive: &mut Passive) {
+             let value = list.take(1, passive);
+             passive.raised(|_| drop(value));
+         }",
+        &["E0502", "cannot borrow `*passive` as mutable"],
+        "fn f(list: &PagedLookaside<u32>, passive: &mut Passive) {
+             let value = list.take(1, passive);
+             drop(value);
+             passive.raised(|_| {});
+         }",
+    );
+}
+
+#[test]
+fn a_mapping_is_made_for_a_program_while_it_asks() {
+    refused(
+        "fn f<'r>(
+             views: &UserMappings<4>,
+             block: NonpagedBlock,
+             request: Request<'r>,
+             passive: &mut Passive,
+         ) -> Answer<'r> {
+             let program = request.requestor_here().unwrap();
+             let answer = request.fail(Status::UNSUCCESSFUL);
+             let _ = views.map(1, block, Access::Read, &program, passive);
+             answer
+         }",
+        &[
+            "E0505",
+            "cannot move out of `request` because it is borrowed",
+        ],
+        "fn f<'r>(
+             views: &UserMappings<4>,
+             block: NonpagedBlock,
+             request: Request<'r>,
+             passive: &mut Passive,
+         ) -> Answer<'r> {
+             let program = request.requestor_here().unwrap();
+             let _ = views.map(1, block, Access::Read, &program, passive);
+             request.fail(Status::UNSUCCESSFUL)
+         }",
+    );
+}
+
+#[test]
+fn that_a_program_asks_is_true_in_its_thread_only() {
+    refused(
+        "fn send<T: Send>(_: T) {} fn f(program: Requestor<'_>) { send(program); }",
+        &["E0277", "cannot be sent between threads safely"],
+        "fn send<T: Send>(_: T) {} fn f(program: Requestor<'_>) { drop(program); }",
     );
 }
 

@@ -15,7 +15,7 @@ use suites::build;
 /// has it: by its page of Microsoft's reference, or, where that names none (`*`),
 /// by the export list of an open reimplementation of Windows Server 2003 for
 /// x64. None is newer than that: other kernels that follow Windows go no further.
-const IMPORTS: [(&str, &str); 79] = [
+const IMPORTS: [(&str, &str); 81] = [
     ("DbgPrintEx", "Windows XP"),
     ("ExAcquireFastMutex", "Windows 2000"),
     ("ExAllocatePool", "*"),
@@ -51,6 +51,7 @@ const IMPORTS: [(&str, &str); 79] = [
     ("KeAcquireGuardedMutex", "Windows Server 2003"),
     ("KeAcquireSpinLockRaiseToDpc", "Windows 2000"),
     ("KeDelayExecutionThread", "Windows 2000"),
+    ("KeGetCurrentThread", "*"),
     ("KeInitializeEvent", "Windows 2000"),
     ("KeInitializeGuardedMutex", "Windows Server 2003"),
     ("KeLowerIrql", "Windows 2000"),
@@ -81,6 +82,7 @@ const IMPORTS: [(&str, &str); 79] = [
     ("ProbeForWrite", "Windows 2000"),
     ("PsGetCurrentProcessId", "Windows 2000"),
     ("PsGetCurrentThreadId", "Windows 2000"),
+    ("PsGetProcessId", "Windows XP"),
     ("PsLookupProcessByProcessId", "Windows 2000"),
     ("PsSetCreateProcessNotifyRoutine", "Windows 2000"),
     ("RtlCompareMemory", "Windows 2000"),

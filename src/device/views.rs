@@ -9,9 +9,8 @@ use protocol::{
 };
 use wdm::{
     Status,
-    irp::{Answer, Mode},
+    irp::{Answer, Mode, Requestor},
     irql::Passive,
-    map::CacheType,
     memory::{PAGE_SIZE, SharedBytes, byte_offset},
     pool::NonpagedBlock,
     user_map::Access,
@@ -34,7 +33,10 @@ impl NtMem {
             Ok(checked) => checked,
             Err(status) => return self.refuse(request, status),
         };
-        match self.map_pages(request.file(), size, access, passive) {
+        let mapped = request
+            .requestor_here()
+            .and_then(|program| self.map_pages(request.file(), size, access, &program, passive));
+        match mapped {
             Ok(address) => request.reply(&MapReply { address }),
             Err(status) => request.fail(status),
         }
@@ -45,15 +47,14 @@ impl NtMem {
         file: &File,
         size: usize,
         access: Access,
+        program: &Requestor<'_>,
         passive: &mut Passive,
     ) -> Result<u64, Status> {
         // Pool of a page or more is whole pages, at the beginning of one.
         let layout = Layout::from_size_align(size, PAGE_SIZE);
         let layout = layout.map_err(|_| Status::INVALID_PARAMETER)?;
         let block = NonpagedBlock::zeroed(layout, tags::VIEW).map_err(|error| error.status())?;
-        let mapped = self
-            .views
-            .map(file.number, block, access, CacheType::Cached, passive);
+        let mapped = self.views.map(file.number, block, access, program, passive);
         let address = mapped.map_err(|rejected| rejected.error.status())?;
         Ok(wide(address))
     }

@@ -105,8 +105,8 @@ fn paged(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
     let list = PagedLookaside::<u64>::new(TOOLKIT, FromPool, passive)?;
     for number in 0..8 {
         let mut value = list.take(0, passive).map_err(|rejected| rejected.error)?;
-        *value.get_mut(passive) = number;
-        reply.paged_sum = reply.paged_sum.saturating_add(*value.get(passive));
+        *value = number;
+        reply.paged_sum = reply.paged_sum.saturating_add(*value);
     }
     let counts = list.counts();
     reply.paged_taken = counts.taken.into();

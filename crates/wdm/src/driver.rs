@@ -3,7 +3,9 @@
 //!
 //! [`driver!`](crate::driver!) makes both routines for a type that implements [`Driver`]. The unload
 //! routine is only entered in the driver object once the driver has started, and
-//! its value is moved out and stopped there, so that nothing outlives the image.
+//! its value is moved out and stopped there. What the kernel could still call the
+//! image for is undone after that, and after a start that fails, whether the driver
+//! has dropped it or not.
 
 use core::{cell::UnsafeCell, fmt};
 
@@ -13,6 +15,7 @@ use crate::{
     Result, Status,
     irql::Passive,
     registry::Key,
+    scope,
     string::UnicodeStr,
     system::{self, Version},
     utf16,
@@ -22,7 +25,7 @@ use crate::{
 pub trait Driver: Send + Sized + 'static {
     /// Starts the driver; `DriverEntry` of the reference. An error unloads the
     /// image again, so whatever was taken has to be released, which dropping it
-    /// does.
+    /// does. What is registered with the kernel is undone in any case.
     ///
     /// Called at `PASSIVE_LEVEL` in the System process.
     ///
@@ -32,7 +35,8 @@ pub trait Driver: Send + Sized + 'static {
     fn start(context: &Context<'_>, passive: &mut Passive) -> Result<Self, Status>;
 
     /// Stops the driver; `DriverUnload` of the reference. What the value still
-    /// holds is released by dropping it.
+    /// holds is released by dropping it. What is registered with the kernel is undone
+    /// afterwards in any case: devices first, then what tells of something.
     ///
     /// Called at `PASSIVE_LEVEL` in the System process.
     fn stop(self, passive: &mut Passive);
@@ -119,7 +123,13 @@ impl<D: Driver> __Slot<D> {
         let path = unsafe { UnicodeStr::from_raw(path) };
         // SAFETY: the kernel calls the entry routine at PASSIVE_LEVEL.
         let mut passive = unsafe { Passive::assume() };
-        match Self::try_start(object, path, &mut passive) {
+        scope::begin(&mut passive);
+        let started = Self::try_start(object, path, &mut passive);
+        if started.is_err() {
+            // The image goes without a call of the unload routine.
+            scope::end(&mut passive);
+        }
+        match started {
             Ok(driver) => {
                 // SAFETY: nothing else uses the slot before the unload routine.
                 unsafe { *self.0.get() = Some(driver) };
@@ -157,10 +167,13 @@ impl<D: Driver> __Slot<D> {
     pub unsafe fn stop(&self) {
         // SAFETY: the kernel unloads after the entry routine has returned, once,
         // so this is the only access.
-        if let Some(driver) = unsafe { (*self.0.get()).take() } {
-            // SAFETY: the kernel calls the unload routine at PASSIVE_LEVEL.
-            driver.stop(&mut unsafe { Passive::assume() });
+        let driver = unsafe { (*self.0.get()).take() };
+        // SAFETY: the kernel calls the unload routine at PASSIVE_LEVEL.
+        let mut passive = unsafe { Passive::assume() };
+        if let Some(driver) = driver {
+            driver.stop(&mut passive);
         }
+        scope::end(&mut passive);
     }
 }
 

@@ -12,9 +12,20 @@
 //! Every item says at which IRQL it may be used. What must run at `PASSIVE_LEVEL`,
 //! or not above `APC_LEVEL`, takes a token of [`irql`] that only exists there, so
 //! that the rest of a program cannot get it wrong; what may run up to
-//! `DISPATCH_LEVEL` takes none, because nothing here leads above it. Dropping takes
-//! no parameters: a value that must not be dropped at a raised IRQL is left to
-//! leak there, and says so.
+//! `DISPATCH_LEVEL` takes none, because nothing here leads above it.
+//!
+//! Dropping takes no parameters, so for it there is one rule: everything may be
+//! dropped up to `DISPATCH_LEVEL`. What cannot be undone there is handed to the
+//! driver's scope, which undoes it when the next request arrives at
+//! `PASSIVE_LEVEL`, or when the driver is unloaded; it takes no memory for that. A
+//! value that borrows a token instead cannot get there.
+//!
+//! # What the driver forgets
+//!
+//! What the kernel could call the image for (a device, a notification) belongs to
+//! the scope too, and the value that the driver has is a handle. If it is forgotten,
+//! or kept in a static, the scope undoes it before the image goes: at the unload,
+//! and when a start fails.
 //!
 //! # What has to run first
 //!
@@ -44,6 +55,7 @@ pub mod probe;
 pub mod process;
 pub mod registry;
 pub mod rundown;
+mod scope;
 pub mod section;
 mod seh;
 mod status;

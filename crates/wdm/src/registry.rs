@@ -17,14 +17,26 @@ use crate::{
     Error, Result, Status,
     irql::{Irql, Passive},
     memory::structure_size,
+    scope::{Deferred, Lowered, TAG},
     string::UnicodeStr,
 };
 
 /// An open key, for reading. Closed when dropped: `ZwClose`.
 ///
-/// IRQL: `PASSIVE_LEVEL`, dropping included; dropped above, the handle stays open.
-#[derive(Debug)]
-pub struct Key(HANDLE);
+/// IRQL: `PASSIVE_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
+pub struct Key(Deferred<Handle>);
+
+/// A handle that is closed when dropped.
+struct Handle(HANDLE);
+
+// SAFETY: a kernel handle belongs to no thread, and to no process but the system's.
+unsafe impl Send for Handle {}
+
+impl Lowered for Handle {
+    fn highest(&self) -> Irql {
+        Irql::PASSIVE
+    }
+}
 
 impl Key {
     /// Opens the key at an absolute path such as `\Registry\Machine\Software`:
@@ -34,7 +46,8 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// The status of `ZwOpenKey` if it is not that the key does not exist.
+    /// The status of `ZwOpenKey` if it is not that the key does not exist, or
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn open(path: UnicodeStr<'_>, passive: &Passive) -> Result<Option<Self>> {
         Self::open_below(null_mut(), path, passive)
     }
@@ -46,9 +59,9 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// The status of `ZwOpenKey` if it is not that the key does not exist.
+    /// As for [`Self::open`].
     pub fn open_subkey(&self, name: UnicodeStr<'_>, passive: &Passive) -> Result<Option<Self>> {
-        Self::open_below(self.0, name, passive)
+        Self::open_below(self.0.0, name, passive)
     }
 
     fn open_below(root: HANDLE, name: UnicodeStr<'_>, _: &Passive) -> Result<Option<Self>> {
@@ -67,7 +80,13 @@ impl Key {
         let status = unsafe { ZwOpenKey(&raw mut handle, KEY_READ, &raw mut attributes) };
         match Status::from_raw(status) {
             Status::OBJECT_NAME_NOT_FOUND => Ok(None),
-            status => Error::check("ZwOpenKey", status).map(|()| Some(Self(handle))),
+            status => {
+                Error::check("ZwOpenKey", status)?;
+                match Deferred::new(Handle(handle), TAG) {
+                    Ok(handle) => Ok(Some(Self(handle))),
+                    Err(rejected) => Err(rejected.error),
+                }
+            }
         }
     }
 
@@ -90,7 +109,7 @@ impl Key {
         // the length says, and laid out as the structure of the class asked for.
         let status = unsafe {
             ZwQueryValueKey(
-                self.0,
+                self.0.0,
                 name.as_mut_ptr(),
                 KeyValuePartialInformation,
                 (&raw mut information).cast(),
@@ -117,12 +136,14 @@ impl Key {
     }
 }
 
-impl Drop for Key {
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Key {:p}", self.0.0)
+    }
+}
+
+impl Drop for Handle {
     fn drop(&mut self) {
-        // No parameter can ask for a token here.
-        if Irql::current() != Irql::PASSIVE {
-            return;
-        }
         // The one failure, a handle that is not open, cannot occur.
         // SAFETY: the handle is open, and closed here only.
         let _ = unsafe { ZwClose(self.0) };

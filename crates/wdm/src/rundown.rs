@@ -2,14 +2,17 @@
 //! whoever takes it away waits until the last one is gone. From then on nobody
 //! gets another.
 //!
-//! It is what `EX_RUNDOWN_REF` is, with a count and an event of its own: a driver
-//! whose device depends on it also loads where the kernel's functions for that
-//! are missing, as in Wine.
+//! It is what `EX_RUNDOWN_REF` is: a count, and while somebody waits the address of
+//! an event on his stack, which is resident during the wait. So there is no kernel
+//! object in it, and it may lie in paged pool. It is made here because a driver
+//! whose device depends on it also loads where the kernel's functions for that are
+//! missing, as in Wine.
 
 use core::{
     cell::UnsafeCell,
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    ptr::null_mut,
+    sync::atomic::{AtomicPtr, AtomicU64, Ordering},
 };
 
 use wdk_sys::{
@@ -22,12 +25,14 @@ use wdk_sys::{
 
 use crate::irql::Apc;
 
-/// Somebody waits, and nobody gets a reference any more.
-const ENDING: u64 = 1;
-/// The event is initialised.
-const READY: u64 = 2;
+/// Nobody gets a reference any more.
+const CLOSED: u64 = 1;
+/// One of those who wait has taken it on him to have an event.
+const CLAIMED: u64 = 2;
+/// His event is initialised and in its place.
+const READY: u64 = 4;
 /// One reference.
-const ONE: u64 = 4;
+const ONE: u64 = 8;
 
 /// Counts who uses a thing, as `EX_RUNDOWN_REF` does.
 ///
@@ -41,27 +46,19 @@ const ONE: u64 = 4;
 /// assert!(rundown.acquire().is_none());
 /// ```
 pub struct Rundown {
-    /// References, in units of [`ONE`], and the two bits.
+    /// References, in units of [`ONE`], and the three bits.
     state: AtomicU64,
-    /// Set when the last reference is gone. Initialised by the first one who
-    /// waits, since before that this value may move.
-    gone: UnsafeCell<KEVENT>,
+    /// What the last reference sets when it goes, if the state says [`READY`].
+    event: AtomicPtr<KEVENT>,
 }
-
-// SAFETY: the count changes in single steps, and the event is initialised once, by
-// the one who sets `ENDING`, before `READY` tells others that they may use it.
-unsafe impl Sync for Rundown {}
-// SAFETY: as above; the structure belongs to no thread, and cannot be moved while
-// somebody waits, who borrows it.
-unsafe impl Send for Rundown {}
 
 impl Rundown {
     /// A count of nobody, as by `ExInitializeRundownProtection`. IRQL: any.
     #[must_use]
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
             state: AtomicU64::new(0),
-            gone: UnsafeCell::new(KEVENT::default()),
+            event: AtomicPtr::new(null_mut()),
         }
     }
 
@@ -78,46 +75,67 @@ impl Rundown {
     /// for ever. IRQL: `<= APC_LEVEL`.
     pub fn wait(&self, _: &Apc) {
         let mode = i8::try_from(KernelMode).unwrap_or(0);
-        if self.state.fetch_or(ENDING, Ordering::AcqRel) & ENDING == 0 {
-            // SAFETY: nobody else initialises it, nobody uses it before `READY`,
-            // and from here on the structure stays where it is.
-            unsafe { KeInitializeEvent(self.gone.get(), NotificationEvent, 0) };
-            if self.state.fetch_or(READY, Ordering::AcqRel) < ONE {
-                self.set();
+        self.close();
+        loop {
+            let state = self.state.load(Ordering::Acquire);
+            if state & CLAIMED != 0 {
+                // Another thread waits. The last reference may be about to read
+                // where his event is, so this value must stay until he is done.
+                let mut moment = LARGE_INTEGER { QuadPart: -1 };
+                // SAFETY: the token says that waiting is possible.
+                let _ = unsafe { KeDelayExecutionThread(mode, 0, &raw mut moment) };
+            } else if state < ONE {
+                // Whoever gave the last one back saw no event, and so has not
+                // touched this value since.
+                return;
+            } else if self.claim(state) {
+                break;
             }
         }
-        while self.state.load(Ordering::Acquire) & READY == 0 {
-            // Another thread is about to initialise the event.
-            let mut moment = LARGE_INTEGER { QuadPart: -1 };
-            // SAFETY: the token says that waiting is possible.
-            let _ = unsafe { KeDelayExecutionThread(mode, 0, &raw mut moment) };
+        let event = UnsafeCell::new(KEVENT::default());
+        // SAFETY: the event is ours, and on a stack that stays resident: the wait
+        // below is one in kernel mode.
+        unsafe { KeInitializeEvent(event.get(), NotificationEvent, 0) };
+        self.event.store(event.get(), Ordering::Release);
+        if self.state.fetch_or(READY, Ordering::AcqRel) >= ONE {
+            // SAFETY: the event is initialised, and the token says that waiting is
+            // possible. The reference that goes last sets it, because `READY` was
+            // there first.
+            let _ = unsafe {
+                KeWaitForSingleObject(event.get().cast(), Executive, mode, 0, null_mut())
+            };
         }
-        // Also whoever finds no reference waits for the event: the one that gave
-        // the last back may be about to set it, and must find it in its place.
-        // SAFETY: the event is initialised, and the token says that waiting is
-        // possible.
-        let _ = unsafe {
-            KeWaitForSingleObject(
-                self.gone.get().cast(),
-                Executive,
-                mode,
-                0,
-                core::ptr::null_mut(),
-            )
-        };
+        // Nobody holds a reference, and nobody is about to read the address.
+        self.state.fetch_and(!(CLAIMED | READY), Ordering::AcqRel);
     }
 
-    /// Tells those who wait that nobody holds a reference.
-    fn set(&self) {
-        // SAFETY: the event is initialised, and whoever waits for it keeps it in
-        // its place until it is set; no wait follows in the same step.
-        unsafe { KeSetEvent(self.gone.get(), 0, 0) };
+    /// Makes this thread the one that has the event, if the state is still so.
+    fn claim(&self, state: u64) -> bool {
+        self.state
+            .compare_exchange(state, state | CLAIMED, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// Lets nobody have a reference any more, and does not wait. IRQL: any.
+    pub(crate) fn close(&self) {
+        self.state.fetch_or(CLOSED, Ordering::AcqRel);
+    }
+
+    /// Begins anew, once nobody waits or holds a reference, as
+    /// `ExReInitializeRundownProtection` does. IRQL: any.
+    pub(crate) fn reopen(&self) {
+        self.state.fetch_and(!CLOSED, Ordering::AcqRel);
+    }
+
+    /// Whether somebody holds a reference at this moment. IRQL: any.
+    pub(crate) fn is_held(&self) -> bool {
+        self.state.load(Ordering::Acquire) >= ONE
     }
 
     /// One more reference, which [`Self::count_down`] gives back.
     pub(crate) fn count_up(&self) -> bool {
         let more = |state: u64| {
-            (state & ENDING == 0)
+            (state & CLOSED == 0)
                 .then(|| state.checked_add(ONE))
                 .flatten()
         };
@@ -133,8 +151,12 @@ impl Rundown {
     /// [`Self::count_up`] gave the reference, and nobody has given it back.
     pub(crate) unsafe fn count_down(&self) {
         let before = self.state.fetch_sub(ONE, Ordering::AcqRel);
-        if before == ONE | ENDING | READY {
-            self.set();
+        if before == ONE | CLOSED | CLAIMED | READY {
+            let event = self.event.load(Ordering::Acquire);
+            // SAFETY: the event is initialised, as `READY` says, and whoever waits
+            // for it keeps it and this value in their places until it is set; no
+            // wait follows in the same step.
+            unsafe { KeSetEvent(event, 0, 0) };
         }
     }
 }

@@ -8,6 +8,9 @@ use wdk_panic as _;
 
 mod aligned;
 mod deleted;
+mod kept;
+mod lowered;
+mod paged;
 mod removal;
 mod requests;
 mod rundown;
@@ -31,6 +34,8 @@ enum Attempts {
     Deleted(deleted::Attempt),
     Requests(requests::Attempt),
     Removal(removal::Attempt),
+    Kept(kept::Attempt),
+    Lowered(lowered::Attempt),
     /// All was done while the driver started.
     Done,
 }
@@ -43,6 +48,11 @@ impl Driver for Attempts {
             3 => requests::Attempt::new(context, passive).map(Self::Requests),
             4 => aligned::run(passive).map(|()| Self::Done),
             5 => removal::Attempt::new(context, passive).map(Self::Removal),
+            kept @ 20..=24 => {
+                kept::Attempt::new(kept.saturating_sub(20), context, passive).map(Self::Kept)
+            }
+            30 => lowered::Attempt::new(context, passive).map(Self::Lowered),
+            31 => paged::run(passive).map(|()| Self::Done),
             _ => return Err(Status::INVALID_PARAMETER),
         }
         .map_err(status)
@@ -54,6 +64,8 @@ impl Driver for Attempts {
             Self::Deleted(attempt) => attempt.end(passive),
             Self::Requests(attempt) => drop(attempt),
             Self::Removal(attempt) => drop(attempt),
+            Self::Kept(attempt) => attempt.end(passive),
+            Self::Lowered(attempt) => drop(attempt),
             Self::Done => {}
         }
     }

@@ -22,6 +22,7 @@ use crate::{
     irql::{Irql, Passive},
     pool::PoolBox,
     rundown::Rundown,
+    scope,
 };
 
 /// What a device object of this crate carries.
@@ -118,11 +119,15 @@ impl Arrival<'_> {
         // SAFETY: as above.
         let extension = unsafe { extension.as_ref() };
         match NonNull::new(irp.file()) {
-            Some(file) if Irql::current() == Irql::PASSIVE => Ok(Self {
-                extension,
-                irp,
-                file,
-            }),
+            Some(file) if Irql::current() == Irql::PASSIVE => {
+                // SAFETY: looked up just now.
+                scope::settle(&mut unsafe { Passive::assume() });
+                Ok(Self {
+                    extension,
+                    irp,
+                    file,
+                })
+            }
             _ => Err(finish(irp, Status::INVALID_DEVICE_REQUEST)),
         }
     }

@@ -4,12 +4,17 @@
 //! [`ControlDevice`] makes the device object, lets SYSTEM and administrators at it
 //! and nobody else, gives it a name that programs know, and has the kernel's
 //! requests delivered to a type that implements [`Device`]. Dropping it undoes all
-//! of that, after waiting for the requests that are being handled.
+//! of that, after waiting for the requests that are being handled; at the latest it
+//! is undone when the driver is unloaded.
 
 mod dispatch;
 mod security;
 
-use core::{fmt, marker::PhantomData, ptr::NonNull};
+use core::{
+    fmt,
+    ptr::NonNull,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use wdk_sys::{
     DEVICE_OBJECT, DO_DIRECT_IO, FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, PDEVICE_OBJECT,
@@ -21,10 +26,11 @@ use crate::{
     Error, Result, Status,
     driver::Context,
     irp::{Answer, FileId, Mode, Request, Transfer},
-    irql::{Apc, Passive},
+    irql::Passive,
     memory::structure_size,
     pool::{PoolBox, PoolTag},
     rundown::Rundown,
+    scope::{Registered, Registration, Stage},
     string::UnicodeStr,
 };
 
@@ -103,11 +109,15 @@ pub struct Names {
 /// being handled, and deletes the device: `IoDeleteSymbolicLink`,
 /// `IoDeleteDevice`.
 ///
-/// IRQL: `PASSIVE_LEVEL`, dropping included.
+/// Dropped above `PASSIVE_LEVEL`, it lets no request in any more, and the rest
+/// follows when the next request arrives, for whichever device, or at the unload. A
+/// device that is never dropped goes before the image does.
+///
+/// IRQL: `PASSIVE_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 pub struct ControlDevice<D: Device> {
-    // Dropped in this order: nobody finds the device, then it goes.
-    link: Link,
-    object: Object<D>,
+    link: UnicodeStr<'static>,
+    #[expect(dead_code, reason = "dropping it is what it is for")]
+    object: Registered<Object<D>>,
 }
 
 impl<D: Device> ControlDevice<D> {
@@ -135,43 +145,56 @@ impl<D: Device> ControlDevice<D> {
         device: D,
         passive: &mut Passive,
     ) -> Result<Self> {
-        let object = Object::create(context, names.device, device)?;
-        security::admit_administrators(object.start, passive)?;
-        let link = Link::create(names)?;
-        Ok(Self { link, object })
+        let object = Object::create(context, names, device)?;
+        let object = Registered::new(object, D::TAG, passive, |object, passive| {
+            security::admit_administrators(object.start, passive)?;
+            object.link(names)
+        })?;
+        Ok(Self {
+            link: names.link,
+            object,
+        })
     }
 
     /// The link's name. IRQL: any.
     #[must_use]
     pub const fn link(&self) -> UnicodeStr<'static> {
-        self.link.0
+        self.link
     }
 }
 
 impl<D: Device> fmt::Debug for ControlDevice<D> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "device at {:p}, {}",
-            self.object.start, self.link.0
-        )
+        write!(formatter, "device {}", self.link)
     }
 }
 
-/// The device object, with the `D` that it leads to.
+/// The device object and its link, with the `D` that it leads to.
+///
+/// Type invariant: until [`Registration::undo`] the device object is there, with an
+/// [`Extension`] that leads to `state`.
 struct Object<D: Device> {
     start: NonNull<DEVICE_OBJECT>,
-    device: PhantomData<D>,
+    link: UnicodeStr<'static>,
+    /// Whether the link was made.
+    is_linked: AtomicBool,
+    /// Dropped when no request can get to it.
+    #[expect(dead_code, reason = "requests reach it by the device's extension")]
+    state: PoolBox<D>,
 }
 
 // SAFETY: a device object belongs to no thread, and `D` may change threads.
 unsafe impl<D: Device> Send for Object<D> {}
+// SAFETY: the kernel's functions order access to a device object; the rest may be
+// shared.
+unsafe impl<D: Device> Sync for Object<D> {}
 
 impl<D: Device> Object<D> {
-    fn create(context: &Context<'_>, name: UnicodeStr<'_>, device: D) -> Result<Self> {
+    /// The device without its link.
+    fn create(context: &Context<'_>, names: Names, device: D) -> Result<Self> {
         const CALL: &str = "IoCreateDevice";
         let state = PoolBox::new(device, D::TAG).map_err(|rejected| rejected.error)?;
-        let mut name = name.to_raw();
+        let mut name = names.device.to_raw();
         let mut start: PDEVICE_OBJECT = core::ptr::null_mut();
         // SAFETY: the driver object is the kernel's for this driver, the name
         // outlives the call, and the result goes into a variable of ours.
@@ -190,7 +213,7 @@ impl<D: Device> Object<D> {
         let start = NonNull::new(start).ok_or(Error::new(CALL, Status::UNSUCCESSFUL))?;
         let extension = Extension {
             rundown: Rundown::new(),
-            state: state.into_raw().cast(),
+            state: state.start().cast(),
             functions: VTable::of::<D>(),
         };
         // SAFETY: the device is there.
@@ -206,49 +229,49 @@ impl<D: Device> Object<D> {
         unsafe { dispatch::install(context.object()) };
         Ok(Self {
             start,
-            device: PhantomData,
+            link: names.link,
+            is_linked: AtomicBool::new(false),
+            state,
         })
     }
-}
 
-impl<D: Device> Drop for Object<D> {
-    fn drop(&mut self) {
-        // SAFETY: the device is there until it is deleted below.
-        let extension = unsafe { Extension::of(self.start) };
-        // SAFETY: it was written when the device was made.
-        let extension = unsafe { extension.as_ref() };
-        // SAFETY: a device is made and dropped at PASSIVE_LEVEL: making it takes
-        // a token, and it is kept in the driver's value, which is dropped with one.
-        extension.rundown.wait(&unsafe { Apc::assume() });
-        // SAFETY: the state came from `into_raw` of a box of this type and tag,
-        // and from now on no request gets to it.
-        let state = unsafe { PoolBox::from_raw(extension.state.cast::<D>(), D::TAG) };
-        // SAFETY: the device is deleted once. While somebody has it open, the
-        // kernel keeps it, and its extension, and this driver's code.
-        unsafe { IoDeleteDevice(self.start.as_ptr()) };
-        drop(state);
-    }
-}
-
-/// A symbolic link; deleted when dropped.
-struct Link(UnicodeStr<'static>);
-
-impl Link {
-    fn create(names: Names) -> Result<Self> {
+    /// Makes the link: `IoCreateSymbolicLink`.
+    fn link(&self, names: Names) -> Result<()> {
         let mut link = names.link.to_raw();
         let mut device = names.device.to_raw();
         // SAFETY: both names outlive the call, which only reads them.
         let status = unsafe { IoCreateSymbolicLink(link.as_mut_ptr(), device.as_mut_ptr()) };
         Error::check("IoCreateSymbolicLink", Status::from_raw(status))?;
-        Ok(Self(names.link))
+        self.is_linked.store(true, Ordering::Release);
+        Ok(())
     }
 }
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        let mut link = self.0.to_raw();
-        // Somebody else may have deleted it; then there is nothing to do.
-        // SAFETY: the name outlives the call, which only reads it.
-        let _ = unsafe { IoDeleteSymbolicLink(link.as_mut_ptr()) };
+impl<D: Device> Registration for Object<D> {
+    const STAGE: Stage = Stage::Device;
+
+    fn rundown(&self) -> &Rundown {
+        // SAFETY: the device is there until it is undone.
+        let extension = unsafe { Extension::of(self.start) };
+        // SAFETY: the extension was written when the device was made, and goes with
+        // it.
+        unsafe { &extension.as_ref().rundown }
+    }
+
+    fn let_go(&self) {
+        self.rundown().close();
+    }
+
+    fn undo(&self, passive: &mut Passive) {
+        if self.is_linked.swap(false, Ordering::AcqRel) {
+            let mut link = self.link.to_raw();
+            // Somebody else may have deleted it; then there is nothing to do.
+            // SAFETY: the name outlives the call, which only reads it.
+            let _ = unsafe { IoDeleteSymbolicLink(link.as_mut_ptr()) };
+        }
+        self.rundown().wait(passive);
+        // SAFETY: the device is deleted once. While somebody has it open, the
+        // kernel keeps it, and its extension, and this driver's code.
+        unsafe { IoDeleteDevice(self.start.as_ptr()) };
     }
 }

@@ -11,6 +11,7 @@ mod cursor;
 mod file;
 mod queue;
 mod raw;
+mod requestor;
 mod transfer;
 mod transfer_request;
 
@@ -23,6 +24,7 @@ pub use self::{
     code::{ControlCode, Method},
     cursor::{DirectReader, DirectWriter},
     queue::{Pended, PendingQueue},
+    requestor::Requestor,
     transfer::{Buffered, BufferedWriter, Data, Direct, Neither},
     transfer_request::{Direction, Transfer},
 };

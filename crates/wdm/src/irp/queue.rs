@@ -10,7 +10,6 @@ use core::{
     ffi::c_void,
     fmt,
     marker::PhantomData,
-    mem::ManuallyDrop,
     ptr::{NonNull, null_mut},
 };
 
@@ -21,8 +20,9 @@ use crate::{
     Result, Status,
     irp::{Buffered, FileId, Irp, file},
     irql::{Apc, Dispatch, Irql},
-    pool::{PoolBox, PoolTag},
+    pool::PoolTag,
     rundown::Rundown,
+    scope::{Deferred, Lowered},
     sync::SpinLock,
 };
 
@@ -34,7 +34,8 @@ use crate::{
 /// [`Device::cleanup`](crate::device::Device::cleanup) takes out of it is all that
 /// there will be of that file.
 ///
-/// IRQL: `<= DISPATCH_LEVEL`; dropping it: `<= APC_LEVEL`.
+/// IRQL: `<= DISPATCH_LEVEL`, dropping included. Dropped above `APC_LEVEL`, it ends
+/// when the next request arrives, or at the unload.
 ///
 /// ```ignore
 /// // In a dispatch routine:
@@ -44,7 +45,7 @@ use crate::{
 ///     pended.reply(&event);
 /// }
 /// ```
-pub struct PendingQueue(ManuallyDrop<PoolBox<Core>>);
+pub struct PendingQueue(Deferred<Core>);
 
 /// What requests point to, and so does not move.
 struct Core {
@@ -78,8 +79,8 @@ impl PendingQueue {
             }),
             rundown: Rundown::new(),
         };
-        match PoolBox::new(core, tag) {
-            Ok(core) => Ok(Self(ManuallyDrop::new(core))),
+        match Deferred::new(core, tag) {
+            Ok(core) => Ok(Self(core)),
             Err(rejected) => Err(rejected.error),
         }
     }
@@ -98,11 +99,7 @@ impl PendingQueue {
     }
 
     fn take_if(&self, irql: &mut Dispatch, wanted: impl Fn(Irp) -> bool) -> Option<Pended> {
-        let irp = self.0.list.with(irql, |list, _| list.take(wanted))?;
-        // SAFETY: the request's reference is given back once, here.
-        unsafe { self.0.rundown.count_down() };
-        // SAFETY: the cancel routine is out, so the request is ours alone.
-        Some(unsafe { Pended::new(irp) })
+        self.0.take_if(irql, wanted)
     }
 
     /// How many requests wait. IRQL: `<= DISPATCH_LEVEL`.
@@ -130,7 +127,7 @@ impl PendingQueue {
         irp.mark_pending();
         // Cannot fail: whoever waits for the end has the queue alone.
         let _ = self.0.rundown.count_up();
-        let core: *const Core = &raw const **self.0;
+        let core: *const Core = &raw const *self.0;
         // SAFETY: the word is the driver's own while it has the request.
         unsafe { irp.context().write(core.cast_mut().cast()) };
         let push = |list: &mut List| {
@@ -160,20 +157,19 @@ impl PendingQueue {
     }
 }
 
-impl Drop for PendingQueue {
-    fn drop(&mut self) {
-        if Irql::current() > Irql::APC {
-            // Nobody can wait here, so what cancel routines may be using stays.
-            return;
-        }
-        // SAFETY: looked up just now; nothing in this function raises it for long.
+impl Lowered for Core {
+    fn highest(&self) -> Irql {
+        Irql::APC
+    }
+
+    fn end(&self) {
+        // SAFETY: the level is not above what `highest` says, and nothing in this
+        // function raises it for long.
         let mut apc = unsafe { Apc::assume() };
-        while let Some(pended) = self.take(&mut apc) {
+        while let Some(pended) = self.take_if(&mut apc, |_| true) {
             drop(pended);
         }
-        self.0.rundown.wait(&apc);
-        // SAFETY: the value is dropped once, and no request points to it any more.
-        unsafe { ManuallyDrop::drop(&mut self.0) };
+        self.rundown.wait(&apc);
     }
 }
 
@@ -184,6 +180,14 @@ impl fmt::Debug for PendingQueue {
 }
 
 impl Core {
+    fn take_if(&self, irql: &mut Dispatch, wanted: impl Fn(Irp) -> bool) -> Option<Pended> {
+        let irp = self.list.with(irql, |list, _| list.take(wanted))?;
+        // SAFETY: the request's reference is given back once, here.
+        unsafe { self.rundown.count_down() };
+        // SAFETY: the cancel routine is out, so the request is ours alone.
+        Some(unsafe { Pended::new(irp) })
+    }
+
     /// Completes a request that was cancelled, and lets go of the queue.
     ///
     /// # Safety

@@ -10,7 +10,7 @@ use core::{
 
 use wdk_sys::{
     FILE_OBJECT, IO_NO_INCREMENT, IO_STACK_LOCATION, IRP, KIRQL, LIST_ENTRY, MDL, PDRIVER_CANCEL,
-    SL_PENDING_RETURNED, ntddk::IofCompleteRequest,
+    PETHREAD, SL_PENDING_RETURNED, ntddk::IofCompleteRequest,
 };
 
 use crate::{
@@ -105,6 +105,14 @@ impl Irp {
             self.stack_field(offset_of!(IO_STACK_LOCATION, Parameters.Read.ByteOffset));
         // SAFETY: the current stack location is the driver's own.
         unsafe { offset.read() }
+    }
+
+    /// The thread that made the request: `Tail.Overlay.Thread`. Null for one that a
+    /// driver made for no thread.
+    pub(crate) fn thread(self) -> PETHREAD {
+        let thread: *mut PETHREAD = self.field(offset_of!(IRP, Tail.Overlay.Thread));
+        // SAFETY: the request is valid memory.
+        unsafe { thread.read() }
     }
 
     pub(crate) fn requestor(self) -> Mode {

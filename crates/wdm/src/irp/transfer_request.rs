@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::{
     Result, Status,
-    irp::{Answer, Data, Direct, Mode, Request, transfer::Kind},
+    irp::{Answer, Data, Direct, Mode, Request, Requestor, transfer::Kind},
 };
 
 /// Which way the data goes.
@@ -52,6 +52,15 @@ impl<'r, F> Transfer<'r, F> {
     #[must_use]
     pub const fn file(&self) -> &F {
         self.request.file()
+    }
+
+    /// The program that asks. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Request::requestor_here`].
+    pub fn requestor_here(&self) -> Result<Requestor<'_>, Status> {
+        self.request.requestor_here()
     }
 
     /// Where to begin, in bytes: `ByteOffset`. A number below 0 is one that a

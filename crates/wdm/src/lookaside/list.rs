@@ -4,9 +4,9 @@
 use core::{
     alloc::Layout,
     cell::UnsafeCell,
-    mem::{ManuallyDrop, offset_of, transmute},
-    ptr::{NonNull, null_mut},
-    sync::atomic::{AtomicU32, Ordering},
+    mem::{offset_of, transmute},
+    ptr::{self, NonNull, null_mut},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use wdk_sys::{
@@ -22,7 +22,8 @@ use super::{
 use crate::{
     Error, Result, Status,
     irql::{Irql, Passive},
-    pool::{BLOCK_ALIGNMENT, PoolBox, PoolTag, legacy::Pool},
+    pool::{BLOCK_ALIGNMENT, PoolTag, legacy::Pool},
+    scope::{Deferred, Lowered},
     system::routine_address,
     utf16,
 };
@@ -90,8 +91,7 @@ impl Exports {
 
 /// A lookaside list of blocks of one size.
 pub(super) struct RawList<S: Supplier> {
-    /// Left alone if the list is dropped where it cannot be deleted.
-    head: ManuallyDrop<PoolBox<Head<S>>>,
+    head: Deferred<Head<S>>,
 }
 
 /// What the kernel has of a list comes first, so that its address is the head's.
@@ -102,7 +102,27 @@ struct Head<S> {
     layout: Layout,
     pool: Pool,
     tag: PoolTag,
+    /// Whether the kernel knows of the list.
+    is_initialised: AtomicBool,
     supplier: S,
+}
+
+impl<S: Supplier> Lowered for Head<S> {
+    fn highest(&self) -> Irql {
+        match self.pool {
+            Pool::Paged => Irql::APC,
+            Pool::Nonpaged => Irql::DISPATCH,
+        }
+    }
+
+    fn end(&self) {
+        if self.is_initialised.load(Ordering::Acquire) {
+            let list: PLOOKASIDE_LIST_EX = ptr::from_ref(self).cast_mut().cast();
+            // SAFETY: the list is initialised, deleted once, and the boxes that
+            // borrow it are gone.
+            unsafe { (self.exports.delete)(list) };
+        }
+    }
 }
 
 // SAFETY: the kernel's part of a head belongs to no thread.
@@ -130,13 +150,13 @@ impl<S: Supplier> RawList<S> {
             layout,
             pool,
             tag,
+            is_initialised: AtomicBool::new(false),
             supplier,
         };
-        let head = PoolBox::new(head, tag).map_err(|rejected| rejected.error)?;
+        let head = Deferred::new(head, tag).map_err(|rejected| rejected.error)?;
         initialise(&head)?;
-        Ok(Self {
-            head: ManuallyDrop::new(head),
-        })
+        head.is_initialised.store(true, Ordering::Release);
+        Ok(Self { head })
     }
 
     /// The kernel's part of the head. The address is good for all of the head, which
@@ -300,21 +320,8 @@ impl Counter {
     const FREE_MISSES: Self = Self(offset_of!(LOOKASIDE_LIST_EX, L.__bindgen_anon_3));
 }
 
-impl<S: Supplier> Drop for RawList<S> {
-    fn drop(&mut self) {
-        if self.head.pool == Pool::Paged && Irql::current() > Irql::APC {
-            return;
-        }
-        // SAFETY: the list is initialised, deleted once, and the boxes that borrow
-        // it are gone.
-        unsafe { (self.head.exports.delete)(self.list()) };
-        // SAFETY: the value is dropped once, and the kernel has let go of it.
-        unsafe { ManuallyDrop::drop(&mut self.head) };
-    }
-}
-
 /// Tells the kernel of a list.
-fn initialise<S: Supplier>(head: &PoolBox<Head<S>>) -> Result<()> {
+fn initialise<S: Supplier>(head: &Deferred<Head<S>>) -> Result<()> {
     const CALL: &str = "ExInitializeLookasideListEx";
     let size = SIZE_T::try_from(head.layout.size())
         .map_err(|_| Error::new(CALL, Status::INVALID_PARAMETER))?;

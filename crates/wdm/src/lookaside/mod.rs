@@ -29,7 +29,7 @@ use self::list::RawList;
 pub use self::supplier::{Block, FromPool, Request, Supplier};
 use crate::{
     Error, Rejected, Result,
-    irql::{Apc, Irql, Passive},
+    irql::{Apc, Passive},
     pool::{PoolTag, legacy::Pool},
 };
 
@@ -168,7 +168,7 @@ impl<T: fmt::Debug, S: Supplier> fmt::Debug for LookasideBox<'_, T, S> {
 /// A lookaside list of paged blocks: `LOOKASIDE_LIST_EX` with `PagedPool`. Its head
 /// is nonpaged, as it has to be.
 ///
-/// IRQL: `<= APC_LEVEL`. A list that is dropped above that is left to leak.
+/// IRQL: `<= APC_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 ///
 /// ```ignore
 /// let list = PagedLookaside::<Name>::new(TAG, FromPool, passive)?;
@@ -198,12 +198,17 @@ impl<T, S: Supplier> PagedLookaside<T, S> {
     /// # Errors
     ///
     /// As for [`Lookaside::take`].
-    pub fn take(&self, value: T, _: &Apc) -> Result<PagedLookasideBox<'_, T, S>, Rejected<T>> {
+    pub fn take<'l>(
+        &'l self,
+        value: T,
+        _: &'l Apc,
+    ) -> Result<PagedLookasideBox<'l, T, S>, Rejected<T>> {
         // SAFETY: the token says that paged pool may be touched.
         let value = unsafe { take(&self.list, value) }?;
         Ok(PagedLookasideBox {
             value,
             list: &self.list,
+            irql: PhantomData,
         })
     }
 
@@ -236,41 +241,41 @@ impl<T, S: Supplier> fmt::Debug for PagedLookaside<T, S> {
 /// A value in a block of a [`PagedLookaside`] list, which gets the block back when
 /// this is dropped.
 ///
-/// IRQL: `<= APC_LEVEL`. A box that is dropped above that is left to leak.
+/// It borrows the token that it was taken with, so it is used and dropped by the same
+/// thread, and the level is not raised meanwhile: dropping it needs no room in
+/// nonpaged pool, which a list of paged blocks is there to save.
+///
+/// IRQL: `<= APC_LEVEL`, dropping included.
 pub struct PagedLookasideBox<'l, T, S: Supplier = FromPool> {
     value: NonNull<T>,
     list: &'l RawList<S>,
+    irql: PhantomData<&'l Apc>,
 }
 
-// SAFETY: the box owns the value, and the list may be shared.
-unsafe impl<T: Send, S: Supplier> Send for PagedLookasideBox<'_, T, S> {}
-// SAFETY: a shared box gives shared access to the value.
-unsafe impl<T: Sync, S: Supplier> Sync for PagedLookasideBox<'_, T, S> {}
+impl<T, S: Supplier> Deref for PagedLookasideBox<'_, T, S> {
+    type Target = T;
 
-impl<T, S: Supplier> PagedLookasideBox<'_, T, S> {
-    /// The value. IRQL: `<= APC_LEVEL`, as long as the reference lives.
-    #[must_use]
-    pub fn get<'a>(&'a self, _: &'a Apc) -> &'a T {
+    fn deref(&self) -> &T {
         // SAFETY: the block holds a value for as long as the box exists, and while
         // the token is borrowed an absent page can be fetched.
         unsafe { self.value.as_ref() }
     }
+}
 
-    /// The value, to be changed. IRQL: as for [`Self::get`].
-    #[must_use]
-    pub fn get_mut<'a>(&'a mut self, _: &'a Apc) -> &'a mut T {
-        // SAFETY: as above, and the box is borrowed mutably.
+impl<T, S: Supplier> DerefMut for PagedLookasideBox<'_, T, S> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the block holds a value for as long as the box exists, which is
+        // borrowed mutably, and an absent page can be fetched while the token is
+        // borrowed.
         unsafe { self.value.as_mut() }
     }
 }
 
 impl<T, S: Supplier> Drop for PagedLookasideBox<'_, T, S> {
     fn drop(&mut self) {
-        if Irql::current() <= Irql::APC {
-            // SAFETY: value and block are this box's, and the level is one at
-            // which paged pool may be touched.
-            unsafe { give_back(self.list, self.value) };
-        }
+        // SAFETY: value and block are this box's, and the token that it borrows says
+        // that paged pool may be touched.
+        unsafe { give_back(self.list, self.value) };
     }
 }
 

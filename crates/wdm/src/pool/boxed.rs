@@ -5,8 +5,9 @@ use core::{
     alloc::Layout,
     fmt,
     marker::PhantomData,
+    mem::ManuallyDrop,
     ops::{Deref, DerefMut},
-    ptr::NonNull,
+    ptr::{self, NonNull},
 };
 
 use crate::{
@@ -101,6 +102,16 @@ impl<T> PoolBox<T> {
     /// Where the value is. It stays there for as long as the box exists.
     pub(crate) const fn start(&self) -> NonNull<T> {
         self.block.start.cast()
+    }
+
+    /// Takes the value out and frees the block.
+    pub(super) fn into_inner(self) -> T {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the block holds a value, which is not dropped here: it moves out.
+        let value = unsafe { this.block.start.cast::<T>().read() };
+        // SAFETY: the box is not used again, so the block is freed once.
+        drop(unsafe { ptr::read(&raw const this.block) });
+        value
     }
 
     /// Gives the value away by its address; [`Self::from_raw`] takes it back.

@@ -20,6 +20,7 @@ use crate::{
     irql::{Apc, Irql},
     memory::SharedBytes,
     pool::{PoolTag, usage},
+    scope::{Deferred, Lowered, TAG},
     seh, system,
 };
 
@@ -77,14 +78,16 @@ enum Release {
 /// A block from a deprecated function, zeroed. Freed when dropped: `ExFreePool`, or
 /// `ExFreePoolWithTag` if it has a tag.
 ///
-/// IRQL: `<= APC_LEVEL`. A block of paged pool that is dropped above that is left
-/// to leak.
+/// IRQL: `<= APC_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 ///
 /// ```ignore
 /// let block = legacy::allocate_with_tag(Pool::Paged, 512, TAG, passive)?;
 /// block.memory(passive).fill(0xA5);
 /// ```
-pub struct Block {
+pub struct Block(Deferred<RawBlock>);
+
+/// An address that is freed with the function that belongs to where it came from.
+struct RawBlock {
     start: NonNull<u8>,
     size: usize,
     pool: Pool,
@@ -92,7 +95,16 @@ pub struct Block {
 }
 
 // SAFETY: pool belongs to no thread or process: any may use and free it.
-unsafe impl Send for Block {}
+unsafe impl Send for RawBlock {}
+
+impl Lowered for RawBlock {
+    fn highest(&self) -> Irql {
+        match self.pool {
+            Pool::Paged => Irql::APC,
+            Pool::Nonpaged => Irql::DISPATCH,
+        }
+    }
+}
 
 /// `ExAllocatePool`: a block without a tag.
 ///
@@ -219,24 +231,32 @@ impl Block {
         // SAFETY: the block is ours, `size` bytes long; the token says that it may
         // be touched.
         unsafe { start.write_bytes(0, size) };
-        Ok(Self {
+        let block = RawBlock {
             start,
             size,
             pool,
             release,
-        })
+        };
+        let tag = match release {
+            Release::Untagged => TAG,
+            Release::Tagged(tag) => tag,
+        };
+        match Deferred::new(block, tag) {
+            Ok(block) => Ok(Self(block)),
+            Err(rejected) => Err(rejected.error),
+        }
     }
 
     /// Which pool the block is in. IRQL: any.
     #[must_use]
-    pub const fn pool(&self) -> Pool {
-        self.pool
+    pub fn pool(&self) -> Pool {
+        self.0.pool
     }
 
     /// The tag that the block was taken with, if it was. IRQL: any.
     #[must_use]
-    pub const fn tag(&self) -> Option<PoolTag> {
-        match self.release {
+    pub fn tag(&self) -> Option<PoolTag> {
+        match self.0.release {
             Release::Untagged => None,
             Release::Tagged(tag) => Some(tag),
         }
@@ -249,15 +269,12 @@ impl Block {
         // prevents, and a page that is absent can be fetched while the token is
         // borrowed; it is initialised, and references into it are never made. The
         // block is not `Sync`.
-        unsafe { SharedBytes::new(self.start, self.size) }
+        unsafe { SharedBytes::new(self.0.start, self.0.size) }
     }
 }
 
-impl Drop for Block {
+impl Drop for RawBlock {
     fn drop(&mut self) {
-        if self.pool == Pool::Paged && Irql::current() > Irql::APC {
-            return;
-        }
         let start: PVOID = self.start.as_ptr().cast();
         match self.release {
             // SAFETY: the block came from a function without a tag, and this is
@@ -275,7 +292,7 @@ impl fmt::Debug for Block {
         write!(
             formatter,
             "{} bytes of {:?} pool at {:p}",
-            self.size, self.pool, self.start
+            self.0.size, self.0.pool, self.0.start
         )
     }
 }

@@ -2,27 +2,41 @@
 //! cannot be handled stops the system. So there is no way to one without a token
 //! for `<= APC_LEVEL`, and while a reference is out the token is borrowed, which
 //! keeps the level from being raised.
+//!
+//! What is dropped above that level is freed later, by whoever comes along at
+//! `PASSIVE_LEVEL`, and so has to be a value that another thread may drop at any
+//! time. The room for that, a few words of nonpaged pool, is taken with the block.
 
-use core::{fmt, mem::ManuallyDrop};
+use core::fmt;
 
 use crate::{
     Rejected, Result,
     irql::{Apc, Irql},
     pool::{Demand, Options, PoolBox, PoolTag, PoolVec, boxed::layout, legacy::Pool},
+    scope::{Deferred, Lowered},
 };
+
+/// What owns paged pool.
+struct Paged<T>(T);
+
+impl<T: Send + 'static> Lowered for Paged<T> {
+    fn highest(&self) -> Irql {
+        Irql::APC
+    }
+}
 
 /// A value in paged pool: `ExAllocatePool2`, or `ExAllocatePoolWithTag` where the
 /// kernel lacks it. Freed when dropped: `ExFreePoolWithTag`.
 ///
-/// IRQL: `<= APC_LEVEL`. A box that is dropped above that is left to leak.
+/// IRQL: `<= APC_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 ///
 /// ```ignore
 /// let settings = PagedBox::new(Settings::default(), TAG, passive)?;
 /// let limit = settings.get(passive).limit;
 /// ```
-pub struct PagedBox<T>(ManuallyDrop<PoolBox<T>>);
+pub struct PagedBox<T: Send + 'static>(Deferred<Paged<PoolBox<T>>>);
 
-impl<T> PagedBox<T> {
+impl<T: Send + 'static> PagedBox<T> {
     /// Takes a block and moves `value` into it. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
@@ -50,40 +64,37 @@ impl<T> PagedBox<T> {
             options,
         };
         // SAFETY: the token is for this call; from then on the box is only reached
-        // with another, and dropped after a look at the level.
+        // with another, and dropped at the level that `Paged` asks for.
         let boxed = unsafe { PoolBox::take(value, demand) }?;
-        Ok(Self(ManuallyDrop::new(boxed)))
+        match Deferred::new(Paged(boxed), tag) {
+            Ok(owner) => Ok(Self(owner)),
+            Err(rejected) => Err(Rejected {
+                error: rejected.error,
+                returned: rejected.returned.0.into_inner(),
+            }),
+        }
     }
 
     /// The value. IRQL: `<= APC_LEVEL`, as long as the reference lives.
     #[must_use]
     pub fn get<'a>(&'a self, _: &'a Apc) -> &'a T {
-        &self.0
+        &self.0.0
     }
 
     /// The value, to be changed. IRQL: as for [`Self::get`].
     #[must_use]
     pub fn get_mut<'a>(&'a mut self, _: &'a Apc) -> &'a mut T {
-        &mut self.0
+        &mut self.0.0
     }
 
     /// Where the value is. IRQL: any.
     #[must_use]
     pub fn address(&self) -> usize {
-        self.0.address()
+        self.0.0.address()
     }
 }
 
-impl<T> Drop for PagedBox<T> {
-    fn drop(&mut self) {
-        if Irql::current() <= Irql::APC {
-            // SAFETY: the value is dropped once, here.
-            unsafe { ManuallyDrop::drop(&mut self.0) };
-        }
-    }
-}
-
-impl<T> fmt::Debug for PagedBox<T> {
+impl<T: Send + 'static> fmt::Debug for PagedBox<T> {
     /// Where the value is; it may be absent.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "PagedBox at {:#x}", self.address())
@@ -92,16 +103,21 @@ impl<T> fmt::Debug for PagedBox<T> {
 
 /// A growing array in paged pool. An empty one holds no block.
 ///
-/// IRQL: `<= APC_LEVEL`. An array that is dropped above that is left to leak.
+/// IRQL: `<= APC_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 ///
 /// ```ignore
 /// let mut names = PagedVec::new(TAG);
 /// names.push(name, passive).map_err(|rejected| rejected.error)?;
 /// for name in names.get(passive) {}
 /// ```
-pub struct PagedVec<T>(ManuallyDrop<PoolVec<T>>);
+pub struct PagedVec<T: Send + 'static> {
+    /// Made with the first value.
+    values: Option<Deferred<Paged<PoolVec<T>>>>,
+    tag: PoolTag,
+    options: Options,
+}
 
-impl<T> PagedVec<T> {
+impl<T: Send + 'static> PagedVec<T> {
     /// An array without values, which takes no memory yet. IRQL: any.
     #[must_use]
     pub const fn new(tag: PoolTag) -> Self {
@@ -111,7 +127,11 @@ impl<T> PagedVec<T> {
     /// [`Self::new`] with further wishes for its blocks. IRQL: any.
     #[must_use]
     pub const fn new_with(tag: PoolTag, options: Options) -> Self {
-        Self(ManuallyDrop::new(PoolVec::empty(tag, Pool::Paged, options)))
+        Self {
+            values: None,
+            tag,
+            options,
+        }
     }
 
     /// Appends a value. IRQL: `<= APC_LEVEL`.
@@ -120,37 +140,43 @@ impl<T> PagedVec<T> {
     ///
     /// As for [`PoolVec::push`].
     pub fn push(&mut self, value: T, _: &Apc) -> Result<(), Rejected<T>> {
-        self.0.push(value)
+        let values = match &mut self.values {
+            Some(values) => values,
+            none => {
+                let values = PoolVec::empty(self.tag, Pool::Paged, self.options);
+                match Deferred::new(Paged(values), self.tag) {
+                    Ok(values) => none.insert(values),
+                    Err(rejected) => {
+                        return Err(Rejected {
+                            error: rejected.error,
+                            returned: value,
+                        });
+                    }
+                }
+            }
+        };
+        values.0.push(value)
     }
 
     /// Takes the last value off. IRQL: `<= APC_LEVEL`.
     pub fn pop(&mut self, _: &Apc) -> Option<T> {
-        self.0.pop()
+        self.values.as_mut()?.0.pop()
     }
 
     /// The values. IRQL: `<= APC_LEVEL`, as long as the reference lives.
     #[must_use]
     pub fn get<'a>(&'a self, _: &'a Apc) -> &'a [T] {
-        &self.0
+        self.values.as_ref().map_or(&[], |values| &values.0)
     }
 
     /// The values, to be changed. IRQL: as for [`Self::get`].
     #[must_use]
     pub fn get_mut<'a>(&'a mut self, _: &'a Apc) -> &'a mut [T] {
-        &mut self.0
+        self.values.as_mut().map_or(&mut [], |values| &mut values.0)
     }
 }
 
-impl<T> Drop for PagedVec<T> {
-    fn drop(&mut self) {
-        if Irql::current() <= Irql::APC {
-            // SAFETY: the value is dropped once, here.
-            unsafe { ManuallyDrop::drop(&mut self.0) };
-        }
-    }
-}
-
-impl<T> fmt::Debug for PagedVec<T> {
+impl<T: Send + 'static> fmt::Debug for PagedVec<T> {
     /// Not the values, which may be absent.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("PagedVec")

@@ -5,15 +5,20 @@
 //! end of the watch meanwhile: the reference does not say whether a routine that
 //! is removed may still be running.
 
-use core::{fmt, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+use core::{
+    fmt,
+    ptr::NonNull,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use wdk_sys::{BOOLEAN, HANDLE, ntddk::PsSetCreateProcessNotifyRoutine};
 
 use crate::{
     Error, Result, Status,
     irql::{Irql, Passive},
-    pool::{PoolBox, PoolTag},
+    pool::PoolTag,
     rundown::Rundown,
+    scope::{Registered, Registration, Stage},
     sync::SpinLock,
 };
 
@@ -26,19 +31,24 @@ pub trait Observer: Send + Sync + Sized + 'static {
     /// `PASSIVE_LEVEL` in that process, before its handles are closed and its
     /// memory is freed.
     fn process_ends(&self, process: usize, passive: &mut Passive);
+
+    /// The watch is about to end, and is not told of processes any more after this.
+    /// What has to go before its process does goes here. Called at `PASSIVE_LEVEL`
+    /// in any process, once.
+    fn watch_ends(&self, _passive: &mut Passive) {}
 }
 
 /// An observer that the kernel tells of the end of every process:
 /// `PsSetCreateProcessNotifyRoutine`. Dropping it ends that, after waiting for the
-/// observer.
+/// observer. Dropped above `PASSIVE_LEVEL`, it ends when the next request arrives, or
+/// at the unload. A watch that is never dropped ends before the image goes.
 ///
-/// IRQL: `PASSIVE_LEVEL`, dropping included. Dropped at a higher level, it leaks
-/// and stays registered.
-pub struct Watch<O: Observer>(ManuallyDrop<PoolBox<Watched<O>>>);
+/// IRQL: `PASSIVE_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
+pub struct Watch<O: Observer>(Registered<Watched<O>>);
 
 /// The part of [`Watched`] that does not depend on the observer's type.
 struct Head {
-    /// Held while the observer runs.
+    /// Held while the observer is used.
     rundown: Rundown,
     tell: unsafe fn(NonNull<Head>, usize, &mut Passive),
 }
@@ -46,6 +56,10 @@ struct Head {
 #[repr(C)]
 struct Watched<O> {
     head: Head,
+    /// Whether the static leads here.
+    is_current: AtomicBool,
+    /// Whether the kernel was told.
+    is_told: AtomicBool,
     observer: O,
 }
 
@@ -65,6 +79,7 @@ impl<O: Observer> Watch<O> {
     /// # Errors
     ///
     /// * `STATUS_DEVICE_BUSY`: the driver has a watch already.
+    /// * `STATUS_DELETE_PENDING`: the driver is being unloaded.
     /// * `STATUS_INVALID_PARAMETER`: the system takes no more observers.
     /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
     pub fn new(observer: O, tag: PoolTag, passive: &mut Passive) -> Result<Self> {
@@ -73,10 +88,30 @@ impl<O: Observer> Watch<O> {
                 rundown: Rundown::new(),
                 tell: tell::<O>,
             },
+            is_current: AtomicBool::new(false),
+            is_told: AtomicBool::new(false),
             observer,
         };
-        let watched = PoolBox::new(watched, tag).map_err(|rejected| rejected.error)?;
-        let place = watched.start().cast();
+        Registered::new(watched, tag, passive, Watched::tell_kernel).map(Self)
+    }
+
+    /// Runs `work` with the observer. `None` once the driver is being unloaded and
+    /// the watch has ended. IRQL: `<= DISPATCH_LEVEL`, and what `work` asks for.
+    pub fn with<R>(&self, work: impl FnOnce(&O) -> R) -> Option<R> {
+        self.0.enter(|watched| work(&watched.observer))
+    }
+
+    /// [`Self::with`] with a value for `work`, which comes back if that is not run.
+    pub(crate) fn with_value<V, R>(&self, value: V, work: impl FnOnce(&O, V) -> R) -> Result<R, V> {
+        self.0
+            .enter_with(value, |watched, value| work(&watched.observer, value))
+    }
+}
+
+impl<O: Observer> Watched<O> {
+    /// Has the kernel tell of processes, if this is the driver's one watch.
+    fn tell_kernel(&self, passive: &mut Passive) -> Result<()> {
+        let place: NonNull<Head> = NonNull::from(self).cast();
         let was_free = CURRENT.with(passive, |current, _| {
             let was_free = current.0.is_none();
             current.0.get_or_insert(place);
@@ -85,28 +120,34 @@ impl<O: Observer> Watch<O> {
         if !was_free {
             return Err(Error::new(CALL, Status::DEVICE_BUSY));
         }
-        let watch = Self(ManuallyDrop::new(watched));
-        // SAFETY: the routine is this driver's and is removed when the watch is
-        // dropped, which is before the driver goes.
+        self.is_current.store(true, Ordering::Release);
+        // SAFETY: the routine is this driver's, and is removed when the watch is
+        // undone, which is before the driver goes.
         let status = unsafe { PsSetCreateProcessNotifyRoutine(Some(notify), ADD) };
-        match Error::check(CALL, Status::from_raw(status)) {
-            Ok(()) => Ok(watch),
-            Err(error) => {
-                watch.end(passive);
-                Err(error)
-            }
-        }
+        Error::check(CALL, Status::from_raw(status))?;
+        self.is_told.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl<O: Observer> Registration for Watched<O> {
+    const STAGE: Stage = Stage::Notification;
+
+    fn rundown(&self) -> &Rundown {
+        &self.head.rundown
     }
 
-    /// Frees the observer once nobody can get to it. The routine is not registered
-    /// any more.
-    fn end(self, passive: &mut Passive) {
-        let mut this = ManuallyDrop::new(self);
-        CURRENT.with(passive, |current, _| current.0 = None);
-        this.0.head.rundown.wait(passive);
-        // SAFETY: `self` is not dropped, so the value is freed once; nobody finds it
-        // any more, and who had found it has gone.
-        unsafe { ManuallyDrop::drop(&mut this.0) };
+    fn undo(&self, passive: &mut Passive) {
+        self.observer.watch_ends(passive);
+        if self.is_told.load(Ordering::Acquire) {
+            // The one failure, a routine that is not registered, cannot occur.
+            // SAFETY: the routine was registered when the watch was made.
+            let _ = unsafe { PsSetCreateProcessNotifyRoutine(Some(notify), REMOVE) };
+        }
+        if self.is_current.load(Ordering::Acquire) {
+            CURRENT.with(passive, |current, _| current.0 = None);
+        }
+        self.head.rundown.wait(passive);
     }
 }
 
@@ -116,34 +157,9 @@ const ADD: BOOLEAN = 0;
 /// `Remove` of the function, `TRUE`.
 const REMOVE: BOOLEAN = 1;
 
-impl<O: Observer> Deref for Watch<O> {
-    type Target = O;
-
-    fn deref(&self) -> &O {
-        &self.0.observer
-    }
-}
-
-impl<O: Observer> Drop for Watch<O> {
-    fn drop(&mut self) {
-        if Irql::current() != Irql::PASSIVE {
-            return;
-        }
-        // SAFETY: looked up just now.
-        let mut passive = unsafe { Passive::assume() };
-        // SAFETY: the routine was registered when the watch was made.
-        let status = unsafe { PsSetCreateProcessNotifyRoutine(Some(notify), REMOVE) };
-        if Status::from_raw(status).is_success() {
-            // SAFETY: the value is not used again: `self` is being dropped.
-            let watched = unsafe { ManuallyDrop::take(&mut self.0) };
-            Self(ManuallyDrop::new(watched)).end(&mut passive);
-        }
-    }
-}
-
-impl<O: Observer + fmt::Debug> fmt::Debug for Watch<O> {
+impl<O: Observer> fmt::Debug for Watch<O> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(formatter)
+        formatter.write_str("Watch")
     }
 }
 
@@ -159,7 +175,7 @@ unsafe extern "C" fn notify(_parent: HANDLE, process: HANDLE, create: BOOLEAN) {
     let mut passive = unsafe { Passive::assume() };
     let head = CURRENT.with(&mut passive, |current, _| {
         let head = current.0?;
-        // SAFETY: a watch is freed only after it is out of this place.
+        // SAFETY: a watch is undone, and freed, only after it is out of this place.
         let is_held = unsafe { head.as_ref() }.rundown.count_up();
         is_held.then_some(head)
     });

@@ -74,8 +74,10 @@ impl<S: MapsToUser> Mdl<S> {
         irql: &mut Apc,
         work: impl FnOnce(&UserView<'_>, &mut Apc) -> R,
     ) -> Result<R> {
-        // SAFETY: the mapping is dropped below, before `self`; until then this
-        // thread is in the process, which does not end before its last thread.
+        // SAFETY: the mapping is undone below, by this thread, before `self` goes and
+        // before this thread does anything else in the process. The address space of a
+        // process goes when its last thread is done with everything else, or this one
+        // is the last.
         let mapped = unsafe { UserAddress::map(self, access, cache, irql) }?;
         let view = UserView {
             address: &mapped,

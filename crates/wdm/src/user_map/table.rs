@@ -6,6 +6,7 @@ use core::fmt;
 use super::{Access, UserAddress};
 use crate::{
     Error, Rejected, Result, Status,
+    irp::Requestor,
     irql::{Apc, Passive},
     map::CacheType,
     mdl::{BuiltForNonpaged, Mdl},
@@ -15,25 +16,40 @@ use crate::{
     process::{Observer, Watch, current_process_id},
 };
 
+/// The refusal of a table that has ended.
+const GOING: Error = Error::new("MmMapLockedPagesSpecifyCache", Status::DELETE_PENDING);
+
 /// Who a mapping belongs to: any number, such as one for each open file.
 pub type Owner = u64;
 
 /// Up to `N` mappings of pool into programs.
 ///
-/// IRQL: `PASSIVE_LEVEL`, dropping included, unless a method says otherwise.
+/// IRQL: `PASSIVE_LEVEL`, unless a method says otherwise; dropping it:
+/// `<= DISPATCH_LEVEL`, as for [`Watch`]. When the driver is being unloaded, there is
+/// nothing in it any more.
 ///
 /// ```ignore
 /// // When the driver starts:
 /// let mappings = UserMappings::<16>::new(TAG, passive)?;
 /// // For a request of a program:
-/// let address = mappings.map(file.number, block, Access::Read, CacheType::Cached, passive)?;
+/// let program = request.requestor_here()?;
+/// let address = mappings.map(file.number, block, Access::Read, &program, passive)?;
 /// // When its last handle is closed:
 /// mappings.unmap_all(file.number, passive);
 /// ```
 pub struct UserMappings<const N: usize>(Watch<Table<N>>);
 
+/// Type invariant: the kernel tells the table of the end of processes, or there is
+/// nothing in it and `is_closed`. Entries are made in a program's own thread, and so
+/// before the program's last thread ends, of which the table is told then.
 struct Table<const N: usize> {
-    mappings: Mutex<[Option<Entry>; N]>,
+    mappings: Mutex<Mappings<N>>,
+}
+
+struct Mappings<const N: usize> {
+    entries: [Option<Entry>; N],
+    /// The table is not told of processes any more.
+    is_closed: bool,
 }
 
 struct Entry {
@@ -70,18 +86,32 @@ impl<const N: usize> UserMappings<N> {
     /// As for [`Watch::new`].
     pub fn new(tag: PoolTag, passive: &mut Passive) -> Result<Self> {
         let table = Table {
-            mappings: Mutex::new([const { None }; N], tag)?,
+            mappings: Mutex::new(
+                Mappings {
+                    entries: [const { None }; N],
+                    is_closed: true,
+                },
+                tag,
+            )?,
         };
-        Watch::new(table, tag, passive).map(Self)
+        let watch = Watch::new(table, tag, passive)?;
+        // From here on the table is told.
+        watch.with(|table| {
+            table
+                .mappings
+                .with(passive, |mappings, _| mappings.is_closed = false)
+        });
+        Ok(Self(watch))
     }
 
-    /// Maps a block, which is whole pages, into the current process; returns the
-    /// address there. What is in the block is shown to the program.
+    /// Maps a block, which is whole pages, into the program that asks, cached as pool
+    /// is; returns the address there. What is in the block is shown to the program.
     ///
     /// # Errors
     ///
     /// * `STATUS_INSUFFICIENT_RESOURCES`: the table is full, or what
     ///   [`Mdl::describe`] says.
+    /// * `STATUS_DELETE_PENDING`: the driver is being unloaded.
     /// * As for [`Mdl::with_user_mapping`].
     ///
     /// Each returns the block.
@@ -90,38 +120,20 @@ impl<const N: usize> UserMappings<N> {
         owner: Owner,
         block: NonpagedBlock,
         access: Access,
-        cache: CacheType,
+        program: &Requestor<'_>,
         passive: &mut Passive,
     ) -> Result<usize, Rejected<NonpagedBlock>> {
         let mdl = Mdl::describe(block)?.build_for_nonpaged_pool();
-        let process = current_process_id();
-        self.0.mappings.with(passive, |table, apc| {
-            let Some(place) = table.iter_mut().find(|place| place.is_none()) else {
-                return Err(Rejected {
-                    error: Error::new("none", Status::INSUFFICIENT_RESOURCES),
-                    returned: mdl.free(),
-                });
-            };
-            // SAFETY: the entry ends the mapping before its MDL goes. It is found
-            // when the process ends, because it is in the table before this thread,
-            // which is in the process, leaves the request.
-            match unsafe { UserAddress::map(&mdl, access, cache, apc) } {
-                Ok(address) => {
-                    let entry = Entry {
-                        owner,
-                        process,
-                        address,
-                        mdl,
-                    };
-                    let start = entry.start();
-                    *place = Some(entry);
-                    Ok(start)
-                }
-                Err(error) => Err(Rejected {
-                    error,
-                    returned: mdl.free(),
-                }),
-            }
+        let mapped = self.0.with_value(mdl, |table, mdl| {
+            table.mappings.with(passive, |mappings, apc| {
+                mappings.map(owner, mdl, access, program, apc)
+            })
+        });
+        mapped.unwrap_or_else(|mdl| {
+            Err(Rejected {
+                error: GOING,
+                returned: mdl.free(),
+            })
         })
     }
 
@@ -130,12 +142,13 @@ impl<const N: usize> UserMappings<N> {
     pub fn unmap(&self, owner: Owner, address: usize, passive: &mut Passive) -> bool {
         let process = current_process_id();
         let is_it = |entry: &Entry| entry.is(owner, process, address);
-        self.0.end(is_it, passive) != 0
+        self.0.with(|table| table.end(is_it, passive)) > Some(0)
     }
 
     /// Undoes all mappings of this owner, in whatever process they are.
     pub fn unmap_all(&self, owner: Owner, passive: &mut Passive) {
-        self.0.end(|entry| entry.owner == owner, passive);
+        self.0
+            .with(|table| table.end(|entry| entry.owner == owner, passive));
     }
 
     /// Runs `work` with the memory of a mapping of this owner in the current
@@ -149,22 +162,29 @@ impl<const N: usize> UserMappings<N> {
         work: impl FnOnce(SharedBytes<'_>) -> R,
     ) -> Option<R> {
         let process = current_process_id();
-        self.0.mappings.with(passive, |table, _| {
-            let mut entries = table.iter().flatten();
-            let entry = entries.find(|entry| entry.is(owner, process, address))?;
-            Some(work(entry.mdl.block().memory()))
-        })
+        let worked = self.0.with(|table| {
+            table.mappings.with(passive, |mappings, _| {
+                let mut entries = mappings.entries.iter().flatten();
+                let entry = entries.find(|entry| entry.is(owner, process, address))?;
+                Some(work(entry.mdl.block().memory()))
+            })
+        });
+        worked.flatten()
     }
 
     /// How many mappings there are, and how many bytes these have.
     #[must_use]
     pub fn held(&self, passive: &mut Passive) -> (usize, usize) {
-        self.0.mappings.with(passive, |table, _| {
-            let sizes = table.iter().flatten().map(|entry| entry.mdl.block().size());
-            sizes.fold((0_usize, 0_usize), |(count, sum), size| {
-                (count.saturating_add(1), sum.saturating_add(size))
+        let held = self.0.with(|table| {
+            table.mappings.with(passive, |mappings, _| {
+                let entries = mappings.entries.iter().flatten();
+                let sizes = entries.map(|entry| entry.mdl.block().size());
+                sizes.fold((0_usize, 0_usize), |(count, sum), size| {
+                    (count.saturating_add(1), sum.saturating_add(size))
+                })
             })
-        })
+        });
+        held.unwrap_or_default()
     }
 }
 
@@ -177,8 +197,9 @@ impl Entry {
 impl<const N: usize> Table<N> {
     /// Ends the mappings that `which` says; returns how many.
     fn end(&self, which: impl Fn(&Entry) -> bool, irql: &mut Apc) -> usize {
-        self.mappings.with(irql, |table, apc| {
-            let ended = table
+        self.mappings.with(irql, |mappings, apc| {
+            let ended = mappings
+                .entries
                 .iter_mut()
                 .filter_map(|place| place.take_if(|entry| which(entry)));
             ended.fold(0, |count: usize, entry| {
@@ -193,14 +214,55 @@ impl<const N: usize> Observer for Table<N> {
     fn process_ends(&self, process: usize, passive: &mut Passive) {
         self.end(|entry| entry.process == process, passive);
     }
+
+    /// While the table is still told of processes: one that ended before its mapping
+    /// is undone would take the mapping with it.
+    fn watch_ends(&self, passive: &mut Passive) {
+        self.mappings
+            .with(passive, |mappings, _| mappings.is_closed = true);
+        self.end(|_| true, passive);
+    }
 }
 
-impl<const N: usize> Drop for Table<N> {
-    fn drop(&mut self) {
-        // SAFETY: a watch drops its observer at PASSIVE_LEVEL, and the table is in
-        // nobody else's hands.
-        let mut passive = unsafe { Passive::assume() };
-        self.end(|_| true, &mut passive);
+impl<const N: usize> Mappings<N> {
+    /// Maps the block of an MDL into the program, and enters that.
+    fn map(
+        &mut self,
+        owner: Owner,
+        mdl: Mdl<BuiltForNonpaged>,
+        access: Access,
+        _: &Requestor<'_>,
+        apc: &Apc,
+    ) -> Result<usize, Rejected<NonpagedBlock>> {
+        let refuse = |error, mdl: Mdl<BuiltForNonpaged>| {
+            Err(Rejected {
+                error,
+                returned: mdl.free(),
+            })
+        };
+        if self.is_closed {
+            return refuse(GOING, mdl);
+        }
+        let Some(place) = self.entries.iter_mut().find(|place| place.is_none()) else {
+            return refuse(Error::new("none", Status::INSUFFICIENT_RESOURCES), mdl);
+        };
+        // SAFETY: the entry ends the mapping before its MDL goes. The program has a
+        // thread that has not ended, the one at hand, so the table is yet to be told
+        // of its end, and waits for this lock then.
+        match unsafe { UserAddress::map(&mdl, access, CacheType::Cached, apc) } {
+            Ok(address) => {
+                let entry = Entry {
+                    owner,
+                    process: current_process_id(),
+                    address,
+                    mdl,
+                };
+                let start = entry.start();
+                *place = Some(entry);
+                Ok(start)
+            }
+            Err(error) => refuse(error, mdl),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_CID, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
     host,
     machine::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL, at_most},
-    types::{BOOLEAN, HANDLE, KAPC_STATE, NTSTATUS, PEPROCESS, PKPROCESS, PVOID},
+    types::{BOOLEAN, HANDLE, KAPC_STATE, NTSTATUS, PEPROCESS, PETHREAD, PKPROCESS, PVOID},
 };
 
 /// The process that drivers are loaded in.
@@ -82,7 +82,21 @@ pub unsafe extern "C" fn PsGetCurrentProcessId() -> HANDLE {
 }
 
 pub unsafe extern "C" fn PsGetCurrentThreadId() -> HANDLE {
+    current_thread()
+}
+
+/// The current thread's object, whose address is its identifier here.
+pub(crate) fn current_thread() -> PETHREAD {
     without_provenance_mut(THREAD.with(|id| *id))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn KeGetCurrentThread() -> PETHREAD {
+    current_thread()
+}
+
+pub unsafe extern "C" fn PsGetProcessId(process: PEPROCESS) -> HANDLE {
+    without_provenance_mut(identifier(process))
 }
 
 pub unsafe extern "C" fn IoGetCurrentProcess() -> PEPROCESS {

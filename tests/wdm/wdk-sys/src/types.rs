@@ -26,6 +26,7 @@ pub type MEMORY_CACHING_TYPE = i32;
 pub type PHYSICAL_ADDRESS = LARGE_INTEGER;
 pub type PKPROCESS = *mut c_void;
 pub type PEPROCESS = *mut c_void;
+pub type PETHREAD = *mut c_void;
 pub type PDEVICE_OBJECT = *mut DEVICE_OBJECT;
 pub type PLOOKASIDE_LIST_EX = *mut LOOKASIDE_LIST_EX;
 
@@ -232,6 +233,7 @@ pub struct EntryAndLocation {
 #[derive(Clone, Copy)]
 pub struct TailOverlay {
     pub __bindgen_anon_1: ContextOrQueue,
+    pub Thread: PETHREAD,
     pub __bindgen_anon_2: EntryAndLocation,
     pub OriginalFileObject: *mut FILE_OBJECT,
 }

@@ -14,7 +14,7 @@ use crate::{
     DO_DEVICE_INITIALIZING, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL,
     IRP_MJ_READ, IRP_MJ_WRITE, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_PENDING, STATUS_SUCCESS, host,
     machine::irql,
-    mdl,
+    mdl, process,
     types::{
         AssociatedIrp, ContextOrQueue, CurrentLocation, DRIVER_OBJECT, DeviceIoControl,
         DriverContext, EntryAndLocation, FILE_OBJECT, IO_STACK_LOCATION, IO_STATUS_BLOCK, IRP,
@@ -448,6 +448,7 @@ fn empty_irp() -> IRP {
                         DriverContext: [null_mut(); 4],
                     },
                 },
+                Thread: process::current_thread(),
                 __bindgen_anon_2: EntryAndLocation {
                     ListEntry: LIST_ENTRY::default(),
                     __bindgen_anon_1: CurrentLocation {
