@@ -197,6 +197,7 @@ const RULES: &[(&str, Verify)] = &[
     ("null-handle", Verify::Off),
     ("object-callbacks-left", Verify::Off),
     ("object-over-dereferenced", Verify::Off),
+    ("object-pageable", Verify::Standard),
     ("overlapping-copy", Verify::Off),
     ("page-leak", Verify::Off),
     ("pnp-notification-left", Verify::Off),

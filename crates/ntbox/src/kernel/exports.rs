@@ -300,6 +300,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
     verify::note(call, &entry.export, number);
     mm::watched_user::note_call(call, entry.export.name);
     rtl::counted::note_call(call, entry.export.name);
+    ke::pageable::look(call, entry.export.name);
     let irql = cpu::irql();
     if irql > entry.export.max_irql {
         too_high(entry.export, irql, call.return_address());

@@ -22,6 +22,7 @@ pub mod mutex;
 mod node;
 mod numbered_spinlock;
 pub mod object;
+pub mod pageable;
 pub mod priority;
 pub mod processor;
 pub mod queue;

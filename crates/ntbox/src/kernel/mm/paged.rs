@@ -88,6 +88,15 @@ pub fn in_use(va: u64) -> bool {
         .is_some_and(|state| state.load(Ordering::Relaxed) & IN_USE != 0)
 }
 
+/// Whether an address lies in a block whose page is locked in memory.
+pub fn is_locked(va: u64) -> bool {
+    let page = va & !(PAGE_SIZE - 1);
+    let state = SPECIAL.contains(va).then(|| states(page, 1).first());
+    state
+        .flatten()
+        .is_some_and(|state| state.load(Ordering::Relaxed) & !IN_USE != 0)
+}
+
 /// Pages are locked in memory, or not any more.
 pub fn lock(frames: &[Pfn], locked: bool) {
     for pfn in frames {
