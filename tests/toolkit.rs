@@ -42,7 +42,7 @@ fn check_pool(pool: &PoolReply) {
         text_units: r"\Device\Nummer-\u{e4} 42".len() as u64,
         text_equal: 1,
         // The two arrays and the slice.
-        held_more: 3,
+        held_more: 4,
         legacy: 100,
         legacy_tagged: 200,
         legacy_charged: 300,

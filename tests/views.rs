@@ -269,8 +269,8 @@ fn a_view_that_cannot_be_made_is_a_status() {
     for (export, nth) in [
         ("MmMapLockedPagesSpecifyCache", 1),
         ("IoAllocateMdl", 1),
-        // The device, its list, its file and so on come first.
-        ("ExAllocatePool2", 7),
+        // Two keys, the device, its list, its file and so on come first.
+        ("ExAllocatePool2", 10),
     ] {
         let mut open = Open::with(&ntmem::config().fault(export, nth));
         let request = MapRequest {
