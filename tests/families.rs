@@ -237,7 +237,7 @@ const MISTAKES: [(&str, &str); 11] = [
         "families::mm::unmap_nothing",
         "unmap-not-mapped: 0xC4 (0xb6)",
     ),
-    ("families::requests::complete", "0x44"),
+    ("families::requests::complete", "0xD5"),
     ("families::mistakes::touch_freed", "0xD5"),
     (
         "families::zw::impl$0::new::closure$1",
