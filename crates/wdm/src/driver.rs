@@ -119,7 +119,8 @@ impl<D: Driver> __Slot<D> {
     ) -> NTSTATUS {
         // SAFETY: the kernel passes a path that is valid during the call.
         let path = unsafe { &*registry_path };
-        // SAFETY: as above.
+        // SAFETY: the kernel describes text that it does not change while the entry
+        // routine runs.
         let path = unsafe { UnicodeStr::from_raw(path) };
         // SAFETY: the kernel calls the entry routine at PASSIVE_LEVEL.
         let mut passive = unsafe { Passive::assume() };

@@ -99,6 +99,13 @@ impl fmt::LowerHex for FrameNumber {
 /// Copies of a view, and views of other mappings, may be used side by side; all
 /// of them stay on the thread that made them, because volatile accesses do not
 /// synchronise with another thread's.
+///
+/// # Invariants
+///
+/// For all of `'a` the `len` bytes from `start` are mapped, resident, writable and
+/// initialised, and no reference leads to them. Of Rust code only the thread at hand
+/// accesses them; a program may write to pages of its own at any time, which is why
+/// every access is volatile.
 #[derive(Clone, Copy)]
 pub struct SharedBytes<'a> {
     start: NonNull<u8>,
@@ -113,8 +120,9 @@ impl<'a> SharedBytes<'a> {
     /// # Safety
     ///
     /// For all of `'a` the bytes are mapped, resident, writable, initialised, not
-    /// in reach of any reference, and only accessed by the thread at hand.
+    /// in reach of any reference, and of Rust code only accessed by the thread at hand.
     pub(crate) const unsafe fn new(start: NonNull<u8>, len: usize) -> Self {
+        // INVARIANT: the caller promises the same.
         Self {
             start,
             len,
@@ -194,7 +202,7 @@ impl<'a> SharedBytes<'a> {
     /// Sets every byte: `RtlFillMemory`. IRQL: `<= DISPATCH_LEVEL`.
     pub fn fill(self, byte: u8) {
         for place in self.places() {
-            // SAFETY: see `places`.
+            // SAFETY: by the type's invariant each place may be accessed so.
             unsafe { place.write_volatile(byte) };
         }
     }
@@ -204,7 +212,7 @@ impl<'a> SharedBytes<'a> {
     #[must_use = "fewer bytes than given are copied if the memory is shorter"]
     pub fn copy_from(self, bytes: &[u8]) -> usize {
         for (place, byte) in self.places().zip(bytes) {
-            // SAFETY: see `places`.
+            // SAFETY: by the type's invariant each place may be accessed so.
             unsafe { place.write_volatile(*byte) };
         }
         self.len.min(bytes.len())
@@ -215,7 +223,7 @@ impl<'a> SharedBytes<'a> {
     #[must_use = "fewer bytes than there is room for are copied if the memory is shorter"]
     pub fn copy_to(self, bytes: &mut [u8]) -> usize {
         for (place, byte) in self.places().zip(bytes.iter_mut()) {
-            // SAFETY: see `places`.
+            // SAFETY: by the type's invariant each place may be accessed so.
             *byte = unsafe { place.read_volatile() };
         }
         self.len.min(bytes.len())
@@ -228,7 +236,7 @@ impl<'a> SharedBytes<'a> {
     pub fn count_equal(self, bytes: &[u8]) -> usize {
         let pairs = self.places().zip(bytes);
         pairs
-            // SAFETY: see `places`.
+            // SAFETY: by the type's invariant each place may be accessed so.
             .take_while(|(place, byte)| unsafe { place.read_volatile() } == **byte)
             .count()
     }

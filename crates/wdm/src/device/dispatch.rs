@@ -116,7 +116,8 @@ impl Arrival<'_> {
         // SAFETY: every device of the driver has such an extension, and it is there
         // while a request for it is.
         let extension = unsafe { Extension::of(device) };
-        // SAFETY: as above.
+        // SAFETY: the extension was written when the device was made, and stays
+        // while a request for it is there.
         let extension = unsafe { extension.as_ref() };
         match NonNull::new(irp.file()) {
             Some(file) if Irql::current() == Irql::PASSIVE => {

@@ -279,7 +279,7 @@ fn next(irp: Irp) -> Option<Irp> {
 }
 
 fn previous(irp: Irp) -> Option<Irp> {
-    // SAFETY: as above.
+    // SAFETY: both links of such an entry are what `set_links` wrote.
     linked(unsafe { (*irp.entry()).Blink })
 }
 

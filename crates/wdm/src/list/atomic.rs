@@ -28,6 +28,11 @@ use crate::{
 /// stack.push(entry);
 /// let last = stack.pop();
 /// ```
+///
+/// # Invariants
+///
+/// The head is initialised. What it leads to are boxes that `into_links` took apart,
+/// to which nobody has a reference.
 pub struct AtomicStack<T: Linked<AtomicLinks>> {
     /// In memory of its own, aligned to 16 bytes and nonpaged.
     head: PoolBox<Head>,

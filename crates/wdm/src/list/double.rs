@@ -26,6 +26,12 @@ use crate::{
 /// list.push_back(PoolBox::new(Waiting::new(7), TAG).map_err(|rejected| rejected.error)?);
 /// let first = list.pop_front();
 /// ```
+///
+/// # Invariants
+///
+/// The head and `len` entries form one circle of links. Each entry is a box that
+/// `into_links` took apart, and nobody has a reference to it that this list has not
+/// lent.
 pub struct List<T: Linked<DoubleLinks>> {
     /// In memory of its own, because entries point to it.
     head: PoolBox<DoubleLinks>,
@@ -92,9 +98,10 @@ impl<T: Linked<DoubleLinks>> List<T> {
     #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         Iter {
-            // SAFETY: the head is initialised. So for the next.
+            // SAFETY: the head is initialised.
             first: unsafe { next(self.head()) },
-            // SAFETY: as above.
+            // SAFETY: by the type's invariant the head has links, to itself if
+            // nothing else.
             last: unsafe { previous(self.head()) },
             left: self.len,
             list: PhantomData,
@@ -164,7 +171,8 @@ impl<'l, T: Linked<DoubleLinks>> Iterator for Iter<'l, T> {
         let entry = self.first;
         // SAFETY: as many entries as were left are in the list, which is borrowed.
         self.first = unsafe { next(entry) };
-        // SAFETY: as above.
+        // SAFETY: entries of the list are values of this type, and stay while the
+        // list is borrowed.
         Some(unsafe { value(entry) })
     }
 }
@@ -175,7 +183,8 @@ impl<T: Linked<DoubleLinks>> DoubleEndedIterator for Iter<'_, T> {
         let entry = self.last;
         // SAFETY: as for `next`.
         self.last = unsafe { previous(entry) };
-        // SAFETY: as above.
+        // SAFETY: entries of the list are values of this type, and stay while the
+        // list is borrowed.
         Some(unsafe { value(entry) })
     }
 }
@@ -317,12 +326,11 @@ unsafe fn link(before: NonNull<LIST_ENTRY>, entry: NonNull<LIST_ENTRY>) {
         Flink: after.as_ptr(),
         Blink: before.as_ptr(),
     };
-    // SAFETY: the entry is ours until it is linked. So for the next two, of
-    // neighbours whose list the caller has alone.
+    // SAFETY: the entry is ours until it is linked.
     unsafe { entry.write(links) };
-    // SAFETY: as above.
+    // SAFETY: `before` is in a list that the caller has alone.
     unsafe { (*before.as_ptr()).Flink = entry.as_ptr() };
-    // SAFETY: as above.
+    // SAFETY: `after` is the neighbour in the same list.
     unsafe { (*after.as_ptr()).Blink = entry.as_ptr() };
 }
 
@@ -332,20 +340,20 @@ unsafe fn link(before: NonNull<LIST_ENTRY>, entry: NonNull<LIST_ENTRY>) {
 ///
 /// `entry` is in a list, which the caller has alone.
 unsafe fn unhook(entry: NonNull<LIST_ENTRY>) {
-    // SAFETY: the caller vouches for the entry. So for the next.
+    // SAFETY: the caller vouches for the entry.
     let after = unsafe { next(entry) };
-    // SAFETY: as above.
+    // SAFETY: the caller vouches that the entry is in a list, so it has both links.
     let before = unsafe { previous(entry) };
-    // SAFETY: what is in a list leads to what is in it. So for the next.
+    // SAFETY: what is in a list leads to what is in it.
     let follows = unsafe { next(before) } == entry;
-    // SAFETY: as above.
+    // SAFETY: what follows an entry of a list is in the list itself.
     let precedes = unsafe { previous(after) } == entry;
     if !follows || !precedes {
         corrupt();
     }
     // SAFETY: both neighbours are in the list, which the caller has alone.
     unsafe { (*before.as_ptr()).Flink = after.as_ptr() };
-    // SAFETY: as above.
+    // SAFETY: `after` is in the list, which the caller has alone.
     unsafe { (*after.as_ptr()).Blink = before.as_ptr() };
 }
 

@@ -27,6 +27,12 @@ use crate::{
 /// list.push_back(entry);
 /// while let Some(entry) = list.pop_front() {}
 /// ```
+///
+/// # Invariants
+///
+/// Head and lock lie in nonpaged pool. The head and the entries form one circle of
+/// links, which changes under the lock only; each entry is a box that `into_links`
+/// took apart, and nobody has a reference to it.
 pub struct LockedList<T: Linked<DoubleLinks>> {
     /// In memory of its own, which is nonpaged wherever the list lies.
     core: PoolBox<Core>,
@@ -80,7 +86,8 @@ impl<T: Linked<DoubleLinks>> LockedList<T> {
     /// `ExInterlockedInsertTailList`. IRQL: `<= DISPATCH_LEVEL`.
     pub fn push_back(&self, entry: PoolBox<T>) -> bool {
         let entry = into_links::<T, DoubleLinks>(entry).cast();
-        // SAFETY: as above.
+        // SAFETY: head and lock are this list's, in nonpaged pool and initialised;
+        // the entry is a nonpaged block that is in no list.
         unsafe { ExInterlockedInsertTailList(self.head(), entry.as_ptr(), self.core.lock.get()) }
             .is_null()
     }

@@ -24,6 +24,11 @@ use crate::{
 /// stack.push(entry);
 /// let last = stack.pop();
 /// ```
+///
+/// # Invariants
+///
+/// What `first` leads to are boxes that `into_links` took apart, to which nobody has a
+/// reference that this list has not lent.
 pub struct Stack<T: Linked<SingleLinks>> {
     first: Option<NonNull<SINGLE_LIST_ENTRY>>,
     entries: PhantomData<PoolBox<T>>,

@@ -68,11 +68,13 @@ impl Exports {
         Some(Self {
             // SAFETY: the address is that of the kernel's export of this name,
             // whose reference page gives this signature; code addresses never
-            // change. So for the next two.
+            // change.
             initialize: unsafe { transmute::<PVOID, Initialize>(initialize.as_ptr()) },
-            // SAFETY: as above.
+            // SAFETY: the reference gives the export of this name one argument, the
+            // list, and no result.
             delete: unsafe { transmute::<PVOID, Manage>(delete.as_ptr()) },
-            // SAFETY: as above.
+            // SAFETY: the reference gives the export of this name one argument, the
+            // list, and no result.
             flush: unsafe { transmute::<PVOID, Manage>(flush.as_ptr()) },
             newer: Self::find_newer(passive),
         })
@@ -83,7 +85,8 @@ impl Exports {
         let free = routine_address(utf16!("ExFreeToLookasideListEx"), passive)?;
         // SAFETY: as in `find`.
         let allocate = unsafe { transmute::<PVOID, Allocate>(allocate.as_ptr()) };
-        // SAFETY: as above.
+        // SAFETY: the address is that of the export, with the signature of its page:
+        // a list and a block.
         let free = unsafe { transmute::<PVOID, Free>(free.as_ptr()) };
         Some((allocate, free))
     }
@@ -179,7 +182,7 @@ impl<S: Supplier> RawList<S> {
         let start = match self.head.exports.newer {
             // SAFETY: the list is initialised; the caller vouches for the IRQL.
             Some((allocate, _)) => unsafe { allocate(list) },
-            // SAFETY: as above.
+            // SAFETY: the caller vouches for the IRQL, which is all that is asked.
             None => unsafe { self.take_inline() },
         };
         NonNull::new(start.cast())
@@ -197,7 +200,7 @@ impl<S: Supplier> RawList<S> {
         match self.head.exports.newer {
             // SAFETY: the list is initialised; the caller vouches for the rest.
             Some((_, free)) => unsafe { free(list, block) },
-            // SAFETY: as above.
+            // SAFETY: the caller gives the block away and vouches for the IRQL.
             None => unsafe { self.give_back_inline(block) },
         }
     }
@@ -218,14 +221,14 @@ impl<S: Supplier> RawList<S> {
         }
         self.counter(Counter::ALLOCATE_MISSES)
             .fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the fields do not change once the list is initialised. So for
-        // the next three.
+        // SAFETY: the fields do not change once the list is initialised.
         let routine = unsafe { (*list).L.__bindgen_anon_4 };
-        // SAFETY: as above.
+        // SAFETY: the pool's type is set when the list is initialised, and never
+        // again.
         let pool_type = unsafe { (*list).L.Type };
-        // SAFETY: as above.
+        // SAFETY: the size is set when the list is initialised, and never again.
         let size = unsafe { (*list).L.Size };
-        // SAFETY: as above.
+        // SAFETY: the tag is set when the list is initialised, and never again.
         let tag = unsafe { (*list).L.Tag };
         // SAFETY: a list of this kind has a routine of this kind.
         match unsafe { routine.AllocateEx } {

@@ -146,7 +146,8 @@ impl<T, S: Supplier> Deref for LookasideBox<'_, T, S> {
 
 impl<T, S: Supplier> DerefMut for LookasideBox<'_, T, S> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above, and the box is borrowed mutably.
+        // SAFETY: the block holds a value for as long as the box exists, and the
+        // mutable borrow leads to it alone.
         unsafe { self.value.as_mut() }
     }
 }

@@ -24,6 +24,11 @@ use crate::{
 /// ```ignore
 /// let boxed = PoolBox::new(Statistics::default(), TAG).map_err(|rejected| rejected.error)?;
 /// ```
+///
+/// # Invariants
+///
+/// `block` has room for a `T`, aligned for it, and holds one, to which the box alone
+/// leads. A box of paged pool is used and dropped at `<= APC_LEVEL` only.
 pub struct PoolBox<T> {
     block: RawBlock,
     value: PhantomData<T>,
@@ -159,7 +164,8 @@ impl<T> Deref for PoolBox<T> {
 
 impl<T> DerefMut for PoolBox<T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above, and the box is borrowed mutably.
+        // SAFETY: the block holds a value for as long as the box exists, and the
+        // mutable borrow leads to it alone.
         unsafe { self.block.start.cast().as_mut() }
     }
 }

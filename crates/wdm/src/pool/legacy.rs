@@ -280,7 +280,8 @@ impl Drop for RawBlock {
             // SAFETY: the block came from a function without a tag, and this is
             // the one place that frees it.
             Release::Untagged => unsafe { ExFreePool(start) },
-            // SAFETY: as above, with this tag.
+            // SAFETY: the block came from a function with this tag, and this is the
+            // one place that frees it.
             Release::Tagged(tag) => unsafe { ExFreePoolWithTag(start, tag.raw()) },
         }
         usage::freed();

@@ -23,6 +23,11 @@ use crate::{
 pub struct GuardedMutex<T>(PoolBox<Guarded<T>>);
 
 /// A mutex of the kernel, and what it protects.
+///
+/// # Invariants
+///
+/// It lies in nonpaged pool, where it stays, with its mutex initialised. Who reaches
+/// `value` by a shared reference holds `mutex`.
 struct Guarded<T> {
     mutex: UnsafeCell<KGUARDED_MUTEX>,
     value: UnsafeCell<T>,

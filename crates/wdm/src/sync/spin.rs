@@ -15,6 +15,10 @@ use crate::irql::Dispatch;
 /// let counter = SpinLock::new(0_u32);
 /// counter.with(passive, |count, _dispatch| *count += 1);
 /// ```
+///
+/// # Invariants
+///
+/// Who reaches `value` by a shared reference holds `lock`.
 pub struct SpinLock<T> {
     /// 0 when nobody holds it: what `KeInitializeSpinLock`, an inline function,
     /// writes.
@@ -62,7 +66,7 @@ impl<T> SpinLock<T> {
     ) -> R {
         // SAFETY: the lock is initialised, and the caller vouches for the level.
         let before = unsafe { KeAcquireSpinLockRaiseToDpc(self.lock.get()) };
-        // SAFETY: holding the lock makes this the only access.
+        // SAFETY: by the type's invariant holding the lock makes this the only access.
         let value = unsafe { &mut *self.value.get() };
         // SAFETY: the level is DISPATCH_LEVEL until the lock is released.
         let result = work(value, &mut unsafe { Dispatch::assume() });
