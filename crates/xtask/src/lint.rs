@@ -4,10 +4,12 @@ use std::process::{Command, ExitCode};
 
 use anyhow::bail;
 
+#[cfg(not(windows))]
+use crate::miri;
 use crate::{
     context::{Context, say},
     driver::{self, Tools},
-    process,
+    process, safety,
 };
 
 /// Checks everything.
@@ -22,15 +24,23 @@ pub fn lint(context: &Context) -> anyhow::Result<ExitCode> {
 /// Checks everything, with the means to build drivers at hand; returns which
 /// checks failed. One that fails does not keep the others from running.
 pub fn with_tools(context: &Context, tools: &Tools) -> Vec<&'static str> {
-    checks(context, tools)
+    let what = "SAFETY comments";
+    say(what);
+    let mut failed = Vec::new();
+    if let Err(error) = safety::check(context) {
+        say(&format!("{error:#}"));
+        failed.push(what);
+    }
+    let others = checks(context, tools)
         .into_iter()
         .filter_map(|(what, mut command)| {
             say(what);
             let error = process::quietly(context, &mut command, what).err()?;
             say(&format!("{error:#}"));
             Some(what)
-        })
-        .collect()
+        });
+    failed.extend(others);
+    failed
 }
 
 /// What is checked, and the command for it.
@@ -64,6 +74,12 @@ fn checks(context: &Context, tools: &Tools) -> Vec<(&'static str, Command)> {
         let mut clippy = stand_in_cargo(context, "clippy");
         clippy.arg("--all-targets");
         checks.push(("cargo clippy, for cross/wdk-build", denying(clippy)));
+        let mut format = miri::cargo(context, "fmt");
+        format.args(["--all", "--check"]);
+        checks.push(("cargo fmt, for tests/wdm", format));
+        let mut clippy = miri::cargo(context, "clippy");
+        clippy.args(["--workspace", "--all-targets"]);
+        checks.push(("cargo clippy, for tests/wdm", denying(clippy)));
     }
     checks
 }

@@ -14,6 +14,7 @@ mod package;
 mod process;
 mod programs;
 mod run;
+mod safety;
 mod test;
 mod toolchain;
 
