@@ -27,10 +27,11 @@ pub fn check(va: u64, function: &str, caller: u64) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, broken_rules};
+    use crate::kernel::testing::{address_mut, broken_rules, processor};
 
     #[test]
     fn zeroed_object_is_reported_once() {
+        processor();
         let mut event = [0_u64; 3];
         let va = address_mut(&mut event);
         check(va, "KeSetEvent", 0).expect("it is there");

@@ -114,12 +114,13 @@ pub fn refuse_free(va: u64, caller: u64, function: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::broken_rules;
+    use crate::kernel::testing::{broken_rules, processor};
 
     const TAG: u32 = u32::from_le_bytes(*b"IoSB");
 
     #[test]
     fn free_checks_what_lies_behind() {
+        processor();
         let block = allocate(20, TAG, true, 0).expect("memory");
         assert!(!is_freed(block));
         free(block, 0).expect("it is untouched");
@@ -141,6 +142,7 @@ mod tests {
 
     #[test]
     fn free_of_no_block_stops() {
+        processor();
         match free(0x1234, 0) {
             Err(Stop::BugCheck(data)) => assert_eq!((data.code, data.parameters[0]), (0xc2, 0x46)),
             other => panic!("{other:?}"),
@@ -149,6 +151,7 @@ mod tests {
 
     #[test]
     fn driver_freeing_lent_memory_is_reported() {
+        processor();
         let block = allocate(16, TAG, true, 0).expect("memory");
         assert!(refuse_free(block, 0, "ExFreePool"));
         assert!(!refuse_free(block + 1, 0, "ExFreePool"));
