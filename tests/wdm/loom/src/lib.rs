@@ -14,6 +14,7 @@ pub mod event;
 mod orders;
 pub mod sync;
 
+#[allow(dead_code, reason = "what the rest of wdm uses of it")]
 #[path = "../../../../crates/wdm/src/rundown.rs"]
 pub mod rundown;
 
