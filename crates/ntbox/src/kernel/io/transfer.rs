@@ -5,7 +5,7 @@ use super::file::{Data, Other};
 use super::layout::{irp, stack};
 use crate::kernel::call::Stop;
 use crate::kernel::guest::{self, Fault};
-use crate::kernel::layout::is_system;
+use crate::kernel::layout::{PAGE_SIZE, is_system};
 use crate::kernel::mm::{self, lent, locking, mapping, mdl};
 
 /// Pool tag of system buffers.
@@ -120,6 +120,20 @@ fn check_user(buffers: &Buffers) -> Result<(), u32> {
     Ok(())
 }
 
+/// Writes to each page of a program's output buffer, as `ProbeForWrite` does: a
+/// buffer that cannot be written to is refused before the driver is called.
+fn probe_output(buffers: &Buffers) -> Result<(), u32> {
+    let end = buffers.output.saturating_add(buffers.output_length.into());
+    let mut address = buffers.output;
+    while address < end {
+        guest::read_u8(address)
+            .and_then(|byte| guest::write_u8(address, byte))
+            .map_err(|_| ACCESS_VIOLATION)?;
+        address = (address & !(PAGE_SIZE - 1)).saturating_add(PAGE_SIZE);
+    }
+    Ok(())
+}
+
 /// Prepares a device control: parameters of its stack location and buffers.
 pub fn control(packet: u64, place: u64, code: u32, buffers: &Buffers, user: bool) -> Prepared {
     guest::write_u32(place + stack::control::OUTPUT_LENGTH, buffers.output_length)?;
@@ -135,6 +149,9 @@ pub fn control(packet: u64, place: u64, code: u32, buffers: &Buffers, user: bool
     }
     match method {
         Method::Buffered => {
+            if user && let Err(status) = probe_output(buffers) {
+                return Ok(Err(status));
+            }
             let size = buffers.input_length.max(buffers.output_length);
             let back = if buffers.output_length != 0 {
                 irp::flag::INPUT_OPERATION
@@ -209,7 +226,7 @@ pub fn transfer(
             ..Buffers::default()
         }
     };
-    if user && let Err(status) = check_user(&buffers) {
+    if user && let Err(status) = check_user(&buffers).and_then(|()| probe_output(&buffers)) {
         return Ok(Err(status));
     }
     match style {
