@@ -4,7 +4,7 @@
 
 use super::object::{self, offset};
 use crate::kernel::guest::{self, Fault};
-use crate::kernel::{ob, stop};
+use crate::kernel::{loader, ob, stop};
 
 /// Reports an object whose list of waiters was never set up, and sets it up, so that it
 /// is told once.
@@ -13,8 +13,8 @@ pub fn check(va: u64, function: &str, caller: u64) -> Result<(), Fault> {
     if guest::read_u64(head)? != 0 || ob::inspect(va, |_| ()).is_some() {
         return Ok(());
     }
-    let within = stop::location(va).map_or_else(String::new, |place| {
-        format!(" ({}+{:#x})", place.module, place.offset)
+    let within = loader::find_image(va).map_or_else(String::new, |image| {
+        format!(" ({}+{:#x})", image.name, va - image.base)
     });
     let what = format!(
         "{function} was called for {va:#018x}{within}, which was never initialised: its list of waiters leads to \
