@@ -83,7 +83,7 @@ pub fn imports_on(image: &Path, version: OsVersion) -> Result<Vec<Import>, Error
         reason,
     })?;
     let known = exports();
-    let provides = |name: &str| {
+    let is_exported = |name: &str| {
         known
             .binary_search_by(|export| export.name.cmp(name))
             .is_ok()
@@ -94,7 +94,7 @@ pub fn imports_on(image: &Path, version: OsVersion) -> Result<Vec<Import>, Error
             let of_kernel = loader::is_kernel(&import.module);
             let since = since::of(&import.name).filter(|_| of_kernel);
             let came_later = since.is_some_and(|since| since > version);
-            let provided = of_kernel && !came_later && provides(&import.name);
+            let provided = of_kernel && !came_later && is_exported(&import.name);
             let is_missing = of_kernel && !provided;
             Import {
                 provided,

@@ -124,7 +124,9 @@ impl Tools {
             ("resolver.lockfile-path", cross.join("Cargo.lock")),
         ];
         for (key, path) in settings {
-            cargo.arg("--config").arg(format!("{key}={path:?}"));
+            cargo
+                .arg("--config")
+                .arg(format!("{key}='{}'", path.display()));
         }
         cargo
             .args(["-Z", "lockfile-path"])

@@ -22,8 +22,8 @@ use wdk_sys::{
     _MEMORY_CACHING_TYPE::MmCached,
     _MM_PAGE_PRIORITY::NormalPagePriority,
     _MODE::KernelMode,
-    DRIVER_OBJECT, MDL, NTSTATUS, PAGE_SIZE, PCUNICODE_STRING, PDRIVER_OBJECT, PFN_NUMBER,
-    POOL_FLAG_NON_PAGED, PVOID, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, ULONG,
+    DRIVER_OBJECT, KPROCESSOR_MODE, MDL, NTSTATUS, PAGE_SIZE, PCUNICODE_STRING, PDRIVER_OBJECT,
+    PFN_NUMBER, POOL_FLAG_NON_PAGED, PVOID, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, ULONG,
     ntddk::{
         ExAllocatePool2, ExFreePoolWithTag, IoAllocateMdl, IoFreeMdl, MmBuildMdlForNonPagedPool,
         MmGetPhysicalAddress, MmMapLockedPagesSpecifyCache, MmUnmapLockedPages,
@@ -39,6 +39,9 @@ static GLOBAL_ALLOCATOR: WdkAllocator = WdkAllocator;
 const BYTES: u32 = 0x1000;
 /// The pool tag.
 const TAG: ULONG = u32::from_ne_bytes(*b"RawW");
+/// `KernelMode`, as functions take it.
+#[expect(clippy::cast_possible_truncation, reason = "it is 0")]
+const KERNEL_MODE: KPROCESSOR_MODE = KernelMode as KPROCESSOR_MODE;
 /// `MdlMappingNoExecute`, which MinGW's headers do not define.
 const MDL_MAPPING_NO_EXECUTE: ULONG = 0x4000_0000;
 
@@ -137,7 +140,7 @@ fn map(pool: PVOID, mdl: *mut MDL) -> NTSTATUS {
     let second = unsafe {
         MmMapLockedPagesSpecifyCache(
             mdl,
-            KernelMode as i8,
+            KERNEL_MODE,
             MmCached,
             ptr::null_mut(),
             0,

@@ -37,6 +37,10 @@ const IMAGE_FILE_NAME_LENGTH: usize = 14;
 
 /// What is known of a thread.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they do not depend on each other"
+)]
 pub struct Thread {
     /// Its id.
     pub id: u64,

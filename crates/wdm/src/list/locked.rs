@@ -74,6 +74,7 @@ impl<T: Linked<DoubleLinks>> LockedList<T> {
 
     /// Inserts at the front and says whether the list was empty:
     /// `ExInterlockedInsertHeadList`. IRQL: `<= DISPATCH_LEVEL`.
+    #[expect(clippy::must_use_candidate, reason = "the insertion is the purpose")]
     pub fn push_front(&self, entry: PoolBox<T>) -> bool {
         let entry = into_links::<T, DoubleLinks>(entry).cast();
         // SAFETY: head and lock are this list's and initialised; the entry is in
@@ -84,6 +85,7 @@ impl<T: Linked<DoubleLinks>> LockedList<T> {
 
     /// Inserts at the end and says whether the list was empty:
     /// `ExInterlockedInsertTailList`. IRQL: `<= DISPATCH_LEVEL`.
+    #[expect(clippy::must_use_candidate, reason = "the insertion is the purpose")]
     pub fn push_back(&self, entry: PoolBox<T>) -> bool {
         let entry = into_links::<T, DoubleLinks>(entry).cast();
         // SAFETY: head and lock are this list's, in nonpaged pool and initialised;

@@ -99,7 +99,7 @@ impl<const N: usize> UserMappings<N> {
         watch.with(|table| {
             table
                 .mappings
-                .with(passive, |mappings, _| mappings.is_closed = false)
+                .with(passive, |mappings, _| mappings.is_closed = false);
         });
         Ok(Self(watch))
     }

@@ -31,6 +31,7 @@ exports! {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "sizes of small structures")]
 mod tests {
     use super::*;
     use crate::kernel::testing::{NOWHERE, address_mut, fault, status, value};

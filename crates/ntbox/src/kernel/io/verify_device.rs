@@ -56,6 +56,7 @@ exports! {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "sizes of small structures")]
 mod tests {
     use super::*;
     use crate::kernel::testing::{address_mut, bug_check, call, processor, value};
