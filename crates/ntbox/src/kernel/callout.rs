@@ -10,10 +10,11 @@
 use std::arch::naked_asm;
 use std::cell::RefCell;
 
+use super::ke::HOST_DEPTH;
 use super::mm::watched_user;
 use super::routine::Routine;
 use super::seh::{self, Context};
-use super::{cpu, last_call};
+use super::{cpu, last_call, stop};
 
 /// One stretch of driver code that the kernel has called and that has not
 /// returned.
@@ -112,6 +113,9 @@ pub fn call_driver_for(
     );
     let mut block = [0_u64; MAX_ARGUMENTS];
     block[..arguments.len()].copy_from_slice(arguments);
+    if host_depth() > HOST_DEPTH {
+        stop::nested_too_deep(origin);
+    }
     // Room for all arguments (the first four have home space), 16-byte aligned.
     let rsp = (stack & !15) - 8 * MAX_ARGUMENTS as u64;
     CALLOUTS.with_borrow_mut(|list| {
@@ -135,6 +139,30 @@ pub fn call_driver_for(
     let result = unsafe { enter_driver(routine.address, block.as_ptr(), rsp) };
     CALLOUTS.with_borrow_mut(Vec::pop);
     result
+}
+
+/// Bytes of the host stack that the thread's callouts in progress take.
+pub fn host_depth() -> u64 {
+    let here = 0_u8;
+    let here = (&raw const here).addr() as u64;
+    // Those that are about to be made have no stack pointer yet.
+    let outermost = CALLOUTS.with_borrow(|list| list.first().map_or(0, |first| first.host_rsp));
+    outermost.saturating_sub(here)
+}
+
+/// Takes back the innermost callout, which the kernel was about to make when it
+/// faulted at `pc`; where the driver was. `None` if that was not so.
+pub fn withdraw(pc: u64) -> Option<Context> {
+    // The change of stacks is shorter than that.
+    const LENGTH: u64 = 0x100;
+    if return_address().wrapping_sub(pc) > LENGTH {
+        return None;
+    }
+    CALLOUTS.with_borrow_mut(|list| {
+        list.pop_if(|callout| callout.origin.is_some())?
+            .origin
+            .map(|origin| *origin)
+    })
 }
 
 /// Records the host stack pointer of the innermost callout; called by

@@ -34,6 +34,7 @@ mod po;
 mod privileged;
 mod ps;
 mod registrations;
+mod repeats;
 mod routine;
 mod rtl;
 mod se;

@@ -6,6 +6,7 @@
 //! [`stop::hardware`] on the host stack, outside of the
 //! signal.
 
+use std::arch::naked_asm;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -99,7 +100,7 @@ pub fn install() {
     for signal in faults.into_iter().chain(tick::SIGNALS).chain([OVERDUE]) {
         // SAFETY: all zero is a valid value of this plain structure.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = handler as *const () as usize;
+        action.sa_sigaction = enter_handler as *const () as usize;
         // A fault inside the handler (reading the driver's code) must reach it,
         // and a tick must not disturb it.
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | libc::SA_RESTART;
@@ -147,6 +148,30 @@ fn made_accessible(context: &mut libc::ucontext_t, address: u64, error: i64) -> 
     watched_user::lent(context, address, write, &state)
 }
 
+/// `EFLAGS.AC`: accesses that are not aligned trap in programs, which the driver is
+/// to the processor; in a kernel they never do.
+const ALIGNMENT_CHECK: libc::greg_t = 0x4_0000;
+/// Number of the trap of such an access.
+const ALIGNMENT_TRAP: libc::greg_t = 17;
+
+/// Where a signal arrives: with the driver's flags, of which the handler must not
+/// have the one for alignment checks.
+#[unsafe(naked)]
+unsafe extern "C" fn enter_handler(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+) {
+    naked_asm!(
+        "pushfq",
+        "and dword ptr [rsp], {others}",
+        "popfq",
+        "jmp {handler}",
+        others = const !0x4_0000_i32,
+        handler = sym handler,
+    )
+}
+
 extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the system passes it to a handler with `SA_SIGINFO`; it is ours until
     // the handler returns.
@@ -171,6 +196,12 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         } else {
             tick::postpone();
         }
+        return;
+    }
+    if signal == libc::SIGBUS
+        && context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == ALIGNMENT_TRAP
+    {
+        context.uc_mcontext.gregs[libc::REG_EFL as usize] &= !ALIGNMENT_CHECK;
         return;
     }
     if signal == OVERDUE {
@@ -267,8 +298,8 @@ fn leave_signal(
     // As after a call: 8 bytes off the alignment.
     registers[libc::REG_RSP as usize] = (place - 8).cast_signed();
     registers[libc::REG_RIP as usize] = (target as *const () as u64).cast_signed();
-    // Direction flag and trap flag clear.
-    registers[libc::REG_EFL as usize] &= !0x500;
+    // Direction flag, trap flag and alignment checks clear.
+    registers[libc::REG_EFL as usize] &= !(0x500 | ALIGNMENT_CHECK);
 }
 
 /// The driver's registers at the fault.

@@ -15,7 +15,8 @@ use super::seh::{self, Context, ExceptionRecord};
 use super::signals::Trap;
 use super::wire::{self, Event};
 use super::{
-    callout, cpu, exports, foreign, guest, loader, log, missing, mm, since, verify, version,
+    callout, cpu, exports, foreign, guest, loader, log, missing, mm, repeats, since, verify,
+    version,
 };
 use crate::report::{BugCheck, Location, Past, Violation};
 
@@ -129,6 +130,9 @@ fn record(
     history: Vec<Past>,
 ) {
     if !verify::reports(rule) {
+        return;
+    }
+    if !repeats::is_told(rule, location.as_ref()) {
         return;
     }
     log::flush();
@@ -491,8 +495,34 @@ fn image_hint(address: u64) -> String {
     }
 }
 
+/// The driver's calls into the kernel and the kernel's into the driver are so many
+/// inside each other that there is no room for one more.
+pub fn nested_too_deep(origin: Option<Context>) -> ! {
+    let context = origin.map(called_from);
+    let (rsp, rip) = context.map_or((0, 0), |context| (context.rsp(), context.rip));
+    bug_check(
+        code::UNEXPECTED_KERNEL_MODE_TRAP,
+        [8, rsp, rsp, rip],
+        format!(
+            "the kernel stack is used up by {} calls of the driver's routines inside each other (double fault)",
+            callout::depth()
+        ),
+        context.as_ref(),
+    )
+}
+
+/// Where the driver called the kernel, as the place that a stop is about.
+fn called_from(mut context: Context) -> Context {
+    context.flags |= UNWOUND_TO_CALL;
+    context
+}
+
 /// A fault of the processor in driver code.
 pub fn hardware(context: &Context, trap: Trap) -> ! {
+    // The kernel was about to call the driver, on a stack that is used up: what the
+    // driver did is the call that led there.
+    let origin = callout::withdraw(context.rip).map(called_from);
+    let context = origin.as_ref().unwrap_or(context);
     let raise = |status: u32| -> ! {
         let record = ExceptionRecord::hardware(status, context.rip, &[]);
         seh::raise(context, record)

@@ -40,6 +40,7 @@ mod topology;
 pub mod wait;
 mod wait_next;
 
+pub use self::sched::HOST_DEPTH;
 use super::call::Export;
 
 /// All exports of the kernel proper.

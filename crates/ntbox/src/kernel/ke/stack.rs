@@ -4,9 +4,10 @@ use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS};
 
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::kernel::call::{Call, exports};
+use crate::kernel::ke::HOST_DEPTH;
 use crate::kernel::layout::PAGE_SIZE;
 use crate::kernel::ob::Caller;
-use crate::kernel::{boot, cpu, mm, threads};
+use crate::kernel::{boot, callout, cpu, mm, threads};
 
 /// `MAXIMUM_EXPANSION_SIZE`: a large kernel stack without half a page.
 const MAXIMUM: u64 = 0x1_2000 - PAGE_SIZE / 2;
@@ -30,6 +31,10 @@ fn call_out(call: &Call<'_>, routine: u64, parameter: u64, size: u64) -> u32 {
     if (own.0..own.1).contains(&top) && room >= size + RESERVE {
         caller.call(routine, &[parameter]);
         return STATUS_SUCCESS;
+    }
+    // Each of these stretches takes some of the host's stack, too.
+    if callout::host_depth() > HOST_DEPTH / 2 {
+        return STATUS_NO_MEMORY;
     }
     let Ok(high) = boot::new_stack_of(size + RESERVE) else {
         return STATUS_NO_MEMORY;

@@ -10,6 +10,7 @@
 
 pub use self::preempt::{is_preempted, preempt, reprioritized, round_robin, yield_here};
 use self::ready::Ready;
+pub use self::stack::HOST_DEPTH;
 use self::stack::{HostStack, switch};
 pub use self::turns::{Spin, Spinning, rotate};
 use super::{clock, dpc, ipi, priority, processor, wait};

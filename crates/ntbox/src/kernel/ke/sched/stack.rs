@@ -2,8 +2,12 @@
 
 use std::arch::naked_asm;
 
-/// Bytes of a host stack. Only what is touched costs memory.
-const HOST_STACK: usize = 1 << 20;
+/// Bytes of a host stack. Only what is touched costs memory. A driver's stack of
+/// 24 KiB has room for some two hundred calls inside each other, and each takes up
+/// to 10 KiB of this one.
+const HOST_STACK: usize = 4 << 20;
+/// How much of it those calls may take. The rest is for the report.
+pub const HOST_DEPTH: u64 = 3 << 20;
 
 /// Pushes what a callee must preserve, stores the stack pointer at `save`, and
 /// takes up `to`.
