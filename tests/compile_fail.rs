@@ -8,6 +8,9 @@ use std::process::Command;
 
 use suites::scratch::Scratch;
 
+#[path = "compile_fail/macros.rs"]
+mod macros;
+
 /// What every program begins with.
 const PROLOGUE: &str = "
 #![no_std]
@@ -484,16 +487,6 @@ fn an_entry_is_not_taken_out_while_it_is_looked_at() {
     );
 }
 
-#[test]
-fn links_are_what_they_are_said_to_be() {
-    refused(
-        "struct Entry { number: u32, links: DoubleLinks }
-         wdm::linked!(Entry, number: DoubleLinks);",
-        &["E0308", "expected `*const DoubleLinks`, found `*const u32`"],
-        ENTRY,
-    );
-}
-
 /// A list that is shared takes no entry that lives less long than those it is of,
 /// although one that lives longer would do.
 #[test]
@@ -519,37 +512,4 @@ fn a_shared_list_keeps_no_entry_that_dies() {
             &program("'static"),
         );
     }
-}
-
-#[test]
-fn links_are_aligned() {
-    for packed in ["packed", "C, packed", "C, packed(4)"] {
-        refused(
-            &format!(
-                "#[repr({packed})] struct Entry {{ number: u8, links: DoubleLinks }}
-                 wdm::linked!(Entry, links: DoubleLinks);"
-            ),
-            &["E0080", "links are aligned in their entry"],
-            "#[repr(C)] struct Entry { number: u8, links: DoubleLinks }
-             wdm::linked!(Entry, links: DoubleLinks);",
-        );
-    }
-}
-
-#[test]
-fn pageable_code_does_not_run_at_dispatch_level() {
-    refused(
-        "wdm::pageable! { dispatch: fn f(dispatch: &Dispatch) {} }",
-        &["E0308", "expected `&Apc`, found `&Dispatch`"],
-        "wdm::pageable! { apc: fn f(apc: &Apc) {} }",
-    );
-}
-
-#[test]
-fn code_for_the_start_needs_what_only_the_start_has() {
-    refused(
-        "wdm::init! { passive: fn f(passive: &Passive) {} }",
-        &["E0308", "expected `&Context<'_>`, found `&Passive`"],
-        "wdm::init! { context: fn f(context: &Context<'_>) {} }",
-    );
 }

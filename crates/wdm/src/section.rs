@@ -7,13 +7,33 @@
 //! [`init!`](crate::init!) for the [`Context`](crate::driver::Context) that only
 //! exists while the driver starts.
 //!
+//! The token is one of this crate's own types, not something that dereferences to
+//! one: that would be found out in the function, which is too late.
+//!
 //! Closures that this crate runs at a raised level are called from resident code:
 //! what raises is never inlined into the function that asks for it.
 //!
 //! `INIT` is discarded only if the section says so in the image. A driver's build
 //! script passes the linker `/SECTION:INIT,ERD`.
 
-use crate::irql::{Apc, Irql};
+use crate::{
+    driver::Context,
+    irql::{Apc, Irql, Passive},
+};
+
+mod sealed {
+    /// A token that says that pages can be fetched.
+    #[diagnostic::on_unimplemented(message = "`{Self}` is no token for `<= APC_LEVEL`")]
+    pub trait Pageable {}
+
+    /// What exists only while the driver starts.
+    #[diagnostic::on_unimplemented(message = "`{Self}` does not say that the driver starts")]
+    pub trait Starting {}
+}
+
+impl sealed::Pageable for Passive {}
+impl sealed::Pageable for Apc {}
+impl sealed::Starting for Context<'_> {}
 
 /// Asserts, in builds with debug assertions, that code may be pageable here:
 /// `PAGED_CODE`. Takes a token that says the same, so what it finds is a token that
@@ -32,9 +52,11 @@ macro_rules! paged_code {
 }
 
 /// For [`paged_code!`](crate::paged_code!).
+// Generic, so that the argument is not dereferenced until it is an `Apc`: that would be
+// code of the driver's, which need not return.
 #[doc(hidden)]
 #[inline]
-pub fn __paged_code(_: &Apc) {
+pub fn __paged_code<I: sealed::Pageable>(_: &I) {
     debug_assert!(
         Irql::current() <= Irql::APC,
         "pageable code runs where no page can be fetched"
@@ -73,6 +95,12 @@ macro_rules! pageable {
     };
 }
 
+/// For [`init!`](crate::init!).
+// Generic for the same reason as `__paged_code`.
+#[doc(hidden)]
+#[inline]
+pub const fn __init_code<C: sealed::Starting>(_: &C) {}
+
 /// Places a function in the section `INIT`: `#pragma alloc_text(INIT, …)`. Before
 /// it stands the name of the parameter that is the
 /// [`&Context`](crate::driver::Context), which nobody has when the section is gone.
@@ -100,7 +128,7 @@ macro_rules! init {
         #[unsafe(link_section = "INIT")]
         #[inline(never)]
         $visibility fn $name $(<$($lifetime),*>)? ($($parameters)*) $(-> $result)? {
-            let _: &$crate::driver::Context<'_> = $context;
+            $crate::section::__init_code($context);
             $body
         }
     };

@@ -47,6 +47,25 @@ use crate::pool::{PoolBox, PoolTag};
 pub unsafe trait Linked<L: Links>: Sized {
     /// Where the links lie in the value, in bytes.
     const OFFSET: usize;
+
+    /// Where the field lies, by which the compiler compares its type with `L`.
+    ///
+    /// # Safety
+    ///
+    /// There is memory for a value at `entry`.
+    #[doc(hidden)]
+    unsafe fn __links(entry: *const Self) -> *const L;
+}
+
+/// For [`linked!`](crate::linked!): the offset, if `L` is aligned there.
+#[doc(hidden)]
+#[must_use]
+pub const fn __aligned<T, L: Links>(offset: usize) -> usize {
+    assert!(
+        align_of::<T>() >= align_of::<L>() && offset.is_multiple_of(align_of::<L>()),
+        "links are aligned in their entry, so it cannot be packed"
+    );
+    offset
 }
 
 /// Says which field of a type has the links; `CONTAINING_RECORD` of the reference
@@ -63,26 +82,22 @@ pub unsafe trait Linked<L: Links>: Sized {
 #[macro_export]
 macro_rules! linked {
     ($entry:ty, $field:ident: $links:ty) => {
-        // SAFETY: the offset is that of a field, and the function inside compiles
-        // only if its type is that of the links: raw pointers are not coerced.
+        // SAFETY: the offset is that of a field, and the function compiles only if the
+        // field's type is that of the links: raw pointers are not coerced. No item is
+        // declared where the caller's tokens are, so they mean the same everywhere.
         unsafe impl $crate::list::Linked<$links> for $entry {
-            const OFFSET: usize = {
-                const fn field(entry: *const $entry) -> *const $links {
-                    // SAFETY: never called, and reads nothing.
-                    unsafe { &raw const (*entry).$field }
-                }
-                let _ = field;
-                ::core::mem::offset_of!($entry, $field)
-            };
+            const OFFSET: usize =
+                $crate::list::__aligned::<Self, $links>(::core::mem::offset_of!(Self, $field));
+
+            unsafe fn __links(entry: *const Self) -> *const $links {
+                // SAFETY: the caller vouches for the memory, and nothing is read of it.
+                unsafe { &raw const (*entry).$field }
+            }
         }
 
+        // Looked at here, not only where there is a list.
         const _: () = {
-            let alignment = ::core::mem::align_of::<$links>();
-            ::core::assert!(
-                ::core::mem::align_of::<$entry>() >= alignment
-                    && ::core::mem::offset_of!($entry, $field) % alignment == 0,
-                "links are aligned in their entry, so it cannot be packed"
-            );
+            let _ = <$entry as $crate::list::Linked<$links>>::OFFSET;
         };
     };
 }
