@@ -487,6 +487,21 @@ fn an_entry_is_not_taken_out_while_it_is_looked_at() {
     );
 }
 
+#[test]
+fn a_registry_path_is_out_of_reach_at_dispatch_level() {
+    refused(
+        "fn f(context: &Context<'_>, passive: &mut Passive) {
+             let path = context.registry_path(passive);
+             passive.raised(|_| path.units().first());
+         }",
+        &["E0502", "cannot borrow `*passive` as mutable"],
+        "fn f(context: &Context<'_>, passive: &mut Passive) {
+             let len = context.registry_path(passive).units().len();
+             passive.raised(|_| len);
+         }",
+    );
+}
+
 /// A list that is shared takes no entry that lives less long than those it is of,
 /// although one that lives longer would do.
 #[test]

@@ -13,7 +13,7 @@ use wdk_sys::{DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
 use crate::{
     Result, Status,
-    irql::Passive,
+    irql::{Apc, Passive},
     registry::Key,
     scope,
     string::UnicodeStr,
@@ -49,16 +49,16 @@ pub struct Context<'a> {
     version: Result<Version>,
 }
 
-impl<'a> Context<'a> {
+impl Context<'_> {
     /// The kernel's object for this driver, which has not started yet.
     pub(crate) const fn object(&self) -> *mut DRIVER_OBJECT {
         self.object
     }
 
-    /// Path of the driver's service key, which ends in the service's name.
-    /// IRQL: any.
+    /// Path of the driver's service key, which ends in the service's name. The
+    /// reference does not say that it is resident. IRQL: `<= APC_LEVEL`.
     #[must_use]
-    pub const fn registry_path(&self) -> UnicodeStr<'a> {
+    pub const fn registry_path<'c>(&'c self, _: &'c Apc) -> UnicodeStr<'c> {
         self.registry_path
     }
 
@@ -87,7 +87,8 @@ impl<'a> Context<'a> {
 
 impl fmt::Debug for Context<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "driver of {}", self.registry_path)
+        // Not the path, which may be absent from memory at this level.
+        formatter.write_str("Context")
     }
 }
 

@@ -16,7 +16,7 @@ use core::{
 ///
 /// ```ignore
 /// fn start(context: &Context<'_>, passive: &mut Passive) -> Result<Self, Status> {
-///     let key = Key::open(context.registry_path(), passive)?;
+///     let key = Key::open(context.registry_path(passive), passive)?;
 ///     passive.raised(|dispatch| {
 ///         // Only what needs no more than `&Dispatch` compiles here.
 ///     });
