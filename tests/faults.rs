@@ -33,7 +33,7 @@ fn effect(export: &str, nth: u32) -> Option<Effect> {
     let out_of_memory = Some(STATUS_INSUFFICIENT_RESOURCES);
     Some(match export {
         "ExAllocatePool2" | "ExAllocatePoolWithTag" => Effect::Fails {
-            steps: &["allocate", "device"],
+            steps: &["parameters", "allocate", "device"],
             status: out_of_memory,
         },
         "IoAllocateMdl" => Effect::Fails {
@@ -198,9 +198,10 @@ fn every_function_that_a_walk_can_fail_in_is_swept() {
         .map(|calls| (calls.export, calls.count))
         .collect();
     for (export, count) in [
-        // The block, and what the device holds: its state, its queue, its users'
-        // mappings and the watch of their processes.
-        ("ExAllocatePool2", 5),
+        // A record for each key; the block; what the device holds: its state, its
+        // queue, its users' mappings, the watch of their processes, and a record for
+        // each of the two that are registered.
+        ("ExAllocatePool2", 8),
         ("PsSetCreateProcessNotifyRoutine", 2),
         ("IoCreateDevice", 1),
         ("ObOpenObjectByPointer", 1),
@@ -223,7 +224,8 @@ fn the_old_allocator_can_fail() {
     let service = Service::new(build::ntmem());
     let faults = vec![
         ("MmGetSystemRoutineAddress".to_owned(), 1),
-        ("ExAllocatePoolWithTag".to_owned(), 2),
+        // The record of the service's key and the block of the walk `lock` come first.
+        ("ExAllocatePoolWithTag".to_owned(), 3),
     ];
     let run = run_with(
         Options {

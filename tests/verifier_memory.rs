@@ -84,7 +84,7 @@ const DRIVER: Driver = Driver {
             method: BUFFERED,
             lengths: (0, 0),
             reported: "pool-freed-while-locked",
-            said: "whose pages are locked by verifier_memory.sys+",
+            said: "whose pages are locked by verifier_memory!FreeLockedPool+",
         },
         Planted {
             function: "TouchFreedMdl",

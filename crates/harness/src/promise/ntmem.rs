@@ -42,6 +42,12 @@ pub(super) struct Promise<'a> {
     unloaded: bool,
 }
 
+/// What can fail when the key of the parameters is opened.
+const OPEN_CALLS: &[&str] = &["ExAllocatePool2", "ExAllocatePoolWithTag", "ZwOpenKey"];
+
+/// What can fail when a parameter is read.
+const READ_CALLS: &[&str] = &["ZwOpenKey", "ZwQueryValueKey"];
+
 /// What can fail when the device is made.
 const DEVICE_CALLS: &[&str] = &[
     "ExAllocatePool2",
@@ -158,7 +164,7 @@ impl Promise<'_> {
             .settings
             .refusals()
             .map(|refusal| value(refusal, status));
-        let unopened = failed("parameters", &["ZwOpenKey"], status);
+        let unopened = failed("parameters", OPEN_CALLS, status);
         let values = seq([
             seq(values),
             check(
@@ -205,10 +211,7 @@ fn value(refusal: Option<&String>, status: u32) -> Node {
         "{trouble:word} step=parameters call={call:word} status={_:word} code={failure:hex8}",
     )
     .with(one_of("trouble", &["failed"]), "this is a failure")
-    .with(
-        one_of("call", &["ZwOpenKey", "ZwQueryValueKey"]),
-        "values are read with these",
-    )
+    .with(one_of("call", READ_CALLS), "values are read with these")
     .with(
         first_or(var("failure").equals(u64::from(status))),
         "the first failure decides the status",

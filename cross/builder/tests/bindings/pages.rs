@@ -62,6 +62,10 @@ pub const PAGES: &[(&str, &str)] = &[
         r#""ntoskrnl.exe" "system" fn KeAcquireSpinLockRaiseToDpc(spinlock: *mut usize) -> u8"#,
     ),
     (
+        "KeGetCurrentThread",
+        r#""ntoskrnl.exe" "system" fn KeGetCurrentThread() -> *mut u8"#,
+    ),
+    (
         "KeLowerIrql",
         r#""ntoskrnl.exe" "system" fn KeLowerIrql(newirql: u8)"#,
     ),
@@ -72,6 +76,10 @@ pub const PAGES: &[(&str, &str)] = &[
     (
         "ObOpenObjectByPointer",
         r#""ntoskrnl.exe" "system" fn ObOpenObjectByPointer(object: *mut u8, attributes: u32, state: *mut u8, access: u32, objecttype: *mut u8, mode: i8, handle: *mut u8) -> i32"#,
+    ),
+    (
+        "PsGetProcessId",
+        r#""ntoskrnl.exe" "system" fn PsGetProcessId(process: *mut u8) -> *mut u8"#,
     ),
     (
         "RtlCompareMemory",

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::{ForeignItem, visit::Visit};
 
@@ -70,7 +70,8 @@ fn is_own(function: &syn::ForeignItemFn) -> bool {
         || symbols.any(|symbol| symbol.contains("\"wdm_"))
 }
 
-/// All identifiers in the code of a folder, inside macros too; comments are none.
+/// All identifiers of `wdk_sys` in the code of a folder, in imports, in paths and
+/// inside macros: a function of `wdm`'s own may be called as one of C's library is.
 fn identifiers(folder: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for file in rust_source::below(folder) {
@@ -79,14 +80,40 @@ fn identifiers(folder: &Path) -> BTreeSet<String> {
     found
 }
 
-/// The identifiers among `tokens`.
+/// The identifiers that follow `wdk_sys::` among `tokens`.
 fn gather(tokens: TokenStream, found: &mut BTreeSet<String>) {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(name) if name == "wdk_sys" => {
+                while let Some(part) = tokens.next_if(continues_path) {
+                    gather_all(part.into(), found);
+                }
+            }
+            TokenTree::Group(group) => gather(group.stream(), found),
+            TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}
+
+/// Whether a token goes on with a path, or with the braces of an import.
+fn continues_path(token: &TokenTree) -> bool {
+    match token {
+        TokenTree::Ident(_) => true,
+        TokenTree::Punct(punct) => punct.as_char() == ':',
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+        TokenTree::Literal(_) => false,
+    }
+}
+
+/// All identifiers among `tokens`.
+fn gather_all(tokens: TokenStream, found: &mut BTreeSet<String>) {
     for token in tokens {
         match token {
             TokenTree::Ident(name) => {
                 found.insert(name.to_string());
             }
-            TokenTree::Group(group) => gather(group.stream(), found),
+            TokenTree::Group(group) => gather_all(group.stream(), found),
             TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
     }

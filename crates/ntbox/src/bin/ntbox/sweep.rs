@@ -225,7 +225,8 @@ mod tests {
 
     fn report(points: Vec<FaultPoint>) -> Report {
         let json = r#"{"image":{"name":"a.sys","base":"0x0","size":0},"entry_status":null,
-            "unloaded":false,"log":[],"bug_check":null,"violations":[],"calls":[],
+            "unloaded":false,"log":[],"bug_check":null,"violations":[],"verify":"off",
+            "guard":"after","ignored_rules":[],"schedule":null,"calls":[],
             "fault_points":[],"notes":[]}"#;
         let mut report: Report = serde_json::from_str(json).expect("it is a report");
         report.fault_points = points;

@@ -223,8 +223,9 @@ fn counted_strings() {
         text("%9Z|%-9Z|", &[address(&ansi), address(&ansi)]),
         "  counted|counted  |"
     );
-    assert_eq!(run(b"%wZ|", &[address(&unicode)]).text, b"?\xf3?w|");
-    assert_eq!(run(b"%6wZ|", &[address(&unicode)]).text, b"  ?\xf3?w|");
+    // What the code page lacks is printed as what looks most like it.
+    assert_eq!(run(b"%wZ|", &[address(&unicode)]).text, b"z\xf3lw|");
+    assert_eq!(run(b"%6wZ|", &[address(&unicode)]).text, b"  z\xf3lw|");
     assert_eq!(
         wide_text("%wZ|%Z", &[address(&unicode), address(&ansi)]),
         "żółw|counted"
@@ -237,7 +238,7 @@ fn counted_strings() {
     // An odd length counts whole units.
     let mut odd = Counted::unicode(&mut units, 4);
     odd.length = 3;
-    assert_eq!(run(b"%wZ", &[address(&odd)]).text, b"?");
+    assert_eq!(run(b"%wZ", &[address(&odd)]).text, b"z");
 }
 
 #[test]
