@@ -40,9 +40,11 @@ pub fn is_told(rule: &str, location: Option<&Location>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::testing::{notes, processor};
 
     #[test]
     fn is_told_of_each_place_up_to_the_limit() {
+        processor();
         let here = Location::new("repeats-a.sys".to_owned(), 16);
         let there = Location::new("repeats-a.sys".to_owned(), 32);
         let told = |place| {
@@ -51,6 +53,7 @@ mod tests {
                 .count()
         };
         assert_eq!(told(&here), LIMIT as usize);
+        assert_eq!(notes().len(), 1);
         assert!(is_told("a-rule", Some(&there)));
         assert!(is_told("another-rule", Some(&here)));
         assert!(is_told("a-rule", None));
