@@ -218,6 +218,21 @@ fn user_memory_is_copied_or_refused() {
 }
 
 #[test]
+fn user_memory_is_out_of_reach_where_a_request_was_passed_on() {
+    with_device(|kernel, handle| {
+        let mut input = 0x1234_u32.to_ne_bytes();
+        let mut output = [0; 8];
+        let (status, information, _) = kernel.with_user_memory(&mut input, |from| {
+            kernel.with_user_memory(&mut output, |to| {
+                handle.pass_on_neither(COPY, (from, 4), (to, 8))
+            })
+        });
+        assert_eq!((status, information), (code(Status::NOT_SUPPORTED), 0));
+        assert_eq!(output, [0; 8]);
+    });
+}
+
+#[test]
 fn a_request_that_waits_is_answered_cancelled_or_cleaned_up() {
     with_device(|_, handle| {
         let waiting = handle.send(WAIT, &[], 3);

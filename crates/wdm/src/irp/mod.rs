@@ -206,7 +206,8 @@ impl<'r, F> Request<'r, F> {
     /// # Errors
     ///
     /// * `STATUS_INVALID_DEVICE_REQUEST`: the code says another method.
-    /// * `STATUS_NOT_SUPPORTED`: a driver asks, whose memory is not a program's.
+    /// * `STATUS_NOT_SUPPORTED`: a driver asks, whose memory is not a program's, or
+    ///   the request was passed on to another thread or process.
     /// * `STATUS_ACCESS_VIOLATION`: an address lies beyond the user range.
     /// * `STATUS_INVALID_DEVICE_STATE`: it has been asked for before.
     pub fn neither(&mut self) -> Result<Neither<'_>, Status> {

@@ -41,7 +41,7 @@ impl<F> Request<'_, F> {
 }
 
 impl Requestor<'_> {
-    fn of(irp: Irp) -> Result<Self, Status> {
+    pub(super) fn of(irp: Irp) -> Result<Self, Status> {
         if irp.requestor() == Mode::Kernel || !is_here(irp) {
             return Err(Status::NOT_SUPPORTED);
         }

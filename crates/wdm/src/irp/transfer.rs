@@ -13,7 +13,7 @@ use zerocopy::FromBytes;
 
 use crate::{
     Result, Status,
-    irp::{Direction, Method, Mode, raw::Irp},
+    irp::{Direction, Method, Requestor, raw::Irp},
     mdl::MdlFlags,
     memory::SharedBytes,
     system,
@@ -118,9 +118,8 @@ impl<'q> Data<'q> {
         if control.code.method() != Method::Neither {
             return Err(Status::INVALID_DEVICE_REQUEST);
         }
-        if self.irp.requestor() == Mode::Kernel {
-            return Err(Status::NOT_SUPPORTED);
-        }
+        // Elsewhere the addresses are those of another program, or of none.
+        Requestor::of(self.irp)?;
         let (input, output) = self.irp.user_addresses();
         let input = UserRange::new(input, control.input_len)?;
         let output = UserRange::new(output, control.output_len)?;

@@ -202,6 +202,23 @@ impl Handle {
         unsafe { message.send(self.file, true) }.wait()
     }
 
+    /// Sends a control code with two addresses for no thread, as a driver does that
+    /// passes on what a program of another thread asked, and waits.
+    #[must_use]
+    pub fn pass_on_neither(
+        &self,
+        code: u32,
+        input: (usize, usize),
+        output: (usize, usize),
+    ) -> Reply {
+        let mut message = Message::new(IRP_MJ_DEVICE_CONTROL);
+        message.code = code;
+        message.addresses = Some((input, output));
+        message.is_passed_on = true;
+        // SAFETY: the file is open while `self` is there.
+        unsafe { message.send(self.file, true) }.wait()
+    }
+
     /// Reads, or writes, directly, and waits.
     #[must_use]
     pub fn transfer(&self, is_read: bool, offset: i64, memory: &mut [u8]) -> Reply {
@@ -289,6 +306,8 @@ struct Message<'a> {
     output_len: usize,
     direct: Option<&'a mut [u8]>,
     addresses: Option<((usize, usize), (usize, usize))>,
+    /// Whether the request belongs to no thread.
+    is_passed_on: bool,
 }
 
 impl Message<'_> {
@@ -301,6 +320,7 @@ impl Message<'_> {
             output_len: 0,
             direct: None,
             addresses: None,
+            is_passed_on: false,
         }
     }
 
@@ -408,6 +428,9 @@ impl Message<'_> {
         let irp = &raw mut (*packet).irp;
         (*irp).AssociatedIrp.SystemBuffer = system_buffer;
         (*irp).MdlAddress = pages;
+        if self.is_passed_on {
+            (*irp).Tail.Overlay.Thread = null_mut();
+        }
         if let Some((_, (output, _))) = self.addresses {
             (*irp).UserBuffer = core::ptr::with_exposed_provenance_mut(output);
         }
