@@ -111,7 +111,8 @@ pub struct Names {
 ///
 /// Dropped above `PASSIVE_LEVEL`, it lets no request in any more, and the rest
 /// follows when the next request arrives, for whichever device, or at the unload. A
-/// device that is never dropped goes before the image does.
+/// device that is never dropped goes before the image does. A device that is dropped
+/// by one of its own routines at `PASSIVE_LEVEL` waits for itself, for ever.
 ///
 /// IRQL: `PASSIVE_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 pub struct ControlDevice<D: Device> {

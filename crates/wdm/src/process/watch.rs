@@ -41,7 +41,8 @@ pub trait Observer: Send + Sync + Sized + 'static {
 /// An observer that the kernel tells of the end of every process:
 /// `PsSetCreateProcessNotifyRoutine`. Dropping it ends that, after waiting for the
 /// observer. Dropped above `PASSIVE_LEVEL`, it ends when the next request arrives, or
-/// at the unload. A watch that is never dropped ends before the image goes.
+/// at the unload. A watch that is never dropped ends before the image goes. A watch
+/// that its own observer drops waits for itself, for ever.
 ///
 /// IRQL: `PASSIVE_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 pub struct Watch<O: Observer>(Registered<Watched<O>>);
