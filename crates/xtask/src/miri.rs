@@ -103,9 +103,17 @@ fn lacks(list: &str) -> Option<&'static str> {
     COMPONENTS.into_iter().find(|component| !has(component))
 }
 
-/// Installs it: on a build server only.
+/// Installs it: on a build server only. A nightly toolchain that is there stays the
+/// one it is, for a newer one may lack Miri, or be out of reach.
 fn install(context: &Context) -> anyhow::Result<()> {
-    say("rustup toolchain install nightly: Miri is missing");
+    say("rustup component add miri rust-src: Miri is missing");
+    let mut add = Command::new("rustup");
+    add.args(["component", "add", "--toolchain", "nightly"])
+        .args(COMPONENTS);
+    if process::quietly(context, &mut add, "adding Miri").is_ok() {
+        return Ok(());
+    }
+    say("rustup toolchain install nightly: there is none that Miri can be added to");
     let mut rustup = Command::new("rustup");
     rustup.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
     rustup.args(["--component", &COMPONENTS.join(",")]);
