@@ -116,6 +116,7 @@ fn install(context: &Context) -> anyhow::Result<()> {
     say("rustup toolchain install nightly: there is none that Miri can be added to");
     let mut rustup = Command::new("rustup");
     rustup.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
+    rustup.arg("--no-self-update");
     rustup.args(["--component", &COMPONENTS.join(",")]);
     process::quietly(context, &mut rustup, "installing Miri")
 }
