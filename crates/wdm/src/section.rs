@@ -4,7 +4,7 @@
 //! with `PAGE` may be on disk, so what is in them runs at `<= APC_LEVEL` only;
 //! `INIT` is thrown away when DriverEntry has returned. Both are rules that a type
 //! can hold: [`pageable!`](crate::pageable!) asks for a token of that level,
-//! [`init!`](crate::init!) for the [`Context`](crate::driver::Context) that only
+//! [`init!`](crate::init!) for the [`Context`] that only
 //! exists while the driver starts.
 //!
 //! The token is one of this crate's own types, not something that dereferences to
