@@ -16,7 +16,7 @@ use wdm::{
 
 use crate::TAG;
 
-static WATCH: SpinLock<Option<Watch<Told>>> = SpinLock::new(None);
+static WATCH: SpinLock<Option<Watch<ProcessObserver>>> = SpinLock::new(None);
 static DEVICE: SpinLock<Option<ControlDevice<Opened>>> = SpinLock::new(None);
 
 /// What is done with what is registered.
@@ -36,7 +36,7 @@ enum Kind {
 
 pub struct Attempt {
     kind: Kind,
-    watch: Option<Watch<Told>>,
+    watch: Option<Watch<ProcessObserver>>,
     device: Option<ControlDevice<Opened>>,
 }
 
@@ -53,7 +53,7 @@ impl Attempt {
         let wrong = Error::new("none", Status::INVALID_PARAMETER);
         let mut kinds = kinds.into_iter().skip(usize::try_from(number).unwrap_or(9));
         let kind = kinds.next().ok_or(wrong)?;
-        let watch = Watch::new(Told, TAG, passive)?;
+        let watch = Watch::new(ProcessObserver, TAG, passive)?;
         let names = Names {
             device: utf16!(r"\Device\Attempt"),
             link: utf16!(r"\DosDevices\Attempt"),
@@ -87,15 +87,15 @@ impl Attempt {
     }
 }
 
-struct Told;
+struct ProcessObserver;
 
-impl Observer for Told {
+impl Observer for ProcessObserver {
     fn process_ends(&self, _: usize, _: &mut Passive) {
         wdm::log!(Level::Error, "a process ends");
     }
 }
 
-impl Drop for Told {
+impl Drop for ProcessObserver {
     /// Whoever is dropped last finds the others gone, and not in its way.
     fn drop(&mut self) {
         wdm::log!(Level::Error, "the observer goes");

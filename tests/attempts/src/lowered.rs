@@ -156,7 +156,7 @@ fn key(passive: &mut Passive) -> Result<(), Status> {
 }
 
 fn watch(passive: &mut Passive) -> Result<(), Status> {
-    let watch = Watch::new(Told(Noisy("watch")), TAG, passive).map_err(status)?;
+    let watch = Watch::new(ProcessObserver(Noisy("watch")), TAG, passive).map_err(status)?;
     passive.raised(|_| drop(watch));
     Ok(())
 }
@@ -184,9 +184,9 @@ impl Dropper {
     }
 }
 
-struct Told(#[expect(dead_code, reason = "it says when it is dropped")] Noisy);
+struct ProcessObserver(#[expect(dead_code, reason = "it says when it is dropped")] Noisy);
 
-impl Observer for Told {
+impl Observer for ProcessObserver {
     fn process_ends(&self, _: usize, _: &mut Passive) {}
 }
 
