@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The largest block that a walk takes, in bytes.
-const MAX_SIZE: u32 = protocol::WALK_LIMIT;
+const MAX_SIZE: u32 = ntmem_ioctl::WALK_LIMIT;
 
 /// The block that a walk takes unless told otherwise, in bytes.
 const DEFAULT_SIZE: u32 = 0x1000;

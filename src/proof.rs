@@ -6,7 +6,7 @@
 //! patterns that differ from each other at every byte, so that a stale one cannot
 //! pass for a new one.
 
-use protocol::{WalkProbe, WalkVerdict};
+use ntmem_ioctl::{WalkProbe, WalkVerdict};
 use wdm::{
     Status,
     irql::Apc,

@@ -75,15 +75,15 @@ fn memory_of_a_process_is_its_own() {
     let read = device.call(owner.process, load.clone());
     assert_eq!((read.status, read.output), (0, vec![1, 2, 3, 4]));
     let foreign = device.call(other.process, load.clone());
-    assert_eq!(foreign.status, ntstatus::STATUS_ACCESS_VIOLATION);
+    assert_eq!(foreign.status, nt_status::STATUS_ACCESS_VIOLATION);
     let free = Operation::Free { address };
     assert_eq!(
         device.call(other.process, free.clone()).status,
-        ntstatus::STATUS_MEMORY_NOT_ALLOCATED
+        nt_status::STATUS_MEMORY_NOT_ALLOCATED
     );
     assert_eq!(device.call(owner.process, free).status, 0);
     let gone = device.call(owner.process, load);
-    assert_eq!(gone.status, ntstatus::STATUS_ACCESS_VIOLATION);
+    assert_eq!(gone.status, nt_status::STATUS_ACCESS_VIOLATION);
     assert!(device.finish().clean());
 }
 

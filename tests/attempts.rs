@@ -121,7 +121,7 @@ fn a_device_stays_for_its_request_though_another_is_refused() {
     let deletes = attempt.begin(staying, ANY);
     assert_eq!(
         attempt.call(second, ANY),
-        ntstatus::STATUS_DELETE_PENDING,
+        nt_status::STATUS_DELETE_PENDING,
         "a device that goes takes no request"
     );
     assert_eq!(attempt.wait_for(waits), 0);
@@ -168,7 +168,7 @@ fn a_request_that_waited_does_not_end_as_pending() {
     let mut attempt = Attempt::new(3);
     let handle = attempt.open(r"\\.\Attempt");
     let reply = ask(&mut attempt, handle, PENDING);
-    assert_eq!(reply.status, ntstatus::STATUS_UNSUCCESSFUL);
+    assert_eq!(reply.status, nt_status::STATUS_UNSUCCESSFUL);
     attempt.end();
 }
 
@@ -180,7 +180,7 @@ fn memory_of_a_program_is_handed_out_once() {
     let handle = attempt.open(r"\\.\Attempt");
     for code in [NEITHER, OUT_DIRECT] {
         let reply = ask(&mut attempt, handle, code);
-        assert_eq!(reply.status, ntstatus::STATUS_INVALID_DEVICE_STATE);
+        assert_eq!(reply.status, nt_status::STATUS_INVALID_DEVICE_STATE);
     }
     attempt.end();
 }
@@ -198,7 +198,7 @@ fn a_request_does_not_begin_to_wait_once_its_file_has_no_handle() {
     assert_eq!(attempt.call(other, GO), 0);
     assert_eq!(
         attempt.wait_for(late),
-        ntstatus::STATUS_CANCELLED,
+        nt_status::STATUS_CANCELLED,
         "nobody looks for requests of the file any more"
     );
     attempt.end();
@@ -218,11 +218,11 @@ fn a_device_is_removed_once() {
     let handle = attempt.open(r"\\.\Attempt");
     let late = attempt.begin(handle, LATE);
     let first = attempt.begin(handle, AT_ONCE);
-    assert_eq!(attempt.wait_for(late), ntstatus::STATUS_DELETE_PENDING);
+    assert_eq!(attempt.wait_for(late), nt_status::STATUS_DELETE_PENDING);
     assert_eq!(attempt.wait_for(first), 0, "it waited for the other only");
     assert_eq!(
         attempt.call(handle, AT_ONCE),
-        ntstatus::STATUS_DELETE_PENDING
+        nt_status::STATUS_DELETE_PENDING
     );
     assert_eq!(texts(&attempt.end()), ["also removes"]);
 }

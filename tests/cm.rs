@@ -1,9 +1,9 @@
 //! Filters of the registry and of handles, checked from inside by drivers.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::{RegValue, Service};
-use harness::lifecycle::Run;
-use harness::record::Start;
+use driver_harness::host::{RegValue, Service};
+use driver_harness::lifecycle::Run;
+use driver_harness::record::Start;
 use suites::build;
 use suites::checked::{all_well, lines, mistake, reported, rules, stopped, stopped_in};
 use suites::embedded::run;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ntbox::{
     Error, Handle, Machine, Operation, Process, Progress, Report, Started, Verify, Violation,
 };
-use protocol::{
+use ntmem_ioctl::{
     BlocksRequest, Checksum, Command, ContextReply, DEVICE_LINK, ExchangeRequest, MapReply,
     MapRequest, ProbeRequest, SendRequest, SignalRequest, UnmapRequest, WalkRequest,
 };

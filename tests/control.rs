@@ -4,7 +4,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use ntbox::{Account, Operation};
-use protocol::{
+use ntmem_ioctl::{
     COPY_LIMIT, Command, ContextReply, DEVICE_LINK, IrqlReply, SignalRequest, StatisticsReply,
     VersionReply,
 };
@@ -18,7 +18,7 @@ const READ: u32 = 0x8000_0000;
 fn the_driver_says_which_it_is() {
     let mut open = Open::new();
     let version: VersionReply = open.ask(Command::Version, &[]);
-    assert_eq!(version.protocol, protocol::VERSION);
+    assert_eq!(version.protocol, ntmem_ioctl::VERSION);
     let own: Vec<u16> = env!("CARGO_PKG_VERSION")
         .split('.')
         .map(|number| number.parse().expect("a number"))
@@ -85,7 +85,7 @@ fn only_administrators_get_in() {
         let reply = ntmem::open(&mut open.machine, ordinary, access);
         assert_eq!(
             (reply.status, reply.handle),
-            (ntstatus::STATUS_ACCESS_DENIED, None),
+            (nt_status::STATUS_ACCESS_DENIED, None),
             "{access:#x}"
         );
     }
@@ -94,7 +94,7 @@ fn only_administrators_get_in() {
         access: READ,
     };
     let reply = open.machine.call(ordinary, below).expect("the kernel runs");
-    assert_eq!(reply.status, ntstatus::STATUS_ACCESS_DENIED);
+    assert_eq!(reply.status, nt_status::STATUS_ACCESS_DENIED);
     open.finish();
 }
 
@@ -111,7 +111,7 @@ fn a_handle_for_reading_is_not_enough() {
         input: Vec::new(),
         output: vec![0; 64],
     };
-    assert_eq!(open.call(operation).status, ntstatus::STATUS_ACCESS_DENIED);
+    assert_eq!(open.call(operation).status, nt_status::STATUS_ACCESS_DENIED);
     assert_eq!(open.call(Operation::Close { handle }).status, 0);
     open.finish();
 }
@@ -147,7 +147,7 @@ fn waiting_requests_are_cancelled() {
     assert_eq!(open.signal(5), 1);
     assert!(open.machine.cancel(tickets[2]).expect("the kernel runs"));
     let ends = tickets.map(|ticket| open.machine.wait_for(ticket).expect("the kernel runs"));
-    let cancelled = ntstatus::STATUS_CANCELLED;
+    let cancelled = nt_status::STATUS_CANCELLED;
     assert_eq!(ends.map(|reply| reply.status), [0, cancelled, cancelled]);
     assert_eq!(
         open.ask::<StatisticsReply>(Command::Statistics, &[])
@@ -164,7 +164,7 @@ fn a_process_that_ends_takes_its_requests_with_it() {
     assert!(open.machine.exit(open.process).expect("the kernel runs"));
     for ticket in tickets {
         let reply = open.machine.wait_for(ticket).expect("the kernel runs");
-        assert_eq!(reply.status, ntstatus::STATUS_CANCELLED);
+        assert_eq!(reply.status, nt_status::STATUS_CANCELLED);
     }
     assert_clean(&open.machine.finish().expect("the kernel runs"));
 }
@@ -204,7 +204,7 @@ fn what_makes_no_sense_is_refused() {
             let reply = open.control(command, &vec![0; length], 4096);
             assert_eq!(
                 (reply.status, reply.information),
-                (ntstatus::STATUS_INFO_LENGTH_MISMATCH, 0),
+                (nt_status::STATUS_INFO_LENGTH_MISMATCH, 0),
                 "{command:?} with {length} bytes"
             );
             refused += 1;
@@ -220,7 +220,7 @@ fn what_makes_no_sense_is_refused() {
             let reply = open.call(operation);
             assert_eq!(
                 reply.status,
-                ntstatus::STATUS_INVALID_DEVICE_REQUEST,
+                nt_status::STATUS_INVALID_DEVICE_REQUEST,
                 "{code:#x}"
             );
             refused += 1;
@@ -246,7 +246,7 @@ fn a_reply_needs_room() {
             let reply = open.control(command, &[], room);
             assert_eq!(
                 (reply.status, reply.information),
-                (ntstatus::STATUS_BUFFER_TOO_SMALL, 0),
+                (nt_status::STATUS_BUFFER_TOO_SMALL, 0),
                 "{command:?} into {room} bytes"
             );
             assert!(reply.output.iter().all(|byte| *byte == 0xEE), "{command:?}");
@@ -261,7 +261,7 @@ fn a_reply_needs_room() {
     let ticket = open.wait();
     let signal = SignalRequest { number: 3 };
     let reply = open.control(Command::Signal, signal.as_bytes(), 3);
-    assert_eq!(reply.status, ntstatus::STATUS_BUFFER_TOO_SMALL);
+    assert_eq!(reply.status, nt_status::STATUS_BUFFER_TOO_SMALL);
     assert_eq!(open.signal(4), 1);
     let reply = open.machine.wait_for(ticket).expect("the kernel runs");
     assert_eq!(reply.output, SignalRequest { number: 4 }.as_bytes());
@@ -282,7 +282,7 @@ fn an_open_handle_is_cleaned_up_with_its_process() {
     assert_eq!((statistics.open, statistics.waiting), (1, 1));
     assert!(open.machine.cancel(waiting).expect("the kernel runs"));
     let reply = open.machine.wait_for(waiting).expect("the kernel runs");
-    assert_eq!(reply.status, ntstatus::STATUS_CANCELLED);
+    assert_eq!(reply.status, nt_status::STATUS_CANCELLED);
     open.finish();
 }
 
@@ -299,7 +299,7 @@ fn user_memory_is_copied() {
     let reply = open.control(Command::Copy, &[1, 2, 3], 2);
     assert_eq!(
         (reply.status, reply.output.as_slice()),
-        (ntstatus::STATUS_BUFFER_TOO_SMALL, &[0xEE, 0xEE][..])
+        (nt_status::STATUS_BUFFER_TOO_SMALL, &[0xEE, 0xEE][..])
     );
     open.finish();
 }
@@ -334,7 +334,7 @@ fn bad_pointers_end_in_a_status() {
                 let reply = open.call(operation);
                 assert_eq!(
                     (reply.status, reply.information),
-                    (ntstatus::STATUS_ACCESS_VIOLATION, 0),
+                    (nt_status::STATUS_ACCESS_VIOLATION, 0),
                     "{length} bytes from {input:#x} to {output:#x}"
                 );
             }

@@ -2,8 +2,8 @@
 //! the driver: alignment, the registers that survive, the IRQL in CR8.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::Service;
-use harness::record::Start;
+use driver_harness::host::Service;
+use driver_harness::record::Start;
 use suites::build;
 use suites::embedded::run;
 

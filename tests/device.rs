@@ -111,7 +111,7 @@ fn data_moves_in_every_way() {
         (0, &42_u32.to_le_bytes()[..])
     );
     let reply = open.control(77, BUFFERED, &[1], 1);
-    assert_eq!(reply.status, ntstatus::STATUS_INVALID_DEVICE_REQUEST);
+    assert_eq!(reply.status, nt_status::STATUS_INVALID_DEVICE_REQUEST);
     assert_clean(&open.finish());
 }
 
@@ -124,7 +124,7 @@ fn a_file_is_created_cleaned_up_and_closed_once() {
     let second = second.handle.expect("a handle");
     let close = Operation::Close { handle: second };
     assert_eq!(open.call(close.clone()).status, 0);
-    assert_eq!(open.call(close).status, ntstatus::STATUS_INVALID_HANDLE);
+    assert_eq!(open.call(close).status, nt_status::STATUS_INVALID_HANDLE);
     let report = open.finish();
     assert_clean(&report);
     let log: Vec<&str> = report.shown().collect();
@@ -147,10 +147,10 @@ fn what_is_not_there_cannot_be_opened() {
     let reply = open.device.open(open.client.process, r"\\.\NtboxTost");
     assert_eq!(
         (reply.status, reply.handle),
-        (ntstatus::STATUS_OBJECT_NAME_NOT_FOUND, None)
+        (nt_status::STATUS_OBJECT_NAME_NOT_FOUND, None)
     );
     let reply = open.device.open(open.client.process, r"\Device");
-    assert_eq!(reply.status, ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
+    assert_eq!(reply.status, nt_status::STATUS_OBJECT_TYPE_MISMATCH);
     let unknown = Operation::Control {
         handle: Handle(0x1234),
         code: code(0, 0),
@@ -158,7 +158,7 @@ fn what_is_not_there_cannot_be_opened() {
         output: Vec::new(),
     };
     let reply = open.call(unknown);
-    assert_eq!(reply.status, ntstatus::STATUS_INVALID_HANDLE);
+    assert_eq!(reply.status, nt_status::STATUS_INVALID_HANDLE);
     assert_clean(&open.finish());
 }
 
@@ -184,7 +184,7 @@ fn bad_addresses_do_not_reach_the_driver() {
         let reply = open.call(operation);
         assert_eq!(
             reply.status,
-            ntstatus::STATUS_ACCESS_VIOLATION,
+            nt_status::STATUS_ACCESS_VIOLATION,
             "input {input:x?} output {output:x?}"
         );
     }
@@ -221,7 +221,7 @@ fn a_waiting_request_can_be_cancelled() {
     let cancelled = open.device.machine.cancel(ticket);
     assert!(cancelled.expect("the kernel runs"));
     let reply = open.wait_for(ticket);
-    assert_eq!(reply.status, ntstatus::STATUS_CANCELLED);
+    assert_eq!(reply.status, nt_status::STATUS_CANCELLED);
     let report = open.finish();
     assert_clean(&report);
     assert!(
@@ -256,7 +256,7 @@ fn a_process_that_ends_leaves_nothing() {
     assert!(first.expect("the kernel runs"));
     let second = open.device.machine.exit(process);
     assert!(!second.expect("the kernel runs"), "a process ends once");
-    assert_eq!(open.wait_for(ticket).status, ntstatus::STATUS_CANCELLED);
+    assert_eq!(open.wait_for(ticket).status, nt_status::STATUS_CANCELLED);
     let report = open.device.finish();
     assert_clean(&report);
     let log: Vec<&str> = report.shown().collect();
@@ -283,7 +283,7 @@ fn a_user_mapping_belongs_to_its_process() {
     assert_eq!(own.status, 0);
     let other = open.device.client("other.exe");
     let foreign = open.device.call(other.process, raw(other.handle, address));
-    assert_eq!(foreign.status, ntstatus::STATUS_ACCESS_VIOLATION);
+    assert_eq!(foreign.status, nt_status::STATUS_ACCESS_VIOLATION);
 }
 
 #[test]

@@ -4,8 +4,8 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use iced_x86::{Decoder, DecoderOptions};
+use nt_status::STATUS_INSUFFICIENT_RESOURCES;
 use ntbox::{Config, Report, Verify};
-use ntstatus::STATUS_INSUFFICIENT_RESOURCES;
 use object::pe;
 use object::read::pe::PeFile64;
 use suites::build;

@@ -3,10 +3,10 @@
 //! fail fails once and leaves nothing behind, and each mistake gets its bug check.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::Service;
-use harness::host::ntbox::Options;
-use harness::lifecycle::Run;
-use harness::record::Start;
+use driver_harness::host::Service;
+use driver_harness::host::ntbox::Options;
+use driver_harness::lifecycle::Run;
+use driver_harness::record::Start;
 use ntbox::{Config, RegValue, Verify};
 use suites::build;
 use suites::checked::{lines, went_on};

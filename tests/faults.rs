@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use harness::host::ntbox::Options;
-use harness::host::{RegValue, Service};
-use harness::lifecycle::Run;
-use harness::promise;
-use harness::record::{Calls, Start};
+use driver_harness::host::ntbox::Options;
+use driver_harness::host::{RegValue, Service};
+use driver_harness::lifecycle::Run;
+use driver_harness::promise;
+use driver_harness::record::{Calls, Start};
 use suites::build;
 use suites::embedded::{options, run, run_with};
 
@@ -130,7 +130,7 @@ fn one_failure(service: &Service, export: &str, nth: u32) {
             assert!(
                 status.is_none_or(|status| status == seen),
                 "{case}: {}",
-                ntstatus::Named(seen)
+                nt_status::Named(seen)
             );
             let failed = |step: &&str| {
                 let failed = format!(": failed step={step} call={export} ");

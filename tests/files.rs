@@ -88,6 +88,6 @@ fn programs_find_the_files_that_were_put_there() {
         data: vec![1],
     };
     let reply = machine.call(process, write).expect("the kernel runs");
-    assert_eq!(reply.status, ntstatus::STATUS_ACCESS_DENIED);
+    assert_eq!(reply.status, nt_status::STATUS_ACCESS_DENIED);
     machine.exit(process).expect("it ends");
 }

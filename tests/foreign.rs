@@ -3,10 +3,10 @@
 //! mistakes.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::{RegValue, Service};
-use harness::lifecycle::Run;
-use harness::record::{Start, Violation};
-use harness::transcript::{Script, line, seq, var};
+use driver_harness::host::{RegValue, Service};
+use driver_harness::lifecycle::Run;
+use driver_harness::record::{Start, Violation};
+use driver_harness::transcript::{Script, line, seq, var};
 use suites::build;
 use suites::embedded::run;
 

@@ -2,8 +2,8 @@
 //! whether the arguments come in registers, on the stack or as a list.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::Service;
-use harness::record::{Level, Start};
+use driver_harness::host::Service;
+use driver_harness::record::{Level, Start};
 use suites::build;
 use suites::embedded::run;
 

@@ -154,7 +154,7 @@ fn garbage_in_a_structure_never_ends_ntbox_itself() {
     /// What a structure can be full of, see the driver.
     const FILLS: std::ops::Range<u32> = 0..8;
     /// `STATUS_INVALID_PARAMETER`: there are no more.
-    const NO_MORE: Option<u32> = Some(ntstatus::STATUS_INVALID_PARAMETER);
+    const NO_MORE: Option<u32> = Some(nt_status::STATUS_INVALID_PARAMETER);
     let mut failures = Vec::new();
     let mut ways = 0;
     'all: for how in 0.. {

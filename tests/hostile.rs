@@ -3,7 +3,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use ntbox::{Handle, Operation, Progress, Reply, Ticket};
-use protocol::{Command, StatisticsReply, SumReply};
+use ntmem_ioctl::{Command, StatisticsReply, SumReply};
 use suites::hostile::{self, Caller};
 use suites::ntmem::{self, Open, READ_WRITE, assert_clean};
 use zerocopy::FromBytes;
@@ -99,7 +99,7 @@ fn memory_that_is_freed_during_the_call_is_not_written_to() {
     let signal = raw(open.handle, Command::Signal, (other, 8), (other, 8));
     assert_eq!(open.call(signal).status, 0);
     let reply = end(&mut open, ticket);
-    assert_eq!(reply.status, ntstatus::STATUS_ACCESS_VIOLATION);
+    assert_eq!(reply.status, nt_status::STATUS_ACCESS_VIOLATION);
     assert_eq!(
         open.ask::<StatisticsReply>(Command::Statistics, &[])
             .waiting,
@@ -142,7 +142,7 @@ fn memory_that_changes_during_the_call_is_read_once() {
         length: 16,
     });
     let reply = SumReply::read_from_bytes(&reply.output).expect("a reply");
-    let expected = protocol::Checksum::EMPTY.then(&before.output).number();
+    let expected = ntmem_ioctl::Checksum::EMPTY.then(&before.output).number();
     assert_eq!(reply.sum, expected, "the answer is part of what was summed");
     open.finish();
 }
@@ -162,7 +162,7 @@ fn a_handle_that_is_closed_in_the_middle_ends_its_requests() {
     for ticket in tickets {
         assert_eq!(
             end(&mut open, ticket).status,
-            ntstatus::STATUS_CANCELLED,
+            nt_status::STATUS_CANCELLED,
             "nobody else will end it"
         );
     }
@@ -182,11 +182,15 @@ fn a_handle_that_is_closed_is_none() {
     open.close();
     for command in Command::ALL {
         let reply = open.call(raw(handle, *command, (0, 0), (0, 0)));
-        assert_eq!(reply.status, ntstatus::STATUS_INVALID_HANDLE, "{command:?}");
+        assert_eq!(
+            reply.status,
+            nt_status::STATUS_INVALID_HANDLE,
+            "{command:?}"
+        );
     }
     assert_eq!(
         open.call(Operation::Close { handle }).status,
-        ntstatus::STATUS_INVALID_HANDLE
+        nt_status::STATUS_INVALID_HANDLE
     );
     open.handle = own.expect("a handle");
     open.finish();
@@ -262,7 +266,7 @@ fn two_processes_at_once_that_never_close_anything() {
     for ticket in tickets {
         let reply = end(&mut open, ticket);
         assert!(
-            [0, ntstatus::STATUS_CANCELLED].contains(&reply.status),
+            [0, nt_status::STATUS_CANCELLED].contains(&reply.status),
             "{reply:?}"
         );
     }

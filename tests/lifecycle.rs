@@ -3,11 +3,11 @@
 //! the kernel can claim to be, and as often as one likes.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::ntbox::{Ntbox, Options};
-use harness::host::{Host, HostError, RegValue, Service};
-use harness::lifecycle::Run;
-use harness::promise;
-use harness::record::{Level, Start};
+use driver_harness::host::ntbox::{Ntbox, Options};
+use driver_harness::host::{Host, HostError, RegValue, Service};
+use driver_harness::lifecycle::Run;
+use driver_harness::promise;
+use driver_harness::record::{Level, Start};
 use ntbox::OsVersion;
 use suites::build;
 use suites::embedded::{options, run, run_with};

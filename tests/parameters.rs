@@ -2,10 +2,10 @@
 //! in what the driver does, a bad one is named and refused, and no walk is begun.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::{RegValue, Service};
-use harness::lifecycle::Run;
-use harness::promise;
-use harness::record::Start;
+use driver_harness::host::{RegValue, Service};
+use driver_harness::lifecycle::Run;
+use driver_harness::promise;
+use driver_harness::record::Start;
 use suites::build;
 use suites::embedded::run;
 

@@ -3,11 +3,11 @@
 //! wrong log pass would make every other suite worthless.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::{RegValue, Service};
-use harness::lifecycle::Run;
-use harness::promise;
-use harness::record::Line;
-use harness::transcript::Script;
+use driver_harness::host::{RegValue, Service};
+use driver_harness::lifecycle::Run;
+use driver_harness::promise;
+use driver_harness::record::Line;
+use driver_harness::transcript::Script;
 use suites::build;
 use suites::embedded::run;
 

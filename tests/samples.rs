@@ -128,7 +128,7 @@ fn data_of_several_callers_moves_in_four_ways() {
         assert_eq!(fetched.output[..data.len()], data);
         assert!(fetched.output[data.len()..].iter().all(|byte| *byte == 0));
         let short = one.now(control(*client, OUT_DIRECT, &[], &vec![0; data.len() - 1]));
-        assert_eq!(short.status, ntstatus::STATUS_BUFFER_TOO_SMALL);
+        assert_eq!(short.status, nt_status::STATUS_BUFFER_TOO_SMALL);
         for code in [BUFFERED, NEITHER, GUARDED] {
             let reply = one.now(control(*client, code, &data, &vec![0xee; data.len() + 8]));
             assert_eq!((reply.status, reply.information), (0, data.len() as u64));
@@ -205,16 +205,16 @@ fn callers_that_mean_no_good_get_a_status() {
     );
     for code in [BUFFERED, NEITHER, GUARDED] {
         let empty = one.now(control(client, code, &[], &[0; 8])).status;
-        assert_eq!(empty, ntstatus::STATUS_INVALID_BUFFER_SIZE, "{code:#x}");
+        assert_eq!(empty, nt_status::STATUS_INVALID_BUFFER_SIZE, "{code:#x}");
     }
     for code in [IN_DIRECT, OUT_DIRECT] {
         let empty = one.now(control(client, code, b"in", &[])).status;
-        assert_eq!(empty, ntstatus::STATUS_INVALID_BUFFER_SIZE, "{code:#x}");
+        assert_eq!(empty, nt_status::STATUS_INVALID_BUFFER_SIZE, "{code:#x}");
     }
     let odd = one.now(control(client, BUFFERED, &[1; 7], &[0; 8])).status;
-    assert_eq!(odd, ntstatus::STATUS_INVALID_BUFFER_SIZE);
+    assert_eq!(odd, nt_status::STATUS_INVALID_BUFFER_SIZE);
     let small = one.now(control(client, BUFFERED, &[1; 8], &[0; 7])).status;
-    assert_eq!(small, ntstatus::STATUS_BUFFER_TOO_SMALL);
+    assert_eq!(small, nt_status::STATUS_BUFFER_TOO_SMALL);
     let bad = [
         0,
         0x1000,
@@ -228,7 +228,7 @@ fn callers_that_mean_no_good_get_a_status() {
             let reply = one.now(raw(client, code, (address, 8), (page, 8)));
             assert_eq!(
                 reply.status,
-                ntstatus::STATUS_ACCESS_VIOLATION,
+                nt_status::STATUS_ACCESS_VIOLATION,
                 "{code:#x} from {address:#x}"
             );
         }
@@ -236,19 +236,19 @@ fn callers_that_mean_no_good_get_a_status() {
             let reply = one.now(raw(client, code, (page, 8), (address, 8)));
             assert_eq!(
                 reply.status,
-                ntstatus::STATUS_ACCESS_VIOLATION,
+                nt_status::STATUS_ACCESS_VIOLATION,
                 "{code:#x} to {address:#x}"
             );
         }
     }
     // The last bytes of the page are there, those behind it are not.
     let over = one.now(raw(client, NEITHER, (page + 4092, 8), (page, 8)));
-    assert_eq!(over.status, ntstatus::STATUS_ACCESS_VIOLATION);
+    assert_eq!(over.status, nt_status::STATUS_ACCESS_VIOLATION);
     let over = one.now(raw(client, GUARDED, (page, 8), (page + 4092, 8)));
-    assert_eq!(over.status, ntstatus::STATUS_ACCESS_VIOLATION);
+    assert_eq!(over.status, nt_status::STATUS_ACCESS_VIOLATION);
     let crooked = one.now(raw(client, NEITHER, (page + 2, 8), (page, 8)));
-    assert_eq!(crooked.status, ntstatus::STATUS_DATATYPE_MISALIGNMENT);
+    assert_eq!(crooked.status, nt_status::STATUS_DATATYPE_MISALIGNMENT);
     let unknown = one.now(control(client, 0x8000_3000, &[], &[]));
-    assert_eq!(unknown.status, ntstatus::STATUS_INVALID_DEVICE_REQUEST);
+    assert_eq!(unknown.status, nt_status::STATUS_INVALID_DEVICE_REQUEST);
     finish(device, &clients);
 }

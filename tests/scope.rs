@@ -91,7 +91,10 @@ fn what_is_left_in_a_static_is_undone_before_the_image_goes() {
 #[test]
 fn what_is_left_in_a_static_is_undone_when_the_start_fails() {
     let (machine, started) = start(24);
-    assert_eq!(started, Started::Status(ntstatus::STATUS_INVALID_PARAMETER));
+    assert_eq!(
+        started,
+        Started::Status(nt_status::STATUS_INVALID_PARAMETER)
+    );
     let report = finish(machine);
     let mut said = texts(&report);
     said.sort_unstable();
@@ -222,7 +225,7 @@ fn a_queue_dropped_at_dispatch_level_cancels_with_the_next_request() {
     program.call(10);
     program.call(0);
     let reply = program.machine.wait_for(ticket).expect("it runs");
-    assert_eq!(reply.status, ntstatus::STATUS_CANCELLED);
+    assert_eq!(reply.status, nt_status::STATUS_CANCELLED);
     program.end();
 }
 
@@ -236,9 +239,9 @@ fn a_device_dropped_at_dispatch_level_is_closed_at_once_and_goes_with_the_next_r
         .machine
         .call(program.process, control(other, code(0)))
         .expect("it runs");
-    assert_eq!(reply.status, ntstatus::STATUS_DELETE_PENDING);
+    assert_eq!(reply.status, nt_status::STATUS_DELETE_PENDING);
     let gone = open(&mut program.machine, program.process, r"\\.\Other");
-    assert_eq!(gone, Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
+    assert_eq!(gone, Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND));
     let report = program.end();
     assert_eq!(texts(&report), ["device dropped at 0"]);
 }

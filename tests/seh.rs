@@ -3,7 +3,7 @@
 //! was run and went well, and how exceptions end that nobody takes.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::record::BugCheck;
+use driver_harness::record::BugCheck;
 use suites::checked::{all_well, mistake, stopped};
 
 #[test]
@@ -164,20 +164,20 @@ fn trapped(how: u32, trap: u64) -> BugCheck {
 
 #[test]
 fn an_exception_that_nobody_takes_stops_the_kernel_at_its_place() {
-    let read = unhandled(0, ntstatus::STATUS_ACCESS_VIOLATION);
+    let read = unhandled(0, nt_status::STATUS_ACCESS_VIOLATION);
     assert!(
         read.what.contains("a read of 0x0000000000012340"),
         "{}",
         read.what
     );
     assert_eq!(functions(&read)[0], "LeafFault");
-    let raised = unhandled(1, ntstatus::STATUS_DEVICE_NOT_READY);
+    let raised = unhandled(1, nt_status::STATUS_DEVICE_NOT_READY);
     assert!(functions(&raised).contains(&"DriverEntry"), "{raised:?}");
     // The record and the context that handlers saw lie on the driver's stack.
     let [_, _, record, context] = raised.parameters;
     assert!(record > context && context != 0);
     // A filter was asked, and declined.
-    let declined = unhandled(2, ntstatus::STATUS_ACCESS_VIOLATION);
+    let declined = unhandled(2, nt_status::STATUS_ACCESS_VIOLATION);
     assert!(functions(&declined).contains(&"Marked"), "{declined:?}");
 }
 
@@ -197,12 +197,12 @@ fn damaged_unwind_data_end_the_search_and_are_named() {
         (9, "the stack at", "NoFrame"),
     ];
     for (how, why, function) in cases {
-        let stop = unhandled(how, ntstatus::STATUS_ACCESS_VIOLATION);
+        let stop = unhandled(how, nt_status::STATUS_ACCESS_VIOLATION);
         assert!(stop.what.contains(why), "way {how}: {}", stop.what);
         assert!(functions(&stop).contains(&function), "way {how}: {stop:?}");
     }
     // Data that are only wrong lead astray, and that ends, too.
-    unhandled(10, ntstatus::STATUS_ACCESS_VIOLATION);
+    unhandled(10, nt_status::STATUS_ACCESS_VIOLATION);
 }
 
 #[test]
@@ -246,10 +246,10 @@ fn continuing_where_nothing_can_run() {
 
 #[test]
 fn unwinding_to_no_frame() {
-    let past = unhandled(15, ntstatus::STATUS_BAD_STACK);
+    let past = unhandled(15, nt_status::STATUS_BAD_STACK);
     assert!(past.what.contains("STATUS_UNWIND"), "{}", past.what);
     assert_eq!(functions(&past)[0], "UnwindPast");
-    unhandled(16, ntstatus::STATUS_UNWIND);
+    unhandled(16, nt_status::STATUS_UNWIND);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn control(device: &mut Device, client: Client, function: u32) -> Reply {
 
 #[test]
 fn program_sees_what_the_dispatch_routine_returned() {
-    const FAILURE: u32 = ntstatus::STATUS_DEVICE_NOT_READY;
+    const FAILURE: u32 = nt_status::STATUS_DEVICE_NOT_READY;
     let mut device = Device::start("senders", LINK);
     let client = device.client("app.exe");
     // What is completed, returned, and seen: status, information, first byte.
@@ -46,7 +46,7 @@ fn program_sees_what_the_dispatch_routine_returned() {
         (3, 0, 4, b'o'),
         (4, 0, 0, 0),
         (5, FAILURE, 4, b'o'),
-        (6, ntstatus::STATUS_BUFFER_OVERFLOW, 4, b'o'),
+        (6, nt_status::STATUS_BUFFER_OVERFLOW, 4, b'o'),
     ];
     for (function, status, information, first) in seen {
         let reply = control(&mut device, client, function);
@@ -68,7 +68,7 @@ fn entry_that_driver_entry_left_null_refuses_requests() {
         data: vec![1],
     };
     let reply = device.call(client.process, write);
-    assert_eq!(reply.status, ntstatus::STATUS_INVALID_DEVICE_REQUEST);
+    assert_eq!(reply.status, nt_status::STATUS_INVALID_DEVICE_REQUEST);
     device.call(
         client.process,
         Operation::Close {

@@ -4,10 +4,10 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use ntbox::Operation;
+use ntmem_ioctl::{BlockRecord, BlocksRequest, Command, StatisticsReply};
 use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::PeFile64;
-use protocol::{BlockRecord, BlocksRequest, Command, StatisticsReply};
 use suites::build;
 use suites::ntmem::{Open, config};
 use suites::program::{Program, written};
@@ -103,7 +103,7 @@ fn the_listing_is_without_gaps_and_reads_back() {
         assert_eq!(parse::line(&line), Ok(Some(block.listed())), "{line}");
     }
     // The last address of a process, 64 KiB before the middle of all.
-    let context: protocol::ContextReply = program.open.ask(Command::Context, &[]);
+    let context: ntmem_ioctl::ContextReply = program.open.ask(Command::Context, &[]);
     assert_eq!(next, context.highest_user + 1);
     program.open.finish();
 }
@@ -157,7 +157,7 @@ fn a_guard_page_that_was_touched_is_one_no_longer() {
     };
     assert_eq!(
         program.open.call(touch.clone()).status,
-        ntstatus::STATUS_GUARD_PAGE_VIOLATION
+        nt_status::STATUS_GUARD_PAGE_VIOLATION
     );
     // The page is an ordinary one then.
     assert_eq!(program.open.call(touch).status, 0);
@@ -238,7 +238,7 @@ fn a_stack_grows_where_it_is_touched() {
     let status = |program: &mut Program, address| program.open.call(store(address)).status;
     assert_eq!(
         status(&mut program, start + PAGE),
-        ntstatus::STATUS_ACCESS_VIOLATION
+        nt_status::STATUS_ACCESS_VIOLATION
     );
     let mut at = start + 252 * PAGE - PAGE * 4;
     let ended = loop {
@@ -247,7 +247,7 @@ fn a_stack_grows_where_it_is_touched() {
             other => break other,
         }
     };
-    assert_eq!(ended, ntstatus::STATUS_STACK_OVERFLOW);
+    assert_eq!(ended, nt_status::STATUS_STACK_OVERFLOW);
     assert_eq!(at, start + 3 * PAGE);
     program.open.finish();
 }
@@ -304,18 +304,18 @@ fn what_is_no_process_or_no_question_is_refused() {
     for process in [0x7FFC, u64::MAX - 3] {
         assert_eq!(
             ask(&mut open, process, room),
-            ntstatus::STATUS_INVALID_CID,
+            nt_status::STATUS_INVALID_CID,
             "{process:#x}"
         );
     }
     assert_eq!(
         ask(&mut open, 4, room - 1),
-        ntstatus::STATUS_BUFFER_TOO_SMALL
+        nt_status::STATUS_BUFFER_TOO_SMALL
     );
     let half = [0; size_of::<BlocksRequest>() / 2];
     assert_eq!(
         open.control(Command::Blocks, &half, room).status,
-        ntstatus::STATUS_INFO_LENGTH_MISMATCH
+        nt_status::STATUS_INFO_LENGTH_MISMATCH
     );
     let counts: StatisticsReply = open.ask(Command::Statistics, &[]);
     assert_eq!(counts.refused, 4);
@@ -325,7 +325,7 @@ fn what_is_no_process_or_no_question_is_refused() {
 #[test]
 fn addresses_of_the_kernel_are_nobodys() {
     let mut open = Open::new();
-    let context: protocol::ContextReply = open.ask(Command::Context, &[]);
+    let context: ntmem_ioctl::ContextReply = open.ask(Command::Context, &[]);
     for address in [
         context.highest_user + 1,
         1 << 47,
@@ -346,12 +346,12 @@ fn addresses_of_the_kernel_are_nobodys() {
 #[test]
 fn every_call_that_fails_is_told_and_leaves_nothing() {
     for (export, status) in [
-        ("PsLookupProcessByProcessId", ntstatus::STATUS_INVALID_CID),
+        ("PsLookupProcessByProcessId", nt_status::STATUS_INVALID_CID),
         (
             "ObOpenObjectByPointer:2",
-            ntstatus::STATUS_INSUFFICIENT_RESOURCES,
+            nt_status::STATUS_INSUFFICIENT_RESOURCES,
         ),
-        ("MmGetSystemRoutineAddress", ntstatus::STATUS_NOT_SUPPORTED),
+        ("MmGetSystemRoutineAddress", nt_status::STATUS_NOT_SUPPORTED),
     ] {
         let (export, nth) = export.split_once(':').unwrap_or((export, "1"));
         let nth: u32 = nth.parse().expect("a number");
@@ -362,7 +362,7 @@ fn every_call_that_fails_is_told_and_leaves_nothing() {
             nth
         };
         let mut open = Open::with(&config().fault(export, calls));
-        let context: protocol::ContextReply = open.ask(Command::Context, &[]);
+        let context: ntmem_ioctl::ContextReply = open.ask(Command::Context, &[]);
         let request = BlocksRequest {
             process: context.process,
             address: 0,

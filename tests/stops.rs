@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use harness::host::ntbox::Options;
-use harness::host::{RegValue, Service};
-use harness::record::{BugCheck, Start};
+use driver_harness::host::ntbox::Options;
+use driver_harness::host::{RegValue, Service};
+use driver_harness::record::{BugCheck, Start};
 use suites::build;
 use suites::embedded::{options, run_with};
 
@@ -36,7 +36,7 @@ fn stops(how: u32, codes: &[u32], function: &str) -> BugCheck {
     assert!(
         codes.contains(&stop.code),
         "{}: {}",
-        ntstatus::NamedBugCheck(stop.code),
+        nt_status::NamedBugCheck(stop.code),
         stop.what
     );
     let in_driver: Vec<_> = stop

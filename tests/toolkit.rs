@@ -4,7 +4,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use ntbox::{Machine, OsVersion};
-use protocol::{
+use ntmem_ioctl::{
     Command, ContextReply, HeldReply, ListReply, LookasideReply, MemoryReply, PoolReply,
     ProbeReply, ProbeRequest, SyncReply, TimeReply,
 };
@@ -290,7 +290,7 @@ fn probes_raise_and_are_caught() {
             for_writing: 0,
         };
         let reply = open.control(Command::Probe, request.as_bytes(), size_of::<ProbeReply>());
-        assert_eq!(reply.status, ntstatus::STATUS_INVALID_PARAMETER);
+        assert_eq!(reply.status, nt_status::STATUS_INVALID_PARAMETER);
     }
     open.finish();
 }

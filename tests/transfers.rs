@@ -4,7 +4,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use ntbox::{Operation, Reply};
-use protocol::{
+use ntmem_ioctl::{
     COPY_LIMIT, Checksum, Command, ContextsReply, ENTRY_POINTS, EntryContext, STORE_LIMIT,
     SendRequest, StatisticsReply, SumReply,
 };
@@ -82,15 +82,15 @@ fn data_that_is_refused_leaves_what_was_there() {
     let reply = send(&mut open, &other, sum(&other) ^ 1);
     assert_eq!(
         (reply.status, reply.information),
-        (ntstatus::STATUS_DATA_ERROR, 0)
+        (nt_status::STATUS_DATA_ERROR, 0)
     );
     let large = bytes(STORE_LIMIT + 1);
     let reply = send(&mut open, &large, sum(&large));
-    assert_eq!(reply.status, ntstatus::STATUS_INVALID_PARAMETER);
+    assert_eq!(reply.status, nt_status::STATUS_INVALID_PARAMETER);
     let reply = open.control(Command::Receive, &[], 4999);
     assert_eq!(
         (reply.status, reply.information),
-        (ntstatus::STATUS_BUFFER_TOO_SMALL, 0)
+        (nt_status::STATUS_BUFFER_TOO_SMALL, 0)
     );
     assert_eq!(reply.output, [0xEE; 4999], "part of it was written");
     let reply = open.control(Command::Receive, &[], 5000);
@@ -101,7 +101,7 @@ fn data_that_is_refused_leaves_what_was_there() {
 #[test]
 fn a_file_is_written_and_read() {
     let mut open = Open::new();
-    assert_eq!(read(&mut open, 0, 10).status, ntstatus::STATUS_END_OF_FILE);
+    assert_eq!(read(&mut open, 0, 10).status, nt_status::STATUS_END_OF_FILE);
     let reply = write(&mut open, 0, b"0123456789");
     assert_eq!((reply.status, reply.information), (0, 10));
     let reply = write(&mut open, 3, b"abc");
@@ -113,7 +113,7 @@ fn a_file_is_written_and_read() {
     );
     let reply = read(&mut open, 8, 100);
     assert_eq!((reply.status, reply.output.as_slice()), (0, &b"89"[..]));
-    assert_eq!(read(&mut open, 10, 1).status, ntstatus::STATUS_END_OF_FILE);
+    assert_eq!(read(&mut open, 10, 1).status, nt_status::STATUS_END_OF_FILE);
     // A gap is zero.
     assert_eq!(write(&mut open, 12, b"z").status, 0);
     assert_eq!(read(&mut open, 9, 9).output, b"9\0\0z");
@@ -141,13 +141,13 @@ fn a_file_has_an_end() {
         let reply = write(&mut open, offset, data);
         assert_eq!(
             (reply.status, reply.information),
-            (ntstatus::STATUS_INVALID_PARAMETER, 0),
+            (nt_status::STATUS_INVALID_PARAMETER, 0),
             "{offset:#x}"
         );
     }
     assert_eq!(
         read(&mut open, 1 << 63, 1).status,
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
     for length in [0, 1, 4096] {
         let reply = read(&mut open, 0, length);
@@ -165,7 +165,7 @@ fn each_file_keeps_its_own() {
         .expect("a handle");
     assert_eq!(write(&mut open, 0, b"first").status, 0);
     let first = std::mem::replace(&mut open.handle, other);
-    assert_eq!(read(&mut open, 0, 5).status, ntstatus::STATUS_END_OF_FILE);
+    assert_eq!(read(&mut open, 0, 5).status, nt_status::STATUS_END_OF_FILE);
     assert_eq!(write(&mut open, 0, b"second!").status, 0);
     assert_eq!(stored(&mut open), 12);
     open.close();
@@ -184,7 +184,7 @@ fn the_callers_own_memory_is_summed() {
         assert_eq!((reply.bytes, reply.sum), (len as u64, sum(&data)), "{len}");
     }
     let reply = open.control(Command::Sum, &[1], size_of::<SumReply>() - 1);
-    assert_eq!(reply.status, ntstatus::STATUS_BUFFER_TOO_SMALL);
+    assert_eq!(reply.status, nt_status::STATUS_BUFFER_TOO_SMALL);
     open.finish();
 }
 
@@ -223,7 +223,7 @@ fn bad_addresses_end_in_a_status() {
             let reply = open.call(operation);
             assert_eq!(
                 reply.status,
-                ntstatus::STATUS_ACCESS_VIOLATION,
+                nt_status::STATUS_ACCESS_VIOLATION,
                 "{command:?} at {bad:#x}"
             );
         }

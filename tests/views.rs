@@ -4,7 +4,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use ntbox::{Handle, Operation, Process, Reply};
-use protocol::{
+use ntmem_ioctl::{
     Command, ExchangeReply, ExchangeRequest, MapReply, MapRequest, StatisticsReply, UnmapRequest,
     VIEW_LIMIT, VIEW_SIZE_LIMIT,
 };
@@ -77,7 +77,7 @@ fn a_view_for_reading_cannot_be_written_to() {
     let address = map(&mut open, 0x1000, 1);
     assert_eq!(
         store(&mut open, address, 1),
-        ntstatus::STATUS_ACCESS_VIOLATION
+        nt_status::STATUS_ACCESS_VIOLATION
     );
     assert_eq!(exchange(&mut open, address, 0, 5).status, 0);
     assert_eq!(load(&mut open, address), Some(5));
@@ -94,11 +94,11 @@ fn views_are_counted_and_limited() {
         read_only: 0,
     };
     let reply = open.control(Command::Map, one_more.as_bytes(), 8);
-    assert_eq!(reply.status, ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+    assert_eq!(reply.status, nt_status::STATUS_INSUFFICIENT_RESOURCES);
     assert_eq!(unmap(&mut open, addresses[3]), 0);
     assert_eq!(
         unmap(&mut open, addresses[3]),
-        ntstatus::STATUS_NOT_FOUND,
+        nt_status::STATUS_NOT_FOUND,
         "twice"
     );
     assert_eq!(views(&mut open), (15, 0xF000));
@@ -124,7 +124,7 @@ fn what_is_no_view_is_refused() {
         let reply = open.control(Command::Map, request.as_bytes(), 8);
         assert_eq!(
             reply.status,
-            ntstatus::STATUS_INVALID_PARAMETER,
+            nt_status::STATUS_INVALID_PARAMETER,
             "{request:?}"
         );
     }
@@ -133,20 +133,20 @@ fn what_is_no_view_is_refused() {
         read_only: 0,
     };
     let reply = open.control(Command::Map, good.as_bytes(), 7);
-    assert_eq!(reply.status, ntstatus::STATUS_BUFFER_TOO_SMALL);
+    assert_eq!(reply.status, nt_status::STATUS_BUFFER_TOO_SMALL);
     assert_eq!(views(&mut open), (0, 0), "a view that nobody was told of");
     let address = map(&mut open, 0x1000, 0);
     for wrong in [0, address + 1, address + 0x1000, u64::MAX] {
-        assert_eq!(unmap(&mut open, wrong), ntstatus::STATUS_NOT_FOUND);
+        assert_eq!(unmap(&mut open, wrong), nt_status::STATUS_NOT_FOUND);
         assert_eq!(
             exchange(&mut open, wrong, 0, 1).status,
-            ntstatus::STATUS_NOT_FOUND
+            nt_status::STATUS_NOT_FOUND
         );
     }
     for offset in [0xFF9, 0x1000, u64::MAX, u64::MAX - 7] {
         assert_eq!(
             exchange(&mut open, address, offset, 1).status,
-            ntstatus::STATUS_INVALID_PARAMETER
+            nt_status::STATUS_INVALID_PARAMETER
         );
     }
     open.finish();
@@ -175,7 +175,7 @@ fn a_view_goes_with_the_last_handle() {
     let mine = map(&mut open, 0x1000, 0);
     // To another file of the same process it is none.
     let owner = std::mem::replace(&mut open.handle, second);
-    assert_eq!(unmap(&mut open, mine), ntstatus::STATUS_NOT_FOUND);
+    assert_eq!(unmap(&mut open, mine), nt_status::STATUS_NOT_FOUND);
     let theirs = map(&mut open, 0x2000, 0);
     assert_eq!(views(&mut open), (2, 0x3000));
     assert_eq!(open.call(Operation::Close { handle: owner }).status, 0);
@@ -251,10 +251,10 @@ fn nobody_reaches_the_views_of_another_process() {
     let (to, duplicate) = other(&mut open);
     let mine = (open.process, open.handle);
     (open.process, open.handle) = (to, duplicate);
-    assert_eq!(unmap(&mut open, address), ntstatus::STATUS_NOT_FOUND);
+    assert_eq!(unmap(&mut open, address), nt_status::STATUS_NOT_FOUND);
     assert_eq!(
         exchange(&mut open, address, 0, 1).status,
-        ntstatus::STATUS_NOT_FOUND
+        nt_status::STATUS_NOT_FOUND
     );
     assert_eq!(load(&mut open, address), None);
     open.close();
@@ -283,7 +283,7 @@ fn a_view_that_cannot_be_made_is_a_status() {
         }
         let refused = statuses.iter().filter(|status| **status != 0).count();
         assert_eq!(refused, 1, "{export}: {statuses:x?}");
-        assert!(statuses.contains(&ntstatus::STATUS_INSUFFICIENT_RESOURCES));
+        assert!(statuses.contains(&nt_status::STATUS_INSUFFICIENT_RESOURCES));
         assert_eq!(views(&mut open), (2, 0x2000));
         open.finish();
     }

@@ -3,7 +3,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use ntbox::Report;
-use protocol::{
+use ntmem_ioctl::{
     Command, WALK_LIMIT, WalkCache, WalkKind, WalkProbe, WalkReply, WalkRequest, WalkStage,
     WalkStep, WalkTarget, WalkVerdict,
 };
@@ -235,12 +235,12 @@ fn what_is_no_walk_is_refused() {
         let reply = open.control(Command::Walk, asked.as_bytes(), size_of::<WalkReply>());
         assert_eq!(
             (reply.status, reply.information),
-            (ntstatus::STATUS_INVALID_PARAMETER, 0),
+            (nt_status::STATUS_INVALID_PARAMETER, 0),
             "{asked:?}"
         );
     }
     let reply = open.control(Command::Walk, good.as_bytes(), size_of::<WalkReply>() - 1);
-    assert_eq!(reply.status, ntstatus::STATUS_BUFFER_TOO_SMALL);
+    assert_eq!(reply.status, nt_status::STATUS_BUFFER_TOO_SMALL);
     assert_eq!(
         walk(&mut open, &good).verdict,
         WalkVerdict::SameMemory.number()
@@ -259,7 +259,7 @@ fn failing(export: &str, nth: u32, asked: &WalkRequest) -> (WalkReply, Report) {
 /// Whatever fails is named, and everything taken before is given back.
 #[test]
 fn a_walk_that_fails_says_where_and_leaves_nothing() {
-    let resources = ntstatus::STATUS_INSUFFICIENT_RESOURCES;
+    let resources = nt_status::STATUS_INSUFFICIENT_RESOURCES;
     let lock = request(
         WalkKind::Lock,
         WalkTarget::System,

@@ -11,11 +11,11 @@ mod vq_program;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use harness::host::wine::{Options, Wine};
-use harness::host::{Asked, Host, HostError, Inquiry, RegValue, Service};
-use harness::lifecycle::{self, Run};
-use harness::record::{Level, Start};
-use protocol::{Command, ContextReply, DEVICE_LINK, StatisticsReply, VersionReply};
+use driver_harness::host::wine::{Options, Wine};
+use driver_harness::host::{Asked, Host, HostError, Inquiry, RegValue, Service};
+use driver_harness::lifecycle::{self, Run};
+use driver_harness::record::{Level, Start};
+use ntmem_ioctl::{Command, ContextReply, DEVICE_LINK, StatisticsReply, VersionReply};
 use suites::build;
 use suites::scratch::Scratch;
 use zerocopy::FromBytes;
@@ -68,7 +68,7 @@ fn a_walk_ends_where_wine_maps_nothing_and_gives_all_back() {
     let run = run(&service("lock"));
     assert_eq!(
         run.start,
-        Start::Refused(ntstatus::STATUS_INSUFFICIENT_RESOURCES)
+        Start::Refused(nt_status::STATUS_INSUFFICIENT_RESOURCES)
     );
     let after: Vec<String> = run
         .texts()
@@ -136,7 +136,7 @@ fn without_a_walk_it_starts_answers_and_unloads() {
     let errors = run.log.iter().all(|line| line.level == Some(Level::Error));
     assert!(errors, "all of it shows on a fresh system");
     let (version, statistics) = answers.expect("it started");
-    assert_eq!(version.protocol, protocol::VERSION);
+    assert_eq!(version.protocol, ntmem_ioctl::VERSION);
     assert_eq!(version.is_debug, 0);
     assert_eq!(statistics.open, 1, "the handle that asks");
 }
@@ -166,11 +166,11 @@ fn what_the_device_does_not_know_it_refuses() {
     let (refused, nowhere) = asked.expect("it started");
     assert_eq!(
         refused,
-        Asked::Answered(ntstatus::STATUS_INVALID_DEVICE_REQUEST, Vec::new())
+        Asked::Answered(nt_status::STATUS_INVALID_DEVICE_REQUEST, Vec::new())
     );
     assert_eq!(
         nowhere,
-        Asked::Unopened(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Asked::Unopened(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
 }
 
@@ -185,7 +185,7 @@ fn bad_parameters_are_refused_by_name() {
         let run = run(&service);
         assert_eq!(
             run.start,
-            Start::Refused(ntstatus::STATUS_INVALID_PARAMETER),
+            Start::Refused(nt_status::STATUS_INVALID_PARAMETER),
             "{name}"
         );
         let line = format!("ntmem: driver: refused value={name} reason=");

@@ -1,8 +1,8 @@
 //! System services as drivers call them, checked from inside by drivers.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use harness::host::Service;
-use harness::record::Start;
+use driver_harness::host::Service;
+use driver_harness::record::Start;
 use ntbox::{Account, Config, Machine, Operation, Process};
 use suites::build;
 use suites::checked::{all_well, lines};
@@ -119,12 +119,12 @@ fn devices_are_opened_by_those_whom_their_descriptors_let() {
     assert_eq!(opening(&mut machine, user, open), 0);
     assert_eq!(
         opening(&mut machine, user, guarded),
-        ntstatus::STATUS_ACCESS_DENIED
+        nt_status::STATUS_ACCESS_DENIED
     );
     // It guards everything behind the device's name, too.
     assert_eq!(
         opening(&mut machine, user, &format!("{guarded}\\file")),
-        ntstatus::STATUS_ACCESS_DENIED
+        nt_status::STATUS_ACCESS_DENIED
     );
     for process in [administrator, user] {
         machine.exit(process).expect("it ends");
@@ -152,7 +152,7 @@ fn processes_end() {
     };
     assert_eq!(reply.status, 0);
     let gone = device.open(victim.process, LINK);
-    assert_eq!(gone.status, ntstatus::STATUS_INVALID_CID);
+    assert_eq!(gone.status, nt_status::STATUS_INVALID_CID);
     assert!(!device.machine.exit(victim.process).expect("it runs"));
     assert!(device.machine.exit(other.process).expect("it runs"));
     let report = device.finish();

@@ -1,7 +1,7 @@
 //! The command `blocks`: the address space of a process, block by block. The
 //! process is referenced and asked, never read; what it holds nobody is told.
 
-use protocol::{BlockRecord, BlocksRequest};
+use ntmem_ioctl::{BlockRecord, BlocksRequest};
 use wdm::{
     Error, Status,
     irp::Answer,

@@ -1,6 +1,6 @@
 //! What commands do: look at the system, and copy the caller's memory.
 
-use protocol::{ContextReply, IrqlReply, VersionReply};
+use ntmem_ioctl::{ContextReply, IrqlReply, VersionReply};
 use wdm::{
     Status,
     irp::{Mode, Neither},
@@ -15,7 +15,7 @@ use super::counts::wide;
 /// Which driver this is.
 pub fn version(system: Version) -> VersionReply {
     VersionReply {
-        protocol: protocol::VERSION,
+        protocol: ntmem_ioctl::VERSION,
         driver: DRIVER_VERSION,
         is_debug: u16::from(cfg!(debug_assertions)),
         system: [system.major, system.minor, system.build],

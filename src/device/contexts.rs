@@ -2,7 +2,7 @@
 //! for whom. DriverEntry runs in the System process, a request in its caller's,
 //! the end of a file wherever its last reference goes.
 
-use protocol::{ContextsReply, EntryContext};
+use ntmem_ioctl::{ContextsReply, EntryContext};
 use wdm::{
     irp::Mode,
     irql::{Dispatch, Irql},
@@ -12,7 +12,7 @@ use wdm::{
 
 use super::counts::wide;
 
-/// The entry points, in the order of `protocol::ENTRY_POINTS`.
+/// The entry points, in the order of `ntmem_ioctl::ENTRY_POINTS`.
 #[derive(Clone, Copy)]
 pub enum Entry {
     /// `DriverEntry`.
@@ -34,7 +34,7 @@ const NEVER: EntryContext = EntryContext {
 };
 
 static CONTEXTS: SpinLock<ContextsReply> = SpinLock::new(ContextsReply {
-    entries: [NEVER; protocol::ENTRY_POINTS.len()],
+    entries: [NEVER; ntmem_ioctl::ENTRY_POINTS.len()],
 });
 
 /// Notes that an entry point is being called, for whom if by a request.

@@ -12,7 +12,7 @@ mod transfers;
 mod views;
 mod walk;
 
-use protocol::{
+use ntmem_ioctl::{
     BlocksRequest, COPY_LIMIT, Command, ExchangeRequest, MapRequest, ProbeRequest, SendRequest,
     SignalRequest, StatisticsReply, UnmapRequest, VIEW_LIMIT, WalkRequest,
 };
@@ -277,7 +277,7 @@ impl NtMem {
 
     wdm::pageable! { passive:
         fn signal<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
-            if request.output_len() < size_of::<protocol::SignalReply>() {
+            if request.output_len() < size_of::<ntmem_ioctl::SignalReply>() {
                 return self.refuse(request, Status::BUFFER_TOO_SMALL);
             }
             let signal: SignalRequest = match request.input() {
@@ -285,7 +285,7 @@ impl NtMem {
                 Err(status) => return self.refuse(request, status),
             };
             let woken = self.waiting.take(passive);
-            let reply = protocol::SignalReply {
+            let reply = ntmem_ioctl::SignalReply {
                 woken: u32::from(woken.is_some()),
             };
             if let Some(woken) = woken {

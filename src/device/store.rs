@@ -7,7 +7,7 @@
 
 use core::{alloc::Layout, sync::atomic::AtomicU64};
 
-use protocol::{Checksum, STORE_LIMIT};
+use ntmem_ioctl::{Checksum, STORE_LIMIT};
 use wdm::{
     Status,
     irp::{DirectReader, DirectWriter},

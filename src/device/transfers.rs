@@ -1,7 +1,7 @@
 //! Data by each of the I/O manager's methods: `METHOD_IN_DIRECT`,
 //! `METHOD_OUT_DIRECT`, `METHOD_NEITHER`, reading and writing.
 
-use protocol::{Checksum, SendRequest, SumReply};
+use ntmem_ioctl::{Checksum, SendRequest, SumReply};
 use wdm::{
     Status,
     irp::{Answer, Direction, Neither},

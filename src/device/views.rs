@@ -4,7 +4,7 @@
 
 use core::alloc::Layout;
 
-use protocol::{
+use ntmem_ioctl::{
     ExchangeReply, ExchangeRequest, MapReply, MapRequest, UnmapRequest, VIEW_SIZE_LIMIT,
 };
 use wdm::{

@@ -1,7 +1,7 @@
 //! The command `walk`: a walk like those of the start, at any moment, with the
 //! second address in system space or in the caller's process.
 
-use protocol::{WALK_LIMIT, WalkCache, WalkKind, WalkReply, WalkRequest, WalkTarget};
+use ntmem_ioctl::{WALK_LIMIT, WalkCache, WalkKind, WalkReply, WalkRequest, WalkTarget};
 use wdm::{
     Status,
     irp::{Answer, Mode},

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::ListReply;
+use ntmem_ioctl::ListReply;
 use wdm::{
     Result,
     irql::Passive,

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use protocol::LookasideReply;
+use ntmem_ioctl::LookasideReply;
 use wdm::{
     Result,
     irql::Passive,

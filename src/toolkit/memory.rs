@@ -1,6 +1,6 @@
 //! Memory routines: copy, move, fill, zero, compare.
 
-use protocol::MemoryReply;
+use ntmem_ioctl::MemoryReply;
 use wdm::{Result, bytes, irql::Passive, pool::PoolSlice};
 
 use super::wide;

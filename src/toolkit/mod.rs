@@ -15,7 +15,7 @@ pub use self::{
     time::time,
 };
 
-use protocol::HeldReply;
+use ntmem_ioctl::HeldReply;
 use wdm::{
     Error,
     memory::{PAGE_SIZE, SharedBytes},

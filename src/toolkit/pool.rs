@@ -2,7 +2,7 @@
 
 use core::{alloc::Layout, fmt::Write};
 
-use protocol::PoolReply;
+use ntmem_ioctl::PoolReply;
 use wdm::{
     Error, Result, Status,
     irql::Passive,

@@ -1,6 +1,6 @@
 //! Probing: what `ProbeForRead` and `ProbeForWrite` raise.
 
-use protocol::{ProbeReply, ProbeRequest};
+use ntmem_ioctl::{ProbeReply, ProbeRequest};
 use wdm::{
     Status,
     irql::Passive,

@@ -1,6 +1,6 @@
 //! Locks: fast and guarded mutexes, events, a remove lock.
 
-use protocol::SyncReply;
+use ntmem_ioctl::SyncReply;
 use wdm::{
     Result,
     irql::{Irql, Passive},

@@ -1,6 +1,6 @@
 //! Clocks, and 64-bit integers in halves.
 
-use protocol::TimeReply;
+use ntmem_ioctl::TimeReply;
 use wdm::{
     irql::Passive,
     time::{LargeInteger, PerformanceCounter, SystemTime},

@@ -3,7 +3,7 @@
 //! The log gets every address, because it is what a person at a debugger needs.
 //! The report gets none, because it goes to a program.
 
-use protocol::{WalkCheck, WalkProbe, WalkReply, WalkStage, WalkStep, WalkVerdict};
+use ntmem_ioctl::{WalkCheck, WalkProbe, WalkReply, WalkStage, WalkStep, WalkVerdict};
 use wdm::{
     Error, Status,
     mdl::{MdlFlags, MdlHeader},

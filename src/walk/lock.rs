@@ -1,6 +1,6 @@
 //! The documented way: lock the pages, map them, undo both.
 
-use protocol::WalkStage;
+use ntmem_ioctl::WalkStage;
 use wdm::{
     Rejected, Status,
     mdl::{Locked, Mdl},

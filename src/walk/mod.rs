@@ -13,7 +13,7 @@ mod user;
 
 use core::fmt;
 
-use protocol::{WalkKind, WalkReply};
+use ntmem_ioctl::{WalkKind, WalkReply};
 use wdm::{Status, debug::Level, irql::Apc, map::CacheType, string::UnicodeStr, user_map::Access};
 
 pub use self::journal::Journal;

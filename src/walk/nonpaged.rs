@@ -1,7 +1,7 @@
 //! The way without a second address in system space: the pages of nonpaged pool
 //! are there already, and the MDL says where. Only a program can have another one.
 
-use protocol::WalkStage;
+use ntmem_ioctl::WalkStage;
 use wdm::{
     Status,
     mdl::{BuiltForNonpaged, Mdl},

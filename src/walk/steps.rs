@@ -2,7 +2,7 @@
 
 use core::alloc::Layout;
 
-use protocol::WalkStage;
+use ntmem_ioctl::WalkStage;
 use wdm::{
     Error, Rejected, Status,
     mdl::{BuiltForNonpaged, Described, ListsPages, Mdl, MdlFlags, NotLocked},

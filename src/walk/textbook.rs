@@ -3,7 +3,7 @@
 //! names it.
 
 use double_map::AcceptUndefinedBehaviour;
-use protocol::WalkStage;
+use ntmem_ioctl::WalkStage;
 use wdm::{Rejected, Status};
 
 use crate::{

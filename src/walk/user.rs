@@ -1,7 +1,7 @@
 //! The second address in the program that asked: its own, for as long as the
 //! request takes.
 
-use protocol::{WalkProbe, WalkStage};
+use ntmem_ioctl::{WalkProbe, WalkStage};
 use wdm::{
     Status,
     irql::Apc,

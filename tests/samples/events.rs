@@ -46,7 +46,7 @@ fn events_of_several_processes_are_signaled() {
         let mut one = of(&mut device, client);
         assert_eq!(one.now(notify(client, Some(event), 500)).status, 0);
         let early = one.now(wait(event, Some(0))).status;
-        assert_eq!(early, ntstatus::STATUS_TIMEOUT);
+        assert_eq!(early, nt_status::STATUS_TIMEOUT);
         waits.push(one.pend(wait(event, None)));
     }
     for ticket in waits {
@@ -55,7 +55,7 @@ fn events_of_several_processes_are_signaled() {
     for (client, event) in clients.into_iter().zip(events) {
         // One signal, one wait.
         let again = of(&mut device, client).now(wait(event, Some(1000))).status;
-        assert_eq!(again, ntstatus::STATUS_TIMEOUT);
+        assert_eq!(again, nt_status::STATUS_TIMEOUT);
     }
     finish(device, &clients);
 }
@@ -72,7 +72,7 @@ fn a_manual_event_stays_signaled_until_it_is_reset() {
     }
     assert_eq!(one.now(Operation::ResetEvent { handle }).status, 0);
     let reset = one.now(wait(handle, Some(10))).status;
-    assert_eq!(reset, ntstatus::STATUS_TIMEOUT);
+    assert_eq!(reset, nt_status::STATUS_TIMEOUT);
     assert_eq!(one.now(Operation::SetEvent { handle }).status, 0);
     assert_eq!(one.now(wait(handle, Some(0))).status, 0);
     finish(device, &[client]);
@@ -98,7 +98,7 @@ fn pended_notifications_end_or_are_cancelled() {
     }
     for (n, ticket) in tickets.into_iter().enumerate() {
         let expected = if n == 1 || n == 4 {
-            ntstatus::STATUS_CANCELLED
+            nt_status::STATUS_CANCELLED
         } else {
             0
         };
@@ -120,7 +120,7 @@ fn a_process_that_ends_takes_its_notifications_along() {
     assert!(device.machine.exit(gone.process).expect("it runs"));
     assert_eq!(
         end_of(&mut device, pended).status,
-        ntstatus::STATUS_CANCELLED
+        nt_status::STATUS_CANCELLED
     );
     // A wait that its process's end cuts short was not satisfied.
     let status = end_of(&mut device, waiting).status;
@@ -141,9 +141,9 @@ fn only_events_of_the_caller_are_taken() {
     let own = new_event(&mut device, client, false);
     let mut one = of(&mut device, client);
     for (event, status) in [
-        (Handle(0x4440), ntstatus::STATUS_INVALID_HANDLE),
-        (foreign, ntstatus::STATUS_INVALID_HANDLE),
-        (client.handle, ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
+        (Handle(0x4440), nt_status::STATUS_INVALID_HANDLE),
+        (foreign, nt_status::STATUS_INVALID_HANDLE),
+        (client.handle, nt_status::STATUS_OBJECT_TYPE_MISMATCH),
     ] {
         let reply = one.now(notify(client, Some(event), 10));
         assert_eq!(reply.status, status, "{event:?}");
@@ -151,13 +151,13 @@ fn only_events_of_the_caller_are_taken() {
     let input = wanted(Some(own), 10);
     for wrong in [&input[..23], &[&input[..], &[0]].concat(), &[]] {
         let reply = one.now(control(client, REGISTER, wrong, &[]));
-        assert_eq!(reply.status, ntstatus::STATUS_INVALID_PARAMETER);
+        assert_eq!(reply.status, nt_status::STATUS_INVALID_PARAMETER);
     }
     let absolute = one.now(notify(client, Some(own), -10)).status;
-    assert_eq!(absolute, ntstatus::STATUS_INVALID_PARAMETER);
+    assert_eq!(absolute, nt_status::STATUS_INVALID_PARAMETER);
     let never = one.now(wait(own, Some(100))).status;
-    assert_eq!(never, ntstatus::STATUS_TIMEOUT);
+    assert_eq!(never, nt_status::STATUS_TIMEOUT);
     let none = one.now(wait(Handle(0x4440), Some(100))).status;
-    assert_eq!(none, ntstatus::STATUS_INVALID_HANDLE);
+    assert_eq!(none, nt_status::STATUS_INVALID_HANDLE);
     finish(device, &[client, other]);
 }

@@ -30,7 +30,7 @@ fn queued_reads_are_served_in_order() {
         })
         .collect();
     let wrong = of(&mut device, clients[0]).now(read(clients[0], 3)).status;
-    assert_eq!(wrong, ntstatus::STATUS_INVALID_BUFFER_SIZE);
+    assert_eq!(wrong, nt_status::STATUS_INVALID_BUFFER_SIZE);
     assert_eq!(
         of(&mut device, clients[0]).now(read(clients[0], 0)).status,
         0
@@ -61,7 +61,7 @@ fn each_queued_read_can_be_cancelled() {
         for (n, ticket) in tickets.into_iter().enumerate() {
             let reply = end_of(&mut device, ticket);
             if n == cancelled {
-                assert_eq!(reply.status, ntstatus::STATUS_CANCELLED);
+                assert_eq!(reply.status, nt_status::STATUS_CANCELLED);
             } else {
                 served += 1;
                 assert_eq!(value(&reply), served, "read {n}, cancelled {cancelled}");
@@ -83,7 +83,7 @@ fn all_queued_reads_can_be_cancelled() {
     }
     for ticket in tickets {
         let status = end_of(&mut device, ticket).status;
-        assert_eq!(status, ntstatus::STATUS_CANCELLED);
+        assert_eq!(status, nt_status::STATUS_CANCELLED);
     }
     // The thread has ten counts without an IRP to pass before this one.
     let reply = of(&mut device, client).now(read(client, 4));
@@ -112,10 +112,10 @@ fn a_handle_takes_its_reads_along() {
     let handle = second.handle;
     of(&mut device, second).now(Operation::Close { handle });
     let status = end_of(&mut device, closed).status;
-    assert_eq!(status, ntstatus::STATUS_CANCELLED);
+    assert_eq!(status, nt_status::STATUS_CANCELLED);
     assert!(device.machine.exit(gone.process).expect("it runs"));
     let status = end_of(&mut device, first).status;
-    assert_eq!(status, ntstatus::STATUS_CANCELLED);
+    assert_eq!(status, nt_status::STATUS_CANCELLED);
     assert_eq!(value(&end_of(&mut device, kept)), 1);
     let report = finish(device, &[stays]);
     let log: Vec<&str> = report.shown().collect();

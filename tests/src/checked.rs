@@ -1,9 +1,9 @@
 //! Drivers that check the kernel from inside, and drivers that make a mistake
 //! each time they are told to: how they are run, and what their runs show.
 
-use harness::host::{RegValue, Service};
-use harness::lifecycle::Run;
-use harness::record::{BugCheck, Start, Violation};
+use driver_harness::host::{RegValue, Service};
+use driver_harness::lifecycle::Run;
+use driver_harness::record::{BugCheck, Start, Violation};
 
 use crate::build;
 use crate::embedded::run;

@@ -1,8 +1,8 @@
 //! Runs a service on the embedded kernel, the way most suites want it.
 
-use harness::host::Service;
-use harness::host::ntbox::{Ntbox, Options};
-use harness::lifecycle::{self, Run};
+use driver_harness::host::Service;
+use driver_harness::host::ntbox::{Ntbox, Options};
+use driver_harness::lifecycle::{self, Run};
 
 /// The options of most runs: everything that a driver logs is shown.
 #[must_use]

@@ -5,7 +5,7 @@
 //! repeated by its seed, and any part of a run can be sent alone.
 
 use ntbox::{Error, Handle, Machine, Operation, Process, Progress, Report};
-use protocol::{
+use ntmem_ioctl::{
     Command, ExchangeRequest, MapReply, MapRequest, SendRequest, UnmapRequest, WalkReply,
     WalkRequest,
 };

@@ -3,7 +3,7 @@
 
 use ntbox::{Config, Handle, Machine, Operation, Process, Progress, RegValue, Reply, Report};
 use ntbox::{Started, Ticket};
-use protocol::{Command, DEVICE_LINK, SignalReply, SignalRequest};
+use ntmem_ioctl::{Command, DEVICE_LINK, SignalReply, SignalRequest};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::build;

@@ -2,7 +2,7 @@
 //! and what the driver lists of it.
 
 use ntbox::{Operation, Reply};
-use protocol::{BlocksRequest, Command};
+use ntmem_ioctl::{BlocksRequest, Command};
 use vq::kernel::{Ask, Kernel, ROOM};
 use vq::{Block, Error, Walk};
 use zerocopy::{FromBytes, IntoBytes};
@@ -160,7 +160,7 @@ impl Program {
 
     /// The number of the process.
     pub fn process(&mut self) -> u64 {
-        let context: protocol::ContextReply = self.open.ask(Command::Context, &[]);
+        let context: ntmem_ioctl::ContextReply = self.open.ask(Command::Context, &[]);
         context.process
     }
 

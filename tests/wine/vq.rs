@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::Duration;
 
-use harness::host::HostError;
-use harness::lifecycle;
+use driver_harness::host::HostError;
+use driver_harness::lifecycle;
 use serde_json::Value;
 use vq::{Block, parse};
 

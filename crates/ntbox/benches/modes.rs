@@ -122,7 +122,7 @@ fn requests(config: &Config) -> Vec<Duration> {
             count,
         };
         let reply = machine.call(process, operation).expect("an answer");
-        assert_eq!(reply.status, ntstatus::STATUS_SUCCESS, "{name}");
+        assert_eq!(reply.status, nt_status::STATUS_SUCCESS, "{name}");
         times.push(Duration::from_nanos(reply.information));
     }
     let closed = machine.call(process, Operation::Close { handle });

@@ -79,7 +79,7 @@ fn main() -> ExitCode {
     let closed = machine
         .call(process, Operation::Close { handle })
         .expect("an answer");
-    assert_eq!(closed.status, ntstatus::STATUS_SUCCESS);
+    assert_eq!(closed.status, nt_status::STATUS_SUCCESS);
     let report = machine.finish().expect("the driver is unloaded");
     assert!(report.clean(), "{}", report.text());
     ExitCode::SUCCESS
@@ -103,7 +103,7 @@ fn repeat(
     let reply = machine.call(process, operation)?;
     assert_eq!(
         reply.status,
-        ntstatus::STATUS_SUCCESS,
+        nt_status::STATUS_SUCCESS,
         "code {code:#x}: {:#010x}",
         reply.status
     );

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use settings::{Fault, Guard, Mask, OsVersion, RegValue, Verify};
+use ntbox_api::{Fault, Guard, Mask, OsVersion, RegValue, Verify};
 
 /// Everything that one run of a driver depends on.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::kernel::{exports, foreign, loader, missing, partial, since, variables};
 use crate::{Error, host_file, machine};
-use settings::OsVersion;
+use ntbox_api::OsVersion;
 
 /// The highest IRQL.
 const HIGH_LEVEL: u8 = 15;

@@ -30,13 +30,13 @@ pub use inventory::{
 };
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use machine::{Machine, Started, run};
+pub use ntbox_api::{Fault, Guard, OsVersion, RegValue, Verify, rules};
 pub use render::Text;
 pub use report::{
     BugCheck, CallCount, FaultPoint, ImageInfo, Inlined, Location, LogLine, Past, Report, Verdict,
     Violation,
 };
 pub use request::{Account, Handle, Operation, Process, Progress, Reply, Ticket};
-pub use settings::{Fault, Guard, OsVersion, RegValue, Verify, rules};
 
 /// Why a driver could not be run at all. What a driver does wrong once it runs
 /// is part of the [`Report`] instead.

@@ -493,7 +493,7 @@ pub fn check_file(path: &Path) -> Result<(), Error> {
 /// ```no_run
 /// let config = ntbox::Config::new("mydriver.sys").fault("IoAllocateMdl", 1);
 /// let report = ntbox::run(&config)?;
-/// assert_eq!(report.entry_status, Some(ntstatus::STATUS_INSUFFICIENT_RESOURCES));
+/// assert_eq!(report.entry_status, Some(nt_status::STATUS_INSUFFICIENT_RESOURCES));
 /// assert!(report.violations.is_empty(), "{}", report.text());
 /// # Ok::<(), ntbox::Error>(())
 /// ```

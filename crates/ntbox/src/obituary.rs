@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-use ntstatus::STATUS_ACCESS_VIOLATION;
+use nt_status::STATUS_ACCESS_VIOLATION;
 
 use crate::kernel::last_call::LastCall;
 use crate::report::{BugCheck, ImageInfo, Location};

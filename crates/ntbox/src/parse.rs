@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-pub use settings::words::{
+pub use ntbox_api::parse::{
     Mask, ParseError, component_name, fault, filter, guard, number, parameter, rule, seconds,
     service, value, verify, version,
 };

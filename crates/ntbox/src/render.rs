@@ -8,7 +8,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
-use ntstatus::{Named, NamedBugCheck};
+use nt_status::{Named, NamedBugCheck};
 
 use crate::parse::component_name;
 use crate::report::{BugCheck, Inlined, Location, LogLine, Past, Report, Verdict, Violation};
@@ -170,10 +170,10 @@ impl<'r> Text<'r> {
             );
         };
         let named = Named(status);
-        let meaning = ntstatus::explain(status)
+        let meaning = nt_status::explain(status)
             .map(|text| format!(": {text}"))
             .unwrap_or_default();
-        if ntstatus::is_success(status) {
+        if nt_status::is_success(status) {
             self.labelled(f, "entry", format_args!("DriverEntry returned {named}"))
         } else {
             self.labelled(
@@ -185,7 +185,7 @@ impl<'r> Text<'r> {
     }
 
     fn unload(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let started = self.report.entry_status.is_some_and(ntstatus::is_success);
+        let started = self.report.entry_status.is_some_and(nt_status::is_success);
         match (started, self.report.unloaded) {
             (_, true) => self.labelled(f, "unload", "DriverUnload returned"),
             (true, false) if self.report.bug_check.is_none() => self.labelled(

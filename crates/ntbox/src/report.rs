@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use ntstatus::NamedBugCheck;
+use nt_status::NamedBugCheck;
+use ntbox_api::{Guard, Verify};
 use serde::{Deserialize, Serialize};
-use settings::{Guard, Verify};
 
 use crate::written;
 
@@ -60,7 +60,7 @@ impl Report {
             Verdict::Broken {
                 violations: self.violations.len(),
             }
-        } else if !self.entry_status.is_some_and(ntstatus::is_success) {
+        } else if !self.entry_status.is_some_and(nt_status::is_success) {
             Verdict::Refused
         } else if self.unloaded {
             Verdict::Clean

@@ -76,7 +76,7 @@ fn every_rule_is_in_the_guide_and_no_other() {
     let unlisted: Vec<_> = documented.difference(&table).collect();
     assert!(
         unlisted.is_empty(),
-        "crates/settings/src/rules.rs does not list {unlisted:?}"
+        "crates/ntbox-api/src/rules.rs does not list {unlisted:?}"
     );
     let undocumented: Vec<_> = table.difference(&documented).collect();
     assert!(

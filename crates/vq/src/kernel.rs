@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use protocol::{BlockRecord, BlocksRequest};
+use ntmem_ioctl::{BlockRecord, BlocksRequest};
 use zerocopy::FromBytes;
 
 use crate::block::Raw;

@@ -20,7 +20,11 @@ use crate::{
 const BUILDING: &str = "building ntmemctl.exe and vq.exe";
 
 /// What is built, and of which package. The last one is what suites have listed.
-const PROGRAMS: [(&str, &str); 3] = [("harness", "ntmemctl"), ("vq", "vq"), ("vq", "vq-subject")];
+const PROGRAMS: [(&str, &str); 3] = [
+    ("driver-harness", "ntmemctl"),
+    ("vq", "vq"),
+    ("vq", "vq-subject"),
+];
 
 /// All that building for Windows needs.
 #[cfg(not(windows))]

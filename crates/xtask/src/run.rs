@@ -15,7 +15,7 @@ use crate::{
 /// Builds the driver and runs it with `ntmemctl run`; ends as that ends.
 pub fn run(context: &Context, profile: Profile, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let image = driver::build(context, &Tools::prepare(context)?, profile)?;
-    let mut command = program(context, "harness", "ntmemctl")?;
+    let mut command = program(context, "driver-harness", "ntmemctl")?;
     command.arg("run").arg(&image.sys).args(arguments);
     finish(&mut command)
 }

@@ -68,7 +68,7 @@ impl Driver {
         ob::insert(object, &named).map_err(|status| {
             format!(
                 "the driver object cannot be named: {}",
-                ntstatus::Named(status)
+                nt_status::Named(status)
             )
         })?;
         let extension =

@@ -284,7 +284,7 @@ pub fn end(stop: Stop, caller: &Caller<'_>) -> ! {
                 [u64::from(record.code), record.address, 0, 0],
                 format!(
                     "the kernel raised {} in a request of its own",
-                    ntstatus::Named(record.code)
+                    nt_status::Named(record.code)
                 ),
                 None,
             ),
@@ -541,7 +541,7 @@ pub fn hardware(context: &Context, trap: Trap) -> ! {
         Trap::InvalidOpcode => raise(0xc000_001d),
         Trap::Breakpoint => {
             debugger::pass(context);
-            raise(ntstatus::STATUS_BREAKPOINT)
+            raise(nt_status::STATUS_BREAKPOINT)
         }
         Trap::SingleStep => raise(0x8000_0004),
         Trap::Assertion => raise(0xc000_0420),

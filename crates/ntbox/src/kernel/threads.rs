@@ -144,7 +144,7 @@ pub fn create(process: u64, system: bool) -> Option<u64> {
 fn create_with(id: u64, process: u64, system: bool) -> Option<u64> {
     let thread = ob::create(Type::Thread, OBJECT_SIZE, Payload::None).ok()?;
     object::initialize(thread, Kind::Thread, HEADER_SIZE, 0).ok()?;
-    guest::write_u32(thread + offset::EXIT_STATUS, ntstatus::STATUS_PENDING).ok()?;
+    guest::write_u32(thread + offset::EXIT_STATUS, nt_status::STATUS_PENDING).ok()?;
     let info = Thread {
         id,
         process,

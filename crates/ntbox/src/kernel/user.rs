@@ -94,7 +94,7 @@ fn process_of(process: Process) -> Option<u64> {
 /// Begins a request and lets it run as far as it gets without waiting.
 pub fn begin(process: Process, operation: Operation) -> Progress {
     let Some(object) = process_of(process) else {
-        return Progress::Done(Reply::status(ntstatus::STATUS_INVALID_CID));
+        return Progress::Done(Reply::status(nt_status::STATUS_INVALID_CID));
     };
     order(object, Order::Request(operation))
 }

@@ -16,7 +16,7 @@ use super::wire::{self, Event};
 use super::{mm, stop};
 use crate::config::Config;
 use crate::report::{FaultPoint, Location, Past};
-use settings::{Verify, rules};
+use ntbox_api::{Verify, rules};
 
 /// Frames of a stack that are kept.
 const DEPTH: usize = 24;

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::io::AsRawHandle;
 
-use protocol::{BlocksRequest, Command, DEVICE_LINK};
+use ntmem_ioctl::{BlocksRequest, Command, DEVICE_LINK};
 use windows_sys::Win32::System::IO::DeviceIoControl;
 use zerocopy::IntoBytes;
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::Context as _;
-use packaging::{
+use driver_package::{
     catalog::{self, Member},
     date::Date,
     sign::Signer,

@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use packaging::{
+use driver_package::{
     date::Date,
     inf::{self, Inf, rules},
 };

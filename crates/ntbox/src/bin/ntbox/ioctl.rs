@@ -139,7 +139,7 @@ fn send_all(
                 reply
             }
         };
-        let reply = reply.unwrap_or_else(|| Reply::status(ntstatus::STATUS_PENDING));
+        let reply = reply.unwrap_or_else(|| Reply::status(nt_status::STATUS_PENDING));
         answers.push(ended(name, &reply));
     }
     for (at, ticket) in pending {
@@ -178,7 +178,7 @@ fn settle(machine: &mut Machine, ticket: Ticket, told: &mut Answer) -> Result<()
             None => Answer {
                 request: format!("{name}, pending although it was cancelled"),
                 failed: true,
-                ..answer(String::new(), &Reply::status(ntstatus::STATUS_PENDING), 0)
+                ..answer(String::new(), &Reply::status(nt_status::STATUS_PENDING), 0)
             },
         }
     };
@@ -205,7 +205,7 @@ fn answer(request: String, reply: &Reply, shown: usize) -> Answer {
     Answer {
         request,
         status: format!("{:#010x}", reply.status),
-        name: ntstatus::Named(reply.status).to_string(),
+        name: nt_status::Named(reply.status).to_string(),
         information: reply.information,
         output: hex(&bytes),
         bytes,

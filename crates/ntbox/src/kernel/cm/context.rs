@@ -90,13 +90,13 @@ exports! {
     {
         let cookie = guest::read_u64(cookie)?;
         if !registered::is_registered(cookie) || !is_key(object) {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         let before = set(object, cookie, context);
         if old != 0 {
             guest::write_u64(old, before)?;
         }
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 }
 

@@ -108,7 +108,7 @@ pub fn filtered(
             Ok(found) => (status_of(&found), Some(found)),
             Err(status) => (status, None),
         },
-        Verdict::Done => (ntstatus::STATUS_SUCCESS, None),
+        Verdict::Done => (nt_status::STATUS_SUCCESS, None),
         Verdict::Blocked(status) => (status, None),
     };
     let own = match &found {
@@ -134,25 +134,25 @@ pub fn filtered(
         }
         return Err(status.into());
     }
-    if let (ntstatus::STATUS_REPARSE, Some(found @ Found::Elsewhere(_))) = (status, found) {
+    if let (nt_status::STATUS_REPARSE, Some(found @ Found::Elsewhere(_))) = (status, found) {
         return Ok(found);
     }
     match ob::inspect(object, |header| header.kind) {
-        None => Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND.into()),
+        None => Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND.into()),
         Some(Type::Key) => Ok(Found::Object(Made {
             object,
             access: guest::read_u32(operation.field(GRANTED_ACCESS))?,
             disposition: guest::read_u32(cells.disposition())?,
             handed_over: own != Some(object),
         })),
-        Some(_) => Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into()),
+        Some(_) => Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into()),
     }
 }
 
 fn status_of(found: &Found) -> u32 {
     match found {
-        Found::Object(_) => ntstatus::STATUS_SUCCESS,
-        Found::Elsewhere(_) => ntstatus::STATUS_REPARSE,
+        Found::Object(_) => nt_status::STATUS_SUCCESS,
+        Found::Elsewhere(_) => nt_status::STATUS_REPARSE,
     }
 }
 

@@ -31,7 +31,7 @@ fn lasting_name(object: u64) -> Result<u64, Refusal> {
     if let Some(known) = known {
         return Ok(known);
     }
-    let path = key::path(object).ok_or(ntstatus::STATUS_KEY_DELETED)?;
+    let path = key::path(object).ok_or(nt_status::STATUS_KEY_DELETED)?;
     let name = Shown::string(&path)?;
     let at = name.at();
     NAMES.lock().insert(object, name);
@@ -40,7 +40,7 @@ fn lasting_name(object: u64) -> Result<u64, Refusal> {
 
 /// A name that the driver has to give back.
 fn own_name(object: u64, caller: u64) -> Result<u64, Refusal> {
-    let path = key::path(object).ok_or(ntstatus::STATUS_KEY_DELETED)?;
+    let path = key::path(object).ok_or(nt_status::STATUS_KEY_DELETED)?;
     let block = in_pool(&shown::string_bytes(&path), caller)?;
     shown::write_string(block, &path)?;
     Ok(block)
@@ -50,10 +50,10 @@ fn own_name(object: u64, caller: u64) -> Result<u64, Refusal> {
 fn identify(cookie: u64, object: u64, id: u64) -> Result<(), Refusal> {
     let known = cookie != 0 && registered::is_registered(guest::read_u64(cookie)?);
     if !known || !is_key(object) {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     if id != 0 {
-        let number = key::identity(object).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+        let number = key::identity(object).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
         guest::write_u64(id, number)?;
     }
     Ok(())
@@ -80,7 +80,7 @@ exports! {
     {
         let run = || -> Result<(), Refusal> {
             if flags != 0 {
-                return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+                return Err(nt_status::STATUS_INVALID_PARAMETER.into());
             }
             identify(cookie, object, id)?;
             if name != 0 {

@@ -103,7 +103,7 @@ impl Operation {
             let Some(status) = registered::invoke(cookie, class, self.before.at(), caller) else {
                 continue;
             };
-            if status == ntstatus::STATUS_CALLBACK_BYPASS {
+            if status == nt_status::STATUS_CALLBACK_BYPASS {
                 return Ok(Verdict::Done);
             }
             if !is_success(status) {
@@ -140,7 +140,7 @@ impl Operation {
             guest::write_u64(before, call_context)?;
             guest::write_u64(before + 8, context::of(self.object, cookie))?;
             let returned = registered::invoke(cookie, self.notice.after, at, caller);
-            if returned == Some(ntstatus::STATUS_CALLBACK_BYPASS) {
+            if returned == Some(nt_status::STATUS_CALLBACK_BYPASS) {
                 status = guest::read_u32(at + post::RETURN_STATUS)?;
             }
         }
@@ -170,7 +170,7 @@ pub fn on_key(
     let result = carry_out(&mut operation, object, caller, work);
     ob::dereference(object, caller);
     match result? {
-        ntstatus::STATUS_SUCCESS => Ok(()),
+        nt_status::STATUS_SUCCESS => Ok(()),
         status => Err(status.into()),
     }
 }
@@ -185,9 +185,9 @@ fn carry_out(
         Verdict::Go => match work() {
             Err(Refusal::Status(status)) => status,
             Err(stop) => return Err(stop),
-            Ok(()) => ntstatus::STATUS_SUCCESS,
+            Ok(()) => nt_status::STATUS_SUCCESS,
         },
-        Verdict::Done => ntstatus::STATUS_SUCCESS,
+        Verdict::Done => nt_status::STATUS_SUCCESS,
         Verdict::Blocked(status) => status,
     };
     operation.after(status, object, caller)
@@ -210,6 +210,6 @@ pub fn key_ends(object: u64, caller: &Caller<'_>) {
     }
     context::clean_up_object(object, caller);
     if let Some(operation) = operation {
-        let _ = operation.after(ntstatus::STATUS_SUCCESS, object, caller);
+        let _ = operation.after(nt_status::STATUS_SUCCESS, object, caller);
     }
 }

@@ -1,6 +1,6 @@
 //! Registering and unregistering callbacks.
 
-use ntstatus::{STATUS_FLT_INSTANCE_ALTITUDE_COLLISION, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use nt_status::{STATUS_FLT_INSTANCE_ALTITUDE_COLLISION, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use super::context;
 use super::registered::{self, Wanted};

@@ -44,7 +44,7 @@ impl Shown {
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn new(bytes: &[u8]) -> Result<Self, Refusal> {
         let block = pool::allocate(PoolKind::NonPaged, bytes.len() as u64, TAG);
-        let shown = Self(block.ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?);
+        let shown = Self(block.ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?);
         guest::write_bytes(shown.0, bytes)?;
         Ok(shown)
     }

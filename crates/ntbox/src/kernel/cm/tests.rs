@@ -14,7 +14,7 @@ use crate::kernel::ob::{self, handles};
 use crate::kernel::testing::{address_mut, processor, status, value};
 use crate::kernel::zw::tests::helper::*;
 
-const COLLISION: u32 = ntstatus::STATUS_FLT_INSTANCE_ALTITUDE_COLLISION;
+const COLLISION: u32 = nt_status::STATUS_FLT_INSTANCE_ALTITUDE_COLLISION;
 
 thread_local! {
     /// Context and class of each notification.
@@ -101,7 +101,7 @@ fn altitudes_order_and_collide() {
     }
     assert_eq!(
         status(CmUnRegisterCallback, &[middle]),
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
     close(key);
     assert!(heard().is_empty());
@@ -131,17 +131,17 @@ fn an_operation_is_blocked_done_or_changed() {
     let high = register("300", 2).expect("nobody is there");
     let low = register("200", 1).expect("nobody is there");
     let Notice { before, after } = notice::DELETE_KEY;
-    ANSWER.set((2, before, ntstatus::STATUS_ACCESS_DENIED));
-    assert_eq!(delete(key), ntstatus::STATUS_ACCESS_DENIED);
+    ANSWER.set((2, before, nt_status::STATUS_ACCESS_DENIED));
+    assert_eq!(delete(key), nt_status::STATUS_ACCESS_DENIED);
     assert_eq!(heard(), [(2, before)]);
-    ANSWER.set((1, before, ntstatus::STATUS_CALLBACK_BYPASS));
+    ANSWER.set((1, before, nt_status::STATUS_CALLBACK_BYPASS));
     assert_eq!(delete(key), 0, "one of them is said to have done it");
     assert_eq!(heard(), [(2, before), (1, before), (2, after)]);
     // Status and return value of one that has gone well.
-    ANSWER.set((1, after, ntstatus::STATUS_CALLBACK_BYPASS));
-    WRITE.set(Some((0x18, ntstatus::STATUS_CANNOT_DELETE)));
-    assert_eq!(delete(key), ntstatus::STATUS_CANNOT_DELETE);
-    ANSWER.set((1, after, ntstatus::STATUS_UNSUCCESSFUL));
+    ANSWER.set((1, after, nt_status::STATUS_CALLBACK_BYPASS));
+    WRITE.set(Some((0x18, nt_status::STATUS_CANNOT_DELETE)));
+    assert_eq!(delete(key), nt_status::STATUS_CANNOT_DELETE);
+    ANSWER.set((1, after, nt_status::STATUS_UNSUCCESSFUL));
     assert_eq!(
         delete(key),
         0,
@@ -161,15 +161,15 @@ fn opening_and_closing_are_heard_of() {
     let (opened, closed) = (notice::OPEN_KEY, notice::CLOSE_KEY);
     let one = |notice: Notice| [(1, notice.before), (1, notice.after)];
     assert_eq!(heard(), [one(opened), one(closed)].concat());
-    ANSWER.set((1, opened.before, ntstatus::STATUS_ACCESS_DENIED));
+    ANSWER.set((1, opened.before, nt_status::STATUS_ACCESS_DENIED));
     assert_eq!(
         open(&Object::new(&path)),
-        Err(ntstatus::STATUS_ACCESS_DENIED)
+        Err(nt_status::STATUS_ACCESS_DENIED)
     );
-    ANSWER.set((1, opened.before, ntstatus::STATUS_CALLBACK_BYPASS));
+    ANSWER.set((1, opened.before, nt_status::STATUS_CALLBACK_BYPASS));
     assert_eq!(
         open(&Object::new(&path)),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
         "nothing was handed over"
     );
     unregister(cookie);
@@ -206,14 +206,14 @@ fn contexts_are_kept_for_each_object_and_given_back() {
     assert_eq!(set(object, 0x20, old_at), 0);
     assert_eq!(old, 0x10);
     assert_eq!(set(object_of(other), 0x30, 0), 0);
-    assert_eq!(set(at(), 1, 0), ntstatus::STATUS_INVALID_PARAMETER);
+    assert_eq!(set(at(), 1, 0), nt_status::STATUS_INVALID_PARAMETER);
     let mut wrong = 5_u64;
     assert_eq!(
         status(
             CmSetCallbackObjectContext,
             &[object, address_mut(&mut wrong), 1, 0]
         ),
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
     close(one);
     let Notice { before, after } = notice::CLOSE_KEY;
@@ -262,7 +262,7 @@ fn keys_have_numbers_and_names() {
     assert_eq!(out[0], number, "it is the same key");
     assert_eq!(text(out[1]).as_deref(), Ok(path.as_str()));
     value(CmCallbackReleaseKeyObjectIDEx, &[out[1]]);
-    let invalid = ntstatus::STATUS_INVALID_PARAMETER;
+    let invalid = nt_status::STATUS_INVALID_PARAMETER;
     assert_eq!(
         status(CmCallbackGetKeyObjectIDEx, &[at_cookie, first, id, 0, 1]),
         invalid

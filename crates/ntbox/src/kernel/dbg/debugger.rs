@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ntstatus::{STATUS_ACCESS_DENIED, STATUS_BREAKPOINT};
+use nt_status::{STATUS_ACCESS_DENIED, STATUS_BREAKPOINT};
 
 use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Call, Stop, exports};

@@ -1,6 +1,6 @@
 //! `DbgPrint` and its kin, the filter behind them, and breakpoints.
 
-use ntstatus::STATUS_SUCCESS;
+use nt_status::STATUS_SUCCESS;
 
 use super::format::{self, Finding, Formatted, Place};
 use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
+use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::HIGH_LEVEL;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ntstatus::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};

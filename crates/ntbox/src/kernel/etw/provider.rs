@@ -1,6 +1,6 @@
 //! Event providers: registered under a GUID, named by a handle from then on.
 
-use ntstatus::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};

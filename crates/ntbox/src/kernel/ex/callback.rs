@@ -139,15 +139,15 @@ fn open_or_create(
     let attributes = Attributes::read(attributes)?;
     initialize(caller);
     if attributes.name.as_ref().is_none_or(Vec::is_empty) {
-        return Err(ntstatus::STATUS_UNSUCCESSFUL.into());
+        return Err(nt_status::STATUS_UNSUCCESSFUL.into());
     }
     match ob::lookup(&attributes, Some(Type::Callback)) {
         Ok(found) if found.kind == Type::Callback && found.rest.is_empty() => Ok(found.object),
         Ok(found) => {
             ob::dereference(found.object, caller);
-            Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into())
+            Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into())
         }
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND) if make => {
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND) if make => {
             Ok(create(&attributes, multiple, caller)?)
         }
         Err(status) => Err(status.into()),

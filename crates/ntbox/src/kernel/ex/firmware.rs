@@ -1,7 +1,7 @@
 //! Firmware: that of a PC with a BIOS, which has no variables, and no hypervisor that
 //! restarts the kernel softly.
 
-use ntstatus::STATUS_NOT_IMPLEMENTED;
+use nt_status::STATUS_NOT_IMPLEMENTED;
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};

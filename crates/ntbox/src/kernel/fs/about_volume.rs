@@ -40,7 +40,7 @@ pub fn query(packet: u64, place: u64) -> Result<Done, Fault> {
     let length = guest::read_u32(place + parameter::LENGTH)?;
     let buffer = guest::read_u64(packet + irp::SYSTEM_BUFFER)?;
     let answer =
-        with(|volume| volume.about(class)).unwrap_or(Err(ntstatus::STATUS_INVALID_PARAMETER));
+        with(|volume| volume.about(class)).unwrap_or(Err(nt_status::STATUS_INVALID_PARAMETER));
     match answer {
         Ok(answer) => deliver(&answer, buffer, length),
         Err(status) => Ok((status, 0)),
@@ -99,7 +99,7 @@ impl Volume {
                     .u32(0)
                     .u32(0),
             ),
-            _ => Err(ntstatus::STATUS_INVALID_PARAMETER),
+            _ => Err(nt_status::STATUS_INVALID_PARAMETER),
         }
     }
 }
@@ -110,10 +110,10 @@ pub fn set(packet: u64, place: u64) -> Result<Done, Fault> {
     let length = guest::read_u32(place + parameter::LENGTH)?;
     let buffer = guest::read_u64(packet + irp::SYSTEM_BUFFER)?;
     if class != class::LABEL {
-        return Ok((ntstatus::STATUS_INVALID_PARAMETER, 0));
+        return Ok((nt_status::STATUS_INVALID_PARAMETER, 0));
     }
     if length < 4 {
-        return Ok((ntstatus::STATUS_INFO_LENGTH_MISMATCH, 0));
+        return Ok((nt_status::STATUS_INFO_LENGTH_MISMATCH, 0));
     }
     let bytes = guest::read_u32(buffer)?;
     let units = usize::try_from(bytes / 2).unwrap_or(usize::MAX);
@@ -130,5 +130,5 @@ pub fn set(packet: u64, place: u64) -> Result<Done, Fault> {
     let volume = guest::read_u64(object + file::VPB)?;
     super::volume::set_label(volume, &label)?;
     with(|volume| volume.label = label);
-    Ok((ntstatus::STATUS_SUCCESS, 0))
+    Ok((nt_status::STATUS_SUCCESS, 0))
 }

@@ -52,10 +52,10 @@ pub fn set(packet: u64, place: u64) -> Result<Done, Fault> {
     };
     if let Change::Position(position) = change {
         guest::write_u64(object + file::CURRENT_BYTE_OFFSET, position)?;
-        return Ok((ntstatus::STATUS_SUCCESS, 0));
+        return Ok((nt_status::STATUS_SUCCESS, 0));
     }
     let done = with(|volume| volume.change(object, &change));
-    let done = done.unwrap_or(Ok(Err(ntstatus::STATUS_INVALID_PARAMETER)))?;
+    let done = done.unwrap_or(Ok(Err(nt_status::STATUS_INVALID_PARAMETER)))?;
     if let (Ok(()), Change::Disposition(flags)) = (&done, &change) {
         let pending = u8::from(flags & disposition::DELETE != 0);
         guest::write_u8(object + file::DELETE_PENDING, pending)?;
@@ -76,7 +76,7 @@ impl Change {
             _ => 8,
         };
         if length < least {
-            return Ok(Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH));
+            return Ok(Err(nt_status::STATUS_INFO_LENGTH_MISMATCH));
         }
         let number = || guest::read_u64(buffer);
         Ok(Ok(match class {
@@ -96,11 +96,11 @@ impl Change {
             class::DISPOSITION_EX => Self::Disposition(guest::read_u32(buffer)?),
             class::RENAME | class::RENAME_EX => match Rename::read(place, buffer, length, class)? {
                 Some(rename) => Self::Rename(rename),
-                None => return Ok(Err(ntstatus::STATUS_INVALID_PARAMETER)),
+                None => return Ok(Err(nt_status::STATUS_INVALID_PARAMETER)),
             },
             // Hard links need a file system that has them.
-            class::LINK => return Ok(Err(ntstatus::STATUS_INVALID_DEVICE_REQUEST)),
-            _ => return Ok(Err(ntstatus::STATUS_INVALID_PARAMETER)),
+            class::LINK => return Ok(Err(nt_status::STATUS_INVALID_DEVICE_REQUEST)),
+            _ => return Ok(Err(nt_status::STATUS_INVALID_PARAMETER)),
         }))
     }
 }
@@ -139,7 +139,7 @@ impl Rename {
 
 impl Volume {
     fn change(&mut self, object: u64, change: &Change) -> Result<Result<(), u32>, Fault> {
-        let invalid = Ok(Err(ntstatus::STATUS_INVALID_PARAMETER));
+        let invalid = Ok(Err(nt_status::STATUS_INVALID_PARAMETER));
         let Some(id) = self.opens.get(&object).and_then(|open| open.node) else {
             return invalid;
         };
@@ -167,15 +167,15 @@ impl Volume {
         // Names that go at once, and deletion on close that is taken back, are
         // refused as by a file system that knows neither.
         if flags & (disposition::POSIX_SEMANTICS | disposition::ON_CLOSE) != 0 {
-            return Err(ntstatus::STATUS_NOT_SUPPORTED);
+            return Err(nt_status::STATUS_NOT_SUPPORTED);
         }
         if flags & !KNOWN != 0 {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+            return Err(nt_status::STATUS_INVALID_PARAMETER);
         }
         let node = self
             .tree
             .get_mut(id)
-            .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+            .ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
         if flags & disposition::DELETE == 0 {
             node.delete_pending = false;
             return Ok(());
@@ -183,10 +183,10 @@ impl Volume {
         let kept =
             node.attributes & attribute::READONLY != 0 && flags & disposition::IGNORE_READONLY == 0;
         if id == ROOT || kept {
-            return Err(ntstatus::STATUS_CANNOT_DELETE);
+            return Err(nt_status::STATUS_CANNOT_DELETE);
         }
         if node.is_full_directory() {
-            return Err(ntstatus::STATUS_DIRECTORY_NOT_EMPTY);
+            return Err(nt_status::STATUS_DIRECTORY_NOT_EMPTY);
         }
         node.delete_pending = true;
         Ok(())
@@ -196,12 +196,12 @@ impl Volume {
         let node = self
             .tree
             .get(id)
-            .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+            .ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
         if id == ROOT {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+            return Err(nt_status::STATUS_INVALID_PARAMETER);
         }
         if node.delete_pending {
-            return Err(ntstatus::STATUS_ACCESS_DENIED);
+            return Err(nt_status::STATUS_ACCESS_DENIED);
         }
         let parent = match rename.target {
             0 => node.parent,
@@ -209,16 +209,16 @@ impl Volume {
                 .opens
                 .get(&target)
                 .and_then(|open| open.node)
-                .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?,
+                .ok_or(nt_status::STATUS_INVALID_PARAMETER)?,
         };
         if !name::is_legal(&rename.name) {
-            return Err(ntstatus::STATUS_OBJECT_NAME_INVALID);
+            return Err(nt_status::STATUS_OBJECT_NAME_INVALID);
         }
         if self.tree.is_within(parent, id) {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+            return Err(nt_status::STATUS_INVALID_PARAMETER);
         }
         if node.is_directory() && self.has_open_below(id) {
-            return Err(ntstatus::STATUS_ACCESS_DENIED);
+            return Err(nt_status::STATUS_ACCESS_DENIED);
         }
         match self.tree.find(parent, &rename.name) {
             Some(other) if other != id => self.make_way(other, rename.replace)?,
@@ -240,16 +240,16 @@ impl Volume {
     /// Removes a file that another one is to replace.
     fn make_way(&mut self, id: Id, replace: bool) -> Result<(), u32> {
         if !replace {
-            return Err(ntstatus::STATUS_OBJECT_NAME_COLLISION);
+            return Err(nt_status::STATUS_OBJECT_NAME_COLLISION);
         }
         let node = self
             .tree
             .get_mut(id)
-            .ok_or(ntstatus::STATUS_OBJECT_NAME_COLLISION)?;
+            .ok_or(nt_status::STATUS_OBJECT_NAME_COLLISION)?;
         let kept = node.attributes & attribute::READONLY != 0;
         let mapped = node.content().is_some_and(|content| content.is_mapped());
         if node.is_directory() || kept || mapped || node.handles != 0 {
-            return Err(ntstatus::STATUS_ACCESS_DENIED);
+            return Err(nt_status::STATUS_ACCESS_DENIED);
         }
         node.unlinked = true;
         node.delete_pending = true;
@@ -271,7 +271,7 @@ impl Node {
             }),
             // What is there is valid to its end already.
             Change::ValidDataLength(size) if size == self.sizes().0 => Ok(()),
-            _ => Err(ntstatus::STATUS_INVALID_PARAMETER),
+            _ => Err(nt_status::STATUS_INVALID_PARAMETER),
         }
     }
 
@@ -285,7 +285,7 @@ impl Node {
         };
         let invalid = times.iter().any(|time| time.cast_signed() < LEAVE);
         if invalid || attributes & wrong_kind != 0 {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+            return Err(nt_status::STATUS_INVALID_PARAMETER);
         }
         let own = &mut self.times;
         own.changed = clock::system_time();
@@ -313,16 +313,16 @@ impl Node {
         set: impl Fn(&mut super::Content, u64),
     ) -> Result<(), u32> {
         if size.cast_signed() < 0 {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+            return Err(nt_status::STATUS_INVALID_PARAMETER);
         }
         let Kind::File(content) = &mut self.kind else {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+            return Err(nt_status::STATUS_INVALID_PARAMETER);
         };
         if size > CAPACITY.saturating_sub(used).saturating_add(content.size) {
-            return Err(ntstatus::STATUS_DISK_FULL);
+            return Err(nt_status::STATUS_DISK_FULL);
         }
         if size < content.size && content.is_mapped() {
-            return Err(ntstatus::STATUS_USER_MAPPED_FILE);
+            return Err(nt_status::STATUS_USER_MAPPED_FILE);
         }
         set(content, size);
         self.touch();

@@ -142,9 +142,9 @@ fn find_of_file_object(object: u64, key: Key) -> Result<Option<(usize, u64)>, Fa
 exports! {
     /// `FsRtlInsertPerStreamContext`.
     fn FsRtlInsertPerStreamContext(stream: u64, at: u64) -> u32 [max APC_LEVEL] {
-        let Some(list) = of_stream(stream)? else { return Ok(ntstatus::STATUS_INVALID_DEVICE_REQUEST) };
+        let Some(list) = of_stream(stream)? else { return Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST) };
         insert(list, at)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlLookupPerStreamContextInternal`: or NULL.
@@ -172,13 +172,13 @@ exports! {
         /// Bytes of a list and the mutex beside it.
         const SIZE: u64 = 0x48;
         if pointer == 0 {
-            return Ok(ntstatus::STATUS_INVALID_DEVICE_REQUEST);
+            return Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST);
         }
         let list = if let Some(list) = of_file(pointer)? {
             list
         } else {
             let Ok(list) = support::allocate(PAGED, SIZE, TAG, call.return_address()) else {
-                return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+                return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
             };
             guest::write_u64(list, list)?;
             guest::write_u64(list + 8, list)?;
@@ -186,7 +186,7 @@ exports! {
             list
         };
         insert(list, at)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlLookupPerFileContext`: or NULL.
@@ -212,10 +212,10 @@ exports! {
     /// `FsRtlInsertPerFileObjectContext`.
     fn FsRtlInsertPerFileObjectContext(object: u64, at: u64) -> u32 [max APC_LEVEL] {
         if object == 0 {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         OF_FILE_OBJECTS.lock().entry(object).or_default().insert(0, at);
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlLookupPerFileObjectContext`: or NULL.
@@ -251,7 +251,7 @@ mod tests {
         let at = address_mut(&mut stream);
         let list = at + header::FILTER_CONTEXTS;
         let [one, two, three] = contexts.each_mut().map(address_mut);
-        let refused = ntstatus::STATUS_INVALID_DEVICE_REQUEST;
+        let refused = nt_status::STATUS_INVALID_DEVICE_REQUEST;
         assert_eq!(status(FsRtlInsertPerStreamContext, &[at, one]), refused);
         assert_eq!(value(FsRtlRemovePerStreamContext, &[at, 0, 0]), 0);
         guest::write_u8(at + header::FLAGS2, SUPPORTS_CONTEXTS).unwrap();
@@ -277,7 +277,7 @@ mod tests {
         processor();
         let (mut list, mut one) = (0_u64, context(1, 1));
         let (pointer, one) = (address_mut(&mut list), address_mut(&mut one));
-        let refused = ntstatus::STATUS_INVALID_DEVICE_REQUEST;
+        let refused = nt_status::STATUS_INVALID_DEVICE_REQUEST;
         assert_eq!(status(FsRtlInsertPerFileContext, &[0, one]), refused);
         assert_eq!(value(FsRtlLookupPerFileContext, &[pointer, 0, 0]), 0);
         assert_eq!(status(FsRtlInsertPerFileContext, &[pointer, one]), 0);
@@ -296,7 +296,7 @@ mod tests {
         let (mut one, mut two) = (context(1, 0), context(2, 0));
         let (one, two) = (address_mut(&mut one), address_mut(&mut two));
         let object = 0x4321_0000;
-        let none = ntstatus::STATUS_INVALID_PARAMETER;
+        let none = nt_status::STATUS_INVALID_PARAMETER;
         assert_eq!(status(FsRtlInsertPerFileObjectContext, &[0, one]), none);
         for context in [one, two] {
             assert_eq!(

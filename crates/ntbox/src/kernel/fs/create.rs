@@ -111,10 +111,10 @@ impl Wanted {
     /// Whether what is there may be opened as the options say.
     fn fits(&self, node: &Node) -> Result<(), u32> {
         if node.is_directory() && self.has(option::NON_DIRECTORY) {
-            return Err(ntstatus::STATUS_FILE_IS_A_DIRECTORY);
+            return Err(nt_status::STATUS_FILE_IS_A_DIRECTORY);
         }
         if !node.is_directory() && self.has(option::DIRECTORY) {
-            return Err(ntstatus::STATUS_NOT_A_DIRECTORY);
+            return Err(nt_status::STATUS_NOT_A_DIRECTORY);
         }
         Ok(())
     }
@@ -127,11 +127,11 @@ pub fn create(packet: u64, place: u64) -> Result<Done, Fault> {
     let flags = guest::read_u8(place + stack::FLAGS)?;
     let object = guest::read_u64(place + stack::FILE_OBJECT)?;
     let Some(disposition) = Disposition::of(options) else {
-        return Ok((ntstatus::STATUS_INVALID_PARAMETER, 0));
+        return Ok((nt_status::STATUS_INVALID_PARAMETER, 0));
     };
     // There are no extended attributes on this volume.
     if guest::read_u32(place + parameter::EA_LENGTH)? != 0 {
-        return Ok((ntstatus::STATUS_EAS_NOT_SUPPORTED, 0));
+        return Ok((nt_status::STATUS_EAS_NOT_SUPPORTED, 0));
     }
     let wanted = Wanted {
         file: object,
@@ -146,9 +146,9 @@ pub fn create(packet: u64, place: u64) -> Result<Done, Fault> {
         target_directory: flags & special::OPEN_TARGET_DIRECTORY != 0,
     };
     let done = with(|volume| volume.create(&wanted));
-    done.unwrap_or(Ok(Err(ntstatus::STATUS_NO_SUCH_DEVICE)))
+    done.unwrap_or(Ok(Err(nt_status::STATUS_NO_SUCH_DEVICE)))
         .map(|done| match done {
-            Ok(information) => (ntstatus::STATUS_SUCCESS, information),
+            Ok(information) => (nt_status::STATUS_SUCCESS, information),
             Err(status) => (status, 0),
         })
 }
@@ -160,13 +160,13 @@ impl Volume {
             0 => None,
             file => match self.opens.get(&file) {
                 Some(open) => Some(open.node),
-                None => return Ok(Err(ntstatus::STATUS_INVALID_PARAMETER)),
+                None => return Ok(Err(nt_status::STATUS_INVALID_PARAMETER)),
             },
         };
         let on_volume = match related {
             None => wanted.path.is_empty(),
             Some(None) if wanted.path.is_empty() => true,
-            Some(None) => return Ok(Err(ntstatus::STATUS_OBJECT_PATH_NOT_FOUND)),
+            Some(None) => return Ok(Err(nt_status::STATUS_OBJECT_PATH_NOT_FOUND)),
             Some(Some(_)) => false,
         };
         if on_volume {
@@ -178,7 +178,7 @@ impl Volume {
         }
         match self.target(wanted, related) {
             _ if wanted.has(option::DIRECTORY) && wanted.has(option::NON_DIRECTORY) => {
-                Ok(Err(ntstatus::STATUS_INVALID_PARAMETER))
+                Ok(Err(nt_status::STATUS_INVALID_PARAMETER))
             }
             Ok(Target::Node(node)) => self.open_existing(wanted, node),
             Ok(Target::Missing {
@@ -196,13 +196,13 @@ impl Volume {
         }
         // The name is the number itself, eight bytes.
         let [a, b, c, d] = wanted.path[..] else {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+            return Err(nt_status::STATUS_INVALID_PARAMETER);
         };
         let id = [a, b, c, d].into_iter().rev();
         let id = id.fold(0, |id, unit| id << 16 | u64::from(unit));
         match self.tree.get(id) {
             Some(_) => Ok(Target::Node(id)),
-            None => Err(ntstatus::STATUS_INVALID_PARAMETER),
+            None => Err(nt_status::STATUS_INVALID_PARAMETER),
         }
     }
 
@@ -211,16 +211,16 @@ impl Volume {
         if wanted.has(option::DIRECTORY) {
             let both = wanted.has(option::NON_DIRECTORY);
             return Ok(Err(if both {
-                ntstatus::STATUS_INVALID_PARAMETER
+                nt_status::STATUS_INVALID_PARAMETER
             } else {
-                ntstatus::STATUS_NOT_A_DIRECTORY
+                nt_status::STATUS_NOT_A_DIRECTORY
             }));
         }
         if !matches!(wanted.disposition, Disposition::Open | Disposition::OpenIf) {
-            return Ok(Err(ntstatus::STATUS_ACCESS_DENIED));
+            return Ok(Err(nt_status::STATUS_ACCESS_DENIED));
         }
         if wanted.has(option::DELETE_ON_CLOSE) {
-            return Ok(Err(ntstatus::STATUS_CANNOT_DELETE));
+            return Ok(Err(nt_status::STATUS_CANNOT_DELETE));
         }
         share::note(wanted.file, wanted.access, wanted.shared)?;
         let flags = guest::read_u32(wanted.file + file::FLAGS)?;
@@ -258,7 +258,7 @@ impl Volume {
 
     fn open_existing(&mut self, wanted: &Wanted, id: Id) -> Result<Result<u64, u32>, Fault> {
         let Some(node) = self.tree.get(id) else {
-            return Ok(Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
+            return Ok(Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND));
         };
         if let Err(status) = may_open(wanted, id, node) {
             return Ok(Err(status));
@@ -295,16 +295,16 @@ impl Volume {
     ) -> Result<Result<u64, u32>, Fault> {
         let is_directory = wanted.has(option::DIRECTORY);
         if wanted.disposition.needs_existing() {
-            return Ok(Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
+            return Ok(Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND));
         }
         if trailing && !is_directory {
-            return Ok(Err(ntstatus::STATUS_OBJECT_NAME_INVALID));
+            return Ok(Err(nt_status::STATUS_OBJECT_NAME_INVALID));
         }
         if is_directory && wanted.disposition.replaces() {
-            return Ok(Err(ntstatus::STATUS_INVALID_PARAMETER));
+            return Ok(Err(nt_status::STATUS_INVALID_PARAMETER));
         }
         if self.tree.get(parent).is_none_or(|node| node.delete_pending) {
-            return Ok(Err(ntstatus::STATUS_DELETE_PENDING));
+            return Ok(Err(nt_status::STATUS_DELETE_PENDING));
         }
         let kind = if is_directory {
             Kind::Directory(BTreeMap::new())
@@ -341,15 +341,15 @@ impl Volume {
     ) -> Result<Result<(), u32>, Fault> {
         const TAG: u32 = u32::from_le_bytes(*b"Ntfs");
         let Some(node) = self.tree.get_mut(id) else {
-            return Ok(Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
+            return Ok(Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND));
         };
         let Some(context) = pool::allocate(PoolKind::NonPaged, 0x10, TAG) else {
-            return Ok(Err(ntstatus::STATUS_INSUFFICIENT_RESOURCES));
+            return Ok(Err(nt_status::STATUS_INSUFFICIENT_RESOURCES));
         };
         if node.block == 0 {
             let Some(block) = pool::allocate(PoolKind::NonPaged, block::SIZE_OF, TAG) else {
                 pool::free(context);
-                return Ok(Err(ntstatus::STATUS_INSUFFICIENT_RESOURCES));
+                return Ok(Err(nt_status::STATUS_INSUFFICIENT_RESOURCES));
             };
             node.block = block;
             guest::write_u16(
@@ -368,7 +368,7 @@ impl Volume {
             if node.references == 0 {
                 pool::free(std::mem::take(&mut node.block));
             }
-            return Ok(Err(ntstatus::STATUS_SHARING_VIOLATION));
+            return Ok(Err(nt_status::STATUS_SHARING_VIOLATION));
         }
         share::check(access, wanted.shared, object, shares, true)?;
         node.handles += 1;
@@ -395,12 +395,12 @@ impl Volume {
 /// Whether a node may be opened as it is.
 fn may_open(wanted: &Wanted, id: Id, node: &Node) -> Result<(), u32> {
     if node.delete_pending {
-        return Err(ntstatus::STATUS_DELETE_PENDING);
+        return Err(nt_status::STATUS_DELETE_PENDING);
     }
     let replaces = wanted.disposition.replaces();
     if wanted.disposition == Disposition::Create || (replaces && node.is_directory()) {
         if id == ROOT {
-            return Err(ntstatus::STATUS_ACCESS_DENIED);
+            return Err(nt_status::STATUS_ACCESS_DENIED);
         }
         wanted
             .fits(node)
@@ -408,23 +408,23 @@ fn may_open(wanted: &Wanted, id: Id, node: &Node) -> Result<(), u32> {
                 Disposition::Create => Ok(()),
                 _ => Err(status),
             })?;
-        return Err(ntstatus::STATUS_OBJECT_NAME_COLLISION);
+        return Err(nt_status::STATUS_OBJECT_NAME_COLLISION);
     }
     wanted.fits(node)?;
     let read_only = node.attributes & attribute::READONLY != 0;
     if wanted.has(option::DELETE_ON_CLOSE) && (read_only || id == ROOT) {
-        return Err(ntstatus::STATUS_CANNOT_DELETE);
+        return Err(nt_status::STATUS_CANNOT_DELETE);
     }
     if read_only && !node.is_directory() && (replaces || wanted.access & right::WRITE != 0) {
-        return Err(ntstatus::STATUS_ACCESS_DENIED);
+        return Err(nt_status::STATUS_ACCESS_DENIED);
     }
     // Whoever replaces a hidden or system file must know that it is one.
     let marks = node.attributes & (attribute::HIDDEN | attribute::SYSTEM);
     if replaces && marks & !wanted.attributes != 0 {
-        return Err(ntstatus::STATUS_ACCESS_DENIED);
+        return Err(nt_status::STATUS_ACCESS_DENIED);
     }
     if replaces && node.content().is_some_and(|content| content.is_mapped()) {
-        return Err(ntstatus::STATUS_USER_MAPPED_FILE);
+        return Err(nt_status::STATUS_USER_MAPPED_FILE);
     }
     Ok(())
 }

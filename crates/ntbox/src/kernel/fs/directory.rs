@@ -49,7 +49,7 @@ struct Wanted {
 pub fn control(packet: u64, place: u64) -> Result<Done, Fault> {
     // Changes of directories are not watched.
     if guest::read_u8(place + stack::MINOR)? != QUERY {
-        return Ok((ntstatus::STATUS_INVALID_DEVICE_REQUEST, 0));
+        return Ok((nt_status::STATUS_INVALID_DEVICE_REQUEST, 0));
     }
     let flags = guest::read_u8(place + stack::FLAGS)?;
     let pattern = guest::read_u64(place + parameter::PATTERN)?;
@@ -67,7 +67,7 @@ pub fn control(packet: u64, place: u64) -> Result<Done, Fault> {
         single: flags & special::RETURN_SINGLE_ENTRY != 0,
     };
     let listed =
-        with(|volume| volume.list(&wanted)).unwrap_or(Err(ntstatus::STATUS_INVALID_PARAMETER));
+        with(|volume| volume.list(&wanted)).unwrap_or(Err(nt_status::STATUS_INVALID_PARAMETER));
     match listed {
         Ok((status, bytes)) => {
             let buffer = super::transfer::buffer_of(packet)?;
@@ -85,20 +85,20 @@ pub fn control(packet: u64, place: u64) -> Result<Done, Fault> {
 impl Volume {
     /// The next entries; how the query ends, and what it gives.
     fn list(&mut self, wanted: &Wanted) -> Result<(u32, Vec<u8>), u32> {
-        let header = header_of(wanted.class).ok_or(ntstatus::STATUS_INVALID_INFO_CLASS)?;
+        let header = header_of(wanted.class).ok_or(nt_status::STATUS_INVALID_INFO_CLASS)?;
         let open = self
             .opens
             .get(&wanted.file)
-            .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
-        let directory = open.node.ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+            .ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
+        let directory = open.node.ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
         if !self.tree.get(directory).is_some_and(Node::is_directory) {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+            return Err(nt_status::STATUS_INVALID_PARAMETER);
         }
         if open.cleaned_up {
-            return Err(ntstatus::STATUS_FILE_CLOSED);
+            return Err(nt_status::STATUS_FILE_CLOSED);
         }
         if wanted.length < header {
-            return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH);
+            return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH);
         }
         let mut scan = open.scan.clone();
         let first = scan.pattern.is_none();
@@ -114,8 +114,8 @@ impl Volume {
             open.scan = scan;
         }
         match result? {
-            (_, bytes) if bytes.is_empty() && first => Err(ntstatus::STATUS_NO_SUCH_FILE),
-            (_, bytes) if bytes.is_empty() => Err(ntstatus::STATUS_NO_MORE_FILES),
+            (_, bytes) if bytes.is_empty() && first => Err(nt_status::STATUS_NO_SUCH_FILE),
+            (_, bytes) if bytes.is_empty() => Err(nt_status::STATUS_NO_MORE_FILES),
             filled => Ok(filled),
         }
     }
@@ -130,7 +130,7 @@ impl Volume {
         let mut bytes: Vec<u8> = Vec::new();
         let mut previous = None;
         while let Some((last, name, id)) = self.next(scan, directory) {
-            let node = self.tree.get(id).ok_or(ntstatus::STATUS_NO_MORE_FILES)?;
+            let node = self.tree.get(id).ok_or(nt_status::STATUS_NO_MORE_FILES)?;
             let entry = entry(wanted.class, id, node, &name);
             let start = bytes.len().next_multiple_of(8);
             if start + entry.len() > wanted.length {
@@ -140,7 +140,7 @@ impl Volume {
                 // Not even the first name fits: as much of it as does.
                 scan.last = last;
                 bytes.extend(&entry[..wanted.length.max(header).min(entry.len())]);
-                return Ok((ntstatus::STATUS_BUFFER_OVERFLOW, bytes));
+                return Ok((nt_status::STATUS_BUFFER_OVERFLOW, bytes));
             }
             scan.last = last;
             if let Some(before) = previous {
@@ -154,7 +154,7 @@ impl Volume {
                 break;
             }
         }
-        Ok((ntstatus::STATUS_SUCCESS, bytes))
+        Ok((nt_status::STATUS_SUCCESS, bytes))
     }
 
     /// The next entry that the pattern stands for: what the scan has come to with
@@ -197,7 +197,7 @@ fn pattern(given: Option<&[u16]>) -> Result<Vec<u16>, u32> {
     };
     let dots = pattern.iter().all(|unit| *unit == u16::from(b'.')) && pattern.len() <= 2;
     if !has_wildcards(pattern) && !dots && !name::is_legal(pattern) {
-        return Err(ntstatus::STATUS_OBJECT_NAME_INVALID);
+        return Err(nt_status::STATUS_OBJECT_NAME_INVALID);
     }
     Ok(fold(pattern))
 }

@@ -16,7 +16,7 @@ pub type Done = (u32, u64);
 
 /// A request that ends with a status only.
 pub fn status(result: Result<(), u32>) -> Done {
-    (result.err().unwrap_or(ntstatus::STATUS_SUCCESS), 0)
+    (result.err().unwrap_or(nt_status::STATUS_SUCCESS), 0)
 }
 
 exports! {
@@ -44,7 +44,7 @@ fn no_control(place: u64) -> Result<Done, Fault> {
             "the volume C: refuses the file system control {code:#010x}{named}: it has no reparse points, and carries out none"
         ));
     }
-    Ok((ntstatus::STATUS_INVALID_DEVICE_REQUEST, 0))
+    Ok((nt_status::STATUS_INVALID_DEVICE_REQUEST, 0))
 }
 
 fn request(packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
@@ -62,10 +62,10 @@ fn request(packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
         major::SET_VOLUME_INFORMATION => about_volume::set(packet, place)?,
         major::DIRECTORY_CONTROL => directory::control(packet, place)?,
         // All data is in memory, which is where it stays.
-        major::FLUSH_BUFFERS => (ntstatus::STATUS_SUCCESS, 0),
+        major::FLUSH_BUFFERS => (nt_status::STATUS_SUCCESS, 0),
         major::LOCK_CONTROL => return lock::control(packet, place, caller),
         major::FILE_SYSTEM_CONTROL => no_control(place)?,
-        _ => (ntstatus::STATUS_INVALID_DEVICE_REQUEST, 0),
+        _ => (nt_status::STATUS_INVALID_DEVICE_REQUEST, 0),
     };
     guest::write_u32(packet + offset::STATUS, done.0)?;
     guest::write_u64(packet + offset::INFORMATION, done.1)?;

@@ -177,7 +177,7 @@ fn tell(at: Option<u64>, context: u64, size: u64) -> Result<u32, Fault> {
         };
         guest::write_u32(size, bytes)?;
     }
-    Ok(at.map_or(ntstatus::STATUS_NOT_FOUND, |_| ntstatus::STATUS_SUCCESS))
+    Ok(at.map_or(nt_status::STATUS_NOT_FOUND, |_| nt_status::STATUS_SUCCESS))
 }
 
 fn allocate(
@@ -270,17 +270,17 @@ exports! {
     fn FsRtlAllocateExtraCreateParameterList<call>(flags: u32, out: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
         guest::write_u64(out, 0)?;
         let Ok(list) = support::allocate(PAGED, LIST, TAG, call.return_address()) else {
-            return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+            return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
         begin_list(list)?;
         guest::write_u64(out, list)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlInitializeExtraCreateParameterList`.
     fn FsRtlInitializeExtraCreateParameterList(list: u64) -> u32 [max APC_LEVEL] {
         begin_list(list)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlFreeExtraCreateParameterList`: with all that is in it.
@@ -302,9 +302,9 @@ exports! {
         match allocate(kind, size, flags, cleanup, tag, call.return_address())? {
             Some(at) => {
                 guest::write_u64(out, at + HEADER)?;
-                Ok(ntstatus::STATUS_SUCCESS)
+                Ok(nt_status::STATUS_SUCCESS)
             }
-            None => Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES),
+            None => Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES),
         }
     }
 
@@ -325,10 +325,10 @@ exports! {
     fn FsRtlInsertExtraCreateParameter(list: u64, context: u64) -> u32 [max APC_LEVEL] {
         let at = context.wrapping_sub(HEADER);
         if find(list, at + header::TYPE)?.is_some() {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         insert(list, at)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlFindExtraCreateParameter`.
@@ -350,7 +350,7 @@ exports! {
         [max APC_LEVEL]
     {
         if list == 0 {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         let all = members(list)?;
         let next = match current {
@@ -392,11 +392,11 @@ exports! {
     /// `FsRtlGetEcpListFromIrp`: NULL if it has none.
     fn FsRtlGetEcpListFromIrp(packet: u64, out: u64) -> u32 [max APC_LEVEL] {
         if !is_create(packet)? {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         let list = OF_REQUESTS.lock().get(&packet).copied();
         guest::write_u64(out, list.unwrap_or(0))?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlSetEcpListIntoIrp`: once.
@@ -409,7 +409,7 @@ exports! {
             return Ok(INVALID_PARAMETER_3);
         }
         lists.insert(packet, list);
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlInitExtraCreateParameterLookasideList`: of contexts of a size.
@@ -460,8 +460,8 @@ exports! {
             }
             at
         };
-        let Some(at) = at else { return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES) };
+        let Some(at) = at else { return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES) };
         guest::write_u64(out, at + HEADER)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 }

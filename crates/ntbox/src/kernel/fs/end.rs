@@ -45,7 +45,7 @@ pub fn cleanup(place: u64, caller: &Caller<'_>) -> Result<Done, Stop> {
         open.node.filter(|_| first)
     });
     let Some(id) = node.flatten() else {
-        return Ok((ntstatus::STATUS_SUCCESS, 0));
+        return Ok((nt_status::STATUS_SUCCESS, 0));
     };
     lock::release_all(id, object, caller)?;
     let done = with(|volume| -> Result<(), Fault> {
@@ -62,7 +62,7 @@ pub fn cleanup(place: u64, caller: &Caller<'_>) -> Result<Done, Stop> {
         Ok(())
     });
     done.unwrap_or(Ok(()))?;
-    Ok((ntstatus::STATUS_SUCCESS, 0))
+    Ok((nt_status::STATUS_SUCCESS, 0))
 }
 
 /// Carries out `IRP_MJ_CLOSE`: nothing refers to a file object any more.
@@ -84,5 +84,5 @@ pub fn close(place: u64) -> Result<Done, Fault> {
         }
         volume.forget_if_unused(id);
     });
-    Ok((ntstatus::STATUS_SUCCESS, 0))
+    Ok((nt_status::STATUS_SUCCESS, 0))
 }

@@ -89,7 +89,7 @@ fn uninitialize(at: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         guest::write_u64(at + offset::INFORMATION, 0)?;
     }
     for (packet, _) in locks.into_iter().flat_map(|locks| locks.waiting) {
-        end_waiting(at, packet, ntstatus::STATUS_RANGE_NOT_LOCKED, caller)?;
+        end_waiting(at, packet, nt_status::STATUS_RANGE_NOT_LOCKED, caller)?;
     }
     Ok(())
 }
@@ -134,7 +134,7 @@ fn grant(at: u64, caller: &Caller<'_>) -> Result<(), Stop> {
             return Ok(());
         }
         for packet in granted {
-            let status = end_waiting(at, packet, ntstatus::STATUS_SUCCESS, caller)?;
+            let status = end_waiting(at, packet, nt_status::STATUS_SUCCESS, caller)?;
             let range = waiting.iter().find(|(known, _)| *known == packet);
             if let Some((_, range)) = range
                 && status.cast_signed() < 0
@@ -157,7 +157,7 @@ fn ensure_block(at: u64, caller: u64) -> Result<(), Stop> {
 /// What is told of a lock at once: a status, and whether there is one at all.
 fn answer(at: u64, wanted: &Wanted, status: u32, caller: &Caller<'_>) -> Result<bool, Stop> {
     let mut status = status;
-    if wanted.packet != 0 && status != ntstatus::STATUS_PENDING {
+    if wanted.packet != 0 && status != nt_status::STATUS_PENDING {
         status = complete(at, wanted.packet, wanted.context, status, caller)?;
     }
     guest::write_u32(wanted.block, status)?;
@@ -169,7 +169,7 @@ fn answer(at: u64, wanted: &Wanted, status: u32, caller: &Caller<'_>) -> Result<
 fn private_lock(at: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<bool, Stop> {
     let range = wanted.range;
     if range.wraps() {
-        return answer(at, wanted, ntstatus::STATUS_INVALID_LOCK_RANGE, caller);
+        return answer(at, wanted, nt_status::STATUS_INVALID_LOCK_RANGE, caller);
     }
     ensure_block(at, caller.address())?;
     let granted = with(at, |locks| {
@@ -181,7 +181,7 @@ fn private_lock(at: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<bool, S
     });
     if granted {
         guest::write_u8(at + offset::QUESTIONABLE, 1)?;
-        answer(at, wanted, ntstatus::STATUS_SUCCESS, caller)?;
+        answer(at, wanted, nt_status::STATUS_SUCCESS, caller)?;
         if guest::read_u32(wanted.block)?.cast_signed() < 0 {
             with(at, |locks| locks.unlock(&range));
             grant(at, caller)?;
@@ -189,13 +189,13 @@ fn private_lock(at: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<bool, S
         return Ok(true);
     }
     if !wanted.wait {
-        return answer(at, wanted, ntstatus::STATUS_LOCK_NOT_GRANTED, caller);
+        return answer(at, wanted, nt_status::STATUS_LOCK_NOT_GRANTED, caller);
     }
     if wanted.packet == 0 {
         return Ok(false);
     }
     if guest::read_u8(wanted.packet + irp::CANCEL)? != 0 {
-        return answer(at, wanted, ntstatus::STATUS_CANCELLED, caller);
+        return answer(at, wanted, nt_status::STATUS_CANCELLED, caller);
     }
     guest::write_u8(at + offset::QUESTIONABLE, 1)?;
     lock::mark_pending(packets::location(wanted.packet)?, true)?;
@@ -203,7 +203,7 @@ fn private_lock(at: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<bool, S
     guest::write_u64(wanted.packet + irp::CANCEL_ROUTINE, routine)?;
     WAITING.lock().insert(wanted.packet, (at, wanted.context));
     with(at, |locks| locks.waiting.push_back((wanted.packet, range)));
-    answer(at, wanted, ntstatus::STATUS_PENDING, caller)
+    answer(at, wanted, nt_status::STATUS_PENDING, caller)
 }
 
 /// Writes what is told of a lock.
@@ -222,7 +222,7 @@ fn write_info(place: u64, range: &Range) -> Result<(), Fault> {
 /// there was anything.
 fn unlocked(at: u64, gone: &[Range], context: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
     if gone.is_empty() {
-        return Ok(ntstatus::STATUS_RANGE_NOT_LOCKED);
+        return Ok(nt_status::STATUS_RANGE_NOT_LOCKED);
     }
     let routine = guest::read_u64(at + offset::UNLOCK)?;
     if routine != 0 {
@@ -233,7 +233,7 @@ fn unlocked(at: u64, gone: &[Range], context: u64, caller: &Caller<'_>) -> Resul
         }
     }
     grant(at, caller)?;
-    Ok(ntstatus::STATUS_SUCCESS)
+    Ok(nt_status::STATUS_SUCCESS)
 }
 
 fn unlock_single(at: u64, range: &Range, context: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
@@ -311,7 +311,7 @@ fn process(
         lock::UNLOCK_SINGLE => unlock_single(at, &range, context, caller)?,
         lock::UNLOCK_ALL => unlock_all(at, range.owner, false, context, caller)?,
         lock::UNLOCK_ALL_BY_KEY => unlock_all(at, range.owner, true, context, caller)?,
-        _ => ntstatus::STATUS_INVALID_DEVICE_REQUEST,
+        _ => nt_status::STATUS_INVALID_DEVICE_REQUEST,
     };
     complete(at, packet, context, status, caller)
 }

@@ -2,7 +2,7 @@
 //! manager takes for sections. No file of a driver has sections here, so nobody
 //! has such a lock to take.
 
-use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::APC_LEVEL;

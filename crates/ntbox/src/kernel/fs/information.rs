@@ -53,7 +53,7 @@ pub fn query(packet: u64, place: u64) -> Result<Done, Fault> {
     let buffer = guest::read_u64(packet + irp::SYSTEM_BUFFER)?;
     let position = guest::read_u64(object + file::CURRENT_BYTE_OFFSET)?;
     let answer = with(|volume| volume.answer(object, class, position))
-        .unwrap_or(Err(ntstatus::STATUS_INVALID_PARAMETER));
+        .unwrap_or(Err(nt_status::STATUS_INVALID_PARAMETER));
     let answer = match answer {
         Ok(answer) => answer,
         Err(status) => return Ok((status, 0)),
@@ -82,14 +82,14 @@ impl Answer {
 pub fn deliver(answer: &Answer, buffer: u64, length: u32) -> Result<Done, Fault> {
     let room = usize::try_from(length).unwrap_or(usize::MAX);
     if room < answer.fixed {
-        return Ok((ntstatus::STATUS_INFO_LENGTH_MISMATCH, 0));
+        return Ok((nt_status::STATUS_INFO_LENGTH_MISMATCH, 0));
     }
     let count = room.min(answer.bytes.len());
     guest::write_bytes(buffer, &answer.bytes[..count])?;
     let status = if count < answer.bytes.len() {
-        ntstatus::STATUS_BUFFER_OVERFLOW
+        nt_status::STATUS_BUFFER_OVERFLOW
     } else {
-        ntstatus::STATUS_SUCCESS
+        nt_status::STATUS_SUCCESS
     };
     Ok((status, count as u64))
 }
@@ -99,13 +99,13 @@ impl Volume {
         let open = self
             .opens
             .get(&object)
-            .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+            .ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
         // The volume has no information of a file.
-        let id = open.node.ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+        let id = open.node.ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
         let node = self
             .tree
             .get(id)
-            .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+            .ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
         let plain = |information| Ok(Answer::fixed(information));
         let start = Information::default();
         match class {
@@ -139,8 +139,8 @@ impl Volume {
                     fixed: 0x18,
                 })
             }
-            class::ALTERNATE_NAME => Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
-            _ => Err(ntstatus::STATUS_INVALID_PARAMETER),
+            class::ALTERNATE_NAME => Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
+            _ => Err(nt_status::STATUS_INVALID_PARAMETER),
         }
     }
 

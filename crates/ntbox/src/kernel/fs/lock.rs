@@ -168,13 +168,13 @@ pub fn control(packet: u64, place: u64, caller: &Caller<'_>) -> Result<u32, Stop
                 change(&mut node.locks, minor, packet, range, wait)
             }
             _ => (
-                Outcome::Done(ntstatus::STATUS_INVALID_PARAMETER),
+                Outcome::Done(nt_status::STATUS_INVALID_PARAMETER),
                 Vec::new(),
             ),
         }
     })
     .unwrap_or((
-        Outcome::Done(ntstatus::STATUS_INVALID_PARAMETER),
+        Outcome::Done(nt_status::STATUS_INVALID_PARAMETER),
         Vec::new(),
     ));
     let status = match outcome {
@@ -188,7 +188,7 @@ pub fn control(packet: u64, place: u64, caller: &Caller<'_>) -> Result<u32, Stop
             status
         }
     };
-    complete_all(granted, ntstatus::STATUS_SUCCESS, caller)?;
+    complete_all(granted, nt_status::STATUS_SUCCESS, caller)?;
     Ok(status)
 }
 
@@ -201,22 +201,22 @@ fn change(
 ) -> (Outcome, Vec<u64>) {
     let found = |found| {
         Outcome::Done(if found {
-            ntstatus::STATUS_SUCCESS
+            nt_status::STATUS_SUCCESS
         } else {
-            ntstatus::STATUS_RANGE_NOT_LOCKED
+            nt_status::STATUS_RANGE_NOT_LOCKED
         })
     };
     let outcome = match minor {
-        LOCK if range.wraps() => Outcome::Done(ntstatus::STATUS_INVALID_LOCK_RANGE),
+        LOCK if range.wraps() => Outcome::Done(nt_status::STATUS_INVALID_LOCK_RANGE),
         LOCK if locks.may_lock(&range) => {
             locks.held.push(range);
-            Outcome::Done(ntstatus::STATUS_SUCCESS)
+            Outcome::Done(nt_status::STATUS_SUCCESS)
         }
         LOCK if wait => {
             locks.waiting.push_back((packet, range));
             Outcome::Waits
         }
-        LOCK => Outcome::Done(ntstatus::STATUS_LOCK_NOT_GRANTED),
+        LOCK => Outcome::Done(nt_status::STATUS_LOCK_NOT_GRANTED),
         UNLOCK_SINGLE => found(locks.unlock(&range).is_some()),
         UNLOCK_ALL => found(
             !locks
@@ -224,7 +224,7 @@ fn change(
                 .is_empty(),
         ),
         UNLOCK_ALL_BY_KEY => found(!locks.unlock_all(|owner| owner == range.owner).is_empty()),
-        _ => Outcome::Done(ntstatus::STATUS_INVALID_DEVICE_REQUEST),
+        _ => Outcome::Done(nt_status::STATUS_INVALID_DEVICE_REQUEST),
     };
     (outcome, locks.grant())
 }
@@ -265,7 +265,7 @@ exports! {
         let irql = guest::read_u8(packet + offset::CANCEL_IRQL)?;
         cancel::release(irql, caller.address())?;
         match waited.flatten() {
-            Some(_) => complete_all(vec![packet], ntstatus::STATUS_CANCELLED, &caller),
+            Some(_) => complete_all(vec![packet], nt_status::STATUS_CANCELLED, &caller),
             None => Ok(()),
         }
     }
@@ -286,8 +286,8 @@ pub fn release_all(node: Id, file: u64, caller: &Caller<'_>) -> Result<(), Stop>
     })
     .flatten()
     .unwrap_or_default();
-    complete_all(given_up, ntstatus::STATUS_RANGE_NOT_LOCKED, caller)?;
-    complete_all(granted, ntstatus::STATUS_SUCCESS, caller)
+    complete_all(given_up, nt_status::STATUS_RANGE_NOT_LOCKED, caller)?;
+    complete_all(granted, nt_status::STATUS_SUCCESS, caller)
 }
 
 #[cfg(test)]

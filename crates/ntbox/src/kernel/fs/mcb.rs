@@ -319,9 +319,9 @@ exports! {
         [max APC_LEVEL] fails 0xc000_009a
     {
         match add(mcb, Run { first, block, count }, call.return_address()) {
-            Ok(()) => Ok(ntstatus::STATUS_SUCCESS),
-            Err(Refused::Collides) => Ok(ntstatus::STATUS_UNSUCCESSFUL),
-            Err(Refused::NoPool) => Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES),
+            Ok(()) => Ok(nt_status::STATUS_SUCCESS),
+            Err(Refused::Collides) => Ok(nt_status::STATUS_UNSUCCESSFUL),
+            Err(Refused::NoPool) => Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES),
             Err(Refused::Stop(stop)) => Err(stop),
         }
     }
@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(value(FsRtlInitializeBaseMcbEx, &[at, 1, 0]), 1);
         assert_eq!(status(FsRtlAddBaseMcbEntryEx, &[at, 0, 5, 4]), 0);
         let refused = status(FsRtlAddBaseMcbEntryEx, &[at, 1, 5, 4]);
-        assert_eq!(refused, ntstatus::STATUS_UNSUCCESSFUL);
+        assert_eq!(refused, nt_status::STATUS_UNSUCCESSFUL);
         assert_eq!(value(FsRtlAddBaseMcbEntry, &[at, 1, 5, 4]), 0);
         let mut run = [0_i64; 3];
         let out: Vec<u64> = run.iter_mut().map(address_mut).collect();

@@ -164,5 +164,5 @@ pub fn extend(object: u64, size: u64) -> Result<(), u32> {
     });
     extended
         .flatten()
-        .unwrap_or(Err(ntstatus::STATUS_INVALID_FILE_FOR_SECTION))
+        .unwrap_or(Err(nt_status::STATUS_INVALID_FILE_FOR_SECTION))
 }

@@ -41,7 +41,7 @@ pub fn is_legal(name: &[u16]) -> bool {
 pub fn resolve(tree: &Tree, related: Option<Id>, path: &[u16]) -> Result<Target, u32> {
     let absolute = path.first() == Some(&SEPARATOR);
     let (mut at, mut rest) = match related {
-        Some(_) if absolute => return Err(ntstatus::STATUS_OBJECT_NAME_INVALID),
+        Some(_) if absolute => return Err(nt_status::STATUS_OBJECT_NAME_INVALID),
         Some(node) => (node, path),
         // Two separators at the start count as one.
         None if path.starts_with(&[SEPARATOR; 2]) => (ROOT, &path[2..]),
@@ -51,21 +51,21 @@ pub fn resolve(tree: &Tree, related: Option<Id>, path: &[u16]) -> Result<Target,
     if trailing {
         rest = &rest[..rest.len() - 1];
         if rest.is_empty() {
-            return Err(ntstatus::STATUS_OBJECT_NAME_INVALID);
+            return Err(nt_status::STATUS_OBJECT_NAME_INVALID);
         }
     }
     while !rest.is_empty() {
         if tree.get(at).is_none_or(|node| !node.is_directory()) {
             return Err(if rest[0] == SEPARATOR {
-                ntstatus::STATUS_OBJECT_NAME_INVALID
+                nt_status::STATUS_OBJECT_NAME_INVALID
             } else {
-                ntstatus::STATUS_OBJECT_PATH_NOT_FOUND
+                nt_status::STATUS_OBJECT_PATH_NOT_FOUND
             });
         }
         let end = rest.iter().position(|unit| *unit == SEPARATOR);
         let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
         if !is_legal(name) {
-            return Err(ntstatus::STATUS_OBJECT_NAME_INVALID);
+            return Err(nt_status::STATUS_OBJECT_NAME_INVALID);
         }
         let behind = behind.get(1..).unwrap_or_default();
         match tree.find(at, name) {
@@ -77,12 +77,12 @@ pub fn resolve(tree: &Tree, related: Option<Id>, path: &[u16]) -> Result<Target,
                     trailing: trailing || end.is_some(),
                 });
             }
-            None => return Err(ntstatus::STATUS_OBJECT_PATH_NOT_FOUND),
+            None => return Err(nt_status::STATUS_OBJECT_PATH_NOT_FOUND),
         }
         rest = behind;
     }
     if trailing && tree.get(at).is_some_and(|node| !node.is_directory()) {
-        return Err(ntstatus::STATUS_OBJECT_NAME_INVALID);
+        return Err(nt_status::STATUS_OBJECT_NAME_INVALID);
     }
     Ok(Target::Node(at))
 }
@@ -103,7 +103,7 @@ pub fn resolve_parent(
         None => (&path[..0], path),
     };
     if !is_legal(name) {
-        return Err(ntstatus::STATUS_OBJECT_NAME_INVALID);
+        return Err(nt_status::STATUS_OBJECT_NAME_INVALID);
     }
     match resolve(tree, related, before)? {
         Target::Node(parent)
@@ -113,7 +113,7 @@ pub fn resolve_parent(
         {
             Ok((parent, name.to_vec()))
         }
-        _ => Err(ntstatus::STATUS_OBJECT_PATH_NOT_FOUND),
+        _ => Err(nt_status::STATUS_OBJECT_PATH_NOT_FOUND),
     }
 }
 
@@ -139,8 +139,8 @@ mod tests {
     #[test]
     fn paths_lead_where_the_file_system_says() {
         let (tree, windows, file) = tree();
-        let invalid = Err(ntstatus::STATUS_OBJECT_NAME_INVALID);
-        let nowhere = Err(ntstatus::STATUS_OBJECT_PATH_NOT_FOUND);
+        let invalid = Err(nt_status::STATUS_OBJECT_NAME_INVALID);
+        let nowhere = Err(nt_status::STATUS_OBJECT_PATH_NOT_FOUND);
         for (path, expected) in [
             (r"\", Ok(ROOT)),
             (r"\\", Ok(ROOT)),
@@ -185,10 +185,10 @@ mod tests {
         assert_eq!(from(file, ""), Ok(Target::Node(file)));
         assert_eq!(from(windows, "explorer.exe"), Ok(Target::Node(file)));
         assert_eq!(from(ROOT, r"Windows\"), Ok(Target::Node(windows)));
-        let invalid = Err(ntstatus::STATUS_OBJECT_NAME_INVALID);
+        let invalid = Err(nt_status::STATUS_OBJECT_NAME_INVALID);
         assert_eq!(from(ROOT, r"\Windows"), invalid);
         assert_eq!(from(ROOT, r"\"), invalid);
-        let nowhere = Err(ntstatus::STATUS_OBJECT_PATH_NOT_FOUND);
+        let nowhere = Err(nt_status::STATUS_OBJECT_PATH_NOT_FOUND);
         assert_eq!(from(file, "file"), nowhere);
     }
 
@@ -200,10 +200,10 @@ mod tests {
         assert_eq!(parent(r"\new"), Ok((ROOT, wide("new"))));
         assert_eq!(
             parent(r"\no\new"),
-            Err(ntstatus::STATUS_OBJECT_PATH_NOT_FOUND)
+            Err(nt_status::STATUS_OBJECT_PATH_NOT_FOUND)
         );
         assert_eq!(parent(r"\Windows\"), Ok((ROOT, wide("Windows"))));
-        assert_eq!(parent(r"\"), Err(ntstatus::STATUS_OBJECT_NAME_INVALID));
+        assert_eq!(parent(r"\"), Err(nt_status::STATUS_OBJECT_NAME_INVALID));
         let relative = resolve_parent(&tree, Some(windows), &wide("new"));
         assert_eq!(relative, Ok((windows, wide("new"))));
     }

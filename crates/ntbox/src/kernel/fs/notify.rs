@@ -80,9 +80,9 @@ fn complete(packet: u64, status: u32, told: &[u8], caller: &Caller<'_>) -> Resul
     guest::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
     let mut status = status;
     if !told.is_empty() && !put(packet, told)? {
-        status = ntstatus::STATUS_NOTIFY_ENUM_DIR;
+        status = nt_status::STATUS_NOTIFY_ENUM_DIR;
     }
-    let count = if status == ntstatus::STATUS_SUCCESS {
+    let count = if status == nt_status::STATUS_SUCCESS {
         told.len() as u64
     } else {
         0
@@ -141,8 +141,8 @@ impl Watch {
     fn take(&mut self) -> Option<(u32, Vec<u8>)> {
         match self.untold.replace(Vec::new()) {
             Some(records) if records.is_empty() => None,
-            Some(records) => Some((ntstatus::STATUS_SUCCESS, joined(&records))),
-            None => Some((ntstatus::STATUS_NOTIFY_ENUM_DIR, Vec::new())),
+            Some(records) => Some((nt_status::STATUS_SUCCESS, joined(&records))),
+            None => Some((nt_status::STATUS_NOTIFY_ENUM_DIR, Vec::new())),
         }
     }
 
@@ -232,7 +232,7 @@ fn tell(at: u64, change: &Change, caller: &Caller<'_>) -> Result<(), Stop> {
     for (n, packet) in waiting.into_iter().enumerate() {
         match n {
             0 => complete(packet, status, &told, caller)?,
-            _ => complete(packet, ntstatus::STATUS_NOTIFY_ENUM_DIR, &[], caller)?,
+            _ => complete(packet, nt_status::STATUS_NOTIFY_ENUM_DIR, &[], caller)?,
         }
     }
     Ok(())
@@ -261,7 +261,7 @@ fn add(packet: u64, new: Watch, caller: &Caller<'_>) -> Result<(), Stop> {
     let flags = guest::read_u32(object + file::FLAGS)?;
     if flags & file::flag::CLEANUP_COMPLETE != 0 {
         give_back(new.subject, caller)?;
-        return complete(packet, ntstatus::STATUS_NOTIFY_CLEANUP, &[], caller);
+        return complete(packet, nt_status::STATUS_NOTIFY_CLEANUP, &[], caller);
     }
     let at = if let Some(at) = find(new.list, new.context) {
         give_back(new.subject, caller)?;
@@ -281,7 +281,7 @@ fn add(packet: u64, new: Watch, caller: &Caller<'_>) -> Result<(), Stop> {
         return complete(packet, status, &told, caller);
     }
     if guest::read_u8(packet + irp::CANCEL)? != 0 {
-        return complete(packet, ntstatus::STATUS_CANCELLED, &[], caller);
+        return complete(packet, nt_status::STATUS_CANCELLED, &[], caller);
     }
     mark_pending(place, true)?;
     let routine = exports::resolve("IopCancelNotifyRequest").unwrap_or(0);
@@ -306,7 +306,7 @@ fn complete_all(at: u64, status: u32, caller: &Caller<'_>) -> Result<(), Stop> {
 
 /// Ends a watch.
 fn end(at: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    complete_all(at, ntstatus::STATUS_NOTIFY_CLEANUP, caller)?;
+    complete_all(at, nt_status::STATUS_NOTIFY_CLEANUP, caller)?;
     let (next, previous) = (guest::read_u64(at)?, guest::read_u64(at + 8)?);
     guest::write_u64(previous, next)?;
     guest::write_u64(next.wrapping_add(8), previous)?;

@@ -1,7 +1,7 @@
 //! Buffers of reparse points, and whether the volumes are ready: what file systems
 //! and their filters ask before they go on.
 
-use ntstatus::{STATUS_IO_REPARSE_DATA_INVALID, STATUS_IO_REPARSE_TAG_INVALID, STATUS_SUCCESS};
+use nt_status::{STATUS_IO_REPARSE_DATA_INVALID, STATUS_IO_REPARSE_TAG_INVALID, STATUS_SUCCESS};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::APC_LEVEL;

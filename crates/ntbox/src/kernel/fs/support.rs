@@ -16,9 +16,9 @@ const INSTRUCTION_MISALIGNMENT: u32 = 0xc000_00aa;
 const IO_REPARSE_DATA_INVALID: u32 = 0xc000_0278;
 /// What faults of a program become, which are no answers of a file system.
 const UNEXPECTED: [u32; 4] = [
-    ntstatus::STATUS_DATATYPE_MISALIGNMENT,
-    ntstatus::STATUS_ACCESS_VIOLATION,
-    ntstatus::STATUS_ILLEGAL_INSTRUCTION,
+    nt_status::STATUS_DATATYPE_MISALIGNMENT,
+    nt_status::STATUS_ACCESS_VIOLATION,
+    nt_status::STATUS_ILLEGAL_INSTRUCTION,
     INSTRUCTION_MISALIGNMENT,
 ];
 
@@ -43,7 +43,7 @@ pub(super) fn allocate(kind: u32, size: u64, tag: u32, caller: u64) -> Return {
         caller,
     };
     mm::with(|memory| memory.pools.allocate(request))
-        .ok_or_else(|| Stop::raise(ntstatus::STATUS_INSUFFICIENT_RESOURCES))
+        .ok_or_else(|| Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
 }
 
 /// Writes where the first component of a path is, and the rest of it.
@@ -118,7 +118,7 @@ exports! {
     /// `FsRtlIsTotalDeviceFailure`: whether an error concerns more than the sectors
     /// that were asked for.
     fn FsRtlIsTotalDeviceFailure(status: u32) -> bool [max HIGH_LEVEL] {
-        let local = [ntstatus::STATUS_CRC_ERROR, ntstatus::STATUS_DEVICE_DATA_ERROR];
+        let local = [nt_status::STATUS_CRC_ERROR, nt_status::STATUS_DEVICE_DATA_ERROR];
         Ok(status.cast_signed() < 0 && !local.contains(&status))
     }
 
@@ -172,7 +172,7 @@ exports! {
         let bytes: Vec<u8> = shorter.iter().chain(end).flat_map(|unit| unit.to_le_bytes()).collect();
         guest::write_bytes(path, &bytes)?;
         guest::write_u16(new_length, u16::try_from(2 * shorter.len()).unwrap_or(length))?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlGetFileSize`: not of a directory.
@@ -180,9 +180,9 @@ exports! {
         match super::content_of(object) {
             Some(content) => {
                 guest::write_u64(size, content.size)?;
-                Ok(ntstatus::STATUS_SUCCESS)
+                Ok(nt_status::STATUS_SUCCESS)
             }
-            None => Ok(ntstatus::STATUS_FILE_IS_A_DIRECTORY),
+            None => Ok(nt_status::STATUS_FILE_IS_A_DIRECTORY),
         }
     }
 }
@@ -194,16 +194,16 @@ mod tests {
 
     #[test]
     fn statuses_are_sorted() {
-        let violation = u64::from(ntstatus::STATUS_ACCESS_VIOLATION);
-        let full = u64::from(ntstatus::STATUS_DISK_FULL);
+        let violation = u64::from(nt_status::STATUS_ACCESS_VIOLATION);
+        let full = u64::from(nt_status::STATUS_DISK_FULL);
         assert_eq!(value(FsRtlIsNtstatusExpected, &[violation]), 0);
         assert_eq!(value(FsRtlIsNtstatusExpected, &[full]), 1);
         assert_eq!(value(FsRtlNormalizeNtstatus, &[violation, 7]), 7);
         assert_eq!(value(FsRtlNormalizeNtstatus, &[full, 7]), full);
         assert_eq!(value(FsRtlIsTotalDeviceFailure, &[0]), 0);
-        let sector = u64::from(ntstatus::STATUS_CRC_ERROR);
+        let sector = u64::from(nt_status::STATUS_CRC_ERROR);
         assert_eq!(value(FsRtlIsTotalDeviceFailure, &[sector]), 0);
-        let gone = u64::from(ntstatus::STATUS_NO_SUCH_DEVICE);
+        let gone = u64::from(nt_status::STATUS_NO_SUCH_DEVICE);
         assert_eq!(value(FsRtlIsTotalDeviceFailure, &[gone]), 1);
     }
 

@@ -79,7 +79,7 @@ pub fn refuse(fault: Fault) -> Result<Done, Fault> {
     if is_system(fault.address) {
         Err(fault)
     } else {
-        Ok((ntstatus::STATUS_ACCESS_VIOLATION, 0))
+        Ok((nt_status::STATUS_ACCESS_VIOLATION, 0))
     }
 }
 
@@ -91,7 +91,7 @@ pub fn read(packet: u64, place: u64) -> Result<Done, Fault> {
         offset => offset,
     };
     let data = with(|volume| volume.read(&wanted, offset))
-        .unwrap_or(Err(ntstatus::STATUS_INVALID_PARAMETER));
+        .unwrap_or(Err(nt_status::STATUS_INVALID_PARAMETER));
     let bytes = match data {
         Ok(bytes) => bytes,
         Err(status) => return Ok((status, 0)),
@@ -100,14 +100,14 @@ pub fn read(packet: u64, place: u64) -> Result<Done, Fault> {
         return refuse(fault);
     }
     wanted.advance(offset, bytes.len() as u64)?;
-    Ok((ntstatus::STATUS_SUCCESS, bytes.len() as u64))
+    Ok((nt_status::STATUS_SUCCESS, bytes.len() as u64))
 }
 
 /// Carries out `IRP_MJ_WRITE`.
 pub fn write(packet: u64, place: u64) -> Result<Done, Fault> {
     let wanted = Wanted::read(packet, place)?;
     if wanted.length > CAPACITY {
-        return Ok((ntstatus::STATUS_DISK_FULL, 0));
+        return Ok((nt_status::STATUS_DISK_FULL, 0));
     }
     let mut bytes = vec![0; usize::try_from(wanted.length).unwrap_or(0)];
     if let Err(fault) = guest::read_bytes(wanted.buffer, &mut bytes) {
@@ -118,7 +118,7 @@ pub fn write(packet: u64, place: u64) -> Result<Done, Fault> {
         offset => offset,
     };
     let written = with(|volume| volume.write(&wanted, position, &bytes))
-        .unwrap_or(Ok(Err(ntstatus::STATUS_INVALID_PARAMETER)))?;
+        .unwrap_or(Ok(Err(nt_status::STATUS_INVALID_PARAMETER)))?;
     let offset = match written {
         Ok(offset) => offset,
         Err(status) => return Ok((status, 0)),
@@ -126,7 +126,7 @@ pub fn write(packet: u64, place: u64) -> Result<Done, Fault> {
     wanted.advance(offset, wanted.length)?;
     let flags = guest::read_u32(wanted.file + file::FLAGS)?;
     guest::write_u32(wanted.file + file::FLAGS, flags | file::flag::FILE_MODIFIED)?;
-    Ok((ntstatus::STATUS_SUCCESS, wanted.length))
+    Ok((nt_status::STATUS_SUCCESS, wanted.length))
 }
 
 impl Volume {
@@ -134,21 +134,21 @@ impl Volume {
         let open = self.opens.get(&wanted.file);
         let id = open.and_then(|open| open.node);
         let node = id.and_then(|id| self.tree.get_mut(id));
-        let node = node.ok_or(ntstatus::STATUS_INVALID_DEVICE_REQUEST)?;
+        let node = node.ok_or(nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
         let content = node
             .content()
-            .ok_or(ntstatus::STATUS_INVALID_DEVICE_REQUEST)?;
+            .ok_or(nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
         if wanted.length == 0 {
             return Ok(Vec::new());
         }
         if offset.cast_signed() < 0 {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+            return Err(nt_status::STATUS_INVALID_PARAMETER);
         }
         if !node.locks.may_read(wanted.owner(), offset, wanted.length) {
-            return Err(ntstatus::STATUS_FILE_LOCK_CONFLICT);
+            return Err(nt_status::STATUS_FILE_LOCK_CONFLICT);
         }
         if offset >= content.size {
-            return Err(ntstatus::STATUS_END_OF_FILE);
+            return Err(nt_status::STATUS_END_OF_FILE);
         }
         node.times.accessed = clock::system_time();
         Ok(content.read(offset, wanted.length))
@@ -166,7 +166,7 @@ impl Volume {
         let used = self.used();
         let node = id.and_then(|id| self.tree.get_mut(id));
         let Some((content, node)) = node.and_then(|node| Some((node.content()?, node))) else {
-            return Ok(Err(ntstatus::STATUS_INVALID_DEVICE_REQUEST));
+            return Ok(Err(nt_status::STATUS_INVALID_DEVICE_REQUEST));
         };
         let offset = if offset == END_OF_FILE {
             content.size
@@ -175,20 +175,20 @@ impl Volume {
         };
         let end = offset.checked_add(wanted.length);
         let Some(end) = end.filter(|end| end.cast_signed() >= 0) else {
-            return Ok(Err(ntstatus::STATUS_INVALID_PARAMETER));
+            return Ok(Err(nt_status::STATUS_INVALID_PARAMETER));
         };
         if wanted.length == 0 {
             return Ok(Ok(offset));
         }
         if !node.locks.may_write(wanted.owner(), offset, wanted.length) {
-            return Ok(Err(ntstatus::STATUS_FILE_LOCK_CONFLICT));
+            return Ok(Err(nt_status::STATUS_FILE_LOCK_CONFLICT));
         }
         let pages = end.div_ceil(PAGE_SIZE) - offset / PAGE_SIZE;
         let Kind::File(content) = &mut node.kind else {
-            return Ok(Err(ntstatus::STATUS_INVALID_DEVICE_REQUEST));
+            return Ok(Err(nt_status::STATUS_INVALID_DEVICE_REQUEST));
         };
         if end > CAPACITY || used + pages * PAGE_SIZE > CAPACITY || !content.write(offset, bytes) {
-            return Ok(Err(ntstatus::STATUS_DISK_FULL));
+            return Ok(Err(nt_status::STATUS_DISK_FULL));
         }
         node.touch();
         write_sizes(node)?;

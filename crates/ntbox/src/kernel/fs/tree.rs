@@ -140,10 +140,10 @@ impl Node {
     /// `STATUS_DISK_FULL`, `STATUS_INVALID_FILE_FOR_SECTION`.
     pub fn extend(&mut self, size: u64, room: u64) -> Result<(), u32> {
         let Kind::File(content) = &mut self.kind else {
-            return Err(ntstatus::STATUS_INVALID_FILE_FOR_SECTION);
+            return Err(nt_status::STATUS_INVALID_FILE_FOR_SECTION);
         };
         if size.saturating_sub(content.size) > room {
-            return Err(ntstatus::STATUS_DISK_FULL);
+            return Err(nt_status::STATUS_DISK_FULL);
         }
         content.resize(size);
         self.touch();

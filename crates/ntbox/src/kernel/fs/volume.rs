@@ -81,7 +81,7 @@ pub fn initialize(files: &[FileOnVolume]) -> Result<(), String> {
             ob::create(Type::SymbolicLink, 0x28, payload).map_err(|_| no_memory("a link"))?;
         let attributes = Attributes::named(wide(path), PERMANENT | CASE_INSENSITIVE);
         ob::insert(link, &attributes)
-            .map_err(|status| format!("{path} cannot be made: {}", ntstatus::Named(status)))?;
+            .map_err(|status| format!("{path} cannot be made: {}", nt_status::Named(status)))?;
     }
     let volume = Volume {
         tree,

@@ -98,7 +98,7 @@ fn open_device(
     };
     if found.kind != Type::Device {
         ob::dereference(found.object, caller);
-        return Ok(Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH));
+        return Ok(Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH));
     }
     let opening = Opening {
         access,

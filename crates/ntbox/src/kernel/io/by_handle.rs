@@ -83,7 +83,7 @@ impl Common {
         let file = ob::by_handle(self.file, 0, Some(Type::File), user)?;
         // One of the rights is enough.
         if user && access != 0 && file.access & access == 0 {
-            return Err(ntstatus::STATUS_ACCESS_DENIED.into());
+            return Err(nt_status::STATUS_ACCESS_DENIED.into());
         }
         let mut notify = Notify {
             block: self.block,
@@ -104,7 +104,7 @@ impl Common {
         }
         if ob::reference(file.object).is_none() {
             notify.give_back(caller);
-            return Err(ntstatus::STATUS_INVALID_HANDLE.into());
+            return Err(nt_status::STATUS_INVALID_HANDLE.into());
         }
         notify.file = file.object;
         Ok((file, notify))
@@ -136,12 +136,12 @@ impl Common {
         let sent = file::request(file.object, operation, buffers, sender, notify, caller);
         let status = match sent {
             Ok(Sent::Done(outcome)) if outcome.pending_returned && !synchronous => {
-                Ok(ntstatus::STATUS_PENDING)
+                Ok(nt_status::STATUS_PENDING)
             }
             Ok(Sent::Done(outcome)) => {
                 // The end of a file is told in the block, too, as by a read that
                 // never needed a request.
-                if synchronous && outcome.status == ntstatus::STATUS_END_OF_FILE {
+                if synchronous && outcome.status == nt_status::STATUS_END_OF_FILE {
                     guest::write_u32(self.block, outcome.status)?;
                     guest::write_u64(self.block.wrapping_add(8), outcome.information)?;
                 }
@@ -150,7 +150,7 @@ impl Common {
             Ok(Sent::Pending(id)) if synchronous => Ok(finish::wait_for(id).status),
             Ok(Sent::Pending(id)) => {
                 finish::detach(id);
-                Ok(ntstatus::STATUS_PENDING)
+                Ok(nt_status::STATUS_PENDING)
             }
             Err(stop) => Err(stop.into()),
         };
@@ -175,7 +175,7 @@ impl Common {
         let begun = self.begin(0, &caller)?;
         if self.mode.is_user() && begun.0.access & needed != needed {
             begun.1.give_back(&caller);
-            return Err(ntstatus::STATUS_ACCESS_DENIED.into());
+            return Err(nt_status::STATUS_ACCESS_DENIED.into());
         }
         let operation = if file_system {
             Operation::FsControl { code }
@@ -240,7 +240,7 @@ impl Common {
         match given {
             Some(offset) if offset != USE_FILE_POINTER => Ok(offset),
             _ if is_synchronous(file)? => Ok(guest::read_u64(file + offset::CURRENT_BYTE_OFFSET)?),
-            _ => Err(ntstatus::STATUS_INVALID_PARAMETER.into()),
+            _ => Err(nt_status::STATUS_INVALID_PARAMETER.into()),
         }
     }
 }

@@ -85,8 +85,8 @@ exports! {
         let wanted = se::map_generic(guest::read_u32(desired)?, Type::File.generic_mapping());
         guest::write_u32(desired, wanted)?;
         Ok(match wanted & !granted {
-            0 => ntstatus::STATUS_SUCCESS,
-            _ => ntstatus::STATUS_ACCESS_DENIED,
+            0 => nt_status::STATUS_SUCCESS,
+            _ => nt_status::STATUS_ACCESS_DENIED,
         })
     }
 
@@ -103,7 +103,7 @@ exports! {
     /// `IoCheckEaBufferValidity`: where an entry is wrong, if one is.
     fn IoCheckEaBufferValidity(buffer: u64, length: u32, offset: u64) -> u32 [max APC_LEVEL] {
         match wrong_ea(buffer, length)? {
-            None => Ok(ntstatus::STATUS_SUCCESS),
+            None => Ok(nt_status::STATUS_SUCCESS),
             Some(at) => {
                 guest::write_u32(offset, at)?;
                 Ok(EA_LIST_INCONSISTENT)
@@ -125,7 +125,7 @@ exports! {
             ob::reference_for(*body, &Caller::of(call));
             guest::write_u64(list.wrapping_add(8 * n), *body)?;
         }
-        Ok(if found.len() <= room { ntstatus::STATUS_SUCCESS } else { ntstatus::STATUS_BUFFER_TOO_SMALL })
+        Ok(if found.len() <= room { nt_status::STATUS_SUCCESS } else { nt_status::STATUS_BUFFER_TOO_SMALL })
     }
 
     /// `IoGetConfigurationInformation`: no hardware is counted until drivers do.
@@ -150,7 +150,7 @@ mod tests {
         let mut desired = 2_u32;
         let arguments = [address_mut(&mut desired), 0x12_0089];
         let refused = status(IoCheckDesiredAccess, &arguments);
-        assert_eq!(refused, ntstatus::STATUS_ACCESS_DENIED);
+        assert_eq!(refused, nt_status::STATUS_ACCESS_DENIED);
         let mapping = value(IoGetFileObjectGenericMapping, &[]);
         let fields = [0, 4, 8, 12].map(|at| guest::read_u32(mapping + at).unwrap());
         assert_eq!(fields, [0x12_0089, 0x12_0116, 0x12_00a0, 0x1f_01ff]);

@@ -65,7 +65,7 @@ fn forward(body: u64, packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
 /// Why the caller does not go on.
 pub fn send_and_wait(body: u64, packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
     let Some(event) = new_event()? else {
-        return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+        return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
     };
     wait_for(body, packet, event, caller)?;
     Ok(guest::read_u32(packet + irp::STATUS)?)
@@ -102,7 +102,7 @@ exports! {
         body: u64, packet: u64, routine: u64, context: u64, success: bool, error: bool, cancel: bool,
     ) -> u32 [max DISPATCH_LEVEL] fails 0xc000_009a {
         let Some(kept) = pool::allocate(PoolKind::NonPaged, offset::SIZE, TAG) else {
-            return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+            return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
         guest::write_u64(kept + offset::DEVICE, body)?;
         guest::write_u64(kept + offset::CONTEXT, context)?;

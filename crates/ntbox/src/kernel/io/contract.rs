@@ -243,8 +243,8 @@ fn check_completed(call: &Called, returned: u32, completion: Completion) -> bool
             "irp-status-mismatch",
             format!(
                 "the dispatch routine for {request} returned {} and the IRP was completed with {}; whoever sent it may get either",
-                ntstatus::Named(returned),
-                ntstatus::Named(completion.status)
+                nt_status::Named(returned),
+                nt_status::Named(completion.status)
             ),
         ),
         _ => return false,
@@ -258,7 +258,7 @@ fn not_returned(call: &Called, returned: u32) -> bool {
     let what = format!(
         "the dispatch routine for {} marked the IRP pending and returned {}",
         call.request,
-        ntstatus::Named(returned)
+        nt_status::Named(returned)
     );
     stop::violation_of(call.routine, "irp-pending-not-returned", None, what);
     true

@@ -145,7 +145,7 @@ fn low(value: u64) -> u32 {
 fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
     let mode = wanted.mode;
     if (mode.is_user() || wanted.io_options & CHECK_PARAMETERS != 0) && !wanted.is_valid() {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     mode.probe(wanted.handle, 8, 8)?;
     mode.probe(wanted.block, 16, 8)?;
@@ -161,7 +161,7 @@ fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
         ),
         _ => {
             ob::dereference(found.object, caller);
-            return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into());
+            return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into());
         }
     };
     let opened = wanted
@@ -178,9 +178,9 @@ fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
     }
     ob::dereference(object, caller);
     guest::write_u64(wanted.handle, handle?)?;
-    guest::write_u32(wanted.block, ntstatus::STATUS_SUCCESS)?;
+    guest::write_u32(wanted.block, nt_status::STATUS_SUCCESS)?;
     guest::write_u64(wanted.block.wrapping_add(8), information)?;
-    Ok(ntstatus::STATUS_SUCCESS)
+    Ok(nt_status::STATUS_SUCCESS)
 }
 
 exports! {
@@ -253,7 +253,7 @@ fn by_io_manager(call: &Call<'_>, hint: u64, ecp: u64) -> Result<u32, Stop> {
         log::note(
             "IoCreateFile was asked for a named pipe or a mailslot, which this kernel does not have",
         );
-        return Ok(ntstatus::STATUS_NOT_SUPPORTED);
+        return Ok(nt_status::STATUS_NOT_SUPPORTED);
     }
     // IO_NO_PARAMETER_CHECKING: the caller answers for what it passes.
     let mode = if io_options & NO_PARAMETER_CHECKING == 0 {

@@ -76,7 +76,7 @@ pub fn create(wanted: Wanted, caller: &Caller<'_>) -> Result<Result<u64, u32>, F
     );
     let Some(object_extension) = object_extension else {
         ob::dereference(body, caller);
-        return Ok(Err(ntstatus::STATUS_INSUFFICIENT_RESOURCES));
+        return Ok(Err(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     fill(body, object_extension, &wanted)?;
     let name = match wanted.name {
@@ -91,7 +91,7 @@ pub fn create(wanted: Wanted, caller: &Caller<'_>) -> Result<Result<u64, u32>, F
             Ok(Inserted::New) => {}
             Ok(Inserted::Existing(_)) => {
                 discard(body, object_extension, caller);
-                return Ok(Err(ntstatus::STATUS_OBJECT_NAME_COLLISION));
+                return Ok(Err(nt_status::STATUS_OBJECT_NAME_COLLISION));
             }
             Err(status) => {
                 discard(body, object_extension, caller);

@@ -36,7 +36,7 @@ fn in_pool(text: &[u16], headed: bool, caller: u64) -> Result<(u64, UnicodeStrin
         caller,
     };
     let block = mm::with(|memory| memory.pools.allocate(request))
-        .ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?;
+        .ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;
     guest::write_bytes(block + start, &bytes)?;
     let maximum_length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     let string = UnicodeString {
@@ -55,10 +55,10 @@ exports! {
     fn IoQueryFileDosDeviceName<call>(object: u64, information: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let query = || -> Result<(), Refusal> {
             if ob::inspect(object, |header| header.kind) != Some(Type::File) {
-                return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+                return Err(nt_status::STATUS_INVALID_PARAMETER.into());
             }
             let body = guest::read_u64(object + file::DEVICE_OBJECT)?;
-            let letter = letter_of(body).ok_or(ntstatus::STATUS_INVALID_DEVICE_REQUEST)?;
+            let letter = letter_of(body).ok_or(nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
             let mut text = name::wide(letter);
             text.extend(fs::path_of(object).unwrap_or_default());
             let (block, _) = in_pool(&text, true, call.return_address())?;
@@ -70,7 +70,7 @@ exports! {
     /// `IoVolumeDeviceToDosName`: the caller frees the text.
     fn IoVolumeDeviceToDosName<call>(body: u64, string: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
         let query = || -> Result<(), Refusal> {
-            let letter = letter_of(body).ok_or(ntstatus::STATUS_INVALID_DEVICE_REQUEST)?;
+            let letter = letter_of(body).ok_or(nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
             let (_, text) = in_pool(&name::wide(letter), false, call.return_address())?;
             Ok(text.write(string)?)
         };

@@ -71,10 +71,10 @@ exports! {
     {
         guest::write_u64(out, 0)?;
         if find(driver, id).is_some() {
-            return Ok(ntstatus::STATUS_OBJECT_NAME_COLLISION);
+            return Ok(nt_status::STATUS_OBJECT_NAME_COLLISION);
         }
         let Some(va) = pool::allocate(PoolKind::NonPaged, u64::from(size), TAG) else {
-            return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+            return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
         AREAS.lock().push(Area { driver, id, va });
         guest::write_u64(out, va)?;

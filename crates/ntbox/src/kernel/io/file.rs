@@ -384,7 +384,7 @@ fn send(
                 let what = format!(
                     "the dispatch routine for {} returned {} and neither completed the IRP at {packet:#018x} nor marked it pending",
                     dispatched.request,
-                    ntstatus::Named(returned)
+                    nt_status::Named(returned)
                 );
                 stop::violation_of(dispatched.routine, "irp-not-completed", None, what);
             }

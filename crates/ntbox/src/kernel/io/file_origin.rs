@@ -1,7 +1,7 @@
 //! Whether a file was opened for a client of another machine, as a server that is a
 //! driver says of it.
 
-use ntstatus::{STATUS_INVALID_PARAMETER_MIX, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_PARAMETER_MIX, STATUS_SUCCESS};
 
 use super::layout::file;
 use crate::kernel::call::exports;

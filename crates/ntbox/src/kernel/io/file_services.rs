@@ -45,7 +45,7 @@ impl Block {
         let block = pool::allocate(PoolKind::NonPaged, bytes, u32::from_le_bytes(*b"Io  "));
         block
             .map(Self)
-            .ok_or_else(|| ntstatus::STATUS_INSUFFICIENT_RESOURCES.into())
+            .ok_or_else(|| nt_status::STATUS_INSUFFICIENT_RESOURCES.into())
     }
 }
 
@@ -75,10 +75,10 @@ impl Listing {
             12 => 0x10,
             37 => 0x70,
             38 => 0x58,
-            _ => return Err(ntstatus::STATUS_INVALID_INFO_CLASS.into()),
+            _ => return Err(nt_status::STATUS_INVALID_INFO_CLASS.into()),
         };
         if self.length < least {
-            return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+            return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH.into());
         }
         let alignment = if self.class == 12 { 4 } else { 8 };
         Ok(mode.probe(self.buffer, u64::from(self.length), alignment)?)
@@ -267,9 +267,9 @@ fn cancel_all(file: u64, block: u64, mode: Mode, caller: &Caller<'_>) -> Result<
         let done = cancel();
         notify.give_back(caller);
         done?;
-        guest::write_u32(block, ntstatus::STATUS_SUCCESS)?;
+        guest::write_u32(block, nt_status::STATUS_SUCCESS)?;
         guest::write_u64(block.wrapping_add(8), 0)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     };
     mode.outcome(work())
 }
@@ -294,7 +294,7 @@ impl Opened {
                     let body = guest::read_u64(found.object + offset::DEVICE_OBJECT)?;
                     (body, found.object)
                 }
-                _ => return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into()),
+                _ => return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into()),
             };
             let opening = Opening {
                 access,
@@ -358,7 +358,7 @@ fn full_attributes(
 fn delete(attributes: u64, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refusal> {
     let opened = Opened::new(attributes, DELETE, OPEN_TO_DELETE, mode, caller)?;
     opened.close(caller);
-    Ok(ntstatus::STATUS_SUCCESS)
+    Ok(nt_status::STATUS_SUCCESS)
 }
 
 exports! {

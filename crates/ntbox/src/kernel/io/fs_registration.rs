@@ -70,7 +70,7 @@ fn listen(driver: u64, routine: u64, caller: &Caller<'_>) -> u32 {
         let mut state = STATE.lock();
         let last = state.listeners.last();
         if last.is_some_and(|last| (last.driver, last.routine) == (driver, routine)) {
-            return ntstatus::STATUS_DEVICE_ALREADY_ATTACHED;
+            return nt_status::STATUS_DEVICE_ALREADY_ATTACHED;
         }
         state.listeners.push(Listener {
             driver,
@@ -83,7 +83,7 @@ fn listen(driver: u64, routine: u64, caller: &Caller<'_>) -> u32 {
     for body in known {
         caller.call(routine, &[body, 1]);
     }
-    ntstatus::STATUS_SUCCESS
+    nt_status::STATUS_SUCCESS
 }
 
 /// Adds a file system, if its device is one of such.

@@ -43,17 +43,17 @@ fn may_control(packet: u64, required: u32) -> Result<u32, Fault> {
     let function = guest::read_u8(place + stack::MAJOR)?;
     let control = matches!(function, major::DEVICE_CONTROL | major::FILE_SYSTEM_CONTROL);
     if !control || required & !(READ | WRITE) != 0 {
-        return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+        return Ok(nt_status::STATUS_INVALID_PARAMETER);
     }
     if guest::read_u8(packet + irp::REQUESTOR_MODE)? == 0 {
-        return Ok(ntstatus::STATUS_SUCCESS);
+        return Ok(nt_status::STATUS_SUCCESS);
     }
     let needed = granted_flags(required);
     let flags = guest::read_u8(place + stack::FLAGS)?;
     Ok(if flags & needed == needed {
-        ntstatus::STATUS_SUCCESS
+        nt_status::STATUS_SUCCESS
     } else {
-        ntstatus::STATUS_ACCESS_DENIED
+        nt_status::STATUS_ACCESS_DENIED
     })
 }
 
@@ -129,17 +129,17 @@ exports! {
         };
         let (any, all) = rights_for(function, code, class);
         let may = (any == 0 || granted & any != 0) && granted & all == all;
-        Ok(if may { ntstatus::STATUS_SUCCESS } else { ntstatus::STATUS_ACCESS_DENIED })
+        Ok(if may { nt_status::STATUS_SUCCESS } else { nt_status::STATUS_ACCESS_DENIED })
     }
 
     /// `IoCheckQuotaBufferValidity`: where an entry is wrong, if one is.
     fn IoCheckQuotaBufferValidity(buffer: u64, length: u32, offset: u64) -> u32 [max APC_LEVEL] {
         if !buffer.is_multiple_of(4) {
-            return Ok(ntstatus::STATUS_DATATYPE_MISALIGNMENT);
+            return Ok(nt_status::STATUS_DATATYPE_MISALIGNMENT);
         }
         let wrong = if length > i32::MAX.cast_unsigned() { Some(0) } else { wrong_quota(buffer, length)? };
         match wrong {
-            None => Ok(ntstatus::STATUS_SUCCESS),
+            None => Ok(nt_status::STATUS_SUCCESS),
             Some(at) => {
                 guest::write_u32(offset, at)?;
                 Ok(QUOTA_LIST_INCONSISTENT)
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn functions_need_their_rights() {
-        let denied = ntstatus::STATUS_ACCESS_DENIED;
+        let denied = nt_status::STATUS_ACCESS_DENIED;
         let ask = |granted: u32, function: u8, code: u32, class: u32| {
             let at = address(&class);
             let arguments = [u64::from(granted), function.into(), 0, code.into(), at, at];
@@ -192,15 +192,15 @@ mod tests {
         let at = address_mut(&mut packet);
         guest::write_u64(at + irp::CURRENT_STACK_LOCATION, address(&place)).unwrap();
         let ask = |required: u64| status(IoValidateDeviceIoControlAccess, &[at, required]);
-        assert_eq!(ask(1), ntstatus::STATUS_INVALID_PARAMETER, "a create");
+        assert_eq!(ask(1), nt_status::STATUS_INVALID_PARAMETER, "a create");
         place[0] = major::DEVICE_CONTROL;
-        assert_eq!(ask(4), ntstatus::STATUS_INVALID_PARAMETER);
+        assert_eq!(ask(4), nt_status::STATUS_INVALID_PARAMETER);
         assert_eq!(ask(3), 0, "the kernel's");
         guest::write_u8(at + irp::REQUESTOR_MODE, 1).unwrap();
-        assert_eq!(ask(1), ntstatus::STATUS_ACCESS_DENIED);
+        assert_eq!(ask(1), nt_status::STATUS_ACCESS_DENIED);
         assert_eq!(ask(0), 0);
         guest::write_u8(address_mut(&mut place) + stack::FLAGS, granted_flags(1)).unwrap();
-        assert_eq!((ask(1), ask(2)), (0, ntstatus::STATUS_ACCESS_DENIED));
+        assert_eq!((ask(1), ask(2)), (0, nt_status::STATUS_ACCESS_DENIED));
         guest::write_u8(address_mut(&mut place) + stack::FLAGS, granted_flags(3)).unwrap();
         assert_eq!(ask(3), 0);
     }
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(check(&list, 0, 0x6c), (0, 77));
         assert_eq!(
             check(&list, 1, 0x6b),
-            (ntstatus::STATUS_DATATYPE_MISALIGNMENT, 77)
+            (nt_status::STATUS_DATATYPE_MISALIGNMENT, 77)
         );
         assert_eq!(check(&list, 0, 0x6b), (inconsistent, 0x38));
         assert_eq!(check(&list, 0, 0xffff_ffff), (inconsistent, 0));

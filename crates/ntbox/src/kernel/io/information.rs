@@ -42,8 +42,8 @@ struct Wanted {
 impl Wanted {
     fn check(&self) -> Result<(), u32> {
         match self.direction.least(self.class) {
-            None => Err(ntstatus::STATUS_INVALID_INFO_CLASS),
-            Some(least) if self.length < least => Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH),
+            None => Err(nt_status::STATUS_INVALID_INFO_CLASS),
+            Some(least) if self.length < least => Err(nt_status::STATUS_INFO_LENGTH_MISMATCH),
             Some(_) => Ok(()),
         }
     }
@@ -96,7 +96,7 @@ impl Wanted {
             (Direction::Set, class::POSITION) if is_synchronous(object)? => {
                 let value = guest::read_u64(self.buffer)?;
                 if value.cast_signed() < 0 {
-                    return Ok(Some(Err(ntstatus::STATUS_INVALID_PARAMETER)));
+                    return Ok(Some(Err(nt_status::STATUS_INVALID_PARAMETER)));
                 }
                 guest::write_u64(position, value)?;
                 Ok(0)
@@ -162,7 +162,7 @@ fn set_mode(object: u64, mode: u32) -> Result<Result<u64, u32>, Fault> {
         waits == 0
     };
     if mode & !SETTABLE_MODES != 0 || !fits {
-        return Ok(Err(ntstatus::STATUS_INVALID_PARAMETER));
+        return Ok(Err(nt_status::STATUS_INVALID_PARAMETER));
     }
     let mut flags = guest::read_u32(object + offset::FLAGS)?;
     for (bit, flag) in MODES {
@@ -215,9 +215,9 @@ fn by_handle(common: &Common, wanted: &Wanted, caller: &Caller<'_>) -> Result<u3
     if let Some(own) = own {
         notify.give_back(caller);
         let information = own?;
-        guest::write_u32(common.block, ntstatus::STATUS_SUCCESS)?;
+        guest::write_u32(common.block, nt_status::STATUS_SUCCESS)?;
         guest::write_u64(common.block.wrapping_add(8), information)?;
-        return Ok(ntstatus::STATUS_SUCCESS);
+        return Ok(nt_status::STATUS_SUCCESS);
     }
     let target = match rename::open_target(
         file.object,
@@ -238,7 +238,7 @@ fn by_handle(common: &Common, wanted: &Wanted, caller: &Caller<'_>) -> Result<u3
         target.close(caller);
     }
     let status = status?;
-    if status.cast_signed() >= 0 || status == ntstatus::STATUS_BUFFER_OVERFLOW {
+    if status.cast_signed() >= 0 || status == nt_status::STATUS_BUFFER_OVERFLOW {
         wanted.complete_all(&file)?;
     }
     Ok(status)
@@ -248,7 +248,7 @@ fn by_handle(common: &Common, wanted: &Wanted, caller: &Caller<'_>) -> Result<u3
 fn by_object(object: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<(u32, u64), Refusal> {
     wanted.check()?;
     if object == 0 || ob::inspect(object, |header| header.kind) != Some(Type::File) {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     let target = rename::open_target(
         object,

@@ -42,7 +42,7 @@ exports! {
     /// `IoRegisterDeviceInterface`: refused, for no device is a physical device
     /// object.
     fn IoRegisterDeviceInterface(body: u64, class: u64, reference: u64, name: u64) -> u32 [max PASSIVE_LEVEL] {
-        Ok(ntstatus::STATUS_INVALID_DEVICE_REQUEST)
+        Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST)
     }
 
     /// `IoSetDeviceInterfaceState`: no interface has the name, if it is one that an
@@ -50,21 +50,21 @@ exports! {
     fn IoSetDeviceInterfaceState(name: u64, enable: bool) -> u32 [max PASSIVE_LEVEL] {
         let name = if name == 0 { Vec::new() } else { UnicodeString::read(name)?.units()? };
         Ok(if could_be_an_interface(&name) {
-            ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+            nt_status::STATUS_OBJECT_NAME_NOT_FOUND
         } else {
-            ntstatus::STATUS_INVALID_PARAMETER
+            nt_status::STATUS_INVALID_PARAMETER
         })
     }
 
     /// `IoGetDeviceInterfaceAlias`: no interface has the name, nor another one.
     fn IoGetDeviceInterfaceAlias(name: u64, class: u64, alias: u64) -> u32 [max PASSIVE_LEVEL] {
-        Ok(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Ok(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     }
 
     /// `IoOpenDeviceInterfaceRegistryKey`: no interface has the name, so none has a
     /// key.
     fn IoOpenDeviceInterfaceRegistryKey(name: u64, access: u32, key: u64) -> u32 [max PASSIVE_LEVEL] {
-        Ok(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Ok(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     }
 
     /// `IoGetDeviceInterfaces`: an empty list, which the caller frees.
@@ -80,7 +80,7 @@ exports! {
             caller: call.return_address(),
         };
         let Some(empty) = mm::with(|memory| memory.pools.allocate(request)) else {
-            return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+            return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
         guest::write_u64(list, empty)?;
         Ok(0)

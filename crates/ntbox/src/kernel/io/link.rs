@@ -54,7 +54,7 @@ fn create(link: u64, target: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
         }
         Inserted::Existing(existing) => {
             ob::dereference(existing, caller);
-            Err(ntstatus::STATUS_OBJECT_NAME_COLLISION.into())
+            Err(nt_status::STATUS_OBJECT_NAME_COLLISION.into())
         }
     }
 }
@@ -71,7 +71,7 @@ fn delete(link: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     if is_link {
         Ok(())
     } else {
-        Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into())
+        Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into())
     }
 }
 

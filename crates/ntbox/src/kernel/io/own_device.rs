@@ -104,13 +104,13 @@ fn open_pipe(place: u64) -> Result<u32, Fault> {
     let object = guest::read_u64(place + stack::FILE_OBJECT)?;
     let name = UnicodeString::read(object + file::FILE_NAME)?.units()?;
     if matches!(text(&name).as_str(), "" | "\\") {
-        return Ok(ntstatus::STATUS_SUCCESS);
+        return Ok(nt_status::STATUS_SUCCESS);
     }
     log::note(&format!(
         r"\Device\NamedPipe{} is not found: no program here serves a named pipe, and none can be made",
         text(&name)
     ));
-    Ok(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+    Ok(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
 }
 
 exports! {
@@ -120,14 +120,14 @@ exports! {
         let place = irp::location(packet)?;
         let (status, information) = match guest::read_u8(place + stack::MAJOR)? {
             major::CREATE | major::CLEANUP | major::CLOSE | major::FLUSH_BUFFERS | major::LOCK_CONTROL => {
-                (ntstatus::STATUS_SUCCESS, 0)
+                (nt_status::STATUS_SUCCESS, 0)
             }
-            major::READ => (ntstatus::STATUS_END_OF_FILE, 0),
+            major::READ => (nt_status::STATUS_END_OF_FILE, 0),
             major::WRITE => {
                 let length = guest::read_u32(place + stack::transfer::LENGTH)?;
-                (ntstatus::STATUS_SUCCESS, length.into())
+                (nt_status::STATUS_SUCCESS, length.into())
             }
-            _ => (ntstatus::STATUS_INVALID_DEVICE_REQUEST, 0),
+            _ => (nt_status::STATUS_INVALID_DEVICE_REQUEST, 0),
         };
         complete(packet, status, information, &Caller::of(call))
     }
@@ -137,8 +137,8 @@ exports! {
         let place = irp::location(packet)?;
         let status = match guest::read_u8(place + stack::MAJOR)? {
             major::CREATE => open_pipe(place)?,
-            major::CLEANUP | major::CLOSE => ntstatus::STATUS_SUCCESS,
-            _ => ntstatus::STATUS_INVALID_DEVICE_REQUEST,
+            major::CLEANUP | major::CLOSE => nt_status::STATUS_SUCCESS,
+            _ => nt_status::STATUS_INVALID_DEVICE_REQUEST,
         };
         complete(packet, status, 0, &Caller::of(call))
     }

@@ -2,7 +2,7 @@
 //! and nothing leaves, so whoever wants to hear of that waits for ever, and what
 //! asks for a physical device object stops the kernel, for there is none.
 
-use ntstatus::{STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Return, Stop, exports};

@@ -26,11 +26,11 @@ exports! {
     /// `IoSetIoPriorityHint`.
     fn IoSetIoPriorityHint(packet: u64, hint: u32) -> u32 [max HIGH_LEVEL] {
         if hint >= END {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         let at = packet.wrapping_add(offset::FLAGS);
         guest::write_u32(at, guest::read_u32(at)? & !MASK | (hint + 1) << SHIFT)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `IoGetPagingIoPriority`: invalid for what is no paging, normal, or high.
@@ -63,7 +63,7 @@ mod tests {
             assert_eq!(packet[4] & !MASK, 0x43);
         }
         let refused = status(IoSetIoPriorityHint, &[address_mut(&mut packet), 5]);
-        assert_eq!(refused, ntstatus::STATUS_INVALID_PARAMETER);
+        assert_eq!(refused, nt_status::STATUS_INVALID_PARAMETER);
         assert_eq!(value(IoGetIoPriorityHint, &[address(&packet)]), 4);
     }
 

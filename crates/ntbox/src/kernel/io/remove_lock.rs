@@ -150,7 +150,7 @@ exports! {
             if add(lock, -1)? == 0 {
                 signal(lock)?;
             }
-            return Ok(ntstatus::STATUS_DELETE_PENDING);
+            return Ok(nt_status::STATUS_DELETE_PENDING);
         }
         with(|locks| locks.entry(lock).or_default().push(Holder { tag, caller }));
         Ok(0)
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(memory[..8], [1, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(
             status(IoAcquireRemoveLockEx, &[lock, 3, 0, 0, 0x20]),
-            ntstatus::STATUS_DELETE_PENDING
+            nt_status::STATUS_DELETE_PENDING
         );
         assert_eq!(broken_rules(), [""; 0]);
         assert!(held().iter().all(|(held, ..)| *held != lock));

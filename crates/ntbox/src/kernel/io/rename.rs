@@ -51,7 +51,7 @@ pub fn open_target(
     let root = guest::read_u64(buffer.wrapping_add(8))?;
     let length = guest::read_u32(buffer.wrapping_add(0x10))?;
     let Ok(length) = u16::try_from(length) else {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     };
     let string = UnicodeString {
         length,
@@ -82,11 +82,11 @@ fn open(
     let (body, related) = match kind {
         Type::Device => (found, 0),
         Type::File => (guest::read_u64(found + offset::DEVICE_OBJECT)?, found),
-        _ => return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into()),
+        _ => return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into()),
     };
     let own = guest::read_u64(object + offset::DEVICE_OBJECT)?;
     if body != own || guest::read_u64(body + device::VPB)? == 0 {
-        return Err(ntstatus::STATUS_NOT_SAME_DEVICE.into());
+        return Err(nt_status::STATUS_NOT_SAME_DEVICE.into());
     }
     let opening = Opening {
         access: ADD_FILE,

@@ -63,7 +63,7 @@ exports! {
     fn IoGetRequestorSessionId(packet: u64, id: u64) -> u32 [max APC_LEVEL] {
         let known = process(packet)?.is_some();
         guest::write_u32(id, if known { 0 } else { u32::MAX })?;
-        Ok(if known { 0 } else { ntstatus::STATUS_UNSUCCESSFUL })
+        Ok(if known { 0 } else { nt_status::STATUS_UNSUCCESSFUL })
     }
 
     /// `IoThreadToProcess`: NULL for what is no thread.

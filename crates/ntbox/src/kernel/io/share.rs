@@ -115,7 +115,7 @@ exports! {
     /// `IoCheckShareAccess`.
     fn IoCheckShareAccess(access: u32, shared: u32, object: u64, share: u64, update: bool) -> u32 [max PASSIVE_LEVEL] {
         let may = check(access, shared, object, share, update)?;
-        Ok(if may { ntstatus::STATUS_SUCCESS } else { ntstatus::STATUS_SHARING_VIOLATION })
+        Ok(if may { nt_status::STATUS_SUCCESS } else { nt_status::STATUS_SHARING_VIOLATION })
     }
 
     /// `IoSetShareAccess`: for the first open.
@@ -131,7 +131,7 @@ exports! {
     {
         let shared = shared | forced(access, may_write)?;
         let may = check(access, shared, object, share, update)?;
-        Ok(if may { ntstatus::STATUS_SUCCESS } else { ntstatus::STATUS_SHARING_VIOLATION })
+        Ok(if may { nt_status::STATUS_SUCCESS } else { nt_status::STATUS_SHARING_VIOLATION })
     }
 
     /// `IoSetShareAccessEx`: the same for the first open.
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(share, [1, 1, 0, 0, 0, 0, 0]);
         value(IoSetShareAccessEx, &[1, 0, first, at, no]);
         assert_eq!(share, [1, 1, 0, 0, 1, 0, 0]);
-        let violation = ntstatus::STATUS_SHARING_VIOLATION;
+        let violation = nt_status::STATUS_SHARING_VIOLATION;
         assert_eq!(
             status(IoCheckShareAccessEx, &[1, 0, second, at, 1, yes]),
             violation
@@ -187,7 +187,7 @@ mod tests {
         // Reads and lets others read.
         value(IoSetShareAccess, &[1, 1, reader, at]);
         assert_eq!(share, [1, 1, 0, 0, 1, 0, 0]);
-        let denied = ntstatus::STATUS_SHARING_VIOLATION;
+        let denied = nt_status::STATUS_SHARING_VIOLATION;
         assert_eq!(status(IoCheckShareAccess, &[2, 3, writer, at, 1]), denied);
         assert_eq!(status(IoCheckShareAccess, &[1, 2, writer, at, 1]), denied);
         assert_eq!(share, [1, 1, 0, 0, 1, 0, 0]);

@@ -52,10 +52,10 @@ fn with_handle(base: Base, handle: u64, caller: &Caller<'_>) -> Result<Result<u6
     const READ_DATA: u32 = 1;
     if handle == 0 {
         let made = cleaned_up(base, caller)?;
-        return Ok(made.ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES));
+        return Ok(made.ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     }
     let Some(object) = make(base, caller)? else {
-        return Ok(Err(ntstatus::STATUS_INSUFFICIENT_RESOURCES));
+        return Ok(Err(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     match ob::handles::insert(object, READ_DATA, KERNEL_HANDLE, caller.address()) {
         Ok(value) => {
@@ -72,7 +72,7 @@ fn with_handle(base: Base, handle: u64, caller: &Caller<'_>) -> Result<Result<u6
 }
 
 fn or_raise(made: Option<u64>) -> Return {
-    made.ok_or_else(|| Stop::raise(ntstatus::STATUS_INSUFFICIENT_RESOURCES))
+    made.ok_or_else(|| Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
 }
 
 exports! {

@@ -130,13 +130,13 @@ exports! {
     /// `IoInitializeTimer`.
     fn IoInitializeTimer<call>(body: u64, routine: u64, context: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         if kernel_timer()? == 0 {
-            return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+            return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         }
         note_registrar(body, call.return_address());
         let mut object = guest::read_u64(body + device::TIMER)?;
         if object == 0 {
             let Some(made) = pool::allocate(PoolKind::NonPaged, SIZE, TAG) else {
-                return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+                return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
             };
             object = made;
             guest::write_u16(object + offset::TYPE, TYPE)?;

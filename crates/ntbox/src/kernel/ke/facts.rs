@@ -1,6 +1,6 @@
 //! Small facts about the machine and its threads that drivers ask for.
 
-use ntstatus::STATUS_SUCCESS;
+use nt_status::STATUS_SUCCESS;
 
 use super::{clock, dpc};
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};

@@ -2,7 +2,7 @@
 //! coherent on x64 and have nothing to flush; the lock of an interrupt, which no
 //! device of this machine has; and how long DPCs may run.
 
-use ntstatus::{STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
+use nt_status::{STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
 
 use super::dpc;
 use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};

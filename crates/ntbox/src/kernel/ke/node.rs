@@ -1,7 +1,7 @@
 //! Nodes of a machine whose memory is equally far from every processor: there is one,
 //! number 0, and all processors are in it.
 
-use ntstatus::{STATUS_BUFFER_TOO_SMALL, STATUS_SUCCESS};
+use nt_status::{STATUS_BUFFER_TOO_SMALL, STATUS_SUCCESS};
 
 use super::processor;
 use crate::kernel::call::exports;

@@ -1,6 +1,6 @@
 //! Calls with a guaranteed amount of stack.
 
-use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS};
 
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::kernel::call::{Call, exports};

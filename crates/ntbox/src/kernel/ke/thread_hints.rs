@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ntstatus::{STATUS_NO_YIELD_PERFORMED, STATUS_SUCCESS};
+use nt_status::{STATUS_NO_YIELD_PERFORMED, STATUS_SUCCESS};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};

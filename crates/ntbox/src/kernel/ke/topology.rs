@@ -67,23 +67,23 @@ exports! {
             0 => all,
             at => match processor::read_number(at)? {
                 Some(number) => vec![number],
-                None => return Ok(ntstatus::STATUS_INVALID_PARAMETER),
+                None => return Ok(nt_status::STATUS_INVALID_PARAMETER),
             },
         };
         let kinds: &[u32] = match kind {
             relation::ALL => &[relation::CORE, relation::PACKAGE, relation::NODE, relation::GROUP],
             relation::CORE..=relation::GROUP => std::slice::from_ref(&kind),
-            _ => return Ok(ntstatus::STATUS_INVALID_PARAMETER),
+            _ => return Ok(nt_status::STATUS_INVALID_PARAMETER),
         };
         let bytes: Vec<u8> = kinds.iter().flat_map(|kind| of_kind(*kind, &numbers)).collect();
         let needed = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let room = guest::read_u32(length)?;
         guest::write_u32(length, needed)?;
         if room < needed {
-            return Ok(ntstatus::STATUS_INFO_LENGTH_MISMATCH);
+            return Ok(nt_status::STATUS_INFO_LENGTH_MISMATCH);
         }
         guest::write_bytes(information, &bytes)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
             KeQueryLogicalProcessorRelationship,
             &[number, u64::from(kind), 0, at],
         );
-        if first != ntstatus::STATUS_INFO_LENGTH_MISMATCH {
+        if first != nt_status::STATUS_INFO_LENGTH_MISMATCH {
             return (first, Vec::new());
         }
         let mut bytes = vec![0_u8; length as usize];
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_told() {
         let nobody = 0x7_0000_u32;
-        let invalid = ntstatus::STATUS_INVALID_PARAMETER;
+        let invalid = nt_status::STATUS_INVALID_PARAMETER;
         assert_eq!(ask(address(&nobody), relation::CORE).0, invalid);
         assert_eq!(ask(0, 99).0, invalid);
         assert_eq!(ask(0, 2), (0, Vec::new()));

@@ -241,7 +241,7 @@ pub fn wait_for(request: &Request<'_>) -> Result<u32, Stop> {
             return Ok(status);
         }
         if request.packet != 0 && guest::read_u8(request.packet + irp::CANCEL)? != 0 {
-            return Ok(ntstatus::STATUS_CANCELLED);
+            return Ok(nt_status::STATUS_CANCELLED);
         }
         let deadline = match request.patience {
             Patience::None => return Ok(TIMEOUT),

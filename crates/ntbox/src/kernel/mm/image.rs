@@ -27,12 +27,12 @@ pub struct Image {
 /// `STATUS_COMMITMENT_LIMIT`.
 pub fn make(file: &[u8]) -> Result<(u64, u64), u32> {
     if !file.starts_with(b"MZ") {
-        return Err(ntstatus::STATUS_INVALID_IMAGE_NOT_MZ);
+        return Err(nt_status::STATUS_INVALID_IMAGE_NOT_MZ);
     }
-    let invalid = |_| ntstatus::STATUS_INVALID_IMAGE_FORMAT;
+    let invalid = |_| nt_status::STATUS_INVALID_IMAGE_FORMAT;
     let headers = pe::parse_any(file).map_err(invalid)?;
     let mut bytes = expand(file, &headers).map_err(invalid)?;
-    let information = information(file, &headers).ok_or(ntstatus::STATUS_INVALID_IMAGE_FORMAT)?;
+    let information = information(file, &headers).ok_or(nt_status::STATUS_INVALID_IMAGE_FORMAT)?;
     let size = u64::from(headers.image_size).next_multiple_of(PAGE_SIZE);
     bytes.resize(usize::try_from(size).unwrap_or(0), 0);
     let image = Image {
@@ -45,7 +45,7 @@ pub fn make(file: &[u8]) -> Result<(u64, u64), u32> {
         let pages = 0..size / PAGE_SIZE;
         if !memory.segments.commit(segment, pages, &mut memory.physical) {
             memory.segments.release(segment, &mut memory.physical);
-            return Err(ntstatus::STATUS_COMMITMENT_LIMIT);
+            return Err(nt_status::STATUS_COMMITMENT_LIMIT);
         }
         for (page, part) in (0..).zip(bytes.chunks(0x1000)) {
             let frame: Option<Pfn> = memory.segments.frame(segment, page);

@@ -170,7 +170,7 @@ fn map_user(wanted: &Wanted, view: &View, frames: &[u64], caller: u64) -> Return
     };
     let process = threads::current_process();
     if !wanted.at.is_multiple_of(PAGE_SIZE) {
-        return Err(Stop::raise(ntstatus::STATUS_INVALID_ADDRESS));
+        return Err(Stop::raise(nt_status::STATUS_INVALID_ADDRESS));
     }
     let at = Some(wanted.at).filter(|at| *at != 0);
     let va = user::map_frames(process, at, frames, protection).map_err(Stop::raise)?;

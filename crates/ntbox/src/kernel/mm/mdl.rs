@@ -425,7 +425,7 @@ exports! {
 pub fn advance(mdl: u64, bytes: u32) -> Result<u32, Stop> {
     let view = View::read(mdl)?;
     if bytes > view.bytes {
-        return Ok(ntstatus::STATUS_INVALID_PARAMETER_2);
+        return Ok(nt_status::STATUS_INVALID_PARAMETER_2);
     }
     let moved = u64::from(view.offset) + u64::from(bytes);
     let passed = moved / PAGE_SIZE;
@@ -440,7 +440,7 @@ pub fn advance(mdl: u64, bytes: u32) -> Result<u32, Stop> {
         let system = guest::read_u64(mdl + offset::MAPPED_SYSTEM_VA)?;
         guest::write_u64(mdl + offset::MAPPED_SYSTEM_VA, system + u64::from(bytes))?;
     }
-    Ok(ntstatus::STATUS_SUCCESS)
+    Ok(nt_status::STATUS_SUCCESS)
 }
 
 /// Frees the memory of a list that came from `IoAllocateMdl`.

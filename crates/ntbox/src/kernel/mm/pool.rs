@@ -6,8 +6,8 @@
 //! a block does not confuse the allocator. Bytes between the end of a block and
 //! the next one hold a guard pattern that is checked when the block is freed.
 
+use ntbox_api::{Guard, Verify};
 use rustc_hash::FxHashMap;
-use settings::{Guard, Verify};
 
 use super::lent;
 use super::pool_pages::Pool;

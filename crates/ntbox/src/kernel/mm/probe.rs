@@ -33,12 +33,12 @@ fn range(address: u64, length: u64, alignment: u32) -> Result<u64, Stop> {
         return Ok(address);
     }
     if address & u64::from(alignment).wrapping_sub(1) != 0 {
-        return Err(Stop::raise(ntstatus::STATUS_DATATYPE_MISALIGNMENT));
+        return Err(Stop::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT));
     }
     address
         .checked_add(length)
         .filter(|end| *end <= USER_PROBE_ADDRESS)
-        .ok_or_else(|| Stop::raise(ntstatus::STATUS_ACCESS_VIOLATION))
+        .ok_or_else(|| Stop::raise(nt_status::STATUS_ACCESS_VIOLATION))
 }
 
 #[cfg(test)]
@@ -62,15 +62,15 @@ mod tests {
             assert_raises(
                 export,
                 &[0x1001, 8, 4],
-                ntstatus::STATUS_DATATYPE_MISALIGNMENT,
+                nt_status::STATUS_DATATYPE_MISALIGNMENT,
             );
-            let wrong = ntstatus::STATUS_ACCESS_VIOLATION;
+            let wrong = nt_status::STATUS_ACCESS_VIOLATION;
             assert_raises(export, &[USER_PROBE_ADDRESS, 1, 1], wrong);
             assert_raises(export, &[USER_PROBE_ADDRESS - 8, 9, 1], wrong);
             assert_raises(export, &[0x1000, u64::MAX - 0xfff, 1], wrong);
             assert_raises(export, &[u64::MAX - 7, 8, 8], wrong);
             // Alignment comes first.
-            let first = ntstatus::STATUS_DATATYPE_MISALIGNMENT;
+            let first = nt_status::STATUS_DATATYPE_MISALIGNMENT;
             assert_raises(export, &[u64::MAX, 1, 2], first);
         }
         value(ProbeForRead, &[USER_PROBE_ADDRESS - 8, 8, 8]);

@@ -52,14 +52,14 @@ exports! {
             COPY_VIRTUAL => copy_virtual(target, source, bytes)?,
             _ => {
                 guest::write_u64(transferred, 0)?;
-                return Ok(ntstatus::STATUS_INVALID_PARAMETER_4);
+                return Ok(nt_status::STATUS_INVALID_PARAMETER_4);
             }
         };
         guest::write_u64(transferred, copied)?;
         Ok(match (copied == bytes, flags) {
-            (true, _) => ntstatus::STATUS_SUCCESS,
-            (false, COPY_PHYSICAL) => ntstatus::STATUS_INVALID_ADDRESS,
-            (false, _) => ntstatus::STATUS_ACCESS_VIOLATION,
+            (true, _) => nt_status::STATUS_SUCCESS,
+            (false, COPY_PHYSICAL) => nt_status::STATUS_INVALID_ADDRESS,
+            (false, _) => nt_status::STATUS_ACCESS_VIOLATION,
         })
     }
 

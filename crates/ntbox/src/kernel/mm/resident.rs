@@ -146,10 +146,10 @@ exports! {
     fn MmIsVerifierEnabled(flags: u64) -> u32 [max DISPATCH_LEVEL] {
         if !verify::is_on() {
             guest::write_u32(flags, 0)?;
-            return Ok(ntstatus::STATUS_NOT_SUPPORTED);
+            return Ok(nt_status::STATUS_NOT_SUPPORTED);
         }
         guest::write_u32(flags, VERIFIER_FLAGS)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 }
 

@@ -105,7 +105,7 @@ exports! {
             // No protection at all is refused before the size is read, which any other
             // request needs that has no file.
             if protect == 0 {
-                return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION.into());
+                return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION.into());
             }
             if file == 0 && file_object == 0 {
                 guest::read_u64(size)?;
@@ -170,12 +170,12 @@ fn check_kind(kind: u32) -> bool {
 /// Checks attributes and protection.
 fn check(wanted: &Wanted) -> Result<(), u32> {
     if !check_kind(wanted.kind) {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_6);
+        return Err(nt_status::STATUS_INVALID_PARAMETER_6);
     }
     let protect = wanted.protect;
     let plain = protect == protection::kind(protect) && protect != protection::NOACCESS;
     if !plain || !protection::is_valid(protect) {
-        return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION);
+        return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION);
     }
     Ok(())
 }
@@ -184,7 +184,7 @@ fn check(wanted: &Wanted) -> Result<(), u32> {
 fn by_file_object(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
     match of_file(object, wanted) {
         Err(Refusal::Status(
-            ntstatus::STATUS_INVALID_IMAGE_NOT_MZ | ntstatus::STATUS_INVALID_IMAGE_FORMAT,
+            nt_status::STATUS_INVALID_IMAGE_NOT_MZ | nt_status::STATUS_INVALID_IMAGE_FORMAT,
         )) => {
             let kind = flag::COMMIT;
             of_file(object, &Wanted { kind, ..*wanted })
@@ -208,22 +208,22 @@ fn make(wanted: &Wanted, mode: Mode) -> Result<u64, Refusal> {
         let entry = ob::by_handle(file, 0, Some(Type::File), user)?;
         let needed = file_access(protect);
         if user && entry.access & needed != needed {
-            return Err(ntstatus::STATUS_ACCESS_DENIED.into());
+            return Err(nt_status::STATUS_ACCESS_DENIED.into());
         }
         return of_file(entry.object, wanted);
     }
     if kind & flag::IMAGE != 0 {
-        return Err(ntstatus::STATUS_INVALID_FILE_FOR_SECTION.into());
+        return Err(nt_status::STATUS_INVALID_FILE_FOR_SECTION.into());
     }
     let size = match size {
         0 => 0,
         at => guest::read_u64(at)?,
     };
     if size == 0 || kind & flag::LARGE_PAGES != 0 && !size.is_multiple_of(LARGE_PAGE) {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_4.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_4.into());
     }
     if size > MAX_SIZE {
-        return Err(ntstatus::STATUS_SECTION_TOO_BIG.into());
+        return Err(nt_status::STATUS_SECTION_TOO_BIG.into());
     }
     let size = size.next_multiple_of(PAGE_SIZE);
     let segment = with(|memory| {
@@ -234,7 +234,7 @@ fn make(wanted: &Wanted, mode: Mode) -> Result<u64, Refusal> {
                 || !memory.segments.commit(segment, pages, &mut memory.physical))
         {
             memory.segments.release(segment, &mut memory.physical);
-            return Err(ntstatus::STATUS_COMMITMENT_LIMIT);
+            return Err(nt_status::STATUS_COMMITMENT_LIMIT);
         }
         Ok(segment)
     })?;
@@ -286,18 +286,18 @@ fn of_file(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
         ..
     } = *wanted;
     if kind & flag::LARGE_PAGES != 0 {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_6.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_6.into());
     }
-    let content = fs::content_of(object).ok_or(ntstatus::STATUS_INVALID_FILE_FOR_SECTION)?;
+    let content = fs::content_of(object).ok_or(nt_status::STATUS_INVALID_FILE_FOR_SECTION)?;
     // A file system that supports no sections of a file leaves this out.
     if guest::read_u64(object + file::SECTION_OBJECT_POINTER)? == 0 {
-        return Err(ntstatus::STATUS_INVALID_FILE_FOR_SECTION.into());
+        return Err(nt_status::STATUS_INVALID_FILE_FOR_SECTION.into());
     }
     if kind & flag::IMAGE != 0 {
         let (segment, image_size) = image::make(&content.read(0, content.size))?;
         if size != 0 && guest::read_u64(size)? > image_size {
             with(|memory| memory.segments.release(segment, &mut memory.physical));
-            return Err(ntstatus::STATUS_SECTION_TOO_BIG.into());
+            return Err(nt_status::STATUS_SECTION_TOO_BIG.into());
         }
         let size = image_size;
         return enter(Section {
@@ -316,13 +316,13 @@ fn of_file(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
         return Err(MAPPED_FILE_SIZE_ZERO.into());
     }
     if size > MAX_SIZE || (size > content.size && !protection::access(protect).write) {
-        return Err(ntstatus::STATUS_SECTION_TOO_BIG.into());
+        return Err(nt_status::STATUS_SECTION_TOO_BIG.into());
     }
     if size > content.size {
         fs::extend(object, size)?;
     }
     if !content.commit(size) {
-        return Err(ntstatus::STATUS_COMMITMENT_LIMIT.into());
+        return Err(nt_status::STATUS_COMMITMENT_LIMIT.into());
     }
     with(|memory| memory.segments.reference(content.segment));
     enter(Section {
@@ -352,16 +352,18 @@ fn query(handle: u64, class: u32, buffer: u64, length: u64, returned: u64) -> Re
     let size = match class {
         0 => BASIC_SIZE,
         1 => IMAGE_SIZE,
-        _ => return Err(ntstatus::STATUS_INVALID_INFO_CLASS.into()),
+        _ => return Err(nt_status::STATUS_INVALID_INFO_CLASS.into()),
     };
     if length < size {
-        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+        return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH.into());
     }
     let object = ob::by_handle(handle, QUERY, Some(Type::Section), false)?.object;
-    let section = get(object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    let section = get(object).ok_or(nt_status::STATUS_INVALID_HANDLE)?;
     let information = if class == 1 {
         let image = with(|memory| memory.segments.image(section.segment).cloned());
-        image.ok_or(ntstatus::STATUS_SECTION_NOT_IMAGE)?.information
+        image
+            .ok_or(nt_status::STATUS_SECTION_NOT_IMAGE)?
+            .information
     } else {
         Information::default()
             .u64(0)

@@ -200,15 +200,15 @@ pub fn map_frames(
         let start = match at {
             None => space
                 .room(bytes, END, false)
-                .ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?,
+                .ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?,
             Some(at) => {
                 // The highest allocation unit of user space is never given.
                 let end = at
                     .checked_add(bytes)
                     .filter(|end| *end <= END - GRANULARITY)
-                    .ok_or(ntstatus::STATUS_INVALID_ADDRESS)?;
+                    .ok_or(nt_status::STATUS_INVALID_ADDRESS)?;
                 if at < GRANULARITY || !space.is_free(at, end) {
-                    return Err(ntstatus::STATUS_CONFLICTING_ADDRESSES);
+                    return Err(nt_status::STATUS_CONFLICTING_ADDRESSES);
                 }
                 at
             }
@@ -284,7 +284,7 @@ pub fn see(process: u64) -> u64 {
 /// The status of touching a page that must not be touched. If it was a guard page
 /// it is one no longer; on a stack it was the last.
 pub fn status_of_touch(va: u64) -> u32 {
-    passed_guard(va).unwrap_or(ntstatus::STATUS_ACCESS_VIOLATION)
+    passed_guard(va).unwrap_or(nt_status::STATUS_ACCESS_VIOLATION)
 }
 
 /// The status of touching a guard page, which is one no longer.
@@ -297,9 +297,9 @@ pub fn passed_guard(va: u64) -> Option<u32> {
         }
         memory.apply(seen, page, page + PAGE_SIZE);
         Some(if memory.is_on_own_stack(va) {
-            ntstatus::STATUS_STACK_OVERFLOW
+            nt_status::STATUS_STACK_OVERFLOW
         } else {
-            ntstatus::STATUS_GUARD_PAGE_VIOLATION
+            nt_status::STATUS_GUARD_PAGE_VIOLATION
         })
     })
 }

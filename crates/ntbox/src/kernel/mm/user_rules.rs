@@ -204,7 +204,7 @@ pub fn check_lock(view: &View, user: bool, call: &Call<'_>) {
 /// A handler takes an exception: reports one that came of a null pointer which the
 /// request did not bring along.
 pub fn check_handled(record: u64) -> Result<(), Fault> {
-    if !verify::is_on() || guest::read_u32(record)? != ntstatus::STATUS_ACCESS_VIOLATION {
+    if !verify::is_on() || guest::read_u32(record)? != nt_status::STATUS_ACCESS_VIOLATION {
         return Ok(());
     }
     let place = guest::read_u64(record + 0x10)?;

@@ -182,8 +182,11 @@ mod tests {
         }
         // The lowest page stays reserved, and the three above it end the stack.
         assert_eq!(at, start + 3 * PAGE_SIZE);
-        assert_eq!(user::status_of_touch(at), ntstatus::STATUS_STACK_OVERFLOW);
-        assert_eq!(user::status_of_touch(at), ntstatus::STATUS_ACCESS_VIOLATION);
+        assert_eq!(user::status_of_touch(at), nt_status::STATUS_STACK_OVERFLOW);
+        assert_eq!(
+            user::status_of_touch(at),
+            nt_status::STATUS_ACCESS_VIOLATION
+        );
         user::free_all(process);
         assert_eq!(with(|memory| memory.physical.available()), before);
         assert!(with(|memory| memory.users.stacks.is_empty()));

@@ -84,7 +84,7 @@ exports! {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let map = || -> Result<u32, Refusal> {
             let request = wanted.read(Mode::Kernel)?;
-            let section = section::get(section).ok_or(ntstatus::STATUS_INVALID_PARAMETER_1)?;
+            let section = section::get(section).ok_or(nt_status::STATUS_INVALID_PARAMETER_1)?;
             map(section, process, &wanted, &request)
         };
         ob::outcome(map())
@@ -120,10 +120,10 @@ exports! {
         if known.is_none() {
             let what = format!("MmUnmapViewInSystemSpace was given {base:#018x}, where no view begins");
             stop::violation("unmap-not-mapped", Some((0xd7, base)), what, call.return_address());
-            return Ok(ntstatus::STATUS_NOT_MAPPED_VIEW);
+            return Ok(nt_status::STATUS_NOT_MAPPED_VIEW);
         }
         owed::give(base);
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 }
 
@@ -131,16 +131,16 @@ impl Wanted {
     /// Checks what can be checked without the section and the process.
     fn read(&self, mode: Mode) -> Result<Request, Refusal> {
         if !matches!(self.inherit, 1 | 2) {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER_8.into());
+            return Err(nt_status::STATUS_INVALID_PARAMETER_8.into());
         }
         if self.kind & !(RESERVE | TOP_DOWN | LARGE_PAGES | OTHER) != 0 {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER_9.into());
+            return Err(nt_status::STATUS_INVALID_PARAMETER_9.into());
         }
         if self.kind & (LARGE_PAGES | RESERVE) == LARGE_PAGES | RESERVE {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+            return Err(nt_status::STATUS_INVALID_PARAMETER.into());
         }
         if !protection::is_valid(self.protect) {
-            return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION.into());
+            return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION.into());
         }
         mode.probe(self.base, 8, 8)?;
         mode.probe(self.size, 8, 8)?;
@@ -151,7 +151,7 @@ impl Wanted {
             0 => 0,
             at => guest::read_u64(at)?,
         };
-        let limit = limit_of(self.zero_bits).map_err(|()| ntstatus::STATUS_INVALID_PARAMETER_4)?;
+        let limit = limit_of(self.zero_bits).map_err(|()| nt_status::STATUS_INVALID_PARAMETER_4)?;
         Ok(Request {
             base,
             offset,
@@ -169,10 +169,10 @@ impl Request {
     /// the mapping itself.
     fn check_range(&self) -> Result<(), u32> {
         if self.base > HIGHEST_USER_ADDRESS || END - self.base < self.size {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER_3);
+            return Err(nt_status::STATUS_INVALID_PARAMETER_3);
         }
         if self.base != 0 && self.base + self.size > self.limit {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER_4);
+            return Err(nt_status::STATUS_INVALID_PARAMETER_4);
         }
         Ok(())
     }
@@ -198,9 +198,9 @@ fn map_by_handle(section: u64, process: u64, wanted: &Wanted, mode: Mode) -> Res
     let process = ob::by_handle(process, VM_OPERATION, Some(Type::Process), user)?.object;
     let access = access_for(request.protect);
     let section = ob::by_handle(section, access, Some(Type::Section), user)?.object;
-    let section = section::get(section).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    let section = section::get(section).ok_or(nt_status::STATUS_INVALID_HANDLE)?;
     if !request.base.is_multiple_of(GRANULARITY) || !request.offset.is_multiple_of(GRANULARITY) {
-        return Err(ntstatus::STATUS_MAPPED_ALIGNMENT.into());
+        return Err(nt_status::STATUS_MAPPED_ALIGNMENT.into());
     }
     map(section, process, wanted, &request)
 }
@@ -265,14 +265,14 @@ impl Memory {
         let grows = kind & RESERVE != 0;
         let writable = protection::access(section.protect).write;
         if !view_may_be(protect, section.protect) || (grows && !writable) {
-            return Err(ntstatus::STATUS_SECTION_PROTECTION);
+            return Err(nt_status::STATUS_SECTION_PROTECTION);
         }
         if grows && section.attributes & flag::FILE == 0 {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER_9);
+            return Err(nt_status::STATUS_INVALID_PARAMETER_9);
         }
         let left = section.size.saturating_sub(offset);
         if left == 0 || (request.size > left && !grows) || request.size > END {
-            return Err(ntstatus::STATUS_INVALID_VIEW_SIZE);
+            return Err(nt_status::STATUS_INVALID_VIEW_SIZE);
         }
         let size = if request.size == 0 {
             left
@@ -280,7 +280,7 @@ impl Memory {
             request.size
         };
         if request.commit > size && !grows {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER_5);
+            return Err(nt_status::STATUS_INVALID_PARAMETER_5);
         }
         let commit = request.commit.min(left);
         let bytes = size.next_multiple_of(PAGE_SIZE);
@@ -290,20 +290,20 @@ impl Memory {
             .segments
             .commit(section.segment, committed, &mut self.physical)
         {
-            return Err(ntstatus::STATUS_COMMITMENT_LIMIT);
+            return Err(nt_status::STATUS_COMMITMENT_LIMIT);
         }
         let space = self.users.of(process);
         let start = match base {
             0 => space
                 .room(bytes, limit, kind & TOP_DOWN != 0)
-                .ok_or(ntstatus::STATUS_NO_MEMORY)?,
+                .ok_or(nt_status::STATUS_NO_MEMORY)?,
             at if (GRANULARITY..END).contains(&at)
                 && END - at >= bytes
                 && space.is_free(at, at + bytes) =>
             {
                 at
             }
-            _ => return Err(ntstatus::STATUS_CONFLICTING_ADDRESSES),
+            _ => return Err(nt_status::STATUS_CONFLICTING_ADDRESSES),
         };
         let vad = self.view(section, first, start, bytes, protect);
         self.segments.reference(section.segment);
@@ -311,7 +311,7 @@ impl Memory {
         Ok(Mapped {
             start,
             end: start + bytes,
-            status: ntstatus::STATUS_SUCCESS,
+            status: nt_status::STATUS_SUCCESS,
         })
     }
 
@@ -326,7 +326,7 @@ impl Memory {
     ) -> Result<Mapped, u32> {
         let bytes = section.size;
         if request.offset != 0 || request.size > bytes {
-            return Err(ntstatus::STATUS_INVALID_VIEW_SIZE);
+            return Err(nt_status::STATUS_INVALID_VIEW_SIZE);
         }
         let space = self.users.of(process);
         let fits = |at: u64| {
@@ -339,9 +339,9 @@ impl Memory {
             0 if fits(image.base) => image.base,
             0 => space
                 .room(bytes, request.limit, request.kind & TOP_DOWN != 0)
-                .ok_or(ntstatus::STATUS_NO_MEMORY)?,
+                .ok_or(nt_status::STATUS_NO_MEMORY)?,
             at if fits(at) => at,
-            _ => return Err(ntstatus::STATUS_CONFLICTING_ADDRESSES),
+            _ => return Err(nt_status::STATUS_CONFLICTING_ADDRESSES),
         };
         let mut vad = self.view(section, 0, start, bytes, protection::EXECUTE_WRITECOPY);
         for (n, protect) in (0..).zip(&image.protections) {
@@ -352,9 +352,9 @@ impl Memory {
         self.segments.reference(section.segment);
         self.insert_range(process, start, vad);
         let status = if start == image.base {
-            ntstatus::STATUS_SUCCESS
+            nt_status::STATUS_SUCCESS
         } else {
-            ntstatus::STATUS_IMAGE_NOT_AT_BASE
+            nt_status::STATUS_IMAGE_NOT_AT_BASE
         };
         Ok(Mapped {
             start,
@@ -400,10 +400,10 @@ fn unmap(process: u64, base: u64) -> Result<(), u32> {
             },
         )) = found
         else {
-            return Err(ntstatus::STATUS_NOT_MAPPED_VIEW);
+            return Err(nt_status::STATUS_NOT_MAPPED_VIEW);
         };
         if !memory.may_change(process, start, end, None) {
-            return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION);
+            return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION);
         }
         memory.remove_pages(process, start, end);
         memory.segments.release(segment, &mut memory.physical);
@@ -415,12 +415,12 @@ fn unmap(process: u64, base: u64) -> Result<(), u32> {
 }
 
 fn map_in_system(object: u64, base: u64, size: u64, caller: u64) -> Result<(), Refusal> {
-    let section = section::get(object).ok_or(ntstatus::STATUS_INVALID_PARAMETER_1)?;
+    let section = section::get(object).ok_or(nt_status::STATUS_INVALID_PARAMETER_1)?;
     let wanted = guest::read_u64(size)?;
     let bytes = match wanted {
         0 => section.size,
         wanted if wanted > section.size => {
-            return Err(ntstatus::STATUS_INVALID_VIEW_SIZE.into());
+            return Err(nt_status::STATUS_INVALID_VIEW_SIZE.into());
         }
         wanted => wanted,
     };
@@ -433,7 +433,7 @@ fn map_in_system(object: u64, base: u64, size: u64, caller: u64) -> Result<(), R
             .filter_map(|page| memory.segments.frame(section.segment, page))
             .collect();
         if !committed || frames.len() as u64 != pages {
-            return Err(ntstatus::STATUS_COMMITMENT_LIMIT);
+            return Err(nt_status::STATUS_COMMITMENT_LIMIT);
         }
         let access = protection::access(section.protect);
         let area = Area {
@@ -449,10 +449,10 @@ fn map_in_system(object: u64, base: u64, size: u64, caller: u64) -> Result<(), R
             .space
             .room(SYSTEM_PTES, pages + 2 * GRANULARITY / PAGE_SIZE);
         let va = va
-            .map_err(|_| ntstatus::STATUS_NO_MEMORY)?
+            .map_err(|_| nt_status::STATUS_NO_MEMORY)?
             .next_multiple_of(GRANULARITY);
         let mapped = memory.space.map(&memory.physical, va, area);
-        mapped.map_err(|_| ntstatus::STATUS_NO_MEMORY)?;
+        mapped.map_err(|_| nt_status::STATUS_NO_MEMORY)?;
         memory.segments.reference(section.segment);
         memory.system_views.insert(va, section.segment);
         Ok(va)

@@ -127,22 +127,22 @@ fn allocate(wanted: &Wanted, place: Place, mode: Mode) -> Result<(), Refusal> {
         protect,
         ..
     } = *wanted;
-    let limit = limit_of(zero_bits).map_err(|()| ntstatus::STATUS_INVALID_PARAMETER_3)?;
+    let limit = limit_of(zero_bits).map_err(|()| nt_status::STATUS_INVALID_PARAMETER_3)?;
     if !check_kind(kind) {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_5.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_5.into());
     }
     if !protection::is_valid(protect) || protection::copies_on_write(protect) {
-        return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION.into());
+        return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION.into());
     }
     if kind & flag::PHYSICAL != 0 && protect != protection::READWRITE {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_6.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_6.into());
     }
     let (base, size) = place.read(mode)?;
     if base > HIGHEST_USER_ADDRESS {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_2.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_2.into());
     }
     if size == 0 || END - base < size {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_4.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_4.into());
     }
     let process = ob::by_handle(
         wanted.process,
@@ -153,7 +153,7 @@ fn allocate(wanted: &Wanted, place: Place, mode: Mode) -> Result<(), Refusal> {
     .object;
     if kind & flag::LARGE_PAGES != 0 {
         // There is no memory of that kind, which the reference lets happen.
-        return Err(ntstatus::STATUS_INSUFFICIENT_RESOURCES.into());
+        return Err(nt_status::STATUS_INSUFFICIENT_RESOURCES.into());
     }
     let end = (base + size).next_multiple_of(PAGE_SIZE);
     let (start, end) = with(|memory| {
@@ -192,19 +192,19 @@ fn reserve(memory: &mut Memory, process: u64, request: &Reservation) -> Result<(
     let space = memory.users.of(process);
     let (start, end) = match request.at {
         Some(at) if at < GRANULARITY || !space.is_free(at, request.end) => {
-            return Err(ntstatus::STATUS_CONFLICTING_ADDRESSES);
+            return Err(nt_status::STATUS_CONFLICTING_ADDRESSES);
         }
         Some(at) => (at, request.end),
         None => {
             let start = space
                 .room(request.end, request.limit, request.top_down)
-                .ok_or(ntstatus::STATUS_NO_MEMORY)?;
+                .ok_or(nt_status::STATUS_NO_MEMORY)?;
             (start, start + request.end)
         }
     };
     let vad = if request.commit {
         let frames = memory.physical.take_zeroed((end - start) / PAGE_SIZE);
-        let frames = frames.ok_or(ntstatus::STATUS_COMMITMENT_LIMIT)?;
+        let frames = frames.ok_or(nt_status::STATUS_COMMITMENT_LIMIT)?;
         user::committed(start, &frames, Kind::Private, request.protect, true)
     } else {
         Vad {
@@ -226,9 +226,9 @@ fn commit(
     let space = memory.users.of(process);
     let (base, vad) = space
         .find(start)
-        .ok_or(ntstatus::STATUS_CONFLICTING_ADDRESSES)?;
+        .ok_or(nt_status::STATUS_CONFLICTING_ADDRESSES)?;
     if end > vad.end || vad.kind == Kind::Locked {
-        return Err(ntstatus::STATUS_CONFLICTING_ADDRESSES);
+        return Err(nt_status::STATUS_CONFLICTING_ADDRESSES);
     }
     let missing: Vec<u64> = addresses(start, end)
         .filter(|va| !vad.pages.contains_key(va))
@@ -236,18 +236,18 @@ fn commit(
     let kind = vad.kind;
     let new: Vec<(u64, Pfn)> = if let Kind::View { segment, first, .. } = kind {
         if missing.is_empty() {
-            return Err(ntstatus::STATUS_ALREADY_COMMITTED);
+            return Err(nt_status::STATUS_ALREADY_COMMITTED);
         }
         let page = |va: u64| first + (va - base) / PAGE_SIZE;
         let pages = page(start)..page(end - PAGE_SIZE) + 1;
         if !memory.segments.commit(segment, pages, &mut memory.physical) {
-            return Err(ntstatus::STATUS_COMMITMENT_LIMIT);
+            return Err(nt_status::STATUS_COMMITMENT_LIMIT);
         }
         let frame = |va: &u64| Some((*va, memory.segments.frame(segment, page(*va))?));
         missing.iter().filter_map(frame).collect()
     } else {
         let frames = memory.physical.take_zeroed(missing.len() as u64);
-        let frames = frames.ok_or(ntstatus::STATUS_COMMITMENT_LIMIT)?;
+        let frames = frames.ok_or(nt_status::STATUS_COMMITMENT_LIMIT)?;
         missing.into_iter().zip(frames).collect()
     };
     let owned = kind == Kind::Private;
@@ -281,7 +281,7 @@ fn reset(memory: &mut Memory, process: u64, start: u64, end: u64) -> Result<(u64
     let found = memory.users.of(process).find(start);
     match found {
         Some((_, vad)) if end <= vad.end && vad.kind != Kind::Locked => Ok((start, end)),
-        _ => Err(ntstatus::STATUS_CONFLICTING_ADDRESSES),
+        _ => Err(nt_status::STATUS_CONFLICTING_ADDRESSES),
     }
 }
 
@@ -292,14 +292,14 @@ fn addresses(start: u64, end: u64) -> impl Iterator<Item = u64> {
 
 fn free(process: u64, place: Place, kind: u32, mode: Mode) -> Result<(), Refusal> {
     if kind != flag::DECOMMIT && kind != flag::RELEASE {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_4.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_4.into());
     }
     let (base, size) = place.read(mode)?;
     if base > HIGHEST_USER_ADDRESS {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_2.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_2.into());
     }
     if END - base < size {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_3.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_3.into());
     }
     let process = ob::by_handle(process, VM_OPERATION, Some(Type::Process), mode.is_user())?.object;
     let start = base & !(PAGE_SIZE - 1);
@@ -308,23 +308,23 @@ fn free(process: u64, place: Place, kind: u32, mode: Mode) -> Result<(), Refusal
             .users
             .of(process)
             .find(start)
-            .ok_or(ntstatus::STATUS_MEMORY_NOT_ALLOCATED)?;
+            .ok_or(nt_status::STATUS_MEMORY_NOT_ALLOCATED)?;
         let end = if size == 0 {
             vad.end
         } else {
             (base + size).next_multiple_of(PAGE_SIZE)
         };
         if end > vad.end {
-            return Err(ntstatus::STATUS_UNABLE_TO_FREE_VM);
+            return Err(nt_status::STATUS_UNABLE_TO_FREE_VM);
         }
         if vad.kind != Kind::Private {
-            return Err(ntstatus::STATUS_UNABLE_TO_DELETE_SECTION);
+            return Err(nt_status::STATUS_UNABLE_TO_DELETE_SECTION);
         }
         if size == 0 && start != allocation {
-            return Err(ntstatus::STATUS_FREE_VM_NOT_AT_BASE);
+            return Err(nt_status::STATUS_FREE_VM_NOT_AT_BASE);
         }
         if !memory.may_change(process, start, end, None) {
-            return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION);
+            return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION);
         }
         if kind == flag::RELEASE {
             memory.remove_pages(process, start, end);
@@ -361,14 +361,14 @@ pub fn view_may_be(protect: u32, allowed: u32) -> bool {
 
 fn change(process: u64, place: Place, protect: u32, old: u64) -> Result<(), Refusal> {
     if !protection::is_valid(protect) {
-        return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION.into());
+        return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION.into());
     }
     let (base, size) = place.read(Mode::Kernel)?;
     if base > HIGHEST_USER_ADDRESS {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_2.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_2.into());
     }
     if size == 0 || END - base < size {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_3.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_3.into());
     }
     let process = ob::by_handle(process, VM_OPERATION, Some(Type::Process), false)?.object;
     let start = base & !(PAGE_SIZE - 1);
@@ -390,22 +390,22 @@ fn protect_pages(
         .of(process)
         .find(start)
         .filter(|(_, vad)| end <= vad.end)
-        .ok_or(ntstatus::STATUS_CONFLICTING_ADDRESSES)?;
+        .ok_or(nt_status::STATUS_CONFLICTING_ADDRESSES)?;
     match vad.kind {
         Kind::Private if protection::copies_on_write(protect) => {
-            return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION);
+            return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION);
         }
         Kind::View { allowed, .. } if !view_may_be(protect, allowed) => {
-            return Err(ntstatus::STATUS_SECTION_PROTECTION);
+            return Err(nt_status::STATUS_SECTION_PROTECTION);
         }
-        Kind::Locked => return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION),
+        Kind::Locked => return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION),
         _ => {}
     }
     if addresses(start, end).any(|va| !vad.pages.contains_key(&va)) {
-        return Err(ntstatus::STATUS_NOT_COMMITTED);
+        return Err(nt_status::STATUS_NOT_COMMITTED);
     }
     if !memory.may_change(process, start, end, Some(protect)) {
-        return Err(ntstatus::STATUS_INVALID_PAGE_PROTECTION);
+        return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION);
     }
     let mut before = 0;
     if let Some((_, vad)) = memory.users.of(process).find_mut(start) {

@@ -45,7 +45,7 @@ fn query(
     const SIZE: u64 = 0x30;
     match class {
         BASIC => {}
-        END_OF_CLASSES.. => return Err(ntstatus::STATUS_INVALID_INFO_CLASS.into()),
+        END_OF_CLASSES.. => return Err(nt_status::STATUS_INVALID_INFO_CLASS.into()),
         other => {
             let what = format!(
                 "ZwQueryVirtualMemory was asked for class {other:#x}, which this kernel does not know"
@@ -54,10 +54,10 @@ fn query(
         }
     }
     if length < SIZE {
-        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+        return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH.into());
     }
     if address > HIGHEST_USER_ADDRESS {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     let process = ob::by_handle(process, QUERY_INFORMATION, Some(Type::Process), false)?.object;
     let region = with(|memory| memory.users.of(process).region(address));

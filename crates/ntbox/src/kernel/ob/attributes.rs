@@ -68,7 +68,7 @@ impl Attributes {
         let name = guest::read_u64(va + 0x10)?;
         let flags = guest::read_u32(va + 0x18)?;
         if length != SIZE || flags & !VALID != 0 {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+            return Err(nt_status::STATUS_INVALID_PARAMETER.into());
         }
         let name = if name == 0 {
             None
@@ -101,7 +101,7 @@ impl Attributes {
     /// As for [`Attributes::read`]; `STATUS_INVALID_PARAMETER` without one.
     pub fn require(va: u64) -> Result<Self, Refusal> {
         if va == 0 {
-            Err(ntstatus::STATUS_INVALID_PARAMETER.into())
+            Err(nt_status::STATUS_INVALID_PARAMETER.into())
         } else {
             Self::read(va)
         }
@@ -117,7 +117,7 @@ impl Attributes {
 fn read_name(va: u64) -> Result<Vec<u16>, Refusal> {
     let string = UnicodeString::read(va)?;
     if string.length % 2 != 0 {
-        return Err(ntstatus::STATUS_OBJECT_NAME_INVALID.into());
+        return Err(nt_status::STATUS_OBJECT_NAME_INVALID.into());
     }
     Ok(string.units()?)
 }

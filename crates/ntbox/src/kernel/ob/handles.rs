@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use ntstatus::Named;
+use nt_status::Named;
 
 use super::attributes::{EXCLUSIVE, INHERIT, KERNEL_HANDLE};
 use super::types::Type;
@@ -127,18 +127,18 @@ pub fn insert_in(
         process
     };
     if attributes & EXCLUSIVE != 0 && attributes & INHERIT != 0 {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER);
+        return Err(nt_status::STATUS_INVALID_PARAMETER);
     }
     handle_rules::check_new(process, attributes, caller);
     with(|state| {
         let header = state
             .objects
             .get_mut(&object)
-            .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+            .ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
         match header.exclusive_to {
-            Some(owner) if owner != process => return Err(ntstatus::STATUS_ACCESS_DENIED),
+            Some(owner) if owner != process => return Err(nt_status::STATUS_ACCESS_DENIED),
             None if attributes & EXCLUSIVE != 0 && header.handles > 0 => {
-                return Err(ntstatus::STATUS_ACCESS_DENIED);
+                return Err(nt_status::STATUS_ACCESS_DENIED);
             }
             None if attributes & EXCLUSIVE != 0 => header.exclusive_to = Some(process),
             _ => {}
@@ -179,7 +179,7 @@ pub fn get(handle: u64) -> Result<Entry, u32> {
 pub fn get_in(process: u64, handle: u64) -> Result<Entry, u32> {
     let (process, number) = locate(process, handle);
     with(|state| state.tables.get(&process)?.entries.get(&number).copied())
-        .ok_or(ntstatus::STATUS_INVALID_HANDLE)
+        .ok_or(nt_status::STATUS_INVALID_HANDLE)
 }
 
 /// Uses up one of the references that came with a handle, as every reference by
@@ -227,10 +227,10 @@ pub fn close_in(process: u64, handle: u64, caller: &Caller<'_>) -> Result<(), u3
 /// does nothing.
 pub fn close_for(handle: u64, caller: &Caller<'_>) -> u32 {
     if [CURRENT_PROCESS, CURRENT_THREAD].contains(&handle) {
-        return ntstatus::STATUS_SUCCESS;
+        return nt_status::STATUS_SUCCESS;
     }
     let Err(status) = close(handle, caller) else {
-        return ntstatus::STATUS_SUCCESS;
+        return nt_status::STATUS_SUCCESS;
     };
     let what = format!(
         "a handle that cannot be closed, {handle:#x}, was closed: {}",
@@ -257,7 +257,7 @@ pub fn set_attributes(handle: u64, attributes: u32) -> Result<(), u32> {
             .tables
             .get_mut(&process)
             .and_then(|table| table.entries.get_mut(&number));
-        entry.ok_or(ntstatus::STATUS_INVALID_HANDLE)?.attributes = attributes;
+        entry.ok_or(nt_status::STATUS_INVALID_HANDLE)?.attributes = attributes;
         Ok(())
     })
 }
@@ -298,13 +298,13 @@ impl State {
         let table = self
             .tables
             .get_mut(&process)
-            .ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+            .ok_or(nt_status::STATUS_INVALID_HANDLE)?;
         let entry = *table
             .entries
             .get(&number)
-            .ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+            .ok_or(nt_status::STATUS_INVALID_HANDLE)?;
         if entry.attributes & PROTECT_CLOSE != 0 {
-            return Err(ntstatus::STATUS_HANDLE_NOT_CLOSABLE);
+            return Err(nt_status::STATUS_HANDLE_NOT_CLOSABLE);
         }
         table.entries.remove(&number);
         let used = table.used_up.remove(&number).unwrap_or(0);
@@ -313,7 +313,7 @@ impl State {
         let header = self
             .objects
             .get_mut(&object)
-            .ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+            .ok_or(nt_status::STATUS_INVALID_HANDLE)?;
         header.handles -= 1;
         header.ready -= READY - used;
         if header.handles == 0 {

@@ -104,12 +104,12 @@ pub enum Inserted {
 pub fn lookup(attributes: &Attributes, wanted: Option<Type>) -> Result<Found, u32> {
     let start = start(attributes)?;
     with(|state| match state.walk(start, attributes, wanted)? {
-        End::Missing { .. } => Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
+        End::Missing { .. } => Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
         End::Object { object, rest } => {
             let kind = state
                 .objects
                 .get(&object)
-                .ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?
+                .ok_or(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)?
                 .kind;
             state.reference(object);
             Ok(Found { object, kind, rest })
@@ -132,7 +132,7 @@ pub fn lookup_path(path: &[u16], wanted: Option<Type>) -> Result<Found, u32> {
 /// # Errors
 /// As for [`lookup`], and `STATUS_OBJECT_NAME_COLLISION`.
 pub fn insert(new: u64, attributes: &Attributes) -> Result<Inserted, u32> {
-    let kind = object::type_of(new).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+    let kind = object::type_of(new).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
     let permanent = attributes.has(PERMANENT);
     if attributes.name.as_ref().is_none_or(Vec::is_empty) {
         return Ok(Inserted::New);
@@ -146,12 +146,12 @@ pub fn insert(new: u64, attributes: &Attributes) -> Result<Inserted, u32> {
         End::Object { object, rest } => {
             let found = state.objects.get(&object).map(|header| header.kind);
             if rest.is_empty() && !attributes.has(OPENIF) {
-                Err(ntstatus::STATUS_OBJECT_NAME_COLLISION)
+                Err(nt_status::STATUS_OBJECT_NAME_COLLISION)
             } else if rest.is_empty() && found == Some(kind) {
                 state.reference(object);
                 Ok(Inserted::Existing(object))
             } else {
-                Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)
+                Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH)
             }
         }
     })
@@ -267,17 +267,17 @@ impl State {
         let absolute = given.first() == Some(&SEPARATOR);
         let (mut at, mut path) = match start {
             None if absolute => (self.root, given.to_vec()),
-            None => return Err(ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD),
+            None => return Err(nt_status::STATUS_OBJECT_PATH_SYNTAX_BAD),
             Some(start) => (start, given.to_vec()),
         };
         if let Some(start) = start {
             match self.objects.get(&start).map(|header| header.kind) {
                 Some(Type::File) => {}
-                _ if absolute => return Err(ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD),
+                _ if absolute => return Err(nt_status::STATUS_OBJECT_PATH_SYNTAX_BAD),
                 Some(Type::Directory) if path.is_empty() => {}
                 Some(Type::Directory) => path.insert(0, SEPARATOR),
                 Some(kind) if kind.has_syntax() => {}
-                _ => return Err(ntstatus::STATUS_INVALID_HANDLE),
+                _ => return Err(nt_status::STATUS_INVALID_HANDLE),
             }
         } else if path == [SEPARATOR] {
             path.clear();
@@ -292,12 +292,12 @@ impl State {
             let header = self
                 .objects
                 .get(&object)
-                .ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
+                .ok_or(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)?;
             match &header.payload {
                 Payload::SymbolicLink { .. }
                     if rest.is_empty() && wanted == Some(Type::SymbolicLink) => {}
                 Payload::SymbolicLink { .. } if attributes.has(DONT_REPARSE) => {
-                    return Err(ntstatus::STATUS_REPARSE_POINT_ENCOUNTERED);
+                    return Err(nt_status::STATUS_REPARSE_POINT_ENCOUNTERED);
                 }
                 Payload::SymbolicLink { target, .. } => {
                     path = join(target, &rest);
@@ -305,11 +305,11 @@ impl State {
                     continue;
                 }
                 _ if rest.is_empty() || header.kind.has_syntax() => {}
-                _ => return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
+                _ => return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH),
             }
             return Ok(End::Object { object, rest });
         }
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     }
 
     /// Follows a path through directories, up to what is none.
@@ -325,7 +325,7 @@ impl State {
                 .unwrap_or(name.len());
             let (name, following) = name.split_at(end);
             if name.is_empty() {
-                return Err(ntstatus::STATUS_OBJECT_NAME_INVALID);
+                return Err(nt_status::STATUS_OBJECT_NAME_INVALID);
             }
             let next = match directory.find(name, any_case) {
                 None if at == self.root && name == SESSION_NAMES => Some(self.global_names),
@@ -339,7 +339,7 @@ impl State {
                         name: name.to_vec(),
                     });
                 }
-                None => return Err(ntstatus::STATUS_OBJECT_PATH_NOT_FOUND),
+                None => return Err(nt_status::STATUS_OBJECT_PATH_NOT_FOUND),
             }
             rest = following;
         }

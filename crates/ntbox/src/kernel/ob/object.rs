@@ -76,7 +76,7 @@ pub enum Payload {
 /// # Errors
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 pub fn create(kind: Type, size: u64, payload: Payload) -> Result<u64, u32> {
-    let body = allocate(kind, size).ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?;
+    let body = allocate(kind, size).ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;
     with(|state| state.objects.insert(body, Header::new(kind, payload)));
     Ok(body)
 }

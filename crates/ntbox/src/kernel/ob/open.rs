@@ -33,9 +33,9 @@ pub fn insert_and_open(
         let (object, status) = match inserted {
             Inserted::New => {
                 guard(new, attributes, caller)?;
-                (new, ntstatus::STATUS_SUCCESS)
+                (new, nt_status::STATUS_SUCCESS)
             }
-            Inserted::Existing(object) => (object, ntstatus::STATUS_OBJECT_NAME_EXISTS),
+            Inserted::Existing(object) => (object, nt_status::STATUS_OBJECT_NAME_EXISTS),
         };
         let handle = open(object, attributes, access, caller);
         match inserted {
@@ -84,7 +84,7 @@ pub fn open_by_name(
     let handle = if found.kind == kind && found.rest.is_empty() {
         open(found.object, attributes, access, caller)
     } else {
-        Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)
+        Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH)
     };
     object::dereference(found.object, caller);
     handle
@@ -100,7 +100,7 @@ pub fn open(
     access: u32,
     caller: &Caller<'_>,
 ) -> Result<u64, u32> {
-    let kind = object::type_of(object).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+    let kind = object::type_of(object).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
     let access = kind.grant(access);
     open_handle(object, kind, access, attributes.flags, caller)
 }
@@ -139,15 +139,15 @@ pub fn by_handle(handle: u64, access: u32, kind: Option<Type>, user: bool) -> Re
         CURRENT_PROCESS => pseudo(threads::current_process(), Type::Process),
         CURRENT_THREAD => pseudo(threads::current_thread(), Type::Thread),
         handle if user && handles::is_kernel(handle) => {
-            return Err(ntstatus::STATUS_INVALID_HANDLE);
+            return Err(nt_status::STATUS_INVALID_HANDLE);
         }
         handle => handles::get(handle)?,
     };
     if kind.is_some_and(|kind| kind != entry.kind) {
-        return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
+        return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH);
     }
     if user && access & !entry.access != 0 {
-        return Err(ntstatus::STATUS_ACCESS_DENIED);
+        return Err(nt_status::STATUS_ACCESS_DENIED);
     }
     handles::use_up(handle);
     Ok(entry)

@@ -61,7 +61,7 @@ exports! {
         let caller = Caller::of(call);
         let run = || -> Result<(), Refusal> {
             if name == 0 {
-                return Err(ntstatus::STATUS_OBJECT_NAME_INVALID.into());
+                return Err(nt_status::STATUS_OBJECT_NAME_INVALID.into());
             }
             let units = UnicodeString::read(name)?.units()?;
             let attributes = Attributes::named(units, attributes);
@@ -76,7 +76,7 @@ exports! {
     /// `ObCloseHandle`.
     fn ObCloseHandle<call>(handle: u64, mode: u8) -> u32 [max PASSIVE_LEVEL] {
         if mode == USER_MODE && handles::is_kernel(handle) {
-            return Ok(ntstatus::STATUS_INVALID_HANDLE);
+            return Ok(nt_status::STATUS_INVALID_HANDLE);
         }
         Ok(handles::close_for(handle, &Caller::of(call)))
     }
@@ -107,7 +107,7 @@ fn by_pointer(object: u64, wanted: &Wanted, handle: u64, caller: &Caller<'_>) ->
         mode,
     } = *wanted;
     if attributes & !VALID_FOR_HANDLES != 0 {
-        return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+        return Ok(nt_status::STATUS_INVALID_PARAMETER);
     }
     let Some(own) = object::type_of(object) else {
         return Err(Stop::bug_check(
@@ -118,12 +118,12 @@ fn by_pointer(object: u64, wanted: &Wanted, handle: u64, caller: &Caller<'_>) ->
     };
     let same = kind == initial::object_of(own);
     if !same && (mode == USER_MODE || kind != 0) {
-        return Ok(ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
+        return Ok(nt_status::STATUS_OBJECT_TYPE_MISMATCH);
     }
     match open::open_handle(object, own, own.grant(access), attributes, caller) {
         Ok(value) => {
             guest::write_u64(handle, value)?;
-            Ok(ntstatus::STATUS_SUCCESS)
+            Ok(nt_status::STATUS_SUCCESS)
         }
         Err(status) => Ok(status),
     }
@@ -133,12 +133,12 @@ fn by_pointer(object: u64, wanted: &Wanted, handle: u64, caller: &Caller<'_>) ->
 fn find(attributes: &Attributes, kind: u64, caller: &Caller<'_>) -> Result<(u64, Type), u32> {
     let kind = match kind {
         0 => None,
-        address => Some(initial::type_at(address).ok_or(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)?),
+        address => Some(initial::type_at(address).ok_or(nt_status::STATUS_OBJECT_TYPE_MISMATCH)?),
     };
     let found = namespace::lookup(attributes, kind)?;
     if found.rest.is_empty() && kind.is_none_or(|kind| kind == found.kind) {
         return Ok((found.object, found.kind));
     }
     object::dereference(found.object, caller);
-    Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)
+    Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH)
 }

@@ -43,7 +43,7 @@ pub fn write(
 fn answer(object: u64, information: u64, length: u32, return_length: u64) -> Result<(), Refusal> {
     let name = full(object);
     if name.is_none() && object::type_of(object) == Some(Type::Key) {
-        return Err(ntstatus::STATUS_KEY_DELETED.into());
+        return Err(nt_status::STATUS_KEY_DELETED.into());
     }
     let text = name.as_ref().map_or(0, |name| 2 * name.len() + 2);
     let needed = SIZE.saturating_add(u32::try_from(text).unwrap_or(u32::MAX));
@@ -54,9 +54,9 @@ fn answer(object: u64, information: u64, length: u32, return_length: u64) -> Res
         // The I/O manager, which names files, has a status of its own.
         let file = object::type_of(object) == Some(Type::File);
         return Err(if file && length >= SIZE {
-            ntstatus::STATUS_BUFFER_OVERFLOW.into()
+            nt_status::STATUS_BUFFER_OVERFLOW.into()
         } else {
-            ntstatus::STATUS_INFO_LENGTH_MISMATCH.into()
+            nt_status::STATUS_INFO_LENGTH_MISMATCH.into()
         });
     }
     let mut string = UnicodeString {

@@ -108,7 +108,7 @@ fn by_handle(wanted: &Wanted, out: &Out, caller: &Caller<'_>) -> Result<u32, Sto
         0 => None,
         address => match initial::type_at(address) {
             Some(kind) => Some(kind),
-            None => return Ok(ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
+            None => return Ok(nt_status::STATUS_OBJECT_TYPE_MISMATCH),
         },
     };
     let user = wanted.mode == USER_MODE;
@@ -121,7 +121,7 @@ fn by_handle(wanted: &Wanted, out: &Out, caller: &Caller<'_>) -> Result<u32, Sto
                 guest::write_u32(out.information, entry.attributes)?;
                 guest::write_u32(out.information.wrapping_add(4), entry.access)?;
             }
-            Ok(ntstatus::STATUS_SUCCESS)
+            Ok(nt_status::STATUS_SUCCESS)
         }
     }
 }
@@ -155,9 +155,9 @@ fn by_pointer(object: u64, kind: u64, mode: u8, caller: &Caller<'_>) -> Result<u
     let own = object::type_of(object).ok_or_else(|| no_object(object, "referenced"))?;
     let same = kind == initial::object_of(own);
     if !same && (mode == USER_MODE || kind == initial::object_of(Type::SymbolicLink)) {
-        return Ok(ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
+        return Ok(nt_status::STATUS_OBJECT_TYPE_MISMATCH);
     }
-    reference(object, caller).map(|_| ntstatus::STATUS_SUCCESS)
+    reference(object, caller).map(|_| nt_status::STATUS_SUCCESS)
 }
 
 fn reference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
@@ -218,5 +218,5 @@ fn by_tagged_handle_failure(call: &mut Call<'_>) -> Return {
 /// What a reference by handle does when it fails: no object, and a status.
 fn fail(call: &Call<'_>, out: usize) -> Return {
     guest::write_u64(call.argument(out)?, 0)?;
-    Ok(u64::from(ntstatus::STATUS_INVALID_HANDLE))
+    Ok(u64::from(nt_status::STATUS_INVALID_HANDLE))
 }

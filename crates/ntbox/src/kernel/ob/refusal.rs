@@ -33,7 +33,7 @@ impl From<Stop> for Refusal {
 
 /// What a function that returns an NTSTATUS gives: `STATUS_SUCCESS`, or why not.
 pub fn status(result: Result<(), Refusal>) -> Result<u32, Stop> {
-    outcome(result.map(|()| ntstatus::STATUS_SUCCESS))
+    outcome(result.map(|()| nt_status::STATUS_SUCCESS))
 }
 
 /// The same where there is more than one kind of success.

@@ -1,7 +1,7 @@
 //! `ZwPowerInformation`: what the machine can do to save power. It always runs, so
 //! that is little.
 
-use ntstatus::{STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED};
+use nt_status::{STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;

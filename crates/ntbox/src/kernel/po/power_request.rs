@@ -51,20 +51,20 @@ fn change(
     let request = requests.get_mut(object);
     let request = request.ok_or_else(|| unknown(function, object))?;
     if kind != SYSTEM_REQUIRED {
-        return Ok(ntstatus::STATUS_NOT_SUPPORTED);
+        return Ok(nt_status::STATUS_NOT_SUPPORTED);
     }
     match change(request.count) {
         Some(count) => {
             request.count = count;
-            Ok(ntstatus::STATUS_SUCCESS)
+            Ok(nt_status::STATUS_SUCCESS)
         }
-        None => Ok(ntstatus::STATUS_UNSUCCESSFUL),
+        None => Ok(nt_status::STATUS_UNSUCCESSFUL),
     }
 }
 
 fn no_memory(call: &mut crate::kernel::call::Call<'_>) -> Return {
     guest::write_u64(call.argument(0)?, 0)?;
-    Ok(u64::from(ntstatus::STATUS_INSUFFICIENT_RESOURCES))
+    Ok(u64::from(nt_status::STATUS_INSUFFICIENT_RESOURCES))
 }
 
 exports! {
@@ -72,11 +72,11 @@ exports! {
     fn PoCreatePowerRequest<call>(request: u64, body: u64, context: u64) -> u32 [max APC_LEVEL] fails_by no_memory {
         guest::write_u64(request, 0)?;
         if body == 0 {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         let object = REQUESTS.lock().add(Request { count: 0, caller: call.return_address() });
         guest::write_u64(request, object)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `PoSetPowerRequest`.
@@ -106,7 +106,7 @@ mod tests {
         processor();
         let mut object = 7_u64;
         let out = address_mut(&mut object);
-        let invalid = ntstatus::STATUS_INVALID_PARAMETER;
+        let invalid = nt_status::STATUS_INVALID_PARAMETER;
         assert_eq!(status(PoCreatePowerRequest, &[out, 0, 0]), invalid);
         assert_eq!(object, 0);
         let device = 0x1000;
@@ -114,12 +114,12 @@ mod tests {
         let object = guest::read_u64(out).unwrap();
         assert_eq!(status(PoSetPowerRequest, &[object, 1]), 0);
         assert_eq!(status(PoSetPowerRequest, &[object, 1]), 0);
-        let unsupported = ntstatus::STATUS_NOT_SUPPORTED;
+        let unsupported = nt_status::STATUS_NOT_SUPPORTED;
         assert_eq!(status(PoSetPowerRequest, &[object, 0]), unsupported);
         assert_eq!(status(PoClearPowerRequest, &[object, 2]), unsupported);
         assert_eq!(status(PoClearPowerRequest, &[object, 1]), 0);
         assert_eq!(status(PoClearPowerRequest, &[object, 1]), 0);
-        let unsuccessful = ntstatus::STATUS_UNSUCCESSFUL;
+        let unsuccessful = nt_status::STATUS_UNSUCCESSFUL;
         assert_eq!(status(PoClearPowerRequest, &[object, 1]), unsuccessful);
         value(PoDeletePowerRequest, &[object]);
         assert_eq!(take_left_behind(), []);

@@ -2,7 +2,7 @@
 //! has it. It is plugged in, its display is on, and it has no lid and no battery,
 //! so nothing changes and nobody hears a second time.
 
-use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::PASSIVE_LEVEL;
@@ -77,7 +77,7 @@ exports! {
         // The GUID and the value, for as long as the callback looks at them.
         let Some(shown) = pool::allocate(PoolKind::Paged, 20, TAG) else {
             CALLBACKS.lock().remove(number);
-            return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+            return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
         let written = guest::write_bytes(shown, &id).and_then(|()| guest::write_u32(shown + 16, *value));
         if written.is_ok() {

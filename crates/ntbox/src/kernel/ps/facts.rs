@@ -1,6 +1,6 @@
 //! More of what may be known of processes and threads.
 
-use ntstatus::{STATUS_INVALID_CID, STATUS_PENDING, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_CID, STATUS_PENDING, STATUS_SUCCESS};
 
 use super::{process_at, thread_at};
 use crate::kernel::call::exports;

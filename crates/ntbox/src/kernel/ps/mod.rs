@@ -5,7 +5,7 @@ mod facts;
 pub mod notify;
 pub mod quota;
 
-use ntstatus::{STATUS_INVALID_CID, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_CID, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS};
 
 use super::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use super::call::{Call, Export, Stop, exports};

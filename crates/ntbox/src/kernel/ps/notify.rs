@@ -3,7 +3,7 @@
 //! critical region. No image is loaded after the driver's own, so of images
 //! nothing is heard.
 
-use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::call::{Call, Register, Return, Stop, exports};

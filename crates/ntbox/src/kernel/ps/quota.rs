@@ -69,7 +69,7 @@ fn give_back(process: u64, kind: u32, amount: u64) -> Result<(), u64> {
 /// The status of a charge.
 fn charged(process: u64, kind: u32, amount: u64) -> u32 {
     if charge(process, kind, amount) {
-        ntstatus::STATUS_SUCCESS
+        nt_status::STATUS_SUCCESS
     } else {
         EXCEEDED
     }

@@ -1,7 +1,7 @@
 //! `ANSI_STRING`, which `STRING` and `OEM_STRING` are too: counted strings of
 //! bytes. Case is that of ASCII.
 
-use ntstatus::{STATUS_BUFFER_TOO_SMALL, STATUS_NAME_TOO_LONG, STATUS_SUCCESS};
+use nt_status::{STATUS_BUFFER_TOO_SMALL, STATUS_NAME_TOO_LONG, STATUS_SUCCESS};
 
 use super::text::{self, UNLIMITED};
 use super::{scan, unicode};

@@ -1,7 +1,7 @@
 //! `RtlCompressBuffer` and its kin, for LZNT1. The other formats that Windows has
 //! stop the driver with their number, for an invented answer would be worse.
 
-use ntstatus::{STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use nt_status::{STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use super::{lznt1, scan};
 use crate::kernel::call::irql::APC_LEVEL;

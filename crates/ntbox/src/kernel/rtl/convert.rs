@@ -3,7 +3,7 @@
 //! The counted-string routines end what they store with a NUL and fail if it
 //! does not fit; the `…N` routines convert as much as fits and say how much.
 
-use ntstatus::{
+use nt_status::{
     STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER,
     STATUS_INVALID_PARAMETER_2, STATUS_INVALID_PARAMETER_4, STATUS_INVALID_PARAMETER_5,
     STATUS_NO_MEMORY, STATUS_SOME_NOT_MAPPED, STATUS_SUCCESS,

@@ -12,7 +12,7 @@ const UNMAPPABLE_CHARACTER: u32 = 0xc000_0162;
 /// Stores bytes behind a counted string, in pool if they are to be there.
 fn store(call: &Call<'_>, to: u64, bytes: &[u8], allocate: bool) -> Result<u32, Stop> {
     let Ok(length) = u16::try_from(bytes.len()) else {
-        return Ok(ntstatus::STATUS_INVALID_PARAMETER_2);
+        return Ok(nt_status::STATUS_INVALID_PARAMETER_2);
     };
     let mut string = Counted::read(to)?;
     if allocate {
@@ -20,17 +20,17 @@ fn store(call: &Call<'_>, to: u64, bytes: &[u8], allocate: bool) -> Result<u32, 
         string.buffer = 0;
         if length != 0 {
             let Some(buffer) = block::take(call, length.into()) else {
-                return Ok(ntstatus::STATUS_NO_MEMORY);
+                return Ok(nt_status::STATUS_NO_MEMORY);
             };
             string.buffer = buffer;
         }
     } else if length > string.maximum_length {
-        return Ok(ntstatus::STATUS_BUFFER_OVERFLOW);
+        return Ok(nt_status::STATUS_BUFFER_OVERFLOW);
     }
     string.length = length;
     guest::write_bytes(string.buffer, bytes)?;
     string.write(to)?;
-    Ok(ntstatus::STATUS_SUCCESS)
+    Ok(nt_status::STATUS_SUCCESS)
 }
 
 /// To bytes, after a change of each character.
@@ -116,7 +116,7 @@ mod tests {
         let from = Text::ansi(&mut bytes, 2);
         let mut to = Text::unicode(&mut wide_room, 0);
         let arguments = [address_mut(&mut to), address(&from), 0];
-        let overflow = ntstatus::STATUS_BUFFER_OVERFLOW;
+        let overflow = nt_status::STATUS_BUFFER_OVERFLOW;
         assert_eq!(
             status(RtlOemStringToCountedUnicodeString, &arguments),
             overflow

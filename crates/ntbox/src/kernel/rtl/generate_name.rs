@@ -178,7 +178,7 @@ exports! {
         let given = UnicodeString::read(out)?;
         super::scan::write_units(given.buffer, &text)?;
         guest::write_u16(out, u16::try_from(2 * text.len()).unwrap_or(0))?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 }
 

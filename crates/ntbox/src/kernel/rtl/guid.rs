@@ -1,6 +1,6 @@
 //! GUIDs as text, `{6B29FC40-CA47-1067-B31D-00DD010662DA}`.
 
-use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS};
 
 use super::{block, scan};
 use crate::kernel::call::exports;

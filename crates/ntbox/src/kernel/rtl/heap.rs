@@ -6,7 +6,7 @@
 //! A heap is a block of pool with a list of its blocks, each of which has a
 //! header in front of what the driver gets.
 
-use ntstatus::{STATUS_NO_MEMORY, STATUS_SUCCESS};
+use nt_status::{STATUS_NO_MEMORY, STATUS_SUCCESS};
 
 use crate::kernel::call::irql::APC_LEVEL;
 use crate::kernel::call::{Call, Stop, exports};

@@ -45,7 +45,7 @@ impl Encoding {
     /// The first way in which all of these can be written, or the status.
     fn of(kind: u8, numbers: &[u64]) -> Result<Self, u32> {
         if !matches!(kind, kind::PORT | kind::MEMORY | kind::MEMORY_LARGE) {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+            return Err(nt_status::STATUS_INVALID_PARAMETER);
         }
         let fits = |shift: u32| {
             numbers.iter().all(|number| {
@@ -72,7 +72,7 @@ impl Encoding {
                 flag: *flag,
                 shift: *shift,
             }),
-            _ => Err(ntstatus::STATUS_UNSUCCESSFUL),
+            _ => Err(nt_status::STATUS_UNSUCCESSFUL),
         }
     }
 
@@ -114,10 +114,10 @@ exports! {
         };
         let shifts = [0].into_iter().chain(LARGE.iter().map(|(_, shift)| *shift));
         let Some(length) = shifts.into_iter().find_map(whole) else {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         };
         guest::write_u64(target, length)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlCmEncodeMemIoResource`.
@@ -129,7 +129,7 @@ exports! {
         encoding.write(descriptor.wrapping_add(partial::TYPE), descriptor.wrapping_add(partial::FLAGS))?;
         guest::write_u64(descriptor.wrapping_add(partial::START), start)?;
         guest::write_u32(descriptor.wrapping_add(partial::LENGTH), encoding.short(length))?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlCmDecodeMemIoResource`: the length.
@@ -152,7 +152,7 @@ exports! {
         guest::write_u32(descriptor.wrapping_add(wanted::ALIGNMENT), encoding.short(alignment))?;
         guest::write_u64(descriptor.wrapping_add(wanted::MINIMUM), minimum)?;
         guest::write_u64(descriptor.wrapping_add(wanted::MAXIMUM), maximum)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlIoDecodeMemIoResource`: the length.
@@ -197,9 +197,9 @@ mod tests {
         assert_eq!(decode(), (0x100_0001_0000, start, (7, 0x405)));
         assert_eq!(encode(7, 0xffff_0000_0000_0000), 0);
         assert_eq!(decode(), (0xffff_0000_0000_0000, start, (7, 0x805)));
-        assert_eq!(encode(3, 0x1_0000_0001), ntstatus::STATUS_UNSUCCESSFUL);
-        assert_eq!(encode(1, 0x1_0000_0000), ntstatus::STATUS_UNSUCCESSFUL);
-        assert_eq!(encode(2, 1), ntstatus::STATUS_INVALID_PARAMETER);
+        assert_eq!(encode(3, 0x1_0000_0001), nt_status::STATUS_UNSUCCESSFUL);
+        assert_eq!(encode(1, 0x1_0000_0000), nt_status::STATUS_UNSUCCESSFUL);
+        assert_eq!(encode(2, 1), nt_status::STATUS_INVALID_PARAMETER);
         assert_eq!(decode().0, 0xffff_0000_0000_0000, "nothing is written then");
         assert_eq!((encode(1, 8), decode().2), (0, (1, 5)));
         assert_eq!(value(RtlCmDecodeMemIoResource, &[at, 0]), 8);
@@ -225,7 +225,7 @@ mod tests {
         }
         assert_eq!(
             status(RtlFindClosestEncodableLength, &[u64::MAX, to]),
-            ntstatus::STATUS_INVALID_PARAMETER
+            nt_status::STATUS_INVALID_PARAMETER
         );
         assert_eq!(target, 0xffff_ffff_0000_0000);
     }
@@ -247,7 +247,7 @@ mod tests {
         let odd = [at, 3, 0x2_0000_0000, 1, 1, u64::MAX];
         assert_eq!(
             status(RtlIoEncodeMemIoResource, &odd),
-            ntstatus::STATUS_UNSUCCESSFUL
+            nt_status::STATUS_UNSUCCESSFUL
         );
         assert_eq!(
             value(RtlIoDecodeMemIoResource, &[at, 0, 0, 0]),

@@ -1,7 +1,7 @@
 //! Numbers from text and text from numbers, in the bases that the `Rtl` routines
 //! know: 2, 8, 10 and 16.
 
-use ntstatus::{
+use nt_status::{
     STATUS_ACCESS_VIOLATION, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
 

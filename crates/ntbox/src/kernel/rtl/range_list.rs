@@ -113,7 +113,7 @@ struct New {
 
 fn add(at: u64, new: &New, caller: u64) -> Result<u32, Stop> {
     if new.start > new.end {
-        return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+        return Ok(nt_status::STATUS_INVALID_PARAMETER);
     }
     let known = ranges(at)?;
     let shared = new.flags & ADD_SHARED != 0;
@@ -132,7 +132,7 @@ fn add(at: u64, new: &New, caller: u64) -> Result<u32, Stop> {
         caller,
     };
     let Some(block) = mm::with(|memory| memory.pools.allocate(request)) else {
-        return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+        return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
     };
     let flags = if shared { SHARED } else { 0 } | if conflict { CONFLICT } else { 0 };
     guest::write_u64(block + range::START, new.start)?;
@@ -152,7 +152,7 @@ fn add(at: u64, new: &New, caller: u64) -> Result<u32, Stop> {
     guest::write_u64(previous, links)?;
     guest::write_u64(next + 8, links)?;
     changed(at, 1)?;
-    Ok(ntstatus::STATUS_SUCCESS)
+    Ok(nt_status::STATUS_SUCCESS)
 }
 
 fn remove(range: &Range, caller: u64) -> Result<(), Fault> {
@@ -219,9 +219,9 @@ fn show(walk: u64, current: u64, out: u64) -> Result<u32, Fault> {
     guest::write_u64(walk + iterator::CURRENT, current)?;
     guest::write_u64(out, current)?;
     Ok(if current == 0 {
-        ntstatus::STATUS_NO_MORE_ENTRIES
+        nt_status::STATUS_NO_MORE_ENTRIES
     } else {
-        ntstatus::STATUS_SUCCESS
+        nt_status::STATUS_SUCCESS
     })
 }
 
@@ -268,7 +268,7 @@ exports! {
         let Some(range) = known.iter().find(same) else { return Ok(NOT_FOUND) };
         remove(range, call.return_address())?;
         changed(at, -1)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlDeleteOwnersRanges`.
@@ -277,7 +277,7 @@ exports! {
             remove(range, call.return_address())?;
             changed(at, -1)?;
         }
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlFindRange`: the highest place.
@@ -286,14 +286,14 @@ exports! {
         callback: u64, out: u64,
     ) -> u32 [max APC_LEVEL] {
         if length == 0 || alignment == 0 || minimum > maximum {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         let tolerance = Tolerance { flags, attributes, callback, context };
         let size = (u64::from(length), u64::from(alignment));
         let found = find(&ranges(at)?, (minimum, maximum), size, &tolerance, &Caller::of(call));
-        let Some(start) = found else { return Ok(ntstatus::STATUS_UNSUCCESSFUL) };
+        let Some(start) = found else { return Ok(nt_status::STATUS_UNSUCCESSFUL) };
         guest::write_u64(out, start)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlIsRangeAvailable`.
@@ -304,7 +304,7 @@ exports! {
         let known = ranges(at)?;
         let free = tolerance.obstacle(&known, start, end, &Caller::of(call)).is_none();
         guest::write_u8(available, free.into())?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlGetFirstRange`.
@@ -321,7 +321,7 @@ exports! {
     fn RtlGetNextRange(walk: u64, out: u64, forwards: bool) -> u32 [max APC_LEVEL] {
         let at = guest::read_u64(walk.wrapping_add(iterator::HEAD))?;
         if guest::read_u32(walk + iterator::STAMP)? != guest::read_u32(at + list::STAMP)? {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         let current = guest::read_u64(walk + iterator::CURRENT)?;
         if current == 0 {
@@ -367,7 +367,7 @@ mod tests {
         }
         assert_eq!(
             (status_of, guest::read_u64(out)),
-            (ntstatus::STATUS_NO_MORE_ENTRIES, Ok(0))
+            (nt_status::STATUS_NO_MORE_ENTRIES, Ok(0))
         );
         all
     }
@@ -378,7 +378,7 @@ mod tests {
         let at = new_list(&mut memory);
         assert_eq!(
             (add(at, (9, 8), 0, 1), starts(at, true).len()),
-            (ntstatus::STATUS_INVALID_PARAMETER, 0)
+            (nt_status::STATUS_INVALID_PARAMETER, 0)
         );
         assert_eq!(
             (add(at, (0x100, 0x1ff), 0, 1), add(at, (0x10, 0x1f), 0, 1)),
@@ -422,7 +422,7 @@ mod tests {
         };
         assert_eq!(find(0, 0x10, 0), (0, 0x100));
         assert_eq!(find(0, 0x11, 0), (0, 0x68));
-        assert_eq!(find(0x70, 0x11, 0), (ntstatus::STATUS_UNSUCCESSFUL, 0));
+        assert_eq!(find(0x70, 0x11, 0), (nt_status::STATUS_UNSUCCESSFUL, 0));
         let available = |start: u64, end: u64, attributes: u64| {
             let mut answer = 7_u8;
             let arguments = [

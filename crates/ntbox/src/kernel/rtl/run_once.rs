@@ -1,7 +1,7 @@
 //! One-time initialisation (`RTL_RUN_ONCE`): a word of the driver whose low two
 //! bits say how far it is, and whose rest is what was made.
 
-use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
+use nt_status::{STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
 
 use crate::kernel::call::irql::APC_LEVEL;
 use crate::kernel::call::{Stop, exports};

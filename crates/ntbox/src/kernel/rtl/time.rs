@@ -1,7 +1,7 @@
 //! Calendar time. System time counts units of 100 ns since the start of 1601;
 //! local time is UTC here.
 
-use ntstatus::STATUS_SUCCESS;
+use nt_status::STATUS_SUCCESS;
 
 use crate::kernel::call::exports;
 use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL};

@@ -3,7 +3,7 @@
 //! A counted string need not end in a NUL. Most routines here store one behind
 //! the text when there is room, as the kernel does, and never count it.
 
-use ntstatus::{
+use nt_status::{
     STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER,
     STATUS_INVALID_PARAMETER_2, STATUS_NAME_TOO_LONG, STATUS_NO_MEMORY, STATUS_SUCCESS,
 };

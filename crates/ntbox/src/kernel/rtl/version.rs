@@ -1,6 +1,6 @@
 //! Which Windows this is, and how a driver asks whether that is enough.
 
-use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STATUS_SUCCESS};
 
 use crate::OsVersion;
 use crate::kernel::call::exports;

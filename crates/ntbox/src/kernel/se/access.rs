@@ -54,14 +54,14 @@ pub fn check(descriptor: &Descriptor, token: &Token, question: Question) -> Resu
     let mut wanted = question.desired & !granted;
     if question.desired == 0 {
         return if granted == 0 {
-            Err(ntstatus::STATUS_ACCESS_DENIED)
+            Err(nt_status::STATUS_ACCESS_DENIED)
         } else {
             Ok(granted)
         };
     }
     if wanted & SYSTEM_SECURITY != 0 {
         if !token.has_privilege(SECURITY_PRIVILEGE) {
-            return Err(ntstatus::STATUS_PRIVILEGE_NOT_HELD);
+            return Err(nt_status::STATUS_PRIVILEGE_NOT_HELD);
         }
         granted |= SYSTEM_SECURITY;
     }
@@ -83,11 +83,11 @@ pub fn check(descriptor: &Descriptor, token: &Token, question: Question) -> Resu
         allowed &= allowed_by_list(descriptor, question.mapping, restricting);
     }
     if wanted & !allowed != 0 {
-        return Err(ntstatus::STATUS_ACCESS_DENIED);
+        return Err(nt_status::STATUS_ACCESS_DENIED);
     }
     granted |= wanted | if maximum { allowed } else { 0 };
     if granted == 0 {
-        return Err(ntstatus::STATUS_ACCESS_DENIED);
+        return Err(nt_status::STATUS_ACCESS_DENIED);
     }
     Ok(granted)
 }
@@ -150,16 +150,16 @@ exports! {
             let all = if desired & MAXIMUM_ALLOWED == 0 { 0 } else { question.mapping[3] };
             Ok(desired & !MAXIMUM_ALLOWED | granted | all)
         } else if descriptor == 0 {
-            Err(ntstatus::STATUS_ACCESS_DENIED)
+            Err(nt_status::STATUS_ACCESS_DENIED)
         } else {
             match (Descriptor::read(descriptor)?, token::of_context(context)?) {
                 (Some(descriptor), Ok(token)) => check(&descriptor, &token, question),
-                (None, _) => Err(ntstatus::STATUS_ACCESS_DENIED),
+                (None, _) => Err(nt_status::STATUS_ACCESS_DENIED),
                 (_, Err(status)) => Err(status),
             }
         };
         guest::write_u32(granted_access, outcome.unwrap_or(0))?;
-        guest::write_u32(status, outcome.err().unwrap_or(ntstatus::STATUS_SUCCESS))?;
+        guest::write_u32(status, outcome.err().unwrap_or(nt_status::STATUS_SUCCESS))?;
         Ok(outcome.is_ok())
     }
 

@@ -121,7 +121,7 @@ fn append(state: u64, more: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
             caller: caller.address(),
         };
         let Some(new) = mm::with(|memory| memory.pools.allocate(request)) else {
-            return Ok(ntstatus::STATUS_INSUFFICIENT_RESOURCES);
+            return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
         guest::copy(new, used, SET_HEADER + PRIVILEGE * u64::from(before))?;
         set = new;
@@ -140,7 +140,7 @@ fn append(state: u64, more: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
         guest::write_u64(aux_data + aux::PRIVILEGES_USED, set)?;
         guest::write_u8(state + offset::PRIVILEGES_ALLOCATED, 1)?;
     }
-    Ok(ntstatus::STATUS_SUCCESS)
+    Ok(nt_status::STATUS_SUCCESS)
 }
 
 exports! {
@@ -149,7 +149,7 @@ exports! {
         fails 0xc000_009a
     {
         create(state, aux_data, desired, mapping, &Caller::of(call))?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `SeDeleteAccessState`: what it holds, not the structure.

@@ -72,19 +72,19 @@ exports! {
     /// `RtlCreateAcl`.
     fn RtlCreateAcl(acl: u64, size: u32, revision: u32) -> u32 [max APC_LEVEL] {
         if u64::from(size) < HEADER {
-            return Ok(ntstatus::STATUS_BUFFER_TOO_SMALL);
+            return Ok(nt_status::STATUS_BUFFER_TOO_SMALL);
         }
         let revision = u8::try_from(revision).unwrap_or(0);
         let Ok(size) = u16::try_from(size) else {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         };
         if !(REVISION..=LAST_REVISION).contains(&revision) {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         guest::write_bytes(acl, &[revision, 0])?;
         guest::write_u16(acl.wrapping_add(2), size & !3)?;
         guest::write_u32(acl.wrapping_add(4), 0)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlAddAccessAllowedAce`.
@@ -110,10 +110,10 @@ exports! {
     /// `RtlGetAce`.
     fn RtlGetAce(acl: u64, index: u32, entry: u64) -> u32 [max APC_LEVEL] {
         let get = || -> Result<(), Refusal> {
-            let offsets = offsets(acl, ntstatus::STATUS_INVALID_PARAMETER)?;
+            let offsets = offsets(acl, nt_status::STATUS_INVALID_PARAMETER)?;
             let index = usize::try_from(index).unwrap_or(usize::MAX);
             if index + 1 >= offsets.len() {
-                return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+                return Err(nt_status::STATUS_INVALID_PARAMETER.into());
             }
             Ok(guest::write_u64(entry, acl.wrapping_add(offsets[index]))?)
         };
@@ -132,21 +132,21 @@ fn offsets(acl: u64, otherwise: u32) -> Result<Vec<u64>, Refusal> {
 
 fn add_allowed(acl: u64, revision: u32, flags: u32, mask: u32, sid: u64) -> Result<(), Refusal> {
     if !sid::is_valid(sid)? {
-        return Err(ntstatus::STATUS_INVALID_SID.into());
+        return Err(nt_status::STATUS_INVALID_SID.into());
     }
     let list = List::read(acl)?;
     let revision = u8::try_from(revision).unwrap_or(u8::MAX);
     if revision > LAST_REVISION || list.revision > LAST_REVISION {
-        return Err(ntstatus::STATUS_REVISION_MISMATCH.into());
+        return Err(nt_status::STATUS_REVISION_MISMATCH.into());
     }
     if flags & !INHERIT_FLAGS != 0 {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
-    let offsets = offsets(acl, ntstatus::STATUS_INVALID_ACL)?;
+    let offsets = offsets(acl, nt_status::STATUS_INVALID_ACL)?;
     let end = offsets.last().copied().unwrap_or(HEADER);
     let size = ENTRY_HEADER + sid::length(sid)?;
     if end + size > list.size {
-        return Err(ntstatus::STATUS_ALLOTTED_SPACE_EXCEEDED.into());
+        return Err(nt_status::STATUS_ALLOTTED_SPACE_EXCEEDED.into());
     }
     let at = acl.wrapping_add(end);
     guest::write_bytes(at, &[0, u8::try_from(flags).unwrap_or(0)])?;
@@ -158,7 +158,7 @@ fn add_allowed(acl: u64, revision: u32, flags: u32, mask: u32, sid: u64) -> Resu
 }
 
 fn add(acl: u64, revision: u32, index: u32, entries: u64, length: u32) -> Result<(), Refusal> {
-    let invalid = ntstatus::STATUS_INVALID_PARAMETER;
+    let invalid = nt_status::STATUS_INVALID_PARAMETER;
     let list = List::read(acl)?;
     let offsets = offsets(acl, invalid)?;
     let revision = u8::try_from(revision).map_err(|_| invalid)?;
@@ -177,7 +177,7 @@ fn add(acl: u64, revision: u32, index: u32, entries: u64, length: u32) -> Result
     }
     let end = offsets.last().copied().unwrap_or(HEADER);
     if end + length > list.size {
-        return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+        return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
     }
     let index = usize::try_from(index).unwrap_or(usize::MAX);
     let place = offsets.get(index).copied().unwrap_or(end);
@@ -192,10 +192,10 @@ fn add(acl: u64, revision: u32, index: u32, entries: u64, length: u32) -> Result
 }
 
 fn delete(acl: u64, index: u32) -> Result<(), Refusal> {
-    let offsets = offsets(acl, ntstatus::STATUS_INVALID_PARAMETER)?;
+    let offsets = offsets(acl, nt_status::STATUS_INVALID_PARAMETER)?;
     let index = usize::try_from(index).unwrap_or(usize::MAX);
     if index >= offsets.len() - 1 {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     let (from, next) = (offsets[index], offsets[index + 1]);
     let end = offsets.last().copied().unwrap_or(next);

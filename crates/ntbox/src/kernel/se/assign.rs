@@ -88,7 +88,7 @@ fn read(at: u64) -> Result<Descriptor, Refusal> {
     if at == 0 {
         return Ok(Descriptor::default());
     }
-    Ok(Descriptor::read(at)?.ok_or(ntstatus::STATUS_INVALID_SECURITY_DESCR)?)
+    Ok(Descriptor::read(at)?.ok_or(nt_status::STATUS_INVALID_SECURITY_DESCR)?)
 }
 
 fn kind_at(at: u64) -> Result<Option<[u8; 16]>, Fault> {
@@ -116,7 +116,7 @@ fn make(wanted: &Wanted, token: &Token) -> Result<Descriptor, Refusal> {
         || !Mode::previous().is_user()
         || token.has_privilege(SECURITY_PRIVILEGE);
     if audits && !held {
-        return Err(ntstatus::STATUS_PRIVILEGE_NOT_HELD.into());
+        return Err(nt_status::STATUS_PRIVILEGE_NOT_HELD.into());
     }
     let mut child = Child {
         owner,

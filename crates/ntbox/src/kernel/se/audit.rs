@@ -24,15 +24,15 @@ pub fn left_behind() -> Vec<Left> {
 
 fn register(routine: u64, context: u64, caller: u64) -> u32 {
     if routine == 0 {
-        return ntstatus::STATUS_INVALID_PARAMETER;
+        return nt_status::STATUS_INVALID_PARAMETER;
     }
     ROUTINES.lock().push((routine, context, caller));
-    ntstatus::STATUS_SUCCESS
+    nt_status::STATUS_SUCCESS
 }
 
 fn unregister(routine: u64, context: u64) -> u32 {
     if routine == 0 {
-        return ntstatus::STATUS_INVALID_PARAMETER;
+        return nt_status::STATUS_INVALID_PARAMETER;
     }
     let mut routines = ROUTINES.lock();
     let at = routines
@@ -41,9 +41,9 @@ fn unregister(routine: u64, context: u64) -> u32 {
     match at {
         Some(at) => {
             routines.remove(at);
-            ntstatus::STATUS_SUCCESS
+            nt_status::STATUS_SUCCESS
         }
-        None => ntstatus::STATUS_NOT_FOUND,
+        None => nt_status::STATUS_NOT_FOUND,
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn routines_are_registered_once_for_each_time() {
         processor();
-        let invalid = ntstatus::STATUS_INVALID_PARAMETER;
+        let invalid = nt_status::STATUS_INVALID_PARAMETER;
         assert_eq!(
             status(SeRegisterLogonSessionTerminatedRoutine, &[0]),
             invalid
@@ -111,7 +111,7 @@ mod tests {
             status(SeRegisterLogonSessionTerminatedRoutineEx, &[0x2000, 5]),
             0
         );
-        let unknown = ntstatus::STATUS_NOT_FOUND;
+        let unknown = nt_status::STATUS_NOT_FOUND;
         assert_eq!(
             status(SeUnregisterLogonSessionTerminatedRoutine, &[0x2000]),
             unknown

@@ -62,9 +62,9 @@ exports! {
                 return Ok(guest::write_u64(captured, descriptor)?);
             }
             if guest::read_u8(descriptor)? != 1 {
-                return Err(ntstatus::STATUS_UNKNOWN_REVISION.into());
+                return Err(nt_status::STATUS_UNKNOWN_REVISION.into());
             }
-            let copy = Descriptor::read(descriptor)?.ok_or(ntstatus::STATUS_INVALID_SECURITY_DESCR)?;
+            let copy = Descriptor::read(descriptor)?.ok_or(nt_status::STATUS_INVALID_SECURITY_DESCR)?;
             let block = in_pool(&copy.relative(), call.return_address())?;
             Ok(guest::write_u64(captured, block)?)
         };
@@ -87,7 +87,7 @@ exports! {
             crate::kernel::ex::pool::free(block, None, call.return_address(), "SeDeassignSecurity")?;
             guest::write_u64(descriptor, 0)?;
         }
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 }
 
@@ -102,7 +102,7 @@ pub fn in_pool(bytes: &[u8], caller: u64) -> Result<u64, Refusal> {
         caller,
     };
     let block = mm::with(|memory| memory.pools.allocate(request))
-        .ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?;
+        .ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;
     guest::write_bytes(block, bytes)?;
     Ok(block)
 }
@@ -139,16 +139,16 @@ fn fits(descriptor: u64, length: u32, owner_needed: bool) -> Result<bool, guest:
 fn to_relative(absolute: u64, relative: u64, length: u64) -> Result<(), Refusal> {
     let control = guest::read_u16(absolute.wrapping_add(CONTROL))?;
     if control & control::SELF_RELATIVE != 0 {
-        return Err(ntstatus::STATUS_BAD_DESCRIPTOR_FORMAT.into());
+        return Err(nt_status::STATUS_BAD_DESCRIPTOR_FORMAT.into());
     }
     let bytes = Descriptor::read(absolute)?
-        .ok_or(ntstatus::STATUS_INVALID_SECURITY_DESCR)?
+        .ok_or(nt_status::STATUS_INVALID_SECURITY_DESCR)?
         .relative();
     let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let room = guest::read_u32(length)?;
     guest::write_u32(length, size)?;
     if room < size {
-        return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+        return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
     }
     Ok(guest::write_bytes(relative, &bytes)?)
 }
@@ -160,9 +160,9 @@ fn to_absolute(
 ) -> Result<(), Refusal> {
     let control = guest::read_u16(relative.wrapping_add(CONTROL))?;
     if control & control::SELF_RELATIVE == 0 {
-        return Err(ntstatus::STATUS_BAD_DESCRIPTOR_FORMAT.into());
+        return Err(nt_status::STATUS_BAD_DESCRIPTOR_FORMAT.into());
     }
-    let read = Descriptor::read(relative)?.ok_or(ntstatus::STATUS_INVALID_SECURITY_DESCR)?;
+    let read = Descriptor::read(relative)?.ok_or(nt_status::STATUS_INVALID_SECURITY_DESCR)?;
     let owner = read.owner.as_ref().map(Sid::bytes);
     let group = read.group.as_ref().map(Sid::bytes);
     let parts = [owner, group, read.sacl.as_deref(), read.dacl.as_deref()];
@@ -174,7 +174,7 @@ fn to_absolute(
         guest::write_u32(size, needed)?;
     }
     if small {
-        return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+        return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
     }
     guest::fill(absolute, 0, descriptor::ABSOLUTE_SIZE)?;
     guest::write_u8(absolute, 1)?;

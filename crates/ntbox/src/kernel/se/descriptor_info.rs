@@ -21,14 +21,14 @@ fn query(wanted: u64, buffer: u64, length: u64, own: u64) -> Result<(), Refusal>
     let parts = guest::read_u32(wanted)?;
     let descriptor = match guest::read_u64(own)? {
         0 => Descriptor::default(),
-        at => Descriptor::read(at)?.ok_or(ntstatus::STATUS_INVALID_SECURITY_DESCR)?,
+        at => Descriptor::read(at)?.ok_or(nt_status::STATUS_INVALID_SECURITY_DESCR)?,
     };
     let bytes = descriptor.only(parts).relative();
     let room = guest::read_u32(length)?;
     let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     guest::write_u32(length, size)?;
     if room < size {
-        return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+        return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
     }
     Ok(guest::write_bytes(buffer, &bytes)?)
 }
@@ -70,7 +70,7 @@ fn set(wanted: u64, change: u64, own: u64, mapping: u64, caller: u64) -> Result<
         return Err(BAD_DESCRIPTOR_FORMAT.into());
     }
     let read =
-        |at| Descriptor::read(at)?.ok_or(Refusal::from(ntstatus::STATUS_INVALID_SECURITY_DESCR));
+        |at| Descriptor::read(at)?.ok_or(Refusal::from(nt_status::STATUS_INVALID_SECURITY_DESCR));
     let (mut descriptor, mut new) = (read(at)?, read(change)?);
     let mut rights = [0; 4];
     for (n, right) in (0..).zip(rights.iter_mut()) {
@@ -103,7 +103,7 @@ exports! {
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         if flags != 0 {
             crate::kernel::log::note("SeSetSecurityDescriptorInfoEx fails: entries are not inherited by themselves here");
-            return Ok(ntstatus::STATUS_NOT_SUPPORTED);
+            return Ok(nt_status::STATUS_NOT_SUPPORTED);
         }
         ob::status(set(wanted, change, own, mapping, call.return_address()))
     }
@@ -143,7 +143,7 @@ mod tests {
         ];
         assert_eq!(
             status(SeQuerySecurityDescriptorInfo, &arguments),
-            ntstatus::STATUS_BUFFER_TOO_SMALL
+            nt_status::STATUS_BUFFER_TOO_SMALL
         );
         assert_eq!(status(SeQuerySecurityDescriptorInfo, &arguments), 0);
         assert_eq!(buffer[..length as usize], first[..]);

@@ -19,11 +19,11 @@ exports! {
     /// `RtlCreateSecurityDescriptor`: absolute, without anything.
     fn RtlCreateSecurityDescriptor(descriptor: u64, revision: u32) -> u32 [max APC_LEVEL] {
         if revision != u32::from(REVISION) {
-            return Ok(ntstatus::STATUS_UNKNOWN_REVISION);
+            return Ok(nt_status::STATUS_UNKNOWN_REVISION);
         }
         guest::fill(descriptor, 0, ABSOLUTE_SIZE)?;
         guest::write_u8(descriptor, REVISION)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlSetDaclSecurityDescriptor`.
@@ -99,14 +99,14 @@ pub fn length(va: u64) -> Result<u64, Fault> {
 fn changeable(descriptor: u64) -> Result<u16, Refusal> {
     let control = readable(descriptor)?;
     if control & control::SELF_RELATIVE != 0 {
-        return Err(ntstatus::STATUS_INVALID_SECURITY_DESCR.into());
+        return Err(nt_status::STATUS_INVALID_SECURITY_DESCR.into());
     }
     Ok(control)
 }
 
 fn readable(descriptor: u64) -> Result<u16, Refusal> {
     if guest::read_u8(descriptor)? != REVISION {
-        return Err(ntstatus::STATUS_UNKNOWN_REVISION.into());
+        return Err(nt_status::STATUS_UNKNOWN_REVISION.into());
     }
     Ok(guest::read_u16(descriptor.wrapping_add(CONTROL))?)
 }

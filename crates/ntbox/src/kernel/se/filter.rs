@@ -37,7 +37,7 @@ exports! {
 
 fn count(at: u64) -> Result<u64, Refusal> {
     match guest::read_u32(at)? {
-        count if count >= TOO_MANY => Err(ntstatus::STATUS_INVALID_PARAMETER.into()),
+        count if count >= TOO_MANY => Err(nt_status::STATUS_INVALID_PARAMETER.into()),
         count => Ok(u64::from(count)),
     }
 }
@@ -49,7 +49,7 @@ fn groups(at: u64) -> Result<Vec<(Sid, u32)>, Refusal> {
     }
     let one = |n: u64| -> Result<(Sid, u32), Refusal> {
         let entry = at.wrapping_add(8 + 0x10 * n);
-        let sid = Sid::read(guest::read_u64(entry)?)?.ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+        let sid = Sid::read(guest::read_u64(entry)?)?.ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
         Ok((sid, guest::read_u32(entry.wrapping_add(8))?))
     };
     (0..count(at)?).map(one).collect()
@@ -66,7 +66,7 @@ fn privileges(at: u64) -> Result<Vec<u64>, Refusal> {
 }
 
 fn filter(object: u64, wanted: &Wanted, out: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
-    let token = token::get(object).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+    let token = token::get(object).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
     if wanted.flags & !(DISABLE_MAX_PRIVILEGE | SANDBOX_INERT) != 0 {
         let what = format!(
             "SeFilterToken was called with flags {:#x}, of which this kernel knows 1 and 2 only",
@@ -81,11 +81,11 @@ fn filter(object: u64, wanted: &Wanted, out: u64, caller: &Caller<'_>) -> Result
     let deleted = privileges(wanted.delete)?;
     let restricting = groups(wanted.restrict)?;
     if restricting.iter().any(|(_, attributes)| *attributes != 0) {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     let restricting: Vec<Sid> = restricting.into_iter().map(|(sid, _)| sid).collect();
     let less = restricted(token, wanted.flags, &disabled, &deleted, restricting);
-    let new = token::insert(less).ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?;
+    let new = token::insert(less).ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;
     ob::reference_for(new, caller);
     ob::dereference(new, caller);
     Ok(guest::write_u64(out, new)?)
@@ -211,7 +211,7 @@ mod tests {
             attributes: 4,
         };
         let refused = filtered(0, 0, 0, address(&groups)).map(drop);
-        assert_eq!(refused, Err(ntstatus::STATUS_INVALID_PARAMETER));
+        assert_eq!(refused, Err(nt_status::STATUS_INVALID_PARAMETER));
         groups.attributes = 0;
         let (object, token) = filtered(0, 0, 0, address(&groups)).unwrap();
         assert_eq!(value(token::SeTokenIsRestricted, &[object]), 1);

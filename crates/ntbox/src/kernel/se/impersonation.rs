@@ -93,16 +93,16 @@ fn set(thread: u64, client: Option<Client>, caller: &Caller<'_>) {
 /// Lets a thread act in a client's name. One that its process may not impersonate
 /// can only be looked at, by a copy of its token.
 fn impersonate(thread: u64, mut client: Client, caller: &Caller<'_>) -> Result<(), Refusal> {
-    let token = token::get(client.token).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+    let token = token::get(client.token).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
     let owner = threads::thread(thread)
-        .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?
+        .ok_or(nt_status::STATUS_INVALID_PARAMETER)?
         .process;
     let own = token::of_process(owner).and_then(token::get);
     let allowed =
         own.is_some_and(|own| own.has_privilege(IMPERSONATE_PRIVILEGE) || own.user == token.user);
     if client.level > IDENTIFICATION && !allowed {
         client.token =
-            token::copy(client.token, IDENTIFICATION).ok_or(ntstatus::STATUS_NO_MEMORY)?;
+            token::copy(client.token, IDENTIFICATION).ok_or(nt_status::STATUS_NO_MEMORY)?;
         client.level = IDENTIFICATION;
     } else {
         ob::reference(client.token);
@@ -138,7 +138,7 @@ fn create(source: &Source, quality: u64, remote: bool, to: u64) -> Result<(), Re
         ob::reference(source.token);
         source.token
     } else {
-        token::copy(source.token, wanted).ok_or(ntstatus::STATUS_NO_MEMORY)?
+        token::copy(source.token, wanted).ok_or(nt_status::STATUS_NO_MEMORY)?
     };
     guest::fill(to, 0, context::SIZE)?;
     guest::write_bytes(to, &qualities)?;
@@ -197,7 +197,7 @@ exports! {
         let caller = Caller::of(call);
         if token == 0 {
             set(thread, None, &caller);
-            return Ok(ntstatus::STATUS_SUCCESS);
+            return Ok(nt_status::STATUS_SUCCESS);
         }
         let client = Client { token, level, copy_on_open: copy, effective_only: effective };
         ob::status(impersonate(thread, client, &caller))

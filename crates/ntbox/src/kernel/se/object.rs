@@ -38,7 +38,7 @@ pub fn of(object: u64) -> Descriptor {
 /// `STATUS_INVALID_SECURITY_DESCR`, also for what cannot be read.
 pub fn set(object: u64, descriptor: u64) -> Result<(), u32> {
     let new = Descriptor::read(descriptor).ok().flatten();
-    let new = new.ok_or(ntstatus::STATUS_INVALID_SECURITY_DESCR)?;
+    let new = new.ok_or(nt_status::STATUS_INVALID_SECURITY_DESCR)?;
     let parts = [
         (1, new.owner.is_some()),
         (2, new.group.is_some()),
@@ -100,7 +100,7 @@ fn query(
         let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         guest::write_u32(to.needed, size)?;
         if to.length < size {
-            return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+            return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
         }
         Ok(guest::write_bytes(to.buffer, &bytes)?)
     };
@@ -123,7 +123,7 @@ fn set_by_handle(
     caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
     if descriptor == 0 {
-        return Err(ntstatus::STATUS_ACCESS_VIOLATION.into());
+        return Err(nt_status::STATUS_ACCESS_VIOLATION.into());
     }
     mode.probe(descriptor, 0x14, 4)?;
     let object = guarded_by(handle, rights_for(parts, true), mode)?;
@@ -169,7 +169,7 @@ exports! {
         match ob::by_handle(handle, 0, None, false) {
             Ok(_) => {
                 guest::write_u8(generates, 0)?;
-                Ok(ntstatus::STATUS_SUCCESS)
+                Ok(nt_status::STATUS_SUCCESS)
             }
             Err(status) => Ok(status),
         }
@@ -217,7 +217,7 @@ fn guarded_by(handle: u64, access: u32, mode: Mode) -> Result<u64, Refusal> {
 }
 
 fn change(object: u64, parts: u32, descriptor: u64) -> Result<(), Refusal> {
-    let new = Descriptor::read(descriptor)?.ok_or(ntstatus::STATUS_INVALID_SECURITY_DESCR)?;
+    let new = Descriptor::read(descriptor)?.ok_or(nt_status::STATUS_INVALID_SECURITY_DESCR)?;
     let mut own = of(object);
     own.replace(parts, &new);
     with(|set| set.insert(object, own));

@@ -126,21 +126,21 @@ exports! {
     fn RtlCopySid(room: u32, to: u64, from: u64) -> u32 [max APC_LEVEL] {
         let size = length(from)?;
         if u64::from(room) < size {
-            return Ok(ntstatus::STATUS_BUFFER_TOO_SMALL);
+            return Ok(nt_status::STATUS_BUFFER_TOO_SMALL);
         }
         guest::copy(to, from, size)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlInitializeSid`: the sub-authorities are the caller's to fill in.
     fn RtlInitializeSid(sid: u64, authority: u64, count: u8) -> u32 [max DISPATCH_LEVEL] {
         if count > MAX_SUB_AUTHORITIES {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         guest::write_u8(sid, REVISION)?;
         guest::write_u8(sid.wrapping_add(1), count)?;
         guest::copy(sid.wrapping_add(2), authority, 6)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlSubAuthoritySid`: the address of a sub-authority.
@@ -158,19 +158,19 @@ exports! {
         [max PASSIVE_LEVEL] fails 0xc000_0017
     {
         let Some(sid) = Sid::read(sid)? else {
-            return Ok(ntstatus::STATUS_INVALID_SID);
+            return Ok(nt_status::STATUS_INVALID_SID);
         };
         let units: Vec<u16> = sid.text().encode_utf16().collect();
         let length = u16::try_from(2 * units.len()).unwrap_or(0);
         let mut target = UnicodeString::read(string)?;
         if allocate {
             let Some(buffer) = block::take(call, u64::from(length) + 2) else {
-                return Ok(ntstatus::STATUS_NO_MEMORY);
+                return Ok(nt_status::STATUS_NO_MEMORY);
             };
             target.buffer = buffer;
             target.maximum_length = length + 2;
         } else if target.maximum_length < length {
-            return Ok(ntstatus::STATUS_BUFFER_OVERFLOW);
+            return Ok(nt_status::STATUS_BUFFER_OVERFLOW);
         }
         let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
         guest::write_bytes(target.buffer, &bytes)?;
@@ -179,6 +179,6 @@ exports! {
         }
         target.length = length;
         target.write(string)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 }

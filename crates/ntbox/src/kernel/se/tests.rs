@@ -48,17 +48,20 @@ fn only_what_a_list_allows_is_granted() {
         (&Sid::administrators(), 0x1000_0000),
     ]));
     assert_eq!(ask(&world_reads, 1), Ok(1));
-    assert_eq!(ask(&world_reads, 3), Err(ntstatus::STATUS_ACCESS_DENIED));
+    assert_eq!(ask(&world_reads, 3), Err(nt_status::STATUS_ACCESS_DENIED));
     assert_eq!(ask(&world_reads, 0x200_0000), Ok(FILE[0]));
-    assert_eq!(ask(&world_reads, 0), Err(ntstatus::STATUS_ACCESS_DENIED));
+    assert_eq!(ask(&world_reads, 0), Err(nt_status::STATUS_ACCESS_DENIED));
     let administrators = guarded(allow(&[(&Sid::administrators(), 0x1000_0000)]));
-    assert_eq!(ask(&administrators, 1), Err(ntstatus::STATUS_ACCESS_DENIED));
+    assert_eq!(
+        ask(&administrators, 1),
+        Err(nt_status::STATUS_ACCESS_DENIED)
+    );
     let nobody = guarded(allow(&[]));
-    assert_eq!(ask(&nobody, 0x2_0000), Err(ntstatus::STATUS_ACCESS_DENIED));
+    assert_eq!(ask(&nobody, 0x2_0000), Err(nt_status::STATUS_ACCESS_DENIED));
     assert_eq!(ask(&Descriptor::default(), 3), Ok(3));
     assert_eq!(
         ask(&world_reads, 0x100_0000),
-        Err(ntstatus::STATUS_PRIVILEGE_NOT_HELD)
+        Err(nt_status::STATUS_PRIVILEGE_NOT_HELD)
     );
 }
 
@@ -68,7 +71,7 @@ fn a_denial_before_a_grant_wins_and_groups_for_denial_deny() {
     // The first entry denies.
     list[8] = 1;
     let descriptor = guarded(list);
-    assert_eq!(ask(&descriptor, 2), Err(ntstatus::STATUS_ACCESS_DENIED));
+    assert_eq!(ask(&descriptor, 2), Err(nt_status::STATUS_ACCESS_DENIED));
     assert_eq!(ask(&descriptor, 1), Ok(1));
 }
 
@@ -77,7 +80,7 @@ fn an_owner_may_always_change_the_list() {
     let mut descriptor = guarded(allow(&[]));
     descriptor.owner = Some(Sid::nt(&[21, 7]));
     assert_eq!(ask(&descriptor, 0x4_0000), Ok(0x4_0000));
-    assert_eq!(ask(&descriptor, 1), Err(ntstatus::STATUS_ACCESS_DENIED));
+    assert_eq!(ask(&descriptor, 1), Err(nt_status::STATUS_ACCESS_DENIED));
 }
 
 #[test]

@@ -290,7 +290,7 @@ pub fn of_context(context: u64) -> Result<Result<Token, u32>, Fault> {
         return Ok(Err(impersonation::BAD_LEVEL));
     }
     let token = client.map_or_else(|| primary_of(context), |(token, _)| Ok(token))?;
-    Ok(get(token).ok_or(ntstatus::STATUS_ACCESS_DENIED))
+    Ok(get(token).ok_or(nt_status::STATUS_ACCESS_DENIED))
 }
 
 /// The token that a call is checked by: that of the client whom its thread
@@ -307,7 +307,7 @@ pub fn current() -> Result<Token, u32> {
         || of_process(threads::current_process()),
         |client| Some(client.token),
     );
-    token.and_then(get).ok_or(ntstatus::STATUS_ACCESS_DENIED)
+    token.and_then(get).ok_or(nt_status::STATUS_ACCESS_DENIED)
 }
 
 /// Writes a subject context and references its tokens.
@@ -418,19 +418,19 @@ exports! {
     /// `SeQuerySessionIdToken`.
     fn SeQuerySessionIdToken(token: u64, session: u64) -> u32 [max PASSIVE_LEVEL] {
         guest::write_u32(session, 0)?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `SeMarkLogonSessionForTerminationNotification`: sessions do not end here.
     fn SeMarkLogonSessionForTerminationNotification(id: u64) -> u32 [max PASSIVE_LEVEL] {
         let known = SESSIONS.contains(&guest::read_u64(id)?);
-        Ok(if known { ntstatus::STATUS_SUCCESS } else { ntstatus::STATUS_NOT_FOUND })
+        Ok(if known { nt_status::STATUS_SUCCESS } else { nt_status::STATUS_NOT_FOUND })
     }
 
     /// `SeQueryAuthenticationIdToken`: `SYSTEM_LUID` for the system.
     fn SeQueryAuthenticationIdToken(token: u64, id: u64) -> u32 [max DISPATCH_LEVEL] {
         guest::write_u64(id, authentication_id(token))?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 }
 

@@ -39,7 +39,7 @@ exports! {
 }
 
 fn query(object: u64, class: u32, information: u64, caller: u64) -> Result<(), Refusal> {
-    let token = token::get(object).ok_or(ntstatus::STATUS_INVALID_PARAMETER_1)?;
+    let token = token::get(object).ok_or(nt_status::STATUS_INVALID_PARAMETER_1)?;
     // The session goes where others put the address of a block.
     if class == class::SESSION_ID {
         return Ok(guest::write_u32(information, 0)?);
@@ -91,7 +91,7 @@ pub(super) fn answer(token: &Token, object: u64, class: u32, at: u64) -> Result<
         | class::SANDBOX_INERT
         | class::ORIGIN
         | 0
-        | class::END.. => return Err(ntstatus::STATUS_INVALID_INFO_CLASS.into()),
+        | class::END.. => return Err(nt_status::STATUS_INVALID_INFO_CLASS.into()),
         other => {
             let what = format!(
                 "SeQueryInformationToken was asked for class {other}, which this kernel does not know"

@@ -49,7 +49,7 @@ fn open_process(
     caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
     let entry = ob::by_handle(process, PROCESS_QUERY, Some(Type::Process), mode.is_user())?;
-    let object = token::of_process(entry.object).ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?;
+    let object = token::of_process(entry.object).ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;
     give(object, access, flags, handle, mode, caller)
 }
 
@@ -88,13 +88,13 @@ fn query(handle: u64, class: u32, to: &Answer, mode: Mode) -> Result<(), Refusal
     let bytes = if class == SESSION_CLASS {
         vec![0; 4]
     } else {
-        let token = token::get(entry.object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+        let token = token::get(entry.object).ok_or(nt_status::STATUS_INVALID_HANDLE)?;
         token_information::answer(&token, entry.object, class, to.buffer)?
     };
     let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     guest::write_u32(to.needed, size)?;
     if to.length < size {
-        return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+        return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
     }
     Ok(guest::write_bytes(to.buffer, &bytes)?)
 }
@@ -121,7 +121,7 @@ fn duplicate(
     /// Where a `SECURITY_QUALITY_OF_SERVICE` has its level.
     const LEVEL: u64 = 4;
     let entry = ob::by_handle(handle, DUPLICATE, Some(Type::Token), mode.is_user())?;
-    let token = token::get(entry.object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    let token = token::get(entry.object).ok_or(nt_status::STATUS_INVALID_HANDLE)?;
     let attributes = match copy.attributes {
         0 => Attributes::named(Vec::new(), 0),
         at => Attributes::read(at)?.with_quality_of(at)?,
@@ -133,7 +133,7 @@ fn duplicate(
     let level = match copy.kind {
         PRIMARY => None,
         IMPERSONATION => Some(wanted),
-        _ => return Err(ntstatus::STATUS_INVALID_PARAMETER.into()),
+        _ => return Err(nt_status::STATUS_INVALID_PARAMETER.into()),
     };
     // Nobody can do more in a client's name than the client allowed.
     let too_much = token.level.is_some_and(|own| match level {
@@ -144,7 +144,7 @@ fn duplicate(
         return Err(impersonation::BAD_LEVEL.into());
     }
     let new = token::insert(token::Token { level, ..token });
-    let new = new.ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?;
+    let new = new.ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;
     let access = if copy.access == 0 {
         entry.access
     } else {

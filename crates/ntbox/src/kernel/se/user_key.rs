@@ -1,6 +1,6 @@
 //! Where the registry keeps what is the current user's.
 
-use ntstatus::{STATUS_NO_MEMORY, STATUS_SUCCESS};
+use nt_status::{STATUS_NO_MEMORY, STATUS_SUCCESS};
 
 use super::token;
 use crate::kernel::call::exports;

@@ -75,7 +75,7 @@ pub fn call_nowhere(mut context: Context, routine: &Routine) -> ! {
     // address it is about. There is nothing to go on with.
     let record = ExceptionRecord {
         flags: NONCONTINUABLE,
-        ..ExceptionRecord::hardware(ntstatus::STATUS_ACCESS_VIOLATION, NT.base, &[0, u64::MAX])
+        ..ExceptionRecord::hardware(nt_status::STATUS_ACCESS_VIOLATION, NT.base, &[0, u64::MAX])
     };
     raise(&context, record)
 }
@@ -253,7 +253,7 @@ impl Search {
             match answer {
                 disposition::CONTINUE_EXECUTION if self.flags & NONCONTINUABLE != 0 => {
                     return Ok(Some(Verdict::Raise(
-                        ntstatus::STATUS_NONCONTINUABLE_EXCEPTION,
+                        nt_status::STATUS_NONCONTINUABLE_EXCEPTION,
                     )));
                 }
                 disposition::CONTINUE_EXECUTION => {
@@ -269,7 +269,7 @@ impl Search {
                     let level = position.level;
                     frame = collide(position, self.dispatcher, level)?;
                 }
-                _ => return Ok(Some(Verdict::Raise(ntstatus::STATUS_INVALID_DISPOSITION))),
+                _ => return Ok(Some(Verdict::Raise(nt_status::STATUS_INVALID_DISPOSITION))),
             }
         }
     }

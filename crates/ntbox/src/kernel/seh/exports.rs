@@ -30,12 +30,12 @@ exports! {
 
     /// `ExRaiseAccessViolation`, any IRQL. Never returns.
     fn ExRaiseAccessViolation() -> () [max HIGH_LEVEL] {
-        Err(Stop::raise(ntstatus::STATUS_ACCESS_VIOLATION))
+        Err(Stop::raise(nt_status::STATUS_ACCESS_VIOLATION))
     }
 
     /// `ExRaiseDatatypeMisalignment`, any IRQL. Never returns.
     fn ExRaiseDatatypeMisalignment() -> () [max HIGH_LEVEL] {
-        Err(Stop::raise(ntstatus::STATUS_DATATYPE_MISALIGNMENT))
+        Err(Stop::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT))
     }
 
     /// `RtlRaiseException`, any IRQL: raises what the caller's record says, and
@@ -140,7 +140,7 @@ exports! {
         let mut registers = Context::read(context)?;
         if record != 0 {
             let record = ExceptionRecord::read(record)?;
-            if record.code == ntstatus::STATUS_LONGJUMP && record.count >= 1 {
+            if record.code == nt_status::STATUS_LONGJUMP && record.count >= 1 {
                 jump::restore(record.information[0], &mut registers)?;
             }
         }
@@ -170,7 +170,7 @@ exports! {
             return resume(&context);
         }
         let mut room = room(call);
-        let record = ExceptionRecord::hardware(ntstatus::STATUS_LONGJUMP, context.rip, &[buffer]);
+        let record = ExceptionRecord::hardware(nt_status::STATUS_LONGJUMP, context.rip, &[buffer]);
         let va = room.take(ExceptionRecord::SIZE as u64);
         ExceptionRecord { flags: NONCONTINUABLE, ..record }.write(va)?;
         let target = Target { frame, ip: jump::target(buffer)?, value };
@@ -254,7 +254,7 @@ fn bad_table(damage: Damage) -> Stop {
             write: false,
         }
         .into(),
-        _ => Stop::raise(ntstatus::STATUS_BAD_FUNCTION_TABLE),
+        _ => Stop::raise(nt_status::STATUS_BAD_FUNCTION_TABLE),
     }
 }
 
@@ -271,6 +271,6 @@ fn write_pointers(va: u64, saved: &Saved) -> Result<(), Fault> {
 fn resume(context: &Context) -> Result<(), Stop> {
     match callout::level_of(context.rsp()) {
         Some(level) => dispatch::resume(level, context),
-        None => Err(Stop::raise(ntstatus::STATUS_BAD_STACK)),
+        None => Err(Stop::raise(nt_status::STATUS_BAD_STACK)),
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Mutex;
 
-use ntstatus::Named;
+use nt_status::Named;
 
 use super::context::{Context, ExceptionRecord};
 use crate::kernel::{loader, stop};

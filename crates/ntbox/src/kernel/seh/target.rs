@@ -133,7 +133,7 @@ impl Unwind {
             let address = self.start.rip;
             let record = ExceptionRecord {
                 address,
-                ..ExceptionRecord::software(ntstatus::STATUS_UNWIND)
+                ..ExceptionRecord::software(nt_status::STATUS_UNWIND)
             };
             record.write(self.record)?;
         }
@@ -141,7 +141,7 @@ impl Unwind {
         if self.target.frame != 0 {
             self.level = position.level_holding(self.target.frame);
             if self.level.is_none() {
-                return Ok(End::Raise(ntstatus::STATUS_BAD_STACK));
+                return Ok(End::Raise(nt_status::STATUS_BAD_STACK));
             }
         }
         loop {
@@ -163,7 +163,7 @@ impl Unwind {
                 }
                 Step::Function(frame) => {
                     if self.missed(frame.establisher, inside.level) {
-                        return Ok(End::Raise(ntstatus::STATUS_BAD_STACK));
+                        return Ok(End::Raise(nt_status::STATUS_BAD_STACK));
                     }
                     let at_target = frame.establisher == self.target.frame;
                     match dispatch::describe(&frame) {
@@ -220,7 +220,7 @@ impl Unwind {
                     position.step(0)?;
                     self.flags |= COLLIDED_UNWIND;
                 }
-                _ => return Ok(Some(End::Raise(ntstatus::STATUS_INVALID_DISPOSITION))),
+                _ => return Ok(Some(End::Raise(nt_status::STATUS_INVALID_DISPOSITION))),
             }
         }
     }
@@ -256,7 +256,7 @@ impl Unwind {
     fn finish(&self) -> Result<(usize, Context), Failure> {
         let Position { mut context, level } = self.reached;
         let record = ExceptionRecord::read(self.record)?;
-        if record.code == ntstatus::STATUS_LONGJUMP && record.count >= 1 {
+        if record.code == nt_status::STATUS_LONGJUMP && record.count >= 1 {
             jump::restore(record.information[0], &mut context)?;
         }
         context.rip = self.target.ip;

@@ -1,7 +1,7 @@
 //! The end of an exception that nobody handled: a bug check that says what was
 //! raised, where, and why the search for a handler ended.
 
-use ntstatus::Named;
+use nt_status::Named;
 
 use super::context::{Context, ExceptionRecord};
 use super::memory::Damage;
@@ -114,7 +114,7 @@ fn cause(fault: &Context, raised: &ExceptionRecord) -> Option<String> {
                 .to_owned(),
         );
     }
-    let nowhere = raised.code == ntstatus::STATUS_ACCESS_VIOLATION
+    let nowhere = raised.code == nt_status::STATUS_ACCESS_VIOLATION
         && raised.information[..2] == [0, u64::MAX]
         && RETURNS.contains(&guest::read_u8(fault.rip).ok()?);
     let target = guest::read_u64(fault.rsp()).ok()?;
@@ -135,7 +135,7 @@ fn describe(record: &ExceptionRecord) -> String {
         ..
     } = *record;
     let raised = format!("{} was raised at {address:#018x}", Named(code));
-    if code != ntstatus::STATUS_ACCESS_VIOLATION || count < 2 {
+    if code != nt_status::STATUS_ACCESS_VIOLATION || count < 2 {
         return raised;
     }
     let access = match information[0] {

@@ -32,7 +32,7 @@ pub fn free(process: u64, address: u64) -> Reply {
         user::free(process, address);
         Reply::status(0)
     } else {
-        Reply::status(ntstatus::STATUS_MEMORY_NOT_ALLOCATED)
+        Reply::status(nt_status::STATUS_MEMORY_NOT_ALLOCATED)
     }
 }
 
@@ -47,7 +47,7 @@ fn reachable(address: u64, length: usize) -> bool {
 pub fn load(address: u64, length: u32) -> Reply {
     let mut output = vec![0; length as usize];
     if !reachable(address, output.len()) {
-        return Reply::status(ntstatus::STATUS_ACCESS_VIOLATION);
+        return Reply::status(nt_status::STATUS_ACCESS_VIOLATION);
     }
     match guest::read_bytes(address, &mut output) {
         Ok(()) => Reply {
@@ -67,7 +67,7 @@ fn faulted(fault: &Fault) -> Reply {
 /// A write.
 pub fn store(address: u64, data: &[u8]) -> Reply {
     if !reachable(address, data.len()) {
-        return Reply::status(ntstatus::STATUS_ACCESS_VIOLATION);
+        return Reply::status(nt_status::STATUS_ACCESS_VIOLATION);
     }
     match guest::write_bytes(address, data) {
         Ok(()) => Reply::status(0),

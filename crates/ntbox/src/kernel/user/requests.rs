@@ -112,7 +112,7 @@ fn open(path: &str, access: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
     };
     if found.kind != Type::Device {
         ob::dereference(found.object, caller);
-        return Ok(Reply::status(ntstatus::STATUS_OBJECT_TYPE_MISMATCH));
+        return Ok(Reply::status(nt_status::STATUS_OBJECT_TYPE_MISMATCH));
     }
     // CreateFile asks for these in any case.
     let access = Type::File.grant(access) | 0x0010_0080;
@@ -145,7 +145,7 @@ fn open(path: &str, access: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
 /// Opens another handle to what `handle` leads to, in another process.
 fn duplicate(handle: Handle, to: Process) -> Reply {
     let Some(process) = super::process_of(to) else {
-        return Reply::status(ntstatus::STATUS_INVALID_CID);
+        return Reply::status(nt_status::STATUS_INVALID_CID);
     };
     let opened = ob::handles::get(handle.0)
         .and_then(|entry| ob::handles::insert_in(process, entry.object, entry.access, 0, 0));
@@ -172,17 +172,17 @@ fn request(
     };
     let entry = match ob::handles::get(handle.0) {
         Ok(entry) if entry.kind == Type::File => entry,
-        Ok(_) => return Ok(refused(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)),
+        Ok(_) => return Ok(refused(nt_status::STATUS_OBJECT_TYPE_MISMATCH)),
         Err(status) => return Ok(refused(status)),
     };
     if !allowed(operation, entry.access) {
-        return Ok(refused(ntstatus::STATUS_ACCESS_DENIED));
+        return Ok(refused(nt_status::STATUS_ACCESS_DENIED));
     }
     // The request has the reference, and its end gives it back: a driver that has
     // let go of the request must not count on the file, whose handle others may
     // have closed meanwhile.
     if ob::reference(entry.object).is_none() {
-        return Ok(refused(ntstatus::STATUS_INVALID_HANDLE));
+        return Ok(refused(nt_status::STATUS_INVALID_HANDLE));
     }
     let notify = Notify {
         file: entry.object,

@@ -27,10 +27,10 @@ fn find(name: &str) -> Option<&'static Export> {
 /// Calls a service.
 pub fn call(name: &str, arguments: &[u64]) -> Result<Reply, Stop> {
     let Some(service) = find(name) else {
-        return Ok(Reply::status(ntstatus::STATUS_INVALID_SYSTEM_SERVICE));
+        return Ok(Reply::status(nt_status::STATUS_INVALID_SYSTEM_SERVICE));
     };
     if arguments.len() > MOST {
-        return Ok(Reply::status(ntstatus::STATUS_INVALID_PARAMETER));
+        return Ok(Reply::status(nt_status::STATUS_INVALID_PARAMETER));
     }
     // Arguments are read from memory that drivers could have, which the host's own
     // stack is not.

@@ -98,19 +98,19 @@ fn list(handle: u64, listing: &Listing) -> Result<u32, Refusal> {
         )?;
     }
     if entries.is_empty() {
-        return Err(ntstatus::STATUS_NO_MORE_ENTRIES.into());
+        return Err(nt_status::STATUS_NO_MORE_ENTRIES.into());
     }
     if listing.single && fitting == 0 || room < ENTRY_SIZE {
-        return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+        return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
     }
     guest::write_bytes(listing.buffer, &write(&entries[..fitting], listing.buffer))?;
     let next = first.saturating_add(u32::try_from(fitting).unwrap_or(u32::MAX));
     guest::write_u32(listing.context, next)?;
     let more = !listing.single && fitting < entries.len();
     Ok(if more {
-        ntstatus::STATUS_MORE_ENTRIES
+        nt_status::STATUS_MORE_ENTRIES
     } else {
-        ntstatus::STATUS_SUCCESS
+        nt_status::STATUS_SUCCESS
     })
 }
 

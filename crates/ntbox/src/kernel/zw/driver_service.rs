@@ -47,20 +47,20 @@ fn service_at(path: u64, caller: &Caller<'_>) -> Result<(Vec<u16>, Option<u64>),
 fn load(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     let (name, loaded) = service_at(path, caller)?;
     if loaded.is_some() {
-        return Err(ntstatus::STATUS_IMAGE_ALREADY_LOADED.into());
+        return Err(nt_status::STATUS_IMAGE_ALREADY_LOADED.into());
     }
     log::note(&format!(
         "the driver of the service {} is not loaded: this kernel loads one image",
         text(&name)
     ));
-    Err(ntstatus::STATUS_NOT_SUPPORTED.into())
+    Err(nt_status::STATUS_NOT_SUPPORTED.into())
 }
 
 fn unload(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     let (name, loaded) = service_at(path, caller)?;
-    let object = loaded.ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
+    let object = loaded.ok_or(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)?;
     if guest::read_u64(object + driver::DRIVER_UNLOAD)? == 0 {
-        return Err(ntstatus::STATUS_INVALID_DEVICE_REQUEST.into());
+        return Err(nt_status::STATUS_INVALID_DEVICE_REQUEST.into());
     }
     let name = text(&name);
     if Mode::previous().is_user() {
@@ -73,5 +73,5 @@ fn unload(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
         );
         stop::violation("driver-unloads-itself", None, what, caller.address());
     }
-    Err(ntstatus::STATUS_NOT_SUPPORTED.into())
+    Err(nt_status::STATUS_NOT_SUPPORTED.into())
 }

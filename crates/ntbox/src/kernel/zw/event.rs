@@ -136,7 +136,7 @@ fn create(wanted: &Wanted, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refus
     let kind = match wanted.kind {
         0 => Kind::NotificationEvent,
         1 => Kind::SynchronizationEvent,
-        _ => return Err(ntstatus::STATUS_INVALID_PARAMETER.into()),
+        _ => return Err(nt_status::STATUS_INVALID_PARAMETER.into()),
     };
     let attributes = Attributes::read(wanted.attributes)?;
     let event = new(kind, wanted.signaled)?;

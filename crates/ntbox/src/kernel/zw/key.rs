@@ -47,7 +47,7 @@ exports! {
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
         if options & !option::OPEN != 0 {
-            return Ok(ntstatus::STATUS_INVALID_PARAMETER_4);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER_4);
         }
         ob::status(open(handle, access, attributes, options, &Caller::of(call)))
     }
@@ -70,7 +70,7 @@ exports! {
         let caller = Caller::of(call);
         let delete = |registry: &mut registry::Registry, key| match registry.delete(key) {
             // What is deleted already is as it was to be.
-            Err(ntstatus::STATUS_KEY_DELETED) => Ok(()),
+            Err(nt_status::STATUS_KEY_DELETED) => Ok(()),
             other => other,
         };
         ob::status(on_handle(key, notice::DELETE_KEY, &caller, delete))
@@ -135,7 +135,7 @@ fn create(
         disposition,
     } = wanted;
     if options & !option::CREATE != 0 {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     let attributes = Attributes::require(attributes)?.with_quality_of(attributes)?;
     let class_text = if class == 0 {
@@ -218,14 +218,14 @@ fn follow(
             }
         }
     }
-    Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND.into())
+    Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND.into())
 }
 
 /// Follows a name as far as it leads without a link, with all who hear of it.
 fn step(attributes: &Attributes, wanted: &Wanted, caller: &Caller<'_>) -> Result<Found, Refusal> {
     let start = ob::lookup(attributes, Some(Type::Key))?;
     let result = match key_of(start.object) {
-        None => Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into()),
+        None => Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into()),
         Some(from) => {
             let work = || find_or_make(from, &start.rest, attributes, wanted);
             if cm::any() {
@@ -274,10 +274,10 @@ fn find_or_make(
         (Step::Link(target), _) => return Ok(Found::Elsewhere(target)),
         // A link cannot be made of what is there.
         (Step::Key(_), Some(kind)) if kind.link => {
-            return Err(ntstatus::STATUS_OBJECT_NAME_COLLISION);
+            return Err(nt_status::STATUS_OBJECT_NAME_COLLISION);
         }
         (Step::Key(key), _) => (key, OPENED_EXISTING_KEY),
-        (Step::Missing(..), None) => return Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
+        (Step::Missing(..), None) => return Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
         (Step::Missing(parent, name), Some(kind)) => (
             registry::with(|registry| registry.create(parent, &name, kind.clone()))?,
             CREATED_NEW_KEY,
@@ -315,7 +315,7 @@ fn open_object(made: &Made, attributes: &Attributes, caller: &Caller<'_>) -> Res
 pub fn existing(attributes: &Attributes, caller: &Caller<'_>) -> Result<KeyId, u32> {
     match resolve(attributes, caller)? {
         Step::Key(key) => Ok(key),
-        Step::Missing(..) | Step::Link(_) => Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
+        Step::Missing(..) | Step::Link(_) => Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
     }
 }
 
@@ -330,7 +330,7 @@ pub fn resolve(attributes: &Attributes, caller: &Caller<'_>) -> Result<Step, u32
         let found = ob::lookup(&attributes, Some(Type::Key))?;
         let key = key_of(found.object);
         ob::dereference(found.object, caller);
-        let key = key.ok_or(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)?;
+        let key = key.ok_or(nt_status::STATUS_OBJECT_TYPE_MISMATCH)?;
         let open_link = attributes.has(OPENLINK);
         match registry::with(|registry| registry.walk(key, &found.rest, open_link))? {
             Step::Link(target) => {
@@ -343,7 +343,7 @@ pub fn resolve(attributes: &Attributes, caller: &Caller<'_>) -> Result<Step, u32
             step => return Ok(step),
         }
     }
-    Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+    Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
 }
 
 /// The key that an object is open on.
@@ -379,7 +379,7 @@ pub struct Opened {
 /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`.
 pub fn opened(handle: u64) -> Result<Opened, u32> {
     let object = ob::handles::get(handle)?.object;
-    let key = key_of(object).ok_or(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)?;
+    let key = key_of(object).ok_or(nt_status::STATUS_OBJECT_TYPE_MISMATCH)?;
     Ok(Opened { object, key })
 }
 

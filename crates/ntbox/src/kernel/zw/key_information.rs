@@ -44,7 +44,7 @@ exports! {
 
 fn query(handle: u64, class: u32, reply: Reply, caller: &Caller<'_>) -> Result<(), Refusal> {
     if class > class::HANDLE_TAGS {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     let Opened { object, key } = key::opened(handle)?;
     // The class takes four bytes, and the buffer begins on a multiple of eight.
@@ -63,7 +63,7 @@ fn enumerate(
     caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
     if class > class::FULL {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     let Opened { object, key } = key::opened(handle)?;
     let fields = reply.show(Information::default().u32(index).u32(class));
@@ -74,7 +74,7 @@ fn enumerate(
                 .key(key)?
                 .children()
                 .nth(index)
-                .ok_or(ntstatus::STATUS_NO_MORE_ENTRIES)?;
+                .ok_or(nt_status::STATUS_NO_MORE_ENTRIES)?;
             describe(registry, child, class)
         })?;
         reply.write(&information, fixed)
@@ -94,7 +94,7 @@ fn describe(registry: &Registry, id: KeyId, class: u32) -> Result<(Vec<u8>, usiz
         class::NODE => (node(key), 24),
         class::FULL => (full(registry, key), 44),
         class::NAME => {
-            let path = registry.path(id).ok_or(ntstatus::STATUS_KEY_DELETED)?;
+            let path = registry.path(id).ok_or(nt_status::STATUS_KEY_DELETED)?;
             (start.size(2 * path.len()).name(&path).finish(), 4)
         }
         class::CACHED => {
@@ -113,7 +113,7 @@ fn describe(registry: &Registry, id: KeyId, class: u32) -> Result<(Vec<u8>, usiz
         }
         // Neither virtualised nor tagged: that is for programs of 32 bits.
         class::VIRTUALIZATION | class::HANDLE_TAGS => (start.u32(0).finish(), 4),
-        _ => return Err(ntstatus::STATUS_INVALID_PARAMETER),
+        _ => return Err(nt_status::STATUS_INVALID_PARAMETER),
     })
 }
 

@@ -22,7 +22,7 @@ exports! {
     /// `ZwAllocateLocallyUniqueId`.
     fn ZwAllocateLocallyUniqueId(luid: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         guest::write_u64(luid, next())?;
-        Ok(ntstatus::STATUS_SUCCESS)
+        Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `NtAllocateLocallyUniqueId`.

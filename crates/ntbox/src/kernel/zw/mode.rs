@@ -42,13 +42,13 @@ impl Mode {
             return Ok(());
         }
         if !va.is_multiple_of(alignment) {
-            return Err(ntstatus::STATUS_DATATYPE_MISALIGNMENT);
+            return Err(nt_status::STATUS_DATATYPE_MISALIGNMENT);
         }
         let end = va.checked_add(bytes);
         if end.is_some_and(|end| end <= USER_PROBE_ADDRESS) {
             Ok(())
         } else {
-            Err(ntstatus::STATUS_ACCESS_VIOLATION)
+            Err(nt_status::STATUS_ACCESS_VIOLATION)
         }
     }
 
@@ -72,7 +72,7 @@ impl Mode {
     pub fn outcome(self, result: Result<u32, Refusal>) -> Result<u32, Stop> {
         match result {
             Err(Refusal::Stop(Stop::Fault(_))) if self.is_user() => {
-                Ok(ntstatus::STATUS_ACCESS_VIOLATION)
+                Ok(nt_status::STATUS_ACCESS_VIOLATION)
             }
             other => ob::outcome(other),
         }
@@ -83,6 +83,6 @@ impl Mode {
     /// # Errors
     /// Why the caller does not go on.
     pub fn status(self, result: Result<(), Refusal>) -> Result<u32, Stop> {
-        self.outcome(result.map(|()| ntstatus::STATUS_SUCCESS))
+        self.outcome(result.map(|()| nt_status::STATUS_SUCCESS))
     }
 }

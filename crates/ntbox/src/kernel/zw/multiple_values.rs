@@ -43,7 +43,7 @@ struct Values {
 
 fn query(handle: u64, values: &Values, caller: &Caller<'_>) -> Result<(), Refusal> {
     if values.count > MOST {
-        return Err(ntstatus::STATUS_INSUFFICIENT_RESOURCES.into());
+        return Err(nt_status::STATUS_INSUFFICIENT_RESOURCES.into());
     }
     let Opened { object, key } = key::opened(handle)?;
     let fields = Information::default().u64(values.entries);
@@ -73,7 +73,7 @@ fn collect(key: KeyId, values: &Values) -> Result<(), Refusal> {
         let name = name_at(guest::read_u64(entry.wrapping_add(entry::NAME))?)?;
         let value = registry::with(|registry| {
             let found = registry.key(key)?.value(&name).cloned();
-            found.ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+            found.ok_or(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
         })?;
         let begin = needed.next_multiple_of(4);
         needed = begin + value.data.len();
@@ -96,7 +96,7 @@ fn collect(key: KeyId, values: &Values) -> Result<(), Refusal> {
         guest::write_u32(required, u32::try_from(needed).unwrap_or(u32::MAX))?;
     }
     if needed > room {
-        return Err(ntstatus::STATUS_BUFFER_OVERFLOW.into());
+        return Err(nt_status::STATUS_BUFFER_OVERFLOW.into());
     }
     Ok(())
 }
@@ -152,7 +152,7 @@ mod tests {
         let mut again = [blank(&names[0]), blank(&names[1])];
         length = 7;
         let small = ask(&mut again, &mut length, &mut required);
-        assert_eq!(small, ntstatus::STATUS_BUFFER_OVERFLOW);
+        assert_eq!(small, nt_status::STATUS_BUFFER_OVERFLOW);
         assert_eq!((length, required), (3, 8));
         assert_eq!(
             again[1],
@@ -164,7 +164,7 @@ mod tests {
         again[1] = blank(&missing);
         length = 12;
         let found = ask(&mut again, &mut length, &mut required);
-        assert_eq!(found, ntstatus::STATUS_OBJECT_NAME_NOT_FOUND);
+        assert_eq!(found, nt_status::STATUS_OBJECT_NAME_NOT_FOUND);
         close(key);
     }
 }

@@ -158,7 +158,7 @@ struct Wanted {
 
 fn notify(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
     if wanted.filter == 0 || wanted.filter & !filter::LEGAL != 0 {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     let Opened { object, key } = key::opened(wanted.key)?;
     key::check_there(key)?;
@@ -246,7 +246,7 @@ mod tests {
         let (mut values, mut names, mut all) = ([0; 2], [0; 2], [0; 2]);
         assert_eq!(
             watch(top, 0, false, &mut values),
-            ntstatus::STATUS_INVALID_PARAMETER
+            nt_status::STATUS_INVALID_PARAMETER
         );
         assert_eq!(watch(top, filter::LAST_SET, false, &mut values), PENDING);
         assert_eq!(watch(top, filter::NAME, false, &mut names), PENDING);

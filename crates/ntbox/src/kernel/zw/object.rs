@@ -70,7 +70,7 @@ fn query(
             let flag = |attribute| u8::from(entry.attributes & attribute != 0);
             vec![flag(INHERIT), flag(PROTECT_CLOSE)]
         }
-        _ => return Err(ntstatus::STATUS_INVALID_INFO_CLASS.into()),
+        _ => return Err(nt_status::STATUS_INVALID_INFO_CLASS.into()),
     };
     if return_length != 0 {
         let size = u32::try_from(information.len()).unwrap_or(u32::MAX);
@@ -83,7 +83,7 @@ fn query(
         _ => room == information.len(),
     };
     if !fits {
-        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+        return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH.into());
     }
     Ok(guest::write_bytes(buffer, &information)?)
 }
@@ -147,10 +147,10 @@ fn type_information(kind: Type, at: u64) -> Vec<u8> {
 
 fn set(handle: u64, class: u32, buffer: u64, length: u32) -> Result<(), Refusal> {
     if class != class::HANDLE_FLAGS {
-        return Err(ntstatus::STATUS_INVALID_INFO_CLASS.into());
+        return Err(nt_status::STATUS_INVALID_INFO_CLASS.into());
     }
     if length != 2 {
-        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+        return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH.into());
     }
     let inherit = guest::read_u8(buffer)? != 0;
     let protect = guest::read_u8(buffer.wrapping_add(1))? != 0;

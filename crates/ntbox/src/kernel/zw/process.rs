@@ -57,7 +57,7 @@ fn client_id(at: u64) -> Result<(u64, u64), Refusal> {
 
 /// `SeLocateProcessImageName`: the name in pool, which the caller frees.
 fn locate_image_name(process: u64, out: u64, caller: u64) -> Result<(), Refusal> {
-    let info = threads::process(process).ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+    let info = threads::process(process).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
     let units = name::wide(&info.name);
     let size = IMAGE_NAME_HEADER + 2 * units.len() + 2;
     let block = se::in_pool(&vec![0; size], caller)?;
@@ -79,7 +79,7 @@ fn open(
         return Err(INVALID_PARAMETER_MIX.into());
     }
     if id == 0 {
-        return Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND.into());
+        return Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND.into());
     }
     let (process, thread) = client_id(id)?;
     let of_thread = (thread != 0)
@@ -93,7 +93,7 @@ fn open(
         Type::Process => by_id,
         _ => of_thread.filter(|_| process == 0 || owner == by_id),
     };
-    let object = found.ok_or(ntstatus::STATUS_INVALID_CID)?;
+    let object = found.ok_or(nt_status::STATUS_INVALID_CID)?;
     let access = kind.grant(access);
     let opened = ob::open_handle(object, kind, access, attributes.flags, caller)?;
     Ok(guest::write_u64(handle, opened)?)
@@ -103,7 +103,7 @@ fn open(
 fn answer(information: &[u8], buffer: u64, length: u32, returned: u64) -> Result<(), Refusal> {
     let size = u32::try_from(information.len()).unwrap_or(u32::MAX);
     if length != size {
-        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+        return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH.into());
     }
     guest::write_bytes(buffer, information)?;
     if returned != 0 {
@@ -130,7 +130,7 @@ fn query_process(
 ) -> Result<(), Refusal> {
     probe_answer(mode, buffer, length, returned)?;
     let object = ob::by_handle(handle, 0, Some(Type::Process), mode.is_user())?.object;
-    let info = threads::process(object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    let info = threads::process(object).ok_or(nt_status::STATUS_INVALID_HANDLE)?;
     match class {
         process_class::BASIC => {
             let system = info.id == threads::SYSTEM_PROCESS_ID;
@@ -195,7 +195,7 @@ fn terminate(handle: u64, exit: u32, caller: &Caller<'_>) -> Result<(), Refusal>
         ob::by_handle(handle, TERMINATE, Some(Type::Process), false)?.object
     };
     if threads::process(process).is_some_and(|info| info.exit_status.is_some()) {
-        return Err(ntstatus::STATUS_PROCESS_IS_TERMINATING.into());
+        return Err(nt_status::STATUS_PROCESS_IS_TERMINATING.into());
     }
     if process != own && user::terminate(process, exit, caller) {
         return Ok(());
@@ -238,7 +238,7 @@ fn image_name(units: &[u16], buffer: u64, length: u32, returned: u64) -> Result<
         guest::write_u32(returned, needed)?;
     }
     if length < needed {
-        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+        return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH.into());
     }
     let text = Information::default()
         .u32(bytes | (bytes + 2) << 16)
@@ -266,7 +266,7 @@ fn query_thread(
 ) -> Result<(), Refusal> {
     probe_answer(mode, buffer, length, returned)?;
     let object = ob::by_handle(handle, 0, Some(Type::Thread), mode.is_user())?.object;
-    let info = threads::thread(object).ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    let info = threads::thread(object).ok_or(nt_status::STATUS_INVALID_HANDLE)?;
     match class {
         thread_class::BASIC => {
             let owner = threads::process(info.process).map_or(0, |process| process.id);
@@ -306,13 +306,13 @@ fn set_thread(
         return Err(unknown("ZwSetInformationThread", class, thread_class::END));
     }
     if length != 4 {
-        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+        return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH.into());
     }
     let value = guest::read_u32(buffer)?.cast_signed();
     let is_base = class == thread_class::BASE_PRIORITY;
     let range = if is_base { -15..=15 } else { 1..=31 };
     if !range.contains(&value) {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     if is_base {
         priority::change_base(object, value);
@@ -338,7 +338,7 @@ exports! {
         };
         mode.outcome(probe().map_err(Refusal::from).and_then(|()| {
             open(handle, access, attributes, id, Type::Process, &Caller::of(call))?;
-            Ok(ntstatus::STATUS_SUCCESS)
+            Ok(nt_status::STATUS_SUCCESS)
         }))
     }
 

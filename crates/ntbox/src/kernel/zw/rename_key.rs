@@ -21,7 +21,7 @@ exports! {
 
 fn rename(handle: u64, name: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     if name == 0 {
-        return Err(ntstatus::STATUS_ACCESS_VIOLATION.into());
+        return Err(nt_status::STATUS_ACCESS_VIOLATION.into());
     }
     let string = UnicodeString::read(name)?;
     let name = string.units()?;
@@ -29,7 +29,7 @@ fn rename(handle: u64, name: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
         && (1..=MAX_KEY_NAME).contains(&name.len())
         && !name.contains(&SEPARATOR);
     if !legal {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     let Opened { object, key } = key::opened(handle)?;
     let shown = Shown::name(&name)?;
@@ -53,11 +53,14 @@ mod tests {
         let (inner, _) = create(&Object::below(key, "Inner"), 0).expect("it is new");
         let (other, _) = create(&Object::below(above, "Other"), 0).expect("it is new");
         let rename = |name: &str| status(ZwRenameKey, &[key, Text::new(name).at()]);
-        assert_eq!(rename(""), ntstatus::STATUS_INVALID_PARAMETER);
-        assert_eq!(rename("a\\b"), ntstatus::STATUS_INVALID_PARAMETER);
-        assert_eq!(rename(&"n".repeat(256)), ntstatus::STATUS_INVALID_PARAMETER);
-        assert_eq!(rename("OTHER"), ntstatus::STATUS_CANNOT_DELETE);
-        assert_eq!(rename("old"), ntstatus::STATUS_CANNOT_DELETE);
+        assert_eq!(rename(""), nt_status::STATUS_INVALID_PARAMETER);
+        assert_eq!(rename("a\\b"), nt_status::STATUS_INVALID_PARAMETER);
+        assert_eq!(
+            rename(&"n".repeat(256)),
+            nt_status::STATUS_INVALID_PARAMETER
+        );
+        assert_eq!(rename("OTHER"), nt_status::STATUS_CANNOT_DELETE);
+        assert_eq!(rename("old"), nt_status::STATUS_CANNOT_DELETE);
         assert_eq!(rename("New"), 0);
         assert!(open(&Object::below(above, "Old")).is_err());
         let again = open(&Object::below(above, "new\\inner")).expect("it moved with its key");
@@ -71,10 +74,10 @@ mod tests {
         processor();
         let hive = open(&Object::new("\\Registry\\Machine\\SOFTWARE")).expect("it is there");
         let renamed = status(ZwRenameKey, &[hive, Text::new("Other").at()]);
-        assert_eq!(renamed, ntstatus::STATUS_ACCESS_DENIED);
+        assert_eq!(renamed, nt_status::STATUS_ACCESS_DENIED);
         assert_eq!(
             status(ZwRenameKey, &[hive, 0]),
-            ntstatus::STATUS_ACCESS_VIOLATION
+            nt_status::STATUS_ACCESS_VIOLATION
         );
         close(hive);
     }

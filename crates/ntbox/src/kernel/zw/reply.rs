@@ -35,11 +35,11 @@ impl Reply {
         )?;
         let room = usize::try_from(self.length).unwrap_or(usize::MAX);
         if room < fixed {
-            return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+            return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
         }
         guest::write_bytes(self.buffer, &information[..information.len().min(room)])?;
         if room < information.len() {
-            return Err(ntstatus::STATUS_BUFFER_OVERFLOW.into());
+            return Err(nt_status::STATUS_BUFFER_OVERFLOW.into());
         }
         Ok(())
     }

@@ -128,7 +128,7 @@ impl Location {
         let number = usize::try_from(relative_to & !OPTIONAL).unwrap_or(usize::MAX);
         let prefix = PREFIXES
             .get(number)
-            .ok_or(ntstatus::STATUS_INVALID_PARAMETER)?;
+            .ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
         let path = text_at(path)?;
         if prefix.is_empty() {
             return Ok(Self::Path(path));

@@ -26,7 +26,7 @@ exports! {
             Ok(ob::open_by_name(&attributes, Type::SymbolicLink, access, &Caller::of(call))?)
         };
         let (status, opened) = match open() {
-            Ok(opened) => (ntstatus::STATUS_SUCCESS, opened),
+            Ok(opened) => (nt_status::STATUS_SUCCESS, opened),
             Err(Refusal::Status(status)) => (status, 0),
             Err(Refusal::Stop(stop)) => return Err(stop),
         };
@@ -57,13 +57,13 @@ fn create(
         ..
     } = target;
     if length % 2 != 0 || maximum_length == 0 || maximum_length < length {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     // A text that is not there is the caller's mistake in kernel mode too, which
     // gets a status for it; a bad system address stops, as everywhere.
     let text = target.units().map_err(|fault| match fault.address {
         va if layout::is_system(va) => Refusal::from(fault),
-        _ => ntstatus::STATUS_ACCESS_VIOLATION.into(),
+        _ => nt_status::STATUS_ACCESS_VIOLATION.into(),
     })?;
     let payload = Payload::SymbolicLink {
         target: text,
@@ -84,7 +84,7 @@ fn query(handle: u64, to: u64, returned_length: u64) -> Result<(), Refusal> {
         Payload::SymbolicLink { target, capacity } => (target.clone(), *capacity),
         _ => (Vec::new(), 0),
     });
-    let (target, capacity) = target.ok_or(ntstatus::STATUS_INVALID_HANDLE)?;
+    let (target, capacity) = target.ok_or(nt_status::STATUS_INVALID_HANDLE)?;
     let mut string = UnicodeString::read(to)?;
     let mut bytes: Vec<u8> = target.iter().flat_map(|unit| unit.to_le_bytes()).collect();
     let length = bytes.len();
@@ -96,7 +96,7 @@ fn query(handle: u64, to: u64, returned_length: u64) -> Result<(), Refusal> {
         )?;
     }
     if bytes.len() > usize::from(string.maximum_length) {
-        return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+        return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
     }
     guest::write_bytes(string.buffer, &bytes)?;
     string.length = u16::try_from(length).unwrap_or(u16::MAX);

@@ -78,8 +78,8 @@ fn query(
             (vec![attached, 1 - attached], false)
         }
         class::CODE_INTEGRITY if length == 8 => (code_integrity(buffer)?, false),
-        class::CODE_INTEGRITY => return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into()),
-        class::END.. => return Err(ntstatus::STATUS_INVALID_INFO_CLASS.into()),
+        class::CODE_INTEGRITY => return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH.into()),
+        class::END.. => return Err(nt_status::STATUS_INVALID_INFO_CLASS.into()),
         other => {
             let what = format!(
                 "ZwQuerySystemInformation was asked for class {other:#x}, which this kernel does not know"
@@ -102,7 +102,7 @@ fn query(
         return Ok(guest::write_bytes(buffer, &information[..length as usize])?);
     }
     if !fits || class == class::TIME_OF_DAY && length > size {
-        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+        return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH.into());
     }
     Ok(guest::write_bytes(buffer, &information)?)
 }
@@ -176,7 +176,7 @@ fn processor_performance() -> Vec<u8> {
 fn code_integrity(buffer: u64) -> Result<Vec<u8>, Refusal> {
     const SIZE: u32 = 8;
     if guest::read_u32(buffer)? != SIZE {
-        return Err(ntstatus::STATUS_INFO_LENGTH_MISMATCH.into());
+        return Err(nt_status::STATUS_INFO_LENGTH_MISMATCH.into());
     }
     Ok(Information::default().u32(SIZE).u32(0).finish())
 }

@@ -35,7 +35,7 @@ exports! {
         let caller = Caller::of(call);
         let create = || -> Result<u32, Refusal> {
             if kind > 1 {
-                return Err(ntstatus::STATUS_INVALID_PARAMETER_4.into());
+                return Err(nt_status::STATUS_INVALID_PARAMETER_4.into());
             }
             let attributes = Attributes::read(attributes)?;
             let body = ob::create(Type::Timer, SIZE, Payload::None)?;
@@ -80,7 +80,8 @@ exports! {
 }
 
 fn set(handle: u64, setting: &Setting) -> Result<u32, Refusal> {
-    let period = u32::try_from(setting.period).map_err(|_| ntstatus::STATUS_INVALID_PARAMETER_6)?;
+    let period =
+        u32::try_from(setting.period).map_err(|_| nt_status::STATUS_INVALID_PARAMETER_6)?;
     let due = guest::read_u64(setting.due)?.cast_signed();
     let body = ob::by_handle(handle, MODIFY_STATE, Some(Type::Timer), false)?.object;
     timer::cancel(body)?;
@@ -101,9 +102,9 @@ fn set(handle: u64, setting: &Setting) -> Result<u32, Refusal> {
     }
     // No timer wakes this machine, for it never sleeps.
     Ok(if setting.resume {
-        ntstatus::STATUS_TIMER_RESUME_IGNORED
+        nt_status::STATUS_TIMER_RESUME_IGNORED
     } else {
-        ntstatus::STATUS_SUCCESS
+        nt_status::STATUS_SUCCESS
     })
 }
 

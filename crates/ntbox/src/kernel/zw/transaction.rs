@@ -9,7 +9,7 @@ fn refuse(function: &str) -> u32 {
     log::note(&format!(
         "{function} fails: this machine has no transaction manager"
     ));
-    ntstatus::STATUS_TM_INITIALIZATION_FAILED
+    nt_status::STATUS_TM_INITIALIZATION_FAILED
 }
 
 exports! {
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn nothing_is_transacted_and_that_is_told() {
-        let refused = ntstatus::STATUS_TM_INITIALIZATION_FAILED;
+        let refused = nt_status::STATUS_TM_INITIALIZATION_FAILED;
         assert_eq!(status(ZwCreateTransactionManager, &[0; 6]), refused);
         assert_eq!(status(ZwOpenTransactionManager, &[0; 6]), refused);
         assert_eq!(status(ZwCreateTransaction, &[0; 10]), refused);

@@ -60,7 +60,7 @@ fn query(
                 let value = registry
                     .key(key)?
                     .value(&name)
-                    .ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
+                    .ok_or(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)?;
                 Ok::<_, u32>(describe(value, class))
             })?;
             reply.write(&information, fixed)
@@ -90,7 +90,7 @@ fn enumerate(
                     .key(key)?
                     .values()
                     .get(index)
-                    .ok_or(ntstatus::STATUS_NO_MORE_ENTRIES)?;
+                    .ok_or(nt_status::STATUS_NO_MORE_ENTRIES)?;
                 Ok::<_, u32>(describe(value, class))
             })?;
             reply.write(&information, fixed)
@@ -102,10 +102,10 @@ fn enumerate(
 fn check(class: u32, reply: Reply) -> Result<(), u32> {
     match class {
         class::FULL_ALIGN64 | class::PARTIAL_ALIGN64 if !reply.buffer.is_multiple_of(8) => {
-            Err(ntstatus::STATUS_DATATYPE_MISALIGNMENT)
+            Err(nt_status::STATUS_DATATYPE_MISALIGNMENT)
         }
         class::BASIC..=class::PARTIAL_ALIGN64 => Ok(()),
-        _ => Err(ntstatus::STATUS_INVALID_PARAMETER),
+        _ => Err(nt_status::STATUS_INVALID_PARAMETER),
     }
 }
 
@@ -115,7 +115,7 @@ fn check(class: u32, reply: Reply) -> Result<(), u32> {
 /// `STATUS_INVALID_PARAMETER` for one that is too long; those of [`name_at`].
 pub fn new_name_at(va: u64) -> Result<Vec<u16>, Refusal> {
     if usize::from(UnicodeString::read(va)?.length) > 2 * MAX_VALUE_NAME {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     name_at(va)
 }
@@ -128,7 +128,7 @@ pub fn new_name_at(va: u64) -> Result<Vec<u16>, Refusal> {
 pub fn name_at(va: u64) -> Result<Vec<u16>, Refusal> {
     let string = UnicodeString::read(va)?;
     if string.length % 2 != 0 {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     let mut name = string.units()?;
     while name.last() == Some(&0) {

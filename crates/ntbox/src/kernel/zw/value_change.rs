@@ -113,7 +113,7 @@ pub fn set_named(
 /// `STATUS_INVALID_PARAMETER` for data past 2 GiB; those of [`replace`].
 pub fn store(key: KeyId, name: &[u16], kind: u32, data: u64, size: u32) -> Result<(), Refusal> {
     if size > MAX_DATA {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     let mut bytes = vec![0; size as usize];
     guest::read_bytes(data, &mut bytes)?;
@@ -130,7 +130,7 @@ pub fn replace(key: KeyId, name: &[u16], kind: u32, data: Vec<u8>) -> Result<(),
         let id = key;
         let key = registry.key_mut(id)?;
         if key.kind.link && (kind != REG_LINK || fold(name) != fold(&wide(LINK_VALUE))) {
-            return Err(ntstatus::STATUS_ACCESS_DENIED);
+            return Err(nt_status::STATUS_ACCESS_DENIED);
         }
         let same = |old: &Value| old.kind == kind && old.data == data;
         let changes = !key.value(name).is_some_and(same);
@@ -153,7 +153,7 @@ pub fn remove(key: KeyId, name: &[u16]) -> Result<(), u32> {
             registry.changed(key, filter::LAST_SET);
             Ok(())
         } else {
-            Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+            Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
         }
     })
 }

@@ -75,7 +75,7 @@ fn wait_for(entries: &[Entry], all: bool, how: How, caller: &Caller<'_>) -> Resu
     }
     let objects: Vec<u64> = entries.iter().filter_map(waitable).collect();
     if objects.is_empty() {
-        return Ok(ntstatus::STATUS_SUCCESS);
+        return Ok(nt_status::STATUS_SUCCESS);
     }
     for entry in entries {
         ob::reference(entry.object);
@@ -143,17 +143,17 @@ fn multiple(
     caller: &Caller<'_>,
 ) -> Result<u32, Refusal> {
     if count == 0 || count > MAXIMUM {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_1.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_1.into());
     }
     if kind > 1 {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_3.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_3.into());
     }
     let patience = Patience::read(timeout)?;
     let mut entries: Vec<Entry> = Vec::new();
     for n in 0..u64::from(count) {
         // The array is captured with its faults caught, for drivers too.
         let handle = guest::read_u64(handles.wrapping_add(8 * n))
-            .map_err(|_| ntstatus::STATUS_ACCESS_VIOLATION)?;
+            .map_err(|_| nt_status::STATUS_ACCESS_VIOLATION)?;
         entries.push(ob::by_handle(handle, SYNCHRONIZE, None, false)?);
     }
     let all = kind == 0;
@@ -162,7 +162,7 @@ fn multiple(
         entries.iter().filter(same).count() > 1
     };
     if all && entries.iter().any(twice) {
-        return Err(ntstatus::STATUS_INVALID_PARAMETER_MIX.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_MIX.into());
     }
     let how = How {
         patience,

@@ -152,7 +152,7 @@ exports! {
         }
         cancel::release(irql, caller.address())?;
         match waits {
-            Some((at, _)) => end_waiting(at, packet, ntstatus::STATUS_CANCELLED, &caller).map(drop),
+            Some((at, _)) => end_waiting(at, packet, nt_status::STATUS_CANCELLED, &caller).map(drop),
             None => Ok(()),
         }
     }

@@ -48,12 +48,12 @@ fn ranges_are_locked_for_a_process() {
     assert_eq!(guest::read_u8(at + offset::QUESTIONABLE), Ok(1));
     assert_eq!(
         take(at, (19, 1), 2, false, true),
-        Some(ntstatus::STATUS_LOCK_NOT_GRANTED)
+        Some(nt_status::STATUS_LOCK_NOT_GRANTED)
     );
     assert_eq!(take(at, (19, 1), 2, false, false), None, "nobody can wait");
     assert_eq!(
         take(at, (2, u64::MAX), 2, false, true),
-        Some(ntstatus::STATUS_INVALID_LOCK_RANGE)
+        Some(nt_status::STATUS_INVALID_LOCK_RANGE)
     );
     assert!(may(at, true, (10, 10), 1) && !may(at, false, (10, 1), 2));
     assert!(may(at, false, (20, 1), 2) && may(at, false, (10, 0), 2));
@@ -83,7 +83,7 @@ fn ranges_are_locked_for_a_process() {
 fn locks_are_given_back() {
     let mut memory = [0; 12];
     let at = file_lock(&mut memory);
-    let not_locked = ntstatus::STATUS_RANGE_NOT_LOCKED;
+    let not_locked = nt_status::STATUS_RANGE_NOT_LOCKED;
     let single = |start: u64, process: u64, key: u64| {
         let arguments = [at, 7, address(&start), address(&4_u64), process, key, 0, 1];
         status(FsRtlFastUnlockSingle, &arguments)

@@ -150,7 +150,7 @@ exports! {
         });
         cancel::release(irql, caller.address())?;
         if waited {
-            complete(packet, ntstatus::STATUS_CANCELLED, &[], &caller)?;
+            complete(packet, nt_status::STATUS_CANCELLED, &[], &caller)?;
         }
         Ok(())
     }

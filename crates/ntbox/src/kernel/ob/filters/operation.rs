@@ -79,7 +79,7 @@ pub fn open(
         return insert(wanted.access);
     }
     let block = pool::allocate(PoolKind::NonPaged, offset::SIZE, TAG);
-    let at = block.ok_or(ntstatus::STATUS_INSUFFICIENT_RESOURCES)?;
+    let at = block.ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;
     // The memory is the kernel's, so that it can be read and written.
     let result = run(at, operation, wanted, &filters, caller, insert);
     pool::free(at);
@@ -102,7 +102,7 @@ fn run(
     caller: &Caller<'_>,
     insert: impl FnOnce(u32) -> Result<u64, u32>,
 ) -> Result<u64, u32> {
-    let gone = |_| ntstatus::STATUS_ACCESS_VIOLATION;
+    let gone = |_| nt_status::STATUS_ACCESS_VIOLATION;
     let mut access = wanted.access;
     let mut told = Vec::new();
     for filter in filters {
@@ -128,7 +128,7 @@ fn run(
     for (filter, context) in told.into_iter().rev() {
         let (status, parameters) = match result {
             Ok(_) => (
-                ntstatus::STATUS_SUCCESS,
+                nt_status::STATUS_SUCCESS,
                 at - offset::AFTER + offset::GRANTED,
             ),
             // Then there is nothing to be told.

@@ -1,6 +1,6 @@
 //! Registering and unregistering filters of handles.
 
-use ntstatus::{
+use nt_status::{
     STATUS_ACCESS_DENIED, STATUS_FLT_INSTANCE_ALTITUDE_COLLISION, STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_PARAMETER,
 };

@@ -123,7 +123,7 @@ fn register(version: u16, count: u16, kind: Type, operations: u32, before: u64) 
 #[test]
 fn registrations_are_checked() {
     let routine = before as *const () as u64;
-    let invalid = ntstatus::STATUS_INVALID_PARAMETER;
+    let invalid = nt_status::STATUS_INVALID_PARAMETER;
     assert_eq!(value(ObGetFilterVersion, &[]), 0x100);
     assert_eq!(register(0x200, 1, Type::Process, 1, routine), invalid);
     assert_eq!(register(0x100, 0, Type::Process, 1, routine), invalid);
@@ -133,7 +133,7 @@ fn registrations_are_checked() {
     assert_eq!(register(0x100, 1, Type::Thread, 3, 0), invalid);
     assert_eq!(
         register(0x100, 1, Type::Thread, 3, routine),
-        ntstatus::STATUS_ACCESS_DENIED,
+        nt_status::STATUS_ACCESS_DENIED,
         "a test is no driver"
     );
     let notes = notes();

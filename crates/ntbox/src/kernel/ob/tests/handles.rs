@@ -27,7 +27,7 @@ fn a_handle_holds_a_reference() {
     assert!(!is_alive(object));
     assert_eq!(
         insert(object, 0, 0, 0),
-        Err(ntstatus::STATUS_INVALID_PARAMETER)
+        Err(nt_status::STATUS_INVALID_PARAMETER)
     );
 }
 
@@ -40,7 +40,7 @@ fn handles_are_multiples_of_four_whose_low_bits_are_free() {
     for bits in 1..4 {
         assert_eq!(get(handle | bits).map(|entry| entry.object), Ok(object));
     }
-    assert_eq!(get(0), Err(ntstatus::STATUS_INVALID_HANDLE));
+    assert_eq!(get(0), Err(nt_status::STATUS_INVALID_HANDLE));
     assert_eq!(close(handle, &kernel()), Ok(()));
     dereference(object, &kernel());
 }
@@ -59,7 +59,7 @@ fn kernel_handles_mean_the_same_everywhere() {
     );
     assert_eq!(
         get_in(elsewhere, handle & !KERNEL),
-        Err(ntstatus::STATUS_INVALID_HANDLE)
+        Err(nt_status::STATUS_INVALID_HANDLE)
     );
     assert_eq!(close(handle, &kernel()), Ok(()));
     dereference(object, &kernel());
@@ -71,13 +71,13 @@ fn a_protected_handle_stays_open() {
     let handle = insert(object, 0, PROTECT_CLOSE, 0).expect("a handle");
     assert_eq!(
         close(handle, &kernel()),
-        Err(ntstatus::STATUS_HANDLE_NOT_CLOSABLE)
+        Err(nt_status::STATUS_HANDLE_NOT_CLOSABLE)
     );
     assert_eq!(set_attributes(handle, 0), Ok(()));
     assert_eq!(close(handle, &kernel()), Ok(()));
     assert_eq!(
         set_attributes(handle, 0),
-        Err(ntstatus::STATUS_INVALID_HANDLE)
+        Err(nt_status::STATUS_INVALID_HANDLE)
     );
     dereference(object, &kernel());
 }
@@ -89,19 +89,19 @@ fn an_object_can_be_kept_for_one_process() {
     let first = insert_in(mine, object, 0, EXCLUSIVE, 0).expect("a handle");
     assert_eq!(
         insert_in(other, object, 0, 0, 0),
-        Err(ntstatus::STATUS_ACCESS_DENIED)
+        Err(nt_status::STATUS_ACCESS_DENIED)
     );
     assert!(insert_in(mine, object, 0, 0, 0).is_ok());
     close_all(mine, &kernel());
-    assert_eq!(get_in(mine, first), Err(ntstatus::STATUS_INVALID_HANDLE));
+    assert_eq!(get_in(mine, first), Err(nt_status::STATUS_INVALID_HANDLE));
     assert!(insert_in(other, object, 0, 0, 0).is_ok());
     assert_eq!(
         insert_in(mine, object, 0, EXCLUSIVE, 0),
-        Err(ntstatus::STATUS_ACCESS_DENIED)
+        Err(nt_status::STATUS_ACCESS_DENIED)
     );
     assert_eq!(
         insert_in(mine, object, 0, EXCLUSIVE | INHERIT, 0),
-        Err(ntstatus::STATUS_INVALID_PARAMETER)
+        Err(nt_status::STATUS_INVALID_PARAMETER)
     );
     close_all(other, &kernel());
     dereference(object, &kernel());

@@ -55,7 +55,7 @@ fn names_are_found_in_any_case_if_that_is_asked() {
         Ok(object)
     );
     let exact = find(&named("\\namespace-case\\EVENT", 0), Some(Type::Event));
-    assert_eq!(exact, Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
+    assert_eq!(exact, Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND));
     // Two names that differ in case only are two names.
     let other = name_event("\\namespace-case\\EVENT");
     assert_ne!(other, object);
@@ -72,23 +72,23 @@ fn paths_that_lead_nowhere_say_how() {
     for (path, expected) in [
         (
             "\\namespace-wrong\\None",
-            ntstatus::STATUS_OBJECT_NAME_NOT_FOUND,
+            nt_status::STATUS_OBJECT_NAME_NOT_FOUND,
         ),
         (
             "\\namespace-wrong\\None\\Below",
-            ntstatus::STATUS_OBJECT_PATH_NOT_FOUND,
+            nt_status::STATUS_OBJECT_PATH_NOT_FOUND,
         ),
-        ("\\namespace-wrong\\", ntstatus::STATUS_OBJECT_NAME_INVALID),
+        ("\\namespace-wrong\\", nt_status::STATUS_OBJECT_NAME_INVALID),
         (
             "\\namespace-wrong\\\\Event",
-            ntstatus::STATUS_OBJECT_NAME_INVALID,
+            nt_status::STATUS_OBJECT_NAME_INVALID,
         ),
         (
             "\\namespace-wrong\\Event\\Below",
-            ntstatus::STATUS_OBJECT_TYPE_MISMATCH,
+            nt_status::STATUS_OBJECT_TYPE_MISMATCH,
         ),
-        ("namespace-wrong", ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD),
-        ("", ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD),
+        ("namespace-wrong", nt_status::STATUS_OBJECT_PATH_SYNTAX_BAD),
+        ("", nt_status::STATUS_OBJECT_PATH_SYNTAX_BAD),
     ] {
         assert_eq!(object_at(path), Err(expected), "{path}");
     }
@@ -113,7 +113,7 @@ fn names_are_relative_to_handles_of_directories() {
         Ok(object)
     );
     let absolute = find(&below("\\event"), Some(Type::Event));
-    assert_eq!(absolute, Err(ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD));
+    assert_eq!(absolute, Err(nt_status::STATUS_OBJECT_PATH_SYNTAX_BAD));
     assert_eq!(
         find(&below(""), Some(Type::Directory)).map(|found| found.object),
         Ok(directory)
@@ -121,7 +121,7 @@ fn names_are_relative_to_handles_of_directories() {
     crate::kernel::ob::handles::close(root, &kernel()).expect("it was open");
     assert_eq!(
         find(&below("event"), None),
-        Err(ntstatus::STATUS_INVALID_HANDLE)
+        Err(nt_status::STATUS_INVALID_HANDLE)
     );
     let plain = event();
     let root = crate::kernel::ob::handles::insert(plain, 3, 0, 0).expect("a handle");
@@ -131,7 +131,7 @@ fn names_are_relative_to_handles_of_directories() {
     };
     assert_eq!(
         find(&below, None),
-        Err(ntstatus::STATUS_INVALID_HANDLE),
+        Err(nt_status::STATUS_INVALID_HANDLE),
         "an event holds no names"
     );
     crate::kernel::ob::handles::close(root, &kernel()).expect("it was open");
@@ -160,16 +160,16 @@ fn links_are_followed_unless_they_are_wanted() {
         &named("\\namespace-link\\Short", DONT_REPARSE),
         Some(Type::Event),
     );
-    assert_eq!(refused, Err(ntstatus::STATUS_REPARSE_POINT_ENCOUNTERED));
+    assert_eq!(refused, Err(nt_status::STATUS_REPARSE_POINT_ENCOUNTERED));
     link("\\namespace-link\\Ring", "\\namespace-link\\Ring");
     assert_eq!(
         object_at("\\namespace-link\\Ring"),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     link("\\namespace-link\\Nowhere", "\\none\\at all");
     assert_eq!(
         object_at("\\namespace-link\\Nowhere"),
-        Err(ntstatus::STATUS_OBJECT_PATH_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_PATH_NOT_FOUND)
     );
 }
 
@@ -207,7 +207,7 @@ fn owners_get_what_follows_their_object() {
     let inside = insert(object, &path("\\event"));
     assert_eq!(
         inside,
-        Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
+        Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH),
         "a device holds no names"
     );
     dereference(object, &kernel());
@@ -221,17 +221,17 @@ fn a_name_is_given_once() {
     let path = |flags| named("\\namespace-once\\Event", flags);
     assert_eq!(
         insert(second, &path(0)),
-        Err(ntstatus::STATUS_OBJECT_NAME_COLLISION)
+        Err(nt_status::STATUS_OBJECT_NAME_COLLISION)
     );
     assert_eq!(insert(second, &path(OPENIF)), Ok(Inserted::Existing(first)));
     dereference(first, &kernel());
     let timer = create(Type::Timer, 0x40, Payload::None).expect("there is memory");
     assert_eq!(
         insert(timer, &path(OPENIF)),
-        Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)
+        Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH)
     );
     let lost = insert(timer, &named("\\namespace-once\\none\\Timer", 0));
-    assert_eq!(lost, Err(ntstatus::STATUS_OBJECT_PATH_NOT_FOUND));
+    assert_eq!(lost, Err(nt_status::STATUS_OBJECT_PATH_NOT_FOUND));
     for object in [second, timer] {
         dereference(object, &kernel());
         assert!(!is_alive(object));
@@ -248,7 +248,7 @@ fn a_permanent_name_lasts_until_it_is_made_temporary() {
     make_temporary(object, &kernel());
     assert_eq!(
         object_at("\\namespace-permanent\\Event"),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     assert!(!is_alive(object));
 }
@@ -268,7 +268,7 @@ fn a_temporary_name_lasts_as_long_as_a_handle() {
     crate::kernel::ob::handles::close(second, &kernel()).expect("it was open");
     assert_eq!(
         object_at("\\namespace-temporary\\Event"),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     assert!(is_alive(object), "a reference is left");
     dereference(object, &kernel());

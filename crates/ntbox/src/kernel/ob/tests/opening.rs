@@ -43,19 +43,19 @@ fn an_object_opens_by_pointer() {
     assert_eq!(value(ObIsKernelHandle, &[handle]), 0);
     assert_eq!(
         open(object, 0, 0, 1),
-        Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)
+        Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH)
     );
     assert_eq!(
         open(object, 0, object_of(Type::File), 0),
-        Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)
+        Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH)
     );
     assert_eq!(
         open(object, 0x80_0000, 0, 0),
-        Err(ntstatus::STATUS_INVALID_PARAMETER)
+        Err(nt_status::STATUS_INVALID_PARAMETER)
     );
     assert_eq!(
         status(ObCloseHandle, &[kernel_handle, 1]),
-        ntstatus::STATUS_INVALID_HANDLE,
+        nt_status::STATUS_INVALID_HANDLE,
         "not from user mode"
     );
     assert_eq!(status(ObCloseHandle, &[kernel_handle, 0]), 0);
@@ -63,7 +63,7 @@ fn an_object_opens_by_pointer() {
     assert!(broken_rules().is_empty());
     assert_eq!(
         status(ObCloseHandle, &[handle, 1]),
-        ntstatus::STATUS_INVALID_HANDLE
+        nt_status::STATUS_INVALID_HANDLE
     );
     assert_eq!(broken_rules(), ["bad-handle-closed"]);
     dereference(object, &kernel());
@@ -99,7 +99,7 @@ fn drivers_are_found_by_name() {
     let driver_type = object_of(Type::Driver);
     assert_eq!(by_name("\\driver\\OPENING-NAME", driver_type), Ok(driver));
     assert_eq!(inspect(driver, |header| header.pointers), Some(3));
-    let mismatch = Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
+    let mismatch = Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH);
     assert_eq!(
         by_name("\\Driver\\opening-name", object_of(Type::Event)),
         mismatch
@@ -111,11 +111,11 @@ fn drivers_are_found_by_name() {
     );
     assert_eq!(
         by_name("\\Driver\\none", driver_type),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     assert_eq!(
         status(ObReferenceObjectByName, &[0; 8]),
-        ntstatus::STATUS_OBJECT_NAME_INVALID
+        nt_status::STATUS_OBJECT_NAME_INVALID
     );
     assert_eq!(value(ObGetObjectType, &[driver]), driver_type);
     assert_eq!(value(ObGetObjectType, &[0x1000]), 0);
@@ -208,7 +208,7 @@ fn names_are_told_when_there_is_room() {
         name_of(object, u64::from(needed)),
         (0, needed, Some(path.to_owned()))
     );
-    let mismatch = ntstatus::STATUS_INFO_LENGTH_MISMATCH;
+    let mismatch = nt_status::STATUS_INFO_LENGTH_MISMATCH;
     assert_eq!(
         name_of(object, u64::from(needed) - 1),
         (mismatch, needed, None)

@@ -112,18 +112,18 @@ fn handles_lead_to_objects_of_the_right_type() {
     assert_eq!(by_handle(handle, 0, 0, 0), Ok((object, [0, 2])));
     assert_eq!(
         by_handle(handle, 0, thread_type, 0),
-        Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH)
+        Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH)
     );
     assert_eq!(
         by_handle(handle, 0, object, 0),
-        Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
+        Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH),
         "not a type at all"
     );
     // In kernel mode rights do not matter.
     assert_eq!(by_handle(handle, 1, event_type, 0), Ok((object, [0, 2])));
     assert_eq!(
         by_handle(handle, 1, event_type, 1),
-        Err(ntstatus::STATUS_ACCESS_DENIED)
+        Err(nt_status::STATUS_ACCESS_DENIED)
     );
     assert_eq!(by_handle(handle, 2, event_type, 1), Ok((object, [0, 2])));
     assert_eq!(taken(object), 4);
@@ -133,7 +133,7 @@ fn handles_lead_to_objects_of_the_right_type() {
     handles::close(handle, &kernel()).expect("it was open");
     assert_eq!(
         by_handle(handle, 0, event_type, 0),
-        Err(ntstatus::STATUS_INVALID_HANDLE)
+        Err(nt_status::STATUS_INVALID_HANDLE)
     );
     dereference(object, &kernel());
 }
@@ -145,7 +145,7 @@ fn user_mode_has_no_kernel_handles() {
         .expect("a handle");
     assert_eq!(
         by_handle(handle, 0, 0, 1),
-        Err(ntstatus::STATUS_INVALID_HANDLE)
+        Err(nt_status::STATUS_INVALID_HANDLE)
     );
     assert!(by_handle(handle, 0, 0, 0).is_ok());
     value(ObfDereferenceObject, &[object]);
@@ -156,7 +156,7 @@ fn user_mode_has_no_kernel_handles() {
 #[test]
 fn a_null_handle_is_reported() {
     processor();
-    assert_eq!(by_handle(0, 0, 0, 0), Err(ntstatus::STATUS_INVALID_HANDLE));
+    assert_eq!(by_handle(0, 0, 0, 0), Err(nt_status::STATUS_INVALID_HANDLE));
     assert_eq!(broken_rules(), ["null-handle"]);
 }
 
@@ -168,7 +168,7 @@ fn by_pointer_only_user_mode_checks_the_type() {
         status(ObReferenceObjectByPointer, &[object, 0, wrong, 0]),
         0
     );
-    let refused = ntstatus::STATUS_OBJECT_TYPE_MISMATCH;
+    let refused = nt_status::STATUS_OBJECT_TYPE_MISMATCH;
     assert_eq!(
         status(ObReferenceObjectByPointer, &[object, 0, wrong, 1]),
         refused
@@ -203,6 +203,9 @@ fn a_reference_that_is_made_to_fail_gives_no_object() {
     let failure = export.failure.expect("it can fail");
     let mut object = 1_u64;
     let arguments = [4, 0, 0, 0, address_mut(&mut object), 0];
-    assert_eq!(status(failure, &arguments), ntstatus::STATUS_INVALID_HANDLE);
+    assert_eq!(
+        status(failure, &arguments),
+        nt_status::STATUS_INVALID_HANDLE
+    );
     assert_eq!(object, 0);
 }

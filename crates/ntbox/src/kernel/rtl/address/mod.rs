@@ -7,7 +7,7 @@ mod tests;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ntstatus::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use super::text::{self, UNLIMITED, Unit};
 use crate::kernel::call::irql::APC_LEVEL;

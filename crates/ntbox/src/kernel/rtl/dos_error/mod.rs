@@ -77,7 +77,7 @@ fn told(status: u32) -> u32 {
     dos_error(status).unwrap_or_else(|| {
         log::note(&format!(
             "{} has no Win32 error: RtlNtStatusToDosError gives ERROR_MR_MID_NOT_FOUND",
-            ntstatus::Named(status)
+            nt_status::Named(status)
         ));
         NONE
     })

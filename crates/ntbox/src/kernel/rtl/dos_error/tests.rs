@@ -6,7 +6,7 @@
     clippy::wildcard_imports,
     reason = "the tables below name more than a hundred statuses"
 )]
-use ntstatus::*;
+use nt_status::*;
 
 use super::*;
 use crate::kernel::testing::{lines, value};

@@ -39,7 +39,7 @@ impl Delivery<'_> {
     pub fn deliver(&self, entry: &Entry, value: Option<&Value>) -> Result<(), Refusal> {
         let missing = || {
             if entry.has(flag::REQUIRED) {
-                Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND.into())
+                Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND.into())
             } else {
                 Ok(())
             }
@@ -54,7 +54,7 @@ impl Delivery<'_> {
                     .expected_type()
                     .is_some_and(|expected| expected != value.kind)
                 {
-                    return Err(ntstatus::STATUS_OBJECT_TYPE_MISMATCH.into());
+                    return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into());
                 }
                 let data = Data {
                     kind: value.kind,
@@ -151,7 +151,7 @@ impl Delivery<'_> {
         );
         // The status is the low half of RAX.
         let status = u32::try_from(result & 0xffff_ffff).unwrap_or(0);
-        if ntstatus::is_success(status) || status == ntstatus::STATUS_BUFFER_TOO_SMALL {
+        if nt_status::is_success(status) || status == nt_status::STATUS_BUFFER_TOO_SMALL {
             Ok(())
         } else {
             Err(status.into())
@@ -198,7 +198,7 @@ impl Shown {
         };
         if size > 0 {
             let block =
-                pool::allocate(PoolKind::Paged, size, TAG).ok_or(ntstatus::STATUS_NO_MEMORY)?;
+                pool::allocate(PoolKind::Paged, size, TAG).ok_or(nt_status::STATUS_NO_MEMORY)?;
             shown.block = Some(block);
             shown.data = block;
             shown.name = block + copied.next_multiple_of(8);

@@ -42,10 +42,10 @@ fn string(to: u64, bytes: &[u8], caller: u64) -> Result<(), Refusal> {
             caller,
         };
         string.buffer =
-            mm::with(|memory| memory.pools.allocate(request)).ok_or(ntstatus::STATUS_NO_MEMORY)?;
+            mm::with(|memory| memory.pools.allocate(request)).ok_or(nt_status::STATUS_NO_MEMORY)?;
         string.maximum_length = size;
     } else if size > string.maximum_length {
-        return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+        return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
     }
     string.length = size.saturating_sub(2);
     guest::write_bytes(string.buffer, bytes)?;
@@ -59,7 +59,7 @@ fn sized(to: u64, data: &Data) -> Result<(), Refusal> {
     let room = usize::try_from(size.unsigned_abs()).unwrap_or(usize::MAX);
     let header = if size < 0 { 0 } else { 8 };
     if room < header + data.bytes.len() {
-        return Err(ntstatus::STATUS_BUFFER_TOO_SMALL.into());
+        return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
     }
     if size >= 0 {
         guest::write_u32(to, u32::try_from(data.bytes.len()).unwrap_or(u32::MAX))?;

@@ -81,13 +81,13 @@ impl Query<'_> {
     /// Checks what an entry asks for.
     fn check(entry: &Entry, current: KeyId) -> Result<(), Refusal> {
         if entry.has(flag::SUBKEY) && entry.name_at == 0 {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+            return Err(nt_status::STATUS_INVALID_PARAMETER.into());
         }
         if !entry.has(flag::DIRECT) {
             return Ok(());
         }
         if entry.name_at == 0 || entry.has(flag::SUBKEY) || entry.routine != 0 {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER.into());
+            return Err(nt_status::STATUS_INVALID_PARAMETER.into());
         }
         let trusted = registry::with(|registry| registry.is_trusted(current));
         if !entry.has(flag::TYPECHECK) && !trusted {
@@ -109,7 +109,7 @@ impl Query<'_> {
         match registry::with(|registry| registry.walk(self.top, &entry.name, false))? {
             Step::Key(key) => Ok(key),
             Step::Link(target) => Location::Path(target).existing(&self.delivery.caller),
-            Step::Missing(..) => Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
+            Step::Missing(..) => Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
         }
     }
 
@@ -139,7 +139,7 @@ impl Query<'_> {
             }
         }
         if entry.has(flag::REQUIRED) && !any {
-            return Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND.into());
+            return Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND.into());
         }
         Ok(())
     }
@@ -151,7 +151,7 @@ fn value_number(key: KeyId, index: usize) -> Result<Option<Value>, u32> {
 
 /// The driver's routine may have deleted a value itself.
 fn already_gone(status: u32) -> Result<(), u32> {
-    if status == ntstatus::STATUS_OBJECT_NAME_NOT_FOUND {
+    if status == nt_status::STATUS_OBJECT_NAME_NOT_FOUND {
         Ok(())
     } else {
         Err(status)

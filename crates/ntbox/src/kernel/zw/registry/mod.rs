@@ -87,7 +87,7 @@ impl Registry {
     /// # Errors
     /// `STATUS_KEY_DELETED`.
     pub fn key(&self, id: KeyId) -> Result<&Key, u32> {
-        self.keys.get(&id).ok_or(ntstatus::STATUS_KEY_DELETED)
+        self.keys.get(&id).ok_or(nt_status::STATUS_KEY_DELETED)
     }
 
     /// A key to be changed.
@@ -95,7 +95,7 @@ impl Registry {
     /// # Errors
     /// `STATUS_KEY_DELETED`.
     pub fn key_mut(&mut self, id: KeyId) -> Result<&mut Key, u32> {
-        self.keys.get_mut(&id).ok_or(ntstatus::STATUS_KEY_DELETED)
+        self.keys.get_mut(&id).ok_or(nt_status::STATUS_KEY_DELETED)
     }
 
     /// Writes down that a key has changed.
@@ -120,13 +120,13 @@ impl Registry {
     pub fn create(&mut self, parent: KeyId, name: &[u16], kind: Kind) -> Result<KeyId, u32> {
         let above = self.key(parent)?;
         if above.sealed {
-            return Err(ntstatus::STATUS_INVALID_PARAMETER);
+            return Err(nt_status::STATUS_INVALID_PARAMETER);
         }
         if above.kind.link {
-            return Err(ntstatus::STATUS_ACCESS_DENIED);
+            return Err(nt_status::STATUS_ACCESS_DENIED);
         }
         if above.kind.volatile && !kind.volatile {
-            return Err(ntstatus::STATUS_CHILD_MUST_BE_VOLATILE);
+            return Err(nt_status::STATUS_CHILD_MUST_BE_VOLATILE);
         }
         self.add(parent, name, kind)
     }
@@ -151,7 +151,7 @@ impl Registry {
     pub fn delete(&mut self, id: KeyId) -> Result<(), u32> {
         let key = self.key(id)?;
         if key.permanent || key.has_children() {
-            return Err(ntstatus::STATUS_CANNOT_DELETE);
+            return Err(nt_status::STATUS_CANNOT_DELETE);
         }
         let (parent, name) = (key.parent, fold(&key.name));
         self.keys.remove(&id);
@@ -172,10 +172,10 @@ impl Registry {
         let key = self.key(id)?;
         let (old, volatile) = (fold(&key.name), key.kind.volatile);
         let parent = key.parent.filter(|_| !key.permanent && !key.sealed);
-        let parent = parent.ok_or(ntstatus::STATUS_ACCESS_DENIED)?;
+        let parent = parent.ok_or(nt_status::STATUS_ACCESS_DENIED)?;
         let above = self.key_mut(parent)?;
         if above.child(&fold(name)).is_some() {
-            return Err(ntstatus::STATUS_CANNOT_DELETE);
+            return Err(nt_status::STATUS_CANNOT_DELETE);
         }
         above.remove_child(&old);
         above.add_child(fold(name), id, volatile);

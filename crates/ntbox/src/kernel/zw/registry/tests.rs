@@ -47,12 +47,12 @@ fn what_is_missing_is_told_apart() {
     );
     assert_eq!(
         registry.walk(KeyId::ROOT, &wide("MACHINE\\SOFTWARE\\None\\Below"), false),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     let long = "x".repeat(MAX_KEY_NAME + 1);
     assert_eq!(
         registry.walk(software, &wide(&long), false),
-        Err(ntstatus::STATUS_INVALID_PARAMETER)
+        Err(nt_status::STATUS_INVALID_PARAMETER)
     );
     let fits = "x".repeat(MAX_KEY_NAME);
     assert_eq!(
@@ -110,7 +110,7 @@ fn keys_are_made_only_where_keys_may_be() {
     let machine = key_at(&registry, "MACHINE");
     assert_eq!(
         registry.create(machine, &wide("Mine"), Kind::default()),
-        Err(ntstatus::STATUS_INVALID_PARAMETER)
+        Err(nt_status::STATUS_INVALID_PARAMETER)
     );
     let software = key_at(&registry, "MACHINE\\SOFTWARE");
     let volatile = Kind {
@@ -122,7 +122,7 @@ fn keys_are_made_only_where_keys_may_be() {
         .expect("room for it");
     assert_eq!(
         registry.create(parent, &wide("S"), Kind::default()),
-        Err(ntstatus::STATUS_CHILD_MUST_BE_VOLATILE)
+        Err(nt_status::STATUS_CHILD_MUST_BE_VOLATILE)
     );
     assert!(registry.create(parent, &wide("V"), volatile).is_ok());
     let link = Kind {
@@ -134,7 +134,7 @@ fn keys_are_made_only_where_keys_may_be() {
         .expect("room for it");
     assert_eq!(
         registry.create(link, &wide("S"), Kind::default()),
-        Err(ntstatus::STATUS_ACCESS_DENIED)
+        Err(nt_status::STATUS_ACCESS_DENIED)
     );
 }
 
@@ -148,16 +148,19 @@ fn only_keys_without_subkeys_are_deleted() {
     let child = registry
         .create(parent, &wide("C"), Kind::default())
         .expect("room for it");
-    assert_eq!(registry.delete(parent), Err(ntstatus::STATUS_CANNOT_DELETE));
+    assert_eq!(
+        registry.delete(parent),
+        Err(nt_status::STATUS_CANNOT_DELETE)
+    );
     assert_eq!(
         registry.delete(software),
-        Err(ntstatus::STATUS_CANNOT_DELETE)
+        Err(nt_status::STATUS_CANNOT_DELETE)
     );
     assert_eq!(registry.delete(child), Ok(()));
-    assert_eq!(registry.delete(child), Err(ntstatus::STATUS_KEY_DELETED));
+    assert_eq!(registry.delete(child), Err(nt_status::STATUS_KEY_DELETED));
     assert_eq!(
         registry.create(child, &wide("C"), Kind::default()),
-        Err(ntstatus::STATUS_KEY_DELETED)
+        Err(nt_status::STATUS_KEY_DELETED)
     );
     assert_eq!(registry.path(child), None);
     assert_eq!(registry.delete(parent), Ok(()));

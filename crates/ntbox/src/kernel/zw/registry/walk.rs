@@ -30,7 +30,7 @@ impl Registry {
             let key = self.key(at)?;
             let wanted_itself = rest.is_empty() && (open_link || at == from);
             if key.kind.link && !wanted_itself {
-                let target = key.link().ok_or(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)?;
+                let target = key.link().ok_or(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)?;
                 let separator: &[u16] = if rest.is_empty() { &[] } else { &[SEPARATOR] };
                 return Ok(Step::Link([target.as_slice(), separator, rest].concat()));
             }
@@ -39,13 +39,13 @@ impl Registry {
             }
             let (name, following) = split_first(rest);
             if name.len() > MAX_KEY_NAME {
-                return Err(ntstatus::STATUS_INVALID_PARAMETER);
+                return Err(nt_status::STATUS_INVALID_PARAMETER);
             }
             let following = trim(following);
             match key.child(&fold(name)) {
                 Some(child) => at = child,
                 None if following.is_empty() => return Ok(Step::Missing(at, name.to_vec())),
-                None => return Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
+                None => return Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
             }
             rest = following;
         }

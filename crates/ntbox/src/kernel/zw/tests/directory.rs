@@ -34,9 +34,9 @@ fn directories_are_made_and_opened() {
     let (made, handle) = create_directory(&Object::new("\\zw-directory"));
     assert_eq!(made, 0);
     let (again, _) = create_directory(&Object::new("\\zw-directory"));
-    assert_eq!(again, ntstatus::STATUS_OBJECT_NAME_COLLISION);
+    assert_eq!(again, nt_status::STATUS_OBJECT_NAME_COLLISION);
     let (exists, second) = create_directory(&Object::new("\\zw-directory").with_flags(OPENIF));
-    assert_eq!(exists, ntstatus::STATUS_OBJECT_NAME_EXISTS);
+    assert_eq!(exists, nt_status::STATUS_OBJECT_NAME_EXISTS);
     let (opened, third) = open_directory(&Object::new("\\ZW-directory"));
     assert_eq!(opened, 0);
     let (inner, fourth) = create_directory(&Object::below(handle, "Inner"));
@@ -47,7 +47,7 @@ fn directories_are_made_and_opened() {
         close(handle);
     }
     let (gone, _) = open_directory(&Object::new("\\zw-directory"));
-    assert_eq!(gone, ntstatus::STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_eq!(gone, nt_status::STATUS_OBJECT_NAME_NOT_FOUND);
 }
 
 #[test]
@@ -63,10 +63,10 @@ fn a_directory_needs_no_name() {
     close(handle);
     assert_eq!(
         status(ZwOpenDirectoryObject, &[address_mut(&mut handle), 3, 0]),
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
     let (other, _) = open_directory(&Object::new("\\REGISTRY"));
-    assert_eq!(other, ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
+    assert_eq!(other, nt_status::STATUS_OBJECT_TYPE_MISMATCH);
 }
 
 /// A buffer for a listing.
@@ -122,7 +122,7 @@ fn a_directory_is_listed_in_one_or_in_parts() {
     let mut context = 0;
     assert_eq!(
         list(handle, 512, false, true, &mut context).0,
-        ntstatus::STATUS_NO_MORE_ENTRIES
+        nt_status::STATUS_NO_MORE_ENTRIES
     );
     let (_, inner) = create_directory(&Object::below(handle, "B"));
     let target = Text::new("\\Device");
@@ -142,11 +142,11 @@ fn a_directory_is_listed_in_one_or_in_parts() {
     assert_eq!(context, 2);
     assert_eq!(
         list(handle, 512, false, false, &mut context).0,
-        ntstatus::STATUS_NO_MORE_ENTRIES
+        nt_status::STATUS_NO_MORE_ENTRIES
     );
     let room = u64::from(32 + first_size);
     let part = (
-        ntstatus::STATUS_MORE_ENTRIES,
+        nt_status::STATUS_MORE_ENTRIES,
         vec![first.clone()],
         32 + first_size,
     );
@@ -166,7 +166,7 @@ fn a_directory_is_listed_in_one_or_in_parts() {
     let small = list(handle, room - 1, true, true, &mut context);
     assert_eq!(
         (small.0, small.2),
-        (ntstatus::STATUS_BUFFER_TOO_SMALL, 32 + first_size)
+        (nt_status::STATUS_BUFFER_TOO_SMALL, 32 + first_size)
     );
     assert_eq!(context, 2, "nothing was handed out");
     for handle in [link, inner, handle] {

@@ -52,13 +52,13 @@ fn a_handle_is_copied_between_processes() {
     assert!(duplicate(first_handle, source, second_handle, 0, CLOSE_SOURCE).is_ok());
     assert_eq!(
         handles::get_in(first, source),
-        Err(ntstatus::STATUS_INVALID_HANDLE)
+        Err(nt_status::STATUS_INVALID_HANDLE)
     );
     let gone = duplicate(first_handle, source, second_handle, 0, 0);
-    assert_eq!(gone, Err(ntstatus::STATUS_INVALID_HANDLE));
+    assert_eq!(gone, Err(nt_status::STATUS_INVALID_HANDLE));
     let never_given = 0x3f_fffc;
     let wrong = duplicate(never_given, source, second_handle, 0, 0);
-    assert_eq!(wrong, Err(ntstatus::STATUS_INVALID_HANDLE));
+    assert_eq!(wrong, Err(nt_status::STATUS_INVALID_HANDLE));
     let caller = Caller::kernel(0);
     for process in [first, second] {
         handles::close_all(process, &caller);
@@ -107,13 +107,13 @@ fn a_handle_can_be_closed_in_another_process() {
     assert_eq!(status(ZwDuplicateObject, &close_only), 0);
     assert_eq!(
         status(ZwDuplicateObject, &close_only),
-        ntstatus::STATUS_INVALID_HANDLE
+        nt_status::STATUS_INVALID_HANDLE
     );
     let key = open(&Object::new("\\Registry\\Machine")).expect("it is there");
     let not_a_process = [key, source, 0, 0, 0, 0, CLOSE_SOURCE];
     assert_eq!(
         status(ZwDuplicateObject, &not_a_process),
-        ntstatus::STATUS_OBJECT_TYPE_MISMATCH
+        nt_status::STATUS_OBJECT_TYPE_MISMATCH
     );
     close(key);
     let caller = Caller::kernel(0);

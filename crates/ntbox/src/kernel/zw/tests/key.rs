@@ -37,38 +37,41 @@ fn keys_open_relative_to_others() {
     assert_eq!(get(same, "A").map(|(kind, _)| kind), Ok(4));
     assert_eq!(
         open(&Object::below(parent, "\\Parameters")),
-        Err(ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD)
+        Err(nt_status::STATUS_OBJECT_PATH_SYNTAX_BAD)
     );
     assert_eq!(
         open(&Object::below(parent, "None")),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     assert_eq!(
         open(&Object::below(parent, "None\\Below")),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     for handle in [same, child, parent] {
         close(handle);
     }
     assert_eq!(
         open(&Object::below(parent, "Parameters")),
-        Err(ntstatus::STATUS_INVALID_HANDLE)
+        Err(nt_status::STATUS_INVALID_HANDLE)
     );
 }
 
 #[test]
 fn what_is_no_key_is_refused() {
     for (path, expected) in [
-        ("\\Device", ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
-        ("\\", ntstatus::STATUS_OBJECT_TYPE_MISMATCH),
-        ("\\Registry2", ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
+        ("\\Device", nt_status::STATUS_OBJECT_TYPE_MISMATCH),
+        ("\\", nt_status::STATUS_OBJECT_TYPE_MISMATCH),
+        ("\\Registry2", nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
         (
             "\\Registry2\\Machine",
-            ntstatus::STATUS_OBJECT_PATH_NOT_FOUND,
+            nt_status::STATUS_OBJECT_PATH_NOT_FOUND,
         ),
-        ("Registry\\Machine", ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD),
-        ("", ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD),
-        ("\\\\Registry", ntstatus::STATUS_OBJECT_NAME_INVALID),
+        (
+            "Registry\\Machine",
+            nt_status::STATUS_OBJECT_PATH_SYNTAX_BAD,
+        ),
+        ("", nt_status::STATUS_OBJECT_PATH_SYNTAX_BAD),
+        ("\\\\Registry", nt_status::STATUS_OBJECT_NAME_INVALID),
     ] {
         assert_eq!(open(&Object::new(path)), Err(expected), "{path}");
     }
@@ -79,20 +82,20 @@ fn wrong_attributes_are_refused() {
     let machine = || Object::new("\\Registry\\Machine");
     assert_eq!(
         open(&machine().with_length(0x2f)),
-        Err(ntstatus::STATUS_INVALID_PARAMETER)
+        Err(nt_status::STATUS_INVALID_PARAMETER)
     );
     assert_eq!(
         open(&machine().with_flags(0x8000)),
-        Err(ntstatus::STATUS_INVALID_PARAMETER)
+        Err(nt_status::STATUS_INVALID_PARAMETER)
     );
     assert_eq!(
         open(&machine().without_name()),
-        Err(ntstatus::STATUS_OBJECT_PATH_SYNTAX_BAD)
+        Err(nt_status::STATUS_OBJECT_PATH_SYNTAX_BAD)
     );
     let mut handle = 0_u64;
     assert_eq!(
         status(key::ZwOpenKey, &[address_mut(&mut handle), ALL_ACCESS, 0]),
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
     assert_eq!(
         fault(
@@ -124,7 +127,7 @@ fn closing_twice_is_reported() {
     close(key);
     assert_eq!(
         status(handle::ZwClose, &[0xdead_0000]),
-        ntstatus::STATUS_INVALID_HANDLE
+        nt_status::STATUS_INVALID_HANDLE
     );
     assert_eq!(broken_rules(), ["bad-handle-closed"]);
 }
@@ -141,20 +144,20 @@ fn creating_tells_new_from_old() {
     assert_eq!(get(again, "a"), Ok((4, vec![1, 0, 0, 0])));
     assert_eq!(
         create(&Object::below(parent, "Not\\There"), 0),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     assert_eq!(
         create(&Object::new("\\Registry\\Machine\\Mine"), 0),
-        Err(ntstatus::STATUS_INVALID_PARAMETER)
+        Err(nt_status::STATUS_INVALID_PARAMETER)
     );
     assert_eq!(
         create(&Object::below(parent, "x"), 0x100),
-        Err(ntstatus::STATUS_INVALID_PARAMETER)
+        Err(nt_status::STATUS_INVALID_PARAMETER)
     );
     let (volatile, _) = create(&Object::below(parent, "Volatile"), VOLATILE).expect("room for it");
     assert_eq!(
         create(&Object::below(volatile, "x"), 0),
-        Err(ntstatus::STATUS_CHILD_MUST_BE_VOLATILE)
+        Err(nt_status::STATUS_CHILD_MUST_BE_VOLATILE)
     );
     for handle in [parent, key, again, volatile] {
         close(handle);
@@ -167,15 +170,15 @@ fn a_link_can_be_made_and_opened_itself() {
     let (link, _) = create(&Object::below(parent, "Link"), CREATE_LINK).expect("room for it");
     assert_eq!(
         create(&Object::below(parent, "Link"), CREATE_LINK),
-        Err(ntstatus::STATUS_OBJECT_NAME_COLLISION)
+        Err(nt_status::STATUS_OBJECT_NAME_COLLISION)
     );
     assert_eq!(
         open(&Object::below(parent, "Link")),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     assert_eq!(
         set(link, "other", 1, &sz("x")),
-        ntstatus::STATUS_ACCESS_DENIED
+        nt_status::STATUS_ACCESS_DENIED
     );
     let target: Vec<u8> = "\\Registry\\Machine\\System"
         .encode_utf16()
@@ -183,7 +186,7 @@ fn a_link_can_be_made_and_opened_itself() {
         .collect();
     assert_eq!(set(link, "SymbolicLinkValue", 6, &target), 0);
     let through = open(&Object::below(parent, "Link\\Select")).map_or_else(|status| status, |_| 0);
-    assert_eq!(through, ntstatus::STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_eq!(through, nt_status::STATUS_OBJECT_NAME_NOT_FOUND);
     let through =
         open(&Object::below(parent, "Link\\ControlSet001")).expect("the link leads there");
     let mut handle = 0_u64;
@@ -198,7 +201,7 @@ fn a_link_can_be_made_and_opened_itself() {
         key::ZwOpenKeyEx,
         &[address_mut(&mut handle), ALL_ACCESS, object.at(), 1],
     );
-    assert_eq!(wrong, ntstatus::STATUS_INVALID_PARAMETER_4);
+    assert_eq!(wrong, nt_status::STATUS_INVALID_PARAMETER_4);
     for handle in [parent, link, through, handle] {
         close(handle);
     }
@@ -213,7 +216,7 @@ fn links_in_a_ring_lead_nowhere() {
     assert_eq!(set(link, "SymbolicLinkValue", 6, &target), 0);
     assert_eq!(
         open(&Object::below(parent, "Ring")),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     close(link);
     close(parent);
@@ -227,7 +230,7 @@ fn a_deleted_key_stays_deleted_for_all_its_handles() {
     let other = open(&Object::below(parent, "Doomed")).expect("it is there");
     assert_eq!(
         status(key::ZwDeleteKey, &[key]),
-        ntstatus::STATUS_CANNOT_DELETE
+        nt_status::STATUS_CANNOT_DELETE
     );
     assert_eq!(status(key::ZwDeleteKey, &[child]), 0);
     assert_eq!(status(key::ZwDeleteKey, &[key]), 0);
@@ -236,35 +239,35 @@ fn a_deleted_key_stays_deleted_for_all_its_handles() {
     let query = [other, 1, address_mut(&mut named), 0x200, 0];
     assert_eq!(
         status(crate::kernel::zw::object::ZwQueryObject, &query),
-        ntstatus::STATUS_KEY_DELETED
+        nt_status::STATUS_KEY_DELETED
     );
-    assert_eq!(set(other, "a", 1, &sz("a")), ntstatus::STATUS_KEY_DELETED);
-    assert_eq!(get(other, "a"), Err(ntstatus::STATUS_KEY_DELETED));
+    assert_eq!(set(other, "a", 1, &sz("a")), nt_status::STATUS_KEY_DELETED);
+    assert_eq!(get(other, "a"), Err(nt_status::STATUS_KEY_DELETED));
     let name = Text::new("a");
     assert_eq!(
         status(value_change::ZwDeleteValueKey, &[other, name.at()]),
-        ntstatus::STATUS_KEY_DELETED
+        nt_status::STATUS_KEY_DELETED
     );
     assert_eq!(
         status(key::ZwFlushKey, &[other]),
-        ntstatus::STATUS_KEY_DELETED
+        nt_status::STATUS_KEY_DELETED
     );
     assert_eq!(
         open(&Object::below(other, "Child")),
-        Err(ntstatus::STATUS_KEY_DELETED)
+        Err(nt_status::STATUS_KEY_DELETED)
     );
     assert_eq!(
         open(&Object::below(parent, "Doomed")),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND)
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     let machine = open(&Object::new("\\Registry\\Machine\\Software")).expect("it is there");
     assert_eq!(
         status(key::ZwDeleteKey, &[machine]),
-        ntstatus::STATUS_CANNOT_DELETE
+        nt_status::STATUS_CANNOT_DELETE
     );
     assert_eq!(
         status(key::ZwDeleteKey, &[0]),
-        ntstatus::STATUS_INVALID_HANDLE
+        nt_status::STATUS_INVALID_HANDLE
     );
     for handle in [parent, key, child, other, machine] {
         close(handle);
@@ -326,9 +329,9 @@ fn a_key_tells_its_basic_information() {
     assert_eq!((number(&buffer, 8), number(&buffer, 12)), (0, 6));
     assert_eq!(text_in(&buffer, 16, 6), "Key");
     assert_ne!(buffer[..8], [0; 8], "the time of the last change");
-    assert_eq!(query(key, 0, 15).0, ntstatus::STATUS_BUFFER_TOO_SMALL);
+    assert_eq!(query(key, 0, 15).0, nt_status::STATUS_BUFFER_TOO_SMALL);
     let (status, buffer, length) = query(key, 0, 18);
-    assert_eq!((status, length), (ntstatus::STATUS_BUFFER_OVERFLOW, 22));
+    assert_eq!((status, length), (nt_status::STATUS_BUFFER_OVERFLOW, 22));
     assert_eq!(text_in(&buffer, 16, 2), "K");
     close(key);
 }
@@ -370,8 +373,8 @@ fn a_key_tells_its_full_information() {
     // values of at most 10 bytes with at most 20 bytes.
     assert_eq!(numbers, [44, 10, 2, 12, 0, 2, 10, 20]);
     assert_eq!(text_in(&buffer, 44, 10), "Class");
-    assert_eq!(query(key, 2, 43).0, ntstatus::STATUS_BUFFER_TOO_SMALL);
-    assert_eq!(query(key, 2, 44).0, ntstatus::STATUS_BUFFER_OVERFLOW);
+    assert_eq!(query(key, 2, 43).0, nt_status::STATUS_BUFFER_TOO_SMALL);
+    assert_eq!(query(key, 2, 44).0, nt_status::STATUS_BUFFER_OVERFLOW);
     close(key);
 }
 
@@ -383,7 +386,7 @@ fn a_key_tells_its_path() {
     let (status, buffer, length) = query(key, 3, 512);
     assert_eq!((status, length, number(&buffer, 0)), (0, 4 + bytes, bytes));
     assert_eq!(text_in(&buffer, 4, bytes), path);
-    assert_eq!(query(key, 3, 3).0, ntstatus::STATUS_BUFFER_TOO_SMALL);
+    assert_eq!(query(key, 3, 3).0, nt_status::STATUS_BUFFER_TOO_SMALL);
     close(key);
 }
 
@@ -399,8 +402,8 @@ fn a_key_tells_what_else_there_is_to_it() {
     assert_eq!(numbers, [2, 12, 2, 10, 20, 6]);
     let (status, buffer, _) = query(key, 5, 64);
     assert_eq!((status, number(&buffer, 4)), (0, 0));
-    assert_eq!(query(key, 8, 64).0, ntstatus::STATUS_INVALID_PARAMETER);
-    assert_eq!(query(0x7ff0, 0, 64).0, ntstatus::STATUS_INVALID_HANDLE);
+    assert_eq!(query(key, 8, 64).0, nt_status::STATUS_INVALID_PARAMETER);
+    assert_eq!(query(0x7ff0, 0, 64).0, nt_status::STATUS_INVALID_HANDLE);
     close(key);
 }
 
@@ -425,13 +428,13 @@ fn subkeys_are_enumerated_in_order() {
             }
         })
         .collect();
-    let end = Err(ntstatus::STATUS_NO_MORE_ENTRIES);
+    let end = Err(nt_status::STATUS_NO_MORE_ENTRIES);
     assert_eq!(names, [Ok("Alpha1".to_owned()), Ok("Zulu".to_owned()), end]);
     let mut length = 0_u32;
     let class_name = [key, 0, 3, 0, 0, address_mut(&mut length)];
     assert_eq!(
         status(key_information::ZwEnumerateKey, &class_name),
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
     close(key);
 }

@@ -52,11 +52,11 @@ fn a_permanent_object_is_made_temporary() {
             ZwOpenDirectoryObject,
             &[address_mut(&mut handle), 3, object().at()]
         ),
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
     assert_eq!(
         status(ZwMakeTemporaryObject, &[handle]),
-        ntstatus::STATUS_INVALID_HANDLE
+        nt_status::STATUS_INVALID_HANDLE
     );
 }
 
@@ -83,10 +83,10 @@ fn basic_information_counts_handles_and_references() {
         number(&buffer.0, 0x24),
         u32::try_from(16 + 2 * path.len() + 2).expect("short")
     );
-    assert_eq!(query(key, 0, 57).0, ntstatus::STATUS_INFO_LENGTH_MISMATCH);
-    assert_eq!(query(key, 9, 56).0, ntstatus::STATUS_INVALID_INFO_CLASS);
+    assert_eq!(query(key, 0, 57).0, nt_status::STATUS_INFO_LENGTH_MISMATCH);
+    assert_eq!(query(key, 9, 56).0, nt_status::STATUS_INVALID_INFO_CLASS);
     close(key);
-    assert_eq!(query(key, 0, 56).0, ntstatus::STATUS_INVALID_HANDLE);
+    assert_eq!(query(key, 0, 56).0, nt_status::STATUS_INVALID_HANDLE);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn names_and_types_are_told() {
         .map(|offset| number(&buffer.0, offset))
         .collect();
     assert_eq!(rights, [0x2_0019, 0x2_0006, 0x2_0019, 0xf_003f, 0x1f_003f]);
-    assert_eq!(query(key, 2, 104).0, ntstatus::STATUS_INFO_LENGTH_MISMATCH);
+    assert_eq!(query(key, 2, 104).0, nt_status::STATUS_INFO_LENGTH_MISMATCH);
     close(key);
 }
 
@@ -124,7 +124,7 @@ fn a_handle_can_be_protected_from_being_closed() {
     assert_eq!(query(key, 4, 2).1.0[..2], [0, 1]);
     assert_eq!(
         status(ZwClose, &[key]),
-        ntstatus::STATUS_HANDLE_NOT_CLOSABLE
+        nt_status::STATUS_HANDLE_NOT_CLOSABLE
     );
     assert_eq!(broken_rules(), ["bad-handle-closed"]);
     let flags = [0_u8, 0];
@@ -134,11 +134,11 @@ fn a_handle_can_be_protected_from_being_closed() {
     );
     assert_eq!(
         status(ZwSetInformationObject, &[key, 4, address(&flags), 3]),
-        ntstatus::STATUS_INFO_LENGTH_MISMATCH
+        nt_status::STATUS_INFO_LENGTH_MISMATCH
     );
     assert_eq!(
         status(ZwSetInformationObject, &[key, 0, address(&flags), 2]),
-        ntstatus::STATUS_INVALID_INFO_CLASS
+        nt_status::STATUS_INVALID_INFO_CLASS
     );
     close(key);
 }

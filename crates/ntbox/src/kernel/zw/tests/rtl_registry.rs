@@ -53,11 +53,11 @@ fn keys_are_found_relative_to_well_known_ones() {
     let none = wide("none");
     assert_eq!(
         status(RtlCheckRegistryKey, &[SERVICES, address(none.as_slice())]),
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
     assert_eq!(
         status(RtlCheckRegistryKey, &[6, address(name.as_slice())]),
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
 }
 
@@ -65,7 +65,7 @@ fn keys_are_found_relative_to_well_known_ones() {
 fn checking_a_handle_closes_it() {
     let key = service("rtl-check-handle", &[]);
     assert_eq!(status(RtlCheckRegistryKey, &[HANDLE, key]), 0);
-    assert_eq!(get(key, "Type"), Err(ntstatus::STATUS_INVALID_HANDLE));
+    assert_eq!(get(key, "Type"), Err(nt_status::STATUS_INVALID_HANDLE));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn writing_makes_the_last_key_of_the_path() {
     let deep = wide("rtl-write\\Not\\There");
     assert_eq!(
         write(SERVICES, address(deep.as_slice()), "v", &[1]),
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
     close(key);
 }
@@ -117,7 +117,7 @@ fn creating_makes_one_key_at_a_time() {
     let shallow = wide("rtl-create\\A");
     assert_eq!(
         status(RtlCreateRegistryKey, &[SERVICES, address(deep.as_slice())]),
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
     assert_eq!(
         status(
@@ -150,17 +150,17 @@ fn deleting_needs_the_value() {
     assert_eq!(status(RtlDeleteRegistryValue, &arguments), 0);
     assert_eq!(
         status(RtlDeleteRegistryValue, &arguments),
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
     let handle = [HANDLE, key, address(name.as_slice())];
     assert_eq!(
         status(RtlDeleteRegistryValue, &handle),
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
     close(key);
     assert_eq!(
         status(RtlDeleteRegistryValue, &handle),
-        ntstatus::STATUS_INVALID_HANDLE
+        nt_status::STATUS_INVALID_HANDLE
     );
 }
 
@@ -183,7 +183,7 @@ fn failures_that_are_ordered_are_statuses() {
     let failure = export.failure.expect("it can fail");
     assert_eq!(
         value(failure, &[]),
-        u64::from(ntstatus::STATUS_INSUFFICIENT_RESOURCES)
+        u64::from(nt_status::STATUS_INSUFFICIENT_RESOURCES)
     );
     assert!(call(failure, &[]).is_ok());
 }

@@ -59,14 +59,14 @@ fn a_link_tells_its_target() {
     let arguments = [second, address_mut(&mut string), address_mut(&mut length)];
     assert_eq!(
         status(ZwQuerySymbolicLinkObject, &arguments),
-        ntstatus::STATUS_BUFFER_TOO_SMALL
+        nt_status::STATUS_BUFFER_TOO_SMALL
     );
     assert_eq!(length, 22);
     close(second);
     close(handle);
     assert_eq!(
         open_link(&Object::new("\\??\\zw-link")).0,
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
 }
 
@@ -74,7 +74,7 @@ fn a_link_tells_its_target() {
 fn what_is_no_link_is_refused() {
     assert_eq!(
         open_link(&Object::new("\\Device")).0,
-        ntstatus::STATUS_OBJECT_TYPE_MISMATCH
+        nt_status::STATUS_OBJECT_TYPE_MISMATCH
     );
     let key = open(&Object::new("\\Registry\\Machine")).expect("it is there");
     let mut buffer = [0_u16; 4];
@@ -84,18 +84,18 @@ fn what_is_no_link_is_refused() {
             ZwQuerySymbolicLinkObject,
             &[key, address_mut(&mut string), 0]
         ),
-        ntstatus::STATUS_OBJECT_TYPE_MISMATCH
+        nt_status::STATUS_OBJECT_TYPE_MISMATCH
     );
     close(key);
     let odd = Text::new("\\Device").with_length(13);
     assert_eq!(
         create_link(&Object::new("\\??\\zw-odd"), &odd).0,
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
     let long = Text::new("\\Device").with_length(40);
     assert_eq!(
         create_link(&Object::new("\\??\\zw-long"), &long).0,
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
 }
 

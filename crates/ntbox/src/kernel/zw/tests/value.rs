@@ -39,14 +39,14 @@ fn partial_information_in_a_buffer_of_any_size() {
     );
     assert_eq!(buffer[16], 0xbb, "nothing past the information is written");
     let (status, buffer, length) = query(key, "Name", 2, 14);
-    assert_eq!((status, length), (ntstatus::STATUS_BUFFER_OVERFLOW, 16));
+    assert_eq!((status, length), (nt_status::STATUS_BUFFER_OVERFLOW, 16));
     assert_eq!(buffer[8..15], [4, 0, 0, 0, 1, 2, 0xbb]);
     assert_eq!(
         query(key, "Name", 2, 12).0,
-        ntstatus::STATUS_BUFFER_OVERFLOW
+        nt_status::STATUS_BUFFER_OVERFLOW
     );
     let (status, buffer, length) = query(key, "Name", 2, 11);
-    assert_eq!((status, length), (ntstatus::STATUS_BUFFER_TOO_SMALL, 16));
+    assert_eq!((status, length), (nt_status::STATUS_BUFFER_TOO_SMALL, 16));
     assert_eq!(buffer[0], 0xbb, "nothing is written");
     close(key);
 }
@@ -61,11 +61,11 @@ fn basic_information_has_the_name_as_it_was_given() {
     assert_eq!(text_in(&buffer, 12, 18), "MixedCase");
     assert_eq!(
         query(key, "mixedcase", 0, 12).0,
-        ntstatus::STATUS_BUFFER_OVERFLOW
+        nt_status::STATUS_BUFFER_OVERFLOW
     );
     assert_eq!(
         query(key, "mixedcase", 0, 11).0,
-        ntstatus::STATUS_BUFFER_TOO_SMALL
+        nt_status::STATUS_BUFFER_TOO_SMALL
     );
     close(key);
 }
@@ -87,9 +87,12 @@ fn full_information_aligns_the_data() {
     assert_eq!(buffer[32..35], [9, 8, 7]);
     assert_eq!(
         query(key, "abc", 1, 19).0,
-        ntstatus::STATUS_BUFFER_TOO_SMALL
+        nt_status::STATUS_BUFFER_TOO_SMALL
     );
-    assert_eq!(query(key, "abc", 1, 20).0, ntstatus::STATUS_BUFFER_OVERFLOW);
+    assert_eq!(
+        query(key, "abc", 1, 20).0,
+        nt_status::STATUS_BUFFER_OVERFLOW
+    );
     assert_eq!(set(key, "none", 3, &[]), 0);
     let (status, buffer, length) = query(key, "none", 1, 64);
     assert_eq!(
@@ -114,7 +117,7 @@ fn aligned_classes_want_an_aligned_buffer() {
         let arguments = [key, name.at(), class, odd, 64, address_mut(&mut length)];
         assert_eq!(
             status(value::ZwQueryValueKey, &arguments),
-            ntstatus::STATUS_DATATYPE_MISALIGNMENT
+            nt_status::STATUS_DATATYPE_MISALIGNMENT
         );
     }
     close(key);
@@ -125,15 +128,15 @@ fn what_cannot_be_asked_is_refused() {
     let key = service("value-refused", &[]);
     assert_eq!(
         query(key, "None", 2, 64).0,
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
     assert_eq!(
         query(key, "Type", 5, 64).0,
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
     assert_eq!(
         query(0x7ff0, "Type", 2, 64).0,
-        ntstatus::STATUS_INVALID_HANDLE
+        nt_status::STATUS_INVALID_HANDLE
     );
     let name = Text::new("Type");
     let mut length = 0_u32;
@@ -145,14 +148,14 @@ fn what_cannot_be_asked_is_refused() {
     let arguments = [key, name.at(), 2, 0, 0, address_mut(&mut length)];
     assert_eq!(
         status(value::ZwQueryValueKey, &arguments),
-        ntstatus::STATUS_BUFFER_TOO_SMALL
+        nt_status::STATUS_BUFFER_TOO_SMALL
     );
     assert_eq!(length, 16);
     let odd = Text::new("Type").with_length(7);
     let arguments = [key, odd.at(), 2, 0, 0, address_mut(&mut length)];
     assert_eq!(
         status(value::ZwQueryValueKey, &arguments),
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
     close(key);
 }
@@ -212,7 +215,7 @@ fn values_are_set_replaced_and_deleted() {
     assert_eq!(status(value_change::ZwDeleteValueKey, &[key, name.at()]), 0);
     assert_eq!(
         status(value_change::ZwDeleteValueKey, &[key, name.at()]),
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
     let name = Text::new("w");
     assert_eq!(
@@ -224,7 +227,7 @@ fn values_are_set_replaced_and_deleted() {
     );
     assert_eq!(
         get(key, "w"),
-        Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND),
+        Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
         "nothing is set by halves"
     );
     assert_eq!(
@@ -232,7 +235,7 @@ fn values_are_set_replaced_and_deleted() {
             value_change::ZwSetValueKey,
             &[key, name.at(), 0, 3, NOWHERE, 0x8000_0000]
         ),
-        ntstatus::STATUS_INVALID_PARAMETER
+        nt_status::STATUS_INVALID_PARAMETER
     );
     close(key);
 }
@@ -263,7 +266,7 @@ fn values_are_enumerated_in_the_order_of_their_making() {
     };
     assert_eq!(
         (names.join(" ").as_str(), end),
-        ("second first third", ntstatus::STATUS_NO_MORE_ENTRIES)
+        ("second first third", nt_status::STATUS_NO_MORE_ENTRIES)
     );
     close(key);
     close(parent);

@@ -41,7 +41,7 @@ fn small_values_are_stored_as_they_are() {
         SZ << 24,
         address_mut(&mut number),
     );
-    assert_eq!(wrong, ntstatus::STATUS_OBJECT_TYPE_MISMATCH);
+    assert_eq!(wrong, nt_status::STATUS_OBJECT_TYPE_MISMATCH);
     // What is not there leaves the memory alone.
     assert_eq!(
         direct(
@@ -91,7 +91,7 @@ fn direct_entries_need_a_name_and_no_routine() {
     ] {
         assert_eq!(
             query("query-direct-wrong", vec![entry]),
-            ntstatus::STATUS_INVALID_PARAMETER,
+            nt_status::STATUS_INVALID_PARAMETER,
             "{what}"
         );
     }
@@ -128,7 +128,7 @@ fn strings_are_stored_in_the_buffer_given() {
         SZ << 24,
         to,
     );
-    assert_eq!(refused, ntstatus::STATUS_BUFFER_TOO_SMALL);
+    assert_eq!(refused, nt_status::STATUS_BUFFER_TOO_SMALL);
     assert_eq!(string.length, 0);
 }
 
@@ -223,7 +223,7 @@ fn larger_values_go_into_a_buffer_that_says_its_size() {
     );
     for small in [size(-7), 15, 0] {
         let mut buffer = [small, 1, 2, 3];
-        assert_eq!(run(&mut buffer), ntstatus::STATUS_BUFFER_TOO_SMALL);
+        assert_eq!(run(&mut buffer), nt_status::STATUS_BUFFER_TOO_SMALL);
         assert_eq!(buffer, [small, 1, 2, 3]);
     }
 }

@@ -149,7 +149,7 @@ fn a_named_value_is_handed_over() {
     assert_eq!(seen(), [one("Start", DWORD, &[3, 0, 0, 0], 9)]);
     assert_eq!(
         query("query-none", vec![entry()]),
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
     assert!(seen().is_empty());
 }
@@ -202,7 +202,7 @@ fn a_missing_value_has_its_default() {
     ];
     assert_eq!(seen(), expected);
     let required = query(&path, vec![entry(REQUIRED, NONE, 0, 0)]);
-    assert_eq!(required, ntstatus::STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_eq!(required, nt_status::STATUS_OBJECT_NAME_NOT_FOUND);
     assert!(seen().is_empty());
 }
 
@@ -233,7 +233,7 @@ fn values_without_a_type_or_data_count_as_missing() {
         };
         assert_eq!(
             query(&path, vec![entry]),
-            ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+            nt_status::STATUS_OBJECT_NAME_NOT_FOUND
         );
     }
     close(key);
@@ -251,7 +251,7 @@ fn without_a_name_every_value_is_handed_over() {
     assert_eq!(query(&path, vec![all(0)]), 0);
     assert_eq!(
         query(&path, vec![all(REQUIRED)]),
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
     assert_eq!(set(key, "a", u64::from(DWORD), &[1, 0, 0, 0]), 0);
     assert_eq!(set(key, "b", u64::from(BINARY), &[2]), 0);
@@ -305,7 +305,7 @@ fn entries_can_turn_to_subkeys_and_back() {
     assert_eq!(query("query-subkey", vec![with_routine]), 0);
     assert_eq!(seen(), [one("P", DWORD, &[1, 0, 0, 0], 0)]);
     let missing = query("query-subkey", vec![turn(&none), ask(0)]);
-    assert_eq!(missing, ntstatus::STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_eq!(missing, nt_status::STATUS_OBJECT_NAME_NOT_FOUND);
     let unnamed = query(
         "query-subkey",
         vec![Entry {
@@ -313,7 +313,7 @@ fn entries_can_turn_to_subkeys_and_back() {
             ..Entry::default()
         }],
     );
-    assert_eq!(unnamed, ntstatus::STATUS_INVALID_PARAMETER);
+    assert_eq!(unnamed, nt_status::STATUS_INVALID_PARAMETER);
     close(top);
 }
 
@@ -391,11 +391,11 @@ fn the_routine_can_stop_the_query() {
     for (answer, result, calls) in [
         (0, 0, 2),
         (
-            ntstatus::STATUS_ACCESS_DENIED,
-            ntstatus::STATUS_ACCESS_DENIED,
+            nt_status::STATUS_ACCESS_DENIED,
+            nt_status::STATUS_ACCESS_DENIED,
             1,
         ),
-        (ntstatus::STATUS_BUFFER_TOO_SMALL, 0, 2),
+        (nt_status::STATUS_BUFFER_TOO_SMALL, 0, 2),
     ] {
         ANSWER.set(answer);
         assert_eq!(
@@ -422,7 +422,7 @@ fn values_can_be_deleted_on_the_way() {
         ..Entry::default()
     };
     assert_eq!(query(&path, vec![named]), 0);
-    assert_eq!(get(key, "b"), Err(ntstatus::STATUS_OBJECT_NAME_NOT_FOUND));
+    assert_eq!(get(key, "b"), Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND));
     let all = || Entry {
         routine: routine_at(),
         flags: DELETE | REQUIRED,
@@ -433,7 +433,7 @@ fn values_can_be_deleted_on_the_way() {
     assert_eq!(order, ["b", "a", "c"]);
     assert_eq!(
         query(&path, vec![all()]),
-        ntstatus::STATUS_OBJECT_NAME_NOT_FOUND
+        nt_status::STATUS_OBJECT_NAME_NOT_FOUND
     );
     close(key);
 }
@@ -467,6 +467,6 @@ fn a_handle_can_stand_for_the_path() {
     let closed = [HANDLE, key, address(&table), 7, 0];
     assert_eq!(
         status(RtlQueryRegistryValues, &closed),
-        ntstatus::STATUS_INVALID_HANDLE
+        nt_status::STATUS_INVALID_HANDLE
     );
 }
