@@ -4,39 +4,37 @@
 //! [`Report`]; [`Machine`] does the same in steps. The kernel itself needs Linux
 //! on x86-64; what a run takes and gives compiles everywhere.
 
-mod config;
-pub mod host_file;
+mod api;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod inventory;
+mod exit_reason;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod host;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod imports;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kernel;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod machine;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod obituary;
-pub mod parse;
-mod render;
-mod report;
-mod request;
+mod kernel_process;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod symbols;
-mod written;
 
-pub use config::{Config, DebugFilter, MAXIMUM_PROCESSORS, Time, VolumeFile};
+pub use api::{host_file, parse};
+pub use ntbox_api::{Fault, Guard, OsVersion, RegValue, Verify, rules};
+
+pub use crate::api::config::{Config, DebugFilter, MAXIMUM_PROCESSORS, Time, VolumeFile};
+pub use crate::api::report::text::Text;
+pub use crate::api::report::{
+    BugCheck, CallCount, FaultPoint, ImageInfo, Inlined, Location, LogLine, Past, Report, Verdict,
+    Violation,
+};
+pub use crate::api::request::{Account, Handle, Operation, Process, Progress, Reply, Ticket};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use inventory::{
+pub use crate::imports::{
     Export, ExportKind, Import, MissingExport, describe_module, exports, imports, imports_on,
     missing_exports,
 };
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use machine::{Machine, Started, run};
-pub use ntbox_api::{Fault, Guard, OsVersion, RegValue, Verify, rules};
-pub use render::Text;
-pub use report::{
-    BugCheck, CallCount, FaultPoint, ImageInfo, Inlined, Location, LogLine, Past, Report, Verdict,
-    Violation,
-};
-pub use request::{Account, Handle, Operation, Process, Progress, Reply, Ticket};
+pub use crate::kernel_process::{Machine, Started, run};
 
 /// Why a driver could not be run at all. What a driver does wrong once it runs
 /// is part of the [`Report`] instead.
@@ -62,7 +60,7 @@ pub enum Error {
     #[error("{0}")]
     Config(String),
     /// The driver stopped the kernel; the report of
-    /// [`finish`](crate::Machine::finish) says how.
+    /// [`finish`](crate::kernel_process::Machine::finish) says how.
     #[error("the driver stopped the kernel; its report says how")]
     Stopped,
     /// The child process could not be started or was lost.

@@ -3,55 +3,30 @@
 //! One folder for each prefix of the kernel's functions; around them what a
 //! processor and a boot loader are on a real machine.
 
-mod altitude;
-mod boot;
-mod call;
-mod callout;
+pub mod base;
 mod cm;
-mod cpu;
-mod dbg;
-mod driver;
 mod etw;
 mod ex;
-mod exclusive;
 pub mod exports;
-pub mod foreign;
-mod fs;
-mod guest;
+pub mod fsrtl;
+pub mod init;
 mod io;
+mod kd;
 mod ke;
-pub mod last_call;
-mod layout;
-mod list_walk;
 pub mod loader;
-mod log;
-pub mod missing;
 mod mm;
-mod native;
 mod ob;
-pub mod partial;
+pub mod pnp;
 mod po;
-mod privileged;
 mod ps;
-mod registrations;
-mod repeats;
-mod routine;
+mod ramfs;
 mod rtl;
 mod se;
-mod seh;
-mod shared_data;
-pub mod signals;
-pub mod since;
-pub mod stop;
+pub mod sections;
+pub mod seh;
+pub mod sysinfo;
 #[cfg(test)]
-mod testing;
-mod threads;
-mod tick;
-mod user;
-pub mod variables;
-mod verify;
-mod version;
-pub mod wire;
-mod zw;
-
-pub use boot::{VARIABLE, link};
+pub mod test_support;
+pub mod trap;
+mod um;
+pub mod verifier;

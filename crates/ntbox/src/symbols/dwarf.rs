@@ -6,7 +6,7 @@ use object::{Object as _, ObjectSection as _};
 
 use super::Name;
 use super::demangle::demangle;
-use crate::report::Inlined;
+use crate::api::report::Inlined;
 
 type Slice<'d> = EndianSlice<'d, LittleEndian>;
 

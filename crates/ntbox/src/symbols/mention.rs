@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::Name;
-use crate::report::{ImageInfo, Report};
+use crate::api::report::{ImageInfo, Report};
 
 /// An address in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]

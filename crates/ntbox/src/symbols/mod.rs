@@ -16,8 +16,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::{Inlined, Location, Report};
-use mention::Mention;
+use crate::api::report::{Inlined, Location, Report};
+use crate::symbols::mention::Mention;
 
 /// What debug information says of a place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +103,8 @@ fn name(mut frames: impl Iterator<Item = Inlined>) -> Option<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BugCheck, Guard, ImageInfo, Verify, Violation};
+    use crate::api::report::{BugCheck, ImageInfo, Violation};
+    use crate::{Guard, Verify};
 
     fn report(place: Location) -> Report {
         let violation = Violation {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::Name;
 use super::demangle::demangle;
-use crate::report::Inlined;
+use crate::api::report::Inlined;
 
 /// What the PDB knows of each place; `None` if the image says that it has none.
 pub fn look_up(

@@ -13,7 +13,7 @@ use object::read::pe::PeFile64;
 use serde::{Deserialize, Serialize};
 
 use super::{Name, dwarf, pdb, tables};
-use crate::kernel::wire;
+use crate::api::ipc;
 
 /// Set in the environment of such a process.
 const VARIABLE: &str = "NTBOX_SYMBOLS_PROCESS";
@@ -26,7 +26,7 @@ const MEMORY: libc::rlim_t = 4 << 30;
 #[derive(Debug, Serialize, Deserialize)]
 struct Question {
     /// The driver's image.
-    #[serde(with = "crate::host_file::path_bytes")]
+    #[serde(with = "crate::api::host_file::path_bytes")]
     image: PathBuf,
     /// Offsets from the image's base.
     places: Vec<u32>,
@@ -74,7 +74,7 @@ impl Reader {
             // What a library says when it gives up is not for the user.
             .stderr(Stdio::null())
             .spawn()?;
-        wire::write(
+        ipc::write(
             &mut stream,
             &Question {
                 image: image.to_owned(),
@@ -94,7 +94,7 @@ impl Reader {
             let left = deadline.saturating_duration_since(Instant::now());
             self.stream
                 .set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-            match wire::read(&mut self.stream) {
+            match ipc::read(&mut self.stream) {
                 Ok(Some(Answer::Names(names))) => {
                     let known = names.into_iter().enumerate();
                     known.for_each(|(index, name)| {
@@ -155,11 +155,11 @@ fn serve() -> io::Result<()> {
     limit();
     // SAFETY: the caller passes the socket as standard input, and nothing else in
     // this process uses that.
-    let mut stream = unsafe { wire::open() };
-    let Some(Question { image, places }) = wire::read(&mut stream)? else {
+    let mut stream = unsafe { ipc::open() };
+    let Some(Question { image, places }) = ipc::read(&mut stream)? else {
         return Ok(());
     };
-    let mut say = |answer: &Answer| wire::write(&mut stream, answer);
+    let mut say = |answer: &Answer| ipc::write(&mut stream, answer);
     let data = match std::fs::read(&image) {
         Ok(data) => data,
         Err(error) => {

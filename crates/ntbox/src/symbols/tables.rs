@@ -1,10 +1,9 @@
 //! Names from the symbol table that MinGW's linker leaves in an image, and from
 //! the table of exports: the nearest symbol before an address, and how far it is.
 
-use object::LittleEndian as LE;
 use object::pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION;
 use object::read::pe::{ExportTarget, PeFile64};
-use object::{Object as _, ObjectSymbol as _, SymbolKind};
+use object::{LittleEndian as LE, Object as _, ObjectSymbol as _, SymbolKind};
 
 use super::Name;
 use super::demangle::demangle;

@@ -1,15 +1,17 @@
 //! What callbacks remember of key objects, and get back when the object goes away
 //! or the callback is unregistered.
 
-use super::notice::CONTEXT_CLEANUP;
-use super::registered;
-use super::shown::Shown;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
-use crate::kernel::ob::{self, Caller, Type};
-use crate::kernel::zw::reply::Information;
+use super::callback_buffer::Shown;
+use super::callback_list;
+use super::notify_class::CONTEXT_CLEANUP;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::info_buffer::Information;
+use crate::kernel::ob;
+use crate::kernel::ob::Type;
 
 /// What one callback remembers of one object.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +79,7 @@ fn clean_up(which: impl Fn(&Known) -> bool, caller: &Caller<'_>) {
         let information = Information::default();
         let information = information.u64(known.object).u64(known.context).u64(0);
         if let Ok(shown) = Shown::new(&information.finish()) {
-            registered::invoke(known.cookie, CONTEXT_CLEANUP, shown.at(), caller);
+            callback_list::invoke(known.cookie, CONTEXT_CLEANUP, shown.at(), caller);
         }
     }
 }
@@ -88,13 +90,13 @@ exports! {
     fn CmSetCallbackObjectContext(object: u64, cookie: u64, context: u64, old: u64) -> u32
         [max APC_LEVEL] fails 0xc000_009a
     {
-        let cookie = guest::read_u64(cookie)?;
-        if !registered::is_registered(cookie) || !is_key(object) {
+        let cookie = driver_mem::read_u64(cookie)?;
+        if !callback_list::is_registered(cookie) || !is_key(object) {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         let before = set(object, cookie, context);
         if old != 0 {
-            guest::write_u64(old, before)?;
+            driver_mem::write_u64(old, before)?;
         }
         Ok(nt_status::STATUS_SUCCESS)
     }

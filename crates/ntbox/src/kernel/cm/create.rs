@@ -2,12 +2,15 @@
 //! to the key, may hand over a key object of their own, and may take away or
 //! replace the one that came of it.
 
-use super::notice::Notice;
-use super::operation::{Operation, Verdict, is_success};
-use super::shown::Shown;
-use crate::kernel::guest;
-use crate::kernel::ob::{self, Caller, Refusal, Type};
-use crate::kernel::zw::reply::Information;
+use super::callback_buffer::Shown;
+use super::callout::{Operation, Verdict, is_success};
+use super::notify_class::Notice;
+use crate::host::driver_mem;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::info_buffer::Information;
+use crate::kernel::ob;
+use crate::kernel::ob::Type;
 
 /// Offset of `GrantedAccess` in a `REG_CREATE_KEY_INFORMATION`.
 const GRANTED_ACCESS: u64 = 0x3c;
@@ -113,20 +116,20 @@ pub fn filtered(
     };
     let own = match &found {
         Some(Found::Object(made)) => {
-            guest::write_u64(cells.result(), made.object)?;
-            guest::write_u32(cells.disposition(), made.disposition)?;
-            guest::write_u32(operation.field(GRANTED_ACCESS), made.access)?;
+            driver_mem::write_u64(cells.result(), made.object)?;
+            driver_mem::write_u32(cells.disposition(), made.disposition)?;
+            driver_mem::write_u32(operation.field(GRANTED_ACCESS), made.access)?;
             Some(made.object)
         }
         _ => None,
     };
     let shown = if is_success(status) {
-        guest::read_u64(cells.result())?
+        driver_mem::read_u64(cells.result())?
     } else {
         0
     };
     let status = operation.after(status, shown, caller)?;
-    let object = guest::read_u64(cells.result())?;
+    let object = driver_mem::read_u64(cells.result())?;
     if !is_success(status) {
         // A callback that refused it afterwards may have left the object.
         if own == Some(object) {
@@ -141,8 +144,8 @@ pub fn filtered(
         None => Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND.into()),
         Some(Type::Key) => Ok(Found::Object(Made {
             object,
-            access: guest::read_u32(operation.field(GRANTED_ACCESS))?,
-            disposition: guest::read_u32(cells.disposition())?,
+            access: driver_mem::read_u32(operation.field(GRANTED_ACCESS))?,
+            disposition: driver_mem::read_u32(cells.disposition())?,
             handed_over: own != Some(object),
         })),
         Some(_) => Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into()),

@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use super::callback_buffer::Shown;
 use super::context::is_key;
-use super::registered;
-use super::shown::{self, Shown};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::APC_LEVEL;
+use super::{callback_buffer, callback_list, nt_key};
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::error;
+use crate::kernel::base::error::Refusal;
 use crate::kernel::ex::pool;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
-use crate::kernel::ob::{self, Refusal};
 use crate::kernel::se::in_pool;
-use crate::kernel::zw::key;
 
 /// Names that were given out, by object, until the object goes away. A key that is
 /// renamed keeps the old one here, which is documented.
@@ -31,7 +31,7 @@ fn lasting_name(object: u64) -> Result<u64, Refusal> {
     if let Some(known) = known {
         return Ok(known);
     }
-    let path = key::path(object).ok_or(nt_status::STATUS_KEY_DELETED)?;
+    let path = nt_key::path(object).ok_or(nt_status::STATUS_KEY_DELETED)?;
     let name = Shown::string(&path)?;
     let at = name.at();
     NAMES.lock().insert(object, name);
@@ -40,21 +40,21 @@ fn lasting_name(object: u64) -> Result<u64, Refusal> {
 
 /// A name that the driver has to give back.
 fn own_name(object: u64, caller: u64) -> Result<u64, Refusal> {
-    let path = key::path(object).ok_or(nt_status::STATUS_KEY_DELETED)?;
-    let block = in_pool(&shown::string_bytes(&path), caller)?;
-    shown::write_string(block, &path)?;
+    let path = nt_key::path(object).ok_or(nt_status::STATUS_KEY_DELETED)?;
+    let block = in_pool(&callback_buffer::string_bytes(&path), caller)?;
+    callback_buffer::write_string(block, &path)?;
     Ok(block)
 }
 
 /// Checks what the driver names, and writes the number of the key.
 fn identify(cookie: u64, object: u64, id: u64) -> Result<(), Refusal> {
-    let known = cookie != 0 && registered::is_registered(guest::read_u64(cookie)?);
+    let known = cookie != 0 && callback_list::is_registered(driver_mem::read_u64(cookie)?);
     if !known || !is_key(object) {
         return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
     if id != 0 {
-        let number = key::identity(object).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
-        guest::write_u64(id, number)?;
+        let number = nt_key::identity(object).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
+        driver_mem::write_u64(id, number)?;
     }
     Ok(())
 }
@@ -67,11 +67,11 @@ exports! {
         let run = || -> Result<(), Refusal> {
             identify(cookie, object, id)?;
             if name != 0 {
-                guest::write_u64(name, lasting_name(object)?)?;
+                driver_mem::write_u64(name, lasting_name(object)?)?;
             }
             Ok(())
         };
-        ob::status(run())
+        error::status(run())
     }
 
     /// `CmCallbackGetKeyObjectIDEx`: the name is the driver's.
@@ -84,11 +84,11 @@ exports! {
             }
             identify(cookie, object, id)?;
             if name != 0 {
-                guest::write_u64(name, own_name(object, call.return_address())?)?;
+                driver_mem::write_u64(name, own_name(object, call.return_address())?)?;
             }
             Ok(())
         };
-        ob::status(run())
+        error::status(run())
     }
 
     /// `CmCallbackReleaseKeyObjectIDEx`.

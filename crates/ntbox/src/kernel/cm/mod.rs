@@ -13,22 +13,44 @@
 //! | `key_id` | `CmCallbackGetKeyObjectID` and its kin |
 //! | `shown` | the memory that callbacks see |
 
+pub mod callback_buffer;
+mod callback_exports;
+mod callback_list;
+mod callout;
 mod context;
 pub mod create;
+pub mod hive;
 mod key_id;
-pub mod notice;
-mod operation;
-mod registered;
-mod registration;
-pub mod shown;
+pub mod notify_class;
+pub mod nt_key;
+pub mod nt_notify_key;
+pub mod nt_query_key;
+pub mod nt_query_multiple_values;
+pub mod nt_query_value;
+pub mod nt_rename_key;
+pub mod nt_set_value;
+pub mod query_registry_values;
+pub mod rtl_registry;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
-pub use operation::{key_ends, on_key};
-pub use registered::any;
-pub use registration::take_left_behind;
+pub use super::cm::callback_exports::take_left_behind;
+pub use super::cm::callback_list::any;
+pub use super::cm::callout::{key_ends, on_key};
+use crate::host::gate::Export;
 
-use super::call::Export;
-
-/// The exports of this folder.
-pub const TABLES: &[&[Export]] = &[context::EXPORTS, key_id::EXPORTS, registration::EXPORTS];
+/// The exports of this component.
+pub const TABLES: &[&[Export]] = &[
+    callback_exports::EXPORTS,
+    context::EXPORTS,
+    key_id::EXPORTS,
+    nt_key::EXPORTS,
+    nt_notify_key::EXPORTS,
+    nt_query_key::EXPORTS,
+    nt_query_multiple_values::EXPORTS,
+    nt_query_value::EXPORTS,
+    nt_rename_key::EXPORTS,
+    nt_set_value::EXPORTS,
+    query_registry_values::EXPORTS,
+    rtl_registry::EXPORTS,
+];

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::{ex, guest, threads};
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::ex;
+use crate::kernel::ke::thread_table;
 
 /// Control codes of `EtwActivityIdControl`.
 mod control {
@@ -34,14 +36,14 @@ pub fn thread_ended(thread: u64) {
 exports! {
     /// `EtwActivityIdControl`: gets, sets or makes the activity of the thread.
     fn EtwActivityIdControl(code: u32, activity: u64) -> u32 [max HIGH_LEVEL] {
-        let thread = threads::current_thread();
+        let thread = thread_table::current_thread();
         let mut given = [0; 16];
         match code {
-            control::GET => guest::write_bytes(activity, &of(thread))?,
+            control::GET => driver_mem::write_bytes(activity, &of(thread))?,
             control::SET | control::GET_SET => {
-                guest::read_bytes(activity, &mut given)?;
+                driver_mem::read_bytes(activity, &mut given)?;
                 if code == control::GET_SET {
-                    guest::write_bytes(activity, &of(thread))?;
+                    driver_mem::write_bytes(activity, &of(thread))?;
                 }
                 ACTIVITIES.lock().insert(thread, given);
             }
@@ -49,10 +51,10 @@ exports! {
                 let Some(new) = ex::uuid::create() else { return Ok(STATUS_UNSUCCESSFUL) };
                 let before = of(thread);
                 if code == control::CREATE_SET {
-                    guest::write_bytes(activity, &before)?;
+                    driver_mem::write_bytes(activity, &before)?;
                     ACTIVITIES.lock().insert(thread, new);
                 } else {
-                    guest::write_bytes(activity, &new)?;
+                    driver_mem::write_bytes(activity, &new)?;
                 }
             }
             _ => return Ok(STATUS_INVALID_PARAMETER),
@@ -64,7 +66,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, processor, status};
+    use crate::kernel::test_support::{address_mut, processor, status};
 
     fn control(code: u32, id: &mut [u8; 16]) -> u32 {
         status(EtwActivityIdControl, &[u64::from(code), address_mut(id)])
@@ -86,7 +88,7 @@ mod tests {
         assert_eq!(control(control::GET, &mut id), STATUS_SUCCESS);
         assert_ne!(id, other, "what is made is only set if that is asked for");
         assert_eq!(control(6, &mut id), STATUS_INVALID_PARAMETER);
-        thread_ended(threads::current_thread());
+        thread_ended(thread_table::current_thread());
         assert_eq!(control(control::GET, &mut id), STATUS_SUCCESS);
         assert_eq!(id, [0; 16]);
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::exclusive::Exclusive;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::kernel_cell::Exclusive;
 
 /// Actions of `IoWMIRegistrationControl`, without the flags above them.
 mod action {
@@ -68,7 +68,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{processor, status};
+    use crate::kernel::test_support::{processor, status};
 
     #[test]
     fn only_who_is_registered_is_deregistered() {

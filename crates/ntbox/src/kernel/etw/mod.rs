@@ -6,11 +6,11 @@ pub mod activity;
 pub mod message;
 pub mod provider;
 
-use super::call::Export;
 use super::mm::mdl::Left;
 use super::rtl::guid;
+use crate::host::gate::Export;
 
-/// All exports of event tracing.
+/// The exports of this component.
 pub const TABLES: &[&[Export]] = &[activity::EXPORTS, message::EXPORTS, provider::EXPORTS];
 
 /// Forgets and returns what drivers have left registered.

@@ -2,11 +2,11 @@
 
 use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
-use crate::kernel::registrations::Registrations;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::cookie_table::Registrations;
 
 /// `MAX_EVENT_DATA_DESCRIPTORS`.
 const MOST_PARTS: u32 = 128;
@@ -48,9 +48,9 @@ exports! {
             return Ok(STATUS_INVALID_PARAMETER);
         }
         let mut id = [0; 16];
-        guest::read_bytes(guid, &mut id)?;
+        driver_mem::read_bytes(guid, &mut id)?;
         let mut providers = PROVIDERS.lock();
-        guest::write_u64(handle, providers.upcoming())?;
+        driver_mem::write_u64(handle, providers.upcoming())?;
         providers.add((id, call.return_address()));
         Ok(STATUS_SUCCESS)
     }
@@ -108,7 +108,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, processor, status, value};
+    use crate::kernel::test_support::{address, address_mut, processor, status, value};
 
     #[test]
     fn providers_have_handles_of_their_own() {

@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 use std::sync::Once;
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::Routine;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::{error, utf16};
 use crate::kernel::ke::sched;
-use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::ob::{
-    self, Attributes, Caller, Inserted, Payload, Refusal, Type, attributes, name,
-};
-use crate::kernel::routine::Routine;
+use crate::kernel::mm::pool;
+use crate::kernel::mm::pool::PoolKind;
+use crate::kernel::ob;
+use crate::kernel::ob::{Attributes, Inserted, Payload, Type, attributes};
 
 /// Bytes of a callback object and of a registration, both opaque.
 const SIZE: u64 = 0x40;
@@ -125,7 +128,7 @@ fn initialize(caller: &Caller<'_>) {
         for path in OF_THE_SYSTEM {
             let flags = attributes::PERMANENT | attributes::CASE_INSENSITIVE;
             // Without memory they are not there, which drivers are told then.
-            let _ = create(&Attributes::named(name::wide(path), flags), true, caller);
+            let _ = create(&Attributes::named(utf16::wide(path), flags), true, caller);
         }
     });
 }
@@ -161,9 +164,9 @@ exports! {
     {
         let run = || -> Result<(), Refusal> {
             let found = open_or_create(attributes, make, multiple, &Caller::of(call))?;
-            Ok(guest::write_u64(object, found)?)
+            Ok(driver_mem::write_u64(object, found)?)
         };
-        ob::status(run())
+        error::status(run())
     }
 
     /// `ExRegisterCallback`: NULL if the object takes no further routine.
@@ -193,7 +196,7 @@ exports! {
         }
         let Some((object, ())) = on(handle, |_| ()) else {
             // What Windows reads there is no registration.
-            guest::read_u64(handle)?;
+            driver_mem::read_u64(handle)?;
             return Ok(());
         };
         with(|callbacks| {

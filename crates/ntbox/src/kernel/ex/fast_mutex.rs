@@ -4,13 +4,16 @@
 //! is free and whose upper bits count the threads that wait, the owner, and the
 //! IRQL that releasing it restores. Inline code of the WDK initialises it.
 
-use super::blocking;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::ke::lock_order::Class;
-use crate::kernel::ke::object::{self, Kind};
-use crate::kernel::ke::{irql, lock_order, sched, thread};
-use crate::kernel::{cpu, guest, stop, threads};
+use super::lock_wait;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::{cpu, driver_mem};
+use crate::kernel::ke::object::Kind;
+use crate::kernel::ke::{irql, object, sched, thread_table};
+use crate::kernel::ps::system_thread;
+use crate::kernel::trap;
+use crate::kernel::verifier::deadlock;
+use crate::kernel::verifier::deadlock::Class;
 
 /// Offsets in a `FAST_MUTEX`.
 mod offset {
@@ -46,10 +49,10 @@ mod rule {
 
 /// Writes a mutex that is free.
 pub fn initialize(mutex: u64) -> Result<(), Stop> {
-    lock_order::forget(mutex, SIZE);
-    guest::write_u32(mutex.wrapping_add(offset::COUNT), FREE)?;
-    guest::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
-    guest::write_u32(mutex.wrapping_add(offset::CONTENTION), 0)?;
+    deadlock::forget(mutex, SIZE);
+    driver_mem::write_u32(mutex.wrapping_add(offset::COUNT), FREE)?;
+    driver_mem::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
+    driver_mem::write_u32(mutex.wrapping_add(offset::CONTENTION), 0)?;
     object::initialize(
         mutex.wrapping_add(offset::EVENT),
         Kind::SynchronizationEvent,
@@ -63,14 +66,15 @@ pub fn initialize(mutex: u64) -> Result<(), Stop> {
 fn is_initialized(mutex: u64) -> Result<bool, Stop> {
     let event = mutex.wrapping_add(offset::EVENT);
     Ok(Kind::of(event)? == Some(Kind::SynchronizationEvent)
-        && guest::read_u64(event.wrapping_add(object::offset::WAIT_LIST))? != 0)
+        && driver_mem::read_u64(event.wrapping_add(object::offset::WAIT_LIST))? != 0)
 }
 
 /// Takes the mutex if it is free.
 fn try_take(mutex: u64, thread: u64) -> Result<bool, Stop> {
-    let taken = guest::update_u32(mutex, |count| (count & FREE != 0).then_some(count & !FREE))?;
+    let taken =
+        driver_mem::update_u32(mutex, |count| (count & FREE != 0).then_some(count & !FREE))?;
     if taken.is_ok() {
-        guest::write_u64(mutex.wrapping_add(offset::OWNER), thread)?;
+        driver_mem::write_u64(mutex.wrapping_add(offset::OWNER), thread)?;
     }
     Ok(taken.is_ok())
 }
@@ -78,9 +82,9 @@ fn try_take(mutex: u64, thread: u64) -> Result<bool, Stop> {
 /// Takes the mutex, waiting for it if need be.
 fn take(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
     while !try_take(mutex, thread)? {
-        if guest::read_u64(mutex.wrapping_add(offset::OWNER))? == thread {
+        if driver_mem::read_u64(mutex.wrapping_add(offset::OWNER))? == thread {
             let why = "this thread owns it; fast and guarded mutexes cannot be acquired again by their owner";
-            return Err(blocking::self_deadlock(
+            return Err(lock_wait::self_deadlock(
                 rule::DEADLOCK,
                 mutex,
                 function,
@@ -89,17 +93,17 @@ fn take(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
         }
         if !is_initialized(mutex)? {
             let why = "it is not free, and it was never initialised";
-            return Err(blocking::self_deadlock(
+            return Err(lock_wait::self_deadlock(
                 rule::UNINITIALIZED,
                 mutex,
                 function,
                 why,
             ));
         }
-        guest::add_u32(mutex.wrapping_add(offset::CONTENTION), 1)?;
-        guest::add_u32(mutex, WAITER)?;
-        let blocked = blocking::block(mutex, function);
-        guest::add_u32(mutex, WAITER.wrapping_neg())?;
+        driver_mem::add_u32(mutex.wrapping_add(offset::CONTENTION), 1)?;
+        driver_mem::add_u32(mutex, WAITER)?;
+        let blocked = lock_wait::block(mutex, function);
+        driver_mem::add_u32(mutex, WAITER.wrapping_neg())?;
         blocked?;
     }
     Ok(())
@@ -107,18 +111,18 @@ fn take(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
 
 /// Gives the mutex back and lets waiting threads try again.
 fn give(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
-    let owner = guest::read_u64(mutex.wrapping_add(offset::OWNER))?;
-    if owner != thread || guest::read_u32(mutex)? & FREE != 0 {
+    let owner = driver_mem::read_u64(mutex.wrapping_add(offset::OWNER))?;
+    if owner != thread || driver_mem::read_u32(mutex)? & FREE != 0 {
         let found = if owner == 0 {
             "nobody owns it".to_owned()
         } else {
             format!("its owner is {owner:#018x}")
         };
-        return Err(blocking::not_owned(mutex, function, &found));
+        return Err(lock_wait::not_owned(mutex, function, &found));
     }
-    guest::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
-    lock_order::released(mutex);
-    if guest::add_u32(mutex, FREE)? >= WAITER {
+    driver_mem::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
+    deadlock::released(mutex);
+    if driver_mem::add_u32(mutex, FREE)? >= WAITER {
         sched::wake(mutex);
     }
     Ok(())
@@ -126,12 +130,12 @@ fn give(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
 
 /// Checks what every acquisition needs.
 fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
-    blocking::check_irql(mutex, function)?;
+    lock_wait::check_irql(mutex, function)?;
     if !is_initialized(mutex)? {
         let what = format!(
             "{function} was called for {mutex:#018x}, which was never initialised as a mutex"
         );
-        stop::violation(
+        trap::violation(
             "mutex-not-initialised",
             Some((0xc4, rule::UNINITIALIZED)),
             what,
@@ -144,23 +148,23 @@ fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 /// Acquires the mutex at `APC_LEVEL`.
 pub fn acquire(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     check(mutex, function, caller)?;
-    lock_order::wanted(mutex, Class::FastMutex, caller);
+    deadlock::wanted(mutex, Class::FastMutex, caller);
     let old = cpu::set_irql(cpu::APC_LEVEL);
-    take(mutex, threads::current_thread(), function)?;
-    lock_order::taken(mutex, Class::FastMutex, caller);
-    guest::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
+    take(mutex, thread_table::current_thread(), function)?;
+    deadlock::taken(mutex, Class::FastMutex, caller);
+    driver_mem::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
     Ok(())
 }
 
 /// Acquires the mutex at `APC_LEVEL` if it is free.
 pub fn try_acquire(mutex: u64, function: &str, caller: u64) -> Result<bool, Stop> {
     check(mutex, function, caller)?;
-    if !try_take(mutex, threads::current_thread())? {
+    if !try_take(mutex, thread_table::current_thread())? {
         return Ok(false);
     }
-    lock_order::taken(mutex, Class::FastMutex, caller);
+    deadlock::taken(mutex, Class::FastMutex, caller);
     let old = cpu::set_irql(cpu::APC_LEVEL);
-    guest::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
+    driver_mem::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
     Ok(true)
 }
 
@@ -171,10 +175,10 @@ pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
         let what = format!(
             "{function} was called for {mutex:#018x} at IRQL {current}; it must be APC_LEVEL"
         );
-        stop::violation("mutex-irql", Some((0xc4, rule::RELEASE_IRQL)), what, caller);
+        trap::violation("mutex-irql", Some((0xc4, rule::RELEASE_IRQL)), what, caller);
     }
-    let old = guest::read_u8(mutex.wrapping_add(offset::OLD_IRQL))?;
-    give(mutex, threads::current_thread(), function)?;
+    let old = driver_mem::read_u8(mutex.wrapping_add(offset::OLD_IRQL))?;
+    give(mutex, thread_table::current_thread(), function)?;
     if old <= current {
         irql::lower(old, function, caller)
     } else {
@@ -185,17 +189,17 @@ pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 /// Acquires the mutex where APCs are disabled already.
 pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     check(mutex, function, caller)?;
-    blocking::check_apcs(rule::ACQUIRE_UNSAFE, mutex, function, caller);
-    lock_order::wanted(mutex, Class::FastMutex, caller);
-    take(mutex, threads::current_thread(), function)?;
-    lock_order::taken(mutex, Class::FastMutex, caller);
+    lock_wait::check_apcs(rule::ACQUIRE_UNSAFE, mutex, function, caller);
+    deadlock::wanted(mutex, Class::FastMutex, caller);
+    take(mutex, thread_table::current_thread(), function)?;
+    deadlock::taken(mutex, Class::FastMutex, caller);
     Ok(())
 }
 
 /// Releases a mutex that was acquired so.
 pub fn release_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
-    blocking::check_apcs(rule::RELEASE_UNSAFE, mutex, function, caller);
-    give(mutex, threads::current_thread(), function)
+    lock_wait::check_apcs(rule::RELEASE_UNSAFE, mutex, function, caller);
+    give(mutex, thread_table::current_thread(), function)
 }
 
 exports! {
@@ -226,7 +230,7 @@ exports! {
 
     /// `ExEnterCriticalRegionAndAcquireFastMutexUnsafe`.
     fn ExEnterCriticalRegionAndAcquireFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL] {
-        thread::enter_critical_region();
+        system_thread::enter_critical_region();
         acquire_unsafe(mutex, "ExEnterCriticalRegionAndAcquireFastMutexUnsafe", call.return_address())
     }
 
@@ -234,7 +238,7 @@ exports! {
     fn ExReleaseFastMutexUnsafeAndLeaveCriticalRegion<call>(mutex: u64) -> () [max HIGH_LEVEL] {
         let function = "ExReleaseFastMutexUnsafeAndLeaveCriticalRegion";
         release_unsafe(mutex, function, call.return_address())?;
-        thread::leave_critical_region();
+        system_thread::leave_critical_region();
         Ok(())
     }
 }
@@ -242,7 +246,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, broken_rules, bug_check, processor};
+    use crate::kernel::test_support::{address_mut, broken_rules, bug_check, processor};
 
     /// Two threads, which to a mutex are only numbers.
     const ONE: u64 = 0x1000;
@@ -257,7 +261,7 @@ mod tests {
         assert!(is_initialized(mutex).expect("it is ours"));
         assert!(try_take(mutex, ONE).expect("it is ours"));
         assert_eq!(
-            (guest::read_u32(mutex), guest::read_u64(mutex + 8)),
+            (driver_mem::read_u32(mutex), driver_mem::read_u64(mutex + 8)),
             (Ok(0), Ok(ONE))
         );
         assert!(!try_take(mutex, OTHER).expect("it is ours"));
@@ -267,7 +271,7 @@ mod tests {
         );
         give(mutex, ONE, "test").expect("it is the owner");
         assert_eq!(
-            (guest::read_u32(mutex), guest::read_u64(mutex + 8)),
+            (driver_mem::read_u32(mutex), driver_mem::read_u64(mutex + 8)),
             (Ok(1), Ok(0))
         );
         assert_eq!(bug_check(give(mutex, ONE, "test").map(|()| 0)).code, 0x162);

@@ -3,8 +3,8 @@
 
 use nt_status::STATUS_NOT_IMPLEMENTED;
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::exports;
+use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 
 /// `FirmwareTypeBios`.
 const BIOS: u32 = 1;
@@ -43,7 +43,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, status, value};
+    use crate::kernel::test_support::{address_mut, status, value};
 
     #[test]
     fn firmware_is_a_bios_without_variables() {

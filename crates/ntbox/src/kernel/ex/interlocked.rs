@@ -4,11 +4,11 @@
 //! off while the lock is held. Memory that cannot be accessed stops the system
 //! then, whatever kind of address it is.
 
-use super::list;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Call, Stop, exports};
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Call, Stop, exports};
+use crate::host::{cpu, driver_mem};
+use crate::kernel::base::list_entry;
 use crate::kernel::ke::spinlock;
-use crate::kernel::{cpu, guest};
 
 /// Does `work` under a lock with interrupts off. When it fails, the IRQL stays:
 /// whatever happened, happened there.
@@ -28,7 +28,7 @@ fn locked<T>(
 
 /// The first entry of a list, NULL if it is empty.
 fn first(head: u64) -> Result<u64, Stop> {
-    list::forward(head).map(|first| if first == head { 0 } else { first })
+    list_entry::forward(head).map(|first| if first == head { 0 } else { first })
 }
 
 exports! {
@@ -36,7 +36,7 @@ exports! {
     fn ExInterlockedInsertHeadList<call>(head: u64, entry: u64, lock: u64) -> u64 [max HIGH_LEVEL] {
         locked(lock, call, "ExInterlockedInsertHeadList", || {
             let before = first(head)?;
-            list::insert_after(head, entry)?;
+            list_entry::insert_after(head, entry)?;
             Ok(before)
         })
     }
@@ -44,8 +44,8 @@ exports! {
     /// `ExInterlockedInsertTailList`: the entry that was last, or NULL.
     fn ExInterlockedInsertTailList<call>(head: u64, entry: u64, lock: u64) -> u64 [max HIGH_LEVEL] {
         locked(lock, call, "ExInterlockedInsertTailList", || {
-            let last = guest::read_u64(head.wrapping_add(8))?;
-            list::insert_tail(head, entry)?;
+            let last = driver_mem::read_u64(head.wrapping_add(8))?;
+            list_entry::insert_tail(head, entry)?;
             Ok(if last == head { 0 } else { last })
         })
     }
@@ -55,7 +55,7 @@ exports! {
         locked(lock, call, "ExInterlockedRemoveHeadList", || {
             let entry = first(head)?;
             if entry != 0 {
-                list::remove(entry)?;
+                list_entry::remove(entry)?;
             }
             Ok(entry)
         })
@@ -64,9 +64,9 @@ exports! {
     /// `ExInterlockedPushEntryList`: the entry that was first, or NULL.
     fn ExInterlockedPushEntryList<call>(head: u64, entry: u64, lock: u64) -> u64 [max HIGH_LEVEL] {
         locked(lock, call, "ExInterlockedPushEntryList", || {
-            let before = guest::read_u64(head)?;
-            guest::write_u64(entry, before)?;
-            guest::write_u64(head, entry)?;
+            let before = driver_mem::read_u64(head)?;
+            driver_mem::write_u64(entry, before)?;
+            driver_mem::write_u64(head, entry)?;
             Ok(before)
         })
     }
@@ -74,9 +74,9 @@ exports! {
     /// `ExInterlockedPopEntryList`: the entry removed, or NULL.
     fn ExInterlockedPopEntryList<call>(head: u64, lock: u64) -> u64 [max HIGH_LEVEL] {
         locked(lock, call, "ExInterlockedPopEntryList", || {
-            let entry = guest::read_u64(head)?;
+            let entry = driver_mem::read_u64(head)?;
             if entry != 0 {
-                guest::write_u64(head, guest::read_u64(entry)?)?;
+                driver_mem::write_u64(head, driver_mem::read_u64(entry)?)?;
             }
             Ok(entry)
         })
@@ -84,20 +84,22 @@ exports! {
 
     /// `ExInterlockedAddLargeInteger`: the value before.
     fn ExInterlockedAddLargeInteger<call>(addend: u64, increment: u64, lock: u64) -> u64 [max HIGH_LEVEL] {
-        locked(lock, call, "ExInterlockedAddLargeInteger", || Ok(guest::add_u64(addend, increment)?))
+        locked(lock, call, "ExInterlockedAddLargeInteger", || Ok(driver_mem::add_u64(addend, increment)?))
     }
 
     /// `ExInterlockedAddUlong`: the value before.
     fn ExInterlockedAddUlong<call>(addend: u64, increment: u32, lock: u64) -> u32 [max HIGH_LEVEL] {
-        locked(lock, call, "ExInterlockedAddUlong", || Ok(guest::add_u32(addend, increment)?))
+        locked(lock, call, "ExInterlockedAddUlong", || Ok(driver_mem::add_u32(addend, increment)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::call::Return;
-    use crate::kernel::testing::{NOWHERE, address_mut, bug_check, call, fault, processor, value};
+    use crate::host::gate::Return;
+    use crate::kernel::test_support::{
+        NOWHERE, address_mut, bug_check, call, fault, processor, value,
+    };
 
     #[test]
     fn entries_come_out_in_the_order_of_their_ends() {
@@ -106,7 +108,7 @@ mod tests {
         let [head, a, b, c] = std::array::from_fn(|n| address_mut(&mut words[n]));
         let mut lock = 0_u64;
         let lock = address_mut(&mut lock);
-        list::initialize(head).expect("it is ours");
+        list_entry::initialize(head).expect("it is ours");
         assert_eq!(value(ExInterlockedRemoveHeadList, &[head, lock]), 0);
         assert_eq!(value(ExInterlockedInsertTailList, &[head, a, lock]), 0);
         assert_eq!(value(ExInterlockedInsertTailList, &[head, b, lock]), a);
@@ -115,7 +117,7 @@ mod tests {
             assert_eq!(value(ExInterlockedRemoveHeadList, &[head, lock]), entry);
         }
         assert_eq!(
-            (cpu::irql(), guest::read_u64(lock)),
+            (cpu::irql(), driver_mem::read_u64(lock)),
             (0, Ok(0)),
             "as before"
         );
@@ -128,10 +130,10 @@ mod tests {
         let [head, a, b, c] = std::array::from_fn(|n| address_mut(&mut words[n]));
         let mut word = 0_u64;
         let lock = address_mut(&mut word);
-        list::initialize(head).expect("it is ours");
+        list_entry::initialize(head).expect("it is ours");
         value(ExInterlockedInsertTailList, &[head, a, lock]);
         value(ExInterlockedInsertTailList, &[head, b, lock]);
-        guest::write_u64(b + 8, b).expect("it is ours");
+        driver_mem::write_u64(b + 8, b).expect("it is ours");
         let attempts: [&dyn Fn() -> Return; 2] = [
             &|| call(ExInterlockedRemoveHeadList, &[head, lock]),
             &|| call(ExInterlockedInsertHeadList, &[a, c, lock]),
@@ -143,7 +145,7 @@ mod tests {
             spinlock::release(lock, "test").expect("it is held");
             cpu::set_irql(0);
         }
-        assert_eq!(guest::read_u64(head), Ok(a), "nothing was linked");
+        assert_eq!(driver_mem::read_u64(head), Ok(a), "nothing was linked");
     }
 
     #[test]
@@ -175,12 +177,12 @@ mod tests {
             value(ExInterlockedAddLargeInteger, &[large_at, minus_one, lock]),
             1 << 40
         );
-        assert_eq!(guest::read_u64(large_at), Ok((1 << 40) - 1));
+        assert_eq!(driver_mem::read_u64(large_at), Ok((1 << 40) - 1));
         assert_eq!(
             value(ExInterlockedAddUlong, &[small_at, 2, lock]),
             u64::from(u32::MAX)
         );
-        assert_eq!(guest::read_u32(small_at), Ok(1));
+        assert_eq!(driver_mem::read_u32(small_at), Ok(1));
     }
 
     #[test]

@@ -1,45 +1,53 @@
 //! The executive.
 
-pub mod active;
-mod blocking;
 pub mod callback;
 pub mod fast_mutex;
 mod firmware;
+pub mod guarded_mutex;
 pub mod interlocked;
-pub mod list;
+mod lock_wait;
 pub mod lookaside;
-mod mode;
+pub mod luid;
+pub mod nt_event;
+pub mod nt_timer;
 pub mod pool;
+mod previous_mode;
 pub mod push_lock;
 pub mod resource;
 pub mod rundown;
 pub mod slist;
 pub mod spinlock;
-mod system;
+mod sysinfo;
 pub mod timer;
+pub mod transaction;
 pub mod uuid;
 pub mod work_item;
 pub mod worker;
 
-use super::call::Export;
+use crate::host::gate::Export;
 
-/// All exports of the executive.
+/// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
     callback::EXPORTS,
     fast_mutex::EXPORTS,
     firmware::EXPORTS,
+    guarded_mutex::EXPORTS,
     interlocked::EXPORTS,
-    lookaside::CLASSIC,
-    lookaside::EXTENDED,
-    mode::EXPORTS,
+    lookaside::classic::EXPORTS,
+    lookaside::extended::EXPORTS,
+    luid::EXPORTS,
+    nt_event::EXPORTS,
+    nt_timer::EXPORTS,
     pool::EXPORTS,
+    previous_mode::EXPORTS,
     push_lock::EXPORTS,
     resource::EXPORTS,
     rundown::EXPORTS,
     slist::EXPORTS,
     spinlock::EXPORTS,
-    system::EXPORTS,
+    sysinfo::EXPORTS,
     timer::EXPORTS,
+    transaction::EXPORTS,
     uuid::EXPORTS,
     work_item::EXPORTS,
 ];

@@ -1,12 +1,14 @@
 //! Pool allocation: the current functions and the four deprecated ones.
 
-use super::active;
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Return, Stop, exports};
-use crate::kernel::ke::{lock_order, timer};
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Return, Stop, exports};
+use crate::host::{cpu, driver_mem};
+use crate::kernel::base::os_version;
+use crate::kernel::ke::timer;
 use crate::kernel::mm::lent;
 use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
-use crate::kernel::{cpu, guest, mm, stop, verify, version};
+use crate::kernel::verifier::{deadlock, stack_trace_db, tracked_structs};
+use crate::kernel::{mm, trap};
 
 /// `POOL_FLAG_…` of `ExAllocatePool2`.
 mod flag {
@@ -60,7 +62,7 @@ fn check_irql(kind: PoolKind, size: u64, tag: u32, block: u64) -> Result<(), Sto
         return Ok(());
     }
     let paged = u64::from(kind == PoolKind::Paged);
-    let (code, parameters) = match (verify::is_on(), block) {
+    let (code, parameters) = match (stack_trace_db::is_on(), block) {
         (false, _) => (0xc2, [8, u64::from(irql), paged, size]),
         (true, 0) => (0xc4, [2 - paged, u64::from(irql), paged, size]),
         (true, _) => (0xc4, [0x12 - paged, u64::from(irql), paged, block]),
@@ -91,7 +93,7 @@ fn take(request: Request) -> Result<Option<u64>, Stop> {
 }
 
 fn zero_bytes(function: &str, caller: u64) {
-    stop::violation(
+    trap::violation(
         "pool-zero-size",
         Some((0xc4, 0)),
         format!("{function} was asked for 0 bytes"),
@@ -102,11 +104,14 @@ fn zero_bytes(function: &str, caller: u64) {
 /// Reports pool that can be executed, where there is another: from Windows 8 on.
 /// Lookaside lists take theirs as they were told when they were initialised.
 fn check_executable(function: &str, caller: u64) {
-    if verify::is_on() && function.starts_with("ExAllocatePool") && version::has_no_execute() {
+    if stack_trace_db::is_on()
+        && function.starts_with("ExAllocatePool")
+        && os_version::has_no_execute()
+    {
         let what = format!(
             "{function} was asked for nonpaged pool that can be executed; NonPagedPoolNx cannot"
         );
-        stop::violation("executable-pool", Some((0xc4, 0x2000)), what, caller);
+        trap::violation("executable-pool", Some((0xc4, 0x2000)), what, caller);
     }
 }
 
@@ -127,7 +132,7 @@ pub(super) fn by_type(
     }
     if tag == 0 {
         let what = format!("{function} was given the tag 0");
-        stop::violation("pool-tag-zero", Some((0xc2, 0x9b)), what, caller);
+        trap::violation("pool-tag-zero", Some((0xc2, 0x9b)), what, caller);
     }
     if kind & (pool_type::PAGED | pool_type::NX) == 0 {
         check_executable(function, caller);
@@ -201,10 +206,10 @@ fn refuse(flags: u64) -> Return {
 pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
     match mm::with(|memory| memory.pools.bad_free(va)) {
         BadFree::Twice { tag: was, freed_by } => {
-            let by = stop::location(freed_by).map_or_else(String::new, |place| {
+            let by = trap::location(freed_by).map_or_else(String::new, |place| {
                 format!(" by {}+{:#x}", place.module, place.offset)
             });
-            let (code, parameters) = if verify::is_on() {
+            let (code, parameters) = if stack_trace_db::is_on() {
                 (0xc4, [0x13, 0, va, u64::from(was)])
             } else {
                 (0xc2, [7, u64::from(was), u64::from(tag), va])
@@ -228,7 +233,7 @@ pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
             let hint = inside.map_or_else(String::new, |(start, size, tag)| {
                 format!("; it lies {:#x} bytes into the block of {size} bytes at {start:#018x}, tag '{}'", va - start, tag_text(tag))
             });
-            let (code, kind) = if verify::is_on() {
+            let (code, kind) = if stack_trace_db::is_on() {
                 (0xc4, 0x10)
             } else {
                 (0xc2, 0x46)
@@ -247,12 +252,12 @@ pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
 /// Reports a block that is freed while an MDL keeps its pages locked: a device, or
 /// another process, would go on writing to what belongs to somebody else.
 fn check_locked(va: u64, block: &Block, caller: u64, function: &str) {
-    if !verify::is_on() {
+    if !stack_trace_db::is_on() {
         return;
     }
     let locked = mm::with(|memory| memory.mdls.locked_within(va, block.size));
     if let Some((list, by)) = locked {
-        let by = stop::location(by).map_or_else(String::new, |place| {
+        let by = trap::location(by).map_or_else(String::new, |place| {
             format!(" by {}+{:#x}", place.module, place.offset)
         });
         let what = format!(
@@ -261,7 +266,7 @@ fn check_locked(va: u64, block: &Block, caller: u64, function: &str) {
             block.size,
             tag_text(block.tag)
         );
-        stop::violation("pool-freed-while-locked", None, what, caller);
+        trap::violation("pool-freed-while-locked", None, what, caller);
     }
 }
 
@@ -307,8 +312,8 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
     check_locked(va, &block, caller, function);
     super::work_item::check_freed(va, block.size)?;
     timer::check_freed(va, block.size)?;
-    active::check_freed(va, block.size, caller);
-    lock_order::forget(va, block.size);
+    tracked_structs::check_freed(va, block.size, caller);
+    deadlock::forget(va, block.size);
     mm::pool::free_by(va, caller);
     Ok(())
 }
@@ -326,7 +331,7 @@ exports! {
     {
         for n in 0..u64::from(count) {
             // Bit 8 of an extended parameter's first word says that it is optional.
-            let header = guest::read_u64(parameters.wrapping_add(16 * n))?;
+            let header = driver_mem::read_u64(parameters.wrapping_add(16 * n))?;
             let (kind, optional) = (header & 0xff, header & 0x100 != 0);
             if kind != PRIORITY && !optional {
                 return Err(Stop::bug_check(
@@ -373,7 +378,7 @@ exports! {
     fn ExQueryPoolBlockSize(va: u64, charged: u64) -> u64 [max DISPATCH_LEVEL] {
         let size = mm::with(|memory| memory.pools.block(va).map(|block| block.size));
         let Some(size) = size else { return Err(bad_free(va, NO_TAG, "ExQueryPoolBlockSize")) };
-        guest::write_u8(charged, 0)?;
+        driver_mem::write_u8(charged, 0)?;
         Ok(size.next_multiple_of(16))
     }
 
@@ -396,7 +401,7 @@ exports! {
 /// `PoolExtendedParameterPriority`.
 const PRIORITY: u64 = 1;
 
-fn failure_by_flags(call: &mut crate::kernel::call::Call<'_>) -> Return {
+fn failure_by_flags(call: &mut crate::host::gate::Call<'_>) -> Return {
     if call.argument(0)? & flag::RAISE_ON_FAILURE != 0 {
         Err(Stop::raise(INSUFFICIENT_RESOURCES))
     } else {
@@ -404,7 +409,7 @@ fn failure_by_flags(call: &mut crate::kernel::call::Call<'_>) -> Return {
     }
 }
 
-fn failure_by_type(call: &mut crate::kernel::call::Call<'_>) -> Return {
+fn failure_by_type(call: &mut crate::host::gate::Call<'_>) -> Return {
     let raise = call.argument(0)? & u64::from(pool_type::RAISE) != 0;
     if raise {
         Err(Stop::raise(INSUFFICIENT_RESOURCES))
@@ -413,7 +418,7 @@ fn failure_by_type(call: &mut crate::kernel::call::Call<'_>) -> Return {
     }
 }
 
-fn failure_of_quota(call: &mut crate::kernel::call::Call<'_>) -> Return {
+fn failure_of_quota(call: &mut crate::host::gate::Call<'_>) -> Return {
     let quiet = call.argument(0)? & u64::from(pool_type::QUOTA_FAIL_INSTEAD_OF_RAISE) != 0;
     if quiet {
         Ok(0)

@@ -3,10 +3,10 @@
 //! wait for it, and from bit 4 on the readers are counted. A word without
 //! bit 0 is zero.
 
-use super::blocking;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
+use super::lock_wait;
+use crate::host::driver_mem;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Stop, exports};
 use crate::kernel::ke::sched;
 
 /// Somebody holds the lock.
@@ -57,15 +57,15 @@ impl Mode {
 }
 
 fn try_take(lock: u64, mode: Mode) -> Result<bool, Stop> {
-    Ok(guest::update_u64(lock, |word| mode.taken(word))?.is_ok())
+    Ok(driver_mem::update_u64(lock, |word| mode.taken(word))?.is_ok())
 }
 
 /// Takes the lock, waiting for it if need be.
 fn take(lock: u64, mode: Mode, function: &str) -> Result<(), Stop> {
     while !try_take(lock, mode)? {
         // Unless it became free meanwhile.
-        if guest::update_u64(lock, |word| (word != 0).then_some(word | WAITING))?.is_ok() {
-            blocking::block(lock, function)?;
+        if driver_mem::update_u64(lock, |word| (word != 0).then_some(word | WAITING))?.is_ok() {
+            lock_wait::block(lock, function)?;
         }
     }
     Ok(())
@@ -73,14 +73,14 @@ fn take(lock: u64, mode: Mode, function: &str) -> Result<(), Stop> {
 
 /// Gives the lock back; who waits tries again.
 fn give(lock: u64, mode: Mode, function: &str) -> Result<(), Stop> {
-    match guest::update_u64(lock, |word| mode.given(word))? {
+    match driver_mem::update_u64(lock, |word| mode.given(word))? {
         Ok(before) => {
             if before & WAITING != 0 && mode.given(before) == Some(0) {
                 sched::wake(lock);
             }
             Ok(())
         }
-        Err(0) => Err(blocking::not_owned(lock, function, "nobody holds it")),
+        Err(0) => Err(lock_wait::not_owned(lock, function, "nobody holds it")),
         Err(word) => {
             let held = if word >= READER {
                 "shared"
@@ -112,8 +112,8 @@ fn check_flags(lock: u64, flags: u32, function: &str) -> Result<(), Stop> {
 
 fn acquire(lock: u64, mode: Mode, flags: u32, function: &str, caller: u64) -> Result<(), Stop> {
     check_flags(lock, flags, function)?;
-    blocking::check_irql(lock, function)?;
-    blocking::check_apcs(rule::ACQUIRE, lock, function, caller);
+    lock_wait::check_irql(lock, function)?;
+    lock_wait::check_apcs(rule::ACQUIRE, lock, function, caller);
     take(lock, mode, function)
 }
 
@@ -125,20 +125,20 @@ fn try_acquire(
     caller: u64,
 ) -> Result<bool, Stop> {
     check_flags(lock, flags, function)?;
-    blocking::check_irql(lock, function)?;
-    blocking::check_apcs(rule::ACQUIRE, lock, function, caller);
+    lock_wait::check_irql(lock, function)?;
+    lock_wait::check_apcs(rule::ACQUIRE, lock, function, caller);
     try_take(lock, mode)
 }
 
 fn release(lock: u64, mode: Mode, flags: u32, function: &str, caller: u64) -> Result<(), Stop> {
     check_flags(lock, flags, function)?;
-    blocking::check_apcs(rule::RELEASE, lock, function, caller);
+    lock_wait::check_apcs(rule::RELEASE, lock, function, caller);
     give(lock, mode, function)
 }
 
 /// How the lock is held, for functions that release it either way.
 fn mode_of(lock: u64) -> Result<Mode, Stop> {
-    Ok(if guest::read_u64(lock)? >= READER {
+    Ok(if driver_mem::read_u64(lock)? >= READER {
         Mode::Shared
     } else {
         Mode::Exclusive
@@ -148,7 +148,7 @@ fn mode_of(lock: u64) -> Result<Mode, Stop> {
 exports! {
     /// `ExInitializePushLock`.
     fn ExInitializePushLock(lock: u64) -> () [max HIGH_LEVEL] {
-        guest::write_u64(lock, 0)?;
+        driver_mem::write_u64(lock, 0)?;
         Ok(())
     }
 
@@ -192,7 +192,7 @@ exports! {
     fn ExTryConvertPushLockSharedToExclusiveEx(lock: u64, flags: u32) -> bool [max HIGH_LEVEL] {
         check_flags(lock, flags, "ExTryConvertPushLockSharedToExclusiveEx")?;
         let only_reader = |word: u64| word & !WAITING == LOCKED | READER;
-        Ok(guest::update_u64(lock, |word| only_reader(word).then(|| word - READER))?.is_ok())
+        Ok(driver_mem::update_u64(lock, |word| only_reader(word).then(|| word - READER))?.is_ok())
     }
 
     /// `ExfAcquirePushLockExclusive`.

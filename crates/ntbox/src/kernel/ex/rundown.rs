@@ -4,11 +4,12 @@
 //! more references are given; the references are counted above it. When the run
 //! down is over the word is 1.
 
-use super::{blocking, pool};
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::call::{Stop, exports};
+use super::{lock_wait, pool};
+use crate::host::driver_mem;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::host::gate::{Stop, exports};
 use crate::kernel::ke::sched;
-use crate::kernel::{guest, stop};
+use crate::kernel::trap;
 
 /// `EX_RUNDOWN_ACTIVE`.
 const ACTIVE: u64 = 1;
@@ -35,7 +36,7 @@ const CACHE_AWARE_SIZE: u64 = offset::FIRST + 8;
 /// Takes `count` references. False once the run down has begun.
 fn acquire(at: u64, count: u32) -> Result<bool, Stop> {
     let more = REFERENCE * u64::from(count);
-    let taken = guest::update_u64(at, |word| {
+    let taken = driver_mem::update_u64(at, |word| {
         (word & ACTIVE == 0).then_some(word.wrapping_add(more))
     })?;
     Ok(taken.is_ok())
@@ -44,7 +45,7 @@ fn acquire(at: u64, count: u32) -> Result<bool, Stop> {
 /// Gives `count` references back; with the last one whoever waits goes on.
 fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), Stop> {
     let fewer = REFERENCE * u64::from(count);
-    match guest::update_u64(at, |word| word.checked_sub(fewer))? {
+    match driver_mem::update_u64(at, |word| word.checked_sub(fewer))? {
         Ok(before) => {
             if before - fewer == ACTIVE {
                 sched::wake(at);
@@ -55,7 +56,7 @@ fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), Stop>
                 "{function} was called for {count} references to {at:#018x}, of which there are {}",
                 word / REFERENCE
             );
-            stop::violation("rundown-not-acquired", None, what, caller);
+            trap::violation("rundown-not-acquired", None, what, caller);
         }
     }
     Ok(())
@@ -63,47 +64,47 @@ fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), Stop>
 
 /// Begins the run down and waits until all references are given back.
 fn wait(at: u64, function: &str) -> Result<(), Stop> {
-    guest::update_u64(at, |word| Some(word | ACTIVE))?.ok();
-    while guest::read_u64(at)? != ACTIVE {
-        blocking::block(at, function)?;
+    driver_mem::update_u64(at, |word| Some(word | ACTIVE))?.ok();
+    while driver_mem::read_u64(at)? != ACTIVE {
+        lock_wait::block(at, function)?;
     }
     Ok(())
 }
 
 /// Makes a reference usable again after its run down.
 fn reinitialize(at: u64, function: &str, caller: u64) -> Result<(), Stop> {
-    let word = guest::read_u64(at)?;
+    let word = driver_mem::read_u64(at)?;
     if word != ACTIVE {
         let what = format!(
             "{function} was called for {at:#018x}, which was not run down (it holds {word:#x})"
         );
-        stop::violation("rundown-not-completed", None, what, caller);
+        trap::violation("rundown-not-completed", None, what, caller);
     }
-    guest::write_u64(at, 0)?;
+    driver_mem::write_u64(at, 0)?;
     Ok(())
 }
 
 /// The references of a cache-aware structure: there is one processor.
 fn shared(at: u64) -> Result<u64, Stop> {
-    Ok(guest::read_u64(at.wrapping_add(offset::REFERENCES))?)
+    Ok(driver_mem::read_u64(at.wrapping_add(offset::REFERENCES))?)
 }
 
 fn initialize_cache_aware(at: u64, block: u64) -> Result<(), Stop> {
-    guest::write_u64(
+    driver_mem::write_u64(
         at.wrapping_add(offset::REFERENCES),
         at.wrapping_add(offset::FIRST),
     )?;
-    guest::write_u64(at.wrapping_add(offset::POOL), block)?;
-    guest::write_u32(at.wrapping_add(offset::REFERENCE_SIZE), 8)?;
-    guest::write_u32(at.wrapping_add(offset::NUMBER), 1)?;
-    guest::write_u64(at.wrapping_add(offset::FIRST), 0)?;
+    driver_mem::write_u64(at.wrapping_add(offset::POOL), block)?;
+    driver_mem::write_u32(at.wrapping_add(offset::REFERENCE_SIZE), 8)?;
+    driver_mem::write_u32(at.wrapping_add(offset::NUMBER), 1)?;
+    driver_mem::write_u64(at.wrapping_add(offset::FIRST), 0)?;
     Ok(())
 }
 
 exports! {
     /// `ExInitializeRundownProtection`.
     fn ExInitializeRundownProtection(at: u64) -> () [max APC_LEVEL] {
-        guest::write_u64(at, 0)?;
+        driver_mem::write_u64(at, 0)?;
         Ok(())
     }
 
@@ -139,7 +140,7 @@ exports! {
 
     /// `ExRundownCompleted`.
     fn ExRundownCompleted(at: u64) -> () [max APC_LEVEL] {
-        guest::write_u64(at, ACTIVE)?;
+        driver_mem::write_u64(at, ACTIVE)?;
         Ok(())
     }
 
@@ -154,7 +155,7 @@ exports! {
             let what = format!(
                 "ExInitializeRundownProtectionCacheAware was given {size} bytes at {at:#018x}; ExSizeOfRundownProtectionCacheAware says {CACHE_AWARE_SIZE}"
             );
-            stop::violation("rundown-too-small", None, what, call.return_address());
+            trap::violation("rundown-too-small", None, what, call.return_address());
         }
         initialize_cache_aware(at, 0)
     }
@@ -171,7 +172,7 @@ exports! {
 
     /// `ExFreeCacheAwareRundownProtection`.
     fn ExFreeCacheAwareRundownProtection<call>(at: u64) -> () [max APC_LEVEL] {
-        let block = guest::read_u64(at.wrapping_add(offset::POOL))?;
+        let block = driver_mem::read_u64(at.wrapping_add(offset::POOL))?;
         pool::free(block, None, call.return_address(), "ExFreeCacheAwareRundownProtection")
     }
 
@@ -207,7 +208,7 @@ exports! {
 
     /// `ExRundownCompletedCacheAware`.
     fn ExRundownCompletedCacheAware(at: u64) -> () [max APC_LEVEL] {
-        guest::write_u64(shared(at)?, ACTIVE)?;
+        driver_mem::write_u64(shared(at)?, ACTIVE)?;
         Ok(())
     }
 }
@@ -215,7 +216,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, broken_rules, value};
+    use crate::kernel::test_support::{address_mut, broken_rules, value};
 
     #[test]
     fn references_are_refused_once_the_run_down_has_begun() {
@@ -224,7 +225,7 @@ mod tests {
         value(ExInitializeRundownProtection, &[at]);
         assert_eq!(value(ExAcquireRundownProtection, &[at]), 1);
         assert_eq!(value(ExAcquireRundownProtectionEx, &[at, 3]), 1);
-        assert_eq!(guest::read_u64(at), Ok(8));
+        assert_eq!(driver_mem::read_u64(at), Ok(8));
         value(ExReleaseRundownProtectionEx, &[at, 4]);
         value(ExWaitForRundownProtectionRelease, &[at]);
         assert_eq!(value(ExAcquireRundownProtection, &[at]), 0);
@@ -244,7 +245,7 @@ mod tests {
         value(ExReleaseRundownProtectionEx, &[at, 2]);
         assert_eq!(broken_rules(), ["rundown-not-acquired"]);
         assert_eq!(
-            guest::read_u64(at),
+            driver_mem::read_u64(at),
             Ok(REFERENCE),
             "the reference is still there"
         );

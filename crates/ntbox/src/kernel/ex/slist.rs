@@ -6,9 +6,10 @@
 //! instruction; the sequence number tells a head that was changed and changed
 //! back from one that was not touched.
 
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::{guest, stop};
+use crate::host::driver_mem;
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::kernel::trap;
 
 /// `STATUS_DATATYPE_MISALIGNMENT`.
 const DATATYPE_MISALIGNMENT: u32 = 0x8000_0002;
@@ -28,8 +29,8 @@ impl Head {
     /// follows fails if they do not.
     fn read(va: u64) -> Result<Self, Stop> {
         Ok(Self([
-            guest::read_u64(va)?,
-            guest::read_u64(va.wrapping_add(8))?,
+            driver_mem::read_u64(va)?,
+            driver_mem::read_u64(va.wrapping_add(8))?,
         ]))
     }
 
@@ -67,7 +68,7 @@ fn update(va: u64, change: impl Fn(Head) -> Result<Option<Head>, Stop>) -> Resul
                 continue;
             }
         };
-        match guest::compare_exchange_u128(va, found.0, new.0)? {
+        match driver_mem::compare_exchange_u128(va, found.0, new.0)? {
             Ok(()) => return Ok(found),
             Err(now) => found = Head(now),
         }
@@ -79,14 +80,14 @@ pub fn initialize(va: u64) -> Result<(), Stop> {
     if va & 0xf != 0 {
         return Err(Stop::raise(DATATYPE_MISALIGNMENT));
     }
-    guest::write_u64(va, 0)?;
-    guest::write_u64(va.wrapping_add(8), 0)?;
+    driver_mem::write_u64(va, 0)?;
+    driver_mem::write_u64(va.wrapping_add(8), 0)?;
     Ok(())
 }
 
 /// Number of entries.
 pub fn depth(va: u64) -> Result<u16, Stop> {
-    Ok(guest::read_u16(va)?)
+    Ok(driver_mem::read_u16(va)?)
 }
 
 /// The first entry, or NULL.
@@ -100,11 +101,11 @@ pub fn push(va: u64, entry: u64, caller: u64) -> Result<u64, Stop> {
         let what = format!(
             "{entry:#018x} was pushed onto the sequenced list {va:#018x}; entries must be 16-byte aligned"
         );
-        stop::violation("slist-entry-misaligned", None, what, caller);
+        trap::violation("slist-entry-misaligned", None, what, caller);
         return Err(Stop::raise(DATATYPE_MISALIGNMENT));
     }
     let before = update(va, |head| {
-        guest::write_u64(entry, head.first())?;
+        driver_mem::write_u64(entry, head.first())?;
         Ok(Some(head.with(entry, head.depth() + 1, SEQUENCE)))
     })?;
     Ok(before.first())
@@ -116,7 +117,7 @@ pub fn pop(va: u64) -> Result<u64, Stop> {
         if head.first() == 0 {
             return Ok(None);
         }
-        let next = guest::read_u64(head.first())?;
+        let next = driver_mem::read_u64(head.first())?;
         Ok(Some(head.with(next, head.depth().wrapping_sub(1), 0)))
     })?;
     Ok(before.first())
@@ -165,7 +166,7 @@ exports! {
     /// `InterlockedPushListSList`: `count` entries, linked from `list` to `end`.
     fn InterlockedPushListSList(head: u64, list: u64, end: u64, count: u32) -> u64 [max HIGH_LEVEL] {
         let before = update(head, |head| {
-            guest::write_u64(end, head.first())?;
+            driver_mem::write_u64(end, head.first())?;
             Ok(Some(head.with(list, head.depth() + u64::from(count), SEQUENCE)))
         })?;
         Ok(before.first())
@@ -175,7 +176,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{
+    use crate::kernel::test_support::{
         NOWHERE, address_mut, broken_rules, call, fault, processor, value,
     };
 
@@ -225,8 +226,8 @@ mod tests {
         let mut entries: [Words; 3] = std::array::from_fn(|_| Words::default());
         let at: [u64; 3] = std::array::from_fn(|n| address_mut(&mut entries[n]));
         let (head_at, old) = (address_mut(&mut head), address_mut(&mut old));
-        guest::write_u64(at[0], at[1]).expect("it is ours");
-        guest::write_u64(at[1], at[2]).expect("it is ours");
+        driver_mem::write_u64(at[0], at[1]).expect("it is ours");
+        driver_mem::write_u64(at[1], at[2]).expect("it is ours");
         value(ExpInterlockedPushEntrySList, &[head_at, old]);
         assert_eq!(
             value(InterlockedPushListSList, &[head_at, at[0], at[2], 3]),
@@ -234,7 +235,7 @@ mod tests {
         );
         assert_eq!(value(ExQueryDepthSList, &[head_at]), 4);
         assert_eq!(value(ExpInterlockedFlushSList, &[head_at]), at[0]);
-        assert_eq!(guest::read_u64(at[2]), Ok(old));
+        assert_eq!(driver_mem::read_u64(at[2]), Ok(old));
         assert_eq!(value(ExQueryDepthSList, &[head_at]), 0);
     }
 

@@ -2,26 +2,28 @@
 //! readers. The word is the driver's: the writer's bit, and the readers counted
 //! in the low bits; a driver initialises it to zero itself.
 
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::ke::held::{self, Mode};
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::{cpu, driver_mem};
+use crate::kernel::ke::lock_owner;
+use crate::kernel::ke::lock_owner::Mode;
 use crate::kernel::ke::spinlock::{acquire_by, at_dispatch, lower, not_owned, raise, rule};
-use crate::kernel::{cpu, guest, stop};
+use crate::kernel::trap;
 
 /// Set while a writer holds the lock.
 const WRITER: u32 = 0x8000_0000;
 
 /// Takes the lock for writing. False if somebody holds it.
 fn try_exclusive(lock: u64, caller: u64) -> Result<bool, Stop> {
-    let free = guest::compare_exchange_u32(lock, 0, WRITER)? == 0;
+    let free = driver_mem::compare_exchange_u32(lock, 0, WRITER)? == 0;
     if free {
-        held::add(lock, Mode::Exclusive, caller);
+        lock_owner::add(lock, Mode::Exclusive, caller);
     }
     Ok(free)
 }
 
 fn word(lock: u64) -> Result<u64, Stop> {
-    Ok(u64::from(guest::read_u32(lock)?))
+    Ok(u64::from(driver_mem::read_u32(lock)?))
 }
 
 fn exclusive(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
@@ -36,22 +38,22 @@ fn exclusive(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
 
 /// Takes the lock for reading. False if a writer holds it.
 fn try_shared(lock: u64, caller: u64) -> Result<bool, Stop> {
-    let readers = guest::update_u32(lock, |word| {
+    let readers = driver_mem::update_u32(lock, |word| {
         (word & WRITER == 0).then_some(word.wrapping_add(1))
     })?;
     if readers.is_ok() {
-        held::add(lock, Mode::Shared, caller);
+        lock_owner::add(lock, Mode::Shared, caller);
     }
     Ok(readers.is_ok())
 }
 
 fn shared(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
-    if let Some(before) = held::find_here(lock).filter(|held| held.mode == Mode::Shared) {
+    if let Some(before) = lock_owner::find_here(lock).filter(|held| held.mode == Mode::Shared) {
         let what = format!(
             "{function} was called for {lock:#018x}, which the caller holds; {}. A writer that comes in between is waited for, for ever",
-            held::taken_by(before)
+            lock_owner::taken_by(before)
         );
-        stop::violation("spin-lock-recursive", Some((0xc4, 0x1000)), what, caller);
+        trap::violation("spin-lock-recursive", Some((0xc4, 0x1000)), what, caller);
     }
     acquire_by(
         lock,
@@ -62,15 +64,15 @@ fn shared(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
     )
 }
 
-fn release_exclusive(lock: u64, function: &str) -> Result<Option<held::Held>, Stop> {
-    match guest::compare_exchange_u32(lock, WRITER, 0)? {
-        WRITER => Ok(held::remove(lock)),
+fn release_exclusive(lock: u64, function: &str) -> Result<Option<lock_owner::Held>, Stop> {
+    match driver_mem::compare_exchange_u32(lock, WRITER, 0)? {
+        WRITER => Ok(lock_owner::remove(lock)),
         0 => Err(not_owned(lock, function)),
         word => Err(wrong_mode(lock, word, function)),
     }
 }
 
-fn release_shared(lock: u64, function: &str) -> Result<Option<held::Held>, Stop> {
+fn release_shared(lock: u64, function: &str) -> Result<Option<lock_owner::Held>, Stop> {
     let change = |word: u32| {
         if word & WRITER == 0 {
             word.checked_sub(1)
@@ -78,8 +80,8 @@ fn release_shared(lock: u64, function: &str) -> Result<Option<held::Held>, Stop>
             None
         }
     };
-    match guest::update_u32(lock, change)? {
-        Ok(_) => Ok(held::remove(lock)),
+    match driver_mem::update_u32(lock, change)? {
+        Ok(_) => Ok(lock_owner::remove(lock)),
         Err(0) => Err(not_owned(lock, function)),
         Err(word) => Err(wrong_mode(lock, word, function)),
     }
@@ -179,10 +181,10 @@ exports! {
     fn ExTryConvertSharedSpinLockExclusive<call>(lock: u64) -> bool [max HIGH_LEVEL] {
         let (function, caller) = ("ExTryConvertSharedSpinLockExclusive", call.return_address());
         at_dispatch(rule::ACQUIRE_AT_DPC_LEVEL, function, lock, caller);
-        match guest::compare_exchange_u32(lock, 1, WRITER)? {
+        match driver_mem::compare_exchange_u32(lock, 1, WRITER)? {
             1 => {
-                held::remove(lock);
-                held::add(lock, Mode::Exclusive, caller);
+                lock_owner::remove(lock);
+                lock_owner::add(lock, Mode::Exclusive, caller);
                 Ok(true)
             }
             word if word & WRITER != 0 => Err(wrong_mode(lock, word, function)),
@@ -195,7 +197,9 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, broken_rules, bug_check, call, processor, value};
+    use crate::kernel::test_support::{
+        address_mut, broken_rules, bug_check, call, processor, value,
+    };
 
     #[test]
     fn readers_share_and_a_writer_does_not() {
@@ -203,9 +207,9 @@ mod tests {
         let mut word = 0_u32;
         let lock = address_mut(&mut word);
         assert_eq!(value(ExAcquireSpinLockShared, &[lock]), 0);
-        assert_eq!((cpu::irql(), guest::read_u32(lock)), (2, Ok(1)));
+        assert_eq!((cpu::irql(), driver_mem::read_u32(lock)), (2, Ok(1)));
         assert_eq!(value(ExTryAcquireSpinLockSharedAtDpcLevel, &[lock]), 1);
-        assert_eq!(guest::read_u32(lock), Ok(2));
+        assert_eq!(driver_mem::read_u32(lock), Ok(2));
         assert_eq!(value(ExTryAcquireSpinLockExclusiveAtDpcLevel, &[lock]), 0);
         assert_eq!(
             value(ExTryConvertSharedSpinLockExclusive, &[lock]),
@@ -214,10 +218,10 @@ mod tests {
         );
         value(ExReleaseSpinLockSharedFromDpcLevel, &[lock]);
         assert_eq!(value(ExTryConvertSharedSpinLockExclusive, &[lock]), 1);
-        assert_eq!(guest::read_u32(lock), Ok(WRITER));
+        assert_eq!(driver_mem::read_u32(lock), Ok(WRITER));
         assert_eq!(value(ExTryAcquireSpinLockSharedAtDpcLevel, &[lock]), 0);
         value(ExReleaseSpinLockExclusive, &[lock, 0]);
-        assert_eq!((cpu::irql(), guest::read_u32(lock)), (0, Ok(0)));
+        assert_eq!((cpu::irql(), driver_mem::read_u32(lock)), (0, Ok(0)));
         assert_eq!(broken_rules(), [""; 0]);
     }
 
@@ -250,6 +254,6 @@ mod tests {
         assert_eq!(broken_rules(), ["spin-lock-recursive"]);
         value(ExReleaseSpinLockSharedFromDpcLevel, &[lock]);
         value(ExReleaseSpinLockShared, &[lock, 0]);
-        assert_eq!((cpu::irql(), guest::read_u32(lock)), (0, Ok(0)));
+        assert_eq!((cpu::irql(), driver_mem::read_u32(lock)), (0, Ok(0)));
     }
 }

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::call_context::Caller;
 use crate::kernel::ke::{clock, dpc, timer};
-use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::ob::Caller;
+use crate::kernel::mm::pool;
+use crate::kernel::mm::pool::PoolKind;
 
 /// `EX_TIMER_HIGH_RESOLUTION`.
 const HIGH_RESOLUTION: u32 = 4;
@@ -137,7 +138,7 @@ exports! {
         let (routine, argument) = match parameters {
             0 => (0, 0),
             // EXT_DELETE_PARAMETERS.
-            at => (guest::read_u64(at.wrapping_add(8))?, guest::read_u64(at.wrapping_add(16))?),
+            at => (driver_mem::read_u64(at.wrapping_add(8))?, driver_mem::read_u64(at.wrapping_add(16))?),
         };
         let caller = Caller::of(call);
         if !cancel && (timer::is_set(timer) || dpc::is_queued(timer + DPC)?) {
@@ -161,7 +162,7 @@ exports! {
     fn ExQueryTimerResolution(longest: u64, shortest: u64, present: u64) -> () [max APC_LEVEL] {
         let tick = u32::try_from(clock::TICK).unwrap_or(u32::MAX);
         for to in [longest, shortest, present] {
-            guest::write_u32(to, tick)?;
+            driver_mem::write_u32(to, tick)?;
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! UUIDs: made of time, as the kernel makes them, with a random node, as RFC 9562
 //! allows for machines without an address of their own.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::kernel_cell::Exclusive;
 use crate::kernel::ke::clock;
 
 /// From the start of the Gregorian calendar, where UUIDs count from, to 1601,
@@ -65,7 +65,7 @@ exports! {
         /// `STATUS_RETRY`.
         const RETRY: u32 = 0xc000_022d;
         let Some(uuid) = create() else { return Ok(RETRY) };
-        guest::write_bytes(into, &uuid)?;
+        driver_mem::write_bytes(into, &uuid)?;
         Ok(0)
     }
 }
@@ -73,7 +73,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, status};
+    use crate::kernel::test_support::{address_mut, status};
 
     #[test]
     fn each_is_another_of_version_one() {

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::worker::{self, Job};
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
+use super::worker;
+use super::worker::Job;
+use crate::host::driver_mem;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
 use crate::kernel::ke::object;
 
 /// Offsets in a `WORK_QUEUE_ITEM`.
@@ -36,7 +37,7 @@ pub fn queued(item: u64) -> Option<u64> {
 /// A bug check for one that is queued already, and for a queue that there is not.
 pub fn enqueue(job: Job, kind: u32, function: &str) -> Result<(), Stop> {
     let item = job.item;
-    if guest::read_u64(item)? != 0 {
+    if driver_mem::read_u64(item)? != 0 {
         let why = if queued(item).is_some() {
             "is queued"
         } else {
@@ -60,7 +61,7 @@ pub fn enqueue(job: Job, kind: u32, function: &str) -> Result<(), Stop> {
 pub fn dequeued(item: u64) {
     with(|items| items.remove(&item));
     // Its memory was there when it was queued, and freeing it is a bug check.
-    let _ = guest::write_u64(item, 0);
+    let _ = driver_mem::write_u64(item, 0);
 }
 
 /// Refuses to free pool in which a queued item lies.
@@ -89,8 +90,8 @@ pub fn check_freed(va: u64, size: u64) -> Result<(), Stop> {
 exports! {
     /// `ExQueueWorkItem`.
     fn ExQueueWorkItem<call>(item: u64, kind: u32) -> () [max DISPATCH_LEVEL] {
-        let routine = guest::read_u64(item.wrapping_add(offset::ROUTINE))?;
-        let parameter = guest::read_u64(item.wrapping_add(offset::PARAMETER))?;
+        let routine = driver_mem::read_u64(item.wrapping_add(offset::ROUTINE))?;
+        let parameter = driver_mem::read_u64(item.wrapping_add(offset::PARAMETER))?;
         let caller = call.return_address();
         let job = Job { item, routine, arguments: [parameter, 0, 0], object: 0, caller };
         enqueue(job, kind, "ExQueueWorkItem")

@@ -7,15 +7,16 @@
 
 use std::collections::VecDeque;
 
-use crate::kernel::boot::{self, STACK_SIZE};
-use crate::kernel::call::Stop;
-use crate::kernel::callout::call_driver;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::ke::priority;
-use crate::kernel::ke::sched::{self, Id};
-use crate::kernel::ob::{self, Caller};
-use crate::kernel::routine::Routine;
-use crate::kernel::{cpu, stop, threads};
+use crate::host::cpu;
+use crate::host::gate::Stop;
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::Routine;
+use crate::host::upcall::call_driver;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::init::STACK_SIZE;
+use crate::kernel::ke::sched::Id;
+use crate::kernel::ke::{priority, sched, thread_table};
+use crate::kernel::{init, ob, trap};
 
 /// Most worker threads.
 const MAX_THREADS: usize = 64;
@@ -123,11 +124,11 @@ fn add_worker(level: i32) {
     if with(|state| state.workers.len()) >= MAX_THREADS {
         return;
     }
-    let Some(thread) = threads::create(threads::system_process(), true) else {
+    let Some(thread) = thread_table::create(thread_table::system_process(), true) else {
         return;
     };
-    let Ok(high) = boot::new_stack() else { return };
-    threads::update(thread, |info| {
+    let Ok(high) = init::new_stack() else { return };
+    thread_table::update(thread, |info| {
         info.stack = (high - STACK_SIZE, high);
         info.priority = level;
     });
@@ -157,7 +158,7 @@ fn work(stack: u64) {
         });
         match job {
             Some((level, job)) => {
-                priority::change(threads::current_thread(), level);
+                priority::change(thread_table::current_thread(), level);
                 run(&job, stack);
                 with(|state| {
                     if let Some(worker) = state.workers.iter_mut().find(|worker| worker.id == id) {
@@ -188,7 +189,7 @@ fn run(job: &Job, stack: u64) {
     call_driver(routine, &job.arguments, stack, None);
     let irql = cpu::set_irql(cpu::PASSIVE_LEVEL);
     if irql >= cpu::DISPATCH_LEVEL {
-        stop::bug_check(
+        trap::bug_check(
             0xe1,
             [job.routine, u64::from(irql), job.arguments[0], job.item],
             format!(
@@ -200,7 +201,7 @@ fn run(job: &Job, stack: u64) {
     }
     if irql != cpu::PASSIVE_LEVEL {
         let what = format!("a work routine was called at IRQL 0 and returned at IRQL {irql}");
-        stop::violation_of(job.routine, "irql-not-restored", None, what);
+        trap::violation_of(job.routine, "irql-not-restored", None, what);
     }
     if job.object != 0 {
         ob::dereference(job.object, &Caller::kernel(stack));
@@ -232,7 +233,7 @@ pub fn settle(when: &str) {
             job.item
         );
         // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
-        stop::violation("work-item-queued", Some((0xce, 0)), what, job.caller);
+        trap::violation("work-item-queued", Some((0xce, 0)), what, job.caller);
     }
     while !unfinished(|job| job.object != 0).is_empty() {
         sched::park(DONE_KEY, None);

@@ -2,9 +2,9 @@
 //! Windows answers for a bus that is not there as it is answered here; a line in the
 //! log says that no hardware can be tried.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::log;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::base::log;
 
 /// Says why a driver for hardware gets nowhere.
 fn note(function: &str) {
@@ -67,7 +67,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, lines, value};
+    use crate::kernel::test_support::{address_mut, lines, value};
 
     #[test]
     fn bus_that_is_not_there_has_no_data() {

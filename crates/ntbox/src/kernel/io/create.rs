@@ -1,13 +1,17 @@
 //! Opening a device or a file by its name: `ZwCreateFile` and its kin.
 
-use super::file::{self, Opening};
-use super::layout::file as offset;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::call::{Call, Stop, exports};
-use crate::kernel::guest;
-use crate::kernel::log;
-use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type};
-use crate::kernel::zw::mode::Mode;
+use super::file;
+use super::file::Opening;
+use crate::host::driver_mem;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::gate::{Call, Stop, exports};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::io_layout::file as offset;
+use crate::kernel::base::log;
+use crate::kernel::base::processor_mode::Mode;
+use crate::kernel::ob;
+use crate::kernel::ob::{Attributes, Type};
 
 /// `FILE_OPEN`.
 const OPEN: u32 = 1;
@@ -118,7 +122,7 @@ impl Wanted {
         let allocation_size = if self.allocation_size == 0 {
             0
         } else {
-            guest::read_u64(self.allocation_size)?
+            driver_mem::read_u64(self.allocation_size)?
         };
         Ok(Opening {
             access: Type::File.grant(self.access),
@@ -156,7 +160,7 @@ fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
     let (body, related) = match found.kind {
         Type::Device => (found.object, 0),
         Type::File => (
-            guest::read_u64(found.object + offset::DEVICE_OBJECT)?,
+            driver_mem::read_u64(found.object + offset::DEVICE_OBJECT)?,
             found.object,
         ),
         _ => {
@@ -173,13 +177,13 @@ fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
     let access = Type::File.grant(wanted.access);
     let handle = ob::handles::insert(object, access, attributes.flags, caller.address());
     if handle.is_ok() {
-        let flags = guest::read_u32(object + offset::FLAGS)?;
-        guest::write_u32(object + offset::FLAGS, flags | offset::flag::HANDLE_CREATED)?;
+        let flags = driver_mem::read_u32(object + offset::FLAGS)?;
+        driver_mem::write_u32(object + offset::FLAGS, flags | offset::flag::HANDLE_CREATED)?;
     }
     ob::dereference(object, caller);
-    guest::write_u64(wanted.handle, handle?)?;
-    guest::write_u32(wanted.block, nt_status::STATUS_SUCCESS)?;
-    guest::write_u64(wanted.block.wrapping_add(8), information)?;
+    driver_mem::write_u64(wanted.handle, handle?)?;
+    driver_mem::write_u32(wanted.block, nt_status::STATUS_SUCCESS)?;
+    driver_mem::write_u64(wanted.block.wrapping_add(8), information)?;
     Ok(nt_status::STATUS_SUCCESS)
 }
 
@@ -233,8 +237,8 @@ exports! {
         let (hint, ecp) = match call.argument(14)? {
             0 => (0, 0),
             context => (
-                guest::read_u64(context.wrapping_add(HINT))?,
-                guest::read_u64(context.wrapping_add(ECP))?,
+                driver_mem::read_u64(context.wrapping_add(HINT))?,
+                driver_mem::read_u64(context.wrapping_add(ECP))?,
             ),
         };
         by_io_manager(call, hint, ecp)

@@ -4,13 +4,15 @@
 //! The fourth word of an IRP's `DriverContext` holds the queue, or the context
 //! structure that the driver gave, while the IRP is in the queue.
 
-use super::layout::{irp, stack};
-use super::{cancel, irp as packets};
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Call, Stop, exports};
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ob::Caller;
-use crate::kernel::routine::Routine;
+use super::irp as packets;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Call, Stop, exports};
+use crate::host::routine::Routine;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::io_layout::{irp, stack};
+use crate::kernel::ke::irp_cancel_lock;
 
 /// Offsets in an `IO_CSQ`.
 mod offset {
@@ -60,19 +62,19 @@ impl<'a> Queue<'a> {
 
     /// Calls one of the queue's routines.
     fn routine(&self, at: u64, arguments: &[u64]) -> Result<u64, Fault> {
-        let routine = guest::read_u64(self.csq.wrapping_add(at))?;
+        let routine = driver_mem::read_u64(self.csq.wrapping_add(at))?;
         let routine = Routine::new(routine, "routine").held_by(self.csq, "IO_CSQ");
         Ok(self.caller.call(routine, arguments))
     }
 
     fn acquire(&self) -> Result<(), Fault> {
-        guest::write_u64(self.irql, 0)?;
+        driver_mem::write_u64(self.irql, 0)?;
         self.routine(offset::ACQUIRE, &[self.csq, self.irql])
             .map(drop)
     }
 
     fn release(&self) -> Result<(), Fault> {
-        let irql = guest::read_u8(self.irql)?;
+        let irql = driver_mem::read_u8(self.irql)?;
         self.routine(offset::RELEASE, &[self.csq, u64::from(irql)])?;
         Ok(())
     }
@@ -89,7 +91,7 @@ impl<'a> Queue<'a> {
 
 fn initialize(call: &Call<'_>, kind: u32) -> Result<u32, Stop> {
     let csq = call.argument(0)?;
-    guest::write_u32(csq.wrapping_add(offset::TYPE), kind)?;
+    driver_mem::write_u32(csq.wrapping_add(offset::TYPE), kind)?;
     let fields = [
         offset::INSERT,
         offset::REMOVE,
@@ -99,9 +101,9 @@ fn initialize(call: &Call<'_>, kind: u32) -> Result<u32, Stop> {
         offset::COMPLETE_CANCELED,
     ];
     for (n, field) in fields.into_iter().enumerate() {
-        guest::write_u64(csq.wrapping_add(field), call.argument(1 + n)?)?;
+        driver_mem::write_u64(csq.wrapping_add(field), call.argument(1 + n)?)?;
     }
-    guest::write_u64(csq.wrapping_add(offset::RESERVED), 0)?;
+    driver_mem::write_u64(csq.wrapping_add(offset::RESERVED), 0)?;
     Ok(0)
 }
 
@@ -109,36 +111,37 @@ fn initialize(call: &Call<'_>, kind: u32) -> Result<u32, Stop> {
 /// being cancelled.
 fn take_cancel_routine(packet: u64) -> Result<bool, Fault> {
     let at = packet.wrapping_add(irp::CANCEL_ROUTINE);
-    let routine = guest::read_u64(at)?;
-    guest::write_u64(at, 0)?;
+    let routine = driver_mem::read_u64(at)?;
+    driver_mem::write_u64(at, 0)?;
     Ok(routine != 0)
 }
 
 /// The IRP is in the queue no more: nothing points from one to the other.
 fn unlink(packet: u64) -> Result<(), Fault> {
     let at = packet.wrapping_add(DRIVER_CONTEXT_3);
-    let linked = guest::read_u64(at)?;
-    if linked != 0 && guest::read_u32(linked.wrapping_add(context::TYPE))? == kind::IRP_CONTEXT {
-        guest::write_u64(linked.wrapping_add(context::IRP), 0)?;
+    let linked = driver_mem::read_u64(at)?;
+    if linked != 0 && driver_mem::read_u32(linked.wrapping_add(context::TYPE))? == kind::IRP_CONTEXT
+    {
+        driver_mem::write_u64(linked.wrapping_add(context::IRP), 0)?;
     }
-    guest::write_u64(at, 0)
+    driver_mem::write_u64(at, 0)
 }
 
 fn insert(queue: &Queue<'_>, packet: u64, linked: u64, insert_context: u64) -> Result<u32, Stop> {
     let csq = queue.csq;
-    guest::write_u64(csq.wrapping_add(offset::RESERVED), 0)?;
+    driver_mem::write_u64(csq.wrapping_add(offset::RESERVED), 0)?;
     if linked == 0 {
-        guest::write_u64(packet.wrapping_add(DRIVER_CONTEXT_3), csq)?;
+        driver_mem::write_u64(packet.wrapping_add(DRIVER_CONTEXT_3), csq)?;
     } else {
-        guest::write_u64(packet.wrapping_add(DRIVER_CONTEXT_3), linked)?;
-        guest::write_u32(linked.wrapping_add(context::TYPE), kind::IRP_CONTEXT)?;
-        guest::write_u64(linked.wrapping_add(context::IRP), packet)?;
-        guest::write_u64(linked.wrapping_add(context::CSQ), csq)?;
+        driver_mem::write_u64(packet.wrapping_add(DRIVER_CONTEXT_3), linked)?;
+        driver_mem::write_u32(linked.wrapping_add(context::TYPE), kind::IRP_CONTEXT)?;
+        driver_mem::write_u64(linked.wrapping_add(context::IRP), packet)?;
+        driver_mem::write_u64(linked.wrapping_add(context::CSQ), csq)?;
     }
     queue.acquire()?;
-    let cancelled = guest::read_u8(packet.wrapping_add(irp::CANCEL))? != 0;
+    let cancelled = driver_mem::read_u8(packet.wrapping_add(irp::CANCEL))? != 0;
     if !cancelled {
-        let extended = guest::read_u32(csq.wrapping_add(offset::TYPE))? == kind::QUEUE_EX;
+        let extended = driver_mem::read_u32(csq.wrapping_add(offset::TYPE))? == kind::QUEUE_EX;
         let arguments = [csq, packet, insert_context];
         let count = if extended { 3 } else { 2 };
         let returned = queue.routine(offset::INSERT, &arguments[..count])?;
@@ -149,9 +152,9 @@ fn insert(queue: &Queue<'_>, packet: u64, linked: u64, insert_context: u64) -> R
         }
         mark_pending(packet)?;
         let routine = crate::kernel::exports::resolve("IopCsqCancelRoutine").unwrap_or(0);
-        guest::write_u64(packet.wrapping_add(irp::CANCEL_ROUTINE), routine)?;
+        driver_mem::write_u64(packet.wrapping_add(irp::CANCEL_ROUTINE), routine)?;
         // The insertion itself may have had it cancelled.
-        let cancelled = guest::read_u8(packet.wrapping_add(irp::CANCEL))? != 0;
+        let cancelled = driver_mem::read_u8(packet.wrapping_add(irp::CANCEL))? != 0;
         if !cancelled || !take_cancel_routine(packet)? {
             queue.release()?;
             return Ok(if extended { status } else { 0 });
@@ -167,15 +170,15 @@ fn insert(queue: &Queue<'_>, packet: u64, linked: u64, insert_context: u64) -> R
 
 fn mark_pending(packet: u64) -> Result<(), Fault> {
     let control = packets::location(packet)?.wrapping_add(stack::CONTROL);
-    let before = guest::read_u8(control)?;
-    guest::write_u8(control, before | stack::flag::PENDING_RETURNED)
+    let before = driver_mem::read_u8(control)?;
+    driver_mem::write_u8(control, before | stack::flag::PENDING_RETURNED)
 }
 
 /// Takes out the IRP of a context; 0 if it is being cancelled, or is out.
 fn remove(queue: &Queue<'_>, linked: u64) -> Result<u64, Stop> {
-    guest::write_u64(queue.csq.wrapping_add(offset::RESERVED), 0)?;
+    driver_mem::write_u64(queue.csq.wrapping_add(offset::RESERVED), 0)?;
     queue.acquire()?;
-    let packet = guest::read_u64(linked.wrapping_add(context::IRP))?;
+    let packet = driver_mem::read_u64(linked.wrapping_add(context::IRP))?;
     if packet == 0 || !take_cancel_routine(packet)? {
         queue.release()?;
         return Ok(0);
@@ -188,7 +191,7 @@ fn remove(queue: &Queue<'_>, linked: u64) -> Result<u64, Stop> {
 
 /// Takes out the first IRP that the driver offers and that is not being cancelled.
 fn remove_next(queue: &Queue<'_>, peek_context: u64) -> Result<u64, Stop> {
-    guest::write_u64(queue.csq.wrapping_add(offset::RESERVED), 0)?;
+    driver_mem::write_u64(queue.csq.wrapping_add(offset::RESERVED), 0)?;
     queue.acquire()?;
     let mut packet = 0;
     loop {
@@ -239,11 +242,11 @@ exports! {
 
     /// The cancel routine of IRPs in a queue.
     fn IopCsqCancelRoutine<call>(device: u64, packet: u64) -> () [max DISPATCH_LEVEL] {
-        let irql = guest::read_u8(packet.wrapping_add(irp::CANCEL_IRQL))?;
-        cancel::release(irql, call.return_address())?;
-        let linked = guest::read_u64(packet.wrapping_add(DRIVER_CONTEXT_3))?;
-        let csq = if guest::read_u32(linked)? == kind::IRP_CONTEXT {
-            guest::read_u64(linked.wrapping_add(context::CSQ))?
+        let irql = driver_mem::read_u8(packet.wrapping_add(irp::CANCEL_IRQL))?;
+        irp_cancel_lock::release(irql, call.return_address())?;
+        let linked = driver_mem::read_u64(packet.wrapping_add(DRIVER_CONTEXT_3))?;
+        let csq = if driver_mem::read_u32(linked)? == kind::IRP_CONTEXT {
+            driver_mem::read_u64(linked.wrapping_add(context::CSQ))?
         } else {
             linked
         };

@@ -1,13 +1,15 @@
 //! Names as programs write them, with a drive letter.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::guest::{self, UnicodeString};
+use crate::host::driver_mem;
+use crate::host::driver_mem::UnicodeString;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::io_layout::file;
+use crate::kernel::base::{error, utf16};
 use crate::kernel::mm::pool::{PoolKind, Request};
-use crate::kernel::ob::{self, Refusal, Type, name};
-use crate::kernel::{fs, mm};
-
-use super::layout::file;
+use crate::kernel::ob::Type;
+use crate::kernel::{mm, ob, ramfs};
 
 /// Pool tag of names that the caller frees.
 const TAG: u32 = u32::from_le_bytes(*b"IoDn");
@@ -15,7 +17,7 @@ const TAG: u32 = u32::from_le_bytes(*b"IoDn");
 /// The drive letter of a device: the one volume's, or that of the file system on it,
 /// which passes the question on.
 fn letter_of(body: u64) -> Option<&'static str> {
-    fs::has_device(body).then_some("C:")
+    ramfs::has_device(body).then_some("C:")
 }
 
 /// A block of pool for the caller, with a `UNICODE_STRING` at its start if it is
@@ -37,7 +39,7 @@ fn in_pool(text: &[u16], headed: bool, caller: u64) -> Result<(u64, UnicodeStrin
     };
     let block = mm::with(|memory| memory.pools.allocate(request))
         .ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;
-    guest::write_bytes(block + start, &bytes)?;
+    driver_mem::write_bytes(block + start, &bytes)?;
     let maximum_length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     let string = UnicodeString {
         length: maximum_length - 2,
@@ -57,24 +59,24 @@ exports! {
             if ob::inspect(object, |header| header.kind) != Some(Type::File) {
                 return Err(nt_status::STATUS_INVALID_PARAMETER.into());
             }
-            let body = guest::read_u64(object + file::DEVICE_OBJECT)?;
+            let body = driver_mem::read_u64(object + file::DEVICE_OBJECT)?;
             let letter = letter_of(body).ok_or(nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
-            let mut text = name::wide(letter);
-            text.extend(fs::path_of(object).unwrap_or_default());
+            let mut text = utf16::wide(letter);
+            text.extend(ramfs::path_of(object).unwrap_or_default());
             let (block, _) = in_pool(&text, true, call.return_address())?;
-            Ok(guest::write_u64(information, block)?)
+            Ok(driver_mem::write_u64(information, block)?)
         };
-        ob::status(query())
+        error::status(query())
     }
 
     /// `IoVolumeDeviceToDosName`: the caller frees the text.
     fn IoVolumeDeviceToDosName<call>(body: u64, string: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
         let query = || -> Result<(), Refusal> {
             let letter = letter_of(body).ok_or(nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
-            let (_, text) = in_pool(&name::wide(letter), false, call.return_address())?;
+            let (_, text) = in_pool(&utf16::wide(letter), false, call.return_address())?;
             Ok(text.write(string)?)
         };
-        ob::status(query())
+        error::status(query())
     }
 
     /// `RtlVolumeDeviceToDosName`: the same under its older name.

@@ -3,14 +3,16 @@
 
 use std::collections::VecDeque;
 
-use super::layout::driver;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::callout::call_driver;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::routine::Routine;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::Routine;
+use crate::host::upcall::call_driver;
+use crate::kernel::base::io_layout::driver;
+use crate::kernel::mm::pool;
+use crate::kernel::mm::pool::PoolKind;
 
 /// `DRVO_REINIT_REGISTERED`.
 const REINIT_REGISTERED: u32 = 0x8;
@@ -43,8 +45,8 @@ fn find(driver: u64, id: u64) -> Option<u64> {
 }
 
 fn add_flag(object: u64, flag: u32) -> Result<(), Fault> {
-    let flags = guest::read_u32(object + driver::FLAGS)?;
-    guest::write_u32(object + driver::FLAGS, flags | flag)
+    let flags = driver_mem::read_u32(object + driver::FLAGS)?;
+    driver_mem::write_u32(object + driver::FLAGS, flags | flag)
 }
 
 /// Calls what the driver has registered, and what it registers meanwhile.
@@ -54,11 +56,11 @@ pub fn reinitialize(stack: u64) -> Result<(), Fault> {
         let Some((object, routine, context)) = next else {
             return Ok(());
         };
-        let flags = guest::read_u32(object + driver::FLAGS)?;
-        guest::write_u32(object + driver::FLAGS, flags & !REINIT_REGISTERED)?;
-        let extension = guest::read_u64(object + driver::EXTENSION)?;
-        let count = guest::read_u32(extension + COUNT)?.wrapping_add(1);
-        guest::write_u32(extension + COUNT, count)?;
+        let flags = driver_mem::read_u32(object + driver::FLAGS)?;
+        driver_mem::write_u32(object + driver::FLAGS, flags & !REINIT_REGISTERED)?;
+        let extension = driver_mem::read_u64(object + driver::EXTENSION)?;
+        let count = driver_mem::read_u32(extension + COUNT)?.wrapping_add(1);
+        driver_mem::write_u32(extension + COUNT, count)?;
         let routine = Routine::new(routine, "reinitialization routine");
         call_driver(routine, &[object, context, u64::from(count)], stack, None);
     }
@@ -69,7 +71,7 @@ exports! {
     fn IoAllocateDriverObjectExtension(driver: u64, id: u64, size: u32, out: u64) -> u32
         [max APC_LEVEL] fails 0xc000_009a
     {
-        guest::write_u64(out, 0)?;
+        driver_mem::write_u64(out, 0)?;
         if find(driver, id).is_some() {
             return Ok(nt_status::STATUS_OBJECT_NAME_COLLISION);
         }
@@ -77,7 +79,7 @@ exports! {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
         AREAS.lock().push(Area { driver, id, va });
-        guest::write_u64(out, va)?;
+        driver_mem::write_u64(out, va)?;
         Ok(0)
     }
 

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
 use crate::kernel::mm::lent;
-use crate::kernel::ob::{self, Type};
+use crate::kernel::ob;
+use crate::kernel::ob::Type;
 
 /// Bytes of an `IO_ERROR_LOG_PACKET`.
 const PACKET_SIZE: u8 = 0x30;

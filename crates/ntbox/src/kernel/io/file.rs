@@ -1,17 +1,21 @@
 //! Files: opening a device, and requests on the file.
 
-use super::finish::Notify;
-use super::layout::device::{self, flag};
-use super::layout::{file, irp as packet_offset, major, stack};
-use super::transfer::{self, Buffers, Style};
-use super::{contract, device as devices, ending, finish, function_access, irp};
-use crate::kernel::call::Stop;
-use crate::kernel::guest::{self, Fault, UnicodeString};
-use crate::kernel::ke::object::{self, Kind};
-use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::mm::watched_user;
-use crate::kernel::ob::{self, Caller, Payload, Type};
-use crate::kernel::{fs, se, stop, threads};
+use super::irp_completion::Notify;
+use super::transfer::{Buffers, Style};
+use super::{device as devices, file_close, function_access, irp, irp_completion, transfer};
+use crate::host::driver_mem;
+use crate::host::driver_mem::{Fault, UnicodeString};
+use crate::host::gate::Stop;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::io_layout::device::flag;
+use crate::kernel::base::io_layout::{device, file, irp as packet_offset, major, stack};
+use crate::kernel::ke::object::Kind;
+use crate::kernel::ke::{object, thread_table};
+use crate::kernel::mm::pool;
+use crate::kernel::mm::pool::PoolKind;
+use crate::kernel::ob::{Payload, Type};
+use crate::kernel::verifier::{irp_contract, user_access};
+use crate::kernel::{fsrtl, ob, se, trap};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -127,7 +131,7 @@ pub struct Sender {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     /// It has ended.
-    Done(finish::Outcome),
+    Done(irp_completion::Outcome),
     /// It goes on; this is its number.
     Pending(u64),
 }
@@ -147,13 +151,13 @@ pub fn open(
     if !devices::can_be_opened(body)? {
         return Ok(Err(NO_SUCH_DEVICE));
     }
-    let flags = guest::read_u32(body + device::FLAGS)?;
-    if flags & flag::EXCLUSIVE != 0 && guest::read_u32(body + device::REFERENCE_COUNT)? != 0 {
+    let flags = driver_mem::read_u32(body + device::FLAGS)?;
+    if flags & flag::EXCLUSIVE != 0 && driver_mem::read_u32(body + device::REFERENCE_COUNT)? != 0 {
         return Ok(Err(ACCESS_DENIED));
     }
     // What lies behind the device's own name is for its driver to guard, unless it
     // says that the device's descriptor guards all of it.
-    let characteristics = guest::read_u32(body + device::CHARACTERISTICS)?;
+    let characteristics = driver_mem::read_u32(body + device::CHARACTERISTICS)?;
     let guarded = rest.is_empty() || characteristics & SECURE_OPEN != 0;
     if opening.user
         && guarded
@@ -164,15 +168,15 @@ pub fn open(
     let Some(object) = new_file(body, rest, opening)? else {
         return Ok(Err(INSUFFICIENT_RESOURCES));
     };
-    let volume = guest::read_u64(body + device::VPB)?;
-    guest::write_u64(object + file::VPB, volume)?;
-    ending::count_on_volume(volume, true)?;
+    let volume = driver_mem::read_u64(body + device::VPB)?;
+    driver_mem::write_u64(object + file::VPB, volume)?;
+    file_close::count_on_volume(volume, true)?;
     devices::count_reference(body, true, caller)?;
     let outcome = create(top, object, opening, caller)?;
     if outcome.status.cast_signed() < 0 {
         // A file that was not opened is not cleaned up or closed, only freed.
-        guest::write_u64(object + file::DEVICE_OBJECT, 0)?;
-        ending::count_on_volume(volume, false)?;
+        driver_mem::write_u64(object + file::DEVICE_OBJECT, 0)?;
+        file_close::count_on_volume(volume, false)?;
         devices::count_reference(body, false, caller)?;
         ob::dereference(object, caller);
         return Ok(Err(outcome.status));
@@ -185,22 +189,22 @@ pub(super) fn new_file(body: u64, rest: &[u16], opening: Opening) -> Result<Opti
     let Ok(object) = ob::create(Type::File, file::SIZE_OF, Payload::None) else {
         return Ok(None);
     };
-    guest::write_u16(object + file::TYPE, file::TYPE_NUMBER)?;
-    guest::write_u16(
+    driver_mem::write_u16(object + file::TYPE, file::TYPE_NUMBER)?;
+    driver_mem::write_u16(
         object + file::SIZE,
         u16::try_from(file::SIZE_OF).unwrap_or(0),
     )?;
-    guest::write_u64(object + file::DEVICE_OBJECT, body)?;
-    guest::write_u8(
+    driver_mem::write_u64(object + file::DEVICE_OBJECT, body)?;
+    driver_mem::write_u8(
         object + file::READ_ACCESS,
         u8::from(opening.access & READ_DATA != 0),
     )?;
-    guest::write_u8(
+    driver_mem::write_u8(
         object + file::WRITE_ACCESS,
         u8::from(opening.access & WRITE_DATA != 0),
     )?;
-    guest::write_u32(object + file::FLAGS, flags_for(opening.options))?;
-    guest::write_u64(object + file::RELATED_FILE, opening.related)?;
+    driver_mem::write_u32(object + file::FLAGS, flags_for(opening.options))?;
+    driver_mem::write_u64(object + file::RELATED_FILE, opening.related)?;
     object::initialize(object + file::LOCK, Kind::SynchronizationEvent, 0x18, 0)?;
     object::initialize(object + file::EVENT, Kind::NotificationEvent, 0x18, 0)?;
     if !rest.is_empty() {
@@ -213,7 +217,7 @@ pub(super) fn new_file(body: u64, rest: &[u16], opening: Opening) -> Result<Opti
             return Ok(None);
         };
         for (n, unit) in rest.iter().take(usize::from(length) / 2).enumerate() {
-            guest::write_u16(buffer + 2 * n as u64, *unit)?;
+            driver_mem::write_u16(buffer + 2 * n as u64, *unit)?;
         }
         UnicodeString {
             length,
@@ -252,16 +256,19 @@ pub(super) fn packet_for(
     function: u8,
     user: bool,
 ) -> Result<Option<(u64, u64)>, Fault> {
-    let depth = guest::read_u8(top + device::STACK_SIZE)?;
+    let depth = driver_mem::read_u8(top + device::STACK_SIZE)?;
     let Some(packet) = irp::allocate(depth, irp::Owner::File, 0)? else {
         return Ok(None);
     };
-    guest::write_u8(packet + packet_offset::REQUESTOR_MODE, u8::from(user))?;
-    guest::write_u64(packet + packet_offset::THREAD, threads::current_thread())?;
-    guest::write_u64(packet + packet_offset::ORIGINAL_FILE_OBJECT, object)?;
+    driver_mem::write_u8(packet + packet_offset::REQUESTOR_MODE, u8::from(user))?;
+    driver_mem::write_u64(
+        packet + packet_offset::THREAD,
+        thread_table::current_thread(),
+    )?;
+    driver_mem::write_u64(packet + packet_offset::ORIGINAL_FILE_OBJECT, object)?;
     let place = irp::next_location(packet)?;
-    guest::write_u8(place + stack::MAJOR, function)?;
-    guest::write_u64(place + stack::FILE_OBJECT, object)?;
+    driver_mem::write_u8(place + stack::MAJOR, function)?;
+    driver_mem::write_u64(place + stack::FILE_OBJECT, object)?;
     Ok(Some((packet, place)))
 }
 
@@ -271,11 +278,11 @@ fn create(
     object: u64,
     opening: Opening,
     caller: &Caller<'_>,
-) -> Result<finish::Outcome, Stop> {
+) -> Result<irp_completion::Outcome, Stop> {
     let Some((packet, place)) = packet_for(top, object, major::CREATE, opening.user)? else {
         return Ok(refused(INSUFFICIENT_RESOURCES));
     };
-    guest::write_u32(
+    driver_mem::write_u32(
         packet + packet_offset::FLAGS,
         packet_offset::flag::CREATE_OPERATION | packet_offset::flag::SYNCHRONOUS_API,
     )?;
@@ -288,16 +295,16 @@ fn create(
         irp::free(packet, 0)?;
         return Ok(refused(INSUFFICIENT_RESOURCES));
     };
-    guest::write_u64(context + 0x08, context + ACCESS_STATE)?;
-    guest::write_u32(context + 0x10, opening.access)?;
-    guest::write_u32(context + ACCESS_STATE + 0x10, opening.access)?;
-    guest::write_u32(context + ACCESS_STATE + 0x18, opening.access)?;
-    guest::write_u64(place + stack::create::SECURITY_CONTEXT, context)?;
-    guest::write_u32(place + stack::create::OPTIONS, opening.options)?;
-    guest::write_u8(place + stack::FLAGS, opening.flags)?;
-    guest::write_u16(place + stack::create::FILE_ATTRIBUTES, opening.attributes)?;
-    guest::write_u16(place + stack::create::SHARE_ACCESS, opening.share)?;
-    guest::write_u64(
+    driver_mem::write_u64(context + 0x08, context + ACCESS_STATE)?;
+    driver_mem::write_u32(context + 0x10, opening.access)?;
+    driver_mem::write_u32(context + ACCESS_STATE + 0x10, opening.access)?;
+    driver_mem::write_u32(context + ACCESS_STATE + 0x18, opening.access)?;
+    driver_mem::write_u64(place + stack::create::SECURITY_CONTEXT, context)?;
+    driver_mem::write_u32(place + stack::create::OPTIONS, opening.options)?;
+    driver_mem::write_u8(place + stack::FLAGS, opening.flags)?;
+    driver_mem::write_u16(place + stack::create::FILE_ATTRIBUTES, opening.attributes)?;
+    driver_mem::write_u16(place + stack::create::SHARE_ACCESS, opening.share)?;
+    driver_mem::write_u64(
         packet + packet_offset::ALLOCATION_SIZE,
         opening.allocation_size,
     )?;
@@ -314,13 +321,13 @@ fn create(
             irp::free(packet, 0)?;
             return Ok(refused(INSUFFICIENT_RESOURCES));
         };
-        guest::copy(buffer, attributes, u64::from(length))?;
-        guest::write_u64(packet + packet_offset::SYSTEM_BUFFER, buffer)?;
-        guest::write_u32(place + stack::create::EA_LENGTH, length)?;
+        driver_mem::copy(buffer, attributes, u64::from(length))?;
+        driver_mem::write_u64(packet + packet_offset::SYSTEM_BUFFER, buffer)?;
+        driver_mem::write_u32(place + stack::create::EA_LENGTH, length)?;
     }
-    let travelling = fs::ecp::request_begins(packet, opening.ecp)?;
+    let travelling = fsrtl::ecp::request_begins(packet, opening.ecp)?;
     let outcome = send_and_wait(top, packet, caller);
-    fs::ecp::request_ends(&travelling, caller)?;
+    fsrtl::ecp::request_ends(&travelling, caller)?;
     pool::free(context);
     if let Some(buffer) = copy {
         pool::free(buffer);
@@ -333,8 +340,8 @@ const SECURITY_CONTEXT_SIZE: u64 = 0x100;
 /// Where the `ACCESS_STATE` begins.
 const ACCESS_STATE: u64 = 0x20;
 
-fn refused(status: u32) -> finish::Outcome {
-    finish::Outcome {
+fn refused(status: u32) -> irp_completion::Outcome {
+    irp_completion::Outcome {
         status,
         information: 0,
         pending_returned: false,
@@ -346,10 +353,10 @@ pub(super) fn send_and_wait(
     top: u64,
     packet: u64,
     caller: &Caller<'_>,
-) -> Result<finish::Outcome, Stop> {
+) -> Result<irp_completion::Outcome, Stop> {
     Ok(match send(top, packet, 0, Notify::default(), caller)? {
         Sent::Done(outcome) => outcome,
-        Sent::Pending(id) => finish::wait_for(id),
+        Sent::Pending(id) => irp_completion::wait_for(id),
     })
 }
 
@@ -362,20 +369,20 @@ fn send(
     notify: Notify,
     caller: &Caller<'_>,
 ) -> Result<Sent, Stop> {
-    let id = finish::begin(packet, output_length, notify)?;
+    let id = irp_completion::begin(packet, output_length, notify)?;
     let place = irp::next_location(packet)?;
-    let user = guest::read_u8(packet + packet_offset::REQUESTOR_MODE)? != 0;
-    let thread = threads::current_thread();
+    let user = driver_mem::read_u8(packet + packet_offset::REQUESTOR_MODE)? != 0;
+    let thread = thread_table::current_thread();
     if user {
-        watched_user::begin_request(thread, packet, place)?;
+        user_access::begin_request(thread, packet, place)?;
     }
     let dispatched = irp::send(top, packet, caller);
     if user {
-        watched_user::end_request(thread);
+        user_access::end_request(thread);
     }
     let dispatched = dispatched?;
     let returned = dispatched.status;
-    match finish::take(id) {
+    match irp_completion::take(id) {
         Some(outcome) if returned == irp::PENDING => Ok(Sent::Done(outcome)),
         Some(outcome) => Ok(Sent::Done(outcome.seen_with(returned))),
         None if returned == irp::PENDING => Ok(Sent::Pending(id)),
@@ -386,9 +393,9 @@ fn send(
                     dispatched.request,
                     nt_status::Named(returned)
                 );
-                stop::violation_of(dispatched.routine, "irp-not-completed", None, what);
+                trap::violation_of(dispatched.routine, "irp-not-completed", None, what);
             }
-            contract::reported(packet);
+            irp_contract::reported(packet);
             // The caller goes on with what it was told, as on Windows; the IRP
             // may still be completed by somebody.
             Ok(Sent::Done(refused(returned)))
@@ -408,7 +415,7 @@ pub fn request(
     caller: &Caller<'_>,
 ) -> Result<Sent, Stop> {
     let user = sender.user;
-    let body = guest::read_u64(object + file::DEVICE_OBJECT)?;
+    let body = driver_mem::read_u64(object + file::DEVICE_OBJECT)?;
     let top = devices::related(body)?;
     let function = match operation {
         Operation::Control { .. } => major::DEVICE_CONTROL,
@@ -421,12 +428,12 @@ pub fn request(
         notify.give_back(caller);
         return Ok(Sent::Done(refused(INSUFFICIENT_RESOURCES)));
     };
-    guest::write_u64(packet + packet_offset::USER_IOSB, notify.block)?;
-    guest::write_u64(packet + packet_offset::USER_EVENT, notify.event)?;
+    driver_mem::write_u64(packet + packet_offset::USER_IOSB, notify.block)?;
+    driver_mem::write_u64(packet + packet_offset::USER_EVENT, notify.event)?;
     let prepared = match operation {
         Operation::Control { code } | Operation::FsControl { code } => {
             let flags = function_access::granted_flags(sender.access);
-            guest::write_u8(place + stack::FLAGS, flags)?;
+            driver_mem::write_u8(place + stack::FLAGS, flags)?;
             transfer::control(packet, place, code, buffers, user)?
         }
         Operation::Read { offset, key } => transfer::transfer(
@@ -459,12 +466,12 @@ pub fn request(
         notify.give_back(caller);
         return Ok(Sent::Done(refused(status)));
     }
-    guest::write_u32(object + file::EVENT + object::offset::STATE, 0)?;
+    driver_mem::write_u32(object + file::EVENT + object::offset::STATE, 0)?;
     send(top, packet, buffers.output_length, notify, caller)
 }
 
 fn style(top: u64) -> Result<Style, Fault> {
-    let flags = guest::read_u32(top + device::FLAGS)?;
+    let flags = driver_mem::read_u32(top + device::FLAGS)?;
     Ok(if flags & flag::BUFFERED_IO != 0 {
         Style::Buffered
     } else if flags & flag::DIRECT_IO != 0 {
@@ -477,7 +484,7 @@ fn style(top: u64) -> Result<Style, Fault> {
 /// Sends a request to a device itself, without a file, and waits for its end.
 pub fn tell_device(body: u64, function: u8, caller: &Caller<'_>) -> Result<(), Stop> {
     if let Some((packet, _)) = packet_for(body, 0, function, false)? {
-        guest::write_u32(
+        driver_mem::write_u32(
             packet + packet_offset::FLAGS,
             packet_offset::flag::SYNCHRONOUS_API,
         )?;

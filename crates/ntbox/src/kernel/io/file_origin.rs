@@ -3,10 +3,10 @@
 
 use nt_status::{STATUS_INVALID_PARAMETER_MIX, STATUS_SUCCESS};
 
-use super::layout::file;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::kernel::base::io_layout::file;
 
 /// `FO_REMOTE_ORIGIN`.
 const REMOTE_ORIGIN: u32 = 0x0100_0000;
@@ -14,18 +14,18 @@ const REMOTE_ORIGIN: u32 = 0x0100_0000;
 exports! {
     /// `IoIsFileOriginRemote`.
     fn IoIsFileOriginRemote(body: u64) -> bool [max HIGH_LEVEL] {
-        let flags = guest::read_u32(body.wrapping_add(file::FLAGS))?;
+        let flags = driver_mem::read_u32(body.wrapping_add(file::FLAGS))?;
         Ok(flags & REMOTE_ORIGIN != 0)
     }
 
     /// `IoSetFileOrigin`: refused if the file has that origin already.
     fn IoSetFileOrigin(body: u64, remote: bool) -> u32 [max HIGH_LEVEL] {
         let at = body.wrapping_add(file::FLAGS);
-        let flags = guest::read_u32(at)?;
+        let flags = driver_mem::read_u32(at)?;
         if (flags & REMOTE_ORIGIN != 0) == remote {
             return Ok(STATUS_INVALID_PARAMETER_MIX);
         }
-        guest::write_u32(at, flags ^ REMOTE_ORIGIN)?;
+        driver_mem::write_u32(at, flags ^ REMOTE_ORIGIN)?;
         Ok(STATUS_SUCCESS)
     }
 }
@@ -34,7 +34,7 @@ exports! {
 #[expect(clippy::cast_possible_truncation, reason = "sizes of small structures")]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{NOWHERE, address_mut, fault, status, value};
+    use crate::kernel::test_support::{NOWHERE, address_mut, fault, status, value};
 
     #[test]
     fn origin_of_file_is_set_and_cleared_once() {

@@ -2,14 +2,15 @@
 //! and who wants to hear of it when one comes or goes.
 
 use super::device as devices;
-use super::layout::device;
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::Routine;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::io_layout::device;
 use crate::kernel::mm::mdl::Left;
-use crate::kernel::ob::{self, Caller};
-use crate::kernel::routine::Routine;
+use crate::kernel::ob;
 
 /// `FILE_DEVICE_CD_ROM_FILE_SYSTEM`, `FILE_DEVICE_DISK_FILE_SYSTEM` and
 /// `FILE_DEVICE_NETWORK_FILE_SYSTEM`.
@@ -88,10 +89,12 @@ fn listen(driver: u64, routine: u64, caller: &Caller<'_>) -> u32 {
 
 /// Adds a file system, if its device is one of such.
 fn register(body: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    if !KINDS.contains(&guest::read_u32(body.wrapping_add(device::DEVICE_TYPE))?) {
+    if !KINDS.contains(&driver_mem::read_u32(
+        body.wrapping_add(device::DEVICE_TYPE),
+    )?) {
         return Ok(());
     }
-    let flags = guest::read_u32(body + device::FLAGS)?;
+    let flags = driver_mem::read_u32(body + device::FLAGS)?;
     devices::count_reference(body, true, caller)?;
     {
         let mut state = STATE.lock();

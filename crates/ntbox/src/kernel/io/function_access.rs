@@ -4,10 +4,11 @@
 
 use super::information_class::Direction;
 use super::irp as packets;
-use super::layout::{irp, major, stack};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL};
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, HIGH_LEVEL};
+use crate::kernel::base::io_layout::{irp, major, stack};
 use crate::kernel::se::sid;
 
 /// `STATUS_QUOTA_LIST_INCONSISTENT`.
@@ -40,16 +41,16 @@ pub fn granted_flags(access: u32) -> u8 {
 /// Whether a control request's sender has these rights.
 fn may_control(packet: u64, required: u32) -> Result<u32, Fault> {
     let place = packets::location(packet)?;
-    let function = guest::read_u8(place + stack::MAJOR)?;
+    let function = driver_mem::read_u8(place + stack::MAJOR)?;
     let control = matches!(function, major::DEVICE_CONTROL | major::FILE_SYSTEM_CONTROL);
     if !control || required & !(READ | WRITE) != 0 {
         return Ok(nt_status::STATUS_INVALID_PARAMETER);
     }
-    if guest::read_u8(packet + irp::REQUESTOR_MODE)? == 0 {
+    if driver_mem::read_u8(packet + irp::REQUESTOR_MODE)? == 0 {
         return Ok(nt_status::STATUS_SUCCESS);
     }
     let needed = granted_flags(required);
-    let flags = guest::read_u8(place + stack::FLAGS)?;
+    let flags = driver_mem::read_u8(place + stack::FLAGS)?;
     Ok(if flags & needed == needed {
         nt_status::STATUS_SUCCESS
     } else {
@@ -95,13 +96,13 @@ fn wrong_quota(buffer: u64, length: u32) -> Result<Option<u32>, Fault> {
             return wrong;
         }
         let entry = buffer.wrapping_add(at);
-        let sid_length = u64::from(guest::read_u32(entry.wrapping_add(SID_LENGTH))?);
+        let sid_length = u64::from(driver_mem::read_u32(entry.wrapping_add(SID_LENGTH))?);
         let place = entry.wrapping_add(HEADER);
         if HEADER + sid_length > left || !sid::is_valid(place)? || sid::length(place)? != sid_length
         {
             return wrong;
         }
-        match u64::from(guest::read_u32(entry)?) {
+        match u64::from(driver_mem::read_u32(entry)?) {
             0 => return Ok(None),
             next if next % 4 == 0 && next < left => at += next,
             _ => return wrong,
@@ -121,9 +122,9 @@ exports! {
         [max APC_LEVEL]
     {
         let class = match function {
-            major::QUERY_INFORMATION | major::SET_INFORMATION if file_class != 0 => guest::read_u32(file_class)?,
+            major::QUERY_INFORMATION | major::SET_INFORMATION if file_class != 0 => driver_mem::read_u32(file_class)?,
             major::QUERY_VOLUME_INFORMATION | major::SET_VOLUME_INFORMATION if volume_class != 0 => {
-                guest::read_u32(volume_class)?
+                driver_mem::read_u32(volume_class)?
             }
             _ => 0,
         };
@@ -141,7 +142,7 @@ exports! {
         match wrong {
             None => Ok(nt_status::STATUS_SUCCESS),
             Some(at) => {
-                guest::write_u32(offset, at)?;
+                driver_mem::write_u32(offset, at)?;
                 Ok(QUOTA_LIST_INCONSISTENT)
             }
         }
@@ -151,7 +152,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, status};
+    use crate::kernel::test_support::{address, address_mut, status};
 
     #[test]
     fn functions_need_their_rights() {
@@ -190,18 +191,18 @@ mod tests {
         let mut place = [0_u8; 0x48];
         let mut packet = [0_u8; 0xd0];
         let at = address_mut(&mut packet);
-        guest::write_u64(at + irp::CURRENT_STACK_LOCATION, address(&place)).unwrap();
+        driver_mem::write_u64(at + irp::CURRENT_STACK_LOCATION, address(&place)).unwrap();
         let ask = |required: u64| status(IoValidateDeviceIoControlAccess, &[at, required]);
         assert_eq!(ask(1), nt_status::STATUS_INVALID_PARAMETER, "a create");
         place[0] = major::DEVICE_CONTROL;
         assert_eq!(ask(4), nt_status::STATUS_INVALID_PARAMETER);
         assert_eq!(ask(3), 0, "the kernel's");
-        guest::write_u8(at + irp::REQUESTOR_MODE, 1).unwrap();
+        driver_mem::write_u8(at + irp::REQUESTOR_MODE, 1).unwrap();
         assert_eq!(ask(1), nt_status::STATUS_ACCESS_DENIED);
         assert_eq!(ask(0), 0);
-        guest::write_u8(address_mut(&mut place) + stack::FLAGS, granted_flags(1)).unwrap();
+        driver_mem::write_u8(address_mut(&mut place) + stack::FLAGS, granted_flags(1)).unwrap();
         assert_eq!((ask(1), ask(2)), (0, nt_status::STATUS_ACCESS_DENIED));
-        guest::write_u8(address_mut(&mut place) + stack::FLAGS, granted_flags(3)).unwrap();
+        driver_mem::write_u8(address_mut(&mut place) + stack::FLAGS, granted_flags(3)).unwrap();
         assert_eq!(ask(3), 0);
     }
 

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::irp;
-use super::layout::irp as offset;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::ob::Caller;
-use crate::kernel::{guest, threads};
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::io_layout::irp as offset;
+use crate::kernel::ke::thread_table;
 
 /// Threads that want no dialog boxes.
 static DISABLED: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
@@ -26,7 +27,7 @@ pub fn thread_ended(thread: u64) {
 exports! {
     /// `IoSetThreadHardErrorMode`: whether they were wanted before.
     fn IoSetThreadHardErrorMode(enable: bool) -> bool [max DISPATCH_LEVEL] {
-        let thread = threads::current_thread();
+        let thread = thread_table::current_thread();
         let mut disabled = DISABLED.lock();
         Ok(if enable { !disabled.remove(&thread) } else { disabled.insert(thread) })
     }
@@ -34,13 +35,13 @@ exports! {
     /// `IoRaiseInformationalHardError`: TRUE unless the thread wants none, as on
     /// Windows for threads of session 0, for which no box appears either.
     fn IoRaiseInformationalHardError(status: u32, string: u64, thread: u64) -> bool [max APC_LEVEL] fails 0 {
-        Ok(!is_disabled(if thread == 0 { threads::current_thread() } else { thread }))
+        Ok(!is_disabled(if thread == 0 { thread_table::current_thread() } else { thread }))
     }
 
     /// `IoRaiseHardError`: ends the request, as it does where no box can be shown;
     /// nothing is brought back to the caller.
     fn IoRaiseHardError<call>(packet: u64, volume: u64, device: u64) -> () [max APC_LEVEL] {
-        guest::write_u64(packet.wrapping_add(offset::INFORMATION), 0)?;
+        driver_mem::write_u64(packet.wrapping_add(offset::INFORMATION), 0)?;
         irp::complete(packet, &Caller::of(call))
     }
 }
@@ -48,11 +49,11 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::value;
+    use crate::kernel::test_support::value;
 
     #[test]
     fn a_thread_may_want_none() {
-        let thread = threads::current_thread();
+        let thread = thread_table::current_thread();
         assert_eq!(value(IoSetThreadHardErrorMode, &[1]), 1);
         assert_eq!(
             value(IoRaiseInformationalHardError, &[0xc000_0001, 0, 0]),

@@ -2,20 +2,25 @@
 //! its kin. Most goes to the driver in a request; position, mode, access and
 //! alignment are the I/O manager's own.
 
-use super::by_handle::{Common, is_synchronous, low};
-use super::file::{self, Data, Operation, Other, Sender, Sent};
-use super::finish::{self, Notify};
+use super::file::{Data, Operation, Other, Sender, Sent};
 use super::information_class::{Direction, class};
-use super::layout::{device, file as offset};
-use super::rename::{self, Target};
+use super::irp_completion::Notify;
+use super::nt_file_io::{Common, is_synchronous, low};
+use super::rename::Target;
 use super::transfer::Buffers;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::call::{Call, Stop};
-use crate::kernel::guest::{self, Fault};
+use super::{file, irp_completion, rename};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::gate::{Call, Stop, exports};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::io_layout::{device, file as offset};
+use crate::kernel::base::processor_mode::Mode;
+use crate::kernel::ob;
+use crate::kernel::ob::Type;
 use crate::kernel::ob::handles::Entry;
-use crate::kernel::ob::{self, Caller, Refusal, Type};
-use crate::kernel::zw::mode::Mode;
 
 /// Bits of a `FILE_MODE_INFORMATION`, and the flags of a file object they are.
 const MODES: [(u32, u32); 6] = [
@@ -52,7 +57,7 @@ impl Wanted {
         let query = self.direction.is_query();
         let target = target.map_or(0, |target| target.object);
         let replace = match (self.direction, self.class) {
-            (Direction::Set, class::RENAME | class::LINK) => guest::read_u8(self.buffer)?,
+            (Direction::Set, class::RENAME | class::LINK) => driver_mem::read_u8(self.buffer)?,
             _ => 0,
         };
         let operation = Operation::Other(Other {
@@ -90,37 +95,37 @@ impl Wanted {
         let position = object + offset::CURRENT_BYTE_OFFSET;
         Ok(Some(match (self.direction, self.class) {
             (Direction::Query, class::POSITION) if is_synchronous(object)? => {
-                guest::write_u64(self.buffer, guest::read_u64(position)?)?;
+                driver_mem::write_u64(self.buffer, driver_mem::read_u64(position)?)?;
                 Ok(8)
             }
             (Direction::Set, class::POSITION) if is_synchronous(object)? => {
-                let value = guest::read_u64(self.buffer)?;
+                let value = driver_mem::read_u64(self.buffer)?;
                 if value.cast_signed() < 0 {
                     return Ok(Some(Err(nt_status::STATUS_INVALID_PARAMETER)));
                 }
-                guest::write_u64(position, value)?;
+                driver_mem::write_u64(position, value)?;
                 Ok(0)
             }
             (Direction::Query, class::ACCESS) => {
-                guest::write_u32(self.buffer, file.access)?;
+                driver_mem::write_u32(self.buffer, file.access)?;
                 Ok(4)
             }
             (_, class::MODE) if query => {
-                guest::write_u32(self.buffer, mode_of(object)?)?;
+                driver_mem::write_u32(self.buffer, mode_of(object)?)?;
                 Ok(4)
             }
-            (Direction::Set, class::MODE) => set_mode(object, guest::read_u32(self.buffer)?)?,
+            (Direction::Set, class::MODE) => set_mode(object, driver_mem::read_u32(self.buffer)?)?,
             (_, class::ALIGNMENT) if query => {
-                guest::write_u32(self.buffer, alignment_of(object)?)?;
+                driver_mem::write_u32(self.buffer, alignment_of(object)?)?;
                 Ok(4)
             }
             (Direction::QueryVolume, class::FS_DEVICE) => {
-                let body = guest::read_u64(object + offset::DEVICE_OBJECT)?;
-                let mounted = u32::from(guest::read_u64(body + device::VPB)? != 0) * MOUNTED;
-                let characteristics = guest::read_u32(body + device::CHARACTERISTICS)?;
-                let kind = guest::read_u32(body + device::DEVICE_TYPE)?;
-                guest::write_u32(self.buffer, kind)?;
-                guest::write_u32(self.buffer.wrapping_add(4), characteristics | mounted)?;
+                let body = driver_mem::read_u64(object + offset::DEVICE_OBJECT)?;
+                let mounted = u32::from(driver_mem::read_u64(body + device::VPB)? != 0) * MOUNTED;
+                let characteristics = driver_mem::read_u32(body + device::CHARACTERISTICS)?;
+                let kind = driver_mem::read_u32(body + device::DEVICE_TYPE)?;
+                driver_mem::write_u32(self.buffer, kind)?;
+                driver_mem::write_u32(self.buffer.wrapping_add(4), characteristics | mounted)?;
                 Ok(8)
             }
             _ => return Ok(None),
@@ -135,10 +140,10 @@ impl Wanted {
         if (self.direction, self.class) != (Direction::Query, class::ALL) {
             return Ok(());
         }
-        guest::write_u32(self.buffer + ACCESS, file.access)?;
-        guest::write_u32(self.buffer + MODE, mode_of(file.object)?)?;
+        driver_mem::write_u32(self.buffer + ACCESS, file.access)?;
+        driver_mem::write_u32(self.buffer + MODE, mode_of(file.object)?)?;
         let alignment = alignment_of(file.object)?;
-        Ok(guest::write_u32(self.buffer + ALIGNMENT, alignment)?)
+        Ok(driver_mem::write_u32(self.buffer + ALIGNMENT, alignment)?)
     }
 }
 
@@ -146,7 +151,7 @@ impl Wanted {
 const MOUNTED: u32 = 0x20;
 
 fn mode_of(object: u64) -> Result<u32, Fault> {
-    let flags = guest::read_u32(object + offset::FLAGS)?;
+    let flags = driver_mem::read_u32(object + offset::FLAGS)?;
     let modes = MODES.into_iter().filter(|(_, flag)| flags & flag != 0);
     // Synchronous files are alertable or not, never both.
     let mode = modes.fold(0, |mode, (bit, _)| mode | bit);
@@ -164,7 +169,7 @@ fn set_mode(object: u64, mode: u32) -> Result<Result<u64, u32>, Fault> {
     if mode & !SETTABLE_MODES != 0 || !fits {
         return Ok(Err(nt_status::STATUS_INVALID_PARAMETER));
     }
-    let mut flags = guest::read_u32(object + offset::FLAGS)?;
+    let mut flags = driver_mem::read_u32(object + offset::FLAGS)?;
     for (bit, flag) in MODES {
         if SETTABLE_MODES & bit != 0 && bit != 0x20 {
             flags = if mode & bit == 0 {
@@ -174,14 +179,14 @@ fn set_mode(object: u64, mode: u32) -> Result<Result<u64, u32>, Fault> {
             };
         }
     }
-    guest::write_u32(object + offset::FLAGS, flags)?;
+    driver_mem::write_u32(object + offset::FLAGS, flags)?;
     Ok(Ok(0))
 }
 
 fn alignment_of(object: u64) -> Result<u32, Stop> {
-    let body = guest::read_u64(object + offset::DEVICE_OBJECT)?;
+    let body = driver_mem::read_u64(object + offset::DEVICE_OBJECT)?;
     let top = super::device::related(body)?;
-    Ok(guest::read_u32(top + device::ALIGNMENT_REQUIREMENT)?)
+    Ok(driver_mem::read_u32(top + device::ALIGNMENT_REQUIREMENT)?)
 }
 
 /// Serves a call: handle, status block, buffer, length, class.
@@ -215,8 +220,8 @@ fn by_handle(common: &Common, wanted: &Wanted, caller: &Caller<'_>) -> Result<u3
     if let Some(own) = own {
         notify.give_back(caller);
         let information = own?;
-        guest::write_u32(common.block, nt_status::STATUS_SUCCESS)?;
-        guest::write_u64(common.block.wrapping_add(8), information)?;
+        driver_mem::write_u32(common.block, nt_status::STATUS_SUCCESS)?;
+        driver_mem::write_u64(common.block.wrapping_add(8), information)?;
         return Ok(nt_status::STATUS_SUCCESS);
     }
     let target = match rename::open_target(
@@ -271,7 +276,7 @@ fn by_object(object: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<(u32, 
     );
     let outcome = sent.map(|sent| match sent {
         Sent::Done(outcome) => outcome,
-        Sent::Pending(id) => finish::wait_for(id),
+        Sent::Pending(id) => irp_completion::wait_for(id),
     });
     if let Some(target) = target {
         target.close(caller);
@@ -288,7 +293,7 @@ fn query_object(
     caller: &Caller<'_>,
 ) -> Result<u32, Refusal> {
     let (status, information) = by_object(object, wanted, caller)?;
-    guest::write_u32(returned, low(information))?;
+    driver_mem::write_u32(returned, low(information))?;
     Ok(status)
 }
 
@@ -338,7 +343,7 @@ exports! {
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
         let wanted = Wanted { direction: Direction::Query, buffer, length, class };
-        ob::outcome(query_object(object, &wanted, returned, &Caller::of(call)))
+        error::outcome(query_object(object, &wanted, returned, &Caller::of(call)))
     }
 
     /// `IoQueryVolumeInformation`.
@@ -346,7 +351,7 @@ exports! {
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
         let wanted = Wanted { direction: Direction::QueryVolume, buffer, length, class };
-        ob::outcome(query_object(object, &wanted, returned, &Caller::of(call)))
+        error::outcome(query_object(object, &wanted, returned, &Caller::of(call)))
     }
 
     /// `IoSetInformation`.
@@ -354,6 +359,6 @@ exports! {
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
         let wanted = Wanted { direction: Direction::Set, buffer, length, class };
-        ob::outcome(by_object(object, &wanted, &Caller::of(call)).map(|(status, _)| status))
+        error::outcome(by_object(object, &wanted, &Caller::of(call)).map(|(status, _)| status))
     }
 }

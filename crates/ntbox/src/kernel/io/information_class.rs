@@ -1,7 +1,7 @@
 //! The classes of information about files and volumes: how long each is at least, and
 //! the right that a handle needs for it.
 
-use super::layout::major;
+use crate::kernel::base::io_layout::major;
 
 /// Classes that mean something here.
 pub mod class {

@@ -3,18 +3,21 @@
 
 use rustc_hash::FxHashMap;
 
-use super::contract::{self, Called, Request as Asked};
-use super::layout::{device, driver, irp, stack};
-use super::{finish, layout};
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ke::{self, object};
+use super::irp_completion;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::Routine;
+use crate::host::{cpu, driver_mem};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::io_layout;
+use crate::kernel::base::io_layout::{device, driver, irp, stack};
+use crate::kernel::ke::object;
 use crate::kernel::mm::lent;
-use crate::kernel::ob::{self, Caller};
-use crate::kernel::routine::Routine;
-use crate::kernel::{cpu, stop};
+use crate::kernel::verifier::irp_contract;
+use crate::kernel::verifier::irp_contract::{Called, Request as Asked};
+use crate::kernel::{ke, ob, trap};
 
 /// Pool tag of IRPs.
 const TAG: u32 = u32::from_le_bytes(*b"Irp ");
@@ -100,13 +103,13 @@ pub const fn size_of(locations: u8) -> u64 {
 
 /// Writes an IRP that is on no location yet.
 pub fn initialize(packet: u64, size: u64, locations: u8) -> Result<(), Fault> {
-    guest::fill(packet, 0, size)?;
-    guest::write_u16(packet + irp::TYPE, irp::TYPE_NUMBER)?;
-    guest::write_u16(packet + irp::SIZE, u16::try_from(size).unwrap_or(u16::MAX))?;
-    guest::write_u8(packet + irp::STACK_COUNT, locations)?;
-    guest::write_u8(packet + irp::CURRENT_LOCATION, locations.wrapping_add(1))?;
+    driver_mem::fill(packet, 0, size)?;
+    driver_mem::write_u16(packet + irp::TYPE, irp::TYPE_NUMBER)?;
+    driver_mem::write_u16(packet + irp::SIZE, u16::try_from(size).unwrap_or(u16::MAX))?;
+    driver_mem::write_u8(packet + irp::STACK_COUNT, locations)?;
+    driver_mem::write_u8(packet + irp::CURRENT_LOCATION, locations.wrapping_add(1))?;
     object::initialize_list(packet + irp::THREAD_LIST_ENTRY)?;
-    guest::write_u64(
+    driver_mem::write_u64(
         packet + irp::CURRENT_STACK_LOCATION,
         packet + size_of(locations),
     )
@@ -118,7 +121,7 @@ pub fn allocate(locations: u8, owner: Owner, caller: u64) -> Result<Option<u64>,
     let Some(packet) = lent::allocate(size, TAG, false, caller) else {
         return Ok(None);
     };
-    contract::forget(packet);
+    irp_contract::forget(packet);
     initialize(packet, size, locations)?;
     with(|irps| {
         irps.insert(
@@ -145,7 +148,7 @@ fn allocate_for_driver(locations: u8, charge_quota: bool, caller: u64) -> Result
             0
         };
         let flags = irp::allocation::FIXED_SIZE | lookaside;
-        guest::write_u8(packet + irp::ALLOCATION_FLAGS, flags)?;
+        driver_mem::write_u8(packet + irp::ALLOCATION_FLAGS, flags)?;
     }
     Ok(packet)
 }
@@ -165,12 +168,12 @@ pub fn is_own_mdl(list: u64) -> bool {
         packets
     });
     let mut packets = packets.into_iter();
-    packets.any(|packet| guest::read_u64(packet + irp::MDL_ADDRESS) == Ok(list))
+    packets.any(|packet| driver_mem::read_u64(packet + irp::MDL_ADDRESS) == Ok(list))
 }
 
 /// The current stack location.
 pub fn location(packet: u64) -> Result<u64, Fault> {
-    guest::read_u64(packet + irp::CURRENT_STACK_LOCATION)
+    driver_mem::read_u64(packet + irp::CURRENT_STACK_LOCATION)
 }
 
 /// The location that the next driver will see.
@@ -200,12 +203,12 @@ pub struct Dispatched {
 /// `IoCallDriver` was given what is no IRP, or no device.
 fn check_types(body: u64, packet: u64) -> Result<(), Stop> {
     let refused = |kind: u64, what: String| Stop::bug_check(0xc9, [kind, packet, 0, 0], what);
-    if guest::read_u16(packet.wrapping_add(irp::TYPE))? != irp::TYPE_NUMBER {
+    if driver_mem::read_u16(packet.wrapping_add(irp::TYPE))? != irp::TYPE_NUMBER {
         return Err(refused(
             3,
             format!(
                 "IoCallDriver was given {packet:#018x}, which is no IRP, or none any more{}",
-                contract::completed_by_text(packet)
+                irp_contract::completed_by_text(packet)
             ),
         ));
     }
@@ -223,8 +226,8 @@ fn check_types(body: u64, packet: u64) -> Result<(), Stop> {
 /// The same, with all that is known of it.
 pub fn send(body: u64, packet: u64, caller: &Caller<'_>) -> Result<Dispatched, Stop> {
     check_types(body, packet)?;
-    let current = guest::read_u8(packet + irp::CURRENT_LOCATION)?.wrapping_sub(1);
-    if current == 0 || current > guest::read_u8(packet + irp::STACK_COUNT)? {
+    let current = driver_mem::read_u8(packet + irp::CURRENT_LOCATION)?.wrapping_sub(1);
+    if current == 0 || current > driver_mem::read_u8(packet + irp::STACK_COUNT)? {
         return Err(Stop::bug_check(
             0x35,
             [packet, 0, 0, 0],
@@ -234,11 +237,11 @@ pub fn send(body: u64, packet: u64, caller: &Caller<'_>) -> Result<Dispatched, S
         ));
     }
     let place = next_location(packet)?;
-    guest::write_u8(packet + irp::CURRENT_LOCATION, current)?;
-    guest::write_u64(packet + irp::CURRENT_STACK_LOCATION, place)?;
-    guest::write_u64(place + stack::DEVICE_OBJECT, body)?;
-    let major = guest::read_u8(place + stack::MAJOR)?;
-    if major > layout::major::MAXIMUM {
+    driver_mem::write_u8(packet + irp::CURRENT_LOCATION, current)?;
+    driver_mem::write_u64(packet + irp::CURRENT_STACK_LOCATION, place)?;
+    driver_mem::write_u64(place + stack::DEVICE_OBJECT, body)?;
+    let major = driver_mem::read_u8(place + stack::MAJOR)?;
+    if major > io_layout::major::MAXIMUM {
         return Err(Stop::bug_check(
             0xc9,
             [0x0c, packet, u64::from(major), 0],
@@ -247,12 +250,12 @@ pub fn send(body: u64, packet: u64, caller: &Caller<'_>) -> Result<Dispatched, S
             ),
         ));
     }
-    let owner = guest::read_u64(body + device::DRIVER_OBJECT)?;
-    let routine = guest::read_u64(owner + driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
+    let owner = driver_mem::read_u64(body + device::DRIVER_OBJECT)?;
+    let routine = driver_mem::read_u64(owner + driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
     let before = cpu::irql();
     let entry = Routine::new(routine, "MajorFunction entry").held_by(owner, "DRIVER_OBJECT");
     let request = Asked::read(place)?;
-    let number = contract::begins(packet, current);
+    let number = irp_contract::begins(packet, current);
     let status = caller.call(entry, &[body, packet]);
     check_returned(routine, before);
     // The status is the low half of RAX.
@@ -269,7 +272,7 @@ pub fn send(body: u64, packet: u64, caller: &Caller<'_>) -> Result<Dispatched, S
         status,
         routine,
         request,
-        is_reported: contract::returned(&dispatch, status),
+        is_reported: irp_contract::returned(&dispatch, status),
     })
 }
 
@@ -282,9 +285,9 @@ fn check_returned(routine: u64, before: u8) {
     }
     let what =
         format!("a dispatch routine was called at IRQL {before} and returned at IRQL {after}");
-    stop::violation_of(routine, "irql-not-restored", Some((0xc9, 5)), what);
+    trap::violation_of(routine, "irql-not-restored", Some((0xc9, 5)), what);
     if before < DISPATCH_LEVEL {
-        ke::held::check_returned();
+        ke::lock_owner::check_returned();
     }
     cpu::set_irql(before);
 }
@@ -292,27 +295,27 @@ fn check_returned(routine: u64, before: u8) {
 /// Completes an IRP: `IofCompleteRequest`.
 pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     check_completion(packet, caller)?;
-    let count = guest::read_u8(packet + irp::STACK_COUNT)?;
+    let count = driver_mem::read_u8(packet + irp::STACK_COUNT)?;
     let mut place = location(packet)?;
-    let mut current = guest::read_u8(packet + irp::CURRENT_LOCATION)?.wrapping_add(1);
+    let mut current = driver_mem::read_u8(packet + irp::CURRENT_LOCATION)?.wrapping_add(1);
     while current <= count.wrapping_add(1) {
-        guest::write_u8(packet + irp::CURRENT_LOCATION, current)?;
-        guest::write_u64(
+        driver_mem::write_u8(packet + irp::CURRENT_LOCATION, current)?;
+        driver_mem::write_u64(
             packet + irp::CURRENT_STACK_LOCATION,
             place.wrapping_add(stack::SIZE_OF),
         )?;
-        let control = guest::read_u8(place + stack::CONTROL)?;
+        let control = driver_mem::read_u8(place + stack::CONTROL)?;
         let pending = control & stack::flag::PENDING_RETURNED != 0;
-        guest::write_u8(packet + irp::PENDING_RETURNED, u8::from(pending))?;
-        let status = guest::read_u32(packet + irp::STATUS)?;
-        contract::passes(packet, current.wrapping_sub(1), status, pending);
+        driver_mem::write_u8(packet + irp::PENDING_RETURNED, u8::from(pending))?;
+        let status = driver_mem::read_u32(packet + irp::STATUS)?;
+        irp_contract::passes(packet, current.wrapping_sub(1), status, pending);
         if wants_call(packet, control)? {
-            let routine = guest::read_u64(place + stack::COMPLETION_ROUTINE)?;
-            let context = guest::read_u64(place + stack::CONTEXT)?;
+            let routine = driver_mem::read_u64(place + stack::COMPLETION_ROUTINE)?;
+            let context = driver_mem::read_u64(place + stack::CONTEXT)?;
             let above = if current > count {
                 0
             } else {
-                guest::read_u64(place + stack::SIZE_OF + stack::DEVICE_OBJECT)?
+                driver_mem::read_u64(place + stack::SIZE_OF + stack::DEVICE_OBJECT)?
             };
             clear(place)?;
             let routine = Routine::new(routine, "completion routine").held_by(packet, "IRP");
@@ -323,9 +326,9 @@ pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         } else {
             if pending && current <= count {
                 let above = place + stack::SIZE_OF + stack::CONTROL;
-                guest::write_u8(
+                driver_mem::write_u8(
                     above,
-                    guest::read_u8(above)? | stack::flag::PENDING_RETURNED,
+                    driver_mem::read_u8(above)? | stack::flag::PENDING_RETURNED,
                 )?;
             }
             clear(place)?;
@@ -338,14 +341,14 @@ pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         known.completed = true;
         Some(known.owner)
     });
-    contract::ends(packet, caller.address());
-    finish::finish(packet, owner, caller)
+    irp_contract::ends(packet, caller.address());
+    irp_completion::finish(packet, owner, caller)
 }
 
 /// Whether the completion routine of a location is to be called.
 fn wants_call(packet: u64, control: u8) -> Result<bool, Fault> {
-    let success = guest::read_u32(packet + irp::STATUS)?.cast_signed() >= 0;
-    let cancelled = guest::read_u8(packet + irp::CANCEL)? != 0;
+    let success = driver_mem::read_u32(packet + irp::STATUS)?.cast_signed() >= 0;
+    let cancelled = driver_mem::read_u8(packet + irp::CANCEL)? != 0;
     Ok((success && control & stack::flag::INVOKE_ON_SUCCESS != 0)
         || (!success && control & stack::flag::INVOKE_ON_ERROR != 0)
         || (cancelled && control & stack::flag::INVOKE_ON_CANCEL != 0))
@@ -354,41 +357,41 @@ fn wants_call(packet: u64, control: u8) -> Result<bool, Fault> {
 /// Clears what a stack location said, but for its parameters' memory, which the
 /// driver above may still read.
 fn clear(place: u64) -> Result<(), Fault> {
-    guest::write_u8(place + stack::MINOR, 0)?;
-    guest::write_u8(place + stack::FLAGS, 0)?;
-    guest::write_u8(place + stack::CONTROL, 0)?;
-    guest::fill(
+    driver_mem::write_u8(place + stack::MINOR, 0)?;
+    driver_mem::write_u8(place + stack::FLAGS, 0)?;
+    driver_mem::write_u8(place + stack::CONTROL, 0)?;
+    driver_mem::fill(
         place + stack::PARAMETERS,
         0,
         stack::DEVICE_OBJECT - stack::PARAMETERS,
     )?;
-    guest::write_u64(place + stack::FILE_OBJECT, 0)
+    driver_mem::write_u64(place + stack::FILE_OBJECT, 0)
 }
 
 fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let stopped = |what: String| Stop::bug_check(0x44, [packet, 0, 0, 0], what);
     let completed = match known(packet) {
         Some(known) => known.completed,
-        None => contract::completed_by(packet).is_some() || lent::is_freed(packet),
+        None => irp_contract::completed_by(packet).is_some() || lent::is_freed(packet),
     };
     let is_damaged = || -> Result<bool, Fault> {
-        let kind = guest::read_u16(packet.wrapping_add(irp::TYPE))?;
-        let current = guest::read_u8(packet.wrapping_add(irp::CURRENT_LOCATION))?;
-        let count = guest::read_u8(packet.wrapping_add(irp::STACK_COUNT))?;
+        let kind = driver_mem::read_u16(packet.wrapping_add(irp::TYPE))?;
+        let current = driver_mem::read_u8(packet.wrapping_add(irp::CURRENT_LOCATION))?;
+        let count = driver_mem::read_u8(packet.wrapping_add(irp::STACK_COUNT))?;
         Ok(kind != irp::TYPE_NUMBER || current > count.wrapping_add(1))
     };
     if completed || is_damaged()? {
         return Err(stopped(format!(
             "the IRP at {packet:#018x} was completed before{} (MULTIPLE_IRP_COMPLETE_REQUESTS)",
-            contract::completed_by_text(packet)
+            irp_contract::completed_by_text(packet)
         )));
     }
-    let status = guest::read_u32(packet + irp::STATUS)?;
+    let status = driver_mem::read_u32(packet + irp::STATUS)?;
     if status == NO_STATUS {
         let what = format!(
             "the IRP at {packet:#018x} was completed with the status {status:#010x}, which is none"
         );
-        stop::violation(
+        trap::violation(
             "irp-completed-invalid-status",
             Some((0xc9, 0x06)),
             what,
@@ -399,17 +402,17 @@ fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         let what = format!(
             "the IRP at {packet:#018x} was completed with STATUS_PENDING, which says that it is not"
         );
-        stop::violation(
+        trap::violation(
             "irp-completed-pending",
             Some((0xc9, 0x06)),
             what,
             caller.address(),
         );
     }
-    if guest::read_u64(packet + irp::CANCEL_ROUTINE)? != 0 {
+    if driver_mem::read_u64(packet + irp::CANCEL_ROUTINE)? != 0 {
         let what =
             format!("the IRP at {packet:#018x} was completed while its cancel routine was set");
-        stop::violation(
+        trap::violation(
             "irp-completed-with-cancel-routine",
             Some((0xc9, 0x07)),
             what,
@@ -424,9 +427,12 @@ pub fn make_associated(master: u64, locations: u8, caller: u64) -> Result<u64, S
     let Some(packet) = allocate(locations, Owner::Associated, caller)? else {
         return Ok(0);
     };
-    guest::write_u32(packet + irp::FLAGS, irp::flag::ASSOCIATED)?;
-    guest::write_u64(packet + irp::SYSTEM_BUFFER, master)?;
-    guest::write_u64(packet + irp::THREAD, guest::read_u64(master + irp::THREAD)?)?;
+    driver_mem::write_u32(packet + irp::FLAGS, irp::flag::ASSOCIATED)?;
+    driver_mem::write_u64(packet + irp::SYSTEM_BUFFER, master)?;
+    driver_mem::write_u64(
+        packet + irp::THREAD,
+        driver_mem::read_u64(master + irp::THREAD)?,
+    )?;
     Ok(packet)
 }
 
@@ -445,7 +451,7 @@ pub fn initialize_for_driver(
         let what = format!(
             "IoInitializeIrp was given {packet:#018x}, which IoAllocateIrp has initialised; use IoReuseIrp"
         );
-        stop::violation("irp-initialised-twice", Some((0xc9, 0x10e)), what, caller);
+        trap::violation("irp-initialised-twice", Some((0xc9, 0x10e)), what, caller);
     }
     initialize(packet, u64::from(size), locations)?;
     with(|irps| {
@@ -508,19 +514,19 @@ exports! {
 
     /// `IoInitializeIrp`: for memory of the caller's own.
     fn IoInitializeIrp<call>(packet: u64, size: u16, locations: u8) -> () [max DISPATCH_LEVEL] {
-        contract::forget(packet);
+        irp_contract::forget(packet);
         initialize_for_driver(packet, size, locations, call.return_address())
     }
 
     /// `IoReuseIrp`: as new, with a status to begin with.
     fn IoReuseIrp<call>(packet: u64, status: u32) -> () [max DISPATCH_LEVEL] {
-        let locations = guest::read_u8(packet + irp::STACK_COUNT)?;
-        let size = u64::from(guest::read_u16(packet + irp::SIZE)?);
-        let allocation = guest::read_u8(packet + irp::ALLOCATION_FLAGS)?;
+        let locations = driver_mem::read_u8(packet + irp::STACK_COUNT)?;
+        let size = u64::from(driver_mem::read_u16(packet + irp::SIZE)?);
+        let allocation = driver_mem::read_u8(packet + irp::ALLOCATION_FLAGS)?;
         initialize(packet, size, locations)?;
-        guest::write_u8(packet + irp::ALLOCATION_FLAGS, allocation)?;
-        guest::write_u32(packet + irp::STATUS, status)?;
-        contract::forget(packet);
+        driver_mem::write_u8(packet + irp::ALLOCATION_FLAGS, allocation)?;
+        driver_mem::write_u32(packet + irp::STATUS, status)?;
+        irp_contract::forget(packet);
         update(packet, |known| known.completed = false);
         Ok(())
     }
@@ -529,8 +535,8 @@ exports! {
     fn IopInvalidDeviceRequest<caller>(body: u64, packet: u64) -> u32 [max HIGH_LEVEL] {
         /// `STATUS_INVALID_DEVICE_REQUEST`.
         const INVALID_DEVICE_REQUEST: u32 = 0xc000_0010;
-        guest::write_u32(packet + irp::STATUS, INVALID_DEVICE_REQUEST)?;
-        guest::write_u64(packet + irp::INFORMATION, 0)?;
+        driver_mem::write_u32(packet + irp::STATUS, INVALID_DEVICE_REQUEST)?;
+        driver_mem::write_u64(packet + irp::INFORMATION, 0)?;
         complete(packet, &Caller::of(caller))?;
         Ok(INVALID_DEVICE_REQUEST)
     }

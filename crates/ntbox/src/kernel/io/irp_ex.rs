@@ -1,10 +1,10 @@
 //! The newer forms of routines for IRPs, which take the device that the IRP is for.
 //! IRPs for one device are not larger here than those for another.
 
-use super::{completion, irp};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::ob::Caller;
+use super::{internal_completion, irp};
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::kernel::base::call_context::Caller;
 
 exports! {
     /// `IoSizeOfIrpEx`.
@@ -26,6 +26,6 @@ exports! {
     /// `IoSynchronousCallDriver`: sends an IRP whose next location is filled in, and
     /// waits until it has come back. It is the caller's again then.
     fn IoSynchronousCallDriver<call>(body: u64, packet: u64) -> u32 [max APC_LEVEL] {
-        completion::send_and_wait(body, packet, &Caller::of(call))
+        internal_completion::send_and_wait(body, packet, &Caller::of(call))
     }
 }

@@ -3,11 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::UnicodeString;
-use crate::kernel::ob::{self, Attributes, Caller, Inserted, Payload, Refusal, Type};
+use crate::host::driver_mem::UnicodeString;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::ob;
+use crate::kernel::ob::{Attributes, Inserted, Payload, Type};
 
 /// Bytes of a symbolic link object.
 const SIZE: u64 = 0x28;
@@ -78,17 +82,17 @@ fn delete(link: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
 exports! {
     /// `IoCreateSymbolicLink`.
     fn IoCreateSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        ob::status(create(link, target, &Caller::of(call)))
+        error::status(create(link, target, &Caller::of(call)))
     }
 
     /// `IoCreateUnprotectedSymbolicLink`: the same; everyone is allowed everything
     /// here.
     fn IoCreateUnprotectedSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
-        ob::status(create(link, target, &Caller::of(call)))
+        error::status(create(link, target, &Caller::of(call)))
     }
 
     /// `IoDeleteSymbolicLink`.
     fn IoDeleteSymbolicLink<call>(link: u64) -> u32 [max PASSIVE_LEVEL] {
-        ob::status(delete(link, &Caller::of(call)))
+        error::status(delete(link, &Caller::of(call)))
     }
 }

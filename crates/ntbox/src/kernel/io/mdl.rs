@@ -1,13 +1,12 @@
 //! MDLs as the I/O manager hands them out.
 
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::ex;
-use crate::kernel::guest;
-use crate::kernel::layout::{PAGE_SHIFT, PAGE_SIZE, pages_spanned};
-use crate::kernel::mm::mdl::{self, View, flag, offset};
-use crate::kernel::mm::{self, mapping};
-use crate::kernel::stop;
+use crate::host::driver_mem;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::memory_map::{PAGE_SHIFT, PAGE_SIZE, pages_spanned};
+use crate::kernel::mm::mdl::{View, flag, offset};
+use crate::kernel::mm::{mapping, mdl};
+use crate::kernel::{ex, mm, trap};
 
 /// Offset of `MdlAddress` in an IRP.
 const IRP_MDL_ADDRESS: u64 = 8;
@@ -42,14 +41,14 @@ exports! {
             // for MmPrepareMdlForReuse, which this function does first.
             if !view.has(flag::PARTIAL_HAS_BEEN_MAPPED) {
                 let what = format!("IoFreeMdl was given the MDL at {list:#018x}, which is still mapped");
-                stop::violation("free-mapped-mdl", Some((0xc4, 0xb8)), what, caller);
+                trap::violation("free-mapped-mdl", Some((0xc4, 0xb8)), what, caller);
             }
             mapping::unmap_system(&mut view)?;
         }
         let locked = mm::with(|memory| memory.mdls.get(list).is_some_and(|record| record.locked.is_some()));
         if locked {
             let what = format!("IoFreeMdl was given the MDL at {list:#018x}, whose pages are still locked");
-            stop::violation("free-locked-mdl", None, what, caller);
+            trap::violation("free-locked-mdl", None, what, caller);
         }
         mm::with(|memory| memory.mdls.settle(list, |record| {
             record.allocated = None;
@@ -71,29 +70,29 @@ exports! {
             _ => return Err(target_too_large(source, base, length)),
         };
         let mut part = View::read(target)?;
-        let size = u64::from(guest::read_u16(target + offset::SIZE)?);
+        let size = u64::from(driver_mem::read_u16(target + offset::SIZE)?);
         let page_offset = base & (PAGE_SIZE - 1);
         let room = if part.has(flag::ALLOCATED_FIXED_SIZE) { 0x17 } else { (size.saturating_sub(offset::FRAMES)) / 8 };
         if pages_spanned(page_offset, bytes) > room {
             return Err(target_too_large(source, base, length));
         }
-        guest::write_u64(target + offset::START_VA, base & !(PAGE_SIZE - 1))?;
-        guest::write_u32(target + offset::BYTE_OFFSET, u32::try_from(page_offset).unwrap_or(0))?;
-        guest::write_u32(target + offset::BYTE_COUNT, u32::try_from(bytes).unwrap_or(u32::MAX))?;
-        let process = guest::read_u64(source + offset::PROCESS)?;
-        guest::write_u64(target + offset::PROCESS, process)?;
+        driver_mem::write_u64(target + offset::START_VA, base & !(PAGE_SIZE - 1))?;
+        driver_mem::write_u32(target + offset::BYTE_OFFSET, u32::try_from(page_offset).unwrap_or(0))?;
+        driver_mem::write_u32(target + offset::BYTE_COUNT, u32::try_from(bytes).unwrap_or(u32::MAX))?;
+        let process = driver_mem::read_u64(source + offset::PROCESS)?;
+        driver_mem::write_u64(target + offset::PROCESS, process)?;
         // What is mapped stays mapped for the part: it uses the parent's address.
         let keep = part.flags & flag::ALLOCATED_FIXED_SIZE;
         let inherited = parent.flags
             & (flag::SOURCE_IS_NONPAGED_POOL | flag::MAPPED_TO_SYSTEM_VA | flag::IO_PAGE_READ | flag::IO_SPACE);
         if inherited & (flag::SOURCE_IS_NONPAGED_POOL | flag::MAPPED_TO_SYSTEM_VA) != 0 {
-            let system = guest::read_u64(source + offset::MAPPED_SYSTEM_VA)?;
-            guest::write_u64(target + offset::MAPPED_SYSTEM_VA, system.wrapping_add(skipped))?;
+            let system = driver_mem::read_u64(source + offset::MAPPED_SYSTEM_VA)?;
+            driver_mem::write_u64(target + offset::MAPPED_SYSTEM_VA, system.wrapping_add(skipped))?;
         }
         let first = (base & !(PAGE_SIZE - 1)).wrapping_sub(parent.start) >> PAGE_SHIFT;
         for n in 0..pages_spanned(page_offset, bytes) {
-            let frame = guest::read_u64(source + offset::FRAMES + 8 * (first + n))?;
-            guest::write_u64(target + offset::FRAMES + 8 * n, frame)?;
+            let frame = driver_mem::read_u64(source + offset::FRAMES + 8 * (first + n))?;
+            driver_mem::write_u64(target + offset::FRAMES + 8 * n, frame)?;
         }
         part.set_flags(keep | inherited | flag::PARTIAL)?;
         Ok(())
@@ -118,14 +117,14 @@ fn target_too_large(source: u64, base: u64, length: u32) -> Stop {
 /// Makes an MDL that of an IRP, or appends it to the IRP's chain.
 fn attach(irp: u64, list: u64, secondary: bool) -> Result<(), Stop> {
     if !secondary {
-        guest::write_u64(irp + IRP_MDL_ADDRESS, list)?;
+        driver_mem::write_u64(irp + IRP_MDL_ADDRESS, list)?;
         return Ok(());
     }
     let mut at = irp + IRP_MDL_ADDRESS;
     for _ in 0..MAX_CHAIN {
-        let next = guest::read_u64(at)?;
+        let next = driver_mem::read_u64(at)?;
         if next == 0 {
-            guest::write_u64(at, list)?;
+            driver_mem::write_u64(at, list)?;
             return Ok(());
         }
         at = next + offset::NEXT;

@@ -1,42 +1,36 @@
 //! The I/O manager: devices, files, IRPs.
 
-pub mod build;
+mod access_checks;
+pub mod build_irp;
 mod bus;
-pub mod by_handle;
-pub mod cancel;
-mod checks;
-pub mod completion;
-pub mod contract;
 pub mod create;
 pub mod csq;
 pub mod device;
 mod dos_name;
 pub mod driver_extension;
-pub mod ending;
 pub mod error_log;
 pub mod file;
+pub mod file_close;
 mod file_origin;
-mod file_services;
-pub mod finish;
 pub mod fs_registration;
 mod function_access;
 pub mod hard_error;
 mod information;
 mod information_class;
-pub mod interface;
+pub mod internal_completion;
 pub mod irp;
+pub mod irp_completion;
 mod irp_ex;
-pub mod layout;
+pub mod irp_requestor;
 pub mod link;
 pub mod mdl;
 pub mod named_event;
-pub mod output;
-pub mod own_device;
-pub mod pnp;
+pub mod nt_file_io;
+mod nt_file_misc;
+pub mod nt_load_driver;
 mod priority_hint;
 pub mod remove_lock;
 mod rename;
-pub mod requestor;
 pub mod share;
 pub mod shutdown;
 pub mod stack_limits;
@@ -47,16 +41,13 @@ pub mod transfer;
 pub mod verify_device;
 pub mod work_item;
 
-use super::call::Export;
+use crate::host::gate::Export;
 
-/// All exports of the I/O manager.
+/// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
-    build::EXPORTS,
+    access_checks::EXPORTS,
+    build_irp::EXPORTS,
     bus::EXPORTS,
-    by_handle::EXPORTS,
-    cancel::EXPORTS,
-    checks::EXPORTS,
-    completion::EXPORTS,
     create::EXPORTS,
     csq::EXPORTS,
     device::EXPORTS,
@@ -64,23 +55,23 @@ pub const TABLES: &[&[Export]] = &[
     driver_extension::EXPORTS,
     error_log::EXPORTS,
     file_origin::EXPORTS,
-    file_services::EXPORTS,
-    finish::EXPORTS,
     fs_registration::EXPORTS,
     function_access::EXPORTS,
     hard_error::EXPORTS,
     information::EXPORTS,
-    interface::EXPORTS,
+    internal_completion::EXPORTS,
     irp::EXPORTS,
+    irp_completion::EXPORTS,
     irp_ex::EXPORTS,
+    irp_requestor::EXPORTS,
     link::EXPORTS,
     mdl::EXPORTS,
     named_event::EXPORTS,
-    own_device::EXPORTS,
-    pnp::EXPORTS,
+    nt_file_io::EXPORTS,
+    nt_file_misc::EXPORTS,
+    nt_load_driver::EXPORTS,
     priority_hint::EXPORTS,
     remove_lock::EXPORTS,
-    requestor::EXPORTS,
     share::EXPORTS,
     shutdown::EXPORTS,
     stack_limits::EXPORTS,

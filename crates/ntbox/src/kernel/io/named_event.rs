@@ -1,10 +1,15 @@
 //! Events with a name, which drivers share.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::guest::{self, UnicodeString};
-use crate::kernel::ke::object::{self, Kind};
-use crate::kernel::ob::{self, Attributes, Caller, Payload, Refusal, Type};
+use crate::host::driver_mem;
+use crate::host::driver_mem::UnicodeString;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::ke::object;
+use crate::kernel::ke::object::Kind;
+use crate::kernel::ob;
+use crate::kernel::ob::{Attributes, Payload, Type};
 
 /// `OBJ_OPENIF | OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE`.
 const FLAGS: u32 = 0x2c0;
@@ -30,12 +35,12 @@ fn create(name: u64, handle: u64, kind: Kind, caller: &Caller<'_>) -> Result<u64
         quality: 0,
     };
     let opened = ob::insert_and_open(event, &attributes, ALL_ACCESS, caller)?;
-    guest::write_u64(handle, opened.handle)?;
+    driver_mem::write_u64(handle, opened.handle)?;
     Ok(opened.object)
 }
 
 /// The event, or NULL if there is none.
-fn or_null(result: Result<u64, Refusal>) -> crate::kernel::call::Return {
+fn or_null(result: Result<u64, Refusal>) -> crate::host::gate::Return {
     match result {
         Ok(event) => Ok(event),
         Err(Refusal::Status(_)) => Ok(0),
@@ -59,7 +64,7 @@ exports! {
 mod tests {
     use super::*;
     use crate::kernel::ob::handles;
-    use crate::kernel::testing::{address_mut, value};
+    use crate::kernel::test_support::{address_mut, value};
 
     #[test]
     fn an_event_without_a_name_is_always_new() {

@@ -1,10 +1,10 @@
 //! How urgent a request is: hints that travel in the IRP's flags, which nothing here
 //! acts upon.
 
-use super::layout::irp as offset;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::kernel::base::io_layout::irp as offset;
 
 /// The bits of the flags that hold the hint and one, or 0 for none.
 const SHIFT: u32 = 17;
@@ -19,7 +19,7 @@ const HIGH_PRIORITY_PAGING_IO: u32 = 0x8000;
 exports! {
     /// `IoGetIoPriorityHint`: normal if nobody has set one.
     fn IoGetIoPriorityHint(packet: u64) -> u32 [max HIGH_LEVEL] {
-        let hint = (guest::read_u32(packet.wrapping_add(offset::FLAGS))? & MASK) >> SHIFT;
+        let hint = (driver_mem::read_u32(packet.wrapping_add(offset::FLAGS))? & MASK) >> SHIFT;
         Ok(hint.checked_sub(1).unwrap_or(NORMAL))
     }
 
@@ -29,13 +29,13 @@ exports! {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         let at = packet.wrapping_add(offset::FLAGS);
-        guest::write_u32(at, guest::read_u32(at)? & !MASK | (hint + 1) << SHIFT)?;
+        driver_mem::write_u32(at, driver_mem::read_u32(at)? & !MASK | (hint + 1) << SHIFT)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `IoGetPagingIoPriority`: invalid for what is no paging, normal, or high.
     fn IoGetPagingIoPriority(packet: u64) -> u32 [max HIGH_LEVEL] {
-        let flags = guest::read_u32(packet.wrapping_add(offset::FLAGS))?;
+        let flags = driver_mem::read_u32(packet.wrapping_add(offset::FLAGS))?;
         Ok(match (flags & PAGING_IO, flags & HIGH_PRIORITY_PAGING_IO) {
             (0, _) => 0,
             (_, 0) => 1,
@@ -47,7 +47,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, status, value};
+    use crate::kernel::test_support::{address, address_mut, status, value};
 
     #[test]
     fn a_hint_is_kept_beside_the_other_flags() {

@@ -6,14 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ke::clock;
-use crate::kernel::ke::object::{self, Kind};
-use crate::kernel::ke::wait::{self, Patience};
-use crate::kernel::stop;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::ke::object::Kind;
+use crate::kernel::ke::wait::Patience;
+use crate::kernel::ke::{clock, object, wait};
+use crate::kernel::trap;
 
 /// Offsets in an `IO_REMOVE_LOCK`; from `SIGNATURE` on only with debugging.
 mod offset {
@@ -68,15 +69,15 @@ fn check_size(size: u32, function: &str, caller: u64) {
         let what = format!(
             "{function} was told that a remove lock has {size} bytes; it has {SIZE}, or {DEBUG_SIZE} in a checked build"
         );
-        stop::violation("remove-lock-size", None, what, caller);
+        trap::violation("remove-lock-size", None, what, caller);
     }
 }
 
 /// Changes the count; returns what it is then.
 fn add(lock: u64, more: i32) -> Result<i32, Fault> {
     let at = lock.wrapping_add(offset::COUNT);
-    let count = guest::read_u32(at)?.cast_signed().wrapping_add(more);
-    guest::write_u32(at, count.cast_unsigned())?;
+    let count = driver_mem::read_u32(at)?.cast_signed().wrapping_add(more);
+    driver_mem::write_u32(at, count.cast_unsigned())?;
     Ok(count)
 }
 
@@ -87,7 +88,7 @@ fn signal(lock: u64) -> Result<(), Fault> {
 }
 
 fn removed(lock: u64) -> Result<bool, Fault> {
-    Ok(guest::read_u8(lock.wrapping_add(offset::REMOVED))? != 0)
+    Ok(driver_mem::read_u8(lock.wrapping_add(offset::REMOVED))? != 0)
 }
 
 /// Forgets a holder; reports a tag that nobody holds the lock with.
@@ -101,7 +102,7 @@ fn forget(lock: u64, tag: u64, function: &str, caller: u64) {
         let what = format!(
             "{function} was called for the remove lock at {lock:#018x} with the tag {tag:#x}, with which it is not held"
         );
-        stop::violation("remove-lock-not-held", None, what, caller);
+        trap::violation("remove-lock-not-held", None, what, caller);
     }
 }
 
@@ -119,15 +120,15 @@ exports! {
         [max PASSIVE_LEVEL]
     {
         check_size(size, "IoInitializeRemoveLockEx", call.return_address());
-        guest::fill(lock, 0, if size == DEBUG_SIZE { u64::from(DEBUG_SIZE) } else { u64::from(SIZE) })?;
-        guest::write_u32(lock.wrapping_add(offset::COUNT), 1)?;
+        driver_mem::fill(lock, 0, if size == DEBUG_SIZE { u64::from(DEBUG_SIZE) } else { u64::from(SIZE) })?;
+        driver_mem::write_u32(lock.wrapping_add(offset::COUNT), 1)?;
         object::initialize(lock.wrapping_add(offset::EVENT), Kind::SynchronizationEvent, 0x18, 0)?;
         if size == DEBUG_SIZE {
-            guest::write_u32(lock.wrapping_add(offset::SIGNATURE), SIGNATURE)?;
-            guest::write_u32(lock.wrapping_add(offset::HIGH_WATERMARK), watermark)?;
+            driver_mem::write_u32(lock.wrapping_add(offset::SIGNATURE), SIGNATURE)?;
+            driver_mem::write_u32(lock.wrapping_add(offset::HIGH_WATERMARK), watermark)?;
             let ticks = u64::from(minutes) * MINUTE * clock::SECOND / clock::TICK;
-            guest::write_u64(lock.wrapping_add(offset::MAX_LOCKED_TICKS), ticks)?;
-            guest::write_u32(lock.wrapping_add(offset::ALLOCATE_TAG), tag)?;
+            driver_mem::write_u64(lock.wrapping_add(offset::MAX_LOCKED_TICKS), ticks)?;
+            driver_mem::write_u32(lock.wrapping_add(offset::ALLOCATE_TAG), tag)?;
             object::initialize_list(lock.wrapping_add(offset::LOCK_LIST))?;
         }
         with(|locks| locks.insert(lock, Vec::new()));
@@ -143,7 +144,7 @@ exports! {
         check_size(size, "IoAcquireRemoveLockEx", caller);
         if with(|locks| !locks.contains_key(&lock)) {
             let what = format!("IoAcquireRemoveLockEx was given {lock:#018x}, where no remove lock was initialised");
-            stop::violation("remove-lock-not-initialised", None, what, caller);
+            trap::violation("remove-lock-not-initialised", None, what, caller);
         }
         add(lock, 1)?;
         if removed(lock)? {
@@ -168,7 +169,7 @@ exports! {
         let caller = call.return_address();
         check_size(size, "IoReleaseRemoveLockAndWaitEx", caller);
         forget(lock, tag, "IoReleaseRemoveLockAndWaitEx", caller);
-        guest::write_u8(lock.wrapping_add(offset::REMOVED), 1)?;
+        driver_mem::write_u8(lock.wrapping_add(offset::REMOVED), 1)?;
         // The caller's own use, and the one that the lock began with.
         add(lock, -1)?;
         if add(lock, -1)? > 0 {
@@ -181,7 +182,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, broken_rules, status, value};
+    use crate::kernel::test_support::{address_mut, broken_rules, status, value};
 
     #[test]
     fn a_removed_lock_is_not_acquired_again() {

@@ -2,14 +2,18 @@
 //! up to its directory, so that the file system of the file can tell whether it
 //! is on the same volume.
 
-use super::ending;
-use super::file::{self, Opening};
+use super::file::Opening;
 use super::information_class::Direction;
-use super::layout::stack::special;
-use super::layout::{device, file as offset};
-use crate::kernel::guest::{self, UnicodeString};
-use crate::kernel::ob::name::SEPARATOR;
-use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type, attributes};
+use super::{file, file_close};
+use crate::host::driver_mem;
+use crate::host::driver_mem::UnicodeString;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::io_layout::stack::special;
+use crate::kernel::base::io_layout::{device, file as offset};
+use crate::kernel::base::utf16::SEPARATOR;
+use crate::kernel::ob;
+use crate::kernel::ob::{Attributes, Type, attributes};
 
 /// `FileRenameInformation`, `FileLinkInformation` and `FileRenameInformationEx`.
 const CLASSES: [u32; 3] = [10, 11, 65];
@@ -28,7 +32,7 @@ pub struct Target {
 impl Target {
     /// Closes it, as its handle would be.
     pub fn close(self, caller: &Caller<'_>) {
-        ending::handle_closed(&ending::no_handle(self.object), caller);
+        file_close::handle_closed(&file_close::no_handle(self.object), caller);
         ob::dereference(self.object, caller);
     }
 }
@@ -48,8 +52,8 @@ pub fn open_target(
     if direction != Direction::Set || !CLASSES.contains(&class) {
         return Ok(None);
     }
-    let root = guest::read_u64(buffer.wrapping_add(8))?;
-    let length = guest::read_u32(buffer.wrapping_add(0x10))?;
+    let root = driver_mem::read_u64(buffer.wrapping_add(8))?;
+    let length = driver_mem::read_u32(buffer.wrapping_add(0x10))?;
     let Ok(length) = u16::try_from(length) else {
         return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     };
@@ -81,11 +85,11 @@ fn open(
 ) -> Result<Target, Refusal> {
     let (body, related) = match kind {
         Type::Device => (found, 0),
-        Type::File => (guest::read_u64(found + offset::DEVICE_OBJECT)?, found),
+        Type::File => (driver_mem::read_u64(found + offset::DEVICE_OBJECT)?, found),
         _ => return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into()),
     };
-    let own = guest::read_u64(object + offset::DEVICE_OBJECT)?;
-    if body != own || guest::read_u64(body + device::VPB)? == 0 {
+    let own = driver_mem::read_u64(object + offset::DEVICE_OBJECT)?;
+    if body != own || driver_mem::read_u64(body + device::VPB)? == 0 {
         return Err(nt_status::STATUS_NOT_SAME_DEVICE.into());
     }
     let opening = Opening {

@@ -1,9 +1,10 @@
 //! Sharing of files: who has one open how, and whether another may open it.
 
-use super::layout::file;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::kernel::base::io_layout::file;
 
 /// `FILE_EXECUTE` and `FILE_READ_DATA`.
 const READ: u32 = 0x21;
@@ -22,14 +23,14 @@ type Share = [u32; WORDS];
 fn read(at: u64) -> Result<Share, Fault> {
     let mut share = [0; WORDS];
     for (n, word) in share.iter_mut().enumerate() {
-        *word = guest::read_u32(at.wrapping_add(4 * n as u64))?;
+        *word = driver_mem::read_u32(at.wrapping_add(4 * n as u64))?;
     }
     Ok(share)
 }
 
 fn write(at: u64, share: Share) -> Result<(), Fault> {
     for (n, word) in share.into_iter().enumerate() {
-        guest::write_u32(at.wrapping_add(4 * n as u64), word)?;
+        driver_mem::write_u32(at.wrapping_add(4 * n as u64), word)?;
     }
     Ok(())
 }
@@ -39,7 +40,7 @@ fn write(at: u64, share: Share) -> Result<(), Fault> {
 fn of_file(object: u64) -> Result<Share, Fault> {
     let mut own = [1; WORDS];
     for (n, word) in own.iter_mut().enumerate().skip(1) {
-        *word = u32::from(guest::read_u8(object + file::READ_ACCESS + n as u64 - 1)? != 0);
+        *word = u32::from(driver_mem::read_u8(object + file::READ_ACCESS + n as u64 - 1)? != 0);
     }
     let any = own[1..4].contains(&1);
     Ok(if any { own } else { [0; WORDS] })
@@ -49,12 +50,12 @@ fn of_file(object: u64) -> Result<Share, Fault> {
 pub fn note(object: u64, access: u32, shared: u32) -> Result<(), Fault> {
     let wants = [READ, WRITE, DELETE].map(|rights| access & rights != 0);
     for (n, wanted) in wants.into_iter().enumerate() {
-        guest::write_u8(object + file::READ_ACCESS + n as u64, u8::from(wanted))?;
+        driver_mem::write_u8(object + file::READ_ACCESS + n as u64, u8::from(wanted))?;
     }
     if wants.contains(&true) {
         for n in 0..3 {
             let bit = u8::from(shared >> n & 1 != 0);
-            guest::write_u8(object + file::SHARED_READ + n, bit)?;
+            driver_mem::write_u8(object + file::SHARED_READ + n, bit)?;
         }
     }
     Ok(())
@@ -63,7 +64,7 @@ pub fn note(object: u64, access: u32, shared: u32) -> Result<(), Fault> {
 /// What is shared in any case: reading, by whoever reads what it may not write. The
 /// permission is a BOOLEAN, and not looked at where there is none.
 fn forced(access: u32, may_write: u64) -> Result<u32, Fault> {
-    let denied = may_write != 0 && guest::read_u8(may_write)? == 0;
+    let denied = may_write != 0 && driver_mem::read_u8(may_write)? == 0;
     Ok(u32::from(denied && access & READ != 0))
 }
 
@@ -154,7 +155,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, status, value};
+    use crate::kernel::test_support::{address, address_mut, status, value};
 
     #[test]
     fn who_may_not_write_shares_reading() {

@@ -2,15 +2,17 @@
 //! `IRP_MJ_SHUTDOWN`, the one registered last first; and those that asked for
 //! the last chance after all others.
 
-use super::layout::{device, major};
 use super::{device as devices, file};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::io_layout::{device, major};
+use crate::kernel::ke::thread_table;
 use crate::kernel::mm::mdl::Left;
-use crate::kernel::ob::{self, Caller};
-use crate::kernel::{stop, threads};
+use crate::kernel::{ob, trap};
 
 /// Registered devices in the order of registration, each with the address in the
 /// driver of the call that registered it: those of the first round, those of the
@@ -35,8 +37,8 @@ fn register(
     list: fn(&mut Registered) -> &mut Vec<(u64, u64)>,
     caller: u64,
 ) -> Result<u32, Fault> {
-    let flags = guest::read_u32(body + device::FLAGS)?;
-    guest::write_u32(
+    let flags = driver_mem::read_u32(body + device::FLAGS)?;
+    driver_mem::write_u32(
         body + device::FLAGS,
         flags | device::flag::SHUTDOWN_REGISTERED,
     )?;
@@ -54,8 +56,8 @@ pub fn unregister(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
         before - registered.first.len() - registered.last.len()
     });
     if entries > 0 {
-        let flags = guest::read_u32(body + device::FLAGS)?;
-        guest::write_u32(
+        let flags = driver_mem::read_u32(body + device::FLAGS)?;
+        driver_mem::write_u32(
             body + device::FLAGS,
             flags & !device::flag::SHUTDOWN_REGISTERED,
         )?;
@@ -79,7 +81,7 @@ pub fn forget(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
              IoUnregisterShutdownNotification comes first",
             ob::describe(body)
         );
-        stop::violation("shutdown-notification-left", None, what, by);
+        trap::violation("shutdown-notification-left", None, what, by);
     }
     unregister(body, caller)
 }
@@ -105,7 +107,7 @@ pub fn left_behind() -> Vec<Left> {
 /// Shuts the system down, as far as drivers are told. False if no device was
 /// registered.
 pub fn shut_down() -> bool {
-    let stack = threads::current().map_or(0, |thread| thread.stack.1);
+    let stack = thread_table::current().map_or(0, |thread| thread.stack.1);
     let caller = Caller::kernel(stack);
     let mut any = false;
     while let Some((body, _)) =
@@ -116,7 +118,7 @@ pub fn shut_down() -> bool {
         if devices::can_be_opened(body).unwrap_or(false)
             && let Err(refusal) = file::tell_device(body, major::SHUTDOWN, &caller)
         {
-            stop::end(refusal, &caller);
+            trap::end(refusal, &caller);
         }
         ob::dereference(body, &caller);
     }

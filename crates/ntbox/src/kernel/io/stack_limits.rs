@@ -1,15 +1,16 @@
 //! Kernel stacks, as drivers ask for them.
 
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Call, exports};
-use crate::kernel::ke::dpc;
-use crate::kernel::{boot, guest, threads};
+use crate::host::driver_mem;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Call, exports};
+use crate::kernel::init;
+use crate::kernel::ke::{dpc, thread_table};
 
 /// The stack that a call came on: that of DPCs, or the thread's.
 fn limits(call: &Call<'_>) -> (u64, u64) {
     let rsp = call.frame().rsp;
-    let thread = threads::current().map_or((0, 0), |thread| thread.stack);
-    let dpc = dpc::stack_top().map(|high| (high - boot::STACK_SIZE, high));
+    let thread = thread_table::current().map_or((0, 0), |thread| thread.stack);
+    let dpc = dpc::stack_top().map(|high| (high - init::STACK_SIZE, high));
     dpc.filter(|(low, high)| (*low..*high).contains(&rsp))
         .unwrap_or(thread)
 }
@@ -18,8 +19,8 @@ exports! {
     /// `IoGetStackLimits`.
     fn IoGetStackLimits<call>(low: u64, high: u64) -> () [max HIGH_LEVEL] {
         let (lowest, end) = limits(call);
-        guest::write_u64(low, lowest)?;
-        guest::write_u64(high, end)?;
+        driver_mem::write_u64(low, lowest)?;
+        driver_mem::write_u64(high, end)?;
         Ok(())
     }
 
@@ -37,6 +38,6 @@ exports! {
 
     /// `IoGetInitialStack`: where the thread's stack begins.
     fn IoGetInitialStack() -> u64 [max HIGH_LEVEL] {
-        Ok(threads::current().map_or(0, |thread| thread.stack.1))
+        Ok(thread_table::current().map_or(0, |thread| thread.stack.1))
     }
 }

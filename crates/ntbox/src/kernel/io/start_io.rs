@@ -6,16 +6,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::cancel;
-use super::layout::{device, driver, irp};
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
-use crate::kernel::ke::device_queue;
-use crate::kernel::ob::Caller;
-use crate::kernel::routine::Routine;
-use crate::kernel::{cpu, stop};
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::Routine;
+use crate::host::{cpu, driver_mem};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::io_layout::{device, driver, irp};
+use crate::kernel::ke::{device_queue, irp_cancel_lock};
+use crate::kernel::trap;
 
 /// What is to be done once `StartIo` has returned.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +62,8 @@ fn call_start_io(body: u64, packet: u64, caller: &Caller<'_>) -> Result<(), Stop
     if put_off(body, Due::Packet(packet)) {
         return Ok(());
     }
-    let owner = guest::read_u64(body + device::DRIVER_OBJECT)?;
-    let routine = guest::read_u64(owner + driver::START_IO)?;
+    let owner = driver_mem::read_u64(body + device::DRIVER_OBJECT)?;
+    let routine = driver_mem::read_u64(owner + driver::START_IO)?;
     let outermost = with(body, |attributes| {
         !std::mem::replace(&mut attributes.inside, true)
     });
@@ -97,30 +96,30 @@ fn start_packet(
     let cancelable = cancel_routine != 0;
     let mut cancel_irql = DISPATCH_LEVEL;
     if cancelable {
-        cancel_irql = cancel::acquire(caller.address())?;
-        guest::write_u64(packet + irp::CANCEL_ROUTINE, cancel_routine)?;
+        cancel_irql = irp_cancel_lock::acquire(caller.address())?;
+        driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, cancel_routine)?;
     }
     if device_queue::insert(
         body + device::DEVICE_QUEUE,
         packet + irp::DEVICE_QUEUE_ENTRY,
         key,
     )? {
-        if cancelable && guest::read_u8(packet + irp::CANCEL)? != 0 {
+        if cancelable && driver_mem::read_u8(packet + irp::CANCEL)? != 0 {
             // It was cancelled before it got here; the routine releases the lock.
-            guest::write_u8(packet + irp::CANCEL_IRQL, cancel_irql)?;
-            guest::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
+            driver_mem::write_u8(packet + irp::CANCEL_IRQL, cancel_irql)?;
+            driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
             let routine = Routine::new(cancel_routine, "cancel routine").held_by(packet, "IRP");
             caller.call(routine, &[body, packet]);
         } else if cancelable {
-            cancel::release(cancel_irql, caller.address())?;
+            irp_cancel_lock::release(cancel_irql, caller.address())?;
         }
     } else {
-        guest::write_u64(body + device::CURRENT_IRP, packet)?;
+        driver_mem::write_u64(body + device::CURRENT_IRP, packet)?;
         if cancelable {
             if with(body, |attributes| attributes.non_cancelable) {
-                guest::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
+                driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
             }
-            cancel::release(cancel_irql, caller.address())?;
+            irp_cancel_lock::release(cancel_irql, caller.address())?;
         }
         call_start_io(body, packet, caller)?;
     }
@@ -137,18 +136,18 @@ fn take_next(
 ) -> Result<Option<u64>, Stop> {
     let mut irql = DISPATCH_LEVEL;
     if cancelable {
-        irql = cancel::acquire(caller.address())?;
+        irql = irp_cancel_lock::acquire(caller.address())?;
     }
     let entry = device_queue::remove(body + device::DEVICE_QUEUE, key)?;
     let packet = entry.map(|entry| entry.wrapping_sub(irp::DEVICE_QUEUE_ENTRY));
-    guest::write_u64(body + device::CURRENT_IRP, packet.unwrap_or(0))?;
+    driver_mem::write_u64(body + device::CURRENT_IRP, packet.unwrap_or(0))?;
     if cancelable {
         if let Some(packet) = packet
             && with(body, |attributes| attributes.non_cancelable)
         {
-            guest::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
+            driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
         }
-        cancel::release(irql, caller.address())?;
+        irp_cancel_lock::release(irql, caller.address())?;
     }
     Ok(packet)
 }
@@ -165,7 +164,7 @@ fn start_next(
             "{function} was called at IRQL {}; it must be called at DISPATCH_LEVEL",
             cpu::irql()
         );
-        stop::violation("irql-too-low", None, what, caller.address());
+        trap::violation("irql-too-low", None, what, caller.address());
     }
     if put_off(body, Due::Next { cancelable, key }) {
         return Ok(());
@@ -179,7 +178,7 @@ fn start_next(
 exports! {
     /// `IoStartPacket`.
     fn IoStartPacket<call>(body: u64, packet: u64, key: u64, cancel_routine: u64) -> () [max DISPATCH_LEVEL] {
-        let key = if key == 0 { None } else { Some(guest::read_u32(key)?) };
+        let key = if key == 0 { None } else { Some(driver_mem::read_u32(key)?) };
         start_packet(body, packet, key, cancel_routine, &Caller::of(call))
     }
 

@@ -1,13 +1,14 @@
 //! Stream file objects: files that a file system opens for itself, without a name and
 //! without a request, to have something to cache or to map by.
 
-use super::file::{self, Opening};
-use super::layout::{device, file as offset};
-use super::{device as devices, ending};
-use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Return, Stop, exports};
-use crate::kernel::guest;
-use crate::kernel::ob::{self, Caller};
+use super::file::Opening;
+use super::{device as devices, file, file_close};
+use crate::host::driver_mem;
+use crate::host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Return, Stop, exports};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::io_layout::{device, file as offset};
+use crate::kernel::ob;
 
 /// What a file is made of: another file of the same device, or a device.
 #[derive(Debug, Clone, Copy)]
@@ -20,16 +21,16 @@ struct Base {
 fn make(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
     let body = match base.file {
         0 => base.device,
-        file => guest::read_u64(file + offset::DEVICE_OBJECT)?,
+        file => driver_mem::read_u64(file + offset::DEVICE_OBJECT)?,
     };
     let Some(object) = file::new_file(body, &[], Opening::default())? else {
         return Ok(None);
     };
     let at = object + offset::FLAGS;
-    guest::write_u32(at, guest::read_u32(at)? | offset::flag::STREAM_FILE)?;
-    let volume = guest::read_u64(body + device::VPB)?;
-    guest::write_u64(object + offset::VPB, volume)?;
-    ending::count_on_volume(volume, true)?;
+    driver_mem::write_u32(at, driver_mem::read_u32(at)? | offset::flag::STREAM_FILE)?;
+    let volume = driver_mem::read_u64(body + device::VPB)?;
+    driver_mem::write_u64(object + offset::VPB, volume)?;
+    file_close::count_on_volume(volume, true)?;
     devices::count_reference(body, true, caller)?;
     Ok(Some(object))
 }
@@ -39,8 +40,8 @@ fn cleaned_up(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
     let made = make(base, caller)?;
     if let Some(object) = made {
         let at = object + offset::FLAGS;
-        guest::write_u32(at, guest::read_u32(at)? | offset::flag::HANDLE_CREATED)?;
-        ending::handle_closed(&ending::no_handle(object), caller);
+        driver_mem::write_u32(at, driver_mem::read_u32(at)? | offset::flag::HANDLE_CREATED)?;
+        file_close::handle_closed(&file_close::no_handle(object), caller);
     }
     Ok(made)
 }
@@ -60,8 +61,8 @@ fn with_handle(base: Base, handle: u64, caller: &Caller<'_>) -> Result<Result<u6
     match ob::handles::insert(object, READ_DATA, KERNEL_HANDLE, caller.address()) {
         Ok(value) => {
             let at = object + offset::FLAGS;
-            guest::write_u32(at, guest::read_u32(at)? | offset::flag::HANDLE_CREATED)?;
-            guest::write_u64(handle, value)?;
+            driver_mem::write_u32(at, driver_mem::read_u32(at)? | offset::flag::HANDLE_CREATED)?;
+            driver_mem::write_u64(handle, value)?;
             Ok(Ok(object))
         }
         Err(status) => {

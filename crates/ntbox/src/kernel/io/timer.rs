@@ -5,17 +5,18 @@
 //! The reference forbids a routine to stop a timer: kernels call it under the lock
 //! that stopping takes. Here it is reported, and stops the timer.
 
-use super::layout::device;
-use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::exports;
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::{Routine, note_registrar};
+use crate::host::{cpu, driver_mem};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::io_layout::device;
 use crate::kernel::ke::{dpc, timer};
-use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::ob::Caller;
-use crate::kernel::routine::{Routine, note_registrar};
-use crate::kernel::{cpu, stop as report};
+use crate::kernel::mm::pool;
+use crate::kernel::mm::pool::PoolKind;
+use crate::kernel::{exports, trap};
 
 /// Offsets in an `IO_TIMER`, which drivers do not look at.
 mod offset {
@@ -82,7 +83,7 @@ fn kernel_timer() -> Result<u64, Fault> {
 }
 
 fn start(object: u64) -> Result<(), Fault> {
-    guest::write_u16(object + offset::STARTED, 1)?;
+    driver_mem::write_u16(object + offset::STARTED, 1)?;
     let first = with(|state| {
         if !state.started.contains(&object) {
             state.started.push(object);
@@ -97,7 +98,7 @@ fn start(object: u64) -> Result<(), Fault> {
 }
 
 fn stop(object: u64) -> Result<(), Fault> {
-    guest::write_u16(object + offset::STARTED, 0)?;
+    driver_mem::write_u16(object + offset::STARTED, 0)?;
     let (last, kernel) = with(|state| {
         state.started.retain(|started| *started != object);
         (state.started.is_empty(), state.timer)
@@ -110,10 +111,10 @@ fn stop(object: u64) -> Result<(), Fault> {
 
 /// A device goes away, and its timer with it.
 pub fn forget(body: u64) -> Result<(), Fault> {
-    let object = guest::read_u64(body + device::TIMER)?;
+    let object = driver_mem::read_u64(body + device::TIMER)?;
     if object != 0 {
         stop(object)?;
-        guest::write_u64(body + device::TIMER, 0)?;
+        driver_mem::write_u64(body + device::TIMER, 0)?;
         pool::free(object);
     }
     Ok(())
@@ -121,8 +122,8 @@ pub fn forget(body: u64) -> Result<(), Fault> {
 
 /// The timer of a device; reading it where there is none is what it is on Windows.
 fn timer_of(body: u64) -> Result<u64, Stop> {
-    let object = guest::read_u64(body + device::TIMER)?;
-    guest::read_u16(object.wrapping_add(offset::TYPE))?;
+    let object = driver_mem::read_u64(body + device::TIMER)?;
+    driver_mem::read_u16(object.wrapping_add(offset::TYPE))?;
     Ok(object)
 }
 
@@ -133,18 +134,18 @@ exports! {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         }
         note_registrar(body, call.return_address());
-        let mut object = guest::read_u64(body + device::TIMER)?;
+        let mut object = driver_mem::read_u64(body + device::TIMER)?;
         if object == 0 {
             let Some(made) = pool::allocate(PoolKind::NonPaged, SIZE, TAG) else {
                 return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
             };
             object = made;
-            guest::write_u16(object + offset::TYPE, TYPE)?;
-            guest::write_u64(object + offset::DEVICE, body)?;
-            guest::write_u64(body + device::TIMER, object)?;
+            driver_mem::write_u16(object + offset::TYPE, TYPE)?;
+            driver_mem::write_u64(object + offset::DEVICE, body)?;
+            driver_mem::write_u64(body + device::TIMER, object)?;
         }
-        guest::write_u64(object + offset::ROUTINE, routine)?;
-        guest::write_u64(object + offset::CONTEXT, context)?;
+        driver_mem::write_u64(object + offset::ROUTINE, routine)?;
+        driver_mem::write_u64(object + offset::CONTEXT, context)?;
         Ok(0)
     }
 
@@ -161,7 +162,7 @@ exports! {
                 "IoStopTimer was called by an IoTimer routine, for the device {body:#018x}. \
                  Kernels hold a spin lock over these routines that it needs, and stop or hang"
             );
-            report::violation("io-timer-stopped-inside", None, what, call.return_address());
+            trap::violation("io-timer-stopped-inside", None, what, call.return_address());
         }
         Ok(stop(object)?)
     }
@@ -173,9 +174,9 @@ exports! {
         for object in with(|state| state.started.clone()) {
             // One routine may have stopped the timer of another.
             if with(|state| state.started.contains(&object)) {
-                let body = guest::read_u64(object + offset::DEVICE)?;
-                let context = guest::read_u64(object + offset::CONTEXT)?;
-                let routine = guest::read_u64(object + offset::ROUTINE)?;
+                let body = driver_mem::read_u64(object + offset::DEVICE)?;
+                let context = driver_mem::read_u64(object + offset::CONTEXT)?;
+                let routine = driver_mem::read_u64(object + offset::ROUTINE)?;
                 let routine = Routine::new(routine, "I/O timer routine").held_by(body, "DEVICE_OBJECT");
                 caller.call(routine, &[body, context]);
             }

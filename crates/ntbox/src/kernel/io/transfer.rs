@@ -2,11 +2,13 @@
 //! neither.
 
 use super::file::{Data, Other};
-use super::layout::{irp, stack};
-use crate::kernel::call::Stop;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::layout::{PAGE_SIZE, is_system};
-use crate::kernel::mm::{self, lent, locking, mapping, mdl};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::Stop;
+use crate::host::memory_map::{PAGE_SIZE, is_system};
+use crate::kernel::base::io_layout::{irp, stack};
+use crate::kernel::mm;
+use crate::kernel::mm::{lent, locking, mapping, mdl};
 
 /// Pool tag of system buffers.
 const TAG: u32 = u32::from_le_bytes(*b"IoSB");
@@ -65,25 +67,25 @@ fn system_buffer(size: u32) -> Option<u64> {
 /// Gives the IRP a system buffer with the caller's input in it.
 fn buffer_input(packet: u64, size: u32, buffers: &Buffers, flags: u32) -> Prepared {
     if size == 0 {
-        guest::write_u64(packet + irp::SYSTEM_BUFFER, 0)?;
+        driver_mem::write_u64(packet + irp::SYSTEM_BUFFER, 0)?;
         return Ok(Ok(()));
     }
     let Some(buffer) = system_buffer(size) else {
         return Ok(Err(INSUFFICIENT_RESOURCES));
     };
-    if guest::copy(buffer, buffers.input, u64::from(buffers.input_length)).is_err() {
+    if driver_mem::copy(buffer, buffers.input, u64::from(buffers.input_length)).is_err() {
         lent::free(buffer, 0)?;
         return Ok(Err(ACCESS_VIOLATION));
     }
-    guest::write_u64(packet + irp::SYSTEM_BUFFER, buffer)?;
+    driver_mem::write_u64(packet + irp::SYSTEM_BUFFER, buffer)?;
     let flags = flags | irp::flag::BUFFERED_IO | irp::flag::DEALLOCATE_BUFFER;
     add_flags(packet, flags)?;
     Ok(Ok(()))
 }
 
 fn add_flags(packet: u64, flags: u32) -> Result<(), Fault> {
-    let before = guest::read_u32(packet + irp::FLAGS)?;
-    guest::write_u32(packet + irp::FLAGS, before | flags)
+    let before = driver_mem::read_u32(packet + irp::FLAGS)?;
+    driver_mem::write_u32(packet + irp::FLAGS, before | flags)
 }
 
 /// Gives the IRP an MDL over locked pages of the caller.
@@ -96,7 +98,7 @@ fn lock(packet: u64, va: u64, length: u32, user: bool, write: bool) -> Prepared 
     };
     match locking::probe_and_lock(list, user, write, 0) {
         Ok(()) => {
-            guest::write_u64(packet + irp::MDL_ADDRESS, list)?;
+            driver_mem::write_u64(packet + irp::MDL_ADDRESS, list)?;
             Ok(Ok(()))
         }
         Err(Stop::Raise(record)) => {
@@ -126,8 +128,8 @@ fn probe_output(buffers: &Buffers) -> Result<(), u32> {
     let end = buffers.output.saturating_add(buffers.output_length.into());
     let mut address = buffers.output;
     while address < end {
-        guest::read_u8(address)
-            .and_then(|byte| guest::write_u8(address, byte))
+        driver_mem::read_u8(address)
+            .and_then(|byte| driver_mem::write_u8(address, byte))
             .map_err(|_| ACCESS_VIOLATION)?;
         address = (address & !(PAGE_SIZE - 1)).saturating_add(PAGE_SIZE);
     }
@@ -136,10 +138,10 @@ fn probe_output(buffers: &Buffers) -> Result<(), u32> {
 
 /// Prepares a device control: parameters of its stack location and buffers.
 pub fn control(packet: u64, place: u64, code: u32, buffers: &Buffers, user: bool) -> Prepared {
-    guest::write_u32(place + stack::control::OUTPUT_LENGTH, buffers.output_length)?;
-    guest::write_u32(place + stack::control::INPUT_LENGTH, buffers.input_length)?;
-    guest::write_u32(place + stack::control::CODE, code)?;
-    guest::write_u64(place + stack::control::TYPE3_INPUT, 0)?;
+    driver_mem::write_u32(place + stack::control::OUTPUT_LENGTH, buffers.output_length)?;
+    driver_mem::write_u32(place + stack::control::INPUT_LENGTH, buffers.input_length)?;
+    driver_mem::write_u32(place + stack::control::CODE, code)?;
+    driver_mem::write_u64(place + stack::control::TYPE3_INPUT, 0)?;
     let method = Method::of(code);
     if user
         && method != Method::Neither
@@ -158,7 +160,7 @@ pub fn control(packet: u64, place: u64, code: u32, buffers: &Buffers, user: bool
             } else {
                 0
             };
-            guest::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
+            driver_mem::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
             buffer_input(packet, size, buffers, back)
         }
         Method::InDirect | Method::OutDirect => {
@@ -174,8 +176,8 @@ pub fn control(packet: u64, place: u64, code: u32, buffers: &Buffers, user: bool
             )
         }
         Method::Neither => {
-            guest::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
-            guest::write_u64(place + stack::control::TYPE3_INPUT, buffers.input)?;
+            driver_mem::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
+            driver_mem::write_u64(place + stack::control::TYPE3_INPUT, buffers.input)?;
             Ok(Ok(()))
         }
     }
@@ -204,9 +206,9 @@ pub fn transfer(
     style: Style,
     user: bool,
 ) -> Prepared {
-    guest::write_u32(place + stack::transfer::LENGTH, length)?;
-    guest::write_u32(place + stack::transfer::KEY, key)?;
-    guest::write_u64(place + stack::transfer::BYTE_OFFSET, offset)?;
+    driver_mem::write_u32(place + stack::transfer::LENGTH, length)?;
+    driver_mem::write_u32(place + stack::transfer::KEY, key)?;
+    driver_mem::write_u64(place + stack::transfer::BYTE_OFFSET, offset)?;
     let kind = if write {
         irp::flag::WRITE_OPERATION
     } else {
@@ -231,17 +233,17 @@ pub fn transfer(
     }
     match style {
         Style::Buffered => {
-            guest::write_u64(packet + irp::USER_BUFFER, va)?;
+            driver_mem::write_u64(packet + irp::USER_BUFFER, va)?;
             let back = if write { 0 } else { irp::flag::INPUT_OPERATION };
             buffer_input(packet, length, &buffers, back)
         }
         // The device writes to memory when the caller reads.
         Style::Direct => {
-            guest::write_u64(packet + irp::USER_BUFFER, va)?;
+            driver_mem::write_u64(packet + irp::USER_BUFFER, va)?;
             lock(packet, va, length, user, !write)
         }
         Style::Neither => {
-            guest::write_u64(packet + irp::USER_BUFFER, va)?;
+            driver_mem::write_u64(packet + irp::USER_BUFFER, va)?;
             Ok(Ok(()))
         }
     }
@@ -256,15 +258,15 @@ pub fn other(
     style: Style,
     user: bool,
 ) -> Prepared {
-    guest::write_u8(place + stack::MINOR, other.minor)?;
-    guest::write_u8(place + stack::FLAGS, other.flags)?;
+    driver_mem::write_u8(place + stack::MINOR, other.minor)?;
+    driver_mem::write_u8(place + stack::FLAGS, other.flags)?;
     for (n, parameter) in (0..).zip(other.parameters) {
-        guest::write_u64(place + stack::PARAMETERS + 8 * n, parameter)?;
+        driver_mem::write_u64(place + stack::PARAMETERS + 8 * n, parameter)?;
     }
     if user && let Err(status) = check_user(buffers) {
         return Ok(Err(status));
     }
-    guest::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
+    driver_mem::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
     match (other.data, style) {
         (Data::None, _) | (Data::OutByDevice, Style::Neither) => Ok(Ok(())),
         (Data::In, _) => buffer_input(packet, buffers.input_length, buffers, 0),
@@ -282,9 +284,9 @@ pub fn other(
 
 /// Brings output back to the caller. The status of the request after that.
 pub fn copy_back(packet: u64, output_length: Option<u32>) -> Result<(u32, Option<u64>), Fault> {
-    let status = guest::read_u32(packet + irp::STATUS)?;
-    let information = guest::read_u64(packet + irp::INFORMATION)?;
-    let flags = guest::read_u32(packet + irp::FLAGS)?;
+    let status = driver_mem::read_u32(packet + irp::STATUS)?;
+    let information = driver_mem::read_u64(packet + irp::INFORMATION)?;
+    let flags = driver_mem::read_u32(packet + irp::FLAGS)?;
     let wanted = irp::flag::BUFFERED_IO | irp::flag::INPUT_OPERATION;
     // Errors bring nothing back; warnings such as STATUS_BUFFER_OVERFLOW do.
     if flags & wanted != wanted || status >> 30 == 3 || information == 0 {
@@ -294,9 +296,9 @@ pub fn copy_back(packet: u64, output_length: Option<u32>) -> Result<(u32, Option
         .filter(|length| information > u64::from(*length))
         .map(|_| information);
     let length = output_length.map_or(information, |length| information.min(u64::from(length)));
-    let from = guest::read_u64(packet + irp::SYSTEM_BUFFER)?;
-    let to = guest::read_u64(packet + irp::USER_BUFFER)?;
-    match guest::copy(to, from, length) {
+    let from = driver_mem::read_u64(packet + irp::SYSTEM_BUFFER)?;
+    let to = driver_mem::read_u64(packet + irp::USER_BUFFER)?;
+    match driver_mem::copy(to, from, length) {
         Ok(()) => Ok((status, too_much)),
         Err(_) => Ok((ACCESS_VIOLATION, too_much)),
     }
@@ -305,15 +307,15 @@ pub fn copy_back(packet: u64, output_length: Option<u32>) -> Result<(u32, Option
 /// Frees the system buffer and the MDLs of a request, which the call that returns to
 /// `caller` has completed.
 pub fn release(packet: u64, caller: u64) -> Result<(), Stop> {
-    let flags = guest::read_u32(packet + irp::FLAGS)?;
+    let flags = driver_mem::read_u32(packet + irp::FLAGS)?;
     if flags & irp::flag::DEALLOCATE_BUFFER != 0 {
-        lent::free(guest::read_u64(packet + irp::SYSTEM_BUFFER)?, caller)?;
-        guest::write_u32(packet + irp::FLAGS, flags & !irp::flag::DEALLOCATE_BUFFER)?;
+        lent::free(driver_mem::read_u64(packet + irp::SYSTEM_BUFFER)?, caller)?;
+        driver_mem::write_u32(packet + irp::FLAGS, flags & !irp::flag::DEALLOCATE_BUFFER)?;
     }
-    let mut list = guest::read_u64(packet + irp::MDL_ADDRESS)?;
-    guest::write_u64(packet + irp::MDL_ADDRESS, 0)?;
+    let mut list = driver_mem::read_u64(packet + irp::MDL_ADDRESS)?;
+    driver_mem::write_u64(packet + irp::MDL_ADDRESS, 0)?;
     while list != 0 {
-        let next = guest::read_u64(list + mdl::offset::NEXT)?;
+        let next = driver_mem::read_u64(list + mdl::offset::NEXT)?;
         let mut view = mdl::View::read(list)?;
         if view.has(mdl::flag::PAGES_LOCKED) {
             locking::unlock(list, 0)?;

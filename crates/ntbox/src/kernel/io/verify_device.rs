@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::layout::irp;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
-use crate::kernel::ke::thread;
-use crate::kernel::threads;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::io_layout::irp;
+use crate::kernel::ke::thread_table;
+use crate::kernel::ps::system_thread;
 
 /// Threads and the devices that they are to verify.
 static DEVICES: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
@@ -32,13 +32,13 @@ fn set(thread: u64, device: u64) {
 exports! {
     /// `IoGetDeviceToVerify`: NULL if there is none.
     fn IoGetDeviceToVerify(object: u64) -> u64 [max DISPATCH_LEVEL] {
-        thread::known(threads::thread(object), object)?;
+        system_thread::known(thread_table::thread(object), object)?;
         Ok(DEVICES.lock().get(&object).copied().unwrap_or(0))
     }
 
     /// `IoSetDeviceToVerify`.
     fn IoSetDeviceToVerify(object: u64, device: u64) -> () [max DISPATCH_LEVEL] {
-        thread::known(threads::thread(object), object)?;
+        system_thread::known(thread_table::thread(object), object)?;
         set(object, device);
         Ok(())
     }
@@ -46,9 +46,9 @@ exports! {
     /// `IoSetHardErrorOrVerifyDevice`: for the thread of a request; a request of
     /// nobody's changes nothing.
     fn IoSetHardErrorOrVerifyDevice(packet: u64, device: u64) -> () [max DISPATCH_LEVEL] {
-        let object = guest::read_u64(packet.wrapping_add(irp::THREAD))?;
+        let object = driver_mem::read_u64(packet.wrapping_add(irp::THREAD))?;
         if object != 0 {
-            thread::known(threads::thread(object), object)?;
+            system_thread::known(thread_table::thread(object), object)?;
             set(object, device);
         }
         Ok(())
@@ -59,19 +59,19 @@ exports! {
 #[expect(clippy::cast_possible_truncation, reason = "sizes of small structures")]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, bug_check, call, processor, value};
+    use crate::kernel::test_support::{address_mut, bug_check, call, processor, value};
 
     #[test]
     fn device_to_verify_belongs_to_the_thread_of_the_request() {
         processor();
-        let process = threads::create_process("verify").expect("memory");
-        let thread = threads::create(process, true).expect("memory");
+        let process = thread_table::create_process("verify").expect("memory");
+        let thread = thread_table::create(process, true).expect("memory");
         assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0);
         let mut packet = [0_u64; irp::SIZE_OF as usize / 8];
         let at = address_mut(&mut packet);
         value(IoSetHardErrorOrVerifyDevice, &[at, 0x3000]);
         assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0);
-        guest::write_u64(at + irp::THREAD, thread).expect("the test's memory");
+        driver_mem::write_u64(at + irp::THREAD, thread).expect("the test's memory");
         value(IoSetHardErrorOrVerifyDevice, &[at, 0x3000]);
         assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0x3000);
         value(IoSetDeviceToVerify, &[thread, 0]);

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::call::{Call, Stop, exports};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Call, Stop, exports};
+use crate::host::kernel_cell::Exclusive;
 use crate::kernel::ex::work_item;
 use crate::kernel::ex::worker::Job;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
 use crate::kernel::mm::lent;
-use crate::kernel::ob::{self, Type};
-use crate::kernel::stop;
+use crate::kernel::ob::Type;
+use crate::kernel::{ob, trap};
 
 /// Offsets in an `IO_WORKITEM`, which begins with a `WORK_QUEUE_ITEM`.
 mod offset {
@@ -46,8 +47,8 @@ pub fn left_behind() -> Vec<(u64, Known)> {
 }
 
 fn initialize(item: u64, object: u64, allocated: bool, caller: u64) -> Result<(), Fault> {
-    guest::fill(item, 0, SIZE)?;
-    guest::write_u64(item + offset::OBJECT, object)?;
+    driver_mem::fill(item, 0, SIZE)?;
+    driver_mem::write_u64(item + offset::OBJECT, object)?;
     with(|items| items.insert(item, Known { allocated, caller }));
     Ok(())
 }
@@ -94,7 +95,7 @@ fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> 
             format!("{function} was given {item:#018x}, which is no work item (WORKER_INVALID)"),
         ));
     }
-    let object = guest::read_u64(item + offset::OBJECT)?;
+    let object = driver_mem::read_u64(item + offset::OBJECT)?;
     let owner = ob::inspect(object, |header| header.kind);
     match owner {
         Some(Type::Device) => {}
@@ -108,7 +109,7 @@ fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> 
                     "device object"
                 }
             );
-            stop::violation("wrong-object-type", None, what, caller);
+            trap::violation("wrong-object-type", None, what, caller);
         }
     }
     let job = Job {
@@ -119,8 +120,8 @@ fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> 
         caller,
     };
     work_item::enqueue(job, kind, function)?;
-    guest::write_u64(item + offset::ROUTINE, routine)?;
-    guest::write_u64(item + offset::CONTEXT, context)?;
+    driver_mem::write_u64(item + offset::ROUTINE, routine)?;
+    driver_mem::write_u64(item + offset::CONTEXT, context)?;
     ob::reference(object);
     Ok(())
 }

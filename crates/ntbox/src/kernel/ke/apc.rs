@@ -7,17 +7,18 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::callout::{Purpose, call_driver_for};
+use super::{queue, thread_table, wait};
+use crate::host::context::Context;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::Routine;
+use crate::host::upcall::{Purpose, call_driver_for};
+use crate::host::{cpu, driver_mem, routine};
+use crate::kernel::base::call_context::Caller;
 use crate::kernel::ex::pool;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ke::{queue, wait};
-use crate::kernel::ob::Caller;
-use crate::kernel::routine::{self, Routine};
-use crate::kernel::seh::Context;
-use crate::kernel::{cpu, stop, threads};
+use crate::kernel::trap;
 
 /// Offsets in a KAPC.
 mod offset {
@@ -111,19 +112,19 @@ impl Place<'_> {
 
 /// Runs the kernel APCs that the current thread may run now.
 pub fn deliver(place: &Place<'_>) {
-    let thread = threads::current_thread();
+    let thread = thread_table::current_thread();
     while let Some(apc) = take(thread) {
         if run(thread, apc, place).is_err() {
             let what = format!("the APC at {apc:#018x} was queued and its memory is gone");
             // IRQL_NOT_LESS_OR_EQUAL, as for a fault at APC_LEVEL in the kernel.
-            stop::bug_check(0x0a, [apc, 1, 0, 0], what, place.origin().as_ref());
+            trap::bug_check(0x0a, [apc, 1, 0, 0], what, place.origin().as_ref());
         }
     }
 }
 
 /// Takes the next kernel APC that a thread may run at this IRQL.
 fn take(thread: u64) -> Option<u64> {
-    let info = threads::thread(thread)?;
+    let info = thread_table::thread(thread)?;
     if cpu::irql() >= APC_LEVEL || info.guarded != 0 {
         return None;
     }
@@ -140,7 +141,7 @@ fn take(thread: u64) -> Option<u64> {
 fn run(thread: u64, apc: u64, place: &Place<'_>) -> Result<(), Fault> {
     /// The slots below the stack pointer that the kernel routine may change.
     const SLOTS: u64 = 0x40;
-    let read = |at: u64| guest::read_u64(apc.wrapping_add(at));
+    let read = |at: u64| driver_mem::read_u64(apc.wrapping_add(at));
     let kernel_routine = read(offset::KERNEL_ROUTINE)?;
     let registrar = routine::registrar_of(apc);
     let slots = (place.stack() & !15).wrapping_sub(SLOTS);
@@ -151,9 +152,9 @@ fn run(thread: u64, apc: u64, place: &Place<'_>) -> Result<(), Fault> {
         offset::ARGUMENT2,
     ];
     for (n, at) in (0..).zip(from) {
-        guest::write_u64(slots + 8 * n, read(at)?)?;
+        driver_mem::write_u64(slots + 8 * n, read(at)?)?;
     }
-    guest::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+    driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
     let below = place.stack().wrapping_sub(slots);
     let before = cpu::set_irql(APC_LEVEL);
     // One of a timer with a handle has none.
@@ -163,9 +164,9 @@ fn run(thread: u64, apc: u64, place: &Place<'_>) -> Result<(), Fault> {
         place.call(below, routine, &arguments);
         check_irql(APC_LEVEL, kernel_routine);
     }
-    let normal = guest::read_u64(slots)?;
+    let normal = driver_mem::read_u64(slots)?;
     if normal != 0 {
-        let argument = |n: u64| guest::read_u64(slots + 8 * n);
+        let argument = |n: u64| driver_mem::read_u64(slots + 8 * n);
         let arguments = [argument(1)?, argument(2)?, argument(3)?];
         with(thread, |state| state.in_progress = true);
         cpu::set_irql(PASSIVE_LEVEL);
@@ -183,7 +184,7 @@ fn check_irql(expected: u8, routine: u64) {
     if after != expected {
         let what =
             format!("an APC routine was called at IRQL {expected} and returned at IRQL {after}");
-        stop::violation_of(routine, "irql-not-restored", None, what);
+        trap::violation_of(routine, "irql-not-restored", None, what);
     }
 }
 
@@ -221,11 +222,11 @@ pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {
     let Some(state) = state else { return Ok(()) };
     QUEUED.fetch_sub(state.special.len() + state.normal.len(), Ordering::Relaxed);
     for apc in state.special.into_iter().chain(state.normal) {
-        guest::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+        driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
     }
     for apc in state.user {
-        guest::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
-        let routine = guest::read_u64(apc.wrapping_add(offset::RUNDOWN_ROUTINE))?;
+        driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+        let routine = driver_mem::read_u64(apc.wrapping_add(offset::RUNDOWN_ROUTINE))?;
         if routine == 0 {
             pool::free(apc, None, 0, "the end of a thread with an APC")?;
         } else {
@@ -257,9 +258,9 @@ pub fn initialize(
     mode: u8,
     routines: &Routines,
 ) -> Result<(), Fault> {
-    guest::fill(apc, 0, SIZE.into())?;
-    guest::write_u8(apc, APC_OBJECT)?;
-    guest::write_u8(apc.wrapping_add(offset::SIZE), SIZE)?;
+    driver_mem::fill(apc, 0, SIZE.into())?;
+    driver_mem::write_u8(apc, APC_OBJECT)?;
+    driver_mem::write_u8(apc.wrapping_add(offset::SIZE), SIZE)?;
     let special = routines.normal == 0;
     let (mode, context) = if special {
         (0, 0)
@@ -273,25 +274,25 @@ pub fn initialize(
         (offset::NORMAL_ROUTINE, routines.normal),
         (offset::NORMAL_CONTEXT, context),
     ] {
-        guest::write_u64(apc.wrapping_add(at), value)?;
+        driver_mem::write_u64(apc.wrapping_add(at), value)?;
     }
-    let attached = threads::thread(thread).is_some_and(|info| info.attached != info.process);
+    let attached = thread_table::thread(thread).is_some_and(|info| info.attached != info.process);
     // `CurrentApcEnvironment` is the one that the thread is in.
     let environment = if environment == 2 {
         u32::from(attached)
     } else {
         environment
     };
-    guest::write_u8(
+    driver_mem::write_u8(
         apc.wrapping_add(offset::STATE_INDEX),
         u8::try_from(environment).unwrap_or(0),
     )?;
-    guest::write_u8(apc.wrapping_add(offset::MODE), mode)
+    driver_mem::write_u8(apc.wrapping_add(offset::MODE), mode)
 }
 
 /// Takes an APC out of its queue; whether it was in one.
 pub fn remove(apc: u64) -> Result<bool, Fault> {
-    let thread = guest::read_u64(apc.wrapping_add(offset::THREAD))?;
+    let thread = driver_mem::read_u64(apc.wrapping_add(offset::THREAD))?;
     let (removed, kernel) = with(thread, |state| {
         let before: Vec<usize> = state.queues().map(|queue| queue.len()).to_vec();
         for queue in state.queues() {
@@ -304,24 +305,24 @@ pub fn remove(apc: u64) -> Result<bool, Fault> {
         QUEUED.fetch_sub(1, Ordering::Relaxed);
     }
     if removed {
-        guest::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+        driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
     }
     Ok(removed)
 }
 
 /// Queues an APC; false if it is queued or its thread has ended.
 pub fn insert(apc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
-    let thread = guest::read_u64(apc.wrapping_add(offset::THREAD))?;
+    let thread = driver_mem::read_u64(apc.wrapping_add(offset::THREAD))?;
     let inserted = apc.wrapping_add(offset::INSERTED);
-    let alive = threads::thread(thread).is_some_and(|info| !info.ended);
-    if !alive || guest::read_u8(inserted)? != 0 {
+    let alive = thread_table::thread(thread).is_some_and(|info| !info.ended);
+    if !alive || driver_mem::read_u8(inserted)? != 0 {
         return Ok(false);
     }
-    guest::write_u64(apc.wrapping_add(offset::ARGUMENT1), argument1)?;
-    guest::write_u64(apc.wrapping_add(offset::ARGUMENT2), argument2)?;
-    guest::write_u8(inserted, 1)?;
-    let normal = guest::read_u64(apc.wrapping_add(offset::NORMAL_ROUTINE))? != 0;
-    let user = guest::read_u8(apc.wrapping_add(offset::MODE))? == USER_MODE;
+    driver_mem::write_u64(apc.wrapping_add(offset::ARGUMENT1), argument1)?;
+    driver_mem::write_u64(apc.wrapping_add(offset::ARGUMENT2), argument2)?;
+    driver_mem::write_u8(inserted, 1)?;
+    let normal = driver_mem::read_u64(apc.wrapping_add(offset::NORMAL_ROUTINE))? != 0;
+    let user = driver_mem::read_u8(apc.wrapping_add(offset::MODE))? == USER_MODE;
     with(thread, |state| {
         let queue = match (normal, user) {
             (false, _) => &mut state.special,
@@ -376,7 +377,7 @@ exports! {
     /// mode is then to be delivered.
     fn KeTestAlertThread(mode: u8) -> bool [max DISPATCH_LEVEL] {
         let user = mode == USER_MODE;
-        Ok(with(threads::current_thread(), |state| {
+        Ok(with(thread_table::current_thread(), |state| {
             let alerted = std::mem::take(&mut state.alerted[usize::from(user)]);
             if !alerted && user && !state.user.is_empty() {
                 state.user_pending = true;
@@ -387,11 +388,11 @@ exports! {
 
     /// `KeAreApcsDisabled`: whether the thread is in a critical or guarded region.
     fn KeAreApcsDisabled() -> bool [max DISPATCH_LEVEL] {
-        Ok(threads::current().is_some_and(|thread| thread.critical != 0 || thread.guarded != 0))
+        Ok(thread_table::current().is_some_and(|thread| thread.critical != 0 || thread.guarded != 0))
     }
 
     /// `KeAreAllApcsDisabled`: a guarded region, or the IRQL.
     fn KeAreAllApcsDisabled() -> bool [max DISPATCH_LEVEL] {
-        Ok(cpu::irql() >= APC_LEVEL || threads::current().is_some_and(|thread| thread.guarded != 0))
+        Ok(cpu::irql() >= APC_LEVEL || thread_table::current().is_some_and(|thread| thread.guarded != 0))
     }
 }

@@ -6,12 +6,12 @@
 //! nest. Its contents are the kernel's own business; this kernel keeps in the
 //! place of the process what it needs to go back.
 
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
-use crate::kernel::ke::mutex;
-use crate::kernel::mm::user;
-use crate::kernel::threads::{self, Thread};
+use super::thread_table::Thread;
+use super::{mutex, thread_table};
+use crate::host::driver_mem;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::kernel::mm::process_address_space;
 
 /// Bytes of a `KAPC_STATE`.
 const STATE_SIZE: u64 = 0x30;
@@ -31,22 +31,22 @@ const APC_INDEX_MISMATCH: u32 = 0x01;
 
 /// The current thread as it is known. There always is one while a driver runs.
 fn current() -> Option<(u64, Thread)> {
-    let object = threads::current_thread();
-    threads::thread(object).map(|thread| (object, thread))
+    let object = thread_table::current_thread();
+    thread_table::thread(object).map(|thread| (object, thread))
 }
 
 /// Changes whose memory the current thread sees, and how often it is attached.
 fn see(object: u64, process: u64, attachments: u32) {
-    threads::update(object, |thread| {
+    thread_table::update(object, |thread| {
         thread.attached = process;
         thread.attachments = attachments;
     });
-    user::see(process);
+    process_address_space::see(process);
 }
 
 /// The object at `process`, which must be a process.
 fn check(process: u64, thread: &Thread, function: &str) -> Result<(), Stop> {
-    if threads::process(process).is_some() {
+    if thread_table::process(process).is_some() {
         return Ok(());
     }
     Err(Stop::bug_check(
@@ -117,7 +117,7 @@ pub fn returned_otherwise(object: u64, thread: &Thread) -> Option<Stop> {
 exports! {
     /// `KeStackAttachProcess`.
     fn KeStackAttachProcess(process: u64, state: u64) -> () [max APC_LEVEL] {
-        guest::fill(state, 0, STATE_SIZE)?;
+        driver_mem::fill(state, 0, STATE_SIZE)?;
         let Some((object, thread)) = current() else { return Ok(()) };
         check(process, &thread, "KeStackAttachProcess")?;
         let before = if thread.attached == process {
@@ -127,7 +127,7 @@ exports! {
         } else {
             thread.attached
         };
-        guest::write_u64(state.wrapping_add(STATE_PROCESS), before)?;
+        driver_mem::write_u64(state.wrapping_add(STATE_PROCESS), before)?;
         if before != UNCHANGED {
             see(object, process, thread.attachments + 1);
         }
@@ -136,7 +136,7 @@ exports! {
 
     /// `KeUnstackDetachProcess`.
     fn KeUnstackDetachProcess(state: u64) -> () [max APC_LEVEL] {
-        let before = guest::read_u64(state.wrapping_add(STATE_PROCESS))?;
+        let before = driver_mem::read_u64(state.wrapping_add(STATE_PROCESS))?;
         if before == UNCHANGED {
             return Ok(());
         }
@@ -144,7 +144,7 @@ exports! {
         let back = if before == OWN { thread.process } else { before };
         // Only the first attachment of several leaves the thread's own process.
         let fits = (before == OWN) == (thread.attachments == 1);
-        if thread.attachments == 0 || !fits || threads::process(back).is_none() {
+        if thread.attachments == 0 || !fits || thread_table::process(back).is_none() {
             return Err(Stop::bug_check(
                 INVALID_DETACH,
                 [state, thread.process, thread.attached, 0],

@@ -1,7 +1,7 @@
 //! Stopping the system on request.
 
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Stop, exports};
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Stop, exports};
 
 exports! {
     /// `KeBugCheckEx`.

@@ -2,16 +2,16 @@
 //! the driver's memory, which says in which state it is. No crash dump is written,
 //! so routines that add to one are registered and never called.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::callout::{Purpose, call_driver_for};
-use crate::kernel::cpu;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::layout::STACKS;
-use crate::kernel::mm::owed;
-use crate::kernel::routine::{Routine, note_registrar};
-use crate::kernel::seh::Context;
+use crate::host::context::Context;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::kernel_cell::Exclusive;
+use crate::host::memory_map::STACKS;
+use crate::host::routine::{Routine, note_registrar};
+use crate::host::upcall::{Purpose, call_driver_for};
+use crate::host::{cpu, driver_mem};
+use crate::kernel::mm::resource_ledger;
 
 /// Where the parts of a record are. The two kinds of records differ.
 #[derive(Debug)]
@@ -67,28 +67,28 @@ fn register(
     checksum: u64,
 ) -> Result<bool, Fault> {
     let at = record.wrapping_add(layout.state);
-    if guest::read_u8(at)? != state::EMPTY {
+    if driver_mem::read_u8(at)? != state::EMPTY {
         return Ok(false);
     }
     for (offset, value) in fields {
-        guest::write_u64(record.wrapping_add(*offset), *value)?;
+        driver_mem::write_u64(record.wrapping_add(*offset), *value)?;
     }
-    guest::write_u64(record.wrapping_add(layout.component), component)?;
-    guest::write_u64(
+    driver_mem::write_u64(record.wrapping_add(layout.component), component)?;
+    driver_mem::write_u64(
         record.wrapping_add(layout.checksum),
         checksum.wrapping_add(component),
     )?;
-    guest::write_u8(at, state::INSERTED)?;
+    driver_mem::write_u8(at, state::INSERTED)?;
     Ok(true)
 }
 
 /// Empties a record. Whether it was registered.
 fn deregister(record: u64, layout: &Layout) -> Result<bool, Fault> {
     let at = record.wrapping_add(layout.state);
-    if guest::read_u8(at)? != state::INSERTED {
+    if driver_mem::read_u8(at)? != state::INSERTED {
         return Ok(false);
     }
-    guest::write_u8(at, state::EMPTY)?;
+    driver_mem::write_u8(at, state::EMPTY)?;
     Ok(true)
 }
 
@@ -106,15 +106,15 @@ const ROOM: u64 = 0x800;
 /// Calls the routines: the system stops.
 pub fn run(context: &Context) {
     let stack = context.rsp();
-    if !STACKS.contains(stack) || guest::write_u64(stack - ROOM, 0).is_err() {
+    if !STACKS.contains(stack) || driver_mem::write_u64(stack - ROOM, 0).is_err() {
         return;
     }
     while let Some(record) = with(|records| (!records.is_empty()).then(|| records.remove(0))) {
         let call = || -> Result<(), Fault> {
-            let routine = guest::read_u64(record.wrapping_add(ROUTINE))?;
-            let buffer = guest::read_u64(record.wrapping_add(BUFFER))?;
-            let length = guest::read_u32(record.wrapping_add(LENGTH))?;
-            guest::write_u8(record.wrapping_add(PLAIN.state), state::STARTED)?;
+            let routine = driver_mem::read_u64(record.wrapping_add(ROUTINE))?;
+            let buffer = driver_mem::read_u64(record.wrapping_add(BUFFER))?;
+            let length = driver_mem::read_u32(record.wrapping_add(LENGTH))?;
+            driver_mem::write_u8(record.wrapping_add(PLAIN.state), state::STARTED)?;
             cpu::set_irql(HIGH_LEVEL);
             let arguments = [buffer, length.into()];
             let routine = Routine::new(routine, "bug check callback")
@@ -126,7 +126,7 @@ pub fn run(context: &Context) {
                 stack,
                 Some(*context),
             );
-            guest::write_u8(record.wrapping_add(PLAIN.state), state::FINISHED)
+            driver_mem::write_u8(record.wrapping_add(PLAIN.state), state::FINISHED)
         };
         // What is damaged is passed over.
         let _ = call();
@@ -142,7 +142,7 @@ exports! {
         let registered = register(record, &PLAIN, &fields, component, checksum)?;
         if registered {
             with(|records| records.insert(0, record));
-            owed::take(record, RULE, left("bug check callback", routine), call.return_address());
+            resource_ledger::take(record, RULE, left("bug check callback", routine), call.return_address());
             note_registrar(record, call.return_address());
         }
         Ok(registered)
@@ -152,7 +152,7 @@ exports! {
     fn KeDeregisterBugCheckCallback(record: u64) -> bool [max HIGH_LEVEL] {
         let removed = deregister(record, &PLAIN)?;
         with(|records| records.retain(|entry| *entry != record));
-        owed::give(record);
+        resource_ledger::give(record);
         Ok(removed)
     }
 
@@ -161,16 +161,16 @@ exports! {
         let at = record.wrapping_add(REASON.state);
         let registered = register(record, &REASON, &[(ROUTINE, routine)], component, routine.wrapping_add(reason.into()))?;
         if registered {
-            guest::write_u32(record.wrapping_add(WHY), reason)?;
-            guest::write_u8(at, state::INSERTED)?;
-            owed::take(record, RULE, left("bug check reason callback", routine), call.return_address());
+            driver_mem::write_u32(record.wrapping_add(WHY), reason)?;
+            driver_mem::write_u8(at, state::INSERTED)?;
+            resource_ledger::take(record, RULE, left("bug check reason callback", routine), call.return_address());
         }
         Ok(registered)
     }
 
     /// `KeDeregisterBugCheckReasonCallback`.
     fn KeDeregisterBugCheckReasonCallback(record: u64) -> bool [max HIGH_LEVEL] {
-        owed::give(record);
+        resource_ledger::give(record);
         Ok(deregister(record, &REASON)?)
     }
 }
@@ -178,7 +178,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, value};
+    use crate::kernel::test_support::{address_mut, value};
 
     #[test]
     fn records_say_in_which_state_they_are() {
@@ -186,21 +186,21 @@ mod tests {
         let at = address_mut(&mut record);
         let arguments = [at, 0x1000, 0x20, 5, 0x300];
         assert_eq!(value(KeRegisterBugCheckCallback, &arguments), 1);
-        assert_eq!(guest::read_u64(at + 0x30), Ok(0x1325), "the checksum");
-        assert_eq!(guest::read_u8(at + 0x38), Ok(state::INSERTED));
+        assert_eq!(driver_mem::read_u64(at + 0x30), Ok(0x1325), "the checksum");
+        assert_eq!(driver_mem::read_u8(at + 0x38), Ok(state::INSERTED));
         assert_eq!(value(KeRegisterBugCheckCallback, &arguments), 0);
         assert_eq!(value(KeDeregisterBugCheckCallback, &[at]), 1);
         assert_eq!(value(KeDeregisterBugCheckCallback, &[at]), 0);
-        assert_eq!(guest::read_u8(at + 0x38), Ok(state::EMPTY));
+        assert_eq!(driver_mem::read_u8(at + 0x38), Ok(state::EMPTY));
         let mut record = [0_u64; 6];
         let at = address_mut(&mut record);
         assert_eq!(
             value(KeRegisterBugCheckReasonCallback, &[at, 0x1000, 2, 0x300]),
             1
         );
-        assert_eq!(guest::read_u64(at + 0x20), Ok(0x1302));
+        assert_eq!(driver_mem::read_u64(at + 0x20), Ok(0x1302));
         assert_eq!(
-            guest::read_u64(at + 0x28),
+            driver_mem::read_u64(at + 0x28),
             Ok(0x1_0000_0002),
             "reason and state"
         );

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::config::Time;
+use crate::api::config::Time;
 
 /// Units of 100 ns in a second.
 pub const SECOND: u64 = 10_000_000;

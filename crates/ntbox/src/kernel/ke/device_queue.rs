@@ -5,11 +5,12 @@
 //! with it. Taking an entry from an empty queue makes it not busy again.
 
 use super::object;
-use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::list_walk::ListWalk;
-use crate::kernel::stop;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::kernel::base::list_walk::ListWalk;
+use crate::kernel::trap;
 
 /// Offsets in a `KDEVICE_QUEUE`.
 mod offset {
@@ -34,30 +35,30 @@ const SIZE: u16 = 0x28;
 
 /// Writes an empty queue that is not busy.
 pub fn initialize(queue: u64) -> Result<(), Fault> {
-    guest::write_u16(queue.wrapping_add(offset::TYPE), TYPE)?;
-    guest::write_u16(queue.wrapping_add(offset::SIZE), SIZE)?;
+    driver_mem::write_u16(queue.wrapping_add(offset::TYPE), TYPE)?;
+    driver_mem::write_u16(queue.wrapping_add(offset::SIZE), SIZE)?;
     object::initialize_list(queue.wrapping_add(offset::LIST))?;
-    guest::write_u64(queue.wrapping_add(offset::LOCK), 0)?;
-    guest::write_u64(queue.wrapping_add(offset::BUSY), 0)
+    driver_mem::write_u64(queue.wrapping_add(offset::LOCK), 0)?;
+    driver_mem::write_u64(queue.wrapping_add(offset::BUSY), 0)
 }
 
 /// Whether the queue is busy.
 fn busy(queue: u64) -> Result<bool, Fault> {
-    Ok(guest::read_u8(queue.wrapping_add(offset::BUSY))? != 0)
+    Ok(driver_mem::read_u8(queue.wrapping_add(offset::BUSY))? != 0)
 }
 
 fn set_busy(queue: u64, busy: bool) -> Result<(), Fault> {
-    guest::write_u8(queue.wrapping_add(offset::BUSY), u8::from(busy))
+    driver_mem::write_u8(queue.wrapping_add(offset::BUSY), u8::from(busy))
 }
 
 /// Queues an entry behind those with keys not above its own, or behind all
 /// without one. False, and the queue is busy, if it was not busy.
 pub fn insert(queue: u64, entry: u64, key: Option<u32>) -> Result<bool, Stop> {
     if let Some(key) = key {
-        guest::write_u32(entry.wrapping_add(entry::KEY), key)?;
+        driver_mem::write_u32(entry.wrapping_add(entry::KEY), key)?;
     }
     let inserted = busy(queue)?;
-    guest::write_u8(entry.wrapping_add(entry::INSERTED), u8::from(inserted))?;
+    driver_mem::write_u8(entry.wrapping_add(entry::INSERTED), u8::from(inserted))?;
     if !inserted {
         set_busy(queue, true)?;
         return Ok(false);
@@ -74,39 +75,39 @@ pub fn insert(queue: u64, entry: u64, key: Option<u32>) -> Result<bool, Stop> {
 /// The first entry whose key matches.
 fn find(head: u64, matches: impl Fn(u32) -> bool) -> Result<Option<u64>, Stop> {
     let mut walk = ListWalk::from(head);
-    let mut at = guest::read_u64(head)?;
+    let mut at = driver_mem::read_u64(head)?;
     while at != head {
         walk.visit(at)?;
-        if matches(guest::read_u32(at.wrapping_add(entry::KEY))?) {
+        if matches(driver_mem::read_u32(at.wrapping_add(entry::KEY))?) {
             return Ok(Some(at));
         }
-        at = guest::read_u64(at)?;
+        at = driver_mem::read_u64(at)?;
     }
     Ok(None)
 }
 
 /// Puts an entry in front of another one, or of the head.
 fn link(entry: u64, next: u64) -> Result<(), Fault> {
-    let previous = guest::read_u64(next.wrapping_add(entry::BACK))?;
-    guest::write_u64(entry, next)?;
-    guest::write_u64(entry.wrapping_add(entry::BACK), previous)?;
-    guest::write_u64(previous, entry)?;
-    guest::write_u64(next.wrapping_add(entry::BACK), entry)
+    let previous = driver_mem::read_u64(next.wrapping_add(entry::BACK))?;
+    driver_mem::write_u64(entry, next)?;
+    driver_mem::write_u64(entry.wrapping_add(entry::BACK), previous)?;
+    driver_mem::write_u64(previous, entry)?;
+    driver_mem::write_u64(next.wrapping_add(entry::BACK), entry)
 }
 
 fn unlink(entry: u64) -> Result<(), Fault> {
-    let next = guest::read_u64(entry)?;
-    let previous = guest::read_u64(entry.wrapping_add(entry::BACK))?;
-    guest::write_u64(previous, next)?;
-    guest::write_u64(next.wrapping_add(entry::BACK), previous)?;
-    guest::write_u8(entry.wrapping_add(entry::INSERTED), 0)
+    let next = driver_mem::read_u64(entry)?;
+    let previous = driver_mem::read_u64(entry.wrapping_add(entry::BACK))?;
+    driver_mem::write_u64(previous, next)?;
+    driver_mem::write_u64(next.wrapping_add(entry::BACK), previous)?;
+    driver_mem::write_u8(entry.wrapping_add(entry::INSERTED), 0)
 }
 
 /// Takes the first entry, or the first whose key is not below `key`, or the first
 /// of all if there is none; `None`, and the queue is not busy, if it is empty.
 pub fn remove(queue: u64, key: Option<u32>) -> Result<Option<u64>, Stop> {
     let head = queue.wrapping_add(offset::LIST);
-    let first = guest::read_u64(head)?;
+    let first = driver_mem::read_u64(head)?;
     if first == head {
         set_busy(queue, false)?;
         return Ok(None);
@@ -121,7 +122,7 @@ pub fn remove(queue: u64, key: Option<u32>) -> Result<Option<u64>, Stop> {
 
 /// Takes one entry out. False if it was not queued.
 pub fn remove_entry(entry: u64) -> Result<bool, Fault> {
-    let inserted = guest::read_u8(entry.wrapping_add(entry::INSERTED))? != 0;
+    let inserted = driver_mem::read_u8(entry.wrapping_add(entry::INSERTED))? != 0;
     if inserted {
         unlink(entry)?;
     }
@@ -134,7 +135,7 @@ fn check_busy(queue: u64, function: &str, caller: u64) -> Result<(), Fault> {
         let what = format!(
             "{function} was called for the device queue at {queue:#018x}, which is not busy"
         );
-        stop::violation("device-queue-not-busy", None, what, caller);
+        trap::violation("device-queue-not-busy", None, what, caller);
     }
     Ok(())
 }
@@ -184,7 +185,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, broken_rules, value};
+    use crate::kernel::test_support::{address_mut, broken_rules, value};
 
     #[test]
     fn entries_come_in_the_order_of_their_keys() {

@@ -7,16 +7,18 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::sched::{Spin, Spinning};
-use super::{attach, ipi, processor};
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::callout::{Purpose, call_driver_for};
+use super::{attach, ipi, processor, thread_table};
+use crate::host::context::Context;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::{Routine, note_registrar};
+use crate::host::upcall::{Purpose, call_driver_for};
+use crate::host::{cpu, driver_mem};
 use crate::kernel::ex::timer;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::routine::{Routine, note_registrar};
-use crate::kernel::seh::Context;
-use crate::kernel::{boot, cpu, stop, threads, tick};
+use crate::kernel::trap::clock_interrupt;
+use crate::kernel::{init, trap};
 
 /// Offsets in a KDPC.
 mod offset {
@@ -63,7 +65,7 @@ pub fn runs() -> bool {
 
 /// The processor that a DPC is for: its target, or this one.
 fn target(dpc: u64) -> Result<usize, Fault> {
-    let number = guest::read_u16(dpc.wrapping_add(offset::NUMBER))?;
+    let number = driver_mem::read_u16(dpc.wrapping_add(offset::NUMBER))?;
     let target = number.checked_sub(TARGETED).map(usize::from);
     Ok(target
         .filter(|target| *target < processor::count())
@@ -72,14 +74,14 @@ fn target(dpc: u64) -> Result<usize, Fault> {
 
 /// Queues a DPC. False if it is queued already.
 pub fn insert(dpc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
-    if guest::read_u64(dpc.wrapping_add(offset::QUEUED))? != 0 {
+    if driver_mem::read_u64(dpc.wrapping_add(offset::QUEUED))? != 0 {
         return Ok(false);
     }
-    guest::write_u64(dpc.wrapping_add(offset::ARGUMENT1), argument1)?;
-    guest::write_u64(dpc.wrapping_add(offset::ARGUMENT2), argument2)?;
-    guest::write_u64(dpc.wrapping_add(offset::LINK), 0)?;
-    guest::write_u64(dpc.wrapping_add(offset::QUEUED), dpc)?;
-    let importance = guest::read_u8(dpc.wrapping_add(offset::IMPORTANCE))?;
+    driver_mem::write_u64(dpc.wrapping_add(offset::ARGUMENT1), argument1)?;
+    driver_mem::write_u64(dpc.wrapping_add(offset::ARGUMENT2), argument2)?;
+    driver_mem::write_u64(dpc.wrapping_add(offset::LINK), 0)?;
+    driver_mem::write_u64(dpc.wrapping_add(offset::QUEUED), dpc)?;
+    let importance = driver_mem::read_u8(dpc.wrapping_add(offset::IMPORTANCE))?;
     let target = target(dpc)?;
     queues(|queues| {
         if importance == HIGH_IMPORTANCE {
@@ -91,7 +93,7 @@ pub fn insert(dpc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
     PENDING[target].store(true, Ordering::Relaxed);
     if target != cpu::index() && importance >= HIGH_IMPORTANCE {
         // The other processor is interrupted for it.
-        tick::postpone();
+        clock_interrupt::postpone();
     }
     Ok(true)
 }
@@ -120,7 +122,7 @@ pub fn deliver(origin: Option<Context>) {
 }
 
 fn run(dpc: u64, origin: Option<Context>) {
-    let read = |at: u64| guest::read_u64(dpc.wrapping_add(at));
+    let read = |at: u64| driver_mem::read_u64(dpc.wrapping_add(at));
     let fields = (|| {
         let fields = (
             read(offset::ROUTINE)?,
@@ -128,11 +130,11 @@ fn run(dpc: u64, origin: Option<Context>) {
             read(offset::ARGUMENT1)?,
             read(offset::ARGUMENT2)?,
         );
-        guest::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
+        driver_mem::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
         Ok::<_, Fault>(fields)
     })();
     let Ok((routine, context, first, second)) = fields else {
-        stop::bug_check(
+        trap::bug_check(
             0xc7,
             [1, dpc, 0, 0],
             format!("the DPC at {dpc:#018x} was queued and its memory is gone"),
@@ -167,7 +169,7 @@ fn run(dpc: u64, origin: Option<Context>) {
     RUNNING[cpu::index()].store(false, Ordering::Relaxed);
     let apcs_after = apc_counts();
     if apcs_after != apcs_before {
-        stop::bug_check(
+        trap::bug_check(
             0xc7,
             [4, routine, apcs_before, apcs_after],
             format!(
@@ -180,13 +182,13 @@ fn run(dpc: u64, origin: Option<Context>) {
     if after != DISPATCH_LEVEL {
         let what =
             format!("a DPC was called at IRQL {DISPATCH_LEVEL} and returned at IRQL {after}");
-        stop::violation_of(routine, "irql-not-restored", None, what);
+        trap::violation_of(routine, "irql-not-restored", None, what);
     }
 }
 
 /// In how many regions without APCs the current thread is.
 fn apc_counts() -> u64 {
-    threads::current().map_or(0, |thread| {
+    thread_table::current().map_or(0, |thread| {
         attach::apc_counts(thread.critical, thread.guarded)
     })
 }
@@ -198,7 +200,7 @@ pub fn stack_top() -> Option<u64> {
 
 fn stack() -> u64 {
     stack_top().unwrap_or_else(|| {
-        let made = boot::new_stack().unwrap_or_else(|reason| boot::abandon(&reason));
+        let made = init::new_stack().unwrap_or_else(|reason| init::abandon(&reason));
         STACKS[cpu::index()].store(made, Ordering::Relaxed);
         made
     })
@@ -223,30 +225,30 @@ fn flush(origin: Option<Context>) -> Result<(), Stop> {
 
 /// Writes a DPC that is not queued. Its link and its arguments stay what they were.
 pub fn initialize(dpc: u64, routine: u64, context: u64) -> Result<(), Fault> {
-    guest::write_u8(dpc, ORDINARY)?;
-    guest::write_u8(dpc.wrapping_add(offset::IMPORTANCE), MEDIUM_IMPORTANCE)?;
-    guest::write_u16(dpc.wrapping_add(offset::NUMBER), 0)?;
-    guest::write_u64(dpc.wrapping_add(offset::PROCESSOR_HISTORY), 0)?;
-    guest::write_u64(dpc.wrapping_add(offset::ROUTINE), routine)?;
-    guest::write_u64(dpc.wrapping_add(offset::CONTEXT), context)?;
-    guest::write_u64(dpc.wrapping_add(offset::QUEUED), 0)
+    driver_mem::write_u8(dpc, ORDINARY)?;
+    driver_mem::write_u8(dpc.wrapping_add(offset::IMPORTANCE), MEDIUM_IMPORTANCE)?;
+    driver_mem::write_u16(dpc.wrapping_add(offset::NUMBER), 0)?;
+    driver_mem::write_u64(dpc.wrapping_add(offset::PROCESSOR_HISTORY), 0)?;
+    driver_mem::write_u64(dpc.wrapping_add(offset::ROUTINE), routine)?;
+    driver_mem::write_u64(dpc.wrapping_add(offset::CONTEXT), context)?;
+    driver_mem::write_u64(dpc.wrapping_add(offset::QUEUED), 0)
 }
 
 /// Has a DPC run on a processor, which is interrupted for it.
 pub fn hurry_to(dpc: u64, number: u8) -> Result<(), Fault> {
-    guest::write_u8(dpc.wrapping_add(offset::IMPORTANCE), HIGH_IMPORTANCE)?;
+    driver_mem::write_u8(dpc.wrapping_add(offset::IMPORTANCE), HIGH_IMPORTANCE)?;
     let target = TARGETED + u16::from(number);
-    guest::write_u16(dpc.wrapping_add(offset::NUMBER), target)
+    driver_mem::write_u16(dpc.wrapping_add(offset::NUMBER), target)
 }
 
 /// Whether a DPC is queued.
 pub fn is_queued(dpc: u64) -> Result<bool, Fault> {
-    Ok(guest::read_u64(dpc.wrapping_add(offset::QUEUED))? != 0)
+    Ok(driver_mem::read_u64(dpc.wrapping_add(offset::QUEUED))? != 0)
 }
 
 /// The routine of a DPC, if its memory is there.
 pub fn routine_of(dpc: u64) -> Option<u64> {
-    guest::read_u64(dpc.wrapping_add(offset::ROUTINE)).ok()
+    driver_mem::read_u64(dpc.wrapping_add(offset::ROUTINE)).ok()
 }
 
 /// A DPC that is queued and lies in a range of addresses.
@@ -268,7 +270,7 @@ pub fn remove(dpc: u64) -> Result<bool, Fault> {
         length(queues) < before
     });
     if queued {
-        guest::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
+        driver_mem::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
     }
     Ok(queued)
 }
@@ -285,7 +287,7 @@ exports! {
     fn KeInitializeThreadedDpc<call>(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL] {
         note_registrar(dpc, call.return_address());
         initialize(dpc, routine, context)?;
-        Ok(guest::write_u8(dpc, THREADED)?)
+        Ok(driver_mem::write_u8(dpc, THREADED)?)
     }
 
     /// `KeInsertQueueDpc`: FALSE if it is queued already. Below `DISPATCH_LEVEL` it
@@ -306,7 +308,7 @@ exports! {
 
     /// `KeSetImportanceDpc`.
     fn KeSetImportanceDpc(dpc: u64, importance: u32) -> () [max HIGH_LEVEL] {
-        guest::write_u8(dpc.wrapping_add(offset::IMPORTANCE), u8::try_from(importance).unwrap_or(1))?;
+        driver_mem::write_u8(dpc.wrapping_add(offset::IMPORTANCE), u8::try_from(importance).unwrap_or(1))?;
         Ok(())
     }
 
@@ -318,9 +320,9 @@ exports! {
                  The DPC at {dpc:#018x} goes to the processor that queues it",
                 processor::active()
             );
-            stop::violation("dpc-processor", None, what, call.return_address());
+            trap::violation("dpc-processor", None, what, call.return_address());
         }
-        guest::write_u16(dpc.wrapping_add(offset::NUMBER), TARGETED + u16::from(number))?;
+        driver_mem::write_u16(dpc.wrapping_add(offset::NUMBER), TARGETED + u16::from(number))?;
         Ok(())
     }
 
@@ -329,7 +331,7 @@ exports! {
         /// `STATUS_INVALID_PARAMETER`.
         const INVALID_PARAMETER: u32 = 0xc000_000d;
         let Some(number) = processor::read_number(processor)? else { return Ok(INVALID_PARAMETER) };
-        guest::write_u16(dpc.wrapping_add(offset::NUMBER), TARGETED + u16::from(number))?;
+        driver_mem::write_u16(dpc.wrapping_add(offset::NUMBER), TARGETED + u16::from(number))?;
         Ok(0)
     }
 }

@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::sched::{Spin, Spinning};
 use super::{dpc, processor};
-use crate::kernel::call::Stop;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::cpu;
-use crate::kernel::guest;
-use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::seh::Context;
-use crate::kernel::stop;
+use crate::host::context::Context;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::{cpu, driver_mem};
+use crate::kernel::mm::pool;
+use crate::kernel::mm::pool::PoolKind;
+use crate::kernel::trap;
 
 /// Offsets in the block that a call is kept in: the processors that are not done, the
 /// barrier with the number of all processors behind it, and a DPC for each.
@@ -24,7 +23,7 @@ mod offset {
     pub const TOTAL: u64 = 0x0c;
     pub const DPCS: u64 = 0x10;
     pub const DPC_SIZE: u64 = 0x40;
-    pub const SIZE: u64 = DPCS + DPC_SIZE * crate::kernel::cpu::MAXIMUM as u64;
+    pub const SIZE: u64 = DPCS + DPC_SIZE * crate::host::cpu::MAXIMUM as u64;
 }
 
 /// Pool tag of that block.
@@ -61,7 +60,7 @@ fn wait_until(
         let spinning = spinning.get_or_insert_with(|| Spinning::on(spin));
         spinning.turn().map_err(|cause| {
             let what = format!("{}: {cause}", why());
-            Stop::bug_check(stop::HUNG, [1, 0, 0, 0], what)
+            Stop::bug_check(trap::HUNG, [1, 0, 0, 0], what)
         })?;
     }
     Ok(())
@@ -77,9 +76,9 @@ fn call_everywhere(routine: u64, context: u64, origin: Context) -> Result<(), St
     };
     UNDER_WAY.store(true, Ordering::Relaxed);
     let count = u8::try_from(processor::count()).unwrap_or(u8::MAX);
-    guest::write_u32(block + offset::OWING, count.into())?;
-    guest::write_u32(block + offset::BARRIER, count.into())?;
-    guest::write_u32(block + offset::TOTAL, count.into())?;
+    driver_mem::write_u32(block + offset::OWING, count.into())?;
+    driver_mem::write_u32(block + offset::BARRIER, count.into())?;
+    driver_mem::write_u32(block + offset::TOTAL, count.into())?;
     ARRIVED.store(0, Ordering::Relaxed);
     for number in 0..count {
         let at = block + offset::DPCS + offset::DPC_SIZE * u64::from(number);
@@ -88,7 +87,7 @@ fn call_everywhere(routine: u64, context: u64, origin: Context) -> Result<(), St
         dpc::insert(at, block + offset::OWING, block + offset::BARRIER)?;
     }
     dpc::deliver(Some(origin));
-    let owing = || guest::read_u32(block + offset::OWING);
+    let owing = || driver_mem::read_u32(block + offset::OWING);
     let why = || {
         format!(
             "KeGenericCallDpc waits for {} of {count} processors on which its routine has not called KeSignalCallDpcDone",
@@ -102,7 +101,7 @@ fn call_everywhere(routine: u64, context: u64, origin: Context) -> Result<(), St
 
 /// Waits until all processors are here. True on the one that comes last.
 fn meet(barrier: u64) -> Result<bool, Stop> {
-    let total = guest::read_u32(barrier.wrapping_add(offset::TOTAL - offset::BARRIER))?;
+    let total = driver_mem::read_u32(barrier.wrapping_add(offset::TOTAL - offset::BARRIER))?;
     let met = MEETINGS.load(Ordering::Relaxed);
     if ARRIVED.fetch_add(1, Ordering::Relaxed) + 1 == total {
         ARRIVED.store(0, Ordering::Relaxed);
@@ -130,8 +129,8 @@ exports! {
     /// `KeSignalCallDpcDone`: the routine is done on this processor. It is given
     /// `SystemArgument1`.
     fn KeSignalCallDpcDone(count: u64) -> () [max DISPATCH_LEVEL] {
-        let owing = guest::read_u32(count)?;
-        Ok(guest::write_u32(count, owing.wrapping_sub(1))?)
+        let owing = driver_mem::read_u32(count)?;
+        Ok(driver_mem::write_u32(count, owing.wrapping_sub(1))?)
     }
 
     /// `KeSignalCallDpcSynchronize`: returns when all processors have called it, TRUE on

@@ -5,9 +5,9 @@
 use nt_status::{STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
 
 use super::dpc;
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::call::{Return, Stop, exports};
-use crate::kernel::{cpu, guest};
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Return, Stop, exports};
+use crate::host::{cpu, driver_mem};
 
 /// Bytes of `KDPC_WATCHDOG_INFORMATION`.
 const WATCHDOG_INFORMATION: u64 = 0x14;
@@ -50,7 +50,7 @@ exports! {
         if !dpc::runs() && cpu::irql() < DISPATCH_LEVEL {
             return Ok(STATUS_UNSUCCESSFUL);
         }
-        guest::fill(information, 0, WATCHDOG_INFORMATION)?;
+        driver_mem::fill(information, 0, WATCHDOG_INFORMATION)?;
         Ok(STATUS_SUCCESS)
     }
 
@@ -68,7 +68,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, bug_check, call, processor, status, value};
+    use crate::kernel::test_support::{address_mut, bug_check, call, processor, status, value};
 
     #[test]
     fn watchdog_is_off_and_only_told_at_dispatch_level() {

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::processor;
 use super::sched::{Spin, Spinning};
-use crate::kernel::call::Stop;
-use crate::kernel::callout::{Purpose, call_driver_for};
-use crate::kernel::ob::Caller;
-use crate::kernel::{boot, cpu, stop};
+use crate::host::cpu;
+use crate::host::gate::Stop;
+use crate::host::upcall::{Purpose, call_driver_for};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::{init, trap};
 
 /// `IPI_LEVEL`.
 pub const IPI_LEVEL: u8 = 14;
@@ -75,7 +76,7 @@ fn wait_until(done: impl Fn() -> bool) -> Result<(), Stop> {
 /// time at `DISPATCH_LEVEL` stops Windows then (`DPC_WATCHDOG_VIOLATION`).
 pub fn locked_up(why: &str) -> Stop {
     Stop::bug_check(
-        stop::HUNG,
+        trap::HUNG,
         [1, 0, 0, 0],
         format!("no processor gets any further, for ever: {why}"),
     )
@@ -94,7 +95,7 @@ pub fn answer() {
     let context = CONTEXT.load(Ordering::Relaxed);
     let before = cpu::set_irql(IPI_LEVEL);
     if let Err(stop) = wait_until(all_are_there) {
-        stop::end(stop, &Caller::kernel(0));
+        trap::end(stop, &Caller::kernel(0));
     }
     call_driver_for(Purpose::Interrupt, routine, &[context], stack(), None);
     let after = cpu::set_irql(before);
@@ -102,7 +103,7 @@ pub fn answer() {
         let what = format!(
             "a routine was called on another processor at IRQL {IPI_LEVEL} and returned at IRQL {after}"
         );
-        stop::violation_of(routine, "irql-not-restored", None, what);
+        trap::violation_of(routine, "irql-not-restored", None, what);
     }
     OWING.fetch_and(!own, Ordering::Relaxed);
 }
@@ -110,7 +111,7 @@ pub fn answer() {
 fn stack() -> u64 {
     let slot = &STACKS[cpu::index()];
     if slot.load(Ordering::Relaxed) == 0 {
-        let made = boot::new_stack().unwrap_or_else(|reason| boot::abandon(&reason));
+        let made = init::new_stack().unwrap_or_else(|reason| init::abandon(&reason));
         slot.store(made, Ordering::Relaxed);
     }
     slot.load(Ordering::Relaxed)

@@ -1,10 +1,9 @@
 //! IRQL: the real number, which CR8 and these functions share.
 
-use super::held;
-use crate::kernel::call::Stop;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::cpu;
+use super::lock_owner;
+use crate::host::cpu;
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Stop, exports};
 
 /// The stop for an IRQL change in the wrong direction.
 fn wrong_way(code: u32, from: u8, to: u8, function: &str) -> Stop {
@@ -31,7 +30,7 @@ pub fn lower(new: u8, function: &str, caller: u64) -> Result<(), Stop> {
         // IRQL_NOT_LESS_OR_EQUAL.
         return Err(wrong_way(0x0a, old, new, function));
     }
-    held::check_lowered(new, caller);
+    lock_owner::check_lowered(new, caller);
     cpu::set_irql(new);
     Ok(())
 }

@@ -8,42 +8,38 @@ pub mod bugcheck_callback;
 pub mod clock;
 pub mod device_queue;
 pub mod dpc;
-mod facts;
 mod generic_dpc;
-pub mod guarded_mutex;
+mod global_queued_spinlock;
 pub mod hal_dispatch;
 mod hardware;
-pub mod held;
-mod initialized;
 pub mod ipi;
+pub mod irp_cancel_lock;
 pub mod irql;
-pub mod lock_order;
+pub mod kuser_shared_data;
+pub mod lock_owner;
 pub mod mutex;
 mod node;
-mod numbered_spinlock;
 pub mod object;
-pub mod pageable;
 pub mod priority;
 pub mod processor;
 pub mod queue;
 pub mod queued_spinlock;
 pub mod sched;
-pub mod schedule;
+pub mod seeded_schedule;
 pub mod spinlock;
 mod stack;
 #[cfg(test)]
 mod tests;
-pub mod thread;
-mod thread_hints;
+pub mod thread_hints;
+pub mod thread_table;
 pub mod timer;
 mod topology;
 pub mod wait;
-mod wait_next;
+mod wait_flag;
 
-pub use self::sched::HOST_DEPTH;
-use super::call::Export;
+use crate::host::gate::Export;
 
-/// All exports of the kernel proper.
+/// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
     apc::EXPORTS,
     attach::EXPORTS,
@@ -51,21 +47,19 @@ pub const TABLES: &[&[Export]] = &[
     bugcheck_callback::EXPORTS,
     device_queue::EXPORTS,
     dpc::EXPORTS,
-    facts::EXPORTS,
     generic_dpc::EXPORTS,
-    guarded_mutex::EXPORTS,
+    global_queued_spinlock::EXPORTS,
     hardware::EXPORTS,
+    irp_cancel_lock::EXPORTS,
     irql::EXPORTS,
     mutex::EXPORTS,
     node::EXPORTS,
-    numbered_spinlock::EXPORTS,
     priority::EXPORTS,
     processor::EXPORTS,
     queue::EXPORTS,
     queued_spinlock::EXPORTS,
     spinlock::EXPORTS,
     stack::EXPORTS,
-    thread::EXPORTS,
     thread_hints::EXPORTS,
     timer::EXPORTS,
     topology::EXPORTS,

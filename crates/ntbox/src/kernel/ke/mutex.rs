@@ -1,13 +1,13 @@
 //! Mutexes (KMUTEX) and mutants. A kernel mutex keeps normal kernel APCs from its
 //! owner, as a critical region does; a thread must not end while it holds one.
 
-use super::lock_order;
-use super::object::{self, Kind, offset};
+use super::object::{Kind, offset};
 use super::wait::signal_boosting;
-use super::wait_next;
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::{guest, threads};
+use super::{object, thread_table, wait_flag};
+use crate::host::driver_mem;
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::kernel::verifier::deadlock;
 
 /// `STATUS_MUTANT_NOT_OWNED`.
 const NOT_OWNED: u32 = 0xc000_0046;
@@ -20,10 +20,10 @@ fn initialize(va: u64, disables_apcs: bool) -> Result<(), Stop> {
     /// Bytes of a KMUTANT.
     const SIZE: u64 = 0x38;
     // Windows 10 clears all of it, and keeps no size in the header of this kind.
-    guest::fill(va, 0, SIZE)?;
-    lock_order::forget(va, SIZE);
+    driver_mem::fill(va, 0, SIZE)?;
+    deadlock::forget(va, SIZE);
     object::initialize(va, Kind::Mutant, 0, 1)?;
-    guest::write_u8(
+    driver_mem::write_u8(
         va.wrapping_add(offset::APC_DISABLE),
         u8::from(disables_apcs),
     )?;
@@ -32,13 +32,13 @@ fn initialize(va: u64, disables_apcs: bool) -> Result<(), Stop> {
 
 /// Whether holding a mutex keeps normal kernel APCs away.
 pub fn disables_apcs(va: u64) -> Result<bool, Stop> {
-    Ok(guest::read_u8(va.wrapping_add(offset::APC_DISABLE))? != 0)
+    Ok(driver_mem::read_u8(va.wrapping_add(offset::APC_DISABLE))? != 0)
 }
 
 /// The mutexes that a thread holds and that keep APCs away, as the end of a sentence
 /// about it.
 pub fn held_text(thread: u64) -> Option<String> {
-    let held = threads::mutants_of(thread).into_iter();
+    let held = thread_table::mutants_of(thread).into_iter();
     let held: Vec<String> = held
         .filter(|va| matches!(disables_apcs(*va), Ok(true)))
         .map(|va| format!("{va:#018x}"))
@@ -55,12 +55,12 @@ pub fn held_text(thread: u64) -> Option<String> {
 /// the thread that takes it.
 pub fn free(va: u64, owner: u64, abandoned: bool, increment: i32) -> Result<(), Stop> {
     object::set_state(va, 1)?;
-    guest::write_u64(va.wrapping_add(offset::OWNER), 0)?;
-    guest::write_u8(va.wrapping_add(offset::ABANDONED), u8::from(abandoned))?;
-    threads::mutant_released(owner, va);
-    lock_order::released(va);
+    driver_mem::write_u64(va.wrapping_add(offset::OWNER), 0)?;
+    driver_mem::write_u8(va.wrapping_add(offset::ABANDONED), u8::from(abandoned))?;
+    thread_table::mutant_released(owner, va);
+    deadlock::released(va);
     if disables_apcs(va)? {
-        threads::update(owner, |info| {
+        thread_table::update(owner, |info| {
             info.critical = info.critical.wrapping_sub(1);
         });
     }
@@ -69,10 +69,10 @@ pub fn free(va: u64, owner: u64, abandoned: bool, increment: i32) -> Result<(), 
 
 /// Releases it once; the signal state before.
 fn release(va: u64, increment: i32) -> Result<i32, Stop> {
-    let thread = threads::current_thread();
+    let thread = thread_table::current_thread();
     let before = object::state(va)?;
-    if guest::read_u64(va.wrapping_add(offset::OWNER))? != thread || before > 0 {
-        let abandoned = guest::read_u8(va.wrapping_add(offset::ABANDONED))? != 0;
+    if driver_mem::read_u64(va.wrapping_add(offset::OWNER))? != thread || before > 0 {
+        let abandoned = driver_mem::read_u8(va.wrapping_add(offset::ABANDONED))? != 0;
         return Err(Stop::raise(if abandoned { ABANDONED } else { NOT_OWNED }));
     }
     if before == 0 {
@@ -87,7 +87,7 @@ fn release(va: u64, increment: i32) -> Result<i32, Stop> {
 fn abandon(va: u64, increment: i32) -> Result<i32, Stop> {
     let before = object::state(va)?;
     if before < 1 {
-        let owner = guest::read_u64(va.wrapping_add(offset::OWNER))?;
+        let owner = driver_mem::read_u64(va.wrapping_add(offset::OWNER))?;
         free(va, owner, true, increment)?;
     }
     Ok(before)
@@ -103,7 +103,7 @@ exports! {
     fn KeInitializeMutant(va: u64, owned: bool) -> () [max HIGH_LEVEL] {
         initialize(va, false)?;
         if owned {
-            object::consume(va, threads::current_thread())?;
+            object::consume(va, thread_table::current_thread())?;
         }
         Ok(())
     }
@@ -112,14 +112,14 @@ exports! {
     /// if the thread does not own it.
     fn KeReleaseMutex<call>(va: u64, wait: bool) -> i32 [max DISPATCH_LEVEL] {
         let before = release(va, INCREMENT)?;
-        wait_next::promise(wait, "KeReleaseMutex", call.return_address());
+        wait_flag::promise(wait, "KeReleaseMutex", call.return_address());
         Ok(before)
     }
 
     /// `KeReleaseMutant`: abandons it if it is told to, whoever owns it.
     fn KeReleaseMutant<call>(va: u64, increment: i32, abandoned: bool, wait: bool) -> i32 [max DISPATCH_LEVEL] {
         let before = if abandoned { abandon(va, increment)? } else { release(va, increment)? };
-        wait_next::promise(wait, "KeReleaseMutant", call.return_address());
+        wait_flag::promise(wait, "KeReleaseMutant", call.return_address());
         Ok(before)
     }
 

@@ -4,9 +4,10 @@
 use nt_status::{STATUS_BUFFER_TOO_SMALL, STATUS_SUCCESS};
 
 use super::processor;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::HIGH_LEVEL;
 
 /// How many processors are in a node.
 fn count(node: u16) -> u16 {
@@ -20,8 +21,8 @@ fn count(node: u16) -> u16 {
 /// Writes the `GROUP_AFFINITY` of a node: its processors and their group.
 fn write_affinity(to: u64, node: u16) -> Result<(), Fault> {
     let mask = if node == 0 { processor::mask() } else { 0 };
-    guest::write_u64(to, mask)?;
-    guest::write_u64(to.wrapping_add(8), 0)
+    driver_mem::write_u64(to, mask)?;
+    driver_mem::write_u64(to.wrapping_add(8), 0)
 }
 
 exports! {
@@ -32,7 +33,7 @@ exports! {
             write_affinity(affinity, node)?;
         }
         if number != 0 {
-            guest::write_u16(number, count(node))?;
+            driver_mem::write_u16(number, count(node))?;
         }
         Ok(())
     }
@@ -40,7 +41,7 @@ exports! {
     /// `KeQueryNodeActiveAffinity2`: one affinity for each group, so one at most.
     fn KeQueryNodeActiveAffinity2(node: u16, affinities: u64, room: u16, required: u64) -> u32 [max HIGH_LEVEL] {
         let needed = u16::from(count(node) != 0);
-        guest::write_u16(required, needed)?;
+        driver_mem::write_u16(required, needed)?;
         if room < needed {
             return Ok(STATUS_BUFFER_TOO_SMALL);
         }
@@ -64,7 +65,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, status, value};
+    use crate::kernel::test_support::{address_mut, status, value};
 
     #[test]
     fn all_processors_are_in_node_0() {

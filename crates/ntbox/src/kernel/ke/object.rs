@@ -1,10 +1,10 @@
 //! Dispatcher objects: what threads can wait for. They lie in the driver's
 //! memory with the layout of Windows, and their signal state is there.
 
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::threads;
-
-use super::lock_order;
+use super::thread_table;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::kernel::verifier::deadlock;
 
 /// Kind of a dispatcher object, from the first byte of its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Kind {
 
     /// The kind of the object at `va`; `None` if it is not one.
     pub fn of(va: u64) -> Result<Option<Self>, Fault> {
-        Ok(Some(match guest::read_u8(va)? & 0x7f {
+        Ok(Some(match driver_mem::read_u8(va)? & 0x7f {
             0 => Self::NotificationEvent,
             1 => Self::SynchronizationEvent,
             2 => Self::Mutant,
@@ -102,41 +102,41 @@ pub const TIMER_INSERTED: u8 = 0x40;
 /// Writes a header: kind, size in bytes, signal state, no waiters. The flags of an
 /// event, which has none, stay what they were.
 pub fn initialize(va: u64, kind: Kind, size: u64, state: i32) -> Result<(), Fault> {
-    guest::write_u8(va, kind.number())?;
-    guest::write_u8(va.wrapping_add(1), 0)?;
-    guest::write_u8(
+    driver_mem::write_u8(va, kind.number())?;
+    driver_mem::write_u8(va.wrapping_add(1), 0)?;
+    driver_mem::write_u8(
         va.wrapping_add(offset::SIZE),
         u8::try_from(size / 4).unwrap_or(0),
     )?;
     if !matches!(kind, Kind::NotificationEvent | Kind::SynchronizationEvent) {
-        guest::write_u8(va.wrapping_add(offset::FLAGS), 0)?;
+        driver_mem::write_u8(va.wrapping_add(offset::FLAGS), 0)?;
     }
     set_state(va, state)?;
-    lock_order::initialized(va, size);
+    deadlock::initialized(va, size);
     initialize_list(va.wrapping_add(offset::WAIT_LIST))
 }
 
 /// Makes a list empty: both links point at its head.
 pub fn initialize_list(head: u64) -> Result<(), Fault> {
-    guest::write_u64(head, head)?;
-    guest::write_u64(head.wrapping_add(8), head)
+    driver_mem::write_u64(head, head)?;
+    driver_mem::write_u64(head.wrapping_add(8), head)
 }
 
 /// Signal state of an object.
 pub fn state(va: u64) -> Result<i32, Fault> {
-    guest::read_u32(va.wrapping_add(offset::STATE)).map(u32::cast_signed)
+    driver_mem::read_u32(va.wrapping_add(offset::STATE)).map(u32::cast_signed)
 }
 
 /// Sets the signal state of an object and nothing else.
 pub fn set_state(va: u64, state: i32) -> Result<(), Fault> {
-    guest::write_u32(va.wrapping_add(offset::STATE), state.cast_unsigned())
+    driver_mem::write_u32(va.wrapping_add(offset::STATE), state.cast_unsigned())
 }
 
 /// Whether a wait of the thread for this object would be over at once.
 pub fn is_signaled(va: u64, thread: u64) -> Result<bool, Fault> {
     let state = state(va)?;
     if Kind::of(va)? == Some(Kind::Mutant) {
-        return Ok(state > 0 || guest::read_u64(va.wrapping_add(offset::OWNER))? == thread);
+        return Ok(state > 0 || driver_mem::read_u64(va.wrapping_add(offset::OWNER))? == thread);
     }
     Ok(state > 0)
 }
@@ -150,13 +150,13 @@ pub fn consume(va: u64, thread: u64) -> Result<bool, Fault> {
         Some(Kind::Mutant) => {
             let before = state(va)?;
             set_state(va, before.wrapping_sub(1))?;
-            guest::write_u64(va.wrapping_add(offset::OWNER), thread)?;
-            if before > 0 && guest::read_u8(va.wrapping_add(offset::APC_DISABLE))? != 0 {
-                threads::update(thread, |info| info.critical += 1);
+            driver_mem::write_u64(va.wrapping_add(offset::OWNER), thread)?;
+            if before > 0 && driver_mem::read_u8(va.wrapping_add(offset::APC_DISABLE))? != 0 {
+                thread_table::update(thread, |info| info.critical += 1);
             }
-            let abandoned = guest::read_u8(va.wrapping_add(offset::ABANDONED))? != 0;
-            guest::write_u8(va.wrapping_add(offset::ABANDONED), 0)?;
-            threads::mutant_acquired(thread, va);
+            let abandoned = driver_mem::read_u8(va.wrapping_add(offset::ABANDONED))? != 0;
+            driver_mem::write_u8(va.wrapping_add(offset::ABANDONED), 0)?;
+            thread_table::mutant_acquired(thread, va);
             return Ok(abandoned);
         }
         _ => {}

@@ -2,11 +2,11 @@
 //! priority; a thread below the real-time priorities loses such a boost level by
 //! level, one for each quantum that it uses up.
 
-use super::sched;
-use super::thread::known;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::threads::{self, Thread};
+use super::thread_table::Thread;
+use super::{sched, thread_table};
+use crate::host::gate::exports;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::kernel::ps::system_thread::known;
 
 /// Base priority of the process System.
 const PROCESS_BASE: i32 = 8;
@@ -19,7 +19,7 @@ const QUANTUM: u32 = 16;
 
 /// Lifts a thread whose wait is over.
 pub fn boost(thread: u64, increment: i32) {
-    threads::update(thread, |info| {
+    thread_table::update(thread, |info| {
         let boosted = info.base.saturating_add(increment).min(LOW_REALTIME - 1);
         if info.priority < LOW_REALTIME && boosted > effective(info) {
             info.boosted = boosted;
@@ -30,7 +30,7 @@ pub fn boost(thread: u64, increment: i32) {
 
 /// Counts a clock tick against the quantum of the thread that runs.
 pub fn ticked(thread: u64) {
-    threads::update(thread, |info| {
+    thread_table::update(thread, |info| {
         info.ran += 1;
         info.ticks += 1;
         if info.ticks >= QUANTUM {
@@ -42,14 +42,14 @@ pub fn ticked(thread: u64) {
 
 /// The priority that a thread has now, 0 to 31; 0 if it is none.
 pub fn of(thread: u64) -> usize {
-    let priority = threads::thread(thread).map_or(0, |info| effective(&info));
+    let priority = thread_table::thread(thread).map_or(0, |info| effective(&info));
     usize::try_from(priority.clamp(0, HIGHEST)).unwrap_or(0)
 }
 
 /// Gives a thread a priority without a boost, at once; the one before. `None` if it
 /// is no thread.
 pub fn change(thread: u64, priority: i32) -> Option<i32> {
-    let before = threads::update(thread, |info| set(info, priority));
+    let before = thread_table::update(thread, |info| set(info, priority));
     sched::reprioritized(thread);
     before
 }
@@ -57,7 +57,7 @@ pub fn change(thread: u64, priority: i32) -> Option<i32> {
 /// Gives a thread a base priority, by an increment to that of its process, at once;
 /// the increment before. `None` if it is no thread.
 pub fn change_base(thread: u64, increment: i32) -> Option<i32> {
-    let before = threads::update(thread, |info| {
+    let before = thread_table::update(thread, |info| {
         let base = base_with(increment);
         set(info, base);
         std::mem::replace(&mut info.base, base)
@@ -95,7 +95,7 @@ exports! {
 
     /// `KeQueryPriorityThread`.
     fn KeQueryPriorityThread(thread: u64) -> i32 [max DISPATCH_LEVEL] {
-        known(threads::thread(thread).map(|info| effective(&info)), thread)
+        known(thread_table::thread(thread).map(|info| effective(&info)), thread)
     }
 
     /// `KeSetBasePriorityThread`: returns the increment before.
@@ -107,7 +107,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{processor, value};
+    use crate::kernel::test_support::{processor, value};
 
     fn priority_of(thread: u64) -> u64 {
         value(KeQueryPriorityThread, &[thread])
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn a_boost_counts_from_the_base_and_wears_off() {
         processor();
-        let thread = threads::create(0, true).expect("memory");
+        let thread = thread_table::create(0, true).expect("memory");
         assert_eq!(priority_of(thread), 8);
         boost(thread, 3);
         assert_eq!(priority_of(thread), 11);
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn setting_a_priority_ends_a_boost() {
         processor();
-        let thread = threads::create(0, true).expect("memory");
+        let thread = thread_table::create(0, true).expect("memory");
         boost(thread, 2);
         assert_eq!(value(KeSetPriorityThread, &[thread, 9]), 10);
         assert_eq!(priority_of(thread), 9);

@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
-use super::{ipi, sched};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::mm::owed;
-use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::ob::Caller;
-use crate::kernel::{cpu, threads};
+use super::{ipi, sched, thread_table};
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::{cpu, driver_mem};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::mm::pool::PoolKind;
+use crate::kernel::mm::{pool, resource_ledger};
 
 /// `ALL_PROCESSOR_GROUPS`.
 const ALL_GROUPS: u16 = 0xffff;
@@ -92,7 +92,7 @@ pub fn leave() {
 /// Gives the current thread an affinity, or takes it away if it is 0; the one
 /// before, 0 if there was none.
 fn set_affinity(affinity: u64) -> u64 {
-    let thread = threads::current_thread();
+    let thread = thread_table::current_thread();
     if affinity != 0 && affinity >> cpu::number() & 1 == 0 {
         LEAVES[cpu::index()].store(true, Ordering::Relaxed);
     }
@@ -111,26 +111,29 @@ fn is_valid(affinity: u64) -> bool {
 
 /// A `GROUP_AFFINITY`: the mask and the group.
 fn read_group(at: u64) -> Result<(u64, u16), Fault> {
-    Ok((guest::read_u64(at)?, guest::read_u16(at.wrapping_add(8))?))
+    Ok((
+        driver_mem::read_u64(at)?,
+        driver_mem::read_u16(at.wrapping_add(8))?,
+    ))
 }
 
 /// Writes a `GROUP_AFFINITY` of group 0.
 fn write_group(at: u64, mask: u64) -> Result<(), Fault> {
-    guest::write_u64(at, mask)?;
-    guest::write_u64(at.wrapping_add(8), 0)
+    driver_mem::write_u64(at, mask)?;
+    driver_mem::write_u64(at.wrapping_add(8), 0)
 }
 
 /// The processor of a `PROCESSOR_NUMBER`, if there is such a one.
 pub fn read_number(at: u64) -> Result<Option<u8>, Fault> {
-    let group = guest::read_u16(at)?;
-    let number = guest::read_u8(at.wrapping_add(2))?;
+    let group = driver_mem::read_u16(at)?;
+    let number = driver_mem::read_u8(at.wrapping_add(2))?;
     let known = group == 0 && u32::from(number) < active();
     Ok(known.then_some(number))
 }
 
 /// Writes a `PROCESSOR_NUMBER` of group 0.
 fn write_number(at: u64, number: u32) -> Result<(), Fault> {
-    guest::write_u32(at, number << 16)
+    driver_mem::write_u32(at, number << 16)
 }
 
 /// Handles of registrations that nothing ever happens to: processors come only at
@@ -144,7 +147,7 @@ fn register(kind: &str, routine: u64, caller: u64) -> u64 {
     let mut registrations = REGISTRATIONS.lock();
     registrations.insert(handle);
     let what = format!("the {kind} {routine:#018x} is not deregistered");
-    owed::take(handle, "processor-callback-left", what, caller);
+    resource_ledger::take(handle, "processor-callback-left", what, caller);
     handle
 }
 
@@ -153,7 +156,7 @@ fn deregister(handle: u64) -> bool {
     let mut registrations = REGISTRATIONS.lock();
     let known = registrations.remove(&handle);
     if known {
-        owed::give(handle);
+        resource_ledger::give(handle);
         pool::free(handle);
     }
     known
@@ -168,13 +171,13 @@ fn tell_existing(routine: u64, context: u64, caller: &Caller<'_>) -> Result<bool
     for number in 0..active() {
         // KeProcessorAddStartNotify, KeProcessorAddCompleteNotify.
         for state in [0, 1] {
-            guest::fill(change, 0, SIZE)?;
-            guest::write_u32(change, state)?;
-            guest::write_u32(change + 4, number)?;
-            guest::write_u8(change + 14, u8::try_from(number).unwrap_or(u8::MAX))?;
+            driver_mem::fill(change, 0, SIZE)?;
+            driver_mem::write_u32(change, state)?;
+            driver_mem::write_u32(change + 4, number)?;
+            driver_mem::write_u8(change + 14, u8::try_from(number).unwrap_or(u8::MAX))?;
             let status = change + 0x10;
             caller.call_on(change, routine, &[context, change, status]);
-            if guest::read_u32(status)?.cast_signed() < 0 {
+            if driver_mem::read_u32(status)?.cast_signed() < 0 {
                 return Ok(false);
             }
         }
@@ -208,7 +211,7 @@ exports! {
     /// `KeQueryActiveProcessorCount`.
     fn KeQueryActiveProcessorCount(affinity: u64) -> u32 [max DISPATCH_LEVEL] {
         if affinity != 0 {
-            guest::write_u64(affinity, mask())?;
+            driver_mem::write_u64(affinity, mask())?;
         }
         Ok(active())
     }
@@ -334,7 +337,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, status, value};
+    use crate::kernel::test_support::{address, address_mut, status, value};
 
     #[test]
     fn affinities_are_set_and_taken_back() {
@@ -389,12 +392,12 @@ mod tests {
     }
 
     extern "win64" fn on_processor(context: u64, change: u64, status: u64) {
-        let seen = guest::read_u32(context).expect("ours") * 10
-            + guest::read_u32(change).expect("ours")
+        let seen = driver_mem::read_u32(context).expect("ours") * 10
+            + driver_mem::read_u32(change).expect("ours")
             + 1;
-        guest::write_u32(context, seen).expect("ours");
+        driver_mem::write_u32(context, seen).expect("ours");
         if seen > 100 {
-            guest::write_u32(status, 0xc000_0001).expect("ours");
+            driver_mem::write_u32(status, 0xc000_0001).expect("ours");
         }
     }
 
@@ -406,7 +409,7 @@ mod tests {
         let handle = value(KeRegisterProcessorChangeCallback, &[routine, context, 1]);
         assert!(handle != 0);
         assert_eq!(
-            guest::read_u32(context),
+            driver_mem::read_u32(context),
             Ok(12),
             "it begins, and it is done"
         );

@@ -4,18 +4,17 @@
 
 use std::collections::BTreeMap;
 
-use super::apc::{self, Place};
-use super::object::{self, Kind};
-use super::processor;
-use super::sched::{self, Id, Woken};
+use super::apc::Place;
+use super::object::Kind;
+use super::sched::{Id, Woken};
 use super::wait::{Patience, TIMEOUT, check_blocking};
-use super::wait_next;
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ob::Caller;
-use crate::kernel::threads;
+use super::{apc, object, processor, sched, thread_table, wait_flag};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::call_context::Caller;
 
 /// Offsets in a KQUEUE.
 mod offset {
@@ -56,18 +55,18 @@ fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
 }
 
 fn current_count(queue: u64) -> Result<u32, Fault> {
-    guest::read_u32(queue.wrapping_add(offset::CURRENT_COUNT))
+    driver_mem::read_u32(queue.wrapping_add(offset::CURRENT_COUNT))
 }
 
 /// Changes the number of threads that run for a queue.
 fn count(queue: u64, change: i32) -> Result<(), Fault> {
     let now = current_count(queue)?.wrapping_add_signed(change);
-    guest::write_u32(queue.wrapping_add(offset::CURRENT_COUNT), now)
+    driver_mem::write_u32(queue.wrapping_add(offset::CURRENT_COUNT), now)
 }
 
 /// Whether one more thread may run for the queue.
 fn has_room(queue: u64) -> Result<bool, Fault> {
-    let most = guest::read_u32(queue.wrapping_add(offset::MAXIMUM_COUNT))?;
+    let most = driver_mem::read_u32(queue.wrapping_add(offset::MAXIMUM_COUNT))?;
     Ok(current_count(queue)? < most)
 }
 
@@ -88,12 +87,12 @@ fn hand_over(queue: u64, result: u64) -> Result<bool, Fault> {
 /// Takes the first entry out of the queue, if there is one.
 fn take_first(queue: u64) -> Result<Option<u64>, Stop> {
     let head = queue.wrapping_add(offset::ENTRIES);
-    let entry = guest::read_u64(head)?;
+    let entry = driver_mem::read_u64(head)?;
     if entry == head {
         return Ok(None);
     }
-    let next = guest::read_u64(entry)?;
-    let previous = guest::read_u64(entry.wrapping_add(8))?;
+    let next = driver_mem::read_u64(entry)?;
+    let previous = driver_mem::read_u64(entry.wrapping_add(8))?;
     if next == 0 || previous == 0 {
         return Err(Stop::bug_check(
             0x96,
@@ -103,9 +102,9 @@ fn take_first(queue: u64) -> Result<Option<u64>, Stop> {
             ),
         ));
     }
-    guest::write_u64(previous, next)?;
-    guest::write_u64(next.wrapping_add(8), previous)?;
-    guest::write_u64(entry, 0)?;
+    driver_mem::write_u64(previous, next)?;
+    driver_mem::write_u64(next.wrapping_add(8), previous)?;
+    driver_mem::write_u64(entry, 0)?;
     object::set_state(queue, object::state(queue)?.wrapping_sub(1))?;
     Ok(Some(entry))
 }
@@ -115,19 +114,19 @@ fn take_first(queue: u64) -> Result<Option<u64>, Stop> {
 fn insert(queue: u64, entry: u64, at_head: bool) -> Result<i32, Stop> {
     let before = object::state(queue)?;
     if has_room(queue)? && hand_over(queue, entry)? {
-        guest::write_u64(entry, 0)?;
+        driver_mem::write_u64(entry, 0)?;
         return Ok(before);
     }
     let head = queue.wrapping_add(offset::ENTRIES);
     let (previous, next) = if at_head {
-        (head, guest::read_u64(head)?)
+        (head, driver_mem::read_u64(head)?)
     } else {
-        (guest::read_u64(head.wrapping_add(8))?, head)
+        (driver_mem::read_u64(head.wrapping_add(8))?, head)
     };
-    guest::write_u64(entry, next)?;
-    guest::write_u64(entry.wrapping_add(8), previous)?;
-    guest::write_u64(previous, entry)?;
-    guest::write_u64(next.wrapping_add(8), entry)?;
+    driver_mem::write_u64(entry, next)?;
+    driver_mem::write_u64(entry.wrapping_add(8), previous)?;
+    driver_mem::write_u64(previous, entry)?;
+    driver_mem::write_u64(next.wrapping_add(8), entry)?;
     object::set_state(queue, before.wrapping_add(1))?;
     Ok(before)
 }
@@ -192,18 +191,18 @@ fn wait_key(id: Id) -> u64 {
 }
 
 fn is_run_down(queue: u64) -> Result<bool, Fault> {
-    Ok(guest::read_u8(queue.wrapping_add(offset::CONTROL_FLAGS))? & 1 != 0)
+    Ok(driver_mem::read_u8(queue.wrapping_add(offset::CONTROL_FLAGS))? & 1 != 0)
 }
 
 /// Takes an entry for the current thread, waiting if need be: its address, or a
 /// status.
 fn remove(queue: u64, mode: u8, patience: Patience, caller: Caller<'_>) -> Result<u64, Stop> {
-    wait_next::begin();
+    wait_flag::begin();
     check_blocking(queue, patience)?;
     if is_run_down(queue)? {
         return Ok(ABANDONED);
     }
-    let thread = threads::current_thread();
+    let thread = thread_table::current_thread();
     if with(|state| state.of_thread.get(&thread).copied()) == Some(queue) {
         count(queue, -1)?;
     } else {
@@ -282,13 +281,13 @@ fn wait(
 /// Empties a queue for good; its first entry, to which the others are linked.
 fn run_down(queue: u64) -> Result<u64, Stop> {
     let flags = queue.wrapping_add(offset::CONTROL_FLAGS);
-    guest::write_u8(flags, guest::read_u8(flags)? | 1)?;
+    driver_mem::write_u8(flags, driver_mem::read_u8(flags)? | 1)?;
     let head = queue.wrapping_add(offset::ENTRIES);
-    let first = guest::read_u64(head)?;
+    let first = driver_mem::read_u64(head)?;
     if first != head {
-        let last = guest::read_u64(head.wrapping_add(8))?;
-        guest::write_u64(last, first)?;
-        guest::write_u64(first.wrapping_add(8), last)?;
+        let last = driver_mem::read_u64(head.wrapping_add(8))?;
+        driver_mem::write_u64(last, first)?;
+        driver_mem::write_u64(first.wrapping_add(8), last)?;
     }
     with(|state| state.of_thread.retain(|_, of| *of != queue));
     while hand_over(queue, ABANDONED)? {}
@@ -304,8 +303,8 @@ exports! {
         object::initialize_list(queue.wrapping_add(offset::THREADS))?;
         let processors = processor::active();
         let most = if count == 0 { processors } else { count };
-        guest::write_u32(queue.wrapping_add(offset::CURRENT_COUNT), 0)?;
-        guest::write_u32(queue.wrapping_add(offset::MAXIMUM_COUNT), most)?;
+        driver_mem::write_u32(queue.wrapping_add(offset::CURRENT_COUNT), 0)?;
+        driver_mem::write_u32(queue.wrapping_add(offset::MAXIMUM_COUNT), most)?;
         Ok(())
     }
 

@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use super::held::{self, Held, Mode};
-use super::ipi;
-use super::lock_order::{self, Class};
+use super::lock_owner::{Held, Mode};
 use super::sched::{Spin, Spinning};
 use super::spinlock::{already_owned, at_dispatch, lower, not_owned, raise, rule};
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::{cpu, guest};
+use super::{ipi, lock_owner};
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::{cpu, driver_mem};
+use crate::kernel::verifier::deadlock;
+use crate::kernel::verifier::deadlock::Class;
 
 /// Offsets in a `KLOCK_QUEUE_HANDLE`.
 mod offset {
@@ -40,25 +41,25 @@ fn waiting<T>(work: impl FnOnce(&mut BTreeMap<u64, Held>) -> T) -> T {
 
 /// Takes a lock through a handle; `old` is the IRQL that its release restores.
 fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Result<(), Stop> {
-    guest::write_u64(handle.wrapping_add(offset::NEXT), 0)?;
-    guest::write_u64(handle.wrapping_add(offset::LOCK), lock)?;
-    guest::write_u8(handle.wrapping_add(offset::OLD_IRQL), old)?;
-    lock_order::wanted(lock, Class::SpinLock, caller);
-    let last = guest::compare_exchange_u64(lock, 0, handle)?;
+    driver_mem::write_u64(handle.wrapping_add(offset::NEXT), 0)?;
+    driver_mem::write_u64(handle.wrapping_add(offset::LOCK), lock)?;
+    driver_mem::write_u8(handle.wrapping_add(offset::OLD_IRQL), old)?;
+    deadlock::wanted(lock, Class::SpinLock, caller);
+    let last = driver_mem::compare_exchange_u64(lock, 0, handle)?;
     if last == 0 {
-        held::add(lock, Mode::Queued, caller);
-        lock_order::taken(lock, Class::SpinLock, caller);
+        lock_owner::add(lock, Mode::Queued, caller);
+        deadlock::taken(lock, Class::SpinLock, caller);
         return Ok(());
     }
     let here = cpu::number();
     let elsewhere = |held: Held| held.mode == Mode::Queued && held.processor != here;
-    if !held::find(lock).is_some_and(elsewhere) {
+    if !lock_owner::find(lock).is_some_and(elsewhere) {
         return Err(already_owned(lock, last, function));
     }
     // The kernel is not interrupted, so these need not be one step.
-    guest::write_u64(last.wrapping_add(offset::NEXT), handle)?;
-    guest::write_u64(handle.wrapping_add(offset::LOCK), lock | WAITS)?;
-    guest::write_u64(lock, handle)?;
+    driver_mem::write_u64(last.wrapping_add(offset::NEXT), handle)?;
+    driver_mem::write_u64(handle.wrapping_add(offset::LOCK), lock | WAITS)?;
+    driver_mem::write_u64(lock, handle)?;
     let held = Held {
         lock,
         mode: Mode::Queued,
@@ -68,34 +69,34 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
     };
     waiting(|waiting| waiting.insert(handle, held));
     let spinning = Spinning::on(Spin::Lock { lock, caller });
-    while guest::read_u64(handle.wrapping_add(offset::LOCK))? & WAITS != 0 {
+    while driver_mem::read_u64(handle.wrapping_add(offset::LOCK))? & WAITS != 0 {
         spinning.turn().map_err(|why| ipi::locked_up(&why))?;
     }
-    lock_order::taken(lock, Class::SpinLock, caller);
+    deadlock::taken(lock, Class::SpinLock, caller);
     Ok(())
 }
 
 /// Gives back the lock of a handle; returns its address and what was known.
 fn release(handle: u64, function: &str) -> Result<(u64, Option<Held>), Stop> {
-    let lock = guest::read_u64(handle.wrapping_add(offset::LOCK))?;
+    let lock = driver_mem::read_u64(handle.wrapping_add(offset::LOCK))?;
     if lock == 0 || lock & WAITS != 0 {
         return Err(mismatch(lock, handle, 0, function));
     }
-    match guest::compare_exchange_u64(lock, handle, 0)? {
+    match driver_mem::compare_exchange_u64(lock, handle, 0)? {
         word if word == handle => {
-            lock_order::released(lock);
-            Ok((lock, held::remove(lock)))
+            deadlock::released(lock);
+            Ok((lock, lock_owner::remove(lock)))
         }
         0 => Err(not_owned(lock, function)),
         word => {
-            let next = guest::read_u64(handle.wrapping_add(offset::NEXT))?;
+            let next = driver_mem::read_u64(handle.wrapping_add(offset::NEXT))?;
             let Some(waiter) = waiting(|waiting| waiting.remove(&next)) else {
                 return Err(mismatch(lock, handle, word, function));
             };
-            let held = held::remove(lock);
-            lock_order::released(lock);
-            held::insert(waiter);
-            guest::write_u64(next.wrapping_add(offset::LOCK), lock)?;
+            let held = lock_owner::remove(lock);
+            deadlock::released(lock);
+            lock_owner::insert(waiter);
+            driver_mem::write_u64(next.wrapping_add(offset::LOCK), lock)?;
             Ok((lock, held))
         }
     }
@@ -127,7 +128,7 @@ fn raise_and_acquire(
 /// Gives the lock back and goes back to the IRQL before it was taken.
 fn release_and_lower(handle: u64, function: &str, caller: u64) -> Result<(), Stop> {
     let (lock, held) = release(handle, function)?;
-    let old = guest::read_u8(handle.wrapping_add(offset::OLD_IRQL))?;
+    let old = driver_mem::read_u8(handle.wrapping_add(offset::OLD_IRQL))?;
     lower(old, function, held, lock, caller)
 }
 
@@ -177,7 +178,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, bug_check, call, processor, value};
+    use crate::kernel::test_support::{address_mut, bug_check, call, processor, value};
 
     #[test]
     fn the_lock_names_its_holders_handle_and_the_handle_the_irql() {
@@ -186,10 +187,10 @@ mod tests {
         let (mut word, mut handle) = (0_u64, [u64::MAX; 3]);
         let (lock, at) = (address_mut(&mut word), address_mut(&mut handle));
         value(KeAcquireInStackQueuedSpinLock, &[lock, at]);
-        assert_eq!((cpu::irql(), guest::read_u64(lock)), (2, Ok(at)));
-        assert_eq!(guest::read_u8(at + offset::OLD_IRQL), Ok(1));
+        assert_eq!((cpu::irql(), driver_mem::read_u64(lock)), (2, Ok(at)));
+        assert_eq!(driver_mem::read_u8(at + offset::OLD_IRQL), Ok(1));
         value(KeReleaseInStackQueuedSpinLock, &[at]);
-        assert_eq!((cpu::irql(), guest::read_u64(lock)), (1, Ok(0)));
+        assert_eq!((cpu::irql(), driver_mem::read_u64(lock)), (1, Ok(0)));
         assert_eq!(
             bug_check(call(KeReleaseInStackQueuedSpinLock, &[at])).code,
             0x10
@@ -206,7 +207,7 @@ mod tests {
         value(KeAcquireInStackQueuedSpinLock, &[lock, handle]);
         let stop = bug_check(call(KeReleaseInStackQueuedSpinLock, &[other]));
         assert_eq!((stop.code, stop.parameters[0]), (0xc4, 0x1009));
-        guest::write_u64(other + offset::LOCK, lock).expect("it is ours");
+        driver_mem::write_u64(other + offset::LOCK, lock).expect("it is ours");
         let stop = bug_check(call(KeReleaseInStackQueuedSpinLock, &[other]));
         assert_eq!((stop.code, stop.parameters[0]), (0xc4, 0x1009));
         assert_eq!(

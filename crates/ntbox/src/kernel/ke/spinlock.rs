@@ -9,13 +9,15 @@
 //!
 //! [`queued_spinlock`]: super::queued_spinlock
 
-use super::held::{self, Mode};
-use super::lock_order::{self, Class};
+use super::lock_owner::Mode;
 use super::sched::{Spin, Spinning};
-use super::{ipi, irql};
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::{cpu, guest, stop};
+use super::{ipi, irql, lock_owner};
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::{cpu, driver_mem};
+use crate::kernel::trap;
+use crate::kernel::verifier::deadlock;
+use crate::kernel::verifier::deadlock::Class;
 
 /// The IRQL at which the system's own synchronisation runs, on x64.
 const SYNCH_LEVEL: u8 = 12;
@@ -43,7 +45,7 @@ fn wrong_irql(rule: u64, function: &str, lock: u64, wanted: &str, caller: u64) {
     let what = format!(
         "{function} was called for {lock:#018x} at IRQL {irql}; it must be {wanted} DISPATCH_LEVEL"
     );
-    stop::violation("spin-lock-irql", Some((0xc4, rule)), what, caller);
+    trap::violation("spin-lock-irql", Some((0xc4, rule)), what, caller);
 }
 
 /// Raises the IRQL for a lock and returns the one before.
@@ -67,7 +69,7 @@ pub(in crate::kernel) fn at_dispatch(rule: u64, function: &str, lock: u64, calle
 pub(in crate::kernel) fn lower(
     new: u8,
     function: &str,
-    held: Option<held::Held>,
+    held: Option<lock_owner::Held>,
     lock: u64,
     caller: u64,
 ) -> Result<(), Stop> {
@@ -85,9 +87,9 @@ pub(in crate::kernel) fn lower(
 
 /// The stop for a lock that will never be free.
 pub(in crate::kernel) fn already_owned(lock: u64, word: u64, function: &str) -> Stop {
-    let why = held::find(lock).map_or_else(
+    let why = lock_owner::find(lock).map_or_else(
         || format!("it holds {word:#x}, and nobody has acquired it: it was never initialised, or was overwritten"),
-        held::taken_by,
+        lock_owner::taken_by,
     );
     Stop::bug_check(
         0x0f,
@@ -110,7 +112,7 @@ pub(in crate::kernel) fn acquire_by(
     let spinning = Spinning::on(Spin::Lock { lock, caller });
     loop {
         let here = cpu::number();
-        if held::find(lock).is_none_or(|held| held.processor == here) {
+        if lock_owner::find(lock).is_none_or(|held| held.processor == here) {
             return Err(already_owned(lock, word()?, function));
         }
         spinning.turn().map_err(|why| ipi::locked_up(&why))?;
@@ -131,27 +133,30 @@ pub(in crate::kernel) fn not_owned(lock: u64, function: &str) -> Stop {
 
 /// Takes a free lock at the current IRQL. False if it is held.
 pub(in crate::kernel) fn try_acquire(lock: u64, caller: u64) -> Result<bool, Stop> {
-    let free = guest::compare_exchange_u64(lock, FREE, HELD)? == FREE;
+    let free = driver_mem::compare_exchange_u64(lock, FREE, HELD)? == FREE;
     if free {
-        held::add(lock, Mode::Ordinary, caller);
-        lock_order::taken(lock, Class::SpinLock, caller);
+        lock_owner::add(lock, Mode::Ordinary, caller);
+        deadlock::taken(lock, Class::SpinLock, caller);
     }
     Ok(free)
 }
 
 /// Takes a lock at the current IRQL.
 pub(in crate::kernel) fn acquire(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
-    let word = || Ok(guest::read_u64(lock)?);
-    lock_order::wanted(lock, Class::SpinLock, caller);
+    let word = || Ok(driver_mem::read_u64(lock)?);
+    deadlock::wanted(lock, Class::SpinLock, caller);
     acquire_by(lock, function, caller, word, || try_acquire(lock, caller))
 }
 
 /// Gives a lock back, at any IRQL; returns what was known of it.
-pub(in crate::kernel) fn release(lock: u64, function: &str) -> Result<Option<held::Held>, Stop> {
-    match guest::compare_exchange_u64(lock, HELD, FREE)? {
+pub(in crate::kernel) fn release(
+    lock: u64,
+    function: &str,
+) -> Result<Option<lock_owner::Held>, Stop> {
+    match driver_mem::compare_exchange_u64(lock, HELD, FREE)? {
         HELD => {
-            lock_order::released(lock);
-            Ok(held::remove(lock))
+            deadlock::released(lock);
+            Ok(lock_owner::remove(lock))
         }
         FREE => Err(not_owned(lock, function)),
         word => Err(Stop::bug_check(
@@ -180,8 +185,8 @@ fn release_and_lower(lock: u64, new: u8, function: &str, caller: u64) -> Result<
 exports! {
     /// `KeInitializeSpinLock`: exported since Windows 8, inline before.
     fn KeInitializeSpinLock(lock: u64) -> () [max HIGH_LEVEL] {
-        guest::write_u64(lock, FREE)?;
-        lock_order::forget(lock, 8);
+        driver_mem::write_u64(lock, FREE)?;
+        deadlock::forget(lock, 8);
         Ok(())
     }
 
@@ -234,14 +239,16 @@ exports! {
 
     /// `KeTestSpinLock`: whether the lock is free.
     fn KeTestSpinLock(lock: u64) -> bool [max HIGH_LEVEL] {
-        Ok(guest::read_u64(lock)? == FREE)
+        Ok(driver_mem::read_u64(lock)? == FREE)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, broken_rules, bug_check, call, processor, value};
+    use crate::kernel::test_support::{
+        address_mut, broken_rules, bug_check, call, processor, value,
+    };
 
     #[test]
     fn acquiring_raises_and_releasing_goes_back() {
@@ -252,11 +259,11 @@ mod tests {
         value(KeInitializeSpinLock, &[lock]);
         assert_eq!(value(KeTestSpinLock, &[lock]), 1);
         assert_eq!(value(KeAcquireSpinLockRaiseToDpc, &[lock]), 1);
-        assert_eq!((cpu::irql(), guest::read_u64(lock)), (2, Ok(1)));
+        assert_eq!((cpu::irql(), driver_mem::read_u64(lock)), (2, Ok(1)));
         assert_eq!(value(KeTestSpinLock, &[lock]), 0);
         assert_eq!(value(KeTryToAcquireSpinLockAtDpcLevel, &[lock]), 0);
         value(KeReleaseSpinLock, &[lock, 1]);
-        assert_eq!((cpu::irql(), guest::read_u64(lock)), (1, Ok(0)));
+        assert_eq!((cpu::irql(), driver_mem::read_u64(lock)), (1, Ok(0)));
         assert_eq!(broken_rules(), [""; 0]);
         cpu::set_irql(0);
     }
@@ -305,7 +312,7 @@ mod tests {
             super::super::queued_spinlock::KeReleaseInStackQueuedSpinLockFromDpcLevel,
             &[handle],
         );
-        assert_eq!(guest::read_u64(lock), Ok(0));
+        assert_eq!(driver_mem::read_u64(lock), Ok(0));
         cpu::set_irql(0);
     }
 
@@ -315,7 +322,7 @@ mod tests {
         let mut word = 0_u64;
         let lock = address_mut(&mut word);
         let code = || {
-            crate::kernel::testing::violations()
+            crate::kernel::test_support::violations()
                 .pop()
                 .and_then(|violation| violation.verifier)
         };

@@ -2,12 +2,14 @@
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS};
 
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::call::{Call, exports};
-use crate::kernel::ke::HOST_DEPTH;
-use crate::kernel::layout::PAGE_SIZE;
-use crate::kernel::ob::Caller;
-use crate::kernel::{boot, callout, cpu, mm, threads};
+use super::thread_table;
+use crate::host::context_switch::HOST_DEPTH;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::host::gate::{Call, exports};
+use crate::host::memory_map::PAGE_SIZE;
+use crate::host::{cpu, upcall};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::{init, mm};
 
 /// `MAXIMUM_EXPANSION_SIZE`: a large kernel stack without half a page.
 const MAXIMUM: u64 = 0x1_2000 - PAGE_SIZE / 2;
@@ -23,8 +25,8 @@ fn call_out(call: &Call<'_>, routine: u64, parameter: u64, size: u64) -> u32 {
     if size > MAXIMUM {
         return STATUS_INVALID_PARAMETER_3;
     }
-    let thread = threads::current_thread();
-    let own = threads::thread(thread).map_or((0, 0), |info| info.stack);
+    let thread = thread_table::current_thread();
+    let own = thread_table::thread(thread).map_or((0, 0), |info| info.stack);
     let top = call.frame().rsp;
     let caller = Caller::of(call);
     let room = top.saturating_sub(own.0);
@@ -33,16 +35,16 @@ fn call_out(call: &Call<'_>, routine: u64, parameter: u64, size: u64) -> u32 {
         return STATUS_SUCCESS;
     }
     // Each of these stretches takes some of the host's stack, too.
-    if callout::host_depth() > HOST_DEPTH / 2 {
+    if upcall::host_depth() > HOST_DEPTH / 2 {
         return STATUS_NO_MEMORY;
     }
-    let Ok(high) = boot::new_stack_of(size + RESERVE) else {
+    let Ok(high) = init::new_stack_of(size + RESERVE) else {
         return STATUS_NO_MEMORY;
     };
     let low = high - (size + RESERVE).next_multiple_of(PAGE_SIZE);
-    threads::update(thread, |info| info.stack = (low, high));
+    thread_table::update(thread, |info| info.stack = (low, high));
     caller.call_on(high, routine, &[parameter]);
-    threads::update(thread, |info| info.stack = own);
+    thread_table::update(thread, |info| info.stack = own);
     mm::with(|memory| memory.unmap_and_release(low));
     STATUS_SUCCESS
 }

@@ -4,7 +4,7 @@ use super::dpc::KeInitializeDpc;
 use super::mutex::{KeInitializeMutant, KeInitializeMutex};
 use super::timer::KeInitializeTimerEx;
 use super::wait::KeInitializeEvent;
-use crate::kernel::testing::{address_mut, value};
+use crate::kernel::test_support::{address_mut, value};
 
 /// What the memory has before.
 const PATTERN: u64 = 0x5555_5555_5555_5555;

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use nt_status::{STATUS_NO_YIELD_PERFORMED, STATUS_SUCCESS};
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::ke::{processor, sched, thread};
-use crate::kernel::threads;
+use super::{processor, sched, thread_table};
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::ps::system_thread;
 
 /// What was said of a thread.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,7 +31,7 @@ exports! {
     /// `KeSetIdealProcessorThread`: the one before; a processor that there is not
     /// changes nothing. No thread is kept on its ideal processor here.
     fn KeSetIdealProcessorThread(object: u64, number: u8) -> u8 [max DISPATCH_LEVEL] {
-        thread::known(threads::thread(object), object)?;
+        system_thread::known(thread_table::thread(object), object)?;
         let mut all = HINTS.lock();
         let hints = all.entry(object).or_default();
         let before = hints.ideal_processor;
@@ -50,7 +50,7 @@ exports! {
     /// a thread must not end while its own may not.
     fn KeSetKernelStackSwapEnable(enable: bool) -> bool [max APC_LEVEL] {
         let mut all = HINTS.lock();
-        let hints = all.entry(threads::current_thread()).or_default();
+        let hints = all.entry(thread_table::current_thread()).or_default();
         Ok(!std::mem::replace(&mut hints.stack_stays, !enable))
     }
 }

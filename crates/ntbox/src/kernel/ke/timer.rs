@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::object::{self, Kind};
-use super::{apc, clock, dpc, wait};
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::routine::note_registrar;
-use crate::kernel::{stop, tick};
+use super::object::Kind;
+use super::{apc, clock, dpc, object, wait};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::note_registrar;
+use crate::kernel::trap;
+use crate::kernel::trap::clock_interrupt;
 
 /// Offsets in a KTIMER.
 mod offset {
@@ -54,7 +56,7 @@ pub fn active() -> Vec<u64> {
 
 /// The routine that a timer's DPC calls, if it has one and both are there.
 pub fn routine_of(timer: u64) -> Option<u64> {
-    let dpc = guest::read_u64(timer.wrapping_add(offset::DPC)).ok()?;
+    let dpc = driver_mem::read_u64(timer.wrapping_add(offset::DPC)).ok()?;
     (dpc != 0).then(|| dpc::routine_of(dpc)).flatten()
 }
 
@@ -75,7 +77,7 @@ pub fn check_freed(va: u64, size: u64) -> Result<(), Stop> {
         return Err(stopped(0, *timer, "a timer that is set".to_owned()));
     }
     let of_timer = set.into_iter().find_map(|timer| {
-        let dpc = guest::read_u64(timer.wrapping_add(offset::DPC)).ok()?;
+        let dpc = driver_mem::read_u64(timer.wrapping_add(offset::DPC)).ok()?;
         range.contains(&dpc).then_some((timer, dpc))
     });
     if let Some((timer, dpc)) = of_timer {
@@ -104,7 +106,7 @@ pub fn expire(now: u64) {
                 Gone::Timer => (0, timer, String::new()),
                 Gone::Dpc(dpc) => (1, dpc, format!(" for the DPC at {dpc:#018x}")),
             };
-            stop::bug_check(
+            trap::bug_check(
                 TIMER_OR_DPC_INVALID,
                 [kind, at, 0, 0],
                 format!(
@@ -132,7 +134,7 @@ impl From<Fault> for Gone {
 fn fire(timer: u64, now: u64) -> Result<(), Gone> {
     object::set_state(timer, 1)?;
     mark_inserted(timer, false)?;
-    let period = u64::from(guest::read_u32(timer.wrapping_add(offset::PERIOD))?);
+    let period = u64::from(driver_mem::read_u32(timer.wrapping_add(offset::PERIOD))?);
     if period != 0 {
         insert(timer, now + period * MILLISECOND)?;
     }
@@ -142,7 +144,7 @@ fn fire(timer: u64, now: u64) -> Result<(), Gone> {
         apc::insert(apc, low, high)?;
     }
     wait::signal(timer)?;
-    let dpc = guest::read_u64(timer.wrapping_add(offset::DPC))?;
+    let dpc = driver_mem::read_u64(timer.wrapping_add(offset::DPC))?;
     if dpc != 0 {
         dpc::insert(dpc, low, high).map_err(|_| Gone::Dpc(dpc))?;
     }
@@ -152,11 +154,11 @@ fn fire(timer: u64, now: u64) -> Result<(), Gone> {
 /// Says in the header whether a timer is set.
 fn mark_inserted(timer: u64, inserted: bool) -> Result<(), Fault> {
     let flags = if inserted { object::TIMER_INSERTED } else { 0 };
-    guest::write_u8(timer.wrapping_add(object::offset::FLAGS), flags)
+    driver_mem::write_u8(timer.wrapping_add(object::offset::FLAGS), flags)
 }
 
 fn insert(timer: u64, due: u64) -> Result<(), Fault> {
-    guest::write_u64(timer.wrapping_add(offset::DUE_TIME), due)?;
+    driver_mem::write_u64(timer.wrapping_add(offset::DUE_TIME), due)?;
     mark_inserted(timer, true)?;
     with(|timers| {
         let key = (due, timers.next);
@@ -201,10 +203,10 @@ pub fn set_apc(timer: u64, apc: Option<u64>) -> Result<(), Fault> {
 pub fn set(timer: u64, due: i64, period: u32, dpc: u64) -> Result<bool, Fault> {
     let was_set = cancel(timer)?;
     object::set_state(timer, 0)?;
-    guest::write_u64(timer.wrapping_add(offset::DPC), dpc)?;
-    guest::write_u32(timer.wrapping_add(offset::PERIOD), period)?;
+    driver_mem::write_u64(timer.wrapping_add(offset::DPC), dpc)?;
+    driver_mem::write_u32(timer.wrapping_add(offset::PERIOD), period)?;
     insert(timer, clock::deadline(due))?;
-    tick::start();
+    clock_interrupt::start();
     expire(clock::interrupt_time());
     Ok(was_set)
 }
@@ -217,9 +219,9 @@ pub fn initialize(timer: u64, kind: u32) -> Result<(), Fault> {
     } else {
         Kind::SynchronizationTimer
     };
-    guest::fill(timer, 0, offset::DPC)?;
+    driver_mem::fill(timer, 0, offset::DPC)?;
     let behind = offset::DPC + 8;
-    guest::fill(timer.wrapping_add(behind), 0, SIZE - behind)?;
+    driver_mem::fill(timer.wrapping_add(behind), 0, SIZE - behind)?;
     // What is the size in other headers is the processor here.
     object::initialize(timer, kind, 0, 0)?;
     object::initialize_list(timer.wrapping_add(offset::LIST_ENTRY))
@@ -266,7 +268,7 @@ exports! {
 
     /// `KeQuerySystemTime` and `KeQuerySystemTimePrecise`: since 1601, 100 ns.
     fn KeQuerySystemTimePrecise(into: u64) -> () [max HIGH_LEVEL] {
-        guest::write_u64(into, clock::system_time())?;
+        driver_mem::write_u64(into, clock::system_time())?;
         Ok(())
     }
 
@@ -278,7 +280,7 @@ exports! {
     /// `KeQueryInterruptTimePrecise`: also the performance counter.
     fn KeQueryInterruptTimePrecise(counter: u64) -> u64 [max HIGH_LEVEL] {
         let now = clock::interrupt_time();
-        guest::write_u64(counter, now)?;
+        driver_mem::write_u64(counter, now)?;
         Ok(now)
     }
 
@@ -289,14 +291,14 @@ exports! {
 
     /// `KeQueryTickCount`.
     fn KeQueryTickCount(into: u64) -> () [max HIGH_LEVEL] {
-        guest::write_u64(into, clock::interrupt_time() / clock::TICK)?;
+        driver_mem::write_u64(into, clock::interrupt_time() / clock::TICK)?;
         Ok(())
     }
 
     /// `KeQueryPerformanceCounter`: counts at 10 MHz, as on current systems.
     fn KeQueryPerformanceCounter(frequency: u64) -> u64 [max HIGH_LEVEL] {
         if frequency != 0 {
-            guest::write_u64(frequency, clock::SECOND)?;
+            driver_mem::write_u64(frequency, clock::SECOND)?;
         }
         Ok(clock::interrupt_time())
     }

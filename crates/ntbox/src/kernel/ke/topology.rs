@@ -2,10 +2,10 @@
 //! one node and one group. Of caches nothing is known, so none is told of.
 
 use super::processor;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::guest;
-use crate::kernel::zw::reply::Information;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::kernel::base::info_buffer::Information;
 
 /// `LOGICAL_PROCESSOR_RELATIONSHIP`.
 mod relation {
@@ -77,12 +77,12 @@ exports! {
         };
         let bytes: Vec<u8> = kinds.iter().flat_map(|kind| of_kind(*kind, &numbers)).collect();
         let needed = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let room = guest::read_u32(length)?;
-        guest::write_u32(length, needed)?;
+        let room = driver_mem::read_u32(length)?;
+        driver_mem::write_u32(length, needed)?;
         if room < needed {
             return Ok(nt_status::STATUS_INFO_LENGTH_MISMATCH);
         }
-        guest::write_bytes(information, &bytes)?;
+        driver_mem::write_bytes(information, &bytes)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 }
@@ -90,7 +90,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, status};
+    use crate::kernel::test_support::{address, address_mut, status};
 
     fn ask(number: u64, kind: u32) -> (u32, Vec<u8>) {
         let mut length = 0_u32;
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn one_processor_is_a_core_of_a_package() {
-        crate::kernel::testing::processor();
+        crate::kernel::test_support::processor();
         let (status, bytes) = ask(0, relation::ALL);
         assert_eq!((status, bytes.len()), (0, 3 * 0x30 + 0x50));
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());

@@ -6,18 +6,20 @@
 
 use std::fmt::Write as _;
 
-use super::apc::{self, Place};
-use super::lock_order::Class;
-use super::object::{self, Kind};
-use super::sched::{self, Id, Woken};
-use super::{clock, initialized, lock_order, priority, queue, wait_next};
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::io::layout::irp;
-use crate::kernel::ob::Caller;
-use crate::kernel::{cpu, last_call, loader, threads, verify};
+use super::apc::Place;
+use super::object::Kind;
+use super::sched::{Id, Woken};
+use super::{apc, clock, object, priority, queue, sched, thread_table, wait_flag};
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::{cpu, driver_mem, last_call};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::io_layout::irp;
+use crate::kernel::loader;
+use crate::kernel::verifier::deadlock::Class;
+use crate::kernel::verifier::{deadlock, object_initialized, stack_trace_db};
 
 /// `STATUS_TIMEOUT`.
 pub const TIMEOUT: u32 = 0x102;
@@ -52,7 +54,7 @@ pub fn describe() -> String {
     });
     let mut text = String::new();
     for (thread, objects, caller) in waits {
-        let id = threads::thread(thread).map_or(0, |thread| thread.id);
+        let id = thread_table::thread(thread).map_or(0, |thread| thread.id);
         let objects = objects.iter().map(|at| {
             let kind = Kind::of(*at).ok().flatten().map_or("object", Kind::name);
             format!("the {kind} at {at:#018x}")
@@ -146,7 +148,7 @@ impl Patience {
         if timeout == 0 {
             return Ok(Self::Forever);
         }
-        Ok(match guest::read_u64(timeout)?.cast_signed() {
+        Ok(match driver_mem::read_u64(timeout)?.cast_signed() {
             0 => Self::None,
             time => Self::Until(clock::deadline(time)),
         })
@@ -218,7 +220,7 @@ fn check_objects(objects: &[u64], thread: u64) -> Result<(), Stop> {
         };
         if kind == Kind::Mutant
             && object::state(*va)? == i32::MIN
-            && guest::read_u64(va.wrapping_add(object::offset::OWNER))? == thread
+            && driver_mem::read_u64(va.wrapping_add(object::offset::OWNER))? == thread
         {
             return Err(Stop::raise(MUTANT_LIMIT_EXCEEDED));
         }
@@ -228,10 +230,10 @@ fn check_objects(objects: &[u64], thread: u64) -> Result<(), Stop> {
 
 /// Waits; returns the status.
 pub fn wait_for(request: &Request<'_>) -> Result<u32, Stop> {
-    wait_next::begin();
+    wait_flag::begin();
     let first = request.objects.first().copied().unwrap_or(0);
     check_blocking(first, request.patience)?;
-    let thread = threads::current_thread();
+    let thread = thread_table::current_thread();
     check_objects(&request.objects, thread)?;
     loop {
         if let Some(status) = satisfy(&request.objects, request.all, thread)? {
@@ -240,7 +242,7 @@ pub fn wait_for(request: &Request<'_>) -> Result<u32, Stop> {
         if let Some(status) = apc::ends_wait(thread, request.alertable, request.mode) {
             return Ok(status);
         }
-        if request.packet != 0 && guest::read_u8(request.packet + irp::CANCEL)? != 0 {
+        if request.packet != 0 && driver_mem::read_u8(request.packet + irp::CANCEL)? != 0 {
             return Ok(nt_status::STATUS_CANCELLED);
         }
         let deadline = match request.patience {
@@ -265,16 +267,18 @@ pub fn wait_for(request: &Request<'_>) -> Result<u32, Stop> {
 fn single(request: &Request<'_>) -> Result<u32, Stop> {
     let object = request.objects.first().copied().unwrap_or(0);
     let caller = request.caller.map_or(0, |caller| caller.address());
-    if !verify::is_on() || Kind::of(object)? != Some(Kind::Mutant) {
+    if !stack_trace_db::is_on() || Kind::of(object)? != Some(Kind::Mutant) {
         return wait_for(request);
     }
     if request.patience == Patience::Forever {
-        lock_order::wanted(object, Class::Mutex, caller);
+        deadlock::wanted(object, Class::Mutex, caller);
     }
-    let thread = threads::current_thread();
+    let thread = thread_table::current_thread();
     let status = wait_for(request)?;
-    if object::state(object)? == 0 && guest::read_u64(object + object::offset::OWNER)? == thread {
-        lock_order::taken(object, Class::Mutex, caller);
+    if object::state(object)? == 0
+        && driver_mem::read_u64(object + object::offset::OWNER)? == thread
+    {
+        deadlock::taken(object, Class::Mutex, caller);
     }
     Ok(status)
 }
@@ -355,14 +359,14 @@ pub fn read_objects(count: u32, array: u64, blocks: u64) -> Result<Vec<u64>, Sto
         ));
     }
     (0..u64::from(count))
-        .map(|n| Ok(guest::read_u64(array.wrapping_add(8 * n))?))
+        .map(|n| Ok(driver_mem::read_u64(array.wrapping_add(8 * n))?))
         .collect()
 }
 
 exports! {
     /// `KeWaitForSingleObject`.
     fn KeWaitForSingleObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
-        initialized::check(va, "KeWaitForSingleObject", call.return_address())?;
+        object_initialized::check(va, "KeWaitForSingleObject", call.return_address())?;
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
         single(&Request { objects: vec![va], all: false, patience, mode, alertable, packet: 0, caller })
@@ -381,7 +385,7 @@ exports! {
     ) -> u32 [max DISPATCH_LEVEL] {
         let objects = read_objects(count, array, blocks)?;
         for va in &objects {
-            initialized::check(*va, "KeWaitForMultipleObjects", call.return_address())?;
+            object_initialized::check(*va, "KeWaitForMultipleObjects", call.return_address())?;
         }
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
@@ -390,9 +394,9 @@ exports! {
 
     /// `KeDelayExecutionThread`: an alert or an APC for user mode ends it early.
     fn KeDelayExecutionThread<call>(mode: u8, alertable: bool, interval: u64) -> u32 [max APC_LEVEL] {
-        let time = guest::read_u64(interval)?.cast_signed();
+        let time = driver_mem::read_u64(interval)?.cast_signed();
         if time == 0 {
-            if let Some(status) = apc::ends_wait(threads::current_thread(), alertable, mode) {
+            if let Some(status) = apc::ends_wait(thread_table::current_thread(), alertable, mode) {
                 return Ok(status);
             }
             sched::yield_now();
@@ -413,22 +417,22 @@ exports! {
 
     /// `KeSetEvent`: returns the state before.
     fn KeSetEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
-        initialized::check(va, "KeSetEvent", call.return_address())?;
+        object_initialized::check(va, "KeSetEvent", call.return_address())?;
         let before = object::state(va)?;
         object::set_state(va, 1)?;
         signal_boosting(va, increment)?;
-        wait_next::promise(wait, "KeSetEvent", call.return_address());
+        wait_flag::promise(wait, "KeSetEvent", call.return_address());
         Ok(before)
     }
 
     /// `KePulseEvent`: lets the present waiters through and resets.
     fn KePulseEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
-        initialized::check(va, "KePulseEvent", call.return_address())?;
+        object_initialized::check(va, "KePulseEvent", call.return_address())?;
         let before = object::state(va)?;
         object::set_state(va, 1)?;
         signal_boosting(va, increment)?;
         object::set_state(va, 0)?;
-        wait_next::promise(wait, "KePulseEvent", call.return_address());
+        wait_flag::promise(wait, "KePulseEvent", call.return_address());
         Ok(before)
     }
 
@@ -453,7 +457,7 @@ exports! {
     /// `KeInitializeSemaphore`.
     fn KeInitializeSemaphore(va: u64, count: i32, limit: i32) -> () [max HIGH_LEVEL] {
         object::initialize(va, Kind::Semaphore, 0x20, count)?;
-        guest::write_u32(va.wrapping_add(object::offset::LIMIT), limit.cast_unsigned())?;
+        driver_mem::write_u32(va.wrapping_add(object::offset::LIMIT), limit.cast_unsigned())?;
         Ok(())
     }
 
@@ -461,14 +465,14 @@ exports! {
     fn KeReleaseSemaphore<call>(va: u64, increment: i32, adjustment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
         /// `STATUS_SEMAPHORE_LIMIT_EXCEEDED`.
         const LIMIT_EXCEEDED: u32 = 0xc000_0047;
-        initialized::check(va, "KeReleaseSemaphore", call.return_address())?;
+        object_initialized::check(va, "KeReleaseSemaphore", call.return_address())?;
         let before = object::state(va)?;
-        let limit = guest::read_u32(va.wrapping_add(object::offset::LIMIT))?.cast_signed();
+        let limit = driver_mem::read_u32(va.wrapping_add(object::offset::LIMIT))?.cast_signed();
         match before.checked_add(adjustment) {
             Some(after) if after <= limit && after >= before => {
                 object::set_state(va, after)?;
                 signal_boosting(va, increment)?;
-                wait_next::promise(wait, "KeReleaseSemaphore", call.return_address());
+                wait_flag::promise(wait, "KeReleaseSemaphore", call.return_address());
                 Ok(before)
             }
             _ => Err(Stop::raise(LIMIT_EXCEEDED)),

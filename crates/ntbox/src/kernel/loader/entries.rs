@@ -3,11 +3,13 @@
 //! beginning of an entry has been the same since the first x64 Windows, and drivers
 //! walk the list to find images, or set the flag that `/INTEGRITYCHECK` sets.
 
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault, UnicodeString};
-use crate::kernel::layout::NT;
-use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::ob::name::wide;
+use crate::host::driver_mem;
+use crate::host::driver_mem::{Fault, UnicodeString};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::memory_map::NT;
+use crate::kernel::base::utf16::wide;
+use crate::kernel::mm::pool;
+use crate::kernel::mm::pool::PoolKind;
 
 /// Offsets in an entry (`KLDR_DATA_TABLE_ENTRY`).
 mod offset {
@@ -56,8 +58,8 @@ pub fn add(module: Module<'_>) -> Option<u64> {
     if head == 0 {
         // The head has the room of an entry: who takes it for one reads zeros.
         head = zeroed(SIZE)?;
-        guest::write_u64(head + offset::NEXT, head).ok()?;
-        guest::write_u64(head + offset::PREVIOUS, head).ok()?;
+        driver_mem::write_u64(head + offset::NEXT, head).ok()?;
+        driver_mem::write_u64(head + offset::PREVIOUS, head).ok()?;
         LIST.lock().0 = head;
         let kernel = Module {
             folder: r"\SystemRoot\system32\",
@@ -75,16 +77,16 @@ pub fn add(module: Module<'_>) -> Option<u64> {
 fn append(head: u64, module: Module<'_>) -> Option<u64> {
     let entry = zeroed(SIZE)?;
     write(entry, module).ok()?;
-    let last = guest::read_u64(head + offset::PREVIOUS).ok()?;
-    guest::write_u64(entry + offset::NEXT, head).ok()?;
-    guest::write_u64(entry + offset::PREVIOUS, last).ok()?;
-    guest::write_u64(last + offset::NEXT, entry).ok()?;
-    guest::write_u64(head + offset::PREVIOUS, entry).ok()?;
+    let last = driver_mem::read_u64(head + offset::PREVIOUS).ok()?;
+    driver_mem::write_u64(entry + offset::NEXT, head).ok()?;
+    driver_mem::write_u64(entry + offset::PREVIOUS, last).ok()?;
+    driver_mem::write_u64(last + offset::NEXT, entry).ok()?;
+    driver_mem::write_u64(head + offset::PREVIOUS, entry).ok()?;
     LIST.lock().1.push((module.base, entry));
     let path = wide(&format!("{}{}", module.folder, module.name));
     let bytes: Vec<u8> = path.iter().flat_map(|unit| unit.to_le_bytes()).collect();
     let buffer = zeroed(bytes.len() as u64 + 2)?;
-    guest::write_bytes(buffer, &bytes).ok()?;
+    driver_mem::write_bytes(buffer, &bytes).ok()?;
     let folder = wide(module.folder).len() as u64 * 2;
     for (at, skipped) in [(offset::FULL_NAME, 0), (offset::BASE_NAME, folder)] {
         let length = u16::try_from(bytes.len() as u64 - skipped).ok()?;
@@ -100,16 +102,16 @@ fn append(head: u64, module: Module<'_>) -> Option<u64> {
 
 fn write(entry: u64, module: Module<'_>) -> Result<(), Fault> {
     let flags = if module.checked { INTEGRITY_CHECK } else { 0 };
-    guest::write_u64(entry + offset::BASE, module.base)?;
-    guest::write_u64(entry + offset::ENTRY_POINT, module.entry)?;
-    guest::write_u32(entry + offset::IMAGE_SIZE, module.size)?;
-    guest::write_u32(entry + offset::FLAGS, flags)?;
-    guest::write_u16(entry + offset::LOAD_COUNT, 1)
+    driver_mem::write_u64(entry + offset::BASE, module.base)?;
+    driver_mem::write_u64(entry + offset::ENTRY_POINT, module.entry)?;
+    driver_mem::write_u32(entry + offset::IMAGE_SIZE, module.size)?;
+    driver_mem::write_u32(entry + offset::FLAGS, flags)?;
+    driver_mem::write_u16(entry + offset::LOAD_COUNT, 1)
 }
 
 fn zeroed(bytes: u64) -> Option<u64> {
     let block = pool::allocate(PoolKind::NonPaged, bytes, TAG)?;
-    guest::fill(block, 0, bytes).ok()?;
+    driver_mem::fill(block, 0, bytes).ok()?;
     Some(block)
 }
 
@@ -125,34 +127,34 @@ pub fn checks_integrity(base: u64) -> Result<bool, Fault> {
         found.map(|(_, entry)| *entry)
     };
     entry.map_or(Ok(false), |entry| {
-        Ok(guest::read_u32(entry + offset::FLAGS)? & INTEGRITY_CHECK != 0)
+        Ok(driver_mem::read_u32(entry + offset::FLAGS)? & INTEGRITY_CHECK != 0)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::processor;
+    use crate::kernel::test_support::processor;
 
     const BASE: u64 = 0x1234_0000;
 
     /// Base, size and both names of each entry, from the head on.
     fn walk(head: u64) -> Vec<(u64, u32, String, String)> {
         let mut found = Vec::new();
-        let mut at = guest::read_u64(head).expect("a link");
+        let mut at = driver_mem::read_u64(head).expect("a link");
         while at != head {
             let text = |offset| {
                 let name = UnicodeString::read(at + offset).expect("a name");
                 name.text().expect("its text")
             };
             found.push((
-                guest::read_u64(at + offset::BASE).expect("a base"),
-                guest::read_u32(at + offset::IMAGE_SIZE).expect("a size"),
+                driver_mem::read_u64(at + offset::BASE).expect("a base"),
+                driver_mem::read_u32(at + offset::IMAGE_SIZE).expect("a size"),
                 text(offset::FULL_NAME),
                 text(offset::BASE_NAME),
             ));
-            let next = guest::read_u64(at).expect("a link");
-            assert_eq!(guest::read_u64(next + offset::PREVIOUS), Ok(at));
+            let next = driver_mem::read_u64(at).expect("a link");
+            assert_eq!(driver_mem::read_u64(next + offset::PREVIOUS), Ok(at));
             at = next;
         }
         found
@@ -177,7 +179,7 @@ mod tests {
         let path = r"\SystemRoot\System32\drivers\walk.sys".to_owned();
         assert_eq!(list.last(), Some(&(BASE, 0x3000, path, name)));
         assert_eq!(
-            guest::read_u64(entry + offset::ENTRY_POINT),
+            driver_mem::read_u64(entry + offset::ENTRY_POINT),
             Ok(BASE + 0x1000)
         );
     }
@@ -195,7 +197,7 @@ mod tests {
         };
         let entry = add(module).expect("an entry");
         assert_eq!(checks_integrity(module.base), Ok(false));
-        guest::write_u32(entry + offset::FLAGS, INTEGRITY_CHECK).expect("it is there");
+        driver_mem::write_u32(entry + offset::FLAGS, INTEGRITY_CHECK).expect("it is there");
         assert_eq!(checks_integrity(module.base), Ok(true));
         assert_eq!(checks_integrity(1), Ok(false), "no image");
     }

@@ -1,7 +1,7 @@
 //! An image as it lies in memory, before it is mapped: sections copied to their
 //! places, relocated, with its imports found.
 
-use super::pe::{Bytes, Headers, Refusal, directory};
+use crate::host::pe::{Bytes, Headers, Refusal, directory};
 
 /// One import.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,16 +3,16 @@
 
 pub mod entries;
 pub mod layout;
-pub mod pe;
 
-use super::guest::Fault;
-use super::layout::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
-use super::mm::paged_image;
-use super::mm::space::{Protection, Use};
-use super::mm::user_rules;
-use super::{exports, guest, mm, stop, verify};
-use crate::kernel::exclusive::Exclusive;
-use pe::{Headers, Refusal, Section, directory};
+use super::verifier::{force_irql_image, stack_trace_db, user_access_rules};
+use super::{exports, mm, trap};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::kernel_address_space::{Protection, Use};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::memory_map::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
+use crate::host::pe;
+use crate::host::pe::{Headers, Refusal, Section, directory};
 
 /// A loaded image.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ pub fn checks_integrity(routine: u64) -> Result<bool, Fault> {
 pub fn may_register(export: &str, routine: u64) -> Result<bool, Fault> {
     let may = checks_integrity(routine)?;
     if !may {
-        stop::note(format!(
+        trap::note(format!(
             "{export} failed with STATUS_ACCESS_DENIED: the image that holds the routine was not linked with /INTEGRITYCHECK, which Windows demands of it"
         ));
     }
@@ -161,7 +161,7 @@ pub fn is_kernel(module: &str) -> bool {
 /// Fills the import table.
 fn bind(bytes: &mut [u8], headers: &Headers) -> Result<(), Refusal> {
     for import in layout::imports(bytes, headers)? {
-        user_rules::note_import(&import.name);
+        user_access_rules::note_import(&import.name);
         let address = is_kernel(&import.module)
             .then(|| exports::resolve_for_driver(&import.name))
             .flatten()
@@ -230,9 +230,9 @@ fn map(bytes: &[u8], headers: &Headers, base: u64) -> Result<Vec<Discarded>, Ref
             section.virtual_size,
             protection(section),
         )?;
-        if section.name.starts_with("PAGE") && verify::is_on() {
+        if section.name.starts_with("PAGE") && stack_trace_db::is_on() {
             let pages = u64::from(section.virtual_size).div_ceil(PAGE_SIZE);
-            paged_image::watch(base + u64::from(section.rva), pages, protection(section));
+            force_irql_image::watch(base + u64::from(section.rva), pages, protection(section));
         }
         let goes = section.name.starts_with("INIT") || section.name == ".reloc";
         if goes && section.flags & pe::SCN_DISCARDABLE != 0 {
@@ -270,7 +270,7 @@ fn map_range(
     let whole = usize::try_from(pages << PAGE_SHIFT).unwrap_or(usize::MAX);
     let to = from.saturating_add(whole).min(bytes.len());
     let content = bytes.get(from..to).ok_or_else(failed)?;
-    guest::write_bytes(va, content).map_err(|_| failed())?;
+    driver_mem::write_bytes(va, content).map_err(|_| failed())?;
     mm::with(|memory| memory.space.protect(va, protection)).map_err(|_| failed())
 }
 

@@ -3,14 +3,14 @@
 //! The simulated machine has no caches that a driver could see, so noncached
 //! memory differs in nothing but its name.
 
-use super::phys::Physical;
 use super::pool::UNINITIALIZED;
-use super::space::{Area, Frames, Protection, Use};
-use super::{owed, protection, with};
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
-use crate::kernel::layout::{PAGE_SHIFT, PAGE_SIZE, SYSTEM_PTES};
+use super::{resource_ledger, with};
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_address_space::{Area, Frames, Protection, Use};
+use crate::host::memory_map::{PAGE_SHIFT, PAGE_SIZE, SYSTEM_PTES};
+use crate::host::pfn::Physical;
+use crate::host::{driver_mem, protection};
 
 /// `BAD_POOL_CALLER`.
 const BAD_POOL_CALLER: u32 = 0xc2;
@@ -121,12 +121,12 @@ fn allocate(wanted: &Wanted) -> Result<u64, Stop> {
         mapped.ok()
     });
     let Some(va) = va else { return Ok(0) };
-    guest::fill(va, UNINITIALIZED, pages * PAGE_SIZE)?;
+    driver_mem::fill(va, UNINITIALIZED, pages * PAGE_SIZE)?;
     let what = format!(
         "{} bytes of contiguous memory at {va:#018x} are not freed",
         wanted.bytes
     );
-    owed::take(va, "contiguous-leak", what, wanted.caller);
+    resource_ledger::take(va, "contiguous-leak", what, wanted.caller);
     Ok(va)
 }
 
@@ -142,6 +142,6 @@ fn free(base: u64, bytes: Option<u64>, function: &str) -> Result<(), Stop> {
         return Err(Stop::bug_check(BAD_POOL_CALLER, [0x60, base, 0, 0], what));
     }
     with(|memory| memory.unmap_and_release(base));
-    owed::give(base);
+    resource_ledger::give(base);
     Ok(())
 }

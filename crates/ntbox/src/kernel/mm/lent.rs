@@ -5,9 +5,10 @@
 
 use super::pool::{PoolKind, Request};
 use super::with;
-use crate::kernel::call::Stop;
-use crate::kernel::{stop, verify};
-use crate::report::Past;
+use crate::api::report::Past;
+use crate::host::gate::Stop;
+use crate::kernel::trap;
+use crate::kernel::verifier::stack_trace_db;
 
 /// Tags of such memory, and what it is called.
 const NAMES: [([u8; 4], &str); 6] = [
@@ -106,15 +107,17 @@ pub fn refuse_free(va: u64, caller: u64, function: &str) -> bool {
          Windows would free it twice (BAD_POOL_CALLER)",
         name(tag)
     );
-    let history: Vec<Past> = verify::past("allocated", stack).into_iter().collect();
-    stop::left_behind("kernel-pool-freed", Some((0xc2, 7)), what, caller, history);
+    let history: Vec<Past> = stack_trace_db::past("allocated", stack)
+        .into_iter()
+        .collect();
+    trap::left_behind("kernel-pool-freed", Some((0xc2, 7)), what, caller, history);
     true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{broken_rules, processor};
+    use crate::kernel::test_support::{broken_rules, processor};
 
     const TAG: u32 = u32::from_le_bytes(*b"IoSB");
 
@@ -126,7 +129,7 @@ mod tests {
         free(block, 0).expect("it is untouched");
         assert!(is_freed(block));
         let block = allocate(20, TAG, true, 0).expect("memory");
-        crate::kernel::guest::write_u8(block + 20, 1).expect("it is there");
+        crate::host::driver_mem::write_u8(block + 20, 1).expect("it is there");
         match free(block, 0) {
             Err(Stop::BugCheck(data)) => {
                 assert_eq!((data.code, data.parameters[3]), (0xc1, 0x24));

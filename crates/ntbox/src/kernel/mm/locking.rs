@@ -2,15 +2,18 @@
 //! made resident and kept so until they are unlocked.
 
 use super::mdl::{View, flag, offset};
-use super::phys::Pfn;
-use super::space::Use;
-use super::{Memory, paged, user, user_rules, with};
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, Fault};
+use super::{Memory, process_address_space, with};
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_address_space::Use;
+use crate::host::memory_map::{PAGE_SHIFT, is_system};
+use crate::host::pfn::Pfn;
+use crate::host::{cpu, driver_mem};
 use crate::kernel::io::irp;
-use crate::kernel::layout::{PAGE_SHIFT, is_system};
-use crate::kernel::{cpu, stop, threads};
+use crate::kernel::ke::thread_table;
+use crate::kernel::trap;
+use crate::kernel::verifier::{force_irql, user_access_rules};
 
 /// `STATUS_ACCESS_VIOLATION`.
 const ACCESS_VIOLATION: u32 = 0xc000_0005;
@@ -36,7 +39,7 @@ impl Memory {
 exports! {
     /// `MmProbeAndLockPages`: makes the pages resident and keeps them so; raises.
     fn MmProbeAndLockPages<call>(mdl: u64, mode: u8, operation: u32) -> () [max DISPATCH_LEVEL] raises 0xc000_009a {
-        user_rules::check_lock(&View::read(mdl)?, mode != 0, call);
+        user_access_rules::check_lock(&View::read(mdl)?, mode != 0, call);
         probe_and_lock(mdl, mode != 0, operation != 0, call.return_address())
     }
 
@@ -44,12 +47,12 @@ exports! {
     fn MmProbeAndLockProcessPages<call>(mdl: u64, process: u64, mode: u8, operation: u32) -> ()
         [max DISPATCH_LEVEL] raises 0xc000_009a
     {
-        let seen = user::see(process);
+        let seen = process_address_space::see(process);
         let locked = probe_and_lock(mdl, mode != 0, operation != 0, call.return_address());
-        user::see(seen);
+        process_address_space::see(seen);
         locked?;
         if !is_system(View::read(mdl)?.start) {
-            guest::write_u64(mdl + offset::PROCESS, process)?;
+            driver_mem::write_u64(mdl + offset::PROCESS, process)?;
         }
         Ok(())
     }
@@ -61,7 +64,7 @@ exports! {
     {
         let view = View::read(mdl)?;
         let pages: Vec<u64> = (0..view.pages())
-            .map(|n| guest::read_u64(segments.wrapping_add(8 * n)))
+            .map(|n| driver_mem::read_u64(segments.wrapping_add(8 * n)))
             .collect::<Result<_, Fault>>()?;
         lock_pages(view, &pages, mode != 0, operation != 0, call.return_address())
     }
@@ -75,7 +78,7 @@ exports! {
                 "MmUnlockPages was given the MDL at {mdl:#018x}, that of an IRP, whose pages the I/O manager locked and \
                  unlocks itself"
             );
-            stop::violation("irp-mdl-unlocked", Some((0xc4, 0x7c)), what, caller);
+            trap::violation("irp-mdl-unlocked", Some((0xc4, 0x7c)), what, caller);
             return Ok(());
         }
         unlock(mdl, caller)
@@ -90,13 +93,13 @@ pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<
         let what = format!(
             "MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
         );
-        stop::violation("lock-nonpaged-mdl", Some((0xc4, 0xb0)), what, caller);
+        trap::violation("lock-nonpaged-mdl", Some((0xc4, 0xb0)), what, caller);
     }
     if view.has(flag::PAGES_LOCKED) {
         let what = format!(
             "MmProbeAndLockPages was given the MDL at {mdl:#018x}, whose pages are locked already"
         );
-        stop::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
+        trap::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
     }
     let base = view.start.wrapping_add(u64::from(view.offset));
     if user && (is_system(base) || is_system(base.wrapping_add(u64::from(view.bytes)))) {
@@ -134,17 +137,17 @@ fn lock_pages(
             "MmProbeAndLockPages was called for pageable memory at IRQL {}",
             cpu::irql()
         );
-        stop::violation("irql-too-high", None, what, caller);
+        trap::violation("irql-too-high", None, what, caller);
     }
-    let frames = frames.map_err(|va| Stop::raise(user::status_of_touch(va)))?;
+    let frames = frames.map_err(|va| Stop::raise(process_address_space::status_of_touch(va)))?;
     view.set_frames(&frames)?;
-    paged::lock(&frames, true);
+    force_irql::lock(&frames, true);
     let process = if system {
         0
     } else {
-        threads::current_process()
+        thread_table::current_process()
     };
-    guest::write_u64(view.va + offset::PROCESS, process)?;
+    driver_mem::write_u64(view.va + offset::PROCESS, process)?;
     let direction = if write { flag::WRITE_OPERATION } else { 0 };
     view.set_flags(view.flags & !flag::WRITE_OPERATION | flag::PAGES_LOCKED | direction)?;
     with(|memory| memory.mdls.entry(view.va).locked = Some(caller));
@@ -158,19 +161,19 @@ pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
         let what = format!(
             "MmUnlockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
         );
-        stop::violation("unlock-nonpaged-mdl", Some((0xc4, 0x7d)), what, caller);
+        trap::violation("unlock-nonpaged-mdl", Some((0xc4, 0x7d)), what, caller);
         return Ok(());
     }
     if !view.has(flag::PAGES_LOCKED) {
         let what =
             format!("MmUnlockPages was given the MDL at {mdl:#018x}, whose pages are not locked");
-        stop::violation("unlock-not-locked", Some((0xc4, 0x7c)), what, caller);
+        trap::violation("unlock-not-locked", Some((0xc4, 0x7c)), what, caller);
         return Ok(());
     }
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {
         super::mapping::unmap_system(&mut view)?;
     }
-    paged::lock(&view.frames()?, false);
+    force_irql::lock(&view.frames()?, false);
     // Windows leaves the direction of the last lock where it is.
     view.set_flags(view.flags & !flag::PAGES_LOCKED)?;
     with(|memory| memory.mdls.settle(mdl, |record| record.locked = None));

@@ -1,14 +1,18 @@
 //! Mapping the pages of an MDL: a second address for the same page frames.
 
 use super::mdl::{INSUFFICIENT_RESOURCES, Mapping, View, flag, offset};
-use super::phys::Physical;
-use super::space::{Area, Frames, Protection, Use};
-use super::{user, with};
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::call::{Call, Register as _, Return, Stop, exports};
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::layout::{PAGE_SIZE, SYSTEM_PTES, is_system};
-use crate::kernel::{cpu, stop, threads, verify, version};
+use super::{process_address_space, with};
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::host::gate::{Call, Register as _, Return, Stop, exports};
+use crate::host::kernel_address_space::{Area, Frames, Protection, Use};
+use crate::host::memory_map::{PAGE_SIZE, SYSTEM_PTES, is_system};
+use crate::host::pfn::Physical;
+use crate::host::{cpu, driver_mem};
+use crate::kernel::base::os_version;
+use crate::kernel::ke::thread_table;
+use crate::kernel::trap;
+use crate::kernel::verifier::stack_trace_db;
 
 /// `MdlMappingNoWrite`.
 const NO_WRITE: u32 = 0x8000_0000;
@@ -25,7 +29,7 @@ const INVALID_PAGE_PROTECTION: u32 = 0xc000_0045;
 
 /// Ends the system mapping that an MDL names.
 pub fn unmap_system(view: &mut View) -> Result<(), Fault> {
-    let va = guest::read_u64(view.va + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
+    let va = driver_mem::read_u64(view.va + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
     with(|memory| {
         memory.mdls.settle(view.va, |record| {
             record.system.retain(|mapping| mapping.va != va);
@@ -70,7 +74,7 @@ fn map(wanted: &Wanted, caller: u64) -> Return {
 /// Rules of the caller's that do not decide whether the mapping succeeds.
 fn check(wanted: &Wanted, view: &View, caller: u64) {
     let report =
-        |rule, first, what: String| stop::violation(rule, Some((0xc4, first)), what, caller);
+        |rule, first, what: String| trap::violation(rule, Some((0xc4, first)), what, caller);
     let mdl = wanted.mdl;
     if wanted.user && cpu::irql() > APC_LEVEL {
         report(
@@ -99,7 +103,8 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
             format!("the MDL at {mdl:#018x} was mapped with BugCheckOnFailure TRUE"),
         );
     }
-    if wanted.priority & NO_EXECUTE == 0 && verify::is_on() && version::has_no_execute() {
+    if wanted.priority & NO_EXECUTE == 0 && stack_trace_db::is_on() && os_version::has_no_execute()
+    {
         let what = format!(
             "the MDL at {mdl:#018x} was mapped into system space so that it can be executed; \
              MdlMappingNoExecute is missing in the priority"
@@ -117,7 +122,7 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
             "the MDL at {mdl:#018x} is built for nonpaged pool and was mapped into system space; \
              the reference leaves the behaviour undefined. Use MmGetSystemAddressForMdlSafe"
         );
-        stop::violation("map-nonpaged-to-system", None, what, caller);
+        trap::violation("map-nonpaged-to-system", None, what, caller);
     }
 }
 
@@ -143,13 +148,13 @@ fn map_kernel(wanted: &Wanted, view: &mut View, frames: Vec<u64>, caller: u64) -
         memory.mdls.entry(wanted.mdl).system.push(Mapping {
             va,
             caller,
-            process: threads::system_process(),
+            process: thread_table::system_process(),
         });
-        Ok::<u64, super::space::NoSpace>(va)
+        Ok::<u64, crate::host::kernel_address_space::NoSpace>(va)
     });
     let Ok(va) = mapped else { return Ok(0) };
     let address = va + u64::from(view.offset);
-    guest::write_u64(wanted.mdl + offset::MAPPED_SYSTEM_VA, address)?;
+    driver_mem::write_u64(wanted.mdl + offset::MAPPED_SYSTEM_VA, address)?;
     let part = if view.has(flag::PARTIAL) {
         flag::PARTIAL_HAS_BEEN_MAPPED
     } else {
@@ -168,12 +173,13 @@ fn map_user(wanted: &Wanted, view: &View, frames: &[u64], caller: u64) -> Return
         write: wanted.priority & NO_WRITE == 0,
         execute: false,
     };
-    let process = threads::current_process();
+    let process = thread_table::current_process();
     if !wanted.at.is_multiple_of(PAGE_SIZE) {
         return Err(Stop::raise(nt_status::STATUS_INVALID_ADDRESS));
     }
     let at = Some(wanted.at).filter(|at| *at != 0);
-    let va = user::map_frames(process, at, frames, protection).map_err(Stop::raise)?;
+    let va =
+        process_address_space::map_frames(process, at, frames, protection).map_err(Stop::raise)?;
     with(|memory| {
         memory.mdls.entry(wanted.mdl).user.push(Mapping {
             va,
@@ -223,7 +229,7 @@ exports! {
             unmap_user(page, mdl, caller);
             return Ok(());
         }
-        let named = guest::read_u64(mdl + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
+        let named = driver_mem::read_u64(mdl + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
         let known = with(|memory| {
             memory.mdls.get(mdl).is_some_and(|record| record.system.iter().any(|mapping| mapping.va == page))
         });
@@ -231,7 +237,7 @@ exports! {
             let what = format!(
                 "MmUnmapLockedPages was given {base:#018x}, which is not the system mapping of the MDL at {mdl:#018x}"
             );
-            stop::violation("unmap-not-mapped", Some((0xc4, 0xb6)), what, caller);
+            trap::violation("unmap-not-mapped", Some((0xc4, 0xb6)), what, caller);
             return Ok(());
         }
         unmap_system(&mut view)?;
@@ -252,7 +258,7 @@ exports! {
             0x40 => Protection::ALL,
             _ => return Ok(INVALID_PAGE_PROTECTION),
         };
-        let va = guest::read_u64(mdl + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
+        let va = driver_mem::read_u64(mdl + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
         let changed = with(|memory| memory.space.protect(va, protection));
         Ok(if changed.is_ok() { 0 } else { NOT_MAPPED_VIEW })
     }
@@ -264,9 +270,9 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) {
             "a user mapping was ended at IRQL {}; APC_LEVEL is the limit",
             cpu::irql()
         );
-        stop::violation("irql-too-high", Some((0xc4, 0x7a)), what, caller);
+        trap::violation("irql-too-high", Some((0xc4, 0x7a)), what, caller);
     }
-    let process = threads::current_process();
+    let process = thread_table::current_process();
     let known = with(|memory| {
         let known = memory.mdls.settle(mdl, |record| {
             let before = record.user.len();
@@ -278,11 +284,11 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) {
         known == Some(true)
     });
     if known {
-        user::free(process, page);
+        process_address_space::free(process, page);
     } else {
         let what = format!(
             "MmUnmapLockedPages was given {page:#018x}, which is no user mapping of the MDL at {mdl:#018x} in this process"
         );
-        stop::violation("unmap-bad-user-address", Some((0xc4, 0xb9)), what, caller);
+        trap::violation("unmap-bad-user-address", Some((0xc4, 0xb9)), what, caller);
     }
 }

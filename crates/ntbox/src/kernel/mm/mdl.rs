@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use super::lent;
-use super::phys::Pfn;
 use super::pool::{PoolKind, Request};
-use super::space::Use;
-use super::{user, with};
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::layout::{PAGE_SHIFT, PAGE_SIZE, is_system, pages_spanned};
-use crate::kernel::{stop, threads};
+use super::{lent, process_address_space, with};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_address_space::Use;
+use crate::host::memory_map::{PAGE_SHIFT, PAGE_SIZE, is_system, pages_spanned};
+use crate::host::pfn::Pfn;
+use crate::kernel::ke::thread_table;
+use crate::kernel::trap;
 
 /// Offsets in an MDL.
 pub mod offset {
@@ -162,10 +163,10 @@ impl View {
     pub fn read(va: u64) -> Result<Self, Fault> {
         Ok(Self {
             va,
-            flags: guest::read_u16(va.wrapping_add(offset::FLAGS))?,
-            start: guest::read_u64(va.wrapping_add(offset::START_VA))?,
-            bytes: guest::read_u32(va.wrapping_add(offset::BYTE_COUNT))?,
-            offset: guest::read_u32(va.wrapping_add(offset::BYTE_OFFSET))?,
+            flags: driver_mem::read_u16(va.wrapping_add(offset::FLAGS))?,
+            start: driver_mem::read_u64(va.wrapping_add(offset::START_VA))?,
+            bytes: driver_mem::read_u32(va.wrapping_add(offset::BYTE_COUNT))?,
+            offset: driver_mem::read_u32(va.wrapping_add(offset::BYTE_OFFSET))?,
         })
     }
 
@@ -182,20 +183,20 @@ impl View {
     /// Stores new flags.
     pub fn set_flags(&mut self, flags: u16) -> Result<(), Fault> {
         self.flags = flags;
-        guest::write_u16(self.va.wrapping_add(offset::FLAGS), flags)
+        driver_mem::write_u16(self.va.wrapping_add(offset::FLAGS), flags)
     }
 
     /// The page frame numbers.
     pub fn frames(&self) -> Result<Vec<Pfn>, Fault> {
         (0..self.pages())
-            .map(|n| guest::read_u64(self.va.wrapping_add(offset::FRAMES + 8 * n)))
+            .map(|n| driver_mem::read_u64(self.va.wrapping_add(offset::FRAMES + 8 * n)))
             .collect()
     }
 
     /// Stores page frame numbers.
     pub fn set_frames(&self, frames: &[Pfn]) -> Result<(), Fault> {
         frames.iter().enumerate().try_for_each(|(n, pfn)| {
-            guest::write_u64(self.va.wrapping_add(offset::FRAMES + 8 * n as u64), *pfn)
+            driver_mem::write_u64(self.va.wrapping_add(offset::FRAMES + 8 * n as u64), *pfn)
         })
     }
 }
@@ -204,19 +205,19 @@ impl View {
 /// whatever was there.
 pub fn initialize(mdl: u64, base: u64, length: u64) -> Result<(), Fault> {
     let size = offset::FRAMES + 8 * pages_spanned(base, length);
-    guest::write_u64(mdl + offset::NEXT, 0)?;
+    driver_mem::write_u64(mdl + offset::NEXT, 0)?;
     // The field has 16 bits and larger lists overflow it, on Windows too.
-    guest::write_u16(
+    driver_mem::write_u16(
         mdl + offset::SIZE,
         u16::try_from(size & 0xffff).unwrap_or(0),
     )?;
-    guest::write_u16(mdl + offset::FLAGS, 0)?;
-    guest::write_u64(mdl + offset::START_VA, base & !(PAGE_SIZE - 1))?;
-    guest::write_u32(
+    driver_mem::write_u16(mdl + offset::FLAGS, 0)?;
+    driver_mem::write_u64(mdl + offset::START_VA, base & !(PAGE_SIZE - 1))?;
+    driver_mem::write_u32(
         mdl + offset::BYTE_OFFSET,
         u32::try_from(base & (PAGE_SIZE - 1)).unwrap_or(0),
     )?;
-    guest::write_u32(
+    driver_mem::write_u32(
         mdl + offset::BYTE_COUNT,
         u32::try_from(length).unwrap_or(u32::MAX),
     )
@@ -250,7 +251,7 @@ pub fn allocate(base: u64, length: u64, owner: u64, by: u64) -> Result<Option<u6
     };
     initialize(mdl, base, length)?;
     if fixed {
-        guest::write_u16(mdl + offset::FLAGS, flag::ALLOCATED_FIXED_SIZE)?;
+        driver_mem::write_u16(mdl + offset::FLAGS, flag::ALLOCATED_FIXED_SIZE)?;
     }
     Ok(Some(mdl))
 }
@@ -350,20 +351,20 @@ pub fn check_process_exit(process: u64) {
         }
         (mappings, locks)
     });
-    let name = threads::process(process).map_or_else(String::new, |process| process.name);
+    let name = thread_table::process(process).map_or_else(String::new, |process| process.name);
     for (mdl, mapping) in mappings {
         let what = format!(
             "the process {name} ended while the MDL at {mdl:#018x} is mapped into it at {:#018x}; \
              a driver must unmap when the process's handle is cleaned up",
             mapping.va
         );
-        stop::violation(
+        trap::violation(
             "mapping-outlives-process",
             Some((0x76, 0)),
             what,
             mapping.caller,
         );
-        user::free(process, mapping.va);
+        process_address_space::free(process, mapping.va);
         with(|memory| {
             memory.mdls.settle(mdl, |record| {
                 record.user.retain(|other| other.va != mapping.va);
@@ -371,10 +372,10 @@ pub fn check_process_exit(process: u64) {
         });
     }
     for (mdl, caller) in locks {
-        if guest::read_u64(mdl + offset::PROCESS) == Ok(process) {
+        if driver_mem::read_u64(mdl + offset::PROCESS) == Ok(process) {
             let what =
                 format!("the process ended while its pages are locked by the MDL at {mdl:#018x}");
-            stop::violation("lock-outlives-process", Some((0xcb, 0)), what, caller);
+            trap::violation("lock-outlives-process", Some((0xcb, 0)), what, caller);
         }
     }
 }
@@ -405,17 +406,17 @@ exports! {
         };
         if let Some(source) = source {
             let what = format!("MmBuildMdlForNonPagedPool was given an MDL of {source} at {base:#018x}");
-            stop::violation("build-mdl-not-nonpaged", Some((0xc4, 0x7f)), what, caller);
+            trap::violation("build-mdl-not-nonpaged", Some((0xc4, 0x7f)), what, caller);
         }
         if view.has(flag::PAGES_LOCKED) {
             let what = format!("MmBuildMdlForNonPagedPool was given the MDL at {mdl:#018x}, whose pages are locked");
-            stop::violation("build-mdl-locked", None, what, caller);
+            trap::violation("build-mdl-locked", None, what, caller);
         }
         let Some(frames) = frames else {
             return Err(Fault { address: base, write: false }.into());
         };
         view.set_frames(&frames)?;
-        guest::write_u64(mdl + offset::MAPPED_SYSTEM_VA, base)?;
+        driver_mem::write_u64(mdl + offset::MAPPED_SYSTEM_VA, base)?;
         view.set_flags(view.flags | flag::SOURCE_IS_NONPAGED_POOL)?;
         Ok(())
     }
@@ -433,12 +434,12 @@ pub fn advance(mdl: u64, bytes: u32) -> Result<u32, Stop> {
     let rest = frames.get(usize::try_from(passed).unwrap_or(usize::MAX)..);
     view.set_frames(rest.unwrap_or_default())?;
     let offset = u32::try_from(moved % PAGE_SIZE).unwrap_or(0);
-    guest::write_u64(mdl + offset::START_VA, view.start + passed * PAGE_SIZE)?;
-    guest::write_u32(mdl + offset::BYTE_OFFSET, offset)?;
-    guest::write_u32(mdl + offset::BYTE_COUNT, view.bytes - bytes)?;
+    driver_mem::write_u64(mdl + offset::START_VA, view.start + passed * PAGE_SIZE)?;
+    driver_mem::write_u32(mdl + offset::BYTE_OFFSET, offset)?;
+    driver_mem::write_u32(mdl + offset::BYTE_COUNT, view.bytes - bytes)?;
     if view.has(flag::MAPPED_TO_SYSTEM_VA | flag::SOURCE_IS_NONPAGED_POOL) {
-        let system = guest::read_u64(mdl + offset::MAPPED_SYSTEM_VA)?;
-        guest::write_u64(mdl + offset::MAPPED_SYSTEM_VA, system + u64::from(bytes))?;
+        let system = driver_mem::read_u64(mdl + offset::MAPPED_SYSTEM_VA)?;
+        driver_mem::write_u64(mdl + offset::MAPPED_SYSTEM_VA, system + u64::from(bytes))?;
     }
     Ok(nt_status::STATUS_SUCCESS)
 }

@@ -1,12 +1,13 @@
 //! Pages of physical memory that an MDL describes and nothing maps yet.
 
 use super::mdl::{MAX_BYTES, View, allocate, flag, offset};
-use super::phys::{Pfn, Physical};
 use super::with;
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::layout::{PAGE_SHIFT, PAGE_SIZE};
-use crate::kernel::{guest, stop};
+use crate::host::driver_mem;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::memory_map::{PAGE_SHIFT, PAGE_SIZE};
+use crate::host::pfn::{Pfn, Physical};
+use crate::kernel::trap;
 
 /// `MM_DONT_ZERO_ALLOCATION`.
 const DONT_ZERO: u32 = 1;
@@ -52,12 +53,12 @@ fn free_pages(mdl: u64, function: &str, caller: u64) -> Result<(), Stop> {
     let Some((pages, _)) = pages else {
         let what =
             format!("{function} was given the MDL at {mdl:#018x}, which holds no allocated pages");
-        stop::violation("free-pages-not-allocated", None, what, caller);
+        trap::violation("free-pages-not-allocated", None, what, caller);
         return Ok(());
     };
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {
         let what = format!("{function} was given the MDL at {mdl:#018x}, which is still mapped");
-        stop::violation("free-pages-mapped", Some((0xc4, 0xb7)), what, caller);
+        trap::violation("free-pages-mapped", Some((0xc4, 0xb7)), what, caller);
         super::mapping::unmap_system(&mut view)?;
     }
     with(|memory| memory.physical.give(&pages));
@@ -99,7 +100,7 @@ fn allocate_pages(low: u64, high: u64, total: u64, flags: u32, caller: u64) -> R
     }
     let mut view = View::read(mdl)?;
     view.set_frames(&frames)?;
-    guest::write_u64(mdl + offset::PROCESS, 0)?;
+    driver_mem::write_u64(mdl + offset::PROCESS, 0)?;
     view.set_flags(flag::PAGES_LOCKED)?;
     with(|memory| memory.mdls.entry(mdl).pages = Some((frames, caller)));
     Ok(mdl)

@@ -1,62 +1,44 @@
 //! The memory manager: physical pages, the address spaces over them, pool, and
 //! memory descriptor lists.
 
+use crate::host::kernel_address_space;
 mod contiguous;
-mod image;
 pub mod lent;
+mod lock_pagable;
 pub mod locking;
 pub mod mapping;
+mod mapping_address;
 pub mod mdl;
 mod mdl_pages;
-pub mod owed;
-pub mod paged;
-pub mod paged_image;
-pub mod phys;
 pub mod pool;
 mod pool_pages;
 mod probe;
-pub mod protection;
+pub mod process_address_space;
 pub mod query;
-mod reserved;
-mod resident;
-pub mod section;
-mod secure;
+pub mod resource_ledger;
 pub mod segment;
-pub mod space;
-pub mod special;
-pub mod user;
-pub mod user_rules;
+pub mod special_pool;
 pub mod user_stack;
 pub mod vad;
-mod view;
-mod virtual_memory;
-mod virtual_query;
-pub mod watched_user;
 
-use phys::Physical;
-use pool::Pools;
-use space::{Area, Frames, Protection, Space, Use};
+use super::mm::pool::Pools;
+use crate::host::gate::Export;
+use crate::host::kernel_address_space::{Area, Frames, Protection, Space, Use};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::memory_map::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SHIFT, PAGED_POOL, Zone};
+use crate::host::pfn::Physical;
 
-use super::call::Export;
-use super::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SHIFT, PAGED_POOL, Zone};
-use crate::kernel::exclusive::Exclusive;
-
-/// All exports of the memory manager.
+/// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
     contiguous::EXPORTS,
-    mapping::EXPORTS,
+    lock_pagable::EXPORTS,
     locking::EXPORTS,
+    mapping::EXPORTS,
+    mapping_address::EXPORTS,
     mdl::EXPORTS,
     mdl_pages::EXPORTS,
     probe::EXPORTS,
     query::EXPORTS,
-    reserved::EXPORTS,
-    resident::EXPORTS,
-    section::EXPORTS,
-    secure::EXPORTS,
-    view::EXPORTS,
-    virtual_memory::EXPORTS,
-    virtual_query::EXPORTS,
 ];
 
 /// Everything that the memory manager knows.
@@ -71,19 +53,19 @@ pub struct Memory {
     /// MDLs that something is owed for.
     pub mdls: mdl::Mdls,
     /// What processes have.
-    pub users: user::Users,
+    pub users: process_address_space::Users,
     /// What is behind sections.
     pub segments: segment::Segments,
     /// Sections.
-    pub sections: section::Sections,
+    pub sections: crate::kernel::sections::section::Sections,
     /// Views in system space: their segments by address.
     pub system_views: std::collections::BTreeMap<u64, u64>,
     /// Addresses reserved for mappings.
-    reservations: reserved::Reservations,
+    reservations: mapping_address::Reservations,
     /// Pageable sections that are locked.
-    locked_sections: resident::Locks,
+    locked_sections: lock_pagable::Locks,
     /// What drivers have to give back.
-    debts: owed::Debts,
+    pub debts: resource_ledger::Debts,
 }
 
 static MEMORY: Exclusive<Option<Memory>> = Exclusive::new(None);
@@ -98,13 +80,13 @@ pub fn initialize() -> Result<(), String> {
         space: Space::default(),
         pools: Pools::new(),
         mdls: mdl::Mdls::default(),
-        users: user::Users::default(),
+        users: process_address_space::Users::default(),
         segments: segment::Segments::default(),
-        sections: section::Sections::default(),
+        sections: crate::kernel::sections::section::Sections::default(),
         system_views: std::collections::BTreeMap::new(),
-        reservations: reserved::Reservations::new(),
-        locked_sections: resident::Locks::new(),
-        debts: owed::Debts::new(),
+        reservations: mapping_address::Reservations::new(),
+        locked_sections: lock_pagable::Locks::new(),
+        debts: resource_ledger::Debts::new(),
     };
     let pools: [(Zone, u64, Use); 3] = [
         (NONPAGED_POOL, Physical::nonpaged_pool(), Use::NonPagedPool),
@@ -154,8 +136,11 @@ impl Memory {
         pages: u64,
         protection: Protection,
         used_for: Use,
-    ) -> Result<(), space::NoSpace> {
-        let frames = self.physical.take(pages).ok_or(space::NoSpace)?;
+    ) -> Result<(), kernel_address_space::NoSpace> {
+        let frames = self
+            .physical
+            .take(pages)
+            .ok_or(kernel_address_space::NoSpace)?;
         let area = Area {
             pages,
             frames: Frames::List(frames.clone()),

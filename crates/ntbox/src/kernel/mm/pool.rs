@@ -11,11 +11,13 @@ use rustc_hash::FxHashMap;
 
 use super::lent;
 use super::pool_pages::Pool;
-use super::space::Protection;
-use super::special::{Place, Special};
-use crate::kernel::layout::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SIZE, PAGED_POOL, Zone};
-use crate::kernel::verify::StackId;
-use crate::kernel::{guest, stop, verify};
+use super::special_pool::{Place, Special};
+use crate::host::driver_mem;
+use crate::host::kernel_address_space::Protection;
+use crate::host::memory_map::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SIZE, PAGED_POOL, Zone};
+use crate::kernel::trap;
+use crate::kernel::verifier::stack_trace_db;
+use crate::kernel::verifier::stack_trace_db::StackId;
 
 /// What uninitialised memory is filled with.
 pub const UNINITIALIZED: u8 = 0xbd;
@@ -201,13 +203,13 @@ impl Pools {
 
     /// Takes a block; `None` when the pool is used up.
     pub fn allocate(&mut self, request: Request) -> Option<u64> {
-        self.take(request, verify::current(request.caller), false)
+        self.take(request, stack_trace_db::current(request.caller), false)
     }
 
     /// The same for what the kernel lends a driver, by the call that returns to
     /// `caller`.
     pub fn lend(&mut self, request: Request, caller: u64) -> Option<u64> {
-        self.take(request, verify::current(caller), true)
+        self.take(request, stack_trace_db::current(caller), true)
     }
 
     fn take(&mut self, request: Request, stack: StackId, lent: bool) -> Option<u64> {
@@ -234,7 +236,7 @@ impl Pools {
             footprint: size,
         };
         if let Some(va) = self.take_special(request, &block) {
-            guest::fill(va, fill, size).ok()?;
+            driver_mem::fill(va, fill, size).ok()?;
             self.note_taken(va, block);
             return Some(va);
         }
@@ -251,8 +253,8 @@ impl Pools {
         };
         let va = self.pool(kind).take(footprint)?;
         self.note_taken(va, Block { footprint, ..block });
-        let filled = guest::fill(va, fill, size)
-            .and_then(|()| guest::fill(va + size, GUARD, footprint - size));
+        let filled = driver_mem::fill(va, fill, size)
+            .and_then(|()| driver_mem::fill(va + size, GUARD, footprint - size));
         filled.ok().map(|()| va)
     }
 
@@ -338,7 +340,7 @@ impl Pools {
         if let Some(special) = self.special(va) {
             return special.damage(va);
         }
-        (va + block.size..va + block.footprint).find(|at| guest::read_u8(*at) != Ok(GUARD))
+        (va + block.size..va + block.footprint).find(|at| driver_mem::read_u8(*at) != Ok(GUARD))
     }
 
     /// Gives a block back, whoever took it.
@@ -349,7 +351,7 @@ impl Pools {
             tag: block.tag,
             caller,
             taken: block.stack,
-            stack: verify::current(caller),
+            stack: stack_trace_db::current(caller),
         };
         *known = Known::Freed(freed);
         if block.caller != 0 {
@@ -361,7 +363,7 @@ impl Pools {
             return Some(block);
         }
         // The zone is mapped read-write as far as blocks reach.
-        let _ = guest::fill(va, FREED, block.size);
+        let _ = driver_mem::fill(va, FREED, block.size);
         self.pool(block.kind).give(va, block.footprint);
         Some(block)
     }
@@ -401,7 +403,7 @@ pub fn free_by(va: u64, caller: u64) {
     if super::with(|memory| memory.pools.free(va, caller)).is_none() {
         let what =
             format!("the kernel was to free {va:#018x}, which is not the start of a pool block");
-        stop::bug_check(0xc2, [0x46, va, 0, 0], what, None);
+        trap::bug_check(0xc2, [0x46, va, 0, 0], what, None);
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::space::{Protection, Space};
-use crate::kernel::layout::{PAGE_SIZE, Zone};
+use crate::host::kernel_address_space::{Protection, Space};
+use crate::host::memory_map::{PAGE_SIZE, Zone};
 
 /// Pages made accessible at a time.
 const CHUNK_PAGES: u64 = 256;

@@ -3,10 +3,10 @@
 //! is there. What is probed can be gone at the next access, so that both are
 //! called, and the buffer used, where exceptions are handled.
 
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
-use crate::kernel::layout::{PAGE_SIZE, USER_PROBE_ADDRESS};
+use crate::host::driver_mem;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::memory_map::{PAGE_SIZE, USER_PROBE_ADDRESS};
 
 exports! {
     /// `ProbeForRead`: raises what is wrong with the range. A length of 0 is no
@@ -20,7 +20,7 @@ exports! {
         let end = range(address, length, alignment)?;
         let mut at = address;
         while at < end {
-            guest::write_u8(at, guest::read_u8(at)?)?;
+            driver_mem::write_u8(at, driver_mem::read_u8(at)?)?;
             at = (at & !(PAGE_SIZE - 1)) + PAGE_SIZE;
         }
         Ok(())
@@ -44,8 +44,8 @@ fn range(address: u64, length: u64, alignment: u32) -> Result<u64, Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::call::{Call, Return};
-    use crate::kernel::testing::{call, value};
+    use crate::host::gate::{Call, Return};
+    use crate::kernel::test_support::{call, value};
 
     #[track_caller]
     fn assert_raises(export: fn(&mut Call<'_>) -> Return, arguments: &[u64], status: u32) {

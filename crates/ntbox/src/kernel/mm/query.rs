@@ -1,14 +1,14 @@
 //! What is behind an address, and where a routine is.
 
-use super::phys::{self, Physical};
 use super::pool::{PoolKind, Request};
-use super::space::Use;
 use super::with;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, UnicodeString};
-use crate::kernel::layout::PAGE_SHIFT;
-use crate::kernel::layout::PAGE_SIZE;
+use crate::host::driver_mem::UnicodeString;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_address_space::Use;
+use crate::host::memory_map::{PAGE_SHIFT, PAGE_SIZE};
+use crate::host::pfn::Physical;
+use crate::host::{driver_mem, pfn};
 
 /// Whether an access to `va` would find a page.
 fn is_valid(va: u64) -> bool {
@@ -51,11 +51,11 @@ exports! {
             COPY_PHYSICAL => copy_physical(target, source, bytes)?,
             COPY_VIRTUAL => copy_virtual(target, source, bytes)?,
             _ => {
-                guest::write_u64(transferred, 0)?;
+                driver_mem::write_u64(transferred, 0)?;
                 return Ok(nt_status::STATUS_INVALID_PARAMETER_4);
             }
         };
-        guest::write_u64(transferred, copied)?;
+        driver_mem::write_u64(transferred, copied)?;
         Ok(match (copied == bytes, flags) {
             (true, _) => nt_status::STATUS_SUCCESS,
             (false, COPY_PHYSICAL) => nt_status::STATUS_INVALID_ADDRESS,
@@ -99,7 +99,7 @@ fn copy_physical(target: u64, source: u64, bytes: u64) -> Result<u64, Stop> {
         }
         let mut piece = vec![0; usize::try_from(length).unwrap_or(0)];
         with(|memory| memory.physical.read(pfn, at & (PAGE_SIZE - 1), &mut piece));
-        guest::write_bytes(target.wrapping_add(copied), &piece)?;
+        driver_mem::write_bytes(target.wrapping_add(copied), &piece)?;
         copied += length;
     }
     Ok(copied)
@@ -110,10 +110,10 @@ fn copy_virtual(target: u64, source: u64, bytes: u64) -> Result<u64, Stop> {
     let mut copied = 0;
     for (at, length) in pieces(source, bytes) {
         let mut piece = vec![0; usize::try_from(length).unwrap_or(0)];
-        if guest::read_bytes(at, &mut piece).is_err() {
+        if driver_mem::read_bytes(at, &mut piece).is_err() {
             break;
         }
-        guest::write_bytes(target.wrapping_add(copied), &piece)?;
+        driver_mem::write_bytes(target.wrapping_add(copied), &piece)?;
         copied += length;
     }
     Ok(copied)
@@ -132,7 +132,7 @@ pub fn physical_ranges(caller: u64) -> Result<u64, Stop> {
     let Some(array) = with(|memory| memory.pools.allocate(request)) else {
         return Ok(0);
     };
-    guest::write_u64(array, phys::FIRST_PFN << PAGE_SHIFT)?;
-    guest::write_u64(array + 8, phys::SIZE)?;
+    driver_mem::write_u64(array, pfn::FIRST_PFN << PAGE_SHIFT)?;
+    driver_mem::write_u64(array + 8, pfn::SIZE)?;
     Ok(array)
 }

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::image::Image;
-use super::phys::{Pfn, Physical};
+use crate::host::pfn::{Pfn, Physical};
+use crate::kernel::sections::image_section::Image;
 
 /// Pages that views share.
 #[derive(Debug, Default)]
@@ -122,7 +122,7 @@ impl Segments {
 #[cfg(test)]
 mod tests {
     use crate::kernel::mm;
-    use crate::kernel::testing::processor;
+    use crate::kernel::test_support::processor;
 
     #[test]
     fn pages_stay_as_long_as_somebody_needs_them() {

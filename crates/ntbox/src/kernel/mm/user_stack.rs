@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::protection::{GUARD, READWRITE};
 use super::vad::{END, Kind, Page, Vad};
 use super::{Memory, try_with, with};
-use crate::kernel::layout::PAGE_SIZE;
-use crate::kernel::{cpu, threads};
+use crate::host::cpu;
+use crate::host::memory_map::PAGE_SIZE;
+use crate::host::protection::{GUARD, READWRITE};
+use crate::kernel::ke::thread_table;
 
 /// What the linker has a thread reserve and commit if nobody asks for more.
 const RESERVED: u64 = 1 << 20;
@@ -42,7 +43,7 @@ impl Memory {
 
     /// Where that stack begins.
     fn own_stack(&self, va: u64) -> Option<u64> {
-        let (process, start, end) = *self.users.stacks.get(&threads::current_thread())?;
+        let (process, start, end) = *self.users.stacks.get(&thread_table::current_thread())?;
         (process == self.users.seen && (start..end).contains(&va)).then_some(start)
     }
 
@@ -129,8 +130,8 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::mm::user;
-    use crate::kernel::testing;
+    use crate::kernel::mm::process_address_space;
+    use crate::kernel::test_support;
 
     /// What lies below an address, up to the start of its allocation.
     fn regions(process: u64, end: u64) -> Vec<(u64, Option<u32>)> {
@@ -149,10 +150,10 @@ mod tests {
 
     #[test]
     fn guard_pages_move_down_until_the_stack_is_used_up() {
-        testing::processor();
+        test_support::processor();
         let process = 0;
         let before = with(|memory| memory.physical.available());
-        let thread = threads::current_thread();
+        let thread = thread_table::current_thread();
         assert!(create(process, thread));
         let (_, start, end) = with(|memory| memory.users.stacks[&thread]);
         let (guarded, committed) = (Some(READWRITE | GUARD), Some(READWRITE));
@@ -182,19 +183,22 @@ mod tests {
         }
         // The lowest page stays reserved, and the three above it end the stack.
         assert_eq!(at, start + 3 * PAGE_SIZE);
-        assert_eq!(user::status_of_touch(at), nt_status::STATUS_STACK_OVERFLOW);
         assert_eq!(
-            user::status_of_touch(at),
+            process_address_space::status_of_touch(at),
+            nt_status::STATUS_STACK_OVERFLOW
+        );
+        assert_eq!(
+            process_address_space::status_of_touch(at),
             nt_status::STATUS_ACCESS_VIOLATION
         );
-        user::free_all(process);
+        process_address_space::free_all(process);
         assert_eq!(with(|memory| memory.physical.available()), before);
         assert!(with(|memory| memory.users.stacks.is_empty()));
     }
 
     #[test]
     fn without_memory_there_is_no_stack() {
-        testing::processor();
+        test_support::processor();
         let (taken, left) = with(|memory| {
             let left = memory.physical.available();
             (memory.physical.take(left - 3), 3)
@@ -205,6 +209,6 @@ mod tests {
             assert!(memory.users.stacks.is_empty());
             memory.physical.give(&taken.unwrap_or_default());
         });
-        user::free_all(0);
+        process_address_space::free_all(0);
     }
 }

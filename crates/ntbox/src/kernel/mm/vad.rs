@@ -8,9 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use super::phys::Pfn;
-use super::protection;
-use crate::kernel::layout::{HIGHEST_USER_ADDRESS, PAGE_SIZE};
+use crate::host::memory_map::{HIGHEST_USER_ADDRESS, PAGE_SIZE};
+use crate::host::pfn::Pfn;
+use crate::host::protection;
 
 /// `MM_ALLOCATION_GRANULARITY`.
 pub const GRANULARITY: u64 = 0x1_0000;

@@ -1,7 +1,8 @@
 //! `OBJECT_ATTRIBUTES`: how a driver says which object it means.
 
-use super::Refusal;
-use crate::kernel::guest::{self, UnicodeString};
+use crate::host::driver_mem;
+use crate::host::driver_mem::UnicodeString;
+use crate::kernel::base::error::Refusal;
 
 /// `OBJ_INHERIT`.
 pub const INHERIT: u32 = 0x2;
@@ -63,10 +64,10 @@ impl Attributes {
         if va == 0 {
             return Ok(Self::default());
         }
-        let length = guest::read_u32(va)?;
-        let root = guest::read_u64(va + 0x08)?;
-        let name = guest::read_u64(va + 0x10)?;
-        let flags = guest::read_u32(va + 0x18)?;
+        let length = driver_mem::read_u32(va)?;
+        let root = driver_mem::read_u64(va + 0x08)?;
+        let name = driver_mem::read_u64(va + 0x10)?;
+        let flags = driver_mem::read_u32(va + 0x18)?;
         if length != SIZE || flags & !VALID != 0 {
             return Err(nt_status::STATUS_INVALID_PARAMETER.into());
         }
@@ -79,7 +80,7 @@ impl Attributes {
             root,
             name,
             flags,
-            descriptor: guest::read_u64(va + 0x20)?,
+            descriptor: driver_mem::read_u64(va + 0x20)?,
             quality: 0,
         })
     }
@@ -90,7 +91,7 @@ impl Attributes {
     /// It cannot be read.
     pub fn with_quality_of(self, va: u64) -> Result<Self, Refusal> {
         Ok(Self {
-            quality: guest::read_u64(va + 0x28)?,
+            quality: driver_mem::read_u64(va + 0x28)?,
             ..self
         })
     }

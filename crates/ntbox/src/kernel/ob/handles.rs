@@ -9,8 +9,11 @@ use nt_status::Named;
 
 use super::attributes::{EXCLUSIVE, INHERIT, KERNEL_HANDLE};
 use super::types::Type;
-use super::{Caller, State, handle_rules, object, with};
-use crate::kernel::{stop, threads};
+use super::{State, object, with};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::ke::thread_table;
+use crate::kernel::trap;
+use crate::kernel::verifier::handle_rules;
 
 /// Mark of a kernel handle.
 pub const KERNEL: u64 = 0xffff_ffff_8000_0000;
@@ -62,7 +65,7 @@ pub struct Table {
 
 impl Table {
     /// Whether there is a handle of a number.
-    pub(super) fn has(&self, number: u64) -> bool {
+    pub fn has(&self, number: u64) -> bool {
         self.entries.contains_key(&number)
     }
 
@@ -81,7 +84,7 @@ impl Table {
 fn locate(process: u64, handle: u64) -> (u64, u64) {
     // The two low bits are the caller's to use.
     if is_kernel(handle) {
-        (threads::system_process(), handle & !KERNEL & !3)
+        (thread_table::system_process(), handle & !KERNEL & !3)
     } else {
         (process, handle & !3)
     }
@@ -101,7 +104,7 @@ pub fn is_kernel(handle: u64) -> bool {
 /// that another process has for itself.
 pub fn insert(object: u64, access: u32, attributes: u32, caller: u64) -> Result<u64, u32> {
     insert_in(
-        threads::current_process(),
+        thread_table::current_process(),
         object,
         access,
         attributes,
@@ -122,7 +125,7 @@ pub fn insert_in(
 ) -> Result<u64, u32> {
     let kernel = attributes & KERNEL_HANDLE != 0;
     let process = if kernel {
-        threads::system_process()
+        thread_table::system_process()
     } else {
         process
     };
@@ -165,7 +168,7 @@ pub fn insert_in(
 /// # Errors
 /// `STATUS_INVALID_HANDLE`.
 pub fn get(handle: u64) -> Result<Entry, u32> {
-    let found = get_in(threads::current_process(), handle);
+    let found = get_in(thread_table::current_process(), handle);
     if found.is_err() {
         handle_rules::check_missing(handle);
     }
@@ -185,7 +188,7 @@ pub fn get_in(process: u64, handle: u64) -> Result<Entry, u32> {
 /// Uses up one of the references that came with a handle, as every reference by
 /// it does. When they are gone there are new ones.
 pub fn use_up(handle: u64) {
-    let (process, number) = locate(threads::current_process(), handle);
+    let (process, number) = locate(thread_table::current_process(), handle);
     with(|state| {
         let table = state.tables.get_mut(&process)?;
         let object = table.entries.get(&number)?.object;
@@ -207,7 +210,7 @@ pub fn use_up(handle: u64) {
 /// # Errors
 /// `STATUS_INVALID_HANDLE`, `STATUS_HANDLE_NOT_CLOSABLE`.
 pub fn close(handle: u64, caller: &Caller<'_>) -> Result<(), u32> {
-    close_in(threads::current_process(), handle, caller)
+    close_in(thread_table::current_process(), handle, caller)
 }
 
 /// Closes a handle of a process.
@@ -236,7 +239,7 @@ pub fn close_for(handle: u64, caller: &Caller<'_>) -> u32 {
         "a handle that cannot be closed, {handle:#x}, was closed: {}",
         Named(status)
     );
-    stop::violation(
+    trap::violation(
         "bad-handle-closed",
         Some((0x93, handle)),
         what,
@@ -251,7 +254,7 @@ pub fn close_for(handle: u64, caller: &Caller<'_>) -> u32 {
 /// # Errors
 /// `STATUS_INVALID_HANDLE`.
 pub fn set_attributes(handle: u64, attributes: u32) -> Result<(), u32> {
-    let (process, number) = locate(threads::current_process(), handle);
+    let (process, number) = locate(thread_table::current_process(), handle);
     with(|state| {
         let entry = state
             .tables
@@ -340,7 +343,7 @@ pub fn count(process: u64) -> usize {
 /// Handles that drivers opened and did not close: the handle, what it is open
 /// on, and the address in the driver of the call that opened it.
 pub fn open() -> Vec<(u64, String, u64)> {
-    let system = threads::system_process();
+    let system = thread_table::system_process();
     with(|state| {
         let mut list = Vec::new();
         for (process, table) in &state.tables {

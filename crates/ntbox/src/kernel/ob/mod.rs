@@ -19,60 +19,62 @@
 //! ```
 
 pub mod attributes;
-mod caller;
-pub mod filters;
-mod handle_rules;
+pub mod callbacks;
+mod exports;
 pub mod handles;
-mod initial;
-pub mod name;
+mod init;
 mod namespace;
+pub mod nt_directory;
+pub mod nt_handle;
+pub mod nt_object;
+pub mod nt_symbolic_link;
+pub mod nt_wait;
 mod object;
-mod open;
-mod opening;
+mod open_object;
 mod query_name;
 mod reference;
-mod refusal;
 #[cfg(test)]
 mod tests;
 pub mod types;
 
 use rustc_hash::FxHashMap;
 
-pub use attributes::Attributes;
-pub use caller::Caller;
-pub use handles::Closed;
-pub use initial::{object_of, variable_names, variables};
-pub use namespace::{
+pub use super::ob::attributes::Attributes;
+pub use super::ob::handles::Closed;
+pub use super::ob::init::{object_of, variable_names, variables};
+pub use super::ob::namespace::{
     Directory, Inserted, entries_of, insert, lookup, lookup_path, make_temporary, path,
 };
-pub use object::{
+use super::ob::object::Header;
+pub use super::ob::object::{
     Payload, count_of, create, dereference, dereference_for, describe, inspect, reference,
     reference_for, references_left, type_of,
 };
-pub use open::{by_handle, insert_and_open, open_by_name, open_handle};
-pub use query_name::{full as full_name, write as write_name};
-pub use refusal::{Refusal, outcome, status};
-pub use types::Type;
+pub use super::ob::open_object::{by_handle, insert_and_open, open_by_name, open_handle};
+pub use super::ob::types::Type;
+use crate::host::gate::Export;
+use crate::host::kernel_cell::Exclusive;
 
-use super::call::Export;
-use crate::kernel::exclusive::Exclusive;
-use object::Header;
-
-/// The exports of this folder.
+/// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
-    filters::EXPORTS,
-    opening::EXPORTS,
+    callbacks::registration::EXPORTS,
+    exports::EXPORTS,
+    nt_directory::EXPORTS,
+    nt_handle::EXPORTS,
+    nt_object::EXPORTS,
+    nt_symbolic_link::EXPORTS,
+    nt_wait::EXPORTS,
     query_name::EXPORTS,
     reference::EXPORTS,
 ];
 
 /// Everything that the object manager knows.
 #[derive(Debug)]
-struct State {
+pub struct State {
     /// By the address of the body.
     objects: FxHashMap<u64, Header>,
     /// By the address of the process.
-    tables: FxHashMap<u64, handles::Table>,
+    pub tables: FxHashMap<u64, handles::Table>,
     /// The directory `\`.
     root: u64,
     /// The directory `\GLOBAL??`.
@@ -87,7 +89,7 @@ static STATE: Exclusive<Option<State>> = Exclusive::new(None);
 
 /// Works on objects. Neither the driver nor another manager but that of memory
 /// may be called meanwhile.
-fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
+pub fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
     let mut guard = STATE.lock();
     work(guard.get_or_insert_with(State::new))
 }

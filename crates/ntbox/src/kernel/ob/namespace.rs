@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::attributes::{Attributes, CASE_INSENSITIVE, DONT_REPARSE, OPENIF, PERMANENT};
-use super::name::{SEPARATOR, fold};
 use super::object::{Named, Payload};
 use super::types::Type;
-use super::{Caller, State, handles, object, with};
+use super::{State, handles, object, with};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::utf16::{SEPARATOR, fold};
 
 /// Links that one look-up follows before it gives up.
 const MAX_LINKS: usize = 32;

@@ -3,14 +3,17 @@
 //! The address of the body is the object, for drivers and for this crate. It is
 //! kept alive by references; handles and a name in a directory hold one each.
 
-use super::name::text;
 use super::namespace::Directory;
 use super::types::Type;
-use super::{Caller, State, with};
-use crate::kernel::mm::lent;
-use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::zw::registry::{self, KeyId};
-use crate::kernel::{cpu, stop};
+use super::{State, with};
+use crate::host::cpu;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::utf16::text;
+use crate::kernel::cm::hive;
+use crate::kernel::cm::hive::KeyId;
+use crate::kernel::mm::pool::PoolKind;
+use crate::kernel::mm::{lent, pool};
+use crate::kernel::trap;
 
 /// Room before a body, where Windows has its header: so no body is the start of
 /// a block of pool, and nobody can free it as one.
@@ -194,7 +197,7 @@ fn end(object: u64, caller: &Caller<'_>) {
         if kind != Type::Device {
             pool::free(block);
         } else if let Err(reason) = lent::free(block, caller.address()) {
-            stop::end(reason, caller);
+            trap::end(reason, caller);
         }
     }
 }
@@ -252,7 +255,7 @@ impl State {
         };
         let kind = header.kind.name();
         match (&header.payload, &header.name) {
-            (Payload::Key(key), _) => format!("key {}", registry::path_text(*key)),
+            (Payload::Key(key), _) => format!("key {}", hive::path_text(*key)),
             (_, Some(_)) => format!("{kind} {}", text(&self.path_of(object))),
             (_, None) => format!("{kind} at {object:#018x}"),
         }

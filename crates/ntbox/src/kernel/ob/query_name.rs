@@ -1,12 +1,16 @@
 //! The name of an object.
 
-use super::name::SEPARATOR;
-use super::{Caller, Refusal, Type, namespace, object};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::cm::{self, notice};
-use crate::kernel::guest::{self, UnicodeString};
-use crate::kernel::zw::reply::Information;
+use super::{Type, namespace, object};
+use crate::host::driver_mem;
+use crate::host::driver_mem::UnicodeString;
+use crate::host::gate::exports;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::info_buffer::Information;
+use crate::kernel::base::utf16::SEPARATOR;
+use crate::kernel::cm;
+use crate::kernel::cm::notify_class;
 
 /// Bytes of an `OBJECT_NAME_INFORMATION` without the name.
 const SIZE: u32 = 16;
@@ -14,7 +18,7 @@ const SIZE: u32 = 16;
 exports! {
     /// `ObQueryNameString`: an unnamed object has an empty name.
     fn ObQueryNameString<call>(object: u64, information: u64, length: u32, return_length: u64) -> u32 [max APC_LEVEL] {
-        super::status(write(object, information, length, return_length, &Caller::of(call)))
+        crate::kernel::base::error::status(write(object, information, length, return_length, &Caller::of(call)))
     }
 }
 
@@ -37,7 +41,7 @@ pub fn write(
     }
     let fields = Information::default().u64(information).u32(length);
     let fields = fields.align(8).u64(return_length);
-    cm::on_key(notice::QUERY_NAME, object, fields, caller, answer)
+    cm::on_key(notify_class::QUERY_NAME, object, fields, caller, answer)
 }
 
 fn answer(object: u64, information: u64, length: u32, return_length: u64) -> Result<(), Refusal> {
@@ -48,7 +52,7 @@ fn answer(object: u64, information: u64, length: u32, return_length: u64) -> Res
     let text = name.as_ref().map_or(0, |name| 2 * name.len() + 2);
     let needed = SIZE.saturating_add(u32::try_from(text).unwrap_or(u32::MAX));
     if return_length != 0 {
-        guest::write_u32(return_length, needed)?;
+        driver_mem::write_u32(return_length, needed)?;
     }
     if length < needed {
         // The I/O manager, which names files, has a status of its own.
@@ -73,7 +77,7 @@ fn answer(object: u64, information: u64, length: u32, return_length: u64) -> Res
             .chain([&0])
             .flat_map(|unit| unit.to_le_bytes())
             .collect();
-        guest::write_bytes(string.buffer, &bytes)?;
+        driver_mem::write_bytes(string.buffer, &bytes)?;
     }
     Ok(string.write(information)?)
 }

@@ -1,10 +1,13 @@
 //! References to objects, as drivers take and give them.
 
 use super::types::Type;
-use super::{Caller, handles, initial, object, open};
-use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Call, Return, Stop, exports};
-use crate::kernel::{guest, stop, threads};
+use super::{handles, init, object, open_object};
+use crate::host::driver_mem;
+use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Call, Return, Stop, exports};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::ke::thread_table;
+use crate::kernel::trap;
 
 /// `REFERENCE_BY_POINTER`.
 const REFERENCE_BY_POINTER: u32 = 0x18;
@@ -102,24 +105,24 @@ exports! {
 }
 
 fn by_handle(wanted: &Wanted, out: &Out, caller: &Caller<'_>) -> Result<u32, Stop> {
-    guest::write_u64(out.object, 0)?;
+    driver_mem::write_u64(out.object, 0)?;
     check_mode(wanted, caller);
     let kind = match wanted.kind {
         0 => None,
-        address => match initial::type_at(address) {
+        address => match init::type_at(address) {
             Some(kind) => Some(kind),
             None => return Ok(nt_status::STATUS_OBJECT_TYPE_MISMATCH),
         },
     };
     let user = wanted.mode == USER_MODE;
-    match open::by_handle(wanted.handle, wanted.access, kind, user) {
+    match open_object::by_handle(wanted.handle, wanted.access, kind, user) {
         Err(status) => Ok(status),
         Ok(entry) => {
             reference(entry.object, caller)?;
-            guest::write_u64(out.object, entry.object)?;
+            driver_mem::write_u64(out.object, entry.object)?;
             if out.information != 0 {
-                guest::write_u32(out.information, entry.attributes)?;
-                guest::write_u32(out.information.wrapping_add(4), entry.access)?;
+                driver_mem::write_u32(out.information, entry.attributes)?;
+                driver_mem::write_u32(out.information.wrapping_add(4), entry.access)?;
             }
             Ok(nt_status::STATUS_SUCCESS)
         }
@@ -132,17 +135,17 @@ fn check_mode(wanted: &Wanted, caller: &Caller<'_>) {
     let pseudo = handle == handles::CURRENT_PROCESS || handle == handles::CURRENT_THREAD;
     if handle == 0 {
         let what = "ObReferenceObjectByHandle was given a NULL handle";
-        stop::violation("null-handle", Some((0xc4, 0xf5)), what, caller.address());
+        trap::violation("null-handle", Some((0xc4, 0xf5)), what, caller.address());
     } else if mode != USER_MODE
         && !pseudo
         && !handles::is_kernel(handle)
-        && threads::current_process() != threads::system_process()
+        && thread_table::current_process() != thread_table::system_process()
     {
         let what = format!(
             "handle {handle:#x} of a user process was referenced with access mode KernelMode, which checks nothing; \
              handles from user mode are referenced with UserMode"
         );
-        stop::violation(
+        trap::violation(
             "user-handle-as-kernel",
             Some((0xc4, 0xf6)),
             what,
@@ -153,8 +156,8 @@ fn check_mode(wanted: &Wanted, caller: &Caller<'_>) {
 
 fn by_pointer(object: u64, kind: u64, mode: u8, caller: &Caller<'_>) -> Result<u32, Stop> {
     let own = object::type_of(object).ok_or_else(|| no_object(object, "referenced"))?;
-    let same = kind == initial::object_of(own);
-    if !same && (mode == USER_MODE || kind == initial::object_of(Type::SymbolicLink)) {
+    let same = kind == init::object_of(own);
+    if !same && (mode == USER_MODE || kind == init::object_of(Type::SymbolicLink)) {
         return Ok(nt_status::STATUS_OBJECT_TYPE_MISMATCH);
     }
     reference(object, caller).map(|_| nt_status::STATUS_SUCCESS)
@@ -174,7 +177,7 @@ fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
         None => Err(no_object(object, "dereferenced")),
         Some((kind, true, _)) => Err(Stop::bug_check(
             REFERENCE_BY_POINTER,
-            [initial::object_of(kind), object, 0, 0],
+            [init::object_of(kind), object, 0, 0],
             format!(
                 "an object of type {} at {object:#018x} was dereferenced once more than referenced; its handles \
                  and its name still need it",
@@ -188,7 +191,7 @@ fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
                 "the {} was dereferenced, and no driver has a reference to it; this one is the kernel's own",
                 object::describe(object)
             );
-            stop::violation("object-over-dereferenced", None, what, caller.address());
+            trap::violation("object-over-dereferenced", None, what, caller.address());
             let left = object::inspect(object, |header| header.pointers);
             Ok(left.unwrap_or(0))
         }
@@ -217,6 +220,6 @@ fn by_tagged_handle_failure(call: &mut Call<'_>) -> Return {
 
 /// What a reference by handle does when it fails: no object, and a status.
 fn fail(call: &Call<'_>, out: usize) -> Return {
-    guest::write_u64(call.argument(out)?, 0)?;
+    driver_mem::write_u64(call.argument(out)?, 0)?;
     Ok(u64::from(nt_status::STATUS_INVALID_HANDLE))
 }

@@ -1,15 +1,15 @@
 //! The types that objects have: names, access rights, and what their owners do
 //! when a handle is closed or an object goes away.
 
-use super::Caller;
 use super::attributes::MAXIMUM_ALLOWED;
 use super::handles::Closed;
+use crate::kernel::base::call_context::Caller;
 use crate::kernel::cm;
-use crate::kernel::ex::callback;
-use crate::kernel::io::ending;
-use crate::kernel::mm::section;
-use crate::kernel::se;
-use crate::kernel::zw::{key, timer};
+use crate::kernel::cm::nt_key;
+use crate::kernel::ex::{callback, nt_timer};
+use crate::kernel::io::file_close;
+use crate::kernel::se::token;
+use crate::kernel::sections::section;
 
 /// A type of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -184,20 +184,20 @@ impl Type {
     pub fn methods(self) -> Methods {
         match self {
             Self::File => Methods {
-                name: Some(ending::name),
-                close: Some(ending::handle_closed),
-                delete: Some(ending::deleted),
+                name: Some(file_close::name),
+                close: Some(file_close::handle_closed),
+                delete: Some(file_close::deleted),
             },
             Self::Section => Methods {
                 delete: Some(section::deleted),
                 ..Methods::default()
             },
             Self::Token => Methods {
-                delete: Some(se::token_deleted),
+                delete: Some(token::deleted),
                 ..Methods::default()
             },
             Self::Timer => Methods {
-                delete: Some(timer::deleted),
+                delete: Some(nt_timer::deleted),
                 ..Methods::default()
             },
             Self::Callback => Methods {
@@ -205,7 +205,7 @@ impl Type {
                 ..Methods::default()
             },
             Self::Key => Methods {
-                name: Some(key::path),
+                name: Some(nt_key::path),
                 delete: Some(cm::key_ends),
                 ..Methods::default()
             },

@@ -3,11 +3,12 @@
 
 use nt_status::{STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED};
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::ob::Refusal;
-use crate::kernel::zw::mode::Mode;
-use crate::kernel::{guest, log};
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::log;
+use crate::kernel::base::processor_mode::Mode;
 
 /// `PlatformInformation`, the only level that the reference supports.
 const PLATFORM: u32 = 66;
@@ -39,7 +40,7 @@ fn query(level: u32, buffers: &Buffers, mode: Mode) -> Result<(), Refusal> {
     }
     mode.probe(buffers.output, u64::from(buffers.output_length), 1)?;
     // `AoAc`: the machine is not one that is always on and always connected.
-    Ok(guest::write_u8(buffers.output, 0)?)
+    Ok(driver_mem::write_u8(buffers.output, 0)?)
 }
 
 exports! {
@@ -62,7 +63,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{NOWHERE, address_mut, fault, lines, processor, status};
+    use crate::kernel::test_support::{NOWHERE, address_mut, fault, lines, processor, status};
 
     #[test]
     fn platform_is_not_always_connected() {

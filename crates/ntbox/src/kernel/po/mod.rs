@@ -8,10 +8,10 @@ pub mod request;
 pub mod setting;
 pub mod state;
 
-use super::call::Export;
 use super::mm::mdl::Left;
+use crate::host::gate::Export;
 
-/// All exports of the power manager.
+/// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
     information::EXPORTS,
     power_request::EXPORTS,

@@ -1,12 +1,11 @@
 //! Power request objects: drivers that want the machine to stay awake say so, and why.
 //! It stays awake in any case; how often each asked is counted.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::call::{Return, Stop};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
-use crate::kernel::registrations::Registrations;
+use crate::host::driver_mem;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::host::gate::{Return, Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::cookie_table::Registrations;
 
 /// `PowerRequestSystemRequired`, the only type that drivers may ask for.
 const SYSTEM_REQUIRED: u32 = 1;
@@ -62,20 +61,20 @@ fn change(
     }
 }
 
-fn no_memory(call: &mut crate::kernel::call::Call<'_>) -> Return {
-    guest::write_u64(call.argument(0)?, 0)?;
+fn no_memory(call: &mut crate::host::gate::Call<'_>) -> Return {
+    driver_mem::write_u64(call.argument(0)?, 0)?;
     Ok(u64::from(nt_status::STATUS_INSUFFICIENT_RESOURCES))
 }
 
 exports! {
     /// `PoCreatePowerRequest`: nobody reads why.
     fn PoCreatePowerRequest<call>(request: u64, body: u64, context: u64) -> u32 [max APC_LEVEL] fails_by no_memory {
-        guest::write_u64(request, 0)?;
+        driver_mem::write_u64(request, 0)?;
         if body == 0 {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         let object = REQUESTS.lock().add(Request { count: 0, caller: call.return_address() });
-        guest::write_u64(request, object)?;
+        driver_mem::write_u64(request, object)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
@@ -99,7 +98,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, bug_check, call, processor, status, value};
+    use crate::kernel::test_support::{address_mut, bug_check, call, processor, status, value};
 
     #[test]
     fn requests_are_counted() {
@@ -111,7 +110,7 @@ mod tests {
         assert_eq!(object, 0);
         let device = 0x1000;
         assert_eq!(status(PoCreatePowerRequest, &[out, device, 0]), 0);
-        let object = guest::read_u64(out).unwrap();
+        let object = driver_mem::read_u64(out).unwrap();
         assert_eq!(status(PoSetPowerRequest, &[object, 1]), 0);
         assert_eq!(status(PoSetPowerRequest, &[object, 1]), 0);
         let unsupported = nt_status::STATUS_NOT_SUPPORTED;

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 
 use nt_status::{STATUS_INSUFFICIENT_RESOURCES, STATUS_NOT_SUPPORTED, STATUS_PENDING};
 
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
-use crate::kernel::io::irp::{self, Owner};
-use crate::kernel::io::layout::{device, irp as offset, major, stack};
-use crate::kernel::ob::Caller;
-use crate::kernel::routine::Routine;
-use crate::kernel::{io, threads};
+use crate::host::driver_mem;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::Routine;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::io_layout::{device, irp as offset, major, stack};
+use crate::kernel::io;
+use crate::kernel::io::irp;
+use crate::kernel::io::irp::Owner;
+use crate::kernel::ke::thread_table;
 
 /// `STATUS_INVALID_PARAMETER_2`.
 const INVALID_MINOR: u32 = 0xc000_00f0;
@@ -79,23 +81,23 @@ exports! {
             return Ok(INVALID_MINOR);
         }
         let top = io::device::top(body)?;
-        let depth = guest::read_u8(top + device::STACK_SIZE)?;
+        let depth = driver_mem::read_u8(top + device::STACK_SIZE)?;
         let Some(packet) = irp::allocate(depth, Owner::Power, call.return_address())? else {
             return Ok(STATUS_INSUFFICIENT_RESOURCES);
         };
-        guest::write_u64(packet + offset::THREAD, threads::current_thread())?;
-        guest::write_u32(packet + offset::STATUS, STATUS_NOT_SUPPORTED)?;
+        driver_mem::write_u64(packet + offset::THREAD, thread_table::current_thread())?;
+        driver_mem::write_u32(packet + offset::STATUS, STATUS_NOT_SUPPORTED)?;
         let place = irp::next_location(packet)?;
-        guest::write_u8(place + stack::MAJOR, major::POWER)?;
-        guest::write_u8(place + stack::MINOR, minor)?;
+        driver_mem::write_u8(place + stack::MAJOR, major::POWER)?;
+        driver_mem::write_u8(place + stack::MINOR, minor)?;
         if minor == minor::WAIT_WAKE {
-            guest::write_u32(place + parameter::WAKE_STATE, state)?;
+            driver_mem::write_u32(place + parameter::WAKE_STATE, state)?;
         } else {
-            guest::write_u32(place + parameter::TYPE, DEVICE_STATE)?;
-            guest::write_u32(place + parameter::STATE, state)?;
+            driver_mem::write_u32(place + parameter::TYPE, DEVICE_STATE)?;
+            driver_mem::write_u32(place + parameter::STATE, state)?;
         }
         if sent != 0 && minor == minor::WAIT_WAKE {
-            guest::write_u64(sent, packet)?;
+            driver_mem::write_u64(sent, packet)?;
         }
         ASKED.lock().insert(packet, Asked { body, minor, state, function, context });
         irp::call(top, packet, &Caller::of(call))?;

@@ -4,13 +4,14 @@
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
-use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::ob::Caller;
-use crate::kernel::registrations::Registrations;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::cookie_table::Registrations;
+use crate::kernel::mm::pool;
+use crate::kernel::mm::pool::PoolKind;
 
 /// Pool tag of what callbacks are shown.
 const TAG: u32 = u32::from_le_bytes(*b"PoSe");
@@ -65,10 +66,10 @@ exports! {
             return Ok(STATUS_INVALID_PARAMETER);
         }
         let mut id = [0; 16];
-        guest::read_bytes(setting, &mut id)?;
+        driver_mem::read_bytes(setting, &mut id)?;
         let number = {
             let mut callbacks = CALLBACKS.lock();
-            guest::write_u64(handle, callbacks.upcoming())?;
+            driver_mem::write_u64(handle, callbacks.upcoming())?;
             callbacks.add((callback, call.return_address()))
         };
         let Some((_, value)) = SETTINGS.iter().find(|(known, _)| *known == id) else {
@@ -79,7 +80,7 @@ exports! {
             CALLBACKS.lock().remove(number);
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
-        let written = guest::write_bytes(shown, &id).and_then(|()| guest::write_u32(shown + 16, *value));
+        let written = driver_mem::write_bytes(shown, &id).and_then(|()| driver_mem::write_u32(shown + 16, *value));
         if written.is_ok() {
             Caller::of(call).call(callback, &[shown, shown + 16, 4, context]);
         }

@@ -1,15 +1,15 @@
 //! Power states: of devices, as their drivers report them, and of the system,
 //! which drivers ask to stay awake.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::{cpu, driver_mem};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::cookie_table::Registrations;
+use crate::kernel::base::io_layout::{device, object_extension};
 use crate::kernel::io::irp;
-use crate::kernel::io::layout::{device, object_extension};
-use crate::kernel::ob::Caller;
-use crate::kernel::registrations::Registrations;
-use crate::kernel::{cpu, stop};
+use crate::kernel::trap;
 
 /// `DevicePowerState` of `POWER_STATE_TYPE`; the other one is of the system.
 const DEVICE: u32 = 1;
@@ -48,13 +48,13 @@ exports! {
         if cpu::irql() > cpu::APC_LEVEL && !(kind == DEVICE && state == D0) {
             let what = "PoSetPowerState was called at DISPATCH_LEVEL for another state than D0; \
                         it may be called at APC_LEVEL at most";
-            stop::violation("irql-too-high", None, what.to_owned(), call.return_address());
+            trap::violation("irql-too-high", None, what.to_owned(), call.return_address());
         }
-        let extension = guest::read_u64(body + device::OBJECT_EXTENSION)?;
-        let flags = guest::read_u32(extension + object_extension::POWER_FLAGS)?;
+        let extension = driver_mem::read_u64(body + device::OBJECT_EXTENSION)?;
+        let flags = driver_mem::read_u32(extension + object_extension::POWER_FLAGS)?;
         let shift = if kind == DEVICE { SHIFT } else { 0 };
         let kept = flags & !(MASK << shift) | (state & MASK) << shift;
-        guest::write_u32(extension + object_extension::POWER_FLAGS, kept)?;
+        driver_mem::write_u32(extension + object_extension::POWER_FLAGS, kept)?;
         Ok(flags >> shift & MASK)
     }
 
@@ -99,7 +99,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, processor, value};
+    use crate::kernel::test_support::{address, processor, value};
 
     #[test]
     fn a_device_remembers_its_state() {

@@ -1,69 +1,83 @@
 //! Which process and thread a driver runs in, and what may be known of others.
 //! To a driver both are opaque: it has their addresses and asks here.
 
-mod facts;
 pub mod notify;
+pub mod nt_process;
+mod process_query;
 pub mod quota;
+pub mod system_thread;
+pub mod thread_query;
 
 use nt_status::{STATUS_INVALID_CID, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS};
 
-use super::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use super::call::{Call, Export, Stop, exports};
-use super::guest::{self, UnicodeString};
-use super::ob::Caller;
-use super::threads::{self, Process, Thread};
-use super::{ob, stop, version};
+use super::base::call_context::Caller;
+use super::base::os_version;
+use super::ke::thread_table;
+use super::ke::thread_table::{Process, Thread};
+use super::{ob, trap};
 use crate::OsVersion;
+use crate::host::driver_mem;
+use crate::host::driver_mem::UnicodeString;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Call, Export, Stop, exports};
 
-/// The exports of this family.
-pub const TABLES: &[&[Export]] = &[EXPORTS, facts::EXPORTS, notify::EXPORTS, quota::EXPORTS];
+/// The exports of this component.
+pub const TABLES: &[&[Export]] = &[
+    EXPORTS,
+    notify::EXPORTS,
+    nt_process::EXPORTS,
+    process_query::EXPORTS,
+    quota::EXPORTS,
+    system_thread::EXPORTS,
+    thread_query::EXPORTS,
+];
 
 exports! {
     /// `PsGetCurrentProcess`: the one whose memory is seen now.
-    fn PsGetCurrentProcess() -> u64 [max HIGH_LEVEL] { Ok(threads::current_process()) }
+    fn PsGetCurrentProcess() -> u64 [max HIGH_LEVEL] { Ok(thread_table::current_process()) }
 
     /// `IoGetCurrentProcess`, the same under the name that headers use.
-    fn IoGetCurrentProcess() -> u64 [max HIGH_LEVEL] { Ok(threads::current_process()) }
+    fn IoGetCurrentProcess() -> u64 [max HIGH_LEVEL] { Ok(thread_table::current_process()) }
 
     /// `PsGetCurrentProcessId`: the one that the thread belongs to.
     fn PsGetCurrentProcessId() -> u64 [max HIGH_LEVEL] {
-        let owner = threads::current().map_or_else(threads::system_process, |thread| thread.process);
-        Ok(threads::process(owner).map_or(0, |process| process.id))
+        let owner = thread_table::current().map_or_else(thread_table::system_process, |thread| thread.process);
+        Ok(thread_table::process(owner).map_or(0, |process| process.id))
     }
 
     /// `PsGetCurrentThread`.
-    fn PsGetCurrentThread() -> u64 [max HIGH_LEVEL] { Ok(threads::current_thread()) }
+    fn PsGetCurrentThread() -> u64 [max HIGH_LEVEL] { Ok(thread_table::current_thread()) }
 
     /// `KeGetCurrentThread`.
-    fn KeGetCurrentThread() -> u64 [max HIGH_LEVEL] { Ok(threads::current_thread()) }
+    fn KeGetCurrentThread() -> u64 [max HIGH_LEVEL] { Ok(thread_table::current_thread()) }
 
     /// `PsGetCurrentThreadId`.
-    fn PsGetCurrentThreadId() -> u64 [max HIGH_LEVEL] { Ok(threads::current().map_or(0, |thread| thread.id)) }
+    fn PsGetCurrentThreadId() -> u64 [max HIGH_LEVEL] { Ok(thread_table::current().map_or(0, |thread| thread.id)) }
 
     /// `PsGetCurrentThreadProcess`: the one that the thread belongs to.
     fn PsGetCurrentThreadProcess() -> u64 [max HIGH_LEVEL] {
-        Ok(threads::current().map_or(0, |thread| thread.process))
+        Ok(thread_table::current().map_or(0, |thread| thread.process))
     }
 
     /// `PsGetCurrentThreadProcessId`.
     fn PsGetCurrentThreadProcessId() -> u64 [max HIGH_LEVEL] {
-        let owner = threads::current().and_then(|thread| threads::process(thread.process));
+        let owner = thread_table::current().and_then(|thread| thread_table::process(thread.process));
         Ok(owner.map_or(0, |process| process.id))
     }
 
     /// `PsGetCurrentThreadPreviousMode`: 1 if it came from user mode.
     fn PsGetCurrentThreadPreviousMode() -> u8 [max HIGH_LEVEL] {
-        Ok(threads::current().is_some_and(|thread| thread.user_mode).into())
+        Ok(thread_table::current().is_some_and(|thread| thread.user_mode).into())
     }
 
     /// `PsGetCurrentThreadStackBase`: first address past the stack.
     fn PsGetCurrentThreadStackBase() -> u64 [max HIGH_LEVEL] {
-        Ok(threads::current().map_or(0, |thread| thread.stack.1))
+        Ok(thread_table::current().map_or(0, |thread| thread.stack.1))
     }
 
     /// `PsGetCurrentThreadStackLimit`: lowest address of the stack.
     fn PsGetCurrentThreadStackLimit() -> u64 [max HIGH_LEVEL] {
-        Ok(threads::current().map_or(0, |thread| thread.stack.0))
+        Ok(thread_table::current().map_or(0, |thread| thread.stack.0))
     }
 
     /// `PsGetCurrentThreadTeb`: no thread has one, for none runs code of a program.
@@ -86,7 +100,7 @@ exports! {
 
     /// `PsGetThreadProcessId`.
     fn PsGetThreadProcessId<call>(thread: u64) -> u64 [max HIGH_LEVEL] {
-        let owner = thread_at(call, thread)?.and_then(|thread| threads::process(thread.process));
+        let owner = thread_at(call, thread)?.and_then(|thread| thread_table::process(thread.process));
         Ok(owner.map_or(0, |process| process.id))
     }
 
@@ -101,10 +115,10 @@ exports! {
     }
 
     /// `PsIsSystemProcess`.
-    fn PsIsSystemProcess(process: u64) -> bool [max HIGH_LEVEL] { Ok(process == threads::system_process()) }
+    fn PsIsSystemProcess(process: u64) -> bool [max HIGH_LEVEL] { Ok(process == thread_table::system_process()) }
 
     /// `PsIsProtectedProcess`: System is one.
-    fn PsIsProtectedProcess(process: u64) -> bool [max HIGH_LEVEL] { Ok(process == threads::system_process()) }
+    fn PsIsProtectedProcess(process: u64) -> bool [max HIGH_LEVEL] { Ok(process == thread_table::system_process()) }
 
     /// `PsIsProcessBeingDebugged`: nothing is.
     fn PsIsProcessBeingDebugged<call>(process: u64) -> bool [max HIGH_LEVEL] {
@@ -129,21 +143,21 @@ exports! {
 
     /// `PsLookupProcessByProcessId`: referenced, to be dereferenced.
     fn PsLookupProcessByProcessId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL] fails 0xc000_000b {
-        hand_out(threads::process_by_id(id), to, STATUS_INVALID_CID, &Caller::of(call))
+        hand_out(thread_table::process_by_id(id), to, STATUS_INVALID_CID, &Caller::of(call))
     }
 
     /// `PsLookupThreadByThreadId`: referenced, to be dereferenced.
     fn PsLookupThreadByThreadId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL] fails 0xc000_000d {
-        hand_out(threads::thread_by_id(id), to, STATUS_INVALID_PARAMETER, &Caller::of(call))
+        hand_out(thread_table::thread_by_id(id), to, STATUS_INVALID_PARAMETER, &Caller::of(call))
     }
 
     /// `PsGetVersion`: each part where it is wanted; TRUE on a checked build,
     /// which this is not.
     fn PsGetVersion(major: u64, minor: u64, build: u64, service_pack: u64) -> bool [max PASSIVE_LEVEL] {
-        let version: OsVersion = version::get();
+        let version: OsVersion = os_version::get();
         for (to, value) in [(major, version.major), (minor, version.minor), (build, version.build)] {
             if to != 0 {
-                guest::write_u32(to, value)?;
+                driver_mem::write_u32(to, value)?;
             }
         }
         if service_pack != 0 {
@@ -155,7 +169,7 @@ exports! {
 
 /// The process at an address, which must be one.
 fn process_at(call: &Call<'_>, va: u64) -> Result<Option<Process>, Stop> {
-    let found = threads::process(va);
+    let found = thread_table::process(va);
     if found.is_none() {
         not_one(call, va, "process")?;
     }
@@ -164,7 +178,7 @@ fn process_at(call: &Call<'_>, va: u64) -> Result<Option<Process>, Stop> {
 
 /// The thread at an address, which must be one.
 fn thread_at(call: &Call<'_>, va: u64) -> Result<Option<Thread>, Stop> {
-    let found = threads::thread(va);
+    let found = thread_table::thread(va);
     if found.is_none() {
         not_one(call, va, "thread")?;
     }
@@ -173,8 +187,8 @@ fn thread_at(call: &Call<'_>, va: u64) -> Result<Option<Thread>, Stop> {
 
 /// Reads what is not what it was said to be, as the kernel would, and tells.
 fn not_one(call: &Call<'_>, va: u64, what: &str) -> Result<(), Stop> {
-    guest::read_u64(va)?;
-    stop::violation(
+    driver_mem::read_u64(va)?;
+    trap::violation(
         "wrong-object-type",
         None,
         format!("{va:#018x} was passed as a {what} and is none"),
@@ -193,7 +207,7 @@ fn hand_out(
     let Some(object) = object else {
         return Ok(otherwise);
     };
-    guest::write_u64(to, object)?;
+    driver_mem::write_u64(to, object)?;
     ob::reference_for(object, caller);
     Ok(STATUS_SUCCESS)
 }
@@ -203,7 +217,7 @@ mod tests {
     use std::sync::Once;
 
     use super::*;
-    use crate::kernel::testing::{
+    use crate::kernel::test_support::{
         NOWHERE, address, address_mut, broken_rules, call as raw, fault, processor, status, value,
     };
 
@@ -212,11 +226,14 @@ mod tests {
         static SYSTEM: Once = Once::new();
         processor();
         SYSTEM.call_once(|| {
-            if threads::current().is_none() {
-                threads::initialize().expect("there is pool");
+            if thread_table::current().is_none() {
+                thread_table::initialize().expect("there is pool");
             }
         });
-        (threads::system_process(), threads::current_thread())
+        (
+            thread_table::system_process(),
+            thread_table::current_thread(),
+        )
     }
 
     #[test]
@@ -233,7 +250,7 @@ mod tests {
             assert_eq!(value(handler, &[]), thread);
         }
         for handler in [PsGetCurrentProcessId, PsGetCurrentThreadProcessId] {
-            assert_eq!(value(handler, &[]), threads::SYSTEM_PROCESS_ID);
+            assert_eq!(value(handler, &[]), thread_table::SYSTEM_PROCESS_ID);
         }
         let id = value(PsGetCurrentThreadId, &[]);
         assert_ne!(id, 0);
@@ -253,7 +270,7 @@ mod tests {
         let (process, thread) = system();
         assert_eq!(
             value(PsGetProcessId, &[process]),
-            threads::SYSTEM_PROCESS_ID
+            thread_table::SYSTEM_PROCESS_ID
         );
         assert_eq!(
             value(PsGetThreadId, &[thread]),
@@ -262,7 +279,7 @@ mod tests {
         assert_eq!(value(PsGetThreadProcess, &[thread]), process);
         assert_eq!(
             value(PsGetThreadProcessId, &[thread]),
-            threads::SYSTEM_PROCESS_ID
+            thread_table::SYSTEM_PROCESS_ID
         );
         assert_eq!(value(PsIsSystemThread, &[thread]), 1);
         assert_eq!(value(PsIsThreadTerminating, &[thread]), 0);
@@ -316,7 +333,7 @@ mod tests {
             major,
             minor,
             build,
-        } = version::get();
+        } = os_version::get();
         let mut parts = [7_u32; 3];
         let at = address_mut(&mut parts);
         let mut name = [0xff_u8; 16];

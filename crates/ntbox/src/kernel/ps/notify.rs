@@ -5,15 +5,19 @@
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
-use crate::kernel::call::irql::{APC_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Call, Register, Return, Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault, UnicodeString};
-use crate::kernel::ke::{sched, thread as region};
-use crate::kernel::mm::pool::{self, PoolKind};
-use crate::kernel::ob::{Caller, name};
-use crate::kernel::routine::Routine;
-use crate::kernel::{loader, threads};
+use super::system_thread;
+use crate::host::driver_mem;
+use crate::host::driver_mem::{Fault, UnicodeString};
+use crate::host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Call, Register, Return, Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::routine::Routine;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::utf16;
+use crate::kernel::ke::{sched, thread_table};
+use crate::kernel::loader;
+use crate::kernel::mm::pool;
+use crate::kernel::mm::pool::PoolKind;
 
 /// `STATUS_PROCEDURE_NOT_FOUND`.
 const NOT_FOUND: u32 = 0xc000_007a;
@@ -142,10 +146,10 @@ fn call_all(caller: &Caller<'_>, mut arguments: impl FnMut(Kind) -> Option<[u64;
         if count(1).is_none() {
             continue;
         }
-        region::enter_critical_region();
+        system_thread::enter_critical_region();
         let notify = Routine::new(routine, "notify routine").registered_by(registrar);
         caller.call(notify, &arguments);
-        region::leave_critical_region();
+        system_thread::leave_critical_region();
         let _ = count(-1);
         sched::wake(idle_key(routine));
     }
@@ -170,10 +174,10 @@ mod offset {
 /// # Errors
 /// A routine damaged what it was shown.
 pub fn process_created(process: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
-    let Some(info) = threads::process(process).filter(|_| any("process")) else {
+    let Some(info) = thread_table::process(process).filter(|_| any("process")) else {
         return Ok(STATUS_SUCCESS);
     };
-    let path: Vec<u8> = name::wide(&info.name)
+    let path: Vec<u8> = utf16::wide(&info.name)
         .iter()
         .flat_map(|unit| unit.to_le_bytes())
         .collect();
@@ -183,11 +187,11 @@ pub fn process_created(process: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
     };
     describe(shown, &path)?;
     call_all(caller, |kind| match kind {
-        Kind::Process => Some([threads::SYSTEM_PROCESS_ID, info.id, 1]),
+        Kind::Process => Some([thread_table::SYSTEM_PROCESS_ID, info.id, 1]),
         Kind::ProcessEx => Some([process, info.id, shown]),
         Kind::Thread | Kind::ThreadSelf | Kind::Image => None,
     });
-    let status = guest::read_u32(shown + offset::STATUS)?;
+    let status = driver_mem::read_u32(shown + offset::STATUS)?;
     pool::free(shown);
     Ok(status)
 }
@@ -197,31 +201,31 @@ pub fn process_created(process: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
 fn describe(shown: u64, path: &[u8]) -> Result<(), Fault> {
     let length = u16::try_from(path.len()).unwrap_or(u16::MAX);
     let string = shown + offset::SIZE;
-    guest::fill(shown, 0, offset::SIZE)?;
-    guest::write_u64(shown, offset::SIZE)?;
-    guest::write_u64(shown + offset::PARENT, threads::SYSTEM_PROCESS_ID)?;
-    guest::write_u64(shown + offset::CREATOR, threads::SYSTEM_PROCESS_ID)?;
-    guest::write_u64(
+    driver_mem::fill(shown, 0, offset::SIZE)?;
+    driver_mem::write_u64(shown, offset::SIZE)?;
+    driver_mem::write_u64(shown + offset::PARENT, thread_table::SYSTEM_PROCESS_ID)?;
+    driver_mem::write_u64(shown + offset::CREATOR, thread_table::SYSTEM_PROCESS_ID)?;
+    driver_mem::write_u64(
         shown + offset::CREATOR + 8,
-        threads::current().map_or(0, |thread| thread.id),
+        thread_table::current().map_or(0, |thread| thread.id),
     )?;
-    guest::write_u64(shown + offset::IMAGE_NAME, string)?;
+    driver_mem::write_u64(shown + offset::IMAGE_NAME, string)?;
     let text = UnicodeString {
         length,
         maximum_length: length,
         buffer: string + 16,
     };
     text.write(string)?;
-    guest::write_bytes(string + 16, path)
+    driver_mem::write_bytes(string + 16, path)
 }
 
 /// Tells that a process ends.
 pub fn process_ended(process: u64, caller: &Caller<'_>) {
-    let Some(info) = threads::process(process).filter(|_| any("process")) else {
+    let Some(info) = thread_table::process(process).filter(|_| any("process")) else {
         return;
     };
     call_all(caller, |kind| match kind {
-        Kind::Process => Some([threads::SYSTEM_PROCESS_ID, info.id, 0]),
+        Kind::Process => Some([thread_table::SYSTEM_PROCESS_ID, info.id, 0]),
         Kind::ProcessEx => Some([process, info.id, 0]),
         Kind::Thread | Kind::ThreadSelf | Kind::Image => None,
     });
@@ -232,10 +236,10 @@ pub fn thread(thread: u64, created: bool, caller: &Caller<'_>) {
     if !any("thread") {
         return;
     }
-    let Some(info) = threads::thread(thread) else {
+    let Some(info) = thread_table::thread(thread) else {
         return;
     };
-    let owner = threads::process(info.process).map_or(0, |process| process.id);
+    let owner = thread_table::process(info.process).map_or(0, |process| process.id);
     call_all(caller, |kind| {
         let hears = kind == Kind::Thread || kind == Kind::ThreadSelf && !created && !info.system;
         hears.then_some([owner, info.id, created.into()])
@@ -244,10 +248,10 @@ pub fn thread(thread: u64, created: bool, caller: &Caller<'_>) {
 
 /// Tells, on a new thread that is not the system's, that it begins.
 pub fn thread_begins(thread: u64, caller: &Caller<'_>) {
-    let Some(info) = threads::thread(thread).filter(|_| any("thread")) else {
+    let Some(info) = thread_table::thread(thread).filter(|_| any("thread")) else {
         return;
     };
-    let owner = threads::process(info.process).map_or(0, |process| process.id);
+    let owner = thread_table::process(info.process).map_or(0, |process| process.id);
     call_all(caller, |kind| {
         (kind == Kind::ThreadSelf).then_some([owner, info.id, 1])
     });

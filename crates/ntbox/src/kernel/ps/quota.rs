@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::process_at;
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::threads;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::ke::thread_table;
 
 /// `STATUS_QUOTA_EXCEEDED`.
 const EXCEEDED: u32 = 0xc000_0044;
@@ -42,7 +42,7 @@ pub fn forget(process: u64) {
 
 /// Charges a process. False if that would be too much.
 fn charge(process: u64, kind: u32, amount: u64) -> bool {
-    if process == threads::system_process() {
+    if process == thread_table::system_process() {
         return true;
     }
     let mut charged = CHARGED.lock();
@@ -57,7 +57,7 @@ fn charge(process: u64, kind: u32, amount: u64) -> bool {
 
 /// Returns what was charged. The amount that is charged, if that is less.
 fn give_back(process: u64, kind: u32, amount: u64) -> Result<(), u64> {
-    if process == threads::system_process() {
+    if process == thread_table::system_process() {
         return Ok(());
     }
     let mut charged = CHARGED.lock();
@@ -139,7 +139,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::processor;
+    use crate::kernel::test_support::processor;
 
     #[test]
     fn charges_are_counted_and_returned() {

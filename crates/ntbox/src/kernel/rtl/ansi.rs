@@ -3,11 +3,12 @@
 
 use nt_status::{STATUS_BUFFER_TOO_SMALL, STATUS_NAME_TOO_LONG, STATUS_SUCCESS};
 
-use super::text::{self, UNLIMITED};
-use super::{scan, unicode};
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, Fault, UnicodeString as Counted};
+use super::cstr::UNLIMITED;
+use super::{cstr, scan, unicode};
+use crate::host::driver_mem;
+use crate::host::driver_mem::{Fault, UnicodeString as Counted};
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Stop, exports};
 
 /// Longest text that has a NUL behind it.
 const MAX_LENGTH: u64 = 0xfffe;
@@ -36,12 +37,12 @@ exports! {
     /// `RtlCopyString`: as much as fits, no NUL.
     fn RtlCopyString(to: u64, from: u64) -> () [max HIGH_LEVEL] {
         if from == 0 {
-            return Ok(guest::write_u16(to, 0)?);
+            return Ok(driver_mem::write_u16(to, 0)?);
         }
         let (destination, source) = (Counted::read(to)?, Counted::read(from)?);
         let length = source.length.min(destination.maximum_length);
-        guest::copy(destination.buffer, source.buffer, length.into())?;
-        Ok(guest::write_u16(to, length)?)
+        driver_mem::copy(destination.buffer, source.buffer, length.into())?;
+        Ok(driver_mem::write_u16(to, length)?)
     }
 
     /// `RtlAppendStringToString`: all of it or nothing, no NUL.
@@ -55,7 +56,7 @@ exports! {
         if text == 0 {
             return Ok(STATUS_SUCCESS);
         }
-        append(to, text, text::length::<u8>(text, UNLIMITED)?)
+        append(to, text, cstr::length::<u8>(text, UNLIMITED)?)
     }
 
     /// `RtlCompareString`.
@@ -85,8 +86,8 @@ exports! {
         let (destination, source) = (Counted::read(to)?, Counted::read(from)?);
         let length = source.length.min(destination.maximum_length);
         let text: Vec<u8> = scan::bytes(source.buffer, length.into())?.into_iter().map(upper).collect();
-        guest::write_bytes(destination.buffer, &text)?;
-        Ok(guest::write_u16(to, length)?)
+        driver_mem::write_bytes(destination.buffer, &text)?;
+        Ok(driver_mem::write_u16(to, length)?)
     }
 }
 
@@ -112,7 +113,7 @@ fn length_of(text: u64) -> Result<u64, Fault> {
     if text == 0 {
         Ok(0)
     } else {
-        text::length::<u8>(text, UNLIMITED)
+        cstr::length::<u8>(text, UNLIMITED)
     }
 }
 
@@ -136,12 +137,12 @@ fn append(to: u64, from: u64, length: u64) -> Result<u32, Stop> {
     let Some(total) = total.filter(|total| *total <= string.maximum_length) else {
         return Ok(STATUS_BUFFER_TOO_SMALL);
     };
-    guest::copy(
+    driver_mem::copy(
         string.buffer.wrapping_add(string.length.into()),
         from,
         length,
     )?;
-    guest::write_u16(to, total)?;
+    driver_mem::write_u16(to, total)?;
     Ok(STATUS_SUCCESS)
 }
 
@@ -170,7 +171,7 @@ const fn upper(byte: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{Counted as String, address, address_mut, status, value};
+    use crate::kernel::test_support::{Counted as String, address, address_mut, status, value};
 
     #[test]
     fn initialising_counts_the_text() {
@@ -218,7 +219,7 @@ mod tests {
         let to = address(&string);
         value(RtlCopyString, &[to, address(&String::ansi(&mut text, 3))]);
         assert_eq!(string.bytes(), b"abc");
-        assert_eq!(guest::read_u8(string.buffer + 3), Ok(b'.'));
+        assert_eq!(driver_mem::read_u8(string.buffer + 3), Ok(b'.'));
         value(RtlCopyString, &[to, address(&String::ansi(&mut text, 8))]);
         assert_eq!(string.bytes(), b"abcdef");
         value(RtlCopyString, &[to, 0]);

@@ -3,9 +3,10 @@
 //!
 //! Any IRQL, as long as header and bits are resident.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::HIGH_LEVEL;
 
 /// What the search functions answer when there is nothing.
 const NOT_FOUND: u32 = u32::MAX;
@@ -13,8 +14,8 @@ const NOT_FOUND: u32 = u32::MAX;
 exports! {
     /// `RtlInitializeBitMap`; the bits stay as they are.
     fn RtlInitializeBitMap(header: u64, buffer: u64, size: u32) -> () [max HIGH_LEVEL] {
-        guest::write_u32(header, size)?;
-        Ok(guest::write_u64(header.wrapping_add(8), buffer)?)
+        driver_mem::write_u32(header, size)?;
+        Ok(driver_mem::write_u64(header.wrapping_add(8), buffer)?)
     }
 
     /// `RtlSetBit`.
@@ -39,13 +40,13 @@ exports! {
     /// `RtlSetAllBits`: up to the end of the last ULONG.
     fn RtlSetAllBits(header: u64) -> () [max HIGH_LEVEL] {
         let bitmap = Bitmap::read(header)?;
-        Ok(guest::fill(bitmap.buffer, 0xff, bitmap.bytes())?)
+        Ok(driver_mem::fill(bitmap.buffer, 0xff, bitmap.bytes())?)
     }
 
     /// `RtlClearAllBits`: up to the end of the last ULONG.
     fn RtlClearAllBits(header: u64) -> () [max HIGH_LEVEL] {
         let bitmap = Bitmap::read(header)?;
-        Ok(guest::fill(bitmap.buffer, 0, bitmap.bytes())?)
+        Ok(driver_mem::fill(bitmap.buffer, 0, bitmap.bytes())?)
     }
 
     /// `RtlAreBitsSet`: FALSE for no bits and for bits that are not there.
@@ -89,7 +90,7 @@ exports! {
     fn RtlFindNextForwardRunClear(header: u64, from: u32, start: u64) -> u32 [max HIGH_LEVEL] {
         let runs = Bitmap::read(header)?.clear_runs(from)?;
         let run = runs.first().copied().unwrap_or(Run { start: from, length: 0 });
-        guest::write_u32(start, run.start)?;
+        driver_mem::write_u32(start, run.start)?;
         Ok(run.length)
     }
 
@@ -97,7 +98,7 @@ exports! {
     fn RtlFindFirstRunClear(header: u64, start: u64) -> u32 [max HIGH_LEVEL] {
         let runs = Bitmap::read(header)?.clear_runs(0)?;
         let run = runs.first().copied().unwrap_or_default();
-        guest::write_u32(start, run.start)?;
+        driver_mem::write_u32(start, run.start)?;
         Ok(run.length)
     }
 
@@ -105,7 +106,7 @@ exports! {
     fn RtlFindLongestRunClear(header: u64, start: u64) -> u32 [max HIGH_LEVEL] {
         let runs = longest_first(Bitmap::read(header)?.clear_runs(0)?);
         let run = runs.first().copied().unwrap_or_default();
-        guest::write_u32(start, run.start)?;
+        driver_mem::write_u32(start, run.start)?;
         Ok(run.length)
     }
 
@@ -114,7 +115,7 @@ exports! {
     fn RtlFindLastBackwardRunClear(header: u64, from: u32, start: u64) -> u32 [max HIGH_LEVEL] {
         let runs = Bitmap::read(header)?.clear_runs(0)?;
         let Some(run) = runs.into_iter().rfind(|run| run.start <= from) else { return Ok(0) };
-        guest::write_u32(start, run.start)?;
+        driver_mem::write_u32(start, run.start)?;
         Ok(run.length.min((from - run.start).saturating_add(1)))
     }
 
@@ -127,8 +128,8 @@ exports! {
         }
         runs.truncate(room as usize);
         for (n, run) in (0..).zip(&runs) {
-            guest::write_u32(array.wrapping_add(8 * n), run.start)?;
-            guest::write_u32(array.wrapping_add(8 * n + 4), run.length)?;
+            driver_mem::write_u32(array.wrapping_add(8 * n), run.start)?;
+            driver_mem::write_u32(array.wrapping_add(8 * n + 4), run.length)?;
         }
         Ok(u32::try_from(runs.len()).unwrap_or(room))
     }
@@ -170,8 +171,8 @@ struct Bitmap {
 impl Bitmap {
     fn read(header: u64) -> Result<Self, Fault> {
         Ok(Self {
-            size: guest::read_u32(header)?,
-            buffer: guest::read_u64(header.wrapping_add(8))?,
+            size: driver_mem::read_u32(header)?,
+            buffer: driver_mem::read_u64(header.wrapping_add(8))?,
         })
     }
 
@@ -185,7 +186,7 @@ impl Bitmap {
     }
 
     fn test(self, bit: u32) -> Result<bool, Fault> {
-        Ok(guest::read_u8(self.byte_of(bit))? >> (bit % 8) & 1 != 0)
+        Ok(driver_mem::read_u8(self.byte_of(bit))? >> (bit % 8) & 1 != 0)
     }
 
     /// Sets or clears a range. It is the caller's to be inside.
@@ -195,12 +196,12 @@ impl Bitmap {
         while bit < end {
             if bit.is_multiple_of(8) && end - bit >= 8 {
                 let whole = (end - bit) / 8;
-                guest::fill(self.byte_of(bit), if set { 0xff } else { 0 }, whole.into())?;
+                driver_mem::fill(self.byte_of(bit), if set { 0xff } else { 0 }, whole.into())?;
                 bit += 8 * whole;
             } else {
                 let (va, mask) = (self.byte_of(bit), 1 << (bit % 8));
-                let byte = guest::read_u8(va)?;
-                guest::write_u8(va, if set { byte | mask } else { byte & !mask })?;
+                let byte = driver_mem::read_u8(va)?;
+                driver_mem::write_u8(va, if set { byte | mask } else { byte & !mask })?;
                 bit += 1;
             }
         }
@@ -281,8 +282,8 @@ impl Bitmap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::call::{Call, Return};
-    use crate::kernel::testing::{NOWHERE, address, address_mut, fault, value};
+    use crate::host::gate::{Call, Return};
+    use crate::kernel::test_support::{NOWHERE, address, address_mut, fault, value};
 
     type Handler = fn(&mut Call<'_>) -> Return;
 
@@ -319,9 +320,9 @@ mod tests {
             run(RtlSetBit, &header, &[bit]);
             assert_eq!(run(RtlTestBit, &header, &[bit]), 1);
         }
-        assert_eq!(guest::read_u64(header[1]), Ok(0x8000_0001_8000_0181));
+        assert_eq!(driver_mem::read_u64(header[1]), Ok(0x8000_0001_8000_0181));
         run(RtlClearBit, &header, &[8]);
-        assert_eq!(guest::read_u64(header[1]), Ok(0x8000_0001_8000_0081));
+        assert_eq!(driver_mem::read_u64(header[1]), Ok(0x8000_0001_8000_0081));
     }
 
     #[test]
@@ -352,10 +353,10 @@ mod tests {
         let mut bits = [0_u32; 3];
         let header = header(&mut bits, 33);
         run(RtlSetAllBits, &header, &[]);
-        assert_eq!(guest::read_u64(header[1]), Ok(u64::MAX));
-        assert_eq!(guest::read_u32(header[1] + 8), Ok(0));
+        assert_eq!(driver_mem::read_u64(header[1]), Ok(u64::MAX));
+        assert_eq!(driver_mem::read_u32(header[1] + 8), Ok(0));
         run(RtlClearAllBits, &header, &[]);
-        assert_eq!(guest::read_u64(header[1]), Ok(0));
+        assert_eq!(driver_mem::read_u64(header[1]), Ok(0));
     }
 
     #[test]
@@ -402,9 +403,9 @@ mod tests {
             run(RtlFindClearBitsAndSet, &header, &[4, 0]),
             u64::from(u32::MAX)
         );
-        assert_eq!(guest::read_u32(header[1]), Ok(0b1_1111));
+        assert_eq!(driver_mem::read_u32(header[1]), Ok(0b1_1111));
         assert_eq!(run(RtlFindSetBitsAndClear, &header, &[2, 1]), 1);
-        assert_eq!(guest::read_u32(header[1]), Ok(0b1_1001));
+        assert_eq!(driver_mem::read_u32(header[1]), Ok(0b1_1001));
     }
 
     #[test]

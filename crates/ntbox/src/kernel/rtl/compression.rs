@@ -4,9 +4,9 @@
 use nt_status::{STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use super::{lznt1, scan};
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::host::gate::{Stop, exports};
 
 /// `COMPRESSION_FORMAT_LZNT1`.
 const LZNT1: u16 = 2;
@@ -47,8 +47,8 @@ fn expand(to: u64, room: u32, from: u64, length: u32, offset: u32, done: u64) ->
     let Some(data) = lznt1::decompress(&compressed, size(offset), size(room)) else {
         return Ok(BAD_BUFFER);
     };
-    guest::write_bytes(to, &data)?;
-    guest::write_u32(done, u32::try_from(data.len()).unwrap_or(u32::MAX))?;
+    driver_mem::write_bytes(to, &data)?;
+    driver_mem::write_u32(done, u32::try_from(data.len()).unwrap_or(u32::MAX))?;
     Ok(STATUS_SUCCESS)
 }
 
@@ -60,8 +60,8 @@ exports! {
         if let Some(status) = refused {
             return Ok(status);
         }
-        guest::write_u32(buffer, if format & 0xff00 == 0 { 0x8010 } else { 0x10 })?;
-        guest::write_u32(fragment, 0x1000)?;
+        driver_mem::write_u32(buffer, if format & 0xff00 == 0 { 0x8010 } else { 0x10 })?;
+        driver_mem::write_u32(fragment, 0x1000)?;
         Ok(STATUS_SUCCESS)
     }
 
@@ -79,8 +79,8 @@ exports! {
         if size > room {
             return Ok(STATUS_BUFFER_TOO_SMALL);
         }
-        guest::write_bytes(to, &compressed)?;
-        guest::write_u32(done, size)?;
+        driver_mem::write_bytes(to, &compressed)?;
+        driver_mem::write_u32(done, size)?;
         Ok(if data.iter().all(|byte| *byte == 0) { ALL_ZEROS } else { STATUS_SUCCESS })
     }
 
@@ -106,7 +106,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, bug_check, call, status};
+    use crate::kernel::test_support::{address, address_mut, bug_check, call, status};
 
     #[test]
     fn buffers_go_there_and_back() {
@@ -115,14 +115,20 @@ mod tests {
         let (to, size) = (address_mut(&mut packed), address_mut(&mut done));
         let arguments = [2, address(&text), 35, to, 64, 4096, size, 0];
         assert_eq!(status(RtlCompressBuffer, &arguments), STATUS_SUCCESS);
-        let length = u64::from(guest::read_u32(size).expect("ours"));
+        let length = u64::from(driver_mem::read_u32(size).expect("ours"));
         assert!(length < 25, "{length}");
         let arguments = [2, address_mut(&mut back), 64, to, length, size];
         assert_eq!(status(RtlDecompressBuffer, &arguments), STATUS_SUCCESS);
-        assert_eq!((&back[..35], guest::read_u32(size)), (&text[..], Ok(35)));
+        assert_eq!(
+            (&back[..35], driver_mem::read_u32(size)),
+            (&text[..], Ok(35))
+        );
         let arguments = [2, address_mut(&mut back), 3, to, length, 6, size, 0];
         assert_eq!(status(RtlDecompressFragment, &arguments), STATUS_SUCCESS);
-        assert_eq!((&back[..3], guest::read_u32(size)), (&b"and"[..], Ok(3)));
+        assert_eq!(
+            (&back[..3], driver_mem::read_u32(size)),
+            (&b"and"[..], Ok(3))
+        );
         let arguments = [2, address(&text), 35, to, 5, 4096, size, 0];
         assert_eq!(
             status(RtlCompressBuffer, &arguments),

@@ -2,9 +2,10 @@
 //! that an odd one is a mistake, as of who counted characters: some routines cut it,
 //! some refuse it, and some compare half a character.
 
-use crate::kernel::call::Call;
-use crate::kernel::guest;
-use crate::kernel::{stop, verify};
+use crate::host::driver_mem;
+use crate::host::gate::Call;
+use crate::kernel::trap;
+use crate::kernel::verifier::stack_trace_db;
 
 /// Which of the first four arguments are strings that an export reads, a bit each.
 fn strings_of(export: &str) -> u8 {
@@ -39,7 +40,7 @@ fn strings_of(export: &str) -> u8 {
 
 /// Looks at the strings of a call that begins.
 pub fn note_call(call: &Call<'_>, export: &str) {
-    if !verify::is_on() {
+    if !stack_trace_db::is_on() {
         return;
     }
     let strings = strings_of(export);
@@ -51,7 +52,7 @@ pub fn note_call(call: &Call<'_>, export: &str) {
         if strings & 1 << n == 0 || at == 0 {
             continue;
         }
-        if let Ok(length) = guest::read_u16(at)
+        if let Ok(length) = driver_mem::read_u16(at)
             && length % 2 == 1
         {
             let what = format!(
@@ -59,7 +60,7 @@ pub fn note_call(call: &Call<'_>, export: &str) {
                  for each character"
             );
             let caller = call.return_address();
-            stop::violation("unicode-string-odd-length", None, what, caller);
+            trap::violation("unicode-string-odd-length", None, what, caller);
             return;
         }
     }

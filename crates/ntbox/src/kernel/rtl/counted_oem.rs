@@ -1,10 +1,12 @@
 //! Conversions between strings of the OEM code page and UTF-16 that add no NUL, and
 //! that refuse characters which the code page lacks.
 
-use super::{ansi, block, case, codepage, scan};
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::call::{Call, Stop, exports};
-use crate::kernel::guest::{self, UnicodeString as Counted};
+use super::{ansi, scan, string_alloc};
+use crate::host::driver_mem;
+use crate::host::driver_mem::UnicodeString as Counted;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::gate::{Call, Stop, exports};
+use crate::kernel::base::{codepage, upcase};
 
 /// `STATUS_UNMAPPABLE_CHARACTER`.
 const UNMAPPABLE_CHARACTER: u32 = 0xc000_0162;
@@ -19,7 +21,7 @@ fn store(call: &Call<'_>, to: u64, bytes: &[u8], allocate: bool) -> Result<u32, 
         string.maximum_length = length;
         string.buffer = 0;
         if length != 0 {
-            let Some(buffer) = block::take(call, length.into()) else {
+            let Some(buffer) = string_alloc::take(call, length.into()) else {
                 return Ok(nt_status::STATUS_NO_MEMORY);
             };
             string.buffer = buffer;
@@ -28,7 +30,7 @@ fn store(call: &Call<'_>, to: u64, bytes: &[u8], allocate: bool) -> Result<u32, 
         return Ok(nt_status::STATUS_BUFFER_OVERFLOW);
     }
     string.length = length;
-    guest::write_bytes(string.buffer, bytes)?;
+    driver_mem::write_bytes(string.buffer, bytes)?;
     string.write(to)?;
     Ok(nt_status::STATUS_SUCCESS)
 }
@@ -75,14 +77,14 @@ exports! {
     fn RtlUpcaseUnicodeStringToCountedOemString<call>(to: u64, from: u64, allocate: bool) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_0017
     {
-        to_bytes(call, to, from, allocate, case::upcase)
+        to_bytes(call, to, from, allocate, upcase::upcase)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{Counted as Text, address, address_mut, status, wide};
+    use crate::kernel::test_support::{Counted as Text, address, address_mut, status, wide};
 
     #[test]
     fn no_nul_is_stored() {

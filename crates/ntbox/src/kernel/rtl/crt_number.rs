@@ -1,11 +1,12 @@
 //! Numbers from text and text from numbers, the way of the C library: any base
 //! up to 36, letters in lower case.
 
+use super::cstr;
+use super::cstr::{UNLIMITED, Unit};
 use super::number::{digit, digits};
-use super::text::{self, UNLIMITED, Unit};
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Stop, exports};
 
 /// `EINVAL`.
 const EINVAL: i32 = 22;
@@ -130,7 +131,7 @@ fn store<U: Unit>(value: i64, to: u64, size: u64, base: u32, signed: bool) -> Re
 /// Parses as `strtoul` does: white space, a sign, a prefix, digits; says where
 /// the number ends. Out of range is `most`.
 fn unsigned<U: Unit>(text: u64, end: u64, base: i32, most: u64) -> Result<u64, Stop> {
-    let units: Vec<U> = text::read(text, UNLIMITED)?;
+    let units: Vec<U> = cstr::read(text, UNLIMITED)?;
     let units: Vec<u16> = units
         .into_iter()
         .map(|unit| u16::try_from(unit.into()).unwrap_or(0))
@@ -166,7 +167,7 @@ fn unsigned<U: Unit>(text: u64, end: u64, base: i32, most: u64) -> Result<u64, S
         }
     }
     if end != 0 {
-        guest::write_u64(end, text::at::<U>(text, last.unwrap_or(0) as u64))?;
+        driver_mem::write_u64(end, cstr::at::<U>(text, last.unwrap_or(0) as u64))?;
     }
     let Some(value) = value else { return Ok(most) };
     Ok(if negative {
@@ -179,8 +180,8 @@ fn unsigned<U: Unit>(text: u64, end: u64, base: i32, most: u64) -> Result<u64, S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::call::{Call, Return};
-    use crate::kernel::testing::{address, address_mut, value, wide};
+    use crate::host::gate::{Call, Return};
+    use crate::kernel::test_support::{address, address_mut, value, wide};
 
     #[test]
     fn c_functions_store_numbers() {

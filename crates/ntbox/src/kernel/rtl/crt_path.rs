@@ -1,9 +1,10 @@
 //! Parts of paths (`_splitpath_s`, `_makepath_s`) and filling of strings whose
 //! room is known (`_strset_s`), in both widths, as the C library has them.
 
-use super::text::{self, UNLIMITED, Unit};
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Call, Stop, exports};
+use super::cstr;
+use super::cstr::{UNLIMITED, Unit};
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Call, Stop, exports};
 
 /// `EINVAL` and `ERANGE`.
 const EINVAL: i32 = 22;
@@ -44,7 +45,7 @@ impl Room {
     fn store<U: Unit>(self, part: &[U]) -> Result<(), Stop> {
         if self.to != 0 {
             U::write_many(self.to, part)?;
-            U::default().write(text::at::<U>(self.to, part.len() as u64))?;
+            U::default().write(cstr::at::<U>(self.to, part.len() as u64))?;
         }
         Ok(())
     }
@@ -86,7 +87,7 @@ fn split_path<U: Unit>(call: &Call<'_>, path: u64) -> Result<i32, Stop> {
     }
     let sound = path != 0 && rooms.iter().all(|room| room.is_sound());
     let units: Vec<U> = if sound {
-        text::read(path, UNLIMITED)?
+        cstr::read(path, UNLIMITED)?
     } else {
         Vec::new()
     };
@@ -113,7 +114,7 @@ fn make_path<U: Unit>(room: Room, parts: [u64; 4]) -> Result<i32, Stop> {
     let mut read: [Vec<U>; 4] = [const { Vec::new() }; 4];
     for (units, at) in read.iter_mut().zip(parts) {
         if at != 0 {
-            *units = text::read(at, UNLIMITED)?;
+            *units = cstr::read(at, UNLIMITED)?;
         }
     }
     let [drive, directory, name, extension] = read;
@@ -147,13 +148,13 @@ fn fill<U: Unit>(room: Room, unit: U, count: Option<u64>) -> Result<i32, Stop> {
     if room.to == 0 || room.size == 0 {
         return Ok(EINVAL);
     }
-    let length = text::length::<U>(room.to, room.size)?;
+    let length = cstr::length::<U>(room.to, room.size)?;
     if length == room.size {
         room.empty::<U>()?;
         return Ok(EINVAL);
     }
     let count = count.map_or(length, |count| count.min(length));
-    text::change::<U>(room.to, count, |units| units.fill(unit))?;
+    cstr::change::<U>(room.to, count, |units| units.fill(unit))?;
     Ok(0)
 }
 
@@ -198,7 +199,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, value, wide};
+    use crate::kernel::test_support::{address, address_mut, value, wide};
 
     /// Four parts of up to seven characters, and the error number.
     fn split_up(path: &str) -> (u64, [String; 4]) {

@@ -3,11 +3,12 @@
 //! how many characters fit; what does not fit ends the reading and leaves an
 //! empty text.
 
+use super::cstr;
+use super::cstr::{UNLIMITED, Unit};
 use super::number::digit;
-use super::text::{self, UNLIMITED, Unit};
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Arguments, Call, Stop, exports};
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Arguments, Call, Stop, exports};
 
 /// `EOF`.
 const END: i32 = -1;
@@ -205,9 +206,9 @@ fn store_text(
     } else {
         let bytes: Vec<u8> = units
             .into_iter()
-            .map(super::codepage::from_unicode)
+            .map(crate::kernel::base::codepage::from_unicode)
             .collect();
-        guest::write_bytes(to, &bytes)?;
+        driver_mem::write_bytes(to, &bytes)?;
     }
     Ok(fits)
 }
@@ -215,7 +216,7 @@ fn store_text(
 fn store_number(to: u64, size: u64, value: u64) -> Result<(), Stop> {
     let bytes = value.to_le_bytes();
     let count = usize::try_from(size).unwrap_or(bytes.len());
-    Ok(guest::write_bytes(to, &bytes[..count])?)
+    Ok(driver_mem::write_bytes(to, &bytes[..count])?)
 }
 
 /// Carries out a conversion; false if the input is not what it asks for.
@@ -281,11 +282,11 @@ fn scan<U: Unit>(
         return Ok(END);
     }
     let read = |va: u64, most: u64| -> Result<Input, Stop> {
-        let units: Vec<U> = text::read(va, most)?;
+        let units: Vec<U> = cstr::read(va, most)?;
         let wide = |unit: U| {
             let value: u32 = unit.into();
             match u8::try_from(value) {
-                Ok(byte) if U::SIZE == 1 => super::codepage::to_unicode(byte),
+                Ok(byte) if U::SIZE == 1 => crate::kernel::base::codepage::to_unicode(byte),
                 _ => u16::try_from(value).unwrap_or(0),
             }
         };

@@ -3,9 +3,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{case, codepage};
-use crate::kernel::call::{exports, irql::HIGH_LEVEL};
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::kernel::base::{codepage, upcase};
 
 /// The bits that the classifying functions return.
 mod class {
@@ -69,10 +70,10 @@ exports! {
     }
 
     /// `towupper`, with the kernel's table.
-    fn towupper(unit: u16) -> u16 [max HIGH_LEVEL] { Ok(case::upcase(unit)) }
+    fn towupper(unit: u16) -> u16 [max HIGH_LEVEL] { Ok(upcase::upcase(unit)) }
 
     /// `towlower`, with the kernel's table.
-    fn towlower(unit: u16) -> u16 [max HIGH_LEVEL] { Ok(case::downcase(unit)) }
+    fn towlower(unit: u16) -> u16 [max HIGH_LEVEL] { Ok(upcase::downcase(unit)) }
 
     /// `srand`.
     fn srand(seed: u32) -> () [max HIGH_LEVEL] {
@@ -94,9 +95,9 @@ exports! {
         if from == 0 || count == 0 {
             return Ok(if from == 0 { 0 } else { -1 });
         }
-        let byte = guest::read_u8(from)?;
+        let byte = driver_mem::read_u8(from)?;
         if to != 0 {
-            guest::write_u16(to, codepage::to_unicode(byte))?;
+            driver_mem::write_u16(to, codepage::to_unicode(byte))?;
         }
         Ok(i32::from(byte != 0))
     }
@@ -106,7 +107,7 @@ exports! {
         if to == 0 {
             return Ok(0);
         }
-        guest::write_u8(to, codepage::from_unicode(unit))?;
+        driver_mem::write_u8(to, codepage::from_unicode(unit))?;
         Ok(1)
     }
 }
@@ -114,8 +115,8 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::call::{Call, Return};
-    use crate::kernel::testing::{address, address_mut, value};
+    use crate::host::gate::{Call, Return};
+    use crate::kernel::test_support::{address, address_mut, value};
 
     #[test]
     fn classes_are_those_of_ascii() {

@@ -2,10 +2,11 @@
 //! that makes the next try another name. After four tries most of the name gives way
 //! to a sum of all of it.
 
-use super::{case, codepage};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::guest::{self, Fault, UnicodeString};
+use crate::host::driver_mem;
+use crate::host::driver_mem::{Fault, UnicodeString};
+use crate::host::gate::exports;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::kernel::base::{codepage, upcase};
 
 /// Offsets in a `GENERATE_NAME_CONTEXT`.
 mod offset {
@@ -48,7 +49,7 @@ fn short(unit: u16, extended: bool) -> Option<u16> {
         };
         return Some(kept.into());
     }
-    let capital = case::upcase(unit);
+    let capital = upcase::upcase(unit);
     (extended && codepage::exact(capital).is_some()).then_some(capital)
 }
 
@@ -105,33 +106,33 @@ impl Parts {
     fn read(context: u64) -> Result<Self, Fault> {
         let units = |at: u64, count: usize| -> Result<Vec<u16>, Fault> {
             (0..count as u64)
-                .map(|n| guest::read_u16(context + at + 2 * n))
+                .map(|n| driver_mem::read_u16(context + at + 2 * n))
                 .collect()
         };
-        let length = guest::read_u8(context + offset::NAME_LENGTH)?;
-        let extension = guest::read_u32(context + offset::EXTENSION_LENGTH)?;
+        let length = driver_mem::read_u8(context + offset::NAME_LENGTH)?;
+        let extension = driver_mem::read_u32(context + offset::EXTENSION_LENGTH)?;
         Ok(Self {
             name: units(offset::NAME, usize::from(length).min(NAME))?,
             extension: units(
                 offset::EXTENSION,
                 usize::try_from(extension).unwrap_or(0).min(EXTENSION),
             )?,
-            sum: guest::read_u16(context + offset::CHECKSUM)?,
-            with_sum: guest::read_u8(context + offset::CHECKSUM_INSERTED)? != 0,
-            index: guest::read_u32(context + offset::LAST_INDEX)?,
+            sum: driver_mem::read_u16(context + offset::CHECKSUM)?,
+            with_sum: driver_mem::read_u8(context + offset::CHECKSUM_INSERTED)? != 0,
+            index: driver_mem::read_u32(context + offset::LAST_INDEX)?,
         })
     }
 
     fn write(&self, context: u64) -> Result<(), Fault> {
-        guest::write_u16(context + offset::CHECKSUM, self.sum)?;
-        guest::write_u8(context + offset::CHECKSUM_INSERTED, self.with_sum.into())?;
-        guest::write_u8(
+        driver_mem::write_u16(context + offset::CHECKSUM, self.sum)?;
+        driver_mem::write_u8(context + offset::CHECKSUM_INSERTED, self.with_sum.into())?;
+        driver_mem::write_u8(
             context + offset::NAME_LENGTH,
             u8::try_from(self.name.len()).unwrap_or(0),
         )?;
         let extension = u32::try_from(self.extension.len()).unwrap_or(0);
-        guest::write_u32(context + offset::EXTENSION_LENGTH, extension)?;
-        guest::write_u32(context + offset::LAST_INDEX, self.index)?;
+        driver_mem::write_u32(context + offset::EXTENSION_LENGTH, extension)?;
+        driver_mem::write_u32(context + offset::LAST_INDEX, self.index)?;
         super::scan::write_units(context + offset::NAME, &self.name)?;
         super::scan::write_units(context + offset::EXTENSION, &self.extension)
     }
@@ -177,7 +178,7 @@ exports! {
         let text = parts.text();
         let given = UnicodeString::read(out)?;
         super::scan::write_units(given.buffer, &text)?;
-        guest::write_u16(out, u16::try_from(2 * text.len()).unwrap_or(0))?;
+        driver_mem::write_u16(out, u16::try_from(2 * text.len()).unwrap_or(0))?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 }
@@ -185,8 +186,8 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{Counted, address_mut, processor, status};
-    use crate::kernel::zw::tests::helper::Text;
+    use crate::kernel::cm::tests::helper::Text;
+    use crate::kernel::test_support::{Counted, address_mut, processor, status};
 
     /// The first names that are made up for a long one.
     fn names(long: &str, extended: bool, count: usize) -> Vec<String> {

@@ -2,10 +2,11 @@
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS};
 
-use super::{block, scan};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::guest::{self, UnicodeString};
+use super::{scan, string_alloc};
+use crate::host::driver_mem;
+use crate::host::driver_mem::UnicodeString;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
 
 /// Characters of a GUID as text.
 const LENGTH: u16 = 38;
@@ -15,10 +16,10 @@ exports! {
     /// `RtlFreeUnicodeString`.
     fn RtlStringFromGUID<call>(guid: u64, to: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
         let mut bytes = [0; 16];
-        guest::read_bytes(guid, &mut bytes)?;
+        driver_mem::read_bytes(guid, &mut bytes)?;
         let units: Vec<u16> = text(bytes).encode_utf16().chain([0]).collect();
         let size = 2 * LENGTH + 2;
-        let Some(buffer) = block::take(call, size.into()) else { return Ok(STATUS_NO_MEMORY) };
+        let Some(buffer) = string_alloc::take(call, size.into()) else { return Ok(STATUS_NO_MEMORY) };
         scan::write_units(buffer, &units)?;
         UnicodeString { length: 2 * LENGTH, maximum_length: size, buffer }.write(to)?;
         Ok(STATUS_SUCCESS)
@@ -28,7 +29,7 @@ exports! {
     fn RtlGUIDFromString(string: u64, guid: u64) -> u32 [max PASSIVE_LEVEL] {
         let text = UnicodeString::read(string)?.text()?;
         let Some(bytes) = parse(&text) else { return Ok(STATUS_INVALID_PARAMETER) };
-        guest::write_bytes(guid, &bytes)?;
+        driver_mem::write_bytes(guid, &bytes)?;
         Ok(STATUS_SUCCESS)
     }
 }
@@ -79,7 +80,7 @@ fn parse(text: &str) -> Option<[u8; 16]> {
 mod tests {
     use super::*;
     use crate::kernel::rtl::unicode::RtlFreeUnicodeString;
-    use crate::kernel::testing::{Counted, address, address_mut, status, value, wide};
+    use crate::kernel::test_support::{Counted, address, address_mut, status, value, wide};
 
     const TEXT: &str = "{6B29FC40-CA47-1067-B31D-00DD010662DA}";
     const BYTES: [u8; 16] = [
@@ -133,7 +134,7 @@ mod tests {
         );
         assert_eq!(string.text(), TEXT);
         assert_eq!((string.length, string.maximum_length), (76, 78));
-        assert_eq!(guest::read_u16(string.buffer + 76), Ok(0));
+        assert_eq!(driver_mem::read_u16(string.buffer + 76), Ok(0));
         value(RtlFreeUnicodeString, &[va]);
         assert_eq!(string.buffer, 0);
     }

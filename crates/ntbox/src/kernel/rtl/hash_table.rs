@@ -10,10 +10,11 @@
 //! signature are neighbours. An enumeration has a place of its own in the chain:
 //! an entry with signature 0, which no other has.
 
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Call, Stop, exports};
-use crate::kernel::ex::list;
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Call, Stop, exports};
+use crate::kernel::base::list_entry;
 use crate::kernel::mm::pool::{PoolKind, Request};
 use crate::kernel::{ex, mm};
 
@@ -93,19 +94,19 @@ fn buckets_of(block: u32) -> u32 {
 /// Where the list head of a bucket lies.
 fn head(table: u64, bucket: u32) -> Result<u64, Fault> {
     let (block, place) = block_of(bucket);
-    let directory = guest::read_u64(table.wrapping_add(table::DIRECTORY))?;
-    let heads = guest::read_u64(directory.wrapping_add(8 * u64::from(block)))?;
+    let directory = driver_mem::read_u64(table.wrapping_add(table::DIRECTORY))?;
+    let heads = driver_mem::read_u64(directory.wrapping_add(8 * u64::from(block)))?;
     Ok(heads.wrapping_add(HEAD * u64::from(place)))
 }
 
 fn field(table: u64, offset: u64) -> Result<u32, Fault> {
-    guest::read_u32(table.wrapping_add(offset))
+    driver_mem::read_u32(table.wrapping_add(offset))
 }
 
 /// Adds to a field, modulo 2^32.
 fn add(table: u64, offset: u64, change: u32) -> Result<(), Fault> {
     let value = field(table, offset)?.wrapping_add(change);
-    guest::write_u32(table.wrapping_add(offset), value)
+    driver_mem::write_u32(table.wrapping_add(offset), value)
 }
 
 /// The bucket of a signature.
@@ -125,7 +126,7 @@ fn bucket_of(table: u64, signature: u64) -> Result<u32, Fault> {
 }
 
 fn signature_of(entry: u64) -> Result<u64, Fault> {
-    guest::read_u64(entry.wrapping_add(SIGNATURE))
+    driver_mem::read_u64(entry.wrapping_add(SIGNATURE))
 }
 
 fn stored_signature(signature: u64) -> u64 {
@@ -140,13 +141,13 @@ fn stored_signature(signature: u64) -> u64 {
 /// asked for.
 fn chain(head: u64, enumerations: bool) -> Result<Vec<(u64, u64)>, Stop> {
     let mut entries = Vec::new();
-    let mut at = list::forward(head)?;
+    let mut at = list_entry::forward(head)?;
     while at != head {
         let signature = signature_of(at)?;
         if enumerations || signature != RESERVED {
             entries.push((at, signature));
         }
-        at = list::forward(at)?;
+        at = list_entry::forward(at)?;
     }
     Ok(entries)
 }
@@ -166,9 +167,9 @@ fn store_context(context: u64, head: u64, previous: u64, signature: u64) -> Resu
     if context == 0 {
         return Ok(());
     }
-    guest::write_u64(context.wrapping_add(context::CHAIN), head)?;
-    guest::write_u64(context.wrapping_add(context::PREVIOUS), previous)?;
-    guest::write_u64(context.wrapping_add(context::SIGNATURE), signature)
+    driver_mem::write_u64(context.wrapping_add(context::CHAIN), head)?;
+    driver_mem::write_u64(context.wrapping_add(context::PREVIOUS), previous)?;
+    driver_mem::write_u64(context.wrapping_add(context::SIGNATURE), signature)
 }
 
 /// Counts a chain that is empty no longer, or again.
@@ -189,10 +190,10 @@ fn open_bucket(call: &Call<'_>, table: u64, bucket: u32) -> Result<bool, Stop> {
         let Some(heads) = allocate(call, HEAD * u64::from(buckets_of(block))) else {
             return Ok(false);
         };
-        let directory = guest::read_u64(table.wrapping_add(table::DIRECTORY))?;
-        guest::write_u64(directory.wrapping_add(8 * u64::from(block)), heads)?;
+        let directory = driver_mem::read_u64(table.wrapping_add(table::DIRECTORY))?;
+        driver_mem::write_u64(directory.wrapping_add(8 * u64::from(block)), heads)?;
     }
-    list::initialize(head(table, bucket)?)?;
+    list_entry::initialize(head(table, bucket)?)?;
     Ok(true)
 }
 
@@ -202,8 +203,8 @@ fn move_entries(table: u64, from: u32) -> Result<(), Stop> {
     for (entry, signature) in chain(source, false)? {
         let (target, previous) = locate_behind(table, signature)?;
         if target != source {
-            list::remove(entry)?;
-            list::insert_after(previous, entry)?;
+            list_entry::remove(entry)?;
+            list_entry::insert_after(previous, entry)?;
         }
     }
     Ok(())
@@ -234,12 +235,12 @@ fn next_entry(table: u64, mut bucket: u32, mut at: u64) -> Result<Option<(u64, u
     let size = field(table, table::SIZE)?;
     while bucket < size {
         let head = head(table, bucket)?;
-        let mut next = list::forward(if at == 0 { head } else { at })?;
+        let mut next = list_entry::forward(if at == 0 { head } else { at })?;
         while next != head {
             if signature_of(next)? != RESERVED {
                 return Ok(Some((head, bucket, next)));
             }
-            next = list::forward(next)?;
+            next = list_entry::forward(next)?;
         }
         (bucket, at) = (bucket + 1, 0);
     }
@@ -248,8 +249,8 @@ fn next_entry(table: u64, mut bucket: u32, mut at: u64) -> Result<Option<(u64, u
 
 /// Stores where an enumeration is.
 fn store_place(enumerator: u64, head: u64, bucket: u32) -> Result<(), Fault> {
-    guest::write_u64(enumerator.wrapping_add(enumerator::CHAIN), head)?;
-    guest::write_u32(enumerator.wrapping_add(enumerator::BUCKET), bucket)
+    driver_mem::write_u64(enumerator.wrapping_add(enumerator::CHAIN), head)?;
+    driver_mem::write_u32(enumerator.wrapping_add(enumerator::BUCKET), bucket)
 }
 
 exports! {
@@ -258,7 +259,7 @@ exports! {
         if flags != 0 {
             return Ok(false);
         }
-        let given = guest::read_u64(table)?;
+        let given = driver_mem::read_u64(table)?;
         let at = if given == 0 { allocate(call, table::BYTES) } else { Some(given) };
         let Some(at) = at else { return Ok(false) };
         let undo = |call: &Call<'_>| {
@@ -268,12 +269,12 @@ exports! {
             undo(call)?;
             return Ok(false);
         };
-        guest::fill(at, 0, table::BYTES)?;
-        guest::write_u32(at + table::FLAGS, if given == 0 { ALLOCATED } else { 0 })?;
-        guest::write_u32(at + table::SHIFT, shift)?;
-        guest::write_u32(at + table::SIZE, FIRST)?;
-        guest::write_u32(at + table::DIVISOR_MASK, FIRST - 1)?;
-        guest::write_u64(at + table::DIRECTORY, directory)?;
+        driver_mem::fill(at, 0, table::BYTES)?;
+        driver_mem::write_u32(at + table::FLAGS, if given == 0 { ALLOCATED } else { 0 })?;
+        driver_mem::write_u32(at + table::SHIFT, shift)?;
+        driver_mem::write_u32(at + table::SIZE, FIRST)?;
+        driver_mem::write_u32(at + table::DIVISOR_MASK, FIRST - 1)?;
+        driver_mem::write_u64(at + table::DIRECTORY, directory)?;
         for bucket in 0..FIRST {
             if !open_bucket(call, at, bucket)? {
                 free(call, directory, "RtlCreateHashTable")?;
@@ -281,15 +282,15 @@ exports! {
                 return Ok(false);
             }
         }
-        guest::write_u64(table, at)?;
+        driver_mem::write_u64(table, at)?;
         Ok(true)
     }
 
     /// `RtlDeleteHashTable`: the entries are the driver's.
     fn RtlDeleteHashTable<call>(table: u64) -> () [max DISPATCH_LEVEL] {
-        let directory = guest::read_u64(table.wrapping_add(table::DIRECTORY))?;
+        let directory = driver_mem::read_u64(table.wrapping_add(table::DIRECTORY))?;
         for block in 0..u64::from(BLOCKS) {
-            let heads = guest::read_u64(directory.wrapping_add(8 * block))?;
+            let heads = driver_mem::read_u64(directory.wrapping_add(8 * block))?;
             if heads != 0 {
                 free(call, heads, "RtlDeleteHashTable")?;
             }
@@ -307,18 +308,18 @@ exports! {
         [max DISPATCH_LEVEL]
     {
         let signature = stored_signature(signature);
-        let filled = context != 0 && guest::read_u64(context.wrapping_add(context::CHAIN))? != 0;
+        let filled = context != 0 && driver_mem::read_u64(context.wrapping_add(context::CHAIN))? != 0;
         let (head, previous) = if filled {
-            let head = guest::read_u64(context.wrapping_add(context::CHAIN))?;
-            (head, guest::read_u64(context.wrapping_add(context::PREVIOUS))?)
+            let head = driver_mem::read_u64(context.wrapping_add(context::CHAIN))?;
+            (head, driver_mem::read_u64(context.wrapping_add(context::PREVIOUS))?)
         } else {
             let (head, previous) = locate(table, signature)?;
             store_context(context, head, previous, signature)?;
             (head, previous)
         };
         count_chain(table, head, 1)?;
-        guest::write_u64(entry.wrapping_add(SIGNATURE), signature)?;
-        list::insert_after(previous, entry)?;
+        driver_mem::write_u64(entry.wrapping_add(SIGNATURE), signature)?;
+        list_entry::insert_after(previous, entry)?;
         add(table, table::ENTRIES, 1)?;
         Ok(true)
     }
@@ -326,7 +327,7 @@ exports! {
     /// `RtlRemoveEntryHashTable`.
     fn RtlRemoveEntryHashTable(table: u64, entry: u64, context: u64) -> bool [max DISPATCH_LEVEL] {
         let signature = signature_of(entry)?;
-        list::remove(entry)?;
+        list_entry::remove(entry)?;
         let (head, previous) = locate(table, signature)?;
         count_chain(table, head, u32::MAX)?;
         add(table, table::ENTRIES, u32::MAX)?;
@@ -339,28 +340,28 @@ exports! {
         let signature = stored_signature(signature);
         let (head, previous) = locate(table, signature)?;
         store_context(context, head, previous, signature)?;
-        let first = list::forward(previous)?;
+        let first = list_entry::forward(previous)?;
         Ok(if first != head && signature_of(first)? == signature { first } else { 0 })
     }
 
     /// `RtlGetNextEntryHashTable`: the entry behind the one that the lookup or the
     /// call before found, if it has the same signature.
     fn RtlGetNextEntryHashTable(table: u64, context: u64) -> u64 [max DISPATCH_LEVEL] {
-        let head = guest::read_u64(context.wrapping_add(context::CHAIN))?;
-        let signature = guest::read_u64(context.wrapping_add(context::SIGNATURE))?;
-        let found = list::forward(guest::read_u64(context.wrapping_add(context::PREVIOUS))?)?;
+        let head = driver_mem::read_u64(context.wrapping_add(context::CHAIN))?;
+        let signature = driver_mem::read_u64(context.wrapping_add(context::SIGNATURE))?;
+        let found = list_entry::forward(driver_mem::read_u64(context.wrapping_add(context::PREVIOUS))?)?;
         if found == head {
             return Ok(0);
         }
         // Places of enumerations are no entries.
-        let (mut previous, mut next) = (found, list::forward(found)?);
+        let (mut previous, mut next) = (found, list_entry::forward(found)?);
         while next != head && signature_of(next)? == RESERVED {
-            (previous, next) = (next, list::forward(next)?);
+            (previous, next) = (next, list_entry::forward(next)?);
         }
         if next == head || signature_of(next)? != signature {
             return Ok(0);
         }
-        guest::write_u64(context.wrapping_add(context::PREVIOUS), previous)?;
+        driver_mem::write_u64(context.wrapping_add(context::PREVIOUS), previous)?;
         Ok(next)
     }
 
@@ -368,8 +369,8 @@ exports! {
     /// shrinks; entries may come and go.
     fn RtlInitEnumerationHashTable(table: u64, enumerator: u64) -> bool [max DISPATCH_LEVEL] {
         let first = head(table, 0)?;
-        list::insert_after(first, enumerator)?;
-        guest::write_u64(enumerator.wrapping_add(SIGNATURE), RESERVED)?;
+        list_entry::insert_after(first, enumerator)?;
+        driver_mem::write_u64(enumerator.wrapping_add(SIGNATURE), RESERVED)?;
         store_place(enumerator, first, 0)?;
         add(table, table::ENUMERATORS, 1)?;
         Ok(true)
@@ -381,16 +382,16 @@ exports! {
         let Some((head, bucket, entry)) = next_entry(table, bucket, enumerator)? else {
             return Ok(0);
         };
-        list::remove(enumerator)?;
-        list::insert_after(entry, enumerator)?;
+        list_entry::remove(enumerator)?;
+        list_entry::insert_after(entry, enumerator)?;
         store_place(enumerator, head, bucket)?;
         Ok(entry)
     }
 
     /// `RtlEndEnumerationHashTable`.
     fn RtlEndEnumerationHashTable(table: u64, enumerator: u64) -> () [max DISPATCH_LEVEL] {
-        list::remove(enumerator)?;
-        guest::write_u64(enumerator.wrapping_add(enumerator::CHAIN), 0)?;
+        list_entry::remove(enumerator)?;
+        driver_mem::write_u64(enumerator.wrapping_add(enumerator::CHAIN), 0)?;
         Ok(add(table, table::ENUMERATORS, u32::MAX)?)
     }
 
@@ -398,9 +399,9 @@ exports! {
     /// changes the table, so that it needs no place in a chain.
     fn RtlInitWeakEnumerationHashTable(table: u64, enumerator: u64) -> bool [max DISPATCH_LEVEL] {
         let first = head(table, 0)?;
-        guest::write_u64(enumerator, first)?;
-        guest::write_u64(enumerator.wrapping_add(8), first)?;
-        guest::write_u64(enumerator.wrapping_add(SIGNATURE), RESERVED)?;
+        driver_mem::write_u64(enumerator, first)?;
+        driver_mem::write_u64(enumerator.wrapping_add(8), first)?;
+        driver_mem::write_u64(enumerator.wrapping_add(SIGNATURE), RESERVED)?;
         store_place(enumerator, first, 0)?;
         add(table, table::ENUMERATORS, 1)?;
         Ok(true)
@@ -409,18 +410,18 @@ exports! {
     /// `RtlWeaklyEnumerateEntryHashTable`: the next entry, or NULL.
     fn RtlWeaklyEnumerateEntryHashTable(table: u64, enumerator: u64) -> u64 [max DISPATCH_LEVEL] {
         let bucket = field(enumerator, enumerator::BUCKET)?;
-        let at = list::forward(enumerator)?;
+        let at = list_entry::forward(enumerator)?;
         let Some((head, bucket, entry)) = next_entry(table, bucket, at)? else {
             return Ok(0);
         };
-        guest::write_u64(enumerator, entry)?;
+        driver_mem::write_u64(enumerator, entry)?;
         store_place(enumerator, head, bucket)?;
         Ok(entry)
     }
 
     /// `RtlEndWeakEnumerationHashTable`.
     fn RtlEndWeakEnumerationHashTable(table: u64, enumerator: u64) -> () [max DISPATCH_LEVEL] {
-        guest::write_u64(enumerator.wrapping_add(enumerator::CHAIN), 0)?;
+        driver_mem::write_u64(enumerator.wrapping_add(enumerator::CHAIN), 0)?;
         Ok(add(table, table::ENUMERATORS, u32::MAX)?)
     }
 
@@ -432,10 +433,10 @@ exports! {
         }
         let (pivot, mask) = (field(table, table::PIVOT)?, field(table, table::DIVISOR_MASK)?);
         let before = non_empty(table, [pivot, size])?;
-        guest::write_u32(table.wrapping_add(table::SIZE), size + 1)?;
+        driver_mem::write_u32(table.wrapping_add(table::SIZE), size + 1)?;
         let (next, mask) = if pivot == mask { (0, mask << 1 | 1) } else { (pivot + 1, mask) };
-        guest::write_u32(table.wrapping_add(table::PIVOT), next)?;
-        guest::write_u32(table.wrapping_add(table::DIVISOR_MASK), mask)?;
+        driver_mem::write_u32(table.wrapping_add(table::PIVOT), next)?;
+        driver_mem::write_u32(table.wrapping_add(table::DIVISOR_MASK), mask)?;
         move_entries(table, pivot)?;
         let after = non_empty(table, [pivot, size])?;
         add(table, table::NON_EMPTY, after.wrapping_sub(before))?;
@@ -453,18 +454,18 @@ exports! {
         let (pivot, mask) = if pivot == 0 { (mask >> 1, mask >> 1) } else { (pivot - 1, mask) };
         let last = size - 1;
         let before = non_empty(table, [pivot, last])?;
-        guest::write_u32(table.wrapping_add(table::PIVOT), pivot)?;
-        guest::write_u32(table.wrapping_add(table::DIVISOR_MASK), mask)?;
+        driver_mem::write_u32(table.wrapping_add(table::PIVOT), pivot)?;
+        driver_mem::write_u32(table.wrapping_add(table::DIVISOR_MASK), mask)?;
         move_entries(table, last)?;
         let after = non_empty(table, [pivot, last])?;
         add(table, table::NON_EMPTY, after.wrapping_sub(before))?;
-        guest::write_u32(table.wrapping_add(table::SIZE), last)?;
+        driver_mem::write_u32(table.wrapping_add(table::SIZE), last)?;
         let (block, place) = block_of(last);
         if place == 0 {
-            let directory = guest::read_u64(table.wrapping_add(table::DIRECTORY))?;
+            let directory = driver_mem::read_u64(table.wrapping_add(table::DIRECTORY))?;
             let slot = directory.wrapping_add(8 * u64::from(block));
-            free(call, guest::read_u64(slot)?, "RtlContractHashTable")?;
-            guest::write_u64(slot, 0)?;
+            free(call, driver_mem::read_u64(slot)?, "RtlContractHashTable")?;
+            driver_mem::write_u64(slot, 0)?;
         }
         Ok(true)
     }

@@ -8,13 +8,14 @@
 
 use nt_status::{STATUS_NO_MEMORY, STATUS_SUCCESS};
 
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::call::{Call, Stop, exports};
-use crate::kernel::ex::list;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::layout::PAGE_SIZE;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::host::gate::{Call, Stop, exports};
+use crate::host::memory_map::PAGE_SIZE;
+use crate::kernel::base::{list_entry, log};
 use crate::kernel::mm::pool::{PoolKind, Request};
-use crate::kernel::{ex, log, mm};
+use crate::kernel::{ex, mm};
 
 /// Offsets in a heap, behind the head of its list.
 mod offset {
@@ -58,7 +59,7 @@ fn allocate(call: &Call<'_>, size: u64, zeroed: bool) -> Option<u64> {
 /// Whether an address is a heap.
 fn is_heap(at: u64) -> Result<bool, Fault> {
     let known = mm::with(|memory| memory.pools.block(at).is_some());
-    Ok(known && guest::read_u64(at + offset::SIGNATURE)? == SIGNATURE)
+    Ok(known && driver_mem::read_u64(at + offset::SIGNATURE)? == SIGNATURE)
 }
 
 /// The header of a block of a heap, if that is what an address is.
@@ -67,23 +68,23 @@ fn block_at(heap: u64, address: u64) -> Result<Option<u64>, Fault> {
         return Ok(None);
     };
     let known = is_heap(heap)? && mm::with(|memory| memory.pools.block(block).is_some());
-    let owned = known && guest::read_u64(block + block::HEAP)? == heap;
+    let owned = known && driver_mem::read_u64(block + block::HEAP)? == heap;
     Ok(owned.then_some(block))
 }
 
 /// Takes a block out of its heap and frees it.
 fn release(call: &Call<'_>, heap: u64, block: u64, function: &str) -> Result<(), Stop> {
-    let size = guest::read_u64(block + block::SIZE)?;
-    let used = guest::read_u64(heap + offset::USED)?;
-    guest::write_u64(heap + offset::USED, used.wrapping_sub(size))?;
-    list::remove(block)?;
+    let size = driver_mem::read_u64(block + block::SIZE)?;
+    let used = driver_mem::read_u64(heap + offset::USED)?;
+    driver_mem::write_u64(heap + offset::USED, used.wrapping_sub(size))?;
+    list_entry::remove(block)?;
     ex::pool::free(block, None, call.return_address(), function)
 }
 
 /// Room for a block with its header, if the heap may have it.
 fn place(heap: u64, size: u64) -> Result<Option<u64>, Fault> {
-    let limit = guest::read_u64(heap + offset::LIMIT)?;
-    let used = guest::read_u64(heap + offset::USED)?;
+    let limit = driver_mem::read_u64(heap + offset::LIMIT)?;
+    let used = driver_mem::read_u64(heap + offset::USED)?;
     let fits = limit == 0 || size <= LARGEST && used.saturating_add(size) <= limit;
     Ok(size.checked_add(block::BYTES).filter(|_| fits))
 }
@@ -110,10 +111,10 @@ exports! {
             (false, reserve) => reserve.checked_next_multiple_of(PAGE_SIZE).unwrap_or(u64::MAX),
         };
         let Some(at) = allocate(call, offset::BYTES, true) else { return Ok(0) };
-        list::initialize(at)?;
-        guest::write_u64(at + offset::SIGNATURE, SIGNATURE)?;
-        guest::write_u32(at + offset::FLAGS, flags)?;
-        guest::write_u64(at + offset::LIMIT, limit)?;
+        list_entry::initialize(at)?;
+        driver_mem::write_u64(at + offset::SIGNATURE, SIGNATURE)?;
+        driver_mem::write_u32(at + offset::FLAGS, flags)?;
+        driver_mem::write_u64(at + offset::LIMIT, limit)?;
         Ok(at)
     }
 
@@ -123,7 +124,7 @@ exports! {
         if !is_heap(heap)? {
             return Ok(0);
         }
-        let flags = flags | guest::read_u32(heap + offset::FLAGS)?;
+        let flags = flags | driver_mem::read_u32(heap + offset::FLAGS)?;
         let taken = place(heap, size)?.and_then(|whole| allocate(call, whole, flags & ZERO_MEMORY != 0));
         let Some(block) = taken else {
             if flags & GENERATE_EXCEPTIONS != 0 {
@@ -131,11 +132,11 @@ exports! {
             }
             return Ok(0);
         };
-        list::insert_tail(heap, block)?;
-        guest::write_u64(block + block::HEAP, heap)?;
-        guest::write_u64(block + block::SIZE, size)?;
-        let used = guest::read_u64(heap + offset::USED)?;
-        guest::write_u64(heap + offset::USED, used + size)?;
+        list_entry::insert_tail(heap, block)?;
+        driver_mem::write_u64(block + block::HEAP, heap)?;
+        driver_mem::write_u64(block + block::SIZE, size)?;
+        let used = driver_mem::read_u64(heap + offset::USED)?;
+        driver_mem::write_u64(heap + offset::USED, used + size)?;
         Ok(block + block::BYTES)
     }
 
@@ -153,7 +154,7 @@ exports! {
     fn RtlSizeHeap(heap: u64, flags: u32, address: u64) -> u64 [max APC_LEVEL] {
         let block = block_at(heap, address)?;
         Ok(match block {
-            Some(block) => guest::read_u64(block + block::SIZE)?,
+            Some(block) => driver_mem::read_u64(block + block::SIZE)?,
             None => u64::MAX,
         })
     }
@@ -167,13 +168,13 @@ exports! {
             return Ok(heap);
         }
         loop {
-            let block = list::forward(heap)?;
+            let block = list_entry::forward(heap)?;
             if block == heap {
                 break;
             }
             release(call, heap, block, "RtlDestroyHeap")?;
         }
-        guest::write_u64(heap + offset::SIGNATURE, 0)?;
+        driver_mem::write_u64(heap + offset::SIGNATURE, 0)?;
         ex::pool::free(heap, None, call.return_address(), "RtlDestroyHeap")?;
         Ok(0)
     }
@@ -182,7 +183,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, call, value};
+    use crate::kernel::test_support::{address, call, value};
 
     /// Blocks of pool with the tag of heaps.
     fn blocks() -> usize {
@@ -203,7 +204,7 @@ mod tests {
             assert_eq!(value(RtlSizeHeap, &[heap, 0, *at]), size);
             let zeros = crate::kernel::rtl::scan::bytes(*at, size).expect("it is there");
             assert!(zeros.iter().all(|byte| *byte == 0));
-            guest::fill(*at, 0x55, size).expect("it is there");
+            driver_mem::fill(*at, 0x55, size).expect("it is there");
         }
         assert_eq!(value(RtlFreeHeap, &[heap, 0, taken[1]]), 1);
         assert_eq!(value(RtlFreeHeap, &[heap, 0, taken[1]]), 0);

@@ -1,9 +1,10 @@
 //! Headers of images in memory: where they are, and what their directories lead
 //! to.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::HIGH_LEVEL;
 
 /// `MZ` and `PE`.
 const MZ: u16 = 0x5a4d;
@@ -25,15 +26,15 @@ const SECTION: u64 = 0x28;
 
 /// Address of an image's headers; `None` if there are none.
 fn headers(base: u64) -> Result<Option<u64>, Fault> {
-    if matches!(base, 0 | u64::MAX) || guest::read_u16(base)? != MZ {
+    if matches!(base, 0 | u64::MAX) || driver_mem::read_u16(base)? != MZ {
         return Ok(None);
     }
-    let offset = guest::read_u32(base.wrapping_add(LFANEW))?;
+    let offset = driver_mem::read_u32(base.wrapping_add(LFANEW))?;
     if offset >= MAX_OFFSET {
         return Ok(None);
     }
     let at = base.wrapping_add(u64::from(offset));
-    Ok((guest::read_u32(at)? == PE).then_some(at))
+    Ok((driver_mem::read_u32(at)? == PE).then_some(at))
 }
 
 /// A directory of an image: its address and size.
@@ -45,20 +46,23 @@ fn directory(base: u64, mapped: bool, entry: u16) -> Result<Option<(u64, u32)>, 
         return Ok(None);
     };
     let optional = at + OPTIONAL;
-    let (count, table) = match guest::read_u16(optional)? {
+    let (count, table) = match driver_mem::read_u16(optional)? {
         MAGIC_32 => (optional + 0x5c, optional + 0x60),
         MAGIC_64 => (optional + 0x6c, optional + 0x70),
         _ => return Ok(None),
     };
-    if u32::from(entry) >= guest::read_u32(count)? {
+    if u32::from(entry) >= driver_mem::read_u32(count)? {
         return Ok(None);
     }
     let place = table + 8 * u64::from(entry);
-    let (rva, size) = (guest::read_u32(place)?, guest::read_u32(place + 4)?);
+    let (rva, size) = (
+        driver_mem::read_u32(place)?,
+        driver_mem::read_u32(place + 4)?,
+    );
     if rva == 0 {
         return Ok(None);
     }
-    let in_headers = rva < guest::read_u32(optional + SIZE_OF_HEADERS)?;
+    let in_headers = rva < driver_mem::read_u32(optional + SIZE_OF_HEADERS)?;
     if mapped || in_headers {
         return Ok(Some((base + u64::from(rva), size)));
     }
@@ -68,15 +72,15 @@ fn directory(base: u64, mapped: bool, entry: u16) -> Result<Option<(u64, u32)>, 
 
 /// Where in the file lies what is at an address of the image.
 fn file_offset(headers: u64, rva: u32) -> Result<Option<u64>, Fault> {
-    let count = guest::read_u16(headers + SECTION_COUNT)?;
-    let optional_size = guest::read_u16(headers + OPTIONAL_SIZE)?;
+    let count = driver_mem::read_u16(headers + SECTION_COUNT)?;
+    let optional_size = driver_mem::read_u16(headers + OPTIONAL_SIZE)?;
     let first = headers + OPTIONAL + u64::from(optional_size);
     for n in 0..u64::from(count) {
         let section = first + n * SECTION;
-        let start = guest::read_u32(section + 0x0c)?;
-        let size = guest::read_u32(section + 0x10)?;
+        let start = driver_mem::read_u32(section + 0x0c)?;
+        let size = driver_mem::read_u32(section + 0x10)?;
         if rva >= start && rva - start < size {
-            let raw = guest::read_u32(section + 0x14)?;
+            let raw = driver_mem::read_u32(section + 0x14)?;
             return Ok(Some(u64::from(raw) + u64::from(rva - start)));
         }
     }
@@ -93,7 +97,7 @@ exports! {
     fn RtlImageDirectoryEntryToData(base: u64, mapped: bool, entry: u16, size: u64) -> u64 [max HIGH_LEVEL] {
         let found = directory(base, mapped, entry)?;
         if let Some((_, bytes)) = found {
-            guest::write_u32(size, bytes)?;
+            driver_mem::write_u32(size, bytes)?;
         }
         Ok(found.map_or(0, |(at, _)| at))
     }
@@ -102,7 +106,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, value};
+    use crate::kernel::test_support::{address, address_mut, value};
 
     /// An image with an export directory of 0x40 bytes at 0x1010, which a section
     /// has at 0x210 of the file.

@@ -4,36 +4,37 @@
 //! All run at any IRQL as long as the memory is resident.
 
 use super::scan;
-use crate::kernel::call::{Call, exports, irql::HIGH_LEVEL};
-use crate::kernel::guest;
-use crate::kernel::stop;
+use crate::host::driver_mem;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Call, exports};
+use crate::kernel::trap;
 
 exports! {
     /// `RtlCopyMemory`; source and destination must not overlap.
     fn RtlCopyMemory<call>(to: u64, from: u64, length: u64) -> () [max HIGH_LEVEL] {
         check_overlap(call, "RtlCopyMemory", to, from, length);
-        Ok(guest::copy(to, from, length)?)
+        Ok(driver_mem::copy(to, from, length)?)
     }
 
     /// `RtlCopyMemoryNonTemporal`; the same, without filling the cache.
     fn RtlCopyMemoryNonTemporal<call>(to: u64, from: u64, length: u64) -> () [max HIGH_LEVEL] {
         check_overlap(call, "RtlCopyMemoryNonTemporal", to, from, length);
-        Ok(guest::copy(to, from, length)?)
+        Ok(driver_mem::copy(to, from, length)?)
     }
 
     /// `RtlMoveMemory`; the ranges may overlap.
     fn RtlMoveMemory(to: u64, from: u64, length: u64) -> () [max HIGH_LEVEL] {
-        Ok(guest::copy(to, from, length)?)
+        Ok(driver_mem::copy(to, from, length)?)
     }
 
     /// `RtlFillMemory`; the byte comes last.
     fn RtlFillMemory(to: u64, length: u64, byte: u8) -> () [max HIGH_LEVEL] {
-        Ok(guest::fill(to, byte, length)?)
+        Ok(driver_mem::fill(to, byte, length)?)
     }
 
     /// `RtlZeroMemory`.
     fn RtlZeroMemory(to: u64, length: u64) -> () [max HIGH_LEVEL] {
-        Ok(guest::fill(to, 0, length)?)
+        Ok(driver_mem::fill(to, 0, length)?)
     }
 
     /// `RtlCompareMemory`: the number of bytes from the start that are equal.
@@ -48,7 +49,7 @@ exports! {
     /// followed.
     fn RtlCompareMemoryUlong(source: u64, length: u64, pattern: u32) -> u64 [max HIGH_LEVEL] {
         let (mut done, whole) = (0, length & !3);
-        while done < whole && guest::read_u32(source.wrapping_add(done))? == pattern {
+        while done < whole && driver_mem::read_u32(source.wrapping_add(done))? == pattern {
             done += 4;
         }
         Ok(done)
@@ -62,19 +63,19 @@ exports! {
     /// `memcpy`; source and destination must not overlap.
     fn memcpy<call>(to: u64, from: u64, length: u64) -> u64 [max HIGH_LEVEL] {
         check_overlap(call, "memcpy", to, from, length);
-        guest::copy(to, from, length)?;
+        driver_mem::copy(to, from, length)?;
         Ok(to)
     }
 
     /// `memmove`.
     fn memmove(to: u64, from: u64, length: u64) -> u64 [max HIGH_LEVEL] {
-        guest::copy(to, from, length)?;
+        driver_mem::copy(to, from, length)?;
         Ok(to)
     }
 
     /// `memset`.
     fn memset(to: u64, byte: u8, length: u64) -> u64 [max HIGH_LEVEL] {
-        guest::fill(to, byte, length)?;
+        driver_mem::fill(to, byte, length)?;
         Ok(to)
     }
 
@@ -84,8 +85,8 @@ exports! {
         if equal == length {
             return Ok(0);
         }
-        let left = guest::read_u8(one.wrapping_add(equal))?;
-        let right = guest::read_u8(two.wrapping_add(equal))?;
+        let left = driver_mem::read_u8(one.wrapping_add(equal))?;
+        let right = driver_mem::read_u8(two.wrapping_add(equal))?;
         Ok(if left < right { -1 } else { 1 })
     }
 
@@ -106,7 +107,7 @@ fn check_overlap(call: &Call<'_>, name: &str, to: u64, from: u64, length: u64) {
         "{name} was given ranges of {length} bytes that overlap, to {to:#018x} from {from:#018x}; \
          RtlMoveMemory allows that"
     );
-    stop::violation(
+    trap::violation(
         "overlapping-copy",
         Some((0xc4, 0xf0)),
         what,
@@ -117,7 +118,7 @@ fn check_overlap(call: &Call<'_>, name: &str, to: u64, from: u64, length: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{
+    use crate::kernel::test_support::{
         NOWHERE, address, address_mut, broken_rules, fault, value, violations,
     };
 

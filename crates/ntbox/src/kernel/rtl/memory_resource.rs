@@ -1,9 +1,10 @@
 //! Ranges of memory and ports in resource descriptors, whose lengths have 32 bits: a
 //! longer one leaves out its low bits, as many as the flags say.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::HIGH_LEVEL;
 
 /// `CmResourceType…`.
 mod kind {
@@ -81,17 +82,20 @@ impl Encoding {
     }
 
     fn write(&self, kind: u64, flags: u64) -> Result<(), Fault> {
-        guest::write_u8(kind, self.kind)?;
-        guest::write_u16(flags, guest::read_u16(flags)? & !LARGE_MASK | self.flag)
+        driver_mem::write_u8(kind, self.kind)?;
+        driver_mem::write_u16(
+            flags,
+            driver_mem::read_u16(flags)? & !LARGE_MASK | self.flag,
+        )
     }
 }
 
 /// How many bits a descriptor leaves out.
 fn shift(kind: u64, flags: u64) -> Result<u32, Fault> {
-    if guest::read_u8(kind)? != kind::MEMORY_LARGE {
+    if driver_mem::read_u8(kind)? != kind::MEMORY_LARGE {
         return Ok(0);
     }
-    let flags = guest::read_u16(flags)?;
+    let flags = driver_mem::read_u16(flags)?;
     let large = LARGE.iter().find(|(flag, _)| flags & flag != 0);
     Ok(large.map_or(0, |(_, shift)| *shift))
 }
@@ -100,7 +104,7 @@ fn put(at: u64, value: u64) -> Result<(), Fault> {
     if at == 0 {
         Ok(())
     } else {
-        guest::write_u64(at, value)
+        driver_mem::write_u64(at, value)
     }
 }
 
@@ -116,7 +120,7 @@ exports! {
         let Some(length) = shifts.into_iter().find_map(whole) else {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         };
-        guest::write_u64(target, length)?;
+        driver_mem::write_u64(target, length)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
@@ -127,16 +131,16 @@ exports! {
             Err(status) => return Ok(status),
         };
         encoding.write(descriptor.wrapping_add(partial::TYPE), descriptor.wrapping_add(partial::FLAGS))?;
-        guest::write_u64(descriptor.wrapping_add(partial::START), start)?;
-        guest::write_u32(descriptor.wrapping_add(partial::LENGTH), encoding.short(length))?;
+        driver_mem::write_u64(descriptor.wrapping_add(partial::START), start)?;
+        driver_mem::write_u32(descriptor.wrapping_add(partial::LENGTH), encoding.short(length))?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlCmDecodeMemIoResource`: the length.
     fn RtlCmDecodeMemIoResource(descriptor: u64, start: u64) -> u64 [max HIGH_LEVEL] {
-        put(start, guest::read_u64(descriptor.wrapping_add(partial::START))?)?;
+        put(start, driver_mem::read_u64(descriptor.wrapping_add(partial::START))?)?;
         let shift = shift(descriptor.wrapping_add(partial::TYPE), descriptor.wrapping_add(partial::FLAGS))?;
-        Ok(u64::from(guest::read_u32(descriptor.wrapping_add(partial::LENGTH))?) << shift)
+        Ok(u64::from(driver_mem::read_u32(descriptor.wrapping_add(partial::LENGTH))?) << shift)
     }
 
     /// `RtlIoEncodeMemIoResource`.
@@ -148,28 +152,28 @@ exports! {
             Err(status) => return Ok(status),
         };
         encoding.write(descriptor.wrapping_add(wanted::TYPE), descriptor.wrapping_add(wanted::FLAGS))?;
-        guest::write_u32(descriptor.wrapping_add(wanted::LENGTH), encoding.short(length))?;
-        guest::write_u32(descriptor.wrapping_add(wanted::ALIGNMENT), encoding.short(alignment))?;
-        guest::write_u64(descriptor.wrapping_add(wanted::MINIMUM), minimum)?;
-        guest::write_u64(descriptor.wrapping_add(wanted::MAXIMUM), maximum)?;
+        driver_mem::write_u32(descriptor.wrapping_add(wanted::LENGTH), encoding.short(length))?;
+        driver_mem::write_u32(descriptor.wrapping_add(wanted::ALIGNMENT), encoding.short(alignment))?;
+        driver_mem::write_u64(descriptor.wrapping_add(wanted::MINIMUM), minimum)?;
+        driver_mem::write_u64(descriptor.wrapping_add(wanted::MAXIMUM), maximum)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlIoDecodeMemIoResource`: the length.
     fn RtlIoDecodeMemIoResource(descriptor: u64, alignment: u64, minimum: u64, maximum: u64) -> u64 [max HIGH_LEVEL] {
         let shift = shift(descriptor.wrapping_add(wanted::TYPE), descriptor.wrapping_add(wanted::FLAGS))?;
-        let own = u64::from(guest::read_u32(descriptor.wrapping_add(wanted::ALIGNMENT))?) << shift;
+        let own = u64::from(driver_mem::read_u32(descriptor.wrapping_add(wanted::ALIGNMENT))?) << shift;
         put(alignment, own)?;
-        put(minimum, guest::read_u64(descriptor.wrapping_add(wanted::MINIMUM))?)?;
-        put(maximum, guest::read_u64(descriptor.wrapping_add(wanted::MAXIMUM))?)?;
-        Ok(u64::from(guest::read_u32(descriptor.wrapping_add(wanted::LENGTH))?) << shift)
+        put(minimum, driver_mem::read_u64(descriptor.wrapping_add(wanted::MINIMUM))?)?;
+        put(maximum, driver_mem::read_u64(descriptor.wrapping_add(wanted::MAXIMUM))?)?;
+        Ok(u64::from(driver_mem::read_u32(descriptor.wrapping_add(wanted::LENGTH))?) << shift)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, status, value};
+    use crate::kernel::test_support::{address_mut, status, value};
 
     #[test]
     fn lengths_come_back_as_they_were() {
@@ -182,13 +186,13 @@ mod tests {
             let mut start = 0_u64;
             let length = value(RtlCmDecodeMemIoResource, &[at, address_mut(&mut start)]);
             let header = (
-                guest::read_u8(at).unwrap(),
-                guest::read_u16(at + 2).unwrap(),
+                driver_mem::read_u8(at).unwrap(),
+                driver_mem::read_u16(at + 2).unwrap(),
             );
             (length, start, header)
         };
         let start = 0x1_2345_6789;
-        guest::write_u16(at + 2, 0x0a05).unwrap();
+        driver_mem::write_u16(at + 2, 0x0a05).unwrap();
         assert_eq!(encode(3, 0xffff_ffff), 0);
         assert_eq!(decode(), (0xffff_ffff, start, (3, 5)));
         assert_eq!(encode(3, 0x1_0000_0100), 0);
@@ -243,7 +247,7 @@ mod tests {
             0x2_0000_0000
         );
         assert_eq!(found, [0x1_0000, 1, u64::MAX]);
-        assert_eq!(guest::read_u8(at + 1), Ok(7));
+        assert_eq!(driver_mem::read_u8(at + 1), Ok(7));
         let odd = [at, 3, 0x2_0000_0000, 1, 1, u64::MAX];
         assert_eq!(
             status(RtlIoEncodeMemIoResource, &odd),

@@ -1,8 +1,10 @@
 //! Assertions, arithmetic on access masks, and locally unique identifiers.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL};
-use crate::kernel::{altitude::Altitude, guest, stop};
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, HIGH_LEVEL};
+use crate::kernel::base::altitude::Altitude;
+use crate::kernel::trap;
 
 /// Longest text of an assertion that is reported.
 const LIMIT: usize = 512;
@@ -15,36 +17,36 @@ exports! {
     /// `RtlAssert`: where a debugger would ask, the failure is reported and the
     /// driver goes on.
     fn RtlAssert<call>(assertion: u64, file: u64, line: u32, message: u64) -> () [max HIGH_LEVEL] {
-        let text = |va| -> Result<String, guest::Fault> {
-            let bytes = if va == 0 { Vec::new() } else { guest::read_c_string(va, LIMIT)? };
+        let text = |va| -> Result<String, driver_mem::Fault> {
+            let bytes = if va == 0 { Vec::new() } else { driver_mem::read_c_string(va, LIMIT)? };
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
         let (assertion, file, message) = (text(assertion)?, text(file)?, text(message)?);
         let message = if message.is_empty() { String::new() } else { format!(": {message}") };
         let what = format!("the assertion '{assertion}' failed at {file}, line {line}{message}");
-        stop::violation("assertion-failed", None, what, call.return_address());
+        trap::violation("assertion-failed", None, what, call.return_address());
         Ok(())
     }
 
     /// `RtlMapGenericMask`: replaces generic rights by those of the object's type.
     fn RtlMapGenericMask(mask: u64, mapping: u64) -> () [max APC_LEVEL] {
-        let mut rights = guest::read_u32(mask)?;
+        let mut rights = driver_mem::read_u32(mask)?;
         for (generic, offset) in GENERIC {
             if rights & generic != 0 {
-                rights = rights & !generic | guest::read_u32(mapping.wrapping_add(offset))?;
+                rights = rights & !generic | driver_mem::read_u32(mapping.wrapping_add(offset))?;
             }
         }
-        Ok(guest::write_u32(mask, rights)?)
+        Ok(driver_mem::write_u32(mask, rights)?)
     }
 
     /// `RtlCopyLuid`.
     fn RtlCopyLuid(to: u64, from: u64) -> () [max APC_LEVEL] {
-        Ok(guest::write_u64(to, guest::read_u64(from)?)?)
+        Ok(driver_mem::write_u64(to, driver_mem::read_u64(from)?)?)
     }
 
     /// `RtlEqualLuid`.
     fn RtlEqualLuid(first: u64, second: u64) -> bool [max APC_LEVEL] {
-        Ok(guest::read_u64(first)? == guest::read_u64(second)?)
+        Ok(driver_mem::read_u64(first)? == driver_mem::read_u64(second)?)
     }
 
     /// `RtlCompareAltitudes`: below 0, 0 or above 0, as numbers.
@@ -66,7 +68,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{Counted, address, address_mut, value, violations, wide};
+    use crate::kernel::test_support::{Counted, address, address_mut, value, violations, wide};
 
     #[test]
     fn an_assertion_is_reported() {

@@ -4,11 +4,7 @@
 mod address;
 mod ansi;
 mod bitmap;
-pub mod block;
-pub mod case;
-pub mod codepage;
 mod compression;
-mod convert;
 pub mod counted;
 mod counted_oem;
 mod crt_narrow;
@@ -16,6 +12,7 @@ mod crt_number;
 mod crt_path;
 mod crt_scan;
 mod crt_wide;
+pub mod cstr;
 mod ctype;
 mod dos_error;
 mod generate_name;
@@ -27,6 +24,7 @@ mod lznt1;
 mod memory;
 mod memory_resource;
 mod misc;
+mod nls_convert;
 mod number;
 mod prefix_table;
 mod random;
@@ -36,24 +34,22 @@ pub mod scan;
 mod secure;
 mod short_name;
 mod sort;
+pub mod string_alloc;
 mod table;
-pub mod text;
 mod time;
 pub mod unicode;
 mod utf8;
 mod version;
 
-pub use version::SUITE;
+pub use super::rtl::version::SUITE;
+use crate::host::gate::Export;
 
-use super::call::Export;
-
-/// The exports of this family.
+/// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
     address::EXPORTS,
     ansi::EXPORTS,
     bitmap::EXPORTS,
     compression::EXPORTS,
-    convert::EXPORTS,
     counted_oem::EXPORTS,
     crt_narrow::EXPORTS,
     crt_number::EXPORTS,
@@ -70,6 +66,7 @@ pub const TABLES: &[&[Export]] = &[
     memory::EXPORTS,
     memory_resource::EXPORTS,
     misc::EXPORTS,
+    nls_convert::EXPORTS,
     number::EXPORTS,
     prefix_table::EXPORTS,
     random::EXPORTS,
@@ -78,9 +75,9 @@ pub const TABLES: &[&[Export]] = &[
     secure::EXPORTS,
     short_name::EXPORTS,
     sort::EXPORTS,
-    table::AVL,
-    table::LINKS,
-    table::SPLAY,
+    table::avl_table::EXPORTS,
+    table::splay::EXPORTS,
+    table::splay_table::EXPORTS,
     time::EXPORTS,
     unicode::EXPORTS,
     version::EXPORTS,

@@ -5,17 +5,18 @@ use nt_status::{
     STATUS_ACCESS_VIOLATION, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
 
-use super::scan;
-use super::text::{self, UNLIMITED};
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, Fault, UnicodeString};
-use crate::kernel::layout::is_system;
+use super::cstr::UNLIMITED;
+use super::{cstr, scan};
+use crate::host::driver_mem;
+use crate::host::driver_mem::{Fault, UnicodeString};
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::host::memory_map::is_system;
 
 exports! {
     /// `RtlCharToInteger`.
     fn RtlCharToInteger(text: u64, base: u32, value: u64) -> u32 [max PASSIVE_LEVEL] {
-        let bytes: Vec<u8> = text::read(text, UNLIMITED)?;
+        let bytes: Vec<u8> = cstr::read(text, UNLIMITED)?;
         if bytes.iter().all(|byte| *byte <= b' ') {
             return Ok(STATUS_INVALID_PARAMETER);
         }
@@ -56,7 +57,7 @@ exports! {
         if digits.len() < room {
             digits.push(0);
         }
-        status_of_store(guest::write_bytes(to, &digits))
+        status_of_store(driver_mem::write_bytes(to, &digits))
     }
 }
 
@@ -145,7 +146,7 @@ fn store_parsed(units: &[u16], base: u32, to: u64) -> Result<u32, Stop> {
     } else {
         value
     };
-    status_of_store(guest::write_u32(to, value))
+    status_of_store(driver_mem::write_u32(to, value))
 }
 
 /// Stores a number as counted text, with a NUL for which there must be room.
@@ -163,7 +164,7 @@ fn store_string(value: u64, base: u32, to: u64) -> Result<u32, Stop> {
         .collect();
     // At most 64 digits.
     let length = u16::try_from(2 * (units.len() - 1)).unwrap_or(0);
-    guest::write_u16(to, length)?;
+    driver_mem::write_u16(to, length)?;
     if length + 2 > string.maximum_length {
         return Ok(STATUS_BUFFER_OVERFLOW);
     }
@@ -174,8 +175,10 @@ fn store_string(value: u64, base: u32, to: u64) -> Result<u32, Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::call::{Call, Return};
-    use crate::kernel::testing::{Counted, NOWHERE, address, address_mut, fault, status, wide};
+    use crate::host::gate::{Call, Return};
+    use crate::kernel::test_support::{
+        Counted, NOWHERE, address, address_mut, fault, status, wide,
+    };
 
     type Handler = fn(&mut Call<'_>) -> Return;
 

@@ -6,10 +6,11 @@
 //! together in a ring, of which one is in the list.
 
 use super::unicode;
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, Fault, UnicodeString};
-use crate::kernel::list_walk::ListWalk;
+use crate::host::driver_mem;
+use crate::host::driver_mem::{Fault, UnicodeString};
+use crate::host::gate::irql::APC_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::kernel::base::list_walk::ListWalk;
 
 /// Offsets in a `UNICODE_PREFIX_TABLE` and, but for the second half, in an entry.
 mod offset {
@@ -33,7 +34,7 @@ const IN_RING: u16 = 0x803;
 const SEPARATOR: u16 = b'\\' as u16;
 
 fn prefix(entry: u64) -> Result<Vec<u16>, Fault> {
-    UnicodeString::read(guest::read_u64(entry + offset::PREFIX)?)?.units()
+    UnicodeString::read(driver_mem::read_u64(entry + offset::PREFIX)?)?.units()
 }
 
 /// How many components a path counts for: one more than it has separators before its
@@ -48,11 +49,11 @@ fn components(path: &[u16]) -> u16 {
 fn list(table: u64) -> Result<Vec<u64>, Stop> {
     let mut entries = Vec::new();
     let mut walk = ListWalk::from(table);
-    let mut at = guest::read_u64(table.wrapping_add(offset::NEXT))?;
+    let mut at = driver_mem::read_u64(table.wrapping_add(offset::NEXT))?;
     while at != table {
         walk.visit(at)?;
         entries.push(at);
-        at = guest::read_u64(at.wrapping_add(offset::NEXT))?;
+        at = driver_mem::read_u64(at.wrapping_add(offset::NEXT))?;
     }
     Ok(entries)
 }
@@ -61,11 +62,11 @@ fn list(table: u64) -> Result<Vec<u64>, Stop> {
 fn ring(first: u64) -> Result<Vec<u64>, Stop> {
     let mut entries = vec![first];
     let mut walk = ListWalk::from(first);
-    let mut at = guest::read_u64(first + offset::CASE_MATCH)?;
+    let mut at = driver_mem::read_u64(first + offset::CASE_MATCH)?;
     while at != first {
         walk.visit(at)?;
         entries.push(at);
-        at = guest::read_u64(at.wrapping_add(offset::CASE_MATCH))?;
+        at = driver_mem::read_u64(at.wrapping_add(offset::CASE_MATCH))?;
     }
     Ok(entries)
 }
@@ -83,21 +84,21 @@ fn is_prefix(prefix: &[u16], path: &[u16]) -> bool {
 
 /// Writes what every new entry has.
 fn begin(entry: u64, kind: u16, count: u16, string: u64) -> Result<(), Fault> {
-    guest::write_u16(entry + offset::TYPE, kind)?;
-    guest::write_u16(entry + offset::NAME_LENGTH, count)?;
-    guest::write_u64(entry + offset::LINKS, entry + offset::LINKS)?;
-    guest::write_u64(entry + offset::LINKS + 8, 0)?;
-    guest::write_u64(entry + offset::LINKS + 16, 0)?;
-    guest::write_u64(entry + offset::PREFIX, string)
+    driver_mem::write_u16(entry + offset::TYPE, kind)?;
+    driver_mem::write_u16(entry + offset::NAME_LENGTH, count)?;
+    driver_mem::write_u64(entry + offset::LINKS, entry + offset::LINKS)?;
+    driver_mem::write_u64(entry + offset::LINKS + 8, 0)?;
+    driver_mem::write_u64(entry + offset::LINKS + 16, 0)?;
+    driver_mem::write_u64(entry + offset::PREFIX, string)
 }
 
 fn insert(table: u64, string: u64, entry: u64) -> Result<bool, Stop> {
     let units = UnicodeString::read(string)?.units()?;
     let count = components(&units);
-    guest::write_u64(table.wrapping_add(offset::LAST), 0)?;
+    driver_mem::write_u64(table.wrapping_add(offset::LAST), 0)?;
     let mut before = table;
     for known in list(table)? {
-        if guest::read_u16(known + offset::NAME_LENGTH)? < count {
+        if driver_mem::read_u16(known + offset::NAME_LENGTH)? < count {
             break;
         }
         before = known;
@@ -110,17 +111,17 @@ fn insert(table: u64, string: u64, entry: u64) -> Result<bool, Stop> {
             }
         }
         begin(entry, IN_RING, count, string)?;
-        guest::write_u64(entry + offset::NEXT, 0)?;
-        let after = guest::read_u64(known + offset::CASE_MATCH)?;
-        guest::write_u64(entry + offset::CASE_MATCH, after)?;
-        guest::write_u64(known + offset::CASE_MATCH, entry)?;
+        driver_mem::write_u64(entry + offset::NEXT, 0)?;
+        let after = driver_mem::read_u64(known + offset::CASE_MATCH)?;
+        driver_mem::write_u64(entry + offset::CASE_MATCH, after)?;
+        driver_mem::write_u64(known + offset::CASE_MATCH, entry)?;
         return Ok(true);
     }
     begin(entry, IN_LIST, count, string)?;
-    guest::write_u64(entry + offset::CASE_MATCH, entry)?;
-    let after = guest::read_u64(before.wrapping_add(offset::NEXT))?;
-    guest::write_u64(entry + offset::NEXT, after)?;
-    guest::write_u64(before.wrapping_add(offset::NEXT), entry)?;
+    driver_mem::write_u64(entry + offset::CASE_MATCH, entry)?;
+    let after = driver_mem::read_u64(before.wrapping_add(offset::NEXT))?;
+    driver_mem::write_u64(entry + offset::NEXT, after)?;
+    driver_mem::write_u64(before.wrapping_add(offset::NEXT), entry)?;
     Ok(true)
 }
 
@@ -143,7 +144,7 @@ fn find(table: u64, path: &[u16], exact: usize) -> Result<u64, Stop> {
 }
 
 fn remove(table: u64, entry: u64) -> Result<(), Stop> {
-    guest::write_u64(table.wrapping_add(offset::LAST), 0)?;
+    driver_mem::write_u64(table.wrapping_add(offset::LAST), 0)?;
     let mut before = table;
     for known in list(table)? {
         let ring = ring(known)?;
@@ -151,17 +152,17 @@ fn remove(table: u64, entry: u64) -> Result<(), Stop> {
             before = known;
             continue;
         };
-        let after = guest::read_u64(entry + offset::CASE_MATCH)?;
+        let after = driver_mem::read_u64(entry + offset::CASE_MATCH)?;
         let previous = ring[(at + ring.len() - 1) % ring.len()];
-        guest::write_u64(previous + offset::CASE_MATCH, after)?;
+        driver_mem::write_u64(previous + offset::CASE_MATCH, after)?;
         if at == 0 {
-            let next = guest::read_u64(entry + offset::NEXT)?;
+            let next = driver_mem::read_u64(entry + offset::NEXT)?;
             let heir = if after == entry { next } else { after };
             if heir == after {
-                guest::write_u16(heir + offset::TYPE, IN_LIST)?;
-                guest::write_u64(heir + offset::NEXT, next)?;
+                driver_mem::write_u16(heir + offset::TYPE, IN_LIST)?;
+                driver_mem::write_u64(heir + offset::NEXT, next)?;
             }
-            guest::write_u64(before.wrapping_add(offset::NEXT), heir)?;
+            driver_mem::write_u64(before.wrapping_add(offset::NEXT), heir)?;
         }
         return Ok(());
     }
@@ -171,10 +172,10 @@ fn remove(table: u64, entry: u64) -> Result<(), Stop> {
 exports! {
     /// `RtlInitializeUnicodePrefix`.
     fn RtlInitializeUnicodePrefix(table: u64) -> () [max APC_LEVEL] {
-        guest::write_u16(table.wrapping_add(offset::TYPE), TABLE)?;
-        guest::write_u16(table.wrapping_add(offset::NAME_LENGTH), 0)?;
-        guest::write_u64(table.wrapping_add(offset::NEXT), table)?;
-        Ok(guest::write_u64(table.wrapping_add(offset::LAST), 0)?)
+        driver_mem::write_u16(table.wrapping_add(offset::TYPE), TABLE)?;
+        driver_mem::write_u16(table.wrapping_add(offset::NAME_LENGTH), 0)?;
+        driver_mem::write_u64(table.wrapping_add(offset::NEXT), table)?;
+        Ok(driver_mem::write_u64(table.wrapping_add(offset::LAST), 0)?)
     }
 
     /// `RtlInsertUnicodePrefix`: false if the very same prefix is there.
@@ -200,13 +201,13 @@ exports! {
         for known in list(table)? {
             all.extend(ring(known)?);
         }
-        let last = guest::read_u64(table.wrapping_add(offset::LAST))?;
+        let last = driver_mem::read_u64(table.wrapping_add(offset::LAST))?;
         let next = match all.iter().position(|entry| *entry == last) {
             Some(at) if !restart => all.get(at + 1),
             _ => all.first(),
         };
         let next = next.copied().unwrap_or(0);
-        guest::write_u64(table.wrapping_add(offset::LAST), next)?;
+        driver_mem::write_u64(table.wrapping_add(offset::LAST), next)?;
         Ok(next)
     }
 }
@@ -214,8 +215,8 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, processor, value};
-    use crate::kernel::zw::tests::helper::Text;
+    use crate::kernel::cm::tests::helper::Text;
+    use crate::kernel::test_support::{address_mut, processor, value};
 
     struct Prefixes {
         table: Box<[u64; 3]>,
@@ -314,7 +315,7 @@ mod tests {
         table.remove(2);
         assert_eq!(table.all().len(), 0);
         assert_eq!(
-            guest::read_u64(address_mut(&mut *table.table) + 8),
+            driver_mem::read_u64(address_mut(&mut *table.table) + 8),
             Ok(address_mut(&mut *table.table))
         );
     }

@@ -10,9 +10,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::scan;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL};
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, HIGH_LEVEL};
 
 /// `MAXLONG`, the modulus of the generator.
 const MODULUS: u64 = 0x7fff_ffff;
@@ -61,8 +62,8 @@ const fn next(seed: u32) -> u32 {
 
 /// A step of the generator with the seed of the caller.
 fn step(seed: u64) -> Result<u32, Fault> {
-    let value = next(guest::read_u32(seed)?);
-    guest::write_u32(seed, value)?;
+    let value = next(driver_mem::read_u32(seed)?);
+    driver_mem::write_u32(seed, value)?;
     Ok(value)
 }
 
@@ -87,8 +88,8 @@ fn exchange(table: &[AtomicU32; PLACES], place: u32, number: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::call::{Call, Return};
-    use crate::kernel::testing::{NOWHERE, address, address_mut, fault, value};
+    use crate::host::gate::{Call, Return};
+    use crate::kernel::test_support::{NOWHERE, address, address_mut, fault, value};
 
     type Handler = fn(&mut Call<'_>) -> Return;
 

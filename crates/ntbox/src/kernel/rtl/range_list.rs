@@ -5,12 +5,14 @@
 //! with the public `RTL_RANGE`. They lie in the order of their starts; where several
 //! overlap, all are listed one by one.
 
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::list_walk::ListWalk;
-use crate::kernel::mm::{self, pool::PoolKind, pool::Request};
-use crate::kernel::ob::Caller;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::list_walk::ListWalk;
+use crate::kernel::mm;
+use crate::kernel::mm::pool::{PoolKind, Request};
 
 /// Offsets in an `RTL_RANGE_LIST`, whose first bytes are the head of the list.
 mod list {
@@ -69,11 +71,11 @@ impl Range {
     fn read(at: u64) -> Result<Self, Fault> {
         Ok(Self {
             at,
-            start: guest::read_u64(at + range::START)?,
-            end: guest::read_u64(at + range::END)?,
-            owner: guest::read_u64(at + range::OWNER)?,
-            attributes: guest::read_u8(at + range::ATTRIBUTES)?,
-            flags: guest::read_u8(at + range::FLAGS)?,
+            start: driver_mem::read_u64(at + range::START)?,
+            end: driver_mem::read_u64(at + range::END)?,
+            owner: driver_mem::read_u64(at + range::OWNER)?,
+            attributes: driver_mem::read_u8(at + range::ATTRIBUTES)?,
+            flags: driver_mem::read_u8(at + range::FLAGS)?,
         })
     }
 
@@ -85,20 +87,20 @@ impl Range {
 fn ranges(at: u64) -> Result<Vec<Range>, Stop> {
     let mut found = Vec::new();
     let mut walk = ListWalk::from(at);
-    let mut links = guest::read_u64(at)?;
+    let mut links = driver_mem::read_u64(at)?;
     while links != at {
         walk.visit(links)?;
         found.push(Range::read(links.wrapping_sub(range::LINKS))?);
-        links = guest::read_u64(links)?;
+        links = driver_mem::read_u64(links)?;
     }
     Ok(found)
 }
 
 fn changed(at: u64, by: i32) -> Result<(), Fault> {
-    let count = guest::read_u32(at + list::COUNT)?;
-    guest::write_u32(at + list::COUNT, count.wrapping_add_signed(by))?;
-    let stamp = guest::read_u32(at + list::STAMP)?;
-    guest::write_u32(at + list::STAMP, stamp.wrapping_add(1))
+    let count = driver_mem::read_u32(at + list::COUNT)?;
+    driver_mem::write_u32(at + list::COUNT, count.wrapping_add_signed(by))?;
+    let stamp = driver_mem::read_u32(at + list::STAMP)?;
+    driver_mem::write_u32(at + list::STAMP, stamp.wrapping_add(1))
 }
 
 /// What a range is to be.
@@ -135,31 +137,34 @@ fn add(at: u64, new: &New, caller: u64) -> Result<u32, Stop> {
         return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
     };
     let flags = if shared { SHARED } else { 0 } | if conflict { CONFLICT } else { 0 };
-    guest::write_u64(block + range::START, new.start)?;
-    guest::write_u64(block + range::END, new.end)?;
-    guest::write_u64(block + range::USER_DATA, new.user_data)?;
-    guest::write_u64(block + range::OWNER, new.owner)?;
-    guest::write_u8(block + range::ATTRIBUTES, new.attributes)?;
-    guest::write_u8(block + range::FLAGS, flags)?;
+    driver_mem::write_u64(block + range::START, new.start)?;
+    driver_mem::write_u64(block + range::END, new.end)?;
+    driver_mem::write_u64(block + range::USER_DATA, new.user_data)?;
+    driver_mem::write_u64(block + range::OWNER, new.owner)?;
+    driver_mem::write_u8(block + range::ATTRIBUTES, new.attributes)?;
+    driver_mem::write_u8(block + range::FLAGS, flags)?;
     let behind = known.iter().find(|range| range.start > new.start);
     let (next, links) = (
         behind.map_or(at, |range| range.at + range::LINKS),
         block + range::LINKS,
     );
-    let previous = guest::read_u64(next + 8)?;
-    guest::write_u64(links, next)?;
-    guest::write_u64(links + 8, previous)?;
-    guest::write_u64(previous, links)?;
-    guest::write_u64(next + 8, links)?;
+    let previous = driver_mem::read_u64(next + 8)?;
+    driver_mem::write_u64(links, next)?;
+    driver_mem::write_u64(links + 8, previous)?;
+    driver_mem::write_u64(previous, links)?;
+    driver_mem::write_u64(next + 8, links)?;
     changed(at, 1)?;
     Ok(nt_status::STATUS_SUCCESS)
 }
 
 fn remove(range: &Range, caller: u64) -> Result<(), Fault> {
     let links = range.at + range::LINKS;
-    let (next, previous) = (guest::read_u64(links)?, guest::read_u64(links + 8)?);
-    guest::write_u64(previous, next)?;
-    guest::write_u64(next.wrapping_add(8), previous)?;
+    let (next, previous) = (
+        driver_mem::read_u64(links)?,
+        driver_mem::read_u64(links + 8)?,
+    );
+    driver_mem::write_u64(previous, next)?;
+    driver_mem::write_u64(next.wrapping_add(8), previous)?;
     mm::pool::free_by(range.at, caller);
     Ok(())
 }
@@ -216,8 +221,8 @@ fn find(
 
 /// Writes where an enumeration is, and gives the range to the caller.
 fn show(walk: u64, current: u64, out: u64) -> Result<u32, Fault> {
-    guest::write_u64(walk + iterator::CURRENT, current)?;
-    guest::write_u64(out, current)?;
+    driver_mem::write_u64(walk + iterator::CURRENT, current)?;
+    driver_mem::write_u64(out, current)?;
     Ok(if current == 0 {
         nt_status::STATUS_NO_MORE_ENTRIES
     } else {
@@ -227,19 +232,22 @@ fn show(walk: u64, current: u64, out: u64) -> Result<u32, Fault> {
 
 /// Begins an enumeration with a range of the list, if there is one.
 fn begin(at: u64, walk: u64, first: Option<&Range>, out: u64) -> Result<u32, Fault> {
-    guest::write_u64(walk + iterator::HEAD, at)?;
-    guest::write_u64(walk + iterator::MERGED, 0)?;
-    guest::write_u32(walk + iterator::STAMP, guest::read_u32(at + list::STAMP)?)?;
+    driver_mem::write_u64(walk + iterator::HEAD, at)?;
+    driver_mem::write_u64(walk + iterator::MERGED, 0)?;
+    driver_mem::write_u32(
+        walk + iterator::STAMP,
+        driver_mem::read_u32(at + list::STAMP)?,
+    )?;
     show(walk, first.map_or(0, |range| range.at), out)
 }
 
 exports! {
     /// `RtlInitializeRangeList`.
     fn RtlInitializeRangeList(at: u64) -> () [max APC_LEVEL] {
-        guest::write_u64(at, at)?;
-        guest::write_u64(at.wrapping_add(8), at)?;
+        driver_mem::write_u64(at, at)?;
+        driver_mem::write_u64(at.wrapping_add(8), at)?;
         for field in [list::FLAGS, list::COUNT, list::STAMP] {
-            guest::write_u32(at.wrapping_add(field), 0)?;
+            driver_mem::write_u32(at.wrapping_add(field), 0)?;
         }
         Ok(())
     }
@@ -249,8 +257,8 @@ exports! {
         for range in ranges(at)? {
             remove(&range, call.return_address())?;
         }
-        guest::write_u32(at + list::FLAGS, 0)?;
-        Ok(guest::write_u32(at + list::COUNT, 0)?)
+        driver_mem::write_u32(at + list::FLAGS, 0)?;
+        Ok(driver_mem::write_u32(at + list::COUNT, 0)?)
     }
 
     /// `RtlAddRange`.
@@ -292,7 +300,7 @@ exports! {
         let size = (u64::from(length), u64::from(alignment));
         let found = find(&ranges(at)?, (minimum, maximum), size, &tolerance, &Caller::of(call));
         let Some(start) = found else { return Ok(nt_status::STATUS_UNSUCCESSFUL) };
-        guest::write_u64(out, start)?;
+        driver_mem::write_u64(out, start)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
@@ -303,7 +311,7 @@ exports! {
         let tolerance = Tolerance { flags, attributes, callback, context };
         let known = ranges(at)?;
         let free = tolerance.obstacle(&known, start, end, &Caller::of(call)).is_none();
-        guest::write_u8(available, free.into())?;
+        driver_mem::write_u8(available, free.into())?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
@@ -319,16 +327,16 @@ exports! {
 
     /// `RtlGetNextRange`: not of a list that has changed meanwhile.
     fn RtlGetNextRange(walk: u64, out: u64, forwards: bool) -> u32 [max APC_LEVEL] {
-        let at = guest::read_u64(walk.wrapping_add(iterator::HEAD))?;
-        if guest::read_u32(walk + iterator::STAMP)? != guest::read_u32(at + list::STAMP)? {
+        let at = driver_mem::read_u64(walk.wrapping_add(iterator::HEAD))?;
+        if driver_mem::read_u32(walk + iterator::STAMP)? != driver_mem::read_u32(at + list::STAMP)? {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
-        let current = guest::read_u64(walk + iterator::CURRENT)?;
+        let current = driver_mem::read_u64(walk + iterator::CURRENT)?;
         if current == 0 {
             return Ok(show(walk, 0, out)?);
         }
         let side = if forwards { 0 } else { 8 };
-        let links = guest::read_u64(current + range::LINKS + side)?;
+        let links = driver_mem::read_u64(current + range::LINKS + side)?;
         let next = if links == at { 0 } else { links.wrapping_sub(range::LINKS) };
         Ok(show(walk, next, out)?)
     }
@@ -337,7 +345,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, processor, status, value};
+    use crate::kernel::test_support::{address_mut, processor, status, value};
 
     fn new_list(memory: &mut [u64; 4]) -> u64 {
         processor();
@@ -362,11 +370,11 @@ mod tests {
         let mut status_of = status(first, &[at, walk, out]);
         let mut all = Vec::new();
         while status_of == 0 {
-            all.push(guest::read_u64(guest::read_u64(out).unwrap()).unwrap());
+            all.push(driver_mem::read_u64(driver_mem::read_u64(out).unwrap()).unwrap());
             status_of = status(RtlGetNextRange, &[walk, out, forwards.into()]);
         }
         assert_eq!(
-            (status_of, guest::read_u64(out)),
+            (status_of, driver_mem::read_u64(out)),
             (nt_status::STATUS_NO_MORE_ENTRIES, Ok(0))
         );
         all
@@ -394,7 +402,7 @@ mod tests {
         assert_eq!(starts(at, true), [0x10, 0x20, 0x28, 0x100]);
         assert_eq!(starts(at, false), [0x100, 0x28, 0x20, 0x10]);
         assert_eq!(
-            guest::read_u64(at + list::COUNT),
+            driver_mem::read_u64(at + list::COUNT),
             Ok(4 | 4 << 32),
             "count and stamp"
         );
@@ -403,7 +411,7 @@ mod tests {
         assert_eq!(status(RtlDeleteOwnersRanges, &[at, 3]), 0);
         assert_eq!(starts(at, true), [0x20, 0x100]);
         value(RtlFreeRangeList, &[at]);
-        assert_eq!(guest::read_u64(at + list::COUNT), Ok(6 << 32));
+        assert_eq!(driver_mem::read_u64(at + list::COUNT), Ok(6 << 32));
     }
 
     #[test]

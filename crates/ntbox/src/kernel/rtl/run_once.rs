@@ -3,11 +3,11 @@
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
 
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::kernel::base::call_context::Caller;
 use crate::kernel::ke::sched;
-use crate::kernel::ob::Caller;
 
 /// `RTL_RUN_ONCE_CHECK_ONLY`.
 const CHECK_ONLY: u32 = 1;
@@ -33,7 +33,7 @@ fn key(once: u64) -> u64 {
 
 fn give(context: u64, word: u64) -> Result<u32, Stop> {
     if context != 0 {
-        guest::write_u64(context, word & !STATE)?;
+        driver_mem::write_u64(context, word & !STATE)?;
     }
     Ok(STATUS_SUCCESS)
 }
@@ -41,7 +41,7 @@ fn give(context: u64, word: u64) -> Result<u32, Stop> {
 fn begin(once: u64, flags: u32, context: u64) -> Result<u32, Stop> {
     let asynchronous = flags & ASYNC != 0;
     if flags & CHECK_ONLY != 0 {
-        let word = guest::read_u64(once)?;
+        let word = driver_mem::read_u64(once)?;
         return match word & STATE {
             _ if asynchronous => Ok(STATUS_INVALID_PARAMETER),
             state::DONE => give(context, word),
@@ -49,7 +49,7 @@ fn begin(once: u64, flags: u32, context: u64) -> Result<u32, Stop> {
         };
     }
     loop {
-        let word = guest::read_u64(once)?;
+        let word = driver_mem::read_u64(once)?;
         match (word & STATE, asynchronous) {
             (state::NOT_BEGUN, _) => {
                 let begun = if asynchronous {
@@ -57,7 +57,7 @@ fn begin(once: u64, flags: u32, context: u64) -> Result<u32, Stop> {
                 } else {
                     state::UNDER_WAY
                 };
-                if guest::compare_exchange_u64(once, word, begun)? == word {
+                if driver_mem::compare_exchange_u64(once, word, begun)? == word {
                     return Ok(STATUS_PENDING);
                 }
             }
@@ -82,15 +82,15 @@ fn complete(once: u64, flags: u32, context: u64) -> Result<u32, Stop> {
     } else {
         context | state::DONE
     };
-    let word = guest::read_u64(once)?;
+    let word = driver_mem::read_u64(once)?;
     match (word & STATE, asynchronous) {
         (state::UNDER_WAY, false) => {
-            guest::write_u64(once, after)?;
+            driver_mem::write_u64(once, after)?;
             sched::wake(key(once));
             Ok(STATUS_SUCCESS)
         }
         (state::ASYNCHRONOUS, true) => {
-            let first = guest::compare_exchange_u64(once, word, after)? == word;
+            let first = driver_mem::compare_exchange_u64(once, word, after)? == word;
             Ok(if first {
                 STATUS_SUCCESS
             } else {
@@ -105,7 +105,7 @@ fn complete(once: u64, flags: u32, context: u64) -> Result<u32, Stop> {
 exports! {
     /// `RtlRunOnceInitialize`.
     fn RtlRunOnceInitialize(once: u64) -> () [max APC_LEVEL] {
-        Ok(guest::write_u64(once, 0)?)
+        Ok(driver_mem::write_u64(once, 0)?)
     }
 
     /// `RtlRunOnceBeginInitialize`: `STATUS_PENDING` to whoever is to initialise.
@@ -130,7 +130,7 @@ exports! {
             complete(once, INIT_FAILED, 0)?;
             return Ok(STATUS_UNSUCCESSFUL);
         }
-        let result = if context == 0 { 0 } else { guest::read_u64(context)? };
+        let result = if context == 0 { 0 } else { driver_mem::read_u64(context)? };
         complete(once, 0, result)
     }
 }
@@ -138,11 +138,11 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, status};
+    use crate::kernel::test_support::{address_mut, status};
 
     extern "win64" fn make(once: u64, parameter: u64, context: u64) -> u32 {
-        assert_eq!(guest::read_u64(once), Ok(state::UNDER_WAY));
-        guest::write_u64(context, parameter).expect("ours");
+        assert_eq!(driver_mem::read_u64(once), Ok(state::UNDER_WAY));
+        driver_mem::write_u64(context, parameter).expect("ours");
         u32::from(parameter != 0)
     }
 
@@ -159,7 +159,7 @@ mod tests {
             status(RtlRunOnceExecuteOnce, &[at, routine, 0, to]),
             STATUS_UNSUCCESSFUL
         );
-        assert_eq!(guest::read_u64(at), Ok(0));
+        assert_eq!(driver_mem::read_u64(at), Ok(0));
         assert_eq!(
             status(RtlRunOnceExecuteOnce, &[at, routine, 0x100, to]),
             STATUS_SUCCESS
@@ -168,14 +168,14 @@ mod tests {
             status(RtlRunOnceExecuteOnce, &[at, routine, 0x200, to]),
             STATUS_SUCCESS
         );
-        assert_eq!(guest::read_u64(to), Ok(0x100));
-        assert_eq!(guest::read_u64(at), Ok(0x102));
-        guest::write_u64(to, 7).expect("ours");
+        assert_eq!(driver_mem::read_u64(to), Ok(0x100));
+        assert_eq!(driver_mem::read_u64(at), Ok(0x102));
+        driver_mem::write_u64(to, 7).expect("ours");
         assert_eq!(
             status(RtlRunOnceBeginInitialize, &[at, 1, to]),
             STATUS_SUCCESS
         );
-        assert_eq!(guest::read_u64(to), Ok(0x100));
+        assert_eq!(driver_mem::read_u64(to), Ok(0x100));
         assert_eq!(status(RtlRunOnceComplete, &[at, 0, 0]), STATUS_UNSUCCESSFUL);
     }
 
@@ -210,6 +210,6 @@ mod tests {
             status(RtlRunOnceComplete, &[at, 2, 0x20]),
             STATUS_UNSUCCESSFUL
         );
-        assert_eq!(guest::read_u64(at), Ok(0x12));
+        assert_eq!(driver_mem::read_u64(at), Ok(0x12));
     }
 }

@@ -4,8 +4,9 @@
 //! read anyway. So a string may end right before a page that is not there, as
 //! strings do, and long ones are still read fast.
 
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::layout::PAGE_SIZE;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::memory_map::PAGE_SIZE;
 
 /// Most bytes read at a time.
 const PIECE: usize = 256;
@@ -24,7 +25,7 @@ pub fn find_byte(va: u64, limit: u64, stop: impl Fn(u8) -> bool) -> Result<u64, 
     while done < limit {
         let at = va.wrapping_add(done);
         let bytes = &mut buffer[..piece(at, limit - done)];
-        guest::read_bytes(at, bytes)?;
+        driver_mem::read_bytes(at, bytes)?;
         if let Some(found) = bytes.iter().position(|byte| stop(*byte)) {
             return Ok(done + found as u64);
         }
@@ -43,7 +44,7 @@ pub fn find_unit(va: u64, limit: u64, stop: impl Fn(u16) -> bool) -> Result<u64,
         let length = piece(at, (limit - done).saturating_mul(2)) & !1;
         // An odd address leaves one unit across the page boundary.
         let bytes = &mut buffer[..length.max(2)];
-        guest::read_bytes(at, bytes)?;
+        driver_mem::read_bytes(at, bytes)?;
         let mut units = bytes
             .chunks_exact(2)
             .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
@@ -64,8 +65,8 @@ pub fn equal_bytes(one: u64, two: u64, length: u64) -> Result<u64, Fault> {
         let size = piece(a, length - done).min(piece(b, length - done));
         let [left, right] = &mut buffers;
         let (left, right) = (&mut left[..size], &mut right[..size]);
-        guest::read_bytes(a, left)?;
-        guest::read_bytes(b, right)?;
+        driver_mem::read_bytes(a, left)?;
+        driver_mem::read_bytes(b, right)?;
         if let Some(at) = left.iter().zip(right.iter()).position(|(l, r)| l != r) {
             return Ok(done + at as u64);
         }
@@ -84,7 +85,7 @@ pub fn bytes(va: u64, count: u64) -> Result<Vec<u8>, Fault> {
         });
     };
     let mut bytes = vec![0; length as usize];
-    guest::read_bytes(va, &mut bytes)?;
+    driver_mem::read_bytes(va, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -100,14 +101,14 @@ pub fn units(va: u64, count: u64) -> Result<Vec<u16>, Fault> {
 /// Writes UTF-16 units.
 pub fn write_units(va: u64, units: &[u16]) -> Result<(), Fault> {
     let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
-    guest::write_bytes(va, &bytes)
+    driver_mem::write_bytes(va, &bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::rtl::text::read;
-    use crate::kernel::testing::{NOWHERE, address, wide};
+    use crate::kernel::rtl::cstr::read;
+    use crate::kernel::test_support::{NOWHERE, address, wide};
 
     #[test]
     fn strings_end_at_their_nul_or_at_the_limit() {

@@ -1,10 +1,11 @@
 //! The `_s` functions of the C library: they know how long their destination is
 //! and leave an empty string behind when something does not fit.
 
-use super::text::{self, Unit};
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
+use super::cstr;
+use super::cstr::Unit;
+use crate::host::driver_mem;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::host::gate::{Stop, exports};
 
 /// `EINVAL`.
 const EINVAL: i32 = 22;
@@ -38,21 +39,21 @@ exports! {
         if delimiters == 0 || context == 0 {
             return Ok(0);
         }
-        let from = if text == 0 { guest::read_u64(context)? } else { text };
+        let from = if text == 0 { driver_mem::read_u64(context)? } else { text };
         if from == 0 {
             return Ok(0);
         }
-        let part = from.wrapping_add(text::span::<u8>(from, delimiters, true)?);
-        let end = part.wrapping_add(text::span::<u8>(part, delimiters, false)?);
+        let part = from.wrapping_add(cstr::span::<u8>(from, delimiters, true)?);
+        let end = part.wrapping_add(cstr::span::<u8>(part, delimiters, false)?);
         if end == part {
-            guest::write_u64(context, end)?;
+            driver_mem::write_u64(context, end)?;
             return Ok(0);
         }
-        if guest::read_u8(end)? == 0 {
-            guest::write_u64(context, end)?;
+        if driver_mem::read_u8(end)? == 0 {
+            driver_mem::write_u64(context, end)?;
         } else {
-            guest::write_u8(end, 0)?;
-            guest::write_u64(context, end.wrapping_add(1))?;
+            driver_mem::write_u8(end, 0)?;
+            driver_mem::write_u64(context, end.wrapping_add(1))?;
         }
         Ok(part)
     }
@@ -78,7 +79,7 @@ exports! {
         let error = transfer(to, size, from, count)?;
         // Only this one clears its destination.
         if error != 0 && to != 0 {
-            guest::fill(to, 0, size)?;
+            driver_mem::fill(to, 0, size)?;
         }
         Ok(error)
     }
@@ -100,7 +101,7 @@ fn transfer(to: u64, size: u64, from: u64, count: u64) -> Result<i32, Stop> {
     if count > size {
         return Ok(ERANGE);
     }
-    guest::copy(to, from, count)?;
+    driver_mem::copy(to, from, count)?;
     Ok(0)
 }
 
@@ -129,7 +130,7 @@ fn append<U: Unit>(to: u64, size: u64, from: u64, count: Option<u64>) -> Result<
     if to == 0 || size == 0 {
         return Ok(EINVAL);
     }
-    let used = text::length::<U>(to, size)?;
+    let used = cstr::length::<U>(to, size)?;
     if used == size {
         return fail::<U>(to, EINVAL);
     }
@@ -144,7 +145,7 @@ fn store<U: Unit>(
     from: u64,
     count: Option<u64>,
 ) -> Result<i32, Stop> {
-    let end = text::at::<U>(to, used);
+    let end = cstr::at::<U>(to, used);
     if count == Some(0) {
         U::default().write(end)?;
         return Ok(0);
@@ -154,21 +155,21 @@ fn store<U: Unit>(
     }
     let room = size - used;
     // One more than fits is enough to know that it does not.
-    let length = text::length::<U>(from, count.unwrap_or(TRUNCATE).min(room))?;
+    let length = cstr::length::<U>(from, count.unwrap_or(TRUNCATE).min(room))?;
     if length >= room && count != Some(TRUNCATE) {
         return fail::<U>(to, ERANGE);
     }
     let kept = length.min(room - 1);
-    guest::copy(end, from, kept * U::SIZE)?;
-    U::default().write(text::at::<U>(end, kept))?;
+    driver_mem::copy(end, from, kept * U::SIZE)?;
+    U::default().write(cstr::at::<U>(end, kept))?;
     Ok(if kept < length { STRUNCATE } else { 0 })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::call::{Call, Return};
-    use crate::kernel::testing::{NOWHERE, address, address_mut, fault, value, wide};
+    use crate::host::gate::{Call, Return};
+    use crate::kernel::test_support::{NOWHERE, address, address_mut, fault, value, wide};
 
     type Handler = fn(&mut Call<'_>) -> Return;
 
@@ -188,7 +189,7 @@ mod tests {
         let set = address(b",;\0");
         assert_eq!(value(strtok_s, &[at, set, context]), at + 2);
         assert_eq!(value(strtok_s, &[0, address(b";\0"), context]), at + 6);
-        assert_eq!(guest::read_u8(at + 9), Ok(b','), "of the other set");
+        assert_eq!(driver_mem::read_u8(at + 9), Ok(b','), "of the other set");
         assert_eq!(value(strtok_s, &[0, set, context]), 0);
         assert_eq!(value(strtok_s, &[0, set, context]), 0);
         assert_eq!(value(strtok_s, &[at, 0, context]), 0);

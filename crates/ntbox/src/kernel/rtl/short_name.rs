@@ -1,10 +1,11 @@
 //! Names of MS-DOS: at most eight characters, and at most three behind a full
 //! stop, of an alphabet of their own.
 
-use super::{case, codepage};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::guest::{self, UnicodeString as Counted};
+use crate::host::driver_mem;
+use crate::host::driver_mem::UnicodeString as Counted;
+use crate::host::gate::exports;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::kernel::base::{codepage, upcase};
 
 /// Most characters before the full stop, behind it, and of all.
 const BASE: usize = 8;
@@ -47,20 +48,20 @@ exports! {
         }
         let bytes: Vec<u8> = units
             .iter()
-            .map(|unit| codepage::exact(case::upcase(*unit)).unwrap_or(codepage::REPLACEMENT))
+            .map(|unit| codepage::exact(upcase::upcase(*unit)).unwrap_or(codepage::REPLACEMENT))
             .collect();
         if oem != 0 {
             let to = Counted::read(oem)?;
             if usize::from(to.maximum_length) < bytes.len() {
                 return Ok(false);
             }
-            guest::write_bytes(to.buffer, &bytes)?;
-            guest::write_u16(oem, u16::try_from(bytes.len()).unwrap_or(0))?;
+            driver_mem::write_bytes(to.buffer, &bytes)?;
+            driver_mem::write_u16(oem, u16::try_from(bytes.len()).unwrap_or(0))?;
         }
         // What the code page lacks is a question mark, which no short name has.
         let legal = spaces_in_legal(&bytes);
         if let Some(found) = legal && spaces != 0 {
-            guest::write_u8(spaces, found.into())?;
+            driver_mem::write_u8(spaces, found.into())?;
         }
         Ok(legal.is_some())
     }
@@ -69,8 +70,8 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, processor, value};
-    use crate::kernel::zw::tests::helper::Text;
+    use crate::kernel::cm::tests::helper::Text;
+    use crate::kernel::test_support::{address_mut, processor, value};
 
     fn legal(name: &str) -> bool {
         let text = Text::new(name);

@@ -1,9 +1,10 @@
 //! `qsort` and `bsearch`: the driver's array and its comparison.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::HIGH_LEVEL;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ob::Caller;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::HIGH_LEVEL;
+use crate::kernel::base::call_context::Caller;
 
 /// An array of a driver, which says itself how its elements compare.
 struct Array<'a> {
@@ -31,10 +32,10 @@ impl Array<'_> {
         while done < self.width {
             let length = usize::try_from(self.width - done).map_or(PIECE, |left| left.min(PIECE));
             let (mut first, mut second) = ([0; PIECE], [0; PIECE]);
-            guest::read_bytes(one.wrapping_add(done), &mut first[..length])?;
-            guest::read_bytes(two.wrapping_add(done), &mut second[..length])?;
-            guest::write_bytes(one.wrapping_add(done), &second[..length])?;
-            guest::write_bytes(two.wrapping_add(done), &first[..length])?;
+            driver_mem::read_bytes(one.wrapping_add(done), &mut first[..length])?;
+            driver_mem::read_bytes(two.wrapping_add(done), &mut second[..length])?;
+            driver_mem::write_bytes(one.wrapping_add(done), &second[..length])?;
+            driver_mem::write_bytes(two.wrapping_add(done), &first[..length])?;
             done += length as u64;
         }
         Ok(())
@@ -100,10 +101,10 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, value};
+    use crate::kernel::test_support::{address, address_mut, value};
 
     extern "win64" fn compare(one: u64, two: u64) -> i32 {
-        let read = |at| i32::from(guest::read_u8(at).expect("ours"));
+        let read = |at| i32::from(driver_mem::read_u8(at).expect("ours"));
         read(one) - read(two)
     }
 

@@ -3,9 +3,10 @@
 
 use nt_status::STATUS_SUCCESS;
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, HIGH_LEVEL};
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, HIGH_LEVEL};
 
 /// Units of 100 ns in a millisecond.
 const MILLISECOND: u64 = 10_000;
@@ -38,10 +39,10 @@ exports! {
     fn RtlTimeFieldsToTime(fields: u64, time: u64) -> bool [max HIGH_LEVEL] {
         let mut values = [0_i16; 7];
         for (n, value) in (0..).zip(&mut values) {
-            *value = guest::read_u16(fields.wrapping_add(2 * n))?.cast_signed();
+            *value = driver_mem::read_u16(fields.wrapping_add(2 * n))?.cast_signed();
         }
         let Some(value) = time_of_fields(values) else { return Ok(false) };
-        guest::write_u64(time, value)?;
+        driver_mem::write_u64(time, value)?;
         Ok(true)
     }
 
@@ -57,23 +58,23 @@ exports! {
 
     /// `RtlSecondsSince1970ToTime`.
     fn RtlSecondsSince1970ToTime(seconds: u32, time: u64) -> () [max APC_LEVEL] {
-        Ok(guest::write_u64(time, (u64::from(seconds) + TO_1970) * SECOND)?)
+        Ok(driver_mem::write_u64(time, (u64::from(seconds) + TO_1970) * SECOND)?)
     }
 
     /// `RtlSecondsSince1980ToTime`.
     fn RtlSecondsSince1980ToTime(seconds: u32, time: u64) -> () [max APC_LEVEL] {
-        Ok(guest::write_u64(time, (u64::from(seconds) + TO_1980) * SECOND)?)
+        Ok(driver_mem::write_u64(time, (u64::from(seconds) + TO_1980) * SECOND)?)
     }
 
     /// `RtlSystemTimeToLocalTime`.
     fn RtlSystemTimeToLocalTime(system: u64, local: u64) -> u32 [max APC_LEVEL] {
-        guest::write_u64(local, guest::read_u64(system)?)?;
+        driver_mem::write_u64(local, driver_mem::read_u64(system)?)?;
         Ok(STATUS_SUCCESS)
     }
 
     /// `RtlLocalTimeToSystemTime`.
     fn RtlLocalTimeToSystemTime(local: u64, system: u64) -> u32 [max APC_LEVEL] {
-        guest::write_u64(system, guest::read_u64(local)?)?;
+        driver_mem::write_u64(system, driver_mem::read_u64(local)?)?;
         Ok(STATUS_SUCCESS)
     }
 }
@@ -90,7 +91,7 @@ struct Date {
 
 /// A time; one before 1601 counts as its start.
 fn read_time(va: u64) -> Result<u64, Fault> {
-    Ok(u64::try_from(guest::read_u64(va)?.cast_signed()).unwrap_or(0))
+    Ok(u64::try_from(driver_mem::read_u64(va)?.cast_signed()).unwrap_or(0))
 }
 
 fn write_fields(fields: u64, date: Date, time: u64) -> Result<(), Fault> {
@@ -108,7 +109,7 @@ fn write_fields(fields: u64, date: Date, time: u64) -> Result<(), Fault> {
     for (n, value) in (0..).zip(values) {
         // The year 30828 is the last; days since 1601 may not fit and are cut.
         let value = u16::try_from(value & 0xffff).unwrap_or(0);
-        guest::write_u16(fields.wrapping_add(2 * n), value)?;
+        driver_mem::write_u16(fields.wrapping_add(2 * n), value)?;
     }
     Ok(())
 }
@@ -189,14 +190,14 @@ fn store_seconds(time: u64, to: u64, epoch: u64) -> Result<bool, Fault> {
     else {
         return Ok(false);
     };
-    guest::write_u32(to, seconds)?;
+    driver_mem::write_u32(to, seconds)?;
     Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address, address_mut, value};
+    use crate::kernel::test_support::{address, address_mut, value};
 
     fn fields(time: u64) -> [i16; 8] {
         let mut fields = [0; 8];

@@ -8,12 +8,13 @@ use nt_status::{
     STATUS_INVALID_PARAMETER_2, STATUS_NAME_TOO_LONG, STATUS_NO_MEMORY, STATUS_SUCCESS,
 };
 
-use super::block;
-use super::text::{self, UNLIMITED};
-use super::{case, scan};
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Call, Stop, exports};
-use crate::kernel::guest::{self, Fault, UnicodeString};
+use super::cstr::UNLIMITED;
+use super::{cstr, scan, string_alloc};
+use crate::host::driver_mem;
+use crate::host::driver_mem::{Fault, UnicodeString};
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Call, Stop, exports};
+use crate::kernel::base::upcase;
 
 /// Longest text of a `UNICODE_STRING` that has a NUL behind it, in bytes.
 const MAX_LENGTH: u64 = 0xfffc;
@@ -21,13 +22,13 @@ const MAX_LENGTH: u64 = 0xfffc;
 exports! {
     /// `RtlInitUnicodeString`: counts the text, which stays where it is.
     fn RtlInitUnicodeString(to: u64, text: u64) -> () [max DISPATCH_LEVEL] {
-        let length = if text == 0 { 0 } else { 2 * text::length::<u16>(text, UNLIMITED)? };
+        let length = if text == 0 { 0 } else { 2 * cstr::length::<u16>(text, UNLIMITED)? };
         Ok(initialize(to, text, length.min(MAX_LENGTH))?)
     }
 
     /// `RtlInitUnicodeStringEx`: the same, refusing text that is too long.
     fn RtlInitUnicodeStringEx(to: u64, text: u64) -> u32 [max DISPATCH_LEVEL] {
-        let length = if text == 0 { 0 } else { 2 * text::length::<u16>(text, UNLIMITED)? };
+        let length = if text == 0 { 0 } else { 2 * cstr::length::<u16>(text, UNLIMITED)? };
         if length > MAX_LENGTH {
             return Ok(STATUS_NAME_TOO_LONG);
         }
@@ -38,12 +39,12 @@ exports! {
     /// `RtlCopyUnicodeString`: as much as fits.
     fn RtlCopyUnicodeString(to: u64, from: u64) -> () [max HIGH_LEVEL] {
         if from == 0 {
-            return Ok(guest::write_u16(to, 0)?);
+            return Ok(driver_mem::write_u16(to, 0)?);
         }
         let (destination, source) = (UnicodeString::read(to)?, UnicodeString::read(from)?);
         let length = source.length.min(destination.maximum_length) & !1;
-        guest::copy(destination.buffer, source.buffer, length.into())?;
-        guest::write_u16(to, length)?;
+        driver_mem::copy(destination.buffer, source.buffer, length.into())?;
+        driver_mem::write_u16(to, length)?;
         Ok(terminate(UnicodeString { length, ..destination })?)
     }
 
@@ -62,7 +63,7 @@ exports! {
         if text == 0 {
             return Ok(STATUS_SUCCESS);
         }
-        let length = 2 * text::length::<u16>(text, UNLIMITED)?;
+        let length = 2 * cstr::length::<u16>(text, UNLIMITED)?;
         Ok(append(to, text, length)?)
     }
 
@@ -99,19 +100,19 @@ exports! {
     }
 
     /// `RtlUpcaseUnicodeChar`.
-    fn RtlUpcaseUnicodeChar(unit: u16) -> u16 [max APC_LEVEL] { Ok(case::upcase(unit)) }
+    fn RtlUpcaseUnicodeChar(unit: u16) -> u16 [max APC_LEVEL] { Ok(upcase::upcase(unit)) }
 
     /// `RtlDowncaseUnicodeChar`.
-    fn RtlDowncaseUnicodeChar(unit: u16) -> u16 [max PASSIVE_LEVEL] { Ok(case::downcase(unit)) }
+    fn RtlDowncaseUnicodeChar(unit: u16) -> u16 [max PASSIVE_LEVEL] { Ok(upcase::downcase(unit)) }
 
     /// `RtlUpcaseUnicodeString`.
     fn RtlUpcaseUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32 [max APC_LEVEL] fails 0xc000_0017 {
-        change_case(call, to, from, allocate, case::upcase)
+        change_case(call, to, from, allocate, upcase::upcase)
     }
 
     /// `RtlDowncaseUnicodeString`.
     fn RtlDowncaseUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32 [max APC_LEVEL] fails 0xc000_0017 {
-        change_case(call, to, from, allocate, case::downcase)
+        change_case(call, to, from, allocate, upcase::downcase)
     }
 
     /// `RtlHashUnicodeString`: the only algorithm there is, x65599.
@@ -121,10 +122,10 @@ exports! {
         }
         let units = UnicodeString::read(string)?.units()?;
         let value = units.into_iter().fold(0_u32, |value, unit| {
-            let unit = if insensitive { case::upcase(unit) } else { unit };
+            let unit = if insensitive { upcase::upcase(unit) } else { unit };
             value.wrapping_mul(65599).wrapping_add(unit.into())
         });
-        guest::write_u32(hash, value)?;
+        driver_mem::write_u32(hash, value)?;
         Ok(STATUS_SUCCESS)
     }
 
@@ -138,12 +139,12 @@ exports! {
 
     /// `RtlCreateUnicodeString`: a copy in paged pool, with its NUL.
     fn RtlCreateUnicodeString<call>(to: u64, text: u64) -> bool [max PASSIVE_LEVEL] fails 0 {
-        let length = 2 * text::length::<u16>(text, UNLIMITED)?;
+        let length = 2 * cstr::length::<u16>(text, UNLIMITED)?;
         let (Ok(length), Ok(size)) = (u16::try_from(length), u16::try_from(length + 2)) else {
             return Ok(false);
         };
-        let Some(buffer) = block::take(call, size.into()) else { return Ok(false) };
-        guest::copy(buffer, text, size.into())?;
+        let Some(buffer) = string_alloc::take(call, size.into()) else { return Ok(false) };
+        driver_mem::copy(buffer, text, size.into())?;
         UnicodeString { length, maximum_length: size, buffer }.write(to)?;
         Ok(true)
     }
@@ -187,7 +188,7 @@ fn initialize(to: u64, buffer: u64, length: u64) -> Result<(), Fault> {
 /// Puts a NUL behind the text if there is room for one.
 fn terminate(string: UnicodeString) -> Result<(), Fault> {
     if u32::from(string.length) + 2 <= u32::from(string.maximum_length) {
-        guest::write_u16(string.buffer.wrapping_add(string.length.into()), 0)?;
+        driver_mem::write_u16(string.buffer.wrapping_add(string.length.into()), 0)?;
     }
     Ok(())
 }
@@ -201,12 +202,12 @@ fn append(to: u64, from: u64, length: u64) -> Result<u32, Fault> {
     if total > string.maximum_length {
         return Ok(STATUS_BUFFER_TOO_SMALL);
     }
-    guest::copy(
+    driver_mem::copy(
         string.buffer.wrapping_add(string.length.into()),
         from,
         length,
     )?;
-    guest::write_u16(to, total)?;
+    driver_mem::write_u16(to, total)?;
     terminate(UnicodeString {
         length: total,
         ..string
@@ -218,7 +219,7 @@ fn append(to: u64, from: u64, length: u64) -> Result<u32, Fault> {
 pub fn compare(one: &[u16], two: &[u16], insensitive: bool) -> i32 {
     let fold = |unit: u16| {
         if insensitive {
-            case::upcase(unit)
+            upcase::upcase(unit)
         } else {
             unit
         }
@@ -251,7 +252,7 @@ fn change_case(
     let source = UnicodeString::read(from)?;
     let mut destination = UnicodeString::read(to)?;
     if allocate {
-        let Some(buffer) = block::take(call, source.length.into()) else {
+        let Some(buffer) = string_alloc::take(call, source.length.into()) else {
             return Ok(STATUS_NO_MEMORY);
         };
         destination.buffer = buffer;
@@ -282,12 +283,12 @@ fn duplicate(call: &Call<'_>, flags: u32, source: UnicodeString, to: u64) -> Res
     let buffer = if size == 0 {
         Some(0)
     } else {
-        block::take(call, size.into())
+        string_alloc::take(call, size.into())
     };
     let Some(buffer) = buffer else {
         return Ok(STATUS_NO_MEMORY);
     };
-    guest::copy(buffer, source.buffer, source.length.into())?;
+    driver_mem::copy(buffer, source.buffer, source.length.into())?;
     let string = UnicodeString {
         length: source.length,
         maximum_length: size,
@@ -304,8 +305,8 @@ pub fn release(call: &Call<'_>, string: u64) -> Result<(), Stop> {
     if buffer == 0 {
         return Ok(());
     }
-    block::give(call, buffer)?;
-    Ok(guest::fill(string, 0, 16)?)
+    string_alloc::give(call, buffer)?;
+    Ok(driver_mem::fill(string, 0, 16)?)
 }
 
 /// The length of a counted text with its NUL, if a `UNICODE_STRING` can hold

@@ -3,10 +3,11 @@
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STATUS_SUCCESS};
 
 use crate::OsVersion;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::version;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::base::os_version;
 
 /// Bytes of `RTL_OSVERSIONINFOEXW`, and where its longer part begins.
 const EX_SIZE: u32 = 0x11c;
@@ -36,17 +37,17 @@ mod part {
 exports! {
     /// `RtlGetVersion`: fills the longer structure if its size says so.
     fn RtlGetVersion(info: u64) -> u32 [max PASSIVE_LEVEL] {
-        let OsVersion { major, minor, build } = version::get();
+        let OsVersion { major, minor, build } = os_version::get();
         for (n, value) in (1..).zip([major, minor, build, PLATFORM_NT]) {
-            guest::write_u32(info.wrapping_add(4 * n), value)?;
+            driver_mem::write_u32(info.wrapping_add(4 * n), value)?;
         }
-        guest::write_u16(info.wrapping_add(20), 0)?;
-        if guest::read_u32(info)? == EX_SIZE {
+        driver_mem::write_u16(info.wrapping_add(20), 0)?;
+        if driver_mem::read_u32(info)? == EX_SIZE {
             let rest = info.wrapping_add(EX_PART);
-            guest::write_u32(rest, 0)?;
-            guest::write_u16(rest.wrapping_add(4), SUITE)?;
-            guest::write_u8(rest.wrapping_add(6), WORKSTATION)?;
-            guest::write_u8(rest.wrapping_add(7), 0)?;
+            driver_mem::write_u32(rest, 0)?;
+            driver_mem::write_u16(rest.wrapping_add(4), SUITE)?;
+            driver_mem::write_u8(rest.wrapping_add(6), WORKSTATION)?;
+            driver_mem::write_u8(rest.wrapping_add(7), 0)?;
         }
         Ok(STATUS_SUCCESS)
     }
@@ -59,7 +60,7 @@ exports! {
         if product == 0 || major < 6 {
             return Ok(false);
         }
-        guest::write_u32(product, PRODUCT_PROFESSIONAL)?;
+        driver_mem::write_u32(product, PRODUCT_PROFESSIONAL)?;
         Ok(true)
     }
 
@@ -72,18 +73,18 @@ exports! {
     /// `RtlVerifyVersionInfo`.
     fn RtlVerifyVersionInfo(info: u64, parts: u32, conditions: u64) -> u32 [max PASSIVE_LEVEL] {
         let asked = Asked::read(info)?;
-        Ok(verify(&asked, parts, conditions, version::get()))
+        Ok(verify(&asked, parts, conditions, os_version::get()))
     }
 
     /// `RtlIsNtDdiVersionAvailable`: whether this is that version or a later one.
     fn RtlIsNtDdiVersionAvailable(ddi: u32) -> bool [max PASSIVE_LEVEL] {
-        Ok(ddi_version(version::get()) >= ddi)
+        Ok(ddi_version(os_version::get()) >= ddi)
     }
 
     /// `RtlIsServicePackVersionInstalled`: whether this is that version, with
     /// that service pack or a later one. There are none here.
     fn RtlIsServicePackVersionInstalled(ddi: u32) -> bool [max PASSIVE_LEVEL] {
-        let system = ddi_version(version::get());
+        let system = ddi_version(os_version::get());
         Ok(ddi >> 16 == system >> 16 && ddi & 0xff00 == 0)
     }
 
@@ -129,14 +130,14 @@ impl Asked {
     fn read(info: u64) -> Result<Self, Fault> {
         let rest = info.wrapping_add(EX_PART);
         Ok(Self {
-            major: guest::read_u32(info.wrapping_add(4))?,
-            minor: guest::read_u32(info.wrapping_add(8))?,
-            build: guest::read_u32(info.wrapping_add(12))?,
-            platform: guest::read_u32(info.wrapping_add(16))?,
-            pack_major: guest::read_u16(rest)?,
-            pack_minor: guest::read_u16(rest.wrapping_add(2))?,
-            suite: guest::read_u16(rest.wrapping_add(4))?,
-            product: guest::read_u8(rest.wrapping_add(6))?,
+            major: driver_mem::read_u32(info.wrapping_add(4))?,
+            minor: driver_mem::read_u32(info.wrapping_add(8))?,
+            build: driver_mem::read_u32(info.wrapping_add(12))?,
+            platform: driver_mem::read_u32(info.wrapping_add(16))?,
+            pack_major: driver_mem::read_u16(rest)?,
+            pack_minor: driver_mem::read_u16(rest.wrapping_add(2))?,
+            suite: driver_mem::read_u16(rest.wrapping_add(4))?,
+            product: driver_mem::read_u8(rest.wrapping_add(6))?,
         })
     }
 }
@@ -218,7 +219,7 @@ fn compare(ours: u32, theirs: u32, condition: u8) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{NOWHERE, address_mut, fault, processor, status, value};
+    use crate::kernel::test_support::{NOWHERE, address_mut, fault, processor, status, value};
 
     const EQUAL: u8 = 1;
     const GREATER: u8 = 2;
@@ -234,7 +235,7 @@ mod tests {
             major,
             minor,
             build,
-        } = version::get();
+        } = os_version::get();
         for size in [0x114, EX_SIZE] {
             let mut info = [0xaaaa_aaaa_u32; 0x120 / 4];
             info[0] = size;
@@ -375,7 +376,7 @@ mod tests {
                 "{build}"
             );
         }
-        let current = ddi_version(version::get());
+        let current = ddi_version(os_version::get());
         assert_eq!(value(RtlIsNtDdiVersionAvailable, &[0x0601_0000]), 1);
         assert_eq!(value(RtlIsNtDdiVersionAvailable, &[current.into()]), 1);
         assert_eq!(

@@ -1,12 +1,14 @@
 //! Who may do what: the check of a token against a security descriptor, and of
 //! privileges.
 
-use super::descriptor::Descriptor;
+use super::sd::Descriptor;
 use super::sid::Sid;
-use super::token::{self, Token};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::guest::{self, Fault};
+use super::token;
+use super::token::Token;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
 
 /// `READ_CONTROL | WRITE_DAC`: what an owner always may.
 const OWNER_RIGHTS: u32 = 0x6_0000;
@@ -143,7 +145,7 @@ exports! {
         mapping: u64, mode: u8, granted_access: u64, status: u64,
     ) -> bool [max PASSIVE_LEVEL] {
         if privileges != 0 {
-            guest::write_u64(privileges, 0)?;
+            driver_mem::write_u64(privileges, 0)?;
         }
         let question = Question { desired, granted, mapping: read_mapping(mapping)? };
         let outcome = if mode == 0 {
@@ -158,8 +160,8 @@ exports! {
                 (_, Err(status)) => Err(status),
             }
         };
-        guest::write_u32(granted_access, outcome.unwrap_or(0))?;
-        guest::write_u32(status, outcome.err().unwrap_or(nt_status::STATUS_SUCCESS))?;
+        driver_mem::write_u32(granted_access, outcome.unwrap_or(0))?;
+        driver_mem::write_u32(status, outcome.err().unwrap_or(nt_status::STATUS_SUCCESS))?;
         Ok(outcome.is_ok())
     }
 
@@ -176,8 +178,8 @@ exports! {
             return Ok(true);
         }
         let token = token::of_context(context)?;
-        let count = guest::read_u32(set)?;
-        let all = guest::read_u32(set.wrapping_add(4))? & ALL_NECESSARY != 0;
+        let count = driver_mem::read_u32(set)?;
+        let all = driver_mem::read_u32(set.wrapping_add(4))? & ALL_NECESSARY != 0;
         let held = mark_held(set, count, token.as_ref().ok())?;
         Ok(if all { held == count } else { held > 0 })
     }
@@ -190,11 +192,11 @@ fn mark_held(set: u64, count: u32, token: Option<&Token>) -> Result<u32, Fault> 
     let mut held = 0;
     for n in 0..u64::from(count) {
         let entry = set.wrapping_add(8 + 12 * n);
-        let low = guest::read_u32(entry)?;
-        let high = guest::read_u32(entry.wrapping_add(4))?;
+        let low = driver_mem::read_u32(entry)?;
+        let high = driver_mem::read_u32(entry.wrapping_add(4))?;
         if high == 0 && token.is_some_and(|token| token.has_privilege(low)) {
-            let attributes = guest::read_u32(entry.wrapping_add(8))?;
-            guest::write_u32(entry.wrapping_add(8), attributes | USED)?;
+            let attributes = driver_mem::read_u32(entry.wrapping_add(8))?;
+            driver_mem::write_u32(entry.wrapping_add(8), attributes | USED)?;
             held += 1;
         }
     }
@@ -203,6 +205,6 @@ fn mark_held(set: u64, count: u32, token: Option<&Token>) -> Result<u32, Fault> 
 
 /// Reads a `GENERIC_MAPPING`.
 pub fn read_mapping(va: u64) -> Result<[u32; 4], Fault> {
-    let field = |n: u64| guest::read_u32(va.wrapping_add(4 * n));
+    let field = |n: u64| driver_mem::read_u32(va.wrapping_add(4 * n));
     Ok([field(0)?, field(1)?, field(2)?, field(3)?])
 }

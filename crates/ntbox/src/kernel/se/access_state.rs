@@ -2,14 +2,15 @@
 //! to be granted, and by which privileges the others were.
 
 use super::{access, token};
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::ex::pool as ex_pool;
-use crate::kernel::guest::{self, Fault, UnicodeString};
-use crate::kernel::mm::{self, pool::PoolKind, pool::Request};
-use crate::kernel::ob::Caller;
-use crate::kernel::threads;
-use crate::kernel::zw::luid;
+use crate::host::driver_mem;
+use crate::host::driver_mem::{Fault, UnicodeString};
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::ex::{luid, pool};
+use crate::kernel::ke::thread_table;
+use crate::kernel::mm;
+use crate::kernel::mm::pool::{PoolKind, Request};
 
 /// Bytes of an `ACCESS_STATE`, and offsets in it.
 const SIZE: u64 = 0xa0;
@@ -48,7 +49,7 @@ const TAG: u32 = u32::from_le_bytes(*b"SePr");
 fn mapping_at(at: u64) -> Result<[u32; 4], Fault> {
     let mut mapping = [0; 4];
     for (n, rights) in (0..).zip(mapping.iter_mut()) {
-        *rights = guest::read_u32(at.wrapping_add(4 * n))?;
+        *rights = driver_mem::read_u32(at.wrapping_add(4 * n))?;
     }
     Ok(mapping)
 }
@@ -60,37 +61,43 @@ fn create(
     mapping: u64,
     caller: &Caller<'_>,
 ) -> Result<(), Stop> {
-    guest::fill(state, 0, SIZE)?;
-    guest::fill(aux_data, 0, aux::AUDIT + 8)?;
+    driver_mem::fill(state, 0, SIZE)?;
+    driver_mem::fill(aux_data, 0, aux::AUDIT + 8)?;
     let mut wanted = desired;
     if mapping != 0 {
         wanted = access::map_generic(desired, mapping_at(mapping)?);
-        guest::copy(aux_data + aux::GENERIC_MAPPING, mapping, 16)?;
+        driver_mem::copy(aux_data + aux::GENERIC_MAPPING, mapping, 16)?;
     }
-    let (thread, process) = (threads::current_thread(), threads::current_process());
+    let (thread, process) = (
+        thread_table::current_thread(),
+        thread_table::current_process(),
+    );
     token::capture(thread, process, state + offset::SUBJECT, caller)?;
     let subject = token::of_subject(state + offset::SUBJECT)?;
     if subject.is_some_and(|token| token.has_privilege(CHANGE_NOTIFY_PRIVILEGE)) {
-        guest::write_u32(state + offset::FLAGS, HAS_TRAVERSE)?;
+        driver_mem::write_u32(state + offset::FLAGS, HAS_TRAVERSE)?;
     }
-    guest::write_u64(state + offset::OPERATION, luid::next())?;
-    guest::write_u32(state + offset::REMAINING, wanted)?;
-    guest::write_u32(state + offset::ORIGINAL, wanted)?;
-    guest::write_u64(state + offset::AUX_DATA, aux_data)?;
-    Ok(guest::write_u64(
+    driver_mem::write_u64(state + offset::OPERATION, luid::next())?;
+    driver_mem::write_u32(state + offset::REMAINING, wanted)?;
+    driver_mem::write_u32(state + offset::ORIGINAL, wanted)?;
+    driver_mem::write_u64(state + offset::AUX_DATA, aux_data)?;
+    Ok(driver_mem::write_u64(
         aux_data + aux::PRIVILEGES_USED,
         state + offset::PRIVILEGES,
     )?)
 }
 
 fn free(block: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    ex_pool::free(block, None, caller.address(), "SeDeleteAccessState")
+    pool::free(block, None, caller.address(), "SeDeleteAccessState")
 }
 
 fn delete(state: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    let aux_data = guest::read_u64(state.wrapping_add(offset::AUX_DATA))?;
-    if guest::read_u8(state + offset::PRIVILEGES_ALLOCATED)? != 0 {
-        free(guest::read_u64(aux_data + aux::PRIVILEGES_USED)?, caller)?;
+    let aux_data = driver_mem::read_u64(state.wrapping_add(offset::AUX_DATA))?;
+    if driver_mem::read_u8(state + offset::PRIVILEGES_ALLOCATED)? != 0 {
+        free(
+            driver_mem::read_u64(aux_data + aux::PRIVILEGES_USED)?,
+            caller,
+        )?;
     }
     for name in [offset::OBJECT_NAME, offset::TYPE_NAME] {
         let string = UnicodeString::read(state + name)?;
@@ -104,10 +111,10 @@ fn delete(state: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 /// Adds privileges to those that were used; where there is no room, in a set of its
 /// own. The status.
 fn append(state: u64, more: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
-    let aux_data = guest::read_u64(state.wrapping_add(offset::AUX_DATA))?;
-    let used = guest::read_u64(aux_data + aux::PRIVILEGES_USED)?;
-    let (before, added) = (guest::read_u32(used)?, guest::read_u32(more)?);
-    let allocated = guest::read_u8(state + offset::PRIVILEGES_ALLOCATED)? != 0;
+    let aux_data = driver_mem::read_u64(state.wrapping_add(offset::AUX_DATA))?;
+    let used = driver_mem::read_u64(aux_data + aux::PRIVILEGES_USED)?;
+    let (before, added) = (driver_mem::read_u32(used)?, driver_mem::read_u32(more)?);
+    let allocated = driver_mem::read_u8(state + offset::PRIVILEGES_ALLOCATED)? != 0;
     let all = u64::from(before) + u64::from(added);
     let mut set = used;
     if allocated || all > u64::from(INITIAL_PRIVILEGES) {
@@ -123,22 +130,22 @@ fn append(state: u64, more: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
         let Some(new) = mm::with(|memory| memory.pools.allocate(request)) else {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
-        guest::copy(new, used, SET_HEADER + PRIVILEGE * u64::from(before))?;
+        driver_mem::copy(new, used, SET_HEADER + PRIVILEGE * u64::from(before))?;
         set = new;
     }
     let end = set + SET_HEADER + PRIVILEGE * u64::from(before);
-    guest::copy(
+    driver_mem::copy(
         end,
         more.wrapping_add(SET_HEADER),
         PRIVILEGE * u64::from(added),
     )?;
-    guest::write_u32(set, u32::try_from(all).unwrap_or(u32::MAX))?;
+    driver_mem::write_u32(set, u32::try_from(all).unwrap_or(u32::MAX))?;
     if set != used {
         if allocated {
             free(used, caller)?;
         }
-        guest::write_u64(aux_data + aux::PRIVILEGES_USED, set)?;
-        guest::write_u8(state + offset::PRIVILEGES_ALLOCATED, 1)?;
+        driver_mem::write_u64(aux_data + aux::PRIVILEGES_USED, set)?;
+        driver_mem::write_u8(state + offset::PRIVILEGES_ALLOCATED, 1)?;
     }
     Ok(nt_status::STATUS_SUCCESS)
 }
@@ -159,8 +166,8 @@ exports! {
 
     /// `SeSetAccessStateGenericMapping`.
     fn SeSetAccessStateGenericMapping(state: u64, mapping: u64) -> () [max PASSIVE_LEVEL] {
-        let aux_data = guest::read_u64(state.wrapping_add(offset::AUX_DATA))?;
-        Ok(guest::copy(aux_data + aux::GENERIC_MAPPING, mapping, 16)?)
+        let aux_data = driver_mem::read_u64(state.wrapping_add(offset::AUX_DATA))?;
+        Ok(driver_mem::copy(aux_data + aux::GENERIC_MAPPING, mapping, 16)?)
     }
 
     /// `SeAppendPrivileges`.
@@ -170,6 +177,6 @@ exports! {
 
     /// `SeFreePrivileges`: of a set that a check of access gave.
     fn SeFreePrivileges<call>(set: u64) -> () [max PASSIVE_LEVEL] {
-        ex_pool::free(set, None, call.return_address(), "SeFreePrivileges")
+        pool::free(set, None, call.return_address(), "SeFreePrivileges")
     }
 }

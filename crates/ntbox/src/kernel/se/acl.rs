@@ -1,10 +1,12 @@
 //! Access control lists, as drivers build them in memory of their own.
 
 use super::sid;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ob::{self, Refusal};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::kernel::base::error;
+use crate::kernel::base::error::Refusal;
 
 /// Bytes of an ACL without entries.
 pub const HEADER: u64 = 8;
@@ -27,9 +29,9 @@ struct List {
 impl List {
     fn read(va: u64) -> Result<Self, Fault> {
         Ok(Self {
-            revision: guest::read_u8(va)?,
-            size: u64::from(guest::read_u16(va.wrapping_add(2))?),
-            count: guest::read_u16(va.wrapping_add(4))?,
+            revision: driver_mem::read_u8(va)?,
+            size: u64::from(driver_mem::read_u16(va.wrapping_add(2))?),
+            count: driver_mem::read_u16(va.wrapping_add(4))?,
         })
     }
 
@@ -42,7 +44,7 @@ impl List {
             if at + 4 > self.size {
                 return Ok(None);
             }
-            let size = u64::from(guest::read_u16(va.wrapping_add(at + 2))?);
+            let size = u64::from(driver_mem::read_u16(va.wrapping_add(at + 2))?);
             at += size;
             if size < 4 || at > self.size {
                 return Ok(None);
@@ -64,7 +66,7 @@ pub fn is_valid(va: u64) -> Result<bool, Fault> {
 /// The bytes of the list at `va`.
 pub fn read(va: u64) -> Result<Vec<u8>, Fault> {
     let mut bytes = vec![0; usize::try_from(List::read(va)?.size).unwrap_or(0)];
-    guest::read_bytes(va, &mut bytes)?;
+    driver_mem::read_bytes(va, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -81,30 +83,30 @@ exports! {
         if !(REVISION..=LAST_REVISION).contains(&revision) {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
-        guest::write_bytes(acl, &[revision, 0])?;
-        guest::write_u16(acl.wrapping_add(2), size & !3)?;
-        guest::write_u32(acl.wrapping_add(4), 0)?;
+        driver_mem::write_bytes(acl, &[revision, 0])?;
+        driver_mem::write_u16(acl.wrapping_add(2), size & !3)?;
+        driver_mem::write_u32(acl.wrapping_add(4), 0)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlAddAccessAllowedAce`.
     fn RtlAddAccessAllowedAce(acl: u64, revision: u32, mask: u32, sid: u64) -> u32 [max APC_LEVEL] {
-        ob::status(add_allowed(acl, revision, 0, mask, sid))
+        error::status(add_allowed(acl, revision, 0, mask, sid))
     }
 
     /// `RtlAddAccessAllowedAceEx`: with inheritance.
     fn RtlAddAccessAllowedAceEx(acl: u64, revision: u32, flags: u32, mask: u32, sid: u64) -> u32 [max APC_LEVEL] {
-        ob::status(add_allowed(acl, revision, flags, mask, sid))
+        error::status(add_allowed(acl, revision, flags, mask, sid))
     }
 
     /// `RtlAddAce`: entries as they lie in memory, before one that is there.
     fn RtlAddAce(acl: u64, revision: u32, index: u32, entries: u64, length: u32) -> u32 [max APC_LEVEL] {
-        ob::status(add(acl, revision, index, entries, length))
+        error::status(add(acl, revision, index, entries, length))
     }
 
     /// `RtlDeleteAce`.
     fn RtlDeleteAce(acl: u64, index: u32) -> u32 [max APC_LEVEL] {
-        ob::status(delete(acl, index))
+        error::status(delete(acl, index))
     }
 
     /// `RtlGetAce`.
@@ -115,9 +117,9 @@ exports! {
             if index + 1 >= offsets.len() {
                 return Err(nt_status::STATUS_INVALID_PARAMETER.into());
             }
-            Ok(guest::write_u64(entry, acl.wrapping_add(offsets[index]))?)
+            Ok(driver_mem::write_u64(entry, acl.wrapping_add(offsets[index]))?)
         };
-        ob::status(get())
+        error::status(get())
     }
 }
 
@@ -149,12 +151,12 @@ fn add_allowed(acl: u64, revision: u32, flags: u32, mask: u32, sid: u64) -> Resu
         return Err(nt_status::STATUS_ALLOTTED_SPACE_EXCEEDED.into());
     }
     let at = acl.wrapping_add(end);
-    guest::write_bytes(at, &[0, u8::try_from(flags).unwrap_or(0)])?;
-    guest::write_u16(at.wrapping_add(2), u16::try_from(size).unwrap_or(0))?;
-    guest::write_u32(at.wrapping_add(4), mask)?;
-    guest::copy(at.wrapping_add(ENTRY_HEADER), sid, sid::length(sid)?)?;
-    guest::write_u16(acl.wrapping_add(4), list.count + 1)?;
-    Ok(guest::write_u8(acl, list.revision.max(revision))?)
+    driver_mem::write_bytes(at, &[0, u8::try_from(flags).unwrap_or(0)])?;
+    driver_mem::write_u16(at.wrapping_add(2), u16::try_from(size).unwrap_or(0))?;
+    driver_mem::write_u32(at.wrapping_add(4), mask)?;
+    driver_mem::copy(at.wrapping_add(ENTRY_HEADER), sid, sid::length(sid)?)?;
+    driver_mem::write_u16(acl.wrapping_add(4), list.count + 1)?;
+    Ok(driver_mem::write_u8(acl, list.revision.max(revision))?)
 }
 
 fn add(acl: u64, revision: u32, index: u32, entries: u64, length: u32) -> Result<(), Refusal> {
@@ -168,7 +170,7 @@ fn add(acl: u64, revision: u32, index: u32, entries: u64, length: u32) -> Result
     let length = u64::from(length);
     let (mut at, mut count) = (0, 0);
     while at < length {
-        let size = u64::from(guest::read_u16(entries.wrapping_add(at + 2))?);
+        let size = u64::from(driver_mem::read_u16(entries.wrapping_add(at + 2))?);
         at += size;
         count += 1;
         if size < 4 || at > length {
@@ -181,14 +183,14 @@ fn add(acl: u64, revision: u32, index: u32, entries: u64, length: u32) -> Result
     }
     let index = usize::try_from(index).unwrap_or(usize::MAX);
     let place = offsets.get(index).copied().unwrap_or(end);
-    guest::copy(
+    driver_mem::copy(
         acl.wrapping_add(place + length),
         acl.wrapping_add(place),
         end - place,
     )?;
-    guest::copy(acl.wrapping_add(place), entries, length)?;
-    guest::write_u16(acl.wrapping_add(4), list.count.wrapping_add(count))?;
-    Ok(guest::write_u8(acl, revision)?)
+    driver_mem::copy(acl.wrapping_add(place), entries, length)?;
+    driver_mem::write_u16(acl.wrapping_add(4), list.count.wrapping_add(count))?;
+    Ok(driver_mem::write_u8(acl, revision)?)
 }
 
 fn delete(acl: u64, index: u32) -> Result<(), Refusal> {
@@ -199,8 +201,8 @@ fn delete(acl: u64, index: u32) -> Result<(), Refusal> {
     }
     let (from, next) = (offsets[index], offsets[index + 1]);
     let end = offsets.last().copied().unwrap_or(next);
-    guest::copy(acl.wrapping_add(from), acl.wrapping_add(next), end - next)?;
-    guest::fill(acl.wrapping_add(end - (next - from)), 0, next - from)?;
-    let count = guest::read_u16(acl.wrapping_add(4))?;
-    Ok(guest::write_u16(acl.wrapping_add(4), count - 1)?)
+    driver_mem::copy(acl.wrapping_add(from), acl.wrapping_add(next), end - next)?;
+    driver_mem::fill(acl.wrapping_add(end - (next - from)), 0, next - from)?;
+    let count = driver_mem::read_u16(acl.wrapping_add(4))?;
+    Ok(driver_mem::write_u16(acl.wrapping_add(4), count - 1)?)
 }

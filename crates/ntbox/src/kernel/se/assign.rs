@@ -1,18 +1,21 @@
 //! The security descriptor that a new object gets: of what its maker asks for, of what
 //! the object that it is made in passes on, and of who makes it.
 
-use super::access::{self, SECURITY_PRIVILEGE};
-use super::descriptor::{Descriptor, control};
-use super::descriptor_form::in_pool;
-use super::inherit::{self, Child};
+use super::access::SECURITY_PRIVILEGE;
+use super::inherit::Child;
+use super::sd::{Descriptor, control};
+use super::sd_self_relative::in_pool;
 use super::sid::Sid;
-use super::token::{self, Token};
+use super::token::Token;
 use super::token_information::default_dacl;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ob::{self, Refusal};
-use crate::kernel::zw::mode::Mode;
+use super::{access, inherit, token};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::kernel::base::error;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::processor_mode::Mode;
 
 /// `SEF_…`: how entries are taken over, and what is checked.
 mod flag {
@@ -60,7 +63,7 @@ exports! {
         parent: u64, explicit: u64, new: u64, container: bool, context: u64, mapping: u64, pool: u32,
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let wanted = Wanted { parent, explicit, kind: 0, container, flags: 0, context, mapping };
-        ob::status(assign(&wanted, new, call.return_address()))
+        error::status(assign(&wanted, new, call.return_address()))
     }
 
     /// `SeAssignSecurityEx`.
@@ -69,19 +72,19 @@ exports! {
         pool: u32,
     ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
         let wanted = Wanted { parent, explicit, kind, container, flags, context, mapping };
-        ob::status(assign(&wanted, new, call.return_address()))
+        error::status(assign(&wanted, new, call.return_address()))
     }
 }
 
 fn assign(wanted: &Wanted, new: u64, caller: u64) -> Result<(), Refusal> {
-    guest::write_u64(new, 0)?;
+    driver_mem::write_u64(new, 0)?;
     if wanted.context == 0 {
         return Err(NO_TOKEN.into());
     }
     let token = token::of_subject(wanted.context)?.ok_or(NO_TOKEN)?;
     let descriptor = make(wanted, &token)?;
     let block = in_pool(&descriptor.relative(), caller)?;
-    Ok(guest::write_u64(new, block)?)
+    Ok(driver_mem::write_u64(new, block)?)
 }
 
 fn read(at: u64) -> Result<Descriptor, Refusal> {
@@ -96,7 +99,7 @@ fn kind_at(at: u64) -> Result<Option<[u8; 16]>, Fault> {
         return Ok(None);
     }
     let mut guid = [0; 16];
-    guest::read_bytes(at, &mut guid)?;
+    driver_mem::read_bytes(at, &mut guid)?;
     Ok(Some(guid))
 }
 
@@ -241,9 +244,9 @@ impl Sources<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::ke::thread_table;
     use crate::kernel::se::token_information::allow;
-    use crate::kernel::testing::{address, address_mut, processor, status};
-    use crate::kernel::threads;
+    use crate::kernel::test_support::{address, address_mut, processor, status};
 
     const MAPPING: [u32; 4] = [0x2_0001, 0x2_0002, 0x2_0004, 0x1f_000f];
     const READ_CONTROL: u32 = 0x2_0000;
@@ -274,7 +277,7 @@ mod tests {
         processor();
         let at = |bytes: &[u8]| if bytes.is_empty() { 0 } else { address(bytes) };
         let mut context = [0_u64; 4];
-        context[2] = token::of_process(threads::system_process()).expect("a token");
+        context[2] = token::of_process(thread_table::system_process()).expect("a token");
         let mut new = 1_u64;
         let arguments = [
             at(parent),

@@ -1,10 +1,10 @@
 //! What is told of accesses and of the ends of logon sessions: nothing, for there is no
 //! audit policy, and no session ends while a driver is tried.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::kernel_cell::Exclusive;
 use crate::kernel::mm::mdl::Left;
 
 /// Routines that wait for the end of a session: routine, context, and who registered it.
@@ -52,14 +52,14 @@ exports! {
     fn SeOpenObjectAuditAlarm(
         kind: u64, object: u64, name: u64, descriptor: u64, state: u64, created: bool, granted: bool, mode: u8, on_close: u64,
     ) -> () [max PASSIVE_LEVEL] {
-        Ok(guest::write_u8(on_close, 0)?)
+        Ok(driver_mem::write_u8(on_close, 0)?)
     }
 
     /// `SeOpenObjectForDeleteAuditAlarm`: nobody is told, now or on closing.
     fn SeOpenObjectForDeleteAuditAlarm(
         kind: u64, object: u64, name: u64, descriptor: u64, state: u64, created: bool, granted: bool, mode: u8, on_close: u64,
     ) -> () [max PASSIVE_LEVEL] {
-        Ok(guest::write_u8(on_close, 0)?)
+        Ok(driver_mem::write_u8(on_close, 0)?)
     }
 
     /// `SeDeleteObjectAuditAlarm`: nobody is told.
@@ -93,7 +93,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{processor, status};
+    use crate::kernel::test_support::{processor, status};
 
     #[test]
     fn routines_are_registered_once_for_each_time() {

@@ -1,9 +1,9 @@
 //! Whether accesses to files are audited, and what is told of them: there is no audit
 //! policy, so the answer is no, and nobody is told.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::guest;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
 
 exports! {
     /// `SeAuditingFileEvents`.
@@ -62,7 +62,7 @@ exports! {
         kind: u64, object: u64, name: u64, descriptor: u64, state: u64, created: bool, granted: bool, mode: u8,
         transaction: u64, on_close: u64,
     ) -> () [max PASSIVE_LEVEL] {
-        Ok(guest::write_u8(on_close, 0)?)
+        Ok(driver_mem::write_u8(on_close, 0)?)
     }
 
     /// `SeOpenObjectForDeleteAuditAlarmWithTransaction`: nobody is told, now or on
@@ -71,14 +71,14 @@ exports! {
         kind: u64, object: u64, name: u64, descriptor: u64, state: u64, created: bool, granted: bool, mode: u8,
         transaction: u64, on_close: u64,
     ) -> () [max PASSIVE_LEVEL] {
-        Ok(guest::write_u8(on_close, 0)?)
+        Ok(driver_mem::write_u8(on_close, 0)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, value};
+    use crate::kernel::test_support::{address_mut, value};
 
     #[test]
     fn file_events_are_not_audited() {

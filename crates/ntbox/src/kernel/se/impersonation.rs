@@ -4,13 +4,17 @@
 use std::collections::BTreeMap;
 
 use super::token;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ob::{self, Caller, Refusal};
-use crate::kernel::threads;
-use crate::kernel::zw::reply::Information;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::info_buffer::Information;
+use crate::kernel::ke::thread_table;
+use crate::kernel::ob;
 
 /// `SecurityIdentification`: the client may be looked at.
 const IDENTIFICATION: u32 = 1;
@@ -94,7 +98,7 @@ fn set(thread: u64, client: Option<Client>, caller: &Caller<'_>) {
 /// can only be looked at, by a copy of its token.
 fn impersonate(thread: u64, mut client: Client, caller: &Caller<'_>) -> Result<(), Refusal> {
     let token = token::get(client.token).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
-    let owner = threads::thread(thread)
+    let owner = thread_table::thread(thread)
         .ok_or(nt_status::STATUS_INVALID_PARAMETER)?
         .process;
     let own = token::of_process(owner).and_then(token::get);
@@ -121,7 +125,7 @@ struct Source {
 
 /// Fills a security client context.
 fn create(source: &Source, quality: u64, remote: bool, to: u64) -> Result<(), Refusal> {
-    let wanted = guest::read_u32(quality.wrapping_add(context::LEVEL))?;
+    let wanted = driver_mem::read_u32(quality.wrapping_add(context::LEVEL))?;
     if let Some(level) = source.level {
         let passes_on =
             level >= IMPERSONATION && wanted <= level && (!remote || level == DELEGATION);
@@ -130,9 +134,9 @@ fn create(source: &Source, quality: u64, remote: bool, to: u64) -> Result<(), Re
         }
     }
     let mut qualities = [0; context::QUALITY_SIZE];
-    guest::read_bytes(quality, &mut qualities)?;
-    let dynamic = guest::read_u8(quality.wrapping_add(context::DYNAMIC))? != 0;
-    let effective_only = guest::read_u8(quality.wrapping_add(context::EFFECTIVE_ONLY))? != 0;
+    driver_mem::read_bytes(quality, &mut qualities)?;
+    let dynamic = driver_mem::read_u8(quality.wrapping_add(context::DYNAMIC))? != 0;
+    let effective_only = driver_mem::read_u8(quality.wrapping_add(context::EFFECTIVE_ONLY))? != 0;
     let direct = dynamic && !remote;
     let token = if direct {
         ob::reference(source.token);
@@ -140,14 +144,14 @@ fn create(source: &Source, quality: u64, remote: bool, to: u64) -> Result<(), Re
     } else {
         token::copy(source.token, wanted).ok_or(nt_status::STATUS_NO_MEMORY)?
     };
-    guest::fill(to, 0, context::SIZE)?;
-    guest::write_bytes(to, &qualities)?;
-    guest::write_u64(to.wrapping_add(context::TOKEN), token)?;
-    guest::write_u8(to.wrapping_add(context::REMOTE), remote.into())?;
-    guest::write_u8(to.wrapping_add(context::DIRECT), direct.into())?;
+    driver_mem::fill(to, 0, context::SIZE)?;
+    driver_mem::write_bytes(to, &qualities)?;
+    driver_mem::write_u64(to.wrapping_add(context::TOKEN), token)?;
+    driver_mem::write_u8(to.wrapping_add(context::REMOTE), remote.into())?;
+    driver_mem::write_u8(to.wrapping_add(context::DIRECT), direct.into())?;
     if direct {
         let only = source.effective_only || effective_only;
-        guest::write_u8(to.wrapping_add(context::DIRECT_EFFECTIVE_ONLY), only.into())?;
+        driver_mem::write_u8(to.wrapping_add(context::DIRECT_EFFECTIVE_ONLY), only.into())?;
         let id = token::get(token).map_or(0, |token| token.id);
         // Ids of the token, its logon session and its last change; its source.
         let control = Information::default()
@@ -155,27 +159,27 @@ fn create(source: &Source, quality: u64, remote: bool, to: u64) -> Result<(), Re
             .u64(token::authentication_id(token))
             .u64(id);
         let control = control.bytes(b"*SYSTEM*").u64(0).finish();
-        guest::write_bytes(to.wrapping_add(context::CONTROL), &control)?;
+        driver_mem::write_bytes(to.wrapping_add(context::CONTROL), &control)?;
     }
     Ok(())
 }
 
 /// Lets a thread act in the name of whom a security client context is of.
 fn impersonate_context(at: u64, thread: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
-    let direct = guest::read_u8(at.wrapping_add(context::DIRECT))? != 0;
+    let direct = driver_mem::read_u8(at.wrapping_add(context::DIRECT))? != 0;
     let only = if direct {
         context::DIRECT_EFFECTIVE_ONLY
     } else {
         context::EFFECTIVE_ONLY
     };
     let client = Client {
-        token: guest::read_u64(at.wrapping_add(context::TOKEN))?,
-        level: guest::read_u32(at.wrapping_add(context::LEVEL))?,
+        token: driver_mem::read_u64(at.wrapping_add(context::TOKEN))?,
+        level: driver_mem::read_u32(at.wrapping_add(context::LEVEL))?,
         copy_on_open: true,
-        effective_only: guest::read_u8(at.wrapping_add(only))? != 0,
+        effective_only: driver_mem::read_u8(at.wrapping_add(only))? != 0,
     };
     let thread = if thread == 0 {
-        threads::current_thread()
+        thread_table::current_thread()
     } else {
         thread
     };
@@ -184,9 +188,9 @@ fn impersonate_context(at: u64, thread: u64, caller: &Caller<'_>) -> Result<(), 
 
 /// Writes what a thread does in whose name.
 fn write_state(client: Client, copy: u64, effective: u64, level: u64) -> Result<(), Fault> {
-    guest::write_u8(copy, client.copy_on_open.into())?;
-    guest::write_u8(effective, client.effective_only.into())?;
-    guest::write_u32(level, client.level)
+    driver_mem::write_u8(copy, client.copy_on_open.into())?;
+    driver_mem::write_u8(effective, client.effective_only.into())?;
+    driver_mem::write_u32(level, client.level)
 }
 
 exports! {
@@ -200,12 +204,12 @@ exports! {
             return Ok(nt_status::STATUS_SUCCESS);
         }
         let client = Client { token, level, copy_on_open: copy, effective_only: effective };
-        ob::status(impersonate(thread, client, &caller))
+        error::status(impersonate(thread, client, &caller))
     }
 
     /// `PsRevertToSelf`.
     fn PsRevertToSelf<call>() -> () [max PASSIVE_LEVEL] {
-        set(threads::current_thread(), None, &Caller::of(call));
+        set(thread_table::current_thread(), None, &Caller::of(call));
         Ok(())
     }
 
@@ -224,7 +228,7 @@ exports! {
         let client = with(|clients| clients.remove(&thread));
         let shown = client.unwrap_or(Client { token: 0, level: 0, copy_on_open: false, effective_only: false });
         // The reference goes into the state with the token.
-        guest::write_u64(to.wrapping_add(state::TOKEN), shown.token)?;
+        driver_mem::write_u64(to.wrapping_add(state::TOKEN), shown.token)?;
         let field = |offset: u64| to.wrapping_add(offset);
         write_state(shown, field(state::COPY_ON_OPEN), field(state::EFFECTIVE_ONLY), field(state::LEVEL))?;
         Ok(client.is_some())
@@ -232,12 +236,12 @@ exports! {
 
     /// `PsRestoreImpersonation`: what `PsDisableImpersonation` has stored.
     fn PsRestoreImpersonation<call>(thread: u64, from: u64) -> () [max PASSIVE_LEVEL] {
-        let token = guest::read_u64(from.wrapping_add(state::TOKEN))?;
+        let token = driver_mem::read_u64(from.wrapping_add(state::TOKEN))?;
         let client = Client {
             token,
-            level: guest::read_u32(from.wrapping_add(state::LEVEL))?,
-            copy_on_open: guest::read_u8(from.wrapping_add(state::COPY_ON_OPEN))? != 0,
-            effective_only: guest::read_u8(from.wrapping_add(state::EFFECTIVE_ONLY))? != 0,
+            level: driver_mem::read_u32(from.wrapping_add(state::LEVEL))?,
+            copy_on_open: driver_mem::read_u8(from.wrapping_add(state::COPY_ON_OPEN))? != 0,
+            effective_only: driver_mem::read_u8(from.wrapping_add(state::EFFECTIVE_ONLY))? != 0,
         };
         if token != 0 {
             set(thread, Some(client), &Caller::of(call));
@@ -250,7 +254,7 @@ exports! {
     fn SeCreateClientSecurity(thread: u64, quality: u64, remote: bool, to: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        let owner = threads::thread(thread).map_or(0, |info| info.process);
+        let owner = thread_table::thread(thread).map_or(0, |info| info.process);
         let source = match of(thread) {
             Some(client) => Source {
                 token: client.token,
@@ -259,7 +263,7 @@ exports! {
             },
             None => Source { token: token::of_process(owner).unwrap_or(0), level: None, effective_only: false },
         };
-        ob::status(create(&source, quality, remote, to))
+        error::status(create(&source, quality, remote, to))
     }
 
     /// `SeCreateClientSecurityFromSubjectContext`.
@@ -270,17 +274,17 @@ exports! {
             Some((token, level)) => Source { token, level: Some(level), effective_only: false },
             None => Source { token: token::primary_of(subject)?, level: None, effective_only: false },
         };
-        ob::status(create(&source, quality, remote, to))
+        error::status(create(&source, quality, remote, to))
     }
 
     /// `SeImpersonateClientEx`: the current thread, if none is given.
     fn SeImpersonateClientEx<call>(client: u64, thread: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
-        ob::status(impersonate_context(client, thread, &Caller::of(call)))
+        error::status(impersonate_context(client, thread, &Caller::of(call)))
     }
 
     /// `SeImpersonateClient`: the same without a status.
     fn SeImpersonateClient<call>(client: u64, thread: u64) -> () [max PASSIVE_LEVEL] {
-        ob::status(impersonate_context(client, thread, &Caller::of(call)))?;
+        error::status(impersonate_context(client, thread, &Caller::of(call)))?;
         Ok(())
     }
 }

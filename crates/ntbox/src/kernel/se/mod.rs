@@ -30,32 +30,30 @@ mod acl;
 mod assign;
 pub mod audit;
 mod audit_policy;
-mod defaults;
-mod descriptor;
-mod descriptor_form;
-mod descriptor_info;
-mod descriptor_parts;
-mod filter;
+mod default_sd;
 mod impersonation;
 mod inherit;
 mod object;
-mod public;
+mod restricted_token;
+mod sd;
+mod sd_accessors;
+mod sd_query_set;
+mod sd_self_relative;
+pub mod se_exports;
 pub mod sid;
 #[cfg(test)]
 mod tests;
-mod token;
+pub mod token;
 mod token_information;
 mod token_services;
 mod user_key;
 
-use super::call::Export;
-
-pub use access::map_generic;
-pub use descriptor_form::in_pool;
-pub use impersonation::{is_impersonating, thread_ended};
-pub use object::{forget, set};
-pub use public::address as exports_address;
-pub use token::{deleted as token_deleted, release as release_subject, set_account};
+pub use super::se::access::map_generic;
+pub use super::se::impersonation::{is_impersonating, thread_ended};
+pub use super::se::object::{forget, set};
+pub use super::se::sd_self_relative::in_pool;
+pub use super::se::token::set_account;
+use crate::host::gate::Export;
 
 /// Whether the current process may open an object with these rights, generic ones
 /// translated already.
@@ -72,7 +70,7 @@ pub fn may_open(object: u64, access: u32, mapping: [u32; 4]) -> Result<(), u32> 
     access::check(&object::of(object), &token, question).map(drop)
 }
 
-/// The exports of this folder.
+/// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
     access::EXPORTS,
     access_state::EXPORTS,
@@ -80,12 +78,12 @@ pub const TABLES: &[&[Export]] = &[
     assign::EXPORTS,
     audit::EXPORTS,
     audit_policy::EXPORTS,
-    descriptor_form::EXPORTS,
-    descriptor_info::EXPORTS,
-    descriptor_parts::EXPORTS,
-    filter::EXPORTS,
     impersonation::EXPORTS,
     object::EXPORTS,
+    restricted_token::EXPORTS,
+    sd_accessors::EXPORTS,
+    sd_query_set::EXPORTS,
+    sd_self_relative::EXPORTS,
     sid::EXPORTS,
     token::EXPORTS,
     token_information::EXPORTS,

@@ -2,22 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::defaults;
-use super::descriptor::Descriptor;
-use super::descriptor::control::DACL_PRESENT;
-use super::descriptor::part;
-use super::descriptor_form::in_pool;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::cm::shown::Shown;
-use crate::kernel::cm::{self, notice};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest;
-use crate::kernel::io::layout::file;
-use crate::kernel::ob::{self, Caller, Refusal, Type};
-use crate::kernel::zw::key;
-use crate::kernel::zw::mode::Mode;
-use crate::kernel::zw::reply::Information;
+use super::default_sd;
+use super::sd::control::DACL_PRESENT;
+use super::sd::{Descriptor, part};
+use super::sd_self_relative::in_pool;
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::info_buffer::Information;
+use crate::kernel::base::io_layout::file;
+use crate::kernel::base::processor_mode::Mode;
+use crate::kernel::cm::callback_buffer::Shown;
+use crate::kernel::cm::{notify_class, nt_key};
+use crate::kernel::ob::Type;
+use crate::kernel::{cm, ob};
 
 /// Descriptors that were set, by object.
 static SET: Exclusive<BTreeMap<u64, Descriptor>> = Exclusive::new(BTreeMap::new());
@@ -29,7 +31,7 @@ fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Descriptor>) -> T) -> T {
 /// The descriptor of an object: the one that was set, or what objects of the
 /// kernel have by default.
 pub fn of(object: u64) -> Descriptor {
-    with(|set| set.get(&object).cloned()).unwrap_or_else(|| defaults::of(object))
+    with(|set| set.get(&object).cloned()).unwrap_or_else(|| default_sd::of(object))
 }
 
 /// Gives a new object a descriptor: the parts that there are.
@@ -98,11 +100,11 @@ fn query(
     let answer = || {
         let bytes = of(object).only(parts).relative();
         let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        guest::write_u32(to.needed, size)?;
+        driver_mem::write_u32(to.needed, size)?;
         if to.length < size {
             return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
         }
-        Ok(guest::write_bytes(to.buffer, &bytes)?)
+        Ok(driver_mem::write_bytes(to.buffer, &bytes)?)
     };
     if !is_filtered(object) {
         return answer();
@@ -112,7 +114,7 @@ fn query(
         .u64(shown.at())
         .u64(to.buffer)
         .u64(shown.at() + 4);
-    cm::on_key(notice::QUERY_SECURITY, object, fields, caller, answer)
+    cm::on_key(notify_class::QUERY_SECURITY, object, fields, caller, answer)
 }
 
 fn set_by_handle(
@@ -133,7 +135,7 @@ fn set_by_handle(
     let shown = Shown::new(&parts.to_le_bytes())?;
     let fields = Information::default().u64(shown.at()).u64(descriptor);
     let change = || change(object, parts, descriptor);
-    cm::on_key(notice::SET_SECURITY, object, fields, caller, change)
+    cm::on_key(notify_class::SET_SECURITY, object, fields, caller, change)
 }
 
 exports! {
@@ -168,7 +170,7 @@ exports! {
     fn ObQueryObjectAuditingByHandle(handle: u64, generates: u64) -> u32 [max PASSIVE_LEVEL] {
         match ob::by_handle(handle, 0, None, false) {
             Ok(_) => {
-                guest::write_u8(generates, 0)?;
+                driver_mem::write_u8(generates, 0)?;
                 Ok(nt_status::STATUS_SUCCESS)
             }
             Err(status) => Ok(status),
@@ -177,7 +179,7 @@ exports! {
 
     /// `ObSetSecurityObjectByPointer`.
     fn ObSetSecurityObjectByPointer(object: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] {
-        ob::status(change(object, parts, descriptor))
+        error::status(change(object, parts, descriptor))
     }
 
     /// `ObGetObjectSecurity`: a copy, to be given to `ObReleaseObjectSecurity`.
@@ -186,10 +188,10 @@ exports! {
     {
         let copy = || -> Result<(), Refusal> {
             let block = in_pool(&of(object).relative(), call.return_address())?;
-            guest::write_u64(descriptor, block)?;
-            Ok(guest::write_u8(allocated, 1)?)
+            driver_mem::write_u64(descriptor, block)?;
+            Ok(driver_mem::write_u8(allocated, 1)?)
         };
-        ob::status(copy())
+        error::status(copy())
     }
 
     /// `ObReleaseObjectSecurity`.
@@ -211,7 +213,7 @@ fn is_filtered(object: u64) -> bool {
 fn guarded_by(handle: u64, access: u32, mode: Mode) -> Result<u64, Refusal> {
     let entry = ob::by_handle(handle, access, None, mode.is_user())?;
     Ok(match entry.kind {
-        Type::File => guest::read_u64(entry.object + file::DEVICE_OBJECT)?,
+        Type::File => driver_mem::read_u64(entry.object + file::DEVICE_OBJECT)?,
         _ => entry.object,
     })
 }
@@ -221,6 +223,6 @@ fn change(object: u64, parts: u32, descriptor: u64) -> Result<(), Refusal> {
     let mut own = of(object);
     own.replace(parts, &new);
     with(|set| set.insert(object, own));
-    key::security_changed(object);
+    nt_key::security_changed(object);
     Ok(())
 }

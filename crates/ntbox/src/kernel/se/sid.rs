@@ -1,9 +1,10 @@
 //! Security identifiers: who somebody is.
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::guest::{self, Fault, UnicodeString};
-use crate::kernel::rtl::block;
+use crate::host::driver_mem;
+use crate::host::driver_mem::{Fault, UnicodeString};
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::rtl::string_alloc;
 
 /// `SID_REVISION`.
 const REVISION: u8 = 1;
@@ -51,7 +52,7 @@ impl Sid {
             return Ok(None);
         }
         let mut bytes = vec![0; usize::try_from(length(va)?).unwrap_or(0)];
-        guest::read_bytes(va, &mut bytes)?;
+        driver_mem::read_bytes(va, &mut bytes)?;
         Ok(Some(Self(bytes)))
     }
 
@@ -91,13 +92,13 @@ impl Sid {
 /// Whether the SID at `va` is one.
 pub fn is_valid(va: u64) -> Result<bool, Fault> {
     Ok(va != 0
-        && guest::read_u8(va)? & 0xf == REVISION
-        && guest::read_u8(va.wrapping_add(1))? <= MAX_SUB_AUTHORITIES)
+        && driver_mem::read_u8(va)? & 0xf == REVISION
+        && driver_mem::read_u8(va.wrapping_add(1))? <= MAX_SUB_AUTHORITIES)
 }
 
 /// Bytes of the SID at `va`.
 pub fn length(va: u64) -> Result<u64, Fault> {
-    Ok(HEADER + 4 * u64::from(guest::read_u8(va.wrapping_add(1))?))
+    Ok(HEADER + 4 * u64::from(driver_mem::read_u8(va.wrapping_add(1))?))
 }
 
 exports! {
@@ -112,13 +113,13 @@ exports! {
 
     /// `RtlEqualSid`.
     fn RtlEqualSid(first: u64, second: u64) -> bool [max APC_LEVEL] {
-        if guest::read_u16(first)? != guest::read_u16(second)? {
+        if driver_mem::read_u16(first)? != driver_mem::read_u16(second)? {
             return Ok(false);
         }
         let size = usize::try_from(length(first)?).unwrap_or(0);
         let (mut a, mut b) = (vec![0; size], vec![0; size]);
-        guest::read_bytes(first, &mut a)?;
-        guest::read_bytes(second, &mut b)?;
+        driver_mem::read_bytes(first, &mut a)?;
+        driver_mem::read_bytes(second, &mut b)?;
         Ok(a == b)
     }
 
@@ -128,7 +129,7 @@ exports! {
         if u64::from(room) < size {
             return Ok(nt_status::STATUS_BUFFER_TOO_SMALL);
         }
-        guest::copy(to, from, size)?;
+        driver_mem::copy(to, from, size)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
@@ -137,9 +138,9 @@ exports! {
         if count > MAX_SUB_AUTHORITIES {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
-        guest::write_u8(sid, REVISION)?;
-        guest::write_u8(sid.wrapping_add(1), count)?;
-        guest::copy(sid.wrapping_add(2), authority, 6)?;
+        driver_mem::write_u8(sid, REVISION)?;
+        driver_mem::write_u8(sid.wrapping_add(1), count)?;
+        driver_mem::copy(sid.wrapping_add(2), authority, 6)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
@@ -164,7 +165,7 @@ exports! {
         let length = u16::try_from(2 * units.len()).unwrap_or(0);
         let mut target = UnicodeString::read(string)?;
         if allocate {
-            let Some(buffer) = block::take(call, u64::from(length) + 2) else {
+            let Some(buffer) = string_alloc::take(call, u64::from(length) + 2) else {
                 return Ok(nt_status::STATUS_NO_MEMORY);
             };
             target.buffer = buffer;
@@ -173,9 +174,9 @@ exports! {
             return Ok(nt_status::STATUS_BUFFER_OVERFLOW);
         }
         let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
-        guest::write_bytes(target.buffer, &bytes)?;
+        driver_mem::write_bytes(target.buffer, &bytes)?;
         if target.maximum_length > length + 1 {
-            guest::write_u16(target.buffer.wrapping_add(u64::from(length)), 0)?;
+            driver_mem::write_u16(target.buffer.wrapping_add(u64::from(length)), 0)?;
         }
         target.length = length;
         target.write(string)?;

@@ -1,7 +1,7 @@
 //! The access check, on descriptors made by hand.
 
 use super::access::{Question, check};
-use super::descriptor::{Descriptor, control};
+use super::sd::{Descriptor, control};
 use super::sid::Sid;
 use super::token::Token;
 use super::token_information::allow;

@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 
 use super::impersonation;
 use super::sid::Sid;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::exclusive::Exclusive;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ob::{self, Caller, Payload, Type};
-use crate::kernel::{stop, threads};
-use crate::request::Account;
+use crate::api::request::Account;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::ke::thread_table;
+use crate::kernel::ob::{Payload, Type};
+use crate::kernel::{ob, trap};
 
 /// Bytes of a token's body, which is nobody's business.
 const BODY_SIZE: u64 = 0x100;
@@ -199,7 +202,7 @@ pub fn of_process(process: u64) -> Option<u64> {
     if let Some(object) = with(|state| state.of_process.get(&process).copied()) {
         return Some(object);
     }
-    let rights = if process == threads::system_process() {
+    let rights = if process == thread_table::system_process() {
         Rights::System
     } else {
         Rights::Administrator
@@ -261,14 +264,14 @@ pub fn get(object: u64) -> Option<Token> {
 
 /// The client of a subject context, if it has one: token and level.
 pub fn client_of(context: u64) -> Result<Option<(u64, u32)>, Fault> {
-    let client = guest::read_u64(context.wrapping_add(CLIENT_TOKEN))?;
-    let level = guest::read_u32(context.wrapping_add(IMPERSONATION_LEVEL))?;
+    let client = driver_mem::read_u64(context.wrapping_add(CLIENT_TOKEN))?;
+    let level = driver_mem::read_u32(context.wrapping_add(IMPERSONATION_LEVEL))?;
     Ok((client != 0).then_some((client, level)))
 }
 
 /// The primary token of a subject context.
 pub fn primary_of(context: u64) -> Result<u64, Fault> {
-    guest::read_u64(context.wrapping_add(PRIMARY_TOKEN))
+    driver_mem::read_u64(context.wrapping_add(PRIMARY_TOKEN))
 }
 
 /// Who makes something in a subject context, at whatever level: the client, if there
@@ -299,12 +302,12 @@ pub fn of_context(context: u64) -> Result<Result<Token, u32>, Fault> {
 /// # Errors
 /// As for [`of_context`].
 pub fn current() -> Result<Token, u32> {
-    let client = impersonation::of(threads::current_thread());
+    let client = impersonation::of(thread_table::current_thread());
     if client.is_some_and(|client| client.level < impersonation::IMPERSONATION) {
         return Err(impersonation::BAD_LEVEL);
     }
     let token = client.map_or_else(
-        || of_process(threads::current_process()),
+        || of_process(thread_table::current_process()),
         |client| Some(client.token),
     );
     token.and_then(get).ok_or(nt_status::STATUS_ACCESS_DENIED)
@@ -318,15 +321,15 @@ pub(super) fn capture(
     caller: &Caller<'_>,
 ) -> Result<(), Stop> {
     let token = of_process(process).unwrap_or(0);
-    guest::fill(context, 0, 0x20)?;
+    driver_mem::fill(context, 0, 0x20)?;
     if let Some(client) = impersonation::of(thread) {
-        guest::write_u64(context.wrapping_add(CLIENT_TOKEN), client.token)?;
-        guest::write_u32(context.wrapping_add(IMPERSONATION_LEVEL), client.level)?;
+        driver_mem::write_u64(context.wrapping_add(CLIENT_TOKEN), client.token)?;
+        driver_mem::write_u32(context.wrapping_add(IMPERSONATION_LEVEL), client.level)?;
         ob::reference_for(client.token, caller);
     }
-    guest::write_u64(context.wrapping_add(PRIMARY_TOKEN), token)?;
-    let id = threads::process(process).map_or(0, |process| process.id);
-    guest::write_u64(context.wrapping_add(PROCESS_AUDIT_ID), id)?;
+    driver_mem::write_u64(context.wrapping_add(PRIMARY_TOKEN), token)?;
+    let id = thread_table::process(process).map_or(0, |process| process.id);
+    driver_mem::write_u64(context.wrapping_add(PROCESS_AUDIT_ID), id)?;
     ob::reference_for(token, caller);
     Ok(())
 }
@@ -339,14 +342,14 @@ pub fn release(context: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let token = primary_of(context)?;
     if get(token).is_none() {
         let what = format!("the subject context at {context:#018x} is released and not captured");
-        stop::violation("wrong-object-type", None, what, caller.address());
+        trap::violation("wrong-object-type", None, what, caller.address());
         return Ok(());
     }
     ob::dereference_for(token, caller);
-    guest::write_u64(context.wrapping_add(PRIMARY_TOKEN), 0)?;
+    driver_mem::write_u64(context.wrapping_add(PRIMARY_TOKEN), 0)?;
     if let Some((client, _)) = client_of(context)? {
         ob::dereference_for(client, caller);
-        guest::write_u64(context.wrapping_add(CLIENT_TOKEN), 0)?;
+        driver_mem::write_u64(context.wrapping_add(CLIENT_TOKEN), 0)?;
     }
     Ok(())
 }
@@ -375,7 +378,7 @@ exports! {
 
     /// `SeCaptureSubjectContext`.
     fn SeCaptureSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL] {
-        capture(threads::current_thread(), threads::current_process(), context, &Caller::of(call))
+        capture(thread_table::current_thread(), thread_table::current_process(), context, &Caller::of(call))
     }
 
     /// `SeCaptureSubjectContextEx`: of another thread and process; without a thread
@@ -417,19 +420,19 @@ exports! {
 
     /// `SeQuerySessionIdToken`.
     fn SeQuerySessionIdToken(token: u64, session: u64) -> u32 [max PASSIVE_LEVEL] {
-        guest::write_u32(session, 0)?;
+        driver_mem::write_u32(session, 0)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `SeMarkLogonSessionForTerminationNotification`: sessions do not end here.
     fn SeMarkLogonSessionForTerminationNotification(id: u64) -> u32 [max PASSIVE_LEVEL] {
-        let known = SESSIONS.contains(&guest::read_u64(id)?);
+        let known = SESSIONS.contains(&driver_mem::read_u64(id)?);
         Ok(if known { nt_status::STATUS_SUCCESS } else { nt_status::STATUS_NOT_FOUND })
     }
 
     /// `SeQueryAuthenticationIdToken`: `SYSTEM_LUID` for the system.
     fn SeQueryAuthenticationIdToken(token: u64, id: u64) -> u32 [max DISPATCH_LEVEL] {
-        guest::write_u64(id, authentication_id(token))?;
+        driver_mem::write_u64(id, authentication_id(token))?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 }

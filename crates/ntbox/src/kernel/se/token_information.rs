@@ -1,13 +1,15 @@
 //! `SeQueryInformationToken`: what a token says, in pool that the caller frees.
 
-use super::descriptor_form::in_pool;
+use super::sd_self_relative::in_pool;
 use super::sid::Sid;
-use super::token::{self, Token};
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
-use crate::kernel::ob::{self, Refusal};
-use crate::kernel::zw::reply::Information;
+use super::token;
+use super::token::Token;
+use crate::host::driver_mem;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::kernel::base::error;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::info_buffer::Information;
 
 /// `TOKEN_INFORMATION_CLASS`.
 mod class {
@@ -34,7 +36,7 @@ exports! {
     fn SeQueryInformationToken<call>(token: u64, class: u32, information: u64) -> u32
         [max PASSIVE_LEVEL] fails 0xc000_009a
     {
-        ob::status(query(token, class, information, call.return_address()))
+        error::status(query(token, class, information, call.return_address()))
     }
 }
 
@@ -42,13 +44,13 @@ fn query(object: u64, class: u32, information: u64, caller: u64) -> Result<(), R
     let token = token::get(object).ok_or(nt_status::STATUS_INVALID_PARAMETER_1)?;
     // The session goes where others put the address of a block.
     if class == class::SESSION_ID {
-        return Ok(guest::write_u32(information, 0)?);
+        return Ok(driver_mem::write_u32(information, 0)?);
     }
     // Addresses in a block are known once it is there.
     let measured = answer(&token, object, class, 0)?;
     let block = in_pool(&measured, caller)?;
-    guest::write_bytes(block, &answer(&token, object, class, block)?)?;
-    Ok(guest::write_u64(information, block)?)
+    driver_mem::write_bytes(block, &answer(&token, object, class, block)?)?;
+    Ok(driver_mem::write_u64(information, block)?)
 }
 
 /// The answer as it lies at `at`.

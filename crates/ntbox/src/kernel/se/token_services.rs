@@ -1,13 +1,14 @@
 //! Tokens by handles: opened of processes and threads, asked, and copied.
 
-use super::impersonation;
-use super::token;
-use super::token_information;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::guest;
-use crate::kernel::ob::{self, Attributes, Caller, Refusal, Type};
-use crate::kernel::zw::mode::Mode;
+use super::{impersonation, token, token_information};
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::processor_mode::Mode;
+use crate::kernel::ob;
+use crate::kernel::ob::{Attributes, Type};
 
 /// `PROCESS_QUERY_INFORMATION` and `THREAD_QUERY_INFORMATION`.
 const PROCESS_QUERY: u32 = 0x400;
@@ -37,7 +38,7 @@ fn give(
     mode.probe(handle, 8, 8)?;
     let access = Type::Token.grant(access);
     let value = ob::open_handle(object, Type::Token, access, flags, caller)?;
-    Ok(guest::write_u64(handle, value)?)
+    Ok(driver_mem::write_u64(handle, value)?)
 }
 
 fn open_process(
@@ -92,11 +93,11 @@ fn query(handle: u64, class: u32, to: &Answer, mode: Mode) -> Result<(), Refusal
         token_information::answer(&token, entry.object, class, to.buffer)?
     };
     let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    guest::write_u32(to.needed, size)?;
+    driver_mem::write_u32(to.needed, size)?;
     if to.length < size {
         return Err(nt_status::STATUS_BUFFER_TOO_SMALL.into());
     }
-    Ok(guest::write_bytes(to.buffer, &bytes)?)
+    Ok(driver_mem::write_bytes(to.buffer, &bytes)?)
 }
 
 /// What a copy is to be. That it is to have the effective parts alone makes no
@@ -128,7 +129,7 @@ fn duplicate(
     };
     let wanted = match attributes.quality {
         0 => token.level.unwrap_or(ANONYMOUS),
-        at => guest::read_u32(at.wrapping_add(LEVEL))?,
+        at => driver_mem::read_u32(at.wrapping_add(LEVEL))?,
     };
     let level = match copy.kind {
         PRIMARY => None,

@@ -3,10 +3,10 @@
 use nt_status::{STATUS_NO_MEMORY, STATUS_SUCCESS};
 
 use super::token;
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::PASSIVE_LEVEL;
-use crate::kernel::guest::UnicodeString;
-use crate::kernel::rtl::{block, scan, unicode};
+use crate::host::driver_mem::UnicodeString;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::kernel::rtl::{scan, string_alloc, unicode};
 
 exports! {
     /// `RtlFormatCurrentUserKeyPath`: the key of the user whom the thread
@@ -21,7 +21,7 @@ exports! {
         let Ok((length, maximum_length)) = unicode::counted(text.len()) else {
             return Ok(STATUS_NO_MEMORY);
         };
-        let Some(buffer) = block::take(call, maximum_length.into()) else {
+        let Some(buffer) = string_alloc::take(call, maximum_length.into()) else {
             return Ok(STATUS_NO_MEMORY);
         };
         scan::write_units(buffer, &units)?;

@@ -4,13 +4,15 @@
 //! target is an `__except`: its filter decides in the search. One without is a
 //! `__finally`: its block is called in the unwind.
 
-use super::context::{Context, EXIT_UNWIND, TARGET_UNWIND, UNWINDING};
 use super::dispatch::{disposition, low_half};
-use super::dispatcher::{self, DispatcherContext, Room};
-use super::target::{self, Request, Target};
-use crate::kernel::callout::call_driver;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::mm::user_rules;
+use super::dispatcher::{DispatcherContext, Room};
+use super::unwind_ex::{Request, Target};
+use super::{dispatcher, unwind_ex};
+use crate::host::context::{Context, EXIT_UNWIND, TARGET_UNWIND, UNWINDING};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::upcall::call_driver;
+use crate::kernel::verifier::user_access_rules;
 
 /// `EXCEPTION_EXECUTE_HANDLER` in place of a filter's address.
 const EXECUTE_HANDLER: u32 = 1;
@@ -43,7 +45,7 @@ impl Scope {
     const SIZE: u64 = 16;
 
     fn read(va: u64) -> Result<Self, Fault> {
-        let field = |n: u64| guest::read_u32(va.wrapping_add(4 * n));
+        let field = |n: u64| driver_mem::read_u32(va.wrapping_add(4 * n));
         Ok(Self {
             begin: field(0)?,
             end: field(1)?,
@@ -64,7 +66,7 @@ impl Scope {
 
 /// Whether an `__except` of a function covers a place in it.
 pub fn covers(image_base: u64, scopes: u64, pc: u64) -> Result<bool, Fault> {
-    let count = u64::from(guest::read_u32(scopes)?);
+    let count = u64::from(driver_mem::read_u32(scopes)?);
     for index in 0..count {
         let scope = Scope::read(scopes.wrapping_add(4 + Scope::SIZE * index))?;
         if scope.is_except() && scope.holds(image_base, pc) {
@@ -94,9 +96,9 @@ fn search(
     mut room: Room,
 ) -> Result<u32, Fault> {
     let pointers = room.take(16);
-    guest::write_u64(pointers, arguments.record)?;
-    guest::write_u64(pointers.wrapping_add(8), arguments.context)?;
-    let count = guest::read_u32(frame.handler_data)?;
+    driver_mem::write_u64(pointers, arguments.record)?;
+    driver_mem::write_u64(pointers.wrapping_add(8), arguments.context)?;
+    let count = driver_mem::read_u32(frame.handler_data)?;
     for index in frame.scope_index..count {
         let scope = scope(&frame, index)?;
         if !scope.is_except() || !scope.holds(frame.image_base, frame.control_pc) {
@@ -139,8 +141,8 @@ fn execute(
     caller: &Context,
     room: Room,
 ) -> Result<(), Fault> {
-    user_rules::check_handled(arguments.record)?;
-    let code = guest::read_u32(arguments.record)?;
+    user_access_rules::check_handled(arguments.record)?;
+    let code = driver_mem::read_u32(arguments.record)?;
     let target = Target {
         frame: arguments.establisher,
         ip: frame.image_base.wrapping_add(scope.target.into()),
@@ -152,7 +154,7 @@ fn execute(
         context: frame.context,
         history_table: frame.history_table,
     };
-    target::unwind(caller, room, request)
+    unwind_ex::unwind(caller, room, request)
 }
 
 /// Calls the `__finally` blocks of the scopes that are left.
@@ -164,7 +166,7 @@ fn clean_up(
     room: Room,
 ) -> Result<u32, Fault> {
     let at_target = flags & TARGET_UNWIND != 0;
-    let count = guest::read_u32(frame.handler_data)?;
+    let count = driver_mem::read_u32(frame.handler_data)?;
     for index in frame.scope_index..count {
         let scope = scope(&frame, index)?;
         if !scope.holds(frame.image_base, frame.control_pc) {
@@ -186,7 +188,7 @@ fn clean_up(
         let next = arguments
             .dispatcher
             .wrapping_add(DispatcherContext::SCOPE_INDEX);
-        guest::write_u32(next, index + 1)?;
+        driver_mem::write_u32(next, index + 1)?;
         let block = frame.image_base.wrapping_add(scope.handler.into());
         call_driver(
             block,

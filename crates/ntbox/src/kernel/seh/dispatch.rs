@@ -5,18 +5,19 @@
 //! The kernel's frames below a callout are abandoned when that happens. Nothing
 //! here may own memory while a handler runs.
 
-use super::context::{Context, ExceptionRecord, NESTED_CALL, NONCONTINUABLE};
-use super::dispatcher::{self, DispatcherContext, Room};
-use super::memory::Damage;
-use super::repeat;
-use super::unhandled;
+use super::dispatcher::{DispatcherContext, Room};
+use super::reader::Damage;
+use super::stack_walk::{Frame, Position, Step};
 use super::unwind_info::EHANDLER;
-use super::walk::{Frame, Position, Step};
-use crate::kernel::callout::{self, Purpose};
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::layout::{NT, STACKS};
-use crate::kernel::routine::Routine;
-use crate::kernel::stop::{self, Access};
+use super::{dispatcher, repeat, unhandled};
+use crate::host::context::{Context, ExceptionRecord, NESTED_CALL, NONCONTINUABLE};
+use crate::host::driver_mem::Fault;
+use crate::host::memory_map::{NT, STACKS};
+use crate::host::routine::Routine;
+use crate::host::upcall::Purpose;
+use crate::host::{driver_mem, upcall};
+use crate::kernel::trap;
+use crate::kernel::trap::Access;
 
 /// What a language handler answers: `EXCEPTION_DISPOSITION`.
 pub mod disposition {
@@ -63,13 +64,13 @@ pub fn call_nowhere(mut context: Context, routine: &Routine) -> ! {
     if is_canonical(routine.address) {
         // The processor pushes where to return to, and faults behind its jump.
         let below = context.rsp().wrapping_sub(8);
-        if let Err(fault) = guest::write_u64(below, context.rip) {
+        if let Err(fault) = driver_mem::write_u64(below, context.rip) {
             unhandled::no_memory(&context, fault);
         }
         context.set_rsp(below);
         context.rip = routine.address;
         let what = format!("{routine} was called and lies where nothing is");
-        stop::invalid_access(&context, routine.address, Access::Execute, &what);
+        trap::invalid_access(&context, routine.address, Access::Execute, &what);
     }
     // The fault is the kernel's, at its call, and the processor does not say which
     // address it is about. There is nothing to go on with.
@@ -98,7 +99,7 @@ pub fn raise_below(context: &Context, record: ExceptionRecord, mut room: Room) -
 /// processor would answer with a double fault.
 fn room(context: &Context) -> Room {
     let rsp = context.rsp();
-    let top = callout::stack_top(Position::innermost(context).level);
+    let top = upcall::stack_top(Position::innermost(context).level);
     if !STACKS.contains(rsp) || rsp > top {
         unhandled::no_memory(
             context,
@@ -158,7 +159,7 @@ pub fn resume(level: usize, context: &Context) -> ! {
     if !is_canonical(context.rip) {
         unhandled::no_such_place(&context);
     }
-    callout::resume(level, &context)
+    upcall::resume(level, &context)
 }
 
 /// Whether an address is one that the processor takes.
@@ -279,7 +280,7 @@ impl Search {
         position.context.write(self.unwound)?;
         frame.write(self.dispatcher)?;
         dispatcher::set_record_flags(self.record, self.flags)?;
-        let answer = callout::call_driver_for(
+        let answer = upcall::call_driver_for(
             Purpose::ExceptionHandler {
                 establisher: frame.establisher,
             },

@@ -2,8 +2,9 @@
 //! change: the structures lie on the driver's own stack, below everything that
 //! is in use, as Windows puts them.
 
-use super::context::{Context, ExceptionRecord};
-use crate::kernel::guest::{self, Fault};
+use crate::host::context::{Context, ExceptionRecord};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
 
 /// `DISPATCHER_CONTEXT`: the frame whose handler is called.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl DispatcherContext {
 
     /// Reads it from driver memory.
     pub fn read(va: u64) -> Result<Self, Fault> {
-        let field = |n: u64| guest::read_u64(va.wrapping_add(8 * n));
+        let field = |n: u64| driver_mem::read_u64(va.wrapping_add(8 * n));
         Ok(Self {
             control_pc: field(0)?,
             image_base: field(1)?,
@@ -49,7 +50,7 @@ impl DispatcherContext {
             handler: field(6)?,
             handler_data: field(7)?,
             history_table: field(8)?,
-            scope_index: guest::read_u32(va.wrapping_add(Self::SCOPE_INDEX))?,
+            scope_index: driver_mem::read_u32(va.wrapping_add(Self::SCOPE_INDEX))?,
         })
     }
 
@@ -68,7 +69,7 @@ impl DispatcherContext {
             self.scope_index.into(),
         ];
         for (n, value) in (0..).zip(fields) {
-            guest::write_u64(va.wrapping_add(8 * n), value)?;
+            driver_mem::write_u64(va.wrapping_add(8 * n), value)?;
         }
         Ok(())
     }
@@ -103,13 +104,13 @@ impl Context {
     /// Reads a `CONTEXT` of the driver.
     pub fn read(va: u64) -> Result<Self, Fault> {
         let mut bytes = [0; size_of::<Self>()];
-        guest::read_bytes(va, &mut bytes)?;
+        driver_mem::read_bytes(va, &mut bytes)?;
         Ok(Self::from_bytes(&bytes))
     }
 
     /// Writes it to driver memory.
     pub fn write(&self, va: u64) -> Result<(), Fault> {
-        guest::write_bytes(va, self.as_bytes())
+        driver_mem::write_bytes(va, self.as_bytes())
     }
 }
 
@@ -117,22 +118,22 @@ impl ExceptionRecord {
     /// Reads an `EXCEPTION_RECORD` of the driver.
     pub fn read(va: u64) -> Result<Self, Fault> {
         let mut bytes = [0; Self::SIZE];
-        guest::read_bytes(va, &mut bytes)?;
+        driver_mem::read_bytes(va, &mut bytes)?;
         Ok(Self::from_bytes(&bytes))
     }
 
     /// Writes it to driver memory.
     pub fn write(self, va: u64) -> Result<(), Fault> {
-        guest::write_bytes(va, &self.to_bytes())
+        driver_mem::write_bytes(va, &self.to_bytes())
     }
 }
 
 /// Reads the flags of a record.
 pub fn record_flags(record: u64) -> Result<u32, Fault> {
-    guest::read_u32(record.wrapping_add(4))
+    driver_mem::read_u32(record.wrapping_add(4))
 }
 
 /// Writes the flags of a record.
 pub fn set_record_flags(record: u64, flags: u32) -> Result<(), Fault> {
-    guest::write_u32(record.wrapping_add(4), flags)
+    driver_mem::write_u32(record.wrapping_add(4), flags)
 }

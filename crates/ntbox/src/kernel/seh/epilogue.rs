@@ -6,11 +6,12 @@
 //! information says where epilogues are instead, and what is popped follows
 //! from the prologue.
 
-use super::context::RSP;
-use super::function_table::{self, CHAIN_LIMIT, FunctionEntry};
-use super::memory::{Damage, Image, Memory};
+use super::function_table::{CHAIN_LIMIT, FunctionEntry};
+use super::reader::{Damage, Image, Memory};
 use super::unwind::Registers;
-use super::unwind_info::{self, Effect, UnwindInfo};
+use super::unwind_info::{Effect, UnwindInfo};
+use super::{function_table, unwind_info};
+use crate::host::context::RSP;
 
 /// Most pops of one epilogue: there are not more registers.
 const MAX_POPS: usize = 16;

@@ -3,20 +3,20 @@
 //! Reference: wdm.h and ntifs.h for the raising functions, winnt.h (the x64
 //! functions of "Structured exception handling") for the others.
 
-use super::c_handler::{self, Arguments};
-use super::context::{Context, ExceptionRecord, NONCONTINUABLE};
+use super::c_handler::Arguments;
 use super::dispatcher::Room;
 use super::epilogue::Place;
-use super::function_table::{self, FunctionEntry};
-use super::memory::{Damage, Driver, Image};
-use super::target::{self, Request, Target};
-use super::unwind::{self, Saved};
-use super::{dispatch, jump, walk};
-use crate::kernel::call::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use crate::kernel::call::{Call, Stop, exports};
-use crate::kernel::callout;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::stop;
+use super::function_table::FunctionEntry;
+use super::reader::{Damage, Driver, Image};
+use super::unwind::Saved;
+use super::unwind_ex::{Request, Target};
+use super::{c_handler, dispatch, function_table, setjmp, stack_walk, unwind, unwind_ex};
+use crate::host::context::{Context, ExceptionRecord, NONCONTINUABLE};
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Call, Stop, exports};
+use crate::host::{driver_mem, upcall};
+use crate::kernel::trap;
 
 /// Most frames that one call gives.
 const MOST_FRAMES: u32 = 0xffff;
@@ -42,8 +42,8 @@ exports! {
     /// returns if a handler continues execution.
     fn RtlRaiseException<call>(record: u64) -> () [max HIGH_LEVEL] {
         let mut context = caller(call);
-        context.flags |= stop::UNWOUND_TO_CALL;
-        guest::write_u64(record.wrapping_add(16), context.rip)?;
+        context.flags |= trap::UNWOUND_TO_CALL;
+        driver_mem::write_u64(record.wrapping_add(16), context.rip)?;
         // The whole record must be there before the stack is used for it.
         ExceptionRecord::read(record)?;
         dispatch::raise_in_place(&context, record)
@@ -74,14 +74,14 @@ exports! {
             return Err(Fault { address: 0, write: true }.into());
         }
         let request = Request { target: Target { frame, ip, value }, record, context, history_table };
-        target::unwind(&caller(call), room(call), request)
+        unwind_ex::unwind(&caller(call), room(call), request)
     }
 
     /// `RtlUnwind`, any IRQL: `RtlUnwindEx` with a context of its own.
     fn RtlUnwind<call>(frame: u64, ip: u64, record: u64, value: u64) -> () [max HIGH_LEVEL] {
         let target = Target { frame, ip, value };
         let request = Request { target, record, context: 0, history_table: 0 };
-        target::unwind(&caller(call), room(call), request)
+        unwind_ex::unwind(&caller(call), room(call), request)
     }
 
     /// `_local_unwind`: what a jump out of a `__try` with a `__finally` compiles
@@ -89,16 +89,16 @@ exports! {
     fn _local_unwind<call>(frame: u64, ip: u64) -> () [max HIGH_LEVEL] {
         let target = Target { frame, ip, value: 0 };
         let request = Request { target, record: 0, context: 0, history_table: 0 };
-        target::unwind(&caller(call), room(call), request)
+        unwind_ex::unwind(&caller(call), room(call), request)
     }
 
     /// `RtlLookupFunctionEntry`, any IRQL; NULL for a leaf function.
     fn RtlLookupFunctionEntry(pc: u64, image_base: u64, history_table: u64) -> u64 [max HIGH_LEVEL] {
-        let Some(image) = walk::image_at(pc) else {
-            guest::write_u64(image_base, 0)?;
+        let Some(image) = stack_walk::image_at(pc) else {
+            driver_mem::write_u64(image_base, 0)?;
             return Ok(0);
         };
-        guest::write_u64(image_base, image.base)?;
+        driver_mem::write_u64(image_base, image.base)?;
         let found = function_table::lookup(&Driver, &image, pc).map_err(bad_table)?;
         Ok(found.map_or(0, |located| located.address))
     }
@@ -115,9 +115,9 @@ exports! {
         pointers: u64,
     ) -> u64 [max HIGH_LEVEL] {
         let mut bytes = [0; FunctionEntry::SIZE as usize];
-        guest::read_bytes(entry, &mut bytes)?;
+        driver_mem::read_bytes(entry, &mut bytes)?;
         // Code that was made at run time belongs to no image.
-        let image = walk::image_at(image_base).filter(|image| image.base == image_base);
+        let image = stack_walk::image_at(image_base).filter(|image| image.base == image_base);
         let image = image.unwrap_or(Image { base: image_base, size: u32::MAX.into(), pdata: (0, 0) });
         let place =
             Place { memory: &Driver, image: &image, entry: FunctionEntry::from_bytes(bytes), pc };
@@ -126,12 +126,12 @@ exports! {
         let unwound = unwind::virtual_unwind(&place, kinds.to_le_bytes()[0], &mut registers, &mut saved)
             .map_err(bad_table)?;
         registers.write(context)?;
-        guest::write_u64(establisher, unwound.establisher)?;
+        driver_mem::write_u64(establisher, unwound.establisher)?;
         if pointers != 0 {
             write_pointers(pointers, &saved)?;
         }
         let Some(handler) = unwound.handler else { return Ok(0) };
-        guest::write_u64(handler_data, handler.data)?;
+        driver_mem::write_u64(handler_data, handler.data)?;
         Ok(handler.routine)
     }
 
@@ -141,7 +141,7 @@ exports! {
         if record != 0 {
             let record = ExceptionRecord::read(record)?;
             if record.code == nt_status::STATUS_LONGJUMP && record.count >= 1 {
-                jump::restore(record.information[0], &mut registers)?;
+                setjmp::restore(record.information[0], &mut registers)?;
             }
         }
         resume(&registers)
@@ -149,13 +149,13 @@ exports! {
 
     /// `_setjmp` of the C runtime.
     fn _setjmp<call>(buffer: u64, frame: u64) -> u32 [max HIGH_LEVEL] {
-        jump::save(buffer, &caller(call), frame)?;
+        setjmp::save(buffer, &caller(call), frame)?;
         Ok(0)
     }
 
     /// `_setjmpex` of the C runtime.
     fn _setjmpex<call>(buffer: u64, frame: u64) -> u32 [max HIGH_LEVEL] {
-        jump::save(buffer, &caller(call), frame)?;
+        setjmp::save(buffer, &caller(call), frame)?;
         Ok(0)
     }
 
@@ -163,9 +163,9 @@ exports! {
     fn longjmp<call>(buffer: u64, value: u32) -> () [max HIGH_LEVEL] {
         let value = u64::from(value.max(1));
         let mut context = caller(call);
-        let frame = jump::frame(buffer)?;
+        let frame = setjmp::frame(buffer)?;
         if frame == 0 {
-            jump::restore(buffer, &mut context)?;
+            setjmp::restore(buffer, &mut context)?;
             context.registers[0] = value;
             return resume(&context);
         }
@@ -173,15 +173,15 @@ exports! {
         let record = ExceptionRecord::hardware(nt_status::STATUS_LONGJUMP, context.rip, &[buffer]);
         let va = room.take(ExceptionRecord::SIZE as u64);
         ExceptionRecord { flags: NONCONTINUABLE, ..record }.write(va)?;
-        let target = Target { frame, ip: jump::target(buffer)?, value };
+        let target = Target { frame, ip: setjmp::target(buffer)?, value };
         let request = Request { target, record: va, context: 0, history_table: 0 };
-        target::unwind(&context, room, request)
+        unwind_ex::unwind(&context, room, request)
     }
 
     /// `RtlPcToFileHeader`, any IRQL: the image that holds an address, or NULL.
     fn RtlPcToFileHeader(pc: u64, base_of_image: u64) -> u64 [max HIGH_LEVEL] {
-        let base = walk::image_at(pc).map_or(0, |image| image.base);
-        guest::write_u64(base_of_image, base)?;
+        let base = stack_walk::image_at(pc).map_or(0, |image| image.base);
+        driver_mem::write_u64(base_of_image, base)?;
         Ok(base)
     }
 
@@ -198,15 +198,15 @@ exports! {
             return Ok(0);
         }
         let (skip, count) = (skip.min(MOST_FRAMES), count.min(MOST_FRAMES));
-        let list = walk::backtrace(&caller(call), (skip + count) as usize);
+        let list = stack_walk::backtrace(&caller(call), (skip + count) as usize);
         let wanted = list.get(skip as usize..).unwrap_or_default();
         let mut sum = 0_u32;
         for (n, pc) in (0..).zip(wanted) {
-            guest::write_u64(frames.wrapping_add(8 * n), *pc)?;
+            driver_mem::write_u64(frames.wrapping_add(8 * n), *pc)?;
             sum = sum.wrapping_add(dispatch::low_half(*pc));
         }
         if hash != 0 && !wanted.is_empty() {
-            guest::write_u32(hash, sum)?;
+            driver_mem::write_u32(hash, sum)?;
         }
         Ok(u16::try_from(wanted.len()).unwrap_or(u16::MAX))
     }
@@ -214,10 +214,10 @@ exports! {
     /// `RtlGetCallersAddress`: where the caller returns to, and where that
     /// function does; 0 where nobody is.
     fn RtlGetCallersAddress<call>(callers: u64, their_callers: u64) -> () [max DISPATCH_LEVEL] {
-        let list = walk::backtrace(&caller(call), 3);
+        let list = stack_walk::backtrace(&caller(call), 3);
         let at = |n: usize| list.get(n).copied().unwrap_or(0);
-        guest::write_u64(callers, at(1))?;
-        Ok(guest::write_u64(their_callers, at(2))?)
+        driver_mem::write_u64(callers, at(1))?;
+        Ok(driver_mem::write_u64(their_callers, at(2))?)
     }
 
     /// `RtlWalkFrameChain`: return addresses from the caller's on. With the flag
@@ -228,9 +228,9 @@ exports! {
         if flags & USER_MODE != 0 || callers == 0 {
             return Ok(0);
         }
-        let list = walk::backtrace(&caller(call), count.min(MOST_FRAMES) as usize);
+        let list = stack_walk::backtrace(&caller(call), count.min(MOST_FRAMES) as usize);
         for (n, pc) in (0..).zip(&list) {
-            guest::write_u64(callers.wrapping_add(8 * n), *pc)?;
+            driver_mem::write_u64(callers.wrapping_add(8 * n), *pc)?;
         }
         Ok(u32::try_from(list.len()).unwrap_or(u32::MAX))
     }
@@ -262,14 +262,14 @@ fn bad_table(damage: Damage) -> Stop {
 fn write_pointers(va: u64, saved: &Saved) -> Result<(), Fault> {
     let all = saved.xmm.iter().chain(&saved.integer);
     for (n, address) in (0..).zip(all).filter(|(_, address)| **address != 0) {
-        guest::write_u64(va.wrapping_add(8 * n), *address)?;
+        driver_mem::write_u64(va.wrapping_add(8 * n), *address)?;
     }
     Ok(())
 }
 
 /// Goes on at a context that belongs to one of the driver's stretches of stack.
 fn resume(context: &Context) -> Result<(), Stop> {
-    match callout::level_of(context.rsp()) {
+    match upcall::level_of(context.rsp()) {
         Some(level) => dispatch::resume(level, context),
         None => Err(Stop::raise(nt_status::STATUS_BAD_STACK)),
     }

@@ -1,7 +1,7 @@
 //! The function table of an image (`.pdata`): which function an address belongs
 //! to, and where its unwind information is.
 
-use super::memory::{Damage, Image, Memory};
+use super::reader::{Damage, Image, Memory};
 
 /// Most steps along indirect or chained entries, as on Windows.
 pub const CHAIN_LIMIT: usize = 32;

@@ -8,33 +8,28 @@
 //! C; when a filter says yes, [`target`] unwinds to the `__except` block.
 
 mod c_handler;
-mod context;
 mod dispatch;
 mod dispatcher;
 mod epilogue;
 mod exports;
 mod function_table;
-mod guarded;
-mod jump;
-mod memory;
-mod native;
+mod has_handler;
+mod reader;
 mod repeat;
-mod target;
+mod setjmp;
+mod stack_walk;
 #[cfg(test)]
 mod tests;
 mod unhandled;
 mod unwind;
+mod unwind_ex;
 mod unwind_info;
-mod walk;
 
-pub use context::{Context, ExceptionRecord};
-pub use dispatch::{call_nowhere, is_canonical, raise, resume};
-pub use guarded::is_guarded;
-pub use native::NATIVE;
-pub use unhandled::kernel_exception;
-pub use walk::{Slots, Trace, backtrace, trace};
-
-use super::call::Export;
+pub use super::seh::dispatch::{call_nowhere, is_canonical, raise, resume};
+pub use super::seh::has_handler::is_guarded;
+pub use super::seh::stack_walk::{Slots, Trace, backtrace, trace};
+pub use super::seh::unhandled::kernel_exception;
+use crate::host::gate::Export;
 
 /// All exports of exception handling, but those of [`NATIVE`].
 pub const TABLES: &[&[Export]] = &[exports::EXPORTS];

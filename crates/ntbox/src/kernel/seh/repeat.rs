@@ -8,8 +8,8 @@ use std::sync::Mutex;
 
 use nt_status::Named;
 
-use super::context::{Context, ExceptionRecord};
-use crate::kernel::{loader, stop};
+use crate::host::context::{Context, ExceptionRecord};
+use crate::kernel::{loader, trap};
 
 /// How often the same is continued before nothing is expected to change any more: a
 /// handler may wait for another thread to do something about it.
@@ -47,7 +47,7 @@ pub fn continued(before: &Context, after: &Context, record: u64, handler: u64) {
         Named(record.code),
         place(before.rip),
     );
-    stop::bug_check(stop::HUNG, [0; 4], what, Some(before))
+    trap::bug_check(trap::HUNG, [0; 4], what, Some(before))
 }
 
 /// An address as the debugger's messages have it.

@@ -3,14 +3,13 @@
 
 use nt_status::Named;
 
-use super::context::{Context, ExceptionRecord};
-use super::memory::Damage;
-
-use crate::kernel::callout;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::layout::{NT, STACKS};
-use crate::kernel::stop;
-use crate::kernel::threads;
+use super::reader::Damage;
+use crate::host::context::{Context, ExceptionRecord};
+use crate::host::driver_mem::Fault;
+use crate::host::memory_map::{NT, STACKS};
+use crate::host::{driver_mem, upcall};
+use crate::kernel::ke::thread_table;
+use crate::kernel::trap;
 
 /// `SYSTEM_SERVICE_EXCEPTION`: what becomes of an exception in a system service
 /// that a program called.
@@ -54,27 +53,27 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
         what = format!("{what}; the search ended early: {damage}");
     }
     let code = i64::from(raised.code.cast_signed()).cast_unsigned();
-    if let Some(function) = callout::in_registry_filter() {
+    if let Some(function) = upcall::in_registry_filter() {
         let parameters = [code, context, function, 0];
         let what = format!("in a filter of the registry, {what}");
-        stop::bug_check(
+        trap::bug_check(
             REGISTRY_FILTER_DRIVER_EXCEPTION,
             parameters,
             what,
             Some(fault),
         );
     }
-    if callout::in_interrupt() {
+    if upcall::in_interrupt() {
         let [first, second, ..] = raised.information;
         let parameters = [code, raised.address, first, second];
-        stop::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, Some(fault));
+        trap::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, Some(fault));
     }
-    if threads::current().is_some_and(|thread| thread.user_mode) {
+    if thread_table::current().is_some_and(|thread| thread.user_mode) {
         let parameters = [raised.code.into(), raised.address, context, 0];
-        stop::bug_check(SYSTEM_SERVICE_EXCEPTION, parameters, what, Some(fault));
+        trap::bug_check(SYSTEM_SERVICE_EXCEPTION, parameters, what, Some(fault));
     }
     let parameters = [code, raised.address, record, context];
-    stop::bug_check(
+    trap::bug_check(
         SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
         parameters,
         what,
@@ -87,16 +86,16 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
 pub fn kernel_exception(code: u32, information: [u64; 2], what: &str) -> ! {
     let status = i64::from(code.cast_signed()).cast_unsigned();
     let [first, second] = information;
-    if callout::in_interrupt() {
+    if upcall::in_interrupt() {
         let parameters = [status, NT.base, first, second];
-        stop::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, None);
+        trap::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, None);
     }
-    if threads::current().is_some_and(|thread| thread.user_mode) {
+    if thread_table::current().is_some_and(|thread| thread.user_mode) {
         let parameters = [code.into(), NT.base, 0, 0];
-        stop::bug_check(SYSTEM_SERVICE_EXCEPTION, parameters, what, None);
+        trap::bug_check(SYSTEM_SERVICE_EXCEPTION, parameters, what, None);
     }
     let parameters = [status, NT.base, 0, 0];
-    stop::bug_check(SYSTEM_THREAD_EXCEPTION_NOT_HANDLED, parameters, what, None)
+    trap::bug_check(SYSTEM_THREAD_EXCEPTION_NOT_HANDLED, parameters, what, None)
 }
 
 /// What is behind an exception, if the place that it was raised at tells it.
@@ -105,7 +104,7 @@ fn cause(fault: &Context, raised: &ExceptionRecord) -> Option<String> {
     const BREAKPOINT: u32 = 0x8000_0003;
     /// `ret`, with and without a number of bytes to take off.
     const RETURNS: [u8; 2] = [0xc2, 0xc3];
-    if let Some(routine) = callout::routine_begun(fault) {
+    if let Some(routine) = upcall::routine_begun(fault) {
         return Some(format!("it was the kernel's call of {routine}"));
     }
     if raised.code == BREAKPOINT {
@@ -116,8 +115,8 @@ fn cause(fault: &Context, raised: &ExceptionRecord) -> Option<String> {
     }
     let nowhere = raised.code == nt_status::STATUS_ACCESS_VIOLATION
         && raised.information[..2] == [0, u64::MAX]
-        && RETURNS.contains(&guest::read_u8(fault.rip).ok()?);
-    let target = guest::read_u64(fault.rsp()).ok()?;
+        && RETURNS.contains(&driver_mem::read_u8(fault.rip).ok()?);
+    let target = driver_mem::read_u64(fault.rsp()).ok()?;
     nowhere.then(|| {
         format!(
             "it was to return to {target:#018x}, so the return address on the stack was overwritten"
@@ -171,13 +170,13 @@ pub fn no_memory(context: &Context, fault: Fault) -> ! {
         let parameters = [fault.address, fault.write.into(), context.rip, 0];
         (PAGE_FAULT_IN_NONPAGED_AREA, parameters, what)
     };
-    stop::bug_check(code, parameters, what, Some(context))
+    trap::bug_check(code, parameters, what, Some(context))
 }
 
 /// Stops the kernel because the driver wants to go on at an address that no
 /// processor has.
 pub fn no_such_place(context: &Context) -> ! {
-    stop::bug_check(
+    trap::bug_check(
         UNEXPECTED_KERNEL_MODE_TRAP,
         [GENERAL_PROTECTION, 0, context.rsp(), context.rip],
         format!(

@@ -1,11 +1,11 @@
 //! One frame back: from the registers inside a function to those of its caller
 //! just after the call, as `RtlVirtualUnwind` does it.
 
-use super::context::{Context, RSP};
 use super::epilogue::Place;
 use super::function_table::{CHAIN_LIMIT, FunctionEntry};
-use super::memory::{Damage, Memory};
+use super::reader::{Damage, Memory};
 use super::unwind_info::{Effect, Handler, Operation, UnwindInfo};
+use crate::host::context::{Context, RSP};
 
 /// Where on the stack registers were found; 0 for those that were not restored.
 /// `KNONVOLATILE_CONTEXT_POINTERS`, in its order.

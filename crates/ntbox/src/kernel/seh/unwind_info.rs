@@ -1,7 +1,7 @@
 //! `UNWIND_INFO`: what a function's prologue did, as the compiler wrote it down.
 
 use super::function_table::{CHAIN_LIMIT, FunctionEntry};
-use super::memory::{Damage, Image, Memory};
+use super::reader::{Damage, Image, Memory};
 
 /// `UNW_FLAG_EHANDLER`: the function has an exception handler.
 pub const EHANDLER: u8 = 1;

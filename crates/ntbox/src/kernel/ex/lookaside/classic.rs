@@ -3,9 +3,9 @@
 //! are exported since.
 
 use super::{Parameters, RAISE, allocate, delete, failure, free, initialize};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::ex::active::Kind;
+use crate::host::gate::exports;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::kernel::verifier::tracked_structs::Kind;
 
 /// `POOL_NX_ALLOCATION`.
 const NX: u32 = 0x200;

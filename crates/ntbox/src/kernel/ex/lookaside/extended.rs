@@ -2,10 +2,10 @@
 //! told which list they work for.
 
 use super::{Parameters, RAISE, allocate, check_known, delete, failure, flush, free, initialize};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::ex::active::Kind;
-use crate::kernel::ob::Caller;
+use crate::host::gate::exports;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::verifier::tracked_structs::Kind;
 
 /// `EX_LOOKASIDE_LIST_EX_FLAGS_RAISE_ON_FAIL`.
 const RAISE_ON_FAIL: u32 = 1;

@@ -5,21 +5,19 @@
 //! routines without asking the kernel. So its counters, its list and its two
 //! routines are kept there and nowhere else.
 
-mod classic;
-mod extended;
+pub mod classic;
+pub mod extended;
 
-use super::active::{self, Kind};
-use super::{list, pool, slist};
-use crate::kernel::call::{Call, Export, Return, Stop};
-use crate::kernel::layout::PAGED_POOL;
-use crate::kernel::ob::Caller;
-use crate::kernel::routine::{Routine, note_registrar};
-use crate::kernel::{cpu, exports, guest, stop, verify};
-
-/// Exports for `NPAGED_LOOKASIDE_LIST` and `PAGED_LOOKASIDE_LIST`.
-pub const CLASSIC: &[Export] = classic::EXPORTS;
-/// Exports for `LOOKASIDE_LIST_EX`.
-pub const EXTENDED: &[Export] = extended::EXPORTS;
+use super::{pool, slist};
+use crate::host::gate::{Call, Return, Stop};
+use crate::host::memory_map::PAGED_POOL;
+use crate::host::routine::{Routine, note_registrar};
+use crate::host::{cpu, driver_mem};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::list_entry;
+use crate::kernel::verifier::tracked_structs::Kind;
+use crate::kernel::verifier::{stack_trace_db, tracked_structs};
+use crate::kernel::{exports, trap};
 
 /// Offsets in a `GENERAL_LOOKASIDE`, which all three kinds begin with.
 mod offset {
@@ -93,13 +91,13 @@ pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), St
         let what = format!(
             "the head of a lookaside list, {va:#018x}, lies in paged pool; it must be resident"
         );
-        stop::violation("lookaside-head-paged", None, what, caller);
+        trap::violation("lookaside-head-paged", None, what, caller);
     }
     if size < MINIMUM_SIZE {
         let what = format!(
             "the lookaside list {va:#018x} is for entries of {size} bytes; {MINIMUM_SIZE} is the least"
         );
-        stop::violation(
+        trap::violation(
             "lookaside-entry-too-small",
             Some((0xc4, 0xcd)),
             what,
@@ -107,52 +105,52 @@ pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), St
         );
     }
     slist::initialize(va)?;
-    guest::fill(va, 0, offset::END)?;
+    driver_mem::fill(va, 0, offset::END)?;
     // A list of a watched driver keeps no entries of pool: each goes back to special
     // pool when it is freed. What its own routine frees is not pool for sure.
-    let (depth, most) = if verify::is_on() && free == 0 {
+    let (depth, most) = if stack_trace_db::is_on() && free == 0 {
         (0, 0)
     } else {
         (MINIMUM_DEPTH, MAXIMUM_DEPTH)
     };
-    guest::write_u16(va + offset::DEPTH, depth)?;
-    guest::write_u16(va + offset::MAXIMUM_DEPTH, most)?;
-    guest::write_u32(va + offset::TYPE, pool_type)?;
-    guest::write_u32(va + offset::TAG, tag)?;
+    driver_mem::write_u16(va + offset::DEPTH, depth)?;
+    driver_mem::write_u16(va + offset::MAXIMUM_DEPTH, most)?;
+    driver_mem::write_u32(va + offset::TYPE, pool_type)?;
+    driver_mem::write_u32(va + offset::TAG, tag)?;
     // The field has 32 bits.
-    guest::write_u32(
+    driver_mem::write_u32(
         va + offset::SIZE,
         u32::try_from(size.max(MINIMUM_SIZE)).unwrap_or(u32::MAX),
     )?;
     note_registrar(va, caller);
-    guest::write_u64(va + offset::ALLOCATE, routine(allocate, DEFAULT_ALLOCATE)?)?;
-    guest::write_u64(va + offset::FREE, routine(free, DEFAULT_FREE)?)?;
+    driver_mem::write_u64(va + offset::ALLOCATE, routine(allocate, DEFAULT_ALLOCATE)?)?;
+    driver_mem::write_u64(va + offset::FREE, routine(free, DEFAULT_FREE)?)?;
     // The system's list of all lookaside lists is kept elsewhere; an entry that
     // points at itself can be checked.
-    list::initialize(va + offset::LIST_ENTRY)?;
-    active::begin(kind, va, caller);
+    list_entry::initialize(va + offset::LIST_ENTRY)?;
+    tracked_structs::begin(kind, va, caller);
     Ok(())
 }
 
 /// Reports a list that is used and was not initialised as what it is.
 fn check_known(kind: Kind, va: u64, function: &str, caller: u64) {
-    if !active::is(kind, va) {
+    if !tracked_structs::is(kind, va) {
         let what = format!(
             "{function} was called for {va:#018x}, where no lookaside list of this kind is in use"
         );
-        stop::violation("lookaside-not-initialised", None, what, caller);
+        trap::violation("lookaside-not-initialised", None, what, caller);
     }
 }
 
 /// Reports a paged entry that is handled where paged memory may not be touched.
 fn check_irql(va: u64, function: &str, caller: u64) -> Result<u32, Stop> {
-    let pool_type = guest::read_u32(va.wrapping_add(offset::TYPE))?;
+    let pool_type = driver_mem::read_u32(va.wrapping_add(offset::TYPE))?;
     let irql = cpu::irql();
     if pool_type & PAGED != 0 && irql > cpu::APC_LEVEL {
         let what = format!(
             "{function} was called at IRQL {irql} for the list {va:#018x}, whose entries are paged"
         );
-        stop::violation("irql-too-high", Some((0xc4, 1)), what, caller);
+        trap::violation("irql-too-high", Some((0xc4, 1)), what, caller);
     }
     Ok(pool_type)
 }
@@ -163,15 +161,15 @@ pub fn allocate(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Return 
     let caller = origin.address();
     check_known(kind, va, function, caller);
     let pool_type = check_irql(va, function, caller)?;
-    guest::add_u32(va + offset::TOTAL_ALLOCATES, 1)?;
+    driver_mem::add_u32(va + offset::TOTAL_ALLOCATES, 1)?;
     let entry = slist::pop(va)?;
     if entry != 0 {
         return Ok(entry);
     }
-    guest::add_u32(va + offset::ALLOCATE_MISSES, 1)?;
-    let size = u64::from(guest::read_u32(va + offset::SIZE)?);
-    let tag = guest::read_u32(va + offset::TAG)?;
-    let routine = guest::read_u64(va + offset::ALLOCATE)?;
+    driver_mem::add_u32(va + offset::ALLOCATE_MISSES, 1)?;
+    let size = u64::from(driver_mem::read_u32(va + offset::SIZE)?);
+    let tag = driver_mem::read_u32(va + offset::TAG)?;
+    let routine = driver_mem::read_u64(va + offset::ALLOCATE)?;
     if exports::name_at(routine) == Some(DEFAULT_ALLOCATE) {
         // So that the block counts as taken by this call of the driver.
         return pool::by_type(pool_type, size, tag, false, caller, function);
@@ -188,18 +186,18 @@ pub fn free(kind: Kind, va: u64, entry: u64, function: &str, call: &Call<'_>) ->
     check_known(kind, va, function, caller);
     check_irql(va, function, caller)?;
     check_absent(va, entry, function)?;
-    guest::add_u32(va + offset::TOTAL_FREES, 1)?;
-    if slist::depth(va)? < guest::read_u16(va + offset::DEPTH)? {
+    driver_mem::add_u32(va + offset::TOTAL_FREES, 1)?;
+    if slist::depth(va)? < driver_mem::read_u16(va + offset::DEPTH)? {
         slist::push(va, entry, caller)?;
         return Ok(());
     }
-    guest::add_u32(va + offset::FREE_MISSES, 1)?;
+    driver_mem::add_u32(va + offset::FREE_MISSES, 1)?;
     release(va, entry, function, &origin)
 }
 
 /// Gives an entry to the list's routine.
 fn release(va: u64, entry: u64, function: &str, origin: &Caller<'_>) -> Result<(), Stop> {
-    let routine = guest::read_u64(va + offset::FREE)?;
+    let routine = driver_mem::read_u64(va + offset::FREE)?;
     if exports::name_at(routine) == Some(DEFAULT_FREE) {
         return pool::free(entry, None, origin.address(), function);
     }
@@ -225,7 +223,7 @@ fn check_absent(va: u64, entry: u64, function: &str) -> Result<(), Stop> {
         if at == 0 {
             break;
         }
-        at = guest::read_u64(at)?;
+        at = driver_mem::read_u64(at)?;
     }
     Ok(())
 }
@@ -244,10 +242,10 @@ fn flush(va: u64, function: &str, origin: &Caller<'_>) -> Result<(), Stop> {
 pub fn delete(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Result<(), Stop> {
     let origin = Caller::of(call);
     let caller = origin.address();
-    if !active::end(kind, va, caller) {
+    if !tracked_structs::end(kind, va, caller) {
         return Ok(());
     }
-    list::remove(va + offset::LIST_ENTRY)?;
+    list_entry::remove(va + offset::LIST_ENTRY)?;
     flush(va, function, &origin)
 }
 
@@ -256,7 +254,7 @@ fn failure(call: &mut Call<'_>) -> Return {
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
     let va = call.argument(0)?;
-    let raises = guest::read_u32(va.wrapping_add(offset::TYPE))? & RAISE != 0;
+    let raises = driver_mem::read_u32(va.wrapping_add(offset::TYPE))? & RAISE != 0;
     if raises {
         Err(Stop::raise(INSUFFICIENT_RESOURCES))
     } else {

@@ -4,15 +4,19 @@
 mod owners;
 mod queue;
 
-use super::active::{self, Kind};
-use super::{blocking, list};
-use crate::kernel::call::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::ke::lock_order::Class;
-use crate::kernel::ke::{lock_order, thread};
-use crate::kernel::{guest, stop, threads};
-use owners::Resource;
-use queue::Access;
+use super::lock_wait;
+use super::resource::owners::Resource;
+use super::resource::queue::Access;
+use crate::host::driver_mem;
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::kernel::base::list_entry;
+use crate::kernel::ke::thread_table;
+use crate::kernel::ps::system_thread;
+use crate::kernel::trap;
+use crate::kernel::verifier::deadlock::Class;
+use crate::kernel::verifier::tracked_structs::Kind;
+use crate::kernel::verifier::{deadlock, tracked_structs};
 
 /// Bytes of an ERESOURCE.
 const SIZE: u64 = 0x68;
@@ -44,19 +48,19 @@ fn check(resource: Resource, function: &str, caller: u64) {
             "{function} was called for {:#018x}; resources must be 8-byte aligned",
             resource.0
         );
-        stop::violation(
+        trap::violation(
             "resource-misaligned",
             Some((0xc4, rule::MISALIGNED)),
             what,
             caller,
         );
     }
-    if !active::is(Kind::Resource, resource.0) {
+    if !tracked_structs::is(Kind::Resource, resource.0) {
         let what = format!(
             "{function} was called for {:#018x}, where no resource is initialised",
             resource.0
         );
-        stop::violation(
+        trap::violation(
             "resource-not-initialised",
             Some((0xc4, rule::UNINITIALIZED)),
             what,
@@ -67,19 +71,19 @@ fn check(resource: Resource, function: &str, caller: u64) {
 
 /// Acquires the resource for the current thread, waiting if `wait`.
 fn acquire(at: u64, access: Access, wait: bool, function: &str, caller: u64) -> Result<bool, Stop> {
-    let (resource, owner) = (Resource(at), threads::current_thread());
+    let (resource, owner) = (Resource(at), thread_table::current_thread());
     check(resource, function, caller);
-    blocking::check_apcs(rule::ACQUIRE, at, function, caller);
+    lock_wait::check_apcs(rule::ACQUIRE, at, function, caller);
     let class = if access == Access::Exclusive {
         Class::Resource
     } else {
         Class::SharedResource
     };
     if wait {
-        lock_order::wanted(at, class, caller);
+        deadlock::wanted(at, class, caller);
     }
     if resource.try_acquire(access, owner)? {
-        lock_order::taken(at, class, caller);
+        deadlock::taken(at, class, caller);
         return Ok(true);
     }
     if !wait {
@@ -87,7 +91,7 @@ fn acquire(at: u64, access: Access, wait: bool, function: &str, caller: u64) -> 
     }
     if access == Access::Exclusive && resource.count_of(owner)? > 0 {
         let why = "this thread owns it shared, and would have to release it first";
-        return Err(blocking::self_deadlock(
+        return Err(lock_wait::self_deadlock(
             rule::SELF_DEADLOCK,
             at,
             function,
@@ -95,7 +99,7 @@ fn acquire(at: u64, access: Access, wait: bool, function: &str, caller: u64) -> 
         ));
     }
     resource.wait(access, owner, function)?;
-    lock_order::taken(at, class, caller);
+    deadlock::taken(at, class, caller);
     Ok(true)
 }
 
@@ -116,7 +120,7 @@ fn release(at: u64, owner: u64, function: &str, caller: u64) -> Result<(), Stop>
     let resource = Resource(at);
     check(resource, function, caller);
     if resource.release(owner)? {
-        lock_order::released(at);
+        deadlock::released(at);
         Ok(())
     } else {
         Err(not_owned(resource, owner, function))
@@ -125,17 +129,17 @@ fn release(at: u64, owner: u64, function: &str, caller: u64) -> Result<(), Stop>
 
 /// Makes what the current thread has acquired that of an owner pointer.
 fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), Stop> {
-    let (resource, thread) = (Resource(at), threads::current_thread());
+    let (resource, thread) = (Resource(at), thread_table::current_thread());
     check(resource, function, caller);
     if pointer & OWNER_POINTER != OWNER_POINTER {
         let what = format!(
             "{function} was given the owner pointer {pointer:#018x}, whose two lowest bits must be set"
         );
-        stop::violation("resource-owner-pointer", None, what, caller);
+        trap::violation("resource-owner-pointer", None, what, caller);
     }
     if resource.transfer(thread, pointer)? {
         // It is no longer this thread that holds it.
-        lock_order::released(at);
+        deadlock::released(at);
         Ok(())
     } else {
         Err(not_owned(resource, thread, function))
@@ -144,19 +148,19 @@ fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), S
 
 /// Acquires the resource in a critical region, which it enters.
 fn enter_and_acquire(at: u64, access: Access, function: &str, caller: u64) -> Result<(), Stop> {
-    thread::enter_critical_region();
+    system_thread::enter_critical_region();
     acquire(at, access, true, function, caller).map(drop)
 }
 
 exports! {
     /// `ExInitializeResourceLite`.
     fn ExInitializeResourceLite<call>(at: u64) -> u32 [max DISPATCH_LEVEL] {
-        guest::fill(at, 0, SIZE)?;
-        lock_order::forget(at, SIZE);
+        driver_mem::fill(at, 0, SIZE)?;
+        deadlock::forget(at, SIZE);
         // The system's list of all resources is kept elsewhere; an entry that
         // points at itself can be checked.
-        list::initialize(at)?;
-        active::begin(Kind::Resource, at, call.return_address());
+        list_entry::initialize(at)?;
+        tracked_structs::begin(Kind::Resource, at, call.return_address());
         Ok(0)
     }
 
@@ -165,22 +169,22 @@ exports! {
         let resource = Resource(at);
         check(resource, "ExReinitializeResourceLite", call.return_address());
         resource.free_table()?;
-        lock_order::forget(at, SIZE);
-        guest::fill(at.wrapping_add(STATE), 0, SIZE - STATE)?;
+        deadlock::forget(at, SIZE);
+        driver_mem::fill(at.wrapping_add(STATE), 0, SIZE - STATE)?;
         Ok(0)
     }
 
     /// `ExDeleteResourceLite`.
     fn ExDeleteResourceLite<call>(at: u64) -> u32 [max APC_LEVEL] {
         let (resource, caller) = (Resource(at), call.return_address());
-        if !active::end(Kind::Resource, at, caller) {
+        if !tracked_structs::end(Kind::Resource, at, caller) {
             return Ok(0);
         }
-        list::remove(at)?;
-        lock_order::forget(at, SIZE);
+        list_entry::remove(at)?;
+        deadlock::forget(at, SIZE);
         if resource.is_owned()? {
             let what = format!("the resource at {at:#018x} was deleted while it is owned");
-            stop::violation("resource-deleted-while-owned", Some((0xc4, rule::DELETED_WHILE_OWNED)), what, caller);
+            trap::violation("resource-deleted-while-owned", Some((0xc4, rule::DELETED_WHILE_OWNED)), what, caller);
         }
         resource.free_table()?;
         Ok(0)
@@ -214,17 +218,17 @@ exports! {
     /// `ExReleaseResourceLite`.
     fn ExReleaseResourceLite<call>(at: u64) -> () [max DISPATCH_LEVEL] {
         let (function, caller) = ("ExReleaseResourceLite", call.return_address());
-        blocking::check_apcs(rule::RELEASE, at, function, caller);
-        release(at, threads::current_thread(), function, caller)
+        lock_wait::check_apcs(rule::RELEASE, at, function, caller);
+        release(at, thread_table::current_thread(), function, caller)
     }
 
     /// `ExReleaseResourceForThreadLite`: for another thread only what was handed
     /// to an owner pointer.
     fn ExReleaseResourceForThreadLite<call>(at: u64, owner: u64) -> () [max DISPATCH_LEVEL] {
         let (function, caller) = ("ExReleaseResourceForThreadLite", call.return_address());
-        let current = threads::current_thread();
-        if !threads::current().is_some_and(|thread| thread.system) {
-            blocking::check_apcs(rule::RELEASE, at, function, caller);
+        let current = thread_table::current_thread();
+        if !thread_table::current().is_some_and(|thread| thread.system) {
+            lock_wait::check_apcs(rule::RELEASE, at, function, caller);
         }
         if owner != current && owner & OWNER_POINTER != OWNER_POINTER {
             // ERESOURCE_INVALID_RELEASE.
@@ -242,7 +246,7 @@ exports! {
     /// `ExConvertExclusiveToSharedLite`.
     fn ExConvertExclusiveToSharedLite<call>(at: u64) -> () [max APC_LEVEL] {
         let (resource, function) = (Resource(at), "ExConvertExclusiveToSharedLite");
-        let owner = threads::current_thread();
+        let owner = thread_table::current_thread();
         check(resource, function, call.return_address());
         if !resource.is_exclusive()? || resource.count_of(owner)? == 0 {
             return Err(not_owned(resource, owner, function));
@@ -254,13 +258,13 @@ exports! {
     /// `ExIsResourceAcquiredExclusiveLite`: by the current thread.
     fn ExIsResourceAcquiredExclusiveLite(at: u64) -> bool [max DISPATCH_LEVEL] {
         let resource = Resource(at);
-        Ok(resource.is_exclusive()? && resource.count_of(threads::current_thread())? > 0)
+        Ok(resource.is_exclusive()? && resource.count_of(thread_table::current_thread())? > 0)
     }
 
     /// `ExIsResourceAcquiredSharedLite`, which `ExIsResourceAcquiredLite` is:
     /// how often the current thread has acquired it, either way.
     fn ExIsResourceAcquiredSharedLite(at: u64) -> u32 [max DISPATCH_LEVEL] {
-        Resource(at).count_of(threads::current_thread())
+        Resource(at).count_of(thread_table::current_thread())
     }
 
     /// `ExGetExclusiveWaiterCount`.
@@ -314,8 +318,8 @@ exports! {
     /// `ExReleaseResourceAndLeaveCriticalRegion`.
     fn ExReleaseResourceAndLeaveCriticalRegion<call>(at: u64) -> () [max APC_LEVEL] {
         let function = "ExReleaseResourceAndLeaveCriticalRegion";
-        release(at, threads::current_thread(), function, call.return_address())?;
-        thread::leave_critical_region();
+        release(at, thread_table::current_thread(), function, call.return_address())?;
+        system_thread::leave_critical_region();
         Ok(())
     }
 }

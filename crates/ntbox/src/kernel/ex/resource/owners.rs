@@ -2,9 +2,10 @@
 //! exclusive owner or one shared owner has its entry in the structure; further
 //! shared owners are in a table in pool.
 
-use crate::kernel::call::Stop;
-use crate::kernel::guest;
-use crate::kernel::mm::pool::{self, PoolKind};
+use crate::host::driver_mem;
+use crate::host::gate::Stop;
+use crate::kernel::mm::pool;
+use crate::kernel::mm::pool::PoolKind;
 
 /// Offsets in an ERESOURCE.
 mod offset {
@@ -40,33 +41,33 @@ impl Resource {
 
     /// Whether somebody owns it.
     pub fn is_owned(self) -> Result<bool, Stop> {
-        Ok(guest::read_u32(self.field(offset::ACTIVE_ENTRIES))? != 0)
+        Ok(driver_mem::read_u32(self.field(offset::ACTIVE_ENTRIES))? != 0)
     }
 
     /// Whether it is owned by one thread alone.
     pub fn is_exclusive(self) -> Result<bool, Stop> {
-        Ok(guest::read_u16(self.field(offset::FLAG))? & OWNED_EXCLUSIVE != 0)
+        Ok(driver_mem::read_u16(self.field(offset::FLAG))? & OWNED_EXCLUSIVE != 0)
     }
 
     /// Says whether its owner has it alone.
     pub fn set_exclusive(self, exclusive: bool) -> Result<(), Stop> {
-        let others = guest::read_u16(self.field(offset::FLAG))? & !OWNED_EXCLUSIVE;
+        let others = driver_mem::read_u16(self.field(offset::FLAG))? & !OWNED_EXCLUSIVE;
         let flag = if exclusive {
             others | OWNED_EXCLUSIVE
         } else {
             others
         };
-        Ok(guest::write_u16(self.field(offset::FLAG), flag)?)
+        Ok(driver_mem::write_u16(self.field(offset::FLAG), flag)?)
     }
 
     /// Threads that wait for shared access.
     pub fn shared_waiters(self) -> Result<u32, Stop> {
-        Ok(guest::read_u32(self.field(offset::SHARED_WAITERS))?)
+        Ok(driver_mem::read_u32(self.field(offset::SHARED_WAITERS))?)
     }
 
     /// Threads that wait for exclusive access.
     pub fn exclusive_waiters(self) -> Result<u32, Stop> {
-        Ok(guest::read_u32(self.field(offset::EXCLUSIVE_WAITERS))?)
+        Ok(driver_mem::read_u32(self.field(offset::EXCLUSIVE_WAITERS))?)
     }
 
     /// Counts a thread that begins (1) or ends (-1) to wait.
@@ -76,23 +77,23 @@ impl Resource {
         } else {
             offset::SHARED_WAITERS
         };
-        guest::add_u32(self.field(at), by.cast_unsigned())?;
+        driver_mem::add_u32(self.field(at), by.cast_unsigned())?;
         if by > 0 {
-            guest::add_u32(self.field(offset::CONTENTION), 1)?;
+            driver_mem::add_u32(self.field(offset::CONTENTION), 1)?;
         }
         Ok(())
     }
 
     /// Address of the table; 0 if there is none.
     pub fn table(self) -> Result<u64, Stop> {
-        Ok(guest::read_u64(self.field(offset::OWNER_TABLE))?)
+        Ok(driver_mem::read_u64(self.field(offset::OWNER_TABLE))?)
     }
 
     fn table_size(table: u64) -> Result<u32, Stop> {
         Ok(if table == 0 {
             0
         } else {
-            guest::read_u32(table + COUNT)?
+            driver_mem::read_u32(table + COUNT)?
         })
     }
 
@@ -108,7 +109,7 @@ impl Resource {
     /// The entry of an owner.
     fn entry(self, owner: u64) -> Result<Option<u64>, Stop> {
         for entry in self.entries()? {
-            if guest::read_u64(entry)? == owner {
+            if driver_mem::read_u64(entry)? == owner {
                 return Ok(Some(entry));
             }
         }
@@ -118,20 +119,23 @@ impl Resource {
     /// How often an owner has acquired the resource; 0 if it is none.
     pub fn count_of(self, owner: u64) -> Result<u32, Stop> {
         match self.entry(owner)? {
-            Some(entry) => Ok(guest::read_u32(entry + COUNT)? >> COUNT_SHIFT),
+            Some(entry) => Ok(driver_mem::read_u32(entry + COUNT)? >> COUNT_SHIFT),
             None => Ok(0),
         }
     }
 
     fn set_count(entry: u64, count: u32) -> Result<(), Stop> {
-        Ok(guest::write_u32(entry + COUNT, count << COUNT_SHIFT)?)
+        Ok(driver_mem::write_u32(entry + COUNT, count << COUNT_SHIFT)?)
     }
 
     fn count_entries(self, by: i32) -> Result<(), Stop> {
         let at = self.field(offset::ACTIVE_ENTRIES);
-        let entries = guest::add_u32(at, by.cast_unsigned())?.wrapping_add_signed(by);
+        let entries = driver_mem::add_u32(at, by.cast_unsigned())?.wrapping_add_signed(by);
         let active = u16::try_from(entries).unwrap_or(u16::MAX);
-        Ok(guest::write_u16(self.field(offset::ACTIVE_COUNT), active)?)
+        Ok(driver_mem::write_u16(
+            self.field(offset::ACTIVE_COUNT),
+            active,
+        )?)
     }
 
     /// Gives an owner one more acquisition.
@@ -143,7 +147,7 @@ impl Resource {
             Some(free) => free,
             None => self.grow()?,
         };
-        guest::write_u64(entry, owner)?;
+        driver_mem::write_u64(entry, owner)?;
         Self::set_count(entry, 1)?;
         self.count_entries(1)
     }
@@ -157,7 +161,7 @@ impl Resource {
         let left = self.count_of(owner)?.saturating_sub(1);
         Self::set_count(entry, left)?;
         if left == 0 {
-            guest::write_u64(entry, 0)?;
+            driver_mem::write_u64(entry, 0)?;
             self.count_entries(-1)?;
         }
         Ok(Some(left))
@@ -169,11 +173,11 @@ impl Resource {
             return Ok(false);
         };
         match self.entry(to)? {
-            None => guest::write_u64(entry, to)?,
+            None => driver_mem::write_u64(entry, to)?,
             Some(other) => {
                 Self::set_count(other, self.count_of(from)? + self.count_of(to)?)?;
                 Self::set_count(entry, 0)?;
-                guest::write_u64(entry, 0)?;
+                driver_mem::write_u64(entry, 0)?;
                 self.count_entries(-1)?;
             }
         }
@@ -194,11 +198,11 @@ impl Resource {
                 Stop::bug_check(0x1d, [self.0, u64::from(size), 0, 0], what)
             })?;
         if old != 0 {
-            guest::copy(table, old, ENTRY_SIZE * u64::from(old_size))?;
+            driver_mem::copy(table, old, ENTRY_SIZE * u64::from(old_size))?;
             pool::free(old);
         }
-        guest::write_u32(table + COUNT, size)?;
-        guest::write_u64(self.field(offset::OWNER_TABLE), table)?;
+        driver_mem::write_u32(table + COUNT, size)?;
+        driver_mem::write_u64(self.field(offset::OWNER_TABLE), table)?;
         Ok(table + ENTRY_SIZE * u64::from(old_size.max(1)))
     }
 
@@ -207,7 +211,7 @@ impl Resource {
         let table = self.table()?;
         if table != 0 {
             pool::free(table);
-            guest::write_u64(self.field(offset::OWNER_TABLE), 0)?;
+            driver_mem::write_u64(self.field(offset::OWNER_TABLE), 0)?;
         }
         Ok(())
     }
@@ -216,7 +220,7 @@ impl Resource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, processor};
+    use crate::kernel::test_support::{address_mut, processor};
 
     #[test]
     fn many_owners_are_counted_each_for_itself() {
@@ -229,7 +233,7 @@ mod tests {
             resource.add(*thread).expect("it is ours");
         }
         assert_eq!(
-            guest::read_u32(resource.field(offset::ACTIVE_ENTRIES)),
+            driver_mem::read_u32(resource.field(offset::ACTIVE_ENTRIES)),
             Ok(20)
         );
         for thread in &threads {
@@ -243,7 +247,7 @@ mod tests {
         assert!(!resource.transfer(0x7000, 0x6003).expect("it is ours"));
         assert_eq!(resource.count_of(0x6003).expect("it is ours"), 4);
         assert_eq!(
-            guest::read_u32(resource.field(offset::ACTIVE_ENTRIES)),
+            driver_mem::read_u32(resource.field(offset::ACTIVE_ENTRIES)),
             Ok(18)
         );
         resource.free_table().expect("it is ours");

@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 
 use super::owners::Resource;
-use crate::kernel::call::Stop;
-use crate::kernel::ex::blocking;
-use crate::kernel::exclusive::Exclusive;
+use crate::host::gate::Stop;
+use crate::host::kernel_cell::Exclusive;
+use crate::kernel::ex::lock_wait;
 use crate::kernel::ke::sched;
 
 /// What is asked of a resource.
@@ -72,11 +72,11 @@ impl Resource {
 
     /// Waits until the resource is handed over.
     pub fn wait(self, access: Access, owner: u64, function: &str) -> Result<(), Stop> {
-        blocking::check_irql(self.0, function)?;
+        lock_wait::check_irql(self.0, function)?;
         let exclusive = access == Access::Exclusive;
         self.enqueue(exclusive, owner)?;
         while !self.take_grant(owner) {
-            blocking::block(self.0, function)?;
+            lock_wait::block(self.0, function)?;
         }
         Ok(())
     }
@@ -152,7 +152,7 @@ impl Resource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{address_mut, processor};
+    use crate::kernel::test_support::{address_mut, processor};
 
     const A: u64 = 0x1000;
     const B: u64 = 0x2000;

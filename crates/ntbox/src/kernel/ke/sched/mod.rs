@@ -8,20 +8,20 @@
 //! is due; when nothing is due, the threads have locked each other out, and that
 //! is reported.
 
-pub use self::preempt::{is_preempted, preempt, reprioritized, round_robin, yield_here};
-use self::ready::Ready;
-pub use self::stack::HOST_DEPTH;
-use self::stack::{HostStack, switch};
-pub use self::turns::{Spin, Spinning, rotate};
-use super::{clock, dpc, ipi, priority, processor, wait};
-use crate::kernel::callout::Callouts;
-use crate::kernel::exclusive::{Exclusive, Guard};
-use crate::kernel::{callout, cpu, mm, stop, threads, tick};
+pub use super::sched::preempt::{is_preempted, preempt, reprioritized, round_robin, yield_here};
+use super::sched::ready::Ready;
+pub use super::sched::virtual_cpu::{Spin, Spinning, rotate};
+use super::{clock, dpc, ipi, priority, processor, thread_table, wait};
+use crate::host::context_switch::{HostStack, switch};
+use crate::host::kernel_cell::{Exclusive, Guard};
+use crate::host::upcall::Callouts;
+use crate::host::{cpu, upcall};
+use crate::kernel::trap::clock_interrupt;
+use crate::kernel::{trap, verifier};
 
 mod preempt;
 mod ready;
-mod stack;
-mod turns;
+mod virtual_cpu;
 
 /// Why a parked thread goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,7 +221,7 @@ pub fn initialize(object: u64, idle: &[u64]) -> Result<(), String> {
 /// Adds a thread that begins with `body`; it runs when its turn comes.
 pub fn spawn(object: u64, body: Body) -> Option<Id> {
     let stack = HostStack::new()?;
-    tick::start();
+    clock_interrupt::start();
     Some(with(|scheduler| {
         let id = scheduler.add(object, Some((stack, body)));
         scheduler.let_run(id);
@@ -369,7 +369,7 @@ fn switch_away() {
 /// processor.
 fn run_idle() {
     loop {
-        with(turns::busy);
+        with(virtual_cpu::busy);
         ipi::answer();
         expire();
         if dpc::pending() {
@@ -407,7 +407,7 @@ pub fn expire() {
 
 fn deadlock() -> ! {
     let count = with(|scheduler| scheduler.threads.len() - scheduler.processors.len());
-    stop::bug_check(
+    trap::bug_check(
         0x133,
         [1, count as u64, 0, 0],
         format!(
@@ -425,7 +425,7 @@ fn change(from: Id, processor: usize, to: Id) {
     with(|scheduler| {
         let left = cpu::current();
         if let Some(thread) = scheduler.thread(from) {
-            thread.callouts = callout::take();
+            thread.callouts = upcall::take();
             thread.host_rsp = left.host_rsp.get();
             thread.irql = left.irql.get();
             save = &raw mut thread.rsp;
@@ -438,14 +438,14 @@ fn change(from: Id, processor: usize, to: Id) {
         }
         let entered = cpu::current();
         if let Some(thread) = scheduler.thread(to) {
-            callout::put(std::mem::take(&mut thread.callouts));
+            upcall::put(std::mem::take(&mut thread.callouts));
             entered.host_rsp.set(thread.host_rsp);
             entered.irql.set(thread.irql);
             if thread.irql >= cpu::DISPATCH_LEVEL {
-                mm::paged::raised();
+                verifier::force_irql::raised();
             }
             target = thread.rsp;
-            threads::set_current(thread.object);
+            thread_table::set_current(thread.object);
         }
         // The frames of ended threads are not needed, except of the one that
         // switches away just now.

@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Id, Scheduler, switch_away, with};
-use crate::kernel::cpu;
+use crate::host::cpu;
 
 /// The highest priority that there is.
 const HIGHEST: usize = 31;

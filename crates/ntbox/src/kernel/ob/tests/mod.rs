@@ -3,15 +3,20 @@
 
 mod handles;
 mod namespace;
+pub mod nt_directory;
+pub mod nt_handle;
+pub mod nt_object;
+pub mod nt_symbolic_link;
 mod opening;
 mod reference;
 mod types;
 
 use super::attributes::{Attributes, CASE_INSENSITIVE};
-use super::name::wide;
-use super::{Caller, Payload, Type, create};
+use super::{Payload, Type, create};
+use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::utf16::wide;
 use crate::kernel::mm;
-use crate::kernel::testing::processor;
+use crate::kernel::test_support::processor;
 
 /// The kernel as a caller; no test's object calls a driver when it ends.
 fn kernel() -> Caller<'static> {

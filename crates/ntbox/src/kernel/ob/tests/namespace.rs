@@ -243,7 +243,7 @@ fn a_permanent_name_lasts_until_it_is_made_temporary() {
     directory("namespace-permanent");
     let object = name_event("\\namespace-permanent\\Event");
     assert!(is_alive(object), "the name keeps it");
-    let name = query_name::full(object).map(|name| crate::kernel::ob::name::text(&name));
+    let name = query_name::full(object).map(|name| crate::kernel::base::utf16::text(&name));
     assert_eq!(name.as_deref(), Some("\\namespace-permanent\\Event"));
     make_temporary(object, &kernel());
     assert_eq!(

@@ -1,12 +1,12 @@
 use super::*;
-use crate::kernel::call::{Call, Return, Stop};
-use crate::kernel::cpu;
+use crate::host::cpu;
+use crate::host::gate::{Call, Return, Stop};
 use crate::kernel::ob::attributes::PERMANENT;
-use crate::kernel::ob::initial::object_of;
+use crate::kernel::ob::init::object_of;
 use crate::kernel::ob::object::end_deferred;
 use crate::kernel::ob::reference::*;
 use crate::kernel::ob::{dereference, handles, insert, inspect, make_temporary, references_left};
-use crate::kernel::testing::{CALLER, address_mut, broken_rules, call, status, value};
+use crate::kernel::test_support::{CALLER, address_mut, broken_rules, call, status, value};
 
 /// The code of the bug check that a call ends in.
 fn bug_check(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> (u32, u64) {

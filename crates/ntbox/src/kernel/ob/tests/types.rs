@@ -1,6 +1,6 @@
 use super::*;
-use crate::kernel::guest::UnicodeString;
-use crate::kernel::ob::initial::{object_of, type_at};
+use crate::host::driver_mem::UnicodeString;
+use crate::kernel::ob::init::{object_of, type_at};
 use crate::kernel::ob::object::type_of;
 use crate::kernel::ob::{variable_names, variables};
 

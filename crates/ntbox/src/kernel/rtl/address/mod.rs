@@ -9,10 +9,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
-use super::text::{self, UNLIMITED, Unit};
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest;
+use super::cstr;
+use super::cstr::{UNLIMITED, Unit};
+use crate::host::driver_mem;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::host::gate::{Stop, exports};
 
 /// Bytes of an Ethernet address.
 const ETHERNET: usize = 6;
@@ -23,7 +24,7 @@ const OTHER: u8 = 0xff;
 /// The text of a string, with [`OTHER`] for what is not ASCII and so ends an
 /// address.
 fn ascii<U: Unit>(va: u64) -> Result<Vec<u8>, Stop> {
-    let units: Vec<U> = text::read(va, UNLIMITED)?;
+    let units: Vec<U> = cstr::read(va, UNLIMITED)?;
     let bytes = units.into_iter().map(|unit| {
         let byte = u8::try_from(unit.into()).ok();
         byte.filter(u8::is_ascii).unwrap_or(OTHER)
@@ -39,7 +40,7 @@ fn put<U: Unit>(to: u64, text: &str) -> Result<u64, Stop> {
     }
     let units: Vec<U> = text.bytes().chain([0]).map(U::from).collect();
     U::write_many(to, &units)?;
-    Ok(text::at::<U>(to, text.len() as u64))
+    Ok(cstr::at::<U>(to, text.len() as u64))
 }
 
 /// Writes text if it fits, and how many characters it has with its NUL.
@@ -48,8 +49,8 @@ fn put_counted<U: Unit>(to: u64, length: u64, text: &str) -> Result<u32, Stop> {
         return Ok(STATUS_INVALID_PARAMETER);
     }
     let needed = u32::try_from(text.len() + 1).unwrap_or(u32::MAX);
-    let room = guest::read_u32(length)?;
-    guest::write_u32(length, needed)?;
+    let room = driver_mem::read_u32(length)?;
+    driver_mem::write_u32(length, needed)?;
     if room < needed {
         return Ok(STATUS_INVALID_PARAMETER);
     }
@@ -60,14 +61,17 @@ fn put_counted<U: Unit>(to: u64, length: u64, text: &str) -> Result<u32, Stop> {
 /// Stores where an address ended. A driver that passes no place for it faults, as
 /// on Windows.
 fn store_end<U: Unit>(from: u64, end: u64, length: usize) -> Result<(), Stop> {
-    Ok(guest::write_u64(end, text::at::<U>(from, length as u64))?)
+    Ok(driver_mem::write_u64(
+        end,
+        cstr::at::<U>(from, length as u64),
+    )?)
 }
 
 /// Reads an IPv4 address.
 fn read_ipv4<U: Unit>(from: u64, strict: bool, end: u64, to: u64) -> Result<u32, Stop> {
     let (length, status) = match ipv4::parse(&ascii::<U>(from)?, strict) {
         Ok(parsed) => {
-            guest::write_bytes(to, &parsed.bytes)?;
+            driver_mem::write_bytes(to, &parsed.bytes)?;
             (parsed.length, STATUS_SUCCESS)
         }
         Err(length) => (length, STATUS_INVALID_PARAMETER),
@@ -79,7 +83,7 @@ fn read_ipv4<U: Unit>(from: u64, strict: bool, end: u64, to: u64) -> Result<u32,
 /// Reads an IPv6 address. What was read is stored even if it is none.
 fn read_ipv6<U: Unit>(from: u64, end: u64, to: u64) -> Result<u32, Stop> {
     let parsed = ipv6::parse(&ascii::<U>(from)?);
-    guest::write_bytes(to, &parsed.bytes[..parsed.stored])?;
+    driver_mem::write_bytes(to, &parsed.bytes[..parsed.stored])?;
     if let Some(length) = parsed.end {
         store_end::<U>(from, end, length)?;
     }
@@ -95,7 +99,7 @@ fn read_ipv6<U: Unit>(from: u64, end: u64, to: u64) -> Result<u32, Stop> {
 fn read_ethernet<U: Unit>(from: u64, end: u64, to: u64) -> Result<u32, Stop> {
     let (length, status) = match ethernet(&ascii::<U>(from)?) {
         Ok(bytes) => {
-            guest::write_bytes(to, &bytes)?;
+            driver_mem::write_bytes(to, &bytes)?;
             (3 * ETHERNET - 1, STATUS_SUCCESS)
         }
         Err(length) => (length, STATUS_INVALID_PARAMETER),
@@ -153,11 +157,11 @@ fn read_ipv4_with_port<U: Unit>(
     let Ok(parsed) = ipv4::parse(&text, strict) else {
         return Ok(STATUS_INVALID_PARAMETER);
     };
-    guest::write_bytes(to, &parsed.bytes)?;
+    driver_mem::write_bytes(to, &parsed.bytes)?;
     let Some(port) = port(&text[parsed.length..]) else {
         return Ok(STATUS_INVALID_PARAMETER);
     };
-    guest::write_bytes(port_to, &port.to_be_bytes())?;
+    driver_mem::write_bytes(port_to, &port.to_be_bytes())?;
     Ok(STATUS_SUCCESS)
 }
 
@@ -186,7 +190,7 @@ fn read_ipv6_with_scope<U: Unit>(
     let inner = text.strip_prefix(b"[");
     let rest = inner.unwrap_or(&text);
     let parsed = ipv6::parse(rest);
-    guest::write_bytes(to, &parsed.bytes[..parsed.stored])?;
+    driver_mem::write_bytes(to, &parsed.bytes[..parsed.stored])?;
     let behind = parsed.end.filter(|_| parsed.valid);
     let scoped = behind.and_then(|end| scope(&rest[end..]));
     let ported = scoped.and_then(|(scope, rest)| {
@@ -199,14 +203,14 @@ fn read_ipv6_with_scope<U: Unit>(
     let Some((scope, port)) = ported else {
         return Ok(STATUS_INVALID_PARAMETER);
     };
-    guest::write_u32(scope_to, scope)?;
-    guest::write_bytes(port_to, &port.to_be_bytes())?;
+    driver_mem::write_u32(scope_to, scope)?;
+    driver_mem::write_bytes(port_to, &port.to_be_bytes())?;
     Ok(STATUS_SUCCESS)
 }
 
 fn ipv4_text(from: u64) -> Result<String, Stop> {
     let mut bytes = [0; 4];
-    guest::read_bytes(from, &mut bytes)?;
+    driver_mem::read_bytes(from, &mut bytes)?;
     Ok(Ipv4Addr::from(bytes).to_string())
 }
 
@@ -214,7 +218,7 @@ fn ipv4_text(from: u64) -> Result<String, Stop> {
 /// in it. In all but the last its first half must not be zero.
 fn ipv6_text(from: u64) -> Result<String, Stop> {
     let mut bytes = [0; 16];
-    guest::read_bytes(from, &mut bytes)?;
+    driver_mem::read_bytes(from, &mut bytes)?;
     let words = Ipv6Addr::from(bytes).segments();
     let [a, b, c, d] = [bytes[12], bytes[13], bytes[14], bytes[15]];
     let dotted = Ipv4Addr::new(a, b, c, d);
@@ -270,7 +274,7 @@ fn ipv6_text_with_scope<U: Unit>(
 
 fn ethernet_text(from: u64) -> Result<String, Stop> {
     let mut bytes = [0; ETHERNET];
-    guest::read_bytes(from, &mut bytes)?;
+    driver_mem::read_bytes(from, &mut bytes)?;
     Ok(bytes.map(|byte| format!("{byte:02X}")).join("-"))
 }
 

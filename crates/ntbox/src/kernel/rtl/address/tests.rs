@@ -1,7 +1,8 @@
 //! Addresses as text, there and back.
 
 use super::*;
-use crate::kernel::testing::{address, address_mut, fault, status, value, wide};
+use crate::host::driver_mem;
+use crate::kernel::test_support::{address, address_mut, fault, status, value, wide};
 
 fn read(text: &str, strict: u64) -> (u32, u64, [u8; 4]) {
     let units = wide(text);
@@ -383,7 +384,10 @@ fn ipv6_is_written_and_read() {
         let at = address_mut(&mut to);
         let nul = value(RtlIpv6AddressToStringA, &[address(&bytes), at]);
         assert_eq!(nul, at + text.len() as u64);
-        assert_eq!(guest::read_c_string(at, 46).expect("ours"), text.as_bytes());
+        assert_eq!(
+            driver_mem::read_c_string(at, 46).expect("ours"),
+            text.as_bytes()
+        );
         let arguments = [at, address_mut(&mut end), address_mut(&mut back)];
         assert_eq!(status(RtlIpv6StringToAddressA, &arguments), STATUS_SUCCESS);
         assert_eq!((back, end), (bytes, nul), "{text}");

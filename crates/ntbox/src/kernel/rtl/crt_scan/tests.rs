@@ -4,7 +4,7 @@
 use std::ffi::CString;
 
 use super::*;
-use crate::kernel::testing::{address, address_mut, value, wide};
+use crate::kernel::test_support::{address, address_mut, value, wide};
 
 /// What glibc reads: the result and three numbers of 64 bits, -1 if untouched.
 fn by_glibc(text: &str, format: &str) -> (i32, [i64; 3]) {

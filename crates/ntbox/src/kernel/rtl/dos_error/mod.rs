@@ -10,9 +10,9 @@
 
 use std::sync::OnceLock;
 
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::APC_LEVEL;
-use crate::kernel::log;
+use crate::host::gate::exports;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::kernel::base::log;
 
 /// `ERROR_MR_MID_NOT_FOUND`.
 const NONE: u32 = 317;

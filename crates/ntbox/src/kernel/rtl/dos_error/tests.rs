@@ -9,7 +9,8 @@
 use nt_status::*;
 
 use super::*;
-use crate::kernel::testing::{lines, value};
+use crate::kernel::base::log;
+use crate::kernel::test_support::{lines, value};
 
 #[test]
 fn every_word_of_the_table_is_a_run_in_order() {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::kernel::testing::{address, address_mut, value};
+use crate::host::driver_mem;
+use crate::kernel::mm;
+use crate::kernel::test_support::{address, address_mut, value};
 
 /// `RTL_DYNAMIC_HASH_TABLE_ENTRY` and a number.
 #[repr(C)]
@@ -28,7 +30,7 @@ fn counts(table: u64) -> [u32; 3] {
 }
 
 fn number_at(entry: u64) -> u64 {
-    guest::read_u64(entry + 24).unwrap()
+    driver_mem::read_u64(entry + 24).unwrap()
 }
 
 /// The numbers of all entries with a signature.

@@ -2,18 +2,19 @@
 //! of a table's head are the parent of the root, which is their right child.
 
 use super::{Node, Side};
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
 
 /// Offset of a node's balance behind its links.
 const BALANCE: u64 = 24;
 
 /// How much higher the right side of a node is than its left.
 fn balance(node: Node) -> Result<i8, Fault> {
-    Ok(guest::read_u8(node.0.wrapping_add(BALANCE))?.cast_signed())
+    Ok(driver_mem::read_u8(node.0.wrapping_add(BALANCE))?.cast_signed())
 }
 
 fn set_balance(node: Node, balance: i8) -> Result<(), Fault> {
-    guest::write_u8(node.0.wrapping_add(BALANCE), balance.cast_unsigned())
+    driver_mem::write_u8(node.0.wrapping_add(BALANCE), balance.cast_unsigned())
 }
 
 /// What one more level on a side adds to the balance.

@@ -1,10 +1,11 @@
 //! Generic tables over AVL trees (`RTL_AVL_TABLE`).
 
 use super::{Layout, Node, Search, Side, Table, avl, tell_new};
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ob::Caller;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::kernel::base::call_context::Caller;
 
 /// Offsets in an `RTL_AVL_TABLE`, which begins with the head's links.
 mod offset {
@@ -53,17 +54,17 @@ impl<'a> Table<'a> {
     }
 
     fn word(&self, at: u64) -> Result<u32, Fault> {
-        guest::read_u32(self.va.wrapping_add(at))
+        driver_mem::read_u32(self.va.wrapping_add(at))
     }
 
     fn set_word(&self, at: u64, value: u32) -> Result<(), Fault> {
-        guest::write_u32(self.va.wrapping_add(at), value)
+        driver_mem::write_u32(self.va.wrapping_add(at), value)
     }
 
     /// Forgets which element was last asked for by its number.
     fn forget_number(&self) -> Result<(), Fault> {
         self.set_word(offset::WHICH_ORDERED, 0)?;
-        guest::write_u64(self.va.wrapping_add(offset::ORDERED_POINTER), 0)
+        driver_mem::write_u64(self.va.wrapping_add(offset::ORDERED_POINTER), 0)
     }
 
     fn add(&self, buffer: u64, length: u32, new: u64, search: Search) -> Result<u64, Stop> {
@@ -84,7 +85,7 @@ impl<'a> Table<'a> {
         if avl::insert(self.head(), node, parent, side)? {
             self.set_word(offset::DEPTH, self.word(offset::DEPTH)?.wrapping_add(1))?;
         }
-        guest::copy(self.element(node), buffer, length.into())?;
+        driver_mem::copy(self.element(node), buffer, length.into())?;
         tell_new(new, true)?;
         Ok(self.element(node))
     }
@@ -94,12 +95,12 @@ impl<'a> Table<'a> {
         let Some(top) = self.top()? else {
             return Ok(0);
         };
-        let node = match guest::read_u64(key)? {
+        let node = match driver_mem::read_u64(key)? {
             0 => Some(top.outermost(Side::Left)?),
             last => self.after(Node(last))?,
         };
         let Some(node) = node else { return Ok(0) };
-        guest::write_u64(key, node.0)?;
+        driver_mem::write_u64(key, node.0)?;
         Ok(self.element(node))
     }
 
@@ -113,7 +114,8 @@ impl<'a> Table<'a> {
         }
         let wanted = index + 1;
         let which = self.word(offset::WHICH_ORDERED)?;
-        let mut node = guest::read_u64(self.va.wrapping_add(offset::ORDERED_POINTER)).map(Node)?;
+        let mut node =
+            driver_mem::read_u64(self.va.wrapping_add(offset::ORDERED_POINTER)).map(Node)?;
         let mut at = which;
         if which == 0 || which.abs_diff(wanted) > index {
             node = top.outermost(Side::Left)?;
@@ -128,7 +130,7 @@ impl<'a> Table<'a> {
             at = if at < wanted { at + 1 } else { at - 1 };
         }
         self.set_word(offset::WHICH_ORDERED, wanted)?;
-        guest::write_u64(self.va.wrapping_add(offset::ORDERED_POINTER), node.0)?;
+        driver_mem::write_u64(self.va.wrapping_add(offset::ORDERED_POINTER), node.0)?;
         Ok(self.element(node))
     }
 
@@ -148,10 +150,10 @@ impl<'a> Table<'a> {
 exports! {
     /// `RtlInitializeGenericTableAvl`.
     fn RtlInitializeGenericTableAvl(table: u64, compare: u64, allocate: u64, free: u64, context: u64) -> () [max DISPATCH_LEVEL] {
-        guest::fill(table, 0, SIZE)?;
+        driver_mem::fill(table, 0, SIZE)?;
         Node(table).set_parent(Node(table))?;
         for (n, field) in (0..).zip([compare, allocate, free, context]) {
-            guest::write_u64(table.wrapping_add(LAYOUT.routines + 8 * n), field)?;
+            driver_mem::write_u64(table.wrapping_add(LAYOUT.routines + 8 * n), field)?;
         }
         Ok(())
     }
@@ -178,9 +180,9 @@ exports! {
         let table = Table::avl(table, Caller::of(call));
         let Search::Found(node) = table.search(table.top()?, buffer)? else { return Ok(false) };
         let key = table.va.wrapping_add(offset::RESTART_KEY);
-        if guest::read_u64(key)? == node.0 {
+        if driver_mem::read_u64(key)? == node.0 {
             let before = avl::next(table.head(), node, Side::Left)?;
-            guest::write_u64(key, before.map_or(0, |before| before.0))?;
+            driver_mem::write_u64(key, before.map_or(0, |before| before.0))?;
         }
         table.set_word(offset::DELETE_COUNT, table.word(offset::DELETE_COUNT)?.wrapping_add(1))?;
         if avl::delete(table.head(), node)? {
@@ -216,7 +218,7 @@ exports! {
     /// comparison calls equal, and where to go on.
     fn RtlLookupFirstMatchingElementGenericTableAvl<call>(table: u64, buffer: u64, key: u64) -> u64 [max DISPATCH_LEVEL] {
         let table = Table::avl(table, Caller::of(call));
-        guest::write_u64(key, 0)?;
+        driver_mem::write_u64(key, 0)?;
         let Search::Found(mut node) = table.search(table.top()?, buffer)? else { return Ok(0) };
         while let Some(before) = avl::next(table.head(), node, Side::Left)? {
             let order = table.caller.call(table.routine(0)?, &[table.va, buffer, table.element(before)]);
@@ -225,7 +227,7 @@ exports! {
             }
             node = before;
         }
-        guest::write_u64(key, node.0)?;
+        driver_mem::write_u64(key, node.0)?;
         Ok(table.element(node))
     }
 
@@ -233,7 +235,7 @@ exports! {
     fn RtlEnumerateGenericTableAvl<call>(table: u64, restart: bool) -> u64 [max DISPATCH_LEVEL] {
         let key = table.wrapping_add(offset::RESTART_KEY);
         if restart {
-            guest::write_u64(key, 0)?;
+            driver_mem::write_u64(key, 0)?;
         }
         Ok(Table::avl(table, Caller::of(call)).step(key)?)
     }
@@ -250,11 +252,11 @@ exports! {
     ) -> u64 [max DISPATCH_LEVEL] {
         let table = Table::avl(table, Caller::of(call));
         if table.top()?.is_none() {
-            guest::write_u64(key, 0)?;
+            driver_mem::write_u64(key, 0)?;
             return Ok(0);
         }
         let changes = table.word(offset::DELETE_COUNT)?;
-        let last = if guest::read_u32(deleted)? == changes { guest::read_u64(key)? } else { 0 };
+        let last = if driver_mem::read_u32(deleted)? == changes { driver_mem::read_u64(key)? } else { 0 };
         let mut node = match last {
             0 => table.resume(buffer, skip != 0)?,
             last if skip != 0 => table.after(Node(last))?,
@@ -270,8 +272,8 @@ exports! {
             }
             node = table.after(at)?;
         }
-        guest::write_u64(key, node.map_or(0, |node| node.0))?;
-        guest::write_u32(deleted, changes)?;
+        driver_mem::write_u64(key, node.map_or(0, |node| node.0))?;
+        driver_mem::write_u32(deleted, changes)?;
         let found = node.filter(|_| status.cast_signed() >= 0);
         Ok(found.map_or(0, |node| table.element(node)))
     }

@@ -4,20 +4,17 @@
 //! so that its macros and debuggers read them.
 
 pub mod avl;
-mod avl_table;
+pub mod avl_table;
 pub mod splay;
-mod splay_table;
+pub mod splay_table;
 #[cfg(test)]
 mod tests;
 
-pub use avl_table::EXPORTS as AVL;
-pub use splay::EXPORTS as LINKS;
-pub use splay_table::EXPORTS as SPLAY;
-
-use crate::kernel::call::Stop;
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ob::Caller;
-use crate::kernel::routine::Routine;
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::Stop;
+use crate::host::routine::Routine;
+use crate::kernel::base::call_context::Caller;
 
 /// `GenericLessThan`: the first element comes before the second.
 const LESS: u32 = 0;
@@ -51,29 +48,29 @@ pub struct Node(pub u64);
 impl Node {
     /// The node above it.
     pub fn parent(self) -> Result<Self, Fault> {
-        guest::read_u64(self.0).map(Self)
+        driver_mem::read_u64(self.0).map(Self)
     }
 
     /// Sets the node above it.
     pub fn set_parent(self, parent: Self) -> Result<(), Fault> {
-        guest::write_u64(self.0, parent.0)
+        driver_mem::write_u64(self.0, parent.0)
     }
 
     /// A child, if there is one.
     pub fn child(self, side: Side) -> Result<Option<Self>, Fault> {
-        let child = guest::read_u64(self.slot(side))?;
+        let child = driver_mem::read_u64(self.slot(side))?;
         Ok((child != 0).then_some(Self(child)))
     }
 
     /// Sets a child, whose parent is then this one.
     pub fn adopt(self, side: Side, child: Option<Self>) -> Result<(), Fault> {
-        guest::write_u64(self.slot(side), child.map_or(0, |child| child.0))?;
+        driver_mem::write_u64(self.slot(side), child.map_or(0, |child| child.0))?;
         child.map_or(Ok(()), |child| child.set_parent(self))
     }
 
     /// Which child of `parent` it is.
     pub fn side_of(self, parent: Self) -> Result<Side, Fault> {
-        let left = guest::read_u64(parent.slot(Side::Left))? == self.0;
+        let left = driver_mem::read_u64(parent.slot(Side::Left))? == self.0;
         Ok(if left { Side::Left } else { Side::Right })
     }
 
@@ -131,9 +128,9 @@ impl Search {
     fn store(self, node_or_parent: u64, result: u64) -> Result<(), Fault> {
         let (number, node) = self.to_driver();
         if let Some(node) = node {
-            guest::write_u64(node_or_parent, node.0)?;
+            driver_mem::write_u64(node_or_parent, node.0)?;
         }
-        guest::write_u32(result, number)
+        driver_mem::write_u32(result, number)
     }
 }
 
@@ -158,7 +155,7 @@ struct Table<'a> {
 
 impl Table<'_> {
     fn routine(&self, number: u64) -> Result<u64, Fault> {
-        guest::read_u64(self.va.wrapping_add(self.layout.routines + 8 * number))
+        driver_mem::read_u64(self.va.wrapping_add(self.layout.routines + 8 * number))
     }
 
     /// The element behind a node's links.
@@ -168,11 +165,11 @@ impl Table<'_> {
 
     /// Number of elements.
     fn count(&self) -> Result<u32, Fault> {
-        guest::read_u32(self.va.wrapping_add(self.layout.count))
+        driver_mem::read_u32(self.va.wrapping_add(self.layout.count))
     }
 
     fn set_count(&self, count: u32) -> Result<(), Fault> {
-        guest::write_u32(self.va.wrapping_add(self.layout.count), count)
+        driver_mem::write_u32(self.va.wrapping_add(self.layout.count), count)
     }
 
     /// Searches below `root`.
@@ -207,7 +204,7 @@ impl Table<'_> {
         if node == 0 {
             return Ok(None);
         }
-        guest::fill(node, 0, header)?;
+        driver_mem::fill(node, 0, header)?;
         Ok(Some(Node(node)))
     }
 
@@ -223,5 +220,5 @@ fn tell_new(to: u64, new: bool) -> Result<(), Fault> {
     if to == 0 {
         return Ok(());
     }
-    guest::write_u8(to, new.into())
+    driver_mem::write_u8(to, new.into())
 }

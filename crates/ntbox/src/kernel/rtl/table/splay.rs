@@ -2,9 +2,10 @@
 //! a root is the root itself.
 
 use super::{Node, Side};
-use crate::kernel::call::exports;
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::guest::{self, Fault};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::exports;
+use crate::host::gate::irql::DISPATCH_LEVEL;
 
 /// Whether a node is its own parent.
 fn is_root(node: Node) -> Result<bool, Fault> {
@@ -137,13 +138,13 @@ exports! {
 
     /// `RtlDeleteNoSplay`: changes the root only if it has to.
     fn RtlDeleteNoSplay(node: u64, root: u64) -> () [max DISPATCH_LEVEL] {
-        let is_root = guest::read_u64(root)? == node;
+        let is_root = driver_mem::read_u64(root)? == node;
         // The predecessor takes the place of a root with two children.
         let heir = below(Node(node), Side::Left)?;
         let two = heir.is_some() && Node(node).child(Side::Right)?.is_some();
         let left = unlink(Node(node))?;
         if is_root {
-            guest::write_u64(root, address(if two { heir } else { left }))?;
+            driver_mem::write_u64(root, address(if two { heir } else { left }))?;
         }
         Ok(())
     }

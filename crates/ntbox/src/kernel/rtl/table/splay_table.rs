@@ -1,12 +1,13 @@
 //! Generic tables over splay trees (`RTL_GENERIC_TABLE`), which also know the
 //! order in which elements came.
 
-use super::splay::{self, address};
-use super::{Layout, Node, Search, Side, Table, tell_new};
-use crate::kernel::call::irql::DISPATCH_LEVEL;
-use crate::kernel::call::{Stop, exports};
-use crate::kernel::guest::{self, Fault};
-use crate::kernel::ob::Caller;
+use super::splay::address;
+use super::{Layout, Node, Search, Side, Table, splay, tell_new};
+use crate::host::driver_mem;
+use crate::host::driver_mem::Fault;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::kernel::base::call_context::Caller;
 
 /// Offsets in an `RTL_GENERIC_TABLE`.
 mod offset {
@@ -36,12 +37,12 @@ impl<'a> Table<'a> {
     }
 
     fn root(&self) -> Result<Option<Node>, Fault> {
-        let root = guest::read_u64(self.va.wrapping_add(offset::ROOT))?;
+        let root = driver_mem::read_u64(self.va.wrapping_add(offset::ROOT))?;
         Ok((root != 0).then_some(Node(root)))
     }
 
     fn set_root(&self, root: Option<Node>) -> Result<(), Fault> {
-        guest::write_u64(self.va.wrapping_add(offset::ROOT), address(root))
+        driver_mem::write_u64(self.va.wrapping_add(offset::ROOT), address(root))
     }
 
     fn order(&self) -> u64 {
@@ -50,8 +51,8 @@ impl<'a> Table<'a> {
 
     /// Forgets which element was last asked for by its number.
     fn forget_position(&self) -> Result<(), Fault> {
-        guest::write_u32(self.va.wrapping_add(offset::WHICH_ORDERED), 0)?;
-        guest::write_u64(self.va.wrapping_add(offset::ORDERED_POINTER), self.order())
+        driver_mem::write_u32(self.va.wrapping_add(offset::WHICH_ORDERED), 0)?;
+        driver_mem::write_u64(self.va.wrapping_add(offset::ORDERED_POINTER), self.order())
     }
 
     /// Brings a node to the root; its element.
@@ -80,7 +81,7 @@ impl<'a> Table<'a> {
             Some(parent) => parent.adopt(side, Some(node))?,
             None => node.set_parent(node)?,
         }
-        guest::copy(self.element(node), buffer, length.into())?;
+        driver_mem::copy(self.element(node), buffer, length.into())?;
         tell_new(new, true)?;
         Ok(self.bring_up(node)?)
     }
@@ -93,8 +94,8 @@ impl<'a> Table<'a> {
         }
         // From the nearest of: the one asked for last, the first, the last. Their
         // numbers count from 1; the head of the list is 0.
-        let which = guest::read_u32(self.va.wrapping_add(offset::WHICH_ORDERED))?;
-        let pointer = guest::read_u64(self.va.wrapping_add(offset::ORDERED_POINTER))?;
+        let which = driver_mem::read_u32(self.va.wrapping_add(offset::WHICH_ORDERED))?;
+        let pointer = driver_mem::read_u64(self.va.wrapping_add(offset::ORDERED_POINTER))?;
         let wanted = index + 1;
         let starts = [
             (which, pointer),
@@ -107,30 +108,30 @@ impl<'a> Table<'a> {
             .unwrap_or((0, self.order()));
         while at != wanted {
             let forward = at < wanted;
-            entry = guest::read_u64(entry.wrapping_add(if forward { 0 } else { 8 }))?;
+            entry = driver_mem::read_u64(entry.wrapping_add(if forward { 0 } else { 8 }))?;
             at = if forward { at + 1 } else { at - 1 };
         }
-        guest::write_u32(self.va.wrapping_add(offset::WHICH_ORDERED), wanted)?;
-        guest::write_u64(self.va.wrapping_add(offset::ORDERED_POINTER), entry)?;
+        driver_mem::write_u32(self.va.wrapping_add(offset::WHICH_ORDERED), wanted)?;
+        driver_mem::write_u64(self.va.wrapping_add(offset::ORDERED_POINTER), entry)?;
         Ok(self.element(Node(entry.wrapping_sub(LIST_ENTRY))))
     }
 }
 
 /// Adds an entry at the tail of a list.
 fn append(head: u64, entry: u64) -> Result<(), Fault> {
-    let last = guest::read_u64(head.wrapping_add(8))?;
-    guest::write_u64(entry, head)?;
-    guest::write_u64(entry.wrapping_add(8), last)?;
-    guest::write_u64(last, entry)?;
-    guest::write_u64(head.wrapping_add(8), entry)
+    let last = driver_mem::read_u64(head.wrapping_add(8))?;
+    driver_mem::write_u64(entry, head)?;
+    driver_mem::write_u64(entry.wrapping_add(8), last)?;
+    driver_mem::write_u64(last, entry)?;
+    driver_mem::write_u64(head.wrapping_add(8), entry)
 }
 
 /// Takes an entry out of its list.
 fn remove(entry: u64) -> Result<(), Fault> {
-    let next = guest::read_u64(entry)?;
-    let previous = guest::read_u64(entry.wrapping_add(8))?;
-    guest::write_u64(previous, next)?;
-    guest::write_u64(next.wrapping_add(8), previous)
+    let next = driver_mem::read_u64(entry)?;
+    let previous = driver_mem::read_u64(entry.wrapping_add(8))?;
+    driver_mem::write_u64(previous, next)?;
+    driver_mem::write_u64(next.wrapping_add(8), previous)
 }
 
 exports! {
@@ -141,7 +142,7 @@ exports! {
         // that position and of elements.
         let fields = [0, order, order, order, 0, compare, allocate, free, context];
         for (n, field) in (0..).zip(fields) {
-            guest::write_u64(table.wrapping_add(8 * n), field)?;
+            driver_mem::write_u64(table.wrapping_add(8 * n), field)?;
         }
         Ok(())
     }
@@ -207,12 +208,12 @@ exports! {
     fn RtlEnumerateGenericTableWithoutSplaying<call>(table: u64, key: u64) -> u64 [max DISPATCH_LEVEL] {
         let table = Table::splay(table, Caller::of(call));
         let Some(root) = table.root()? else { return Ok(0) };
-        let node = match guest::read_u64(key)? {
+        let node = match driver_mem::read_u64(key)? {
             0 => Some(root.outermost(Side::Left)?),
             last => splay::next(Node(last), Side::Right)?,
         };
         let Some(node) = node else { return Ok(0) };
-        guest::write_u64(key, node.0)?;
+        driver_mem::write_u64(key, node.0)?;
         Ok(table.element(node))
     }
 

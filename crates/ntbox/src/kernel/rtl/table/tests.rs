@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::avl_table::*;
 use super::splay::{
     RtlDelete, RtlDeleteNoSplay, RtlRealPredecessor, RtlRealSuccessor, RtlSplay,
     RtlSubtreePredecessor, RtlSubtreeSuccessor,
 };
+use super::splay_table::*;
 use super::*;
-use super::{avl_table::*, splay_table::*};
-use crate::kernel::call::{Call, Return};
-use crate::kernel::testing::{address, address_mut, value};
+use crate::host::driver_mem;
+use crate::host::gate::{Call, Return};
+use crate::kernel::test_support::{address, address_mut, value};
 
 type Handler = fn(&mut Call<'_>) -> Return;
 
@@ -22,7 +24,7 @@ static NO_MEMORY: AtomicU32 = AtomicU32::new(0);
 type Element = [u32; 2];
 
 extern "win64" fn compare(_: u64, first: u64, second: u64) -> u32 {
-    let (first, second) = (guest::read_u32(first), guest::read_u32(second));
+    let (first, second) = (driver_mem::read_u32(first), driver_mem::read_u32(second));
     match first.expect("ours").cmp(&second.expect("ours")) {
         std::cmp::Ordering::Less => LESS,
         std::cmp::Ordering::Greater => GREATER,
@@ -41,8 +43,8 @@ extern "win64" fn allocate(_: u64, size: u32) -> u64 {
 }
 
 extern "win64" fn free(_: u64, block: u64) {
-    let words = guest::read_u64(block - 8).expect("ours");
-    guest::fill(block, 0xdd, (words - 1) * 8).expect("ours");
+    let words = driver_mem::read_u64(block - 8).expect("ours");
+    driver_mem::fill(block, 0xdd, (words - 1) * 8).expect("ours");
 }
 
 /// The functions of a kind of table.
@@ -103,7 +105,7 @@ fn table(kind: &Kind) -> Vec<u64> {
 
 fn read(element: u64) -> Option<Element> {
     (element != 0).then(|| {
-        let word = |at| guest::read_u32(element + at).expect("an element");
+        let word = |at| driver_mem::read_u32(element + at).expect("an element");
         [word(0), word(4)]
     })
 }
@@ -127,7 +129,9 @@ fn height(node: Option<Node>, parent: Node) -> i32 {
     assert_eq!(node.parent(), Ok(parent));
     let left = height(node.child(Side::Left).expect("ours"), node);
     let right = height(node.child(Side::Right).expect("ours"), node);
-    let balance = guest::read_u8(node.0 + 24).expect("ours").cast_signed();
+    let balance = driver_mem::read_u8(node.0 + 24)
+        .expect("ours")
+        .cast_signed();
     assert_eq!(right - left, i32::from(balance));
     assert!((-1..=1).contains(&balance));
     left.max(right) + 1
@@ -165,7 +169,7 @@ fn tables_are_maps_in_order() {
             assert_eq!(value(kind.count, &[at]), model.len() as u64);
             if number == 1 {
                 let top = Node(at).child(Side::Right).expect("ours");
-                let depth = guest::read_u32(at + 48).expect("ours");
+                let depth = driver_mem::read_u32(at + 48).expect("ours");
                 assert_eq!(height(top, Node(at)), depth.cast_signed());
             }
         }
@@ -314,7 +318,11 @@ fn splay_links_are_a_tree() {
     assert_eq!(value(RtlRealPredecessor, &[node[0]]), 0);
     let mut root = node[0];
     value(RtlDeleteNoSplay, &[node[0], address_mut(&mut root)]);
-    assert_eq!(guest::read_u64(root), Ok(root), "a root is its own parent");
+    assert_eq!(
+        driver_mem::read_u64(root),
+        Ok(root),
+        "a root is its own parent"
+    );
     value(RtlDeleteNoSplay, &[node[3], address_mut(&mut root)]);
     assert_eq!(
         forward(node[1]),
@@ -323,7 +331,11 @@ fn splay_links_are_a_tree() {
     let mut left = vec![node[1], node[2], node[4], node[5], node[6]];
     for gone in [4, 1, 6, 2] {
         let root = value(RtlDelete, &[node[gone]]);
-        assert_eq!(guest::read_u64(root), Ok(root), "a root is its own parent");
+        assert_eq!(
+            driver_mem::read_u64(root),
+            Ok(root),
+            "a root is its own parent"
+        );
         left.retain(|entry| *entry != node[gone]);
         assert_eq!(forward(left[0]), left);
     }

@@ -1,5 +1,6 @@
 use super::*;
-use crate::kernel::testing::{
+use crate::host::driver_mem;
+use crate::kernel::test_support::{
     CALLER, Counted, NOWHERE, address, address_mut, call as raw, fault, status, value, wide,
 };
 
@@ -12,7 +13,7 @@ fn with<T>(text: &str, with: impl FnOnce(u64) -> T) -> T {
 
 /// Calls an export on two strings and a flag.
 fn on_two(
-    handler: fn(&mut Call<'_>) -> crate::kernel::call::Return,
+    handler: fn(&mut Call<'_>) -> crate::host::gate::Return,
     one: &str,
     two: &str,
     flag: u64,
@@ -73,8 +74,8 @@ fn copies_take_what_fits() {
         value(RtlCopyUnicodeString, &[address(&string), from])
     });
     assert_eq!((string.text(), string.maximum_length), ("ab".into(), 8));
-    assert_eq!(guest::read_u16(string.buffer + 4), Ok(0));
-    assert_eq!(guest::read_u16(string.buffer + 6), Ok(0x2e));
+    assert_eq!(driver_mem::read_u16(string.buffer + 4), Ok(0));
+    assert_eq!(driver_mem::read_u16(string.buffer + 6), Ok(0x2e));
     with("abcdef", |from| {
         value(RtlCopyUnicodeString, &[address(&string), from])
     });
@@ -94,7 +95,7 @@ fn appending_is_all_or_nothing() {
         })
     };
     assert_eq!(append("ab"), STATUS_SUCCESS);
-    assert_eq!(guest::read_u16(string.buffer + 4), Ok(0));
+    assert_eq!(driver_mem::read_u16(string.buffer + 4), Ok(0));
     assert_eq!(append("cdef"), STATUS_BUFFER_TOO_SMALL);
     assert_eq!(string.text(), "ab");
     assert_eq!(append("cde"), STATUS_SUCCESS);
@@ -331,7 +332,7 @@ fn creating_copies_text_and_nul() {
         (string.text(), string.length, string.maximum_length),
         ("żółw".into(), 8, 10)
     );
-    assert_eq!(guest::read_u16(string.buffer + 8), Ok(0));
+    assert_eq!(driver_mem::read_u16(string.buffer + 8), Ok(0));
     value(RtlFreeUnicodeString, &[to]);
     let long = wide(&"x".repeat(0x7fff));
     assert_eq!(

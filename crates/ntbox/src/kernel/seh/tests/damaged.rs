@@ -1,8 +1,8 @@
 //! Damaged unwind data: an error, whatever it is, and never a crash or a loop.
 
-use super::super::memory::Damage;
-use super::super::unwind_info::{EHANDLER, UHANDLER};
 use super::machine::{BASE, Machine, STACK, bytes, code, registers};
+use crate::kernel::seh::reader::Damage;
+use crate::kernel::seh::unwind_info::{EHANDLER, UHANDLER};
 
 #[test]
 fn unknown_versions_and_operations_are_named() {

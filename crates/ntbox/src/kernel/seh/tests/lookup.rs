@@ -1,8 +1,8 @@
 //! Which function an address belongs to.
 
-use super::super::function_table::lookup;
-use super::super::memory::Damage;
 use super::machine::{BASE, Machine, bytes};
+use crate::kernel::seh::function_table::lookup;
+use crate::kernel::seh::reader::Damage;
 
 fn three() -> Machine {
     let mut machine = Machine::new();

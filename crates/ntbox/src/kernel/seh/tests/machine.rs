@@ -1,11 +1,12 @@
 //! Memory, an image and a stack made by hand.
 
-use super::super::context::{Context, RSP};
-use super::super::epilogue::Place;
-use super::super::function_table::{self, FunctionEntry};
-use super::super::memory::{Damage, Image, Memory};
-use super::super::unwind::{self, Saved, Unwound};
-use crate::kernel::guest::Fault;
+use crate::host::context::{Context, RSP};
+use crate::host::driver_mem::Fault;
+use crate::kernel::seh::epilogue::Place;
+use crate::kernel::seh::function_table::FunctionEntry;
+use crate::kernel::seh::reader::{Damage, Image, Memory};
+use crate::kernel::seh::unwind::{Saved, Unwound};
+use crate::kernel::seh::{function_table, unwind};
 
 /// Where the image lies.
 pub const BASE: u64 = 0x1_0000;

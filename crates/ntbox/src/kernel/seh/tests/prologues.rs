@@ -1,10 +1,10 @@
 //! Each operation of a prologue undone, from the function's body and from
 //! within the prologue.
 
-use super::super::context::RSP;
-use super::super::unwind::Saved;
-use super::super::unwind_info::{EHANDLER, Handler, UHANDLER};
 use super::machine::{BASE, Machine, STACK, bytes, code, registers, word_at};
+use crate::host::context::RSP;
+use crate::kernel::seh::unwind::Saved;
+use crate::kernel::seh::unwind_info::{EHANDLER, Handler, UHANDLER};
 
 /// Version 1 without flags; prologue size, number of codes, frame register.
 fn head(prologue: u8, count: u8, frame: u8) -> [u8; 4] {

@@ -1,0 +1,163 @@
+//! What goes between the caller's process and the kernel's: requests one way,
+//! events the other, each a length and a postcard message, over a socket pair.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{FromRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::config::Config;
+use super::report::{BugCheck, CallCount, FaultPoint, ImageInfo, LogLine, Violation};
+use super::request::{Account, Operation, Process, Progress, Reply, Ticket};
+use crate::host::kernel_cell::Exclusive;
+
+/// Descriptor at which the kernel process finds its end.
+pub const KERNEL_END: RawFd = 0;
+/// Longest message.
+const MAX_MESSAGE: u32 = 256 << 20;
+
+/// What the caller asks for.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Set up and load the image.
+    Boot(Box<Config>),
+    /// Call DriverEntry.
+    Start,
+    /// Make a user process of that name for that account.
+    Process(String, Account),
+    /// Begin a request.
+    Begin(Process, Operation),
+    /// Begin several, one after the other.
+    Batch(Process, Vec<Operation>),
+    /// Wait for the end of a request, at most so long, in units of 100 ns.
+    Wait(Ticket, Option<u64>),
+    /// Cancel a request.
+    Cancel(Ticket),
+    /// End a process.
+    Exit(Process),
+    /// Tell the devices that asked for it that the system shuts down.
+    Shutdown,
+    /// Call DriverUnload if the driver is started, check what is left, end.
+    Finish,
+}
+
+impl Request {
+    /// What it is, for a person: the end of `it happened in`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Boot(_) => "the boot".to_owned(),
+            Self::Start => "DriverEntry".to_owned(),
+            Self::Process(name, _) => format!("the creation of the process {name}"),
+            Self::Begin(_, operation) => format!("the request {}", operation.describe()),
+            Self::Batch(_, operations) => match operations.as_slice() {
+                [one, ..] => format!(
+                    "a batch of {} requests, the first {}",
+                    operations.len(),
+                    one.describe()
+                ),
+                [] => "a batch of no requests".to_owned(),
+            },
+            Self::Wait(..) => "a wait for the end of a request".to_owned(),
+            Self::Cancel(_) => "the cancellation of a request".to_owned(),
+            Self::Exit(_) => "the end of a process".to_owned(),
+            Self::Shutdown => "the shutdown".to_owned(),
+            Self::Finish => "DriverUnload".to_owned(),
+        }
+    }
+}
+
+/// What the kernel says.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// The image is loaded.
+    Booted(ImageInfo),
+    /// The image or the configuration cannot be used, and why.
+    Refused(String),
+    /// The host does not have what a machine needs, and what would help.
+    Unable(String),
+    /// A line of debug output.
+    Log(LogLine),
+    /// The driver broke a rule.
+    Violation(Violation),
+    /// What a reader should know of the run.
+    Note(String),
+    /// A call that could be made to fail, with a call stack that is new.
+    FaultPoint(FaultPoint),
+    /// The kernel stopped; nothing more comes.
+    BugCheck(Box<BugCheck>),
+    /// DriverEntry returned this status.
+    Entered(u32),
+    /// A process was made; `None` without memory.
+    Made(Option<Process>),
+    /// How far a request got.
+    Progress(Progress),
+    /// How far several got.
+    Batch(Vec<Progress>),
+    /// How a request ended; `None` if there is none of that number.
+    Ended(Option<Reply>),
+    /// Whether something was cancelled or ended.
+    Did(bool),
+    /// DriverUnload returned.
+    Unloaded,
+    /// The end of a run.
+    Finished(Vec<CallCount>),
+}
+
+/// Writes a message.
+pub fn write<T: Serialize>(stream: &mut impl Write, message: &T) -> io::Result<()> {
+    let mut bytes = vec![0; 4];
+    bytes = postcard::to_extend(message, bytes).map_err(io::Error::other)?;
+    let length = u32::try_from(bytes.len() - 4).map_err(io::Error::other)?;
+    bytes[..4].copy_from_slice(&length.to_le_bytes());
+    stream.write_all(&bytes)
+}
+
+/// Reads a message; `None` at the end of the stream.
+pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    match stream.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let length = u32::from_le_bytes(length);
+    if length > MAX_MESSAGE {
+        return Err(io::Error::other(format!("a message of {length} bytes")));
+    }
+    let mut bytes = vec![0; length as usize];
+    stream.read_exact(&mut bytes)?;
+    postcard::from_bytes(&bytes)
+        .map(Some)
+        .map_err(io::Error::other)
+}
+
+static STREAM: Exclusive<Option<UnixStream>> = Exclusive::new(None);
+
+/// Opens this process's end.
+///
+/// # Safety
+/// Descriptor [`KERNEL_END`] is a socket that nothing else in this process uses.
+pub unsafe fn open() -> UnixStream {
+    // SAFETY: the caller hands the descriptor over.
+    unsafe { UnixStream::from_raw_fd(KERNEL_END) }
+}
+
+/// From now on events are sent to the other end of `stream`.
+pub fn send_to(stream: &UnixStream) -> io::Result<()> {
+    *STREAM.lock() = Some(stream.try_clone()?);
+    Ok(())
+}
+
+/// Sends an event to the caller. If the caller is gone there is nobody to run
+/// for: the kernel process ends.
+pub fn send(event: &Event) {
+    #[cfg(test)]
+    crate::kernel::test_support::record(event);
+    let mut guard = STREAM.lock();
+    if let Some(stream) = guard.as_mut()
+        && write(stream, event).is_err()
+    {
+        std::process::exit(0);
+    }
+}

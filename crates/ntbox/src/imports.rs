@@ -1,0 +1,251 @@
+//! What a driver wants from the kernel, and what this kernel has: known without
+//! running anything.
+
+use std::path::Path;
+
+use ntbox_api::OsVersion;
+
+use super::{Error, kernel_process};
+use crate::api::host_file;
+use crate::kernel::base::known_modules;
+use crate::kernel::exports::{data_exports, missing, partial, since};
+use crate::kernel::{exports, loader};
+
+/// The highest IRQL.
+const HIGH_LEVEL: u8 = 15;
+
+/// Something that a driver imports.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Import {
+    /// Module that it is imported from, as the image spells it.
+    pub module: String,
+    /// Its name, or `#` and its number.
+    pub name: String,
+    /// Whether this kernel provides it. What it does not is an error only when
+    /// the driver calls it.
+    pub provided: bool,
+    /// The version of Windows that it came with, if drivers are built for older ones.
+    pub since: Option<OsVersion>,
+    /// Why this kernel does not, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+}
+
+/// Something that Windows provides and this kernel does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct MissingExport {
+    /// Name that drivers import.
+    pub name: &'static str,
+    /// Why it is missing.
+    pub reason: &'static str,
+}
+
+/// Something that this kernel provides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Export {
+    /// Name that drivers import.
+    pub name: &'static str,
+    /// Function or variable.
+    #[serde(flatten)]
+    pub kind: ExportKind,
+    /// The source file that it is in, from the root of this project.
+    pub source: &'static str,
+    /// The version of Windows that it came with, if drivers are built for older ones.
+    pub since: Option<OsVersion>,
+    /// What of its reference this kernel leaves out, if it leaves out something.
+    pub partial: Option<&'static str>,
+}
+
+/// What an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum ExportKind {
+    /// A function.
+    Function {
+        /// Highest IRQL at which it may be called.
+        max_irql: u8,
+        /// Whether a [`Fault`](crate::Fault) can make it fail.
+        can_fail: bool,
+    },
+    /// A variable.
+    Variable,
+}
+
+/// What the driver in a file imports, in the order of its import table. What came after
+/// a version of Windows is not provided.
+///
+/// # Errors
+/// The file cannot be read or is no driver image.
+pub fn imports_on(image: &Path, version: OsVersion) -> Result<Vec<Import>, Error> {
+    kernel_process::check_file(image)?;
+    let file = host_file::read(image, host_file::LIMIT).map_err(|source| Error::Read {
+        path: image.to_owned(),
+        source,
+    })?;
+    let list = loader::imports(&file).map_err(|reason| Error::Image {
+        path: image.to_owned(),
+        reason,
+    })?;
+    let known = exports();
+    let is_exported = |name: &str| {
+        known
+            .binary_search_by(|export| export.name.cmp(name))
+            .is_ok()
+    };
+    Ok(list
+        .into_iter()
+        .map(|import| {
+            let of_kernel = loader::is_kernel(&import.module);
+            let since = since::of(&import.name).filter(|_| of_kernel);
+            let came_later = since.is_some_and(|since| since > version);
+            let provided = of_kernel && !came_later && is_exported(&import.name);
+            let is_missing = of_kernel && !provided;
+            Import {
+                provided,
+                since,
+                reason: is_missing.then(|| missing::reason(&import.name)).flatten(),
+                module: import.module,
+                name: import.name,
+            }
+        })
+        .collect())
+}
+
+/// What the driver in a file imports, in the order of its import table.
+///
+/// # Errors
+/// The file cannot be read or is no driver image.
+pub fn imports(image: &Path) -> Result<Vec<Import>, Error> {
+    imports_on(image, OsVersion::default())
+}
+
+/// What a module that this kernel does not have is, in a sentence, if it is one of
+/// those that drivers often need, such as a framework.
+#[must_use]
+pub fn describe_module(module: &str) -> Option<String> {
+    known_modules::describe(module)
+}
+
+/// What this kernel provides, by name.
+#[must_use]
+pub fn exports() -> Vec<Export> {
+    let entry = |name, kind, source| Export {
+        name,
+        kind,
+        source,
+        since: since::of(name),
+        partial: partial::of(name),
+    };
+    let functions = exports::functions().map(|export| {
+        let kind = ExportKind::Function {
+            max_irql: export.max_irql,
+            can_fail: export.failure.is_some(),
+        };
+        entry(export.name, kind, export.source)
+    });
+    // They only touch their caller's registers and stack: any IRQL will do.
+    let native = ExportKind::Function {
+        max_irql: HIGH_LEVEL,
+        can_fail: false,
+    };
+    let native =
+        exports::native_functions().map(|function| entry(function.name, native, function.source));
+    let variables =
+        data_exports::names().map(|name| entry(name, ExportKind::Variable, data_exports::SOURCE));
+    let mut list: Vec<_> = functions.chain(native).chain(variables).collect();
+    list.sort_unstable();
+    list
+}
+
+/// What Windows provides by its import libraries and headers and this kernel does not,
+/// by name, each with the reason.
+#[must_use]
+pub fn missing_exports() -> Vec<MissingExport> {
+    let mut list: Vec<_> = missing::names()
+        .map(|(name, reason)| MissingExport { name, reason })
+        .collect();
+    list.sort_unstable();
+    list
+}
+
+/// Why no call of an export can be made to fail, if so.
+pub fn cannot_fail(name: &str) -> Option<String> {
+    let list = exports();
+    let Ok(at) = list.binary_search_by(|export| export.name.cmp(name)) else {
+        return Some(format!(
+            "`{name}` is no export of this kernel, so no call of it can fail; `ntbox exports` lists them"
+        ));
+    };
+    match list[at].kind {
+        ExportKind::Function { can_fail: true, .. } => None,
+        ExportKind::Function { .. } => Some(format!("`{name}` cannot fail, by its reference")),
+        ExportKind::Variable => Some(format!("`{name}` is a variable, which nobody calls")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exports_have_distinct_names() {
+        let list = exports();
+        let same: Vec<_> = list
+            .windows(2)
+            .filter(|pair| pair[0].name == pair[1].name)
+            .collect();
+        assert!(same.is_empty(), "{same:?}");
+        assert!(list.iter().any(|export| export.name == "IoAllocateMdl"));
+    }
+
+    #[test]
+    fn missing_exports_are_not_provided() {
+        let list = exports();
+        let both: Vec<_> = missing_exports()
+            .into_iter()
+            .filter(|missing| list.iter().any(|export| export.name == missing.name))
+            .map(|missing| missing.name)
+            .collect();
+        assert!(
+            both.is_empty(),
+            "built, so no longer to be listed in kernel/missing.txt: {both:?}"
+        );
+    }
+
+    #[test]
+    fn each_has_its_source() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for export in exports() {
+            let file = std::fs::read_to_string(root.join(export.source)).expect(export.source);
+            // A variable may be named by its type.
+            let named = file.contains(export.name) || export.kind == ExportKind::Variable;
+            assert!(named, "{} is not in {}", export.name, export.source);
+        }
+    }
+
+    #[test]
+    fn what_is_partial_exists() {
+        let list = exports();
+        for (name, note) in partial::NOTES {
+            assert!(
+                list.iter().any(|export| export.name == *name),
+                "{name} is no export"
+            );
+            assert!(!note.is_empty(), "{name}");
+        }
+        assert!(partial::NOTES.is_sorted_by(|one, other| one.0 < other.0));
+    }
+
+    #[test]
+    fn only_what_can_fail_is_made_to() {
+        assert_eq!(cannot_fail("IoAllocateMdl"), None);
+        for (name, part) in [
+            ("NoSuchFunction", "no export"),
+            ("IoFreeMdl", "cannot fail"),
+            ("MmSystemRangeStart", "variable"),
+        ] {
+            let why = cannot_fail(name).expect(name);
+            assert!(why.contains(part), "{name}: {why}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The version of Windows that this kernel claims to be.
+
+use crate::OsVersion;
+use crate::host::kernel_cell::Exclusive;
+
+static VERSION: Exclusive<OsVersion> = Exclusive::new(OsVersion {
+    major: 10,
+    minor: 0,
+    build: 19045,
+});
+
+/// Sets it, before the driver runs.
+pub fn set(version: OsVersion) {
+    *VERSION.lock() = version;
+}
+
+/// What it is.
+pub fn get() -> OsVersion {
+    *VERSION.lock()
+}
+
+/// Whether handles have references ready, which the count of an object's pointers
+/// shows: Windows 8 and later.
+pub fn has_ready_references() -> bool {
+    has_no_execute()
+}
+
+/// Whether it has pool and mappings that cannot be executed: Windows 8 and later.
+pub fn has_no_execute() -> bool {
+    let version = get();
+    (version.major, version.minor) >= (6, 2)
+}

@@ -1,0 +1,58 @@
+//! Numbers that are given out once until the system is started again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::host::driver_mem;
+use crate::host::gate::exports;
+use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::kernel::base::error::Refusal;
+use crate::kernel::base::processor_mode::Mode;
+
+/// The first number: those below are the system's own, such as `SYSTEM_LUID`.
+const FIRST: u64 = 1001;
+
+static NEXT: AtomicU64 = AtomicU64::new(FIRST);
+
+/// The next number.
+pub fn next() -> u64 {
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+exports! {
+    /// `ZwAllocateLocallyUniqueId`.
+    fn ZwAllocateLocallyUniqueId(luid: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        driver_mem::write_u64(luid, next())?;
+        Ok(nt_status::STATUS_SUCCESS)
+    }
+
+    /// `NtAllocateLocallyUniqueId`.
+    fn NtAllocateLocallyUniqueId(luid: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+        let mode = Mode::previous();
+        let allocate = || -> Result<(), Refusal> {
+            mode.probe(luid, 8, 4)?;
+            Ok(driver_mem::write_u64(luid, next())?)
+        };
+        mode.status(allocate())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FIRST, NtAllocateLocallyUniqueId, ZwAllocateLocallyUniqueId};
+    use crate::kernel::test_support::{NOWHERE, address_mut, fault, status};
+
+    #[test]
+    fn no_number_is_given_out_twice() {
+        let mut luids = [0_u64; 2];
+        for luid in &mut luids {
+            let at = address_mut(luid);
+            assert_eq!(status(ZwAllocateLocallyUniqueId, &[at]), 0);
+        }
+        assert!(luids[0] >= FIRST && luids[1] > luids[0]);
+        assert_eq!(fault(ZwAllocateLocallyUniqueId, &[NOWHERE]), NOWHERE);
+        let mut other = 0_u64;
+        let at = address_mut(&mut other);
+        assert_eq!(status(NtAllocateLocallyUniqueId, &[at]), 0);
+        assert!(other > luids[1]);
+    }
+}

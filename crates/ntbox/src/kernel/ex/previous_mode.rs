@@ -1,0 +1,12 @@
+//! Where the current thread's request came from.
+
+use crate::host::gate::exports;
+use crate::host::gate::irql::DISPATCH_LEVEL;
+use crate::kernel::ke::thread_table;
+
+exports! {
+    /// `ExGetPreviousMode`: 0 kernel, 1 user.
+    fn ExGetPreviousMode() -> u8 [max DISPATCH_LEVEL] {
+        Ok(u8::from(thread_table::current().is_some_and(|thread| thread.user_mode)))
+    }
+}

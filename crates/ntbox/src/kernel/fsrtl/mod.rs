@@ -1,0 +1,39 @@
+//! (new folder)
+
+pub mod cancellable_wait;
+pub mod contexts;
+pub mod ecp;
+pub mod extent_map;
+pub mod file_lock;
+pub mod file_lock_exports;
+pub mod filter_callbacks;
+pub mod lock;
+pub mod mcb;
+pub mod misc;
+pub mod name_in_expression;
+pub mod name_rules;
+pub mod notify;
+pub mod notify_exports;
+pub mod reparse;
+pub mod section_pointers;
+pub mod tunnel;
+
+use crate::host::gate::Export;
+/// The exports of this component.
+pub const TABLES: &[&[Export]] = &[
+    cancellable_wait::EXPORTS,
+    contexts::EXPORTS,
+    ecp::EXPORTS,
+    file_lock_exports::EXPORTS,
+    filter_callbacks::EXPORTS,
+    lock::EXPORTS,
+    mcb::EXPORTS,
+    mcb::small::EXPORTS,
+    misc::EXPORTS,
+    name_in_expression::EXPORTS,
+    name_rules::EXPORTS,
+    notify_exports::EXPORTS,
+    reparse::EXPORTS,
+    section_pointers::EXPORTS,
+    tunnel::EXPORTS,
+];

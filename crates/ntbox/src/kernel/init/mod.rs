@@ -1,0 +1,288 @@
+//! The life of the kernel process: it begins before `main` of whatever program
+//! links this crate, obeys the requests of its caller, and ends.
+//!
+//! The caller executes its own program again with a variable in the environment;
+//! an initialiser that runs before `main` sees it and never returns. So a test
+//! needs no second program that would have to be found.
+
+pub mod driver;
+pub mod system_devices;
+
+use crate::api::host_file;
+use crate::host::gate::Export;
+use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
+
+use super::base::log;
+use super::ke::{processor, sched, thread_table};
+use super::loader::Image;
+use super::ramfs::FileOnVolume;
+use super::trap::host_signals;
+use super::verifier::stack_trace_db;
+use super::{exports, loader, mm, ramfs, um};
+use crate::api::config::{Config, MAXIMUM_PROCESSORS, Time};
+use crate::api::ipc;
+use crate::api::ipc::{Event, Request};
+use crate::api::report::ImageInfo;
+use crate::host;
+use crate::host::kernel_address_space::{Protection, Use};
+use crate::host::memory_map::{PAGE_SIZE, PCRS, STACKS};
+use crate::host::{cpu, kernel_cell, last_call};
+
+/// Set in the environment of a kernel process.
+pub const VARIABLE: &str = "NTBOX_KERNEL_PROCESS";
+
+/// Runs before `main`.
+extern "C" fn initializer() {
+    if std::env::var_os(VARIABLE).is_some_and(|value| value == "1") {
+        run();
+    }
+}
+
+/// The entry in the list of initialisers. [`link`] keeps it in the program.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static INITIALIZER: extern "C" fn() = initializer;
+
+/// Makes the linker keep this module, and with it the initialiser.
+pub fn link() {
+    std::hint::black_box(&INITIALIZER);
+}
+
+/// Ends the process without running anything else.
+pub fn end_process() -> ! {
+    // SAFETY: ends the process at once; nothing is left to be cleaned up.
+    unsafe { libc::_exit(0) }
+}
+
+/// Ends the process because this program failed. Why is for the caller to tell, or,
+/// where there is none yet, for whoever reads standard error.
+pub fn abandon(why: impl fmt::Display) -> ! {
+    if !last_call::gives_up(&why) {
+        let _ = writeln!(std::io::stderr(), "{why}");
+    }
+    // SAFETY: ends the process at once; what it leaves is for its caller to read.
+    unsafe { libc::_exit(70) }
+}
+
+fn run() -> ! {
+    kernel_cell::claim();
+    std::panic::set_hook(Box::new(|info| {
+        abandon(format_args!("ntbox itself failed: {info}"))
+    }));
+    // The terminal's interrupt is for the caller, who ends this process.
+    // SAFETY: sets a disposition; nothing else of this process depends on it.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    // A limit on the size of files is an error of the call that meets it.
+    // SAFETY: as for the terminal's interrupt, it sets a disposition that nothing here
+    // depends on.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    // The caller's end must not outlive it as an orphan that runs a driver.
+    // SAFETY: plain numbers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    // SAFETY: the caller passes the socket as standard input.
+    let mut stream = unsafe { ipc::open() };
+    if let Err(error) = ipc::send_to(&stream) {
+        abandon(format_args!(
+            "the socket to the caller cannot be used: {error}"
+        ));
+    }
+    if let Err(error) = last_call::open() {
+        abandon(format_args!(
+            "the memory that is shared with the caller cannot be used: {error}"
+        ));
+    }
+    let mut machine: Option<Machine> = None;
+    loop {
+        let request = match ipc::read(&mut stream) {
+            Ok(Some(request)) => request,
+            Ok(None) => end_process(),
+            Err(error) => abandon(format_args!("a request cannot be read: {error}")),
+        };
+        match (request, machine.as_mut()) {
+            (Request::Boot(config), None) => match mm::initialize() {
+                Err(reason) => ipc::send(&Event::Unable(reason)),
+                Ok(()) => match Machine::boot(&config) {
+                    Ok(booted) => {
+                        ipc::send(&Event::Booted(booted.info()));
+                        machine = Some(booted);
+                    }
+                    Err(reason) => ipc::send(&Event::Refused(reason)),
+                },
+            },
+            (Request::Start, Some(machine)) => ipc::send(&Event::Entered(machine.start())),
+            (Request::Process(name, account), Some(_)) => {
+                ipc::send(&Event::Made(um::create_process(&name, account)));
+            }
+            (Request::Begin(process, operation), Some(_)) => {
+                ipc::send(&Event::Progress(um::begin(process, operation)));
+            }
+            (Request::Batch(process, operations), Some(_)) => {
+                let begun = operations.into_iter().map(|one| um::begin(process, one));
+                ipc::send(&Event::Batch(begun.collect()));
+            }
+            (Request::Wait(ticket, patience), Some(_)) => {
+                ipc::send(&Event::Ended(um::wait(ticket, patience)));
+            }
+            (Request::Cancel(ticket), Some(_)) => ipc::send(&Event::Did(um::cancel(ticket))),
+            (Request::Exit(process), Some(_)) => ipc::send(&Event::Did(um::exit(process))),
+            (Request::Shutdown, Some(_)) => {
+                ipc::send(&Event::Did(crate::kernel::io::shutdown::shut_down()));
+            }
+            (Request::Finish, Some(machine)) => {
+                machine.finish();
+                ipc::send(&Event::Finished(exports::counts()));
+                end_process();
+            }
+            (request, _) => abandon(format_args!("a request out of order: {request:?}")),
+        }
+    }
+}
+
+/// Makes the processors, and this thread of the host the first of them, with the
+/// first thread of the kernel.
+fn begin_processors(count: u32) -> Result<(), String> {
+    if !(1..=MAXIMUM_PROCESSORS).contains(&count) {
+        return Err(format!(
+            "a machine with {count} processors was asked for; there can be 1 to {MAXIMUM_PROCESSORS}"
+        ));
+    }
+    let no_memory = "no memory for the processors";
+    processor::initialize(count);
+    let pages = u64::from(count) * cpu::PCR_SIZE / PAGE_SIZE;
+    mm::with(|memory| memory.map_new(PCRS.base, pages, Protection::READ_WRITE, Use::Kernel))
+        .map_err(|_| no_memory)?;
+    let thread = thread_table::initialize().ok_or("no memory for the first thread")?;
+    let idle = (0..count).map(|_| thread_table::create_idle());
+    let idle: Vec<u64> = idle.collect::<Option<_>>().ok_or(no_memory)?;
+    for (number, idle) in (0..count).zip(&idle) {
+        cpu::prepare(number, *idle).map_err(|_| no_memory)?;
+    }
+    // SAFETY: the regions were just mapped, and stay; nothing in this process uses
+    // GS.
+    unsafe { cpu::become_processor(0) };
+    cpu::set_thread(thread).map_err(|_| no_memory)?;
+    sched::initialize(thread, &idle)
+}
+
+/// A kernel with its driver.
+struct Machine {
+    image: Image,
+    driver: driver::Driver,
+    started: bool,
+}
+
+impl Machine {
+    fn boot(config: &Config) -> Result<Self, String> {
+        let file =
+            host_file::read(&config.image, host_file::LIMIT).map_err(|error| error.to_string())?;
+        if config.schedule.is_some() && config.time == Time::Real {
+            return Err("a schedule that is drawn from a seed needs simulated time".to_owned());
+        }
+        crate::kernel::ke::clock::initialize(config.time);
+        crate::kernel::ke::seeded_schedule::initialize(config.schedule);
+        log::initialize(config.filter.clone());
+        crate::kernel::kd::debugger::attach(config.debugger);
+        begin_processors(config.processors)?;
+        crate::kernel::base::os_version::set(config.version);
+        crate::kernel::ke::kuser_shared_data::initialize()
+            .map_err(|_| "no memory for the shared page".to_owned())?;
+        host_signals::install();
+        if config.processors > 1 {
+            crate::kernel::trap::clock_interrupt::start();
+        }
+        stack_trace_db::initialize(config);
+        mm::with(|memory| {
+            let limit = config.pool_limit;
+            memory.pools.configure(config.verify, config.guard, limit);
+        });
+        exports::initialize(config)?;
+        let name = Path::new(&config.image).file_name().map_or_else(
+            || config.service.clone(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        let image = loader::load(&name, &file)?;
+        let driver = driver::Driver::new(&image, config)?;
+        ramfs::initialize(&files_of(config, &name, file)?)?;
+        system_devices::initialize()?;
+        Ok(Self {
+            image,
+            driver,
+            started: false,
+        })
+    }
+
+    fn info(&self) -> ImageInfo {
+        ImageInfo {
+            name: self.image.name.clone(),
+            base: self.image.base,
+            size: self.image.size,
+        }
+    }
+
+    fn start(&mut self) -> u32 {
+        let status = self.driver.enter();
+        self.started = status.cast_signed() >= 0;
+        if self.started {
+            // The object is the kernel's own memory; a driver that has lost it is
+            // found by the first request.
+            let _ = self.driver.make_ready();
+            loader::discard_init(&self.image);
+            crate::kernel::io::device::initialized();
+            self.driver.reinitialize();
+        } else {
+            driver::check_left_behind("after DriverEntry failed");
+        }
+        status
+    }
+
+    fn finish(&mut self) {
+        um::exit_all();
+        if self.started && self.driver.unload() {
+            ipc::send(&Event::Unloaded);
+            driver::check_left_behind("at unload");
+        }
+        log::flush();
+    }
+}
+
+/// What is on the volume: the driver's own image, and what the caller puts there.
+fn files_of(config: &Config, name: &str, image: Vec<u8>) -> Result<Vec<FileOnVolume>, String> {
+    let own = FileOnVolume {
+        path: format!(r"\Windows\System32\drivers\{name}"),
+        data: image,
+    };
+    let mut files = vec![own];
+    for file in &config.files {
+        let data = host_file::read(&file.content, host_file::LIMIT)
+            .map_err(|error| format!("{}: {error}", file.content.display()))?;
+        let path = file.path.clone();
+        files.push(FileOnVolume { path, data });
+    }
+    Ok(files)
+}
+
+/// Pages of a kernel stack: 24 KiB, as on x64 Windows.
+const STACK_PAGES: u64 = 6;
+/// Bytes of a kernel stack.
+pub const STACK_SIZE: u64 = STACK_PAGES * 0x1000;
+
+/// Makes a kernel stack; returns its upper end. The pages on both sides stay
+/// inaccessible.
+pub fn new_stack() -> Result<u64, String> {
+    new_stack_of(STACK_SIZE)
+}
+
+/// Makes a kernel stack of so many bytes, in whole pages.
+pub fn new_stack_of(bytes: u64) -> Result<u64, String> {
+    let pages = bytes.div_ceil(0x1000);
+    mm::with(|memory| {
+        let va = memory.space.room(STACKS, pages + 1)? + 0x1000;
+        memory.map_new(va, pages, Protection::READ_WRITE, Use::Stack)?;
+        Ok(va + pages * 0x1000)
+    })
+    .map_err(|_: host::kernel_address_space::NoSpace| "no memory for a kernel stack".to_owned())
+}
+/// The exports of this component.
+pub const TABLES: &[&[Export]] = &[system_devices::EXPORTS];

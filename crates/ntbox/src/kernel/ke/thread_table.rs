@@ -1,0 +1,297 @@
+//! Processes and threads: what the kernel knows of them beside the objects that
+//! a driver sees, which are opaque to it but for the header that can be waited
+//! for.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::object::Kind;
+use super::{clock, object};
+use crate::host::kernel_cell::Exclusive;
+use crate::host::{cpu, driver_mem};
+use crate::kernel::mm::process_address_space;
+use crate::kernel::ob;
+use crate::kernel::ob::{Payload, Type};
+
+/// Process id of System.
+pub const SYSTEM_PROCESS_ID: u64 = 4;
+/// Bytes of an ETHREAD and of an EPROCESS; about those of Windows 10.
+const OBJECT_SIZE: u64 = 0xa00;
+/// Bytes that the header of either claims: a KTHREAD's in units of four.
+const HEADER_SIZE: u64 = 0x18;
+/// `NORMAL_BASE_PRIORITY` of system threads.
+const BASE_PRIORITY: i32 = 8;
+
+/// What the kernel keeps in the objects themselves, where Windows 10 has it.
+pub mod offset {
+    /// In an EPROCESS: when it was made.
+    pub const CREATE_TIME: u64 = 0x468;
+    /// In an EPROCESS: the beginning of its name, with a NUL.
+    pub const IMAGE_FILE_NAME: u64 = 0x5a8;
+    /// In an ETHREAD: the status that it ended with.
+    pub const EXIT_STATUS: u64 = 0x548;
+}
+
+/// Bytes of a name in an EPROCESS, without the NUL.
+const IMAGE_FILE_NAME_LENGTH: usize = 14;
+
+/// What is known of a thread.
+#[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they do not depend on each other"
+)]
+pub struct Thread {
+    /// Its id.
+    pub id: u64,
+    /// The process that it belongs to.
+    pub process: u64,
+    /// The process whose memory it sees; another one while it is attached.
+    pub attached: u64,
+    /// How many attachments of it are not undone.
+    pub attachments: u32,
+    /// Lowest and first address past its kernel stack.
+    pub stack: (u64, u64),
+    /// Whether it came from user mode with its present request.
+    pub user_mode: bool,
+    /// Whether it never leaves the kernel.
+    pub system: bool,
+    /// Priority, 0 to 31, without a boost.
+    pub priority: i32,
+    /// The priority that boosts start from.
+    pub base: i32,
+    /// The priority that a boost has lifted it to; 0 without one.
+    pub boosted: i32,
+    /// Clock ticks of its quantum that it has used.
+    pub ticks: u32,
+    /// Clock ticks that found it running.
+    pub ran: u64,
+    /// The IRQL to go back to where it waits, if it has promised to wait next.
+    pub wait_next: Option<u8>,
+    /// How deep it is in critical regions; below 0 if it left more than it entered.
+    pub critical: i32,
+    /// How deep it is in guarded regions, in the same way.
+    pub guarded: i32,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// Address of the routine that it began with; 0 for those of the kernel.
+    pub start: u64,
+    /// The system time when it was made.
+    pub created: u64,
+    /// Whether it only reads ahead, as it says itself.
+    pub prefetching: bool,
+}
+
+/// What is known of a process.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// Its id.
+    pub id: u64,
+    /// Name of its image.
+    pub name: String,
+    /// What it ended with, once it ends.
+    pub exit_status: Option<u32>,
+}
+
+static PROCESSES: Exclusive<BTreeMap<u64, Process>> = Exclusive::new(BTreeMap::new());
+static THREADS: Exclusive<BTreeMap<u64, Thread>> = Exclusive::new(BTreeMap::new());
+static SYSTEM: AtomicU64 = AtomicU64::new(0);
+static CURRENT: AtomicU64 = AtomicU64::new(0);
+static NEXT_ID: AtomicU64 = AtomicU64::new(0x1c);
+
+/// Makes the process System and its first thread, which it returns.
+pub fn initialize() -> Option<u64> {
+    let process = new_process("System", SYSTEM_PROCESS_ID)?;
+    SYSTEM.store(process, Ordering::Relaxed);
+    process_address_space::see(process);
+    let thread = create(process, true)?;
+    CURRENT.store(thread, Ordering::Relaxed);
+    Some(thread)
+}
+
+/// Makes the thread that a processor runs when there is nothing else for it. Its
+/// id is 0, by which nobody finds it.
+pub fn create_idle() -> Option<u64> {
+    create_with(0, system_process(), true)
+}
+
+/// Makes a process with an id of its own.
+pub fn create_process(name: &str) -> Option<u64> {
+    new_process(name, NEXT_ID.fetch_add(4, Ordering::Relaxed))
+}
+
+fn new_process(name: &str, id: u64) -> Option<u64> {
+    let process = ob::create(Type::Process, OBJECT_SIZE, Payload::None).ok()?;
+    object::initialize(process, Kind::Process, HEADER_SIZE, 0).ok()?;
+    let text = name.as_bytes();
+    let text = &text[..text.len().min(IMAGE_FILE_NAME_LENGTH)];
+    driver_mem::write_bytes(process + offset::IMAGE_FILE_NAME, text).ok()?;
+    driver_mem::write_u64(process + offset::CREATE_TIME, clock::system_time()).ok()?;
+    let info = Process {
+        id,
+        name: name.to_owned(),
+        exit_status: None,
+    };
+    PROCESSES.lock().insert(process, info);
+    Some(process)
+}
+
+/// Makes a thread of a process. It does not run by itself.
+pub fn create(process: u64, system: bool) -> Option<u64> {
+    create_with(NEXT_ID.fetch_add(4, Ordering::Relaxed), process, system)
+}
+
+fn create_with(id: u64, process: u64, system: bool) -> Option<u64> {
+    let thread = ob::create(Type::Thread, OBJECT_SIZE, Payload::None).ok()?;
+    object::initialize(thread, Kind::Thread, HEADER_SIZE, 0).ok()?;
+    driver_mem::write_u32(thread + offset::EXIT_STATUS, nt_status::STATUS_PENDING).ok()?;
+    let info = Thread {
+        id,
+        process,
+        attached: process,
+        attachments: 0,
+        stack: (0, 0),
+        user_mode: false,
+        system,
+        priority: BASE_PRIORITY,
+        base: BASE_PRIORITY,
+        boosted: 0,
+        ticks: 0,
+        ran: 0,
+        wait_next: None,
+        critical: 0,
+        guarded: 0,
+        ended: false,
+        start: 0,
+        created: clock::system_time(),
+        prefetching: false,
+    };
+    THREADS.lock().insert(thread, info);
+    Some(thread)
+}
+
+/// What is known of a process.
+pub fn process(object: u64) -> Option<Process> {
+    PROCESSES.lock().get(&object).cloned()
+}
+
+/// Notes what a process ends with. The first time counts.
+pub fn process_ends(object: u64, status: u32) {
+    if let Some(process) = PROCESSES.lock().get_mut(&object) {
+        process.exit_status.get_or_insert(status);
+    }
+}
+
+/// All processes: their objects and what is known of them.
+pub fn processes() -> Vec<(u64, Process)> {
+    let processes = PROCESSES.lock();
+    let all = processes.iter();
+    all.map(|(object, process)| (*object, process.clone()))
+        .collect()
+}
+
+/// The threads of a process that have not ended.
+pub fn threads_of(process: u64) -> Vec<Thread> {
+    let threads = THREADS.lock();
+    threads
+        .values()
+        .filter(|thread| thread.process == process && !thread.ended && thread.id != 0)
+        .copied()
+        .collect()
+}
+
+/// The process with an id.
+pub fn process_by_id(id: u64) -> Option<u64> {
+    let processes = PROCESSES.lock();
+    processes
+        .iter()
+        .find(|(_, process)| process.id == id)
+        .map(|(object, _)| *object)
+}
+
+/// What is known of a thread.
+pub fn thread(object: u64) -> Option<Thread> {
+    THREADS.lock().get(&object).copied()
+}
+
+/// The thread with an id.
+pub fn thread_by_id(id: u64) -> Option<u64> {
+    let threads = THREADS.lock();
+    threads
+        .iter()
+        .find(|(_, thread)| thread.id == id && !thread.ended && id != 0)
+        .map(|(object, _)| *object)
+}
+
+/// Changes what is known of a thread.
+pub fn update<T>(object: u64, work: impl FnOnce(&mut Thread) -> T) -> Option<T> {
+    THREADS.lock().get_mut(&object).map(work)
+}
+
+/// Threads that have not ended and began with a routine of a driver.
+pub fn of_drivers() -> Vec<(u64, Thread)> {
+    let threads = THREADS.lock();
+    let running = threads
+        .iter()
+        .filter(|(_, thread)| !thread.ended && thread.start != 0);
+    running.map(|(object, thread)| (*object, *thread)).collect()
+}
+
+/// The current thread, as it is known; the zero thread before there is one.
+pub fn current() -> Option<Thread> {
+    thread(current_thread())
+}
+
+/// The process whose memory is seen now: its EPROCESS.
+pub fn current_process() -> u64 {
+    current().map_or_else(system_process, |thread| thread.attached)
+}
+
+/// The process System, whose handles are the kernel's.
+pub fn system_process() -> u64 {
+    SYSTEM.load(Ordering::Relaxed)
+}
+
+/// The current thread: its ETHREAD.
+pub fn current_thread() -> u64 {
+    CURRENT.load(Ordering::Relaxed)
+}
+
+/// Says which thread runs: to this kernel and, behind GS, to the driver.
+pub fn set_current(thread: u64) {
+    CURRENT.store(thread, Ordering::Relaxed);
+    process_address_space::see(current_process());
+    // The control region is mapped read-write for as long as the process lives.
+    let _ = cpu::set_thread(thread);
+}
+
+/// Mutexes and the threads that hold them.
+static HELD: Exclusive<Vec<(u64, u64)>> = Exclusive::new(Vec::new());
+
+fn held<T>(work: impl FnOnce(&mut Vec<(u64, u64)>) -> T) -> T {
+    work(&mut HELD.lock())
+}
+
+/// Notes that a thread holds a mutex, however often it has taken it.
+pub fn mutant_acquired(thread: u64, mutant: u64) {
+    held(|list| {
+        if !list.contains(&(thread, mutant)) {
+            list.push((thread, mutant));
+        }
+    });
+}
+
+/// Notes that a thread no longer holds a mutex.
+pub fn mutant_released(thread: u64, mutant: u64) {
+    held(|list| list.retain(|entry| *entry != (thread, mutant)));
+}
+
+/// Mutexes that a thread holds.
+pub fn mutants_of(thread: u64) -> Vec<u64> {
+    held(|list| {
+        list.iter()
+            .filter(|(owner, _)| *owner == thread)
+            .map(|(_, mutant)| *mutant)
+            .collect()
+    })
+}

@@ -1,0 +1,111 @@
+//! Small facts about the machine and its threads that drivers ask for.
+
+use nt_status::STATUS_SUCCESS;
+
+use crate::host::driver_mem;
+use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use crate::host::gate::{Stop, exports};
+use crate::kernel::base::log;
+use crate::kernel::ke::{clock, dpc};
+
+/// What the host's processor and system have enabled of its extended state; 0 without
+/// `XSAVE`.
+fn enabled_features() -> u64 {
+    if !std::is_x86_feature_detected!("xsave") {
+        return 0;
+    }
+    let (low, high): (u32, u32);
+    // SAFETY: the instruction reads a register that is there when the system has
+    // enabled XSAVE, which is what was just asked.
+    unsafe {
+        std::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack));
+    };
+    u64::from(high) << 32 | u64::from(low)
+}
+
+exports! {
+    /// `RtlGetEnabledExtendedFeatures`: those of the host.
+    fn RtlGetEnabledExtendedFeatures(mask: u64) -> u64 [max HIGH_LEVEL] {
+        Ok(enabled_features() & mask)
+    }
+
+    /// `HalMakeBeep`: refused, for there is no speaker.
+    fn HalMakeBeep(frequency: u32) -> bool [max DISPATCH_LEVEL] {
+        log::note("HalMakeBeep fails: this machine has no speaker");
+        Ok(false)
+    }
+
+    /// `MmIsRecursiveIoFault`: no page of a file is ever brought in by a fault.
+    fn MmIsRecursiveIoFault() -> bool [max DISPATCH_LEVEL] {
+        Ok(false)
+    }
+
+    /// `KeQueryUnbiasedInterruptTime`: interrupt time without that spent asleep;
+    /// this machine never sleeps.
+    fn KeQueryUnbiasedInterruptTime() -> u64 [max HIGH_LEVEL] {
+        Ok(clock::interrupt_time())
+    }
+
+    /// `KeQueryUnbiasedInterruptTimePrecise`: also the performance counter.
+    fn KeQueryUnbiasedInterruptTimePrecise(counter: u64) -> u64 [max HIGH_LEVEL] {
+        let now = clock::interrupt_time();
+        driver_mem::write_u64(counter, now)?;
+        Ok(now)
+    }
+
+    /// `KeSaveFloatingPointState`: on x64 nothing has to be saved.
+    fn KeSaveFloatingPointState(save: u64) -> u32 [max DISPATCH_LEVEL] {
+        Ok(STATUS_SUCCESS)
+    }
+
+    /// `KeRestoreFloatingPointState`.
+    fn KeRestoreFloatingPointState(save: u64) -> u32 [max DISPATCH_LEVEL] {
+        Ok(STATUS_SUCCESS)
+    }
+
+    /// `KeSaveExtendedProcessorState`: programs have no registers here that a driver
+    /// could spoil.
+    fn KeSaveExtendedProcessorState(mask: u64, save: u64) -> u32 [max DISPATCH_LEVEL] {
+        Ok(STATUS_SUCCESS)
+    }
+
+    /// `KeRestoreExtendedProcessorState`.
+    fn KeRestoreExtendedProcessorState(save: u64) -> () [max DISPATCH_LEVEL] {
+        Ok(())
+    }
+
+    /// `KeIsExecutingDpc`: whether this processor runs a deferred procedure call.
+    fn KeIsExecutingDpc() -> u32 [max HIGH_LEVEL] {
+        Ok(dpc::runs().into())
+    }
+
+    /// `KeInvalidateAllCaches`: caches of this machine are coherent.
+    fn KeInvalidateAllCaches() -> bool [max HIGH_LEVEL] {
+        Ok(true)
+    }
+
+    /// `KeGetRecommendedSharedDataAlignment`: bytes of a cache line.
+    fn KeGetRecommendedSharedDataAlignment() -> u32 [max HIGH_LEVEL] {
+        Ok(64)
+    }
+
+    /// `KeQueryHighestNodeNumber`: there is one node, number 0.
+    fn KeQueryHighestNodeNumber() -> u16 [max HIGH_LEVEL] {
+        Ok(0)
+    }
+
+    /// `KeGetCurrentNodeNumber`.
+    fn KeGetCurrentNodeNumber() -> u16 [max HIGH_LEVEL] {
+        Ok(0)
+    }
+
+    /// `KeSynchronizeExecution`: there are no interrupt objects, so none can be
+    /// passed.
+    fn KeSynchronizeExecution(interrupt: u64, routine: u64, context: u64) -> bool [max HIGH_LEVEL] {
+        Err(Stop::bug_check(
+            0x50,
+            [interrupt, 0, 0, 0],
+            format!("KeSynchronizeExecution was called for {interrupt:#018x}; this kernel has no devices that interrupt, and no interrupt objects"),
+        ))
+    }
+}

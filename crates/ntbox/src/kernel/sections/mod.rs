@@ -1,0 +1,18 @@
+//! (new folder)
+
+pub mod image_section;
+pub mod section;
+pub mod secure;
+pub mod view;
+pub mod virtual_memory;
+pub mod virtual_query;
+
+use crate::host::gate::Export;
+/// The exports of this component.
+pub const TABLES: &[&[Export]] = &[
+    section::EXPORTS,
+    secure::EXPORTS,
+    view::EXPORTS,
+    virtual_memory::EXPORTS,
+    virtual_query::EXPORTS,
+];
