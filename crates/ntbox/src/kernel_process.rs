@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 
 use super::{Error, exit_reason, imports, symbols};
 use crate::api::config::Config;
-use crate::api::host_file;
 use crate::api::ipc::{Event, Request};
 use crate::api::report::{BugCheck, ImageInfo, LogLine, Report};
 use crate::api::request::{Account, Operation, Process, Progress, Reply, Ticket};
-use crate::api::{ipc, parse};
+use crate::api::{host_file, ipc, parse};
+use crate::host::bug_check::HUNG;
 use crate::host::last_call::LastCall;
 use crate::kernel::init;
-use crate::kernel::trap::HUNG;
 use crate::kernel::trap::host_signals::OVERDUE;
 
 /// The program that runs, which the kernel process runs too.

@@ -18,7 +18,6 @@ mod kernel_process;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod symbols;
 
-pub use api::{host_file, parse};
 pub use ntbox_api::{Fault, Guard, OsVersion, RegValue, Verify, rules};
 
 pub use crate::api::config::{Config, DebugFilter, MAXIMUM_PROCESSORS, Time, VolumeFile};
@@ -28,6 +27,7 @@ pub use crate::api::report::{
     Violation,
 };
 pub use crate::api::request::{Account, Handle, Operation, Process, Progress, Reply, Ticket};
+pub use crate::api::{host_file, parse};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use crate::imports::{
     Export, ExportKind, Import, MissingExport, describe_module, exports, imports, imports_on,

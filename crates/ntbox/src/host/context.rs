@@ -3,6 +3,10 @@
 
 use super::gate::Frame;
 
+/// `CONTEXT_UNWOUND_TO_CALL`: the instruction pointer of a context is a return
+/// address, not the place of a fault.
+pub const UNWOUND_TO_CALL: u32 = 0x2000_0000;
+
 /// `CONTEXT`, 0x4D0 bytes.
 #[repr(C, align(16))]
 #[derive(Debug, Clone, Copy)]

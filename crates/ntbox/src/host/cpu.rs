@@ -9,11 +9,10 @@
 use std::arch::asm;
 use std::cell::Cell;
 
-use super::driver_mem;
 use super::driver_mem::Fault;
 use super::memory_map::PCRS;
+use super::{driver_mem, kernel_entry};
 use crate::api::config::MAXIMUM_PROCESSORS;
-use crate::kernel::verifier::{force_irql, force_irql_image};
 
 /// `PASSIVE_LEVEL`.
 pub const PASSIVE_LEVEL: u8 = 0;
@@ -139,9 +138,11 @@ pub fn irql() -> u8 {
 /// Sets the IRQL and returns the one before.
 pub fn set_irql(new: u8) -> u8 {
     let old = current().irql.replace(new);
-    if new >= DISPATCH_LEVEL && old < DISPATCH_LEVEL {
-        force_irql::raised();
-        force_irql_image::raised();
+    if new >= DISPATCH_LEVEL
+        && old < DISPATCH_LEVEL
+        && let Some(entries) = kernel_entry::registered()
+    {
+        (entries.irql_raised)();
     }
     old
 }

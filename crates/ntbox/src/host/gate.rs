@@ -10,10 +10,10 @@
 
 use std::arch::naked_asm;
 
+use super::bug_check::BugCheckData;
 use super::context::ExceptionRecord;
 use super::driver_mem::Fault;
-use super::{cpu, driver_mem};
-use crate::kernel::trap::BugCheckData;
+use super::{cpu, driver_mem, kernel_entry};
 
 /// Registers of the caller at the moment of the call. Layout known to
 /// [`ntbox_enter`].
@@ -336,9 +336,9 @@ extern "sysv64" fn dispatch(frame: *mut Frame) -> u64 {
     // stack; nobody else has it.
     let frame = unsafe { &*frame };
     let mut call = Call::new(frame);
-    match crate::kernel::exports::invoke(&mut call) {
+    match (kernel_entry::get().invoke)(&mut call) {
         Ok(value) => value,
-        Err(stop) => crate::kernel::trap::from_export(frame, stop),
+        Err(stop) => (kernel_entry::get().end_call)(frame, stop),
     }
 }
 

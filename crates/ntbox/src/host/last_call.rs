@@ -15,8 +15,6 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use crate::kernel::exports;
-
 /// Descriptor at which the kernel process finds the memory.
 const KERNEL_END: RawFd = 1;
 /// Bytes of the text that tells why this program gave up.
@@ -51,7 +49,7 @@ static RECORD: OnceLock<&'static Record> = OnceLock::new();
 ///
 /// # Errors
 /// The caller did not pass the memory.
-pub fn open() -> io::Result<()> {
+pub fn open(exports: impl Iterator<Item = &'static str>) -> io::Result<()> {
     let length = usize::try_from(SIZE).map_err(io::Error::other)?;
     // SAFETY: a new mapping, at an address that the system chooses.
     let memory = unsafe {
@@ -73,8 +71,8 @@ pub fn open() -> io::Result<()> {
     let record = unsafe { record.as_ref() };
     let _ = RECORD.set(record);
     let mut names = Vec::new();
-    for export in exports::functions() {
-        names.extend(export.name.as_bytes());
+    for export in exports {
+        names.extend(export.as_bytes());
         names.push(0);
     }
     // SAFETY: the descriptor is the caller's, and stays open: it is not closed by

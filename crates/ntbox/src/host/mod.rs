@@ -1,6 +1,7 @@
 //! (new folder)
 
 pub mod asm_exports;
+pub mod bug_check;
 pub mod context;
 pub mod context_switch;
 pub mod cpu;
@@ -8,8 +9,10 @@ pub mod driver_mem;
 pub mod gate;
 pub mod kernel_address_space;
 pub mod kernel_cell;
+pub mod kernel_entry;
 pub mod last_call;
 pub mod memory_map;
+pub mod modules;
 pub mod pe;
 pub mod pfn;
 pub mod protection;

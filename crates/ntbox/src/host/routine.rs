@@ -11,8 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::kernel_cell::Exclusive;
 use super::memory_map::GUEST_END;
-use crate::api::report::{Location, Past};
-use crate::kernel::{loader, trap};
+use super::modules;
 
 /// A routine that the kernel calls.
 #[derive(Debug, Clone, Copy)]
@@ -71,19 +70,9 @@ impl Routine {
         self.address < GUEST_END || self.address >= 0xffff_8000_0000_0000
     }
 
-    /// The place that registered it.
-    pub fn registrar(&self) -> Option<Location> {
-        (self.registrar != 0)
-            .then(|| trap::location(self.registrar))
-            .flatten()
-    }
-
-    /// The registration, as something that happened before.
-    pub fn history(&self) -> Option<Past> {
-        self.registrar().map(|place| Past {
-            what: "registered".to_owned(),
-            stack: vec![place],
-        })
+    /// Return address of the call that registered it.
+    pub fn registrar(&self) -> Option<u64> {
+        (self.registrar != 0).then_some(self.registrar)
     }
 }
 
@@ -93,7 +82,7 @@ impl fmt::Display for Routine {
         if self.holder.0 != 0 {
             write!(f, " of the {} at {:#018x}", self.holder.1, self.holder.0)?;
         }
-        match loader::find_image(self.registrar) {
+        match modules::find(self.registrar) {
             Some(image) => {
                 let offset = self.registrar - image.base;
                 write!(f, ", which {}+{offset:#x} registered", image.name)

@@ -13,9 +13,7 @@ use std::cell::RefCell;
 use super::context::Context;
 use super::context_switch::HOST_DEPTH;
 use super::routine::Routine;
-use super::{cpu, last_call};
-use crate::kernel::verifier::user_access;
-use crate::kernel::{seh, trap};
+use super::{cpu, kernel_entry, last_call};
 
 /// One stretch of driver code that the kernel has called and that has not
 /// returned.
@@ -115,7 +113,7 @@ pub fn call_driver_for(
     let mut block = [0_u64; MAX_ARGUMENTS];
     block[..arguments.len()].copy_from_slice(arguments);
     if host_depth() > HOST_DEPTH {
-        trap::nested_too_deep(origin);
+        (kernel_entry::get().upcall_stack_overflow)(origin);
     }
     // Room for all arguments (the first four have home space), 16-byte aligned.
     let rsp = (stack & !15) - 8 * MAX_ARGUMENTS as u64;
@@ -128,10 +126,10 @@ pub fn call_driver_for(
             host_rsp: 0,
         });
     });
-    user_access::close_opened();
+    (kernel_entry::get().driver_entered)();
     last_call::enters(routine.address);
     if !routine.is_reachable() {
-        seh::call_nowhere(at_call(rsp), &routine);
+        (kernel_entry::get().bad_routine)(at_call(rsp), &routine);
     }
     // SAFETY: the address lies where only the driver's code and the kernel's entries
     // can be executed, and `rsp` points into the driver's stack, whose part below is
@@ -331,7 +329,7 @@ pub fn resume(level: usize, context: &Context) -> ! {
         list.truncate(level + 1);
         list.last().map_or(0, |callout| callout.host_rsp)
     });
-    user_access::close_opened();
+    (kernel_entry::get().driver_entered)();
     assert_ne!(host_rsp, 0, "resuming a driver that was never called");
     cpu::current().host_rsp.set(host_rsp);
     // SAFETY: the context was captured in the driver or computed by unwinding

@@ -29,4 +29,5 @@ pub mod sysinfo;
 pub mod test_support;
 pub mod trap;
 mod um;
+pub mod unwind;
 pub mod verifier;

@@ -11,9 +11,9 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use super::base::log;
 use super::mm;
-use super::trap::BugCheckData;
 use crate::api::ipc::Event;
 use crate::api::report::Violation;
+use crate::host::bug_check::BugCheckData;
 use crate::host::gate::{Call, Frame, Return, Stop};
 use crate::host::{cpu, kernel_cell};
 

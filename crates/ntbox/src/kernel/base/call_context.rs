@@ -2,10 +2,10 @@
 //! driver: its dispatch routines when a last handle is closed, its callbacks.
 
 use crate::host::context::Context;
-use crate::host::driver_mem;
-use crate::host::gate::{Call, Frame};
+use crate::host::gate::{Call, Frame, Stop};
 use crate::host::routine::Routine;
 use crate::host::upcall::{Purpose, call_driver, call_driver_for};
+use crate::host::{driver_mem, kernel_entry};
 
 /// The origin of a request.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +29,6 @@ impl<'a> Caller<'a> {
     /// The kernel itself; the driver would be called on this stack.
     pub fn kernel(stack: u64) -> Self {
         Self { frame: None, stack }
-    }
-
-    /// Registers of the driver that called, unless the kernel acts by itself.
-    pub fn frame(&self) -> Option<&'a Frame> {
-        self.frame
     }
 
     /// Address in the driver that the request returns to; 0 for the kernel.
@@ -71,5 +66,14 @@ impl<'a> Caller<'a> {
     /// The same with another stack, which begins below `stack`.
     pub fn call_on(&self, stack: u64, routine: impl Into<Routine>, arguments: &[u64]) -> u64 {
         call_driver(routine, arguments, stack, self.origin())
+    }
+
+    /// Ends the operation without returning: raises the exception in the driver that
+    /// called, or stops the system.
+    pub fn end(&self, stop: Stop) -> ! {
+        match self.frame {
+            Some(frame) => (kernel_entry::get().end_call)(frame, stop),
+            None => (kernel_entry::get().end_internal)(stop),
+        }
     }
 }

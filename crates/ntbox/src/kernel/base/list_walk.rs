@@ -2,8 +2,8 @@
 //! it, and not to its head, has no end: on Windows the walk never returns. Here it is
 //! found as soon as an entry comes again, however long the list is.
 
+use crate::host::bug_check;
 use crate::host::gate::Stop;
-use crate::kernel::trap;
 
 /// A walk over one list, by Brent's method: an entry is remembered for twice as many
 /// steps as the one before, so that a ring is found within three times its length.
@@ -35,7 +35,7 @@ impl ListWalk {
         if entry == self.remembered {
             let Self { head, .. } = self;
             return Err(Stop::bug_check(
-                trap::HUNG,
+                bug_check::HUNG,
                 [1, *head, entry, 0],
                 format!(
                     "the list at {head:#018x} has no end: from the entry at {entry:#018x} its links lead back to that entry, and never to the head. The walk over it never returns"

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::diag;
 use crate::api::report::Location;
-use crate::kernel::trap;
 
 /// How many violations of one rule at one place are told.
 const LIMIT: u32 = 1000;
@@ -30,7 +30,7 @@ pub fn is_told(rule: &str, location: Option<&Location>) -> bool {
         let at = location.map_or_else(String::new, |place| {
             format!(" at {}+{:#x}", place.module, place.offset)
         });
-        trap::note(format!(
+        diag::note(format!(
             "the rule {rule} was broken more than {LIMIT} times{at}; the first {LIMIT} are listed"
         ));
     }

@@ -20,8 +20,8 @@ use crate::kernel::base::error::Refusal;
 use crate::kernel::ex::worker::Job;
 use crate::kernel::ex::{nt_event, work_item};
 use crate::kernel::ke::{object, wait};
+use crate::kernel::ob;
 use crate::kernel::ob::Type;
-use crate::kernel::{ob, trap};
 
 /// `REG_NOTIFY_CHANGE_…`.
 pub mod filter {
@@ -136,7 +136,7 @@ fn end(about: impl Fn(&Watch) -> bool, status: u32) {
     let ended: Vec<Watch> = with(|watches| watches.extract_if(.., |watch| about(watch)).collect());
     for watch in ended {
         if let Err(stop) = watch.complete(status) {
-            trap::end(stop, &Caller::kernel(0));
+            Caller::kernel(0).end(stop);
         }
     }
 }

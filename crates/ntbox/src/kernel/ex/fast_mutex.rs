@@ -8,10 +8,10 @@ use super::lock_wait;
 use crate::host::gate::irql::HIGH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::host::{cpu, driver_mem};
+use crate::kernel::base::diag;
 use crate::kernel::ke::object::Kind;
 use crate::kernel::ke::{irql, object, sched, thread_table};
 use crate::kernel::ps::system_thread;
-use crate::kernel::trap;
 use crate::kernel::verifier::deadlock;
 use crate::kernel::verifier::deadlock::Class;
 
@@ -135,7 +135,7 @@ fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
         let what = format!(
             "{function} was called for {mutex:#018x}, which was never initialised as a mutex"
         );
-        trap::violation(
+        diag::violation(
             "mutex-not-initialised",
             Some((0xc4, rule::UNINITIALIZED)),
             what,
@@ -175,7 +175,7 @@ pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
         let what = format!(
             "{function} was called for {mutex:#018x} at IRQL {current}; it must be APC_LEVEL"
         );
-        trap::violation("mutex-irql", Some((0xc4, rule::RELEASE_IRQL)), what, caller);
+        diag::violation("mutex-irql", Some((0xc4, rule::RELEASE_IRQL)), what, caller);
     }
     let old = driver_mem::read_u8(mutex.wrapping_add(offset::OLD_IRQL))?;
     give(mutex, thread_table::current_thread(), function)?;

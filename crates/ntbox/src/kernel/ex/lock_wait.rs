@@ -3,9 +3,9 @@
 
 use crate::host::cpu;
 use crate::host::gate::Stop;
+use crate::kernel::base::diag;
 use crate::kernel::ke::{sched, thread_table};
 use crate::kernel::ps::system_thread;
-use crate::kernel::trap;
 
 /// The stop for a lock that is taken where its owner could never be let run:
 /// `KERNEL_AUTO_BOOST_LOCK_ACQUISITION_WITH_RAISED_IRQL`.
@@ -31,7 +31,7 @@ pub fn check_apcs(code: u64, lock: u64, function: &str, caller: u64) {
         let what = format!(
             "{function} was called for {lock:#018x} with APCs enabled; a critical region must be entered before"
         );
-        trap::violation("lock-with-apcs-enabled", Some((0xc4, code)), what, caller);
+        diag::violation("lock-with-apcs-enabled", Some((0xc4, code)), what, caller);
     }
 }
 

@@ -3,12 +3,12 @@
 use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Return, Stop, exports};
 use crate::host::{cpu, driver_mem};
-use crate::kernel::base::os_version;
+use crate::kernel::base::{diag, os_version, stack_trace_db};
 use crate::kernel::ke::timer;
+use crate::kernel::mm;
 use crate::kernel::mm::lent;
 use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
-use crate::kernel::verifier::{deadlock, stack_trace_db, tracked_structs};
-use crate::kernel::{mm, trap};
+use crate::kernel::verifier::{deadlock, tracked_structs};
 
 /// `POOL_FLAG_…` of `ExAllocatePool2`.
 mod flag {
@@ -93,7 +93,7 @@ fn take(request: Request) -> Result<Option<u64>, Stop> {
 }
 
 fn zero_bytes(function: &str, caller: u64) {
-    trap::violation(
+    diag::violation(
         "pool-zero-size",
         Some((0xc4, 0)),
         format!("{function} was asked for 0 bytes"),
@@ -111,7 +111,7 @@ fn check_executable(function: &str, caller: u64) {
         let what = format!(
             "{function} was asked for nonpaged pool that can be executed; NonPagedPoolNx cannot"
         );
-        trap::violation("executable-pool", Some((0xc4, 0x2000)), what, caller);
+        diag::violation("executable-pool", Some((0xc4, 0x2000)), what, caller);
     }
 }
 
@@ -132,7 +132,7 @@ pub(super) fn by_type(
     }
     if tag == 0 {
         let what = format!("{function} was given the tag 0");
-        trap::violation("pool-tag-zero", Some((0xc2, 0x9b)), what, caller);
+        diag::violation("pool-tag-zero", Some((0xc2, 0x9b)), what, caller);
     }
     if kind & (pool_type::PAGED | pool_type::NX) == 0 {
         check_executable(function, caller);
@@ -206,7 +206,7 @@ fn refuse(flags: u64) -> Return {
 pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
     match mm::with(|memory| memory.pools.bad_free(va)) {
         BadFree::Twice { tag: was, freed_by } => {
-            let by = trap::location(freed_by).map_or_else(String::new, |place| {
+            let by = diag::location(freed_by).map_or_else(String::new, |place| {
                 format!(" by {}+{:#x}", place.module, place.offset)
             });
             let (code, parameters) = if stack_trace_db::is_on() {
@@ -257,7 +257,7 @@ fn check_locked(va: u64, block: &Block, caller: u64, function: &str) {
     }
     let locked = mm::with(|memory| memory.mdls.locked_within(va, block.size));
     if let Some((list, by)) = locked {
-        let by = trap::location(by).map_or_else(String::new, |place| {
+        let by = diag::location(by).map_or_else(String::new, |place| {
             format!(" by {}+{:#x}", place.module, place.offset)
         });
         let what = format!(
@@ -266,7 +266,7 @@ fn check_locked(va: u64, block: &Block, caller: u64, function: &str) {
             block.size,
             tag_text(block.tag)
         );
-        trap::violation("pool-freed-while-locked", None, what, caller);
+        diag::violation("pool-freed-while-locked", None, what, caller);
     }
 }
 

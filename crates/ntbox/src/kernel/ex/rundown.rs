@@ -8,8 +8,8 @@ use super::{lock_wait, pool};
 use crate::host::driver_mem;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Stop, exports};
+use crate::kernel::base::diag;
 use crate::kernel::ke::sched;
-use crate::kernel::trap;
 
 /// `EX_RUNDOWN_ACTIVE`.
 const ACTIVE: u64 = 1;
@@ -56,7 +56,7 @@ fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), Stop>
                 "{function} was called for {count} references to {at:#018x}, of which there are {}",
                 word / REFERENCE
             );
-            trap::violation("rundown-not-acquired", None, what, caller);
+            diag::violation("rundown-not-acquired", None, what, caller);
         }
     }
     Ok(())
@@ -78,7 +78,7 @@ fn reinitialize(at: u64, function: &str, caller: u64) -> Result<(), Stop> {
         let what = format!(
             "{function} was called for {at:#018x}, which was not run down (it holds {word:#x})"
         );
-        trap::violation("rundown-not-completed", None, what, caller);
+        diag::violation("rundown-not-completed", None, what, caller);
     }
     driver_mem::write_u64(at, 0)?;
     Ok(())
@@ -155,7 +155,7 @@ exports! {
             let what = format!(
                 "ExInitializeRundownProtectionCacheAware was given {size} bytes at {at:#018x}; ExSizeOfRundownProtectionCacheAware says {CACHE_AWARE_SIZE}"
             );
-            trap::violation("rundown-too-small", None, what, call.return_address());
+            diag::violation("rundown-too-small", None, what, call.return_address());
         }
         initialize_cache_aware(at, 0)
     }

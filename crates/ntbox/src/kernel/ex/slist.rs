@@ -9,7 +9,7 @@
 use crate::host::driver_mem;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
-use crate::kernel::trap;
+use crate::kernel::base::diag;
 
 /// `STATUS_DATATYPE_MISALIGNMENT`.
 const DATATYPE_MISALIGNMENT: u32 = 0x8000_0002;
@@ -101,7 +101,7 @@ pub fn push(va: u64, entry: u64, caller: u64) -> Result<u64, Stop> {
         let what = format!(
             "{entry:#018x} was pushed onto the sequenced list {va:#018x}; entries must be 16-byte aligned"
         );
-        trap::violation("slist-entry-misaligned", None, what, caller);
+        diag::violation("slist-entry-misaligned", None, what, caller);
         return Err(Stop::raise(DATATYPE_MISALIGNMENT));
     }
     let before = update(va, |head| {

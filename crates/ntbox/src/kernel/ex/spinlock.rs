@@ -5,10 +5,10 @@
 use crate::host::gate::irql::HIGH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::host::{cpu, driver_mem};
+use crate::kernel::base::diag;
 use crate::kernel::ke::lock_owner;
 use crate::kernel::ke::lock_owner::Mode;
 use crate::kernel::ke::spinlock::{acquire_by, at_dispatch, lower, not_owned, raise, rule};
-use crate::kernel::trap;
 
 /// Set while a writer holds the lock.
 const WRITER: u32 = 0x8000_0000;
@@ -53,7 +53,7 @@ fn shared(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
             "{function} was called for {lock:#018x}, which the caller holds; {}. A writer that comes in between is waited for, for ever",
             lock_owner::taken_by(before)
         );
-        trap::violation("spin-lock-recursive", Some((0xc4, 0x1000)), what, caller);
+        diag::violation("spin-lock-recursive", Some((0xc4, 0x1000)), what, caller);
     }
     acquire_by(
         lock,

@@ -7,16 +7,17 @@
 
 use std::collections::VecDeque;
 
-use crate::host::cpu;
 use crate::host::gate::Stop;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::host::upcall::call_driver;
+use crate::host::{cpu, kernel_entry};
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::diag;
 use crate::kernel::init::STACK_SIZE;
 use crate::kernel::ke::sched::Id;
 use crate::kernel::ke::{priority, sched, thread_table};
-use crate::kernel::{init, ob, trap};
+use crate::kernel::{init, ob};
 
 /// Most worker threads.
 const MAX_THREADS: usize = 64;
@@ -189,7 +190,7 @@ fn run(job: &Job, stack: u64) {
     call_driver(routine, &job.arguments, stack, None);
     let irql = cpu::set_irql(cpu::PASSIVE_LEVEL);
     if irql >= cpu::DISPATCH_LEVEL {
-        trap::bug_check(
+        kernel_entry::bug_check(
             0xe1,
             [job.routine, u64::from(irql), job.arguments[0], job.item],
             format!(
@@ -201,7 +202,7 @@ fn run(job: &Job, stack: u64) {
     }
     if irql != cpu::PASSIVE_LEVEL {
         let what = format!("a work routine was called at IRQL 0 and returned at IRQL {irql}");
-        trap::violation_of(job.routine, "irql-not-restored", None, what);
+        diag::violation_of(job.routine, "irql-not-restored", None, what);
     }
     if job.object != 0 {
         ob::dereference(job.object, &Caller::kernel(stack));
@@ -233,7 +234,7 @@ pub fn settle(when: &str) {
             job.item
         );
         // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
-        trap::violation("work-item-queued", Some((0xce, 0)), what, job.caller);
+        diag::violation("work-item-queued", Some((0xce, 0)), what, job.caller);
     }
     while !unfinished(|job| job.object != 0).is_empty() {
         sched::park(DONE_KEY, None);

@@ -6,24 +6,24 @@ pub mod missing;
 pub mod partial;
 pub mod since;
 use std::ops::Range;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustc_hash::FxHashMap;
 
 use super::base::call_context::Caller;
-use super::base::os_version;
+use super::base::{diag, os_version, stack_trace_db};
 use super::trap::{clock_interrupt, host_signals};
-use super::verifier::stack_trace_db;
 use super::{ke, mm, rtl, trap, verifier};
 use crate::api::config::Config;
-use crate::api::report::CallCount;
 use crate::host::asm_exports::Native;
 use crate::host::context::Context;
 use crate::host::gate::{Call, Export, Return};
 use crate::host::kernel_address_space::{Protection, Use};
-use crate::host::memory_map::{MISSING, NT, PAGE_SIZE};
+use crate::host::memory_map::{NT, PAGE_SIZE};
 use crate::host::{cpu, driver_mem, gate, last_call};
+use crate::kernel::base::export_table::{
+    Bound, CALLED, CURRENT, ENTRY_SIZE, TABLE, Table, resolve, table,
+};
 
 /// The tables of each family.
 const FAMILIES: &[&[&[Export]]] = &[
@@ -67,41 +67,6 @@ const MAPPINGS: [&str; 3] = [
     "MmMapIoSpace",
     "MmMapIoSpaceEx",
 ];
-
-/// Bytes of one generated entry.
-const ENTRY_SIZE: u64 = 16;
-
-/// An export and what is counted of it.
-struct Bound {
-    export: Export,
-    calls: AtomicU32,
-    /// Order of the first call, from 1; 0 if never called.
-    first: AtomicU32,
-    /// Numbers of the calls that are to fail.
-    fails: Vec<u32>,
-    /// Whether all of them are.
-    always: bool,
-}
-
-struct Table {
-    bound: Vec<Bound>,
-    /// Addresses and name of each export that is machine code.
-    native: Vec<(Range<u64>, &'static str)>,
-    by_name: FxHashMap<&'static str, u64>,
-}
-
-static TABLE: OnceLock<Table> = OnceLock::new();
-static CALLED: AtomicU32 = AtomicU32::new(0);
-/// Number of the export that was called last and has not returned.
-static CURRENT: AtomicUsize = AtomicUsize::new(usize::MAX);
-
-/// Imports that nothing provides; the index times 16 from the start of
-/// [`MISSING`] is the address that stands for one.
-static MISSING_NAMES: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
-
-/// Bytes kept between two missing imports, so that data read from one is still
-/// recognised.
-const MISSING_STRIDE: u64 = 0x1_0000;
 
 /// Writes the entries and variables into the kernel's zone.
 ///
@@ -207,81 +172,12 @@ fn append_native(code: &mut Vec<u8>) -> Vec<(Range<u64>, &'static str)> {
     list
 }
 
-fn table() -> &'static Table {
-    TABLE
-        .get()
-        .expect("the export table is used before it is set up")
-}
-
-/// Address of an export, function or variable.
-pub fn resolve(name: &str) -> Option<u64> {
-    table().by_name.get(name).copied()
-}
-
 /// Address of an export that the version of Windows has which this kernel claims to be.
 pub fn resolve_for_driver(name: &str) -> Option<u64> {
     match since::of(name) {
         Some(since) if os_version::get() < since => None,
         _ => resolve(name),
     }
-}
-
-/// Address that stands for an import which nothing provides. To touch it is a
-/// report that names it.
-pub fn missing(name: String) -> u64 {
-    let mut names = MISSING_NAMES
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let index = names
-        .iter()
-        .position(|known| *known == name)
-        .unwrap_or_else(|| {
-            names.push(name);
-            names.len() - 1
-        });
-    MISSING.base + index as u64 * MISSING_STRIDE + MISSING_STRIDE / 2
-}
-
-/// Name of the missing import behind an address.
-pub fn missing_name(va: u64) -> Option<String> {
-    if !MISSING.contains(va) {
-        return None;
-    }
-    let index = usize::try_from((va - MISSING.base) / MISSING_STRIDE).ok()?;
-    MISSING_NAMES
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .get(index)
-        .cloned()
-}
-
-/// Name of the export whose entry holds an address.
-pub fn name_at(va: u64) -> Option<&'static str> {
-    let offset = va.checked_sub(NT.base + 8)?;
-    let index = usize::try_from(offset / ENTRY_SIZE).ok()?;
-    let entry = table().bound.get(index).map(|entry| entry.export.name);
-    entry.or_else(|| {
-        table()
-            .native
-            .iter()
-            .find(|(code, _)| code.contains(&va))
-            .map(|(_, name)| *name)
-    })
-}
-
-/// Name of the export that a call is for.
-pub fn name_of(index: u64) -> &'static str {
-    usize::try_from(index)
-        .ok()
-        .and_then(|index| table().bound.get(index))
-        .map_or("?", |entry| entry.export.name)
-}
-
-/// Name of the export that is being called; `?` if none is.
-pub fn current() -> &'static str {
-    let index = CURRENT.load(Ordering::Relaxed);
-    let bound = TABLE.get().and_then(|table| table.bound.get(index));
-    bound.map_or("?", |entry| entry.export.name)
 }
 
 /// Carries out a call: counts it, checks its IRQL, makes it fail if it is to.
@@ -346,7 +242,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
 #[cold]
 fn overdue(call: &Call<'_>) -> ! {
     let mut context = Context::after_call(call.frame(), call.return_address());
-    context.flags |= trap::UNWOUND_TO_CALL;
+    context.flags |= crate::host::context::UNWOUND_TO_CALL;
     trap::hung(&context)
 }
 
@@ -366,23 +262,5 @@ fn too_high(export: Export, irql: u8, caller: u64) {
         "{} was called at IRQL {irql}; it may be called at IRQL {} at most",
         export.name, export.max_irql
     );
-    trap::violation("irql-too-high", verifier, what, caller);
-}
-
-/// How often each export was called, in the order of the first calls.
-pub fn counts() -> Vec<CallCount> {
-    let mut called: Vec<&Bound> = table()
-        .bound
-        .iter()
-        .filter(|entry| entry.calls.load(Ordering::Relaxed) > 0)
-        .collect();
-    called.sort_by_key(|entry| entry.first.load(Ordering::Relaxed));
-    called
-        .into_iter()
-        .map(|entry| CallCount {
-            export: entry.export.name.to_owned(),
-            count: entry.calls.load(Ordering::Relaxed),
-            can_fail: entry.export.failure.is_some(),
-        })
-        .collect()
+    diag::violation("irql-too-high", verifier, what, caller);
 }

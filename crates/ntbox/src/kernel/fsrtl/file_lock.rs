@@ -14,10 +14,11 @@ use crate::host::driver_mem::Fault;
 use crate::host::gate::Stop;
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::export_table;
 use crate::kernel::base::io_layout::{irp, stack};
 use crate::kernel::io::irp as packets;
 use crate::kernel::ke::thread_table;
-use crate::kernel::{exports, mm};
+use crate::kernel::mm;
 
 #[cfg(test)]
 mod tests;
@@ -196,7 +197,7 @@ pub fn private_lock(at: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<boo
     }
     driver_mem::write_u8(at + offset::QUESTIONABLE, 1)?;
     lock::mark_pending(packets::location(wanted.packet)?, true)?;
-    let routine = exports::resolve("IopCancelFileLockRequest").unwrap_or(0);
+    let routine = export_table::resolve("IopCancelFileLockRequest").unwrap_or(0);
     driver_mem::write_u64(wanted.packet + irp::CANCEL_ROUTINE, routine)?;
     WAITING.lock().insert(wanted.packet, (at, wanted.context));
     with(at, |locks| locks.waiting.push_back((wanted.packet, range)));

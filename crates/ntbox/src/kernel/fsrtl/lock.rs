@@ -8,9 +8,9 @@ use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::export_table;
 use crate::kernel::base::io_layout::stack::{flag, lock as parameter, special};
 use crate::kernel::base::io_layout::{irp as offset, stack};
-use crate::kernel::exports;
 use crate::kernel::io::irp;
 use crate::kernel::ke::irp_cancel_lock;
 use crate::kernel::ramfs::dir_tree::Id;
@@ -159,7 +159,7 @@ pub fn control(packet: u64, place: u64, caller: &Caller<'_>) -> Result<u32, Stop
     // Whoever unlocks next may find this request at once.
     if minor == LOCK && wait {
         mark_pending(place, true)?;
-        let routine = exports::resolve("IopCancelLockRequest").unwrap_or(0);
+        let routine = export_table::resolve("IopCancelLockRequest").unwrap_or(0);
         driver_mem::write_u64(packet + offset::CANCEL_ROUTINE, routine)?;
     }
     let (outcome, granted) = with(|volume| {

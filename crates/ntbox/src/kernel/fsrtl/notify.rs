@@ -14,8 +14,8 @@ use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::Stop;
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::export_table;
 use crate::kernel::base::io_layout::{file, irp, stack};
-use crate::kernel::exports;
 use crate::kernel::io::irp as packets;
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
@@ -282,7 +282,7 @@ pub fn add(packet: u64, new: Watch, caller: &Caller<'_>) -> Result<(), Stop> {
         return complete(packet, nt_status::STATUS_CANCELLED, &[], caller);
     }
     mark_pending(place, true)?;
-    let routine = exports::resolve("IopCancelNotifyRequest").unwrap_or(0);
+    let routine = export_table::resolve("IopCancelNotifyRequest").unwrap_or(0);
     driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, routine)?;
     if let Some(watch) = WATCHES.lock().get_mut(&at) {
         watch.waiting.push_back(packet);

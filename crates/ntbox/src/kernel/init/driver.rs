@@ -8,8 +8,7 @@ use crate::host::routine::Routine;
 use crate::host::upcall::call_driver;
 use crate::host::{cpu, driver_mem, routine};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::utf16;
-
+use crate::kernel::base::{diag, export_table, stack_trace_db, utf16};
 use crate::kernel::ke::thread_table;
 use crate::kernel::loader::{Image, entries};
 use crate::kernel::mm::mdl::Left;
@@ -17,8 +16,7 @@ use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::{PoolKind, tag_text};
 use crate::kernel::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use crate::kernel::ob::{Attributes, Payload, Type};
-use crate::kernel::verifier::stack_trace_db;
-use crate::kernel::{cm, etw, ex, exports, io, ke, mm, ob, pnp, po, ps, se, trap, verifier};
+use crate::kernel::{cm, etw, ex, io, ke, mm, ob, pnp, po, ps, se, verifier};
 
 /// Offsets in `DRIVER_OBJECT` and `DRIVER_EXTENSION` on x64.
 mod offset {
@@ -94,7 +92,7 @@ impl Driver {
             checked: image.checked,
         });
         let section = section.ok_or_else(no_memory)?;
-        let invalid = exports::resolve("IopInvalidDeviceRequest").unwrap_or(0);
+        let invalid = export_table::resolve("IopInvalidDeviceRequest").unwrap_or(0);
         let fill = || -> Result<(), Fault> {
             driver_mem::write_u16(object + offset::TYPE, 4)?;
             driver_mem::write_u16(object + offset::SIZE, OBJECT_SIZE)?;
@@ -148,7 +146,7 @@ impl Driver {
     /// request. A later NULL is called, as on Windows.
     pub fn make_ready(&self) -> Result<(), Fault> {
         self.add_flag(flag::INITIALIZED)?;
-        let invalid = exports::resolve("IopInvalidDeviceRequest").unwrap_or(0);
+        let invalid = export_table::resolve("IopInvalidDeviceRequest").unwrap_or(0);
         for n in 0..MAJOR_FUNCTIONS {
             let entry = self.object + offset::MAJOR_FUNCTION + 8 * n;
             if driver_mem::read_u64(entry)? == 0 {
@@ -162,7 +160,7 @@ impl Driver {
     pub fn reinitialize(&self) {
         self.note_add_device();
         if let Err(fault) = io::driver_extension::reinitialize(self.stack) {
-            trap::end(fault.into(), &Caller::kernel(self.stack));
+            Caller::kernel(self.stack).end(fault.into());
         }
     }
 
@@ -174,7 +172,7 @@ impl Driver {
             .and_then(|extension| driver_mem::read_u64(extension + offset::EXTENSION_ADD_DEVICE))
             .unwrap_or(0);
         if routine != 0 {
-            trap::note(
+            diag::note(
                 "the driver has an AddDevice routine, for Plug and Play; this kernel has no such devices and never calls it, so only what the driver does without them is tested"
                     .to_owned(),
             );
@@ -204,7 +202,7 @@ fn check_returned(routine: &str, pc: u64) {
     let irql = cpu::set_irql(cpu::PASSIVE_LEVEL);
     if irql != cpu::PASSIVE_LEVEL {
         let what = format!("{routine} was called at IRQL 0 and returned at IRQL {irql}");
-        trap::violation_of(pc, "irql-not-restored", None, what);
+        diag::violation_of(pc, "irql-not-restored", None, what);
     }
     let regions = thread_table::update(thread_table::current_thread(), |info| {
         (
@@ -218,7 +216,7 @@ fn check_returned(routine: &str, pc: u64) {
         let what = format!(
             "{routine} entered {critical} critical and {guarded} guarded regions more than it left"
         );
-        trap::violation_of(pc, "apcs-not-restored", None, what);
+        diag::violation_of(pc, "apcs-not-restored", None, what);
     }
 }
 
@@ -258,38 +256,38 @@ fn check_devices(when: &str) {
             "uninitialised"
         };
         let what = format!("the work item at {item:#018x} is not {end} {when}");
-        trap::violation("work-item-leak", None, what, known.caller);
+        diag::violation("work-item-leak", None, what, known.caller);
     }
     for (lock, tag, caller) in io::remove_lock::held() {
         let what = format!("the remove lock at {lock:#018x} is held with the tag {tag:#x} {when}");
-        trap::violation("remove-lock-held", None, what, caller);
+        diag::violation("remove-lock-held", None, what, caller);
     }
     for (entry, caller) in io::error_log::left_behind() {
         let what =
             format!("the error log entry at {entry:#018x} is neither written nor freed {when}");
-        trap::violation("error-log-entry-leak", None, what, caller);
+        diag::violation("error-log-entry-leak", None, what, caller);
     }
     for (object, thread) in thread_table::of_drivers() {
         let what = format!(
             "the system thread at {object:#018x}, id {:#x}, which began in {:#018x}, still runs {when}",
             thread.id, thread.start
         );
-        trap::violation_of(thread.start, "thread-left", None, what);
+        diag::violation_of(thread.start, "thread-left", None, what);
     }
     for (device, caller) in io::device::existing() {
         let what = format!(
             "the {}, at {device:#018x}, is not deleted {when}",
             ob::describe(device)
         );
-        trap::violation("device-left", None, what, caller);
+        diag::violation("device-left", None, what, caller);
     }
     for link in io::link::take_left_behind() {
         let what = format!("the symbolic link {} is not deleted {when}", link.name);
-        trap::violation("link-left", None, what, link.caller);
+        diag::violation("link-left", None, what, link.caller);
     }
     for (packet, known) in io::irp::left_behind() {
         let what = format!("the IRP at {packet:#018x} is not freed {when}");
-        trap::violation("irp-leak", None, what, known.caller);
+        diag::violation("irp-leak", None, what, known.caller);
     }
     for timer in ke::timer::active() {
         if io::timer::owns(timer) {
@@ -300,7 +298,7 @@ fn check_devices(when: &str) {
         });
         let what = format!("the timer at {timer:#018x} is still set {when}{routine}");
         let caller = routine::registrar_of(timer);
-        trap::violation("timer-left", Some((0xc7, 0)), what, caller);
+        diag::violation("timer-left", Some((0xc7, 0)), what, caller);
     }
 }
 
@@ -316,30 +314,30 @@ fn check_registrations(when: &str) {
     registered.for_each(|left| report(&left, when));
     for (of, routine, caller) in ps::notify::take_left_behind() {
         let what = format!("the {of} notify routine at {routine:#018x} is not removed {when}");
-        trap::violation("notify-routine-left", Some((0xce, 0)), what, caller);
+        diag::violation("notify-routine-left", Some((0xce, 0)), what, caller);
     }
     for (routine, caller) in ex::callback::take_left_behind() {
         let what = format!("the callback routine at {routine:#018x} is not unregistered {when}");
-        trap::violation("callback-left", Some((0xce, 0)), what, caller);
+        diag::violation("callback-left", Some((0xce, 0)), what, caller);
     }
     for (routine, caller) in cm::take_left_behind() {
         let what = format!("the registry callback at {routine:#018x} is not unregistered {when}");
-        trap::violation("registry-callback-left", Some((0xce, 0)), what, caller);
+        diag::violation("registry-callback-left", Some((0xce, 0)), what, caller);
     }
     for (handle, caller) in ob::callbacks::take_left_behind() {
         let what = format!("the object callbacks {handle:#018x} are not unregistered {when}");
-        trap::violation("object-callbacks-left", Some((0xce, 0)), what, caller);
+        diag::violation("object-callbacks-left", Some((0xce, 0)), what, caller);
     }
     for (rule, what, caller) in verifier::tracked_structs::take_left_behind() {
         // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
-        trap::violation(&rule, Some((0xce, 0)), format!("{what} {when}"), caller);
+        diag::violation(&rule, Some((0xce, 0)), format!("{what} {when}"), caller);
     }
 }
 
 /// Something that a driver owes.
 fn report(left: &Left, when: &str) {
     let what = format!("{} {when}", left.what);
-    trap::violation(left.rule, left.verifier, what, left.caller);
+    diag::violation(left.rule, left.verifier, what, left.caller);
 }
 
 /// MDLs, mappings and pool.
@@ -362,7 +360,7 @@ fn check_memory(when: &str) {
         let taken = stack_trace_db::past("allocated", block.stack)
             .into_iter()
             .collect();
-        trap::left_behind("pool-leak", Some((0xc4, 0x62)), what, block.caller, taken);
+        diag::left_behind("pool-leak", Some((0xc4, 0x62)), what, block.caller, taken);
     }
 }
 
@@ -370,15 +368,15 @@ fn check_memory(when: &str) {
 fn check_objects(when: &str) {
     for (lock, kind, caller) in ke::lock_owner::take_left_behind() {
         let what = format!("the {kind} at {lock:#018x} is held {when}");
-        trap::violation("spin-lock-held", Some((0xc4, 0x0004_0009)), what, caller);
+        diag::violation("spin-lock-held", Some((0xc4, 0x0004_0009)), what, caller);
     }
     for (object, description, caller) in ob::references_left() {
         let what =
             format!("a reference to {description}, {object:#018x}, is not given back {when}");
-        trap::violation("reference-leak", None, what, caller);
+        diag::violation("reference-leak", None, what, caller);
     }
     for (handle, description, caller) in ob::handles::open() {
         let what = format!("handle {handle:#x} to {description} is not closed {when}");
-        trap::violation("handle-leak", None, what, caller);
+        diag::violation("handle-leak", None, what, caller);
     }
 }

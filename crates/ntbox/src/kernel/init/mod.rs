@@ -8,27 +8,26 @@
 pub mod driver;
 pub mod system_devices;
 
-use crate::api::host_file;
-use crate::host::gate::Export;
 use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
-use super::base::log;
+use super::base::{export_table, log, stack_trace_db};
 use super::ke::{processor, sched, thread_table};
 use super::loader::Image;
 use super::ramfs::FileOnVolume;
 use super::trap::host_signals;
-use super::verifier::stack_trace_db;
 use super::{exports, loader, mm, ramfs, um};
 use crate::api::config::{Config, MAXIMUM_PROCESSORS, Time};
-use crate::api::ipc;
 use crate::api::ipc::{Event, Request};
 use crate::api::report::ImageInfo;
+use crate::api::{host_file, ipc};
 use crate::host;
+use crate::host::gate::Export;
 use crate::host::kernel_address_space::{Protection, Use};
 use crate::host::memory_map::{PAGE_SIZE, PCRS, STACKS};
-use crate::host::{cpu, kernel_cell, last_call};
+use crate::host::{cpu, kernel_cell, kernel_entry, last_call};
+use crate::kernel::trap;
 
 /// Set in the environment of a kernel process.
 pub const VARIABLE: &str = "NTBOX_KERNEL_PROCESS";
@@ -88,11 +87,12 @@ fn run() -> ! {
             "the socket to the caller cannot be used: {error}"
         ));
     }
-    if let Err(error) = last_call::open() {
+    if let Err(error) = last_call::open(exports::functions().map(|export| export.name)) {
         abandon(format_args!(
             "the memory that is shared with the caller cannot be used: {error}"
         ));
     }
+    kernel_entry::register(trap::ENTRIES);
     let mut machine: Option<Machine> = None;
     loop {
         let request = match ipc::read(&mut stream) {
@@ -132,7 +132,7 @@ fn run() -> ! {
             }
             (Request::Finish, Some(machine)) => {
                 machine.finish();
-                ipc::send(&Event::Finished(exports::counts()));
+                ipc::send(&Event::Finished(export_table::counts()));
                 end_process();
             }
             (request, _) => abandon(format_args!("a request out of order: {request:?}")),
@@ -190,7 +190,7 @@ impl Machine {
             .map_err(|_| "no memory for the shared page".to_owned())?;
         host_signals::install();
         if config.processors > 1 {
-            crate::kernel::trap::clock_interrupt::start();
+            trap::clock_interrupt::start();
         }
         stack_trace_db::initialize(config);
         mm::with(|memory| {

@@ -10,13 +10,13 @@ use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{
     device as device_offset, driver, file, irp as offset, major, stack,
 };
-use crate::kernel::base::log;
 use crate::kernel::base::utf16::{text, wide};
+use crate::kernel::base::{export_table, log};
 use crate::kernel::io::device::Wanted;
 use crate::kernel::io::{device, irp};
+use crate::kernel::ob;
 use crate::kernel::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use crate::kernel::ob::{Attributes, Payload, Type};
-use crate::kernel::{exports, ob};
 
 /// A device and what belongs to it.
 struct OwnDevice {
@@ -83,7 +83,7 @@ pub fn driver(path: &str, dispatch: &str) -> Option<u64> {
     let object = ob::create(Type::Driver, driver::SIZE_OF, Payload::None).ok()?;
     let attributes = Attributes::named(wide(path), PERMANENT | CASE_INSENSITIVE);
     ob::insert(object, &attributes).ok()?;
-    let routine = exports::resolve(dispatch)?;
+    let routine = export_table::resolve(dispatch)?;
     let fill = || -> Result<(), Fault> {
         driver_mem::write_u16(object, driver::TYPE_NUMBER)?;
         driver_mem::write_u16(object + 2, u16::try_from(driver::SIZE_OF).unwrap_or(0))?;

@@ -151,7 +151,8 @@ fn insert(queue: &Queue<'_>, packet: u64, linked: u64, insert_context: u64) -> R
             return Ok(status);
         }
         mark_pending(packet)?;
-        let routine = crate::kernel::exports::resolve("IopCsqCancelRoutine").unwrap_or(0);
+        let routine =
+            crate::kernel::base::export_table::resolve("IopCsqCancelRoutine").unwrap_or(0);
         driver_mem::write_u64(packet.wrapping_add(irp::CANCEL_ROUTINE), routine)?;
         // The insertion itself may have had it cancelled.
         let cancelled = driver_mem::read_u8(packet.wrapping_add(irp::CANCEL))? != 0;

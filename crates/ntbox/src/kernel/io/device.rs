@@ -9,13 +9,13 @@ use crate::kernel::base::call_context::Caller;
 pub use crate::kernel::base::io_layout::device::flag;
 use crate::kernel::base::io_layout::{device, driver, object_extension, vpb};
 use crate::kernel::base::list_walk::ListWalk;
-use crate::kernel::base::utf16;
+use crate::kernel::base::{diag, utf16};
 use crate::kernel::ke::object::Kind;
 use crate::kernel::ke::{device_queue, object};
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
+use crate::kernel::ob;
 use crate::kernel::ob::{Attributes, Inserted, Payload, Type};
-use crate::kernel::{ob, trap};
 
 /// `OBJ_PERMANENT | OBJ_CASE_INSENSITIVE`: a device keeps its name until it is
 /// deleted.
@@ -280,12 +280,12 @@ exports! {
         let known = with(|list| list.iter().any(|device| device.object == body && !device.delete_pending));
         if !known {
             let what = format!("IoDeleteDevice was given {body:#018x}, which is no device or deleted already");
-            trap::violation("delete-unknown-device", None, what, caller.address());
+            diag::violation("delete-unknown-device", None, what, caller.address());
             return Ok(());
         }
         if driver_mem::read_u64(body + device::ATTACHED_DEVICE)? != 0 {
             let what = format!("IoDeleteDevice was given {body:#018x}, to which another device is attached");
-            trap::violation("delete-attached-device", None, what, caller.address());
+            diag::violation("delete-attached-device", None, what, caller.address());
         }
         super::shutdown::forget(body, &caller)?;
         super::timer::forget(body)?;

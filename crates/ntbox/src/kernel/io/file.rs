@@ -7,6 +7,7 @@ use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::Stop;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::device::flag;
 use crate::kernel::base::io_layout::{device, file, irp as packet_offset, major, stack};
 use crate::kernel::ke::object::Kind;
@@ -15,7 +16,7 @@ use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::ob::{Payload, Type};
 use crate::kernel::verifier::{irp_contract, user_access};
-use crate::kernel::{fsrtl, ob, se, trap};
+use crate::kernel::{fsrtl, ob, se};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -393,7 +394,7 @@ fn send(
                     dispatched.request,
                     nt_status::Named(returned)
                 );
-                trap::violation_of(dispatched.routine, "irp-not-completed", None, what);
+                diag::violation_of(dispatched.routine, "irp-not-completed", None, what);
             }
             irp_contract::reported(packet);
             // The caller goes on with what it was told, as on Windows; the IRP

@@ -7,11 +7,12 @@ use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::Stop;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::{file, irp as packet_offset, major, vpb};
 use crate::kernel::fsrtl::contexts;
 use crate::kernel::mm::pool;
 use crate::kernel::ob::Closed;
-use crate::kernel::{ob, ramfs, trap};
+use crate::kernel::{ob, ramfs};
 
 /// A handle to a file was closed: with the last one the driver cleans up.
 pub fn handle_closed(closed: &Closed, caller: &Caller<'_>) {
@@ -36,7 +37,7 @@ pub fn deleted(object: u64, caller: &Caller<'_>) {
         pool::free(name.buffer);
     }
     if body != 0 && device::count_reference(body, false, caller).is_err() {
-        trap::violation(
+        diag::violation(
             "device-damaged",
             None,
             format!("the device at {body:#018x} cannot be read"),
@@ -99,7 +100,7 @@ fn ending(object: u64, function: u8, caller: &Caller<'_>) {
         Ok(())
     };
     if let Err(refusal) = work() {
-        trap::end(refusal, caller);
+        caller.end(refusal);
     }
 }
 

@@ -8,13 +8,14 @@ use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::routine::Routine;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::export_table;
 use crate::kernel::base::io_layout::{irp, stack};
 use crate::kernel::ke::object::Kind;
 use crate::kernel::ke::wait::Patience;
 use crate::kernel::ke::{object, wait};
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
-use crate::kernel::{exports, ob};
+use crate::kernel::ob;
 
 /// Pool tag of what is kept for a routine.
 const TAG: u32 = u32::from_le_bytes(*b"IoUs");
@@ -85,7 +86,7 @@ fn new_event() -> Result<Option<u64>, Fault> {
 
 /// Sends an IRP on and waits for the event that its completion routine sets.
 fn wait_for(body: u64, packet: u64, event: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    let routine = exports::resolve("IopForwardCompletion").unwrap_or(0);
+    let routine = export_table::resolve("IopForwardCompletion").unwrap_or(0);
     let always = stack::flag::INVOKE_ON_SUCCESS
         | stack::flag::INVOKE_ON_ERROR
         | stack::flag::INVOKE_ON_CANCEL;
@@ -117,7 +118,7 @@ exports! {
         ];
         let control = control.into_iter().fold(0, |all, (wanted, flag)| if wanted { all | flag } else { all });
         ob::reference(body);
-        set(packet, exports::resolve("IopUnloadSafeCompletion").unwrap_or(0), kept, control)?;
+        set(packet, export_table::resolve("IopUnloadSafeCompletion").unwrap_or(0), kept, control)?;
         Ok(0)
     }
 

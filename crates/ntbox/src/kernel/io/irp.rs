@@ -11,13 +11,13 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::io_layout;
 use crate::kernel::base::io_layout::{device, driver, irp, stack};
+use crate::kernel::base::{diag, io_layout};
 use crate::kernel::ke::object;
 use crate::kernel::mm::lent;
 use crate::kernel::verifier::irp_contract;
 use crate::kernel::verifier::irp_contract::{Called, Request as Asked};
-use crate::kernel::{ke, ob, trap};
+use crate::kernel::{ke, ob};
 
 /// Pool tag of IRPs.
 const TAG: u32 = u32::from_le_bytes(*b"Irp ");
@@ -285,7 +285,7 @@ fn check_returned(routine: u64, before: u8) {
     }
     let what =
         format!("a dispatch routine was called at IRQL {before} and returned at IRQL {after}");
-    trap::violation_of(routine, "irql-not-restored", Some((0xc9, 5)), what);
+    diag::violation_of(routine, "irql-not-restored", Some((0xc9, 5)), what);
     if before < DISPATCH_LEVEL {
         ke::lock_owner::check_returned();
     }
@@ -391,7 +391,7 @@ fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         let what = format!(
             "the IRP at {packet:#018x} was completed with the status {status:#010x}, which is none"
         );
-        trap::violation(
+        diag::violation(
             "irp-completed-invalid-status",
             Some((0xc9, 0x06)),
             what,
@@ -402,7 +402,7 @@ fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         let what = format!(
             "the IRP at {packet:#018x} was completed with STATUS_PENDING, which says that it is not"
         );
-        trap::violation(
+        diag::violation(
             "irp-completed-pending",
             Some((0xc9, 0x06)),
             what,
@@ -412,7 +412,7 @@ fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     if driver_mem::read_u64(packet + irp::CANCEL_ROUTINE)? != 0 {
         let what =
             format!("the IRP at {packet:#018x} was completed while its cancel routine was set");
-        trap::violation(
+        diag::violation(
             "irp-completed-with-cancel-routine",
             Some((0xc9, 0x07)),
             what,
@@ -451,7 +451,7 @@ pub fn initialize_for_driver(
         let what = format!(
             "IoInitializeIrp was given {packet:#018x}, which IoAllocateIrp has initialised; use IoReuseIrp"
         );
-        trap::violation("irp-initialised-twice", Some((0xc9, 0x10e)), what, caller);
+        diag::violation("irp-initialised-twice", Some((0xc9, 0x10e)), what, caller);
     }
     initialize(packet, u64::from(size), locations)?;
     with(|irps| {

@@ -13,12 +13,13 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::is_system;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::irp as offset;
+use crate::kernel::base::{diag, export_table};
 use crate::kernel::ke::{apc, object, sched, thread_table, wait};
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::mm::{pool, process_address_space};
 use crate::kernel::verifier::uninitialized_output;
 use crate::kernel::verifier::uninitialized_output::Subject;
-use crate::kernel::{exports, ob, po, trap};
+use crate::kernel::{ob, po};
 
 /// `NT_ERROR`: the status says that the request failed; a warning does not.
 fn is_error(status: u32) -> bool {
@@ -93,7 +94,7 @@ impl Apc {
             return Ok(());
         };
         let routines = apc::Routines {
-            kernel: exports::resolve("IopRequestApcDelivered").unwrap_or(0),
+            kernel: export_table::resolve("IopRequestApcDelivered").unwrap_or(0),
             rundown: 0,
             normal: self.routine,
             context: self.context,
@@ -252,7 +253,7 @@ pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<
                 "the IRP at {packet:#018x} was completed to the end and belongs to a driver; \
                  its completion routine must return STATUS_MORE_PROCESSING_REQUIRED"
             );
-            trap::violation("irp-not-reclaimed", None, what, caller.address());
+            diag::violation("irp-not-reclaimed", None, what, caller.address());
             Ok(())
         }
     }
@@ -291,7 +292,7 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
              Windows would copy them all and give away what lies behind the system buffer",
             underway.output_length
         );
-        trap::violation("information-too-large", None, what, caller.address());
+        diag::violation("information-too-large", None, what, caller.address());
     }
     transfer::release(packet, caller.address())?;
     irp::free(packet, caller.address())?;

@@ -4,9 +4,10 @@ use crate::host::driver_mem;
 use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::host::memory_map::{PAGE_SHIFT, PAGE_SIZE, pages_spanned};
+use crate::kernel::base::diag;
 use crate::kernel::mm::mdl::{View, flag, offset};
 use crate::kernel::mm::{mapping, mdl};
-use crate::kernel::{ex, mm, trap};
+use crate::kernel::{ex, mm};
 
 /// Offset of `MdlAddress` in an IRP.
 const IRP_MDL_ADDRESS: u64 = 8;
@@ -41,14 +42,14 @@ exports! {
             // for MmPrepareMdlForReuse, which this function does first.
             if !view.has(flag::PARTIAL_HAS_BEEN_MAPPED) {
                 let what = format!("IoFreeMdl was given the MDL at {list:#018x}, which is still mapped");
-                trap::violation("free-mapped-mdl", Some((0xc4, 0xb8)), what, caller);
+                diag::violation("free-mapped-mdl", Some((0xc4, 0xb8)), what, caller);
             }
             mapping::unmap_system(&mut view)?;
         }
         let locked = mm::with(|memory| memory.mdls.get(list).is_some_and(|record| record.locked.is_some()));
         if locked {
             let what = format!("IoFreeMdl was given the MDL at {list:#018x}, whose pages are still locked");
-            trap::violation("free-locked-mdl", None, what, caller);
+            diag::violation("free-locked-mdl", None, what, caller);
         }
         mm::with(|memory| memory.mdls.settle(list, |record| {
             record.allocated = None;

@@ -10,11 +10,11 @@ use crate::kernel::base::error::Refusal;
 use crate::kernel::base::io_layout::driver;
 use crate::kernel::base::processor_mode::Mode;
 use crate::kernel::base::utf16::{SEPARATOR, text, wide};
-use crate::kernel::base::{error, log};
+use crate::kernel::base::{diag, error, log};
 use crate::kernel::cm::nt_key;
+use crate::kernel::ob;
 use crate::kernel::ob::attributes::CASE_INSENSITIVE;
 use crate::kernel::ob::{Attributes, Type};
-use crate::kernel::{ob, trap};
 
 exports! {
     /// `ZwLoadDriver`: what is loaded is not loaded again, and nothing else can be.
@@ -75,7 +75,7 @@ fn unload(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
         let what = format!(
             "the driver {name} unloads itself: Windows frees its image while this code is still to run. It stays"
         );
-        trap::violation("driver-unloads-itself", None, what, caller.address());
+        diag::violation("driver-unloads-itself", None, what, caller.address());
     }
     Err(nt_status::STATUS_NOT_SUPPORTED.into())
 }

@@ -11,10 +11,10 @@ use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::diag;
 use crate::kernel::ke::object::Kind;
 use crate::kernel::ke::wait::Patience;
 use crate::kernel::ke::{clock, object, wait};
-use crate::kernel::trap;
 
 /// Offsets in an `IO_REMOVE_LOCK`; from `SIGNATURE` on only with debugging.
 mod offset {
@@ -69,7 +69,7 @@ fn check_size(size: u32, function: &str, caller: u64) {
         let what = format!(
             "{function} was told that a remove lock has {size} bytes; it has {SIZE}, or {DEBUG_SIZE} in a checked build"
         );
-        trap::violation("remove-lock-size", None, what, caller);
+        diag::violation("remove-lock-size", None, what, caller);
     }
 }
 
@@ -102,7 +102,7 @@ fn forget(lock: u64, tag: u64, function: &str, caller: u64) {
         let what = format!(
             "{function} was called for the remove lock at {lock:#018x} with the tag {tag:#x}, with which it is not held"
         );
-        trap::violation("remove-lock-not-held", None, what, caller);
+        diag::violation("remove-lock-not-held", None, what, caller);
     }
 }
 
@@ -144,7 +144,7 @@ exports! {
         check_size(size, "IoAcquireRemoveLockEx", caller);
         if with(|locks| !locks.contains_key(&lock)) {
             let what = format!("IoAcquireRemoveLockEx was given {lock:#018x}, where no remove lock was initialised");
-            trap::violation("remove-lock-not-initialised", None, what, caller);
+            diag::violation("remove-lock-not-initialised", None, what, caller);
         }
         add(lock, 1)?;
         if removed(lock)? {

@@ -9,10 +9,11 @@ use crate::host::gate::exports;
 use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::{device, major};
 use crate::kernel::ke::thread_table;
 use crate::kernel::mm::mdl::Left;
-use crate::kernel::{ob, trap};
+use crate::kernel::ob;
 
 /// Registered devices in the order of registration, each with the address in the
 /// driver of the call that registered it: those of the first round, those of the
@@ -81,7 +82,7 @@ pub fn forget(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
              IoUnregisterShutdownNotification comes first",
             ob::describe(body)
         );
-        trap::violation("shutdown-notification-left", None, what, by);
+        diag::violation("shutdown-notification-left", None, what, by);
     }
     unregister(body, caller)
 }
@@ -118,7 +119,7 @@ pub fn shut_down() -> bool {
         if devices::can_be_opened(body).unwrap_or(false)
             && let Err(refusal) = file::tell_device(body, major::SHUTDOWN, &caller)
         {
-            trap::end(refusal, &caller);
+            caller.end(refusal);
         }
         ob::dereference(body, &caller);
     }

@@ -12,9 +12,9 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::{device, driver, irp};
 use crate::kernel::ke::{device_queue, irp_cancel_lock};
-use crate::kernel::trap;
 
 /// What is to be done once `StartIo` has returned.
 #[derive(Debug, Clone, Copy)]
@@ -164,7 +164,7 @@ fn start_next(
             "{function} was called at IRQL {}; it must be called at DISPATCH_LEVEL",
             cpu::irql()
         );
-        trap::violation("irql-too-low", None, what, caller.address());
+        diag::violation("irql-too-low", None, what, caller.address());
     }
     if put_off(body, Due::Next { cancelable, key }) {
         return Ok(());

@@ -13,10 +13,10 @@ use crate::host::routine::{Routine, note_registrar};
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::device;
+use crate::kernel::base::{diag, export_table};
 use crate::kernel::ke::{dpc, timer};
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
-use crate::kernel::{exports, trap};
 
 /// Offsets in an `IO_TIMER`, which drivers do not look at.
 mod offset {
@@ -76,7 +76,7 @@ fn kernel_timer() -> Result<u64, Fault> {
         return Ok(0);
     };
     timer::initialize(made, 0)?;
-    let routine = exports::resolve("IopTimerDispatch").unwrap_or(0);
+    let routine = export_table::resolve("IopTimerDispatch").unwrap_or(0);
     dpc::initialize(made + TIMER_SIZE, routine, 0)?;
     with(|state| state.timer = made);
     Ok(made)
@@ -162,7 +162,7 @@ exports! {
                 "IoStopTimer was called by an IoTimer routine, for the device {body:#018x}. \
                  Kernels hold a spin lock over these routines that it needs, and stop or hang"
             );
-            trap::violation("io-timer-stopped-inside", None, what, call.return_address());
+            diag::violation("io-timer-stopped-inside", None, what, call.return_address());
         }
         Ok(stop(object)?)
     }

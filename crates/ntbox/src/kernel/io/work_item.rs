@@ -8,11 +8,12 @@ use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Call, Stop, exports};
 use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::diag;
 use crate::kernel::ex::work_item;
 use crate::kernel::ex::worker::Job;
 use crate::kernel::mm::lent;
+use crate::kernel::ob;
 use crate::kernel::ob::Type;
-use crate::kernel::{ob, trap};
 
 /// Offsets in an `IO_WORKITEM`, which begins with a `WORK_QUEUE_ITEM`.
 mod offset {
@@ -109,7 +110,7 @@ fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> 
                     "device object"
                 }
             );
-            trap::violation("wrong-object-type", None, what, caller);
+            diag::violation("wrong-object-type", None, what, caller);
         }
     }
     let job = Job {

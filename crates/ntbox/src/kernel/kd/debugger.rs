@@ -9,9 +9,9 @@ use nt_status::{STATUS_ACCESS_DENIED, STATUS_BREAKPOINT};
 use crate::host::context::{Context, ExceptionRecord};
 use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Call, Stop, exports};
-use crate::host::{driver_mem, upcall};
+use crate::host::{driver_mem, modules, upcall};
 use crate::kernel::base::log;
-use crate::kernel::{loader, seh};
+use crate::kernel::seh;
 
 /// `STATUS_DEBUGGER_INACTIVE`.
 const INACTIVE: u32 = 0xc000_0354;
@@ -50,7 +50,7 @@ pub fn pass(context: &Context) {
 
 /// What the debugger shows of a breakpoint.
 fn show(at: u64) {
-    let place = loader::find_image(at).map_or_else(
+    let place = modules::find(at).map_or_else(
         || format!("{at:#018x}"),
         |image| format!("{}+{:#x}", image.name, at - image.base),
     );

@@ -7,8 +7,7 @@ use super::format::{Finding, Formatted, Place};
 use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Arguments, Call, Stop, exports};
 use crate::host::{cpu, driver_mem};
-use crate::kernel::base::{codepage, log};
-use crate::kernel::trap;
+use crate::kernel::base::{codepage, diag, log};
 
 /// `DPFLTR_DEFAULT_ID`.
 const COMPONENT_DEFAULT: u32 = 101;
@@ -149,7 +148,7 @@ pub fn report<U>(call: &Call<'_>, formatted: &Formatted<U>) {
                 )
             }
         };
-        trap::violation(rule, None, what, call.return_address());
+        diag::violation(rule, None, what, call.return_address());
     }
 }
 

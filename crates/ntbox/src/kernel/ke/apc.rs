@@ -15,10 +15,10 @@ use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::host::upcall::{Purpose, call_driver_for};
-use crate::host::{cpu, driver_mem, routine};
+use crate::host::{cpu, driver_mem, kernel_entry, routine};
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::diag;
 use crate::kernel::ex::pool;
-use crate::kernel::trap;
 
 /// Offsets in a KAPC.
 mod offset {
@@ -117,7 +117,7 @@ pub fn deliver(place: &Place<'_>) {
         if run(thread, apc, place).is_err() {
             let what = format!("the APC at {apc:#018x} was queued and its memory is gone");
             // IRQL_NOT_LESS_OR_EQUAL, as for a fault at APC_LEVEL in the kernel.
-            trap::bug_check(0x0a, [apc, 1, 0, 0], what, place.origin().as_ref());
+            kernel_entry::bug_check(0x0a, [apc, 1, 0, 0], what, place.origin().as_ref());
         }
     }
 }
@@ -184,7 +184,7 @@ fn check_irql(expected: u8, routine: u64) {
     if after != expected {
         let what =
             format!("an APC routine was called at IRQL {expected} and returned at IRQL {after}");
-        trap::violation_of(routine, "irql-not-restored", None, what);
+        diag::violation_of(routine, "irql-not-restored", None, what);
     }
 }
 

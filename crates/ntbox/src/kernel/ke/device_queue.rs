@@ -9,8 +9,8 @@ use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
+use crate::kernel::base::diag;
 use crate::kernel::base::list_walk::ListWalk;
-use crate::kernel::trap;
 
 /// Offsets in a `KDEVICE_QUEUE`.
 mod offset {
@@ -135,7 +135,7 @@ fn check_busy(queue: u64, function: &str, caller: u64) -> Result<(), Fault> {
         let what = format!(
             "{function} was called for the device queue at {queue:#018x}, which is not busy"
         );
-        trap::violation("device-queue-not-busy", None, what, caller);
+        diag::violation("device-queue-not-busy", None, what, caller);
     }
     Ok(())
 }

@@ -15,10 +15,11 @@ use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::{Routine, note_registrar};
 use crate::host::upcall::{Purpose, call_driver_for};
-use crate::host::{cpu, driver_mem};
+use crate::host::{cpu, driver_mem, kernel_entry};
+use crate::kernel::base::diag;
 use crate::kernel::ex::timer;
+use crate::kernel::init;
 use crate::kernel::trap::clock_interrupt;
-use crate::kernel::{init, trap};
 
 /// Offsets in a KDPC.
 mod offset {
@@ -134,7 +135,7 @@ fn run(dpc: u64, origin: Option<Context>) {
         Ok::<_, Fault>(fields)
     })();
     let Ok((routine, context, first, second)) = fields else {
-        trap::bug_check(
+        kernel_entry::bug_check(
             0xc7,
             [1, dpc, 0, 0],
             format!("the DPC at {dpc:#018x} was queued and its memory is gone"),
@@ -169,7 +170,7 @@ fn run(dpc: u64, origin: Option<Context>) {
     RUNNING[cpu::index()].store(false, Ordering::Relaxed);
     let apcs_after = apc_counts();
     if apcs_after != apcs_before {
-        trap::bug_check(
+        kernel_entry::bug_check(
             0xc7,
             [4, routine, apcs_before, apcs_after],
             format!(
@@ -182,7 +183,7 @@ fn run(dpc: u64, origin: Option<Context>) {
     if after != DISPATCH_LEVEL {
         let what =
             format!("a DPC was called at IRQL {DISPATCH_LEVEL} and returned at IRQL {after}");
-        trap::violation_of(routine, "irql-not-restored", None, what);
+        diag::violation_of(routine, "irql-not-restored", None, what);
     }
 }
 
@@ -320,7 +321,7 @@ exports! {
                  The DPC at {dpc:#018x} goes to the processor that queues it",
                 processor::active()
             );
-            trap::violation("dpc-processor", None, what, call.return_address());
+            diag::violation("dpc-processor", None, what, call.return_address());
         }
         driver_mem::write_u16(dpc.wrapping_add(offset::NUMBER), TARGETED + u16::from(number))?;
         Ok(())

@@ -10,10 +10,9 @@ use super::{dpc, processor};
 use crate::host::context::Context;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Stop, exports};
-use crate::host::{cpu, driver_mem};
+use crate::host::{bug_check, cpu, driver_mem};
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
-use crate::kernel::trap;
 
 /// Offsets in the block that a call is kept in: the processors that are not done, the
 /// barrier with the number of all processors behind it, and a DPC for each.
@@ -60,7 +59,7 @@ fn wait_until(
         let spinning = spinning.get_or_insert_with(|| Spinning::on(spin));
         spinning.turn().map_err(|cause| {
             let what = format!("{}: {cause}", why());
-            Stop::bug_check(trap::HUNG, [1, 0, 0, 0], what)
+            Stop::bug_check(bug_check::HUNG, [1, 0, 0, 0], what)
         })?;
     }
     Ok(())

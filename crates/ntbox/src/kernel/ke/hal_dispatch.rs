@@ -2,7 +2,7 @@
 //! read it and finds its version; each routine stands for itself as a missing import
 //! does, so that a call of one is a report that names it.
 
-use crate::kernel::exports;
+use crate::kernel::base::export_table;
 
 /// `HAL_DISPATCH_VERSION` of Windows 7 and later.
 const VERSION: u64 = 4;
@@ -39,7 +39,7 @@ const MEMBERS: [&str; 23] = [
 pub fn words() -> Vec<u64> {
     let members = MEMBERS.iter().map(|member| match *member {
         "Spare1" => 0,
-        routine => exports::missing(format!("HalDispatchTable->{routine}")),
+        routine => export_table::missing(format!("HalDispatchTable->{routine}")),
     });
     std::iter::once(VERSION).chain(members).collect()
 }

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::processor;
 use super::sched::{Spin, Spinning};
-use crate::host::cpu;
 use crate::host::gate::Stop;
 use crate::host::upcall::{Purpose, call_driver_for};
+use crate::host::{bug_check, cpu};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::{init, trap};
+use crate::kernel::base::diag;
+use crate::kernel::init;
 
 /// `IPI_LEVEL`.
 pub const IPI_LEVEL: u8 = 14;
@@ -76,7 +77,7 @@ fn wait_until(done: impl Fn() -> bool) -> Result<(), Stop> {
 /// time at `DISPATCH_LEVEL` stops Windows then (`DPC_WATCHDOG_VIOLATION`).
 pub fn locked_up(why: &str) -> Stop {
     Stop::bug_check(
-        trap::HUNG,
+        bug_check::HUNG,
         [1, 0, 0, 0],
         format!("no processor gets any further, for ever: {why}"),
     )
@@ -95,7 +96,7 @@ pub fn answer() {
     let context = CONTEXT.load(Ordering::Relaxed);
     let before = cpu::set_irql(IPI_LEVEL);
     if let Err(stop) = wait_until(all_are_there) {
-        trap::end(stop, &Caller::kernel(0));
+        Caller::kernel(0).end(stop);
     }
     call_driver_for(Purpose::Interrupt, routine, &[context], stack(), None);
     let after = cpu::set_irql(before);
@@ -103,7 +104,7 @@ pub fn answer() {
         let what = format!(
             "a routine was called on another processor at IRQL {IPI_LEVEL} and returned at IRQL {after}"
         );
-        trap::violation_of(routine, "irql-not-restored", None, what);
+        diag::violation_of(routine, "irql-not-restored", None, what);
     }
     OWING.fetch_and(!own, Ordering::Relaxed);
 }

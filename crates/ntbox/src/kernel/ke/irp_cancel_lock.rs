@@ -8,8 +8,8 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::irp;
-use crate::kernel::trap;
 use crate::kernel::verifier::deadlock;
 use crate::kernel::verifier::deadlock::Class;
 
@@ -88,7 +88,7 @@ pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
         let what = format!(
             "the cancel routine of the IRP at {packet:#018x} returned without releasing the cancel spin lock"
         );
-        trap::violation_of(routine, "cancel-lock-held", None, what);
+        diag::violation_of(routine, "cancel-lock-held", None, what);
         release(before, caller.address())?;
     }
     cpu::set_irql(before);

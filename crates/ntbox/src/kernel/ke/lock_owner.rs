@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 use crate::host::cpu;
-use crate::kernel::trap;
+use crate::kernel::base::diag;
 
 /// How a spin lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,7 @@ pub fn describe(lock: u64) -> String {
 
 /// The place of a call, in words.
 pub fn place(caller: u64) -> String {
-    trap::location(caller).map_or_else(
+    diag::location(caller).map_or_else(
         || format!("at {caller:#018x}"),
         |place| format!("at {}+{:#x}", place.module, place.offset),
     )
@@ -128,7 +128,7 @@ pub fn place(caller: u64) -> String {
 
 /// Where a lock was taken, in words.
 pub fn taken_by(held: Held) -> String {
-    trap::location(held.caller).map_or_else(
+    diag::location(held.caller).map_or_else(
         || "it was acquired before".to_owned(),
         |place| format!("it was acquired by {}+{:#x}", place.module, place.offset),
     )
@@ -152,7 +152,7 @@ pub fn check_lowered(new: u8, caller: u64) {
             held.lock,
             taken_by(held)
         );
-        trap::violation("spin-lock-held", Some((0xc4, 0x0004_0009)), what, caller);
+        diag::violation("spin-lock-held", Some((0xc4, 0x0004_0009)), what, caller);
     }
 }
 
@@ -171,7 +171,7 @@ pub fn check_returned() {
             held.lock
         );
         let verifier = Some((0xc4, 0x0004_0009));
-        trap::violation("spin-lock-held", verifier, what, held.caller);
+        diag::violation("spin-lock-held", verifier, what, held.caller);
     }
 }
 

@@ -15,7 +15,7 @@ use super::{ipi, irql, lock_owner};
 use crate::host::gate::irql::HIGH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::host::{cpu, driver_mem};
-use crate::kernel::trap;
+use crate::kernel::base::diag;
 use crate::kernel::verifier::deadlock;
 use crate::kernel::verifier::deadlock::Class;
 
@@ -45,7 +45,7 @@ fn wrong_irql(rule: u64, function: &str, lock: u64, wanted: &str, caller: u64) {
     let what = format!(
         "{function} was called for {lock:#018x} at IRQL {irql}; it must be {wanted} DISPATCH_LEVEL"
     );
-    trap::violation("spin-lock-irql", Some((0xc4, rule)), what, caller);
+    diag::violation("spin-lock-irql", Some((0xc4, rule)), what, caller);
 }
 
 /// Raises the IRQL for a lock and returns the one before.

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use super::object::Kind;
 use super::{apc, clock, dpc, object, wait};
-use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::note_registrar;
-use crate::kernel::trap;
+use crate::host::{driver_mem, kernel_entry};
 use crate::kernel::trap::clock_interrupt;
 
 /// Offsets in a KTIMER.
@@ -106,7 +105,7 @@ pub fn expire(now: u64) {
                 Gone::Timer => (0, timer, String::new()),
                 Gone::Dpc(dpc) => (1, dpc, format!(" for the DPC at {dpc:#018x}")),
             };
-            trap::bug_check(
+            kernel_entry::bug_check(
                 TIMER_OR_DPC_INVALID,
                 [kind, at, 0, 0],
                 format!(

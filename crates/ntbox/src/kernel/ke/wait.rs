@@ -14,12 +14,12 @@ use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
-use crate::host::{cpu, driver_mem, last_call};
+use crate::host::{cpu, driver_mem, last_call, modules};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::irp;
-use crate::kernel::loader;
+use crate::kernel::base::stack_trace_db;
 use crate::kernel::verifier::deadlock::Class;
-use crate::kernel::verifier::{deadlock, object_initialized, stack_trace_db};
+use crate::kernel::verifier::{deadlock, object_initialized};
 
 /// `STATUS_TIMEOUT`.
 pub const TIMEOUT: u32 = 0x102;
@@ -65,7 +65,7 @@ pub fn describe() -> String {
             "; the thread {id:#x} waits for {}",
             objects.join(", ")
         );
-        if let Some(image) = loader::find_image(caller) {
+        if let Some(image) = modules::find(caller) {
             let _ = write!(
                 text,
                 ", since its call from {}+{:#x}",

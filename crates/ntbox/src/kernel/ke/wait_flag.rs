@@ -5,7 +5,7 @@
 use super::thread_table;
 use crate::host::cpu;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::trap;
+use crate::kernel::base::diag;
 
 /// Stays at `DISPATCH_LEVEL` if the caller has promised to wait next; `caller` is
 /// where it did.
@@ -18,7 +18,7 @@ pub fn promise(wait: bool, function: &str, caller: u64) {
         let what = format!(
             "{function} was called with Wait TRUE at IRQL {before}; APC_LEVEL is the limit, for a wait must follow"
         );
-        trap::violation("irql-too-high", None, what, caller);
+        diag::violation("irql-too-high", None, what, caller);
     }
     cpu::set_irql(before.max(DISPATCH_LEVEL));
     thread_table::update(thread_table::current_thread(), |info| {

@@ -4,15 +4,15 @@
 pub mod entries;
 pub mod layout;
 
-use super::verifier::{force_irql_image, stack_trace_db, user_access_rules};
-use super::{exports, mm, trap};
-use crate::host::driver_mem;
+use super::base::{diag, export_table, stack_trace_db};
+use super::verifier::{force_irql_image, user_access_rules};
+use super::{exports, mm};
 use crate::host::driver_mem::Fault;
 use crate::host::kernel_address_space::{Protection, Use};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
-use crate::host::pe;
 use crate::host::pe::{Headers, Refusal, Section, directory};
+use crate::host::{driver_mem, modules, pe};
 
 /// A loaded image.
 #[derive(Debug, Clone)]
@@ -33,29 +33,7 @@ pub struct Image {
     discarded: Vec<Discarded>,
 }
 
-/// What exception handling needs to know of an image.
-#[derive(Debug, Clone)]
-pub struct ImageView {
-    /// Where it lies.
-    pub base: u64,
-    /// Bytes in memory.
-    pub size: u64,
-    /// RVA and size of the function table.
-    pub pdata: (u32, u32),
-    /// File name.
-    pub name: String,
-}
-
 static IMAGES_LOADED: Exclusive<Vec<Image>> = Exclusive::new(Vec::new());
-
-/// The image that holds an address.
-pub fn find_image(pc: u64) -> Option<ImageView> {
-    IMAGES_LOADED
-        .lock()
-        .iter()
-        .find(|image| pc >= image.base && pc - image.base < u64::from(image.size))
-        .map(Image::view)
-}
 
 /// Whether the image of a routine was linked with `/INTEGRITYCHECK`, which some
 /// registrations demand, or its entry of the list of modules says so.
@@ -63,7 +41,7 @@ pub fn find_image(pc: u64) -> Option<ImageView> {
 /// # Errors
 /// Its entry cannot be read.
 pub fn checks_integrity(routine: u64) -> Result<bool, Fault> {
-    let Some(image) = find_image(routine) else {
+    let Some(image) = modules::find(routine) else {
         return Ok(false);
     };
     entries::checks_integrity(image.base)
@@ -77,27 +55,11 @@ pub fn checks_integrity(routine: u64) -> Result<bool, Fault> {
 pub fn may_register(export: &str, routine: u64) -> Result<bool, Fault> {
     let may = checks_integrity(routine)?;
     if !may {
-        trap::note(format!(
+        diag::note(format!(
             "{export} failed with STATUS_ACCESS_DENIED: the image that holds the routine was not linked with /INTEGRITYCHECK, which Windows demands of it"
         ));
     }
     Ok(may)
-}
-
-/// All images, in the order in which they were loaded.
-pub fn images() -> Vec<ImageView> {
-    IMAGES_LOADED.lock().iter().map(Image::view).collect()
-}
-
-impl Image {
-    fn view(&self) -> ImageView {
-        ImageView {
-            base: self.base,
-            size: self.size.into(),
-            pdata: self.pdata,
-            name: self.name.clone(),
-        }
-    }
 }
 
 /// Loads an image from the bytes of its file.
@@ -121,6 +83,12 @@ pub fn load(name: &str, file: &[u8]) -> Result<Image, Refusal> {
         pdata: function_table(&headers)?,
         discarded: map(&bytes, &headers, base)?,
     };
+    modules::insert(modules::Module {
+        base,
+        size: image.size.into(),
+        pdata: image.pdata,
+        name: image.name.clone(),
+    });
     IMAGES_LOADED.lock().push(image.clone());
     Ok(image)
 }
@@ -165,7 +133,7 @@ fn bind(bytes: &mut [u8], headers: &Headers) -> Result<(), Refusal> {
         let address = is_kernel(&import.module)
             .then(|| exports::resolve_for_driver(&import.name))
             .flatten()
-            .unwrap_or_else(|| exports::missing(format!("{}!{}", import.module, import.name)));
+            .unwrap_or_else(|| export_table::missing(format!("{}!{}", import.module, import.name)));
         let at = import.slot as usize;
         bytes
             .get_mut(at..at + 8)

@@ -7,8 +7,7 @@ use super::pool::{PoolKind, Request};
 use super::with;
 use crate::api::report::Past;
 use crate::host::gate::Stop;
-use crate::kernel::trap;
-use crate::kernel::verifier::stack_trace_db;
+use crate::kernel::base::{diag, stack_trace_db};
 
 /// Tags of such memory, and what it is called.
 const NAMES: [([u8; 4], &str); 6] = [
@@ -110,7 +109,7 @@ pub fn refuse_free(va: u64, caller: u64, function: &str) -> bool {
     let history: Vec<Past> = stack_trace_db::past("allocated", stack)
         .into_iter()
         .collect();
-    trap::left_behind("kernel-pool-freed", Some((0xc2, 7)), what, caller, history);
+    diag::left_behind("kernel-pool-freed", Some((0xc2, 7)), what, caller, history);
     true
 }
 

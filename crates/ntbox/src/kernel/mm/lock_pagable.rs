@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{mdl, resource_ledger, with};
-use crate::host::driver_mem;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
-use crate::kernel::base::log;
-use crate::kernel::loader;
-use crate::kernel::verifier::{force_irql_image, stack_trace_db};
+use crate::host::{driver_mem, modules};
+use crate::kernel::base::{log, stack_trace_db};
+use crate::kernel::verifier::force_irql_image;
 
 /// How often each pageable section is locked, by its address.
 pub type Locks = BTreeMap<u64, u64>;
@@ -68,7 +67,7 @@ exports! {
 
     /// `MmPageEntireDriver`: returns the base of the image.
     fn MmPageEntireDriver(address: u64) -> u64 [max APC_LEVEL] {
-        Ok(loader::find_image(address).map_or(0, |image| image.base))
+        Ok(modules::find(address).map_or(0, |image| image.base))
     }
 
     /// `MmResetDriverPaging`.
@@ -158,7 +157,7 @@ exports! {
 
 /// First address of the section of an image that holds an address.
 fn section_of(address: u64, function: &str) -> Result<u64, Stop> {
-    let in_image = loader::find_image(address).is_some();
+    let in_image = modules::find(address).is_some();
     let section = with(|memory| memory.space.find(address).map(|(start, _)| start));
     section.filter(|_| in_image).ok_or_else(|| {
         let what = format!("{function} was given {address:#018x}, which lies in no driver");

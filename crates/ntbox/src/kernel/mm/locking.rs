@@ -10,9 +10,9 @@ use crate::host::kernel_address_space::Use;
 use crate::host::memory_map::{PAGE_SHIFT, is_system};
 use crate::host::pfn::Pfn;
 use crate::host::{cpu, driver_mem};
+use crate::kernel::base::diag;
 use crate::kernel::io::irp;
 use crate::kernel::ke::thread_table;
-use crate::kernel::trap;
 use crate::kernel::verifier::{force_irql, user_access_rules};
 
 /// `STATUS_ACCESS_VIOLATION`.
@@ -78,7 +78,7 @@ exports! {
                 "MmUnlockPages was given the MDL at {mdl:#018x}, that of an IRP, whose pages the I/O manager locked and \
                  unlocks itself"
             );
-            trap::violation("irp-mdl-unlocked", Some((0xc4, 0x7c)), what, caller);
+            diag::violation("irp-mdl-unlocked", Some((0xc4, 0x7c)), what, caller);
             return Ok(());
         }
         unlock(mdl, caller)
@@ -93,13 +93,13 @@ pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<
         let what = format!(
             "MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
         );
-        trap::violation("lock-nonpaged-mdl", Some((0xc4, 0xb0)), what, caller);
+        diag::violation("lock-nonpaged-mdl", Some((0xc4, 0xb0)), what, caller);
     }
     if view.has(flag::PAGES_LOCKED) {
         let what = format!(
             "MmProbeAndLockPages was given the MDL at {mdl:#018x}, whose pages are locked already"
         );
-        trap::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
+        diag::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
     }
     let base = view.start.wrapping_add(u64::from(view.offset));
     if user && (is_system(base) || is_system(base.wrapping_add(u64::from(view.bytes)))) {
@@ -137,7 +137,7 @@ fn lock_pages(
             "MmProbeAndLockPages was called for pageable memory at IRQL {}",
             cpu::irql()
         );
-        trap::violation("irql-too-high", None, what, caller);
+        diag::violation("irql-too-high", None, what, caller);
     }
     let frames = frames.map_err(|va| Stop::raise(process_address_space::status_of_touch(va)))?;
     view.set_frames(&frames)?;
@@ -161,13 +161,13 @@ pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
         let what = format!(
             "MmUnlockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
         );
-        trap::violation("unlock-nonpaged-mdl", Some((0xc4, 0x7d)), what, caller);
+        diag::violation("unlock-nonpaged-mdl", Some((0xc4, 0x7d)), what, caller);
         return Ok(());
     }
     if !view.has(flag::PAGES_LOCKED) {
         let what =
             format!("MmUnlockPages was given the MDL at {mdl:#018x}, whose pages are not locked");
-        trap::violation("unlock-not-locked", Some((0xc4, 0x7c)), what, caller);
+        diag::violation("unlock-not-locked", Some((0xc4, 0x7c)), what, caller);
         return Ok(());
     }
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {

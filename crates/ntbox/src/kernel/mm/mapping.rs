@@ -9,10 +9,8 @@ use crate::host::kernel_address_space::{Area, Frames, Protection, Use};
 use crate::host::memory_map::{PAGE_SIZE, SYSTEM_PTES, is_system};
 use crate::host::pfn::Physical;
 use crate::host::{cpu, driver_mem};
-use crate::kernel::base::os_version;
+use crate::kernel::base::{diag, os_version, stack_trace_db};
 use crate::kernel::ke::thread_table;
-use crate::kernel::trap;
-use crate::kernel::verifier::stack_trace_db;
 
 /// `MdlMappingNoWrite`.
 const NO_WRITE: u32 = 0x8000_0000;
@@ -74,7 +72,7 @@ fn map(wanted: &Wanted, caller: u64) -> Return {
 /// Rules of the caller's that do not decide whether the mapping succeeds.
 fn check(wanted: &Wanted, view: &View, caller: u64) {
     let report =
-        |rule, first, what: String| trap::violation(rule, Some((0xc4, first)), what, caller);
+        |rule, first, what: String| diag::violation(rule, Some((0xc4, first)), what, caller);
     let mdl = wanted.mdl;
     if wanted.user && cpu::irql() > APC_LEVEL {
         report(
@@ -122,7 +120,7 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
             "the MDL at {mdl:#018x} is built for nonpaged pool and was mapped into system space; \
              the reference leaves the behaviour undefined. Use MmGetSystemAddressForMdlSafe"
         );
-        trap::violation("map-nonpaged-to-system", None, what, caller);
+        diag::violation("map-nonpaged-to-system", None, what, caller);
     }
 }
 
@@ -237,7 +235,7 @@ exports! {
             let what = format!(
                 "MmUnmapLockedPages was given {base:#018x}, which is not the system mapping of the MDL at {mdl:#018x}"
             );
-            trap::violation("unmap-not-mapped", Some((0xc4, 0xb6)), what, caller);
+            diag::violation("unmap-not-mapped", Some((0xc4, 0xb6)), what, caller);
             return Ok(());
         }
         unmap_system(&mut view)?;
@@ -270,7 +268,7 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) {
             "a user mapping was ended at IRQL {}; APC_LEVEL is the limit",
             cpu::irql()
         );
-        trap::violation("irql-too-high", Some((0xc4, 0x7a)), what, caller);
+        diag::violation("irql-too-high", Some((0xc4, 0x7a)), what, caller);
     }
     let process = thread_table::current_process();
     let known = with(|memory| {
@@ -289,6 +287,6 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) {
         let what = format!(
             "MmUnmapLockedPages was given {page:#018x}, which is no user mapping of the MDL at {mdl:#018x} in this process"
         );
-        trap::violation("unmap-bad-user-address", Some((0xc4, 0xb9)), what, caller);
+        diag::violation("unmap-bad-user-address", Some((0xc4, 0xb9)), what, caller);
     }
 }

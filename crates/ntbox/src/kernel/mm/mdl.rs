@@ -12,8 +12,8 @@ use crate::host::gate::{Stop, exports};
 use crate::host::kernel_address_space::Use;
 use crate::host::memory_map::{PAGE_SHIFT, PAGE_SIZE, is_system, pages_spanned};
 use crate::host::pfn::Pfn;
+use crate::kernel::base::diag;
 use crate::kernel::ke::thread_table;
-use crate::kernel::trap;
 
 /// Offsets in an MDL.
 pub mod offset {
@@ -358,7 +358,7 @@ pub fn check_process_exit(process: u64) {
              a driver must unmap when the process's handle is cleaned up",
             mapping.va
         );
-        trap::violation(
+        diag::violation(
             "mapping-outlives-process",
             Some((0x76, 0)),
             what,
@@ -375,7 +375,7 @@ pub fn check_process_exit(process: u64) {
         if driver_mem::read_u64(mdl + offset::PROCESS) == Ok(process) {
             let what =
                 format!("the process ended while its pages are locked by the MDL at {mdl:#018x}");
-            trap::violation("lock-outlives-process", Some((0xcb, 0)), what, caller);
+            diag::violation("lock-outlives-process", Some((0xcb, 0)), what, caller);
         }
     }
 }
@@ -406,11 +406,11 @@ exports! {
         };
         if let Some(source) = source {
             let what = format!("MmBuildMdlForNonPagedPool was given an MDL of {source} at {base:#018x}");
-            trap::violation("build-mdl-not-nonpaged", Some((0xc4, 0x7f)), what, caller);
+            diag::violation("build-mdl-not-nonpaged", Some((0xc4, 0x7f)), what, caller);
         }
         if view.has(flag::PAGES_LOCKED) {
             let what = format!("MmBuildMdlForNonPagedPool was given the MDL at {mdl:#018x}, whose pages are locked");
-            trap::violation("build-mdl-locked", None, what, caller);
+            diag::violation("build-mdl-locked", None, what, caller);
         }
         let Some(frames) = frames else {
             return Err(Fault { address: base, write: false }.into());

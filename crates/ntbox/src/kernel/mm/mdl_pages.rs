@@ -7,7 +7,7 @@ use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::host::memory_map::{PAGE_SHIFT, PAGE_SIZE};
 use crate::host::pfn::{Pfn, Physical};
-use crate::kernel::trap;
+use crate::kernel::base::diag;
 
 /// `MM_DONT_ZERO_ALLOCATION`.
 const DONT_ZERO: u32 = 1;
@@ -53,12 +53,12 @@ fn free_pages(mdl: u64, function: &str, caller: u64) -> Result<(), Stop> {
     let Some((pages, _)) = pages else {
         let what =
             format!("{function} was given the MDL at {mdl:#018x}, which holds no allocated pages");
-        trap::violation("free-pages-not-allocated", None, what, caller);
+        diag::violation("free-pages-not-allocated", None, what, caller);
         return Ok(());
     };
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {
         let what = format!("{function} was given the MDL at {mdl:#018x}, which is still mapped");
-        trap::violation("free-pages-mapped", Some((0xc4, 0xb7)), what, caller);
+        diag::violation("free-pages-mapped", Some((0xc4, 0xb7)), what, caller);
         super::mapping::unmap_system(&mut view)?;
     }
     with(|memory| memory.physical.give(&pages));

@@ -12,12 +12,11 @@ use rustc_hash::FxHashMap;
 use super::lent;
 use super::pool_pages::Pool;
 use super::special_pool::{Place, Special};
-use crate::host::driver_mem;
 use crate::host::kernel_address_space::Protection;
 use crate::host::memory_map::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SIZE, PAGED_POOL, Zone};
-use crate::kernel::trap;
-use crate::kernel::verifier::stack_trace_db;
-use crate::kernel::verifier::stack_trace_db::StackId;
+use crate::host::{driver_mem, kernel_entry};
+use crate::kernel::base::stack_trace_db;
+use crate::kernel::base::stack_trace_db::StackId;
 
 /// What uninitialised memory is filled with.
 pub const UNINITIALIZED: u8 = 0xbd;
@@ -403,7 +402,7 @@ pub fn free_by(va: u64, caller: u64) {
     if super::with(|memory| memory.pools.free(va, caller)).is_none() {
         let what =
             format!("the kernel was to free {va:#018x}, which is not the start of a pool block");
-        trap::bug_check(0xc2, [0x46, va, 0, 0], what, None);
+        kernel_entry::bug_check(0xc2, [0x46, va, 0, 0], what, None);
     }
 }
 

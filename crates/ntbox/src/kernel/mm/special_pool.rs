@@ -12,8 +12,8 @@ use super::pool::PoolKind;
 use crate::host::driver_mem;
 use crate::host::kernel_address_space::{Protection, Space};
 use crate::host::memory_map::{PAGE_SIZE, Zone};
+use crate::kernel::base::stack_trace_db::StackId;
 use crate::kernel::verifier::force_irql;
-use crate::kernel::verifier::stack_trace_db::StackId;
 
 /// What the pages of a block hold around it.
 const PATTERN: u8 = 0x6b;

@@ -11,8 +11,8 @@ use super::attributes::{EXCLUSIVE, INHERIT, KERNEL_HANDLE};
 use super::types::Type;
 use super::{State, object, with};
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::diag;
 use crate::kernel::ke::thread_table;
-use crate::kernel::trap;
 use crate::kernel::verifier::handle_rules;
 
 /// Mark of a kernel handle.
@@ -239,7 +239,7 @@ pub fn close_for(handle: u64, caller: &Caller<'_>) -> u32 {
         "a handle that cannot be closed, {handle:#x}, was closed: {}",
         Named(status)
     );
-    trap::violation(
+    diag::violation(
         "bad-handle-closed",
         Some((0x93, handle)),
         what,

@@ -13,7 +13,6 @@ use crate::kernel::cm::hive;
 use crate::kernel::cm::hive::KeyId;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::mm::{lent, pool};
-use crate::kernel::trap;
 
 /// Room before a body, where Windows has its header: so no body is the start of
 /// a block of pool, and nobody can free it as one.
@@ -197,7 +196,7 @@ fn end(object: u64, caller: &Caller<'_>) {
         if kind != Type::Device {
             pool::free(block);
         } else if let Err(reason) = lent::free(block, caller.address()) {
-            trap::end(reason, caller);
+            caller.end(reason);
         }
     }
 }

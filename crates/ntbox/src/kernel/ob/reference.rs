@@ -6,8 +6,8 @@ use crate::host::driver_mem;
 use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Call, Return, Stop, exports};
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::diag;
 use crate::kernel::ke::thread_table;
-use crate::kernel::trap;
 
 /// `REFERENCE_BY_POINTER`.
 const REFERENCE_BY_POINTER: u32 = 0x18;
@@ -135,7 +135,7 @@ fn check_mode(wanted: &Wanted, caller: &Caller<'_>) {
     let pseudo = handle == handles::CURRENT_PROCESS || handle == handles::CURRENT_THREAD;
     if handle == 0 {
         let what = "ObReferenceObjectByHandle was given a NULL handle";
-        trap::violation("null-handle", Some((0xc4, 0xf5)), what, caller.address());
+        diag::violation("null-handle", Some((0xc4, 0xf5)), what, caller.address());
     } else if mode != USER_MODE
         && !pseudo
         && !handles::is_kernel(handle)
@@ -145,7 +145,7 @@ fn check_mode(wanted: &Wanted, caller: &Caller<'_>) {
             "handle {handle:#x} of a user process was referenced with access mode KernelMode, which checks nothing; \
              handles from user mode are referenced with UserMode"
         );
-        trap::violation(
+        diag::violation(
             "user-handle-as-kernel",
             Some((0xc4, 0xf6)),
             what,
@@ -191,7 +191,7 @@ fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
                 "the {} was dereferenced, and no driver has a reference to it; this one is the kernel's own",
                 object::describe(object)
             );
-            trap::violation("object-over-dereferenced", None, what, caller.address());
+            diag::violation("object-over-dereferenced", None, what, caller.address());
             let left = object::inspect(object, |header| header.pointers);
             Ok(left.unwrap_or(0))
         }

@@ -4,16 +4,14 @@
 
 pub mod device_interface;
 
-use crate::host::gate::Export;
 use nt_status::{STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
 use super::base::cookie_table::Registrations;
-use super::base::log;
+use super::base::{diag, log};
 use super::mm::mdl::Left;
-use super::trap;
 use crate::host::driver_mem;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use crate::host::gate::{Return, Stop, exports};
+use crate::host::gate::{Export, Return, Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 
 /// `IO_NOTIFICATION_EVENT_CATEGORY`.
@@ -70,7 +68,7 @@ fn not_connected(function: &str, interrupt: u64, caller: u64) {
     let what = format!(
         "{function} was called with {interrupt:#018x}, which is no interrupt object: none was connected"
     );
-    trap::violation("interrupt-not-connected", None, what, caller);
+    diag::violation("interrupt-not-connected", None, what, caller);
 }
 
 /// The exports of this component.

@@ -7,9 +7,9 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::cookie_table::Registrations;
+use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::{device, object_extension};
 use crate::kernel::io::irp;
-use crate::kernel::trap;
 
 /// `DevicePowerState` of `POWER_STATE_TYPE`; the other one is of the system.
 const DEVICE: u32 = 1;
@@ -48,7 +48,7 @@ exports! {
         if cpu::irql() > cpu::APC_LEVEL && !(kind == DEVICE && state == D0) {
             let what = "PoSetPowerState was called at DISPATCH_LEVEL for another state than D0; \
                         it may be called at APC_LEVEL at most";
-            trap::violation("irql-too-high", None, what.to_owned(), call.return_address());
+            diag::violation("irql-too-high", None, what.to_owned(), call.return_address());
         }
         let extension = driver_mem::read_u64(body + device::OBJECT_EXTENSION)?;
         let flags = driver_mem::read_u32(extension + object_extension::POWER_FLAGS)?;

@@ -11,10 +11,10 @@ pub mod thread_query;
 use nt_status::{STATUS_INVALID_CID, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS};
 
 use super::base::call_context::Caller;
-use super::base::os_version;
+use super::base::{diag, os_version};
 use super::ke::thread_table;
 use super::ke::thread_table::{Process, Thread};
-use super::{ob, trap};
+use super::ob;
 use crate::OsVersion;
 use crate::host::driver_mem;
 use crate::host::driver_mem::UnicodeString;
@@ -188,7 +188,7 @@ fn thread_at(call: &Call<'_>, va: u64) -> Result<Option<Thread>, Stop> {
 /// Reads what is not what it was said to be, as the kernel would, and tells.
 fn not_one(call: &Call<'_>, va: u64, what: &str) -> Result<(), Stop> {
     driver_mem::read_u64(va)?;
-    trap::violation(
+    diag::violation(
         "wrong-object-type",
         None,
         format!("{va:#018x} was passed as a {what} and is none"),

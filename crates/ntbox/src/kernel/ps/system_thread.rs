@@ -14,7 +14,7 @@ use crate::kernel::ke::{
 };
 use crate::kernel::ob::Attributes;
 use crate::kernel::trap::clock_interrupt;
-use crate::kernel::{etw, init, mm, ob, se, trap};
+use crate::kernel::{etw, init, mm, ob, se};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -53,7 +53,7 @@ pub fn end(status: u32) -> ! {
     let attached = info.and_then(|info| attach::ended_attached(&info));
     let given_up = attached.map_or_else(|| give_up(thread, status, stack.1), Err);
     if let Err(refusal) = given_up {
-        trap::end(refusal, &Caller::kernel(stack.1));
+        Caller::kernel(stack.1).end(refusal);
     }
     // The object is the kernel's own memory and stays while it is referenced.
     let _ = driver_mem::write_u32(thread + thread_table::offset::EXIT_STATUS, status);

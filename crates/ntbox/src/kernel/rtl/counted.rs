@@ -4,8 +4,7 @@
 
 use crate::host::driver_mem;
 use crate::host::gate::Call;
-use crate::kernel::trap;
-use crate::kernel::verifier::stack_trace_db;
+use crate::kernel::base::{diag, stack_trace_db};
 
 /// Which of the first four arguments are strings that an export reads, a bit each.
 fn strings_of(export: &str) -> u8 {
@@ -60,7 +59,7 @@ pub fn note_call(call: &Call<'_>, export: &str) {
                  for each character"
             );
             let caller = call.return_address();
-            trap::violation("unicode-string-odd-length", None, what, caller);
+            diag::violation("unicode-string-odd-length", None, what, caller);
             return;
         }
     }

@@ -7,7 +7,7 @@ use super::scan;
 use crate::host::driver_mem;
 use crate::host::gate::irql::HIGH_LEVEL;
 use crate::host::gate::{Call, exports};
-use crate::kernel::trap;
+use crate::kernel::base::diag;
 
 exports! {
     /// `RtlCopyMemory`; source and destination must not overlap.
@@ -107,7 +107,7 @@ fn check_overlap(call: &Call<'_>, name: &str, to: u64, from: u64, length: u64) {
         "{name} was given ranges of {length} bytes that overlap, to {to:#018x} from {from:#018x}; \
          RtlMoveMemory allows that"
     );
-    trap::violation(
+    diag::violation(
         "overlapping-copy",
         Some((0xc4, 0xf0)),
         what,

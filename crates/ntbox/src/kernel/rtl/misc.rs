@@ -4,7 +4,7 @@ use crate::host::driver_mem;
 use crate::host::gate::exports;
 use crate::host::gate::irql::{APC_LEVEL, HIGH_LEVEL};
 use crate::kernel::base::altitude::Altitude;
-use crate::kernel::trap;
+use crate::kernel::base::diag;
 
 /// Longest text of an assertion that is reported.
 const LIMIT: usize = 512;
@@ -24,7 +24,7 @@ exports! {
         let (assertion, file, message) = (text(assertion)?, text(file)?, text(message)?);
         let message = if message.is_empty() { String::new() } else { format!(": {message}") };
         let what = format!("the assertion '{assertion}' failed at {file}, line {line}{message}");
-        trap::violation("assertion-failed", None, what, call.return_address());
+        diag::violation("assertion-failed", None, what, call.return_address());
         Ok(())
     }
 

@@ -13,9 +13,10 @@ use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::diag;
 use crate::kernel::ke::thread_table;
+use crate::kernel::ob;
 use crate::kernel::ob::{Payload, Type};
-use crate::kernel::{ob, trap};
 
 /// Bytes of a token's body, which is nobody's business.
 const BODY_SIZE: u64 = 0x100;
@@ -342,7 +343,7 @@ pub fn release(context: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let token = primary_of(context)?;
     if get(token).is_none() {
         let what = format!("the subject context at {context:#018x} is released and not captured");
-        trap::violation("wrong-object-type", None, what, caller.address());
+        diag::violation("wrong-object-type", None, what, caller.address());
         return Ok(());
     }
     ob::dereference_for(token, caller);

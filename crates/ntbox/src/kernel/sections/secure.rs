@@ -5,10 +5,10 @@ use crate::host::gate::exports;
 use crate::host::gate::irql::APC_LEVEL;
 use crate::host::memory_map::PAGE_SIZE;
 use crate::host::protection;
+use crate::kernel::base::diag;
 use crate::kernel::ke::thread_table;
 use crate::kernel::mm::vad::END;
 use crate::kernel::mm::{resource_ledger, with};
-use crate::kernel::trap;
 
 /// A range that must stay as it is.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +61,7 @@ exports! {
         let known = with(|memory| memory.users.secured.remove(&handle));
         if known.is_none() {
             let what = format!("MmUnsecureVirtualMemory was given {handle:#x}, which secures nothing");
-            trap::violation("unsecure-not-secured", None, what, call.return_address());
+            diag::violation("unsecure-not-secured", None, what, call.return_address());
         }
         resource_ledger::give(handle);
         Ok(())

@@ -10,15 +10,15 @@ use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::host::kernel_address_space::{Area, Frames, Protection, Use};
 use crate::host::memory_map::{HIGHEST_USER_ADDRESS, PAGE_SIZE, SYSTEM_PTES};
 use crate::host::{driver_mem, protection};
-use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::processor_mode::Mode;
+use crate::kernel::base::{diag, error};
 use crate::kernel::ke::thread_table;
 use crate::kernel::mm::vad::{END, GRANULARITY, Kind, Page, Vad};
 use crate::kernel::mm::{Memory, resource_ledger, with};
+use crate::kernel::ob;
 use crate::kernel::ob::Type;
 use crate::kernel::ob::handles::CURRENT_PROCESS;
-use crate::kernel::{ob, trap};
 
 /// `PROCESS_VM_OPERATION`.
 const VM_OPERATION: u32 = 0x8;
@@ -124,7 +124,7 @@ exports! {
         });
         if known.is_none() {
             let what = format!("MmUnmapViewInSystemSpace was given {base:#018x}, where no view begins");
-            trap::violation("unmap-not-mapped", Some((0xd7, base)), what, call.return_address());
+            diag::violation("unmap-not-mapped", Some((0xd7, base)), what, call.return_address());
             return Ok(nt_status::STATUS_NOT_MAPPED_VIEW);
         }
         resource_ledger::give(base);

@@ -6,10 +6,8 @@
 //! here may own memory while a handler runs.
 
 use super::dispatcher::{DispatcherContext, Room};
-use super::reader::Damage;
-use super::stack_walk::{Frame, Position, Step};
-use super::unwind_info::EHANDLER;
 use super::{dispatcher, repeat, unhandled};
+use crate::host::bug_check::Access;
 use crate::host::context::{Context, ExceptionRecord, NESTED_CALL, NONCONTINUABLE};
 use crate::host::driver_mem::Fault;
 use crate::host::memory_map::{NT, STACKS};
@@ -17,7 +15,9 @@ use crate::host::routine::Routine;
 use crate::host::upcall::Purpose;
 use crate::host::{driver_mem, upcall};
 use crate::kernel::trap;
-use crate::kernel::trap::Access;
+use crate::kernel::unwind::reader::Damage;
+use crate::kernel::unwind::stack_walk::{Frame, Position, Step};
+use crate::kernel::unwind::unwind_info::EHANDLER;
 
 /// What a language handler answers: `EXCEPTION_DISPOSITION`.
 pub mod disposition {

@@ -5,18 +5,18 @@
 
 use super::c_handler::Arguments;
 use super::dispatcher::Room;
-use super::epilogue::Place;
-use super::function_table::FunctionEntry;
-use super::reader::{Damage, Driver, Image};
-use super::unwind::Saved;
 use super::unwind_ex::{Request, Target};
-use super::{c_handler, dispatch, function_table, setjmp, stack_walk, unwind, unwind_ex};
+use super::{c_handler, dispatch, setjmp, unwind_ex};
 use crate::host::context::{Context, ExceptionRecord, NONCONTINUABLE};
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Call, Stop, exports};
-use crate::host::{driver_mem, upcall};
-use crate::kernel::trap;
+use crate::host::{context, driver_mem, upcall};
+use crate::kernel::unwind::epilogue::Place;
+use crate::kernel::unwind::function_table::FunctionEntry;
+use crate::kernel::unwind::reader::{Damage, Driver, Image};
+use crate::kernel::unwind::virtual_unwind::Saved;
+use crate::kernel::unwind::{function_table, stack_walk, virtual_unwind};
 
 /// Most frames that one call gives.
 const MOST_FRAMES: u32 = 0xffff;
@@ -42,7 +42,7 @@ exports! {
     /// returns if a handler continues execution.
     fn RtlRaiseException<call>(record: u64) -> () [max HIGH_LEVEL] {
         let mut context = caller(call);
-        context.flags |= trap::UNWOUND_TO_CALL;
+        context.flags |= context::UNWOUND_TO_CALL;
         driver_mem::write_u64(record.wrapping_add(16), context.rip)?;
         // The whole record must be there before the stack is used for it.
         ExceptionRecord::read(record)?;
@@ -123,7 +123,7 @@ exports! {
             Place { memory: &Driver, image: &image, entry: FunctionEntry::from_bytes(bytes), pc };
         let mut registers = Context::read(context)?;
         let mut saved = Saved::default();
-        let unwound = unwind::virtual_unwind(&place, kinds.to_le_bytes()[0], &mut registers, &mut saved)
+        let unwound = virtual_unwind::virtual_unwind(&place, kinds.to_le_bytes()[0], &mut registers, &mut saved)
             .map_err(bad_table)?;
         registers.write(context)?;
         driver_mem::write_u64(establisher, unwound.establisher)?;

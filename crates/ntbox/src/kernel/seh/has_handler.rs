@@ -2,12 +2,12 @@
 //! it, without raising one: the search with nobody asked.
 
 use super::c_handler;
-use super::stack_walk::{Frame, Position, Step};
-use super::unwind_info::{EHANDLER, Handler};
 use crate::host::context::Context;
 use crate::host::driver_mem;
 use crate::host::upcall::Purpose;
-use crate::kernel::exports;
+use crate::kernel::base::export_table;
+use crate::kernel::unwind::stack_walk::{Frame, Position, Step};
+use crate::kernel::unwind::unwind_info::{EHANDLER, Handler};
 
 /// Frames that are looked at.
 const DEPTH: usize = 200;
@@ -39,7 +39,7 @@ fn covers(frame: &Frame, handler: Handler) -> bool {
 /// Whether a routine is `__C_specific_handler`, or the jump through the import table
 /// that linkers put in its place.
 fn is_c_handler(routine: u64) -> bool {
-    let wanted = exports::resolve("__C_specific_handler");
+    let wanted = export_table::resolve("__C_specific_handler");
     let jump = || {
         let mut code = [0; 6];
         driver_mem::read_bytes(routine, &mut code).ok()?;

@@ -10,24 +10,15 @@
 mod c_handler;
 mod dispatch;
 mod dispatcher;
-mod epilogue;
 mod exports;
-mod function_table;
 mod has_handler;
-mod reader;
 mod repeat;
 mod setjmp;
-mod stack_walk;
-#[cfg(test)]
-mod tests;
 mod unhandled;
-mod unwind;
 mod unwind_ex;
-mod unwind_info;
 
 pub use super::seh::dispatch::{call_nowhere, is_canonical, raise, resume};
 pub use super::seh::has_handler::is_guarded;
-pub use super::seh::stack_walk::{Slots, Trace, backtrace, trace};
 pub use super::seh::unhandled::kernel_exception;
 use crate::host::gate::Export;
 

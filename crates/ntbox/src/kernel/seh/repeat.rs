@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use nt_status::Named;
 
 use crate::host::context::{Context, ExceptionRecord};
-use crate::kernel::{loader, trap};
+use crate::host::{bug_check, kernel_entry, modules};
 
 /// How often the same is continued before nothing is expected to change any more: a
 /// handler may wait for another thread to do something about it.
@@ -47,12 +47,12 @@ pub fn continued(before: &Context, after: &Context, record: u64, handler: u64) {
         Named(record.code),
         place(before.rip),
     );
-    trap::bug_check(trap::HUNG, [0; 4], what, Some(before))
+    kernel_entry::bug_check(bug_check::HUNG, [0; 4], what, Some(before))
 }
 
 /// An address as the debugger's messages have it.
 fn place(pc: u64) -> String {
-    loader::find_image(pc).map_or_else(
+    modules::find(pc).map_or_else(
         || format!("{pc:#018x}"),
         |image| format!("{}+{:#x}", image.name, pc - image.base),
     )

@@ -3,13 +3,12 @@
 
 use nt_status::Named;
 
-use super::reader::Damage;
 use crate::host::context::{Context, ExceptionRecord};
 use crate::host::driver_mem::Fault;
 use crate::host::memory_map::{NT, STACKS};
-use crate::host::{driver_mem, upcall};
+use crate::host::{driver_mem, kernel_entry, upcall};
 use crate::kernel::ke::thread_table;
-use crate::kernel::trap;
+use crate::kernel::unwind::reader::Damage;
 
 /// `SYSTEM_SERVICE_EXCEPTION`: what becomes of an exception in a system service
 /// that a program called.
@@ -56,7 +55,7 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
     if let Some(function) = upcall::in_registry_filter() {
         let parameters = [code, context, function, 0];
         let what = format!("in a filter of the registry, {what}");
-        trap::bug_check(
+        kernel_entry::bug_check(
             REGISTRY_FILTER_DRIVER_EXCEPTION,
             parameters,
             what,
@@ -66,14 +65,14 @@ pub fn report(fault: &Context, record: u64, context: u64, damage: Option<Damage>
     if upcall::in_interrupt() {
         let [first, second, ..] = raised.information;
         let parameters = [code, raised.address, first, second];
-        trap::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, Some(fault));
+        kernel_entry::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, Some(fault));
     }
     if thread_table::current().is_some_and(|thread| thread.user_mode) {
         let parameters = [raised.code.into(), raised.address, context, 0];
-        trap::bug_check(SYSTEM_SERVICE_EXCEPTION, parameters, what, Some(fault));
+        kernel_entry::bug_check(SYSTEM_SERVICE_EXCEPTION, parameters, what, Some(fault));
     }
     let parameters = [code, raised.address, record, context];
-    trap::bug_check(
+    kernel_entry::bug_check(
         SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
         parameters,
         what,
@@ -88,14 +87,14 @@ pub fn kernel_exception(code: u32, information: [u64; 2], what: &str) -> ! {
     let [first, second] = information;
     if upcall::in_interrupt() {
         let parameters = [status, NT.base, first, second];
-        trap::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, None);
+        kernel_entry::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, what, None);
     }
     if thread_table::current().is_some_and(|thread| thread.user_mode) {
         let parameters = [code.into(), NT.base, 0, 0];
-        trap::bug_check(SYSTEM_SERVICE_EXCEPTION, parameters, what, None);
+        kernel_entry::bug_check(SYSTEM_SERVICE_EXCEPTION, parameters, what, None);
     }
     let parameters = [status, NT.base, 0, 0];
-    trap::bug_check(SYSTEM_THREAD_EXCEPTION_NOT_HANDLED, parameters, what, None)
+    kernel_entry::bug_check(SYSTEM_THREAD_EXCEPTION_NOT_HANDLED, parameters, what, None)
 }
 
 /// What is behind an exception, if the place that it was raised at tells it.
@@ -170,13 +169,13 @@ pub fn no_memory(context: &Context, fault: Fault) -> ! {
         let parameters = [fault.address, fault.write.into(), context.rip, 0];
         (PAGE_FAULT_IN_NONPAGED_AREA, parameters, what)
     };
-    trap::bug_check(code, parameters, what, Some(context))
+    kernel_entry::bug_check(code, parameters, what, Some(context))
 }
 
 /// Stops the kernel because the driver wants to go on at an address that no
 /// processor has.
 pub fn no_such_place(context: &Context) -> ! {
-    trap::bug_check(
+    kernel_entry::bug_check(
         UNEXPECTED_KERNEL_MODE_TRAP,
         [GENERAL_PROTECTION, 0, context.rsp(), context.rip],
         format!(

@@ -3,14 +3,14 @@
 
 use super::dispatch::{Failure, disposition};
 use super::dispatcher::{DispatcherContext, Room};
-use super::stack_walk::{Position, Step};
-use super::unwind_info::UHANDLER;
 use super::{dispatch, dispatcher, setjmp, unhandled};
 use crate::host::context::{
     COLLIDED_UNWIND, Context, EXIT_UNWIND, ExceptionRecord, TARGET_UNWIND, UNWINDING,
 };
 use crate::host::upcall;
 use crate::host::upcall::Purpose;
+use crate::kernel::unwind::stack_walk::{Position, Step};
+use crate::kernel::unwind::unwind_info::UHANDLER;
 
 /// Number of RAX.
 const RAX: usize = 0;

@@ -8,15 +8,13 @@ use super::base::error::Refusal;
 use super::base::info_buffer::Information;
 use super::base::processor_mode::Mode;
 use super::kd::debugger;
-use super::ke::{clock, processor as processors, thread_table};
-use super::{base, loader, ob};
-use crate::host::gate::Export;
+use super::ke::{clock, processor as processors, processor, thread_table};
+use super::{base, ob};
 use crate::host::gate::irql::PASSIVE_LEVEL;
-use crate::host::gate::{Stop, exports};
+use crate::host::gate::{Export, Stop, exports};
 use crate::host::memory_map::{HIGHEST_USER_ADDRESS, NT, PAGE_SHIFT, PAGE_SIZE};
 use crate::host::pfn::Physical;
-use crate::host::{driver_mem, pfn};
-use crate::kernel::ke::processor;
+use crate::host::{driver_mem, modules, pfn};
 
 /// `SYSTEM_INFORMATION_CLASS`.
 mod class {
@@ -193,7 +191,7 @@ fn code_integrity(buffer: u64) -> Result<Vec<u8>, Refusal> {
 /// `RTL_PROCESS_MODULES`: the kernel first, then the drivers.
 fn modules() -> Vec<u8> {
     let kernel = ("ntoskrnl.exe".to_owned(), NT.base, NT.size);
-    let drivers = loader::images()
+    let drivers = modules::all()
         .into_iter()
         .map(|image| (image.name, image.base, image.size));
     let all: Vec<_> = std::iter::once(kernel).chain(drivers).collect();

@@ -11,7 +11,8 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::instruction::Carried;
-use super::{Access, clock_interrupt, instruction};
+use super::{clock_interrupt, instruction};
+use crate::host::bug_check::Access;
 use crate::host::context::Context;
 use crate::host::memory_map::{GUEST_END, STACKS};
 use crate::host::{cpu, driver_mem};

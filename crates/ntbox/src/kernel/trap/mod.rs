@@ -1,29 +1,47 @@
 //! Where the driver is stopped: faults of the processor and of exports become
 //! exceptions or bug checks, rules that were broken become violations.
 
+use crate::kernel::unwind::stack_walk;
 pub mod clock_interrupt;
 pub mod host_signals;
 pub mod instruction;
 use std::sync::OnceLock;
 
-use super::base::call_context::Caller;
-use super::base::{known_modules, log, os_version, violation_limit};
+use super::base::diag::place;
+use super::base::{export_table, known_modules, log, os_version, stack_trace_db};
 use super::exports::{missing, since};
 use super::kd::debugger;
 use super::ke::{bugcheck_callback, wait};
 use super::mm::process_address_space;
 use super::mm::special_pool::Place;
 use super::trap::host_signals::Trap;
-use super::verifier::{force_irql, force_irql_image, stack_trace_db};
+use super::verifier::{force_irql, force_irql_image, user_access};
 use super::{exports, loader, mm, seh};
 use crate::api::ipc;
 use crate::api::ipc::Event;
-use crate::api::report::{BugCheck, Location, Past, Violation};
-use crate::host::context::{Context, ExceptionRecord};
+use crate::api::report::{BugCheck, Location, Past};
+use crate::host::bug_check::{Access, BugCheckData, HUNG};
+use crate::host::context::{Context, ExceptionRecord, UNWOUND_TO_CALL};
 use crate::host::driver_mem::Fault;
 use crate::host::gate::{Frame, Stop};
+use crate::host::kernel_entry::KernelEntries;
 use crate::host::memory_map::{NT, PAGE_SIZE, STACKS, is_system};
-use crate::host::{cpu, driver_mem, upcall};
+use crate::host::{cpu, driver_mem, modules, upcall};
+
+/// The kernel's entries for the host layer.
+pub const ENTRIES: KernelEntries = KernelEntries {
+    invoke: exports::invoke,
+    end_call: from_export,
+    end_internal,
+    bug_check: |data, context| bug_check(data.code, data.parameters, data.what, context),
+    upcall_stack_overflow: nested_too_deep,
+    bad_routine: seh::call_nowhere,
+    driver_entered: user_access::close_opened,
+    irql_raised: || {
+        force_irql::raised();
+        force_irql_image::raised();
+    },
+};
 
 /// Bug check codes that this kernel itself stops with.
 mod code {
@@ -43,143 +61,11 @@ mod code {
 /// `STATUS_ACCESS_VIOLATION`.
 const ACCESS_VIOLATION: u32 = 0xc000_0005;
 
-/// `DPC_WATCHDOG_VIOLATION`, for a driver that does not return. Windows only has a
-/// bug check for those that do so at a raised IRQL.
-pub const HUNG: u32 = 0x133;
-
 /// Why the system stops.
 static FIRST: OnceLock<BugCheck> = OnceLock::new();
 
 /// Frames in a report's call stack.
 const STACK_LIMIT: usize = 64;
-
-/// A stop of the kernel in the making.
-#[derive(Debug)]
-pub struct BugCheckData {
-    /// Bug check code.
-    pub code: u32,
-    /// Its parameters.
-    pub parameters: [u64; 4],
-    /// What happened.
-    pub what: String,
-}
-
-/// What an access was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// A load.
-    Read,
-    /// A store.
-    Write,
-    /// An instruction fetch.
-    Execute,
-}
-
-impl Access {
-    /// Its number in an exception record.
-    fn code(self) -> u64 {
-        match self {
-            Self::Read => 0,
-            Self::Write => 1,
-            Self::Execute => 8,
-        }
-    }
-
-    fn verb(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "written",
-            Self::Execute => "executed",
-        }
-    }
-}
-
-/// Records that the driver broke a rule by a call that returns to `caller`.
-pub fn violation(rule: &str, verifier: Option<(u32, u64)>, what: impl Into<String>, caller: u64) {
-    let history = stack_trace_db::history_of_caller(caller);
-    record(rule, verifier, what.into(), location(caller), history);
-}
-
-/// The same for something left behind, with what happened to it.
-pub fn left_behind(
-    rule: &str,
-    verifier: Option<(u32, u64)>,
-    what: String,
-    caller: u64,
-    history: Vec<Past>,
-) {
-    record(rule, verifier, what, location(caller), history);
-}
-
-/// Records that one of the driver's routines broke a rule as a whole.
-pub fn violation_of(
-    routine: u64,
-    rule: &str,
-    verifier: Option<(u32, u64)>,
-    what: impl Into<String>,
-) {
-    record(
-        rule,
-        verifier,
-        what.into(),
-        place(routine, false),
-        Vec::new(),
-    );
-}
-
-fn record(
-    rule: &str,
-    verifier: Option<(u32, u64)>,
-    what: String,
-    location: Option<Location>,
-    history: Vec<Past>,
-) {
-    if !stack_trace_db::reports(rule) {
-        return;
-    }
-    if !violation_limit::is_told(rule, location.as_ref()) {
-        return;
-    }
-    log::flush();
-    ipc::send(&Event::Violation(Violation {
-        rule: rule.to_owned(),
-        verifier,
-        what,
-        location,
-        history,
-    }));
-}
-
-/// Tells the reader of the report something about this run. What the driver may do
-/// often is still told once.
-pub fn note(text: String) {
-    ipc::send(&Event::Note(text));
-}
-
-/// The place of the call that returns to `caller`.
-pub fn location(caller: u64) -> Option<Location> {
-    place(caller, true)
-}
-
-/// The place in code behind an address. For a return address the call before it
-/// is meant, so that the line is the caller's and not the next one.
-fn place(pc: u64, return_address: bool) -> Option<Location> {
-    if let Some(image) = loader::find_image(pc) {
-        return Some(Location {
-            return_address,
-            ..Location::new(image.name, pc - image.base)
-        });
-    }
-    let symbol = exports::name_at(pc)?;
-    Some(Location {
-        symbol: Some(symbol.to_owned()),
-        ..Location::new("nt", pc)
-    })
-}
-
-/// `CONTEXT_UNWOUND_TO_CALL`: the instruction pointer of a context is a return
-/// address, not the place of a fault.
-pub const UNWOUND_TO_CALL: u32 = 0x2000_0000;
 
 /// Whether the system stops: other processors do not get a turn any more.
 pub fn is_stopping() -> bool {
@@ -197,16 +83,24 @@ pub fn bug_check(
     force_irql_image::stop();
     let after_call = |context: &Context| context.flags & UNWOUND_TO_CALL != 0;
     let stack: Vec<Location> = context.map_or_else(Vec::new, |context| {
-        let places = seh::backtrace(context, STACK_LIMIT).into_iter().enumerate();
+        let places = stack_walk::backtrace(context, STACK_LIMIT)
+            .into_iter()
+            .enumerate();
         places
             .filter_map(|(n, pc)| place(pc, n > 0 || after_call(context)))
             .collect()
     });
     let routine = context.and_then(upcall::routine_begun);
-    let registered = routine.and_then(|routine| routine.history());
+    let registrar = routine
+        .and_then(|routine| routine.registrar())
+        .and_then(crate::kernel::base::diag::location);
+    let registered = registrar.clone().map(|place| Past {
+        what: "registered".to_owned(),
+        stack: vec![place],
+    });
     let location = context
         .and_then(|context| place(context.rip, after_call(context)))
-        .or_else(|| routine?.registrar());
+        .or(registrar);
     let report = BugCheck {
         code,
         parameters,
@@ -263,7 +157,7 @@ pub fn from_export(frame: &Frame, stop: Stop) -> ! {
         }
         Stop::Fault(Fault { address, write }) => {
             let access = if write { Access::Write } else { Access::Read };
-            let name = exports::name_of(frame.index);
+            let name = export_table::name_of(frame.index);
             invalid_access(
                 &context,
                 address,
@@ -277,24 +171,20 @@ pub fn from_export(frame: &Frame, stop: Stop) -> ! {
     }
 }
 
-/// Something that the kernel did for a driver cannot go on: what would have been
-/// the end of a call in progress.
-pub fn end(stop: Stop, caller: &Caller<'_>) -> ! {
-    match caller.frame() {
-        Some(frame) => from_export(frame, stop),
-        None => match stop {
-            Stop::BugCheck(data) => bug_check(data.code, data.parameters, data.what, None),
-            Stop::Raise(record) => bug_check(
-                0x1e,
-                [u64::from(record.code), record.address, 0, 0],
-                format!(
-                    "the kernel raised {} in a request of its own",
-                    nt_status::Named(record.code)
-                ),
-                None,
+/// Stops the system: what the kernel does by itself, for no call, cannot go on.
+fn end_internal(stop: Stop) -> ! {
+    match stop {
+        Stop::BugCheck(data) => bug_check(data.code, data.parameters, data.what, None),
+        Stop::Raise(record) => bug_check(
+            0x1e,
+            [u64::from(record.code), record.address, 0, 0],
+            format!(
+                "the kernel raised {} in a request of its own",
+                nt_status::Named(record.code)
             ),
-            Stop::Fault(fault) => fault_of_kernel(fault),
-        },
+            None,
+        ),
+        Stop::Fault(fault) => fault_of_kernel(fault),
     }
 }
 
@@ -322,7 +212,7 @@ fn fault_of_kernel(fault: Fault) -> ! {
 /// one, a bug check elsewhere.
 pub fn invalid_access(context: &Context, address: u64, access: Access, what: &str) -> ! {
     let irql = cpu::irql();
-    if let Some(name) = exports::missing_name(address) {
+    if let Some(name) = export_table::missing_name(address) {
         bug_check(
             code::PAGE_FAULT_IN_NONPAGED_AREA,
             [address, access.code(), context.rip, 0],
@@ -331,7 +221,7 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
         );
     }
     // A jump to where no code is was the driver's, too.
-    let in_driver = access == Access::Execute || loader::find_image(context.rip).is_some();
+    let in_driver = access == Access::Execute || modules::find(context.rip).is_some();
     let special = mm::with(|memory| memory.pools.special_place(address));
     let hint = pool_hint(address, special);
     if irql >= cpu::DISPATCH_LEVEL {

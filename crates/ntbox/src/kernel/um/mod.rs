@@ -16,7 +16,7 @@ use super::ke::{apc, attach, clock, sched, thread_table};
 use super::mm::{process_address_space, user_stack};
 use super::ps::notify;
 use super::ps::system_thread::signal_end;
-use super::{init, ob, ps, se, trap};
+use super::{init, ob, ps, se};
 use crate::api::request::{Account, Operation, Process, Progress, Reply, Ticket};
 use crate::host::driver_mem;
 use crate::host::kernel_cell::Exclusive;
@@ -80,7 +80,7 @@ pub fn create_process(name: &str, account: Account) -> Option<Process> {
             notify::process_ended(process, &caller);
             return None;
         }
-        Err(refusal) => trap::end(refusal, &caller),
+        Err(refusal) => caller.end(refusal),
     }
     with(|state| {
         state.processes.push(process);
@@ -169,7 +169,7 @@ fn cancel_thread(thread: u64, caller: &Caller<'_>) -> bool {
             false,
             |any, packet| match crate::kernel::ke::irp_cancel_lock::cancel(packet, caller) {
                 Ok(cancelled) => any | cancelled,
-                Err(refusal) => trap::end(refusal, caller),
+                Err(refusal) => caller.end(refusal),
             },
         )
 }
@@ -288,7 +288,7 @@ fn work(thread: u64, process: u64, stack: u64) {
             let otherwise = thread_table::thread(thread)
                 .and_then(|info| attach::returned_otherwise(thread, &info));
             if let Some(stop) = otherwise {
-                trap::end(stop, &caller);
+                caller.end(stop);
             }
             with(|state| {
                 state.replies.insert(ticket.0, reply);

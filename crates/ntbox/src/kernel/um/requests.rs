@@ -15,8 +15,8 @@ use crate::kernel::io::irp_completion::{Notify, Outcome};
 use crate::kernel::io::transfer::Buffers;
 use crate::kernel::io::{file, irp_completion};
 use crate::kernel::mm::process_address_space;
+use crate::kernel::ob;
 use crate::kernel::ob::Type;
-use crate::kernel::{ob, trap};
 
 /// `FILE_OPEN` as a disposition, with `FILE_SYNCHRONOUS_IO_NONALERT` and
 /// `FILE_NON_DIRECTORY_FILE`: what `CreateFile` asks for.
@@ -85,7 +85,7 @@ pub fn carry_out(process: u64, operation: Operation, caller: &Caller<'_>) -> Rep
             count,
         } => repeat(process, handle, code, &input, output_length, count, caller),
     };
-    reply.unwrap_or_else(|refusal| trap::end(refusal, caller))
+    reply.unwrap_or_else(|refusal| caller.end(refusal))
 }
 
 fn plain(outcome: &Outcome) -> Reply {

@@ -10,15 +10,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::stack_trace_db;
-use super::stack_trace_db::StackId;
 use crate::api::report::Past;
 use crate::host::cpu;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::STACKS;
+use crate::kernel::base::stack_trace_db::StackId;
+use crate::kernel::base::{diag, stack_trace_db};
 use crate::kernel::ke::lock_owner::place;
 use crate::kernel::ke::{dpc, thread_table};
-use crate::kernel::trap;
 
 /// What stands for the cancel spin lock, which is at no address of a driver's.
 pub const CANCEL_LOCK: u64 = 0xffff_fb60_0000_0000;
@@ -291,7 +290,7 @@ fn name(taken: &Taken) -> String {
     if taken.lock == CANCEL_LOCK {
         return "the cancel spin lock".to_owned();
     }
-    let within = trap::location(taken.lock).map_or_else(String::new, |place| {
+    let within = diag::location(taken.lock).map_or_else(String::new, |place| {
         format!(" ({}+{:#x})", place.module, place.offset)
     });
     format!("the {} at {:#018x}{within}", taken.class.name(), taken.lock)
@@ -322,7 +321,7 @@ fn report(taken: Taken, ways: &[Edge]) {
         [held, then]
     };
     let history: Vec<Past> = ways.iter().flat_map(past).flatten().collect();
-    trap::left_behind(
+    diag::left_behind(
         "lock-order",
         Some((0xc4, 0x1001)),
         what,

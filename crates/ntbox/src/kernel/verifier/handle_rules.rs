@@ -1,11 +1,11 @@
 //! What Driver Verifier and the reference say of handles that a driver makes and
 //! uses: whose they are.
 
-use crate::host::{last_call, upcall};
+use crate::host::{last_call, modules, upcall};
+use crate::kernel::base::{diag, export_table};
 use crate::kernel::ke::thread_table;
 use crate::kernel::ob::attributes::KERNEL_HANDLE;
 use crate::kernel::ob::{handles, with};
-use crate::kernel::{exports, loader, trap};
 
 /// A driver makes a handle in the process of a program: the program may use it, and
 /// close it.
@@ -13,19 +13,19 @@ pub fn check_new(process: u64, attributes: u32, caller: u64) {
     if attributes & KERNEL_HANDLE != 0
         || process == thread_table::system_process()
         || upcall::depth() == 0
-        || loader::find_image(caller).is_none()
+        || modules::find(caller).is_none()
     {
         return;
     }
     // A duplicate is made for the process that it is made in.
-    let export = exports::current();
+    let export = export_table::current();
     if !export.starts_with("Zw") || export == "ZwDuplicateObject" {
         return;
     }
     let what = format!(
         "{export} made a handle in the process of a program, which may use and close it: OBJ_KERNEL_HANDLE was not asked for"
     );
-    trap::violation("user-handle-created", None, what, caller);
+    diag::violation("user-handle-created", None, what, caller);
 }
 
 /// A driver used a handle that the process System does not have.
@@ -50,5 +50,5 @@ pub fn check_missing(handle: u64) {
         "the handle {handle:#x} was used in the process System; it is one of the process {:#x}, and means nothing in others: reference its object while the program's thread is there",
         owner.id
     );
-    trap::violation("handle-of-another-process", None, what, last_call::caller());
+    diag::violation("handle-of-another-process", None, what, last_call::caller());
 }

@@ -9,13 +9,14 @@ use std::fmt;
 
 use rustc_hash::FxHashMap;
 
-use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::kernel_cell::Exclusive;
+use crate::host::{driver_mem, modules};
+use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::{irp as offset, major, stack};
 use crate::kernel::io::irp;
 use crate::kernel::io::irp::{Owner, PENDING};
-use crate::kernel::{loader, ob, trap};
+use crate::kernel::ob;
 
 /// What an IRP asks for.
 #[derive(Debug, Clone, Copy)]
@@ -190,7 +191,7 @@ pub fn completed_by(packet: u64) -> Option<u64> {
 /// The same as the end of a sentence.
 pub fn completed_by_text(packet: u64) -> String {
     let caller = completed_by(packet).unwrap_or(0);
-    loader::find_image(caller).map_or_else(String::new, |image| {
+    modules::find(caller).map_or_else(String::new, |image| {
         format!(", by {}+{:#x}", image.name, caller - image.base)
     })
 }
@@ -251,7 +252,7 @@ fn check_completed(call: &Called, returned: u32, completion: Completion) -> bool
         ),
         _ => return false,
     };
-    trap::violation_of(*routine, rule, None, what);
+    diag::violation_of(*routine, rule, None, what);
     true
 }
 
@@ -262,7 +263,7 @@ fn not_returned(call: &Called, returned: u32) -> bool {
         call.request,
         nt_status::Named(returned)
     );
-    trap::violation_of(call.routine, "irp-pending-not-returned", None, what);
+    diag::violation_of(call.routine, "irp-pending-not-returned", None, what);
     true
 }
 
@@ -305,7 +306,7 @@ fn check_kept(call: &Called, returned: u32) -> bool {
                 "the dispatch routine for {} kept the IRP, returned STATUS_PENDING and did not mark it pending (IoMarkIrpPending)",
                 call.request
             );
-            trap::violation_of(call.routine, "irp-pending-not-marked", None, what);
+            diag::violation_of(call.routine, "irp-pending-not-marked", None, what);
             true
         }
         (false, true) => not_returned(call, returned),
@@ -331,7 +332,7 @@ pub fn report_kept(when: &str) {
             kept.request, kept.device
         );
         // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
-        trap::violation_of(kept.routine, "irp-pending-at-unload", Some((0xce, 0)), what);
+        diag::violation_of(kept.routine, "irp-pending-at-unload", Some((0xce, 0)), what);
     }
 }
 

@@ -7,7 +7,6 @@ pub mod handle_rules;
 pub mod irp_contract;
 pub mod object_initialized;
 pub mod pageable_object;
-pub mod stack_trace_db;
 pub mod tracked_structs;
 pub mod uninitialized_output;
 pub mod user_access;

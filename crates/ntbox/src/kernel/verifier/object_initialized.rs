@@ -2,11 +2,12 @@
 //! like a notification event that is not signaled, but its list of waiters leads to
 //! address 0, where Windows would write as soon as somebody waits.
 
-use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
+use crate::host::{driver_mem, modules};
+use crate::kernel::base::diag;
 use crate::kernel::ke::object;
 use crate::kernel::ke::object::offset;
-use crate::kernel::{loader, ob, trap};
+use crate::kernel::ob;
 
 /// Reports an object whose list of waiters was never set up, and sets it up, so that it
 /// is told once.
@@ -15,14 +16,14 @@ pub fn check(va: u64, function: &str, caller: u64) -> Result<(), Fault> {
     if driver_mem::read_u64(head)? != 0 || ob::inspect(va, |_| ()).is_some() {
         return Ok(());
     }
-    let within = loader::find_image(va).map_or_else(String::new, |image| {
+    let within = modules::find(va).map_or_else(String::new, |image| {
         format!(" ({}+{:#x})", image.name, va - image.base)
     });
     let what = format!(
         "{function} was called for {va:#018x}{within}, which was never initialised: its list of waiters leads to \
          address 0"
     );
-    trap::violation("dispatcher-object-not-initialised", None, what, caller);
+    diag::violation("dispatcher-object-not-initialised", None, what, caller);
     object::initialize_list(head)
 }
 

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{force_irql, force_irql_image, stack_trace_db};
+use super::{force_irql, force_irql_image};
 use crate::host::driver_mem;
 use crate::host::gate::Call;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::PAGED_POOL;
-use crate::kernel::trap;
+use crate::kernel::base::{diag, stack_trace_db};
 
 /// The rule that is broken.
 pub const RULE: &str = "object-pageable";
@@ -78,6 +78,6 @@ fn check(call: &Call<'_>, export: &str, what: &str, object: u64) {
         let text = format!(
             "{export} was called for the {what} at {object:#018x}, which is in {kind}: the kernel uses it at DISPATCH_LEVEL, where a page that is absent cannot be fetched"
         );
-        trap::violation(RULE, Some((0xc4, 0xe1)), text, call.return_address());
+        diag::violation(RULE, Some((0xc4, 0xe1)), text, call.return_address());
     }
 }

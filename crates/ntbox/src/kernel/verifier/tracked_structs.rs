@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::host::kernel_cell::Exclusive;
-use crate::kernel::trap;
+use crate::kernel::base::diag;
 
 /// What a structure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Active>) -> T) -> T {
 
 /// Where a structure was initialised, in words.
 fn origin(active: Active) -> String {
-    trap::location(active.caller).map_or_else(String::new, |place| {
+    diag::location(active.caller).map_or_else(String::new, |place| {
         format!(", initialised by {}+{:#x},", place.module, place.offset)
     })
 }
@@ -97,7 +97,7 @@ pub fn begin(kind: Kind, va: u64, caller: u64) {
             origin(before)
         );
         let rule = format!("{}-initialised-twice", kind.stem());
-        trap::violation(
+        diag::violation(
             &rule,
             Some((0xc4, kind.codes().initialized_twice)),
             what,
@@ -119,7 +119,7 @@ pub fn end(kind: Kind, va: u64, caller: u64) -> bool {
         kind.name()
     );
     let rule = format!("{}-not-initialised", kind.stem());
-    trap::violation(
+    diag::violation(
         &rule,
         Some((0xc4, kind.codes().deleted_uninitialized)),
         what,
@@ -152,7 +152,7 @@ pub fn check_freed(va: u64, size: u64, caller: u64) {
             origin(entry)
         );
         let rule = format!("{}-freed", entry.kind.stem());
-        trap::violation(&rule, Some((0xc4, entry.kind.codes().freed)), what, caller);
+        diag::violation(&rule, Some((0xc4, entry.kind.codes().freed)), what, caller);
     }
 }
 

@@ -3,15 +3,15 @@
 //! somebody else's memory. It is there because less was written than
 //! `IoStatus.Information` says, or because it was copied from pool as it was.
 
-use super::stack_trace_db;
 use crate::api::report::Past;
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::kernel::base::io_layout::{irp, major, stack};
+use crate::kernel::base::{diag, stack_trace_db};
 use crate::kernel::io::transfer::Method;
+use crate::kernel::mm;
 use crate::kernel::mm::mdl;
 use crate::kernel::mm::pool::{UNINITIALIZED, tag_text};
-use crate::kernel::{mm, trap};
 
 /// Bytes of the pattern in a row that do not come about by themselves.
 const LEAST: usize = 4;
@@ -152,7 +152,7 @@ pub fn check(packet: u64, room: u32, subject: Subject, caller: u64) -> Result<()
         first.0
     );
     let rule = "uninitialised-pool-returned";
-    trap::left_behind(rule, None, what, caller, sources(last.1 - last.0));
+    diag::left_behind(rule, None, what, caller, sources(last.1 - last.0));
     Ok(())
 }
 
@@ -192,7 +192,7 @@ pub fn check_stored(name: &str, data: &[u8], caller: u64) {
              uninitialised pool ({UNINITIALIZED:#x})",
             data.len()
         );
-        trap::left_behind(
+        diag::left_behind(
             "uninitialised-pool-stored",
             None,
             what,

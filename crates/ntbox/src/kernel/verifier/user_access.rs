@@ -18,8 +18,9 @@ use crate::host::gate::Call;
 use crate::host::kernel_address_space::{Protection, Space};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::{GUEST_END, PAGE_SIZE, is_system};
+use crate::kernel::base::diag;
 use crate::kernel::ke::thread_table;
-use crate::kernel::{seh, trap};
+use crate::kernel::seh;
 
 /// The flag that makes the processor trap after one instruction.
 const TRAP_FLAG: i64 = 0x100;
@@ -255,7 +256,7 @@ fn touched(context: &Context, place: u64, range: std::ops::Range<u64>, write: bo
     if let Some(before) = before.flatten()
         && user_access_rules::is_first(place, READ_TWICE)
     {
-        let by = trap::location(before.place).map_or_else(String::new, |place| {
+        let by = diag::location(before.place).map_or_else(String::new, |place| {
             format!(" by {}+{:#x}", place.module, place.offset)
         });
         let what = format!(
@@ -269,8 +270,8 @@ fn touched(context: &Context, place: u64, range: std::ops::Range<u64>, write: bo
 
 fn break_rule(rule: &str, what: String, place: u64, call: bool) {
     if call {
-        trap::violation(rule, None, what, place);
+        diag::violation(rule, None, what, place);
     } else {
-        trap::violation_of(place, rule, None, what);
+        diag::violation_of(place, rule, None, what);
     }
 }

@@ -12,19 +12,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::stack_trace_db;
 use crate::host::context::Context;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::Call;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::is_system;
-use crate::host::{cpu, driver_mem};
+use crate::host::{cpu, driver_mem, modules};
 use crate::kernel::base::io_layout::{irp, major, stack};
+use crate::kernel::base::{diag, stack_trace_db};
 use crate::kernel::io::transfer::Method;
 use crate::kernel::ke::thread_table;
 use crate::kernel::mm::mdl::View;
 use crate::kernel::mm::with;
-use crate::kernel::{loader, seh, trap};
+use crate::kernel::seh;
 
 /// Variables of the kernel that a driver compares pointers with.
 const LIMITS: [&str; 3] = [
@@ -200,7 +200,7 @@ pub fn check_lock(view: &View, user: bool, call: &Call<'_>) {
     if is_first(caller, rule) {
         let what =
             format!("MmProbeAndLockPages was called for memory of a process, {base:#018x}, {why}");
-        trap::violation(rule, None, what, caller);
+        diag::violation(rule, None, what, caller);
     }
 }
 
@@ -215,7 +215,7 @@ pub fn check_handled(record: u64) -> Result<(), Fault> {
     let place = driver_mem::read_u64(record + 0x10)?;
     let count = driver_mem::read_u32(record + 0x18)?;
     let address = driver_mem::read_u64(record + 0x28)?;
-    if count < 2 || address >= LOWEST_USER || loader::find_image(place).is_none() {
+    if count < 2 || address >= LOWEST_USER || modules::find(place).is_none() {
         return Ok(());
     }
     let brought = state(|state| {
@@ -231,7 +231,7 @@ pub fn check_handled(record: u64) -> Result<(), Fault> {
             "a handler took the exception that an access to {address:#018x} raised, a null pointer that did not come \
              from the request: the mistake is hidden, not handled"
         );
-        trap::violation_of(place, rule, None, what);
+        diag::violation_of(place, rule, None, what);
     }
     Ok(())
 }

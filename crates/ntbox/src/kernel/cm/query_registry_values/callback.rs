@@ -5,11 +5,11 @@ use super::entry::{Data, Entry, REG_EXPAND_SZ, REG_MULTI_SZ, REG_NONE, REG_SZ, f
 use super::expand::expand;
 use crate::host::driver_mem;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::diag;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::cm::hive::Value;
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
-use crate::kernel::trap;
 
 /// Pool tag of what a routine is shown.
 const TAG: u32 = u32::from_le_bytes(*b"RtlQ");
@@ -97,7 +97,7 @@ impl Delivery<'_> {
                 if self.environment == 0 {
                     let what = "RtlQueryRegistryValues was given a REG_EXPAND_SZ value with variables to be expanded; \
                                 there is no environment in the kernel, so drivers use RTL_QUERY_REGISTRY_NOEXPAND";
-                    trap::violation("registry-expand", None, what, self.caller.address());
+                    diag::violation("registry-expand", None, what, self.caller.address());
                 }
                 let expanded = expand(self.environment, &units(&data.bytes))?;
                 let bytes = expanded

@@ -14,10 +14,9 @@ use crate::host::memory_map::PAGED_POOL;
 use crate::host::routine::{Routine, note_registrar};
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::list_entry;
+use crate::kernel::base::{diag, export_table, list_entry, stack_trace_db};
+use crate::kernel::verifier::tracked_structs;
 use crate::kernel::verifier::tracked_structs::Kind;
-use crate::kernel::verifier::{stack_trace_db, tracked_structs};
-use crate::kernel::{exports, trap};
 
 /// Offsets in a `GENERAL_LOOKASIDE`, which all three kinds begin with.
 mod offset {
@@ -73,7 +72,7 @@ fn routine(given: u64, default: &str) -> Result<u64, Stop> {
     if given != 0 {
         return Ok(given);
     }
-    exports::resolve(default)
+    export_table::resolve(default)
         .ok_or_else(|| Stop::bug_check(0xe2, [0; 4], format!("{default} is not exported")))
 }
 
@@ -91,13 +90,13 @@ pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), St
         let what = format!(
             "the head of a lookaside list, {va:#018x}, lies in paged pool; it must be resident"
         );
-        trap::violation("lookaside-head-paged", None, what, caller);
+        diag::violation("lookaside-head-paged", None, what, caller);
     }
     if size < MINIMUM_SIZE {
         let what = format!(
             "the lookaside list {va:#018x} is for entries of {size} bytes; {MINIMUM_SIZE} is the least"
         );
-        trap::violation(
+        diag::violation(
             "lookaside-entry-too-small",
             Some((0xc4, 0xcd)),
             what,
@@ -138,7 +137,7 @@ fn check_known(kind: Kind, va: u64, function: &str, caller: u64) {
         let what = format!(
             "{function} was called for {va:#018x}, where no lookaside list of this kind is in use"
         );
-        trap::violation("lookaside-not-initialised", None, what, caller);
+        diag::violation("lookaside-not-initialised", None, what, caller);
     }
 }
 
@@ -150,7 +149,7 @@ fn check_irql(va: u64, function: &str, caller: u64) -> Result<u32, Stop> {
         let what = format!(
             "{function} was called at IRQL {irql} for the list {va:#018x}, whose entries are paged"
         );
-        trap::violation("irql-too-high", Some((0xc4, 1)), what, caller);
+        diag::violation("irql-too-high", Some((0xc4, 1)), what, caller);
     }
     Ok(pool_type)
 }
@@ -170,7 +169,7 @@ pub fn allocate(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Return 
     let size = u64::from(driver_mem::read_u32(va + offset::SIZE)?);
     let tag = driver_mem::read_u32(va + offset::TAG)?;
     let routine = driver_mem::read_u64(va + offset::ALLOCATE)?;
-    if exports::name_at(routine) == Some(DEFAULT_ALLOCATE) {
+    if export_table::name_at(routine) == Some(DEFAULT_ALLOCATE) {
         // So that the block counts as taken by this call of the driver.
         return pool::by_type(pool_type, size, tag, false, caller, function);
     }
@@ -198,7 +197,7 @@ pub fn free(kind: Kind, va: u64, entry: u64, function: &str, call: &Call<'_>) ->
 /// Gives an entry to the list's routine.
 fn release(va: u64, entry: u64, function: &str, origin: &Caller<'_>) -> Result<(), Stop> {
     let routine = driver_mem::read_u64(va + offset::FREE)?;
-    if exports::name_at(routine) == Some(DEFAULT_FREE) {
+    if export_table::name_at(routine) == Some(DEFAULT_FREE) {
         return pool::free(entry, None, origin.address(), function);
     }
     let routine = Routine::new(routine, "Free routine").held_by(va, "lookaside list");

@@ -10,10 +10,9 @@ use super::resource::queue::Access;
 use crate::host::driver_mem;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Stop, exports};
-use crate::kernel::base::list_entry;
+use crate::kernel::base::{diag, list_entry};
 use crate::kernel::ke::thread_table;
 use crate::kernel::ps::system_thread;
-use crate::kernel::trap;
 use crate::kernel::verifier::deadlock::Class;
 use crate::kernel::verifier::tracked_structs::Kind;
 use crate::kernel::verifier::{deadlock, tracked_structs};
@@ -48,7 +47,7 @@ fn check(resource: Resource, function: &str, caller: u64) {
             "{function} was called for {:#018x}; resources must be 8-byte aligned",
             resource.0
         );
-        trap::violation(
+        diag::violation(
             "resource-misaligned",
             Some((0xc4, rule::MISALIGNED)),
             what,
@@ -60,7 +59,7 @@ fn check(resource: Resource, function: &str, caller: u64) {
             "{function} was called for {:#018x}, where no resource is initialised",
             resource.0
         );
-        trap::violation(
+        diag::violation(
             "resource-not-initialised",
             Some((0xc4, rule::UNINITIALIZED)),
             what,
@@ -135,7 +134,7 @@ fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), S
         let what = format!(
             "{function} was given the owner pointer {pointer:#018x}, whose two lowest bits must be set"
         );
-        trap::violation("resource-owner-pointer", None, what, caller);
+        diag::violation("resource-owner-pointer", None, what, caller);
     }
     if resource.transfer(thread, pointer)? {
         // It is no longer this thread that holds it.
@@ -184,7 +183,7 @@ exports! {
         deadlock::forget(at, SIZE);
         if resource.is_owned()? {
             let what = format!("the resource at {at:#018x} was deleted while it is owned");
-            trap::violation("resource-deleted-while-owned", Some((0xc4, rule::DELETED_WHILE_OWNED)), what, caller);
+            diag::violation("resource-deleted-while-owned", Some((0xc4, rule::DELETED_WHILE_OWNED)), what, caller);
         }
         resource.free_table()?;
         Ok(0)

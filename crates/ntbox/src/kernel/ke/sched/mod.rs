@@ -15,9 +15,9 @@ use super::{clock, dpc, ipi, priority, processor, thread_table, wait};
 use crate::host::context_switch::{HostStack, switch};
 use crate::host::kernel_cell::{Exclusive, Guard};
 use crate::host::upcall::Callouts;
-use crate::host::{cpu, upcall};
+use crate::host::{cpu, kernel_entry, upcall};
 use crate::kernel::trap::clock_interrupt;
-use crate::kernel::{trap, verifier};
+use crate::kernel::verifier;
 
 mod preempt;
 mod ready;
@@ -407,7 +407,7 @@ pub fn expire() {
 
 fn deadlock() -> ! {
     let count = with(|scheduler| scheduler.threads.len() - scheduler.processors.len());
-    trap::bug_check(
+    kernel_entry::bug_check(
         0x133,
         [1, count as u64, 0, 0],
         format!(

@@ -8,8 +8,8 @@
 
 use super::function_table::{CHAIN_LIMIT, FunctionEntry};
 use super::reader::{Damage, Image, Memory};
-use super::unwind::Registers;
 use super::unwind_info::{Effect, UnwindInfo};
+use super::virtual_unwind::Registers;
 use super::{function_table, unwind_info};
 use crate::host::context::RSP;
 

@@ -3,8 +3,8 @@
 
 use super::machine::{BASE, Machine, STACK, bytes, code, registers, word_at};
 use crate::host::context::RSP;
-use crate::kernel::seh::unwind::Saved;
-use crate::kernel::seh::unwind_info::{EHANDLER, Handler, UHANDLER};
+use crate::kernel::unwind::unwind_info::{EHANDLER, Handler, UHANDLER};
+use crate::kernel::unwind::virtual_unwind::Saved;
 
 /// Version 1 without flags; prologue size, number of codes, frame register.
 fn head(prologue: u8, count: u8, frame: u8) -> [u8; 4] {

@@ -1,7 +1,7 @@
 //! The rest of an epilogue carried out, and what only looks like one.
 
 use super::machine::{Machine, STACK, bytes, code, registers, word_at};
-use crate::kernel::seh::unwind_info::EHANDLER;
+use crate::kernel::unwind::unwind_info::EHANDLER;
 
 /// A function at 0x100 that pushes rbx, rsi, r14 and takes 0x20 bytes, with an
 /// exception handler; its code is `code` at 0x180.

@@ -17,8 +17,9 @@ use crate::api::report::{FaultPoint, Location, Past};
 use crate::host::context::Context;
 use crate::host::gate::{Call, Export};
 use crate::host::kernel_cell::Exclusive;
-use crate::kernel::seh::{Slots, Trace};
-use crate::kernel::{mm, seh, trap, verifier};
+use crate::kernel::unwind::stack_walk;
+use crate::kernel::unwind::stack_walk::{Slots, Trace};
+use crate::kernel::{mm, verifier};
 
 /// Frames of a stack that are kept.
 const DEPTH: usize = 24;
@@ -126,7 +127,7 @@ impl Stacks {
             return *id;
         }
         let context = Context::after_call(call.frame(), call.return_address());
-        let Trace { addresses, slots } = seh::trace(&context, DEPTH);
+        let Trace { addresses, slots } = stack_walk::trace(&context, DEPTH);
         let id = self.number(addresses);
         match slots {
             Some(slots) => self.walked.insert(place, (id, slots)),
@@ -167,7 +168,10 @@ fn places(id: StackId) -> Vec<Location> {
         .as_ref()
         .and_then(|stacks| stacks.list.get(id as usize).cloned())
         .unwrap_or_default();
-    stack.into_iter().filter_map(trap::location).collect()
+    stack
+        .into_iter()
+        .filter_map(super::diag::location)
+        .collect()
 }
 
 /// What was done by the call with that stack; `None` if it was not kept.

@@ -2,11 +2,11 @@
 
 use crate::host::context::{Context, RSP};
 use crate::host::driver_mem::Fault;
-use crate::kernel::seh::epilogue::Place;
-use crate::kernel::seh::function_table::FunctionEntry;
-use crate::kernel::seh::reader::{Damage, Image, Memory};
-use crate::kernel::seh::unwind::{Saved, Unwound};
-use crate::kernel::seh::{function_table, unwind};
+use crate::kernel::unwind::epilogue::Place;
+use crate::kernel::unwind::function_table::FunctionEntry;
+use crate::kernel::unwind::reader::{Damage, Image, Memory};
+use crate::kernel::unwind::virtual_unwind::{Saved, Unwound};
+use crate::kernel::unwind::{function_table, virtual_unwind};
 
 /// Where the image lies.
 pub const BASE: u64 = 0x1_0000;
@@ -120,7 +120,7 @@ impl Machine {
             entry: found.entry,
             pc,
         };
-        unwind::virtual_unwind(&place, kinds, context, saved)
+        virtual_unwind::virtual_unwind(&place, kinds, context, saved)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Damaged unwind data: an error, whatever it is, and never a crash or a loop.
 
 use super::machine::{BASE, Machine, STACK, bytes, code, registers};
-use crate::kernel::seh::reader::Damage;
-use crate::kernel::seh::unwind_info::{EHANDLER, UHANDLER};
+use crate::kernel::unwind::reader::Damage;
+use crate::kernel::unwind::unwind_info::{EHANDLER, UHANDLER};
 
 #[test]
 fn unknown_versions_and_operations_are_named() {
@@ -188,7 +188,8 @@ fn random_data_never_crashes_or_loops() {
         let rva = 0x100 + u32::from(numbers.byte()) + u32::from(numbers.byte() & 0x7f);
         let pc = BASE + u64::from(rva);
         let image = machine.view();
-        let Ok(Some(_)) = super::super::function_table::lookup(&machine, &image, pc) else {
+        let Ok(Some(_)) = crate::kernel::unwind::function_table::lookup(&machine, &image, pc)
+        else {
             damaged += 1;
             continue;
         };

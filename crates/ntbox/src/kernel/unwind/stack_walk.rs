@@ -3,13 +3,12 @@
 
 use super::epilogue::Place;
 use super::reader::{Damage, Driver, Image};
-use super::unwind::{Saved, Unwound};
 use super::unwind_info::Handler;
-use super::{function_table, unwind};
+use super::virtual_unwind::{Saved, Unwound};
+use super::{function_table, virtual_unwind};
 use crate::host::context::Context;
 use crate::host::upcall::Purpose;
-use crate::host::{driver_mem, upcall};
-use crate::kernel::loader;
+use crate::host::{driver_mem, modules, upcall};
 
 /// A place that the driver is at or was at: its registers, and the number of the
 /// callout that it belongs to.
@@ -51,7 +50,7 @@ pub struct Frame {
 
 /// The image at an address, as unwinding needs it.
 pub fn image_at(pc: u64) -> Option<Image> {
-    loader::find_image(pc).map(|view| Image {
+    modules::find(pc).map(|view| Image {
         base: view.base,
         size: view.size,
         pdata: view.pdata,
@@ -122,7 +121,7 @@ impl Position {
             let Unwound {
                 establisher,
                 handler,
-            } = unwind::virtual_unwind(&place, kinds, &mut self.context, &mut saved)?;
+            } = virtual_unwind::virtual_unwind(&place, kinds, &mut self.context, &mut saved)?;
             return Ok(Step::Function(Frame {
                 control_pc: pc,
                 image_base: image.base,
@@ -131,7 +130,7 @@ impl Position {
                 handler,
             }));
         }
-        unwind::leaf_unwind(&Driver, &mut self.context)?;
+        virtual_unwind::leaf_unwind(&Driver, &mut self.context)?;
         Ok(Step::Leaf)
     }
 }
