@@ -16,8 +16,11 @@ use wdk_sys::ntddk::RtlCompareMemory;
 /// Copies `from` to the beginning of `to`, and returns how many bytes were copied:
 /// the length of the shorter one. `RtlCopyMemory`. IRQL: any, if both are resident.
 ///
-/// ```ignore
+/// ```
+/// # use wdm::bytes;
+/// # let (mut header, packet) = ([0; 4], [1; 8]);
 /// let copied = bytes::copy(&mut header, &packet);
+/// # assert_eq!((copied, header), (4, [1; 4]));
 /// ```
 #[must_use = "fewer bytes than given are copied if there is no room"]
 pub fn copy(to: &mut [u8], from: &[u8]) -> usize {
@@ -31,8 +34,11 @@ pub fn copy(to: &mut [u8], from: &[u8]) -> usize {
 /// `RtlMoveMemory`. `None` if either reaches beyond the end; nothing is moved then.
 /// IRQL: any, if the memory is resident.
 ///
-/// ```ignore
+/// ```
+/// # use wdm::{Status, bytes};
+/// # let mut buffer = [0; 64];
 /// bytes::move_within(&mut buffer, 16..64, 0).ok_or(Status::INVALID_PARAMETER)?;
+/// # Ok::<(), Status>(())
 /// ```
 #[must_use = "nothing is moved if the memory is too short"]
 pub fn move_within(bytes: &mut [u8], from: Range<usize>, to: usize) -> Option<()> {
@@ -74,7 +80,8 @@ pub fn secure_zero(bytes: &mut [u8]) {
 /// How many bytes are equal before the first that differs, or before either ends:
 /// `RtlCompareMemory`. IRQL: any, if both are resident.
 ///
-/// ```ignore
+/// ```
+/// # use wdm::bytes;
 /// assert_eq!(bytes::count_equal(b"abcd", b"abXd"), 2);
 /// ```
 #[must_use]

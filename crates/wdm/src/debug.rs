@@ -173,7 +173,9 @@ pub fn print(level: Level, text: fmt::Arguments<'_>) {
 /// Sends one line to the kernel debugger: a [`Level`], then
 /// what `format!` takes. Longer text is cut; nothing is allocated.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::debug::Level;
+/// # let (pages, address) = (1, 0x1000);
 /// wdm::log!(Level::Error, "sample: {} pages at {:#018x}", pages, address);
 /// ```
 ///

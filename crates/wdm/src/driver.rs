@@ -188,7 +188,7 @@ pub use wdk_sys::{
 /// [`Driver`]. Used once, in the crate that is linked as
 /// the driver.
 ///
-/// ```ignore
+/// ```no_run
 /// use wdm::{Status, driver::{Context, Driver}, irql::Passive};
 ///
 /// struct Sample;

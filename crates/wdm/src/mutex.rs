@@ -20,9 +20,21 @@ use crate::{
 
 /// A value that one thread at a time uses: `FAST_MUTEX`.
 ///
-/// ```ignore
-/// let names = Mutex::new(Names::default(), TAG)?;
+/// ```no_run
+/// # use wdm::{Status, irql::Apc, mutex::Mutex, user::Reader};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # #[derive(Default)]
+/// # struct Names([u8; 32]);
+/// # impl Names {
+/// #     fn read_from(&mut self, reader: &mut Reader<'_>, apc: &Apc) -> Result<(), Status> {
+/// #         reader.read_bytes(&mut self.0, apc)
+/// #     }
+/// # }
+/// # fn example(mut reader: Reader<'_>, passive: &mut wdm::irql::Passive) -> Result<(), Status> {
+/// let names = Mutex::new(Names::default(), TAG).map_err(|error| error.status())?;
 /// names.with(passive, |names, apc| names.read_from(&mut reader, apc))?;
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// IRQL: `<= APC_LEVEL`; dropping it `<= DISPATCH_LEVEL`, unless the value asks for

@@ -46,8 +46,12 @@ impl Alignment {
 ///
 /// IRQL: `<= APC_LEVEL`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::probe::{self, Alignment};
+/// # fn example(address: usize, len: usize, passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
 /// probe::read(address, len, Alignment::Dword, passive)?;
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # Errors

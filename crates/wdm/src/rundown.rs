@@ -36,7 +36,9 @@ const ONE: u64 = 8;
 
 /// Counts who uses a thing, as `EX_RUNDOWN_REF` does.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{irql::Passive, rundown::Rundown};
+/// # fn example(passive: &mut Passive) {
 /// let rundown = Rundown::new();
 /// if let Some(held) = rundown.acquire() {
 ///     // Here the thing is there.
@@ -44,6 +46,7 @@ const ONE: u64 = 8;
 /// }
 /// rundown.wait(passive);
 /// assert!(rundown.acquire().is_none());
+/// # }
 /// ```
 pub struct Rundown {
     /// References, in units of [`ONE`], and the three bits.

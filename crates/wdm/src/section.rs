@@ -39,7 +39,8 @@ impl sealed::Starting for Context<'_> {}
 /// `PAGED_CODE`. Takes a token that says the same, so what it finds is a token that
 /// was made where it should not have been.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::irql::Apc;
 /// fn settings(irql: &Apc) {
 ///     wdm::paged_code!(irql);
 /// }
@@ -67,10 +68,11 @@ pub fn __paged_code<I: sealed::Pageable>(_: &I) {
 /// it stands the name of the parameter that is a token for `<= APC_LEVEL`, which
 /// [`paged_code!`](crate::paged_code!) is called with first.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{Result, irql::Passive, registry::{Key, Value}, utf16};
 /// wdm::pageable! { passive:
-///     /// Reads the settings.
-///     fn settings(key: &Key, passive: &Passive) -> Result<Settings> {
+///     /// Reads the limit.
+///     fn limit(key: &Key, passive: &Passive) -> Result<Option<Value>> {
 ///         key.value(utf16!("Limit"), passive)
 ///     }
 /// }
@@ -105,7 +107,8 @@ pub const fn __init_code<C: sealed::Starting>(_: &C) {}
 /// it stands the name of the parameter that is the
 /// [`&Context`](crate::driver::Context), which nobody has when the section is gone.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{Result, debug::Level, driver::Context};
 /// wdm::init! { context:
 ///     /// Says which system this is.
 ///     fn introduce(context: &Context<'_>) -> Result<()> {

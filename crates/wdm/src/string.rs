@@ -145,8 +145,9 @@ pub const fn __ascii_units<const N: usize>(text: &str) -> [u16; N] {
 /// A [`UnicodeStr`] from an ASCII literal, made while
 /// compiling.
 ///
-/// ```ignore
+/// ```
 /// let name = wdm::utf16!("Parameters");
+/// # assert_eq!(name.units().len(), 10);
 /// ```
 #[macro_export]
 macro_rules! utf16 {

@@ -17,7 +17,8 @@ use crate::machine;
 ///
 /// Usable at any IRQL.
 ///
-/// ```ignore
+/// ```
+/// # use wdm::time::LargeInteger;
 /// let number = LargeInteger::from_parts(0xFFFF_FFFE, -1);
 /// assert_eq!(number.quad_part(), -2);
 /// ```

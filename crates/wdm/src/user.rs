@@ -19,10 +19,14 @@ use crate::{Result, Status, irql::Apc, seh, system::AddressLimits};
 /// the user range and promise nothing else. Reading or writing consumes the value:
 /// nothing is fetched twice.
 ///
-/// ```ignore
+/// ```no_run
+/// # type Header = [u32; 4];
+/// # fn example(mut request: wdm::irp::Request<'_>, passive: &mut wdm::irql::Passive) -> Result<(), wdm::Status> {
 /// let memory = request.neither()?;
 /// let mut reader = memory.input.reader();
 /// let header: Header = reader.read(passive)?;
+/// # Ok(())
+/// # }
 /// ```
 pub struct UserRange<'q> {
     start: usize,
@@ -110,10 +114,15 @@ impl fmt::Debug for UserRange<'_> {
 /// Copies user memory into the kernel, from the beginning on. What has been read
 /// is behind the cursor and cannot be read again.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{Status, irp::Neither};
+/// # fn example(memory: Neither<'_>, passive: &mut wdm::irql::Passive, checked: fn(u32) -> Result<usize, Status>) -> Result<(), wdm::Status> {
+/// # let mut buffer = [0; 64];
 /// let mut reader = memory.input.reader();
 /// let count: u32 = reader.read(passive)?;
 /// reader.read_bytes(&mut buffer[..checked(count)?], passive)?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Reader<'q>(UserRange<'q>);
@@ -154,8 +163,12 @@ impl Reader<'_> {
 /// Copies the kernel's memory to user memory, from the beginning on. What is
 /// written to a request's output is what it reports.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::irp::Neither;
+/// # fn example(memory: Neither<'_>, reply: u32, passive: &mut wdm::irql::Passive) -> Result<(), wdm::Status> {
 /// memory.output.writer().write(&reply, passive)?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Writer<'q>(UserRange<'q>);

@@ -62,6 +62,7 @@ pub fn test(
         "the rundown protection of wdm, under loom",
         under_loom(context),
     ));
+    steps.push(("the examples in wdm's documentation", examples(context)));
     let mut failed = Vec::new();
     for (what, mut command) in steps {
         say(what);
@@ -151,6 +152,14 @@ fn under_miri(context: &Context, seeds: u32) -> Vec<(&'static str, Command)> {
 fn under_loom(context: &Context) -> Command {
     let mut command = cargo(context, "test");
     command.args(["--quiet", "--package", "rundown-model", "--lib"]);
+    command
+}
+
+/// Compiles the examples in the documentation of `wdm`, and runs those that need no
+/// kernel.
+fn examples(context: &Context) -> Command {
+    let mut command = cargo(context, "test");
+    command.args(["--quiet", "--package", "wdm", "--doc"]);
     command
 }
 

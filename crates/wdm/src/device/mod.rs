@@ -36,7 +36,9 @@ use crate::{
 
 /// What a control device does. The value is shared by all callers.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{Status, device::Device, irp::{Answer, Mode, Request}, irql::Passive, pool::PoolTag};
+/// # struct Sample;
 /// impl Device for Sample {
 ///     const TAG: PoolTag = wdm::pool_tag!(b"Smpl");
 ///     type File = ();
@@ -128,12 +130,16 @@ impl<D: Device> ControlDevice<D> {
     ///
     /// IRQL: `PASSIVE_LEVEL`.
     ///
-    /// ```ignore
+    /// ```no_run
+    /// # use wdm::{device::{ControlDevice, Device, Names}, driver::Context, irql::Passive, utf16};
+    /// # fn example<Sample: Device>(context: &Context<'_>, sample: Sample, passive: &mut Passive) -> wdm::Result<()> {
     /// let names = Names {
     ///     device: utf16!(r"\Device\Sample"),
     ///     link: utf16!(r"\DosDevices\Sample"),
     /// };
-    /// let device = ControlDevice::create(context, names, Sample, passive)?;
+    /// let device = ControlDevice::create(context, names, sample, passive)?;
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors

@@ -4,7 +4,8 @@ use core::fmt;
 
 /// A device control code, as `CTL_CODE` makes it.
 ///
-/// ```ignore
+/// ```
+/// # use wdm::irp::{ControlCode, Method};
 /// const GET_VERSION: ControlCode = ControlCode::from_raw(0x8000_2000);
 /// assert_eq!(GET_VERSION.method(), Method::Buffered);
 /// ```

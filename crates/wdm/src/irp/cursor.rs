@@ -61,10 +61,13 @@ impl<'q> Cursor<'q> {
 ///
 /// IRQL: `<= DISPATCH_LEVEL`.
 ///
-/// ```ignore
+/// ```no_run
+/// # fn example(mut request: wdm::irp::Request<'_>) -> Result<(), wdm::Status> {
 /// let mut reader = request.direct()?.reader();
 /// let mut header = [0; 16];
 /// reader.read_bytes(&mut header)?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct DirectReader<'q> {

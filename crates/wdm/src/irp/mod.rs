@@ -63,13 +63,19 @@ impl FileId {
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{Status, irp::{Answer, ControlCode, Request}, irql::Passive};
+/// # const GET_VERSION: ControlCode = ControlCode::from_raw(0x8000_2000);
+/// # const VERSION: u32 = 1;
+/// # struct Sample;
+/// # impl Sample {
 /// fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
 ///     match request.code() {
 ///         GET_VERSION => request.reply(&VERSION),
 ///         _ => request.fail(Status::INVALID_DEVICE_REQUEST),
 ///     }
 /// }
+/// # }
 /// ```
 pub struct Request<'r, F = ()> {
     irp: Irp,

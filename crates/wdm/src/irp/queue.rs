@@ -37,13 +37,25 @@ use crate::{
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included. Dropped above `APC_LEVEL`, it ends
 /// when the next request arrives, or at the unload.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{Status, irp::{Answer, ControlCode, PendingQueue, Request}, irql::Passive};
+/// # const WAIT: ControlCode = ControlCode::from_raw(0x8000_2004);
+/// # struct Sample { waiting: PendingQueue }
+/// # impl Sample {
+/// # fn control<'r>(&self, request: Request<'r>) -> Answer<'r> {
+/// # match request.code() {
 /// // In a dispatch routine:
 /// WAIT => request.pend(&self.waiting),
+/// # _ => request.fail(Status::INVALID_DEVICE_REQUEST),
+/// # }
+/// # }
+/// # fn happen(&self, event: u32, passive: &mut Passive) {
 /// // Where the event happens:
 /// if let Some(pended) = self.waiting.take(passive) {
 ///     pended.reply(&event);
 /// }
+/// # }
+/// # }
 /// ```
 pub struct PendingQueue(Deferred<Core>);
 

@@ -40,9 +40,19 @@ pub(super) enum Kind {
 
 /// The way to the data of a request, for as long as the request is borrowed.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{Status, irp::{DirectReader, Request}};
+/// # struct File;
+/// # impl File {
+/// #     fn keep(&self, _: DirectReader<'_>) -> Result<(), Status> {
+/// #         Ok(())
+/// #     }
+/// # }
+/// # fn example(mut request: Request<'_, File>) -> Result<(), wdm::Status> {
 /// let (file, data) = request.split();
 /// file.keep(data.direct()?.reader())?;
+/// # Ok(())
+/// # }
 /// ```
 pub struct Data<'q> {
     irp: Irp,
@@ -146,10 +156,15 @@ impl Progress {
 /// The kernel's copy of the caller's data: input, and for `METHOD_BUFFERED` the
 /// room for output, which is the same memory. Usable at `<= DISPATCH_LEVEL`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use zerocopy::IntoBytes;
+/// # type Question = u32;
+/// # fn example(mut request: wdm::irp::Request<'_>, answer: fn(&Question) -> u64) -> Result<(), wdm::Status> {
 /// let mut buffer = request.buffered()?;
 /// let question: Question = buffer.read()?;
 /// buffer.write(answer(&question).as_bytes())?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Buffered<'q> {
@@ -275,8 +290,11 @@ impl BufferedWriter<'_> {
 /// The caller's own pages, which it may be using meanwhile. Reading or writing
 /// consumes the value: nothing is fetched twice. Usable at `<= DISPATCH_LEVEL`.
 ///
-/// ```ignore
+/// ```no_run
+/// # fn example(mut request: wdm::irp::Request<'_>) -> Result<(), wdm::Status> {
 /// request.direct()?.write(&[0; 64])?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Direct<'q> {
@@ -345,10 +363,13 @@ impl<'q> Direct<'q> {
 
 /// The two buffers of `METHOD_NEITHER`, in the memory of the program that asks.
 ///
-/// ```ignore
+/// ```no_run
+/// # fn example(mut request: wdm::irp::Request<'_>) -> Result<(), wdm::Status> {
 /// let memory = request.neither()?;
 /// let mut reader = memory.input.reader();
 /// let mut writer = memory.output.writer();
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Neither<'q> {

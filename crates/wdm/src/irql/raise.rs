@@ -21,9 +21,12 @@ impl Dispatch {
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// ```ignore
+    /// ```no_run
+    /// # use wdm::irql::{Irql, Passive};
+    /// # fn example(passive: &mut Passive) {
     /// let level = passive.raised(|_dispatch| Irql::current());
     /// assert_eq!(level, Irql::DISPATCH);
+    /// # }
     /// ```
     // Not inlined, so that what runs at DISPATCH_LEVEL is in resident code even if
     // the caller is in pageable code.
@@ -45,8 +48,11 @@ impl Apc {
     ///
     /// IRQL: `<= APC_LEVEL`.
     ///
-    /// ```ignore
+    /// ```no_run
+    /// # use wdm::irql::{Apc, Passive};
+    /// # fn example<S>(settings: S, look_at: fn(&S, &mut Apc), passive: &mut Passive) {
     /// passive.raised_to_apc(|apc| look_at(&settings, apc));
+    /// # }
     /// ```
     #[inline]
     pub fn raised_to_apc<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {

@@ -14,20 +14,27 @@ use core::{
 /// The code runs at `PASSIVE_LEVEL`: it may wait, touch pageable memory and call
 /// everything.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{Status, driver::{Context, Driver}, irql::Passive, registry::Key};
+/// # struct Sample;
+/// # impl Driver for Sample {
 /// fn start(context: &Context<'_>, passive: &mut Passive) -> Result<Self, Status> {
-///     let key = Key::open(context.registry_path(passive), passive)?;
+///     let key = Key::open(context.registry_path(passive), passive).map_err(|error| error.status())?;
 ///     passive.raised(|dispatch| {
 ///         // Only what needs no more than `&Dispatch` compiles here.
 ///     });
 ///     Ok(Self)
 /// }
+/// #     fn stop(self, _: &mut Passive) {}
+/// # }
 /// ```
 pub struct Passive(Apc);
 
 /// The code runs at `APC_LEVEL` or below: it may touch pageable memory.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::irql::Apc;
+/// # struct Settings;
 /// fn look_at(settings: &Settings, irql: &Apc) {}
 /// ```
 pub struct Apc(Dispatch);
@@ -35,7 +42,8 @@ pub struct Apc(Dispatch);
 /// The code runs at `DISPATCH_LEVEL` or below: no page may be missing that it
 /// touches, unless the level is known to be lower.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{irql::Dispatch, sync::SpinLock};
 /// fn count(lock: &SpinLock<u32>, irql: &mut Dispatch) -> u32 {
 ///     lock.with(irql, |number, _| *number)
 /// }

@@ -23,10 +23,19 @@ use crate::{
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included, unless dropping an entry asks for
 /// less.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{list::{AtomicLinks, AtomicStack}, pool::PoolBox};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # struct Entry {
+/// #     links: AtomicLinks,
+/// # }
+/// # wdm::linked!(Entry, links: AtomicLinks);
+/// # fn example(entry: PoolBox<Entry>) -> wdm::Result<()> {
 /// let stack = AtomicStack::new(TAG)?;
 /// stack.push(entry);
 /// let last = stack.pop();
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # Invariants

@@ -21,10 +21,25 @@ use crate::{
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included, unless dropping an entry asks for
 /// less.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{list::{DoubleLinks, List}, pool::PoolBox};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # struct Waiting {
+/// #     since: u64,
+/// #     links: DoubleLinks,
+/// # }
+/// # wdm::linked!(Waiting, links: DoubleLinks);
+/// # impl Waiting {
+/// #     fn new(since: u64) -> Self {
+/// #         Self { since, links: DoubleLinks::new() }
+/// #     }
+/// # }
+/// # fn example() -> wdm::Result<()> {
 /// let mut list = List::new(TAG)?;
 /// list.push_back(PoolBox::new(Waiting::new(7), TAG).map_err(|rejected| rejected.error)?);
 /// let first = list.pop_front();
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # Invariants
@@ -193,7 +208,19 @@ impl<T: Linked<DoubleLinks>> DoubleEndedIterator for Iter<'_, T> {
 ///
 /// IRQL: `<= DISPATCH_LEVEL`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::list::{DoubleLinks, List};
+/// # struct Waiting {
+/// #     since: u64,
+/// #     links: DoubleLinks,
+/// # }
+/// # wdm::linked!(Waiting, links: DoubleLinks);
+/// # impl Waiting {
+/// #     fn is_over(&self) -> bool {
+/// #         self.since == 0
+/// #     }
+/// # }
+/// # fn example(mut list: List<Waiting>) -> wdm::Result<()> {
 /// let mut cursor = list.cursor();
 /// while let Some(waiting) = cursor.current() {
 ///     if waiting.is_over() {
@@ -202,6 +229,8 @@ impl<T: Linked<DoubleLinks>> DoubleEndedIterator for Iter<'_, T> {
 ///         cursor.move_next();
 ///     }
 /// }
+/// # Ok(())
+/// # }
 /// ```
 pub struct Cursor<'l, T: Linked<DoubleLinks>> {
     list: &'l mut List<T>,

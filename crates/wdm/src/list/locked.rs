@@ -22,10 +22,19 @@ use crate::{
 /// less. The kernel's functions may be called at any IRQL; entries are nonpaged
 /// pool, which may not.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{list::{DoubleLinks, LockedList}, pool::PoolBox};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # struct Entry {
+/// #     links: DoubleLinks,
+/// # }
+/// # wdm::linked!(Entry, links: DoubleLinks);
+/// # fn example(entry: PoolBox<Entry>) -> wdm::Result<()> {
 /// let list = LockedList::new(TAG)?;
 /// list.push_back(entry);
 /// while let Some(entry) = list.pop_front() {}
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # Invariants

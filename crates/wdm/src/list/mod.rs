@@ -72,7 +72,8 @@ pub const fn __aligned<T, L: Links>(offset: usize) -> usize {
 /// gets back from it to the value. The field has to be aligned, which it is not in
 /// a type with `repr(packed)`: that does not compile.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::list::DoubleLinks;
 /// struct Waiting {
 ///     since: u64,
 ///     links: DoubleLinks,

@@ -19,10 +19,18 @@ use crate::{
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included, unless dropping an entry asks for
 /// less.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{list::{SingleLinks, Stack}, pool::PoolBox};
+/// # struct Entry {
+/// #     links: SingleLinks,
+/// # }
+/// # wdm::linked!(Entry, links: SingleLinks);
+/// # fn example(entry: PoolBox<Entry>) -> wdm::Result<()> {
 /// let mut stack = Stack::new();
 /// stack.push(entry);
 /// let last = stack.pop();
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # Invariants
@@ -114,10 +122,19 @@ impl<T: Linked<SingleLinks>> fmt::Debug for Stack<T> {
 ///
 /// IRQL: as for [`LockedList`](super::LockedList).
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{list::{LockedStack, SingleLinks}, pool::PoolBox};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # struct Entry {
+/// #     links: SingleLinks,
+/// # }
+/// # wdm::linked!(Entry, links: SingleLinks);
+/// # fn example(entry: PoolBox<Entry>) -> wdm::Result<()> {
 /// let stack = LockedStack::new(TAG)?;
 /// stack.push(entry);
 /// let last = stack.pop();
+/// # Ok(())
+/// # }
 /// ```
 pub struct LockedStack<T: Linked<SingleLinks>> {
     /// In memory of its own, which is nonpaged.

@@ -38,9 +38,16 @@ use crate::{
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::lookaside::{FromPool, Lookaside};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # #[derive(Default)]
+/// # struct Packet;
+/// # fn example(passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
 /// let list = Lookaside::<Packet>::new(TAG, FromPool, passive)?;
 /// let packet = list.take(Packet::default()).map_err(|rejected| rejected.error)?;
+/// # Ok(())
+/// # }
 /// ```
 pub struct Lookaside<T, S: Supplier = FromPool> {
     list: RawList<S>,
@@ -171,9 +178,15 @@ impl<T: fmt::Debug, S: Supplier> fmt::Debug for LookasideBox<'_, T, S> {
 ///
 /// IRQL: `<= APC_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::lookaside::{FromPool, PagedLookaside};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # type Name = [u8; 32];
+/// # fn example(passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
 /// let list = PagedLookaside::<Name>::new(TAG, FromPool, passive)?;
 /// let name = list.take(Name::default(), passive).map_err(|rejected| rejected.error)?;
+/// # Ok(())
+/// # }
 /// ```
 pub struct PagedLookaside<T, S: Supplier = FromPool> {
     list: RawList<S>,

@@ -9,7 +9,9 @@ use crate::pool::{Contents, Demand, Options, PoolTag, RawBlock, legacy::Pool};
 /// and freed, from several threads at once, at the IRQL of the caller: for a
 /// nonpaged list up to `DISPATCH_LEVEL`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// # use wdm::lookaside::{Block, Request, Supplier};
 /// struct AtMost(AtomicU32);
 ///
 /// impl Supplier for AtMost {

@@ -21,8 +21,14 @@ use crate::{
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included, unless dropping the value asks
 /// for less.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::pool::PoolBox;
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # type Statistics = [u32; 4];
+/// # fn example() -> wdm::Result<()> {
 /// let boxed = PoolBox::new(Statistics::default(), TAG).map_err(|rejected| rejected.error)?;
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # Invariants

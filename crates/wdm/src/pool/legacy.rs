@@ -80,9 +80,14 @@ enum Release {
 ///
 /// IRQL: `<= APC_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::pool::legacy::{self, Pool};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # fn example(passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
 /// let block = legacy::allocate_with_tag(Pool::Paged, 512, TAG, passive)?;
 /// block.memory(passive).fill(0xA5);
+/// # Ok(())
+/// # }
 /// ```
 pub struct Block(Deferred<RawBlock>);
 

@@ -30,9 +30,16 @@ impl<T: Send + 'static> Lowered for Paged<T> {
 ///
 /// IRQL: `<= APC_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 ///
-/// ```ignore
-/// let settings = PagedBox::new(Settings::default(), TAG, passive)?;
+/// ```no_run
+/// # use wdm::pool::PagedBox;
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # #[derive(Default)]
+/// # struct Settings { limit: u32 }
+/// # fn example(passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
+/// let settings = PagedBox::new(Settings::default(), TAG, passive).map_err(|rejected| rejected.error)?;
 /// let limit = settings.get(passive).limit;
+/// # Ok(())
+/// # }
 /// ```
 pub struct PagedBox<T: Send + 'static>(Deferred<Paged<PoolBox<T>>>);
 
@@ -105,10 +112,15 @@ impl<T: Send + 'static> fmt::Debug for PagedBox<T> {
 ///
 /// IRQL: `<= APC_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::pool::PagedVec;
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # fn example(name: u32, passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
 /// let mut names = PagedVec::new(TAG);
 /// names.push(name, passive).map_err(|rejected| rejected.error)?;
 /// for name in names.get(passive) {}
+/// # Ok(())
+/// # }
 /// ```
 pub struct PagedVec<T: Send + 'static> {
     /// Made with the first value.

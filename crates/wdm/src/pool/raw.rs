@@ -27,9 +27,15 @@ pub(crate) const BLOCK_ALIGNMENT: usize = 16;
 /// What can be asked of a block besides its size: of nonpaged pool and of paged
 /// pool alike.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::pool::{Options, PoolBox};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # type Statistics = [u32; 4];
+/// # fn example() -> wdm::Result<()> {
 /// let options = Options::NONE.cache_aligned().charged();
-/// let boxed = PoolBox::new_with(Statistics::default(), TAG, options)?;
+/// let boxed = PoolBox::new_with(Statistics::default(), TAG, options).map_err(|rejected| rejected.error)?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {

@@ -16,8 +16,13 @@ use crate::{
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included, unless dropping a value asks for
 /// less.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::pool::PoolSlice;
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # fn example() -> wdm::Result<()> {
 /// let squares = PoolSlice::from_fn(8, TAG, |index| index * index)?;
+/// # Ok(())
+/// # }
 /// ```
 pub struct PoolSlice<T>(PoolVec<T>);
 

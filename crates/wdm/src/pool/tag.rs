@@ -52,8 +52,10 @@ impl fmt::Debug for PoolTag {
 /// A [`PoolTag`] from four characters in a byte string. It
 /// does not compile if one of them is not printable ASCII.
 ///
-/// ```ignore
+/// ```
+/// # use wdm::pool::PoolTag;
 /// const TAG: PoolTag = wdm::pool_tag!(b"Smpl");
+/// # assert_eq!(TAG.to_string(), "Smpl");
 /// ```
 #[macro_export]
 macro_rules! pool_tag {

@@ -13,11 +13,16 @@ use crate::{
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{pool::UnicodeBuffer, registry::Key, string::UnicodeStr};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # fn example(registry_path: UnicodeStr<'_>, passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
 /// let mut path = UnicodeBuffer::new(TAG);
 /// path.push(registry_path)?;
 /// path.push_str(r"\Parameters")?;
 /// let key = Key::open(path.as_unicode(), passive)?;
+/// # Ok(())
+/// # }
 /// ```
 pub struct UnicodeBuffer(PoolVec<u16>);
 

@@ -20,8 +20,10 @@ pub struct Usage {
 impl Usage {
     /// The counts at this moment. IRQL: any.
     ///
-    /// ```ignore
+    /// ```
+    /// # use wdm::pool::Usage;
     /// let held = Usage::current().held();
+    /// # assert_eq!(held, 0);
     /// ```
     #[must_use]
     pub fn current() -> Self {

@@ -22,10 +22,15 @@ use crate::{
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included, unless dropping a value asks for
 /// less.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::pool::PoolVec;
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # fn example() -> wdm::Result<()> {
 /// let mut sizes = PoolVec::new(TAG);
 /// sizes.push(4096_u32).map_err(|rejected| rejected.error)?;
 /// assert_eq!(sizes.first(), Some(&4096));
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # Invariants

@@ -79,10 +79,14 @@ pub struct Region {
 /// The address space of a process, open for questions; closed when dropped:
 /// `ZwClose`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::process::{AddressSpace, Process};
+/// # fn example(id: usize, passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
 /// let process = Process::by_id(id, passive)?;
 /// let space = AddressSpace::open(&process, passive)?;
-/// let first = space.region(0, passive)?;
+/// let first = space.region(0)?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct AddressSpace<'p> {

@@ -31,10 +31,15 @@ pub enum EventKind {
 
 /// An event: `KEVENT`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::sync::{Event, EventKind};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # fn example(passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
 /// let done = Event::new(EventKind::Notification, false, TAG)?;
 /// done.set();
 /// done.wait(passive);
+/// # Ok(())
+/// # }
 /// ```
 pub struct Event(PoolBox<Raw>);
 

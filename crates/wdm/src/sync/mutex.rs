@@ -16,9 +16,14 @@ use crate::{
 
 /// A value that one thread at a time uses, without APCs: `KGUARDED_MUTEX`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::sync::GuardedMutex;
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # fn example(passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
 /// let count = GuardedMutex::new(0_u32, TAG)?;
 /// count.with(passive, |count, _| *count += 1);
+/// # Ok(())
+/// # }
 /// ```
 pub struct GuardedMutex<T>(PoolBox<Guarded<T>>);
 

@@ -25,11 +25,16 @@ use crate::{
 
 /// A count of users: `IO_REMOVE_LOCK`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::sync::RemoveLock;
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # fn example(passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
 /// let lock = RemoveLock::new(TAG, passive)?;
 /// let guard = lock.acquire()?;
 /// guard.remove_and_wait(passive)?;
 /// assert!(lock.acquire().is_err());
+/// # Ok(())
+/// # }
 /// ```
 pub struct RemoveLock(PoolBox<Raw>);
 

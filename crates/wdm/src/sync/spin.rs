@@ -11,9 +11,12 @@ use crate::irql::Dispatch;
 
 /// A value that one processor at a time uses: `KSPIN_LOCK`.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{irql::Passive, sync::SpinLock};
+/// # fn example(passive: &mut Passive) {
 /// let counter = SpinLock::new(0_u32);
 /// counter.with(passive, |count, _dispatch| *count += 1);
+/// # }
 /// ```
 ///
 /// # Invariants

@@ -28,14 +28,22 @@ pub type Owner = u64;
 /// `<= DISPATCH_LEVEL`, as for [`Watch`]. When the driver is being unloaded, there is
 /// nothing in it any more.
 ///
-/// ```ignore
+/// ```no_run
+/// # use wdm::{Status, irp::Request, irql::Passive, pool::NonpagedBlock, user_map::{Access, UserMappings}};
+/// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
+/// # struct File { number: u64 }
+/// # fn example(mut request: Request<'_, File>, block: NonpagedBlock, passive: &mut Passive) -> Result<(), Status> {
+/// # let file = File { number: 1 };
 /// // When the driver starts:
-/// let mappings = UserMappings::<16>::new(TAG, passive)?;
+/// let mappings = UserMappings::<16>::new(TAG, passive).map_err(|error| error.status())?;
 /// // For a request of a program:
 /// let program = request.requestor_here()?;
-/// let address = mappings.map(file.number, block, Access::Read, &program, passive)?;
+/// let address = mappings.map(file.number, block, Access::Read, &program, passive);
+/// let address = address.map_err(|rejected| rejected.error.status())?;
 /// // When its last handle is closed:
 /// mappings.unmap_all(file.number, passive);
+/// # Ok(())
+/// # }
 /// ```
 pub struct UserMappings<const N: usize>(Watch<Table<N>>);
 
