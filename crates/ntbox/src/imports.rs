@@ -7,8 +7,8 @@ use ntbox_api::OsVersion;
 
 use super::{Error, kernel_process};
 use crate::api::host_file;
-use crate::kernel::base::known_modules;
-use crate::kernel::exports::{data_exports, missing, partial, since};
+use crate::kernel::base::{known_modules, missing, since};
+use crate::kernel::exports::{data_exports, partial};
 use crate::kernel::{exports, loader};
 
 /// The highest IRQL.

@@ -77,6 +77,7 @@ pub fn processor() {
     }
     MINE.replace(Some(Turn::take()));
     MACHINE.call_once(|| {
+        crate::host::kernel_entry::register(crate::kernel::trap::ENTRIES);
         mm::initialize().expect("there is memory");
         log::initialize(crate::api::config::DebugFilter::default());
     });

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use rustc_hash::FxHashMap;
 
+use super::{os_version, since};
 use crate::api::report::CallCount;
 use crate::host::gate::Export;
 use crate::host::memory_map::{MISSING, NT};
@@ -133,4 +134,12 @@ pub fn counts() -> Vec<CallCount> {
             can_fail: entry.export.failure.is_some(),
         })
         .collect()
+}
+
+/// Address of an export that the version of Windows has which this kernel claims to be.
+pub fn resolve_for_driver(name: &str) -> Option<u64> {
+    match since::of(name) {
+        Some(since) if os_version::get() < since => None,
+        _ => resolve(name),
+    }
 }

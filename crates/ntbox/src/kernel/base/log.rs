@@ -3,13 +3,13 @@
 //! What one call prints need not be a line. Text without a line end waits for
 //! the rest; a line belongs to the component and level that began it.
 
+use super::clock;
 use crate::api::config::DebugFilter;
 use crate::api::ipc;
 use crate::api::ipc::Event;
 use crate::api::report::LogLine;
 use crate::host::cpu;
 use crate::host::kernel_cell::Exclusive;
-use crate::kernel::ke::clock;
 
 struct State {
     filter: DebugFilter,

@@ -1,6 +1,7 @@
 //! The version of Windows that this kernel claims to be.
 
-use crate::OsVersion;
+use ntbox_api::OsVersion;
+
 use crate::host::kernel_cell::Exclusive;
 
 static VERSION: Exclusive<OsVersion> = Exclusive::new(OsVersion {

@@ -3,11 +3,10 @@
 //! calls it on behalf of a program must pass what a program may pass: handles of
 //! the process and addresses of the user range.
 
-use super::error;
 use super::error::Refusal;
+use super::{error, thread_table};
 use crate::host::gate::Stop;
 use crate::host::memory_map::USER_PROBE_ADDRESS;
-use crate::kernel::ke::thread_table;
 
 /// The mode of the caller that a service answers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

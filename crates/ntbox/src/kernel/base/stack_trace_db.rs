@@ -19,7 +19,7 @@ use crate::host::gate::{Call, Export};
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::unwind::stack_walk;
 use crate::kernel::unwind::stack_walk::{Slots, Trace};
-use crate::kernel::{mm, verifier};
+use crate::kernel::verifier;
 
 /// Frames of a stack that are kept.
 const DEPTH: usize = 24;
@@ -196,19 +196,4 @@ pub fn history_of_caller(caller: u64) -> Vec<Past> {
     };
     let told = ids.into_iter().take(TOLD);
     told.filter_map(|id| past(what.clone(), id)).collect()
-}
-
-/// What happened to the pool block that the first of these addresses lies in or
-/// next to.
-pub fn history_of_memory(addresses: &[u64]) -> Vec<Past> {
-    if !is_on() {
-        return Vec::new();
-    }
-    let stacks = mm::try_with(|memory| {
-        let mut found = addresses.iter();
-        found.find_map(|va| memory.pools.history(*va))
-    });
-    let (taken, freed) = stacks.flatten().unwrap_or_default();
-    let all = [past("allocated", taken), past("freed", freed)];
-    all.into_iter().flatten().collect()
 }

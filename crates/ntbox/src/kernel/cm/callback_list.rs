@@ -11,8 +11,8 @@ use crate::host::routine::Routine;
 use crate::host::upcall::Purpose;
 use crate::kernel::base::altitude::Altitude;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::utf16;
-use crate::kernel::ke::{clock, sched, thread_table};
+use crate::kernel::base::{clock, thread_table, utf16};
+use crate::kernel::ke::sched;
 
 /// Where those stand that have no altitude, one behind the other.
 const LEGACY: &str = "425000";

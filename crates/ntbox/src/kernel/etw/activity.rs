@@ -8,8 +8,8 @@ use crate::host::driver_mem;
 use crate::host::gate::exports;
 use crate::host::gate::irql::HIGH_LEVEL;
 use crate::host::kernel_cell::Exclusive;
+use crate::kernel::base::thread_table;
 use crate::kernel::ex;
-use crate::kernel::ke::thread_table;
 
 /// Control codes of `EtwActivityIdControl`.
 mod control {

@@ -8,10 +8,9 @@ use super::lock_wait;
 use crate::host::gate::irql::HIGH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::host::{cpu, driver_mem};
-use crate::kernel::base::diag;
+use crate::kernel::base::{diag, thread_table};
 use crate::kernel::ke::object::Kind;
-use crate::kernel::ke::{irql, object, sched, thread_table};
-use crate::kernel::ps::system_thread;
+use crate::kernel::ke::{irql, object, sched};
 use crate::kernel::verifier::deadlock;
 use crate::kernel::verifier::deadlock::Class;
 
@@ -230,7 +229,7 @@ exports! {
 
     /// `ExEnterCriticalRegionAndAcquireFastMutexUnsafe`.
     fn ExEnterCriticalRegionAndAcquireFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL] {
-        system_thread::enter_critical_region();
+        crate::kernel::ke::critical_region::enter_critical_region();
         acquire_unsafe(mutex, "ExEnterCriticalRegionAndAcquireFastMutexUnsafe", call.return_address())
     }
 
@@ -238,7 +237,7 @@ exports! {
     fn ExReleaseFastMutexUnsafeAndLeaveCriticalRegion<call>(mutex: u64) -> () [max HIGH_LEVEL] {
         let function = "ExReleaseFastMutexUnsafeAndLeaveCriticalRegion";
         release_unsafe(mutex, function, call.return_address())?;
-        system_thread::leave_critical_region();
+        crate::kernel::ke::critical_region::leave_critical_region();
         Ok(())
     }
 }

@@ -18,7 +18,6 @@ pub mod rundown;
 pub mod slist;
 pub mod spinlock;
 mod sysinfo;
-pub mod timer;
 pub mod transaction;
 pub mod uuid;
 pub mod work_item;
@@ -46,7 +45,6 @@ pub const TABLES: &[&[Export]] = &[
     slist::EXPORTS,
     spinlock::EXPORTS,
     sysinfo::EXPORTS,
-    timer::EXPORTS,
     transaction::EXPORTS,
     uuid::EXPORTS,
     work_item::EXPORTS,

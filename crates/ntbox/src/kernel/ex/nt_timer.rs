@@ -4,9 +4,9 @@ use crate::host::driver_mem;
 use crate::host::gate::exports;
 use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
-use crate::kernel::ke::{apc, object, thread_table, timer};
+use crate::kernel::base::{error, thread_table};
+use crate::kernel::ke::{apc, object, timer};
 use crate::kernel::ob;
 use crate::kernel::ob::{Attributes, Payload, Type};
 

@@ -2,7 +2,7 @@
 
 use crate::host::gate::exports;
 use crate::host::gate::irql::DISPATCH_LEVEL;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::thread_table;
 
 exports! {
     /// `ExGetPreviousMode`: 0 kernel, 1 user.

@@ -5,7 +5,7 @@ use crate::host::driver_mem;
 use crate::host::gate::exports;
 use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::host::kernel_cell::Exclusive;
-use crate::kernel::ke::clock;
+use crate::kernel::base::clock;
 
 /// From the start of the Gregorian calendar, where UUIDs count from, to 1601,
 /// where Windows does: 6653 days in units of 100 ns.

@@ -7,17 +7,19 @@
 
 use std::collections::VecDeque;
 
+use kernel_stack::STACK_SIZE;
+
 use crate::host::gate::Stop;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::host::upcall::call_driver;
 use crate::host::{cpu, kernel_entry};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::diag;
-use crate::kernel::init::STACK_SIZE;
+use crate::kernel::base::{diag, thread_table};
 use crate::kernel::ke::sched::Id;
-use crate::kernel::ke::{priority, sched, thread_table};
-use crate::kernel::{init, ob};
+use crate::kernel::ke::{priority, sched};
+use crate::kernel::mm::kernel_stack;
+use crate::kernel::ob;
 
 /// Most worker threads.
 const MAX_THREADS: usize = 64;
@@ -125,10 +127,13 @@ fn add_worker(level: i32) {
     if with(|state| state.workers.len()) >= MAX_THREADS {
         return;
     }
-    let Some(thread) = thread_table::create(thread_table::system_process(), true) else {
+    let Some(thread) = crate::kernel::ps::create::create(thread_table::system_process(), true)
+    else {
         return;
     };
-    let Ok(high) = init::new_stack() else { return };
+    let Ok(high) = kernel_stack::new_stack() else {
+        return;
+    };
     thread_table::update(thread, |info| {
         info.stack = (high - STACK_SIZE, high);
         info.priority = level;

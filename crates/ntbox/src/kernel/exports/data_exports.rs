@@ -2,10 +2,10 @@
 //! as many as its declaration says; a table has more.
 
 use crate::host::memory_map::{HIGHEST_USER_ADDRESS, SYSTEM_RANGE_START, USER_PROBE_ADDRESS};
-use crate::kernel::base::os_version;
+use crate::kernel::base::{os_version, thread_table};
 use crate::kernel::fsrtl::name_rules;
 use crate::kernel::kd::debugger;
-use crate::kernel::ke::{hal_dispatch, processor, thread_table};
+use crate::kernel::ke::{hal_dispatch, processor};
 use crate::kernel::ob;
 use crate::kernel::se::se_exports;
 

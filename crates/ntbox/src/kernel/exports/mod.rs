@@ -2,17 +2,17 @@
 //! that it imports.
 
 pub mod data_exports;
-pub mod missing;
 pub mod partial;
-pub mod since;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustc_hash::FxHashMap;
 
 use super::base::call_context::Caller;
-use super::base::{diag, os_version, stack_trace_db};
-use super::trap::{clock_interrupt, host_signals};
+use super::base::export_table::{Bound, CALLED, CURRENT, ENTRY_SIZE, TABLE, Table, table};
+use super::base::{diag, stack_trace_db};
+use super::ke::clock_interrupt;
+use super::trap::host_signals;
 use super::{ke, mm, rtl, trap, verifier};
 use crate::api::config::Config;
 use crate::host::asm_exports::Native;
@@ -21,9 +21,6 @@ use crate::host::gate::{Call, Export, Return};
 use crate::host::kernel_address_space::{Protection, Use};
 use crate::host::memory_map::{NT, PAGE_SIZE};
 use crate::host::{cpu, driver_mem, gate, last_call};
-use crate::kernel::base::export_table::{
-    Bound, CALLED, CURRENT, ENTRY_SIZE, TABLE, Table, resolve, table,
-};
 
 /// The tables of each family.
 const FAMILIES: &[&[&[Export]]] = &[
@@ -31,7 +28,6 @@ const FAMILIES: &[&[&[Export]]] = &[
     super::etw::TABLES,
     super::ex::TABLES,
     super::fsrtl::TABLES,
-    super::init::TABLES,
     super::io::TABLES,
     super::kd::TABLES,
     ke::TABLES,
@@ -170,14 +166,6 @@ fn append_native(code: &mut Vec<u8>) -> Vec<(Range<u64>, &'static str)> {
         list.push((begin..NT.base + code.len() as u64, native.name));
     }
     list
-}
-
-/// Address of an export that the version of Windows has which this kernel claims to be.
-pub fn resolve_for_driver(name: &str) -> Option<u64> {
-    match since::of(name) {
-        Some(since) if os_version::get() < since => None,
-        _ => resolve(name),
-    }
 }
 
 /// Carries out a call: counts it, checks its IRQL, makes it fail if it is to.

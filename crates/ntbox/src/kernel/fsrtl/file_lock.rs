@@ -14,10 +14,9 @@ use crate::host::driver_mem::Fault;
 use crate::host::gate::Stop;
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::export_table;
 use crate::kernel::base::io_layout::{irp, stack};
+use crate::kernel::base::{export_table, thread_table};
 use crate::kernel::io::irp as packets;
-use crate::kernel::ke::thread_table;
 use crate::kernel::mm;
 
 #[cfg(test)]

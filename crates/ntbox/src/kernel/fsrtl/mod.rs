@@ -2,7 +2,6 @@
 
 pub mod cancellable_wait;
 pub mod contexts;
-pub mod ecp;
 pub mod extent_map;
 pub mod file_lock;
 pub mod file_lock_exports;
@@ -15,7 +14,6 @@ pub mod name_rules;
 pub mod notify;
 pub mod notify_exports;
 pub mod reparse;
-pub mod section_pointers;
 pub mod tunnel;
 
 use crate::host::gate::Export;
@@ -23,7 +21,6 @@ use crate::host::gate::Export;
 pub const TABLES: &[&[Export]] = &[
     cancellable_wait::EXPORTS,
     contexts::EXPORTS,
-    ecp::EXPORTS,
     file_lock_exports::EXPORTS,
     filter_callbacks::EXPORTS,
     lock::EXPORTS,
@@ -34,6 +31,5 @@ pub const TABLES: &[&[Export]] = &[
     name_rules::EXPORTS,
     notify_exports::EXPORTS,
     reparse::EXPORTS,
-    section_pointers::EXPORTS,
     tunnel::EXPORTS,
 ];

@@ -10,9 +10,9 @@ use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::irql::APC_LEVEL;
 use crate::host::gate::{Stop, exports};
+use crate::kernel::base::clock;
 use crate::kernel::base::upcase::upcase;
 use crate::kernel::ex::fast_mutex;
-use crate::kernel::ke::clock;
 use crate::kernel::mm;
 
 /// Offsets in a `TUNNEL`.

@@ -1,19 +1,18 @@
 //! The driver as the kernel knows it: its `DRIVER_OBJECT`, the calls of DriverEntry
 //! and DriverUnload, and what it must have given back.
 
-use super::{STACK_SIZE, new_stack};
 use crate::api::config::Config;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::routine::Routine;
 use crate::host::upcall::call_driver;
 use crate::host::{cpu, driver_mem, routine};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::{diag, export_table, stack_trace_db, utf16};
-use crate::kernel::ke::thread_table;
-use crate::kernel::loader::{Image, entries};
+use crate::kernel::base::{diag, export_table, stack_trace_db, thread_table, utf16};
+use crate::kernel::loader::Image;
+use crate::kernel::mm::kernel_stack::{STACK_SIZE, new_stack};
 use crate::kernel::mm::mdl::Left;
-use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::{PoolKind, tag_text};
+use crate::kernel::mm::{module_list, pool};
 use crate::kernel::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use crate::kernel::ob::{Attributes, Payload, Type};
 use crate::kernel::{cm, etw, ex, io, ke, mm, ob, pnp, po, ps, se, verifier};
@@ -83,7 +82,7 @@ impl Driver {
         let hardware =
             string("\\REGISTRY\\MACHINE\\HARDWARE\\DESCRIPTION\\SYSTEM").ok_or_else(no_memory)?;
         let registry_path = string(&path).ok_or_else(no_memory)?;
-        let section = entries::add(entries::Module {
+        let section = module_list::add(module_list::Module {
             folder: r"\SystemRoot\System32\drivers\",
             name: &image.name,
             base: image.base,

@@ -6,28 +6,22 @@
 //! needs no second program that would have to be found.
 
 pub mod driver;
-pub mod system_devices;
 
-use std::fmt;
-use std::io::Write as _;
 use std::path::Path;
 
 use super::base::{export_table, log, stack_trace_db};
-use super::ke::{processor, sched, thread_table};
+use super::ke::{processor, sched};
 use super::loader::Image;
 use super::ramfs::FileOnVolume;
 use super::trap::host_signals;
-use super::{exports, loader, mm, ramfs, um};
+use super::{exports, ke, loader, mm, ramfs, trap, um};
 use crate::api::config::{Config, MAXIMUM_PROCESSORS, Time};
 use crate::api::ipc::{Event, Request};
 use crate::api::report::ImageInfo;
 use crate::api::{host_file, ipc};
-use crate::host;
-use crate::host::gate::Export;
 use crate::host::kernel_address_space::{Protection, Use};
-use crate::host::memory_map::{PAGE_SIZE, PCRS, STACKS};
-use crate::host::{cpu, kernel_cell, kernel_entry, last_call};
-use crate::kernel::trap;
+use crate::host::memory_map::{PAGE_SIZE, PCRS};
+use crate::host::{cpu, kernel_cell, kernel_entry, last_call, process};
 
 /// Set in the environment of a kernel process.
 pub const VARIABLE: &str = "NTBOX_KERNEL_PROCESS";
@@ -49,26 +43,10 @@ pub fn link() {
     std::hint::black_box(&INITIALIZER);
 }
 
-/// Ends the process without running anything else.
-pub fn end_process() -> ! {
-    // SAFETY: ends the process at once; nothing is left to be cleaned up.
-    unsafe { libc::_exit(0) }
-}
-
-/// Ends the process because this program failed. Why is for the caller to tell, or,
-/// where there is none yet, for whoever reads standard error.
-pub fn abandon(why: impl fmt::Display) -> ! {
-    if !last_call::gives_up(&why) {
-        let _ = writeln!(std::io::stderr(), "{why}");
-    }
-    // SAFETY: ends the process at once; what it leaves is for its caller to read.
-    unsafe { libc::_exit(70) }
-}
-
 fn run() -> ! {
     kernel_cell::claim();
     std::panic::set_hook(Box::new(|info| {
-        abandon(format_args!("ntbox itself failed: {info}"))
+        process::abandon(format_args!("ntbox itself failed: {info}"))
     }));
     // The terminal's interrupt is for the caller, who ends this process.
     // SAFETY: sets a disposition; nothing else of this process depends on it.
@@ -83,12 +61,12 @@ fn run() -> ! {
     // SAFETY: the caller passes the socket as standard input.
     let mut stream = unsafe { ipc::open() };
     if let Err(error) = ipc::send_to(&stream) {
-        abandon(format_args!(
+        process::abandon(format_args!(
             "the socket to the caller cannot be used: {error}"
         ));
     }
     if let Err(error) = last_call::open(exports::functions().map(|export| export.name)) {
-        abandon(format_args!(
+        process::abandon(format_args!(
             "the memory that is shared with the caller cannot be used: {error}"
         ));
     }
@@ -97,8 +75,8 @@ fn run() -> ! {
     loop {
         let request = match ipc::read(&mut stream) {
             Ok(Some(request)) => request,
-            Ok(None) => end_process(),
-            Err(error) => abandon(format_args!("a request cannot be read: {error}")),
+            Ok(None) => process::end_process(),
+            Err(error) => process::abandon(format_args!("a request cannot be read: {error}")),
         };
         match (request, machine.as_mut()) {
             (Request::Boot(config), None) => match mm::initialize() {
@@ -133,9 +111,9 @@ fn run() -> ! {
             (Request::Finish, Some(machine)) => {
                 machine.finish();
                 ipc::send(&Event::Finished(export_table::counts()));
-                end_process();
+                process::end_process();
             }
-            (request, _) => abandon(format_args!("a request out of order: {request:?}")),
+            (request, _) => process::abandon(format_args!("a request out of order: {request:?}")),
         }
     }
 }
@@ -153,8 +131,8 @@ fn begin_processors(count: u32) -> Result<(), String> {
     let pages = u64::from(count) * cpu::PCR_SIZE / PAGE_SIZE;
     mm::with(|memory| memory.map_new(PCRS.base, pages, Protection::READ_WRITE, Use::Kernel))
         .map_err(|_| no_memory)?;
-    let thread = thread_table::initialize().ok_or("no memory for the first thread")?;
-    let idle = (0..count).map(|_| thread_table::create_idle());
+    let thread = crate::kernel::ps::create::initialize().ok_or("no memory for the first thread")?;
+    let idle = (0..count).map(|_| crate::kernel::ps::create::create_idle());
     let idle: Vec<u64> = idle.collect::<Option<_>>().ok_or(no_memory)?;
     for (number, idle) in (0..count).zip(&idle) {
         cpu::prepare(number, *idle).map_err(|_| no_memory)?;
@@ -180,17 +158,17 @@ impl Machine {
         if config.schedule.is_some() && config.time == Time::Real {
             return Err("a schedule that is drawn from a seed needs simulated time".to_owned());
         }
-        crate::kernel::ke::clock::initialize(config.time);
-        crate::kernel::ke::seeded_schedule::initialize(config.schedule);
+        crate::kernel::base::clock::initialize(config.time);
+        ke::seeded_schedule::initialize(config.schedule);
         log::initialize(config.filter.clone());
         crate::kernel::kd::debugger::attach(config.debugger);
         begin_processors(config.processors)?;
         crate::kernel::base::os_version::set(config.version);
-        crate::kernel::ke::kuser_shared_data::initialize()
+        ke::kuser_shared_data::initialize()
             .map_err(|_| "no memory for the shared page".to_owned())?;
         host_signals::install();
         if config.processors > 1 {
-            trap::clock_interrupt::start();
+            ke::clock_interrupt::start();
         }
         stack_trace_db::initialize(config);
         mm::with(|memory| {
@@ -205,7 +183,7 @@ impl Machine {
         let image = loader::load(&name, &file)?;
         let driver = driver::Driver::new(&image, config)?;
         ramfs::initialize(&files_of(config, &name, file)?)?;
-        system_devices::initialize()?;
+        crate::kernel::io::system_devices::initialize()?;
         Ok(Self {
             image,
             driver,
@@ -262,27 +240,3 @@ fn files_of(config: &Config, name: &str, image: Vec<u8>) -> Result<Vec<FileOnVol
     }
     Ok(files)
 }
-
-/// Pages of a kernel stack: 24 KiB, as on x64 Windows.
-const STACK_PAGES: u64 = 6;
-/// Bytes of a kernel stack.
-pub const STACK_SIZE: u64 = STACK_PAGES * 0x1000;
-
-/// Makes a kernel stack; returns its upper end. The pages on both sides stay
-/// inaccessible.
-pub fn new_stack() -> Result<u64, String> {
-    new_stack_of(STACK_SIZE)
-}
-
-/// Makes a kernel stack of so many bytes, in whole pages.
-pub fn new_stack_of(bytes: u64) -> Result<u64, String> {
-    let pages = bytes.div_ceil(0x1000);
-    mm::with(|memory| {
-        let va = memory.space.room(STACKS, pages + 1)? + 0x1000;
-        memory.map_new(va, pages, Protection::READ_WRITE, Use::Stack)?;
-        Ok(va + pages * 0x1000)
-    })
-    .map_err(|_: host::kernel_address_space::NoSpace| "no memory for a kernel stack".to_owned())
-}
-/// The exports of this component.
-pub const TABLES: &[&[Export]] = &[system_devices::EXPORTS];

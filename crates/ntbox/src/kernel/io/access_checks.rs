@@ -11,7 +11,7 @@ use crate::host::gate::{Stop, exports};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{device, driver};
 use crate::kernel::base::list_walk::ListWalk;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::thread_table;
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::ob::Type;

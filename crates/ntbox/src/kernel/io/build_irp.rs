@@ -9,7 +9,7 @@ use crate::host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Return, Stop, exports};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{device, irp as offset, major, stack};
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::thread_table;
 use crate::kernel::ob;
 use crate::kernel::ob::Type;
 

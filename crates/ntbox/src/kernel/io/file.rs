@@ -7,16 +7,16 @@ use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::Stop;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::device::flag;
 use crate::kernel::base::io_layout::{device, file, irp as packet_offset, major, stack};
+use crate::kernel::base::{diag, thread_table};
+use crate::kernel::ke::object;
 use crate::kernel::ke::object::Kind;
-use crate::kernel::ke::{object, thread_table};
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::ob::{Payload, Type};
 use crate::kernel::verifier::{irp_contract, user_access};
-use crate::kernel::{fsrtl, ob, se};
+use crate::kernel::{io, ob, se};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -326,9 +326,9 @@ fn create(
         driver_mem::write_u64(packet + packet_offset::SYSTEM_BUFFER, buffer)?;
         driver_mem::write_u32(place + stack::create::EA_LENGTH, length)?;
     }
-    let travelling = fsrtl::ecp::request_begins(packet, opening.ecp)?;
+    let travelling = io::ecp::request_begins(packet, opening.ecp)?;
     let outcome = send_and_wait(top, packet, caller);
-    fsrtl::ecp::request_ends(&travelling, caller)?;
+    io::ecp::request_ends(&travelling, caller)?;
     pool::free(context);
     if let Some(buffer) = copy {
         pool::free(buffer);

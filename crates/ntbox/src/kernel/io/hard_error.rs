@@ -10,7 +10,7 @@ use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::irp as offset;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::thread_table;
 
 /// Threads that want no dialog boxes.
 static DISABLED: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());

@@ -10,7 +10,7 @@ use crate::host::gate::exports;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::io_layout::{file, irp, major, stack};
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::thread_table;
 
 /// `IRP_PAGING_IO`, and with it `IRP_SYNCHRONOUS_PAGING_IO`.
 const PAGING_IO: u32 = 0x2;

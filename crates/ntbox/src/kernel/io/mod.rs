@@ -8,6 +8,7 @@ pub mod csq;
 pub mod device;
 mod dos_name;
 pub mod driver_extension;
+pub mod ecp;
 pub mod error_log;
 pub mod file;
 pub mod file_close;
@@ -36,6 +37,7 @@ pub mod shutdown;
 pub mod stack_limits;
 pub mod start_io;
 mod stream_file;
+pub mod system_devices;
 pub mod timer;
 pub mod transfer;
 pub mod verify_device;
@@ -45,6 +47,8 @@ use crate::host::gate::Export;
 
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
+    ecp::EXPORTS,
+    system_devices::EXPORTS,
     access_checks::EXPORTS,
     build_irp::EXPORTS,
     bus::EXPORTS,

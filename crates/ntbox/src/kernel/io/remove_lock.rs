@@ -11,10 +11,10 @@ use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
-use crate::kernel::base::diag;
+use crate::kernel::base::{clock, diag};
 use crate::kernel::ke::object::Kind;
 use crate::kernel::ke::wait::Patience;
-use crate::kernel::ke::{clock, object, wait};
+use crate::kernel::ke::{object, wait};
 
 /// Offsets in an `IO_REMOVE_LOCK`; from `SIGNATURE` on only with debugging.
 mod offset {

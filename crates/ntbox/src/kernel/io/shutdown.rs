@@ -9,9 +9,8 @@ use crate::host::gate::exports;
 use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::{device, major};
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::{diag, thread_table};
 use crate::kernel::mm::mdl::Left;
 use crate::kernel::ob;
 

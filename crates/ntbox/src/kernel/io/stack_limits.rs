@@ -3,14 +3,15 @@
 use crate::host::driver_mem;
 use crate::host::gate::irql::HIGH_LEVEL;
 use crate::host::gate::{Call, exports};
-use crate::kernel::init;
-use crate::kernel::ke::{dpc, thread_table};
+use crate::kernel::base::thread_table;
+use crate::kernel::ke::dpc;
+use crate::kernel::mm::kernel_stack;
 
 /// The stack that a call came on: that of DPCs, or the thread's.
 fn limits(call: &Call<'_>) -> (u64, u64) {
     let rsp = call.frame().rsp;
     let thread = thread_table::current().map_or((0, 0), |thread| thread.stack);
-    let dpc = dpc::stack_top().map(|high| (high - init::STACK_SIZE, high));
+    let dpc = dpc::stack_top().map(|high| (high - kernel_stack::STACK_SIZE, high));
     dpc.filter(|(low, high)| (*low..*high).contains(&rsp))
         .unwrap_or(thread)
 }

@@ -8,8 +8,7 @@ use crate::host::gate::exports;
 use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::io_layout::irp;
-use crate::kernel::ke::thread_table;
-use crate::kernel::ps::system_thread;
+use crate::kernel::base::thread_table;
 
 /// Threads and the devices that they are to verify.
 static DEVICES: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
@@ -32,13 +31,13 @@ fn set(thread: u64, device: u64) {
 exports! {
     /// `IoGetDeviceToVerify`: NULL if there is none.
     fn IoGetDeviceToVerify(object: u64) -> u64 [max DISPATCH_LEVEL] {
-        system_thread::known(thread_table::thread(object), object)?;
+        crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;
         Ok(DEVICES.lock().get(&object).copied().unwrap_or(0))
     }
 
     /// `IoSetDeviceToVerify`.
     fn IoSetDeviceToVerify(object: u64, device: u64) -> () [max DISPATCH_LEVEL] {
-        system_thread::known(thread_table::thread(object), object)?;
+        crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;
         set(object, device);
         Ok(())
     }
@@ -48,7 +47,7 @@ exports! {
     fn IoSetHardErrorOrVerifyDevice(packet: u64, device: u64) -> () [max DISPATCH_LEVEL] {
         let object = driver_mem::read_u64(packet.wrapping_add(irp::THREAD))?;
         if object != 0 {
-            system_thread::known(thread_table::thread(object), object)?;
+            crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;
             set(object, device);
         }
         Ok(())
@@ -64,8 +63,8 @@ mod tests {
     #[test]
     fn device_to_verify_belongs_to_the_thread_of_the_request() {
         processor();
-        let process = thread_table::create_process("verify").expect("memory");
-        let thread = thread_table::create(process, true).expect("memory");
+        let process = crate::kernel::ps::create::create_process("verify").expect("memory");
+        let thread = crate::kernel::ps::create::create(process, true).expect("memory");
         assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0);
         let mut packet = [0_u64; irp::SIZE_OF as usize / 8];
         let at = address_mut(&mut packet);

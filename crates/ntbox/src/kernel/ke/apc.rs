@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{queue, thread_table, wait};
+use super::{queue, wait};
 use crate::host::context::Context;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
@@ -17,7 +17,7 @@ use crate::host::routine::Routine;
 use crate::host::upcall::{Purpose, call_driver_for};
 use crate::host::{cpu, driver_mem, kernel_entry, routine};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::diag;
+use crate::kernel::base::{diag, thread_table};
 use crate::kernel::ex::pool;
 
 /// Offsets in a KAPC.

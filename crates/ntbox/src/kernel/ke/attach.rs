@@ -6,11 +6,12 @@
 //! nest. Its contents are the kernel's own business; this kernel keeps in the
 //! place of the process what it needs to go back.
 
-use super::thread_table::Thread;
-use super::{mutex, thread_table};
+use super::mutex;
 use crate::host::driver_mem;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Stop, exports};
+use crate::kernel::base::thread_table;
+use crate::kernel::base::thread_table::Thread;
 use crate::kernel::mm::process_address_space;
 
 /// Bytes of a `KAPC_STATE`.

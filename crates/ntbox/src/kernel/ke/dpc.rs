@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::sched::{Spin, Spinning};
-use super::{attach, ipi, processor, thread_table};
+use super::{attach, clock_interrupt, ex_timer, ipi, processor};
 use crate::host::context::Context;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
@@ -15,11 +15,9 @@ use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::{Routine, note_registrar};
 use crate::host::upcall::{Purpose, call_driver_for};
-use crate::host::{cpu, driver_mem, kernel_entry};
-use crate::kernel::base::diag;
-use crate::kernel::ex::timer;
-use crate::kernel::init;
-use crate::kernel::trap::clock_interrupt;
+use crate::host::{cpu, driver_mem, kernel_entry, process};
+use crate::kernel::base::{diag, thread_table};
+use crate::kernel::mm::kernel_stack;
 
 /// Offsets in a KDPC.
 mod offset {
@@ -148,7 +146,7 @@ fn run(dpc: u64, origin: Option<Context>) {
     let call = |routine: Routine, arguments: &[u64]| {
         call_driver_for(Purpose::Interrupt, routine, arguments, stack(), origin);
     };
-    match timer::of_dpc(dpc) {
+    match ex_timer::of_dpc(dpc) {
         None => {
             let routine = Routine::new(routine, "DPC routine").held_by(dpc, "KDPC");
             call(routine, &[dpc, context, first, second]);
@@ -159,7 +157,7 @@ fn run(dpc: u64, origin: Option<Context>) {
             call(callback.held_by(dpc, "KDPC"), &arguments);
         }
     }
-    if let Some((deleted, argument)) = timer::expired(dpc)
+    if let Some((deleted, argument)) = ex_timer::expired(dpc)
         && deleted != 0
     {
         call(
@@ -201,7 +199,7 @@ pub fn stack_top() -> Option<u64> {
 
 fn stack() -> u64 {
     stack_top().unwrap_or_else(|| {
-        let made = init::new_stack().unwrap_or_else(|reason| init::abandon(&reason));
+        let made = kernel_stack::new_stack().unwrap_or_else(|reason| process::abandon(&reason));
         STACKS[cpu::index()].store(made, Ordering::Relaxed);
         made
     })

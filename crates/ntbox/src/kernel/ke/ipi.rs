@@ -9,10 +9,10 @@ use super::processor;
 use super::sched::{Spin, Spinning};
 use crate::host::gate::Stop;
 use crate::host::upcall::{Purpose, call_driver_for};
-use crate::host::{bug_check, cpu};
+use crate::host::{bug_check, cpu, process};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::diag;
-use crate::kernel::init;
+use crate::kernel::mm::kernel_stack;
 
 /// `IPI_LEVEL`.
 pub const IPI_LEVEL: u8 = 14;
@@ -112,7 +112,7 @@ pub fn answer() {
 fn stack() -> u64 {
     let slot = &STACKS[cpu::index()];
     if slot.load(Ordering::Relaxed) == 0 {
-        let made = init::new_stack().unwrap_or_else(|reason| init::abandon(&reason));
+        let made = kernel_stack::new_stack().unwrap_or_else(|reason| process::abandon(&reason));
         slot.store(made, Ordering::Relaxed);
     }
     slot.load(Ordering::Relaxed)

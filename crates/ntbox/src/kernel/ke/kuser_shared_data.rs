@@ -7,11 +7,11 @@
 
 use std::cell::Cell;
 
-use super::{clock, processor, seeded_schedule};
+use super::{processor, seeded_schedule};
 use crate::host::driver_mem;
 use crate::host::kernel_address_space::{NoSpace, Protection, Use};
 use crate::host::memory_map::{SHARED_DATA, Zone};
-use crate::kernel::base::os_version;
+use crate::kernel::base::{clock, os_version};
 use crate::kernel::mm;
 
 /// Where Windows has the page.

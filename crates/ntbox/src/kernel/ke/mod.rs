@@ -5,9 +5,11 @@ pub mod apc;
 pub mod attach;
 pub mod bugcheck;
 pub mod bugcheck_callback;
-pub mod clock;
+pub mod clock_interrupt;
+pub mod critical_region;
 pub mod device_queue;
 pub mod dpc;
+pub mod ex_timer;
 mod generic_dpc;
 mod global_queued_spinlock;
 pub mod hal_dispatch;
@@ -31,7 +33,6 @@ mod stack;
 #[cfg(test)]
 mod tests;
 pub mod thread_hints;
-pub mod thread_table;
 pub mod timer;
 mod topology;
 pub mod wait;
@@ -41,6 +42,8 @@ use crate::host::gate::Export;
 
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
+    critical_region::EXPORTS,
+    ex_timer::EXPORTS,
     apc::EXPORTS,
     attach::EXPORTS,
     bugcheck::EXPORTS,

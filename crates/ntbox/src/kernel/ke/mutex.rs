@@ -3,10 +3,11 @@
 
 use super::object::{Kind, offset};
 use super::wait::signal_boosting;
-use super::{object, thread_table, wait_flag};
+use super::{object, wait_flag};
 use crate::host::driver_mem;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
+use crate::kernel::base::thread_table;
 use crate::kernel::verifier::deadlock;
 
 /// `STATUS_MUTANT_NOT_OWNED`.

@@ -1,9 +1,9 @@
 //! Dispatcher objects: what threads can wait for. They lie in the driver's
 //! memory with the layout of Windows, and their signal state is there.
 
-use super::thread_table;
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
+use crate::kernel::base::thread_table;
 use crate::kernel::verifier::deadlock;
 
 /// Kind of a dispatcher object, from the first byte of its header.

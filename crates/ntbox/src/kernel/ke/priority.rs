@@ -2,11 +2,12 @@
 //! priority; a thread below the real-time priorities loses such a boost level by
 //! level, one for each quantum that it uses up.
 
-use super::thread_table::Thread;
-use super::{sched, thread_table};
+use super::critical_region::known;
+use super::sched;
 use crate::host::gate::exports;
 use crate::host::gate::irql::DISPATCH_LEVEL;
-use crate::kernel::ps::system_thread::known;
+use crate::kernel::base::thread_table;
+use crate::kernel::base::thread_table::Thread;
 
 /// Base priority of the process System.
 const PROCESS_BASE: i32 = 8;
@@ -116,7 +117,7 @@ mod tests {
     #[test]
     fn a_boost_counts_from_the_base_and_wears_off() {
         processor();
-        let thread = thread_table::create(0, true).expect("memory");
+        let thread = crate::kernel::ps::create::create(0, true).expect("memory");
         assert_eq!(priority_of(thread), 8);
         boost(thread, 3);
         assert_eq!(priority_of(thread), 11);
@@ -137,7 +138,7 @@ mod tests {
     #[test]
     fn setting_a_priority_ends_a_boost() {
         processor();
-        let thread = thread_table::create(0, true).expect("memory");
+        let thread = crate::kernel::ps::create::create(0, true).expect("memory");
         boost(thread, 2);
         assert_eq!(value(KeSetPriorityThread, &[thread, 9]), 10);
         assert_eq!(priority_of(thread), 9);

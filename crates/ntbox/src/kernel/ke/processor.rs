@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
-use super::{ipi, sched, thread_table};
+use super::{ipi, sched};
 use crate::host::driver_mem::Fault;
 use crate::host::gate::exports;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::thread_table;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::mm::{pool, resource_ledger};
 

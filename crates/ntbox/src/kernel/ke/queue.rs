@@ -8,13 +8,14 @@ use super::apc::Place;
 use super::object::Kind;
 use super::sched::{Id, Woken};
 use super::wait::{Patience, TIMEOUT, check_blocking};
-use super::{apc, object, processor, sched, thread_table, wait_flag};
+use super::{apc, object, processor, sched, wait_flag};
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::thread_table;
 
 /// Offsets in a KQUEUE.
 mod offset {

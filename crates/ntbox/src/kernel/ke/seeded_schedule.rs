@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::clock;
+use crate::kernel::base::clock;
 
 /// Whether the schedule is drawn from a seed.
 static ENABLED: AtomicBool = AtomicBool::new(false);

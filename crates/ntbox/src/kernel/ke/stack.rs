@@ -2,14 +2,15 @@
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS};
 
-use super::thread_table;
 use crate::host::context_switch::HOST_DEPTH;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Call, exports};
 use crate::host::memory_map::PAGE_SIZE;
 use crate::host::{cpu, upcall};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::{init, mm};
+use crate::kernel::base::thread_table;
+use crate::kernel::mm;
+use crate::kernel::mm::kernel_stack;
 
 /// `MAXIMUM_EXPANSION_SIZE`: a large kernel stack without half a page.
 const MAXIMUM: u64 = 0x1_2000 - PAGE_SIZE / 2;
@@ -38,7 +39,7 @@ fn call_out(call: &Call<'_>, routine: u64, parameter: u64, size: u64) -> u32 {
     if upcall::host_depth() > HOST_DEPTH / 2 {
         return STATUS_NO_MEMORY;
     }
-    let Ok(high) = init::new_stack_of(size + RESERVE) else {
+    let Ok(high) = kernel_stack::new_stack_of(size + RESERVE) else {
         return STATUS_NO_MEMORY;
     };
     let low = high - (size + RESERVE).next_multiple_of(PAGE_SIZE);

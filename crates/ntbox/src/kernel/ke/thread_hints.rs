@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use nt_status::{STATUS_NO_YIELD_PERFORMED, STATUS_SUCCESS};
 
-use super::{processor, sched, thread_table};
+use super::{processor, sched};
 use crate::host::gate::exports;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::kernel_cell::Exclusive;
-use crate::kernel::ps::system_thread;
+use crate::kernel::base::thread_table;
 
 /// What was said of a thread.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,7 +31,7 @@ exports! {
     /// `KeSetIdealProcessorThread`: the one before; a processor that there is not
     /// changes nothing. No thread is kept on its ideal processor here.
     fn KeSetIdealProcessorThread(object: u64, number: u8) -> u8 [max DISPATCH_LEVEL] {
-        system_thread::known(thread_table::thread(object), object)?;
+        crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;
         let mut all = HINTS.lock();
         let hints = all.entry(object).or_default();
         let before = hints.ideal_processor;

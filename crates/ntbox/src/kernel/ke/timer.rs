@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::object::Kind;
-use super::{apc, clock, dpc, object, wait};
+use super::{apc, clock_interrupt, dpc, object, wait};
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::note_registrar;
 use crate::host::{driver_mem, kernel_entry};
-use crate::kernel::trap::clock_interrupt;
+use crate::kernel::base::clock;
 
 /// Offsets in a KTIMER.
 mod offset {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::apc::Place;
 use super::object::Kind;
 use super::sched::{Id, Woken};
-use super::{apc, clock, object, priority, queue, sched, thread_table, wait_flag};
+use super::{apc, object, priority, queue, sched, wait_flag};
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
@@ -17,7 +17,7 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::{cpu, driver_mem, last_call, modules};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::irp;
-use crate::kernel::base::stack_trace_db;
+use crate::kernel::base::{clock, stack_trace_db, thread_table};
 use crate::kernel::verifier::deadlock::Class;
 use crate::kernel::verifier::{deadlock, object_initialized};
 

@@ -2,10 +2,9 @@
 //! follows at once. Until then the caller stays at `DISPATCH_LEVEL`, so that no
 //! other thread runs in between; the wait goes back to the IRQL from before.
 
-use super::thread_table;
 use crate::host::cpu;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::base::diag;
+use crate::kernel::base::{diag, thread_table};
 
 /// Stays at `DISPATCH_LEVEL` if the caller has promised to wait next; `caller` is
 /// where it did.

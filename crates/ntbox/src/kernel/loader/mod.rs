@@ -1,12 +1,10 @@
 //! Loads a driver: the file as the linker wrote it, placed, relocated, bound to
 //! the kernel's exports, and protected section by section.
 
-pub mod entries;
-pub mod layout;
-
-use super::base::{diag, export_table, stack_trace_db};
+use super::base::{diag, export_table, image_layout, stack_trace_db};
+use super::mm;
+use super::mm::module_list;
 use super::verifier::{force_irql_image, user_access_rules};
-use super::{exports, mm};
 use crate::host::driver_mem::Fault;
 use crate::host::kernel_address_space::{Protection, Use};
 use crate::host::kernel_cell::Exclusive;
@@ -44,7 +42,7 @@ pub fn checks_integrity(routine: u64) -> Result<bool, Fault> {
     let Some(image) = modules::find(routine) else {
         return Ok(false);
     };
-    entries::checks_integrity(image.base)
+    module_list::checks_integrity(image.base)
 }
 
 /// The same for a registration by the export of that name, which is refused
@@ -65,15 +63,15 @@ pub fn may_register(export: &str, routine: u64) -> Result<bool, Fault> {
 /// Loads an image from the bytes of its file.
 pub fn load(name: &str, file: &[u8]) -> Result<Image, Refusal> {
     let headers = pe::parse(file)?;
-    let mut bytes = layout::expand(file, &headers)?;
+    let mut bytes = image_layout::expand(file, &headers)?;
     let base = place(headers.image_size)?;
-    layout::relocate(&mut bytes, &headers, base)?;
+    image_layout::relocate(&mut bytes, &headers, base)?;
     bind(&mut bytes, &headers)?;
-    if let Some(rva) = layout::security_cookie(&bytes, &headers, base)? {
+    if let Some(rva) = image_layout::security_cookie(&bytes, &headers, base)? {
         let at = rva as usize;
         bytes[at..at + 8].copy_from_slice(&new_cookie().to_le_bytes());
     }
-    layout::check_exports(&bytes, &headers)?;
+    image_layout::check_exports(&bytes, &headers)?;
     let image = Image {
         name: name.to_owned(),
         base,
@@ -113,9 +111,9 @@ fn place(size: u32) -> Result<u64, Refusal> {
 }
 
 /// What the driver in a file imports.
-pub fn imports(file: &[u8]) -> Result<Vec<layout::Import>, Refusal> {
+pub fn imports(file: &[u8]) -> Result<Vec<image_layout::Import>, Refusal> {
     let headers = pe::parse(file)?;
-    layout::imports(&layout::expand(file, &headers)?, &headers)
+    image_layout::imports(&image_layout::expand(file, &headers)?, &headers)
 }
 
 /// Whether this kernel stands for a module.
@@ -128,10 +126,10 @@ pub fn is_kernel(module: &str) -> bool {
 
 /// Fills the import table.
 fn bind(bytes: &mut [u8], headers: &Headers) -> Result<(), Refusal> {
-    for import in layout::imports(bytes, headers)? {
+    for import in image_layout::imports(bytes, headers)? {
         user_access_rules::note_import(&import.name);
         let address = is_kernel(&import.module)
-            .then(|| exports::resolve_for_driver(&import.name))
+            .then(|| export_table::resolve_for_driver(&import.name))
             .flatten()
             .unwrap_or_else(|| export_table::missing(format!("{}!{}", import.module, import.name)));
         let at = import.slot as usize;

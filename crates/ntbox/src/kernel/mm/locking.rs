@@ -10,9 +10,8 @@ use crate::host::kernel_address_space::Use;
 use crate::host::memory_map::{PAGE_SHIFT, is_system};
 use crate::host::pfn::Pfn;
 use crate::host::{cpu, driver_mem};
-use crate::kernel::base::diag;
+use crate::kernel::base::{diag, thread_table};
 use crate::kernel::io::irp;
-use crate::kernel::ke::thread_table;
 use crate::kernel::verifier::{force_irql, user_access_rules};
 
 /// `STATUS_ACCESS_VIOLATION`.

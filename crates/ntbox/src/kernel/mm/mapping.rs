@@ -9,8 +9,7 @@ use crate::host::kernel_address_space::{Area, Frames, Protection, Use};
 use crate::host::memory_map::{PAGE_SIZE, SYSTEM_PTES, is_system};
 use crate::host::pfn::Physical;
 use crate::host::{cpu, driver_mem};
-use crate::kernel::base::{diag, os_version, stack_trace_db};
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::{diag, os_version, stack_trace_db, thread_table};
 
 /// `MdlMappingNoWrite`.
 const NO_WRITE: u32 = 0x8000_0000;

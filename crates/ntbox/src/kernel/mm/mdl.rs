@@ -12,8 +12,7 @@ use crate::host::gate::{Stop, exports};
 use crate::host::kernel_address_space::Use;
 use crate::host::memory_map::{PAGE_SHIFT, PAGE_SIZE, is_system, pages_spanned};
 use crate::host::pfn::Pfn;
-use crate::kernel::base::diag;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::{diag, thread_table};
 
 /// Offsets in an MDL.
 pub mod offset {

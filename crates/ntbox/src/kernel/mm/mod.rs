@@ -1,8 +1,10 @@
 //! The memory manager: physical pages, the address spaces over them, pool, and
 //! memory descriptor lists.
 
+pub mod module_list;
 use crate::host::kernel_address_space;
 mod contiguous;
+pub mod kernel_stack;
 pub mod lent;
 mod lock_pagable;
 pub mod locking;

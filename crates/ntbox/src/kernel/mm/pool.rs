@@ -419,3 +419,20 @@ pub fn tag_text(tag: u32) -> String {
         })
         .collect()
 }
+/// What happened to the pool block that the first of these addresses lies in or
+/// next to.
+pub fn history_of_memory(addresses: &[u64]) -> Vec<crate::api::report::Past> {
+    if !stack_trace_db::is_on() {
+        return Vec::new();
+    }
+    let stacks = super::try_with(|memory| {
+        let mut found = addresses.iter();
+        found.find_map(|va| memory.pools.history(*va))
+    });
+    let (taken, freed) = stacks.flatten().unwrap_or_default();
+    let all = [
+        stack_trace_db::past("allocated", taken),
+        stack_trace_db::past("freed", freed),
+    ];
+    all.into_iter().flatten().collect()
+}

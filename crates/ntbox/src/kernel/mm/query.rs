@@ -67,7 +67,7 @@ exports! {
     /// version of Windows.
     fn MmGetSystemRoutineAddress(name: u64) -> u64 [max PASSIVE_LEVEL] fails 0 {
         let name = UnicodeString::read(name)?.text()?;
-        Ok(crate::kernel::exports::resolve_for_driver(&name).unwrap_or(0))
+        Ok(crate::kernel::base::export_table::resolve_for_driver(&name).unwrap_or(0))
     }
 }
 

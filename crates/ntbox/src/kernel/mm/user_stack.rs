@@ -11,7 +11,7 @@ use super::{Memory, try_with, with};
 use crate::host::cpu;
 use crate::host::memory_map::PAGE_SIZE;
 use crate::host::protection::{GUARD, READWRITE};
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::thread_table;
 
 /// What the linker has a thread reserve and commit if nobody asks for more.
 const RESERVED: u64 = 1 << 20;

@@ -11,8 +11,7 @@ use super::attributes::{EXCLUSIVE, INHERIT, KERNEL_HANDLE};
 use super::types::Type;
 use super::{State, object, with};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::diag;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::{diag, thread_table};
 use crate::kernel::verifier::handle_rules;
 
 /// Mark of a kernel handle.

@@ -7,9 +7,8 @@ use crate::host::driver_mem;
 use crate::host::gate::exports;
 use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::{error, thread_table};
 use crate::kernel::ob;
 
 /// `DUPLICATE_…`.

@@ -6,7 +6,7 @@ use super::namespace::Inserted;
 use super::types::Type;
 use super::{attributes, callbacks, handles, namespace, object};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::thread_table;
 use crate::kernel::se;
 
 /// A handle that was opened.

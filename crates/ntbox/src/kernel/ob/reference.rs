@@ -6,8 +6,7 @@ use crate::host::driver_mem;
 use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Call, Return, Stop, exports};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::diag;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::{diag, thread_table};
 
 /// `REFERENCE_BY_POINTER`.
 const REFERENCE_BY_POINTER: u32 = 0x18;

@@ -12,10 +12,10 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{device, irp as offset, major, stack};
+use crate::kernel::base::thread_table;
 use crate::kernel::io;
 use crate::kernel::io::irp;
 use crate::kernel::io::irp::Owner;
-use crate::kernel::ke::thread_table;
 
 /// `STATUS_INVALID_PARAMETER_2`.
 const INVALID_MINOR: u32 = 0xc000_00f0;

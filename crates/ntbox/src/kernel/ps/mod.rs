@@ -1,6 +1,7 @@
 //! Which process and thread a driver runs in, and what may be known of others.
 //! To a driver both are opaque: it has their addresses and asks here.
 
+pub mod create;
 pub mod notify;
 pub mod nt_process;
 mod process_query;
@@ -9,13 +10,12 @@ pub mod system_thread;
 pub mod thread_query;
 
 use nt_status::{STATUS_INVALID_CID, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS};
+use ntbox_api::OsVersion;
 
 use super::base::call_context::Caller;
-use super::base::{diag, os_version};
-use super::ke::thread_table;
-use super::ke::thread_table::{Process, Thread};
+use super::base::thread_table::{Process, Thread};
+use super::base::{diag, os_version, thread_table};
 use super::ob;
-use crate::OsVersion;
 use crate::host::driver_mem;
 use crate::host::driver_mem::UnicodeString;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
@@ -227,7 +227,7 @@ mod tests {
         processor();
         SYSTEM.call_once(|| {
             if thread_table::current().is_none() {
-                thread_table::initialize().expect("there is pool");
+                create::initialize().expect("there is pool");
             }
         });
         (

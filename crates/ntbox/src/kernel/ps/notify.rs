@@ -5,7 +5,6 @@
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
-use super::system_thread;
 use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
@@ -13,8 +12,8 @@ use crate::host::gate::{Call, Register, Return, Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::utf16;
-use crate::kernel::ke::{sched, thread_table};
+use crate::kernel::base::{thread_table, utf16};
+use crate::kernel::ke::sched;
 use crate::kernel::loader;
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
@@ -146,10 +145,10 @@ fn call_all(caller: &Caller<'_>, mut arguments: impl FnMut(Kind) -> Option<[u64;
         if count(1).is_none() {
             continue;
         }
-        system_thread::enter_critical_region();
+        crate::kernel::ke::critical_region::enter_critical_region();
         let notify = Routine::new(routine, "notify routine").registered_by(registrar);
         caller.call(notify, &arguments);
-        system_thread::leave_critical_region();
+        crate::kernel::ke::critical_region::leave_critical_region();
         let _ = count(-1);
         sched::wake(idle_key(routine));
     }

@@ -11,8 +11,8 @@ use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::info_buffer::Information;
 use crate::kernel::base::processor_mode::Mode;
-use crate::kernel::base::{error, utf16};
-use crate::kernel::ke::{priority, thread_table};
+use crate::kernel::base::{error, thread_table, utf16};
+use crate::kernel::ke::priority;
 use crate::kernel::ob::{Attributes, Type, handles};
 use crate::kernel::{ob, se, um};
 

@@ -7,7 +7,7 @@ use crate::host::driver_mem;
 use crate::host::gate::exports;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::thread_table;
 use crate::kernel::{ob, se};
 
 exports! {

@@ -8,7 +8,7 @@ use super::process_at;
 use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::thread_table;
 
 /// `STATUS_QUOTA_EXCEEDED`.
 const EXCEEDED: u32 = 0xc000_0044;

@@ -1,20 +1,20 @@
 //! System threads: made by drivers, ended by themselves.
 
 use super::notify;
-use crate::host::gate::irql::{APC_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::routine::Routine;
 use crate::host::upcall::call_driver;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::error;
+use crate::kernel::base::{clock, error, thread_table};
 use crate::kernel::io::{hard_error, verify_device};
 use crate::kernel::ke::{
-    apc, attach, clock, mutex, object, queue, sched, thread_hints, thread_table, wait,
+    apc, attach, clock_interrupt, mutex, object, queue, sched, thread_hints, wait,
 };
+use crate::kernel::mm::kernel_stack;
 use crate::kernel::ob::Attributes;
-use crate::kernel::trap::clock_interrupt;
-use crate::kernel::{etw, init, mm, ob, se};
+use crate::kernel::{etw, mm, ob, se};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
@@ -25,10 +25,10 @@ const ALL_ACCESS: u32 = 0x1f_ffff;
 /// reference for the caller and one of the thread's own. Who is notified of threads
 /// hears of it before it runs.
 fn start(process: u64, routine: u64, context: u64, caller: &Caller<'_>) -> Option<u64> {
-    let thread = thread_table::create(process, true)?;
-    let high = init::new_stack().ok()?;
+    let thread = crate::kernel::ps::create::create(process, true)?;
+    let high = kernel_stack::new_stack().ok()?;
     thread_table::update(thread, |info| {
-        info.stack = (high - init::STACK_SIZE, high);
+        info.stack = (high - kernel_stack::STACK_SIZE, high);
         info.start = routine;
     });
     let creator = caller.address();
@@ -173,61 +173,9 @@ exports! {
     /// the clock found it. Nothing here runs in user mode.
     fn KeQueryRuntimeThread(thread: u64, user_time: u64) -> u32 [max HIGH_LEVEL] {
         clock_interrupt::start();
-        let ran = known(thread_table::thread(thread).map(|info| info.ran), thread)?;
+        let ran = crate::kernel::ke::critical_region::known(thread_table::thread(thread).map(|info| info.ran), thread)?;
         driver_mem::write_u32(user_time, 0)?;
         Ok(u32::try_from(ran * clock_interrupt::length() / clock::TICK).unwrap_or(u32::MAX))
     }
 
-    /// `KeEnterCriticalRegion`: no normal APCs until it is left.
-    fn KeEnterCriticalRegion() -> () [max APC_LEVEL] {
-        enter_critical_region();
-        Ok(())
-    }
-
-    /// `KeLeaveCriticalRegion`.
-    fn KeLeaveCriticalRegion() -> () [max APC_LEVEL] {
-        leave_critical_region();
-        Ok(())
-    }
-
-    /// `KeEnterGuardedRegion`: no APCs at all until it is left.
-    fn KeEnterGuardedRegion() -> () [max APC_LEVEL] {
-        thread_table::update(thread_table::current_thread(), |info| info.guarded += 1);
-        Ok(())
-    }
-
-    /// `KeLeaveGuardedRegion`.
-    fn KeLeaveGuardedRegion() -> () [max APC_LEVEL] {
-        thread_table::update(thread_table::current_thread(), |info| info.guarded -= 1);
-        Ok(())
-    }
-}
-
-/// Holds back normal kernel APCs of the current thread until the region is left.
-pub fn enter_critical_region() {
-    thread_table::update(thread_table::current_thread(), |info| info.critical += 1);
-}
-
-/// Leaves a critical region of the current thread. Leaving more than were entered
-/// keeps APCs away as well, and ends with `APC_INDEX_MISMATCH` where the thread
-/// goes back to its caller.
-pub fn leave_critical_region() {
-    thread_table::update(thread_table::current_thread(), |info| info.critical -= 1);
-}
-
-/// Whether no normal kernel APC can interrupt the current thread.
-pub fn apcs_disabled() -> bool {
-    cpu::irql() >= APC_LEVEL
-        || thread_table::current().is_some_and(|thread| thread.critical != 0 || thread.guarded != 0)
-}
-
-/// What was asked of a thread, or the stop for an address that is none.
-pub fn known<T>(answer: Option<T>, thread: u64) -> Result<T, Stop> {
-    answer.ok_or_else(|| {
-        Stop::bug_check(
-            0x18,
-            [thread, 0, 0, 0],
-            format!("{thread:#018x} is not a thread"),
-        )
-    })
 }

@@ -5,8 +5,8 @@ use nt_status::STATUS_SUCCESS;
 use crate::host::driver_mem;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
-use crate::kernel::base::log;
-use crate::kernel::ke::{clock, dpc};
+use crate::kernel::base::{clock, log};
+use crate::kernel::ke::dpc;
 
 /// What the host's processor and system have enabled of its extended state; 0 without
 /// `XSAVE`.

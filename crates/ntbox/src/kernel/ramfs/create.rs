@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use super::dir_tree::{Id, Kind, Node, ROOT, attribute};
 use super::dispatch::Done;
-use super::file_data::Content;
 use super::path::Target;
 use super::{Open, Volume, directory, path, with};
 use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
+use crate::kernel::base::clock;
 use crate::kernel::base::io_layout::stack::{create as parameter, special};
 use crate::kernel::base::io_layout::{file, irp, stack};
 use crate::kernel::io::share;
-use crate::kernel::ke::clock;
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
+use crate::kernel::sections::file_data::Content;
 
 /// `FILE_…` options of a create.
 mod option {
@@ -315,7 +315,7 @@ impl Volume {
             content.allocate(
                 wanted
                     .allocation_size
-                    .min(crate::kernel::ramfs::file_data::CAPACITY),
+                    .min(crate::kernel::sections::file_data::CAPACITY),
             );
             Kind::File(content)
         };
@@ -449,7 +449,7 @@ fn replace(node: &mut Node, wanted: &Wanted) {
         content.allocate(
             wanted
                 .allocation_size
-                .min(crate::kernel::ramfs::file_data::CAPACITY),
+                .min(crate::kernel::sections::file_data::CAPACITY),
         );
     }
     node.touch();

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::file_data::Content;
+use crate::kernel::base::clock;
 use crate::kernel::base::utf16::{SEPARATOR, fold};
 use crate::kernel::fsrtl::lock::Locks;
-use crate::kernel::ke::clock;
+use crate::kernel::sections::file_data::Content;
 
 /// Number of a node, never used twice: the file's id.
 pub type Id = u64;

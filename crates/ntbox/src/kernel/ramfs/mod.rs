@@ -34,9 +34,9 @@ pub mod create;
 pub mod dir_tree;
 mod directory;
 mod dispatch;
-mod file_data;
 mod path;
 mod query_info;
+pub mod section_pointers;
 mod set_info;
 mod transfer;
 mod volume;
@@ -45,13 +45,13 @@ mod volume_info;
 use rustc_hash::FxHashMap;
 
 use super::ramfs::dir_tree::{Id, Tree};
-pub use super::ramfs::file_data::Content;
 pub use super::ramfs::volume::{FileOnVolume, initialize};
+pub use super::sections::file_data::Content;
 use crate::host::gate::Export;
 use crate::host::kernel_cell::Exclusive;
 
 /// The exports of this component.
-pub const TABLES: &[&[Export]] = &[dispatch::EXPORTS];
+pub const TABLES: &[&[Export]] = &[section_pointers::EXPORTS, dispatch::EXPORTS];
 
 /// A file object that is open on the volume.
 #[derive(Debug, Default)]
@@ -123,7 +123,7 @@ pub fn content_of(object: u64) -> Option<Content> {
 pub fn extend(object: u64, size: u64) -> Result<(), u32> {
     let extended = with(|volume| {
         let node = volume.opens.get(&object)?.node?;
-        let room = file_data::CAPACITY - volume.used();
+        let room = crate::kernel::sections::file_data::CAPACITY - volume.used();
         let node = volume.tree.get_mut(node)?;
         Some(node.extend(size, room))
     });

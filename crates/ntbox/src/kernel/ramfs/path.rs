@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::kernel::base::utf16::wide;
     use crate::kernel::ramfs::dir_tree::Kind;
-    use crate::kernel::ramfs::file_data::Content;
+    use crate::kernel::sections::file_data::Content;
     use crate::kernel::test_support::processor;
 
     /// `\Windows\explorer.exe`, and the numbers of both.

@@ -4,14 +4,14 @@
 use super::create::write_sizes;
 use super::dir_tree::{Id, Kind, Node, ROOT, attribute};
 use super::dispatch::{Done, status};
-use super::file_data::CAPACITY;
 use super::query_info::class;
 use super::{Volume, path, with};
 use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
+use crate::kernel::base::clock;
 use crate::kernel::base::io_layout::stack::information as parameter;
 use crate::kernel::base::io_layout::{file, irp, stack};
-use crate::kernel::ke::clock;
+use crate::kernel::sections::file_data::CAPACITY;
 
 /// `FILE_DISPOSITION_DELETE` and the flags beside it.
 mod disposition {
@@ -310,7 +310,7 @@ impl Node {
         &mut self,
         size: u64,
         used: u64,
-        set: impl Fn(&mut crate::kernel::ramfs::Content, u64),
+        set: impl Fn(&mut crate::kernel::sections::file_data::Content, u64),
     ) -> Result<(), u32> {
         if size.cast_signed() < 0 {
             return Err(nt_status::STATUS_INVALID_PARAMETER);

@@ -3,17 +3,17 @@
 use super::create::write_sizes;
 use super::dir_tree::Kind;
 use super::dispatch::Done;
-use super::file_data::CAPACITY;
 use super::{Volume, with};
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::memory_map::{PAGE_SIZE, is_system};
+use crate::kernel::base::clock;
 use crate::kernel::base::io_layout::stack::transfer as parameter;
 use crate::kernel::base::io_layout::{file, irp, stack};
 use crate::kernel::fsrtl::lock::Owner;
-use crate::kernel::ke::clock;
 use crate::kernel::mm;
 use crate::kernel::mm::mdl;
+use crate::kernel::sections::file_data::CAPACITY;
 
 /// `FILE_WRITE_TO_END_OF_FILE` and `FILE_USE_FILE_POINTER_POSITION`, as offsets.
 const END_OF_FILE: u64 = u64::MAX;

@@ -5,22 +5,21 @@
 use std::collections::BTreeMap;
 
 use super::dir_tree::{Id, Kind, ROOT, Tree};
-use super::file_data::Content;
 use super::{VOLUME, Volume, path};
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::clock;
 use crate::kernel::base::io_layout::{device as device_offset, vpb};
 use crate::kernel::base::utf16::wide;
-use crate::kernel::init::system_devices;
-use crate::kernel::io::device;
 use crate::kernel::io::device::Wanted;
-use crate::kernel::ke::clock;
+use crate::kernel::io::{device, system_devices};
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::ob;
 use crate::kernel::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use crate::kernel::ob::{Attributes, Payload, Type};
+use crate::kernel::sections::file_data::Content;
 
 /// The volume's device.
 pub const DEVICE: &str = r"\Device\HarddiskVolume1";

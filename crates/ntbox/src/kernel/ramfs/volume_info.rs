@@ -2,7 +2,6 @@
 //! can do.
 
 use super::dispatch::Done;
-use super::file_data::{CAPACITY, CLUSTER};
 use super::query_info::{Answer, deliver};
 use super::volume::{DISK, SECTOR, SERIAL};
 use super::{Volume, path, with};
@@ -11,6 +10,7 @@ use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::kernel::base::info_buffer::Information;
 use crate::kernel::base::io_layout::stack::information as parameter;
 use crate::kernel::base::io_layout::{file, irp, stack};
+use crate::kernel::sections::file_data::{CAPACITY, CLUSTER};
 
 /// `FileFs…Information`.
 mod class {

@@ -1,8 +1,8 @@
 //! Which Windows this is, and how a driver asks whether that is enough.
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STATUS_SUCCESS};
+use ntbox_api::OsVersion;
 
-use crate::OsVersion;
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::exports;

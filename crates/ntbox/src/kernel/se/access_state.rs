@@ -7,8 +7,8 @@ use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::thread_table;
 use crate::kernel::ex::{luid, pool};
-use crate::kernel::ke::thread_table;
 use crate::kernel::mm;
 use crate::kernel::mm::pool::{PoolKind, Request};
 

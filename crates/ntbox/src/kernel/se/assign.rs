@@ -244,7 +244,7 @@ impl Sources<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::ke::thread_table;
+    use crate::kernel::base::thread_table;
     use crate::kernel::se::token_information::allow;
     use crate::kernel::test_support::{address, address_mut, processor, status};
 

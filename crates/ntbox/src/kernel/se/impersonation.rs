@@ -10,10 +10,9 @@ use crate::host::gate::exports;
 use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::info_buffer::Information;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::{error, thread_table};
 use crate::kernel::ob;
 
 /// `SecurityIdentification`: the client may be looked at.

@@ -129,7 +129,7 @@ fn restricted(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::ke::thread_table;
+    use crate::kernel::base::thread_table;
     use crate::kernel::se::access::{Question, check};
     use crate::kernel::se::sd::{Descriptor, control};
     use crate::kernel::se::token_information::allow;

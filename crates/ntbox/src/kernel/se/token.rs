@@ -13,8 +13,7 @@ use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::diag;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::{diag, thread_table};
 use crate::kernel::ob;
 use crate::kernel::ob::{Payload, Type};
 

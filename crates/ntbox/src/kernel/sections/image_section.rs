@@ -6,8 +6,8 @@ use crate::host::memory_map::PAGE_SIZE;
 use crate::host::pe::{Bytes, Headers, SCN_EXECUTE, SCN_READ, SCN_WRITE};
 use crate::host::pfn::Pfn;
 use crate::host::{pe, protection};
+use crate::kernel::base::image_layout::expand;
 use crate::kernel::base::info_buffer::Information;
-use crate::kernel::loader::layout::expand;
 use crate::kernel::mm::with;
 
 /// What is known of an image.

@@ -1,5 +1,6 @@
 //! (new folder)
 
+pub mod file_data;
 pub mod image_section;
 pub mod section;
 pub mod secure;

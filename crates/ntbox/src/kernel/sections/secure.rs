@@ -5,8 +5,7 @@ use crate::host::gate::exports;
 use crate::host::gate::irql::APC_LEVEL;
 use crate::host::memory_map::PAGE_SIZE;
 use crate::host::protection;
-use crate::kernel::base::diag;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::{diag, thread_table};
 use crate::kernel::mm::vad::END;
 use crate::kernel::mm::{resource_ledger, with};
 

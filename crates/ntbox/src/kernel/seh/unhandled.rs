@@ -7,7 +7,7 @@ use crate::host::context::{Context, ExceptionRecord};
 use crate::host::driver_mem::Fault;
 use crate::host::memory_map::{NT, STACKS};
 use crate::host::{driver_mem, kernel_entry, upcall};
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::thread_table;
 use crate::kernel::unwind::reader::Damage;
 
 /// `SYSTEM_SERVICE_EXCEPTION`: what becomes of an exception in a system service

@@ -7,8 +7,9 @@
 use super::base::error::Refusal;
 use super::base::info_buffer::Information;
 use super::base::processor_mode::Mode;
+use super::base::{clock, thread_table};
 use super::kd::debugger;
-use super::ke::{clock, processor as processors, processor, thread_table};
+use super::ke::{processor as processors, processor};
 use super::{base, ob};
 use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::host::gate::{Export, Stop, exports};

@@ -10,13 +10,13 @@ use std::arch::naked_asm;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::instruction;
 use super::instruction::Carried;
-use super::{clock_interrupt, instruction};
 use crate::host::bug_check::Access;
 use crate::host::context::Context;
 use crate::host::memory_map::{GUEST_END, STACKS};
-use crate::host::{cpu, driver_mem};
-use crate::kernel::ke::{kuser_shared_data, seeded_schedule};
+use crate::host::{cpu, driver_mem, process};
+use crate::kernel::ke::{clock_interrupt, kuser_shared_data, seeded_schedule};
 use crate::kernel::mm::{process_address_space, user_stack};
 use crate::kernel::trap;
 use crate::kernel::verifier::{force_irql, force_irql_image, user_access};
@@ -338,7 +338,7 @@ fn capture(context: &libc::ucontext_t) -> Context {
 /// A fault of this program, not of the driver: says where and ends.
 fn internal_fault(signal: libc::c_int, rip: u64, address: u64) -> ! {
     let base = handler as *const () as u64;
-    crate::kernel::init::abandon(format_args!(
+    process::abandon(format_args!(
         "ntbox itself failed: signal {signal} at {:#x} from its fault handler, address {address:#x}",
         rip.wrapping_sub(base).cast_signed()
     ))

@@ -1,9 +1,8 @@
 //! Instructions that only a kernel may execute, carried out for the driver.
 
-use super::clock_interrupt;
 use super::host_signals::Trap;
 use crate::host::{cpu, driver_mem};
-use crate::kernel::ke::{apc, dpc, processor, sched, seeded_schedule};
+use crate::kernel::ke::{apc, clock_interrupt, dpc, processor, sched, seeded_schedule};
 
 /// What became of an instruction.
 #[derive(Debug)]

@@ -1,15 +1,14 @@
 //! Where the driver is stopped: faults of the processor and of exports become
 //! exceptions or bug checks, rules that were broken become violations.
 
-use crate::kernel::unwind::stack_walk;
-pub mod clock_interrupt;
+use super::unwind::stack_walk;
+use crate::host::process;
 pub mod host_signals;
 pub mod instruction;
 use std::sync::OnceLock;
 
 use super::base::diag::place;
-use super::base::{export_table, known_modules, log, os_version, stack_trace_db};
-use super::exports::{missing, since};
+use super::base::{export_table, known_modules, log, missing, os_version, since};
 use super::kd::debugger;
 use super::ke::{bugcheck_callback, wait};
 use super::mm::process_address_space;
@@ -107,7 +106,7 @@ pub fn bug_check(
         what: what.into(),
         location,
         stack,
-        history: stack_trace_db::history_of_memory(&parameters)
+        history: mm::pool::history_of_memory(&parameters)
             .into_iter()
             .chain(registered)
             .collect(),
@@ -122,7 +121,7 @@ pub fn bug_check(
     if let Some(first) = FIRST.get() {
         ipc::send(&Event::BugCheck(Box::new(first.clone())));
     }
-    crate::kernel::init::end_process()
+    process::end_process()
 }
 
 /// Stops the driver because its time is up, wherever it is.

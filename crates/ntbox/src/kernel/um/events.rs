@@ -4,11 +4,10 @@
 use crate::api::request::{Handle, Reply};
 use crate::host::gate::Stop;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::processor_mode::Mode;
+use crate::kernel::base::{clock, error};
 use crate::kernel::ex::nt_event;
-use crate::kernel::ke::clock;
 use crate::kernel::ke::wait::Patience;
 use crate::kernel::ob::nt_wait;
 

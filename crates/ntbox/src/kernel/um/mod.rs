@@ -10,13 +10,13 @@ mod syscalls;
 use std::collections::BTreeMap;
 
 use super::base::call_context::Caller;
-use super::init::STACK_SIZE;
+use super::base::{clock, thread_table};
 use super::io::irp_completion;
-use super::ke::{apc, attach, clock, sched, thread_table};
-use super::mm::{process_address_space, user_stack};
+use super::ke::{apc, attach, sched};
+use super::mm::{kernel_stack, process_address_space, user_stack};
 use super::ps::notify;
 use super::ps::system_thread::signal_end;
-use super::{init, ob, ps, se};
+use super::{ob, ps, se};
 use crate::api::request::{Account, Operation, Process, Progress, Reply, Ticket};
 use crate::host::driver_mem;
 use crate::host::kernel_cell::Exclusive;
@@ -71,7 +71,7 @@ const REPLY_KEY: u64 = 0xffff_fd00_0000_0000;
 
 /// Makes a process.
 pub fn create_process(name: &str, account: Account) -> Option<Process> {
-    let process = thread_table::create_process(name)?;
+    let process = ps::create::create_process(name)?;
     se::set_account(process, account);
     let caller = own_caller();
     match notify::process_created(process, &caller) {
@@ -252,11 +252,11 @@ fn worker(process: u64, caller: &Caller<'_>) -> Option<u64> {
     if idle.is_some() {
         return idle;
     }
-    let thread = thread_table::create(process, false)?;
-    let stack = init::new_stack().ok()?;
+    let thread = ps::create::create(process, false)?;
+    let stack = kernel_stack::new_stack().ok()?;
     user_stack::create(process, thread).then_some(())?;
     thread_table::update(thread, |info| {
-        info.stack = (stack - STACK_SIZE, stack);
+        info.stack = (stack - kernel_stack::STACK_SIZE, stack);
         info.user_mode = true;
     });
     notify::thread(thread, true, caller);

@@ -15,9 +15,9 @@ use crate::host::cpu;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::STACKS;
 use crate::kernel::base::stack_trace_db::StackId;
-use crate::kernel::base::{diag, stack_trace_db};
+use crate::kernel::base::{diag, stack_trace_db, thread_table};
+use crate::kernel::ke::dpc;
 use crate::kernel::ke::lock_owner::place;
-use crate::kernel::ke::{dpc, thread_table};
 
 /// What stands for the cancel spin lock, which is at no address of a driver's.
 pub const CANCEL_LOCK: u64 = 0xffff_fb60_0000_0000;

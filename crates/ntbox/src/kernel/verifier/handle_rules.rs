@@ -2,8 +2,7 @@
 //! uses: whose they are.
 
 use crate::host::{last_call, modules, upcall};
-use crate::kernel::base::{diag, export_table};
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::{diag, export_table, thread_table};
 use crate::kernel::ob::attributes::KERNEL_HANDLE;
 use crate::kernel::ob::{handles, with};
 

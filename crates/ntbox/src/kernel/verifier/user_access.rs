@@ -18,8 +18,7 @@ use crate::host::gate::Call;
 use crate::host::kernel_address_space::{Protection, Space};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::{GUEST_END, PAGE_SIZE, is_system};
-use crate::kernel::base::diag;
-use crate::kernel::ke::thread_table;
+use crate::kernel::base::{diag, thread_table};
 use crate::kernel::seh;
 
 /// The flag that makes the processor trap after one instruction.

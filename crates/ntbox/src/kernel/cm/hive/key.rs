@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::KeyId;
+use crate::kernel::base::clock;
 use crate::kernel::base::utf16::{fold, wide};
-use crate::kernel::ke::clock;
 
 /// `REG_LINK`.
 pub const REG_LINK: u32 = 6;

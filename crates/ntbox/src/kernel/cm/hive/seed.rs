@@ -1,11 +1,11 @@
 //! The registry as it is when a driver starts: the keys that are always there,
 //! and that of the driver's service as the Service Control Manager writes it.
 
+use ntbox_api::RegValue;
 use rustc_hash::FxHashMap;
 
 use super::key::{LINK_VALUE, REG_LINK};
 use super::{Key, KeyId, Kind, Registry, Step, with};
-use crate::RegValue;
 use crate::kernel::base::utf16::wide;
 
 /// Keys that hold hives, and nothing else.

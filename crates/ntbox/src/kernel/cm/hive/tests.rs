@@ -208,7 +208,7 @@ fn only_the_systems_hives_are_trusted() {
 
 #[test]
 fn a_service_has_what_the_service_control_manager_writes() {
-    use crate::RegValue;
+    use ntbox_api::RegValue;
     crate::kernel::test_support::processor();
     let path = seed("seeded", &[("Size".to_owned(), RegValue::Dword(7))]);
     assert_eq!(

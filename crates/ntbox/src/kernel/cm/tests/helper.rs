@@ -1,6 +1,7 @@
 //! A driver's data for calls, and the calls that most tests begin with.
 
-use crate::RegValue;
+use ntbox_api::RegValue;
+
 use crate::kernel::cm::{hive, nt_key, nt_query_value, nt_set_value};
 use crate::kernel::ob::attributes::CASE_INSENSITIVE;
 use crate::kernel::ob::nt_handle;

@@ -32,7 +32,7 @@ fn a_service_key_opens_through_the_link_in_any_case() {
 
 #[test]
 fn keys_open_relative_to_others() {
-    let parent = service("key-relative", &[("A", crate::RegValue::Dword(1))]);
+    let parent = service("key-relative", &[("A", ntbox_api::RegValue::Dword(1))]);
     let child = open(&Object::below(parent, "Parameters")).expect("it is there");
     let same = open(&Object::below(child, "")).expect("an empty name means the key itself");
     assert_eq!(get(same, "A").map(|(kind, _)| kind), Ok(4));

@@ -1,5 +1,6 @@
+use ntbox_api::RegValue;
+
 use super::helper::*;
-use crate::RegValue;
 use crate::kernel::cm::{nt_query_value, nt_set_value};
 use crate::kernel::test_support::{NOWHERE, address, address_mut, fault, status};
 

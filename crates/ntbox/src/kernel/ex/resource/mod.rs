@@ -10,9 +10,7 @@ use super::resource::queue::Access;
 use crate::host::driver_mem;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Stop, exports};
-use crate::kernel::base::{diag, list_entry};
-use crate::kernel::ke::thread_table;
-use crate::kernel::ps::system_thread;
+use crate::kernel::base::{diag, list_entry, thread_table};
 use crate::kernel::verifier::deadlock::Class;
 use crate::kernel::verifier::tracked_structs::Kind;
 use crate::kernel::verifier::{deadlock, tracked_structs};
@@ -147,7 +145,7 @@ fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), S
 
 /// Acquires the resource in a critical region, which it enters.
 fn enter_and_acquire(at: u64, access: Access, function: &str, caller: u64) -> Result<(), Stop> {
-    system_thread::enter_critical_region();
+    crate::kernel::ke::critical_region::enter_critical_region();
     acquire(at, access, true, function, caller).map(drop)
 }
 
@@ -318,7 +316,7 @@ exports! {
     fn ExReleaseResourceAndLeaveCriticalRegion<call>(at: u64) -> () [max APC_LEVEL] {
         let function = "ExReleaseResourceAndLeaveCriticalRegion";
         release(at, thread_table::current_thread(), function, call.return_address())?;
-        system_thread::leave_critical_region();
+        crate::kernel::ke::critical_region::leave_critical_region();
         Ok(())
     }
 }

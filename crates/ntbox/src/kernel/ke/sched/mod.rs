@@ -11,12 +11,12 @@
 pub use super::sched::preempt::{is_preempted, preempt, reprioritized, round_robin, yield_here};
 use super::sched::ready::Ready;
 pub use super::sched::virtual_cpu::{Spin, Spinning, rotate};
-use super::{clock, dpc, ipi, priority, processor, thread_table, wait};
+use super::{clock_interrupt, dpc, ipi, priority, processor, wait};
 use crate::host::context_switch::{HostStack, switch};
 use crate::host::kernel_cell::{Exclusive, Guard};
 use crate::host::upcall::Callouts;
 use crate::host::{cpu, kernel_entry, upcall};
-use crate::kernel::trap::clock_interrupt;
+use crate::kernel::base::{clock, thread_table};
 use crate::kernel::verifier;
 
 mod preempt;
@@ -445,7 +445,7 @@ fn change(from: Id, processor: usize, to: Id) {
                 verifier::force_irql::raised();
             }
             target = thread.rsp;
-            thread_table::set_current(thread.object);
+            set_current(thread.object);
         }
         // The frames of ended threads are not needed, except of the one that
         // switches away just now.
@@ -472,4 +472,11 @@ extern "sysv64" fn begin() -> ! {
         body();
     }
     exit()
+}
+/// Says which thread runs: to this kernel and, behind GS, to the driver.
+fn set_current(thread: u64) {
+    thread_table::set_current_thread(thread);
+    crate::kernel::mm::process_address_space::see(thread_table::current_process());
+    // The control region is mapped read-write for as long as the process lives.
+    let _ = cpu::set_thread(thread);
 }

@@ -8,7 +8,8 @@
 //! points at which it ends are those of [`schedule`] instead of the clock's.
 
 use super::{Scheduler, change, next_due, with};
-use crate::kernel::ke::{clock, dpc, ipi, lock_owner, seeded_schedule};
+use crate::kernel::base::clock;
+use crate::kernel::ke::{dpc, ipi, lock_owner, seeded_schedule};
 use crate::kernel::trap;
 use crate::kernel::trap::host_signals;
 

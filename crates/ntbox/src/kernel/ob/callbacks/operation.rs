@@ -11,7 +11,6 @@ use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::ob::init;
 use crate::kernel::ob::types::Type;
-use crate::kernel::ps::system_thread;
 
 /// `OB_OPERATION_HANDLE_CREATE`.
 const CREATE: u32 = 0x1;
@@ -171,10 +170,10 @@ fn call(filter: &Filter, routine: u64, information: u64, caller: &Caller<'_>) ->
         return false;
     }
     if routine != 0 {
-        system_thread::enter_critical_region();
+        crate::kernel::ke::critical_region::enter_critical_region();
         let routine = Routine::new(routine, "object callback").registered_by(filter.caller);
         caller.call(routine, &[filter.context, information]);
-        system_thread::leave_critical_region();
+        crate::kernel::ke::critical_region::leave_critical_region();
     }
     with(|state| {
         let mine = state.running.iter().rposition(|running| *running == handle);

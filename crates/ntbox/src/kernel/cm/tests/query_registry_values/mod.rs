@@ -2,8 +2,9 @@ mod direct_flag;
 
 use std::cell::{Cell, RefCell};
 
+use ntbox_api::RegValue;
+
 use super::helper::*;
-use crate::RegValue;
 use crate::host::driver_mem;
 use crate::kernel::cm::query_registry_values::RtlQueryRegistryValues;
 use crate::kernel::test_support::{address, address_mut, broken_rules, status, wide};

@@ -3,13 +3,13 @@
 //! beginning of an entry has been the same since the first x64 Windows, and drivers
 //! walk the list to find images, or set the flag that `/INTEGRITYCHECK` sets.
 
+use super::pool;
+use super::pool::PoolKind;
 use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::NT;
 use crate::kernel::base::utf16::wide;
-use crate::kernel::mm::pool;
-use crate::kernel::mm::pool::PoolKind;
 
 /// Offsets in an entry (`KLDR_DATA_TABLE_ENTRY`).
 mod offset {

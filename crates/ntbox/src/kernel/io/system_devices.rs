@@ -2,6 +2,8 @@
 //! takes everything and gives nothing, and `\Device\NamedPipe`, on which nobody has
 //! made a pipe. The file system's driver objects are made here, too.
 
+use super::device::Wanted;
+use super::{device, irp};
 use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
@@ -12,8 +14,6 @@ use crate::kernel::base::io_layout::{
 };
 use crate::kernel::base::utf16::{text, wide};
 use crate::kernel::base::{export_table, log};
-use crate::kernel::io::device::Wanted;
-use crate::kernel::io::{device, irp};
 use crate::kernel::ob;
 use crate::kernel::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use crate::kernel::ob::{Attributes, Payload, Type};

@@ -7,11 +7,12 @@
 use std::arch::naked_asm;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::host_signals::{Trap, Trapped};
+use super::apc::Place;
+use super::{apc, dpc, priority, processor, sched, seeded_schedule};
 use crate::host::context::Context;
 use crate::host::{cpu, upcall};
-use crate::kernel::ke::apc::Place;
-use crate::kernel::ke::{apc, dpc, priority, processor, sched, seeded_schedule, thread_table};
+use crate::kernel::base::thread_table;
+use crate::kernel::trap::host_signals::{Trap, Trapped};
 
 /// Microseconds between two ticks, on each processor.
 const INTERVAL: i64 = 2_000;

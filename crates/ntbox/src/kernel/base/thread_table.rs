@@ -5,22 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::object::Kind;
-use super::{clock, object};
 use crate::host::kernel_cell::Exclusive;
-use crate::host::{cpu, driver_mem};
-use crate::kernel::mm::process_address_space;
-use crate::kernel::ob;
-use crate::kernel::ob::{Payload, Type};
 
 /// Process id of System.
 pub const SYSTEM_PROCESS_ID: u64 = 4;
-/// Bytes of an ETHREAD and of an EPROCESS; about those of Windows 10.
-const OBJECT_SIZE: u64 = 0xa00;
-/// Bytes that the header of either claims: a KTHREAD's in units of four.
-const HEADER_SIZE: u64 = 0x18;
-/// `NORMAL_BASE_PRIORITY` of system threads.
-const BASE_PRIORITY: i32 = 8;
 
 /// What the kernel keeps in the objects themselves, where Windows 10 has it.
 pub mod offset {
@@ -31,9 +19,6 @@ pub mod offset {
     /// In an ETHREAD: the status that it ended with.
     pub const EXIT_STATUS: u64 = 0x548;
 }
-
-/// Bytes of a name in an EPROCESS, without the NUL.
-const IMAGE_FILE_NAME_LENGTH: usize = 14;
 
 /// What is known of a thread.
 #[derive(Debug, Clone, Copy)]
@@ -98,77 +83,6 @@ static THREADS: Exclusive<BTreeMap<u64, Thread>> = Exclusive::new(BTreeMap::new(
 static SYSTEM: AtomicU64 = AtomicU64::new(0);
 static CURRENT: AtomicU64 = AtomicU64::new(0);
 static NEXT_ID: AtomicU64 = AtomicU64::new(0x1c);
-
-/// Makes the process System and its first thread, which it returns.
-pub fn initialize() -> Option<u64> {
-    let process = new_process("System", SYSTEM_PROCESS_ID)?;
-    SYSTEM.store(process, Ordering::Relaxed);
-    process_address_space::see(process);
-    let thread = create(process, true)?;
-    CURRENT.store(thread, Ordering::Relaxed);
-    Some(thread)
-}
-
-/// Makes the thread that a processor runs when there is nothing else for it. Its
-/// id is 0, by which nobody finds it.
-pub fn create_idle() -> Option<u64> {
-    create_with(0, system_process(), true)
-}
-
-/// Makes a process with an id of its own.
-pub fn create_process(name: &str) -> Option<u64> {
-    new_process(name, NEXT_ID.fetch_add(4, Ordering::Relaxed))
-}
-
-fn new_process(name: &str, id: u64) -> Option<u64> {
-    let process = ob::create(Type::Process, OBJECT_SIZE, Payload::None).ok()?;
-    object::initialize(process, Kind::Process, HEADER_SIZE, 0).ok()?;
-    let text = name.as_bytes();
-    let text = &text[..text.len().min(IMAGE_FILE_NAME_LENGTH)];
-    driver_mem::write_bytes(process + offset::IMAGE_FILE_NAME, text).ok()?;
-    driver_mem::write_u64(process + offset::CREATE_TIME, clock::system_time()).ok()?;
-    let info = Process {
-        id,
-        name: name.to_owned(),
-        exit_status: None,
-    };
-    PROCESSES.lock().insert(process, info);
-    Some(process)
-}
-
-/// Makes a thread of a process. It does not run by itself.
-pub fn create(process: u64, system: bool) -> Option<u64> {
-    create_with(NEXT_ID.fetch_add(4, Ordering::Relaxed), process, system)
-}
-
-fn create_with(id: u64, process: u64, system: bool) -> Option<u64> {
-    let thread = ob::create(Type::Thread, OBJECT_SIZE, Payload::None).ok()?;
-    object::initialize(thread, Kind::Thread, HEADER_SIZE, 0).ok()?;
-    driver_mem::write_u32(thread + offset::EXIT_STATUS, nt_status::STATUS_PENDING).ok()?;
-    let info = Thread {
-        id,
-        process,
-        attached: process,
-        attachments: 0,
-        stack: (0, 0),
-        user_mode: false,
-        system,
-        priority: BASE_PRIORITY,
-        base: BASE_PRIORITY,
-        boosted: 0,
-        ticks: 0,
-        ran: 0,
-        wait_next: None,
-        critical: 0,
-        guarded: 0,
-        ended: false,
-        start: 0,
-        created: clock::system_time(),
-        prefetching: false,
-    };
-    THREADS.lock().insert(thread, info);
-    Some(thread)
-}
 
 /// What is known of a process.
 pub fn process(object: u64) -> Option<Process> {
@@ -257,14 +171,6 @@ pub fn current_thread() -> u64 {
     CURRENT.load(Ordering::Relaxed)
 }
 
-/// Says which thread runs: to this kernel and, behind GS, to the driver.
-pub fn set_current(thread: u64) {
-    CURRENT.store(thread, Ordering::Relaxed);
-    process_address_space::see(current_process());
-    // The control region is mapped read-write for as long as the process lives.
-    let _ = cpu::set_thread(thread);
-}
-
 /// Mutexes and the threads that hold them.
 static HELD: Exclusive<Vec<(u64, u64)>> = Exclusive::new(Vec::new());
 
@@ -294,4 +200,29 @@ pub fn mutants_of(thread: u64) -> Vec<u64> {
             .map(|(_, mutant)| *mutant)
             .collect()
     })
+}
+
+/// The next free id of a process or thread.
+pub fn allocate_id() -> u64 {
+    NEXT_ID.fetch_add(4, Ordering::Relaxed)
+}
+
+/// Adds a process.
+pub fn insert_process(object: u64, process: Process) {
+    PROCESSES.lock().insert(object, process);
+}
+
+/// Adds a thread.
+pub fn insert_thread(object: u64, thread: Thread) {
+    THREADS.lock().insert(object, thread);
+}
+
+/// Sets the process System.
+pub fn set_system_process(object: u64) {
+    SYSTEM.store(object, Ordering::Relaxed);
+}
+
+/// Sets the current thread.
+pub fn set_current_thread(object: u64) {
+    CURRENT.store(object, Ordering::Relaxed);
 }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use super::{dpc, timer};
 use crate::host::driver_mem;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::ke::{clock, dpc, timer};
+use crate::kernel::base::clock;
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
 

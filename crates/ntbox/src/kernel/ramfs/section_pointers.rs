@@ -2,11 +2,11 @@
 //! writes a file of its own. Sections are only made of files of the volume in memory
 //! here, so no file of a driver has any; its `SECTION_OBJECT_POINTERS` say so.
 
+use super::create::block;
+use super::with;
 use crate::host::driver_mem;
 use crate::host::gate::irql::APC_LEVEL;
 use crate::host::gate::{Stop, exports};
-use crate::kernel::ramfs::create::block;
-use crate::kernel::ramfs::with;
 
 /// Words of a `SECTION_OBJECT_POINTERS`: data section, cache map, image section.
 const WORDS: u64 = 3;

@@ -4,7 +4,7 @@
 //! which a function was first documented, though it was exported long before, as for
 //! `PsGetProcessExitStatus`, are not followed.
 
-use crate::OsVersion;
+use ntbox_api::OsVersion;
 
 const fn version(major: u32, minor: u32, build: u32) -> OsVersion {
     OsVersion {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::misc;
+use super::irp;
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::APC_LEVEL;
@@ -16,7 +16,7 @@ use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{major, stack};
 use crate::kernel::base::list_walk::ListWalk;
 use crate::kernel::ex::lookaside;
-use crate::kernel::io::irp;
+use crate::kernel::fsrtl::misc;
 use crate::kernel::mm;
 use crate::kernel::verifier::tracked_structs::Kind;
 

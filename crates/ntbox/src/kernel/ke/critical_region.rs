@@ -1,0 +1,61 @@
+//! Critical and guarded regions: the current thread holds back APCs.
+
+use crate::host::cpu;
+use crate::host::gate::irql::APC_LEVEL;
+use crate::host::gate::{Stop, exports};
+use crate::kernel::base::thread_table;
+
+exports! {
+    /// `KeEnterCriticalRegion`: no normal APCs until it is left.
+    fn KeEnterCriticalRegion() -> () [max APC_LEVEL] {
+        enter_critical_region();
+        Ok(())
+    }
+
+    /// `KeLeaveCriticalRegion`.
+    fn KeLeaveCriticalRegion() -> () [max APC_LEVEL] {
+        leave_critical_region();
+        Ok(())
+    }
+
+    /// `KeEnterGuardedRegion`: no APCs at all until it is left.
+    fn KeEnterGuardedRegion() -> () [max APC_LEVEL] {
+        thread_table::update(thread_table::current_thread(), |info| info.guarded += 1);
+        Ok(())
+    }
+
+    /// `KeLeaveGuardedRegion`.
+    fn KeLeaveGuardedRegion() -> () [max APC_LEVEL] {
+        thread_table::update(thread_table::current_thread(), |info| info.guarded -= 1);
+        Ok(())
+    }
+}
+
+/// Holds back normal kernel APCs of the current thread until the region is left.
+pub fn enter_critical_region() {
+    thread_table::update(thread_table::current_thread(), |info| info.critical += 1);
+}
+
+/// Leaves a critical region of the current thread. Leaving more than were entered
+/// keeps APCs away as well, and ends with `APC_INDEX_MISMATCH` where the thread
+/// goes back to its caller.
+pub fn leave_critical_region() {
+    thread_table::update(thread_table::current_thread(), |info| info.critical -= 1);
+}
+
+/// Whether no normal kernel APC can interrupt the current thread.
+pub fn apcs_disabled() -> bool {
+    cpu::irql() >= APC_LEVEL
+        || thread_table::current().is_some_and(|thread| thread.critical != 0 || thread.guarded != 0)
+}
+
+/// What was asked of a thread, or the stop for an address that is none.
+pub fn known<T>(answer: Option<T>, thread: u64) -> Result<T, Stop> {
+    answer.ok_or_else(|| {
+        Stop::bug_check(
+            0x18,
+            [thread, 0, 0, 0],
+            format!("{thread:#018x} is not a thread"),
+        )
+    })
+}
