@@ -81,9 +81,9 @@ impl Pattern {
     pub fn write_user(self, range: UserRange<'_>, apc: &Apc) -> Result<(), Status> {
         let mut writer = range.writer();
         let mut start: usize = 0;
-        while writer.left() > 0 {
+        while writer.remaining() > 0 {
             let chunk = self.chunk(start);
-            let piece = chunk.get(..writer.left().min(CHUNK)).unwrap_or(&chunk);
+            let piece = chunk.get(..writer.remaining().min(CHUNK)).unwrap_or(&chunk);
             writer.write_bytes(piece, apc)?;
             start = start.saturating_add(piece.len());
         }
@@ -96,8 +96,8 @@ impl Pattern {
         let mut reader = range.reader();
         let mut equal: usize = 0;
         let mut buffer = [0; CHUNK];
-        while reader.left() > 0 {
-            let len = reader.left().min(CHUNK);
+        while reader.remaining() > 0 {
+            let len = reader.remaining().min(CHUNK);
             let piece = buffer.get_mut(..len).unwrap_or_default();
             if reader.read_bytes(piece, apc).is_err() {
                 break;

@@ -16,17 +16,17 @@ const PROLOGUE: &str = "
 #![no_std]
 #![allow(unused)]
 use wdm::driver::Context;
-use wdm::irp::{Answer, PendingQueue, Request, Requestor};
+use wdm::irp::{Completion, CancelSafeQueue, Request, Requestor};
 use wdm::irql::{Apc, Dispatch, Passive};
 use wdm::list::{DoubleLinks, List};
-use wdm::lookaside::{Block, Lookaside, PagedLookaside, Request as Request_, Supplier};
+use wdm::lookaside::{Block, Lookaside, PagedLookasideList, Request as Request_, LookasideAllocator};
 use wdm::map::CacheType;
 use wdm::mdl::{BuiltForNonpaged, Locked, Mdl};
 use wdm::pool::{NonpagedBlock, PagedBox, PagedVec, PoolTag};
 use wdm::sync::SpinLock;
 use wdm::system::Version;
 use wdm::user::Reader;
-use wdm::user_map::{Access, UserMappings};
+use wdm::user_map::{Access, UserMappingTable};
 use wdm::Status;
 ";
 
@@ -99,18 +99,18 @@ fn refused(wrong: &str, says: &[&str], right: &str) {
 #[test]
 fn what_needs_passive_level_is_not_called_at_dispatch_level() {
     refused(
-        "fn f(passive: &mut Passive) { passive.raised(|dispatch| { Version::current(dispatch); }); }",
+        "fn f(passive: &mut Passive) { passive.raise_to_dispatch(|dispatch| { Version::current(dispatch); }); }",
         &["E0308", "expected `&Passive`, found `&mut Dispatch`"],
-        "fn f(passive: &mut Passive) { passive.raised(|dispatch| {}); Version::current(passive); }",
+        "fn f(passive: &mut Passive) { passive.raise_to_dispatch(|dispatch| {}); Version::current(passive); }",
     );
 }
 
 #[test]
 fn the_token_of_before_is_out_of_reach_while_raised() {
     refused(
-        "fn f(passive: &mut Passive) { passive.raised(|_| { Version::current(passive); }); }",
+        "fn f(passive: &mut Passive) { passive.raise_to_dispatch(|_| { Version::current(passive); }); }",
         &["E0502", "cannot borrow `*passive`"],
-        "fn f(passive: &mut Passive) { Version::current(passive); passive.raised(|_| {}); }",
+        "fn f(passive: &mut Passive) { Version::current(passive); passive.raise_to_dispatch(|_| {}); }",
     );
 }
 
@@ -141,25 +141,25 @@ fn a_token_stays_with_its_thread() {
 #[test]
 fn a_request_is_answered_once() {
     refused(
-        "fn f<'r>(request: Request<'r>) -> Answer<'r> {
+        "fn f<'r>(request: Request<'r>) -> Completion<'r> {
              request.succeed();
              request.fail(Status::UNSUCCESSFUL)
          }",
         &["E0382", "use of moved value: `request`"],
-        "fn f<'r>(request: Request<'r>) -> Answer<'r> { request.fail(Status::UNSUCCESSFUL) }",
+        "fn f<'r>(request: Request<'r>) -> Completion<'r> { request.fail(Status::UNSUCCESSFUL) }",
     );
 }
 
 #[test]
 fn a_waiting_request_is_out_of_hand() {
     refused(
-        "fn f<'r>(request: Request<'r>, queue: &PendingQueue) -> Answer<'r> {
+        "fn f<'r>(request: Request<'r>, queue: &CancelSafeQueue) -> Completion<'r> {
              let answer = request.pend(queue);
              request.input_len();
              answer
          }",
         &["E0382", "borrow of moved value: `request`"],
-        "fn f<'r>(request: Request<'r>, queue: &PendingQueue) -> Answer<'r> {
+        "fn f<'r>(request: Request<'r>, queue: &CancelSafeQueue) -> Completion<'r> {
              request.input_len();
              request.pend(queue)
          }",
@@ -172,7 +172,7 @@ fn file_is_out_of_reach(end: &str) {
     let says = "cannot move out of `request` because it is borrowed";
     refused(
         &format!(
-            "fn f<'r>(request: Request<'r, u32>, queue: &PendingQueue) -> Answer<'r> {{
+            "fn f<'r>(request: Request<'r, u32>, queue: &CancelSafeQueue) -> Completion<'r> {{
                  let file = request.file();
                  let answer = request.{end};
                  core::hint::black_box(*file);
@@ -181,7 +181,7 @@ fn file_is_out_of_reach(end: &str) {
         ),
         &["E0505", says],
         &format!(
-            "fn f<'r>(request: Request<'r, u32>, queue: &PendingQueue) -> Answer<'r> {{
+            "fn f<'r>(request: Request<'r, u32>, queue: &CancelSafeQueue) -> Completion<'r> {{
                  let file = request.file();
                  core::hint::black_box(*file);
                  request.{end}
@@ -203,9 +203,9 @@ fn a_file_is_out_of_reach_once_its_request_is_answered() {
 #[test]
 fn no_number_of_bytes_is_reported_but_what_was_written() {
     refused(
-        "fn f<'r>(request: Request<'r>) -> Answer<'r> { request.succeed(4000) }",
+        "fn f<'r>(request: Request<'r>) -> Completion<'r> { request.succeed(4000) }",
         &["E0061", "this method takes 0 arguments"],
-        "fn f<'r>(request: Request<'r>) -> Answer<'r> { request.succeed() }",
+        "fn f<'r>(request: Request<'r>) -> Completion<'r> { request.succeed() }",
     );
 }
 
@@ -250,11 +250,11 @@ fn locked_pages_are_read_once() {
 #[test]
 fn an_answer_is_for_the_request_that_it_was_made_for() {
     refused(
-        "fn f<'r>(request: Request<'r>, other: Request<'_>) -> Answer<'r> {
+        "fn f<'r>(request: Request<'r>, other: Request<'_>) -> Completion<'r> {
              other.fail(Status::UNSUCCESSFUL)
          }",
         &["lifetime"],
-        "fn f<'r>(request: Request<'r>, other: Request<'_>) -> Answer<'r> {
+        "fn f<'r>(request: Request<'r>, other: Request<'_>) -> Completion<'r> {
              request.fail(Status::UNSUCCESSFUL)
          }",
     );
@@ -263,7 +263,7 @@ fn an_answer_is_for_the_request_that_it_was_made_for() {
 #[test]
 fn a_buffer_does_not_outlive_its_request() {
     refused(
-        "fn f<'r>(mut request: Request<'r>) -> Answer<'r> {
+        "fn f<'r>(mut request: Request<'r>) -> Completion<'r> {
              let buffer = request.buffered().unwrap();
              let answer = request.fail(Status::UNSUCCESSFUL);
              buffer.input();
@@ -273,7 +273,7 @@ fn a_buffer_does_not_outlive_its_request() {
             "E0505",
             "cannot move out of `request` because it is borrowed",
         ],
-        "fn f<'r>(mut request: Request<'r>) -> Answer<'r> {
+        "fn f<'r>(mut request: Request<'r>) -> Completion<'r> {
              let buffer = request.buffered().unwrap();
              buffer.input();
              request.fail(Status::UNSUCCESSFUL)
@@ -320,7 +320,7 @@ fn a_pool_tag_is_printable() {
 fn paged_pool_is_out_of_reach_at_dispatch_level() {
     refused(
         "fn f(value: &PagedBox<u32>, passive: &mut Passive) -> u32 {
-             passive.raised(|dispatch| *value.get(dispatch))
+             passive.raise_to_dispatch(|dispatch| *value.get(dispatch))
          }",
         &["E0308", "expected `&Apc`, found `&mut Dispatch`"],
         "fn f(value: &PagedBox<u32>, passive: &mut Passive) -> u32 { *value.get(passive) }",
@@ -332,12 +332,12 @@ fn a_reference_to_paged_pool_does_not_last_over_raising() {
     refused(
         "fn f(values: &PagedVec<u32>, passive: &mut Passive) -> usize {
              let values = values.get(passive);
-             passive.raised(|_| values.len())
+             passive.raise_to_dispatch(|_| values.len())
          }",
         &["E0502", "cannot borrow `*passive` as mutable"],
         "fn f(values: &PagedVec<u32>, passive: &mut Passive) -> usize {
              let len = values.get(passive).len();
-             passive.raised(|_| len)
+             passive.raise_to_dispatch(|_| len)
          }",
     );
 }
@@ -367,15 +367,15 @@ fn what_may_be_dropped_later_may_change_threads() {
 #[test]
 fn a_value_of_a_paged_lookaside_list_does_not_last_over_raising() {
     refused(
-        "fn f(list: &PagedLookaside<u32>, passive: &mut Passive) {
+        "fn f(list: &PagedLookasideList<u32>, passive: &mut Passive) {
              let value = list.take(1, passive);
-             passive.raised(|_| drop(value));
+             passive.raise_to_dispatch(|_| drop(value));
          }",
         &["E0502", "cannot borrow `*passive` as mutable"],
-        "fn f(list: &PagedLookaside<u32>, passive: &mut Passive) {
+        "fn f(list: &PagedLookasideList<u32>, passive: &mut Passive) {
              let value = list.take(1, passive);
              drop(value);
-             passive.raised(|_| {});
+             passive.raise_to_dispatch(|_| {});
          }",
     );
 }
@@ -384,12 +384,12 @@ fn a_value_of_a_paged_lookaside_list_does_not_last_over_raising() {
 fn a_mapping_is_made_for_a_program_while_it_asks() {
     refused(
         "fn f<'r>(
-             views: &UserMappings<4>,
+             views: &UserMappingTable<4>,
              block: NonpagedBlock,
              request: Request<'r>,
              passive: &mut Passive,
-         ) -> Answer<'r> {
-             let program = request.requestor_here().unwrap();
+         ) -> Completion<'r> {
+             let program = request.user_requestor().unwrap();
              let answer = request.fail(Status::UNSUCCESSFUL);
              let _ = views.map(1, block, Access::Read, &program, passive);
              answer
@@ -399,12 +399,12 @@ fn a_mapping_is_made_for_a_program_while_it_asks() {
             "cannot move out of `request` because it is borrowed",
         ],
         "fn f<'r>(
-             views: &UserMappings<4>,
+             views: &UserMappingTable<4>,
              block: NonpagedBlock,
              request: Request<'r>,
              passive: &mut Passive,
-         ) -> Answer<'r> {
-             let program = request.requestor_here().unwrap();
+         ) -> Completion<'r> {
+             let program = request.user_requestor().unwrap();
              let _ = views.map(1, block, Access::Read, &program, passive);
              request.fail(Status::UNSUCCESSFUL)
          }",
@@ -441,7 +441,7 @@ fn a_lookaside_list_stays_while_its_boxes_live() {
 fn a_supplier_keeps_no_block() {
     refused(
         "struct S;
-         impl Supplier for S {
+         impl LookasideAllocator for S {
              fn supply<'c>(&self, request: Request_<'c>) -> Option<Block<'c>> {
                  request.into_pool_block()
              }
@@ -451,7 +451,7 @@ fn a_supplier_keeps_no_block() {
          }",
         &["lifetime may not live long enough"],
         "struct S;
-         impl Supplier for S {
+         impl LookasideAllocator for S {
              fn supply<'c>(&self, request: Request_<'c>) -> Option<Block<'c>> {
                  request.into_pool_block()
              }
@@ -492,12 +492,12 @@ fn a_registry_path_is_out_of_reach_at_dispatch_level() {
     refused(
         "fn f(context: &Context<'_>, passive: &mut Passive) {
              let path = context.registry_path(passive);
-             passive.raised(|_| path.units().first());
+             passive.raise_to_dispatch(|_| path.units().first());
          }",
         &["E0502", "cannot borrow `*passive` as mutable"],
         "fn f(context: &Context<'_>, passive: &mut Passive) {
              let len = context.registry_path(passive).units().len();
-             passive.raised(|_| len);
+             passive.raise_to_dispatch(|_| len);
          }",
     );
 }
@@ -507,13 +507,13 @@ fn a_registry_path_is_out_of_reach_at_dispatch_level() {
 #[test]
 fn a_shared_list_keeps_no_entry_that_dies() {
     for (list, links, push) in [
-        ("LockedList", "DoubleLinks", "push_back"),
-        ("LockedStack", "SingleLinks", "push"),
-        ("AtomicStack", "AtomicLinks", "push"),
+        ("InterlockedList", "DoubleLinks", "push_back"),
+        ("InterlockedStack", "SingleLinks", "push"),
+        ("SList", "SListLinks", "push"),
     ] {
         let program = |life: &str| {
             format!(
-                "use wdm::list::{{AtomicLinks, AtomicStack, LockedList, LockedStack, SingleLinks}};
+                "use wdm::list::{{SListLinks, SList, InterlockedList, InterlockedStack, SingleLinks}};
                  struct Entry<'a> {{ text: &'a str, links: {links} }}
                  wdm::linked!(Entry<'_>, links: {links});
                  fn f(list: &{list}<Entry<'static>>, entry: wdm::pool::PoolBox<Entry<{life}>>) {{

@@ -4,7 +4,7 @@
 use ntmem_ioctl::{BlockRecord, BlocksRequest};
 use wdm::{
     Error, Status,
-    irp::Answer,
+    irp::Completion,
     irql::Passive,
     process::{AddressSpace, Process, Region},
 };
@@ -15,7 +15,7 @@ use super::{NtMem, Request, counts::wide};
 impl NtMem {
     wdm::pageable! { passive:
         /// Answers with as many blocks as there is room for.
-        pub(super) fn blocks<'r>(&self, mut request: Request<'r>, passive: &Passive) -> Answer<'r> {
+        pub(super) fn blocks<'r>(&self, mut request: Request<'r>, passive: &Passive) -> Completion<'r> {
             if request.output_len() < size_of::<BlockRecord>() {
                 return self.refuse(request, Status::BUFFER_TOO_SMALL);
             }
@@ -36,7 +36,7 @@ wdm::pageable! { passive:
         let space = AddressSpace::open(&process, passive).map_err(status)?;
         let mut writer = request.buffered()?.writer();
         let mut next = narrow(asked.address)?;
-        while writer.left() >= size_of::<BlockRecord>() {
+        while writer.remaining() >= size_of::<BlockRecord>() {
             let Some(region) = space.region(next).map_err(status)? else {
                 break;
             };

@@ -3,7 +3,7 @@
 use ntmem_ioctl::{ContextReply, IrqlReply, VersionReply};
 use wdm::{
     Status,
-    irp::{Mode, Neither},
+    irp::{ProcessorMode, UserBuffers},
     irql::{Irql, Passive},
     process,
     sync::SpinLock,
@@ -37,7 +37,7 @@ const fn number(text: &str) -> u16 {
 }
 
 /// Where a request is handled.
-pub fn context(requestor: Mode) -> ContextReply {
+pub fn context(requestor: ProcessorMode) -> ContextReply {
     let limits = AddressLimits::current();
     ContextReply {
         process: wide(process::current_process_id()),
@@ -46,7 +46,7 @@ pub fn context(requestor: Mode) -> ContextReply {
         user_probe: wide(limits.user_probe),
         system_range_start: wide(limits.system_range_start),
         irql: u32::from(Irql::current().level()),
-        from_user: u32::from(requestor == Mode::User),
+        from_user: u32::from(requestor == ProcessorMode::User),
     }
 }
 
@@ -56,8 +56,8 @@ wdm::pageable! { passive:
         let read = || u32::from(Irql::current().level());
         IrqlReply {
             before: read(),
-            apc: passive.raised_to_apc(|_| read()),
-            dispatch: passive.raised(|_| read()),
+            apc: passive.raise_to_apc(|_| read()),
+            dispatch: passive.raise_to_dispatch(|_| read()),
             locked: lock.with(passive, |(), _| read()),
             after: read(),
         }
@@ -66,7 +66,7 @@ wdm::pageable! { passive:
 
 wdm::pageable! { passive:
     /// Copies one user buffer to the other, piece by piece. Each byte is read once.
-    pub fn copy(memory: Neither<'_>, passive: &Passive) -> Result<(), Status> {
+    pub fn copy(memory: UserBuffers<'_>, passive: &Passive) -> Result<(), Status> {
         const PIECE: usize = 256;
         if memory.output.len() < memory.input.len() {
             return Err(Status::BUFFER_TOO_SMALL);
@@ -74,9 +74,9 @@ wdm::pageable! { passive:
         let mut reader = memory.input.reader();
         let mut writer = memory.output.writer();
         let mut buffer = [0; PIECE];
-        while reader.left() > 0 {
+        while reader.remaining() > 0 {
             let piece = buffer
-                .get_mut(..reader.left().min(PIECE))
+                .get_mut(..reader.remaining().min(PIECE))
                 .ok_or(Status::UNSUCCESSFUL)?;
             reader.read_bytes(piece, passive)?;
             writer.write_bytes(piece, passive)?;

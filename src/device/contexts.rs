@@ -4,7 +4,7 @@
 
 use ntmem_ioctl::{ContextsReply, EntryContext};
 use wdm::{
-    irp::Mode,
+    irp::ProcessorMode,
     irql::{Dispatch, Irql},
     process,
     sync::SpinLock,
@@ -38,13 +38,13 @@ static CONTEXTS: SpinLock<ContextsReply> = SpinLock::new(ContextsReply {
 });
 
 /// Notes that an entry point is being called, for whom if by a request.
-pub fn note(entry: Entry, requestor: Option<Mode>, irql: &mut Dispatch) {
+pub fn note(entry: Entry, requestor: Option<ProcessorMode>, irql: &mut Dispatch) {
     let now = EntryContext {
         count: 1,
         process: wide(process::current_process_id()),
         thread: wide(process::current_thread_id()),
         irql: Irql::current().level().into(),
-        from_user: u32::from(requestor == Some(Mode::User)),
+        from_user: u32::from(requestor == Some(ProcessorMode::User)),
     };
     CONTEXTS.with(irql, |contexts, _| {
         if let Some(place) = contexts.entries.get_mut(entry as usize) {

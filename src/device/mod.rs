@@ -19,14 +19,14 @@ use ntmem_ioctl::{
 use wdm::{
     Error, Status,
     debug::Level,
-    device::{ControlDevice, Device, Names},
+    device::{ControlDevice, Device, DeviceNames},
     driver::Context,
-    irp::{self, Answer, Direction, FileId, Mode, PendingQueue},
+    irp::{self, CancelSafeQueue, Completion, Direction, FileId, ProcessorMode},
     irql::Passive,
     pool::PoolTag,
     sync::SpinLock,
     system::Version,
-    user_map::UserMappings,
+    user_map::UserMappingTable,
     utf16,
 };
 use zerocopy::{Immutable, IntoBytes};
@@ -40,7 +40,7 @@ use self::{
 use crate::{report::Scope, tags, toolkit};
 
 /// The device object's name and the name by which programs open it.
-const NAMES: Names = Names {
+const NAMES: DeviceNames = DeviceNames {
     device: utf16!(r"\Device\NtMem"),
     link: utf16!(r"\DosDevices\NtMem"),
 };
@@ -51,11 +51,11 @@ pub struct NtMem {
     counts: &'static Counts,
     /// Something for a command to lock.
     lock: SpinLock<()>,
-    waiting: PendingQueue,
+    waiting: CancelSafeQueue,
     /// The level of the lines about steps.
     level: Level,
     /// Pages in programs, by the file that they were asked for through.
-    views: UserMappings<VIEW_LIMIT>,
+    views: UserMappingTable<VIEW_LIMIT>,
 }
 
 /// One open file.
@@ -69,7 +69,7 @@ pub struct File {
 
 /// A control request, and one to read or write, with the file that it is about.
 type Request<'r> = irp::Request<'r, File>;
-type Transfer<'r> = irp::Transfer<'r, File>;
+type ReadWriteRequest<'r> = irp::ReadWriteRequest<'r, File>;
 
 impl Drop for File {
     fn drop(&mut self) {
@@ -90,9 +90,9 @@ wdm::init! { context:
             version: context.version().map_err(failed)?,
             counts: &COUNTS,
             lock: SpinLock::new(()),
-            waiting: PendingQueue::new(tags::DEVICE).map_err(failed)?,
+            waiting: CancelSafeQueue::new(tags::DEVICE).map_err(failed)?,
             level: scope.level(),
-            views: UserMappings::new(tags::DEVICE, passive).map_err(failed)?,
+            views: UserMappingTable::new(tags::DEVICE, passive).map_err(failed)?,
         };
         let device = ControlDevice::create(context, NAMES, device, passive).map_err(failed)?;
         step!(
@@ -109,7 +109,7 @@ impl Device for NtMem {
     const TAG: PoolTag = tags::DEVICE;
     type File = File;
 
-    fn create(&self, requestor: Mode, passive: &mut Passive) -> Result<File, Status> {
+    fn create(&self, requestor: ProcessorMode, passive: &mut Passive) -> Result<File, Status> {
         contexts::note(Entry::Create, Some(requestor), passive);
         let store = Store::new(&self.counts.stored)?;
         Ok(File {
@@ -119,7 +119,7 @@ impl Device for NtMem {
         })
     }
 
-    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
         contexts::note(Entry::Control, Some(request.requestor()), passive);
         counts::add(&self.counts.requests);
         let Some(command) = Command::from_code(request.code().raw()) else {
@@ -162,7 +162,11 @@ impl Device for NtMem {
         }
     }
 
-    fn transfer<'r>(&self, transfer: Transfer<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn transfer<'r>(
+        &self,
+        transfer: ReadWriteRequest<'r>,
+        passive: &mut Passive,
+    ) -> Completion<'r> {
         let entry = match transfer.direction() {
             Direction::Read => Entry::Read,
             Direction::Write => Entry::Write,
@@ -219,7 +223,7 @@ impl NtMem {
         &self,
         request: Request<'r>,
         work: impl FnOnce() -> Result<T, Error>,
-    ) -> Answer<'r> {
+    ) -> Completion<'r> {
         if request.output_len() < size_of::<T>() {
             return self.refuse(request, Status::BUFFER_TOO_SMALL);
         }
@@ -231,7 +235,7 @@ impl NtMem {
 
     wdm::pageable! { passive:
         /// Probes memory of the caller.
-        fn probe<'r>(&self, mut request: Request<'r>, passive: &Passive) -> Answer<'r> {
+        fn probe<'r>(&self, mut request: Request<'r>, passive: &Passive) -> Completion<'r> {
             let probed = request
                 .input()
                 .and_then(|input| toolkit::probe(&input, passive));
@@ -242,20 +246,20 @@ impl NtMem {
         }
     }
 
-    fn refuse<'r>(&self, request: Request<'r>, status: Status) -> Answer<'r> {
+    fn refuse<'r>(&self, request: Request<'r>, status: Status) -> Completion<'r> {
         counts::add(&self.counts.refused);
         request.fail(status)
     }
 
     /// Cancels all requests of a file that wait.
     fn end_waiting(&self, file: FileId, passive: &mut Passive) {
-        while let Some(pended) = self.waiting.take_of(file, passive) {
+        while let Some(pended) = self.waiting.remove_next_of_file(file, passive) {
             drop(pended);
         }
     }
 
     /// Lets a request wait, if there will be room for the answer.
-    fn wait<'r>(&self, request: Request<'r>) -> Answer<'r> {
+    fn wait<'r>(&self, request: Request<'r>) -> Completion<'r> {
         if request.output_len() < size_of::<SignalRequest>() {
             return self.refuse(request, Status::BUFFER_TOO_SMALL);
         }
@@ -264,7 +268,7 @@ impl NtMem {
 
     wdm::pageable! { passive:
         /// Copies the caller's input to its output.
-        fn copy<'r>(mut request: Request<'r>, passive: &Passive) -> Answer<'r> {
+        fn copy<'r>(mut request: Request<'r>, passive: &Passive) -> Completion<'r> {
             let copied = request
                 .neither()
                 .and_then(|memory| commands::copy(memory, passive));
@@ -276,7 +280,7 @@ impl NtMem {
     }
 
     wdm::pageable! { passive:
-        fn signal<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+        fn signal<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
             if request.output_len() < size_of::<ntmem_ioctl::SignalReply>() {
                 return self.refuse(request, Status::BUFFER_TOO_SMALL);
             }

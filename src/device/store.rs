@@ -13,8 +13,8 @@ use wdm::{
     irp::{DirectReader, DirectWriter},
     irql::Apc,
     memory::SharedBytes,
-    mutex::Mutex,
     pool::NonpagedBlock,
+    sync::FastMutex,
 };
 
 use super::counts;
@@ -25,7 +25,7 @@ const PIECE: usize = 256;
 
 /// The bytes of a file.
 pub struct Store {
-    bytes: Mutex<Option<NonpagedBlock>>,
+    bytes: FastMutex<Option<NonpagedBlock>>,
     /// Where the sum of all stores is kept.
     total: &'static AtomicU64,
 }
@@ -33,7 +33,7 @@ pub struct Store {
 impl Store {
     /// A store without bytes.
     pub fn new(total: &'static AtomicU64) -> Result<Self, Status> {
-        let bytes = Mutex::new(None, tags::STORE).map_err(|error| error.status())?;
+        let bytes = FastMutex::new(None, tags::STORE).map_err(|error| error.status())?;
         Ok(Self { bytes, total })
     }
 
@@ -45,7 +45,7 @@ impl Store {
         sum: u64,
         apc: &mut Apc,
     ) -> Result<(), Status> {
-        let block = block(reader.left())?;
+        let block = block(reader.remaining())?;
         let found = match &block {
             Some(block) => fill(block.memory(), &mut reader)?,
             None => Checksum::EMPTY,
@@ -67,8 +67,8 @@ impl Store {
     ) -> Result<(), Status> {
         let wrong = Status::INVALID_PARAMETER;
         let offset = usize::try_from(offset).map_err(|_| wrong)?;
-        let end = offset.checked_add(reader.left()).ok_or(wrong)?;
-        if reader.left() == 0 {
+        let end = offset.checked_add(reader.remaining()).ok_or(wrong)?;
+        if reader.remaining() == 0 {
             return Ok(());
         }
         self.bytes.with(apc, |bytes, _| {
@@ -78,7 +78,7 @@ impl Store {
                 copy(old.memory(), fresh.memory());
             }
             let (_, place) = fresh.memory().split_at(offset).ok_or(wrong)?;
-            let (place, _) = place.split_at(reader.left()).ok_or(wrong)?;
+            let (place, _) = place.split_at(reader.remaining()).ok_or(wrong)?;
             fill(place, &mut reader)?;
             self.exchange(bytes, Some(fresh));
             Ok(())
@@ -91,7 +91,7 @@ impl Store {
             let Some(block) = bytes else {
                 return Ok(());
             };
-            if writer.left() < block.size() {
+            if writer.remaining() < block.size() {
                 return Err(Status::BUFFER_TOO_SMALL);
             }
             pour(block.memory(), &mut writer)
@@ -107,13 +107,13 @@ impl Store {
         apc: &mut Apc,
     ) -> Result<(), Status> {
         let offset = usize::try_from(offset).map_err(|_| Status::INVALID_PARAMETER)?;
-        if writer.left() == 0 {
+        if writer.remaining() == 0 {
             return Ok(());
         }
         self.bytes.with(apc, |bytes, _| {
             let rest = bytes.as_ref().and_then(|block| {
                 let (_, rest) = block.memory().split_at(offset)?;
-                let len = rest.len().min(writer.left());
+                let len = rest.len().min(writer.remaining());
                 rest.split_at(len).map(|(rest, _)| rest)
             });
             let rest = rest.filter(|rest| !rest.is_empty());

@@ -4,15 +4,15 @@
 use ntmem_ioctl::{Checksum, SendRequest, SumReply};
 use wdm::{
     Status,
-    irp::{Answer, Direction, Neither},
+    irp::{Completion, Direction, UserBuffers},
     irql::Passive,
 };
 
-use super::{NtMem, Request, Transfer, counts::wide};
+use super::{NtMem, ReadWriteRequest, Request, counts::wide};
 
 impl NtMem {
     /// Has the file keep the caller's pages.
-    pub(super) fn send<'r>(mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    pub(super) fn send<'r>(mut request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
         let asked = request.input::<SendRequest>();
         let kept = asked.and_then(|asked| {
             let (file, data) = request.split();
@@ -23,7 +23,7 @@ impl NtMem {
     }
 
     /// Gives back what the file keeps.
-    pub(super) fn receive<'r>(mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    pub(super) fn receive<'r>(mut request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
         let (file, data) = request.split();
         let given = data
             .direct()
@@ -32,16 +32,16 @@ impl NtMem {
     }
 
     /// The checksum of the caller's memory.
-    pub(super) fn sum<'r>(mut request: Request<'r>, passive: &Passive) -> Answer<'r> {
+    pub(super) fn sum<'r>(mut request: Request<'r>, passive: &Passive) -> Completion<'r> {
         let summed = request.neither().and_then(|memory| sum(memory, passive));
         answer(request, summed)
     }
 
     /// Reads what the file keeps, or writes to it.
     pub(super) fn read_or_write<'r>(
-        mut transfer: Transfer<'r>,
+        mut transfer: ReadWriteRequest<'r>,
         passive: &mut Passive,
-    ) -> Answer<'r> {
+    ) -> Completion<'r> {
         let (direction, offset) = (transfer.direction(), transfer.offset());
         let (file, data) = transfer.split();
         let moved = data.direct().and_then(|direct| match direction {
@@ -55,14 +55,14 @@ impl NtMem {
     }
 }
 
-fn answer(request: Request<'_>, done: Result<(), Status>) -> Answer<'_> {
+fn answer(request: Request<'_>, done: Result<(), Status>) -> Completion<'_> {
     match done {
         Ok(()) => request.succeed(),
         Err(status) => request.fail(status),
     }
 }
 
-fn sum(memory: Neither<'_>, passive: &Passive) -> Result<(), Status> {
+fn sum(memory: UserBuffers<'_>, passive: &Passive) -> Result<(), Status> {
     const PIECE: usize = 256;
     if memory.output.len() < size_of::<SumReply>() {
         return Err(Status::BUFFER_TOO_SMALL);
@@ -71,8 +71,8 @@ fn sum(memory: Neither<'_>, passive: &Passive) -> Result<(), Status> {
     let mut reader = memory.input.reader();
     let mut sum = Checksum::EMPTY;
     let mut buffer = [0; PIECE];
-    while reader.left() > 0 {
-        let len = reader.left().min(PIECE);
+    while reader.remaining() > 0 {
+        let len = reader.remaining().min(PIECE);
         let piece = buffer.get_mut(..len).unwrap_or_default();
         reader.read_bytes(piece, passive)?;
         sum = sum.then(piece);

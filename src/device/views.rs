@@ -9,7 +9,7 @@ use ntmem_ioctl::{
 };
 use wdm::{
     Status,
-    irp::{Answer, Mode, Requestor},
+    irp::{Completion, ProcessorMode, Requestor},
     irql::Passive,
     memory::{PAGE_SIZE, SharedBytes, byte_offset},
     pool::NonpagedBlock,
@@ -21,11 +21,15 @@ use crate::tags;
 
 impl NtMem {
     /// Maps fresh pages into the caller.
-    pub(super) fn map<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    pub(super) fn map<'r>(
+        &self,
+        mut request: Request<'r>,
+        passive: &mut Passive,
+    ) -> Completion<'r> {
         if request.output_len() < size_of::<MapReply>() {
             return self.refuse(request, Status::BUFFER_TOO_SMALL);
         }
-        if request.requestor() == Mode::Kernel {
+        if request.requestor() == ProcessorMode::Kernel {
             return self.refuse(request, Status::NOT_SUPPORTED);
         }
         let asked = request.input::<MapRequest>();
@@ -34,7 +38,7 @@ impl NtMem {
             Err(status) => return self.refuse(request, status),
         };
         let mapped = request
-            .requestor_here()
+            .user_requestor()
             .and_then(|program| self.map_pages(request.file(), size, access, &program, passive));
         match mapped {
             Ok(address) => request.reply(&MapReply { address }),
@@ -60,7 +64,11 @@ impl NtMem {
     }
 
     /// Undoes a view of the caller's.
-    pub(super) fn unmap<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    pub(super) fn unmap<'r>(
+        &self,
+        mut request: Request<'r>,
+        passive: &mut Passive,
+    ) -> Completion<'r> {
         let address = match request.input::<UnmapRequest>() {
             Ok(asked) => usize::try_from(asked.address).unwrap_or(0),
             Err(status) => return self.refuse(request, status),
@@ -77,7 +85,7 @@ impl NtMem {
         &self,
         mut request: Request<'r>,
         passive: &mut Passive,
-    ) -> Answer<'r> {
+    ) -> Completion<'r> {
         if request.output_len() < size_of::<ExchangeReply>() {
             return self.refuse(request, Status::BUFFER_TOO_SMALL);
         }

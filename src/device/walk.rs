@@ -4,7 +4,7 @@
 use ntmem_ioctl::{WALK_LIMIT, WalkCache, WalkKind, WalkReply, WalkRequest, WalkTarget};
 use wdm::{
     Status,
-    irp::{Answer, Mode},
+    irp::{Completion, ProcessorMode},
     irql::Passive,
     map::CacheType,
     memory::byte_offset,
@@ -16,7 +16,11 @@ use crate::walk::{Plan, Target, Walk};
 
 impl NtMem {
     /// Runs a walk and answers with its report, if there is room for it.
-    pub(super) fn walk<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    pub(super) fn walk<'r>(
+        &self,
+        mut request: Request<'r>,
+        passive: &mut Passive,
+    ) -> Completion<'r> {
         if request.output_len() < size_of::<WalkReply>() {
             return self.refuse(request, Status::BUFFER_TOO_SMALL);
         }
@@ -31,7 +35,7 @@ impl NtMem {
     fn run_walk(
         &self,
         asked: WalkRequest,
-        requestor: Mode,
+        requestor: ProcessorMode,
         passive: &mut Passive,
     ) -> Result<WalkReply, Status> {
         let wrong = Status::INVALID_PARAMETER;
@@ -50,7 +54,9 @@ impl NtMem {
                 return Err(wrong);
             }
             // A driver's process is whichever it happens to run in.
-            Target::User(..) if requestor == Mode::Kernel => return Err(Status::NOT_SUPPORTED),
+            Target::User(..) if requestor == ProcessorMode::Kernel => {
+                return Err(Status::NOT_SUPPORTED);
+            }
             _ => {}
         }
         let plan = Plan {

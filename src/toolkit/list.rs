@@ -7,10 +7,10 @@ use wdm::{
     Result,
     irql::Passive,
     list::{
-        AtomicLinks, AtomicStack, DoubleLinks, Linked, List, LockedList, LockedStack, SingleLinks,
-        Stack,
+        DoubleLinks, InterlockedList, InterlockedStack, Linked, List, SList, SListLinks,
+        SingleLinks, Stack,
     },
-    pool::{PoolBox, Usage},
+    pool::{PoolBox, PoolUsage},
 };
 
 use super::wide;
@@ -25,12 +25,12 @@ struct Entry<'c> {
     dropped: &'c AtomicU64,
     double: DoubleLinks,
     single: SingleLinks,
-    atomic: AtomicLinks,
+    atomic: SListLinks,
 }
 
 wdm::linked!(Entry<'_>, double: DoubleLinks);
 wdm::linked!(Entry<'_>, single: SingleLinks);
-wdm::linked!(Entry<'_>, atomic: AtomicLinks);
+wdm::linked!(Entry<'_>, atomic: SListLinks);
 
 impl<'c> Entry<'c> {
     fn new(number: u64, dropped: &'c AtomicU64) -> Result<PoolBox<Self>> {
@@ -39,7 +39,7 @@ impl<'c> Entry<'c> {
             dropped,
             double: DoubleLinks::new(),
             single: SingleLinks::new(),
-            atomic: AtomicLinks::new(),
+            atomic: SListLinks::new(),
         };
         PoolBox::new(entry, TOOLKIT).map_err(|rejected| rejected.error)
     }
@@ -56,7 +56,7 @@ wdm::pageable! { passive:
     pub fn list(passive: &Passive) -> Result<ListReply> {
         let dropped = AtomicU64::new(0);
         let mut reply = ListReply {
-            held_before: Usage::current().held(),
+            held_before: PoolUsage::current().outstanding(),
             links_offset: wide(<Entry<'_> as Linked<DoubleLinks>>::OFFSET),
             ..ListReply::default()
         };
@@ -65,7 +65,7 @@ wdm::pageable! { passive:
         single(&mut reply, &dropped)?;
         atomic(&mut reply, &dropped)?;
         reply.dropped = dropped.load(Ordering::Relaxed);
-        reply.held_after = Usage::current().held();
+        reply.held_after = PoolUsage::current().outstanding();
         Ok(reply)
     }
 }
@@ -110,7 +110,7 @@ fn double(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
 }
 
 fn locked(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
-    let list = LockedList::new(TOOLKIT)?;
+    let list = InterlockedList::new(TOOLKIT)?;
     for number in ENTRIES / 2..ENTRIES {
         let was_empty = list.push_back(Entry::new(number, dropped)?);
         reply.locked_was_empty = reply.locked_was_empty.saturating_add(was_empty.into());
@@ -130,7 +130,7 @@ fn single(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
         list.push(Entry::new(number, dropped)?);
     }
     reply.single = in_order(list.iter().map(|entry| entry.number), (0..ENTRIES).rev());
-    let locked = LockedStack::new(TOOLKIT)?;
+    let locked = InterlockedStack::new(TOOLKIT)?;
     // Back into order, as each is taken off one and put onto the other.
     while let Some(entry) = list.pop() {
         let _ = locked.push(entry);
@@ -141,7 +141,7 @@ fn single(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
 }
 
 fn atomic(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
-    let list = AtomicStack::new(TOOLKIT)?;
+    let list = SList::new(TOOLKIT)?;
     for number in 0..ENTRIES {
         let _ = list.push(Entry::new(number, dropped)?);
     }

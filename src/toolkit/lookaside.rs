@@ -1,4 +1,4 @@
-//! Lookaside lists: nonpaged, paged, and with a supplier that keeps count.
+//! Lookaside lists: nonpaged, paged, and one with an allocator that counts its calls.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,8 +6,11 @@ use ntmem_ioctl::LookasideReply;
 use wdm::{
     Result,
     irql::Passive,
-    lookaside::{Block, FromPool, Lookaside, PagedLookaside, Request, Supplier},
-    pool::Usage,
+    lookaside::{
+        BlockRequest, LookasideAllocator, LookasideBlock, LookasideList, PagedLookasideList,
+        PoolAllocator,
+    },
+    pool::PoolUsage,
 };
 
 use super::status_of;
@@ -29,8 +32,8 @@ struct AtMost {
 /// exercise looks at the difference.
 static RECLAIMED: AtomicU32 = AtomicU32::new(0);
 
-impl Supplier for AtMost {
-    fn supply<'c>(&self, request: Request<'c>) -> Option<Block<'c>> {
+impl LookasideAllocator for AtMost {
+    fn allocate<'c>(&self, request: BlockRequest<'c>) -> Option<LookasideBlock<'c>> {
         let counted = self
             .left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
@@ -40,12 +43,12 @@ impl Supplier for AtMost {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return None;
         }
-        let block = request.into_pool_block()?;
+        let block = request.allocate_from_pool()?;
         self.supplied.fetch_add(1, Ordering::Relaxed);
         Some(block)
     }
 
-    fn reclaim(&self, block: Block<'_>) {
+    fn free(&self, block: LookasideBlock<'_>) {
         self.reclaimed.fetch_add(1, Ordering::Relaxed);
         drop(block);
     }
@@ -55,23 +58,23 @@ wdm::pageable! { passive:
     /// Uses lookaside lists of every kind.
     pub fn lookaside(passive: &Passive) -> Result<LookasideReply> {
         let mut reply = LookasideReply {
-            held_before: Usage::current().held(),
+            held_before: PoolUsage::current().outstanding(),
             ..LookasideReply::default()
         };
         nonpaged(&mut reply, passive)?;
         paged(&mut reply, passive)?;
         supplied(&mut reply, passive)?;
-        let refused = Lookaside::<TooWide>::new(TOOLKIT, FromPool, passive);
+        let refused = LookasideList::<TooWide>::new(TOOLKIT, PoolAllocator, passive);
         reply.too_wide_status = status_of(&refused);
-        reply.held_after = Usage::current().held();
+        reply.held_after = PoolUsage::current().outstanding();
         Ok(reply)
     }
 }
 
 fn nonpaged(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
-    let list = Lookaside::<u64>::new(TOOLKIT, FromPool, passive)?;
+    let list = LookasideList::<u64>::new(TOOLKIT, PoolAllocator, passive)?;
     {
-        let take = |number| list.take(number).map_err(|rejected| rejected.error);
+        let take = |number| list.allocate(number).map_err(|rejected| rejected.error);
         let values = [
             take(0)?,
             take(1)?,
@@ -85,55 +88,57 @@ fn nonpaged(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
         reply.sum = values.iter().map(|value| **value).sum();
     }
     let address = |number| {
-        let value = list.take(number).map_err(|rejected| rejected.error)?;
+        let value = list.allocate(number).map_err(|rejected| rejected.error)?;
         Ok(core::ptr::from_ref(&*value).addr())
     };
     let (once, again) = (address(8)?, address(9)?);
     reply.last_first = (once == again).into();
-    let counts = list.counts();
-    reply.taken = counts.taken.into();
-    reply.take_misses = counts.take_misses.into();
-    reply.freed = counts.freed.into();
+    let counts = list.statistics();
+    reply.taken = counts.total_allocates.into();
+    reply.take_misses = counts.allocate_misses.into();
+    reply.freed = counts.total_frees.into();
     reply.free_misses = counts.free_misses.into();
     reply.depth = counts.depth.into();
     list.flush();
-    reply.flushed_depth = list.counts().depth.into();
+    reply.flushed_depth = list.statistics().depth.into();
     Ok(())
 }
 
 fn paged(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
-    let list = PagedLookaside::<u64>::new(TOOLKIT, FromPool, passive)?;
+    let list = PagedLookasideList::<u64>::new(TOOLKIT, PoolAllocator, passive)?;
     for number in 0..8 {
-        let mut value = list.take(0, passive).map_err(|rejected| rejected.error)?;
+        let mut value = list
+            .allocate(0, passive)
+            .map_err(|rejected| rejected.error)?;
         *value = number;
         reply.paged_sum = reply.paged_sum.saturating_add(*value);
     }
-    let counts = list.counts();
-    reply.paged_taken = counts.taken.into();
-    reply.paged_take_misses = counts.take_misses.into();
+    let counts = list.statistics();
+    reply.paged_taken = counts.total_allocates.into();
+    reply.paged_take_misses = counts.allocate_misses.into();
     Ok(())
 }
 
 fn supplied(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
     let before = RECLAIMED.load(Ordering::Relaxed);
-    let supplier = AtMost {
+    let allocator = AtMost {
         left: AtomicU32::new(2),
         supplied: AtomicU32::new(0),
         refused: AtomicU32::new(0),
         reclaimed: &RECLAIMED,
     };
-    let list = Lookaside::<[u64; 5], AtMost>::new(TOOLKIT, supplier, passive)?;
+    let list = LookasideList::<[u64; 5], AtMost>::new(TOOLKIT, allocator, passive)?;
     {
-        let first = list.take([1; 5]).map_err(|rejected| rejected.error)?;
-        let second = list.take([2; 5]).map_err(|rejected| rejected.error)?;
-        let third = list.take([3; 5]).map_err(|rejected| rejected.error);
+        let first = list.allocate([1; 5]).map_err(|rejected| rejected.error)?;
+        let second = list.allocate([2; 5]).map_err(|rejected| rejected.error)?;
+        let third = list.allocate([3; 5]).map_err(|rejected| rejected.error);
         reply.refused_status = status_of(&third);
         drop((first, second));
     }
     // From what came back, so that nobody is asked.
-    drop(list.take([4; 5]).map_err(|rejected| rejected.error)?);
-    reply.supplied = list.supplier().supplied.load(Ordering::Relaxed).into();
-    reply.refused = list.supplier().refused.load(Ordering::Relaxed).into();
+    drop(list.allocate([4; 5]).map_err(|rejected| rejected.error)?);
+    reply.supplied = list.allocator().supplied.load(Ordering::Relaxed).into();
+    reply.refused = list.allocator().refused.load(Ordering::Relaxed).into();
     drop(list);
     let reclaimed = RECLAIMED.load(Ordering::Relaxed).wrapping_sub(before);
     reply.reclaimed = reclaimed.into();

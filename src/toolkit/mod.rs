@@ -19,16 +19,16 @@ use ntmem_ioctl::HeldReply;
 use wdm::{
     Error,
     memory::{PAGE_SIZE, SharedBytes},
-    pool::Usage,
+    pool::PoolUsage,
 };
 
 /// What the driver holds of pool.
 pub fn held(files: u64, waiting: u64) -> HeldReply {
-    let usage = Usage::current();
+    let usage = PoolUsage::current();
     HeldReply {
-        taken: usage.taken,
+        taken: usage.allocated,
         freed: usage.freed,
-        held: usage.held(),
+        held: usage.outstanding(),
         files,
         waiting,
     }

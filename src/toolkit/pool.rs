@@ -8,8 +8,8 @@ use wdm::{
     irql::Passive,
     memory::PAGE_SIZE,
     pool::{
-        NonpagedBlock, Options, PagedBox, PagedVec, PoolBox, PoolSlice, PoolVec, UnicodeBuffer,
-        Usage,
+        NonpagedBlock, Options, PagedBox, PagedVec, PoolBox, PoolSlice, PoolUsage, PoolVec,
+        UnicodeBuffer,
         legacy::{self, Pool},
     },
     utf16,
@@ -26,7 +26,7 @@ wdm::pageable! { passive:
     /// Takes pool of every kind and gives it back.
     pub fn pool(passive: &Passive) -> Result<PoolReply> {
         let mut reply = PoolReply {
-            held_before: Usage::current().held(),
+            held_before: PoolUsage::current().outstanding(),
             ..PoolReply::default()
         };
         boxes(&mut reply, passive)?;
@@ -34,7 +34,7 @@ wdm::pageable! { passive:
         arrays(&mut reply, passive)?;
         text(&mut reply)?;
         old_functions(&mut reply, passive)?;
-        reply.held_after = Usage::current().held();
+        reply.held_after = PoolUsage::current().outstanding();
         Ok(reply)
     }
 }
@@ -101,7 +101,7 @@ fn arrays(reply: &mut PoolReply, passive: &Passive) -> Result<()> {
     reply.paged_sum = paged.get(passive).iter().sum();
     let squares = PoolSlice::from_fn(10, TOOLKIT, |index| wide(index.saturating_mul(index)))?;
     reply.slice_sum = squares.iter().sum();
-    let held = Usage::current().held();
+    let held = PoolUsage::current().outstanding();
     reply.held_more = held.saturating_sub(reply.held_before);
     Ok(())
 }

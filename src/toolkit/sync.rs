@@ -4,7 +4,7 @@ use ntmem_ioctl::SyncReply;
 use wdm::{
     Result,
     irql::{Irql, Passive},
-    mutex::Mutex,
+    sync::FastMutex,
     sync::{Event, EventKind, GuardedMutex, RemoveLock},
     time::Interval,
 };
@@ -31,7 +31,7 @@ fn level() -> u64 {
 }
 
 fn mutexes(reply: &mut SyncReply, passive: &mut Passive) -> Result<()> {
-    let fast = Mutex::new(0_u64, TOOLKIT)?;
+    let fast = FastMutex::new(0_u64, TOOLKIT)?;
     let guarded = GuardedMutex::new(0_u64, TOOLKIT)?;
     for _ in 0..1000 {
         guarded.with(passive, |steps, apc| {

@@ -5,7 +5,7 @@ use core::alloc::Layout;
 use ntmem_ioctl::WalkStage;
 use wdm::{
     Error, Rejected, Status,
-    mdl::{BuiltForNonpaged, Described, ListsPages, Mdl, MdlFlags, NotLocked},
+    mdl::{BuiltForNonpaged, ListsPages, Mdl, MdlFlags, NotLocked, Unlocked},
     pool::NonpagedBlock,
 };
 
@@ -26,7 +26,7 @@ impl core::fmt::Display for Flags {
 }
 
 /// Takes nonpaged pool, describes it with an MDL, and fills it.
-pub fn prepare(plan: &Plan, journal: &mut Journal) -> Result<Mdl<Described>, Status> {
+pub fn prepare(plan: &Plan, journal: &mut Journal) -> Result<Mdl<Unlocked>, Status> {
     let block = allocate(plan, journal)?;
     let mdl = describe(block, journal)?;
     proof::fill(mdl.block().memory());
@@ -65,8 +65,8 @@ fn allocate(plan: &Plan, journal: &mut Journal) -> Result<NonpagedBlock, Status>
     Ok(block)
 }
 
-fn describe(block: NonpagedBlock, journal: &mut Journal) -> Result<Mdl<Described>, Status> {
-    let mdl = Mdl::describe(block).map_err(|Rejected { error, returned }| {
+fn describe(block: NonpagedBlock, journal: &mut Journal) -> Result<Mdl<Unlocked>, Status> {
+    let mdl = Mdl::allocate(block).map_err(|Rejected { error, returned }| {
         let status = journal.failed(WalkStage::Describe, &error);
         free_pool(returned, journal);
         status

@@ -22,7 +22,7 @@ pub fn run(plan: &Plan, journal: &mut Journal) -> Result<(), Status> {
         "warning rule=system-mapping-of-nonpaged-mdl behaviour=undefined"
     );
     let mdl = prepare_built(plan, journal)?;
-    let signature = AcceptUndefinedBehaviour::because_the_user_asked_by_name();
+    let signature = AcceptUndefinedBehaviour::requested_by_name();
     let mapping = match double_map::map(mdl, plan.cache, signature) {
         Ok(mapping) => mapping,
         Err(Rejected { error, returned }) => {

@@ -7,7 +7,7 @@ use wdm::{
     irql::Apc,
     mdl::Mdl,
     memory::SharedBytes,
-    user_map::{Access, MapsToUser, UserView},
+    user_map::{Access, MapsToUser, UserMapping},
 };
 
 use crate::{
@@ -62,7 +62,7 @@ const fn access_name(access: Access) -> &'static str {
 
 fn prove<S: MapsToUser>(
     mdl: &Mdl<S>,
-    view: &UserView<'_>,
+    view: &UserMapping<'_>,
     access: Access,
     journal: &mut Journal,
     apc: &Apc,
@@ -104,7 +104,7 @@ fn prove<S: MapsToUser>(
 /// A write through the address has to end in an access violation and to leave the
 /// memory as it was.
 fn is_refused(
-    view: &UserView<'_>,
+    view: &UserMapping<'_>,
     pool: SharedBytes<'_>,
     journal: &mut Journal,
     apc: &Apc,

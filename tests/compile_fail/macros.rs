@@ -100,7 +100,7 @@ fn what_dereferences_to_a_token_is_none() {
     refused(
         &format!(
             "{} wdm::pageable! {{ apc: fn f(apc: &Fake) {{}} }}
-             fn g(passive: &mut Passive) {{ passive.raised(|_| f(&Fake)) }}",
+             fn g(passive: &mut Passive) {{ passive.raise_to_dispatch(|_| f(&Fake)) }}",
             fake("Apc")
         ),
         &["E0277", "`Fake` is no token for `<= APC_LEVEL`"],

@@ -22,8 +22,8 @@
 
 use wdm::{
     Rejected, Result,
-    map::{CacheType, ForbiddenMapping},
-    mdl::{BuiltForNonpaged, Mdl, Spent},
+    map::{CacheType, UncheckedMapping},
+    mdl::{BuiltForNonpaged, Mdl, Poisoned},
 };
 
 /// A signature under what [`map`] does.
@@ -34,7 +34,7 @@ impl AcceptUndefinedBehaviour {
     /// For code that runs only because a person asked for this very sequence by
     /// name, on a system that may stop.
     #[must_use]
-    pub const fn because_the_user_asked_by_name() -> Self {
+    pub const fn requested_by_name() -> Self {
         Self(())
     }
 }
@@ -55,7 +55,7 @@ pub fn map(
     mdl: Mdl<BuiltForNonpaged>,
     cache: CacheType,
     signature: AcceptUndefinedBehaviour,
-) -> Result<ForbiddenMapping, Rejected<Mdl<Spent>>> {
+) -> Result<UncheckedMapping, Rejected<Mdl<Poisoned>>> {
     let AcceptUndefinedBehaviour(()) = signature;
     // SAFETY: a judgement from how kernels behave, not a promise of Microsoft's. The
     // scenario is run because a person asked for it by name, to see what it does,
@@ -63,8 +63,8 @@ pub fn map(
     // the pool belongs to the MDL and nobody else, so no other code's memory is
     // involved; the new mapping uses page table entries of its own and is undone by
     // the one value that made it, before MDL and pool are freed; and the MDL is
-    // `Spent` from then on, so nobody can ask it for the address that it names after
+    // `Poisoned` from then on, so nobody can ask it for the address that it names after
     // unmapping. A kernel that checks answers with a bug check, which ends the
     // system but corrupts nothing.
-    unsafe { mdl.map_against_the_rules(cache) }
+    unsafe { mdl.map_unchecked(cache) }
 }

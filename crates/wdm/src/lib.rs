@@ -36,6 +36,7 @@
 
 #![no_std]
 
+mod arch;
 pub mod bytes;
 pub mod debug;
 pub mod device;
@@ -45,11 +46,9 @@ pub mod irp;
 pub mod irql;
 pub mod list;
 pub mod lookaside;
-mod machine;
 pub mod map;
 pub mod mdl;
 pub mod memory;
-pub mod mutex;
 pub mod pool;
 pub mod probe;
 pub mod process;

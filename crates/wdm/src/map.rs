@@ -13,7 +13,7 @@ use wdk_sys::{
 
 use crate::{
     Error, Rejected, Result, Status,
-    mdl::{BuiltForNonpaged, Locked, Mdl, Spent},
+    mdl::{BuiltForNonpaged, Locked, Mdl, Poisoned},
     memory::SharedBytes,
     system,
 };
@@ -128,9 +128,9 @@ impl fmt::Debug for Mapping<'_> {
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 //
 // The mapping is dropped before the MDL.
-pub struct ForbiddenMapping {
+pub struct UncheckedMapping {
     address: SystemAddress,
-    mdl: Mdl<Spent>,
+    mdl: Mdl<Poisoned>,
 }
 
 impl Mdl<BuiltForNonpaged> {
@@ -152,11 +152,11 @@ impl Mdl<BuiltForNonpaged> {
     /// The caller knows that the running kernel makes a second mapping of such an
     /// MDL, and undoes it, without harm, and accepts that it may stop the system
     /// with a bug check instead.
-    pub unsafe fn map_against_the_rules(
+    pub unsafe fn map_unchecked(
         self,
         cache: CacheType,
-    ) -> Result<ForbiddenMapping, Rejected<Mdl<Spent>>> {
-        let mdl = self.spend();
+    ) -> Result<UncheckedMapping, Rejected<Mdl<Poisoned>>> {
+        let mdl = self.poison();
         // SAFETY: the caller answers for an MDL that is not locked. It has no
         // mapping of its own yet, since its state leaves no way to make another.
         match unsafe { map_into_system_space(mdl.as_ptr(), cache) } {
@@ -165,7 +165,7 @@ impl Mdl<BuiltForNonpaged> {
                     start,
                     list: mdl.as_ptr(),
                 };
-                Ok(ForbiddenMapping { address, mdl })
+                Ok(UncheckedMapping { address, mdl })
             }
             Err(error) => Err(Rejected {
                 error,
@@ -175,7 +175,7 @@ impl Mdl<BuiltForNonpaged> {
     }
 }
 
-impl ForbiddenMapping {
+impl UncheckedMapping {
     /// The bytes of the buffer at their second address. IRQL: any.
     #[must_use]
     pub fn memory(&self) -> SharedBytes<'_> {
@@ -186,21 +186,21 @@ impl ForbiddenMapping {
 
     /// The MDL, which is not good for anything but looking at it. IRQL: any.
     #[must_use]
-    pub const fn mdl(&self) -> &Mdl<Spent> {
+    pub const fn mdl(&self) -> &Mdl<Poisoned> {
         &self.mdl
     }
 
     /// Undoes the mapping and returns the MDL: `MmUnmapLockedPages`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
-    pub fn unmap(self) -> Mdl<Spent> {
+    pub fn unmap(self) -> Mdl<Poisoned> {
         let Self { address, mdl } = self;
         drop(address);
         mdl
     }
 }
 
-impl fmt::Debug for ForbiddenMapping {
+impl fmt::Debug for UncheckedMapping {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,

@@ -32,8 +32,8 @@ const KERNEL_MODE: usize = 0;
 /// `IoModifyAccess` of `LOCK_OPERATION`, as an argument in a register.
 const IO_MODIFY_ACCESS: usize = 2;
 
-/// An MDL and the pool that it describes. `S` is its state: [`Described`],
-/// [`Locked`], [`BuiltForNonpaged`] or [`Spent`].
+/// An MDL and the pool that it describes. `S` is its state: [`Unlocked`],
+/// [`Locked`], [`BuiltForNonpaged`] or [`Poisoned`].
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 ///
@@ -53,7 +53,7 @@ pub struct Mdl<S> {
 }
 
 /// The state of an MDL that says where its buffer is and nothing of its pages.
-pub struct Described(());
+pub struct Unlocked(());
 
 /// The state of an MDL whose pages are locked in memory and listed.
 ///
@@ -75,31 +75,31 @@ pub struct BuiltForNonpaged(());
 
 /// The state of an MDL that has been used against the kernel's rules: it can be
 /// looked at and freed, and nothing else.
-pub struct Spent(());
+pub struct Poisoned(());
 
 /// States in which the MDL lists its pages.
 pub trait ListsPages: sealed::Sealed {}
 
 impl ListsPages for Locked {}
 impl ListsPages for BuiltForNonpaged {}
-impl ListsPages for Spent {}
+impl ListsPages for Poisoned {}
 
 /// States in which the MDL can be freed: its pages are not locked.
 pub trait NotLocked: sealed::Sealed {}
 
-impl NotLocked for Described {}
+impl NotLocked for Unlocked {}
 impl NotLocked for BuiltForNonpaged {}
-impl NotLocked for Spent {}
+impl NotLocked for Poisoned {}
 
 mod sealed {
     pub trait Sealed {}
-    impl Sealed for super::Described {}
+    impl Sealed for super::Unlocked {}
     impl Sealed for super::Locked {}
     impl Sealed for super::BuiltForNonpaged {}
-    impl Sealed for super::Spent {}
+    impl Sealed for super::Poisoned {}
 }
 
-impl Mdl<Described> {
+impl Mdl<Unlocked> {
     /// Makes an MDL that describes `block`: `IoAllocateMdl`, without an IRP and
     /// without charging a quota.
     ///
@@ -111,11 +111,11 @@ impl Mdl<Described> {
     /// * `STATUS_INVALID_PARAMETER`: the block is 4 GiB or larger.
     ///
     /// Either returns the block.
-    pub fn describe(block: NonpagedBlock) -> Result<Self, Rejected<NonpagedBlock>> {
+    pub fn allocate(block: NonpagedBlock) -> Result<Self, Rejected<NonpagedBlock>> {
         match List::allocate(&block) {
             // INVARIANT: the list was made for this block, and nothing else was done.
             Ok(list) => Ok(Self {
-                state: Described(()),
+                state: Unlocked(()),
                 list,
                 block,
             }),
@@ -182,8 +182,8 @@ impl Mdl<Described> {
 impl Mdl<Locked> {
     /// Unlocks the pages: `MmUnlockPages`. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
-    pub fn unlock(self) -> Mdl<Described> {
-        self.with_state(Described(()))
+    pub fn unlock(self) -> Mdl<Unlocked> {
+        self.with_state(Unlocked(()))
     }
 }
 
@@ -214,8 +214,8 @@ impl Mdl<BuiltForNonpaged> {
         }
     }
 
-    pub(crate) fn spend(self) -> Mdl<Spent> {
-        self.with_state(Spent(()))
+    pub(crate) fn poison(self) -> Mdl<Poisoned> {
+        self.with_state(Poisoned(()))
     }
 }
 

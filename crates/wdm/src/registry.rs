@@ -17,14 +17,14 @@ use crate::{
     Error, Result, Status,
     irql::{Irql, Passive},
     memory::structure_size,
-    scope::{Deferred, Lowered, TAG},
+    scope::{DeferredDrop, DropAtIrql, TAG},
     string::UnicodeStr,
 };
 
 /// An open key, for reading. Closed when dropped: `ZwClose`.
 ///
 /// IRQL: `PASSIVE_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
-pub struct Key(Deferred<Handle>);
+pub struct Key(DeferredDrop<Handle>);
 
 /// A handle that is closed when dropped.
 struct Handle(HANDLE);
@@ -32,8 +32,8 @@ struct Handle(HANDLE);
 // SAFETY: a kernel handle belongs to no thread, and to no process but the system's.
 unsafe impl Send for Handle {}
 
-impl Lowered for Handle {
-    fn highest(&self) -> Irql {
+impl DropAtIrql for Handle {
+    fn max_irql(&self) -> Irql {
         Irql::PASSIVE
     }
 }
@@ -82,7 +82,7 @@ impl Key {
             Status::OBJECT_NAME_NOT_FOUND => Ok(None),
             status => {
                 Error::check("ZwOpenKey", status)?;
-                match Deferred::new(Handle(handle), TAG) {
+                match DeferredDrop::new(Handle(handle), TAG) {
                     Ok(handle) => Ok(Some(Self(handle))),
                     Err(rejected) => Err(rejected.error),
                 }

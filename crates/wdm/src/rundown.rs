@@ -68,9 +68,9 @@ impl Rundown {
     /// Holds off the end, as `ExAcquireRundownProtection` does. `None` once
     /// somebody waits for it. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
-    pub fn acquire(&self) -> Option<Held<'_>> {
+    pub fn acquire(&self) -> Option<RundownGuard<'_>> {
         // Made only if there is a reference: dropping the value gives one back.
-        self.count_up().then(|| Held(self))
+        self.acquire_unguarded().then(|| RundownGuard(self))
     }
 
     /// Waits until nobody holds a reference, after which nobody gets one, as
@@ -131,12 +131,12 @@ impl Rundown {
     }
 
     /// Whether somebody holds a reference at this moment. IRQL: any.
-    pub(crate) fn is_held(&self) -> bool {
+    pub(crate) fn is_referenced(&self) -> bool {
         self.state.load(Ordering::Acquire) >= ONE
     }
 
-    /// One more reference, which [`Self::count_down`] gives back.
-    pub(crate) fn count_up(&self) -> bool {
+    /// One more reference, which [`Self::release_unguarded`] gives back.
+    pub(crate) fn acquire_unguarded(&self) -> bool {
         let more = |state: u64| {
             (state & CLOSED == 0)
                 .then(|| state.checked_add(ONE))
@@ -151,8 +151,8 @@ impl Rundown {
     ///
     /// # Safety
     ///
-    /// [`Self::count_up`] gave the reference, and nobody has given it back.
-    pub(crate) unsafe fn count_down(&self) {
+    /// [`Self::acquire_unguarded`] gave the reference, and nobody has given it back.
+    pub(crate) unsafe fn release_unguarded(&self) {
         let before = self.state.fetch_sub(ONE, Ordering::AcqRel);
         if before == ONE | CLOSED | CLAIMED | READY {
             let event = self.event.load(Ordering::Acquire);
@@ -181,11 +181,11 @@ impl fmt::Debug for Rundown {
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 #[derive(Debug)]
-pub struct Held<'r>(&'r Rundown);
+pub struct RundownGuard<'r>(&'r Rundown);
 
-impl Drop for Held<'_> {
+impl Drop for RundownGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: this value is the reference.
-        unsafe { self.0.count_down() };
+        unsafe { self.0.release_unguarded() };
     }
 }

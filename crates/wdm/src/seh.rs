@@ -4,7 +4,7 @@
 
 use core::ffi::c_void;
 
-use crate::{Status, machine};
+use crate::{Status, arch};
 
 /// Copies bytes between the kernel's memory and user memory, where any access may
 /// raise; the exception comes back as its code. Some bytes may be copied by then.
@@ -19,7 +19,7 @@ use crate::{Status, machine};
 pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> Result<(), Status> {
     // SAFETY: the caller vouches for both ranges; an access to user memory that
     // cannot be made ends at the function's handler.
-    match unsafe { machine::guarded_copy(to, from, len) } {
+    match unsafe { arch::guarded_copy(to, from, len) } {
         0 => Ok(()),
         code => Err(Status::from_code(code)),
     }
@@ -39,7 +39,7 @@ pub(crate) unsafe fn call(function: *const c_void, arguments: [usize; 6]) -> Res
     let mut outcome = 0;
     // SAFETY: the caller vouches for function and arguments; both pointers are to
     // locals that outlive the call.
-    let raised = unsafe { machine::guarded_call(function, &raw const arguments, &raw mut outcome) };
+    let raised = unsafe { arch::guarded_call(function, &raw const arguments, &raw mut outcome) };
     if raised == 0 {
         Ok(outcome)
     } else {

@@ -18,8 +18,7 @@ use wdk_sys::{
 };
 
 use crate::{
-    Error, Result, Status, irql::Passive, machine, memory::structure_size, string::UnicodeStr,
-    utf16,
+    Error, Result, Status, arch, irql::Passive, memory::structure_size, string::UnicodeStr, utf16,
 };
 
 /// `ExAllocatePool2`, which kernels have from Windows 10 2004 on.
@@ -147,7 +146,7 @@ impl AddressLimits {
     /// Reads the three variables that the kernel exports. IRQL: any.
     #[must_use]
     pub fn current() -> Self {
-        let [highest_user, user_probe, system_range_start] = machine::address_limits();
+        let [highest_user, user_probe, system_range_start] = arch::address_limits();
         Self {
             highest_user,
             user_probe,

@@ -11,7 +11,7 @@ use wdk_sys::{
     ntddk::{KeQueryPerformanceCounter, RtlTimeToTimeFields},
 };
 
-use crate::machine;
+use crate::arch;
 
 /// A signed number of 64 bits: `LARGE_INTEGER`.
 ///
@@ -106,7 +106,7 @@ impl SystemTime {
     /// `KeQuerySystemTime`, which is inline on x64 and no export. IRQL: any.
     #[must_use]
     pub fn now() -> Self {
-        Self(LargeInteger(machine::system_time()))
+        Self(LargeInteger(arch::system_time()))
     }
 
     /// Units of 100 ns since the beginning of 1601. IRQL: any.

@@ -1,7 +1,7 @@
 //! User memory: read once, written once, and never trusted.
 //!
 //! A program can unmap or change its memory at any moment, so nothing here gives a
-//! reference to it. A [`Reader`] copies bytes into the kernel, a [`Writer`] copies
+//! reference to it. A [`UserReader`] copies bytes into the kernel, a [`UserWriter`] copies
 //! bytes out; an access that cannot be made ends in a status. Both have a cursor
 //! that only moves forward: what has been checked cannot be fetched a second time.
 //!
@@ -84,14 +84,14 @@ impl<'q> UserRange<'q> {
 
     /// Reads the range from its beginning, once. IRQL: any.
     #[must_use]
-    pub const fn reader(self) -> Reader<'q> {
-        Reader(self)
+    pub const fn reader(self) -> UserReader<'q> {
+        UserReader(self)
     }
 
     /// Writes the range from its beginning, once. IRQL: any.
     #[must_use]
-    pub const fn writer(self) -> Writer<'q> {
-        Writer(self)
+    pub const fn writer(self) -> UserWriter<'q> {
+        UserWriter(self)
     }
 
     /// Takes `len` bytes off the beginning and returns their address.
@@ -115,8 +115,8 @@ impl fmt::Debug for UserRange<'_> {
 /// is behind the cursor and cannot be read again.
 ///
 /// ```no_run
-/// # use wdm::{Status, irp::Neither};
-/// # fn example(memory: Neither<'_>, passive: &mut wdm::irql::Passive, checked: fn(u32) -> Result<usize, Status>) -> Result<(), wdm::Status> {
+/// # use wdm::{Status, irp::UserBuffers};
+/// # fn example(memory: UserBuffers<'_>, passive: &mut wdm::irql::Passive, checked: fn(u32) -> Result<usize, Status>) -> Result<(), wdm::Status> {
 /// # let mut buffer = [0; 64];
 /// let mut reader = memory.input.reader();
 /// let count: u32 = reader.read(passive)?;
@@ -125,12 +125,12 @@ impl fmt::Debug for UserRange<'_> {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Reader<'q>(UserRange<'q>);
+pub struct UserReader<'q>(UserRange<'q>);
 
-impl Reader<'_> {
+impl UserReader<'_> {
     /// How many bytes are left. IRQL: any.
     #[must_use]
-    pub const fn left(&self) -> usize {
+    pub const fn remaining(&self) -> usize {
         self.0.len
     }
 
@@ -164,19 +164,19 @@ impl Reader<'_> {
 /// written to a request's output is what it reports.
 ///
 /// ```no_run
-/// # use wdm::irp::Neither;
-/// # fn example(memory: Neither<'_>, reply: u32, passive: &mut wdm::irql::Passive) -> Result<(), wdm::Status> {
+/// # use wdm::irp::UserBuffers;
+/// # fn example(memory: UserBuffers<'_>, reply: u32, passive: &mut wdm::irql::Passive) -> Result<(), wdm::Status> {
 /// memory.output.writer().write(&reply, passive)?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Writer<'q>(UserRange<'q>);
+pub struct UserWriter<'q>(UserRange<'q>);
 
-impl Writer<'_> {
+impl UserWriter<'_> {
     /// How many bytes are left. IRQL: any.
     #[must_use]
-    pub const fn left(&self) -> usize {
+    pub const fn remaining(&self) -> usize {
         self.0.len
     }
 

@@ -59,7 +59,7 @@ fn walk() -> Result<(), Status> {
         "safe-walk: allocate address={pool:#x} size={}",
         block.size()
     );
-    let mdl = Mdl::describe(block).map_err(|rejected| failed(&rejected.error))?;
+    let mdl = Mdl::allocate(block).map_err(|rejected| failed(&rejected.error))?;
     log_mdl("describe", &mdl);
     let mdl = mdl
         .lock()

@@ -5,7 +5,7 @@ use wdm::{
     Result, Status,
     debug::Level,
     irql::Passive,
-    lookaside::{FromPool, Lookaside},
+    lookaside::{LookasideList, PoolAllocator},
     pool::{PagedBox, PoolBox, PoolSlice, PoolVec},
 };
 
@@ -46,7 +46,7 @@ pub fn run(passive: &Passive) -> Result<()> {
     let lines = PoolSlice::from_fn(3, TAG, |_| Line(7))?;
     say::<Line>("slice", lines.as_ptr().addr());
     let sum: u8 = lines.iter().map(|line| line.0).sum();
-    let lookaside = Lookaside::<Line>::new(TAG, FromPool, passive);
+    let lookaside = LookasideList::<Line>::new(TAG, PoolAllocator, passive);
     let refused = lookaside.is_err_and(|error| error.status() == Status::NOT_SUPPORTED);
     wdm::log!(Level::Error, "{sum}, lookaside refused: {refused}");
     Ok(())

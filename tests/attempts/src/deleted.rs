@@ -4,9 +4,9 @@
 use wdm::{
     Result, Status,
     debug::Level,
-    device::{ControlDevice, Device, Names},
+    device::{ControlDevice, Device, DeviceNames},
     driver::Context,
-    irp::{Answer, Mode, Request},
+    irp::{Completion, ProcessorMode, Request},
     irql::Passive,
     pool::PoolTag,
     sync::{Event, EventKind, SpinLock},
@@ -25,12 +25,12 @@ pub struct Attempt {
 
 impl Attempt {
     pub fn new(context: &Context<'_>, passive: &mut Passive) -> Result<Self> {
-        let names = Names {
+        let names = DeviceNames {
             device: utf16!(r"\Device\Attempt"),
             link: utf16!(r"\DosDevices\Attempt"),
         };
         let staying = ControlDevice::create(context, names, Staying, passive)?;
-        let names = Names {
+        let names = DeviceNames {
             device: utf16!(r"\Device\Going"),
             link: utf16!(r"\DosDevices\Going"),
         };
@@ -68,11 +68,11 @@ impl Device for Going {
     const TAG: PoolTag = TAG;
     type File = ();
 
-    fn create(&self, _: Mode, _: &mut Passive) -> Result<(), Status> {
+    fn create(&self, _: ProcessorMode, _: &mut Passive) -> Result<(), Status> {
         Ok(())
     }
 
-    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
         let _ = self.never.wait_for(Interval::from_millis(3000), passive);
         wdm::log!(Level::Error, "the device is there: {}", self.mark == MARK);
         request.succeed()
@@ -85,11 +85,11 @@ impl Device for Staying {
     const TAG: PoolTag = TAG;
     type File = ();
 
-    fn create(&self, _: Mode, _: &mut Passive) -> Result<(), Status> {
+    fn create(&self, _: ProcessorMode, _: &mut Passive) -> Result<(), Status> {
         Ok(())
     }
 
-    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
         let going = GOING.with(passive, |place, _| place.take());
         drop(going);
         request.succeed()

@@ -4,19 +4,19 @@
 use wdm::{
     Error, Result, Status,
     debug::Level,
-    device::{ControlDevice, Device, Names},
+    device::{ControlDevice, Device, DeviceNames},
     driver::Context,
-    irp::{Answer, Mode, Request},
+    irp::{Completion, ProcessorMode, Request},
     irql::Passive,
     pool::PoolTag,
-    process::{Observer, Watch},
+    process::{ProcessNotify, ProcessObserver},
     sync::SpinLock,
     utf16,
 };
 
 use crate::TAG;
 
-static WATCH: SpinLock<Option<Watch<ProcessObserver>>> = SpinLock::new(None);
+static WATCH: SpinLock<Option<ProcessNotify<TestObserver>>> = SpinLock::new(None);
 static DEVICE: SpinLock<Option<ControlDevice<Opened>>> = SpinLock::new(None);
 
 /// What is done with what is registered.
@@ -36,7 +36,7 @@ enum Kind {
 
 pub struct Attempt {
     kind: Kind,
-    watch: Option<Watch<ProcessObserver>>,
+    watch: Option<ProcessNotify<TestObserver>>,
     device: Option<ControlDevice<Opened>>,
 }
 
@@ -53,8 +53,8 @@ impl Attempt {
         let wrong = Error::new("none", Status::INVALID_PARAMETER);
         let mut kinds = kinds.into_iter().skip(usize::try_from(number).unwrap_or(9));
         let kind = kinds.next().ok_or(wrong)?;
-        let watch = Watch::new(ProcessObserver, TAG, passive)?;
-        let names = Names {
+        let watch = ProcessNotify::new(TestObserver, TAG, passive)?;
+        let names = DeviceNames {
             device: utf16!(r"\Device\Attempt"),
             link: utf16!(r"\DosDevices\Attempt"),
         };
@@ -81,21 +81,21 @@ impl Attempt {
                 WATCH.with(passive, |place, _| *place = None);
                 DEVICE.with(passive, |place, _| *place = None);
             }
-            Kind::Raised => passive.raised(|_| drop((self.watch, self.device))),
+            Kind::Raised => passive.raise_to_dispatch(|_| drop((self.watch, self.device))),
             Kind::Static | Kind::StaticAndFailed => {}
         }
     }
 }
 
-struct ProcessObserver;
+struct TestObserver;
 
-impl Observer for ProcessObserver {
-    fn process_ends(&self, _: usize, _: &mut Passive) {
+impl ProcessObserver for TestObserver {
+    fn on_process_exit(&self, _: usize, _: &mut Passive) {
         wdm::log!(Level::Error, "a process ends");
     }
 }
 
-impl Drop for ProcessObserver {
+impl Drop for TestObserver {
     /// Whoever is dropped last finds the others gone, and not in its way.
     fn drop(&mut self) {
         wdm::log!(Level::Error, "the observer goes");
@@ -114,11 +114,11 @@ impl Device for Opened {
     const TAG: PoolTag = TAG;
     type File = ();
 
-    fn create(&self, _: Mode, _: &mut Passive) -> Result<(), Status> {
+    fn create(&self, _: ProcessorMode, _: &mut Passive) -> Result<(), Status> {
         Ok(())
     }
 
-    fn control<'r>(&self, request: Request<'r>, _: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, _: &mut Passive) -> Completion<'r> {
         request.succeed()
     }
 }

@@ -6,21 +6,21 @@ use core::alloc::Layout;
 use wdm::{
     Result, Status,
     debug::Level,
-    device::{ControlDevice, Device, Names},
+    device::{ControlDevice, Device, DeviceNames},
     driver::Context,
-    irp::{Answer, Mode, PendingQueue, Request},
+    irp::{CancelSafeQueue, Completion, ProcessorMode, Request},
     irql::{Irql, Passive},
-    lookaside::{FromPool, PagedLookaside},
+    lookaside::{PagedLookasideList, PoolAllocator},
     memory::PAGE_SIZE,
     pool::{
-        NonpagedBlock, PagedBox, PagedVec, PoolTag, Usage,
+        NonpagedBlock, PagedBox, PagedVec, PoolTag, PoolUsage,
         legacy::{self, Pool},
     },
-    process::{Observer, Watch},
+    process::{ProcessNotify, ProcessObserver},
     registry::Key,
     string::UnicodeStr,
     sync::SpinLock,
-    user_map::{Access, UserMappings},
+    user_map::{Access, UserMappingTable},
     utf16,
 };
 
@@ -37,18 +37,18 @@ pub struct Attempt {
 
 impl Attempt {
     pub fn new(context: &Context<'_>, passive: &mut Passive) -> Result<Self> {
-        let names = Names {
+        let names = DeviceNames {
             device: utf16!(r"\Device\Other"),
             link: utf16!(r"\DosDevices\Other"),
         };
         let other = ControlDevice::create(context, names, Other(Noisy("device")), passive)?;
         OTHERS.with(passive, |place, _| *place = Some(other));
-        let names = Names {
+        let names = DeviceNames {
             device: utf16!(r"\Device\Attempt"),
             link: utf16!(r"\DosDevices\Attempt"),
         };
         let device = Dropper {
-            queue: SpinLock::new(Some(PendingQueue::new(TAG)?)),
+            queue: SpinLock::new(Some(CancelSafeQueue::new(TAG)?)),
             views: SpinLock::new(None),
         };
         Ok(Self {
@@ -68,22 +68,22 @@ impl Drop for Noisy {
 }
 
 struct Dropper {
-    queue: SpinLock<Option<PendingQueue>>,
-    views: SpinLock<Option<UserMappings<4>>>,
+    queue: SpinLock<Option<CancelSafeQueue>>,
+    views: SpinLock<Option<UserMappingTable<4>>>,
 }
 
 impl Device for Dropper {
     const TAG: PoolTag = TAG;
     type File = ();
 
-    fn create(&self, _: Mode, _: &mut Passive) -> Result<(), Status> {
+    fn create(&self, _: ProcessorMode, _: &mut Passive) -> Result<(), Status> {
         Ok(())
     }
 
-    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
         let dropped = match request.code().raw() {
             0x22_2000 => {
-                wdm::log!(Level::Error, "holds {}", Usage::current().held());
+                wdm::log!(Level::Error, "holds {}", PoolUsage::current().outstanding());
                 Ok(())
             }
             0x22_2004 => boxed(passive),
@@ -123,7 +123,7 @@ fn status(error: wdm::Error) -> Status {
 fn boxed(passive: &mut Passive) -> Result<(), Status> {
     let boxed = PagedBox::new(Noisy("box"), TAG, passive);
     let boxed = boxed.map_err(|rejected| rejected.error.status())?;
-    passive.raised(|_| drop(boxed));
+    passive.raise_to_dispatch(|_| drop(boxed));
     Ok(())
 }
 
@@ -131,33 +131,33 @@ fn array(passive: &mut Passive) -> Result<(), Status> {
     let mut array = PagedVec::new(TAG);
     let pushed = array.push(Noisy("array"), passive);
     pushed.map_err(|rejected| rejected.error.status())?;
-    passive.raised(|_| drop(array));
+    passive.raise_to_dispatch(|_| drop(array));
     Ok(())
 }
 
 fn lookaside(passive: &mut Passive) -> Result<(), Status> {
-    let list = PagedLookaside::<u64>::new(TAG, FromPool, passive).map_err(status)?;
-    drop(list.take(1, passive));
-    passive.raised(|_| drop(list));
+    let list = PagedLookasideList::<u64>::new(TAG, PoolAllocator, passive).map_err(status)?;
+    drop(list.allocate(1, passive));
+    passive.raise_to_dispatch(|_| drop(list));
     Ok(())
 }
 
 fn old_block(passive: &mut Passive) -> Result<(), Status> {
     let block = legacy::allocate_with_tag(Pool::Paged, 100, TAG, passive).map_err(status)?;
-    passive.raised(|_| drop(block));
+    passive.raise_to_dispatch(|_| drop(block));
     Ok(())
 }
 
 fn key(passive: &mut Passive) -> Result<(), Status> {
     let key = Key::open(SOFTWARE, passive).map_err(status)?;
     let key = key.ok_or(Status::NOT_FOUND)?;
-    passive.raised(|_| drop(key));
+    passive.raise_to_dispatch(|_| drop(key));
     Ok(())
 }
 
 fn watch(passive: &mut Passive) -> Result<(), Status> {
-    let watch = Watch::new(ProcessObserver(Noisy("watch")), TAG, passive).map_err(status)?;
-    passive.raised(|_| drop(watch));
+    let watch = ProcessNotify::new(TestObserver(Noisy("watch")), TAG, passive).map_err(status)?;
+    passive.raise_to_dispatch(|_| drop(watch));
     Ok(())
 }
 
@@ -167,8 +167,8 @@ impl Dropper {
         let layout = Layout::from_size_align(PAGE_SIZE, PAGE_SIZE);
         let layout = layout.map_err(|_| Status::INVALID_PARAMETER)?;
         let block = NonpagedBlock::zeroed(layout, TAG).map_err(status)?;
-        let views = UserMappings::new(TAG, passive).map_err(status)?;
-        let program = request.requestor_here()?;
+        let views = UserMappingTable::new(TAG, passive).map_err(status)?;
+        let program = request.user_requestor()?;
         views
             .map(1, block, Access::ReadWrite, &program, passive)
             .map_err(|rejected| rejected.error.status())?;
@@ -176,7 +176,7 @@ impl Dropper {
         Ok(())
     }
 
-    fn pend<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn pend<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
         self.queue.with(passive, |queue, _| match queue {
             Some(queue) => request.pend(queue),
             None => request.fail(Status::NOT_FOUND),
@@ -184,10 +184,10 @@ impl Dropper {
     }
 }
 
-struct ProcessObserver(#[expect(dead_code, reason = "it says when it is dropped")] Noisy);
+struct TestObserver(#[expect(dead_code, reason = "it says when it is dropped")] Noisy);
 
-impl Observer for ProcessObserver {
-    fn process_ends(&self, _: usize, _: &mut Passive) {}
+impl ProcessObserver for TestObserver {
+    fn on_process_exit(&self, _: usize, _: &mut Passive) {}
 }
 
 struct Other(#[expect(dead_code, reason = "it says when it is dropped")] Noisy);
@@ -196,11 +196,11 @@ impl Device for Other {
     const TAG: PoolTag = TAG;
     type File = ();
 
-    fn create(&self, _: Mode, _: &mut Passive) -> Result<(), Status> {
+    fn create(&self, _: ProcessorMode, _: &mut Passive) -> Result<(), Status> {
         Ok(())
     }
 
-    fn control<'r>(&self, request: Request<'r>, _: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, _: &mut Passive) -> Completion<'r> {
         request.succeed()
     }
 }

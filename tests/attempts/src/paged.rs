@@ -5,7 +5,7 @@ use wdm::{
     Result,
     debug::Level,
     irql::Passive,
-    list::{DoubleLinks, LockedList},
+    list::{DoubleLinks, InterlockedList},
     pool::{PagedBox, PoolBox},
     rundown::Rundown,
 };
@@ -20,7 +20,7 @@ struct Entry {
 wdm::linked!(Entry, links: DoubleLinks);
 
 pub fn run(passive: &Passive) -> Result<()> {
-    let list = LockedList::<Entry>::new(TAG)?;
+    let list = InterlockedList::<Entry>::new(TAG)?;
     let list = PagedBox::new(list, TAG, passive).map_err(|rejected| rejected.error)?;
     let entry = Entry {
         number: 7,

@@ -3,9 +3,9 @@
 use wdm::{
     Result, Status,
     debug::Level,
-    device::{ControlDevice, Device, Names},
+    device::{ControlDevice, Device, DeviceNames},
     driver::Context,
-    irp::{Answer, Mode, Request},
+    irp::{Completion, ProcessorMode, Request},
     irql::Passive,
     pool::PoolTag,
     sync::{Event, EventKind, RemoveLock},
@@ -21,7 +21,7 @@ pub struct Attempt {
 
 impl Attempt {
     pub fn new(context: &Context<'_>, passive: &mut Passive) -> Result<Self> {
-        let names = Names {
+        let names = DeviceNames {
             device: utf16!(r"\Device\Attempt"),
             link: utf16!(r"\DosDevices\Attempt"),
         };
@@ -44,11 +44,11 @@ impl Device for Shared {
     const TAG: PoolTag = TAG;
     type File = ();
 
-    fn create(&self, _: Mode, _: &mut Passive) -> Result<(), Status> {
+    fn create(&self, _: ProcessorMode, _: &mut Passive) -> Result<(), Status> {
         Ok(())
     }
 
-    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
         let guard = match self.lock.acquire() {
             Ok(guard) => guard,
             Err(error) => return request.fail(error.status()),

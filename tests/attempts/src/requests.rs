@@ -3,9 +3,9 @@
 
 use wdm::{
     Result, Status,
-    device::{ControlDevice, Device, Names},
+    device::{ControlDevice, Device, DeviceNames},
     driver::Context,
-    irp::{Answer, Mode, PendingQueue, Request},
+    irp::{CancelSafeQueue, Completion, ProcessorMode, Request},
     irql::Passive,
     pool::PoolTag,
     sync::{Event, EventKind},
@@ -20,12 +20,12 @@ pub struct Attempt {
 
 impl Attempt {
     pub fn new(context: &Context<'_>, passive: &mut Passive) -> Result<Self> {
-        let names = Names {
+        let names = DeviceNames {
             device: utf16!(r"\Device\Attempt"),
             link: utf16!(r"\DosDevices\Attempt"),
         };
         let device = Shared {
-            waiting: PendingQueue::new(TAG)?,
+            waiting: CancelSafeQueue::new(TAG)?,
             go: Event::new(EventKind::Notification, false, TAG)?,
         };
         Ok(Self {
@@ -35,7 +35,7 @@ impl Attempt {
 }
 
 struct Shared {
-    waiting: PendingQueue,
+    waiting: CancelSafeQueue,
     go: Event,
 }
 
@@ -43,11 +43,11 @@ impl Device for Shared {
     const TAG: PoolTag = TAG;
     type File = ();
 
-    fn create(&self, _: Mode, _: &mut Passive) -> Result<(), Status> {
+    fn create(&self, _: ProcessorMode, _: &mut Passive) -> Result<(), Status> {
         Ok(())
     }
 
-    fn control<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
         let done = match request.code().raw() {
             // Writes all of the output.
             0x0022_2000 => request

@@ -21,7 +21,7 @@ pub extern "C" fn mdl_build_safe(block: &mut Option<NonpagedBlock>) -> bool {
     let Some(taken) = block.take() else {
         return false;
     };
-    match Mdl::describe(taken) {
+    match Mdl::allocate(taken) {
         Ok(mdl) => {
             let mdl = mdl.build_for_nonpaged_pool();
             black_box(mdl.header().flags);

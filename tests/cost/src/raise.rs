@@ -28,7 +28,7 @@ fn read_irql() -> u8 {
 pub extern "C" fn raise_safe() -> u8 {
     // SAFETY: the caller is at PASSIVE_LEVEL.
     let mut passive = unsafe { Passive::assume() };
-    passive.raised(|_| Irql::current().level())
+    passive.raise_to_dispatch(|_| Irql::current().level())
 }
 
 pub extern "C" fn raise_raw() -> u8 {
@@ -43,7 +43,7 @@ pub extern "C" fn raise_raw() -> u8 {
 pub extern "C" fn raise_apc_safe() -> u8 {
     // SAFETY: the caller is at PASSIVE_LEVEL.
     let mut passive = unsafe { Passive::assume() };
-    passive.raised_to_apc(|_| Irql::current().level())
+    passive.raise_to_apc(|_| Irql::current().level())
 }
 
 pub extern "C" fn raise_apc_raw() -> u8 {

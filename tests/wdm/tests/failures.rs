@@ -6,19 +6,18 @@ use core::alloc::Layout;
 use wdk_sys::host::{Handle, Kernel, System};
 use wdm::{
     Error, Status,
-    device::{ControlDevice, Device, Names},
+    device::{ControlDevice, Device, DeviceNames},
     driver::Context,
-    irp::{Answer, Mode, PendingQueue, Request, Requestor},
+    irp::{CancelSafeQueue, Completion, ProcessorMode, Request, Requestor},
     irql::Passive,
-    list::{AtomicLinks, AtomicStack, DoubleLinks, List, LockedList},
-    lookaside::{FromPool, Lookaside},
+    list::{DoubleLinks, InterlockedList, List, SList, SListLinks},
+    lookaside::{LookasideList, PoolAllocator},
     map::CacheType,
     mdl::Mdl,
-    mutex::Mutex,
     pool::{NonpagedBlock, PagedBox, PoolBox, PoolSlice, PoolTag, PoolVec, UnicodeBuffer, legacy},
     process::Process,
-    sync::{Event, EventKind, GuardedMutex, RemoveLock},
-    user_map::{Access, UserMappings},
+    sync::{Event, EventKind, FastMutex, GuardedMutex, RemoveLock},
+    user_map::{Access, UserMappingTable},
     utf16,
 };
 use wdm_host::{TAG, load};
@@ -26,41 +25,41 @@ use wdm_host::{TAG, load};
 struct Entry {
     _text: String,
     double: DoubleLinks,
-    atomic: AtomicLinks,
+    atomic: SListLinks,
 }
 
 wdm::linked!(Entry, double: DoubleLinks);
-wdm::linked!(Entry, atomic: AtomicLinks);
+wdm::linked!(Entry, atomic: SListLinks);
 
 impl Entry {
     fn new() -> wdm::Result<PoolBox<Self>> {
         let entry = Self {
             _text: String::from("entry"),
             double: DoubleLinks::new(),
-            atomic: AtomicLinks::new(),
+            atomic: SListLinks::new(),
         };
         PoolBox::new(entry, TAG).map_err(|rejected| rejected.error)
     }
 }
 
 struct Subject {
-    _waiting: PendingQueue,
+    _waiting: CancelSafeQueue,
 }
 
 impl Device for Subject {
     const TAG: PoolTag = TAG;
     type File = String;
 
-    fn create(&self, _: Mode, _: &mut Passive) -> Result<String, Status> {
+    fn create(&self, _: ProcessorMode, _: &mut Passive) -> Result<String, Status> {
         Ok(String::from("file"))
     }
 
-    fn control<'r>(&self, request: Request<'r, String>, _: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r, String>, _: &mut Passive) -> Completion<'r> {
         request.reply(&[1_u8])
     }
 }
 
-const NAMES: Names = Names {
+const NAMES: DeviceNames = DeviceNames {
     device: utf16!(r"\Device\Fails"),
     link: utf16!(r"\DosDevices\Fails"),
 };
@@ -87,22 +86,22 @@ fn containers(passive: &mut Passive) -> wdm::Result<()> {
 
 fn lists(passive: &mut Passive) -> wdm::Result<()> {
     let mut list = List::new(TAG)?;
-    let locked = LockedList::new(TAG)?;
-    let atomic = AtomicStack::new(TAG)?;
+    let locked = InterlockedList::new(TAG)?;
+    let atomic = SList::new(TAG)?;
     for _ in 0..2 {
         list.push_back(Entry::new()?);
         locked.push_back(Entry::new()?);
         atomic.push(Entry::new()?);
     }
-    let lookaside = Lookaside::<String>::new(TAG, FromPool, passive)?;
+    let lookaside = LookasideList::<String>::new(TAG, PoolAllocator, passive)?;
     let _text = lookaside
-        .take(String::from("text"))
+        .allocate(String::from("text"))
         .map_err(|rejected| rejected.error)?;
     Ok(())
 }
 
 fn locks(passive: &mut Passive) -> wdm::Result<()> {
-    let _mutex = Mutex::new(String::from("fast"), TAG)?;
+    let _mutex = FastMutex::new(String::from("fast"), TAG)?;
     let _guarded = GuardedMutex::new(String::from("guarded"), TAG)?;
     let _event = Event::new(EventKind::Notification, true, TAG)?;
     let _lock = RemoveLock::new(TAG, passive)?;
@@ -111,7 +110,7 @@ fn locks(passive: &mut Passive) -> wdm::Result<()> {
 }
 
 fn descriptors(_: &mut Passive) -> wdm::Result<()> {
-    let mdl = Mdl::describe(page()?).map_err(|rejected| rejected.error)?;
+    let mdl = Mdl::allocate(page()?).map_err(|rejected| rejected.error)?;
     let mdl = mdl.lock().map_err(|rejected| rejected.error)?;
     {
         let mapping = mdl.map(CacheType::Cached)?;
@@ -122,7 +121,7 @@ fn descriptors(_: &mut Passive) -> wdm::Result<()> {
     assert_eq!(mdl.frames().count(), 1);
     let block = mdl.unlock().free();
     assert_eq!(block.memory().count_equal(&[1; 8]), 8);
-    let mdl = Mdl::describe(block).map_err(|rejected| rejected.error)?;
+    let mdl = Mdl::allocate(block).map_err(|rejected| rejected.error)?;
     let mdl = mdl.build_for_nonpaged_pool();
     assert_eq!(mdl.system_address()?.copy_from(&[2; 8]), 8);
     Ok(())
@@ -135,13 +134,13 @@ impl Device for Mapper {
     const TAG: PoolTag = TAG;
     type File = ();
 
-    fn create(&self, _: Mode, _: &mut Passive) -> Result<(), Status> {
+    fn create(&self, _: ProcessorMode, _: &mut Passive) -> Result<(), Status> {
         Ok(())
     }
 
-    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
         let mapped = request
-            .requestor_here()
+            .user_requestor()
             .and_then(|program| user_mappings(&program, passive).map_err(|error| error.status()));
         match mapped {
             Ok(()) => request.succeed(),
@@ -151,7 +150,7 @@ impl Device for Mapper {
 }
 
 fn user_mappings(program: &Requestor<'_>, passive: &mut Passive) -> wdm::Result<()> {
-    let mappings = UserMappings::<2>::new(TAG, passive)?;
+    let mappings = UserMappingTable::<2>::new(TAG, passive)?;
     let address = mappings.map(1, page()?, Access::ReadWrite, program, passive);
     let address = address.map_err(|rejected| rejected.error)?;
     assert!(mappings.unmap(1, address, passive));
@@ -162,7 +161,7 @@ fn user_mappings(program: &Requestor<'_>, passive: &mut Passive) -> wdm::Result<
 
 fn device(context: &Context<'_>, passive: &mut Passive) -> wdm::Result<ControlDevice<Subject>> {
     let subject = Subject {
-        _waiting: PendingQueue::new(TAG)?,
+        _waiting: CancelSafeQueue::new(TAG)?,
     };
     ControlDevice::create(context, NAMES, subject, passive)
 }

@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use wdk_sys::host::System;
 use wdm::{
     list::{
-        AtomicLinks, AtomicStack, DoubleLinks, List, LockedList, LockedStack, SingleLinks, Stack,
+        DoubleLinks, InterlockedList, InterlockedStack, List, SList, SListLinks, SingleLinks, Stack,
     },
-    lookaside::{Block, FromPool, Lookaside, PagedLookaside, Request, Supplier},
+    lookaside::{
+        BlockRequest, LookasideAllocator, LookasideBlock, LookasideList, PagedLookasideList,
+        PoolAllocator,
+    },
     pool::PoolBox,
 };
 use wdm_host::{TAG, boxed, in_driver, in_driver_on};
@@ -17,12 +20,12 @@ struct Entry {
     _text: String,
     double: DoubleLinks,
     single: SingleLinks,
-    atomic: AtomicLinks,
+    atomic: SListLinks,
 }
 
 wdm::linked!(Entry, double: DoubleLinks);
 wdm::linked!(Entry, single: SingleLinks);
-wdm::linked!(Entry, atomic: AtomicLinks);
+wdm::linked!(Entry, atomic: SListLinks);
 
 fn entry(number: u32) -> PoolBox<Entry> {
     boxed(Entry {
@@ -30,7 +33,7 @@ fn entry(number: u32) -> PoolBox<Entry> {
         _text: number.to_string(),
         double: DoubleLinks::new(),
         single: SingleLinks::new(),
-        atomic: AtomicLinks::new(),
+        atomic: SListLinks::new(),
     })
 }
 
@@ -97,17 +100,17 @@ fn the_other_lists_own_their_entries() {
         assert_eq!(stack.pop().map(|entry| entry.number), Some(3));
         assert_eq!(stack.iter().map(|entry| entry.number).sum::<u32>(), 3);
 
-        let locked = LockedStack::<Entry>::new(TAG).expect("there is memory");
+        let locked = InterlockedStack::<Entry>::new(TAG).expect("there is memory");
         locked.push(entry(1));
         locked.push(entry(2));
         assert_eq!(locked.pop().map(|entry| entry.number), Some(2));
 
-        let list = LockedList::<Entry>::new(TAG).expect("there is memory");
+        let list = InterlockedList::<Entry>::new(TAG).expect("there is memory");
         assert!(list.push_back(entry(1)));
         assert!(!list.push_front(entry(2)));
         assert_eq!(list.pop_front().map(|entry| entry.number), Some(2));
 
-        let atomic = AtomicStack::<Entry>::new(TAG).expect("there is memory");
+        let atomic = SList::<Entry>::new(TAG).expect("there is memory");
         for number in 0..3 {
             atomic.push(entry(number));
         }
@@ -124,26 +127,29 @@ fn the_other_lists_own_their_entries() {
 fn a_lookaside_list_keeps_what_it_has_room_for() {
     for system in [System::Windows7, System::Windows11] {
         in_driver_on(system, |passive| {
-            let list = Lookaside::<String>::new(TAG, FromPool, passive).expect("there is memory");
-            let texts: Vec<_> = (0..4).map(|number| list.take(number.to_string())).collect();
+            let list =
+                LookasideList::<String>::new(TAG, PoolAllocator, passive).expect("there is memory");
+            let texts: Vec<_> = (0..4)
+                .map(|number| list.allocate(number.to_string()))
+                .collect();
             for (number, text) in texts.iter().enumerate() {
                 let text = text.as_ref().unwrap_or_else(|_| panic!("there is memory"));
                 assert_eq!(**text, number.to_string());
             }
             drop(texts);
-            let counts = list.counts();
-            assert_eq!((counts.taken, counts.freed), (4, 4));
+            let counts = list.statistics();
+            assert_eq!((counts.total_allocates, counts.total_frees), (4, 4));
             assert_eq!(
-                (counts.take_misses, counts.free_misses, counts.depth),
+                (counts.allocate_misses, counts.free_misses, counts.depth),
                 (4, 2, 2)
             );
-            assert!(list.take(String::from("again")).is_ok());
+            assert!(list.allocate(String::from("again")).is_ok());
             list.flush();
-            assert_eq!(list.counts().depth, 0);
+            assert_eq!(list.statistics().depth, 0);
 
-            let paged = PagedLookaside::<String>::new(TAG, FromPool, passive);
+            let paged = PagedLookasideList::<String>::new(TAG, PoolAllocator, passive);
             let paged = paged.expect("there is memory");
-            let Ok(mut text) = paged.take(String::from("paged"), passive) else {
+            let Ok(mut text) = paged.allocate(String::from("paged"), passive) else {
                 panic!("there is memory");
             };
             text.push('!');
@@ -155,16 +161,16 @@ fn a_lookaside_list_keeps_what_it_has_room_for() {
 /// Gives no more than so many.
 struct AtMost(AtomicU32);
 
-impl Supplier for AtMost {
-    fn supply<'c>(&self, request: Request<'c>) -> Option<Block<'c>> {
+impl LookasideAllocator for AtMost {
+    fn allocate<'c>(&self, request: BlockRequest<'c>) -> Option<LookasideBlock<'c>> {
         let less = |left: u32| left.checked_sub(1);
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
             .ok()?;
-        request.into_pool_block()
+        request.allocate_from_pool()
     }
 
-    fn reclaim(&self, block: Block<'_>) {
+    fn free(&self, block: LookasideBlock<'_>) {
         drop(block);
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -174,16 +180,16 @@ impl Supplier for AtMost {
 fn a_supplier_may_refuse() {
     for system in [System::Windows7, System::Windows11] {
         in_driver_on(system, |passive| {
-            let supplier = AtMost(AtomicU32::new(2));
-            let list = Lookaside::<[u8; 3], _>::new(TAG, supplier, passive);
+            let allocator = AtMost(AtomicU32::new(2));
+            let list = LookasideList::<[u8; 3], _>::new(TAG, allocator, passive);
             let list = list.expect("there is memory");
-            let first = list.take([1; 3]);
-            let second = list.take([2; 3]);
+            let first = list.allocate([1; 3]);
+            let second = list.allocate([2; 3]);
             assert!(first.is_ok_and(|bytes| *bytes == [1; 3]));
             assert!(second.is_ok_and(|bytes| *bytes == [2; 3]));
-            let held = [list.take([3; 3]), list.take([4; 3])];
+            let held = [list.allocate([3; 3]), list.allocate([4; 3])];
             assert!(held.iter().all(Result::is_ok));
-            let refused = list.take([5; 3]);
+            let refused = list.allocate([5; 3]);
             assert!(refused.is_err_and(|rejected| rejected.returned == [5; 3]));
         });
     }

@@ -6,7 +6,7 @@ use core::alloc::Layout;
 use wdk_sys::host::System;
 use wdm::{
     irql::Irql,
-    pool::{NonpagedBlock, PagedBox, PagedVec, PoolBox, PoolSlice, PoolVec, Usage, legacy},
+    pool::{NonpagedBlock, PagedBox, PagedVec, PoolBox, PoolSlice, PoolUsage, PoolVec, legacy},
 };
 use wdm_host::{TAG, boxed, in_driver, in_driver_on};
 
@@ -109,12 +109,12 @@ fn blocks_are_zeroed_and_filled() {
 #[test]
 fn a_raised_level_frees_nonpaged_pool_and_keeps_paged() {
     in_driver(|passive| {
-        let held = Usage::current().held();
-        passive.raised(|_| {
+        let held = PoolUsage::current().outstanding();
+        passive.raise_to_dispatch(|_| {
             assert_eq!(Irql::current(), Irql::DISPATCH);
             drop(boxed(5));
         });
-        assert_eq!(Usage::current().held(), held);
+        assert_eq!(PoolUsage::current().outstanding(), held);
         assert_eq!(Irql::current(), Irql::PASSIVE);
     });
 }

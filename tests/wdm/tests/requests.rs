@@ -3,9 +3,11 @@
 use wdk_sys::host::{Handle, Kernel};
 use wdm::{
     Status,
-    device::{ControlDevice, Device, Names},
+    device::{ControlDevice, Device, DeviceNames},
     driver::Context,
-    irp::{Answer, Direction, FileId, Mode, PendingQueue, Request, Transfer},
+    irp::{
+        CancelSafeQueue, Completion, Direction, FileId, ProcessorMode, ReadWriteRequest, Request,
+    },
     irql::Passive,
     pool::PoolTag,
     utf16,
@@ -20,34 +22,34 @@ const WAIT: u32 = 0x22_2010;
 const TAKE: u32 = 0x22_2014;
 const FORGET: u32 = 0x22_2018;
 
-const NAMES: Names = Names {
+const NAMES: DeviceNames = DeviceNames {
     device: utf16!(r"\Device\Test"),
     link: utf16!(r"\DosDevices\Test"),
 };
 
 struct Subject {
-    waiting: PendingQueue,
+    waiting: CancelSafeQueue,
 }
 
 impl Subject {
     fn create(context: &Context<'_>, passive: &mut Passive) -> wdm::Result<ControlDevice<Self>> {
         let subject = Self {
-            waiting: PendingQueue::new(TAG)?,
+            waiting: CancelSafeQueue::new(TAG)?,
         };
         ControlDevice::create(context, NAMES, subject, passive)
     }
 
-    fn reverse(mut request: Request<'_, String>) -> Answer<'_> {
+    fn reverse(mut request: Request<'_, String>) -> Completion<'_> {
         match request.input::<[u8; 4]>() {
             Ok([a, b, c, d]) => request.reply(&[d, c, b, a]),
             Err(status) => request.fail(status),
         }
     }
 
-    fn sum(mut request: Request<'_, String>) -> Answer<'_> {
+    fn sum(mut request: Request<'_, String>) -> Completion<'_> {
         let sum = request.direct().and_then(|direct| {
             let mut reader = direct.reader();
-            let mut bytes = vec![0; reader.left()];
+            let mut bytes = vec![0; reader.remaining()];
             reader.read_bytes(&mut bytes)?;
             Ok(bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>())
         });
@@ -58,15 +60,15 @@ impl Subject {
         }
     }
 
-    fn fill(mut request: Request<'_, String>) -> Answer<'_> {
+    fn fill(mut request: Request<'_, String>) -> Completion<'_> {
         let written = request.direct().and_then(|direct| {
             let mut writer = direct.writer()?;
-            writer.write_bytes(&vec![7; writer.left()])
+            writer.write_bytes(&vec![7; writer.remaining()])
         });
         answer(request, written)
     }
 
-    fn copy<'r>(mut request: Request<'r, String>, passive: &Passive) -> Answer<'r> {
+    fn copy<'r>(mut request: Request<'r, String>, passive: &Passive) -> Completion<'r> {
         let written = request.neither().and_then(|memory| {
             let mut reader = memory.input.reader();
             let mut writer = memory.output.writer();
@@ -78,7 +80,7 @@ impl Subject {
     }
 }
 
-fn answer(request: Request<'_, String>, done: Result<(), Status>) -> Answer<'_> {
+fn answer(request: Request<'_, String>, done: Result<(), Status>) -> Completion<'_> {
     match done {
         Ok(()) => request.succeed(),
         Err(status) => request.fail(status),
@@ -89,12 +91,16 @@ impl Device for Subject {
     const TAG: PoolTag = TAG;
     type File = String;
 
-    fn create(&self, requestor: Mode, _: &mut Passive) -> Result<String, Status> {
-        assert_eq!(requestor, Mode::User);
+    fn create(&self, requestor: ProcessorMode, _: &mut Passive) -> Result<String, Status> {
+        assert_eq!(requestor, ProcessorMode::User);
         Ok(String::from("file"))
     }
 
-    fn control<'r>(&self, mut request: Request<'r, String>, passive: &mut Passive) -> Answer<'r> {
+    fn control<'r>(
+        &self,
+        mut request: Request<'r, String>,
+        passive: &mut Passive,
+    ) -> Completion<'r> {
         assert_eq!(request.file(), "file");
         match request.code().raw() {
             REVERSE => Self::reverse(request),
@@ -117,7 +123,11 @@ impl Device for Subject {
         }
     }
 
-    fn transfer<'r>(&self, mut transfer: Transfer<'r, String>, _: &mut Passive) -> Answer<'r> {
+    fn transfer<'r>(
+        &self,
+        mut transfer: ReadWriteRequest<'r, String>,
+        _: &mut Passive,
+    ) -> Completion<'r> {
         let (offset, direction) = (transfer.offset(), transfer.direction());
         let moved = transfer.direct().and_then(|direct| match direction {
             Direction::Read if offset > 100 => Err(Status::END_OF_FILE),
@@ -136,7 +146,7 @@ impl Device for Subject {
     }
 
     fn cleanup(&self, _: &String, id: FileId, passive: &mut Passive) {
-        while let Some(waiting) = self.waiting.take_of(id, passive) {
+        while let Some(waiting) = self.waiting.remove_next_of_file(id, passive) {
             drop(waiting);
         }
     }

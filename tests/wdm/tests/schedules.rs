@@ -12,16 +12,15 @@ use std::{
 use wdk_sys::host::{Handle, Kernel};
 use wdm::{
     Status,
-    device::{ControlDevice, Device, Names},
-    irp::{Answer, FileId, Mode, PendingQueue, Request},
+    device::{ControlDevice, Device, DeviceNames},
+    irp::{CancelSafeQueue, Completion, FileId, ProcessorMode, Request},
     irql::Passive,
-    list::{AtomicLinks, AtomicStack, DoubleLinks, LockedList, LockedStack, SingleLinks},
-    lookaside::{FromPool, Lookaside},
-    mutex::Mutex,
+    list::{DoubleLinks, InterlockedList, InterlockedStack, SList, SListLinks, SingleLinks},
+    lookaside::{LookasideList, PoolAllocator},
     pool::{PoolBox, PoolTag},
-    process::{Observer, Watch},
+    process::{ProcessNotify, ProcessObserver},
     rundown::Rundown,
-    sync::{Event, EventKind, GuardedMutex, RemoveLock, SpinLock},
+    sync::{Event, EventKind, FastMutex, GuardedMutex, RemoveLock, SpinLock},
     utf16,
 };
 use wdm_host::{TAG, boxed, in_driver, load, passive};
@@ -80,7 +79,8 @@ fn a_rundown_is_freed_by_who_waited_for_it() {
                 // SAFETY: the reference that was forgotten keeps the value there until
                 // it is given back, once, here: by dropping a value of its type, which
                 // is a reference to the rundown.
-                let reference: wdm::rundown::Held<'_> = unsafe { core::mem::transmute(rundown) };
+                let reference: wdm::rundown::RundownGuard<'_> =
+                    unsafe { core::mem::transmute(rundown) };
                 drop(reference);
             });
         });
@@ -106,7 +106,7 @@ fn two_may_wait_for_one_rundown() {
 fn locks_let_one_in_at_a_time() {
     in_driver(|kept| {
         let spin = SpinLock::new(0);
-        let fast = Mutex::new(0, TAG).expect("there is memory");
+        let fast = FastMutex::new(0, TAG).expect("there is memory");
         let guarded = GuardedMutex::new(0, TAG).expect("there is memory");
         on_threads(3, |_| {
             let mut passive = passive();
@@ -166,28 +166,28 @@ struct Entry {
     _text: String,
     double: DoubleLinks,
     single: SingleLinks,
-    atomic: AtomicLinks,
+    atomic: SListLinks,
 }
 
 wdm::linked!(Entry, double: DoubleLinks);
 wdm::linked!(Entry, single: SingleLinks);
-wdm::linked!(Entry, atomic: AtomicLinks);
+wdm::linked!(Entry, atomic: SListLinks);
 
 fn entry(number: u32) -> PoolBox<Entry> {
     boxed(Entry {
         _text: number.to_string(),
         double: DoubleLinks::new(),
         single: SingleLinks::new(),
-        atomic: AtomicLinks::new(),
+        atomic: SListLinks::new(),
     })
 }
 
 #[test]
 fn shared_lists_lose_and_double_nothing() {
     in_driver(|_| {
-        let list = LockedList::<Entry>::new(TAG).expect("there is memory");
-        let stack = LockedStack::<Entry>::new(TAG).expect("there is memory");
-        let atomic = AtomicStack::<Entry>::new(TAG).expect("there is memory");
+        let list = InterlockedList::<Entry>::new(TAG).expect("there is memory");
+        let stack = InterlockedStack::<Entry>::new(TAG).expect("there is memory");
+        let atomic = SList::<Entry>::new(TAG).expect("there is memory");
         let taken = AtomicUsize::new(0);
         let count = |entry: Option<PoolBox<Entry>>| {
             taken.fetch_add(usize::from(entry.is_some()), Ordering::Relaxed);
@@ -215,24 +215,31 @@ fn shared_lists_lose_and_double_nothing() {
 #[test]
 fn a_lookaside_list_is_shared() {
     in_driver(|passive| {
-        let list = Lookaside::<String>::new(TAG, FromPool, passive).expect("there is memory");
+        let list =
+            LookasideList::<String>::new(TAG, PoolAllocator, passive).expect("there is memory");
         on_threads(3, |number| {
             for _ in 0..2 {
-                let Ok(text) = list.take(number.to_string()) else {
+                let Ok(text) = list.allocate(number.to_string()) else {
                     panic!("there is memory");
                 };
                 assert_eq!(*text, number.to_string());
             }
         });
-        assert_eq!((list.counts().taken, list.counts().freed), (6, 6));
+        assert_eq!(
+            (
+                list.statistics().total_allocates,
+                list.statistics().total_frees
+            ),
+            (6, 6)
+        );
     });
 }
 
 /// Counts the ends of processes, in memory that goes with it.
 struct Ends(Arc<AtomicUsize>);
 
-impl Observer for Ends {
-    fn process_ends(&self, _: usize, _: &mut Passive) {
+impl ProcessObserver for Ends {
+    fn on_process_exit(&self, _: usize, _: &mut Passive) {
         thread::yield_now();
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -244,7 +251,7 @@ fn a_watch_is_dropped_while_processes_end() {
     let ends = Arc::new(AtomicUsize::new(0));
     let told = ends.clone();
     let (kernel_ref, driver) = (&kernel, load(&kernel, |_, _| Ok(())));
-    let watch = Watch::new(Ends(told), TAG, &mut passive()).expect("there is room");
+    let watch = ProcessNotify::new(Ends(told), TAG, &mut passive()).expect("there is room");
     thread::scope(|scope| {
         for process in [8, 12] {
             scope.spawn(move || kernel_ref.end_process(process));
@@ -258,17 +265,17 @@ fn a_watch_is_dropped_while_processes_end() {
 const WAIT: u32 = 0x22_2000;
 
 /// Lets requests wait, and looks at itself afterwards.
-struct Waits(PendingQueue);
+struct Waits(CancelSafeQueue);
 
 impl Device for Waits {
     const TAG: PoolTag = TAG;
     type File = String;
 
-    fn create(&self, _: Mode, _: &mut Passive) -> Result<String, Status> {
+    fn create(&self, _: ProcessorMode, _: &mut Passive) -> Result<String, Status> {
         Ok(String::from("file"))
     }
 
-    fn control<'r>(&self, request: Request<'r, String>, _: &mut Passive) -> Answer<'r> {
+    fn control<'r>(&self, request: Request<'r, String>, _: &mut Passive) -> Completion<'r> {
         if request.code().raw() != WAIT {
             return request.fail(Status::INVALID_DEVICE_REQUEST);
         }
@@ -282,20 +289,20 @@ impl Device for Waits {
     }
 
     fn cleanup(&self, _: &String, id: FileId, passive: &mut Passive) {
-        while let Some(waiting) = self.0.take_of(id, passive) {
+        while let Some(waiting) = self.0.remove_next_of_file(id, passive) {
             drop(waiting);
         }
     }
 }
 
-const NAMES: Names = Names {
+const NAMES: DeviceNames = DeviceNames {
     device: utf16!(r"\Device\Waits"),
     link: utf16!(r"\DosDevices\Waits"),
 };
 
 fn load_waits(kernel: &Kernel) -> wdk_sys::host::Driver {
     let driver = load(kernel, |context, passive| {
-        let made = PendingQueue::new(TAG)
+        let made = CancelSafeQueue::new(TAG)
             .and_then(|queue| ControlDevice::create(context, NAMES, Waits(queue), passive));
         made.map_err(|error| error.status())
     });
@@ -358,7 +365,7 @@ fn a_device_goes_while_requests_come() {
     let device = Arc::new(std::sync::Mutex::new(None));
     let kept = device.clone();
     let driver = load(&kernel, move |context, passive| {
-        let made = PendingQueue::new(TAG)
+        let made = CancelSafeQueue::new(TAG)
             .and_then(|queue| ControlDevice::create(context, NAMES, Waits(queue), passive));
         *kept.lock().expect("nobody has panicked") = made.ok();
         Ok(())

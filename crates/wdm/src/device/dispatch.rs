@@ -16,7 +16,7 @@ use crate::{
     Status,
     device::Device,
     irp::{
-        Direction, FileId, Mode, Request, Transfer,
+        Direction, FileId, ProcessorMode, ReadWriteRequest, Request,
         kernel::{File, FileContext, Irp, context},
     },
     irql::{Irql, Passive},
@@ -36,7 +36,7 @@ pub(super) struct Extension {
 
 /// The methods of one `Device`, without its type.
 pub(super) struct VTable {
-    create: unsafe fn(NonNull<c_void>, NonNull<File>, Mode, &mut Passive) -> Status,
+    create: unsafe fn(NonNull<c_void>, NonNull<File>, ProcessorMode, &mut Passive) -> Status,
     control: unsafe fn(NonNull<c_void>, NonNull<File>, Irp, &mut Passive) -> Status,
     transfer: unsafe fn(NonNull<c_void>, NonNull<File>, Irp, Direction, &mut Passive) -> Status,
     cleanup: unsafe fn(NonNull<c_void>, NonNull<File>, FileId, &mut Passive),
@@ -97,13 +97,13 @@ pub(super) unsafe fn install(driver: *mut DRIVER_OBJECT) {
 }
 
 /// A request on its way in: everything that the four routines have in common.
-struct Arrival<'a> {
+struct DispatchContext<'a> {
     extension: &'a Extension,
     irp: Irp,
     file: NonNull<File>,
 }
 
-impl Arrival<'_> {
+impl DispatchContext<'_> {
     /// # Safety
     ///
     /// The kernel has just passed this request for this device of the driver.
@@ -122,21 +122,21 @@ impl Arrival<'_> {
         match NonNull::new(irp.file()) {
             Some(file) if Irql::current() == Irql::PASSIVE => {
                 // SAFETY: looked up just now.
-                scope::settle(&mut unsafe { Passive::assume() });
+                scope::drain_deferred(&mut unsafe { Passive::assume() });
                 Ok(Self {
                     extension,
                     irp,
                     file,
                 })
             }
-            _ => Err(finish(irp, Status::INVALID_DEVICE_REQUEST)),
+            _ => Err(complete(irp, Status::INVALID_DEVICE_REQUEST)),
         }
     }
 
     /// Runs `work` with the device's value, unless the device is going.
     fn enter(&self, work: impl FnOnce(NonNull<c_void>, &mut Passive) -> Status) -> Option<Status> {
         let held = self.extension.rundown.acquire()?;
-        // SAFETY: the level was looked at on arrival.
+        // SAFETY: the level was looked at on dispatch.
         let status = work(self.extension.state, &mut unsafe { Passive::assume() });
         drop(held);
         Some(status)
@@ -144,7 +144,7 @@ impl Arrival<'_> {
 }
 
 /// Completes a request that nobody has answered, without output.
-fn finish(irp: Irp, status: Status) -> NTSTATUS {
+fn complete(irp: Irp, status: Status) -> NTSTATUS {
     // SAFETY: the request has just arrived and is in nobody else's hands.
     unsafe { irp.complete(status, 0) };
     status.raw()
@@ -152,33 +152,33 @@ fn finish(irp: Irp, status: Status) -> NTSTATUS {
 
 unsafe extern "C" fn dispatch_create(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: only the kernel calls this.
-    let arrival = match unsafe { Arrival::new(device, irp) } {
-        Ok(arrival) => arrival,
+    let dispatch = match unsafe { DispatchContext::new(device, irp) } {
+        Ok(dispatch) => dispatch,
         Err(status) => return status,
     };
-    let create = arrival.extension.functions.create;
-    let status = arrival.enter(|state, passive| {
+    let create = dispatch.extension.functions.create;
+    let status = dispatch.enter(|state, passive| {
         // SAFETY: the functions are those of the state's type, and the file is new.
-        unsafe { create(state, arrival.file, arrival.irp.requestor(), passive) }
+        unsafe { create(state, dispatch.file, dispatch.irp.requestor(), passive) }
     });
-    finish(arrival.irp, status.unwrap_or(Status::DELETE_PENDING))
+    complete(dispatch.irp, status.unwrap_or(Status::DELETE_PENDING))
 }
 
 unsafe extern "C" fn dispatch_control(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: only the kernel calls this.
-    let arrival = match unsafe { Arrival::new(device, irp) } {
-        Ok(arrival) => arrival,
+    let dispatch = match unsafe { DispatchContext::new(device, irp) } {
+        Ok(dispatch) => dispatch,
         Err(status) => return status,
     };
-    let control = arrival.extension.functions.control;
-    let status = arrival.enter(|state, passive| {
+    let control = dispatch.extension.functions.control;
+    let status = dispatch.enter(|state, passive| {
         // SAFETY: the functions are those of the state's type, and requests come
         // for files that were created and are not closed.
-        unsafe { control(state, arrival.file, arrival.irp, passive) }
+        unsafe { control(state, dispatch.file, dispatch.irp, passive) }
     });
     match status {
         Some(status) => status.raw(),
-        None => finish(arrival.irp, Status::DELETE_PENDING),
+        None => complete(dispatch.irp, Status::DELETE_PENDING),
     }
 }
 
@@ -202,48 +202,48 @@ unsafe fn dispatch_transfer(
     direction: Direction,
 ) -> NTSTATUS {
     // SAFETY: the caller vouches for the request.
-    let arrival = match unsafe { Arrival::new(device, irp) } {
-        Ok(arrival) => arrival,
+    let dispatch = match unsafe { DispatchContext::new(device, irp) } {
+        Ok(dispatch) => dispatch,
         Err(status) => return status,
     };
-    let transfer = arrival.extension.functions.transfer;
-    let status = arrival.enter(|state, passive| {
+    let transfer = dispatch.extension.functions.transfer;
+    let status = dispatch.enter(|state, passive| {
         // SAFETY: as for control requests.
-        unsafe { transfer(state, arrival.file, arrival.irp, direction, passive) }
+        unsafe { transfer(state, dispatch.file, dispatch.irp, direction, passive) }
     });
     match status {
         Some(status) => status.raw(),
-        None => finish(arrival.irp, Status::DELETE_PENDING),
+        None => complete(dispatch.irp, Status::DELETE_PENDING),
     }
 }
 
 unsafe extern "C" fn dispatch_cleanup(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: only the kernel calls this.
-    let arrival = match unsafe { Arrival::new(device, irp) } {
-        Ok(arrival) => arrival,
+    let dispatch = match unsafe { DispatchContext::new(device, irp) } {
+        Ok(dispatch) => dispatch,
         Err(status) => return status,
     };
-    let cleanup = arrival.extension.functions.cleanup;
+    let cleanup = dispatch.extension.functions.cleanup;
     // A device that is gone has nothing to clean up.
-    let _ = arrival.enter(|state, passive| {
+    let _ = dispatch.enter(|state, passive| {
         // SAFETY: as for control requests.
-        unsafe { cleanup(state, arrival.file, FileId::of(arrival.irp), passive) };
+        unsafe { cleanup(state, dispatch.file, FileId::of(dispatch.irp), passive) };
         Status::SUCCESS
     });
-    finish(arrival.irp, Status::SUCCESS)
+    complete(dispatch.irp, Status::SUCCESS)
 }
 
 unsafe extern "C" fn dispatch_close(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: only the kernel calls this.
-    let arrival = match unsafe { Arrival::new(device, irp) } {
-        Ok(arrival) => arrival,
+    let dispatch = match unsafe { DispatchContext::new(device, irp) } {
+        Ok(dispatch) => dispatch,
         Err(status) => return status,
     };
-    // SAFETY: the level was looked at on arrival.
+    // SAFETY: the level was looked at on dispatch.
     let mut passive = unsafe { Passive::assume() };
     // SAFETY: the file was created, and this is the last that is heard of it.
-    unsafe { (arrival.extension.functions.close)(arrival.file, &mut passive) };
-    finish(arrival.irp, Status::SUCCESS)
+    unsafe { (dispatch.extension.functions.close)(dispatch.file, &mut passive) };
+    complete(dispatch.irp, Status::SUCCESS)
 }
 
 /// # Safety
@@ -252,7 +252,7 @@ unsafe extern "C" fn dispatch_close(device: *mut DEVICE_OBJECT, irp: *mut IRP) -
 unsafe fn create<D: Device>(
     state: NonNull<c_void>,
     file: NonNull<File>,
-    requestor: Mode,
+    requestor: ProcessorMode,
     passive: &mut Passive,
 ) -> Status {
     // SAFETY: the caller vouches for the type.
@@ -287,7 +287,7 @@ unsafe fn control<D: Device>(
 ) -> Status {
     // SAFETY: the caller vouches for the request.
     let Some(request) = (unsafe { request::<D>(file, irp) }) else {
-        return Status::from_raw(finish(irp, Status::INVALID_DEVICE_REQUEST));
+        return Status::from_raw(complete(irp, Status::INVALID_DEVICE_REQUEST));
     };
     // SAFETY: the caller vouches for the type, and the device is there until the
     // caller lets go of it, whatever becomes of the request.
@@ -307,10 +307,10 @@ unsafe fn transfer<D: Device>(
 ) -> Status {
     // SAFETY: the caller vouches for the request.
     let Some(request) = (unsafe { request::<D>(file, irp) }) else {
-        return Status::from_raw(finish(irp, Status::INVALID_DEVICE_REQUEST));
+        return Status::from_raw(complete(irp, Status::INVALID_DEVICE_REQUEST));
     };
     // SAFETY: the caller vouches for the direction.
-    let transfer = unsafe { Transfer::new(request, direction) };
+    let transfer = unsafe { ReadWriteRequest::new(request, direction) };
     // SAFETY: the caller vouches for the type, and the device is there until the
     // caller lets go of it, whatever becomes of the request.
     let device = unsafe { state.cast::<D>().as_ref() };

@@ -25,29 +25,29 @@ use self::dispatch::{Extension, VTable};
 use crate::{
     Error, Result, Status,
     driver::Context,
-    irp::{Answer, FileId, Mode, Request, Transfer},
+    irp::{Completion, FileId, ProcessorMode, ReadWriteRequest, Request},
     irql::Passive,
     memory::structure_size,
     pool::{PoolBox, PoolTag},
     rundown::Rundown,
-    scope::{Registered, Registration, Stage},
+    scope::{Registration, RegistrationHandle, Stage},
     string::UnicodeStr,
 };
 
 /// What a control device does. The value is shared by all callers.
 ///
 /// ```no_run
-/// # use wdm::{Status, device::Device, irp::{Answer, Mode, Request}, irql::Passive, pool::PoolTag};
+/// # use wdm::{Status, device::Device, irp::{Completion, ProcessorMode, Request}, irql::Passive, pool::PoolTag};
 /// # struct Sample;
 /// impl Device for Sample {
 ///     const TAG: PoolTag = wdm::pool_tag!(b"Smpl");
 ///     type File = ();
 ///
-///     fn create(&self, _: Mode, _: &mut Passive) -> Result<(), Status> {
+///     fn create(&self, _: ProcessorMode, _: &mut Passive) -> Result<(), Status> {
 ///         Ok(())
 ///     }
 ///
-///     fn control<'r>(&self, request: Request<'r>, _: &mut Passive) -> Answer<'r> {
+///     fn control<'r>(&self, request: Request<'r>, _: &mut Passive) -> Completion<'r> {
 ///         request.fail(Status::INVALID_DEVICE_REQUEST)
 ///     }
 /// }
@@ -67,21 +67,26 @@ pub trait Device: Send + Sync + Sized + 'static {
     /// # Errors
     ///
     /// The status that the caller gets instead of a handle.
-    fn create(&self, requestor: Mode, passive: &mut Passive) -> Result<Self::File, Status>;
+    fn create(&self, requestor: ProcessorMode, passive: &mut Passive)
+    -> Result<Self::File, Status>;
 
     /// Somebody asks something: `IRP_MJ_DEVICE_CONTROL`. Called at `PASSIVE_LEVEL`
     /// in the process that asks. The device stays until this returns; the file, as
     /// long as the request, which is how it is reached.
-    fn control<'r>(&self, request: Request<'r, Self::File>, passive: &mut Passive) -> Answer<'r>;
+    fn control<'r>(
+        &self,
+        request: Request<'r, Self::File>,
+        passive: &mut Passive,
+    ) -> Completion<'r>;
 
     /// Somebody reads or writes: `IRP_MJ_READ`, `IRP_MJ_WRITE`. Called at
     /// `PASSIVE_LEVEL`, in the process that asks. A device that does not say
     /// otherwise does neither.
     fn transfer<'r>(
         &self,
-        transfer: Transfer<'r, Self::File>,
+        transfer: ReadWriteRequest<'r, Self::File>,
         _passive: &mut Passive,
-    ) -> Answer<'r> {
+    ) -> Completion<'r> {
         transfer.fail(Status::INVALID_DEVICE_REQUEST)
     }
 
@@ -89,7 +94,7 @@ pub trait Device: Send + Sync + Sized + 'static {
     /// `IRP_MJ_CLEANUP`. Called at `PASSIVE_LEVEL` in the process that closes it,
     /// which need not be the one that opened it. Requests of the file that wait are
     /// to be ended: nobody else will. No more of them get into a
-    /// [`PendingQueue`](crate::irp::PendingQueue).
+    /// [`CancelSafeQueue`](crate::irp::CancelSafeQueue).
     fn cleanup(&self, _file: &Self::File, _id: FileId, _passive: &mut Passive) {}
 
     /// A file is closed, and what belongs to it is dropped next: `IRP_MJ_CLOSE`.
@@ -99,7 +104,7 @@ pub trait Device: Send + Sync + Sized + 'static {
 
 /// The names of a device.
 #[derive(Clone, Copy, Debug)]
-pub struct Names {
+pub struct DeviceNames {
     /// The device object's, such as `\Device\Sample`.
     pub device: UnicodeStr<'static>,
     /// The symbolic link's, such as `\DosDevices\Sample`, by which programs open
@@ -120,7 +125,7 @@ pub struct Names {
 pub struct ControlDevice<D: Device> {
     link: UnicodeStr<'static>,
     #[expect(dead_code, reason = "dropping it is what it is for")]
-    object: Registered<Object<D>>,
+    object: RegistrationHandle<Object<D>>,
 }
 
 impl<D: Device> ControlDevice<D> {
@@ -131,9 +136,9 @@ impl<D: Device> ControlDevice<D> {
     /// IRQL: `PASSIVE_LEVEL`.
     ///
     /// ```no_run
-    /// # use wdm::{device::{ControlDevice, Device, Names}, driver::Context, irql::Passive, utf16};
+    /// # use wdm::{device::{ControlDevice, Device, DeviceNames}, driver::Context, irql::Passive, utf16};
     /// # fn example<Sample: Device>(context: &Context<'_>, sample: Sample, passive: &mut Passive) -> wdm::Result<()> {
-    /// let names = Names {
+    /// let names = DeviceNames {
     ///     device: utf16!(r"\Device\Sample"),
     ///     link: utf16!(r"\DosDevices\Sample"),
     /// };
@@ -148,13 +153,13 @@ impl<D: Device> ControlDevice<D> {
     /// `STATUS_OBJECT_NAME_COLLISION` if a name is taken.
     pub fn create(
         context: &Context<'_>,
-        names: Names,
+        names: DeviceNames,
         device: D,
         passive: &mut Passive,
     ) -> Result<Self> {
         let object = Object::create(context, names, device)?;
-        let object = Registered::new(object, D::TAG, passive, |object, passive| {
-            security::admit_administrators(object.start, passive)?;
+        let object = RegistrationHandle::new(object, D::TAG, passive, |object, passive| {
+            security::restrict_to_administrators(object.start, passive)?;
             object.link(names)
         })?;
         Ok(Self {
@@ -198,7 +203,7 @@ unsafe impl<D: Device> Sync for Object<D> {}
 
 impl<D: Device> Object<D> {
     /// The device without its link.
-    fn create(context: &Context<'_>, names: Names, device: D) -> Result<Self> {
+    fn create(context: &Context<'_>, names: DeviceNames, device: D) -> Result<Self> {
         const CALL: &str = "IoCreateDevice";
         let state = PoolBox::new(device, D::TAG).map_err(|rejected| rejected.error)?;
         let mut name = names.device.to_raw();
@@ -243,7 +248,7 @@ impl<D: Device> Object<D> {
     }
 
     /// Makes the link: `IoCreateSymbolicLink`.
-    fn link(&self, names: Names) -> Result<()> {
+    fn link(&self, names: DeviceNames) -> Result<()> {
         let mut link = names.link.to_raw();
         let mut device = names.device.to_raw();
         // SAFETY: both names outlive the call, which only reads them.
@@ -265,7 +270,7 @@ impl<D: Device> Registration for Object<D> {
         unsafe { &extension.as_ref().rundown }
     }
 
-    fn let_go(&self) {
+    fn abandon(&self) {
         self.rundown().close();
     }
 

@@ -100,7 +100,10 @@ const _: () = assert!(size_of::<Entry<2>>() == 24);
 const _: () = assert!(size_of::<Descriptor>() == 72);
 
 /// Lets SYSTEM and administrators open the device, and nobody else.
-pub(super) fn admit_administrators(device: NonNull<DEVICE_OBJECT>, _: &Passive) -> Result<()> {
+pub(super) fn restrict_to_administrators(
+    device: NonNull<DEVICE_OBJECT>,
+    _: &Passive,
+) -> Result<()> {
     let mut handle: HANDLE = core::ptr::null_mut();
     // SAFETY: the device is there, the handle goes into a variable of ours, and no
     // access state is passed, which is what a caller without one does.

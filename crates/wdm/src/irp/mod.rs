@@ -4,16 +4,16 @@
 //! A request is completed once. [`Request`] is a value that every way of answering
 //! consumes, and the answer that a dispatch routine has to return is made by no
 //! other means; a request that is dropped unanswered is completed as failed. One
-//! that has to wait goes into a [`PendingQueue`], from which it can be cancelled.
+//! that has to wait goes into a [`CancelSafeQueue`], from which it can be cancelled.
 
 mod code;
-mod cursor;
+mod data;
+mod direct;
 mod file;
 mod queue;
 mod raw;
+mod read_write;
 mod requestor;
-mod transfer;
-mod transfer_request;
 
 use core::{cell::Cell, fmt, marker::PhantomData, ptr::NonNull};
 
@@ -22,21 +22,21 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub use self::{
     code::{ControlCode, Method},
-    cursor::{DirectReader, DirectWriter},
-    queue::{Pended, PendingQueue},
+    data::{DirectBuffer, RequestData, SystemBuffer, SystemBufferWriter, UserBuffers},
+    direct::{DirectReader, DirectWriter},
+    queue::{CancelSafeQueue, DequeuedRequest},
+    read_write::{Direction, ReadWriteRequest},
     requestor::Requestor,
-    transfer::{Buffered, BufferedWriter, Data, Direct, Neither},
-    transfer_request::{Direction, Transfer},
 };
 use self::{
+    data::{DataState, RequestKind},
     raw::Irp,
-    transfer::{Kind, Progress},
 };
 use crate::{Result, Status};
 
 /// Who made a request: `KPROCESSOR_MODE`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
+pub enum ProcessorMode {
     /// A driver or the system.
     Kernel,
     /// A program.
@@ -64,12 +64,12 @@ impl FileId {
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 ///
 /// ```no_run
-/// # use wdm::{Status, irp::{Answer, ControlCode, Request}, irql::Passive};
+/// # use wdm::{Status, irp::{Completion, ControlCode, Request}, irql::Passive};
 /// # const GET_VERSION: ControlCode = ControlCode::from_raw(0x8000_2000);
 /// # const VERSION: u32 = 1;
 /// # struct Sample;
 /// # impl Sample {
-/// fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Answer<'r> {
+/// fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
 ///     match request.code() {
 ///         GET_VERSION => request.reply(&VERSION),
 ///         _ => request.fail(Status::INVALID_DEVICE_REQUEST),
@@ -81,7 +81,7 @@ pub struct Request<'r, F = ()> {
     irp: Irp,
     /// Of the file, which stays for as long as the request is not completed.
     file: NonNull<F>,
-    progress: Progress,
+    data_state: DataState,
     /// Invariant, so that an answer belongs to the call that it was made in.
     call: PhantomData<Cell<&'r ()>>,
 }
@@ -90,12 +90,12 @@ pub struct Request<'r, F = ()> {
 /// returns it.
 #[derive(Debug)]
 #[must_use = "a dispatch routine returns it"]
-pub struct Answer<'r> {
+pub struct Completion<'r> {
     status: Status,
     call: PhantomData<Cell<&'r ()>>,
 }
 
-impl Answer<'_> {
+impl Completion<'_> {
     /// What the dispatch routine returns to the kernel.
     pub(crate) const fn status(&self) -> Status {
         self.status
@@ -109,13 +109,13 @@ impl<'r, F> Request<'r, F> {
     ///
     /// `irp` is a request that the kernel has just passed to this driver, not
     /// completed and not in other hands. If it is no device control request, only
-    /// [`Transfer`] has it. `file` is what its file's context has, which is there
+    /// [`ReadWriteRequest`] has it. `file` is what its file's context has, which is there
     /// until the file is closed.
     pub(crate) unsafe fn new(irp: Irp, file: NonNull<F>) -> Self {
         Self {
             irp,
             file,
-            progress: Progress::default(),
+            data_state: DataState::default(),
             call: PhantomData,
         }
     }
@@ -129,7 +129,7 @@ impl<'r, F> Request<'r, F> {
     /// Whether a program or a driver asks: `RequestorMode`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
-    pub fn requestor(&self) -> Mode {
+    pub fn requestor(&self) -> ProcessorMode {
         self.irp.requestor()
     }
 
@@ -151,21 +151,21 @@ impl<'r, F> Request<'r, F> {
     /// What belongs to the file, and the way to the caller's data beside it.
     /// IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
-    pub const fn split(&mut self) -> (&F, Data<'_>) {
-        // SAFETY: a request that is no device control request is in a `Transfer`,
+    pub const fn split(&mut self) -> (&F, RequestData<'_>) {
+        // SAFETY: a request that is no device control request is in a `ReadWriteRequest`,
         // which calls the other function.
-        unsafe { self.split_as(Kind::Control) }
+        unsafe { self.split_as(RequestKind::Control) }
     }
 
     /// # Safety
     ///
     /// The request is of this kind.
-    const unsafe fn split_as(&mut self, kind: Kind) -> (&F, Data<'_>) {
+    const unsafe fn split_as(&mut self, kind: RequestKind) -> (&F, RequestData<'_>) {
         // SAFETY: as for `file`.
         let file = unsafe { self.file.as_ref() };
         // SAFETY: the request is not completed while it is borrowed, and this
         // value, which is borrowed mutably, is all that leads to its data.
-        let data = unsafe { Data::new(self.irp, kind, &mut self.progress) };
+        let data = unsafe { RequestData::new(self.irp, kind, &mut self.data_state) };
         (file, data)
     }
 
@@ -189,7 +189,7 @@ impl<'r, F> Request<'r, F> {
     /// # Errors
     ///
     /// `STATUS_INVALID_DEVICE_REQUEST`: the code says `METHOD_NEITHER`.
-    pub fn buffered(&mut self) -> Result<Buffered<'_>, Status> {
+    pub fn buffered(&mut self) -> Result<SystemBuffer<'_>, Status> {
         self.split().1.buffered()
     }
 
@@ -202,7 +202,7 @@ impl<'r, F> Request<'r, F> {
     /// * `STATUS_INSUFFICIENT_RESOURCES`: the kernel has no page table entries
     ///   left.
     /// * `STATUS_INVALID_DEVICE_STATE`: they have been asked for before.
-    pub fn direct(&mut self) -> Result<Direct<'_>, Status> {
+    pub fn direct(&mut self) -> Result<DirectBuffer<'_>, Status> {
         self.split().1.direct()
     }
 
@@ -216,7 +216,7 @@ impl<'r, F> Request<'r, F> {
     ///   the request was passed on to another thread or process.
     /// * `STATUS_ACCESS_VIOLATION`: an address lies beyond the user range.
     /// * `STATUS_INVALID_DEVICE_STATE`: it has been asked for before.
-    pub fn neither(&mut self) -> Result<Neither<'_>, Status> {
+    pub fn neither(&mut self) -> Result<UserBuffers<'_>, Status> {
         self.split().1.neither()
     }
 
@@ -234,7 +234,7 @@ impl<'r, F> Request<'r, F> {
     /// `STATUS_BUFFER_TOO_SMALL` if the caller has no room for it.
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
-    pub fn reply<T: IntoBytes + Immutable>(mut self, value: &T) -> Answer<'r> {
+    pub fn reply<T: IntoBytes + Immutable>(mut self, value: &T) -> Completion<'r> {
         let written = self
             .buffered()
             .and_then(|mut buffer| buffer.write(value.as_bytes()));
@@ -247,15 +247,15 @@ impl<'r, F> Request<'r, F> {
     /// Answers with `STATUS_SUCCESS` and with as much output as has been written
     /// through this request's buffers; for `METHOD_IN_DIRECT`, as much as was read:
     /// `IoCompleteRequest`. IRQL: `<= DISPATCH_LEVEL`.
-    pub fn succeed(self) -> Answer<'r> {
-        let moved = self.progress.moved;
+    pub fn succeed(self) -> Completion<'r> {
+        let moved = self.data_state.moved;
         self.complete(Status::SUCCESS, moved)
     }
 
     /// Answers with a status that is no success, and no output:
     /// `IoCompleteRequest`. A status that is one becomes `STATUS_UNSUCCESSFUL`.
     /// IRQL: `<= DISPATCH_LEVEL`.
-    pub fn fail(self, status: Status) -> Answer<'r> {
+    pub fn fail(self, status: Status) -> Completion<'r> {
         self.complete(status.as_failure(), 0)
     }
 
@@ -267,23 +267,23 @@ impl<'r, F> Request<'r, F> {
     /// returns, and with it its file may be closed.
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
-    pub fn pend(self, queue: &PendingQueue) -> Answer<'r> {
+    pub fn pend(self, queue: &CancelSafeQueue) -> Completion<'r> {
         let irp = self.into_irp();
         // SAFETY: the request has just left the one value that had it, and its file
         // is one of a device of this crate, since it has data.
         unsafe { queue.insert(irp) };
-        Answer {
+        Completion {
             status: Status::PENDING,
             call: PhantomData,
         }
     }
 
-    fn complete(self, status: Status, moved: usize) -> Answer<'r> {
+    fn complete(self, status: Status, moved: usize) -> Completion<'r> {
         let irp = self.into_irp();
         // SAFETY: the request has just left the one value that had it, and so many
         // bytes have been moved through its buffers.
         unsafe { irp.complete(status, moved) };
-        Answer {
+        Completion {
             status,
             call: PhantomData,
         }

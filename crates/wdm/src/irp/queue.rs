@@ -18,11 +18,11 @@ use zerocopy::{Immutable, IntoBytes};
 
 use crate::{
     Result, Status,
-    irp::{Buffered, FileId, Irp, file},
+    irp::{FileId, Irp, SystemBuffer, file},
     irql::{Apc, Dispatch, Irql},
     pool::PoolTag,
     rundown::Rundown,
-    scope::{Deferred, Lowered},
+    scope::{DeferredDrop, DropAtIrql},
     sync::SpinLock,
 };
 
@@ -38,11 +38,11 @@ use crate::{
 /// when the next request arrives, or at the unload.
 ///
 /// ```no_run
-/// # use wdm::{Status, irp::{Answer, ControlCode, PendingQueue, Request}, irql::Passive};
+/// # use wdm::{Status, irp::{Completion, ControlCode, CancelSafeQueue, Request}, irql::Passive};
 /// # const WAIT: ControlCode = ControlCode::from_raw(0x8000_2004);
-/// # struct Sample { waiting: PendingQueue }
+/// # struct Sample { waiting: CancelSafeQueue }
 /// # impl Sample {
-/// # fn control<'r>(&self, request: Request<'r>) -> Answer<'r> {
+/// # fn control<'r>(&self, request: Request<'r>) -> Completion<'r> {
 /// # match request.code() {
 /// // In a dispatch routine:
 /// WAIT => request.pend(&self.waiting),
@@ -57,7 +57,7 @@ use crate::{
 /// # }
 /// # }
 /// ```
-pub struct PendingQueue(Deferred<Core>);
+pub struct CancelSafeQueue(DeferredDrop<Core>);
 
 /// What requests point to, and so does not move.
 struct Core {
@@ -76,7 +76,7 @@ struct List {
 // SAFETY: requests belong to no thread; the lock around the list orders access.
 unsafe impl Send for List {}
 
-impl PendingQueue {
+impl CancelSafeQueue {
     /// An empty queue. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl PendingQueue {
             }),
             rundown: Rundown::new(),
         };
-        match Deferred::new(core, tag) {
+        match DeferredDrop::new(core, tag) {
             Ok(core) => Ok(Self(core)),
             Err(rejected) => Err(rejected.error),
         }
@@ -99,18 +99,26 @@ impl PendingQueue {
 
     /// Takes out the request that has waited longest. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use = "a request that is dropped is cancelled"]
-    pub fn take(&self, irql: &mut Dispatch) -> Option<Pended> {
+    pub fn take(&self, irql: &mut Dispatch) -> Option<DequeuedRequest> {
         self.take_if(irql, |_| true)
     }
 
     /// Takes out the request of a file that has waited longest, for when the last
     /// handle of the file is closed. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use = "a request that is dropped is cancelled"]
-    pub fn take_of(&self, file: FileId, irql: &mut Dispatch) -> Option<Pended> {
+    pub fn remove_next_of_file(
+        &self,
+        file: FileId,
+        irql: &mut Dispatch,
+    ) -> Option<DequeuedRequest> {
         self.take_if(irql, |irp| FileId::of(irp) == file)
     }
 
-    fn take_if(&self, irql: &mut Dispatch, wanted: impl Fn(Irp) -> bool) -> Option<Pended> {
+    fn take_if(
+        &self,
+        irql: &mut Dispatch,
+        wanted: impl Fn(Irp) -> bool,
+    ) -> Option<DequeuedRequest> {
         self.0.take_if(irql, wanted)
     }
 
@@ -138,7 +146,7 @@ impl PendingQueue {
     pub(super) unsafe fn insert(&self, irp: Irp) {
         irp.mark_pending();
         // Cannot fail: whoever waits for the end has the queue alone.
-        let _ = self.0.rundown.count_up();
+        let _ = self.0.rundown.acquire_unguarded();
         let core: *const Core = &raw const *self.0;
         // SAFETY: the word is the driver's own while it has the request.
         unsafe { irp.context().write(core.cast_mut().cast()) };
@@ -169,13 +177,13 @@ impl PendingQueue {
     }
 }
 
-impl Lowered for Core {
-    fn highest(&self) -> Irql {
+impl DropAtIrql for Core {
+    fn max_irql(&self) -> Irql {
         Irql::APC
     }
 
     fn end(&self) {
-        // SAFETY: the level is not above what `highest` says, and nothing in this
+        // SAFETY: the level is not above what `max_irql` says, and nothing in this
         // function raises it for long.
         let mut apc = unsafe { Apc::assume() };
         while let Some(pended) = self.take_if(&mut apc, |_| true) {
@@ -185,19 +193,23 @@ impl Lowered for Core {
     }
 }
 
-impl fmt::Debug for PendingQueue {
+impl fmt::Debug for CancelSafeQueue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("PendingQueue")
+        formatter.write_str("CancelSafeQueue")
     }
 }
 
 impl Core {
-    fn take_if(&self, irql: &mut Dispatch, wanted: impl Fn(Irp) -> bool) -> Option<Pended> {
+    fn take_if(
+        &self,
+        irql: &mut Dispatch,
+        wanted: impl Fn(Irp) -> bool,
+    ) -> Option<DequeuedRequest> {
         let irp = self.list.with(irql, |list, _| list.take(wanted))?;
         // SAFETY: the request's reference is given back once, here.
-        unsafe { self.rundown.count_down() };
+        unsafe { self.rundown.release_unguarded() };
         // SAFETY: the cancel routine is out, so the request is ours alone.
-        Some(unsafe { Pended::new(irp) })
+        Some(unsafe { DequeuedRequest::new(irp) })
     }
 
     /// Completes a request that was cancelled, and lets go of the queue.
@@ -209,7 +221,7 @@ impl Core {
     unsafe fn give_up(&self, irp: Irp) {
         // SAFETY: the reference is the request's, and nothing of the queue is used
         // after it.
-        unsafe { self.rundown.count_down() };
+        unsafe { self.rundown.release_unguarded() };
         // SAFETY: the request is ours alone.
         unsafe { irp.complete(Status::CANCELLED, 0) };
     }
@@ -305,16 +317,16 @@ fn linked(link: *mut LIST_ENTRY) -> Option<Irp> {
 /// `STATUS_CANCELLED`.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
-pub struct Pended {
+pub struct DequeuedRequest {
     irp: Irp,
     /// It is owned, wherever its memory is.
     request: PhantomData<*mut c_void>,
 }
 
 // SAFETY: a request belongs to no thread once it waits.
-unsafe impl Send for Pended {}
+unsafe impl Send for DequeuedRequest {}
 
-impl Pended {
+impl DequeuedRequest {
     /// # Safety
     ///
     /// The request is not completed, and nobody else has it.
@@ -332,7 +344,7 @@ impl Pended {
         let mut written = 0;
         // SAFETY: the request, a device control request, is ours until it is
         // completed below.
-        let buffer = unsafe { Buffered::of(self.irp, &mut written) };
+        let buffer = unsafe { SystemBuffer::of(self.irp, &mut written) };
         match buffer.and_then(|mut buffer| buffer.write(value.as_bytes())) {
             Ok(()) => self.complete(Status::SUCCESS, written),
             Err(status) => self.complete(status, 0),
@@ -354,15 +366,15 @@ impl Pended {
     }
 }
 
-impl Drop for Pended {
+impl Drop for DequeuedRequest {
     fn drop(&mut self) {
         // SAFETY: every answer forgets the value, so the request is not completed.
         unsafe { self.irp.complete(Status::CANCELLED, 0) };
     }
 }
 
-impl fmt::Debug for Pended {
+impl fmt::Debug for DequeuedRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Pended")
+        formatter.write_str("DequeuedRequest")
     }
 }

@@ -15,7 +15,7 @@ use wdk_sys::{
 
 use crate::{
     Status,
-    irp::{ControlCode, Mode},
+    irp::{ControlCode, ProcessorMode},
 };
 
 /// A request that the driver has been passed, by its address.
@@ -115,11 +115,11 @@ impl Irp {
         unsafe { thread.read() }
     }
 
-    pub(crate) fn requestor(self) -> Mode {
+    pub(crate) fn requestor(self) -> ProcessorMode {
         // SAFETY: the request is valid memory.
         match unsafe { (*self.as_ptr()).RequestorMode } {
-            0 => Mode::Kernel,
-            _ => Mode::User,
+            0 => ProcessorMode::Kernel,
+            _ => ProcessorMode::User,
         }
     }
 

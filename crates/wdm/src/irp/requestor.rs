@@ -12,7 +12,7 @@ use wdk_sys::{
     ntddk::{IoGetCurrentProcess, PsGetProcessId},
 };
 
-use super::{Mode, Request, raw::Irp};
+use super::{ProcessorMode, Request, raw::Irp};
 use crate::{Status, process::current_process_id};
 
 unsafe extern "system" {
@@ -35,14 +35,14 @@ impl<F> Request<'_, F> {
     ///
     /// `STATUS_NOT_SUPPORTED`: a driver asks, or the request was passed on to
     /// another thread or process.
-    pub fn requestor_here(&self) -> Result<Requestor<'_>, Status> {
+    pub fn user_requestor(&self) -> Result<Requestor<'_>, Status> {
         Requestor::of(self.irp())
     }
 }
 
 impl Requestor<'_> {
     pub(super) fn of(irp: Irp) -> Result<Self, Status> {
-        if irp.requestor() == Mode::Kernel || !is_here(irp) {
+        if irp.requestor() == ProcessorMode::Kernel || !is_here(irp) {
             return Err(Status::NOT_SUPPORTED);
         }
         Ok(Self {

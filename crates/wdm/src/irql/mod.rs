@@ -5,7 +5,7 @@
 //! for less than `DISPATCH_LEVEL` are parameters: a function that must run at
 //! `PASSIVE_LEVEL` takes a [`&Passive`](Passive), one for `<= APC_LEVEL` takes an
 //! [`&Apc`](Apc). The kernel's entry points hand out the first token, and only
-//! [`Dispatch::raised`] and [`Apc::raised_to_apc`] make others. A token has no
+//! [`Dispatch::raise_to_dispatch`] and [`Apc::raise_to_apc`] make others. A token has no
 //! size; a reference to it that nobody reads is gone after inlining.
 
 mod raise;
@@ -14,7 +14,7 @@ mod token;
 use core::fmt;
 
 pub use self::token::{Apc, Dispatch, Passive};
-use crate::machine;
+use crate::arch;
 
 /// An IRQL: `KIRQL` of the reference.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -34,7 +34,7 @@ impl Irql {
     /// Reads CR8, as the headers' inline function does. IRQL: any.
     #[must_use]
     pub fn current() -> Self {
-        Self(machine::irql())
+        Self(arch::irql())
     }
 
     /// The level as a number, 0 to 15.

@@ -24,14 +24,14 @@ impl Dispatch {
     /// ```no_run
     /// # use wdm::irql::{Irql, Passive};
     /// # fn example(passive: &mut Passive) {
-    /// let level = passive.raised(|_dispatch| Irql::current());
+    /// let level = passive.raise_to_dispatch(|_dispatch| Irql::current());
     /// assert_eq!(level, Irql::DISPATCH);
     /// # }
     /// ```
     // Not inlined, so that what runs at DISPATCH_LEVEL is in resident code even if
     // the caller is in pageable code.
     #[inline(never)]
-    pub fn raised<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+    pub fn raise_to_dispatch<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
         // SAFETY: the token says that the level is not above this one.
         let raised = unsafe { Raised::to(Irql::DISPATCH) };
         // SAFETY: the level is DISPATCH_LEVEL until `raised` is dropped.
@@ -51,11 +51,11 @@ impl Apc {
     /// ```no_run
     /// # use wdm::irql::{Apc, Passive};
     /// # fn example<S>(settings: S, look_at: fn(&S, &mut Apc), passive: &mut Passive) {
-    /// passive.raised_to_apc(|apc| look_at(&settings, apc));
+    /// passive.raise_to_apc(|apc| look_at(&settings, apc));
     /// # }
     /// ```
     #[inline]
-    pub fn raised_to_apc<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+    pub fn raise_to_apc<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
         // SAFETY: the token says that the level is not above this one.
         let raised = unsafe { Raised::to(Irql::APC) };
         // SAFETY: the level is APC_LEVEL until `raised` is dropped.

@@ -20,7 +20,7 @@ use core::{
 /// # impl Driver for Sample {
 /// fn start(context: &Context<'_>, passive: &mut Passive) -> Result<Self, Status> {
 ///     let key = Key::open(context.registry_path(passive), passive).map_err(|error| error.status())?;
-///     passive.raised(|dispatch| {
+///     passive.raise_to_dispatch(|dispatch| {
 ///         // Only what needs no more than `&Dispatch` compiles here.
 ///     });
 ///     Ok(Self)

@@ -12,7 +12,7 @@ use wdk_sys::LIST_ENTRY;
 
 use super::{DoubleLinks, Linked, from_links, into_links, record};
 use crate::{
-    Result, machine,
+    Result, arch,
     pool::{PoolBox, PoolTag},
 };
 
@@ -148,7 +148,7 @@ impl<T: Linked<DoubleLinks>> List<T> {
             return None;
         }
         // SAFETY: the entry is in this list.
-        unsafe { unhook(entry) };
+        unsafe { unlink(entry) };
         self.len = self.len.saturating_sub(1);
         // SAFETY: entries come from `into_links`, this one is out of the list, and
         // the list is borrowed mutably, so that nothing refers to it.
@@ -368,7 +368,7 @@ unsafe fn link(before: NonNull<LIST_ENTRY>, entry: NonNull<LIST_ENTRY>) {
 /// # Safety
 ///
 /// `entry` is in a list, which the caller has alone.
-unsafe fn unhook(entry: NonNull<LIST_ENTRY>) {
+unsafe fn unlink(entry: NonNull<LIST_ENTRY>) {
     // SAFETY: the caller vouches for the entry.
     let after = unsafe { next(entry) };
     // SAFETY: the caller vouches that the entry is in a list, so it has both links.
@@ -391,5 +391,5 @@ unsafe fn unhook(entry: NonNull<LIST_ENTRY>) {
 #[cold]
 fn corrupt() -> ! {
     const CORRUPT_LIST_ENTRY: u32 = 3;
-    machine::fast_fail(CORRUPT_LIST_ENTRY)
+    arch::fast_fail(CORRUPT_LIST_ENTRY)
 }

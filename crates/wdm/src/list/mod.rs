@@ -9,18 +9,18 @@
 //! | type | of the reference | at once by several |
 //! |---|---|---|
 //! | [`List`] | `LIST_ENTRY`, inline functions | no |
-//! | [`LockedList`] | `ExInterlockedInsertHeadList` and its kind | yes, with a spin lock |
+//! | [`InterlockedList`] | `ExInterlockedInsertHeadList` and its kind | yes, with a spin lock |
 //! | [`Stack`] | `SINGLE_LIST_ENTRY`, inline functions | no |
-//! | [`LockedStack`] | `ExInterlockedPushEntryList`, `ExInterlockedPopEntryList` | yes, with a spin lock |
-//! | [`AtomicStack`] | `SLIST_HEADER`, `ExpInterlockedPushEntrySList` and its kind | yes, without a lock |
+//! | [`InterlockedStack`] | `ExInterlockedPushEntryList`, `ExInterlockedPopEntryList` | yes, with a spin lock |
+//! | [`SList`] | `SLIST_HEADER`, `ExpInterlockedPushEntrySList` and its kind | yes, without a lock |
 //!
 //! The field with the links may be anywhere in the entry's type;
 //! [`linked!`](crate::linked!) says which it is.
 
-mod atomic;
 mod double;
-mod locked;
+mod interlocked;
 mod single;
+mod slist;
 
 use core::{
     cell::{Cell, UnsafeCell},
@@ -31,10 +31,10 @@ use core::{
 use wdk_sys::{LIST_ENTRY, SINGLE_LIST_ENTRY, SLIST_ENTRY};
 
 pub use self::{
-    atomic::{AtomicStack, Flushed},
     double::{Cursor, List},
-    locked::LockedList,
-    single::{LockedStack, Stack},
+    interlocked::InterlockedList,
+    single::{InterlockedStack, Stack},
+    slist::{Flushed, SList},
 };
 use crate::pool::{PoolBox, PoolTag};
 
@@ -174,28 +174,28 @@ macro_rules! links {
 }
 
 links! {
-    /// Links for a [`List`] or a [`LockedList`]: a `LIST_ENTRY`.
+    /// Links for a [`List`] or a [`InterlockedList`]: a `LIST_ENTRY`.
     #[repr(C)]
     DoubleLinks holds LIST_ENTRY
 }
 
 links! {
-    /// The link for a [`Stack`] or a [`LockedStack`]: a `SINGLE_LIST_ENTRY`.
+    /// The link for a [`Stack`] or a [`InterlockedStack`]: a `SINGLE_LIST_ENTRY`.
     #[repr(C)]
     SingleLinks holds SINGLE_LIST_ENTRY
 }
 
 links! {
-    /// The link for an [`AtomicStack`]: an `SLIST_ENTRY`, aligned to 16 bytes as
+    /// The link for an [`SList`]: an `SLIST_ENTRY`, aligned to 16 bytes as
     /// the processor's instruction wants it.
     #[repr(C, align(16))]
-    AtomicLinks holds SLIST_ENTRY
+    SListLinks holds SLIST_ENTRY
 }
 
 const _: () = assert!(core::mem::offset_of!(DoubleLinks, entry) == 0);
 const _: () = assert!(core::mem::offset_of!(SingleLinks, entry) == 0);
-const _: () = assert!(core::mem::offset_of!(AtomicLinks, entry) == 0);
-const _: () = assert!(align_of::<AtomicLinks>() == 16);
+const _: () = assert!(core::mem::offset_of!(SListLinks, entry) == 0);
+const _: () = assert!(align_of::<SListLinks>() == 16);
 
 /// Takes a box apart: where its links are. [`from_links`] puts it together again.
 fn into_links<T: Linked<L>, L: Links>(boxed: PoolBox<T>) -> NonNull<L> {

@@ -120,23 +120,23 @@ impl<T: Linked<SingleLinks>> fmt::Debug for Stack<T> {
 
 /// A singly linked list that is shared: `SINGLE_LIST_ENTRY` with a `KSPIN_LOCK`.
 ///
-/// IRQL: as for [`LockedList`](super::LockedList).
+/// IRQL: as for [`InterlockedList`](super::InterlockedList).
 ///
 /// ```no_run
-/// # use wdm::{list::{LockedStack, SingleLinks}, pool::PoolBox};
+/// # use wdm::{list::{InterlockedStack, SingleLinks}, pool::PoolBox};
 /// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
 /// # struct Entry {
 /// #     links: SingleLinks,
 /// # }
 /// # wdm::linked!(Entry, links: SingleLinks);
 /// # fn example(entry: PoolBox<Entry>) -> wdm::Result<()> {
-/// let stack = LockedStack::new(TAG)?;
+/// let stack = InterlockedStack::new(TAG)?;
 /// stack.push(entry);
 /// let last = stack.pop();
 /// # Ok(())
 /// # }
 /// ```
-pub struct LockedStack<T: Linked<SingleLinks>> {
+pub struct InterlockedStack<T: Linked<SingleLinks>> {
     /// In memory of its own, which is nonpaged.
     core: PoolBox<Core>,
     entries: PhantomData<Shared<T>>,
@@ -151,9 +151,9 @@ struct Core {
 unsafe impl Send for Core {}
 // SAFETY: the lock orders access to the links; entries go from one thread to
 // another, and no reference to one that is in the list is ever given out.
-unsafe impl<T: Linked<SingleLinks> + Send> Sync for LockedStack<T> {}
+unsafe impl<T: Linked<SingleLinks> + Send> Sync for InterlockedStack<T> {}
 
-impl<T: Linked<SingleLinks>> LockedStack<T> {
+impl<T: Linked<SingleLinks>> InterlockedStack<T> {
     /// A list without entries. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
@@ -200,7 +200,7 @@ impl<T: Linked<SingleLinks>> LockedStack<T> {
     }
 }
 
-impl<T: Linked<SingleLinks>> Drop for LockedStack<T> {
+impl<T: Linked<SingleLinks>> Drop for InterlockedStack<T> {
     fn drop(&mut self) {
         while let Some(entry) = self.pop() {
             drop(entry);
@@ -208,8 +208,8 @@ impl<T: Linked<SingleLinks>> Drop for LockedStack<T> {
     }
 }
 
-impl<T: Linked<SingleLinks>> fmt::Debug for LockedStack<T> {
+impl<T: Linked<SingleLinks>> fmt::Debug for InterlockedStack<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("LockedStack")
+        formatter.write_str("InterlockedStack")
     }
 }

@@ -16,14 +16,14 @@ use wdk_sys::{
 };
 
 use super::{
-    Counts,
-    supplier::{Block, Request, Supplier},
+    LookasideStatistics,
+    allocator::{BlockRequest, LookasideAllocator, LookasideBlock},
 };
 use crate::{
     Error, Result, Status,
     irql::{Irql, Passive},
     pool::{BLOCK_ALIGNMENT, PoolTag, legacy::Pool},
-    scope::{Deferred, Lowered},
+    scope::{DeferredDrop, DropAtIrql},
     system::routine_address,
     utf16,
 };
@@ -93,8 +93,8 @@ impl Exports {
 }
 
 /// A lookaside list of blocks of one size.
-pub(super) struct RawList<S: Supplier> {
-    head: Deferred<Head<S>>,
+pub(super) struct RawList<S: LookasideAllocator> {
+    head: DeferredDrop<Head<S>>,
 }
 
 /// What the kernel has of a list comes first, so that its address is the head's.
@@ -107,11 +107,11 @@ struct Head<S> {
     tag: PoolTag,
     /// Whether the kernel knows of the list.
     is_initialised: AtomicBool,
-    supplier: S,
+    allocator: S,
 }
 
-impl<S: Supplier> Lowered for Head<S> {
-    fn highest(&self) -> Irql {
+impl<S: LookasideAllocator> DropAtIrql for Head<S> {
+    fn max_irql(&self) -> Irql {
         match self.pool {
             Pool::Paged => Irql::APC,
             Pool::Nonpaged => Irql::DISPATCH,
@@ -132,11 +132,16 @@ impl<S: Supplier> Lowered for Head<S> {
 unsafe impl<S: Send> Send for Head<S> {}
 // SAFETY: the kernel's part is changed with interlocked instructions, and the rest
 // not at all.
-unsafe impl<S: Supplier> Sync for RawList<S> {}
+unsafe impl<S: LookasideAllocator> Sync for RawList<S> {}
 
-impl<S: Supplier> RawList<S> {
+impl<S: LookasideAllocator> RawList<S> {
     /// A list of blocks with room for a `T`.
-    pub(super) fn new<T>(pool: Pool, tag: PoolTag, supplier: S, passive: &Passive) -> Result<Self> {
+    pub(super) fn new<T>(
+        pool: Pool,
+        tag: PoolTag,
+        allocator: S,
+        passive: &Passive,
+    ) -> Result<Self> {
         const CALL: &str = "ExInitializeLookasideListEx";
         let layout = Layout::new::<T>();
         if layout.align() > BLOCK_ALIGNMENT {
@@ -154,9 +159,9 @@ impl<S: Supplier> RawList<S> {
             pool,
             tag,
             is_initialised: AtomicBool::new(false),
-            supplier,
+            allocator,
         };
-        let head = Deferred::new(head, tag).map_err(|rejected| rejected.error)?;
+        let head = DeferredDrop::new(head, tag).map_err(|rejected| rejected.error)?;
         initialise(&head)?;
         head.is_initialised.store(true, Ordering::Release);
         Ok(Self { head })
@@ -168,8 +173,8 @@ impl<S: Supplier> RawList<S> {
         self.head.start().as_ptr().cast()
     }
 
-    pub(super) fn supplier(&self) -> &S {
-        &self.head.supplier
+    pub(super) fn allocator(&self) -> &S {
+        &self.head.allocator
     }
 
     /// Takes a block.
@@ -177,13 +182,13 @@ impl<S: Supplier> RawList<S> {
     /// # Safety
     ///
     /// The IRQL is what the list's blocks ask for.
-    pub(super) unsafe fn take(&self) -> Option<NonNull<u8>> {
+    pub(super) unsafe fn allocate(&self) -> Option<NonNull<u8>> {
         let list = self.list();
         let start = match self.head.exports.newer {
             // SAFETY: the list is initialised; the caller vouches for the IRQL.
             Some((allocate, _)) => unsafe { allocate(list) },
             // SAFETY: the caller vouches for the IRQL, which is all that is asked.
-            None => unsafe { self.take_inline() },
+            None => unsafe { self.allocate_inline() },
         };
         NonNull::new(start.cast())
     }
@@ -192,16 +197,16 @@ impl<S: Supplier> RawList<S> {
     ///
     /// # Safety
     ///
-    /// [`Self::take`] gave it, and nobody uses it. The IRQL is what the list's
+    /// [`Self::allocate`] gave it, and nobody uses it. The IRQL is what the list's
     /// blocks ask for.
-    pub(super) unsafe fn give_back(&self, block: NonNull<u8>) {
+    pub(super) unsafe fn free(&self, block: NonNull<u8>) {
         let list = self.list();
         let block: PVOID = block.as_ptr().cast();
         match self.head.exports.newer {
             // SAFETY: the list is initialised; the caller vouches for the rest.
             Some((_, free)) => unsafe { free(list, block) },
             // SAFETY: the caller gives the block away and vouches for the IRQL.
-            None => unsafe { self.give_back_inline(block) },
+            None => unsafe { self.free_inline(block) },
         }
     }
 
@@ -209,8 +214,8 @@ impl<S: Supplier> RawList<S> {
     ///
     /// # Safety
     ///
-    /// As for [`Self::take`].
-    unsafe fn take_inline(&self) -> PVOID {
+    /// As for [`Self::allocate`].
+    unsafe fn allocate_inline(&self) -> PVOID {
         let list = self.list();
         self.counter(Counter::TOTAL_ALLOCATES)
             .fetch_add(1, Ordering::Relaxed);
@@ -243,8 +248,8 @@ impl<S: Supplier> RawList<S> {
     ///
     /// # Safety
     ///
-    /// As for [`Self::give_back`].
-    unsafe fn give_back_inline(&self, block: PVOID) {
+    /// As for [`Self::free`].
+    unsafe fn free_inline(&self, block: PVOID) {
         let list = self.list();
         self.counter(Counter::TOTAL_FREES)
             .fetch_add(1, Ordering::Relaxed);
@@ -282,12 +287,12 @@ impl<S: Supplier> RawList<S> {
         unsafe { (self.head.exports.flush)(self.list()) };
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    pub(super) fn statistics(&self) -> LookasideStatistics {
         let read = |counter| self.counter(counter).load(Ordering::Relaxed);
-        Counts {
-            taken: read(Counter::TOTAL_ALLOCATES),
-            take_misses: read(Counter::ALLOCATE_MISSES),
-            freed: read(Counter::TOTAL_FREES),
+        LookasideStatistics {
+            total_allocates: read(Counter::TOTAL_ALLOCATES),
+            allocate_misses: read(Counter::ALLOCATE_MISSES),
+            total_frees: read(Counter::TOTAL_FREES),
             free_misses: read(Counter::FREE_MISSES),
             // SAFETY: the list is initialised.
             depth: unsafe { ExQueryDepthSList(self.entries()) },
@@ -324,14 +329,14 @@ impl Counter {
 }
 
 /// Tells the kernel of a list.
-fn initialise<S: Supplier>(head: &Deferred<Head<S>>) -> Result<()> {
+fn initialise<S: LookasideAllocator>(head: &DeferredDrop<Head<S>>) -> Result<()> {
     const CALL: &str = "ExInitializeLookasideListEx";
     let size = SIZE_T::try_from(head.layout.size())
         .map_err(|_| Error::new(CALL, Status::INVALID_PARAMETER))?;
-    let (supply, reclaim) = if S::IS_KERNEL {
+    let (allocate, free) = if S::USES_DEFAULT_ROUTINES {
         (None, None)
     } else {
-        (Some(supply::<S> as _), Some(reclaim::<S> as _))
+        (Some(allocate::<S> as _), Some(free::<S> as _))
     };
     // SAFETY: the head is nonpaged, aligned, and stays where it is until the list
     // is deleted; the routines find the rest of it by its address. The depth is
@@ -339,8 +344,8 @@ fn initialise<S: Supplier>(head: &Deferred<Head<S>>) -> Result<()> {
     let status = unsafe {
         (head.exports.initialize)(
             head.start().as_ptr().cast(),
-            supply,
-            reclaim,
+            allocate,
+            free,
             head.pool.pool_type(),
             0,
             size,
@@ -352,7 +357,7 @@ fn initialise<S: Supplier>(head: &Deferred<Head<S>>) -> Result<()> {
 }
 
 /// What the kernel calls for a block that a list does not have.
-unsafe extern "C" fn supply<S: Supplier>(
+unsafe extern "C" fn allocate<S: LookasideAllocator>(
     _: POOL_TYPE,
     _: SIZE_T,
     _: ULONG,
@@ -362,22 +367,22 @@ unsafe extern "C" fn supply<S: Supplier>(
     // the beginning of a head.
     let head = unsafe { &*list.cast::<Head<S>>() };
     // SAFETY: whoever takes a block of a paged list is at `<= APC_LEVEL`.
-    let request = unsafe { Request::new(head.layout, head.pool, head.tag) };
-    match head.supplier.supply(request) {
+    let request = unsafe { BlockRequest::new(head.layout, head.pool, head.tag) };
+    match head.allocator.allocate(request) {
         Some(block) => block.into_raw().as_ptr().cast(),
         None => null_mut(),
     }
 }
 
 /// What the kernel calls with a block that a list has no room for.
-unsafe extern "C" fn reclaim<S: Supplier>(block: PVOID, list: PLOOKASIDE_LIST_EX) {
-    // SAFETY: as for `supply`.
+unsafe extern "C" fn free<S: LookasideAllocator>(block: PVOID, list: PLOOKASIDE_LIST_EX) {
+    // SAFETY: as for `allocate`.
     let head = unsafe { &*list.cast::<Head<S>>() };
     if let Some(start) = NonNull::new(block.cast()) {
-        // SAFETY: every block of the list came from `supply`, so has this size and
+        // SAFETY: every block of the list came from `allocate`, so has this size and
         // tag, and nobody uses it; whoever frees a block of a paged list is at
         // `<= APC_LEVEL`.
-        let block = unsafe { Block::from_raw(start, head.layout.size(), head.tag) };
-        head.supplier.reclaim(block);
+        let block = unsafe { LookasideBlock::from_raw(start, head.layout.size(), head.tag) };
+        head.allocator.free(block);
     }
 }

@@ -1,9 +1,9 @@
-//! Lookaside lists: blocks of one size that are kept for the next to ask, for
+//! Lookaside lists: caches of freed blocks of one size, for
 //! values that come and go often.
 //!
 //! A value is a box that goes back to its list when it is dropped, and that
 //! borrows the list, so the list cannot be deleted while a value lives. What a list
-//! has nothing for comes from pool, through a [`Supplier`] that may say no or keep
+//! has nothing for comes from pool, through a [`LookasideAllocator`] that may say no or keep
 //! count.
 //!
 //! # Exports
@@ -15,8 +15,8 @@
 //! are no such lists (`STATUS_NOT_SUPPORTED`), and without the other two, what the
 //! inline functions do is done here.
 
+mod allocator;
 mod list;
-mod supplier;
 
 use core::{
     fmt,
@@ -25,8 +25,8 @@ use core::{
     ptr::NonNull,
 };
 
+pub use self::allocator::{BlockRequest, LookasideAllocator, LookasideBlock, PoolAllocator};
 use self::list::RawList;
-pub use self::supplier::{Block, FromPool, Request, Supplier};
 use crate::{
     Error, Rejected, Result,
     irql::{Apc, Passive},
@@ -39,37 +39,37 @@ use crate::{
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 ///
 /// ```no_run
-/// # use wdm::lookaside::{FromPool, Lookaside};
+/// # use wdm::lookaside::{PoolAllocator, LookasideList};
 /// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
 /// # #[derive(Default)]
 /// # struct Packet;
 /// # fn example(passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
-/// let list = Lookaside::<Packet>::new(TAG, FromPool, passive)?;
-/// let packet = list.take(Packet::default()).map_err(|rejected| rejected.error)?;
+/// let list = LookasideList::<Packet>::new(TAG, PoolAllocator, passive)?;
+/// let packet = list.allocate(Packet::default()).map_err(|rejected| rejected.error)?;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Lookaside<T, S: Supplier = FromPool> {
+pub struct LookasideList<T, S: LookasideAllocator = PoolAllocator> {
     list: RawList<S>,
     values: PhantomData<T>,
 }
 
 /// What a list has done so far, as the head counts it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Counts {
+pub struct LookasideStatistics {
     /// Blocks asked for: `TotalAllocates`.
-    pub taken: u32,
+    pub total_allocates: u32,
     /// Of these, how many the list had none for: `AllocateMisses`.
-    pub take_misses: u32,
+    pub allocate_misses: u32,
     /// Blocks given back: `TotalFrees`.
-    pub freed: u32,
+    pub total_frees: u32,
     /// Of these, how many the list had no room for: `FreeMisses`.
     pub free_misses: u32,
     /// Blocks in the list.
     pub depth: u16,
 }
 
-impl<T, S: Supplier> Lookaside<T, S> {
+impl<T, S: LookasideAllocator> LookasideList<T, S> {
     /// An empty list: `ExInitializeLookasideListEx`. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
@@ -78,9 +78,9 @@ impl<T, S: Supplier> Lookaside<T, S> {
     /// * `STATUS_NOT_SUPPORTED`: the type's alignment is above 16 bytes, or the
     ///   kernel, older than Windows Vista, has no such lists.
     /// * Whatever else `ExInitializeLookasideListEx` returns.
-    pub fn new(tag: PoolTag, supplier: S, passive: &Passive) -> Result<Self> {
+    pub fn new(tag: PoolTag, allocator: S, passive: &Passive) -> Result<Self> {
         Ok(Self {
-            list: RawList::new::<T>(Pool::Nonpaged, tag, supplier, passive)?,
+            list: RawList::new::<T>(Pool::Nonpaged, tag, allocator, passive)?,
             values: PhantomData,
         })
     }
@@ -90,18 +90,18 @@ impl<T, S: Supplier> Lookaside<T, S> {
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: the list is empty, and its supplier has
+    /// `STATUS_INSUFFICIENT_RESOURCES`: the list is empty, and its allocator has
     /// nothing. The value comes back.
-    pub fn take(&self, value: T) -> Result<LookasideBox<'_, T, S>, Rejected<T>> {
+    pub fn allocate(&self, value: T) -> Result<LookasideBox<'_, T, S>, Rejected<T>> {
         // SAFETY: the list is of nonpaged blocks.
-        let value = unsafe { take(&self.list, value) }?;
+        let value = unsafe { allocate(&self.list, value) }?;
         Ok(LookasideBox {
             value,
             list: &self.list,
         })
     }
 
-    /// Gives the blocks that are in the list to its supplier:
+    /// Gives the blocks that are in the list to its allocator:
     /// `ExFlushLookasideListEx`. IRQL: `<= DISPATCH_LEVEL`.
     pub fn flush(&self) {
         // SAFETY: the list is of nonpaged blocks.
@@ -110,39 +110,39 @@ impl<T, S: Supplier> Lookaside<T, S> {
 
     /// What the list has done. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        self.list.counts()
+    pub fn statistics(&self) -> LookasideStatistics {
+        self.list.statistics()
     }
 
     /// Who supplies the list. IRQL: any.
     #[must_use]
-    pub fn supplier(&self) -> &S {
-        self.list.supplier()
+    pub fn allocator(&self) -> &S {
+        self.list.allocator()
     }
 }
 
-impl<T, S: Supplier> fmt::Debug for Lookaside<T, S> {
+impl<T, S: LookasideAllocator> fmt::Debug for LookasideList<T, S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Lookaside {:?}", self.counts())
+        write!(formatter, "LookasideList {:?}", self.statistics())
     }
 }
 
-/// A value in a block of a [`Lookaside`] list, which gets the block back when this
+/// A value in a block of a [`LookasideList`], which gets the block back when this
 /// is dropped: `ExFreeToLookasideListEx`.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included, unless dropping the value asks for
 /// less.
-pub struct LookasideBox<'l, T, S: Supplier = FromPool> {
+pub struct LookasideBox<'l, T, S: LookasideAllocator = PoolAllocator> {
     value: NonNull<T>,
     list: &'l RawList<S>,
 }
 
 // SAFETY: the box owns the value, and the list may be shared.
-unsafe impl<T: Send, S: Supplier> Send for LookasideBox<'_, T, S> {}
+unsafe impl<T: Send, S: LookasideAllocator> Send for LookasideBox<'_, T, S> {}
 // SAFETY: a shared box gives shared access to the value.
-unsafe impl<T: Sync, S: Supplier> Sync for LookasideBox<'_, T, S> {}
+unsafe impl<T: Sync, S: LookasideAllocator> Sync for LookasideBox<'_, T, S> {}
 
-impl<T, S: Supplier> Deref for LookasideBox<'_, T, S> {
+impl<T, S: LookasideAllocator> Deref for LookasideBox<'_, T, S> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -151,7 +151,7 @@ impl<T, S: Supplier> Deref for LookasideBox<'_, T, S> {
     }
 }
 
-impl<T, S: Supplier> DerefMut for LookasideBox<'_, T, S> {
+impl<T, S: LookasideAllocator> DerefMut for LookasideBox<'_, T, S> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the block holds a value for as long as the box exists, and the
         // mutable borrow leads to it alone.
@@ -159,15 +159,15 @@ impl<T, S: Supplier> DerefMut for LookasideBox<'_, T, S> {
     }
 }
 
-impl<T, S: Supplier> Drop for LookasideBox<'_, T, S> {
+impl<T, S: LookasideAllocator> Drop for LookasideBox<'_, T, S> {
     fn drop(&mut self) {
         // SAFETY: value and block are this box's, and the list is of nonpaged
         // blocks.
-        unsafe { give_back(self.list, self.value) };
+        unsafe { free(self.list, self.value) };
     }
 }
 
-impl<T: fmt::Debug, S: Supplier> fmt::Debug for LookasideBox<'_, T, S> {
+impl<T: fmt::Debug, S: LookasideAllocator> fmt::Debug for LookasideBox<'_, T, S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(formatter)
     }
@@ -179,29 +179,29 @@ impl<T: fmt::Debug, S: Supplier> fmt::Debug for LookasideBox<'_, T, S> {
 /// IRQL: `<= APC_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 ///
 /// ```no_run
-/// # use wdm::lookaside::{FromPool, PagedLookaside};
+/// # use wdm::lookaside::{PoolAllocator, PagedLookasideList};
 /// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
 /// # type Name = [u8; 32];
 /// # fn example(passive: &mut wdm::irql::Passive) -> wdm::Result<()> {
-/// let list = PagedLookaside::<Name>::new(TAG, FromPool, passive)?;
-/// let name = list.take(Name::default(), passive).map_err(|rejected| rejected.error)?;
+/// let list = PagedLookasideList::<Name>::new(TAG, PoolAllocator, passive)?;
+/// let name = list.allocate(Name::default(), passive).map_err(|rejected| rejected.error)?;
 /// # Ok(())
 /// # }
 /// ```
-pub struct PagedLookaside<T, S: Supplier = FromPool> {
+pub struct PagedLookasideList<T, S: LookasideAllocator = PoolAllocator> {
     list: RawList<S>,
     values: PhantomData<T>,
 }
 
-impl<T, S: Supplier> PagedLookaside<T, S> {
+impl<T, S: LookasideAllocator> PagedLookasideList<T, S> {
     /// An empty list: `ExInitializeLookasideListEx`. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///
-    /// As for [`Lookaside::new`].
-    pub fn new(tag: PoolTag, supplier: S, passive: &Passive) -> Result<Self> {
+    /// As for [`LookasideList::new`].
+    pub fn new(tag: PoolTag, allocator: S, passive: &Passive) -> Result<Self> {
         Ok(Self {
-            list: RawList::new::<T>(Pool::Paged, tag, supplier, passive)?,
+            list: RawList::new::<T>(Pool::Paged, tag, allocator, passive)?,
             values: PhantomData,
         })
     }
@@ -211,14 +211,14 @@ impl<T, S: Supplier> PagedLookaside<T, S> {
     ///
     /// # Errors
     ///
-    /// As for [`Lookaside::take`].
-    pub fn take<'l>(
+    /// As for [`LookasideList::allocate`].
+    pub fn allocate<'l>(
         &'l self,
         value: T,
         _: &'l Apc,
     ) -> Result<PagedLookasideBox<'l, T, S>, Rejected<T>> {
         // SAFETY: the token says that paged pool may be touched.
-        let value = unsafe { take(&self.list, value) }?;
+        let value = unsafe { allocate(&self.list, value) }?;
         Ok(PagedLookasideBox {
             value,
             list: &self.list,
@@ -226,7 +226,7 @@ impl<T, S: Supplier> PagedLookaside<T, S> {
         })
     }
 
-    /// Gives the blocks that are in the list to its supplier:
+    /// Gives the blocks that are in the list to its allocator:
     /// `ExFlushLookasideListEx`. IRQL: `<= APC_LEVEL`.
     pub fn flush(&self, _: &Apc) {
         // SAFETY: the token says that paged pool may be touched.
@@ -235,24 +235,24 @@ impl<T, S: Supplier> PagedLookaside<T, S> {
 
     /// What the list has done. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        self.list.counts()
+    pub fn statistics(&self) -> LookasideStatistics {
+        self.list.statistics()
     }
 
     /// Who supplies the list. IRQL: any.
     #[must_use]
-    pub fn supplier(&self) -> &S {
-        self.list.supplier()
+    pub fn allocator(&self) -> &S {
+        self.list.allocator()
     }
 }
 
-impl<T, S: Supplier> fmt::Debug for PagedLookaside<T, S> {
+impl<T, S: LookasideAllocator> fmt::Debug for PagedLookasideList<T, S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "PagedLookaside {:?}", self.counts())
+        write!(formatter, "PagedLookasideList {:?}", self.statistics())
     }
 }
 
-/// A value in a block of a [`PagedLookaside`] list, which gets the block back when
+/// A value in a block of a [`PagedLookasideList`], which gets the block back when
 /// this is dropped.
 ///
 /// It borrows the token that it was taken with, so it is used and dropped by the same
@@ -260,13 +260,13 @@ impl<T, S: Supplier> fmt::Debug for PagedLookaside<T, S> {
 /// nonpaged pool, which a list of paged blocks is there to save.
 ///
 /// IRQL: `<= APC_LEVEL`, dropping included.
-pub struct PagedLookasideBox<'l, T, S: Supplier = FromPool> {
+pub struct PagedLookasideBox<'l, T, S: LookasideAllocator = PoolAllocator> {
     value: NonNull<T>,
     list: &'l RawList<S>,
     irql: PhantomData<&'l Apc>,
 }
 
-impl<T, S: Supplier> Deref for PagedLookasideBox<'_, T, S> {
+impl<T, S: LookasideAllocator> Deref for PagedLookasideBox<'_, T, S> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -276,7 +276,7 @@ impl<T, S: Supplier> Deref for PagedLookasideBox<'_, T, S> {
     }
 }
 
-impl<T, S: Supplier> DerefMut for PagedLookasideBox<'_, T, S> {
+impl<T, S: LookasideAllocator> DerefMut for PagedLookasideBox<'_, T, S> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the block holds a value for as long as the box exists, which is
         // borrowed mutably, and an absent page can be fetched while the token is
@@ -285,15 +285,15 @@ impl<T, S: Supplier> DerefMut for PagedLookasideBox<'_, T, S> {
     }
 }
 
-impl<T, S: Supplier> Drop for PagedLookasideBox<'_, T, S> {
+impl<T, S: LookasideAllocator> Drop for PagedLookasideBox<'_, T, S> {
     fn drop(&mut self) {
         // SAFETY: value and block are this box's, and the token that it borrows says
         // that paged pool may be touched.
-        unsafe { give_back(self.list, self.value) };
+        unsafe { free(self.list, self.value) };
     }
 }
 
-impl<T, S: Supplier> fmt::Debug for PagedLookasideBox<'_, T, S> {
+impl<T, S: LookasideAllocator> fmt::Debug for PagedLookasideBox<'_, T, S> {
     /// Where the value is; it may be absent.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "PagedLookasideBox at {:p}", self.value)
@@ -305,9 +305,12 @@ impl<T, S: Supplier> fmt::Debug for PagedLookasideBox<'_, T, S> {
 /// # Safety
 ///
 /// The list is for values of this type, and the IRQL what its blocks ask for.
-unsafe fn take<T, S: Supplier>(list: &RawList<S>, value: T) -> Result<NonNull<T>, Rejected<T>> {
+unsafe fn allocate<T, S: LookasideAllocator>(
+    list: &RawList<S>,
+    value: T,
+) -> Result<NonNull<T>, Rejected<T>> {
     // SAFETY: the caller vouches for the IRQL.
-    match unsafe { list.take() } {
+    match unsafe { list.allocate() } {
         Some(block) => {
             let place = block.cast::<T>();
             // SAFETY: the block is ours, and the list's blocks have room for a `T`,
@@ -326,11 +329,11 @@ unsafe fn take<T, S: Supplier>(list: &RawList<S>, value: T) -> Result<NonNull<T>
 ///
 /// # Safety
 ///
-/// [`take`] gave it, of the same list, and nobody uses it any more. The IRQL is
+/// [`allocate`] gave it, of the same list, and nobody uses it any more. The IRQL is
 /// what the list's blocks ask for.
-unsafe fn give_back<T, S: Supplier>(list: &RawList<S>, value: NonNull<T>) {
+unsafe fn free<T, S: LookasideAllocator>(list: &RawList<S>, value: NonNull<T>) {
     // SAFETY: the value is dropped once, and its block given back after it.
     unsafe { value.drop_in_place() };
     // SAFETY: the caller vouches for the block and the IRQL.
-    unsafe { list.give_back(value.cast()) };
+    unsafe { list.free(value.cast()) };
 }

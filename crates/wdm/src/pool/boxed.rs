@@ -12,7 +12,7 @@ use core::{
 
 use crate::{
     Rejected, Result,
-    pool::{Contents, Demand, Options, PoolTag, RawBlock},
+    pool::{Contents, Options, PoolRequest, PoolTag, RawBlock},
 };
 
 /// A value in nonpaged pool: `ExAllocatePool2`, or `ExAllocatePoolWithTag` where
@@ -66,23 +66,23 @@ impl<T> PoolBox<T> {
     ///
     /// As for [`Self::new`].
     pub fn new_with(value: T, tag: PoolTag, options: Options) -> Result<Self, Rejected<T>> {
-        let demand = Demand {
+        let request = PoolRequest {
             options,
-            ..Demand::nonpaged(layout::<T>(), tag)
+            ..PoolRequest::nonpaged(layout::<T>(), tag)
         };
         // SAFETY: the pool is nonpaged.
-        unsafe { Self::take(value, demand) }
+        unsafe { Self::take(value, request) }
     }
 
     /// Takes a block of either pool and moves `value` into it.
     ///
     /// # Safety
     ///
-    /// The demand's layout is [`layout`] of `T`. For paged pool the IRQL is
+    /// The request's layout is [`layout`] of `T`. For paged pool the IRQL is
     /// `<= APC_LEVEL`, here and wherever the box is used or dropped.
-    pub(super) unsafe fn take(value: T, demand: Demand) -> Result<Self, Rejected<T>> {
+    pub(super) unsafe fn take(value: T, request: PoolRequest) -> Result<Self, Rejected<T>> {
         // SAFETY: the caller vouches for the IRQL.
-        match unsafe { RawBlock::take(demand, Contents::Uninitialised) } {
+        match unsafe { RawBlock::allocate(request, Contents::Uninitialised) } {
             Ok((block, _)) => {
                 // SAFETY: the block is ours and has room for the value, aligned.
                 unsafe { block.start.cast::<T>().write(value) };

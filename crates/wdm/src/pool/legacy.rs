@@ -20,7 +20,7 @@ use crate::{
     irql::{Apc, Irql},
     memory::SharedBytes,
     pool::{PoolTag, usage},
-    scope::{Deferred, Lowered, TAG},
+    scope::{DeferredDrop, DropAtIrql, TAG},
     seh, system,
 };
 
@@ -89,7 +89,7 @@ enum Release {
 /// # Ok(())
 /// # }
 /// ```
-pub struct Block(Deferred<RawBlock>);
+pub struct Block(DeferredDrop<RawBlock>);
 
 /// An address that is freed with the function that belongs to where it came from.
 struct RawBlock {
@@ -102,8 +102,8 @@ struct RawBlock {
 // SAFETY: pool belongs to no thread or process: any may use and free it.
 unsafe impl Send for RawBlock {}
 
-impl Lowered for RawBlock {
-    fn highest(&self) -> Irql {
+impl DropAtIrql for RawBlock {
+    fn max_irql(&self) -> Irql {
         match self.pool {
             Pool::Paged => Irql::APC,
             Pool::Nonpaged => Irql::DISPATCH,
@@ -232,7 +232,7 @@ impl Block {
         _: &Apc,
     ) -> Result<Self> {
         let start: NonNull<u8> = NonNull::new(start.cast()).ok_or(Error::out_of_resources(call))?;
-        usage::taken();
+        usage::record_allocation();
         // SAFETY: the block is ours, `size` bytes long; the token says that it may
         // be touched.
         unsafe { start.write_bytes(0, size) };
@@ -246,7 +246,7 @@ impl Block {
             Release::Untagged => TAG,
             Release::Tagged(tag) => tag,
         };
-        match Deferred::new(block, tag) {
+        match DeferredDrop::new(block, tag) {
             Ok(block) => Ok(Self(block)),
             Err(rejected) => Err(rejected.error),
         }
@@ -289,7 +289,7 @@ impl Drop for RawBlock {
             // one place that frees it.
             Release::Tagged(tag) => unsafe { ExFreePoolWithTag(start, tag.raw()) },
         }
-        usage::freed();
+        usage::record_free();
     }
 }
 

@@ -39,7 +39,7 @@ mod vec;
 
 use core::{alloc::Layout, fmt, ptr::NonNull};
 
-pub(crate) use self::raw::{BLOCK_ALIGNMENT, Contents, Demand, RawBlock};
+pub(crate) use self::raw::{BLOCK_ALIGNMENT, Contents, PoolRequest, RawBlock};
 pub use self::{
     boxed::PoolBox,
     paged::{PagedBox, PagedVec},
@@ -47,7 +47,7 @@ pub use self::{
     slice::PoolSlice,
     tag::PoolTag,
     text::UnicodeBuffer,
-    usage::Usage,
+    usage::PoolUsage,
     vec::PoolVec,
 };
 use crate::{Result, memory::SharedBytes};
@@ -86,12 +86,12 @@ impl NonpagedBlock {
     ///
     /// As for [`Self::zeroed`].
     pub fn zeroed_with(layout: Layout, tag: PoolTag, options: Options) -> Result<Self> {
-        let demand = Demand {
+        let request = PoolRequest {
             options,
-            ..Demand::nonpaged(layout, tag)
+            ..PoolRequest::nonpaged(layout, tag)
         };
         // SAFETY: the pool is nonpaged.
-        match unsafe { RawBlock::take(demand, Contents::Zeroed) }? {
+        match unsafe { RawBlock::allocate(request, Contents::Zeroed) }? {
             (block, Contents::Zeroed) => Ok(Self { block }),
             (block, Contents::Uninitialised) => Ok(UninitialisedBlock { block }.fill(0)),
         }
@@ -106,9 +106,9 @@ impl NonpagedBlock {
     ///
     /// As for [`Self::zeroed`].
     pub fn uninitialised(layout: Layout, tag: PoolTag) -> Result<UninitialisedBlock> {
-        let demand = Demand::nonpaged(layout, tag);
+        let request = PoolRequest::nonpaged(layout, tag);
         // SAFETY: the pool is nonpaged.
-        let (block, _) = unsafe { RawBlock::take(demand, Contents::Uninitialised) }?;
+        let (block, _) = unsafe { RawBlock::allocate(request, Contents::Uninitialised) }?;
         Ok(UninitialisedBlock { block })
     }
 

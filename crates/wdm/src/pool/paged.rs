@@ -12,15 +12,15 @@ use core::fmt;
 use crate::{
     Rejected, Result,
     irql::{Apc, Irql},
-    pool::{Demand, Options, PoolBox, PoolTag, PoolVec, boxed::layout, legacy::Pool},
-    scope::{Deferred, Lowered},
+    pool::{Options, PoolBox, PoolRequest, PoolTag, PoolVec, boxed::layout, legacy::Pool},
+    scope::{DeferredDrop, DropAtIrql},
 };
 
 /// What owns paged pool.
 struct Paged<T>(T);
 
-impl<T: Send + 'static> Lowered for Paged<T> {
-    fn highest(&self) -> Irql {
+impl<T: Send + 'static> DropAtIrql for Paged<T> {
+    fn max_irql(&self) -> Irql {
         Irql::APC
     }
 }
@@ -41,7 +41,7 @@ impl<T: Send + 'static> Lowered for Paged<T> {
 /// # Ok(())
 /// # }
 /// ```
-pub struct PagedBox<T: Send + 'static>(Deferred<Paged<PoolBox<T>>>);
+pub struct PagedBox<T: Send + 'static>(DeferredDrop<Paged<PoolBox<T>>>);
 
 impl<T: Send + 'static> PagedBox<T> {
     /// Takes a block and moves `value` into it. IRQL: `<= APC_LEVEL`.
@@ -64,7 +64,7 @@ impl<T: Send + 'static> PagedBox<T> {
         options: Options,
         _: &Apc,
     ) -> Result<Self, Rejected<T>> {
-        let demand = Demand {
+        let request = PoolRequest {
             layout: layout::<T>(),
             tag,
             pool: Pool::Paged,
@@ -72,8 +72,8 @@ impl<T: Send + 'static> PagedBox<T> {
         };
         // SAFETY: the token is for this call; from then on the box is only reached
         // with another, and dropped at the level that `Paged` asks for.
-        let boxed = unsafe { PoolBox::take(value, demand) }?;
-        match Deferred::new(Paged(boxed), tag) {
+        let boxed = unsafe { PoolBox::take(value, request) }?;
+        match DeferredDrop::new(Paged(boxed), tag) {
             Ok(owner) => Ok(Self(owner)),
             Err(rejected) => Err(Rejected {
                 error: rejected.error,
@@ -124,7 +124,7 @@ impl<T: Send + 'static> fmt::Debug for PagedBox<T> {
 /// ```
 pub struct PagedVec<T: Send + 'static> {
     /// Made with the first value.
-    values: Option<Deferred<Paged<PoolVec<T>>>>,
+    values: Option<DeferredDrop<Paged<PoolVec<T>>>>,
     tag: PoolTag,
     options: Options,
 }
@@ -156,7 +156,7 @@ impl<T: Send + 'static> PagedVec<T> {
             Some(values) => values,
             none => {
                 let values = PoolVec::empty(self.tag, Pool::Paged, self.options);
-                match Deferred::new(Paged(values), self.tag) {
+                match DeferredDrop::new(Paged(values), self.tag) {
                     Ok(values) => none.insert(values),
                     Err(rejected) => {
                         return Err(Rejected {

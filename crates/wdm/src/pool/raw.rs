@@ -74,14 +74,14 @@ impl Options {
 
 /// What is asked of the allocator.
 #[derive(Clone, Copy)]
-pub(crate) struct Demand {
+pub(crate) struct PoolRequest {
     pub(crate) layout: Layout,
     pub(crate) tag: PoolTag,
     pub(crate) pool: Pool,
     pub(crate) options: Options,
 }
 
-impl Demand {
+impl PoolRequest {
     /// Nonpaged pool without further wishes.
     pub(crate) const fn nonpaged(layout: Layout, tag: PoolTag) -> Self {
         Self {
@@ -125,7 +125,7 @@ impl Demand {
     /// # Safety
     ///
     /// `bytes` is not 0, and the IRQL is what the pool asks for.
-    unsafe fn ask_old_kernel(self, bytes: SIZE_T) -> (&'static str, PVOID) {
+    unsafe fn allocate_legacy(self, bytes: SIZE_T) -> (&'static str, PVOID) {
         if self.options.is_charged {
             const NO_EXCEPTION: POOL_TYPE = POOL_QUOTA_FAIL_INSTEAD_OF_RAISE as POOL_TYPE;
             let pool_type = self.pool_type() | NO_EXCEPTION;
@@ -171,9 +171,12 @@ impl RawBlock {
     ///
     /// For paged pool the IRQL is `<= APC_LEVEL`, here and where the block is
     /// dropped.
-    pub(crate) unsafe fn take(demand: Demand, contents: Contents) -> Result<(Self, Contents)> {
+    pub(crate) unsafe fn allocate(
+        request: PoolRequest,
+        contents: Contents,
+    ) -> Result<(Self, Contents)> {
         let allocate2 = system::allocate_pool2();
-        let bytes = bytes_for(demand.layout).map_err(|status| {
+        let bytes = bytes_for(request.layout).map_err(|status| {
             let call = if allocate2.is_some() {
                 "ExAllocatePool2"
             } else {
@@ -184,21 +187,21 @@ impl RawBlock {
         let (call, start, contents) = if let Some(allocate2) = allocate2 {
             // SAFETY: size and tag are not 0, the flags are defined ones, and the
             // caller vouches for the IRQL.
-            let start = unsafe { allocate2(demand.flags(contents), bytes, demand.tag.raw()) };
+            let start = unsafe { allocate2(request.flags(contents), bytes, request.tag.raw()) };
             ("ExAllocatePool2", start, contents)
         } else {
             // SAFETY: the size is not 0, and the caller vouches for the IRQL.
-            let (call, start) = unsafe { demand.ask_old_kernel(bytes) };
+            let (call, start) = unsafe { request.allocate_legacy(bytes) };
             (call, start, Contents::Uninitialised)
         };
         let start = NonNull::new(start.cast()).ok_or(Error::out_of_resources(call))?;
-        usage::taken();
+        usage::record_allocation();
         // INVARIANT: the kernel has just given the block, for this layout and tag; the
         // caller vouches for the IRQL.
         let block = Self {
             start,
-            size: demand.layout.size(),
-            tag: demand.tag,
+            size: request.layout.size(),
+            tag: request.tag,
         };
         Ok((block, contents))
     }
@@ -217,7 +220,7 @@ impl Drop for RawBlock {
         // SAFETY: by the type's invariant the block was taken with this tag, and nobody
         // else has it.
         unsafe { ExFreePoolWithTag(start, self.tag.raw()) };
-        usage::freed();
+        usage::record_free();
     }
 }
 

@@ -12,7 +12,7 @@ use core::{
 
 use crate::{
     Error, Rejected, Result, Status,
-    pool::{Contents, Demand, Options, PoolTag, RawBlock, legacy::Pool},
+    pool::{Contents, Options, PoolRequest, PoolTag, RawBlock, legacy::Pool},
 };
 
 /// A growing array in nonpaged pool: `ExAllocatePool2`, or
@@ -122,14 +122,14 @@ impl<T> PoolVec<T> {
     /// Moves the values to a block with room for `capacity`, which is more than
     /// there are.
     fn move_to(&mut self, capacity: usize) -> Result<()> {
-        let demand = Demand {
+        let request = PoolRequest {
             layout: Layout::array::<T>(capacity).map_err(|_| TOO_MANY)?,
             tag: self.tag,
             pool: self.pool,
             options: self.options,
         };
         // SAFETY: an array of paged pool is only reached with a token.
-        let (block, _) = unsafe { RawBlock::take(demand, Contents::Uninitialised) }?;
+        let (block, _) = unsafe { RawBlock::allocate(request, Contents::Uninitialised) }?;
         let (from, to) = (self.start(), block.start.cast::<T>());
         // SAFETY: the first `len` values are there, the new block has room for
         // more, and the two are different memory.

@@ -3,18 +3,18 @@
 //! between the two.
 //!
 //! What a driver leaves in a process has to be undone there, and before the
-//! process is gone: [`Process`] attaches to it, [`Observer`] is told of its end.
+//! process is gone: [`Process`] attaches to it, [`ProcessObserver`] is told of its end.
 
-mod reference;
-mod space;
-mod watch;
+mod address_space;
+mod notify;
+mod object;
 
 use wdk_sys::ntddk::{PsGetCurrentProcessId, PsGetCurrentThreadId};
 
 pub use self::{
-    reference::Process,
-    space::{AddressSpace, Region},
-    watch::{Observer, Watch},
+    address_space::{AddressSpace, Region},
+    notify::{ProcessNotify, ProcessObserver},
+    object::Process,
 };
 
 /// Identifier of the current process; 4 is the System process:

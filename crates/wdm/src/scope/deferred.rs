@@ -17,9 +17,9 @@ use crate::{
 
 /// What must not be dropped at any level. It may be dropped by another thread than
 /// its owner's, and after all that its owner borrows.
-pub(crate) trait Lowered: Send + 'static {
+pub(crate) trait DropAtIrql: Send + 'static {
     /// The highest level at which it may be dropped.
-    fn highest(&self) -> Irql;
+    fn max_irql(&self) -> Irql;
 
     /// Called once before it is dropped, at a level at which it may be, while others
     /// may still be using it.
@@ -30,7 +30,7 @@ pub(crate) trait Lowered: Send + 'static {
 /// at once, or when the scope is settled.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
-pub(crate) struct Deferred<T: Lowered> {
+pub(crate) struct DeferredDrop<T: DropAtIrql> {
     record: NonNull<Record<T>>,
     value: PhantomData<T>,
 }
@@ -54,11 +54,11 @@ struct Record<T> {
 static CHAIN: AtomicPtr<Link> = AtomicPtr::new(null_mut());
 
 // SAFETY: the value may change threads, and this owns it.
-unsafe impl<T: Lowered> Send for Deferred<T> {}
+unsafe impl<T: DropAtIrql> Send for DeferredDrop<T> {}
 // SAFETY: a shared one gives shared access to the value, and nothing else.
-unsafe impl<T: Lowered + Sync> Sync for Deferred<T> {}
+unsafe impl<T: DropAtIrql + Sync> Sync for DeferredDrop<T> {}
 
-impl<T: Lowered> Deferred<T> {
+impl<T: DropAtIrql> DeferredDrop<T> {
     /// Moves a value to memory of its own.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl<T: Lowered> Deferred<T> {
     }
 }
 
-impl<T: Lowered> Deferred<T> {
+impl<T: DropAtIrql> DeferredDrop<T> {
     /// Where the value is. It stays there for as long as this exists.
     pub(crate) fn start(&self) -> NonNull<T> {
         // SAFETY: the record is there until this value is dropped.
@@ -96,7 +96,7 @@ impl<T: Lowered> Deferred<T> {
     }
 }
 
-impl<T: Lowered> Deref for Deferred<T> {
+impl<T: DropAtIrql> Deref for DeferredDrop<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -105,7 +105,7 @@ impl<T: Lowered> Deref for Deferred<T> {
     }
 }
 
-impl<T: Lowered> DerefMut for Deferred<T> {
+impl<T: DropAtIrql> DerefMut for DeferredDrop<T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the record is there until this value, which is borrowed mutably,
         // is dropped.
@@ -113,10 +113,10 @@ impl<T: Lowered> DerefMut for Deferred<T> {
     }
 }
 
-impl<T: Lowered> Drop for Deferred<T> {
+impl<T: DropAtIrql> Drop for DeferredDrop<T> {
     fn drop(&mut self) {
         let link: NonNull<Link> = self.record.cast();
-        if Irql::current() <= self.highest() {
+        if Irql::current() <= self.max_irql() {
             // SAFETY: this value owned the record, and does not use it again.
             unsafe { free::<T>(link) };
         } else {
@@ -154,7 +154,7 @@ unsafe fn push(link: NonNull<Link>) {
 ///
 /// The link is that of a [`Record<T>`] that is there, and nobody else has it. The
 /// level is one at which the value may be dropped.
-unsafe fn free<T: Lowered>(link: NonNull<Link>) {
+unsafe fn free<T: DropAtIrql>(link: NonNull<Link>) {
     let record: NonNull<Record<T>> = link.cast();
     // SAFETY: the caller vouches for the record.
     let Record { tag, value, .. } = unsafe { record.as_ref() };

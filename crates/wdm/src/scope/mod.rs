@@ -3,7 +3,7 @@
 //! that is never dropped, or dropped where nothing can be undone.
 //!
 //! What the kernel can call the driver for is a [`Registration`]. The scope owns
-//! it, in nonpaged memory; the driver has a handle, [`Registered`]. Dropping the
+//! it, in nonpaged memory; the driver has a handle, [`RegistrationHandle`]. Dropping the
 //! handle at `PASSIVE_LEVEL` undoes the registration. Dropped above, it is closed,
 //! so that nobody gets in any more, and undone at the next call at
 //! `PASSIVE_LEVEL`. When the driver is unloaded, or its start has failed, the scope
@@ -11,7 +11,7 @@
 //! the driver of something.
 //!
 //! What has to be dropped at a low level, and that no token keeps there, is
-//! [`Deferred`]: dropped too high, it goes into a chain that is emptied at the same
+//! [`DeferredDrop`]: dropped too high, it goes into a chain that is emptied at the same
 //! moments. Neither way takes memory when something is dropped.
 
 mod deferred;
@@ -23,7 +23,7 @@ use core::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-pub(crate) use self::deferred::{Deferred, Lowered};
+pub(crate) use self::deferred::{DeferredDrop, DropAtIrql};
 use crate::{
     Error, Result, Status,
     irql::{Irql, Passive},
@@ -55,7 +55,7 @@ pub(crate) trait Registration: Send + Sync + Sized + 'static {
 
     /// The driver has let go of it where it cannot be undone yet.
     /// IRQL: `<= DISPATCH_LEVEL`.
-    fn let_go(&self) {}
+    fn abandon(&self) {}
 
     /// Takes it back from the kernel, as far as the kernel was told, and waits for
     /// the calls that use it. Called once, before the value is dropped; the rundown
@@ -71,7 +71,7 @@ struct Head {
     next: Cell<Option<NonNull<Self>>>,
     previous: Cell<Option<NonNull<Self>>>,
     /// The handle was dropped where nothing can be undone.
-    is_let_go: Cell<bool>,
+    is_abandoned: Cell<bool>,
     /// The scope, which ends, undoes it or has done so.
     is_undone: Cell<bool>,
 }
@@ -80,7 +80,7 @@ struct Head {
 struct Functions {
     stage: Stage,
     rundown: unsafe fn(NonNull<Head>) -> NonNull<Rundown>,
-    let_go: unsafe fn(NonNull<Head>),
+    abandon: unsafe fn(NonNull<Head>),
     undo: unsafe fn(NonNull<Head>, &mut Passive),
     free: unsafe fn(NonNull<Head>),
 }
@@ -130,7 +130,7 @@ static SCOPE: SpinLock<Scope> = SpinLock::new(Scope {
 static GATE: Rundown = Rundown::new();
 
 /// How many entries were let go and are not undone.
-static LET_GO: AtomicUsize = AtomicUsize::new(0);
+static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
 impl Scope {
     fn insert(&mut self, head: NonNull<Head>) {
@@ -178,28 +178,28 @@ impl Scope {
     }
 
     /// Takes out an entry that was let go and that nobody uses.
-    fn take_let_go(&mut self) -> Option<NonNull<Head>> {
+    fn remove_abandoned(&mut self) -> Option<NonNull<Head>> {
         if self.phase != Phase::Open {
             return None;
         }
         let head = self.next(|head| {
             // SAFETY: what is in the list is there.
             let entry = unsafe { head.as_ref() };
-            if !entry.is_let_go.get() {
+            if !entry.is_abandoned.get() {
                 return false;
             }
             // SAFETY: the functions are those of the entry's type, and it is not
             // undone.
             let rundown = unsafe { (entry.functions.rundown)(head) };
             // SAFETY: the rundown is there while its entry is in the list.
-            !unsafe { rundown.as_ref() }.is_held()
+            !unsafe { rundown.as_ref() }.is_referenced()
         })?;
         self.remove(head);
         Some(head)
     }
 
     /// Moves what comes next to the list of what is undone.
-    fn take_for_end(&mut self) -> Option<NonNull<Head>> {
+    fn remove_for_teardown(&mut self) -> Option<NonNull<Head>> {
         self.phase = Phase::Ending;
         let head = self.next(|_| true)?;
         self.remove(head);
@@ -217,17 +217,17 @@ impl Scope {
 /// drop it leaves that to the end of the scope.
 ///
 /// Type invariant: while the scope is not [`Phase::Ended`], the entry is there.
-pub(crate) struct Registered<R: Registration> {
+pub(crate) struct RegistrationHandle<R: Registration> {
     entry: NonNull<Entry<R>>,
     registration: PhantomData<R>,
 }
 
 // SAFETY: a registration may be used and undone by any thread.
-unsafe impl<R: Registration> Send for Registered<R> {}
+unsafe impl<R: Registration> Send for RegistrationHandle<R> {}
 // SAFETY: a shared handle gives shared access to the registration.
-unsafe impl<R: Registration> Sync for Registered<R> {}
+unsafe impl<R: Registration> Sync for RegistrationHandle<R> {}
 
-impl<R: Registration> Registered<R> {
+impl<R: Registration> RegistrationHandle<R> {
     /// Gives a registration to the scope, and then has `tell` tell the kernel of
     /// it, which may rely on the value staying where it is until it is undone. If
     /// anything fails, it is undone and dropped.
@@ -256,7 +256,7 @@ impl<R: Registration> Registered<R> {
                 functions: Functions::of::<R>(),
                 next: Cell::new(None),
                 previous: Cell::new(None),
-                is_let_go: Cell::new(false),
+                is_abandoned: Cell::new(false),
                 is_undone: Cell::new(false),
             },
             tag,
@@ -296,7 +296,7 @@ impl<R: Registration> Registered<R> {
             }
             // SAFETY: the scope has not ended, so the entry is there.
             let entry = unsafe { self.entry.as_ref() };
-            !entry.head.is_undone.get() && entry.registration.rundown().count_up()
+            !entry.head.is_undone.get() && entry.registration.rundown().acquire_unguarded()
         };
         // SAFETY: nothing in this crate leads above DISPATCH_LEVEL; the work makes
         // no token.
@@ -308,12 +308,12 @@ impl<R: Registration> Registered<R> {
         let registration = unsafe { &self.entry.as_ref().registration };
         let result = work(registration, value);
         // SAFETY: the reference was taken above.
-        unsafe { registration.rundown().count_down() };
+        unsafe { registration.rundown().release_unguarded() };
         Ok(result)
     }
 }
 
-impl<R: Registration> Drop for Registered<R> {
+impl<R: Registration> Drop for RegistrationHandle<R> {
     fn drop(&mut self) {
         let is_passive = Irql::current() == Irql::PASSIVE;
         let head: NonNull<Head> = self.entry.cast();
@@ -328,10 +328,10 @@ impl<R: Registration> Drop for Registered<R> {
             }
             // SAFETY: the scope has not ended, so the entry is there.
             let entry = unsafe { head.as_ref() };
-            entry.is_let_go.set(true);
-            LET_GO.fetch_add(1, Ordering::Release);
+            entry.is_abandoned.set(true);
+            ABANDONED.fetch_add(1, Ordering::Release);
             // SAFETY: the functions are those of the entry's type.
-            unsafe { (entry.functions.let_go)(head) };
+            unsafe { (entry.functions.abandon)(head) };
             false
         };
         // SAFETY: nothing in this crate leads above DISPATCH_LEVEL; the work makes
@@ -362,7 +362,7 @@ impl Functions {
         &Self {
             stage: R::STAGE,
             rundown: rundown::<R>,
-            let_go: let_go::<R>,
+            abandon: abandon::<R>,
             undo: undo::<R>,
             free: free::<R>,
         }
@@ -381,10 +381,10 @@ unsafe fn rundown<R: Registration>(head: NonNull<Head>) -> NonNull<Rundown> {
 /// # Safety
 ///
 /// `head` is that of an [`Entry<R>`] that is there.
-unsafe fn let_go<R: Registration>(head: NonNull<Head>) {
+unsafe fn abandon<R: Registration>(head: NonNull<Head>) {
     // SAFETY: the caller vouches for the entry.
     let entry = unsafe { head.cast::<Entry<R>>().as_ref() };
-    entry.registration.let_go();
+    entry.registration.abandon();
 }
 
 /// # Safety
@@ -410,12 +410,12 @@ unsafe fn free<R: Registration>(head: NonNull<Head>) {
 /// Undoes and drops what was dropped at too high a level, except what is in use.
 /// Called where a request arrives at `PASSIVE_LEVEL`, when nothing of the driver is
 /// held yet.
-pub(crate) fn settle(passive: &mut Passive) {
-    while LET_GO.load(Ordering::Acquire) != 0 {
-        let Some(head) = SCOPE.with(passive, |scope, _| scope.take_let_go()) else {
+pub(crate) fn drain_deferred(passive: &mut Passive) {
+    while ABANDONED.load(Ordering::Acquire) != 0 {
+        let Some(head) = SCOPE.with(passive, |scope, _| scope.remove_abandoned()) else {
             break;
         };
-        LET_GO.fetch_sub(1, Ordering::Release);
+        ABANDONED.fetch_sub(1, Ordering::Release);
         // SAFETY: the entry is out of the list, and its handle was dropped.
         unsafe { undo_and_free(head, passive) };
     }
@@ -427,7 +427,7 @@ pub(crate) fn settle(passive: &mut Passive) {
 /// are as it left them.
 pub(crate) fn begin(passive: &mut Passive) {
     SCOPE.with(passive, |scope, _| scope.phase = Phase::Open);
-    LET_GO.store(0, Ordering::Release);
+    ABANDONED.store(0, Ordering::Release);
     GATE.reopen();
 }
 
@@ -440,7 +440,7 @@ pub(crate) fn begin(passive: &mut Passive) {
 /// has succeeded nobody can open a device.
 pub(crate) fn end(passive: &mut Passive) {
     GATE.wait(passive);
-    while let Some(head) = SCOPE.with(passive, |scope, _| scope.take_for_end()) {
+    while let Some(head) = SCOPE.with(passive, |scope, _| scope.remove_for_teardown()) {
         // SAFETY: the entry is in the list of what is undone, so it is there.
         let functions = unsafe { head.as_ref() }.functions;
         // SAFETY: the functions are those of the entry's type, and entries are in

@@ -7,20 +7,22 @@
 //! | type | held at | taken at |
 //! |---|---|---|
 //! | [`SpinLock`] | `DISPATCH_LEVEL` | `<= DISPATCH_LEVEL` |
-//! | [`Mutex`](crate::mutex::Mutex) | `APC_LEVEL` | `<= APC_LEVEL` |
+//! | [`FastMutex`] | `APC_LEVEL` | `<= APC_LEVEL` |
 //! | [`GuardedMutex`] | `APC_LEVEL`; before Windows 8 the caller's, without APCs | `<= APC_LEVEL` |
 //!
 //! An [`Event`] is waited for; a [`RemoveLock`] counts who uses a device that is to
 //! go. What the kernel links into lists of its own lies in pool, where it stays.
 
 mod event;
-mod mutex;
+mod fast_mutex;
+mod guarded_mutex;
 mod remove_lock;
 mod spin;
 
 pub use self::{
     event::{Event, EventKind},
-    mutex::GuardedMutex,
+    fast_mutex::FastMutex,
+    guarded_mutex::GuardedMutex,
     remove_lock::{RemoveGuard, RemoveLock},
     spin::SpinLock,
 };

@@ -2,7 +2,7 @@
 //!
 //! Such a mapping belongs to one process, where it has to be undone, and before the
 //! process is gone. So there are two ways to have one: for the length of a closure,
-//! which runs in the process ([`Mdl::with_user_mapping`]), or in a [`UserMappings`],
+//! which runs in the process ([`Mdl::with_user_mapping`]), or in a [`UserMappingTable`],
 //! which is told of the end of processes and owns what is mapped, so that the pool
 //! is never freed first. Only whole pages are mapped: nobody else's data is in them.
 
@@ -15,7 +15,7 @@ use wdk_sys::{
     ntddk::{MmGetPhysicalAddress, MmMapLockedPagesSpecifyCache, MmUnmapLockedPages},
 };
 
-pub use self::table::{Owner, UserMappings};
+pub use self::table::{Owner, UserMappingTable};
 use crate::{
     Error, Result, Status,
     irql::Apc,
@@ -72,14 +72,14 @@ impl<S: MapsToUser> Mdl<S> {
         access: Access,
         cache: CacheType,
         irql: &mut Apc,
-        work: impl FnOnce(&UserView<'_>, &mut Apc) -> R,
+        work: impl FnOnce(&UserMapping<'_>, &mut Apc) -> R,
     ) -> Result<R> {
         // SAFETY: the mapping is undone below, by this thread, before `self` goes and
         // before this thread does anything else in the process. The address space of a
         // process goes when its last thread is done with everything else, or this one
         // is the last.
-        let mapped = unsafe { UserAddress::map(self, access, cache, irql) }?;
-        let view = UserView {
+        let mapped = unsafe { MappedAddress::map(self, access, cache, irql) }?;
+        let view = UserMapping {
             address: &mapped,
             len: self.block().size(),
         };
@@ -90,12 +90,12 @@ impl<S: MapsToUser> Mdl<S> {
 }
 
 /// The pages of an MDL in the current process, while a closure runs.
-pub struct UserView<'v> {
-    address: &'v UserAddress,
+pub struct UserMapping<'v> {
+    address: &'v MappedAddress,
     len: usize,
 }
 
-impl UserView<'_> {
+impl UserMapping<'_> {
     /// Address of the first byte, which means something in the current process
     /// only. IRQL: any.
     #[must_use]
@@ -129,7 +129,7 @@ impl UserView<'_> {
     }
 }
 
-impl fmt::Debug for UserView<'_> {
+impl fmt::Debug for UserMapping<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
@@ -142,7 +142,7 @@ impl fmt::Debug for UserView<'_> {
 /// Where the kernel mapped the pages of an MDL in a process.
 ///
 /// There is no `Drop`: whoever has one undoes it with [`Self::unmap`].
-struct UserAddress {
+struct MappedAddress {
     start: NonNull<c_void>,
     process: Process,
     list: NonNull<MDL>,
@@ -150,9 +150,9 @@ struct UserAddress {
 
 // SAFETY: a mapping belongs to a process, which is attached to where it matters, and
 // to no thread.
-unsafe impl Send for UserAddress {}
+unsafe impl Send for MappedAddress {}
 
-impl UserAddress {
+impl MappedAddress {
     /// Maps the pages of an MDL into the current process.
     ///
     /// # Safety

@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use super::{Access, UserAddress};
+use super::{Access, MappedAddress};
 use crate::{
     Error, Rejected, Result, Status,
     irp::Requestor,
@@ -11,13 +11,13 @@ use crate::{
     map::CacheType,
     mdl::{BuiltForNonpaged, Mdl},
     memory::SharedBytes,
-    mutex::Mutex,
     pool::{NonpagedBlock, PoolTag},
-    process::{Observer, Watch, current_process_id},
+    process::{ProcessNotify, ProcessObserver, current_process_id},
+    sync::FastMutex,
 };
 
 /// The refusal of a table that has ended.
-const GOING: Error = Error::new("MmMapLockedPagesSpecifyCache", Status::DELETE_PENDING);
+const UNLOADING: Error = Error::new("MmMapLockedPagesSpecifyCache", Status::DELETE_PENDING);
 
 /// Who a mapping belongs to: any number, such as one for each open file.
 pub type Owner = u64;
@@ -25,19 +25,19 @@ pub type Owner = u64;
 /// Up to `N` mappings of pool into programs.
 ///
 /// IRQL: `PASSIVE_LEVEL`, unless a method says otherwise; dropping it:
-/// `<= DISPATCH_LEVEL`, as for [`Watch`]. When the driver is being unloaded, there is
+/// `<= DISPATCH_LEVEL`, as for [`ProcessNotify`]. When the driver is being unloaded, there is
 /// nothing in it any more.
 ///
 /// ```no_run
-/// # use wdm::{Status, irp::Request, irql::Passive, pool::NonpagedBlock, user_map::{Access, UserMappings}};
+/// # use wdm::{Status, irp::Request, irql::Passive, pool::NonpagedBlock, user_map::{Access, UserMappingTable}};
 /// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
 /// # struct File { number: u64 }
 /// # fn example(mut request: Request<'_, File>, block: NonpagedBlock, passive: &mut Passive) -> Result<(), Status> {
 /// # let file = File { number: 1 };
 /// // When the driver starts:
-/// let mappings = UserMappings::<16>::new(TAG, passive).map_err(|error| error.status())?;
+/// let mappings = UserMappingTable::<16>::new(TAG, passive).map_err(|error| error.status())?;
 /// // For a request of a program:
-/// let program = request.requestor_here()?;
+/// let program = request.user_requestor()?;
 /// let address = mappings.map(file.number, block, Access::Read, &program, passive);
 /// let address = address.map_err(|rejected| rejected.error.status())?;
 /// // When its last handle is closed:
@@ -45,13 +45,13 @@ pub type Owner = u64;
 /// # Ok(())
 /// # }
 /// ```
-pub struct UserMappings<const N: usize>(Watch<Table<N>>);
+pub struct UserMappingTable<const N: usize>(ProcessNotify<Table<N>>);
 
 /// Type invariant: the kernel tells the table of the end of processes, or there is
 /// nothing in it and `is_closed`. Entries are made in a program's own thread, and so
 /// before the program's last thread ends, of which the table is told then.
 struct Table<const N: usize> {
-    mappings: Mutex<Mappings<N>>,
+    mappings: FastMutex<Mappings<N>>,
 }
 
 struct Mappings<const N: usize> {
@@ -64,7 +64,7 @@ struct Entry {
     owner: Owner,
     /// Identifier of the process; until it ends, no other has the same.
     process: usize,
-    address: UserAddress,
+    address: MappedAddress,
     mdl: Mdl<BuiltForNonpaged>,
 }
 
@@ -85,16 +85,16 @@ impl Entry {
     }
 }
 
-impl<const N: usize> UserMappings<N> {
+impl<const N: usize> UserMappingTable<N> {
     /// A table without mappings, which learns of the end of processes:
     /// `PsSetCreateProcessNotifyRoutine`.
     ///
     /// # Errors
     ///
-    /// As for [`Watch::new`].
+    /// As for [`ProcessNotify::new`].
     pub fn new(tag: PoolTag, passive: &mut Passive) -> Result<Self> {
         let table = Table {
-            mappings: Mutex::new(
+            mappings: FastMutex::new(
                 Mappings {
                     entries: [const { None }; N],
                     is_closed: true,
@@ -102,7 +102,7 @@ impl<const N: usize> UserMappings<N> {
                 tag,
             )?,
         };
-        let watch = Watch::new(table, tag, passive)?;
+        let watch = ProcessNotify::new(table, tag, passive)?;
         // From here on the table is told.
         watch.with(|table| {
             table
@@ -118,7 +118,7 @@ impl<const N: usize> UserMappings<N> {
     /// # Errors
     ///
     /// * `STATUS_INSUFFICIENT_RESOURCES`: the table is full, or what
-    ///   [`Mdl::describe`] says.
+    ///   [`Mdl::allocate`] says.
     /// * `STATUS_DELETE_PENDING`: the driver is being unloaded.
     /// * As for [`Mdl::with_user_mapping`].
     ///
@@ -131,7 +131,7 @@ impl<const N: usize> UserMappings<N> {
         program: &Requestor<'_>,
         passive: &mut Passive,
     ) -> Result<usize, Rejected<NonpagedBlock>> {
-        let mdl = Mdl::describe(block)?.build_for_nonpaged_pool();
+        let mdl = Mdl::allocate(block)?.build_for_nonpaged_pool();
         let mapped = self.0.with_value(mdl, |table, mdl| {
             table.mappings.with(passive, |mappings, apc| {
                 mappings.map(owner, mdl, access, program, apc)
@@ -139,7 +139,7 @@ impl<const N: usize> UserMappings<N> {
         });
         mapped.unwrap_or_else(|mdl| {
             Err(Rejected {
-                error: GOING,
+                error: UNLOADING,
                 returned: mdl.free(),
             })
         })
@@ -218,14 +218,14 @@ impl<const N: usize> Table<N> {
     }
 }
 
-impl<const N: usize> Observer for Table<N> {
-    fn process_ends(&self, process: usize, passive: &mut Passive) {
+impl<const N: usize> ProcessObserver for Table<N> {
+    fn on_process_exit(&self, process: usize, passive: &mut Passive) {
         self.end(|entry| entry.process == process, passive);
     }
 
     /// While the table is still told of processes: one that ended before its mapping
     /// is undone would take the mapping with it.
-    fn watch_ends(&self, passive: &mut Passive) {
+    fn on_unregister(&self, passive: &mut Passive) {
         self.mappings
             .with(passive, |mappings, _| mappings.is_closed = true);
         self.end(|_| true, passive);
@@ -249,7 +249,7 @@ impl<const N: usize> Mappings<N> {
             })
         };
         if self.is_closed {
-            return refuse(GOING, mdl);
+            return refuse(UNLOADING, mdl);
         }
         let Some(place) = self.entries.iter_mut().find(|place| place.is_none()) else {
             return refuse(Error::new("none", Status::INSUFFICIENT_RESOURCES), mdl);
@@ -257,7 +257,7 @@ impl<const N: usize> Mappings<N> {
         // SAFETY: the entry ends the mapping before its MDL goes. The program has a
         // thread that has not ended, the one at hand, so the table is yet to be told
         // of its end, and waits for this lock then.
-        match unsafe { UserAddress::map(&mdl, access, CacheType::Cached, apc) } {
+        match unsafe { MappedAddress::map(&mdl, access, CacheType::Cached, apc) } {
             Ok(address) => {
                 let entry = Entry {
                     owner,
@@ -274,8 +274,8 @@ impl<const N: usize> Mappings<N> {
     }
 }
 
-impl<const N: usize> fmt::Debug for UserMappings<N> {
+impl<const N: usize> fmt::Debug for UserMappingTable<N> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "UserMappings of up to {N}")
+        write!(formatter, "UserMappingTable of up to {N}")
     }
 }

@@ -79,7 +79,7 @@ fn a_reference_from_before_is_waited_for() {
             // SAFETY: the reference that was forgotten keeps the memory there.
             user.memory.with(|memory| assert_eq!(unsafe { *memory }, 0));
             // SAFETY: it is given back once.
-            unsafe { user.rundown.count_down() };
+            unsafe { user.rundown.release_unguarded() };
         });
         thing.end();
         user.join().expect("it has ended well");

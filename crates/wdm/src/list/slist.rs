@@ -12,7 +12,7 @@ use wdk_sys::{
     },
 };
 
-use super::{AtomicLinks, Linked, Shared, from_links, into_links};
+use super::{Linked, SListLinks, Shared, from_links, into_links};
 use crate::{
     Result,
     pool::{PoolBox, PoolTag},
@@ -24,14 +24,14 @@ use crate::{
 /// less.
 ///
 /// ```no_run
-/// # use wdm::{list::{AtomicLinks, AtomicStack}, pool::PoolBox};
+/// # use wdm::{list::{SListLinks, SList}, pool::PoolBox};
 /// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
 /// # struct Entry {
-/// #     links: AtomicLinks,
+/// #     links: SListLinks,
 /// # }
-/// # wdm::linked!(Entry, links: AtomicLinks);
+/// # wdm::linked!(Entry, links: SListLinks);
 /// # fn example(entry: PoolBox<Entry>) -> wdm::Result<()> {
-/// let stack = AtomicStack::new(TAG)?;
+/// let stack = SList::new(TAG)?;
 /// stack.push(entry);
 /// let last = stack.pop();
 /// # Ok(())
@@ -42,7 +42,7 @@ use crate::{
 ///
 /// The head is initialised. What it leads to are boxes that `into_links` took apart,
 /// to which nobody has a reference.
-pub struct AtomicStack<T: Linked<AtomicLinks>> {
+pub struct SList<T: Linked<SListLinks>> {
     /// In memory of its own, aligned to 16 bytes and nonpaged.
     head: PoolBox<Head>,
     entries: PhantomData<Shared<T>>,
@@ -57,9 +57,9 @@ unsafe impl Send for Head {}
 // SAFETY: the kernel's functions change the head with interlocked instructions;
 // entries go from one thread to another, and no reference to one that is in the
 // list is ever given out.
-unsafe impl<T: Linked<AtomicLinks> + Send> Sync for AtomicStack<T> {}
+unsafe impl<T: Linked<SListLinks> + Send> Sync for SList<T> {}
 
-impl<T: Linked<AtomicLinks>> AtomicStack<T> {
+impl<T: Linked<SListLinks>> SList<T> {
     /// A list without entries: `InitializeSListHead`. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl<T: Linked<AtomicLinks>> AtomicStack<T> {
         reason = "the entry is in, which is what counts"
     )]
     pub fn push(&self, entry: PoolBox<T>) -> bool {
-        let entry = into_links::<T, AtomicLinks>(entry).cast();
+        let entry = into_links::<T, SListLinks>(entry).cast();
         // SAFETY: the head is initialised; the entry is in no list, nonpaged, and
         // aligned to 16 bytes, as its type says.
         unsafe { ExpInterlockedPushEntrySList(self.head.0.get(), entry.as_ptr()) }.is_null()
@@ -123,15 +123,15 @@ impl<T: Linked<AtomicLinks>> AtomicStack<T> {
     }
 }
 
-impl<T: Linked<AtomicLinks>> Drop for AtomicStack<T> {
+impl<T: Linked<SListLinks>> Drop for SList<T> {
     fn drop(&mut self) {
         drop(self.flush());
     }
 }
 
-impl<T: Linked<AtomicLinks>> fmt::Debug for AtomicStack<T> {
+impl<T: Linked<SListLinks>> fmt::Debug for SList<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "AtomicStack of {}", self.depth())
+        write!(formatter, "SList of {}", self.depth())
     }
 }
 
@@ -139,12 +139,12 @@ impl<T: Linked<AtomicLinks>> fmt::Debug for AtomicStack<T> {
 /// Those that are not asked for are dropped with it.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
-pub struct Flushed<T: Linked<AtomicLinks>> {
+pub struct Flushed<T: Linked<SListLinks>> {
     next: Option<NonNull<SLIST_ENTRY>>,
     entries: PhantomData<PoolBox<T>>,
 }
 
-impl<T: Linked<AtomicLinks>> Iterator for Flushed<T> {
+impl<T: Linked<SListLinks>> Iterator for Flushed<T> {
     type Item = PoolBox<T>;
 
     fn next(&mut self) -> Option<PoolBox<T>> {
@@ -156,13 +156,13 @@ impl<T: Linked<AtomicLinks>> Iterator for Flushed<T> {
     }
 }
 
-impl<T: Linked<AtomicLinks>> Drop for Flushed<T> {
+impl<T: Linked<SListLinks>> Drop for Flushed<T> {
     fn drop(&mut self) {
         self.by_ref().for_each(drop);
     }
 }
 
-impl<T: Linked<AtomicLinks>> fmt::Debug for Flushed<T> {
+impl<T: Linked<SListLinks>> fmt::Debug for Flushed<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Flushed")
     }

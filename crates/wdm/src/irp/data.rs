@@ -22,7 +22,7 @@ use crate::{
 
 /// What has been done with the data of a request.
 #[derive(Default)]
-pub(super) struct Progress {
+pub(super) struct DataState {
     /// Bytes moved so far: `Information`.
     pub(super) moved: usize,
     /// Whether the caller's own memory has been handed out.
@@ -31,11 +31,11 @@ pub(super) struct Progress {
 
 /// What kind of request it is, which decides where its data is.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     /// `IRP_MJ_DEVICE_CONTROL`: as its code says.
     Control,
     /// `IRP_MJ_READ` or `IRP_MJ_WRITE`: in locked pages.
-    Transfer(Direction),
+    ReadWrite(Direction),
 }
 
 /// The way to the data of a request, for as long as the request is borrowed.
@@ -54,22 +54,26 @@ pub(super) enum Kind {
 /// # Ok(())
 /// # }
 /// ```
-pub struct Data<'q> {
+pub struct RequestData<'q> {
     irp: Irp,
-    kind: Kind,
-    progress: &'q mut Progress,
+    kind: RequestKind,
+    data_state: &'q mut DataState,
 }
 
-impl<'q> Data<'q> {
+impl<'q> RequestData<'q> {
     /// # Safety
     ///
     /// During `'q` the request, which is of this kind, is not completed, and nobody
     /// else uses its data.
-    pub(super) const unsafe fn new(irp: Irp, kind: Kind, progress: &'q mut Progress) -> Self {
+    pub(super) const unsafe fn new(
+        irp: Irp,
+        kind: RequestKind,
+        data_state: &'q mut DataState,
+    ) -> Self {
         Self {
             irp,
             kind,
-            progress,
+            data_state,
         }
     }
 
@@ -79,11 +83,13 @@ impl<'q> Data<'q> {
     ///
     /// `STATUS_INVALID_DEVICE_REQUEST`: the code says `METHOD_NEITHER`, or it is no
     /// device control request.
-    pub fn buffered(self) -> Result<Buffered<'q>, Status> {
+    pub fn buffered(self) -> Result<SystemBuffer<'q>, Status> {
         match self.kind {
             // SAFETY: whoever made this value vouched for the request and its data.
-            Kind::Control => unsafe { Buffered::of(self.irp, &mut self.progress.moved) },
-            Kind::Transfer(_) => Err(Status::INVALID_DEVICE_REQUEST),
+            RequestKind::Control => unsafe {
+                SystemBuffer::of(self.irp, &mut self.data_state.moved)
+            },
+            RequestKind::ReadWrite(_) => Err(Status::INVALID_DEVICE_REQUEST),
         }
     }
 
@@ -91,24 +97,24 @@ impl<'q> Data<'q> {
     ///
     /// # Errors
     ///
-    /// As for that, and for [`Transfer::direct`](super::Transfer::direct).
-    pub fn direct(self) -> Result<Direct<'q>, Status> {
+    /// As for that, and for [`ReadWriteRequest::direct`](super::ReadWriteRequest::direct).
+    pub fn direct(self) -> Result<DirectBuffer<'q>, Status> {
         let is_output = match self.kind {
-            Kind::Transfer(direction) => direction == Direction::Read,
-            Kind::Control => match self.irp.control().code.method() {
+            RequestKind::ReadWrite(direction) => direction == Direction::Read,
+            RequestKind::Control => match self.irp.control().code.method() {
                 Method::OutDirect => true,
                 Method::InDirect => false,
                 Method::Buffered | Method::Neither => return Err(Status::INVALID_DEVICE_REQUEST),
             },
         };
-        let moved = self.progress.hand_out()?;
+        let moved = self.data_state.hand_out()?;
         let memory = match self.irp.mdl() {
             // SAFETY: the I/O manager has locked the pages of this MDL until the
             // request is completed, which it is not during `'q`.
             Some(mdl) => Some(unsafe { system_memory(mdl) }?),
             None => None,
         };
-        Ok(Direct {
+        Ok(DirectBuffer {
             memory,
             is_output,
             moved,
@@ -120,10 +126,10 @@ impl<'q> Data<'q> {
     /// # Errors
     ///
     /// As for that.
-    pub fn neither(self) -> Result<Neither<'q>, Status> {
+    pub fn neither(self) -> Result<UserBuffers<'q>, Status> {
         let control = match self.kind {
-            Kind::Control => self.irp.control(),
-            Kind::Transfer(_) => return Err(Status::INVALID_DEVICE_REQUEST),
+            RequestKind::Control => self.irp.control(),
+            RequestKind::ReadWrite(_) => return Err(Status::INVALID_DEVICE_REQUEST),
         };
         if control.code.method() != Method::Neither {
             return Err(Status::INVALID_DEVICE_REQUEST);
@@ -133,15 +139,15 @@ impl<'q> Data<'q> {
         let (input, output) = self.irp.user_addresses();
         let input = UserRange::new(input, control.input_len)?;
         let output = UserRange::new(output, control.output_len)?;
-        let moved = self.progress.hand_out()?;
-        Ok(Neither {
+        let moved = self.data_state.hand_out()?;
+        Ok(UserBuffers {
             input,
             output: output.counted_in(moved),
         })
     }
 }
 
-impl Progress {
+impl DataState {
     /// Hands the caller's own memory out, once: what has been read and judged could
     /// be something else if it were read again.
     const fn hand_out(&mut self) -> Result<&mut usize, Status> {
@@ -167,7 +173,7 @@ impl Progress {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Buffered<'q> {
+pub struct SystemBuffer<'q> {
     start: Option<NonNull<u8>>,
     input_len: usize,
     output_len: usize,
@@ -175,7 +181,7 @@ pub struct Buffered<'q> {
     written: &'q mut usize,
 }
 
-impl<'q> Buffered<'q> {
+impl<'q> SystemBuffer<'q> {
     /// # Safety
     ///
     /// During `'q` the request, a device control request, is not completed and
@@ -198,13 +204,13 @@ impl<'q> Buffered<'q> {
     /// Writes the output piece by piece, over the input, in place of what may have
     /// been written before.
     #[must_use]
-    pub const fn writer(self) -> BufferedWriter<'q> {
+    pub const fn writer(self) -> SystemBufferWriter<'q> {
         *self.written = 0;
-        BufferedWriter { buffer: self }
+        SystemBufferWriter { buffer: self }
     }
 }
 
-impl Buffered<'_> {
+impl SystemBuffer<'_> {
     /// The input. After [`Self::write`] its beginning is what was written.
     #[must_use]
     pub fn input(&self) -> &[u8] {
@@ -259,17 +265,17 @@ impl Buffered<'_> {
     }
 }
 
-/// Output that is written piece by piece, to [`Buffered`] memory.
+/// Output that is written piece by piece, to [`SystemBuffer`] memory.
 /// Usable at `<= DISPATCH_LEVEL`.
 #[derive(Debug)]
-pub struct BufferedWriter<'q> {
-    buffer: Buffered<'q>,
+pub struct SystemBufferWriter<'q> {
+    buffer: SystemBuffer<'q>,
 }
 
-impl BufferedWriter<'_> {
+impl SystemBufferWriter<'_> {
     /// How many bytes there is room for yet.
     #[must_use]
-    pub const fn left(&self) -> usize {
+    pub const fn remaining(&self) -> usize {
         self.buffer.output_len.saturating_sub(*self.buffer.written)
     }
 
@@ -297,14 +303,14 @@ impl BufferedWriter<'_> {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Direct<'q> {
+pub struct DirectBuffer<'q> {
     memory: Option<SharedBytes<'q>>,
     is_output: bool,
     /// How much has been moved, in the request.
     moved: &'q mut usize,
 }
 
-impl<'q> Direct<'q> {
+impl<'q> DirectBuffer<'q> {
     /// The pages, for reading; and where to count what is read, if that is what the
     /// request reports.
     pub(super) fn into_input(self) -> (Option<SharedBytes<'q>>, Option<&'q mut usize>) {
@@ -372,7 +378,7 @@ impl<'q> Direct<'q> {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Neither<'q> {
+pub struct UserBuffers<'q> {
     /// `Type3InputBuffer`.
     pub input: UserRange<'q>,
     /// `UserBuffer`. What is written to it is the output that the request reports.

@@ -3,7 +3,7 @@
 
 use core::{alloc::Layout, cell::Cell, fmt, marker::PhantomData, ptr::NonNull};
 
-use crate::pool::{Contents, Demand, Options, PoolTag, RawBlock, legacy::Pool};
+use crate::pool::{Contents, Options, PoolRequest, PoolTag, RawBlock, legacy::Pool};
 
 /// Supplies a lookaside list. Both functions are called wherever blocks are taken
 /// and freed, from several threads at once, at the IRQL of the caller: for a
@@ -11,62 +11,62 @@ use crate::pool::{Contents, Demand, Options, PoolTag, RawBlock, legacy::Pool};
 ///
 /// ```no_run
 /// # use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-/// # use wdm::lookaside::{Block, Request, Supplier};
+/// # use wdm::lookaside::{LookasideBlock, BlockRequest, LookasideAllocator};
 /// struct AtMost(AtomicU32);
 ///
-/// impl Supplier for AtMost {
-///     fn supply<'c>(&self, request: Request<'c>) -> Option<Block<'c>> {
+/// impl LookasideAllocator for AtMost {
+///     fn allocate<'c>(&self, request: BlockRequest<'c>) -> Option<LookasideBlock<'c>> {
 ///         self.0.try_update(Relaxed, Relaxed, |left| left.checked_sub(1)).ok()?;
-///         request.into_pool_block()
+///         request.allocate_from_pool()
 ///     }
 ///
-///     fn reclaim(&self, block: Block<'_>) {
+///     fn free(&self, block: LookasideBlock<'_>) {
 ///         drop(block);
 ///         self.0.fetch_add(1, Relaxed);
 ///     }
 /// }
 /// ```
-pub trait Supplier: Send + Sync + 'static {
+pub trait LookasideAllocator: Send + Sync + 'static {
     /// Whether the list is given no routines, so that the kernel's own serve it and
     /// neither function is called.
-    const IS_KERNEL: bool = false;
+    const USES_DEFAULT_ROUTINES: bool = false;
 
     /// A block for the list; `None` if there is none to be had.
-    fn supply<'c>(&self, request: Request<'c>) -> Option<Block<'c>>;
+    fn allocate<'c>(&self, request: BlockRequest<'c>) -> Option<LookasideBlock<'c>>;
 
     /// Takes a block back. Dropping it frees it.
-    fn reclaim(&self, block: Block<'_>) {
+    fn free(&self, block: LookasideBlock<'_>) {
         drop(block);
     }
 }
 
 /// Blocks come from pool and go there: what a list does that is given no routines.
 #[derive(Clone, Copy, Debug)]
-pub struct FromPool;
+pub struct PoolAllocator;
 
-impl Supplier for FromPool {
-    const IS_KERNEL: bool = true;
+impl LookasideAllocator for PoolAllocator {
+    const USES_DEFAULT_ROUTINES: bool = true;
 
-    fn supply<'c>(&self, request: Request<'c>) -> Option<Block<'c>> {
-        request.into_pool_block()
+    fn allocate<'c>(&self, request: BlockRequest<'c>) -> Option<LookasideBlock<'c>> {
+        request.allocate_from_pool()
     }
 }
 
 /// A request for one block of a list. It ends with the call, and so does the block
 /// that comes of it: neither can be kept for another IRQL or another list.
-pub struct Request<'c> {
-    demand: Demand,
+pub struct BlockRequest<'c> {
+    request: PoolRequest,
     /// Invariant, so that a block belongs to the call that it was made in.
     call: PhantomData<Cell<&'c ()>>,
 }
 
-impl<'c> Request<'c> {
+impl<'c> BlockRequest<'c> {
     /// # Safety
     ///
     /// For paged pool the IRQL is `<= APC_LEVEL` during `'c`.
     pub(super) const unsafe fn new(layout: Layout, pool: Pool, tag: PoolTag) -> Self {
         Self {
-            demand: Demand {
+            request: PoolRequest {
                 layout,
                 tag,
                 pool,
@@ -79,37 +79,37 @@ impl<'c> Request<'c> {
     /// How many bytes the block needs. IRQL: any.
     #[must_use]
     pub const fn size(&self) -> usize {
-        self.demand.layout.size()
+        self.request.layout.size()
     }
 
     /// A block of the pool that the list is of, with its tag: `ExAllocatePool2`,
     /// or `ExAllocatePoolWithTag` where the kernel lacks it. `None` if no memory is
     /// left. IRQL: that of the call.
     #[must_use]
-    pub fn into_pool_block(self) -> Option<Block<'c>> {
+    pub fn allocate_from_pool(self) -> Option<LookasideBlock<'c>> {
         // SAFETY: whoever made the request vouched for the IRQL.
-        let taken = unsafe { RawBlock::take(self.demand, Contents::Uninitialised) };
-        taken.ok().map(|(block, _)| Block {
+        let taken = unsafe { RawBlock::allocate(self.request, Contents::Uninitialised) };
+        taken.ok().map(|(block, _)| LookasideBlock {
             block,
             call: PhantomData,
         })
     }
 }
 
-impl fmt::Debug for Request<'_> {
+impl fmt::Debug for BlockRequest<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Request for {} bytes", self.size())
+        write!(formatter, "BlockRequest for {} bytes", self.size())
     }
 }
 
 /// A block on its way into a list or out of one. Freed when dropped:
 /// `ExFreePoolWithTag`.
-pub struct Block<'c> {
+pub struct LookasideBlock<'c> {
     block: RawBlock,
     call: PhantomData<Cell<&'c ()>>,
 }
 
-impl Block<'_> {
+impl LookasideBlock<'_> {
     /// The block at this address.
     ///
     /// # Safety
@@ -128,7 +128,7 @@ impl Block<'_> {
     }
 }
 
-impl fmt::Debug for Block<'_> {
+impl fmt::Debug for LookasideBlock<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,

@@ -1,7 +1,7 @@
 //! Being told that a process ends, in time to take out of it what is there.
 //!
 //! The kernel's notification has no context parameter, so a driver has one
-//! [`Watch`] at a time, to which a static leads. Whoever follows it holds off the
+//! [`ProcessNotify`] at a time, to which a static leads. Whoever follows it holds off the
 //! end of the watch meanwhile: the reference does not say whether a routine that
 //! is removed may still be running.
 
@@ -18,7 +18,7 @@ use crate::{
     irql::{Irql, Passive},
     pool::PoolTag,
     rundown::Rundown,
-    scope::{Registered, Registration, Stage},
+    scope::{Registration, RegistrationHandle, Stage},
     sync::SpinLock,
 };
 
@@ -26,16 +26,16 @@ use crate::{
 const CALL: &str = "PsSetCreateProcessNotifyRoutine";
 
 /// What is told of the end of processes.
-pub trait Observer: Send + Sync + Sized + 'static {
+pub trait ProcessObserver: Send + Sync + Sized + 'static {
     /// A process ends: its last thread is on its way out. Called at
     /// `PASSIVE_LEVEL` in that process, before its handles are closed and its
     /// memory is freed.
-    fn process_ends(&self, process: usize, passive: &mut Passive);
+    fn on_process_exit(&self, process: usize, passive: &mut Passive);
 
     /// The watch is about to end, and is not told of processes any more after this.
     /// What has to go before its process does goes here. Called at `PASSIVE_LEVEL`
     /// in any process, once.
-    fn watch_ends(&self, _passive: &mut Passive) {}
+    fn on_unregister(&self, _passive: &mut Passive) {}
 }
 
 /// An observer that the kernel tells of the end of every process:
@@ -45,9 +45,9 @@ pub trait Observer: Send + Sync + Sized + 'static {
 /// that its own observer drops waits for itself, for ever.
 ///
 /// IRQL: `PASSIVE_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
-pub struct Watch<O: Observer>(Registered<Watched<O>>);
+pub struct ProcessNotify<O: ProcessObserver>(RegistrationHandle<NotifyRegistration<O>>);
 
-/// The part of [`Watched`] that does not depend on the observer's type.
+/// The part of [`NotifyRegistration`] that does not depend on the observer's type.
 struct Head {
     /// Held while the observer is used.
     rundown: Rundown,
@@ -55,12 +55,12 @@ struct Head {
 }
 
 #[repr(C)]
-struct Watched<O> {
+struct NotifyRegistration<O> {
     head: Head,
     /// Whether the static leads here.
     is_current: AtomicBool,
     /// Whether the kernel was told.
-    is_told: AtomicBool,
+    is_registered: AtomicBool,
     observer: O,
 }
 
@@ -74,7 +74,7 @@ unsafe impl Send for Place {}
 /// The watch of this driver.
 static CURRENT: SpinLock<Place> = SpinLock::new(Place(None));
 
-impl<O: Observer> Watch<O> {
+impl<O: ProcessObserver> ProcessNotify<O> {
     /// Has `observer` told from now on. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
@@ -84,16 +84,16 @@ impl<O: Observer> Watch<O> {
     /// * `STATUS_INVALID_PARAMETER`: the system takes no more observers.
     /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
     pub fn new(observer: O, tag: PoolTag, passive: &mut Passive) -> Result<Self> {
-        let watched = Watched {
+        let watched = NotifyRegistration {
             head: Head {
                 rundown: Rundown::new(),
                 tell: tell::<O>,
             },
             is_current: AtomicBool::new(false),
-            is_told: AtomicBool::new(false),
+            is_registered: AtomicBool::new(false),
             observer,
         };
-        Registered::new(watched, tag, passive, Watched::tell_kernel).map(Self)
+        RegistrationHandle::new(watched, tag, passive, NotifyRegistration::register).map(Self)
     }
 
     /// Runs `work` with the observer. `None` once the driver is being unloaded and
@@ -109,9 +109,9 @@ impl<O: Observer> Watch<O> {
     }
 }
 
-impl<O: Observer> Watched<O> {
+impl<O: ProcessObserver> NotifyRegistration<O> {
     /// Has the kernel tell of processes, if this is the driver's one watch.
-    fn tell_kernel(&self, passive: &mut Passive) -> Result<()> {
+    fn register(&self, passive: &mut Passive) -> Result<()> {
         let place: NonNull<Head> = NonNull::from(self).cast();
         let was_free = CURRENT.with(passive, |current, _| {
             let was_free = current.0.is_none();
@@ -126,12 +126,12 @@ impl<O: Observer> Watched<O> {
         // undone, which is before the driver goes.
         let status = unsafe { PsSetCreateProcessNotifyRoutine(Some(notify), ADD) };
         Error::check(CALL, Status::from_raw(status))?;
-        self.is_told.store(true, Ordering::Release);
+        self.is_registered.store(true, Ordering::Release);
         Ok(())
     }
 }
 
-impl<O: Observer> Registration for Watched<O> {
+impl<O: ProcessObserver> Registration for NotifyRegistration<O> {
     const STAGE: Stage = Stage::Notification;
 
     fn rundown(&self) -> &Rundown {
@@ -139,8 +139,8 @@ impl<O: Observer> Registration for Watched<O> {
     }
 
     fn undo(&self, passive: &mut Passive) {
-        self.observer.watch_ends(passive);
-        if self.is_told.load(Ordering::Acquire) {
+        self.observer.on_unregister(passive);
+        if self.is_registered.load(Ordering::Acquire) {
             // The one failure, a routine that is not registered, cannot occur.
             // SAFETY: the routine was registered when the watch was made.
             let _ = unsafe { PsSetCreateProcessNotifyRoutine(Some(notify), REMOVE) };
@@ -158,9 +158,9 @@ const ADD: BOOLEAN = 0;
 /// `Remove` of the function, `TRUE`.
 const REMOVE: BOOLEAN = 1;
 
-impl<O: Observer> fmt::Debug for Watch<O> {
+impl<O: ProcessObserver> fmt::Debug for ProcessNotify<O> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Watch")
+        formatter.write_str("ProcessNotify")
     }
 }
 
@@ -177,8 +177,8 @@ unsafe extern "C" fn notify(_parent: HANDLE, process: HANDLE, create: BOOLEAN) {
     let head = CURRENT.with(&mut passive, |current, _| {
         let head = current.0?;
         // SAFETY: a watch is undone, and freed, only after it is out of this place.
-        let is_held = unsafe { head.as_ref() }.rundown.count_up();
-        is_held.then_some(head)
+        let is_referenced = unsafe { head.as_ref() }.rundown.acquire_unguarded();
+        is_referenced.then_some(head)
     });
     let Some(head) = head else {
         return;
@@ -189,17 +189,17 @@ unsafe extern "C" fn notify(_parent: HANDLE, process: HANDLE, create: BOOLEAN) {
     // of its observer's type.
     unsafe { (head_ref.tell)(head, process.addr(), &mut passive) };
     // SAFETY: the reference was taken above.
-    unsafe { head_ref.rundown.count_down() };
+    unsafe { head_ref.rundown.release_unguarded() };
 }
 
 /// Tells an observer.
 ///
 /// # Safety
 ///
-/// `head` is that of a [`Watched<O>`] which is there.
-unsafe fn tell<O: Observer>(head: NonNull<Head>, process: usize, passive: &mut Passive) {
+/// `head` is that of a [`NotifyRegistration<O>`] which is there.
+unsafe fn tell<O: ProcessObserver>(head: NonNull<Head>, process: usize, passive: &mut Passive) {
     // SAFETY: the head is the first field of the structure that the caller vouches
     // for.
-    let watched = unsafe { head.cast::<Watched<O>>().as_ref() };
-    watched.observer.process_ends(process, passive);
+    let watched = unsafe { head.cast::<NotifyRegistration<O>>().as_ref() };
+    watched.observer.on_process_exit(process, passive);
 }

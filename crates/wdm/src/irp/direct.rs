@@ -1,9 +1,9 @@
 //! Cursors over a caller's locked pages. They only move forward, so what has been
 //! read and judged is not read a second time: the caller may have changed it.
 
-use crate::{Result, Status, irp::Direct, memory::SharedBytes};
+use crate::{Result, Status, irp::DirectBuffer, memory::SharedBytes};
 
-impl<'q> Direct<'q> {
+impl<'q> DirectBuffer<'q> {
     /// Reads the pages from the beginning, once. IRQL: any.
     #[must_use]
     pub fn reader(self) -> DirectReader<'q> {
@@ -34,7 +34,7 @@ struct Cursor<'q> {
 }
 
 impl<'q> Cursor<'q> {
-    const fn left(&self) -> usize {
+    const fn remaining(&self) -> usize {
         match self.left {
             Some(memory) => memory.len(),
             None => 0,
@@ -78,8 +78,8 @@ pub struct DirectReader<'q> {
 impl DirectReader<'_> {
     /// How many bytes are left. IRQL: any.
     #[must_use]
-    pub const fn left(&self) -> usize {
-        self.cursor.left()
+    pub const fn remaining(&self) -> usize {
+        self.cursor.remaining()
     }
 
     /// Fills `bytes`. IRQL: `<= DISPATCH_LEVEL`.
@@ -111,8 +111,8 @@ pub struct DirectWriter<'q> {
 impl DirectWriter<'_> {
     /// How many bytes are left. IRQL: any.
     #[must_use]
-    pub const fn left(&self) -> usize {
-        self.cursor.left()
+    pub const fn remaining(&self) -> usize {
+        self.cursor.remaining()
     }
 
     /// Writes `bytes`. IRQL: `<= DISPATCH_LEVEL`.

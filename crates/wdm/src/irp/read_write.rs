@@ -4,7 +4,9 @@ use core::fmt;
 
 use crate::{
     Result, Status,
-    irp::{Answer, Data, Direct, Mode, Request, Requestor, transfer::Kind},
+    irp::{
+        Completion, DirectBuffer, ProcessorMode, Request, RequestData, Requestor, data::RequestKind,
+    },
 };
 
 /// Which way the data goes.
@@ -21,12 +23,12 @@ pub enum Direction {
 /// `DO_DIRECT_IO`.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
-pub struct Transfer<'r, F = ()> {
+pub struct ReadWriteRequest<'r, F = ()> {
     request: Request<'r, F>,
     direction: Direction,
 }
 
-impl<'r, F> Transfer<'r, F> {
+impl<'r, F> ReadWriteRequest<'r, F> {
     /// # Safety
     ///
     /// The request is one of this kind.
@@ -43,7 +45,7 @@ impl<'r, F> Transfer<'r, F> {
     /// Whether a program or a driver asks: `RequestorMode`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
-    pub fn requestor(&self) -> Mode {
+    pub fn requestor(&self) -> ProcessorMode {
         self.request.requestor()
     }
 
@@ -58,9 +60,9 @@ impl<'r, F> Transfer<'r, F> {
     ///
     /// # Errors
     ///
-    /// As for [`Request::requestor_here`].
-    pub fn requestor_here(&self) -> Result<Requestor<'_>, Status> {
-        self.request.requestor_here()
+    /// As for [`Request::user_requestor`].
+    pub fn user_requestor(&self) -> Result<Requestor<'_>, Status> {
+        self.request.user_requestor()
     }
 
     /// Where to begin, in bytes: `ByteOffset`. A number below 0 is one that a
@@ -77,33 +79,33 @@ impl<'r, F> Transfer<'r, F> {
     ///
     /// * `STATUS_INSUFFICIENT_RESOURCES`: the kernel has no page table entries left.
     /// * `STATUS_INVALID_DEVICE_STATE`: they have been asked for before.
-    pub fn direct(&mut self) -> Result<Direct<'_>, Status> {
+    pub fn direct(&mut self) -> Result<DirectBuffer<'_>, Status> {
         self.split().1.direct()
     }
 
     /// What belongs to the file, and the way to the data beside it.
     /// IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
-    pub const fn split(&mut self) -> (&F, Data<'_>) {
-        let kind = Kind::Transfer(self.direction);
+    pub const fn split(&mut self) -> (&F, RequestData<'_>) {
+        let kind = RequestKind::ReadWrite(self.direction);
         // SAFETY: whoever made this value vouched for the request's kind.
         unsafe { self.request.split_as(kind) }
     }
 
     /// Answers with `STATUS_SUCCESS` and how much was read or written:
     /// `IoCompleteRequest`. IRQL: `<= DISPATCH_LEVEL`.
-    pub fn succeed(self) -> Answer<'r> {
+    pub fn succeed(self) -> Completion<'r> {
         self.request.succeed()
     }
 
     /// Answers with a status that is no success: `IoCompleteRequest`.
     /// IRQL: `<= DISPATCH_LEVEL`.
-    pub fn fail(self, status: Status) -> Answer<'r> {
+    pub fn fail(self, status: Status) -> Completion<'r> {
         self.request.fail(status)
     }
 }
 
-impl<F> fmt::Debug for Transfer<'_, F> {
+impl<F> fmt::Debug for ReadWriteRequest<'_, F> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:?} at {}", self.direction, self.offset())
     }

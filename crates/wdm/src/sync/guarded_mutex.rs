@@ -1,5 +1,5 @@
 //! The guarded mutex, which keeps APCs away; from Windows 8 on it is a fast one
-//! ([`Mutex`](crate::mutex::Mutex)). It may not be taken twice by one thread.
+//! ([`FastMutex`]). It may not be taken twice by one thread.
 
 use core::{cell::UnsafeCell, fmt};
 

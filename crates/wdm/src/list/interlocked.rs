@@ -23,14 +23,14 @@ use crate::{
 /// pool, which may not.
 ///
 /// ```no_run
-/// # use wdm::{list::{DoubleLinks, LockedList}, pool::PoolBox};
+/// # use wdm::{list::{DoubleLinks, InterlockedList}, pool::PoolBox};
 /// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
 /// # struct Entry {
 /// #     links: DoubleLinks,
 /// # }
 /// # wdm::linked!(Entry, links: DoubleLinks);
 /// # fn example(entry: PoolBox<Entry>) -> wdm::Result<()> {
-/// let list = LockedList::new(TAG)?;
+/// let list = InterlockedList::new(TAG)?;
 /// list.push_back(entry);
 /// while let Some(entry) = list.pop_front() {}
 /// # Ok(())
@@ -42,7 +42,7 @@ use crate::{
 /// Head and lock lie in nonpaged pool. The head and the entries form one circle of
 /// links, which changes under the lock only; each entry is a box that `into_links`
 /// took apart, and nobody has a reference to it.
-pub struct LockedList<T: Linked<DoubleLinks>> {
+pub struct InterlockedList<T: Linked<DoubleLinks>> {
     /// In memory of its own, which is nonpaged wherever the list lies.
     core: PoolBox<Core>,
     entries: PhantomData<Shared<T>>,
@@ -59,9 +59,9 @@ struct Core {
 unsafe impl Send for Core {}
 // SAFETY: the lock orders access to the links; entries go from one thread to
 // another, and no reference to one that is in the list is ever given out.
-unsafe impl<T: Linked<DoubleLinks> + Send> Sync for LockedList<T> {}
+unsafe impl<T: Linked<DoubleLinks> + Send> Sync for InterlockedList<T> {}
 
-impl<T: Linked<DoubleLinks>> LockedList<T> {
+impl<T: Linked<DoubleLinks>> InterlockedList<T> {
     /// A list without entries. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl<T: Linked<DoubleLinks>> LockedList<T> {
     }
 }
 
-impl<T: Linked<DoubleLinks>> Drop for LockedList<T> {
+impl<T: Linked<DoubleLinks>> Drop for InterlockedList<T> {
     fn drop(&mut self) {
         while let Some(entry) = self.pop_front() {
             drop(entry);
@@ -128,8 +128,8 @@ impl<T: Linked<DoubleLinks>> Drop for LockedList<T> {
     }
 }
 
-impl<T: Linked<DoubleLinks>> fmt::Debug for LockedList<T> {
+impl<T: Linked<DoubleLinks>> fmt::Debug for InterlockedList<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("LockedList")
+        formatter.write_str("InterlockedList")
     }
 }

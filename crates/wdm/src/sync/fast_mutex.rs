@@ -21,17 +21,17 @@ use crate::{
 /// A value that one thread at a time uses: `FAST_MUTEX`.
 ///
 /// ```no_run
-/// # use wdm::{Status, irql::Apc, mutex::Mutex, user::Reader};
+/// # use wdm::{Status, irql::Apc, sync::FastMutex, user::UserReader};
 /// # const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"Smpl");
 /// # #[derive(Default)]
 /// # struct Names([u8; 32]);
 /// # impl Names {
-/// #     fn read_from(&mut self, reader: &mut Reader<'_>, apc: &Apc) -> Result<(), Status> {
+/// #     fn read_from(&mut self, reader: &mut UserReader<'_>, apc: &Apc) -> Result<(), Status> {
 /// #         reader.read_bytes(&mut self.0, apc)
 /// #     }
 /// # }
-/// # fn example(mut reader: Reader<'_>, passive: &mut wdm::irql::Passive) -> Result<(), Status> {
-/// let names = Mutex::new(Names::default(), TAG).map_err(|error| error.status())?;
+/// # fn example(mut reader: UserReader<'_>, passive: &mut wdm::irql::Passive) -> Result<(), Status> {
+/// let names = FastMutex::new(Names::default(), TAG).map_err(|error| error.status())?;
 /// names.with(passive, |names, apc| names.read_from(&mut reader, apc))?;
 /// # Ok(())
 /// # }
@@ -39,7 +39,7 @@ use crate::{
 ///
 /// IRQL: `<= APC_LEVEL`; dropping it `<= DISPATCH_LEVEL`, unless the value asks for
 /// less.
-pub struct Mutex<T>(PoolBox<Inner<T>>);
+pub struct FastMutex<T>(PoolBox<Inner<T>>);
 
 /// # Invariants
 ///
@@ -59,7 +59,7 @@ unsafe impl<T: Send> Send for Inner<T> {}
 /// `FM_LOCK_BIT`: the count of a mutex that is free.
 const FREE: i32 = 1;
 
-impl<T> Mutex<T> {
+impl<T> FastMutex<T> {
     /// A mutex that nobody holds: `ExInitializeFastMutex`, an inline function of the
     /// headers. IRQL: `<= DISPATCH_LEVEL`.
     ///
@@ -106,8 +106,8 @@ impl<T> Mutex<T> {
     }
 }
 
-impl<T> fmt::Debug for Mutex<T> {
+impl<T> fmt::Debug for FastMutex<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Mutex")
+        formatter.write_str("FastMutex")
     }
 }
