@@ -19,13 +19,13 @@ use wdm::driver::Context;
 use wdm::irp::{Completion, CancelSafeQueue, Request, Requestor};
 use wdm::irql::{Apc, Dispatch, Passive};
 use wdm::list::{DoubleLinks, List};
-use wdm::lookaside::{Block, Lookaside, PagedLookasideList, Request as Request_, LookasideAllocator};
+use wdm::lookaside::{BlockRequest, LookasideAllocator, LookasideBlock, LookasideList, PagedLookasideList};
 use wdm::map::CacheType;
 use wdm::mdl::{BuiltForNonpaged, Locked, Mdl};
 use wdm::pool::{NonpagedBlock, PagedBox, PagedVec, PoolTag};
 use wdm::sync::SpinLock;
 use wdm::system::Version;
-use wdm::user::Reader;
+use wdm::user::UserReader;
 use wdm::user_map::{Access, UserMappingTable};
 use wdm::Status;
 ";
@@ -117,11 +117,11 @@ fn the_token_of_before_is_out_of_reach_while_raised() {
 #[test]
 fn a_spin_lock_is_no_place_for_user_memory() {
     refused(
-        "fn f(lock: &SpinLock<[u8; 4]>, reader: &mut Reader<'_>, irql: &mut Passive) {
+        "fn f(lock: &SpinLock<[u8; 4]>, reader: &mut UserReader<'_>, irql: &mut Passive) {
              lock.with(irql, |bytes, irql| reader.read_bytes(bytes, irql));
          }",
         &["E0308", "expected `&Apc`, found `&mut Dispatch`"],
-        "fn f(lock: &SpinLock<[u8; 4]>, reader: &mut Reader<'_>, irql: &mut Passive) {
+        "fn f(lock: &SpinLock<[u8; 4]>, reader: &mut UserReader<'_>, irql: &mut Passive) {
              let mut copy = [0; 4];
              reader.read_bytes(&mut copy, irql);
              lock.with(irql, |bytes, _| *bytes = copy);
@@ -368,12 +368,12 @@ fn what_may_be_dropped_later_may_change_threads() {
 fn a_value_of_a_paged_lookaside_list_does_not_last_over_raising() {
     refused(
         "fn f(list: &PagedLookasideList<u32>, passive: &mut Passive) {
-             let value = list.take(1, passive);
+             let value = list.allocate(1, passive);
              passive.raise_to_dispatch(|_| drop(value));
          }",
         &["E0502", "cannot borrow `*passive` as mutable"],
         "fn f(list: &PagedLookasideList<u32>, passive: &mut Passive) {
-             let value = list.take(1, passive);
+             let value = list.allocate(1, passive);
              drop(value);
              passive.raise_to_dispatch(|_| {});
          }",
@@ -423,14 +423,14 @@ fn that_a_program_asks_is_true_in_its_thread_only() {
 #[test]
 fn a_lookaside_list_stays_while_its_boxes_live() {
     refused(
-        "fn f(list: Lookaside<u32>) {
-             let value = list.take(1);
+        "fn f(list: LookasideList<u32>) {
+             let value = list.allocate(1);
              drop(list);
              drop(value);
          }",
         &["E0505", "cannot move out of `list` because it is borrowed"],
-        "fn f(list: Lookaside<u32>) {
-             let value = list.take(1);
+        "fn f(list: LookasideList<u32>) {
+             let value = list.allocate(1);
              drop(value);
              drop(list);
          }",
@@ -438,24 +438,24 @@ fn a_lookaside_list_stays_while_its_boxes_live() {
 }
 
 #[test]
-fn a_supplier_keeps_no_block() {
+fn lookaside_allocator_cannot_keep_a_block() {
     refused(
         "struct S;
          impl LookasideAllocator for S {
-             fn supply<'c>(&self, request: Request_<'c>) -> Option<Block<'c>> {
-                 request.into_pool_block()
+             fn allocate<'c>(&self, request: BlockRequest<'c>) -> Option<LookasideBlock<'c>> {
+                 request.allocate_from_pool()
              }
-             fn reclaim(&self, block: Block<'_>) {
-                 let kept: Block<'static> = block;
+             fn free(&self, block: LookasideBlock<'_>) {
+                 let kept: LookasideBlock<'static> = block;
              }
          }",
         &["lifetime may not live long enough"],
         "struct S;
          impl LookasideAllocator for S {
-             fn supply<'c>(&self, request: Request_<'c>) -> Option<Block<'c>> {
-                 request.into_pool_block()
+             fn allocate<'c>(&self, request: BlockRequest<'c>) -> Option<LookasideBlock<'c>> {
+                 request.allocate_from_pool()
              }
-             fn reclaim(&self, block: Block<'_>) { drop(block); }
+             fn free(&self, block: LookasideBlock<'_>) { drop(block); }
          }",
     );
 }
