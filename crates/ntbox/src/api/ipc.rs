@@ -2,8 +2,7 @@
 //! events the other, each a length and a postcard message, over a socket pair.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{FromRawFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::RawFd;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::config::Config;
 use super::report::{BugCheck, CallCount, FaultPoint, ImageInfo, LogLine, Violation};
 use super::request::{Account, Operation, Process, Progress, Reply, Ticket};
-use crate::host::kernel_cell::Exclusive;
 
 /// Descriptor at which the kernel process finds its end.
 pub const KERNEL_END: RawFd = 0;
@@ -130,34 +128,4 @@ pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option<T>
     postcard::from_bytes(&bytes)
         .map(Some)
         .map_err(io::Error::other)
-}
-
-static STREAM: Exclusive<Option<UnixStream>> = Exclusive::new(None);
-
-/// Opens this process's end.
-///
-/// # Safety
-/// Descriptor [`KERNEL_END`] is a socket that nothing else in this process uses.
-pub unsafe fn open() -> UnixStream {
-    // SAFETY: the caller hands the descriptor over.
-    unsafe { UnixStream::from_raw_fd(KERNEL_END) }
-}
-
-/// From now on events are sent to the other end of `stream`.
-pub fn send_to(stream: &UnixStream) -> io::Result<()> {
-    *STREAM.lock() = Some(stream.try_clone()?);
-    Ok(())
-}
-
-/// Sends an event to the caller. If the caller is gone there is nobody to run
-/// for: the kernel process ends.
-pub fn send(event: &Event) {
-    #[cfg(test)]
-    crate::kernel::test_support::record(event);
-    let mut guard = STREAM.lock();
-    if let Some(stream) = guard.as_mut()
-        && write(stream, event).is_err()
-    {
-        std::process::exit(0);
-    }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use super::bug_check::BugCheckData;
+use super::bug_check::{Access, BugCheckData};
 use super::context::Context;
 use super::gate::{Call, Frame, Return, Stop};
 use super::routine::Routine;
@@ -25,6 +25,10 @@ pub struct KernelEntries {
     /// Raises the fault of an upcall to an address that holds no code of the driver.
     /// The context is the end of the kernel's frames.
     pub bad_routine: fn(Context, &Routine) -> !,
+    /// Raises the exception, or stops the system, for an access that is not possible.
+    pub invalid_access: fn(&Context, u64, Access, &str) -> !,
+    /// Stops the driver: it did not return in time.
+    pub watchdog_timeout: fn(&Context) -> !,
     /// Called when control goes to the driver: by an upcall, or by a resumed context.
     pub driver_entered: fn(),
     /// Called when the IRQL was raised to `DISPATCH_LEVEL` or above.

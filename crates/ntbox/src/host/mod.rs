@@ -2,6 +2,7 @@
 
 pub mod asm_exports;
 pub mod bug_check;
+pub mod channel;
 pub mod context;
 pub mod context_switch;
 pub mod cpu;
@@ -20,4 +21,5 @@ pub mod process;
 pub mod protection;
 pub mod routine;
 pub mod seh_asm;
+pub mod trap;
 pub mod upcall;

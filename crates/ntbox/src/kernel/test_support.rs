@@ -77,7 +77,8 @@ pub fn processor() {
     }
     MINE.replace(Some(Turn::take()));
     MACHINE.call_once(|| {
-        crate::host::kernel_entry::register(crate::kernel::trap::ENTRIES);
+        crate::kernel::init::wiring::connect();
+        crate::host::channel::RECORDER.set(record);
         mm::initialize().expect("there is memory");
         log::initialize(crate::api::config::DebugFilter::default());
     });

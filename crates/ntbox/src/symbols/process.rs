@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Name, dwarf, pdb, tables};
 use crate::api::ipc;
+use crate::host::channel;
 
 /// Set in the environment of such a process.
 const VARIABLE: &str = "NTBOX_SYMBOLS_PROCESS";
@@ -155,7 +156,7 @@ fn serve() -> io::Result<()> {
     limit();
     // SAFETY: the caller passes the socket as standard input, and nothing else in
     // this process uses that.
-    let mut stream = unsafe { ipc::open() };
+    let mut stream = unsafe { channel::open() };
     let Some(Question { image, places }) = ipc::read(&mut stream)? else {
         return Ok(());
     };

@@ -2,10 +2,9 @@
 //! names the code behind an address.
 
 use super::{export_table, log, stack_trace_db, violation_limit};
-use crate::api::ipc;
 use crate::api::ipc::Event;
 use crate::api::report::{Location, Past, Violation};
-use crate::host::modules;
+use crate::host::{channel, modules};
 
 /// Records that the driver broke a rule by a call that returns to `caller`.
 pub fn violation(rule: &str, verifier: Option<(u32, u64)>, what: impl Into<String>, caller: u64) {
@@ -54,7 +53,7 @@ fn record(
         return;
     }
     log::flush();
-    ipc::send(&Event::Violation(Violation {
+    channel::send(&Event::Violation(Violation {
         rule: rule.to_owned(),
         verifier,
         what,
@@ -66,7 +65,7 @@ fn record(
 /// Tells the reader of the report something about this run. What the driver may do
 /// often is still told once.
 pub fn note(text: String) {
-    ipc::send(&Event::Note(text));
+    channel::send(&Event::Note(text));
 }
 
 /// The place of the call that returns to `caller`.

@@ -143,3 +143,8 @@ pub fn resolve_for_driver(name: &str) -> Option<u64> {
         _ => resolve(name),
     }
 }
+
+/// The bound exports.
+pub fn functions() -> impl Iterator<Item = &'static Export> {
+    table().bound.iter().map(|entry| &entry.export)
+}

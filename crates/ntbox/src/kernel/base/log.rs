@@ -5,11 +5,10 @@
 
 use super::clock;
 use crate::api::config::DebugFilter;
-use crate::api::ipc;
 use crate::api::ipc::Event;
 use crate::api::report::LogLine;
-use crate::host::cpu;
 use crate::host::kernel_cell::Exclusive;
+use crate::host::{channel, cpu};
 
 struct State {
     filter: DebugFilter,
@@ -85,7 +84,7 @@ pub fn message(component: u32, level: u32, text: &[u8]) {
         done
     });
     for line in lines.into_iter().flatten() {
-        ipc::send(&Event::Log(line));
+        channel::send(&Event::Log(line));
     }
 }
 
@@ -99,6 +98,6 @@ pub fn note(text: &str) {
 /// Ends a line that has begun: the kernel is about to stop or the driver is gone.
 pub fn flush() {
     if let Some(line) = with(|state| state.pending.take()).flatten() {
-        ipc::send(&Event::Log(line));
+        channel::send(&Event::Log(line));
     }
 }

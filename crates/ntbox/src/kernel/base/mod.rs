@@ -11,6 +11,7 @@ pub mod export_table;
 pub mod image_layout;
 pub mod info_buffer;
 pub mod io_layout;
+pub mod key_id;
 pub mod known_modules;
 pub mod list_entry;
 pub mod list_walk;

@@ -2,6 +2,9 @@
 
 use ntbox_api::OsVersion;
 
+/// `VER_SUITE_SINGLEUSERTS`.
+pub const SUITE: u16 = 0x100;
+
 use crate::host::kernel_cell::Exclusive;
 
 static VERSION: Exclusive<OsVersion> = Exclusive::new(OsVersion {

@@ -11,9 +11,9 @@ use ntbox_api::{Verify, rules};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::api::config::Config;
-use crate::api::ipc;
 use crate::api::ipc::Event;
 use crate::api::report::{FaultPoint, Location, Past};
+use crate::host::channel;
 use crate::host::context::Context;
 use crate::host::gate::{Call, Export};
 use crate::host::kernel_cell::Exclusive;
@@ -109,7 +109,7 @@ pub fn note(call: &Call<'_>, export: &Export, number: u32) {
         (!reported && stacks.points.insert(point)).then_some(stacks.latest)
     };
     if let Some(id) = new {
-        ipc::send(&Event::FaultPoint(FaultPoint {
+        channel::send(&Event::FaultPoint(FaultPoint {
             export: export.name.to_owned(),
             nth: number,
             stack: places(id),

@@ -21,6 +21,7 @@ mod context;
 pub mod create;
 pub mod hive;
 mod key_id;
+pub mod key_object;
 pub mod notify_class;
 pub mod nt_key;
 pub mod nt_notify_key;
@@ -36,7 +37,7 @@ pub mod tests;
 
 pub use super::cm::callback_exports::take_left_behind;
 pub use super::cm::callback_list::any;
-pub use super::cm::callout::{key_ends, on_key};
+pub use super::cm::callout::on_key;
 use crate::host::gate::Export;
 
 /// The exports of this component.

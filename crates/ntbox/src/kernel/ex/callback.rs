@@ -16,7 +16,7 @@ use crate::kernel::ke::sched;
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::ob;
-use crate::kernel::ob::{Attributes, Inserted, Payload, Type, attributes};
+use crate::kernel::ob::{Attributes, Inserted, ObjectTypeProcedures, Payload, Type, attributes};
 
 /// Bytes of a callback object and of a registration, both opaque.
 const SIZE: u64 = 0x40;
@@ -76,6 +76,12 @@ fn on<T>(handle: u64, work: impl FnOnce(&mut Registration) -> T) -> Option<(u64,
 fn idle_key(handle: u64) -> u64 {
     0xffff_fa00_0000_0000 ^ handle
 }
+
+/// The procedures of callback objects.
+pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
+    delete: Some(deleted),
+    ..ObjectTypeProcedures::NONE
+};
 
 /// An object goes away.
 pub fn deleted(object: u64, _: &Caller<'_>) {

@@ -8,7 +8,7 @@ use crate::kernel::base::error::Refusal;
 use crate::kernel::base::{error, thread_table};
 use crate::kernel::ke::{apc, object, timer};
 use crate::kernel::ob;
-use crate::kernel::ob::{Attributes, Payload, Type};
+use crate::kernel::ob::{Attributes, ObjectTypeProcedures, Payload, Type};
 
 /// Bytes of a timer object: a KTIMER and what Windows keeps behind it.
 const SIZE: u64 = 0x108;
@@ -111,6 +111,12 @@ fn set(handle: u64, setting: &Setting) -> Result<u32, Refusal> {
         nt_status::STATUS_SUCCESS
     })
 }
+
+/// The procedures of timer objects.
+pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
+    delete: Some(deleted),
+    ..ObjectTypeProcedures::NONE
+};
 
 /// The last reference to a timer is gone: it must not fire any more.
 pub fn deleted(body: u64, _: &Caller<'_>) {

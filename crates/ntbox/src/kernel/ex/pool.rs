@@ -426,3 +426,25 @@ fn failure_of_quota(call: &mut crate::host::gate::Call<'_>) -> Return {
         Err(Stop::raise(INSUFFICIENT_RESOURCES))
     }
 }
+/// Allocates pool of a `POOL_TYPE`.
+///
+/// # Errors
+/// Raises `STATUS_INSUFFICIENT_RESOURCES`.
+pub fn allocate_or_raise(pool_type: u32, size: u64, tag: u32, caller: u64) -> Result<u64, Stop> {
+    // The low bit of a POOL_TYPE is set for paged pool; 0x200 is no-execute.
+    let kind = match (pool_type & 1, pool_type & 0x200) {
+        (1, _) => PoolKind::Paged,
+        (_, 0) => PoolKind::NonPagedExecute,
+        _ => PoolKind::NonPaged,
+    };
+    let request = Request {
+        kind,
+        size: size.max(1),
+        tag,
+        zeroed: false,
+        cache_aligned: false,
+        caller,
+    };
+    mm::with(|memory| memory.pools.allocate(request))
+        .ok_or_else(|| Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+}

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use kernel_stack::STACK_SIZE;
 
 use crate::host::gate::Stop;
+use crate::host::hook::Hook;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::host::upcall::call_driver;
@@ -121,13 +122,17 @@ pub fn queue(job: Job, kind: u32, function: &str) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Creates a thread of a process, a system thread or not.
+pub static CREATE_THREAD: Hook<fn(u64, bool) -> Option<u64>> = Hook::new();
+
 /// Adds a thread, if there may be one more. Without memory the threads that
 /// there are do the work in turn.
 fn add_worker(level: i32) {
     if with(|state| state.workers.len()) >= MAX_THREADS {
         return;
     }
-    let Some(thread) = crate::kernel::ps::create::create(thread_table::system_process(), true)
+    let create = CREATE_THREAD.get();
+    let Some(thread) = create.and_then(|create| create(thread_table::system_process(), true))
     else {
         return;
     };

@@ -12,8 +12,7 @@ use super::base::call_context::Caller;
 use super::base::export_table::{Bound, CALLED, CURRENT, ENTRY_SIZE, TABLE, Table, table};
 use super::base::{diag, stack_trace_db};
 use super::ke::clock_interrupt;
-use super::trap::host_signals;
-use super::{ke, mm, rtl, trap, verifier};
+use super::{ke, mm, rtl, verifier};
 use crate::api::config::Config;
 use crate::host::asm_exports::Native;
 use crate::host::context::Context;
@@ -204,7 +203,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
         return failure(call);
     }
     let result = (entry.export.handler)(call);
-    if host_signals::is_overdue() {
+    if crate::host::process::is_overdue() {
         overdue(call);
     }
     let ticked = clock_interrupt::postponed() || ke::seeded_schedule::ends_turn();
@@ -231,7 +230,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
 fn overdue(call: &Call<'_>) -> ! {
     let mut context = Context::after_call(call.frame(), call.return_address());
     context.flags |= crate::host::context::UNWOUND_TO_CALL;
-    trap::hung(&context)
+    (crate::host::kernel_entry::get().watchdog_timeout)(&context)
 }
 
 #[cold]

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use super::misc;
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::APC_LEVEL;
@@ -178,7 +177,7 @@ exports! {
         let list = if let Some(list) = of_file(pointer)? {
             list
         } else {
-            let Ok(list) = misc::allocate(PAGED, SIZE, TAG, call.return_address()) else {
+            let Ok(list) = crate::kernel::ex::pool::allocate_or_raise(PAGED, SIZE, TAG, call.return_address()) else {
                 return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
             };
             driver_mem::write_u64(list, list)?;

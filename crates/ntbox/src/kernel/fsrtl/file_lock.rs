@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use super::lock;
 use super::lock::{Locks, Owner, Range};
-use super::{lock, misc};
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::Stop;
@@ -145,7 +145,7 @@ fn grant(at: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 /// The block that stands for the locks.
 pub fn ensure_block(at: u64, caller: u64) -> Result<(), Stop> {
     if driver_mem::read_u64(at + offset::INFORMATION)? == 0 {
-        let block = misc::allocate(PAGED, INFO_SIZE, TAG, caller)?;
+        let block = crate::kernel::ex::pool::allocate_or_raise(PAGED, INFO_SIZE, TAG, caller)?;
         driver_mem::write_u64(at + offset::INFORMATION, block)?;
     }
     Ok(())

@@ -5,7 +5,6 @@ use super::file_lock::{
     offset, private_lock, process, uninitialize, unlock_all, unlock_single, with, write_info,
 };
 use super::lock::{Owner, Range};
-use super::misc;
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::exports;
@@ -38,7 +37,7 @@ exports! {
 
     /// `FsRtlAllocateFileLock`: NULL without memory.
     fn FsRtlAllocateFileLock<call>(complete: u64, unlock: u64) -> u64 [max APC_LEVEL] fails 0 {
-        let Ok(at) = misc::allocate(PAGED, SIZE, TAG, call.return_address()) else { return Ok(0) };
+        let Ok(at) = crate::kernel::ex::pool::allocate_or_raise(PAGED, SIZE, TAG, call.return_address()) else { return Ok(0) };
         initialize(at, complete, unlock)?;
         Ok(at)
     }
@@ -55,7 +54,7 @@ exports! {
         let caller = Caller::of(call);
         ensure_block(at, caller.address())?;
         // Where the status goes that a fast lock would give to its caller.
-        let block = misc::allocate(PAGED, 0x10, TAG, caller.address())?;
+        let block = crate::kernel::ex::pool::allocate_or_raise(PAGED, 0x10, TAG, caller.address())?;
         let status = process(at, packet, context, block, &caller);
         mm::pool::free_by(block, caller.address());
         status

@@ -6,7 +6,6 @@
 //! here: a call ends before another thread has its turn.
 
 use super::extent_map::{Run, Runs};
-use super::misc;
 use crate::host::driver_mem;
 use crate::host::gate::irql::APC_LEVEL;
 use crate::host::gate::{Stop, exports};
@@ -76,9 +75,11 @@ fn initialize(mcb: u64, pool: u32, flags: u16, caller: u64) -> Result<(), Refuse
 }
 
 fn allocate(pool: u32, size: u64, flags: u16, caller: u64) -> Result<u64, Refused> {
-    misc::allocate(pool, size, PAIRS_TAG, caller).map_err(|stop| match flags & RAISES {
-        0 => Refused::NoPool,
-        _ => Refused::Stop(stop),
+    crate::kernel::ex::pool::allocate_or_raise(pool, size, PAIRS_TAG, caller).map_err(|stop| {
+        match flags & RAISES {
+            0 => Refused::NoPool,
+            _ => Refused::Stop(stop),
+        }
     })
 }
 
@@ -221,7 +222,7 @@ exports! {
     /// `FsRtlInitializeLargeMcb`: the mutex and the pairs are pool.
     fn FsRtlInitializeLargeMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL] raises 0xc000_009a {
         let caller = call.return_address();
-        let mutex = misc::allocate(0x200, MUTEX_SIZE, MUTEX_TAG, caller)?;
+        let mutex = crate::kernel::ex::pool::allocate_or_raise(0x200, MUTEX_SIZE, MUTEX_TAG, caller)?;
         fast_mutex::initialize(mutex)?;
         if let Err(stop) = answer(initialize(mcb.wrapping_add(BASE), pool, RAISES, caller)) {
             free(mutex, caller);

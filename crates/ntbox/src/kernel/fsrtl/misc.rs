@@ -4,10 +4,8 @@
 use crate::host::driver_mem;
 use crate::host::driver_mem::UnicodeString;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use crate::host::gate::{Return, Stop, exports};
+use crate::host::gate::{Stop, exports};
 use crate::kernel::base::utf16::SEPARATOR;
-use crate::kernel::mm;
-use crate::kernel::mm::pool::{PoolKind, Request};
 
 /// Tag of pool that came without one.
 const NO_TAG: u32 = u32::from_le_bytes(*b"None");
@@ -25,26 +23,6 @@ const UNEXPECTED: [u32; 4] = [
 
 fn is_expected(status: u32) -> bool {
     !UNEXPECTED.contains(&status)
-}
-
-/// Pool, or an exception.
-pub(crate) fn allocate(kind: u32, size: u64, tag: u32, caller: u64) -> Return {
-    // The low bit of a POOL_TYPE is set for paged pool; 0x200 is no-execute.
-    let kind = match (kind & 1, kind & 0x200) {
-        (1, _) => PoolKind::Paged,
-        (_, 0) => PoolKind::NonPagedExecute,
-        _ => PoolKind::NonPaged,
-    };
-    let request = Request {
-        kind,
-        size: size.max(1),
-        tag,
-        zeroed: false,
-        cache_aligned: false,
-        caller,
-    };
-    mm::with(|memory| memory.pools.allocate(request))
-        .ok_or_else(|| Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
 }
 
 /// Writes where the first component of a path is, and the rest of it.
@@ -125,24 +103,24 @@ exports! {
 
     /// `FsRtlAllocatePool`: raises without memory.
     fn FsRtlAllocatePool<call>(kind: u32, size: u64) -> u64 [max DISPATCH_LEVEL] raises 0xc000_009a {
-        allocate(kind, size, NO_TAG, call.return_address())
+        crate::kernel::ex::pool::allocate_or_raise(kind, size, NO_TAG, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithTag`.
     fn FsRtlAllocatePoolWithTag<call>(kind: u32, size: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] raises 0xc000_009a {
-        allocate(kind, size, tag, call.return_address())
+        crate::kernel::ex::pool::allocate_or_raise(kind, size, tag, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithQuota`: nobody has a quota that could be used up.
     fn FsRtlAllocatePoolWithQuota<call>(kind: u32, size: u64) -> u64 [max DISPATCH_LEVEL] raises 0xc000_009a {
-        allocate(kind, size, NO_TAG, call.return_address())
+        crate::kernel::ex::pool::allocate_or_raise(kind, size, NO_TAG, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithQuotaTag`.
     fn FsRtlAllocatePoolWithQuotaTag<call>(kind: u32, size: u64, tag: u32) -> u64
         [max DISPATCH_LEVEL] raises 0xc000_009a
     {
-        allocate(kind, size, tag, call.return_address())
+        crate::kernel::ex::pool::allocate_or_raise(kind, size, tag, call.return_address())
     }
 
     /// `FsRtlDissectName`: the first component of a path, and what follows the
@@ -178,7 +156,7 @@ exports! {
 
     /// `FsRtlGetFileSize`: not of a directory.
     fn FsRtlGetFileSize(object: u64, size: u64) -> u32 [max PASSIVE_LEVEL] {
-        match crate::kernel::ramfs::content_of(object) {
+        match crate::kernel::sections::section::content_of(object) {
             Some(content) => {
                 driver_mem::write_u64(size, content.size)?;
                 Ok(nt_status::STATUS_SUCCESS)

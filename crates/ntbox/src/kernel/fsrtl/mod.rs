@@ -23,7 +23,6 @@ pub const TABLES: &[&[Export]] = &[
     contexts::EXPORTS,
     file_lock_exports::EXPORTS,
     filter_callbacks::EXPORTS,
-    lock::EXPORTS,
     mcb::EXPORTS,
     mcb::small::EXPORTS,
     misc::EXPORTS,

@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::lock::mark_pending;
-use super::misc;
 use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::Stop;
@@ -265,7 +264,7 @@ pub fn add(packet: u64, new: Watch, caller: &Caller<'_>) -> Result<(), Stop> {
         give_back(new.subject, caller)?;
         at
     } else {
-        let at = misc::allocate(PAGED, ELEMENT, TAG, caller.address())?;
+        let at = crate::kernel::ex::pool::allocate_or_raise(PAGED, ELEMENT, TAG, caller.address())?;
         let last = driver_mem::read_u64(new.list + 8)?;
         driver_mem::write_u64(at, new.list)?;
         driver_mem::write_u64(at + 8, last)?;

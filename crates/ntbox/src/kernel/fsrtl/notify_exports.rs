@@ -1,6 +1,5 @@
 //! The functions by which file systems keep lists of those who wait for changes.
 
-use super::misc;
 use super::notify::{
     Change, DELETE_PENDING, TAG, WATCHES, Watch, add, bytes_of, complete, complete_all, end, find,
     report,
@@ -88,7 +87,7 @@ exports! {
         const NONPAGED: u32 = 0x200;
         const SIZE: u64 = 0x48;
         driver_mem::write_u64(out, 0)?;
-        let block = misc::allocate(NONPAGED, SIZE, TAG, call.return_address())?;
+        let block = crate::kernel::ex::pool::allocate_or_raise(NONPAGED, SIZE, TAG, call.return_address())?;
         driver_mem::fill(block, 0, SIZE)?;
         Ok(driver_mem::write_u64(out, block)?)
     }

@@ -5,7 +5,6 @@
 //! The structure is the driver's. Its list holds the entries, the oldest first, each a
 //! block of pool; the root of the tree that Windows keeps beside it stays empty.
 
-use super::misc;
 use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::irql::APC_LEVEL;
@@ -132,7 +131,7 @@ fn add(cache: u64, new: &New, caller: u64) -> Result<(), Stop> {
     let text = 2 * (new.short.len() + new.long.len()) as u64;
     let size = entry::TEXT + text.next_multiple_of(8) + new.data.len() as u64;
     // Nobody misses what could not be remembered.
-    let Ok(at) = misc::allocate(PAGED, size, TAG, caller) else {
+    let Ok(at) = crate::kernel::ex::pool::allocate_or_raise(PAGED, size, TAG, caller) else {
         return Ok(());
     };
     driver_mem::write_u64(at + entry::CREATED, clock::interrupt_time())?;
@@ -203,7 +202,8 @@ fn find(cache: u64, key: &Key, out: &Out, caller: u64) -> Result<bool, Stop> {
     if needed <= given.maximum_length {
         put_text(out.long, given.buffer, given.maximum_length, &long)?;
     } else {
-        let buffer = misc::allocate(PAGED, u64::from(needed), NAME_TAG, caller)?;
+        let buffer =
+            crate::kernel::ex::pool::allocate_or_raise(PAGED, u64::from(needed), NAME_TAG, caller)?;
         put_text(out.long, buffer, needed, &long)?;
     }
 

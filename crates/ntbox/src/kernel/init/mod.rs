@@ -6,6 +6,7 @@
 //! needs no second program that would have to be found.
 
 pub mod driver;
+pub mod wiring;
 
 use std::path::Path;
 
@@ -14,14 +15,14 @@ use super::ke::{processor, sched};
 use super::loader::Image;
 use super::ramfs::FileOnVolume;
 use super::trap::host_signals;
-use super::{exports, ke, loader, mm, ramfs, trap, um};
+use super::{exports, ke, loader, mm, ramfs, um};
 use crate::api::config::{Config, MAXIMUM_PROCESSORS, Time};
 use crate::api::ipc::{Event, Request};
 use crate::api::report::ImageInfo;
 use crate::api::{host_file, ipc};
 use crate::host::kernel_address_space::{Protection, Use};
 use crate::host::memory_map::{PAGE_SIZE, PCRS};
-use crate::host::{cpu, kernel_cell, kernel_entry, last_call, process};
+use crate::host::{channel, cpu, kernel_cell, last_call, process};
 
 /// Set in the environment of a kernel process.
 pub const VARIABLE: &str = "NTBOX_KERNEL_PROCESS";
@@ -59,8 +60,8 @@ fn run() -> ! {
     // SAFETY: plain numbers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     // SAFETY: the caller passes the socket as standard input.
-    let mut stream = unsafe { ipc::open() };
-    if let Err(error) = ipc::send_to(&stream) {
+    let mut stream = unsafe { channel::open() };
+    if let Err(error) = channel::send_to(&stream) {
         process::abandon(format_args!(
             "the socket to the caller cannot be used: {error}"
         ));
@@ -70,7 +71,7 @@ fn run() -> ! {
             "the memory that is shared with the caller cannot be used: {error}"
         ));
     }
-    kernel_entry::register(trap::ENTRIES);
+    wiring::connect();
     let mut machine: Option<Machine> = None;
     loop {
         let request = match ipc::read(&mut stream) {
@@ -80,37 +81,37 @@ fn run() -> ! {
         };
         match (request, machine.as_mut()) {
             (Request::Boot(config), None) => match mm::initialize() {
-                Err(reason) => ipc::send(&Event::Unable(reason)),
+                Err(reason) => channel::send(&Event::Unable(reason)),
                 Ok(()) => match Machine::boot(&config) {
                     Ok(booted) => {
-                        ipc::send(&Event::Booted(booted.info()));
+                        channel::send(&Event::Booted(booted.info()));
                         machine = Some(booted);
                     }
-                    Err(reason) => ipc::send(&Event::Refused(reason)),
+                    Err(reason) => channel::send(&Event::Refused(reason)),
                 },
             },
-            (Request::Start, Some(machine)) => ipc::send(&Event::Entered(machine.start())),
+            (Request::Start, Some(machine)) => channel::send(&Event::Entered(machine.start())),
             (Request::Process(name, account), Some(_)) => {
-                ipc::send(&Event::Made(um::create_process(&name, account)));
+                channel::send(&Event::Made(um::create_process(&name, account)));
             }
             (Request::Begin(process, operation), Some(_)) => {
-                ipc::send(&Event::Progress(um::begin(process, operation)));
+                channel::send(&Event::Progress(um::begin(process, operation)));
             }
             (Request::Batch(process, operations), Some(_)) => {
                 let begun = operations.into_iter().map(|one| um::begin(process, one));
-                ipc::send(&Event::Batch(begun.collect()));
+                channel::send(&Event::Batch(begun.collect()));
             }
             (Request::Wait(ticket, patience), Some(_)) => {
-                ipc::send(&Event::Ended(um::wait(ticket, patience)));
+                channel::send(&Event::Ended(um::wait(ticket, patience)));
             }
-            (Request::Cancel(ticket), Some(_)) => ipc::send(&Event::Did(um::cancel(ticket))),
-            (Request::Exit(process), Some(_)) => ipc::send(&Event::Did(um::exit(process))),
+            (Request::Cancel(ticket), Some(_)) => channel::send(&Event::Did(um::cancel(ticket))),
+            (Request::Exit(process), Some(_)) => channel::send(&Event::Did(um::exit(process))),
             (Request::Shutdown, Some(_)) => {
-                ipc::send(&Event::Did(crate::kernel::io::shutdown::shut_down()));
+                channel::send(&Event::Did(crate::kernel::io::shutdown::shut_down()));
             }
             (Request::Finish, Some(machine)) => {
                 machine.finish();
-                ipc::send(&Event::Finished(export_table::counts()));
+                channel::send(&Event::Finished(export_table::counts()));
                 process::end_process();
             }
             (request, _) => process::abandon(format_args!("a request out of order: {request:?}")),
@@ -218,7 +219,7 @@ impl Machine {
     fn finish(&mut self) {
         um::exit_all();
         if self.started && self.driver.unload() {
-            ipc::send(&Event::Unloaded);
+            channel::send(&Event::Unloaded);
             driver::check_left_behind("at unload");
         }
         log::flush();

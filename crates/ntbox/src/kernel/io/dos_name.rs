@@ -1,5 +1,6 @@
 //! Names as programs write them, with a drive letter.
 
+use super::file_system;
 use crate::host::driver_mem;
 use crate::host::driver_mem::UnicodeString;
 use crate::host::gate::exports;
@@ -9,7 +10,7 @@ use crate::kernel::base::io_layout::file;
 use crate::kernel::base::{error, utf16};
 use crate::kernel::mm::pool::{PoolKind, Request};
 use crate::kernel::ob::Type;
-use crate::kernel::{mm, ob, ramfs};
+use crate::kernel::{mm, ob};
 
 /// Pool tag of names that the caller frees.
 const TAG: u32 = u32::from_le_bytes(*b"IoDn");
@@ -17,7 +18,7 @@ const TAG: u32 = u32::from_le_bytes(*b"IoDn");
 /// The drive letter of a device: the one volume's, or that of the file system on it,
 /// which passes the question on.
 fn letter_of(body: u64) -> Option<&'static str> {
-    ramfs::has_device(body).then_some("C:")
+    file_system::has_device(body).then_some("C:")
 }
 
 /// A block of pool for the caller, with a `UNICODE_STRING` at its start if it is
@@ -62,7 +63,7 @@ exports! {
             let body = driver_mem::read_u64(object + file::DEVICE_OBJECT)?;
             let letter = letter_of(body).ok_or(nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
             let mut text = utf16::wide(letter);
-            text.extend(ramfs::path_of(object).unwrap_or_default());
+            text.extend(file_system::path_of(object).unwrap_or_default());
             let (block, _) = in_pool(&text, true, call.return_address())?;
             Ok(driver_mem::write_u64(information, block)?)
         };

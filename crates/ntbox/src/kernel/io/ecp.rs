@@ -16,7 +16,6 @@ use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{major, stack};
 use crate::kernel::base::list_walk::ListWalk;
 use crate::kernel::ex::lookaside;
-use crate::kernel::fsrtl::misc;
 use crate::kernel::mm;
 use crate::kernel::verifier::tracked_structs::Kind;
 
@@ -201,7 +200,7 @@ fn allocate(
         NONPAGED
     };
     let size = HEADER + u64::from(bytes);
-    let Ok(at) = misc::allocate(pool, size, tag, caller) else {
+    let Ok(at) = crate::kernel::ex::pool::allocate_or_raise(pool, size, tag, caller) else {
         return Ok(None);
     };
     let size = u32::try_from(size).unwrap_or(u32::MAX);
@@ -276,7 +275,7 @@ exports! {
     /// `FsRtlAllocateExtraCreateParameterList`.
     fn FsRtlAllocateExtraCreateParameterList<call>(flags: u32, out: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
         driver_mem::write_u64(out, 0)?;
-        let Ok(list) = misc::allocate(PAGED, LIST, TAG, call.return_address()) else {
+        let Ok(list) = crate::kernel::ex::pool::allocate_or_raise(PAGED, LIST, TAG, call.return_address()) else {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
         begin_list(list)?;

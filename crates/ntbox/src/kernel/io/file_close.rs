@@ -1,18 +1,29 @@
 //! The end of a file in two steps, cleanup when its last handle is closed and close
 //! when nothing refers to it; and what it is called until then.
 
-use super::device;
 use super::file::{packet_for, send_and_wait};
+use super::{device, file_system};
 use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::Stop;
+use crate::host::hook::HookList;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::{file, irp as packet_offset, major, vpb};
-use crate::kernel::fsrtl::contexts;
 use crate::kernel::mm::pool;
-use crate::kernel::ob::Closed;
-use crate::kernel::{ob, ramfs};
+use crate::kernel::ob;
+use crate::kernel::ob::{Closed, ObjectTypeProcedures};
+
+/// The procedures of file objects.
+pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
+    query_name: Some(name),
+    close: Some(handle_closed),
+    delete: Some(deleted),
+    ..ObjectTypeProcedures::NONE
+};
+
+/// Called when the last reference to a file object is gone, with the object.
+pub static FILE_OBJECT_DELETED: HookList<fn(u64)> = HookList::new();
 
 /// A handle to a file was closed: with the last one the driver cleans up.
 pub fn handle_closed(closed: &Closed, caller: &Caller<'_>) {
@@ -24,7 +35,9 @@ pub fn handle_closed(closed: &Closed, caller: &Caller<'_>) {
 /// Nothing refers to a file any more: the driver closes it.
 pub fn deleted(object: u64, caller: &Caller<'_>) {
     ending(object, major::CLOSE, caller);
-    contexts::file_object_deleted(object);
+    for deleted in FILE_OBJECT_DELETED.all() {
+        deleted(object);
+    }
     let body = driver_mem::read_u64(object + file::DEVICE_OBJECT).unwrap_or(0);
     let volume = driver_mem::read_u64(object + file::VPB).unwrap_or(0);
     if body != 0 {
@@ -64,7 +77,7 @@ pub fn count_on_volume(volume: u64, opened: bool) -> Result<(), Fault> {
 pub fn name(object: u64) -> Option<Vec<u16>> {
     let body = driver_mem::read_u64(object + file::DEVICE_OBJECT).ok()?;
     let mut name = ob::path(body)?;
-    let path = ramfs::path_of(object).or_else(|| {
+    let path = file_system::path_of(object).or_else(|| {
         let path = UnicodeString::read(object + file::FILE_NAME).ok()?;
         path.units().ok()
     });

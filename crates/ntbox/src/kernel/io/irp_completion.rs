@@ -9,6 +9,7 @@ use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::APC_LEVEL;
 use crate::host::gate::{Stop, exports};
+use crate::host::hook::Hook;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::is_system;
 use crate::kernel::base::call_context::Caller;
@@ -17,9 +18,9 @@ use crate::kernel::base::{diag, export_table, thread_table};
 use crate::kernel::ke::{apc, object, sched, wait};
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::mm::{pool, process_address_space};
+use crate::kernel::ob;
 use crate::kernel::verifier::uninitialized_output;
 use crate::kernel::verifier::uninitialized_output::Subject;
-use crate::kernel::{ob, po};
 
 /// `NT_ERROR`: the status says that the request failed; a warning does not.
 fn is_error(status: u32) -> bool {
@@ -241,12 +242,20 @@ pub fn wait_for(id: u64) -> Outcome {
     }
 }
 
+/// Finishes an IRP.
+type Finish = fn(u64, &Caller<'_>) -> Result<(), Stop>;
+
+/// Finishes an IRP of `PoRequestPowerIrp`.
+pub static FINISH_POWER_IRP: Hook<Finish> = Hook::new();
+
 /// Ends an IRP that has passed its last stack location.
 pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<(), Stop> {
     match owner {
         Some(Owner::File) => finish_file(packet, caller),
         Some(Owner::Built | Owner::Asynchronous) => finish_built(packet, caller),
-        Some(Owner::Power) => po::request::finished(packet, caller),
+        Some(Owner::Power) => FINISH_POWER_IRP
+            .get()
+            .map_or(Ok(()), |finish| finish(packet, caller)),
         Some(Owner::Associated) => finish_associated(packet, caller),
         Some(Owner::Driver | Owner::Initialized) | None => {
             let what = format!(

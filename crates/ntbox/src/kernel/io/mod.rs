@@ -13,6 +13,7 @@ pub mod error_log;
 pub mod file;
 pub mod file_close;
 mod file_origin;
+pub mod file_system;
 pub mod fs_registration;
 mod function_access;
 pub mod hard_error;

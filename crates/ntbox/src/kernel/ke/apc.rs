@@ -12,13 +12,13 @@ use crate::host::context::Context;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
+use crate::host::hook::Hook;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::host::upcall::{Purpose, call_driver_for};
 use crate::host::{cpu, driver_mem, kernel_entry, routine};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::{diag, thread_table};
-use crate::kernel::ex::pool;
 
 /// Offsets in a KAPC.
 mod offset {
@@ -228,7 +228,9 @@ pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {
         driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
         let routine = driver_mem::read_u64(apc.wrapping_add(offset::RUNDOWN_ROUTINE))?;
         if routine == 0 {
-            pool::free(apc, None, 0, "the end of a thread with an APC")?;
+            if let Some(free) = FREE_POOL.get() {
+                free(apc, "the end of a thread with an APC")?;
+            }
         } else {
             let routine = Routine::new(routine, "rundown routine").held_by(apc, "KAPC");
             call_driver_for(Purpose::Ordinary, routine, &[apc], stack, None);
@@ -236,6 +238,12 @@ pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {
     }
     Ok(())
 }
+
+/// Frees the block at an address for the function named.
+type FreePool = fn(u64, &str) -> Result<(), Stop>;
+
+/// Frees a pool block for a function, as `ExFreePool` does.
+pub static FREE_POOL: Hook<FreePool> = Hook::new();
 
 /// What an APC calls, and with what.
 #[derive(Debug, Default)]

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::apc::Place;
 use super::{apc, dpc, priority, processor, sched, seeded_schedule};
 use crate::host::context::Context;
+use crate::host::trap::{Trap, Trapped};
 use crate::host::{cpu, upcall};
 use crate::kernel::base::thread_table;
-use crate::kernel::trap::host_signals::{Trap, Trapped};
 
 /// Microseconds between two ticks, on each processor.
 const INTERVAL: i64 = 2_000;

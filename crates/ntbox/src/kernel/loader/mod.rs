@@ -1,11 +1,9 @@
 //! Loads a driver: the file as the linker wrote it, placed, relocated, bound to
 //! the kernel's exports, and protected section by section.
 
-use super::base::{diag, export_table, image_layout, stack_trace_db};
+use super::base::{export_table, image_layout, stack_trace_db};
 use super::mm;
-use super::mm::module_list;
 use super::verifier::{force_irql_image, user_access_rules};
-use crate::host::driver_mem::Fault;
 use crate::host::kernel_address_space::{Protection, Use};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
@@ -32,33 +30,6 @@ pub struct Image {
 }
 
 static IMAGES_LOADED: Exclusive<Vec<Image>> = Exclusive::new(Vec::new());
-
-/// Whether the image of a routine was linked with `/INTEGRITYCHECK`, which some
-/// registrations demand, or its entry of the list of modules says so.
-///
-/// # Errors
-/// Its entry cannot be read.
-pub fn checks_integrity(routine: u64) -> Result<bool, Fault> {
-    let Some(image) = modules::find(routine) else {
-        return Ok(false);
-    };
-    module_list::checks_integrity(image.base)
-}
-
-/// The same for a registration by the export of that name, which is refused
-/// otherwise: the reader is told why.
-///
-/// # Errors
-/// The image's entry cannot be read.
-pub fn may_register(export: &str, routine: u64) -> Result<bool, Fault> {
-    let may = checks_integrity(routine)?;
-    if !may {
-        diag::note(format!(
-            "{export} failed with STATUS_ACCESS_DENIED: the image that holds the routine was not linked with /INTEGRITYCHECK, which Windows demands of it"
-        ));
-    }
-    Ok(may)
-}
 
 /// Loads an image from the bytes of its file.
 pub fn load(name: &str, file: &[u8]) -> Result<Image, Refusal> {

@@ -6,12 +6,12 @@ use super::{Memory, process_address_space, with};
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Stop, exports};
+use crate::host::hook::Hook;
 use crate::host::kernel_address_space::Use;
 use crate::host::memory_map::{PAGE_SHIFT, is_system};
 use crate::host::pfn::Pfn;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::{diag, thread_table};
-use crate::kernel::io::irp;
 use crate::kernel::verifier::{force_irql, user_access_rules};
 
 /// `STATUS_ACCESS_VIOLATION`.
@@ -34,6 +34,9 @@ impl Memory {
         (access.read && (access.write || !write)).then_some(pfn)
     }
 }
+
+/// Whether an MDL belongs to an IRP whose buffer the I/O manager has locked.
+pub static IS_IRP_MDL: Hook<fn(u64) -> bool> = Hook::new();
 
 exports! {
     /// `MmProbeAndLockPages`: makes the pages resident and keeps them so; raises.
@@ -72,7 +75,7 @@ exports! {
     fn MmUnlockPages<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
         let caller = call.return_address();
         let by_kernel = with(|memory| memory.mdls.get(mdl).is_some_and(|record| record.locked == Some(0)));
-        if by_kernel && irp::is_own_mdl(mdl) {
+        if by_kernel && IS_IRP_MDL.get().is_some_and(|is_irp_mdl| is_irp_mdl(mdl)) {
             let what = format!(
                 "MmUnlockPages was given the MDL at {mdl:#018x}, that of an IRP, whose pages the I/O manager locked and \
                  unlocks itself"

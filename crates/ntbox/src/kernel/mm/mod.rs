@@ -18,6 +18,7 @@ mod probe;
 pub mod process_address_space;
 pub mod query;
 pub mod resource_ledger;
+pub mod section_table;
 pub mod segment;
 pub mod special_pool;
 pub mod user_stack;
@@ -59,7 +60,7 @@ pub struct Memory {
     /// What is behind sections.
     pub segments: segment::Segments,
     /// Sections.
-    pub sections: crate::kernel::sections::section::Sections,
+    pub sections: section_table::Sections,
     /// Views in system space: their segments by address.
     pub system_views: std::collections::BTreeMap<u64, u64>,
     /// Addresses reserved for mappings.
@@ -84,7 +85,7 @@ pub fn initialize() -> Result<(), String> {
         mdls: mdl::Mdls::default(),
         users: process_address_space::Users::default(),
         segments: segment::Segments::default(),
-        sections: crate::kernel::sections::section::Sections::default(),
+        sections: section_table::Sections::default(),
         system_views: std::collections::BTreeMap::new(),
         reservations: mapping_address::Reservations::new(),
         locked_sections: lock_pagable::Locks::new(),

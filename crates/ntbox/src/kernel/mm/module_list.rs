@@ -5,10 +5,11 @@
 
 use super::pool;
 use super::pool::PoolKind;
-use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::NT;
+use crate::host::{driver_mem, modules};
+use crate::kernel::base::diag;
 use crate::kernel::base::utf16::wide;
 
 /// Offsets in an entry (`KLDR_DATA_TABLE_ENTRY`).
@@ -120,7 +121,7 @@ fn zeroed(bytes: u64) -> Option<u64> {
 ///
 /// # Errors
 /// The entry is not there any more.
-pub fn checks_integrity(base: u64) -> Result<bool, Fault> {
+fn flag_is_set(base: u64) -> Result<bool, Fault> {
     let entry = {
         let list = LIST.lock();
         let found = list.1.iter().find(|(known, _)| *known == base);
@@ -129,6 +130,33 @@ pub fn checks_integrity(base: u64) -> Result<bool, Fault> {
     entry.map_or(Ok(false), |entry| {
         Ok(driver_mem::read_u32(entry + offset::FLAGS)? & INTEGRITY_CHECK != 0)
     })
+}
+
+/// Whether the image of a routine was linked with `/INTEGRITYCHECK`, which some
+/// registrations demand, or its entry of the list of modules says so.
+///
+/// # Errors
+/// Its entry cannot be read.
+pub fn checks_integrity(routine: u64) -> Result<bool, Fault> {
+    let Some(image) = modules::find(routine) else {
+        return Ok(false);
+    };
+    flag_is_set(image.base)
+}
+
+/// The same for a registration by the export of that name, which is refused
+/// otherwise: the reader is told why.
+///
+/// # Errors
+/// The image's entry cannot be read.
+pub fn may_register(export: &str, routine: u64) -> Result<bool, Fault> {
+    let may = checks_integrity(routine)?;
+    if !may {
+        diag::note(format!(
+            "{export} failed with STATUS_ACCESS_DENIED: the image that holds the routine was not linked with /INTEGRITYCHECK, which Windows demands of it"
+        ));
+    }
+    Ok(may)
 }
 
 #[cfg(test)]
@@ -196,9 +224,9 @@ mod tests {
             checked: false,
         };
         let entry = add(module).expect("an entry");
-        assert_eq!(checks_integrity(module.base), Ok(false));
+        assert_eq!(flag_is_set(module.base), Ok(false));
         driver_mem::write_u32(entry + offset::FLAGS, INTEGRITY_CHECK).expect("it is there");
-        assert_eq!(checks_integrity(module.base), Ok(true));
-        assert_eq!(checks_integrity(1), Ok(false), "no image");
+        assert_eq!(flag_is_set(module.base), Ok(true));
+        assert_eq!(flag_is_set(1), Ok(false), "no image");
     }
 }

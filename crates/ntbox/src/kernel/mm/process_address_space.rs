@@ -23,7 +23,7 @@ pub struct Users {
     /// The stacks of their threads.
     pub(super) stacks: crate::kernel::mm::user_stack::Stacks,
     /// Ranges that must stay as they are, by the number that stands for them.
-    pub secured: BTreeMap<u64, crate::kernel::sections::secure::Secured>,
+    pub secured: BTreeMap<u64, crate::kernel::mm::section_table::Secured>,
     /// How many numbers were given out.
     pub secured_ever: u64,
 }

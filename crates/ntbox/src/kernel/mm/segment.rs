@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::host::pfn::{Pfn, Physical};
-use crate::kernel::sections::image_section::Image;
+use crate::kernel::mm::section_table::Image;
 
 /// Pages that views share.
 #[derive(Debug, Default)]

@@ -288,7 +288,7 @@ pub fn close_all(process: u64, caller: &Caller<'_>) {
 
 /// What follows once a handle is out of its table.
 fn after_close((closed, kind): (Closed, Type), caller: &Caller<'_>) {
-    if let Some(close) = kind.methods().close {
+    if let Some(close) = kind.procedures().close {
         close(&closed, caller);
     }
     super::namespace::forget_if_unused(closed.object, caller);

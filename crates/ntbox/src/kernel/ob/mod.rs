@@ -29,7 +29,7 @@ pub mod nt_handle;
 pub mod nt_object;
 pub mod nt_symbolic_link;
 pub mod nt_wait;
-mod object;
+pub mod object;
 mod open_object;
 mod query_name;
 mod reference;
@@ -51,7 +51,7 @@ pub use super::ob::object::{
     reference_for, references_left, type_of,
 };
 pub use super::ob::open_object::{by_handle, insert_and_open, open_by_name, open_handle};
-pub use super::ob::types::Type;
+pub use super::ob::types::{ObjectTypeProcedures, Type};
 use crate::host::gate::Export;
 use crate::host::kernel_cell::Exclusive;
 

@@ -7,10 +7,10 @@ use super::namespace::Directory;
 use super::types::Type;
 use super::{State, with};
 use crate::host::cpu;
+use crate::host::hook::Hook;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::key_id::KeyId;
 use crate::kernel::base::utf16::text;
-use crate::kernel::cm::hive;
-use crate::kernel::cm::hive::KeyId;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::mm::{lent, pool};
 
@@ -184,13 +184,27 @@ pub fn end_deferred(caller: &Caller<'_>) {
     }
 }
 
+/// Security descriptors of objects, which another component keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct ObjectSecurity {
+    /// Assigns the descriptor at an address to a new object.
+    pub assign: fn(u64, u64) -> Result<(), u32>,
+    /// Removes the descriptor of an object that is deleted.
+    pub remove: fn(u64),
+}
+
+/// The component that keeps them.
+pub static SECURITY: Hook<ObjectSecurity> = Hook::new();
+
 /// The end of an object that nothing refers to.
 fn end(object: u64, caller: &Caller<'_>) {
     let Some(kind) = type_of(object) else { return };
-    if let Some(delete) = kind.methods().delete {
+    if let Some(delete) = kind.procedures().delete {
         delete(object, caller);
     }
-    crate::kernel::se::forget(object);
+    if let Some(security) = SECURITY.get() {
+        (security.remove)(object);
+    }
     if with(|state| state.objects.remove(&object)).is_some() {
         let block = object - HEADER_SIZE;
         if kind != Type::Device {
@@ -253,10 +267,13 @@ impl State {
             return format!("no object ({object:#018x})");
         };
         let kind = header.kind.name();
-        match (&header.payload, &header.name) {
-            (Payload::Key(key), _) => format!("key {}", hive::path_text(*key)),
-            (_, Some(_)) => format!("{kind} {}", text(&self.path_of(object))),
-            (_, None) => format!("{kind} at {object:#018x}"),
+        let describe = header.kind.procedures().describe;
+        if let Some(text) = describe.and_then(|describe| describe(&header.payload)) {
+            return text;
+        }
+        match &header.name {
+            Some(_) => format!("{kind} {}", text(&self.path_of(object))),
+            None => format!("{kind} at {object:#018x}"),
         }
     }
 }

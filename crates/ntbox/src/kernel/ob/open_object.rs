@@ -7,7 +7,6 @@ use super::types::Type;
 use super::{attributes, callbacks, handles, namespace, object};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::thread_table;
-use crate::kernel::se;
 
 /// A handle that was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +62,9 @@ pub fn insert_and_open(
 fn guard(new: u64, attributes: &Attributes, caller: &Caller<'_>) -> Result<(), u32> {
     let guarded = match attributes.descriptor {
         0 => Ok(()),
-        descriptor => se::set(new, descriptor),
+        descriptor => object::SECURITY
+            .get()
+            .map_or(Ok(()), |security| (security.assign)(new, descriptor)),
     };
     if guarded.is_err() {
         namespace::make_temporary(new, caller);

@@ -1,5 +1,6 @@
 //! The name of an object.
 
+use super::types::OutputBuffer;
 use super::{Type, namespace, object};
 use crate::host::driver_mem;
 use crate::host::driver_mem::UnicodeString;
@@ -7,10 +8,7 @@ use crate::host::gate::exports;
 use crate::host::gate::irql::APC_LEVEL;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error::Refusal;
-use crate::kernel::base::info_buffer::Information;
 use crate::kernel::base::utf16::SEPARATOR;
-use crate::kernel::cm;
-use crate::kernel::cm::notify_class;
 
 /// Bytes of an `OBJECT_NAME_INFORMATION` without the name.
 const SIZE: u32 = 16;
@@ -35,13 +33,17 @@ pub fn write(
     return_length: u64,
     caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
-    let answer = || answer(object, information, length, return_length);
-    if object::type_of(object) != Some(Type::Key) {
-        return answer();
-    }
-    let fields = Information::default().u64(information).u32(length);
-    let fields = fields.align(8).u64(return_length);
-    cm::on_key(notify_class::QUERY_NAME, object, fields, caller, answer)
+    let mut query = || answer(object, information, length, return_length);
+    let filter = object::type_of(object).and_then(Type::active_filter);
+    let Some(filter) = filter else {
+        return query();
+    };
+    let buffer = OutputBuffer {
+        address: information,
+        length,
+        return_length,
+    };
+    filter.query_name(object, &buffer, caller, &mut query)
 }
 
 fn answer(object: u64, information: u64, length: u32, return_length: u64) -> Result<(), Refusal> {
@@ -85,7 +87,7 @@ fn answer(object: u64, information: u64, length: u32, return_length: u64) -> Res
 /// The full name of an object: by its owner, or by the directories that it is in.
 pub fn full(object: u64) -> Option<Vec<u16>> {
     let kind = object::type_of(object)?;
-    match kind.methods().name {
+    match kind.procedures().query_name {
         Some(name) => name(object),
         None if object == namespace::root() => Some(vec![SEPARATOR]),
         None => namespace::path(object),

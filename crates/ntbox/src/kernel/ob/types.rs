@@ -1,15 +1,13 @@
 //! The types that objects have: names, access rights, and what their owners do
 //! when a handle is closed or an object goes away.
 
+use std::sync::OnceLock;
+
 use super::attributes::MAXIMUM_ALLOWED;
 use super::handles::Closed;
+use super::object::Payload;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::cm;
-use crate::kernel::cm::nt_key;
-use crate::kernel::ex::{callback, nt_timer};
-use crate::kernel::io::file_close;
-use crate::kernel::se::token;
-use crate::kernel::sections::section;
+use crate::kernel::base::error::Refusal;
 
 /// A type of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,17 +56,101 @@ pub enum Type {
 /// Gives the name of an object; `None` if it has none.
 pub type NameOf = fn(u64) -> Option<Vec<u16>>;
 
-/// What the owner of a type does at the end of a handle or an object. Called
-/// without any lock.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Methods {
-    /// The name that it gives an object, where that is not the one in a
-    /// directory.
-    pub name: Option<NameOf>,
+/// Callbacks around operations on the objects of a type, as those of the registry.
+pub trait ObjectFilter: std::fmt::Debug + Sync {
+    /// Whether any callback is registered.
+    fn is_active(&self) -> bool;
+
+    /// Queries an object's name into a buffer by `query`, with callbacks around it.
+    ///
+    /// # Errors
+    /// Those of `query`, or what callbacks make of them.
+    fn query_name(
+        &self,
+        object: u64,
+        buffer: &OutputBuffer,
+        caller: &Caller<'_>,
+        query: Work<'_>,
+    ) -> Result<(), Refusal>;
+
+    /// Queries parts of an object's security descriptor by `query`, in the same way.
+    ///
+    /// # Errors
+    /// As for `query_name`.
+    fn query_security(
+        &self,
+        object: u64,
+        parts: u32,
+        buffer: &OutputBuffer,
+        caller: &Caller<'_>,
+        query: Work<'_>,
+    ) -> Result<(), Refusal>;
+
+    /// Sets parts of an object's security descriptor by `set`, in the same way.
+    ///
+    /// # Errors
+    /// As for `query_name`.
+    fn set_security(
+        &self,
+        object: u64,
+        parts: u32,
+        descriptor: u64,
+        caller: &Caller<'_>,
+        set: Work<'_>,
+    ) -> Result<(), Refusal>;
+}
+
+/// The operation that callbacks are called around.
+pub type Work<'a> = &'a mut dyn FnMut() -> Result<(), Refusal>;
+
+/// Where a query writes: the buffer, its length, and where the length goes.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputBuffer {
+    /// The buffer.
+    pub address: u64,
+    /// Its bytes.
+    pub length: u32,
+    /// Where the bytes that were needed are written; may be 0.
+    pub return_length: u64,
+}
+
+/// The procedures of an object type, which its owner registers: those of
+/// `OBJECT_TYPE_INITIALIZER` that this kernel needs. Called without any lock, except
+/// `describe`.
+#[derive(Debug, Clone, Copy)]
+pub struct ObjectTypeProcedures {
+    /// The name of an object, where that is not the one in a directory.
+    pub query_name: Option<NameOf>,
     /// A handle was closed.
     pub close: Option<fn(&Closed, &Caller<'_>)>,
     /// The last reference is gone; the body's memory is freed afterwards.
     pub delete: Option<fn(u64, &Caller<'_>)>,
+    /// The security descriptor of an object has changed.
+    pub security_changed: Option<fn(u64)>,
+    /// An object for a message; the object manager is locked.
+    pub describe: Option<fn(&Payload) -> Option<String>>,
+    /// Callbacks around operations on objects.
+    pub filter: Option<&'static dyn ObjectFilter>,
+}
+
+impl ObjectTypeProcedures {
+    /// No procedure at all.
+    pub const NONE: Self = Self {
+        query_name: None,
+        close: None,
+        delete: None,
+        security_changed: None,
+        describe: None,
+        filter: None,
+    };
+}
+
+static PROCEDURES: [OnceLock<ObjectTypeProcedures>; Type::ALL.len()] =
+    [const { OnceLock::new() }; Type::ALL.len()];
+
+/// Registers the procedures of a type. The first registration counts.
+pub fn register(kind: Type, procedures: ObjectTypeProcedures) {
+    let _ = PROCEDURES[kind as usize].set(procedures);
 }
 
 /// The rights that the four generic ones stand for.
@@ -180,37 +262,15 @@ impl Type {
         })
     }
 
-    /// What its owner does at the end of handles and objects.
-    pub fn methods(self) -> Methods {
-        match self {
-            Self::File => Methods {
-                name: Some(file_close::name),
-                close: Some(file_close::handle_closed),
-                delete: Some(file_close::deleted),
-            },
-            Self::Section => Methods {
-                delete: Some(section::deleted),
-                ..Methods::default()
-            },
-            Self::Token => Methods {
-                delete: Some(token::deleted),
-                ..Methods::default()
-            },
-            Self::Timer => Methods {
-                delete: Some(nt_timer::deleted),
-                ..Methods::default()
-            },
-            Self::Callback => Methods {
-                delete: Some(callback::deleted),
-                ..Methods::default()
-            },
-            Self::Key => Methods {
-                name: Some(nt_key::path),
-                delete: Some(cm::key_ends),
-                ..Methods::default()
-            },
-            _ => Methods::default(),
-        }
+    /// The procedures that its owner has registered.
+    pub fn procedures(self) -> ObjectTypeProcedures {
+        let procedures = PROCEDURES[self as usize].get();
+        procedures.copied().unwrap_or(ObjectTypeProcedures::NONE)
+    }
+
+    /// The callbacks around operations on its objects, if there are any.
+    pub fn active_filter(self) -> Option<&'static dyn ObjectFilter> {
+        self.procedures().filter.filter(|filter| filter.is_active())
     }
 
     /// Whether its owner makes sense of what follows an object in a path.

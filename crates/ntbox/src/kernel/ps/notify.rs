@@ -14,9 +14,8 @@ use crate::host::routine::Routine;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::{thread_table, utf16};
 use crate::kernel::ke::sched;
-use crate::kernel::loader;
-use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
+use crate::kernel::mm::{module_list, pool};
 
 /// `STATUS_PROCEDURE_NOT_FOUND`.
 const NOT_FOUND: u32 = 0xc000_007a;
@@ -270,7 +269,7 @@ fn process_ex(routine: u64, remove: bool, caller: u64) -> Result<u32, Stop> {
     if remove {
         return Ok(unregister(Kind::ProcessEx, routine));
     }
-    if !loader::may_register("PsSetCreateProcessNotifyRoutineEx", routine)? {
+    if !module_list::may_register("PsSetCreateProcessNotifyRoutineEx", routine)? {
         return Ok(ACCESS_DENIED);
     }
     Ok(register(

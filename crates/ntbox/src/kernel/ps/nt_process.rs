@@ -7,6 +7,7 @@ use super::quota;
 use crate::host::driver_mem;
 use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::host::gate::{Stop, exports};
+use crate::host::hook::Hook;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::info_buffer::Information;
@@ -14,7 +15,7 @@ use crate::kernel::base::processor_mode::Mode;
 use crate::kernel::base::{error, thread_table, utf16};
 use crate::kernel::ke::priority;
 use crate::kernel::ob::{Attributes, Type, handles};
-use crate::kernel::{ob, se, um};
+use crate::kernel::{ob, se};
 
 /// `STATUS_INVALID_PARAMETER_MIX`: a name and an id, or neither.
 const INVALID_PARAMETER_MIX: u32 = 0xc000_0030;
@@ -204,7 +205,11 @@ fn terminate(handle: u64, exit: u32, caller: &Caller<'_>) -> Result<(), Refusal>
     if thread_table::process(process).is_some_and(|info| info.exit_status.is_some()) {
         return Err(nt_status::STATUS_PROCESS_IS_TERMINATING.into());
     }
-    if process != own && um::terminate(process, exit, caller) {
+    if process != own
+        && TERMINATE_PROCESS
+            .get()
+            .is_some_and(|terminate| terminate(process, exit, caller))
+    {
         return Ok(());
     }
     let what = "ZwTerminateProcess was called for the current process or the process System, which this kernel does not end";
@@ -328,6 +333,12 @@ fn set_thread(
     }
     Ok(())
 }
+
+/// Ends a process with a status. Returns false if nothing runs it.
+type Terminate = fn(u64, u32, &Caller<'_>) -> bool;
+
+/// Ends a simulated process.
+pub static TERMINATE_PROCESS: Hook<Terminate> = Hook::new();
 
 exports! {
     /// `ZwOpenProcess`: by id.

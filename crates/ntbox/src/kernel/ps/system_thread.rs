@@ -3,23 +3,26 @@
 use super::notify;
 use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
+use crate::host::hook::HookList;
 use crate::host::routine::Routine;
 use crate::host::upcall::call_driver;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::{clock, error, thread_table};
-use crate::kernel::io::{hard_error, verify_device};
 use crate::kernel::ke::{
     apc, attach, clock_interrupt, mutex, object, queue, sched, thread_hints, wait,
 };
 use crate::kernel::mm::kernel_stack;
 use crate::kernel::ob::Attributes;
-use crate::kernel::{etw, mm, ob, se};
+use crate::kernel::{mm, ob, se};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
 /// `THREAD_ALL_ACCESS`.
 const ALL_ACCESS: u32 = 0x1f_ffff;
+
+/// Called when a thread ends, with its object.
+pub static THREAD_ENDED: HookList<fn(u64)> = HookList::new();
 
 /// Starts a thread at `routine` in the driver; returns its object, with one
 /// reference for the caller and one of the thread's own. Who is notified of threads
@@ -116,9 +119,9 @@ fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
         ));
     }
     se::thread_ended(thread, &Caller::kernel(stack));
-    hard_error::thread_ended(thread);
-    verify_device::thread_ended(thread);
-    etw::activity::thread_ended(thread);
+    for ended in THREAD_ENDED.all() {
+        ended(thread);
+    }
     queue::thread_leaves(thread)?;
     apc::end_thread(thread, stack)
 }

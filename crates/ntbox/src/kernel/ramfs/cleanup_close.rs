@@ -4,13 +4,12 @@
 use super::create::block;
 use super::dir_tree::{Id, Node};
 use super::dispatch::Done;
-use super::{Volume, with};
+use super::{Volume, lock_control, with};
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::Stop;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::stack;
-use crate::kernel::fsrtl::lock;
 use crate::kernel::io::share;
 use crate::kernel::mm::pool;
 
@@ -49,7 +48,7 @@ pub fn cleanup(place: u64, caller: &Caller<'_>) -> Result<Done, Stop> {
     let Some(id) = node.flatten() else {
         return Ok((nt_status::STATUS_SUCCESS, 0));
     };
-    lock::release_all(id, object, caller)?;
+    lock_control::release_all(id, object, caller)?;
     let done = with(|volume| -> Result<(), Fault> {
         let delete = volume
             .opens

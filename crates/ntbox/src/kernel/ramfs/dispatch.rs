@@ -2,7 +2,9 @@
 //! routine, an export that nobody imports; it does what is asked and completes the
 //! IRP, at once but for locks that must be waited for.
 
-use super::{cleanup_close, create, directory, query_info, set_info, transfer, volume_info};
+use super::{
+    cleanup_close, create, directory, lock_control, query_info, set_info, transfer, volume_info,
+};
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::PASSIVE_LEVEL;
@@ -10,7 +12,6 @@ use crate::host::gate::{Stop, exports};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{irp as offset, major, stack};
 use crate::kernel::base::log;
-use crate::kernel::fsrtl::lock;
 use crate::kernel::io::irp;
 
 /// How a request ended: the status and the information.
@@ -65,7 +66,7 @@ fn request(packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
         major::DIRECTORY_CONTROL => directory::control(packet, place)?,
         // All data is in memory, which is where it stays.
         major::FLUSH_BUFFERS => (nt_status::STATUS_SUCCESS, 0),
-        major::LOCK_CONTROL => return lock::control(packet, place, caller),
+        major::LOCK_CONTROL => return lock_control::control(packet, place, caller),
         major::FILE_SYSTEM_CONTROL => no_control(place)?,
         _ => (nt_status::STATUS_INVALID_DEVICE_REQUEST, 0),
     };

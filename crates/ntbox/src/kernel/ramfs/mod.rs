@@ -34,6 +34,7 @@ pub mod create;
 pub mod dir_tree;
 mod directory;
 mod dispatch;
+pub mod lock_control;
 mod path;
 mod query_info;
 pub mod section_pointers;
@@ -49,9 +50,11 @@ pub use super::ramfs::volume::{FileOnVolume, initialize};
 pub use super::sections::file_data::Content;
 use crate::host::gate::Export;
 use crate::host::kernel_cell::Exclusive;
+use crate::kernel::io::file_system::FileSystem;
+use crate::kernel::sections::section::FileData;
 
 /// The exports of this component.
-pub const TABLES: &[&[Export]] = &[section_pointers::EXPORTS, dispatch::EXPORTS];
+pub const TABLES: &[&[Export]] = &[lock_control::EXPORTS, section_pointers::EXPORTS];
 
 /// A file object that is open on the volume.
 #[derive(Debug, Default)]
@@ -89,6 +92,14 @@ static VOLUME: Exclusive<Option<Volume>> = Exclusive::new(None);
 pub fn with<T>(work: impl FnOnce(&mut Volume) -> T) -> Option<T> {
     VOLUME.lock().as_mut().map(work)
 }
+
+/// This file system, for the I/O manager.
+pub const FILE_SYSTEM: FileSystem = FileSystem {
+    has_device,
+    path_of,
+};
+/// The data of its files, for sections.
+pub const FILE_DATA: FileData = FileData { content_of, extend };
 
 /// Whether a device is the volume's, or that of the file system on it.
 pub fn has_device(body: u64) -> bool {

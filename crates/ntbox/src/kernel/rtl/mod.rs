@@ -41,7 +41,6 @@ pub mod unicode;
 mod utf8;
 mod version;
 
-pub use super::rtl::version::SUITE;
 use crate::host::gate::Export;
 
 /// The exports of this component.

@@ -15,8 +15,6 @@ const EX_SIZE: u32 = 0x11c;
 const EX_PART: u64 = 0x114;
 /// `VER_PLATFORM_WIN32_NT`.
 const PLATFORM_NT: u32 = 2;
-/// `VER_SUITE_SINGLEUSERTS`.
-pub const SUITE: u16 = 0x100;
 /// `PRODUCT_PROFESSIONAL`.
 const PRODUCT_PROFESSIONAL: u32 = 0x30;
 /// `VER_NT_WORKSTATION`.
@@ -45,7 +43,7 @@ exports! {
         if driver_mem::read_u32(info)? == EX_SIZE {
             let rest = info.wrapping_add(EX_PART);
             driver_mem::write_u32(rest, 0)?;
-            driver_mem::write_u16(rest.wrapping_add(4), SUITE)?;
+            driver_mem::write_u16(rest.wrapping_add(4), os_version::SUITE)?;
             driver_mem::write_u8(rest.wrapping_add(6), WORKSTATION)?;
             driver_mem::write_u8(rest.wrapping_add(7), 0)?;
         }
@@ -164,7 +162,7 @@ fn verify(asked: &Asked, parts: u32, conditions: u64, system: OsVersion) -> u32 
         }
     }
     if parts & part::SUITE != 0 {
-        let common = asked.suite & SUITE;
+        let common = asked.suite & os_version::SUITE;
         let fits = match condition(part::SUITE) {
             6 => common == asked.suite,
             7 => common != 0 || asked.suite == 0,

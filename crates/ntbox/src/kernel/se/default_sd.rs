@@ -156,7 +156,11 @@ fn entries_for(object: u64, kind: Type) -> &'static [Entry] {
             own.map_or(PUBLIC, |(_, entries)| entries)
         }
         Type::Key => {
-            let path = crate::kernel::cm::nt_key::path(object).unwrap_or_default();
+            let path = kind
+                .procedures()
+                .query_name
+                .and_then(|query_name| query_name(object))
+                .unwrap_or_default();
             let path = base::utf16::text(&path).to_ascii_uppercase();
             let security = path == r"\REGISTRY\MACHINE\SECURITY"
                 || path.starts_with(r"\REGISTRY\MACHINE\SECURITY\");

@@ -33,7 +33,7 @@ mod audit_policy;
 mod default_sd;
 mod impersonation;
 mod inherit;
-mod object;
+pub mod object;
 mod restricted_token;
 mod sd;
 mod sd_accessors;
@@ -50,7 +50,6 @@ mod user_key;
 
 pub use super::se::access::map_generic;
 pub use super::se::impersonation::{is_impersonating, thread_ended};
-pub use super::se::object::{forget, set};
 pub use super::se::sd_self_relative::in_pool;
 pub use super::se::token::set_account;
 use crate::host::gate::Export;

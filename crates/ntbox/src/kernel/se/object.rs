@@ -13,13 +13,11 @@ use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
-use crate::kernel::base::info_buffer::Information;
 use crate::kernel::base::io_layout::file;
 use crate::kernel::base::processor_mode::Mode;
-use crate::kernel::cm::callback_buffer::Shown;
-use crate::kernel::cm::{notify_class, nt_key};
+use crate::kernel::ob;
 use crate::kernel::ob::Type;
-use crate::kernel::{cm, ob};
+use crate::kernel::ob::types::{ObjectFilter, OutputBuffer};
 
 /// Descriptors that were set, by object.
 static SET: Exclusive<BTreeMap<u64, Descriptor>> = Exclusive::new(BTreeMap::new());
@@ -53,6 +51,12 @@ pub fn set(object: u64, descriptor: u64) -> Result<(), u32> {
     with(|set| set.insert(object, own));
     Ok(())
 }
+
+/// Security descriptors of objects, for the object manager.
+pub const OBJECT_SECURITY: ob::object::ObjectSecurity = ob::object::ObjectSecurity {
+    assign: set,
+    remove: forget,
+};
 
 /// Forgets what was set for an object that is gone.
 pub fn forget(object: u64) {
@@ -97,7 +101,7 @@ fn query(
     mode.probe(to.buffer, u64::from(to.length), 4)?;
     mode.probe(to.needed, 4, 4)?;
     let object = guarded_by(handle, rights_for(parts, false), mode)?;
-    let answer = || {
+    let mut answer = || {
         let bytes = of(object).only(parts).relative();
         let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         driver_mem::write_u32(to.needed, size)?;
@@ -106,15 +110,15 @@ fn query(
         }
         Ok(driver_mem::write_bytes(to.buffer, &bytes)?)
     };
-    if !is_filtered(object) {
+    let Some(filter) = filter_of(object) else {
         return answer();
-    }
-    let shown = Shown::new(&Information::default().u32(parts).u32(to.length).finish())?;
-    let fields = Information::default()
-        .u64(shown.at())
-        .u64(to.buffer)
-        .u64(shown.at() + 4);
-    cm::on_key(notify_class::QUERY_SECURITY, object, fields, caller, answer)
+    };
+    let buffer = OutputBuffer {
+        address: to.buffer,
+        length: to.length,
+        return_length: to.needed,
+    };
+    filter.query_security(object, parts, &buffer, caller, &mut answer)
 }
 
 fn set_by_handle(
@@ -129,13 +133,11 @@ fn set_by_handle(
     }
     mode.probe(descriptor, 0x14, 4)?;
     let object = guarded_by(handle, rights_for(parts, true), mode)?;
-    if !is_filtered(object) {
-        return change(object, parts, descriptor);
+    let mut change = || change(object, parts, descriptor);
+    match filter_of(object) {
+        Some(filter) => filter.set_security(object, parts, descriptor, caller, &mut change),
+        None => change(),
     }
-    let shown = Shown::new(&parts.to_le_bytes())?;
-    let fields = Information::default().u64(shown.at()).u64(descriptor);
-    let change = || change(object, parts, descriptor);
-    cm::on_key(notify_class::SET_SECURITY, object, fields, caller, change)
 }
 
 exports! {
@@ -203,9 +205,9 @@ exports! {
     }
 }
 
-/// Whether callbacks of the registry hear of what is done to an object.
-fn is_filtered(object: u64) -> bool {
-    cm::any() && ob::inspect(object, |header| header.kind) == Some(Type::Key)
+/// The callbacks around what is done to an object, if there are any.
+fn filter_of(object: u64) -> Option<&'static dyn ObjectFilter> {
+    ob::inspect(object, |header| header.kind)?.active_filter()
 }
 
 /// The object that a handle's descriptor is kept for: for a file on a device, the
@@ -223,6 +225,9 @@ fn change(object: u64, parts: u32, descriptor: u64) -> Result<(), Refusal> {
     let mut own = of(object);
     own.replace(parts, &new);
     with(|set| set.insert(object, own));
-    nt_key::security_changed(object);
+    let kind = ob::inspect(object, |header| header.kind);
+    if let Some(changed) = kind.and_then(|kind| kind.procedures().security_changed) {
+        changed(object);
+    }
     Ok(())
 }

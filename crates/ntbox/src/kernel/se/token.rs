@@ -15,7 +15,7 @@ use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::{diag, thread_table};
 use crate::kernel::ob;
-use crate::kernel::ob::{Payload, Type};
+use crate::kernel::ob::{ObjectTypeProcedures, Payload, Type};
 
 /// Bytes of a token's body, which is nobody's business.
 const BODY_SIZE: u64 = 0x100;
@@ -251,6 +251,12 @@ pub fn insert(token: Token) -> Option<u64> {
     });
     Some(new)
 }
+
+/// The procedures of tokens.
+pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
+    delete: Some(deleted),
+    ..ObjectTypeProcedures::NONE
+};
 
 /// Forgets a token whose last reference is gone.
 pub fn deleted(object: u64, _: &Caller<'_>) {

@@ -8,18 +8,8 @@ use crate::host::pfn::Pfn;
 use crate::host::{pe, protection};
 use crate::kernel::base::image_layout::expand;
 use crate::kernel::base::info_buffer::Information;
+pub use crate::kernel::mm::section_table::Image;
 use crate::kernel::mm::with;
-
-/// What is known of an image.
-#[derive(Debug, Clone)]
-pub struct Image {
-    /// Where it was linked to lie.
-    pub base: u64,
-    /// `PAGE_…` of each page.
-    pub protections: Vec<u32>,
-    /// `SECTION_IMAGE_INFORMATION`.
-    pub information: Vec<u8>,
-}
 
 /// Makes a segment of an image file; the segment and its bytes.
 ///

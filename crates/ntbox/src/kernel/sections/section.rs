@@ -1,11 +1,11 @@
 //! Sections: memory that is mapped into processes by views. Each is backed by a
 //! segment, whose pages live as long as the section or a view of it does.
 
-use std::collections::BTreeMap;
-
+use super::file_data::Content;
 use super::image_section;
 use crate::host::gate::exports;
 use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::hook::Hook;
 use crate::host::memory_map::PAGE_SIZE;
 use crate::host::{driver_mem, protection};
 use crate::kernel::base::call_context::Caller;
@@ -14,9 +14,10 @@ use crate::kernel::base::error::Refusal;
 use crate::kernel::base::info_buffer::Information;
 use crate::kernel::base::io_layout::file;
 use crate::kernel::base::processor_mode::Mode;
+pub use crate::kernel::mm::section_table::Section;
 use crate::kernel::mm::with;
-use crate::kernel::ob::{Attributes, Payload, Type};
-use crate::kernel::{ob, ramfs};
+use crate::kernel::ob;
+use crate::kernel::ob::{Attributes, ObjectTypeProcedures, Payload, Type};
 
 /// `SEC_…`.
 pub mod flag {
@@ -49,21 +50,29 @@ const MAPPED_FILE_SIZE_ZERO: u32 = 0xc000_011e;
 /// `SECTION_QUERY`.
 const QUERY: u32 = 1;
 
-/// What is known of a section.
+/// The data of files that sections can be made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Section {
-    /// Its pages.
-    pub segment: u64,
-    /// Bytes.
-    pub size: u64,
-    /// `PAGE_…` of views at most.
-    pub protect: u32,
-    /// `SEC_…`.
-    pub attributes: u32,
+pub struct FileData {
+    /// The data of a file object; `None` for what is no file of the file system.
+    pub content_of: fn(u64) -> Option<Content>,
+    /// Makes a file longer.
+    pub extend: fn(u64, u64) -> Result<(), u32>,
 }
 
-/// All sections, by their objects.
-pub type Sections = BTreeMap<u64, Section>;
+/// The file system that sections can be made of files of.
+pub static FILE_DATA: Hook<FileData> = Hook::new();
+
+/// The data of a file object; `None` for what is no file of the file system.
+pub fn content_of(object: u64) -> Option<Content> {
+    (FILE_DATA.get()?.content_of)(object)
+}
+
+fn extend(object: u64, size: u64) -> Result<(), u32> {
+    let data = FILE_DATA
+        .get()
+        .ok_or(nt_status::STATUS_INVALID_FILE_FOR_SECTION)?;
+    (data.extend)(object, size)
+}
 
 /// The section at an object.
 pub fn get(object: u64) -> Option<Section> {
@@ -293,7 +302,7 @@ fn of_file(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
     if kind & flag::LARGE_PAGES != 0 {
         return Err(nt_status::STATUS_INVALID_PARAMETER_6.into());
     }
-    let content = ramfs::content_of(object).ok_or(nt_status::STATUS_INVALID_FILE_FOR_SECTION)?;
+    let content = content_of(object).ok_or(nt_status::STATUS_INVALID_FILE_FOR_SECTION)?;
     // A file system that supports no sections of a file leaves this out.
     if driver_mem::read_u64(object + file::SECTION_OBJECT_POINTER)? == 0 {
         return Err(nt_status::STATUS_INVALID_FILE_FOR_SECTION.into());
@@ -324,7 +333,7 @@ fn of_file(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
         return Err(nt_status::STATUS_SECTION_TOO_BIG.into());
     }
     if size > content.size {
-        ramfs::extend(object, size)?;
+        extend(object, size)?;
     }
     if !content.commit(size) {
         return Err(nt_status::STATUS_COMMITMENT_LIMIT.into());
@@ -337,6 +346,12 @@ fn of_file(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
         attributes: flag::FILE,
     })
 }
+
+/// The procedures of section objects.
+pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
+    delete: Some(deleted),
+    ..ObjectTypeProcedures::NONE
+};
 
 /// The last reference to a section is gone. Its pages stay for its views.
 pub fn deleted(object: u64, _: &Caller<'_>) {

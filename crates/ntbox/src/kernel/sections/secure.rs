@@ -6,21 +6,9 @@ use crate::host::gate::irql::APC_LEVEL;
 use crate::host::memory_map::PAGE_SIZE;
 use crate::host::protection;
 use crate::kernel::base::{diag, thread_table};
+use crate::kernel::mm::section_table::Secured;
 use crate::kernel::mm::vad::END;
 use crate::kernel::mm::{resource_ledger, with};
-
-/// A range that must stay as it is.
-#[derive(Debug, Clone, Copy)]
-pub struct Secured {
-    /// Whose memory it is.
-    pub process: u64,
-    /// First page.
-    pub start: u64,
-    /// First address past it.
-    pub end: u64,
-    /// Whether it must stay writable.
-    pub write: bool,
-}
 
 impl crate::kernel::mm::Memory {
     /// Whether pages may get another protection, or none (`None`), in spite of

@@ -13,8 +13,7 @@ use crate::host::driver_mem::Fault;
 use crate::host::memory_map::{NT, STACKS};
 use crate::host::routine::Routine;
 use crate::host::upcall::Purpose;
-use crate::host::{driver_mem, upcall};
-use crate::kernel::trap;
+use crate::host::{driver_mem, kernel_entry, upcall};
 use crate::kernel::unwind::reader::Damage;
 use crate::kernel::unwind::stack_walk::{Frame, Position, Step};
 use crate::kernel::unwind::unwind_info::EHANDLER;
@@ -70,7 +69,7 @@ pub fn call_nowhere(mut context: Context, routine: &Routine) -> ! {
         context.set_rsp(below);
         context.rip = routine.address;
         let what = format!("{routine} was called and lies where nothing is");
-        trap::invalid_access(&context, routine.address, Access::Execute, &what);
+        (kernel_entry::get().invalid_access)(&context, routine.address, Access::Execute, &what);
     }
     // The fault is the kernel's, at its call, and the processor does not say which
     // address it is about. There is nothing to go on with.

@@ -8,65 +8,21 @@
 
 use std::arch::naked_asm;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::instruction;
 use super::instruction::Carried;
 use crate::host::bug_check::Access;
 use crate::host::context::Context;
 use crate::host::memory_map::{GUEST_END, STACKS};
+pub use crate::host::trap::{Trap, Trapped};
 use crate::host::{cpu, driver_mem, process};
 use crate::kernel::ke::{clock_interrupt, kuser_shared_data, seeded_schedule};
 use crate::kernel::mm::{process_address_space, user_stack};
 use crate::kernel::trap;
 use crate::kernel::verifier::{force_irql, force_irql_image, user_access};
 
-/// What the processor refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trap {
-    /// A page that is not there, or not for that.
-    Page {
-        /// Address of the access.
-        address: u64,
-        /// Kind of access.
-        access: Access,
-    },
-    /// Division by zero or overflow of its result.
-    DivideError,
-    /// A floating-point exception.
-    FloatingPoint,
-    /// No such instruction, `ud2`.
-    InvalidOpcode,
-    /// `int 3`.
-    Breakpoint,
-    /// The trap flag.
-    SingleStep,
-    /// `int 2Ch`.
-    Assertion,
-    /// `int 29h` with its code in RCX.
-    FastFail(u64),
-    /// A privileged instruction that this kernel does not carry out.
-    Privileged(&'static str),
-    /// The clock: the driver is interrupted and goes on later.
-    Tick,
-    /// The driver has lowered its IRQL, and what waited for that happens.
-    Lowered,
-    /// The caller waits no longer for the driver, which is stopped where it is.
-    Overdue,
-    /// Another general protection fault, such as a non-canonical address.
-    GeneralProtection,
-}
-
 /// The signal by which the caller says that the driver takes too long.
 pub const OVERDUE: libc::c_int = libc::SIGUSR1;
-
-/// Whether that signal came while the kernel ran.
-static IS_OVERDUE: AtomicBool = AtomicBool::new(false);
-
-/// Whether the driver is to be stopped when its call into the kernel is done.
-pub fn is_overdue() -> bool {
-    IS_OVERDUE.load(Ordering::Relaxed)
-}
 
 /// Size of the stack that handlers run on.
 const SIGNAL_STACK: usize = 128 << 10;
@@ -119,15 +75,6 @@ pub fn install() {
         let result = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
         assert_eq!(result, 0, "sigaction failed");
     }
-}
-
-/// State that a trap leaves on the host stack for [`trapped`].
-#[repr(C, align(16))]
-pub struct Trapped {
-    /// The driver's registers.
-    pub context: Context,
-    /// Why it does not go on there.
-    pub trap: Trap,
 }
 
 /// Goes on outside of the signal, on the host stack.
@@ -215,7 +162,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         if rip < GUEST_END {
             leave_signal(context, Trap::Overdue, trapped);
         } else {
-            IS_OVERDUE.store(true, Ordering::Relaxed);
+            process::set_overdue();
         }
         return;
     }

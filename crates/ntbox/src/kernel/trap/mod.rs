@@ -2,7 +2,7 @@
 //! exceptions or bug checks, rules that were broken become violations.
 
 use super::unwind::stack_walk;
-use crate::host::process;
+use crate::host::{channel, process};
 pub mod host_signals;
 pub mod instruction;
 use std::sync::OnceLock;
@@ -13,34 +13,17 @@ use super::kd::debugger;
 use super::ke::{bugcheck_callback, wait};
 use super::mm::process_address_space;
 use super::mm::special_pool::Place;
-use super::trap::host_signals::Trap;
-use super::verifier::{force_irql, force_irql_image, user_access};
-use super::{exports, loader, mm, seh};
-use crate::api::ipc;
+use super::verifier::{force_irql, force_irql_image};
+use super::{loader, mm, seh};
 use crate::api::ipc::Event;
 use crate::api::report::{BugCheck, Location, Past};
 use crate::host::bug_check::{Access, BugCheckData, HUNG};
 use crate::host::context::{Context, ExceptionRecord, UNWOUND_TO_CALL};
 use crate::host::driver_mem::Fault;
 use crate::host::gate::{Frame, Stop};
-use crate::host::kernel_entry::KernelEntries;
 use crate::host::memory_map::{NT, PAGE_SIZE, STACKS, is_system};
+use crate::host::trap::Trap;
 use crate::host::{cpu, driver_mem, modules, upcall};
-
-/// The kernel's entries for the host layer.
-pub const ENTRIES: KernelEntries = KernelEntries {
-    invoke: exports::invoke,
-    end_call: from_export,
-    end_internal,
-    bug_check: |data, context| bug_check(data.code, data.parameters, data.what, context),
-    upcall_stack_overflow: nested_too_deep,
-    bad_routine: seh::call_nowhere,
-    driver_entered: user_access::close_opened,
-    irql_raised: || {
-        force_irql::raised();
-        force_irql_image::raised();
-    },
-};
 
 /// Bug check codes that this kernel itself stops with.
 mod code {
@@ -65,11 +48,6 @@ static FIRST: OnceLock<BugCheck> = OnceLock::new();
 
 /// Frames in a report's call stack.
 const STACK_LIMIT: usize = 64;
-
-/// Whether the system stops: other processors do not get a turn any more.
-pub fn is_stopping() -> bool {
-    FIRST.get().is_some()
-}
 
 /// Stops the kernel: reports and ends the process.
 pub fn bug_check(
@@ -114,12 +92,13 @@ pub fn bug_check(
     // A routine that is told of the stop and stops the system again does not
     // replace the first reason.
     let is_first = FIRST.set(report).is_ok();
+    process::set_stopping();
     if let Some(context) = context.filter(|_| is_first && code != HUNG) {
         bugcheck_callback::run(context);
         log::flush();
     }
     if let Some(first) = FIRST.get() {
-        ipc::send(&Event::BugCheck(Box::new(first.clone())));
+        channel::send(&Event::BugCheck(Box::new(first.clone())));
     }
     process::end_process()
 }
@@ -171,7 +150,7 @@ pub fn from_export(frame: &Frame, stop: Stop) -> ! {
 }
 
 /// Stops the system: what the kernel does by itself, for no call, cannot go on.
-fn end_internal(stop: Stop) -> ! {
+pub fn end_internal(stop: Stop) -> ! {
     match stop {
         Stop::BugCheck(data) => bug_check(data.code, data.parameters, data.what, None),
         Stop::Raise(record) => bug_check(

@@ -5,7 +5,7 @@ use super::INSUFFICIENT_RESOURCES;
 use crate::api::request::Reply;
 use crate::host::driver_mem;
 use crate::host::gate::{Call, Export, Frame, Stop};
-use crate::kernel::exports;
+use crate::kernel::base::export_table;
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
 
@@ -21,7 +21,7 @@ const TAG: u32 = u32::from_le_bytes(*b"Call");
 fn find(name: &str) -> Option<&'static Export> {
     let bare = name.strip_prefix("Nt")?;
     let named = |prefix: &str| {
-        exports::functions().find(|export| export.name.strip_prefix(prefix) == Some(bare))
+        export_table::functions().find(|export| export.name.strip_prefix(prefix) == Some(bare))
     };
     named("Nt").or_else(|| named("Zw"))
 }

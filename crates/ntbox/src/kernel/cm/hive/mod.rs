@@ -17,21 +17,8 @@ pub use super::hive::seed::seed;
 use super::nt_notify_key;
 use super::nt_notify_key::filter;
 use crate::host::kernel_cell::Exclusive;
+pub use crate::kernel::base::key_id::KeyId;
 use crate::kernel::base::utf16::{SEPARATOR, fold, text};
-
-/// Number of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(u64);
-
-impl KeyId {
-    /// `\REGISTRY`.
-    pub const ROOT: Self = Self(0);
-
-    /// The number, as drivers may compare it: never 0.
-    pub fn number(self) -> u64 {
-        0xffff_f000_0000_0000 + 16 * self.0
-    }
-}
 
 /// All keys.
 #[derive(Debug)]
@@ -133,7 +120,7 @@ impl Registry {
 
     /// Makes a subkey, without regard to what drivers may do.
     fn add(&mut self, parent: KeyId, name: &[u16], kind: Kind) -> Result<KeyId, u32> {
-        let id = KeyId(self.next);
+        let id = KeyId::from_number(self.next);
         self.key_mut(parent)?
             .add_child(fold(name), id, kind.volatile);
         self.next += 1;

@@ -10,8 +10,6 @@
 use super::{Scheduler, change, next_due, with};
 use crate::kernel::base::clock;
 use crate::kernel::ke::{dpc, ipi, lock_owner, seeded_schedule};
-use crate::kernel::trap;
-use crate::kernel::trap::host_signals;
 
 /// What a processor spins on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +107,7 @@ fn is_due() -> bool {
 /// Gives the turn to the next processor that has something to run, and returns when
 /// it is back here. False if there is none. No lock may be held.
 pub fn rotate() -> bool {
-    if with(|scheduler| scheduler.processors.len() < 2) || trap::is_stopping() {
+    if with(|scheduler| scheduler.processors.len() < 2) || crate::host::process::is_stopping() {
         return false;
     }
     let is_due = is_due();
@@ -147,7 +145,7 @@ impl Spinning {
     /// # Errors
     /// None of them can.
     pub fn turn(&self) -> Result<(), String> {
-        if host_signals::is_overdue() || trap::is_stopping() {
+        if crate::host::process::is_overdue() || crate::host::process::is_stopping() {
             return Err(locked_up());
         }
         let is_due = is_due();

@@ -12,9 +12,8 @@ use crate::host::gate::{Stop, exports};
 use crate::kernel::base::altitude::Altitude;
 use crate::kernel::base::error::{Refusal, status};
 use crate::kernel::ke::sched;
-use crate::kernel::loader;
-use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
+use crate::kernel::mm::{module_list, pool};
 use crate::kernel::ob::init;
 use crate::kernel::ob::types::Type;
 
@@ -134,7 +133,7 @@ fn read(at: u64) -> Result<Filter, Refusal> {
         return Err(STATUS_INVALID_PARAMETER.into());
     }
     for routine in routines {
-        if !loader::may_register("ObRegisterCallbacks", routine)? {
+        if !module_list::may_register("ObRegisterCallbacks", routine)? {
             return Err(STATUS_ACCESS_DENIED.into());
         }
     }

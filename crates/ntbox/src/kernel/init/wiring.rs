@@ -1,0 +1,48 @@
+//! Connects the components: registers the kernel's entries with the host layer, and
+//! functions of upper components with the lower ones that call them.
+
+use crate::host::kernel_entry::{self, KernelEntries};
+use crate::kernel::verifier::{force_irql, force_irql_image, user_access};
+use crate::kernel::{
+    cm, etw, ex, exports, fsrtl, io, ke, mm, ob, po, ps, ramfs, se, sections, seh, trap, um,
+};
+
+/// The kernel's entries for the host layer.
+const ENTRIES: KernelEntries = KernelEntries {
+    invoke: exports::invoke,
+    end_call: trap::from_export,
+    end_internal: trap::end_internal,
+    bug_check: |data, context| trap::bug_check(data.code, data.parameters, data.what, context),
+    upcall_stack_overflow: trap::nested_too_deep,
+    bad_routine: seh::call_nowhere,
+    invalid_access: trap::invalid_access,
+    watchdog_timeout: trap::hung,
+    driver_entered: user_access::close_opened,
+    irql_raised: || {
+        force_irql::raised();
+        force_irql_image::raised();
+    },
+};
+
+/// Registers everything. Once, before anything else of the kernel is called.
+pub fn connect() {
+    kernel_entry::register(ENTRIES);
+    ke::apc::FREE_POOL.set(|block, function| ex::pool::free(block, None, 0, function));
+    ex::worker::CREATE_THREAD.set(ps::create::create);
+    mm::locking::IS_IRP_MDL.set(io::irp::is_own_mdl);
+    ps::system_thread::THREAD_ENDED.add(io::hard_error::thread_ended);
+    ps::system_thread::THREAD_ENDED.add(io::verify_device::thread_ended);
+    ps::system_thread::THREAD_ENDED.add(etw::activity::thread_ended);
+    ps::nt_process::TERMINATE_PROCESS.set(um::terminate);
+    io::irp_completion::FINISH_POWER_IRP.set(po::request::finished);
+    io::file_close::FILE_OBJECT_DELETED.add(fsrtl::contexts::file_object_deleted);
+    io::file_system::FILE_SYSTEM.set(ramfs::FILE_SYSTEM);
+    sections::section::FILE_DATA.set(ramfs::FILE_DATA);
+    ob::types::register(ob::Type::File, io::file_close::OBJECT_TYPE);
+    ob::types::register(ob::Type::Section, sections::section::OBJECT_TYPE);
+    ob::types::register(ob::Type::Token, se::token::OBJECT_TYPE);
+    ob::types::register(ob::Type::Timer, ex::nt_timer::OBJECT_TYPE);
+    ob::types::register(ob::Type::Callback, ex::callback::OBJECT_TYPE);
+    ob::types::register(ob::Type::Key, cm::key_object::OBJECT_TYPE);
+    ob::object::SECURITY.set(se::object::OBJECT_SECURITY);
+}
