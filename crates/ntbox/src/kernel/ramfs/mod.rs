@@ -54,7 +54,11 @@ use crate::kernel::io::file_system::FileSystem;
 use crate::kernel::sections::section::FileData;
 
 /// The exports of this component.
-pub const TABLES: &[&[Export]] = &[lock_control::EXPORTS, section_pointers::EXPORTS];
+pub const TABLES: &[&[Export]] = &[
+    dispatch::EXPORTS,
+    lock_control::EXPORTS,
+    section_pointers::EXPORTS,
+];
 
 /// A file object that is open on the volume.
 #[derive(Debug, Default)]
