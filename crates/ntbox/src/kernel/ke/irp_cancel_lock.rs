@@ -79,7 +79,7 @@ pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
         return Ok(false);
     }
     driver_mem::write_u8(packet + irp::CANCEL_IRQL, before)?;
-    let place = driver_mem::read_u64(packet + irp::CURRENT_LOCATION)?;
+    let place = driver_mem::read_u64(packet + irp::CURRENT_STACK_LOCATION)?;
     let body = driver_mem::read_u64(place + crate::kernel::base::io_layout::stack::DEVICE_OBJECT)?;
     // The routine releases the lock, as its first act.
     let entry = Routine::new(routine, "cancel routine").held_by(packet, "IRP");
