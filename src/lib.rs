@@ -1,9 +1,10 @@
-//! `ntmem`: a WDM driver that takes nonpaged pool, describes it with an MDL, finds
-//! it at a second address, and proves that both addresses are the same memory.
+//! `ntmem`: a WDM driver that allocates nonpaged pool, describes it with an MDL,
+//! maps it at a second address, and checks that both addresses alias the same pages.
 //!
-//! Everything happens while the driver starts, and every step is a line of debug
-//! output; `docs/log-format.md` gives the lines, `docs/driver.md` the settings.
-//! What cannot be expressed safely lives in the crate `wdm`; this one forbids it.
+//! DriverEntry runs the scenarios and logs each step; a control device serves
+//! programs until the driver is unloaded. The log-format document gives the lines,
+//! the driver document the registry values. This crate forbids `unsafe`: the crate
+//! `wdm` contains it.
 
 #![no_std]
 
@@ -11,13 +12,13 @@
 use wdk_panic as _;
 
 #[macro_use]
-mod report;
+mod log;
+mod alias_check;
 mod device;
 mod parameters;
-mod proof;
+mod scenario;
+mod selftest;
 mod tags;
-mod toolkit;
-mod walk;
 
 use wdm::{
     Status,
@@ -30,62 +31,62 @@ use wdm::{
 
 use crate::{
     device::NtMem,
-    parameters::{Parameters, Source},
-    report::{Address, Outcome, Scope},
-    walk::Target,
+    log::{Address, Scope, StatusFields},
+    parameters::{ParameterKey, Parameters},
+    scenario::Target,
 };
 
 wdm::driver!(Ntmem);
 
-/// The driver between its start and its unloading.
+/// The loaded driver.
 struct Ntmem {
     scope: Scope,
-    walks: usize,
+    scenarios: usize,
     device: ControlDevice<NtMem>,
 }
 
 impl Driver for Ntmem {
     fn start(context: &Context<'_>, passive: &mut Passive) -> Result<Self, Status> {
-        let source = Source::open(context, passive);
-        let scope = Scope::new("driver", source.log_level());
-        Self::run(context, &source, scope, passive).inspect_err(|&status| {
-            error!(scope, "not-started {}", Outcome(status));
+        let key = ParameterKey::open(context, passive);
+        let scope = Scope::new("driver", key.log_level());
+        Self::run(context, &key, scope, passive).inspect_err(|&status| {
+            error!(scope, "not-started {}", StatusFields(status));
         })
     }
 
     fn stop(self, _: &mut Passive) {
         let Self {
             scope,
-            walks,
+            scenarios,
             device,
         } = self;
         drop(device);
-        step!(scope, "unload {} walks={walks}", Where);
+        step!(scope, "unload {} scenarios={scenarios}", ExecutionContext);
     }
 }
 
 impl Ntmem {
     wdm::init! { context:
-        /// Says what starts and where, then runs the walks that the parameters name.
+        /// Logs the driver and the system, then runs the scenarios that the parameters list.
         fn run(
             context: &Context<'_>,
-            source: &Source,
+            key: &ParameterKey,
             scope: Scope,
             passive: &mut Passive,
         ) -> Result<Self, Status> {
-            introduce(context, scope)?;
-            let parameters = Parameters::read(source, scope, passive)?;
+            log_system(context, scope)?;
+            let parameters = Parameters::read(key, scope, passive)?;
             step!(scope, "parameters {parameters}");
-            for walk in parameters.walks.iter() {
-                let (outcome, _) = walk.run(&parameters.plan(), Target::System);
-                outcome?;
+            for scenario in parameters.scenarios.iter() {
+                let (result, _) = scenario.run(&parameters.plan(), Target::System);
+                result?;
             }
-            let walks = parameters.walks.iter().count();
+            let scenarios = parameters.scenarios.iter().count();
             let device = device::create(context, scope, passive)?;
-            step!(scope, "started walks={walks}");
+            step!(scope, "started scenarios={scenarios}");
             Ok(Self {
                 scope,
-                walks,
+                scenarios,
                 device,
             })
         }
@@ -94,7 +95,7 @@ impl Ntmem {
 
 wdm::init! { context:
     /// Logs the driver's version, the context that it starts in, and the system.
-    fn introduce(context: &Context<'_>, scope: Scope) -> Result<(), Status> {
+    fn log_system(context: &Context<'_>, scope: Scope) -> Result<(), Status> {
         let build = if cfg!(debug_assertions) {
             "debug"
         } else {
@@ -112,7 +113,7 @@ wdm::init! { context:
             scope,
             "start version={} build={build} {} windows={windows} allocator={allocator}",
             env!("CARGO_PKG_VERSION"),
-            Where,
+            ExecutionContext,
         );
         let limits = AddressLimits::current();
         step!(
@@ -127,9 +128,9 @@ wdm::init! { context:
 }
 
 /// Prints the process, the thread and the IRQL that the code runs in.
-struct Where;
+struct ExecutionContext;
 
-impl core::fmt::Display for Where {
+impl core::fmt::Display for ExecutionContext {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(
             formatter,

@@ -1,8 +1,7 @@
-//! What the driver is to do, from the `Parameters` key of its service.
+//! The driver's parameters, read from the `Parameters` key of its service.
 //!
-//! A value that is missing has a default. A value that is there and is not one of
-//! the few that make sense stops the driver, after all such values have been
-//! named: whoever set it wanted something, and guessing what would be worse.
+//! A missing value has a default. An invalid value makes DriverEntry fail, after
+//! every invalid value has been logged.
 
 use core::fmt;
 
@@ -18,42 +17,42 @@ use wdm::{
 };
 
 use crate::{
-    report::Scope,
-    walk::{Plan, Walks},
+    log::Scope,
+    scenario::{Plan, ScenarioList},
 };
 
-/// The largest block that a walk takes, in bytes.
-const MAX_SIZE: u32 = ntmem_ioctl::WALK_LIMIT;
+/// The largest block of a scenario, in bytes.
+const MAX_SIZE: u32 = ntmem_ioctl::SCENARIO_SIZE_LIMIT;
 
-/// The block that a walk takes unless told otherwise, in bytes.
+/// The default size of a scenario's block, in bytes.
 const DEFAULT_SIZE: u32 = 0x1000;
 
-/// What the driver is to do.
+/// The driver's parameters.
 pub struct Parameters {
-    /// The walks to run, in order.
-    pub walks: Walks,
-    /// Size of the block that a walk takes, in bytes.
+    /// The scenarios to run, in order.
+    pub scenarios: ScenarioList,
+    /// Size of a scenario's block, in bytes.
     pub size: u32,
-    /// The cache type that a walk asks of its mapping.
+    /// The cache type requested for the mapping.
     pub cache: CacheType,
-    /// The level of the lines about steps.
+    /// The level of the lines that log steps.
     pub level: Level,
 }
 
 impl Parameters {
     wdm::pageable! { passive:
-        /// Reads all values, and reports each one that is refused.
-        pub fn read(source: &Source, scope: Scope, passive: &Passive) -> Result<Self, Status> {
+        /// Reads all values, and logs each one that is rejected.
+        pub fn read(source: &ParameterKey, scope: Scope, passive: &Passive) -> Result<Self, Status> {
             let key = match &source.key {
                 Ok(key) => key.as_ref(),
                 Err(error) => return Err(scope.failed("parameters", error)),
             };
-            let walks = WALK.accept(&WALK.look_up(key, passive), scope);
-            let size = SIZE.accept(&SIZE.look_up(key, passive), scope);
-            let cache = CACHE_TYPE.accept(&CACHE_TYPE.look_up(key, passive), scope);
-            let level = LOG_LEVEL.accept(&source.log_level, scope);
+            let scenarios = SCENARIO.resolve(&SCENARIO.look_up(key, passive), scope);
+            let size = SIZE.resolve(&SIZE.look_up(key, passive), scope);
+            let cache = CACHE_TYPE.resolve(&CACHE_TYPE.look_up(key, passive), scope);
+            let level = LOG_LEVEL.resolve(&source.log_level, scope);
             Ok(Self {
-                walks: walks?,
+                scenarios: scenarios?,
                 size: size?,
                 cache: cache?,
                 level: level?,
@@ -63,7 +62,7 @@ impl Parameters {
 }
 
 impl Parameters {
-    /// What each walk is done with.
+    /// The settings of each scenario.
     pub const fn plan(&self) -> Plan {
         Plan {
             size: self.size,
@@ -77,11 +76,11 @@ impl fmt::Display for Parameters {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "size={} cache-type={} log-level={} walk={}",
+            "size={} cache-type={} log-level={} scenario={}",
             self.size,
             cache_type_name(self.cache),
             self.level.number(),
-            self.walks,
+            self.scenarios,
         )
     }
 }
@@ -95,69 +94,74 @@ pub const fn cache_type_name(cache: CacheType) -> &'static str {
     }
 }
 
-/// The key that the values are read from, with the one that is needed first.
-pub struct Source {
+/// The opened key, with the value that is needed before the others.
+pub struct ParameterKey {
     key: Result<Option<Key>, Error>,
     log_level: Result<Option<Value>, Error>,
 }
 
-impl Source {
+impl ParameterKey {
     wdm::init! { context:
-        /// Opens the key; whether that worked is told when the values are read.
+        /// Opens the key. [`Parameters::read`] reports a failure.
         pub fn open(context: &Context<'_>, passive: &Passive) -> Self {
             let key = context.parameters(passive);
-            let found = key.as_ref().ok().and_then(Option::as_ref);
-            let log_level = LOG_LEVEL.look_up(found, passive);
+            let opened = key.as_ref().ok().and_then(Option::as_ref);
+            let log_level = LOG_LEVEL.look_up(opened, passive);
             Self { key, log_level }
         }
     }
 
-    /// The level of the lines about steps. Before the values are read, nobody can
-    /// be told of a bad one; until then, the default serves.
+    /// The level of the lines that log steps; the default if the value is invalid,
+    /// which is logged later.
     pub fn log_level(&self) -> Level {
         match &self.log_level {
-            Ok(Some(value)) => LOG_LEVEL.check(value).unwrap_or(LOG_LEVEL.default),
+            Ok(Some(value)) => LOG_LEVEL.validate(value).unwrap_or(LOG_LEVEL.default),
             _ => LOG_LEVEL.default,
         }
     }
 }
 
-/// One value: its name, what it may be, and what it is unless set.
+/// One registry value: its name, type, accepted contents and default.
 struct Parameter<T> {
     name: UnicodeStr<'static>,
+    /// A name of an earlier release, read if there is no value of the other name.
+    alias: Option<UnicodeStr<'static>>,
     kind: ValueType,
-    /// What is accepted, for whoever has set something else.
+    /// The accepted contents, logged with a rejected value.
     expected: &'static str,
     default: T,
-    parse: fn(&Value) -> Result<T, Reason>,
+    parse: fn(&Value) -> Result<T, RejectReason>,
 }
 
-const WALK: Parameter<Walks> = Parameter {
-    name: utf16!("Walk"),
+const SCENARIO: Parameter<ScenarioList> = Parameter {
+    name: utf16!("Scenario"),
+    alias: Some(utf16!("Walk")),
     kind: ValueType::SZ,
-    expected: "lock, nonpaged, textbook, or several of them, or none",
-    default: Walks::DEFAULT,
-    parse: |value| Walks::parse(value.string().ok_or(Reason::Malformed)?),
+    expected: "lock, nonpaged, double-map, or several of them, or none",
+    default: ScenarioList::DEFAULT,
+    parse: |value| ScenarioList::parse(value.string().ok_or(RejectReason::Malformed)?),
 };
 
 const SIZE: Parameter<u32> = Parameter {
     name: utf16!("Size"),
+    alias: None,
     kind: ValueType::DWORD,
     expected: "1 to 16777216 bytes",
     default: DEFAULT_SIZE,
-    parse: |value| match value.dword().ok_or(Reason::Malformed)? {
+    parse: |value| match value.dword().ok_or(RejectReason::Malformed)? {
         size @ 1..=MAX_SIZE => Ok(size),
-        _ => Err(Reason::OutOfRange),
+        _ => Err(RejectReason::OutOfRange),
     },
 };
 
 const CACHE_TYPE: Parameter<CacheType> = Parameter {
     name: utf16!("CacheType"),
+    alias: None,
     kind: ValueType::SZ,
     expected: "cached, noncached, or writecombined",
     default: CacheType::Cached,
     parse: |value| {
-        let text = value.string().ok_or(Reason::Malformed)?;
+        let text = value.string().ok_or(RejectReason::Malformed)?;
         [
             CacheType::NonCached,
             CacheType::Cached,
@@ -165,51 +169,55 @@ const CACHE_TYPE: Parameter<CacheType> = Parameter {
         ]
         .into_iter()
         .find(|&cache| text.eq_ignore_ascii_case(cache_type_name(cache)))
-        .ok_or(Reason::UnknownName)
+        .ok_or(RejectReason::UnknownName)
     },
 };
 
 const LOG_LEVEL: Parameter<Level> = Parameter {
     name: utf16!("LogLevel"),
+    alias: None,
     kind: ValueType::DWORD,
     expected: "0 to 3",
     default: Level::Error,
     parse: |value| {
-        let number = value.dword().ok_or(Reason::Malformed)?;
-        Level::from_number(number).ok_or(Reason::OutOfRange)
+        let number = value.dword().ok_or(RejectReason::Malformed)?;
+        Level::from_number(number).ok_or(RejectReason::OutOfRange)
     },
 };
 
 impl<T: Copy> Parameter<T> {
     /// The value, if there is a key and the key has it.
     fn look_up(&self, key: Option<&Key>, passive: &Passive) -> Result<Option<Value>, Error> {
-        key.map_or(Ok(None), |key| key.value(self.name, passive))
+        let Some(key) = key else { return Ok(None) };
+        match (key.value(self.name, passive)?, self.alias) {
+            (None, Some(alias)) => key.value(alias, passive),
+            (value, _) => Ok(value),
+        }
     }
 
-    /// What a value says, or the default if there is none. What is wrong is
-    /// reported.
-    fn accept(&self, value: &Result<Option<Value>, Error>, scope: Scope) -> Result<T, Status> {
+    /// The parsed value, or the default if there is none. Logs a rejected value.
+    fn resolve(&self, value: &Result<Option<Value>, Error>, scope: Scope) -> Result<T, Status> {
         match value {
             Ok(None) => Ok(self.default),
-            Ok(Some(value)) => self.check(value).map_err(|reason| {
-                self.refuse(value, reason, scope);
+            Ok(Some(value)) => self.validate(value).map_err(|reason| {
+                self.log_rejection(value, reason, scope);
                 Status::INVALID_PARAMETER
             }),
             Err(error) => Err(scope.failed("parameters", error)),
         }
     }
 
-    fn check(&self, value: &Value) -> Result<T, Reason> {
+    fn validate(&self, value: &Value) -> Result<T, RejectReason> {
         if value.kind() != self.kind {
-            Err(Reason::WrongType)
+            Err(RejectReason::WrongType)
         } else if value.is_too_long() {
-            Err(Reason::TooLong)
+            Err(RejectReason::TooLong)
         } else {
             (self.parse)(value)
         }
     }
 
-    fn refuse(&self, value: &Value, reason: Reason, scope: Scope) {
+    fn log_rejection(&self, value: &Value, reason: RejectReason, scope: Scope) {
         error!(
             scope,
             "refused value={} reason={} type={} bytes={} expected=\"{}: {}\" data={}",
@@ -224,26 +232,26 @@ impl<T: Copy> Parameter<T> {
     }
 }
 
-/// Why a value is refused.
+/// The reason for rejecting a value.
 #[derive(Clone, Copy)]
-pub enum Reason {
-    /// It has another type than the one expected.
+pub enum RejectReason {
+    /// The type is not the expected one.
     WrongType,
-    /// It is longer than any value that makes sense.
+    /// The data is longer than any accepted value.
     TooLong,
-    /// Its size is not one that its type can have.
+    /// The type cannot have this size.
     Malformed,
-    /// It names something that there is not.
+    /// A name is unknown.
     UnknownName,
-    /// It names nothing.
+    /// The list is empty.
     Empty,
-    /// It names the same walk twice, or `none` and a walk.
+    /// A scenario is listed twice, or beside `none`.
     Contradictory,
-    /// It is a number outside the range.
+    /// The number is out of range.
     OutOfRange,
 }
 
-impl Reason {
+impl RejectReason {
     const fn name(self) -> &'static str {
         match self {
             Self::WrongType => "wrong-type",

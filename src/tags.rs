@@ -1,19 +1,18 @@
-//! Every pool tag of this driver, with what carries it, so that a tag seen in a
-//! debugger leads to one place.
+//! The pool tags of this driver, for looking up a tag seen in a debugger.
 
 use wdm::pool::PoolTag;
 
-/// The block that a walk takes, describes and finds at a second address.
-pub const WALKED_BLOCK: PoolTag = wdm::pool_tag!(b"NtmB");
+/// The block of a scenario.
+pub const SCENARIO_BLOCK: PoolTag = wdm::pool_tag!(b"NtmB");
 
 /// The device's own memory: its state, its files, its queue.
 pub const DEVICE: PoolTag = wdm::pool_tag!(b"NtmD");
 
-/// Pages that programs have views of.
+/// Pages mapped into programs.
 pub const VIEW: PoolTag = wdm::pool_tag!(b"NtmV");
 
-/// What files keep for their callers.
+/// The data of files.
 pub const STORE: PoolTag = wdm::pool_tag!(b"NtmS");
 
-/// What the commands that try out the toolkit take and give back.
-pub const TOOLKIT: PoolTag = wdm::pool_tag!(b"NtmT");
+/// Allocations of the self-test commands.
+pub const SELFTEST: PoolTag = wdm::pool_tag!(b"NtmT");

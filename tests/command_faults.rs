@@ -10,7 +10,7 @@ use ntbox::{
 };
 use ntmem_ioctl::{
     BlocksRequest, Checksum, Command, ContextReply, DEVICE_LINK, ExchangeRequest, MapReply,
-    MapRequest, ProbeRequest, SendRequest, SignalRequest, UnmapRequest, WalkRequest,
+    MapRequest, ProbeRequest, ScenarioRequest, SendRequest, SignalRequest, UnmapRequest,
 };
 use suites::ntmem::{READ_WRITE, config};
 use zerocopy::{FromBytes, IntoBytes};
@@ -117,7 +117,7 @@ impl Program {
                 };
                 self.control(command, request.as_bytes(), &room)?;
             }
-            Command::Walk => self.walk()?,
+            Command::Scenario => self.walk()?,
             Command::Blocks => {
                 let context = self.control(Command::Context, &[], &room)?;
                 let process =
@@ -138,13 +138,13 @@ impl Program {
     /// The legal walks, with the second address in system space and in the process.
     fn walk(&mut self) -> Result<(), Error> {
         for (kind, target) in [(0, 0), (1, 0), (0, 1), (1, 1), (1, 2)] {
-            let request = WalkRequest {
+            let request = ScenarioRequest {
                 kind,
                 target,
                 cache: 1,
                 size: 0x2000,
             };
-            self.control(Command::Walk, request.as_bytes(), &[0; ROOM])?;
+            self.control(Command::Scenario, request.as_bytes(), &[0; ROOM])?;
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ fn run(work: Work, fault: Option<(&str, u32)>) -> (Vec<u32>, Report) {
 /// second address again and again, also if that is one of the program's.
 fn broken(work: Work, report: &Report) -> Vec<&Violation> {
     let on_purpose = |violation: &&Violation| {
-        work == Work::Ask(Command::Walk) && violation.rule == "user-memory-read-twice"
+        work == Work::Ask(Command::Scenario) && violation.rule == "user-memory-read-twice"
     };
     let all = report.violations.iter();
     all.filter(|violation| !on_purpose(violation)).collect()

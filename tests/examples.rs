@@ -28,8 +28,8 @@ fn lines<'a>(report: &'a Report, name: &str) -> Vec<&'a str> {
 fn assert_walk(lines: &[&str], fill: &str) {
     let steps = [
         "start",
-        "allocate",
-        "describe",
+        "allocate-pool",
+        "allocate-mdl",
         fill,
         "page index=0",
         "map",
@@ -61,7 +61,7 @@ fn field<'a>(lines: &[&'a str], step: &str, name: &str) -> &'a str {
 /// Both addresses are pages, differ, and are the same memory.
 #[track_caller]
 fn assert_same_memory(lines: &[&str]) {
-    let pool = field(lines, "allocate", "address");
+    let pool = field(lines, "allocate-pool", "address");
     let second = field(lines, "map", "address");
     assert_ne!(pool, second);
     assert!(
@@ -77,9 +77,9 @@ fn assert_same_memory(lines: &[&str]) {
 }
 
 #[test]
-fn raw_walk_verified_reports_the_second_system_mapping() {
-    let report = verified(Config::new(build::example("raw-walk")));
-    let lines = lines(&report, "raw-walk");
+fn raw_double_map_verified_reports_the_second_system_mapping() {
+    let report = verified(Config::new(build::example("raw-double-map")));
+    let lines = lines(&report, "raw-double-map");
     assert_walk(&lines, "build");
     assert_same_memory(&lines);
     assert_eq!(report.bug_check, None);
@@ -91,9 +91,9 @@ fn raw_walk_verified_reports_the_second_system_mapping() {
 }
 
 #[test]
-fn safe_walk_verified_is_clean() {
-    let report = verified(Config::new(build::example("safe-walk")));
-    let lines = lines(&report, "safe-walk");
+fn safe_double_map_verified_is_clean() {
+    let report = verified(Config::new(build::example("safe-double-map")));
+    let lines = lines(&report, "safe-double-map");
     assert_walk(&lines, "lock");
     assert_same_memory(&lines);
     assert!(report.clean(), "{:#?}", report.violations);
@@ -113,7 +113,7 @@ fn walk_with_a_failing_call_returns_insufficient_resources_and_leaves_nothing() 
         ("MmProbeAndLockPages", 1),
         ("MmMapLockedPagesSpecifyCache", 1),
     ];
-    for (name, faults) in [("raw-walk", raw), ("safe-walk", safe)] {
+    for (name, faults) in [("raw-double-map", raw), ("safe-double-map", safe)] {
         for (export, nth) in faults {
             let case = format!("{name}, {export}:{nth}");
             let report = verified(Config::new(build::example(name)).fault(export, nth));
@@ -136,13 +136,13 @@ fn walk_with_a_failing_call_returns_insufficient_resources_and_leaves_nothing() 
 }
 
 #[test]
-fn raw_walk_can_panic_and_safe_walk_cannot() {
+fn raw_double_map_can_panic_and_safe_double_map_cannot() {
     let has_panic = |name| {
         let imports = ntbox::imports(&build::example(name)).expect("imports");
         imports.iter().any(|import| import.name == "KeBugCheckEx")
     };
     assert_eq!(
-        (has_panic("raw-walk"), has_panic("safe-walk")),
+        (has_panic("raw-double-map"), has_panic("safe-double-map")),
         (true, false)
     );
 }
@@ -177,7 +177,7 @@ fn size(name: &str) -> (usize, usize) {
 #[ignore = "prints a table"]
 fn print_the_sizes() {
     println!("| | bytes | instructions |\n|---|---|---|");
-    for name in ["raw-walk", "safe-walk"] {
+    for name in ["raw-double-map", "safe-double-map"] {
         let (bytes, instructions) = size(name);
         assert!(bytes > 4096 && instructions > 100, "{name}");
         println!("| {name} | {bytes} | {instructions} |");

@@ -33,11 +33,11 @@ fn effect(export: &str, nth: u32) -> Option<Effect> {
     let out_of_memory = Some(STATUS_INSUFFICIENT_RESOURCES);
     Some(match export {
         "ExAllocatePool2" | "ExAllocatePoolWithTag" => Effect::Fails {
-            steps: &["parameters", "allocate", "device"],
+            steps: &["parameters", "allocate-pool", "device"],
             status: out_of_memory,
         },
         "IoAllocateMdl" => Effect::Fails {
-            steps: &["describe"],
+            steps: &["allocate-mdl"],
             status: out_of_memory,
         },
         "MmMapLockedPagesSpecifyCache" => Effect::Fails {
@@ -89,8 +89,7 @@ fn can_fail(service: &Service) -> Vec<Calls> {
 
 /// Only the textbook walk breaks a rule, and only its own.
 fn unexpected_violations(service: &Service, run: &Run) -> Vec<String> {
-    let textbook =
-        matches!(service.find("Walk"), Some(RegValue::Sz(walks)) if walks.contains("textbook"));
+    let textbook = matches!(service.find("Scenario"), Some(RegValue::Sz(walks)) if walks.contains("double-map"));
     let allowed: Vec<String> = if textbook {
         let plain = suites::embedded::run(service);
         plain
@@ -153,7 +152,7 @@ fn one_failure(service: &Service, export: &str, nth: u32) {
 fn sweep(walks: Option<&str>) {
     let mut service = Service::new(build::ntmem()).parameter("LogLevel", RegValue::Dword(0));
     if let Some(walks) = walks {
-        service = service.parameter("Walk", RegValue::Sz(walks.to_owned()));
+        service = service.parameter("Scenario", RegValue::Sz(walks.to_owned()));
     }
     let calls = can_fail(&service);
     let names: Vec<_> = calls.iter().map(|calls| calls.export.as_str()).collect();
@@ -182,7 +181,7 @@ fn the_walk_nonpaged() {
 
 #[test]
 fn the_walk_textbook() {
-    sweep(Some("textbook"));
+    sweep(Some("double-map"));
 }
 
 #[test]
@@ -192,7 +191,8 @@ fn the_walks_that_run_unless_told_otherwise() {
 
 #[test]
 fn every_function_that_a_walk_can_fail_in_is_swept() {
-    let service = Service::new(build::ntmem()).parameter("Walk", RegValue::Sz("lock".to_owned()));
+    let service =
+        Service::new(build::ntmem()).parameter("Scenario", RegValue::Sz("lock".to_owned()));
     let counts: BTreeMap<_, _> = can_fail(&service)
         .into_iter()
         .map(|calls| (calls.export, calls.count))

@@ -85,7 +85,7 @@ fn refused(values: &[(&str, RegValue)], name: &str, reason: &str) {
 }
 
 #[test]
-fn walks() {
+fn scenario_names_are_accepted() {
     for (text, list) in [
         ("lock", "lock"),
         ("nonpaged", "nonpaged"),
@@ -95,18 +95,27 @@ fn walks() {
         ("none", "none"),
         ("None,none", "none"),
     ] {
-        accepted(&[("Walk", sz(text))], &format!("walk={list}"));
+        accepted(&[("Scenario", sz(text))], &format!("scenario={list}"));
     }
     // Without the NUL at the end, and with more than one.
-    accepted(&[("Walk", raw(1, b"l\0o\0c\0k\0"))], "walk=lock");
+    accepted(&[("Scenario", raw(1, b"l\0o\0c\0k\0"))], "scenario=lock");
     accepted(
-        &[("Walk", raw(1, b"l\0o\0c\0k\0\0\0\0\0\0\0"))],
-        "walk=lock",
+        &[("Scenario", raw(1, b"l\0o\0c\0k\0\0\0\0\0\0\0"))],
+        "scenario=lock",
     );
 }
 
 #[test]
-fn bad_walks() {
+fn scenario_alias_is_read_without_the_new_name() {
+    accepted(&[("Walk", sz("lock"))], "scenario=lock");
+    accepted(
+        &[("Walk", sz("lock")), ("Scenario", sz("nonpaged"))],
+        "scenario=nonpaged",
+    );
+}
+
+#[test]
+fn scenario_invalid_is_refused() {
     for (value, reason) in [
         (sz("walk"), "unknown-name"),
         (sz("loc"), "unknown-name"),
@@ -129,7 +138,7 @@ fn bad_walks() {
         (raw(0, b""), "wrong-type"),
         (raw(0xFFFF_FFFF, b"lock"), "wrong-type"),
     ] {
-        refused(&[("Walk", value)], "Walk", reason);
+        refused(&[("Scenario", value)], "Scenario", reason);
     }
 }
 
@@ -139,7 +148,7 @@ fn sizes() {
         1, 7, 16, 4095, 4096, 4097, 8192, 0x1_0001, 0x10_0000, 0x100_0000,
     ] {
         accepted(
-            &[("Size", RegValue::Dword(size)), ("Walk", sz("lock"))],
+            &[("Size", RegValue::Dword(size)), ("Scenario", sz("lock"))],
             &format!("size={size}"),
         );
     }
@@ -222,7 +231,7 @@ fn every_bad_value_is_named() {
         ("LogLevel", RegValue::Dword(9)),
         ("CacheType", sz("none")),
         ("Size", RegValue::Dword(0)),
-        ("Walk", sz("run")),
+        ("Scenario", sz("run")),
     ];
     let run = as_promised(&values);
     assert_eq!(run.start, Start::Refused(STATUS_INVALID_PARAMETER));
@@ -235,7 +244,7 @@ fn every_bad_value_is_named() {
 
 #[test]
 fn a_long_bad_value_is_cut_with_a_mark() {
-    let run = as_promised(&[("Walk", sz(&"\u{1234}".repeat(240)))]);
+    let run = as_promised(&[("Scenario", sz(&"\u{1234}".repeat(240)))]);
     let line = run
         .texts()
         .find(|text| text.contains(" refused "))

@@ -14,7 +14,10 @@ use suites::embedded::run;
 /// A run of all walks over two pages and a bit, and its promise.
 fn run_and_script() -> (Run, Script) {
     let service = Service::new(build::ntmem())
-        .parameter("Walk", RegValue::Sz("lock,nonpaged,textbook".to_owned()))
+        .parameter(
+            "Scenario",
+            RegValue::Sz("lock,nonpaged,double-map".to_owned()),
+        )
         .parameter("Size", RegValue::Dword(0x2010));
     let run = run(&service);
     let script = promise::of(&service, &run).expect("a promise");

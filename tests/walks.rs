@@ -4,8 +4,8 @@
 
 use ntbox::Report;
 use ntmem_ioctl::{
-    Command, WALK_LIMIT, WalkCache, WalkKind, WalkProbe, WalkReply, WalkRequest, WalkStage,
-    WalkStep, WalkTarget, WalkVerdict,
+    Command, SCENARIO_SIZE_LIMIT, ScenarioCache, ScenarioCheck, ScenarioKind, ScenarioReply,
+    ScenarioRequest, ScenarioStep, ScenarioStepResult, ScenarioTarget, ScenarioVerdict,
 };
 use suites::ntmem::{self, Open, assert_clean};
 use zerocopy::{FromBytes, IntoBytes};
@@ -15,8 +15,13 @@ const MAPPED: u32 = 1;
 const LOCKED: u32 = 2;
 const NONPAGED: u32 = 4;
 
-fn request(kind: WalkKind, target: WalkTarget, cache: WalkCache, size: u32) -> WalkRequest {
-    WalkRequest {
+fn request(
+    kind: ScenarioKind,
+    target: ScenarioTarget,
+    cache: ScenarioCache,
+    size: u32,
+) -> ScenarioRequest {
+    ScenarioRequest {
         kind: kind.number(),
         target: target.number(),
         cache: cache.number(),
@@ -24,48 +29,53 @@ fn request(kind: WalkKind, target: WalkTarget, cache: WalkCache, size: u32) -> W
     }
 }
 
-fn walk(open: &mut Open, request: &WalkRequest) -> WalkReply {
-    open.ask(Command::Walk, request.as_bytes())
+fn walk(open: &mut Open, request: &ScenarioRequest) -> ScenarioReply {
+    open.ask(Command::Scenario, request.as_bytes())
 }
 
 /// The stages of a report.
-fn stages(report: &WalkReply) -> Vec<WalkStage> {
-    let steps = report.steps.iter().take_while(|step| step.stage != 0);
+fn stages(report: &ScenarioReply) -> Vec<ScenarioStep> {
+    let steps = report.steps.iter().take_while(|step| step.step != 0);
     steps
-        .map(|step| WalkStage::from_number(step.stage).expect("a stage"))
+        .map(|step| ScenarioStep::from_number(step.step).expect("a stage"))
         .collect()
 }
 
-fn step(report: &WalkReply, stage: WalkStage) -> &WalkStep {
+fn step(report: &ScenarioReply, stage: ScenarioStep) -> &ScenarioStepResult {
     let mut steps = report.steps.iter();
     steps
-        .find(|step| step.stage == stage.number())
+        .find(|step| step.step == stage.number())
         .unwrap_or_else(|| panic!("no step {stage:?} in {report:?}"))
 }
 
 /// What the comparisons of a walk of so many bytes have to be, on so many pages.
 #[track_caller]
-fn assert_proved(report: &WalkReply, verdict: WalkVerdict, target: WalkTarget, size: u32) {
+fn assert_proved(
+    report: &ScenarioReply,
+    verdict: ScenarioVerdict,
+    target: ScenarioTarget,
+    size: u32,
+) {
     assert_eq!((report.status, report.verdict), (0, verdict.number()));
     let pages = report.pages;
-    let third = if target == WalkTarget::UserRead {
-        (WalkProbe::ReadOnly, 1)
+    let third = if target == ScenarioTarget::UserRead {
+        (ScenarioCheck::ReadOnly, 1)
     } else {
-        (WalkProbe::Backward, size)
+        (ScenarioCheck::Backward, size)
     };
     let expected = [
-        (WalkProbe::Filled, size),
-        (WalkProbe::Forward, size),
+        (ScenarioCheck::Filled, size),
+        (ScenarioCheck::Forward, size),
         third,
-        (WalkProbe::Physical, pages),
+        (ScenarioCheck::Physical, pages),
     ];
     for (check, (probe, count)) in report.checks.iter().zip(expected) {
         assert_eq!(
-            (check.probe, check.compared, check.equal),
+            (check.check, check.compared, check.equal),
             (probe.number(), count, count)
         );
     }
-    assert_eq!(report.checks[4].probe, 0, "a check too many");
+    assert_eq!(report.checks[4].check, 0, "a check too many");
     assert!(
         report.steps.iter().all(|step| step.status == 0),
         "{report:?}"
@@ -75,19 +85,25 @@ fn assert_proved(report: &WalkReply, verdict: WalkVerdict, target: WalkTarget, s
 #[test]
 fn every_legal_walk_proves_what_it_claims() {
     let mut open = Open::new();
-    let targets = [WalkTarget::System, WalkTarget::User, WalkTarget::UserRead];
-    for kind in [WalkKind::Lock, WalkKind::Nonpaged] {
+    let targets = [
+        ScenarioTarget::System,
+        ScenarioTarget::User,
+        ScenarioTarget::UserRead,
+    ];
+    for kind in [ScenarioKind::Lock, ScenarioKind::Nonpaged] {
         for target in targets {
-            for &cache in WalkCache::ALL {
+            for &cache in ScenarioCache::ALL {
                 let sizes: &[u32] = match target {
-                    WalkTarget::System => &[1, 15, 4095, 4096, 4097, 0x1_0001],
+                    ScenarioTarget::System => &[1, 15, 4095, 4096, 4097, 0x1_0001],
                     _ => &[0x1000, 0x2000, 0x1_0000],
                 };
                 for &size in sizes {
                     let report = walk(&mut open, &request(kind, target, cache, size));
                     let verdict = match (kind, target) {
-                        (WalkKind::Nonpaged, WalkTarget::System) => WalkVerdict::SameAddress,
-                        _ => WalkVerdict::SameMemory,
+                        (ScenarioKind::Nonpaged, ScenarioTarget::System) => {
+                            ScenarioVerdict::SameAddress
+                        }
+                        _ => ScenarioVerdict::SameMemory,
                     };
                     assert_proved(&report, verdict, target, size);
                     assert_eq!(report.byte_count, size);
@@ -106,17 +122,31 @@ fn every_legal_walk_proves_what_it_claims() {
 
 #[test]
 fn the_steps_are_told_in_order_with_the_flags_of_each() {
-    use WalkStage::{
-        Allocate, Build, Describe, Fill, FreeMdl, FreePool, Lock, Map, MapUser, SystemAddress,
-        Unlock, Unmap, UnmapUser, Verdict,
+    use ScenarioStep::{
+        AllocateMdl, AllocatePool, Build, Fill, FreeMdl, FreePool, Lock, Map, MapUser,
+        SystemAddress, Unlock, Unmap, UnmapUser, Verdict,
     };
     let mut open = Open::new();
-    let mut run = |kind, target| walk(&mut open, &request(kind, target, WalkCache::Cached, 0x1000));
-    let lock = run(WalkKind::Lock, WalkTarget::System);
+    let mut run = |kind, target| {
+        walk(
+            &mut open,
+            &request(kind, target, ScenarioCache::Cached, 0x1000),
+        )
+    };
+    let lock = run(ScenarioKind::Lock, ScenarioTarget::System);
     assert_eq!(
         stages(&lock),
         [
-            Allocate, Describe, Fill, Lock, Map, Verdict, Unmap, Unlock, FreeMdl, FreePool
+            AllocatePool,
+            AllocateMdl,
+            Fill,
+            Lock,
+            Map,
+            Verdict,
+            Unmap,
+            Unlock,
+            FreeMdl,
+            FreePool
         ]
     );
     let mapped = step(&lock, Map).flags;
@@ -124,22 +154,31 @@ fn the_steps_are_told_in_order_with_the_flags_of_each() {
     assert_eq!(step(&lock, Unmap).flags & (MAPPED | LOCKED), LOCKED);
     assert_eq!(step(&lock, Unlock).flags & (MAPPED | LOCKED), 0);
 
-    let user = run(WalkKind::Lock, WalkTarget::User);
+    let user = run(ScenarioKind::Lock, ScenarioTarget::User);
     assert_eq!(
         stages(&user),
         [
-            Allocate, Describe, Fill, Lock, MapUser, Verdict, UnmapUser, Unlock, FreeMdl, FreePool
+            AllocatePool,
+            AllocateMdl,
+            Fill,
+            Lock,
+            MapUser,
+            Verdict,
+            UnmapUser,
+            Unlock,
+            FreeMdl,
+            FreePool
         ]
     );
     // A user mapping is none of the MDL's own.
     assert_eq!(step(&user, MapUser).flags & MAPPED, 0);
 
-    let nonpaged = run(WalkKind::Nonpaged, WalkTarget::System);
+    let nonpaged = run(ScenarioKind::Nonpaged, ScenarioTarget::System);
     assert_eq!(
         stages(&nonpaged),
         [
-            Allocate,
-            Describe,
+            AllocatePool,
+            AllocateMdl,
             Fill,
             Build,
             SystemAddress,
@@ -150,11 +189,19 @@ fn the_steps_are_told_in_order_with_the_flags_of_each() {
     );
     assert_eq!(step(&nonpaged, Build).flags & (LOCKED | NONPAGED), NONPAGED);
 
-    let read = run(WalkKind::Nonpaged, WalkTarget::UserRead);
+    let read = run(ScenarioKind::Nonpaged, ScenarioTarget::UserRead);
     assert_eq!(
         stages(&read),
         [
-            Allocate, Describe, Fill, Build, MapUser, Verdict, UnmapUser, FreeMdl, FreePool
+            AllocatePool,
+            AllocateMdl,
+            Fill,
+            Build,
+            MapUser,
+            Verdict,
+            UnmapUser,
+            FreeMdl,
+            FreePool
         ]
     );
     open.finish();
@@ -164,13 +211,18 @@ fn the_steps_are_told_in_order_with_the_flags_of_each() {
 fn the_largest_block_is_walked() {
     let mut open = Open::new();
     for (kind, target) in [
-        (WalkKind::Lock, WalkTarget::System),
-        (WalkKind::Nonpaged, WalkTarget::User),
+        (ScenarioKind::Lock, ScenarioTarget::System),
+        (ScenarioKind::Nonpaged, ScenarioTarget::User),
     ] {
-        let asked = request(kind, target, WalkCache::Cached, WALK_LIMIT);
+        let asked = request(kind, target, ScenarioCache::Cached, SCENARIO_SIZE_LIMIT);
         let report = walk(&mut open, &asked);
-        assert_proved(&report, WalkVerdict::SameMemory, target, WALK_LIMIT);
-        assert_eq!(report.pages, WALK_LIMIT >> 12);
+        assert_proved(
+            &report,
+            ScenarioVerdict::SameMemory,
+            target,
+            SCENARIO_SIZE_LIMIT,
+        );
+        assert_eq!(report.pages, SCENARIO_SIZE_LIMIT >> 12);
     }
     open.finish();
 }
@@ -180,13 +232,18 @@ fn the_largest_block_is_walked() {
 fn the_forbidden_walk_is_reported() {
     let mut open = Open::new();
     let asked = request(
-        WalkKind::Textbook,
-        WalkTarget::System,
-        WalkCache::Cached,
+        ScenarioKind::DoubleMap,
+        ScenarioTarget::System,
+        ScenarioCache::Cached,
         0x1000,
     );
     let report = walk(&mut open, &asked);
-    assert_proved(&report, WalkVerdict::SameMemory, WalkTarget::System, 0x1000);
+    assert_proved(
+        &report,
+        ScenarioVerdict::SameMemory,
+        ScenarioTarget::System,
+        0x1000,
+    );
     open.close();
     let report = open.machine.finish().expect("the kernel runs");
     let rules: Vec<_> = report.violations.iter().map(|found| &*found.rule).collect();
@@ -198,58 +255,66 @@ fn the_forbidden_walk_is_reported() {
 fn what_is_no_walk_is_refused() {
     let mut open = Open::new();
     let good = request(
-        WalkKind::Nonpaged,
-        WalkTarget::User,
-        WalkCache::Cached,
+        ScenarioKind::Nonpaged,
+        ScenarioTarget::User,
+        ScenarioCache::Cached,
         0x1000,
     );
     let wrong = [
-        WalkRequest { kind: 3, ..good },
-        WalkRequest { target: 3, ..good },
-        WalkRequest { cache: 3, ..good },
-        WalkRequest {
+        ScenarioRequest { kind: 3, ..good },
+        ScenarioRequest { target: 3, ..good },
+        ScenarioRequest { cache: 3, ..good },
+        ScenarioRequest {
             kind: u32::MAX,
             ..good
         },
-        WalkRequest { size: 0, ..good },
+        ScenarioRequest { size: 0, ..good },
         // Others' data would be in the same page.
-        WalkRequest { size: 1, ..good },
-        WalkRequest {
+        ScenarioRequest { size: 1, ..good },
+        ScenarioRequest {
             size: 0x1001,
             ..good
         },
-        WalkRequest {
-            size: WALK_LIMIT + 1,
+        ScenarioRequest {
+            size: SCENARIO_SIZE_LIMIT + 1,
             target: 0,
             ..good
         },
-        WalkRequest {
+        ScenarioRequest {
             size: u32::MAX,
             target: 0,
             ..good
         },
         // Whoever wants the forbidden walk gets it in system space only.
-        WalkRequest { kind: 2, ..good },
+        ScenarioRequest { kind: 2, ..good },
     ];
     for asked in wrong {
-        let reply = open.control(Command::Walk, asked.as_bytes(), size_of::<WalkReply>());
+        let reply = open.control(
+            Command::Scenario,
+            asked.as_bytes(),
+            size_of::<ScenarioReply>(),
+        );
         assert_eq!(
             (reply.status, reply.information),
             (nt_status::STATUS_INVALID_PARAMETER, 0),
             "{asked:?}"
         );
     }
-    let reply = open.control(Command::Walk, good.as_bytes(), size_of::<WalkReply>() - 1);
+    let reply = open.control(
+        Command::Scenario,
+        good.as_bytes(),
+        size_of::<ScenarioReply>() - 1,
+    );
     assert_eq!(reply.status, nt_status::STATUS_BUFFER_TOO_SMALL);
     assert_eq!(
         walk(&mut open, &good).verdict,
-        WalkVerdict::SameMemory.number()
+        ScenarioVerdict::SameMemory.number()
     );
     open.finish();
 }
 
 /// A walk with one call that fails, and the kernel's report.
-fn failing(export: &str, nth: u32, asked: &WalkRequest) -> (WalkReply, Report) {
+fn failing(export: &str, nth: u32, asked: &ScenarioRequest) -> (ScenarioReply, Report) {
     let mut open = Open::with(&ntmem::config().fault(export, nth));
     let report = walk(&mut open, asked);
     open.close();
@@ -261,22 +326,22 @@ fn failing(export: &str, nth: u32, asked: &WalkRequest) -> (WalkReply, Report) {
 fn a_walk_that_fails_says_where_and_leaves_nothing() {
     let resources = nt_status::STATUS_INSUFFICIENT_RESOURCES;
     let lock = request(
-        WalkKind::Lock,
-        WalkTarget::System,
-        WalkCache::Cached,
+        ScenarioKind::Lock,
+        ScenarioTarget::System,
+        ScenarioCache::Cached,
         0x3000,
     );
     let user = request(
-        WalkKind::Nonpaged,
-        WalkTarget::User,
-        WalkCache::Cached,
+        ScenarioKind::Nonpaged,
+        ScenarioTarget::User,
+        ScenarioCache::Cached,
         0x3000,
     );
     for (export, asked, stage) in [
-        ("IoAllocateMdl", &lock, WalkStage::Describe),
-        ("MmProbeAndLockPages", &lock, WalkStage::Lock),
-        ("MmMapLockedPagesSpecifyCache", &lock, WalkStage::Map),
-        ("MmMapLockedPagesSpecifyCache", &user, WalkStage::MapUser),
+        ("IoAllocateMdl", &lock, ScenarioStep::AllocateMdl),
+        ("MmProbeAndLockPages", &lock, ScenarioStep::Lock),
+        ("MmMapLockedPagesSpecifyCache", &lock, ScenarioStep::Map),
+        ("MmMapLockedPagesSpecifyCache", &user, ScenarioStep::MapUser),
     ] {
         let (report, found) = failing(export, 1, asked);
         assert_ne!(report.status, 0, "{export}");
@@ -284,8 +349,11 @@ fn a_walk_that_fails_says_where_and_leaves_nothing() {
         if export != "MmProbeAndLockPages" {
             assert_eq!(report.status, resources, "{export}");
         }
-        assert_eq!(report.verdict, WalkVerdict::None.number(), "{export}");
-        assert_eq!(*stages(&report).last().expect("steps"), WalkStage::FreePool);
+        assert_eq!(report.verdict, ScenarioVerdict::None.number(), "{export}");
+        assert_eq!(
+            *stages(&report).last().expect("steps"),
+            ScenarioStep::FreePool
+        );
         assert_clean(&found);
     }
 }
@@ -296,13 +364,17 @@ fn a_walk_that_fails_says_where_and_leaves_nothing() {
 fn a_report_names_no_address() {
     let mut open = Open::new();
     let asked = request(
-        WalkKind::Lock,
-        WalkTarget::System,
-        WalkCache::Cached,
+        ScenarioKind::Lock,
+        ScenarioTarget::System,
+        ScenarioCache::Cached,
         0x1000,
     );
-    let reply = open.control(Command::Walk, asked.as_bytes(), size_of::<WalkReply>());
-    let report = WalkReply::read_from_bytes(&reply.output).expect("a report");
+    let reply = open.control(
+        Command::Scenario,
+        asked.as_bytes(),
+        size_of::<ScenarioReply>(),
+    );
+    let report = ScenarioReply::read_from_bytes(&reply.output).expect("a report");
     assert_eq!(report.status, 0);
     open.close();
     let found = open.machine.finish().expect("the kernel runs");

@@ -48,7 +48,7 @@ fn wine() -> Turn {
 }
 
 fn service(walk: &str) -> Service {
-    Service::new(build::ntmem()).parameter("Walk", RegValue::Sz(walk.to_owned()))
+    Service::new(build::ntmem()).parameter("Scenario", RegValue::Sz(walk.to_owned()))
 }
 
 fn run(service: &Service) -> Run {
@@ -178,7 +178,7 @@ fn what_the_device_does_not_know_it_refuses() {
 fn bad_parameters_are_refused_by_name() {
     for (name, value) in [
         ("Size", RegValue::Dword(0)),
-        ("Walk", RegValue::Sz("sideways".to_owned())),
+        ("Scenario", RegValue::Sz("sideways".to_owned())),
         ("CacheType", RegValue::Dword(1)),
     ] {
         let service = Service::new(build::ntmem()).parameter(name, value);

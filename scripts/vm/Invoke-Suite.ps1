@@ -1,6 +1,6 @@
 <#
 .SYNOPSIS
-Runs ntmem.sys in a guest through every walk that is legal, and keeps the logs.
+Runs ntmem.sys in a guest through every scenario that is legal, and keeps the logs.
 
 .DESCRIPTION
 Run it as administrator inside the guest. Each run is one life of a service of
@@ -42,9 +42,9 @@ New-Item -ItemType Directory -Path $Logs -Force | Out-Null
 $always = @('run', $sys, '--host', 'scm', '--service', 'ntmem-suite', '--debugview', $reader)
 $runs = [ordered] @{
     'default'       = @()
-    'lock'          = @('--param', 'Walk=sz:lock')
-    'nonpaged'      = @('--param', 'Walk=sz:nonpaged')
-    'none'          = @('--param', 'Walk=sz:none')
+    'lock'          = @('--param', 'Scenario=sz:lock')
+    'nonpaged'      = @('--param', 'Scenario=sz:nonpaged')
+    'none'          = @('--param', 'Scenario=sz:none')
     'one-byte'      = @('--param', 'Size=dword:1')
     'sixteen-mib'   = @('--param', 'Size=dword:16777216')
     'noncached'     = @('--param', 'CacheType=sz:noncached')

@@ -4,8 +4,8 @@ Turns Driver Verifier on for ntmem.sys, or off for every driver.
 
 .DESCRIPTION
 Run it as administrator inside the guest; it takes effect when the guest is
-restarted. -On replaces whatever Driver Verifier was set to verify. The walk
-"textbook" stops a system whose verifier is on: that is what it is for.
+restarted. -On replaces whatever Driver Verifier was set to verify. The scenario
+"double-map" stops a system whose verifier is on: that is what it is for.
 #>
 [CmdletBinding()]
 param(

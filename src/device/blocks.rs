@@ -10,7 +10,7 @@ use wdm::{
 };
 use zerocopy::IntoBytes;
 
-use super::{NtMem, Request, counts::wide};
+use super::{NtMem, Request, counts::to_u64};
 
 impl NtMem {
     wdm::pageable! { passive:
@@ -53,9 +53,9 @@ wdm::pageable! { passive:
 /// A block in the protocol's numbers.
 fn record(region: &Region) -> BlockRecord {
     BlockRecord {
-        allocation_base: wide(region.allocation_base),
-        base: wide(region.base),
-        size: wide(region.size),
+        allocation_base: to_u64(region.allocation_base),
+        base: to_u64(region.base),
+        size: to_u64(region.size),
         state: region.state,
         kind: region.kind,
         protection: region.protection,

@@ -10,7 +10,7 @@ use wdm::{
     system::{AddressLimits, Version},
 };
 
-use super::counts::wide;
+use super::counts::to_u64;
 
 /// Which driver this is.
 pub fn version(system: Version) -> VersionReply {
@@ -40,11 +40,11 @@ const fn number(text: &str) -> u16 {
 pub fn context(requestor: ProcessorMode) -> ContextReply {
     let limits = AddressLimits::current();
     ContextReply {
-        process: wide(process::current_process_id()),
-        thread: wide(process::current_thread_id()),
-        highest_user: wide(limits.highest_user),
-        user_probe: wide(limits.user_probe),
-        system_range_start: wide(limits.system_range_start),
+        process: to_u64(process::current_process_id()),
+        thread: to_u64(process::current_thread_id()),
+        highest_user: to_u64(limits.highest_user),
+        user_probe: to_u64(limits.user_probe),
+        system_range_start: to_u64(limits.system_range_start),
         irql: u32::from(Irql::current().level()),
         from_user: u32::from(requestor == ProcessorMode::User),
     }

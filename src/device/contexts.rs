@@ -10,7 +10,7 @@ use wdm::{
     sync::SpinLock,
 };
 
-use super::counts::wide;
+use super::counts::to_u64;
 
 /// The entry points, in the order of `ntmem_ioctl::ENTRY_POINTS`.
 #[derive(Clone, Copy)]
@@ -41,8 +41,8 @@ static CONTEXTS: SpinLock<ContextsReply> = SpinLock::new(ContextsReply {
 pub fn note(entry: Entry, requestor: Option<ProcessorMode>, irql: &mut Dispatch) {
     let now = EntryContext {
         count: 1,
-        process: wide(process::current_process_id()),
-        thread: wide(process::current_thread_id()),
+        process: to_u64(process::current_process_id()),
+        thread: to_u64(process::current_thread_id()),
         irql: Irql::current().level().into(),
         from_user: u32::from(requestor == Some(ProcessorMode::User)),
     };

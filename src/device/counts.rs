@@ -28,12 +28,12 @@ pub fn add(count: &AtomicU64) -> u64 {
 
 /// So many more.
 pub fn raise(count: &AtomicU64, by: usize) {
-    count.fetch_add(wide(by), Ordering::Relaxed);
+    count.fetch_add(to_u64(by), Ordering::Relaxed);
 }
 
 /// So many less.
 pub fn lower(count: &AtomicU64, by: usize) {
-    count.fetch_sub(wide(by), Ordering::Relaxed);
+    count.fetch_sub(to_u64(by), Ordering::Relaxed);
 }
 
 /// What a count is now.
@@ -42,6 +42,6 @@ pub fn read(count: &AtomicU64) -> u64 {
 }
 
 /// A number of this machine in the protocol's 64 bits.
-pub fn wide(number: usize) -> u64 {
+pub fn to_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -7,14 +7,14 @@ mod blocks;
 mod commands;
 mod contexts;
 mod counts;
+mod scenario;
 mod store;
 mod transfers;
 mod views;
-mod walk;
 
 use ntmem_ioctl::{
-    BlocksRequest, COPY_LIMIT, Command, ExchangeRequest, MapRequest, ProbeRequest, SendRequest,
-    SignalRequest, StatisticsReply, UnmapRequest, VIEW_LIMIT, WalkRequest,
+    BlocksRequest, COPY_LIMIT, Command, ExchangeRequest, MapRequest, ProbeRequest, ScenarioRequest,
+    SendRequest, SignalRequest, StatisticsReply, UnmapRequest, VIEW_LIMIT,
 };
 use wdm::{
     Error, Status,
@@ -33,11 +33,11 @@ use zerocopy::{Immutable, IntoBytes};
 
 use self::{
     contexts::Entry,
-    counts::{COUNTS, Counts, read, wide},
+    counts::{COUNTS, Counts, read, to_u64},
     store::Store,
 };
 
-use crate::{report::Scope, tags, toolkit};
+use crate::{log::Scope, selftest, tags};
 
 /// The device object's name and the name by which programs open it.
 const NAMES: DeviceNames = DeviceNames {
@@ -139,7 +139,7 @@ impl Device for NtMem {
             Command::Wait => self.wait(request),
             Command::Signal => self.signal(request, passive),
             Command::Copy => Self::copy(request, passive),
-            Command::Walk => self.walk(request, passive),
+            Command::Scenario => self.scenario(request, passive),
             Command::Map => self.map(request, passive),
             Command::Unmap => self.unmap(request, passive),
             Command::Exchange => self.exchange(request, passive),
@@ -148,15 +148,15 @@ impl Device for NtMem {
             Command::Receive => Self::receive(request, passive),
             Command::Sum => Self::sum(request, passive),
             Command::Blocks => self.blocks(request, passive),
-            Command::Pool => self.measure(request, || toolkit::pool(passive)),
-            Command::List => self.measure(request, || toolkit::list(passive)),
-            Command::Lookaside => self.measure(request, || toolkit::lookaside(passive)),
-            Command::Memory => self.measure(request, || toolkit::memory(passive)),
-            Command::Sync => self.measure(request, || toolkit::sync(passive)),
-            Command::Time => request.reply(&toolkit::time(passive)),
+            Command::Pool => self.measure(request, || selftest::pool(passive)),
+            Command::List => self.measure(request, || selftest::list(passive)),
+            Command::Lookaside => self.measure(request, || selftest::lookaside(passive)),
+            Command::Memory => self.measure(request, || selftest::memory(passive)),
+            Command::Sync => self.measure(request, || selftest::sync(passive)),
+            Command::Time => request.reply(&selftest::time(passive)),
             Command::Held => {
                 let counts = self.statistics(passive);
-                request.reply(&toolkit::held(counts.open, counts.waiting))
+                request.reply(&selftest::held(counts.open, counts.waiting))
             }
             Command::Probe => self.probe(request, passive),
         }
@@ -192,7 +192,7 @@ const fn takes(command: Command, len: usize) -> bool {
     match command {
         Command::Copy | Command::Sum => len <= COPY_LIMIT,
         Command::Signal => len == size_of::<SignalRequest>(),
-        Command::Walk => len == size_of::<WalkRequest>(),
+        Command::Scenario => len == size_of::<ScenarioRequest>(),
         Command::Map => len == size_of::<MapRequest>(),
         Command::Unmap => len == size_of::<UnmapRequest>(),
         Command::Exchange => len == size_of::<ExchangeRequest>(),
@@ -238,7 +238,7 @@ impl NtMem {
         fn probe<'r>(&self, mut request: Request<'r>, passive: &Passive) -> Completion<'r> {
             let probed = request
                 .input()
-                .and_then(|input| toolkit::probe(&input, passive));
+                .and_then(|input| selftest::probe(&input, passive));
             match probed {
                 Ok(reply) => request.reply(&reply),
                 Err(status) => self.refuse(request, status),
@@ -310,9 +310,9 @@ impl NtMem {
                 open: opened.saturating_sub(closed),
                 requests: read(&counts.requests),
                 refused: read(&counts.refused),
-                waiting: wide(self.waiting.len(passive)),
-                views: wide(views),
-                view_bytes: wide(view_bytes),
+                waiting: to_u64(self.waiting.len(passive)),
+                views: to_u64(views),
+                view_bytes: to_u64(view_bytes),
                 stored: read(&counts.stored),
             }
         }

@@ -8,7 +8,7 @@ use wdm::{
     irql::Passive,
 };
 
-use super::{NtMem, ReadWriteRequest, Request, counts::wide};
+use super::{NtMem, ReadWriteRequest, Request, counts::to_u64};
 
 impl NtMem {
     /// Has the file keep the caller's pages.
@@ -67,7 +67,7 @@ fn sum(memory: UserBuffers<'_>, passive: &Passive) -> Result<(), Status> {
     if memory.output.len() < size_of::<SumReply>() {
         return Err(Status::BUFFER_TOO_SMALL);
     }
-    let bytes = wide(memory.input.len());
+    let bytes = to_u64(memory.input.len());
     let mut reader = memory.input.reader();
     let mut sum = Checksum::EMPTY;
     let mut buffer = [0; PIECE];

@@ -16,7 +16,7 @@ use wdm::{
     user_map::Access,
 };
 
-use super::{File, NtMem, Request, counts::wide};
+use super::{File, NtMem, Request, counts::to_u64};
 use crate::tags;
 
 impl NtMem {
@@ -60,7 +60,7 @@ impl NtMem {
         let block = NonpagedBlock::zeroed(layout, tags::VIEW).map_err(|error| error.status())?;
         let mapped = self.views.map(file.number, block, access, program, passive);
         let address = mapped.map_err(|rejected| rejected.error.status())?;
-        Ok(wide(address))
+        Ok(to_u64(address))
     }
 
     /// Undoes a view of the caller's.

@@ -6,8 +6,8 @@
 
 use ntbox::{Error, Handle, Machine, Operation, Process, Progress, Report};
 use ntmem_ioctl::{
-    Command, ExchangeRequest, MapReply, MapRequest, SendRequest, UnmapRequest, WalkReply,
-    WalkRequest,
+    Command, ExchangeRequest, MapReply, MapRequest, ScenarioReply, ScenarioRequest, SendRequest,
+    UnmapRequest,
 };
 use zerocopy::IntoBytes;
 
@@ -102,7 +102,7 @@ impl Caller {
     /// A request that the kernel's verifier tells on.
     #[must_use]
     pub fn forbidden_walk(&self) -> Operation {
-        let walk = WalkRequest {
+        let walk = ScenarioRequest {
             kind: 2,
             target: 0,
             cache: 1,
@@ -110,9 +110,9 @@ impl Caller {
         };
         Operation::Control {
             handle: self.handle,
-            code: Command::Walk.code(),
+            code: Command::Scenario.code(),
             input: walk.as_bytes().to_vec(),
-            output: vec![0; size_of::<WalkReply>()],
+            output: vec![0; size_of::<ScenarioReply>()],
         }
     }
 
@@ -196,7 +196,7 @@ impl Caller {
     fn sensible(&self) -> [Vec<u8>; 7] {
         let walk = |kind, target, size| {
             let cache = 1;
-            WalkRequest {
+            ScenarioRequest {
                 kind,
                 target,
                 cache,

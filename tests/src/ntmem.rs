@@ -29,7 +29,7 @@ impl Default for Open {
 }
 
 impl Open {
-    /// The driver, without walks of its own.
+    /// The driver, without scenarios of its own.
     ///
     /// # Panics
     /// If it does not start.
@@ -137,10 +137,10 @@ impl Open {
     }
 }
 
-/// The driver, without walks of its own.
+/// The driver, without scenarios of its own.
 #[must_use]
 pub fn config() -> Config {
-    Config::new(build::ntmem()).parameter("Walk", RegValue::Sz("none".into()))
+    Config::new(build::ntmem()).parameter("Scenario", RegValue::Sz("none".into()))
 }
 
 /// Opens the device.

@@ -47,7 +47,7 @@ fn run(writer: &str) -> (Option<i32>, String) {
         "--service",
         "ntmem-listen",
         "--param",
-        "Walk=sz:none",
+        "Scenario=sz:none",
         "--no-check",
         "--debugview",
         writer,

@@ -293,7 +293,7 @@ mod tests {
             ..Service::new("some\\a b.sys")
         };
         let service = service
-            .parameter("Walk", RegValue::Sz("lock,\"".to_owned()))
+            .parameter("Scenario", RegValue::Sz("lock,\"".to_owned()))
             .parameter(
                 "Raw",
                 RegValue::Raw {

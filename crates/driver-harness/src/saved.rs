@@ -117,7 +117,7 @@ fn settings(fields: &str) -> Option<Vec<(String, RegValue)>> {
         ("Size", number("size")?),
         ("CacheType", text("cache-type")?),
         ("LogLevel", number("log-level")?),
-        ("Walk", text("walk")?),
+        ("Scenario", text("scenario")?),
     ];
     Some(
         values
@@ -172,13 +172,13 @@ ntmem: driver: start version=0.1.0 build=release process=4 thread=8 irql=0 windo
 ntmem: driver: limits highest-user=0x000007fffffeffff user-probe=0x000007ffffff0000 system-range-start=0xffff080000000000
 ";
     const PARAMETERS: &str = "\
-ntmem: driver: parameters size=4096 cache-type=cached log-level=0 walk=none
+ntmem: driver: parameters size=4096 cache-type=cached log-level=0 scenario=none
 ";
     const END: &str = "\
 ntmem: driver: device object=\"\\\\Device\\\\NtMem\" link=\"\\\\DosDevices\\\\NtMem\"
-ntmem: driver: started walks=0
+ntmem: driver: started scenarios=0
 ";
-    const UNLOAD: &str = "ntmem: driver: unload process=4 thread=36 irql=0 walks=0\n";
+    const UNLOAD: &str = "ntmem: driver: unload process=4 thread=36 irql=0 scenarios=0\n";
 
     fn found(text: &str) -> Vec<Life> {
         lives(&logs::lines(text))
@@ -245,7 +245,7 @@ ntmem: driver: started walks=0
     #[test]
     fn a_start_that_failed_says_its_status() {
         let refused = "\
-ntmem: driver: refused value=Walk reason=contradictory type=REG_SZ bytes=20 expected=\"REG_SZ: lock, nonpaged, textbook, or several of them, or none\" data=\"lock,lock\"
+ntmem: driver: refused value=Scenario reason=contradictory type=REG_SZ bytes=20 expected=\"REG_SZ: lock, nonpaged, double-map, or several of them, or none\" data=\"lock,lock\"
 ntmem: driver: refused value=Size reason=out-of-range type=REG_DWORD bytes=4 expected=\"REG_DWORD: 1 to 16777216 bytes\" data=0
 ";
         let end = "ntmem: driver: not-started status=STATUS_INVALID_PARAMETER code=0xc000000d\n";

@@ -38,18 +38,24 @@ fn a_run_that_is_as_promised() {
 fn parameters_reach_the_driver() {
     let output = run(
         &build::ntmem(),
-        &["--param", "Walk=sz:lock", "--param", "Size=dword:0x3000"],
+        &[
+            "--param",
+            "Scenario=sz:lock",
+            "--param",
+            "Size=dword:0x3000",
+        ],
     );
     assert_eq!(output.status.code(), Some(0));
     assert!(
-        stdout(&output).contains("parameters size=12288 cache-type=cached log-level=0 walk=lock")
+        stdout(&output)
+            .contains("parameters size=12288 cache-type=cached log-level=0 scenario=lock")
     );
-    assert!(stdout(&output).contains(r#"Parameters\Walk = REG_SZ "lock""#));
+    assert!(stdout(&output).contains(r#"Parameters\Scenario = REG_SZ "lock""#));
 }
 
 #[test]
 fn a_start_that_is_refused() {
-    let output = run(&build::ntmem(), &["--param", "Walk=sz:run"]);
+    let output = run(&build::ntmem(), &["--param", "Scenario=sz:run"]);
     assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
     assert!(
         labelled(&output, "start")
@@ -220,7 +226,7 @@ fn json(output: &Output) -> Value {
 
 #[test]
 fn json_for_programs() {
-    let output = run(&build::ntmem(), &["--json", "--param", "Walk=sz:lock"]);
+    let output = run(&build::ntmem(), &["--json", "--param", "Scenario=sz:lock"]);
     let value = json(&output);
     assert_eq!(value["verdict"], "passed");
     assert_eq!(value["exit_status"], 0);
@@ -306,9 +312,9 @@ fn answer(command: &str, arguments: &[&str]) -> (i32, Value) {
 }
 
 #[test]
-fn a_walk_is_reported_step_by_step() {
+fn scenario_reports_each_step() {
     let arguments = ["--kind", "nonpaged", "--target", "user", "--size", "8192"];
-    let (exit, value) = answer("walk", &arguments);
+    let (exit, value) = answer("scenario", &arguments);
     assert_eq!(exit, 0, "{value}");
     let reply = &value["reply"];
     assert_eq!(reply["status"], "STATUS_SUCCESS (0x00000000)");
@@ -319,8 +325,8 @@ fn a_walk_is_reported_step_by_step() {
     assert_eq!(
         names,
         [
-            "allocate",
-            "describe",
+            "allocate-pool",
+            "allocate-mdl",
             "fill",
             "build",
             "map-user",
@@ -334,9 +340,9 @@ fn a_walk_is_reported_step_by_step() {
 }
 
 #[test]
-fn a_walk_is_a_table_for_a_person() {
+fn scenario_prints_a_table() {
     let file = build::ntmem();
-    let output = ntmemctl(&["walk", file.to_str().expect("a path in UTF-8")]);
+    let output = ntmemctl(&["scenario", file.to_str().expect("a path in UTF-8")]);
     assert_eq!(output.status.code(), Some(0));
     assert!(labelled(&output, "verdict").ends_with("same-memory"));
     let text = stdout(&output);
@@ -345,16 +351,18 @@ fn a_walk_is_a_table_for_a_person() {
 }
 
 #[test]
-fn a_walk_that_fails_is_a_failure() {
-    let (exit, value) = answer("walk", &["--fault", "MmProbeAndLockPages:3"]);
+fn scenario_failure_sets_exit_status() {
+    let (exit, value) = answer("scenario", &["--fault", "MmProbeAndLockPages:3"]);
     assert_eq!(exit, 0, "no third call: {value}");
-    let (exit, value) = answer("walk", &["--fault", "MmProbeAndLockPages:2"]);
+    let (exit, value) = answer("scenario", &["--fault", "MmProbeAndLockPages:2"]);
     assert_eq!(exit, 1, "{value}");
     assert_eq!(value["reply"]["verdict"], "none");
-    let (exit, value) = answer("walk", &["--size", "0"]);
+    let (exit, value) = answer("scenario", &["--size", "0"]);
     assert_eq!((exit, &value["reply"]), (8, &Value::Null));
-    let (exit, _) = answer("walk", &["--kind", "textbook"]);
-    assert_eq!(exit, 5, "the rule that it breaks");
+    for (command, kind) in [("scenario", "double-map"), ("walk", "textbook")] {
+        let (exit, _) = answer(command, &["--kind", kind]);
+        assert_eq!(exit, 5, "{command} {kind}: a violation");
+    }
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn a_log_that_others_wrote() {
 /// A run's log, as a serial port shows it: among other text, and twice.
 #[test]
 fn a_log_that_was_saved_is_checked() {
-    let run = run(&build::ntmem(), &["--param", "Walk=sz:nonpaged"]);
+    let run = run(&build::ntmem(), &["--param", "Scenario=sz:nonpaged"]);
     let lines = stdout(&run);
     let texts: Vec<&str> = lines
         .lines()
@@ -61,7 +61,7 @@ fn a_log_that_was_saved_is_checked() {
     assert!(labelled(&output, "verdict").ends_with("passed"));
 
     // Other settings than those that counted are another promise.
-    let other = ntmemctl(&["check", file, "--param", "Walk=sz:lock"]);
+    let other = ntmemctl(&["check", file, "--param", "Scenario=sz:lock"]);
     assert_eq!(other.status.code(), Some(1));
 
     // A line less, a driver less, a file less.

@@ -113,10 +113,10 @@ commands! {
     /// Probes memory of who asks: a [`ProbeRequest`](crate::ProbeRequest), a
     /// [`ProbeReply`](crate::ProbeReply).
     Probe = 39, BUFFERED, "probe";
-    /// Runs a walk over memory: a [`WalkRequest`](crate::WalkRequest), a
-    /// [`WalkReply`](crate::WalkReply). The request succeeds whatever becomes of the
-    /// walk.
-    Walk = 64, BUFFERED, "walk";
+    /// Runs a scenario: a [`ScenarioRequest`](crate::ScenarioRequest), a
+    /// [`ScenarioReply`](crate::ScenarioReply). The request succeeds even if the
+    /// scenario fails.
+    Scenario = 64, BUFFERED, "scenario";
     /// Maps pages of the driver into the caller: a [`MapRequest`](crate::MapRequest),
     /// a [`MapReply`](crate::MapReply). They go with the handle.
     Map = 65, BUFFERED, "map";

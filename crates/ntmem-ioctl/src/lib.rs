@@ -13,7 +13,7 @@ mod code;
 mod measure;
 mod memory;
 mod reply;
-mod walk;
+mod scenario;
 
 pub use self::{
     blocks::{BlockRecord, BlocksRequest},
@@ -28,9 +28,10 @@ pub use self::{
         VIEW_SIZE_LIMIT,
     },
     reply::{ContextReply, IrqlReply, SignalReply, SignalRequest, StatisticsReply, VersionReply},
-    walk::{
-        WALK_CHECKS, WALK_LIMIT, WALK_STEPS, WalkCache, WalkCheck, WalkKind, WalkProbe, WalkReply,
-        WalkRequest, WalkStage, WalkStep, WalkTarget, WalkVerdict,
+    scenario::{
+        SCENARIO_CHECKS, SCENARIO_SIZE_LIMIT, SCENARIO_STEPS, ScenarioCache, ScenarioCheck,
+        ScenarioCheckResult, ScenarioKind, ScenarioReply, ScenarioRequest, ScenarioStep,
+        ScenarioStepResult, ScenarioTarget, ScenarioVerdict,
     },
 };
 

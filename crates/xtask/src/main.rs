@@ -142,12 +142,12 @@ docs/windows.md says how to install it.";
 const RUN_HELP: &str = "\
 Examples:
   cargo xtask run                               all walks that are legal
-  cargo xtask run --param Walk=sz:textbook      the walk that tutorials print
-  cargo xtask run --example raw-walk            the same in plain windows-drivers-rs
+  cargo xtask run --param Scenario=sz:double-map      the walk that tutorials print
+  cargo xtask run --example raw-double-map            the same in plain windows-drivers-rs
   cargo xtask run --help                        this; `-- --help` is ntmemctl's
 
 The exit status is ntmemctl's: 0 if the driver did and logged what it promises. With
---example it is ntbox's: 5 if the verifier found a violation, as in raw-walk.";
+--example it is ntbox's: 5 if the verifier found a violation, as in raw-double-map.";
 
 const TEST_HELP: &str = "\
 Examples:

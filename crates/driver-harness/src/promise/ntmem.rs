@@ -1,5 +1,5 @@
 //! The log of `ntmem.sys`, as `docs/log-format.md` describes it: the driver's
-//! own lines, and between them one walk after the other.
+//! own lines, and between them one scenario after the other.
 //!
 //! A run that started is held to the path without failures; one that was refused
 //! to a path on which a step fails, what was taken is given back, and the status
@@ -74,7 +74,7 @@ pub(super) fn not_started(status: u32) -> Node {
     driver(&format!("not-started {}", outcome(status))).at(Level::Error)
 }
 
-/// A step outside of the walks that failed with this status.
+/// A step outside of the scenarios that failed with this status.
 fn failed(step: &str, calls: &[&str], status: u32) -> Node {
     driver(&format!(
         "failed step={step} call={{call:word}} {}",
@@ -135,24 +135,24 @@ impl Promise<'_> {
     /// A start whose parameters are in order.
     fn started(&self, settings: &Accepted) -> Node {
         let Accepted {
-            walks,
+            scenarios,
             size,
             cache,
             level,
         } = settings;
-        let names = walks
+        let names = scenarios
             .iter()
-            .map(|walk| walk.name())
+            .map(|scenario| scenario.name())
             .collect::<Vec<_>>()
             .join(",");
         let names = if names.is_empty() { "none" } else { &names };
         let level_number = u32::from(*level);
         let accepted = driver(&format!(
-            "parameters size={size} cache-type={cache} log-level={level_number} walk={names}"
+            "parameters size={size} cache-type={cache} log-level={level_number} scenario={names}"
         ));
-        let mut rest = self.end(walks.len(), *level);
-        for walk in walks.iter().rev() {
-            rest = Steps::new(self, *walk, *size, cache, *level).whole(rest);
+        let mut rest = self.end(scenarios.len(), *level);
+        for scenario in scenarios.iter().rev() {
+            rest = Steps::new(self, *scenario, *size, cache, *level).whole(rest);
         }
         seq([seq([Self::introduction(), accepted]).at(*level), rest])
     }
@@ -179,8 +179,8 @@ impl Promise<'_> {
         ])
     }
 
-    /// What follows the last walk: the device, and the end of the start.
-    fn end(&self, walks: usize, level: Level) -> Node {
+    /// What follows the last scenario: the device, and the end of the start.
+    fn end(&self, scenarios: usize, level: Level) -> Node {
         if let Some(status) = self.refused {
             let nothing_said =
                 never("DriverEntry returned a failure, but no line says what failed");
@@ -188,12 +188,12 @@ impl Promise<'_> {
             return either([device, nothing_said]);
         }
         let unload = format!(
-            "unload process={{=process:dec}} thread={{_:dec}} irql={{irql:dec}} walks={walks}"
+            "unload process={{=process:dec}} thread={{_:dec}} irql={{irql:dec}} scenarios={scenarios}"
         );
         let unload =
             driver(&unload).with(var("irql").equals(0), "DriverUnload runs at PASSIVE_LEVEL");
         let device = driver(r#"device object="\\Device\\NtMem" link="\\DosDevices\\NtMem""#);
-        let started = driver(&format!("started walks={walks}"));
+        let started = driver(&format!("started scenarios={scenarios}"));
         seq([
             device,
             started,

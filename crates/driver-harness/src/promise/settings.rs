@@ -12,7 +12,7 @@ pub(super) type Setting<T> = Result<T, String>;
 /// All of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settings {
-    pub(super) walks: Setting<Vec<Walk>>,
+    pub(super) scenarios: Setting<Vec<Scenario>>,
     pub(super) size: Setting<u64>,
     pub(super) cache: Setting<&'static str>,
     pub(super) level: Setting<Level>,
@@ -20,20 +20,25 @@ pub(super) struct Settings {
 
 /// A way to a second address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Walk {
+pub(super) enum Scenario {
     Lock,
     Nonpaged,
-    Textbook,
+    DoubleMap,
 }
 
-impl Walk {
-    const ALL: [Self; 3] = [Self::Lock, Self::Nonpaged, Self::Textbook];
+impl Scenario {
+    const ALL: [Self; 3] = [Self::Lock, Self::Nonpaged, Self::DoubleMap];
+
+    fn is_named(self, word: &str) -> bool {
+        word.eq_ignore_ascii_case(self.name())
+            || (self == Self::DoubleMap && word.eq_ignore_ascii_case("textbook"))
+    }
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Lock => "lock",
             Self::Nonpaged => "nonpaged",
-            Self::Textbook => "textbook",
+            Self::DoubleMap => "double-map",
         }
     }
 }
@@ -45,29 +50,33 @@ const LONGEST: usize = 500;
 
 impl Settings {
     pub(super) fn of(service: &Service) -> Self {
-        let walk = Rule {
-            name: "Walk",
+        let scenario = Rule {
+            name: "Scenario",
+            alias: Some("Walk"),
             kind: REG_SZ,
-            expected: "lock, nonpaged, textbook, or several of them, or none",
+            expected: "lock, nonpaged, double-map, or several of them, or none",
         };
         let size = Rule {
             name: "Size",
+            alias: None,
             kind: REG_DWORD,
             expected: "1 to 16777216 bytes",
         };
         let cache = Rule {
             name: "CacheType",
+            alias: None,
             kind: REG_SZ,
             expected: "cached, noncached, or writecombined",
         };
         let level = Rule {
             name: "LogLevel",
+            alias: None,
             kind: REG_DWORD,
             expected: "0 to 3",
         };
         Self {
-            walks: walk.read(service, vec![Walk::Lock, Walk::Nonpaged], |data| {
-                walks(&text(data)?)
+            scenarios: scenario.read(service, vec![Scenario::Lock, Scenario::Nonpaged], |data| {
+                scenarios(&text(data)?)
             }),
             size: size.read(service, 4096, |data| match number(data)? {
                 size @ 1..=0x0100_0000 => Ok(size.into()),
@@ -90,7 +99,7 @@ impl Settings {
     /// The settings if none is refused.
     pub(super) fn accepted(&self) -> Option<Accepted> {
         Some(Accepted {
-            walks: self.walks.clone().ok()?,
+            scenarios: self.scenarios.clone().ok()?,
             size: self.size.clone().ok()?,
             cache: self.cache.clone().ok()?,
             level: self.level.clone().ok()?,
@@ -101,13 +110,13 @@ impl Settings {
     /// that refuses it.
     pub(super) fn refusals(&self) -> [Option<&String>; 4] {
         let Self {
-            walks,
+            scenarios,
             size,
             cache,
             level,
         } = self;
         [
-            walks.as_ref().err(),
+            scenarios.as_ref().err(),
             size.as_ref().err(),
             cache.as_ref().err(),
             level.as_ref().err(),
@@ -118,7 +127,7 @@ impl Settings {
 /// Settings that the driver takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Accepted {
-    pub(super) walks: Vec<Walk>,
+    pub(super) scenarios: Vec<Scenario>,
     pub(super) size: u64,
     pub(super) cache: &'static str,
     pub(super) level: Level,
@@ -126,6 +135,7 @@ pub(super) struct Accepted {
 
 struct Rule {
     name: &'static str,
+    alias: Option<&'static str>,
     kind: u32,
     expected: &'static str,
 }
@@ -137,7 +147,8 @@ impl Rule {
         default: T,
         parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
     ) -> Setting<T> {
-        let Some(value) = service.find(self.name) else {
+        let alias = || self.alias.and_then(|alias| service.find(alias));
+        let Some(value) = service.find(self.name).or_else(alias) else {
             return Ok(default);
         };
         let data = value.data();
@@ -157,6 +168,7 @@ impl Rule {
             name,
             kind,
             expected,
+            ..
         } = self;
         cut(format!(
             "value={name} reason={reason} type={} bytes={} expected=\"{}: {expected}\" data={}",
@@ -207,27 +219,27 @@ fn units(data: &[u8]) -> Option<Vec<u16>> {
     Some(units)
 }
 
-fn walks(text: &str) -> Result<Vec<Walk>, &'static str> {
-    let mut walks = Vec::new();
+fn scenarios(text: &str) -> Result<Vec<Scenario>, &'static str> {
+    let mut scenarios = Vec::new();
     let mut none = false;
     for word in text.split([',', ' ', '\t']).filter(|word| !word.is_empty()) {
         if word.eq_ignore_ascii_case("none") {
             none = true;
             continue;
         }
-        let walk = Walk::ALL
+        let scenario = Scenario::ALL
             .into_iter()
-            .find(|walk| word.eq_ignore_ascii_case(walk.name()))
+            .find(|scenario| scenario.is_named(word))
             .ok_or("unknown-name")?;
-        if walks.contains(&walk) {
+        if scenarios.contains(&scenario) {
             return Err("contradictory");
         }
-        walks.push(walk);
+        scenarios.push(scenario);
     }
-    match (none, walks.is_empty()) {
+    match (none, scenarios.is_empty()) {
         (false, true) => Err("empty"),
         (true, false) => Err("contradictory"),
-        _ => Ok(walks),
+        _ => Ok(scenarios),
     }
 }
 
@@ -304,7 +316,7 @@ mod tests {
     #[test]
     fn defaults() {
         let settings = Settings::of(&Service::new("ntmem.sys")).accepted().unwrap();
-        assert_eq!(settings.walks, [Walk::Lock, Walk::Nonpaged]);
+        assert_eq!(settings.scenarios, [Scenario::Lock, Scenario::Nonpaged]);
         assert_eq!(
             (settings.size, settings.cache, settings.level),
             (4096, "cached", Level::Error)
@@ -322,13 +334,15 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_walks() {
-        for (text, walks) in [
-            ("lock", Ok(vec![Walk::Lock])),
+    fn scenario_list_is_parsed() {
+        for (text, scenarios) in [
+            ("lock", Ok(vec![Scenario::Lock])),
             (
-                " TextBook,\tnonpaged ",
-                Ok(vec![Walk::Textbook, Walk::Nonpaged]),
+                " Double-Map,\tnonpaged ",
+                Ok(vec![Scenario::DoubleMap, Scenario::Nonpaged]),
             ),
+            ("textbook", Ok(vec![Scenario::DoubleMap])),
+            ("textbook,double-map", Err("contradictory")),
             ("none", Ok(Vec::new())),
             ("", Err("empty")),
             (", ,", Err("empty")),
@@ -336,7 +350,7 @@ mod tests {
             ("none lock", Err("contradictory")),
             ("lock;nonpaged", Err("unknown-name")),
         ] {
-            match (settings("Walk", sz(text)).walks, walks) {
+            match (settings("Scenario", sz(text)).scenarios, scenarios) {
                 (Ok(seen), Ok(expected)) => assert_eq!(seen, expected, "{text}"),
                 (Err(refusal), Err(reason)) => {
                     assert!(
@@ -347,6 +361,17 @@ mod tests {
                 (seen, expected) => panic!("{text}: {seen:?} is not {expected:?}"),
             }
         }
+    }
+
+    #[test]
+    fn scenario_alias_is_read_without_the_new_name() {
+        let lock = settings("Walk", sz("lock")).scenarios;
+        assert_eq!(lock, Ok(vec![Scenario::Lock]));
+        let service = Service::new("ntmem.sys")
+            .parameter("Walk", sz("lock"))
+            .parameter("Scenario", sz("nonpaged"));
+        let nonpaged = Settings::of(&service).scenarios;
+        assert_eq!(nonpaged, Ok(vec![Scenario::Nonpaged]));
     }
 
     #[test]
@@ -386,7 +411,7 @@ mod tests {
         );
         assert!(
             refusal(
-                "Walk",
+                "Scenario",
                 RegValue::Raw {
                     kind: 1,
                     data: vec![0; 3]
@@ -394,8 +419,8 @@ mod tests {
             )
             .contains("reason=malformed")
         );
-        assert!(refusal("Walk", sz(&"x".repeat(250))).contains("reason=too-long"));
-        let long = refusal("Walk", sz(&"\u{1}".repeat(249)));
+        assert!(refusal("Scenario", sz(&"x".repeat(250))).contains("reason=too-long"));
+        let long = refusal("Scenario", sz(&"\u{1}".repeat(249)));
         assert_eq!(
             (
                 "ntmem: driver: refused ".len() + long.len(),

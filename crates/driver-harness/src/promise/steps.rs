@@ -1,9 +1,9 @@
-//! The steps of `ntmem`'s walks. Each step that can fail is followed either by
-//! the rest of the walk or by its failure and by giving back what was taken so
+//! The steps of `ntmem`'s scenarios. Each step that can fail is followed either by
+//! the rest of the scenario or by its failure and by giving back what was taken so
 //! far, in the reverse order.
 
 use super::ntmem::{Promise, not_started, outcome};
-use super::settings::Walk;
+use super::settings::Scenario;
 use crate::record::Level;
 use crate::transcript::{
     Condition, Expr, Node, check, distinct, line, nth, one_of, repeat, repeat_between, seq, var,
@@ -24,10 +24,10 @@ mod flag {
     pub(super) const ALL: u64 = MAPPED | LOCKED | NONPAGED;
 }
 
-/// One walk. Names of values are its own: each begins with the walk's.
+/// One scenario. Names of values are its own: each begins with the scenario's.
 pub(super) struct Steps<'a> {
     promise: &'a Promise<'a>,
-    walk: Walk,
+    scenario: Scenario,
     size: u64,
     cache: &'a str,
     level: Level,
@@ -36,23 +36,23 @@ pub(super) struct Steps<'a> {
 impl<'a> Steps<'a> {
     pub(super) fn new(
         promise: &'a Promise<'a>,
-        walk: Walk,
+        scenario: Scenario,
         size: u64,
         cache: &'a str,
         level: Level,
     ) -> Self {
         Self {
             promise,
-            walk,
+            scenario,
             size,
             cache,
             level,
         }
     }
 
-    /// A line about a step; `$` stands for the walk's prefix of names.
+    /// A line about a step; `$` stands for the scenario's prefix of names.
     fn step(&self, text: &str) -> Node {
-        let name = self.walk.name();
+        let name = self.scenario.name();
         line(&format!(
             "ntmem: {name}: {}",
             text.replace('$', &format!("{name}."))
@@ -61,26 +61,26 @@ impl<'a> Steps<'a> {
     }
 
     fn name(&self, name: &str) -> String {
-        format!("{}.{name}", self.walk.name())
+        format!("{}.{name}", self.scenario.name())
     }
 
     fn var(&self, name: &str) -> Expr {
         var(&self.name(name))
     }
 
-    /// The walk, then `rest` if it went well.
+    /// The scenario, then `rest` if it went well.
     pub(super) fn whole(&self, rest: Node) -> Node {
         let rest = seq([self.step(&format!("end {}", outcome(0))), rest]);
         let begin = self.step(&format!(
             "begin size={} cache-type={}",
             self.size, self.cache
         ));
-        let walk = match self.walk {
-            Walk::Lock => self.lock(rest),
-            Walk::Nonpaged => self.nonpaged(rest),
-            Walk::Textbook => self.textbook(rest),
+        let scenario = match self.scenario {
+            Scenario::Lock => self.lock(rest),
+            Scenario::Nonpaged => self.nonpaged(rest),
+            Scenario::DoubleMap => self.double_map(rest),
         };
-        seq([begin, walk])
+        seq([begin, scenario])
     }
 
     /// `right` with what follows, or its failure, what is given back, and the
@@ -97,11 +97,11 @@ impl<'a> Steps<'a> {
         })
     }
 
-    /// Lines of a failure, then the walk's end and the start's.
+    /// Lines of a failure, then the scenario's end and the start's.
     fn failure(&self, status: u32, lines: impl IntoIterator<Item = Node>) -> Node {
         let end = line(&format!(
             "ntmem: {}: end {}",
-            self.walk.name(),
+            self.scenario.name(),
             outcome(status)
         ));
         seq(lines
@@ -161,7 +161,7 @@ impl<'a> Steps<'a> {
         self.prepare(seq([self.built(), self.pages(), found]))
     }
 
-    fn textbook(&self, rest: Node) -> Node {
+    fn double_map(&self, rest: Node) -> Node {
         let warning = self.step("warning rule=system-mapping-of-nonpaged-mdl behaviour=undefined");
         let unmapped = || [vec![self.unmap(flag::NONPAGED)], self.free()].concat();
         let proved = self.proof(
@@ -185,7 +185,7 @@ impl<'a> Steps<'a> {
     fn prepare(&self, rest: Node) -> Node {
         let allocated = self
             .step(&format!(
-                "allocate address={{$pool:hex16}} size={} tag=NtmB",
+                "allocate-pool address={{$pool:hex16}} size={} tag=NtmB",
                 self.size
             ))
             .with(
@@ -210,7 +210,7 @@ impl<'a> Steps<'a> {
         };
         let described = self
             .step(&format!(
-                "describe mdl={{$mdl:hex16}} size={{$mdl-size:dec}} flags={{$described:hex4}} byte-count={} \
+                "allocate-mdl mdl={{$mdl:hex16}} size={{$mdl-size:dec}} flags={{$described:hex4}} byte-count={} \
                  byte-offset={{$offset:hex3}} start={{$start:hex16}}",
                 self.size
             ))
@@ -221,13 +221,13 @@ impl<'a> Steps<'a> {
         let filled = self.step(&format!("fill bytes={}", self.size));
         let described = self.or_failed(
             seq([described, filled, rest]),
-            "describe",
+            "allocate-mdl",
             &["IoAllocateMdl"],
             vec![self.free_pool()],
         );
         self.or_failed(
             seq([allocated, described]),
-            "allocate",
+            "allocate-pool",
             &["ExAllocatePool2", "ExAllocatePoolWithTag"],
             Vec::new(),
         )

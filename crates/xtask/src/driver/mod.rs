@@ -30,8 +30,8 @@ pub const PACKAGES: [&str; 8] = [
     "double-map",
     "families",
     "ntmem",
-    "raw-walk",
-    "safe-walk",
+    "raw-double-map",
+    "safe-double-map",
     "wdm",
 ];
 

@@ -9,7 +9,7 @@ use ntbox_api::{Fault, Mask, OsVersion, ParseError, RegValue, parse};
 use crate::blocks::Blocks;
 use crate::exercises::Probe;
 use crate::hosts::HostArgs;
-use crate::questions::{Copy, Signal, Walk};
+use crate::questions::{Copy, Scenario, Signal};
 
 /// Runs a Windows kernel driver on a host, shows what it logs, and says whether
 /// it did what it promises.
@@ -50,8 +50,9 @@ pub enum Command {
     Held(Ask),
     /// Have an address probed as one of the caller's own memory.
     Probe(Probe),
-    /// Have a walk over memory done, and see what each step came to.
-    Walk(Walk),
+    /// Run a scenario and print the status of each step.
+    #[command(alias = "walk")]
+    Scenario(Scenario),
     /// Have one caller wait, and another one wake it.
     Wait(Signal),
     /// Signal, though nobody waits.
@@ -101,7 +102,7 @@ Exit status, of all lives in the log the worst:
 const ASK_EXIT_STATUSES: &str = "\
 Exit status:
   0  answered
-  1  the walk that was asked for failed
+  1  the scenario failed
   2  wrong usage
   3  DriverEntry returned a failure
   4  the kernel stopped: bug check, crash or hang

@@ -76,7 +76,7 @@ fn main() -> ExitCode {
         Command::Time(args) => plain(ntmem_ioctl::Command::Time, &args),
         Command::Held(args) => plain(ntmem_ioctl::Command::Held, &args),
         Command::Probe(args) => ask::ask_and_show(&args.question(), &args.ask),
-        Command::Walk(args) => ask::ask_and_show(&args.question(), &args.ask),
+        Command::Scenario(args) => ask::ask_and_show(&args.question(), &args.ask),
         Command::Wait(args) => ask::ask_and_show(&args.waiting(), &args.ask),
         Command::Signal(args) => ask::ask_and_show(&args.question(), &args.ask),
         Command::Copy(args) => ask::ask_and_show(&args.question(), &args.ask),

@@ -5,8 +5,9 @@ use clap::{Args, ValueEnum};
 use driver_harness::host::Inquiry;
 use nt_status::Named;
 use ntmem_ioctl::{
-    Command, ContextsReply, ENTRY_POINTS, SignalReply, SignalRequest, WalkCache, WalkKind,
-    WalkProbe, WalkReply, WalkRequest, WalkStage, WalkTarget, WalkVerdict,
+    Command, ContextsReply, ENTRY_POINTS, ScenarioCache, ScenarioCheck, ScenarioKind,
+    ScenarioReply, ScenarioRequest, ScenarioStep, ScenarioTarget, ScenarioVerdict, SignalReply,
+    SignalRequest,
 };
 use serde_json::{Map, Value, json};
 use zerocopy::{FromBytes, IntoBytes};
@@ -47,17 +48,17 @@ impl Question {
     }
 }
 
-/// A walk that the driver is asked for.
+/// The options of `scenario`.
 #[derive(Debug, Args)]
-pub struct Walk {
-    /// Which walk. `textbook` breaks a rule of Windows' reference.
-    #[arg(long, value_enum, default_value_t = Kind(WalkKind::Lock))]
+pub struct Scenario {
+    /// The scenario. `double-map` breaks a rule of Windows' reference.
+    #[arg(long, value_enum, default_value_t = Kind(ScenarioKind::Lock))]
     pub kind: Kind,
     /// Where the second address is to be.
-    #[arg(long, value_enum, default_value_t = Target(WalkTarget::System))]
+    #[arg(long, value_enum, default_value_t = Target(ScenarioTarget::System))]
     pub target: Target,
     /// The cache type that is asked of the mapping.
-    #[arg(long, value_enum, default_value_t = Cache(WalkCache::Cached))]
+    #[arg(long, value_enum, default_value_t = Cache(ScenarioCache::Cached))]
     pub cache: Cache,
     /// Bytes of the block, up to 16777216; whole pages (of 4096) for a mapping into
     /// the program.
@@ -67,15 +68,15 @@ pub struct Walk {
     pub ask: Ask,
 }
 
-impl Walk {
+impl Scenario {
     pub fn question(&self) -> Question {
-        let request = WalkRequest {
+        let request = ScenarioRequest {
             kind: self.kind.0.number(),
             target: self.target.0.number(),
             cache: self.cache.0.number(),
             size: self.size,
         };
-        Question::with(Command::Walk, request.as_bytes().to_vec())
+        Question::with(Command::Scenario, request.as_bytes().to_vec())
     }
 }
 
@@ -149,23 +150,24 @@ macro_rules! values {
             }
 
             fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-                Some(clap::builder::PossibleValue::new(self.0.name()))
+                let value = clap::builder::PossibleValue::new(self.0.name());
+                Some(value.aliases(self.0.alias()))
             }
         }
     )*};
 }
 
 values! {
-    Kind(WalkKind), "A walk.";
-    Target(WalkTarget), "Where a walk's second address is.";
-    Cache(WalkCache), "A cache type.";
+    Kind(ScenarioKind), "A scenario.";
+    Target(ScenarioTarget), "The address space of the second mapping.";
+    Cache(ScenarioCache), "A cache type.";
 }
 
 /// The fields of a reply by name, with what the other caller got if there was one;
 /// `None` if it has not the size of one.
 pub fn fields(command: Command, bytes: &[u8], other: Option<&[u8]>) -> Option<Value> {
     match command {
-        Command::Walk => WalkReply::read_from_bytes(bytes).ok().map(walk),
+        Command::Scenario => ScenarioReply::read_from_bytes(bytes).ok().map(scenario),
         Command::Contexts => ContextsReply::read_from_bytes(bytes).ok().map(contexts),
         Command::Signal => {
             let reply = SignalReply::read_from_bytes(bytes).ok()?;
@@ -184,9 +186,9 @@ pub fn fields(command: Command, bytes: &[u8], other: Option<&[u8]>) -> Option<Va
     }
 }
 
-/// The status in a report that is no success; such a walk has failed.
+/// The status in a report that is no success; such a scenario has failed.
 pub fn failure(command: Command, fields: &Map<String, Value>) -> bool {
-    command == Command::Walk && fields.get("status") != Some(&json!(Named(0).to_string()))
+    command == Command::Scenario && fields.get("status") != Some(&json!(Named(0).to_string()))
 }
 
 fn contexts(reply: ContextsReply) -> Value {
@@ -204,28 +206,28 @@ fn contexts(reply: ContextsReply) -> Value {
     Value::Object(fields.collect())
 }
 
-fn walk(report: WalkReply) -> Value {
+fn scenario(report: ScenarioReply) -> Value {
     let named = |name: Option<&str>, number: u32| match name {
         Some(name) => name.to_owned(),
         None => number.to_string(),
     };
-    let steps = report.steps.iter().take_while(|step| step.stage != 0);
+    let steps = report.steps.iter().take_while(|step| step.step != 0);
     let steps = steps.map(|step| {
         json!({
-            "step": named(WalkStage::from_number(step.stage).map(WalkStage::name), step.stage),
+            "step": named(ScenarioStep::from_number(step.step).map(ScenarioStep::name), step.step),
             "status": Named(step.status).to_string(),
             "flags": format!("{:#06x}", step.flags),
         })
     });
-    let checks = report.checks.iter().take_while(|check| check.probe != 0);
+    let checks = report.checks.iter().take_while(|check| check.check != 0);
     let checks = checks.map(|check| {
         json!({
-            "check": named(WalkProbe::from_number(check.probe).map(WalkProbe::name), check.probe),
+            "check": named(ScenarioCheck::from_number(check.check).map(ScenarioCheck::name), check.check),
             "compared": check.compared,
             "equal": check.equal,
         })
     });
-    let verdict = WalkVerdict::from_number(report.verdict).map(WalkVerdict::name);
+    let verdict = ScenarioVerdict::from_number(report.verdict).map(ScenarioVerdict::name);
     json!({
         "status": Named(report.status).to_string(),
         "verdict": named(verdict, report.verdict),

@@ -184,7 +184,7 @@ pub fn lives(file: &Path, lives: &[Checked]) -> io::Result<()> {
             labelled(
                 out,
                 "left out",
-                format_args!("{asked} lines of walks that programs asked for"),
+                format_args!("{asked} lines of scenarios that programs requested"),
             )?;
         }
         checked(out, check)?;

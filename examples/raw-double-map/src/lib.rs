@@ -2,7 +2,7 @@
 //! over it, a second mapping in system space, proof that both are the same memory.
 //!
 //! It is written as Microsoft's samples are, with raw bindings, to be compared with
-//! `examples/safe-walk`, which does the same with `wdm`. Step 4 breaks a rule: an MDL
+//! `examples/safe-double-map`, which does the same with `wdm`. Step 4 breaks a rule: an MDL
 //! that `MmBuildMdlForNonPagedPool` filled in must not be mapped into system space
 //! again. The compiler accepts it and free builds of Windows run it.
 //! docs/raw-and-safe.md sets both drivers side by side.
@@ -59,9 +59,9 @@ pub unsafe extern "system" fn driver_entry(
     // SAFETY: the kernel passes a valid driver object, which only this routine uses
     // until it returns.
     unsafe { (*driver).DriverUnload = Some(unload) };
-    println!("raw-walk: start");
+    println!("raw-double-map: start");
     let status = allocate();
-    println!("raw-walk: end status={status:#010x}");
+    println!("raw-double-map: end status={status:#010x}");
     if nt_success(status) {
         STATUS_SUCCESS
     } else {
@@ -71,7 +71,7 @@ pub unsafe extern "system" fn driver_entry(
 
 /// Logs that the driver goes.
 unsafe extern "C" fn unload(_driver: *mut DRIVER_OBJECT) {
-    println!("raw-walk: unload");
+    println!("raw-double-map: unload");
 }
 
 /// Step 1: takes the pool, and frees it behind the other steps.
@@ -81,12 +81,12 @@ fn allocate() -> NTSTATUS {
     if pool.is_null() {
         return failed("ExAllocatePool2");
     }
-    println!("raw-walk: allocate address={pool:p} size={BYTES}");
+    println!("raw-double-map: allocate-pool address={pool:p} size={BYTES}");
     let status = describe(pool);
     // SAFETY: the block came from ExAllocatePool2 with this tag, and nothing refers
     // to it any more: `describe` has freed the MDL.
     unsafe { ExFreePoolWithTag(pool, TAG) };
-    println!("raw-walk: free-pool address={pool:p}");
+    println!("raw-double-map: free-pool address={pool:p}");
     status
 }
 
@@ -97,7 +97,7 @@ fn describe(pool: PVOID) -> NTSTATUS {
     if mdl.is_null() {
         return failed("IoAllocateMdl");
     }
-    log_mdl("describe", mdl);
+    log_mdl("allocate-mdl", mdl);
     // SAFETY: the MDL describes nonpaged pool and is neither locked nor built.
     unsafe { MmBuildMdlForNonPagedPool(mdl) };
     log_mdl("build", mdl);
@@ -107,7 +107,7 @@ fn describe(pool: PVOID) -> NTSTATUS {
     }
     // SAFETY: `map` has undone its mapping; the MDL holds no lock.
     unsafe { IoFreeMdl(mdl) };
-    println!("raw-walk: free-mdl mdl={mdl:p}");
+    println!("raw-double-map: free-mdl mdl={mdl:p}");
     status
 }
 
@@ -125,7 +125,7 @@ fn list_pages(mdl: *mut MDL) -> NTSTATUS {
     // There is room: this allocates nothing.
     frames.extend_from_slice(listed);
     for (index, frame) in frames.iter().enumerate() {
-        println!("raw-walk: page index={index} pfn={frame:#x}");
+        println!("raw-double-map: page index={index} pfn={frame:#x}");
     }
     STATUS_SUCCESS
 }
@@ -150,11 +150,11 @@ fn map(pool: PVOID, mdl: *mut MDL) -> NTSTATUS {
     if second.is_null() {
         return failed("MmMapLockedPagesSpecifyCache");
     }
-    println!("raw-walk: map address={second:p}");
+    println!("raw-double-map: map address={second:p}");
     prove(pool.cast(), second.cast());
     // SAFETY: the address is that mapping's, and nobody uses it from here on.
     unsafe { MmUnmapLockedPages(second, mdl) };
-    println!("raw-walk: unmap address={second:p}");
+    println!("raw-double-map: unmap address={second:p}");
     STATUS_SUCCESS
 }
 
@@ -169,11 +169,11 @@ fn prove(pool: *mut u8, second: *mut u8) {
     let there = unsafe { MmGetPhysicalAddress(second.cast()) };
     // SAFETY: every bit pattern is a value of this member.
     let (here, there) = unsafe { (here.QuadPart, there.QuadPart) };
-    println!("raw-walk: check forward={forward} backward={backward} of={BYTES}");
-    println!("raw-walk: physical pool={here:#x} second={there:#x}");
+    println!("raw-double-map: check forward={forward} backward={backward} of={BYTES}");
+    println!("raw-double-map: physical pool={here:#x} second={there:#x}");
     let is_same = forward == BYTES && backward == BYTES && here == there && pool != second;
     let verdict = if is_same { "same-memory" } else { "different" };
-    println!("raw-walk: verdict={verdict}");
+    println!("raw-double-map: verdict={verdict}");
 }
 
 /// Writes `byte` and its successors through `to`; returns how many are read back
@@ -198,13 +198,13 @@ fn log_mdl(step: &str, mdl: *const MDL) {
     // SAFETY: IoAllocateMdl returned the MDL, and it is not freed yet.
     let header = unsafe { &*mdl };
     println!(
-        "raw-walk: {step} mdl={mdl:p} size={} flags={:#06x} byte-count={} byte-offset={:#x}",
+        "raw-double-map: {step} mdl={mdl:p} size={} flags={:#06x} byte-count={} byte-offset={:#x}",
         header.Size, header.MdlFlags, header.ByteCount, header.ByteOffset,
     );
 }
 
 /// Logs that a call failed which gives no reason; returns the status for it.
 fn failed(function: &str) -> NTSTATUS {
-    println!("raw-walk: failed function={function}");
+    println!("raw-double-map: failed function={function}");
     STATUS_INSUFFICIENT_RESOURCES
 }

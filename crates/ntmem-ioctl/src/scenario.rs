@@ -1,20 +1,20 @@
-//! A walk over memory, asked for and reported: what each step came to, what was
-//! compared, and the verdict. Never an address: those are in the debug log only.
+//! The request and the reply of the command `scenario`. The reply holds the status of
+//! each step, the checks and the verdict, and no address: only the debug log has those.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The most steps that a walk takes, with those that undo the others.
-pub const WALK_STEPS: usize = 10;
+/// The maximum number of steps of a scenario, cleanup included.
+pub const SCENARIO_STEPS: usize = 10;
 
-/// The most comparisons that a walk makes.
-pub const WALK_CHECKS: usize = 5;
+/// The maximum number of checks of a scenario.
+pub const SCENARIO_CHECKS: usize = 5;
 
-/// The largest block that a walk takes, in bytes.
-pub const WALK_LIMIT: u32 = 16 * 1024 * 1024;
+/// The largest block of a scenario, in bytes.
+pub const SCENARIO_SIZE_LIMIT: u32 = 16 * 1024 * 1024;
 
-/// Defines numbers that cross the line, each with its name.
+/// Defines an enumeration with the number in requests and the name of each value.
 macro_rules! numbered {
-    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $name:ident = $number:literal, $text:literal;)* }) => {
+    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $name:ident = $number:literal, $text:literal $(alias $alias:literal)?;)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[repr(u32)]
@@ -26,13 +26,13 @@ macro_rules! numbered {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The number that crosses the line.
+            /// The number in requests and replies.
             #[must_use]
             pub const fn number(self) -> u32 {
                 match self { $(Self::$name => $number,)* }
             }
 
-            /// What has this number.
+            /// The value with this number.
             #[must_use]
             pub const fn from_number(number: u32) -> Option<Self> {
                 match number {
@@ -41,44 +41,54 @@ macro_rules! numbered {
                 }
             }
 
-            /// Its name, for people.
+            /// The name.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
+            }
+
+            /// The name of an earlier release, if there is one.
+            #[must_use]
+            pub const fn alias(self) -> Option<&'static str> {
+                match self {
+                    $($(Self::$name => Some($alias),)?)*
+                    #[allow(unreachable_patterns, reason = "every value may have an alias")]
+                    _ => None,
+                }
             }
         }
     };
 }
 
 numbered! {
-    /// The walks.
-    WalkKind {
+    /// The scenarios.
+    ScenarioKind {
         /// Lock the pages, then map them: the documented way.
         Lock = 0, "lock";
         /// Build the MDL for nonpaged pool, and use the pool's own address.
         Nonpaged = 1, "nonpaged";
-        /// Build the MDL for nonpaged pool and map it into system space all the
-        /// same, which the reference forbids.
-        Textbook = 2, "textbook";
+        /// Build the MDL for nonpaged pool and map it into system space a second
+        /// time, which the reference forbids.
+        DoubleMap = 2, "double-map" alias "textbook";
     }
 }
 
 numbered! {
-    /// Where the second address is to be.
-    WalkTarget {
-        /// In system space.
+    /// The address space of the second mapping.
+    ScenarioTarget {
+        /// System space.
         System = 0, "system";
-        /// In the caller's process, for reading and writing.
+        /// The caller's process, for reading and writing.
         User = 1, "user";
-        /// In the caller's process, for reading only.
+        /// The caller's process, for reading only.
         UserRead = 2, "user-read";
     }
 }
 
 numbered! {
-    /// The cache type that is asked of the mapping, as `MEMORY_CACHING_TYPE`
-    /// numbers them.
-    WalkCache {
+    /// The requested cache type of the mapping, with the numbers of
+    /// `MEMORY_CACHING_TYPE`.
+    ScenarioCache {
         /// `MmNonCached`.
         NonCached = 0, "noncached";
         /// `MmCached`.
@@ -89,13 +99,13 @@ numbered! {
 }
 
 numbered! {
-    /// The steps of walks; in the log they have the same names.
-    WalkStage {
-        /// Pool is taken.
-        Allocate = 1, "allocate";
-        /// The MDL is made.
-        Describe = 2, "describe";
-        /// The pages are filled.
+    /// The steps; the log uses the same names.
+    ScenarioStep {
+        /// Pool is allocated.
+        AllocatePool = 1, "allocate-pool";
+        /// The MDL is allocated.
+        AllocateMdl = 2, "allocate-mdl";
+        /// The pages are filled with a pattern.
         Fill = 3, "fill";
         /// The pages are locked.
         Lock = 4, "lock";
@@ -103,15 +113,15 @@ numbered! {
         Build = 5, "build";
         /// The pages are mapped into system space.
         Map = 6, "map";
-        /// The pool's own address is looked up in the MDL.
+        /// The pool's own address is read from the MDL.
         SystemAddress = 7, "system-address";
         /// The pages are mapped into the caller's process.
         MapUser = 8, "map-user";
         /// Both addresses are compared.
         Verdict = 9, "verdict";
-        /// The system mapping is undone.
+        /// The system mapping is unmapped.
         Unmap = 10, "unmap";
-        /// The user mapping is undone.
+        /// The user mapping is unmapped.
         UnmapUser = 11, "unmap-user";
         /// The pages are unlocked.
         Unlock = 12, "unlock";
@@ -123,87 +133,87 @@ numbered! {
 }
 
 numbered! {
-    /// What the comparison came to.
-    WalkVerdict {
-        /// The walk ended before it.
+    /// The result of the checks.
+    ScenarioVerdict {
+        /// The scenario ended before the checks.
         None = 0, "none";
-        /// Two addresses, one memory.
+        /// Two addresses alias the same pages.
         SameMemory = 1, "same-memory";
-        /// One address.
+        /// Both addresses are equal.
         SameAddress = 2, "same-address";
-        /// Not the same memory, or not as it must be.
+        /// The addresses do not alias as they must.
         Refuted = 3, "refuted";
     }
 }
 
 numbered! {
-    /// What is compared.
-    WalkProbe {
+    /// The checks.
+    ScenarioCheck {
         /// Bytes written before there was a second address, read through it.
         Filled = 1, "filled";
         /// Bytes written through the pool's address, read through the second.
         Forward = 2, "forward";
         /// Bytes written through the second address, read through the pool's.
         Backward = 3, "backward";
-        /// A write through the second address, which has to be refused: one of one.
+        /// One write through the second address, which has to be refused.
         ReadOnly = 4, "read-only";
-        /// Page by page, where the two addresses lead and what the MDL lists.
+        /// The physical pages of both addresses and the MDL's page frame numbers.
         Physical = 5, "physical";
     }
 }
 
-/// A walk that is asked for.
+/// The request to run a scenario.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct WalkRequest {
-    /// Number of a [`WalkKind`].
+pub struct ScenarioRequest {
+    /// Number of a [`ScenarioKind`].
     pub kind: u32,
-    /// Number of a [`WalkTarget`].
+    /// Number of a [`ScenarioTarget`].
     pub target: u32,
-    /// Number of a [`WalkCache`].
+    /// Number of a [`ScenarioCache`].
     pub cache: u32,
-    /// Bytes of the block, 1 to [`WALK_LIMIT`]; for a mapping into the process whole
+    /// Bytes of the block, 1 to [`SCENARIO_SIZE_LIMIT`]; for a mapping into the process whole
     /// pages.
     pub size: u32,
 }
 
-/// A step of a walk.
+/// The result of a step.
 #[derive(
     Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
-pub struct WalkStep {
-    /// Number of a [`WalkStage`]; 0 for none.
-    pub stage: u32,
-    /// The status that it came to.
+pub struct ScenarioStepResult {
+    /// Number of a [`ScenarioStep`]; 0 for none.
+    pub step: u32,
+    /// Its status.
     pub status: u32,
-    /// The MDL's flags afterwards; 0 while there is no MDL.
+    /// The MDL's flags after the step; 0 without an MDL.
     pub flags: u32,
 }
 
-/// A comparison.
+/// The result of a check.
 #[derive(
     Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
-pub struct WalkCheck {
-    /// Number of a [`WalkProbe`]; 0 for none.
-    pub probe: u32,
-    /// How many bytes or pages were compared.
+pub struct ScenarioCheckResult {
+    /// Number of a [`ScenarioCheck`]; 0 for none.
+    pub check: u32,
+    /// The number of bytes or pages compared.
     pub compared: u32,
-    /// How many of these were as they must be.
+    /// The number of these that were equal.
     pub equal: u32,
 }
 
-/// What became of a walk.
+/// The report of a scenario.
 #[derive(
     Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
-pub struct WalkReply {
-    /// The status that the walk ended with.
+pub struct ScenarioReply {
+    /// The final status.
     pub status: u32,
-    /// Number of a [`WalkVerdict`].
+    /// Number of a [`ScenarioVerdict`].
     pub verdict: u32,
     /// `Size` of the MDL, in bytes.
     pub mdl_size: u32,
@@ -211,17 +221,20 @@ pub struct WalkReply {
     pub byte_count: u32,
     /// `ByteOffset` of the MDL.
     pub byte_offset: u32,
-    /// How many pages the MDL lists; 0 if it never did.
+    /// The number of pages that the MDL lists; 0 if it lists none.
     pub pages: u32,
     /// The steps, in order.
-    pub steps: [WalkStep; WALK_STEPS],
-    /// The comparisons, in order.
-    pub checks: [WalkCheck; WALK_CHECKS],
+    pub steps: [ScenarioStepResult; SCENARIO_STEPS],
+    /// The checks, in order.
+    pub checks: [ScenarioCheckResult; SCENARIO_CHECKS],
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{WalkCache, WalkKind, WalkProbe, WalkReply, WalkStage, WalkTarget, WalkVerdict};
+    use super::{
+        ScenarioCache, ScenarioCheck, ScenarioKind, ScenarioReply, ScenarioStep, ScenarioTarget,
+        ScenarioVerdict,
+    };
 
     #[test]
     fn every_number_leads_back() {
@@ -234,13 +247,13 @@ mod tests {
                 assert_eq!($type::from_number(u32::MAX), None);
             )*};
         }
-        leads_back!(WalkKind WalkTarget WalkCache WalkStage WalkVerdict WalkProbe);
+        leads_back!(ScenarioKind ScenarioTarget ScenarioCache ScenarioStep ScenarioVerdict ScenarioCheck);
     }
 
     #[test]
     fn a_report_has_no_room_for_an_address() {
         // Only numbers of 32 bits: an address of x64 does not fit one.
-        assert_eq!(align_of::<WalkReply>(), 4);
-        assert_eq!(size_of::<WalkReply>(), 24 + 10 * 12 + 5 * 12);
+        assert_eq!(align_of::<ScenarioReply>(), 4);
+        assert_eq!(size_of::<ScenarioReply>(), 24 + 10 * 12 + 5 * 12);
     }
 }

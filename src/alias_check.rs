@@ -6,7 +6,7 @@
 //! patterns that differ from each other at every byte, so that a stale one cannot
 //! pass for a new one.
 
-use ntmem_ioctl::{WalkProbe, WalkVerdict};
+use ntmem_ioctl::{ScenarioCheck, ScenarioVerdict};
 use wdm::{
     Status,
     irql::Apc,
@@ -16,8 +16,8 @@ use wdm::{
 };
 
 use crate::{
-    report::{Address, Outcome},
-    walk::Journal,
+    log::{Address, StatusFields},
+    scenario::Record,
 };
 
 /// How the second address has to relate to the pool's.
@@ -125,26 +125,26 @@ pub fn run<S: ListsPages>(
     mdl: &Mdl<S>,
     second: SharedBytes<'_>,
     addresses: Addresses,
-    journal: &mut Journal,
+    record: &mut Record,
 ) -> Result<(), Status> {
     let pool = mdl.block().memory();
     let mut check = |probe, pattern: Pattern, memory: SharedBytes<'_>| {
         let equal = pattern.count_equal(memory);
-        checked_bytes(probe, memory.len(), equal, journal)
+        checked_bytes(probe, memory.len(), equal, record)
     };
-    let filled = check(WalkProbe::Filled, Pattern::FILL, second);
+    let filled = check(ScenarioCheck::Filled, Pattern::FILL, second);
     Pattern::FORWARD.write(pool);
-    let forward = check(WalkProbe::Forward, Pattern::FORWARD, second);
+    let forward = check(ScenarioCheck::Forward, Pattern::FORWARD, second);
     Pattern::BACKWARD.write(second);
-    let backward = check(WalkProbe::Backward, Pattern::BACKWARD, pool);
+    let backward = check(ScenarioCheck::Backward, Pattern::BACKWARD, pool);
     let seconds = second.pages().map(SharedBytes::physical_address);
-    let physical = check_physical(mdl, seconds, journal);
+    let physical = check_physical(mdl, seconds, record);
     let verdict = Verdict {
         contents: filled && forward && backward,
         physical,
         addresses,
     };
-    conclude(verdict, (pool.address(), second.address()), journal)
+    conclude(verdict, (pool.address(), second.address()), record)
 }
 
 /// What the checks have found.
@@ -162,7 +162,7 @@ pub struct Verdict {
 pub fn conclude(
     found: Verdict,
     (pool, second): (usize, usize),
-    journal: &mut Journal,
+    record: &mut Record,
 ) -> Result<(), Status> {
     let related = match found.addresses {
         Addresses::Differ => pool != second,
@@ -171,33 +171,42 @@ pub fn conclude(
     let offsets = byte_offset(pool) == byte_offset(second);
     let same = found.contents && found.physical && related && offsets;
     let verdict = match (same, found.addresses) {
-        (true, Addresses::Differ) => WalkVerdict::SameMemory,
-        (true, Addresses::Equal) => WalkVerdict::SameAddress,
-        (false, _) => WalkVerdict::Refuted,
+        (true, Addresses::Differ) => ScenarioVerdict::SameMemory,
+        (true, Addresses::Equal) => ScenarioVerdict::SameAddress,
+        (false, _) => ScenarioVerdict::Refuted,
     };
-    let (scope, result) = (journal.scope, verdict.name());
+    let (scope, result) = (record.scope, verdict.name());
     let (pool, second) = (Address(pool), Address(second));
     if same {
         step!(scope, "verdict result={result} pool={pool} second={second}");
-        journal.verdict(verdict, Status::SUCCESS);
+        record.verdict(verdict, Status::SUCCESS);
         Ok(())
     } else {
         let status = Status::DATA_ERROR;
         error!(scope, "verdict result={result} pool={pool} second={second}");
-        error!(scope, "failed step=verdict call=none {}", Outcome(status));
-        journal.verdict(verdict, status);
+        error!(
+            scope,
+            "failed step=verdict call=none {}",
+            StatusFields(status)
+        );
+        record.verdict(verdict, status);
         Err(status)
     }
 }
 
 /// Logs how many bytes of a check are as they must be; returns whether all are.
-pub fn checked_bytes(probe: WalkProbe, bytes: usize, equal: usize, journal: &mut Journal) -> bool {
+pub fn checked_bytes(
+    probe: ScenarioCheck,
+    bytes: usize,
+    equal: usize,
+    record: &mut Record,
+) -> bool {
     let name = probe.name();
     step!(
-        journal.scope,
+        record.scope,
         "check name={name} bytes={bytes} equal={equal}"
     );
-    journal.check(probe, bytes, equal)
+    record.check(probe, bytes, equal)
 }
 
 /// Compares, page by page, the physical addresses of both, and the MDL's page
@@ -205,7 +214,7 @@ pub fn checked_bytes(probe: WalkProbe, bytes: usize, equal: usize, journal: &mut
 pub fn check_physical<S: ListsPages>(
     mdl: &Mdl<S>,
     seconds: impl Iterator<Item = PhysicalAddress>,
-    journal: &mut Journal,
+    record: &mut Record,
 ) -> bool {
     let mut pages: usize = 0;
     let mut equal: usize = 0;
@@ -216,19 +225,19 @@ pub fn check_physical<S: ListsPages>(
         let same = pool == second && pool.frame() == frame;
         if index == 0 || !same {
             step!(
-                journal.scope,
+                record.scope,
                 "physical index={index} pool={pool:#018x} second={second:#018x} pfn={frame:#x}"
             );
         }
         pages = pages.saturating_add(1);
         equal = equal.saturating_add(usize::from(same));
     }
-    let name = WalkProbe::Physical.name();
+    let name = ScenarioCheck::Physical.name();
     step!(
-        journal.scope,
+        record.scope,
         "check name={name} pages={pages} equal={equal}"
     );
     // Views of different length or offset have different numbers of pages.
     let listed = pages == mdl.frames().count();
-    journal.check(WalkProbe::Physical, pages, equal) && listed
+    record.check(ScenarioCheck::Physical, pages, equal) && listed
 }

@@ -1,7 +1,6 @@
-//! The second address in the program that asked: its own, for as long as the
-//! request takes.
+//! Maps the pages into the requesting process for the duration of the request.
 
-use ntmem_ioctl::{WalkProbe, WalkStage};
+use ntmem_ioctl::{ScenarioCheck, ScenarioStep};
 use wdm::{
     Status,
     irql::Apc,
@@ -11,45 +10,45 @@ use wdm::{
 };
 
 use crate::{
+    alias_check::{self, Addresses, Pattern, Verdict},
+    log::Address,
     parameters::cache_type_name,
-    proof::{self, Addresses, Pattern, Verdict},
-    report::Address,
-    walk::{Journal, Plan, steps::Flags},
+    scenario::{Plan, Record, steps::Flags},
 };
 
-/// Maps the pages into the current process, proves that they are the same memory,
-/// and undoes the mapping.
-pub fn map_and_prove<S: MapsToUser>(
+/// Maps the pages into the current process, checks that both addresses alias, and
+/// unmaps them.
+pub fn map_and_check<S: MapsToUser>(
     mdl: &Mdl<S>,
     plan: &Plan,
     access: Access,
-    journal: &mut Journal,
+    record: &mut Record,
     apc: &mut Apc,
 ) -> Result<(), Status> {
     let mapped = mdl.with_user_mapping(access, plan.cache, apc, |view, apc| {
         let address = view.address();
         let flags = mdl.header().flags;
         step!(
-            journal.scope,
+            record.scope,
             "map-user address={} cache-type={} access={} {}",
             Address(address),
             cache_type_name(plan.cache),
             access_name(access),
             Flags(flags),
         );
-        journal.done(WalkStage::MapUser, Some(flags));
-        (prove(mdl, view, access, journal, apc), address)
+        record.done(ScenarioStep::MapUser, Some(flags));
+        (check_alias(mdl, view, access, record, apc), address)
     });
-    let (outcome, address) = mapped.map_err(|error| journal.failed(WalkStage::MapUser, &error))?;
+    let (result, address) = mapped.map_err(|error| record.failed(ScenarioStep::MapUser, &error))?;
     let flags = mdl.header().flags;
     step!(
-        journal.scope,
+        record.scope,
         "unmap-user address={} {}",
         Address(address),
         Flags(flags)
     );
-    journal.done(WalkStage::UnmapUser, Some(flags));
-    outcome
+    record.done(ScenarioStep::UnmapUser, Some(flags));
+    result
 }
 
 /// The name of an access, in the log.
@@ -60,11 +59,11 @@ const fn access_name(access: Access) -> &'static str {
     }
 }
 
-fn prove<S: MapsToUser>(
+fn check_alias<S: MapsToUser>(
     mdl: &Mdl<S>,
     view: &UserMapping<'_>,
     access: Access,
-    journal: &mut Journal,
+    record: &mut Record,
     apc: &Apc,
 ) -> Result<(), Status> {
     let pool = mdl.block().memory();
@@ -74,39 +73,39 @@ fn prove<S: MapsToUser>(
         Some(pattern.count_equal_user(range, apc))
     };
     let filled = count_equal(Pattern::FILL).unwrap_or(0);
-    let filled = proof::checked_bytes(WalkProbe::Filled, bytes, filled, journal);
+    let filled = alias_check::checked_bytes(ScenarioCheck::Filled, bytes, filled, record);
     Pattern::FORWARD.write(pool);
     let forward = count_equal(Pattern::FORWARD).unwrap_or(0);
-    let forward = proof::checked_bytes(WalkProbe::Forward, bytes, forward, journal);
+    let forward = alias_check::checked_bytes(ScenarioCheck::Forward, bytes, forward, record);
     let last = match access {
         Access::ReadWrite => {
             if let Ok(range) = view.range() {
-                // What is not written is not found below.
+                // A failed write shows in the comparison below.
                 let _ = Pattern::BACKWARD.write_user(range, apc);
             }
             let equal = Pattern::BACKWARD.count_equal(pool);
-            proof::checked_bytes(WalkProbe::Backward, bytes, equal, journal)
+            alias_check::checked_bytes(ScenarioCheck::Backward, bytes, equal, record)
         }
-        Access::Read => is_refused(view, pool, journal, apc),
+        Access::Read => write_is_refused(view, pool, record, apc),
     };
-    let physical = proof::check_physical(mdl, view.physical_addresses(), journal);
-    proof::conclude(
+    let physical = alias_check::check_physical(mdl, view.physical_addresses(), record);
+    alias_check::conclude(
         Verdict {
             contents: filled && forward && last,
             physical,
             addresses: Addresses::Differ,
         },
         (pool.address(), view.address()),
-        journal,
+        record,
     )
 }
 
-/// A write through the address has to end in an access violation and to leave the
-/// memory as it was.
-fn is_refused(
+/// Whether a write through the address raises an access violation and changes
+/// nothing.
+fn write_is_refused(
     view: &UserMapping<'_>,
     pool: SharedBytes<'_>,
-    journal: &mut Journal,
+    record: &mut Record,
     apc: &Apc,
 ) -> bool {
     let written = view
@@ -116,9 +115,9 @@ fn is_refused(
     let unchanged = Pattern::FORWARD.count_equal(pool) == pool.len();
     let equal = usize::from(refused && unchanged);
     step!(
-        journal.scope,
+        record.scope,
         "check name={} writes=1 refused={equal}",
-        WalkProbe::ReadOnly.name()
+        ScenarioCheck::ReadOnly.name()
     );
-    journal.check(WalkProbe::ReadOnly, 1, equal)
+    record.check(ScenarioCheck::ReadOnly, 1, equal)
 }

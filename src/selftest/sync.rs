@@ -10,7 +10,7 @@ use wdm::{
 };
 
 use super::status_of;
-use crate::tags::TOOLKIT;
+use crate::tags::SELFTEST;
 
 wdm::pageable! { passive:
     /// Uses mutexes, events and a remove lock.
@@ -31,8 +31,8 @@ fn level() -> u64 {
 }
 
 fn mutexes(reply: &mut SyncReply, passive: &mut Passive) -> Result<()> {
-    let fast = FastMutex::new(0_u64, TOOLKIT)?;
-    let guarded = GuardedMutex::new(0_u64, TOOLKIT)?;
+    let fast = FastMutex::new(0_u64, SELFTEST)?;
+    let guarded = GuardedMutex::new(0_u64, SELFTEST)?;
     for _ in 0..1000 {
         guarded.with(passive, |steps, apc| {
             *steps = steps.saturating_add(1);
@@ -53,13 +53,13 @@ fn mutexes(reply: &mut SyncReply, passive: &mut Passive) -> Result<()> {
 }
 
 fn events(reply: &mut SyncReply, passive: &Passive) -> Result<()> {
-    let event = Event::new(EventKind::Synchronization, true, TOOLKIT)?;
+    let event = Event::new(EventKind::Synchronization, true, SELFTEST)?;
     reply.event_set = event.is_set().into();
     reply.event_was_set = event.set().into();
     event.wait(passive);
     reply.synchronization_left = event.is_set().into();
     reply.timed_out = (!event.wait_for(Interval::from_millis(1), passive)).into();
-    let event = Event::new(EventKind::Notification, false, TOOLKIT)?;
+    let event = Event::new(EventKind::Notification, false, SELFTEST)?;
     let _ = event.set();
     event.wait(passive);
     reply.notification_left = event.reset().into();
@@ -67,7 +67,7 @@ fn events(reply: &mut SyncReply, passive: &Passive) -> Result<()> {
 }
 
 fn removal(reply: &mut SyncReply, passive: &Passive) -> Result<()> {
-    let lock = RemoveLock::new(TOOLKIT, passive)?;
+    let lock = RemoveLock::new(SELFTEST, passive)?;
     let (first, second) = (lock.acquire()?, lock.acquire()?);
     reply.acquired = 2;
     drop(first);

@@ -1,8 +1,7 @@
 //! The driver's log lines: `ntmem: <scope>: <event> key=value …`.
 //!
-//! The harness and people parse these lines, so the notation of each kind of
-//! value is decided here, once. `docs/log-format.md` is the description; a change
-//! here is a change there.
+//! The harness parses these lines. This module defines the notation of each kind of
+//! value; the log-format document describes it.
 
 use core::fmt;
 
@@ -22,7 +21,7 @@ macro_rules! error {
     };
 }
 
-/// Who reports: the driver itself or one of its walks; and at which level.
+/// The source of log lines (the driver or a scenario) and the level of its steps.
 #[derive(Clone, Copy)]
 pub struct Scope {
     name: &'static str,
@@ -30,7 +29,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A scope whose steps are reported at `level`.
+    /// A scope whose steps are logged at `level`.
     pub const fn new(name: &'static str, level: Level) -> Self {
         Self { name, level }
     }
@@ -59,7 +58,7 @@ impl Scope {
             self,
             "failed step={step} call={} {}",
             error.call(),
-            Outcome(status)
+            StatusFields(status)
         );
         status
     }
@@ -79,9 +78,9 @@ impl fmt::Display for Address {
 }
 
 /// A status, by name and by number.
-pub struct Outcome(pub Status);
+pub struct StatusFields(pub Status);
 
-impl fmt::Display for Outcome {
+impl fmt::Display for StatusFields {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(status) = self;
         write!(formatter, "status={status} code={:#010x}", status.code())

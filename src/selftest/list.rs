@@ -13,8 +13,8 @@ use wdm::{
     pool::{PoolBox, PoolUsage},
 };
 
-use super::wide;
-use crate::tags::TOOLKIT;
+use super::to_u64;
+use crate::tags::SELFTEST;
 
 /// How many entries each list gets.
 const ENTRIES: u64 = 60;
@@ -41,7 +41,7 @@ impl<'c> Entry<'c> {
             single: SingleLinks::new(),
             atomic: SListLinks::new(),
         };
-        PoolBox::new(entry, TOOLKIT).map_err(|rejected| rejected.error)
+        PoolBox::new(entry, SELFTEST).map_err(|rejected| rejected.error)
     }
 }
 
@@ -57,7 +57,7 @@ wdm::pageable! { passive:
         let dropped = AtomicU64::new(0);
         let mut reply = ListReply {
             held_before: PoolUsage::current().outstanding(),
-            links_offset: wide(<Entry<'_> as Linked<DoubleLinks>>::OFFSET),
+            links_offset: to_u64(<Entry<'_> as Linked<DoubleLinks>>::OFFSET),
             ..ListReply::default()
         };
         double(&mut reply, &dropped)?;
@@ -72,11 +72,11 @@ wdm::pageable! { passive:
 
 /// How many of the numbers are those expected, until the first that is not.
 fn in_order(numbers: impl Iterator<Item = u64>, expected: impl Iterator<Item = u64>) -> u64 {
-    wide(numbers.zip(expected).take_while(|(a, b)| a == b).count())
+    to_u64(numbers.zip(expected).take_while(|(a, b)| a == b).count())
 }
 
 fn double(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
-    let mut list = List::new(TOOLKIT)?;
+    let mut list = List::new(SELFTEST)?;
     // The second half at the end, the first half at the front, backwards.
     for number in ENTRIES / 2..ENTRIES {
         list.push_back(Entry::new(number, dropped)?);
@@ -84,7 +84,7 @@ fn double(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
     for number in (0..ENTRIES / 2).rev() {
         list.push_front(Entry::new(number, dropped)?);
     }
-    reply.len = wide(list.len());
+    reply.len = to_u64(list.len());
     reply.forward = in_order(list.iter().map(|entry| entry.number), 0..ENTRIES);
     let backward = list.iter().rev().map(|entry| entry.number);
     reply.backward = in_order(backward, (0..ENTRIES).rev());
@@ -110,7 +110,7 @@ fn double(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
 }
 
 fn locked(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
-    let list = InterlockedList::new(TOOLKIT)?;
+    let list = InterlockedList::new(SELFTEST)?;
     for number in ENTRIES / 2..ENTRIES {
         let was_empty = list.push_back(Entry::new(number, dropped)?);
         reply.locked_was_empty = reply.locked_was_empty.saturating_add(was_empty.into());
@@ -130,7 +130,7 @@ fn single(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
         list.push(Entry::new(number, dropped)?);
     }
     reply.single = in_order(list.iter().map(|entry| entry.number), (0..ENTRIES).rev());
-    let locked = InterlockedStack::new(TOOLKIT)?;
+    let locked = InterlockedStack::new(SELFTEST)?;
     // Back into order, as each is taken off one and put onto the other.
     while let Some(entry) = list.pop() {
         let _ = locked.push(entry);
@@ -141,7 +141,7 @@ fn single(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
 }
 
 fn atomic(reply: &mut ListReply, dropped: &AtomicU64) -> Result<()> {
-    let list = SList::new(TOOLKIT)?;
+    let list = SList::new(SELFTEST)?;
     for number in 0..ENTRIES {
         let _ = list.push(Entry::new(number, dropped)?);
     }

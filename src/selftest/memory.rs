@@ -3,8 +3,8 @@
 use ntmem_ioctl::MemoryReply;
 use wdm::{Result, bytes, irql::Passive, pool::PoolSlice};
 
-use super::wide;
-use crate::tags::TOOLKIT;
+use super::to_u64;
+use crate::tags::SELFTEST;
 
 /// Bytes of the buffer.
 const LEN: usize = 512;
@@ -12,12 +12,12 @@ const LEN: usize = 512;
 wdm::pageable! { passive:
     /// Copies, moves, fills, zeroes and compares.
     pub fn memory(passive: &Passive) -> Result<MemoryReply> {
-        let counting = PoolSlice::from_fn(LEN, TOOLKIT, low_byte)?;
-        let mut buffer = PoolSlice::copied(&counting, TOOLKIT)?;
+        let counting = PoolSlice::from_fn(LEN, SELFTEST, low_byte)?;
+        let mut buffer = PoolSlice::copied(&counting, SELFTEST)?;
         let mut reply = MemoryReply::default();
-        let mut short = PoolSlice::from_fn(300, TOOLKIT, |_| 0xEE)?;
-        reply.copied = wide(bytes::copy(&mut short, &counting));
-        reply.copied_equal = wide(bytes::count_equal(&short, &counting));
+        let mut short = PoolSlice::from_fn(300, SELFTEST, |_| 0xEE)?;
+        reply.copied = to_u64(bytes::copy(&mut short, &counting));
+        reply.copied_equal = to_u64(bytes::count_equal(&short, &counting));
         moves(&mut reply, &mut buffer, &counting);
         bytes::fill(&mut buffer, 0x5A);
         reply.filled = count(&buffer, 0x5A);
@@ -39,13 +39,13 @@ fn low_byte(index: usize) -> u8 {
 
 #[expect(clippy::naive_bytecount, reason = "a few bytes, once")]
 fn count(bytes: &[u8], byte: u8) -> u64 {
-    wide(bytes.iter().filter(|&&found| found == byte).count())
+    to_u64(bytes.iter().filter(|&&found| found == byte).count())
 }
 
 fn moves(reply: &mut MemoryReply, buffer: &mut [u8], counting: &[u8]) {
     let at = |bytes: &[u8], from: usize, len: usize| {
         let moved = bytes.iter().skip(from).take(len);
-        wide(moved.zip(counting).filter(|(a, b)| a == b).count())
+        to_u64(moved.zip(counting).filter(|(a, b)| a == b).count())
     };
     if bytes::move_within(buffer, 0..400, 100).is_some() {
         reply.moved_up = at(buffer, 100, 400);
@@ -66,7 +66,7 @@ fn compares(reply: &mut MemoryReply, buffer: &mut [u8], counting: &[u8]) {
     if let Some(byte) = buffer.get_mut(122) {
         *byte = !*byte;
     }
-    reply.compared = wide(bytes::count_equal(buffer, counting));
+    reply.compared = to_u64(bytes::count_equal(buffer, counting));
     let _ = bytes::copy(buffer, counting);
     if let Some(byte) = buffer.last_mut() {
         *byte = !*byte;

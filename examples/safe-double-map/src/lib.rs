@@ -1,4 +1,4 @@
-//! The walk of `examples/raw-walk` in safe Rust: nonpaged pool, an MDL over it, a
+//! The walk of `examples/raw-double-map` in safe Rust: nonpaged pool, an MDL over it, a
 //! second mapping in system space, proof that both are the same memory.
 //!
 //! The steps and the log are the same but for step 3: `wdm` has no safe function that
@@ -32,22 +32,22 @@ macro_rules! println {
     ($($argument:tt)+) => { wdm::log!(Level::Error, $($argument)+) };
 }
 
-wdm::driver!(SafeWalk);
+wdm::driver!(SafeDoubleMap);
 
 /// The driver between its start and its unloading.
-struct SafeWalk;
+struct SafeDoubleMap;
 
-impl Driver for SafeWalk {
+impl Driver for SafeDoubleMap {
     fn start(_: &Context<'_>, _: &mut Passive) -> Result<Self, Status> {
-        println!("safe-walk: start");
+        println!("safe-double-map: start");
         let result = walk();
         let status = result.err().unwrap_or(Status::SUCCESS);
-        println!("safe-walk: end status={:#010x}", status.code());
+        println!("safe-double-map: end status={:#010x}", status.code());
         result.map(|()| Self)
     }
 
     fn stop(self, _: &mut Passive) {
-        println!("safe-walk: unload");
+        println!("safe-double-map: unload");
     }
 }
 
@@ -56,11 +56,11 @@ fn walk() -> Result<(), Status> {
     let block = NonpagedBlock::zeroed(PAGE, TAG).map_err(|error| failed(&error))?;
     let pool = block.address();
     println!(
-        "safe-walk: allocate address={pool:#x} size={}",
+        "safe-double-map: allocate-pool address={pool:#x} size={}",
         block.size()
     );
     let mdl = Mdl::allocate(block).map_err(|rejected| failed(&rejected.error))?;
-    log_mdl("describe", &mdl);
+    log_mdl("allocate-mdl", &mdl);
     let mdl = mdl
         .lock()
         .map_err(|Rejected { error, returned: _ }| failed(&error))?;
@@ -70,9 +70,9 @@ fn walk() -> Result<(), Status> {
     let mdl = mdl.unlock();
     let address = mdl.header().address;
     let block = mdl.free();
-    println!("safe-walk: free-mdl mdl={address:#x}");
+    println!("safe-double-map: free-mdl mdl={address:#x}");
     drop(block);
-    println!("safe-walk: free-pool address={pool:#x}");
+    println!("safe-double-map: free-pool address={pool:#x}");
     Ok(())
 }
 
@@ -80,10 +80,10 @@ fn walk() -> Result<(), Status> {
 fn map(mdl: &Mdl<Locked>) -> Result<(), Status> {
     let mapping = mdl.map(CacheType::Cached).map_err(|error| failed(&error))?;
     let second = mapping.memory().address();
-    println!("safe-walk: map address={second:#x}");
+    println!("safe-double-map: map address={second:#x}");
     prove(mdl.block().memory(), mapping.memory());
     mapping.unmap();
-    println!("safe-walk: unmap address={second:#x}");
+    println!("safe-double-map: unmap address={second:#x}");
     Ok(())
 }
 
@@ -94,14 +94,14 @@ fn prove(pool: SharedBytes<'_>, second: SharedBytes<'_>) {
     let backward = copies(second, pool, 0x3C);
     let (here, there) = (pool.physical_address(), second.physical_address());
     let bytes = pool.len();
-    println!("safe-walk: check forward={forward} backward={backward} of={bytes}");
-    println!("safe-walk: physical pool={here:#x} second={there:#x}");
+    println!("safe-double-map: check forward={forward} backward={backward} of={bytes}");
+    println!("safe-double-map: physical pool={here:#x} second={there:#x}");
     let is_same = forward == bytes
         && backward == bytes
         && here == there
         && pool.address() != second.address();
     let verdict = if is_same { "same-memory" } else { "different" };
-    println!("safe-walk: verdict={verdict}");
+    println!("safe-double-map: verdict={verdict}");
 }
 
 /// Writes a pattern of `byte` through `to`; returns how many bytes are read back
@@ -118,7 +118,7 @@ fn copies(to: SharedBytes<'_>, from: SharedBytes<'_>, byte: u8) -> usize {
 /// Logs the page frame numbers, which the MDL lists once its pages are locked.
 fn list_pages<S: ListsPages>(mdl: &Mdl<S>) {
     for (index, frame) in mdl.frames().enumerate() {
-        println!("safe-walk: page index={index} pfn={frame:#x}");
+        println!("safe-double-map: page index={index} pfn={frame:#x}");
     }
 }
 
@@ -126,7 +126,7 @@ fn list_pages<S: ListsPages>(mdl: &Mdl<S>) {
 fn log_mdl<S>(step: &str, mdl: &Mdl<S>) {
     let header = mdl.header();
     println!(
-        "safe-walk: {step} mdl={:#x} size={} flags={:#06x} byte-count={} byte-offset={:#x}",
+        "safe-double-map: {step} mdl={:#x} size={} flags={:#06x} byte-count={} byte-offset={:#x}",
         header.address,
         header.size,
         header.flags.bits(),
@@ -137,6 +137,6 @@ fn log_mdl<S>(step: &str, mdl: &Mdl<S>) {
 
 /// Logs which call failed; returns its status.
 fn failed(error: &Error) -> Status {
-    println!("safe-walk: failed function={}", error.call());
+    println!("safe-double-map: failed function={}", error.call());
     error.status()
 }

@@ -35,7 +35,7 @@ pub fn held(files: u64, waiting: u64) -> HeldReply {
 }
 
 /// A count of bytes or entries, in the protocol's 64 bits.
-fn wide(number: usize) -> u64 {
+fn to_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
@@ -54,7 +54,7 @@ fn count(memory: SharedBytes<'_>, byte: u8) -> u64 {
         let bytes = piece.iter().take(len);
         equal = equal.saturating_add(bytes.filter(|&&found| found == byte).count());
     }
-    wide(equal)
+    to_u64(equal)
 }
 
 /// The status of what was to fail, 0 if it did not.

@@ -14,7 +14,7 @@ use wdm::{
 };
 
 use super::status_of;
-use crate::tags::TOOLKIT;
+use crate::tags::SELFTEST;
 
 /// A value whose type asks for more than a list can give.
 #[repr(align(64))]
@@ -64,7 +64,7 @@ wdm::pageable! { passive:
         nonpaged(&mut reply, passive)?;
         paged(&mut reply, passive)?;
         supplied(&mut reply, passive)?;
-        let refused = LookasideList::<TooWide>::new(TOOLKIT, PoolAllocator, passive);
+        let refused = LookasideList::<TooWide>::new(SELFTEST, PoolAllocator, passive);
         reply.too_wide_status = status_of(&refused);
         reply.held_after = PoolUsage::current().outstanding();
         Ok(reply)
@@ -72,7 +72,7 @@ wdm::pageable! { passive:
 }
 
 fn nonpaged(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
-    let list = LookasideList::<u64>::new(TOOLKIT, PoolAllocator, passive)?;
+    let list = LookasideList::<u64>::new(SELFTEST, PoolAllocator, passive)?;
     {
         let take = |number| list.allocate(number).map_err(|rejected| rejected.error);
         let values = [
@@ -105,7 +105,7 @@ fn nonpaged(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
 }
 
 fn paged(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
-    let list = PagedLookasideList::<u64>::new(TOOLKIT, PoolAllocator, passive)?;
+    let list = PagedLookasideList::<u64>::new(SELFTEST, PoolAllocator, passive)?;
     for number in 0..8 {
         let mut value = list
             .allocate(0, passive)
@@ -127,7 +127,7 @@ fn supplied(reply: &mut LookasideReply, passive: &Passive) -> Result<()> {
         refused: AtomicU32::new(0),
         reclaimed: &RECLAIMED,
     };
-    let list = LookasideList::<[u64; 5], AtMost>::new(TOOLKIT, allocator, passive)?;
+    let list = LookasideList::<[u64; 5], AtMost>::new(SELFTEST, allocator, passive)?;
     {
         let first = list.allocate([1; 5]).map_err(|rejected| rejected.error)?;
         let second = list.allocate([2; 5]).map_err(|rejected| rejected.error)?;
