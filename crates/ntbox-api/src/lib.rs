@@ -38,6 +38,32 @@ pub struct OsVersion {
     pub build: u32,
 }
 
+/// Versions that functions of the kernel came with.
+impl OsVersion {
+    /// Windows 7.
+    pub const WINDOWS_7: Self = Self::new(6, 1, 7600);
+    /// Windows 8.
+    pub const WINDOWS_8: Self = Self::new(6, 2, 9200);
+    /// Windows 8.1.
+    pub const WINDOWS_8_1: Self = Self::new(6, 3, 9600);
+    /// Windows 10.
+    pub const WINDOWS_10: Self = Self::new(10, 0, 10240);
+    /// Windows 10, version 1703.
+    pub const VERSION_1703: Self = Self::new(10, 0, 15063);
+    /// Windows 10, version 1709.
+    pub const VERSION_1709: Self = Self::new(10, 0, 16299);
+    /// Windows 10, version 2004.
+    pub const VERSION_2004: Self = Self::new(10, 0, 19041);
+
+    const fn new(major: u32, minor: u32, build: u32) -> Self {
+        Self {
+            major,
+            minor,
+            build,
+        }
+    }
+}
+
 impl std::fmt::Display for OsVersion {
     /// As it is written on a command line, `10.0.19045`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -7,8 +7,9 @@ use ntbox_api::OsVersion;
 
 use super::{Error, kernel_process};
 use crate::api::host_file;
-use crate::kernel::base::{known_modules, missing, since};
-use crate::kernel::exports::{data_exports, partial};
+use crate::host::gate::Reference;
+use crate::kernel::base::{known_modules, missing};
+use crate::kernel::exports::data_exports;
 use crate::kernel::{exports, loader};
 
 /// The highest IRQL.
@@ -41,7 +42,7 @@ pub struct MissingExport {
 }
 
 /// Something that this kernel provides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Export {
     /// Name that drivers import.
     pub name: &'static str,
@@ -54,6 +55,12 @@ pub struct Export {
     pub since: Option<OsVersion>,
     /// What of its reference this kernel leaves out, if it leaves out something.
     pub partial: Option<&'static str>,
+    /// Address of its reference page; `None` if it is undocumented.
+    pub page: Option<String>,
+    /// Where the contract of an undocumented export is taken from, if not from headers
+    /// and books.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undocumented: Option<&'static str>,
 }
 
 /// What an export is.
@@ -87,18 +94,18 @@ pub fn imports_on(image: &Path, version: OsVersion) -> Result<Vec<Import>, Error
         reason,
     })?;
     let known = exports();
-    let is_exported = |name: &str| {
-        known
-            .binary_search_by(|export| export.name.cmp(name))
-            .is_ok()
+    let find = |name: &str| {
+        let at = known.binary_search_by(|export| export.name.cmp(name));
+        at.ok().map(|at| &known[at])
     };
     Ok(list
         .into_iter()
         .map(|import| {
             let of_kernel = loader::is_kernel(&import.module);
-            let since = since::of(&import.name).filter(|_| of_kernel);
+            let export = find(&import.name).filter(|_| of_kernel);
+            let since = export.and_then(|export| export.since);
             let came_later = since.is_some_and(|since| since > version);
-            let provided = of_kernel && !came_later && is_exported(&import.name);
+            let provided = export.is_some() && !came_later;
             let is_missing = of_kernel && !provided;
             Import {
                 provided,
@@ -129,29 +136,43 @@ pub fn describe_module(module: &str) -> Option<String> {
 /// What this kernel provides, by name.
 #[must_use]
 pub fn exports() -> Vec<Export> {
-    let entry = |name, kind, source| Export {
+    let entry = |name, kind, source, reference: Reference| Export {
         name,
         kind,
         source,
-        since: since::of(name),
-        partial: partial::of(name),
+        since: None,
+        partial: None,
+        page: reference.url(name),
+        undocumented: match reference {
+            Reference::Undocumented(from) => Some(from).filter(|from| !from.is_empty()),
+            Reference::Header(..) | Reference::Page(_) => None,
+        },
     };
     let functions = exports::functions().map(|export| {
         let kind = ExportKind::Function {
             max_irql: export.max_irql,
             can_fail: export.failure.is_some(),
         };
-        entry(export.name, kind, export.source)
+        Export {
+            since: export.since,
+            partial: export.partial,
+            ..entry(export.name, kind, export.source, export.reference)
+        }
     });
     // They only touch their caller's registers and stack: any IRQL will do.
     let native = ExportKind::Function {
         max_irql: HIGH_LEVEL,
         can_fail: false,
     };
-    let native =
-        exports::native_functions().map(|function| entry(function.name, native, function.source));
-    let variables =
-        data_exports::names().map(|name| entry(name, ExportKind::Variable, data_exports::SOURCE));
+    let native = exports::native_functions()
+        .map(|function| entry(function.name, native, function.source, function.reference));
+    let variables = data_exports::names().map(|name| {
+        let headers = Reference::Undocumented("");
+        Export {
+            partial: data_exports::partial(name),
+            ..entry(name, ExportKind::Variable, data_exports::SOURCE, headers)
+        }
+    });
     let mut list: Vec<_> = functions.chain(native).chain(variables).collect();
     list.sort_unstable();
     list
@@ -224,16 +245,50 @@ mod tests {
     }
 
     #[test]
-    fn what_is_partial_exists() {
+    fn export_declaration_gives_page_version_and_partial_note() {
         let list = exports();
-        for (name, note) in partial::NOTES {
-            assert!(
-                list.iter().any(|export| export.name == *name),
-                "{name} is no export"
-            );
-            assert!(!note.is_empty(), "{name}");
+        let find = |name: &str| {
+            let at = list.binary_search_by(|export| export.name.cmp(name));
+            &list[at.expect(name)]
+        };
+        let page = |name| find(name).page.clone().expect(name);
+        let ddi = "https://learn.microsoft.com/windows-hardware/drivers/ddi";
+        assert_eq!(
+            page("IoAllocateMdl"),
+            format!("{ddi}/wdm/nf-wdm-ioallocatemdl")
+        );
+        assert_eq!(
+            page("FsRtlInitializeFileLock"),
+            format!("{ddi}/ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlinitializefilelock")
+        );
+        assert_eq!(
+            page("NtQuerySystemInformation"),
+            "https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation"
+        );
+        assert_eq!(find("KeGenericCallDpc").page, None);
+        assert_eq!(find("IoAllocateMdl").since, None);
+        assert_eq!(find("ExAllocatePool2").since, Some(OsVersion::VERSION_2004));
+        assert!(
+            find("MmMapIoSpace")
+                .partial
+                .expect("a note")
+                .contains("no devices")
+        );
+        assert!(find("HalDispatchTable").partial.is_some());
+        for export in &list {
+            assert!(export.partial != Some(""), "{}", export.name);
         }
-        assert!(partial::NOTES.is_sorted_by(|one, other| one.0 < other.0));
+    }
+
+    #[test]
+    fn documented_exports_are_two_thirds_of_all() {
+        let list = exports();
+        let documented = list.iter().filter(|export| export.page.is_some()).count();
+        assert!(
+            documented * 3 > list.len() * 2,
+            "{documented} of {}",
+            list.len()
+        );
     }
 
     #[test]

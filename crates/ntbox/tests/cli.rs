@@ -284,6 +284,39 @@ fn exports_are_listed() {
     };
     assert_eq!(find("IoAllocateMdl")["can_fail"], true);
     assert_eq!(find("MmSystemRangeStart")["kind"], "variable");
+    assert_eq!(
+        find("ExAllocatePool2")["page"],
+        "https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool2"
+    );
+    assert_eq!(find("KeGenericCallDpc")["page"], Value::Null);
+
+    let output = ntbox(&["exports"]);
+    let said = text(&output.stdout);
+    assert!(
+        said.contains("function MmMapIoSpaceEx, IRQL up to 2, can be made to fail, since Windows 10.0.10240; partial: always fails: there are no devices; https://"),
+        "{said}"
+    );
+}
+
+#[test]
+fn exports_with_name_shows_that_export_in_full() {
+    let output = ntbox(&["exports", "ExAllocatePool2"]);
+    assert_eq!(status(&output), 0);
+    assert_eq!(
+        text(&output.stdout),
+        "function ExAllocatePool2\n  highest IRQL  2\n  can fail      yes\n  since         Windows 10.0.19041\n  page          https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool2\n  source        crates/ntbox/src/kernel/ex/pool.rs\n"
+    );
+    let output = ntbox(&["exports", "ExAllocatePool2", "--json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(object["exports"].as_array().map(Vec::len), Some(1));
+
+    let output = ntbox(&["exports", "CcCopyRead"]);
+    assert_eq!(status(&output), 2);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("`CcCopyRead` is not an export of this kernel: the cache manager"),
+        "{said}"
+    );
 }
 
 #[test]

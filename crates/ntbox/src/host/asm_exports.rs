@@ -5,6 +5,8 @@
 //! pointer: then a fault in it is one of a leaf function, with the driver's call
 //! as its caller. Such calls are not counted.
 
+use super::gate::Reference;
+
 /// One export.
 #[derive(Debug, Clone, Copy)]
 pub struct Native {
@@ -12,6 +14,8 @@ pub struct Native {
     pub name: &'static str,
     /// Its code.
     pub code: fn() -> &'static [u8],
+    /// Where its contract is written down.
+    pub reference: Reference,
     /// The source file that it is in.
     pub source: &'static str,
 }

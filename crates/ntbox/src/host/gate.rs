@@ -10,6 +10,8 @@
 
 use std::arch::naked_asm;
 
+use ntbox_api::OsVersion;
+
 use super::bug_check::BugCheckData;
 use super::context::ExceptionRecord;
 use super::driver_mem::Fault;
@@ -218,8 +220,47 @@ pub struct Export {
     pub failure: Option<fn(&mut Call<'_>) -> Return>,
     /// Highest IRQL at which it may be called.
     pub max_irql: u8,
+    /// Where its contract is written down.
+    pub reference: Reference,
+    /// The version of Windows that it came with, if drivers are built for older ones.
+    pub since: Option<OsVersion>,
+    /// Driver Verifier's bug check and its first parameter for a call above `max_irql`.
+    pub verifier: Option<(u32, u64)>,
+    /// Whether it needs page table entries to map memory with, which can be used up.
+    pub needs_mapping: bool,
+    /// What of its reference it leaves out.
+    pub partial: Option<&'static str>,
     /// The source file that it is in.
     pub source: &'static str,
+}
+
+/// Where the contract of an export is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reference {
+    /// In the reference of device driver interfaces, under a header, and with a prefix
+    /// if the page is filed under a structure.
+    Header(&'static str, &'static str),
+    /// On another page of Microsoft's documentation.
+    Page(&'static str),
+    /// On no page; where it is taken from instead, or nothing if headers and books.
+    Undocumented(&'static str),
+}
+
+impl Reference {
+    /// Address of the page for the export of this name.
+    pub fn url(self, name: &str) -> Option<String> {
+        const SITE: &str = "https://learn.microsoft.com";
+        match self {
+            Self::Header(header, prefix) => {
+                let name = name.to_ascii_lowercase();
+                Some(format!(
+                    "{SITE}/windows-hardware/drivers/ddi/{header}/nf-{header}-{prefix}{name}"
+                ))
+            }
+            Self::Page(path) => Some(format!("{SITE}/{path}")),
+            Self::Undocumented(_) => None,
+        }
+    }
 }
 
 /// An argument or result that fits a register.
@@ -259,28 +300,44 @@ impl Register for bool {
     }
 }
 
-/// Declares a family of exports and the table `EXPORTS` of them.
+/// Declares a family of exports and the table `EXPORTS` of them. The brackets hold what
+/// is known of an export besides its code, in this order:
+///
+/// - `max IRQL`;
+/// - its [`Reference`]: the header that its page is filed under, as `wdm`, or
+///   `header(structure)` for a page filed under a structure of that header; `page "path"`;
+///   `crt`; `undocumented`, with where the contract is from if that is worth a word;
+/// - `since VERSION`, a constant of [`OsVersion`], if older systems do not have it;
+/// - `verifier 0xc4/0x70`, Driver Verifier's codes for a call above the highest IRQL;
+/// - `needs mapping`, if it fails without page table entries to map memory with;
+/// - `partial "what is missing"`.
 ///
 /// ```ignore
 /// exports! {
 ///     /// `MmSizeOfMdl`, any IRQL.
-///     fn MmSizeOfMdl(base: u64, length: u64) -> u64 [max HIGH_LEVEL] { Ok(...) }
+///     fn MmSizeOfMdl(base: u64, length: u64) -> u64 [max HIGH_LEVEL, wdm] { Ok(...) }
 ///
 ///     /// `IoAllocateMdl`; fails with NULL.
-///     fn IoAllocateMdl(va: u64, length: u32) -> u64 [max DISPATCH_LEVEL] fails 0 { ... }
+///     fn IoAllocateMdl(va: u64, length: u32) -> u64 [max DISPATCH_LEVEL, wdm] fails 0 { ... }
 ///
 ///     /// Fails by raising a status.
-///     fn MmProbeAndLockPages(mdl: u64) -> () [max DISPATCH_LEVEL] raises 0xC000_0005 { ... }
+///     fn MmProbeAndLockPages(mdl: u64) -> () [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x70]
+///         raises 0xC000_0005 { ... }
 ///
 ///     /// Variadic: `call` gives more arguments.
-///     fn DbgPrint<call>(format: u64) -> u32 [max HIGH_LEVEL] { ... }
+///     fn DbgPrint<call>(format: u64) -> u32 [max HIGH_LEVEL, wdm] { ... }
 /// }
 /// ```
 macro_rules! exports {
     ($(
         $(#[$meta:meta])*
         fn $name:ident $(<$call:ident>)? ($($argument:ident: $type:ty),* $(,)?) -> $result:ty
-            [max $irql:expr] $(fails $failure:literal)? $(raises $status:literal)? $(fails_by $custom:path)?
+            [
+                max $irql:expr, $reference:ident $($text:literal)? $(($structure:ident))?
+                $(, since $since:ident)? $(, verifier $code:literal / $parameter:literal)?
+                $(, needs $resource:ident)? $(, partial $partial:literal)?
+            ]
+            $(fails $failure:literal)? $(raises $status:literal)? $(fails_by $custom:path)?
         $body:block
     )*) => {
         $(
@@ -306,6 +363,11 @@ macro_rules! exports {
                 handler: $name,
                 failure: $crate::host::gate::failure!($(fails $failure)? $(raises $status)? $(fails_by $custom)?),
                 max_irql: $irql,
+                reference: $crate::host::gate::reference!($reference $($text)? $($structure)?),
+                since: $crate::host::gate::optional!($(ntbox_api::OsVersion::$since)?),
+                verifier: $crate::host::gate::optional!($(($code, $parameter))?),
+                needs_mapping: $crate::host::gate::needs_mapping!($($resource)?),
+                partial: $crate::host::gate::optional!($($partial)?),
                 source: file!(),
             },
         )*];
@@ -329,6 +391,56 @@ macro_rules! failure {
     };
 }
 pub(crate) use failure;
+
+/// Where the contract of an export is written down.
+macro_rules! reference {
+    (undocumented) => {
+        $crate::host::gate::Reference::Undocumented("")
+    };
+    (undocumented $from:literal) => {
+        $crate::host::gate::Reference::Undocumented($from)
+    };
+    (crt) => {
+        $crate::host::gate::Reference::Page(
+            "cpp/c-runtime-library/reference/crt-alphabetical-function-reference",
+        )
+    };
+    (page $path:literal) => {
+        $crate::host::gate::Reference::Page($path)
+    };
+    ($header:ident) => {
+        $crate::host::gate::Reference::Header(stringify!($header), "")
+    };
+    ($header:ident $structure:ident) => {
+        $crate::host::gate::Reference::Header(
+            stringify!($header),
+            concat!(stringify!($structure), "-"),
+        )
+    };
+}
+pub(crate) use reference;
+
+/// Something, or nothing.
+macro_rules! optional {
+    () => {
+        None
+    };
+    ($value:expr) => {
+        Some($value)
+    };
+}
+pub(crate) use optional;
+
+/// Whether an export needs page table entries.
+macro_rules! needs_mapping {
+    () => {
+        false
+    };
+    (mapping) => {
+        true
+    };
+}
+pub(crate) use needs_mapping;
 
 /// Called by [`ntbox_enter`] for every call.
 extern "sysv64" fn dispatch(frame: *mut Frame) -> u64 {

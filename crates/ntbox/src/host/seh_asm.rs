@@ -2,6 +2,7 @@
 //! all of them, `__chkstk` may change none.
 
 use super::asm_exports::{Native, between};
+use super::gate::Reference;
 
 // Neither uses the stack. Offsets are those of `Context`.
 std::arch::global_asm!(
@@ -94,12 +95,14 @@ pub const NATIVE: &[Native] = &[
         name: "RtlCaptureContext",
         // SAFETY: the labels surround the code above, in read-only memory.
         code: || unsafe { between(&raw const CAPTURE, &raw const CAPTURE_END) },
+        reference: Reference::Header("ntifs", ""),
         source: file!(),
     },
     Native {
         name: "__chkstk",
         // SAFETY: both labels lie in one section of read-only memory, in this order.
         code: || unsafe { between(&raw const CHKSTK, &raw const CHKSTK_END) },
+        reference: Reference::Undocumented("the convention of compilers"),
         source: file!(),
     },
 ];

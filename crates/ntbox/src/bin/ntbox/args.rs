@@ -286,6 +286,9 @@ pub struct Imports {
 
 #[derive(Debug, Args)]
 pub struct Exports {
+    /// Show this export only, in full
+    #[arg(conflicts_with = "missing")]
+    pub name: Option<String>,
     /// List what Windows provides and this kernel does not, each with the reason
     #[arg(long)]
     pub missing: bool,

@@ -41,7 +41,7 @@ pub fn carry_out(cli: &Cli) -> Outcome<'_> {
         Command::Sweep(args) => sweep::run(args).map(|swept| Done::Sweep(Box::new(swept))),
         Command::Imports(args) => imports(&args.file, args.os.unwrap_or_default()),
         Command::Exports(args) if args.missing => Ok(Done::Missing(ntbox::missing_exports())),
-        Command::Exports(_) => Ok(Done::Exports(ntbox::exports())),
+        Command::Exports(args) => exports(args.name.as_deref()),
     };
     Outcome {
         command: &cli.command,
@@ -51,6 +51,24 @@ pub fn carry_out(cli: &Cli) -> Outcome<'_> {
 
 fn run(config: &ntbox::Config) -> Result<Done, Error> {
     ntbox::run(config).map(|report| Done::Run(Box::new(report)))
+}
+
+/// All exports, or the one of a name.
+fn exports(name: Option<&str>) -> Result<Done, Error> {
+    let mut list = ntbox::exports();
+    let Some(name) = name else {
+        return Ok(Done::Exports(list));
+    };
+    list.retain(|export| export.name == name);
+    if list.is_empty() {
+        let missing = ntbox::missing_exports();
+        let missing = missing.iter().find(|export| export.name == name);
+        let reason = missing.map_or_else(String::new, |export| format!(": {}", export.reason));
+        return Err(Error::Config(format!(
+            "`{name}` is not an export of this kernel{reason}"
+        )));
+    }
+    Ok(Done::Exports(list))
 }
 
 fn imports(file: &Path, version: OsVersion) -> Result<Done, Error> {

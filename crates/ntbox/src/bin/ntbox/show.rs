@@ -110,6 +110,9 @@ impl Outcome<'_> {
             (Ok(Done::Run(report)), _) => write!(out, "{}", report.text().colours())?,
             (Ok(Done::Sweep(swept)), _) => sweep(&mut out, swept)?,
             (Ok(Done::Imports(list)), _) => imports(&mut out, list)?,
+            (Ok(Done::Exports(list)), Command::Exports(args)) if args.name.is_some() => {
+                list.iter().try_for_each(|one| export(&mut out, one))?;
+            }
             (Ok(Done::Exports(list)), _) => exports(&mut out, list)?,
             (Ok(Done::Missing(list)), _) => missing(&mut out, list)?,
             (Err(error), _) => writeln!(anstream::stderr().lock(), "{BAD}error{BAD:#}: {error}")?,
@@ -206,10 +209,40 @@ fn exports(out: &mut impl Write, list: &[Export]) -> io::Result<()> {
         if let Some(since) = export.since {
             write!(out, ", since Windows {since}")?;
         }
-        match export.partial {
-            Some(note) => writeln!(out, "; partial: {note}")?,
-            None => writeln!(out)?,
+        if let Some(note) = export.partial {
+            write!(out, "; partial: {note}")?;
         }
+        writeln!(
+            out,
+            "; {}",
+            export.page.as_deref().unwrap_or("undocumented")
+        )?;
     }
     Ok(())
+}
+
+/// One export in full.
+fn export(out: &mut impl Write, export: &Export) -> io::Result<()> {
+    match export.kind {
+        ExportKind::Variable => writeln!(out, "variable {}", export.name)?,
+        ExportKind::Function { max_irql, can_fail } => {
+            writeln!(out, "function {}", export.name)?;
+            writeln!(out, "  highest IRQL  {max_irql}")?;
+            let can_fail = if can_fail { "yes" } else { "no" };
+            writeln!(out, "  can fail      {can_fail}")?;
+        }
+    }
+    if let Some(since) = export.since {
+        writeln!(out, "  since         Windows {since}")?;
+    }
+    if let Some(note) = export.partial {
+        writeln!(out, "  partial       {note}")?;
+    }
+    let contract = match (&export.page, export.undocumented) {
+        (Some(page), _) => page.clone(),
+        (None, Some(from)) => format!("undocumented; {from}"),
+        (None, None) => "undocumented".to_owned(),
+    };
+    writeln!(out, "  page          {contract}")?;
+    writeln!(out, "  source        {}", export.source)
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use rustc_hash::FxHashMap;
 
-use super::{os_version, since};
+use super::os_version;
 use crate::api::report::CallCount;
 use crate::host::gate::Export;
 use crate::host::memory_map::{MISSING, NT};
@@ -58,6 +58,13 @@ pub fn table() -> &'static Table {
 /// Address of an export, function or variable.
 pub fn resolve(name: &str) -> Option<u64> {
     table().by_name.get(name).copied()
+}
+
+/// The function of a name.
+pub fn function(name: &str) -> Option<&'static Export> {
+    let index = (resolve(name)? - NT.base - 8) / ENTRY_SIZE;
+    let entry = table().bound.get(usize::try_from(index).ok()?)?;
+    Some(&entry.export).filter(|export| export.name == name)
 }
 
 /// Address that stands for an import which nothing provides. To touch it is a
@@ -138,7 +145,7 @@ pub fn counts() -> Vec<CallCount> {
 
 /// Address of an export that the version of Windows has which this kernel claims to be.
 pub fn resolve_for_driver(name: &str) -> Option<u64> {
-    match since::of(name) {
+    match function(name).and_then(|export| export.since) {
         Some(since) if os_version::get() < since => None,
         _ => resolve(name),
     }

@@ -19,7 +19,6 @@ pub mod log;
 pub mod missing;
 pub mod os_version;
 pub mod processor_mode;
-pub mod since;
 pub mod stack_trace_db;
 pub mod thread_table;
 pub mod upcase;

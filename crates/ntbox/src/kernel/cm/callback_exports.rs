@@ -17,7 +17,7 @@ exports! {
     /// `CmRegisterCallback`: one without an altitude stands near the top, behind
     /// those that were registered so before.
     fn CmRegisterCallback<call>(function: u64, context: u64, cookie: u64) -> u32
-        [max APC_LEVEL] fails 0xc000_009a
+        [max APC_LEVEL, wdm] fails 0xc000_009a
     {
         let caller = call.return_address();
         let wanted = Wanted { function, context, altitude: None, caller };
@@ -33,7 +33,7 @@ exports! {
     /// `CmRegisterCallbackEx`.
     fn CmRegisterCallbackEx<call>(
         function: u64, altitude: u64, driver: u64, context: u64, cookie: u64, reserved: u64,
-    ) -> u32 [max APC_LEVEL] fails 0xc000_009a {
+    ) -> u32 [max APC_LEVEL, wdm] fails 0xc000_009a {
         let altitude = Some(Altitude::read(altitude)?);
         let caller = call.return_address();
         match callback_list::add(Wanted { function, context, altitude, caller }) {
@@ -47,7 +47,7 @@ exports! {
 
     /// `CmUnRegisterCallback`: waits until the callback does not run, and gives it
     /// back what it remembers of keys. The cookie is passed by value.
-    fn CmUnRegisterCallback<call>(cookie: u64) -> u32 [max APC_LEVEL] {
+    fn CmUnRegisterCallback<call>(cookie: u64) -> u32 [max APC_LEVEL, wdm] {
         if !callback_list::quiet(cookie) {
             return Ok(STATUS_INVALID_PARAMETER);
         }
@@ -57,7 +57,7 @@ exports! {
     }
 
     /// `CmGetCallbackVersion`: both parts are optional.
-    fn CmGetCallbackVersion(major: u64, minor: u64) -> () [max APC_LEVEL] {
+    fn CmGetCallbackVersion(major: u64, minor: u64) -> () [max APC_LEVEL, wdm] {
         for (to, value) in [(major, VERSION.0), (minor, VERSION.1)] {
             if to != 0 {
                 driver_mem::write_u32(to, value)?;

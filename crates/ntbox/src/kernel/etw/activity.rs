@@ -35,7 +35,7 @@ pub fn thread_ended(thread: u64) {
 
 exports! {
     /// `EtwActivityIdControl`: gets, sets or makes the activity of the thread.
-    fn EtwActivityIdControl(code: u32, activity: u64) -> u32 [max HIGH_LEVEL] {
+    fn EtwActivityIdControl(code: u32, activity: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let thread = thread_table::current_thread();
         let mut given = [0; 16];
         match code {

@@ -30,24 +30,26 @@ pub fn take_left_behind() -> Vec<(u64, u64)> {
 
 exports! {
     /// `WmiTraceMessage`: no session has the handle.
-    fn WmiTraceMessage(session: u64, flags: u32, guid: u64, number: u16) -> u32 [max HIGH_LEVEL] {
+    fn WmiTraceMessage(session: u64, flags: u32, guid: u64, number: u16) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(STATUS_INVALID_HANDLE)
     }
 
     /// `WmiTraceMessageVa`: the same with an argument list.
-    fn WmiTraceMessageVa(session: u64, flags: u32, guid: u64, number: u16, arguments: u64) -> u32 [max HIGH_LEVEL] {
+    fn WmiTraceMessageVa(session: u64, flags: u32, guid: u64, number: u16, arguments: u64) -> u32
+        [max HIGH_LEVEL, wdm] {
         Ok(STATUS_INVALID_HANDLE)
     }
 
     /// `WmiQueryTraceInformation`: there is no session to tell of.
     fn WmiQueryTraceInformation(class: u32, information: u64, length: u32, required: u64, buffer: u64) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, wdm]
     {
         Ok(STATUS_INVALID_HANDLE)
     }
 
     /// `IoWMIRegistrationControl`: who provides data is known; nobody asks for any.
-    fn IoWMIRegistrationControl<call>(provider: u64, action: u32) -> u32 [max PASSIVE_LEVEL] {
+    fn IoWMIRegistrationControl<call>(provider: u64, action: u32) -> u32
+        [max PASSIVE_LEVEL, wdm, partial "nobody asks a provider for data"] {
         let mut providers = PROVIDERS.lock();
         let is_known = providers.contains_key(&provider);
         Ok(match action & action::MASK {

@@ -42,7 +42,7 @@ fn write(handle: u64, parts: u32) -> u32 {
 exports! {
     /// `EtwRegister`: the callback would be called if somebody began to listen.
     fn EtwRegister<call>(guid: u64, callback: u64, context: u64, handle: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm, partial "nobody listens: nothing is enabled, no callback is called"] fails 0xc000_009a
     {
         if guid == 0 || handle == 0 {
             return Ok(STATUS_INVALID_PARAMETER);
@@ -56,48 +56,49 @@ exports! {
     }
 
     /// `EtwUnregister`.
-    fn EtwUnregister(handle: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn EtwUnregister(handle: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         let known = PROVIDERS.lock().remove(handle);
         Ok(known.map_or(STATUS_INVALID_HANDLE, |_| STATUS_SUCCESS))
     }
 
     /// `EtwEventEnabled`: nobody listens.
-    fn EtwEventEnabled(handle: u64, descriptor: u64) -> bool [max HIGH_LEVEL] {
+    fn EtwEventEnabled(handle: u64, descriptor: u64) -> bool [max HIGH_LEVEL, wdm] {
         Ok(false)
     }
 
     /// `EtwProviderEnabled`: nobody listens.
-    fn EtwProviderEnabled(handle: u64, level: u8, keyword: u64) -> bool [max HIGH_LEVEL] {
+    fn EtwProviderEnabled(handle: u64, level: u8, keyword: u64) -> bool [max HIGH_LEVEL, wdm] {
         Ok(false)
     }
 
     /// `EtwWrite`.
-    fn EtwWrite(handle: u64, descriptor: u64, activity: u64, parts: u32, data: u64) -> u32 [max HIGH_LEVEL] {
+    fn EtwWrite(handle: u64, descriptor: u64, activity: u64, parts: u32, data: u64) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(write(handle, parts))
     }
 
     /// `EtwWriteEx`.
     fn EtwWriteEx(
         handle: u64, descriptor: u64, filter: u64, flags: u32, activity: u64, related: u64, parts: u32, data: u64,
-    ) -> u32 [max HIGH_LEVEL] {
+    ) -> u32 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         Ok(write(handle, parts))
     }
 
     /// `EtwWriteTransfer`.
     fn EtwWriteTransfer(
         handle: u64, descriptor: u64, activity: u64, related: u64, parts: u32, data: u64,
-    ) -> u32 [max HIGH_LEVEL] {
+    ) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(write(handle, parts))
     }
 
     /// `EtwWriteString`.
-    fn EtwWriteString(handle: u64, level: u8, keyword: u64, activity: u64, text: u64) -> u32 [max HIGH_LEVEL] {
+    fn EtwWriteString(handle: u64, level: u8, keyword: u64, activity: u64, text: u64) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(write(handle, 1))
     }
 
     /// `EtwSetInformation`: traits and flags of a provider, which only matter to
     /// who listens.
-    fn EtwSetInformation(handle: u64, class: u32, information: u64, length: u32) -> u32 [max PASSIVE_LEVEL] {
+    fn EtwSetInformation(handle: u64, class: u32, information: u64, length: u32) -> u32
+        [max PASSIVE_LEVEL, wdm, since WINDOWS_10] {
         Ok(match write(handle, 0) {
             STATUS_SUCCESS if class > LAST_CLASS => STATUS_INVALID_PARAMETER,
             status => status,

@@ -166,7 +166,7 @@ fn open_or_create(
 exports! {
     /// `ExCreateCallback`: opens it, or makes it if it is to; referenced.
     fn ExCreateCallback<call>(object: u64, attributes: u64, make: bool, multiple: bool) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
     {
         let run = || -> Result<(), Refusal> {
             let found = open_or_create(attributes, make, multiple, &Caller::of(call))?;
@@ -176,7 +176,7 @@ exports! {
     }
 
     /// `ExRegisterCallback`: NULL if the object takes no further routine.
-    fn ExRegisterCallback<call>(object: u64, function: u64, context: u64) -> u64 [max APC_LEVEL] fails 0 {
+    fn ExRegisterCallback<call>(object: u64, function: u64, context: u64) -> u64 [max APC_LEVEL, wdm] fails 0 {
         let Some(handle) = pool::allocate(PoolKind::NonPaged, SIZE, TAG) else { return Ok(0) };
         let caller = call.return_address();
         let registered = with(|callbacks| {
@@ -196,7 +196,7 @@ exports! {
     }
 
     /// `ExUnregisterCallback`: waits until the routine no longer runs.
-    fn ExUnregisterCallback<call>(handle: u64) -> () [max APC_LEVEL] {
+    fn ExUnregisterCallback<call>(handle: u64) -> () [max APC_LEVEL, wdm] {
         while on(handle, |entry| entry.running).is_some_and(|(_, running)| running > 0) {
             sched::park(idle_key(handle), None);
         }
@@ -216,7 +216,7 @@ exports! {
     }
 
     /// `ExNotifyCallback`: calls them all at the present IRQL.
-    fn ExNotifyCallback<call>(object: u64, argument1: u64, argument2: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExNotifyCallback<call>(object: u64, argument1: u64, argument2: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let routines: Vec<Registration> = with(|callbacks| {
             callbacks.get(&object).map_or_else(Vec::new, |callback| callback.routines.clone())
         });

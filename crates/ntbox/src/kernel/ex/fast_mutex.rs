@@ -203,38 +203,38 @@ pub fn release_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Sto
 
 exports! {
     /// `ExAcquireFastMutex`.
-    fn ExAcquireFastMutex<call>(mutex: u64) -> () [max HIGH_LEVEL] {
+    fn ExAcquireFastMutex<call>(mutex: u64) -> () [max HIGH_LEVEL, wdm] {
         acquire(mutex, "ExAcquireFastMutex", call.return_address())
     }
 
     /// `ExTryToAcquireFastMutex`.
-    fn ExTryToAcquireFastMutex<call>(mutex: u64) -> bool [max HIGH_LEVEL] {
+    fn ExTryToAcquireFastMutex<call>(mutex: u64) -> bool [max HIGH_LEVEL, wdm] {
         try_acquire(mutex, "ExTryToAcquireFastMutex", call.return_address())
     }
 
     /// `ExReleaseFastMutex`.
-    fn ExReleaseFastMutex<call>(mutex: u64) -> () [max HIGH_LEVEL] {
+    fn ExReleaseFastMutex<call>(mutex: u64) -> () [max HIGH_LEVEL, wdm] {
         release(mutex, "ExReleaseFastMutex", call.return_address())
     }
 
     /// `ExAcquireFastMutexUnsafe`.
-    fn ExAcquireFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL] {
+    fn ExAcquireFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL, wdm] {
         acquire_unsafe(mutex, "ExAcquireFastMutexUnsafe", call.return_address())
     }
 
     /// `ExReleaseFastMutexUnsafe`.
-    fn ExReleaseFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL] {
+    fn ExReleaseFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL, wdm] {
         release_unsafe(mutex, "ExReleaseFastMutexUnsafe", call.return_address())
     }
 
     /// `ExEnterCriticalRegionAndAcquireFastMutexUnsafe`.
-    fn ExEnterCriticalRegionAndAcquireFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL] {
+    fn ExEnterCriticalRegionAndAcquireFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL, undocumented] {
         crate::kernel::ke::critical_region::enter_critical_region();
         acquire_unsafe(mutex, "ExEnterCriticalRegionAndAcquireFastMutexUnsafe", call.return_address())
     }
 
     /// `ExReleaseFastMutexUnsafeAndLeaveCriticalRegion`.
-    fn ExReleaseFastMutexUnsafeAndLeaveCriticalRegion<call>(mutex: u64) -> () [max HIGH_LEVEL] {
+    fn ExReleaseFastMutexUnsafeAndLeaveCriticalRegion<call>(mutex: u64) -> () [max HIGH_LEVEL, undocumented] {
         let function = "ExReleaseFastMutexUnsafeAndLeaveCriticalRegion";
         release_unsafe(mutex, function, call.return_address())?;
         crate::kernel::ke::critical_region::leave_critical_region();

@@ -4,38 +4,38 @@
 use nt_status::STATUS_NOT_IMPLEMENTED;
 
 use crate::host::gate::exports;
-use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::irql::{APC_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 
 /// `FirmwareTypeBios`.
 const BIOS: u32 = 1;
 
 exports! {
     /// `ExGetFirmwareType`.
-    fn ExGetFirmwareType() -> u32 [max PASSIVE_LEVEL] {
+    fn ExGetFirmwareType() -> u32 [max APC_LEVEL, wdm] {
         Ok(BIOS)
     }
 
     /// `ExGetFirmwareEnvironmentVariable`: a BIOS has none.
     fn ExGetFirmwareEnvironmentVariable(name: u64, vendor: u64, data: u64, length: u64, attributes: u64) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, wdm, since WINDOWS_8]
     {
         Ok(STATUS_NOT_IMPLEMENTED)
     }
 
     /// `ExSetFirmwareEnvironmentVariable`: a BIOS has none.
     fn ExSetFirmwareEnvironmentVariable(name: u64, vendor: u64, data: u64, length: u32, attributes: u32) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, wdm, since WINDOWS_8]
     {
         Ok(STATUS_NOT_IMPLEMENTED)
     }
 
     /// `ExIsSoftBoot`: the kernel was started, not restarted.
-    fn ExIsSoftBoot() -> bool [max HIGH_LEVEL] {
+    fn ExIsSoftBoot() -> bool [max HIGH_LEVEL, wdm] {
         Ok(false)
     }
 
     /// `ExIsManufacturingModeEnabled`.
-    fn ExIsManufacturingModeEnabled() -> bool [max HIGH_LEVEL] {
+    fn ExIsManufacturingModeEnabled() -> bool [max HIGH_LEVEL, undocumented] {
         Ok(false)
     }
 }

@@ -33,7 +33,7 @@ fn first(head: u64) -> Result<u64, Stop> {
 
 exports! {
     /// `ExInterlockedInsertHeadList`: the entry that was first, or NULL.
-    fn ExInterlockedInsertHeadList<call>(head: u64, entry: u64, lock: u64) -> u64 [max HIGH_LEVEL] {
+    fn ExInterlockedInsertHeadList<call>(head: u64, entry: u64, lock: u64) -> u64 [max HIGH_LEVEL, wdm] {
         locked(lock, call, "ExInterlockedInsertHeadList", || {
             let before = first(head)?;
             list_entry::insert_after(head, entry)?;
@@ -42,7 +42,7 @@ exports! {
     }
 
     /// `ExInterlockedInsertTailList`: the entry that was last, or NULL.
-    fn ExInterlockedInsertTailList<call>(head: u64, entry: u64, lock: u64) -> u64 [max HIGH_LEVEL] {
+    fn ExInterlockedInsertTailList<call>(head: u64, entry: u64, lock: u64) -> u64 [max HIGH_LEVEL, wdm] {
         locked(lock, call, "ExInterlockedInsertTailList", || {
             let last = driver_mem::read_u64(head.wrapping_add(8))?;
             list_entry::insert_tail(head, entry)?;
@@ -51,7 +51,7 @@ exports! {
     }
 
     /// `ExInterlockedRemoveHeadList`: the entry removed, or NULL.
-    fn ExInterlockedRemoveHeadList<call>(head: u64, lock: u64) -> u64 [max HIGH_LEVEL] {
+    fn ExInterlockedRemoveHeadList<call>(head: u64, lock: u64) -> u64 [max HIGH_LEVEL, wdm] {
         locked(lock, call, "ExInterlockedRemoveHeadList", || {
             let entry = first(head)?;
             if entry != 0 {
@@ -62,7 +62,7 @@ exports! {
     }
 
     /// `ExInterlockedPushEntryList`: the entry that was first, or NULL.
-    fn ExInterlockedPushEntryList<call>(head: u64, entry: u64, lock: u64) -> u64 [max HIGH_LEVEL] {
+    fn ExInterlockedPushEntryList<call>(head: u64, entry: u64, lock: u64) -> u64 [max HIGH_LEVEL, wdm] {
         locked(lock, call, "ExInterlockedPushEntryList", || {
             let before = driver_mem::read_u64(head)?;
             driver_mem::write_u64(entry, before)?;
@@ -72,7 +72,7 @@ exports! {
     }
 
     /// `ExInterlockedPopEntryList`: the entry removed, or NULL.
-    fn ExInterlockedPopEntryList<call>(head: u64, lock: u64) -> u64 [max HIGH_LEVEL] {
+    fn ExInterlockedPopEntryList<call>(head: u64, lock: u64) -> u64 [max HIGH_LEVEL, wdm] {
         locked(lock, call, "ExInterlockedPopEntryList", || {
             let entry = driver_mem::read_u64(head)?;
             if entry != 0 {
@@ -83,12 +83,12 @@ exports! {
     }
 
     /// `ExInterlockedAddLargeInteger`: the value before.
-    fn ExInterlockedAddLargeInteger<call>(addend: u64, increment: u64, lock: u64) -> u64 [max HIGH_LEVEL] {
+    fn ExInterlockedAddLargeInteger<call>(addend: u64, increment: u64, lock: u64) -> u64 [max HIGH_LEVEL, wdm] {
         locked(lock, call, "ExInterlockedAddLargeInteger", || Ok(driver_mem::add_u64(addend, increment)?))
     }
 
     /// `ExInterlockedAddUlong`: the value before.
-    fn ExInterlockedAddUlong<call>(addend: u64, increment: u32, lock: u64) -> u32 [max HIGH_LEVEL] {
+    fn ExInterlockedAddUlong<call>(addend: u64, increment: u32, lock: u64) -> u32 [max HIGH_LEVEL, wdm] {
         locked(lock, call, "ExInterlockedAddUlong", || Ok(driver_mem::add_u32(addend, increment)?))
     }
 }

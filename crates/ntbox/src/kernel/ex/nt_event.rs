@@ -41,7 +41,7 @@ enum Change {
 exports! {
     /// `ZwCreateEvent`.
     fn ZwCreateEvent<call>(handle: u64, access: u32, attributes: u64, kind: u32, signaled: bool) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         let wanted = Wanted { handle, access, attributes, kind, signaled };
         Mode::Kernel.outcome(create(&wanted, Mode::Kernel, &Caller::of(call)))
@@ -49,7 +49,7 @@ exports! {
 
     /// `NtCreateEvent`.
     fn NtCreateEvent<call>(handle: u64, access: u32, attributes: u64, kind: u32, signaled: bool) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
     {
         let wanted = Wanted { handle, access, attributes, kind, signaled };
         let mode = Mode::previous();
@@ -57,7 +57,7 @@ exports! {
     }
 
     /// `ZwOpenEvent`.
-    fn ZwOpenEvent<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn ZwOpenEvent<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
         let open = || -> Result<(), Refusal> {
             let attributes = Attributes::require(attributes)?;
             let opened = ob::open_by_name(&attributes, Type::Event, access, &Caller::of(call))?;
@@ -67,28 +67,28 @@ exports! {
     }
 
     /// `ZwSetEvent`: gives the state before.
-    fn ZwSetEvent(handle: u64, previous: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn ZwSetEvent(handle: u64, previous: u64) -> u32 [max DISPATCH_LEVEL, ntifs] {
         Mode::Kernel.status(change(handle, previous, Change::Set, Mode::Kernel))
     }
 
     /// `NtSetEvent`.
-    fn NtSetEvent(handle: u64, previous: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn NtSetEvent(handle: u64, previous: u64) -> u32 [max DISPATCH_LEVEL, undocumented] {
         let mode = Mode::previous();
         mode.status(change(handle, previous, Change::Set, mode))
     }
 
     /// `ZwResetEvent`: gives the state before.
-    fn ZwResetEvent(handle: u64, previous: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwResetEvent(handle: u64, previous: u64) -> u32 [max PASSIVE_LEVEL, undocumented] {
         Mode::Kernel.status(change(handle, previous, Change::Reset, Mode::Kernel))
     }
 
     /// `ZwClearEvent`: the same without the state before.
-    fn ZwClearEvent(handle: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwClearEvent(handle: u64) -> u32 [max PASSIVE_LEVEL, undocumented] {
         Mode::Kernel.status(change(handle, 0, Change::Reset, Mode::Kernel))
     }
 
     /// `ZwPulseEvent`: lets the present waiters through and resets.
-    fn ZwPulseEvent(handle: u64, previous: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwPulseEvent(handle: u64, previous: u64) -> u32 [max PASSIVE_LEVEL, undocumented] {
         Mode::Kernel.status(change(handle, previous, Change::Pulse, Mode::Kernel))
     }
 }

@@ -34,7 +34,7 @@ struct Setting {
 exports! {
     /// `ZwCreateTimer`: 0 notification, 1 synchronization.
     fn ZwCreateTimer<call>(handle: u64, access: u32, attributes: u64, kind: u32) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
     {
         let caller = Caller::of(call);
         let create = || -> Result<u32, Refusal> {
@@ -52,7 +52,7 @@ exports! {
     }
 
     /// `ZwOpenTimer`.
-    fn ZwOpenTimer<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn ZwOpenTimer<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
         let open = || -> Result<(), Refusal> {
             let attributes = Attributes::require(attributes)?;
             let opened = ob::open_by_name(&attributes, Type::Timer, access, &Caller::of(call))?;
@@ -64,12 +64,12 @@ exports! {
     /// `ZwSetTimer`. The APC routine is called in the thread that sets the timer.
     fn ZwSetTimer(
         handle: u64, due: u64, routine: u64, context: u64, resume: bool, period: i32, previous: u64,
-    ) -> u32 [max DISPATCH_LEVEL] {
+    ) -> u32 [max DISPATCH_LEVEL, undocumented, partial "APC routines are not called"] {
         error::outcome(set(handle, &Setting { due, routine, context, resume, period, previous }))
     }
 
     /// `ZwCancelTimer`: says whether it was signaled already.
-    fn ZwCancelTimer(handle: u64, state: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn ZwCancelTimer(handle: u64, state: u64) -> u32 [max DISPATCH_LEVEL, undocumented] {
         let cancel = || -> Result<(), Refusal> {
             let body = ob::by_handle(handle, MODIFY_STATE, Some(Type::Timer), false)?.object;
             timer::cancel(body)?;

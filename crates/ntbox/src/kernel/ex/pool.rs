@@ -320,14 +320,14 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
 
 exports! {
     /// `ExAllocatePool2`: zeroed unless asked otherwise; NULL on failure.
-    fn ExAllocatePool2<call>(flags: u64, bytes: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] fails_by failure_by_flags {
+    fn ExAllocatePool2<call>(flags: u64, bytes: u64, tag: u32) -> u64 [max DISPATCH_LEVEL, wdm, since VERSION_2004] fails_by failure_by_flags {
         by_flags(flags, bytes, tag, call.return_address(), "ExAllocatePool2")
     }
 
     /// `ExAllocatePool3`: the same with extended parameters, of which all that
     /// exist (priority, secure pool, NUMA node) are optional.
     fn ExAllocatePool3<call>(flags: u64, bytes: u64, tag: u32, parameters: u64, count: u32) -> u64
-        [max DISPATCH_LEVEL] fails_by failure_by_flags
+        [max DISPATCH_LEVEL, wdm, since VERSION_2004] fails_by failure_by_flags
     {
         for n in 0..u64::from(count) {
             // Bit 8 of an extended parameter's first word says that it is optional.
@@ -345,37 +345,38 @@ exports! {
     }
 
     /// `ExAllocatePoolWithTag` (deprecated): uninitialised; NULL on failure.
-    fn ExAllocatePoolWithTag<call>(kind: u32, bytes: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] fails_by failure_by_type {
+    fn ExAllocatePoolWithTag<call>(kind: u32, bytes: u64, tag: u32) -> u64 [max DISPATCH_LEVEL, wdm] fails_by failure_by_type {
         by_type(kind, bytes, tag, false, call.return_address(), "ExAllocatePoolWithTag")
     }
 
     /// `ExAllocatePool` (deprecated): the same with the tag `None`.
-    fn ExAllocatePool<call>(kind: u32, bytes: u64) -> u64 [max DISPATCH_LEVEL] fails_by failure_by_type {
+    fn ExAllocatePool<call>(kind: u32, bytes: u64) -> u64 [max DISPATCH_LEVEL, wdm] fails_by failure_by_type {
         by_type(kind, bytes, NO_TAG, false, call.return_address(), "ExAllocatePool")
     }
 
     /// `ExAllocatePoolWithTagPriority` (deprecated): the priority only decides who
     /// is refused first when memory is short.
     fn ExAllocatePoolWithTagPriority<call>(kind: u32, bytes: u64, tag: u32, priority: u32) -> u64
-        [max DISPATCH_LEVEL] fails_by failure_by_type
+        [max DISPATCH_LEVEL, wdm] fails_by failure_by_type
     {
         by_type(kind, bytes, tag, false, call.return_address(), "ExAllocatePoolWithTagPriority")
     }
 
     /// `ExAllocatePoolWithQuota` (deprecated): raises on failure unless told not to.
-    fn ExAllocatePoolWithQuota<call>(kind: u32, bytes: u64) -> u64 [max DISPATCH_LEVEL] fails_by failure_of_quota {
+    fn ExAllocatePoolWithQuota<call>(kind: u32, bytes: u64) -> u64 [max DISPATCH_LEVEL, wdm] fails_by failure_of_quota {
         let raise = kind & pool_type::QUOTA_FAIL_INSTEAD_OF_RAISE == 0;
         by_type(kind, bytes, NO_TAG, raise, call.return_address(), "ExAllocatePoolWithQuota")
     }
 
     /// `ExAllocatePoolWithQuotaTag` (deprecated): the same with a tag.
-    fn ExAllocatePoolWithQuotaTag<call>(kind: u32, bytes: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] fails_by failure_of_quota {
+    fn ExAllocatePoolWithQuotaTag<call>(kind: u32, bytes: u64, tag: u32) -> u64 [max DISPATCH_LEVEL, wdm] fails_by failure_of_quota {
         let raise = kind & pool_type::QUOTA_FAIL_INSTEAD_OF_RAISE == 0;
         by_type(kind, bytes, tag, raise, call.return_address(), "ExAllocatePoolWithQuotaTag")
     }
 
     /// `ExQueryPoolBlockSize`: obsolete. No block is charged to a quota.
-    fn ExQueryPoolBlockSize(va: u64, charged: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn ExQueryPoolBlockSize(va: u64, charged: u64) -> u64
+        [max DISPATCH_LEVEL, ntifs, partial "tells of no block that it is charged to a quota"] {
         let size = mm::with(|memory| memory.pools.block(va).map(|block| block.size));
         let Some(size) = size else { return Err(bad_free(va, NO_TAG, "ExQueryPoolBlockSize")) };
         driver_mem::write_u8(charged, 0)?;
@@ -383,17 +384,18 @@ exports! {
     }
 
     /// `ExFreePool`.
-    fn ExFreePool<call>(va: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExFreePool<call>(va: u64) -> () [max DISPATCH_LEVEL, wdm] {
         free(va, None, call.return_address(), "ExFreePool")
     }
 
     /// `ExFreePoolWithTag`: the tag must be that of the allocation.
-    fn ExFreePoolWithTag<call>(va: u64, tag: u32) -> () [max DISPATCH_LEVEL] {
+    fn ExFreePoolWithTag<call>(va: u64, tag: u32) -> () [max DISPATCH_LEVEL, wdm] {
         free(va, Some(tag), call.return_address(), "ExFreePoolWithTag")
     }
 
     /// `ExFreePool2`: the same with extended parameters, none of which exist.
-    fn ExFreePool2<call>(va: u64, tag: u32, parameters: u64, count: u32) -> () [max DISPATCH_LEVEL] {
+    fn ExFreePool2<call>(va: u64, tag: u32, parameters: u64, count: u32) -> ()
+        [max DISPATCH_LEVEL, wdm, since VERSION_2004] {
         free(va, Some(tag), call.return_address(), "ExFreePool2")
     }
 }

@@ -6,7 +6,7 @@ use crate::kernel::base::thread_table;
 
 exports! {
     /// `ExGetPreviousMode`: 0 kernel, 1 user.
-    fn ExGetPreviousMode() -> u8 [max DISPATCH_LEVEL] {
+    fn ExGetPreviousMode() -> u8 [max DISPATCH_LEVEL, wdm] {
         Ok(u8::from(thread_table::current().is_some_and(|thread| thread.user_mode)))
     }
 }

@@ -147,86 +147,86 @@ fn mode_of(lock: u64) -> Result<Mode, Stop> {
 
 exports! {
     /// `ExInitializePushLock`.
-    fn ExInitializePushLock(lock: u64) -> () [max HIGH_LEVEL] {
+    fn ExInitializePushLock(lock: u64) -> () [max HIGH_LEVEL, wdm] {
         driver_mem::write_u64(lock, 0)?;
         Ok(())
     }
 
     /// `ExAcquirePushLockExclusiveEx`, which `ExAcquirePushLockExclusive` is.
-    fn ExAcquirePushLockExclusiveEx<call>(lock: u64, flags: u32) -> () [max HIGH_LEVEL] {
+    fn ExAcquirePushLockExclusiveEx<call>(lock: u64, flags: u32) -> () [max HIGH_LEVEL, undocumented] {
         acquire(lock, Mode::Exclusive, flags, "ExAcquirePushLockExclusiveEx", call.return_address())
     }
 
     /// `ExAcquirePushLockSharedEx`, which `ExAcquirePushLockShared` is.
-    fn ExAcquirePushLockSharedEx<call>(lock: u64, flags: u32) -> () [max HIGH_LEVEL] {
+    fn ExAcquirePushLockSharedEx<call>(lock: u64, flags: u32) -> () [max HIGH_LEVEL, undocumented] {
         acquire(lock, Mode::Shared, flags, "ExAcquirePushLockSharedEx", call.return_address())
     }
 
     /// `ExTryAcquirePushLockExclusiveEx`.
-    fn ExTryAcquirePushLockExclusiveEx<call>(lock: u64, flags: u32) -> bool [max HIGH_LEVEL] {
+    fn ExTryAcquirePushLockExclusiveEx<call>(lock: u64, flags: u32) -> bool [max HIGH_LEVEL, undocumented] {
         try_acquire(lock, Mode::Exclusive, flags, "ExTryAcquirePushLockExclusiveEx", call.return_address())
     }
 
     /// `ExTryAcquirePushLockSharedEx`.
-    fn ExTryAcquirePushLockSharedEx<call>(lock: u64, flags: u32) -> bool [max HIGH_LEVEL] {
+    fn ExTryAcquirePushLockSharedEx<call>(lock: u64, flags: u32) -> bool [max HIGH_LEVEL, undocumented] {
         try_acquire(lock, Mode::Shared, flags, "ExTryAcquirePushLockSharedEx", call.return_address())
     }
 
     /// `ExReleasePushLockExclusiveEx`.
-    fn ExReleasePushLockExclusiveEx<call>(lock: u64, flags: u32) -> () [max HIGH_LEVEL] {
+    fn ExReleasePushLockExclusiveEx<call>(lock: u64, flags: u32) -> () [max HIGH_LEVEL, undocumented] {
         release(lock, Mode::Exclusive, flags, "ExReleasePushLockExclusiveEx", call.return_address())
     }
 
     /// `ExReleasePushLockSharedEx`.
-    fn ExReleasePushLockSharedEx<call>(lock: u64, flags: u32) -> () [max HIGH_LEVEL] {
+    fn ExReleasePushLockSharedEx<call>(lock: u64, flags: u32) -> () [max HIGH_LEVEL, undocumented] {
         release(lock, Mode::Shared, flags, "ExReleasePushLockSharedEx", call.return_address())
     }
 
     /// `ExReleasePushLockEx`: however it is held.
-    fn ExReleasePushLockEx<call>(lock: u64, flags: u32) -> () [max HIGH_LEVEL] {
+    fn ExReleasePushLockEx<call>(lock: u64, flags: u32) -> () [max HIGH_LEVEL, undocumented] {
         release(lock, mode_of(lock)?, flags, "ExReleasePushLockEx", call.return_address())
     }
 
     /// `ExTryConvertPushLockSharedToExclusiveEx`: whether the only reader became
     /// the writer.
-    fn ExTryConvertPushLockSharedToExclusiveEx(lock: u64, flags: u32) -> bool [max HIGH_LEVEL] {
+    fn ExTryConvertPushLockSharedToExclusiveEx(lock: u64, flags: u32) -> bool [max HIGH_LEVEL, undocumented] {
         check_flags(lock, flags, "ExTryConvertPushLockSharedToExclusiveEx")?;
         let only_reader = |word: u64| word & !WAITING == LOCKED | READER;
         Ok(driver_mem::update_u64(lock, |word| only_reader(word).then(|| word - READER))?.is_ok())
     }
 
     /// `ExfAcquirePushLockExclusive`.
-    fn ExfAcquirePushLockExclusive<call>(lock: u64) -> () [max HIGH_LEVEL] {
+    fn ExfAcquirePushLockExclusive<call>(lock: u64) -> () [max HIGH_LEVEL, undocumented] {
         acquire(lock, Mode::Exclusive, 0, "ExfAcquirePushLockExclusive", call.return_address())
     }
 
     /// `ExfAcquirePushLockShared`.
-    fn ExfAcquirePushLockShared<call>(lock: u64) -> () [max HIGH_LEVEL] {
+    fn ExfAcquirePushLockShared<call>(lock: u64) -> () [max HIGH_LEVEL, undocumented] {
         acquire(lock, Mode::Shared, 0, "ExfAcquirePushLockShared", call.return_address())
     }
 
     /// `ExfTryAcquirePushLockShared`.
-    fn ExfTryAcquirePushLockShared<call>(lock: u64) -> bool [max HIGH_LEVEL] {
+    fn ExfTryAcquirePushLockShared<call>(lock: u64) -> bool [max HIGH_LEVEL, undocumented] {
         try_acquire(lock, Mode::Shared, 0, "ExfTryAcquirePushLockShared", call.return_address())
     }
 
     /// `ExfReleasePushLock`: however it is held.
-    fn ExfReleasePushLock<call>(lock: u64) -> () [max HIGH_LEVEL] {
+    fn ExfReleasePushLock<call>(lock: u64) -> () [max HIGH_LEVEL, undocumented] {
         release(lock, mode_of(lock)?, 0, "ExfReleasePushLock", call.return_address())
     }
 
     /// `ExfReleasePushLockExclusive`.
-    fn ExfReleasePushLockExclusive<call>(lock: u64) -> () [max HIGH_LEVEL] {
+    fn ExfReleasePushLockExclusive<call>(lock: u64) -> () [max HIGH_LEVEL, undocumented] {
         release(lock, Mode::Exclusive, 0, "ExfReleasePushLockExclusive", call.return_address())
     }
 
     /// `ExfReleasePushLockShared`.
-    fn ExfReleasePushLockShared<call>(lock: u64) -> () [max HIGH_LEVEL] {
+    fn ExfReleasePushLockShared<call>(lock: u64) -> () [max HIGH_LEVEL, undocumented] {
         release(lock, Mode::Shared, 0, "ExfReleasePushLockShared", call.return_address())
     }
 
     /// `ExfTryToWakePushLock`: who waits tries again.
-    fn ExfTryToWakePushLock(lock: u64) -> () [max HIGH_LEVEL] {
+    fn ExfTryToWakePushLock(lock: u64) -> () [max HIGH_LEVEL, undocumented] {
         sched::wake(lock);
         Ok(())
     }

@@ -103,54 +103,54 @@ fn initialize_cache_aware(at: u64, block: u64) -> Result<(), Stop> {
 
 exports! {
     /// `ExInitializeRundownProtection`.
-    fn ExInitializeRundownProtection(at: u64) -> () [max APC_LEVEL] {
+    fn ExInitializeRundownProtection(at: u64) -> () [max APC_LEVEL, wdm] {
         driver_mem::write_u64(at, 0)?;
         Ok(())
     }
 
     /// `ExReInitializeRundownProtection`.
-    fn ExReInitializeRundownProtection<call>(at: u64) -> () [max APC_LEVEL] {
+    fn ExReInitializeRundownProtection<call>(at: u64) -> () [max APC_LEVEL, wdm] {
         reinitialize(at, "ExReInitializeRundownProtection", call.return_address())
     }
 
     /// `ExAcquireRundownProtection`.
-    fn ExAcquireRundownProtection(at: u64) -> bool [max DISPATCH_LEVEL] {
+    fn ExAcquireRundownProtection(at: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         acquire(at, 1)
     }
 
     /// `ExAcquireRundownProtectionEx`.
-    fn ExAcquireRundownProtectionEx(at: u64, count: u32) -> bool [max DISPATCH_LEVEL] {
+    fn ExAcquireRundownProtectionEx(at: u64, count: u32) -> bool [max DISPATCH_LEVEL, wdm] {
         acquire(at, count)
     }
 
     /// `ExReleaseRundownProtection`.
-    fn ExReleaseRundownProtection<call>(at: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExReleaseRundownProtection<call>(at: u64) -> () [max DISPATCH_LEVEL, wdm] {
         release(at, 1, "ExReleaseRundownProtection", call.return_address())
     }
 
     /// `ExReleaseRundownProtectionEx`.
-    fn ExReleaseRundownProtectionEx<call>(at: u64, count: u32) -> () [max DISPATCH_LEVEL] {
+    fn ExReleaseRundownProtectionEx<call>(at: u64, count: u32) -> () [max DISPATCH_LEVEL, wdm] {
         release(at, count, "ExReleaseRundownProtectionEx", call.return_address())
     }
 
     /// `ExWaitForRundownProtectionRelease`.
-    fn ExWaitForRundownProtectionRelease(at: u64) -> () [max APC_LEVEL] {
+    fn ExWaitForRundownProtectionRelease(at: u64) -> () [max APC_LEVEL, wdm] {
         wait(at, "ExWaitForRundownProtectionRelease")
     }
 
     /// `ExRundownCompleted`.
-    fn ExRundownCompleted(at: u64) -> () [max APC_LEVEL] {
+    fn ExRundownCompleted(at: u64) -> () [max APC_LEVEL, wdm] {
         driver_mem::write_u64(at, ACTIVE)?;
         Ok(())
     }
 
     /// `ExSizeOfRundownProtectionCacheAware`.
-    fn ExSizeOfRundownProtectionCacheAware() -> u64 [max APC_LEVEL] {
+    fn ExSizeOfRundownProtectionCacheAware() -> u64 [max APC_LEVEL, wdm] {
         Ok(CACHE_AWARE_SIZE)
     }
 
     /// `ExInitializeRundownProtectionCacheAware`.
-    fn ExInitializeRundownProtectionCacheAware<call>(at: u64, size: u64) -> () [max APC_LEVEL] {
+    fn ExInitializeRundownProtectionCacheAware<call>(at: u64, size: u64) -> () [max APC_LEVEL, wdm] {
         if size < CACHE_AWARE_SIZE {
             let what = format!(
                 "ExInitializeRundownProtectionCacheAware was given {size} bytes at {at:#018x}; ExSizeOfRundownProtectionCacheAware says {CACHE_AWARE_SIZE}"
@@ -161,7 +161,7 @@ exports! {
     }
 
     /// `ExAllocateCacheAwareRundownProtection`: fails with NULL.
-    fn ExAllocateCacheAwareRundownProtection<call>(pool_type: u32, tag: u32) -> u64 [max APC_LEVEL] fails 0 {
+    fn ExAllocateCacheAwareRundownProtection<call>(pool_type: u32, tag: u32) -> u64 [max APC_LEVEL, wdm] fails 0 {
         let function = "ExAllocateCacheAwareRundownProtection";
         let at = pool::by_type(pool_type, CACHE_AWARE_SIZE, tag, false, call.return_address(), function)?;
         if at != 0 {
@@ -171,43 +171,43 @@ exports! {
     }
 
     /// `ExFreeCacheAwareRundownProtection`.
-    fn ExFreeCacheAwareRundownProtection<call>(at: u64) -> () [max APC_LEVEL] {
+    fn ExFreeCacheAwareRundownProtection<call>(at: u64) -> () [max APC_LEVEL, wdm] {
         let block = driver_mem::read_u64(at.wrapping_add(offset::POOL))?;
         pool::free(block, None, call.return_address(), "ExFreeCacheAwareRundownProtection")
     }
 
     /// `ExReInitializeRundownProtectionCacheAware`.
-    fn ExReInitializeRundownProtectionCacheAware<call>(at: u64) -> () [max APC_LEVEL] {
+    fn ExReInitializeRundownProtectionCacheAware<call>(at: u64) -> () [max APC_LEVEL, wdm] {
         reinitialize(shared(at)?, "ExReInitializeRundownProtectionCacheAware", call.return_address())
     }
 
     /// `ExAcquireRundownProtectionCacheAware`.
-    fn ExAcquireRundownProtectionCacheAware(at: u64) -> bool [max DISPATCH_LEVEL] {
+    fn ExAcquireRundownProtectionCacheAware(at: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         acquire(shared(at)?, 1)
     }
 
     /// `ExAcquireRundownProtectionCacheAwareEx`.
-    fn ExAcquireRundownProtectionCacheAwareEx(at: u64, count: u32) -> bool [max DISPATCH_LEVEL] {
+    fn ExAcquireRundownProtectionCacheAwareEx(at: u64, count: u32) -> bool [max DISPATCH_LEVEL, wdm] {
         acquire(shared(at)?, count)
     }
 
     /// `ExReleaseRundownProtectionCacheAware`.
-    fn ExReleaseRundownProtectionCacheAware<call>(at: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExReleaseRundownProtectionCacheAware<call>(at: u64) -> () [max DISPATCH_LEVEL, wdm] {
         release(shared(at)?, 1, "ExReleaseRundownProtectionCacheAware", call.return_address())
     }
 
     /// `ExReleaseRundownProtectionCacheAwareEx`.
-    fn ExReleaseRundownProtectionCacheAwareEx<call>(at: u64, count: u32) -> () [max DISPATCH_LEVEL] {
+    fn ExReleaseRundownProtectionCacheAwareEx<call>(at: u64, count: u32) -> () [max DISPATCH_LEVEL, wdm] {
         release(shared(at)?, count, "ExReleaseRundownProtectionCacheAwareEx", call.return_address())
     }
 
     /// `ExWaitForRundownProtectionReleaseCacheAware`.
-    fn ExWaitForRundownProtectionReleaseCacheAware(at: u64) -> () [max APC_LEVEL] {
+    fn ExWaitForRundownProtectionReleaseCacheAware(at: u64) -> () [max APC_LEVEL, wdm] {
         wait(shared(at)?, "ExWaitForRundownProtectionReleaseCacheAware")
     }
 
     /// `ExRundownCompletedCacheAware`.
-    fn ExRundownCompletedCacheAware(at: u64) -> () [max APC_LEVEL] {
+    fn ExRundownCompletedCacheAware(at: u64) -> () [max APC_LEVEL, wdm] {
         driver_mem::write_u64(shared(at)?, ACTIVE)?;
         Ok(())
     }

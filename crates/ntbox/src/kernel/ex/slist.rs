@@ -133,38 +133,39 @@ pub fn flush(va: u64) -> Result<u64, Stop> {
 
 exports! {
     /// `InitializeSListHead`: a head off its boundary raises.
-    fn InitializeSListHead(head: u64) -> () [max HIGH_LEVEL] {
+    fn InitializeSListHead(head: u64) -> () [max HIGH_LEVEL, wdm] {
         initialize(head)
     }
 
     /// `ExQueryDepthSList`.
-    fn ExQueryDepthSList(head: u64) -> u16 [max DISPATCH_LEVEL] {
+    fn ExQueryDepthSList(head: u64) -> u16 [max DISPATCH_LEVEL, wdm] {
         depth(head)
     }
 
     /// `FirstEntrySList`.
-    fn FirstEntrySList(head: u64) -> u64 [max HIGH_LEVEL] {
+    fn FirstEntrySList(head: u64) -> u64 [max HIGH_LEVEL, wdm] {
         first(head)
     }
 
     /// `ExpInterlockedPushEntrySList`, which `ExInterlockedPushEntrySList` and
     /// `InterlockedPushEntrySList` are on x64.
-    fn ExpInterlockedPushEntrySList<call>(head: u64, entry: u64) -> u64 [max HIGH_LEVEL] {
+    fn ExpInterlockedPushEntrySList<call>(head: u64, entry: u64) -> u64 [max HIGH_LEVEL, wdm] {
         push(head, entry, call.return_address())
     }
 
     /// `ExpInterlockedPopEntrySList`.
-    fn ExpInterlockedPopEntrySList(head: u64) -> u64 [max HIGH_LEVEL] {
+    fn ExpInterlockedPopEntrySList(head: u64) -> u64 [max HIGH_LEVEL, wdm] {
         pop(head)
     }
 
     /// `ExpInterlockedFlushSList`.
-    fn ExpInterlockedFlushSList(head: u64) -> u64 [max HIGH_LEVEL] {
+    fn ExpInterlockedFlushSList(head: u64) -> u64
+        [max HIGH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-exinterlockedflushslist"] {
         flush(head)
     }
 
     /// `InterlockedPushListSList`: `count` entries, linked from `list` to `end`.
-    fn InterlockedPushListSList(head: u64, list: u64, end: u64, count: u32) -> u64 [max HIGH_LEVEL] {
+    fn InterlockedPushListSList(head: u64, list: u64, end: u64, count: u32) -> u64 [max HIGH_LEVEL, undocumented] {
         let before = update(head, |head| {
             driver_mem::write_u64(end, head.first())?;
             Ok(Some(head.with(list, head.depth() + u64::from(count), SEQUENCE)))

@@ -105,7 +105,7 @@ fn wrong_mode(lock: u64, word: u32, function: &str) -> Stop {
 
 exports! {
     /// `ExAcquireSpinLockExclusive`: returns the IRQL before.
-    fn ExAcquireSpinLockExclusive<call>(lock: u64) -> u8 [max HIGH_LEVEL] {
+    fn ExAcquireSpinLockExclusive<call>(lock: u64) -> u8 [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("ExAcquireSpinLockExclusive", call.return_address());
         let old = raise(cpu::DISPATCH_LEVEL, function, lock, caller);
         exclusive(lock, function, caller)?;
@@ -113,35 +113,35 @@ exports! {
     }
 
     /// `ExReleaseSpinLockExclusive`.
-    fn ExReleaseSpinLockExclusive<call>(lock: u64, irql: u8) -> () [max HIGH_LEVEL] {
+    fn ExReleaseSpinLockExclusive<call>(lock: u64, irql: u8) -> () [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("ExReleaseSpinLockExclusive", call.return_address());
         let held = release_exclusive(lock, function)?;
         lower(irql, function, held, lock, caller)
     }
 
     /// `ExAcquireSpinLockExclusiveAtDpcLevel`.
-    fn ExAcquireSpinLockExclusiveAtDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL] {
+    fn ExAcquireSpinLockExclusiveAtDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("ExAcquireSpinLockExclusiveAtDpcLevel", call.return_address());
         at_dispatch(rule::ACQUIRE_AT_DPC_LEVEL, function, lock, caller);
         exclusive(lock, function, caller)
     }
 
     /// `ExReleaseSpinLockExclusiveFromDpcLevel`.
-    fn ExReleaseSpinLockExclusiveFromDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL] {
+    fn ExReleaseSpinLockExclusiveFromDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("ExReleaseSpinLockExclusiveFromDpcLevel", call.return_address());
         at_dispatch(rule::RELEASE_FROM_DPC_LEVEL, function, lock, caller);
         release_exclusive(lock, function).map(drop)
     }
 
     /// `ExTryAcquireSpinLockExclusiveAtDpcLevel`.
-    fn ExTryAcquireSpinLockExclusiveAtDpcLevel<call>(lock: u64) -> bool [max HIGH_LEVEL] {
+    fn ExTryAcquireSpinLockExclusiveAtDpcLevel<call>(lock: u64) -> bool [max HIGH_LEVEL, undocumented] {
         let caller = call.return_address();
         at_dispatch(rule::ACQUIRE_AT_DPC_LEVEL, "ExTryAcquireSpinLockExclusiveAtDpcLevel", lock, caller);
         try_exclusive(lock, caller)
     }
 
     /// `ExAcquireSpinLockShared`: returns the IRQL before.
-    fn ExAcquireSpinLockShared<call>(lock: u64) -> u8 [max HIGH_LEVEL] {
+    fn ExAcquireSpinLockShared<call>(lock: u64) -> u8 [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("ExAcquireSpinLockShared", call.return_address());
         let old = raise(cpu::DISPATCH_LEVEL, function, lock, caller);
         shared(lock, function, caller)?;
@@ -149,28 +149,28 @@ exports! {
     }
 
     /// `ExReleaseSpinLockShared`.
-    fn ExReleaseSpinLockShared<call>(lock: u64, irql: u8) -> () [max HIGH_LEVEL] {
+    fn ExReleaseSpinLockShared<call>(lock: u64, irql: u8) -> () [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("ExReleaseSpinLockShared", call.return_address());
         let held = release_shared(lock, function)?;
         lower(irql, function, held, lock, caller)
     }
 
     /// `ExAcquireSpinLockSharedAtDpcLevel`.
-    fn ExAcquireSpinLockSharedAtDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL] {
+    fn ExAcquireSpinLockSharedAtDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("ExAcquireSpinLockSharedAtDpcLevel", call.return_address());
         at_dispatch(rule::ACQUIRE_AT_DPC_LEVEL, function, lock, caller);
         shared(lock, function, caller)
     }
 
     /// `ExReleaseSpinLockSharedFromDpcLevel`.
-    fn ExReleaseSpinLockSharedFromDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL] {
+    fn ExReleaseSpinLockSharedFromDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("ExReleaseSpinLockSharedFromDpcLevel", call.return_address());
         at_dispatch(rule::RELEASE_FROM_DPC_LEVEL, function, lock, caller);
         release_shared(lock, function).map(drop)
     }
 
     /// `ExTryAcquireSpinLockSharedAtDpcLevel`.
-    fn ExTryAcquireSpinLockSharedAtDpcLevel<call>(lock: u64) -> bool [max HIGH_LEVEL] {
+    fn ExTryAcquireSpinLockSharedAtDpcLevel<call>(lock: u64) -> bool [max HIGH_LEVEL, undocumented] {
         let caller = call.return_address();
         at_dispatch(rule::ACQUIRE_AT_DPC_LEVEL, "ExTryAcquireSpinLockSharedAtDpcLevel", lock, caller);
         try_shared(lock, caller)
@@ -178,7 +178,7 @@ exports! {
 
     /// `ExTryConvertSharedSpinLockExclusive`: whether the only reader became the
     /// writer.
-    fn ExTryConvertSharedSpinLockExclusive<call>(lock: u64) -> bool [max HIGH_LEVEL] {
+    fn ExTryConvertSharedSpinLockExclusive<call>(lock: u64) -> bool [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("ExTryConvertSharedSpinLockExclusive", call.return_address());
         at_dispatch(rule::ACQUIRE_AT_DPC_LEVEL, function, lock, caller);
         match driver_mem::compare_exchange_u32(lock, 1, WRITER)? {

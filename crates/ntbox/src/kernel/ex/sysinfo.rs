@@ -3,7 +3,7 @@
 
 use crate::host::driver_mem;
 use crate::host::gate::exports;
-use crate::host::gate::irql::{APC_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 
 /// Whether the processor has a feature with one of the numbers `PF_…`.
 fn has_feature(number: u32) -> bool {
@@ -27,22 +27,22 @@ fn has_feature(number: u32) -> bool {
 
 exports! {
     /// `ExIsProcessorFeaturePresent`: FALSE for what it does not know.
-    fn ExIsProcessorFeaturePresent(feature: u32) -> bool [max HIGH_LEVEL] {
+    fn ExIsProcessorFeaturePresent(feature: u32) -> bool [max HIGH_LEVEL, wdm] {
         Ok(has_feature(feature))
     }
 
     /// `ExVerifySuite`: by the number of a suite.
-    fn ExVerifySuite(suite: u32) -> bool [max PASSIVE_LEVEL] {
+    fn ExVerifySuite(suite: u32) -> bool [max PASSIVE_LEVEL, undocumented] {
         Ok(1_u32.checked_shl(suite).is_some_and(|bit| u32::from(crate::kernel::base::os_version::SUITE) & bit != 0))
     }
 
     /// `ExSystemTimeToLocalTime`: the zone is UTC.
-    fn ExSystemTimeToLocalTime(system: u64, local: u64) -> () [max APC_LEVEL] {
+    fn ExSystemTimeToLocalTime(system: u64, local: u64) -> () [max HIGH_LEVEL, wdm] {
         Ok(driver_mem::write_u64(local, driver_mem::read_u64(system)?)?)
     }
 
     /// `ExLocalTimeToSystemTime`.
-    fn ExLocalTimeToSystemTime(local: u64, system: u64) -> () [max APC_LEVEL] {
+    fn ExLocalTimeToSystemTime(local: u64, system: u64) -> () [max HIGH_LEVEL, wdm] {
         Ok(driver_mem::write_u64(system, driver_mem::read_u64(local)?)?)
     }
 }

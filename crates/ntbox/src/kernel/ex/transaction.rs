@@ -16,14 +16,14 @@ exports! {
     /// `ZwCreateTransactionManager`: refused.
     fn ZwCreateTransactionManager(
         handle: u64, access: u32, attributes: u64, log_file: u64, options: u32, strength: u32,
-    ) -> u32 [max PASSIVE_LEVEL] {
+    ) -> u32 [max PASSIVE_LEVEL, wdm, partial "always fails: there is no transaction manager"] {
         Ok(refuse("ZwCreateTransactionManager"))
     }
 
     /// `ZwOpenTransactionManager`: refused.
     fn ZwOpenTransactionManager(
         handle: u64, access: u32, attributes: u64, log_file: u64, identity: u64, options: u32,
-    ) -> u32 [max PASSIVE_LEVEL] {
+    ) -> u32 [max PASSIVE_LEVEL, wdm, partial "always fails: there is no transaction manager"] {
         Ok(refuse("ZwOpenTransactionManager"))
     }
 
@@ -31,12 +31,13 @@ exports! {
     fn ZwCreateTransaction(
         handle: u64, access: u32, attributes: u64, unit: u64, manager: u64, options: u32, level: u32, flags: u32,
         timeout: u64, description: u64,
-    ) -> u32 [max PASSIVE_LEVEL] {
+    ) -> u32 [max PASSIVE_LEVEL, wdm, partial "always fails: there is no transaction manager"] {
         Ok(refuse("ZwCreateTransaction"))
     }
 
     /// `ZwOpenTransaction`: refused.
-    fn ZwOpenTransaction(handle: u64, access: u32, attributes: u64, unit: u64, manager: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwOpenTransaction(handle: u64, access: u32, attributes: u64, unit: u64, manager: u64) -> u32
+        [max PASSIVE_LEVEL, wdm, partial "always fails: there is no transaction manager"] {
         Ok(refuse("ZwOpenTransaction"))
     }
 }

@@ -61,7 +61,7 @@ pub fn create() -> Option<[u8; 16]> {
 
 exports! {
     /// `ExUuidCreate`: fails with `STATUS_RETRY`.
-    fn ExUuidCreate(into: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_022d {
+    fn ExUuidCreate(into: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_022d {
         /// `STATUS_RETRY`.
         const RETRY: u32 = 0xc000_022d;
         let Some(uuid) = create() else { return Ok(RETRY) };

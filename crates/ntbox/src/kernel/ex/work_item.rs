@@ -89,7 +89,7 @@ pub fn check_freed(va: u64, size: u64) -> Result<(), Stop> {
 
 exports! {
     /// `ExQueueWorkItem`.
-    fn ExQueueWorkItem<call>(item: u64, kind: u32) -> () [max DISPATCH_LEVEL] {
+    fn ExQueueWorkItem<call>(item: u64, kind: u32) -> () [max DISPATCH_LEVEL, wdm] {
         let routine = driver_mem::read_u64(item.wrapping_add(offset::ROUTINE))?;
         let parameter = driver_mem::read_u64(item.wrapping_add(offset::PARAMETER))?;
         let caller = call.return_address();

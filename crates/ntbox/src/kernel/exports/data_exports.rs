@@ -83,6 +83,11 @@ const VARIABLES: &[Variable] = &[
 /// The table of the HAL's routines.
 const HAL_DISPATCH: &str = "HalDispatchTable";
 
+/// What a variable leaves out.
+pub fn partial(name: &str) -> Option<&'static str> {
+    (name == HAL_DISPATCH).then_some("its routines are not there: a call of one stops the kernel")
+}
+
 /// The name of each, and its value in words of eight bytes.
 pub fn all() -> Vec<(&'static str, Vec<u64>)> {
     VARIABLES

@@ -2,7 +2,6 @@
 //! that it imports.
 
 pub mod data_exports;
-pub mod partial;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -56,13 +55,6 @@ pub fn native_functions() -> impl Iterator<Item = &'static Native> {
     NATIVE.iter().copied().flatten()
 }
 
-/// What fails without page table entries to map an MDL with.
-const MAPPINGS: [&str; 3] = [
-    "MmMapLockedPagesSpecifyCache",
-    "MmMapIoSpace",
-    "MmMapIoSpaceEx",
-];
-
 /// Writes the entries and variables into the kernel's zone.
 ///
 /// # Errors
@@ -109,7 +101,7 @@ pub fn initialize(config: &Config) -> Result<(), String> {
             calls: AtomicU32::new(0),
             first: AtomicU32::new(0),
             fails: Vec::new(),
-            always: config.no_mappings && MAPPINGS.contains(&export.name),
+            always: config.no_mappings && export.needs_mapping,
         })
         .collect();
     for fault in &config.faults {
@@ -235,16 +227,9 @@ fn overdue(call: &Call<'_>) -> ! {
 
 #[cold]
 fn too_high(export: Export, irql: u8, caller: u64) {
-    let first = match export.name {
-        "MmProbeAndLockPages" => Some(0x70),
-        "MmMapLockedPages" => Some(0x74),
-        "MmMapLockedPagesSpecifyCache" => Some(0x76),
-        "MmUnlockPages" => Some(0x78),
-        "MmUnmapLockedPages" => Some(0x79),
-        "KeSetEvent" => Some(0x80),
-        name => name.starts_with("Zw").then_some(0xe6),
-    };
-    let verifier = first.map(|first| (0xc4, first));
+    // Driver Verifier has one code for all system services.
+    let service = || export.name.starts_with("Zw").then_some((0xc4, 0xe6));
+    let verifier = export.verifier.or_else(service);
     let what = format!(
         "{} was called at IRQL {irql}; it may be called at IRQL {} at most",
         export.name, export.max_irql

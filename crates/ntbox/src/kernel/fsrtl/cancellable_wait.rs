@@ -28,25 +28,26 @@ fn wait_for(
 
 exports! {
     /// `FsRtlCancellableWaitForSingleObject`.
-    fn FsRtlCancellableWaitForSingleObject<call>(object: u64, timeout: u64, packet: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlCancellableWaitForSingleObject<call>(object: u64, timeout: u64, packet: u64) -> u32
+        [max APC_LEVEL, ntifs] {
         wait_for(vec![object], false, timeout, packet, Caller::of(call))
     }
 
     /// `FsRtlCancellableWaitForMultipleObjects`: wait type 0 is all, 1 is any.
     fn FsRtlCancellableWaitForMultipleObjects<call>(
         count: u32, array: u64, kind: u32, timeout: u64, blocks: u64, packet: u64,
-    ) -> u32 [max APC_LEVEL] {
+    ) -> u32 [max APC_LEVEL, ntifs] {
         let objects = wait::read_objects(count, array, blocks)?;
         wait_for(objects, kind == 0, timeout, packet, Caller::of(call))
     }
 
     /// `FsRtlIsPagingFile`: there is none.
-    fn FsRtlIsPagingFile(object: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlIsPagingFile(object: u64) -> u32 [max APC_LEVEL, ntifs] {
         Ok(0)
     }
 
     /// `FsRtlIsSystemPagingFile`: there is none.
-    fn FsRtlIsSystemPagingFile(object: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn FsRtlIsSystemPagingFile(object: u64) -> u32 [max DISPATCH_LEVEL, ntifs, since WINDOWS_8] {
         Ok(0)
     }
 }

@@ -141,26 +141,26 @@ fn find_of_file_object(object: u64, key: Key) -> Result<Option<(usize, u64)>, Fa
 
 exports! {
     /// `FsRtlInsertPerStreamContext`.
-    fn FsRtlInsertPerStreamContext(stream: u64, at: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlInsertPerStreamContext(stream: u64, at: u64) -> u32 [max APC_LEVEL, ntifs] {
         let Some(list) = of_stream(stream)? else { return Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST) };
         insert(list, at)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlLookupPerStreamContextInternal`: or NULL.
-    fn FsRtlLookupPerStreamContextInternal(stream: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL] {
+    fn FsRtlLookupPerStreamContextInternal(stream: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
         let Some(list) = of_stream(stream)? else { return Ok(0) };
         Ok(find(list, Key { owner, instance })?.unwrap_or(0))
     }
 
     /// `FsRtlRemovePerStreamContext`: or NULL.
-    fn FsRtlRemovePerStreamContext(stream: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL] {
+    fn FsRtlRemovePerStreamContext(stream: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
         let Some(list) = of_stream(stream)? else { return Ok(0) };
         Ok(remove(list, Key { owner, instance })?.unwrap_or(0))
     }
 
     /// `FsRtlTeardownPerStreamContexts`.
-    fn FsRtlTeardownPerStreamContexts<call>(stream: u64) -> () [max APC_LEVEL] {
+    fn FsRtlTeardownPerStreamContexts<call>(stream: u64) -> () [max APC_LEVEL, ntifs] {
         match of_stream(stream)? {
             Some(list) => tear_down(list, &Caller::of(call)),
             None => Ok(()),
@@ -168,7 +168,7 @@ exports! {
     }
 
     /// `FsRtlInsertPerFileContext`: the first makes the list.
-    fn FsRtlInsertPerFileContext<call>(pointer: u64, at: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
+    fn FsRtlInsertPerFileContext<call>(pointer: u64, at: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
         /// Bytes of a list and the mutex beside it.
         const SIZE: u64 = 0x48;
         if pointer == 0 {
@@ -190,19 +190,19 @@ exports! {
     }
 
     /// `FsRtlLookupPerFileContext`: or NULL.
-    fn FsRtlLookupPerFileContext(pointer: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL] {
+    fn FsRtlLookupPerFileContext(pointer: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
         let Some(list) = of_file(pointer)? else { return Ok(0) };
         Ok(find(list, Key { owner, instance })?.unwrap_or(0))
     }
 
     /// `FsRtlRemovePerFileContext`: or NULL.
-    fn FsRtlRemovePerFileContext(pointer: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL] {
+    fn FsRtlRemovePerFileContext(pointer: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
         let Some(list) = of_file(pointer)? else { return Ok(0) };
         Ok(remove(list, Key { owner, instance })?.unwrap_or(0))
     }
 
     /// `FsRtlTeardownPerFileContexts`: the list goes, too.
-    fn FsRtlTeardownPerFileContexts<call>(pointer: u64) -> () [max APC_LEVEL] {
+    fn FsRtlTeardownPerFileContexts<call>(pointer: u64) -> () [max APC_LEVEL, ntifs] {
         let Some(list) = of_file(pointer)? else { return Ok(()) };
         tear_down(list, &Caller::of(call))?;
         mm::pool::free_by(list, call.return_address());
@@ -210,7 +210,7 @@ exports! {
     }
 
     /// `FsRtlInsertPerFileObjectContext`.
-    fn FsRtlInsertPerFileObjectContext(object: u64, at: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlInsertPerFileObjectContext(object: u64, at: u64) -> u32 [max APC_LEVEL, ntifs] {
         if object == 0 {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
@@ -219,12 +219,12 @@ exports! {
     }
 
     /// `FsRtlLookupPerFileObjectContext`: or NULL.
-    fn FsRtlLookupPerFileObjectContext(object: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL] {
+    fn FsRtlLookupPerFileObjectContext(object: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
         Ok(find_of_file_object(object, Key { owner, instance })?.map_or(0, |(_, at)| at))
     }
 
     /// `FsRtlRemovePerFileObjectContext`: or NULL.
-    fn FsRtlRemovePerFileObjectContext(object: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL] {
+    fn FsRtlRemovePerFileObjectContext(object: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
         let Some((n, at)) = find_of_file_object(object, Key { owner, instance })? else { return Ok(0) };
         if let Some(contexts) = OF_FILE_OBJECTS.lock().get_mut(&object) {
             contexts.remove(n);

@@ -220,7 +220,7 @@ fn count(mcb: u64) -> Result<u32, Stop> {
 
 exports! {
     /// `FsRtlInitializeLargeMcb`: the mutex and the pairs are pool.
-    fn FsRtlInitializeLargeMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL] raises 0xc000_009a {
+    fn FsRtlInitializeLargeMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
         let caller = call.return_address();
         let mutex = crate::kernel::ex::pool::allocate_or_raise(0x200, MUTEX_SIZE, MUTEX_TAG, caller)?;
         fast_mutex::initialize(mutex)?;
@@ -232,7 +232,7 @@ exports! {
     }
 
     /// `FsRtlUninitializeLargeMcb`.
-    fn FsRtlUninitializeLargeMcb<call>(mcb: u64) -> () [max APC_LEVEL] {
+    fn FsRtlUninitializeLargeMcb<call>(mcb: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let mutex = driver_mem::read_u64(mcb)?;
         // Whoever does it twice has nothing to give back.
         if mutex == 0 {
@@ -245,81 +245,88 @@ exports! {
 
     /// `FsRtlAddLargeMcbEntry`.
     fn FsRtlAddLargeMcbEntry<call>(mcb: u64, first: i64, block: i64, count: i64) -> bool
-        [max APC_LEVEL] raises 0xc000_009a
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a
     {
         answer(add(mcb.wrapping_add(BASE), Run { first, block, count }, call.return_address()))
     }
 
     /// `FsRtlRemoveLargeMcbEntry`.
-    fn FsRtlRemoveLargeMcbEntry<call>(mcb: u64, first: i64, count: i64) -> () [max APC_LEVEL] raises 0xc000_009a {
+    fn FsRtlRemoveLargeMcbEntry<call>(mcb: u64, first: i64, count: i64) -> ()
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
         answer(remove(mcb.wrapping_add(BASE), first, count, call.return_address())).map(drop)
     }
 
     /// `FsRtlTruncateLargeMcb`.
-    fn FsRtlTruncateLargeMcb<call>(mcb: u64, first: i64) -> () [max APC_LEVEL] {
+    fn FsRtlTruncateLargeMcb<call>(mcb: u64, first: i64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         truncate(mcb.wrapping_add(BASE), first, call.return_address())
     }
 
     /// `FsRtlSplitLargeMcb`.
-    fn FsRtlSplitLargeMcb<call>(mcb: u64, first: i64, amount: i64) -> bool [max APC_LEVEL] raises 0xc000_009a {
+    fn FsRtlSplitLargeMcb<call>(mcb: u64, first: i64, amount: i64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
         answer(split(mcb.wrapping_add(BASE), first, amount, call.return_address()))
     }
 
     /// `FsRtlResetLargeMcb`: forgets the runs and keeps the memory.
-    fn FsRtlResetLargeMcb(mcb: u64, synchronized: bool) -> () [max APC_LEVEL] {
+    fn FsRtlResetLargeMcb(mcb: u64, synchronized: bool) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         Ok(driver_mem::write_u32(mcb.wrapping_add(BASE + offset::COUNT), 0)?)
     }
 
     /// `FsRtlLookupLargeMcbEntry`: each answer is optional.
     fn FsRtlLookupLargeMcbEntry(
         mcb: u64, first: i64, block: u64, count: u64, starting_block: u64, starting_count: u64, index: u64,
-    ) -> bool [max APC_LEVEL] {
+    ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         lookup(mcb.wrapping_add(BASE), first, &Lookup { block, count, starting_block, starting_count, index })
     }
 
     /// `FsRtlLookupLastLargeMcbEntry`.
-    fn FsRtlLookupLastLargeMcbEntry(mcb: u64, first: u64, block: u64) -> bool [max APC_LEVEL] {
+    fn FsRtlLookupLastLargeMcbEntry(mcb: u64, first: u64, block: u64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         last(mcb.wrapping_add(BASE), first, block, 0)
     }
 
     /// `FsRtlLookupLastLargeMcbEntryAndIndex`.
-    fn FsRtlLookupLastLargeMcbEntryAndIndex(mcb: u64, first: u64, block: u64, index: u64) -> bool [max APC_LEVEL] {
+    fn FsRtlLookupLastLargeMcbEntryAndIndex(mcb: u64, first: u64, block: u64, index: u64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         last(mcb.wrapping_add(BASE), first, block, index)
     }
 
     /// `FsRtlGetNextLargeMcbEntry`.
-    fn FsRtlGetNextLargeMcbEntry(mcb: u64, index: u32, first: u64, block: u64, count: u64) -> bool [max APC_LEVEL] {
+    fn FsRtlGetNextLargeMcbEntry(mcb: u64, index: u32, first: u64, block: u64, count: u64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         next(mcb.wrapping_add(BASE), index, first, block, count)
     }
 
     /// `FsRtlNumberOfRunsInLargeMcb`: holes count.
-    fn FsRtlNumberOfRunsInLargeMcb(mcb: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlNumberOfRunsInLargeMcb(mcb: u64) -> u32 [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         count(mcb.wrapping_add(BASE))
     }
 
     /// `FsRtlInitializeBaseMcb`.
-    fn FsRtlInitializeBaseMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL] raises 0xc000_009a {
+    fn FsRtlInitializeBaseMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
         answer(initialize(mcb, pool, RAISES, call.return_address())).map(drop)
     }
 
     /// `FsRtlInitializeBaseMcbEx`: FALSE without memory, unless it is to raise.
-    fn FsRtlInitializeBaseMcbEx<call>(mcb: u64, pool: u32, flags: u16) -> bool [max APC_LEVEL] fails 0 {
+    fn FsRtlInitializeBaseMcbEx<call>(mcb: u64, pool: u32, flags: u16) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails 0 {
         answer(initialize(mcb, pool, flags, call.return_address()))
     }
 
     /// `FsRtlUninitializeBaseMcb`.
-    fn FsRtlUninitializeBaseMcb<call>(mcb: u64) -> () [max APC_LEVEL] {
+    fn FsRtlUninitializeBaseMcb<call>(mcb: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         uninitialize(mcb, call.return_address())
     }
 
     /// `FsRtlAddBaseMcbEntry`.
-    fn FsRtlAddBaseMcbEntry<call>(mcb: u64, first: i64, block: i64, count: i64) -> bool [max APC_LEVEL] fails 0 {
+    fn FsRtlAddBaseMcbEntry<call>(mcb: u64, first: i64, block: i64, count: i64) -> bool
+        [max APC_LEVEL, undocumented] fails 0 {
         answer(add(mcb, Run { first, block, count }, call.return_address()))
     }
 
     /// `FsRtlAddBaseMcbEntryEx`: with a status.
     fn FsRtlAddBaseMcbEntryEx<call>(mcb: u64, first: i64, block: i64, count: i64) -> u32
-        [max APC_LEVEL] fails 0xc000_009a
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails 0xc000_009a
     {
         match add(mcb, Run { first, block, count }, call.return_address()) {
             Ok(()) => Ok(nt_status::STATUS_SUCCESS),
@@ -330,49 +337,52 @@ exports! {
     }
 
     /// `FsRtlRemoveBaseMcbEntry`.
-    fn FsRtlRemoveBaseMcbEntry<call>(mcb: u64, first: i64, count: i64) -> bool [max APC_LEVEL] fails 0 {
+    fn FsRtlRemoveBaseMcbEntry<call>(mcb: u64, first: i64, count: i64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails 0 {
         answer(remove(mcb, first, count, call.return_address()))
     }
 
     /// `FsRtlTruncateBaseMcb`.
-    fn FsRtlTruncateBaseMcb<call>(mcb: u64, first: i64) -> () [max APC_LEVEL] {
+    fn FsRtlTruncateBaseMcb<call>(mcb: u64, first: i64) -> () [max APC_LEVEL, undocumented] {
         truncate(mcb, first, call.return_address())
     }
 
     /// `FsRtlSplitBaseMcb`.
-    fn FsRtlSplitBaseMcb<call>(mcb: u64, first: i64, amount: i64) -> bool [max APC_LEVEL] fails 0 {
+    fn FsRtlSplitBaseMcb<call>(mcb: u64, first: i64, amount: i64) -> bool [max APC_LEVEL, undocumented] fails 0 {
         answer(split(mcb, first, amount, call.return_address()))
     }
 
     /// `FsRtlResetBaseMcb`.
-    fn FsRtlResetBaseMcb(mcb: u64) -> () [max APC_LEVEL] {
+    fn FsRtlResetBaseMcb(mcb: u64) -> () [max APC_LEVEL, undocumented] {
         Ok(driver_mem::write_u32(mcb.wrapping_add(offset::COUNT), 0)?)
     }
 
     /// `FsRtlLookupBaseMcbEntry`.
     fn FsRtlLookupBaseMcbEntry(
         mcb: u64, first: i64, block: u64, count: u64, starting_block: u64, starting_count: u64, index: u64,
-    ) -> bool [max APC_LEVEL] {
+    ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         lookup(mcb, first, &Lookup { block, count, starting_block, starting_count, index })
     }
 
     /// `FsRtlLookupLastBaseMcbEntry`.
-    fn FsRtlLookupLastBaseMcbEntry(mcb: u64, first: u64, block: u64) -> bool [max APC_LEVEL] {
+    fn FsRtlLookupLastBaseMcbEntry(mcb: u64, first: u64, block: u64) -> bool [max APC_LEVEL, undocumented] {
         last(mcb, first, block, 0)
     }
 
     /// `FsRtlLookupLastBaseMcbEntryAndIndex`.
-    fn FsRtlLookupLastBaseMcbEntryAndIndex(mcb: u64, first: u64, block: u64, index: u64) -> bool [max APC_LEVEL] {
+    fn FsRtlLookupLastBaseMcbEntryAndIndex(mcb: u64, first: u64, block: u64, index: u64) -> bool
+        [max APC_LEVEL, undocumented] {
         last(mcb, first, block, index)
     }
 
     /// `FsRtlGetNextBaseMcbEntry`.
-    fn FsRtlGetNextBaseMcbEntry(mcb: u64, index: u32, first: u64, block: u64, count: u64) -> bool [max APC_LEVEL] {
+    fn FsRtlGetNextBaseMcbEntry(mcb: u64, index: u32, first: u64, block: u64, count: u64) -> bool
+        [max APC_LEVEL, undocumented] {
         next(mcb, index, first, block, count)
     }
 
     /// `FsRtlNumberOfRunsInBaseMcb`.
-    fn FsRtlNumberOfRunsInBaseMcb(mcb: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlNumberOfRunsInBaseMcb(mcb: u64) -> u32 [max APC_LEVEL, undocumented] {
         count(mcb)
     }
 }

@@ -84,41 +84,43 @@ fn without_dots(path: &[u16]) -> Option<Vec<u16>> {
 
 exports! {
     /// `FsRtlIsNtstatusExpected`.
-    fn FsRtlIsNtstatusExpected(status: u32) -> bool [max HIGH_LEVEL] {
+    fn FsRtlIsNtstatusExpected(status: u32) -> bool [max HIGH_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         Ok(is_expected(status))
     }
 
     /// `FsRtlNormalizeNtstatus`: the status, or what stands for it if nobody
     /// expects it.
-    fn FsRtlNormalizeNtstatus(status: u32, generic: u32) -> u32 [max HIGH_LEVEL] {
+    fn FsRtlNormalizeNtstatus(status: u32, generic: u32) -> u32 [max HIGH_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         Ok(if is_expected(status) { status } else { generic })
     }
 
     /// `FsRtlIsTotalDeviceFailure`: whether an error concerns more than the sectors
     /// that were asked for.
-    fn FsRtlIsTotalDeviceFailure(status: u32) -> bool [max HIGH_LEVEL] {
+    fn FsRtlIsTotalDeviceFailure(status: u32) -> bool [max HIGH_LEVEL, ntddk] {
         let local = [nt_status::STATUS_CRC_ERROR, nt_status::STATUS_DEVICE_DATA_ERROR];
         Ok(status.cast_signed() < 0 && !local.contains(&status))
     }
 
     /// `FsRtlAllocatePool`: raises without memory.
-    fn FsRtlAllocatePool<call>(kind: u32, size: u64) -> u64 [max DISPATCH_LEVEL] raises 0xc000_009a {
+    fn FsRtlAllocatePool<call>(kind: u32, size: u64) -> u64
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/ifs/fsrtlallocatepool"] raises 0xc000_009a {
         crate::kernel::ex::pool::allocate_or_raise(kind, size, NO_TAG, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithTag`.
-    fn FsRtlAllocatePoolWithTag<call>(kind: u32, size: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] raises 0xc000_009a {
+    fn FsRtlAllocatePoolWithTag<call>(kind: u32, size: u64, tag: u32) -> u64 [max DISPATCH_LEVEL, ntifs] raises 0xc000_009a {
         crate::kernel::ex::pool::allocate_or_raise(kind, size, tag, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithQuota`: nobody has a quota that could be used up.
-    fn FsRtlAllocatePoolWithQuota<call>(kind: u32, size: u64) -> u64 [max DISPATCH_LEVEL] raises 0xc000_009a {
+    fn FsRtlAllocatePoolWithQuota<call>(kind: u32, size: u64) -> u64
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/ifs/fsrtlallocatepoolwithquota"] raises 0xc000_009a {
         crate::kernel::ex::pool::allocate_or_raise(kind, size, NO_TAG, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithQuotaTag`.
     fn FsRtlAllocatePoolWithQuotaTag<call>(kind: u32, size: u64, tag: u32) -> u64
-        [max DISPATCH_LEVEL] raises 0xc000_009a
+        [max DISPATCH_LEVEL, ntifs] raises 0xc000_009a
     {
         crate::kernel::ex::pool::allocate_or_raise(kind, size, tag, call.return_address())
     }
@@ -126,13 +128,15 @@ exports! {
     /// `FsRtlDissectName`: the first component of a path, and what follows the
     /// separator after it; a separator in front does not count. Both lie in the
     /// path.
-    fn FsRtlDissectName(path: u64, first: u64, remaining: u64) -> () [max APC_LEVEL] {
+    fn FsRtlDissectName(path: u64, first: u64, remaining: u64) -> ()
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let path = UnicodeString::read(path)?;
         dissect(path, &path.units()?, 2, first, remaining)
     }
 
     /// `FsRtlDissectDbcs`: the same with one-byte characters.
-    fn FsRtlDissectDbcs(path: u64, first: u64, remaining: u64) -> () [max APC_LEVEL] {
+    fn FsRtlDissectDbcs(path: u64, first: u64, remaining: u64) -> ()
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let path = UnicodeString::read(path)?;
         let mut bytes = vec![0; usize::from(path.length)];
         driver_mem::read_bytes(path.buffer, &mut bytes)?;
@@ -141,7 +145,7 @@ exports! {
     }
 
     /// `FsRtlRemoveDotsFromPath`: in place; what becomes shorter ends with a NUL.
-    fn FsRtlRemoveDotsFromPath(path: u64, length: u16, new_length: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn FsRtlRemoveDotsFromPath(path: u64, length: u16, new_length: u64) -> u32 [max PASSIVE_LEVEL, ntifs] {
         let string = UnicodeString { length, maximum_length: length, buffer: path };
         let units = string.units()?;
         let Some(shorter) = without_dots(&units) else {
@@ -155,7 +159,7 @@ exports! {
     }
 
     /// `FsRtlGetFileSize`: not of a directory.
-    fn FsRtlGetFileSize(object: u64, size: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn FsRtlGetFileSize(object: u64, size: u64) -> u32 [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         match crate::kernel::sections::section::content_of(object) {
             Some(content) => {
                 driver_mem::write_u64(size, content.size)?;

@@ -59,7 +59,8 @@ pub fn matches(expression: &[u16], name: &[u16]) -> bool {
 exports! {
     /// `FsRtlIsNameInExpression`: to ignore case, the expression must be in upper
     /// case already.
-    fn FsRtlIsNameInExpression(expression: u64, name: u64, ignore_case: bool, table: u64) -> bool [max PASSIVE_LEVEL] {
+    fn FsRtlIsNameInExpression(expression: u64, name: u64, ignore_case: bool, table: u64) -> bool
+        [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let expression = UnicodeString::read(expression)?.units()?;
         let mut name = UnicodeString::read(name)?.units()?;
         if ignore_case {
@@ -71,7 +72,8 @@ exports! {
     }
 
     /// `FsRtlIsDbcsInExpression`: of one-byte characters.
-    fn FsRtlIsDbcsInExpression(expression: u64, name: u64) -> bool [max PASSIVE_LEVEL] {
+    fn FsRtlIsDbcsInExpression(expression: u64, name: u64) -> bool
+        [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let text = |va: u64| -> Result<Vec<u16>, driver_mem::Fault> {
             let string = UnicodeString::read(va)?;
             let mut bytes = vec![0; usize::from(string.length)];
@@ -82,12 +84,13 @@ exports! {
     }
 
     /// `FsRtlDoesNameContainWildCards`.
-    fn FsRtlDoesNameContainWildCards(name: u64) -> bool [max PASSIVE_LEVEL] {
+    fn FsRtlDoesNameContainWildCards(name: u64) -> bool [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         Ok(has_wildcards(&UnicodeString::read(name)?.units()?))
     }
 
     /// `FsRtlAreNamesEqual`.
-    fn FsRtlAreNamesEqual(one: u64, other: u64, ignore_case: bool, table: u64) -> bool [max PASSIVE_LEVEL] {
+    fn FsRtlAreNamesEqual(one: u64, other: u64, ignore_case: bool, table: u64) -> bool
+        [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let one = UnicodeString::read(one)?.units()?;
         let other = UnicodeString::read(other)?.units()?;
         let same = |(one, other): (&u16, &u16)| {

@@ -139,20 +139,20 @@ impl Rules {
 exports! {
     /// `FsRtlIsFatDbcsLegal`: the string is passed by value.
     fn FsRtlIsFatDbcsLegal(name: u64, wildcards: bool, path: bool, leading_backslash: bool) -> bool
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)]
     {
         Ok(FAT_RULES.is_legal(&bytes_of(name)?, Allowed { wildcards, path, leading_backslash }))
     }
 
     /// `FsRtlIsHpfsDbcsLegal`: the string is passed by value.
     fn FsRtlIsHpfsDbcsLegal(name: u64, wildcards: bool, path: bool, leading_backslash: bool) -> bool
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)]
     {
         Ok(HPFS_RULES.is_legal(&bytes_of(name)?, Allowed { wildcards, path, leading_backslash }))
     }
 
     /// `FsRtlDoesDbcsContainWildCards`.
-    fn FsRtlDoesDbcsContainWildCards(name: u64) -> bool [max PASSIVE_LEVEL] {
+    fn FsRtlDoesDbcsContainWildCards(name: u64) -> bool [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         Ok(bytes_of(name)?.into_iter().any(|character| flags(character) & flag::WILD != 0))
     }
 }

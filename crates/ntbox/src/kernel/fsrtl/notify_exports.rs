@@ -82,7 +82,7 @@ fn report_change(call: &Call<'_>, context: u64) -> Result<(), Stop> {
 
 exports! {
     /// `FsRtlNotifyInitializeSync`.
-    fn FsRtlNotifyInitializeSync<call>(out: u64) -> () [max APC_LEVEL] raises 0xc000_009a {
+    fn FsRtlNotifyInitializeSync<call>(out: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
         /// `NonPagedPoolNx`, and bytes of the object.
         const NONPAGED: u32 = 0x200;
         const SIZE: u64 = 0x48;
@@ -93,7 +93,7 @@ exports! {
     }
 
     /// `FsRtlNotifyUninitializeSync`.
-    fn FsRtlNotifyUninitializeSync<call>(out: u64) -> () [max APC_LEVEL] {
+    fn FsRtlNotifyUninitializeSync<call>(out: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let block = driver_mem::read_u64(out)?;
         if block != 0 {
             mm::pool::free_by(block, call.return_address());
@@ -103,29 +103,30 @@ exports! {
     }
 
     /// `FsRtlNotifyFullChangeDirectory`: the request is completed here, now or later.
-    fn FsRtlNotifyFullChangeDirectory<call>() -> () [max PASSIVE_LEVEL] raises 0xc000_009a {
+    fn FsRtlNotifyFullChangeDirectory<call>() -> () [max PASSIVE_LEVEL, rxprocs] raises 0xc000_009a {
         change_directory(call, 0)
     }
 
     /// `FsRtlNotifyFilterChangeDirectory`: with a routine that is asked at each report.
-    fn FsRtlNotifyFilterChangeDirectory<call>() -> () [max PASSIVE_LEVEL] raises 0xc000_009a {
+    fn FsRtlNotifyFilterChangeDirectory<call>() -> () [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
         let report = call.argument(10)?;
         change_directory(call, report)
     }
 
     /// `FsRtlNotifyFullReportChange`.
-    fn FsRtlNotifyFullReportChange<call>() -> () [max PASSIVE_LEVEL] {
+    fn FsRtlNotifyFullReportChange<call>() -> () [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         report_change(call, 0)
     }
 
     /// `FsRtlNotifyFilterReportChange`: with a context for that routine.
-    fn FsRtlNotifyFilterReportChange<call>() -> () [max PASSIVE_LEVEL] {
+    fn FsRtlNotifyFilterReportChange<call>() -> () [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let context = call.argument(9)?;
         report_change(call, context)
     }
 
     /// `FsRtlNotifyCleanup`: of a file object.
-    fn FsRtlNotifyCleanup<call>(sync: u64, list: u64, context: u64) -> () [max APC_LEVEL] {
+    fn FsRtlNotifyCleanup<call>(sync: u64, list: u64, context: u64) -> ()
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         match find(list, context) {
             Some(at) => end(at, &Caller::of(call)),
             None => Ok(()),
@@ -133,14 +134,15 @@ exports! {
     }
 
     /// `FsRtlNotifyCleanupAll`: of a list.
-    fn FsRtlNotifyCleanupAll<call>(sync: u64, list: u64) -> () [max APC_LEVEL] {
+    fn FsRtlNotifyCleanupAll<call>(sync: u64, list: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let of_list = |(at, watch): (&u64, &Watch)| (watch.list == list).then_some(*at);
         let all: Vec<u64> = WATCHES.lock().iter().filter_map(of_list).collect();
         all.into_iter().try_for_each(|at| end(at, &Caller::of(call)))
     }
 
     /// The cancel routine of a request that waits. No driver imports it.
-    fn IopCancelNotifyRequest<call>(body: u64, packet: u64) -> () [max DISPATCH_LEVEL] {
+    fn IopCancelNotifyRequest<call>(body: u64, packet: u64) -> ()
+        [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
         let caller = Caller::of(call);
         let irql = driver_mem::read_u8(packet + irp::CANCEL_IRQL)?;
         let waited = WATCHES.lock().values_mut().any(|watch| {

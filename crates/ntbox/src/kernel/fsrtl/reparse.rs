@@ -29,7 +29,8 @@ mod offset {
 exports! {
     /// `FsRtlValidateReparsePointBuffer`: lengths, tag and the GUID that a tag which
     /// is not Microsoft's needs; what the data of a tag mean is not looked at.
-    fn FsRtlValidateReparsePointBuffer(length: u32, buffer: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlValidateReparsePointBuffer(length: u32, buffer: u64) -> u32
+        [max APC_LEVEL, ntifs, partial "what the data of a tag mean is not looked at"] {
         if !(HEADER..=LARGEST).contains(&length) {
             return Ok(STATUS_IO_REPARSE_DATA_INVALID);
         }
@@ -54,7 +55,7 @@ exports! {
     }
 
     /// `FsRtlAreVolumeStartupApplicationsComplete`: the system has started.
-    fn FsRtlAreVolumeStartupApplicationsComplete() -> bool [max APC_LEVEL] { Ok(true) }
+    fn FsRtlAreVolumeStartupApplicationsComplete() -> bool [max APC_LEVEL, ntifs] { Ok(true) }
 }
 
 #[cfg(test)]

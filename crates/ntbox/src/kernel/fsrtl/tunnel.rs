@@ -228,7 +228,7 @@ fn forget(cache: u64, directory: Option<u64>, caller: u64) -> Result<(), Stop> {
 
 exports! {
     /// `FsRtlInitializeTunnelCache`.
-    fn FsRtlInitializeTunnelCache(cache: u64) -> () [max APC_LEVEL] {
+    fn FsRtlInitializeTunnelCache(cache: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         fast_mutex::initialize(cache)?;
         let head = cache.wrapping_add(offset::QUEUE);
         driver_mem::write_u64(cache.wrapping_add(offset::CACHE), 0)?;
@@ -240,7 +240,7 @@ exports! {
     /// `FsRtlAddToTunnelCache`: takes the place of an entry with the same key.
     fn FsRtlAddToTunnelCache<call>(
         cache: u64, directory: u64, short: u64, long: u64, by_short_name: bool, length: u32, data: u64,
-    ) -> () [max APC_LEVEL] {
+    ) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let (short, long) = (optional(short)?, optional(long)?);
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         driver_mem::read_bytes(data, &mut bytes)?;
@@ -253,18 +253,19 @@ exports! {
     /// the caller frees.
     fn FsRtlFindInTunnelCache<call>(
         cache: u64, directory: u64, name: u64, short: u64, long: u64, length: u64, data: u64,
-    ) -> bool [max APC_LEVEL] raises 0xc000_009a {
+    ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
         let key = Key { directory, name: optional(name)? };
         find(cache, &key, &Out { short, long, length, data }, call.return_address())
     }
 
     /// `FsRtlDeleteKeyFromTunnelCache`.
-    fn FsRtlDeleteKeyFromTunnelCache<call>(cache: u64, directory: u64) -> () [max APC_LEVEL] {
+    fn FsRtlDeleteKeyFromTunnelCache<call>(cache: u64, directory: u64) -> ()
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         forget(cache, Some(directory), call.return_address())
     }
 
     /// `FsRtlDeleteTunnelCache`.
-    fn FsRtlDeleteTunnelCache<call>(cache: u64) -> () [max APC_LEVEL] {
+    fn FsRtlDeleteTunnelCache<call>(cache: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         forget(cache, None, call.return_address())
     }
 }

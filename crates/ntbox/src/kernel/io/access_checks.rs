@@ -84,7 +84,7 @@ fn devices_of(owner: u64) -> Result<Vec<u64>, Stop> {
 
 exports! {
     /// `IoCheckDesiredAccess`: translates generic rights in place.
-    fn IoCheckDesiredAccess(desired: u64, granted: u32) -> u32 [max APC_LEVEL] {
+    fn IoCheckDesiredAccess(desired: u64, granted: u32) -> u32 [max APC_LEVEL, ntifs] {
         let wanted = se::map_generic(driver_mem::read_u32(desired)?, Type::File.generic_mapping());
         driver_mem::write_u32(desired, wanted)?;
         Ok(match wanted & !granted {
@@ -94,7 +94,7 @@ exports! {
     }
 
     /// `IoGetFileObjectGenericMapping`.
-    fn IoGetFileObjectGenericMapping() -> u64 [max PASSIVE_LEVEL] {
+    fn IoGetFileObjectGenericMapping() -> u64 [max PASSIVE_LEVEL, ntddk] {
         static MAPPING: OnceLock<u64> = OnceLock::new();
         let fill = |block: u64| {
             let fields = (0..).zip(Type::File.generic_mapping());
@@ -104,7 +104,7 @@ exports! {
     }
 
     /// `IoCheckEaBufferValidity`: where an entry is wrong, if one is.
-    fn IoCheckEaBufferValidity(buffer: u64, length: u32, offset: u64) -> u32 [max APC_LEVEL] {
+    fn IoCheckEaBufferValidity(buffer: u64, length: u32, offset: u64) -> u32 [max APC_LEVEL, ntifs] {
         match wrong_ea(buffer, length)? {
             None => Ok(nt_status::STATUS_SUCCESS),
             Some(at) => {
@@ -115,12 +115,13 @@ exports! {
     }
 
     /// `IoIsSystemThread`.
-    fn IoIsSystemThread(thread: u64) -> bool [max DISPATCH_LEVEL] {
+    fn IoIsSystemThread(thread: u64) -> bool [max DISPATCH_LEVEL, ntifs] {
         Ok(thread_table::thread(thread).is_some_and(|thread| thread.system))
     }
 
     /// `IoEnumerateDeviceObjectList`: as many as fit, each referenced.
-    fn IoEnumerateDeviceObjectList<call>(owner: u64, list: u64, size: u32, actual: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn IoEnumerateDeviceObjectList<call>(owner: u64, list: u64, size: u32, actual: u64) -> u32
+        [max DISPATCH_LEVEL, ntifs] {
         let found = devices_of(owner)?;
         driver_mem::write_u32(actual, u32::try_from(found.len()).unwrap_or(u32::MAX))?;
         let room = usize::try_from(size / 8).unwrap_or(0);
@@ -132,7 +133,7 @@ exports! {
     }
 
     /// `IoGetConfigurationInformation`: no hardware is counted until drivers do.
-    fn IoGetConfigurationInformation() -> u64 [max PASSIVE_LEVEL] {
+    fn IoGetConfigurationInformation() -> u64 [max PASSIVE_LEVEL, ntddk] {
         static CONFIGURATION: OnceLock<u64> = OnceLock::new();
         let fill = |block: u64| driver_mem::write_u32(block + CONFIGURATION_VERSION, CONFIGURATION_SIZE);
         Ok(shown(&CONFIGURATION, u64::from(CONFIGURATION_SIZE), fill))

@@ -5,7 +5,7 @@ use super::transfer::{Buffers, Style};
 use super::{device as devices, file, file_close, irp, transfer};
 use crate::host::driver_mem;
 use crate::host::driver_mem::UnicodeString;
-use crate::host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Return, Stop, exports};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{device, irp as offset, major, stack};
@@ -116,7 +116,7 @@ fn open_device(
 exports! {
     /// `IoQueueThreadIrp`: from now on the request is its thread's, and freed at its end
     /// as one that the I/O manager built.
-    fn IoQueueThreadIrp(packet: u64) -> () [max APC_LEVEL] {
+    fn IoQueueThreadIrp(packet: u64) -> () [max APC_LEVEL, ntifs] {
         irp::set_owner(packet, irp::Owner::Built);
         Ok(())
     }
@@ -125,7 +125,7 @@ exports! {
     fn IoBuildDeviceIoControlRequest<call>(
         code: u32, body: u64, input: u64, input_length: u32, output: u64, output_length: u32, internal: bool, event: u64,
         block: u64,
-    ) -> u64 [max PASSIVE_LEVEL] fails 0 {
+    ) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
         let function = if internal { major::INTERNAL_DEVICE_CONTROL } else { major::DEVICE_CONTROL };
         let Some((packet, place)) = begin(body, function, call.return_address())? else { return Ok(0) };
         driver_mem::write_u64(packet + offset::USER_IOSB, block)?;
@@ -140,7 +140,7 @@ exports! {
     /// `IoBuildSynchronousFsdRequest`: NULL without memory.
     fn IoBuildSynchronousFsdRequest<call>(
         function: u32, body: u64, buffer: u64, length: u32, start: u64, event: u64, block: u64,
-    ) -> u64 [max PASSIVE_LEVEL] fails 0 {
+    ) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
         read_or_write(function, body, buffer, length, start, block, event, call.return_address())
     }
 
@@ -148,7 +148,7 @@ exports! {
     /// that takes it back frees it; the I/O manager otherwise.
     fn IoBuildAsynchronousFsdRequest<call>(
         function: u32, body: u64, buffer: u64, length: u32, start: u64, block: u64,
-    ) -> u64 [max APC_LEVEL] fails 0 {
+    ) -> u64 [max APC_LEVEL, wdm] fails 0 {
         let packet = read_or_write(function, body, buffer, length, start, block, 0, call.return_address())?;
         irp::set_owner(packet, irp::Owner::Asynchronous);
         Ok(packet)
@@ -157,7 +157,7 @@ exports! {
     /// `IoGetDeviceObjectPointer`: the top of the stack behind a name, and the
     /// file object that keeps it open.
     fn IoGetDeviceObjectPointer<call>(name: u64, access: u32, object: u64, body: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
     {
         let caller = Caller::of(call);
         match open_device(name, access, &caller)? {
@@ -179,7 +179,7 @@ exports! {
     /// `IoAttachDevice`: puts a device on top of the stack behind a name. The file
     /// that the name is opened with is closed when the device is attached, so the
     /// new device sees its cleanup and its close.
-    fn IoAttachDevice<call>(source: u64, name: u64, below: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn IoAttachDevice<call>(source: u64, name: u64, below: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
         let caller = Caller::of(call);
         let (target, opened) = match open_device(name, READ_ATTRIBUTES, &caller)? {
             Ok(found) => found,
@@ -198,13 +198,13 @@ exports! {
     }
 
     /// `IoGetRelatedDeviceObject`: the top of the stack that a file is open on.
-    fn IoGetRelatedDeviceObject(object: u64) -> u64 [max PASSIVE_LEVEL] {
+    fn IoGetRelatedDeviceObject(object: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         let body = driver_mem::read_u64(object + crate::kernel::base::io_layout::file::DEVICE_OBJECT)?;
         devices::related(body)
     }
 
     /// `IoGetBaseFileSystemDeviceObject`: the bottom of that stack.
-    fn IoGetBaseFileSystemDeviceObject(object: u64) -> u64 [max PASSIVE_LEVEL] {
+    fn IoGetBaseFileSystemDeviceObject(object: u64) -> u64 [max PASSIVE_LEVEL, ntifs] {
         let body = driver_mem::read_u64(object + crate::kernel::base::io_layout::file::DEVICE_OBJECT)?;
         let volume = driver_mem::read_u64(body + device::VPB)?;
         let mounted = if volume == 0 { 0 } else { driver_mem::read_u64(volume + crate::kernel::base::io_layout::vpb::DEVICE_OBJECT)? };

@@ -15,28 +15,30 @@ fn note(function: &str) {
 
 exports! {
     /// `HalGetBusData`: 0 bytes, for there is no bus of that number.
-    fn HalGetBusData(kind: u32, bus: u32, slot: u32, buffer: u64, length: u32) -> u32 [max DISPATCH_LEVEL] {
+    fn HalGetBusData(kind: u32, bus: u32, slot: u32, buffer: u64, length: u32) -> u32
+        [max DISPATCH_LEVEL, undocumented] {
         note("HalGetBusData");
         Ok(0)
     }
 
     /// `HalGetBusDataByOffset`: 0 bytes, for there is no bus of that number.
     fn HalGetBusDataByOffset(kind: u32, bus: u32, slot: u32, buffer: u64, offset: u32, length: u32) -> u32
-        [max DISPATCH_LEVEL]
+        [max DISPATCH_LEVEL, ntddk]
     {
         note("HalGetBusDataByOffset");
         Ok(0)
     }
 
     /// `HalSetBusData`: 0 bytes, for there is no bus of that number.
-    fn HalSetBusData(kind: u32, bus: u32, slot: u32, buffer: u64, length: u32) -> u32 [max DISPATCH_LEVEL] {
+    fn HalSetBusData(kind: u32, bus: u32, slot: u32, buffer: u64, length: u32) -> u32
+        [max DISPATCH_LEVEL, undocumented] {
         note("HalSetBusData");
         Ok(0)
     }
 
     /// `HalSetBusDataByOffset`: 0 bytes, for there is no bus of that number.
     fn HalSetBusDataByOffset(kind: u32, bus: u32, slot: u32, buffer: u64, offset: u32, length: u32) -> u32
-        [max DISPATCH_LEVEL]
+        [max DISPATCH_LEVEL, ntddk]
     {
         note("HalSetBusDataByOffset");
         Ok(0)
@@ -44,21 +46,22 @@ exports! {
 
     /// `HalTranslateBusAddress`: FALSE, for no bus has addresses.
     fn HalTranslateBusAddress(kind: u32, bus: u32, address: u64, space: u64, translated: u64) -> bool
-        [max DISPATCH_LEVEL]
+        [max DISPATCH_LEVEL, undocumented]
     {
         note("HalTranslateBusAddress");
         Ok(false)
     }
 
     /// `HalGetAdapter`: NULL, for there is no DMA.
-    fn HalGetAdapter(description: u64, registers: u64) -> u64 [max PASSIVE_LEVEL] {
+    fn HalGetAdapter(description: u64, registers: u64) -> u64 [max PASSIVE_LEVEL, undocumented] {
         note("HalGetAdapter");
         Ok(0)
     }
 
     /// `IoGetDmaAdapter`: NULL, as where the adapter cannot be had. Nothing is written
     /// to the number of map registers.
-    fn IoGetDmaAdapter(body: u64, description: u64, registers: u64) -> u64 [max PASSIVE_LEVEL] {
+    fn IoGetDmaAdapter(body: u64, description: u64, registers: u64) -> u64
+        [max PASSIVE_LEVEL, wdm, partial "always fails: there is no DMA"] {
         note("IoGetDmaAdapter");
         Ok(0)
     }

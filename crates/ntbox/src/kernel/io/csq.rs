@@ -212,37 +212,39 @@ fn remove_next(queue: &Queue<'_>, peek_context: u64) -> Result<u64, Stop> {
 
 exports! {
     /// `IoCsqInitialize`: the queue, then its six routines.
-    fn IoCsqInitialize<call>(csq: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn IoCsqInitialize<call>(csq: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         initialize(call, kind::QUEUE)
     }
 
     /// `IoCsqInitializeEx`: inserting may be refused.
-    fn IoCsqInitializeEx<call>(csq: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn IoCsqInitializeEx<call>(csq: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         initialize(call, kind::QUEUE_EX)
     }
 
     /// `IoCsqInsertIrp`.
-    fn IoCsqInsertIrp<call>(csq: u64, packet: u64, context: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoCsqInsertIrp<call>(csq: u64, packet: u64, context: u64) -> () [max DISPATCH_LEVEL, wdm] {
         insert(&Queue::of(csq, call), packet, context, 0).map(drop)
     }
 
     /// `IoCsqInsertIrpEx`: what the driver's routine says of it.
-    fn IoCsqInsertIrpEx<call>(csq: u64, packet: u64, context: u64, insert_context: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn IoCsqInsertIrpEx<call>(csq: u64, packet: u64, context: u64, insert_context: u64) -> u32
+        [max DISPATCH_LEVEL, wdm] {
         insert(&Queue::of(csq, call), packet, context, insert_context)
     }
 
     /// `IoCsqRemoveIrp`: NULL if the IRP is being cancelled.
-    fn IoCsqRemoveIrp<call>(csq: u64, context: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoCsqRemoveIrp<call>(csq: u64, context: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         remove(&Queue::of(csq, call), context)
     }
 
     /// `IoCsqRemoveNextIrp`: NULL if there is none.
-    fn IoCsqRemoveNextIrp<call>(csq: u64, peek_context: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoCsqRemoveNextIrp<call>(csq: u64, peek_context: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         remove_next(&Queue::of(csq, call), peek_context)
     }
 
     /// The cancel routine of IRPs in a queue.
-    fn IopCsqCancelRoutine<call>(device: u64, packet: u64) -> () [max DISPATCH_LEVEL] {
+    fn IopCsqCancelRoutine<call>(device: u64, packet: u64) -> ()
+        [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
         let irql = driver_mem::read_u8(packet.wrapping_add(irp::CANCEL_IRQL))?;
         irp_cancel_lock::release(irql, call.return_address())?;
         let linked = driver_mem::read_u64(packet.wrapping_add(DRIVER_CONTEXT_3))?;

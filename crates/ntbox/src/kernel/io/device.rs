@@ -262,7 +262,7 @@ exports! {
     /// `IoCreateDevice`.
     fn IoCreateDevice<call>(
         driver: u64, extension: u32, name: u64, kind: u32, characteristics: u32, exclusive: bool, device: u64,
-    ) -> u32 [max APC_LEVEL] fails 0xc000_009a {
+    ) -> u32 [max APC_LEVEL, wdm] fails 0xc000_009a {
         let name = if name == 0 { None } else { Some(UnicodeString::read(name)?.units()?) };
         let wanted = Wanted { driver, extension, name, kind, characteristics, exclusive };
         match create(wanted, &Caller::of(call))? {
@@ -275,7 +275,7 @@ exports! {
     }
 
     /// `IoDeleteDevice`: the object stays until the last file on it is closed.
-    fn IoDeleteDevice<call>(body: u64) -> () [max APC_LEVEL] {
+    fn IoDeleteDevice<call>(body: u64) -> () [max APC_LEVEL, wdm] {
         let caller = Caller::of(call);
         let known = with(|list| list.iter().any(|device| device.object == body && !device.delete_pending));
         if !known {
@@ -299,20 +299,20 @@ exports! {
     }
 
     /// `IoAttachDeviceToDeviceStack`: returns the device below, NULL on failure.
-    fn IoAttachDeviceToDeviceStack(source: u64, target: u64) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn IoAttachDeviceToDeviceStack(source: u64, target: u64) -> u64 [max DISPATCH_LEVEL, wdm] fails 0 {
         attach(source, target)
     }
 
     /// `IoAttachDeviceToDeviceStackSafe`: stores the device below before anything
     /// can be sent to the new one.
-    fn IoAttachDeviceToDeviceStackSafe(source: u64, target: u64, below: u64) -> u32 [max DISPATCH_LEVEL] fails 0xc000_000e {
+    fn IoAttachDeviceToDeviceStackSafe(source: u64, target: u64, below: u64) -> u32 [max DISPATCH_LEVEL, ntddk] fails 0xc000_000e {
         let under = attach(source, target)?;
         driver_mem::write_u64(below, under)?;
         Ok(0)
     }
 
     /// `IoDetachDevice`: takes the device above `target` off it.
-    fn IoDetachDevice(target: u64) -> () [max PASSIVE_LEVEL] {
+    fn IoDetachDevice(target: u64) -> () [max PASSIVE_LEVEL, wdm] {
         let above = driver_mem::read_u64(target + device::ATTACHED_DEVICE)?;
         if above != 0 {
             let extension = driver_mem::read_u64(above + device::OBJECT_EXTENSION)?;
@@ -323,19 +323,19 @@ exports! {
     }
 
     /// `IoGetAttachedDevice`.
-    fn IoGetAttachedDevice(body: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoGetAttachedDevice(body: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
         top(body)
     }
 
     /// `IoGetAttachedDeviceReference`: the same with a reference.
-    fn IoGetAttachedDeviceReference<call>(body: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoGetAttachedDeviceReference<call>(body: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         let top = top(body)?;
         ob::reference_for(top, &Caller::of(call));
         Ok(top)
     }
 
     /// `IoGetLowerDeviceObject`: with a reference; NULL at the bottom.
-    fn IoGetLowerDeviceObject<call>(body: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoGetLowerDeviceObject<call>(body: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
         let extension = driver_mem::read_u64(body + device::OBJECT_EXTENSION)?;
         let below = driver_mem::read_u64(extension + object_extension::ATTACHED_TO)?;
         if below != 0 {
@@ -345,7 +345,7 @@ exports! {
     }
 
     /// `IoGetDeviceAttachmentBaseRef`: the bottom of a stack, with a reference.
-    fn IoGetDeviceAttachmentBaseRef<call>(body: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoGetDeviceAttachmentBaseRef<call>(body: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
         let mut walk = ListWalk::from(body);
         let mut at = body;
         loop {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::exports;
-use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::host::upcall::call_driver;
@@ -69,7 +69,7 @@ pub fn reinitialize(stack: u64) -> Result<(), Fault> {
 exports! {
     /// `IoAllocateDriverObjectExtension`: zeroed memory, which goes with the driver.
     fn IoAllocateDriverObjectExtension(driver: u64, id: u64, size: u32, out: u64) -> u32
-        [max APC_LEVEL] fails 0xc000_009a
+        [max DISPATCH_LEVEL, wdm] fails 0xc000_009a
     {
         driver_mem::write_u64(out, 0)?;
         if find(driver, id).is_some() {
@@ -84,12 +84,12 @@ exports! {
     }
 
     /// `IoGetDriverObjectExtension`: NULL if there is none.
-    fn IoGetDriverObjectExtension(driver: u64, id: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoGetDriverObjectExtension(driver: u64, id: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         Ok(find(driver, id).unwrap_or(0))
     }
 
     /// `IoRegisterDriverReinitialization`: called once DriverEntry has succeeded.
-    fn IoRegisterDriverReinitialization(driver: u64, routine: u64, context: u64) -> () [max PASSIVE_LEVEL] {
+    fn IoRegisterDriverReinitialization(driver: u64, routine: u64, context: u64) -> () [max PASSIVE_LEVEL, ntddk] {
         add_flag(driver, REINIT_REGISTERED)?;
         REINITIALIZE.lock().push_back((driver, routine, context));
         Ok(())
@@ -97,7 +97,8 @@ exports! {
 
     /// `IoRegisterBootDriverReinitialization`: called while the system starts, which
     /// it has when this kernel loads a driver; so it never is.
-    fn IoRegisterBootDriverReinitialization(driver: u64, routine: u64, context: u64) -> () [max PASSIVE_LEVEL] {
+    fn IoRegisterBootDriverReinitialization(driver: u64, routine: u64, context: u64) -> ()
+        [max PASSIVE_LEVEL, ntddk] {
         Ok(add_flag(driver, BOOT_REINIT_REGISTERED)?)
     }
 }

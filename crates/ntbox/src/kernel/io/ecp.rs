@@ -273,7 +273,7 @@ pub fn request_ends(travelling: &Travelling, caller: &Caller<'_>) -> Result<(), 
 
 exports! {
     /// `FsRtlAllocateExtraCreateParameterList`.
-    fn FsRtlAllocateExtraCreateParameterList<call>(flags: u32, out: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
+    fn FsRtlAllocateExtraCreateParameterList<call>(flags: u32, out: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
         driver_mem::write_u64(out, 0)?;
         let Ok(list) = crate::kernel::ex::pool::allocate_or_raise(PAGED, LIST, TAG, call.return_address()) else {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
@@ -284,13 +284,13 @@ exports! {
     }
 
     /// `FsRtlInitializeExtraCreateParameterList`.
-    fn FsRtlInitializeExtraCreateParameterList(list: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlInitializeExtraCreateParameterList(list: u64) -> u32 [max APC_LEVEL, ntifs, since WINDOWS_7] {
         begin_list(list)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlFreeExtraCreateParameterList`: with all that is in it.
-    fn FsRtlFreeExtraCreateParameterList<call>(list: u64) -> () [max APC_LEVEL] {
+    fn FsRtlFreeExtraCreateParameterList<call>(list: u64) -> () [max APC_LEVEL, ntifs] {
         for at in members(list)? {
             remove(at)?;
             let caller = Caller::of(call);
@@ -303,7 +303,7 @@ exports! {
     /// `FsRtlAllocateExtraCreateParameter`.
     fn FsRtlAllocateExtraCreateParameter<call>(
         kind: u64, size: u32, flags: u32, cleanup: u64, tag: u32, out: u64,
-    ) -> u32 [max APC_LEVEL] fails 0xc000_009a {
+    ) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
         driver_mem::write_u64(out, 0)?;
         match allocate(kind, size, flags, cleanup, tag, call.return_address())? {
             Some(at) => {
@@ -316,19 +316,19 @@ exports! {
 
     /// `FsRtlInitializeExtraCreateParameter`: the size counts the header.
     fn FsRtlInitializeExtraCreateParameter(at: u64, flags: u32, cleanup: u64, size: u32, kind: u64, from: u64) -> ()
-        [max APC_LEVEL]
+        [max APC_LEVEL, ntifs, since WINDOWS_7]
     {
         Ok(begin(at, &New { kind, cleanup, size, from, paged: true })?)
     }
 
     /// `FsRtlFreeExtraCreateParameter`: of one that is in no list.
-    fn FsRtlFreeExtraCreateParameter<call>(context: u64) -> () [max APC_LEVEL] {
+    fn FsRtlFreeExtraCreateParameter<call>(context: u64) -> () [max APC_LEVEL, ntifs] {
         let caller = Caller::of(call);
         free(context.wrapping_sub(HEADER), Some(call), &caller)
     }
 
     /// `FsRtlInsertExtraCreateParameter`: one of each type.
-    fn FsRtlInsertExtraCreateParameter(list: u64, context: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlInsertExtraCreateParameter(list: u64, context: u64) -> u32 [max APC_LEVEL, ntifs] {
         let at = context.wrapping_sub(HEADER);
         if find(list, at + header::TYPE)?.is_some() {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
@@ -338,12 +338,12 @@ exports! {
     }
 
     /// `FsRtlFindExtraCreateParameter`.
-    fn FsRtlFindExtraCreateParameter(list: u64, kind: u64, context: u64, size: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlFindExtraCreateParameter(list: u64, kind: u64, context: u64, size: u64) -> u32 [max APC_LEVEL, ntifs] {
         Ok(tell(find(list, kind)?, context, size)?)
     }
 
     /// `FsRtlRemoveExtraCreateParameter`: takes it out, and leaves it to the caller.
-    fn FsRtlRemoveExtraCreateParameter(list: u64, kind: u64, context: u64, size: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlRemoveExtraCreateParameter(list: u64, kind: u64, context: u64, size: u64) -> u32 [max APC_LEVEL, ntifs] {
         let found = find(list, kind)?;
         if let Some(at) = found {
             remove(at)?;
@@ -353,7 +353,7 @@ exports! {
 
     /// `FsRtlGetNextExtraCreateParameter`: the one after this, or the first.
     fn FsRtlGetNextExtraCreateParameter(list: u64, current: u64, kind: u64, context: u64, size: u64) -> u32
-        [max APC_LEVEL]
+        [max APC_LEVEL, ntifs]
     {
         if list == 0 {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
@@ -373,30 +373,30 @@ exports! {
     }
 
     /// `FsRtlAcknowledgeEcp`.
-    fn FsRtlAcknowledgeEcp(context: u64) -> () [max APC_LEVEL] {
+    fn FsRtlAcknowledgeEcp(context: u64) -> () [max APC_LEVEL, ntifs] {
         let flags = context.wrapping_sub(HEADER) + header::FLAGS;
         Ok(driver_mem::write_u32(flags, driver_mem::read_u32(flags)? | ACKNOWLEDGED)?)
     }
 
     /// `FsRtlPrepareToReuseEcp`.
-    fn FsRtlPrepareToReuseEcp(context: u64) -> () [max APC_LEVEL] {
+    fn FsRtlPrepareToReuseEcp(context: u64) -> () [max APC_LEVEL, ntifs, since WINDOWS_8] {
         let flags = context.wrapping_sub(HEADER) + header::FLAGS;
         Ok(driver_mem::write_u32(flags, driver_mem::read_u32(flags)? & !ACKNOWLEDGED)?)
     }
 
     /// `FsRtlIsEcpAcknowledged`.
-    fn FsRtlIsEcpAcknowledged(context: u64) -> bool [max APC_LEVEL] {
+    fn FsRtlIsEcpAcknowledged(context: u64) -> bool [max APC_LEVEL, ntifs] {
         let flags = driver_mem::read_u32(context.wrapping_sub(HEADER) + header::FLAGS)?;
         Ok(flags & ACKNOWLEDGED != 0)
     }
 
     /// `FsRtlIsEcpFromUserMode`: programs send none.
-    fn FsRtlIsEcpFromUserMode(context: u64) -> bool [max APC_LEVEL] {
+    fn FsRtlIsEcpFromUserMode(context: u64) -> bool [max APC_LEVEL, ntifs] {
         Ok(false)
     }
 
     /// `FsRtlGetEcpListFromIrp`: NULL if it has none.
-    fn FsRtlGetEcpListFromIrp(packet: u64, out: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlGetEcpListFromIrp(packet: u64, out: u64) -> u32 [max APC_LEVEL, ntifs] {
         if !is_create(packet)? {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
@@ -406,7 +406,7 @@ exports! {
     }
 
     /// `FsRtlSetEcpListIntoIrp`: once.
-    fn FsRtlSetEcpListIntoIrp(packet: u64, list: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlSetEcpListIntoIrp(packet: u64, list: u64) -> u32 [max APC_LEVEL, ntifs] {
         if !is_create(packet)? {
             return Ok(INVALID_PARAMETER_2);
         }
@@ -420,7 +420,7 @@ exports! {
 
     /// `FsRtlInitExtraCreateParameterLookasideList`: of contexts of a size.
     fn FsRtlInitExtraCreateParameterLookasideList<call>(list: u64, flags: u32, size: u64, tag: u32) -> ()
-        [max APC_LEVEL]
+        [max APC_LEVEL, ntifs]
     {
         let paged = flags & NONPAGED_FLAG == 0;
         let parameters = lookaside::Parameters {
@@ -435,7 +435,7 @@ exports! {
     }
 
     /// `FsRtlDeleteExtraCreateParameterLookasideList`.
-    fn FsRtlDeleteExtraCreateParameterLookasideList<call>(list: u64, flags: u32) -> () [max APC_LEVEL] {
+    fn FsRtlDeleteExtraCreateParameterLookasideList<call>(list: u64, flags: u32) -> () [max APC_LEVEL, ntifs] {
         let kind = kind(flags & NONPAGED_FLAG == 0);
         lookaside::delete(kind, list, "FsRtlDeleteExtraCreateParameterLookasideList", call)
     }
@@ -444,7 +444,7 @@ exports! {
     /// list is pool.
     fn FsRtlAllocateExtraCreateParameterFromLookasideList<call>(
         kind: u64, size: u32, flags: u32, cleanup: u64, list: u64, out: u64,
-    ) -> u32 [max APC_LEVEL] fails 0xc000_009a {
+    ) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
         /// Offsets of type, tag and size of entries in a lookaside list.
         const POOL_TYPE: u64 = 0x24;
         const LIST_TAG: u64 = 0x28;

@@ -40,7 +40,7 @@ fn end(entry: u64, function: &str, caller: u64) -> Result<(), Stop> {
 exports! {
     /// `IoAllocateErrorLogEntry`: NULL for what is neither device nor driver, and
     /// for sizes that an entry cannot have.
-    fn IoAllocateErrorLogEntry<call>(object: u64, size: u8) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn IoAllocateErrorLogEntry<call>(object: u64, size: u8) -> u64 [max DISPATCH_LEVEL, wdm] fails 0 {
         let kind = ob::inspect(object, |header| header.kind);
         if !matches!(kind, Some(Type::Device | Type::Driver)) || !(PACKET_SIZE..=MAXIMUM_SIZE).contains(&size) {
             return Ok(0);
@@ -52,12 +52,12 @@ exports! {
     }
 
     /// `IoWriteErrorLogEntry`: the entry is the system's from here on.
-    fn IoWriteErrorLogEntry<call>(entry: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoWriteErrorLogEntry<call>(entry: u64) -> () [max DISPATCH_LEVEL, wdm] {
         end(entry, "IoWriteErrorLogEntry", call.return_address())
     }
 
     /// `IoFreeErrorLogEntry`.
-    fn IoFreeErrorLogEntry<call>(entry: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoFreeErrorLogEntry<call>(entry: u64) -> () [max DISPATCH_LEVEL, wdm] {
         end(entry, "IoFreeErrorLogEntry", call.return_address())
     }
 }

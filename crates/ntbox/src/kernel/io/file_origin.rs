@@ -13,13 +13,13 @@ const REMOTE_ORIGIN: u32 = 0x0100_0000;
 
 exports! {
     /// `IoIsFileOriginRemote`.
-    fn IoIsFileOriginRemote(body: u64) -> bool [max HIGH_LEVEL] {
+    fn IoIsFileOriginRemote(body: u64) -> bool [max HIGH_LEVEL, ntddk] {
         let flags = driver_mem::read_u32(body.wrapping_add(file::FLAGS))?;
         Ok(flags & REMOTE_ORIGIN != 0)
     }
 
     /// `IoSetFileOrigin`: refused if the file has that origin already.
-    fn IoSetFileOrigin(body: u64, remote: bool) -> u32 [max HIGH_LEVEL] {
+    fn IoSetFileOrigin(body: u64, remote: bool) -> u32 [max HIGH_LEVEL, ntddk] {
         let at = body.wrapping_add(file::FLAGS);
         let flags = driver_mem::read_u32(at)?;
         if (flags & REMOTE_ORIGIN != 0) == remote {

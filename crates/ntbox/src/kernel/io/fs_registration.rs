@@ -110,12 +110,12 @@ fn register(body: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 
 exports! {
     /// `IoRegisterFileSystem`: nothing happens with a device of another type.
-    fn IoRegisterFileSystem<call>(body: u64) -> () [max APC_LEVEL] {
+    fn IoRegisterFileSystem<call>(body: u64) -> () [max APC_LEVEL, ntifs] {
         register(body, &Caller::of(call))
     }
 
     /// `IoUnregisterFileSystem`.
-    fn IoUnregisterFileSystem<call>(body: u64) -> () [max APC_LEVEL] {
+    fn IoUnregisterFileSystem<call>(body: u64) -> () [max APC_LEVEL, ntifs] {
         let caller = Caller::of(call);
         let known = {
             let mut state = STATE.lock();
@@ -131,24 +131,24 @@ exports! {
 
     /// `IoRegisterFsRegistrationChange`: the routine hears at once of those that are
     /// registered.
-    fn IoRegisterFsRegistrationChange<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
+    fn IoRegisterFsRegistrationChange<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
         Ok(listen(driver, routine, &Caller::of(call)))
     }
 
     /// `IoRegisterFsRegistrationChangeEx`, the same.
-    fn IoRegisterFsRegistrationChangeEx<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
+    fn IoRegisterFsRegistrationChangeEx<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
         Ok(listen(driver, routine, &Caller::of(call)))
     }
 
     /// `IoRegisterFsRegistrationChangeMountAware`: nothing is ever being mounted.
     fn IoRegisterFsRegistrationChangeMountAware<call>(driver: u64, routine: u64, wait: bool) -> u32
-        [max APC_LEVEL] fails 0xc000_009a
+        [max APC_LEVEL, ntifs, since WINDOWS_7] fails 0xc000_009a
     {
         Ok(listen(driver, routine, &Caller::of(call)))
     }
 
     /// `IoUnregisterFsRegistrationChange`.
-    fn IoUnregisterFsRegistrationChange<call>(driver: u64, routine: u64) -> () [max APC_LEVEL] {
+    fn IoUnregisterFsRegistrationChange<call>(driver: u64, routine: u64) -> () [max APC_LEVEL, ntifs] {
         let known = {
             let mut state = STATE.lock();
             let same = |known: &Listener| (known.driver, known.routine) == (driver, routine);

@@ -112,14 +112,14 @@ fn wrong_quota(buffer: u64, length: u32) -> Result<Option<u32>, Fault> {
 
 exports! {
     /// `IoValidateDeviceIoControlAccess`: a request of the kernel's may do anything.
-    fn IoValidateDeviceIoControlAccess(packet: u64, required: u32) -> u32 [max HIGH_LEVEL] {
+    fn IoValidateDeviceIoControlAccess(packet: u64, required: u32) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(may_control(packet, required)?)
     }
 
     /// `IoCheckFunctionAccess`: the class of information, of a file or of its volume,
     /// is read where the function has one.
     fn IoCheckFunctionAccess(granted: u32, function: u8, minor: u8, code: u32, file_class: u64, volume_class: u64) -> u32
-        [max APC_LEVEL]
+        [max APC_LEVEL, ntifs]
     {
         let class = match function {
             major::QUERY_INFORMATION | major::SET_INFORMATION if file_class != 0 => driver_mem::read_u32(file_class)?,
@@ -134,7 +134,7 @@ exports! {
     }
 
     /// `IoCheckQuotaBufferValidity`: where an entry is wrong, if one is.
-    fn IoCheckQuotaBufferValidity(buffer: u64, length: u32, offset: u64) -> u32 [max APC_LEVEL] {
+    fn IoCheckQuotaBufferValidity(buffer: u64, length: u32, offset: u64) -> u32 [max APC_LEVEL, ntifs] {
         if !buffer.is_multiple_of(4) {
             return Ok(nt_status::STATUS_DATATYPE_MISALIGNMENT);
         }

@@ -26,7 +26,7 @@ pub fn thread_ended(thread: u64) {
 
 exports! {
     /// `IoSetThreadHardErrorMode`: whether they were wanted before.
-    fn IoSetThreadHardErrorMode(enable: bool) -> bool [max DISPATCH_LEVEL] {
+    fn IoSetThreadHardErrorMode(enable: bool) -> bool [max DISPATCH_LEVEL, ntddk] {
         let thread = thread_table::current_thread();
         let mut disabled = DISABLED.lock();
         Ok(if enable { !disabled.remove(&thread) } else { disabled.insert(thread) })
@@ -34,13 +34,15 @@ exports! {
 
     /// `IoRaiseInformationalHardError`: TRUE unless the thread wants none, as on
     /// Windows for threads of session 0, for which no box appears either.
-    fn IoRaiseInformationalHardError(status: u32, string: u64, thread: u64) -> bool [max APC_LEVEL] fails 0 {
+    fn IoRaiseInformationalHardError(status: u32, string: u64, thread: u64) -> bool
+        [max APC_LEVEL, ntddk, partial "nobody sees the dialog box"] fails 0 {
         Ok(!is_disabled(if thread == 0 { thread_table::current_thread() } else { thread }))
     }
 
     /// `IoRaiseHardError`: ends the request, as it does where no box can be shown;
     /// nothing is brought back to the caller.
-    fn IoRaiseHardError<call>(packet: u64, volume: u64, device: u64) -> () [max APC_LEVEL] {
+    fn IoRaiseHardError<call>(packet: u64, volume: u64, device: u64) -> ()
+        [max APC_LEVEL, ntddk, partial "nobody answers the dialog box: the request ends"] {
         driver_mem::write_u64(packet.wrapping_add(offset::INFORMATION), 0)?;
         irp::complete(packet, &Caller::of(call))
     }

@@ -104,7 +104,7 @@ exports! {
     /// returned.
     fn IoSetCompletionRoutineEx(
         body: u64, packet: u64, routine: u64, context: u64, success: bool, error: bool, cancel: bool,
-    ) -> u32 [max DISPATCH_LEVEL] fails 0xc000_009a {
+    ) -> u32 [max DISPATCH_LEVEL, wdm] fails 0xc000_009a {
         let Some(kept) = pool::allocate(PoolKind::NonPaged, offset::SIZE, TAG) else {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
@@ -123,7 +123,8 @@ exports! {
     }
 
     /// The routine that `IoSetCompletionRoutineEx` sets.
-    fn IopUnloadSafeCompletion<call>(above: u64, packet: u64, kept: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn IopUnloadSafeCompletion<call>(above: u64, packet: u64, kept: u64) -> u32
+        [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
         let caller = Caller::of(call);
         let body = driver_mem::read_u64(kept + offset::DEVICE)?;
         let context = driver_mem::read_u64(kept + offset::CONTEXT)?;
@@ -136,17 +137,18 @@ exports! {
     }
 
     /// `IoForwardIrpSynchronously`: FALSE if it was not sent.
-    fn IoForwardIrpSynchronously<call>(body: u64, packet: u64) -> bool [max APC_LEVEL] {
+    fn IoForwardIrpSynchronously<call>(body: u64, packet: u64) -> bool [max APC_LEVEL, wdm] {
         forward(body, packet, &Caller::of(call))
     }
 
     /// `IoForwardAndCatchIrp`: the older name.
-    fn IoForwardAndCatchIrp<call>(body: u64, packet: u64) -> bool [max APC_LEVEL] {
+    fn IoForwardAndCatchIrp<call>(body: u64, packet: u64) -> bool [max APC_LEVEL, undocumented] {
         forward(body, packet, &Caller::of(call))
     }
 
     /// The routine that ends the wait of `IoForwardIrpSynchronously`.
-    fn IopForwardCompletion(above: u64, packet: u64, event: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn IopForwardCompletion(above: u64, packet: u64, event: u64) -> u32
+        [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
         if driver_mem::read_u8(packet + irp::PENDING_RETURNED)? != 0 {
             object::set_state(event, 1)?;
             wait::signal(event)?;

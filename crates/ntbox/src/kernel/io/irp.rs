@@ -467,43 +467,45 @@ pub fn initialize_for_driver(
 
 exports! {
     /// `IofCallDriver`.
-    fn IofCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn IofCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         call(body, packet, &Caller::of(caller))
     }
 
     /// `IofCompleteRequest`.
-    fn IofCompleteRequest<caller>(packet: u64, boost: u8) -> () [max DISPATCH_LEVEL] {
+    fn IofCompleteRequest<caller>(packet: u64, boost: u8) -> ()
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest"] {
         complete(packet, &Caller::of(caller))
     }
 
     /// `IoCallDriver`: what `IofCallDriver` does, for whoever takes its address.
-    fn IoCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn IoCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         call(body, packet, &Caller::of(caller))
     }
 
     /// `IoCompleteRequest`: what `IofCompleteRequest` does.
-    fn IoCompleteRequest<caller>(packet: u64, boost: u8) -> () [max DISPATCH_LEVEL] {
+    fn IoCompleteRequest<caller>(packet: u64, boost: u8) -> () [max DISPATCH_LEVEL, wdm] {
         complete(packet, &Caller::of(caller))
     }
 
     /// `IoAllocateIrp`: NULL without memory.
-    fn IoAllocateIrp<call>(locations: u8, charge_quota: bool) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn IoAllocateIrp<call>(locations: u8, charge_quota: bool) -> u64 [max DISPATCH_LEVEL, wdm] fails 0 {
         allocate_for_driver(locations, charge_quota, call.return_address())
     }
 
     /// `IoAllocateIrpEx`: the same for a device.
-    fn IoAllocateIrpEx<call>(device: u64, locations: u8, charge_quota: bool) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn IoAllocateIrpEx<call>(device: u64, locations: u8, charge_quota: bool) -> u64
+        [max DISPATCH_LEVEL, wdm, since WINDOWS_10] fails 0 {
         allocate_for_driver(locations, charge_quota, call.return_address())
     }
 
     /// `IoMakeAssociatedIrp`: NULL without memory. The caller counts them in the
     /// master.
-    fn IoMakeAssociatedIrp<call>(master: u64, locations: u8) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn IoMakeAssociatedIrp<call>(master: u64, locations: u8) -> u64 [max DISPATCH_LEVEL, ntddk] fails 0 {
         make_associated(master, locations, call.return_address())
     }
 
     /// `IoFreeIrp`.
-    fn IoFreeIrp<call>(packet: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoFreeIrp<call>(packet: u64) -> () [max DISPATCH_LEVEL, wdm] {
         match known(packet) {
             Some(Known { owner: Owner::Driver | Owner::Built | Owner::Asynchronous | Owner::Associated, .. }) => {
                 free(packet, call.return_address())
@@ -513,13 +515,13 @@ exports! {
     }
 
     /// `IoInitializeIrp`: for memory of the caller's own.
-    fn IoInitializeIrp<call>(packet: u64, size: u16, locations: u8) -> () [max DISPATCH_LEVEL] {
+    fn IoInitializeIrp<call>(packet: u64, size: u16, locations: u8) -> () [max DISPATCH_LEVEL, wdm] {
         irp_contract::forget(packet);
         initialize_for_driver(packet, size, locations, call.return_address())
     }
 
     /// `IoReuseIrp`: as new, with a status to begin with.
-    fn IoReuseIrp<call>(packet: u64, status: u32) -> () [max DISPATCH_LEVEL] {
+    fn IoReuseIrp<call>(packet: u64, status: u32) -> () [max DISPATCH_LEVEL, wdm] {
         let locations = driver_mem::read_u8(packet + irp::STACK_COUNT)?;
         let size = u64::from(driver_mem::read_u16(packet + irp::SIZE)?);
         let allocation = driver_mem::read_u8(packet + irp::ALLOCATION_FLAGS)?;
@@ -532,7 +534,8 @@ exports! {
     }
 
     /// What every entry of a new dispatch table holds: it refuses the request.
-    fn IopInvalidDeviceRequest<caller>(body: u64, packet: u64) -> u32 [max HIGH_LEVEL] {
+    fn IopInvalidDeviceRequest<caller>(body: u64, packet: u64) -> u32
+        [max HIGH_LEVEL, undocumented "a routine inside this kernel"] {
         /// `STATUS_INVALID_DEVICE_REQUEST`.
         const INVALID_DEVICE_REQUEST: u32 = 0xc000_0010;
         driver_mem::write_u32(packet + irp::STATUS, INVALID_DEVICE_REQUEST)?;

@@ -111,7 +111,7 @@ impl Apc {
 exports! {
     /// The kernel routine of a request's APC: its memory is not needed any more. No
     /// driver imports it.
-    fn IopRequestApcDelivered(apc: u64) -> () [max APC_LEVEL] {
+    fn IopRequestApcDelivered(apc: u64) -> () [max APC_LEVEL, undocumented "a routine inside this kernel"] {
         pool::free(apc);
         Ok(())
     }

@@ -45,41 +45,41 @@ fn is_synchronous(packet: u64) -> Result<bool, Fault> {
 
 exports! {
     /// `IoIs32bitProcess`: there are no 32-bit processes.
-    fn IoIs32bitProcess(packet: u64) -> bool [max DISPATCH_LEVEL] {
+    fn IoIs32bitProcess(packet: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         Ok(false)
     }
 
     /// `IoGetRequestorProcess`: NULL if no thread asked.
-    fn IoGetRequestorProcess(packet: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoGetRequestorProcess(packet: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
         Ok(process(packet)?.unwrap_or(0))
     }
 
     /// `IoGetRequestorProcessId`: 0 if no thread asked.
-    fn IoGetRequestorProcessId(packet: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn IoGetRequestorProcessId(packet: u64) -> u32 [max DISPATCH_LEVEL, ntifs] {
         let id = process(packet)?.and_then(thread_table::process).map_or(0, |process| process.id);
         Ok(u32::try_from(id).unwrap_or(0))
     }
 
     /// `IoGetRequestorSessionId`: -1 if no thread asked. All are in session 0.
-    fn IoGetRequestorSessionId(packet: u64, id: u64) -> u32 [max APC_LEVEL] {
+    fn IoGetRequestorSessionId(packet: u64, id: u64) -> u32 [max APC_LEVEL, ntifs] {
         let known = process(packet)?.is_some();
         driver_mem::write_u32(id, if known { 0 } else { u32::MAX })?;
         Ok(if known { 0 } else { nt_status::STATUS_UNSUCCESSFUL })
     }
 
     /// `IoThreadToProcess`: NULL for what is no thread.
-    fn IoThreadToProcess(thread: u64) -> u64 [max HIGH_LEVEL] {
+    fn IoThreadToProcess(thread: u64) -> u64 [max HIGH_LEVEL, ntifs] {
         Ok(thread_table::thread(thread).map_or(0, |thread| thread.process))
     }
 
     /// `IoGetTopLevelIrp`.
-    fn IoGetTopLevelIrp() -> u64 [max APC_LEVEL] {
+    fn IoGetTopLevelIrp() -> u64 [max DISPATCH_LEVEL, wdm] {
         let list = TOP_LEVEL.lock();
         Ok(list.get(&thread_table::current_thread()).copied().unwrap_or(0))
     }
 
     /// `IoSetTopLevelIrp`.
-    fn IoSetTopLevelIrp(packet: u64) -> () [max APC_LEVEL] {
+    fn IoSetTopLevelIrp(packet: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let mut list = TOP_LEVEL.lock();
         if packet == 0 {
             list.remove(&thread_table::current_thread());
@@ -90,7 +90,7 @@ exports! {
     }
 
     /// `IoIsOperationSynchronous`.
-    fn IoIsOperationSynchronous(packet: u64) -> bool [max DISPATCH_LEVEL] {
+    fn IoIsOperationSynchronous(packet: u64) -> bool [max DISPATCH_LEVEL, ntifs] {
         Ok(is_synchronous(packet)?)
     }
 }

@@ -81,18 +81,18 @@ fn delete(link: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
 
 exports! {
     /// `IoCreateSymbolicLink`.
-    fn IoCreateSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn IoCreateSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
         error::status(create(link, target, &Caller::of(call)))
     }
 
     /// `IoCreateUnprotectedSymbolicLink`: the same; everyone is allowed everything
     /// here.
-    fn IoCreateUnprotectedSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn IoCreateUnprotectedSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
         error::status(create(link, target, &Caller::of(call)))
     }
 
     /// `IoDeleteSymbolicLink`.
-    fn IoDeleteSymbolicLink<call>(link: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn IoDeleteSymbolicLink<call>(link: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         error::status(delete(link, &Caller::of(call)))
     }
 }

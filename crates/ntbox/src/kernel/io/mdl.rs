@@ -17,7 +17,7 @@ const MAX_CHAIN: usize = 0x1_0000;
 exports! {
     /// `IoAllocateMdl`: describes a range; NULL on failure.
     fn IoAllocateMdl<call>(base: u64, length: u32, secondary: bool, charge_quota: bool, irp: u64) -> u64
-        [max DISPATCH_LEVEL] fails 0
+        [max DISPATCH_LEVEL, wdm] fails 0
     {
         let caller = call.return_address();
         let Some(list) = mdl::allocate(base, u64::from(length), 0, caller)? else { return Ok(0) };
@@ -29,7 +29,7 @@ exports! {
     }
 
     /// `IoFreeMdl`.
-    fn IoFreeMdl<call>(list: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoFreeMdl<call>(list: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let caller = call.return_address();
         let known = mm::with(|memory| memory.mdls.get(list).is_some_and(|record| record.allocated.is_some()));
         if !known {
@@ -60,7 +60,7 @@ exports! {
 
     /// `IoBuildPartialMdl`: describes a part of what another list describes;
     /// length 0 means the rest.
-    fn IoBuildPartialMdl(source: u64, target: u64, base: u64, length: u32) -> () [max DISPATCH_LEVEL] {
+    fn IoBuildPartialMdl(source: u64, target: u64, base: u64, length: u32) -> () [max DISPATCH_LEVEL, wdm] {
         let parent = View::read(source)?;
         let start = parent.start.wrapping_add(u64::from(parent.offset));
         let skipped = base.wrapping_sub(start);

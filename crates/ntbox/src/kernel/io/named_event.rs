@@ -50,12 +50,12 @@ fn or_null(result: Result<u64, Refusal>) -> crate::host::gate::Return {
 
 exports! {
     /// `IoCreateSynchronizationEvent`: NULL on failure.
-    fn IoCreateSynchronizationEvent<call>(name: u64, handle: u64) -> u64 [max PASSIVE_LEVEL] fails 0 {
+    fn IoCreateSynchronizationEvent<call>(name: u64, handle: u64) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
         or_null(create(name, handle, Kind::SynchronizationEvent, &Caller::of(call)))
     }
 
     /// `IoCreateNotificationEvent`: NULL on failure.
-    fn IoCreateNotificationEvent<call>(name: u64, handle: u64) -> u64 [max PASSIVE_LEVEL] fails 0 {
+    fn IoCreateNotificationEvent<call>(name: u64, handle: u64) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
         or_null(create(name, handle, Kind::NotificationEvent, &Caller::of(call)))
     }
 }

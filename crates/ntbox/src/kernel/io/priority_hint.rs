@@ -18,13 +18,13 @@ const HIGH_PRIORITY_PAGING_IO: u32 = 0x8000;
 
 exports! {
     /// `IoGetIoPriorityHint`: normal if nobody has set one.
-    fn IoGetIoPriorityHint(packet: u64) -> u32 [max HIGH_LEVEL] {
+    fn IoGetIoPriorityHint(packet: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let hint = (driver_mem::read_u32(packet.wrapping_add(offset::FLAGS))? & MASK) >> SHIFT;
         Ok(hint.checked_sub(1).unwrap_or(NORMAL))
     }
 
     /// `IoSetIoPriorityHint`.
-    fn IoSetIoPriorityHint(packet: u64, hint: u32) -> u32 [max HIGH_LEVEL] {
+    fn IoSetIoPriorityHint(packet: u64, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
         if hint >= END {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
@@ -34,7 +34,7 @@ exports! {
     }
 
     /// `IoGetPagingIoPriority`: invalid for what is no paging, normal, or high.
-    fn IoGetPagingIoPriority(packet: u64) -> u32 [max HIGH_LEVEL] {
+    fn IoGetPagingIoPriority(packet: u64) -> u32 [max HIGH_LEVEL, ntddk] {
         let flags = driver_mem::read_u32(packet.wrapping_add(offset::FLAGS))?;
         Ok(match (flags & PAGING_IO, flags & HIGH_PRIORITY_PAGING_IO) {
             (0, _) => 0,

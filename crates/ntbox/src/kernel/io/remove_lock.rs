@@ -117,7 +117,7 @@ fn release(lock: u64, tag: u64, caller: u64) -> Result<(), Stop> {
 exports! {
     /// `IoInitializeRemoveLockEx`.
     fn IoInitializeRemoveLockEx<call>(lock: u64, tag: u32, minutes: u32, watermark: u32, size: u32) -> ()
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-ioinitializeremovelock"]
     {
         check_size(size, "IoInitializeRemoveLockEx", call.return_address());
         driver_mem::fill(lock, 0, if size == DEBUG_SIZE { u64::from(DEBUG_SIZE) } else { u64::from(SIZE) })?;
@@ -138,7 +138,7 @@ exports! {
     /// `IoAcquireRemoveLockEx`: `STATUS_DELETE_PENDING` once the device is being
     /// removed. File and line are those of a checked build.
     fn IoAcquireRemoveLockEx<call>(lock: u64, tag: u64, file: u64, line: u32, size: u32) -> u32
-        [max DISPATCH_LEVEL] fails 0xc000_0056
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/kernel/ioacquireremovelockex"] fails 0xc000_0056
     {
         let caller = call.return_address();
         check_size(size, "IoAcquireRemoveLockEx", caller);
@@ -158,14 +158,16 @@ exports! {
     }
 
     /// `IoReleaseRemoveLockEx`.
-    fn IoReleaseRemoveLockEx<call>(lock: u64, tag: u64, size: u32) -> () [max DISPATCH_LEVEL] {
+    fn IoReleaseRemoveLockEx<call>(lock: u64, tag: u64, size: u32) -> ()
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-ioreleaseremovelock"] {
         check_size(size, "IoReleaseRemoveLockEx", call.return_address());
         release(lock, tag, call.return_address())
     }
 
     /// `IoReleaseRemoveLockAndWaitEx`: nobody acquires it any more, and all have
     /// released it when this returns.
-    fn IoReleaseRemoveLockAndWaitEx<call>(lock: u64, tag: u64, size: u32) -> () [max PASSIVE_LEVEL] {
+    fn IoReleaseRemoveLockAndWaitEx<call>(lock: u64, tag: u64, size: u32) -> ()
+        [max PASSIVE_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-ioreleaseremovelockandwait"] {
         let caller = call.return_address();
         check_size(size, "IoReleaseRemoveLockAndWaitEx", caller);
         forget(lock, tag, "IoReleaseRemoveLockAndWaitEx", caller);

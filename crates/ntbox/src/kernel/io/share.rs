@@ -114,13 +114,14 @@ pub fn remove(object: u64, share: u64) -> Result<(), Fault> {
 
 exports! {
     /// `IoCheckShareAccess`.
-    fn IoCheckShareAccess(access: u32, shared: u32, object: u64, share: u64, update: bool) -> u32 [max PASSIVE_LEVEL] {
+    fn IoCheckShareAccess(access: u32, shared: u32, object: u64, share: u64, update: bool) -> u32
+        [max PASSIVE_LEVEL, wdm] {
         let may = check(access, shared, object, share, update)?;
         Ok(if may { nt_status::STATUS_SUCCESS } else { nt_status::STATUS_SHARING_VIOLATION })
     }
 
     /// `IoSetShareAccess`: for the first open.
-    fn IoSetShareAccess(access: u32, shared: u32, object: u64, share: u64) -> () [max PASSIVE_LEVEL] {
+    fn IoSetShareAccess(access: u32, shared: u32, object: u64, share: u64) -> () [max PASSIVE_LEVEL, wdm] {
         note(object, access, shared)?;
         Ok(write(share, of_file(object)?)?)
     }
@@ -128,7 +129,7 @@ exports! {
     /// `IoCheckShareAccessEx`: who may not write to a share cannot keep others from
     /// reading.
     fn IoCheckShareAccessEx(access: u32, shared: u32, object: u64, share: u64, update: bool, may_write: u64) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, wdm, since WINDOWS_7]
     {
         let shared = shared | forced(access, may_write)?;
         let may = check(access, shared, object, share, update)?;
@@ -136,18 +137,19 @@ exports! {
     }
 
     /// `IoSetShareAccessEx`: the same for the first open.
-    fn IoSetShareAccessEx(access: u32, shared: u32, object: u64, share: u64, may_write: u64) -> () [max PASSIVE_LEVEL] {
+    fn IoSetShareAccessEx(access: u32, shared: u32, object: u64, share: u64, may_write: u64) -> ()
+        [max PASSIVE_LEVEL, wdm, since WINDOWS_7] {
         note(object, access, shared | forced(access, may_write)?)?;
         Ok(write(share, of_file(object)?)?)
     }
 
     /// `IoUpdateShareAccess`: after a check that did not.
-    fn IoUpdateShareAccess(object: u64, share: u64) -> () [max PASSIVE_LEVEL] {
+    fn IoUpdateShareAccess(object: u64, share: u64) -> () [max PASSIVE_LEVEL, wdm] {
         Ok(combine(share, of_file(object)?, u32::wrapping_add)?)
     }
 
     /// `IoRemoveShareAccess`.
-    fn IoRemoveShareAccess(object: u64, share: u64) -> () [max PASSIVE_LEVEL] {
+    fn IoRemoveShareAccess(object: u64, share: u64) -> () [max PASSIVE_LEVEL, wdm] {
         Ok(remove(object, share)?)
     }
 }

@@ -127,17 +127,17 @@ pub fn shut_down() -> bool {
 
 exports! {
     /// `IoRegisterShutdownNotification`.
-    fn IoRegisterShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn IoRegisterShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
         Ok(register(body, |registered| &mut registered.first, call.return_address())?)
     }
 
     /// `IoRegisterLastChanceShutdownNotification`.
-    fn IoRegisterLastChanceShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn IoRegisterLastChanceShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
         Ok(register(body, |registered| &mut registered.last, call.return_address())?)
     }
 
     /// `IoUnregisterShutdownNotification`.
-    fn IoUnregisterShutdownNotification<call>(body: u64) -> () [max PASSIVE_LEVEL] {
+    fn IoUnregisterShutdownNotification<call>(body: u64) -> () [max PASSIVE_LEVEL, wdm] {
         Ok(unregister(body, &Caller::of(call))?)
     }
 }

@@ -18,7 +18,7 @@ fn limits(call: &Call<'_>) -> (u64, u64) {
 
 exports! {
     /// `IoGetStackLimits`.
-    fn IoGetStackLimits<call>(low: u64, high: u64) -> () [max HIGH_LEVEL] {
+    fn IoGetStackLimits<call>(low: u64, high: u64) -> () [max HIGH_LEVEL, wdm] {
         let (lowest, end) = limits(call);
         driver_mem::write_u64(low, lowest)?;
         driver_mem::write_u64(high, end)?;
@@ -26,19 +26,19 @@ exports! {
     }
 
     /// `IoGetRemainingStackSize`.
-    fn IoGetRemainingStackSize<call>() -> u64 [max HIGH_LEVEL] {
+    fn IoGetRemainingStackSize<call>() -> u64 [max HIGH_LEVEL, wdm] {
         Ok(call.frame().rsp.saturating_sub(limits(call).0))
     }
 
     /// `IoWithinStackLimits`: whether a range lies on the stack.
-    fn IoWithinStackLimits<call>(start: u64, size: u64) -> u32 [max HIGH_LEVEL] {
+    fn IoWithinStackLimits<call>(start: u64, size: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let (low, high) = limits(call);
         let inside = start >= low && start.checked_add(size).is_some_and(|end| end <= high);
         Ok(u32::from(inside))
     }
 
     /// `IoGetInitialStack`: where the thread's stack begins.
-    fn IoGetInitialStack() -> u64 [max HIGH_LEVEL] {
+    fn IoGetInitialStack() -> u64 [max HIGH_LEVEL, wdm] {
         Ok(thread_table::current().map_or(0, |thread| thread.stack.1))
     }
 }

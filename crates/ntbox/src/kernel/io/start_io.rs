@@ -177,23 +177,23 @@ fn start_next(
 
 exports! {
     /// `IoStartPacket`.
-    fn IoStartPacket<call>(body: u64, packet: u64, key: u64, cancel_routine: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoStartPacket<call>(body: u64, packet: u64, key: u64, cancel_routine: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let key = if key == 0 { None } else { Some(driver_mem::read_u32(key)?) };
         start_packet(body, packet, key, cancel_routine, &Caller::of(call))
     }
 
     /// `IoStartNextPacket`.
-    fn IoStartNextPacket<call>(body: u64, cancelable: bool) -> () [max DISPATCH_LEVEL] {
+    fn IoStartNextPacket<call>(body: u64, cancelable: bool) -> () [max DISPATCH_LEVEL, wdm] {
         start_next(body, cancelable, None, "IoStartNextPacket", &Caller::of(call))
     }
 
     /// `IoStartNextPacketByKey`.
-    fn IoStartNextPacketByKey<call>(body: u64, cancelable: bool, key: u32) -> () [max DISPATCH_LEVEL] {
+    fn IoStartNextPacketByKey<call>(body: u64, cancelable: bool, key: u32) -> () [max DISPATCH_LEVEL, wdm] {
         start_next(body, cancelable, Some(key), "IoStartNextPacketByKey", &Caller::of(call))
     }
 
     /// `IoSetStartIoAttributes`.
-    fn IoSetStartIoAttributes(body: u64, deferred: bool, non_cancelable: bool) -> () [max DISPATCH_LEVEL] {
+    fn IoSetStartIoAttributes(body: u64, deferred: bool, non_cancelable: bool) -> () [max DISPATCH_LEVEL, wdm] {
         with(body, |attributes| {
             attributes.deferred = deferred;
             attributes.non_cancelable = non_cancelable;

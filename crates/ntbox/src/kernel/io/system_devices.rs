@@ -120,7 +120,8 @@ fn open_pipe(place: u64) -> Result<u32, Fault> {
 exports! {
     /// The dispatch routine of `\Driver\Null`: a read finds the end of the file, a write
     /// takes all. Nobody imports it.
-    fn IopNullRequest<call>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn IopNullRequest<call>(body: u64, packet: u64) -> u32
+        [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
         let place = irp::location(packet)?;
         let (status, information) = match driver_mem::read_u8(place + stack::MAJOR)? {
             major::CREATE | major::CLEANUP | major::CLOSE | major::FLUSH_BUFFERS | major::LOCK_CONTROL => {
@@ -137,7 +138,8 @@ exports! {
     }
 
     /// The dispatch routine of `\FileSystem\Npfs`. Nobody imports it.
-    fn IopNamedPipeRequest<call>(body: u64, packet: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn IopNamedPipeRequest<call>(body: u64, packet: u64) -> u32
+        [max PASSIVE_LEVEL, undocumented "a routine inside this kernel"] {
         let place = irp::location(packet)?;
         let status = match driver_mem::read_u8(place + stack::MAJOR)? {
             major::CREATE => open_pipe(place)?,

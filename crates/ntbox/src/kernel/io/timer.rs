@@ -129,7 +129,7 @@ fn timer_of(body: u64) -> Result<u64, Stop> {
 
 exports! {
     /// `IoInitializeTimer`.
-    fn IoInitializeTimer<call>(body: u64, routine: u64, context: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn IoInitializeTimer<call>(body: u64, routine: u64, context: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
         if kernel_timer()? == 0 {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         }
@@ -150,12 +150,12 @@ exports! {
     }
 
     /// `IoStartTimer`.
-    fn IoStartTimer(body: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoStartTimer(body: u64) -> () [max DISPATCH_LEVEL, wdm] {
         Ok(start(timer_of(body)?)?)
     }
 
     /// `IoStopTimer`.
-    fn IoStopTimer<call>(body: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoStopTimer<call>(body: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let object = timer_of(body)?;
         if with(|state| state.calling) == Some(cpu::index()) {
             let what = format!(
@@ -168,7 +168,7 @@ exports! {
     }
 
     /// The DPC of the kernel timer: calls every routine whose timer is started.
-    fn IopTimerDispatch<call>() -> () [max DISPATCH_LEVEL] {
+    fn IopTimerDispatch<call>() -> () [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
         let caller = Caller::of(call);
         with(|state| state.calling = Some(cpu::index()));
         for object in with(|state| state.started.clone()) {

@@ -30,13 +30,13 @@ fn set(thread: u64, device: u64) {
 
 exports! {
     /// `IoGetDeviceToVerify`: NULL if there is none.
-    fn IoGetDeviceToVerify(object: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoGetDeviceToVerify(object: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
         crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;
         Ok(DEVICES.lock().get(&object).copied().unwrap_or(0))
     }
 
     /// `IoSetDeviceToVerify`.
-    fn IoSetDeviceToVerify(object: u64, device: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoSetDeviceToVerify(object: u64, device: u64) -> () [max DISPATCH_LEVEL, ntifs] {
         crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;
         set(object, device);
         Ok(())
@@ -44,7 +44,7 @@ exports! {
 
     /// `IoSetHardErrorOrVerifyDevice`: for the thread of a request; a request of
     /// nobody's changes nothing.
-    fn IoSetHardErrorOrVerifyDevice(packet: u64, device: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoSetHardErrorOrVerifyDevice(packet: u64, device: u64) -> () [max DISPATCH_LEVEL, ntddk] {
         let object = driver_mem::read_u64(packet.wrapping_add(irp::THREAD))?;
         if object != 0 {
             crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;

@@ -129,7 +129,7 @@ fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> 
 
 exports! {
     /// `IoAllocateWorkItem`: NULL without memory.
-    fn IoAllocateWorkItem<call>(object: u64) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn IoAllocateWorkItem<call>(object: u64) -> u64 [max DISPATCH_LEVEL, wdm] fails 0 {
         let caller = call.return_address();
         let Some(item) = lent::allocate(SIZE, TAG, true, caller) else { return Ok(0) };
         initialize(item, object, true, caller)?;
@@ -137,38 +137,39 @@ exports! {
     }
 
     /// `IoFreeWorkItem`.
-    fn IoFreeWorkItem<call>(item: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoFreeWorkItem<call>(item: u64) -> () [max DISPATCH_LEVEL, wdm] {
         end(item, true, "IoFreeWorkItem")?;
         lent::free(item, call.return_address())
     }
 
     /// `IoSizeofWorkItem`.
-    fn IoSizeofWorkItem() -> u32 [max HIGH_LEVEL] {
+    fn IoSizeofWorkItem() -> u32 [max HIGH_LEVEL, wdm] {
         Ok(u32::try_from(SIZE).unwrap_or(0))
     }
 
     /// `IoInitializeWorkItem`.
-    fn IoInitializeWorkItem<call>(object: u64, item: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoInitializeWorkItem<call>(object: u64, item: u64) -> () [max HIGH_LEVEL, wdm] {
         Ok(initialize(item, object, false, call.return_address())?)
     }
 
     /// `IoUninitializeWorkItem`.
-    fn IoUninitializeWorkItem(item: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoUninitializeWorkItem(item: u64) -> () [max HIGH_LEVEL, wdm] {
         end(item, false, "IoUninitializeWorkItem")
     }
 
     /// `IoQueueWorkItem`.
-    fn IoQueueWorkItem<call>(item: u64, routine: u64, kind: u32, context: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoQueueWorkItem<call>(item: u64, routine: u64, kind: u32, context: u64) -> () [max DISPATCH_LEVEL, wdm] {
         enqueue(call, "IoQueueWorkItem", false)
     }
 
     /// `IoQueueWorkItemEx`: the routine gets the item, too.
-    fn IoQueueWorkItemEx<call>(item: u64, routine: u64, kind: u32, context: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoQueueWorkItemEx<call>(item: u64, routine: u64, kind: u32, context: u64) -> () [max DISPATCH_LEVEL, wdm] {
         enqueue(call, "IoQueueWorkItemEx", true)
     }
 
     /// `IoTryQueueWorkItem`: FALSE for an item that is queued.
-    fn IoTryQueueWorkItem<call>(item: u64, routine: u64, kind: u32, context: u64) -> bool [max DISPATCH_LEVEL] {
+    fn IoTryQueueWorkItem<call>(item: u64, routine: u64, kind: u32, context: u64) -> bool
+        [max DISPATCH_LEVEL, undocumented] {
         if work_item::queued(item).is_some() {
             return Ok(false);
         }

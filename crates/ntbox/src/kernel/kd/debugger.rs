@@ -79,29 +79,29 @@ fn change() -> u32 {
 
 exports! {
     /// `DbgBreakPoint`: without a debugger an exception, as the instruction is.
-    fn DbgBreakPoint<call>() -> () [max HIGH_LEVEL] { breakpoint(call) }
+    fn DbgBreakPoint<call>() -> () [max HIGH_LEVEL, wdm] { breakpoint(call) }
 
     /// `DbgBreakPointWithStatus`; the status is for the debugger.
-    fn DbgBreakPointWithStatus<call>(status: u32) -> () [max HIGH_LEVEL] { breakpoint(call) }
+    fn DbgBreakPointWithStatus<call>(status: u32) -> () [max HIGH_LEVEL, wdm] { breakpoint(call) }
 
     /// `KdRefreshDebuggerNotPresent`: whether no debugger is there.
-    fn KdRefreshDebuggerNotPresent() -> bool [max HIGH_LEVEL] {
+    fn KdRefreshDebuggerNotPresent() -> bool [max HIGH_LEVEL, wdm] {
         Ok(!is_attached())
     }
 
     /// `KdDisableDebugger`.
-    fn KdDisableDebugger() -> u32 [max PASSIVE_LEVEL] {
+    fn KdDisableDebugger() -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(change())
     }
 
     /// `KdEnableDebugger`.
-    fn KdEnableDebugger() -> u32 [max PASSIVE_LEVEL] {
+    fn KdEnableDebugger() -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(change())
     }
 
     /// `KdChangeOption`.
     fn KdChangeOption(option: u32, in_length: u32, into: u64, out_length: u32, out: u64, needed: u64) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, wdm]
     {
         Ok(change())
     }

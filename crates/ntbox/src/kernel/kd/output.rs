@@ -22,43 +22,43 @@ const PREFIX_LIMIT: usize = LIMIT;
 
 exports! {
     /// `DbgPrint`: component DEFAULT, level INFO.
-    fn DbgPrint<call>(format: u64) -> u32 [max DIRQL] {
+    fn DbgPrint<call>(format: u64) -> u32 [max DIRQL, wdm] {
         print(call, COMPONENT_DEFAULT, LEVEL_INFO, 0, format, &mut call.variadic(1))
     }
 
     /// `DbgPrintReturnControlC`: as `DbgPrint`; nobody presses Control-C here.
-    fn DbgPrintReturnControlC<call>(format: u64) -> u32 [max DIRQL] {
+    fn DbgPrintReturnControlC<call>(format: u64) -> u32 [max DIRQL, undocumented] {
         print(call, COMPONENT_DEFAULT, LEVEL_INFO, 0, format, &mut call.variadic(1))
     }
 
     /// `DbgPrintEx`.
-    fn DbgPrintEx<call>(component: u32, level: u32, format: u64) -> u32 [max DIRQL] {
+    fn DbgPrintEx<call>(component: u32, level: u32, format: u64) -> u32 [max DIRQL, wdm] {
         print(call, component, level, 0, format, &mut call.variadic(3))
     }
 
     /// `vDbgPrintEx`.
-    fn vDbgPrintEx<call>(component: u32, level: u32, format: u64, list: u64) -> u32 [max DIRQL] {
+    fn vDbgPrintEx<call>(component: u32, level: u32, format: u64, list: u64) -> u32 [max DIRQL, wdm] {
         print(call, component, level, 0, format, &mut Arguments::List(list))
     }
 
     /// `vDbgPrintExWithPrefix`: the prefix counts towards the limit of a call.
     fn vDbgPrintExWithPrefix<call>(prefix: u64, component: u32, level: u32, format: u64, list: u64) -> u32
-        [max DIRQL]
+        [max DIRQL, wdm]
     {
         print(call, component, level, prefix, format, &mut Arguments::List(list))
     }
 
     /// `DbgPrompt`: without a debugger nobody answers.
-    fn DbgPrompt(prompt: u64, response: u64, length: u32) -> u32 [max DIRQL] { Ok(0) }
+    fn DbgPrompt(prompt: u64, response: u64, length: u32) -> u32 [max DIRQL, ntddk] { Ok(0) }
 
     /// `DbgQueryDebugFilterState`: 1 if such a message is shown, else 0.
-    fn DbgQueryDebugFilterState(component: u32, level: u32) -> u32 [max HIGH_LEVEL] {
+    fn DbgQueryDebugFilterState(component: u32, level: u32) -> u32 [max HIGH_LEVEL, undocumented] {
         Ok(u32::from(log::shows(component, level)))
     }
 
     /// `DbgSetDebugFilterState`: sets or clears the bits of a level in the mask
     /// of a component.
-    fn DbgSetDebugFilterState(component: u32, level: u32, on: bool) -> u32 [max PASSIVE_LEVEL] {
+    fn DbgSetDebugFilterState(component: u32, level: u32, on: bool) -> u32 [max PASSIVE_LEVEL, undocumented] {
         let bits = if level < 32 { 1 << level } else { level };
         let mask = log::mask(component);
         log::set_mask(component, if on { mask | bits } else { mask & !bits });

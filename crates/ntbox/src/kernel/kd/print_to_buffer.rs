@@ -38,87 +38,87 @@ const UNMEASURED: usize = 1 << 24;
 
 exports! {
     /// `sprintf`.
-    fn sprintf<call>(to: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn sprintf<call>(to: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u8>(call, to, Room::Unknown, format, &mut call.variadic(2))
     }
 
     /// `vsprintf`.
-    fn vsprintf<call>(to: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL] {
+    fn vsprintf<call>(to: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u8>(call, to, Room::Unknown, format, &mut Arguments::List(list))
     }
 
     /// `swprintf`, which in the kernel has no count.
-    fn swprintf<call>(to: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn swprintf<call>(to: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u16>(call, to, Room::Unknown, format, &mut call.variadic(2))
     }
 
     /// `_swprintf`.
-    fn _swprintf<call>(to: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn _swprintf<call>(to: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u16>(call, to, Room::Unknown, format, &mut call.variadic(2))
     }
 
     /// `_vswprintf`.
-    fn _vswprintf<call>(to: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL] {
+    fn _vswprintf<call>(to: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u16>(call, to, Room::Unknown, format, &mut Arguments::List(list))
     }
 
     /// `_snprintf`.
-    fn _snprintf<call>(to: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn _snprintf<call>(to: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u8>(call, to, Room::Count(count), format, &mut call.variadic(3))
     }
 
     /// `_vsnprintf`.
-    fn _vsnprintf<call>(to: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL] {
+    fn _vsnprintf<call>(to: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u8>(call, to, Room::Count(count), format, &mut Arguments::List(list))
     }
 
     /// `_snwprintf`.
-    fn _snwprintf<call>(to: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn _snwprintf<call>(to: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u16>(call, to, Room::Count(count), format, &mut call.variadic(3))
     }
 
     /// `_vsnwprintf`.
-    fn _vsnwprintf<call>(to: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL] {
+    fn _vsnwprintf<call>(to: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u16>(call, to, Room::Count(count), format, &mut Arguments::List(list))
     }
 
     /// `sprintf_s`.
-    fn sprintf_s<call>(to: u64, size: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn sprintf_s<call>(to: u64, size: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u8>(call, to, Room::Secure { size, wanted: None }, format, &mut call.variadic(3))
     }
 
     /// `vsprintf_s`.
-    fn vsprintf_s<call>(to: u64, size: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL] {
+    fn vsprintf_s<call>(to: u64, size: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u8>(call, to, Room::Secure { size, wanted: None }, format, &mut Arguments::List(list))
     }
 
     /// `swprintf_s`.
-    fn swprintf_s<call>(to: u64, size: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn swprintf_s<call>(to: u64, size: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u16>(call, to, Room::Secure { size, wanted: None }, format, &mut call.variadic(3))
     }
 
     /// `vswprintf_s`.
-    fn vswprintf_s<call>(to: u64, size: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL] {
+    fn vswprintf_s<call>(to: u64, size: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u16>(call, to, Room::Secure { size, wanted: None }, format, &mut Arguments::List(list))
     }
 
     /// `_snprintf_s`.
-    fn _snprintf_s<call>(to: u64, size: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn _snprintf_s<call>(to: u64, size: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u8>(call, to, Room::Secure { size, wanted: Some(count) }, format, &mut call.variadic(4))
     }
 
     /// `_vsnprintf_s`.
-    fn _vsnprintf_s<call>(to: u64, size: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL] {
+    fn _vsnprintf_s<call>(to: u64, size: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u8>(call, to, Room::Secure { size, wanted: Some(count) }, format, &mut Arguments::List(list))
     }
 
     /// `_snwprintf_s`.
-    fn _snwprintf_s<call>(to: u64, size: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn _snwprintf_s<call>(to: u64, size: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u16>(call, to, Room::Secure { size, wanted: Some(count) }, format, &mut call.variadic(4))
     }
 
     /// `_vsnwprintf_s`.
-    fn _vsnwprintf_s<call>(to: u64, size: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL] {
+    fn _vsnwprintf_s<call>(to: u64, size: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
         print::<u16>(call, to, Room::Secure { size, wanted: Some(count) }, format, &mut Arguments::List(list))
     }
 }

@@ -357,24 +357,25 @@ exports! {
     /// mode.
     fn KeInitializeApc<call>(
         apc: u64, thread: u64, environment: u32, kernel: u64, rundown: u64, normal: u64, mode: u8, context: u64,
-    ) -> () [max HIGH_LEVEL] {
+    ) -> () [max HIGH_LEVEL, undocumented] {
         routine::note_registrar(apc, call.return_address());
         initialize(apc, thread, environment, mode, &Routines { kernel, rundown, normal, context })?;
         Ok(())
     }
 
     /// `KeInsertQueueApc`: FALSE if it is queued already, or its thread has ended.
-    fn KeInsertQueueApc(apc: u64, argument1: u64, argument2: u64, increment: i32) -> bool [max DISPATCH_LEVEL] {
+    fn KeInsertQueueApc(apc: u64, argument1: u64, argument2: u64, increment: i32) -> bool
+        [max DISPATCH_LEVEL, undocumented] {
         Ok(insert(apc, argument1, argument2)?)
     }
 
     /// `KeRemoveQueueApc`: whether it was queued.
-    fn KeRemoveQueueApc(apc: u64) -> bool [max DISPATCH_LEVEL] {
+    fn KeRemoveQueueApc(apc: u64) -> bool [max DISPATCH_LEVEL, undocumented] {
         Ok(remove(apc)?)
     }
 
     /// `KeAlertThread`: ends an alertable wait; whether it was alerted before.
-    fn KeAlertThread(thread: u64, mode: u8) -> bool [max DISPATCH_LEVEL] {
+    fn KeAlertThread(thread: u64, mode: u8) -> bool [max DISPATCH_LEVEL, undocumented] {
         let user = usize::from(mode == USER_MODE);
         let before = with(thread, |state| std::mem::replace(&mut state.alerted[user], true));
         disturb(thread);
@@ -383,7 +384,7 @@ exports! {
 
     /// `KeTestAlertThread`: whether the current thread was alerted; an APC for user
     /// mode is then to be delivered.
-    fn KeTestAlertThread(mode: u8) -> bool [max DISPATCH_LEVEL] {
+    fn KeTestAlertThread(mode: u8) -> bool [max DISPATCH_LEVEL, undocumented] {
         let user = mode == USER_MODE;
         Ok(with(thread_table::current_thread(), |state| {
             let alerted = std::mem::take(&mut state.alerted[usize::from(user)]);
@@ -395,12 +396,12 @@ exports! {
     }
 
     /// `KeAreApcsDisabled`: whether the thread is in a critical or guarded region.
-    fn KeAreApcsDisabled() -> bool [max DISPATCH_LEVEL] {
+    fn KeAreApcsDisabled() -> bool [max DISPATCH_LEVEL, wdm] {
         Ok(thread_table::current().is_some_and(|thread| thread.critical != 0 || thread.guarded != 0))
     }
 
     /// `KeAreAllApcsDisabled`: a guarded region, or the IRQL.
-    fn KeAreAllApcsDisabled() -> bool [max DISPATCH_LEVEL] {
+    fn KeAreAllApcsDisabled() -> bool [max DISPATCH_LEVEL, wdm] {
         Ok(cpu::irql() >= APC_LEVEL || thread_table::current().is_some_and(|thread| thread.guarded != 0))
     }
 }

@@ -117,7 +117,7 @@ pub fn returned_otherwise(object: u64, thread: &Thread) -> Option<Stop> {
 
 exports! {
     /// `KeStackAttachProcess`.
-    fn KeStackAttachProcess(process: u64, state: u64) -> () [max APC_LEVEL] {
+    fn KeStackAttachProcess(process: u64, state: u64) -> () [max APC_LEVEL, ntifs] {
         driver_mem::fill(state, 0, STATE_SIZE)?;
         let Some((object, thread)) = current() else { return Ok(()) };
         check(process, &thread, "KeStackAttachProcess")?;
@@ -136,7 +136,7 @@ exports! {
     }
 
     /// `KeUnstackDetachProcess`.
-    fn KeUnstackDetachProcess(state: u64) -> () [max APC_LEVEL] {
+    fn KeUnstackDetachProcess(state: u64) -> () [max APC_LEVEL, ntifs] {
         let before = driver_mem::read_u64(state.wrapping_add(STATE_PROCESS))?;
         if before == UNCHANGED {
             return Ok(());
@@ -157,7 +157,7 @@ exports! {
     }
 
     /// `KeAttachProcess`: does not nest.
-    fn KeAttachProcess(process: u64) -> () [max APC_LEVEL] {
+    fn KeAttachProcess(process: u64) -> () [max APC_LEVEL, ntifs] {
         let Some((object, thread)) = current() else { return Ok(()) };
         check(process, &thread, "KeAttachProcess")?;
         if thread.attached == process {
@@ -178,7 +178,7 @@ exports! {
     }
 
     /// `KeDetachProcess`: back to the thread's own process.
-    fn KeDetachProcess() -> () [max APC_LEVEL] {
+    fn KeDetachProcess() -> () [max APC_LEVEL, ntifs] {
         if let Some((object, thread)) = current()
             && thread.attachments != 0
         {
@@ -188,7 +188,7 @@ exports! {
     }
 
     /// `KeIsAttachedProcess`.
-    fn KeIsAttachedProcess() -> bool [max DISPATCH_LEVEL] {
+    fn KeIsAttachedProcess() -> bool [max DISPATCH_LEVEL, undocumented] {
         Ok(current().is_some_and(|(_, thread)| thread.attachments != 0))
     }
 }

@@ -136,7 +136,8 @@ pub fn run(context: &Context) {
 exports! {
     /// `KeRegisterBugCheckCallback`: FALSE if the record is in use or was not
     /// initialised.
-    fn KeRegisterBugCheckCallback<call>(record: u64, routine: u64, buffer: u64, length: u32, component: u64) -> bool [max HIGH_LEVEL] {
+    fn KeRegisterBugCheckCallback<call>(record: u64, routine: u64, buffer: u64, length: u32, component: u64) -> bool
+        [max HIGH_LEVEL, wdm] {
         let fields = [(ROUTINE, routine), (BUFFER, buffer), (LENGTH, length.into())];
         let checksum = routine.wrapping_add(buffer).wrapping_add(length.into());
         let registered = register(record, &PLAIN, &fields, component, checksum)?;
@@ -149,7 +150,7 @@ exports! {
     }
 
     /// `KeDeregisterBugCheckCallback`: FALSE if it is not registered.
-    fn KeDeregisterBugCheckCallback(record: u64) -> bool [max HIGH_LEVEL] {
+    fn KeDeregisterBugCheckCallback(record: u64) -> bool [max HIGH_LEVEL, wdm] {
         let removed = deregister(record, &PLAIN)?;
         with(|records| records.retain(|entry| *entry != record));
         resource_ledger::give(record);
@@ -157,7 +158,8 @@ exports! {
     }
 
     /// `KeRegisterBugCheckReasonCallback`.
-    fn KeRegisterBugCheckReasonCallback<call>(record: u64, routine: u64, reason: u32, component: u64) -> bool [max HIGH_LEVEL] {
+    fn KeRegisterBugCheckReasonCallback<call>(record: u64, routine: u64, reason: u32, component: u64) -> bool
+        [max HIGH_LEVEL, wdm] {
         let at = record.wrapping_add(REASON.state);
         let registered = register(record, &REASON, &[(ROUTINE, routine)], component, routine.wrapping_add(reason.into()))?;
         if registered {
@@ -169,7 +171,7 @@ exports! {
     }
 
     /// `KeDeregisterBugCheckReasonCallback`.
-    fn KeDeregisterBugCheckReasonCallback(record: u64) -> bool [max HIGH_LEVEL] {
+    fn KeDeregisterBugCheckReasonCallback(record: u64) -> bool [max HIGH_LEVEL, wdm] {
         resource_ledger::give(record);
         Ok(deregister(record, &REASON)?)
     }

@@ -7,25 +7,25 @@ use crate::kernel::base::thread_table;
 
 exports! {
     /// `KeEnterCriticalRegion`: no normal APCs until it is left.
-    fn KeEnterCriticalRegion() -> () [max APC_LEVEL] {
+    fn KeEnterCriticalRegion() -> () [max APC_LEVEL, wdm] {
         enter_critical_region();
         Ok(())
     }
 
     /// `KeLeaveCriticalRegion`.
-    fn KeLeaveCriticalRegion() -> () [max APC_LEVEL] {
+    fn KeLeaveCriticalRegion() -> () [max APC_LEVEL, wdm] {
         leave_critical_region();
         Ok(())
     }
 
     /// `KeEnterGuardedRegion`: no APCs at all until it is left.
-    fn KeEnterGuardedRegion() -> () [max APC_LEVEL] {
+    fn KeEnterGuardedRegion() -> () [max APC_LEVEL, wdm] {
         thread_table::update(thread_table::current_thread(), |info| info.guarded += 1);
         Ok(())
     }
 
     /// `KeLeaveGuardedRegion`.
-    fn KeLeaveGuardedRegion() -> () [max APC_LEVEL] {
+    fn KeLeaveGuardedRegion() -> () [max APC_LEVEL, wdm] {
         thread_table::update(thread_table::current_thread(), |info| info.guarded -= 1);
         Ok(())
     }

@@ -7,7 +7,7 @@
 use super::object;
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
-use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::kernel::base::diag;
 use crate::kernel::base::list_walk::ListWalk;
@@ -142,34 +142,34 @@ fn check_busy(queue: u64, function: &str, caller: u64) -> Result<(), Fault> {
 
 exports! {
     /// `KeInitializeDeviceQueue`.
-    fn KeInitializeDeviceQueue(queue: u64) -> () [max PASSIVE_LEVEL] {
+    fn KeInitializeDeviceQueue(queue: u64) -> () [max DISPATCH_LEVEL, wdm] {
         Ok(initialize(queue)?)
     }
 
     /// `KeInsertDeviceQueue`: FALSE if the queue was not busy.
-    fn KeInsertDeviceQueue(queue: u64, entry: u64) -> bool [max DISPATCH_LEVEL] {
+    fn KeInsertDeviceQueue(queue: u64, entry: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         insert(queue, entry, None)
     }
 
     /// `KeInsertByKeyDeviceQueue`.
-    fn KeInsertByKeyDeviceQueue(queue: u64, entry: u64, key: u32) -> bool [max DISPATCH_LEVEL] {
+    fn KeInsertByKeyDeviceQueue(queue: u64, entry: u64, key: u32) -> bool [max DISPATCH_LEVEL, wdm] {
         insert(queue, entry, Some(key))
     }
 
     /// `KeRemoveDeviceQueue`: NULL from an empty queue.
-    fn KeRemoveDeviceQueue<call>(queue: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn KeRemoveDeviceQueue<call>(queue: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         check_busy(queue, "KeRemoveDeviceQueue", call.return_address())?;
         Ok(remove(queue, None)?.unwrap_or(0))
     }
 
     /// `KeRemoveByKeyDeviceQueue`.
-    fn KeRemoveByKeyDeviceQueue<call>(queue: u64, key: u32) -> u64 [max DISPATCH_LEVEL] {
+    fn KeRemoveByKeyDeviceQueue<call>(queue: u64, key: u32) -> u64 [max DISPATCH_LEVEL, wdm] {
         check_busy(queue, "KeRemoveByKeyDeviceQueue", call.return_address())?;
         Ok(remove(queue, Some(key))?.unwrap_or(0))
     }
 
     /// `KeRemoveByKeyDeviceQueueIfBusy`: NULL, too, from one that is not busy.
-    fn KeRemoveByKeyDeviceQueueIfBusy(queue: u64, key: u32) -> u64 [max DISPATCH_LEVEL] {
+    fn KeRemoveByKeyDeviceQueueIfBusy(queue: u64, key: u32) -> u64 [max DISPATCH_LEVEL, undocumented] {
         if !busy(queue)? {
             return Ok(0);
         }
@@ -177,7 +177,7 @@ exports! {
     }
 
     /// `KeRemoveEntryDeviceQueue`: FALSE for an entry that is not queued.
-    fn KeRemoveEntryDeviceQueue(queue: u64, entry: u64) -> bool [max DISPATCH_LEVEL] {
+    fn KeRemoveEntryDeviceQueue(queue: u64, entry: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         Ok(remove_entry(entry)?)
     }
 }

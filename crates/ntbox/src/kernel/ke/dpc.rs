@@ -276,14 +276,14 @@ pub fn remove(dpc: u64) -> Result<bool, Fault> {
 
 exports! {
     /// `KeInitializeDpc`.
-    fn KeInitializeDpc<call>(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL] {
+    fn KeInitializeDpc<call>(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL, wdm] {
         note_registrar(dpc, call.return_address());
         Ok(initialize(dpc, routine, context)?)
     }
 
     /// `KeInitializeThreadedDpc`: it may run at `PASSIVE_LEVEL` or at
     /// `DISPATCH_LEVEL`; here always at the latter.
-    fn KeInitializeThreadedDpc<call>(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL] {
+    fn KeInitializeThreadedDpc<call>(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL, wdm] {
         note_registrar(dpc, call.return_address());
         initialize(dpc, routine, context)?;
         Ok(driver_mem::write_u8(dpc, THREADED)?)
@@ -291,28 +291,28 @@ exports! {
 
     /// `KeInsertQueueDpc`: FALSE if it is queued already. Below `DISPATCH_LEVEL` it
     /// runs before this returns.
-    fn KeInsertQueueDpc(dpc: u64, argument1: u64, argument2: u64) -> bool [max HIGH_LEVEL] {
+    fn KeInsertQueueDpc(dpc: u64, argument1: u64, argument2: u64) -> bool [max HIGH_LEVEL, wdm] {
         Ok(insert(dpc, argument1, argument2)?)
     }
 
     /// `KeRemoveQueueDpc`: whether it was queued.
-    fn KeRemoveQueueDpc(dpc: u64) -> bool [max HIGH_LEVEL] {
+    fn KeRemoveQueueDpc(dpc: u64) -> bool [max HIGH_LEVEL, wdm] {
         Ok(remove(dpc)?)
     }
 
     /// `KeFlushQueuedDpcs`: returns when all that are queued have run.
-    fn KeFlushQueuedDpcs<call>() -> () [max PASSIVE_LEVEL] {
+    fn KeFlushQueuedDpcs<call>() -> () [max PASSIVE_LEVEL, wdm] {
         flush(Some(Context::after_call(call.frame(), call.return_address())))
     }
 
     /// `KeSetImportanceDpc`.
-    fn KeSetImportanceDpc(dpc: u64, importance: u32) -> () [max HIGH_LEVEL] {
+    fn KeSetImportanceDpc(dpc: u64, importance: u32) -> () [max HIGH_LEVEL, wdm] {
         driver_mem::write_u8(dpc.wrapping_add(offset::IMPORTANCE), u8::try_from(importance).unwrap_or(1))?;
         Ok(())
     }
 
     /// `KeSetTargetProcessorDpc`: the DPC runs on that processor.
-    fn KeSetTargetProcessorDpc<call>(dpc: u64, number: u8) -> () [max HIGH_LEVEL] {
+    fn KeSetTargetProcessorDpc<call>(dpc: u64, number: u8) -> () [max HIGH_LEVEL, wdm] {
         if u32::from(number) >= processor::active() {
             let what = format!(
                 "KeSetTargetProcessorDpc was called for processor {number}; there are {}, from 0 on. \
@@ -326,7 +326,7 @@ exports! {
     }
 
     /// `KeSetTargetProcessorDpcEx`: a processor that there is.
-    fn KeSetTargetProcessorDpcEx(dpc: u64, processor: u64) -> u32 [max HIGH_LEVEL] {
+    fn KeSetTargetProcessorDpcEx(dpc: u64, processor: u64) -> u32 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         /// `STATUS_INVALID_PARAMETER`.
         const INVALID_PARAMETER: u32 = 0xc000_000d;
         let Some(number) = processor::read_number(processor)? else { return Ok(INVALID_PARAMETER) };

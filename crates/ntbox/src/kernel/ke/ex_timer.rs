@@ -93,7 +93,8 @@ fn delete(timer: u64, routine: u64, argument: u64, caller: &Caller<'_>) {
 
 exports! {
     /// `ExAllocateTimer`: NULL without memory.
-    fn ExAllocateTimer(callback: u64, context: u64, attributes: u32) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn ExAllocateTimer(callback: u64, context: u64, attributes: u32) -> u64
+        [max DISPATCH_LEVEL, wdm, since WINDOWS_8_1] fails 0 {
         let both = HIGH_RESOLUTION | NO_WAKE;
         if attributes & both == both || attributes & !(both | NOTIFICATION) != 0 {
             return Err(invalid(0, &format!("ExAllocateTimer was called with the attributes {attributes:#x}")));
@@ -113,7 +114,8 @@ exports! {
 
     /// `ExSetTimer`: whether it was set already. The period is rounded up to
     /// milliseconds.
-    fn ExSetTimer(timer: u64, due: i64, period: i64, parameters: u64) -> bool [max DISPATCH_LEVEL] {
+    fn ExSetTimer(timer: u64, due: i64, period: i64, parameters: u64) -> bool
+        [max DISPATCH_LEVEL, wdm, since WINDOWS_8_1] {
         let info = known(timer, "ExSetTimer")?;
         if info.high_resolution && due >= 0 {
             return Err(invalid(timer, "a high-resolution timer was set to an absolute time"));
@@ -124,14 +126,15 @@ exports! {
     }
 
     /// `ExCancelTimer`: whether it was set.
-    fn ExCancelTimer(timer: u64, parameters: u64) -> bool [max DISPATCH_LEVEL] {
+    fn ExCancelTimer(timer: u64, parameters: u64) -> bool [max DISPATCH_LEVEL, wdm, since WINDOWS_8_1] {
         known(timer, "ExCancelTimer")?;
         Ok(timer::cancel(timer)?)
     }
 
     /// `ExDeleteTimer`: whether it was set and is cancelled. One that is set and not
     /// cancelled goes when it expires.
-    fn ExDeleteTimer<call>(timer: u64, cancel: bool, wait: bool, parameters: u64) -> bool [max DISPATCH_LEVEL] {
+    fn ExDeleteTimer<call>(timer: u64, cancel: bool, wait: bool, parameters: u64) -> bool
+        [max DISPATCH_LEVEL, wdm, since WINDOWS_8_1] {
         known(timer, "ExDeleteTimer")?;
         if wait && !cancel {
             return Err(invalid(timer, "ExDeleteTimer was told to wait for a timer and not to cancel it"));
@@ -160,7 +163,7 @@ exports! {
 
     /// `ExQueryTimerResolution`: longest, shortest and present time between two
     /// interrupts of the clock, of which there is one here.
-    fn ExQueryTimerResolution(longest: u64, shortest: u64, present: u64) -> () [max APC_LEVEL] {
+    fn ExQueryTimerResolution(longest: u64, shortest: u64, present: u64) -> () [max APC_LEVEL, wdm, since WINDOWS_8] {
         let tick = u32::try_from(clock::TICK).unwrap_or(u32::MAX);
         for to in [longest, shortest, present] {
             driver_mem::write_u32(to, tick)?;
@@ -169,7 +172,7 @@ exports! {
     }
 
     /// `ExSetTimerResolution`: it cannot be changed; what it is.
-    fn ExSetTimerResolution(desired: u32, set: bool) -> u32 [max APC_LEVEL] {
+    fn ExSetTimerResolution(desired: u32, set: bool) -> u32 [max APC_LEVEL, wdm] {
         Ok(u32::try_from(clock::TICK).unwrap_or(u32::MAX))
     }
 }

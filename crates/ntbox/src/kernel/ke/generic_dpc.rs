@@ -120,21 +120,21 @@ fn meet(barrier: u64) -> Result<bool, Stop> {
 
 exports! {
     /// `KeGenericCallDpc`: returns when the routine is done on every processor.
-    fn KeGenericCallDpc<call>(routine: u64, context: u64) -> () [max APC_LEVEL] {
+    fn KeGenericCallDpc<call>(routine: u64, context: u64) -> () [max APC_LEVEL, undocumented] {
         let origin = Context::after_call(call.frame(), call.return_address());
         call_everywhere(routine, context, origin)
     }
 
     /// `KeSignalCallDpcDone`: the routine is done on this processor. It is given
     /// `SystemArgument1`.
-    fn KeSignalCallDpcDone(count: u64) -> () [max DISPATCH_LEVEL] {
+    fn KeSignalCallDpcDone(count: u64) -> () [max DISPATCH_LEVEL, undocumented] {
         let owing = driver_mem::read_u32(count)?;
         Ok(driver_mem::write_u32(count, owing.wrapping_sub(1))?)
     }
 
     /// `KeSignalCallDpcSynchronize`: returns when all processors have called it, TRUE on
     /// one of them. It is given `SystemArgument2`.
-    fn KeSignalCallDpcSynchronize(barrier: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn KeSignalCallDpcSynchronize(barrier: u64) -> u32 [max DISPATCH_LEVEL, undocumented] {
         Ok(u32::from(meet(barrier)?))
     }
 }

@@ -108,28 +108,28 @@ fn attempt(
 
 exports! {
     /// `KeAcquireQueuedSpinLock`: the IRQL before.
-    fn KeAcquireQueuedSpinLock<call>(number: u32) -> u8 [max HIGH_LEVEL] {
+    fn KeAcquireQueuedSpinLock<call>(number: u32) -> u8 [max HIGH_LEVEL, ntifs] {
         acquire(number, cpu::DISPATCH_LEVEL, call.return_address(), "KeAcquireQueuedSpinLock")
     }
 
     /// `KeAcquireQueuedSpinLockRaiseToSynch`.
-    fn KeAcquireQueuedSpinLockRaiseToSynch<call>(number: u32) -> u8 [max HIGH_LEVEL] {
+    fn KeAcquireQueuedSpinLockRaiseToSynch<call>(number: u32) -> u8 [max HIGH_LEVEL, undocumented] {
         acquire(number, SYNCH_LEVEL, call.return_address(), "KeAcquireQueuedSpinLockRaiseToSynch")
     }
 
     /// `KeTryToAcquireQueuedSpinLock`: a LOGICAL.
-    fn KeTryToAcquireQueuedSpinLock<call>(number: u32, old: u64) -> u32 [max HIGH_LEVEL] {
+    fn KeTryToAcquireQueuedSpinLock<call>(number: u32, old: u64) -> u32 [max HIGH_LEVEL, ntifs] {
         let function = "KeTryToAcquireQueuedSpinLock";
         Ok(attempt(number, cpu::DISPATCH_LEVEL, old, call.return_address(), function)?.into())
     }
 
     /// `KeTryToAcquireQueuedSpinLockRaiseToSynch`.
-    fn KeTryToAcquireQueuedSpinLockRaiseToSynch<call>(number: u32, old: u64) -> bool [max HIGH_LEVEL] {
+    fn KeTryToAcquireQueuedSpinLockRaiseToSynch<call>(number: u32, old: u64) -> bool [max HIGH_LEVEL, undocumented] {
         attempt(number, SYNCH_LEVEL, old, call.return_address(), "KeTryToAcquireQueuedSpinLockRaiseToSynch")
     }
 
     /// `KeReleaseQueuedSpinLock`.
-    fn KeReleaseQueuedSpinLock<call>(number: u32, old: u8) -> () [max HIGH_LEVEL] {
+    fn KeReleaseQueuedSpinLock<call>(number: u32, old: u8) -> () [max HIGH_LEVEL, ntifs] {
         let function = "KeReleaseQueuedSpinLock";
         let at = index(number, function)?;
         if number == CANCEL {

@@ -25,28 +25,29 @@ fn no_interrupt(function: &str, interrupt: u64) -> Return {
 
 exports! {
     /// `KeFlushWriteBuffer`: stores reach memory in their order.
-    fn KeFlushWriteBuffer() -> () [max HIGH_LEVEL] {
+    fn KeFlushWriteBuffer() -> () [max HIGH_LEVEL, undocumented] {
         Ok(())
     }
 
     /// `KeFlushIoBuffers`: caches see what a device reads and writes.
-    fn KeFlushIoBuffers(mdl: u64, read: bool, dma: bool) -> () [max DISPATCH_LEVEL] {
+    fn KeFlushIoBuffers(mdl: u64, read: bool, dma: bool) -> () [max DISPATCH_LEVEL, wdm] {
         Ok(())
     }
 
     /// `KeInvalidateRangeAllCaches`: caches of this machine are coherent.
-    fn KeInvalidateRangeAllCaches(base: u64, length: u32) -> () [max DISPATCH_LEVEL] {
+    fn KeInvalidateRangeAllCaches(base: u64, length: u32) -> () [max DISPATCH_LEVEL, ntddk] {
         Ok(())
     }
 
     /// `KeShouldYieldProcessor`: whether DPCs wait for this processor.
-    fn KeShouldYieldProcessor() -> u32 [max DISPATCH_LEVEL] {
+    fn KeShouldYieldProcessor() -> u32 [max DISPATCH_LEVEL, wdm] {
         Ok(dpc::pending().into())
     }
 
     /// `KeQueryDpcWatchdogInformation`: all zero, as where the watchdog is turned off;
     /// only in a DPC or at its IRQL.
-    fn KeQueryDpcWatchdogInformation(information: u64) -> u32 [max HIGH_LEVEL] {
+    fn KeQueryDpcWatchdogInformation(information: u64) -> u32
+        [max HIGH_LEVEL, wdm, partial "no watchdog: a long DPC is found by the run's time-out"] {
         if !dpc::runs() && cpu::irql() < DISPATCH_LEVEL {
             return Ok(STATUS_UNSUCCESSFUL);
         }
@@ -55,12 +56,12 @@ exports! {
     }
 
     /// `KeAcquireInterruptSpinLock`.
-    fn KeAcquireInterruptSpinLock(interrupt: u64) -> u64 [max HIGH_LEVEL] {
+    fn KeAcquireInterruptSpinLock(interrupt: u64) -> u64 [max HIGH_LEVEL, wdm] {
         no_interrupt("KeAcquireInterruptSpinLock", interrupt)
     }
 
     /// `KeReleaseInterruptSpinLock`.
-    fn KeReleaseInterruptSpinLock(interrupt: u64, before: u8) -> u64 [max HIGH_LEVEL] {
+    fn KeReleaseInterruptSpinLock(interrupt: u64, before: u8) -> u64 [max HIGH_LEVEL, wdm] {
         no_interrupt("KeReleaseInterruptSpinLock", interrupt)
     }
 }

@@ -97,19 +97,19 @@ pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
 
 exports! {
     /// `IoAcquireCancelSpinLock`.
-    fn IoAcquireCancelSpinLock<call>(irql: u64) -> () [max DISPATCH_LEVEL] {
+    fn IoAcquireCancelSpinLock<call>(irql: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let before = acquire(call.return_address())?;
         driver_mem::write_u8(irql, before)?;
         Ok(())
     }
 
     /// `IoReleaseCancelSpinLock`.
-    fn IoReleaseCancelSpinLock<call>(irql: u8) -> () [max DISPATCH_LEVEL] {
+    fn IoReleaseCancelSpinLock<call>(irql: u8) -> () [max DISPATCH_LEVEL, wdm] {
         release(irql, call.return_address())
     }
 
     /// `IoCancelIrp`.
-    fn IoCancelIrp<call>(packet: u64) -> bool [max DISPATCH_LEVEL] {
+    fn IoCancelIrp<call>(packet: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         cancel(packet, &Caller::of(call))
     }
 }

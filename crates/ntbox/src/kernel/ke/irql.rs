@@ -37,22 +37,22 @@ pub fn lower(new: u8, function: &str, caller: u64) -> Result<(), Stop> {
 
 exports! {
     /// `KeGetCurrentIrql`.
-    fn KeGetCurrentIrql() -> u8 [max HIGH_LEVEL] {
+    fn KeGetCurrentIrql() -> u8 [max HIGH_LEVEL, wdm] {
         Ok(cpu::irql())
     }
 
     /// `KfRaiseIrql`: returns the IRQL before; lowering with it stops the system.
-    fn KfRaiseIrql(new: u8) -> u8 [max HIGH_LEVEL] {
+    fn KfRaiseIrql(new: u8) -> u8 [max HIGH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-keraiseirql"] {
         raise(new, "KfRaiseIrql")
     }
 
     /// `KeRaiseIrqlToDpcLevel`.
-    fn KeRaiseIrqlToDpcLevel() -> u8 [max HIGH_LEVEL] {
+    fn KeRaiseIrqlToDpcLevel() -> u8 [max HIGH_LEVEL, wdm] {
         raise(DISPATCH_LEVEL, "KeRaiseIrqlToDpcLevel")
     }
 
     /// `KeLowerIrql`: raising with it stops the system.
-    fn KeLowerIrql<call>(new: u8) -> () [max HIGH_LEVEL] {
+    fn KeLowerIrql<call>(new: u8) -> () [max HIGH_LEVEL, wdm] {
         lower(new, "KeLowerIrql", call.return_address())
     }
 }

@@ -96,12 +96,12 @@ fn abandon(va: u64, increment: i32) -> Result<i32, Stop> {
 
 exports! {
     /// `KeInitializeMutex`.
-    fn KeInitializeMutex(va: u64, level: u32) -> () [max HIGH_LEVEL] {
+    fn KeInitializeMutex(va: u64, level: u32) -> () [max HIGH_LEVEL, wdm] {
         initialize(va, true)
     }
 
     /// `KeInitializeMutant`: a mutex that does not disable APCs.
-    fn KeInitializeMutant(va: u64, owned: bool) -> () [max HIGH_LEVEL] {
+    fn KeInitializeMutant(va: u64, owned: bool) -> () [max HIGH_LEVEL, ntifs] {
         initialize(va, false)?;
         if owned {
             object::consume(va, thread_table::current_thread())?;
@@ -111,26 +111,27 @@ exports! {
 
     /// `KeReleaseMutex`: returns 0 once it is free, negative numbers before; raises
     /// if the thread does not own it.
-    fn KeReleaseMutex<call>(va: u64, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+    fn KeReleaseMutex<call>(va: u64, wait: bool) -> i32 [max DISPATCH_LEVEL, wdm] {
         let before = release(va, INCREMENT)?;
         wait_flag::promise(wait, "KeReleaseMutex", call.return_address());
         Ok(before)
     }
 
     /// `KeReleaseMutant`: abandons it if it is told to, whoever owns it.
-    fn KeReleaseMutant<call>(va: u64, increment: i32, abandoned: bool, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+    fn KeReleaseMutant<call>(va: u64, increment: i32, abandoned: bool, wait: bool) -> i32
+        [max DISPATCH_LEVEL, ntifs] {
         let before = if abandoned { abandon(va, increment)? } else { release(va, increment)? };
         wait_flag::promise(wait, "KeReleaseMutant", call.return_address());
         Ok(before)
     }
 
     /// `KeReadStateMutex`: 1 if it is free.
-    fn KeReadStateMutex(va: u64) -> i32 [max DISPATCH_LEVEL] {
+    fn KeReadStateMutex(va: u64) -> i32 [max DISPATCH_LEVEL, wdm] {
         Ok(object::state(va)?)
     }
 
     /// `KeReadStateMutant`.
-    fn KeReadStateMutant(va: u64) -> i32 [max DISPATCH_LEVEL] {
+    fn KeReadStateMutant(va: u64) -> i32 [max DISPATCH_LEVEL, ntifs] {
         Ok(object::state(va)?)
     }
 }

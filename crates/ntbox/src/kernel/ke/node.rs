@@ -28,7 +28,7 @@ fn write_affinity(to: u64, node: u16) -> Result<(), Fault> {
 exports! {
     /// `KeQueryNodeActiveAffinity`: both results are optional; zeros for a node that
     /// there is not.
-    fn KeQueryNodeActiveAffinity(node: u16, affinity: u64, number: u64) -> () [max HIGH_LEVEL] {
+    fn KeQueryNodeActiveAffinity(node: u16, affinity: u64, number: u64) -> () [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         if affinity != 0 {
             write_affinity(affinity, node)?;
         }
@@ -39,7 +39,7 @@ exports! {
     }
 
     /// `KeQueryNodeActiveAffinity2`: one affinity for each group, so one at most.
-    fn KeQueryNodeActiveAffinity2(node: u16, affinities: u64, room: u16, required: u64) -> u32 [max HIGH_LEVEL] {
+    fn KeQueryNodeActiveAffinity2(node: u16, affinities: u64, room: u16, required: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let needed = u16::from(count(node) != 0);
         driver_mem::write_u16(required, needed)?;
         if room < needed {
@@ -52,12 +52,12 @@ exports! {
     }
 
     /// `KeQueryNodeActiveProcessorCount`.
-    fn KeQueryNodeActiveProcessorCount(node: u16) -> u16 [max HIGH_LEVEL] {
+    fn KeQueryNodeActiveProcessorCount(node: u16) -> u16 [max HIGH_LEVEL, wdm] {
         Ok(count(node))
     }
 
     /// `KeQueryNodeMaximumProcessorCount`: none is added later.
-    fn KeQueryNodeMaximumProcessorCount(node: u16) -> u16 [max HIGH_LEVEL] {
+    fn KeQueryNodeMaximumProcessorCount(node: u16) -> u16 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         Ok(count(node))
     }
 }

@@ -90,17 +90,17 @@ fn base_with(increment: i32) -> i32 {
 
 exports! {
     /// `KeSetPriorityThread`: returns the priority before.
-    fn KeSetPriorityThread(thread: u64, priority: i32) -> i32 [max DISPATCH_LEVEL] {
+    fn KeSetPriorityThread(thread: u64, priority: i32) -> i32 [max DISPATCH_LEVEL, wdm] {
         known(change(thread, priority), thread)
     }
 
     /// `KeQueryPriorityThread`.
-    fn KeQueryPriorityThread(thread: u64) -> i32 [max DISPATCH_LEVEL] {
+    fn KeQueryPriorityThread(thread: u64) -> i32 [max DISPATCH_LEVEL, wdm] {
         known(thread_table::thread(thread).map(|info| effective(&info)), thread)
     }
 
     /// `KeSetBasePriorityThread`: returns the increment before.
-    fn KeSetBasePriorityThread(thread: u64, increment: i32) -> i32 [max DISPATCH_LEVEL] {
+    fn KeSetBasePriorityThread(thread: u64, increment: i32) -> i32 [max DISPATCH_LEVEL, ntddk] {
         known(change_base(thread, increment), thread)
     }
 }

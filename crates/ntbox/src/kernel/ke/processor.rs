@@ -188,7 +188,7 @@ fn tell_existing(routine: u64, context: u64, caller: &Caller<'_>) -> Result<bool
 
 exports! {
     /// `KeGetCurrentProcessorNumberEx`: of the system; also in its group.
-    fn KeGetCurrentProcessorNumberEx(number: u64) -> u32 [max HIGH_LEVEL] {
+    fn KeGetCurrentProcessorNumberEx(number: u64) -> u32 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         if number != 0 {
             write_number(number, cpu::number())?;
         }
@@ -196,12 +196,12 @@ exports! {
     }
 
     /// `KeGetProcessorIndexFromNumber`: `INVALID_PROCESSOR_INDEX` if there is none.
-    fn KeGetProcessorIndexFromNumber(number: u64) -> u32 [max HIGH_LEVEL] {
+    fn KeGetProcessorIndexFromNumber(number: u64) -> u32 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         Ok(read_number(number)?.map_or(INVALID_INDEX, u32::from))
     }
 
     /// `KeGetProcessorNumberFromIndex`.
-    fn KeGetProcessorNumberFromIndex(index: u32, number: u64) -> u32 [max HIGH_LEVEL] {
+    fn KeGetProcessorNumberFromIndex(index: u32, number: u64) -> u32 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         if index >= active() {
             return Ok(STATUS_INVALID_PARAMETER);
         }
@@ -210,7 +210,7 @@ exports! {
     }
 
     /// `KeQueryActiveProcessorCount`.
-    fn KeQueryActiveProcessorCount(affinity: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn KeQueryActiveProcessorCount(affinity: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         if affinity != 0 {
             driver_mem::write_u64(affinity, mask())?;
         }
@@ -218,43 +218,43 @@ exports! {
     }
 
     /// `KeQueryActiveProcessorCountEx`.
-    fn KeQueryActiveProcessorCountEx(group: u16) -> u32 [max HIGH_LEVEL] {
+    fn KeQueryActiveProcessorCountEx(group: u16) -> u32 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         Ok(count_in(group))
     }
 
     /// `KeQueryMaximumProcessorCount`.
-    fn KeQueryMaximumProcessorCount() -> u32 [max HIGH_LEVEL] {
+    fn KeQueryMaximumProcessorCount() -> u32 [max HIGH_LEVEL, wdm] {
         Ok(active())
     }
 
     /// `KeQueryMaximumProcessorCountEx`.
-    fn KeQueryMaximumProcessorCountEx(group: u16) -> u32 [max HIGH_LEVEL] {
+    fn KeQueryMaximumProcessorCountEx(group: u16) -> u32 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         Ok(count_in(group))
     }
 
     /// `KeQueryActiveGroupCount`.
-    fn KeQueryActiveGroupCount() -> u16 [max HIGH_LEVEL] {
+    fn KeQueryActiveGroupCount() -> u16 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         Ok(1)
     }
 
     /// `KeQueryMaximumGroupCount`.
-    fn KeQueryMaximumGroupCount() -> u16 [max HIGH_LEVEL] {
+    fn KeQueryMaximumGroupCount() -> u16 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         Ok(1)
     }
 
     /// `KeQueryActiveProcessors`: the affinity mask of all.
-    fn KeQueryActiveProcessors() -> u64 [max DISPATCH_LEVEL] {
+    fn KeQueryActiveProcessors() -> u64 [max DISPATCH_LEVEL, wdm] {
         Ok(mask())
     }
 
     /// `KeQueryGroupAffinity`: 0 for a group that there is not.
-    fn KeQueryGroupAffinity(group: u16) -> u64 [max HIGH_LEVEL] {
+    fn KeQueryGroupAffinity(group: u16) -> u64 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         Ok(if group == 0 { mask() } else { 0 })
     }
 
     /// `KeSetSystemAffinityThread`: one that names no processor, or others than
     /// there are, changes nothing.
-    fn KeSetSystemAffinityThread(affinity: u64) -> () [max DISPATCH_LEVEL] {
+    fn KeSetSystemAffinityThread(affinity: u64) -> () [max DISPATCH_LEVEL, wdm] {
         if is_valid(affinity) {
             set_affinity(affinity);
         }
@@ -262,19 +262,19 @@ exports! {
     }
 
     /// `KeSetSystemAffinityThreadEx`: the affinity before, 0 if none was set.
-    fn KeSetSystemAffinityThreadEx(affinity: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn KeSetSystemAffinityThreadEx(affinity: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         Ok(if is_valid(affinity) { set_affinity(affinity) } else { 0 })
     }
 
     /// `KeRevertToUserAffinityThread`.
-    fn KeRevertToUserAffinityThread() -> () [max DISPATCH_LEVEL] {
+    fn KeRevertToUserAffinityThread() -> () [max DISPATCH_LEVEL, undocumented] {
         set_affinity(0);
         Ok(())
     }
 
     /// `KeRevertToUserAffinityThreadEx`: back to one that was set before, or to none;
     /// one that names other processors than there are changes nothing.
-    fn KeRevertToUserAffinityThreadEx(affinity: u64) -> () [max DISPATCH_LEVEL] {
+    fn KeRevertToUserAffinityThreadEx(affinity: u64) -> () [max DISPATCH_LEVEL, wdm] {
         if affinity == 0 || is_valid(affinity) {
             set_affinity(affinity);
         }
@@ -283,7 +283,7 @@ exports! {
 
     /// `KeSetSystemGroupAffinityThread`: the one before is all zero if none was set,
     /// or if this one cannot be.
-    fn KeSetSystemGroupAffinityThread(affinity: u64, previous: u64) -> () [max DISPATCH_LEVEL] {
+    fn KeSetSystemGroupAffinityThread(affinity: u64, previous: u64) -> () [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
         let (mask, group) = read_group(affinity)?;
         let before = if group == 0 && is_valid(mask) { set_affinity(mask) } else { 0 };
         if previous != 0 {
@@ -293,7 +293,7 @@ exports! {
     }
 
     /// `KeRevertToUserGroupAffinityThread`.
-    fn KeRevertToUserGroupAffinityThread(previous: u64) -> () [max DISPATCH_LEVEL] {
+    fn KeRevertToUserGroupAffinityThread(previous: u64) -> () [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
         let (mask, group) = read_group(previous)?;
         if group == 0 && (mask == 0 || is_valid(mask)) {
             set_affinity(mask);
@@ -303,13 +303,14 @@ exports! {
 
     /// `KeIpiGenericCall`: calls the routine on every processor at `IPI_LEVEL`; what
     /// it returned on this one.
-    fn KeIpiGenericCall<call>(routine: u64, context: u64) -> u64 [max ipi::IPI_LEVEL - 1] {
+    fn KeIpiGenericCall<call>(routine: u64, context: u64) -> u64 [max ipi::IPI_LEVEL - 1, wdm] {
         ipi::broadcast(routine, context, &Caller::of(call))
     }
 
     /// `KeRegisterProcessorChangeCallback`: with flag 1 it hears of those that are
     /// there. NULL if it refuses one.
-    fn KeRegisterProcessorChangeCallback<call>(routine: u64, context: u64, flags: u32) -> u64 [max PASSIVE_LEVEL] fails 0 {
+    fn KeRegisterProcessorChangeCallback<call>(routine: u64, context: u64, flags: u32) -> u64
+        [max PASSIVE_LEVEL, wdm] fails 0 {
         /// `KE_PROCESSOR_CHANGE_ADD_EXISTING`.
         const ADD_EXISTING: u32 = 1;
         if flags & ADD_EXISTING != 0 && !tell_existing(routine, context, &Caller::of(call))? {
@@ -319,18 +320,18 @@ exports! {
     }
 
     /// `KeDeregisterProcessorChangeCallback`.
-    fn KeDeregisterProcessorChangeCallback(handle: u64) -> () [max APC_LEVEL] {
+    fn KeDeregisterProcessorChangeCallback(handle: u64) -> () [max APC_LEVEL, wdm] {
         deregister(handle);
         Ok(())
     }
 
     /// `KeRegisterNmiCallback`: NULL without memory.
-    fn KeRegisterNmiCallback<call>(routine: u64, context: u64) -> u64 [max APC_LEVEL] fails 0 {
+    fn KeRegisterNmiCallback<call>(routine: u64, context: u64) -> u64 [max APC_LEVEL, wdm] fails 0 {
         Ok(register("NMI callback", routine, call.return_address()))
     }
 
     /// `KeDeregisterNmiCallback`.
-    fn KeDeregisterNmiCallback(handle: u64) -> u32 [max APC_LEVEL] {
+    fn KeDeregisterNmiCallback(handle: u64) -> u32 [max APC_LEVEL, wdm] {
         Ok(if deregister(handle) { STATUS_SUCCESS } else { STATUS_INVALID_HANDLE })
     }
 }

@@ -298,7 +298,7 @@ fn run_down(queue: u64) -> Result<u64, Stop> {
 exports! {
     /// `KeInitializeQueue`: of at most `count` threads that run, or as many as there
     /// are processors.
-    fn KeInitializeQueue(queue: u64, count: u32) -> () [max DISPATCH_LEVEL] {
+    fn KeInitializeQueue(queue: u64, count: u32) -> () [max DISPATCH_LEVEL, ntifs] {
         object::initialize(queue, Kind::Queue, SIZE, 0)?;
         object::initialize_list(queue.wrapping_add(offset::ENTRIES))?;
         object::initialize_list(queue.wrapping_add(offset::THREADS))?;
@@ -310,28 +310,28 @@ exports! {
     }
 
     /// `KeInsertQueue`: the number of entries before.
-    fn KeInsertQueue(queue: u64, entry: u64) -> i32 [max DISPATCH_LEVEL] {
+    fn KeInsertQueue(queue: u64, entry: u64) -> i32 [max DISPATCH_LEVEL, ntifs] {
         insert(queue, entry, false)
     }
 
     /// `KeInsertHeadQueue`.
-    fn KeInsertHeadQueue(queue: u64, entry: u64) -> i32 [max DISPATCH_LEVEL] {
+    fn KeInsertHeadQueue(queue: u64, entry: u64) -> i32 [max DISPATCH_LEVEL, ntifs] {
         insert(queue, entry, true)
     }
 
     /// `KeRemoveQueue`: an entry, or a status in place of its address.
-    fn KeRemoveQueue<call>(queue: u64, mode: u8, timeout: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn KeRemoveQueue<call>(queue: u64, mode: u8, timeout: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
         remove(queue, mode, Patience::read(timeout)?, Caller::of(call))
     }
 
     /// `KeRundownQueue`: the first of the entries that it had, or NULL; those who
     /// wait, and will, get `STATUS_ABANDONED`.
-    fn KeRundownQueue(queue: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn KeRundownQueue(queue: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
         run_down(queue)
     }
 
     /// `KeReadStateQueue`: the number of entries.
-    fn KeReadStateQueue(queue: u64) -> i32 [max HIGH_LEVEL] {
+    fn KeReadStateQueue(queue: u64) -> i32 [max HIGH_LEVEL, ntifs] {
         Ok(object::state(queue)?)
     }
 }

@@ -134,43 +134,43 @@ fn release_and_lower(handle: u64, function: &str, caller: u64) -> Result<(), Sto
 
 exports! {
     /// `KeAcquireInStackQueuedSpinLock`.
-    fn KeAcquireInStackQueuedSpinLock<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL] {
+    fn KeAcquireInStackQueuedSpinLock<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL, wdm] {
         raise_and_acquire(cpu::DISPATCH_LEVEL, lock, handle, "KeAcquireInStackQueuedSpinLock", call.return_address())
     }
 
     /// `KeAcquireInStackQueuedSpinLockRaiseToSynch`.
-    fn KeAcquireInStackQueuedSpinLockRaiseToSynch<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL] {
+    fn KeAcquireInStackQueuedSpinLockRaiseToSynch<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL, undocumented] {
         raise_and_acquire(SYNCH_LEVEL, lock, handle, "KeAcquireInStackQueuedSpinLockRaiseToSynch", call.return_address())
     }
 
     /// `KeReleaseInStackQueuedSpinLock`.
-    fn KeReleaseInStackQueuedSpinLock<call>(handle: u64) -> () [max HIGH_LEVEL] {
+    fn KeReleaseInStackQueuedSpinLock<call>(handle: u64) -> () [max HIGH_LEVEL, wdm] {
         release_and_lower(handle, "KeReleaseInStackQueuedSpinLock", call.return_address())
     }
 
     /// `KeAcquireInStackQueuedSpinLockAtDpcLevel`.
-    fn KeAcquireInStackQueuedSpinLockAtDpcLevel<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL] {
+    fn KeAcquireInStackQueuedSpinLockAtDpcLevel<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("KeAcquireInStackQueuedSpinLockAtDpcLevel", call.return_address());
         at_dispatch(rule::ACQUIRE_AT_DPC_LEVEL, function, lock, caller);
         acquire(lock, handle, cpu::irql(), function, caller)
     }
 
     /// `KeReleaseInStackQueuedSpinLockFromDpcLevel`.
-    fn KeReleaseInStackQueuedSpinLockFromDpcLevel<call>(handle: u64) -> () [max HIGH_LEVEL] {
+    fn KeReleaseInStackQueuedSpinLockFromDpcLevel<call>(handle: u64) -> () [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("KeReleaseInStackQueuedSpinLockFromDpcLevel", call.return_address());
         at_dispatch(rule::RELEASE_FROM_DPC_LEVEL, function, handle, caller);
         release(handle, function).map(drop)
     }
 
     /// `KeAcquireInStackQueuedSpinLockForDpc`: for threaded DPCs.
-    fn KeAcquireInStackQueuedSpinLockForDpc<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL] {
+    fn KeAcquireInStackQueuedSpinLockForDpc<call>(lock: u64, handle: u64) -> () [max HIGH_LEVEL, wdm] {
         raise_and_acquire(
             cpu::DISPATCH_LEVEL, lock, handle, "KeAcquireInStackQueuedSpinLockForDpc", call.return_address(),
         )
     }
 
     /// `KeReleaseInStackQueuedSpinLockForDpc`.
-    fn KeReleaseInStackQueuedSpinLockForDpc<call>(handle: u64) -> () [max HIGH_LEVEL] {
+    fn KeReleaseInStackQueuedSpinLockForDpc<call>(handle: u64) -> () [max HIGH_LEVEL, wdm] {
         release_and_lower(handle, "KeReleaseInStackQueuedSpinLockForDpc", call.return_address())
     }
 }

@@ -184,43 +184,43 @@ fn release_and_lower(lock: u64, new: u8, function: &str, caller: u64) -> Result<
 
 exports! {
     /// `KeInitializeSpinLock`: exported since Windows 8, inline before.
-    fn KeInitializeSpinLock(lock: u64) -> () [max HIGH_LEVEL] {
+    fn KeInitializeSpinLock(lock: u64) -> () [max HIGH_LEVEL, wdm] {
         driver_mem::write_u64(lock, FREE)?;
         deadlock::forget(lock, 8);
         Ok(())
     }
 
     /// `KeAcquireSpinLockRaiseToDpc`, which `KeAcquireSpinLock` is on x64.
-    fn KeAcquireSpinLockRaiseToDpc<call>(lock: u64) -> u8 [max HIGH_LEVEL] {
+    fn KeAcquireSpinLockRaiseToDpc<call>(lock: u64) -> u8 [max HIGH_LEVEL, wdm] {
         raise_and_acquire(cpu::DISPATCH_LEVEL, lock, "KeAcquireSpinLock", call.return_address())
     }
 
     /// `KeAcquireSpinLockRaiseToSynch`.
-    fn KeAcquireSpinLockRaiseToSynch<call>(lock: u64) -> u8 [max HIGH_LEVEL] {
+    fn KeAcquireSpinLockRaiseToSynch<call>(lock: u64) -> u8 [max HIGH_LEVEL, undocumented] {
         raise_and_acquire(SYNCH_LEVEL, lock, "KeAcquireSpinLockRaiseToSynch", call.return_address())
     }
 
     /// `KeReleaseSpinLock`.
-    fn KeReleaseSpinLock<call>(lock: u64, irql: u8) -> () [max HIGH_LEVEL] {
+    fn KeReleaseSpinLock<call>(lock: u64, irql: u8) -> () [max HIGH_LEVEL, wdm] {
         release_and_lower(lock, irql, "KeReleaseSpinLock", call.return_address())
     }
 
     /// `KeAcquireSpinLockAtDpcLevel`.
-    fn KeAcquireSpinLockAtDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL] {
+    fn KeAcquireSpinLockAtDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("KeAcquireSpinLockAtDpcLevel", call.return_address());
         at_dispatch(rule::ACQUIRE_AT_DPC_LEVEL, function, lock, caller);
         acquire(lock, function, caller)
     }
 
     /// `KeTryToAcquireSpinLockAtDpcLevel`.
-    fn KeTryToAcquireSpinLockAtDpcLevel<call>(lock: u64) -> bool [max HIGH_LEVEL] {
+    fn KeTryToAcquireSpinLockAtDpcLevel<call>(lock: u64) -> bool [max HIGH_LEVEL, wdm] {
         let caller = call.return_address();
         at_dispatch(rule::ACQUIRE_AT_DPC_LEVEL, "KeTryToAcquireSpinLockAtDpcLevel", lock, caller);
         try_acquire(lock, caller)
     }
 
     /// `KeReleaseSpinLockFromDpcLevel`.
-    fn KeReleaseSpinLockFromDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL] {
+    fn KeReleaseSpinLockFromDpcLevel<call>(lock: u64) -> () [max HIGH_LEVEL, wdm] {
         let (function, caller) = ("KeReleaseSpinLockFromDpcLevel", call.return_address());
         at_dispatch(rule::RELEASE_FROM_DPC_LEVEL, function, lock, caller);
         release(lock, function).map(drop)
@@ -228,17 +228,17 @@ exports! {
 
     /// `KeAcquireSpinLockForDpc`: for threaded DPCs, which may run below
     /// `DISPATCH_LEVEL`.
-    fn KeAcquireSpinLockForDpc<call>(lock: u64) -> u8 [max HIGH_LEVEL] {
+    fn KeAcquireSpinLockForDpc<call>(lock: u64) -> u8 [max HIGH_LEVEL, wdm] {
         raise_and_acquire(cpu::DISPATCH_LEVEL, lock, "KeAcquireSpinLockForDpc", call.return_address())
     }
 
     /// `KeReleaseSpinLockForDpc`.
-    fn KeReleaseSpinLockForDpc<call>(lock: u64, irql: u8) -> () [max HIGH_LEVEL] {
+    fn KeReleaseSpinLockForDpc<call>(lock: u64, irql: u8) -> () [max HIGH_LEVEL, wdm] {
         release_and_lower(lock, irql, "KeReleaseSpinLockForDpc", call.return_address())
     }
 
     /// `KeTestSpinLock`: whether the lock is free.
-    fn KeTestSpinLock(lock: u64) -> bool [max HIGH_LEVEL] {
+    fn KeTestSpinLock(lock: u64) -> bool [max HIGH_LEVEL, wdm] {
         Ok(driver_mem::read_u64(lock)? == FREE)
     }
 }

@@ -52,14 +52,14 @@ fn call_out(call: &Call<'_>, routine: u64, parameter: u64, size: u64) -> u32 {
 
 exports! {
     /// `KeExpandKernelStackAndCallout`.
-    fn KeExpandKernelStackAndCallout<call>(routine: u64, parameter: u64, size: u64) -> u32 [max APC_LEVEL] fails 0xc000_0017 {
+    fn KeExpandKernelStackAndCallout<call>(routine: u64, parameter: u64, size: u64) -> u32 [max APC_LEVEL, ntddk] fails 0xc000_0017 {
         Ok(call_out(call, routine, parameter, size))
     }
 
     /// `KeExpandKernelStackAndCalloutEx`: the context must be NULL; with `wait` the
     /// IRQL is `APC_LEVEL` at most.
     fn KeExpandKernelStackAndCalloutEx<call>(routine: u64, parameter: u64, size: u64, wait: bool, context: u64) -> u32
-        [max DISPATCH_LEVEL] fails 0xc000_0017
+        [max DISPATCH_LEVEL, ntddk] fails 0xc000_0017
     {
         if wait && cpu::irql() > APC_LEVEL {
             return Ok(STATUS_INVALID_PARAMETER_4);

@@ -30,7 +30,8 @@ pub fn ended(thread: u64) -> bool {
 exports! {
     /// `KeSetIdealProcessorThread`: the one before; a processor that there is not
     /// changes nothing. No thread is kept on its ideal processor here.
-    fn KeSetIdealProcessorThread(object: u64, number: u8) -> u8 [max DISPATCH_LEVEL] {
+    fn KeSetIdealProcessorThread(object: u64, number: u8) -> u8
+        [max DISPATCH_LEVEL, ntifs, partial "is kept and told; no thread is kept on its ideal processor"] {
         crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;
         let mut all = HINTS.lock();
         let hints = all.entry(object).or_default();
@@ -42,13 +43,13 @@ exports! {
     }
 
     /// `ZwYieldExecution`: gives other threads that are ready a turn.
-    fn ZwYieldExecution() -> u32 [max APC_LEVEL] {
+    fn ZwYieldExecution() -> u32 [max APC_LEVEL, undocumented] {
         Ok(if sched::yield_now() { STATUS_SUCCESS } else { STATUS_NO_YIELD_PERFORMED })
     }
 
     /// `KeSetKernelStackSwapEnable`: whether it was. No stack ever leaves memory, but
     /// a thread must not end while its own may not.
-    fn KeSetKernelStackSwapEnable(enable: bool) -> bool [max APC_LEVEL] {
+    fn KeSetKernelStackSwapEnable(enable: bool) -> bool [max APC_LEVEL, ntifs] {
         let mut all = HINTS.lock();
         let hints = all.entry(thread_table::current_thread()).or_default();
         Ok(!std::mem::replace(&mut hints.stack_stays, !enable))

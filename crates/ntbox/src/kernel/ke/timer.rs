@@ -228,74 +228,75 @@ pub fn initialize(timer: u64, kind: u32) -> Result<(), Fault> {
 
 exports! {
     /// `KeInitializeTimer`.
-    fn KeInitializeTimer(timer: u64) -> () [max DISPATCH_LEVEL] {
+    fn KeInitializeTimer(timer: u64) -> () [max DISPATCH_LEVEL, wdm] {
         Ok(initialize(timer, 0)?)
     }
 
     /// `KeInitializeTimerEx`: 0 notification, 1 synchronization.
-    fn KeInitializeTimerEx(timer: u64, kind: u32) -> () [max DISPATCH_LEVEL] {
+    fn KeInitializeTimerEx(timer: u64, kind: u32) -> () [max DISPATCH_LEVEL, wdm] {
         Ok(initialize(timer, kind)?)
     }
 
     /// `KeSetTimer`: whether it was set already.
-    fn KeSetTimer<call>(timer: u64, due: i64, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+    fn KeSetTimer<call>(timer: u64, due: i64, dpc: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         note_registrar(timer, call.return_address());
         Ok(set(timer, due, 0, dpc)?)
     }
 
     /// `KeSetTimerEx`: the same with a period in milliseconds.
-    fn KeSetTimerEx<call>(timer: u64, due: i64, period: u32, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+    fn KeSetTimerEx<call>(timer: u64, due: i64, period: u32, dpc: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         note_registrar(timer, call.return_address());
         Ok(set(timer, due, period, dpc)?)
     }
 
     /// `KeSetCoalescableTimer`: the same; the tolerated delay is not used.
-    fn KeSetCoalescableTimer<call>(timer: u64, due: i64, period: u32, delay: u32, dpc: u64) -> bool [max DISPATCH_LEVEL] {
+    fn KeSetCoalescableTimer<call>(timer: u64, due: i64, period: u32, delay: u32, dpc: u64) -> bool
+        [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
         note_registrar(timer, call.return_address());
         Ok(set(timer, due, period, dpc)?)
     }
 
     /// `KeCancelTimer`: whether it was set.
-    fn KeCancelTimer(timer: u64) -> bool [max DISPATCH_LEVEL] {
+    fn KeCancelTimer(timer: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         Ok(cancel(timer)?)
     }
 
     /// `KeReadStateTimer`.
-    fn KeReadStateTimer(timer: u64) -> bool [max DISPATCH_LEVEL] {
+    fn KeReadStateTimer(timer: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         Ok(object::state(timer)? != 0)
     }
 
     /// `KeQuerySystemTime` and `KeQuerySystemTimePrecise`: since 1601, 100 ns.
-    fn KeQuerySystemTimePrecise(into: u64) -> () [max HIGH_LEVEL] {
+    fn KeQuerySystemTimePrecise(into: u64) -> () [max HIGH_LEVEL, wdm, since WINDOWS_8] {
         driver_mem::write_u64(into, clock::system_time())?;
         Ok(())
     }
 
     /// `KeQueryInterruptTime`.
-    fn KeQueryInterruptTime() -> u64 [max HIGH_LEVEL] {
+    fn KeQueryInterruptTime() -> u64 [max HIGH_LEVEL, wdm] {
         Ok(clock::interrupt_time())
     }
 
     /// `KeQueryInterruptTimePrecise`: also the performance counter.
-    fn KeQueryInterruptTimePrecise(counter: u64) -> u64 [max HIGH_LEVEL] {
+    fn KeQueryInterruptTimePrecise(counter: u64) -> u64 [max HIGH_LEVEL, wdm, since WINDOWS_8_1] {
         let now = clock::interrupt_time();
         driver_mem::write_u64(counter, now)?;
         Ok(now)
     }
 
     /// `KeQueryTimeIncrement`.
-    fn KeQueryTimeIncrement() -> u32 [max HIGH_LEVEL] {
+    fn KeQueryTimeIncrement() -> u32 [max HIGH_LEVEL, wdm] {
         Ok(u32::try_from(clock::TICK).unwrap_or(u32::MAX))
     }
 
     /// `KeQueryTickCount`.
-    fn KeQueryTickCount(into: u64) -> () [max HIGH_LEVEL] {
+    fn KeQueryTickCount(into: u64) -> () [max HIGH_LEVEL, wdm] {
         driver_mem::write_u64(into, clock::interrupt_time() / clock::TICK)?;
         Ok(())
     }
 
     /// `KeQueryPerformanceCounter`: counts at 10 MHz, as on current systems.
-    fn KeQueryPerformanceCounter(frequency: u64) -> u64 [max HIGH_LEVEL] {
+    fn KeQueryPerformanceCounter(frequency: u64) -> u64 [max HIGH_LEVEL, wdm] {
         if frequency != 0 {
             driver_mem::write_u64(frequency, clock::SECOND)?;
         }
@@ -303,7 +304,7 @@ exports! {
     }
 
     /// `KeStallExecutionProcessor`: microseconds; time passes, nothing runs.
-    fn KeStallExecutionProcessor(microseconds: u32) -> () [max HIGH_LEVEL] {
+    fn KeStallExecutionProcessor(microseconds: u32) -> () [max HIGH_LEVEL, wdm] {
         clock::skip_to(clock::interrupt_time() + 10 * u64::from(microseconds));
         Ok(())
     }

@@ -60,7 +60,7 @@ fn of_kind(kind: u32, numbers: &[u8]) -> Vec<u8> {
 exports! {
     /// `KeQueryLogicalProcessorRelationship`.
     fn KeQueryLogicalProcessorRelationship(number: u64, kind: u32, information: u64, length: u64) -> u32
-        [max DISPATCH_LEVEL]
+        [max DISPATCH_LEVEL, wdm, since WINDOWS_7, partial "no caches are told of"]
     {
         let all: Vec<u8> = (0..=u8::MAX).take(processor::count()).collect();
         let numbers = match number {

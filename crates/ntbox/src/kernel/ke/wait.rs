@@ -365,7 +365,8 @@ pub fn read_objects(count: u32, array: u64, blocks: u64) -> Result<Vec<u64>, Sto
 
 exports! {
     /// `KeWaitForSingleObject`.
-    fn KeWaitForSingleObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn KeWaitForSingleObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32
+        [max DISPATCH_LEVEL, wdm] {
         object_initialized::check(va, "KeWaitForSingleObject", call.return_address())?;
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
@@ -373,7 +374,8 @@ exports! {
     }
 
     /// `KeWaitForMutexObject`, the same.
-    fn KeWaitForMutexObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn KeWaitForMutexObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32
+        [max DISPATCH_LEVEL, undocumented] {
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
         single(&Request { objects: vec![va], all: false, patience, mode, alertable, packet: 0, caller })
@@ -382,7 +384,7 @@ exports! {
     /// `KeWaitForMultipleObjects`: wait type 0 is all, 1 is any.
     fn KeWaitForMultipleObjects<call>(
         count: u32, array: u64, kind: u32, reason: u32, mode: u8, alertable: bool, timeout: u64, blocks: u64,
-    ) -> u32 [max DISPATCH_LEVEL] {
+    ) -> u32 [max DISPATCH_LEVEL, wdm] {
         let objects = read_objects(count, array, blocks)?;
         for va in &objects {
             object_initialized::check(*va, "KeWaitForMultipleObjects", call.return_address())?;
@@ -393,7 +395,7 @@ exports! {
     }
 
     /// `KeDelayExecutionThread`: an alert or an APC for user mode ends it early.
-    fn KeDelayExecutionThread<call>(mode: u8, alertable: bool, interval: u64) -> u32 [max APC_LEVEL] {
+    fn KeDelayExecutionThread<call>(mode: u8, alertable: bool, interval: u64) -> u32 [max APC_LEVEL, wdm] {
         let time = driver_mem::read_u64(interval)?.cast_signed();
         if time == 0 {
             if let Some(status) = apc::ends_wait(thread_table::current_thread(), alertable, mode) {
@@ -409,14 +411,14 @@ exports! {
     }
 
     /// `KeInitializeEvent`: 0 notification, 1 synchronization.
-    fn KeInitializeEvent(va: u64, kind: u32, state: bool) -> () [max HIGH_LEVEL] {
+    fn KeInitializeEvent(va: u64, kind: u32, state: bool) -> () [max HIGH_LEVEL, wdm] {
         let kind = if kind == 0 { Kind::NotificationEvent } else { Kind::SynchronizationEvent };
         object::initialize(va, kind, 0x18, i32::from(state))?;
         Ok(())
     }
 
     /// `KeSetEvent`: returns the state before.
-    fn KeSetEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+    fn KeSetEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x80] {
         object_initialized::check(va, "KeSetEvent", call.return_address())?;
         let before = object::state(va)?;
         object::set_state(va, 1)?;
@@ -426,7 +428,7 @@ exports! {
     }
 
     /// `KePulseEvent`: lets the present waiters through and resets.
-    fn KePulseEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+    fn KePulseEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL, ntddk] {
         object_initialized::check(va, "KePulseEvent", call.return_address())?;
         let before = object::state(va)?;
         object::set_state(va, 1)?;
@@ -437,32 +439,33 @@ exports! {
     }
 
     /// `KeResetEvent`: returns the state before.
-    fn KeResetEvent(va: u64) -> i32 [max DISPATCH_LEVEL] {
+    fn KeResetEvent(va: u64) -> i32 [max DISPATCH_LEVEL, wdm] {
         let before = object::state(va)?;
         object::set_state(va, 0)?;
         Ok(before)
     }
 
     /// `KeClearEvent`.
-    fn KeClearEvent(va: u64) -> () [max DISPATCH_LEVEL] {
+    fn KeClearEvent(va: u64) -> () [max DISPATCH_LEVEL, wdm] {
         object::set_state(va, 0)?;
         Ok(())
     }
 
     /// `KeReadStateEvent`.
-    fn KeReadStateEvent(va: u64) -> i32 [max DISPATCH_LEVEL] {
+    fn KeReadStateEvent(va: u64) -> i32 [max DISPATCH_LEVEL, wdm] {
         Ok(object::state(va)?)
     }
 
     /// `KeInitializeSemaphore`.
-    fn KeInitializeSemaphore(va: u64, count: i32, limit: i32) -> () [max HIGH_LEVEL] {
+    fn KeInitializeSemaphore(va: u64, count: i32, limit: i32) -> () [max HIGH_LEVEL, wdm] {
         object::initialize(va, Kind::Semaphore, 0x20, count)?;
         driver_mem::write_u32(va.wrapping_add(object::offset::LIMIT), limit.cast_unsigned())?;
         Ok(())
     }
 
     /// `KeReleaseSemaphore`: returns the state before; past the limit it raises.
-    fn KeReleaseSemaphore<call>(va: u64, increment: i32, adjustment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL] {
+    fn KeReleaseSemaphore<call>(va: u64, increment: i32, adjustment: i32, wait: bool) -> i32
+        [max DISPATCH_LEVEL, wdm] {
         /// `STATUS_SEMAPHORE_LIMIT_EXCEEDED`.
         const LIMIT_EXCEEDED: u32 = 0xc000_0047;
         object_initialized::check(va, "KeReleaseSemaphore", call.return_address())?;
@@ -480,7 +483,7 @@ exports! {
     }
 
     /// `KeReadStateSemaphore`.
-    fn KeReadStateSemaphore(va: u64) -> i32 [max DISPATCH_LEVEL] {
+    fn KeReadStateSemaphore(va: u64) -> i32 [max HIGH_LEVEL, wdm] {
         Ok(object::state(va)?)
     }
 }

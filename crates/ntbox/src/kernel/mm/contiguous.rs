@@ -29,7 +29,7 @@ struct Wanted {
 
 exports! {
     /// `MmAllocateContiguousMemory`: executable, as it always was.
-    fn MmAllocateContiguousMemory<call>(bytes: u64, highest: u64) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn MmAllocateContiguousMemory<call>(bytes: u64, highest: u64) -> u64 [max DISPATCH_LEVEL, wdm] fails 0 {
         let access = Protection::ALL;
         let caller = call.return_address();
         allocate(&Wanted { bytes, lowest: 0, highest, boundary: 0, access, caller })
@@ -37,7 +37,7 @@ exports! {
 
     /// `MmAllocateContiguousMemorySpecifyCache`.
     fn MmAllocateContiguousMemorySpecifyCache<call>(bytes: u64, lowest: u64, highest: u64, boundary: u64, cache: u32) -> u64
-        [max DISPATCH_LEVEL] fails 0
+        [max DISPATCH_LEVEL, wdm] fails 0
     {
         let access = Protection::ALL;
         let caller = call.return_address();
@@ -48,7 +48,7 @@ exports! {
     /// `MmAllocateContiguousMemorySpecifyCacheNode`: there is one node.
     fn MmAllocateContiguousMemorySpecifyCacheNode<call>(
         bytes: u64, lowest: u64, highest: u64, boundary: u64, cache: u32, node: u32,
-    ) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    ) -> u64 [max DISPATCH_LEVEL, wdm] fails 0 {
         let access = Protection::ALL;
         let caller = call.return_address();
         if cache >= MAXIMUM_CACHE_TYPE { return Ok(0) }
@@ -58,7 +58,7 @@ exports! {
     /// `MmAllocateContiguousNodeMemory`: with a protection.
     fn MmAllocateContiguousNodeMemory<call>(
         bytes: u64, lowest: u64, highest: u64, boundary: u64, protect: u32, node: u32,
-    ) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    ) -> u64 [max DISPATCH_LEVEL, wdm, since WINDOWS_8] fails 0 {
         let caller = call.return_address();
         let kind = protection::kind(protect);
         if !protection::is_valid(protect) || !matches!(kind, protection::READWRITE | protection::EXECUTE_READWRITE) {
@@ -69,24 +69,24 @@ exports! {
     }
 
     /// `MmFreeContiguousMemory`.
-    fn MmFreeContiguousMemory(base: u64) -> () [max DISPATCH_LEVEL] {
+    fn MmFreeContiguousMemory(base: u64) -> () [max DISPATCH_LEVEL, wdm] {
         free(base, None, "MmFreeContiguousMemory")
     }
 
     /// `MmFreeContiguousMemorySpecifyCache`.
-    fn MmFreeContiguousMemorySpecifyCache(base: u64, bytes: u64, cache: u32) -> () [max DISPATCH_LEVEL] {
+    fn MmFreeContiguousMemorySpecifyCache(base: u64, bytes: u64, cache: u32) -> () [max DISPATCH_LEVEL, wdm] {
         free(base, Some(bytes), "MmFreeContiguousMemorySpecifyCache")
     }
 
     /// `MmAllocateNonCachedMemory`.
-    fn MmAllocateNonCachedMemory<call>(bytes: u64) -> u64 [max APC_LEVEL] fails 0 {
+    fn MmAllocateNonCachedMemory<call>(bytes: u64) -> u64 [max APC_LEVEL, ntddk] fails 0 {
         let access = Protection::READ_WRITE;
         let caller = call.return_address();
         allocate(&Wanted { bytes, lowest: 0, highest: u64::MAX, boundary: 0, access, caller })
     }
 
     /// `MmFreeNonCachedMemory`.
-    fn MmFreeNonCachedMemory(base: u64, bytes: u64) -> () [max APC_LEVEL] {
+    fn MmFreeNonCachedMemory(base: u64, bytes: u64) -> () [max APC_LEVEL, ntddk] {
         free(base, Some(bytes), "MmFreeNonCachedMemory")
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{mdl, resource_ledger, with};
-use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::{driver_mem, modules};
 use crate::kernel::base::{log, stack_trace_db};
@@ -25,21 +25,21 @@ const VERIFIER_FLAGS: u32 = 0x1 | 0x2 | 0x8;
 
 exports! {
     /// `MmLockPagableDataSection`: the handle is the section's address.
-    fn MmLockPagableDataSection<call>(address: u64) -> u64 [max APC_LEVEL] {
+    fn MmLockPagableDataSection<call>(address: u64) -> u64 [max APC_LEVEL, wdm] {
         let section = section_of(address, "MmLockPagableDataSection")?;
         lock(section, call.return_address());
         Ok(section)
     }
 
     /// `MmLockPagableSectionByHandle`.
-    fn MmLockPagableSectionByHandle<call>(handle: u64) -> () [max APC_LEVEL] {
+    fn MmLockPagableSectionByHandle<call>(handle: u64) -> () [max APC_LEVEL, ntddk] {
         let section = section_of(handle, "MmLockPagableSectionByHandle")?;
         lock(section, call.return_address());
         Ok(())
     }
 
     /// `MmUnlockPagableImageSection`.
-    fn MmUnlockPagableImageSection(handle: u64) -> () [max APC_LEVEL] {
+    fn MmUnlockPagableImageSection(handle: u64) -> () [max APC_LEVEL, wdm] {
         let left = with(|memory| {
             let count = memory.locked_sections.get_mut(&handle)?;
             *count -= 1;
@@ -66,29 +66,31 @@ exports! {
     }
 
     /// `MmPageEntireDriver`: returns the base of the image.
-    fn MmPageEntireDriver(address: u64) -> u64 [max APC_LEVEL] {
+    fn MmPageEntireDriver(address: u64) -> u64 [max APC_LEVEL, wdm] {
         Ok(modules::find(address).map_or(0, |image| image.base))
     }
 
     /// `MmResetDriverPaging`.
-    fn MmResetDriverPaging(address: u64) -> () [max APC_LEVEL] {
+    fn MmResetDriverPaging(address: u64) -> () [max APC_LEVEL, wdm] {
         Ok(())
     }
 
     /// `MmMapIoSpace`: NULL, for there is no device memory.
-    fn MmMapIoSpace(physical: u64, bytes: u64, cache: u32) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn MmMapIoSpace(physical: u64, bytes: u64, cache: u32) -> u64
+        [max DISPATCH_LEVEL, wdm, needs mapping, partial "always fails: there are no devices"] fails 0 {
         explain("MmMapIoSpace", physical);
         Ok(0)
     }
 
     /// `MmMapIoSpaceEx`: NULL, for there is no device memory.
-    fn MmMapIoSpaceEx(physical: u64, bytes: u64, protect: u32) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn MmMapIoSpaceEx(physical: u64, bytes: u64, protect: u32) -> u64
+        [max DISPATCH_LEVEL, wdm, since WINDOWS_10, needs mapping, partial "always fails: there are no devices"] fails 0 {
         explain("MmMapIoSpaceEx", physical);
         Ok(0)
     }
 
     /// `MmUnmapIoSpace`: nothing was ever mapped.
-    fn MmUnmapIoSpace(base: u64, bytes: u64) -> () [max DISPATCH_LEVEL] {
+    fn MmUnmapIoSpace(base: u64, bytes: u64) -> () [max DISPATCH_LEVEL, wdm] {
         Err(Stop::bug_check(
             0xda,
             [0x302, base, 0, 0],
@@ -97,24 +99,25 @@ exports! {
     }
 
     /// `MmQuerySystemSize`: `MmLargeSystem`.
-    fn MmQuerySystemSize() -> u32 [max DISPATCH_LEVEL] { Ok(2) }
+    fn MmQuerySystemSize() -> u32 [max HIGH_LEVEL, wdm] { Ok(2) }
 
     /// `MmIsThisAnNtAsSystem`: not a server.
-    fn MmIsThisAnNtAsSystem() -> bool [max DISPATCH_LEVEL] { Ok(false) }
+    fn MmIsThisAnNtAsSystem() -> bool [max HIGH_LEVEL, ntddk] { Ok(false) }
 
     /// `MmIsDriverVerifying`: whether the driver is watched as Driver Verifier does.
-    fn MmIsDriverVerifying(driver: u64) -> u32 [max APC_LEVEL] { Ok(stack_trace_db::is_on().into()) }
+    fn MmIsDriverVerifying(driver: u64) -> u32 [max APC_LEVEL, wdm] { Ok(stack_trace_db::is_on().into()) }
 
     /// `MmIsDriverVerifyingByAddress`: the only driver there is, or nobody's code.
-    fn MmIsDriverVerifyingByAddress(address: u64) -> u32 [max DISPATCH_LEVEL] { Ok(stack_trace_db::is_on().into()) }
+    fn MmIsDriverVerifyingByAddress(address: u64) -> u32 [max DISPATCH_LEVEL, wdm] { Ok(stack_trace_db::is_on().into()) }
 
     /// `MmAdvanceMdl`: pages that are passed are unlocked.
-    fn MmAdvanceMdl(list: u64, bytes: u32) -> u32 [max DISPATCH_LEVEL] {
+    fn MmAdvanceMdl(list: u64, bytes: u32) -> u32 [max DISPATCH_LEVEL, wdm] {
         mdl::advance(list, bytes)
     }
 
     /// `MmCreateMdl`: the older form of `IoAllocateMdl`.
-    fn MmCreateMdl<call>(list: u64, base: u64, length: u64) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn MmCreateMdl<call>(list: u64, base: u64, length: u64) -> u64
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/kernel/mmcreatemdl"] fails 0 {
         if list != 0 {
             mdl::initialize(list, base, length)?;
             return Ok(list);
@@ -124,28 +127,28 @@ exports! {
 
     /// `MmGetPhysicalMemoryRanges`: an array of pool that an empty range ends; the
     /// caller frees it.
-    fn MmGetPhysicalMemoryRanges<call>() -> u64 [max PASSIVE_LEVEL] fails 0 {
+    fn MmGetPhysicalMemoryRanges<call>() -> u64 [max PASSIVE_LEVEL, undocumented] fails 0 {
         crate::kernel::mm::query::physical_ranges(call.return_address())
     }
 
     /// `MmGetPhysicalMemoryRangesEx`: memory is in one partition.
-    fn MmGetPhysicalMemoryRangesEx<call>(partition: u64) -> u64 [max PASSIVE_LEVEL] fails 0 {
+    fn MmGetPhysicalMemoryRangesEx<call>(partition: u64) -> u64 [max PASSIVE_LEVEL, undocumented] fails 0 {
         crate::kernel::mm::query::physical_ranges(call.return_address())
     }
 
     /// `MmGetPhysicalMemoryRangesEx2`: there is no memory of files, which a flag
     /// includes.
-    fn MmGetPhysicalMemoryRangesEx2<call>(partition: u64, flags: u32) -> u64 [max PASSIVE_LEVEL] fails 0 {
+    fn MmGetPhysicalMemoryRangesEx2<call>(partition: u64, flags: u32) -> u64 [max PASSIVE_LEVEL, ntddk] fails 0 {
         crate::kernel::mm::query::physical_ranges(call.return_address())
     }
 
     /// `MmIsIoSpaceActive`: memory of devices is never mapped.
-    fn MmIsIoSpaceActive(start: u64, bytes: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn MmIsIoSpaceActive(start: u64, bytes: u64) -> u32 [max DISPATCH_LEVEL, undocumented] {
         Ok(0)
     }
 
     /// `MmIsVerifierEnabled`: refused while the driver is not watched.
-    fn MmIsVerifierEnabled(flags: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn MmIsVerifierEnabled(flags: u64) -> u32 [max DISPATCH_LEVEL, undocumented] {
         if !stack_trace_db::is_on() {
             driver_mem::write_u32(flags, 0)?;
             return Ok(nt_status::STATUS_NOT_SUPPORTED);

@@ -40,14 +40,15 @@ pub static IS_IRP_MDL: Hook<fn(u64) -> bool> = Hook::new();
 
 exports! {
     /// `MmProbeAndLockPages`: makes the pages resident and keeps them so; raises.
-    fn MmProbeAndLockPages<call>(mdl: u64, mode: u8, operation: u32) -> () [max DISPATCH_LEVEL] raises 0xc000_009a {
+    fn MmProbeAndLockPages<call>(mdl: u64, mode: u8, operation: u32) -> ()
+        [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x70] raises 0xc000_009a {
         user_access_rules::check_lock(&View::read(mdl)?, mode != 0, call);
         probe_and_lock(mdl, mode != 0, operation != 0, call.return_address())
     }
 
     /// `MmProbeAndLockProcessPages`: of the memory of another process.
     fn MmProbeAndLockProcessPages<call>(mdl: u64, process: u64, mode: u8, operation: u32) -> ()
-        [max DISPATCH_LEVEL] raises 0xc000_009a
+        [max DISPATCH_LEVEL, undocumented] raises 0xc000_009a
     {
         let seen = process_address_space::see(process);
         let locked = probe_and_lock(mdl, mode != 0, operation != 0, call.return_address());
@@ -62,7 +63,7 @@ exports! {
     /// `MmProbeAndLockSelectedPages`: pages that need not lie side by side, from
     /// an array of their addresses.
     fn MmProbeAndLockSelectedPages<call>(mdl: u64, segments: u64, mode: u8, operation: u32) -> ()
-        [max DISPATCH_LEVEL] raises 0xc000_009a
+        [max DISPATCH_LEVEL, wdm] raises 0xc000_009a
     {
         let view = View::read(mdl)?;
         let pages: Vec<u64> = (0..view.pages())
@@ -72,7 +73,7 @@ exports! {
     }
 
     /// `MmUnlockPages`: ends the lock, and a system mapping before it.
-    fn MmUnlockPages<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
+    fn MmUnlockPages<call>(mdl: u64) -> () [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x78] {
         let caller = call.return_address();
         let by_kernel = with(|memory| memory.mdls.get(mdl).is_some_and(|record| record.locked == Some(0)));
         if by_kernel && IS_IRP_MDL.get().is_some_and(|is_irp_mdl| is_irp_mdl(mdl)) {

@@ -200,7 +200,7 @@ fn failure(call: &mut Call<'_>) -> Return {
 exports! {
     /// `MmMapLockedPages`: the older form, cached, which stops the system when a
     /// system mapping fails.
-    fn MmMapLockedPages<call>(mdl: u64, mode: u8) -> u64 [max DISPATCH_LEVEL] {
+    fn MmMapLockedPages<call>(mdl: u64, mode: u8) -> u64 [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x74] {
         let wanted = Wanted { mdl, user: mode != 0, cache: 1, at: 0, bug_check: true, priority: 16 };
         let address = map(&wanted, call.return_address())?;
         if address == 0 {
@@ -211,14 +211,14 @@ exports! {
 
     /// `MmMapLockedPagesSpecifyCache`.
     fn MmMapLockedPagesSpecifyCache<call>(mdl: u64, mode: u8, cache: u32, at: u64, bug_check: u32, priority: u32) -> u64
-        [max DISPATCH_LEVEL] fails_by failure
+        [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x76, needs mapping] fails_by failure
     {
         let wanted = Wanted { mdl, user: mode != 0, cache, at, bug_check: bug_check != 0, priority };
         map(&wanted, call.return_address())
     }
 
     /// `MmUnmapLockedPages`: ends a mapping, system or user.
-    fn MmUnmapLockedPages<call>(base: u64, mdl: u64) -> () [max DISPATCH_LEVEL] {
+    fn MmUnmapLockedPages<call>(base: u64, mdl: u64) -> () [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x79] {
         let mut view = View::read(mdl)?;
         let caller = call.return_address();
         let page = base & !(PAGE_SIZE - 1);
@@ -242,7 +242,7 @@ exports! {
     }
 
     /// `MmProtectMdlSystemAddress`: changes the protection of a system mapping.
-    fn MmProtectMdlSystemAddress(mdl: u64, protect: u32) -> u32 [max DISPATCH_LEVEL] {
+    fn MmProtectMdlSystemAddress(mdl: u64, protect: u32) -> u32 [max DISPATCH_LEVEL, wdm] {
         let view = View::read(mdl)?;
         if !view.has(flag::MAPPED_TO_SYSTEM_VA) || view.has(flag::SOURCE_IS_NONPAGED_POOL) {
             return Ok(NOT_MAPPED_VIEW);

@@ -28,17 +28,18 @@ pub type Reservations = BTreeMap<u64, Reserved>;
 
 exports! {
     /// `MmAllocateMappingAddress`.
-    fn MmAllocateMappingAddress<call>(bytes: u64, tag: u32) -> u64 [max APC_LEVEL] fails 0 {
+    fn MmAllocateMappingAddress<call>(bytes: u64, tag: u32) -> u64 [max APC_LEVEL, wdm] fails 0 {
         allocate(bytes, tag, call.return_address())
     }
 
     /// `MmAllocateMappingAddressEx`: the same with flags, of which none matters here.
-    fn MmAllocateMappingAddressEx<call>(bytes: u64, tag: u32, flags: u32) -> u64 [max APC_LEVEL] fails 0 {
+    fn MmAllocateMappingAddressEx<call>(bytes: u64, tag: u32, flags: u32) -> u64
+        [max APC_LEVEL, wdm, since VERSION_2004] fails 0 {
         allocate(bytes, tag, call.return_address())
     }
 
     /// `MmFreeMappingAddress`.
-    fn MmFreeMappingAddress(base: u64, tag: u32) -> () [max APC_LEVEL] {
+    fn MmFreeMappingAddress(base: u64, tag: u32) -> () [max APC_LEVEL, wdm] {
         let base = base & !(PAGE_SIZE - 1);
         let reserved = get(base);
         match reserved {
@@ -58,13 +59,13 @@ exports! {
 
     /// `MmMapLockedPagesWithReservedMapping`: NULL if the range is too small.
     fn MmMapLockedPagesWithReservedMapping(base: u64, tag: u32, mdl: u64, cache: u32) -> u64
-        [max DISPATCH_LEVEL] fails 0
+        [max DISPATCH_LEVEL, wdm] fails 0
     {
         map(base & !(PAGE_SIZE - 1), tag, mdl)
     }
 
     /// `MmUnmapReservedMapping`.
-    fn MmUnmapReservedMapping(base: u64, tag: u32, mdl: u64) -> () [max DISPATCH_LEVEL] {
+    fn MmUnmapReservedMapping(base: u64, tag: u32, mdl: u64) -> () [max DISPATCH_LEVEL, wdm] {
         unmap(base & !(PAGE_SIZE - 1), tag, mdl)
     }
 }

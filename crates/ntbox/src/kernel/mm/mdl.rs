@@ -381,12 +381,12 @@ pub fn check_process_exit(process: u64) {
 
 exports! {
     /// `MmSizeOfMdl`: bytes of an MDL for a range, its page frame numbers included.
-    fn MmSizeOfMdl(base: u64, length: u64) -> u64 [max HIGH_LEVEL] {
+    fn MmSizeOfMdl(base: u64, length: u64) -> u64 [max HIGH_LEVEL, wdm] {
         Ok(offset::FRAMES + 8 * pages_spanned(base, length))
     }
 
     /// `MmBuildMdlForNonPagedPool`: fills in the page frames of resident memory.
-    fn MmBuildMdlForNonPagedPool<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
+    fn MmBuildMdlForNonPagedPool<call>(mdl: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let mut view = View::read(mdl)?;
         let caller = call.return_address();
         let base = view.start.wrapping_add(u64::from(view.offset));

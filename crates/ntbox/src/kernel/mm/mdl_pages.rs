@@ -17,31 +17,31 @@ const FULLY_REQUIRED: u32 = 4;
 exports! {
     /// `MmAllocatePagesForMdl`: pages of physical memory, zeroed, maybe fewer than
     /// asked for.
-    fn MmAllocatePagesForMdl<call>(low: u64, high: u64, skip: u64, total: u64) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    fn MmAllocatePagesForMdl<call>(low: u64, high: u64, skip: u64, total: u64) -> u64 [max DISPATCH_LEVEL, wdm] fails 0 {
         allocate_pages(low, high, total, 0, call.return_address())
     }
 
     /// `MmAllocatePagesForMdlEx`: the same with a cache type and flags.
     fn MmAllocatePagesForMdlEx<call>(low: u64, high: u64, skip: u64, total: u64, cache: u32, flags: u32) -> u64
-        [max DISPATCH_LEVEL] fails 0
+        [max DISPATCH_LEVEL, wdm] fails 0
     {
         allocate_pages(low, high, total, flags, call.return_address())
     }
 
     /// `MmFreePagesFromMdl`: frees the pages, not the list itself.
-    fn MmFreePagesFromMdl<call>(mdl: u64) -> () [max DISPATCH_LEVEL] {
+    fn MmFreePagesFromMdl<call>(mdl: u64) -> () [max DISPATCH_LEVEL, wdm] {
         free_pages(mdl, "MmFreePagesFromMdl", call.return_address())
     }
 
     /// `MmFreePagesFromMdlEx`: the flags say how pages are zeroed later.
-    fn MmFreePagesFromMdlEx<call>(mdl: u64, flags: u32) -> () [max DISPATCH_LEVEL] {
+    fn MmFreePagesFromMdlEx<call>(mdl: u64, flags: u32) -> () [max DISPATCH_LEVEL, undocumented] {
         free_pages(mdl, "MmFreePagesFromMdlEx", call.return_address())
     }
 
     /// `MmAllocateNodePagesForMdlEx`: there is one node.
     fn MmAllocateNodePagesForMdlEx<call>(
         low: u64, high: u64, skip: u64, total: u64, cache: u32, node: u32, flags: u32,
-    ) -> u64 [max DISPATCH_LEVEL] fails 0 {
+    ) -> u64 [max DISPATCH_LEVEL, wdm] fails 0 {
         allocate_pages(low, high, total, flags, call.return_address())
     }
 }

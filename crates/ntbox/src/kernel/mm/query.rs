@@ -26,7 +26,7 @@ fn is_valid(va: u64) -> bool {
 
 exports! {
     /// `MmGetPhysicalAddress`: 0 where nothing is.
-    fn MmGetPhysicalAddress(va: u64) -> u64 [max HIGH_LEVEL] {
+    fn MmGetPhysicalAddress(va: u64) -> u64 [max HIGH_LEVEL, ntddk] {
         if !is_valid(va) {
             return Ok(0);
         }
@@ -35,18 +35,19 @@ exports! {
     }
 
     /// `MmIsAddressValid`.
-    fn MmIsAddressValid(va: u64) -> bool [max DISPATCH_LEVEL] {
+    fn MmIsAddressValid(va: u64) -> bool [max DISPATCH_LEVEL, ntddk] {
         Ok(is_valid(va))
     }
 
     /// `MmGetVirtualForPhysical`: an address in system space; 0 if there is none.
-    fn MmGetVirtualForPhysical(physical: u64) -> u64 [max HIGH_LEVEL] {
+    fn MmGetVirtualForPhysical(physical: u64) -> u64 [max HIGH_LEVEL, undocumented] {
         let va = with(|memory| memory.space.address_of(physical >> PAGE_SHIFT));
         Ok(va.map_or(0, |va| va | physical & (PAGE_SIZE - 1)))
     }
 
     /// `MmCopyMemory`: from a virtual or a physical address, whatever is there.
-    fn MmCopyMemory(target: u64, source: u64, bytes: u64, flags: u32, transferred: u64) -> u32 [max APC_LEVEL] {
+    fn MmCopyMemory(target: u64, source: u64, bytes: u64, flags: u32, transferred: u64) -> u32
+        [max APC_LEVEL, ntddk, since WINDOWS_8_1] {
         let copied = match flags {
             COPY_PHYSICAL => copy_physical(target, source, bytes)?,
             COPY_VIRTUAL => copy_virtual(target, source, bytes)?,
@@ -65,7 +66,7 @@ exports! {
 
     /// `MmGetSystemRoutineAddress`: NULL for what is not exported, or not by this
     /// version of Windows.
-    fn MmGetSystemRoutineAddress(name: u64) -> u64 [max PASSIVE_LEVEL] fails 0 {
+    fn MmGetSystemRoutineAddress(name: u64) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
         let name = UnicodeString::read(name)?.text()?;
         Ok(crate::kernel::base::export_table::resolve_for_driver(&name).unwrap_or(0))
     }

@@ -32,12 +32,12 @@ struct Copy {
 
 exports! {
     /// `ZwClose`.
-    fn ZwClose<call>(handle: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwClose<call>(handle: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(handles::close_for(handle, &Caller::of(call)))
     }
 
     /// `NtClose`: the same for drivers, whose previous mode is kernel mode.
-    fn NtClose<call>(handle: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn NtClose<call>(handle: u64) -> u32 [max PASSIVE_LEVEL, ntifs] {
         Ok(handles::close_for(handle, &Caller::of(call)))
     }
 
@@ -50,7 +50,7 @@ exports! {
         access: u32,
         attributes: u32,
         options: u32,
-    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
         let copy = Copy { source_process, source, target_process, target, access, attributes, options };
         error::status(duplicate(&copy, &Caller::of(call)))
     }

@@ -30,7 +30,7 @@ const TYPE_SIZE: usize = 0x68;
 
 exports! {
     /// `ZwMakeTemporaryObject`.
-    fn ZwMakeTemporaryObject<call>(handle: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwMakeTemporaryObject<call>(handle: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         let run = || -> Result<(), Refusal> {
             let entry = ob::by_handle(handle, 0, None, false)?;
             ob::make_temporary(entry.object, &Caller::of(call));
@@ -42,14 +42,14 @@ exports! {
     /// `ZwQueryObject`: `ObjectBasicInformation`, `ObjectNameInformation`,
     /// `ObjectTypeInformation` and `ObjectHandleFlagInformation`.
     fn ZwQueryObject<call>(handle: u64, class: u32, buffer: u64, length: u32, return_length: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         error::status(query(handle, class, (buffer, length), return_length, &Caller::of(call)))
     }
 
     /// `ZwSetInformationObject`: `ObjectHandleFlagInformation`.
     fn ZwSetInformationObject(handle: u64, class: u32, buffer: u64, length: u32) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
     {
         error::status(set(handle, class, buffer, length))
     }

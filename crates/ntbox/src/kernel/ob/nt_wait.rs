@@ -21,19 +21,20 @@ const MAXIMUM: u32 = 64;
 
 exports! {
     /// `ZwWaitForSingleObject`.
-    fn ZwWaitForSingleObject<call>(handle: u64, alertable: bool, timeout: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwWaitForSingleObject<call>(handle: u64, alertable: bool, timeout: u64) -> u32 [max PASSIVE_LEVEL, ntifs] {
         Mode::Kernel.outcome(single(handle, alertable, timeout, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtWaitForSingleObject`.
-    fn NtWaitForSingleObject<call>(handle: u64, alertable: bool, timeout: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn NtWaitForSingleObject<call>(handle: u64, alertable: bool, timeout: u64) -> u32
+        [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntwaitforsingleobject"] {
         let mode = Mode::previous();
         mode.outcome(single(handle, alertable, timeout, mode, &Caller::of(call)))
     }
 
     /// `ZwWaitForMultipleObjects`: wait type 0 is all, 1 is any.
     fn ZwWaitForMultipleObjects<call>(count: u32, handles: u64, kind: u32, alertable: bool, timeout: u64) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, undocumented]
     {
         error::outcome(multiple(count, handles, kind, (alertable, timeout), &Caller::of(call)))
     }

@@ -15,7 +15,8 @@ const SIZE: u32 = 16;
 
 exports! {
     /// `ObQueryNameString`: an unnamed object has an empty name.
-    fn ObQueryNameString<call>(object: u64, information: u64, length: u32, return_length: u64) -> u32 [max APC_LEVEL] {
+    fn ObQueryNameString<call>(object: u64, information: u64, length: u32, return_length: u64) -> u32
+        [max APC_LEVEL, ntifs] {
         crate::kernel::base::error::status(write(object, information, length, return_length, &Caller::of(call)))
     }
 }

@@ -32,73 +32,78 @@ exports! {
     /// `ObReferenceObjectByHandle`.
     fn ObReferenceObjectByHandle<call>(
         handle: u64, access: u32, kind: u64, mode: u8, object: u64, information: u64,
-    ) -> u32 [max PASSIVE_LEVEL] fails_by by_handle_failure {
+    ) -> u32 [max PASSIVE_LEVEL, wdm] fails_by by_handle_failure {
         by_handle(&Wanted { handle, access, kind, mode }, &Out { object, information }, &Caller::of(call))
     }
 
     /// `ObReferenceObjectByHandleWithTag`.
     fn ObReferenceObjectByHandleWithTag<call>(
         handle: u64, access: u32, kind: u64, mode: u8, tag: u32, object: u64, information: u64,
-    ) -> u32 [max PASSIVE_LEVEL] fails_by by_tagged_handle_failure {
+    ) -> u32 [max PASSIVE_LEVEL, wdm, since WINDOWS_7] fails_by by_tagged_handle_failure {
         by_handle(&Wanted { handle, access, kind, mode }, &Out { object, information }, &Caller::of(call))
     }
 
     /// `ObReferenceObjectByPointer`: in kernel mode any type will do.
-    fn ObReferenceObjectByPointer<call>(object: u64, access: u32, kind: u64, mode: u8) -> u32 [max DISPATCH_LEVEL] {
+    fn ObReferenceObjectByPointer<call>(object: u64, access: u32, kind: u64, mode: u8) -> u32
+        [max DISPATCH_LEVEL, wdm] {
         by_pointer(object, kind, mode, &Caller::of(call))
     }
 
     /// `ObReferenceObjectByPointerWithTag`.
     fn ObReferenceObjectByPointerWithTag<call>(object: u64, access: u32, kind: u64, mode: u8, tag: u32) -> u32
-        [max DISPATCH_LEVEL]
+        [max DISPATCH_LEVEL, wdm, since WINDOWS_7]
     {
         by_pointer(object, kind, mode, &Caller::of(call))
     }
 
     /// `ObfReferenceObject`: returns the number of references.
-    fn ObfReferenceObject<call>(object: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn ObfReferenceObject<call>(object: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         reference(object, &Caller::of(call))
     }
 
     /// `ObfReferenceObjectWithTag`.
-    fn ObfReferenceObjectWithTag<call>(object: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] {
+    fn ObfReferenceObjectWithTag<call>(object: u64, tag: u32) -> u64
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-obreferenceobjectwithtag"] {
         reference(object, &Caller::of(call))
     }
 
     /// `ObReferenceObjectSafe`: FALSE if the object is being deleted.
-    fn ObReferenceObjectSafe<call>(object: u64) -> bool [max DISPATCH_LEVEL] {
+    fn ObReferenceObjectSafe<call>(object: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         Ok(object::reference_if_alive(object, &Caller::of(call)))
     }
 
     /// `ObReferenceObjectSafeWithTag`.
-    fn ObReferenceObjectSafeWithTag<call>(object: u64, tag: u32) -> bool [max DISPATCH_LEVEL] {
+    fn ObReferenceObjectSafeWithTag<call>(object: u64, tag: u32) -> bool [max DISPATCH_LEVEL, undocumented] {
         Ok(object::reference_if_alive(object, &Caller::of(call)))
     }
 
     /// `ObfDereferenceObject`: returns the number of references left. Above
     /// `PASSIVE_LEVEL` the end of the object is put off.
-    fn ObfDereferenceObject<call>(object: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn ObfDereferenceObject<call>(object: u64) -> u64
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-obdereferenceobject"] {
         dereference(object, &Caller::of(call))
     }
 
     /// `ObfDereferenceObjectWithTag`.
-    fn ObfDereferenceObjectWithTag<call>(object: u64, tag: u32) -> u64 [max DISPATCH_LEVEL] {
+    fn ObfDereferenceObjectWithTag<call>(object: u64, tag: u32) -> u64
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-obdereferenceobjectwithtag"] {
         dereference(object, &Caller::of(call))
     }
 
     /// `ObDereferenceObject`: the function behind the macro of that name.
-    fn ObDereferenceObject<call>(object: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn ObDereferenceObject<call>(object: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         dereference(object, &Caller::of(call))
     }
 
     /// `ObDereferenceObjectDeferDelete`: the object ends before the call returns
     /// where that can be, which its reference allows.
-    fn ObDereferenceObjectDeferDelete<call>(object: u64) -> () [max DISPATCH_LEVEL] {
+    fn ObDereferenceObjectDeferDelete<call>(object: u64) -> () [max DISPATCH_LEVEL, wdm] {
         dereference(object, &Caller::of(call)).map(drop)
     }
 
     /// `ObDereferenceObjectDeferDeleteWithTag`.
-    fn ObDereferenceObjectDeferDeleteWithTag<call>(object: u64, tag: u32) -> () [max DISPATCH_LEVEL] {
+    fn ObDereferenceObjectDeferDeleteWithTag<call>(object: u64, tag: u32) -> ()
+        [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
         dereference(object, &Caller::of(call)).map(drop)
     }
 }

@@ -42,13 +42,13 @@ fn could_be_an_interface(name: &[u16]) -> bool {
 exports! {
     /// `IoRegisterDeviceInterface`: refused, for no device is a physical device
     /// object.
-    fn IoRegisterDeviceInterface(body: u64, class: u64, reference: u64, name: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn IoRegisterDeviceInterface(body: u64, class: u64, reference: u64, name: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST)
     }
 
     /// `IoSetDeviceInterfaceState`: no interface has the name, if it is one that an
     /// interface could have.
-    fn IoSetDeviceInterfaceState(name: u64, enable: bool) -> u32 [max PASSIVE_LEVEL] {
+    fn IoSetDeviceInterfaceState(name: u64, enable: bool) -> u32 [max PASSIVE_LEVEL, wdm] {
         let name = if name == 0 { Vec::new() } else { UnicodeString::read(name)?.units()? };
         Ok(if could_be_an_interface(&name) {
             nt_status::STATUS_OBJECT_NAME_NOT_FOUND
@@ -58,19 +58,19 @@ exports! {
     }
 
     /// `IoGetDeviceInterfaceAlias`: no interface has the name, nor another one.
-    fn IoGetDeviceInterfaceAlias(name: u64, class: u64, alias: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn IoGetDeviceInterfaceAlias(name: u64, class: u64, alias: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     }
 
     /// `IoOpenDeviceInterfaceRegistryKey`: no interface has the name, so none has a
     /// key.
-    fn IoOpenDeviceInterfaceRegistryKey(name: u64, access: u32, key: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn IoOpenDeviceInterfaceRegistryKey(name: u64, access: u32, key: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     }
 
     /// `IoGetDeviceInterfaces`: an empty list, which the caller frees.
     fn IoGetDeviceInterfaces<call>(class: u64, body: u64, flags: u32, list: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
     {
         let request = Request {
             kind: PoolKind::Paged,

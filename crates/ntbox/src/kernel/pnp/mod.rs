@@ -79,7 +79,7 @@ exports! {
     /// of Plug and Play.
     fn IoRegisterPlugPlayNotification<call>(
         category: u32, flags: u32, data: u64, driver: u64, routine: u64, context: u64, entry: u64,
-    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, wdm, partial "nothing arrives or leaves"] fails 0xc000_009a {
         match category {
             category::HARDWARE_PROFILE | category::DEVICE_INTERFACE => {}
             category::TARGET_DEVICE => return Ok(STATUS_INVALID_DEVICE_REQUEST),
@@ -92,18 +92,18 @@ exports! {
     }
 
     /// `IoUnregisterPlugPlayNotification`.
-    fn IoUnregisterPlugPlayNotification(entry: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn IoUnregisterPlugPlayNotification(entry: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(unregister(entry))
     }
 
     /// `IoUnregisterPlugPlayNotificationEx`.
-    fn IoUnregisterPlugPlayNotificationEx(entry: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn IoUnregisterPlugPlayNotificationEx(entry: u64) -> u32 [max PASSIVE_LEVEL, wdm, since WINDOWS_7] {
         Ok(unregister(entry))
     }
 
     /// `IoGetDeviceProperty`: no device is a physical one.
     fn IoGetDeviceProperty(body: u64, property: u32, length: u32, buffer: u64, needed: u64) -> u64
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, wdm]
     {
         stop("IoGetDeviceProperty", body)
     }
@@ -111,62 +111,63 @@ exports! {
     /// `IoGetDevicePropertyData`: no device is a physical one.
     fn IoGetDevicePropertyData(
         body: u64, key: u64, locale: u32, flags: u32, size: u32, data: u64, needed: u64, kind: u64,
-    ) -> u64 [max APC_LEVEL] {
+    ) -> u64 [max APC_LEVEL, wdm] {
         stop("IoGetDevicePropertyData", body)
     }
 
     /// `IoSetDevicePropertyData`: no device is a physical one.
     fn IoSetDevicePropertyData(body: u64, key: u64, locale: u32, flags: u32, kind: u32, size: u32, data: u64) -> u64
-        [max APC_LEVEL]
+        [max APC_LEVEL, wdm]
     {
         stop("IoSetDevicePropertyData", body)
     }
 
     /// `IoInvalidateDeviceRelations`: no device is a physical one.
-    fn IoInvalidateDeviceRelations(body: u64, kind: u32) -> u64 [max DISPATCH_LEVEL] {
+    fn IoInvalidateDeviceRelations(body: u64, kind: u32) -> u64 [max DISPATCH_LEVEL, wdm] {
         stop("IoInvalidateDeviceRelations", body)
     }
 
     /// `IoInvalidateDeviceState`: no device is a physical one.
-    fn IoInvalidateDeviceState(body: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoInvalidateDeviceState(body: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         stop("IoInvalidateDeviceState", body)
     }
 
     /// `IoRequestDeviceEject`: no device is a physical one.
-    fn IoRequestDeviceEject(body: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn IoRequestDeviceEject(body: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         stop("IoRequestDeviceEject", body)
     }
 
     /// `IoRequestDeviceEjectEx`: no device is a physical one.
-    fn IoRequestDeviceEjectEx(body: u64, routine: u64, context: u64, driver: u64) -> u64 [max APC_LEVEL] {
+    fn IoRequestDeviceEjectEx(body: u64, routine: u64, context: u64, driver: u64) -> u64
+        [max APC_LEVEL, undocumented] {
         stop("IoRequestDeviceEjectEx", body)
     }
 
     /// `IoGetDeviceNumaNode`: no device is a physical one.
-    fn IoGetDeviceNumaNode(body: u64, node: u64) -> u64 [max PASSIVE_LEVEL] {
+    fn IoGetDeviceNumaNode(body: u64, node: u64) -> u64 [max PASSIVE_LEVEL, wdm] {
         stop("IoGetDeviceNumaNode", body)
     }
 
     /// `IoReportTargetDeviceChangeAsynchronous`: no device is a physical one.
     fn IoReportTargetDeviceChangeAsynchronous(body: u64, notification: u64, routine: u64, context: u64) -> u64
-        [max DISPATCH_LEVEL]
+        [max DISPATCH_LEVEL, wdm]
     {
         stop("IoReportTargetDeviceChangeAsynchronous", body)
     }
 
     /// `IoReportTargetDeviceChange`: no device is a physical one.
-    fn IoReportTargetDeviceChange(body: u64, notification: u64) -> u64 [max PASSIVE_LEVEL] {
+    fn IoReportTargetDeviceChange(body: u64, notification: u64) -> u64 [max PASSIVE_LEVEL, wdm] {
         stop("IoReportTargetDeviceChange", body)
     }
 
     /// `IoOpenDeviceRegistryKey`: no device is a physical one, which Windows refuses.
-    fn IoOpenDeviceRegistryKey(body: u64, kind: u32, access: u32, key: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn IoOpenDeviceRegistryKey(body: u64, kind: u32, access: u32, key: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(STATUS_INVALID_DEVICE_REQUEST)
     }
 
     /// `IoIsWdmVersionAvailable`: 1.0 and 1.16 (0x10) of Windows 2000, up to 1.48 of
     /// Windows XP and 6.0 of what came later.
-    fn IoIsWdmVersionAvailable(major: u8, minor: u8) -> bool [max PASSIVE_LEVEL] {
+    fn IoIsWdmVersionAvailable(major: u8, minor: u8) -> bool [max PASSIVE_LEVEL, wdm] {
         Ok((major, minor) <= (6, 0))
     }
 
@@ -174,24 +175,25 @@ exports! {
     fn IoConnectInterrupt(
         object: u64, routine: u64, context: u64, lock: u64, vector: u32, irql: u8, synchronize: u8, mode: u32,
         shared: bool, affinity: u64, floating: bool,
-    ) -> u32 [max PASSIVE_LEVEL] {
+    ) -> u32 [max PASSIVE_LEVEL, wdm, partial "always fails: there is no hardware"] {
         Ok(no_interrupt("IoConnectInterrupt"))
     }
 
     /// `IoConnectInterruptEx`: refused, for there is no hardware.
-    fn IoConnectInterruptEx(parameters: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn IoConnectInterruptEx(parameters: u64) -> u32
+        [max PASSIVE_LEVEL, wdm, partial "always fails: there is no hardware"] {
         Ok(no_interrupt("IoConnectInterruptEx"))
     }
 
     /// `IoDisconnectInterrupt`: there is no interrupt object, for none was connected.
-    fn IoDisconnectInterrupt<call>(interrupt: u64) -> () [max PASSIVE_LEVEL] {
+    fn IoDisconnectInterrupt<call>(interrupt: u64) -> () [max PASSIVE_LEVEL, wdm] {
         not_connected("IoDisconnectInterrupt", interrupt, call.return_address());
         Ok(())
     }
 
     /// `IoDisconnectInterruptEx`: its parameters are a version and the context that
     /// `IoConnectInterruptEx` gave.
-    fn IoDisconnectInterruptEx<call>(parameters: u64) -> () [max PASSIVE_LEVEL] {
+    fn IoDisconnectInterruptEx<call>(parameters: u64) -> () [max PASSIVE_LEVEL, wdm] {
         let context = driver_mem::read_u64(parameters.wrapping_add(8))?;
         not_connected("IoDisconnectInterruptEx", context, call.return_address());
         Ok(())

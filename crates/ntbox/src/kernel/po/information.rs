@@ -46,14 +46,14 @@ fn query(level: u32, buffers: &Buffers, mode: Mode) -> Result<(), Refusal> {
 exports! {
     /// `ZwPowerInformation`.
     fn ZwPowerInformation(level: u32, input: u64, input_length: u32, output: u64, output_length: u32) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, ntddk, partial "PlatformInformation only, as documented"]
     {
         Mode::Kernel.status(query(level, &Buffers { input, output, output_length }, Mode::Kernel))
     }
 
     /// `NtPowerInformation`.
     fn NtPowerInformation(level: u32, input: u64, input_length: u32, output: u64, output_length: u32) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, wdm, partial "PlatformInformation only, as documented"]
     {
         let mode = Mode::previous();
         mode.status(query(level, &Buffers { input, output, output_length }, mode))

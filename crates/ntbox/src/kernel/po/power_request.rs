@@ -68,7 +68,8 @@ fn no_memory(call: &mut crate::host::gate::Call<'_>) -> Return {
 
 exports! {
     /// `PoCreatePowerRequest`: nobody reads why.
-    fn PoCreatePowerRequest<call>(request: u64, body: u64, context: u64) -> u32 [max APC_LEVEL] fails_by no_memory {
+    fn PoCreatePowerRequest<call>(request: u64, body: u64, context: u64) -> u32
+        [max APC_LEVEL, wdm, since WINDOWS_7] fails_by no_memory {
         driver_mem::write_u64(request, 0)?;
         if body == 0 {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
@@ -79,17 +80,17 @@ exports! {
     }
 
     /// `PoSetPowerRequest`.
-    fn PoSetPowerRequest(request: u64, kind: u32) -> u32 [max DISPATCH_LEVEL] {
+    fn PoSetPowerRequest(request: u64, kind: u32) -> u32 [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
         change("PoSetPowerRequest", request, kind, |count| count.checked_add(1))
     }
 
     /// `PoClearPowerRequest`: not more often than it was set.
-    fn PoClearPowerRequest(request: u64, kind: u32) -> u32 [max DISPATCH_LEVEL] {
+    fn PoClearPowerRequest(request: u64, kind: u32) -> u32 [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
         change("PoClearPowerRequest", request, kind, |count| count.checked_sub(1))
     }
 
     /// `PoDeletePowerRequest`.
-    fn PoDeletePowerRequest(request: u64) -> () [max APC_LEVEL] {
+    fn PoDeletePowerRequest(request: u64) -> () [max APC_LEVEL, wdm, since WINDOWS_7] {
         let known = REQUESTS.lock().remove(request);
         known.map(drop).ok_or_else(|| unknown("PoDeletePowerRequest", request))
     }

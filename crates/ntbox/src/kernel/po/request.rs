@@ -75,7 +75,7 @@ pub fn finished(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 exports! {
     /// `PoRequestPowerIrp`: sends a power request to the top of a stack.
     fn PoRequestPowerIrp<call>(body: u64, minor: u8, state: u32, function: u64, context: u64, sent: u64) -> u32
-        [max DISPATCH_LEVEL] fails 0xc000_009a
+        [max DISPATCH_LEVEL, wdm] fails 0xc000_009a
     {
         if !matches!(minor, minor::WAIT_WAKE | minor::SET_POWER | minor::QUERY_POWER) {
             return Ok(INVALID_MINOR);

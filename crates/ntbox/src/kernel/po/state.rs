@@ -2,7 +2,7 @@
 //! which drivers ask to stay awake.
 
 use crate::host::gate::exports;
-use crate::host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
@@ -33,19 +33,19 @@ pub fn take_left_behind() -> Vec<(u64, u64)> {
 
 exports! {
     /// `PoCallDriver`: since Windows Vista, what `IoCallDriver` does.
-    fn PoCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn PoCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         irp::call(body, packet, &Caller::of(caller))
     }
 
     /// `PoStartNextPowerIrp`: since Windows Vista, nothing.
-    fn PoStartNextPowerIrp(packet: u64) -> () [max DISPATCH_LEVEL] {
+    fn PoStartNextPowerIrp(packet: u64) -> () [max DISPATCH_LEVEL, wdm] {
         Ok(())
     }
 
     /// `PoSetPowerState`: the state of a device is kept; gives the one before. At
     /// `DISPATCH_LEVEL` only a device that works may be reported.
-    fn PoSetPowerState<call>(body: u64, kind: u32, state: u32) -> u32 [max DISPATCH_LEVEL] {
-        if cpu::irql() > cpu::APC_LEVEL && !(kind == DEVICE && state == D0) {
+    fn PoSetPowerState<call>(body: u64, kind: u32, state: u32) -> u32 [max DISPATCH_LEVEL, wdm] {
+        if cpu::irql() > APC_LEVEL && !(kind == DEVICE && state == D0) {
             let what = "PoSetPowerState was called at DISPATCH_LEVEL for another state than D0; \
                         it may be called at APC_LEVEL at most";
             diag::violation("irql-too-high", None, what.to_owned(), call.return_address());
@@ -59,12 +59,12 @@ exports! {
     }
 
     /// `PoSetSystemState`: the machine does not fall asleep.
-    fn PoSetSystemState(flags: u32) -> () [max DISPATCH_LEVEL] {
+    fn PoSetSystemState(flags: u32) -> () [max DISPATCH_LEVEL, wdm] {
         Ok(())
     }
 
     /// `PoRegisterSystemState`: NULL without memory.
-    fn PoRegisterSystemState<call>(handle: u64, flags: u32) -> u64 [max PASSIVE_LEVEL] fails 0 {
+    fn PoRegisterSystemState<call>(handle: u64, flags: u32) -> u64 [max APC_LEVEL, wdm] fails 0 {
         let mut busy = BUSY.lock();
         if busy.contains(handle) {
             return Ok(handle);
@@ -73,25 +73,25 @@ exports! {
     }
 
     /// `PoUnregisterSystemState`.
-    fn PoUnregisterSystemState(handle: u64) -> () [max PASSIVE_LEVEL] {
+    fn PoUnregisterSystemState(handle: u64) -> () [max APC_LEVEL, wdm] {
         BUSY.lock().remove(handle);
         Ok(())
     }
 
     /// `PoRegisterDeviceForIdleDetection`: NULL, for nothing is detected.
     fn PoRegisterDeviceForIdleDetection(body: u64, conservation: u32, performance: u32, state: u32) -> u64
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, wdm, partial "NULL: nothing is detected"]
     {
         Ok(0)
     }
 
     /// `PoGetSystemWake`: no device has woken the system.
-    fn PoGetSystemWake(packet: u64) -> bool [max DISPATCH_LEVEL] {
+    fn PoGetSystemWake(packet: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         Ok(false)
     }
 
     /// `PoQueryWatchdogTime`: no power request is watched.
-    fn PoQueryWatchdogTime(body: u64, seconds: u64) -> bool [max DISPATCH_LEVEL] {
+    fn PoQueryWatchdogTime(body: u64, seconds: u64) -> bool [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
         Ok(false)
     }
 }

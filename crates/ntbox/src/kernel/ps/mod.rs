@@ -34,126 +34,126 @@ pub const TABLES: &[&[Export]] = &[
 
 exports! {
     /// `PsGetCurrentProcess`: the one whose memory is seen now.
-    fn PsGetCurrentProcess() -> u64 [max HIGH_LEVEL] { Ok(thread_table::current_process()) }
+    fn PsGetCurrentProcess() -> u64 [max HIGH_LEVEL, undocumented] { Ok(thread_table::current_process()) }
 
     /// `IoGetCurrentProcess`, the same under the name that headers use.
-    fn IoGetCurrentProcess() -> u64 [max HIGH_LEVEL] { Ok(thread_table::current_process()) }
+    fn IoGetCurrentProcess() -> u64 [max HIGH_LEVEL, wdm] { Ok(thread_table::current_process()) }
 
     /// `PsGetCurrentProcessId`: the one that the thread belongs to.
-    fn PsGetCurrentProcessId() -> u64 [max HIGH_LEVEL] {
+    fn PsGetCurrentProcessId() -> u64 [max HIGH_LEVEL, ntddk] {
         let owner = thread_table::current().map_or_else(thread_table::system_process, |thread| thread.process);
         Ok(thread_table::process(owner).map_or(0, |process| process.id))
     }
 
     /// `PsGetCurrentThread`.
-    fn PsGetCurrentThread() -> u64 [max HIGH_LEVEL] { Ok(thread_table::current_thread()) }
+    fn PsGetCurrentThread() -> u64 [max HIGH_LEVEL, wdm] { Ok(thread_table::current_thread()) }
 
     /// `KeGetCurrentThread`.
-    fn KeGetCurrentThread() -> u64 [max HIGH_LEVEL] { Ok(thread_table::current_thread()) }
+    fn KeGetCurrentThread() -> u64 [max HIGH_LEVEL, wdm] { Ok(thread_table::current_thread()) }
 
     /// `PsGetCurrentThreadId`.
-    fn PsGetCurrentThreadId() -> u64 [max HIGH_LEVEL] { Ok(thread_table::current().map_or(0, |thread| thread.id)) }
+    fn PsGetCurrentThreadId() -> u64 [max HIGH_LEVEL, ntddk] { Ok(thread_table::current().map_or(0, |thread| thread.id)) }
 
     /// `PsGetCurrentThreadProcess`: the one that the thread belongs to.
-    fn PsGetCurrentThreadProcess() -> u64 [max HIGH_LEVEL] {
+    fn PsGetCurrentThreadProcess() -> u64 [max HIGH_LEVEL, undocumented] {
         Ok(thread_table::current().map_or(0, |thread| thread.process))
     }
 
     /// `PsGetCurrentThreadProcessId`.
-    fn PsGetCurrentThreadProcessId() -> u64 [max HIGH_LEVEL] {
+    fn PsGetCurrentThreadProcessId() -> u64 [max HIGH_LEVEL, undocumented] {
         let owner = thread_table::current().and_then(|thread| thread_table::process(thread.process));
         Ok(owner.map_or(0, |process| process.id))
     }
 
     /// `PsGetCurrentThreadPreviousMode`: 1 if it came from user mode.
-    fn PsGetCurrentThreadPreviousMode() -> u8 [max HIGH_LEVEL] {
+    fn PsGetCurrentThreadPreviousMode() -> u8 [max HIGH_LEVEL, undocumented] {
         Ok(thread_table::current().is_some_and(|thread| thread.user_mode).into())
     }
 
     /// `PsGetCurrentThreadStackBase`: first address past the stack.
-    fn PsGetCurrentThreadStackBase() -> u64 [max HIGH_LEVEL] {
+    fn PsGetCurrentThreadStackBase() -> u64 [max HIGH_LEVEL, undocumented] {
         Ok(thread_table::current().map_or(0, |thread| thread.stack.1))
     }
 
     /// `PsGetCurrentThreadStackLimit`: lowest address of the stack.
-    fn PsGetCurrentThreadStackLimit() -> u64 [max HIGH_LEVEL] {
+    fn PsGetCurrentThreadStackLimit() -> u64 [max HIGH_LEVEL, undocumented] {
         Ok(thread_table::current().map_or(0, |thread| thread.stack.0))
     }
 
     /// `PsGetCurrentThreadTeb`: no thread has one, for none runs code of a program.
-    fn PsGetCurrentThreadTeb() -> u64 [max HIGH_LEVEL] { Ok(0) }
+    fn PsGetCurrentThreadTeb() -> u64 [max HIGH_LEVEL, ntddk] { Ok(0) }
 
     /// `PsGetProcessId`.
-    fn PsGetProcessId<call>(process: u64) -> u64 [max HIGH_LEVEL] {
+    fn PsGetProcessId<call>(process: u64) -> u64 [max HIGH_LEVEL, ntddk] {
         Ok(process_at(call, process)?.map_or(0, |process| process.id))
     }
 
     /// `PsGetThreadId`.
-    fn PsGetThreadId<call>(thread: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn PsGetThreadId<call>(thread: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
         Ok(thread_at(call, thread)?.map_or(0, |thread| thread.id))
     }
 
     /// `PsGetThreadProcess`.
-    fn PsGetThreadProcess<call>(thread: u64) -> u64 [max HIGH_LEVEL] {
+    fn PsGetThreadProcess<call>(thread: u64) -> u64 [max HIGH_LEVEL, undocumented] {
         Ok(thread_at(call, thread)?.map_or(0, |thread| thread.process))
     }
 
     /// `PsGetThreadProcessId`.
-    fn PsGetThreadProcessId<call>(thread: u64) -> u64 [max HIGH_LEVEL] {
+    fn PsGetThreadProcessId<call>(thread: u64) -> u64 [max HIGH_LEVEL, ntddk] {
         let owner = thread_at(call, thread)?.and_then(|thread| thread_table::process(thread.process));
         Ok(owner.map_or(0, |process| process.id))
     }
 
     /// `PsIsSystemThread`: whether it never leaves the kernel.
-    fn PsIsSystemThread<call>(thread: u64) -> bool [max DISPATCH_LEVEL] {
+    fn PsIsSystemThread<call>(thread: u64) -> bool [max DISPATCH_LEVEL, ntifs] {
         Ok(thread_at(call, thread)?.is_some_and(|thread| thread.system))
     }
 
     /// `PsIsThreadTerminating`.
-    fn PsIsThreadTerminating<call>(thread: u64) -> bool [max DISPATCH_LEVEL] {
+    fn PsIsThreadTerminating<call>(thread: u64) -> bool [max DISPATCH_LEVEL, ntifs] {
         Ok(thread_at(call, thread)?.is_some_and(|thread| thread.ended))
     }
 
     /// `PsIsSystemProcess`.
-    fn PsIsSystemProcess(process: u64) -> bool [max HIGH_LEVEL] { Ok(process == thread_table::system_process()) }
+    fn PsIsSystemProcess(process: u64) -> bool [max HIGH_LEVEL, undocumented] { Ok(process == thread_table::system_process()) }
 
     /// `PsIsProtectedProcess`: System is one.
-    fn PsIsProtectedProcess(process: u64) -> bool [max HIGH_LEVEL] { Ok(process == thread_table::system_process()) }
+    fn PsIsProtectedProcess(process: u64) -> bool [max HIGH_LEVEL, undocumented] { Ok(process == thread_table::system_process()) }
 
     /// `PsIsProcessBeingDebugged`: nothing is.
-    fn PsIsProcessBeingDebugged<call>(process: u64) -> bool [max HIGH_LEVEL] {
+    fn PsIsProcessBeingDebugged<call>(process: u64) -> bool [max HIGH_LEVEL, undocumented] {
         process_at(call, process)?;
         Ok(false)
     }
 
     /// `PsGetProcessExitStatus`: `STATUS_PENDING` while the process lives.
-    fn PsGetProcessExitStatus<call>(process: u64) -> u32 [max APC_LEVEL] {
+    fn PsGetProcessExitStatus<call>(process: u64) -> u32 [max APC_LEVEL, ntddk] {
         let info = process_at(call, process)?;
         Ok(info.and_then(|info| info.exit_status).unwrap_or(STATUS_PENDING))
     }
 
     /// `PsGetProcessSessionId`: the session of services.
-    fn PsGetProcessSessionId<call>(process: u64) -> u32 [max HIGH_LEVEL] {
+    fn PsGetProcessSessionId<call>(process: u64) -> u32 [max HIGH_LEVEL, undocumented] {
         process_at(call, process)?;
         Ok(0)
     }
 
     /// `PsGetCurrentProcessSessionId`.
-    fn PsGetCurrentProcessSessionId() -> u32 [max HIGH_LEVEL] { Ok(0) }
+    fn PsGetCurrentProcessSessionId() -> u32 [max HIGH_LEVEL, undocumented] { Ok(0) }
 
     /// `PsLookupProcessByProcessId`: referenced, to be dereferenced.
-    fn PsLookupProcessByProcessId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL] fails 0xc000_000b {
+    fn PsLookupProcessByProcessId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_000b {
         hand_out(thread_table::process_by_id(id), to, STATUS_INVALID_CID, &Caller::of(call))
     }
 
     /// `PsLookupThreadByThreadId`: referenced, to be dereferenced.
-    fn PsLookupThreadByThreadId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL] fails 0xc000_000d {
+    fn PsLookupThreadByThreadId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_000d {
         hand_out(thread_table::thread_by_id(id), to, STATUS_INVALID_PARAMETER, &Caller::of(call))
     }
 
     /// `PsGetVersion`: each part where it is wanted; TRUE on a checked build,
     /// which this is not.
-    fn PsGetVersion(major: u64, minor: u64, build: u64, service_pack: u64) -> bool [max PASSIVE_LEVEL] {
+    fn PsGetVersion(major: u64, minor: u64, build: u64, service_pack: u64) -> bool [max PASSIVE_LEVEL, wdm] {
         let version: OsVersion = os_version::get();
         for (to, value) in [(major, version.major), (minor, version.minor), (build, version.build)] {
             if to != 0 {

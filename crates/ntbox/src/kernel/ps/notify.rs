@@ -305,7 +305,7 @@ fn process_ex2_failure(call: &mut Call<'_>) -> Return {
 
 exports! {
     /// `PsSetCreateProcessNotifyRoutine`: registers or removes.
-    fn PsSetCreateProcessNotifyRoutine<call>(routine: u64, remove: bool) -> u32 [max PASSIVE_LEVEL] fails_by process_failure {
+    fn PsSetCreateProcessNotifyRoutine<call>(routine: u64, remove: bool) -> u32 [max PASSIVE_LEVEL, ntddk] fails_by process_failure {
         if remove {
             return Ok(unregister(Kind::Process, routine));
         }
@@ -314,13 +314,13 @@ exports! {
 
     /// `PsSetCreateProcessNotifyRoutineEx`: only of images that were linked with
     /// `/INTEGRITYCHECK`.
-    fn PsSetCreateProcessNotifyRoutineEx<call>(routine: u64, remove: bool) -> u32 [max PASSIVE_LEVEL] fails_by process_ex_failure {
+    fn PsSetCreateProcessNotifyRoutineEx<call>(routine: u64, remove: bool) -> u32 [max PASSIVE_LEVEL, ntddk] fails_by process_ex_failure {
         process_ex(routine, remove, call.return_address())
     }
 
     /// `PsSetCreateProcessNotifyRoutineEx2`: kind 0 is processes of all subsystems.
     fn PsSetCreateProcessNotifyRoutineEx2<call>(kind: u32, routine: u64, remove: bool) -> u32
-        [max PASSIVE_LEVEL] fails_by process_ex2_failure
+        [max PASSIVE_LEVEL, ntddk, since VERSION_1703] fails_by process_ex2_failure
     {
         if kind != 0 {
             return Ok(STATUS_INVALID_PARAMETER);
@@ -329,13 +329,14 @@ exports! {
     }
 
     /// `PsSetCreateThreadNotifyRoutine`.
-    fn PsSetCreateThreadNotifyRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn PsSetCreateThreadNotifyRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
         Ok(register(Kind::Thread, routine, call.return_address(), INSUFFICIENT_RESOURCES))
     }
 
     /// `PsSetCreateThreadNotifyRoutineEx`: type 0 is threads that are not the
     /// system's, each heard of on itself; type 1 is threads of all subsystems.
-    fn PsSetCreateThreadNotifyRoutineEx<call>(kind: u32, routine: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn PsSetCreateThreadNotifyRoutineEx<call>(kind: u32, routine: u64) -> u32
+        [max PASSIVE_LEVEL, ntddk, since WINDOWS_10] fails 0xc000_009a {
         let kind = match kind {
             0 => Kind::ThreadSelf,
             1 => Kind::Thread,
@@ -345,7 +346,7 @@ exports! {
     }
 
     /// `PsRemoveCreateThreadNotifyRoutine`: waits until it does not run.
-    fn PsRemoveCreateThreadNotifyRoutine(routine: u64) -> u32 [max APC_LEVEL] {
+    fn PsRemoveCreateThreadNotifyRoutine(routine: u64) -> u32 [max APC_LEVEL, ntddk] {
         match unregister(Kind::Thread, routine) {
             NOT_FOUND => Ok(unregister(Kind::ThreadSelf, routine)),
             status => Ok(status),
@@ -353,18 +354,19 @@ exports! {
     }
 
     /// `PsSetLoadImageNotifyRoutine`.
-    fn PsSetLoadImageNotifyRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn PsSetLoadImageNotifyRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
         Ok(register(Kind::Image, routine, call.return_address(), INSUFFICIENT_RESOURCES))
     }
 
     /// `PsSetLoadImageNotifyRoutineEx`: also of images of another architecture, of
     /// which there are none.
-    fn PsSetLoadImageNotifyRoutineEx<call>(routine: u64, flags: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn PsSetLoadImageNotifyRoutineEx<call>(routine: u64, flags: u64) -> u32
+        [max PASSIVE_LEVEL, ntddk, since VERSION_1709] fails 0xc000_009a {
         Ok(register(Kind::Image, routine, call.return_address(), INSUFFICIENT_RESOURCES))
     }
 
     /// `PsRemoveLoadImageNotifyRoutine`.
-    fn PsRemoveLoadImageNotifyRoutine(routine: u64) -> u32 [max APC_LEVEL] {
+    fn PsRemoveLoadImageNotifyRoutine(routine: u64) -> u32 [max APC_LEVEL, ntddk] {
         Ok(unregister(Kind::Image, routine))
     }
 }

@@ -342,12 +342,12 @@ pub static TERMINATE_PROCESS: Hook<Terminate> = Hook::new();
 
 exports! {
     /// `ZwOpenProcess`: by id.
-    fn ZwOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn ZwOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
         error::status(open(handle, access, attributes, id, Type::Process, &Caller::of(call)))
     }
 
     /// `NtOpenProcess`: with the arguments checked that a program gives.
-    fn NtOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn NtOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
         let mode = Mode::previous();
         let probe = || -> Result<(), u32> {
             mode.probe(handle, 8, 8)?;
@@ -361,32 +361,35 @@ exports! {
     }
 
     /// `SeLocateProcessImageName`.
-    fn SeLocateProcessImageName<call>(process: u64, out: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn SeLocateProcessImageName<call>(process: u64, out: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
         error::status(locate_image_name(process, out, call.return_address()))
     }
 
     /// `ZwOpenThread`: by id.
-    fn ZwOpenThread<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn ZwOpenThread<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32
+        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
         error::status(open(handle, access, attributes, id, Type::Thread, &Caller::of(call)))
     }
 
     /// `ZwTerminateProcess`: of a program other than the one that the thread belongs
     /// to.
-    fn ZwTerminateProcess<call>(handle: u64, exit: u32) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwTerminateProcess<call>(handle: u64, exit: u32) -> u32 [max PASSIVE_LEVEL, ntddk] {
         error::status(terminate(handle, exit, &Caller::of(call)))
     }
 
     /// `ZwQueryInformationProcess`: basic information, quota and pool, handles, the
     /// session, the name of the image, whether it is a 32-bit one.
     fn ZwQueryInformationProcess(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess",
+            partial "classes 0, 1, 3 (pool only), 20, 24, 26 and 27"] fails 0xc000_009a
     {
         error::status(query_process(handle, class, buffer, length, returned, Mode::Kernel))
     }
 
     /// `NtQueryInformationProcess`.
     fn NtQueryInformationProcess(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess",
+            partial "classes 0, 1, 3 (pool only), 20, 24, 26 and 27"] fails 0xc000_009a
     {
         let mode = Mode::previous();
         mode.status(query_process(handle, class, buffer, length, returned, mode))
@@ -394,14 +397,14 @@ exports! {
 
     /// `ZwQueryInformationThread`: basic information, whether it has ended.
     fn ZwQueryInformationThread(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntqueryinformationthread"] fails 0xc000_009a
     {
         error::status(query_thread(handle, class, buffer, length, returned, Mode::Kernel))
     }
 
     /// `NtQueryInformationThread`.
     fn NtQueryInformationThread(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntqueryinformationthread"] fails 0xc000_009a
     {
         let mode = Mode::previous();
         mode.status(query_thread(handle, class, buffer, length, returned, mode))
@@ -409,14 +412,14 @@ exports! {
 
     /// `ZwSetInformationThread`: its priority.
     fn ZwSetInformationThread(handle: u64, class: u32, buffer: u64, length: u32) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a
     {
         error::status(set_thread(handle, class, buffer, length, Mode::Kernel))
     }
 
     /// `NtSetInformationThread`: a program needs `THREAD_SET_INFORMATION`.
     fn NtSetInformationThread(handle: u64, class: u32, buffer: u64, length: u32) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         let mode = Mode::previous();
         mode.status(set_thread(handle, class, buffer, length, mode))

@@ -88,14 +88,14 @@ fn returned(process: u64, kind: u32, amount: u64) -> Result<(), Stop> {
 
 exports! {
     /// `PsChargePoolQuota`: raises if it is too much.
-    fn PsChargePoolQuota<call>(process: u64, kind: u32, amount: u64) -> () [max DISPATCH_LEVEL] {
+    fn PsChargePoolQuota<call>(process: u64, kind: u32, amount: u64) -> () [max DISPATCH_LEVEL, ntifs] {
         process_at(call, process)?;
         if charge(process, kind, amount) { Ok(()) } else { Err(Stop::raise(EXCEEDED)) }
     }
 
     /// `PsChargeProcessPoolQuota`: the same with a status.
     fn PsChargeProcessPoolQuota<call>(process: u64, kind: u32, amount: u64) -> u32
-        [max DISPATCH_LEVEL] fails 0xc000_0044
+        [max DISPATCH_LEVEL, undocumented] fails 0xc000_0044
     {
         process_at(call, process)?;
         Ok(charged(process, kind, amount))
@@ -103,7 +103,7 @@ exports! {
 
     /// `PsChargeProcessNonPagedPoolQuota`.
     fn PsChargeProcessNonPagedPoolQuota<call>(process: u64, amount: u64) -> u32
-        [max DISPATCH_LEVEL] fails 0xc000_0044
+        [max DISPATCH_LEVEL, undocumented] fails 0xc000_0044
     {
         process_at(call, process)?;
         Ok(charged(process, 0, amount))
@@ -111,26 +111,26 @@ exports! {
 
     /// `PsChargeProcessPagedPoolQuota`.
     fn PsChargeProcessPagedPoolQuota<call>(process: u64, amount: u64) -> u32
-        [max DISPATCH_LEVEL] fails 0xc000_0044
+        [max DISPATCH_LEVEL, undocumented] fails 0xc000_0044
     {
         process_at(call, process)?;
         Ok(charged(process, PAGED, amount))
     }
 
     /// `PsReturnPoolQuota`: raises if so much is not charged.
-    fn PsReturnPoolQuota<call>(process: u64, kind: u32, amount: u64) -> () [max DISPATCH_LEVEL] {
+    fn PsReturnPoolQuota<call>(process: u64, kind: u32, amount: u64) -> () [max DISPATCH_LEVEL, ntifs] {
         process_at(call, process)?;
         give_back(process, kind, amount).map_err(|_| Stop::raise(EXCEEDED))
     }
 
     /// `PsReturnProcessNonPagedPoolQuota`.
-    fn PsReturnProcessNonPagedPoolQuota<call>(process: u64, amount: u64) -> () [max DISPATCH_LEVEL] {
+    fn PsReturnProcessNonPagedPoolQuota<call>(process: u64, amount: u64) -> () [max DISPATCH_LEVEL, undocumented] {
         process_at(call, process)?;
         returned(process, 0, amount)
     }
 
     /// `PsReturnProcessPagedPoolQuota`.
-    fn PsReturnProcessPagedPoolQuota<call>(process: u64, amount: u64) -> () [max DISPATCH_LEVEL] {
+    fn PsReturnProcessPagedPoolQuota<call>(process: u64, amount: u64) -> () [max DISPATCH_LEVEL, undocumented] {
         process_at(call, process)?;
         returned(process, PAGED, amount)
     }

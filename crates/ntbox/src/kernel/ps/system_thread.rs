@@ -130,7 +130,7 @@ exports! {
     /// `PsCreateSystemThread`.
     fn PsCreateSystemThread<call>(
         handle: u64, access: u32, attributes: u64, process: u64, client: u64, routine: u64, context: u64,
-    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
         let attributes = match Attributes::read(attributes) {
             Ok(attributes) => attributes,
             Err(refusal) => return error::status(Err(refusal)),
@@ -165,7 +165,7 @@ exports! {
     }
 
     /// `PsTerminateSystemThread`: does not return in a system thread.
-    fn PsTerminateSystemThread(status: u32) -> u32 [max PASSIVE_LEVEL] {
+    fn PsTerminateSystemThread(status: u32) -> u32 [max PASSIVE_LEVEL, wdm] {
         /// `STATUS_INVALID_PARAMETER`.
         const INVALID_PARAMETER: u32 = 0xc000_000d;
         let own = thread_table::current().is_some_and(|thread| thread.system && thread.start != 0);
@@ -174,7 +174,7 @@ exports! {
 
     /// `KeQueryRuntimeThread`: how long it has run in kernel mode, in clock ticks, as
     /// the clock found it. Nothing here runs in user mode.
-    fn KeQueryRuntimeThread(thread: u64, user_time: u64) -> u32 [max HIGH_LEVEL] {
+    fn KeQueryRuntimeThread(thread: u64, user_time: u64) -> u32 [max HIGH_LEVEL, wdm] {
         clock_interrupt::start();
         let ran = crate::kernel::ke::critical_region::known(thread_table::thread(thread).map(|info| info.ran), thread)?;
         driver_mem::write_u32(user_time, 0)?;

@@ -25,7 +25,8 @@ pub fn status(result: Result<(), u32>) -> Done {
 exports! {
     /// The dispatch routine of the file system. A driver has no reason to import
     /// it; it finds it in the driver object, as every caller does.
-    fn IopFileSystemRequest<call>(body: u64, packet: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn IopFileSystemRequest<call>(body: u64, packet: u64) -> u32
+        [max PASSIVE_LEVEL, undocumented "a routine inside this kernel"] {
         request(packet, &Caller::of(call))
     }
 }

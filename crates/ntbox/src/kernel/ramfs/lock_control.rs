@@ -122,7 +122,8 @@ fn change(
 
 exports! {
     /// The cancel routine of a request that waits for a lock. No driver imports it.
-    fn IopCancelLockRequest<call>(body: u64, packet: u64) -> () [max DISPATCH_LEVEL] {
+    fn IopCancelLockRequest<call>(body: u64, packet: u64) -> ()
+        [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
         let caller = Caller::of(call);
         let file = driver_mem::read_u64(packet + offset::ORIGINAL_FILE_OBJECT)?;
         let waited = with(|volume| {

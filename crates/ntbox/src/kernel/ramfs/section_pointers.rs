@@ -35,25 +35,25 @@ fn check(pointers: u64, function: &str) -> Result<(), Stop> {
 
 exports! {
     /// `MmFlushImageSection`: there is none.
-    fn MmFlushImageSection(pointers: u64, kind: u32) -> bool [max APC_LEVEL] {
+    fn MmFlushImageSection(pointers: u64, kind: u32) -> bool [max APC_LEVEL, ntifs] {
         check(pointers, "MmFlushImageSection")?;
         Ok(true)
     }
 
     /// `MmCanFileBeTruncated`: no section keeps it.
-    fn MmCanFileBeTruncated(pointers: u64, size: u64) -> bool [max APC_LEVEL] {
+    fn MmCanFileBeTruncated(pointers: u64, size: u64) -> bool [max APC_LEVEL, ntifs] {
         check(pointers, "MmCanFileBeTruncated")?;
         Ok(true)
     }
 
     /// `MmForceSectionClosed`: there is none.
-    fn MmForceSectionClosed(pointers: u64, delay: bool) -> bool [max APC_LEVEL] {
+    fn MmForceSectionClosed(pointers: u64, delay: bool) -> bool [max APC_LEVEL, ntifs] {
         check(pointers, "MmForceSectionClosed")?;
         Ok(true)
     }
 
     /// `MmDoesFileHaveUserWritableReferences`: none.
-    fn MmDoesFileHaveUserWritableReferences(pointers: u64) -> u32 [max APC_LEVEL] {
+    fn MmDoesFileHaveUserWritableReferences(pointers: u64) -> u32 [max APC_LEVEL, ntifs] {
         check(pointers, "MmDoesFileHaveUserWritableReferences")?;
         Ok(0)
     }

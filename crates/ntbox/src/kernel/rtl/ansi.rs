@@ -15,27 +15,27 @@ const MAX_LENGTH: u64 = 0xfffe;
 
 exports! {
     /// `RtlInitAnsiString`: counts the text, which stays where it is.
-    fn RtlInitAnsiString(to: u64, text: u64) -> () [max HIGH_LEVEL] {
+    fn RtlInitAnsiString(to: u64, text: u64) -> () [max HIGH_LEVEL, wdm] {
         Ok(initialize(to, text, length_of(text)?.min(MAX_LENGTH))?)
     }
 
     /// `RtlInitString`.
-    fn RtlInitString(to: u64, text: u64) -> () [max DISPATCH_LEVEL] {
+    fn RtlInitString(to: u64, text: u64) -> () [max DISPATCH_LEVEL, wdm] {
         Ok(initialize(to, text, length_of(text)?.min(MAX_LENGTH))?)
     }
 
     /// `RtlInitAnsiStringEx`: the same, refusing text that is too long.
-    fn RtlInitAnsiStringEx(to: u64, text: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn RtlInitAnsiStringEx(to: u64, text: u64) -> u32 [max DISPATCH_LEVEL, undocumented] {
         initialize_checked(to, text)
     }
 
     /// `RtlInitStringEx`.
-    fn RtlInitStringEx(to: u64, text: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn RtlInitStringEx(to: u64, text: u64) -> u32 [max DISPATCH_LEVEL, wdm, since WINDOWS_10] {
         initialize_checked(to, text)
     }
 
     /// `RtlCopyString`: as much as fits, no NUL.
-    fn RtlCopyString(to: u64, from: u64) -> () [max HIGH_LEVEL] {
+    fn RtlCopyString(to: u64, from: u64) -> () [max HIGH_LEVEL, ntddk] {
         if from == 0 {
             return Ok(driver_mem::write_u16(to, 0)?);
         }
@@ -46,13 +46,13 @@ exports! {
     }
 
     /// `RtlAppendStringToString`: all of it or nothing, no NUL.
-    fn RtlAppendStringToString(to: u64, from: u64) -> u32 [max APC_LEVEL] {
+    fn RtlAppendStringToString(to: u64, from: u64) -> u32 [max APC_LEVEL, ntifs] {
         let source = Counted::read(from)?;
         append(to, source.buffer, source.length.into())
     }
 
     /// `RtlAppendAsciizToString`; no text is no error.
-    fn RtlAppendAsciizToString(to: u64, text: u64) -> u32 [max APC_LEVEL] {
+    fn RtlAppendAsciizToString(to: u64, text: u64) -> u32 [max APC_LEVEL, undocumented] {
         if text == 0 {
             return Ok(STATUS_SUCCESS);
         }
@@ -60,29 +60,29 @@ exports! {
     }
 
     /// `RtlCompareString`.
-    fn RtlCompareString(one: u64, two: u64, insensitive: bool) -> i32 [max PASSIVE_LEVEL] {
+    fn RtlCompareString(one: u64, two: u64, insensitive: bool) -> i32 [max PASSIVE_LEVEL, ntddk] {
         let (one, two) = (Counted::read(one)?, Counted::read(two)?);
         Ok(compare(&bytes(one)?, &bytes(two)?, insensitive))
     }
 
     /// `RtlEqualString`.
-    fn RtlEqualString(one: u64, two: u64, insensitive: bool) -> bool [max PASSIVE_LEVEL] {
+    fn RtlEqualString(one: u64, two: u64, insensitive: bool) -> bool [max PASSIVE_LEVEL, ntddk] {
         let (one, two) = (Counted::read(one)?, Counted::read(two)?);
         Ok(one.length == two.length && compare(&bytes(one)?, &bytes(two)?, insensitive) == 0)
     }
 
     /// `RtlPrefixString`: whether the first begins the second.
-    fn RtlPrefixString(prefix: u64, text: u64, insensitive: bool) -> bool [max PASSIVE_LEVEL] {
+    fn RtlPrefixString(prefix: u64, text: u64, insensitive: bool) -> bool [max PASSIVE_LEVEL, undocumented] {
         let (prefix, text) = (Counted::read(prefix)?, Counted::read(text)?);
         let start = Counted { length: prefix.length, ..text };
         Ok(prefix.length <= text.length && compare(&bytes(prefix)?, &bytes(start)?, insensitive) == 0)
     }
 
     /// `RtlUpperChar`: ASCII letters only, see `upper`.
-    fn RtlUpperChar(byte: u8) -> u8 [max APC_LEVEL] { Ok(upper(byte)) }
+    fn RtlUpperChar(byte: u8) -> u8 [max APC_LEVEL, ntddk] { Ok(upper(byte)) }
 
     /// `RtlUpperString`: as much as fits.
-    fn RtlUpperString(to: u64, from: u64) -> () [max APC_LEVEL] {
+    fn RtlUpperString(to: u64, from: u64) -> () [max APC_LEVEL, ntddk] {
         let (destination, source) = (Counted::read(to)?, Counted::read(from)?);
         let length = source.length.min(destination.maximum_length);
         let text: Vec<u8> = scan::bytes(source.buffer, length.into())?.into_iter().map(upper).collect();

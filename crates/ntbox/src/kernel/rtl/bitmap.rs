@@ -13,81 +13,81 @@ const NOT_FOUND: u32 = u32::MAX;
 
 exports! {
     /// `RtlInitializeBitMap`; the bits stay as they are.
-    fn RtlInitializeBitMap(header: u64, buffer: u64, size: u32) -> () [max HIGH_LEVEL] {
+    fn RtlInitializeBitMap(header: u64, buffer: u64, size: u32) -> () [max HIGH_LEVEL, wdm] {
         driver_mem::write_u32(header, size)?;
         Ok(driver_mem::write_u64(header.wrapping_add(8), buffer)?)
     }
 
     /// `RtlSetBit`.
-    fn RtlSetBit(header: u64, bit: u32) -> () [max HIGH_LEVEL] { Ok(Bitmap::read(header)?.fill(bit, 1, true)?) }
+    fn RtlSetBit(header: u64, bit: u32) -> () [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.fill(bit, 1, true)?) }
 
     /// `RtlClearBit`.
-    fn RtlClearBit(header: u64, bit: u32) -> () [max HIGH_LEVEL] { Ok(Bitmap::read(header)?.fill(bit, 1, false)?) }
+    fn RtlClearBit(header: u64, bit: u32) -> () [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.fill(bit, 1, false)?) }
 
     /// `RtlTestBit`.
-    fn RtlTestBit(header: u64, bit: u32) -> bool [max HIGH_LEVEL] { Ok(Bitmap::read(header)?.test(bit)?) }
+    fn RtlTestBit(header: u64, bit: u32) -> bool [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.test(bit)?) }
 
     /// `RtlSetBits`.
-    fn RtlSetBits(header: u64, start: u32, count: u32) -> () [max HIGH_LEVEL] {
+    fn RtlSetBits(header: u64, start: u32, count: u32) -> () [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.fill(start, count, true)?)
     }
 
     /// `RtlClearBits`.
-    fn RtlClearBits(header: u64, start: u32, count: u32) -> () [max HIGH_LEVEL] {
+    fn RtlClearBits(header: u64, start: u32, count: u32) -> () [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.fill(start, count, false)?)
     }
 
     /// `RtlSetAllBits`: up to the end of the last ULONG.
-    fn RtlSetAllBits(header: u64) -> () [max HIGH_LEVEL] {
+    fn RtlSetAllBits(header: u64) -> () [max HIGH_LEVEL, wdm] {
         let bitmap = Bitmap::read(header)?;
         Ok(driver_mem::fill(bitmap.buffer, 0xff, bitmap.bytes())?)
     }
 
     /// `RtlClearAllBits`: up to the end of the last ULONG.
-    fn RtlClearAllBits(header: u64) -> () [max HIGH_LEVEL] {
+    fn RtlClearAllBits(header: u64) -> () [max HIGH_LEVEL, wdm] {
         let bitmap = Bitmap::read(header)?;
         Ok(driver_mem::fill(bitmap.buffer, 0, bitmap.bytes())?)
     }
 
     /// `RtlAreBitsSet`: FALSE for no bits and for bits that are not there.
-    fn RtlAreBitsSet(header: u64, start: u32, count: u32) -> bool [max HIGH_LEVEL] {
+    fn RtlAreBitsSet(header: u64, start: u32, count: u32) -> bool [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.are(start, count, true)?)
     }
 
     /// `RtlAreBitsClear`: FALSE for no bits and for bits that are not there.
-    fn RtlAreBitsClear(header: u64, start: u32, count: u32) -> bool [max HIGH_LEVEL] {
+    fn RtlAreBitsClear(header: u64, start: u32, count: u32) -> bool [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.are(start, count, false)?)
     }
 
     /// `RtlNumberOfSetBits`.
-    fn RtlNumberOfSetBits(header: u64) -> u32 [max HIGH_LEVEL] { Ok(Bitmap::read(header)?.count(true)?) }
+    fn RtlNumberOfSetBits(header: u64) -> u32 [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.count(true)?) }
 
     /// `RtlNumberOfClearBits`.
-    fn RtlNumberOfClearBits(header: u64) -> u32 [max HIGH_LEVEL] { Ok(Bitmap::read(header)?.count(false)?) }
+    fn RtlNumberOfClearBits(header: u64) -> u32 [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.count(false)?) }
 
     /// `RtlFindSetBits`.
-    fn RtlFindSetBits(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL] {
+    fn RtlFindSetBits(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.find(count, hint, true)?)
     }
 
     /// `RtlFindClearBits`.
-    fn RtlFindClearBits(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL] {
+    fn RtlFindClearBits(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.find(count, hint, false)?)
     }
 
     /// `RtlFindSetBitsAndClear`.
-    fn RtlFindSetBitsAndClear(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL] {
+    fn RtlFindSetBitsAndClear(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.find_and_turn(count, hint, true)?)
     }
 
     /// `RtlFindClearBitsAndSet`.
-    fn RtlFindClearBitsAndSet(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL] {
+    fn RtlFindClearBitsAndSet(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.find_and_turn(count, hint, false)?)
     }
 
     /// `RtlFindNextForwardRunClear`: length of the first clear run at or after a
     /// bit.
-    fn RtlFindNextForwardRunClear(header: u64, from: u32, start: u64) -> u32 [max HIGH_LEVEL] {
+    fn RtlFindNextForwardRunClear(header: u64, from: u32, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let runs = Bitmap::read(header)?.clear_runs(from)?;
         let run = runs.first().copied().unwrap_or(Run { start: from, length: 0 });
         driver_mem::write_u32(start, run.start)?;
@@ -95,7 +95,7 @@ exports! {
     }
 
     /// `RtlFindFirstRunClear`: length of the first clear run.
-    fn RtlFindFirstRunClear(header: u64, start: u64) -> u32 [max HIGH_LEVEL] {
+    fn RtlFindFirstRunClear(header: u64, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let runs = Bitmap::read(header)?.clear_runs(0)?;
         let run = runs.first().copied().unwrap_or_default();
         driver_mem::write_u32(start, run.start)?;
@@ -103,7 +103,7 @@ exports! {
     }
 
     /// `RtlFindLongestRunClear`: length of the first of the longest clear runs.
-    fn RtlFindLongestRunClear(header: u64, start: u64) -> u32 [max HIGH_LEVEL] {
+    fn RtlFindLongestRunClear(header: u64, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let runs = longest_first(Bitmap::read(header)?.clear_runs(0)?);
         let run = runs.first().copied().unwrap_or_default();
         driver_mem::write_u32(start, run.start)?;
@@ -112,7 +112,7 @@ exports! {
 
     /// `RtlFindLastBackwardRunClear`: length of the last clear run that begins
     /// at or before a bit, as far as that bit.
-    fn RtlFindLastBackwardRunClear(header: u64, from: u32, start: u64) -> u32 [max HIGH_LEVEL] {
+    fn RtlFindLastBackwardRunClear(header: u64, from: u32, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let runs = Bitmap::read(header)?.clear_runs(0)?;
         let Some(run) = runs.into_iter().rfind(|run| run.start <= from) else { return Ok(0) };
         driver_mem::write_u32(start, run.start)?;
@@ -121,7 +121,7 @@ exports! {
 
     /// `RtlFindClearRuns`: start and length of clear runs, the longest or the
     /// first.
-    fn RtlFindClearRuns(header: u64, array: u64, room: u32, longest: bool) -> u32 [max HIGH_LEVEL] {
+    fn RtlFindClearRuns(header: u64, array: u64, room: u32, longest: bool) -> u32 [max HIGH_LEVEL, wdm] {
         let mut runs = Bitmap::read(header)?.clear_runs(0)?;
         if longest {
             runs = longest_first(runs);
@@ -135,15 +135,15 @@ exports! {
     }
 
     /// `RtlNumberOfSetBitsUlongPtr`.
-    fn RtlNumberOfSetBitsUlongPtr(value: u64) -> u32 [max HIGH_LEVEL] { Ok(value.count_ones()) }
+    fn RtlNumberOfSetBitsUlongPtr(value: u64) -> u32 [max HIGH_LEVEL, wdm] { Ok(value.count_ones()) }
 
     /// `RtlFindLeastSignificantBit`: -1 for zero.
-    fn RtlFindLeastSignificantBit(value: u64) -> i32 [max HIGH_LEVEL] {
+    fn RtlFindLeastSignificantBit(value: u64) -> i32 [max HIGH_LEVEL, wdm] {
         Ok(if value == 0 { -1 } else { value.trailing_zeros().cast_signed() })
     }
 
     /// `RtlFindMostSignificantBit`: -1 for zero.
-    fn RtlFindMostSignificantBit(value: u64) -> i32 [max HIGH_LEVEL] {
+    fn RtlFindMostSignificantBit(value: u64) -> i32 [max HIGH_LEVEL, wdm] {
         Ok(value.checked_ilog2().map_or(-1, u32::cast_signed))
     }
 }

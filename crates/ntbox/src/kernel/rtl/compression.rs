@@ -55,7 +55,7 @@ fn expand(to: u64, room: u32, from: u64, length: u32, offset: u32, done: u64) ->
 exports! {
     /// `RtlGetCompressionWorkSpaceSize`: room that callers provide and that this
     /// kernel does not need; as much as Windows asks for.
-    fn RtlGetCompressionWorkSpaceSize(format: u16, buffer: u64, fragment: u64) -> u32 [max APC_LEVEL] {
+    fn RtlGetCompressionWorkSpaceSize(format: u16, buffer: u64, fragment: u64) -> u32 [max APC_LEVEL, ntifs] {
         let refused = check_format(format, "RtlGetCompressionWorkSpaceSize")?.or(check_engine(format));
         if let Some(status) = refused {
             return Ok(status);
@@ -68,7 +68,7 @@ exports! {
     /// `RtlCompressBuffer`: a success of its own for zeros only.
     fn RtlCompressBuffer(
         format: u16, from: u64, length: u32, to: u64, room: u32, chunk: u32, done: u64, work_space: u64,
-    ) -> u32 [max APC_LEVEL] {
+    ) -> u32 [max APC_LEVEL, ntifs] {
         let refused = check_format(format, "RtlCompressBuffer")?.or(check_engine(format));
         if let Some(status) = refused {
             return Ok(status);
@@ -85,7 +85,8 @@ exports! {
     }
 
     /// `RtlDecompressBuffer`: as much as there is room for.
-    fn RtlDecompressBuffer(format: u16, to: u64, room: u32, from: u64, length: u32, done: u64) -> u32 [max APC_LEVEL] {
+    fn RtlDecompressBuffer(format: u16, to: u64, room: u32, from: u64, length: u32, done: u64) -> u32
+        [max APC_LEVEL, ntifs] {
         match check_format(format, "RtlDecompressBuffer")? {
             Some(status) => Ok(status),
             None => expand(to, room, from, length, 0, done),
@@ -95,7 +96,7 @@ exports! {
     /// `RtlDecompressFragment`: from an offset in what was compressed.
     fn RtlDecompressFragment(
         format: u16, to: u64, room: u32, from: u64, length: u32, offset: u32, done: u64, work_space: u64,
-    ) -> u32 [max APC_LEVEL] {
+    ) -> u32 [max APC_LEVEL, ntifs] {
         match check_format(format, "RtlDecompressFragment")? {
             Some(status) => Ok(status),
             None => expand(to, room, from, length, offset, done),

@@ -58,7 +58,7 @@ fn to_bytes(
 exports! {
     /// `RtlOemStringToCountedUnicodeString`.
     fn RtlOemStringToCountedUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
     {
         let bytes = ansi::bytes(Counted::read(from)?)?;
         let units = bytes.into_iter().map(codepage::to_unicode);
@@ -68,14 +68,14 @@ exports! {
 
     /// `RtlUnicodeStringToCountedOemString`.
     fn RtlUnicodeStringToCountedOemString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
     {
         to_bytes(call, to, from, allocate, |unit| unit)
     }
 
     /// `RtlUpcaseUnicodeStringToCountedOemString`.
     fn RtlUpcaseUnicodeStringToCountedOemString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
     {
         to_bytes(call, to, from, allocate, upcase::upcase)
     }

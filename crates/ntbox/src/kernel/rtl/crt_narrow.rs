@@ -9,122 +9,122 @@ use crate::host::gate::irql::HIGH_LEVEL;
 
 exports! {
     /// `strlen`.
-    fn strlen(text: u64) -> u64 [max HIGH_LEVEL] {
+    fn strlen(text: u64) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::length::<u8>(text, UNLIMITED)?)
     }
 
     /// `strnlen`: at most `limit`.
-    fn strnlen(text: u64, limit: u64) -> u64 [max HIGH_LEVEL] {
+    fn strnlen(text: u64, limit: u64) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::length::<u8>(text, limit)?)
     }
 
     /// `strcpy`.
-    fn strcpy(to: u64, from: u64) -> u64 [max HIGH_LEVEL] {
+    fn strcpy(to: u64, from: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::copy::<u8>(to, from)?;
         Ok(to)
     }
 
     /// `strncpy`: no NUL after a source that is too long, NULs after a short one.
-    fn strncpy(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL] {
+    fn strncpy(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::copy_padded::<u8>(to, from, count)?;
         Ok(to)
     }
 
     /// `strcat`.
-    fn strcat(to: u64, from: u64) -> u64 [max HIGH_LEVEL] {
+    fn strcat(to: u64, from: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::append::<u8>(to, from, UNLIMITED)?;
         Ok(to)
     }
 
     /// `strncat`: at most `count`, and a NUL.
-    fn strncat(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL] {
+    fn strncat(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::append::<u8>(to, from, count)?;
         Ok(to)
     }
 
     /// `strcmp`.
-    fn strcmp(one: u64, two: u64) -> i32 [max HIGH_LEVEL] {
+    fn strcmp(one: u64, two: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::compare::<u8>(one, two, UNLIMITED, |unit| unit)?)
     }
 
     /// `strncmp`.
-    fn strncmp(one: u64, two: u64, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn strncmp(one: u64, two: u64, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::compare::<u8>(one, two, count, |unit| unit)?)
     }
 
     /// `_stricmp`: ASCII letters compare as lower case.
-    fn _stricmp(one: u64, two: u64) -> i32 [max HIGH_LEVEL] {
+    fn _stricmp(one: u64, two: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::compare::<u8>(one, two, UNLIMITED, u8::fold)?)
     }
 
     /// `_strnicmp`: ASCII letters compare as lower case.
-    fn _strnicmp(one: u64, two: u64, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn _strnicmp(one: u64, two: u64, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::compare::<u8>(one, two, count, u8::fold)?)
     }
 
     /// `strchr`.
-    fn strchr(text: u64, unit: u8) -> u64 [max HIGH_LEVEL] {
+    fn strchr(text: u64, unit: u8) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::find(text, unit)?)
     }
 
     /// `strrchr`.
-    fn strrchr(text: u64, unit: u8) -> u64 [max HIGH_LEVEL] {
+    fn strrchr(text: u64, unit: u8) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::find_last(text, unit)?)
     }
 
     /// `strstr`.
-    fn strstr(text: u64, wanted: u64) -> u64 [max HIGH_LEVEL] {
+    fn strstr(text: u64, wanted: u64) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::find_text::<u8>(text, wanted)?)
     }
 
     /// `strspn`: units at the start that are in `set`.
-    fn strspn(text: u64, set: u64) -> u64 [max HIGH_LEVEL] {
+    fn strspn(text: u64, set: u64) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::span::<u8>(text, set, true)?)
     }
 
     /// `_strlwr`, ASCII letters only.
-    fn _strlwr(text: u64) -> u64 [max HIGH_LEVEL] {
+    fn _strlwr(text: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::change::<u8>(text, UNLIMITED, |units| units.iter_mut().for_each(|unit| *unit = unit.fold()))?;
         Ok(text)
     }
 
     /// `strlwr`, the older name of `_strlwr`.
-    fn strlwr(text: u64) -> u64 [max HIGH_LEVEL] {
+    fn strlwr(text: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::change::<u8>(text, UNLIMITED, |units| units.make_ascii_lowercase())?;
         Ok(text)
     }
 
     /// `_strupr`, ASCII letters only.
-    fn _strupr(text: u64) -> u64 [max HIGH_LEVEL] {
+    fn _strupr(text: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::change::<u8>(text, UNLIMITED, |units| units.iter_mut().for_each(|unit| *unit = unit.to_ascii_uppercase()))?;
         Ok(text)
     }
 
     /// `_strrev`.
-    fn _strrev(text: u64) -> u64 [max HIGH_LEVEL] {
+    fn _strrev(text: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::change::<u8>(text, UNLIMITED, |units| units.reverse())?;
         Ok(text)
     }
 
     /// `_strset`: every unit of the string becomes `unit`.
-    fn _strset(text: u64, unit: u8) -> u64 [max HIGH_LEVEL] {
+    fn _strset(text: u64, unit: u8) -> u64 [max HIGH_LEVEL, crt] {
         cstr::change::<u8>(text, UNLIMITED, |units| units.fill(unit))?;
         Ok(text)
     }
 
     /// `_strnset`: the first units of the string, at most `count`, become `unit`.
-    fn _strnset(text: u64, unit: u8, count: u64) -> u64 [max HIGH_LEVEL] {
+    fn _strnset(text: u64, unit: u8, count: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::change::<u8>(text, count, |units| units.fill(unit))?;
         Ok(text)
     }
 
     /// `atoi`.
-    fn atoi(text: u64) -> i32 [max HIGH_LEVEL] {
+    fn atoi(text: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::number::<u8>(text)?)
     }
 
     /// `atol`; a `long` has 32 bits.
-    fn atol(text: u64) -> i32 [max HIGH_LEVEL] {
+    fn atol(text: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::number::<u8>(text)?)
     }
 }

@@ -15,75 +15,75 @@ const ERANGE: i32 = 34;
 
 exports! {
     /// `wcstoul`: what does not fit is `ULONG_MAX`.
-    fn wcstoul(text: u64, end: u64, base: i32) -> u32 [max HIGH_LEVEL] {
+    fn wcstoul(text: u64, end: u64, base: i32) -> u32 [max HIGH_LEVEL, crt] {
         let value = unsigned::<u16>(text, end, base, u32::MAX.into())?;
         Ok(u32::try_from(value).unwrap_or(u32::MAX))
     }
 
     /// `_strtoui64`: what does not fit is `_UI64_MAX`.
-    fn _strtoui64(text: u64, end: u64, base: i32) -> u64 [max HIGH_LEVEL] {
+    fn _strtoui64(text: u64, end: u64, base: i32) -> u64 [max HIGH_LEVEL, crt] {
         unsigned::<u8>(text, end, base, u64::MAX)
     }
 
     /// `_itoa`.
-    fn _itoa(value: i32, to: u64, base: u32) -> u64 [max HIGH_LEVEL] {
+    fn _itoa(value: i32, to: u64, base: u32) -> u64 [max HIGH_LEVEL, crt] {
         store::<u8>(widen(value, base), to, u64::MAX, base, base == 10)?;
         Ok(to)
     }
 
     /// `_itow`.
-    fn _itow(value: i32, to: u64, base: u32) -> u64 [max HIGH_LEVEL] {
+    fn _itow(value: i32, to: u64, base: u32) -> u64 [max HIGH_LEVEL, crt] {
         store::<u16>(widen(value, base), to, u64::MAX, base, base == 10)?;
         Ok(to)
     }
 
     /// `_itoa_s`.
-    fn _itoa_s(value: i32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL] {
+    fn _itoa_s(value: i32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL, crt] {
         store::<u8>(widen(value, base), to, size, base, base == 10)
     }
 
     /// `_itow_s`.
-    fn _itow_s(value: i32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL] {
+    fn _itow_s(value: i32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL, crt] {
         store::<u16>(widen(value, base), to, size, base, base == 10)
     }
 
     /// `_ltoa_s`.
-    fn _ltoa_s(value: i32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL] {
+    fn _ltoa_s(value: i32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL, crt] {
         store::<u8>(widen(value, base), to, size, base, base == 10)
     }
 
     /// `_ltow_s`.
-    fn _ltow_s(value: i32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL] {
+    fn _ltow_s(value: i32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL, crt] {
         store::<u16>(widen(value, base), to, size, base, base == 10)
     }
 
     /// `_ultoa_s`.
-    fn _ultoa_s(value: u32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL] {
+    fn _ultoa_s(value: u32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL, crt] {
         store::<u8>(value.into(), to, size, base, false)
     }
 
     /// `_ultow_s`.
-    fn _ultow_s(value: u32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL] {
+    fn _ultow_s(value: u32, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL, crt] {
         store::<u16>(value.into(), to, size, base, false)
     }
 
     /// `_i64toa_s`.
-    fn _i64toa_s(value: i64, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL] {
+    fn _i64toa_s(value: i64, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL, crt] {
         store::<u8>(value, to, size, base, base == 10)
     }
 
     /// `_i64tow_s`.
-    fn _i64tow_s(value: i64, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL] {
+    fn _i64tow_s(value: i64, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL, crt] {
         store::<u16>(value, to, size, base, base == 10)
     }
 
     /// `_ui64toa_s`.
-    fn _ui64toa_s(value: i64, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL] {
+    fn _ui64toa_s(value: i64, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL, crt] {
         store::<u8>(value, to, size, base, false)
     }
 
     /// `_ui64tow_s`.
-    fn _ui64tow_s(value: i64, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL] {
+    fn _ui64tow_s(value: i64, to: u64, size: u64, base: u32) -> i32 [max HIGH_LEVEL, crt] {
         store::<u16>(value, to, size, base, false)
     }
 }

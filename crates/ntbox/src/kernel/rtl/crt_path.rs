@@ -160,38 +160,38 @@ fn fill<U: Unit>(room: Room, unit: U, count: Option<u64>) -> Result<i32, Stop> {
 
 exports! {
     /// `_splitpath_s`: drive, directory, name and extension with their sizes.
-    fn _splitpath_s<call>(path: u64) -> i32 [max HIGH_LEVEL] { split_path::<u8>(call, path) }
+    fn _splitpath_s<call>(path: u64) -> i32 [max HIGH_LEVEL, crt] { split_path::<u8>(call, path) }
 
     /// `_wsplitpath_s`.
-    fn _wsplitpath_s<call>(path: u64) -> i32 [max HIGH_LEVEL] { split_path::<u16>(call, path) }
+    fn _wsplitpath_s<call>(path: u64) -> i32 [max HIGH_LEVEL, crt] { split_path::<u16>(call, path) }
 
     /// `_makepath_s`.
     fn _makepath_s(to: u64, size: u64, drive: u64, directory: u64, name: u64, extension: u64) -> i32
-        [max HIGH_LEVEL]
+        [max HIGH_LEVEL, crt]
     {
         make_path::<u8>(Room { to, size }, [drive, directory, name, extension])
     }
 
     /// `_wmakepath_s`.
     fn _wmakepath_s(to: u64, size: u64, drive: u64, directory: u64, name: u64, extension: u64) -> i32
-        [max HIGH_LEVEL]
+        [max HIGH_LEVEL, crt]
     {
         make_path::<u16>(Room { to, size }, [drive, directory, name, extension])
     }
 
     /// `_strset_s`: every character of a string becomes this one.
-    fn _strset_s(to: u64, size: u64, unit: u8) -> i32 [max HIGH_LEVEL] { fill(Room { to, size }, unit, None) }
+    fn _strset_s(to: u64, size: u64, unit: u8) -> i32 [max HIGH_LEVEL, crt] { fill(Room { to, size }, unit, None) }
 
     /// `_wcsset_s`.
-    fn _wcsset_s(to: u64, size: u64, unit: u16) -> i32 [max HIGH_LEVEL] { fill(Room { to, size }, unit, None) }
+    fn _wcsset_s(to: u64, size: u64, unit: u16) -> i32 [max HIGH_LEVEL, crt] { fill(Room { to, size }, unit, None) }
 
     /// `_strnset_s`: at most `count` of them.
-    fn _strnset_s(to: u64, size: u64, unit: u8, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn _strnset_s(to: u64, size: u64, unit: u8, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         fill(Room { to, size }, unit, Some(count))
     }
 
     /// `_wcsnset_s`.
-    fn _wcsnset_s(to: u64, size: u64, unit: u16, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn _wcsnset_s(to: u64, size: u64, unit: u16, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         fill(Room { to, size }, unit, Some(count))
     }
 }

@@ -338,22 +338,22 @@ fn scan<U: Unit>(
 
 exports! {
     /// `sscanf_s`.
-    fn sscanf_s<call>(text: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn sscanf_s<call>(text: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         scan::<u8>(call, text, UNLIMITED, format, 2)
     }
 
     /// `swscanf_s`.
-    fn swscanf_s<call>(text: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn swscanf_s<call>(text: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         scan::<u16>(call, text, UNLIMITED, format, 2)
     }
 
     /// `_snscanf_s`: at most `count` characters of the text.
-    fn _snscanf_s<call>(text: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn _snscanf_s<call>(text: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         scan::<u8>(call, text, count, format, 3)
     }
 
     /// `_snwscanf_s`.
-    fn _snwscanf_s<call>(text: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL] {
+    fn _snwscanf_s<call>(text: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
         scan::<u16>(call, text, count, format, 3)
     }
 }

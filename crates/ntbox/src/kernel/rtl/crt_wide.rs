@@ -10,127 +10,127 @@ use crate::kernel::base::codepage;
 
 exports! {
     /// `wcslen`.
-    fn wcslen(text: u64) -> u64 [max HIGH_LEVEL] {
+    fn wcslen(text: u64) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::length::<u16>(text, UNLIMITED)?)
     }
 
     /// `wcsnlen`: at most `limit`.
-    fn wcsnlen(text: u64, limit: u64) -> u64 [max HIGH_LEVEL] {
+    fn wcsnlen(text: u64, limit: u64) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::length::<u16>(text, limit)?)
     }
 
     /// `wcscpy`.
-    fn wcscpy(to: u64, from: u64) -> u64 [max HIGH_LEVEL] {
+    fn wcscpy(to: u64, from: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::copy::<u16>(to, from)?;
         Ok(to)
     }
 
     /// `wcsncpy`: no NUL after a source that is too long, NULs after a short one.
-    fn wcsncpy(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL] {
+    fn wcsncpy(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::copy_padded::<u16>(to, from, count)?;
         Ok(to)
     }
 
     /// `wcscat`.
-    fn wcscat(to: u64, from: u64) -> u64 [max HIGH_LEVEL] {
+    fn wcscat(to: u64, from: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::append::<u16>(to, from, UNLIMITED)?;
         Ok(to)
     }
 
     /// `wcsncat`: at most `count`, and a NUL.
-    fn wcsncat(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL] {
+    fn wcsncat(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::append::<u16>(to, from, count)?;
         Ok(to)
     }
 
     /// `wcscmp`.
-    fn wcscmp(one: u64, two: u64) -> i32 [max HIGH_LEVEL] {
+    fn wcscmp(one: u64, two: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::compare::<u16>(one, two, UNLIMITED, |unit| unit)?)
     }
 
     /// `wcsncmp`.
-    fn wcsncmp(one: u64, two: u64, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn wcsncmp(one: u64, two: u64, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::compare::<u16>(one, two, count, |unit| unit)?)
     }
 
     /// `_wcsicmp`: ASCII letters compare as lower case.
-    fn _wcsicmp(one: u64, two: u64) -> i32 [max HIGH_LEVEL] {
+    fn _wcsicmp(one: u64, two: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::compare::<u16>(one, two, UNLIMITED, u16::fold)?)
     }
 
     /// `_wcsnicmp`: ASCII letters compare as lower case.
-    fn _wcsnicmp(one: u64, two: u64, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn _wcsnicmp(one: u64, two: u64, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::compare::<u16>(one, two, count, u16::fold)?)
     }
 
     /// `wcschr`.
-    fn wcschr(text: u64, unit: u16) -> u64 [max HIGH_LEVEL] {
+    fn wcschr(text: u64, unit: u16) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::find(text, unit)?)
     }
 
     /// `wcsrchr`.
-    fn wcsrchr(text: u64, unit: u16) -> u64 [max HIGH_LEVEL] {
+    fn wcsrchr(text: u64, unit: u16) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::find_last(text, unit)?)
     }
 
     /// `wcsstr`.
-    fn wcsstr(text: u64, wanted: u64) -> u64 [max HIGH_LEVEL] {
+    fn wcsstr(text: u64, wanted: u64) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::find_text::<u16>(text, wanted)?)
     }
 
     /// `wcsspn`: units at the start that are in `set`.
-    fn wcsspn(text: u64, set: u64) -> u64 [max HIGH_LEVEL] {
+    fn wcsspn(text: u64, set: u64) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::span::<u16>(text, set, true)?)
     }
 
     /// `wcscspn`: units at the start that are not in `set`.
-    fn wcscspn(text: u64, set: u64) -> u64 [max HIGH_LEVEL] {
+    fn wcscspn(text: u64, set: u64) -> u64 [max HIGH_LEVEL, crt] {
         Ok(cstr::span::<u16>(text, set, false)?)
     }
 
     /// `_wcslwr`, ASCII letters only.
-    fn _wcslwr(text: u64) -> u64 [max HIGH_LEVEL] {
+    fn _wcslwr(text: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::change::<u16>(text, UNLIMITED, |units| units.iter_mut().for_each(|unit| *unit = unit.fold()))?;
         Ok(text)
     }
 
     /// `wcslwr`, the older name of `_wcslwr`.
-    fn wcslwr(text: u64) -> u64 [max HIGH_LEVEL] {
+    fn wcslwr(text: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::change::<u16>(text, UNLIMITED, |units| units.iter_mut().for_each(|unit| *unit = unit.fold()))?;
         Ok(text)
     }
 
     /// `_wcsupr`, ASCII letters only.
-    fn _wcsupr(text: u64) -> u64 [max HIGH_LEVEL] {
+    fn _wcsupr(text: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::change::<u16>(text, UNLIMITED, |units| units.iter_mut().for_each(|unit| *unit = upper(*unit)))?;
         Ok(text)
     }
 
     /// `_wcsrev`.
-    fn _wcsrev(text: u64) -> u64 [max HIGH_LEVEL] {
+    fn _wcsrev(text: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::change::<u16>(text, UNLIMITED, |units| units.reverse())?;
         Ok(text)
     }
 
     /// `_wcsnset`: the first units of the string, at most `count`, become `unit`.
-    fn _wcsnset(text: u64, unit: u16, count: u64) -> u64 [max HIGH_LEVEL] {
+    fn _wcsnset(text: u64, unit: u16, count: u64) -> u64 [max HIGH_LEVEL, crt] {
         cstr::change::<u16>(text, count, |units| units.fill(unit))?;
         Ok(text)
     }
 
     /// `_wtoi`.
-    fn _wtoi(text: u64) -> i32 [max HIGH_LEVEL] {
+    fn _wtoi(text: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::number::<u16>(text)?)
     }
 
     /// `_wtol`; a `long` has 32 bits.
-    fn _wtol(text: u64) -> i32 [max HIGH_LEVEL] {
+    fn _wtol(text: u64) -> i32 [max HIGH_LEVEL, crt] {
         Ok(cstr::number::<u16>(text)?)
     }
 
     /// `mbstowcs`: at most `count` units, a NUL if there is room; without a
     /// destination, the number of units.
-    fn mbstowcs(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL] {
+    fn mbstowcs(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL, crt] {
         let bytes: Vec<u8> = cstr::read(from, if to == 0 { UNLIMITED } else { count })?;
         let units: Vec<u16> = bytes.iter().map(|byte| codepage::to_unicode(*byte)).collect();
         store(to, &units, count)
@@ -138,7 +138,7 @@ exports! {
 
     /// `wcstombs`: at most `count` bytes, a NUL if there is room; without a
     /// destination, the number of bytes.
-    fn wcstombs(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL] {
+    fn wcstombs(to: u64, from: u64, count: u64) -> u64 [max HIGH_LEVEL, crt] {
         let units: Vec<u16> = cstr::read(from, if to == 0 { UNLIMITED } else { count })?;
         let bytes: Vec<u8> = units.iter().map(|unit| codepage::from_unicode(*unit)).collect();
         store(to, &bytes, count)

@@ -40,50 +40,50 @@ static SEED: AtomicU32 = AtomicU32::new(1);
 
 exports! {
     /// `isdigit`.
-    fn isdigit(character: i32) -> i32 [max HIGH_LEVEL] { Ok(classes(character) & class::DIGIT) }
+    fn isdigit(character: i32) -> i32 [max HIGH_LEVEL, crt] { Ok(classes(character) & class::DIGIT) }
 
     /// `isupper`.
-    fn isupper(character: i32) -> i32 [max HIGH_LEVEL] { Ok(classes(character) & class::UPPER) }
+    fn isupper(character: i32) -> i32 [max HIGH_LEVEL, crt] { Ok(classes(character) & class::UPPER) }
 
     /// `islower`.
-    fn islower(character: i32) -> i32 [max HIGH_LEVEL] { Ok(classes(character) & class::LOWER) }
+    fn islower(character: i32) -> i32 [max HIGH_LEVEL, crt] { Ok(classes(character) & class::LOWER) }
 
     /// `isspace`.
-    fn isspace(character: i32) -> i32 [max HIGH_LEVEL] { Ok(classes(character) & class::SPACE) }
+    fn isspace(character: i32) -> i32 [max HIGH_LEVEL, crt] { Ok(classes(character) & class::SPACE) }
 
     /// `isxdigit`.
-    fn isxdigit(character: i32) -> i32 [max HIGH_LEVEL] { Ok(classes(character) & class::HEX) }
+    fn isxdigit(character: i32) -> i32 [max HIGH_LEVEL, crt] { Ok(classes(character) & class::HEX) }
 
     /// `isprint`.
-    fn isprint(character: i32) -> i32 [max HIGH_LEVEL] {
+    fn isprint(character: i32) -> i32 [max HIGH_LEVEL, crt] {
         Ok(classes(character) & (class::BLANK | class::PUNCTUATION | class::ALPHA | class::DIGIT))
     }
 
     /// `toupper`.
-    fn toupper(character: i32) -> i32 [max HIGH_LEVEL] {
+    fn toupper(character: i32) -> i32 [max HIGH_LEVEL, crt] {
         Ok(u8::try_from(character).map_or(character, |byte| byte.to_ascii_uppercase().into()))
     }
 
     /// `tolower`.
-    fn tolower(character: i32) -> i32 [max HIGH_LEVEL] {
+    fn tolower(character: i32) -> i32 [max HIGH_LEVEL, crt] {
         Ok(u8::try_from(character).map_or(character, |byte| byte.to_ascii_lowercase().into()))
     }
 
     /// `towupper`, with the kernel's table.
-    fn towupper(unit: u16) -> u16 [max HIGH_LEVEL] { Ok(upcase::upcase(unit)) }
+    fn towupper(unit: u16) -> u16 [max HIGH_LEVEL, crt] { Ok(upcase::upcase(unit)) }
 
     /// `towlower`, with the kernel's table.
-    fn towlower(unit: u16) -> u16 [max HIGH_LEVEL] { Ok(upcase::downcase(unit)) }
+    fn towlower(unit: u16) -> u16 [max HIGH_LEVEL, crt] { Ok(upcase::downcase(unit)) }
 
     /// `srand`.
-    fn srand(seed: u32) -> () [max HIGH_LEVEL] {
+    fn srand(seed: u32) -> () [max HIGH_LEVEL, crt] {
         SEED.store(seed, Ordering::Relaxed);
         Ok(())
     }
 
     /// `rand`: 0 to 0x7FFF, the sequence that Microsoft's C library has always
     /// given.
-    fn rand() -> i32 [max HIGH_LEVEL] {
+    fn rand() -> i32 [max HIGH_LEVEL, crt] {
         let next = |seed: u32| seed.wrapping_mul(214_013).wrapping_add(2_531_011);
         let before = SEED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(next(seed)));
         let seed = next(before.unwrap_or_else(|seed| seed));
@@ -91,7 +91,7 @@ exports! {
     }
 
     /// `mbtowc`: 1 for a character, 0 for a NUL or no text, -1 without room.
-    fn mbtowc(to: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn mbtowc(to: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         if from == 0 || count == 0 {
             return Ok(if from == 0 { 0 } else { -1 });
         }
@@ -103,7 +103,7 @@ exports! {
     }
 
     /// `wctomb`: the number of bytes, 0 for no destination.
-    fn wctomb(to: u64, unit: u16) -> i32 [max HIGH_LEVEL] {
+    fn wctomb(to: u64, unit: u16) -> i32 [max HIGH_LEVEL, crt] {
         if to == 0 {
             return Ok(0);
         }

@@ -164,7 +164,7 @@ impl Parts {
 exports! {
     /// `RtlGenerate8dot3Name`: a context of zeros makes the first name of a long one,
     /// and says afterwards which will be the next.
-    fn RtlGenerate8dot3Name(name: u64, extended: bool, context: u64, out: u64) -> u32 [max APC_LEVEL] {
+    fn RtlGenerate8dot3Name(name: u64, extended: bool, context: u64, out: u64) -> u32 [max APC_LEVEL, ntifs] {
         let long = UnicodeString::read(name)?.units()?;
         let mut parts = Parts::read(context)?;
         if parts.index == 0 && !parts.with_sum {

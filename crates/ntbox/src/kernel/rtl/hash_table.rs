@@ -255,7 +255,7 @@ fn store_place(enumerator: u64, head: u64, bucket: u32) -> Result<(), Fault> {
 
 exports! {
     /// `RtlCreateHashTable`: in the caller's structure, or in one of pool.
-    fn RtlCreateHashTable<call>(table: u64, shift: u32, flags: u32) -> bool [max DISPATCH_LEVEL] fails 0 {
+    fn RtlCreateHashTable<call>(table: u64, shift: u32, flags: u32) -> bool [max DISPATCH_LEVEL, undocumented] fails 0 {
         if flags != 0 {
             return Ok(false);
         }
@@ -287,7 +287,7 @@ exports! {
     }
 
     /// `RtlDeleteHashTable`: the entries are the driver's.
-    fn RtlDeleteHashTable<call>(table: u64) -> () [max DISPATCH_LEVEL] {
+    fn RtlDeleteHashTable<call>(table: u64) -> () [max DISPATCH_LEVEL, undocumented] {
         let directory = driver_mem::read_u64(table.wrapping_add(table::DIRECTORY))?;
         for block in 0..u64::from(BLOCKS) {
             let heads = driver_mem::read_u64(directory.wrapping_add(8 * block))?;
@@ -305,7 +305,7 @@ exports! {
     /// `RtlInsertEntryHashTable`: in front of the entries with the same signature.
     /// A context that was filled for this signature saves the search.
     fn RtlInsertEntryHashTable(table: u64, entry: u64, signature: u64, context: u64) -> bool
-        [max DISPATCH_LEVEL]
+        [max DISPATCH_LEVEL, undocumented]
     {
         let signature = stored_signature(signature);
         let filled = context != 0 && driver_mem::read_u64(context.wrapping_add(context::CHAIN))? != 0;
@@ -325,7 +325,7 @@ exports! {
     }
 
     /// `RtlRemoveEntryHashTable`.
-    fn RtlRemoveEntryHashTable(table: u64, entry: u64, context: u64) -> bool [max DISPATCH_LEVEL] {
+    fn RtlRemoveEntryHashTable(table: u64, entry: u64, context: u64) -> bool [max DISPATCH_LEVEL, undocumented] {
         let signature = signature_of(entry)?;
         list_entry::remove(entry)?;
         let (head, previous) = locate(table, signature)?;
@@ -336,7 +336,7 @@ exports! {
     }
 
     /// `RtlLookupEntryHashTable`: the first entry with a signature, or NULL.
-    fn RtlLookupEntryHashTable(table: u64, signature: u64, context: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlLookupEntryHashTable(table: u64, signature: u64, context: u64) -> u64 [max DISPATCH_LEVEL, undocumented] {
         let signature = stored_signature(signature);
         let (head, previous) = locate(table, signature)?;
         store_context(context, head, previous, signature)?;
@@ -346,7 +346,7 @@ exports! {
 
     /// `RtlGetNextEntryHashTable`: the entry behind the one that the lookup or the
     /// call before found, if it has the same signature.
-    fn RtlGetNextEntryHashTable(table: u64, context: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlGetNextEntryHashTable(table: u64, context: u64) -> u64 [max DISPATCH_LEVEL, undocumented] {
         let head = driver_mem::read_u64(context.wrapping_add(context::CHAIN))?;
         let signature = driver_mem::read_u64(context.wrapping_add(context::SIGNATURE))?;
         let found = list_entry::forward(driver_mem::read_u64(context.wrapping_add(context::PREVIOUS))?)?;
@@ -367,7 +367,7 @@ exports! {
 
     /// `RtlInitEnumerationHashTable`: from now on the table neither grows nor
     /// shrinks; entries may come and go.
-    fn RtlInitEnumerationHashTable(table: u64, enumerator: u64) -> bool [max DISPATCH_LEVEL] {
+    fn RtlInitEnumerationHashTable(table: u64, enumerator: u64) -> bool [max DISPATCH_LEVEL, undocumented] {
         let first = head(table, 0)?;
         list_entry::insert_after(first, enumerator)?;
         driver_mem::write_u64(enumerator.wrapping_add(SIGNATURE), RESERVED)?;
@@ -377,7 +377,7 @@ exports! {
     }
 
     /// `RtlEnumerateEntryHashTable`: the next entry, or NULL.
-    fn RtlEnumerateEntryHashTable(table: u64, enumerator: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlEnumerateEntryHashTable(table: u64, enumerator: u64) -> u64 [max DISPATCH_LEVEL, undocumented] {
         let bucket = field(enumerator, enumerator::BUCKET)?;
         let Some((head, bucket, entry)) = next_entry(table, bucket, enumerator)? else {
             return Ok(0);
@@ -389,7 +389,7 @@ exports! {
     }
 
     /// `RtlEndEnumerationHashTable`.
-    fn RtlEndEnumerationHashTable(table: u64, enumerator: u64) -> () [max DISPATCH_LEVEL] {
+    fn RtlEndEnumerationHashTable(table: u64, enumerator: u64) -> () [max DISPATCH_LEVEL, undocumented] {
         list_entry::remove(enumerator)?;
         driver_mem::write_u64(enumerator.wrapping_add(enumerator::CHAIN), 0)?;
         Ok(add(table, table::ENUMERATORS, u32::MAX)?)
@@ -397,7 +397,7 @@ exports! {
 
     /// `RtlInitWeakEnumerationHashTable`: an enumeration during which nobody
     /// changes the table, so that it needs no place in a chain.
-    fn RtlInitWeakEnumerationHashTable(table: u64, enumerator: u64) -> bool [max DISPATCH_LEVEL] {
+    fn RtlInitWeakEnumerationHashTable(table: u64, enumerator: u64) -> bool [max DISPATCH_LEVEL, undocumented] {
         let first = head(table, 0)?;
         driver_mem::write_u64(enumerator, first)?;
         driver_mem::write_u64(enumerator.wrapping_add(8), first)?;
@@ -408,7 +408,7 @@ exports! {
     }
 
     /// `RtlWeaklyEnumerateEntryHashTable`: the next entry, or NULL.
-    fn RtlWeaklyEnumerateEntryHashTable(table: u64, enumerator: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlWeaklyEnumerateEntryHashTable(table: u64, enumerator: u64) -> u64 [max DISPATCH_LEVEL, undocumented] {
         let bucket = field(enumerator, enumerator::BUCKET)?;
         let at = list_entry::forward(enumerator)?;
         let Some((head, bucket, entry)) = next_entry(table, bucket, at)? else {
@@ -420,13 +420,13 @@ exports! {
     }
 
     /// `RtlEndWeakEnumerationHashTable`.
-    fn RtlEndWeakEnumerationHashTable(table: u64, enumerator: u64) -> () [max DISPATCH_LEVEL] {
+    fn RtlEndWeakEnumerationHashTable(table: u64, enumerator: u64) -> () [max DISPATCH_LEVEL, undocumented] {
         driver_mem::write_u64(enumerator.wrapping_add(enumerator::CHAIN), 0)?;
         Ok(add(table, table::ENUMERATORS, u32::MAX)?)
     }
 
     /// `RtlExpandHashTable`: one bucket more, unless an enumeration goes on.
-    fn RtlExpandHashTable<call>(table: u64) -> bool [max DISPATCH_LEVEL] fails 0 {
+    fn RtlExpandHashTable<call>(table: u64) -> bool [max DISPATCH_LEVEL, undocumented] fails 0 {
         let size = field(table, table::SIZE)?;
         if field(table, table::ENUMERATORS)? != 0 || !open_bucket(call, table, size)? {
             return Ok(false);
@@ -445,7 +445,7 @@ exports! {
 
     /// `RtlContractHashTable`: one bucket less, unless there would be too few or
     /// an enumeration goes on.
-    fn RtlContractHashTable<call>(table: u64) -> bool [max DISPATCH_LEVEL] {
+    fn RtlContractHashTable<call>(table: u64) -> bool [max DISPATCH_LEVEL, undocumented] {
         let size = field(table, table::SIZE)?;
         if field(table, table::ENUMERATORS)? != 0 || size <= FIRST {
             return Ok(false);

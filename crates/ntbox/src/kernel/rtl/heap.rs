@@ -99,7 +99,8 @@ exports! {
         commit: u64,
         lock: u64,
         parameters: u64,
-    ) -> u64 [max APC_LEVEL] fails 0 {
+    ) -> u64
+        [max APC_LEVEL, ntifs, partial "blocks are paged pool, not memory of the process; none in memory of the caller"] fails 0 {
         if base != 0 {
             log::note("RtlCreateHeap was given memory for the heap; ntbox makes none there");
             return Ok(0);
@@ -120,7 +121,7 @@ exports! {
 
     /// `RtlAllocateHeap`: NULL without memory, or `STATUS_NO_MEMORY` raised where
     /// that was asked for.
-    fn RtlAllocateHeap<call>(heap: u64, flags: u32, size: u64) -> u64 [max APC_LEVEL] fails 0 {
+    fn RtlAllocateHeap<call>(heap: u64, flags: u32, size: u64) -> u64 [max APC_LEVEL, ntifs] fails 0 {
         if !is_heap(heap)? {
             return Ok(0);
         }
@@ -141,7 +142,7 @@ exports! {
     }
 
     /// `RtlFreeHeap`: FALSE for what is no block of the heap. No block is no error.
-    fn RtlFreeHeap<call>(heap: u64, flags: u32, address: u64) -> bool [max APC_LEVEL] {
+    fn RtlFreeHeap<call>(heap: u64, flags: u32, address: u64) -> bool [max APC_LEVEL, ntifs] {
         if address == 0 {
             return Ok(true);
         }
@@ -151,7 +152,7 @@ exports! {
     }
 
     /// `RtlSizeHeap`: all ones for what is no block of the heap.
-    fn RtlSizeHeap(heap: u64, flags: u32, address: u64) -> u64 [max APC_LEVEL] {
+    fn RtlSizeHeap(heap: u64, flags: u32, address: u64) -> u64 [max APC_LEVEL, undocumented] {
         let block = block_at(heap, address)?;
         Ok(match block {
             Some(block) => driver_mem::read_u64(block + block::SIZE)?,
@@ -160,10 +161,10 @@ exports! {
     }
 
     /// `RtlZeroHeap`: fills what is free with zeros; there is no such memory here.
-    fn RtlZeroHeap(heap: u64, flags: u32) -> u32 [max APC_LEVEL] { Ok(STATUS_SUCCESS) }
+    fn RtlZeroHeap(heap: u64, flags: u32) -> u32 [max APC_LEVEL, undocumented] { Ok(STATUS_SUCCESS) }
 
     /// `RtlDestroyHeap`: with all its blocks. The heap, if it is none.
-    fn RtlDestroyHeap<call>(heap: u64) -> u64 [max APC_LEVEL] {
+    fn RtlDestroyHeap<call>(heap: u64) -> u64 [max APC_LEVEL, ntifs] {
         if !is_heap(heap)? {
             return Ok(heap);
         }

@@ -89,12 +89,13 @@ fn file_offset(headers: u64, rva: u32) -> Result<Option<u64>, Fault> {
 
 exports! {
     /// `RtlImageNtHeader`: NULL for what is no image.
-    fn RtlImageNtHeader(base: u64) -> u64 [max HIGH_LEVEL] {
+    fn RtlImageNtHeader(base: u64) -> u64 [max HIGH_LEVEL, undocumented] {
         Ok(headers(base)?.unwrap_or(0))
     }
 
     /// `RtlImageDirectoryEntryToData`: NULL if there is none.
-    fn RtlImageDirectoryEntryToData(base: u64, mapped: bool, entry: u16, size: u64) -> u64 [max HIGH_LEVEL] {
+    fn RtlImageDirectoryEntryToData(base: u64, mapped: bool, entry: u16, size: u64) -> u64
+        [max HIGH_LEVEL, undocumented] {
         let found = directory(base, mapped, entry)?;
         if let Some((_, bytes)) = found {
             driver_mem::write_u32(size, bytes)?;

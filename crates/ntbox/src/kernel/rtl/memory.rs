@@ -11,34 +11,34 @@ use crate::kernel::base::diag;
 
 exports! {
     /// `RtlCopyMemory`; source and destination must not overlap.
-    fn RtlCopyMemory<call>(to: u64, from: u64, length: u64) -> () [max HIGH_LEVEL] {
+    fn RtlCopyMemory<call>(to: u64, from: u64, length: u64) -> () [max HIGH_LEVEL, wdm] {
         check_overlap(call, "RtlCopyMemory", to, from, length);
         Ok(driver_mem::copy(to, from, length)?)
     }
 
     /// `RtlCopyMemoryNonTemporal`; the same, without filling the cache.
-    fn RtlCopyMemoryNonTemporal<call>(to: u64, from: u64, length: u64) -> () [max HIGH_LEVEL] {
+    fn RtlCopyMemoryNonTemporal<call>(to: u64, from: u64, length: u64) -> () [max HIGH_LEVEL, wdm] {
         check_overlap(call, "RtlCopyMemoryNonTemporal", to, from, length);
         Ok(driver_mem::copy(to, from, length)?)
     }
 
     /// `RtlMoveMemory`; the ranges may overlap.
-    fn RtlMoveMemory(to: u64, from: u64, length: u64) -> () [max HIGH_LEVEL] {
+    fn RtlMoveMemory(to: u64, from: u64, length: u64) -> () [max HIGH_LEVEL, wdm] {
         Ok(driver_mem::copy(to, from, length)?)
     }
 
     /// `RtlFillMemory`; the byte comes last.
-    fn RtlFillMemory(to: u64, length: u64, byte: u8) -> () [max HIGH_LEVEL] {
+    fn RtlFillMemory(to: u64, length: u64, byte: u8) -> () [max HIGH_LEVEL, wdm] {
         Ok(driver_mem::fill(to, byte, length)?)
     }
 
     /// `RtlZeroMemory`.
-    fn RtlZeroMemory(to: u64, length: u64) -> () [max HIGH_LEVEL] {
+    fn RtlZeroMemory(to: u64, length: u64) -> () [max HIGH_LEVEL, wdm] {
         Ok(driver_mem::fill(to, 0, length)?)
     }
 
     /// `RtlCompareMemory`: the number of bytes from the start that are equal.
-    fn RtlCompareMemory(one: u64, two: u64, length: u64) -> u64 [max HIGH_LEVEL] {
+    fn RtlCompareMemory(one: u64, two: u64, length: u64) -> u64 [max HIGH_LEVEL, wdm] {
         Ok(scan::equal_bytes(one, two, length)?)
     }
 
@@ -47,7 +47,7 @@ exports! {
     /// that is no multiple of 4; Windows compares all the same, and leaves out
     /// the bytes behind the last whole word. A driver meets Windows, so that is
     /// followed.
-    fn RtlCompareMemoryUlong(source: u64, length: u64, pattern: u32) -> u64 [max HIGH_LEVEL] {
+    fn RtlCompareMemoryUlong(source: u64, length: u64, pattern: u32) -> u64 [max HIGH_LEVEL, ntifs] {
         let (mut done, whole) = (0, length & !3);
         while done < whole && driver_mem::read_u32(source.wrapping_add(done))? == pattern {
             done += 4;
@@ -56,31 +56,31 @@ exports! {
     }
 
     /// `RtlPrefetchMemoryNonTemporal`: advice, nothing to be seen of it.
-    fn RtlPrefetchMemoryNonTemporal(source: u64, length: u64) -> () [max HIGH_LEVEL] {
+    fn RtlPrefetchMemoryNonTemporal(source: u64, length: u64) -> () [max HIGH_LEVEL, wdm] {
         Ok(())
     }
 
     /// `memcpy`; source and destination must not overlap.
-    fn memcpy<call>(to: u64, from: u64, length: u64) -> u64 [max HIGH_LEVEL] {
+    fn memcpy<call>(to: u64, from: u64, length: u64) -> u64 [max HIGH_LEVEL, crt] {
         check_overlap(call, "memcpy", to, from, length);
         driver_mem::copy(to, from, length)?;
         Ok(to)
     }
 
     /// `memmove`.
-    fn memmove(to: u64, from: u64, length: u64) -> u64 [max HIGH_LEVEL] {
+    fn memmove(to: u64, from: u64, length: u64) -> u64 [max HIGH_LEVEL, crt] {
         driver_mem::copy(to, from, length)?;
         Ok(to)
     }
 
     /// `memset`.
-    fn memset(to: u64, byte: u8, length: u64) -> u64 [max HIGH_LEVEL] {
+    fn memset(to: u64, byte: u8, length: u64) -> u64 [max HIGH_LEVEL, crt] {
         driver_mem::fill(to, byte, length)?;
         Ok(to)
     }
 
     /// `memcmp`: bytes compared as unsigned numbers.
-    fn memcmp(one: u64, two: u64, length: u64) -> i32 [max HIGH_LEVEL] {
+    fn memcmp(one: u64, two: u64, length: u64) -> i32 [max HIGH_LEVEL, crt] {
         let equal = scan::equal_bytes(one, two, length)?;
         if equal == length {
             return Ok(0);
@@ -91,7 +91,7 @@ exports! {
     }
 
     /// `memchr`.
-    fn memchr(source: u64, byte: u8, length: u64) -> u64 [max HIGH_LEVEL] {
+    fn memchr(source: u64, byte: u8, length: u64) -> u64 [max HIGH_LEVEL, crt] {
         let at = scan::find_byte(source, length, |found| found == byte)?;
         Ok(if at == length { 0 } else { source.wrapping_add(at) })
     }

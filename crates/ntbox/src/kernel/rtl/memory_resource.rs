@@ -111,7 +111,7 @@ fn put(at: u64, value: u64) -> Result<(), Fault> {
 exports! {
     /// `RtlFindClosestEncodableLength`: the length, or the next one whose low bits
     /// can be left out.
-    fn RtlFindClosestEncodableLength(source: u64, target: u64) -> u32 [max HIGH_LEVEL] {
+    fn RtlFindClosestEncodableLength(source: u64, target: u64) -> u32 [max HIGH_LEVEL, undocumented] {
         let whole = |shift: u32| {
             let length = source.checked_next_multiple_of(1 << shift)?;
             u32::try_from(length >> shift).is_ok().then_some(length)
@@ -125,7 +125,7 @@ exports! {
     }
 
     /// `RtlCmEncodeMemIoResource`.
-    fn RtlCmEncodeMemIoResource(descriptor: u64, kind: u8, length: u64, start: u64) -> u32 [max HIGH_LEVEL] {
+    fn RtlCmEncodeMemIoResource(descriptor: u64, kind: u8, length: u64, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let encoding = match Encoding::of(kind, &[length]) {
             Ok(encoding) => encoding,
             Err(status) => return Ok(status),
@@ -137,7 +137,7 @@ exports! {
     }
 
     /// `RtlCmDecodeMemIoResource`: the length.
-    fn RtlCmDecodeMemIoResource(descriptor: u64, start: u64) -> u64 [max HIGH_LEVEL] {
+    fn RtlCmDecodeMemIoResource(descriptor: u64, start: u64) -> u64 [max HIGH_LEVEL, wdm] {
         put(start, driver_mem::read_u64(descriptor.wrapping_add(partial::START))?)?;
         let shift = shift(descriptor.wrapping_add(partial::TYPE), descriptor.wrapping_add(partial::FLAGS))?;
         Ok(u64::from(driver_mem::read_u32(descriptor.wrapping_add(partial::LENGTH))?) << shift)
@@ -146,7 +146,7 @@ exports! {
     /// `RtlIoEncodeMemIoResource`.
     fn RtlIoEncodeMemIoResource(
         descriptor: u64, kind: u8, length: u64, alignment: u64, minimum: u64, maximum: u64,
-    ) -> u32 [max HIGH_LEVEL] {
+    ) -> u32 [max HIGH_LEVEL, wdm] {
         let encoding = match Encoding::of(kind, &[length, alignment]) {
             Ok(encoding) => encoding,
             Err(status) => return Ok(status),
@@ -160,7 +160,8 @@ exports! {
     }
 
     /// `RtlIoDecodeMemIoResource`: the length.
-    fn RtlIoDecodeMemIoResource(descriptor: u64, alignment: u64, minimum: u64, maximum: u64) -> u64 [max HIGH_LEVEL] {
+    fn RtlIoDecodeMemIoResource(descriptor: u64, alignment: u64, minimum: u64, maximum: u64) -> u64
+        [max HIGH_LEVEL, wdm] {
         let shift = shift(descriptor.wrapping_add(wanted::TYPE), descriptor.wrapping_add(wanted::FLAGS))?;
         let own = u64::from(driver_mem::read_u32(descriptor.wrapping_add(wanted::ALIGNMENT))?) << shift;
         put(alignment, own)?;

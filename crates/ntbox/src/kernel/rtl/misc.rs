@@ -16,7 +16,7 @@ const GENERIC: [(u32, u64); 4] = [(1 << 31, 0), (1 << 30, 4), (1 << 29, 8), (1 <
 exports! {
     /// `RtlAssert`: where a debugger would ask, the failure is reported and the
     /// driver goes on.
-    fn RtlAssert<call>(assertion: u64, file: u64, line: u32, message: u64) -> () [max HIGH_LEVEL] {
+    fn RtlAssert<call>(assertion: u64, file: u64, line: u32, message: u64) -> () [max HIGH_LEVEL, undocumented] {
         let text = |va| -> Result<String, driver_mem::Fault> {
             let bytes = if va == 0 { Vec::new() } else { driver_mem::read_c_string(va, LIMIT)? };
             Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -29,7 +29,7 @@ exports! {
     }
 
     /// `RtlMapGenericMask`: replaces generic rights by those of the object's type.
-    fn RtlMapGenericMask(mask: u64, mapping: u64) -> () [max APC_LEVEL] {
+    fn RtlMapGenericMask(mask: u64, mapping: u64) -> () [max APC_LEVEL, ntddk] {
         let mut rights = driver_mem::read_u32(mask)?;
         for (generic, offset) in GENERIC {
             if rights & generic != 0 {
@@ -40,27 +40,27 @@ exports! {
     }
 
     /// `RtlCopyLuid`.
-    fn RtlCopyLuid(to: u64, from: u64) -> () [max APC_LEVEL] {
+    fn RtlCopyLuid(to: u64, from: u64) -> () [max APC_LEVEL, ntifs] {
         Ok(driver_mem::write_u64(to, driver_mem::read_u64(from)?)?)
     }
 
     /// `RtlEqualLuid`.
-    fn RtlEqualLuid(first: u64, second: u64) -> bool [max APC_LEVEL] {
+    fn RtlEqualLuid(first: u64, second: u64) -> bool [max HIGH_LEVEL, wdm] {
         Ok(driver_mem::read_u64(first)? == driver_mem::read_u64(second)?)
     }
 
     /// `RtlCompareAltitudes`: below 0, 0 or above 0, as numbers.
-    fn RtlCompareAltitudes(first: u64, second: u64) -> i32 [max APC_LEVEL] {
+    fn RtlCompareAltitudes(first: u64, second: u64) -> i32 [max APC_LEVEL, undocumented] {
         Ok(Altitude::read(first)?.cmp(&Altitude::read(second)?) as i32)
     }
 
     /// `RtlAreAllAccessesGranted`.
-    fn RtlAreAllAccessesGranted(granted: u32, desired: u32) -> bool [max HIGH_LEVEL] {
+    fn RtlAreAllAccessesGranted(granted: u32, desired: u32) -> bool [max HIGH_LEVEL, undocumented] {
         Ok(desired & !granted == 0)
     }
 
     /// `RtlAreAnyAccessesGranted`.
-    fn RtlAreAnyAccessesGranted(granted: u32, desired: u32) -> bool [max HIGH_LEVEL] {
+    fn RtlAreAnyAccessesGranted(granted: u32, desired: u32) -> bool [max HIGH_LEVEL, undocumented] {
         Ok(desired & granted != 0)
     }
 }

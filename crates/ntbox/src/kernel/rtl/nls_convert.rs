@@ -20,21 +20,21 @@ use crate::kernel::base::{codepage, upcase};
 exports! {
     /// `RtlAnsiStringToUnicodeString`.
     fn RtlAnsiStringToUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_0017
+        [max PASSIVE_LEVEL, wdm] fails 0xc000_0017
     {
         bytes_to_string(call, to, from, allocate)
     }
 
     /// `RtlOemStringToUnicodeString`; the OEM code page is the ANSI one here.
     fn RtlOemStringToUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max APC_LEVEL] fails 0xc000_0017
+        [max APC_LEVEL, ntifs] fails 0xc000_0017
     {
         bytes_to_string(call, to, from, allocate)
     }
 
     /// `RtlAnsiCharToUnicodeChar`: the character at a place, which becomes the next
     /// one.
-    fn RtlAnsiCharToUnicodeChar(place: u64) -> u16 [max APC_LEVEL] {
+    fn RtlAnsiCharToUnicodeChar(place: u64) -> u16 [max APC_LEVEL, undocumented] {
         let at = driver_mem::read_u64(place)?;
         let byte = driver_mem::read_u8(at)?;
         driver_mem::write_u64(place, at.wrapping_add(1))?;
@@ -43,60 +43,60 @@ exports! {
 
     /// `RtlUnicodeStringToAnsiString`.
     fn RtlUnicodeStringToAnsiString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_0017
+        [max PASSIVE_LEVEL, wdm] fails 0xc000_0017
     {
         string_to_bytes(call, to, from, allocate, |unit| unit)
     }
 
     /// `RtlUnicodeStringToOemString`.
     fn RtlUnicodeStringToOemString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max APC_LEVEL] fails 0xc000_0017
+        [max APC_LEVEL, ntifs] fails 0xc000_0017
     {
         string_to_bytes(call, to, from, allocate, |unit| unit)
     }
 
     /// `RtlUpcaseUnicodeStringToAnsiString`.
     fn RtlUpcaseUnicodeStringToAnsiString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max APC_LEVEL] fails 0xc000_0017
+        [max APC_LEVEL, undocumented] fails 0xc000_0017
     {
         string_to_bytes(call, to, from, allocate, upcase::upcase)
     }
 
     /// `RtlUpcaseUnicodeStringToOemString`.
     fn RtlUpcaseUnicodeStringToOemString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max APC_LEVEL] fails 0xc000_0017
+        [max APC_LEVEL, ntifs] fails 0xc000_0017
     {
         string_to_bytes(call, to, from, allocate, upcase::upcase)
     }
 
     /// `RtlFreeAnsiString`.
-    fn RtlFreeAnsiString<call>(string: u64) -> () [max APC_LEVEL] { unicode::release(call, string) }
+    fn RtlFreeAnsiString<call>(string: u64) -> () [max APC_LEVEL, wdm] { unicode::release(call, string) }
 
     /// `RtlFreeOemString`.
-    fn RtlFreeOemString<call>(string: u64) -> () [max APC_LEVEL] { unicode::release(call, string) }
+    fn RtlFreeOemString<call>(string: u64) -> () [max APC_LEVEL, ntifs] { unicode::release(call, string) }
 
     /// `RtlAnsiStringToUnicodeSize`: bytes with the NUL.
-    fn RtlAnsiStringToUnicodeSize(string: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlAnsiStringToUnicodeSize(string: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(2 * u32::from(Counted::read(string)?.length) + 2)
     }
 
     /// `RtlxAnsiStringToUnicodeSize`, what the macro of the name above calls.
-    fn RtlxAnsiStringToUnicodeSize(string: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlxAnsiStringToUnicodeSize(string: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(2 * u32::from(Counted::read(string)?.length) + 2)
     }
 
     /// `RtlUnicodeStringToAnsiSize`: bytes with the NUL.
-    fn RtlUnicodeStringToAnsiSize(string: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlUnicodeStringToAnsiSize(string: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(u32::from(Counted::read(string)?.length / 2) + 1)
     }
 
     /// `RtlxUnicodeStringToAnsiSize`, what the macro of the name above calls.
-    fn RtlxUnicodeStringToAnsiSize(string: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlxUnicodeStringToAnsiSize(string: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(u32::from(Counted::read(string)?.length / 2) + 1)
     }
 
     /// `RtlIsValidOemCharacter`: upcases a character that the code page has.
-    fn RtlIsValidOemCharacter(character: u64) -> bool [max PASSIVE_LEVEL] {
+    fn RtlIsValidOemCharacter(character: u64) -> bool [max PASSIVE_LEVEL, ntifs] {
         let upper = upcase::upcase(driver_mem::read_u16(character)?);
         // What stands for those that it lacks is none of it, either.
         let byte = codepage::from_unicode(upper);
@@ -108,72 +108,73 @@ exports! {
     }
 
     /// `RtlOemStringToUnicodeSize`: bytes with the NUL.
-    fn RtlOemStringToUnicodeSize(string: u64) -> u32 [max APC_LEVEL] {
+    fn RtlOemStringToUnicodeSize(string: u64) -> u32 [max APC_LEVEL, ntifs] {
         Ok(2 * u32::from(Counted::read(string)?.length) + 2)
     }
 
     /// `RtlxOemStringToUnicodeSize`, what the macro of the name above calls.
-    fn RtlxOemStringToUnicodeSize(string: u64) -> u32 [max APC_LEVEL] {
+    fn RtlxOemStringToUnicodeSize(string: u64) -> u32 [max APC_LEVEL, ntifs] {
         Ok(2 * u32::from(Counted::read(string)?.length) + 2)
     }
 
     /// `RtlUnicodeStringToOemSize`: bytes with the NUL.
-    fn RtlUnicodeStringToOemSize(string: u64) -> u32 [max APC_LEVEL] {
+    fn RtlUnicodeStringToOemSize(string: u64) -> u32 [max APC_LEVEL, ntifs] {
         Ok(u32::from(Counted::read(string)?.length / 2) + 1)
     }
 
     /// `RtlxUnicodeStringToOemSize`, what the macro of the name above calls.
-    fn RtlxUnicodeStringToOemSize(string: u64) -> u32 [max APC_LEVEL] {
+    fn RtlxUnicodeStringToOemSize(string: u64) -> u32 [max APC_LEVEL, ntifs] {
         Ok(u32::from(Counted::read(string)?.length / 2) + 1)
     }
 
     /// `RtlMultiByteToUnicodeSize`.
-    fn RtlMultiByteToUnicodeSize(size: u64, text: u64, length: u32) -> u32 [max APC_LEVEL] {
+    fn RtlMultiByteToUnicodeSize(size: u64, text: u64, length: u32) -> u32 [max APC_LEVEL, ntifs] {
         driver_mem::write_u32(size, length.wrapping_mul(2))?;
         Ok(STATUS_SUCCESS)
     }
 
     /// `RtlUnicodeToMultiByteSize`.
-    fn RtlUnicodeToMultiByteSize(size: u64, text: u64, length: u32) -> u32 [max APC_LEVEL] {
+    fn RtlUnicodeToMultiByteSize(size: u64, text: u64, length: u32) -> u32 [max APC_LEVEL, ntifs] {
         driver_mem::write_u32(size, length / 2)?;
         Ok(STATUS_SUCCESS)
     }
 
     /// `RtlMultiByteToUnicodeN`.
-    fn RtlMultiByteToUnicodeN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max APC_LEVEL] {
+    fn RtlMultiByteToUnicodeN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max APC_LEVEL, ntifs] {
         bytes_to_units(to, room, stored, from, length)
     }
 
     /// `RtlOemToUnicodeN`.
-    fn RtlOemToUnicodeN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max APC_LEVEL] {
+    fn RtlOemToUnicodeN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max APC_LEVEL, ntifs] {
         bytes_to_units(to, room, stored, from, length)
     }
 
     /// `RtlUnicodeToMultiByteN`.
-    fn RtlUnicodeToMultiByteN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max APC_LEVEL] {
+    fn RtlUnicodeToMultiByteN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max APC_LEVEL, ntifs] {
         units_to_bytes(to, room, stored, (from, length), |unit| unit)
     }
 
     /// `RtlUnicodeToOemN`.
-    fn RtlUnicodeToOemN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max APC_LEVEL] {
+    fn RtlUnicodeToOemN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max APC_LEVEL, ntifs] {
         units_to_bytes(to, room, stored, (from, length), |unit| unit)
     }
 
     /// `RtlUpcaseUnicodeToMultiByteN`.
     fn RtlUpcaseUnicodeToMultiByteN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32
-        [max APC_LEVEL]
+        [max APC_LEVEL, ntifs]
     {
         units_to_bytes(to, room, stored, (from, length), upcase::upcase)
     }
 
     /// `RtlUpcaseUnicodeToOemN`.
-    fn RtlUpcaseUnicodeToOemN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max APC_LEVEL] {
+    fn RtlUpcaseUnicodeToOemN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max APC_LEVEL, ntifs] {
         units_to_bytes(to, room, stored, (from, length), upcase::upcase)
     }
 
     /// `RtlUnicodeToUTF8N`: half of a pair is U+FFFD. The reference refuses an odd
     /// length; Windows does so only if there is a destination.
-    fn RtlUnicodeToUTF8N(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlUnicodeToUTF8N(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32
+        [max PASSIVE_LEVEL, wdm, since WINDOWS_7] {
         if from == 0 {
             return Ok(STATUS_INVALID_PARAMETER_4);
         }
@@ -193,7 +194,8 @@ exports! {
 
     /// `RtlUTF8ToUnicodeN`: how many U+FFFD stand for what is not well formed,
     /// which the reference leaves open, is told in `utf8`.
-    fn RtlUTF8ToUnicodeN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlUTF8ToUnicodeN(to: u64, room: u32, stored: u64, from: u64, length: u32) -> u32
+        [max PASSIVE_LEVEL, wdm, since WINDOWS_7] {
         if from == 0 {
             return Ok(STATUS_INVALID_PARAMETER_4);
         }

@@ -15,7 +15,7 @@ use crate::host::memory_map::is_system;
 
 exports! {
     /// `RtlCharToInteger`.
-    fn RtlCharToInteger(text: u64, base: u32, value: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlCharToInteger(text: u64, base: u32, value: u64) -> u32 [max PASSIVE_LEVEL, ntddk] {
         let bytes: Vec<u8> = cstr::read(text, UNLIMITED)?;
         if bytes.iter().all(|byte| *byte <= b' ') {
             return Ok(STATUS_INVALID_PARAMETER);
@@ -24,7 +24,7 @@ exports! {
     }
 
     /// `RtlUnicodeStringToInteger`.
-    fn RtlUnicodeStringToInteger(string: u64, base: u32, value: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlUnicodeStringToInteger(string: u64, base: u32, value: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         let units = UnicodeString::read(string)?.units()?;
         if units.is_empty() {
             return Ok(STATUS_INVALID_PARAMETER);
@@ -33,18 +33,18 @@ exports! {
     }
 
     /// `RtlIntegerToUnicodeString`.
-    fn RtlIntegerToUnicodeString(value: u32, base: u32, string: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlIntegerToUnicodeString(value: u32, base: u32, string: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         store_string(value.into(), base, string)
     }
 
     /// `RtlInt64ToUnicodeString`.
-    fn RtlInt64ToUnicodeString(value: u64, base: u32, string: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlInt64ToUnicodeString(value: u64, base: u32, string: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         store_string(value, base, string)
     }
 
     /// `RtlIntegerToChar`: a negative size asks for leading zeros to fill it, a
     /// NUL is stored if there is room.
-    fn RtlIntegerToChar(value: u32, base: u32, size: i32, to: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlIntegerToChar(value: u32, base: u32, size: i32, to: u64) -> u32 [max PASSIVE_LEVEL, undocumented] {
         let Some(base) = usual_base(base) else { return Ok(STATUS_INVALID_PARAMETER) };
         let mut digits: Vec<u8> = digits(value.into(), base, true);
         let room = size.unsigned_abs() as usize;

@@ -171,7 +171,7 @@ fn remove(table: u64, entry: u64) -> Result<(), Stop> {
 
 exports! {
     /// `RtlInitializeUnicodePrefix`.
-    fn RtlInitializeUnicodePrefix(table: u64) -> () [max APC_LEVEL] {
+    fn RtlInitializeUnicodePrefix(table: u64) -> () [max APC_LEVEL, ntifs] {
         driver_mem::write_u16(table.wrapping_add(offset::TYPE), TABLE)?;
         driver_mem::write_u16(table.wrapping_add(offset::NAME_LENGTH), 0)?;
         driver_mem::write_u64(table.wrapping_add(offset::NEXT), table)?;
@@ -179,24 +179,24 @@ exports! {
     }
 
     /// `RtlInsertUnicodePrefix`: false if the very same prefix is there.
-    fn RtlInsertUnicodePrefix(table: u64, string: u64, entry: u64) -> bool [max APC_LEVEL] {
+    fn RtlInsertUnicodePrefix(table: u64, string: u64, entry: u64) -> bool [max APC_LEVEL, ntifs] {
         insert(table, string, entry)
     }
 
     /// `RtlFindUnicodePrefix`: the entry, or NULL; case counts before the index only.
-    fn RtlFindUnicodePrefix(table: u64, name: u64, index: u32) -> u64 [max APC_LEVEL] {
+    fn RtlFindUnicodePrefix(table: u64, name: u64, index: u32) -> u64 [max APC_LEVEL, ntifs] {
         let path = UnicodeString::read(name)?.units()?;
         find(table, &path, usize::try_from(index).unwrap_or(usize::MAX))
     }
 
     /// `RtlRemoveUnicodePrefix`.
-    fn RtlRemoveUnicodePrefix(table: u64, entry: u64) -> () [max APC_LEVEL] {
+    fn RtlRemoveUnicodePrefix(table: u64, entry: u64) -> () [max APC_LEVEL, ntifs] {
         remove(table, entry)
     }
 
     /// `RtlNextUnicodePrefix`: one entry after the other, then NULL. What is inserted
     /// or removed meanwhile makes it begin again.
-    fn RtlNextUnicodePrefix(table: u64, restart: bool) -> u64 [max APC_LEVEL] {
+    fn RtlNextUnicodePrefix(table: u64, restart: bool) -> u64 [max APC_LEVEL, ntifs] {
         let mut all = Vec::new();
         for known in list(table)? {
             all.extend(ring(known)?);

@@ -23,7 +23,7 @@ const PLACES: usize = 128;
 
 exports! {
     /// `RtlRandom`: 0 to MAXLONG - 1. The second step chooses the place.
-    fn RtlRandom(seed: u64) -> u32 [max APC_LEVEL] {
+    fn RtlRandom(seed: u64) -> u32 [max APC_LEVEL, ntifs] {
         static TABLE: [AtomicU32; PLACES] = first_numbers(1);
         let number = step(seed)?;
         let place = step(seed)?;
@@ -31,7 +31,7 @@ exports! {
     }
 
     /// `RtlRandomEx`: 0 to MAXLONG - 1. The result before chooses the place.
-    fn RtlRandomEx(seed: u64) -> u32 [max APC_LEVEL] {
+    fn RtlRandomEx(seed: u64) -> u32 [max APC_LEVEL, ntifs] {
         static TABLE: [AtomicU32; PLACES] = first_numbers(2);
         static BEFORE: AtomicU32 = AtomicU32::new(3);
         let number = step(seed)?;
@@ -41,7 +41,7 @@ exports! {
     }
 
     /// `RtlComputeCrc32`: as Ethernet and ZIP files have it.
-    fn RtlComputeCrc32(start: u32, data: u64, length: u32) -> u32 [max HIGH_LEVEL] {
+    fn RtlComputeCrc32(start: u32, data: u64, length: u32) -> u32 [max HIGH_LEVEL, undocumented] {
         let bytes = scan::bytes(data, length.into())?;
         Ok(!bytes.into_iter().fold(!start, |sum, byte| {
             (0..8).fold(sum ^ u32::from(byte), |sum, _| {

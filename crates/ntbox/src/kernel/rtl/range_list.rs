@@ -243,7 +243,7 @@ fn begin(at: u64, walk: u64, first: Option<&Range>, out: u64) -> Result<u32, Fau
 
 exports! {
     /// `RtlInitializeRangeList`.
-    fn RtlInitializeRangeList(at: u64) -> () [max APC_LEVEL] {
+    fn RtlInitializeRangeList(at: u64) -> () [max APC_LEVEL, undocumented] {
         driver_mem::write_u64(at, at)?;
         driver_mem::write_u64(at.wrapping_add(8), at)?;
         for field in [list::FLAGS, list::COUNT, list::STAMP] {
@@ -253,7 +253,7 @@ exports! {
     }
 
     /// `RtlFreeRangeList`: frees the ranges.
-    fn RtlFreeRangeList<call>(at: u64) -> () [max APC_LEVEL] {
+    fn RtlFreeRangeList<call>(at: u64) -> () [max APC_LEVEL, undocumented] {
         for range in ranges(at)? {
             remove(&range, call.return_address())?;
         }
@@ -263,14 +263,14 @@ exports! {
 
     /// `RtlAddRange`.
     fn RtlAddRange<call>(at: u64, start: u64, end: u64, attributes: u8, flags: u32, user_data: u64, owner: u64) -> u32
-        [max APC_LEVEL] fails 0xc000_009a
+        [max APC_LEVEL, undocumented, partial "shared ranges that overlap are listed one by one, not merged"] fails 0xc000_009a
     {
         let new = New { start, end, attributes, flags, user_data, owner };
         add(at, &new, call.return_address())
     }
 
     /// `RtlDeleteRange`: the very same range of an owner.
-    fn RtlDeleteRange<call>(at: u64, start: u64, end: u64, owner: u64) -> u32 [max APC_LEVEL] {
+    fn RtlDeleteRange<call>(at: u64, start: u64, end: u64, owner: u64) -> u32 [max APC_LEVEL, undocumented] {
         let known = ranges(at)?;
         let same = |range: &&Range| (range.start, range.end, range.owner) == (start, end, owner);
         let Some(range) = known.iter().find(same) else { return Ok(NOT_FOUND) };
@@ -280,7 +280,7 @@ exports! {
     }
 
     /// `RtlDeleteOwnersRanges`.
-    fn RtlDeleteOwnersRanges<call>(at: u64, owner: u64) -> u32 [max APC_LEVEL] {
+    fn RtlDeleteOwnersRanges<call>(at: u64, owner: u64) -> u32 [max APC_LEVEL, undocumented] {
         for range in ranges(at)?.iter().filter(|range| range.owner == owner) {
             remove(range, call.return_address())?;
             changed(at, -1)?;
@@ -292,7 +292,7 @@ exports! {
     fn RtlFindRange<call>(
         at: u64, minimum: u64, maximum: u64, length: u32, alignment: u32, flags: u32, attributes: u8, context: u64,
         callback: u64, out: u64,
-    ) -> u32 [max APC_LEVEL] {
+    ) -> u32 [max APC_LEVEL, undocumented] {
         if length == 0 || alignment == 0 || minimum > maximum {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
@@ -307,7 +307,7 @@ exports! {
     /// `RtlIsRangeAvailable`.
     fn RtlIsRangeAvailable<call>(
         at: u64, start: u64, end: u64, flags: u32, attributes: u8, context: u64, callback: u64, available: u64,
-    ) -> u32 [max APC_LEVEL] {
+    ) -> u32 [max APC_LEVEL, undocumented] {
         let tolerance = Tolerance { flags, attributes, callback, context };
         let known = ranges(at)?;
         let free = tolerance.obstacle(&known, start, end, &Caller::of(call)).is_none();
@@ -316,17 +316,17 @@ exports! {
     }
 
     /// `RtlGetFirstRange`.
-    fn RtlGetFirstRange(at: u64, walk: u64, out: u64) -> u32 [max APC_LEVEL] {
+    fn RtlGetFirstRange(at: u64, walk: u64, out: u64) -> u32 [max APC_LEVEL, undocumented] {
         Ok(begin(at, walk, ranges(at)?.first(), out)?)
     }
 
     /// `RtlGetLastRange`.
-    fn RtlGetLastRange(at: u64, walk: u64, out: u64) -> u32 [max APC_LEVEL] {
+    fn RtlGetLastRange(at: u64, walk: u64, out: u64) -> u32 [max APC_LEVEL, undocumented] {
         Ok(begin(at, walk, ranges(at)?.last(), out)?)
     }
 
     /// `RtlGetNextRange`: not of a list that has changed meanwhile.
-    fn RtlGetNextRange(walk: u64, out: u64, forwards: bool) -> u32 [max APC_LEVEL] {
+    fn RtlGetNextRange(walk: u64, out: u64, forwards: bool) -> u32 [max APC_LEVEL, undocumented] {
         let at = driver_mem::read_u64(walk.wrapping_add(iterator::HEAD))?;
         if driver_mem::read_u32(walk + iterator::STAMP)? != driver_mem::read_u32(at + list::STAMP)? {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);

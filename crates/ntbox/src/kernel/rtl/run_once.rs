@@ -104,22 +104,23 @@ fn complete(once: u64, flags: u32, context: u64) -> Result<u32, Stop> {
 
 exports! {
     /// `RtlRunOnceInitialize`.
-    fn RtlRunOnceInitialize(once: u64) -> () [max APC_LEVEL] {
+    fn RtlRunOnceInitialize(once: u64) -> () [max APC_LEVEL, ntddk] {
         Ok(driver_mem::write_u64(once, 0)?)
     }
 
     /// `RtlRunOnceBeginInitialize`: `STATUS_PENDING` to whoever is to initialise.
-    fn RtlRunOnceBeginInitialize(once: u64, flags: u32, context: u64) -> u32 [max APC_LEVEL] {
+    fn RtlRunOnceBeginInitialize(once: u64, flags: u32, context: u64) -> u32 [max APC_LEVEL, ntddk] {
         begin(once, flags, context)
     }
 
     /// `RtlRunOnceComplete`.
-    fn RtlRunOnceComplete(once: u64, flags: u32, context: u64) -> u32 [max APC_LEVEL] {
+    fn RtlRunOnceComplete(once: u64, flags: u32, context: u64) -> u32 [max APC_LEVEL, ntddk] {
         complete(once, flags, context)
     }
 
     /// `RtlRunOnceExecuteOnce`: calls the routine if nobody has.
-    fn RtlRunOnceExecuteOnce<call>(once: u64, routine: u64, parameter: u64, context: u64) -> u32 [max APC_LEVEL] {
+    fn RtlRunOnceExecuteOnce<call>(once: u64, routine: u64, parameter: u64, context: u64) -> u32
+        [max APC_LEVEL, ntddk] {
         let status = begin(once, 0, context)?;
         if status != STATUS_PENDING {
             return Ok(status);

@@ -18,24 +18,24 @@ const TRUNCATE: u64 = u64::MAX;
 
 exports! {
     /// `strcpy_s`.
-    fn strcpy_s(to: u64, size: u64, from: u64) -> i32 [max HIGH_LEVEL] { copy::<u8>(to, size, from, None) }
+    fn strcpy_s(to: u64, size: u64, from: u64) -> i32 [max HIGH_LEVEL, crt] { copy::<u8>(to, size, from, None) }
 
     /// `strncpy_s`.
-    fn strncpy_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn strncpy_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         copy::<u8>(to, size, from, Some(count))
     }
 
     /// `strcat_s`.
-    fn strcat_s(to: u64, size: u64, from: u64) -> i32 [max HIGH_LEVEL] { append::<u8>(to, size, from, None) }
+    fn strcat_s(to: u64, size: u64, from: u64) -> i32 [max HIGH_LEVEL, crt] { append::<u8>(to, size, from, None) }
 
     /// `strncat_s`.
-    fn strncat_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn strncat_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         append::<u8>(to, size, from, Some(count))
     }
 
     /// `strtok_s`: the next part of a text between delimiters, NULL after the last;
     /// `context` keeps where to go on.
-    fn strtok_s(text: u64, delimiters: u64, context: u64) -> u64 [max HIGH_LEVEL] {
+    fn strtok_s(text: u64, delimiters: u64, context: u64) -> u64 [max HIGH_LEVEL, crt] {
         if delimiters == 0 || context == 0 {
             return Ok(0);
         }
@@ -59,23 +59,23 @@ exports! {
     }
 
     /// `wcscpy_s`.
-    fn wcscpy_s(to: u64, size: u64, from: u64) -> i32 [max HIGH_LEVEL] { copy::<u16>(to, size, from, None) }
+    fn wcscpy_s(to: u64, size: u64, from: u64) -> i32 [max HIGH_LEVEL, crt] { copy::<u16>(to, size, from, None) }
 
     /// `wcsncpy_s`.
-    fn wcsncpy_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn wcsncpy_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         copy::<u16>(to, size, from, Some(count))
     }
 
     /// `wcscat_s`.
-    fn wcscat_s(to: u64, size: u64, from: u64) -> i32 [max HIGH_LEVEL] { append::<u16>(to, size, from, None) }
+    fn wcscat_s(to: u64, size: u64, from: u64) -> i32 [max HIGH_LEVEL, crt] { append::<u16>(to, size, from, None) }
 
     /// `wcsncat_s`.
-    fn wcsncat_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn wcsncat_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         append::<u16>(to, size, from, Some(count))
     }
 
     /// `memcpy_s`.
-    fn memcpy_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn memcpy_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         let error = transfer(to, size, from, count)?;
         // Only this one clears its destination.
         if error != 0 && to != 0 {
@@ -85,7 +85,7 @@ exports! {
     }
 
     /// `memmove_s`.
-    fn memmove_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL] {
+    fn memmove_s(to: u64, size: u64, from: u64, count: u64) -> i32 [max HIGH_LEVEL, crt] {
         transfer(to, size, from, count)
     }
 }

@@ -41,7 +41,7 @@ fn spaces_in_legal(name: &[u8]) -> Option<bool> {
 exports! {
     /// `RtlIsNameLegalDOS8Dot3`: the OEM name, in capitals, is stored in any case
     /// in which it fits.
-    fn RtlIsNameLegalDOS8Dot3(name: u64, oem: u64, spaces: u64) -> bool [max DISPATCH_LEVEL] {
+    fn RtlIsNameLegalDOS8Dot3(name: u64, oem: u64, spaces: u64) -> bool [max DISPATCH_LEVEL, ntifs] {
         let units = Counted::read(name)?.units()?;
         if units.len() > WHOLE {
             return Ok(false);

@@ -74,7 +74,7 @@ impl Array<'_> {
 
 exports! {
     /// `qsort`: equal elements come in no particular order.
-    fn qsort<call>(base: u64, count: u64, width: u64, compare: u64) -> () [max HIGH_LEVEL] {
+    fn qsort<call>(base: u64, count: u64, width: u64, compare: u64) -> () [max HIGH_LEVEL, crt] {
         if count < 2 || width == 0 {
             return Ok(());
         }
@@ -83,7 +83,7 @@ exports! {
     }
 
     /// `bsearch`: an element that compares equal, or NULL.
-    fn bsearch<call>(key: u64, base: u64, count: u64, width: u64, compare: u64) -> u64 [max HIGH_LEVEL] {
+    fn bsearch<call>(key: u64, base: u64, count: u64, width: u64, compare: u64) -> u64 [max HIGH_LEVEL, crt] {
         let array = Array { base, width, compare, caller: Caller::of(call) };
         let (mut low, mut high) = (0, count);
         while low < high {

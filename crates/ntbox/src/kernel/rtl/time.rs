@@ -23,20 +23,20 @@ const DAYS_400: u64 = 146_097;
 
 exports! {
     /// `RtlTimeToTimeFields`.
-    fn RtlTimeToTimeFields(time: u64, fields: u64) -> () [max HIGH_LEVEL] {
+    fn RtlTimeToTimeFields(time: u64, fields: u64) -> () [max HIGH_LEVEL, wdm] {
         let time = read_time(time)?;
         let date = date_of_day(time / DAY);
         Ok(write_fields(fields, date, time)?)
     }
 
     /// `RtlTimeToElapsedTimeFields`: days in place of a date.
-    fn RtlTimeToElapsedTimeFields(time: u64, fields: u64) -> () [max HIGH_LEVEL] {
+    fn RtlTimeToElapsedTimeFields(time: u64, fields: u64) -> () [max HIGH_LEVEL, undocumented] {
         let time = read_time(time)?;
         Ok(write_fields(fields, Date { year: 0, month: 0, day: time / DAY, weekday: 0 }, time)?)
     }
 
     /// `RtlTimeFieldsToTime`: FALSE if there is no such time.
-    fn RtlTimeFieldsToTime(fields: u64, time: u64) -> bool [max HIGH_LEVEL] {
+    fn RtlTimeFieldsToTime(fields: u64, time: u64) -> bool [max HIGH_LEVEL, wdm] {
         let mut values = [0_i16; 7];
         for (n, value) in (0..).zip(&mut values) {
             *value = driver_mem::read_u16(fields.wrapping_add(2 * n))?.cast_signed();
@@ -47,33 +47,34 @@ exports! {
     }
 
     /// `RtlTimeToSecondsSince1970`: FALSE outside of 1970 to 2106.
-    fn RtlTimeToSecondsSince1970(time: u64, seconds: u64) -> bool [max APC_LEVEL] {
+    fn RtlTimeToSecondsSince1970(time: u64, seconds: u64) -> bool [max APC_LEVEL, ntifs] {
         Ok(store_seconds(time, seconds, TO_1970)?)
     }
 
     /// `RtlTimeToSecondsSince1980`: FALSE outside of 1980 to 2116.
-    fn RtlTimeToSecondsSince1980(time: u64, seconds: u64) -> bool [max APC_LEVEL] {
+    fn RtlTimeToSecondsSince1980(time: u64, seconds: u64) -> bool [max APC_LEVEL, ntifs] {
         Ok(store_seconds(time, seconds, TO_1980)?)
     }
 
     /// `RtlSecondsSince1970ToTime`.
-    fn RtlSecondsSince1970ToTime(seconds: u32, time: u64) -> () [max APC_LEVEL] {
+    fn RtlSecondsSince1970ToTime(seconds: u32, time: u64) -> () [max APC_LEVEL, ntifs] {
         Ok(driver_mem::write_u64(time, (u64::from(seconds) + TO_1970) * SECOND)?)
     }
 
     /// `RtlSecondsSince1980ToTime`.
-    fn RtlSecondsSince1980ToTime(seconds: u32, time: u64) -> () [max APC_LEVEL] {
+    fn RtlSecondsSince1980ToTime(seconds: u32, time: u64) -> () [max APC_LEVEL, ntifs] {
         Ok(driver_mem::write_u64(time, (u64::from(seconds) + TO_1980) * SECOND)?)
     }
 
     /// `RtlSystemTimeToLocalTime`.
-    fn RtlSystemTimeToLocalTime(system: u64, local: u64) -> u32 [max APC_LEVEL] {
+    fn RtlSystemTimeToLocalTime(system: u64, local: u64) -> u32 [max APC_LEVEL, undocumented] {
         driver_mem::write_u64(local, driver_mem::read_u64(system)?)?;
         Ok(STATUS_SUCCESS)
     }
 
     /// `RtlLocalTimeToSystemTime`.
-    fn RtlLocalTimeToSystemTime(local: u64, system: u64) -> u32 [max APC_LEVEL] {
+    fn RtlLocalTimeToSystemTime(local: u64, system: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/winternl/nf-winternl-rtllocaltimetosystemtime"] {
         driver_mem::write_u64(system, driver_mem::read_u64(local)?)?;
         Ok(STATUS_SUCCESS)
     }

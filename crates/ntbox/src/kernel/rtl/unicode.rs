@@ -21,13 +21,13 @@ const MAX_LENGTH: u64 = 0xfffc;
 
 exports! {
     /// `RtlInitUnicodeString`: counts the text, which stays where it is.
-    fn RtlInitUnicodeString(to: u64, text: u64) -> () [max DISPATCH_LEVEL] {
+    fn RtlInitUnicodeString(to: u64, text: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let length = if text == 0 { 0 } else { 2 * cstr::length::<u16>(text, UNLIMITED)? };
         Ok(initialize(to, text, length.min(MAX_LENGTH))?)
     }
 
     /// `RtlInitUnicodeStringEx`: the same, refusing text that is too long.
-    fn RtlInitUnicodeStringEx(to: u64, text: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn RtlInitUnicodeStringEx(to: u64, text: u64) -> u32 [max DISPATCH_LEVEL, undocumented] {
         let length = if text == 0 { 0 } else { 2 * cstr::length::<u16>(text, UNLIMITED)? };
         if length > MAX_LENGTH {
             return Ok(STATUS_NAME_TOO_LONG);
@@ -37,7 +37,7 @@ exports! {
     }
 
     /// `RtlCopyUnicodeString`: as much as fits.
-    fn RtlCopyUnicodeString(to: u64, from: u64) -> () [max HIGH_LEVEL] {
+    fn RtlCopyUnicodeString(to: u64, from: u64) -> () [max HIGH_LEVEL, wdm] {
         if from == 0 {
             return Ok(driver_mem::write_u16(to, 0)?);
         }
@@ -50,7 +50,7 @@ exports! {
 
     /// `RtlAppendUnicodeStringToString`: all of it or nothing. An empty source
     /// leaves the destination alone, whatever its lengths are.
-    fn RtlAppendUnicodeStringToString(to: u64, from: u64) -> u32 [max HIGH_LEVEL] {
+    fn RtlAppendUnicodeStringToString(to: u64, from: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let source = UnicodeString::read(from)?;
         if source.length == 0 {
             return Ok(STATUS_SUCCESS);
@@ -59,7 +59,7 @@ exports! {
     }
 
     /// `RtlAppendUnicodeToString`; no text is no error.
-    fn RtlAppendUnicodeToString(to: u64, text: u64) -> u32 [max HIGH_LEVEL] {
+    fn RtlAppendUnicodeToString(to: u64, text: u64) -> u32 [max HIGH_LEVEL, wdm] {
         if text == 0 {
             return Ok(STATUS_SUCCESS);
         }
@@ -68,7 +68,7 @@ exports! {
     }
 
     /// `RtlCompareUnicodeString`.
-    fn RtlCompareUnicodeString(one: u64, two: u64, insensitive: bool) -> i32 [max PASSIVE_LEVEL] {
+    fn RtlCompareUnicodeString(one: u64, two: u64, insensitive: bool) -> i32 [max PASSIVE_LEVEL, wdm] {
         let one = UnicodeString::read(one)?.units()?;
         let two = UnicodeString::read(two)?.units()?;
         Ok(compare(&one, &two, insensitive))
@@ -76,7 +76,7 @@ exports! {
 
     /// `RtlCompareUnicodeStrings`: the same for texts with lengths in units.
     fn RtlCompareUnicodeStrings(one: u64, one_length: u64, two: u64, two_length: u64, insensitive: bool) -> i32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, undocumented]
     {
         let one = scan::units(one, one_length)?;
         let two = scan::units(two, two_length)?;
@@ -84,13 +84,13 @@ exports! {
     }
 
     /// `RtlEqualUnicodeString`.
-    fn RtlEqualUnicodeString(one: u64, two: u64, insensitive: bool) -> bool [max PASSIVE_LEVEL] {
+    fn RtlEqualUnicodeString(one: u64, two: u64, insensitive: bool) -> bool [max PASSIVE_LEVEL, wdm] {
         let (one, two) = (UnicodeString::read(one)?, UnicodeString::read(two)?);
         Ok(one.length == two.length && compare(&one.units()?, &two.units()?, insensitive) == 0)
     }
 
     /// `RtlPrefixUnicodeString`: whether the first begins the second.
-    fn RtlPrefixUnicodeString(prefix: u64, text: u64, insensitive: bool) -> bool [max PASSIVE_LEVEL] {
+    fn RtlPrefixUnicodeString(prefix: u64, text: u64, insensitive: bool) -> bool [max PASSIVE_LEVEL, ntddk] {
         let (prefix, text) = (UnicodeString::read(prefix)?, UnicodeString::read(text)?);
         if prefix.length > text.length {
             return Ok(false);
@@ -100,23 +100,23 @@ exports! {
     }
 
     /// `RtlUpcaseUnicodeChar`.
-    fn RtlUpcaseUnicodeChar(unit: u16) -> u16 [max APC_LEVEL] { Ok(upcase::upcase(unit)) }
+    fn RtlUpcaseUnicodeChar(unit: u16) -> u16 [max APC_LEVEL, wdm] { Ok(upcase::upcase(unit)) }
 
     /// `RtlDowncaseUnicodeChar`.
-    fn RtlDowncaseUnicodeChar(unit: u16) -> u16 [max PASSIVE_LEVEL] { Ok(upcase::downcase(unit)) }
+    fn RtlDowncaseUnicodeChar(unit: u16) -> u16 [max PASSIVE_LEVEL, wdm] { Ok(upcase::downcase(unit)) }
 
     /// `RtlUpcaseUnicodeString`.
-    fn RtlUpcaseUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32 [max APC_LEVEL] fails 0xc000_0017 {
+    fn RtlUpcaseUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32 [max APC_LEVEL, ntddk] fails 0xc000_0017 {
         change_case(call, to, from, allocate, upcase::upcase)
     }
 
     /// `RtlDowncaseUnicodeString`.
-    fn RtlDowncaseUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32 [max APC_LEVEL] fails 0xc000_0017 {
+    fn RtlDowncaseUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_0017 {
         change_case(call, to, from, allocate, upcase::downcase)
     }
 
     /// `RtlHashUnicodeString`: the only algorithm there is, x65599.
-    fn RtlHashUnicodeString(string: u64, insensitive: bool, algorithm: u32, hash: u64) -> u32 [max APC_LEVEL] {
+    fn RtlHashUnicodeString(string: u64, insensitive: bool, algorithm: u32, hash: u64) -> u32 [max APC_LEVEL, wdm] {
         if string == 0 || hash == 0 || algorithm > 1 {
             return Ok(STATUS_INVALID_PARAMETER);
         }
@@ -130,7 +130,7 @@ exports! {
     }
 
     /// `RtlValidateUnicodeString`: whether lengths and buffer fit each other.
-    fn RtlValidateUnicodeString(flags: u32, string: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlValidateUnicodeString(flags: u32, string: u64) -> u32 [max PASSIVE_LEVEL, undocumented] {
         if flags != 0 {
             return Ok(STATUS_INVALID_PARAMETER);
         }
@@ -138,7 +138,7 @@ exports! {
     }
 
     /// `RtlCreateUnicodeString`: a copy in paged pool, with its NUL.
-    fn RtlCreateUnicodeString<call>(to: u64, text: u64) -> bool [max PASSIVE_LEVEL] fails 0 {
+    fn RtlCreateUnicodeString<call>(to: u64, text: u64) -> bool [max PASSIVE_LEVEL, ntifs] fails 0 {
         let length = 2 * cstr::length::<u16>(text, UNLIMITED)?;
         let (Ok(length), Ok(size)) = (u16::try_from(length), u16::try_from(length + 2)) else {
             return Ok(false);
@@ -151,7 +151,7 @@ exports! {
 
     /// `RtlDuplicateUnicodeString`: flag 1 puts a NUL behind the copy, flag 2
     /// gives an empty string a buffer too.
-    fn RtlDuplicateUnicodeString<call>(flags: u32, from: u64, to: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
+    fn RtlDuplicateUnicodeString<call>(flags: u32, from: u64, to: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_0017 {
         if flags > 3 || flags == 2 || from == 0 || to == 0 {
             return Ok(STATUS_INVALID_PARAMETER);
         }
@@ -163,7 +163,7 @@ exports! {
     }
 
     /// `RtlFreeUnicodeString`: frees the buffer and forgets it.
-    fn RtlFreeUnicodeString<call>(string: u64) -> () [max APC_LEVEL] {
+    fn RtlFreeUnicodeString<call>(string: u64) -> () [max APC_LEVEL, wdm] {
         release(call, string)
     }
 }

@@ -34,7 +34,7 @@ mod part {
 
 exports! {
     /// `RtlGetVersion`: fills the longer structure if its size says so.
-    fn RtlGetVersion(info: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlGetVersion(info: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         let OsVersion { major, minor, build } = os_version::get();
         for (n, value) in (1..).zip([major, minor, build, PLATFORM_NT]) {
             driver_mem::write_u32(info.wrapping_add(4 * n), value)?;
@@ -53,7 +53,7 @@ exports! {
     /// `RtlGetProductInfo`: the edition is Professional. Asked by a version before
     /// Windows Vista, or without a place for it, it tells nothing.
     fn RtlGetProductInfo(major: u32, minor: u32, pack_major: u32, pack_minor: u32, product: u64) -> bool
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, undocumented, partial "the edition is Professional"]
     {
         if product == 0 || major < 6 {
             return Ok(false);
@@ -63,31 +63,32 @@ exports! {
     }
 
     /// `VerSetConditionMask`: three bits for each part of a version.
-    fn VerSetConditionMask(mask: u64, parts: u32, condition: u8) -> u64 [max HIGH_LEVEL] {
+    fn VerSetConditionMask(mask: u64, parts: u32, condition: u8) -> u64
+        [max HIGH_LEVEL, page "windows/win32/api/winnt/nf-winnt-versetconditionmask"] {
         let highest = (parts & 0xff).checked_ilog2();
         Ok(highest.map_or(mask, |highest| mask | u64::from(condition & 7) << (3 * highest)))
     }
 
     /// `RtlVerifyVersionInfo`.
-    fn RtlVerifyVersionInfo(info: u64, parts: u32, conditions: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn RtlVerifyVersionInfo(info: u64, parts: u32, conditions: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         let asked = Asked::read(info)?;
         Ok(verify(&asked, parts, conditions, os_version::get()))
     }
 
     /// `RtlIsNtDdiVersionAvailable`: whether this is that version or a later one.
-    fn RtlIsNtDdiVersionAvailable(ddi: u32) -> bool [max PASSIVE_LEVEL] {
+    fn RtlIsNtDdiVersionAvailable(ddi: u32) -> bool [max PASSIVE_LEVEL, wdm] {
         Ok(ddi_version(os_version::get()) >= ddi)
     }
 
     /// `RtlIsServicePackVersionInstalled`: whether this is that version, with
     /// that service pack or a later one. There are none here.
-    fn RtlIsServicePackVersionInstalled(ddi: u32) -> bool [max PASSIVE_LEVEL] {
+    fn RtlIsServicePackVersionInstalled(ddi: u32) -> bool [max PASSIVE_LEVEL, wdm] {
         let system = ddi_version(os_version::get());
         Ok(ddi >> 16 == system >> 16 && ddi & 0xff00 == 0)
     }
 
     /// `RtlGetNtGlobalFlags`: none is set.
-    fn RtlGetNtGlobalFlags() -> u32 [max HIGH_LEVEL] { Ok(0) }
+    fn RtlGetNtGlobalFlags() -> u32 [max HIGH_LEVEL, undocumented] { Ok(0) }
 }
 
 /// The version as `NTDDI_VERSION` writes it.

@@ -143,7 +143,7 @@ exports! {
     fn SeAccessCheck(
         descriptor: u64, context: u64, locked: bool, desired: u32, granted: u32, privileges: u64,
         mapping: u64, mode: u8, granted_access: u64, status: u64,
-    ) -> bool [max PASSIVE_LEVEL] {
+    ) -> bool [max PASSIVE_LEVEL, wdm] {
         if privileges != 0 {
             driver_mem::write_u64(privileges, 0)?;
         }
@@ -166,14 +166,14 @@ exports! {
     }
 
     /// `SeSinglePrivilegeCheck`: kernel mode has all.
-    fn SeSinglePrivilegeCheck(privilege: u64, mode: u8) -> bool [max PASSIVE_LEVEL] {
+    fn SeSinglePrivilegeCheck(privilege: u64, mode: u8) -> bool [max PASSIVE_LEVEL, ntddk] {
         let number = u32::try_from(privilege).ok();
         Ok(mode == 0
             || token::current().ok().zip(number).is_some_and(|(token, number)| token.has_privilege(number)))
     }
 
     /// `SePrivilegeCheck`: marks those of a set that were used.
-    fn SePrivilegeCheck(set: u64, context: u64, mode: u8) -> bool [max PASSIVE_LEVEL] {
+    fn SePrivilegeCheck(set: u64, context: u64, mode: u8) -> bool [max PASSIVE_LEVEL, ntifs] {
         if mode == 0 {
             return Ok(true);
         }

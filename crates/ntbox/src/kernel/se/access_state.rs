@@ -152,7 +152,8 @@ fn append(state: u64, more: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
 
 exports! {
     /// `SeCreateAccessState`: for the current thread.
-    fn SeCreateAccessState<call>(state: u64, aux_data: u64, desired: u32, mapping: u64) -> u32 [max PASSIVE_LEVEL]
+    fn SeCreateAccessState<call>(state: u64, aux_data: u64, desired: u32, mapping: u64) -> u32
+        [max PASSIVE_LEVEL, undocumented]
         fails 0xc000_009a
     {
         create(state, aux_data, desired, mapping, &Caller::of(call))?;
@@ -160,23 +161,23 @@ exports! {
     }
 
     /// `SeDeleteAccessState`: what it holds, not the structure.
-    fn SeDeleteAccessState<call>(state: u64) -> () [max PASSIVE_LEVEL] {
+    fn SeDeleteAccessState<call>(state: u64) -> () [max PASSIVE_LEVEL, undocumented] {
         delete(state, &Caller::of(call))
     }
 
     /// `SeSetAccessStateGenericMapping`.
-    fn SeSetAccessStateGenericMapping(state: u64, mapping: u64) -> () [max PASSIVE_LEVEL] {
+    fn SeSetAccessStateGenericMapping(state: u64, mapping: u64) -> () [max PASSIVE_LEVEL, ntifs] {
         let aux_data = driver_mem::read_u64(state.wrapping_add(offset::AUX_DATA))?;
         Ok(driver_mem::copy(aux_data + aux::GENERIC_MAPPING, mapping, 16)?)
     }
 
     /// `SeAppendPrivileges`.
-    fn SeAppendPrivileges<call>(state: u64, more: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn SeAppendPrivileges<call>(state: u64, more: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
         append(state, more, &Caller::of(call))
     }
 
     /// `SeFreePrivileges`: of a set that a check of access gave.
-    fn SeFreePrivileges<call>(set: u64) -> () [max PASSIVE_LEVEL] {
+    fn SeFreePrivileges<call>(set: u64) -> () [max PASSIVE_LEVEL, ntifs] {
         pool::free(set, None, call.return_address(), "SeFreePrivileges")
     }
 }

@@ -72,7 +72,7 @@ pub fn read(va: u64) -> Result<Vec<u8>, Fault> {
 
 exports! {
     /// `RtlCreateAcl`.
-    fn RtlCreateAcl(acl: u64, size: u32, revision: u32) -> u32 [max APC_LEVEL] {
+    fn RtlCreateAcl(acl: u64, size: u32, revision: u32) -> u32 [max APC_LEVEL, ntifs] {
         if u64::from(size) < HEADER {
             return Ok(nt_status::STATUS_BUFFER_TOO_SMALL);
         }
@@ -90,27 +90,28 @@ exports! {
     }
 
     /// `RtlAddAccessAllowedAce`.
-    fn RtlAddAccessAllowedAce(acl: u64, revision: u32, mask: u32, sid: u64) -> u32 [max APC_LEVEL] {
+    fn RtlAddAccessAllowedAce(acl: u64, revision: u32, mask: u32, sid: u64) -> u32 [max APC_LEVEL, ntifs] {
         error::status(add_allowed(acl, revision, 0, mask, sid))
     }
 
     /// `RtlAddAccessAllowedAceEx`: with inheritance.
-    fn RtlAddAccessAllowedAceEx(acl: u64, revision: u32, flags: u32, mask: u32, sid: u64) -> u32 [max APC_LEVEL] {
+    fn RtlAddAccessAllowedAceEx(acl: u64, revision: u32, flags: u32, mask: u32, sid: u64) -> u32
+        [max APC_LEVEL, ntifs] {
         error::status(add_allowed(acl, revision, flags, mask, sid))
     }
 
     /// `RtlAddAce`: entries as they lie in memory, before one that is there.
-    fn RtlAddAce(acl: u64, revision: u32, index: u32, entries: u64, length: u32) -> u32 [max APC_LEVEL] {
+    fn RtlAddAce(acl: u64, revision: u32, index: u32, entries: u64, length: u32) -> u32 [max APC_LEVEL, ntifs] {
         error::status(add(acl, revision, index, entries, length))
     }
 
     /// `RtlDeleteAce`.
-    fn RtlDeleteAce(acl: u64, index: u32) -> u32 [max APC_LEVEL] {
+    fn RtlDeleteAce(acl: u64, index: u32) -> u32 [max APC_LEVEL, ntifs] {
         error::status(delete(acl, index))
     }
 
     /// `RtlGetAce`.
-    fn RtlGetAce(acl: u64, index: u32, entry: u64) -> u32 [max APC_LEVEL] {
+    fn RtlGetAce(acl: u64, index: u32, entry: u64) -> u32 [max APC_LEVEL, ntifs] {
         let get = || -> Result<(), Refusal> {
             let offsets = offsets(acl, nt_status::STATUS_INVALID_PARAMETER)?;
             let index = usize::try_from(index).unwrap_or(usize::MAX);

@@ -61,7 +61,7 @@ exports! {
     /// `SeAssignSecurity`.
     fn SeAssignSecurity<call>(
         parent: u64, explicit: u64, new: u64, container: bool, context: u64, mapping: u64, pool: u32,
-    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
         let wanted = Wanted { parent, explicit, kind: 0, container, flags: 0, context, mapping };
         error::status(assign(&wanted, new, call.return_address()))
     }
@@ -70,7 +70,7 @@ exports! {
     fn SeAssignSecurityEx<call>(
         parent: u64, explicit: u64, new: u64, kind: u64, container: bool, flags: u32, context: u64, mapping: u64,
         pool: u32,
-    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
         let wanted = Wanted { parent, explicit, kind, container, flags, context, mapping };
         error::status(assign(&wanted, new, call.return_address()))
     }

@@ -51,41 +51,42 @@ exports! {
     /// `SeOpenObjectAuditAlarm`: nobody is told, now or on closing.
     fn SeOpenObjectAuditAlarm(
         kind: u64, object: u64, name: u64, descriptor: u64, state: u64, created: bool, granted: bool, mode: u8, on_close: u64,
-    ) -> () [max PASSIVE_LEVEL] {
+    ) -> () [max PASSIVE_LEVEL, ntifs] {
         Ok(driver_mem::write_u8(on_close, 0)?)
     }
 
     /// `SeOpenObjectForDeleteAuditAlarm`: nobody is told, now or on closing.
     fn SeOpenObjectForDeleteAuditAlarm(
         kind: u64, object: u64, name: u64, descriptor: u64, state: u64, created: bool, granted: bool, mode: u8, on_close: u64,
-    ) -> () [max PASSIVE_LEVEL] {
+    ) -> () [max PASSIVE_LEVEL, ntifs] {
         Ok(driver_mem::write_u8(on_close, 0)?)
     }
 
     /// `SeDeleteObjectAuditAlarm`: nobody is told.
-    fn SeDeleteObjectAuditAlarm(object: u64, handle: u64) -> () [max PASSIVE_LEVEL] {
+    fn SeDeleteObjectAuditAlarm(object: u64, handle: u64) -> () [max PASSIVE_LEVEL, ntifs] {
         Ok(())
     }
 
     /// `SeRegisterLogonSessionTerminatedRoutine`.
-    fn SeRegisterLogonSessionTerminatedRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn SeRegisterLogonSessionTerminatedRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
         Ok(register(routine, 0, call.return_address()))
     }
 
     /// `SeRegisterLogonSessionTerminatedRoutineEx`: with a context.
     fn SeRegisterLogonSessionTerminatedRoutineEx<call>(routine: u64, context: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
     {
         Ok(register(routine, context, call.return_address()))
     }
 
     /// `SeUnregisterLogonSessionTerminatedRoutine`.
-    fn SeUnregisterLogonSessionTerminatedRoutine(routine: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn SeUnregisterLogonSessionTerminatedRoutine(routine: u64) -> u32 [max PASSIVE_LEVEL, ntifs] {
         Ok(unregister(routine, 0))
     }
 
     /// `SeUnregisterLogonSessionTerminatedRoutineEx`: with a context.
-    fn SeUnregisterLogonSessionTerminatedRoutineEx(routine: u64, context: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn SeUnregisterLogonSessionTerminatedRoutineEx(routine: u64, context: u64) -> u32
+        [max PASSIVE_LEVEL, undocumented] {
         Ok(unregister(routine, context))
     }
 }

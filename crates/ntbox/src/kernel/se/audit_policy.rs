@@ -7,52 +7,53 @@ use crate::host::gate::irql::PASSIVE_LEVEL;
 
 exports! {
     /// `SeAuditingFileEvents`.
-    fn SeAuditingFileEvents(granted: bool, descriptor: u64) -> bool [max PASSIVE_LEVEL] {
+    fn SeAuditingFileEvents(granted: bool, descriptor: u64) -> bool [max PASSIVE_LEVEL, ntifs] {
         Ok(false)
     }
 
     /// `SeAuditingFileEventsWithContext`.
-    fn SeAuditingFileEventsWithContext(granted: bool, descriptor: u64, context: u64) -> bool [max PASSIVE_LEVEL] {
+    fn SeAuditingFileEventsWithContext(granted: bool, descriptor: u64, context: u64) -> bool
+        [max PASSIVE_LEVEL, undocumented] {
         Ok(false)
     }
 
     /// `SeAuditingAnyFileEventsWithContext`.
-    fn SeAuditingAnyFileEventsWithContext(descriptor: u64, context: u64) -> bool [max PASSIVE_LEVEL] {
+    fn SeAuditingAnyFileEventsWithContext(descriptor: u64, context: u64) -> bool [max PASSIVE_LEVEL, undocumented] {
         Ok(false)
     }
 
     /// `SeAuditingFileOrGlobalEvents`.
-    fn SeAuditingFileOrGlobalEvents(granted: bool, descriptor: u64, context: u64) -> bool [max PASSIVE_LEVEL] {
+    fn SeAuditingFileOrGlobalEvents(granted: bool, descriptor: u64, context: u64) -> bool [max PASSIVE_LEVEL, ntifs] {
         Ok(false)
     }
 
     /// `SeAuditingHardLinkEvents`.
-    fn SeAuditingHardLinkEvents(granted: bool, descriptor: u64) -> bool [max PASSIVE_LEVEL] {
+    fn SeAuditingHardLinkEvents(granted: bool, descriptor: u64) -> bool [max PASSIVE_LEVEL, ntifs] {
         Ok(false)
     }
 
     /// `SeAuditingHardLinkEventsWithContext`.
     fn SeAuditingHardLinkEventsWithContext(granted: bool, descriptor: u64, context: u64) -> bool
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, undocumented]
     {
         Ok(false)
     }
 
     /// `SeAuditHardLinkCreation`: nobody is told.
-    fn SeAuditHardLinkCreation(file: u64, link: u64, success: bool) -> () [max PASSIVE_LEVEL] {
+    fn SeAuditHardLinkCreation(file: u64, link: u64, success: bool) -> () [max PASSIVE_LEVEL, ntifs] {
         Ok(())
     }
 
     /// `SeAuditHardLinkCreationWithTransaction`: nobody is told.
     fn SeAuditHardLinkCreationWithTransaction(file: u64, link: u64, success: bool, transaction: u64) -> ()
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, undocumented]
     {
         Ok(())
     }
 
     /// `SeDeleteObjectAuditAlarmWithTransaction`: nobody is told.
     fn SeDeleteObjectAuditAlarmWithTransaction(object: u64, handle: u64, transaction: u64) -> ()
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, undocumented]
     {
         Ok(())
     }
@@ -61,7 +62,7 @@ exports! {
     fn SeOpenObjectAuditAlarmWithTransaction(
         kind: u64, object: u64, name: u64, descriptor: u64, state: u64, created: bool, granted: bool, mode: u8,
         transaction: u64, on_close: u64,
-    ) -> () [max PASSIVE_LEVEL] {
+    ) -> () [max PASSIVE_LEVEL, undocumented] {
         Ok(driver_mem::write_u8(on_close, 0)?)
     }
 
@@ -70,7 +71,7 @@ exports! {
     fn SeOpenObjectForDeleteAuditAlarmWithTransaction(
         kind: u64, object: u64, name: u64, descriptor: u64, state: u64, created: bool, granted: bool, mode: u8,
         transaction: u64, on_close: u64,
-    ) -> () [max PASSIVE_LEVEL] {
+    ) -> () [max PASSIVE_LEVEL, undocumented] {
         Ok(driver_mem::write_u8(on_close, 0)?)
     }
 }

@@ -195,7 +195,7 @@ fn write_state(client: Client, copy: u64, effective: u64, level: u64) -> Result<
 exports! {
     /// `PsImpersonateClient`: without a token, the thread acts in its own name.
     fn PsImpersonateClient<call>(thread: u64, token: u64, copy: bool, effective: bool, level: u32) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
     {
         let caller = Caller::of(call);
         if token == 0 {
@@ -207,14 +207,14 @@ exports! {
     }
 
     /// `PsRevertToSelf`.
-    fn PsRevertToSelf<call>() -> () [max PASSIVE_LEVEL] {
+    fn PsRevertToSelf<call>() -> () [max PASSIVE_LEVEL, ntifs] {
         set(thread_table::current_thread(), None, &Caller::of(call));
         Ok(())
     }
 
     /// `PsReferenceImpersonationToken`: NULL if the thread acts in its own name.
     fn PsReferenceImpersonationToken<call>(thread: u64, copy: u64, effective: u64, level: u64) -> u64
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, ntifs]
     {
         let Some(client) = of(thread) else { return Ok(0) };
         write_state(client, copy, effective, level)?;
@@ -223,7 +223,7 @@ exports! {
     }
 
     /// `PsDisableImpersonation`: for a while; tells whether the thread did.
-    fn PsDisableImpersonation(thread: u64, to: u64) -> bool [max PASSIVE_LEVEL] {
+    fn PsDisableImpersonation(thread: u64, to: u64) -> bool [max PASSIVE_LEVEL, undocumented] {
         let client = with(|clients| clients.remove(&thread));
         let shown = client.unwrap_or(Client { token: 0, level: 0, copy_on_open: false, effective_only: false });
         // The reference goes into the state with the token.
@@ -234,7 +234,7 @@ exports! {
     }
 
     /// `PsRestoreImpersonation`: what `PsDisableImpersonation` has stored.
-    fn PsRestoreImpersonation<call>(thread: u64, from: u64) -> () [max PASSIVE_LEVEL] {
+    fn PsRestoreImpersonation<call>(thread: u64, from: u64) -> () [max PASSIVE_LEVEL, undocumented] {
         let token = driver_mem::read_u64(from.wrapping_add(state::TOKEN))?;
         let client = Client {
             token,
@@ -251,7 +251,7 @@ exports! {
     /// `SeCreateClientSecurity`: of a thread, to be deleted by
     /// `SeDeleteClientSecurity`.
     fn SeCreateClientSecurity(thread: u64, quality: u64, remote: bool, to: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         let owner = thread_table::thread(thread).map_or(0, |info| info.process);
         let source = match of(thread) {
@@ -267,7 +267,7 @@ exports! {
 
     /// `SeCreateClientSecurityFromSubjectContext`.
     fn SeCreateClientSecurityFromSubjectContext(subject: u64, quality: u64, remote: bool, to: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         let source = match token::client_of(subject)? {
             Some((token, level)) => Source { token, level: Some(level), effective_only: false },
@@ -277,12 +277,12 @@ exports! {
     }
 
     /// `SeImpersonateClientEx`: the current thread, if none is given.
-    fn SeImpersonateClientEx<call>(client: u64, thread: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
+    fn SeImpersonateClientEx<call>(client: u64, thread: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017 {
         error::status(impersonate_context(client, thread, &Caller::of(call)))
     }
 
     /// `SeImpersonateClient`: the same without a status.
-    fn SeImpersonateClient<call>(client: u64, thread: u64) -> () [max PASSIVE_LEVEL] {
+    fn SeImpersonateClient<call>(client: u64, thread: u64) -> () [max PASSIVE_LEVEL, ntifs] {
         error::status(impersonate_context(client, thread, &Caller::of(call)))?;
         Ok(())
     }

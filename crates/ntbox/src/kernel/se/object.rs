@@ -8,7 +8,7 @@ use super::sd::{Descriptor, part};
 use super::sd_self_relative::in_pool;
 use crate::host::driver_mem;
 use crate::host::gate::exports;
-use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error;
@@ -143,7 +143,7 @@ fn set_by_handle(
 exports! {
     /// `ZwQuerySecurityObject`.
     fn ZwQuerySecurityObject<call>(handle: u64, parts: u32, buffer: u64, length: u32, needed: u64) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, ntifs]
     {
         let to = Answer { buffer, length, needed };
         Mode::Kernel.status(query(handle, parts, &to, Mode::Kernel, &Caller::of(call)))
@@ -151,25 +151,25 @@ exports! {
 
     /// `NtQuerySecurityObject`: a program needs the rights for what it asks.
     fn NtQuerySecurityObject<call>(handle: u64, parts: u32, buffer: u64, length: u32, needed: u64) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, ntifs]
     {
         let (mode, to) = (Mode::previous(), Answer { buffer, length, needed });
         mode.status(query(handle, parts, &to, mode, &Caller::of(call)))
     }
 
     /// `ZwSetSecurityObject`.
-    fn ZwSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn ZwSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
         Mode::Kernel.status(set_by_handle(handle, parts, descriptor, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtSetSecurityObject`: a program needs the rights for what it sets.
-    fn NtSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn NtSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
         let mode = Mode::previous();
         mode.status(set_by_handle(handle, parts, descriptor, mode, &Caller::of(call)))
     }
 
     /// `ObQueryObjectAuditingByHandle`: nothing is audited.
-    fn ObQueryObjectAuditingByHandle(handle: u64, generates: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ObQueryObjectAuditingByHandle(handle: u64, generates: u64) -> u32 [max PASSIVE_LEVEL, ntifs] {
         match ob::by_handle(handle, 0, None, false) {
             Ok(_) => {
                 driver_mem::write_u8(generates, 0)?;
@@ -180,13 +180,14 @@ exports! {
     }
 
     /// `ObSetSecurityObjectByPointer`.
-    fn ObSetSecurityObjectByPointer(object: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ObSetSecurityObjectByPointer(object: u64, parts: u32, descriptor: u64) -> u32
+        [max PASSIVE_LEVEL, undocumented] {
         error::status(change(object, parts, descriptor))
     }
 
     /// `ObGetObjectSecurity`: a copy, to be given to `ObReleaseObjectSecurity`.
     fn ObGetObjectSecurity<call>(object: u64, descriptor: u64, allocated: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
     {
         let copy = || -> Result<(), Refusal> {
             let block = in_pool(&of(object).relative(), call.return_address())?;
@@ -197,7 +198,7 @@ exports! {
     }
 
     /// `ObReleaseObjectSecurity`.
-    fn ObReleaseObjectSecurity<call>(descriptor: u64, allocated: bool) -> () [max PASSIVE_LEVEL] {
+    fn ObReleaseObjectSecurity<call>(descriptor: u64, allocated: bool) -> () [max APC_LEVEL, wdm] {
         if descriptor != 0 && allocated {
             crate::kernel::ex::pool::free(descriptor, None, call.return_address(), "ObReleaseObjectSecurity")?;
         }

@@ -19,7 +19,7 @@ const DACL: u64 = 0x20;
 
 exports! {
     /// `RtlCreateSecurityDescriptor`: absolute, without anything.
-    fn RtlCreateSecurityDescriptor(descriptor: u64, revision: u32) -> u32 [max APC_LEVEL] {
+    fn RtlCreateSecurityDescriptor(descriptor: u64, revision: u32) -> u32 [max APC_LEVEL, wdm] {
         if revision != u32::from(REVISION) {
             return Ok(nt_status::STATUS_UNKNOWN_REVISION);
         }
@@ -29,51 +29,55 @@ exports! {
     }
 
     /// `RtlSetDaclSecurityDescriptor`.
-    fn RtlSetDaclSecurityDescriptor(descriptor: u64, present: bool, acl: u64, defaulted: bool) -> u32 [max APC_LEVEL] {
+    fn RtlSetDaclSecurityDescriptor(descriptor: u64, present: bool, acl: u64, defaulted: bool) -> u32
+        [max APC_LEVEL, wdm] {
         let bits = (control::DACL_PRESENT, control::DACL_DEFAULTED);
         error::status(set_list(descriptor, DACL, bits, present, acl, defaulted))
     }
 
     /// `RtlSetSaclSecurityDescriptor`.
-    fn RtlSetSaclSecurityDescriptor(descriptor: u64, present: bool, acl: u64, defaulted: bool) -> u32 [max APC_LEVEL] {
+    fn RtlSetSaclSecurityDescriptor(descriptor: u64, present: bool, acl: u64, defaulted: bool) -> u32
+        [max APC_LEVEL, undocumented] {
         let bits = (control::SACL_PRESENT, control::SACL_DEFAULTED);
         error::status(set_list(descriptor, SACL, bits, present, acl, defaulted))
     }
 
     /// `RtlSetOwnerSecurityDescriptor`.
-    fn RtlSetOwnerSecurityDescriptor(descriptor: u64, owner: u64, defaulted: bool) -> u32 [max APC_LEVEL] {
+    fn RtlSetOwnerSecurityDescriptor(descriptor: u64, owner: u64, defaulted: bool) -> u32 [max APC_LEVEL, ntifs] {
         error::status(set_sid(descriptor, OWNER, control::OWNER_DEFAULTED, owner, defaulted))
     }
 
     /// `RtlSetGroupSecurityDescriptor`.
-    fn RtlSetGroupSecurityDescriptor(descriptor: u64, group: u64, defaulted: bool) -> u32 [max APC_LEVEL] {
+    fn RtlSetGroupSecurityDescriptor(descriptor: u64, group: u64, defaulted: bool) -> u32 [max APC_LEVEL, ntifs] {
         error::status(set_sid(descriptor, GROUP, control::GROUP_DEFAULTED, group, defaulted))
     }
 
     /// `RtlGetDaclSecurityDescriptor`.
-    fn RtlGetDaclSecurityDescriptor(descriptor: u64, present: u64, acl: u64, defaulted: u64) -> u32 [max APC_LEVEL] {
+    fn RtlGetDaclSecurityDescriptor(descriptor: u64, present: u64, acl: u64, defaulted: u64) -> u32
+        [max APC_LEVEL, ntifs] {
         let bits = (control::DACL_PRESENT, control::DACL_DEFAULTED);
         error::status(get_list(descriptor, 3, bits, present, acl, defaulted))
     }
 
     /// `RtlGetSaclSecurityDescriptor`.
-    fn RtlGetSaclSecurityDescriptor(descriptor: u64, present: u64, acl: u64, defaulted: u64) -> u32 [max APC_LEVEL] {
+    fn RtlGetSaclSecurityDescriptor(descriptor: u64, present: u64, acl: u64, defaulted: u64) -> u32
+        [max APC_LEVEL, ntifs] {
         let bits = (control::SACL_PRESENT, control::SACL_DEFAULTED);
         error::status(get_list(descriptor, 2, bits, present, acl, defaulted))
     }
 
     /// `RtlGetOwnerSecurityDescriptor`.
-    fn RtlGetOwnerSecurityDescriptor(descriptor: u64, owner: u64, defaulted: u64) -> u32 [max APC_LEVEL] {
+    fn RtlGetOwnerSecurityDescriptor(descriptor: u64, owner: u64, defaulted: u64) -> u32 [max APC_LEVEL, ntifs] {
         error::status(get_sid(descriptor, 0, control::OWNER_DEFAULTED, owner, defaulted))
     }
 
     /// `RtlGetGroupSecurityDescriptor`.
-    fn RtlGetGroupSecurityDescriptor(descriptor: u64, group: u64, defaulted: u64) -> u32 [max APC_LEVEL] {
+    fn RtlGetGroupSecurityDescriptor(descriptor: u64, group: u64, defaulted: u64) -> u32 [max APC_LEVEL, ntifs] {
         error::status(get_sid(descriptor, 1, control::GROUP_DEFAULTED, group, defaulted))
     }
 
     /// `RtlLengthSecurityDescriptor`.
-    fn RtlLengthSecurityDescriptor(descriptor: u64) -> u32 [max APC_LEVEL] {
+    fn RtlLengthSecurityDescriptor(descriptor: u64) -> u32 [max APC_LEVEL, wdm] {
         Ok(u32::try_from(length(descriptor)?).unwrap_or(u32::MAX))
     }
 }

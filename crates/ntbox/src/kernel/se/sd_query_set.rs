@@ -87,13 +87,14 @@ fn set(wanted: u64, change: u64, own: u64, mapping: u64, caller: u64) -> Result<
 
 exports! {
     /// `SeQuerySecurityDescriptorInfo`: the length is told in any case.
-    fn SeQuerySecurityDescriptorInfo(wanted: u64, buffer: u64, length: u64, own: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn SeQuerySecurityDescriptorInfo(wanted: u64, buffer: u64, length: u64, own: u64) -> u32
+        [max PASSIVE_LEVEL, ntifs] {
         error::status(query(wanted, buffer, length, own))
     }
 
     /// `SeSetSecurityDescriptorInfo`.
     fn SeSetSecurityDescriptorInfo<call>(object: u64, wanted: u64, change: u64, own: u64, pool: u32, mapping: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         error::status(set(wanted, change, own, mapping, call.return_address()))
     }
@@ -101,7 +102,7 @@ exports! {
     /// `SeSetSecurityDescriptorInfoEx`, without inheritance by itself, which is refused.
     fn SeSetSecurityDescriptorInfoEx<call>(
         object: u64, wanted: u64, change: u64, own: u64, flags: u32, pool: u32, mapping: u64,
-    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, ntifs, partial "no automatic inheritance: flags are refused"] fails 0xc000_009a {
         if flags != 0 {
             crate::kernel::base::log::note("SeSetSecurityDescriptorInfoEx fails: entries are not inherited by themselves here");
             return Ok(nt_status::STATUS_NOT_SUPPORTED);

@@ -17,17 +17,17 @@ const TAG: u32 = u32::from_le_bytes(*b"SeSc");
 
 exports! {
     /// `RtlValidSecurityDescriptor`.
-    fn RtlValidSecurityDescriptor(descriptor: u64) -> bool [max APC_LEVEL] {
+    fn RtlValidSecurityDescriptor(descriptor: u64) -> bool [max APC_LEVEL, wdm] {
         Ok(is_valid(descriptor)?)
     }
 
     /// `SeValidSecurityDescriptor`: self-relative, and no longer than said.
-    fn SeValidSecurityDescriptor(length: u32, descriptor: u64) -> bool [max PASSIVE_LEVEL] {
+    fn SeValidSecurityDescriptor(length: u32, descriptor: u64) -> bool [max PASSIVE_LEVEL, wdm] {
         Ok(fits(descriptor, length, true)?)
     }
 
     /// `RtlValidRelativeSecurityDescriptor`: with the parts that are asked for.
-    fn RtlValidRelativeSecurityDescriptor(descriptor: u64, length: u32, parts: u32) -> bool [max APC_LEVEL] {
+    fn RtlValidRelativeSecurityDescriptor(descriptor: u64, length: u32, parts: u32) -> bool [max APC_LEVEL, wdm] {
         if !fits(descriptor, length, false)? {
             return Ok(false);
         }
@@ -41,7 +41,7 @@ exports! {
     }
 
     /// `RtlAbsoluteToSelfRelativeSD`.
-    fn RtlAbsoluteToSelfRelativeSD(absolute: u64, relative: u64, length: u64) -> u32 [max APC_LEVEL] {
+    fn RtlAbsoluteToSelfRelativeSD(absolute: u64, relative: u64, length: u64) -> u32 [max APC_LEVEL, ntifs] {
         error::status(to_relative(absolute, relative, length))
     }
 
@@ -49,14 +49,14 @@ exports! {
     fn RtlSelfRelativeToAbsoluteSD(
         relative: u64, absolute: u64, absolute_size: u64, dacl: u64, dacl_size: u64, sacl: u64, sacl_size: u64,
         owner: u64, owner_size: u64, group: u64, group_size: u64,
-    ) -> u32 [max APC_LEVEL] {
+    ) -> u32 [max APC_LEVEL, ntifs] {
         let parts = [(owner, owner_size), (group, group_size), (sacl, sacl_size), (dacl, dacl_size)];
         error::status(to_absolute(relative, (absolute, absolute_size), parts))
     }
 
     /// `SeCaptureSecurityDescriptor`: a self-relative copy in pool.
     fn SeCaptureSecurityDescriptor<call>(descriptor: u64, mode: u8, pool: u32, force: bool, captured: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
     {
         let capture = || -> Result<(), Refusal> {
             // What a driver hands in may be used as it is.
@@ -75,7 +75,8 @@ exports! {
 
     /// `SeReleaseSecurityDescriptor`: frees what was captured under the same
     /// circumstances.
-    fn SeReleaseSecurityDescriptor<call>(descriptor: u64, mode: u8, forced: bool) -> () [max PASSIVE_LEVEL] {
+    fn SeReleaseSecurityDescriptor<call>(descriptor: u64, mode: u8, forced: bool) -> ()
+        [max PASSIVE_LEVEL, undocumented] {
         if descriptor != 0 && (mode != 0 || forced) {
             crate::kernel::ex::pool::free(descriptor, None, call.return_address(), "SeReleaseSecurityDescriptor")?;
         }
@@ -83,7 +84,7 @@ exports! {
     }
 
     /// `SeDeassignSecurity`: frees what `SeAssignSecurity` made.
-    fn SeDeassignSecurity<call>(descriptor: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn SeDeassignSecurity<call>(descriptor: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         let block = driver_mem::read_u64(descriptor)?;
         if block != 0 {
             crate::kernel::ex::pool::free(block, None, call.return_address(), "SeDeassignSecurity")?;

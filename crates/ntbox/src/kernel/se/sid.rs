@@ -103,16 +103,16 @@ pub fn length(va: u64) -> Result<u64, Fault> {
 
 exports! {
     /// `RtlValidSid`.
-    fn RtlValidSid(sid: u64) -> bool [max APC_LEVEL] { Ok(is_valid(sid)?) }
+    fn RtlValidSid(sid: u64) -> bool [max APC_LEVEL, ntifs] { Ok(is_valid(sid)?) }
 
     /// `RtlLengthSid`.
-    fn RtlLengthSid(sid: u64) -> u64 [max APC_LEVEL] { Ok(length(sid)?) }
+    fn RtlLengthSid(sid: u64) -> u64 [max APC_LEVEL, ntifs] { Ok(length(sid)?) }
 
     /// `RtlLengthRequiredSid`.
-    fn RtlLengthRequiredSid(count: u32) -> u64 [max APC_LEVEL] { Ok(HEADER + 4 * u64::from(count)) }
+    fn RtlLengthRequiredSid(count: u32) -> u64 [max APC_LEVEL, ntifs] { Ok(HEADER + 4 * u64::from(count)) }
 
     /// `RtlEqualSid`.
-    fn RtlEqualSid(first: u64, second: u64) -> bool [max APC_LEVEL] {
+    fn RtlEqualSid(first: u64, second: u64) -> bool [max APC_LEVEL, ntifs] {
         if driver_mem::read_u16(first)? != driver_mem::read_u16(second)? {
             return Ok(false);
         }
@@ -124,7 +124,7 @@ exports! {
     }
 
     /// `RtlCopySid`.
-    fn RtlCopySid(room: u32, to: u64, from: u64) -> u32 [max APC_LEVEL] {
+    fn RtlCopySid(room: u32, to: u64, from: u64) -> u32 [max APC_LEVEL, ntifs] {
         let size = length(from)?;
         if u64::from(room) < size {
             return Ok(nt_status::STATUS_BUFFER_TOO_SMALL);
@@ -134,7 +134,7 @@ exports! {
     }
 
     /// `RtlInitializeSid`: the sub-authorities are the caller's to fill in.
-    fn RtlInitializeSid(sid: u64, authority: u64, count: u8) -> u32 [max DISPATCH_LEVEL] {
+    fn RtlInitializeSid(sid: u64, authority: u64, count: u8) -> u32 [max DISPATCH_LEVEL, ntifs] {
         if count > MAX_SUB_AUTHORITIES {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
@@ -145,18 +145,18 @@ exports! {
     }
 
     /// `RtlSubAuthoritySid`: the address of a sub-authority.
-    fn RtlSubAuthoritySid(sid: u64, n: u32) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlSubAuthoritySid(sid: u64, n: u32) -> u64 [max DISPATCH_LEVEL, ntifs] {
         Ok(sid.wrapping_add(HEADER + 4 * u64::from(n)))
     }
 
     /// `RtlSubAuthorityCountSid`: the address of the number of sub-authorities.
-    fn RtlSubAuthorityCountSid(sid: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlSubAuthorityCountSid(sid: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
         Ok(sid.wrapping_add(1))
     }
 
     /// `RtlConvertSidToUnicodeString`.
     fn RtlConvertSidToUnicodeString<call>(string: u64, sid: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
     {
         let Some(sid) = Sid::read(sid)? else {
             return Ok(nt_status::STATUS_INVALID_SID);

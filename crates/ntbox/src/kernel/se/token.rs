@@ -362,20 +362,20 @@ pub fn release(context: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 
 exports! {
     /// `PsReferencePrimaryToken`.
-    fn PsReferencePrimaryToken<call>(process: u64) -> u64 [max APC_LEVEL] {
+    fn PsReferencePrimaryToken<call>(process: u64) -> u64 [max APC_LEVEL, ntifs] {
         let Some(token) = of_process(process) else { return Ok(0) };
         ob::reference_for(token, &Caller::of(call));
         Ok(token)
     }
 
     /// `PsDereferencePrimaryToken`.
-    fn PsDereferencePrimaryToken<call>(token: u64) -> () [max APC_LEVEL] {
+    fn PsDereferencePrimaryToken<call>(token: u64) -> () [max APC_LEVEL, ntifs] {
         ob::dereference_for(token, &Caller::of(call));
         Ok(())
     }
 
     /// `PsDereferenceImpersonationToken`.
-    fn PsDereferenceImpersonationToken<call>(token: u64) -> () [max APC_LEVEL] {
+    fn PsDereferenceImpersonationToken<call>(token: u64) -> () [max APC_LEVEL, ntifs] {
         if token != 0 {
             ob::dereference_for(token, &Caller::of(call));
         }
@@ -383,61 +383,62 @@ exports! {
     }
 
     /// `SeCaptureSubjectContext`.
-    fn SeCaptureSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL] {
+    fn SeCaptureSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL, wdm] {
         capture(thread_table::current_thread(), thread_table::current_process(), context, &Caller::of(call))
     }
 
     /// `SeCaptureSubjectContextEx`: of another thread and process; without a thread
     /// there is no client.
-    fn SeCaptureSubjectContextEx<call>(thread: u64, process: u64, context: u64) -> () [max PASSIVE_LEVEL] {
+    fn SeCaptureSubjectContextEx<call>(thread: u64, process: u64, context: u64) -> () [max PASSIVE_LEVEL, ntifs] {
         capture(thread, process, context, &Caller::of(call))
     }
 
     /// `SeReleaseSubjectContext`.
-    fn SeReleaseSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL] {
+    fn SeReleaseSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL, wdm] {
         release(context, &Caller::of(call))
     }
 
     /// `SeLockSubjectContext`: no token ever changes, so there is nothing to lock.
-    fn SeLockSubjectContext(context: u64) -> () [max PASSIVE_LEVEL] { Ok(()) }
+    fn SeLockSubjectContext(context: u64) -> () [max PASSIVE_LEVEL, wdm] { Ok(()) }
 
     /// `SeUnlockSubjectContext`.
-    fn SeUnlockSubjectContext(context: u64) -> () [max PASSIVE_LEVEL] { Ok(()) }
+    fn SeUnlockSubjectContext(context: u64) -> () [max PASSIVE_LEVEL, wdm] { Ok(()) }
 
     /// `SeTokenIsAdmin`.
-    fn SeTokenIsAdmin(token: u64) -> bool [max PASSIVE_LEVEL] {
+    fn SeTokenIsAdmin(token: u64) -> bool [max PASSIVE_LEVEL, ntifs] {
         Ok(get(token).is_some_and(|token| token.is(&Sid::administrators(), false)))
     }
 
     /// `SeTokenIsRestricted`: whether it has restricting SIDs.
-    fn SeTokenIsRestricted(token: u64) -> bool [max PASSIVE_LEVEL] {
+    fn SeTokenIsRestricted(token: u64) -> bool [max PASSIVE_LEVEL, ntifs] {
         Ok(get(token).is_some_and(|token| token.restricted))
     }
 
     /// `SeTokenIsWriteRestricted`: no token is; `SeFilterToken` makes none.
-    fn SeTokenIsWriteRestricted(token: u64) -> bool [max PASSIVE_LEVEL] {
+    fn SeTokenIsWriteRestricted(token: u64) -> bool [max PASSIVE_LEVEL, undocumented] {
         Ok(false)
     }
 
     /// `SeTokenType`: `TokenPrimary` or `TokenImpersonation`.
-    fn SeTokenType(token: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn SeTokenType(token: u64) -> u32 [max PASSIVE_LEVEL, ntifs] {
         Ok(get(token).map_or(1, |token| token.kind()))
     }
 
     /// `SeQuerySessionIdToken`.
-    fn SeQuerySessionIdToken(token: u64, session: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn SeQuerySessionIdToken(token: u64, session: u64) -> u32 [max PASSIVE_LEVEL, ntifs] {
         driver_mem::write_u32(session, 0)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `SeMarkLogonSessionForTerminationNotification`: sessions do not end here.
-    fn SeMarkLogonSessionForTerminationNotification(id: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn SeMarkLogonSessionForTerminationNotification(id: u64) -> u32
+        [max PASSIVE_LEVEL, ntifs, partial "logon sessions do not end"] {
         let known = SESSIONS.contains(&driver_mem::read_u64(id)?);
         Ok(if known { nt_status::STATUS_SUCCESS } else { nt_status::STATUS_NOT_FOUND })
     }
 
     /// `SeQueryAuthenticationIdToken`: `SYSTEM_LUID` for the system.
-    fn SeQueryAuthenticationIdToken(token: u64, id: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn SeQueryAuthenticationIdToken(token: u64, id: u64) -> u32 [max DISPATCH_LEVEL, ntifs] {
         driver_mem::write_u64(id, authentication_id(token))?;
         Ok(nt_status::STATUS_SUCCESS)
     }

@@ -158,26 +158,26 @@ fn duplicate(
 
 exports! {
     /// `ZwOpenProcessToken`.
-    fn ZwOpenProcessToken<call>(process: u64, access: u32, handle: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn ZwOpenProcessToken<call>(process: u64, access: u32, handle: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
         Mode::Kernel.status(open_process(process, access, 0, handle, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtOpenProcessToken`.
-    fn NtOpenProcessToken<call>(process: u64, access: u32, handle: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_009a {
+    fn NtOpenProcessToken<call>(process: u64, access: u32, handle: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
         let mode = Mode::previous();
         mode.status(open_process(process, access, 0, handle, mode, &Caller::of(call)))
     }
 
     /// `ZwOpenProcessTokenEx`: with attributes of the handle.
     fn ZwOpenProcessTokenEx<call>(process: u64, access: u32, flags: u32, handle: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         Mode::Kernel.status(open_process(process, access, flags, handle, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtOpenProcessTokenEx`.
     fn NtOpenProcessTokenEx<call>(process: u64, access: u32, flags: u32, handle: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         let mode = Mode::previous();
         mode.status(open_process(process, access, flags, handle, mode, &Caller::of(call)))
@@ -185,14 +185,14 @@ exports! {
 
     /// `ZwOpenThreadToken`.
     fn ZwOpenThreadToken<call>(thread: u64, access: u32, as_self: bool, handle: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
     {
         Mode::Kernel.status(open_thread(thread, access, 0, handle, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtOpenThreadToken`.
     fn NtOpenThreadToken<call>(thread: u64, access: u32, as_self: bool, handle: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         let mode = Mode::previous();
         mode.status(open_thread(thread, access, 0, handle, mode, &Caller::of(call)))
@@ -200,14 +200,14 @@ exports! {
 
     /// `ZwOpenThreadTokenEx`: with attributes of the handle.
     fn ZwOpenThreadTokenEx<call>(thread: u64, access: u32, as_self: bool, flags: u32, handle: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         Mode::Kernel.status(open_thread(thread, access, flags, handle, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtOpenThreadTokenEx`.
     fn NtOpenThreadTokenEx<call>(thread: u64, access: u32, as_self: bool, flags: u32, handle: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         let mode = Mode::previous();
         mode.status(open_thread(thread, access, flags, handle, mode, &Caller::of(call)))
@@ -215,14 +215,14 @@ exports! {
 
     /// `ZwQueryInformationToken`: the length is told in any case.
     fn ZwQueryInformationToken(token: u64, class: u32, buffer: u64, length: u32, needed: u64) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, ntifs, partial "classes 1 to 8, 10 and 12"]
     {
         Mode::Kernel.status(query(token, class, &Answer { buffer, length, needed }, Mode::Kernel))
     }
 
     /// `NtQueryInformationToken`.
     fn NtQueryInformationToken(token: u64, class: u32, buffer: u64, length: u32, needed: u64) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, ntifs, partial "classes 1 to 8, 10 and 12"]
     {
         let mode = Mode::previous();
         mode.status(query(token, class, &Answer { buffer, length, needed }, mode))
@@ -230,7 +230,7 @@ exports! {
 
     /// `ZwDuplicateToken`.
     fn ZwDuplicateToken<call>(token: u64, access: u32, attributes: u64, effective: bool, kind: u32, new: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         let copy = Copy { access, attributes, kind };
         Mode::Kernel.status(duplicate(token, &copy, new, Mode::Kernel, &Caller::of(call)))
@@ -238,7 +238,7 @@ exports! {
 
     /// `NtDuplicateToken`.
     fn NtDuplicateToken<call>(token: u64, access: u32, attributes: u64, effective: bool, kind: u32, new: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
     {
         let (mode, copy) = (Mode::previous(), Copy { access, attributes, kind });
         mode.status(duplicate(token, &copy, new, mode, &Caller::of(call)))

@@ -34,7 +34,7 @@ impl crate::kernel::mm::Memory {
 
 exports! {
     /// `MmSecureVirtualMemory`: NULL if the range is not all there for that use.
-    fn MmSecureVirtualMemory<call>(address: u64, size: u64, mode: u32) -> u64 [max APC_LEVEL] fails 0 {
+    fn MmSecureVirtualMemory<call>(address: u64, size: u64, mode: u32) -> u64 [max APC_LEVEL, ntddk] fails 0 {
         let number = secure(address, size, mode);
         if number != 0 {
             let what = format!("the user memory at {address:#018x} is still secured");
@@ -44,7 +44,7 @@ exports! {
     }
 
     /// `MmUnsecureVirtualMemory`.
-    fn MmUnsecureVirtualMemory<call>(handle: u64) -> () [max APC_LEVEL] {
+    fn MmUnsecureVirtualMemory<call>(handle: u64) -> () [max APC_LEVEL, ntddk] {
         let known = with(|memory| memory.users.secured.remove(&handle));
         if known.is_none() {
             let what = format!("MmUnsecureVirtualMemory was given {handle:#x}, which secures nothing");

@@ -61,7 +61,7 @@ exports! {
     fn ZwMapViewOfSection<call>(
         section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
         inherit: u32, kind: u32, protect: u32,
-    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
+    ) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_0017 {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let mapped = map_by_handle(section, process, &wanted, Mode::Kernel);
         note_view(&wanted, &mapped, process, call.return_address())?;
@@ -72,7 +72,7 @@ exports! {
     fn NtMapViewOfSection<call>(
         section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
         inherit: u32, kind: u32, protect: u32,
-    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
+    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_0017 {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let mode = Mode::previous();
         let mapped = map_by_handle(section, process, &wanted, mode);
@@ -84,7 +84,7 @@ exports! {
     fn MmMapViewOfSection(
         section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
         inherit: u32, kind: u32, protect: u32,
-    ) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
+    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_0017 {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let map = || -> Result<u32, Refusal> {
             let request = wanted.read(Mode::Kernel)?;
@@ -95,7 +95,7 @@ exports! {
     }
 
     /// `ZwUnmapViewOfSection`: any address of the view will do.
-    fn ZwUnmapViewOfSection(process: u64, base: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwUnmapViewOfSection(process: u64, base: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         let unmap = || -> Result<(), Refusal> {
             let process = ob::by_handle(process, VM_OPERATION, Some(Type::Process), false)?.object;
             Ok(unmap(process, base)?)
@@ -104,17 +104,17 @@ exports! {
     }
 
     /// `MmUnmapViewOfSection`: the same with a process object.
-    fn MmUnmapViewOfSection(process: u64, base: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn MmUnmapViewOfSection(process: u64, base: u64) -> u32 [max PASSIVE_LEVEL, undocumented] {
         error::status(unmap(process, base).map_err(Refusal::from))
     }
 
     /// `MmMapViewInSystemSpace`: from the start of the section; size 0 for all.
-    fn MmMapViewInSystemSpace<call>(section: u64, base: u64, size: u64) -> u32 [max PASSIVE_LEVEL] fails 0xc000_0017 {
+    fn MmMapViewInSystemSpace<call>(section: u64, base: u64, size: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_0017 {
         error::status(map_in_system(section, base, size, call.return_address()))
     }
 
     /// `MmUnmapViewInSystemSpace`.
-    fn MmUnmapViewInSystemSpace<call>(base: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn MmUnmapViewInSystemSpace<call>(base: u64) -> u32 [max PASSIVE_LEVEL, ntddk] {
         let known = with(|memory| {
             let segment = memory.system_views.remove(&base)?;
             memory.space.unmap(base);

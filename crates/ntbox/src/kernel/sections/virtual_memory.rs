@@ -57,7 +57,7 @@ impl Place {
 exports! {
     /// `ZwAllocateVirtualMemory`.
     fn ZwAllocateVirtualMemory(process: u64, base: u64, zero_bits: u64, size: u64, kind: u32, protect: u32) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
     {
         let wanted = Wanted { process, zero_bits, kind, protect };
         error::status(allocate(&wanted, Place { base, size }, Mode::Kernel))
@@ -65,7 +65,7 @@ exports! {
 
     /// `NtAllocateVirtualMemory`.
     fn NtAllocateVirtualMemory(process: u64, base: u64, zero_bits: u64, size: u64, kind: u32, protect: u32) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
     {
         let wanted = Wanted { process, zero_bits, kind, protect };
         let mode = Mode::previous();
@@ -73,18 +73,19 @@ exports! {
     }
 
     /// `ZwFreeVirtualMemory`.
-    fn ZwFreeVirtualMemory(process: u64, base: u64, size: u64, kind: u32) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwFreeVirtualMemory(process: u64, base: u64, size: u64, kind: u32) -> u32 [max PASSIVE_LEVEL, ntifs] {
         error::status(free(process, Place { base, size }, kind, Mode::Kernel))
     }
 
     /// `NtFreeVirtualMemory`.
-    fn NtFreeVirtualMemory(process: u64, base: u64, size: u64, kind: u32) -> u32 [max PASSIVE_LEVEL] {
+    fn NtFreeVirtualMemory(process: u64, base: u64, size: u64, kind: u32) -> u32 [max PASSIVE_LEVEL, ntifs] {
         let mode = Mode::previous();
         mode.status(free(process, Place { base, size }, kind, mode))
     }
 
     /// `ZwProtectVirtualMemory`.
-    fn ZwProtectVirtualMemory(process: u64, base: u64, size: u64, protect: u32, old: u64) -> u32 [max PASSIVE_LEVEL] {
+    fn ZwProtectVirtualMemory(process: u64, base: u64, size: u64, protect: u32, old: u64) -> u32
+        [max PASSIVE_LEVEL, undocumented] {
         error::status(change(process, Place { base, size }, protect, old))
     }
 }

@@ -30,7 +30,7 @@ const IMAGE: u32 = 0x100_0000;
 exports! {
     /// `ZwQueryVirtualMemory`: `MemoryBasicInformation`.
     fn ZwQueryVirtualMemory(process: u64, address: u64, class: u32, buffer: u64, length: u64, returned: u64) -> u32
-        [max PASSIVE_LEVEL]
+        [max PASSIVE_LEVEL, ntifs, since WINDOWS_10, partial "MemoryBasicInformation only"]
     {
         error::status(query(process, address, class, buffer, length, returned))
     }

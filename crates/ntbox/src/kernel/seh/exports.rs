@@ -23,24 +23,24 @@ const MOST_FRAMES: u32 = 0xffff;
 
 exports! {
     /// `ExRaiseStatus`, any IRQL. Never returns.
-    fn ExRaiseStatus(status: u32) -> () [max HIGH_LEVEL] { Err(Stop::raise(status)) }
+    fn ExRaiseStatus(status: u32) -> () [max HIGH_LEVEL, wdm] { Err(Stop::raise(status)) }
 
     /// `RtlRaiseStatus`, any IRQL. Never returns.
-    fn RtlRaiseStatus(status: u32) -> () [max HIGH_LEVEL] { Err(Stop::raise(status)) }
+    fn RtlRaiseStatus(status: u32) -> () [max HIGH_LEVEL, undocumented] { Err(Stop::raise(status)) }
 
     /// `ExRaiseAccessViolation`, any IRQL. Never returns.
-    fn ExRaiseAccessViolation() -> () [max HIGH_LEVEL] {
+    fn ExRaiseAccessViolation() -> () [max HIGH_LEVEL, ntddk] {
         Err(Stop::raise(nt_status::STATUS_ACCESS_VIOLATION))
     }
 
     /// `ExRaiseDatatypeMisalignment`, any IRQL. Never returns.
-    fn ExRaiseDatatypeMisalignment() -> () [max HIGH_LEVEL] {
+    fn ExRaiseDatatypeMisalignment() -> () [max HIGH_LEVEL, ntddk] {
         Err(Stop::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT))
     }
 
     /// `RtlRaiseException`, any IRQL: raises what the caller's record says, and
     /// returns if a handler continues execution.
-    fn RtlRaiseException<call>(record: u64) -> () [max HIGH_LEVEL] {
+    fn RtlRaiseException<call>(record: u64) -> () [max HIGH_LEVEL, undocumented] {
         let mut context = caller(call);
         context.flags |= context::UNWOUND_TO_CALL;
         driver_mem::write_u64(record.wrapping_add(16), context.rip)?;
@@ -55,7 +55,7 @@ exports! {
         establisher: u64,
         context: u64,
         dispatcher: u64,
-    ) -> u32 [max HIGH_LEVEL] {
+    ) -> u32 [max HIGH_LEVEL, undocumented] {
         let arguments = Arguments { record, establisher, context, dispatcher };
         Ok(c_handler::handle(arguments, &caller(call), room(call))?)
     }
@@ -68,7 +68,7 @@ exports! {
         value: u64,
         context: u64,
         history_table: u64,
-    ) -> () [max HIGH_LEVEL] {
+    ) -> () [max HIGH_LEVEL, page "windows/win32/api/winnt/nf-winnt-rtlunwindex"] {
         // The reference demands a context to work with.
         if context == 0 {
             return Err(Fault { address: 0, write: true }.into());
@@ -78,7 +78,8 @@ exports! {
     }
 
     /// `RtlUnwind`, any IRQL: `RtlUnwindEx` with a context of its own.
-    fn RtlUnwind<call>(frame: u64, ip: u64, record: u64, value: u64) -> () [max HIGH_LEVEL] {
+    fn RtlUnwind<call>(frame: u64, ip: u64, record: u64, value: u64) -> ()
+        [max HIGH_LEVEL, page "windows/win32/api/winnt/nf-winnt-rtlunwind"] {
         let target = Target { frame, ip, value };
         let request = Request { target, record, context: 0, history_table: 0 };
         unwind_ex::unwind(&caller(call), room(call), request)
@@ -86,14 +87,15 @@ exports! {
 
     /// `_local_unwind`: what a jump out of a `__try` with a `__finally` compiles
     /// to. The frame is the caller's own.
-    fn _local_unwind<call>(frame: u64, ip: u64) -> () [max HIGH_LEVEL] {
+    fn _local_unwind<call>(frame: u64, ip: u64) -> () [max HIGH_LEVEL, undocumented] {
         let target = Target { frame, ip, value: 0 };
         let request = Request { target, record: 0, context: 0, history_table: 0 };
         unwind_ex::unwind(&caller(call), room(call), request)
     }
 
     /// `RtlLookupFunctionEntry`, any IRQL; NULL for a leaf function.
-    fn RtlLookupFunctionEntry(pc: u64, image_base: u64, history_table: u64) -> u64 [max HIGH_LEVEL] {
+    fn RtlLookupFunctionEntry(pc: u64, image_base: u64, history_table: u64) -> u64
+        [max HIGH_LEVEL, page "windows/win32/api/winnt/nf-winnt-rtllookupfunctionentry"] {
         let Some(image) = stack_walk::image_at(pc) else {
             driver_mem::write_u64(image_base, 0)?;
             return Ok(0);
@@ -113,7 +115,7 @@ exports! {
         handler_data: u64,
         establisher: u64,
         pointers: u64,
-    ) -> u64 [max HIGH_LEVEL] {
+    ) -> u64 [max HIGH_LEVEL, page "windows/win32/api/winnt/nf-winnt-rtlvirtualunwind"] {
         let mut bytes = [0; FunctionEntry::SIZE as usize];
         driver_mem::read_bytes(entry, &mut bytes)?;
         // Code that was made at run time belongs to no image.
@@ -136,7 +138,8 @@ exports! {
     }
 
     /// `RtlRestoreContext`, any IRQL: goes on at a context.
-    fn RtlRestoreContext<call>(context: u64, record: u64) -> () [max HIGH_LEVEL] {
+    fn RtlRestoreContext<call>(context: u64, record: u64) -> ()
+        [max HIGH_LEVEL, page "windows/win32/api/winnt/nf-winnt-rtlrestorecontext"] {
         let mut registers = Context::read(context)?;
         if record != 0 {
             let record = ExceptionRecord::read(record)?;
@@ -148,19 +151,19 @@ exports! {
     }
 
     /// `_setjmp` of the C runtime.
-    fn _setjmp<call>(buffer: u64, frame: u64) -> u32 [max HIGH_LEVEL] {
+    fn _setjmp<call>(buffer: u64, frame: u64) -> u32 [max HIGH_LEVEL, crt] {
         setjmp::save(buffer, &caller(call), frame)?;
         Ok(0)
     }
 
     /// `_setjmpex` of the C runtime.
-    fn _setjmpex<call>(buffer: u64, frame: u64) -> u32 [max HIGH_LEVEL] {
+    fn _setjmpex<call>(buffer: u64, frame: u64) -> u32 [max HIGH_LEVEL, crt] {
         setjmp::save(buffer, &caller(call), frame)?;
         Ok(0)
     }
 
     /// `longjmp` of the C runtime. A value of 0 becomes 1.
-    fn longjmp<call>(buffer: u64, value: u32) -> () [max HIGH_LEVEL] {
+    fn longjmp<call>(buffer: u64, value: u32) -> () [max HIGH_LEVEL, crt] {
         let value = u64::from(value.max(1));
         let mut context = caller(call);
         let frame = setjmp::frame(buffer)?;
@@ -179,7 +182,8 @@ exports! {
     }
 
     /// `RtlPcToFileHeader`, any IRQL: the image that holds an address, or NULL.
-    fn RtlPcToFileHeader(pc: u64, base_of_image: u64) -> u64 [max HIGH_LEVEL] {
+    fn RtlPcToFileHeader(pc: u64, base_of_image: u64) -> u64
+        [max HIGH_LEVEL, page "windows/win32/api/winnt/nf-winnt-rtlpctofileheader"] {
         let base = stack_walk::image_at(pc).map_or(0, |image| image.base);
         driver_mem::write_u64(base_of_image, base)?;
         Ok(base)
@@ -193,7 +197,7 @@ exports! {
         count: u32,
         frames: u64,
         hash: u64,
-    ) -> u16 [max DISPATCH_LEVEL] {
+    ) -> u16 [max DISPATCH_LEVEL, ntifs] {
         if frames == 0 {
             return Ok(0);
         }
@@ -213,7 +217,7 @@ exports! {
 
     /// `RtlGetCallersAddress`: where the caller returns to, and where that
     /// function does; 0 where nobody is.
-    fn RtlGetCallersAddress<call>(callers: u64, their_callers: u64) -> () [max DISPATCH_LEVEL] {
+    fn RtlGetCallersAddress<call>(callers: u64, their_callers: u64) -> () [max DISPATCH_LEVEL, undocumented] {
         let list = stack_walk::backtrace(&caller(call), 3);
         let at = |n: usize| list.get(n).copied().unwrap_or(0);
         driver_mem::write_u64(callers, at(1))?;
@@ -223,7 +227,7 @@ exports! {
     /// `RtlWalkFrameChain`: return addresses from the caller's on. With the flag
     /// for the user-mode stack there are none: a system thread has no such stack;
     /// nor without a place for them.
-    fn RtlWalkFrameChain<call>(callers: u64, count: u32, flags: u32) -> u32 [max DISPATCH_LEVEL] {
+    fn RtlWalkFrameChain<call>(callers: u64, count: u32, flags: u32) -> u32 [max DISPATCH_LEVEL, ntddk] {
         const USER_MODE: u32 = 1;
         if flags & USER_MODE != 0 || callers == 0 {
             return Ok(0);

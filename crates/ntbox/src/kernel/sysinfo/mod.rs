@@ -46,14 +46,16 @@ pub const TABLES: &[&[Export]] = &[EXPORTS];
 exports! {
     /// `ZwQuerySystemInformation`.
     fn ZwQuerySystemInformation(class: u32, buffer: u64, length: u32, return_length: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntquerysysteminformation",
+            partial "classes 0, 1, 3, 5, 8, 11, 35 and 103"] fails 0xc000_009a
     {
         Mode::Kernel.status(query(class, buffer, length, return_length, Mode::Kernel))
     }
 
     /// `NtQuerySystemInformation`.
     fn NtQuerySystemInformation(class: u32, buffer: u64, length: u32, return_length: u64) -> u32
-        [max PASSIVE_LEVEL] fails 0xc000_009a
+        [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntquerysysteminformation",
+            partial "classes 0, 1, 3, 5, 8, 11, 35 and 103"] fails 0xc000_009a
     {
         let mode = Mode::previous();
         mode.status(query(class, buffer, length, return_length, mode))

@@ -8,7 +8,7 @@ pub mod instruction;
 use std::sync::OnceLock;
 
 use super::base::diag::place;
-use super::base::{export_table, known_modules, log, missing, os_version, since};
+use super::base::{export_table, known_modules, log, missing, os_version};
 use super::kd::debugger;
 use super::ke::{bugcheck_callback, wait};
 use super::mm::process_address_space;
@@ -296,7 +296,7 @@ fn missing_import(name: &str, access: Access) -> String {
         return format!("{name} is a routine that this kernel does not have; it was {how}");
     }
     let (module, import) = name.split_once('!').unwrap_or((name, name));
-    if let Some(since) = since::of(import) {
+    if let Some(since) = export_table::function(import).and_then(|export| export.since) {
         return format!(
             "{name} is imported by the driver and came with Windows {since}; this is Windows {}, which does not load such a driver. It was {how}",
             os_version::get()

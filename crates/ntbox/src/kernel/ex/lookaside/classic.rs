@@ -16,7 +16,7 @@ exports! {
     /// `ExInitializeNPagedLookasideList`.
     fn ExInitializeNPagedLookasideList<call>(
         va: u64, allocate: u64, free: u64, flags: u32, size: u64, tag: u32, depth: u16,
-    ) -> () [max DISPATCH_LEVEL] {
+    ) -> () [max DISPATCH_LEVEL, wdm] {
         let kind = Kind::NPagedLookaside;
         let parameters = Parameters { kind, allocate, free, pool_type: flags & FLAGS, size, tag };
         initialize(va, parameters, call.return_address())
@@ -25,7 +25,7 @@ exports! {
     /// `ExInitializePagedLookasideList`.
     fn ExInitializePagedLookasideList<call>(
         va: u64, allocate: u64, free: u64, flags: u32, size: u64, tag: u32, depth: u16,
-    ) -> () [max APC_LEVEL] {
+    ) -> () [max APC_LEVEL, wdm] {
         let kind = Kind::PagedLookaside;
         let pool_type = super::PAGED | flags & FLAGS;
         let parameters = Parameters { kind, allocate, free, pool_type, size, tag };
@@ -33,32 +33,32 @@ exports! {
     }
 
     /// `ExDeleteNPagedLookasideList`.
-    fn ExDeleteNPagedLookasideList<call>(va: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExDeleteNPagedLookasideList<call>(va: u64) -> () [max DISPATCH_LEVEL, wdm] {
         delete(Kind::NPagedLookaside, va, "ExDeleteNPagedLookasideList", call)
     }
 
     /// `ExDeletePagedLookasideList`.
-    fn ExDeletePagedLookasideList<call>(va: u64) -> () [max APC_LEVEL] {
+    fn ExDeletePagedLookasideList<call>(va: u64) -> () [max APC_LEVEL, wdm] {
         delete(Kind::PagedLookaside, va, "ExDeletePagedLookasideList", call)
     }
 
     /// `ExAllocateFromNPagedLookasideList`: NULL on failure, or raises.
-    fn ExAllocateFromNPagedLookasideList<call>(va: u64) -> u64 [max DISPATCH_LEVEL] fails_by failure {
+    fn ExAllocateFromNPagedLookasideList<call>(va: u64) -> u64 [max DISPATCH_LEVEL, wdm] fails_by failure {
         allocate(Kind::NPagedLookaside, va, "ExAllocateFromNPagedLookasideList", call)
     }
 
     /// `ExAllocateFromPagedLookasideList`: NULL on failure, or raises.
-    fn ExAllocateFromPagedLookasideList<call>(va: u64) -> u64 [max APC_LEVEL] fails_by failure {
+    fn ExAllocateFromPagedLookasideList<call>(va: u64) -> u64 [max APC_LEVEL, wdm] fails_by failure {
         allocate(Kind::PagedLookaside, va, "ExAllocateFromPagedLookasideList", call)
     }
 
     /// `ExFreeToNPagedLookasideList`.
-    fn ExFreeToNPagedLookasideList<call>(va: u64, entry: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExFreeToNPagedLookasideList<call>(va: u64, entry: u64) -> () [max DISPATCH_LEVEL, wdm] {
         free(Kind::NPagedLookaside, va, entry, "ExFreeToNPagedLookasideList", call)
     }
 
     /// `ExFreeToPagedLookasideList`.
-    fn ExFreeToPagedLookasideList<call>(va: u64, entry: u64) -> () [max APC_LEVEL] {
+    fn ExFreeToPagedLookasideList<call>(va: u64, entry: u64) -> () [max APC_LEVEL, wdm] {
         free(Kind::PagedLookaside, va, entry, "ExFreeToPagedLookasideList", call)
     }
 }

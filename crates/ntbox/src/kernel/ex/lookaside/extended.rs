@@ -40,7 +40,7 @@ exports! {
     /// `ExInitializeLookasideListEx`.
     fn ExInitializeLookasideListEx<call>(
         va: u64, allocate: u64, free: u64, pool_type: u32, flags: u32, size: u64, tag: u32, depth: u16,
-    ) -> u32 [max DISPATCH_LEVEL] {
+    ) -> u32 [max DISPATCH_LEVEL, wdm] {
         if !is_pool_type(pool_type) {
             return Ok(INVALID_PARAMETER_4);
         }
@@ -52,24 +52,24 @@ exports! {
     }
 
     /// `ExDeleteLookasideListEx`.
-    fn ExDeleteLookasideListEx<call>(va: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExDeleteLookasideListEx<call>(va: u64) -> () [max DISPATCH_LEVEL, wdm] {
         delete(Kind::LookasideEx, va, "ExDeleteLookasideListEx", call)
     }
 
     /// `ExFlushLookasideListEx`: frees the entries that are in the list.
-    fn ExFlushLookasideListEx<call>(va: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExFlushLookasideListEx<call>(va: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let (function, origin) = ("ExFlushLookasideListEx", Caller::of(call));
         check_known(Kind::LookasideEx, va, function, origin.address());
         flush(va, function, &origin)
     }
 
     /// `ExAllocateFromLookasideListEx`: NULL on failure, or raises.
-    fn ExAllocateFromLookasideListEx<call>(va: u64) -> u64 [max DISPATCH_LEVEL] fails_by failure {
+    fn ExAllocateFromLookasideListEx<call>(va: u64) -> u64 [max DISPATCH_LEVEL, wdm] fails_by failure {
         allocate(Kind::LookasideEx, va, "ExAllocateFromLookasideListEx", call)
     }
 
     /// `ExFreeToLookasideListEx`.
-    fn ExFreeToLookasideListEx<call>(va: u64, entry: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExFreeToLookasideListEx<call>(va: u64, entry: u64) -> () [max DISPATCH_LEVEL, wdm] {
         free(Kind::LookasideEx, va, entry, "ExFreeToLookasideListEx", call)
     }
 }

@@ -151,7 +151,7 @@ fn enter_and_acquire(at: u64, access: Access, function: &str, caller: u64) -> Re
 
 exports! {
     /// `ExInitializeResourceLite`.
-    fn ExInitializeResourceLite<call>(at: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn ExInitializeResourceLite<call>(at: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         driver_mem::fill(at, 0, SIZE)?;
         deadlock::forget(at, SIZE);
         // The system's list of all resources is kept elsewhere; an entry that
@@ -162,7 +162,7 @@ exports! {
     }
 
     /// `ExReinitializeResourceLite`.
-    fn ExReinitializeResourceLite<call>(at: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn ExReinitializeResourceLite<call>(at: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         let resource = Resource(at);
         check(resource, "ExReinitializeResourceLite", call.return_address());
         resource.free_table()?;
@@ -172,7 +172,7 @@ exports! {
     }
 
     /// `ExDeleteResourceLite`.
-    fn ExDeleteResourceLite<call>(at: u64) -> u32 [max APC_LEVEL] {
+    fn ExDeleteResourceLite<call>(at: u64) -> u32 [max APC_LEVEL, wdm] {
         let (resource, caller) = (Resource(at), call.return_address());
         if !tracked_structs::end(Kind::Resource, at, caller) {
             return Ok(0);
@@ -188,32 +188,32 @@ exports! {
     }
 
     /// `ExAcquireResourceExclusiveLite`.
-    fn ExAcquireResourceExclusiveLite<call>(at: u64, wait: bool) -> bool [max APC_LEVEL] {
+    fn ExAcquireResourceExclusiveLite<call>(at: u64, wait: bool) -> bool [max APC_LEVEL, wdm] {
         acquire(at, Access::Exclusive, wait, "ExAcquireResourceExclusiveLite", call.return_address())
     }
 
     /// `ExTryToAcquireResourceExclusiveLite`.
-    fn ExTryToAcquireResourceExclusiveLite<call>(at: u64) -> bool [max APC_LEVEL] {
+    fn ExTryToAcquireResourceExclusiveLite<call>(at: u64) -> bool [max APC_LEVEL, undocumented] {
         acquire(at, Access::Exclusive, false, "ExTryToAcquireResourceExclusiveLite", call.return_address())
     }
 
     /// `ExAcquireResourceSharedLite`.
-    fn ExAcquireResourceSharedLite<call>(at: u64, wait: bool) -> bool [max APC_LEVEL] {
+    fn ExAcquireResourceSharedLite<call>(at: u64, wait: bool) -> bool [max APC_LEVEL, wdm] {
         acquire(at, Access::Shared, wait, "ExAcquireResourceSharedLite", call.return_address())
     }
 
     /// `ExAcquireSharedStarveExclusive`.
-    fn ExAcquireSharedStarveExclusive<call>(at: u64, wait: bool) -> bool [max APC_LEVEL] {
+    fn ExAcquireSharedStarveExclusive<call>(at: u64, wait: bool) -> bool [max APC_LEVEL, wdm] {
         acquire(at, Access::StarveExclusive, wait, "ExAcquireSharedStarveExclusive", call.return_address())
     }
 
     /// `ExAcquireSharedWaitForExclusive`.
-    fn ExAcquireSharedWaitForExclusive<call>(at: u64, wait: bool) -> bool [max APC_LEVEL] {
+    fn ExAcquireSharedWaitForExclusive<call>(at: u64, wait: bool) -> bool [max APC_LEVEL, wdm] {
         acquire(at, Access::WaitForExclusive, wait, "ExAcquireSharedWaitForExclusive", call.return_address())
     }
 
     /// `ExReleaseResourceLite`.
-    fn ExReleaseResourceLite<call>(at: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExReleaseResourceLite<call>(at: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let (function, caller) = ("ExReleaseResourceLite", call.return_address());
         lock_wait::check_apcs(rule::RELEASE, at, function, caller);
         release(at, thread_table::current_thread(), function, caller)
@@ -221,7 +221,7 @@ exports! {
 
     /// `ExReleaseResourceForThreadLite`: for another thread only what was handed
     /// to an owner pointer.
-    fn ExReleaseResourceForThreadLite<call>(at: u64, owner: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExReleaseResourceForThreadLite<call>(at: u64, owner: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let (function, caller) = ("ExReleaseResourceForThreadLite", call.return_address());
         let current = thread_table::current_thread();
         if !thread_table::current().is_some_and(|thread| thread.system) {
@@ -241,7 +241,7 @@ exports! {
     }
 
     /// `ExConvertExclusiveToSharedLite`.
-    fn ExConvertExclusiveToSharedLite<call>(at: u64) -> () [max APC_LEVEL] {
+    fn ExConvertExclusiveToSharedLite<call>(at: u64) -> () [max APC_LEVEL, wdm] {
         let (resource, function) = (Resource(at), "ExConvertExclusiveToSharedLite");
         let owner = thread_table::current_thread();
         check(resource, function, call.return_address());
@@ -253,67 +253,68 @@ exports! {
     }
 
     /// `ExIsResourceAcquiredExclusiveLite`: by the current thread.
-    fn ExIsResourceAcquiredExclusiveLite(at: u64) -> bool [max DISPATCH_LEVEL] {
+    fn ExIsResourceAcquiredExclusiveLite(at: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         let resource = Resource(at);
         Ok(resource.is_exclusive()? && resource.count_of(thread_table::current_thread())? > 0)
     }
 
     /// `ExIsResourceAcquiredSharedLite`, which `ExIsResourceAcquiredLite` is:
     /// how often the current thread has acquired it, either way.
-    fn ExIsResourceAcquiredSharedLite(at: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn ExIsResourceAcquiredSharedLite(at: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         Resource(at).count_of(thread_table::current_thread())
     }
 
     /// `ExGetExclusiveWaiterCount`.
-    fn ExGetExclusiveWaiterCount(at: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn ExGetExclusiveWaiterCount(at: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         Resource(at).exclusive_waiters()
     }
 
     /// `ExGetSharedWaiterCount`.
-    fn ExGetSharedWaiterCount(at: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn ExGetSharedWaiterCount(at: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         Resource(at).shared_waiters()
     }
 
     /// `ExSetResourceOwnerPointer`.
-    fn ExSetResourceOwnerPointer<call>(at: u64, pointer: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExSetResourceOwnerPointer<call>(at: u64, pointer: u64) -> () [max DISPATCH_LEVEL, wdm] {
         set_owner(at, pointer, "ExSetResourceOwnerPointer", call.return_address())
     }
 
     /// `ExSetResourceOwnerPointerEx`: the flag that the pointer is a thread only
     /// tells whose priority to boost.
-    fn ExSetResourceOwnerPointerEx<call>(at: u64, pointer: u64, flags: u32) -> () [max DISPATCH_LEVEL] {
+    fn ExSetResourceOwnerPointerEx<call>(at: u64, pointer: u64, flags: u32) -> ()
+        [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
         set_owner(at, pointer, "ExSetResourceOwnerPointerEx", call.return_address())
     }
 
     /// `ExDisableResourceBoostLite`: owners are not boosted here.
-    fn ExDisableResourceBoostLite<call>(at: u64) -> () [max DISPATCH_LEVEL] {
+    fn ExDisableResourceBoostLite<call>(at: u64) -> () [max DISPATCH_LEVEL, ntifs] {
         check(Resource(at), "ExDisableResourceBoostLite", call.return_address());
         Ok(())
     }
 
     /// `ExEnterCriticalRegionAndAcquireResourceExclusive`.
-    fn ExEnterCriticalRegionAndAcquireResourceExclusive<call>(at: u64) -> u64 [max APC_LEVEL] {
+    fn ExEnterCriticalRegionAndAcquireResourceExclusive<call>(at: u64) -> u64 [max APC_LEVEL, wdm] {
         let function = "ExEnterCriticalRegionAndAcquireResourceExclusive";
         enter_and_acquire(at, Access::Exclusive, function, call.return_address())?;
         Ok(0)
     }
 
     /// `ExEnterCriticalRegionAndAcquireResourceShared`.
-    fn ExEnterCriticalRegionAndAcquireResourceShared<call>(at: u64) -> u64 [max APC_LEVEL] {
+    fn ExEnterCriticalRegionAndAcquireResourceShared<call>(at: u64) -> u64 [max APC_LEVEL, undocumented] {
         let function = "ExEnterCriticalRegionAndAcquireResourceShared";
         enter_and_acquire(at, Access::Shared, function, call.return_address())?;
         Ok(0)
     }
 
     /// `ExEnterCriticalRegionAndAcquireSharedWaitForExclusive`.
-    fn ExEnterCriticalRegionAndAcquireSharedWaitForExclusive<call>(at: u64) -> u64 [max APC_LEVEL] {
+    fn ExEnterCriticalRegionAndAcquireSharedWaitForExclusive<call>(at: u64) -> u64 [max APC_LEVEL, undocumented] {
         let function = "ExEnterCriticalRegionAndAcquireSharedWaitForExclusive";
         enter_and_acquire(at, Access::WaitForExclusive, function, call.return_address())?;
         Ok(0)
     }
 
     /// `ExReleaseResourceAndLeaveCriticalRegion`.
-    fn ExReleaseResourceAndLeaveCriticalRegion<call>(at: u64) -> () [max APC_LEVEL] {
+    fn ExReleaseResourceAndLeaveCriticalRegion<call>(at: u64) -> () [max APC_LEVEL, wdm] {
         let function = "ExReleaseResourceAndLeaveCriticalRegion";
         release(at, thread_table::current_thread(), function, call.return_address())?;
         crate::kernel::ke::critical_region::leave_critical_region();

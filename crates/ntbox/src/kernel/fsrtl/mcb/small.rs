@@ -29,34 +29,37 @@ fn as_large(
 
 exports! {
     /// `FsRtlInitializeMcb`.
-    fn FsRtlInitializeMcb<call>() -> () [max APC_LEVEL] raises 0xc000_009a {
+    fn FsRtlInitializeMcb<call>() -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
         as_large(call, crate::kernel::fsrtl::mcb::FsRtlInitializeLargeMcb)
     }
 
     /// `FsRtlUninitializeMcb`.
-    fn FsRtlUninitializeMcb<call>() -> () [max APC_LEVEL] {
+    fn FsRtlUninitializeMcb<call>() -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         as_large(call, crate::kernel::fsrtl::mcb::FsRtlUninitializeLargeMcb)
     }
 
     /// `FsRtlTruncateMcb`.
-    fn FsRtlTruncateMcb<call>(mcb: u64, first: u32) -> () [max APC_LEVEL] {
+    fn FsRtlTruncateMcb<call>(mcb: u64, first: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         truncate(mcb.wrapping_add(BASE), i64::from(first), call.return_address())
     }
 
     /// `FsRtlAddMcbEntry`.
-    fn FsRtlAddMcbEntry<call>(mcb: u64, first: u32, block: u32, count: u32) -> bool [max APC_LEVEL] raises 0xc000_009a {
+    fn FsRtlAddMcbEntry<call>(mcb: u64, first: u32, block: u32, count: u32) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
         let run = Run { first: first.into(), block: block.into(), count: count.into() };
         answer(add(mcb.wrapping_add(BASE), run, call.return_address()))
     }
 
     /// `FsRtlRemoveMcbEntry`.
-    fn FsRtlRemoveMcbEntry<call>(mcb: u64, first: u32, count: u32) -> () [max APC_LEVEL] raises 0xc000_009a {
+    fn FsRtlRemoveMcbEntry<call>(mcb: u64, first: u32, count: u32) -> ()
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
         let removed = remove(mcb.wrapping_add(BASE), first.into(), count.into(), call.return_address());
         answer(removed).map(drop)
     }
 
     /// `FsRtlLookupMcbEntry`: each answer is optional.
-    fn FsRtlLookupMcbEntry(mcb: u64, first: u32, block: u64, count: u64, index: u64) -> bool [max APC_LEVEL] {
+    fn FsRtlLookupMcbEntry(mcb: u64, first: u32, block: u64, count: u64, index: u64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let wanted = i64::from(first);
         let Some((at, run)) = read(mcb.wrapping_add(BASE))?.find(wanted) else { return Ok(false) };
         put(block, run.block_of(wanted))?;
@@ -66,7 +69,8 @@ exports! {
     }
 
     /// `FsRtlLookupLastMcbEntry`.
-    fn FsRtlLookupLastMcbEntry(mcb: u64, first: u64, block: u64) -> bool [max APC_LEVEL] {
+    fn FsRtlLookupLastMcbEntry(mcb: u64, first: u64, block: u64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let runs = read(mcb.wrapping_add(BASE))?;
         let Some(run) = runs.last() else { return Ok(false) };
         let at = run.first + run.count - 1;
@@ -76,12 +80,13 @@ exports! {
     }
 
     /// `FsRtlNumberOfRunsInMcb`: holes count.
-    fn FsRtlNumberOfRunsInMcb(mcb: u64) -> u32 [max APC_LEVEL] {
+    fn FsRtlNumberOfRunsInMcb(mcb: u64) -> u32 [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         count(mcb.wrapping_add(BASE))
     }
 
     /// `FsRtlGetNextMcbEntry`.
-    fn FsRtlGetNextMcbEntry(mcb: u64, index: u32, first: u64, block: u64, count: u64) -> bool [max APC_LEVEL] {
+    fn FsRtlGetNextMcbEntry(mcb: u64, index: u32, first: u64, block: u64, count: u64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let runs = read(mcb.wrapping_add(BASE))?;
         let Some(run) = runs.get(usize::try_from(index).unwrap_or(usize::MAX)) else { return Ok(false) };
         put(first, run.first)?;

@@ -45,12 +45,12 @@ mod operation {
 exports! {
     /// `ObRegisterCallbacks`: only routines of images that were linked with
     /// `/INTEGRITYCHECK`.
-    fn ObRegisterCallbacks<call>(wanted: u64, handle: u64) -> u32 [max APC_LEVEL] fails 0xc000_009a {
+    fn ObRegisterCallbacks<call>(wanted: u64, handle: u64) -> u32 [max APC_LEVEL, wdm] fails 0xc000_009a {
         status(register(wanted, handle, call.return_address()))
     }
 
     /// `ObUnRegisterCallbacks`: waits until none of the routines runs.
-    fn ObUnRegisterCallbacks(handle: u64) -> () [max APC_LEVEL] {
+    fn ObUnRegisterCallbacks(handle: u64) -> () [max APC_LEVEL, wdm] {
         let known = with(|state| {
             let before = state.filters.len();
             state.filters.retain(|filter| filter.handle != handle);
@@ -69,7 +69,7 @@ exports! {
     }
 
     /// `ObGetFilterVersion`.
-    fn ObGetFilterVersion() -> u16 [max APC_LEVEL] {
+    fn ObGetFilterVersion() -> u16 [max APC_LEVEL, undocumented] {
         Ok(VERSION)
     }
 }

@@ -280,90 +280,110 @@ fn ethernet_text(from: u64) -> Result<String, Stop> {
 
 exports! {
     /// `RtlIpv4AddressToStringA`: the address of the NUL.
-    fn RtlIpv4AddressToStringA(from: u64, to: u64) -> u64 [max APC_LEVEL] { put::<u8>(to, &ipv4_text(from)?) }
+    fn RtlIpv4AddressToStringA(from: u64, to: u64) -> u64
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv4addresstostringa"] { put::<u8>(to, &ipv4_text(from)?) }
 
     /// `RtlIpv4AddressToStringW`.
-    fn RtlIpv4AddressToStringW(from: u64, to: u64) -> u64 [max APC_LEVEL] { put::<u16>(to, &ipv4_text(from)?) }
+    fn RtlIpv4AddressToStringW(from: u64, to: u64) -> u64
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv4addresstostringw"] { put::<u16>(to, &ipv4_text(from)?) }
 
     /// `RtlIpv4AddressToStringExA`: with a port, if it is not 0.
-    fn RtlIpv4AddressToStringExA(from: u64, port: u16, to: u64, length: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv4AddressToStringExA(from: u64, port: u16, to: u64, length: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv4addresstostringexa"] {
         ipv4_text_with_port::<u8>(from, port, to, length)
     }
 
     /// `RtlIpv4AddressToStringExW`.
-    fn RtlIpv4AddressToStringExW(from: u64, port: u16, to: u64, length: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv4AddressToStringExW(from: u64, port: u16, to: u64, length: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv4addresstostringexw"] {
         ipv4_text_with_port::<u16>(from, port, to, length)
     }
 
     /// `RtlIpv4StringToAddressA`: also where the address ends.
-    fn RtlIpv4StringToAddressA(from: u64, strict: bool, end: u64, to: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv4StringToAddressA(from: u64, strict: bool, end: u64, to: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv4stringtoaddressa"] {
         read_ipv4::<u8>(from, strict, end, to)
     }
 
     /// `RtlIpv4StringToAddressW`.
-    fn RtlIpv4StringToAddressW(from: u64, strict: bool, end: u64, to: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv4StringToAddressW(from: u64, strict: bool, end: u64, to: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv4stringtoaddressw"] {
         read_ipv4::<u16>(from, strict, end, to)
     }
 
     /// `RtlIpv4StringToAddressExA`: an address and perhaps a port, and no more.
-    fn RtlIpv4StringToAddressExA(from: u64, strict: bool, to: u64, port: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv4StringToAddressExA(from: u64, strict: bool, to: u64, port: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv4stringtoaddressexa"] {
         read_ipv4_with_port::<u8>(from, strict, to, port)
     }
 
     /// `RtlIpv4StringToAddressExW`.
-    fn RtlIpv4StringToAddressExW(from: u64, strict: bool, to: u64, port: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv4StringToAddressExW(from: u64, strict: bool, to: u64, port: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv4stringtoaddressexw"] {
         read_ipv4_with_port::<u16>(from, strict, to, port)
     }
 
     /// `RtlIpv6AddressToStringA`: the address of the NUL.
-    fn RtlIpv6AddressToStringA(from: u64, to: u64) -> u64 [max APC_LEVEL] { put::<u8>(to, &ipv6_text(from)?) }
+    fn RtlIpv6AddressToStringA(from: u64, to: u64) -> u64
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv6addresstostringa"] { put::<u8>(to, &ipv6_text(from)?) }
 
     /// `RtlIpv6AddressToStringW`.
-    fn RtlIpv6AddressToStringW(from: u64, to: u64) -> u64 [max APC_LEVEL] { put::<u16>(to, &ipv6_text(from)?) }
+    fn RtlIpv6AddressToStringW(from: u64, to: u64) -> u64
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv6addresstostringw"] { put::<u16>(to, &ipv6_text(from)?) }
 
     /// `RtlIpv6AddressToStringExA`: with scope and port, if they are not 0.
-    fn RtlIpv6AddressToStringExA(from: u64, scope: u32, port: u16, to: u64, length: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv6AddressToStringExA(from: u64, scope: u32, port: u16, to: u64, length: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv6addresstostringexa"] {
         ipv6_text_with_scope::<u8>(from, scope, port, to, length)
     }
 
     /// `RtlIpv6AddressToStringExW`.
-    fn RtlIpv6AddressToStringExW(from: u64, scope: u32, port: u16, to: u64, length: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv6AddressToStringExW(from: u64, scope: u32, port: u16, to: u64, length: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv6addresstostringexw"] {
         ipv6_text_with_scope::<u16>(from, scope, port, to, length)
     }
 
     /// `RtlIpv6StringToAddressA`: also where the address ends.
-    fn RtlIpv6StringToAddressA(from: u64, end: u64, to: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv6StringToAddressA(from: u64, end: u64, to: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv6stringtoaddressa"] {
         read_ipv6::<u8>(from, end, to)
     }
 
     /// `RtlIpv6StringToAddressW`.
-    fn RtlIpv6StringToAddressW(from: u64, end: u64, to: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv6StringToAddressW(from: u64, end: u64, to: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv6stringtoaddressw"] {
         read_ipv6::<u16>(from, end, to)
     }
 
     /// `RtlIpv6StringToAddressExA`: an address, perhaps with scope and port.
-    fn RtlIpv6StringToAddressExA(from: u64, to: u64, scope: u64, port: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv6StringToAddressExA(from: u64, to: u64, scope: u64, port: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv6stringtoaddressexa"] {
         read_ipv6_with_scope::<u8>(from, to, scope, port)
     }
 
     /// `RtlIpv6StringToAddressExW`.
-    fn RtlIpv6StringToAddressExW(from: u64, to: u64, scope: u64, port: u64) -> u32 [max APC_LEVEL] {
+    fn RtlIpv6StringToAddressExW(from: u64, to: u64, scope: u64, port: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlipv6stringtoaddressexw"] {
         read_ipv6_with_scope::<u16>(from, to, scope, port)
     }
 
     /// `RtlEthernetAddressToStringA`: the address of the NUL.
-    fn RtlEthernetAddressToStringA(from: u64, to: u64) -> u64 [max APC_LEVEL] { put::<u8>(to, &ethernet_text(from)?) }
+    fn RtlEthernetAddressToStringA(from: u64, to: u64) -> u64
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlethernetaddresstostringa"] { put::<u8>(to, &ethernet_text(from)?) }
 
     /// `RtlEthernetAddressToStringW`.
-    fn RtlEthernetAddressToStringW(from: u64, to: u64) -> u64 [max APC_LEVEL] { put::<u16>(to, &ethernet_text(from)?) }
+    fn RtlEthernetAddressToStringW(from: u64, to: u64) -> u64
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlethernetaddresstostringw"] { put::<u16>(to, &ethernet_text(from)?) }
 
     /// `RtlEthernetStringToAddressA`: also where the address ends.
-    fn RtlEthernetStringToAddressA(from: u64, end: u64, to: u64) -> u32 [max APC_LEVEL] {
+    fn RtlEthernetStringToAddressA(from: u64, end: u64, to: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlethernetstringtoaddressa"] {
         read_ethernet::<u8>(from, end, to)
     }
 
     /// `RtlEthernetStringToAddressW`.
-    fn RtlEthernetStringToAddressW(from: u64, end: u64, to: u64) -> u32 [max APC_LEVEL] {
+    fn RtlEthernetStringToAddressW(from: u64, end: u64, to: u64) -> u32
+        [max APC_LEVEL, page "windows/win32/api/ip2string/nf-ip2string-rtlethernetstringtoaddressw"] {
         read_ethernet::<u16>(from, end, to)
     }
 }

@@ -85,11 +85,13 @@ fn told(status: u32) -> u32 {
 
 exports! {
     /// `RtlNtStatusToDosError`.
-    fn RtlNtStatusToDosError(status: u32) -> u32 [max APC_LEVEL] { Ok(told(status)) }
+    fn RtlNtStatusToDosError(status: u32) -> u32
+        [max APC_LEVEL, ntifs, partial "what it does not know is told in the log"] { Ok(told(status)) }
 
     /// `RtlNtStatusToDosErrorNoTeb`: the same, there being no TEB that keeps the
     /// last status.
-    fn RtlNtStatusToDosErrorNoTeb(status: u32) -> u32 [max APC_LEVEL] { Ok(told(status)) }
+    fn RtlNtStatusToDosErrorNoTeb(status: u32) -> u32
+        [max APC_LEVEL, ntifs, partial "what it does not know is told in the log"] { Ok(told(status)) }
 }
 
 #[cfg(test)]

@@ -149,7 +149,8 @@ impl<'a> Table<'a> {
 
 exports! {
     /// `RtlInitializeGenericTableAvl`.
-    fn RtlInitializeGenericTableAvl(table: u64, compare: u64, allocate: u64, free: u64, context: u64) -> () [max DISPATCH_LEVEL] {
+    fn RtlInitializeGenericTableAvl(table: u64, compare: u64, allocate: u64, free: u64, context: u64) -> ()
+        [max DISPATCH_LEVEL, ntddk] {
         driver_mem::fill(table, 0, SIZE)?;
         Node(table).set_parent(Node(table))?;
         for (n, field) in (0..).zip([compare, allocate, free, context]) {
@@ -160,7 +161,8 @@ exports! {
 
     /// `RtlInsertElementGenericTableAvl`: the element, new or found; NULL without
     /// memory.
-    fn RtlInsertElementGenericTableAvl<call>(table: u64, buffer: u64, size: u32, new: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlInsertElementGenericTableAvl<call>(table: u64, buffer: u64, size: u32, new: u64) -> u64
+        [max DISPATCH_LEVEL, ntddk] {
         let table = Table::avl(table, Caller::of(call));
         let search = table.search(table.top()?, buffer)?;
         table.add(buffer, size, new, search)
@@ -169,14 +171,14 @@ exports! {
     /// `RtlInsertElementGenericTableFullAvl`: where a search has found its place.
     fn RtlInsertElementGenericTableFullAvl<call>(
         table: u64, buffer: u64, size: u32, new: u64, node: u64, search: u32,
-    ) -> u64 [max DISPATCH_LEVEL] {
+    ) -> u64 [max DISPATCH_LEVEL, ntddk] {
         let table = Table::avl(table, Caller::of(call));
         table.add(buffer, size, new, Search::from_driver(search, node))
     }
 
     /// `RtlDeleteElementGenericTableAvl`: whether there was one. An enumeration
     /// that stands on it steps back.
-    fn RtlDeleteElementGenericTableAvl<call>(table: u64, buffer: u64) -> bool [max DISPATCH_LEVEL] {
+    fn RtlDeleteElementGenericTableAvl<call>(table: u64, buffer: u64) -> bool [max DISPATCH_LEVEL, ntddk] {
         let table = Table::avl(table, Caller::of(call));
         let Search::Found(node) = table.search(table.top()?, buffer)? else { return Ok(false) };
         let key = table.va.wrapping_add(offset::RESTART_KEY);
@@ -195,7 +197,7 @@ exports! {
     }
 
     /// `RtlLookupElementGenericTableAvl`.
-    fn RtlLookupElementGenericTableAvl<call>(table: u64, buffer: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlLookupElementGenericTableAvl<call>(table: u64, buffer: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
         let table = Table::avl(table, Caller::of(call));
         match table.search(table.top()?, buffer)? {
             Search::Found(node) => Ok(table.element(node)),
@@ -204,7 +206,8 @@ exports! {
     }
 
     /// `RtlLookupElementGenericTableFullAvl`: also where it would be.
-    fn RtlLookupElementGenericTableFullAvl<call>(table: u64, buffer: u64, node: u64, result: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlLookupElementGenericTableFullAvl<call>(table: u64, buffer: u64, node: u64, result: u64) -> u64
+        [max DISPATCH_LEVEL, ntddk] {
         let table = Table::avl(table, Caller::of(call));
         let search = table.search(table.top()?, buffer)?;
         search.store(node, result)?;
@@ -216,7 +219,8 @@ exports! {
 
     /// `RtlLookupFirstMatchingElementGenericTableAvl`: the first of those that the
     /// comparison calls equal, and where to go on.
-    fn RtlLookupFirstMatchingElementGenericTableAvl<call>(table: u64, buffer: u64, key: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlLookupFirstMatchingElementGenericTableAvl<call>(table: u64, buffer: u64, key: u64) -> u64
+        [max DISPATCH_LEVEL, ntddk] {
         let table = Table::avl(table, Caller::of(call));
         driver_mem::write_u64(key, 0)?;
         let Search::Found(mut node) = table.search(table.top()?, buffer)? else { return Ok(0) };
@@ -232,7 +236,7 @@ exports! {
     }
 
     /// `RtlEnumerateGenericTableAvl`: the table remembers the node.
-    fn RtlEnumerateGenericTableAvl<call>(table: u64, restart: bool) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlEnumerateGenericTableAvl<call>(table: u64, restart: bool) -> u64 [max DISPATCH_LEVEL, ntddk] {
         let key = table.wrapping_add(offset::RESTART_KEY);
         if restart {
             driver_mem::write_u64(key, 0)?;
@@ -241,7 +245,7 @@ exports! {
     }
 
     /// `RtlEnumerateGenericTableWithoutSplayingAvl`: the caller remembers the node.
-    fn RtlEnumerateGenericTableWithoutSplayingAvl<call>(table: u64, key: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlEnumerateGenericTableWithoutSplayingAvl<call>(table: u64, key: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
         Ok(Table::avl(table, Caller::of(call)).step(key)?)
     }
 
@@ -249,7 +253,7 @@ exports! {
     /// something was deleted since, at what the buffer names.
     fn RtlEnumerateGenericTableLikeADirectory<call>(
         table: u64, matches: u64, data: u64, skip: u32, key: u64, deleted: u64, buffer: u64,
-    ) -> u64 [max DISPATCH_LEVEL] {
+    ) -> u64 [max DISPATCH_LEVEL, ntddk] {
         let table = Table::avl(table, Caller::of(call));
         if table.top()?.is_none() {
             driver_mem::write_u64(key, 0)?;
@@ -279,17 +283,17 @@ exports! {
     }
 
     /// `RtlGetElementGenericTableAvl`: by order of comparison, from 0.
-    fn RtlGetElementGenericTableAvl<call>(table: u64, index: u32) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlGetElementGenericTableAvl<call>(table: u64, index: u32) -> u64 [max DISPATCH_LEVEL, ntddk] {
         Ok(Table::avl(table, Caller::of(call)).by_number(index)?)
     }
 
     /// `RtlNumberGenericTableElementsAvl`.
-    fn RtlNumberGenericTableElementsAvl<call>(table: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn RtlNumberGenericTableElementsAvl<call>(table: u64) -> u32 [max DISPATCH_LEVEL, ntddk] {
         Ok(Table::avl(table, Caller::of(call)).count()?)
     }
 
     /// `RtlIsGenericTableEmptyAvl`.
-    fn RtlIsGenericTableEmptyAvl<call>(table: u64) -> bool [max DISPATCH_LEVEL] {
+    fn RtlIsGenericTableEmptyAvl<call>(table: u64) -> bool [max DISPATCH_LEVEL, ntddk] {
         Ok(Table::avl(table, Caller::of(call)).count()? == 0)
     }
 }

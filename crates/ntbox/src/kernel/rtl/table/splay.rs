@@ -126,18 +126,18 @@ pub fn address(node: Option<Node>) -> u64 {
 
 exports! {
     /// `RtlSplay`: the new root, which is the node.
-    fn RtlSplay(node: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlSplay(node: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
         splay(Node(node))?;
         Ok(node)
     }
 
     /// `RtlDelete`: the root of what is left.
-    fn RtlDelete(node: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlDelete(node: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
         Ok(address(delete(Node(node))?))
     }
 
     /// `RtlDeleteNoSplay`: changes the root only if it has to.
-    fn RtlDeleteNoSplay(node: u64, root: u64) -> () [max DISPATCH_LEVEL] {
+    fn RtlDeleteNoSplay(node: u64, root: u64) -> () [max DISPATCH_LEVEL, ntddk] {
         let is_root = driver_mem::read_u64(root)? == node;
         // The predecessor takes the place of a root with two children.
         let heir = below(Node(node), Side::Left)?;
@@ -150,22 +150,22 @@ exports! {
     }
 
     /// `RtlSubtreeSuccessor`: the next one below the node.
-    fn RtlSubtreeSuccessor(node: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlSubtreeSuccessor(node: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
         Ok(address(below(Node(node), Side::Right)?))
     }
 
     /// `RtlSubtreePredecessor`.
-    fn RtlSubtreePredecessor(node: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlSubtreePredecessor(node: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
         Ok(address(below(Node(node), Side::Left)?))
     }
 
     /// `RtlRealSuccessor`: the next one in the whole tree.
-    fn RtlRealSuccessor(node: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlRealSuccessor(node: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
         Ok(address(next(Node(node), Side::Right)?))
     }
 
     /// `RtlRealPredecessor`.
-    fn RtlRealPredecessor(node: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlRealPredecessor(node: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
         Ok(address(next(Node(node), Side::Left)?))
     }
 }

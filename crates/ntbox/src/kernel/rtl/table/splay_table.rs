@@ -136,7 +136,8 @@ fn remove(entry: u64) -> Result<(), Fault> {
 
 exports! {
     /// `RtlInitializeGenericTable`.
-    fn RtlInitializeGenericTable(table: u64, compare: u64, allocate: u64, free: u64, context: u64) -> () [max DISPATCH_LEVEL] {
+    fn RtlInitializeGenericTable(table: u64, compare: u64, allocate: u64, free: u64, context: u64) -> ()
+        [max DISPATCH_LEVEL, ntddk] {
         let order = table.wrapping_add(offset::INSERT_ORDER);
         // Root; head of the list; the list's head as the last position; number of
         // that position and of elements.
@@ -149,7 +150,8 @@ exports! {
 
     /// `RtlInsertElementGenericTable`: the element, new or found; NULL without
     /// memory.
-    fn RtlInsertElementGenericTable<call>(table: u64, buffer: u64, size: u32, new: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlInsertElementGenericTable<call>(table: u64, buffer: u64, size: u32, new: u64) -> u64
+        [max DISPATCH_LEVEL, ntddk] {
         let table = Table::splay(table, Caller::of(call));
         let search = table.search(table.root()?, buffer)?;
         table.insert(buffer, size, new, search)
@@ -158,13 +160,13 @@ exports! {
     /// `RtlInsertElementGenericTableFull`: where a search has found its place.
     fn RtlInsertElementGenericTableFull<call>(
         table: u64, buffer: u64, size: u32, new: u64, node: u64, search: u32,
-    ) -> u64 [max DISPATCH_LEVEL] {
+    ) -> u64 [max DISPATCH_LEVEL, undocumented] {
         let table = Table::splay(table, Caller::of(call));
         table.insert(buffer, size, new, Search::from_driver(search, node))
     }
 
     /// `RtlDeleteElementGenericTable`: whether there was one.
-    fn RtlDeleteElementGenericTable<call>(table: u64, buffer: u64) -> bool [max DISPATCH_LEVEL] {
+    fn RtlDeleteElementGenericTable<call>(table: u64, buffer: u64) -> bool [max DISPATCH_LEVEL, ntddk] {
         let table = Table::splay(table, Caller::of(call));
         let Search::Found(node) = table.search(table.root()?, buffer)? else { return Ok(false) };
         table.set_root(splay::delete(node)?)?;
@@ -176,7 +178,7 @@ exports! {
     }
 
     /// `RtlLookupElementGenericTable`: what is found becomes the root.
-    fn RtlLookupElementGenericTable<call>(table: u64, buffer: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlLookupElementGenericTable<call>(table: u64, buffer: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
         let table = Table::splay(table, Caller::of(call));
         match table.search(table.root()?, buffer)? {
             Search::Found(node) => Ok(table.bring_up(node)?),
@@ -185,7 +187,8 @@ exports! {
     }
 
     /// `RtlLookupElementGenericTableFull`: also where it would be.
-    fn RtlLookupElementGenericTableFull<call>(table: u64, buffer: u64, node: u64, result: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlLookupElementGenericTableFull<call>(table: u64, buffer: u64, node: u64, result: u64) -> u64
+        [max DISPATCH_LEVEL, undocumented] {
         let table = Table::splay(table, Caller::of(call));
         let search = table.search(table.root()?, buffer)?;
         search.store(node, result)?;
@@ -197,7 +200,7 @@ exports! {
 
     /// `RtlEnumerateGenericTable`: the first, or the one after the last that was
     /// given, which is the root.
-    fn RtlEnumerateGenericTable<call>(table: u64, restart: bool) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlEnumerateGenericTable<call>(table: u64, restart: bool) -> u64 [max DISPATCH_LEVEL, ntddk] {
         let table = Table::splay(table, Caller::of(call));
         let Some(root) = table.root()? else { return Ok(0) };
         let node = if restart { Some(root.outermost(Side::Left)?) } else { splay::next(root, Side::Right)? };
@@ -205,7 +208,7 @@ exports! {
     }
 
     /// `RtlEnumerateGenericTableWithoutSplaying`: the caller remembers the node.
-    fn RtlEnumerateGenericTableWithoutSplaying<call>(table: u64, key: u64) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlEnumerateGenericTableWithoutSplaying<call>(table: u64, key: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
         let table = Table::splay(table, Caller::of(call));
         let Some(root) = table.root()? else { return Ok(0) };
         let node = match driver_mem::read_u64(key)? {
@@ -218,17 +221,17 @@ exports! {
     }
 
     /// `RtlGetElementGenericTable`: by order of insertion, from 0.
-    fn RtlGetElementGenericTable<call>(table: u64, index: u32) -> u64 [max DISPATCH_LEVEL] {
+    fn RtlGetElementGenericTable<call>(table: u64, index: u32) -> u64 [max DISPATCH_LEVEL, ntddk] {
         Ok(Table::splay(table, Caller::of(call)).by_order(index)?)
     }
 
     /// `RtlNumberGenericTableElements`.
-    fn RtlNumberGenericTableElements<call>(table: u64) -> u32 [max DISPATCH_LEVEL] {
+    fn RtlNumberGenericTableElements<call>(table: u64) -> u32 [max DISPATCH_LEVEL, ntddk] {
         Ok(Table::splay(table, Caller::of(call)).count()?)
     }
 
     /// `RtlIsGenericTableEmpty`.
-    fn RtlIsGenericTableEmpty<call>(table: u64) -> bool [max DISPATCH_LEVEL] {
+    fn RtlIsGenericTableEmpty<call>(table: u64) -> bool [max DISPATCH_LEVEL, ntddk] {
         Ok(Table::splay(table, Caller::of(call)).root()?.is_none())
     }
 }
