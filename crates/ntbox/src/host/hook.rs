@@ -2,7 +2,8 @@
 //! behaviour of a component above it without importing it. `kernel::init::wiring`
 //! registers them all, before the driver runs.
 
-use std::sync::{OnceLock, RwLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A function that one upper component provides.
 #[derive(Debug)]
@@ -25,27 +26,72 @@ impl<F: Copy> Hook<F> {
     }
 }
 
-/// Functions of any number of upper components, in the order of registration.
+/// Functions that are called when something happens: an event of a lower component,
+/// and its observers. Without an observer an event costs a load and a branch.
 #[derive(Debug)]
-pub struct HookList<F>(RwLock<Vec<F>>);
+pub struct Event<F> {
+    observers: [OnceLock<F>; OBSERVERS],
+    is_observed: AtomicBool,
+}
 
-impl<F: Copy> HookList<F> {
-    /// An empty list.
+/// Observers of one event, at most.
+const OBSERVERS: usize = 4;
+
+impl<F: Copy> Event<F> {
+    /// An event without observers.
     pub const fn new() -> Self {
-        Self(RwLock::new(Vec::new()))
+        Self {
+            observers: [const { OnceLock::new() }; OBSERVERS],
+            is_observed: AtomicBool::new(false),
+        }
     }
 
-    /// Adds a function.
-    pub fn add(&self, function: F) {
-        let list = self.0.write();
-        list.unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(function);
+    /// Adds an observer. They are called in the order in which they were added.
+    ///
+    /// # Panics
+    /// The event has [`OBSERVERS`] observers.
+    pub fn subscribe(&self, observer: F) {
+        let mut free = self.observers.iter();
+        let added = free.any(|place| place.set(observer).is_ok());
+        assert!(added, "an event has {OBSERVERS} observers at most");
+        self.is_observed.store(true, Ordering::Release);
     }
 
-    /// The functions.
-    pub fn all(&self) -> Vec<F> {
-        let list = self.0.read();
-        list.unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+    /// Calls each observer by `call`.
+    #[inline]
+    pub fn notify(&self, call: impl FnMut(F)) {
+        if self.is_observed.load(Ordering::Acquire) {
+            self.observers
+                .iter()
+                .map_while(OnceLock::get)
+                .copied()
+                .for_each(call);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_with_two_observers_calls_both_in_order() {
+        let event: Event<fn(&mut Vec<u8>)> = Event::new();
+        let mut calls = Vec::new();
+        event.notify(|observer| observer(&mut calls));
+        assert!(calls.is_empty());
+        event.subscribe(|calls| calls.push(1));
+        event.subscribe(|calls| calls.push(2));
+        event.notify(|observer| observer(&mut calls));
+        assert_eq!(calls, [1, 2]);
+    }
+
+    #[test]
+    fn hook_set_twice_keeps_the_first() {
+        let hook: Hook<u8> = Hook::new();
+        assert_eq!(hook.get(), None);
+        hook.set(1);
+        hook.set(2);
+        assert_eq!(hook.get(), Some(1));
     }
 }

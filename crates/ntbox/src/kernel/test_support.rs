@@ -78,6 +78,7 @@ pub fn processor() {
     MINE.replace(Some(Turn::take()));
     MACHINE.call_once(|| {
         crate::kernel::init::wiring::connect();
+        crate::kernel::verifier::subscribe_verified();
         crate::host::channel::RECORDER.set(record);
         mm::initialize().expect("there is memory");
         log::initialize(crate::api::config::DebugFilter::default());

@@ -19,7 +19,6 @@ use crate::host::gate::{Call, Export};
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::unwind::stack_walk;
 use crate::kernel::unwind::stack_walk::{Slots, Trace};
-use crate::kernel::verifier;
 
 /// Frames of a stack that are kept.
 const DEPTH: usize = 24;
@@ -69,9 +68,6 @@ pub fn initialize(config: &Config) {
         let mut stacks = Stacks::default();
         stacks.list.push(Vec::new());
         *STACKS.lock() = Some(stacks);
-    }
-    if is_on() {
-        verifier::user_access::initialize();
     }
 }
 

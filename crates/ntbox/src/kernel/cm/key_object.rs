@@ -1,11 +1,11 @@
 //! The procedures of key objects, with registry callbacks around what is done to them.
 
 use super::callback_buffer::Shown;
+use super::callout::{key_ends, on_key};
 use super::{callback_list, hive, notify_class, nt_key};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::info_buffer::Information;
-use crate::kernel::cm::callout::{key_ends, on_key};
 use crate::kernel::ob::types::{ObjectFilter, OutputBuffer, Work};
 use crate::kernel::ob::{ObjectTypeProcedures, Payload};
 

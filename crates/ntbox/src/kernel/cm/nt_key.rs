@@ -1,7 +1,7 @@
 //! Opening, making and deleting registry keys.
 
 use super::create::{Found, Made, Name};
-use super::hive::{KeyId, Kind, Step};
+use super::hive::{Kind, Step};
 use super::notify_class::Notice;
 use super::nt_notify_key::filter;
 use super::{create, hive, notify_class};
@@ -13,6 +13,7 @@ use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::info_buffer::Information;
+use crate::kernel::base::key_id::KeyId;
 use crate::kernel::base::utf16::SEPARATOR;
 use crate::kernel::ob::attributes::{Attributes, CASE_INSENSITIVE, KERNEL_HANDLE, OPENLINK};
 use crate::kernel::ob::{Payload, Type};

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::hive::{Change, KeyId};
+use super::hive::Change;
 use super::nt_key;
 use super::nt_key::Opened;
 use crate::host::driver_mem;
@@ -17,6 +17,7 @@ use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
+use crate::kernel::base::key_id::KeyId;
 use crate::kernel::ex::worker::Job;
 use crate::kernel::ex::{nt_event, work_item};
 use crate::kernel::ke::{object, wait};

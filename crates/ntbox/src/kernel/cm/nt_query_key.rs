@@ -1,6 +1,6 @@
 //! What can be asked of a registry key.
 
-use super::hive::{Key, KeyId, Registry};
+use super::hive::{Key, Registry};
 use super::nt_key::Opened;
 use super::{hive, notify_class, nt_key};
 use crate::host::gate::exports;
@@ -9,6 +9,7 @@ use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::info_buffer::{Information, Reply};
+use crate::kernel::base::key_id::KeyId;
 use crate::kernel::cm;
 
 /// `KEY_INFORMATION_CLASS`.

@@ -1,7 +1,6 @@
 //! Several values of a registry key in one call: their data one behind the other
 //! in one buffer, each on a multiple of four.
 
-use super::hive::KeyId;
 use super::nt_key::Opened;
 use super::nt_query_value::name_at;
 use super::{hive, notify_class, nt_key};
@@ -12,6 +11,7 @@ use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::info_buffer::Information;
+use crate::kernel::base::key_id::KeyId;
 use crate::kernel::cm;
 
 /// Offsets in a `KEY_VALUE_ENTRY`, and its size.

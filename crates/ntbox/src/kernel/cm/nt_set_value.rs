@@ -1,7 +1,7 @@
 //! Making, replacing and deleting the values of registry keys.
 
 use super::callback_buffer::Shown;
-use super::hive::{KeyId, LINK_VALUE, REG_LINK, Value};
+use super::hive::{LINK_VALUE, REG_LINK, Value};
 use super::nt_key::Opened;
 use super::nt_notify_key::filter;
 use super::nt_query_value::{name_at, new_name_at};
@@ -10,12 +10,12 @@ use crate::host::driver_mem;
 use crate::host::gate::exports;
 use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::info_buffer::Information;
+use crate::kernel::base::key_id::KeyId;
 use crate::kernel::base::utf16::{fold, wide};
+use crate::kernel::base::{error, events};
 use crate::kernel::cm;
-use crate::kernel::verifier::uninitialized_output;
 
 /// Most bytes that a value has.
 const MAX_DATA: u32 = 0x7fff_ffff;
@@ -80,7 +80,7 @@ fn set(
     };
     let mut bytes = vec![0; usize::try_from(data.size.min(MAX_LOOKED_AT)).unwrap_or(0)];
     if driver_mem::read_bytes(data.at, &mut bytes).is_ok() {
-        uninitialized_output::check_stored("ZwSetValueKey", &bytes, caller.address());
+        events::registry_data_stored("ZwSetValueKey", &bytes, caller.address());
     }
     set_named(handle, &name, title_index, data, caller)
 }

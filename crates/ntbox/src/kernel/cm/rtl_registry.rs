@@ -1,7 +1,6 @@
 //! The run-time library's short way to the registry: a key by a path relative to
 //! a well-known one, opened and closed on the way.
 
-use super::hive::KeyId;
 use super::nt_set_value::Data;
 use super::{nt_key, nt_set_value};
 use crate::host::driver_mem;
@@ -10,6 +9,7 @@ use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
+use crate::kernel::base::key_id::KeyId;
 use crate::kernel::base::utf16::{SEPARATOR, wide};
 use crate::kernel::ob;
 use crate::kernel::ob::attributes::{Attributes, CASE_INSENSITIVE};

@@ -8,11 +8,10 @@ use super::lock_wait;
 use crate::host::gate::irql::HIGH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::host::{cpu, driver_mem};
-use crate::kernel::base::{diag, thread_table};
+use crate::kernel::base::lock_class::LockClass;
+use crate::kernel::base::{diag, events, thread_table};
 use crate::kernel::ke::object::Kind;
 use crate::kernel::ke::{irql, object, sched};
-use crate::kernel::verifier::deadlock;
-use crate::kernel::verifier::deadlock::Class;
 
 /// Offsets in a `FAST_MUTEX`.
 mod offset {
@@ -48,7 +47,7 @@ mod rule {
 
 /// Writes a mutex that is free.
 pub fn initialize(mutex: u64) -> Result<(), Stop> {
-    deadlock::forget(mutex, SIZE);
+    events::memory_freed(mutex, SIZE);
     driver_mem::write_u32(mutex.wrapping_add(offset::COUNT), FREE)?;
     driver_mem::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
     driver_mem::write_u32(mutex.wrapping_add(offset::CONTENTION), 0)?;
@@ -120,7 +119,7 @@ fn give(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
         return Err(lock_wait::not_owned(mutex, function, &found));
     }
     driver_mem::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
-    deadlock::released(mutex);
+    events::lock_released(mutex);
     if driver_mem::add_u32(mutex, FREE)? >= WAITER {
         sched::wake(mutex);
     }
@@ -147,10 +146,10 @@ fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 /// Acquires the mutex at `APC_LEVEL`.
 pub fn acquire(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     check(mutex, function, caller)?;
-    deadlock::wanted(mutex, Class::FastMutex, caller);
+    events::lock_acquiring(mutex, LockClass::FastMutex, caller);
     let old = cpu::set_irql(cpu::APC_LEVEL);
     take(mutex, thread_table::current_thread(), function)?;
-    deadlock::taken(mutex, Class::FastMutex, caller);
+    events::lock_acquired(mutex, LockClass::FastMutex, caller);
     driver_mem::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
     Ok(())
 }
@@ -161,7 +160,7 @@ pub fn try_acquire(mutex: u64, function: &str, caller: u64) -> Result<bool, Stop
     if !try_take(mutex, thread_table::current_thread())? {
         return Ok(false);
     }
-    deadlock::taken(mutex, Class::FastMutex, caller);
+    events::lock_acquired(mutex, LockClass::FastMutex, caller);
     let old = cpu::set_irql(cpu::APC_LEVEL);
     driver_mem::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
     Ok(true)
@@ -189,9 +188,9 @@ pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     check(mutex, function, caller)?;
     lock_wait::check_apcs(rule::ACQUIRE_UNSAFE, mutex, function, caller);
-    deadlock::wanted(mutex, Class::FastMutex, caller);
+    events::lock_acquiring(mutex, LockClass::FastMutex, caller);
     take(mutex, thread_table::current_thread(), function)?;
-    deadlock::taken(mutex, Class::FastMutex, caller);
+    events::lock_acquired(mutex, LockClass::FastMutex, caller);
     Ok(())
 }
 

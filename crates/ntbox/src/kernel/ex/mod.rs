@@ -18,6 +18,7 @@ pub mod rundown;
 pub mod slist;
 pub mod spinlock;
 mod sysinfo;
+pub mod tracked_structs;
 pub mod transaction;
 pub mod uuid;
 pub mod work_item;

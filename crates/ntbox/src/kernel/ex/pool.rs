@@ -1,14 +1,14 @@
 //! Pool allocation: the current functions and the four deprecated ones.
 
+use super::tracked_structs;
 use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Return, Stop, exports};
 use crate::host::{cpu, driver_mem};
-use crate::kernel::base::{diag, os_version, stack_trace_db};
+use crate::kernel::base::{diag, events, os_version, stack_trace_db};
 use crate::kernel::ke::timer;
 use crate::kernel::mm;
 use crate::kernel::mm::lent;
 use crate::kernel::mm::pool::{BadFree, Block, PoolKind, Request, tag_text};
-use crate::kernel::verifier::{deadlock, tracked_structs};
 
 /// `POOL_FLAG_…` of `ExAllocatePool2`.
 mod flag {
@@ -313,7 +313,7 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
     super::work_item::check_freed(va, block.size)?;
     timer::check_freed(va, block.size)?;
     tracked_structs::check_freed(va, block.size, caller);
-    deadlock::forget(va, block.size);
+    events::memory_freed(va, block.size);
     mm::pool::free_by(va, caller);
     Ok(())
 }

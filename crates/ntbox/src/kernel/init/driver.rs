@@ -15,7 +15,7 @@ use crate::kernel::mm::pool::{PoolKind, tag_text};
 use crate::kernel::mm::{module_list, pool};
 use crate::kernel::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use crate::kernel::ob::{Attributes, Payload, Type};
-use crate::kernel::{cm, etw, ex, io, ke, mm, ob, pnp, po, ps, se, verifier};
+use crate::kernel::{cm, etw, ex, io, ke, mm, ob, pnp, po, ps, se};
 
 /// Offsets in `DRIVER_OBJECT` and `DRIVER_EXTENSION` on x64.
 mod offset {
@@ -247,7 +247,7 @@ pub fn check_left_behind(when: &str) {
 
 /// Devices, and what works for them: requests, work items, threads, timers.
 fn check_devices(when: &str) {
-    verifier::irp_contract::report_kept(when);
+    io::irp_contract::report_kept(when);
     for (item, known) in io::work_item::left_behind() {
         let end = if known.allocated {
             "freed"
@@ -327,7 +327,7 @@ fn check_registrations(when: &str) {
         let what = format!("the object callbacks {handle:#018x} are not unregistered {when}");
         diag::violation("object-callbacks-left", Some((0xce, 0)), what, caller);
     }
-    for (rule, what, caller) in verifier::tracked_structs::take_left_behind() {
+    for (rule, what, caller) in ex::tracked_structs::take_left_behind() {
         // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
         diag::violation(&rule, Some((0xce, 0)), format!("{what} {when}"), caller);
     }

@@ -172,6 +172,7 @@ impl Machine {
             ke::clock_interrupt::start();
         }
         stack_trace_db::initialize(config);
+        crate::kernel::verifier::initialize();
         mm::with(|memory| {
             let limit = config.pool_limit;
             memory.pools.configure(config.verify, config.guard, limit);

@@ -1,10 +1,13 @@
 //! Connects the components: registers the kernel's entries with the host layer, and
 //! functions of upper components with the lower ones that call them.
 
-use crate::host::kernel_entry::{self, KernelEntries};
-use crate::kernel::verifier::{force_irql, force_irql_image, user_access};
+use crate::host::kernel_entry;
+use crate::host::kernel_entry::KernelEntries;
+use crate::kernel::mm::{force_irql, force_irql_image};
+use crate::kernel::verifier::user_access;
 use crate::kernel::{
     cm, etw, ex, exports, fsrtl, io, ke, mm, ob, po, ps, ramfs, se, sections, seh, trap, um,
+    verifier,
 };
 
 /// The kernel's entries for the host layer.
@@ -27,15 +30,16 @@ const ENTRIES: KernelEntries = KernelEntries {
 /// Registers everything. Once, before anything else of the kernel is called.
 pub fn connect() {
     kernel_entry::register(ENTRIES);
+    verifier::subscribe();
     ke::apc::FREE_POOL.set(|block, function| ex::pool::free(block, None, 0, function));
     ex::worker::CREATE_THREAD.set(ps::create::create);
     mm::locking::IS_IRP_MDL.set(io::irp::is_own_mdl);
-    ps::system_thread::THREAD_ENDED.add(io::hard_error::thread_ended);
-    ps::system_thread::THREAD_ENDED.add(io::verify_device::thread_ended);
-    ps::system_thread::THREAD_ENDED.add(etw::activity::thread_ended);
+    ps::system_thread::THREAD_ENDED.subscribe(io::hard_error::thread_ended);
+    ps::system_thread::THREAD_ENDED.subscribe(io::verify_device::thread_ended);
+    ps::system_thread::THREAD_ENDED.subscribe(etw::activity::thread_ended);
     ps::nt_process::TERMINATE_PROCESS.set(um::terminate);
     io::irp_completion::FINISH_POWER_IRP.set(po::request::finished);
-    io::file_close::FILE_OBJECT_DELETED.add(fsrtl::contexts::file_object_deleted);
+    io::file_close::FILE_OBJECT_DELETED.subscribe(fsrtl::contexts::file_object_deleted);
     io::file_system::FILE_SYSTEM.set(ramfs::FILE_SYSTEM);
     sections::section::FILE_DATA.set(ramfs::FILE_DATA);
     ob::types::register(ob::Type::File, io::file_close::OBJECT_TYPE);

@@ -16,8 +16,8 @@ use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{major, stack};
 use crate::kernel::base::list_walk::ListWalk;
 use crate::kernel::ex::lookaside;
+use crate::kernel::ex::tracked_structs::Kind;
 use crate::kernel::mm;
-use crate::kernel::verifier::tracked_structs::Kind;
 
 /// Bytes of a header, and offsets in it.
 const HEADER_BYTES: u32 = 0x48;

@@ -2,20 +2,21 @@
 
 use super::irp_completion::Notify;
 use super::transfer::{Buffers, Style};
-use super::{device as devices, file_close, function_access, irp, irp_completion, transfer};
+use super::{
+    device as devices, file_close, function_access, irp, irp_completion, irp_contract, transfer,
+};
 use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::Stop;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::device::flag;
 use crate::kernel::base::io_layout::{device, file, irp as packet_offset, major, stack};
-use crate::kernel::base::{diag, thread_table};
+use crate::kernel::base::{diag, events, thread_table};
 use crate::kernel::ke::object;
 use crate::kernel::ke::object::Kind;
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::ob::{Payload, Type};
-use crate::kernel::verifier::{irp_contract, user_access};
 use crate::kernel::{io, ob, se};
 
 /// `STATUS_INSUFFICIENT_RESOURCES`.
@@ -375,11 +376,11 @@ fn send(
     let user = driver_mem::read_u8(packet + packet_offset::REQUESTOR_MODE)? != 0;
     let thread = thread_table::current_thread();
     if user {
-        user_access::begin_request(thread, packet, place)?;
+        events::user_request_beginning(thread, packet, place)?;
     }
     let dispatched = irp::send(top, packet, caller);
     if user {
-        user_access::end_request(thread);
+        events::user_request_ended(thread);
     }
     let dispatched = dispatched?;
     let returned = dispatched.status;

@@ -6,7 +6,7 @@ use super::{device, file_system};
 use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::host::gate::Stop;
-use crate::host::hook::HookList;
+use crate::host::hook::Event;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::{file, irp as packet_offset, major, vpb};
@@ -23,7 +23,7 @@ pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
 };
 
 /// Called when the last reference to a file object is gone, with the object.
-pub static FILE_OBJECT_DELETED: HookList<fn(u64)> = HookList::new();
+pub static FILE_OBJECT_DELETED: Event<fn(u64)> = Event::new();
 
 /// A handle to a file was closed: with the last one the driver cleans up.
 pub fn handle_closed(closed: &Closed, caller: &Caller<'_>) {
@@ -35,9 +35,7 @@ pub fn handle_closed(closed: &Closed, caller: &Caller<'_>) {
 /// Nothing refers to a file any more: the driver closes it.
 pub fn deleted(object: u64, caller: &Caller<'_>) {
     ending(object, major::CLOSE, caller);
-    for deleted in FILE_OBJECT_DELETED.all() {
-        deleted(object);
-    }
+    FILE_OBJECT_DELETED.notify(|deleted| deleted(object));
     let body = driver_mem::read_u64(object + file::DEVICE_OBJECT).unwrap_or(0);
     let volume = driver_mem::read_u64(object + file::VPB).unwrap_or(0);
     if body != 0 {

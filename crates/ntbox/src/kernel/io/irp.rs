@@ -3,7 +3,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::irp_completion;
+use super::irp_contract::{Called, Request as Asked};
+use super::{irp_completion, irp_contract};
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
@@ -15,8 +16,6 @@ use crate::kernel::base::io_layout::{device, driver, irp, stack};
 use crate::kernel::base::{diag, io_layout};
 use crate::kernel::ke::object;
 use crate::kernel::mm::lent;
-use crate::kernel::verifier::irp_contract;
-use crate::kernel::verifier::irp_contract::{Called, Request as Asked};
 use crate::kernel::{ke, ob};
 
 /// Pool tag of IRPs.

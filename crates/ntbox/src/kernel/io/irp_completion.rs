@@ -4,7 +4,8 @@
 use rustc_hash::FxHashMap;
 
 use super::irp::Owner;
-use super::{irp, transfer};
+use super::uninitialized_output::Subject;
+use super::{irp, transfer, uninitialized_output};
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::APC_LEVEL;
@@ -19,8 +20,6 @@ use crate::kernel::ke::{apc, object, sched, wait};
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::mm::{pool, process_address_space};
 use crate::kernel::ob;
-use crate::kernel::verifier::uninitialized_output;
-use crate::kernel::verifier::uninitialized_output::Subject;
 
 /// `NT_ERROR`: the status says that the request failed; a warning does not.
 fn is_error(status: u32) -> bool {

@@ -22,6 +22,7 @@ mod information_class;
 pub mod internal_completion;
 pub mod irp;
 pub mod irp_completion;
+pub mod irp_contract;
 mod irp_ex;
 pub mod irp_requestor;
 pub mod link;
@@ -41,6 +42,7 @@ mod stream_file;
 pub mod system_devices;
 pub mod timer;
 pub mod transfer;
+pub mod uninitialized_output;
 pub mod verify_device;
 pub mod work_item;
 

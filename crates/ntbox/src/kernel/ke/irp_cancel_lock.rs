@@ -8,10 +8,9 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::irp;
-use crate::kernel::verifier::deadlock;
-use crate::kernel::verifier::deadlock::Class;
+use crate::kernel::base::lock_class::LockClass;
+use crate::kernel::base::{diag, events, lock_class};
 
 /// Who holds the cancel spin lock: the address of the call that took it, and the
 /// processor that made it.
@@ -24,7 +23,7 @@ fn holder<T>(work: impl FnOnce(&mut Option<(u64, u32)>) -> T) -> T {
 /// Takes the cancel spin lock; returns the IRQL before.
 pub fn acquire(caller: u64) -> Result<u8, Stop> {
     let before = cpu::set_irql(cpu::irql().max(DISPATCH_LEVEL));
-    deadlock::wanted(deadlock::CANCEL_LOCK, Class::SpinLock, caller);
+    events::lock_acquiring(lock_class::CANCEL_LOCK, LockClass::SpinLock, caller);
     if holder(|holder| holder.is_some()) {
         let spinning = Spinning::on(Spin::CancelLock(caller));
         while let Some((by, processor)) = holder(|holder| *holder) {
@@ -39,7 +38,7 @@ pub fn acquire(caller: u64) -> Result<u8, Stop> {
         }
     }
     holder(|holder| *holder = Some((caller, cpu::number())));
-    deadlock::taken(deadlock::CANCEL_LOCK, Class::SpinLock, caller);
+    events::lock_acquired(lock_class::CANCEL_LOCK, LockClass::SpinLock, caller);
     Ok(before)
 }
 
@@ -62,7 +61,7 @@ pub fn release(irql: u8, caller: u64) -> Result<(), Stop> {
             "the cancel spin lock was released and is not held (SPIN_LOCK_NOT_OWNED)",
         ));
     }
-    deadlock::released(deadlock::CANCEL_LOCK);
+    events::lock_released(lock_class::CANCEL_LOCK);
     cpu::set_irql(irql);
     Ok(())
 }

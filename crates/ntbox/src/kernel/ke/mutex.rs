@@ -7,8 +7,7 @@ use super::{object, wait_flag};
 use crate::host::driver_mem;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
-use crate::kernel::base::thread_table;
-use crate::kernel::verifier::deadlock;
+use crate::kernel::base::{events, thread_table};
 
 /// `STATUS_MUTANT_NOT_OWNED`.
 const NOT_OWNED: u32 = 0xc000_0046;
@@ -22,7 +21,7 @@ fn initialize(va: u64, disables_apcs: bool) -> Result<(), Stop> {
     const SIZE: u64 = 0x38;
     // Windows 10 clears all of it, and keeps no size in the header of this kind.
     driver_mem::fill(va, 0, SIZE)?;
-    deadlock::forget(va, SIZE);
+    events::memory_freed(va, SIZE);
     object::initialize(va, Kind::Mutant, 0, 1)?;
     driver_mem::write_u8(
         va.wrapping_add(offset::APC_DISABLE),
@@ -59,7 +58,7 @@ pub fn free(va: u64, owner: u64, abandoned: bool, increment: i32) -> Result<(), 
     driver_mem::write_u64(va.wrapping_add(offset::OWNER), 0)?;
     driver_mem::write_u8(va.wrapping_add(offset::ABANDONED), u8::from(abandoned))?;
     thread_table::mutant_released(owner, va);
-    deadlock::released(va);
+    events::lock_released(va);
     if disables_apcs(va)? {
         thread_table::update(owner, |info| {
             info.critical = info.critical.wrapping_sub(1);

@@ -3,8 +3,7 @@
 
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
-use crate::kernel::base::thread_table;
-use crate::kernel::verifier::deadlock;
+use crate::kernel::base::{events, thread_table};
 
 /// Kind of a dispatcher object, from the first byte of its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +111,7 @@ pub fn initialize(va: u64, kind: Kind, size: u64, state: i32) -> Result<(), Faul
         driver_mem::write_u8(va.wrapping_add(offset::FLAGS), 0)?;
     }
     set_state(va, state)?;
-    deadlock::initialized(va, size);
+    events::object_initialized(va, size);
     initialize_list(va.wrapping_add(offset::WAIT_LIST))
 }
 

@@ -13,8 +13,8 @@ use crate::host::gate::irql::HIGH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::{cpu, driver_mem};
-use crate::kernel::verifier::deadlock;
-use crate::kernel::verifier::deadlock::Class;
+use crate::kernel::base::events;
+use crate::kernel::base::lock_class::LockClass;
 
 /// Offsets in a `KLOCK_QUEUE_HANDLE`.
 mod offset {
@@ -44,11 +44,11 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
     driver_mem::write_u64(handle.wrapping_add(offset::NEXT), 0)?;
     driver_mem::write_u64(handle.wrapping_add(offset::LOCK), lock)?;
     driver_mem::write_u8(handle.wrapping_add(offset::OLD_IRQL), old)?;
-    deadlock::wanted(lock, Class::SpinLock, caller);
+    events::lock_acquiring(lock, LockClass::SpinLock, caller);
     let last = driver_mem::compare_exchange_u64(lock, 0, handle)?;
     if last == 0 {
         lock_owner::add(lock, Mode::Queued, caller);
-        deadlock::taken(lock, Class::SpinLock, caller);
+        events::lock_acquired(lock, LockClass::SpinLock, caller);
         return Ok(());
     }
     let here = cpu::number();
@@ -72,7 +72,7 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
     while driver_mem::read_u64(handle.wrapping_add(offset::LOCK))? & WAITS != 0 {
         spinning.turn().map_err(|why| ipi::locked_up(&why))?;
     }
-    deadlock::taken(lock, Class::SpinLock, caller);
+    events::lock_acquired(lock, LockClass::SpinLock, caller);
     Ok(())
 }
 
@@ -84,7 +84,7 @@ fn release(handle: u64, function: &str) -> Result<(u64, Option<Held>), Stop> {
     }
     match driver_mem::compare_exchange_u64(lock, handle, 0)? {
         word if word == handle => {
-            deadlock::released(lock);
+            events::lock_released(lock);
             Ok((lock, lock_owner::remove(lock)))
         }
         0 => Err(not_owned(lock, function)),
@@ -94,7 +94,7 @@ fn release(handle: u64, function: &str) -> Result<(u64, Option<Held>), Stop> {
                 return Err(mismatch(lock, handle, word, function));
             };
             let held = lock_owner::remove(lock);
-            deadlock::released(lock);
+            events::lock_released(lock);
             lock_owner::insert(waiter);
             driver_mem::write_u64(next.wrapping_add(offset::LOCK), lock)?;
             Ok((lock, held))

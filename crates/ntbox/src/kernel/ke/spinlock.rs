@@ -15,9 +15,8 @@ use super::{ipi, irql, lock_owner};
 use crate::host::gate::irql::HIGH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::host::{cpu, driver_mem};
-use crate::kernel::base::diag;
-use crate::kernel::verifier::deadlock;
-use crate::kernel::verifier::deadlock::Class;
+use crate::kernel::base::lock_class::LockClass;
+use crate::kernel::base::{diag, events};
 
 /// The IRQL at which the system's own synchronisation runs, on x64.
 const SYNCH_LEVEL: u8 = 12;
@@ -136,7 +135,7 @@ pub(in crate::kernel) fn try_acquire(lock: u64, caller: u64) -> Result<bool, Sto
     let free = driver_mem::compare_exchange_u64(lock, FREE, HELD)? == FREE;
     if free {
         lock_owner::add(lock, Mode::Ordinary, caller);
-        deadlock::taken(lock, Class::SpinLock, caller);
+        events::lock_acquired(lock, LockClass::SpinLock, caller);
     }
     Ok(free)
 }
@@ -144,7 +143,7 @@ pub(in crate::kernel) fn try_acquire(lock: u64, caller: u64) -> Result<bool, Sto
 /// Takes a lock at the current IRQL.
 pub(in crate::kernel) fn acquire(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
     let word = || Ok(driver_mem::read_u64(lock)?);
-    deadlock::wanted(lock, Class::SpinLock, caller);
+    events::lock_acquiring(lock, LockClass::SpinLock, caller);
     acquire_by(lock, function, caller, word, || try_acquire(lock, caller))
 }
 
@@ -155,7 +154,7 @@ pub(in crate::kernel) fn release(
 ) -> Result<Option<lock_owner::Held>, Stop> {
     match driver_mem::compare_exchange_u64(lock, HELD, FREE)? {
         HELD => {
-            deadlock::released(lock);
+            events::lock_released(lock);
             Ok(lock_owner::remove(lock))
         }
         FREE => Err(not_owned(lock, function)),
@@ -186,7 +185,7 @@ exports! {
     /// `KeInitializeSpinLock`: exported since Windows 8, inline before.
     fn KeInitializeSpinLock(lock: u64) -> () [max HIGH_LEVEL, wdm] {
         driver_mem::write_u64(lock, FREE)?;
-        deadlock::forget(lock, 8);
+        events::memory_freed(lock, 8);
         Ok(())
     }
 

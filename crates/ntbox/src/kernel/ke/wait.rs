@@ -17,9 +17,8 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::{cpu, driver_mem, last_call, modules};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::irp;
-use crate::kernel::base::{clock, stack_trace_db, thread_table};
-use crate::kernel::verifier::deadlock::Class;
-use crate::kernel::verifier::{deadlock, object_initialized};
+use crate::kernel::base::lock_class::LockClass;
+use crate::kernel::base::{clock, events, stack_trace_db, thread_table};
 
 /// `STATUS_TIMEOUT`.
 pub const TIMEOUT: u32 = 0x102;
@@ -271,14 +270,14 @@ fn single(request: &Request<'_>) -> Result<u32, Stop> {
         return wait_for(request);
     }
     if request.patience == Patience::Forever {
-        deadlock::wanted(object, Class::Mutex, caller);
+        events::lock_acquiring(object, LockClass::Mutex, caller);
     }
     let thread = thread_table::current_thread();
     let status = wait_for(request)?;
     if object::state(object)? == 0
         && driver_mem::read_u64(object + object::offset::OWNER)? == thread
     {
-        deadlock::taken(object, Class::Mutex, caller);
+        events::lock_acquired(object, LockClass::Mutex, caller);
     }
     Ok(status)
 }
@@ -367,7 +366,7 @@ exports! {
     /// `KeWaitForSingleObject`.
     fn KeWaitForSingleObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32
         [max DISPATCH_LEVEL, wdm] {
-        object_initialized::check(va, "KeWaitForSingleObject", call.return_address())?;
+        events::object_used(va, "KeWaitForSingleObject", call.return_address())?;
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
         single(&Request { objects: vec![va], all: false, patience, mode, alertable, packet: 0, caller })
@@ -387,7 +386,7 @@ exports! {
     ) -> u32 [max DISPATCH_LEVEL, wdm] {
         let objects = read_objects(count, array, blocks)?;
         for va in &objects {
-            object_initialized::check(*va, "KeWaitForMultipleObjects", call.return_address())?;
+            events::object_used(*va, "KeWaitForMultipleObjects", call.return_address())?;
         }
         let patience = Patience::read(timeout)?;
         let caller = Some(Caller::of(call));
@@ -419,7 +418,7 @@ exports! {
 
     /// `KeSetEvent`: returns the state before.
     fn KeSetEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x80] {
-        object_initialized::check(va, "KeSetEvent", call.return_address())?;
+        events::object_used(va, "KeSetEvent", call.return_address())?;
         let before = object::state(va)?;
         object::set_state(va, 1)?;
         signal_boosting(va, increment)?;
@@ -429,7 +428,7 @@ exports! {
 
     /// `KePulseEvent`: lets the present waiters through and resets.
     fn KePulseEvent<call>(va: u64, increment: i32, wait: bool) -> i32 [max DISPATCH_LEVEL, ntddk] {
-        object_initialized::check(va, "KePulseEvent", call.return_address())?;
+        events::object_used(va, "KePulseEvent", call.return_address())?;
         let before = object::state(va)?;
         object::set_state(va, 1)?;
         signal_boosting(va, increment)?;
@@ -468,7 +467,7 @@ exports! {
         [max DISPATCH_LEVEL, wdm] {
         /// `STATUS_SEMAPHORE_LIMIT_EXCEEDED`.
         const LIMIT_EXCEEDED: u32 = 0xc000_0047;
-        object_initialized::check(va, "KeReleaseSemaphore", call.return_address())?;
+        events::object_used(va, "KeReleaseSemaphore", call.return_address())?;
         let before = object::state(va)?;
         let limit = driver_mem::read_u32(va.wrapping_add(object::offset::LIMIT))?.cast_signed();
         match before.checked_add(adjustment) {

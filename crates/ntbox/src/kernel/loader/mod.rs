@@ -3,12 +3,13 @@
 
 use super::base::{export_table, image_layout, stack_trace_db};
 use super::mm;
-use super::verifier::{force_irql_image, user_access_rules};
+use super::mm::force_irql_image;
 use crate::host::kernel_address_space::{Protection, Use};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
 use crate::host::pe::{Headers, Refusal, Section, directory};
 use crate::host::{driver_mem, modules, pe};
+use crate::kernel::base::events;
 
 /// A loaded image.
 #[derive(Debug, Clone)]
@@ -98,7 +99,7 @@ pub fn is_kernel(module: &str) -> bool {
 /// Fills the import table.
 fn bind(bytes: &mut [u8], headers: &Headers) -> Result<(), Refusal> {
     for import in image_layout::imports(bytes, headers)? {
-        user_access_rules::note_import(&import.name);
+        events::import_bound(&import.name);
         let address = is_kernel(&import.module)
             .then(|| export_table::resolve_for_driver(&import.name))
             .flatten()

@@ -7,12 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{mdl, resource_ledger, with};
+use super::{force_irql_image, mdl, resource_ledger, with};
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::{driver_mem, modules};
 use crate::kernel::base::{log, stack_trace_db};
-use crate::kernel::verifier::force_irql_image;
 
 /// How often each pageable section is locked, by its address.
 pub type Locks = BTreeMap<u64, u64>;

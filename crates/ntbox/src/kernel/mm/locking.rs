@@ -2,17 +2,17 @@
 //! made resident and kept so until they are unlocked.
 
 use super::mdl::{View, flag, offset};
-use super::{Memory, process_address_space, with};
+use super::{Memory, force_irql, process_address_space, with};
 use crate::host::driver_mem::Fault;
+use crate::host::gate::Call;
 use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Stop, exports};
-use crate::host::hook::Hook;
+use crate::host::hook::{Event, Hook};
 use crate::host::kernel_address_space::Use;
 use crate::host::memory_map::{PAGE_SHIFT, is_system};
 use crate::host::pfn::Pfn;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::{diag, thread_table};
-use crate::kernel::verifier::{force_irql, user_access_rules};
 
 /// `STATUS_ACCESS_VIOLATION`.
 const ACCESS_VIOLATION: u32 = 0xc000_0005;
@@ -35,6 +35,9 @@ impl Memory {
     }
 }
 
+/// A driver is about to lock pages: the range, whether for `UserMode`, and the call.
+pub static PAGES_LOCKING: Event<fn(&View, bool, &Call<'_>)> = Event::new();
+
 /// Whether an MDL belongs to an IRP whose buffer the I/O manager has locked.
 pub static IS_IRP_MDL: Hook<fn(u64) -> bool> = Hook::new();
 
@@ -42,7 +45,8 @@ exports! {
     /// `MmProbeAndLockPages`: makes the pages resident and keeps them so; raises.
     fn MmProbeAndLockPages<call>(mdl: u64, mode: u8, operation: u32) -> ()
         [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x70] raises 0xc000_009a {
-        user_access_rules::check_lock(&View::read(mdl)?, mode != 0, call);
+        let view = View::read(mdl)?;
+        PAGES_LOCKING.notify(|observer| observer(&view, mode != 0, call));
         probe_and_lock(mdl, mode != 0, operation != 0, call.return_address())
     }
 

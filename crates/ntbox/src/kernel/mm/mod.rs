@@ -1,6 +1,8 @@
 //! The memory manager: physical pages, the address spaces over them, pool, and
 //! memory descriptor lists.
 
+pub mod force_irql;
+pub mod force_irql_image;
 pub mod module_list;
 use crate::host::kernel_address_space;
 mod contiguous;

@@ -12,7 +12,7 @@ use crate::host::kernel_address_space::{Protection, Space};
 use crate::host::memory_map::PAGE_SIZE;
 use crate::host::pfn::{Pfn, Physical};
 use crate::host::protection;
-use crate::kernel::verifier::user_access;
+use crate::kernel::base::events;
 
 /// The address spaces of all processes.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Memory {
             return;
         }
         Space::clear(start, (end - start) / PAGE_SIZE);
-        user_access::hidden(start, end);
+        events::user_pages_unmapped(start, end);
         let Some(vads) = self.users.spaces.get(&process) else {
             return;
         };
@@ -58,7 +58,7 @@ impl Memory {
         {
             let from = base.max(start);
             for run in runs(vad, from, vad.end.min(end)) {
-                let access = user_access::seen(run.va, run.pages, run.access);
+                let access = events::user_pages_mapping(run.va, run.pages, run.access);
                 let mapped = Space::map_host(&self.physical, run.va, run.first, run.pages, access);
                 assert!(mapped, "the host cannot map user memory");
             }
@@ -267,7 +267,7 @@ pub fn see(process: u64) -> u64 {
                 Space::clear(start, (vad.end - start) / PAGE_SIZE);
             }
         }
-        user_access::hidden(0, END);
+        events::user_pages_unmapped(0, END);
         memory.users.seen = process;
         let ranges: Vec<(u64, u64)> = memory
             .users

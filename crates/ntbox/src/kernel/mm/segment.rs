@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use super::section_table::Image;
 use crate::host::pfn::{Pfn, Physical};
-use crate::kernel::mm::section_table::Image;
 
 /// Pages that views share.
 #[derive(Debug, Default)]

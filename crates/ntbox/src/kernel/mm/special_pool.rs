@@ -8,12 +8,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::force_irql;
 use super::pool::PoolKind;
 use crate::host::driver_mem;
 use crate::host::kernel_address_space::{Protection, Space};
 use crate::host::memory_map::{PAGE_SIZE, Zone};
 use crate::kernel::base::stack_trace_db::StackId;
-use crate::kernel::verifier::force_irql;
 
 /// What the pages of a block hold around it.
 const PATTERN: u8 = 0x6b;

@@ -11,8 +11,7 @@ use super::attributes::{EXCLUSIVE, INHERIT, KERNEL_HANDLE};
 use super::types::Type;
 use super::{State, object, with};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::{diag, thread_table};
-use crate::kernel::verifier::handle_rules;
+use crate::kernel::base::{diag, events, thread_table};
 
 /// Mark of a kernel handle.
 pub const KERNEL: u64 = 0xffff_ffff_8000_0000;
@@ -131,7 +130,7 @@ pub fn insert_in(
     if attributes & EXCLUSIVE != 0 && attributes & INHERIT != 0 {
         return Err(nt_status::STATUS_INVALID_PARAMETER);
     }
-    handle_rules::check_new(process, attributes, caller);
+    events::handle_creating(process, attributes, caller);
     with(|state| {
         let header = state
             .objects
@@ -169,7 +168,7 @@ pub fn insert_in(
 pub fn get(handle: u64) -> Result<Entry, u32> {
     let found = get_in(thread_table::current_process(), handle);
     if found.is_err() {
-        handle_rules::check_missing(handle);
+        events::handle_not_found(handle);
     }
     found
 }

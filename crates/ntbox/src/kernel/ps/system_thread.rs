@@ -3,7 +3,7 @@
 use super::notify;
 use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
-use crate::host::hook::HookList;
+use crate::host::hook::Event;
 use crate::host::routine::Routine;
 use crate::host::upcall::call_driver;
 use crate::host::{cpu, driver_mem};
@@ -22,7 +22,7 @@ const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
 const ALL_ACCESS: u32 = 0x1f_ffff;
 
 /// Called when a thread ends, with its object.
-pub static THREAD_ENDED: HookList<fn(u64)> = HookList::new();
+pub static THREAD_ENDED: Event<fn(u64)> = Event::new();
 
 /// Starts a thread at `routine` in the driver; returns its object, with one
 /// reference for the caller and one of the thread's own. Who is notified of threads
@@ -119,9 +119,7 @@ fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
         ));
     }
     se::thread_ended(thread, &Caller::kernel(stack));
-    for ended in THREAD_ENDED.all() {
-        ended(thread);
-    }
+    THREAD_ENDED.notify(|ended| ended(thread));
     queue::thread_leaves(thread)?;
     apc::end_thread(thread, stack)
 }

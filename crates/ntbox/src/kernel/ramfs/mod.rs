@@ -45,13 +45,13 @@ mod volume_info;
 
 use rustc_hash::FxHashMap;
 
+use super::io::file_system::FileSystem;
 use super::ramfs::dir_tree::{Id, Tree};
 pub use super::ramfs::volume::{FileOnVolume, initialize};
 pub use super::sections::file_data::Content;
+use super::sections::section::FileData;
 use crate::host::gate::Export;
 use crate::host::kernel_cell::Exclusive;
-use crate::kernel::io::file_system::FileSystem;
-use crate::kernel::sections::section::FileData;
 
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[

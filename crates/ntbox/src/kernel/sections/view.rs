@@ -1,8 +1,7 @@
 //! Views of sections, in processes and in system space.
 
-use super::image_section::Image;
 use super::section;
-use super::section::{Section, flag};
+use super::section::flag;
 use super::virtual_memory::{limit_of, view_may_be};
 use crate::host::driver_mem::Fault;
 use crate::host::gate::exports;
@@ -13,6 +12,7 @@ use crate::host::{driver_mem, protection};
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::processor_mode::Mode;
 use crate::kernel::base::{diag, error, thread_table};
+use crate::kernel::mm::section_table::{Image, Section};
 use crate::kernel::mm::vad::{END, GRANULARITY, Kind, Page, Vad};
 use crate::kernel::mm::{Memory, resource_ledger, with};
 use crate::kernel::ob;

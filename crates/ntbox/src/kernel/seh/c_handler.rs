@@ -12,7 +12,7 @@ use crate::host::context::{Context, EXIT_UNWIND, TARGET_UNWIND, UNWINDING};
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::upcall::call_driver;
-use crate::kernel::verifier::user_access_rules;
+use crate::kernel::base::events;
 
 /// `EXCEPTION_EXECUTE_HANDLER` in place of a filter's address.
 const EXECUTE_HANDLER: u32 = 1;
@@ -141,7 +141,7 @@ fn execute(
     caller: &Context,
     room: Room,
 ) -> Result<(), Fault> {
-    user_access_rules::check_handled(arguments.record)?;
+    events::exception_handling(arguments.record)?;
     let code = driver_mem::read_u32(arguments.record)?;
     let target = Target {
         frame: arguments.establisher,

@@ -17,9 +17,9 @@ use crate::host::memory_map::{GUEST_END, STACKS};
 pub use crate::host::trap::{Trap, Trapped};
 use crate::host::{cpu, driver_mem, process};
 use crate::kernel::ke::{clock_interrupt, kuser_shared_data, seeded_schedule};
-use crate::kernel::mm::{process_address_space, user_stack};
+use crate::kernel::mm::{force_irql, force_irql_image, process_address_space, user_stack};
 use crate::kernel::trap;
-use crate::kernel::verifier::{force_irql, force_irql_image, user_access};
+use crate::kernel::verifier::user_access;
 
 /// The signal by which the caller says that the driver takes too long.
 pub const OVERDUE: libc::c_int = libc::SIGUSR1;

@@ -1,6 +1,6 @@
 //! Instructions that only a kernel may execute, carried out for the driver.
 
-use super::host_signals::Trap;
+use crate::host::trap::Trap;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::ke::{apc, clock_interrupt, dpc, processor, sched, seeded_schedule};
 

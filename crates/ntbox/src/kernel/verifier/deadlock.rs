@@ -14,58 +14,17 @@ use crate::api::report::Past;
 use crate::host::cpu;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::STACKS;
+use crate::kernel::base::lock_class::LockClass;
 use crate::kernel::base::stack_trace_db::StackId;
-use crate::kernel::base::{diag, stack_trace_db, thread_table};
+use crate::kernel::base::{diag, events, stack_trace_db, thread_table};
 use crate::kernel::ke::dpc;
 use crate::kernel::ke::lock_owner::place;
-
-/// What stands for the cancel spin lock, which is at no address of a driver's.
-pub const CANCEL_LOCK: u64 = 0xffff_fb60_0000_0000;
-
-/// What a lock is, and how it is acquired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// A spin lock of either kind, or the cancel spin lock.
-    SpinLock,
-    /// A fast or guarded mutex.
-    FastMutex,
-    /// A mutex (KMUTEX).
-    Mutex,
-    /// A resource (ERESOURCE), exclusively.
-    Resource,
-    /// A resource, together with others.
-    SharedResource,
-}
-
-impl Class {
-    fn is_shared(self) -> bool {
-        self == Self::SharedResource
-    }
-
-    /// What it is, however it is acquired.
-    fn kind(self) -> Self {
-        if self.is_shared() {
-            Self::Resource
-        } else {
-            self
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::SpinLock => "spin lock",
-            Self::FastMutex => "fast mutex",
-            Self::Mutex => "mutex",
-            Self::Resource | Self::SharedResource => "resource",
-        }
-    }
-}
 
 /// A lock that is held.
 #[derive(Debug, Clone, Copy)]
 struct Taken {
     lock: u64,
-    class: Class,
+    class: LockClass,
     caller: u64,
     stack: StackId,
 }
@@ -100,7 +59,7 @@ struct Orders {
     /// Pairs that have been reported.
     told: BTreeSet<(u64, u64)>,
     /// What was acquired at each address.
-    kinds: BTreeMap<u64, Class>,
+    kinds: BTreeMap<u64, LockClass>,
 }
 
 static ORDERS: Exclusive<Orders> = Exclusive::new(Orders {
@@ -124,7 +83,7 @@ fn is_watched(lock: u64) -> bool {
 }
 
 /// A lock is about to be waited for, for as long as it takes.
-pub fn wanted(lock: u64, class: Class, caller: u64) {
+fn lock_acquiring(lock: u64, class: LockClass, caller: u64) {
     if !is_watched(lock) {
         return;
     }
@@ -145,7 +104,7 @@ pub fn wanted(lock: u64, class: Class, caller: u64) {
 }
 
 /// A lock was taken.
-pub fn taken(lock: u64, class: Class, caller: u64) {
+fn lock_acquired(lock: u64, class: LockClass, caller: u64) {
     if is_watched(lock) {
         let stack = stack_trace_db::current(caller);
         let mut orders = ORDERS.lock();
@@ -160,7 +119,7 @@ pub fn taken(lock: u64, class: Class, caller: u64) {
 }
 
 /// A lock was given back, by whoever it was.
-pub fn released(lock: u64) {
+fn lock_released(lock: u64) {
     if is_watched(lock) {
         ORDERS.lock().release(holder(), lock);
     }
@@ -168,30 +127,39 @@ pub fn released(lock: u64) {
 
 /// A dispatcher object was initialised: a lock in it is a new one. The event of a fast
 /// mutex lies 24 bytes into it.
-pub fn initialized(object: u64, bytes: u64) {
+fn object_initialized(object: u64, bytes: u64) {
     const EVENT: u64 = 0x18;
     if !stack_trace_db::is_on() {
         return;
     }
     let mut orders = ORDERS.lock();
     let mutex = object.wrapping_sub(EVENT);
-    if orders.kinds.get(&mutex) == Some(&Class::FastMutex) {
+    if orders.kinds.get(&mutex) == Some(&LockClass::FastMutex) {
         orders.forget(mutex, mutex + 1);
     }
     orders.forget(object, object.saturating_add(bytes));
 }
 
 /// Memory is something else from now on, and so are the locks in it.
-pub fn forget(start: u64, bytes: u64) {
+fn memory_freed(start: u64, bytes: u64) {
     if stack_trace_db::is_on() {
         ORDERS.lock().forget(start, start.saturating_add(bytes));
     }
 }
 
+/// Subscribes to what happens to locks.
+pub fn subscribe() {
+    events::LOCK_ACQUIRING.subscribe(lock_acquiring);
+    events::LOCK_ACQUIRED.subscribe(lock_acquired);
+    events::LOCK_RELEASED.subscribe(lock_released);
+    events::OBJECT_INITIALIZED.subscribe(object_initialized);
+    events::MEMORY_FREED.subscribe(memory_freed);
+}
+
 impl Orders {
     /// Notes what is acquired at an address. If it was something else before, that is
     /// another lock.
-    fn note_kind(&mut self, lock: u64, class: Class) {
+    fn note_kind(&mut self, lock: u64, class: LockClass) {
         let before = self.kinds.get(&lock);
         if before.is_some_and(|before| *before != class.kind()) {
             self.forget(lock, lock + 1);
@@ -287,7 +255,7 @@ impl Orders {
 }
 
 fn name(taken: &Taken) -> String {
-    if taken.lock == CANCEL_LOCK {
+    if taken.lock == crate::kernel::base::lock_class::CANCEL_LOCK {
         return "the cancel spin lock".to_owned();
     }
     let within = diag::location(taken.lock).map_or_else(String::new, |place| {
@@ -334,10 +302,10 @@ fn report(taken: Taken, ways: &[Edge]) {
 mod tests {
     use super::*;
 
-    fn taken(lock: u64) -> Taken {
+    fn taken_lock(lock: u64) -> Taken {
         Taken {
             lock,
-            class: Class::SpinLock,
+            class: LockClass::SpinLock,
             caller: lock + 1,
             stack: 0,
         }
@@ -357,8 +325,8 @@ mod tests {
     fn run(orders: &mut Orders, locks: &[u64]) -> Vec<Vec<u64>> {
         let mut found = Vec::new();
         for lock in locks {
-            found.extend(orders.add(7, taken(*lock)));
-            orders.held.entry(7).or_default().push(taken(*lock));
+            found.extend(orders.add(7, taken_lock(*lock)));
+            orders.held.entry(7).or_default().push(taken_lock(*lock));
         }
         for lock in locks {
             orders.release(7, *lock);
@@ -413,13 +381,13 @@ mod tests {
         for (locks, shared) in [([10, 20], first), ([20, 10], second)] {
             for (lock, shared) in locks.into_iter().zip(shared) {
                 let class = if shared {
-                    Class::SharedResource
+                    LockClass::SharedResource
                 } else {
-                    Class::Resource
+                    LockClass::Resource
                 };
                 let acquired = Taken {
                     class,
-                    ..taken(lock)
+                    ..taken_lock(lock)
                 };
                 found |= !orders.add(7, acquired).is_empty();
                 orders.held.entry(7).or_default().push(acquired);
@@ -443,16 +411,16 @@ mod tests {
     fn exclusive_acquisitions_replace_shared_ones() {
         let mut orders = orders();
         let mut found = 0;
-        let shared = Class::SharedResource;
+        let shared = LockClass::SharedResource;
         for (locks, class) in [
             ([10, 20], shared),
             ([20, 10], shared),
-            ([10, 20], Class::Resource),
+            ([10, 20], LockClass::Resource),
         ] {
             for lock in locks {
                 let acquired = Taken {
                     class,
-                    ..taken(lock)
+                    ..taken_lock(lock)
                 };
                 found += orders.add(7, acquired).len();
                 orders.held.entry(7).or_default().push(acquired);
@@ -465,19 +433,19 @@ mod tests {
     #[test]
     fn another_kind_at_an_address_is_another_lock() {
         let mut orders = orders();
-        orders.note_kind(10, Class::SpinLock);
+        orders.note_kind(10, LockClass::SpinLock);
         let none: [Vec<u64>; 0] = [];
         assert_eq!(run(&mut orders, &[10, 20]), none);
-        orders.note_kind(10, Class::FastMutex);
+        orders.note_kind(10, LockClass::FastMutex);
         assert_eq!(run(&mut orders, &[20, 10]), none);
-        orders.note_kind(10, Class::FastMutex);
+        orders.note_kind(10, LockClass::FastMutex);
         assert_eq!(run(&mut orders, &[10, 20]), [[20, 10]]);
     }
 
     #[test]
     fn whoever_releases_a_lock_it_is_free() {
         let mut orders = orders();
-        orders.held.entry(1).or_default().push(taken(10));
+        orders.held.entry(1).or_default().push(taken_lock(10));
         orders.release(2, 10);
         assert!(orders.held.is_empty());
         orders.release(2, 10);

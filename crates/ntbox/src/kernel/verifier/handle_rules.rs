@@ -2,13 +2,13 @@
 //! uses: whose they are.
 
 use crate::host::{last_call, modules, upcall};
-use crate::kernel::base::{diag, export_table, thread_table};
+use crate::kernel::base::{diag, events, export_table, thread_table};
 use crate::kernel::ob::attributes::KERNEL_HANDLE;
 use crate::kernel::ob::{handles, with};
 
 /// A driver makes a handle in the process of a program: the program may use it, and
 /// close it.
-pub fn check_new(process: u64, attributes: u32, caller: u64) {
+fn handle_creating(process: u64, attributes: u32, caller: u64) {
     if attributes & KERNEL_HANDLE != 0
         || process == thread_table::system_process()
         || upcall::depth() == 0
@@ -28,7 +28,7 @@ pub fn check_new(process: u64, attributes: u32, caller: u64) {
 }
 
 /// A driver used a handle that the process System does not have.
-pub fn check_missing(handle: u64) {
+fn handle_not_found(handle: u64) {
     let system = thread_table::system_process();
     if handles::is_kernel(handle)
         || thread_table::current_process() != system
@@ -50,4 +50,10 @@ pub fn check_missing(handle: u64) {
         owner.id
     );
     diag::violation("handle-of-another-process", None, what, last_call::caller());
+}
+
+/// Subscribes to what is done with handles.
+pub fn subscribe() {
+    events::HANDLE_CREATING.subscribe(handle_creating);
+    events::HANDLE_NOT_FOUND.subscribe(handle_not_found);
 }

@@ -4,14 +4,14 @@
 
 use crate::host::driver_mem::Fault;
 use crate::host::{driver_mem, modules};
-use crate::kernel::base::diag;
+use crate::kernel::base::{diag, events};
 use crate::kernel::ke::object;
 use crate::kernel::ke::object::offset;
 use crate::kernel::ob;
 
 /// Reports an object whose list of waiters was never set up, and sets it up, so that it
 /// is told once.
-pub fn check(va: u64, function: &str, caller: u64) -> Result<(), Fault> {
+fn check(va: u64, function: &str, caller: u64) -> Result<(), Fault> {
     let head = va.wrapping_add(offset::WAIT_LIST);
     if driver_mem::read_u64(head)? != 0 || ob::inspect(va, |_| ()).is_some() {
         return Ok(());
@@ -25,6 +25,11 @@ pub fn check(va: u64, function: &str, caller: u64) -> Result<(), Fault> {
     );
     diag::violation("dispatcher-object-not-initialised", None, what, caller);
     object::initialize_list(head)
+}
+
+/// Subscribes to uses of dispatcher objects.
+pub fn subscribe() {
+    events::OBJECT_USED.set(|(object, function, caller)| check(object, function, caller));
 }
 
 #[cfg(test)]

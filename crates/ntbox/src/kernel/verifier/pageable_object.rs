@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{force_irql, force_irql_image};
 use crate::host::driver_mem;
 use crate::host::gate::Call;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::PAGED_POOL;
 use crate::kernel::base::{diag, stack_trace_db};
+use crate::kernel::mm::{force_irql, force_irql_image};
 
 /// The rule that is broken.
 pub const RULE: &str = "object-pageable";

@@ -18,7 +18,7 @@ use crate::host::gate::Call;
 use crate::host::kernel_address_space::{Protection, Space};
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::{GUEST_END, PAGE_SIZE, is_system};
-use crate::kernel::base::{diag, thread_table};
+use crate::kernel::base::{diag, events, thread_table};
 use crate::kernel::seh;
 
 /// The flag that makes the processor trap after one instruction.
@@ -71,7 +71,7 @@ fn with<T>(work: impl FnOnce(&mut State) -> T) -> Option<T> {
 }
 
 /// Pages are not seen any more.
-pub fn hidden(start: u64, end: u64) {
+fn pages_unmapped(start: u64, end: u64) {
     if is_on() {
         with(|state| {
             let mut tail = state.pages.split_off(&start);
@@ -81,7 +81,7 @@ pub fn hidden(start: u64, end: u64) {
 }
 
 /// Pages are about to be seen: what the host is to allow.
-pub fn seen(start: u64, pages: u64, access: Protection) -> Protection {
+fn pages_mapping(start: u64, pages: u64, access: Protection) -> Protection {
     if !is_on() {
         return access;
     }
@@ -174,7 +174,7 @@ fn close(pages: &[u64]) {
 }
 
 /// A thread begins to carry out a request of a program.
-pub fn begin_request(thread: u64, packet: u64, place: u64) -> Result<(), Fault> {
+fn request_beginning((thread, packet, place): (u64, u64, u64)) -> Result<(), Fault> {
     if is_on() {
         with(|state| state.reads.insert(thread, Vec::new()));
         user_access_rules::begin_request(thread, packet, place)?;
@@ -183,7 +183,7 @@ pub fn begin_request(thread: u64, packet: u64, place: u64) -> Result<(), Fault> 
 }
 
 /// The dispatch routine has returned.
-pub fn end_request(thread: u64) {
+fn request_ended(thread: u64) {
     if is_on() {
         with(|state| state.reads.remove(&thread));
         user_access_rules::end_request(thread);
@@ -273,4 +273,12 @@ fn break_rule(rule: &str, what: String, place: u64, call: bool) {
     } else {
         diag::violation_of(place, rule, None, what);
     }
+}
+
+/// Subscribes to mappings and requests of processes.
+pub fn subscribe() {
+    events::USER_PAGES_MAPPING.set(pages_mapping);
+    events::USER_PAGES_UNMAPPED.subscribe(pages_unmapped);
+    events::USER_REQUEST_BEGINNING.set(request_beginning);
+    events::USER_REQUEST_ENDED.subscribe(request_ended);
 }

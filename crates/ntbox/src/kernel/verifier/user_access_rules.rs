@@ -19,10 +19,10 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::is_system;
 use crate::host::{cpu, driver_mem, modules};
 use crate::kernel::base::io_layout::{irp, major, stack};
-use crate::kernel::base::{diag, stack_trace_db, thread_table};
+use crate::kernel::base::{diag, events, stack_trace_db, thread_table};
 use crate::kernel::io::transfer::Method;
 use crate::kernel::mm::mdl::View;
-use crate::kernel::mm::with;
+use crate::kernel::mm::{locking, with};
 use crate::kernel::seh;
 
 /// Variables of the kernel that a driver compares pointers with.
@@ -59,7 +59,7 @@ fn state<T>(work: impl FnOnce(&mut State) -> T) -> T {
 }
 
 /// Notes what the driver imports.
-pub fn note_import(name: &str) {
+fn import_bound(name: &str) {
     if LIMITS.contains(&name) {
         COMPARES.store(true, Ordering::Relaxed);
     }
@@ -179,7 +179,7 @@ fn is_unprobed(address: u64) -> bool {
 }
 
 /// Looks at how pages of a process are locked.
-pub fn check_lock(view: &View, user: bool, call: &Call<'_>) {
+fn pages_locking(view: &View, user: bool, call: &Call<'_>) {
     let base = view.start.wrapping_add(view.offset.into());
     let of_system = thread_table::current_process() == thread_table::system_process();
     if !stack_trace_db::is_on() || is_system(base) || of_system {
@@ -205,7 +205,7 @@ pub fn check_lock(view: &View, user: bool, call: &Call<'_>) {
 
 /// A handler takes an exception: reports one that came of a null pointer which the
 /// request did not bring along.
-pub fn check_handled(record: u64) -> Result<(), Fault> {
+fn exception_handling(record: u64) -> Result<(), Fault> {
     if !stack_trace_db::is_on()
         || driver_mem::read_u32(record)? != nt_status::STATUS_ACCESS_VIOLATION
     {
@@ -233,4 +233,11 @@ pub fn check_handled(record: u64) -> Result<(), Fault> {
         diag::violation_of(place, rule, None, what);
     }
     Ok(())
+}
+
+/// Subscribes to what a driver does with memory of processes.
+pub fn subscribe() {
+    events::IMPORT_BOUND.subscribe(import_bound);
+    events::EXCEPTION_HANDLING.set(exception_handling);
+    locking::PAGES_LOCKING.subscribe(pages_locking);
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::KeyId;
 use crate::kernel::base::clock;
+use crate::kernel::base::key_id::KeyId;
 use crate::kernel::base::utf16::{fold, wide};
 
 /// `REG_LINK`.

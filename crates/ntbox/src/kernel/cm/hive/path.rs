@@ -1,6 +1,7 @@
 //! From a path to a key.
 
-use super::{KeyId, MAX_KEY_NAME, Registry};
+use super::{MAX_KEY_NAME, Registry};
+use crate::kernel::base::key_id::KeyId;
 use crate::kernel::base::utf16::{SEPARATOR, fold, split_first};
 
 /// Where a path leads.

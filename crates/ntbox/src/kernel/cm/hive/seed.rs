@@ -5,7 +5,8 @@ use ntbox_api::RegValue;
 use rustc_hash::FxHashMap;
 
 use super::key::{LINK_VALUE, REG_LINK};
-use super::{Key, KeyId, Kind, Registry, Step, with};
+use super::{Key, Kind, Registry, Step, with};
+use crate::kernel::base::key_id::KeyId;
 use crate::kernel::base::utf16::wide;
 
 /// Keys that hold hives, and nothing else.

@@ -14,7 +14,7 @@ mod direct_flag;
 mod entry;
 mod expand;
 
-use super::hive::{KeyId, Step, Value};
+use super::hive::{Step, Value};
 use super::query_registry_values::callback::Delivery;
 use super::query_registry_values::entry::{Entry, flag};
 use super::rtl_registry::Location;
@@ -23,6 +23,7 @@ use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error::Refusal;
+use crate::kernel::base::key_id::KeyId;
 
 /// `KERNEL_SECURITY_CHECK_FAILURE`.
 const SECURITY_CHECK_FAILURE: u32 = 0x139;

@@ -5,7 +5,7 @@
 use super::{Parameters, RAISE, allocate, delete, failure, free, initialize};
 use crate::host::gate::exports;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::verifier::tracked_structs::Kind;
+use crate::kernel::ex::tracked_structs::Kind;
 
 /// `POOL_NX_ALLOCATION`.
 const NX: u32 = 0x200;

@@ -5,7 +5,7 @@ use super::{Parameters, RAISE, allocate, check_known, delete, failure, flush, fr
 use crate::host::gate::exports;
 use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::verifier::tracked_structs::Kind;
+use crate::kernel::ex::tracked_structs::Kind;
 
 /// `EX_LOOKASIDE_LIST_EX_FLAGS_RAISE_ON_FAIL`.
 const RAISE_ON_FAIL: u32 = 1;

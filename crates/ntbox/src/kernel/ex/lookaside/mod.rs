@@ -8,15 +8,14 @@
 pub mod classic;
 pub mod extended;
 
-use super::{pool, slist};
+use super::tracked_structs::Kind;
+use super::{pool, slist, tracked_structs};
 use crate::host::gate::{Call, Return, Stop};
 use crate::host::memory_map::PAGED_POOL;
 use crate::host::routine::{Routine, note_registrar};
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::{diag, export_table, list_entry, stack_trace_db};
-use crate::kernel::verifier::tracked_structs;
-use crate::kernel::verifier::tracked_structs::Kind;
 
 /// Offsets in a `GENERAL_LOOKASIDE`, which all three kinds begin with.
 mod offset {

@@ -4,16 +4,15 @@
 mod owners;
 mod queue;
 
-use super::lock_wait;
 use super::resource::owners::Resource;
 use super::resource::queue::Access;
+use super::tracked_structs::Kind;
+use super::{lock_wait, tracked_structs};
 use crate::host::driver_mem;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Stop, exports};
-use crate::kernel::base::{diag, list_entry, thread_table};
-use crate::kernel::verifier::deadlock::Class;
-use crate::kernel::verifier::tracked_structs::Kind;
-use crate::kernel::verifier::{deadlock, tracked_structs};
+use crate::kernel::base::lock_class::LockClass;
+use crate::kernel::base::{diag, events, list_entry, thread_table};
 
 /// Bytes of an ERESOURCE.
 const SIZE: u64 = 0x68;
@@ -72,15 +71,15 @@ fn acquire(at: u64, access: Access, wait: bool, function: &str, caller: u64) -> 
     check(resource, function, caller);
     lock_wait::check_apcs(rule::ACQUIRE, at, function, caller);
     let class = if access == Access::Exclusive {
-        Class::Resource
+        LockClass::Resource
     } else {
-        Class::SharedResource
+        LockClass::SharedResource
     };
     if wait {
-        deadlock::wanted(at, class, caller);
+        events::lock_acquiring(at, class, caller);
     }
     if resource.try_acquire(access, owner)? {
-        deadlock::taken(at, class, caller);
+        events::lock_acquired(at, class, caller);
         return Ok(true);
     }
     if !wait {
@@ -96,7 +95,7 @@ fn acquire(at: u64, access: Access, wait: bool, function: &str, caller: u64) -> 
         ));
     }
     resource.wait(access, owner, function)?;
-    deadlock::taken(at, class, caller);
+    events::lock_acquired(at, class, caller);
     Ok(true)
 }
 
@@ -117,7 +116,7 @@ fn release(at: u64, owner: u64, function: &str, caller: u64) -> Result<(), Stop>
     let resource = Resource(at);
     check(resource, function, caller);
     if resource.release(owner)? {
-        deadlock::released(at);
+        events::lock_released(at);
         Ok(())
     } else {
         Err(not_owned(resource, owner, function))
@@ -136,7 +135,7 @@ fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), S
     }
     if resource.transfer(thread, pointer)? {
         // It is no longer this thread that holds it.
-        deadlock::released(at);
+        events::lock_released(at);
         Ok(())
     } else {
         Err(not_owned(resource, thread, function))
@@ -153,7 +152,7 @@ exports! {
     /// `ExInitializeResourceLite`.
     fn ExInitializeResourceLite<call>(at: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
         driver_mem::fill(at, 0, SIZE)?;
-        deadlock::forget(at, SIZE);
+        events::memory_freed(at, SIZE);
         // The system's list of all resources is kept elsewhere; an entry that
         // points at itself can be checked.
         list_entry::initialize(at)?;
@@ -166,7 +165,7 @@ exports! {
         let resource = Resource(at);
         check(resource, "ExReinitializeResourceLite", call.return_address());
         resource.free_table()?;
-        deadlock::forget(at, SIZE);
+        events::memory_freed(at, SIZE);
         driver_mem::fill(at.wrapping_add(STATE), 0, SIZE - STATE)?;
         Ok(0)
     }
@@ -178,7 +177,7 @@ exports! {
             return Ok(0);
         }
         list_entry::remove(at)?;
-        deadlock::forget(at, SIZE);
+        events::memory_freed(at, SIZE);
         if resource.is_owned()? {
             let what = format!("the resource at {at:#018x} was deleted while it is owned");
             diag::violation("resource-deleted-while-owned", Some((0xc4, rule::DELETED_WHILE_OWNED)), what, caller);

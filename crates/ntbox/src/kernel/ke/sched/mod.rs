@@ -17,7 +17,7 @@ use crate::host::kernel_cell::{Exclusive, Guard};
 use crate::host::upcall::Callouts;
 use crate::host::{cpu, kernel_entry, upcall};
 use crate::kernel::base::{clock, thread_table};
-use crate::kernel::verifier;
+use crate::kernel::mm;
 
 mod preempt;
 mod ready;
@@ -442,7 +442,7 @@ fn change(from: Id, processor: usize, to: Id) {
             entered.host_rsp.set(thread.host_rsp);
             entered.irql.set(thread.irql);
             if thread.irql >= cpu::DISPATCH_LEVEL {
-                verifier::force_irql::raised();
+                mm::force_irql::raised();
             }
             target = thread.rsp;
             set_current(thread.object);
@@ -476,7 +476,7 @@ extern "sysv64" fn begin() -> ! {
 /// Says which thread runs: to this kernel and, behind GS, to the driver.
 fn set_current(thread: u64) {
     thread_table::set_current_thread(thread);
-    crate::kernel::mm::process_address_space::see(thread_table::current_process());
+    mm::process_address_space::see(thread_table::current_process());
     // The control region is mapped read-write for as long as the process lives.
     let _ = cpu::set_thread(thread);
 }

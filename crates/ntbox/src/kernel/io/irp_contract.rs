@@ -9,13 +9,13 @@ use std::fmt;
 
 use rustc_hash::FxHashMap;
 
+use super::irp;
+use super::irp::{Owner, PENDING};
 use crate::host::driver_mem::Fault;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::{driver_mem, modules};
 use crate::kernel::base::diag;
 use crate::kernel::base::io_layout::{irp as offset, major, stack};
-use crate::kernel::io::irp;
-use crate::kernel::io::irp::{Owner, PENDING};
 use crate::kernel::ob;
 
 /// What an IRP asks for.

@@ -3,12 +3,12 @@
 //! somebody else's memory. It is there because less was written than
 //! `IoStatus.Information` says, or because it was copied from pool as it was.
 
+use super::transfer::Method;
 use crate::api::report::Past;
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::kernel::base::io_layout::{irp, major, stack};
 use crate::kernel::base::{diag, stack_trace_db};
-use crate::kernel::io::transfer::Method;
 use crate::kernel::mm;
 use crate::kernel::mm::mdl;
 use crate::kernel::mm::pool::{UNINITIALIZED, tag_text};
