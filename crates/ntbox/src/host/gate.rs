@@ -322,7 +322,7 @@ impl Register for bool {
 ///
 ///     /// Fails by raising a status.
 ///     fn MmProbeAndLockPages(mdl: u64) -> () [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x70]
-///         raises 0xC000_0005 { ... }
+///         raises nt_status::STATUS_ACCESS_VIOLATION { ... }
 ///
 ///     /// Variadic: `call` gives more arguments.
 ///     fn DbgPrint<call>(format: u64) -> u32 [max HIGH_LEVEL, wdm] { ... }
@@ -337,7 +337,7 @@ macro_rules! exports {
                 $(, since $since:ident)? $(, verifier $code:literal / $parameter:literal)?
                 $(, needs $resource:ident)? $(, partial $partial:literal)?
             ]
-            $(fails $failure:literal)? $(raises $status:literal)? $(fails_by $custom:path)?
+            $($how:ident $($null:literal)? $($failure:path)?)?
         $body:block
     )*) => {
         $(
@@ -361,7 +361,7 @@ macro_rules! exports {
             $crate::host::gate::Export {
                 name: stringify!($name),
                 handler: $name,
-                failure: $crate::host::gate::failure!($(fails $failure)? $(raises $status)? $(fails_by $custom)?),
+                failure: $crate::host::gate::failure!($($how $($null)? $($failure)?)?),
                 max_irql: $irql,
                 reference: $crate::host::gate::reference!($reference $($text)? $($structure)?),
                 since: $crate::host::gate::optional!($(ntbox_api::OsVersion::$since)?),
@@ -383,7 +383,10 @@ macro_rules! failure {
     (fails $value:literal) => {
         Some(|_| Ok($value))
     };
-    (raises $status:literal) => {
+    (fails $status:path) => {
+        Some(|_| Ok(u64::from($status)))
+    };
+    (raises $status:path) => {
         Some(|_| Err($crate::host::gate::Stop::raise($status)))
     };
     (fails_by $custom:path) => {

@@ -17,7 +17,7 @@ exports! {
     /// `CmRegisterCallback`: one without an altitude stands near the top, behind
     /// those that were registered so before.
     fn CmRegisterCallback<call>(function: u64, context: u64, cookie: u64) -> u32
-        [max APC_LEVEL, wdm] fails 0xc000_009a
+        [max APC_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let caller = call.return_address();
         let wanted = Wanted { function, context, altitude: None, caller };
@@ -33,7 +33,7 @@ exports! {
     /// `CmRegisterCallbackEx`.
     fn CmRegisterCallbackEx<call>(
         function: u64, altitude: u64, driver: u64, context: u64, cookie: u64, reserved: u64,
-    ) -> u32 [max APC_LEVEL, wdm] fails 0xc000_009a {
+    ) -> u32 [max APC_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let altitude = Some(Altitude::read(altitude)?);
         let caller = call.return_address();
         match callback_list::add(Wanted { function, context, altitude, caller }) {

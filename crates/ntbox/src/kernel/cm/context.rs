@@ -88,7 +88,7 @@ exports! {
     /// `CmSetCallbackObjectContext`: the cookie is passed by address; the old
     /// context is optional.
     fn CmSetCallbackObjectContext(object: u64, cookie: u64, context: u64, old: u64) -> u32
-        [max APC_LEVEL, wdm] fails 0xc000_009a
+        [max APC_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let cookie = driver_mem::read_u64(cookie)?;
         if !callback_list::is_registered(cookie) || !is_key(object) {

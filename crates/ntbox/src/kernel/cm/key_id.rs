@@ -62,7 +62,7 @@ fn identify(cookie: u64, object: u64, id: u64) -> Result<(), Refusal> {
 exports! {
     /// `CmCallbackGetKeyObjectID`: the name lasts until the object goes away.
     fn CmCallbackGetKeyObjectID(cookie: u64, object: u64, id: u64, name: u64) -> u32
-        [max APC_LEVEL, wdm] fails 0xc000_009a
+        [max APC_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let run = || -> Result<(), Refusal> {
             identify(cookie, object, id)?;
@@ -76,7 +76,7 @@ exports! {
 
     /// `CmCallbackGetKeyObjectIDEx`: the name is the driver's.
     fn CmCallbackGetKeyObjectIDEx<call>(cookie: u64, object: u64, id: u64, name: u64, flags: u32) -> u32
-        [max APC_LEVEL, wdm, since WINDOWS_8] fails 0xc000_009a
+        [max APC_LEVEL, wdm, since WINDOWS_8] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let run = || -> Result<(), Refusal> {
             if flags != 0 {

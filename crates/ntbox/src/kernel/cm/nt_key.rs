@@ -44,13 +44,13 @@ const OPENED_EXISTING_KEY: u32 = 2;
 
 exports! {
     /// `ZwOpenKey`.
-    fn ZwOpenKey<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwOpenKey<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         error::status(open(handle, access, attributes, 0, &Caller::of(call)))
     }
 
     /// `ZwOpenKeyEx`.
     fn ZwOpenKeyEx<call>(handle: u64, access: u32, attributes: u64, options: u32) -> u32
-        [max PASSIVE_LEVEL, wdm, since WINDOWS_7] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm, since WINDOWS_7] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         if options & !option::OPEN != 0 {
             return Ok(nt_status::STATUS_INVALID_PARAMETER_4);
@@ -67,12 +67,12 @@ exports! {
         class: u64,
         options: u32,
         disposition: u64,
-    ) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         error::status(create(handle, access, attributes, &ToCreate { class, options, disposition }, &Caller::of(call)))
     }
 
     /// `ZwDeleteKey`.
-    fn ZwDeleteKey<call>(key: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwDeleteKey<call>(key: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let caller = Caller::of(call);
         let delete = |registry: &mut hive::Registry, key| match registry.delete(key) {
             // What is deleted already is as it was to be.
@@ -83,7 +83,7 @@ exports! {
     }
 
     /// `ZwFlushKey`: there is no disk, so there is nothing to wait for.
-    fn ZwFlushKey<call>(key: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwFlushKey<call>(key: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let caller = Caller::of(call);
         let flush = |registry: &mut hive::Registry, key| registry.key(key).map(drop);
         error::status(on_handle(key, notify_class::FLUSH_KEY, &caller, flush))

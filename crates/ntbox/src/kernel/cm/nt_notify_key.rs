@@ -212,7 +212,7 @@ exports! {
         key: u64, event: u64, item: u64, queue: u64, block: u64, filter: u32, tree: bool, buffer: u64, size: u32,
         asynchronous: bool,
     ) -> u32
-        [max PASSIVE_LEVEL, ntifs, partial "deleting the key itself tells nobody before the handle is closed"] fails 0xc000_009a {
+        [max PASSIVE_LEVEL, ntifs, partial "deleting the key itself tells nobody before the handle is closed"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let queue = u32::try_from(queue).unwrap_or(u32::MAX);
         let wanted = Wanted { key, event, block, filter, tree, item, queue, asynchronous };
         error::outcome(notify(&wanted, &Caller::of(call)))

@@ -32,7 +32,7 @@ const TITLE_INDEX: u32 = 0;
 exports! {
     /// `ZwQueryKey`: the classes up to `KeyHandleTagsInformation`.
     fn ZwQueryKey<call>(key: u64, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(query(key, class, Reply { buffer, length, result_length }, &Caller::of(call)))
     }
@@ -40,7 +40,7 @@ exports! {
     /// `ZwEnumerateKey`: subkeys that stay first, then volatile ones, each in the
     /// order of their names.
     fn ZwEnumerateKey<call>(key: u64, index: u32, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(enumerate(key, index, class, Reply { buffer, length, result_length }, &Caller::of(call)))
     }

@@ -29,7 +29,7 @@ exports! {
     /// `ZwQueryMultipleValueKey`: entries whose data no longer fit are left alone,
     /// and all that would be needed is told.
     fn ZwQueryMultipleValueKey<call>(key: u64, entries: u64, count: u32, buffer: u64, length: u64, required: u64) -> u32
-        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(query(key, &Values { entries, count, buffer, length, required }, &Caller::of(call)))
     }

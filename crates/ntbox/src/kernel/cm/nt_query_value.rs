@@ -28,14 +28,14 @@ const NO_DATA: u32 = u32::MAX;
 exports! {
     /// `ZwQueryValueKey`.
     fn ZwQueryValueKey<call>(key: u64, name: u64, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(query(key, name, class, Reply { buffer, length, result_length }, &Caller::of(call)))
     }
 
     /// `ZwEnumerateValueKey`: values in the order in which they were made.
     fn ZwEnumerateValueKey<call>(key: u64, index: u32, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(enumerate(key, index, class, Reply { buffer, length, result_length }, &Caller::of(call)))
     }

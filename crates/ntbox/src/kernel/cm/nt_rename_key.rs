@@ -17,7 +17,7 @@ use crate::kernel::cm;
 
 exports! {
     /// `ZwRenameKey`: a name without a path, in the same key.
-    fn ZwRenameKey<call>(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+    fn ZwRenameKey<call>(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         error::status(rename(key, name, &Caller::of(call)))
     }
 }

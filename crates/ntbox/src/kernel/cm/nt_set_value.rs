@@ -25,13 +25,13 @@ const MAX_LOOKED_AT: u32 = 0x1_0000;
 exports! {
     /// `ZwSetValueKey`. The title index is not used.
     fn ZwSetValueKey<call>(key: u64, name: u64, title_index: u32, kind: u32, data: u64, size: u32) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(set(key, name, title_index, &Data { kind, at: data, size }, &Caller::of(call)))
     }
 
     /// `ZwDeleteValueKey`.
-    fn ZwDeleteValueKey<call>(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwDeleteValueKey<call>(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let caller = Caller::of(call);
         let delete = || -> Result<(), Refusal> {
             nt_key::opened(key)?;

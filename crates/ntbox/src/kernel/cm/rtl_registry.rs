@@ -57,7 +57,7 @@ const MAKE: How = How {
 
 exports! {
     /// `RtlCheckRegistryKey`: with `RTL_REGISTRY_HANDLE` it closes the handle.
-    fn RtlCheckRegistryKey<call>(relative_to: u32, path: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn RtlCheckRegistryKey<call>(relative_to: u32, path: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let caller = Caller::of(call);
         let checked = Location::read(relative_to, path).and_then(|location| match location {
             Location::Handle(handle) => Ok(ob::handles::close(handle, &caller)?),
@@ -67,7 +67,7 @@ exports! {
     }
 
     /// `RtlCreateRegistryKey`: makes the last key of the path only.
-    fn RtlCreateRegistryKey<call>(relative_to: u32, path: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn RtlCreateRegistryKey<call>(relative_to: u32, path: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let caller = Caller::of(call);
         let made = Location::read(relative_to, path).and_then(|location| location.opened(MAKE, &caller, |_| Ok(())));
         error::status(made)
@@ -75,7 +75,7 @@ exports! {
 
     /// `RtlWriteRegistryValue`: makes the last key of the path if it is not there.
     fn RtlWriteRegistryValue<call>(relative_to: u32, path: u64, name: u64, kind: u32, data: u64, length: u32) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let caller = Caller::of(call);
         let write = || -> Result<(), Refusal> {
@@ -89,7 +89,7 @@ exports! {
 
     /// `RtlDeleteRegistryValue`.
     fn RtlDeleteRegistryValue<call>(relative_to: u32, path: u64, name: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let caller = Caller::of(call);
         let delete = || -> Result<(), Refusal> {

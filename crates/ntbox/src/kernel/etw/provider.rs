@@ -42,7 +42,7 @@ fn write(handle: u64, parts: u32) -> u32 {
 exports! {
     /// `EtwRegister`: the callback would be called if somebody began to listen.
     fn EtwRegister<call>(guid: u64, callback: u64, context: u64, handle: u64) -> u32
-        [max PASSIVE_LEVEL, wdm, partial "nobody listens: nothing is enabled, no callback is called"] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm, partial "nobody listens: nothing is enabled, no callback is called"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         if guid == 0 || handle == 0 {
             return Ok(STATUS_INVALID_PARAMETER);

@@ -166,7 +166,7 @@ fn open_or_create(
 exports! {
     /// `ExCreateCallback`: opens it, or makes it if it is to; referenced.
     fn ExCreateCallback<call>(object: u64, attributes: u64, make: bool, multiple: bool) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let run = || -> Result<(), Refusal> {
             let found = open_or_create(attributes, make, multiple, &Caller::of(call))?;

@@ -20,13 +20,13 @@ pub fn next() -> u64 {
 
 exports! {
     /// `ZwAllocateLocallyUniqueId`.
-    fn ZwAllocateLocallyUniqueId(luid: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
+    fn ZwAllocateLocallyUniqueId(luid: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         driver_mem::write_u64(luid, next())?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `NtAllocateLocallyUniqueId`.
-    fn NtAllocateLocallyUniqueId(luid: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+    fn NtAllocateLocallyUniqueId(luid: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
         let allocate = || -> Result<(), Refusal> {
             mode.probe(luid, 8, 4)?;

@@ -41,7 +41,7 @@ enum Change {
 exports! {
     /// `ZwCreateEvent`.
     fn ZwCreateEvent<call>(handle: u64, access: u32, attributes: u64, kind: u32, signaled: bool) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let wanted = Wanted { handle, access, attributes, kind, signaled };
         Mode::Kernel.outcome(create(&wanted, Mode::Kernel, &Caller::of(call)))
@@ -49,7 +49,7 @@ exports! {
 
     /// `NtCreateEvent`.
     fn NtCreateEvent<call>(handle: u64, access: u32, attributes: u64, kind: u32, signaled: bool) -> u32
-        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let wanted = Wanted { handle, access, attributes, kind, signaled };
         let mode = Mode::previous();
@@ -57,7 +57,7 @@ exports! {
     }
 
     /// `ZwOpenEvent`.
-    fn ZwOpenEvent<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwOpenEvent<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let open = || -> Result<(), Refusal> {
             let attributes = Attributes::require(attributes)?;
             let opened = ob::open_by_name(&attributes, Type::Event, access, &Caller::of(call))?;

@@ -34,7 +34,7 @@ struct Setting {
 exports! {
     /// `ZwCreateTimer`: 0 notification, 1 synchronization.
     fn ZwCreateTimer<call>(handle: u64, access: u32, attributes: u64, kind: u32) -> u32
-        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let caller = Caller::of(call);
         let create = || -> Result<u32, Refusal> {
@@ -52,7 +52,7 @@ exports! {
     }
 
     /// `ZwOpenTimer`.
-    fn ZwOpenTimer<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+    fn ZwOpenTimer<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let open = || -> Result<(), Refusal> {
             let attributes = Attributes::require(attributes)?;
             let opened = ob::open_by_name(&attributes, Type::Timer, access, &Caller::of(call))?;

@@ -44,8 +44,6 @@ mod pool_type {
     pub const ZERO: u32 = 0x400;
 }
 
-/// `STATUS_INSUFFICIENT_RESOURCES`.
-const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
 /// The tag that Windows gives to memory without one.
 const NO_TAG: u32 = u32::from_le_bytes(*b"None");
 
@@ -152,7 +150,9 @@ pub(super) fn by_type(
     };
     match take(request)? {
         Some(va) => Ok(va),
-        None if raise || kind & pool_type::RAISE != 0 => Err(Stop::raise(INSUFFICIENT_RESOURCES)),
+        None if raise || kind & pool_type::RAISE != 0 => {
+            Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+        }
         None => Ok(0),
     }
 }
@@ -187,7 +187,9 @@ fn by_flags(flags: u64, bytes: u64, tag: u32, caller: u64, function: &str) -> Re
     };
     match take(request)? {
         Some(va) => Ok(va),
-        None if low & flag::RAISE_ON_FAILURE != 0 => Err(Stop::raise(INSUFFICIENT_RESOURCES)),
+        None if low & flag::RAISE_ON_FAILURE != 0 => {
+            Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+        }
         None => Ok(0),
     }
 }
@@ -196,7 +198,7 @@ fn by_flags(flags: u64, bytes: u64, tag: u32, caller: u64, function: &str) -> Re
 /// the caller wants failures raised.
 fn refuse(flags: u64) -> Return {
     if flags & flag::RAISE_ON_FAILURE != 0 {
-        Err(Stop::raise(0xc000_000d))
+        Err(Stop::raise(nt_status::STATUS_INVALID_PARAMETER))
     } else {
         Ok(0)
     }
@@ -405,7 +407,7 @@ const PRIORITY: u64 = 1;
 
 fn failure_by_flags(call: &mut crate::host::gate::Call<'_>) -> Return {
     if call.argument(0)? & flag::RAISE_ON_FAILURE != 0 {
-        Err(Stop::raise(INSUFFICIENT_RESOURCES))
+        Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     } else {
         Ok(0)
     }
@@ -414,7 +416,7 @@ fn failure_by_flags(call: &mut crate::host::gate::Call<'_>) -> Return {
 fn failure_by_type(call: &mut crate::host::gate::Call<'_>) -> Return {
     let raise = call.argument(0)? & u64::from(pool_type::RAISE) != 0;
     if raise {
-        Err(Stop::raise(INSUFFICIENT_RESOURCES))
+        Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     } else {
         Ok(0)
     }
@@ -425,7 +427,7 @@ fn failure_of_quota(call: &mut crate::host::gate::Call<'_>) -> Return {
     if quiet {
         Ok(0)
     } else {
-        Err(Stop::raise(INSUFFICIENT_RESOURCES))
+        Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     }
 }
 /// Allocates pool of a `POOL_TYPE`.

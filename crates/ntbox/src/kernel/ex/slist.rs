@@ -11,8 +11,6 @@ use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::kernel::base::diag;
 
-/// `STATUS_DATATYPE_MISALIGNMENT`.
-const DATATYPE_MISALIGNMENT: u32 = 0x8000_0002;
 /// The part of the first word that counts entries.
 const DEPTH: u64 = 0xffff;
 /// One in the sequence number.
@@ -78,7 +76,7 @@ fn update(va: u64, change: impl Fn(Head) -> Result<Option<Head>, Stop>) -> Resul
 /// Makes a head that has no entries.
 pub fn initialize(va: u64) -> Result<(), Stop> {
     if va & 0xf != 0 {
-        return Err(Stop::raise(DATATYPE_MISALIGNMENT));
+        return Err(Stop::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT));
     }
     driver_mem::write_u64(va, 0)?;
     driver_mem::write_u64(va.wrapping_add(8), 0)?;
@@ -102,7 +100,7 @@ pub fn push(va: u64, entry: u64, caller: u64) -> Result<u64, Stop> {
             "{entry:#018x} was pushed onto the sequenced list {va:#018x}; entries must be 16-byte aligned"
         );
         diag::violation("slist-entry-misaligned", None, what, caller);
-        return Err(Stop::raise(DATATYPE_MISALIGNMENT));
+        return Err(Stop::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT));
     }
     let before = update(va, |head| {
         driver_mem::write_u64(entry, head.first())?;
@@ -251,11 +249,11 @@ mod tests {
         };
         assert_eq!(
             raised(call(InitializeSListHead, &[head_at + 8])),
-            DATATYPE_MISALIGNMENT
+            nt_status::STATUS_DATATYPE_MISALIGNMENT
         );
         assert_eq!(
             raised(call(ExpInterlockedPushEntrySList, &[head_at, head_at + 8])),
-            DATATYPE_MISALIGNMENT
+            nt_status::STATUS_DATATYPE_MISALIGNMENT
         );
         assert_eq!(broken_rules(), ["slist-entry-misaligned"]);
     }

@@ -61,10 +61,8 @@ pub fn create() -> Option<[u8; 16]> {
 
 exports! {
     /// `ExUuidCreate`: fails with `STATUS_RETRY`.
-    fn ExUuidCreate(into: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_022d {
-        /// `STATUS_RETRY`.
-        const RETRY: u32 = 0xc000_022d;
-        let Some(uuid) = create() else { return Ok(RETRY) };
+    fn ExUuidCreate(into: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_RETRY {
+        let Some(uuid) = create() else { return Ok(nt_status::STATUS_RETRY) };
         driver_mem::write_bytes(into, &uuid)?;
         Ok(0)
     }

@@ -168,7 +168,7 @@ exports! {
     }
 
     /// `FsRtlInsertPerFileContext`: the first makes the list.
-    fn FsRtlInsertPerFileContext<call>(pointer: u64, at: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
+    fn FsRtlInsertPerFileContext<call>(pointer: u64, at: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         /// Bytes of a list and the mutex beside it.
         const SIZE: u64 = 0x48;
         if pointer == 0 {

@@ -68,7 +68,7 @@ exports! {
     fn FsRtlPrivateLock<call>(
         at: u64, file: u64, start: u64, length: u64, process: u64, key: u32, fail: bool, exclusive: bool, block: u64,
         packet: u64, context: u64, synchronized: bool,
-    ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
+    ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let range = Range { exclusive, ..range(file, start, length, process, key)? };
         private_lock(at, &Wanted { range, wait: !fail, block, packet, context }, &Caller::of(call))
     }

@@ -18,7 +18,7 @@ exports! {
     /// `FsRtlRegisterFileSystemFilterCallbacks`: the callbacks are never called, which
     /// is told in the log.
     fn FsRtlRegisterFileSystemFilterCallbacks(driver: u64, callbacks: u64) -> u32
-        [max APC_LEVEL, ntifs, partial "no callback is called: no file of a driver has sections"] fails 0xc000_009a
+        [max APC_LEVEL, ntifs, partial "no callback is called: no file of a driver has sections"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         if driver == 0 || callbacks == 0 {
             return Ok(STATUS_INVALID_PARAMETER);

@@ -220,7 +220,7 @@ fn count(mcb: u64) -> Result<u32, Stop> {
 
 exports! {
     /// `FsRtlInitializeLargeMcb`: the mutex and the pairs are pool.
-    fn FsRtlInitializeLargeMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
+    fn FsRtlInitializeLargeMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let caller = call.return_address();
         let mutex = crate::kernel::ex::pool::allocate_or_raise(0x200, MUTEX_SIZE, MUTEX_TAG, caller)?;
         fast_mutex::initialize(mutex)?;
@@ -245,14 +245,14 @@ exports! {
 
     /// `FsRtlAddLargeMcbEntry`.
     fn FsRtlAddLargeMcbEntry<call>(mcb: u64, first: i64, block: i64, count: i64) -> bool
-        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         answer(add(mcb.wrapping_add(BASE), Run { first, block, count }, call.return_address()))
     }
 
     /// `FsRtlRemoveLargeMcbEntry`.
     fn FsRtlRemoveLargeMcbEntry<call>(mcb: u64, first: i64, count: i64) -> ()
-        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         answer(remove(mcb.wrapping_add(BASE), first, count, call.return_address())).map(drop)
     }
 
@@ -263,7 +263,7 @@ exports! {
 
     /// `FsRtlSplitLargeMcb`.
     fn FsRtlSplitLargeMcb<call>(mcb: u64, first: i64, amount: i64) -> bool
-        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         answer(split(mcb.wrapping_add(BASE), first, amount, call.return_address()))
     }
 
@@ -303,7 +303,7 @@ exports! {
     }
 
     /// `FsRtlInitializeBaseMcb`.
-    fn FsRtlInitializeBaseMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
+    fn FsRtlInitializeBaseMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         answer(initialize(mcb, pool, RAISES, call.return_address())).map(drop)
     }
 
@@ -326,7 +326,7 @@ exports! {
 
     /// `FsRtlAddBaseMcbEntryEx`: with a status.
     fn FsRtlAddBaseMcbEntryEx<call>(mcb: u64, first: i64, block: i64, count: i64) -> u32
-        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails 0xc000_009a
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         match add(mcb, Run { first, block, count }, call.return_address()) {
             Ok(()) => Ok(nt_status::STATUS_SUCCESS),

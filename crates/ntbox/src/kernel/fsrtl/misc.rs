@@ -11,8 +11,6 @@ use crate::kernel::base::utf16::SEPARATOR;
 const NO_TAG: u32 = u32::from_le_bytes(*b"None");
 /// `STATUS_INSTRUCTION_MISALIGNMENT`.
 const INSTRUCTION_MISALIGNMENT: u32 = 0xc000_00aa;
-/// `STATUS_IO_REPARSE_DATA_INVALID`.
-const IO_REPARSE_DATA_INVALID: u32 = 0xc000_0278;
 /// What faults of a program become, which are no answers of a file system.
 const UNEXPECTED: [u32; 4] = [
     nt_status::STATUS_DATATYPE_MISALIGNMENT,
@@ -103,24 +101,24 @@ exports! {
 
     /// `FsRtlAllocatePool`: raises without memory.
     fn FsRtlAllocatePool<call>(kind: u32, size: u64) -> u64
-        [max DISPATCH_LEVEL, page "windows-hardware/drivers/ifs/fsrtlallocatepool"] raises 0xc000_009a {
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/ifs/fsrtlallocatepool"] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         crate::kernel::ex::pool::allocate_or_raise(kind, size, NO_TAG, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithTag`.
-    fn FsRtlAllocatePoolWithTag<call>(kind: u32, size: u64, tag: u32) -> u64 [max DISPATCH_LEVEL, ntifs] raises 0xc000_009a {
+    fn FsRtlAllocatePoolWithTag<call>(kind: u32, size: u64, tag: u32) -> u64 [max DISPATCH_LEVEL, ntifs] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         crate::kernel::ex::pool::allocate_or_raise(kind, size, tag, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithQuota`: nobody has a quota that could be used up.
     fn FsRtlAllocatePoolWithQuota<call>(kind: u32, size: u64) -> u64
-        [max DISPATCH_LEVEL, page "windows-hardware/drivers/ifs/fsrtlallocatepoolwithquota"] raises 0xc000_009a {
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/ifs/fsrtlallocatepoolwithquota"] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         crate::kernel::ex::pool::allocate_or_raise(kind, size, NO_TAG, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithQuotaTag`.
     fn FsRtlAllocatePoolWithQuotaTag<call>(kind: u32, size: u64, tag: u32) -> u64
-        [max DISPATCH_LEVEL, ntifs] raises 0xc000_009a
+        [max DISPATCH_LEVEL, ntifs] raises nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         crate::kernel::ex::pool::allocate_or_raise(kind, size, tag, call.return_address())
     }
@@ -149,7 +147,7 @@ exports! {
         let string = UnicodeString { length, maximum_length: length, buffer: path };
         let units = string.units()?;
         let Some(shorter) = without_dots(&units) else {
-            return Ok(IO_REPARSE_DATA_INVALID);
+            return Ok(nt_status::STATUS_IO_REPARSE_DATA_INVALID);
         };
         let end = if shorter.len() < units.len() { &[0_u16][..] } else { &[] };
         let bytes: Vec<u8> = shorter.iter().chain(end).flat_map(|unit| unit.to_le_bytes()).collect();
@@ -248,7 +246,11 @@ mod tests {
             ];
             let status = value(FsRtlRemoveDotsFromPath, &arguments);
             match expected {
-                None => assert_eq!(status, u64::from(IO_REPARSE_DATA_INVALID), "{path}"),
+                None => assert_eq!(
+                    status,
+                    u64::from(nt_status::STATUS_IO_REPARSE_DATA_INVALID),
+                    "{path}"
+                ),
                 Some(expected) => {
                     assert_eq!(status, 0, "{path}");
                     assert_eq!(

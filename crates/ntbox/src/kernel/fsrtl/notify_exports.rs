@@ -82,7 +82,7 @@ fn report_change(call: &Call<'_>, context: u64) -> Result<(), Stop> {
 
 exports! {
     /// `FsRtlNotifyInitializeSync`.
-    fn FsRtlNotifyInitializeSync<call>(out: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
+    fn FsRtlNotifyInitializeSync<call>(out: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         /// `NonPagedPoolNx`, and bytes of the object.
         const NONPAGED: u32 = 0x200;
         const SIZE: u64 = 0x48;
@@ -103,12 +103,12 @@ exports! {
     }
 
     /// `FsRtlNotifyFullChangeDirectory`: the request is completed here, now or later.
-    fn FsRtlNotifyFullChangeDirectory<call>() -> () [max PASSIVE_LEVEL, rxprocs] raises 0xc000_009a {
+    fn FsRtlNotifyFullChangeDirectory<call>() -> () [max PASSIVE_LEVEL, rxprocs] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         change_directory(call, 0)
     }
 
     /// `FsRtlNotifyFilterChangeDirectory`: with a routine that is asked at each report.
-    fn FsRtlNotifyFilterChangeDirectory<call>() -> () [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
+    fn FsRtlNotifyFilterChangeDirectory<call>() -> () [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let report = call.argument(10)?;
         change_directory(call, report)
     }

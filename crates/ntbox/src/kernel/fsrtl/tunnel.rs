@@ -253,7 +253,7 @@ exports! {
     /// the caller frees.
     fn FsRtlFindInTunnelCache<call>(
         cache: u64, directory: u64, name: u64, short: u64, long: u64, length: u64, data: u64,
-    ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
+    ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let key = Key { directory, name: optional(name)? };
         find(cache, &key, &Out { short, long, length, data }, call.return_address())
     }

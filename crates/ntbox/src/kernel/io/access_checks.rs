@@ -17,8 +17,6 @@ use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::ob::Type;
 use crate::kernel::{ob, se};
 
-/// `STATUS_EA_LIST_INCONSISTENT`.
-const EA_LIST_INCONSISTENT: u32 = 0x8000_0014;
 /// Bytes of a `FILE_FULL_EA_INFORMATION` before its name.
 const EA_HEADER: u64 = 8;
 /// Pool tag of what the I/O manager shows to all.
@@ -109,7 +107,7 @@ exports! {
             None => Ok(nt_status::STATUS_SUCCESS),
             Some(at) => {
                 driver_mem::write_u32(offset, at)?;
-                Ok(EA_LIST_INCONSISTENT)
+                Ok(nt_status::STATUS_EA_LIST_INCONSISTENT)
             }
         }
     }
@@ -178,7 +176,7 @@ mod tests {
             match status(IoCheckEaBufferValidity, &arguments) {
                 0 => None,
                 status => {
-                    assert_eq!(status, EA_LIST_INCONSISTENT);
+                    assert_eq!(status, nt_status::STATUS_EA_LIST_INCONSISTENT);
                     Some(offset)
                 }
             }

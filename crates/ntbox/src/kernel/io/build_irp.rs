@@ -157,7 +157,7 @@ exports! {
     /// `IoGetDeviceObjectPointer`: the top of the stack behind a name, and the
     /// file object that keeps it open.
     fn IoGetDeviceObjectPointer<call>(name: u64, access: u32, object: u64, body: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let caller = Caller::of(call);
         match open_device(name, access, &caller)? {
@@ -179,7 +179,7 @@ exports! {
     /// `IoAttachDevice`: puts a device on top of the stack behind a name. The file
     /// that the name is opened with is closed when the device is attached, so the
     /// new device sees its cleanup and its close.
-    fn IoAttachDevice<call>(source: u64, name: u64, below: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn IoAttachDevice<call>(source: u64, name: u64, below: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let caller = Caller::of(call);
         let (target, opened) = match open_device(name, READ_ATTRIBUTES, &caller)? {
             Ok(found) => found,

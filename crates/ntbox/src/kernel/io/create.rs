@@ -190,26 +190,26 @@ fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
 exports! {
     /// `ZwCreateFile`: handle, access, attributes, status block, allocation size,
     /// file attributes, share access, disposition, options, EA buffer and length.
-    fn ZwCreateFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwCreateFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let wanted = Wanted::create(call, Mode::Kernel);
         Mode::Kernel.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
     }
 
     /// `NtCreateFile`.
-    fn NtCreateFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtCreateFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
         let wanted = Wanted::create(call, mode);
         mode.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
     }
 
     /// `ZwOpenFile`: handle, access, attributes, status block, share access, options.
-    fn ZwOpenFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwOpenFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let wanted = Wanted::open(call, Mode::Kernel);
         Mode::Kernel.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
     }
 
     /// `NtOpenFile`.
-    fn NtOpenFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtOpenFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
         let wanted = Wanted::open(call, mode);
         mode.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
@@ -217,13 +217,13 @@ exports! {
 
     /// `IoCreateFile`: as `ZwCreateFile`, for ordinary files (`CreateFileTypeNone`),
     /// with options of its own.
-    fn IoCreateFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn IoCreateFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         by_io_manager(call, 0, 0)
     }
 
     /// `IoCreateFileSpecifyDeviceObjectHint`: the request begins at this device of
     /// the stack.
-    fn IoCreateFileSpecifyDeviceObjectHint<call>() -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
+    fn IoCreateFileSpecifyDeviceObjectHint<call>() -> u32 [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let hint = call.argument(14)?;
         by_io_manager(call, hint, 0)
     }
@@ -232,7 +232,7 @@ exports! {
     /// `IO_DRIVER_CREATE_CONTEXT`, of which nothing else is looked at.
     fn IoCreateFileEx<call>() -> u32
         [max PASSIVE_LEVEL, ntddk,
-            partial "of the create context only extra create parameters and the device are looked at"] fails 0xc000_009a {
+            partial "of the create context only extra create parameters and the device are looked at"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         /// `ExtraCreateParameter` and `DeviceObjectHint`.
         const ECP: u64 = 0x08;
         const HINT: u64 = 0x10;

@@ -262,7 +262,7 @@ exports! {
     /// `IoCreateDevice`.
     fn IoCreateDevice<call>(
         driver: u64, extension: u32, name: u64, kind: u32, characteristics: u32, exclusive: bool, device: u64,
-    ) -> u32 [max APC_LEVEL, wdm] fails 0xc000_009a {
+    ) -> u32 [max APC_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let name = if name == 0 { None } else { Some(UnicodeString::read(name)?.units()?) };
         let wanted = Wanted { driver, extension, name, kind, characteristics, exclusive };
         match create(wanted, &Caller::of(call))? {
@@ -305,7 +305,7 @@ exports! {
 
     /// `IoAttachDeviceToDeviceStackSafe`: stores the device below before anything
     /// can be sent to the new one.
-    fn IoAttachDeviceToDeviceStackSafe(source: u64, target: u64, below: u64) -> u32 [max DISPATCH_LEVEL, ntddk] fails 0xc000_000e {
+    fn IoAttachDeviceToDeviceStackSafe(source: u64, target: u64, below: u64) -> u32 [max DISPATCH_LEVEL, ntddk] fails nt_status::STATUS_NO_SUCH_DEVICE {
         let under = attach(source, target)?;
         driver_mem::write_u64(below, under)?;
         Ok(0)

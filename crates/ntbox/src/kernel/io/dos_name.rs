@@ -55,7 +55,7 @@ fn in_pool(text: &[u16], headed: bool, caller: u64) -> Result<(u64, UnicodeStrin
 
 exports! {
     /// `IoQueryFileDosDeviceName`: a block that the caller frees.
-    fn IoQueryFileDosDeviceName<call>(object: u64, information: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn IoQueryFileDosDeviceName<call>(object: u64, information: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let query = || -> Result<(), Refusal> {
             if ob::inspect(object, |header| header.kind) != Some(Type::File) {
                 return Err(nt_status::STATUS_INVALID_PARAMETER.into());
@@ -71,7 +71,7 @@ exports! {
     }
 
     /// `IoVolumeDeviceToDosName`: the caller frees the text.
-    fn IoVolumeDeviceToDosName<call>(body: u64, string: u64) -> u32 [max APC_LEVEL, ntddk] fails 0xc000_009a {
+    fn IoVolumeDeviceToDosName<call>(body: u64, string: u64) -> u32 [max APC_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let query = || -> Result<(), Refusal> {
             let letter = letter_of(body).ok_or(nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
             let (_, text) = in_pool(&utf16::wide(letter), false, call.return_address())?;
@@ -81,7 +81,7 @@ exports! {
     }
 
     /// `RtlVolumeDeviceToDosName`: the same under its older name.
-    fn RtlVolumeDeviceToDosName<call>(body: u64, string: u64) -> u32 [max APC_LEVEL, ntddk] fails 0xc000_009a {
+    fn RtlVolumeDeviceToDosName<call>(body: u64, string: u64) -> u32 [max APC_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         IoVolumeDeviceToDosName(call).map(|status| u32::try_from(status).unwrap_or(0))
     }
 }

@@ -69,7 +69,7 @@ pub fn reinitialize(stack: u64) -> Result<(), Fault> {
 exports! {
     /// `IoAllocateDriverObjectExtension`: zeroed memory, which goes with the driver.
     fn IoAllocateDriverObjectExtension(driver: u64, id: u64, size: u32, out: u64) -> u32
-        [max DISPATCH_LEVEL, wdm] fails 0xc000_009a
+        [max DISPATCH_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         driver_mem::write_u64(out, 0)?;
         if find(driver, id).is_some() {

@@ -50,9 +50,6 @@ const NONPAGED: u32 = 0x200;
 const PAGED: u32 = 1;
 /// In a header's flags: somebody has looked at it.
 const ACKNOWLEDGED: u32 = 0x1_0000;
-/// `STATUS_INVALID_PARAMETER_2` and `_3`.
-const INVALID_PARAMETER_2: u32 = 0xc000_00f0;
-const INVALID_PARAMETER_3: u32 = 0xc000_00f1;
 
 /// The lists of requests that are on their way.
 static OF_REQUESTS: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
@@ -273,7 +270,7 @@ pub fn request_ends(travelling: &Travelling, caller: &Caller<'_>) -> Result<(), 
 
 exports! {
     /// `FsRtlAllocateExtraCreateParameterList`.
-    fn FsRtlAllocateExtraCreateParameterList<call>(flags: u32, out: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
+    fn FsRtlAllocateExtraCreateParameterList<call>(flags: u32, out: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         driver_mem::write_u64(out, 0)?;
         let Ok(list) = crate::kernel::ex::pool::allocate_or_raise(PAGED, LIST, TAG, call.return_address()) else {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
@@ -303,7 +300,7 @@ exports! {
     /// `FsRtlAllocateExtraCreateParameter`.
     fn FsRtlAllocateExtraCreateParameter<call>(
         kind: u64, size: u32, flags: u32, cleanup: u64, tag: u32, out: u64,
-    ) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
+    ) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         driver_mem::write_u64(out, 0)?;
         match allocate(kind, size, flags, cleanup, tag, call.return_address())? {
             Some(at) => {
@@ -408,11 +405,11 @@ exports! {
     /// `FsRtlSetEcpListIntoIrp`: once.
     fn FsRtlSetEcpListIntoIrp(packet: u64, list: u64) -> u32 [max APC_LEVEL, ntifs] {
         if !is_create(packet)? {
-            return Ok(INVALID_PARAMETER_2);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER_2);
         }
         let mut lists = OF_REQUESTS.lock();
         if lists.contains_key(&packet) {
-            return Ok(INVALID_PARAMETER_3);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER_3);
         }
         lists.insert(packet, list);
         Ok(nt_status::STATUS_SUCCESS)
@@ -444,7 +441,7 @@ exports! {
     /// list is pool.
     fn FsRtlAllocateExtraCreateParameterFromLookasideList<call>(
         kind: u64, size: u32, flags: u32, cleanup: u64, list: u64, out: u64,
-    ) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
+    ) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         /// Offsets of type, tag and size of entries in a lookaside list.
         const POOL_TYPE: u64 = 0x24;
         const LIST_TAG: u64 = 0x28;

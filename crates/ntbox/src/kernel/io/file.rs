@@ -19,12 +19,6 @@ use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::ob::{Payload, Type};
 use crate::kernel::{io, ob, se};
 
-/// `STATUS_INSUFFICIENT_RESOURCES`.
-const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
-/// `STATUS_NO_SUCH_DEVICE`.
-const NO_SUCH_DEVICE: u32 = 0xc000_000e;
-/// `STATUS_ACCESS_DENIED`.
-const ACCESS_DENIED: u32 = 0xc000_0022;
 /// `FILE_READ_DATA`.
 const READ_DATA: u32 = 1;
 /// `FILE_WRITE_DATA`.
@@ -151,11 +145,11 @@ pub fn open(
         hint => hint,
     };
     if !devices::can_be_opened(body)? {
-        return Ok(Err(NO_SUCH_DEVICE));
+        return Ok(Err(nt_status::STATUS_NO_SUCH_DEVICE));
     }
     let flags = driver_mem::read_u32(body + device::FLAGS)?;
     if flags & flag::EXCLUSIVE != 0 && driver_mem::read_u32(body + device::REFERENCE_COUNT)? != 0 {
-        return Ok(Err(ACCESS_DENIED));
+        return Ok(Err(nt_status::STATUS_ACCESS_DENIED));
     }
     // What lies behind the device's own name is for its driver to guard, unless it
     // says that the device's descriptor guards all of it.
@@ -168,7 +162,7 @@ pub fn open(
         return Ok(Err(status));
     }
     let Some(object) = new_file(body, rest, opening)? else {
-        return Ok(Err(INSUFFICIENT_RESOURCES));
+        return Ok(Err(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     let volume = driver_mem::read_u64(body + device::VPB)?;
     driver_mem::write_u64(object + file::VPB, volume)?;
@@ -282,7 +276,7 @@ fn create(
     caller: &Caller<'_>,
 ) -> Result<irp_completion::Outcome, Stop> {
     let Some((packet, place)) = packet_for(top, object, major::CREATE, opening.user)? else {
-        return Ok(refused(INSUFFICIENT_RESOURCES));
+        return Ok(refused(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     driver_mem::write_u32(
         packet + packet_offset::FLAGS,
@@ -295,7 +289,7 @@ fn create(
         u32::from_le_bytes(*b"IoSc"),
     ) else {
         irp::free(packet, 0)?;
-        return Ok(refused(INSUFFICIENT_RESOURCES));
+        return Ok(refused(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     driver_mem::write_u64(context + 0x08, context + ACCESS_STATE)?;
     driver_mem::write_u32(context + 0x10, opening.access)?;
@@ -321,7 +315,7 @@ fn create(
         let Some(buffer) = copy else {
             pool::free(context);
             irp::free(packet, 0)?;
-            return Ok(refused(INSUFFICIENT_RESOURCES));
+            return Ok(refused(nt_status::STATUS_INSUFFICIENT_RESOURCES));
         };
         driver_mem::copy(buffer, attributes, u64::from(length))?;
         driver_mem::write_u64(packet + packet_offset::SYSTEM_BUFFER, buffer)?;
@@ -428,7 +422,9 @@ pub fn request(
     };
     let Some((packet, place)) = packet_for(top, object, function, user)? else {
         notify.give_back(caller);
-        return Ok(Sent::Done(refused(INSUFFICIENT_RESOURCES)));
+        return Ok(Sent::Done(refused(
+            nt_status::STATUS_INSUFFICIENT_RESOURCES,
+        )));
     };
     driver_mem::write_u64(packet + packet_offset::USER_IOSB, notify.block)?;
     driver_mem::write_u64(packet + packet_offset::USER_EVENT, notify.event)?;

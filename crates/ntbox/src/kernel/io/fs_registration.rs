@@ -131,18 +131,18 @@ exports! {
 
     /// `IoRegisterFsRegistrationChange`: the routine hears at once of those that are
     /// registered.
-    fn IoRegisterFsRegistrationChange<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
+    fn IoRegisterFsRegistrationChange<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         Ok(listen(driver, routine, &Caller::of(call)))
     }
 
     /// `IoRegisterFsRegistrationChangeEx`, the same.
-    fn IoRegisterFsRegistrationChangeEx<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
+    fn IoRegisterFsRegistrationChangeEx<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         Ok(listen(driver, routine, &Caller::of(call)))
     }
 
     /// `IoRegisterFsRegistrationChangeMountAware`: nothing is ever being mounted.
     fn IoRegisterFsRegistrationChangeMountAware<call>(driver: u64, routine: u64, wait: bool) -> u32
-        [max APC_LEVEL, ntifs, since WINDOWS_7] fails 0xc000_009a
+        [max APC_LEVEL, ntifs, since WINDOWS_7] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         Ok(listen(driver, routine, &Caller::of(call)))
     }

@@ -58,16 +58,25 @@ mod tests {
         let thread = thread_table::current_thread();
         assert_eq!(value(IoSetThreadHardErrorMode, &[1]), 1);
         assert_eq!(
-            value(IoRaiseInformationalHardError, &[0xc000_0001, 0, 0]),
+            value(
+                IoRaiseInformationalHardError,
+                &[nt_status::STATUS_UNSUCCESSFUL.into(), 0, 0]
+            ),
             1
         );
         assert_eq!(value(IoSetThreadHardErrorMode, &[0]), 1);
         assert_eq!(
-            value(IoRaiseInformationalHardError, &[0xc000_0001, 0, 0]),
+            value(
+                IoRaiseInformationalHardError,
+                &[nt_status::STATUS_UNSUCCESSFUL.into(), 0, 0]
+            ),
             0
         );
         assert_eq!(
-            value(IoRaiseInformationalHardError, &[0xc000_0001, 0, thread + 8]),
+            value(
+                IoRaiseInformationalHardError,
+                &[nt_status::STATUS_UNSUCCESSFUL.into(), 0, thread + 8]
+            ),
             1
         );
         assert_eq!(value(IoSetThreadHardErrorMode, &[0]), 0);

@@ -299,48 +299,48 @@ fn query_object(
 
 exports! {
     /// `ZwQueryInformationFile`: file, status block, buffer, length, class.
-    fn ZwQueryInformationFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwQueryInformationFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Direction::Query, Mode::Kernel)
     }
 
     /// `NtQueryInformationFile`.
-    fn NtQueryInformationFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtQueryInformationFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Direction::Query, Mode::previous())
     }
 
     /// `ZwSetInformationFile`.
-    fn ZwSetInformationFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwSetInformationFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Direction::Set, Mode::Kernel)
     }
 
     /// `NtSetInformationFile`.
-    fn NtSetInformationFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtSetInformationFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Direction::Set, Mode::previous())
     }
 
     /// `ZwQueryVolumeInformationFile`.
-    fn ZwQueryVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
+    fn ZwQueryVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Direction::QueryVolume, Mode::Kernel)
     }
 
     /// `NtQueryVolumeInformationFile`.
-    fn NtQueryVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtQueryVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Direction::QueryVolume, Mode::previous())
     }
 
     /// `ZwSetVolumeInformationFile`.
-    fn ZwSetVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn ZwSetVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Direction::SetVolume, Mode::Kernel)
     }
 
     /// `NtSetVolumeInformationFile`.
-    fn NtSetVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+    fn NtSetVolumeInformationFile<call>() -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Direction::SetVolume, Mode::previous())
     }
 
     /// `IoQueryFileInformation`.
     fn IoQueryFileInformation<call>(object: u64, class: u32, length: u32, buffer: u64, returned: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let wanted = Wanted { direction: Direction::Query, buffer, length, class };
         error::outcome(query_object(object, &wanted, returned, &Caller::of(call)))
@@ -348,7 +348,7 @@ exports! {
 
     /// `IoQueryVolumeInformation`.
     fn IoQueryVolumeInformation<call>(object: u64, class: u32, length: u32, buffer: u64, returned: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let wanted = Wanted { direction: Direction::QueryVolume, buffer, length, class };
         error::outcome(query_object(object, &wanted, returned, &Caller::of(call)))
@@ -356,7 +356,7 @@ exports! {
 
     /// `IoSetInformation`.
     fn IoSetInformation<call>(object: u64, class: u32, length: u32, buffer: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let wanted = Wanted { direction: Direction::Set, buffer, length, class };
         error::outcome(by_object(object, &wanted, &Caller::of(call)).map(|(status, _)| status))

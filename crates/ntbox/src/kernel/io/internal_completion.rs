@@ -19,8 +19,6 @@ use crate::kernel::ob;
 
 /// Pool tag of what is kept for a routine.
 const TAG: u32 = u32::from_le_bytes(*b"IoUs");
-/// `STATUS_MORE_PROCESSING_REQUIRED`.
-const MORE_PROCESSING_REQUIRED: u32 = 0xc000_0016;
 /// Bytes of a KEVENT.
 const EVENT_SIZE: u64 = 0x18;
 
@@ -104,7 +102,7 @@ exports! {
     /// returned.
     fn IoSetCompletionRoutineEx(
         body: u64, packet: u64, routine: u64, context: u64, success: bool, error: bool, cancel: bool,
-    ) -> u32 [max DISPATCH_LEVEL, wdm] fails 0xc000_009a {
+    ) -> u32 [max DISPATCH_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let Some(kept) = pool::allocate(PoolKind::NonPaged, offset::SIZE, TAG) else {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
@@ -153,6 +151,6 @@ exports! {
             object::set_state(event, 1)?;
             wait::signal(event)?;
         }
-        Ok(MORE_PROCESSING_REQUIRED)
+        Ok(nt_status::STATUS_MORE_PROCESSING_REQUIRED)
     }
 }

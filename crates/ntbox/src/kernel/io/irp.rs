@@ -24,8 +24,6 @@ const TAG: u32 = u32::from_le_bytes(*b"Irp ");
 pub const PENDING: u32 = 0x103;
 /// What Driver Verifier takes for a status that was never set.
 const NO_STATUS: u32 = u32::MAX;
-/// `STATUS_MORE_PROCESSING_REQUIRED`.
-const MORE_PROCESSING_REQUIRED: u32 = 0xc000_0016;
 
 /// Who an IRP belongs to, which decides what its completion ends in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -319,7 +317,7 @@ pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
             clear(place)?;
             let routine = Routine::new(routine, "completion routine").held_by(packet, "IRP");
             let status = caller.call(routine, &[above, packet, context]);
-            if status & 0xffff_ffff == u64::from(MORE_PROCESSING_REQUIRED) {
+            if status & 0xffff_ffff == u64::from(nt_status::STATUS_MORE_PROCESSING_REQUIRED) {
                 return Ok(());
             }
         } else {
@@ -535,11 +533,9 @@ exports! {
     /// What every entry of a new dispatch table holds: it refuses the request.
     fn IopInvalidDeviceRequest<caller>(body: u64, packet: u64) -> u32
         [max HIGH_LEVEL, undocumented "a routine inside this kernel"] {
-        /// `STATUS_INVALID_DEVICE_REQUEST`.
-        const INVALID_DEVICE_REQUEST: u32 = 0xc000_0010;
-        driver_mem::write_u32(packet + irp::STATUS, INVALID_DEVICE_REQUEST)?;
+        driver_mem::write_u32(packet + irp::STATUS, nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
         driver_mem::write_u64(packet + irp::INFORMATION, 0)?;
         complete(packet, &Caller::of(caller))?;
-        Ok(INVALID_DEVICE_REQUEST)
+        Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST)
     }
 }

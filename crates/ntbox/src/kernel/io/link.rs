@@ -81,13 +81,13 @@ fn delete(link: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
 
 exports! {
     /// `IoCreateSymbolicLink`.
-    fn IoCreateSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn IoCreateSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         error::status(create(link, target, &Caller::of(call)))
     }
 
     /// `IoCreateUnprotectedSymbolicLink`: the same; everyone is allowed everything
     /// here.
-    fn IoCreateUnprotectedSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn IoCreateUnprotectedSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         error::status(create(link, target, &Caller::of(call)))
     }
 

@@ -292,43 +292,43 @@ pub fn serve(
 exports! {
     /// `ZwDeviceIoControlFile`: file, event, APC routine and context, status block,
     /// code, input and its length, output and its length.
-    fn ZwDeviceIoControlFile<call>() -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
+    fn ZwDeviceIoControlFile<call>() -> u32 [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Mode::Kernel, |common| common.control(call, false))
     }
 
     /// `NtDeviceIoControlFile`.
-    fn NtDeviceIoControlFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtDeviceIoControlFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Mode::previous(), |common| common.control(call, false))
     }
 
     /// `ZwFsControlFile`.
-    fn ZwFsControlFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn ZwFsControlFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Mode::Kernel, |common| common.control(call, true))
     }
 
     /// `NtFsControlFile`.
-    fn NtFsControlFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtFsControlFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Mode::previous(), |common| common.control(call, true))
     }
 
     /// `ZwReadFile`: file, event, APC routine and context, status block, buffer,
     /// length, byte offset, key.
-    fn ZwReadFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwReadFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Mode::Kernel, |common| common.transfer(call, false))
     }
 
     /// `NtReadFile`.
-    fn NtReadFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtReadFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Mode::previous(), |common| common.transfer(call, false))
     }
 
     /// `ZwWriteFile`.
-    fn ZwWriteFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwWriteFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Mode::Kernel, |common| common.transfer(call, true))
     }
 
     /// `NtWriteFile`.
-    fn NtWriteFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtWriteFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         serve(call, Mode::previous(), |common| common.transfer(call, true))
     }
 }

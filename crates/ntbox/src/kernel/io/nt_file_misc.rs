@@ -369,53 +369,53 @@ fn delete(attributes: u64, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refus
 exports! {
     /// `ZwQueryDirectoryFile`: file, event, APC routine and context, status block,
     /// buffer, length, class, single entry, pattern, restart.
-    fn ZwQueryDirectoryFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn ZwQueryDirectoryFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         query_directory(call, Mode::Kernel)
     }
 
     /// `NtQueryDirectoryFile`.
-    fn NtQueryDirectoryFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtQueryDirectoryFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         query_directory(call, Mode::previous())
     }
 
     /// `ZwQueryDirectoryFileEx`: the same with flags before the pattern.
-    fn ZwQueryDirectoryFileEx<call>() -> u32 [max PASSIVE_LEVEL, ntifs, since VERSION_1709] fails 0xc000_009a {
+    fn ZwQueryDirectoryFileEx<call>() -> u32 [max PASSIVE_LEVEL, ntifs, since VERSION_1709] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         query_directory_ex(call, Mode::Kernel)
     }
 
     /// `NtQueryDirectoryFileEx`.
-    fn NtQueryDirectoryFileEx<call>() -> u32 [max PASSIVE_LEVEL, ntifs, since VERSION_1709] fails 0xc000_009a {
+    fn NtQueryDirectoryFileEx<call>() -> u32 [max PASSIVE_LEVEL, ntifs, since VERSION_1709] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         query_directory_ex(call, Mode::previous())
     }
 
     /// `ZwLockFile`: file, event, APC routine and context, status block, offset,
     /// length, key, fail at once, exclusive.
-    fn ZwLockFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs, since WINDOWS_7] fails 0xc000_009a {
+    fn ZwLockFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs, since WINDOWS_7] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         lock_file(call, Mode::Kernel)
     }
 
     /// `NtLockFile`.
-    fn NtLockFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtLockFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         lock_file(call, Mode::previous())
     }
 
     /// `ZwUnlockFile`: file, status block, offset, length, key.
-    fn ZwUnlockFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs, since WINDOWS_7] fails 0xc000_009a {
+    fn ZwUnlockFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs, since WINDOWS_7] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         unlock_file(call, Mode::Kernel)
     }
 
     /// `NtUnlockFile`.
-    fn NtUnlockFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtUnlockFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         unlock_file(call, Mode::previous())
     }
 
     /// `ZwFlushBuffersFile`.
-    fn ZwFlushBuffersFile<call>(file: u64, block: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn ZwFlushBuffersFile<call>(file: u64, block: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         flush(file, block, Mode::Kernel, &Caller::of(call))
     }
 
     /// `NtFlushBuffersFile`.
-    fn NtFlushBuffersFile<call>(file: u64, block: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+    fn NtFlushBuffersFile<call>(file: u64, block: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         flush(file, block, Mode::previous(), &Caller::of(call))
     }
 
@@ -431,20 +431,20 @@ exports! {
 
     /// `ZwQueryFullAttributesFile`.
     fn ZwQueryFullAttributesFile<call>(attributes: u64, information: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::Kernel;
         mode.outcome(full_attributes(attributes, information, mode, &Caller::of(call)))
     }
 
     /// `ZwDeleteFile`.
-    fn ZwDeleteFile<call>(attributes: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn ZwDeleteFile<call>(attributes: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::Kernel;
         mode.outcome(delete(attributes, mode, &Caller::of(call)))
     }
 
     /// `NtDeleteFile`.
-    fn NtDeleteFile<call>(attributes: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+    fn NtDeleteFile<call>(attributes: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
         mode.outcome(delete(attributes, mode, &Caller::of(call)))
     }

@@ -18,12 +18,12 @@ use crate::kernel::ob::{Attributes, Type};
 
 exports! {
     /// `ZwLoadDriver`: what is loaded is not loaded again, and nothing else can be.
-    fn ZwLoadDriver<call>(service: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwLoadDriver<call>(service: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         error::status(load(service, &Caller::of(call)))
     }
 
     /// `ZwUnloadDriver`: a driver without DriverUnload cannot be unloaded.
-    fn ZwUnloadDriver<call>(service: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwUnloadDriver<call>(service: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         error::status(unload(service, &Caller::of(call)))
     }
 }

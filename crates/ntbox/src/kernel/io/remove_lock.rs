@@ -138,7 +138,7 @@ exports! {
     /// `IoAcquireRemoveLockEx`: `STATUS_DELETE_PENDING` once the device is being
     /// removed. File and line are those of a checked build.
     fn IoAcquireRemoveLockEx<call>(lock: u64, tag: u64, file: u64, line: u32, size: u32) -> u32
-        [max DISPATCH_LEVEL, page "windows-hardware/drivers/kernel/ioacquireremovelockex"] fails 0xc000_0056
+        [max DISPATCH_LEVEL, page "windows-hardware/drivers/kernel/ioacquireremovelockex"] fails nt_status::STATUS_DELETE_PENDING
     {
         let caller = call.return_address();
         check_size(size, "IoAcquireRemoveLockEx", caller);

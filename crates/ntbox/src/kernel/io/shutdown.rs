@@ -127,12 +127,12 @@ pub fn shut_down() -> bool {
 
 exports! {
     /// `IoRegisterShutdownNotification`.
-    fn IoRegisterShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn IoRegisterShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         Ok(register(body, |registered| &mut registered.first, call.return_address())?)
     }
 
     /// `IoRegisterLastChanceShutdownNotification`.
-    fn IoRegisterLastChanceShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn IoRegisterLastChanceShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         Ok(register(body, |registered| &mut registered.last, call.return_address())?)
     }
 

@@ -78,18 +78,18 @@ fn or_raise(made: Option<u64>) -> Return {
 
 exports! {
     /// `IoCreateStreamFileObject`: its driver is told of a cleanup at once.
-    fn IoCreateStreamFileObject<call>(file: u64, device: u64) -> u64 [max PASSIVE_LEVEL, ntifs] raises 0xc000_009a {
+    fn IoCreateStreamFileObject<call>(file: u64, device: u64) -> u64 [max PASSIVE_LEVEL, ntifs] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         or_raise(cleaned_up(Base { file, device }, &Caller::of(call))?)
     }
 
     /// `IoCreateStreamFileObjectLite`: without a cleanup.
-    fn IoCreateStreamFileObjectLite<call>(file: u64, device: u64) -> u64 [max APC_LEVEL, ntifs] raises 0xc000_009a {
+    fn IoCreateStreamFileObjectLite<call>(file: u64, device: u64) -> u64 [max APC_LEVEL, ntifs] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         or_raise(make(Base { file, device }, &Caller::of(call))?)
     }
 
     /// `IoCreateStreamFileObjectEx`: with a handle, if there is a place for it.
     fn IoCreateStreamFileObjectEx<call>(file: u64, device: u64, handle: u64) -> u64 [max PASSIVE_LEVEL, ntifs]
-        raises 0xc000_009a
+        raises nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         with_handle(Base { file, device }, handle, &Caller::of(call))?.map_err(Stop::raise)
     }

@@ -129,7 +129,7 @@ fn timer_of(body: u64) -> Result<u64, Stop> {
 
 exports! {
     /// `IoInitializeTimer`.
-    fn IoInitializeTimer<call>(body: u64, routine: u64, context: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn IoInitializeTimer<call>(body: u64, routine: u64, context: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         if kernel_timer()? == 0 {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         }

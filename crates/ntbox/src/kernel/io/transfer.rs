@@ -12,10 +12,6 @@ use crate::kernel::mm::{lent, locking, mapping, mdl};
 
 /// Pool tag of system buffers.
 const TAG: u32 = u32::from_le_bytes(*b"IoSB");
-/// `STATUS_INSUFFICIENT_RESOURCES`.
-const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
-/// `STATUS_ACCESS_VIOLATION`.
-const ACCESS_VIOLATION: u32 = 0xc000_0005;
 
 /// The caller's buffers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,11 +67,11 @@ fn buffer_input(packet: u64, size: u32, buffers: &Buffers, flags: u32) -> Prepar
         return Ok(Ok(()));
     }
     let Some(buffer) = system_buffer(size) else {
-        return Ok(Err(INSUFFICIENT_RESOURCES));
+        return Ok(Err(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     if driver_mem::copy(buffer, buffers.input, u64::from(buffers.input_length)).is_err() {
         lent::free(buffer, 0)?;
-        return Ok(Err(ACCESS_VIOLATION));
+        return Ok(Err(nt_status::STATUS_ACCESS_VIOLATION));
     }
     driver_mem::write_u64(packet + irp::SYSTEM_BUFFER, buffer)?;
     let flags = flags | irp::flag::BUFFERED_IO | irp::flag::DEALLOCATE_BUFFER;
@@ -94,7 +90,7 @@ fn lock(packet: u64, va: u64, length: u32, user: bool, write: bool) -> Prepared 
         return Ok(Ok(()));
     }
     let Some(list) = mdl::allocate(va, u64::from(length), 0, 0)? else {
-        return Ok(Err(INSUFFICIENT_RESOURCES));
+        return Ok(Err(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     match locking::probe_and_lock(list, user, write, 0) {
         Ok(()) => {
@@ -117,7 +113,7 @@ fn check_user(buffers: &Buffers) -> Result<(), u32> {
     if outside(buffers.input, buffers.input_length)
         || outside(buffers.output, buffers.output_length)
     {
-        return Err(ACCESS_VIOLATION);
+        return Err(nt_status::STATUS_ACCESS_VIOLATION);
     }
     Ok(())
 }
@@ -130,7 +126,7 @@ fn probe_output(buffers: &Buffers) -> Result<(), u32> {
     while address < end {
         driver_mem::read_u8(address)
             .and_then(|byte| driver_mem::write_u8(address, byte))
-            .map_err(|_| ACCESS_VIOLATION)?;
+            .map_err(|_| nt_status::STATUS_ACCESS_VIOLATION)?;
         address = (address & !(PAGE_SIZE - 1)).saturating_add(PAGE_SIZE);
     }
     Ok(())
@@ -300,7 +296,7 @@ pub fn copy_back(packet: u64, output_length: Option<u32>) -> Result<(u32, Option
     let to = driver_mem::read_u64(packet + irp::USER_BUFFER)?;
     match driver_mem::copy(to, from, length) {
         Ok(()) => Ok((status, too_much)),
-        Err(_) => Ok((ACCESS_VIOLATION, too_much)),
+        Err(_) => Ok((nt_status::STATUS_ACCESS_VIOLATION, too_much)),
     }
 }
 

@@ -13,8 +13,6 @@ use crate::host::{driver_mem, modules, upcall};
 use crate::kernel::base::log;
 use crate::kernel::seh;
 
-/// `STATUS_DEBUGGER_INACTIVE`.
-const INACTIVE: u32 = 0xc000_0354;
 /// `DPFLTR_DEFAULT_ID`.
 const DEFAULT: u32 = 101;
 /// `DPFLTR_ERROR_LEVEL`, which is always shown.
@@ -73,7 +71,7 @@ fn change() -> u32 {
     if is_attached() {
         STATUS_ACCESS_DENIED
     } else {
-        INACTIVE
+        nt_status::STATUS_DEBUGGER_INACTIVE
     }
 }
 
@@ -119,7 +117,10 @@ mod tests {
     fn breakpoints_raise_unless_a_debugger_takes_them() {
         processor();
         assert_eq!(value(KdRefreshDebuggerNotPresent, &[]), 1);
-        assert_eq!(value(KdDisableDebugger, &[]), u64::from(INACTIVE));
+        assert_eq!(
+            value(KdDisableDebugger, &[]),
+            u64::from(nt_status::STATUS_DEBUGGER_INACTIVE)
+        );
         for export in BREAKPOINTS {
             let Err(Stop::Raise(record)) = call(export, &[5]) else {
                 panic!("no exception")

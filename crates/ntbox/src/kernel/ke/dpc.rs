@@ -327,9 +327,7 @@ exports! {
 
     /// `KeSetTargetProcessorDpcEx`: a processor that there is.
     fn KeSetTargetProcessorDpcEx(dpc: u64, processor: u64) -> u32 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
-        /// `STATUS_INVALID_PARAMETER`.
-        const INVALID_PARAMETER: u32 = 0xc000_000d;
-        let Some(number) = processor::read_number(processor)? else { return Ok(INVALID_PARAMETER) };
+        let Some(number) = processor::read_number(processor)? else { return Ok(nt_status::STATUS_INVALID_PARAMETER) };
         driver_mem::write_u16(dpc.wrapping_add(offset::NUMBER), TARGETED + u16::from(number))?;
         Ok(0)
     }

@@ -9,8 +9,6 @@ use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::kernel::base::{events, thread_table};
 
-/// `STATUS_MUTANT_NOT_OWNED`.
-const NOT_OWNED: u32 = 0xc000_0046;
 /// `MUTANT_INCREMENT`: how far the next owner's priority is lifted.
 pub const INCREMENT: i32 = 1;
 /// `STATUS_ABANDONED`.
@@ -73,7 +71,11 @@ fn release(va: u64, increment: i32) -> Result<i32, Stop> {
     let before = object::state(va)?;
     if driver_mem::read_u64(va.wrapping_add(offset::OWNER))? != thread || before > 0 {
         let abandoned = driver_mem::read_u8(va.wrapping_add(offset::ABANDONED))? != 0;
-        return Err(Stop::raise(if abandoned { ABANDONED } else { NOT_OWNED }));
+        return Err(Stop::raise(if abandoned {
+            ABANDONED
+        } else {
+            nt_status::STATUS_MUTANT_NOT_OWNED
+        }));
     }
     if before == 0 {
         free(va, thread, false, increment)?;

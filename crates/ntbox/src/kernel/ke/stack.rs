@@ -14,17 +14,13 @@ use crate::kernel::mm::kernel_stack;
 
 /// `MAXIMUM_EXPANSION_SIZE`: a large kernel stack without half a page.
 const MAXIMUM: u64 = 0x1_2000 - PAGE_SIZE / 2;
-/// `STATUS_INVALID_PARAMETER_3`: the size.
-const STATUS_INVALID_PARAMETER_3: u32 = 0xc000_00f1;
-/// `STATUS_INVALID_PARAMETER_4`: waiting at too high an IRQL.
-const STATUS_INVALID_PARAMETER_4: u32 = 0xc000_00f2;
 /// What a callout itself needs below its caller.
 const RESERVE: u64 = 0x200;
 
 /// Calls the driver on its own stack, if there is room, or on another one.
 fn call_out(call: &Call<'_>, routine: u64, parameter: u64, size: u64) -> u32 {
     if size > MAXIMUM {
-        return STATUS_INVALID_PARAMETER_3;
+        return nt_status::STATUS_INVALID_PARAMETER_3;
     }
     let thread = thread_table::current_thread();
     let own = thread_table::thread(thread).map_or((0, 0), |info| info.stack);
@@ -52,17 +48,17 @@ fn call_out(call: &Call<'_>, routine: u64, parameter: u64, size: u64) -> u32 {
 
 exports! {
     /// `KeExpandKernelStackAndCallout`.
-    fn KeExpandKernelStackAndCallout<call>(routine: u64, parameter: u64, size: u64) -> u32 [max APC_LEVEL, ntddk] fails 0xc000_0017 {
+    fn KeExpandKernelStackAndCallout<call>(routine: u64, parameter: u64, size: u64) -> u32 [max APC_LEVEL, ntddk] fails STATUS_NO_MEMORY {
         Ok(call_out(call, routine, parameter, size))
     }
 
     /// `KeExpandKernelStackAndCalloutEx`: the context must be NULL; with `wait` the
     /// IRQL is `APC_LEVEL` at most.
     fn KeExpandKernelStackAndCalloutEx<call>(routine: u64, parameter: u64, size: u64, wait: bool, context: u64) -> u32
-        [max DISPATCH_LEVEL, ntddk] fails 0xc000_0017
+        [max DISPATCH_LEVEL, ntddk] fails STATUS_NO_MEMORY
     {
         if wait && cpu::irql() > APC_LEVEL {
-            return Ok(STATUS_INVALID_PARAMETER_4);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER_4);
         }
         if context != 0 {
             return Ok(STATUS_INVALID_PARAMETER);

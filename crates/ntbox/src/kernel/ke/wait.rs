@@ -465,8 +465,6 @@ exports! {
     /// `KeReleaseSemaphore`: returns the state before; past the limit it raises.
     fn KeReleaseSemaphore<call>(va: u64, increment: i32, adjustment: i32, wait: bool) -> i32
         [max DISPATCH_LEVEL, wdm] {
-        /// `STATUS_SEMAPHORE_LIMIT_EXCEEDED`.
-        const LIMIT_EXCEEDED: u32 = 0xc000_0047;
         events::object_used(va, "KeReleaseSemaphore", call.return_address())?;
         let before = object::state(va)?;
         let limit = driver_mem::read_u32(va.wrapping_add(object::offset::LIMIT))?.cast_signed();
@@ -477,7 +475,7 @@ exports! {
                 wait_flag::promise(wait, "KeReleaseSemaphore", call.return_address());
                 Ok(before)
             }
-            _ => Err(Stop::raise(LIMIT_EXCEEDED)),
+            _ => Err(Stop::raise(nt_status::STATUS_SEMAPHORE_LIMIT_EXCEEDED)),
         }
     }
 

@@ -14,9 +14,6 @@ use crate::host::pfn::Pfn;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::{diag, thread_table};
 
-/// `STATUS_ACCESS_VIOLATION`.
-const ACCESS_VIOLATION: u32 = 0xc000_0005;
-
 impl Memory {
     /// Frame behind a page if an access of that kind is possible there. A page
     /// that is copied on write is copied for one.
@@ -44,7 +41,7 @@ pub static IS_IRP_MDL: Hook<fn(u64) -> bool> = Hook::new();
 exports! {
     /// `MmProbeAndLockPages`: makes the pages resident and keeps them so; raises.
     fn MmProbeAndLockPages<call>(mdl: u64, mode: u8, operation: u32) -> ()
-        [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x70] raises 0xc000_009a {
+        [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x70] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let view = View::read(mdl)?;
         PAGES_LOCKING.notify(|observer| observer(&view, mode != 0, call));
         probe_and_lock(mdl, mode != 0, operation != 0, call.return_address())
@@ -52,7 +49,7 @@ exports! {
 
     /// `MmProbeAndLockProcessPages`: of the memory of another process.
     fn MmProbeAndLockProcessPages<call>(mdl: u64, process: u64, mode: u8, operation: u32) -> ()
-        [max DISPATCH_LEVEL, undocumented] raises 0xc000_009a
+        [max DISPATCH_LEVEL, undocumented] raises nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let seen = process_address_space::see(process);
         let locked = probe_and_lock(mdl, mode != 0, operation != 0, call.return_address());
@@ -67,7 +64,7 @@ exports! {
     /// `MmProbeAndLockSelectedPages`: pages that need not lie side by side, from
     /// an array of their addresses.
     fn MmProbeAndLockSelectedPages<call>(mdl: u64, segments: u64, mode: u8, operation: u32) -> ()
-        [max DISPATCH_LEVEL, wdm] raises 0xc000_009a
+        [max DISPATCH_LEVEL, wdm] raises nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let view = View::read(mdl)?;
         let pages: Vec<u64> = (0..view.pages())
@@ -110,7 +107,7 @@ pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<
     }
     let base = view.start.wrapping_add(u64::from(view.offset));
     if user && (is_system(base) || is_system(base.wrapping_add(u64::from(view.bytes)))) {
-        return Err(Stop::raise(ACCESS_VIOLATION));
+        return Err(Stop::raise(nt_status::STATUS_ACCESS_VIOLATION));
     }
     let page = |n: u64| view.start.wrapping_add(n << PAGE_SHIFT);
     let pages: Vec<u64> = (0..view.pages()).map(page).collect();
@@ -128,7 +125,7 @@ fn lock_pages(
     let first = pages.first().copied().unwrap_or(0);
     let system = is_system(first);
     if user && pages.iter().any(|va| is_system(*va)) {
-        return Err(Stop::raise(ACCESS_VIOLATION));
+        return Err(Stop::raise(nt_status::STATUS_ACCESS_VIOLATION));
     }
     let (pageable, frames) = with(|memory| {
         let area = memory.space.find(first);

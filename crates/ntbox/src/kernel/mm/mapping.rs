@@ -17,12 +17,6 @@ const NO_WRITE: u32 = 0x8000_0000;
 const NO_EXECUTE: u32 = 0x4000_0000;
 /// `MmMaximumCacheType`.
 const MAXIMUM_CACHE_TYPE: u32 = 6;
-/// `STATUS_INVALID_PARAMETER`.
-const INVALID_PARAMETER: u32 = 0xc000_000d;
-/// `STATUS_NOT_MAPPED_VIEW`.
-const NOT_MAPPED_VIEW: u32 = 0xc000_0019;
-/// `STATUS_INVALID_PAGE_PROTECTION`.
-const INVALID_PAGE_PROTECTION: u32 = 0xc000_0045;
 
 /// Ends the system mapping that an MDL names.
 pub fn unmap_system(view: &mut View) -> Result<(), Fault> {
@@ -163,7 +157,7 @@ fn map_kernel(wanted: &Wanted, view: &mut View, frames: Vec<u64>, caller: u64) -
 
 fn map_user(wanted: &Wanted, view: &View, frames: &[u64], caller: u64) -> Return {
     if wanted.cache >= MAXIMUM_CACHE_TYPE {
-        return Err(Stop::raise(INVALID_PARAMETER));
+        return Err(Stop::raise(nt_status::STATUS_INVALID_PARAMETER));
     }
     let protection = Protection {
         read: true,
@@ -245,7 +239,7 @@ exports! {
     fn MmProtectMdlSystemAddress(mdl: u64, protect: u32) -> u32 [max DISPATCH_LEVEL, wdm] {
         let view = View::read(mdl)?;
         if !view.has(flag::MAPPED_TO_SYSTEM_VA) || view.has(flag::SOURCE_IS_NONPAGED_POOL) {
-            return Ok(NOT_MAPPED_VIEW);
+            return Ok(nt_status::STATUS_NOT_MAPPED_VIEW);
         }
         let protection = match protect {
             0x01 => Protection::NONE,
@@ -253,11 +247,11 @@ exports! {
             0x04 => Protection::READ_WRITE,
             0x10 | 0x20 => Protection::EXECUTE,
             0x40 => Protection::ALL,
-            _ => return Ok(INVALID_PAGE_PROTECTION),
+            _ => return Ok(nt_status::STATUS_INVALID_PAGE_PROTECTION),
         };
         let va = driver_mem::read_u64(mdl + offset::MAPPED_SYSTEM_VA)? & !(PAGE_SIZE - 1);
         let changed = with(|memory| memory.space.protect(va, protection));
-        Ok(if changed.is_ok() { 0 } else { NOT_MAPPED_VIEW })
+        Ok(if changed.is_ok() { 0 } else { nt_status::STATUS_NOT_MAPPED_VIEW })
     }
 }
 

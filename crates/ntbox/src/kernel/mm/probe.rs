@@ -11,12 +11,12 @@ use crate::host::memory_map::{PAGE_SIZE, USER_PROBE_ADDRESS};
 exports! {
     /// `ProbeForRead`: raises what is wrong with the range. A length of 0 is no
     /// range, and nothing is wrong with it.
-    fn ProbeForRead(address: u64, length: u64, alignment: u32) -> () [max APC_LEVEL, wdm] raises 0xc000_0005 {
+    fn ProbeForRead(address: u64, length: u64, alignment: u32) -> () [max APC_LEVEL, wdm] raises nt_status::STATUS_ACCESS_VIOLATION {
         range(address, length, alignment).map(drop)
     }
 
     /// `ProbeForWrite`: the same, and each page is written to.
-    fn ProbeForWrite(address: u64, length: u64, alignment: u32) -> () [max APC_LEVEL, wdm] raises 0xc000_0005 {
+    fn ProbeForWrite(address: u64, length: u64, alignment: u32) -> () [max APC_LEVEL, wdm] raises nt_status::STATUS_ACCESS_VIOLATION {
         let end = range(address, length, alignment)?;
         let mut at = address;
         while at < end {

@@ -29,14 +29,14 @@ exports! {
     /// `ObOpenObjectByPointer`. The access state is not looked at.
     fn ObOpenObjectByPointer<call>(
         object: u64, attributes: u32, access_state: u64, access: u32, kind: u64, mode: u8, handle: u64,
-    ) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_009a {
+    ) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         by_pointer(object, &Wanted { attributes, access, kind, mode }, handle, &Caller::of(call))
     }
 
     /// `ObOpenObjectByPointerWithTag`.
     fn ObOpenObjectByPointerWithTag<call>(
         object: u64, attributes: u32, access_state: u64, access: u32, kind: u64, mode: u8, tag: u32, handle: u64,
-    ) -> u32 [max APC_LEVEL, undocumented, since WINDOWS_7] fails 0xc000_009a {
+    ) -> u32 [max APC_LEVEL, undocumented, since WINDOWS_7] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         by_pointer(object, &Wanted { attributes, access, kind, mode }, handle, &Caller::of(call))
     }
 
@@ -44,7 +44,7 @@ exports! {
     /// rest of a path. The parse context is not looked at.
     fn ObOpenObjectByName<call>(
         attributes: u64, kind: u64, mode: u8, access_state: u64, access: u32, context: u64, handle: u64,
-    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let caller = Caller::of(call);
         let run = || -> Result<(), Refusal> {
             driver_mem::write_u64(handle, 0)?;
@@ -60,7 +60,7 @@ exports! {
     /// `ObReferenceObjectByName`: not documented; for drivers and devices by name.
     fn ObReferenceObjectByName<call>(
         name: u64, attributes: u32, access_state: u64, access: u32, kind: u64, mode: u8, context: u64, object: u64,
-    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let caller = Caller::of(call);
         let run = || -> Result<(), Refusal> {
             if name == 0 {

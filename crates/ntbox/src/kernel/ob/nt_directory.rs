@@ -18,14 +18,14 @@ const ENTRY_SIZE: usize = 32;
 exports! {
     /// `ZwCreateDirectoryObject`.
     fn ZwCreateDirectoryObject<call>(handle: u64, access: u32, attributes: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::outcome(create(handle, access, attributes, &Caller::of(call)))
     }
 
     /// `ZwOpenDirectoryObject`.
     fn ZwOpenDirectoryObject<call>(handle: u64, access: u32, attributes: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let open = || -> Result<(), Refusal> {
             let attributes = Attributes::require(attributes)?;
@@ -38,7 +38,7 @@ exports! {
     /// `ZwQueryDirectoryObject`: names and their types, in order of the names.
     fn ZwQueryDirectoryObject(
         handle: u64, buffer: u64, length: u32, single: bool, restart: bool, context: u64, return_length: u64,
-    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let listing = Listing { buffer, length, single, restart, context, return_length };
         error::outcome(list(handle, &listing))
     }

@@ -50,7 +50,7 @@ exports! {
         access: u32,
         attributes: u32,
         options: u32,
-    ) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let copy = Copy { source_process, source, target_process, target, access, attributes, options };
         error::status(duplicate(&copy, &Caller::of(call)))
     }

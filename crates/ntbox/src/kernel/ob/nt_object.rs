@@ -42,14 +42,14 @@ exports! {
     /// `ZwQueryObject`: `ObjectBasicInformation`, `ObjectNameInformation`,
     /// `ObjectTypeInformation` and `ObjectHandleFlagInformation`.
     fn ZwQueryObject<call>(handle: u64, class: u32, buffer: u64, length: u32, return_length: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(query(handle, class, (buffer, length), return_length, &Caller::of(call)))
     }
 
     /// `ZwSetInformationObject`: `ObjectHandleFlagInformation`.
     fn ZwSetInformationObject(handle: u64, class: u32, buffer: u64, length: u32) -> u32
-        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(set(handle, class, buffer, length))
     }

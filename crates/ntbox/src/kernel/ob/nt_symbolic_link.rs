@@ -16,14 +16,14 @@ const BODY_SIZE: u64 = 0x28;
 exports! {
     /// `ZwCreateSymbolicLinkObject`: whether the target is there does not matter.
     fn ZwCreateSymbolicLinkObject<call>(handle: u64, access: u32, attributes: u64, target: u64) -> u32
-        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::outcome(create(handle, access, attributes, target, &Caller::of(call)))
     }
 
     /// `ZwOpenSymbolicLinkObject`: a failure makes the handle NULL.
     fn ZwOpenSymbolicLinkObject<call>(handle: u64, access: u32, attributes: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let open = || -> Result<u64, Refusal> {
             let attributes = Attributes::require(attributes)?;
@@ -40,7 +40,7 @@ exports! {
 
     /// `ZwQuerySymbolicLinkObject`.
     fn ZwQuerySymbolicLinkObject(handle: u64, target: u64, returned_length: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(query(handle, target, returned_length))
     }

@@ -70,7 +70,7 @@ exports! {
 
     /// `IoGetDeviceInterfaces`: an empty list, which the caller frees.
     fn IoGetDeviceInterfaces<call>(class: u64, body: u64, flags: u32, list: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let request = Request {
             kind: PoolKind::Paged,

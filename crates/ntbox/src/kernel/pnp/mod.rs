@@ -79,7 +79,7 @@ exports! {
     /// of Plug and Play.
     fn IoRegisterPlugPlayNotification<call>(
         category: u32, flags: u32, data: u64, driver: u64, routine: u64, context: u64, entry: u64,
-    ) -> u32 [max PASSIVE_LEVEL, wdm, partial "nothing arrives or leaves"] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, wdm, partial "nothing arrives or leaves"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         match category {
             category::HARDWARE_PROFILE | category::DEVICE_INTERFACE => {}
             category::TARGET_DEVICE => return Ok(STATUS_INVALID_DEVICE_REQUEST),

@@ -17,8 +17,6 @@ use crate::kernel::io;
 use crate::kernel::io::irp;
 use crate::kernel::io::irp::Owner;
 
-/// `STATUS_INVALID_PARAMETER_2`.
-const INVALID_MINOR: u32 = 0xc000_00f0;
 /// `DevicePowerState` of `POWER_STATE_TYPE`.
 const DEVICE_STATE: u32 = 1;
 
@@ -75,10 +73,10 @@ pub fn finished(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 exports! {
     /// `PoRequestPowerIrp`: sends a power request to the top of a stack.
     fn PoRequestPowerIrp<call>(body: u64, minor: u8, state: u32, function: u64, context: u64, sent: u64) -> u32
-        [max DISPATCH_LEVEL, wdm] fails 0xc000_009a
+        [max DISPATCH_LEVEL, wdm] fails STATUS_INSUFFICIENT_RESOURCES
     {
         if !matches!(minor, minor::WAIT_WAKE | minor::SET_POWER | minor::QUERY_POWER) {
-            return Ok(INVALID_MINOR);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER_2);
         }
         let top = io::device::top(body)?;
         let depth = driver_mem::read_u8(top + device::STACK_SIZE)?;

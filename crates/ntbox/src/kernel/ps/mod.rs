@@ -142,12 +142,12 @@ exports! {
     fn PsGetCurrentProcessSessionId() -> u32 [max HIGH_LEVEL, undocumented] { Ok(0) }
 
     /// `PsLookupProcessByProcessId`: referenced, to be dereferenced.
-    fn PsLookupProcessByProcessId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_000b {
+    fn PsLookupProcessByProcessId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL, ntifs] fails STATUS_INVALID_CID {
         hand_out(thread_table::process_by_id(id), to, STATUS_INVALID_CID, &Caller::of(call))
     }
 
     /// `PsLookupThreadByThreadId`: referenced, to be dereferenced.
-    fn PsLookupThreadByThreadId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_000d {
+    fn PsLookupThreadByThreadId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL, ntifs] fails STATUS_INVALID_PARAMETER {
         hand_out(thread_table::thread_by_id(id), to, STATUS_INVALID_PARAMETER, &Caller::of(call))
     }
 

@@ -17,12 +17,6 @@ use crate::kernel::ke::sched;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::mm::{module_list, pool};
 
-/// `STATUS_PROCEDURE_NOT_FOUND`.
-const NOT_FOUND: u32 = 0xc000_007a;
-/// `STATUS_ACCESS_DENIED`.
-const ACCESS_DENIED: u32 = 0xc000_0022;
-/// `STATUS_INSUFFICIENT_RESOURCES`.
-const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
 /// Most routines of a kind.
 const MOST: usize = 64;
 /// Pool tag of what routines are shown.
@@ -110,7 +104,7 @@ fn unregister(kind: Kind, routine: u64) -> u32 {
             Some(true)
         });
         match running {
-            None => return NOT_FOUND,
+            None => return nt_status::STATUS_PROCEDURE_NOT_FOUND,
             Some(false) => return STATUS_SUCCESS,
             Some(true) => {
                 sched::park(idle_key(routine), None);
@@ -181,7 +175,7 @@ pub fn process_created(process: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
         .collect();
     let bytes = offset::SIZE + 16 + path.len() as u64;
     let Some(shown) = pool::allocate(PoolKind::NonPaged, bytes, TAG) else {
-        return Ok(INSUFFICIENT_RESOURCES);
+        return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
     };
     describe(shown, &path)?;
     call_all(caller, |kind| match kind {
@@ -270,7 +264,7 @@ fn process_ex(routine: u64, remove: bool, caller: u64) -> Result<u32, Stop> {
         return Ok(unregister(Kind::ProcessEx, routine));
     }
     if !module_list::may_register("PsSetCreateProcessNotifyRoutineEx", routine)? {
-        return Ok(ACCESS_DENIED);
+        return Ok(nt_status::STATUS_ACCESS_DENIED);
     }
     Ok(register(
         Kind::ProcessEx,
@@ -329,40 +323,40 @@ exports! {
     }
 
     /// `PsSetCreateThreadNotifyRoutine`.
-    fn PsSetCreateThreadNotifyRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
-        Ok(register(Kind::Thread, routine, call.return_address(), INSUFFICIENT_RESOURCES))
+    fn PsSetCreateThreadNotifyRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        Ok(register(Kind::Thread, routine, call.return_address(), nt_status::STATUS_INSUFFICIENT_RESOURCES))
     }
 
     /// `PsSetCreateThreadNotifyRoutineEx`: type 0 is threads that are not the
     /// system's, each heard of on itself; type 1 is threads of all subsystems.
     fn PsSetCreateThreadNotifyRoutineEx<call>(kind: u32, routine: u64) -> u32
-        [max PASSIVE_LEVEL, ntddk, since WINDOWS_10] fails 0xc000_009a {
+        [max PASSIVE_LEVEL, ntddk, since WINDOWS_10] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let kind = match kind {
             0 => Kind::ThreadSelf,
             1 => Kind::Thread,
             _ => return Ok(STATUS_INVALID_PARAMETER),
         };
-        Ok(register(kind, routine, call.return_address(), INSUFFICIENT_RESOURCES))
+        Ok(register(kind, routine, call.return_address(), nt_status::STATUS_INSUFFICIENT_RESOURCES))
     }
 
     /// `PsRemoveCreateThreadNotifyRoutine`: waits until it does not run.
     fn PsRemoveCreateThreadNotifyRoutine(routine: u64) -> u32 [max APC_LEVEL, ntddk] {
         match unregister(Kind::Thread, routine) {
-            NOT_FOUND => Ok(unregister(Kind::ThreadSelf, routine)),
+            nt_status::STATUS_PROCEDURE_NOT_FOUND => Ok(unregister(Kind::ThreadSelf, routine)),
             status => Ok(status),
         }
     }
 
     /// `PsSetLoadImageNotifyRoutine`.
-    fn PsSetLoadImageNotifyRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
-        Ok(register(Kind::Image, routine, call.return_address(), INSUFFICIENT_RESOURCES))
+    fn PsSetLoadImageNotifyRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        Ok(register(Kind::Image, routine, call.return_address(), nt_status::STATUS_INSUFFICIENT_RESOURCES))
     }
 
     /// `PsSetLoadImageNotifyRoutineEx`: also of images of another architecture, of
     /// which there are none.
     fn PsSetLoadImageNotifyRoutineEx<call>(routine: u64, flags: u64) -> u32
-        [max PASSIVE_LEVEL, ntddk, since VERSION_1709] fails 0xc000_009a {
-        Ok(register(Kind::Image, routine, call.return_address(), INSUFFICIENT_RESOURCES))
+        [max PASSIVE_LEVEL, ntddk, since VERSION_1709] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        Ok(register(Kind::Image, routine, call.return_address(), nt_status::STATUS_INSUFFICIENT_RESOURCES))
     }
 
     /// `PsRemoveLoadImageNotifyRoutine`.

@@ -17,10 +17,6 @@ use crate::kernel::ke::priority;
 use crate::kernel::ob::{Attributes, Type, handles};
 use crate::kernel::{ob, se};
 
-/// `STATUS_INVALID_PARAMETER_MIX`: a name and an id, or neither.
-const INVALID_PARAMETER_MIX: u32 = 0xc000_0030;
-/// `STATUS_INVALID_INFO_CLASS`.
-const INVALID_INFO_CLASS: u32 = 0xc000_0003;
 /// `STATUS_PENDING`: the exit status of what has not ended.
 const STILL_ACTIVE: u32 = 0x103;
 
@@ -82,7 +78,7 @@ fn open(
 ) -> Result<(), Refusal> {
     let attributes = Attributes::require(attributes)?;
     if attributes.name.is_some() == (id != 0) {
-        return Err(INVALID_PARAMETER_MIX.into());
+        return Err(nt_status::STATUS_INVALID_PARAMETER_MIX.into());
     }
     if id == 0 {
         return Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND.into());
@@ -122,7 +118,7 @@ fn answer(information: &[u8], buffer: u64, length: u32, returned: u64) -> Result
 
 fn unknown(service: &str, class: u32, end: u32) -> Refusal {
     if class >= end {
-        return INVALID_INFO_CLASS.into();
+        return nt_status::STATUS_INVALID_INFO_CLASS.into();
     }
     let what = format!("{service} was called for class {class}, which this kernel does not know");
     Stop::bug_check(0xe2, [u64::from(class), 0, 0, 0], what).into()
@@ -342,12 +338,12 @@ pub static TERMINATE_PROCESS: Hook<Terminate> = Hook::new();
 
 exports! {
     /// `ZwOpenProcess`: by id.
-    fn ZwOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
+    fn ZwOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         error::status(open(handle, access, attributes, id, Type::Process, &Caller::of(call)))
     }
 
     /// `NtOpenProcess`: with the arguments checked that a program gives.
-    fn NtOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a {
+    fn NtOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
         let probe = || -> Result<(), u32> {
             mode.probe(handle, 8, 8)?;
@@ -361,13 +357,13 @@ exports! {
     }
 
     /// `SeLocateProcessImageName`.
-    fn SeLocateProcessImageName<call>(process: u64, out: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn SeLocateProcessImageName<call>(process: u64, out: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         error::status(locate_image_name(process, out, call.return_address()))
     }
 
     /// `ZwOpenThread`: by id.
     fn ZwOpenThread<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32
-        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+        [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         error::status(open(handle, access, attributes, id, Type::Thread, &Caller::of(call)))
     }
 
@@ -381,7 +377,7 @@ exports! {
     /// session, the name of the image, whether it is a 32-bit one.
     fn ZwQueryInformationProcess(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
         [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess",
-            partial "classes 0, 1, 3 (pool only), 20, 24, 26 and 27"] fails 0xc000_009a
+            partial "classes 0, 1, 3 (pool only), 20, 24, 26 and 27"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(query_process(handle, class, buffer, length, returned, Mode::Kernel))
     }
@@ -389,7 +385,7 @@ exports! {
     /// `NtQueryInformationProcess`.
     fn NtQueryInformationProcess(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
         [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess",
-            partial "classes 0, 1, 3 (pool only), 20, 24, 26 and 27"] fails 0xc000_009a
+            partial "classes 0, 1, 3 (pool only), 20, 24, 26 and 27"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::previous();
         mode.status(query_process(handle, class, buffer, length, returned, mode))
@@ -397,14 +393,14 @@ exports! {
 
     /// `ZwQueryInformationThread`: basic information, whether it has ended.
     fn ZwQueryInformationThread(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
-        [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntqueryinformationthread"] fails 0xc000_009a
+        [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntqueryinformationthread"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(query_thread(handle, class, buffer, length, returned, Mode::Kernel))
     }
 
     /// `NtQueryInformationThread`.
     fn NtQueryInformationThread(handle: u64, class: u32, buffer: u64, length: u32, returned: u64) -> u32
-        [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntqueryinformationthread"] fails 0xc000_009a
+        [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntqueryinformationthread"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::previous();
         mode.status(query_thread(handle, class, buffer, length, returned, mode))
@@ -412,14 +408,14 @@ exports! {
 
     /// `ZwSetInformationThread`: its priority.
     fn ZwSetInformationThread(handle: u64, class: u32, buffer: u64, length: u32) -> u32
-        [max PASSIVE_LEVEL, ntddk] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(set_thread(handle, class, buffer, length, Mode::Kernel))
     }
 
     /// `NtSetInformationThread`: a program needs `THREAD_SET_INFORMATION`.
     fn NtSetInformationThread(handle: u64, class: u32, buffer: u64, length: u32) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::previous();
         mode.status(set_thread(handle, class, buffer, length, mode))

@@ -91,7 +91,7 @@ exports! {
     }
 
     /// `PsLookupProcessThreadByCid`: both referenced; the process is optional.
-    fn PsLookupProcessThreadByCid<call>(id: u64, process: u64, thread: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_000b {
+    fn PsLookupProcessThreadByCid<call>(id: u64, process: u64, thread: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails STATUS_INVALID_CID {
         let owner = thread_table::process_by_id(driver_mem::read_u64(id)?);
         let found = thread_table::thread_by_id(driver_mem::read_u64(id.wrapping_add(8))?);
         let info = found.and_then(thread_table::thread);

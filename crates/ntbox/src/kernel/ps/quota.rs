@@ -10,8 +10,6 @@ use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::thread_table;
 
-/// `STATUS_QUOTA_EXCEEDED`.
-const EXCEEDED: u32 = 0xc000_0044;
 /// Bit of a `POOL_TYPE` that is paged pool.
 const PAGED: u32 = 1;
 /// Bytes of either pool that a process may be charged for: as good as all.
@@ -71,7 +69,7 @@ fn charged(process: u64, kind: u32, amount: u64) -> u32 {
     if charge(process, kind, amount) {
         nt_status::STATUS_SUCCESS
     } else {
-        EXCEEDED
+        nt_status::STATUS_QUOTA_EXCEEDED
     }
 }
 
@@ -90,12 +88,12 @@ exports! {
     /// `PsChargePoolQuota`: raises if it is too much.
     fn PsChargePoolQuota<call>(process: u64, kind: u32, amount: u64) -> () [max DISPATCH_LEVEL, ntifs] {
         process_at(call, process)?;
-        if charge(process, kind, amount) { Ok(()) } else { Err(Stop::raise(EXCEEDED)) }
+        if charge(process, kind, amount) { Ok(()) } else { Err(Stop::raise(nt_status::STATUS_QUOTA_EXCEEDED)) }
     }
 
     /// `PsChargeProcessPoolQuota`: the same with a status.
     fn PsChargeProcessPoolQuota<call>(process: u64, kind: u32, amount: u64) -> u32
-        [max DISPATCH_LEVEL, undocumented] fails 0xc000_0044
+        [max DISPATCH_LEVEL, undocumented] fails nt_status::STATUS_QUOTA_EXCEEDED
     {
         process_at(call, process)?;
         Ok(charged(process, kind, amount))
@@ -103,7 +101,7 @@ exports! {
 
     /// `PsChargeProcessNonPagedPoolQuota`.
     fn PsChargeProcessNonPagedPoolQuota<call>(process: u64, amount: u64) -> u32
-        [max DISPATCH_LEVEL, undocumented] fails 0xc000_0044
+        [max DISPATCH_LEVEL, undocumented] fails nt_status::STATUS_QUOTA_EXCEEDED
     {
         process_at(call, process)?;
         Ok(charged(process, 0, amount))
@@ -111,7 +109,7 @@ exports! {
 
     /// `PsChargeProcessPagedPoolQuota`.
     fn PsChargeProcessPagedPoolQuota<call>(process: u64, amount: u64) -> u32
-        [max DISPATCH_LEVEL, undocumented] fails 0xc000_0044
+        [max DISPATCH_LEVEL, undocumented] fails nt_status::STATUS_QUOTA_EXCEEDED
     {
         process_at(call, process)?;
         Ok(charged(process, PAGED, amount))
@@ -120,7 +118,7 @@ exports! {
     /// `PsReturnPoolQuota`: raises if so much is not charged.
     fn PsReturnPoolQuota<call>(process: u64, kind: u32, amount: u64) -> () [max DISPATCH_LEVEL, ntifs] {
         process_at(call, process)?;
-        give_back(process, kind, amount).map_err(|_| Stop::raise(EXCEEDED))
+        give_back(process, kind, amount).map_err(|_| Stop::raise(nt_status::STATUS_QUOTA_EXCEEDED))
     }
 
     /// `PsReturnProcessNonPagedPoolQuota`.

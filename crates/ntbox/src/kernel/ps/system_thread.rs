@@ -16,8 +16,6 @@ use crate::kernel::mm::kernel_stack;
 use crate::kernel::ob::Attributes;
 use crate::kernel::{mm, ob, se};
 
-/// `STATUS_INSUFFICIENT_RESOURCES`.
-const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
 /// `THREAD_ALL_ACCESS`.
 const ALL_ACCESS: u32 = 0x1f_ffff;
 
@@ -128,7 +126,7 @@ exports! {
     /// `PsCreateSystemThread`.
     fn PsCreateSystemThread<call>(
         handle: u64, access: u32, attributes: u64, process: u64, client: u64, routine: u64, context: u64,
-    ) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let attributes = match Attributes::read(attributes) {
             Ok(attributes) => attributes,
             Err(refusal) => return error::status(Err(refusal)),
@@ -144,7 +142,7 @@ exports! {
         };
         let caller = Caller::of(call);
         let Some(thread) = start(process, routine, context, &caller) else {
-            return Ok(INSUFFICIENT_RESOURCES);
+            return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
         let rights = access & ALL_ACCESS;
         let inserted = ob::open_handle(thread, ob::Type::Thread, rights, attributes.flags, &caller);
@@ -164,10 +162,8 @@ exports! {
 
     /// `PsTerminateSystemThread`: does not return in a system thread.
     fn PsTerminateSystemThread(status: u32) -> u32 [max PASSIVE_LEVEL, wdm] {
-        /// `STATUS_INVALID_PARAMETER`.
-        const INVALID_PARAMETER: u32 = 0xc000_000d;
         let own = thread_table::current().is_some_and(|thread| thread.system && thread.start != 0);
-        if own { end(status) } else { Ok(INVALID_PARAMETER) }
+        if own { end(status) } else { Ok(nt_status::STATUS_INVALID_PARAMETER) }
     }
 
     /// `KeQueryRuntimeThread`: how long it has run in kernel mode, in clock ticks, as

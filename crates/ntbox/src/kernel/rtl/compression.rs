@@ -16,8 +16,6 @@ const UNSUPPORTED: u32 = 0xc000_025f;
 const BAD_BUFFER: u32 = 0xc000_0242;
 /// `STATUS_BUFFER_ALL_ZEROS`.
 const ALL_ZEROS: u32 = 0x117;
-/// `STATUS_NOT_SUPPORTED`, for an engine.
-const NOT_SUPPORTED: u32 = 0xc000_00bb;
 
 /// Looks whether a format is LZNT1; otherwise the status that it gets.
 fn check_format(format: u16, function: &str) -> Result<Option<u32>, Stop> {
@@ -37,7 +35,7 @@ fn check_format(format: u16, function: &str) -> Result<Option<u32>, Stop> {
 
 /// Looks whether there is such an engine: standard or maximum.
 fn check_engine(format: u16) -> Option<u32> {
-    (format & 0xff00 > 0x100).then_some(NOT_SUPPORTED)
+    (format & 0xff00 > 0x100).then_some(nt_status::STATUS_NOT_SUPPORTED)
 }
 
 /// Decompresses from an offset, into as much room as there is.
@@ -154,7 +152,7 @@ mod tests {
         );
         assert_eq!(
             status(RtlGetCompressionWorkSpaceSize, &ask(0x202)),
-            NOT_SUPPORTED
+            nt_status::STATUS_NOT_SUPPORTED
         );
         assert_eq!(
             status(RtlGetCompressionWorkSpaceSize, &ask(0)),

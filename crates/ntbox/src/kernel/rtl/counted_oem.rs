@@ -8,9 +8,6 @@ use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::host::gate::{Call, Stop, exports};
 use crate::kernel::base::{codepage, upcase};
 
-/// `STATUS_UNMAPPABLE_CHARACTER`.
-const UNMAPPABLE_CHARACTER: u32 = 0xc000_0162;
-
 /// Stores bytes behind a counted string, in pool if they are to be there.
 fn store(call: &Call<'_>, to: u64, bytes: &[u8], allocate: bool) -> Result<u32, Stop> {
     let Ok(length) = u16::try_from(bytes.len()) else {
@@ -48,7 +45,7 @@ fn to_bytes(
     let mut bytes = Vec::with_capacity(units.len());
     for unit in units.into_iter().map(change) {
         let Some(byte) = codepage::exact(unit) else {
-            return Ok(UNMAPPABLE_CHARACTER);
+            return Ok(nt_status::STATUS_UNMAPPABLE_CHARACTER);
         };
         bytes.push(byte);
     }
@@ -58,7 +55,7 @@ fn to_bytes(
 exports! {
     /// `RtlOemStringToCountedUnicodeString`.
     fn RtlOemStringToCountedUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY
     {
         let bytes = ansi::bytes(Counted::read(from)?)?;
         let units = bytes.into_iter().map(codepage::to_unicode);
@@ -68,14 +65,14 @@ exports! {
 
     /// `RtlUnicodeStringToCountedOemString`.
     fn RtlUnicodeStringToCountedOemString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY
     {
         to_bytes(call, to, from, allocate, |unit| unit)
     }
 
     /// `RtlUpcaseUnicodeStringToCountedOemString`.
     fn RtlUpcaseUnicodeStringToCountedOemString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY
     {
         to_bytes(call, to, from, allocate, upcase::upcase)
     }
@@ -113,7 +110,7 @@ mod tests {
         let arguments = [address_mut(&mut to), address(&from), 0];
         assert_eq!(
             status(RtlUnicodeStringToCountedOemString, &arguments),
-            UNMAPPABLE_CHARACTER
+            nt_status::STATUS_UNMAPPABLE_CHARACTER
         );
         let from = Text::ansi(&mut bytes, 2);
         let mut to = Text::unicode(&mut wide_room, 0);

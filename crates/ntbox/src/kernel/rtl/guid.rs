@@ -14,7 +14,7 @@ const LENGTH: u16 = 38;
 exports! {
     /// `RtlStringFromGUID`: in pool that the caller frees with
     /// `RtlFreeUnicodeString`.
-    fn RtlStringFromGUID<call>(guid: u64, to: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_0017 {
+    fn RtlStringFromGUID<call>(guid: u64, to: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails STATUS_NO_MEMORY {
         let mut bytes = [0; 16];
         driver_mem::read_bytes(guid, &mut bytes)?;
         let units: Vec<u16> = text(bytes).encode_utf16().chain([0]).collect();

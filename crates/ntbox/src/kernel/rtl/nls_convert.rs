@@ -20,14 +20,14 @@ use crate::kernel::base::{codepage, upcase};
 exports! {
     /// `RtlAnsiStringToUnicodeString`.
     fn RtlAnsiStringToUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_0017
+        [max PASSIVE_LEVEL, wdm] fails STATUS_NO_MEMORY
     {
         bytes_to_string(call, to, from, allocate)
     }
 
     /// `RtlOemStringToUnicodeString`; the OEM code page is the ANSI one here.
     fn RtlOemStringToUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max APC_LEVEL, ntifs] fails 0xc000_0017
+        [max APC_LEVEL, ntifs] fails STATUS_NO_MEMORY
     {
         bytes_to_string(call, to, from, allocate)
     }
@@ -43,28 +43,28 @@ exports! {
 
     /// `RtlUnicodeStringToAnsiString`.
     fn RtlUnicodeStringToAnsiString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_0017
+        [max PASSIVE_LEVEL, wdm] fails STATUS_NO_MEMORY
     {
         string_to_bytes(call, to, from, allocate, |unit| unit)
     }
 
     /// `RtlUnicodeStringToOemString`.
     fn RtlUnicodeStringToOemString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max APC_LEVEL, ntifs] fails 0xc000_0017
+        [max APC_LEVEL, ntifs] fails STATUS_NO_MEMORY
     {
         string_to_bytes(call, to, from, allocate, |unit| unit)
     }
 
     /// `RtlUpcaseUnicodeStringToAnsiString`.
     fn RtlUpcaseUnicodeStringToAnsiString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max APC_LEVEL, undocumented] fails 0xc000_0017
+        [max APC_LEVEL, undocumented] fails STATUS_NO_MEMORY
     {
         string_to_bytes(call, to, from, allocate, upcase::upcase)
     }
 
     /// `RtlUpcaseUnicodeStringToOemString`.
     fn RtlUpcaseUnicodeStringToOemString<call>(to: u64, from: u64, allocate: bool) -> u32
-        [max APC_LEVEL, ntifs] fails 0xc000_0017
+        [max APC_LEVEL, ntifs] fails STATUS_NO_MEMORY
     {
         string_to_bytes(call, to, from, allocate, upcase::upcase)
     }

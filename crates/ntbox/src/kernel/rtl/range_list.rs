@@ -263,7 +263,7 @@ exports! {
 
     /// `RtlAddRange`.
     fn RtlAddRange<call>(at: u64, start: u64, end: u64, attributes: u8, flags: u32, user_data: u64, owner: u64) -> u32
-        [max APC_LEVEL, undocumented, partial "shared ranges that overlap are listed one by one, not merged"] fails 0xc000_009a
+        [max APC_LEVEL, undocumented, partial "shared ranges that overlap are listed one by one, not merged"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let new = New { start, end, attributes, flags, user_data, owner };
         add(at, &new, call.return_address())

@@ -106,12 +106,12 @@ exports! {
     fn RtlDowncaseUnicodeChar(unit: u16) -> u16 [max PASSIVE_LEVEL, wdm] { Ok(upcase::downcase(unit)) }
 
     /// `RtlUpcaseUnicodeString`.
-    fn RtlUpcaseUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32 [max APC_LEVEL, ntddk] fails 0xc000_0017 {
+    fn RtlUpcaseUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32 [max APC_LEVEL, ntddk] fails STATUS_NO_MEMORY {
         change_case(call, to, from, allocate, upcase::upcase)
     }
 
     /// `RtlDowncaseUnicodeString`.
-    fn RtlDowncaseUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32 [max APC_LEVEL, ntifs] fails 0xc000_0017 {
+    fn RtlDowncaseUnicodeString<call>(to: u64, from: u64, allocate: bool) -> u32 [max APC_LEVEL, ntifs] fails STATUS_NO_MEMORY {
         change_case(call, to, from, allocate, upcase::downcase)
     }
 
@@ -151,7 +151,7 @@ exports! {
 
     /// `RtlDuplicateUnicodeString`: flag 1 puts a NUL behind the copy, flag 2
     /// gives an empty string a buffer too.
-    fn RtlDuplicateUnicodeString<call>(flags: u32, from: u64, to: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_0017 {
+    fn RtlDuplicateUnicodeString<call>(flags: u32, from: u64, to: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails STATUS_NO_MEMORY {
         if flags > 3 || flags == 2 || from == 0 || to == 0 {
             return Ok(STATUS_INVALID_PARAMETER);
         }

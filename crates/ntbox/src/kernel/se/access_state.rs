@@ -154,7 +154,7 @@ exports! {
     /// `SeCreateAccessState`: for the current thread.
     fn SeCreateAccessState<call>(state: u64, aux_data: u64, desired: u32, mapping: u64) -> u32
         [max PASSIVE_LEVEL, undocumented]
-        fails 0xc000_009a
+        fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         create(state, aux_data, desired, mapping, &Caller::of(call))?;
         Ok(nt_status::STATUS_SUCCESS)
@@ -172,7 +172,7 @@ exports! {
     }
 
     /// `SeAppendPrivileges`.
-    fn SeAppendPrivileges<call>(state: u64, more: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn SeAppendPrivileges<call>(state: u64, more: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         append(state, more, &Caller::of(call))
     }
 

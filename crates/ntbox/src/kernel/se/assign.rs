@@ -28,11 +28,6 @@ mod flag {
     pub const GROUP_FROM_PARENT: u32 = 0x40;
 }
 
-/// Statuses for who cannot be owner or primary group, and for nobody at all.
-const INVALID_OWNER: u32 = 0xc000_005a;
-const INVALID_PRIMARY_GROUP: u32 = 0xc000_005b;
-const NO_TOKEN: u32 = 0xc000_007c;
-
 /// What is asked.
 struct Wanted {
     /// Addresses of descriptors; 0 for none.
@@ -61,7 +56,7 @@ exports! {
     /// `SeAssignSecurity`.
     fn SeAssignSecurity<call>(
         parent: u64, explicit: u64, new: u64, container: bool, context: u64, mapping: u64, pool: u32,
-    ) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let wanted = Wanted { parent, explicit, kind: 0, container, flags: 0, context, mapping };
         error::status(assign(&wanted, new, call.return_address()))
     }
@@ -70,7 +65,7 @@ exports! {
     fn SeAssignSecurityEx<call>(
         parent: u64, explicit: u64, new: u64, kind: u64, container: bool, flags: u32, context: u64, mapping: u64,
         pool: u32,
-    ) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let wanted = Wanted { parent, explicit, kind, container, flags, context, mapping };
         error::status(assign(&wanted, new, call.return_address()))
     }
@@ -79,9 +74,9 @@ exports! {
 fn assign(wanted: &Wanted, new: u64, caller: u64) -> Result<(), Refusal> {
     driver_mem::write_u64(new, 0)?;
     if wanted.context == 0 {
-        return Err(NO_TOKEN.into());
+        return Err(nt_status::STATUS_NO_TOKEN.into());
     }
-    let token = token::of_subject(wanted.context)?.ok_or(NO_TOKEN)?;
+    let token = token::of_subject(wanted.context)?.ok_or(nt_status::STATUS_NO_TOKEN)?;
     let descriptor = make(wanted, &token)?;
     let block = in_pool(&descriptor.relative(), caller)?;
     Ok(driver_mem::write_u64(new, block)?)
@@ -112,7 +107,7 @@ fn make(wanted: &Wanted, token: &Token) -> Result<Descriptor, Refusal> {
         None if has(flag::GROUP_FROM_PARENT) => parent.group.clone(),
         None => Some(token.primary_group()),
     };
-    let group = group.ok_or(INVALID_PRIMARY_GROUP)?;
+    let group = group.ok_or(nt_status::STATUS_INVALID_PRIMARY_GROUP)?;
     let bits = explicit.control;
     let audits = bits & control::SACL_PRESENT != 0;
     let held = has(flag::AVOID_PRIVILEGE_CHECK)
@@ -180,14 +175,16 @@ fn owner(
     const RESTORE_PRIVILEGE: u32 = 18;
     let Some(owner) = &explicit.owner else {
         if flags & flag::OWNER_FROM_PARENT != 0 {
-            return parent.owner.clone().ok_or(INVALID_OWNER);
+            return parent.owner.clone().ok_or(nt_status::STATUS_INVALID_OWNER);
         }
         return Ok(token.owner.clone());
     };
     let allowed = flags & flag::AVOID_OWNER_CHECK != 0
         || token.may_own(owner)
         || token.has_privilege(RESTORE_PRIVILEGE);
-    allowed.then(|| owner.clone()).ok_or(INVALID_OWNER)
+    allowed
+        .then(|| owner.clone())
+        .ok_or(nt_status::STATUS_INVALID_OWNER)
 }
 
 /// A list that an object gets.
@@ -316,10 +313,10 @@ mod tests {
         assert_eq!(made.dacl, Some(allow(&expected)));
         assert_eq!(
             assigned(&[], &[], false, flag::OWNER_FROM_PARENT),
-            Err(INVALID_OWNER)
+            Err(nt_status::STATUS_INVALID_OWNER)
         );
         let refused = assigned(&[], &[], false, flag::GROUP_FROM_PARENT);
-        assert_eq!(refused, Err(INVALID_PRIMARY_GROUP));
+        assert_eq!(refused, Err(nt_status::STATUS_INVALID_PRIMARY_GROUP));
     }
 
     #[test]
@@ -380,7 +377,10 @@ mod tests {
     fn without_a_subject_there_is_no_token() {
         let mut new = 1_u64;
         let arguments = [0, 0, address_mut(&mut new), 0, 0, address(&MAPPING), 1];
-        assert_eq!(status(SeAssignSecurity, &arguments), NO_TOKEN);
+        assert_eq!(
+            status(SeAssignSecurity, &arguments),
+            nt_status::STATUS_NO_TOKEN
+        );
         assert_eq!(new, 0);
     }
 }

@@ -68,13 +68,13 @@ exports! {
     }
 
     /// `SeRegisterLogonSessionTerminatedRoutine`.
-    fn SeRegisterLogonSessionTerminatedRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn SeRegisterLogonSessionTerminatedRoutine<call>(routine: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         Ok(register(routine, 0, call.return_address()))
     }
 
     /// `SeRegisterLogonSessionTerminatedRoutineEx`: with a context.
     fn SeRegisterLogonSessionTerminatedRoutineEx<call>(routine: u64, context: u64) -> u32
-        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         Ok(register(routine, context, call.return_address()))
     }

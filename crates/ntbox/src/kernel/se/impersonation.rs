@@ -195,7 +195,7 @@ fn write_state(client: Client, copy: u64, effective: u64, level: u64) -> Result<
 exports! {
     /// `PsImpersonateClient`: without a token, the thread acts in its own name.
     fn PsImpersonateClient<call>(thread: u64, token: u64, copy: bool, effective: bool, level: u32) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY
     {
         let caller = Caller::of(call);
         if token == 0 {
@@ -251,7 +251,7 @@ exports! {
     /// `SeCreateClientSecurity`: of a thread, to be deleted by
     /// `SeDeleteClientSecurity`.
     fn SeCreateClientSecurity(thread: u64, quality: u64, remote: bool, to: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let owner = thread_table::thread(thread).map_or(0, |info| info.process);
         let source = match of(thread) {
@@ -267,7 +267,7 @@ exports! {
 
     /// `SeCreateClientSecurityFromSubjectContext`.
     fn SeCreateClientSecurityFromSubjectContext(subject: u64, quality: u64, remote: bool, to: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let source = match token::client_of(subject)? {
             Some((token, level)) => Source { token, level: Some(level), effective_only: false },
@@ -277,7 +277,7 @@ exports! {
     }
 
     /// `SeImpersonateClientEx`: the current thread, if none is given.
-    fn SeImpersonateClientEx<call>(client: u64, thread: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017 {
+    fn SeImpersonateClientEx<call>(client: u64, thread: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY {
         error::status(impersonate_context(client, thread, &Caller::of(call)))
     }
 

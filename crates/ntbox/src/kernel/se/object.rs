@@ -158,12 +158,12 @@ exports! {
     }
 
     /// `ZwSetSecurityObject`.
-    fn ZwSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn ZwSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         Mode::Kernel.status(set_by_handle(handle, parts, descriptor, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtSetSecurityObject`: a program needs the rights for what it sets.
-    fn NtSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
         mode.status(set_by_handle(handle, parts, descriptor, mode, &Caller::of(call)))
     }
@@ -187,7 +187,7 @@ exports! {
 
     /// `ObGetObjectSecurity`: a copy, to be given to `ObReleaseObjectSecurity`.
     fn ObGetObjectSecurity<call>(object: u64, descriptor: u64, allocated: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let copy = || -> Result<(), Refusal> {
             let block = in_pool(&of(object).relative(), call.return_address())?;

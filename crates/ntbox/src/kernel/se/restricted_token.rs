@@ -32,7 +32,7 @@ struct Wanted {
 exports! {
     /// `SeFilterToken`: gives a reference to the new token.
     fn SeFilterToken<call>(token: u64, flags: u32, disable: u64, delete: u64, restrict: u64, filtered: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs, partial "flags DISABLE_MAX_PRIVILEGE and SANDBOX_INERT"] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs, partial "flags DISABLE_MAX_PRIVILEGE and SANDBOX_INERT"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let wanted = Wanted { flags, disable, delete, restrict };
         error::status(filter(token, &wanted, filtered, &Caller::of(call)))

@@ -10,9 +10,6 @@ use crate::host::gate::irql::PASSIVE_LEVEL;
 use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
 
-/// `STATUS_NO_SECURITY_ON_OBJECT` and `STATUS_BAD_DESCRIPTOR_FORMAT`.
-const NO_SECURITY_ON_OBJECT: u32 = 0xc000_00d7;
-const BAD_DESCRIPTOR_FORMAT: u32 = 0xc000_00e7;
 /// `SE_SELF_RELATIVE`, and where the control bits are.
 const SELF_RELATIVE: u16 = 0x8000;
 const CONTROL: u64 = 2;
@@ -65,10 +62,10 @@ fn map_entries(list: &mut [u8], mapping: [u32; 4]) {
 fn set(wanted: u64, change: u64, own: u64, mapping: u64, caller: u64) -> Result<(), Refusal> {
     let at = driver_mem::read_u64(own)?;
     if at == 0 {
-        return Err(NO_SECURITY_ON_OBJECT.into());
+        return Err(nt_status::STATUS_NO_SECURITY_ON_OBJECT.into());
     }
     if driver_mem::read_u16(at.wrapping_add(CONTROL))? & SELF_RELATIVE == 0 {
-        return Err(BAD_DESCRIPTOR_FORMAT.into());
+        return Err(nt_status::STATUS_BAD_DESCRIPTOR_FORMAT.into());
     }
     let read =
         |at| Descriptor::read(at)?.ok_or(Refusal::from(nt_status::STATUS_INVALID_SECURITY_DESCR));
@@ -94,7 +91,7 @@ exports! {
 
     /// `SeSetSecurityDescriptorInfo`.
     fn SeSetSecurityDescriptorInfo<call>(object: u64, wanted: u64, change: u64, own: u64, pool: u32, mapping: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(set(wanted, change, own, mapping, call.return_address()))
     }
@@ -102,7 +99,7 @@ exports! {
     /// `SeSetSecurityDescriptorInfoEx`, without inheritance by itself, which is refused.
     fn SeSetSecurityDescriptorInfoEx<call>(
         object: u64, wanted: u64, change: u64, own: u64, flags: u32, pool: u32, mapping: u64,
-    ) -> u32 [max PASSIVE_LEVEL, ntifs, partial "no automatic inheritance: flags are refused"] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, ntifs, partial "no automatic inheritance: flags are refused"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         if flags != 0 {
             crate::kernel::base::log::note("SeSetSecurityDescriptorInfoEx fails: entries are not inherited by themselves here");
             return Ok(nt_status::STATUS_NOT_SUPPORTED);
@@ -169,7 +166,7 @@ mod tests {
         driver_mem::write_u64(place, 0).unwrap();
         assert_eq!(
             status(SeSetSecurityDescriptorInfo, &arguments),
-            NO_SECURITY_ON_OBJECT
+            nt_status::STATUS_NO_SECURITY_ON_OBJECT
         );
     }
 }

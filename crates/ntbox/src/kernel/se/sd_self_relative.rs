@@ -56,7 +56,7 @@ exports! {
 
     /// `SeCaptureSecurityDescriptor`: a self-relative copy in pool.
     fn SeCaptureSecurityDescriptor<call>(descriptor: u64, mode: u8, pool: u32, force: bool, captured: u64) -> u32
-        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let capture = || -> Result<(), Refusal> {
             // What a driver hands in may be used as it is.

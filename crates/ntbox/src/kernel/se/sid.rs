@@ -156,7 +156,7 @@ exports! {
 
     /// `RtlConvertSidToUnicodeString`.
     fn RtlConvertSidToUnicodeString<call>(string: u64, sid: u64, allocate: bool) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY
     {
         let Some(sid) = Sid::read(sid)? else {
             return Ok(nt_status::STATUS_INVALID_SID);

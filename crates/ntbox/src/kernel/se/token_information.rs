@@ -34,7 +34,7 @@ mod class {
 exports! {
     /// `SeQueryInformationToken`.
     fn SeQueryInformationToken<call>(token: u64, class: u32, information: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs, partial "classes 1 to 8, 10 and 12"] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs, partial "classes 1 to 8, 10 and 12"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         error::status(query(token, class, information, call.return_address()))
     }

@@ -20,9 +20,6 @@ const QUERY_SOURCE: u32 = 0x10;
 /// `TokenSource` and `TokenSessionId`.
 const SOURCE_CLASS: u32 = 7;
 const SESSION_CLASS: u32 = 12;
-/// `STATUS_NO_TOKEN` and `STATUS_CANT_OPEN_ANONYMOUS`.
-const NO_TOKEN: u32 = 0xc000_007c;
-const CANT_OPEN_ANONYMOUS: u32 = 0xc000_00a6;
 /// `SecurityAnonymous` and `SecurityImpersonation`.
 const ANONYMOUS: u32 = 0;
 
@@ -63,9 +60,9 @@ fn open_thread(
     caller: &Caller<'_>,
 ) -> Result<(), Refusal> {
     let entry = ob::by_handle(thread, THREAD_QUERY, Some(Type::Thread), mode.is_user())?;
-    let client = impersonation::of(entry.object).ok_or(NO_TOKEN)?;
+    let client = impersonation::of(entry.object).ok_or(nt_status::STATUS_NO_TOKEN)?;
     if client.level == ANONYMOUS {
-        return Err(CANT_OPEN_ANONYMOUS.into());
+        return Err(nt_status::STATUS_CANT_OPEN_ANONYMOUS.into());
     }
     give(client.token, access, flags, handle, mode, caller)
 }
@@ -158,26 +155,26 @@ fn duplicate(
 
 exports! {
     /// `ZwOpenProcessToken`.
-    fn ZwOpenProcessToken<call>(process: u64, access: u32, handle: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+    fn ZwOpenProcessToken<call>(process: u64, access: u32, handle: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         Mode::Kernel.status(open_process(process, access, 0, handle, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtOpenProcessToken`.
-    fn NtOpenProcessToken<call>(process: u64, access: u32, handle: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    fn NtOpenProcessToken<call>(process: u64, access: u32, handle: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
         mode.status(open_process(process, access, 0, handle, mode, &Caller::of(call)))
     }
 
     /// `ZwOpenProcessTokenEx`: with attributes of the handle.
     fn ZwOpenProcessTokenEx<call>(process: u64, access: u32, flags: u32, handle: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         Mode::Kernel.status(open_process(process, access, flags, handle, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtOpenProcessTokenEx`.
     fn NtOpenProcessTokenEx<call>(process: u64, access: u32, flags: u32, handle: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::previous();
         mode.status(open_process(process, access, flags, handle, mode, &Caller::of(call)))
@@ -185,14 +182,14 @@ exports! {
 
     /// `ZwOpenThreadToken`.
     fn ZwOpenThreadToken<call>(thread: u64, access: u32, as_self: bool, handle: u64) -> u32
-        [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a
+        [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         Mode::Kernel.status(open_thread(thread, access, 0, handle, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtOpenThreadToken`.
     fn NtOpenThreadToken<call>(thread: u64, access: u32, as_self: bool, handle: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::previous();
         mode.status(open_thread(thread, access, 0, handle, mode, &Caller::of(call)))
@@ -200,14 +197,14 @@ exports! {
 
     /// `ZwOpenThreadTokenEx`: with attributes of the handle.
     fn ZwOpenThreadTokenEx<call>(thread: u64, access: u32, as_self: bool, flags: u32, handle: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         Mode::Kernel.status(open_thread(thread, access, flags, handle, Mode::Kernel, &Caller::of(call)))
     }
 
     /// `NtOpenThreadTokenEx`.
     fn NtOpenThreadTokenEx<call>(thread: u64, access: u32, as_self: bool, flags: u32, handle: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::previous();
         mode.status(open_thread(thread, access, flags, handle, mode, &Caller::of(call)))
@@ -230,7 +227,7 @@ exports! {
 
     /// `ZwDuplicateToken`.
     fn ZwDuplicateToken<call>(token: u64, access: u32, attributes: u64, effective: bool, kind: u32, new: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let copy = Copy { access, attributes, kind };
         Mode::Kernel.status(duplicate(token, &copy, new, Mode::Kernel, &Caller::of(call)))
@@ -238,7 +235,7 @@ exports! {
 
     /// `NtDuplicateToken`.
     fn NtDuplicateToken<call>(token: u64, access: u32, attributes: u64, effective: bool, kind: u32, new: u64) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let (mode, copy) = (Mode::previous(), Copy { access, attributes, kind });
         mode.status(duplicate(token, &copy, new, mode, &Caller::of(call)))

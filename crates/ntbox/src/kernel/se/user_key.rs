@@ -11,7 +11,7 @@ use crate::kernel::rtl::{scan, string_alloc, unicode};
 exports! {
     /// `RtlFormatCurrentUserKeyPath`: the key of the user whom the thread
     /// impersonates, or of its process, in a buffer for `RtlFreeUnicodeString`.
-    fn RtlFormatCurrentUserKeyPath<call>(path: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_0017 {
+    fn RtlFormatCurrentUserKeyPath<call>(path: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails STATUS_NO_MEMORY {
         let user = match token::current() {
             Ok(token) => token.user,
             Err(status) => return Ok(status),

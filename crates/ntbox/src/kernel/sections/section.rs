@@ -96,7 +96,7 @@ exports! {
     /// `ZwCreateSection`, backed by the paging file, by a file, or of an image.
     fn ZwCreateSection<call>(
         handle: u64, access: u32, attributes: u64, size: u64, protect: u32, kind: u32, file: u64,
-    ) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let wanted = Wanted { access, attributes, size, protect, kind, file };
         error::outcome(create(handle, &wanted, Mode::Kernel, &Caller::of(call)))
     }
@@ -104,7 +104,7 @@ exports! {
     /// `NtCreateSection`.
     fn NtCreateSection<call>(
         handle: u64, access: u32, attributes: u64, size: u64, protect: u32, kind: u32, file: u64,
-    ) -> u32 [max PASSIVE_LEVEL, ntifs] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let wanted = Wanted { access, attributes, size, protect, kind, file };
         let mode = Mode::previous();
         mode.outcome(create(handle, &wanted, mode, &Caller::of(call)))
@@ -113,7 +113,7 @@ exports! {
     /// `MmCreateSection`: the object, referenced, without a handle.
     fn MmCreateSection<call>(
         object: u64, access: u32, attributes: u64, size: u64, protect: u32, kind: u32, file: u64, file_object: u64,
-    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_009a {
+    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let wanted = Wanted { access, attributes, size, protect, kind, file };
         let make = || -> Result<(), Refusal> {
             // No protection at all is refused before the size is read, which any other
@@ -139,7 +139,7 @@ exports! {
     }
 
     /// `ZwOpenSection`.
-    fn ZwOpenSection<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_009a {
+    fn ZwOpenSection<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let open = || -> Result<(), Refusal> {
             let attributes = Attributes::require(attributes)?;
             let opened = ob::open_by_name(&attributes, Type::Section, access, &Caller::of(call))?;

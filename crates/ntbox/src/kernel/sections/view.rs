@@ -61,7 +61,7 @@ exports! {
     fn ZwMapViewOfSection<call>(
         section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
         inherit: u32, kind: u32, protect: u32,
-    ) -> u32 [max PASSIVE_LEVEL, wdm] fails 0xc000_0017 {
+    ) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_NO_MEMORY {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let mapped = map_by_handle(section, process, &wanted, Mode::Kernel);
         note_view(&wanted, &mapped, process, call.return_address())?;
@@ -72,7 +72,7 @@ exports! {
     fn NtMapViewOfSection<call>(
         section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
         inherit: u32, kind: u32, protect: u32,
-    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_0017 {
+    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_NO_MEMORY {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let mode = Mode::previous();
         let mapped = map_by_handle(section, process, &wanted, mode);
@@ -84,7 +84,7 @@ exports! {
     fn MmMapViewOfSection(
         section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
         inherit: u32, kind: u32, protect: u32,
-    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails 0xc000_0017 {
+    ) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_NO_MEMORY {
         let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let map = || -> Result<u32, Refusal> {
             let request = wanted.read(Mode::Kernel)?;
@@ -109,7 +109,7 @@ exports! {
     }
 
     /// `MmMapViewInSystemSpace`: from the start of the section; size 0 for all.
-    fn MmMapViewInSystemSpace<call>(section: u64, base: u64, size: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails 0xc000_0017 {
+    fn MmMapViewInSystemSpace<call>(section: u64, base: u64, size: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_NO_MEMORY {
         error::status(map_in_system(section, base, size, call.return_address()))
     }
 

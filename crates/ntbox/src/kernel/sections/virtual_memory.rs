@@ -57,7 +57,7 @@ impl Place {
 exports! {
     /// `ZwAllocateVirtualMemory`.
     fn ZwAllocateVirtualMemory(process: u64, base: u64, zero_bits: u64, size: u64, kind: u32, protect: u32) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY
     {
         let wanted = Wanted { process, zero_bits, kind, protect };
         error::status(allocate(&wanted, Place { base, size }, Mode::Kernel))
@@ -65,7 +65,7 @@ exports! {
 
     /// `NtAllocateVirtualMemory`.
     fn NtAllocateVirtualMemory(process: u64, base: u64, zero_bits: u64, size: u64, kind: u32, protect: u32) -> u32
-        [max PASSIVE_LEVEL, ntifs] fails 0xc000_0017
+        [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY
     {
         let wanted = Wanted { process, zero_bits, kind, protect };
         let mode = Mode::previous();

@@ -99,14 +99,12 @@ pub fn kernel_exception(code: u32, information: [u64; 2], what: &str) -> ! {
 
 /// What is behind an exception, if the place that it was raised at tells it.
 fn cause(fault: &Context, raised: &ExceptionRecord) -> Option<String> {
-    /// `STATUS_BREAKPOINT`.
-    const BREAKPOINT: u32 = 0x8000_0003;
     /// `ret`, with and without a number of bytes to take off.
     const RETURNS: [u8; 2] = [0xc2, 0xc3];
     if let Some(routine) = upcall::routine_begun(fault) {
         return Some(format!("it was the kernel's call of {routine}"));
     }
-    if raised.code == BREAKPOINT {
+    if raised.code == nt_status::STATUS_BREAKPOINT {
         return Some(
             "there is no kernel debugger to take a breakpoint (`--debugger` attaches one)"
                 .to_owned(),

@@ -47,7 +47,7 @@ exports! {
     /// `ZwQuerySystemInformation`.
     fn ZwQuerySystemInformation(class: u32, buffer: u64, length: u32, return_length: u64) -> u32
         [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntquerysysteminformation",
-            partial "classes 0, 1, 3, 5, 8, 11, 35 and 103"] fails 0xc000_009a
+            partial "classes 0, 1, 3, 5, 8, 11, 35 and 103"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         Mode::Kernel.status(query(class, buffer, length, return_length, Mode::Kernel))
     }
@@ -55,7 +55,7 @@ exports! {
     /// `NtQuerySystemInformation`.
     fn NtQuerySystemInformation(class: u32, buffer: u64, length: u32, return_length: u64) -> u32
         [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntquerysysteminformation",
-            partial "classes 0, 1, 3, 5, 8, 11, 35 and 103"] fails 0xc000_009a
+            partial "classes 0, 1, 3, 5, 8, 11, 35 and 103"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::previous();
         mode.status(query(class, buffer, length, return_length, mode))

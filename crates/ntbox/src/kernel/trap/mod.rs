@@ -39,9 +39,6 @@ mod code {
     pub const KERNEL_SECURITY_CHECK_FAILURE: u32 = 0x139;
 }
 
-/// `STATUS_ACCESS_VIOLATION`.
-const ACCESS_VIOLATION: u32 = 0xc000_0005;
-
 /// Why the system stops.
 static FIRST: OnceLock<BugCheck> = OnceLock::new();
 
@@ -175,7 +172,11 @@ fn fault_of_kernel(fault: Fault) -> ! {
     };
     let what = format!("a structure that the driver gave the kernel lies at {place}");
     if !seh::is_canonical(address) || !is_system(address) || address == u64::MAX {
-        seh::kernel_exception(ACCESS_VIOLATION, [u64::from(write), address], &what);
+        seh::kernel_exception(
+            nt_status::STATUS_ACCESS_VIOLATION,
+            [u64::from(write), address],
+            &what,
+        );
     }
     if irql >= cpu::DISPATCH_LEVEL {
         let parameters = [address, irql.into(), write.into(), NT.base];
@@ -221,8 +222,11 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
         seh::raise(context, record);
     }
     if !is_system(address) || address == u64::MAX {
-        let record =
-            ExceptionRecord::hardware(ACCESS_VIOLATION, context.rip, &[access.code(), address]);
+        let record = ExceptionRecord::hardware(
+            nt_status::STATUS_ACCESS_VIOLATION,
+            context.rip,
+            &[access.code(), address],
+        );
         seh::raise(context, record);
     }
     let protection = mm::with(|memory| memory.space.find(address).map(|(_, area)| area.protection));
@@ -408,15 +412,15 @@ pub fn hardware(context: &Context, trap: Trap) -> ! {
             };
             invalid_access(context, address, access, &what)
         }
-        Trap::DivideError => raise(0xc000_0094),
-        Trap::FloatingPoint => raise(0xc000_0090),
-        Trap::InvalidOpcode => raise(0xc000_001d),
+        Trap::DivideError => raise(nt_status::STATUS_INTEGER_DIVIDE_BY_ZERO),
+        Trap::FloatingPoint => raise(nt_status::STATUS_FLOAT_INVALID_OPERATION),
+        Trap::InvalidOpcode => raise(nt_status::STATUS_ILLEGAL_INSTRUCTION),
         Trap::Breakpoint => {
             debugger::pass(context);
             raise(nt_status::STATUS_BREAKPOINT)
         }
         Trap::SingleStep => raise(0x8000_0004),
-        Trap::Assertion => raise(0xc000_0420),
+        Trap::Assertion => raise(nt_status::STATUS_ASSERTION_FAILURE),
         Trap::FastFail(reason) => bug_check(
             code::KERNEL_SECURITY_CHECK_FAILURE,
             [reason, context.rsp(), 0, 0],
@@ -433,7 +437,11 @@ pub fn hardware(context: &Context, trap: Trap) -> ! {
         Trap::Tick | Trap::Lowered => unreachable!("a tick does not stop the driver"),
         Trap::GeneralProtection => {
             // A non-canonical address: the processor does not say which.
-            let record = ExceptionRecord::hardware(ACCESS_VIOLATION, context.rip, &[0, u64::MAX]);
+            let record = ExceptionRecord::hardware(
+                nt_status::STATUS_ACCESS_VIOLATION,
+                context.rip,
+                &[0, u64::MAX],
+            );
             seh::raise(context, record)
         }
     }

@@ -1,6 +1,5 @@
 //! What the code of a process does with its own memory.
 
-use super::INSUFFICIENT_RESOURCES;
 use crate::api::request::Reply;
 use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
@@ -17,7 +16,7 @@ pub fn allocate(process: u64, bytes: u64) -> Reply {
             information: va,
             ..Reply::status(0)
         },
-        None => Reply::status(INSUFFICIENT_RESOURCES),
+        None => Reply::status(nt_status::STATUS_INSUFFICIENT_RESOURCES),
     }
 }
 

@@ -21,9 +21,6 @@ use crate::api::request::{Account, Operation, Process, Progress, Reply, Ticket};
 use crate::host::driver_mem;
 use crate::host::kernel_cell::Exclusive;
 
-/// `STATUS_INSUFFICIENT_RESOURCES`.
-const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
-
 /// A thread that carries out requests, one after the other.
 #[derive(Debug, Clone, Copy)]
 struct Worker {
@@ -122,7 +119,7 @@ fn hand_over(process: u64, order: Order, caller: &Caller<'_>) -> Option<Ticket> 
 /// The same for the outside: lets it run as far as it gets without waiting.
 fn order(process: u64, order: Order) -> Progress {
     let Some(ticket) = hand_over(process, order, &own_caller()) else {
-        return Progress::Done(Reply::status(INSUFFICIENT_RESOURCES));
+        return Progress::Done(Reply::status(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     loop {
         if let Some(reply) = take(ticket) {

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{INSUFFICIENT_RESOURCES, events, memory, syscalls};
+use super::{events, memory, syscalls};
 use crate::api::request::{Handle, Operation, Process, Reply};
 use crate::host::driver_mem;
 use crate::host::gate::Stop;
@@ -266,7 +266,7 @@ fn control(
         Scratch::with(process, input)?,
         Scratch::with(process, output)?,
     ) else {
-        return Ok(Reply::status(INSUFFICIENT_RESOURCES));
+        return Ok(Reply::status(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     let buffers = Buffers {
         input: from.va,
@@ -295,7 +295,7 @@ fn read(
     caller: &Caller<'_>,
 ) -> Result<Reply, Stop> {
     let Some(to) = Scratch::with(process, &vec![0; wanted as usize])? else {
-        return Ok(Reply::status(INSUFFICIENT_RESOURCES));
+        return Ok(Reply::status(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     let buffers = Buffers {
         output: to.va,
@@ -325,7 +325,7 @@ fn write(
     caller: &Caller<'_>,
 ) -> Result<Reply, Stop> {
     let Some(from) = Scratch::with(process, data)? else {
-        return Ok(Reply::status(INSUFFICIENT_RESOURCES));
+        return Ok(Reply::status(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     let buffers = Buffers {
         input: from.va,
@@ -354,7 +354,7 @@ fn repeat(
         Scratch::with(process, input)?,
         Scratch::with(process, &output)?,
     ) else {
-        return Ok(Reply::status(INSUFFICIENT_RESOURCES));
+        return Ok(Reply::status(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     let buffers = Buffers {
         input: from.va,

@@ -1,7 +1,6 @@
 //! System calls of a process: the services that drivers import too, with arguments
 //! as they lie on a stack of user mode.
 
-use super::INSUFFICIENT_RESOURCES;
 use crate::api::request::Reply;
 use crate::host::driver_mem;
 use crate::host::gate::{Call, Export, Frame, Stop};
@@ -37,7 +36,7 @@ pub fn call(name: &str, arguments: &[u64]) -> Result<Reply, Stop> {
     // Arguments are read from memory that drivers could have, which the host's own
     // stack is not.
     let Some(stack) = pool::allocate(PoolKind::NonPaged, STACK, TAG) else {
-        return Ok(Reply::status(INSUFFICIENT_RESOURCES));
+        return Ok(Reply::status(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     let result = with_stack(service, arguments, stack);
     pool::free(stack);

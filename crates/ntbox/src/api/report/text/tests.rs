@@ -100,7 +100,7 @@ fn filtered_lines_are_marked_or_left_out() {
 #[test]
 fn a_refusal_is_explained() {
     let report = Report {
-        entry_status: Some(0xc000_009a),
+        entry_status: Some(nt_status::STATUS_INSUFFICIENT_RESOURCES),
         unloaded: false,
         ..report()
     };

@@ -33,7 +33,7 @@ const UNSAFE_REGISTRY_ACCESS: u64 = 8;
 exports! {
     /// `RtlQueryRegistryValues`.
     fn RtlQueryRegistryValues<call>(relative_to: u32, path: u64, table: u64, context: u64, environment: u64) -> u32
-        [max PASSIVE_LEVEL, wdm] fails 0xc000_009a
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let caller = Caller::of(call);
         let top = Location::read(relative_to, path).and_then(|location| Ok(location.existing(&caller)?));

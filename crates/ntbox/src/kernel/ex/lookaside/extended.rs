@@ -14,10 +14,6 @@ const FAIL_NO_RAISE: u32 = 2;
 /// `POOL_QUOTA_FAIL_INSTEAD_OF_RAISE`.
 const QUOTA_FAIL_INSTEAD_OF_RAISE: u32 = 8;
 
-/// `STATUS_INVALID_PARAMETER_4` and 5.
-const INVALID_PARAMETER_4: u32 = 0xc000_00f2;
-const INVALID_PARAMETER_5: u32 = 0xc000_00f3;
-
 /// Whether a value is one of the enumeration `POOL_TYPE` that still exists:
 /// "must succeed" does not.
 fn is_pool_type(value: u32) -> bool {
@@ -42,9 +38,9 @@ exports! {
         va: u64, allocate: u64, free: u64, pool_type: u32, flags: u32, size: u64, tag: u32, depth: u16,
     ) -> u32 [max DISPATCH_LEVEL, wdm] {
         if !is_pool_type(pool_type) {
-            return Ok(INVALID_PARAMETER_4);
+            return Ok(nt_status::STATUS_INVALID_PARAMETER_4);
         }
-        let Some(behaviour) = behaviour(flags) else { return Ok(INVALID_PARAMETER_5) };
+        let Some(behaviour) = behaviour(flags) else { return Ok(nt_status::STATUS_INVALID_PARAMETER_5) };
         let kind = Kind::LookasideEx;
         let parameters = Parameters { kind, allocate, free, pool_type: pool_type | behaviour, size, tag };
         initialize(va, parameters, call.return_address())?;

@@ -249,12 +249,10 @@ pub fn delete(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Result<()
 
 /// How taking an entry fails: as the list was told to.
 fn failure(call: &mut Call<'_>) -> Return {
-    /// `STATUS_INSUFFICIENT_RESOURCES`.
-    const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
     let va = call.argument(0)?;
     let raises = driver_mem::read_u32(va.wrapping_add(offset::TYPE))? & RAISE != 0;
     if raises {
-        Err(Stop::raise(INSUFFICIENT_RESOURCES))
+        Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     } else {
         Ok(0)
     }

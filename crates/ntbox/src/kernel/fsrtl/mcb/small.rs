@@ -29,7 +29,7 @@ fn as_large(
 
 exports! {
     /// `FsRtlInitializeMcb`.
-    fn FsRtlInitializeMcb<call>() -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
+    fn FsRtlInitializeMcb<call>() -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         as_large(call, crate::kernel::fsrtl::mcb::FsRtlInitializeLargeMcb)
     }
 
@@ -45,14 +45,14 @@ exports! {
 
     /// `FsRtlAddMcbEntry`.
     fn FsRtlAddMcbEntry<call>(mcb: u64, first: u32, block: u32, count: u32) -> bool
-        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let run = Run { first: first.into(), block: block.into(), count: count.into() };
         answer(add(mcb.wrapping_add(BASE), run, call.return_address()))
     }
 
     /// `FsRtlRemoveMcbEntry`.
     fn FsRtlRemoveMcbEntry<call>(mcb: u64, first: u32, count: u32) -> ()
-        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises 0xc000_009a {
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let removed = remove(mcb.wrapping_add(BASE), first.into(), count.into(), call.return_address());
         answer(removed).map(drop)
     }

@@ -45,7 +45,7 @@ mod operation {
 exports! {
     /// `ObRegisterCallbacks`: only routines of images that were linked with
     /// `/INTEGRITYCHECK`.
-    fn ObRegisterCallbacks<call>(wanted: u64, handle: u64) -> u32 [max APC_LEVEL, wdm] fails 0xc000_009a {
+    fn ObRegisterCallbacks<call>(wanted: u64, handle: u64) -> u32 [max APC_LEVEL, wdm] fails STATUS_INSUFFICIENT_RESOURCES {
         status(register(wanted, handle, call.return_address()))
     }
 

@@ -26,9 +26,6 @@ const LAYOUT: Layout = Layout {
     header: 32,
 };
 
-/// `STATUS_NO_MATCH`: a match function wants the next element.
-const STATUS_NO_MATCH: u32 = 0xc000_0272;
-
 impl<'a> Table<'a> {
     fn avl(va: u64, caller: Caller<'a>) -> Self {
         Self {
@@ -266,12 +263,12 @@ exports! {
             last if skip != 0 => table.after(Node(last))?,
             last => Some(Node(last)),
         };
-        let mut status = STATUS_NO_MATCH;
+        let mut status = nt_status::STATUS_NO_MATCH;
         while let Some(at) = node {
             let arguments = [table.va, table.element(at), data];
             let answer = if matches == 0 { 0 } else { table.caller.call(matches, &arguments) };
-            status = u32::try_from(answer & 0xffff_ffff).unwrap_or(STATUS_NO_MATCH);
-            if status != STATUS_NO_MATCH {
+            status = u32::try_from(answer & 0xffff_ffff).unwrap_or(nt_status::STATUS_NO_MATCH);
+            if status != nt_status::STATUS_NO_MATCH {
                 break;
             }
             node = table.after(at)?;

@@ -239,11 +239,9 @@ extern "win64" fn even_below_eight(_: u64, element: u64, _: u64) -> u32 {
     match read(element) {
         Some([key, _]) if key >= 8 => 0xc000_0273,
         Some([key, _]) if key % 2 == 0 => 0,
-        _ => STATUS_NO_MATCH_OF_TEST,
+        _ => nt_status::STATUS_NO_MATCH,
     }
 }
-
-const STATUS_NO_MATCH_OF_TEST: u32 = 0xc000_0272;
 
 #[test]
 fn a_directory_is_resumed_by_name_after_a_deletion() {
