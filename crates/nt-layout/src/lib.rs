@@ -1,0 +1,36 @@
+//! Structures of the NT kernel on x64, as drivers see them.
+//!
+//! Fields have the WDK's names in Rust's case. Pointers are `u64`: they are
+//! addresses of the driver, never of this program. Unions are the member that
+//! the kernel uses, or bytes. Tests compare sizes and offsets with `windows-sys`.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod common;
+mod io;
+#[cfg(test)]
+mod tests;
+
+pub use common::{DispatcherHeader, KdeviceQueue, Kdpc, Kevent, ListEntry, Mdl, UnicodeString};
+pub use io::{
+    DeviceObject, DevobjExtension, DriverExtension, DriverObject, FileObject, IoStackLocation,
+    IoStatusBlock, Irp, Vpb,
+};
+
+/// Declares structures that hold plain data.
+macro_rules! structures {
+    ($($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $field:ident: $type:ty,)* })*) => {$(
+        $(#[$outer])*
+        #[repr(C)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq,
+            zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable,
+        )]
+        #[allow(missing_docs, reason = "the WDK documents the fields under the same names")]
+        pub struct $name {
+            $($(#[$inner])* pub $field: $type,)*
+        }
+    )*};
+}
+use structures;
