@@ -1,10 +1,9 @@
-//! The kernel's memory routines over plain bytes: copying, moving, filling,
-//! zeroing, comparing. Lengths come from the slices, so none reaches past its
-//! memory; what does not fit is left out or refused, never cut off silently.
+//! The kernel's memory routines on byte slices: copy, move, fill, zero, compare.
 //!
-//! Slices cannot overlap, which is what `RtlCopyMemory` asks for; moving within one
-//! is where they may. Memory that others can write to at the same time is
-//! [`SharedBytes`](crate::memory::SharedBytes) instead.
+//! Lengths come from the slices, so no routine accesses memory outside them. Two slices
+//! cannot overlap, as `RtlCopyMemory` requires; [`move_within`] moves within one slice.
+//! Use [`SharedBytes`](crate::memory::SharedBytes) for memory that is written
+//! concurrently.
 
 use core::{
     ops::Range,

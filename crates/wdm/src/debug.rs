@@ -1,9 +1,8 @@
-//! Lines for a kernel debugger or `DebugView`, by way of `DbgPrintEx`.
+//! Debug output through `DbgPrintEx`, for a kernel debugger or `DebugView`.
 //!
-//! A reader of debug output sees whole lines among those of other components, so
-//! each line is one call, ends in a newline, and stays under the 512 bytes that
-//! the kernel passes on. Text is formatted here and handed over as `%s`: a `%` in
-//! it means nothing, and no memory is allocated.
+//! Each line is one call, ends in a newline and has at most 512 bytes, the kernel's
+//! limit. Text is formatted on the stack and passed as an argument of `%s`, so a `%` in
+//! it is not interpreted and no memory is allocated.
 
 use core::{
     ffi::{CStr, c_char},

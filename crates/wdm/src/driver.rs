@@ -1,11 +1,9 @@
-//! What makes a driver: an entry point that the kernel calls after loading the
-//! image, state that lives until unloading, and an unload routine.
+//! The driver's life cycle: entry point, driver state, unload routine.
 //!
-//! [`driver!`](crate::driver!) makes both routines for a type that implements [`Driver`]. The unload
-//! routine is only entered in the driver object once the driver has started, and
-//! its value is moved out and stopped there. What the kernel could still call the
-//! image for is undone after that, and after a start that fails, whether the driver
-//! has dropped it or not.
+//! [`driver!`](crate::driver!) defines both routines for a type that implements
+//! [`Driver`]. The unload routine is set once the driver has started; it moves the value
+//! out and stops it. The driver's scope then removes every remaining registration, also
+//! after a failed start.
 
 use core::{cell::UnsafeCell, fmt};
 

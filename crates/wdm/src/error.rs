@@ -1,5 +1,4 @@
-//! Errors say which function of the kernel refused, and with which status: that
-//! is what the author of a driver needs to look up, and what a log has to name.
+//! Errors: the kernel function that failed, and its status.
 
 use core::fmt;
 

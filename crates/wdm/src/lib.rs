@@ -1,38 +1,34 @@
-//! Safe Rust for WDM drivers: the one place of a driver that holds `unsafe`.
+//! Safe Rust for WDM drivers: contains the `unsafe` code, so that a driver needs none.
 //!
-//! The rules of the kernel's memory interface are kept by types instead of by
-//! memory: pool frees itself with the tag that it was taken with, a mapping
-//! borrows the MDL that it maps, and an MDL that was built for nonpaged pool has
-//! no safe way into system space again. What can fail returns an [`Error`] that
-//! names the kernel's function and its status; nothing here panics, and nothing
-//! allocates unless its name says so.
+//! Types enforce the rules of the kernel's memory interface: a pool block is freed with
+//! the tag of its allocation, a mapping borrows its MDL, and an MDL built for nonpaged
+//! pool has no safe way to a second system mapping. A call that can fail returns an
+//! [`Error`] with the kernel function and its status. Nothing panics. Only functions
+//! whose name says so allocate.
 //!
 //! # IRQL
 //!
-//! Every item says at which IRQL it may be used. What must run at `PASSIVE_LEVEL`,
-//! or not above `APC_LEVEL`, takes a token of [`irql`] that only exists there, so
-//! that the rest of a program cannot get it wrong; what may run up to
-//! `DISPATCH_LEVEL` takes none, because nothing here leads above it.
+//! Every item documents its IRQL. A function that must run at `PASSIVE_LEVEL`, or not
+//! above `APC_LEVEL`, takes a token of [`irql`] that exists only there. A function that
+//! may run up to `DISPATCH_LEVEL` takes none, because this crate does not raise above
+//! that level.
 //!
-//! Dropping takes no parameters, so for it there is one rule: everything may be
-//! dropped up to `DISPATCH_LEVEL`. What cannot be undone there is handed to the
-//! driver's scope, which undoes it when the next request arrives at
-//! `PASSIVE_LEVEL`, or when the driver is unloaded; it takes no memory for that. A
-//! value that borrows a token instead cannot get there.
+//! Everything may be dropped up to `DISPATCH_LEVEL`. A resource that cannot be released
+//! at the current IRQL is queued in the driver's scope, without allocating, and released
+//! when the next request arrives at `PASSIVE_LEVEL`, or at the unload. Values that borrow
+//! a token are dropped at its level.
 //!
-//! # What the driver forgets
+//! # Leaked values
 //!
-//! What the kernel could call the image for (a device, a notification) belongs to
-//! the scope too, and the value that the driver has is a handle. If it is forgotten,
-//! or kept in a static, the scope undoes it before the image goes: at the unload,
-//! and when a start fails.
+//! The scope owns each registration with the kernel (a device, a notify routine); the
+//! driver has a handle. The scope removes the registrations that the driver has leaked or
+//! stored in a static: at the unload, and after a failed start.
 //!
-//! # What has to run first
+//! # Initialization
 //!
-//! [`driver!`] makes the entry point, and the entry point asks the kernel what it
-//! can do (which allocator, whether memory can be kept from executing) before any
-//! code of the driver runs. A crate that makes its own entry point must not use
-//! this one.
+//! The entry point that [`driver!`] defines queries the kernel's features (the allocator,
+//! no-execute memory) before it calls the driver. A crate with an entry point of another
+//! kind cannot use this one.
 
 #![no_std]
 

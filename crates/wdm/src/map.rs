@@ -1,7 +1,7 @@
-//! A second address for the pages of an MDL, in system space.
+//! System mappings: a second virtual address for the pages of an MDL.
 //!
-//! A mapping borrows its MDL, so the MDL can neither be unlocked nor freed while
-//! the mapping lives. An MDL has one system mapping at most.
+//! A [`Mapping`] borrows its MDL, so the MDL cannot be unlocked or freed before it is
+//! unmapped. An MDL has at most one system mapping.
 
 use core::{ffi::c_void, fmt, ptr::NonNull};
 

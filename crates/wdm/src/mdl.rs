@@ -1,13 +1,12 @@
-//! Memory descriptor lists, with their state as a type.
+//! Memory descriptor lists (MDLs), with their state as a type.
 //!
-//! An MDL describes a buffer by the physical pages behind it. What may be done
-//! with one depends on what was done before, and the kernel does not check it. So
-//! each step here consumes the MDL and returns it in its next state: described,
-//! then either locked (which can be mapped, and has to be unlocked) or built for
-//! nonpaged pool (whose pages are mapped already, and must not be again).
+//! An MDL describes a buffer by its physical pages. The allowed operations depend on the
+//! earlier ones, and the kernel does not check the order. Each step here consumes the MDL
+//! and returns it in its next state: [`Unlocked`], then either [`Locked`] (can be mapped,
+//! must be unlocked) or [`BuiltForNonpaged`] (is mapped already, must not be mapped again).
 //!
-//! An MDL owns the pool that it describes. Whatever is dropped half way is undone
-//! in the right order: unmapped, unlocked, the MDL freed, the pool freed.
+//! An MDL owns the pool that it describes. Dropping it unmaps and unlocks the pages, frees
+//! the MDL and frees the pool, in this order.
 
 use core::{cell::Cell, ffi::c_void, fmt, ptr::NonNull};
 

@@ -1,9 +1,8 @@
-//! Bytes that more than one address may lead to.
+//! Memory with more than one address, and the arithmetic of pages.
 //!
-//! A page that is mapped twice can change under one address while Rust code holds
-//! the other, so there are never references to such memory: [`SharedBytes`]
-//! copies in and out through volatile accesses, one byte at a time, which the
-//! compiler neither removes nor reorders nor merges across the two addresses.
+//! Memory that is mapped twice changes through one address while Rust code uses the other,
+//! so no reference to it is formed. [`SharedBytes`] copies single bytes with volatile
+//! accesses, which the compiler does not remove, reorder or merge.
 
 use core::{cell::Cell, ffi::c_void, fmt, marker::PhantomData, ptr::NonNull};
 

@@ -1,9 +1,8 @@
-//! `ProbeForRead` and `ProbeForWrite`, whose answer is an exception.
+//! `ProbeForRead` and `ProbeForWrite`, with their exceptions as errors.
 //!
-//! They look at addresses only, and memory that was good when it was probed may be
-//! gone a moment later, so reading and writing are guarded for themselves
-//! ([`crate::user`]) and probe nothing. This is for a driver that wants to refuse a
-//! range before it begins.
+//! A probe checks addresses only; the memory can be unmapped right after it. The accesses
+//! of [`crate::user`] catch exceptions themselves and need no probe. Use this module to
+//! reject a range before starting work.
 
 use core::ffi::c_void;
 

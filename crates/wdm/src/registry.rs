@@ -1,9 +1,8 @@
-//! Reading a driver's configuration from the registry.
+//! Reads registry values.
 //!
-//! Whoever may write to the key decides what is in it, so a value is data with a
-//! type to be checked, never a structure to be trusted. `RtlQueryRegistryValues`
-//! writes where the *value* says if its type is not the expected one; this module
-//! uses `ZwQueryValueKey` into a buffer of its own.
+//! Values are untrusted data, so their type and size are checked. `RtlQueryRegistryValues`
+//! in its direct mode writes through a pointer according to the type in the registry; this
+//! module calls `ZwQueryValueKey` with a buffer of fixed size.
 
 use core::{fmt, mem::offset_of, ptr::null_mut};
 

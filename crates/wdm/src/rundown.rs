@@ -1,12 +1,9 @@
-//! Rundown protection: whoever uses a thing holds a reference for that long, and
-//! whoever takes it away waits until the last one is gone. From then on nobody
-//! gets another.
+//! Rundown protection: users of an object hold references, and its owner waits until all
+//! are released. After that no reference is granted.
 //!
-//! It is what `EX_RUNDOWN_REF` is: a count, and while somebody waits the address of
-//! an event on his stack, which is resident during the wait. So there is no kernel
-//! object in it, and it may lie in paged pool. It is made here because a driver
-//! whose device depends on it also loads where the kernel's functions for that are
-//! missing, as in Wine.
+//! Like `EX_RUNDOWN_REF`, it is a count and, during a wait, the address of an event on the
+//! waiting thread's stack. It contains no kernel object and may be in paged pool. The
+//! kernel's own functions are not used because some kernels, such as Wine's, lack them.
 
 use core::{
     cell::UnsafeCell,

@@ -1,20 +1,16 @@
-//! Where code lies in the image, and with it in memory.
+//! Image sections: pageable code and initialization code.
 //!
-//! A driver's code is resident unless it says otherwise. Sections whose names begin
-//! with `PAGE` may be on disk, so what is in them runs at `<= APC_LEVEL` only;
-//! `INIT` is thrown away when DriverEntry has returned. Both are rules that a type
-//! can hold: [`pageable!`](crate::pageable!) asks for a token of that level,
-//! [`init!`](crate::init!) for the [`Context`] that only
-//! exists while the driver starts.
+//! Sections whose names begin with `PAGE` can be paged out, so their code runs at
+//! `<= APC_LEVEL`; [`pageable!`](crate::pageable!) requires a token for that level. `INIT`
+//! is discarded after DriverEntry; [`init!`](crate::init!) requires the [`Context`], which
+//! exists only during the start. Both require this crate's own types, not types that
+//! dereference to them: the dereference would run inside the section.
 //!
-//! The token is one of this crate's own types, not something that dereferences to
-//! one: that would be found out in the function, which is too late.
+//! Closures that run at a raised IRQL are called from resident code: the raising functions
+//! are never inlined.
 //!
-//! Closures that this crate runs at a raised level are called from resident code:
-//! what raises is never inlined into the function that asks for it.
-//!
-//! `INIT` is discarded only if the section says so in the image. A driver's build
-//! script passes the linker `/SECTION:INIT,ERD`.
+//! `INIT` is discarded only if the image marks it so. A driver's build script passes
+//! `/SECTION:INIT,ERD` to the linker.
 
 use crate::{
     driver::Context,

@@ -1,6 +1,5 @@
-//! Calls of kernel functions that report failure by raising an exception.
-//!
-//! The exception is caught in [`machine`], and comes back as its code.
+//! Calls kernel functions that raise exceptions, and returns the exception code as an
+//! error. The module `arch` contains the handler.
 
 use core::ffi::c_void;
 

@@ -1,6 +1,5 @@
-//! `NTSTATUS` as a type, with names for the values that a driver meets, so that a
-//! log says `STATUS_ACCESS_VIOLATION` and not only a number. The list is short on
-//! purpose: a name costs bytes in every driver image.
+//! `NTSTATUS` as a type, with names for the statuses that a driver meets. The list is
+//! short, because each name adds bytes to every driver image.
 
 use core::fmt;
 

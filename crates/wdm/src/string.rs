@@ -1,6 +1,7 @@
-//! Counted UTF-16 text, the kernel's `UNICODE_STRING`, as a borrowed slice of its
-//! units. Such text may hold anything, unpaired surrogates and NULs included, so
-//! it is only ever compared or shown with escapes, never trusted to be valid.
+//! Borrowed counted UTF-16 strings: the kernel's `UNICODE_STRING`.
+//!
+//! A string may contain unpaired surrogates and NULs, so it is only compared, or printed
+//! with escapes.
 
 use core::{fmt, marker::PhantomData, slice};
 

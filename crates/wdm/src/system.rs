@@ -1,8 +1,7 @@
-//! What kernel this is and what it offers.
+//! The kernel's version and features.
 //!
-//! A static import that the kernel lacks keeps a driver from loading at all, so
-//! whatever is newer than Windows 7 is looked up by name, once, before the
-//! driver's own code runs.
+//! A static import that the kernel lacks prevents the driver from loading, so functions
+//! newer than Windows 7 are looked up by name, once, before the driver starts.
 
 use core::{
     ffi::c_void,

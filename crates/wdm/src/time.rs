@@ -1,8 +1,7 @@
-//! Time as the kernel counts it, in 64 bits: as an integer, or as the two halves in
-//! which `LARGE_INTEGER` has it.
+//! System time, the performance counter, and `LARGE_INTEGER`.
 //!
-//! System time is a date, in units of 100 ns since 1601, and can jump when somebody
-//! sets the clock. The performance counter only grows, in units of its own.
+//! System time is in units of 100 ns since 1601 and jumps when the clock is set. The
+//! performance counter is monotonic and has its own frequency.
 
 use core::fmt;
 

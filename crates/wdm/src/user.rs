@@ -1,13 +1,12 @@
-//! User memory: read once, written once, and never trusted.
+//! Access to user memory.
 //!
-//! A program can unmap or change its memory at any moment, so nothing here gives a
-//! reference to it. A [`UserReader`] copies bytes into the kernel, a [`UserWriter`] copies
-//! bytes out; an access that cannot be made ends in a status. Both have a cursor
-//! that only moves forward: what has been checked cannot be fetched a second time.
+//! A program can unmap or change its memory at any time, so no reference to it is formed.
+//! A [`UserReader`] copies bytes into the kernel, a [`UserWriter`] copies bytes out. An
+//! access violation becomes a status. The cursor of either only moves forward, so
+//! validated bytes cannot be fetched twice.
 //!
-//! The copy itself is guarded, in assembly. That makes what `ProbeForRead` and
-//! `ProbeForWrite` do beyond looking at the range superfluous, and the range is
-//! looked at here.
+//! The copy has an exception handler, and [`UserRange`] checks that the range is user
+//! memory, which makes `ProbeForRead` and `ProbeForWrite` unnecessary.
 
 use core::{fmt, marker::PhantomData, ptr};
 

@@ -1,9 +1,8 @@
-//! What only the processor and the linker know: the IRQL in CR8, the fast fail, the
-//! page that the kernel shares, the import slots of variables, and the functions
-//! that catch exceptions.
+//! Processor-specific functions: the IRQL in CR8, the fast fail, the shared user data
+//! page, the import slots of exported variables, and calls with an exception handler.
 //!
-//! Everything else of this crate is plain Rust. So it also runs on the host, where a
-//! stand-in for `wdk-sys` has these too (`tests/wdm`), and Miri can look at it.
+//! The rest of this crate is portable. Tests on the host link a stand-in for `wdk-sys`
+//! that provides these functions, which lets Miri run the crate.
 
 #[cfg(not(windows))]
 pub(crate) use wdk_sys::machine::{

@@ -1,10 +1,10 @@
-//! The x64 kernel: its registers, its shared page, and two functions in assembly.
+//! The x64 implementation: registers, the shared user data page, and two assembly
+//! functions.
 //!
-//! Rust has no `__try`. The functions below are what a C compiler makes of
-//! `__try { f(…); } __except (EXCEPTION_EXECUTE_HANDLER) { … }`: unwind data for
-//! its frame, the kernel's `__C_specific_handler`, and a table with one guarded
-//! range. The raising function is called straight from here, with no Rust frame
-//! between the two, so that no Rust code is ever unwound.
+//! Rust has no `__try`. The assembly is the code that a C compiler generates for
+//! `__try { f(…); } __except (EXCEPTION_EXECUTE_HANDLER) { … }`: unwind data for its
+//! frame, `__C_specific_handler`, and a scope table with one guarded range. It calls the
+//! raising function directly, so no Rust frame is ever unwound.
 
 use core::{
     arch::{asm, global_asm},

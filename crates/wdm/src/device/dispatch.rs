@@ -1,9 +1,8 @@
-//! From the kernel's dispatch calls to the methods of [`Device`].
+//! Dispatch routines: route IRPs to the methods of [`Device`].
 //!
-//! The kernel knows four functions of the driver, and finds by the device's
-//! extension whose methods they are to call. A request is let in only while the
-//! device is there and only at `PASSIVE_LEVEL`: another driver could send one at a
-//! higher level, which the tokens must not be made for.
+//! The driver has one routine for each supported major function. It finds the methods
+//! through the device extension. A request is rejected if the device is being removed, or
+//! if it arrives above `PASSIVE_LEVEL`, for which the tokens would not hold.
 
 use core::{ffi::c_void, ptr::NonNull};
 

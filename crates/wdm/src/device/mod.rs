@@ -1,11 +1,9 @@
-//! A control device: what programs open to talk to a driver, without hardware
-//! behind it.
+//! Control devices: device objects that programs open to send requests to a driver.
 //!
-//! [`ControlDevice`] makes the device object, lets SYSTEM and administrators at it
-//! and nobody else, gives it a name that programs know, and has the kernel's
-//! requests delivered to a type that implements [`Device`]. Dropping it undoes all
-//! of that, after waiting for the requests that are being handled; at the latest it
-//! is undone when the driver is unloaded.
+//! [`ControlDevice`] creates the device object, restricts access to SYSTEM and
+//! administrators, creates its symbolic link, and dispatches requests to a type that
+//! implements [`Device`]. Dropping it waits for running requests and deletes both. The
+//! driver's scope deletes them at the unload if the driver has not.
 
 mod dispatch;
 mod security;

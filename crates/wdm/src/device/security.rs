@@ -1,11 +1,9 @@
-//! Who may open a device: SYSTEM and administrators.
+//! The security descriptor of a control device: access for SYSTEM and administrators.
 //!
-//! Without a word of the driver the I/O manager gives a device a descriptor that
-//! lets everybody read and write. `IoCreateDeviceSecure` sets another before
-//! anybody can open the device; it is not a function of the kernel but of a static
-//! library of the WDK, which not every host that builds this has. What it does is
-//! documented: a handle to the device object by its pointer, and
-//! `ZwSetSecurityObject` with the list.
+//! The I/O manager's default descriptor lets everyone read and write. The WDK's
+//! `IoCreateDeviceSecure` replaces it, but that is in a static library, not in the
+//! kernel. This module does the same with documented calls: it opens a handle to the
+//! device object and calls `ZwSetSecurityObject`.
 
 use core::{ffi::c_void, ptr::NonNull};
 

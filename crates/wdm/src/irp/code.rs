@@ -1,4 +1,4 @@
-//! Control codes: what a caller asks of a device, and how the data travels.
+//! I/O control codes and their transfer methods.
 
 use core::fmt;
 

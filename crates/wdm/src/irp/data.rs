@@ -1,10 +1,8 @@
-//! The data of a request, with the lengths that the caller gave.
+//! The buffers of a request, with the lengths of its stack location.
 //!
-//! How much output a request has is what was written through these views, which
-//! note it in the request itself: a driver cannot report bytes that it never
-//! wrote, nor those of another request, and so show a caller what was in the
-//! kernel's buffer before. What the caller can change meanwhile is handed out once,
-//! so that it cannot be fetched a second time.
+//! The views record in the request how many bytes were written, so a driver cannot report
+//! bytes that it has not written and disclose old contents of the system buffer. Memory
+//! that the caller can change is available once, so it cannot be fetched twice.
 
 use core::{ffi::c_void, ptr::NonNull, slice};
 

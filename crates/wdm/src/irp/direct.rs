@@ -1,5 +1,5 @@
-//! Cursors over a caller's locked pages. They only move forward, so what has been
-//! read and judged is not read a second time: the caller may have changed it.
+//! Cursors over the locked pages of a request. A cursor only moves forward, so bytes that
+//! the caller may have changed are not read a second time.
 
 use crate::{Result, Status, irp::DirectBuffer, memory::SharedBytes};
 

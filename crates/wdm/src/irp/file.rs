@@ -1,10 +1,9 @@
-//! What this crate keeps of an open file: the driver's data, and whether the last
-//! handle is closed.
+//! The per-file context: the driver's data, and a flag for `IRP_MJ_CLEANUP`.
 //!
-//! Nobody but the driver ends requests that wait when the last handle is closed.
-//! One may be on its way to a queue at that moment, so a queue looks here, under
-//! its lock, before it lets a request in: either the request is there when the
-//! driver looks for those of the file, or it does not get in any more.
+//! Only the driver completes requests that are pending when the last handle is closed. A
+//! request can be on its way to a queue at that time. The queue checks the flag under its
+//! lock: the request is either in the queue when the cleanup routine searches it, or is
+//! not inserted.
 
 use core::{
     ffi::c_void,

@@ -1,10 +1,9 @@
-//! Requests to a device: `IRP` of the reference, from the moment that the driver
-//! gets one to its completion.
+//! I/O requests (`IRP`), from the dispatch routine to completion.
 //!
-//! A request is completed once. [`Request`] is a value that every way of answering
-//! consumes, and the answer that a dispatch routine has to return is made by no
-//! other means; a request that is dropped unanswered is completed as failed. One
-//! that has to wait goes into a [`CancelSafeQueue`], from which it can be cancelled.
+//! A request is completed exactly once. Every method that completes a [`Request`]
+//! consumes it and returns the [`Completion`] that a dispatch routine has to return. A
+//! request that is dropped is completed with an error. A [`CancelSafeQueue`] holds
+//! pending requests.
 
 mod code;
 mod data;

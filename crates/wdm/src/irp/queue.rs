@@ -1,10 +1,9 @@
-//! Requests that wait, and that their callers can cancel meanwhile.
+//! A cancel-safe IRP queue.
 //!
-//! The order of steps is the one that Microsoft's "Cancel-Safe IRP Queues" and
-//! "Synchronizing IRP Cancellation" give: of the driver and the kernel, whoever
-//! takes the cancel routine out of the request owns it. An entry whose routine the
-//! kernel has taken is left to that routine. As the insert routine of a cancel-safe
-//! queue may, this one refuses a request whose file has no handle any more.
+//! The steps follow Microsoft's "Cancel-Safe IRP Queues" and "Synchronizing IRP
+//! Cancellation": the side that removes the cancel routine from an IRP owns it. A request
+//! whose cancel routine the kernel has removed is left to that routine. A request whose
+//! file has no open handle is not inserted.
 
 use core::{
     ffi::c_void,

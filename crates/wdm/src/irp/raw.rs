@@ -1,5 +1,5 @@
-//! The structure that the kernel passes around, with the inline functions of the
-//! headers that work on it.
+//! Access to the fields of an IRP and its stack location, with the inline functions of the
+//! WDK headers.
 
 use core::{
     ffi::c_void,

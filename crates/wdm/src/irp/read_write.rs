@@ -1,4 +1,4 @@
-//! Reading from a device and writing to it: `IRP_MJ_READ` and `IRP_MJ_WRITE`.
+//! Read and write requests: `IRP_MJ_READ` and `IRP_MJ_WRITE`.
 
 use core::fmt;
 

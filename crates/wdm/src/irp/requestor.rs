@@ -1,9 +1,9 @@
-//! Proof that a program is there, and stays: the thread that asks is one of its own
-//! and has not come back from its call.
+//! Proof that a request runs in the thread of the program that sent it. The process cannot
+//! end while that thread is in the call.
 //!
-//! What runs in a process is not always asked for by it: handles are closed in a
-//! process that has ended already, after drivers were told so, and other drivers
-//! make requests in whatever process they happen to run in.
+//! Code can run in a process without a request from it: handles are closed in an exiting
+//! process after the notify routines were called, and other drivers send requests in
+//! arbitrary process context.
 
 use core::{fmt, marker::PhantomData};
 

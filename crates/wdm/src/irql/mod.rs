@@ -1,12 +1,10 @@
-//! The interrupt request level: what the processor may be interrupted by, and
-//! with it what code may do. Rules are stated as "at or below a level".
+//! The interrupt request level (IRQL), as a value and as tokens.
 //!
-//! The reference gives such a rule for every function. Here the rules that ask
-//! for less than `DISPATCH_LEVEL` are parameters: a function that must run at
-//! `PASSIVE_LEVEL` takes a [`&Passive`](Passive), one for `<= APC_LEVEL` takes an
-//! [`&Apc`](Apc). The kernel's entry points hand out the first token, and only
-//! [`Dispatch::raise_to_dispatch`] and [`Apc::raise_to_apc`] make others. A token has no
-//! size; a reference to it that nobody reads is gone after inlining.
+//! The WDK reference states a maximum IRQL for every function. A function with a maximum
+//! below `DISPATCH_LEVEL` takes a token: [`&Passive`](Passive) for `PASSIVE_LEVEL`,
+//! [`&Apc`](Apc) for `<= APC_LEVEL`. Entry points receive the first token;
+//! [`Dispatch::raise_to_dispatch`] and [`Apc::raise_to_apc`] are the only other source.
+//! Tokens have no size and do not exist at run time.
 
 mod raise;
 mod token;

@@ -1,8 +1,7 @@
-//! Raising the IRQL for the length of a closure.
+//! Raises the IRQL for the duration of a closure.
 //!
-//! A guard that a caller holds could be forgotten without being dropped, and the
-//! borrow of the lower token would end with the level still raised. A closure
-//! cannot be left that way, so what is raised here is lowered, always.
+//! A guard could be leaked, which would end the borrow of the lower token while the IRQL
+//! is still raised. A closure always returns, so the IRQL is always lowered.
 
 use wdk_sys::KIRQL;
 

@@ -1,9 +1,8 @@
-//! Values that say up to which IRQL the code at hand may be running.
+//! Tokens: values that prove an upper bound of the current IRQL.
 //!
-//! A token for a lower level is one for every higher level too: [`Passive`]
-//! dereferences to [`Apc`], that to [`Dispatch`], so a `&mut Passive` can be
-//! passed wherever one of the others is asked for. Raising borrows the token
-//! mutably, so none of a lower level can be used until the level is lowered.
+//! A token of a lower level is valid for every higher level: [`Passive`] dereferences to
+//! [`Apc`], which dereferences to [`Dispatch`]. Raising the IRQL borrows the token
+//! mutably, so no lower token can be used until the IRQL is lowered.
 
 use core::{
     fmt,

@@ -1,10 +1,9 @@
-//! The doubly linked list: `InsertHeadList`, `RemoveEntryList` and the other
-//! inline functions of the reference.
+//! The doubly linked list: `InsertHeadList`, `RemoveEntryList` and the other inline
+//! functions of the WDK headers.
 //!
-//! They check, as the kernel's do, that neighbours point at each other before they
-//! link or unlink. If they do not, somebody has written over the list, and going
-//! on would write wherever that leads: the system is stopped at once, with
-//! `KERNEL_SECURITY_CHECK_FAILURE` (0x139) and `FAST_FAIL_CORRUPT_LIST_ENTRY`.
+//! Each operation checks the links of the neighbours first. A corrupt list stops the
+//! system with `KERNEL_SECURITY_CHECK_FAILURE` (0x139) and
+//! `FAST_FAIL_CORRUPT_LIST_ENTRY`, as the kernel's own functions do.
 
 use core::{fmt, marker::PhantomData, ptr::NonNull};
 

@@ -1,5 +1,5 @@
-//! A doubly linked list that several threads use at once: the kernel's
-//! interlocked functions, which hold a spin lock for each step.
+//! The interlocked doubly linked list. The kernel's functions acquire a spin lock for each
+//! operation.
 
 use core::{cell::UnsafeCell, fmt, marker::PhantomData, ptr::NonNull};
 

@@ -1,21 +1,19 @@
-//! Lists whose links lie in the entries: nothing is allocated to insert, and an
-//! entry is taken out in a constant number of steps.
+//! Intrusive lists: the links are fields of the entries, so insertion allocates nothing
+//! and removal takes constant time.
 //!
-//! An entry is a [`PoolBox`] that a list takes and gives back. While it is in a
-//! list it stays where it is, and only shared references lead to it, so no safe
-//! code can move it, free it, or touch its links. Dropping a list drops its
-//! entries, so one that a driver keeps is empty before the driver is unloaded.
+//! An entry is a [`PoolBox`]. A list owns it until its removal. Only shared references
+//! lead to an entry in a list, so safe code cannot move it, free it or change its links.
+//! Dropping a list drops its entries.
 //!
-//! | type | of the reference | at once by several |
+//! | type | WDK | concurrent use |
 //! |---|---|---|
 //! | [`List`] | `LIST_ENTRY`, inline functions | no |
-//! | [`InterlockedList`] | `ExInterlockedInsertHeadList` and its kind | yes, with a spin lock |
+//! | [`InterlockedList`] | `ExInterlockedInsertHeadList`, `ExInterlockedRemoveHeadList` | yes, with a spin lock |
 //! | [`Stack`] | `SINGLE_LIST_ENTRY`, inline functions | no |
 //! | [`InterlockedStack`] | `ExInterlockedPushEntryList`, `ExInterlockedPopEntryList` | yes, with a spin lock |
-//! | [`SList`] | `SLIST_HEADER`, `ExpInterlockedPushEntrySList` and its kind | yes, without a lock |
+//! | [`SList`] | `SLIST_HEADER`, `ExpInterlockedPushEntrySList`, `ExpInterlockedPopEntrySList` | yes, without a lock |
 //!
-//! The field with the links may be anywhere in the entry's type;
-//! [`linked!`](crate::linked!) says which it is.
+//! [`linked!`](crate::linked!) names the field with the links.
 
 mod double;
 mod interlocked;

@@ -1,5 +1,5 @@
-//! Singly linked lists, last in first out: `PushEntryList` and `PopEntryList`, and
-//! the kernel's interlocked versions of them.
+//! Singly linked lists, last in, first out: `PushEntryList`, `PopEntryList` and the
+//! interlocked variants.
 
 use core::{cell::UnsafeCell, fmt, marker::PhantomData, ptr::NonNull};
 

@@ -1,6 +1,5 @@
-//! A sequenced singly linked list, `SLIST`: shared without a lock, by an
-//! instruction that exchanges sixteen bytes at once, depth and sequence number
-//! included.
+//! The sequenced singly linked list, `SLIST`. It needs no lock: one 16-byte
+//! compare-exchange updates the head, the depth and the sequence number.
 
 use core::{cell::UnsafeCell, fmt, marker::PhantomData, ptr::NonNull};
 

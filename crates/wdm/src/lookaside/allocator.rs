@@ -1,5 +1,4 @@
-//! Where a lookaside list gets blocks that it does not have, and where it gives
-//! those that it has no room for: `AllocateEx` and `FreeEx` of the reference.
+//! Allocators of lookaside lists: the `AllocateEx` and `FreeEx` routines.
 
 use core::{alloc::Layout, cell::Cell, fmt, marker::PhantomData, ptr::NonNull};
 

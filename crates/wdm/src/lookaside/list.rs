@@ -1,5 +1,5 @@
-//! The list itself: a head in nonpaged pool, which the kernel knows of and which
-//! never moves, and beside it what the list's routines need.
+//! The head of a lookaside list. It is in nonpaged pool, does not move, and is followed by
+//! the data of the list's routines.
 
 use core::{
     alloc::Layout,

@@ -1,15 +1,14 @@
-//! Lookaside lists: caches of freed blocks of one size, for
-//! values that come and go often.
+//! Lookaside lists: caches of freed blocks of one size, for values that are allocated and
+//! freed often.
 //!
-//! A value is a box that goes back to its list when it is dropped, and that
-//! borrows the list, so the list cannot be deleted while a value lives. What a list
-//! has nothing for comes from pool, through a [`LookasideAllocator`] that may say no or keep
-//! count.
+//! A [`LookasideBox`] returns its block to the list when it is dropped. It borrows the
+//! list, so the list cannot be deleted before it. When the list is empty, blocks come
+//! from a [`LookasideAllocator`], which can limit or count allocations.
 //!
 //! # Exports
 //!
 //! Initialising, flushing and deleting are exports of every kernel from Windows
-//! Vista on. Taking and freeing were inline functions until the WDK of Windows 11
+//! Vista on. Allocating and freeing were inline functions until the WDK of Windows 11
 //! 22H2, and are exports since. All are looked up by name, since a static import
 //! keeps the driver from loading where it is absent: without the first three there
 //! are no such lists (`STATUS_NOT_SUPPORTED`), and without the other two, what the

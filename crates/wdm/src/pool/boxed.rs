@@ -1,5 +1,4 @@
-//! One value in a block of nonpaged pool, as `Box` has one on a heap. Taking the
-//! block can fail, and then the value comes back.
+//! [`PoolBox`]: a `Box` in nonpaged pool. A failed allocation returns the value.
 
 use core::{
     alloc::Layout,

@@ -1,12 +1,8 @@
-//! The functions that Microsoft has deprecated in favour of `ExAllocatePool2`, all
-//! of them, in one place. Kernels before Windows 10 2004 have no others, so the
-//! rest of this crate falls back to them; a driver has them here, for what it must
-//! show or measure.
+//! The pool functions that Microsoft has deprecated in favour of `ExAllocatePool2`.
 //!
-//! What they do not do is done here: their memory is not zeroed, two of them raise
-//! an exception instead of returning NULL, and two take no tag (the kernel writes
-//! `None`). A [`Block`] is zeroed, an exception is an error, and a block goes back
-//! through the function that belongs to the one that it came from.
+//! Kernels before Windows 10 2004 have no others, so the rest of this crate falls back to
+//! them. A [`Block`] adds what the functions lack: it is zeroed, an exception of a quota
+//! function is an error, and the block is freed by the matching function.
 
 use core::{ffi::c_void, fmt, ptr::NonNull};
 

@@ -1,31 +1,28 @@
-//! Kernel pool that is owned, tagged, and fallible.
+//! Kernel pool: owned, tagged and fallible allocations.
 //!
-//! Pool is the kernel's heap. A block knows the tag that it was taken with and
-//! frees itself with it, so neither a leak nor a wrong tag can be written down.
-//! Kernels before Windows 10 2004 lack `ExAllocatePool2`; there a block comes from
-//! `ExAllocatePoolWithTag`, without execute permission where the kernel knows of
-//! it, and is zeroed here.
+//! A block is freed with the tag of its allocation when it is dropped. Kernels before
+//! Windows 10 2004 lack `ExAllocatePool2`; there a block comes from
+//! `ExAllocatePoolWithTag`, is not executable where the kernel supports that, and is
+//! zeroed by this crate.
 //!
-//! # Which type
+//! # Types
 //!
-//! | of nonpaged pool | of paged pool | holds |
+//! | nonpaged pool | paged pool | contents |
 //! |---|---|---|
 //! | [`PoolBox`] | [`PagedBox`] | one value |
-//! | [`PoolVec`] | [`PagedVec`] | values, and grows |
-//! | [`PoolSlice`] | | so many values |
+//! | [`PoolVec`] | [`PagedVec`] | a growing array |
+//! | [`PoolSlice`] | | an array of fixed length |
 //! | [`UnicodeBuffer`] | | text |
-//! | [`NonpagedBlock`] | [`legacy::Block`] | bytes that others may write to |
+//! | [`NonpagedBlock`] | [`legacy::Block`] | bytes that are written concurrently |
 //!
-//! What is in paged pool can only be reached with a token for `<= APC_LEVEL`, and
-//! the borrow of the token keeps the level from being raised meanwhile.
+//! Access to paged pool needs a token for `<= APC_LEVEL`. The borrow of the token
+//! prevents raising the IRQL meanwhile.
 //!
-//! # Why there is no global allocator
+//! # No global allocator
 //!
-//! `#[global_allocator]` would bring `alloc`, whose collections end the program,
-//! here the system, if memory runs out, and which has one tag and one kind of pool
-//! for everything. A driver that needs no more than this module stays without it,
-//! and one that wants `alloc` chooses `wdk-alloc` itself, knowing that it gives
-//! types with an alignment above 16 less than they ask for.
+//! The collections of `alloc` panic when memory runs out, which is a bug check, and have
+//! one tag and one kind of pool for everything. A driver that needs `alloc` can link
+//! `wdk-alloc`, which ignores alignments above 16.
 
 mod boxed;
 pub mod legacy;

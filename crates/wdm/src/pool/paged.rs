@@ -1,11 +1,8 @@
-//! Values in paged pool, which may be on disk: touching one where page faults
-//! cannot be handled stops the system. So there is no way to one without a token
-//! for `<= APC_LEVEL`, and while a reference is out the token is borrowed, which
-//! keeps the level from being raised.
+//! Values in paged pool. A page fault above `APC_LEVEL` stops the system, so access needs
+//! a token for `<= APC_LEVEL`, which a reference to the value keeps borrowed.
 //!
-//! What is dropped above that level is freed later, by whoever comes along at
-//! `PASSIVE_LEVEL`, and so has to be a value that another thread may drop at any
-//! time. The room for that, a few words of nonpaged pool, is taken with the block.
+//! A value that is dropped above `APC_LEVEL` is freed later at `PASSIVE_LEVEL` by another
+//! thread. The link for that is allocated with the value, in nonpaged pool.
 
 use core::fmt;
 

@@ -1,5 +1,4 @@
-//! Pool as the kernel hands it out, under all the wishes that one can have: the
-//! one place that calls the allocator for everything but [`super::legacy`].
+//! Raw pool blocks: the call of the allocator, for everything but [`super::legacy`].
 
 use core::{alloc::Layout, ptr::NonNull};
 

@@ -1,4 +1,4 @@
-//! So many values in nonpaged pool, and never more: a boxed slice.
+//! [`PoolSlice`]: a boxed slice of fixed length in nonpaged pool.
 
 use core::{
     fmt,

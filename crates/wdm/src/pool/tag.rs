@@ -1,4 +1,4 @@
-//! Tags: four characters that a debugger shows for every block of pool.
+//! Pool tags: four characters that debuggers and `poolmon` show for each block.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! Text that grows: the kernel's counted UTF-16 in a block of nonpaged pool.
+//! [`UnicodeBuffer`]: a growing UTF-16 string in nonpaged pool.
 
 use core::fmt;
 

@@ -1,5 +1,4 @@
-//! How much pool the driver holds: what was taken less what was freed. A driver
-//! that reports it shows a leak while it runs, not only when it is unloaded.
+//! Counts the driver's pool allocations, so that a running driver can report a leak.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,5 +1,4 @@
-//! Values side by side in nonpaged pool, as many as there is memory for: a `Vec`
-//! whose growth can fail, and gives the value back when it does.
+//! [`PoolVec`]: a `Vec` in nonpaged pool. A failed allocation returns the value.
 
 use core::{
     alloc::Layout,

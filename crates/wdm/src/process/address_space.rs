@@ -1,8 +1,6 @@
-//! The address space of a process, as the memory manager tells it to a driver:
-//! which blocks there are, never what is in them.
+//! Queries the address space of a process: the regions, not their contents.
 //!
-//! `ZwQueryVirtualMemory` is exported to drivers by newer kernels only, so it is
-//! looked up by name.
+//! Only newer kernels export `ZwQueryVirtualMemory` to drivers, so it is looked up by name.
 
 use core::{
     ffi::c_void,

@@ -1,9 +1,9 @@
-//! Whose context code runs in. DriverEntry runs in the System process, a dispatch
-//! routine in that of its caller; what lies below the system range differs
-//! between the two.
+//! Processes: the current one, references, attaching, and exit notification.
 //!
-//! What a driver leaves in a process has to be undone there, and before the
-//! process is gone: [`Process`] attaches to it, [`ProcessObserver`] is told of its end.
+//! DriverEntry runs in the System process, a dispatch routine in its caller's. Addresses
+//! below the system range are per process. Resources of a process have to be released in
+//! it, before it exits: [`Process`] attaches to a process, a [`ProcessObserver`] is called
+//! when one exits.
 
 mod address_space;
 mod notify;

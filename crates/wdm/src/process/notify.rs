@@ -1,9 +1,9 @@
-//! Being told that a process ends, in time to take out of it what is there.
+//! Process exit notification, called while the address space still exists.
 //!
-//! The kernel's notification has no context parameter, so a driver has one
-//! [`ProcessNotify`] at a time, to which a static leads. Whoever follows it holds off the
-//! end of the watch meanwhile: the reference does not say whether a routine that
-//! is removed may still be running.
+//! The kernel's notify routine has no context parameter, so a driver has at most one
+//! [`ProcessNotify`], found through a static. The routine holds rundown protection while
+//! it uses the observer, because the reference does not say whether a removed routine can
+//! still be running.
 
 use core::{
     fmt,

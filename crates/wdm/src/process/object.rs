@@ -1,4 +1,4 @@
-//! A process that is remembered, and gone back to.
+//! References to process objects, and attaching to a process.
 
 use core::{
     ffi::c_void,

@@ -1,6 +1,5 @@
-//! Values that are dropped at a low level, whatever the level at which their owner
-//! lets go of them: with room for a link in nonpaged memory, so that no memory has
-//! to be had for that.
+//! Values that are dropped at a maximum IRQL, whatever the IRQL of their owner. The link
+//! for deferring the drop is allocated with the value.
 
 use core::{
     marker::PhantomData,

@@ -1,18 +1,14 @@
-//! The driver's scope: what must not outlast its image, whatever the driver does
-//! with the values that it has of it. A value can be forgotten, kept in a static
-//! that is never dropped, or dropped where nothing can be undone.
+//! The driver's scope: releases everything that must not outlive the image, even if the
+//! driver leaks it, stores it in a static, or drops it at too high an IRQL.
 //!
-//! What the kernel can call the driver for is a [`Registration`]. The scope owns
-//! it, in nonpaged memory; the driver has a handle, [`RegistrationHandle`]. Dropping the
-//! handle at `PASSIVE_LEVEL` undoes the registration. Dropped above, it is closed,
-//! so that nobody gets in any more, and undone at the next call at
-//! `PASSIVE_LEVEL`. When the driver is unloaded, or its start has failed, the scope
-//! undoes what is left: devices first, so that no request comes, then what tells
-//! the driver of something.
+//! A [`Registration`] is an object through which the kernel calls the driver. The scope
+//! owns it, in nonpaged pool; the driver has a [`RegistrationHandle`]. Dropping the handle
+//! at `PASSIVE_LEVEL` unregisters it. Dropping it above closes the object to new calls and
+//! unregisters it at the next call at `PASSIVE_LEVEL`. At the unload, or after a failed
+//! start, the scope unregisters the rest: devices first, then notify routines.
 //!
-//! What has to be dropped at a low level, and that no token keeps there, is
-//! [`DeferredDrop`]: dropped too high, it goes into a chain that is emptied at the same
-//! moments. Neither way takes memory when something is dropped.
+//! A [`DeferredDrop`] value is dropped at its maximum IRQL or below: a drop above it is
+//! queued until the same points. Neither way allocates when something is dropped.
 
 mod deferred;
 

@@ -1,4 +1,4 @@
-//! An event: set by one, waited for by others.
+//! Events: `KEVENT`.
 
 use core::{cell::UnsafeCell, fmt};
 

@@ -1,8 +1,8 @@
-//! A lock for work that takes time: who finds it taken waits, and does not spin.
+//! The fast mutex, a lock whose waiters block.
 //!
-//! A fast mutex is held at `APC_LEVEL`, so user memory and pageable memory can be
-//! reached under it, and other processes attached to. The kernel's structure has a
-//! list in it that leads to itself and must not move, so it is kept in pool.
+//! It is held at `APC_LEVEL`, where user memory and pageable memory can be accessed and
+//! processes attached to. `FAST_MUTEX` contains a list head that points to itself and
+//! must not move, so it is in pool.
 
 use core::{cell::UnsafeCell, fmt, ptr::null_mut};
 

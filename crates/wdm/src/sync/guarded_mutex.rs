@@ -1,5 +1,5 @@
-//! The guarded mutex, which keeps APCs away; from Windows 8 on it is a fast one
-//! ([`FastMutex`]). It may not be taken twice by one thread.
+//! The guarded mutex, which disables APCs. Since Windows 8 it is a fast mutex
+//! ([`FastMutex`](super::FastMutex)). It cannot be acquired recursively.
 
 use core::{cell::UnsafeCell, fmt};
 

@@ -1,17 +1,17 @@
-//! Locks that hold what they protect, and the IRQL with it.
+//! Locks that own the data they protect.
 //!
-//! The work under a lock is a closure, which gets the value and a token of the
-//! level that the lock is held at; what needs a lower one cannot be called in it,
-//! and the lock cannot be kept by forgetting a guard.
+//! The work under a lock is a closure. It receives the data and a token of the IRQL at
+//! which the lock is held, so it cannot call functions that need a lower IRQL, and the
+//! lock is always released.
 //!
-//! | type | held at | taken at |
+//! | type | held at | acquired at |
 //! |---|---|---|
 //! | [`SpinLock`] | `DISPATCH_LEVEL` | `<= DISPATCH_LEVEL` |
 //! | [`FastMutex`] | `APC_LEVEL` | `<= APC_LEVEL` |
-//! | [`GuardedMutex`] | `APC_LEVEL`; before Windows 8 the caller's, without APCs | `<= APC_LEVEL` |
+//! | [`GuardedMutex`] | `APC_LEVEL`; before Windows 8 the caller's IRQL, with APCs disabled | `<= APC_LEVEL` |
 //!
-//! An [`Event`] is waited for; a [`RemoveLock`] counts who uses a device that is to
-//! go. What the kernel links into lists of its own lies in pool, where it stays.
+//! There are also [`Event`] and [`RemoveLock`]. Objects that the kernel links into its own
+//! lists are in pool, where they do not move.
 
 mod event;
 mod fast_mutex;

@@ -1,6 +1,6 @@
-//! A remove lock: counts who uses a device, and lets whoever takes the device away
-//! wait for them. `Rundown` does the same for a thing that is no device, and needs
-//! no memory; this one is what Driver Verifier looks at.
+//! The remove lock: counts the users of a device; the thread that removes the device waits
+//! for them. Driver Verifier checks remove locks. [`crate::rundown`] is for other objects
+//! and allocates nothing.
 
 use core::{
     cell::UnsafeCell,

@@ -1,4 +1,4 @@
-//! The spin lock, which is held at `DISPATCH_LEVEL`.
+//! The spin lock, held at `DISPATCH_LEVEL`.
 
 use core::{cell::UnsafeCell, fmt};
 

@@ -1,10 +1,9 @@
-//! Pages of the kernel in a program's address space.
+//! Mappings of kernel pages into user address spaces.
 //!
-//! Such a mapping belongs to one process, where it has to be undone, and before the
-//! process is gone. So there are two ways to have one: for the length of a closure,
-//! which runs in the process ([`Mdl::with_user_mapping`]), or in a [`UserMappingTable`],
-//! which is told of the end of processes and owns what is mapped, so that the pool
-//! is never freed first. Only whole pages are mapped: nobody else's data is in them.
+//! A mapping belongs to one process and has to be unmapped there, before the process
+//! exits. [`Mdl::with_user_mapping`] maps for the duration of a closure that runs in the
+//! process. A [`UserMappingTable`] owns longer mappings and their pool, and observes
+//! process exits. Only whole pages are mapped, so no other data is exposed.
 
 mod table;
 

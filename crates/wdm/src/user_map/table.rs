@@ -1,5 +1,5 @@
-//! Mappings that outlast the request that made them: each belongs to whoever asked
-//! for it, and goes with him, with its process, or with the table.
+//! Mappings that outlive their request. Each belongs to an owner, and is unmapped with the
+//! owner, with its process, or with the table.
 
 use core::fmt;
 
