@@ -87,10 +87,10 @@ fn can_fail(service: &Service) -> Vec<Calls> {
         .collect()
 }
 
-/// Only the textbook walk breaks a rule, and only its own.
+/// Only the scenario `double-map` breaks a rule, and only its own.
 fn unexpected_violations(service: &Service, run: &Run) -> Vec<String> {
-    let textbook = matches!(service.find("Scenario"), Some(RegValue::Sz(walks)) if walks.contains("double-map"));
-    let allowed: Vec<String> = if textbook {
+    let is_double_map = matches!(service.find("Scenario"), Some(RegValue::Sz(walks)) if walks.contains("double-map"));
+    let allowed: Vec<String> = if is_double_map {
         let plain = suites::embedded::run(service);
         plain
             .findings
@@ -180,7 +180,7 @@ fn the_walk_nonpaged() {
 }
 
 #[test]
-fn the_walk_textbook() {
+fn scenario_double_map_survives_each_fault() {
     sweep(Some("double-map"));
 }
 
@@ -236,7 +236,9 @@ fn the_old_allocator_can_fail() {
     );
     assert_eq!(run.start, Start::Refused(STATUS_INSUFFICIENT_RESOURCES));
     assert_eq!(run.findings.violations, []);
-    assert!(run.texts().any(|text| text.contains("nonpaged: failed step=allocate call=ExAllocatePoolWithTag ")));
+    assert!(run.texts().any(|text| {
+        text.contains("nonpaged: failed step=allocate-pool call=ExAllocatePoolWithTag ")
+    }));
     promise::of(&service, &run)
         .expect("a promise")
         .check(&run.log)
