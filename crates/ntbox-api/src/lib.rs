@@ -1,9 +1,11 @@
-//! What people say about a run of a driver, and what it means: registry values,
-//! calls that are to fail, masks of the debug print filter, versions, times.
+//! The interface that `ntbox` and `driverctl` share: option values (registry values,
+//! injected failures, masks of the debug print filter, versions, times), verdicts and
+//! exit statuses.
 //!
-//! `ntbox` and `ntmemctl` take the same words; `ntmemctl` also on Windows, where the
-//! embedded kernel is not.
+//! It builds on every system; `driverctl` runs on Windows too, where the embedded
+//! kernel does not.
 
+pub mod exit_status;
 pub mod parse;
 pub mod rules;
 mod value;
@@ -11,6 +13,7 @@ mod value;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    exit_status::{ExitStatus, Verdict},
     parse::{Mask, ParseError},
     rules::{Guard, Verify},
     value::RegValue,
