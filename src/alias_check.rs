@@ -1,10 +1,9 @@
-//! Proof that two addresses are the same memory, by contents and by physical
+//! Checks that two virtual addresses alias the same pages, by contents and by physical
 //! address.
 //!
-//! Contents alone could be copies, and physical addresses alone are what the
-//! kernel claims; both together leave no doubt. Each byte is checked, with
-//! patterns that differ from each other at every byte, so that a stale one cannot
-//! pass for a new one.
+//! Equal contents could be a copy, and physical addresses come from the kernel, so both
+//! are checked. Every byte is compared, with patterns that differ in every byte, so a
+//! stale byte is not mistaken for a new one.
 
 use ntmem_ioctl::{ScenarioCheck, ScenarioVerdict};
 use wdm::{
@@ -20,12 +19,12 @@ use crate::{
     scenario::Record,
 };
 
-/// How the second address has to relate to the pool's.
+/// The expected relation of the two addresses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Addresses {
-    /// They differ: the pages are mapped twice.
+    /// They differ: there are two mappings.
     Differ,
-    /// They are one: the pages are mapped once.
+    /// They are equal: there is one mapping.
     Equal,
 }
 
@@ -139,17 +138,17 @@ pub fn run<S: ListsPages>(
     let backward = check(ScenarioCheck::Backward, Pattern::BACKWARD, pool);
     let seconds = second.pages().map(SharedBytes::physical_address);
     let physical = check_physical(mdl, seconds, record);
-    let verdict = Verdict {
+    let results = CheckResults {
         contents: filled && forward && backward,
         physical,
         addresses,
     };
-    conclude(verdict, (pool.address(), second.address()), record)
+    conclude(results, (pool.address(), second.address()), record)
 }
 
-/// What the checks have found.
+/// The results of the checks.
 #[derive(Clone, Copy)]
-pub struct Verdict {
+pub struct CheckResults {
     /// Whether what was written through one address was read through the other.
     pub contents: bool,
     /// Whether both lead to the pages that the MDL lists.
@@ -160,17 +159,17 @@ pub struct Verdict {
 
 /// Logs the verdict on two addresses, the pool's and the second.
 pub fn conclude(
-    found: Verdict,
+    results: CheckResults,
     (pool, second): (usize, usize),
     record: &mut Record,
 ) -> Result<(), Status> {
-    let related = match found.addresses {
+    let related = match results.addresses {
         Addresses::Differ => pool != second,
         Addresses::Equal => pool == second,
     };
     let offsets = byte_offset(pool) == byte_offset(second);
-    let same = found.contents && found.physical && related && offsets;
-    let verdict = match (same, found.addresses) {
+    let same = results.contents && results.physical && related && offsets;
+    let verdict = match (same, results.addresses) {
         (true, Addresses::Differ) => ScenarioVerdict::SameMemory,
         (true, Addresses::Equal) => ScenarioVerdict::SameAddress,
         (false, _) => ScenarioVerdict::Refuted,
@@ -196,17 +195,17 @@ pub fn conclude(
 
 /// Logs how many bytes of a check are as they must be; returns whether all are.
 pub fn checked_bytes(
-    probe: ScenarioCheck,
+    check: ScenarioCheck,
     bytes: usize,
     equal: usize,
     record: &mut Record,
 ) -> bool {
-    let name = probe.name();
+    let name = check.name();
     step!(
         record.scope,
         "check name={name} bytes={bytes} equal={equal}"
     );
-    record.check(probe, bytes, equal)
+    record.check(check, bytes, equal)
 }
 
 /// Compares, page by page, the physical addresses of both, and the MDL's page

@@ -3,8 +3,7 @@
 //!
 //! DriverEntry runs the scenarios and logs each step; a control device serves
 //! programs until the driver is unloaded. The log-format document gives the lines,
-//! the driver document the registry values. This crate forbids `unsafe`: the crate
-//! `wdm` contains it.
+//! the driver document the registry values. This crate is safe Rust on top of `wdm`.
 
 #![no_std]
 

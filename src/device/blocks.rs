@@ -1,5 +1,5 @@
-//! The command `blocks`: the address space of a process, block by block. The
-//! process is referenced and asked, never read; what it holds nobody is told.
+//! The command `blocks`: the regions of a process's address space. It queries the
+//! process and does not read its memory.
 
 use ntmem_ioctl::{BlockRecord, BlocksRequest};
 use wdm::{
@@ -14,28 +14,28 @@ use super::{NtMem, Request, counts::to_u64};
 
 impl NtMem {
     wdm::pageable! { passive:
-        /// Answers with as many blocks as there is room for.
+        /// Writes as many blocks as fit into the output.
         pub(super) fn blocks<'r>(&self, mut request: Request<'r>, passive: &Passive) -> Completion<'r> {
             if request.output_len() < size_of::<BlockRecord>() {
-                return self.refuse(request, Status::BUFFER_TOO_SMALL);
+                return self.reject(request, Status::BUFFER_TOO_SMALL);
             }
-            match tell(&mut request, passive) {
+            match write_regions(&mut request, passive) {
                 Ok(()) => request.succeed(),
-                Err(status) => self.refuse(request, status),
+                Err(status) => self.reject(request, status),
             }
         }
     }
 }
 
 wdm::pageable! { passive:
-    fn tell(request: &mut Request<'_>, passive: &Passive) -> Result<(), Status> {
+    fn write_regions(request: &mut Request<'_>, passive: &Passive) -> Result<(), Status> {
         let narrow = |number| usize::try_from(number).map_err(|_| Status::INVALID_PARAMETER);
-        let asked: BlocksRequest = request.input()?;
+        let input: BlocksRequest = request.input()?;
         let status = |error: Error| error.status();
-        let process = Process::by_id(narrow(asked.process)?, passive).map_err(status)?;
+        let process = Process::by_id(narrow(input.process)?, passive).map_err(status)?;
         let space = AddressSpace::open(&process, passive).map_err(status)?;
         let mut writer = request.buffered()?.writer();
-        let mut next = narrow(asked.address)?;
+        let mut next = narrow(input.address)?;
         while writer.remaining() >= size_of::<BlockRecord>() {
             let Some(region) = space.region(next).map_err(status)? else {
                 break;
@@ -50,7 +50,7 @@ wdm::pageable! { passive:
     }
 }
 
-/// A block in the protocol's numbers.
+/// A region as the reply's structure.
 fn record(region: &Region) -> BlockRecord {
     BlockRecord {
         allocation_base: to_u64(region.allocation_base),

@@ -1,4 +1,4 @@
-//! What commands do: look at the system, and copy the caller's memory.
+//! The commands that query the system, and the command `copy`.
 
 use ntmem_ioctl::{ContextReply, IrqlReply, VersionReply};
 use wdm::{
@@ -12,7 +12,7 @@ use wdm::{
 
 use super::counts::to_u64;
 
-/// Which driver this is.
+/// The versions of the driver and the system.
 pub fn version(system: Version) -> VersionReply {
     VersionReply {
         protocol: ntmem_ioctl::VERSION,
@@ -36,7 +36,7 @@ const fn number(text: &str) -> u16 {
     }
 }
 
-/// Where a request is handled.
+/// The execution context of a request.
 pub fn context(requestor: ProcessorMode) -> ContextReply {
     let limits = AddressLimits::current();
     ContextReply {

@@ -1,6 +1,6 @@
-//! In whose context each entry point was last called: process, thread, IRQL, and
-//! for whom. DriverEntry runs in the System process, a request in its caller's,
-//! the end of a file wherever its last reference goes.
+//! Records the context of the last call of each entry point: process, thread, IRQL and
+//! requestor mode. DriverEntry runs in the System process, a dispatch routine in its
+//! caller's, `IRP_MJ_CLOSE` wherever the last reference is released.
 
 use ntmem_ioctl::{ContextsReply, EntryContext};
 use wdm::{
@@ -37,8 +37,8 @@ static CONTEXTS: SpinLock<ContextsReply> = SpinLock::new(ContextsReply {
     entries: [NEVER; ntmem_ioctl::ENTRY_POINTS.len()],
 });
 
-/// Notes that an entry point is being called, for whom if by a request.
-pub fn note(entry: Entry, requestor: Option<ProcessorMode>, irql: &mut Dispatch) {
+/// Records a call of an entry point, with the requestor mode of a request.
+pub fn record(entry: Entry, requestor: Option<ProcessorMode>, irql: &mut Dispatch) {
     let now = EntryContext {
         count: 1,
         process: to_u64(process::current_process_id()),
@@ -56,7 +56,7 @@ pub fn note(entry: Entry, requestor: Option<ProcessorMode>, irql: &mut Dispatch)
     });
 }
 
-/// All that was noted.
-pub fn all(irql: &mut Dispatch) -> ContextsReply {
+/// A copy of the records.
+pub fn snapshot(irql: &mut Dispatch) -> ContextsReply {
     CONTEXTS.with(irql, |contexts, _| *contexts)
 }

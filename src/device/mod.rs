@@ -1,7 +1,5 @@
-//! The control device `NtMem`: what programs can ask of the running driver.
-//!
-//! Each command of the protocol has a function here, which gets what it needs and
-//! answers with plain data. `docs/driver.md` describes them one by one.
+//! The control device `NtMem` and its commands. Each command has a function, which
+//! takes its arguments and returns plain data.
 
 mod blocks;
 mod commands;
@@ -39,31 +37,31 @@ use self::{
 
 use crate::{log::Scope, selftest, tags};
 
-/// The device object's name and the name by which programs open it.
+/// The names of the device object and its symbolic link.
 const NAMES: DeviceNames = DeviceNames {
     device: utf16!(r"\Device\NtMem"),
     link: utf16!(r"\DosDevices\NtMem"),
 };
 
-/// The device: what all its callers share.
+/// The device state, shared by all requests.
 pub struct NtMem {
     version: Version,
     counts: &'static Counts,
-    /// Something for a command to lock.
+    /// The lock of the command `irql`.
     lock: SpinLock<()>,
-    waiting: CancelSafeQueue,
-    /// The level of the lines about steps.
+    pending: CancelSafeQueue,
+    /// The level of the lines that log steps.
     level: Level,
-    /// Pages in programs, by the file that they were asked for through.
+    /// Mappings in programs, owned by files.
     views: UserMappingTable<VIEW_LIMIT>,
 }
 
 /// One open file.
 pub struct File {
     counts: &'static Counts,
-    /// Tells files apart.
+    /// Identifies the file.
     number: u64,
-    /// What it keeps for its caller.
+    /// The file's data.
     store: Store,
 }
 
@@ -73,24 +71,24 @@ type ReadWriteRequest<'r> = irp::ReadWriteRequest<'r, File>;
 
 impl Drop for File {
     fn drop(&mut self) {
-        counts::add(&self.counts.closed);
+        counts::increment(&self.counts.closed);
     }
 }
 
 wdm::init! { context:
-    /// Makes the device, and says so.
+    /// Creates the device and logs its names.
     pub fn create(
         context: &Context<'_>,
         scope: Scope,
         passive: &mut Passive,
     ) -> Result<ControlDevice<NtMem>, Status> {
         let failed = |error: Error| scope.failed("device", &error);
-        contexts::note(Entry::Start, None, passive);
+        contexts::record(Entry::Start, None, passive);
         let device = NtMem {
             version: context.version().map_err(failed)?,
             counts: &COUNTS,
             lock: SpinLock::new(()),
-            waiting: CancelSafeQueue::new(tags::DEVICE).map_err(failed)?,
+            pending: CancelSafeQueue::new(tags::DEVICE).map_err(failed)?,
             level: scope.level(),
             views: UserMappingTable::new(tags::DEVICE, passive).map_err(failed)?,
         };
@@ -110,23 +108,23 @@ impl Device for NtMem {
     type File = File;
 
     fn create(&self, requestor: ProcessorMode, passive: &mut Passive) -> Result<File, Status> {
-        contexts::note(Entry::Create, Some(requestor), passive);
+        contexts::record(Entry::Create, Some(requestor), passive);
         let store = Store::new(&self.counts.stored)?;
         Ok(File {
             counts: self.counts,
-            number: counts::add(&self.counts.opened),
+            number: counts::increment(&self.counts.opened),
             store,
         })
     }
 
     fn control<'r>(&self, request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
-        contexts::note(Entry::Control, Some(request.requestor()), passive);
-        counts::add(&self.counts.requests);
+        contexts::record(Entry::Control, Some(request.requestor()), passive);
+        counts::increment(&self.counts.requests);
         let Some(command) = Command::from_code(request.code().raw()) else {
-            return self.refuse(request, Status::INVALID_DEVICE_REQUEST);
+            return self.reject(request, Status::INVALID_DEVICE_REQUEST);
         };
-        if !takes(command, request.input_len()) {
-            return self.refuse(request, Status::INFO_LENGTH_MISMATCH);
+        if !accepts_input(command, request.input_len()) {
+            return self.reject(request, Status::INFO_LENGTH_MISMATCH);
         }
         match command {
             Command::Version => request.reply(&commands::version(self.version)),
@@ -143,16 +141,16 @@ impl Device for NtMem {
             Command::Map => self.map(request, passive),
             Command::Unmap => self.unmap(request, passive),
             Command::Exchange => self.exchange(request, passive),
-            Command::Contexts => request.reply(&contexts::all(passive)),
+            Command::Contexts => request.reply(&contexts::snapshot(passive)),
             Command::Send => Self::send(request, passive),
             Command::Receive => Self::receive(request, passive),
             Command::Sum => Self::sum(request, passive),
             Command::Blocks => self.blocks(request, passive),
-            Command::Pool => self.measure(request, || selftest::pool(passive)),
-            Command::List => self.measure(request, || selftest::list(passive)),
-            Command::Lookaside => self.measure(request, || selftest::lookaside(passive)),
-            Command::Memory => self.measure(request, || selftest::memory(passive)),
-            Command::Sync => self.measure(request, || selftest::sync(passive)),
+            Command::Pool => self.complete_selftest(request, || selftest::pool(passive)),
+            Command::List => self.complete_selftest(request, || selftest::list(passive)),
+            Command::Lookaside => self.complete_selftest(request, || selftest::lookaside(passive)),
+            Command::Memory => self.complete_selftest(request, || selftest::memory(passive)),
+            Command::Sync => self.complete_selftest(request, || selftest::sync(passive)),
             Command::Time => request.reply(&selftest::time(passive)),
             Command::Held => {
                 let counts = self.statistics(passive);
@@ -171,24 +169,24 @@ impl Device for NtMem {
             Direction::Read => Entry::Read,
             Direction::Write => Entry::Write,
         };
-        contexts::note(entry, Some(transfer.requestor()), passive);
+        contexts::record(entry, Some(transfer.requestor()), passive);
         Self::read_or_write(transfer, passive)
     }
 
     fn cleanup(&self, file: &File, id: FileId, passive: &mut Passive) {
-        contexts::note(Entry::Cleanup, None, passive);
-        self.end_waiting(id, passive);
+        contexts::record(Entry::Cleanup, None, passive);
+        self.cancel_pending(id, passive);
         self.views.unmap_all(file.number, passive);
     }
 
     fn close(file: &File, passive: &mut Passive) {
-        contexts::note(Entry::Close, None, passive);
+        contexts::record(Entry::Close, None, passive);
         file.store.clear(passive);
     }
 }
 
-/// Whether a command takes so many bytes of input.
-const fn takes(command: Command, len: usize) -> bool {
+/// Whether a command accepts an input of this length.
+const fn accepts_input(command: Command, len: usize) -> bool {
     match command {
         Command::Copy | Command::Sum => len <= COPY_LIMIT,
         Command::Signal => len == size_of::<SignalRequest>(),
@@ -217,15 +215,15 @@ const fn takes(command: Command, len: usize) -> bool {
 }
 
 impl NtMem {
-    /// Answers with what a command measures, or with the status of what fails.
-    /// Without room for the answer nothing is done.
-    fn measure<'r, T: IntoBytes + Immutable>(
+    /// Runs a self-test and completes the request with its reply or status. Does
+    /// nothing if the output buffer is too small.
+    fn complete_selftest<'r, T: IntoBytes + Immutable>(
         &self,
         request: Request<'r>,
         work: impl FnOnce() -> Result<T, Error>,
     ) -> Completion<'r> {
         if request.output_len() < size_of::<T>() {
-            return self.refuse(request, Status::BUFFER_TOO_SMALL);
+            return self.reject(request, Status::BUFFER_TOO_SMALL);
         }
         match work() {
             Ok(reply) => request.reply(&reply),
@@ -241,29 +239,29 @@ impl NtMem {
                 .and_then(|input| selftest::probe(&input, passive));
             match probed {
                 Ok(reply) => request.reply(&reply),
-                Err(status) => self.refuse(request, status),
+                Err(status) => self.reject(request, status),
             }
         }
     }
 
-    fn refuse<'r>(&self, request: Request<'r>, status: Status) -> Completion<'r> {
-        counts::add(&self.counts.refused);
+    fn reject<'r>(&self, request: Request<'r>, status: Status) -> Completion<'r> {
+        counts::increment(&self.counts.refused);
         request.fail(status)
     }
 
-    /// Cancels all requests of a file that wait.
-    fn end_waiting(&self, file: FileId, passive: &mut Passive) {
-        while let Some(pended) = self.waiting.remove_next_of_file(file, passive) {
+    /// Cancels the pending requests of a file.
+    fn cancel_pending(&self, file: FileId, passive: &mut Passive) {
+        while let Some(pended) = self.pending.remove_next_of_file(file, passive) {
             drop(pended);
         }
     }
 
-    /// Lets a request wait, if there will be room for the answer.
+    /// Marks a request pending if the reply will fit.
     fn wait<'r>(&self, request: Request<'r>) -> Completion<'r> {
         if request.output_len() < size_of::<SignalRequest>() {
-            return self.refuse(request, Status::BUFFER_TOO_SMALL);
+            return self.reject(request, Status::BUFFER_TOO_SMALL);
         }
-        request.pend(&self.waiting)
+        request.pend(&self.pending)
     }
 
     wdm::pageable! { passive:
@@ -282,13 +280,13 @@ impl NtMem {
     wdm::pageable! { passive:
         fn signal<'r>(&self, mut request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
             if request.output_len() < size_of::<ntmem_ioctl::SignalReply>() {
-                return self.refuse(request, Status::BUFFER_TOO_SMALL);
+                return self.reject(request, Status::BUFFER_TOO_SMALL);
             }
             let signal: SignalRequest = match request.input() {
                 Ok(signal) => signal,
-                Err(status) => return self.refuse(request, status),
+                Err(status) => return self.reject(request, status),
             };
-            let woken = self.waiting.take(passive);
+            let woken = self.pending.remove_next(passive);
             let reply = ntmem_ioctl::SignalReply {
                 woken: u32::from(woken.is_some()),
             };
@@ -302,7 +300,7 @@ impl NtMem {
     wdm::pageable! { passive:
         fn statistics(&self, passive: &mut Passive) -> StatisticsReply {
             let counts = self.counts;
-            let (views, view_bytes) = self.views.held(passive);
+            let (views, view_bytes) = self.views.usage(passive);
             let closed = read(&counts.closed);
             let opened = read(&counts.opened);
             StatisticsReply {
@@ -310,7 +308,7 @@ impl NtMem {
                 open: opened.saturating_sub(closed),
                 requests: read(&counts.requests),
                 refused: read(&counts.refused),
-                waiting: to_u64(self.waiting.len(passive)),
+                waiting: to_u64(self.pending.len(passive)),
                 views: to_u64(views),
                 view_bytes: to_u64(view_bytes),
                 stored: read(&counts.stored),

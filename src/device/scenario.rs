@@ -25,13 +25,13 @@ impl NtMem {
         passive: &mut Passive,
     ) -> Completion<'r> {
         if request.output_len() < size_of::<ScenarioReply>() {
-            return self.refuse(request, Status::BUFFER_TOO_SMALL);
+            return self.reject(request, Status::BUFFER_TOO_SMALL);
         }
         let requestor = request.requestor();
         let input: Result<ScenarioRequest, Status> = request.input();
         match input.and_then(|input| self.run_scenario(input, requestor, passive)) {
             Ok(report) => request.reply(&report),
-            Err(status) => self.refuse(request, status),
+            Err(status) => self.reject(request, status),
         }
     }
 

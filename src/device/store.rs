@@ -1,9 +1,8 @@
-//! What a file keeps for its caller: bytes that come by `send` or by writing, and
-//! go by `receive` or by reading.
+//! The data of a file, written by `send` and write requests and read by `receive` and
+//! read requests.
 //!
-//! The caller's pages are locked, but the caller can change them at any moment, so
-//! each byte is fetched once. The copy is made before the store is changed: data
-//! that is refused leaves what was there.
+//! The caller can change its locked pages at any time, so each byte is read once. The
+//! data is replaced after the copy succeeded, so a rejected request changes nothing.
 
 use core::{alloc::Layout, sync::atomic::AtomicU64};
 
@@ -20,13 +19,13 @@ use wdm::{
 use super::counts;
 use crate::tags;
 
-/// Bytes that are moved at once.
+/// The size of one copy.
 const PIECE: usize = 256;
 
 /// The bytes of a file.
 pub struct Store {
     bytes: FastMutex<Option<NonpagedBlock>>,
-    /// Where the sum of all stores is kept.
+    /// The total size of all stores.
     total: &'static AtomicU64,
 }
 
@@ -37,8 +36,8 @@ impl Store {
         Ok(Self { bytes, total })
     }
 
-    /// Takes all that is left of the caller's pages in place of what is kept.
-    /// `STATUS_DATA_ERROR` if it has not this checksum.
+    /// Replaces the data by the rest of the caller's pages. `STATUS_DATA_ERROR` if
+    /// the checksum differs.
     pub fn replace(
         &self,
         mut reader: DirectReader<'_>,
@@ -47,7 +46,7 @@ impl Store {
     ) -> Result<(), Status> {
         let block = block(reader.remaining())?;
         let found = match &block {
-            Some(block) => fill(block.memory(), &mut reader)?,
+            Some(block) => copy_in(block.memory(), &mut reader)?,
             None => Checksum::EMPTY,
         };
         if found.number() != sum {
@@ -57,8 +56,8 @@ impl Store {
         Ok(())
     }
 
-    /// Takes all that is left of the caller's pages, from `offset` on; what is
-    /// between the end and there becomes zero.
+    /// Writes the rest of the caller's pages at `offset`; a gap before it becomes
+    /// zero.
     pub fn write(
         &self,
         mut reader: DirectReader<'_>,
@@ -79,14 +78,14 @@ impl Store {
             }
             let (_, place) = fresh.memory().split_at(offset).ok_or(wrong)?;
             let (place, _) = place.split_at(reader.remaining()).ok_or(wrong)?;
-            fill(place, &mut reader)?;
+            copy_in(place, &mut reader)?;
             self.exchange(bytes, Some(fresh));
             Ok(())
         })
     }
 
-    /// Gives all bytes. `STATUS_BUFFER_TOO_SMALL` if there is no room for them.
-    pub fn give(&self, mut writer: DirectWriter<'_>, apc: &mut Apc) -> Result<(), Status> {
+    /// Reads all data. `STATUS_BUFFER_TOO_SMALL` if it does not fit.
+    pub fn read_all(&self, mut writer: DirectWriter<'_>, apc: &mut Apc) -> Result<(), Status> {
         self.bytes.with(apc, |bytes, _| {
             let Some(block) = bytes else {
                 return Ok(());
@@ -94,12 +93,12 @@ impl Store {
             if writer.remaining() < block.size() {
                 return Err(Status::BUFFER_TOO_SMALL);
             }
-            pour(block.memory(), &mut writer)
+            copy_out(block.memory(), &mut writer)
         })
     }
 
-    /// Gives bytes from `offset` on, as many as there are and as fit.
-    /// `STATUS_END_OF_FILE` if there are none.
+    /// Reads data at `offset`, as much as exists and fits. `STATUS_END_OF_FILE` at
+    /// the end.
     pub fn read(
         &self,
         mut writer: DirectWriter<'_>,
@@ -117,19 +116,19 @@ impl Store {
                 rest.split_at(len).map(|(rest, _)| rest)
             });
             let rest = rest.filter(|rest| !rest.is_empty());
-            pour(rest.ok_or(Status::END_OF_FILE)?, &mut writer)
+            copy_out(rest.ok_or(Status::END_OF_FILE)?, &mut writer)
         })
     }
 
-    /// Puts other bytes in place of those that are kept, and counts.
+    /// Replaces the data and updates the total.
     fn exchange(&self, bytes: &mut Option<NonpagedBlock>, new: Option<NonpagedBlock>) {
         let size = |block: &Option<NonpagedBlock>| block.as_ref().map_or(0, NonpagedBlock::size);
-        counts::raise(self.total, size(&new));
-        counts::lower(self.total, size(bytes));
+        counts::add(self.total, size(&new));
+        counts::subtract(self.total, size(bytes));
         *bytes = new;
     }
 
-    /// Forgets all bytes.
+    /// Frees the data.
     pub fn clear(&self, apc: &mut Apc) {
         self.bytes.with(apc, |bytes, _| self.exchange(bytes, None));
     }
@@ -149,7 +148,7 @@ fn block(bytes: usize) -> Result<Option<NonpagedBlock>, Status> {
 }
 
 /// Copies the rest of the caller's pages to memory of that length; their checksum.
-fn fill(memory: SharedBytes<'_>, reader: &mut DirectReader<'_>) -> Result<Checksum, Status> {
+fn copy_in(memory: SharedBytes<'_>, reader: &mut DirectReader<'_>) -> Result<Checksum, Status> {
     let mut sum = Checksum::EMPTY;
     let mut buffer = [0; PIECE];
     for place in memory.chunks(PIECE) {
@@ -162,7 +161,7 @@ fn fill(memory: SharedBytes<'_>, reader: &mut DirectReader<'_>) -> Result<Checks
 }
 
 /// Copies memory to the caller's pages.
-fn pour(memory: SharedBytes<'_>, writer: &mut DirectWriter<'_>) -> Result<(), Status> {
+fn copy_out(memory: SharedBytes<'_>, writer: &mut DirectWriter<'_>) -> Result<(), Status> {
     let mut buffer = [0; PIECE];
     for place in memory.chunks(PIECE) {
         let piece = buffer.get_mut(..place.len()).unwrap_or_default();

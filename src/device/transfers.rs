@@ -11,33 +11,33 @@ use wdm::{
 use super::{NtMem, ReadWriteRequest, Request, counts::to_u64};
 
 impl NtMem {
-    /// Has the file keep the caller's pages.
+    /// Stores the caller's pages in the file.
     pub(super) fn send<'r>(mut request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
-        let asked = request.input::<SendRequest>();
-        let kept = asked.and_then(|asked| {
+        let input = request.input::<SendRequest>();
+        let kept = input.and_then(|input| {
             let (file, data) = request.split();
             file.store
-                .replace(data.direct()?.reader(), asked.sum, passive)
+                .replace(data.direct()?.reader(), input.sum, passive)
         });
-        answer(request, kept)
+        complete(request, kept)
     }
 
-    /// Gives back what the file keeps.
+    /// Copies the file's data to the caller's pages.
     pub(super) fn receive<'r>(mut request: Request<'r>, passive: &mut Passive) -> Completion<'r> {
         let (file, data) = request.split();
         let given = data
             .direct()
-            .and_then(|direct| file.store.give(direct.writer()?, passive));
-        answer(request, given)
+            .and_then(|direct| file.store.read_all(direct.writer()?, passive));
+        complete(request, given)
     }
 
     /// The checksum of the caller's memory.
     pub(super) fn sum<'r>(mut request: Request<'r>, passive: &Passive) -> Completion<'r> {
         let summed = request.neither().and_then(|memory| sum(memory, passive));
-        answer(request, summed)
+        complete(request, summed)
     }
 
-    /// Reads what the file keeps, or writes to it.
+    /// Reads or writes the file's data.
     pub(super) fn read_or_write<'r>(
         mut transfer: ReadWriteRequest<'r>,
         passive: &mut Passive,
@@ -55,7 +55,7 @@ impl NtMem {
     }
 }
 
-fn answer(request: Request<'_>, done: Result<(), Status>) -> Completion<'_> {
+fn complete(request: Request<'_>, done: Result<(), Status>) -> Completion<'_> {
     match done {
         Ok(()) => request.succeed(),
         Err(status) => request.fail(status),

@@ -1,6 +1,5 @@
-//! Pages of the driver in the programs that ask for them. A view belongs to the
-//! file through which it was asked for, and goes with its last handle or with its
-//! process, whichever ends first.
+//! Mappings of driver pages in programs. A mapping belongs to a file. It is unmapped when
+//! the file's last handle is closed or the process exits, whichever is first.
 
 use core::alloc::Layout;
 
@@ -27,15 +26,15 @@ impl NtMem {
         passive: &mut Passive,
     ) -> Completion<'r> {
         if request.output_len() < size_of::<MapReply>() {
-            return self.refuse(request, Status::BUFFER_TOO_SMALL);
+            return self.reject(request, Status::BUFFER_TOO_SMALL);
         }
         if request.requestor() == ProcessorMode::Kernel {
-            return self.refuse(request, Status::NOT_SUPPORTED);
+            return self.reject(request, Status::NOT_SUPPORTED);
         }
-        let asked = request.input::<MapRequest>();
-        let (size, access) = match asked.and_then(checked) {
+        let input = request.input::<MapRequest>();
+        let (size, access) = match input.and_then(checked) {
             Ok(checked) => checked,
-            Err(status) => return self.refuse(request, status),
+            Err(status) => return self.reject(request, status),
         };
         let mapped = request
             .user_requestor()
@@ -70,8 +69,8 @@ impl NtMem {
         passive: &mut Passive,
     ) -> Completion<'r> {
         let address = match request.input::<UnmapRequest>() {
-            Ok(asked) => usize::try_from(asked.address).unwrap_or(0),
-            Err(status) => return self.refuse(request, status),
+            Ok(input) => usize::try_from(input.address).unwrap_or(0),
+            Err(status) => return self.reject(request, status),
         };
         if self.views.unmap(request.file().number, address, passive) {
             request.succeed()
@@ -87,17 +86,17 @@ impl NtMem {
         passive: &mut Passive,
     ) -> Completion<'r> {
         if request.output_len() < size_of::<ExchangeReply>() {
-            return self.refuse(request, Status::BUFFER_TOO_SMALL);
+            return self.reject(request, Status::BUFFER_TOO_SMALL);
         }
-        let asked: ExchangeRequest = match request.input() {
-            Ok(asked) => asked,
-            Err(status) => return self.refuse(request, status),
+        let input: ExchangeRequest = match request.input() {
+            Ok(input) => input,
+            Err(status) => return self.reject(request, status),
         };
-        let address = usize::try_from(asked.address).unwrap_or(0);
+        let address = usize::try_from(input.address).unwrap_or(0);
         let exchanged = self
             .views
             .with_memory(request.file().number, address, passive, |memory| {
-                exchange(memory, asked.offset, asked.value)
+                exchange(memory, input.offset, input.value)
             });
         match exchanged.unwrap_or(Err(Status::NOT_FOUND)) {
             Ok(value) => request.reply(&ExchangeReply { value }),
@@ -106,22 +105,22 @@ impl NtMem {
     }
 }
 
-/// A size and an access that make sense.
-fn checked(asked: MapRequest) -> Result<(usize, Access), Status> {
+/// The validated size and access.
+fn checked(input: MapRequest) -> Result<(usize, Access), Status> {
     let wrong = Status::INVALID_PARAMETER;
-    let size = usize::try_from(asked.size).map_err(|_| wrong)?;
-    let access = match asked.read_only {
+    let size = usize::try_from(input.size).map_err(|_| wrong)?;
+    let access = match input.read_only {
         0 => Access::ReadWrite,
         1 => Access::Read,
         _ => return Err(wrong),
     };
-    if size == 0 || byte_offset(size) != 0 || asked.size > VIEW_SIZE_LIMIT {
+    if size == 0 || byte_offset(size) != 0 || input.size > VIEW_SIZE_LIMIT {
         return Err(wrong);
     }
     Ok((size, access))
 }
 
-/// Writes a word, and returns what was there before.
+/// Writes a word and returns the old value.
 fn exchange(memory: SharedBytes<'_>, offset: u64, value: u64) -> Result<u64, Status> {
     let wrong = Status::INVALID_PARAMETER;
     let offset = usize::try_from(offset).map_err(|_| wrong)?;

@@ -10,7 +10,7 @@ use wdm::{
 };
 
 use crate::{
-    alias_check::{self, Addresses, Pattern, Verdict},
+    alias_check::{self, Addresses, CheckResults, Pattern},
     log::Address,
     parameters::cache_type_name,
     scenario::{Plan, Record, steps::Flags},
@@ -90,7 +90,7 @@ fn check_alias<S: MapsToUser>(
     };
     let physical = alias_check::check_physical(mdl, view.physical_addresses(), record);
     alias_check::conclude(
-        Verdict {
+        CheckResults {
             contents: filled && forward && last,
             physical,
             addresses: Addresses::Differ,

@@ -1,6 +1,6 @@
-//! Commands that try out the kernel's memory routines and say what they measured,
-//! one file for each family. What they take they give back before they answer, and
-//! they are in pageable code, as they run at `PASSIVE_LEVEL` only.
+//! Self-test commands: exercise the kernel's memory routines and report measurements, one
+//! module per family. They free what they allocate before the request is completed, and
+//! are pageable, because they run at `PASSIVE_LEVEL` only.
 
 mod list;
 mod lookaside;
@@ -22,7 +22,7 @@ use wdm::{
     pool::PoolUsage,
 };
 
-/// What the driver holds of pool.
+/// The driver's pool usage.
 pub fn held(files: u64, waiting: u64) -> HeldReply {
     let usage = PoolUsage::current();
     HeldReply {
@@ -34,7 +34,7 @@ pub fn held(files: u64, waiting: u64) -> HeldReply {
     }
 }
 
-/// A count of bytes or entries, in the protocol's 64 bits.
+/// A count as the reply's 64 bits.
 fn to_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
@@ -57,7 +57,7 @@ fn count(memory: SharedBytes<'_>, byte: u8) -> u64 {
     to_u64(equal)
 }
 
-/// The status of what was to fail, 0 if it did not.
+/// The status of an operation that is expected to fail, 0 if it succeeded.
 fn status_of<T>(outcome: &Result<T, Error>) -> u64 {
     match outcome {
         Ok(_) => 0,

@@ -23,7 +23,7 @@ use crate::tags::SELFTEST;
 struct Wide(#[expect(dead_code, reason = "where it lies is what counts")] [u8; 3]);
 
 wdm::pageable! { passive:
-    /// Takes pool of every kind and gives it back.
+    /// Allocates and frees pool of every kind.
     pub fn pool(passive: &Passive) -> Result<PoolReply> {
         let mut reply = PoolReply {
             held_before: PoolUsage::current().outstanding(),

@@ -1,4 +1,4 @@
-//! Probing: what `ProbeForRead` and `ProbeForWrite` raise.
+//! `ProbeForRead` and `ProbeForWrite`.
 
 use ntmem_ioctl::{ProbeReply, ProbeRequest};
 use wdm::{
@@ -8,7 +8,7 @@ use wdm::{
 };
 
 wdm::pageable! { passive:
-    /// Probes memory of who asks.
+    /// Probes memory of the caller.
     pub fn probe(request: &ProbeRequest, passive: &Passive) -> Result<ProbeReply, Status> {
         let alignment = Alignment::new(request.alignment).ok_or(Status::INVALID_PARAMETER)?;
         let narrow = |number| usize::try_from(number).map_err(|_| Status::INVALID_PARAMETER);

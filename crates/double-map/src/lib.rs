@@ -1,13 +1,12 @@
-//! The walk that tutorials print, for a driver that shows it to who asks for it.
+//! Maps an MDL built for nonpaged pool into system space a second time, for the scenario
+//! `double-map`.
 //!
-//! They build an MDL for nonpaged pool and then map it into system space. The
-//! reference of both functions forbids the second step: the pages *are* in system
-//! space, and what happens is undefined. The sequence is shown here because it is
-//! so widely copied, not because it should be used; lock the pages instead.
+//! Many tutorials show this sequence. The reference of both functions forbids it: the
+//! pages are in system space already, and the behaviour is undefined. Lock the pages
+//! instead.
 //!
-//! `wdm` has the step as an unsafe function. This crate is the one place that calls
-//! it, so that the driver itself stays without `unsafe` and nobody finds the call
-//! among what is sound.
+//! `wdm` has the mapping as an unsafe function. Only this crate calls it, so that the
+//! driver itself needs no `unsafe` and the call is kept apart from sound code.
 //!
 //! # What happens
 //!
@@ -26,7 +25,7 @@ use wdm::{
     mdl::{BuiltForNonpaged, Mdl, Poisoned},
 };
 
-/// A signature under what [`map`] does.
+/// Consent to the undefined behaviour of [`map`].
 #[derive(Clone, Copy, Debug)]
 pub struct AcceptUndefinedBehaviour(());
 
@@ -50,7 +49,7 @@ impl AcceptUndefinedBehaviour {
 /// # Errors
 ///
 /// `STATUS_INSUFFICIENT_RESOURCES`: the kernel has no page table entries left. The
-/// MDL comes back fit for freeing only.
+/// returned MDL can only be freed.
 pub fn map(
     mdl: Mdl<BuiltForNonpaged>,
     cache: CacheType,

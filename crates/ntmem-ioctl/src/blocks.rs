@@ -1,21 +1,20 @@
-//! The blocks of a process's address space, as `ZwQueryVirtualMemory` tells them.
-//! They say where memory lies and what may be done with it; what is in it, nobody
-//! is told, and nothing of the kernel's own addresses.
+//! The regions of a process's address space, from `ZwQueryVirtualMemory`. They contain
+//! addresses and protections, no memory contents and no kernel addresses.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Which process, and from where on.
+/// The process and the start address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct BlocksRequest {
     /// Identifier of the process.
     pub process: u64,
-    /// The first address: 0, or the end of the last block of the answer before.
+    /// The first address: 0, or the end of the last block of the previous reply.
     pub address: u64,
 }
 
-/// A block. The answer is as many of them as there is room for and the process
-/// has; none at all says that there are no more. The numbers are those of
+/// A block. The reply has as many as exist and fit into the output buffer; an empty
+/// reply means the end. The numbers are those of
 /// `MEMORY_BASIC_INFORMATION`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

@@ -32,7 +32,7 @@ const NEITHER: u32 = 3;
 /// Defines each command once: its number, its code, its name.
 macro_rules! commands {
     ($($(#[$doc:meta])* $name:ident = $function:literal, $method:ident, $text:literal;)*) => {
-        /// What the driver can be asked to do.
+        /// The commands of the driver.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Command {
             $($(#[$doc])* $name,)*
@@ -70,12 +70,12 @@ macro_rules! commands {
 }
 
 commands! {
-    /// Which driver this is: no input, a [`VersionReply`](crate::VersionReply).
+    /// The versions of the driver and the system: no input, a [`VersionReply`](crate::VersionReply).
     Version = 0, BUFFERED, "version";
-    /// Where the request is handled: no input, a
+    /// The execution context of the request: no input, a
     /// [`ContextReply`](crate::ContextReply).
     Context = 1, BUFFERED, "context";
-    /// What the driver has done and holds: no input, a
+    /// The driver's counters and resources: no input, a
     /// [`StatisticsReply`](crate::StatisticsReply).
     Statistics = 2, BUFFERED, "statistics";
     /// Raises and lowers the IRQL and says what it read: no input, an
@@ -84,14 +84,14 @@ commands! {
     /// Waits until somebody signals: no input, the
     /// [`SignalRequest`](crate::SignalRequest) of who did. Can be cancelled.
     Wait = 4, BUFFERED, "wait";
-    /// Wakes who has waited longest: a [`SignalRequest`](crate::SignalRequest), a
+    /// Completes the oldest `wait` request: a [`SignalRequest`](crate::SignalRequest), a
     /// [`SignalReply`](crate::SignalReply).
     Signal = 5, BUFFERED, "signal";
     /// Copies the input to the output, through the kernel: any bytes, up to
     /// [`COPY_LIMIT`], and the same bytes. `METHOD_NEITHER`: the driver reads and
     /// writes the caller's own memory.
     Copy = 6, NEITHER, "copy";
-    /// Takes pool of every kind and gives it back: no input, a
+    /// Allocates and frees pool of every kind: no input, a
     /// [`PoolReply`](crate::PoolReply).
     Pool = 32, BUFFERED, "pool";
     /// Puts entries into lists of every kind and takes them out: no input, a
@@ -108,9 +108,9 @@ commands! {
     Sync = 36, BUFFERED, "sync";
     /// Reads the clocks: no input, a [`TimeReply`](crate::TimeReply).
     Time = 37, BUFFERED, "time";
-    /// Says what the driver holds: no input, a [`HeldReply`](crate::HeldReply).
+    /// The driver's pool usage: no input, a [`HeldReply`](crate::HeldReply).
     Held = 38, BUFFERED, "held";
-    /// Probes memory of who asks: a [`ProbeRequest`](crate::ProbeRequest), a
+    /// Probes memory of the caller: a [`ProbeRequest`](crate::ProbeRequest), a
     /// [`ProbeReply`](crate::ProbeReply).
     Probe = 39, BUFFERED, "probe";
     /// Runs a scenario: a [`ScenarioRequest`](crate::ScenarioRequest), a
@@ -129,11 +129,11 @@ commands! {
     /// Where the driver was when each entry point was last called: no input, a
     /// [`ContextsReply`](crate::ContextsReply).
     Contexts = 68, BUFFERED, "contexts";
-    /// Has the file keep data: a [`SendRequest`](crate::SendRequest), and the data,
+    /// Stores data in the file: a [`SendRequest`](crate::SendRequest), and the data,
     /// up to [`STORE_LIMIT`](crate::STORE_LIMIT) bytes. `METHOD_IN_DIRECT`: the driver
     /// reads the caller's locked pages.
     Send = 69, IN_DIRECT, "send";
-    /// Gives back what the file keeps: no input, the data. `METHOD_OUT_DIRECT`: the
+    /// Returns the file's data: no input, the data. `METHOD_OUT_DIRECT`: the
     /// driver writes the caller's locked pages.
     Receive = 70, OUT_DIRECT, "receive";
     /// A checksum of the input: any bytes, up to [`COPY_LIMIT`], and a

@@ -1,10 +1,9 @@
-//! What programs and `ntmem.sys` say to each other: control codes, and requests
-//! and replies as plain data.
+//! The IOCTL interface of `ntmem.sys`: control codes, and requests and replies as plain
+//! data.
 //!
-//! Both sides are compiled against this crate, and a program may be older than the
-//! driver that it meets. So nothing here has padding, pointers or sizes that
-//! depend on the compiler, a reply never changes its layout, and [`VERSION`] tells
-//! how old the other side is.
+//! Programs and the driver are compiled against this crate, possibly against different
+//! releases of it. The structures have no padding, no pointers and no target-dependent
+//! sizes, their layouts do not change, and [`VERSION`] identifies the release.
 
 #![no_std]
 
@@ -35,6 +34,6 @@ pub use self::{
     },
 };
 
-/// Number of this protocol. It grows when a command is added; commands do not
-/// change.
+/// The interface version. It is incremented when a command is added; existing commands
+/// do not change.
 pub const VERSION: u32 = 1;

@@ -1,5 +1,5 @@
-//! What the commands measure that try out the kernel's memory routines: numbers
-//! that the caller can check against the reference, each under a name.
+//! The replies of the self-test commands: named numbers that the caller can check against
+//! the reference.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -260,9 +260,9 @@ measures! {
         freed,
         /// How many did not.
         held,
-        /// Files open at this moment.
+        /// Files open now.
         files,
-        /// Requests waiting at this moment.
+        /// Requests waiting now.
         waiting,
     }
 

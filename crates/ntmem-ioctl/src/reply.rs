@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Which driver answers.
+/// The versions of the driver and the system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct VersionReply {
@@ -16,7 +16,7 @@ pub struct VersionReply {
     pub system: [u32; 3],
 }
 
-/// Where the driver handles a request.
+/// The execution context of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ContextReply {
@@ -36,7 +36,7 @@ pub struct ContextReply {
     pub from_user: u32,
 }
 
-/// What the driver has done since it started, and what it holds.
+/// The driver's counters since its start, and its current resources.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct StatisticsReply {
@@ -48,7 +48,7 @@ pub struct StatisticsReply {
     pub requests: u64,
     /// Of these, how many were refused because of their code or their lengths.
     pub refused: u64,
-    /// Requests that wait at this moment.
+    /// Requests that wait now.
     pub waiting: u64,
     /// Mappings of the driver's pages in programs.
     pub views: u64,
@@ -74,7 +74,7 @@ pub struct IrqlReply {
     pub after: u32,
 }
 
-/// Something to tell whoever waits.
+/// The number that is passed to a waiting request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct SignalRequest {
@@ -82,7 +82,7 @@ pub struct SignalRequest {
     pub number: u64,
 }
 
-/// What a signal brought about.
+/// The result of a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct SignalReply {

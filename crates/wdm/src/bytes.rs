@@ -13,7 +13,7 @@ use core::{
 use wdk_sys::ntddk::RtlCompareMemory;
 
 /// Copies `from` to the beginning of `to`, and returns how many bytes were copied:
-/// the length of the shorter one. `RtlCopyMemory`. IRQL: any, if both are resident.
+/// the length of the shorter one. `RtlCopyMemory`. IRQL: any, if both slices are resident.
 ///
 /// ```
 /// # use wdm::bytes;
@@ -77,7 +77,7 @@ pub fn secure_zero(bytes: &mut [u8]) {
 }
 
 /// How many bytes are equal before the first that differs, or before either ends:
-/// `RtlCompareMemory`. IRQL: any, if both are resident.
+/// `RtlCompareMemory`. IRQL: any, if both slices are resident.
 ///
 /// ```
 /// # use wdm::bytes;

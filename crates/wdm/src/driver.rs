@@ -29,7 +29,7 @@ pub trait Driver: Send + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// The status that the kernel reports to whoever wanted the driver loaded.
+    /// The status of the failed load.
     fn start(context: &Context<'_>, passive: &mut Passive) -> Result<Self, Status>;
 
     /// Stops the driver; `DriverUnload` of the reference. What the value still
@@ -40,7 +40,7 @@ pub trait Driver: Send + Sized + 'static {
     fn stop(self, passive: &mut Passive);
 }
 
-/// What the kernel tells a driver that starts.
+/// The arguments of DriverEntry, and the system's version.
 pub struct Context<'a> {
     object: *mut DRIVER_OBJECT,
     registry_path: UnicodeStr<'a>,

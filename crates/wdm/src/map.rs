@@ -145,7 +145,7 @@ impl Mdl<BuiltForNonpaged> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`: the kernel has no page table entries left.
-    /// The MDL comes back fit for freeing only.
+    /// The returned MDL can only be freed.
     ///
     /// # Safety
     ///

@@ -106,10 +106,10 @@ impl Mdl<Unlocked> {
     ///
     /// # Errors
     ///
-    /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left for the MDL.
+    /// * `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed for the MDL.
     /// * `STATUS_INVALID_PARAMETER`: the block is 4 GiB or larger.
     ///
-    /// Either returns the block.
+    /// Both return the block.
     pub fn allocate(block: NonpagedBlock) -> Result<Self, Rejected<NonpagedBlock>> {
         match List::allocate(&block) {
             // INVARIANT: the list was made for this block, and nothing else was done.
@@ -133,8 +133,8 @@ impl Mdl<Unlocked> {
     /// # Errors
     ///
     /// The code of the exception that the function raised, such as
-    /// `STATUS_ACCESS_VIOLATION` or `STATUS_INSUFFICIENT_RESOURCES`. The MDL comes
-    /// back as it was.
+    /// `STATUS_ACCESS_VIOLATION` or `STATUS_INSUFFICIENT_RESOURCES`. The MDL is
+    /// returned unchanged.
     pub fn lock(self) -> Result<Mdl<Locked>, Rejected<Self>> {
         let list = self.list.0;
         let function = (MmProbeAndLockPages as *const ()).cast();
@@ -233,7 +233,7 @@ impl<S> Mdl<S> {
         &self.block
     }
 
-    /// What the MDL says of its buffer at this moment. IRQL: `<= DISPATCH_LEVEL`.
+    /// The current header. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn header(&self) -> MdlHeader {
         let list = self.list.as_ptr();
@@ -290,7 +290,7 @@ impl Locked {
         self.mapping.get().is_some()
     }
 
-    /// Notes where the pages have been mapped.
+    /// Records the address of the mapping.
     ///
     /// # Safety
     ///
@@ -348,14 +348,14 @@ impl Drop for List {
     }
 }
 
-/// What an MDL says of its buffer.
+/// The header of an MDL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MdlHeader {
     /// Address of the MDL itself.
     pub address: usize,
     /// Bytes of the structure and its page frame numbers; the field has 16 bits.
     pub size: u16,
-    /// What has been done with the MDL.
+    /// The MDL's flags.
     pub flags: MdlFlags,
     /// Address of the page that the buffer starts in.
     pub start: usize,

@@ -22,16 +22,16 @@ use wdk_sys::{
 
 use crate::irql::Apc;
 
-/// Nobody gets a reference any more.
+/// No reference is granted any more.
 const CLOSED: u64 = 1;
-/// One of those who wait has taken it on him to have an event.
+/// A waiting thread has claimed the event.
 const CLAIMED: u64 = 2;
-/// His event is initialised and in its place.
+/// The event is initialised and its address stored.
 const READY: u64 = 4;
 /// One reference.
 const ONE: u64 = 8;
 
-/// Counts who uses a thing, as `EX_RUNDOWN_REF` does.
+/// Rundown protection of an object, like `EX_RUNDOWN_REF`.
 ///
 /// ```no_run
 /// # use wdm::{irql::Passive, rundown::Rundown};
@@ -53,7 +53,7 @@ pub struct Rundown {
 }
 
 impl Rundown {
-    /// A count of nobody, as by `ExInitializeRundownProtection`. IRQL: any.
+    /// Without references, like `ExInitializeRundownProtection`. IRQL: any.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -62,17 +62,17 @@ impl Rundown {
         }
     }
 
-    /// Holds off the end, as `ExAcquireRundownProtection` does. `None` once
-    /// somebody waits for it. IRQL: `<= DISPATCH_LEVEL`.
+    /// Acquires a reference, like `ExAcquireRundownProtection`. `None` once the
+    /// owner waits. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn acquire(&self) -> Option<RundownGuard<'_>> {
         // Made only if there is a reference: dropping the value gives one back.
         self.acquire_unguarded().then(|| RundownGuard(self))
     }
 
-    /// Waits until nobody holds a reference, after which nobody gets one, as
-    /// `ExWaitForRundownProtectionRelease` does. Whoever waits and holds one waits
-    /// for ever. IRQL: `<= APC_LEVEL`.
+    /// Waits until all references are released, and grants none afterwards, like
+    /// `ExWaitForRundownProtectionRelease`. A thread that holds a reference
+    /// deadlocks. IRQL: `<= APC_LEVEL`.
     pub fn wait(&self, _: &Apc) {
         let mode = i8::try_from(KernelMode).unwrap_or(0);
         self.close();
@@ -116,23 +116,23 @@ impl Rundown {
             .is_ok()
     }
 
-    /// Lets nobody have a reference any more, and does not wait. IRQL: any.
+    /// Grants no reference any more, without waiting. IRQL: any.
     pub(crate) fn close(&self) {
         self.state.fetch_or(CLOSED, Ordering::AcqRel);
     }
 
-    /// Begins anew, once nobody waits or holds a reference, as
-    /// `ExReInitializeRundownProtection` does. IRQL: any.
+    /// Reinitialises the protection when it is not in use, like
+    /// `ExReInitializeRundownProtection`. IRQL: any.
     pub(crate) fn reopen(&self) {
         self.state.fetch_and(!CLOSED, Ordering::AcqRel);
     }
 
-    /// Whether somebody holds a reference at this moment. IRQL: any.
+    /// Whether a reference is held. IRQL: any.
     pub(crate) fn is_referenced(&self) -> bool {
         self.state.load(Ordering::Acquire) >= ONE
     }
 
-    /// One more reference, which [`Self::release_unguarded`] gives back.
+    /// Acquires a reference that [`Self::release_unguarded`] releases.
     pub(crate) fn acquire_unguarded(&self) -> bool {
         let more = |state: u64| {
             (state & CLOSED == 0)
@@ -144,11 +144,11 @@ impl Rundown {
             .is_ok()
     }
 
-    /// Gives a reference back.
+    /// Releases a reference.
     ///
     /// # Safety
     ///
-    /// [`Self::acquire_unguarded`] gave the reference, and nobody has given it back.
+    /// [`Self::acquire_unguarded`] gave the reference, and it has not been released.
     pub(crate) unsafe fn release_unguarded(&self) {
         let before = self.state.fetch_sub(ONE, Ordering::AcqRel);
         if before == ONE | CLOSED | CLAIMED | READY {
@@ -173,8 +173,8 @@ impl fmt::Debug for Rundown {
     }
 }
 
-/// A reference: while it exists, nobody ends what it protects. Given back when
-/// dropped, as by `ExReleaseRundownProtection`.
+/// A reference: the owner waits for its release. Released when dropped, like
+/// `ExReleaseRundownProtection`.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 #[derive(Debug)]

@@ -131,7 +131,7 @@ statuses! {
     NOT_FOUND = 0xC000_0225;
     /// There is nothing behind this point.
     END_OF_FILE = 0xC000_0011;
-    /// Somebody else has it.
+    /// Another thread owns it.
     DEVICE_BUSY = 0x8000_0011;
     /// There is no such memory.
     INVALID_ADDRESS = 0xC000_0141;

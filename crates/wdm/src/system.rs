@@ -89,8 +89,8 @@ pub fn routine_address(name: UnicodeStr<'_>, _: &Passive) -> Option<NonNull<c_vo
     NonNull::new(unsafe { MmGetSystemRoutineAddress(name.as_mut_ptr()) })
 }
 
-/// Asks the kernel what it offers, and for its version; a kernel that does not
-/// tell it is taken for an old one. The entry point that
+/// Queries the kernel's features and version. A kernel without a version counts as
+/// an old one. The entry point that
 /// [`driver!`](crate::driver!) makes calls this first.
 ///
 /// IRQL: `PASSIVE_LEVEL`.

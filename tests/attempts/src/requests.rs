@@ -65,7 +65,7 @@ impl Device for Shared {
             // Ends a request that waits as pending.
             0x0022_200C => {
                 let answer = request.pend(&self.waiting);
-                if let Some(pended) = self.waiting.take(passive) {
+                if let Some(pended) = self.waiting.remove_next(passive) {
                     pended.fail(Status::PENDING);
                 }
                 return answer;

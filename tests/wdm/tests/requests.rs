@@ -106,7 +106,7 @@ impl Device for Subject {
             REVERSE => Self::reverse(request),
             SUM => Self::sum(request),
             WAIT => request.pend(&self.waiting),
-            TAKE => match self.waiting.take(passive) {
+            TAKE => match self.waiting.remove_next(passive) {
                 Some(waiting) => {
                     waiting.reply(&[1_u8, 2, 3]);
                     request.reply(&[1_u8])

@@ -144,7 +144,7 @@ impl DispatchContext<'_> {
 
 /// Completes a request that nobody has answered, without output.
 fn complete(irp: Irp, status: Status) -> NTSTATUS {
-    // SAFETY: the request has just arrived and is in nobody else's hands.
+    // SAFETY: the request has just arrived and is owned by no other code.
     unsafe { irp.complete(status, 0) };
     status.raw()
 }
@@ -277,7 +277,7 @@ unsafe fn create<D: Device>(
 /// # Safety
 ///
 /// `state` is a `D`, `file` one that [`create`] has seen and [`close`] has not, and
-/// `irp` a control request that is in nobody else's hands.
+/// `irp` a control request that is owned by no other code.
 unsafe fn control<D: Device>(
     state: NonNull<c_void>,
     file: NonNull<File>,

@@ -32,7 +32,7 @@ use crate::{
     string::UnicodeStr,
 };
 
-/// What a control device does. The value is shared by all callers.
+/// The handlers of a control device. All requests share the value.
 ///
 /// ```no_run
 /// # use wdm::{Status, device::Device, irp::{Completion, ProcessorMode, Request}, irql::Passive, pool::PoolTag};
@@ -58,17 +58,17 @@ pub trait Device: Send + Sync + Sized + 'static {
     /// the file is closed (`IRP_MJ_CLOSE`), at `PASSIVE_LEVEL`, in any process.
     type File: Send + Sync + 'static;
 
-    /// Somebody opens the device: `IRP_MJ_CREATE`. Called at `PASSIVE_LEVEL` in
+    /// Handles `IRP_MJ_CREATE`. Called at `PASSIVE_LEVEL` in
     /// the process that opens it; `requestor` says whether a program or a driver
     /// does (`RequestorMode`).
     ///
     /// # Errors
     ///
-    /// The status that the caller gets instead of a handle.
+    /// The status of the failed open.
     fn create(&self, requestor: ProcessorMode, passive: &mut Passive)
     -> Result<Self::File, Status>;
 
-    /// Somebody asks something: `IRP_MJ_DEVICE_CONTROL`. Called at `PASSIVE_LEVEL`
+    /// Handles `IRP_MJ_DEVICE_CONTROL`. Called at `PASSIVE_LEVEL`
     /// in the process that asks. The device stays until this returns; the file, as
     /// long as the request, which is how it is reached.
     fn control<'r>(
@@ -77,7 +77,7 @@ pub trait Device: Send + Sync + Sized + 'static {
         passive: &mut Passive,
     ) -> Completion<'r>;
 
-    /// Somebody reads or writes: `IRP_MJ_READ`, `IRP_MJ_WRITE`. Called at
+    /// Handles `IRP_MJ_READ` and `IRP_MJ_WRITE`. Called at
     /// `PASSIVE_LEVEL`, in the process that asks. A device that does not say
     /// otherwise does neither.
     fn transfer<'r>(
@@ -117,7 +117,7 @@ pub struct DeviceNames {
 /// Dropped above `PASSIVE_LEVEL`, it lets no request in any more, and the rest
 /// follows when the next request arrives, for whichever device, or at the unload. A
 /// device that is never dropped goes before the image does. A device that is dropped
-/// by one of its own routines at `PASSIVE_LEVEL` waits for itself, for ever.
+/// by one of its own routines at `PASSIVE_LEVEL` deadlocks.
 ///
 /// IRQL: `PASSIVE_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 pub struct ControlDevice<D: Device> {
@@ -181,7 +181,7 @@ impl<D: Device> fmt::Debug for ControlDevice<D> {
 
 /// The device object and its link, with the `D` that it leads to.
 ///
-/// Type invariant: until [`Registration::undo`] the device object is there, with an
+/// Type invariant: until [`Registration::unregister`] the device object is there, with an
 /// [`Extension`] that leads to `state`.
 struct Object<D: Device> {
     start: NonNull<DEVICE_OBJECT>,
@@ -228,10 +228,10 @@ impl<D: Device> Object<D> {
         };
         // SAFETY: the device is there.
         let place = unsafe { Extension::of(start) };
-        // SAFETY: the extension is as large as this, and nobody uses it before the
+        // SAFETY: the extension is as large as this, and it is not in use before the
         // driver has started.
         unsafe { place.write(extension) };
-        // SAFETY: the device is there, and nobody else has it yet.
+        // SAFETY: the device is there, and no other code owns it yet.
         let flags = unsafe { &mut (*start.as_ptr()).Flags };
         *flags |= DO_DIRECT_IO;
         // SAFETY: every device of this driver has such an extension by now, for
@@ -272,7 +272,7 @@ impl<D: Device> Registration for Object<D> {
         self.rundown().close();
     }
 
-    fn undo(&self, passive: &mut Passive) {
+    fn unregister(&self, passive: &mut Passive) {
         if self.is_linked.swap(false, Ordering::AcqRel) {
             let mut link = self.link.to_raw();
             // Somebody else may have deleted it; then there is nothing to do.

@@ -83,7 +83,7 @@ impl<'q> RequestData<'q> {
     /// device control request.
     pub fn buffered(self) -> Result<SystemBuffer<'q>, Status> {
         match self.kind {
-            // SAFETY: whoever made this value vouched for the request and its data.
+            // SAFETY: the caller of the constructor vouched for the request and its data.
             RequestKind::Control => unsafe {
                 SystemBuffer::of(self.irp, &mut self.data_state.moved)
             },
@@ -183,7 +183,7 @@ impl<'q> SystemBuffer<'q> {
     /// # Safety
     ///
     /// During `'q` the request, a device control request, is not completed and
-    /// nobody else uses its buffer.
+    /// nothing else uses its buffer.
     pub(super) unsafe fn of(irp: Irp, written: &'q mut usize) -> Result<Self, Status> {
         let control = irp.control();
         let output_len = match control.code.method() {
@@ -422,6 +422,6 @@ unsafe fn system_memory<'q>(mdl: NonNull<MDL>) -> Result<SharedBytes<'q>, Status
     let start = NonNull::new(start.cast()).ok_or(Status::INSUFFICIENT_RESOURCES)?;
     let len = usize::try_from(len).map_err(|_| Status::INVALID_PARAMETER)?;
     // SAFETY: the pages are mapped here until the request is completed. The caller
-    // may be writing to them at this moment; only volatile accesses are made.
+    // may be writing to them now; only volatile accesses are made.
     Ok(unsafe { SharedBytes::new(start, len) })
 }

@@ -33,7 +33,7 @@ use self::{
 };
 use crate::{Result, Status};
 
-/// Who made a request: `KPROCESSOR_MODE`.
+/// The processor mode of a requestor: `KPROCESSOR_MODE`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProcessorMode {
     /// A driver or the system.
@@ -85,8 +85,8 @@ pub struct Request<'r, F = ()> {
     call: PhantomData<Cell<&'r ()>>,
 }
 
-/// That a request has been answered, one way or another. A dispatch routine
-/// returns it.
+/// Proof that a request was completed or is pending. A dispatch routine returns
+/// it.
 #[derive(Debug)]
 #[must_use = "a dispatch routine returns it"]
 pub struct Completion<'r> {
@@ -95,7 +95,7 @@ pub struct Completion<'r> {
 }
 
 impl Completion<'_> {
-    /// What the dispatch routine returns to the kernel.
+    /// The status that the dispatch routine returns.
     pub(crate) const fn status(&self) -> Status {
         self.status
     }
@@ -119,13 +119,13 @@ impl<'r, F> Request<'r, F> {
         }
     }
 
-    /// What is asked for: `IoControlCode`. IRQL: `<= DISPATCH_LEVEL`.
+    /// The control code: `IoControlCode`. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn code(&self) -> ControlCode {
         self.irp.control().code
     }
 
-    /// Whether a program or a driver asks: `RequestorMode`.
+    /// The requestor mode: `RequestorMode`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn requestor(&self) -> ProcessorMode {
@@ -168,21 +168,21 @@ impl<'r, F> Request<'r, F> {
         (file, data)
     }
 
-    /// Bytes that the caller passes in: `InputBufferLength`.
+    /// The length of the input: `InputBufferLength`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn input_len(&self) -> usize {
         self.irp.control().input_len
     }
 
-    /// Bytes that the caller has room for: `OutputBufferLength`.
+    /// The length of the output buffer: `OutputBufferLength`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn output_len(&self) -> usize {
         self.irp.control().output_len
     }
 
-    /// The caller's data in the kernel's copy: `METHOD_BUFFERED`, for input also
+    /// The system buffer: `METHOD_BUFFERED`, for input also
     /// `METHOD_IN_DIRECT` and `METHOD_OUT_DIRECT`. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
@@ -192,7 +192,7 @@ impl<'r, F> Request<'r, F> {
         self.split().1.buffered()
     }
 
-    /// The caller's own pages, locked and mapped, once: the second buffer of
+    /// The caller's locked pages, mapped, once: the second buffer of
     /// `METHOD_IN_DIRECT` and `METHOD_OUT_DIRECT`. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
@@ -205,7 +205,7 @@ impl<'r, F> Request<'r, F> {
         self.split().1.direct()
     }
 
-    /// The caller's memory as it is, once: `METHOD_NEITHER`.
+    /// The caller's user addresses, once: `METHOD_NEITHER`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
@@ -229,7 +229,7 @@ impl<'r, F> Request<'r, F> {
         self.buffered()?.read()
     }
 
-    /// Answers with `value` as the output and `STATUS_SUCCESS`; with
+    /// Completes the request with `value` as the output and `STATUS_SUCCESS`; with
     /// `STATUS_BUFFER_TOO_SMALL` if the caller has no room for it.
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
@@ -243,7 +243,7 @@ impl<'r, F> Request<'r, F> {
         }
     }
 
-    /// Answers with `STATUS_SUCCESS` and with as much output as has been written
+    /// Completes the request with `STATUS_SUCCESS` and with as much output as has been written
     /// through this request's buffers; for `METHOD_IN_DIRECT`, as much as was read:
     /// `IoCompleteRequest`. IRQL: `<= DISPATCH_LEVEL`.
     pub fn succeed(self) -> Completion<'r> {
@@ -251,8 +251,8 @@ impl<'r, F> Request<'r, F> {
         self.complete(Status::SUCCESS, moved)
     }
 
-    /// Answers with a status that is no success, and no output:
-    /// `IoCompleteRequest`. A status that is one becomes `STATUS_UNSUCCESSFUL`.
+    /// Completes the request with an error status, and no output:
+    /// `IoCompleteRequest`. A success status becomes `STATUS_UNSUCCESSFUL`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     pub fn fail(self, status: Status) -> Completion<'r> {
         self.complete(status.as_failure(), 0)

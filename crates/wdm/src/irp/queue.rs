@@ -25,9 +25,9 @@ use crate::{
     sync::SpinLock,
 };
 
-/// Requests that wait for something, first in, first out.
+/// A queue of pending requests, first in, first out.
 ///
-/// A request leaves it in one of three ways: [`Self::take`], cancellation, which
+/// A request leaves it in one of three ways: [`Self::remove_next`], cancellation, which
 /// completes it with `STATUS_CANCELLED`, or the end of the queue, which does the
 /// same to all. One whose file has no handle any more is not let in, so what
 /// [`Device::cleanup`](crate::device::Device::cleanup) takes out of it is all that
@@ -50,8 +50,8 @@ use crate::{
 /// # }
 /// # fn happen(&self, event: u32, passive: &mut Passive) {
 /// // Where the event happens:
-/// if let Some(pended) = self.waiting.take(passive) {
-///     pended.reply(&event);
+/// if let Some(request) = self.waiting.remove_next(passive) {
+///     request.reply(&event);
 /// }
 /// # }
 /// # }
@@ -80,7 +80,7 @@ impl CancelSafeQueue {
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    /// `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
     pub fn new(tag: PoolTag) -> Result<Self> {
         let core = Core {
             list: SpinLock::new(List {
@@ -96,38 +96,39 @@ impl CancelSafeQueue {
         }
     }
 
-    /// Takes out the request that has waited longest. IRQL: `<= DISPATCH_LEVEL`.
+    /// Removes the request that has been pending longest, like
+    /// `IoCsqRemoveNextIrp`. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use = "a request that is dropped is cancelled"]
-    pub fn take(&self, irql: &mut Dispatch) -> Option<DequeuedRequest> {
-        self.take_if(irql, |_| true)
+    pub fn remove_next(&self, irql: &mut Dispatch) -> Option<DequeuedRequest> {
+        self.remove_if(irql, |_| true)
     }
 
-    /// Takes out the request of a file that has waited longest, for when the last
-    /// handle of the file is closed. IRQL: `<= DISPATCH_LEVEL`.
+    /// Removes the request of a file that has been pending longest, for
+    /// `IRP_MJ_CLEANUP`. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use = "a request that is dropped is cancelled"]
     pub fn remove_next_of_file(
         &self,
         file: FileId,
         irql: &mut Dispatch,
     ) -> Option<DequeuedRequest> {
-        self.take_if(irql, |irp| FileId::of(irp) == file)
+        self.remove_if(irql, |irp| FileId::of(irp) == file)
     }
 
-    fn take_if(
+    fn remove_if(
         &self,
         irql: &mut Dispatch,
-        wanted: impl Fn(Irp) -> bool,
+        is_match: impl Fn(Irp) -> bool,
     ) -> Option<DequeuedRequest> {
-        self.0.take_if(irql, wanted)
+        self.0.remove_if(irql, is_match)
     }
 
-    /// How many requests wait. IRQL: `<= DISPATCH_LEVEL`.
+    /// The number of pending requests. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn len(&self, irql: &mut Dispatch) -> usize {
         self.0.list.with(irql, |list, _| list.len)
     }
 
-    /// Whether none waits. IRQL: `<= DISPATCH_LEVEL`.
+    /// Whether no request is pending. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn is_empty(&self, irql: &mut Dispatch) -> bool {
         self.len(irql) == 0
@@ -140,7 +141,7 @@ impl CancelSafeQueue {
     ///
     /// # Safety
     ///
-    /// The request is not completed, nobody else has it, its file is one of a device
+    /// The request is not completed, no other code owns it, its file is one of a device
     /// of this crate, and its dispatch routine returns `STATUS_PENDING`.
     pub(super) unsafe fn insert(&self, irp: Irp) {
         irp.mark_pending();
@@ -160,18 +161,18 @@ impl CancelSafeQueue {
             irp.set_cancel_routine(Some(cancel));
             // Cancelled before there was a routine: then nobody called it, and taking
             // it out again makes the request ours.
-            let lost = irp.is_cancelled() && irp.set_cancel_routine(None);
-            if lost {
-                list.take_out(irp);
+            let is_cancelled = irp.is_cancelled() && irp.set_cancel_routine(None);
+            if is_cancelled {
+                list.remove(irp);
             }
-            lost
+            is_cancelled
         };
         // SAFETY: whoever has a request runs at DISPATCH_LEVEL or below; the work
         // makes no token.
-        let lost = unsafe { self.0.list.with_unchecked(|list, _| push(list)) };
-        if lost {
+        let is_cancelled = unsafe { self.0.list.with_unchecked(|list, _| push(list)) };
+        if is_cancelled {
             // SAFETY: the request is not in the list and its routine not in it.
-            unsafe { self.0.give_up(irp) };
+            unsafe { self.0.complete_cancelled(irp) };
         }
     }
 }
@@ -185,8 +186,8 @@ impl DropAtIrql for Core {
         // SAFETY: the level is not above what `max_irql` says, and nothing in this
         // function raises it for long.
         let mut apc = unsafe { Apc::assume() };
-        while let Some(pended) = self.take_if(&mut apc, |_| true) {
-            drop(pended);
+        while let Some(request) = self.remove_if(&mut apc, |_| true) {
+            drop(request);
         }
         self.rundown.wait(&apc);
     }
@@ -199,25 +200,27 @@ impl fmt::Debug for CancelSafeQueue {
 }
 
 impl Core {
-    fn take_if(
+    fn remove_if(
         &self,
         irql: &mut Dispatch,
-        wanted: impl Fn(Irp) -> bool,
+        is_match: impl Fn(Irp) -> bool,
     ) -> Option<DequeuedRequest> {
-        let irp = self.list.with(irql, |list, _| list.take(wanted))?;
+        let irp = self
+            .list
+            .with(irql, |list, _| list.remove_first(is_match))?;
         // SAFETY: the request's reference is given back once, here.
         unsafe { self.rundown.release_unguarded() };
         // SAFETY: the cancel routine is out, so the request is ours alone.
         Some(unsafe { DequeuedRequest::new(irp) })
     }
 
-    /// Completes a request that was cancelled, and lets go of the queue.
+    /// Completes a cancelled request and releases its reference to the queue.
     ///
     /// # Safety
     ///
     /// The request is out of the list, its cancel routine is out of it, and it has
     /// a reference to the queue.
-    unsafe fn give_up(&self, irp: Irp) {
+    unsafe fn complete_cancelled(&self, irp: Irp) {
         // SAFETY: the reference is the request's, and nothing of the queue is used
         // after it.
         unsafe { self.rundown.release_unguarded() };
@@ -226,8 +229,7 @@ impl Core {
     }
 }
 
-/// What the kernel calls when a waiting request is cancelled, holding the system's
-/// cancel lock.
+/// The cancel routine. The kernel calls it with the cancel spin lock held.
 unsafe extern "C" fn cancel(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
     let Some(irp) = NonNull::new(irp) else {
         return;
@@ -242,9 +244,9 @@ unsafe extern "C" fn cancel(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
     // SAFETY: the request is still in the queue's list and has a reference to it.
     let core = unsafe { &*core };
     // SAFETY: releasing the cancel lock has left at most DISPATCH_LEVEL.
-    unsafe { core.list.with_unchecked(|list, _| list.take_out(irp)) };
+    unsafe { core.list.with_unchecked(|list, _| list.remove(irp)) };
     // SAFETY: the request is out of the list now.
-    unsafe { core.give_up(irp) };
+    unsafe { core.complete_cancelled(irp) };
 }
 
 impl List {
@@ -258,7 +260,7 @@ impl List {
         self.len = self.len.saturating_add(1);
     }
 
-    fn take_out(&mut self, irp: Irp) {
+    fn remove(&mut self, irp: Irp) {
         let (before, after) = (previous(irp), next(irp));
         match before {
             Some(before) => set_links(before, previous(before), after),
@@ -272,11 +274,11 @@ impl List {
     }
 
     /// The first such request that the kernel is not cancelling.
-    fn take(&mut self, wanted: impl Fn(Irp) -> bool) -> Option<Irp> {
+    fn remove_first(&mut self, is_match: impl Fn(Irp) -> bool) -> Option<Irp> {
         let mut at = self.first;
         while let Some(irp) = at {
-            if wanted(irp) && irp.set_cancel_routine(None) {
-                self.take_out(irp);
+            if is_match(irp) && irp.set_cancel_routine(None) {
+                self.remove(irp);
                 return Some(irp);
             }
             at = next(irp);
@@ -292,7 +294,7 @@ fn set_links(irp: Irp, before: Option<Irp>, after: Option<Irp>) {
         Blink: link(before),
     };
     // SAFETY: the entry is the driver's own while it has the request. The links
-    // are addresses of requests, not of entries; nobody else reads them.
+    // are addresses of requests, not of entries; no other code reads them.
     unsafe { irp.entry().write(entry) };
 }
 
@@ -312,7 +314,7 @@ fn linked(link: *mut LIST_ENTRY) -> Option<Irp> {
     Some(unsafe { Irp::new(irp) })
 }
 
-/// A request that has waited and is to be answered. Dropping it completes it with
+/// A pending request that was removed from its queue. Dropping it completes it with
 /// `STATUS_CANCELLED`.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
@@ -328,7 +330,7 @@ unsafe impl Send for DequeuedRequest {}
 impl DequeuedRequest {
     /// # Safety
     ///
-    /// The request is not completed, and nobody else has it.
+    /// The request is not completed, and no other code owns it.
     const unsafe fn new(irp: Irp) -> Self {
         Self {
             irp,
@@ -336,7 +338,7 @@ impl DequeuedRequest {
         }
     }
 
-    /// Answers with `value` as the output of `METHOD_BUFFERED` and
+    /// Completes the request with `value` as the output of `METHOD_BUFFERED` and
     /// `STATUS_SUCCESS`; with `STATUS_BUFFER_TOO_SMALL` if there is no room.
     /// IRQL: `<= DISPATCH_LEVEL`.
     pub fn reply<T: IntoBytes + Immutable>(self, value: &T) {
@@ -350,8 +352,8 @@ impl DequeuedRequest {
         }
     }
 
-    /// Answers with a status that is no success, and no output:
-    /// `IoCompleteRequest`. A status that is one, such as `STATUS_PENDING`, becomes
+    /// Completes the request with an error status, and no output:
+    /// `IoCompleteRequest`. A success status, such as `STATUS_PENDING`, becomes
     /// `STATUS_UNSUCCESSFUL`. IRQL: `<= DISPATCH_LEVEL`.
     pub fn fail(self, status: Status) {
         self.complete(status.as_failure(), 0);

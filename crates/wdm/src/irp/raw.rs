@@ -168,7 +168,7 @@ impl Irp {
         !field.swap(new, Ordering::SeqCst).is_null()
     }
 
-    /// Whether somebody has cancelled the request.
+    /// Whether the request is cancelled.
     pub(crate) fn is_cancelled(self) -> bool {
         let field = self.field(offset_of!(IRP, Cancel));
         // SAFETY: the field is a byte in valid memory, which the kernel writes while
@@ -202,7 +202,7 @@ impl Irp {
     ///
     /// # Safety
     ///
-    /// The request is not completed, and nobody uses it afterwards. `information`
+    /// The request is not completed, and it is not used afterwards. `information`
     /// counts bytes of output that are written, or is 0.
     pub(crate) unsafe fn complete(self, status: Status, information: usize) {
         // SAFETY: the request is valid memory and the driver's.

@@ -42,7 +42,7 @@ impl<'r, F> ReadWriteRequest<'r, F> {
         self.direction
     }
 
-    /// Whether a program or a driver asks: `RequestorMode`.
+    /// The requestor mode: `RequestorMode`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn requestor(&self) -> ProcessorMode {
@@ -73,7 +73,7 @@ impl<'r, F> ReadWriteRequest<'r, F> {
         self.request.irp().byte_offset()
     }
 
-    /// The caller's own pages, locked and mapped, once. IRQL: `<= DISPATCH_LEVEL`.
+    /// The caller's locked pages, mapped, once. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
@@ -88,17 +88,17 @@ impl<'r, F> ReadWriteRequest<'r, F> {
     #[must_use]
     pub const fn split(&mut self) -> (&F, RequestData<'_>) {
         let kind = RequestKind::ReadWrite(self.direction);
-        // SAFETY: whoever made this value vouched for the request's kind.
+        // SAFETY: the caller of the constructor vouched for the request's kind.
         unsafe { self.request.split_as(kind) }
     }
 
-    /// Answers with `STATUS_SUCCESS` and how much was read or written:
+    /// Completes the request with `STATUS_SUCCESS` and how much was read or written:
     /// `IoCompleteRequest`. IRQL: `<= DISPATCH_LEVEL`.
     pub fn succeed(self) -> Completion<'r> {
         self.request.succeed()
     }
 
-    /// Answers with a status that is no success: `IoCompleteRequest`.
+    /// Completes the request with an error status: `IoCompleteRequest`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     pub fn fail(self, status: Status) -> Completion<'r> {
         self.request.fail(status)

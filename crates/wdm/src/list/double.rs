@@ -44,7 +44,7 @@ use crate::{
 /// # Invariants
 ///
 /// The head and `len` entries form one circle of links. Each entry is a box that
-/// `into_links` took apart, and nobody has a reference to it that this list has not
+/// `into_links` took apart, and no reference to it exists that this list has not
 /// lent.
 pub struct List<T: Linked<DoubleLinks>> {
     /// In memory of its own, because entries point to it.
@@ -58,7 +58,7 @@ impl<T: Linked<DoubleLinks>> List<T> {
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left for the head.
+    /// `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed for the head.
     pub fn new(tag: PoolTag) -> Result<Self> {
         let head = new_head(tag)?;
         Ok(Self {

@@ -41,7 +41,7 @@ use crate::{
 ///
 /// Head and lock lie in nonpaged pool. The head and the entries form one circle of
 /// links, which changes under the lock only; each entry is a box that `into_links`
-/// took apart, and nobody has a reference to it.
+/// took apart, and no reference to it exists.
 pub struct InterlockedList<T: Linked<DoubleLinks>> {
     /// In memory of its own, which is nonpaged wherever the list lies.
     core: PoolBox<Core>,
@@ -66,7 +66,7 @@ impl<T: Linked<DoubleLinks>> InterlockedList<T> {
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left for the head.
+    /// `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed for the head.
     pub fn new(tag: PoolTag) -> Result<Self> {
         let core = Core {
             head: DoubleLinks::new(),
@@ -111,7 +111,7 @@ impl<T: Linked<DoubleLinks>> InterlockedList<T> {
         let entry = unsafe { ExInterlockedRemoveHeadList(self.head(), self.core.lock.get()) };
         let entry = NonNull::new(entry)?;
         // SAFETY: entries come from `into_links`; this one is out of the list, and
-        // nobody was given a reference to it.
+        // no reference to it exists.
         unsafe { from_links(entry.cast()) }
     }
 

@@ -201,7 +201,7 @@ fn into_links<T: Linked<L>, L: Links>(boxed: PoolBox<T>) -> NonNull<L> {
     let value = boxed.into_raw();
     // SAFETY: the offset is that of a field of the value.
     let links: NonNull<L> = unsafe { value.byte_add(T::OFFSET) }.cast();
-    // SAFETY: the field is there, and nobody else knows the value.
+    // SAFETY: the field is there, and no other pointer to the value exists.
     unsafe { links.as_ref() }.tag().set(Some(tag));
     links
 }

@@ -158,7 +158,7 @@ impl<T: Linked<SingleLinks>> InterlockedStack<T> {
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left for the head.
+    /// `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed for the head.
     pub fn new(tag: PoolTag) -> Result<Self> {
         let core = Core {
             head: UnsafeCell::new(SINGLE_LIST_ENTRY {
@@ -195,7 +195,7 @@ impl<T: Linked<SingleLinks>> InterlockedStack<T> {
         let entry = unsafe { ExInterlockedPopEntryList(head.get(), lock.get()) };
         let entry = NonNull::new(entry)?;
         // SAFETY: entries come from `into_links`; this one is out of the list, and
-        // nobody was given a reference to it.
+        // no reference to it exists.
         unsafe { from_links(entry.cast()) }
     }
 }

@@ -40,7 +40,7 @@ use crate::{
 /// # Invariants
 ///
 /// The head is initialised. What it leads to are boxes that `into_links` took apart,
-/// to which nobody has a reference.
+/// to which no reference exists.
 pub struct SList<T: Linked<SListLinks>> {
     /// In memory of its own, aligned to 16 bytes and nonpaged.
     head: PoolBox<Head>,
@@ -63,7 +63,7 @@ impl<T: Linked<SListLinks>> SList<T> {
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left for the head.
+    /// `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed for the head.
     pub fn new(tag: PoolTag) -> Result<Self> {
         let head = Head(UnsafeCell::new(SLIST_HEADER::default()));
         let head = PoolBox::new(head, tag).map_err(|rejected| rejected.error)?;
@@ -105,7 +105,7 @@ impl<T: Linked<SListLinks>> SList<T> {
         let entry = unsafe { ExpInterlockedPopEntrySList(self.head.0.get()) };
         let entry = NonNull::new(entry)?;
         // SAFETY: entries come from `into_links`; this one is out of the list, and
-        // nobody was given a reference to it.
+        // no reference to it exists.
         unsafe { from_links(entry.cast()) }
     }
 

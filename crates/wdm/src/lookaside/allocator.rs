@@ -86,7 +86,7 @@ impl<'c> BlockRequest<'c> {
     /// left. IRQL: that of the call.
     #[must_use]
     pub fn allocate_from_pool(self) -> Option<LookasideBlock<'c>> {
-        // SAFETY: whoever made the request vouched for the IRQL.
+        // SAFETY: the caller of the constructor vouched for the IRQL.
         let taken = unsafe { RawBlock::allocate(self.request, Contents::Uninitialised) };
         taken.ok().map(|(block, _)| LookasideBlock {
             block,

@@ -177,7 +177,7 @@ impl<S: LookasideAllocator> RawList<S> {
         &self.head.allocator
     }
 
-    /// Takes a block.
+    /// Allocates a block.
     ///
     /// # Safety
     ///
@@ -193,11 +193,11 @@ impl<S: LookasideAllocator> RawList<S> {
         NonNull::new(start.cast())
     }
 
-    /// Gives a block back.
+    /// Frees a block.
     ///
     /// # Safety
     ///
-    /// [`Self::allocate`] gave it, and nobody uses it. The IRQL is what the list's
+    /// [`Self::allocate`] gave it, and it is not in use. The IRQL is what the list's
     /// blocks ask for.
     pub(super) unsafe fn free(&self, block: NonNull<u8>) {
         let list = self.list();
@@ -380,7 +380,7 @@ unsafe extern "C" fn free<S: LookasideAllocator>(block: PVOID, list: PLOOKASIDE_
     let head = unsafe { &*list.cast::<Head<S>>() };
     if let Some(start) = NonNull::new(block.cast()) {
         // SAFETY: every block of the list came from `allocate`, so has this size and
-        // tag, and nobody uses it; whoever frees a block of a paged list is at
+        // tag, and it is not in use; whoever frees a block of a paged list is at
         // `<= APC_LEVEL`.
         let block = unsafe { LookasideBlock::from_raw(start, head.layout.size(), head.tag) };
         head.allocator.free(block);

@@ -53,16 +53,16 @@ pub struct LookasideList<T, S: LookasideAllocator = PoolAllocator> {
     values: PhantomData<T>,
 }
 
-/// What a list has done so far, as the head counts it.
+/// The counters of a list's head.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LookasideStatistics {
-    /// Blocks asked for: `TotalAllocates`.
+    /// Allocations: `TotalAllocates`.
     pub total_allocates: u32,
-    /// Of these, how many the list had none for: `AllocateMisses`.
+    /// Allocations from an empty list: `AllocateMisses`.
     pub allocate_misses: u32,
-    /// Blocks given back: `TotalFrees`.
+    /// Frees: `TotalFrees`.
     pub total_frees: u32,
-    /// Of these, how many the list had no room for: `FreeMisses`.
+    /// Frees to a full list: `FreeMisses`.
     pub free_misses: u32,
     /// Blocks in the list.
     pub depth: u16,
@@ -73,7 +73,7 @@ impl<T, S: LookasideAllocator> LookasideList<T, S> {
     ///
     /// # Errors
     ///
-    /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left for the head.
+    /// * `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed for the head.
     /// * `STATUS_NOT_SUPPORTED`: the type's alignment is above 16 bytes, or the
     ///   kernel, older than Windows Vista, has no such lists.
     /// * Whatever else `ExInitializeLookasideListEx` returns.
@@ -84,13 +84,13 @@ impl<T, S: LookasideAllocator> LookasideList<T, S> {
         })
     }
 
-    /// Takes a block and moves `value` into it: `ExAllocateFromLookasideListEx`.
+    /// Allocates a block and moves `value` into it: `ExAllocateFromLookasideListEx`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: the list is empty, and its allocator has
-    /// nothing. The value comes back.
+    /// `STATUS_INSUFFICIENT_RESOURCES`: the list is empty, and its allocator
+    /// failed. The value is returned.
     pub fn allocate(&self, value: T) -> Result<LookasideBox<'_, T, S>, Rejected<T>> {
         // SAFETY: the list is of nonpaged blocks.
         let value = unsafe { allocate(&self.list, value) }?;
@@ -100,20 +100,20 @@ impl<T, S: LookasideAllocator> LookasideList<T, S> {
         })
     }
 
-    /// Gives the blocks that are in the list to its allocator:
+    /// Frees the blocks in the list to its allocator:
     /// `ExFlushLookasideListEx`. IRQL: `<= DISPATCH_LEVEL`.
     pub fn flush(&self) {
         // SAFETY: the list is of nonpaged blocks.
         unsafe { self.list.flush() };
     }
 
-    /// What the list has done. IRQL: `<= DISPATCH_LEVEL`.
+    /// The list's counters. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn statistics(&self) -> LookasideStatistics {
         self.list.statistics()
     }
 
-    /// Who supplies the list. IRQL: any.
+    /// The list's allocator. IRQL: any.
     #[must_use]
     pub fn allocator(&self) -> &S {
         self.list.allocator()
@@ -205,7 +205,7 @@ impl<T, S: LookasideAllocator> PagedLookasideList<T, S> {
         })
     }
 
-    /// Takes a block and moves `value` into it: `ExAllocateFromLookasideListEx`.
+    /// Allocates a block and moves `value` into it: `ExAllocateFromLookasideListEx`.
     /// IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
@@ -225,20 +225,20 @@ impl<T, S: LookasideAllocator> PagedLookasideList<T, S> {
         })
     }
 
-    /// Gives the blocks that are in the list to its allocator:
+    /// Frees the blocks in the list to its allocator:
     /// `ExFlushLookasideListEx`. IRQL: `<= APC_LEVEL`.
     pub fn flush(&self, _: &Apc) {
         // SAFETY: the token says that paged pool may be touched.
         unsafe { self.list.flush() };
     }
 
-    /// What the list has done. IRQL: `<= DISPATCH_LEVEL`.
+    /// The list's counters. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn statistics(&self) -> LookasideStatistics {
         self.list.statistics()
     }
 
-    /// Who supplies the list. IRQL: any.
+    /// The list's allocator. IRQL: any.
     #[must_use]
     pub fn allocator(&self) -> &S {
         self.list.allocator()
@@ -299,7 +299,7 @@ impl<T, S: LookasideAllocator> fmt::Debug for PagedLookasideBox<'_, T, S> {
     }
 }
 
-/// Takes a block and moves a value into it.
+/// Allocates a block and moves a value into it.
 ///
 /// # Safety
 ///
@@ -324,11 +324,11 @@ unsafe fn allocate<T, S: LookasideAllocator>(
     }
 }
 
-/// Drops a value and gives its block back.
+/// Drops a value and frees its block.
 ///
 /// # Safety
 ///
-/// [`allocate`] gave it, of the same list, and nobody uses it any more. The IRQL is
+/// [`allocate`] gave it, of the same list, and it is no longer in use. The IRQL is
 /// what the list's blocks ask for.
 unsafe fn free<T, S: LookasideAllocator>(list: &RawList<S>, value: NonNull<T>) {
     // SAFETY: the value is dropped once, and its block given back after it.

@@ -43,21 +43,21 @@ pub struct PoolBox<T> {
 unsafe impl<T: Sync> Sync for PoolBox<T> {}
 
 impl<T> PoolBox<T> {
-    /// Takes a block and moves `value` into it.
+    /// Allocates a block and moves `value` into it.
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
-    /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    /// * `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
     /// * `STATUS_NOT_SUPPORTED`: the type's alignment is above a page.
     ///
-    /// Either returns the value.
+    /// Both return the value.
     pub fn new(value: T, tag: PoolTag) -> Result<Self, Rejected<T>> {
         Self::new_with(value, tag, Options::NONE)
     }
 
-    /// [`Self::new`] with further wishes.
+    /// [`Self::new`] with options.
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
     ///
@@ -73,7 +73,7 @@ impl<T> PoolBox<T> {
         unsafe { Self::take(value, request) }
     }
 
-    /// Takes a block of either pool and moves `value` into it.
+    /// Allocates a block of either pool and moves `value` into it.
     ///
     /// # Safety
     ///
@@ -124,14 +124,14 @@ impl<T> PoolBox<T> {
         value
     }
 
-    /// Gives the value away by its address; [`Self::from_raw`] takes it back.
+    /// Leaks the value and returns its address, for [`Self::from_raw`].
     pub(crate) fn into_raw(self) -> NonNull<T> {
         let start = self.block.start.cast();
         core::mem::forget(self);
         start
     }
 
-    /// The box that [`Self::into_raw`] gave away.
+    /// The box from [`Self::into_raw`].
     ///
     /// # Safety
     ///

@@ -113,7 +113,7 @@ impl DropAtIrql for RawBlock {
 ///
 /// # Errors
 ///
-/// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+/// * `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
 /// * `STATUS_INVALID_PARAMETER`: `bytes` is 0.
 pub fn allocate(pool: Pool, bytes: usize, irql: &Apc) -> Result<Block> {
     const CALL: &str = "ExAllocatePool";

@@ -58,7 +58,7 @@ pub struct NonpagedBlock {
 }
 
 impl NonpagedBlock {
-    /// Takes a block of `layout.size()` bytes, all 0: `ExAllocatePool2`, or
+    /// Allocates a block of `layout.size()` bytes, all 0: `ExAllocatePool2`, or
     /// `ExAllocatePoolWithTag` where the kernel lacks it.
     ///
     /// The kernel aligns a block to 16 bytes, and to a page if it is a page or
@@ -68,14 +68,14 @@ impl NonpagedBlock {
     ///
     /// # Errors
     ///
-    /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    /// * `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
     /// * `STATUS_INVALID_PARAMETER`: the size is 0.
     /// * `STATUS_NOT_SUPPORTED`: the alignment is above a page.
     pub fn zeroed(layout: Layout, tag: PoolTag) -> Result<Self> {
         Self::zeroed_with(layout, tag, Options::NONE)
     }
 
-    /// [`Self::zeroed`] with further wishes.
+    /// [`Self::zeroed`] with options.
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
     ///
@@ -94,7 +94,7 @@ impl NonpagedBlock {
         }
     }
 
-    /// Takes a block of `layout.size()` bytes whose contents are whatever the
+    /// Allocates a block of `layout.size()` bytes whose contents are whatever the
     /// memory held before: nothing to read until it has been filled.
     ///
     /// IRQL, alignment and errors as for [`Self::zeroed`].
@@ -161,7 +161,7 @@ impl UninitialisedBlock {
     #[must_use]
     pub fn fill(self, byte: u8) -> NonpagedBlock {
         let Self { block } = self;
-        // SAFETY: the block is ours, `size` bytes long, and nobody else knows it.
+        // SAFETY: the block is ours, `size` bytes long, and no other pointer to it exists.
         unsafe { block.start.write_bytes(byte, block.size) };
         NonpagedBlock { block }
     }

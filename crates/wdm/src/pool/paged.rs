@@ -41,16 +41,16 @@ impl<T: Send + 'static> DropAtIrql for Paged<T> {
 pub struct PagedBox<T: Send + 'static>(DeferredDrop<Paged<PoolBox<T>>>);
 
 impl<T: Send + 'static> PagedBox<T> {
-    /// Takes a block and moves `value` into it. IRQL: `<= APC_LEVEL`.
+    /// Allocates a block and moves `value` into it. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
-    /// As for [`PoolBox::new`]; the value comes back.
+    /// As for [`PoolBox::new`]; the value is returned.
     pub fn new(value: T, tag: PoolTag, irql: &Apc) -> Result<Self, Rejected<T>> {
         Self::new_with(value, tag, Options::NONE, irql)
     }
 
-    /// [`Self::new`] with further wishes. IRQL: `<= APC_LEVEL`.
+    /// [`Self::new`] with options. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl<T: Send + 'static> PagedVec<T> {
         Self::new_with(tag, Options::NONE)
     }
 
-    /// [`Self::new`] with further wishes for its blocks. IRQL: any.
+    /// [`Self::new`] with options. IRQL: any.
     #[must_use]
     pub const fn new_with(tag: PoolTag, options: Options) -> Self {
         Self {

@@ -71,7 +71,7 @@ impl Options {
     }
 }
 
-/// What is asked of the allocator.
+/// The arguments of a pool allocation.
 #[derive(Clone, Copy)]
 pub(crate) struct PoolRequest {
     pub(crate) layout: Layout,
@@ -81,7 +81,7 @@ pub(crate) struct PoolRequest {
 }
 
 impl PoolRequest {
-    /// Nonpaged pool without further wishes.
+    /// Nonpaged pool without options.
     pub(crate) const fn nonpaged(layout: Layout, tag: PoolTag) -> Self {
         Self {
             layout,
@@ -91,7 +91,7 @@ impl PoolRequest {
         }
     }
 
-    /// What `ExAllocatePool2` is told.
+    /// The flags of `ExAllocatePool2`.
     fn flags(self, contents: Contents) -> POOL_FLAGS {
         let mut flags = match self.pool {
             Pool::Nonpaged => POOL_FLAG_NON_PAGED,
@@ -109,7 +109,7 @@ impl PoolRequest {
         flags
     }
 
-    /// What the older functions are told.
+    /// The pool type of the older functions.
     fn pool_type(self) -> POOL_TYPE {
         let line = if self.options.is_cache_aligned {
             legacy::CACHE_ALIGNED
@@ -119,7 +119,7 @@ impl PoolRequest {
         self.pool.pool_type() | line
     }
 
-    /// Asks a kernel that has no `ExAllocatePool2`.
+    /// Allocates on a kernel without `ExAllocatePool2`.
     ///
     /// # Safety
     ///
@@ -163,8 +163,8 @@ pub(crate) struct RawBlock {
 unsafe impl Send for RawBlock {}
 
 impl RawBlock {
-    /// Takes pool, and tells what is in it: perhaps nothing useful, although
-    /// zeroes were asked for.
+    /// Allocates pool, and returns whether it is zeroed: not every allocator
+    /// can zero it.
     ///
     /// # Safety
     ///
@@ -205,7 +205,7 @@ impl RawBlock {
         Ok((block, contents))
     }
 
-    /// Gives the block away by its address.
+    /// Leaks the block and returns its address.
     pub(crate) fn into_raw(self) -> NonNull<u8> {
         let start = self.start;
         core::mem::forget(self);

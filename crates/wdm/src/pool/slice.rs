@@ -38,7 +38,7 @@ impl<T> PoolSlice<T> {
         Self::from_fn_with(len, tag, Options::NONE, make)
     }
 
-    /// [`Self::from_fn`] with further wishes. IRQL: `<= DISPATCH_LEVEL`.
+    /// [`Self::from_fn`] with options. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Four characters that tell, in a debugger or in `poolmon`, who took a block.
+/// Four characters that identify the owner of a pool block in a debugger.
 ///
 /// Made by [`pool_tag!`](crate::pool_tag!), which checks it while compiling.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -39,7 +39,7 @@ impl UnicodeBuffer {
     ///
     /// The text is as before.
     ///
-    /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    /// * `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
     /// * `STATUS_BUFFER_OVERFLOW`: it would be too long for a `UNICODE_STRING`.
     pub fn push(&mut self, text: UnicodeStr<'_>) -> Result<()> {
         self.check(text.units().len())?;

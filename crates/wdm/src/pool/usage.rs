@@ -17,7 +17,7 @@ pub struct PoolUsage {
 }
 
 impl PoolUsage {
-    /// The counts at this moment. IRQL: any.
+    /// The counts now. IRQL: any.
     ///
     /// ```
     /// # use wdm::pool::PoolUsage;

@@ -63,7 +63,7 @@ impl<T> PoolVec<T> {
         Self::new_with(tag, Options::NONE)
     }
 
-    /// [`Self::new`] with further wishes for its blocks. IRQL: any.
+    /// [`Self::new`] with options. IRQL: any.
     #[must_use]
     pub const fn new_with(tag: PoolTag, options: Options) -> Self {
         Self::empty(tag, Pool::Nonpaged, options)
@@ -106,7 +106,7 @@ impl<T> PoolVec<T> {
     ///
     /// The array is as before.
     ///
-    /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    /// * `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
     /// * `STATUS_INVALID_PARAMETER`: more bytes than an address can count.
     /// * `STATUS_NOT_SUPPORTED`: the type's alignment is above a page.
     pub fn reserve(&mut self, additional: usize) -> Result<()> {
@@ -145,7 +145,7 @@ impl<T> PoolVec<T> {
     ///
     /// # Errors
     ///
-    /// As for [`Self::reserve`]; the value comes back.
+    /// As for [`Self::reserve`]; the value is returned.
     pub fn push(&mut self, value: T) -> Result<(), Rejected<T>> {
         if let Err(error) = self.reserve(1) {
             return Err(Rejected {

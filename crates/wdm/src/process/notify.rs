@@ -25,24 +25,24 @@ use crate::{
 /// Name of the function that registers.
 const CALL: &str = "PsSetCreateProcessNotifyRoutine";
 
-/// What is told of the end of processes.
+/// Observes process exits.
 pub trait ProcessObserver: Send + Sync + Sized + 'static {
-    /// A process ends: its last thread is on its way out. Called at
+    /// A process exits: its last thread is terminating. Called at
     /// `PASSIVE_LEVEL` in that process, before its handles are closed and its
     /// memory is freed.
     fn on_process_exit(&self, process: usize, passive: &mut Passive);
 
-    /// The watch is about to end, and is not told of processes any more after this.
-    /// What has to go before its process does goes here. Called at `PASSIVE_LEVEL`
+    /// The observer is about to be unregistered. Releases the resources that must not
+    /// outlive their processes. Called at `PASSIVE_LEVEL`
     /// in any process, once.
     fn on_unregister(&self, _passive: &mut Passive) {}
 }
 
-/// An observer that the kernel tells of the end of every process:
-/// `PsSetCreateProcessNotifyRoutine`. Dropping it ends that, after waiting for the
-/// observer. Dropped above `PASSIVE_LEVEL`, it ends when the next request arrives, or
-/// at the unload. A watch that is never dropped ends before the image goes. A watch
-/// that its own observer drops waits for itself, for ever.
+/// A registered observer of process exits: `PsSetCreateProcessNotifyRoutine`.
+/// Dropping it unregisters the observer and waits for a running call. Dropped above `PASSIVE_LEVEL`, it ends when the next request arrives, or
+/// at the unload. If it is never dropped, the
+/// scope unregisters it before the image is unloaded. Dropping it in its own observer
+/// deadlocks.
 ///
 /// IRQL: `PASSIVE_LEVEL`; dropping it: `<= DISPATCH_LEVEL`.
 pub struct ProcessNotify<O: ProcessObserver>(RegistrationHandle<NotifyRegistration<O>>);
@@ -51,7 +51,7 @@ pub struct ProcessNotify<O: ProcessObserver>(RegistrationHandle<NotifyRegistrati
 struct Head {
     /// Held while the observer is used.
     rundown: Rundown,
-    tell: unsafe fn(NonNull<Head>, usize, &mut Passive),
+    notify_observer: unsafe fn(NonNull<Head>, usize, &mut Passive),
 }
 
 #[repr(C)]
@@ -59,58 +59,59 @@ struct NotifyRegistration<O> {
     head: Head,
     /// Whether the static leads here.
     is_current: AtomicBool,
-    /// Whether the kernel was told.
+    /// Whether the notify routine is registered.
     is_registered: AtomicBool,
     observer: O,
 }
 
 /// Where the static leads.
-struct Place(Option<NonNull<Head>>);
+struct CurrentNotify(Option<NonNull<Head>>);
 
 // SAFETY: observers may be used by any thread, and so may the rest of what the
 // address leads to.
-unsafe impl Send for Place {}
+unsafe impl Send for CurrentNotify {}
 
-/// The watch of this driver.
-static CURRENT: SpinLock<Place> = SpinLock::new(Place(None));
+/// The registration of this driver.
+static CURRENT: SpinLock<CurrentNotify> = SpinLock::new(CurrentNotify(None));
 
 impl<O: ProcessObserver> ProcessNotify<O> {
-    /// Has `observer` told from now on. IRQL: `PASSIVE_LEVEL`.
+    /// Registers `observer`. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///
-    /// * `STATUS_DEVICE_BUSY`: the driver has a watch already.
+    /// * `STATUS_DEVICE_BUSY`: the driver has registered an observer already.
     /// * `STATUS_DELETE_PENDING`: the driver is being unloaded.
-    /// * `STATUS_INVALID_PARAMETER`: the system takes no more observers.
-    /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    /// * `STATUS_INVALID_PARAMETER`: the system has no room for more notify routines.
+    /// * `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
     pub fn new(observer: O, tag: PoolTag, passive: &mut Passive) -> Result<Self> {
-        let watched = NotifyRegistration {
+        let registration = NotifyRegistration {
             head: Head {
                 rundown: Rundown::new(),
-                tell: tell::<O>,
+                notify_observer: notify_observer::<O>,
             },
             is_current: AtomicBool::new(false),
             is_registered: AtomicBool::new(false),
             observer,
         };
-        RegistrationHandle::new(watched, tag, passive, NotifyRegistration::register).map(Self)
+        RegistrationHandle::new(registration, tag, passive, NotifyRegistration::register).map(Self)
     }
 
     /// Runs `work` with the observer. `None` once the driver is being unloaded and
-    /// the watch has ended. IRQL: `<= DISPATCH_LEVEL`, and what `work` asks for.
+    /// the observer is unregistered. IRQL: `<= DISPATCH_LEVEL`, and what `work` asks for.
     pub fn with<R>(&self, work: impl FnOnce(&O) -> R) -> Option<R> {
-        self.0.enter(|watched| work(&watched.observer))
+        self.0.enter(|registration| work(&registration.observer))
     }
 
     /// [`Self::with`] with a value for `work`, which comes back if that is not run.
     pub(crate) fn with_value<V, R>(&self, value: V, work: impl FnOnce(&O, V) -> R) -> Result<R, V> {
-        self.0
-            .enter_with(value, |watched, value| work(&watched.observer, value))
+        self.0.enter_with(value, |registration, value| {
+            work(&registration.observer, value)
+        })
     }
 }
 
 impl<O: ProcessObserver> NotifyRegistration<O> {
-    /// Has the kernel tell of processes, if this is the driver's one watch.
+    /// Registers the notify routine, unless the driver has another observer.
     fn register(&self, passive: &mut Passive) -> Result<()> {
         let place: NonNull<Head> = NonNull::from(self).cast();
         let was_free = CURRENT.with(passive, |current, _| {
@@ -122,7 +123,7 @@ impl<O: ProcessObserver> NotifyRegistration<O> {
             return Err(Error::new(CALL, Status::DEVICE_BUSY));
         }
         self.is_current.store(true, Ordering::Release);
-        // SAFETY: the routine is this driver's, and is removed when the watch is
+        // SAFETY: the routine is this driver's, and is removed when the registration is
         // undone, which is before the driver goes.
         let status = unsafe { PsSetCreateProcessNotifyRoutine(Some(notify), ADD) };
         Error::check(CALL, Status::from_raw(status))?;
@@ -138,11 +139,11 @@ impl<O: ProcessObserver> Registration for NotifyRegistration<O> {
         &self.head.rundown
     }
 
-    fn undo(&self, passive: &mut Passive) {
+    fn unregister(&self, passive: &mut Passive) {
         self.observer.on_unregister(passive);
         if self.is_registered.load(Ordering::Acquire) {
             // The one failure, a routine that is not registered, cannot occur.
-            // SAFETY: the routine was registered when the watch was made.
+            // SAFETY: the routine was registered when it was made.
             let _ = unsafe { PsSetCreateProcessNotifyRoutine(Some(notify), REMOVE) };
         }
         if self.is_current.load(Ordering::Acquire) {
@@ -164,7 +165,7 @@ impl<O: ProcessObserver> fmt::Debug for ProcessNotify<O> {
     }
 }
 
-/// What the kernel calls when a process begins or ends.
+/// The notify routine: the kernel calls it when a process is created or exits.
 // The kernel knows it by its address, which has to be one, however often the function
 // is named: what may be inlined is compiled wherever it is used.
 #[inline(never)]
@@ -176,30 +177,34 @@ unsafe extern "C" fn notify(_parent: HANDLE, process: HANDLE, create: BOOLEAN) {
     let mut passive = unsafe { Passive::assume() };
     let head = CURRENT.with(&mut passive, |current, _| {
         let head = current.0?;
-        // SAFETY: a watch is undone, and freed, only after it is out of this place.
+        // SAFETY: a registration is undone, and freed, only after it is out of this place.
         let is_referenced = unsafe { head.as_ref() }.rundown.acquire_unguarded();
         is_referenced.then_some(head)
     });
     let Some(head) = head else {
         return;
     };
-    // SAFETY: the reference taken above holds off the end of the watch.
+    // SAFETY: the reference taken above delays the end of the registration.
     let head_ref = unsafe { head.as_ref() };
-    // SAFETY: the head is that of a watch that is there, and the function is that
+    // SAFETY: the head is that of a registration that exists, and the function is that
     // of its observer's type.
-    unsafe { (head_ref.tell)(head, process.addr(), &mut passive) };
+    unsafe { (head_ref.notify_observer)(head, process.addr(), &mut passive) };
     // SAFETY: the reference was taken above.
     unsafe { head_ref.rundown.release_unguarded() };
 }
 
-/// Tells an observer.
+/// Calls an observer.
 ///
 /// # Safety
 ///
 /// `head` is that of a [`NotifyRegistration<O>`] which is there.
-unsafe fn tell<O: ProcessObserver>(head: NonNull<Head>, process: usize, passive: &mut Passive) {
+unsafe fn notify_observer<O: ProcessObserver>(
+    head: NonNull<Head>,
+    process: usize,
+    passive: &mut Passive,
+) {
     // SAFETY: the head is the first field of the structure that the caller vouches
     // for.
-    let watched = unsafe { head.cast::<NotifyRegistration<O>>().as_ref() };
-    watched.observer.on_process_exit(process, passive);
+    let registration = unsafe { head.cast::<NotifyRegistration<O>>().as_ref() };
+    registration.observer.on_process_exit(process, passive);
 }

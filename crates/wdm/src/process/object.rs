@@ -17,7 +17,7 @@ use wdk_sys::{
 use crate::{Error, Result, Status, irql::Apc};
 
 /// A reference to a process object. The object stays for as long as this; the
-/// process may end all the same. Given back when dropped: `ObDereferenceObject`.
+/// process may end all the same. Dereferenced when dropped: `ObDereferenceObject`.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, dropping included.
 #[derive(PartialEq, Eq)]

@@ -62,7 +62,7 @@ impl<T: DropAtIrql> DeferredDrop<T> {
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left. The value comes back.
+    /// `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed. The value is returned.
     pub(crate) fn new(value: T, tag: PoolTag) -> Result<Self, Rejected<T>> {
         let record = Record {
             link: Link {
@@ -129,11 +129,11 @@ impl<T: DropAtIrql> Drop for DeferredDrop<T> {
 ///
 /// # Safety
 ///
-/// The record is there, and nobody else has it.
+/// The record is there, and no other code owns it.
 unsafe fn push(link: NonNull<Link>) {
     let mut first = CHAIN.load(Ordering::Relaxed);
     loop {
-        // SAFETY: nobody else has the record until it is in the chain.
+        // SAFETY: no other code owns the record until it is in the chain.
         unsafe { (*link.as_ptr()).next = first };
         match CHAIN.compare_exchange_weak(
             first,
@@ -151,7 +151,7 @@ unsafe fn push(link: NonNull<Link>) {
 ///
 /// # Safety
 ///
-/// The link is that of a [`Record<T>`] that is there, and nobody else has it. The
+/// The link is that of a [`Record<T>`] that is there, and no other code owns it. The
 /// level is one at which the value may be dropped.
 unsafe fn free<T: DropAtIrql>(link: NonNull<Link>) {
     let record: NonNull<Record<T>> = link.cast();

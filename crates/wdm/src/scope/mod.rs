@@ -35,13 +35,13 @@ pub(crate) const TAG: PoolTag = crate::pool_tag!(b"WdmS");
 /// came last goes first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
-    /// By which programs and other drivers come in.
+    /// Devices, through which requests arrive.
     Device,
-    /// By which the kernel tells of something.
+    /// Notify routines.
     Notification,
 }
 
-/// Something that the kernel calls the driver for until it is undone.
+/// An object through which the kernel calls the driver until it is unregistered.
 pub(crate) trait Registration: Send + Sync + Sized + 'static {
     /// When its turn comes as the scope ends.
     const STAGE: Stage;
@@ -49,14 +49,14 @@ pub(crate) trait Registration: Send + Sync + Sized + 'static {
     /// A reference to this is held while a call of the kernel uses the value.
     fn rundown(&self) -> &Rundown;
 
-    /// The driver has let go of it where it cannot be undone yet.
+    /// The handle was dropped above `PASSIVE_LEVEL`, where it cannot be unregistered.
     /// IRQL: `<= DISPATCH_LEVEL`.
     fn abandon(&self) {}
 
     /// Takes it back from the kernel, as far as the kernel was told, and waits for
     /// the calls that use it. Called once, before the value is dropped; the rundown
     /// is not asked for from then on.
-    fn undo(&self, passive: &mut Passive);
+    fn unregister(&self, passive: &mut Passive);
 }
 
 /// The part of an [`Entry`] that does not depend on the type.
@@ -69,7 +69,7 @@ struct Head {
     /// The handle was dropped where nothing can be undone.
     is_abandoned: Cell<bool>,
     /// The scope, which ends, undoes it or has done so.
-    is_undone: Cell<bool>,
+    is_unregistered: Cell<bool>,
 }
 
 /// What is done with an entry, by its head.
@@ -77,7 +77,7 @@ struct Functions {
     stage: Stage,
     rundown: unsafe fn(NonNull<Head>) -> NonNull<Rundown>,
     abandon: unsafe fn(NonNull<Head>),
-    undo: unsafe fn(NonNull<Head>, &mut Passive),
+    unregister: unsafe fn(NonNull<Head>, &mut Passive),
     free: unsafe fn(NonNull<Head>),
 }
 
@@ -121,11 +121,11 @@ static SCOPE: SpinLock<Scope> = SpinLock::new(Scope {
     undone: None,
 });
 
-/// Held by whoever is telling the kernel of a registration, so that the scope does
+/// Held by a thread that registers with the kernel, so that the scope does
 /// not end in between.
 static GATE: Rundown = Rundown::new();
 
-/// How many entries were let go and are not undone.
+/// The number of abandoned entries that are still registered.
 static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
 impl Scope {
@@ -173,7 +173,7 @@ impl Scope {
         next.map(|(_, head)| head)
     }
 
-    /// Takes out an entry that was let go and that nobody uses.
+    /// Removes an abandoned entry that is not in use.
     fn remove_abandoned(&mut self) -> Option<NonNull<Head>> {
         if self.phase != Phase::Open {
             return None;
@@ -201,7 +201,7 @@ impl Scope {
         self.remove(head);
         // SAFETY: the entry is there: only this function's caller frees it.
         let entry = unsafe { head.as_ref() };
-        entry.is_undone.set(true);
+        entry.is_unregistered.set(true);
         entry.next.set(self.undone);
         self.undone = Some(head);
         Some(head)
@@ -224,23 +224,22 @@ unsafe impl<R: Registration> Send for RegistrationHandle<R> {}
 unsafe impl<R: Registration> Sync for RegistrationHandle<R> {}
 
 impl<R: Registration> RegistrationHandle<R> {
-    /// Gives a registration to the scope, and then has `tell` tell the kernel of
-    /// it, which may rely on the value staying where it is until it is undone. If
+    /// Gives a registration to the scope, and then calls `register`, which registers it with the kernel and may rely on the value staying where it is until it is undone. If
     /// anything fails, it is undone and dropped.
     ///
     /// # Errors
     ///
     /// * `STATUS_DELETE_PENDING`: the driver is being unloaded.
-    /// * `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
-    /// * What `tell` returns.
+    /// * `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
+    /// * The error of `register`.
     pub(crate) fn new(
         registration: R,
         tag: PoolTag,
         passive: &mut Passive,
-        tell: impl FnOnce(&R, &mut Passive) -> Result<()>,
+        register: impl FnOnce(&R, &mut Passive) -> Result<()>,
     ) -> Result<Self> {
         let undone = |registration: R, error, passive: &mut Passive| {
-            registration.undo(passive);
+            registration.unregister(passive);
             Err(error)
         };
         let Some(held) = GATE.acquire() else {
@@ -253,7 +252,7 @@ impl<R: Registration> RegistrationHandle<R> {
                 next: Cell::new(None),
                 previous: Cell::new(None),
                 is_abandoned: Cell::new(false),
-                is_undone: Cell::new(false),
+                is_unregistered: Cell::new(false),
             },
             tag,
             registration,
@@ -272,7 +271,7 @@ impl<R: Registration> RegistrationHandle<R> {
         // SAFETY: the scope does not end while the gate is held.
         let registration = unsafe { &entry.as_ref().registration };
         // If this fails, the handle is dropped, here and so at PASSIVE_LEVEL.
-        tell(registration, passive)?;
+        register(registration, passive)?;
         drop(held);
         Ok(handle)
     }
@@ -292,7 +291,7 @@ impl<R: Registration> RegistrationHandle<R> {
             }
             // SAFETY: the scope has not ended, so the entry is there.
             let entry = unsafe { self.entry.as_ref() };
-            !entry.head.is_undone.get() && entry.registration.rundown().acquire_unguarded()
+            !entry.head.is_unregistered.get() && entry.registration.rundown().acquire_unguarded()
         };
         // SAFETY: nothing in this crate leads above DISPATCH_LEVEL; the work makes
         // no token.
@@ -336,20 +335,20 @@ impl<R: Registration> Drop for RegistrationHandle<R> {
             // SAFETY: the level was looked at above.
             let mut passive = unsafe { Passive::assume() };
             // SAFETY: the entry is out of the list, and this was its handle.
-            unsafe { undo_and_free(head, &mut passive) };
+            unsafe { unregister_and_free(head, &mut passive) };
         }
     }
 }
 
 /// # Safety
 ///
-/// The entry is there, in no list, and nobody else knows it.
-unsafe fn undo_and_free(head: NonNull<Head>, passive: &mut Passive) {
+/// The entry is there, in no list, and no other pointer to it exists.
+unsafe fn unregister_and_free(head: NonNull<Head>, passive: &mut Passive) {
     // SAFETY: the caller vouches for the entry.
     let functions = unsafe { head.as_ref() }.functions;
     // SAFETY: the functions are those of the entry's type.
-    unsafe { (functions.undo)(head, passive) };
-    // SAFETY: the registration is undone, so that nobody uses the entry.
+    unsafe { (functions.unregister)(head, passive) };
+    // SAFETY: the registration is undone, so that the entry is not in use.
     unsafe { (functions.free)(head) };
 }
 
@@ -359,7 +358,7 @@ impl Functions {
             stage: R::STAGE,
             rundown: rundown::<R>,
             abandon: abandon::<R>,
-            undo: undo::<R>,
+            unregister: unregister::<R>,
             free: free::<R>,
         }
     }
@@ -386,15 +385,15 @@ unsafe fn abandon<R: Registration>(head: NonNull<Head>) {
 /// # Safety
 ///
 /// `head` is that of an [`Entry<R>`] that is there and that nobody has undone.
-unsafe fn undo<R: Registration>(head: NonNull<Head>, passive: &mut Passive) {
+unsafe fn unregister<R: Registration>(head: NonNull<Head>, passive: &mut Passive) {
     // SAFETY: the caller vouches for the entry.
     let entry = unsafe { head.cast::<Entry<R>>().as_ref() };
-    entry.registration.undo(passive);
+    entry.registration.unregister(passive);
 }
 
 /// # Safety
 ///
-/// `head` is that of an [`Entry<R>`] that is there and that nobody uses any more.
+/// `head` is that of an [`Entry<R>`] that is there and that is no longer in use.
 unsafe fn free<R: Registration>(head: NonNull<Head>) {
     let entry: NonNull<Entry<R>> = head.cast();
     // SAFETY: the caller vouches for the entry.
@@ -413,7 +412,7 @@ pub(crate) fn drain_deferred(passive: &mut Passive) {
         };
         ABANDONED.fetch_sub(1, Ordering::Release);
         // SAFETY: the entry is out of the list, and its handle was dropped.
-        unsafe { undo_and_free(head, passive) };
+        unsafe { unregister_and_free(head, passive) };
     }
     deferred::drop_all(passive);
 }
@@ -441,7 +440,7 @@ pub(crate) fn end(passive: &mut Passive) {
         let functions = unsafe { head.as_ref() }.functions;
         // SAFETY: the functions are those of the entry's type, and entries are in
         // the list of what is registered only until somebody undoes them.
-        unsafe { (functions.undo)(head, passive) };
+        unsafe { (functions.unregister)(head, passive) };
     }
     deferred::drop_all(passive);
     let mut at = SCOPE.with(passive, |scope, _| {

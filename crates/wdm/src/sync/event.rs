@@ -20,12 +20,12 @@ use crate::{
     time::Interval,
 };
 
-/// What becomes of an event when somebody has waited for it.
+/// The type of an event: `EVENT_TYPE`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EventKind {
     /// It stays set, and everybody goes on: `NotificationEvent`.
     Notification,
-    /// It is cleared as the one who waited goes on: `SynchronizationEvent`.
+    /// A wait that it satisfies resets it: `SynchronizationEvent`.
     Synchronization,
 }
 
@@ -55,7 +55,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    /// `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
     pub fn new(kind: EventKind, is_set: bool, tag: PoolTag) -> Result<Self> {
         let raw = Raw(UnsafeCell::new(KEVENT::default()));
         let boxed = PoolBox::new(raw, tag).map_err(|rejected| rejected.error)?;
@@ -93,7 +93,7 @@ impl Event {
         unsafe { KeResetEvent(self.0.0.get()) != 0 }
     }
 
-    /// Whether the event is set at this moment: `KeReadStateEvent`.
+    /// Whether the event is set now: `KeReadStateEvent`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn is_set(&self) -> bool {

@@ -52,7 +52,7 @@ struct Inner<T> {
 
 // SAFETY: the mutex lets one thread at a time at the value.
 unsafe impl<T: Send> Sync for Inner<T> {}
-// SAFETY: a mutex that nobody holds belongs to no thread, and while somebody holds
+// SAFETY: a free mutex belongs to no thread, and while somebody holds
 // it, the value is borrowed and cannot be sent.
 unsafe impl<T: Send> Send for Inner<T> {}
 
@@ -60,12 +60,12 @@ unsafe impl<T: Send> Send for Inner<T> {}
 const FREE: i32 = 1;
 
 impl<T> FastMutex<T> {
-    /// A mutex that nobody holds: `ExInitializeFastMutex`, an inline function of the
+    /// A free mutex: `ExInitializeFastMutex`, an inline function of the
     /// headers. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    /// `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
     pub fn new(value: T, tag: PoolTag) -> Result<Self> {
         let inner = Inner {
             mutex: UnsafeCell::new(FAST_MUTEX {
@@ -80,14 +80,14 @@ impl<T> FastMutex<T> {
         // SAFETY: the structure is ours and has got where it stays.
         let event = unsafe { &raw mut (*inner.mutex.get()).Event };
         // INVARIANT: from here on the structure is complete.
-        // SAFETY: nobody else has the event yet, and it stays where it is.
+        // SAFETY: no other code owns the event yet, and it stays where it is.
         unsafe { KeInitializeEvent(event, SynchronizationEvent, 0) };
         Ok(Self(inner))
     }
 
     /// Runs `work` with the value at `APC_LEVEL`, then goes back to the level of
     /// before: `ExAcquireFastMutex` and `ExReleaseFastMutex`. Taking the same mutex
-    /// inside `work` waits for ever.
+    /// inside `work` deadlocks.
     ///
     /// IRQL: `<= APC_LEVEL`.
     #[inline]

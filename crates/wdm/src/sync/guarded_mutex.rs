@@ -38,18 +38,18 @@ struct Guarded<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: a mutex that nobody holds belongs to no thread.
+// SAFETY: a free mutex belongs to no thread.
 unsafe impl<T: Send> Send for Guarded<T> {}
 // SAFETY: the mutex lets one thread at a time at the value.
 unsafe impl<T: Send> Sync for GuardedMutex<T> {}
 
 impl<T> GuardedMutex<T> {
-    /// A mutex that nobody holds: `KeInitializeGuardedMutex`.
+    /// A free mutex: `KeInitializeGuardedMutex`.
     /// IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    /// `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
     pub fn new(value: T, tag: PoolTag) -> Result<Self> {
         let guarded = Guarded {
             mutex: UnsafeCell::new(KGUARDED_MUTEX::default()),
@@ -63,7 +63,7 @@ impl<T> GuardedMutex<T> {
 
     /// Runs `work` with the value while no APC is delivered:
     /// `KeAcquireGuardedMutex` and `KeReleaseGuardedMutex`. Taking the same mutex
-    /// inside `work` waits for ever.
+    /// inside `work` deadlocks.
     ///
     /// IRQL: `<= APC_LEVEL`.
     pub fn with<R>(&self, irql: &mut Apc, work: impl FnOnce(&mut T, &mut Apc) -> R) -> R {

@@ -53,11 +53,11 @@ unsafe impl Sync for RemoveLock {}
 const SIZE: u32 = structure_size::<IO_REMOVE_LOCK>();
 
 impl RemoveLock {
-    /// A count of nobody: `IoInitializeRemoveLockEx`. IRQL: `PASSIVE_LEVEL`.
+    /// An unused lock: `IoInitializeRemoveLockEx`. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`: no memory is left.
+    /// `STATUS_INSUFFICIENT_RESOURCES`: pool allocation failed.
     pub fn new(tag: PoolTag, _: &Passive) -> Result<Self> {
         let raw = Raw {
             lock: UnsafeCell::new(IO_REMOVE_LOCK::default()),
@@ -74,7 +74,7 @@ impl RemoveLock {
     ///
     /// # Errors
     ///
-    /// `STATUS_DELETE_PENDING`: somebody removes it.
+    /// `STATUS_DELETE_PENDING`: the device is being removed.
     pub fn acquire(&self) -> Result<RemoveGuard<'_>> {
         let lock = self.0.lock.get();
         // SAFETY: the lock is initialised; neither tag nor file is looked at, as
@@ -104,7 +104,7 @@ impl RemoveGuard<'_> {
     ///
     /// # Errors
     ///
-    /// `STATUS_DELETE_PENDING`: somebody else removes the device. The reference is
+    /// `STATUS_DELETE_PENDING`: another thread removes the device. The reference is
     /// given back; the kernel's function, called twice, would make the first caller
     /// wait for ever.
     pub fn remove_and_wait(self, _: &Passive) -> Result<()> {

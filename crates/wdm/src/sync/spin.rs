@@ -23,7 +23,7 @@ use crate::irql::Dispatch;
 ///
 /// Who reaches `value` by a shared reference holds `lock`.
 pub struct SpinLock<T> {
-    /// 0 when nobody holds it: what `KeInitializeSpinLock`, an inline function,
+    /// 0 when it is free: what `KeInitializeSpinLock`, an inline function,
     /// writes.
     lock: UnsafeCell<KSPIN_LOCK>,
     value: UnsafeCell<T>,
@@ -33,7 +33,7 @@ pub struct SpinLock<T> {
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 
 impl<T> SpinLock<T> {
-    /// A lock that nobody holds. IRQL: any.
+    /// A free lock. IRQL: any.
     #[must_use]
     pub const fn new(value: T) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl<T> SpinLock<T> {
 
     /// Runs `work` with the value at `DISPATCH_LEVEL`, then goes back to the level
     /// of before: `KeAcquireSpinLock` and `KeReleaseSpinLock`. Taking the same
-    /// lock inside `work` waits for ever.
+    /// lock inside `work` deadlocks.
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
     #[inline]

@@ -182,7 +182,7 @@ impl<const N: usize> UserMappingTable<N> {
 
     /// How many mappings there are, and how many bytes these have.
     #[must_use]
-    pub fn held(&self, passive: &mut Passive) -> (usize, usize) {
+    pub fn usage(&self, passive: &mut Passive) -> (usize, usize) {
         let held = self.0.with(|table| {
             table.mappings.with(passive, |mappings, _| {
                 let entries = mappings.entries.iter().flatten();
