@@ -18,7 +18,6 @@ use crate::api::{host_file, ipc, parse};
 use crate::host::bug_check::HUNG;
 use crate::host::last_call::LastCall;
 use crate::kernel::init;
-use crate::kernel::trap::host_signals::OVERDUE;
 
 /// The program that runs, which the kernel process runs too.
 const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -392,9 +391,7 @@ impl Machine {
         const TIME: Duration = Duration::from_millis(500);
         let process = libc::pid_t::try_from(self.child.id()).ok()?;
         self.stream.set_read_timeout(Some(TIME)).ok()?;
-        // SAFETY: the process is ours and not waited for yet, so its number is not
-        // another's.
-        unsafe { libc::kill(process, OVERDUE) };
+        crate::host::process::send_overdue(process);
         let deadline = Instant::now() + TIME;
         while Instant::now() < deadline {
             match ipc::read(&mut self.stream) {

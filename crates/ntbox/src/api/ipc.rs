@@ -2,7 +2,6 @@
 //! events the other, each a length and a postcard message, over a socket pair.
 
 use std::io::{self, Read, Write};
-use std::os::fd::RawFd;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,8 +10,6 @@ use super::config::Config;
 use super::report::{BugCheck, CallCount, FaultPoint, ImageInfo, LogLine, Violation};
 use super::request::{Account, Operation, Process, Progress, Reply, Ticket};
 
-/// Descriptor at which the kernel process finds its end.
-pub const KERNEL_END: RawFd = 0;
 /// Longest message.
 const MAX_MESSAGE: u32 = 256 << 20;
 
@@ -128,4 +125,15 @@ pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option<T>
     postcard::from_bytes(&bytes)
         .map(Some)
         .map_err(io::Error::other)
+}
+
+/// Opens the started process's end: the socket that it was given as standard input.
+///
+/// # Errors
+/// Standard input cannot be duplicated.
+#[cfg(unix)]
+pub fn open() -> io::Result<std::os::unix::net::UnixStream> {
+    use std::os::fd::AsFd as _;
+
+    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
 }

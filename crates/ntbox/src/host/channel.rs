@@ -1,26 +1,16 @@
 //! The channel to the process that started this one: events go there.
 
 use std::io;
-use std::os::fd::FromRawFd as _;
 use std::os::unix::net::UnixStream;
 
 use super::hook::Hook;
 use super::kernel_cell::Exclusive;
-use crate::api::ipc::{Event, KERNEL_END, write};
+use crate::api::ipc::{Event, write};
 
 static STREAM: Exclusive<Option<UnixStream>> = Exclusive::new(None);
 
 /// Records events in unit tests.
 pub static RECORDER: Hook<fn(&Event)> = Hook::new();
-
-/// Opens this process's end.
-///
-/// # Safety
-/// Descriptor [`KERNEL_END`] is a socket that nothing else in this process uses.
-pub unsafe fn open() -> UnixStream {
-    // SAFETY: the caller hands the descriptor over.
-    unsafe { UnixStream::from_raw_fd(KERNEL_END) }
-}
 
 /// From now on events are sent to the other end of `stream`.
 pub fn send_to(stream: &UnixStream) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The host stacks of threads, and the change from one to another.
 
 use std::arch::naked_asm;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a host stack. Only what is touched costs memory. A driver's stack of
 /// 24 KiB has room for some two hundred calls inside each other, and each takes up
@@ -14,9 +15,9 @@ pub const HOST_DEPTH: u64 = 3 << 20;
 ///
 /// # Safety
 /// `save` can be written, and `to` is what a call of this stored, or what
-/// [`HostStack::prepare`] returned, for a thread that does not run.
+/// [`HostStack::prepare`] laid down, for a thread that does not run.
 #[unsafe(naked)]
-pub unsafe extern "sysv64" fn switch(save: *mut u64, to: u64) {
+unsafe extern "sysv64" fn switch_stacks(save: *mut u64, to: u64) {
     naked_asm!(
         "push rbx",
         "push rbp",
@@ -36,9 +37,38 @@ pub unsafe extern "sysv64" fn switch(save: *mut u64, to: u64) {
     )
 }
 
+/// Where the stack pointer of a thread is saved while it does not run.
+///
+/// # Invariants
+/// The value is 0, or a stack pointer that [`switch`] or [`HostStack::prepare`] saved
+/// and nothing has taken up since, on a stack that is mapped.
+#[derive(Debug, Clone, Copy)]
+pub struct SavedStack(&'static AtomicU64);
+
+impl SavedStack {
+    /// A place for a thread that runs. It is never freed: 8 bytes a thread.
+    pub fn new() -> Self {
+        Self(Box::leak(Box::new(AtomicU64::new(0))))
+    }
+}
+
+/// Saves the stack of the thread that runs in `from`, and takes up the one in `to`.
+/// Returns when another thread takes up `from`.
+///
+/// # Panics
+/// `to` has no saved stack: its thread runs, or has ended.
+pub fn switch(from: SavedStack, to: SavedStack) {
+    let target = to.0.swap(0, Ordering::Relaxed);
+    assert_ne!(target, 0, "a thread that has no saved stack cannot run");
+    // SAFETY: the place is never freed. The target was saved and is taken up once, by
+    // the invariant of `SavedStack`.
+    unsafe { switch_stacks(from.0.as_ptr(), target) };
+}
+
 /// A host stack with an inaccessible page below.
 pub struct HostStack {
     base: u64,
+    saved: SavedStack,
 }
 
 impl HostStack {
@@ -60,24 +90,29 @@ impl HostStack {
         }
         // SAFETY: the lowest page of the mapping just made.
         let guarded = unsafe { libc::mprotect(base, 0x1000, libc::PROT_NONE) };
-        (guarded == 0).then_some(Self { base: base as u64 })
+        (guarded == 0).then(|| Self {
+            base: base as u64,
+            saved: SavedStack::new(),
+        })
     }
 
     /// Lays down the frame that [`switch`] takes up first, which enters `begin`.
-    /// Returns its stack pointer.
-    pub fn prepare(&self, begin: extern "sysv64" fn() -> !) -> u64 {
+    /// Returns where its stack pointer is saved.
+    pub fn prepare(&self, begin: extern "sysv64" fn() -> !) -> SavedStack {
         // Six registers, the address to return to, and one word so that the
         // function begins as after a call.
         let top = self.base + HOST_STACK as u64 - 64;
         let frame = top as *mut [u64; 8];
         // SAFETY: the last 64 bytes of a stack that nobody uses yet.
         unsafe { frame.write([0, 0, 0, 0, 0, 0, begin as *const () as u64, 0]) };
-        top
+        self.saved.0.store(top, Ordering::Relaxed);
+        self.saved
     }
 }
 
 impl Drop for HostStack {
     fn drop(&mut self) {
+        self.saved.0.store(0, Ordering::Relaxed);
         // SAFETY: the mapping of `new`; no thread stands on it any more.
         unsafe { libc::munmap(self.base as *mut libc::c_void, HOST_STACK) };
     }

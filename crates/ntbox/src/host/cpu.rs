@@ -8,6 +8,7 @@
 
 use std::arch::asm;
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::driver_mem::Fault;
 use super::memory_map::PCRS;
@@ -102,19 +103,64 @@ pub fn prepare(number: u32, idle_thread: u64) -> Result<(), Fault> {
     cpu.own.set(at);
     cpu.number.set(number);
     cpu.interrupts.set(true);
+    if let Some(prepared) = PREPARED.get(number as usize) {
+        prepared.store(true, Ordering::Relaxed);
+    }
     Ok(())
 }
 
-/// Makes this thread of the host be a processor, whose control region must have
-/// been prepared.
+/// Makes this thread of the host be a processor.
 ///
-/// # Safety
-/// Nothing else may use GS of this thread, and the memory stays mapped for as
-/// long as the thread runs driver or kernel code.
-pub unsafe fn become_processor(number: u32) {
-    // SAFETY: sets a register that nothing else in this thread uses.
-    let result = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, region(number)) };
+/// # Panics
+/// The control region of the processor was not prepared.
+pub fn become_processor(number: u32) {
+    let is_prepared = PREPARED.get(number as usize);
+    let is_prepared = is_prepared.is_some_and(|prepared| prepared.load(Ordering::Relaxed));
+    assert!(is_prepared, "processor {number} has no control region");
+    set_gs(region(number));
+}
+
+/// The processors whose control regions are prepared. Their memory stays mapped for the
+/// life of the process.
+static PREPARED: [AtomicBool; MAXIMUM] = [const { AtomicBool::new(false) }; MAXIMUM];
+
+fn set_gs(base: u64) {
+    // SAFETY: sets a register that nothing else in this thread uses: neither the
+    // standard library nor the C library uses GS on x86-64.
+    let result = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base) };
     assert_eq!(result, 0, "arch_prctl(ARCH_SET_GS) failed");
+}
+
+/// Memory for the control region of a thread of a unit test, zero.
+#[cfg(any(test, feature = "test-support"))]
+#[repr(C, align(4096))]
+struct TestRegion([u8; CPU_OFFSET + 0x1000]);
+
+/// Makes a thread of a unit test a processor, with a control region that is never
+/// freed.
+#[cfg(any(test, feature = "test-support"))]
+pub fn become_test_processor() {
+    let region: &'static mut TestRegion = Box::leak(Box::new(TestRegion([0; _])));
+    let base = std::ptr::from_mut(region) as u64;
+    let own = base + CPU_OFFSET as u64;
+    let own_slot = CPU_OFFSET + 8;
+    region.0[own_slot..own_slot + 8].copy_from_slice(&own.to_le_bytes());
+    set_gs(base);
+}
+
+/// The features of the processor's extended state that the host has enabled; 0 without
+/// `XSAVE`.
+pub fn enabled_features() -> u64 {
+    if !std::is_x86_feature_detected!("xsave") {
+        return 0;
+    }
+    let (low, high): (u32, u32);
+    // SAFETY: the instruction reads a register that is there when the system has
+    // enabled XSAVE, which is what was just asked.
+    unsafe {
+        asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack));
+    };
+    u64::from(high) << 32 | u64::from(low)
 }
 
 /// The processor that this thread is.

@@ -8,6 +8,7 @@ use super::bug_check::{Access, BugCheckData};
 use super::context::Context;
 use super::gate::{Call, Frame, Return, Stop};
 use super::routine::Routine;
+use super::signals::SignalHandlers;
 
 /// The entries.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,8 @@ pub struct KernelEntries {
     pub invalid_access: fn(&Context, u64, Access, &str) -> !,
     /// Stops the driver: it did not return in time.
     pub watchdog_timeout: fn(&Context) -> !,
+    /// The kernel's part of signal handling.
+    pub signals: SignalHandlers,
     /// Called when control goes to the driver: by an upcall, or by a resumed context.
     pub driver_entered: fn(),
     /// Called when the IRQL was raised to `DISPATCH_LEVEL` or above.

@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt as _;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -75,9 +75,7 @@ pub fn open(exports: impl Iterator<Item = &'static str>) -> io::Result<()> {
         names.extend(export.as_bytes());
         names.push(0);
     }
-    // SAFETY: the descriptor is the caller's, and stays open: it is not closed by
-    // dropping this file.
-    let file = std::mem::ManuallyDrop::new(unsafe { File::from_raw_fd(KERNEL_END) });
+    let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     file.write_all_at(&names, NAMES as u64)
 }
 

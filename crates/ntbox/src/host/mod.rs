@@ -13,6 +13,8 @@ pub mod kernel_address_space;
 pub mod kernel_cell;
 pub mod kernel_entry;
 pub mod last_call;
+#[cfg(any(test, feature = "test-support"))]
+pub mod libc_scan;
 pub mod memory_map;
 pub mod modules;
 pub mod pe;
@@ -21,5 +23,7 @@ pub mod process;
 pub mod protection;
 pub mod routine;
 pub mod seh_asm;
+pub mod signals;
+pub mod timer;
 pub mod trap;
 pub mod upcall;

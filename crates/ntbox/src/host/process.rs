@@ -47,3 +47,63 @@ pub fn is_stopping() -> bool {
 pub fn set_stopping() {
     STOPPING.store(true, Ordering::Relaxed);
 }
+
+/// Prepares this process to run a driver, before `main`: interrupts of the terminal and
+/// limits of files do not end it, the end of the process that started it does.
+pub fn prepare() {
+    // The terminal's interrupt is for the process that started this one, which ends it.
+    // SAFETY: sets a disposition; nothing else of this process depends on it.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    // A limit on the size of files is an error of the call that meets it.
+    // SAFETY: sets a disposition; every writer of files looks at the result.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    end_with_parent();
+}
+
+/// Ends this process when the one that started it ends.
+pub fn end_with_parent() {
+    // SAFETY: plain numbers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
+/// Sets both limits of a resource. A limit that cannot be set stays as it is.
+pub fn limit(resource: libc::__rlimit_resource_t, value: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: value,
+        rlim_max: value,
+    };
+    // SAFETY: the structure is valid for the call.
+    let _ = unsafe { libc::setrlimit(resource, &raw const limit) };
+}
+
+/// Ends the process at once with an exit status.
+pub fn exit(status: i32) -> ! {
+    // SAFETY: ends the process; nothing is left to be cleaned up.
+    unsafe { libc::_exit(status) }
+}
+
+/// Sends the signal that ends a driver's run to the kernel process with an id.
+pub fn send_overdue(process: i32) {
+    // SAFETY: a signal to a child process; the worst is that it has ended already.
+    unsafe { libc::kill(process, crate::host::signals::OVERDUE) };
+}
+
+/// Runs a function before `main`, in every program that links it: `link` keeps the
+/// entry in the list of initialisers.
+#[macro_export]
+macro_rules! before_main {
+    ($function:path) => {
+        extern "C" fn before_main() {
+            $function();
+        }
+
+        #[used]
+        #[unsafe(link_section = ".init_array")]
+        static BEFORE_MAIN: extern "C" fn() = before_main;
+
+        /// Makes the linker keep this module, and with it the initialiser.
+        pub fn link() {
+            std::hint::black_box(&BEFORE_MAIN);
+        }
+    };
+}

@@ -5,7 +5,6 @@
 //! first time it asks, and remains it until it ends: the kernel's state is one, so
 //! its tests take turns. The driver's data is then simply the test's.
 
-use std::arch::asm;
 use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
@@ -61,13 +60,6 @@ thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Memory of a control region, zero.
-#[repr(C, align(4096))]
-struct ControlRegion([u8; cpu::CPU_OFFSET + 0x1000]);
-
-/// Sets the base of GS.
-const ARCH_SET_GS: libc::c_int = 0x1001;
-
 /// Makes the calling thread the processor, if it is not yet, as soon as the test
 /// before has ended.
 pub fn processor() {
@@ -83,15 +75,7 @@ pub fn processor() {
         mm::initialize().expect("there is memory");
         log::initialize(crate::api::config::DebugFilter::default());
     });
-    let region: &'static mut ControlRegion = Box::leak(Box::new(ControlRegion([0; _])));
-    let base = std::ptr::from_mut(region) as u64;
-    let own = base + cpu::CPU_OFFSET as u64;
-    let own_slot = cpu::CPU_OFFSET + 8;
-    region.0[own_slot..own_slot + 8].copy_from_slice(&own.to_le_bytes());
-    // SAFETY: sets a register that nothing else in a test's thread uses; the
-    // region behind it is never freed.
-    let result = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base) };
-    assert_eq!(result, 0, "arch_prctl(ARCH_SET_GS) failed");
+    cpu::become_test_processor();
 }
 
 /// Calls an export as a driver would, with up to 60 arguments.
@@ -119,8 +103,7 @@ pub fn call(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> Return {
         xmm6_15: [0; 10],
     };
     // The export reads the stack by its address, which the compiler cannot see.
-    // SAFETY: no instruction at all.
-    unsafe { asm!("/* {0} */", in(reg) stack.as_ptr()) };
+    std::hint::black_box(stack.as_ptr());
     handler(&mut Call::new(&frame))
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Name, dwarf, pdb, tables};
 use crate::api::ipc;
-use crate::host::channel;
+use crate::host::process;
 
 /// Set in the environment of such a process.
 const VARIABLE: &str = "NTBOX_SYMBOLS_PROCESS";
@@ -66,7 +66,7 @@ struct Reader {
 
 impl Reader {
     fn start(image: &Path, places: &[u32]) -> io::Result<Self> {
-        std::hint::black_box(&INITIALIZER);
+        link();
         let (mut stream, theirs) = UnixStream::pair()?;
         let child = Command::new("/proc/self/exe")
             .env(VARIABLE, "1")
@@ -137,26 +137,18 @@ impl Drop for Reader {
     }
 }
 
+crate::before_main!(serve_if_asked);
+
 /// Runs before `main`.
-extern "C" fn initializer() {
+fn serve_if_asked() {
     if std::env::var_os(VARIABLE).is_some_and(|value| value == "1") {
-        let code = i32::from(serve().is_err());
-        // SAFETY: ends the process at once; nothing is left to be cleaned up.
-        unsafe { libc::_exit(code) }
+        process::exit(i32::from(serve().is_err()));
     }
 }
 
-/// The entry in the list of initialisers; [`Reader::start`] keeps it in the
-/// program.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static INITIALIZER: extern "C" fn() = initializer;
-
 fn serve() -> io::Result<()> {
     limit();
-    // SAFETY: the caller passes the socket as standard input, and nothing else in
-    // this process uses that.
-    let mut stream = unsafe { channel::open() };
+    let mut stream = ipc::open()?;
     let Some(Question { image, places }) = ipc::read(&mut stream)? else {
         return Ok(());
     };
@@ -224,18 +216,8 @@ fn answer(
 
 /// Keeps what a damaged file can do within bounds.
 fn limit() {
-    let set = |resource, value| {
-        let limit = libc::rlimit {
-            rlim_cur: value,
-            rlim_max: value,
-        };
-        // A limit that cannot be set is no reason to know less.
-        // SAFETY: the structure is valid for the call.
-        let _ = unsafe { libc::setrlimit(resource, &raw const limit) };
-    };
-    set(libc::RLIMIT_AS, MEMORY);
-    set(libc::RLIMIT_CORE, 0);
-    set(libc::RLIMIT_CPU, TIME.as_secs());
-    // SAFETY: plain numbers. The caller's end must not leave this one behind.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    process::limit(libc::RLIMIT_AS, MEMORY);
+    process::limit(libc::RLIMIT_CORE, 0);
+    process::limit(libc::RLIMIT_CPU, TIME.as_secs());
+    process::end_with_parent();
 }

@@ -26,11 +26,7 @@ impl Generator {
     /// `None` if the host has no randomness.
     fn new() -> Option<Self> {
         let mut rest = [0_u8; 8];
-        // SAFETY: a buffer of our own, with its length.
-        let got = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
-        if usize::try_from(got) != Ok(rest.len()) {
-            return None;
-        }
+        getrandom::fill(&mut rest).ok()?;
         // The variant of RFC 9562, and the mark of a node that is no address.
         rest[0] = rest[0] & 0x3f | 0x80;
         rest[2] |= 0x01;

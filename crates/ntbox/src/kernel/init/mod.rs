@@ -14,7 +14,6 @@ use super::base::{export_table, log, stack_trace_db};
 use super::ke::{processor, sched};
 use super::loader::Image;
 use super::ramfs::FileOnVolume;
-use super::trap::host_signals;
 use super::{exports, ke, loader, mm, ramfs, um};
 use crate::api::config::{Config, MAXIMUM_PROCESSORS, Time};
 use crate::api::ipc::{Event, Request};
@@ -27,21 +26,13 @@ use crate::host::{channel, cpu, kernel_cell, last_call, process};
 /// Set in the environment of a kernel process.
 pub const VARIABLE: &str = "NTBOX_KERNEL_PROCESS";
 
+crate::before_main!(run_if_asked);
+
 /// Runs before `main`.
-extern "C" fn initializer() {
+fn run_if_asked() {
     if std::env::var_os(VARIABLE).is_some_and(|value| value == "1") {
         run();
     }
-}
-
-/// The entry in the list of initialisers. [`link`] keeps it in the program.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static INITIALIZER: extern "C" fn() = initializer;
-
-/// Makes the linker keep this module, and with it the initialiser.
-pub fn link() {
-    std::hint::black_box(&INITIALIZER);
 }
 
 fn run() -> ! {
@@ -49,18 +40,12 @@ fn run() -> ! {
     std::panic::set_hook(Box::new(|info| {
         process::abandon(format_args!("ntbox itself failed: {info}"))
     }));
-    // The terminal's interrupt is for the caller, who ends this process.
-    // SAFETY: sets a disposition; nothing else of this process depends on it.
-    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
-    // A limit on the size of files is an error of the call that meets it.
-    // SAFETY: as for the terminal's interrupt, it sets a disposition that nothing here
-    // depends on.
-    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
-    // The caller's end must not outlive it as an orphan that runs a driver.
-    // SAFETY: plain numbers.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-    // SAFETY: the caller passes the socket as standard input.
-    let mut stream = unsafe { channel::open() };
+    process::prepare();
+    let mut stream = ipc::open().unwrap_or_else(|error| {
+        process::abandon(format_args!(
+            "the socket to the caller cannot be opened: {error}"
+        ))
+    });
     if let Err(error) = channel::send_to(&stream) {
         process::abandon(format_args!(
             "the socket to the caller cannot be used: {error}"
@@ -138,9 +123,7 @@ fn begin_processors(count: u32) -> Result<(), String> {
     for (number, idle) in (0..count).zip(&idle) {
         cpu::prepare(number, *idle).map_err(|_| no_memory)?;
     }
-    // SAFETY: the regions were just mapped, and stay; nothing in this process uses
-    // GS.
-    unsafe { cpu::become_processor(0) };
+    cpu::become_processor(0);
     cpu::set_thread(thread).map_err(|_| no_memory)?;
     sched::initialize(thread, &idle)
 }
@@ -167,7 +150,7 @@ impl Machine {
         crate::kernel::base::os_version::set(config.version);
         ke::kuser_shared_data::initialize()
             .map_err(|_| "no memory for the shared page".to_owned())?;
-        host_signals::install();
+        crate::host::signals::install();
         if config.processors > 1 {
             ke::clock_interrupt::start();
         }

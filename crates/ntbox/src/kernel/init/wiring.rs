@@ -20,6 +20,7 @@ const ENTRIES: KernelEntries = KernelEntries {
     bad_routine: seh::call_nowhere,
     invalid_access: trap::invalid_access,
     watchdog_timeout: trap::hung,
+    signals: trap::signal_handlers::HANDLERS,
     driver_entered: user_access::close_opened,
     irql_raised: || {
         force_irql::raised();

@@ -4,14 +4,13 @@
 //! their turn while one of them spins. With several processors it is interrupted
 //! at any IRQL, for the others to have their turn.
 
-use std::arch::naked_asm;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::apc::Place;
 use super::{apc, dpc, priority, processor, sched, seeded_schedule};
 use crate::host::context::Context;
-use crate::host::trap::{Trap, Trapped};
-use crate::host::{cpu, upcall};
+use crate::host::trap::Trap;
+use crate::host::{cpu, timer};
 use crate::kernel::base::thread_table;
 
 /// Microseconds between two ticks, on each processor.
@@ -19,9 +18,6 @@ const INTERVAL: i64 = 2_000;
 /// Microseconds of the host's processor between two looks whether the driver is
 /// stuck, with a schedule that is drawn from a seed.
 const DRAWN_INTERVAL: i64 = 20_000;
-/// The clock's signal, and the one in its place with such a schedule.
-pub const SIGNALS: [libc::c_int; 2] = [libc::SIGALRM, libc::SIGVTALRM];
-
 static RUNNING: AtomicBool = AtomicBool::new(false);
 static POSTPONED: AtomicBool = AtomicBool::new(false);
 
@@ -39,26 +35,11 @@ pub fn start() {
     if RUNNING.swap(true, Ordering::Relaxed) {
         return;
     }
-    let interval = libc::timeval {
-        tv_sec: 0,
-        tv_usec: if seeded_schedule::is_drawn() {
-            DRAWN_INTERVAL
-        } else {
-            INTERVAL / i64::from(processor::active())
-        },
-    };
-    let timer = libc::itimerval {
-        it_interval: interval,
-        it_value: interval,
-    };
-    let which = if seeded_schedule::is_drawn() {
-        libc::ITIMER_VIRTUAL
+    if seeded_schedule::is_drawn() {
+        timer::start(DRAWN_INTERVAL, true);
     } else {
-        libc::ITIMER_REAL
-    };
-    // SAFETY: plain structures; the handler for the signal is installed.
-    let result = unsafe { libc::setitimer(which, &raw const timer, std::ptr::null_mut()) };
-    assert_eq!(result, 0, "setitimer failed");
+        timer::start(INTERVAL / i64::from(processor::active()), false);
+    }
 }
 
 /// Whether the driver can be interrupted where it is. Called in a signal.
@@ -82,44 +63,22 @@ pub fn postponed() -> bool {
     POSTPONED.load(Ordering::Relaxed) && POSTPONED.swap(false, Ordering::Relaxed)
 }
 
-/// Where an interrupted driver goes on: keeps all of the processor's state on
-/// the host stack, lets others run, and puts everything back.
-///
-/// Not to be called: the signal handler jumps here.
-#[unsafe(naked)]
-pub extern "sysv64" fn interrupted(state: *const Trapped) -> ! {
-    naked_asm!(
-        // RDI points at the state. The extended registers go below it, in an
-        // area that is large enough for every processor (XSAVE needs its
-        // header cleared).
-        "mov rbx, rdi",
-        "sub rsp, 0x3000",
-        "and rsp, -64",
-        "xor eax, eax",
-        "lea rdi, [rsp + 0x200]",
-        "mov ecx, 8",
-        "rep stosq",
-        "mov eax, -1",
-        "mov edx, -1",
-        "xsave64 [rsp]",
-        "mov rdi, rbx",
-        "call {tick}",
-        "mov eax, -1",
-        "mov edx, -1",
-        "xrstor64 [rsp]",
-        "mov rdi, rbx",
-        "jmp {load}",
-        tick = sym tick,
-        load = sym upcall::load_context,
-    )
+/// A signal of the timer has arrived: whether the driver is interrupted now. If not, the
+/// tick is ignored, or postponed. Called in a signal.
+pub fn signaled(in_driver: bool, can_interrupt: bool) -> bool {
+    if seeded_schedule::is_drawn() && (!in_driver || !seeded_schedule::is_stuck()) {
+        return false;
+    }
+    let now = in_driver && can_interrupt && may_pause();
+    if !now {
+        postpone();
+    }
+    now
 }
 
-/// What a tick does, outside of the signal and on the host stack.
-extern "sysv64" fn tick(state: *const Trapped) {
-    // SAFETY: the handler has put it on this stack, above this frame.
-    let state = unsafe { &*state };
-    let (context, is_clock) = (state.context, matches!(state.trap, Trap::Tick));
-    if is_clock || seeded_schedule::ends_turn() {
+/// Runs a tick, outside of the signal and on the host stack.
+pub fn tick(context: Context, trap: Trap) {
+    if matches!(trap, Trap::Tick) || seeded_schedule::ends_turn() {
         run(Some(context));
     } else {
         catch_up(Some(context));

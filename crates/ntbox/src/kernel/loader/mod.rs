@@ -122,9 +122,7 @@ fn bind(bytes: &mut [u8], headers: &Headers) -> Result<(), Refusal> {
 /// zero, and not the value that says "unset".
 fn new_cookie() -> u64 {
     let mut random = [0; 8];
-    // SAFETY: the buffer has the length that is passed.
-    let got = unsafe { libc::getrandom(random.as_mut_ptr().cast(), random.len(), 0) };
-    assert_eq!(got, 8, "getrandom failed");
+    getrandom::fill(&mut random).expect("the host has randomness");
     (u64::from_le_bytes(random) & 0x0000_ffff_ffff_ffff) | 1
 }
 

@@ -4,9 +4,8 @@
 use super::mdl::{View, flag, offset};
 use super::{Memory, force_irql, process_address_space, with};
 use crate::host::driver_mem::Fault;
-use crate::host::gate::Call;
 use crate::host::gate::irql::DISPATCH_LEVEL;
-use crate::host::gate::{Stop, exports};
+use crate::host::gate::{Call, Stop, exports};
 use crate::host::hook::{Event, Hook};
 use crate::host::kernel_address_space::Use;
 use crate::host::memory_map::{PAGE_SHIFT, is_system};

@@ -2,31 +2,16 @@
 
 use nt_status::STATUS_SUCCESS;
 
-use crate::host::driver_mem;
 use crate::host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use crate::host::gate::{Stop, exports};
+use crate::host::{cpu, driver_mem};
 use crate::kernel::base::{clock, log};
 use crate::kernel::ke::dpc;
-
-/// What the host's processor and system have enabled of its extended state; 0 without
-/// `XSAVE`.
-fn enabled_features() -> u64 {
-    if !std::is_x86_feature_detected!("xsave") {
-        return 0;
-    }
-    let (low, high): (u32, u32);
-    // SAFETY: the instruction reads a register that is there when the system has
-    // enabled XSAVE, which is what was just asked.
-    unsafe {
-        std::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack));
-    };
-    u64::from(high) << 32 | u64::from(low)
-}
 
 exports! {
     /// `RtlGetEnabledExtendedFeatures`: those of the host.
     fn RtlGetEnabledExtendedFeatures(mask: u64) -> u64 [max HIGH_LEVEL, ntddk, since WINDOWS_7] {
-        Ok(enabled_features() & mask)
+        Ok(cpu::enabled_features() & mask)
     }
 
     /// `HalMakeBeep`: refused, for there is no speaker.

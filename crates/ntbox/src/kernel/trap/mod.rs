@@ -3,8 +3,8 @@
 
 use super::unwind::stack_walk;
 use crate::host::{channel, process};
-pub mod host_signals;
 pub mod instruction;
+pub mod signal_handlers;
 use std::sync::OnceLock;
 
 use super::base::diag::place;

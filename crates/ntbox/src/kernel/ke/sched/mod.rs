@@ -12,7 +12,7 @@ pub use super::sched::preempt::{is_preempted, preempt, reprioritized, round_robi
 use super::sched::ready::Ready;
 pub use super::sched::virtual_cpu::{Spin, Spinning, rotate};
 use super::{clock_interrupt, dpc, ipi, priority, processor, wait};
-use crate::host::context_switch::{HostStack, switch};
+use crate::host::context_switch::{HostStack, SavedStack, switch};
 use crate::host::kernel_cell::{Exclusive, Guard};
 use crate::host::upcall::Callouts;
 use crate::host::{cpu, kernel_entry, upcall};
@@ -53,7 +53,7 @@ struct Thread {
     state: State,
     woken: Woken,
     /// Host stack pointer while it does not run.
-    rsp: u64,
+    saved: SavedStack,
     /// Host stack, unless it is the process's own.
     stack: Option<HostStack>,
     body: Option<Body>,
@@ -154,7 +154,9 @@ impl Scheduler {
             object,
             state: State::Ready,
             woken: Woken::Signal,
-            rsp: stack.as_ref().map_or(0, |stack| stack.prepare(begin)),
+            saved: stack
+                .as_ref()
+                .map_or_else(SavedStack::new, |stack| stack.prepare(begin)),
             stack,
             body,
             callouts: Callouts::default(),
@@ -420,21 +422,18 @@ fn deadlock() -> ! {
 
 /// Saves the state of one thread and takes up another's, on a processor.
 fn change(from: Id, processor: usize, to: Id) {
-    let (mut unused, mut target) = (0_u64, 0_u64);
-    let mut save: *mut u64 = &raw mut unused;
+    let (mut save, mut target) = (None, None);
     with(|scheduler| {
         let left = cpu::current();
         if let Some(thread) = scheduler.thread(from) {
             thread.callouts = upcall::take();
             thread.host_rsp = left.host_rsp.get();
             thread.irql = left.irql.get();
-            save = &raw mut thread.rsp;
+            save = Some(thread.saved);
         }
         if scheduler.here != processor {
             scheduler.here = processor;
-            // SAFETY: GS is for nothing else, and the control regions of all
-            // processors were prepared at boot and stay.
-            unsafe { cpu::become_processor(u32::try_from(processor).unwrap_or(0)) };
+            cpu::become_processor(u32::try_from(processor).unwrap_or(0));
         }
         let entered = cpu::current();
         if let Some(thread) = scheduler.thread(to) {
@@ -444,7 +443,7 @@ fn change(from: Id, processor: usize, to: Id) {
             if thread.irql >= cpu::DISPATCH_LEVEL {
                 mm::force_irql::raised();
             }
-            target = thread.rsp;
+            target = Some(thread.saved);
             set_current(thread.object);
         }
         // The frames of ended threads are not needed, except of the one that
@@ -454,10 +453,9 @@ fn change(from: Id, processor: usize, to: Id) {
         let free = scheduler.ended.len() - keep;
         scheduler.ended.drain(..free);
     });
-    // SAFETY: `target` is the saved stack pointer of a thread that does not run;
-    // its frames were laid down by this very function or by `prepare`. `save` is
-    // written before anything can move the thread that it belongs to.
-    unsafe { switch(save, target) };
+    if let (Some(save), Some(target)) = (save, target) {
+        switch(save, target);
+    }
 }
 
 /// Where a new thread begins, on its own stack.

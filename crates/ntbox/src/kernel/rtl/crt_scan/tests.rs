@@ -10,10 +10,7 @@ use crate::kernel::test_support::{address, address_mut, value, wide};
 fn by_glibc(text: &str, format: &str) -> (i32, [i64; 3]) {
     let (text, format) = (CString::new(text).unwrap(), CString::new(format).unwrap());
     let mut numbers = [-1_i64; 3];
-    let [a, b, c] = numbers.each_mut().map(std::ptr::from_mut);
-    // SAFETY: both are C strings, and no format of these tests stores more than
-    // three numbers, or one of more than eight bytes.
-    let stored = unsafe { libc::sscanf(text.as_ptr(), format.as_ptr(), a, b, c) };
+    let stored = crate::host::libc_scan::sscanf(&text, &format, &mut numbers);
     (stored, numbers)
 }
 

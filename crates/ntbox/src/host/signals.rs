@@ -1,25 +1,73 @@
-//! Faults of the processor, as Linux signals.
+//! Signals of the host: faults of the processor in the driver, the timer, and the one by
+//! which the process that started this one says that the driver takes too long.
 //!
-//! A handler does as little as it can: it lets the accesses of
-//! [`guest`] recover, carries out the few privileged instructions
-//! that ordinary drivers use, and sends everything else to
-//! [`stop::hardware`] on the host stack, outside of the
-//! signal.
+//! A handler does as little as it can: it lets accesses of [`driver_mem`] recover, asks
+//! the kernel's [`SignalHandlers`], and sends everything else to the kernel on the host
+//! stack, outside of the signal.
 
 use std::arch::naked_asm;
 use std::ffi::c_void;
 
-use super::instruction;
-use super::instruction::Carried;
-use crate::host::bug_check::Access;
-use crate::host::context::Context;
-use crate::host::memory_map::{GUEST_END, STACKS};
-pub use crate::host::trap::{Trap, Trapped};
-use crate::host::{cpu, driver_mem, process};
-use crate::kernel::ke::{clock_interrupt, kuser_shared_data, seeded_schedule};
-use crate::kernel::mm::{force_irql, force_irql_image, process_address_space, user_stack};
-use crate::kernel::trap;
-use crate::kernel::verifier::user_access;
+use super::bug_check::Access;
+use super::context::Context;
+use super::memory_map::{GUEST_END, STACKS};
+use super::trap::{Trap, Trapped};
+use super::{cpu, driver_mem, kernel_entry, process, timer, upcall};
+
+/// The registers in the order in which instructions number them.
+pub const GENERAL: [usize; 16] = [
+    libc::REG_RAX as usize,
+    libc::REG_RCX as usize,
+    libc::REG_RDX as usize,
+    libc::REG_RBX as usize,
+    libc::REG_RSP as usize,
+    libc::REG_RBP as usize,
+    libc::REG_RSI as usize,
+    libc::REG_RDI as usize,
+    libc::REG_R8 as usize,
+    libc::REG_R9 as usize,
+    libc::REG_R10 as usize,
+    libc::REG_R11 as usize,
+    libc::REG_R12 as usize,
+    libc::REG_R13 as usize,
+    libc::REG_R14 as usize,
+    libc::REG_R15 as usize,
+];
+
+/// Whether an instruction was emulated.
+#[derive(Debug)]
+pub enum Emulation {
+    /// It was; the driver goes on behind it.
+    Done,
+    /// It was, and has lowered the IRQL below what waits for that.
+    IrqlLowered,
+    /// It was not.
+    Trap(Trap),
+}
+
+/// The kernel's part of signal handling. All but the last two run in the signal.
+#[derive(Debug, Clone, Copy)]
+pub struct SignalHandlers {
+    /// The timer's signal, in the driver or not: whether the driver is interrupted.
+    pub timer: fn(bool) -> bool,
+    /// A page fault of the driver, with address and error code: whether the page is
+    /// accessible now.
+    pub page_fault: fn(&mut libc::ucontext_t, u64, i64) -> bool,
+    /// A trap after an instruction: whether the kernel had asked for it.
+    pub single_step: fn(&mut libc::ucontext_t) -> bool,
+    /// The instruction goes no further: undoes what was set for it.
+    pub abandon_step: fn(&mut libc::ucontext_t),
+    /// A read of an address: whether the shared page can be read for one instruction.
+    pub read_shared_page: fn(&mut libc::ucontext_t, u64) -> bool,
+    /// A trap after an instruction: whether it has read the shared page.
+    pub shared_page_read: fn(&mut libc::ucontext_t) -> bool,
+    /// Emulates a privileged instruction.
+    pub emulate: fn(&mut libc::ucontext_t) -> Emulation,
+    /// Runs a tick.
+    pub tick: fn(Context, Trap),
+    /// Handles a trap of the driver.
+    pub trap: fn(&Context, Trap) -> !,
+}
 
 /// The signal by which the caller says that the driver takes too long.
 pub const OVERDUE: libc::c_int = libc::SIGUSR1;
@@ -56,18 +104,14 @@ pub fn install() {
         libc::SIGILL,
         libc::SIGTRAP,
     ];
-    for signal in faults
-        .into_iter()
-        .chain(clock_interrupt::SIGNALS)
-        .chain([OVERDUE])
-    {
+    for signal in faults.into_iter().chain(timer::SIGNALS).chain([OVERDUE]) {
         // SAFETY: all zero is a valid value of this plain structure.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = enter_handler as *const () as usize;
         // A fault inside the handler (reading the driver's code) must reach it,
         // and a tick must not disturb it.
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | libc::SA_RESTART;
-        for tick in clock_interrupt::SIGNALS {
+        for tick in timer::SIGNALS {
             // SAFETY: the set is part of the structure.
             unsafe { libc::sigaddset(&raw mut action.sa_mask, tick) };
         }
@@ -81,25 +125,7 @@ pub fn install() {
 extern "sysv64" fn trapped(state: *const Trapped) -> ! {
     // SAFETY: the handler has put it on this very stack, above this frame.
     let Trapped { context, trap } = unsafe { state.read() };
-    trap::hardware(&context, trap)
-}
-
-/// Whether a page that the driver touched is accessible now: it was copied, the
-/// stack has grown, or it had only been closed so that this would be seen.
-fn made_accessible(context: &mut libc::ucontext_t, address: u64, error: i64) -> bool {
-    let (write, execute) = (error & 2 != 0, error & 16 != 0);
-    if write && process_address_space::copied_on_write(address)
-        || user_stack::grown(address)
-        || force_irql::opened(address)
-        || force_irql_image::opened(address, write, execute)
-    {
-        return true;
-    }
-    if execute || !user_access::is_on() {
-        return false;
-    }
-    let state = capture(context);
-    user_access::lent(context, address, write, &state)
+    (kernel_entry::get().signals.trap)(&context, trap)
 }
 
 /// `EFLAGS.AC`: accesses that are not aligned trap in programs, which the driver is
@@ -133,6 +159,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     // SAFETY: the third argument of such a handler is a `ucontext_t`, ours until it
     // returns.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    let handlers = &kernel_entry::get().signals;
     let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();
     let error = context.uc_mcontext.gregs[libc::REG_ERR as usize];
     // SAFETY: for the signals that we handle this is the faulting address.
@@ -140,15 +167,9 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     // Error code of a page fault: bit 1 a write, bit 4 an instruction fetch.
     let page_fault = context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 14;
 
-    if clock_interrupt::SIGNALS.contains(&signal) {
-        if seeded_schedule::is_drawn() && (rip >= GUEST_END || !seeded_schedule::is_stuck()) {
-            return;
-        }
-        let whole = !kuser_shared_data::is_lent() && !user_access::is_stepping();
-        if rip < GUEST_END && clock_interrupt::may_pause() && whole {
-            leave_signal(context, Trap::Tick, clock_interrupt::interrupted);
-        } else {
-            clock_interrupt::postpone();
+    if timer::SIGNALS.contains(&signal) {
+        if (handlers.timer)(rip < GUEST_END) {
+            leave_signal(context, Trap::Tick, interrupted);
         }
         return;
     }
@@ -167,13 +188,13 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         return;
     }
     let by_driver = rip < GUEST_END || driver_mem::recovery(rip).is_some();
-    if page_fault && by_driver && made_accessible(context, address, error) {
+    if page_fault && by_driver && (handlers.page_fault)(context, address, error) {
         return;
     }
-    if signal == libc::SIGTRAP && user_access::stepped(context) {
+    if signal == libc::SIGTRAP && (handlers.single_step)(context) {
         return;
     }
-    user_access::abandon(context);
+    (handlers.abandon_step)(context);
     if let Some(way_out) = driver_mem::recovery(rip) {
         let registers = &mut context.uc_mcontext.gregs;
         let write = page_fault && error & 2 != 0;
@@ -192,14 +213,11 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     }
     let trap = match signal {
         libc::SIGSEGV
-            if page_fault
-                && error & 2 == 0
-                && kuser_shared_data::contains(address)
-                && kuser_shared_data::lend(context, &instruction::GENERAL) =>
+            if page_fault && error & 2 == 0 && (handlers.read_shared_page)(context, address) =>
         {
             return;
         }
-        libc::SIGTRAP if kuser_shared_data::take_back(context) => return,
+        libc::SIGTRAP if (handlers.shared_page_read)(context) => return,
         libc::SIGSEGV | libc::SIGBUS if page_fault => {
             let access = match error {
                 bits if bits & 16 != 0 => Access::Execute,
@@ -208,12 +226,12 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
             };
             Trap::Page { address, access }
         }
-        libc::SIGSEGV | libc::SIGBUS => match instruction::carry_out(context) {
-            Carried::Out => return,
-            Carried::Lowered => {
-                return leave_signal(context, Trap::Lowered, clock_interrupt::interrupted);
+        libc::SIGSEGV | libc::SIGBUS => match (handlers.emulate)(context) {
+            Emulation::Done => return,
+            Emulation::IrqlLowered => {
+                return leave_signal(context, Trap::Lowered, interrupted);
             }
-            Carried::Trap(trap) => trap,
+            Emulation::Trap(trap) => trap,
         },
         libc::SIGFPE if context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 0 => {
             Trap::DivideError
@@ -259,10 +277,10 @@ fn leave_signal(
 }
 
 /// The driver's registers at the fault.
-fn capture(context: &libc::ucontext_t) -> Context {
+pub fn capture(context: &libc::ucontext_t) -> Context {
     let mut captured = Context::zeroed();
     let registers = &context.uc_mcontext.gregs;
-    for (slot, number) in captured.registers.iter_mut().zip(instruction::GENERAL) {
+    for (slot, number) in captured.registers.iter_mut().zip(GENERAL) {
         *slot = registers[number].cast_unsigned();
     }
     captured.rip = registers[libc::REG_RIP as usize].cast_unsigned();
@@ -289,4 +307,44 @@ fn internal_fault(signal: libc::c_int, rip: u64, address: u64) -> ! {
         "ntbox itself failed: signal {signal} at {:#x} from its fault handler, address {address:#x}",
         rip.wrapping_sub(base).cast_signed()
     ))
+}
+
+/// Where an interrupted driver goes on: keeps all of the processor's state on
+/// the host stack, lets others run, and puts everything back.
+///
+/// Not to be called: the signal handler jumps here.
+#[unsafe(naked)]
+extern "sysv64" fn interrupted(state: *const Trapped) -> ! {
+    naked_asm!(
+        // RDI points at the state. The extended registers go below it, in an
+        // area that is large enough for every processor (XSAVE needs its
+        // header cleared).
+        "mov rbx, rdi",
+        "sub rsp, 0x3000",
+        "and rsp, -64",
+        "xor eax, eax",
+        "lea rdi, [rsp + 0x200]",
+        "mov ecx, 8",
+        "rep stosq",
+        "mov eax, -1",
+        "mov edx, -1",
+        "xsave64 [rsp]",
+        "mov rdi, rbx",
+        "call {tick}",
+        "mov eax, -1",
+        "mov edx, -1",
+        "xrstor64 [rsp]",
+        "mov rdi, rbx",
+        "jmp {load}",
+        tick = sym tick,
+        load = sym upcall::load_context,
+    )
+}
+
+/// Runs a tick, outside of the signal and on the host stack.
+extern "sysv64" fn tick(state: *const Trapped) {
+    // SAFETY: the handler has put it on this stack, above this frame, and nothing moves
+    // it before the driver goes on.
+    let state = unsafe { &*state };
+    (kernel_entry::get().signals.tick)(state.context, state.trap);
 }
