@@ -8,11 +8,7 @@ use std::ffi::CStr;
 /// # Panics
 /// The format has more than three conversions, or one that stores text.
 pub fn sscanf(text: &CStr, format: &CStr, numbers: &mut [i64; 3]) -> i32 {
-    let conversions = format
-        .to_bytes()
-        .iter()
-        .filter(|byte| **byte == b'%')
-        .count();
+    let conversions = format.to_bytes().split(|byte| *byte == b'%').count() - 1;
     let stores_text = format.to_bytes().iter().any(|byte| b"sS[cC".contains(byte));
     assert!(
         conversions <= 3 && !stores_text,
