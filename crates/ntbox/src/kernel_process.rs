@@ -72,7 +72,7 @@ impl Machine {
         for name in &config.ignored_rules {
             parse::rule(name).map_err(|error| Error::Config(error.to_string()))?;
         }
-        init::link();
+        crate::start::link();
         let (stream, theirs) =
             UnixStream::pair().map_err(|error| Error::Host(error.to_string()))?;
         let (last_call, notes) = LastCall::create()

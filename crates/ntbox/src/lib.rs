@@ -4,10 +4,16 @@
 //! [`Report`]; [`Machine`] does the same in steps. The kernel itself needs Linux
 //! on x86-64; what a run takes and gives compiles everywhere.
 
+#![deny(unsafe_code)]
+
 mod api;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod exit_reason;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[expect(
+    unsafe_code,
+    reason = "the one layer that touches memory, registers and signals"
+)]
 mod host;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod imports;
@@ -15,6 +21,8 @@ mod imports;
 mod kernel;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kernel_process;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod start;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod symbols;
 

@@ -1,4 +1,5 @@
-//! (new folder)
+//! What a run takes and gives: configuration, requests, messages between the two
+//! processes, and the report with its text form. Builds on every system.
 
 pub mod config;
 pub mod hex_serde;

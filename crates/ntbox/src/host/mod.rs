@@ -1,4 +1,9 @@
-//! (new folder)
+//! The host layer: the only unsafe code of ntbox. Memory of the driver and access to it
+//! with fault recovery, the gate for calls from the driver, upcalls into it, context
+//! switches, signals, the timer, and the start and end of the kernel process.
+//!
+//! It knows nothing of the kernel above it: that registers its entries
+//! ([`kernel_entry`]) and functions ([`hook`]).
 
 pub mod asm_exports;
 pub mod bug_check;

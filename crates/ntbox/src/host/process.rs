@@ -87,23 +87,3 @@ pub fn send_overdue(process: i32) {
     // SAFETY: a signal to a child process; the worst is that it has ended already.
     unsafe { libc::kill(process, crate::host::signals::OVERDUE) };
 }
-
-/// Runs a function before `main`, in every program that links it: `link` keeps the
-/// entry in the list of initialisers.
-#[macro_export]
-macro_rules! before_main {
-    ($function:path) => {
-        extern "C" fn before_main() {
-            $function();
-        }
-
-        #[used]
-        #[unsafe(link_section = ".init_array")]
-        static BEFORE_MAIN: extern "C" fn() = before_main;
-
-        /// Makes the linker keep this module, and with it the initialiser.
-        pub fn link() {
-            std::hint::black_box(&BEFORE_MAIN);
-        }
-    };
-}

@@ -39,7 +39,7 @@ pub enum Trap {
     GeneralProtection,
 }
 
-/// State that a trap leaves on the host stack for [`trapped`].
+/// State that the signal handler leaves on the host stack, for the function that goes on there.
 #[repr(C, align(16))]
 pub struct Trapped {
     /// The driver's registers.

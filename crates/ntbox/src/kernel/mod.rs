@@ -1,7 +1,15 @@
-//! The kernel process: everything that runs beside the driver.
+//! The NT kernel, as components in layers. A component uses those before it in this
+//! order, never those after it; `tests/layers.rs` checks it:
 //!
-//! One folder for each prefix of the kernel's functions; around them what a
-//! processor and a boot loader are on a real machine.
+//! `unwind`, `base`, `mm`, `ke`, `ob`, `ex`, `rtl`, `seh`, `se`, `ps`, `sections`, `cm`,
+//! `kd`, `etw`, `io`, `po`, `pnp`, `fsrtl`, `ramfs`, `sysinfo`, `loader`, `um`,
+//! `verifier`, `trap`, `exports`, `init`.
+//!
+//! A component that needs behaviour of one above it declares a
+//! [`Hook`](crate::host::hook::Hook); what others observe is an
+//! [event](crate::host::hook::Event). `init::wiring` connects them.
+
+#![forbid(unsafe_code)]
 
 pub mod base;
 mod cm;

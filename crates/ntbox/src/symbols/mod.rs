@@ -10,6 +10,8 @@ mod dwarf;
 mod mention;
 mod pdb;
 mod process;
+
+pub use process::serve_if_asked;
 mod tables;
 
 use std::path::Path;

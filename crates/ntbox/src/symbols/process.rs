@@ -66,7 +66,7 @@ struct Reader {
 
 impl Reader {
     fn start(image: &Path, places: &[u32]) -> io::Result<Self> {
-        link();
+        crate::start::link();
         let (mut stream, theirs) = UnixStream::pair()?;
         let child = Command::new("/proc/self/exe")
             .env(VARIABLE, "1")
@@ -137,10 +137,8 @@ impl Drop for Reader {
     }
 }
 
-crate::before_main!(serve_if_asked);
-
-/// Runs before `main`.
-fn serve_if_asked() {
+/// Reads debug information if this process was started for it. Called before `main`.
+pub fn serve_if_asked() {
     if std::env::var_os(VARIABLE).is_some_and(|value| value == "1") {
         process::exit(i32::from(serve().is_err()));
     }

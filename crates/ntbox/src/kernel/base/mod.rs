@@ -1,4 +1,6 @@
-//! (new folder)
+//! What every component uses: errors, call contexts, previous mode, output buffers,
+//! strings, diagnostics, events, the export table, and the tables of threads and
+//! registrations.
 
 pub mod altitude;
 pub mod call_context;

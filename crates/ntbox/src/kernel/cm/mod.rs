@@ -1,17 +1,6 @@
-//! The configuration manager's side of registry filters: drivers register
-//! callbacks, which hear of every operation on the registry before and after it
-//! and may refuse it, carry it out themselves or change its outcome.
-//!
-//! | file | what |
-//! |---|---|
-//! | `registered` | the callbacks, their order, and calls of them |
-//! | `registration` | `CmRegisterCallbackEx` and its kin |
-//! | `notice` | what they can hear of |
-//! | `operation` | an operation with all who hear of it |
-//! | `create` | making and opening a key, likewise |
-//! | `context` | `CmSetCallbackObjectContext` |
-//! | `key_id` | `CmCallbackGetKeyObjectID` and its kin |
-//! | `shown` | the memory that callbacks see |
+//! The configuration manager: the registry with its Nt services, and registry callbacks,
+//! which are called before and after each operation and may refuse it, execute it
+//! themselves or change its result.
 
 pub mod callback_buffer;
 mod callback_exports;

@@ -328,7 +328,7 @@ pub fn existing(attributes: &Attributes, caller: &Caller<'_>) -> Result<KeyId, u
 /// Finds the key that attributes name, through links.
 ///
 /// # Errors
-/// Those of [`ob::lookup`] and of [`registry::Registry::walk`];
+/// Those of [`ob::lookup`] and of [`hive::Registry::walk`];
 /// `STATUS_OBJECT_TYPE_MISMATCH` for what is no key.
 pub fn resolve(attributes: &Attributes, caller: &Caller<'_>) -> Result<Step, u32> {
     let mut attributes = attributes.clone();

@@ -55,7 +55,7 @@ pub struct Data {
 /// Deletes a value of an open key, with all who hear of it.
 ///
 /// # Errors
-/// Those of [`key::opened`] and [`remove`], or what callbacks make of them.
+/// Those of [`nt_key::opened`] and [`remove`], or what callbacks make of them.
 pub fn delete_named(handle: u64, name: &[u16], caller: &Caller<'_>) -> Result<(), Refusal> {
     let Opened { object, key } = nt_key::opened(handle)?;
     let shown = Shown::name(name)?;
@@ -88,7 +88,7 @@ fn set(
 /// Sets a value of an open key, with all who hear of it.
 ///
 /// # Errors
-/// Those of [`key::opened`] and [`store`], or what callbacks make of them.
+/// Those of [`nt_key::opened`] and [`store`], or what callbacks make of them.
 pub fn set_named(
     handle: u64,
     name: &[u16],

@@ -145,7 +145,7 @@ impl Location {
     /// The key, if it is there.
     ///
     /// # Errors
-    /// Those of [`key::existing`] and [`key::from_handle`].
+    /// Those of [`nt_key::existing`] and [`nt_key::from_handle`].
     pub fn existing(self, caller: &Caller<'_>) -> Result<KeyId, u32> {
         match self {
             Self::Handle(handle) => nt_key::from_handle(handle),

@@ -127,7 +127,7 @@ pub fn initialize(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-/// Code of all entries: the address of [`call::ntbox_enter`], then for each
+/// Code of all entries: the address of [`gate::ntbox_enter`], then for each
 /// export `mov eax, number` and a jump through that address.
 fn entries(count: usize) -> Vec<u8> {
     let mut code = (gate::ntbox_enter as *const () as u64)

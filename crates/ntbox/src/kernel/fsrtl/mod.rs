@@ -1,4 +1,5 @@
-//! (new folder)
+//! The `FsRtl` library: what file system drivers and filters link. Name rules, map
+//! control blocks, tunnels, byte-range locks, change notification, contexts.
 
 pub mod cancellable_wait;
 pub mod contexts;

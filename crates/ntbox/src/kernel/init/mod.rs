@@ -1,9 +1,4 @@
-//! The life of the kernel process: it begins before `main` of whatever program
-//! links this crate, obeys the requests of its caller, and ends.
-//!
-//! The caller executes its own program again with a variable in the environment;
-//! an initialiser that runs before `main` sees it and never returns. So a test
-//! needs no second program that would have to be found.
+//! The start, the request loop and the end of the kernel process.
 
 pub mod driver;
 pub mod wiring;
@@ -26,10 +21,8 @@ use crate::host::{channel, cpu, kernel_cell, last_call, process};
 /// Set in the environment of a kernel process.
 pub const VARIABLE: &str = "NTBOX_KERNEL_PROCESS";
 
-crate::before_main!(run_if_asked);
-
-/// Runs before `main`.
-fn run_if_asked() {
+/// Runs the kernel if this process was started for it. Called before `main`.
+pub fn run_if_asked() {
     if std::env::var_os(VARIABLE).is_some_and(|value| value == "1") {
         run();
     }

@@ -1,7 +1,7 @@
 //! Code and data of drivers that may be paged out, and device memory.
 //!
 //! Nothing is ever paged out here, so locking a pageable section keeps count and
-//! changes nothing, unless the driver is watched ([`paged_image`]). There are no devices, so mapping their memory fails, and says
+//! changes nothing, unless the driver is watched ([`force_irql_image`]). There are no devices, so mapping their memory fails, and says
 //! why, once.
 
 use std::collections::BTreeMap;

@@ -4,9 +4,9 @@
 //! [`create`] makes one with one reference, which is its maker's; [`insert`]
 //! gives it a name, [`handles::insert`] a handle, and each of these holds a
 //! reference of its own. [`dereference`] gives one back. The owner of a type
-//! hears of closed handles and of the end of an object through
-//! [`types::Methods`], always without a lock held, with a [`Caller`] on whose
-//! stack the driver may be called.
+//! registers [`ObjectTypeProcedures`], which are called when a handle is closed and when
+//! an object is deleted, without a lock held, with a call context on whose stack the
+//! driver may be called.
 //!
 //! ```ignore
 //! // ZwCreateEvent in brief:

@@ -1,33 +1,6 @@
-//! The file system: a small volume in memory, `C:`, behind the I/O manager as a
-//! file system's driver is. A driver opens files by `\??\C:\…`, `\SystemRoot\…` or
-//! `\Device\HarddiskVolume1\…`, and its requests come here as IRPs.
-//!
-//! | file | what |
-//! |---|---|
-//! | `volume` | the devices, their drivers, and the files that are there at boot |
-//! | `tree` | directories, names, and what is known of each file |
-//! | `content` | the data of a file, in page frames that sections share |
-//! | `name` | paths and which names are legal |
-//! | `expression` | wildcards |
-//! | `dispatch` | what each IRP leads to |
-//! | `create`, `end` | opening and closing |
-//! | `transfer` | reading and writing |
-//! | `information`, `change` | what is asked of a file, and set |
-//! | `directory` | the listing of a directory |
-//! | `about_volume` | what is asked of the volume |
-//! | `lock` | byte ranges |
-//! | `file_lock` | byte ranges of a driver's own files |
-//! | `contexts` | what filters keep with streams, files and file objects |
-//! | `ecp` | extra create parameters |
-//! | `cancellable` | waits that the cancellation of a request ends |
-//! | `notify` | who waits for changes in directories of other file systems |
-//! | `section_pointers` | whether files of drivers have sections: they have none |
-//! | `support` | `FsRtl…` functions that ordinary drivers link |
-//! | `legal` | names as other file systems want them |
-//! | `mcb`, `runs` | map control blocks |
-//! | `filter_callbacks` | callbacks around locks for sections: there are none |
-//! | `reparse` | buffers of reparse points |
-//! | `tunnel` | names that were there until just now |
+//! The file system: a small volume in memory, `C:`, behind the I/O manager as the driver
+//! of a file system is. A driver opens files by `\??\C:\…`, `\SystemRoot\…` or
+//! `\Device\HarddiskVolume1\…`; the requests arrive here as IRPs.
 
 mod cleanup_close;
 pub mod create;

@@ -1,4 +1,6 @@
-//! (new folder)
+//! Sections, views, and virtual memory of processes: `ZwCreateSection`,
+//! `ZwMapViewOfSection`, `ZwAllocateVirtualMemory`, `MmSecureVirtualMemory`. Sections of
+//! files get their data from the file system by a hook.
 
 pub mod file_data;
 pub mod image_section;

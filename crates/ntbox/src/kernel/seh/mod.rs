@@ -2,10 +2,10 @@
 //! handlers through the unwind data of the driver's image, as on x64 Windows.
 //!
 //! [`raise`] begins with the registers at the place of the exception. The search
-//! ([`dispatch`]) walks the driver's frames ([`walk`]), which are unwound by
-//! [`unwind`] with the help of [`function_table`], [`unwind_info`] and
-//! [`epilogue`], and calls their language handlers. [`c_handler`] is the one for
-//! C; when a filter says yes, [`target`] unwinds to the `__except` block.
+//! ([`dispatch`]) walks the driver's frames with the help of
+//! [`unwind`](crate::kernel::unwind) and calls their language handlers. [`c_handler`]
+//! is the one for C; when a filter accepts the exception, [`unwind_ex`] unwinds to the
+//! `__except` block.
 
 mod c_handler;
 mod dispatch;
@@ -22,5 +22,5 @@ pub use super::seh::has_handler::is_guarded;
 pub use super::seh::unhandled::kernel_exception;
 use crate::host::gate::Export;
 
-/// All exports of exception handling, but those of [`NATIVE`].
+/// The exports of this component, except those in assembly.
 pub const TABLES: &[&[Export]] = &[exports::EXPORTS];

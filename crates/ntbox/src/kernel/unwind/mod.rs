@@ -1,4 +1,5 @@
-//! (new folder)
+//! Unwinding by `.pdata`: finds a function's unwind information, undoes its prologue,
+//! and walks call stacks across upcalls.
 
 pub mod epilogue;
 pub mod function_table;

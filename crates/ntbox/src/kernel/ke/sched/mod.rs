@@ -4,7 +4,7 @@
 //! for the kernel's own frames. A thread runs until it waits, ends, or is
 //! preempted below `DISPATCH_LEVEL`: by one of higher priority as soon as that is
 //! ready, by one of its own at the clock's interrupt ([`preempt()`]). A processor that has nothing to run runs its idle thread, which gives the turn to
-//! another one ([`turns`]). When all are idle, time jumps to the next thing that
+//! another one ([`virtual_cpu`]). When all are idle, time jumps to the next thing that
 //! is due; when nothing is due, the threads have locked each other out, and that
 //! is reported.
 

@@ -5,7 +5,7 @@
 //! spins: on a lock, say, that another processor holds. If every processor either
 //! spins or has nothing to run, and no timer is due that could change it, the
 //! driver has locked the machine. With a schedule that is drawn from a seed, the
-//! points at which it ends are those of [`schedule`] instead of the clock's.
+//! points at which it ends are those of [`seeded_schedule`] instead of the clock's.
 
 use super::{Scheduler, change, next_due, with};
 use crate::kernel::base::clock;
