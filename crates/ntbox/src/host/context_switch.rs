@@ -50,6 +50,13 @@ impl SavedStack {
     pub fn new() -> Self {
         Self(Box::leak(Box::new(AtomicU64::new(0))))
     }
+
+    /// The saved stack pointer, which is taken up now.
+    fn take(self) -> u64 {
+        let target = self.0.swap(0, Ordering::Relaxed);
+        assert_ne!(target, 0, "a thread that has no saved stack cannot run");
+        target
+    }
 }
 
 /// Saves the stack of the thread that runs in `from`, and takes up the one in `to`.
@@ -58,11 +65,23 @@ impl SavedStack {
 /// # Panics
 /// `to` has no saved stack: its thread runs, or has ended.
 pub fn switch(from: SavedStack, to: SavedStack) {
-    let target = to.0.swap(0, Ordering::Relaxed);
-    assert_ne!(target, 0, "a thread that has no saved stack cannot run");
+    let target = to.take();
     // SAFETY: the place is never freed. The target was saved and is taken up once, by
     // the invariant of `SavedStack`.
     unsafe { switch_stacks(from.0.as_ptr(), target) };
+}
+
+/// Leaves the thread that runs, which has ended, and takes up the one in `to`.
+///
+/// # Panics
+/// As for [`switch`].
+pub fn leave(to: SavedStack) -> ! {
+    let target = to.take();
+    let mut unused = 0;
+    // SAFETY: the stack pointer is saved in this frame, where nobody reads it: nothing
+    // takes up this thread again. The target is as in `switch`, saved and taken up once.
+    unsafe { switch_stacks(&raw mut unused, target) };
+    unreachable!("a thread that has ended was switched to")
 }
 
 /// A host stack with an inaccessible page below.

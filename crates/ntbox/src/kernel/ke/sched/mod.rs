@@ -12,7 +12,7 @@ pub use super::sched::preempt::{is_preempted, preempt, reprioritized, round_robi
 use super::sched::ready::Ready;
 pub use super::sched::virtual_cpu::{Spin, Spinning, rotate};
 use super::{clock_interrupt, dpc, ipi, priority, processor, wait};
-use crate::host::context_switch::{HostStack, SavedStack, switch};
+use crate::host::context_switch::{HostStack, SavedStack, leave, switch};
 use crate::host::kernel_cell::{Exclusive, Guard};
 use crate::host::upcall::Callouts;
 use crate::host::{cpu, kernel_entry, upcall};
@@ -453,8 +453,11 @@ fn change(from: Id, processor: usize, to: Id) {
         let free = scheduler.ended.len() - keep;
         scheduler.ended.drain(..free);
     });
-    if let (Some(save), Some(target)) = (save, target) {
-        switch(save, target);
+    match (save, target) {
+        (Some(save), Some(target)) => switch(save, target),
+        // The thread has ended.
+        (None, Some(target)) => leave(target),
+        (_, None) => unreachable!("a thread that does not exist was chosen to run"),
     }
 }
 
