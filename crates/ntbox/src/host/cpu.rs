@@ -132,13 +132,13 @@ fn set_gs(base: u64) {
 }
 
 /// Memory for the control region of a thread of a unit test, zero.
-#[cfg(any(test, feature = "test-support"))]
+#[cfg(test)]
 #[repr(C, align(4096))]
 struct TestRegion([u8; CPU_OFFSET + 0x1000]);
 
 /// Makes a thread of a unit test a processor, with a control region that is never
 /// freed.
-#[cfg(any(test, feature = "test-support"))]
+#[cfg(test)]
 pub fn become_test_processor() {
     let region: &'static mut TestRegion = Box::leak(Box::new(TestRegion([0; _])));
     let base = std::ptr::from_mut(region) as u64;

@@ -18,7 +18,7 @@ pub mod kernel_address_space;
 pub mod kernel_cell;
 pub mod kernel_entry;
 pub mod last_call;
-#[cfg(any(test, feature = "test-support"))]
+#[cfg(test)]
 pub mod libc_scan;
 pub mod memory_map;
 pub mod modules;
