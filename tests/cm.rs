@@ -2,12 +2,12 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use driver_harness::host::{RegValue, Service};
-use driver_harness::lifecycle::Run;
-use driver_harness::record::Start;
+use driver_harness::record::StartResult;
+use driver_harness::service_run::ServiceRun;
 use suites::build;
 use suites::checked::{all_well, lines, mistake, reported, rules, stopped, stopped_in};
 use suites::embedded::run;
-use suites::scratch::Scratch;
+use suites::temp_file;
 
 #[test]
 fn filters_of_the_registry() {
@@ -43,13 +43,13 @@ fn an_exception_in_a_filter_stops_the_system() {
 
 /// Runs the driver that filters handles, in an image that is marked as one whose
 /// integrity is checked.
-fn filter_of_handles(how: u32) -> Run {
+fn filter_of_handles(how: u32) -> ServiceRun {
     let mut image = std::fs::read(build::driver("ob_callbacks")).expect("it was built");
     let header = u32::from_le_bytes(image[0x3c..0x40].try_into().expect("four bytes"));
     // The high half of DllCharacteristics has none of it; FORCE_INTEGRITY is 0x80.
     image[header as usize + 0x5e] |= 0x80;
-    let marked = Scratch::new("ob_callbacks.sys", &image);
-    run(&Service::new(marked.path()).parameter("How", RegValue::Dword(how)))
+    let marked = temp_file("ob_callbacks.sys", &image);
+    run(&Service::new(&marked).parameter("How", RegValue::Dword(how)))
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn filters_of_handles() {
         "{:?}",
         run.findings
     );
-    assert_eq!(run.start, Start::Running(0));
+    assert_eq!(run.start, StartResult::Running(0));
     assert!(run.findings.unloaded);
     assert_eq!(run.findings.violations, []);
 }
@@ -76,6 +76,6 @@ fn a_filter_of_handles_that_stays_registered_is_told() {
 #[test]
 fn an_image_that_is_not_checked_filters_no_handles() {
     let run = mistake("ob_callbacks", 1);
-    assert_eq!(run.start, Start::Refused(0xc000_0022));
+    assert_eq!(run.start, StartResult::EntryFailed(0xc000_0022));
     assert_eq!(run.findings.violations, []);
 }

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use suites::scratch::Scratch;
+use suites::temp_file;
 
 #[path = "compile_fail/macros.rs"]
 mod macros;
@@ -59,7 +59,7 @@ fn wdm(folder: &Path) -> PathBuf {
 /// Compiles a program; what the compiler says if it refuses.
 fn compile(program: &str) -> Result<(), String> {
     let (driver, host) = libraries();
-    let source = Scratch::new("program.rs", format!("{PROLOGUE}{program}").as_bytes());
+    let source = temp_file("program.rs", format!("{PROLOGUE}{program}").as_bytes());
     let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .args(["--edition=2024", "--target=x86_64-pc-windows-msvc"])
         // Metadata goes to the standard output, which nobody reads.
@@ -74,7 +74,7 @@ fn compile(program: &str) -> Result<(), String> {
         .arg(format!("dependency={}", host.display()))
         .arg("--extern")
         .arg(format!("wdm={}", wdm(&driver).display()))
-        .arg(source.path())
+        .arg(&source)
         .output()
         .expect("rustc runs");
     if output.status.success() {

@@ -3,7 +3,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use driver_harness::host::Service;
-use driver_harness::record::Start;
+use driver_harness::record::StartResult;
 use suites::build;
 use suites::embedded::run;
 
@@ -12,7 +12,7 @@ fn registers_and_stack_are_as_windows_has_them() {
     let run = run(&Service::new(build::driver("convention")));
     assert_eq!(
         (run.start, &run.findings.bug_check),
-        (Start::Running(0), &None)
+        (StartResult::Running(0), &None)
     );
     assert_eq!(
         run.texts().collect::<Vec<_>>(),

@@ -72,11 +72,15 @@ const STOPS: [(u32, u32, Option<u64>, &str); 14] = [
 fn mistakes_that_stop_the_system() {
     for (how, code, parameter, function) in STOPS {
         let stop = stopped(mistake(MISUSE, how), function);
-        assert_eq!(stop.code, code, "{function}: {}", stop.what);
+        assert_eq!(stop.code, code, "{function}: {}", stop.message);
         if let Some(parameter) = parameter {
-            assert_eq!(stop.parameters[0], parameter, "{function}: {}", stop.what);
+            assert_eq!(
+                stop.parameters[0], parameter,
+                "{function}: {}",
+                stop.message
+            );
         }
-        assert_eq!(stopped_in(&stop), Some(function), "{}", stop.what);
+        assert_eq!(stopped_in(&stop), Some(function), "{}", stop.message);
     }
 }
 
@@ -119,7 +123,7 @@ fn mistakes_that_are_reported() {
         let found: Vec<_> = violations
             .iter()
             .map(|violation| {
-                let (code, parameter) = violation.verifier.unwrap_or_default();
+                let (code, parameter) = violation.driver_verifier_code.unwrap_or_default();
                 (violation.rule.as_str(), code, parameter)
             })
             .collect();

@@ -5,8 +5,8 @@
 
 use driver_harness::host::Service;
 use driver_harness::host::ntbox::Options;
-use driver_harness::lifecycle::Run;
-use driver_harness::record::Start;
+use driver_harness::record::StartResult;
+use driver_harness::service_run::ServiceRun;
 use ntbox::{Config, RegValue, Verify};
 use suites::build;
 use suites::checked::{lines, went_on};
@@ -146,7 +146,7 @@ const FAMILIES: [(&str, &[&str]); 10] = [
 ];
 
 /// Runs the family of that number.
-fn family(number: usize, options: Options) -> Run {
+fn family(number: usize, options: Options) -> ServiceRun {
     let number = u32::try_from(number).expect("ten families");
     let service = Service::new(build::families()).parameter("Family", RegValue::Dword(number));
     run_with(options, &service)
@@ -186,7 +186,7 @@ const UNNOTICED: [(&str, u32); 13] = [
 ];
 
 /// A run in which the `nth` call of an export fails.
-fn failing(number: usize, export: &str, nth: u32) -> Run {
+fn failing(number: usize, export: &str, nth: u32) -> ServiceRun {
     let options = Options {
         faults: vec![(export.to_owned(), nth)],
         ..options()
@@ -207,7 +207,7 @@ fn every_call_of_every_family_fails_once() {
             let what = format!("{name}: {export}, call {nth}");
             swept += 1;
             if export == RAISES {
-                assert_eq!(run.start, Start::Stopped, "{what}");
+                assert_eq!(run.start, StartResult::KernelStopped, "{what}");
                 continue;
             }
             let findings = &run.findings;
@@ -216,7 +216,7 @@ fn every_call_of_every_family_fails_once() {
             // No case is content with a call that fails and should not.
             let unnoticed = UNNOTICED.contains(&(export, nth));
             assert_eq!(
-                run.start == Start::Running(0),
+                run.start == StartResult::Running(0),
                 unnoticed,
                 "{what}: {:?}",
                 run.texts().collect::<Vec<_>>()

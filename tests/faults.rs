@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use driver_harness::expectations;
 use driver_harness::host::ntbox::Options;
 use driver_harness::host::{RegValue, Service};
-use driver_harness::lifecycle::Run;
-use driver_harness::promise;
-use driver_harness::record::{Calls, Start};
+use driver_harness::record::{ExportCalls, StartResult};
+use driver_harness::service_run::ServiceRun;
 use suites::build;
 use suites::embedded::{options, run, run_with};
 
@@ -79,7 +79,7 @@ fn failing(export: &str, nth: u32) -> Options {
 }
 
 /// What may go wrong in a run of this service, with how often.
-fn can_fail(service: &Service) -> Vec<Calls> {
+fn can_fail(service: &Service) -> Vec<ExportCalls> {
     let calls = run(service).findings.calls;
     calls
         .into_iter()
@@ -88,7 +88,7 @@ fn can_fail(service: &Service) -> Vec<Calls> {
 }
 
 /// Only the scenario `double-map` breaks a rule, and only its own.
-fn unexpected_violations(service: &Service, run: &Run) -> Vec<String> {
+fn unexpected_violations(service: &Service, run: &ServiceRun) -> Vec<String> {
     let is_double_map = matches!(service.find("Scenario"), Some(RegValue::Sz(walks)) if walks.contains("double-map"));
     let allowed: Vec<String> = if is_double_map {
         let plain = suites::embedded::run(service);
@@ -103,7 +103,7 @@ fn unexpected_violations(service: &Service, run: &Run) -> Vec<String> {
     };
     let seen = run.findings.violations.iter();
     seen.filter(|violation| !allowed.contains(&violation.rule))
-        .map(|violation| violation.what.clone())
+        .map(|violation| violation.message.clone())
         .collect()
 }
 
@@ -119,13 +119,13 @@ fn one_failure(service: &Service, export: &str, nth: u32) {
         Vec::<String>::new(),
         "{case}\n{log:#?}"
     );
-    let script = promise::of(service, &run).expect("a promise");
+    let script = expectations::expected_log(service, &run).expect("a promise");
     script
         .check(&run.log)
         .unwrap_or_else(|found| panic!("{case}\n{found}"));
     match (expected, run.start) {
-        (Effect::GoesOn, Start::Running(0)) => assert!(run.findings.unloaded, "{case}"),
-        (Effect::Fails { steps, status }, Start::Refused(seen)) => {
+        (Effect::GoesOn, StartResult::Running(0)) => assert!(run.findings.unloaded, "{case}"),
+        (Effect::Fails { steps, status }, StartResult::EntryFailed(seen)) => {
             assert!(
                 status.is_none_or(|status| status == seen),
                 "{case}: {}",
@@ -162,7 +162,7 @@ fn sweep(walks: Option<&str>) {
             "{needed} is not among what can fail: {names:?}"
         );
     }
-    for Calls { export, count, .. } in &calls {
+    for ExportCalls { export, count, .. } in &calls {
         for nth in 1..=*count {
             one_failure(&service, export, nth);
         }
@@ -234,12 +234,15 @@ fn the_old_allocator_can_fail() {
         },
         &service,
     );
-    assert_eq!(run.start, Start::Refused(STATUS_INSUFFICIENT_RESOURCES));
+    assert_eq!(
+        run.start,
+        StartResult::EntryFailed(STATUS_INSUFFICIENT_RESOURCES)
+    );
     assert_eq!(run.findings.violations, []);
     assert!(run.texts().any(|text| {
         text.contains("nonpaged: failed step=allocate-pool call=ExAllocatePoolWithTag ")
     }));
-    promise::of(&service, &run)
+    expectations::expected_log(&service, &run)
         .expect("a promise")
         .check(&run.log)
         .unwrap_or_else(|found| panic!("{found}"));
@@ -250,5 +253,5 @@ fn the_old_allocator_can_fail() {
 fn a_call_that_is_not_made_cannot_fail() {
     let service = Service::new(build::ntmem());
     let run = run_with(failing("IoAllocateMdl", 1000), &service);
-    assert_eq!(run.start, Start::Running(0));
+    assert_eq!(run.start, StartResult::Running(0));
 }

@@ -4,9 +4,9 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use driver_harness::host::{RegValue, Service};
-use driver_harness::lifecycle::Run;
-use driver_harness::record::{Start, Violation};
-use driver_harness::transcript::{Script, line, seq, var};
+use driver_harness::logmatch::{ExpectedLog, line, seq, var};
+use driver_harness::record::{StartResult, Violation};
+use driver_harness::service_run::ServiceRun;
 use suites::build;
 use suites::embedded::run;
 
@@ -15,7 +15,7 @@ fn service(name: &str) -> Service {
 }
 
 #[track_caller]
-fn assert_log(run: &Run, script: &Script) {
+fn assert_log(run: &ServiceRun, script: &ExpectedLog) {
     script
         .check(&run.log)
         .unwrap_or_else(|found| panic!("{found}"));
@@ -27,7 +27,7 @@ fn a_walk_written_in_c() {
     assert_eq!(run.findings.bug_check, None);
     assert_log(
         &run,
-        &Script::new(seq([
+        &ExpectedLog::new(seq([
             line("walk: started as {_:text}\\Services\\walk"),
             line("walk: pool at {pool:ptr}").with(
                 (var("pool") % 4096u64).equals(0),
@@ -44,7 +44,7 @@ fn a_walk_written_in_c() {
     );
     assert_eq!(
         (run.start, run.findings.unloaded),
-        (Start::Running(0), true)
+        (StartResult::Running(0), true)
     );
     assert_eq!(run.findings.violations, []);
 }
@@ -56,13 +56,13 @@ fn uninitialised_pool_is_not_zero() {
     let run = run(&service("uninitialised"));
     assert_log(
         &run,
-        &Script::new(line(
+        &ExpectedLog::new(line(
             "uninitialised: first {_:word} last {_:word}, 0 of 16 are zero",
         )),
     );
     assert_eq!(
         (run.start, run.findings.unloaded),
-        (Start::Running(0), true)
+        (StartResult::Running(0), true)
     );
     let rules: Vec<&str> = run
         .findings
@@ -74,7 +74,10 @@ fn uninitialised_pool_is_not_zero() {
         rules, ["uninitialised-pool-logged"; 2],
         "one for each value"
     );
-    let place = run.findings.violations[0].place.as_ref().expect("a place");
+    let place = run.findings.violations[0]
+        .location
+        .as_ref()
+        .expect("a place");
     assert_eq!(place.symbol.as_deref(), Some("DriverEntry"));
 }
 
@@ -83,7 +86,7 @@ fn what_is_left_behind_is_found() {
     let run = run(&service("leak"));
     assert_eq!(
         (run.start, run.findings.unloaded),
-        (Start::Running(0), true)
+        (StartResult::Running(0), true)
     );
     let rules: Vec<_> = run
         .findings
@@ -94,18 +97,18 @@ fn what_is_left_behind_is_found() {
     assert!(rules.contains(&"pool-leak"), "{rules:?}");
     let pool = find(&run, "pool-leak");
     // As Driver Verifier has it: DRIVER_VERIFIER_DETECTED_VIOLATION, 0x62.
-    assert_eq!(pool.verifier, Some((0xC4, 0x62)));
+    assert_eq!(pool.driver_verifier_code, Some((0xC4, 0x62)));
     assert!(
-        pool.what.contains("Leak"),
+        pool.message.contains("Leak"),
         "the tag is named: {}",
-        pool.what
+        pool.message
     );
     assert!(
-        pool.what.contains("8192") || pool.what.contains("0x2000"),
+        pool.message.contains("8192") || pool.message.contains("0x2000"),
         "the size is named: {}",
-        pool.what
+        pool.message
     );
-    let place = pool.place.as_ref().expect("the call that took it");
+    let place = pool.location.as_ref().expect("the call that took it");
     assert_eq!(place.module, "leak.sys");
     assert_eq!(place.symbol.as_deref(), Some("DriverEntry"), "{place}");
     assert!(
@@ -114,7 +117,7 @@ fn what_is_left_behind_is_found() {
     );
 }
 
-fn find<'a>(run: &'a Run, rule: &str) -> &'a Violation {
+fn find<'a>(run: &'a ServiceRun, rule: &str) -> &'a Violation {
     run.findings
         .violations
         .iter()
@@ -129,21 +132,21 @@ fn a_missing_export_matters_when_it_is_called() {
     let quiet = run(&service("missing"));
     assert_eq!(
         (quiet.start, quiet.findings.unloaded),
-        (Start::Running(0), true)
+        (StartResult::Running(0), true)
     );
     let run = run(&service("missing").parameter("Call", RegValue::Dword(1)));
-    assert_eq!(run.start, Start::Stopped);
+    assert_eq!(run.start, StartResult::KernelStopped);
     let stop = run.findings.bug_check.as_ref().expect("a stop");
     assert!(
-        stop.what.contains("KeSetHardwareCounterConfiguration"),
+        stop.message.contains("KeSetHardwareCounterConfiguration"),
         "{}",
-        stop.what
+        stop.message
     );
     assert!(
-        stop.what
+        stop.message
             .ends_with("; performance counters are not collected"),
         "the reason of the list of missing exports: {}",
-        stop.what
+        stop.message
     );
     assert_eq!(
         run.texts().collect::<Vec<_>>(),
@@ -162,14 +165,14 @@ fn a_missing_export_matters_when_it_is_called() {
 #[test]
 fn hal_dispatch_routine_that_is_called_is_named() {
     let run = run(&service("missing").parameter("Table", RegValue::Dword(1)));
-    assert_eq!(run.start, Start::Stopped);
+    assert_eq!(run.start, StartResult::KernelStopped);
     assert_eq!(run.texts().collect::<Vec<_>>(), ["missing: table 4"]);
     let stop = run.findings.bug_check.as_ref().expect("a stop");
     assert!(
-        stop.what
+        stop.message
             .starts_with("HalDispatchTable->HalQuerySystemInformation"),
         "{}",
-        stop.what
+        stop.message
     );
 }
 
@@ -177,7 +180,7 @@ fn hal_dispatch_routine_that_is_called_is_named() {
 #[test]
 fn routine_address_is_found_for_exports_only() {
     let run = run(&service("missing").parameter("Find", RegValue::Dword(1)));
-    assert_eq!(run.start, Start::Running(0));
+    assert_eq!(run.start, StartResult::Running(0));
     assert_eq!(
         run.texts().collect::<Vec<_>>(),
         [

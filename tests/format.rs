@@ -3,7 +3,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use driver_harness::host::Service;
-use driver_harness::record::{Level, Start};
+use driver_harness::record::{Level, StartResult};
 use suites::build;
 use suites::embedded::run;
 
@@ -44,7 +44,7 @@ fn every_conversion() {
     let run = run(&Service::new(build::driver("format")));
     assert_eq!(
         (run.start, &run.findings.bug_check),
-        (Start::Running(0), &None)
+        (StartResult::Running(0), &None)
     );
     let seen: Vec<_> = run
         .texts()

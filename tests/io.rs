@@ -119,7 +119,7 @@ const STOPS: [(u32, u32, Option<u64>); 5] = [
 fn mistakes_that_stop_the_system() {
     for (how, code, parameter) in STOPS {
         let stop = stopped(mistake(MISUSE, how), &format!("mistake {how}"));
-        assert_eq!(stop.code, code, "mistake {how}: {}", stop.what);
+        assert_eq!(stop.code, code, "mistake {how}: {}", stop.message);
         if let Some(parameter) = parameter {
             assert_eq!(stop.parameters[0], parameter, "mistake {how}");
         }

@@ -50,16 +50,16 @@ fn routines_hear_of_a_stop_and_cannot_hide_it() {
 fn threads_end_without_regions_and_mutexes() {
     for (how, code) in [(2, 0x20), (3, 0x4000_008A)] {
         let stop = stopped(mistake(STOP, how), &format!("way {how}"));
-        assert_eq!(stop.code, code, "{}", stop.what);
+        assert_eq!(stop.code, code, "{}", stop.message);
     }
 }
 
 #[test]
 fn a_dpc_leaves_the_regions_of_the_thread_alone() {
     let stop = stopped(mistake(STOP, 5), "it");
-    assert_eq!(stop.code, 0xC7, "{}", stop.what);
+    assert_eq!(stop.code, 0xC7, "{}", stop.message);
     let [what, routine, before, after] = stop.parameters;
-    assert_eq!((what, before, after), (4, 0, 0xFFFF), "{}", stop.what);
+    assert_eq!((what, before, after), (4, 0, 0xFFFF), "{}", stop.message);
     assert_ne!(routine, 0);
 }
 

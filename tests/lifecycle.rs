@@ -3,11 +3,11 @@
 //! the kernel can claim to be, and as often as one likes.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+use driver_harness::expectations;
 use driver_harness::host::ntbox::{Ntbox, Options};
 use driver_harness::host::{Host, HostError, RegValue, Service};
-use driver_harness::lifecycle::Run;
-use driver_harness::promise;
-use driver_harness::record::{Level, Start};
+use driver_harness::record::{Level, StartResult};
+use driver_harness::service_run::ServiceRun;
 use ntbox::OsVersion;
 use suites::build;
 use suites::embedded::{options, run, run_with};
@@ -22,17 +22,17 @@ fn walk(name: &str) -> Service {
 
 /// Started, as promised, unloaded, nothing wrong.
 #[track_caller]
-fn assert_good(service: &Service, run: &Run) {
+fn assert_good(service: &Service, run: &ServiceRun) {
     assert_eq!(run.findings.bug_check, None);
     assert_eq!(
         run.start,
-        Start::Running(0),
+        StartResult::Running(0),
         "{:#?}",
         run.texts().collect::<Vec<_>>()
     );
     assert!(run.findings.unloaded);
     assert_eq!(run.findings.violations, []);
-    promise::of(service, run)
+    expectations::expected_log(service, run)
         .expect("a promise")
         .check(&run.log)
         .unwrap_or_else(|found| panic!("{found}"));
@@ -67,9 +67,9 @@ fn scenario_double_map_reports_a_violation_under_either_name() {
         let run = run(&service);
         assert_eq!(
             (run.start, run.findings.unloaded),
-            (Start::Running(0), true)
+            (StartResult::Running(0), true)
         );
-        promise::of(&service, &run)
+        expectations::expected_log(&service, &run)
             .expect("a promise")
             .check(&run.log)
             .unwrap_or_else(|found| panic!("{found}"));
@@ -81,10 +81,10 @@ fn scenario_double_map_reports_a_violation_under_either_name() {
             .collect();
         assert!(!rules.is_empty(), "the verifier says nothing");
         for violation in &run.findings.violations {
-            let place = violation.place.as_ref().expect("a place in the driver");
+            let place = violation.location.as_ref().expect("a place in the driver");
             assert_eq!(place.module, "ntmem.sys", "{violation:?}");
             assert!(
-                violation.what.to_lowercase().contains("nonpaged"),
+                violation.message.to_lowercase().contains("nonpaged"),
                 "{violation:?}"
             );
         }
@@ -195,7 +195,7 @@ fn a_stopped_service_can_be_started_again() {
     let mut host = Ntbox::new(options());
     host.install(&service()).expect("install");
     for round in 1..=3 {
-        assert_eq!(host.start().expect("start"), Start::Running(0));
+        assert_eq!(host.start().expect("start"), StartResult::Running(0));
         assert!(host.stop().expect("stop").unloaded);
         let starts = host
             .output()

@@ -9,12 +9,12 @@ mod refused;
 
 use ntbox::{Config, Error, Machine, Report};
 use suites::pe::{BASE, IDATA, IMAGE_END, Image, Import, Plan, TEXT};
-use suites::scratch::Scratch;
+use suites::temp_file;
 
 /// Loads an image without running it; gives the reason if it is refused.
 fn load(image: &[u8]) -> Result<(), String> {
-    let file = Scratch::new("hand-made.sys", image);
-    match Machine::boot(&Config::new(file.path())) {
+    let file = temp_file("hand-made.sys", image);
+    match Machine::boot(&Config::new(&file)) {
         Ok(machine) => {
             machine
                 .finish()
@@ -28,8 +28,8 @@ fn load(image: &[u8]) -> Result<(), String> {
 
 /// Loads, starts and unloads an image.
 fn run(image: &Image) -> Report {
-    let file = Scratch::new("hand-made.sys", &image.bytes);
-    ntbox::run(&Config::new(file.path())).expect("an image that can be loaded")
+    let file = temp_file("hand-made.sys", &image.bytes);
+    ntbox::run(&Config::new(&file)).expect("an image that can be loaded")
 }
 
 /// An image with everything: imports by name and number, relocations.

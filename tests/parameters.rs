@@ -2,10 +2,10 @@
 //! in what the driver does, a bad one is named and refused, and no walk is begun.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+use driver_harness::expectations;
 use driver_harness::host::{RegValue, Service};
-use driver_harness::lifecycle::Run;
-use driver_harness::promise;
-use driver_harness::record::Start;
+use driver_harness::record::StartResult;
+use driver_harness::service_run::ServiceRun;
 use suites::build;
 use suites::embedded::run;
 
@@ -31,11 +31,11 @@ fn service(values: &[(&str, RegValue)]) -> Service {
 
 /// The run, which logged what it promises for these values.
 #[track_caller]
-fn as_promised(values: &[(&str, RegValue)]) -> Run {
+fn as_promised(values: &[(&str, RegValue)]) -> ServiceRun {
     let service = service(values);
     let run = run(&service);
     assert_eq!(run.findings.bug_check, None, "{values:?}");
-    let script = promise::of(&service, &run).expect("a promise");
+    let script = expectations::expected_log(&service, &run).expect("a promise");
     script
         .check(&run.log)
         .unwrap_or_else(|found| panic!("{values:?}\n{found}"));
@@ -48,7 +48,7 @@ fn accepted(values: &[(&str, RegValue)], field: &str) {
     let run = as_promised(values);
     assert_eq!(
         (run.start, run.findings.unloaded),
-        (Start::Running(0), true),
+        (StartResult::Running(0), true),
         "{values:?}"
     );
     assert_eq!(run.findings.violations, [], "{values:?}");
@@ -68,7 +68,7 @@ fn refused(values: &[(&str, RegValue)], name: &str, reason: &str) {
     let run = as_promised(values);
     assert_eq!(
         run.start,
-        Start::Refused(STATUS_INVALID_PARAMETER),
+        StartResult::EntryFailed(STATUS_INVALID_PARAMETER),
         "{values:?}"
     );
     assert_eq!(run.findings.violations, [], "{values:?}");
@@ -234,7 +234,10 @@ fn every_bad_value_is_named() {
         ("Scenario", sz("run")),
     ];
     let run = as_promised(&values);
-    assert_eq!(run.start, Start::Refused(STATUS_INVALID_PARAMETER));
+    assert_eq!(
+        run.start,
+        StartResult::EntryFailed(STATUS_INVALID_PARAMETER)
+    );
     let refused = run
         .texts()
         .filter(|text| text.contains(" refused "))

@@ -3,16 +3,16 @@
 //! wrong log pass would make every other suite worthless.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+use driver_harness::expectations;
 use driver_harness::host::{RegValue, Service};
-use driver_harness::lifecycle::Run;
-use driver_harness::promise;
-use driver_harness::record::Line;
-use driver_harness::transcript::Script;
+use driver_harness::logmatch::ExpectedLog;
+use driver_harness::record::LogLine;
+use driver_harness::service_run::ServiceRun;
 use suites::build;
 use suites::embedded::run;
 
 /// A run of all walks over two pages and a bit, and its promise.
-fn run_and_script() -> (Run, Script) {
+fn run_and_script() -> (ServiceRun, ExpectedLog) {
     let service = Service::new(build::ntmem())
         .parameter(
             "Scenario",
@@ -20,7 +20,7 @@ fn run_and_script() -> (Run, Script) {
         )
         .parameter("Size", RegValue::Dword(0x2010));
     let run = run(&service);
-    let script = promise::of(&service, &run).expect("a promise");
+    let script = expectations::expected_log(&service, &run).expect("a promise");
     script
         .check(&run.log)
         .unwrap_or_else(|found| panic!("{found}"));
@@ -66,10 +66,10 @@ fn a_foreign_line_is_found() {
     let (run, script) = run_and_script();
     for index in 0..=run.log.len() {
         let mut log = run.log.clone();
-        log.insert(index, Line::from_text("ntmem: lock: something else=1"));
+        log.insert(index, LogLine::from_text("ntmem: lock: something else=1"));
         let found = script.check(&log).expect_err("a foreign line");
         assert!(
-            found.marks.iter().any(|mark| mark.line == index + 1),
+            found.labels.iter().any(|mark| mark.line == index + 1),
             "line {}: {found}",
             index + 1
         );

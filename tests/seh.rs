@@ -146,10 +146,10 @@ fn unhandled(how: u32, status: u32) -> BugCheck {
     assert_eq!(
         stop.code, SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
         "{}",
-        stop.what
+        stop.message
     );
     let extended = i64::from(status.cast_signed()).cast_unsigned();
-    assert_eq!(stop.parameters[0], extended, "{}", stop.what);
+    assert_eq!(stop.parameters[0], extended, "{}", stop.message);
     stop
 }
 
@@ -157,8 +157,8 @@ fn unhandled(how: u32, status: u32) -> BugCheck {
 #[track_caller]
 fn trapped(how: u32, trap: u64) -> BugCheck {
     let stop = stop(how);
-    assert_eq!(stop.code, UNEXPECTED_KERNEL_MODE_TRAP, "{}", stop.what);
-    assert_eq!(stop.parameters[0], trap, "{}", stop.what);
+    assert_eq!(stop.code, UNEXPECTED_KERNEL_MODE_TRAP, "{}", stop.message);
+    assert_eq!(stop.parameters[0], trap, "{}", stop.message);
     stop
 }
 
@@ -166,9 +166,9 @@ fn trapped(how: u32, trap: u64) -> BugCheck {
 fn an_exception_that_nobody_takes_stops_the_kernel_at_its_place() {
     let read = unhandled(0, nt_status::STATUS_ACCESS_VIOLATION);
     assert!(
-        read.what.contains("a read of 0x0000000000012340"),
+        read.message.contains("a read of 0x0000000000012340"),
         "{}",
-        read.what
+        read.message
     );
     assert_eq!(functions(&read)[0], "LeafFault");
     let raised = unhandled(1, nt_status::STATUS_DEVICE_NOT_READY);
@@ -198,7 +198,7 @@ fn damaged_unwind_data_end_the_search_and_are_named() {
     ];
     for (how, why, function) in cases {
         let stop = unhandled(how, nt_status::STATUS_ACCESS_VIOLATION);
-        assert!(stop.what.contains(why), "way {how}: {}", stop.what);
+        assert!(stop.message.contains(why), "way {how}: {}", stop.message);
         assert!(functions(&stop).contains(&function), "way {how}: {stop:?}");
     }
     // Data that are only wrong lead astray, and that ends, too.
@@ -222,13 +222,13 @@ fn handlers_without_end_use_up_the_stack() {
 fn a_handler_that_continues_for_ever_is_named() {
     const DPC_WATCHDOG_VIOLATION: u32 = 0x133;
     let stop = stop(21);
-    assert_eq!(stop.code, DPC_WATCHDOG_VIOLATION, "{}", stop.what);
+    assert_eq!(stop.code, DPC_WATCHDOG_VIOLATION, "{}", stop.message);
     for part in [
         "the language handler at ",
         "STATUS_ACCESS_VIOLATION (0xC0000005) at seh_stops!",
         "continued 1000 times",
     ] {
-        assert!(stop.what.contains(part), "{part}: {}", stop.what);
+        assert!(stop.message.contains(part), "{part}: {}", stop.message);
     }
     assert_eq!(functions(&stop)[0], "LeafFault");
 }
@@ -237,9 +237,9 @@ fn a_handler_that_continues_for_ever_is_named() {
 fn continuing_where_nothing_can_run() {
     let nowhere = trapped(13, GENERAL_PROTECTION);
     assert!(
-        nowhere.what.contains("0x0010000000000000"),
+        nowhere.message.contains("0x0010000000000000"),
         "{}",
-        nowhere.what
+        nowhere.message
     );
     trapped(14, DOUBLE_FAULT);
 }
@@ -247,7 +247,7 @@ fn continuing_where_nothing_can_run() {
 #[test]
 fn unwinding_to_no_frame() {
     let past = unhandled(15, nt_status::STATUS_BAD_STACK);
-    assert!(past.what.contains("STATUS_UNWIND"), "{}", past.what);
+    assert!(past.message.contains("STATUS_UNWIND"), "{}", past.message);
     assert_eq!(functions(&past)[0], "UnwindPast");
     unhandled(16, nt_status::STATUS_UNWIND);
 }
@@ -261,7 +261,7 @@ fn a_frame_larger_than_the_stack_is_found_by_the_probe() {
 #[test]
 fn exceptions_of_a_dpc_are_none_of_the_thread_that_it_interrupts() {
     let stop = stop(18);
-    assert_eq!(stop.code, 0x1E, "{}", stop.what);
+    assert_eq!(stop.code, 0x1E, "{}", stop.message);
     assert_eq!(stop.parameters[0] & 0xFFFF_FFFF, 0xC000_000D);
     assert_eq!(functions(&stop)[..2], ["DpcRoutine", "RunDpc"]);
 }
@@ -280,6 +280,6 @@ fn a_handler_that_collides_with_nothing_stops_the_kernel() {
         (stop.code, stop.parameters[0]),
         (0x50, 0x12340),
         "{}",
-        stop.what
+        stop.message
     );
 }

@@ -67,8 +67,8 @@ fn mapped(program: &mut Program) {
 
 /// A program with every kind of block.
 fn program() -> Program {
-    let data = suites::scratch::Scratch::new("data.bin", &vec![0x5A; 0x5000]);
-    let config = config().file(r"C:\data.bin", data.path());
+    let data = suites::temp_file("data.bin", &vec![0x5A; 0x5000]);
+    let config = config().file(r"C:\data.bin", &data);
     let mut program = Program::new(Open::with(&config));
     private(&mut program);
     mapped(&mut program);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use driver_harness::host::ntbox::Options;
 use driver_harness::host::{RegValue, Service};
-use driver_harness::record::{BugCheck, Start};
+use driver_harness::record::{BugCheck, StartResult};
 use suites::build;
 use suites::embedded::{options, run_with};
 
@@ -19,7 +19,7 @@ fn stop(how: u32) -> BugCheck {
         ..options()
     };
     let run = run_with(options, &service);
-    assert_eq!(run.start, Start::Stopped);
+    assert_eq!(run.start, StartResult::KernelStopped);
     assert_eq!(
         run.texts().collect::<Vec<_>>(),
         [format!("crash: way {how}")],
@@ -37,7 +37,7 @@ fn stops(how: u32, codes: &[u32], function: &str) -> BugCheck {
         codes.contains(&stop.code),
         "{}: {}",
         nt_status::NamedBugCheck(stop.code),
-        stop.what
+        stop.message
     );
     let in_driver: Vec<_> = stop
         .stack
@@ -87,7 +87,7 @@ fn memory_that_is_for_something_else() {
     assert_ne!(stop.parameters[0], 0);
     // The driver is where it jumped to: the caller is one frame up.
     let stop = self::stop(4);
-    assert_eq!(stop.code, 0xFC, "{}", stop.what);
+    assert_eq!(stop.code, 0xFC, "{}", stop.message);
     let caller = stop
         .stack
         .iter()
@@ -98,7 +98,7 @@ fn memory_that_is_for_something_else() {
 #[test]
 fn a_call_to_nowhere() {
     let stop = stop(5);
-    assert!(UNHANDLED.contains(&stop.code), "{}", stop.what);
+    assert!(UNHANDLED.contains(&stop.code), "{}", stop.message);
     let caller = stop
         .stack
         .iter()
@@ -115,14 +115,14 @@ fn instructions_that_trap() {
     let fast_fail = stops(8, &[0x139], "FastFail");
     assert_eq!(fast_fail.parameters[0], 3);
     let halt = stops(9, &[0x7F, 0x7E, 0x1E], "Halt");
-    assert!(halt.what.contains("hlt"), "{}", halt.what);
+    assert!(halt.message.contains("hlt"), "{}", halt.message);
 }
 
 /// No stack to handle the fault on: on Windows a double fault.
 #[test]
 fn a_lost_stack() {
     let stop = stop(10);
-    assert!([0x7F, 0x7E, 0x1E].contains(&stop.code), "{}", stop.what);
+    assert!([0x7F, 0x7E, 0x1E].contains(&stop.code), "{}", stop.message);
     assert_eq!(
         stop.stack.first().and_then(|place| place.symbol.as_deref()),
         Some("LoseStack"),
@@ -134,7 +134,7 @@ fn a_lost_stack() {
 fn a_stack_that_is_used_up() {
     let stop = stops(14, &[0x7F], "Recurse");
     assert_eq!(stop.parameters[0], 8, "a double fault");
-    assert!(stop.what.contains("stack"), "{}", stop.what);
+    assert!(stop.message.contains("stack"), "{}", stop.message);
 }
 
 /// What an exception is handled with lies on the stack: with less than a kilobyte
@@ -161,7 +161,7 @@ fn a_bug_check_of_the_driver_s_own() {
 #[test]
 fn a_hang_is_ended() {
     let stop = stop(11);
-    assert!(stop.what.contains('2'), "{}", stop.what);
+    assert!(stop.message.contains('2'), "{}", stop.message);
 }
 
 /// As on Windows a breakpoint stops a system without a debugger. With one the driver
@@ -170,7 +170,7 @@ fn a_hang_is_ended() {
 fn breakpoints_are_for_the_debugger() {
     let stop = stops(16, &UNHANDLED, "Break");
     assert_eq!(stop.parameters[0] & 0xFFFF_FFFF, 0x8000_0003);
-    assert!(stop.what.contains("--debugger"), "{}", stop.what);
+    assert!(stop.message.contains("--debugger"), "{}", stop.message);
     let config = ntbox::Config::new(build::driver("crash"))
         .parameter("How", RegValue::Dword(16))
         .debugger(true);

@@ -39,8 +39,8 @@ fn walk_over_a_list_without_an_end_is_told() {
     ];
     for (how, routine) in (0..).zip(routines) {
         let stop = stopped(mistake("rings", how), routine);
-        assert_eq!(stop.code, 0x133, "{routine}: {}", stop.what);
-        assert!(stop.what.contains(" has no end: "), "{}", stop.what);
+        assert_eq!(stop.code, 0x133, "{routine}: {}", stop.message);
+        assert!(stop.message.contains(" has no end: "), "{}", stop.message);
         let place = stop.stack.first().and_then(|place| place.symbol.as_deref());
         assert_eq!(place, Some(routine));
     }

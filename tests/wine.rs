@@ -12,12 +12,12 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use driver_harness::host::wine::{Options, Wine};
-use driver_harness::host::{Asked, Host, HostError, Inquiry, RegValue, Service};
-use driver_harness::lifecycle::{self, Run};
-use driver_harness::record::{Level, Start};
+use driver_harness::host::{Host, HostError, IoctlRequest, IoctlResponse, RegValue, Service};
+use driver_harness::record::{Level, StartResult};
+use driver_harness::service_run::{self, ServiceRun};
 use ntmem_ioctl::{Command, ContextReply, DEVICE_LINK, StatisticsReply, VersionReply};
 use suites::build;
-use suites::scratch::Scratch;
+use suites::temp_file;
 use zerocopy::FromBytes;
 
 /// Wine's prefix is for one host at a time.
@@ -51,13 +51,13 @@ fn service(walk: &str) -> Service {
     Service::new(build::ntmem()).parameter("Scenario", RegValue::Sz(walk.to_owned()))
 }
 
-fn run(service: &Service) -> Run {
-    lifecycle::run(&mut wine().wine, service).expect("the host works")
+fn run(service: &Service) -> ServiceRun {
+    service_run::run(&mut wine().wine, service).expect("the host works")
 }
 
 /// What the driver's own lines tell of, in their order. Their values are not those
 /// of Windows: Wine has functions where the address limits should be.
-fn steps(run: &Run) -> Vec<&str> {
+fn steps(run: &ServiceRun) -> Vec<&str> {
     run.texts()
         .filter_map(|text| text.strip_prefix("ntmem: driver: ")?.split(' ').next())
         .collect()
@@ -68,7 +68,7 @@ fn a_walk_ends_where_wine_maps_nothing_and_gives_all_back() {
     let run = run(&service("lock"));
     assert_eq!(
         run.start,
-        Start::Refused(nt_status::STATUS_INSUFFICIENT_RESOURCES)
+        StartResult::EntryFailed(nt_status::STATUS_INSUFFICIENT_RESOURCES)
     );
     let after: Vec<String> = run
         .texts()
@@ -100,13 +100,13 @@ fn a_walk_ends_where_wine_maps_nothing_and_gives_all_back() {
 /// A question to the device, whose answer has the size of `T`.
 #[track_caller]
 fn ask<T: FromBytes>(host: &mut dyn Host, command: Command) -> Result<T, HostError> {
-    let inquiry = Inquiry {
+    let inquiry = IoctlRequest {
         code: command.code(),
         input: Vec::new(),
         room: size_of::<T>(),
     };
     match host.ask(DEVICE_LINK, &inquiry)? {
-        Asked::Answered(0, output) => Ok(T::read_from_bytes(&output).expect("its size")),
+        IoctlResponse::Completed(0, output) => Ok(T::read_from_bytes(&output).expect("its size")),
         other => panic!("{command:?}: {other:x?}"),
     }
 }
@@ -114,13 +114,13 @@ fn ask<T: FromBytes>(host: &mut dyn Host, command: Command) -> Result<T, HostErr
 #[test]
 fn without_a_walk_it_starts_answers_and_unloads() {
     let service = service("none");
-    let (run, answers) = lifecycle::run_with(&mut wine().wine, &service, |host| {
+    let (run, answers) = service_run::run_with(&mut wine().wine, &service, |host| {
         let version: VersionReply = ask(host, Command::Version)?;
         let statistics: StatisticsReply = ask(host, Command::Statistics)?;
         Ok((version, statistics))
     })
     .expect("the host works");
-    assert_eq!(run.start, Start::Running(0));
+    assert_eq!(run.start, StartResult::Running(0));
     assert!(run.findings.unloaded);
     assert_eq!(
         steps(&run),
@@ -143,7 +143,7 @@ fn without_a_walk_it_starts_answers_and_unloads() {
 
 #[test]
 fn requests_come_from_the_program_that_makes_them() {
-    let (_, context) = lifecycle::run_with(&mut wine().wine, &service("none"), |host| {
+    let (_, context) = service_run::run_with(&mut wine().wine, &service("none"), |host| {
         ask::<ContextReply>(host, Command::Context)
     })
     .expect("the host works");
@@ -153,10 +153,10 @@ fn requests_come_from_the_program_that_makes_them() {
 
 #[test]
 fn what_the_device_does_not_know_it_refuses() {
-    let (_, asked) = lifecycle::run_with(&mut wine().wine, &service("none"), |host| {
-        let unknown = Inquiry {
+    let (_, asked) = service_run::run_with(&mut wine().wine, &service("none"), |host| {
+        let unknown = IoctlRequest {
             code: 0x8000_2FFC,
-            ..Inquiry::default()
+            ..IoctlRequest::default()
         };
         let refused = host.ask(DEVICE_LINK, &unknown)?;
         let nowhere = host.ask(r"\\.\NoSuchDeviceHere", &unknown)?;
@@ -166,11 +166,11 @@ fn what_the_device_does_not_know_it_refuses() {
     let (refused, nowhere) = asked.expect("it started");
     assert_eq!(
         refused,
-        Asked::Answered(nt_status::STATUS_INVALID_DEVICE_REQUEST, Vec::new())
+        IoctlResponse::Completed(nt_status::STATUS_INVALID_DEVICE_REQUEST, Vec::new())
     );
     assert_eq!(
         nowhere,
-        Asked::Unopened(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
+        IoctlResponse::OpenFailed(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     );
 }
 
@@ -185,7 +185,7 @@ fn bad_parameters_are_refused_by_name() {
         let run = run(&service);
         assert_eq!(
             run.start,
-            Start::Refused(nt_status::STATUS_INVALID_PARAMETER),
+            StartResult::EntryFailed(nt_status::STATUS_INVALID_PARAMETER),
             "{name}"
         );
         let line = format!("ntmem: driver: refused value={name} reason=");
@@ -202,7 +202,10 @@ fn again_and_again() {
     for _ in 0..2 {
         turn.wine.install(&service).expect("it installs");
         for _ in 0..2 {
-            assert_eq!(turn.wine.start().expect("it starts"), Start::Running(0));
+            assert_eq!(
+                turn.wine.start().expect("it starts"),
+                StartResult::Running(0)
+            );
             assert!(turn.wine.stop().expect("it stops").unloaded);
         }
         turn.wine.remove().expect("it is removed");
@@ -211,16 +214,16 @@ fn again_and_again() {
 
 #[test]
 fn a_file_that_is_no_image_does_not_start() {
-    let file = Scratch::new("text.sys", b"this is no image");
+    let file = temp_file("text.sys", b"this is no image");
     let mut turn = wine();
     let service = Service {
         name: "text".to_owned(),
-        ..Service::new(file.path())
+        ..Service::new(&file)
     };
     turn.wine.install(&service).expect("it installs");
     // Wine tells the failure of its loader like one of DriverEntry.
     let start = turn.wine.start().expect("an answer");
-    assert!(matches!(start, Start::Refused(_)), "{start:x?}");
+    assert!(matches!(start, StartResult::EntryFailed(_)), "{start:x?}");
     assert_eq!(turn.wine.output().expect("a log"), []);
     turn.wine.stop().expect("nothing to stop");
     turn.wine.remove().expect("it is removed");

@@ -2,7 +2,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use driver_harness::host::Service;
-use driver_harness::record::Start;
+use driver_harness::record::StartResult;
 use ntbox::{Account, Config, Machine, Operation, Process};
 use suites::build;
 use suites::checked::{all_well, lines};
@@ -64,7 +64,7 @@ fn memory_of_the_kernel() {
         expected.iter().all(|case| texts.contains(&case.as_str())),
         "{texts:?}"
     );
-    assert_eq!(run.start, Start::Running(0));
+    assert_eq!(run.start, StartResult::Running(0));
     assert_eq!(run.findings.violations, []);
 }
 

@@ -4,14 +4,14 @@ Runs ntmem.sys in a guest through every scenario that is legal, and keeps the lo
 
 .DESCRIPTION
 Run it as administrator inside the guest. Each run is one life of a service of
-its own, made by "ntmemctl run --host scm": created, started, checked against what
+its own, made by "driverctl run --host scm": created, started, checked against what
 the driver promises, stopped, deleted. Ends with status 0 if all runs did.
 
 .PARAMETER Package
 The folder with ntmem.sys.
 
-.PARAMETER Ntmemctl
-The program ntmemctl.exe, built for Windows.
+.PARAMETER Driverctl
+The program driverctl.exe, built for Windows.
 
 .PARAMETER DebugView
 The program dbgviewcli64.exe (or dbgviewcli.exe, or Dbgview.exe) of Sysinternals,
@@ -23,7 +23,7 @@ The folder for what was printed, one file a run, and for facts about the guest.
 [CmdletBinding()]
 param(
     [Parameter(Mandatory)] [string] $Package,
-    [Parameter(Mandatory)] [string] $Ntmemctl,
+    [Parameter(Mandatory)] [string] $Driverctl,
     [Parameter(Mandatory)] [string] $DebugView,
     [string] $Logs = (Join-Path $PWD 'ntmem-logs')
 )
@@ -34,7 +34,7 @@ $ErrorActionPreference = 'Stop'
 Assert-Administrator
 
 $sys = Get-PackageFile $Package 'ntmem.sys'
-$program = (Resolve-Path $Ntmemctl).Path
+$program = (Resolve-Path $Driverctl).Path
 $reader = (Resolve-Path $DebugView).Path
 New-Item -ItemType Directory -Path $Logs -Force | Out-Null
 

@@ -2,8 +2,8 @@
 //! each time they are told to: how they are run, and what their runs show.
 
 use driver_harness::host::{RegValue, Service};
-use driver_harness::lifecycle::Run;
-use driver_harness::record::{BugCheck, Start, Violation};
+use driver_harness::record::{BugCheck, StartResult, Violation};
+use driver_harness::service_run::ServiceRun;
 
 use crate::build;
 use crate::embedded::run;
@@ -40,7 +40,7 @@ pub fn all_well(driver: &str, cases: &[&str]) {
 /// Mistake number `how` of a driver that reads from its parameters which one it
 /// is to make.
 #[must_use]
-pub fn mistake(driver: &str, how: u32) -> Run {
+pub fn mistake(driver: &str, how: u32) -> ServiceRun {
     run(&Service::new(build::driver(driver)).parameter("How", RegValue::Dword(how)))
 }
 
@@ -51,8 +51,8 @@ pub fn mistake(driver: &str, how: u32) -> Run {
 /// If none did.
 #[track_caller]
 #[must_use]
-pub fn stopped(run: Run, what: &str) -> BugCheck {
-    assert_eq!(run.start, Start::Stopped, "{what}");
+pub fn stopped(run: ServiceRun, what: &str) -> BugCheck {
+    assert_eq!(run.start, StartResult::KernelStopped, "{what}");
     run.findings
         .bug_check
         .unwrap_or_else(|| panic!("{what} did not stop it"))
@@ -64,10 +64,10 @@ pub fn stopped(run: Run, what: &str) -> BugCheck {
 ///
 /// If that is not so.
 #[track_caller]
-pub fn went_on(run: &Run, what: &str) {
+pub fn went_on(run: &ServiceRun, what: &str) {
     assert_eq!(
         (run.start, &run.findings.bug_check),
-        (Start::Running(0), &None),
+        (StartResult::Running(0), &None),
         "{what}"
     );
 }
@@ -79,11 +79,15 @@ pub fn went_on(run: &Run, what: &str) {
 /// If it stopped, or a violation has no place.
 #[track_caller]
 #[must_use]
-pub fn reported(run: Run, what: &str) -> Vec<Violation> {
+pub fn reported(run: ServiceRun, what: &str) -> Vec<Violation> {
     went_on(&run, what);
     let violations = run.findings.violations;
     for violation in &violations {
-        assert!(violation.place.is_some(), "{}: no place", violation.rule);
+        assert!(
+            violation.location.is_some(),
+            "{}: no location",
+            violation.rule
+        );
     }
     violations
 }

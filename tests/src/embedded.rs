@@ -2,7 +2,7 @@
 
 use driver_harness::host::Service;
 use driver_harness::host::ntbox::{Ntbox, Options};
-use driver_harness::lifecycle::{self, Run};
+use driver_harness::service_run::{self, ServiceRun};
 
 /// The options of most runs: everything that a driver logs is shown.
 #[must_use]
@@ -15,7 +15,7 @@ pub fn options() -> Options {
 
 /// Runs `service` from install to remove.
 #[must_use]
-pub fn run(service: &Service) -> Run {
+pub fn run(service: &Service) -> ServiceRun {
     run_with(options(), service)
 }
 
@@ -25,8 +25,8 @@ pub fn run(service: &Service) -> Run {
 ///
 /// When the host fails, which no driver may bring about.
 #[must_use]
-pub fn run_with(options: Options, service: &Service) -> Run {
-    match lifecycle::run(&mut Ntbox::new(options), service) {
+pub fn run_with(options: Options, service: &Service) -> ServiceRun {
+    match service_run::run(&mut Ntbox::new(options), service) {
         Ok(run) => run,
         Err(error) => panic!("{}: {error}", service.image.display()),
     }

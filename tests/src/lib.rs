@@ -19,7 +19,26 @@ pub mod pe;
 pub mod planted;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod program;
-pub mod scratch;
+
+use std::io::Write as _;
+
+/// A file with these bytes and this suffix, which is removed at the drop.
+///
+/// # Panics
+///
+/// If the temporary folder cannot be written.
+#[must_use]
+pub fn temp_file(suffix: &str, bytes: &[u8]) -> tempfile::TempPath {
+    let created = tempfile::Builder::new()
+        .prefix("suites-")
+        .suffix(suffix)
+        .tempfile();
+    let written = created.and_then(|mut file| file.write_all(bytes).map(|()| file));
+    match written {
+        Ok(file) => file.into_temp_path(),
+        Err(error) => panic!("cannot write a temporary file: {error}"),
+    }
+}
 
 /// The configuration of every property test: the same cases at every run, and
 /// nothing written into the work tree.

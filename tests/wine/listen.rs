@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use suites::build;
-use suites::scratch::Scratch;
+use suites::temp_file;
 
 use super::program;
 
@@ -56,11 +56,11 @@ fn run(writer: &str) -> (Option<i32>, String) {
 
 #[test]
 fn what_writes_the_log_is_asked_to_end() {
-    let asked = Scratch::new("asked", b"");
-    std::fs::remove_file(asked.path()).expect("it was made");
-    let script = stand_in(&seen(asked.path()));
-    let script = Scratch::new("dbgviewcli.bat", script.as_bytes());
-    let (exit, text) = run(&seen(script.path()));
+    let asked = temp_file("asked", b"");
+    std::fs::remove_file(&asked).expect("it was made");
+    let script = stand_in(&seen(&asked));
+    let script = temp_file("dbgviewcli.bat", script.as_bytes());
+    let (exit, text) = run(&seen(&script));
     assert_eq!(exit, Some(0), "{text}");
     for line in ["ntmem: at once", "ntmem: at the end"] {
         assert!(text.contains(line), "{text}");
@@ -69,7 +69,7 @@ fn what_writes_the_log_is_asked_to_end() {
 
 #[test]
 fn what_ends_at_once_is_no_writer() {
-    let script = Scratch::new("dbgviewcli.bat", b"@exit 3\r\n");
-    let (exit, text) = run(&seen(script.path()));
+    let script = temp_file("dbgviewcli.bat", b"@exit 3\r\n");
+    let (exit, text) = run(&seen(&script));
     assert_eq!(exit, Some(2), "{text}");
 }

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::Duration;
 
 use driver_harness::host::HostError;
-use driver_harness::lifecycle;
+use driver_harness::service_run;
 use serde_json::Value;
 use vq::{Block, parse};
 
@@ -281,7 +281,7 @@ fn chosen(listing: &str) -> Vec<Block> {
 #[test]
 fn the_kernel_tells_the_same() {
     let mut turn = wine();
-    let (_, outputs) = lifecycle::run_with(&mut turn.wine, &service("none"), |_| {
+    let (_, outputs) = service_run::run_with(&mut turn.wine, &service("none"), |_| {
         let subject = Subject::start();
         let outputs = [&["--suspend"][..], &["--kernel"], &["--check"]]
             .map(|arguments| subject.vq(arguments));

@@ -1,7 +1,6 @@
-//! Looks at a file before any host is asked to load it, so that the common
-//! mistakes (no such file, a program instead of a driver, the wrong processor)
-//! get the same clear answer everywhere. Whether an image is sound in every
-//! detail is for the host's loader to say.
+//! Checks the headers of an image before a host loads it, so that the common
+//! mistakes (no such file, a program instead of a driver, the wrong processor) have
+//! the same message on every host. The host's loader checks everything else.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -9,67 +8,67 @@ use std::path::{Path, PathBuf};
 
 use object::pe;
 
-/// Why a file is not a driver for this machine.
+/// The reason why a file is not a driver for this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// No file of that name.
+    /// The file does not exist.
     #[error(
-        "there is no file {path}; build the driver with `cargo xtask build` or correct the path"
+        "{path} does not exist; build the driver with `cargo xtask build`, or correct the path"
     )]
     NotFound {
         /// The file.
         path: PathBuf,
     },
-    /// A folder or something else that is not a file.
-    #[error("{path} is not a file; name the driver's .sys file")]
+    /// The path is a folder, a pipe or the like.
+    #[error("{path} is not a file; pass the path of the driver's .sys file")]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
-    /// The system does not let it be read.
+    /// The system refuses to read the file.
     #[error("cannot read {path}: {source}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Not a Windows executable file.
+    /// The file is not a Windows executable.
     #[error(
-        "{path} is not a PE image: {why}; a driver is a Windows executable file, usually named .sys"
+        "{path} is not a PE image: {reason}; a driver is a Windows executable file, usually named .sys"
     )]
     NotPe {
         /// The file.
         path: PathBuf,
-        /// What gives it away.
-        why: &'static str,
+        /// The reason.
+        reason: &'static str,
     },
-    /// An executable file for another processor.
+    /// The image is for another processor.
     #[error("{path} is for {machine}, not for x86-64; build it for x86_64-pc-windows-msvc")]
     WrongMachine {
         /// The file.
         path: PathBuf,
-        /// The processor that it is for.
+        /// The processor.
         machine: String,
     },
-    /// An executable file of another kind.
-    #[error("{path} is {what}, not a driver; a driver has the subsystem native")]
+    /// The image is of another kind.
+    #[error("{path} is {kind}, not a driver; the subsystem of a driver is native")]
     NotADriver {
         /// The file.
         path: PathBuf,
-        /// What it is.
-        what: String,
+        /// The kind.
+        kind: String,
     },
 }
 
-/// Bytes of the headers that matter here, from the PE signature on.
+/// Bytes that the check reads, from the PE signature on.
 const HEADERS: usize = 4 + 20 + 70;
 
-/// Says whether `path` is an x86-64 driver, by its headers.
+/// Checks by the headers that `path` is an x86-64 driver.
 ///
 /// # Errors
 ///
-/// What it is instead, or why it cannot be read.
+/// If it is not one, or cannot be read.
 pub fn check(path: &Path) -> Result<(), ImageError> {
     let headers = read_headers(path)?;
     let field = |offset: usize| u16::from_le_bytes([headers[offset], headers[offset + 1]]);
@@ -81,11 +80,7 @@ pub fn check(path: &Path) -> Result<(), ImageError> {
         });
     }
     if field(24) != pe::IMAGE_NT_OPTIONAL_HDR64_MAGIC {
-        let why = "it has no PE32+ optional header";
-        return Err(ImageError::NotPe {
-            path: path.to_owned(),
-            why,
-        });
+        return Err(not_pe(path, "it has no PE32+ optional header"));
     }
     let subsystem = pe::Subsystem(field(24 + 68));
     if subsystem == pe::IMAGE_SUBSYSTEM_NATIVE {
@@ -93,8 +88,15 @@ pub fn check(path: &Path) -> Result<(), ImageError> {
     } else {
         Err(ImageError::NotADriver {
             path: path.to_owned(),
-            what: subsystem_name(subsystem),
+            kind: subsystem_name(subsystem),
         })
+    }
+}
+
+fn not_pe(path: &Path, reason: &'static str) -> ImageError {
+    ImageError::NotPe {
+        path: path.to_owned(),
+        reason,
     }
 }
 
@@ -108,34 +110,33 @@ fn read_headers(path: &Path) -> Result<[u8; HEADERS], ImageError> {
             source,
         },
     };
-    let not_pe = |why| ImageError::NotPe {
-        path: path.to_owned(),
-        why,
-    };
-    // Asked before opening: a pipe would keep the reader waiting.
+    // Before the file is opened: opening a pipe would block.
     if !std::fs::metadata(path).map_err(read)?.is_file() {
         return Err(ImageError::NotAFile {
             path: path.to_owned(),
         });
     }
     let mut file = File::open(path).map_err(read)?;
-    let mut exactly = |at: u64, bytes: &mut [u8], why| match file
+    let mut exactly = |at: u64, bytes: &mut [u8], reason| match file
         .seek(SeekFrom::Start(at))
         .and_then(|_| file.read_exact(bytes))
     {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(not_pe(why)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(not_pe(path, reason)),
         result => result.map_err(read),
     };
     let mut dos = [0; 64];
     exactly(0, &mut dos, "it is shorter than an MZ header")?;
     if &dos[..2] != b"MZ" {
-        return Err(not_pe("it does not begin with MZ"));
+        return Err(not_pe(path, "it does not begin with MZ"));
     }
     let at = u32::from_le_bytes([dos[60], dos[61], dos[62], dos[63]]);
     let mut headers = [0; HEADERS];
     exactly(u64::from(at), &mut headers, "it ends within its PE header")?;
     if &headers[..4] != b"PE\0\0" {
-        return Err(not_pe("there is no PE signature where its MZ header says"));
+        return Err(not_pe(
+            path,
+            "the MZ header does not point to a PE signature",
+        ));
     }
     Ok(headers)
 }
@@ -178,22 +179,18 @@ mod tests {
     }
 
     /// The message for a file with these bytes, without its path.
-    fn verdict(name: &str, bytes: &[u8]) -> Result<(), String> {
-        let path = std::env::temp_dir().join(format!("harness-{}-{name}.sys", std::process::id()));
-        std::fs::write(&path, bytes).expect("a file in the temporary folder");
-        let result = check(&path)
-            .map_err(|error| error.to_string().replace(&path.display().to_string(), "it"));
-        std::fs::remove_file(&path).expect("the file just made");
-        result
+    fn check_bytes(bytes: &[u8]) -> Result<(), String> {
+        let path = suites::temp_file(".sys", bytes);
+        check(&path).map_err(|error| error.to_string().replace(&path.display().to_string(), "it"))
     }
 
     #[test]
-    fn a_driver_is_one() {
-        assert_eq!(verdict("driver", &image(0x8664, 0x20B, 1)), Ok(()));
+    fn check_accepts_driver() {
+        assert_eq!(check_bytes(&image(0x8664, 0x20B, 1)), Ok(()));
     }
 
     #[test]
-    fn everything_else_is_called_what_it_is() {
+    fn check_rejects_other_files_with_reason() {
         for (name, bytes, part) in [
             ("empty", Vec::new(), "shorter than an MZ header"),
             (
@@ -206,7 +203,11 @@ mod tests {
                 [b"MZ".as_slice(), &[0x20; 100]].concat(),
                 "ends within its PE header",
             ),
-            ("ne", [&b"MZ"[..], &[0; 400]].concat(), "no PE signature"),
+            (
+                "ne",
+                [&b"MZ"[..], &[0; 400]].concat(),
+                "not point to a PE signature",
+            ),
             (
                 "short",
                 image(0x8664, 0x20B, 1)[..150].to_vec(),
@@ -227,13 +228,13 @@ mod tests {
             ),
             ("efi", image(0x8664, 0x20B, 12), "an EFI program"),
         ] {
-            let message = verdict(name, &bytes).expect_err(name);
+            let message = check_bytes(&bytes).expect_err(name);
             assert!(message.contains(part), "{name}: {message}");
         }
     }
 
     #[test]
-    fn what_is_not_a_file_is_not_read() {
+    fn check_rejects_missing_file_and_folder() {
         assert!(matches!(
             check(Path::new("/no/such.sys")),
             Err(ImageError::NotFound { .. })

@@ -1,21 +1,19 @@
-//! Loads a driver on a host, collects what it logged, and checks that line by
-//! line. A test or a person says what must happen; where it happens is a
-//! parameter.
+//! Loads a driver on a host, collects its log and compares the log with the
+//! expected one, line by line. The host is a parameter: the embedded kernel, the
+//! Service Control Manager of Windows, or Wine.
 
-pub mod debugview;
+pub mod expectations;
 pub mod host;
 pub mod image;
-pub mod lifecycle;
+pub mod json_lines;
+pub mod logmatch;
 pub mod logs;
-pub mod promise;
+pub mod offline;
 pub mod record;
-pub mod remote;
-pub mod saved;
-pub mod transcript;
+pub mod service_run;
 pub mod verdict;
 
-/// The same cases at every run: a test that fails tomorrow must have failed
-/// today.
+/// The configuration of the property tests: every run has the same cases.
 #[cfg(test)]
 pub(crate) fn fixed_cases() -> proptest::test_runner::Config {
     proptest::test_runner::Config {

@@ -1,5 +1,5 @@
-//! What a host says of a driver's run, in terms that every host shares: the
-//! lines that it logged, how it started, what it broke and left behind.
+//! What a host records about a run, in types that all hosts share: log lines, the
+//! result of the start, violations and the bug check.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 
 /// One line of debug output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// Time since the host began to listen, in units of 100 ns.
+pub struct LogLine {
+    /// Time since the host began to record the log, in units of 100 ns.
     pub time: u64,
-    /// Component that logged it (`DPFLTR_…_ID`), where the host knows it.
+    /// Component that logged it (`DPFLTR_…_ID`); `None` if the host does not see it.
     pub component: Option<u32>,
-    /// Level, where the host knows it.
+    /// Level; `None` if the host does not see it.
     pub level: Option<Level>,
-    /// Whether the debug print filter lets it through; only a host that sits
-    /// in front of the filter has lines that it does not.
+    /// Whether the debug print filter lets it through. Only a host that records
+    /// in front of the filter has lines that the filter hides.
     pub shown: bool,
     /// The text, without its line end.
     pub text: String,
 }
 
-impl Line {
-    /// A line of which only the text is known.
+impl LogLine {
+    /// A line whose time, component and level are unknown.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Line {
     }
 }
 
-/// The level that a message was sent with.
+/// The level of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -88,45 +88,44 @@ impl fmt::Display for Level {
     }
 }
 
-/// How starting a driver ended.
+/// The result of starting a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "start", content = "status")]
-pub enum Start {
-    /// DriverEntry returned this status, and it is a success: the driver runs.
+pub enum StartResult {
+    /// DriverEntry returned this success status, and the driver is running.
     Running(u32),
-    /// DriverEntry returned this status, and it is a failure: the driver is
-    /// unloaded already.
-    Refused(u32),
+    /// DriverEntry returned this failure, and the driver has been unloaded.
+    EntryFailed(u32),
     /// The kernel stopped before DriverEntry returned.
-    Stopped,
+    KernelStopped,
 }
 
-impl Start {
-    /// What a status from DriverEntry means.
+impl StartResult {
+    /// The result for a status that DriverEntry returned.
     #[must_use]
     pub fn from_status(status: u32) -> Self {
         if status.cast_signed() >= 0 {
             Self::Running(status)
         } else {
-            Self::Refused(status)
+            Self::EntryFailed(status)
         }
     }
 }
 
-/// What the host found when the driver was gone.
+/// What the host reported after the unload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Findings {
-    /// Why the kernel stopped, if it did.
+    /// The bug check, if the kernel stopped.
     pub bug_check: Option<BugCheck>,
-    /// Rules that the driver broke, things that it left behind among them.
+    /// Rules that the driver broke; leaks are among them.
     pub violations: Vec<Violation>,
-    /// How often each export was called, where the host counts calls.
-    pub calls: Vec<Calls>,
+    /// How often each export was called; empty if the host does not count calls.
+    pub calls: Vec<ExportCalls>,
     /// Whether DriverUnload was called and returned.
     pub unloaded: bool,
 }
 
-/// A stop of the kernel.
+/// A bug check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BugCheck {
     /// Bug check code.
@@ -134,9 +133,9 @@ pub struct BugCheck {
     /// Its four parameters.
     pub parameters: [u64; 4],
     /// What happened, in a sentence.
-    pub what: String,
-    /// The places that the kernel was in, innermost first.
-    pub stack: Vec<Place>,
+    pub message: String,
+    /// The stack trace, innermost first.
+    pub stack: Vec<CodeLocation>,
 }
 
 /// A broken rule.
@@ -144,17 +143,17 @@ pub struct BugCheck {
 pub struct Violation {
     /// A stable name in kebab case, such as `pool-leak`.
     pub rule: String,
-    /// Bug check code and first parameter that Driver Verifier would give.
-    pub verifier: Option<(u32, u64)>,
+    /// Bug check code and first parameter of Driver Verifier for this rule.
+    pub driver_verifier_code: Option<(u32, u64)>,
     /// What happened, in a sentence.
-    pub what: String,
+    pub message: String,
     /// Where in the driver.
-    pub place: Option<Place>,
+    pub location: Option<CodeLocation>,
 }
 
-/// A place in code.
+/// A location in code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct CodeLocation {
     /// Module, such as `ntmem.sys`.
     pub module: String,
     /// Offset from the module's base.
@@ -165,7 +164,7 @@ pub struct Place {
     pub source: Option<(String, u32)>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for CodeLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}+{:#x}", self.module, self.offset)?;
         if let Some(symbol) = &self.symbol {
@@ -180,7 +179,7 @@ impl fmt::Display for Place {
 
 /// How often an export was called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Calls {
+pub struct ExportCalls {
     /// Name of the export.
     pub export: String,
     /// Number of calls.

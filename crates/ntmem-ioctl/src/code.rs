@@ -51,7 +51,7 @@ macro_rules! commands {
                 DEVICE_TYPE << 16 | ACCESS << 14 | (FIRST_FUNCTION + function) << 2 | method
             }
 
-            /// The command's name, as `ntmemctl` has it.
+            /// The command's name, as `driverctl` has it.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }

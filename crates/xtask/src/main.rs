@@ -60,7 +60,7 @@ enum Command {
         /// Build it with debug assertions, to target/driver/debug.
         #[arg(long)]
         debug: bool,
-        /// Build ntmemctl.exe and vq.exe instead, the programs for Windows and for Wine.
+        /// Build driverctl.exe and vq.exe instead, the programs for Windows and for Wine.
         #[arg(long, conflicts_with = "debug")]
         programs: bool,
     },
@@ -77,7 +77,7 @@ enum Command {
         #[cfg(not(windows))]
         #[arg(long, value_name = "NAME")]
         example: Option<String>,
-        /// Passed to `ntmemctl run` after the driver's path; with --example, to `ntbox run`.
+        /// Passed to `driverctl run` after the driver's path; with --example, to `ntbox run`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -127,7 +127,7 @@ const BUILD_HELP: &str = "\
 Examples:
   cargo xtask build            the driver as it is shipped
   cargo xtask build --debug    with assertions and overflow checks
-  cargo xtask build --programs ntmemctl.exe and vq.exe, for Windows
+  cargo xtask build --programs driverctl.exe and vq.exe, for Windows
   cargo xtask -v build         showing what cargo prints
 
 On Windows this needs the WDK; elsewhere nothing but Rust.";
@@ -144,9 +144,9 @@ Examples:
   cargo xtask run                               all walks that are legal
   cargo xtask run --param Scenario=sz:double-map      the walk that tutorials print
   cargo xtask run --example raw-double-map            the same in plain windows-drivers-rs
-  cargo xtask run --help                        this; `-- --help` is ntmemctl's
+  cargo xtask run --help                        this; `-- --help` is driverctl's
 
-The exit status is ntmemctl's: 0 if the driver did and logged what it promises. With
+The exit status is driverctl's: 0 if the driver did and logged what it promises. With
 --example it is ntbox's: 5 if the verifier found a violation, as in raw-double-map.";
 
 const TEST_HELP: &str = "\

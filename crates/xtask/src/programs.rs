@@ -17,11 +17,11 @@ use crate::{
     process,
 };
 
-const BUILDING: &str = "building ntmemctl.exe and vq.exe";
+const BUILDING: &str = "building driverctl.exe and vq.exe";
 
 /// What is built, and of which package. The last one is what suites have listed.
 const PROGRAMS: [(&str, &str); 3] = [
-    ("driver-harness", "ntmemctl"),
+    ("driver-harness", "driverctl"),
     ("vq", "vq"),
     ("vq", "vq-subject"),
 ];
@@ -79,7 +79,7 @@ pub fn test_on_wine(context: &Context, arguments: &[String]) -> anyhow::Result<E
         .args(["--package", "suites", "--test", "wine"])
         .args(["--features", "wine"])
         .env("NTMEM_SYS", &image.sys)
-        .env("NTMEM_WINDOWS_PROGRAM", programs.join("ntmemctl.exe"))
+        .env("NTMEM_WINDOWS_PROGRAM", programs.join("driverctl.exe"))
         .env("NTMEM_WINDOWS_PROGRAMS", &programs)
         .env("NTMEM_WINE_PREFIX", context.target.join("wine"))
         .args(arguments);
@@ -94,7 +94,7 @@ pub fn test_on_wine(context: &Context, arguments: &[String]) -> anyhow::Result<E
 /// Refused: Windows is the better host.
 #[cfg(windows)]
 pub fn test_on_wine(_: &Context, _: &[String]) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("the host wine needs Linux; on Windows there is `ntmemctl run --host scm`")
+    anyhow::bail!("the host wine needs Linux; on Windows there is `driverctl run --host scm`")
 }
 
 /// Builds the benchmark that asks Windows, and runs it in Wine.

@@ -12,10 +12,10 @@ use crate::{
     process,
 };
 
-/// Builds the driver and runs it with `ntmemctl run`; ends as that ends.
+/// Builds the driver and runs it with `driverctl run`; ends as that ends.
 pub fn run(context: &Context, profile: Profile, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let image = driver::build(context, &Tools::prepare(context)?, profile)?;
-    let mut command = program(context, "driver-harness", "ntmemctl")?;
+    let mut command = program(context, "driver-harness", "driverctl")?;
     command.arg("run").arg(&image.sys).args(arguments);
     finish(&mut command)
 }

@@ -1,23 +1,22 @@
-//! DebugView's two programs, the one for the command line and the one with a
-//! window: what each is told so that it writes the kernel's lines into a file, and
-//! how each is asked to end. Ended by force, it may leave its driver loaded and
-//! its file unwritten.
+//! The command lines that start and end DebugView's two programs, the console one and
+//! the windowed one. A program that is terminated by force can leave its driver loaded
+//! and its file incomplete.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// A program that writes a log.
+/// One of DebugView's programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
+pub struct DebugView {
     path: PathBuf,
     has_window: bool,
 }
 
-impl Program {
-    /// Which one it is, by its name: `dbgviewcli.exe` and its kin have no window,
-    /// `Dbgview.exe` and its kin have one.
+impl DebugView {
+    /// The program at `path`. A name with `cli`, as in `dbgviewcli64.exe`, is the console
+    /// program's.
     #[must_use]
-    pub fn at(path: &Path) -> Self {
+    pub fn new(path: &Path) -> Self {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         Self {
             path: path.to_owned(),
@@ -25,17 +24,17 @@ impl Program {
         }
     }
 
-    /// The program's file.
+    /// The path of the program.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it is started with, to write into `log`.
+    /// The arguments that make it write the kernel's lines to `log`.
     #[must_use]
-    pub fn to_write(&self, log: &Path) -> Vec<OsString> {
+    pub fn start_arguments(&self, log: &Path) -> Vec<OsString> {
         let switches: &[&str] = if self.has_window {
-            // In the tray, without asking for filters: elapsed time, the kernel's
+            // In the tray, without the filter dialog, with elapsed time and the kernel's
             // lines of every level.
             &["/accepteula", "/t", "/f", "/on", "/k", "/v", "/l"]
         } else {
@@ -55,12 +54,11 @@ impl Program {
         arguments
     }
 
-    /// The program to run, and its arguments, that asks the process `id` of this
-    /// program to end.
+    /// The program and arguments that end the process `id` of this program.
     #[must_use]
-    pub fn to_end(&self, id: u32) -> (PathBuf, Vec<OsString>) {
+    pub fn stop_command(&self, id: u32) -> (PathBuf, Vec<OsString>) {
         if self.has_window {
-            // Without `/F` it closes the window.
+            // Without `/F`, `taskkill` closes the window.
             let arguments = ["/PID".into(), id.to_string().into()];
             ("taskkill.exe".into(), arguments.into())
         } else {
@@ -74,31 +72,35 @@ mod tests {
     use super::*;
 
     fn text(arguments: &[OsString]) -> String {
-        let arguments: Vec<_> = arguments.iter().map(|one| one.to_string_lossy()).collect();
+        let arguments: Vec<_> = arguments
+            .iter()
+            .map(|argument| argument.to_string_lossy())
+            .collect();
         arguments.join(" ")
     }
 
     #[test]
-    fn the_command_lines_program_is_known_by_its_name() {
+    fn debugview_with_cli_in_its_name_is_the_console_program() {
         for name in ["dbgviewcli.exe", "DbgViewCli64.exe", "dbgviewcli64a.exe"] {
-            let program = Program::at(Path::new(name));
-            let told = text(&program.to_write(Path::new("a.log")));
-            assert!(told.contains("--kernel") && told.ends_with("--log a.log"));
-            let (ends, arguments) = program.to_end(7);
-            assert_eq!((ends, text(&arguments)), (name.into(), "--stop".into()));
+            let program = DebugView::new(Path::new(name));
+            let arguments = text(&program.start_arguments(Path::new("a.log")));
+            assert!(arguments.contains("--kernel") && arguments.ends_with("--log a.log"));
+            let (stop, stop_arguments) = program.stop_command(7);
+            assert_eq!(stop, Path::new(name));
+            assert_eq!(text(&stop_arguments), "--stop");
         }
     }
 
     #[test]
-    fn any_other_has_a_window() {
+    fn debugview_with_another_name_is_the_windowed_program() {
         for name in ["Dbgview.exe", "dbgview64.exe"] {
-            let program = Program::at(Path::new(name));
-            let told = text(&program.to_write(Path::new("a.log")));
-            assert!(told.starts_with("/accepteula") && told.ends_with("/l a.log"));
-            assert!(!told.contains("--"), "{told}");
-            let (ends, arguments) = program.to_end(7);
-            assert_eq!(ends, Path::new("taskkill.exe"));
-            assert_eq!(text(&arguments), "/PID 7");
+            let program = DebugView::new(Path::new(name));
+            let arguments = text(&program.start_arguments(Path::new("a.log")));
+            assert!(arguments.starts_with("/accepteula") && arguments.ends_with("/l a.log"));
+            assert!(!arguments.contains("--"), "{arguments}");
+            let (stop, stop_arguments) = program.stop_command(7);
+            assert_eq!(stop, Path::new("taskkill.exe"));
+            assert_eq!(text(&stop_arguments), "/PID 7");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A host is where a driver runs. Each does what the Service Control Manager
-//! does for a kernel service (create, start, stop, delete) and collects what
-//! the driver logs. Tests speak to the trait and never to one host.
+//! Hosts: the systems that a driver can run on. Each host creates, starts, stops and
+//! deletes a kernel service, as the Service Control Manager does, and collects the
+//! driver's log. Tests use the trait [`Host`] and do not depend on a certain host.
 
 pub mod debugview;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 
 pub use ntbox_api::RegValue;
 
-use crate::record::{Findings, Line, Start};
+use crate::record::{Findings, LogLine, StartResult};
 
-/// A kernel service to be.
+/// The configuration of a kernel service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Name of the service and of its registry key.
@@ -54,18 +54,18 @@ impl Service {
         self
     }
 
-    /// The value that the driver finds under `name`: as in the registry, names
-    /// differ by more than case, and the last one written stays.
+    /// The value of the parameter `name`. As in the registry, names are compared
+    /// without case, and the value written last counts.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&RegValue> {
-        let found = self
+        let parameter = self
             .parameters
             .iter()
             .rfind(|(other, _)| other.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value)
+        parameter.map(|(_, value)| value)
     }
 
-    /// Refuses names that no Service Control Manager takes.
+    /// Checks that the Service Control Manager accepts the name.
     pub(crate) fn check_name(&self) -> Result<(), HostError> {
         match ntbox_api::parse::service(&self.name) {
             Ok(_) => Ok(()),
@@ -76,130 +76,136 @@ impl Service {
     }
 }
 
-/// Why a host could not do what it was asked. What the driver does wrong is no
-/// error of the host: it is in [`Start`] and [`Findings`].
+/// An error of a host. A mistake of the driver is not one: it is in [`StartResult`] and
+/// [`Findings`].
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// A name that cannot be a service's.
-    #[error("`{name}` cannot be the name of a service: 1 to 256 characters, no slash or backslash")]
+    /// The service name is invalid.
+    #[error(
+        "service name `{name}` is invalid; it must have 1 to 256 characters, without slash or backslash"
+    )]
     Name {
         /// The name.
         name: String,
     },
-    /// The order of calls is wrong.
-    #[error("cannot {action} on the host {host}: {why}")]
+    /// The call is not allowed in the current state of the service.
+    #[error("host {host} cannot {action} the driver: {reason}")]
     State {
         /// The host.
         host: &'static str,
-        /// What was asked for.
+        /// The call, as a verb.
         action: &'static str,
-        /// What stands in the way.
-        why: &'static str,
+        /// The reason.
+        reason: &'static str,
     },
-    /// The host's loader does not take the image.
+    /// The host's loader rejects the image.
     #[error("{0}")]
     Image(String),
-    /// The host was made with options that it cannot carry out.
+    /// The options of the host are invalid.
     #[error("{0}")]
     Options(String),
     /// The host itself failed.
-    #[error("the host {host} failed to {action} the driver: {why}")]
+    #[error("host {host} failed to {action} the driver: {reason}")]
     Failed {
         /// The host.
         host: &'static str,
-        /// What it was doing.
+        /// The call, as a verb.
         action: &'static str,
-        /// What went wrong.
-        why: String,
+        /// The reason.
+        reason: String,
     },
 }
 
-/// A control request.
+/// A device control request.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Inquiry {
+pub struct IoctlRequest {
     /// The control code.
     pub code: u32,
     /// The input.
     pub input: Vec<u8>,
-    /// Bytes of room for output.
-    pub room: usize,
+    /// The size of the output buffer in bytes.
+    pub output_size: usize,
 }
 
-/// What came of a control request.
+/// The result of a device control request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Asked {
-    /// The device cannot be opened: the status of that.
-    Unopened(u32),
-    /// It ended, with this status and this output.
-    Answered(u32, Vec<u8>),
+pub enum IoctlResponse {
+    /// The device cannot be opened; the status of the open.
+    OpenFailed(u32),
+    /// The request was completed with this status and this output.
+    Completed(u32, Vec<u8>),
     /// The kernel stopped.
-    Stopped,
+    KernelStopped,
 }
 
-/// Where drivers run. One service at a time: install, start, stop, remove; a
-/// stopped service may be started again.
+/// A system that runs drivers. It has one service at a time: install, start, stop,
+/// remove. A stopped service can be started again.
 pub trait Host {
     /// The name that selects it, such as `ntbox`.
     fn name(&self) -> &'static str;
 
-    /// Makes the service known, as `sc create` does.
+    /// Creates the service, as `sc create` does.
     ///
     /// # Errors
     ///
-    /// When a service is installed already or the host does not take this one.
+    /// If a service is installed already, or the host rejects this one.
     fn install(&mut self, service: &Service) -> Result<(), HostError>;
 
-    /// Loads the driver and has DriverEntry called, as `sc start` does. That
-    /// DriverEntry refuses, or stops the kernel, is not an error here.
+    /// Loads the driver and calls DriverEntry, as `sc start` does. It is not an error if
+    /// DriverEntry fails or stops the kernel.
     ///
     /// # Errors
     ///
-    /// When nothing is installed, the driver runs already, or it cannot be
+    /// If no service is installed, the driver is running already, or it cannot be
     /// loaded.
-    fn start(&mut self) -> Result<Start, HostError>;
+    fn start(&mut self) -> Result<StartResult, HostError>;
 
-    /// Has the driver unloaded, as `sc stop` does, and says what was found. For
-    /// a driver that refused to start it only says what was found.
+    /// Unloads the driver, as `sc stop` does, and returns the findings. A driver whose
+    /// start failed has been unloaded already.
     ///
     /// # Errors
     ///
-    /// When nothing was started, or the host fails.
+    /// If the service was not started, or the host fails.
     fn stop(&mut self) -> Result<Findings, HostError>;
 
-    /// Forgets the service, as `sc delete` does.
+    /// Deletes the service, as `sc delete` does.
     ///
     /// # Errors
     ///
-    /// When nothing is installed or the driver still runs.
+    /// If no service is installed, or the driver is running.
     fn remove(&mut self) -> Result<(), HostError>;
 
-    /// Has a program that an administrator runs open the device at `path`, send it
-    /// one control request, and close it:
-    /// `CreateFile`, `DeviceIoControl`, `CloseHandle`. That the driver refuses, or
-    /// stops the kernel, is not an error here.
+    /// Opens the device at `path` from a program of an administrator, sends one control
+    /// request, and closes it: `CreateFile`, `DeviceIoControl`, `CloseHandle`. It is not
+    /// an error if the driver fails the request or stops the kernel.
     ///
     /// # Errors
     ///
-    /// When nothing was started, or the host fails.
-    fn ask(&mut self, path: &str, inquiry: &Inquiry) -> Result<Asked, HostError>;
-
-    /// The same with two programs: the second one asks after the first one's request
-    /// has begun, whether or not it waits. What came of the first, then the second.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Host::ask`].
-    fn ask_both(
+    /// If the service was not started, or the host fails.
+    fn send_ioctl(
         &mut self,
         path: &str,
-        first: &Inquiry,
-        second: &Inquiry,
-    ) -> Result<(Asked, Asked), HostError>;
+        request: &IoctlRequest,
+    ) -> Result<IoctlResponse, HostError>;
 
-    /// Everything that was logged since the service was installed.
+    /// Like [`Host::send_ioctl`] from two programs: the second one sends its request after
+    /// the driver has received the first one, which may be pending. Returns the responses
+    /// to the first and the second request.
     ///
     /// # Errors
     ///
-    /// When the host cannot read its debug output.
-    fn output(&mut self) -> Result<Vec<Line>, HostError>;
+    /// As for [`Host::send_ioctl`].
+    fn send_ioctl_pair(
+        &mut self,
+        path: &str,
+        first: &IoctlRequest,
+        second: &IoctlRequest,
+    ) -> Result<(IoctlResponse, IoctlResponse), HostError>;
+
+    /// The log since the service was installed.
+    ///
+    /// # Errors
+    ///
+    /// If the host cannot read its debug output.
+    fn output(&mut self) -> Result<Vec<LogLine>, HostError>;
 }

@@ -1,6 +1,6 @@
-//! The embedded kernel as a host. Each start is a kernel process of its own,
-//! which ends with the stop; beyond the common trait this host can make calls
-//! fail, set the debug print filter and bound the time that a driver may take.
+//! The host `ntbox`: the embedded kernel. Each start boots a new kernel process, which
+//! ends at the stop. The options of this host inject failures, set the debug print
+//! filter and limit the time of a request.
 
 use std::time::Duration;
 
@@ -8,21 +8,23 @@ use ntbox::{
     Config, Handle, Machine, Operation, OsVersion, Process, Progress, Reply, Report, Started,
 };
 
-use super::{Asked, Host, HostError, Inquiry, Service};
-use crate::record::{BugCheck, Calls, Findings, Line, Place, Start, Violation};
+use super::{Host, HostError, IoctlRequest, IoctlResponse, Service};
+use crate::record::{
+    BugCheck, CodeLocation, ExportCalls, Findings, LogLine, StartResult, Violation,
+};
 
-/// What only this host can do.
+/// The options of the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Calls that are made to fail: export, and which of its calls from 1.
+    /// Calls that fail: the export, and the number of the call, from 1.
     pub faults: Vec<(String, u32)>,
     /// Masks of the debug print filter: component number and mask.
     pub filter: Vec<(u32, u32)>,
-    /// The mask of WIN2000, if not the one of a fresh Windows.
+    /// The mask of WIN2000, if not the default of Windows.
     pub win2000: Option<u32>,
-    /// Version of Windows to claim to be, if not the usual one.
+    /// The reported version of Windows, if not the default.
     pub version: Option<OsVersion>,
-    /// How long one request may keep the driver busy, if not the usual time.
+    /// The time limit of one request, if not the default.
     pub timeout: Option<Duration>,
 }
 
@@ -30,13 +32,13 @@ pub struct Options {
 #[derive(Default)]
 pub struct Ntbox {
     options: Options,
-    state: State,
-    /// Lines of kernels that have ended.
-    log: Vec<Line>,
+    service: ServiceState,
+    /// The lines of earlier starts.
+    log: Vec<LogLine>,
 }
 
 #[derive(Default)]
-enum State {
+enum ServiceState {
     #[default]
     Empty,
     Installed(Box<Config>),
@@ -46,15 +48,15 @@ enum State {
 /// `GENERIC_READ | GENERIC_WRITE`.
 const READ_WRITE: u32 = 0xC000_0000;
 
-/// A program that has the device open, or the status that it got instead.
-struct Program {
+/// A client process with the device open, or the status of the failed open.
+struct Client {
     process: Process,
     handle: Result<Handle, u32>,
 }
 
-impl Program {
+impl Client {
     fn open(machine: &mut Machine, path: &str) -> Result<Self, ntbox::Error> {
-        let process = machine.process("ntmemctl.exe")?;
+        let process = machine.process("driverctl.exe")?;
         let open = Operation::Open {
             path: path.to_owned(),
             access: READ_WRITE,
@@ -64,65 +66,73 @@ impl Program {
         Ok(Self { process, handle })
     }
 
-    /// Begins the request.
-    fn begin(&self, machine: &mut Machine, inquiry: &Inquiry) -> Result<Begun, ntbox::Error> {
+    /// Sends the request.
+    fn send(
+        &self,
+        machine: &mut Machine,
+        request: &IoctlRequest,
+    ) -> Result<PendingIo, ntbox::Error> {
         let handle = match self.handle {
             Ok(handle) => handle,
-            Err(status) => return Ok(Begun::Unopened(status)),
+            Err(status) => return Ok(PendingIo::OpenFailed(status)),
         };
         let control = Operation::Control {
             handle,
-            code: inquiry.code,
-            input: inquiry.input.clone(),
-            output: vec![0; inquiry.room],
+            code: request.code,
+            input: request.input.clone(),
+            output: vec![0; request.output_size],
         };
-        machine.begin(self.process, control).map(Begun::Progress)
+        machine.begin(self.process, control).map(PendingIo::Sent)
     }
 
-    /// Waits for the end of the request, closes the handle and ends the program.
-    fn end(self, machine: &mut Machine, begun: Begun) -> Result<Asked, ntbox::Error> {
-        let asked = match begun {
-            Begun::Unopened(status) => Asked::Unopened(status),
-            Begun::Progress(Progress::Done(reply)) => answered(reply),
-            Begun::Progress(Progress::Pending(ticket)) => answered(machine.wait_for(ticket)?),
+    /// Waits for the completion of the request, closes the handle and ends the process.
+    fn finish(self, machine: &mut Machine, io: PendingIo) -> Result<IoctlResponse, ntbox::Error> {
+        let response = match io {
+            PendingIo::OpenFailed(status) => IoctlResponse::OpenFailed(status),
+            PendingIo::Sent(Progress::Done(reply)) => completed(reply),
+            PendingIo::Sent(Progress::Pending(ticket)) => completed(machine.wait_for(ticket)?),
         };
         if let Ok(handle) = self.handle {
             machine.call(self.process, Operation::Close { handle })?;
         }
         machine.exit(self.process)?;
-        Ok(asked)
+        Ok(response)
     }
 }
 
-/// How far a program got.
-enum Begun {
-    Unopened(u32),
-    Progress(Progress),
+/// A request in progress.
+enum PendingIo {
+    OpenFailed(u32),
+    Sent(Progress),
 }
 
-fn answered(mut reply: Reply) -> Asked {
+fn completed(mut reply: Reply) -> IoctlResponse {
     let written = usize::try_from(reply.information).unwrap_or(usize::MAX);
     reply.output.truncate(written);
-    Asked::Answered(reply.status, reply.output)
+    IoctlResponse::Completed(reply.status, reply.output)
 }
 
-/// Opens, asks and closes in a process that then ends.
-fn ask(machine: &mut Machine, path: &str, inquiry: &Inquiry) -> Result<Asked, ntbox::Error> {
-    let program = Program::open(machine, path)?;
-    let begun = program.begin(machine, inquiry)?;
-    program.end(machine, begun)
-}
-
-/// The same in two processes, the first of which may wait for the second.
-fn ask_both(
+/// Opens the device, sends the request and closes the device, in a new process.
+fn send_ioctl(
     machine: &mut Machine,
     path: &str,
-    (first, second): (&Inquiry, &Inquiry),
-) -> Result<(Asked, Asked), ntbox::Error> {
-    let program = Program::open(machine, path)?;
-    let begun = program.begin(machine, first)?;
-    let second = ask(machine, path, second)?;
-    Ok((program.end(machine, begun)?, second))
+    request: &IoctlRequest,
+) -> Result<IoctlResponse, ntbox::Error> {
+    let client = Client::open(machine, path)?;
+    let io = client.send(machine, request)?;
+    client.finish(machine, io)
+}
+
+/// Like [`send_ioctl`] in two processes; the first request can be pending until the second.
+fn send_ioctl_pair(
+    machine: &mut Machine,
+    path: &str,
+    (first, second): (&IoctlRequest, &IoctlRequest),
+) -> Result<(IoctlResponse, IoctlResponse), ntbox::Error> {
+    let client = Client::open(machine, path)?;
+    let io = client.send(machine, first)?;
+    let second = send_ioctl(machine, path, second)?;
+    Ok((client.finish(machine, io)?, second))
 }
 
 const NAME: &str = "ntbox";
@@ -159,20 +169,20 @@ impl Ntbox {
 }
 
 impl Ntbox {
-    /// The kernel of a service that is started.
+    /// The kernel of the started service.
     fn started(&mut self, action: &'static str) -> Result<&mut Machine, HostError> {
-        match &mut self.state {
-            State::Started(_, machine) => Ok(machine),
+        match &mut self.service {
+            ServiceState::Started(_, machine) => Ok(machine),
             _ => Err(state(action, "the service is not started")),
         }
     }
 }
 
-fn state(action: &'static str, why: &'static str) -> HostError {
+fn state(action: &'static str, reason: &'static str) -> HostError {
     HostError::State {
         host: NAME,
         action,
-        why,
+        reason,
     }
 }
 
@@ -181,11 +191,11 @@ fn failed(action: &'static str, error: ntbox::Error) -> HostError {
         ntbox::Error::Read { .. } | ntbox::Error::Image { .. } => {
             HostError::Image(error.to_string())
         }
-        ntbox::Error::Config(why) => HostError::Options(why),
+        ntbox::Error::Config(message) => HostError::Options(message),
         ntbox::Error::Stopped | ntbox::Error::Host(_) => HostError::Failed {
             host: NAME,
             action,
-            why: error.to_string(),
+            reason: error.to_string(),
         },
     }
 }
@@ -197,84 +207,94 @@ impl Host for Ntbox {
 
     fn install(&mut self, service: &Service) -> Result<(), HostError> {
         service.check_name()?;
-        let State::Empty = self.state else {
+        let ServiceState::Empty = self.service else {
             return Err(state("install", "a service is installed already"));
         };
         self.log.clear();
-        self.state = State::Installed(Box::new(self.config(service)));
+        self.service = ServiceState::Installed(Box::new(self.config(service)));
         Ok(())
     }
 
-    fn start(&mut self) -> Result<Start, HostError> {
-        let config = match &self.state {
-            State::Empty => return Err(state("start", "no service is installed")),
-            State::Started(..) => return Err(state("start", "the service is started already")),
-            State::Installed(config) => config.clone(),
+    fn start(&mut self) -> Result<StartResult, HostError> {
+        let config = match &self.service {
+            ServiceState::Empty => return Err(state("start", "no service is installed")),
+            ServiceState::Started(..) => {
+                return Err(state("start", "the service is started already"));
+            }
+            ServiceState::Installed(config) => config.clone(),
         };
         let mut machine = Machine::boot(&config).map_err(|error| failed("load", error))?;
         let started = machine.start().map_err(|error| failed("start", error))?;
-        self.state = State::Started(config, Box::new(machine));
+        self.service = ServiceState::Started(config, Box::new(machine));
         Ok(match started {
-            Started::Status(status) => Start::from_status(status),
-            Started::Stopped => Start::Stopped,
+            Started::Status(status) => StartResult::from_status(status),
+            Started::Stopped => StartResult::KernelStopped,
         })
     }
 
     fn stop(&mut self) -> Result<Findings, HostError> {
-        match std::mem::take(&mut self.state) {
-            State::Started(config, machine) => {
-                self.state = State::Installed(config);
+        match std::mem::take(&mut self.service) {
+            ServiceState::Started(config, machine) => {
+                self.service = ServiceState::Installed(config);
                 let report = machine.finish().map_err(|error| failed("stop", error))?;
-                self.log.extend(report.log.iter().map(Line::from));
+                self.log.extend(report.log.iter().map(LogLine::from));
                 Ok(report.into())
             }
             other => {
-                self.state = other;
+                self.service = other;
                 Err(state("stop", "the service is not started"))
             }
         }
     }
 
     fn remove(&mut self) -> Result<(), HostError> {
-        match self.state {
-            State::Empty => Err(state("remove", "no service is installed")),
-            State::Started(..) => Err(state("remove", "the service is started; stop it first")),
-            State::Installed(_) => {
-                self.state = State::Empty;
+        match self.service {
+            ServiceState::Empty => Err(state("remove", "no service is installed")),
+            ServiceState::Started(..) => {
+                Err(state("remove", "the service is started; stop it first"))
+            }
+            ServiceState::Installed(_) => {
+                self.service = ServiceState::Empty;
                 Ok(())
             }
         }
     }
 
-    fn ask(&mut self, path: &str, inquiry: &Inquiry) -> Result<Asked, HostError> {
-        match ask(self.started("ask")?, path, inquiry) {
-            Err(ntbox::Error::Stopped) => Ok(Asked::Stopped),
-            other => other.map_err(|error| failed("ask", error)),
-        }
-    }
-
-    fn ask_both(
+    fn send_ioctl(
         &mut self,
         path: &str,
-        first: &Inquiry,
-        second: &Inquiry,
-    ) -> Result<(Asked, Asked), HostError> {
-        match ask_both(self.started("ask")?, path, (first, second)) {
-            Err(ntbox::Error::Stopped) => Ok((Asked::Stopped, Asked::Stopped)),
-            other => other.map_err(|error| failed("ask", error)),
+        request: &IoctlRequest,
+    ) -> Result<IoctlResponse, HostError> {
+        match send_ioctl(self.started("send a request to")?, path, request) {
+            Err(ntbox::Error::Stopped) => Ok(IoctlResponse::KernelStopped),
+            other => other.map_err(|error| failed("send a request to", error)),
         }
     }
 
-    fn output(&mut self) -> Result<Vec<Line>, HostError> {
+    fn send_ioctl_pair(
+        &mut self,
+        path: &str,
+        first: &IoctlRequest,
+        second: &IoctlRequest,
+    ) -> Result<(IoctlResponse, IoctlResponse), HostError> {
+        match send_ioctl_pair(self.started("send a request to")?, path, (first, second)) {
+            Err(ntbox::Error::Stopped) => {
+                Ok((IoctlResponse::KernelStopped, IoctlResponse::KernelStopped))
+            }
+            other => other.map_err(|error| failed("send a request to", error)),
+        }
+    }
+
+    fn output(&mut self) -> Result<Vec<LogLine>, HostError> {
         let mut lines = self.log.clone();
-        if let State::Started(_, machine) = &self.state {
-            lines.extend(machine.log().iter().map(Line::from));
+        if let ServiceState::Started(_, machine) = &self.service {
+            lines.extend(machine.log().iter().map(LogLine::from));
         }
         Ok(lines)
     }
 }
 
-impl From<&ntbox::LogLine> for Line {
+impl From<&ntbox::LogLine> for LogLine {
     fn from(line: &ntbox::LogLine) -> Self {
         Self {
             time: line.time,
@@ -291,7 +311,7 @@ impl From<Report> for Findings {
         Self {
             bug_check: report.bug_check.map(BugCheck::from),
             violations: report.violations.into_iter().map(Violation::from).collect(),
-            calls: report.calls.into_iter().map(Calls::from).collect(),
+            calls: report.calls.into_iter().map(ExportCalls::from).collect(),
             unloaded: report.unloaded,
         }
     }
@@ -299,17 +319,21 @@ impl From<Report> for Findings {
 
 impl From<ntbox::BugCheck> for BugCheck {
     fn from(bug_check: ntbox::BugCheck) -> Self {
-        let mut stack: Vec<Place> = bug_check.stack.into_iter().map(Place::from).collect();
-        let place = bug_check.location.map(Place::from);
-        if let Some(place) = place
-            && stack.first() != Some(&place)
+        let mut stack: Vec<CodeLocation> = bug_check
+            .stack
+            .into_iter()
+            .map(CodeLocation::from)
+            .collect();
+        let location = bug_check.location.map(CodeLocation::from);
+        if let Some(location) = location
+            && stack.first() != Some(&location)
         {
-            stack.insert(0, place);
+            stack.insert(0, location);
         }
         Self {
             code: bug_check.code,
             parameters: bug_check.parameters,
-            what: bug_check.what,
+            message: bug_check.what,
             stack,
         }
     }
@@ -319,14 +343,14 @@ impl From<ntbox::Violation> for Violation {
     fn from(violation: ntbox::Violation) -> Self {
         Self {
             rule: violation.rule,
-            verifier: violation.verifier,
-            what: violation.what,
-            place: violation.location.map(Place::from),
+            driver_verifier_code: violation.verifier,
+            message: violation.what,
+            location: violation.location.map(CodeLocation::from),
         }
     }
 }
 
-impl From<ntbox::Location> for Place {
+impl From<ntbox::Location> for CodeLocation {
     fn from(location: ntbox::Location) -> Self {
         Self {
             module: location.module,
@@ -337,7 +361,7 @@ impl From<ntbox::Location> for Place {
     }
 }
 
-impl From<ntbox::CallCount> for Calls {
+impl From<ntbox::CallCount> for ExportCalls {
     fn from(calls: ntbox::CallCount) -> Self {
         Self {
             export: calls.export,

@@ -1,9 +1,8 @@
-//! Wine as a host: its Service Control Manager and its I/O manager, which this
-//! project did not write. `ntmemctl.exe`, built for Windows, serves the host
-//! [`scm`](super) in there; what drivers print comes out of Wine's debug channel.
+//! The host `wine`: the Service Control Manager and I/O manager of Wine, a second
+//! implementation of loading, services, devices and requests. `driverctl.exe`, built for
+//! Windows, serves the host `scm` inside Wine; the driver's log is Wine's debug channel.
 //!
-//! Wine is no NT kernel: it does not map MDLs, and has no pool of its own. What
-//! it does have (loading, services, devices, requests) is had from others.
+//! Wine has no pool and does not map MDLs.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
@@ -11,41 +10,41 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Asked, Host, HostError, Inquiry, Service};
+use super::{Host, HostError, IoctlRequest, IoctlResponse, Service};
+use crate::json_lines::RemoteHost;
 use crate::logs;
-use crate::record::{Findings, Line, Start};
-use crate::remote::Remote;
+use crate::record::{Findings, LogLine, StartResult};
 
 const NAME: &str = "wine";
 
-/// What this host needs.
+/// The options of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// `ntmemctl.exe`.
+    /// The path of `driverctl.exe`.
     pub program: PathBuf,
-    /// The folder of Wine's prefix, for this host alone; made if it is missing.
+    /// The folder of the Wine prefix, which no other program uses; created if missing.
     pub prefix: PathBuf,
 }
 
-/// The host. Its Wine runs from the first install until it is dropped.
+/// The host. Its Wine session lasts from the first install until the drop.
 pub struct Wine {
     options: Options,
     session: Option<Session>,
 }
 
 struct Session {
-    /// `None` while it is being ended.
-    remote: Option<Remote<BufReader<ChildStdout>, ChildStdin>>,
+    /// `None` while the session ends.
+    remote: Option<RemoteHost<BufReader<ChildStdout>, ChildStdin>>,
     program: Child,
-    /// What Wine's processes write to their standard error.
+    /// The standard error of Wine's processes.
     log: PathBuf,
-    /// Where the log of the service begins.
-    start: u64,
+    /// The offset of the service's first line in the log.
+    log_start: u64,
 }
 
-/// How long Wine may take to write what was logged before.
-const QUIET: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The log is complete if it does not grow for this time.
+const SETTLE_TIME: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Wine {
     /// A host with these options.
@@ -57,13 +56,13 @@ impl Wine {
         }
     }
 
-    /// A command in the prefix, with Wine's channels set to what drivers print.
+    /// A command in the prefix, with the debug channels of drivers enabled.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
             .env("WINEPREFIX", &self.options.prefix)
             .env("WINEDEBUG", "-all,warn+debugstr,fixme+ntoskrnl")
-            // A new prefix would ask whether it should download these.
+            // A new prefix would offer to download these.
             .env("WINEDLLOVERRIDES", "mscoree,mshtml=")
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY");
@@ -72,9 +71,9 @@ impl Wine {
 
     fn session(&mut self) -> Result<&mut Session, HostError> {
         if self.session.is_none() {
-            let session = self
-                .begin()
-                .map_err(|error| failed("begin to run", &format!("{error}; is Wine installed?")))?;
+            let session = self.start_session().map_err(|error| {
+                failed("run", &format!("{error}; check that Wine is installed"))
+            })?;
             self.session = Some(session);
         }
         self.running("run")
@@ -84,47 +83,48 @@ impl Wine {
         self.session.as_mut().ok_or(HostError::State {
             host: NAME,
             action,
-            why: "no service is installed",
+            reason: "no service is installed",
         })
     }
 
-    fn begin(&self) -> std::io::Result<Session> {
+    fn start_session(&self) -> std::io::Result<Session> {
         fs::create_dir_all(&self.options.prefix)?;
         let log = self.options.prefix.join("debug-output.log");
-        // The service manager is started by the first program of a session, and
-        // writes where that one writes.
+        // The first program of a session starts the service manager, which inherits its
+        // standard error.
         let mut program = self
             .command("wine")
             .arg(&self.options.program)
-            .args(["serve", "--host", "scm"])
+            .args(["stdio-server", "--host", "scm"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log)?)
             .spawn()?;
-        let (Some(answers), Some(requests)) = (program.stdout.take(), program.stdin.take()) else {
-            return Err(std::io::Error::other("its streams are missing"));
+        let (Some(responses), Some(requests)) = (program.stdout.take(), program.stdin.take())
+        else {
+            return Err(std::io::Error::other("the standard streams are missing"));
         };
         Ok(Session {
-            remote: Some(Remote::new(NAME, BufReader::new(answers), requests)),
+            remote: Some(RemoteHost::new(NAME, BufReader::new(responses), requests)),
             program,
             log,
-            start: 0,
+            log_start: 0,
         })
     }
 }
 
-/// A path of this system as programs in Wine name it.
+/// A path of this system as a Windows path in Wine.
 fn windows_path(path: &Path) -> std::io::Result<PathBuf> {
-    let whole = std::path::absolute(path)?;
-    let text = whole.to_string_lossy().replace('/', "\\");
+    let absolute = std::path::absolute(path)?;
+    let text = absolute.to_string_lossy().replace('/', "\\");
     Ok(PathBuf::from(format!("Z:{text}")))
 }
 
-fn failed(action: &'static str, why: &str) -> HostError {
+fn failed(action: &'static str, reason: &str) -> HostError {
     HostError::Failed {
         host: NAME,
         action,
-        why: why.to_owned(),
+        reason: reason.to_owned(),
     }
 }
 
@@ -136,28 +136,28 @@ impl Session {
         }
     }
 
-    /// The size of the log when nothing has been added for a moment.
-    fn quiet_size(&self) -> std::io::Result<u64> {
+    /// Waits until the log does not grow, and returns its size.
+    fn settled_size(&self) -> std::io::Result<u64> {
         let since = Instant::now();
         let mut size = fs::metadata(&self.log)?.len();
         loop {
-            std::thread::sleep(QUIET);
+            std::thread::sleep(SETTLE_TIME);
             let now = fs::metadata(&self.log)?.len();
-            if now == size || since.elapsed() > PATIENCE {
+            if now == size || since.elapsed() > TIMEOUT {
                 return Ok(now);
             }
             size = now;
         }
     }
 
-    fn lines(&self) -> std::io::Result<Vec<Line>> {
-        self.quiet_size()?;
+    fn lines(&self) -> std::io::Result<Vec<LogLine>> {
+        self.settled_size()?;
         let mut file = File::open(&self.log)?;
-        file.seek(SeekFrom::Start(self.start))?;
+        file.seek(SeekFrom::Start(self.log_start))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let mut lines = logs::lines(&logs::decode(&bytes));
-        // Lines without a component were written by Wine, not printed.
+        let mut lines = logs::parse(&logs::decode(&bytes));
+        // Wine wrote the lines without a component, not the driver.
         lines.retain(|line| line.component.is_some());
         Ok(lines)
     }
@@ -174,19 +174,19 @@ impl Host for Wine {
             HostError::Image(format!("{}: {error}", service.image.display()))
         };
         fs::metadata(&service.image).map_err(unreadable)?;
-        let there = Service {
+        let in_wine = Service {
             image: windows_path(&service.image).map_err(unreadable)?,
             ..service.clone()
         };
         let session = self.session()?;
-        session.remote()?.install(&there)?;
-        session.start = session
-            .quiet_size()
+        session.remote()?.install(&in_wine)?;
+        session.log_start = session
+            .settled_size()
             .map_err(|error| failed("read the log of", &error.to_string()))?;
         Ok(())
     }
 
-    fn start(&mut self) -> Result<Start, HostError> {
+    fn start(&mut self) -> Result<StartResult, HostError> {
         self.running("start")?.remote()?.start()
     }
 
@@ -198,20 +198,28 @@ impl Host for Wine {
         self.running("remove")?.remote()?.remove()
     }
 
-    fn ask(&mut self, path: &str, inquiry: &Inquiry) -> Result<Asked, HostError> {
-        self.running("ask")?.remote()?.ask(path, inquiry)
-    }
-
-    fn ask_both(
+    fn send_ioctl(
         &mut self,
         path: &str,
-        first: &Inquiry,
-        second: &Inquiry,
-    ) -> Result<(Asked, Asked), HostError> {
-        self.running("ask")?.remote()?.ask_both(path, first, second)
+        request: &IoctlRequest,
+    ) -> Result<IoctlResponse, HostError> {
+        self.running("send a request to")?
+            .remote()?
+            .send_ioctl(path, request)
     }
 
-    fn output(&mut self) -> Result<Vec<Line>, HostError> {
+    fn send_ioctl_pair(
+        &mut self,
+        path: &str,
+        first: &IoctlRequest,
+        second: &IoctlRequest,
+    ) -> Result<(IoctlResponse, IoctlResponse), HostError> {
+        self.running("send a request to")?
+            .remote()?
+            .send_ioctl_pair(path, first, second)
+    }
+
+    fn output(&mut self) -> Result<Vec<LogLine>, HostError> {
         self.running("read the log of")?
             .lines()
             .map_err(|error| failed("read the log of", &error.to_string()))
@@ -223,7 +231,7 @@ impl Drop for Wine {
         let Some(mut session) = self.session.take() else {
             return;
         };
-        // The end of its input ends the program, which removes its service.
+        // The program ends at the end of its input, and removes its service.
         session.remote = None;
         let _ = session.program.wait();
         let _ = self.command("wineserver").arg("-k").status();
@@ -235,23 +243,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_become_windows_paths() {
+    fn windows_path_is_on_drive_z() {
         let path = windows_path(Path::new("/a/b c/d.sys")).expect("a path");
         assert_eq!(path, Path::new(r"Z:\a\b c\d.sys"));
     }
 
     #[test]
-    fn a_machine_without_wine_says_so() {
+    fn install_without_wine_is_an_error_with_the_remedy() {
         let mut host = Wine::new(Options {
-            program: PathBuf::from("ntmemctl.exe"),
+            program: PathBuf::from("driverctl.exe"),
             prefix: PathBuf::from("/dev/null/no-folder"),
         });
         let service = Service::new(file!());
-        // The image is looked at first; this file stands for one.
+        // The image has to be a file; its contents do not matter here.
         let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let error = host
             .install(&Service { image, ..service })
-            .expect_err("there is no such prefix");
-        assert!(error.to_string().contains("is Wine installed?"), "{error}");
+            .expect_err("the prefix cannot be created");
+        assert!(error.to_string().contains("Wine is installed"), "{error}");
     }
 }

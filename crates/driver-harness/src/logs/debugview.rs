@@ -1,18 +1,20 @@
-//! A line as DebugView saves it: `number<TAB>time<TAB>text<TAB>`, in which the
-//! time is seconds since the first line or the clock's, and lines of programs
-//! begin with their process id in brackets.
+//! The log format of DebugView: `number<TAB>time<TAB>text<TAB>`. The time is seconds
+//! since the first line, or the time of day; lines of programs begin with their
+//! process id in brackets.
 
-use crate::record::Line;
+use std::fmt::Write as _;
 
-/// A line that has the format's shape.
-pub struct Entry<'a> {
-    /// Units of 100 ns; 0 where the log has the time of day.
+use crate::record::LogLine;
+
+/// A line in this format.
+pub(super) struct Entry<'a> {
+    /// In units of 100 ns; 0 if the log has the time of day.
     time: u64,
     text: &'a str,
 }
 
-/// Takes a line apart, if it is one of DebugView's.
-pub fn entry(line: &str) -> Option<Entry<'_>> {
+/// Parses a line; `None` if it is not in this format.
+pub(super) fn entry(line: &str) -> Option<Entry<'_>> {
     let (number, rest) = line.split_once('\t')?;
     let is_number = number.len() >= 8 && number.bytes().all(|byte| byte.is_ascii_digit());
     let (time, text) = rest.split_once('\t')?;
@@ -28,17 +30,17 @@ pub fn entry(line: &str) -> Option<Entry<'_>> {
 }
 
 impl Entry<'_> {
-    /// The line, if the kernel wrote it.
-    pub fn kernel_line(&self) -> Option<Line> {
-        (!is_of_program(self.text)).then(|| Line {
+    /// The line; `None` for a program's.
+    pub(super) fn kernel_line(&self) -> Option<LogLine> {
+        (!is_program_line(self.text)).then(|| LogLine {
             time: self.time,
-            ..Line::from_text(self.text.trim_end())
+            ..LogLine::from_text(self.text.trim_end())
         })
     }
 }
 
-/// `[pid] text`.
-fn is_of_program(text: &str) -> bool {
+/// Whether the text is `[pid] text`.
+fn is_program_line(text: &str) -> bool {
     text.strip_prefix('[')
         .and_then(|rest| rest.split_once(']'))
         .is_some_and(|(pid, _)| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()))
@@ -71,4 +73,65 @@ fn is_clock(text: &str) -> bool {
         && parts.iter().all(|part| {
             (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
         })
+}
+
+/// Formats the lines of a log that the debug print filter lets through, without line
+/// ends.
+pub fn format(log: &[LogLine]) -> impl Iterator<Item = String> {
+    let mut shown = log.iter().filter(|line| line.shown).peekable();
+    let first = shown.peek().map_or(0, |line| line.time);
+    shown.enumerate().map(move |(index, line)| {
+        let time = line.time.saturating_sub(first);
+        let (seconds, rest) = (time / 10_000_000, time % 10_000_000);
+        format!(
+            "{:08}\t{seconds}.{rest:07}0\t{}",
+            index + 1,
+            printable(&line.text)
+        )
+    })
+}
+
+/// Escapes the control characters in `text`, so that a driver's log cannot control
+/// the terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut out, c| {
+            if c.is_control() && c != '\t' {
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            } else {
+                out.push(c);
+            }
+            out
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn format_writes_number_time_and_text() {
+        let at = |time, text: &str| LogLine {
+            time,
+            ..LogLine::from_text(text)
+        };
+        let hidden = LogLine {
+            shown: false,
+            ..at(5, "hidden")
+        };
+        let log = [
+            hidden,
+            at(7, "first"),
+            at(7 + 12_345_678, "second\u{1b}[2J\n"),
+        ];
+        let lines: Vec<_> = format(&log).collect();
+        assert_eq!(
+            lines,
+            [
+                "00000001\t0.00000000\tfirst",
+                "00000002\t1.23456780\tsecond\\x1b[2J\\x0a"
+            ]
+        );
+    }
 }

@@ -1,17 +1,16 @@
-//! Logs that others wrote: DebugView's, a kernel debugger's, Wine's. Every format
-//! is read line by line, and no line is refused: what has a format's shape is
-//! taken apart, and what has none is text, as in a debugger's log.
+//! Reads log files of DebugView, a kernel debugger and Wine, line by line. A line that
+//! is in none of the formats is plain text, as in a debugger's log.
 
-mod debugview;
+pub mod debugview;
 mod tail;
 mod wine;
 
 pub use tail::Tail;
 
-use crate::record::Line;
+use crate::record::LogLine;
 
-/// The text of a log file: UTF-8 or UTF-16, with or without a mark at its start;
-/// bytes that are neither are replaced.
+/// Decodes a log file: UTF-8 or UTF-16 by its byte order mark; UTF-8 without one.
+/// Invalid bytes are replaced.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> String {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
@@ -30,12 +29,11 @@ pub fn decode(bytes: &[u8]) -> String {
     }
 }
 
-/// The lines of a log that the kernel wrote, as far as the format tells them from
-/// others: DebugView's lines of programs (`[pid] text`) and Wine's other channels
-/// are left out. A debugger's log has no marks, so all its lines are here; the
-/// texts of one driver are found by what they begin with.
+/// Parses the kernel's lines of a log. DebugView's lines of programs (`[pid] text`) and
+/// Wine's other channels are left out. A debugger's log does not tell lines apart, so
+/// the result has all its lines; those of one driver have its prefix.
 #[must_use]
-pub fn lines(text: &str) -> Vec<Line> {
+pub fn parse(text: &str) -> Vec<LogLine> {
     text.lines()
         .filter_map(|line| {
             let line = line.trim_end_matches(['\r', '\0']);
@@ -46,7 +44,7 @@ pub fn lines(text: &str) -> Vec<Line> {
                 return entry.kernel_line();
             }
             let text = line.trim_end();
-            (!text.is_empty()).then(|| Line::from_text(text))
+            (!text.is_empty()).then(|| LogLine::from_text(text))
         })
         .collect()
 }
@@ -59,16 +57,16 @@ mod tests {
     use crate::record::Level;
 
     fn texts(log: &str) -> Vec<String> {
-        lines(log).into_iter().map(|line| line.text).collect()
+        parse(log).into_iter().map(|line| line.text).collect()
     }
 
     #[test]
-    fn debugview_with_elapsed_time() {
+    fn parse_debugview_log_with_elapsed_time() {
         let log = "\\\\LABPC\r\n\
                    00000001\t0.00000000\tntmem: one\t\r\n\
                    00000002\t0.00012345\t[812] from a program\t\r\n\
                    00000003\t1.50000000\tntmem: two\r\n";
-        let found = lines(log);
+        let found = parse(log);
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found[0].text, "\\\\LABPC");
         assert_eq!((found[1].time, found[1].text.as_str()), (0, "ntmem: one"));
@@ -79,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn debugview_with_clock_time() {
+    fn parse_debugview_log_with_time_of_day() {
         for time in ["3:04:05 PM", "03:04:05.250 PM", "15:04:05", "15:04:05.250"] {
             let log = format!("00000007\t{time}\tntmem: text with\ttab\t\n");
             assert_eq!(texts(&log), ["ntmem: text with\ttab"], "{time}");
@@ -87,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_debuggers_log_is_text_among_other_text() {
+    fn parse_debugger_log_keeps_all_lines() {
         let log = "Opened log file 'C:\\kd.log'\n\
                    0: kd> g\n\
                    ntmem: driver: start version=0.1.0\n\n\
@@ -100,11 +98,11 @@ mod tests {
     }
 
     #[test]
-    fn wines_log_is_one_channel_of_several() {
+    fn parse_wine_log_keeps_the_driver_channel() {
         let log = "0124:fixme:ntoskrnl:MmGetSystemRoutineAddress L\"ExAllocatePool2\" not found\n\
                    0124:warn:debugstr:vDbgPrintExWithPrefix 0000004d:00000001: ntmem: one\n\
                    0124:warn:debugstr:OutputDebugStringA \"not the kernel\"\n";
-        let found = lines(log);
+        let found = parse(log);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].text, "ntmem: one");
         assert_eq!(found[0].component, Some(77));
@@ -112,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn encodings_are_told_by_their_marks() {
+    fn decode_follows_the_byte_order_mark() {
         let utf16: Vec<u8> = [0xFEFF]
             .into_iter()
             .chain("a\n".encode_utf16())
@@ -132,21 +130,20 @@ mod tests {
     proptest! {
         #![proptest_config(crate::fixed_cases())]
 
-        /// What this project writes as DebugView's is read as it was.
         #[test]
-        fn what_is_written_is_read(log in proptest::collection::vec(
+        fn parse_reads_what_debugview_format_writes(log in proptest::collection::vec(
             ("[!-~][ -~]{0,40}", 0_u64..1 << 50), 0..20,
         )) {
-            let written: Vec<Line> = log
+            let written: Vec<LogLine> = log
                 .iter()
                 .scan(0_u64, |time, (text, step)| {
                     *time += step;
-                    Some(Line { time: *time, ..Line::from_text(text.trim_end()) })
+                    Some(LogLine { time: *time, ..LogLine::from_text(text.trim_end()) })
                 })
                 .filter(|line| !line.text.starts_with('['))
                 .collect();
-            let text: Vec<String> = crate::debugview::lines(&written).collect();
-            let read = lines(&text.join("\r\n"));
+            let text: Vec<String> = debugview::format(&written).collect();
+            let read = parse(&text.join("\r\n"));
             let start = written.first().map_or(0, |line| line.time);
             prop_assert_eq!(read.len(), written.len());
             for (read, written) in read.iter().zip(&written) {
@@ -156,16 +153,16 @@ mod tests {
         }
 
         #[test]
-        fn nothing_upsets_it(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            for line in lines(&decode(&bytes)) {
+        fn parse_accepts_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            for line in parse(&decode(&bytes)) {
                 prop_assert!(!line.text.contains('\n'));
             }
         }
 
         #[test]
-        fn nor_does_what_looks_like_a_log(text in "([0-9]{8}\t)?([0-9]{1,2}[:.][0-9:.]{0,12}( [AP]M)?\t)?\
+        fn parse_accepts_any_log_like_line(text in "([0-9]{8}\t)?([0-9]{1,2}[:.][0-9:.]{0,12}( [AP]M)?\t)?\
             ([0-9a-f]{4}:warn:debugstr:vDbgPrintExWithPrefix [0-9a-f]{0,9}:?[0-9a-f]{0,9}:? ?)?[ -~\t]{0,30}") {
-            prop_assert!(lines(&text).len() <= 1);
+            prop_assert!(parse(&text).len() <= 1);
         }
     }
 }

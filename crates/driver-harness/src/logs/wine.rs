@@ -1,17 +1,16 @@
-//! A line of Wine's debug output: `thread:class:channel:function text`. What a
-//! driver prints is in the channel `debugstr`, as component and level in
-//! hexadecimal and the text; a level below 32 is written as the mask that it
-//! stands for.
+//! The format of Wine's debug output: `thread:class:channel:function text`. Messages of
+//! drivers are in the channel `debugstr`: component and level in hexadecimal, then the
+//! text. Wine writes a level below 32 as its mask.
 
-use crate::record::Line;
+use crate::record::LogLine;
 
-/// A line that has the format's shape.
+/// A line in this format.
 pub struct Entry<'a> {
     channel: &'a str,
     message: &'a str,
 }
 
-/// Takes a line apart, if it is one of Wine's.
+/// Parses a line; `None` if it is not in this format.
 pub fn entry(line: &str) -> Option<Entry<'_>> {
     let mut parts = line.splitn(4, ':');
     let (thread, class) = (parts.next()?, parts.next()?);
@@ -24,8 +23,8 @@ pub fn entry(line: &str) -> Option<Entry<'_>> {
 }
 
 impl Entry<'_> {
-    /// The line, if a driver printed it.
-    pub fn kernel_line(&self) -> Option<Line> {
+    /// The line; `None` if it is not a driver's message.
+    pub fn kernel_line(&self) -> Option<LogLine> {
         if self.channel != "debugstr" {
             return None;
         }
@@ -39,10 +38,10 @@ impl Entry<'_> {
             mask
         };
         let text = parts.next()?;
-        Some(Line {
+        Some(LogLine {
             component: Some(component),
             level: Some(level.into()),
-            ..Line::from_text(text.strip_prefix(' ').unwrap_or(text).trim_end())
+            ..LogLine::from_text(text.strip_prefix(' ').unwrap_or(text).trim_end())
         })
     }
 }

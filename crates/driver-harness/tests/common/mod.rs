@@ -1,23 +1,23 @@
-//! How the program is run, and what is looked for in what it prints.
+//! Runs `driverctl` and reads its output.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 /// Runs the program with these arguments.
-pub fn ntmemctl(arguments: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_ntmemctl"))
+pub fn driverctl(arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_driverctl"))
         .args(arguments)
         .output();
-    output.expect("ntmemctl can be started")
+    output.expect("driverctl can be started")
 }
 
-/// Runs `ntmemctl run` for a driver.
+/// Runs `driverctl run` for a driver.
 pub fn run(file: &Path, arguments: &[&str]) -> Output {
     let file = file.to_str().expect("a path in UTF-8");
-    ntmemctl(&[&["run", file], arguments].concat())
+    driverctl(&[&["run", file], arguments].concat())
 }
 
-/// What it printed.
+/// The standard output.
 pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("UTF-8")
 }
@@ -33,7 +33,7 @@ pub fn labelled(output: &Output, label: &str) -> String {
         .to_owned()
 }
 
-/// Ends with this status, and says this on the standard error output.
+/// Asserts the exit status, and the text of the standard error.
 #[track_caller]
 pub fn fails(output: &Output, status: i32, parts: &[&str]) {
     let text = String::from_utf8_lossy(&output.stderr);

@@ -1,5 +1,5 @@
-//! Opening a device and sending it requests. `NtDeviceIoControlFile` instead of
-//! `DeviceIoControl`, which turns several statuses into one code.
+//! Opens devices and sends them requests, with `NtDeviceIoControlFile`:
+//! `DeviceIoControl` maps several statuses to one error code.
 
 use std::fs::{File, OpenOptions};
 use std::os::windows::fs::OpenOptionsExt as _;
@@ -12,18 +12,18 @@ use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, WaitForSingleObject};
 
 use crate::host::win32::status_of;
-use crate::host::{Asked, Inquiry};
+use crate::host::{IoctlRequest, IoctlResponse};
 
 const STATUS_PENDING: u32 = 0x103;
 
-/// A handle for a device.
+/// A handle to a device.
 pub struct Device {
     file: File,
 }
 
-/// A request that has begun. What the kernel writes to has to stay where it is
-/// until the request has ended, so it has to be waited for.
-pub struct Begun<'a> {
+/// A request that may be pending. The kernel writes to its buffers until the request is
+/// completed, so the drop waits for the completion.
+pub struct PendingIo<'a> {
     _device: &'a Device,
     request: Box<Request>,
     event: OwnedHandle,
@@ -36,13 +36,13 @@ struct Request {
     output: Vec<u8>,
 }
 
-/// The status for a Win32 error of this thread.
+/// The status for a Win32 error.
 fn status(error: &std::io::Error) -> u32 {
     status_of(error.raw_os_error().unwrap_or_default().cast_unsigned())
 }
 
 impl Device {
-    /// Opens `path` to read and write; the status if that is refused.
+    /// Opens `path` for reading and writing; the error is the status.
     pub fn open(path: &str) -> Result<Self, u32> {
         OpenOptions::new()
             .read(true)
@@ -53,26 +53,26 @@ impl Device {
             .map_err(|error| status(&error))
     }
 
-    /// Sends a control request, and does not wait for its end.
-    pub fn begin(&self, inquiry: &Inquiry) -> Result<Begun<'_>, u32> {
-        // SAFETY: no pointer is passed; the handle is checked below.
+    /// Sends a control request and does not wait for its completion.
+    pub fn send(&self, ioctl: &IoctlRequest) -> Result<PendingIo<'_>, u32> {
+        // SAFETY: both pointers are null, which the function allows.
         let event = unsafe { CreateEventW(ptr::null(), 1, 0, ptr::null()) };
         if event.is_null() {
             return Err(status(&std::io::Error::last_os_error()));
         }
-        // SAFETY: the handle was just made, and nobody else has it.
+        // SAFETY: the handle is valid, and only this function has it.
         let event = unsafe { OwnedHandle::from_raw_handle(event) };
         let mut request = Box::new(Request {
             block: IO_STATUS_BLOCK::default(),
-            input: inquiry.input.clone(),
-            output: vec![0; inquiry.room],
+            input: ioctl.input.clone(),
+            output: vec![0; ioctl.output_size],
         });
         let too_long = |_| nt_status::STATUS_INVALID_PARAMETER;
         let input_length = u32::try_from(request.input.len()).map_err(too_long)?;
         let output_length = u32::try_from(request.output.len()).map_err(too_long)?;
-        // SAFETY: the buffers have the lengths given. They and the block stay
-        // where they are until the request has ended: `Begun` waits for that, at
-        // the latest when it is dropped.
+        // SAFETY: the buffers have the lengths passed. They and the status block are on
+        // the heap and stay valid until the request is completed: `PendingIo` owns them,
+        // and its drop waits for the completion.
         let status = unsafe {
             NtDeviceIoControlFile(
                 self.file.as_raw_handle(),
@@ -80,7 +80,7 @@ impl Device {
                 None,
                 ptr::null(),
                 &raw mut request.block,
-                inquiry.code,
+                ioctl.code,
                 request.input.as_ptr().cast(),
                 input_length,
                 request.output.as_mut_ptr().cast(),
@@ -91,7 +91,7 @@ impl Device {
         if !is_pending {
             request.block.Anonymous.Status = status;
         }
-        Ok(Begun {
+        Ok(PendingIo {
             _device: self,
             request,
             event,
@@ -100,11 +100,11 @@ impl Device {
     }
 }
 
-impl Begun<'_> {
-    /// Waits for the end; the status, and what the driver says that it wrote.
-    pub fn end(mut self) -> (u32, Vec<u8>) {
+impl PendingIo<'_> {
+    /// Waits for the completion; returns the status and the output.
+    pub fn finish(mut self) -> (u32, Vec<u8>) {
         self.wait();
-        // SAFETY: both members of the union are plain numbers of the kernel's.
+        // SAFETY: both members of the union are plain data, and the kernel has written it.
         let status = unsafe { self.request.block.Anonymous.Status };
         let mut output = std::mem::take(&mut self.request.output);
         output.truncate(self.request.block.Information);
@@ -113,43 +113,46 @@ impl Begun<'_> {
 
     fn wait(&mut self) {
         if self.is_pending {
-            // SAFETY: the handle is an event's, and open.
+            // SAFETY: the handle is an open event handle.
             unsafe { WaitForSingleObject(self.event.as_raw_handle(), INFINITE) };
             self.is_pending = false;
         }
     }
 }
 
-impl Drop for Begun<'_> {
+impl Drop for PendingIo<'_> {
     fn drop(&mut self) {
         self.wait();
     }
 }
 
-/// Opens, asks and closes.
-pub fn ask(path: &str, inquiry: &Inquiry) -> Asked {
+/// Opens the device, sends the request and closes the device.
+pub fn send_ioctl(path: &str, ioctl: &IoctlRequest) -> IoctlResponse {
     let device = match Device::open(path) {
         Ok(device) => device,
-        Err(status) => return Asked::Unopened(status),
+        Err(status) => return IoctlResponse::OpenFailed(status),
     };
-    let asked = device.begin(inquiry).map(Begun::end);
-    answered(asked)
+    response(device.send(ioctl).map(PendingIo::finish))
 }
 
-/// The same with a second handle, whose request follows the first one's.
-pub fn ask_both(path: &str, first: &Inquiry, second: &Inquiry) -> (Asked, Asked) {
+/// Like [`send_ioctl`] with two handles; the second request follows the first.
+pub fn send_ioctl_pair(
+    path: &str,
+    first: &IoctlRequest,
+    second: &IoctlRequest,
+) -> (IoctlResponse, IoctlResponse) {
     let device = match Device::open(path) {
         Ok(device) => device,
-        Err(status) => return (Asked::Unopened(status), ask(path, second)),
+        Err(status) => return (IoctlResponse::OpenFailed(status), send_ioctl(path, second)),
     };
-    let begun = device.begin(first);
-    let second = ask(path, second);
-    (answered(begun.map(Begun::end)), second)
+    let pending = device.send(first);
+    let second = send_ioctl(path, second);
+    (response(pending.map(PendingIo::finish)), second)
 }
 
-fn answered(asked: Result<(u32, Vec<u8>), u32>) -> Asked {
-    match asked {
-        Ok((status, output)) => Asked::Answered(status, output),
-        Err(status) => Asked::Answered(status, Vec::new()),
+fn response(result: Result<(u32, Vec<u8>), u32>) -> IoctlResponse {
+    match result {
+        Ok((status, output)) => IoctlResponse::Completed(status, output),
+        Err(status) => IoctlResponse::Completed(status, Vec::new()),
     }
 }

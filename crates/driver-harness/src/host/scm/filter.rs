@@ -1,5 +1,5 @@
-//! The debug print filter: which levels of a component Windows sends to whoever
-//! reads debug output. The kernel reads the registry when it starts.
+//! Reads and writes the debug print filter in the registry: the levels of each component
+//! that Windows passes on. The kernel reads it at its start.
 
 use windows_registry::LOCAL_MACHINE;
 
@@ -7,13 +7,13 @@ use super::super::HostError;
 use super::NAME;
 
 const KEY: &str = r"SYSTEM\CurrentControlSet\Control\Session Manager\Debug Print Filter";
-/// The component of drivers that are not Microsoft's.
+/// The component of third-party drivers.
 const VALUE: &str = "IHVDRIVER";
 /// `ERROR_FILE_NOT_FOUND` as an `HRESULT`: no such key or value.
 const NOT_FOUND: i32 = 0x8007_0002_u32.cast_signed();
 
-/// The mask that the registry has for drivers; `None` if it has none, which lets
-/// level ERROR through.
+/// The mask for third-party drivers; `None` if it is not set, which lets only level
+/// ERROR through.
 ///
 /// # Errors
 ///
@@ -26,11 +26,11 @@ pub fn mask() -> Result<Option<u32>, HostError> {
     }
 }
 
-/// Writes the mask, which counts from the next start of Windows on.
+/// Writes the mask, which takes effect at the next start of Windows.
 ///
 /// # Errors
 ///
-/// [`HostError::Failed`] if the registry cannot be written, as without elevation.
+/// [`HostError::Failed`] if the registry cannot be written, for example without elevation.
 pub fn set_mask(mask: u32) -> Result<(), HostError> {
     LOCAL_MACHINE
         .create(KEY)
@@ -42,6 +42,6 @@ fn failed(action: &'static str, error: &impl ToString) -> HostError {
     HostError::Failed {
         host: NAME,
         action,
-        why: error.to_string(),
+        reason: error.to_string(),
     }
 }

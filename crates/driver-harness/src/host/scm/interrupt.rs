@@ -1,5 +1,5 @@
-//! Ctrl-C while a driver is loaded: its service is stopped and deleted before the
-//! program ends, as it would be without, and what writes its log is ended.
+//! Cleans up at Ctrl-C: stops and deletes the services, and ends the programs that write
+//! logs, before this program ends.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,67 +8,68 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use windows_service::service::ServiceAccess;
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
-use super::super::debugview::Program;
+use super::super::debugview::DebugView;
 
-/// What has to go before this program does.
-enum Left {
-    /// A service, by its name.
+/// A resource to remove before this program ends.
+enum Resource {
+    /// A service, by name.
     Service(String),
-    /// A process that writes a log: its number, its program, its file.
-    Writer(u32, Program, PathBuf),
+    /// A process that writes a log: its ID, its program, its file.
+    Writer(u32, DebugView, PathBuf),
 }
 
-static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
+static RESOURCES: Mutex<Vec<Resource>> = Mutex::new(Vec::new());
 
 /// Exit status of a program that Ctrl-C ended (`STATUS_CONTROL_C_EXIT`).
 const CONTROL_C: i32 = 0xC000_013A_u32.cast_signed();
 
-/// From now on Ctrl-C removes this service.
-pub fn watch(name: &str) {
-    add(Left::Service(name.to_owned()));
+/// Registers a service for removal.
+pub fn register(name: &str) {
+    add(Resource::Service(name.to_owned()));
 }
 
-/// From now on Ctrl-C ends this process and removes its file.
-pub fn watch_writer(process: u32, program: &Program, file: &Path) {
-    add(Left::Writer(process, program.clone(), file.to_owned()));
+/// Registers a writer process and its file for removal.
+pub fn register_writer(process: u32, program: &DebugView, file: &Path) {
+    add(Resource::Writer(process, program.clone(), file.to_owned()));
 }
 
-/// The service is gone.
-pub fn forget(name: &str) {
-    left().retain(|left| !matches!(left, Left::Service(other) if other == name));
+/// Unregisters a service.
+pub fn unregister(name: &str) {
+    resources().retain(|resource| !matches!(resource, Resource::Service(other) if other == name));
 }
 
-/// The process is gone.
-pub fn forget_writer(process: u32) {
-    left().retain(|left| !matches!(left, Left::Writer(other, ..) if *other == process));
+/// Unregisters a writer process.
+pub fn unregister_writer(process: u32) {
+    resources()
+        .retain(|resource| !matches!(resource, Resource::Writer(other, ..) if *other == process));
 }
 
-fn add(what: Left) {
+fn add(resource: Resource) {
     static HANDLER: Once = Once::new();
     HANDLER.call_once(|| {
-        // Without a handler of its own the program ends as it always did.
+        // Without the handler Ctrl-C ends the program without the cleanup.
         let _ = ctrlc::set_handler(|| {
-            // The service first, which was begun last: its lines are still written.
-            for what in left().drain(..).rev() {
-                what.remove();
+            // In reverse order: a service before the program that writes its log.
+            for resource in resources().drain(..).rev() {
+                resource.remove();
             }
             std::process::exit(CONTROL_C);
         });
     });
-    left().push(what);
+    resources().push(resource);
 }
 
-fn left() -> MutexGuard<'static, Vec<Left>> {
-    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
+fn resources() -> MutexGuard<'static, Vec<Resource>> {
+    RESOURCES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Left {
-    /// As far as that goes: the person wants to be gone.
+impl Resource {
+    /// Removes the resource; errors are ignored, since the program is ending.
     fn remove(&self) {
         match self {
             Self::Service(name) => remove_service(name),
             Self::Writer(process, program, file) => {
-                let (program, arguments) = program.to_end(*process);
+                let (program, arguments) = program.stop_command(*process);
                 let _ = Command::new(program)
                     .args(arguments)
                     .stdin(Stdio::null())

@@ -1,63 +1,63 @@
-//! Where the driver's debug output is on Windows: in a file that somebody writes,
-//! DebugView or a debugger on another computer.
+//! Reads the driver's debug output on Windows from a file that DebugView or a debugger on
+//! another computer writes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::super::debugview::Program;
+use super::super::debugview::DebugView;
 use super::super::{HostError, Service};
 use super::interrupt;
 use crate::logs::Tail;
-use crate::record::Line;
+use crate::record::LogLine;
 
-/// Where to read it.
+/// The source of the debug output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Nowhere: the host has no output.
-    Nowhere,
-    /// A file that something else writes: DebugView's, or a debugger's `-logo`.
+    /// None: the host has no log.
+    None,
+    /// A file that another program writes: DebugView, or a debugger with `-logo`.
     File(PathBuf),
-    /// What one of DebugView's programs is made to write, whose path this is.
+    /// The path of a DebugView program, which the host starts.
     DebugView(PathBuf),
 }
 
-/// How long a writer may take to write what was logged.
-const QUIET: Duration = Duration::from_millis(300);
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The log is complete if it does not grow for this time.
+const SETTLE_TIME: Duration = Duration::from_millis(300);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The lines since a service was installed.
+/// Reads the lines since a service was installed.
 pub struct Reader {
     tail: Option<Tail>,
-    /// Those that have been read.
-    lines: Vec<Line>,
-    /// What each of the driver's lines begins with.
+    /// The lines read so far.
+    lines: Vec<LogLine>,
+    /// The prefix of the driver's lines.
     prefix: String,
-    /// DebugView's program, if it has to be started.
-    program: Option<Program>,
+    /// The DebugView program to start.
+    program: Option<DebugView>,
     writer: Option<Writer>,
 }
 
-/// A program that writes a log for this one.
+/// A running DebugView program and the file that it writes.
 struct Writer {
-    program: Program,
+    program: DebugView,
     child: Child,
     file: PathBuf,
 }
 
 impl Source {
-    /// Begins to listen.
+    /// Opens the source.
     pub fn open(&self, service: &Service) -> Result<Reader, HostError> {
         let stem = service.image.file_stem().unwrap_or_default();
         let prefix = format!("{}: ", stem.to_string_lossy());
         let (tail, program) = match self {
-            Self::Nowhere => (None, None),
+            Self::None => (None, None),
             Self::File(path) => {
                 let tail = Tail::from_end(path).map_err(|error| unreadable(path, &error))?;
                 (Some(tail), None)
             }
-            Self::DebugView(path) => (None, Some(Program::at(path))),
+            Self::DebugView(path) => (None, Some(DebugView::new(path))),
         };
         let mut reader = Reader {
             tail,
@@ -66,32 +66,29 @@ impl Source {
             program,
             writer: None,
         };
-        reader.listen()?;
+        reader.start_writer()?;
         Ok(reader)
     }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> HostError {
-    HostError::Options(format!(
-        "the log {} cannot be read: {error}",
-        path.display()
-    ))
+    HostError::Options(format!("log {} cannot be read: {error}", path.display()))
 }
 
 impl Writer {
-    /// Starts DebugView's program, and waits until it has begun its file.
-    fn start(program: &Program) -> Result<Self, HostError> {
+    /// Starts the program, and waits until it has created its file.
+    fn start(program: &DebugView) -> Result<Self, HostError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("ntmem-debug-{}-{number}.log", std::process::id());
         let file = std::env::temp_dir().join(name);
         let _ = std::fs::remove_file(&file);
-        let failed = |what: String| {
-            let why = format!("{} {what}", program.path().display());
-            Err(HostError::Options(why))
+        let failed = |message: String| {
+            let message = format!("{} {message}", program.path().display());
+            Err(HostError::Options(message))
         };
         let child = Command::new(program.path())
-            .args(program.to_write(&file))
+            .args(program.start_arguments(&file))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -105,33 +102,33 @@ impl Writer {
             child,
             file,
         };
-        interrupt::watch_writer(writer.child.id(), &writer.program, &writer.file);
+        interrupt::register_writer(writer.child.id(), &writer.program, &writer.file);
         let since = Instant::now();
         while !writer.file.exists() {
             if let Ok(Some(status)) = writer.child.try_wait() {
                 return failed(format!(
-                    "ended at once ({status}); it needs an elevated prompt, and no other DebugView \
-                     may be running"
+                    "ended at once ({status}); start it from an elevated prompt, and end any other \
+                     DebugView"
                 ));
             }
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > TIMEOUT {
                 return failed(format!(
-                    "has not begun {} after {} s; is it DebugView?",
+                    "did not create {} within {} s; check that it is DebugView",
                     writer.file.display(),
-                    PATIENCE.as_secs()
+                    TIMEOUT.as_secs()
                 ));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        // The file may be there before its driver is.
-        std::thread::sleep(QUIET);
+        // The program can create the file before it loads its driver.
+        std::thread::sleep(SETTLE_TIME);
         Ok(writer)
     }
 
-    /// Asks the program to end, which makes it write all that it has, and waits
-    /// until it did; by force, if it does not.
-    fn end(&mut self) {
-        let (program, arguments) = self.program.to_end(self.child.id());
+    /// Requests the program to end, so that it completes its file, and waits; terminates
+    /// it after a timeout.
+    fn stop(&mut self) {
+        let (program, arguments) = self.program.stop_command(self.child.id());
         let _ = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
@@ -139,7 +136,7 @@ impl Writer {
             .stderr(Stdio::null())
             .status();
         let since = Instant::now();
-        while since.elapsed() < PATIENCE {
+        while since.elapsed() < TIMEOUT {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }
@@ -151,8 +148,8 @@ impl Writer {
 }
 
 impl Reader {
-    /// Sees to it that what a driver logs from now on is written down.
-    pub fn listen(&mut self) -> Result<(), HostError> {
+    /// Starts the program that writes the log, if there is one and it is not running.
+    pub fn start_writer(&mut self) -> Result<(), HostError> {
         if let Some(program) = &self.program
             && self.writer.is_none()
         {
@@ -163,25 +160,25 @@ impl Reader {
         Ok(())
     }
 
-    /// The driver is gone: reads what is left, and ends the program that wrote it.
+    /// Reads the remaining lines and ends the program that writes them.
     pub fn finish(&mut self) -> Result<(), HostError> {
         let Some(mut writer) = self.writer.take() else {
             return Ok(());
         };
         self.read()?;
-        writer.end();
+        writer.stop();
         self.read()?;
         if let Some(tail) = self.tail.take() {
-            self.lines.extend(tail.last());
+            self.lines.extend(tail.last_line());
         }
         Ok(())
     }
 
-    /// The driver's lines so far; waits until the writer has nothing more.
-    pub fn lines(&mut self) -> Result<Vec<Line>, HostError> {
+    /// The driver's lines so far; waits until the log does not grow.
+    pub fn lines(&mut self) -> Result<Vec<LogLine>, HostError> {
         self.read()?;
         let mut lines = self.lines.clone();
-        lines.extend(self.tail.iter().flat_map(Tail::last));
+        lines.extend(self.tail.iter().flat_map(Tail::last_line));
         lines.retain(|line| line.text.starts_with(&self.prefix));
         Ok(lines)
     }
@@ -191,17 +188,17 @@ impl Reader {
             return Ok(());
         };
         let since = Instant::now();
-        let mut before = None;
+        let mut previous = None;
         loop {
             let read = tail.read();
             self.lines
                 .extend(read.map_err(|error| unreadable(tail.path(), &error))?);
-            let now = Some(tail.position());
-            if before == now || since.elapsed() > PATIENCE {
+            let position = Some(tail.position());
+            if previous == position || since.elapsed() > TIMEOUT {
                 return Ok(());
             }
-            before = now;
-            std::thread::sleep(QUIET);
+            previous = position;
+            std::thread::sleep(SETTLE_TIME);
         }
     }
 }
@@ -209,9 +206,9 @@ impl Reader {
 impl Drop for Writer {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
-            self.end();
+            self.stop();
         }
-        interrupt::forget_writer(self.child.id());
+        interrupt::unregister_writer(self.child.id());
         let _ = std::fs::remove_file(&self.file);
     }
 }

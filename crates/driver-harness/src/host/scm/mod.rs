@@ -1,9 +1,8 @@
-//! Windows itself: the Service Control Manager creates, starts, stops and deletes
-//! the driver's service, as `sc.exe` does, and a program opens its device. Needs
-//! an elevated prompt, and a system that takes the image's signature.
+//! The host `scm`: the Service Control Manager of Windows creates, starts, stops and
+//! deletes the driver's service, as `sc.exe` does. It needs an elevated prompt, and a
+//! system that accepts the image's signature.
 //!
-//! A service is always removed again: when the host is dropped, and when the
-//! person who waits presses Ctrl-C.
+//! The service is removed when the host is dropped, and at Ctrl-C.
 
 mod device;
 pub mod filter;
@@ -21,14 +20,14 @@ use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
 use self::log::Reader;
 pub use self::log::Source;
-use super::win32::{Explained, status_of};
-use super::{Asked, Host, HostError, Inquiry, Service};
-use crate::record::{Findings, Line, Start};
+use super::win32::{Win32Error, status_of};
+use super::{Host, HostError, IoctlRequest, IoctlResponse, Service};
+use crate::record::{Findings, LogLine, StartResult};
 
 const NAME: &str = "scm";
 
-/// How long a service that is being stopped or deleted may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The time limit for stopping or deleting a service.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 const ERROR_SERVICE_DOES_NOT_EXIST: i32 = 1060;
 const ERROR_SERVICE_MARKED_FOR_DELETE: i32 = 1072;
@@ -38,29 +37,23 @@ const ERROR_SERVICE_NOT_ACTIVE: i32 = 1062;
 pub struct Scm {
     manager: ServiceManager,
     source: Source,
-    state: State,
-}
-
-enum State {
-    Empty,
-    Installed(Installed),
+    service: Option<Installed>,
 }
 
 struct Installed {
     handle: Handle,
     name: String,
     log: Reader,
-    /// What the start came to, until the stop.
-    started: Option<Start>,
+    /// The result of the start; `None` when stopped.
+    started: Option<StartResult>,
 }
 
 impl Scm {
-    /// Connects to the Service Control Manager; `source` says where the driver's
-    /// debug output can be read.
+    /// Connects to the Service Control Manager. The driver's log is read from `source`.
     ///
     /// # Errors
     ///
-    /// Without the right to create services.
+    /// If the caller cannot create services.
     pub fn new(source: Source) -> Result<Self, HostError> {
         let access = ServiceManagerAccess::CONNECT | ServiceManagerAccess::CREATE_SERVICE;
         let manager = ServiceManager::local_computer(None::<&str>, access)
@@ -68,25 +61,24 @@ impl Scm {
         Ok(Self {
             manager,
             source,
-            state: State::Empty,
+            service: None,
         })
     }
 
     fn installed(&mut self, action: &'static str) -> Result<&mut Installed, HostError> {
-        match &mut self.state {
-            State::Empty => Err(state(action, "no service is installed")),
-            State::Installed(installed) => Ok(installed),
-        }
+        self.service
+            .as_mut()
+            .ok_or_else(|| state(action, "no service is installed"))
     }
 
     fn running(&mut self, action: &'static str) -> Result<(), HostError> {
         match self.installed(action)?.started {
-            Some(Start::Running(_)) => Ok(()),
+            Some(StartResult::Running(_)) => Ok(()),
             _ => Err(state(action, "the service is not started")),
         }
     }
 
-    /// Creates the service, in place of one that an earlier run left.
+    /// Creates the service; removes one of the same name that an earlier run left.
     fn create(&self, service: &Service) -> Result<Handle, HostError> {
         let action = "install";
         remove_leftover(&self.manager, &service.name)?;
@@ -108,19 +100,19 @@ impl Scm {
             | ServiceAccess::STOP
             | ServiceAccess::QUERY_STATUS
             | ServiceAccess::DELETE;
-        // Before it is there, so that Ctrl-C never finds it unwatched.
-        interrupt::watch(&service.name);
+        // Before the service is created, so that Ctrl-C always removes it.
+        interrupt::register(&service.name);
         let since = Instant::now();
         loop {
             match self.manager.create_service(&info, access) {
                 Err(error)
                     if code_of(&error) == Some(ERROR_SERVICE_MARKED_FOR_DELETE)
-                        && since.elapsed() < PATIENCE =>
+                        && since.elapsed() < TIMEOUT =>
                 {
                     std::thread::sleep(Duration::from_millis(100));
                 }
                 Err(error) => {
-                    interrupt::forget(&service.name);
+                    interrupt::unregister(&service.name);
                     return Err(failed(action, &error));
                 }
                 Ok(created) => return Ok(created),
@@ -135,26 +127,26 @@ fn remove_leftover(manager: &ServiceManager, name: &str) -> Result<(), HostError
         | ServiceAccess::QUERY_STATUS
         | ServiceAccess::QUERY_CONFIG
         | ServiceAccess::DELETE;
-    let left = match manager.open_service(name, access) {
-        Ok(left) => left,
+    let leftover = match manager.open_service(name, access) {
+        Ok(leftover) => leftover,
         Err(error) if code_of(&error) == Some(ERROR_SERVICE_DOES_NOT_EXIST) => return Ok(()),
         Err(error) => return Err(failed("look for an earlier service of", &error)),
     };
     let action = "remove an earlier service of";
-    let config = left
+    let config = leftover
         .query_config()
         .map_err(|error| failed(action, &error))?;
     if !config.service_type.contains(ServiceType::KERNEL_DRIVER) {
         return Err(HostError::Failed {
             host: NAME,
             action: "install",
-            why: format!(
-                "`{name}` is the name of a service that is no kernel driver; choose another with --service"
+            reason: format!(
+                "the service `{name}` exists and is not a kernel driver; choose another name with --service"
             ),
         });
     }
-    stop_service(&left).map_err(|error| failed(action, &error))?;
-    match left.delete() {
+    stop_service(&leftover).map_err(|error| failed(action, &error))?;
+    match leftover.delete() {
         Err(error) if code_of(&error) != Some(ERROR_SERVICE_MARKED_FOR_DELETE) => {
             Err(failed(action, &error))
         }
@@ -162,33 +154,35 @@ fn remove_leftover(manager: &ServiceManager, name: &str) -> Result<(), HostError
     }
 }
 
-/// What stopping a service came to.
-enum Stop {
-    /// It was not running.
-    Idle,
-    /// It was, and is no more.
-    Done,
-    /// It is still being stopped.
+/// The result of stopping a service.
+enum StopResult {
+    /// The service was not running.
+    NotRunning,
+    /// The service has stopped.
+    Stopped,
+    /// The service did not stop in time.
     Pending,
 }
 
-/// Stops a service, and waits until it is or takes too long.
-fn stop_service(service: &Handle) -> windows_service::Result<Stop> {
+/// Stops a service and waits for it, up to the timeout.
+fn stop_service(service: &Handle) -> windows_service::Result<StopResult> {
     match service.stop() {
-        Err(error) if code_of(&error) == Some(ERROR_SERVICE_NOT_ACTIVE) => return Ok(Stop::Idle),
+        Err(error) if code_of(&error) == Some(ERROR_SERVICE_NOT_ACTIVE) => {
+            return Ok(StopResult::NotRunning);
+        }
         other => other?,
     };
     let since = Instant::now();
     while service.query_status()?.current_state != ServiceState::Stopped {
-        if since.elapsed() > PATIENCE {
-            return Ok(Stop::Pending);
+        if since.elapsed() > TIMEOUT {
+            return Ok(StopResult::Pending);
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(Stop::Done)
+    Ok(StopResult::Stopped)
 }
 
-/// The Win32 code of an error, if it has one.
+/// The Win32 error code.
 fn code_of(error: &windows_service::Error) -> Option<i32> {
     match error {
         windows_service::Error::Winapi(error) => error.raw_os_error(),
@@ -197,22 +191,22 @@ fn code_of(error: &windows_service::Error) -> Option<i32> {
 }
 
 fn failed(action: &'static str, error: &windows_service::Error) -> HostError {
-    let why = match code_of(error) {
-        Some(code) => Explained(code.cast_unsigned()).to_string(),
+    let reason = match code_of(error) {
+        Some(code) => Win32Error(code.cast_unsigned()).to_string(),
         None => error.to_string(),
     };
     HostError::Failed {
         host: NAME,
         action,
-        why,
+        reason,
     }
 }
 
-fn state(action: &'static str, why: &'static str) -> HostError {
+fn state(action: &'static str, reason: &'static str) -> HostError {
     HostError::State {
         host: NAME,
         action,
-        why,
+        reason,
     }
 }
 
@@ -239,18 +233,18 @@ impl Host for Scm {
 
     fn install(&mut self, service: &Service) -> Result<(), HostError> {
         service.check_name()?;
-        let State::Empty = self.state else {
+        if self.service.is_some() {
             return Err(state("install", "a service is installed already"));
-        };
+        }
         if !service.image.is_file() {
             return Err(HostError::Image(format!(
-                "{} is not there",
+                "{} does not exist",
                 service.image.display()
             )));
         }
         let log = self.source.open(service)?;
         let handle = self.create(service)?;
-        self.state = State::Installed(Installed {
+        self.service = Some(Installed {
             handle,
             name: service.name.clone(),
             log,
@@ -259,20 +253,20 @@ impl Host for Scm {
         write_parameters(service).map_err(|error| HostError::Failed {
             host: NAME,
             action: "write the parameters of",
-            why: error.message(),
+            reason: error.message(),
         })
     }
 
-    fn start(&mut self) -> Result<Start, HostError> {
+    fn start(&mut self) -> Result<StartResult, HostError> {
         let installed = self.installed("start")?;
         if installed.started.is_some() {
             return Err(state("start", "the service is started already"));
         }
-        installed.log.listen()?;
+        installed.log.start_writer()?;
         let start = match installed.handle.start::<&str>(&[]) {
-            Ok(()) => Start::Running(0),
+            Ok(()) => StartResult::Running(0),
             Err(error) => match code_of(&error).map(i32::cast_unsigned) {
-                Some(code) if is_refusal(code) => Start::Refused(status_of(code)),
+                Some(code) if is_entry_failure(code) => StartResult::EntryFailed(status_of(code)),
                 _ => return Err(failed("start", &error)),
             },
         };
@@ -286,20 +280,20 @@ impl Host for Scm {
             return Err(state("stop", "the service is not started"));
         };
         let mut findings = Findings::default();
-        if let Start::Running(_) = start {
+        if let StartResult::Running(_) = start {
             let stop = stop_service(&installed.handle).map_err(|error| failed("stop", &error))?;
-            if let Stop::Pending = stop {
+            if let StopResult::Pending = stop {
                 return Err(HostError::Failed {
                     host: NAME,
                     action: "stop",
-                    why: format!(
-                        "it is still stopping after {} s: a program holds its device open, or \
-                         DriverUnload does not return; if no program does, restart",
-                        PATIENCE.as_secs()
+                    reason: format!(
+                        "the service is still stopping after {} s: a program has its device open, or \
+                         DriverUnload does not return; end the program, or restart",
+                        TIMEOUT.as_secs()
                     ),
                 });
             }
-            findings.unloaded = matches!(stop, Stop::Done);
+            findings.unloaded = matches!(stop, StopResult::Stopped);
         }
         installed.started = None;
         installed.log.finish()?;
@@ -308,41 +302,45 @@ impl Host for Scm {
 
     fn remove(&mut self) -> Result<(), HostError> {
         let installed = self.installed("remove")?;
-        if let Some(Start::Running(_)) = installed.started {
+        if let Some(StartResult::Running(_)) = installed.started {
             return Err(state("remove", "the service is started; stop it first"));
         }
         installed
             .handle
             .delete()
             .map_err(|error| failed("remove", &error))?;
-        interrupt::forget(&installed.name);
-        self.state = State::Empty;
+        interrupt::unregister(&installed.name);
+        self.service = None;
         Ok(())
     }
 
-    fn ask(&mut self, path: &str, inquiry: &Inquiry) -> Result<Asked, HostError> {
-        self.running("ask")?;
-        Ok(device::ask(path, inquiry))
-    }
-
-    fn ask_both(
+    fn send_ioctl(
         &mut self,
         path: &str,
-        first: &Inquiry,
-        second: &Inquiry,
-    ) -> Result<(Asked, Asked), HostError> {
-        self.running("ask")?;
-        Ok(device::ask_both(path, first, second))
+        request: &IoctlRequest,
+    ) -> Result<IoctlResponse, HostError> {
+        self.running("send a request to")?;
+        Ok(device::send_ioctl(path, request))
     }
 
-    fn output(&mut self) -> Result<Vec<Line>, HostError> {
+    fn send_ioctl_pair(
+        &mut self,
+        path: &str,
+        first: &IoctlRequest,
+        second: &IoctlRequest,
+    ) -> Result<(IoctlResponse, IoctlResponse), HostError> {
+        self.running("send a request to")?;
+        Ok(device::send_ioctl_pair(path, first, second))
+    }
+
+    fn output(&mut self) -> Result<Vec<LogLine>, HostError> {
         self.installed("read the log of")?.log.lines()
     }
 }
 
-/// Whether a start that fails with this code failed in DriverEntry: what the
-/// loader and the manager themselves answer is a failure of the host.
-const fn is_refusal(code: u32) -> bool {
+/// Whether a start with this error code failed in DriverEntry. The other codes are
+/// errors of the loader or the Service Control Manager, which are errors of the host.
+const fn is_entry_failure(code: u32) -> bool {
     !matches!(
         code,
         2 | 3
@@ -365,11 +363,11 @@ const fn is_refusal(code: u32) -> bool {
 
 impl Drop for Scm {
     fn drop(&mut self) {
-        if let State::Installed(installed) = &self.state {
-            // There is nobody left to tell; the next run finds what stays behind.
+        if let Some(installed) = &self.service {
+            // Errors are ignored: the next run removes the service.
             let _ = stop_service(&installed.handle);
             let _ = installed.handle.delete();
-            interrupt::forget(&installed.name);
+            interrupt::unregister(&installed.name);
         }
     }
 }

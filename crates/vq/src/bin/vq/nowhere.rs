@@ -8,6 +8,6 @@ use crate::args::Args;
 pub fn run(_: &Args) -> Result<u8, Error> {
     Err(Error::Unsupported(
         "only Windows has processes that can be listed, or Wine, which runs vq.exe; here there are \
-         --from and --diff, and `ntmemctl blocks` for the embedded kernel",
+         --from and --diff, and `driverctl blocks` for the embedded kernel",
     ))
 }

@@ -1,4 +1,4 @@
-//! The hosts, and what can be said to each.
+//! The options that select and configure a host.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use clap::{Args, ValueEnum};
 
 use crate::args::NtboxArgs;
 
-/// Where a driver runs.
+/// The host and its options.
 #[derive(Debug, Args)]
 pub struct HostArgs {
-    /// Where to run it.
+    /// The host that runs the driver.
     #[arg(long, value_enum, default_value_t = HostName::native())]
     pub host: HostName,
     #[command(flatten)]
@@ -20,19 +20,19 @@ pub struct HostArgs {
     pub wine: WineArgs,
 }
 
-/// The hosts.
+/// The name of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum HostName {
-    /// The embedded kernel of this project (Linux, x86-64).
+    /// The embedded kernel (Linux, x86-64).
     Ntbox,
-    /// Windows: its Service Control Manager, from an elevated prompt.
+    /// The Service Control Manager of Windows, from an elevated prompt.
     Scm,
-    /// Wine's Service Control Manager and I/O manager.
+    /// The Service Control Manager and I/O manager of Wine.
     Wine,
 }
 
 impl HostName {
-    /// The host that this machine has.
+    /// The default host of this system.
     fn native() -> Self {
         if cfg!(windows) {
             Self::Scm
@@ -42,29 +42,28 @@ impl HostName {
     }
 }
 
-/// What only Windows needs to be told.
+/// Options of the host scm.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of the host scm")]
 pub struct ScmArgs {
-    /// File in which the driver's debug output appears: a log that DebugView is
-    /// saving, or one that a debugger writes (`-logo FILE`). Without it and
-    /// --debugview nothing that the driver logs can be checked.
+    /// File with the driver's debug output: the log of DebugView, or of a debugger
+    /// (`-logo FILE`). Without it and --debugview the log cannot be checked.
     #[arg(long, value_name = "FILE", conflicts_with = "debugview")]
     pub log: Option<PathBuf>,
-    /// `dbgviewcli.exe` or `Dbgview.exe`, started to write the debug output.
+    /// `dbgviewcli.exe` or `Dbgview.exe`, which is started to write the debug output.
     #[arg(long, value_name = "PROGRAM")]
     pub debugview: Option<PathBuf>,
 }
 
-/// What only Wine needs to be told.
+/// Options of the host wine.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of the host wine")]
 pub struct WineArgs {
-    /// `ntmemctl.exe`, built for Windows.
-    #[arg(long, value_name = "PROGRAM", default_value = "ntmemctl.exe")]
+    /// `driverctl.exe`, built for Windows.
+    #[arg(long, value_name = "PROGRAM", default_value = "driverctl.exe")]
     pub program: PathBuf,
-    /// Folder of the Wine prefix to use, made if it is missing; no other program
-    /// may use it meanwhile [default: in the folder for temporary files].
+    /// Folder of the Wine prefix, created if missing; no other program may use it
+    /// [default: in the folder for temporary files].
     #[arg(long, value_name = "FOLDER")]
     pub prefix: Option<PathBuf>,
 }

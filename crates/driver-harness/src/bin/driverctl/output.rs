@@ -1,71 +1,71 @@
-//! What a person or a program is told at the end: the log as DebugView shows
-//! it, and around it what happened, one labelled line each.
+//! The output of the commands: text with labelled lines and the log in DebugView's
+//! format, or JSON.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
-use driver_harness::debugview;
 use driver_harness::host::RegValue;
-use driver_harness::record::{BugCheck, Findings, Start};
-use driver_harness::verdict::{Check, Verdict};
+use driver_harness::logs::debugview::{self, printable};
+use driver_harness::record::{BugCheck, Findings, StartResult};
+use driver_harness::verdict::LogCheck;
 use nt_status::{Named, NamedBugCheck};
+use ntbox_api::Verdict;
 use serde_json::json;
 
-use crate::saved::{Checked, worst};
-use crate::{Failure, Outcome};
+use crate::check_log::{CheckedSession, worst};
+use crate::{Failure, RunReport};
 
 const LABEL: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// Tells a person.
-pub fn text(outcome: &Outcome) -> io::Result<()> {
+/// Prints a run as text.
+pub fn text(report: &RunReport) -> io::Result<()> {
     let out = &mut anstream::stdout().lock();
-    let Outcome { service, run, .. } = outcome;
+    let RunReport { service, run, .. } = report;
     let image = service.image.display();
     labelled(
         out,
         "driver",
-        format_args!("{image} on {}, service {}", outcome.host, service.name),
+        format_args!("{image} on {}, service {}", report.host, service.name),
     )?;
     for (name, value) in &service.parameters {
         labelled(
             out,
             "set",
-            format_args!("Parameters\\{name} = {}", registry(value)),
+            format_args!("Parameters\\{name} = {}", registry_value(value)),
         )?;
     }
     writeln!(out)?;
-    for line in debugview::lines(&run.log) {
+    for line in debugview::format(&run.log) {
         writeln!(out, "{line}")?;
     }
     let hidden = run.log.iter().filter(|line| !line.shown).count();
     if hidden > 0 {
-        writeln!(out, "({hidden} lines are hidden by the debug print filter)")?;
+        writeln!(out, "({hidden} lines hidden by the debug print filter)")?;
     }
     writeln!(out)?;
     started(out, run.start)?;
     findings(out, run.start, &run.findings)?;
-    checked(out, &outcome.check)?;
-    let style = if outcome.verdict == Verdict::Passed {
-        GOOD
-    } else {
-        BAD
+    log_check(out, &report.check)?;
+    verdict(out, report.verdict)
+}
+
+fn verdict(out: &mut dyn Write, verdict: Verdict) -> io::Result<()> {
+    let style = match verdict {
+        Verdict::Clean | Verdict::NoUnloadRoutine => GOOD,
+        _ => BAD,
     };
-    labelled(
-        out,
-        "verdict",
-        format_args!("{style}{}{style:#}", outcome.verdict),
-    )
+    labelled(out, "verdict", format_args!("{style}{verdict}{style:#}"))
 }
 
 fn labelled(out: &mut dyn Write, label: &str, text: impl Display) -> io::Result<()> {
     writeln!(out, "{LABEL}{label:<8}{LABEL:#} {text}")
 }
 
-fn registry(value: &RegValue) -> String {
+fn registry_value(value: &RegValue) -> String {
     match value {
         RegValue::Dword(number) => format!("REG_DWORD {number:#x} ({number})"),
         RegValue::Qword(number) => format!("REG_QWORD {number:#x} ({number})"),
@@ -77,141 +77,135 @@ fn registry(value: &RegValue) -> String {
     }
 }
 
-fn started(out: &mut dyn Write, start: Start) -> io::Result<()> {
+fn started(out: &mut dyn Write, start: StartResult) -> io::Result<()> {
     match start {
-        Start::Running(status) => labelled(out, "start", Named(status)),
-        Start::Refused(status) => labelled(
+        StartResult::Running(status) => labelled(out, "start", Named(status)),
+        StartResult::EntryFailed(status) => labelled(
             out,
             "start",
             format_args!("{BAD}DriverEntry failed{BAD:#}: {}", Named(status)),
         ),
-        Start::Stopped => labelled(
+        StartResult::KernelStopped => labelled(
             out,
             "start",
-            format_args!("{BAD}DriverEntry never returned{BAD:#}"),
+            format_args!("{BAD}DriverEntry did not return{BAD:#}"),
         ),
     }
 }
 
-fn findings(out: &mut dyn Write, start: Start, findings: &Findings) -> io::Result<()> {
+fn findings(out: &mut dyn Write, start: StartResult, findings: &Findings) -> io::Result<()> {
     if let Some(stop) = &findings.bug_check {
-        stopped(out, stop)?;
-    } else if matches!(start, Start::Running(_)) {
+        bug_check(out, stop)?;
+    } else if matches!(start, StartResult::Running(_)) {
         let unload = if findings.unloaded {
             "unloaded"
         } else {
-            "not unloaded: the driver has no DriverUnload, Windows would keep it until the next start"
+            "not unloaded: the driver has no DriverUnload, and Windows keeps it until the next start"
         };
         labelled(out, "stop", unload)?;
     }
     for violation in &findings.violations {
-        let what = debugview::printable(&violation.what);
+        let message = printable(&violation.message);
         labelled(
             out,
-            "rule",
-            format_args!("{BAD}{}{BAD:#}: {what}", violation.rule),
+            "violation",
+            format_args!("{BAD}{}{BAD:#}: {message}", violation.rule),
         )?;
-        if let Some((code, parameter)) = violation.verifier {
+        if let Some((code, parameter)) = violation.driver_verifier_code {
             labelled(
                 out,
                 "",
                 format_args!("Driver Verifier: {}, {parameter:#x}", NamedBugCheck(code)),
             )?;
         }
-        if let Some(place) = &violation.place {
-            labelled(out, "", format_args!("at {place}"))?;
+        if let Some(location) = &violation.location {
+            labelled(out, "", format_args!("at {location}"))?;
         }
     }
     Ok(())
 }
 
-fn stopped(out: &mut dyn Write, stop: &BugCheck) -> io::Result<()> {
+fn bug_check(out: &mut dyn Write, stop: &BugCheck) -> io::Result<()> {
     let [a, b, c, d] = stop.parameters;
     let name = NamedBugCheck(stop.code);
     labelled(
         out,
-        "stopped",
+        "bugcheck",
         format_args!("{BAD}bug check {name}{BAD:#}: {a:#x}, {b:#x}, {c:#x}, {d:#x}"),
     )?;
-    labelled(out, "", debugview::printable(&stop.what))?;
-    for place in &stop.stack {
-        labelled(out, "", format_args!("at {place}"))?;
+    labelled(out, "", printable(&stop.message))?;
+    for location in &stop.stack {
+        labelled(out, "", format_args!("at {location}"))?;
     }
     Ok(())
 }
 
-fn checked(out: &mut dyn Write, check: &Check) -> io::Result<()> {
+fn log_check(out: &mut dyn Write, check: &LogCheck) -> io::Result<()> {
     match check {
-        Check::Passed { lines } => labelled(
+        LogCheck::Passed { lines } => labelled(
             out,
             "check",
-            format_args!("all {lines} lines are as promised"),
+            format_args!("all {lines} lines are as expected"),
         ),
-        Check::Skipped { reason } => labelled(out, "check", format_args!("none: {reason}")),
-        Check::Failed { mismatch } => {
+        LogCheck::Skipped { reason } => labelled(out, "check", format_args!("none: {reason}")),
+        LogCheck::Failed { mismatch } => {
             labelled(out, "check", format_args!("{BAD}failed{BAD:#}"))?;
             writeln!(out, "{}", mismatch.render(true))
         }
     }
 }
 
-/// Tells a person what a saved log came to, life by life.
-pub fn lives(file: &Path, lives: &[Checked]) -> io::Result<()> {
+/// Prints the sessions of a saved log as text.
+pub fn sessions(file: &Path, sessions: &[CheckedSession]) -> io::Result<()> {
     let out = &mut anstream::stdout().lock();
     let file = file.display();
-    let starts = match lives.len() {
-        0 => format!("{file}: no line says that the driver starts"),
+    let starts = match sessions.len() {
+        0 => format!("{file}: no start of the driver"),
         1 => format!("{file}: one start of the driver"),
         count => format!("{file}: {count} starts of the driver"),
     };
     labelled(out, "log", starts)?;
-    for Checked { life, check, .. } in lives {
+    for CheckedSession { session, check, .. } in sessions {
         writeln!(out)?;
-        if let Some(line) = life.run.log.first() {
-            labelled(out, "life", debugview::printable(&line.text))?;
+        if let Some(line) = session.run.log.first() {
+            labelled(out, "session", printable(&line.text))?;
         }
-        started(out, life.run.start)?;
-        if matches!(life.run.start, Start::Running(_)) {
-            let stop = if life.run.findings.unloaded {
+        started(out, session.run.start)?;
+        if matches!(session.run.start, StartResult::Running(_)) {
+            let stop = if session.run.findings.unloaded {
                 "unloaded"
             } else {
                 "not in the log"
             };
             labelled(out, "stop", stop)?;
         }
-        if life.asked > 0 {
-            let asked = life.asked;
+        if session.requested_lines > 0 {
+            let requested = session.requested_lines;
             labelled(
                 out,
-                "left out",
-                format_args!("{asked} lines of scenarios that programs requested"),
+                "skipped",
+                format_args!("{requested} lines of scenarios that programs requested"),
             )?;
         }
-        checked(out, check)?;
+        log_check(out, check)?;
     }
     writeln!(out)?;
-    match worst(lives) {
-        Some(Verdict::Passed) => labelled(out, "verdict", format_args!("{GOOD}passed{GOOD:#}")),
-        Some(verdict) => labelled(out, "verdict", format_args!("{BAD}{verdict}{BAD:#}")),
+    match worst(sessions) {
+        Some(worst) => verdict(out, worst),
         None => labelled(
             out,
             "verdict",
-            format_args!("{BAD}the driver is not in the log{BAD:#}"),
+            format_args!("{BAD}log-mismatch: the driver is not in the log{BAD:#}"),
         ),
     }
 }
 
-/// Tells a person why there is nothing to tell.
-pub fn failure(failure: &Failure) -> io::Result<()> {
-    error(&failure.to_string())
+/// Prints an error message.
+pub fn error(message: &str) -> io::Result<()> {
+    writeln!(anstream::stderr(), "{BAD}error{BAD:#}: {message}")
 }
 
-/// Tells a person what went wrong.
-pub fn error(what: &str) -> io::Result<()> {
-    writeln!(anstream::stderr(), "{BAD}error{BAD:#}: {what}")
-}
-
-/// Tells a person names and values, one a line.
+/// Prints names and values, one per line.
 pub fn table(fields: &serde_json::Map<String, serde_json::Value>) -> io::Result<()> {
     let out = &mut anstream::stdout().lock();
     for (name, value) in fields {
@@ -225,7 +219,7 @@ pub fn table(fields: &serde_json::Map<String, serde_json::Value>) -> io::Result<
     Ok(())
 }
 
-/// A value in one line: of an object, the names with their values.
+/// A value in one line; for an object, its names and values.
 fn cell(value: &serde_json::Value) -> String {
     use serde_json::Value;
     match value {
@@ -240,16 +234,16 @@ fn cell(value: &serde_json::Value) -> String {
     }
 }
 
-/// Tells a program.
-pub fn json(outcome: &Outcome) -> io::Result<()> {
-    let Outcome {
+/// Prints a run as JSON.
+pub fn json(report: &RunReport) -> io::Result<()> {
+    let RunReport {
         host,
         service,
         run,
         check,
         verdict,
-    } = outcome;
-    print(&json!({
+    } = report;
+    print_json(&json!({
         "host": host,
         "service": service,
         "run": run,
@@ -259,13 +253,13 @@ pub fn json(outcome: &Outcome) -> io::Result<()> {
     }))
 }
 
-/// Tells a program why there is nothing to tell.
+/// Prints a failure as JSON.
 pub fn json_failure(failure: &Failure) -> io::Result<()> {
-    print(&json!({ "error": failure.to_string(), "exit_status": failure.exit_status() }))
+    print_json(&json!({ "error": failure.to_string(), "exit_status": failure.exit_status() }))
 }
 
-/// Writes one JSON value.
-pub fn print(value: &serde_json::Value) -> io::Result<()> {
+/// Prints a JSON value.
+pub fn print_json(value: &serde_json::Value) -> io::Result<()> {
     let out = &mut io::stdout().lock();
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)

@@ -1,5 +1,5 @@
-//! Commands that try out the kernel's memory routines: their replies are numbers
-//! with names, and one takes a range of memory.
+//! The self-test requests of `ntmem`: their replies are named numbers. `probe` has an
+//! address range as its input.
 
 use clap::Args;
 use nt_status::Named;
@@ -12,41 +12,41 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use ntbox_api::parse::number;
 
-use crate::args::Ask;
-use crate::questions::Question;
+use crate::args::RequestArgs;
+use crate::requests::DriverRequest;
 
-/// A range of the caller's memory that the driver probes.
+/// The options of `probe`.
 #[derive(Debug, Args)]
 pub struct Probe {
-    /// The range's address, decimal or 0x hexadecimal.
+    /// Address of the range, decimal or 0x hexadecimal.
     #[arg(long, default_value = "0", value_parser = number)]
     pub address: u64,
-    /// Its length in bytes.
+    /// Length of the range in bytes.
     #[arg(long, default_value = "1", value_parser = number)]
     pub length: u64,
-    /// What it has to be aligned to: 1, 2, 4, 8 or 16.
+    /// Required alignment: 1, 2, 4, 8 or 16.
     #[arg(long, default_value_t = 1)]
     pub alignment: u32,
     /// Probe for writing.
     #[arg(long)]
     pub write: bool,
     #[command(flatten)]
-    pub ask: Ask,
+    pub common: RequestArgs,
 }
 
 impl Probe {
-    pub fn question(&self) -> Question {
+    pub fn request(&self) -> DriverRequest {
         let request = ProbeRequest {
             address: self.address,
             len: self.length,
             alignment: self.alignment,
             for_writing: self.write.into(),
         };
-        Question::with(Command::Probe, request.as_bytes().to_vec())
+        DriverRequest::new(Command::Probe, request.as_bytes().to_vec())
     }
 }
 
-/// The names of a command's numbers; `None` if it has none.
+/// The names of the numbers in a reply; `None` for other commands.
 fn names(command: Command) -> Option<&'static [&'static str]> {
     Some(match command {
         Command::Pool => PoolReply::NAMES,
@@ -61,7 +61,7 @@ fn names(command: Command) -> Option<&'static [&'static str]> {
     })
 }
 
-/// The fields of a reply by name; `None` if it has not the size of one.
+/// The fields of a reply by name; `None` if its size is wrong.
 pub fn fields(command: Command, bytes: &[u8]) -> Option<Value> {
     let names = names(command)?;
     if bytes.len() != names.len() * size_of::<u64>() {
@@ -73,14 +73,14 @@ pub fn fields(command: Command, bytes: &[u8]) -> Option<Value> {
         .zip(numbers)
         .map(|(name, bytes)| {
             let number = u64::read_from_bytes(bytes).ok()?;
-            Some((name.replace('_', "-"), shown(name, number)))
+            Some((name.replace('_', "-"), value(name, number)))
         })
         .collect();
     fields.map(Value::Object)
 }
 
 /// A number, or the name of a status.
-fn shown(name: &str, number: u64) -> Value {
+fn value(name: &str, number: u64) -> Value {
     match u32::try_from(number) {
         Ok(status) if name.ends_with("status") => json!(Named(status).to_string()),
         _ => json!(number),

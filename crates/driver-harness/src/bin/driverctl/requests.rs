@@ -1,8 +1,8 @@
-//! Commands that take something, or two callers: from the command line to the
-//! request, and from the reply to its fields.
+//! The requests with input or with two callers: from the command line to the request,
+//! and from the reply to its fields.
 
 use clap::{Args, ValueEnum};
-use driver_harness::host::Inquiry;
+use driver_harness::host::IoctlRequest;
 use nt_status::Named;
 use ntmem_ioctl::{
     Command, ContextsReply, ENTRY_POINTS, ScenarioCache, ScenarioCheck, ScenarioKind,
@@ -12,38 +12,33 @@ use ntmem_ioctl::{
 use serde_json::{Map, Value, json};
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::args::Ask;
-use crate::exercises;
+use crate::args::RequestArgs;
+use crate::selftest;
 
-/// What is asked, and by how many.
-pub struct Question {
-    /// The command that it is named after.
+/// A request to the driver.
+pub struct DriverRequest {
+    /// The command of the IOCTL interface.
     pub command: Command,
     /// The request.
-    pub inquiry: Inquiry,
-    /// A request that another caller makes while the first one waits.
-    pub meanwhile: Option<Inquiry>,
+    pub ioctl: IoctlRequest,
+    /// A request that a second program sends while the first one may be pending.
+    pub second: Option<IoctlRequest>,
 }
 
-/// Room for every reply that has a size of its own.
-const ROOM: usize = 512;
+/// Size of the output buffer, at least that of every reply.
+const OUTPUT_SIZE: usize = 512;
 
-impl Question {
-    /// A command without input.
-    pub fn plain(command: Command) -> Self {
-        Self::with(command, Vec::new())
-    }
-
-    /// A command with this input.
-    pub fn with(command: Command, input: Vec<u8>) -> Self {
+impl DriverRequest {
+    /// A request with this input.
+    pub fn new(command: Command, input: Vec<u8>) -> Self {
         Self {
             command,
-            inquiry: Inquiry {
+            ioctl: IoctlRequest {
                 code: command.code(),
                 input,
-                room: ROOM,
+                output_size: OUTPUT_SIZE,
             },
-            meanwhile: None,
+            second: None,
         }
     }
 }
@@ -51,84 +46,84 @@ impl Question {
 /// The options of `scenario`.
 #[derive(Debug, Args)]
 pub struct Scenario {
-    /// The scenario. `double-map` breaks a rule of Windows' reference.
+    /// The scenario. `double-map` breaks a rule of the WDK reference.
     #[arg(long, value_enum, default_value_t = Kind(ScenarioKind::Lock))]
     pub kind: Kind,
-    /// Where the second address is to be.
+    /// Address space of the second mapping.
     #[arg(long, value_enum, default_value_t = Target(ScenarioTarget::System))]
     pub target: Target,
-    /// The cache type that is asked of the mapping.
+    /// Cache type of the mapping.
     #[arg(long, value_enum, default_value_t = Cache(ScenarioCache::Cached))]
     pub cache: Cache,
-    /// Bytes of the block, up to 16777216; whole pages (of 4096) for a mapping into
+    /// Size of the block in bytes, up to 16777216; a multiple of 4096 for a mapping into
     /// the program.
     #[arg(long, default_value_t = 4096)]
     pub size: u32,
     #[command(flatten)]
-    pub ask: Ask,
+    pub common: RequestArgs,
 }
 
 impl Scenario {
-    pub fn question(&self) -> Question {
+    pub fn request(&self) -> DriverRequest {
         let request = ScenarioRequest {
             kind: self.kind.0.number(),
             target: self.target.0.number(),
             cache: self.cache.0.number(),
             size: self.size,
         };
-        Question::with(Command::Scenario, request.as_bytes().to_vec())
+        DriverRequest::new(Command::Scenario, request.as_bytes().to_vec())
     }
 }
 
-/// A number that one caller sends, and who waits gets.
+/// The options of `wait` and `signal`.
 #[derive(Debug, Args)]
 pub struct Signal {
-    /// The number.
+    /// Number that the signal request sends and the wait request receives.
     #[arg(long, default_value_t = 1)]
     pub number: u64,
     #[command(flatten)]
-    pub ask: Ask,
+    pub common: RequestArgs,
 }
 
 impl Signal {
-    fn request(&self) -> Vec<u8> {
+    fn input(&self) -> Vec<u8> {
         let number = self.number;
         SignalRequest { number }.as_bytes().to_vec()
     }
 
-    pub fn question(&self) -> Question {
-        Question::with(Command::Signal, self.request())
+    pub fn request(&self) -> DriverRequest {
+        DriverRequest::new(Command::Signal, self.input())
     }
 
-    /// One caller waits, another one signals.
-    pub fn waiting(&self) -> Question {
-        Question {
-            meanwhile: Some(self.question().inquiry),
-            ..Question::plain(Command::Wait)
+    /// A wait request, and a signal request from a second program.
+    pub fn wait_request(&self) -> DriverRequest {
+        DriverRequest {
+            second: Some(self.request().ioctl),
+            ..DriverRequest::new(Command::Wait, Vec::new())
         }
     }
 }
 
-/// Text that the driver copies from one buffer of the program to another.
+/// The options of `copy`.
 #[derive(Debug, Args)]
 pub struct Copy {
-    /// The text.
+    /// Text that the driver copies.
     #[arg(long, default_value = "ntmem")]
     pub text: String,
     #[command(flatten)]
-    pub ask: Ask,
+    pub common: RequestArgs,
 }
 
 impl Copy {
-    pub fn question(&self) -> Question {
-        let mut question = Question::with(Command::Copy, self.text.clone().into_bytes());
-        question.inquiry.room = self.text.len();
-        question
+    pub fn request(&self) -> DriverRequest {
+        let mut request = DriverRequest::new(Command::Copy, self.text.clone().into_bytes());
+        request.ioctl.output_size = self.text.len();
+        request
     }
 }
 
-/// Makes names of the protocol values of the command line.
-macro_rules! values {
+/// Declares option types for enumerations of the IOCTL interface.
+macro_rules! option_types {
     ($($type:ident($of:ident), $doc:literal;)*) => {$(
         #[doc = $doc]
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,15 +152,15 @@ macro_rules! values {
     )*};
 }
 
-values! {
+option_types! {
     Kind(ScenarioKind), "A scenario.";
     Target(ScenarioTarget), "The address space of the second mapping.";
     Cache(ScenarioCache), "A cache type.";
 }
 
-/// The fields of a reply by name, with what the other caller got if there was one;
-/// `None` if it has not the size of one.
-pub fn fields(command: Command, bytes: &[u8], other: Option<&[u8]>) -> Option<Value> {
+/// The fields of a reply by name; `None` if its size is wrong. `second` is the reply to
+/// the second program.
+pub fn fields(command: Command, bytes: &[u8], second: Option<&[u8]>) -> Option<Value> {
     match command {
         Command::Scenario => ScenarioReply::read_from_bytes(bytes).ok().map(scenario),
         Command::Contexts => ContextsReply::read_from_bytes(bytes).ok().map(contexts),
@@ -174,20 +169,20 @@ pub fn fields(command: Command, bytes: &[u8], other: Option<&[u8]>) -> Option<Va
             Some(json!({ "woken": reply.woken }))
         }
         Command::Wait => {
-            let got = SignalRequest::read_from_bytes(bytes).ok()?;
-            let signal = SignalReply::read_from_bytes(other?).ok()?;
-            Some(json!({ "number": got.number, "woken": signal.woken }))
+            let received = SignalRequest::read_from_bytes(bytes).ok()?;
+            let signal = SignalReply::read_from_bytes(second?).ok()?;
+            Some(json!({ "number": received.number, "woken": signal.woken }))
         }
         Command::Copy => Some(json!({
             "bytes": bytes.len(),
             "text": String::from_utf8_lossy(bytes),
         })),
-        _ => exercises::fields(command, bytes),
+        _ => selftest::fields(command, bytes),
     }
 }
 
-/// The status in a report that is no success; such a scenario has failed.
-pub fn failure(command: Command, fields: &Map<String, Value>) -> bool {
+/// Whether the reply reports that a scenario failed.
+pub fn is_failure(command: Command, fields: &Map<String, Value>) -> bool {
     command == Command::Scenario && fields.get("status") != Some(&json!(Named(0).to_string()))
 }
 

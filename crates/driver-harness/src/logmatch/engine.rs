@@ -1,14 +1,14 @@
-//! Reads a log by a script. Every failure on the way is remembered with how far
-//! it got; if the log does not fit, the furthest is what the reader is told, for
-//! that is the alternative that the log was meant to be.
+//! Matches a log against a matcher. Each failure is recorded with its position. If the
+//! log does not match, the mismatch is the failure with the furthest position: it belongs
+//! to the alternative that the log is most likely meant to be.
 
 use super::condition::Binding;
+use super::matcher::{Matcher, MatcherKind, Repeat, Requirement};
 use super::mismatch::{Mismatch, Problem};
-use super::pattern::{Found, Pattern, Value};
-use super::script::{Node, Requirement, Shape, Times};
-use crate::record::{Level, Line};
+use super::pattern::{Capture, Pattern, Value};
+use crate::record::{Level, LogLine};
 
-/// The values that a log which fits gave to the names in the script.
+/// The captured values of a log that matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Captures {
     bindings: Vec<Binding>,
@@ -42,89 +42,91 @@ impl Captures {
     }
 }
 
-/// How far a failure got: lines read, then what was tried on the next.
+/// The position of a failure: the line, then the stage in the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Progress {
+struct Position {
     line: usize,
     stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
-    /// The line does not look right.
-    Looks,
+    /// The text of the line does not match its pattern.
+    Text,
     /// A condition between lines does not hold.
-    Between,
-    /// The line looks right, but its level or its values do not.
+    BetweenLines,
+    /// The text matches, but the level or a value does not.
     Values,
 }
 
-struct Matcher<'a> {
-    log: &'a [Line],
+struct Engine<'a> {
+    log: &'a [LogLine],
     bindings: Vec<Binding>,
-    furthest: Option<(Progress, Vec<Problem>)>,
+    furthest: Option<(Position, Vec<Problem>)>,
 }
 
-/// Reads all of `log` by `root`.
-pub(crate) fn run(root: &Node, log: &[Line]) -> Result<Captures, Box<Mismatch>> {
-    let mut matcher = Matcher {
+/// Matches all lines of `log` against `root`.
+pub(crate) fn run(root: &Matcher, log: &[LogLine]) -> Result<Captures, Box<Mismatch>> {
+    let mut engine = Engine {
         log,
         bindings: Vec::new(),
         furthest: None,
     };
-    match matcher.node(root, 0) {
+    match engine.matcher(root, 0) {
         Some(end) if end == log.len() => {
             return Ok(Captures {
-                bindings: matcher.bindings,
+                bindings: engine.bindings,
             });
         }
-        Some(end) => matcher.fail(end, Stage::Looks, Problem::Extra),
+        Some(end) => engine.fail(end, Stage::Text, Problem::Extra),
         None => {}
     }
-    let (progress, problems) = matcher
+    let (position, problems) = engine
         .furthest
-        .expect("a reading that stops has said why, and the end of the log is said above");
-    Err(Box::new(Mismatch::explain(log, progress.line, problems)))
+        .expect("each failure records a problem, and extra lines are recorded above");
+    Err(Box::new(Mismatch::explain(log, position.line, problems)))
 }
 
-impl Matcher<'_> {
-    /// Reads `node` from line `at`; gives the line after it. When it does not
-    /// fit, the bindings are as they were.
-    fn node(&mut self, node: &Node, at: usize) -> Option<usize> {
+impl Engine<'_> {
+    /// Matches `matcher` from line `at` and returns the line after the match. A failure
+    /// leaves the bindings unchanged.
+    fn matcher(&mut self, matcher: &Matcher, at: usize) -> Option<usize> {
         let mark = self.bindings.len();
-        let end = match &node.0 {
-            Shape::Line {
+        let end = match &matcher.0 {
+            MatcherKind::Line {
                 pattern,
                 level,
                 requirements,
             } => self.line(pattern, *level, requirements, at),
-            Shape::Check(requirement) => {
-                self.require(requirement, at, Stage::Between).then_some(at)
-            }
-            Shape::Never(reason) => {
+            MatcherKind::Check(requirement) => self
+                .require(requirement, at, Stage::BetweenLines)
+                .then_some(at),
+            MatcherKind::Never(reason) => {
                 self.fail(
                     at,
-                    Stage::Between,
+                    Stage::BetweenLines,
                     Problem::Never {
                         reason: reason.clone(),
                     },
                 );
                 None
             }
-            Shape::Seq(nodes) => nodes.iter().try_fold(at, |at, node| self.node(node, at)),
-            Shape::Either(nodes) => {
-                if nodes.is_empty() {
-                    let reason = "nothing can be one of no alternatives".to_owned();
-                    self.fail(at, Stage::Between, Problem::Never { reason });
+            MatcherKind::Seq(matchers) => matchers
+                .iter()
+                .try_fold(at, |at, next| self.matcher(next, at)),
+            MatcherKind::Either(matchers) => {
+                if matchers.is_empty() {
+                    let reason = "`either` has no alternatives".to_owned();
+                    self.fail(at, Stage::BetweenLines, Problem::Never { reason });
                 }
-                nodes.iter().find_map(|node| self.node(node, at))
+                matchers.iter().find_map(|next| self.matcher(next, at))
             }
-            Shape::Maybe(node) => Some(self.node(node, at).unwrap_or(at)),
-            Shape::Repeat {
-                times,
+            MatcherKind::Maybe(body) => Some(self.matcher(body, at).unwrap_or(at)),
+            MatcherKind::Repeat {
+                count,
                 counter,
                 body,
-            } => self.repeat(times, counter.as_deref(), body, at),
+            } => self.repeat(count, counter.as_deref(), body, at),
         };
         if end.is_none() {
             self.bindings.truncate(mark);
@@ -142,34 +144,34 @@ impl Matcher<'_> {
         let Some(line) = self.log.get(at) else {
             self.fail(
                 at,
-                Stage::Looks,
+                Stage::Text,
                 Problem::Missing {
                     pattern: pattern.clone(),
                 },
             );
             return None;
         };
-        let found = match pattern.read(&line.text) {
-            Ok(found) => found,
-            Err(stuck) => {
+        let captures = match pattern.read(&line.text) {
+            Ok(captures) => captures,
+            Err(failure) => {
                 self.fail(
                     at,
-                    Stage::Looks,
-                    Problem::Looks {
+                    Stage::Text,
+                    Problem::Text {
                         pattern: pattern.clone(),
-                        stuck,
+                        failure,
                     },
                 );
                 return None;
             }
         };
-        for found in found {
-            self.bind(found, at)?;
+        for capture in captures {
+            self.bind(capture, at)?;
         }
-        if let (Some(wanted), Some(seen)) = (level, line.level)
-            && wanted != seen
+        if let (Some(expected), Some(actual)) = (level, line.level)
+            && expected != actual
         {
-            self.fail(at, Stage::Values, Problem::Level { wanted, seen });
+            self.fail(at, Stage::Values, Problem::Level { expected, actual });
             return None;
         }
         requirements
@@ -178,15 +180,15 @@ impl Matcher<'_> {
             .then_some(at + 1)
     }
 
-    /// Remembers a value, or compares it with the one of that name.
-    fn bind(&mut self, found: Found, at: usize) -> Option<()> {
-        let Found {
+    /// Records a value, or compares it with the value of the same name.
+    fn bind(&mut self, capture: Capture, at: usize) -> Option<()> {
+        let Capture {
             name,
-            same,
+            is_back_reference,
             value,
             span,
-        } = found;
-        if same {
+        } = capture;
+        if is_back_reference {
             let earlier = self
                 .bindings
                 .iter()
@@ -199,7 +201,7 @@ impl Matcher<'_> {
                 self.fail(
                     at,
                     Stage::Values,
-                    Problem::NotTheSame {
+                    Problem::ValueDiffers {
                         name,
                         span,
                         value,
@@ -212,7 +214,7 @@ impl Matcher<'_> {
             self.bindings.push(Binding {
                 name,
                 value,
-                place: Some((at, span)),
+                location: Some((at, span)),
             });
         }
         Some(())
@@ -223,21 +225,21 @@ impl Matcher<'_> {
             Ok(true) => return true,
             Ok(false) => {
                 let requirement = requirement.clone();
-                let seen = requirement.condition.seen(&self.bindings);
-                let concerned = requirement
+                let actual = requirement.condition.actual(&self.bindings);
+                let operands = requirement
                     .condition
-                    .concerned(&self.bindings)
+                    .operands(&self.bindings)
                     .into_iter()
                     .cloned()
                     .collect();
                 Problem::Condition {
                     requirement,
-                    seen,
-                    concerned,
+                    actual,
+                    operands,
                 }
             }
-            Err(error) => Problem::Broken {
-                what: requirement.condition.to_string(),
+            Err(error) => Problem::Invalid {
+                source: requirement.condition.to_string(),
                 error,
             },
         };
@@ -247,24 +249,24 @@ impl Matcher<'_> {
 
     fn repeat(
         &mut self,
-        times: &Times,
+        count: &Repeat,
         counter: Option<&str>,
-        body: &Node,
+        body: &Matcher,
         mut at: usize,
     ) -> Option<usize> {
-        let (least, most) = match times {
-            Times::Between(least, most) => (*least, *most),
-            Times::Exactly(expr) => match expr.evaluate(&self.bindings) {
+        let (least, most) = match count {
+            Repeat::Between(least, most) => (*least, *most),
+            Repeat::Exactly(expr) => match expr.evaluate(&self.bindings) {
                 Ok(number) => {
                     let number = usize::try_from(number).unwrap_or(usize::MAX);
                     (number, Some(number))
                 }
                 Err(error) => {
-                    let problem = Problem::Broken {
-                        what: format!("repeat {expr} times"),
+                    let problem = Problem::Invalid {
+                        source: format!("repeat {expr} times"),
                         error,
                     };
-                    self.fail(at, Stage::Between, problem);
+                    self.fail(at, Stage::BetweenLines, problem);
                     return None;
                 }
             },
@@ -277,11 +279,11 @@ impl Matcher<'_> {
                 self.bindings.push(Binding {
                     name: name.to_owned(),
                     value,
-                    place: None,
+                    location: None,
                 });
             }
-            match self.node(body, at) {
-                // A round that reads nothing would go on for ever.
+            match self.matcher(body, at) {
+                // A round that matches no line would repeat without end.
                 Some(end) if end == at => break,
                 Some(end) => at = end,
                 None => {
@@ -294,13 +296,13 @@ impl Matcher<'_> {
         Some(at)
     }
 
-    /// Remembers a failure, unless another got further.
+    /// Records a failure, unless an earlier one is at a later position.
     fn fail(&mut self, line: usize, stage: Stage, problem: Problem) {
-        let here = Progress { line, stage };
+        let position = Position { line, stage };
         match &mut self.furthest {
-            Some((furthest, _)) if *furthest > here => {}
-            Some((furthest, problems)) if *furthest == here => problems.push(problem),
-            _ => self.furthest = Some((here, vec![problem])),
+            Some((furthest, _)) if *furthest > position => {}
+            Some((furthest, problems)) if *furthest == position => problems.push(problem),
+            _ => self.furthest = Some((position, vec![problem])),
         }
     }
 }

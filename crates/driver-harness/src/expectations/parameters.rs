@@ -1,24 +1,24 @@
-//! What `ntmem` is told by its `Parameters` key, and which values it refuses:
-//! the rules of `docs/driver.md`, restated independently of the driver's source.
+//! The values of the `Parameters` key of `ntmem`, and the values that it refuses: the
+//! rules of `docs/driver.md`, implemented independently of the driver.
 
 use std::fmt::Write as _;
 
 use crate::host::{RegValue, Service};
 use crate::record::Level;
 
-/// A value as the driver takes it, or what it says when it refuses it.
-pub(super) type Setting<T> = Result<T, String>;
+/// A valid value, or the fields of the line that refuses the value.
+pub(super) type Parameter<T> = Result<T, String>;
 
-/// All of them.
+/// All parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Settings {
-    pub(super) scenarios: Setting<Vec<Scenario>>,
-    pub(super) size: Setting<u64>,
-    pub(super) cache: Setting<&'static str>,
-    pub(super) level: Setting<Level>,
+pub(super) struct Parameters {
+    pub(super) scenarios: Parameter<Vec<Scenario>>,
+    pub(super) size: Parameter<u64>,
+    pub(super) cache: Parameter<&'static str>,
+    pub(super) level: Parameter<Level>,
 }
 
-/// A way to a second address.
+/// A scenario of the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scenario {
     Lock,
@@ -45,30 +45,30 @@ impl Scenario {
 
 const REG_SZ: u32 = 1;
 const REG_DWORD: u32 = 4;
-/// The longest value that the driver reads, in bytes.
-const LONGEST: usize = 500;
+/// The maximum size of a value in bytes.
+const MAX_VALUE_SIZE: usize = 500;
 
-impl Settings {
+impl Parameters {
     pub(super) fn of(service: &Service) -> Self {
-        let scenario = Rule {
+        let scenario = ParameterSpec {
             name: "Scenario",
             alias: Some("Walk"),
             kind: REG_SZ,
             expected: "lock, nonpaged, double-map, or several of them, or none",
         };
-        let size = Rule {
+        let size = ParameterSpec {
             name: "Size",
             alias: None,
             kind: REG_DWORD,
             expected: "1 to 16777216 bytes",
         };
-        let cache = Rule {
+        let cache = ParameterSpec {
             name: "CacheType",
             alias: None,
             kind: REG_SZ,
             expected: "cached, noncached, or writecombined",
         };
-        let level = Rule {
+        let level = ParameterSpec {
             name: "LogLevel",
             alias: None,
             kind: REG_DWORD,
@@ -96,9 +96,9 @@ impl Settings {
         }
     }
 
-    /// The settings if none is refused.
-    pub(super) fn accepted(&self) -> Option<Accepted> {
-        Some(Accepted {
+    /// The values, if all are valid.
+    pub(super) fn valid(&self) -> Option<ValidParameters> {
+        Some(ValidParameters {
             scenarios: self.scenarios.clone().ok()?,
             size: self.size.clone().ok()?,
             cache: self.cache.clone().ok()?,
@@ -106,9 +106,9 @@ impl Settings {
         })
     }
 
-    /// For each value in the order in which the driver looks at them, the line
-    /// that refuses it.
-    pub(super) fn refusals(&self) -> [Option<&String>; 4] {
+    /// The fields of the line that refuses each value, in the order in which the driver
+    /// reads the values.
+    pub(super) fn rejections(&self) -> [Option<&String>; 4] {
         let Self {
             scenarios,
             size,
@@ -124,29 +124,29 @@ impl Settings {
     }
 }
 
-/// Settings that the driver takes.
+/// Valid values of all parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Accepted {
+pub(super) struct ValidParameters {
     pub(super) scenarios: Vec<Scenario>,
     pub(super) size: u64,
     pub(super) cache: &'static str,
     pub(super) level: Level,
 }
 
-struct Rule {
+struct ParameterSpec {
     name: &'static str,
     alias: Option<&'static str>,
     kind: u32,
     expected: &'static str,
 }
 
-impl Rule {
+impl ParameterSpec {
     fn read<T>(
         &self,
         service: &Service,
         default: T,
         parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
-    ) -> Setting<T> {
+    ) -> Parameter<T> {
         let alias = || self.alias.and_then(|alias| service.find(alias));
         let Some(value) = service.find(self.name).or_else(alias) else {
             return Ok(default);
@@ -154,39 +154,39 @@ impl Rule {
         let data = value.data();
         let result = if value.kind() != self.kind {
             Err("wrong-type")
-        } else if data.len() > LONGEST {
+        } else if data.len() > MAX_VALUE_SIZE {
             Err("too-long")
         } else {
             parse(&data)
         };
-        result.map_err(|reason| self.refusal(value, reason))
+        result.map_err(|reason| self.rejection(value, reason))
     }
 
-    /// What the driver says of a value that it refuses.
-    fn refusal(&self, value: &RegValue, reason: &str) -> String {
+    /// The fields of the line that refuses a value.
+    fn rejection(&self, value: &RegValue, reason: &str) -> String {
         let Self {
             name,
             kind,
             expected,
             ..
         } = self;
-        cut(format!(
+        truncate(format!(
             "value={name} reason={reason} type={} bytes={} expected=\"{}: {expected}\" data={}",
             type_name(value.kind()),
             value.data().len(),
             type_name(*kind),
-            shown(value),
+            display_data(value),
         ))
     }
 }
 
-/// A line as it is logged: at most 510 bytes, with a mark where it was cut.
-fn cut(mut text: String) -> String {
+/// Truncates a line to 510 bytes, with an ellipsis.
+fn truncate(mut text: String) -> String {
     const PREFIX: usize = "ntmem: driver: refused ".len();
-    const MARK: &str = "...";
+    const ELLIPSIS: &str = "...";
     if PREFIX + text.len() > 510 {
-        text.truncate(510 - PREFIX - MARK.len());
-        text.push_str(MARK);
+        text.truncate(510 - PREFIX - ELLIPSIS.len());
+        text.push_str(ELLIPSIS);
     }
     text
 }
@@ -198,8 +198,8 @@ fn number(data: &[u8]) -> Result<u32, &'static str> {
         .map_err(|_| "malformed")
 }
 
-/// A `REG_SZ` without the NULs that end it. What is not ASCII becomes a
-/// character that no name has.
+/// A `REG_SZ` without the terminating NULs. Other characters than ASCII are replaced by
+/// U+FFFD, which is in no name.
 fn text(data: &[u8]) -> Result<String, &'static str> {
     let units = units(data).ok_or("malformed")?;
     Ok(units
@@ -243,34 +243,34 @@ fn scenarios(text: &str) -> Result<Vec<Scenario>, &'static str> {
     }
 }
 
-/// The data of a refused value: a number, text between quotes, or `opaque`.
-fn shown(value: &RegValue) -> String {
+/// The data of a refused value: a number, quoted text, or `opaque`.
+fn display_data(value: &RegValue) -> String {
     let data = value.data();
     let opaque = || "opaque".to_owned();
-    if data.len() > LONGEST {
+    if data.len() > MAX_VALUE_SIZE {
         return opaque();
     }
     match value.kind() {
         REG_DWORD => number(&data).map_or_else(|_| opaque(), |number| number.to_string()),
-        REG_SZ => units(&data).map_or_else(opaque, |units| quoted(&units)),
+        REG_SZ => units(&data).map_or_else(opaque, |units| quote(&units)),
         _ => opaque(),
     }
 }
 
-/// Text as the driver writes it: printable ASCII as it is, the rest escaped.
-fn quoted(units: &[u16]) -> String {
-    let mut quoted = String::from('"');
+/// Quoted text: printable ASCII, the rest escaped.
+fn quote(units: &[u16]) -> String {
+    let mut text = String::from('"');
     for unit in units {
         match u8::try_from(*unit) {
-            Ok(byte @ (b'"' | b'\\')) => quoted.extend(['\\', char::from(byte)]),
-            Ok(byte @ b' '..=b'~') => quoted.push(char::from(byte)),
+            Ok(byte @ (b'"' | b'\\')) => text.extend(['\\', char::from(byte)]),
+            Ok(byte @ b' '..=b'~') => text.push(char::from(byte)),
             _ => {
-                let _ = write!(quoted, "\\u{{{unit:x}}}");
+                let _ = write!(text, "\\u{{{unit:x}}}");
             }
         }
     }
-    quoted.push('"');
-    quoted
+    text.push('"');
+    text
 }
 
 fn type_name(kind: u32) -> String {
@@ -296,41 +296,41 @@ fn type_name(kind: u32) -> String {
 mod tests {
     use super::*;
 
-    fn settings(name: &str, value: RegValue) -> Settings {
-        Settings::of(&Service::new("ntmem.sys").parameter(name, value))
+    fn parameters(name: &str, value: RegValue) -> Parameters {
+        Parameters::of(&Service::new("ntmem.sys").parameter(name, value))
     }
 
     fn sz(text: &str) -> RegValue {
         RegValue::Sz(text.to_owned())
     }
 
-    /// The only refusal.
-    fn refusal(name: &str, value: RegValue) -> String {
-        let settings = settings(name, value);
-        let mut refusals = settings.refusals().into_iter().flatten();
-        let refusal = refusals.next().expect("the value is refused");
-        assert_eq!(refusals.next(), None);
-        refusal.clone()
+    /// The only rejection.
+    fn rejection(name: &str, value: RegValue) -> String {
+        let parameters = parameters(name, value);
+        let mut rejections = parameters.rejections().into_iter().flatten();
+        let rejection = rejections.next().expect("the value is refused");
+        assert_eq!(rejections.next(), None);
+        rejection.clone()
     }
 
     #[test]
-    fn defaults() {
-        let settings = Settings::of(&Service::new("ntmem.sys")).accepted().unwrap();
-        assert_eq!(settings.scenarios, [Scenario::Lock, Scenario::Nonpaged]);
+    fn parameters_of_empty_key_are_the_defaults() {
+        let parameters = Parameters::of(&Service::new("ntmem.sys")).valid().unwrap();
+        assert_eq!(parameters.scenarios, [Scenario::Lock, Scenario::Nonpaged]);
         assert_eq!(
-            (settings.size, settings.cache, settings.level),
+            (parameters.size, parameters.cache, parameters.level),
             (4096, "cached", Level::Error)
         );
     }
 
     #[test]
-    fn names_have_no_case_and_the_last_value_counts() {
+    fn parameter_names_ignore_case_and_the_last_value_counts() {
         let service = Service::new("ntmem.sys")
             .parameter("size", RegValue::Dword(1))
             .parameter("SIZE", RegValue::Dword(2))
             .parameter("cachetype", sz("NonCached"));
-        let settings = Settings::of(&service).accepted().unwrap();
-        assert_eq!((settings.size, settings.cache), (2, "noncached"));
+        let parameters = Parameters::of(&service).valid().unwrap();
+        assert_eq!((parameters.size, parameters.cache), (2, "noncached"));
     }
 
     #[test]
@@ -350,47 +350,47 @@ mod tests {
             ("none lock", Err("contradictory")),
             ("lock;nonpaged", Err("unknown-name")),
         ] {
-            match (settings("Scenario", sz(text)).scenarios, scenarios) {
-                (Ok(seen), Ok(expected)) => assert_eq!(seen, expected, "{text}"),
-                (Err(refusal), Err(reason)) => {
+            match (parameters("Scenario", sz(text)).scenarios, scenarios) {
+                (Ok(actual), Ok(expected)) => assert_eq!(actual, expected, "{text}"),
+                (Err(rejection), Err(reason)) => {
                     assert!(
-                        refusal.contains(&format!("reason={reason} ")),
-                        "{text}: {refusal}"
+                        rejection.contains(&format!("reason={reason} ")),
+                        "{text}: {rejection}"
                     );
                 }
-                (seen, expected) => panic!("{text}: {seen:?} is not {expected:?}"),
+                (actual, expected) => panic!("{text}: {actual:?} is not {expected:?}"),
             }
         }
     }
 
     #[test]
     fn scenario_alias_is_read_without_the_new_name() {
-        let lock = settings("Walk", sz("lock")).scenarios;
+        let lock = parameters("Walk", sz("lock")).scenarios;
         assert_eq!(lock, Ok(vec![Scenario::Lock]));
         let service = Service::new("ntmem.sys")
             .parameter("Walk", sz("lock"))
             .parameter("Scenario", sz("nonpaged"));
-        let nonpaged = Settings::of(&service).scenarios;
+        let nonpaged = Parameters::of(&service).scenarios;
         assert_eq!(nonpaged, Ok(vec![Scenario::Nonpaged]));
     }
 
     #[test]
-    fn refusals_are_whole_lines() {
+    fn rejection_has_all_fields() {
         assert_eq!(
-            refusal("Size", RegValue::Dword(0)),
+            rejection("Size", RegValue::Dword(0)),
             "value=Size reason=out-of-range type=REG_DWORD bytes=4 expected=\"REG_DWORD: 1 to 16777216 bytes\" data=0"
         );
         assert_eq!(
-            refusal("CacheType", sz("a\"ü")),
+            rejection("CacheType", sz("a\"ü")),
             "value=CacheType reason=unknown-name type=REG_SZ bytes=8 \
              expected=\"REG_SZ: cached, noncached, or writecombined\" data=\"a\\\"\\u{fc}\""
         );
         assert!(
-            refusal("LogLevel", RegValue::Qword(1))
+            rejection("LogLevel", RegValue::Qword(1))
                 .contains("reason=wrong-type type=REG_QWORD bytes=8")
         );
         assert!(
-            refusal(
+            rejection(
                 "Size",
                 RegValue::Raw {
                     kind: 4,
@@ -400,7 +400,7 @@ mod tests {
             .ends_with("data=opaque")
         );
         assert!(
-            refusal(
+            rejection(
                 "Size",
                 RegValue::Raw {
                     kind: 99,
@@ -410,7 +410,7 @@ mod tests {
             .contains("type=0x63 bytes=0")
         );
         assert!(
-            refusal(
+            rejection(
                 "Scenario",
                 RegValue::Raw {
                     kind: 1,
@@ -419,8 +419,8 @@ mod tests {
             )
             .contains("reason=malformed")
         );
-        assert!(refusal("Scenario", sz(&"x".repeat(250))).contains("reason=too-long"));
-        let long = refusal("Scenario", sz(&"\u{1}".repeat(249)));
+        assert!(rejection("Scenario", sz(&"x".repeat(250))).contains("reason=too-long"));
+        let long = rejection("Scenario", sz(&"\u{1}".repeat(249)));
         assert_eq!(
             (
                 "ntmem: driver: refused ".len() + long.len(),

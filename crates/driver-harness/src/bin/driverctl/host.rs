@@ -1,12 +1,12 @@
-//! From the name of a host to the host, with the options that it takes.
+//! Opens the host that the options select.
 
 use driver_harness::host::{Host, HostError};
 
 use crate::Failure;
-use crate::hosts::{HostArgs, HostName};
+use crate::host_args::{HostArgs, HostName};
 
-/// The host that was asked for, or why this machine does not have it.
-pub fn host(args: &HostArgs) -> Result<Box<dyn Host>, Failure> {
+/// The selected host; an error if this system does not have it.
+pub fn open(args: &HostArgs) -> Result<Box<dyn Host>, Failure> {
     match args.host {
         HostName::Ntbox => ntbox::open(&args.ntbox).map_err(Failure::Usage),
         HostName::Scm => scm::open(&args.scm).map_err(Failure::from),
@@ -19,16 +19,16 @@ mod scm {
     use driver_harness::host::scm::{Scm, Source};
 
     use super::{Host, HostError};
-    use crate::hosts::ScmArgs;
+    use crate::host_args::ScmArgs;
 
     pub fn open(args: &ScmArgs) -> Result<Box<dyn Host>, HostError> {
         let source = match (&args.log, &args.debugview) {
             (Some(file), _) => Source::File(file.clone()),
             (None, Some(program)) => Source::DebugView(program.clone()),
-            (None, None) => Source::Nowhere,
+            (None, None) => Source::None,
         };
-        if source != Source::Nowhere {
-            crate::listen::warn_of_filter();
+        if source != Source::None {
+            crate::log::warn_if_filtered();
         }
         Ok(Box::new(Scm::new(source)?))
     }
@@ -37,10 +37,10 @@ mod scm {
 #[cfg(not(windows))]
 mod scm {
     use super::{Host, HostError};
-    use crate::hosts::ScmArgs;
+    use crate::host_args::ScmArgs;
 
     pub fn open(_: &ScmArgs) -> Result<Box<dyn Host>, HostError> {
-        Err(HostError::Options("the host scm needs Windows".to_owned()))
+        Err(HostError::Options("host scm needs Windows".to_owned()))
     }
 }
 
@@ -49,19 +49,19 @@ mod wine {
     use driver_harness::host::wine::{Options, Wine};
 
     use super::{Host, HostError};
-    use crate::hosts::WineArgs;
+    use crate::host_args::WineArgs;
 
     pub fn open(args: &WineArgs) -> Result<Box<dyn Host>, HostError> {
         if !args.program.is_file() {
             let program = args.program.display();
             return Err(HostError::Options(format!(
-                "{program} is not there; `cargo xtask build --programs` builds it, --program says where it is"
+                "{program} does not exist; build it with `cargo xtask build --programs`, or pass its path with --program"
             )));
         }
         let prefix = args
             .prefix
             .clone()
-            .unwrap_or_else(|| std::env::temp_dir().join("ntmemctl-wine"));
+            .unwrap_or_else(|| std::env::temp_dir().join("driverctl-wine"));
         Ok(Box::new(Wine::new(Options {
             program: args.program.clone(),
             prefix,
@@ -72,10 +72,10 @@ mod wine {
 #[cfg(not(unix))]
 mod wine {
     use super::{Host, HostError};
-    use crate::hosts::WineArgs;
+    use crate::host_args::WineArgs;
 
     pub fn open(_: &WineArgs) -> Result<Box<dyn Host>, HostError> {
-        Err(HostError::Options("the host wine needs Linux".to_owned()))
+        Err(HostError::Options("host wine needs Linux".to_owned()))
     }
 }
 
@@ -98,7 +98,7 @@ mod ntbox {
                 .iter()
                 .map(|fault| (fault.export.clone(), fault.nth))
                 .collect(),
-            version: args.windows,
+            version: args.os_version,
             timeout: args.timeout,
             ..Options::default()
         };
@@ -109,7 +109,7 @@ mod ntbox {
                 Filter::Mask(Mask::Component(component, _))
                     if options.filter.iter().any(|(other, _)| *other == component) =>
                 {
-                    return Err(format!("--filter gives component {component} two masks"));
+                    return Err(format!("--filter sets component {component} twice"));
                 }
                 Filter::Mask(Mask::Component(component, mask)) => {
                     options.filter.push((component, mask));
@@ -117,7 +117,7 @@ mod ntbox {
             }
         }
         if args.filters.is_empty() {
-            // What a driver's author sets before looking at a log.
+            // All levels of the driver.
             options.filter.push((IHVDRIVER, 0xF));
         }
         Ok(Box::new(Ntbox::new(options)))
@@ -131,6 +131,6 @@ mod ntbox {
     use crate::args::NtboxArgs;
 
     pub fn open(_: &NtboxArgs) -> Result<Box<dyn Host>, String> {
-        Err("the host ntbox needs Linux on x86-64".to_owned())
+        Err("host ntbox needs Linux on x86-64".to_owned())
     }
 }

@@ -1,41 +1,41 @@
-//! Conditions between the values that a log gives: sums over captured names,
-//! compared with one another. They are data, not closures, so that a failure
-//! can show the condition, the values and the lines that they came from.
+//! Conditions on captured values: comparisons of expressions over captured names. They
+//! are data, not closures, so that a failure can display the condition, the values and
+//! the lines that the values are from.
 
 use std::fmt;
 use std::ops::{Add, BitAnd, BitOr, Mul, Range, Rem, Shl, Shr, Sub};
 
-use super::pattern::{Quantity, Value};
+use super::pattern::{NumberDisplay, Value};
 
-/// A value that a line gave to a name.
+/// A captured value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Binding {
     pub(crate) name: String,
     pub(crate) value: Value,
-    /// Index of the line and bytes in it; `None` for a counter.
-    pub(crate) place: Option<(usize, Range<usize>)>,
+    /// The index of the line and the bytes in it; `None` for a counter.
+    pub(crate) location: Option<(usize, Range<usize>)>,
 }
 
-/// All values so far, oldest first. A name given twice has both: plain use
-/// means the latest, [`nth`] reaches any.
+/// All values so far, oldest first. A name can have several values: [`var`] is the
+/// latest, [`nth`] any of them.
 pub(crate) type Bindings = [Binding];
 
-/// A number made from captured values.
+/// A number computed from captured values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expr {
     /// A constant.
     Number(u64),
     /// The latest value of a name.
     Latest(String),
-    /// The value that a name was given at an index, counted from 0.
+    /// The value of a name at an index, from 0.
     Nth(String, Box<Expr>),
-    /// How many values a name was given.
+    /// The number of values of a name.
     Count(String),
-    /// Two numbers made one.
+    /// An operation on two numbers.
     Binary(Box<Expr>, Operator, Box<Expr>),
 }
 
-/// What makes one number of two; arithmetic that leaves 64 bits is an error.
+/// An arithmetic operator; a result that exceeds 64 bits is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
     /// Sum.
@@ -46,13 +46,13 @@ pub enum Operator {
     Mul,
     /// Remainder.
     Rem,
-    /// Shift towards the lower bits.
+    /// Right shift.
     Shr,
-    /// Shift towards the higher bits.
+    /// Left shift.
     Shl,
-    /// Bits in both.
+    /// Bitwise and.
     And,
-    /// Bits in either.
+    /// Bitwise or.
     Or,
 }
 
@@ -73,7 +73,7 @@ impl Operator {
         }
     }
 
-    fn sign(self) -> &'static str {
+    fn symbol(self) -> &'static str {
         match self {
             Self::Add => "+",
             Self::Sub => "-",
@@ -93,13 +93,13 @@ pub fn var(name: &str) -> Expr {
     Expr::Latest(name.to_owned())
 }
 
-/// The value number `index` (from 0) that `name` was given.
+/// The value of `name` at `index`, from 0.
 #[must_use]
 pub fn nth(name: &str, index: impl Into<Expr>) -> Expr {
     Expr::Nth(name.to_owned(), Box::new(index.into()))
 }
 
-/// How many values `name` was given.
+/// The number of values of `name`.
 #[must_use]
 pub fn count(name: &str) -> Expr {
     Expr::Count(name.to_owned())
@@ -123,14 +123,14 @@ macro_rules! operators {
 }
 operators!(Add add Add, Sub sub Sub, Mul mul Mul, Rem rem Rem, Shr shr Shr, Shl shl Shl, BitAnd bitand And, BitOr bitor Or);
 
-/// Why a condition has no answer: the expectation itself is wrong.
+/// An error in an expected log: a condition that cannot be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {
-    /// No line before this one gives the name a value.
-    #[error("nothing gave `{0}` a value")]
+    /// The name has no value yet.
+    #[error("`{0}` has no value")]
     Unbound(String),
-    /// Fewer values than the index wants.
-    #[error("`{0}` has {1} values, number {2} (from 0) was asked for")]
+    /// The index is out of range.
+    #[error("`{0}` has {1} values, index {2} is out of range")]
     NoSuchIndex(String, usize, u64),
     /// The value is a number.
     #[error("`{0}` is a number, not text")]
@@ -138,8 +138,8 @@ pub enum EvalError {
     /// The value is text.
     #[error("`{0}` is text, not a number")]
     Text(String),
-    /// The result does not fit 64 bits.
-    #[error("`{0}` has no result in 64 bits")]
+    /// The result exceeds 64 bits.
+    #[error("`{0}` exceeds 64 bits")]
     Overflow(String),
 }
 
@@ -174,10 +174,10 @@ impl Expr {
             Self::Latest(name) => number(latest(name, bindings)?),
             Self::Nth(name, index) => {
                 let index = index.evaluate(bindings)?;
-                let found = usize::try_from(index)
+                let value = usize::try_from(index)
                     .ok()
                     .and_then(|index| named(name, bindings).nth(index));
-                number(found.ok_or_else(|| {
+                number(value.ok_or_else(|| {
                     EvalError::NoSuchIndex(name.clone(), named(name, bindings).count(), index)
                 })?)
             }
@@ -188,22 +188,22 @@ impl Expr {
         }
     }
 
-    fn collect<'a>(&self, bindings: &'a Bindings, concerned: &mut Vec<&'a Binding>) {
+    fn collect<'a>(&self, bindings: &'a Bindings, operands: &mut Vec<&'a Binding>) {
         match self {
             Self::Number(_) => {}
             Self::Latest(name) | Self::Count(name) => {
-                concerned.extend(named(name, bindings).next_back());
+                operands.extend(named(name, bindings).next_back());
             }
             Self::Nth(name, index) => {
                 let index = index
                     .evaluate(bindings)
                     .ok()
                     .and_then(|index| usize::try_from(index).ok());
-                concerned.extend(index.and_then(|index| named(name, bindings).nth(index)));
+                operands.extend(index.and_then(|index| named(name, bindings).nth(index)));
             }
             Self::Binary(left, _, right) => {
-                left.collect(bindings, concerned);
-                right.collect(bindings, concerned);
+                left.collect(bindings, operands);
+                right.collect(bindings, operands);
             }
         }
     }
@@ -235,29 +235,29 @@ impl fmt::Display for Expr {
             _ => write!(f, "{expr}"),
         };
         match self {
-            Self::Number(number) => write!(f, "{}", Quantity(*number)),
+            Self::Number(number) => write!(f, "{}", NumberDisplay(*number)),
             Self::Latest(name) => f.write_str(name),
             Self::Nth(name, index) => write!(f, "{name}[{index}]"),
             Self::Count(name) => write!(f, "count({name})"),
             Self::Binary(left, operator, right) => {
                 inner(f, left)?;
-                write!(f, " {} ", operator.sign())?;
+                write!(f, " {} ", operator.symbol())?;
                 inner(f, right)
             }
         }
     }
 }
 
-/// How two numbers must stand to each other.
+/// A relation of two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
-    /// The same.
+    /// Equal.
     Equal,
-    /// Not the same.
+    /// Not equal.
     Different,
-    /// The left one is not smaller.
+    /// Left greater than or equal to right.
     AtLeast,
-    /// The left one is smaller.
+    /// Left less than right.
     Less,
 }
 
@@ -271,7 +271,7 @@ impl Relation {
         }
     }
 
-    fn sign(self) -> &'static str {
+    fn symbol(self) -> &'static str {
         match self {
             Self::Equal => "==",
             Self::Different => "!=",
@@ -281,14 +281,14 @@ impl Relation {
     }
 }
 
-/// Something that must hold between values.
+/// A condition on captured values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     /// A comparison.
     Compare(Expr, Relation, Expr),
-    /// One of several.
+    /// At least one of several conditions.
     Any(Vec<Condition>),
-    /// No two values of the name are the same.
+    /// All values of the name differ.
     Distinct(String),
     /// The latest value of the name is one of these texts.
     OneOf(String, Vec<String>),
@@ -309,7 +309,7 @@ pub fn any_of(conditions: impl IntoIterator<Item = Condition>) -> Condition {
     Condition::Any(conditions.into_iter().collect())
 }
 
-/// No two values that `name` was given are the same.
+/// All values of `name` differ.
 #[must_use]
 pub fn distinct(name: &str) -> Condition {
     Condition::Distinct(name.to_owned())
@@ -329,7 +329,7 @@ impl Condition {
                 }
                 Ok(false)
             }
-            Self::Distinct(name) => Ok(twice(name, bindings).is_none()),
+            Self::Distinct(name) => Ok(duplicate(name, bindings).is_none()),
             Self::OneOf(name, texts) => match &latest(name, bindings)?.value {
                 Value::Text(text) => Ok(texts.contains(text)),
                 Value::Number(_) => Err(EvalError::Number(name.clone())),
@@ -337,37 +337,39 @@ impl Condition {
         }
     }
 
-    /// The values that it speaks of, each once: what to point at when it fails.
-    pub(crate) fn concerned<'a>(&self, bindings: &'a Bindings) -> Vec<&'a Binding> {
-        let mut concerned = Vec::new();
-        self.collect(bindings, &mut concerned);
-        let mut seen: Vec<&Binding> = Vec::new();
-        concerned.retain(|binding| {
-            let new = !seen.iter().any(|other| std::ptr::eq(*other, *binding));
-            seen.push(binding);
+    /// The values in the condition, each once; a failure points at them.
+    pub(crate) fn operands<'a>(&self, bindings: &'a Bindings) -> Vec<&'a Binding> {
+        let mut operands = Vec::new();
+        self.collect(bindings, &mut operands);
+        let mut visited: Vec<&Binding> = Vec::new();
+        operands.retain(|binding| {
+            let new = !visited.iter().any(|other| std::ptr::eq(*other, *binding));
+            visited.push(binding);
             new
         });
-        concerned
+        operands
     }
 
-    fn collect<'a>(&self, bindings: &'a Bindings, concerned: &mut Vec<&'a Binding>) {
+    fn collect<'a>(&self, bindings: &'a Bindings, operands: &mut Vec<&'a Binding>) {
         match self {
             Self::Compare(left, _, right) => {
-                left.collect(bindings, concerned);
-                right.collect(bindings, concerned);
+                left.collect(bindings, operands);
+                right.collect(bindings, operands);
             }
             Self::Any(conditions) => {
                 for condition in conditions {
-                    condition.collect(bindings, concerned);
+                    condition.collect(bindings, operands);
                 }
             }
-            Self::Distinct(name) => concerned.extend(twice(name, bindings).into_iter().flatten()),
-            Self::OneOf(name, _) => concerned.extend(latest(name, bindings)),
+            Self::Distinct(name) => {
+                operands.extend(duplicate(name, bindings).into_iter().flatten());
+            }
+            Self::OneOf(name, _) => operands.extend(latest(name, bindings)),
         }
     }
 
-    /// The condition with numbers in place of names: what was seen.
-    pub(crate) fn seen(&self, bindings: &Bindings) -> String {
+    /// The actual values, for the message.
+    pub(crate) fn actual(&self, bindings: &Bindings) -> String {
         match self {
             Self::Compare(left, _, right) => {
                 let side = |expr: &Expr| match expr.evaluate(bindings) {
@@ -381,10 +383,10 @@ impl Condition {
             }
             Self::Any(conditions) => conditions
                 .iter()
-                .map(|condition| condition.seen(bindings))
+                .map(|condition| condition.actual(bindings))
                 .collect::<Vec<_>>()
                 .join("; "),
-            Self::Distinct(name) => match twice(name, bindings) {
+            Self::Distinct(name) => match duplicate(name, bindings) {
                 Some([first, _]) => format!("{} occurs twice", first.value),
                 None => format!("no value of {name} occurs twice"),
             },
@@ -396,8 +398,8 @@ impl Condition {
     }
 }
 
-/// Two equal values of `name`, if there are such.
-fn twice<'a>(name: &str, bindings: &'a Bindings) -> Option<[&'a Binding; 2]> {
+/// Two equal values of `name`, if any.
+fn duplicate<'a>(name: &str, bindings: &'a Bindings) -> Option<[&'a Binding; 2]> {
     let values: Vec<_> = named(name, bindings).collect();
     values.iter().enumerate().find_map(|(index, second)| {
         let first = values[..index]
@@ -410,7 +412,9 @@ fn twice<'a>(name: &str, bindings: &'a Bindings) -> Option<[&'a Binding; 2]> {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Compare(left, relation, right) => write!(f, "{left} {} {right}", relation.sign()),
+            Self::Compare(left, relation, right) => {
+                write!(f, "{left} {} {right}", relation.symbol())
+            }
             Self::Any(conditions) => {
                 for (index, condition) in conditions.iter().enumerate() {
                     let or = if index == 0 { "" } else { " or " };

@@ -1,18 +1,16 @@
-//! The steps of `ntmem`'s scenarios. Each step that can fail is followed either by
-//! the rest of the scenario or by its failure and by giving back what was taken so
-//! far, in the reverse order.
+//! The expected lines of a scenario of `ntmem`. After each step that can fail comes
+//! either the rest of the scenario, or the failure and the cleanup in reverse order.
 
-use super::ntmem::{Promise, not_started, outcome};
-use super::settings::Scenario;
-use crate::record::Level;
-use crate::transcript::{
-    Condition, Expr, Node, check, distinct, line, nth, one_of, repeat, repeat_between, seq, var,
+use super::ntmem_log::{Expectation, not_started, status_fields};
+use super::parameters::Scenario;
+use crate::logmatch::{
+    Condition, Expr, Matcher, check, distinct, line, nth, one_of, repeat, repeat_between, seq, var,
 };
+use crate::record::Level;
 
 const PAGE: u64 = 0x1000;
-const STATUS_DATA_ERROR: u32 = 0xC000_003E;
 
-/// The MDL flags that mean something to a driver; kernels set others besides.
+/// The MDL flags that are documented for drivers; kernels also set others.
 mod flag {
     /// `MDL_MAPPED_TO_SYSTEM_VA`.
     pub(super) const MAPPED: u64 = 1;
@@ -24,25 +22,25 @@ mod flag {
     pub(super) const ALL: u64 = MAPPED | LOCKED | NONPAGED;
 }
 
-/// One scenario. Names of values are its own: each begins with the scenario's.
-pub(super) struct Steps<'a> {
-    promise: &'a Promise<'a>,
+/// The log of one scenario. The captured names begin with the scenario's name.
+pub(super) struct ScenarioLog<'a> {
+    expectation: &'a Expectation<'a>,
     scenario: Scenario,
     size: u64,
     cache: &'a str,
     level: Level,
 }
 
-impl<'a> Steps<'a> {
+impl<'a> ScenarioLog<'a> {
     pub(super) fn new(
-        promise: &'a Promise<'a>,
+        expectation: &'a Expectation<'a>,
         scenario: Scenario,
         size: u64,
         cache: &'a str,
         level: Level,
     ) -> Self {
         Self {
-            promise,
+            expectation,
             scenario,
             size,
             cache,
@@ -50,8 +48,8 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// A line about a step; `$` stands for the scenario's prefix of names.
-    fn step(&self, text: &str) -> Node {
+    /// A line of a step; `$` stands for the prefix of captured names.
+    fn step(&self, text: &str) -> Matcher {
         let name = self.scenario.name();
         line(&format!(
             "ntmem: {name}: {}",
@@ -68,9 +66,9 @@ impl<'a> Steps<'a> {
         var(&self.name(name))
     }
 
-    /// The scenario, then `rest` if it went well.
-    pub(super) fn whole(&self, rest: Node) -> Node {
-        let rest = seq([self.step(&format!("end {}", outcome(0))), rest]);
+    /// The lines of the scenario, then `rest` if it succeeds.
+    pub(super) fn log(&self, rest: Matcher) -> Matcher {
+        let rest = seq([self.step(&format!("end {}", status_fields(0))), rest]);
         let begin = self.step(&format!(
             "begin size={} cache-type={}",
             self.size, self.cache
@@ -83,77 +81,82 @@ impl<'a> Steps<'a> {
         seq([begin, scenario])
     }
 
-    /// `right` with what follows, or its failure, what is given back, and the
-    /// end of the start.
-    fn or_failed(&self, right: Node, step: &str, calls: &[&str], given_back: Vec<Node>) -> Node {
-        self.promise.or_failure(right, |status| {
+    /// `success`, or the failure of the step, the cleanup, and the end of the start.
+    fn or_failed(
+        &self,
+        success: Matcher,
+        step: &str,
+        calls: &[&str],
+        cleanup: Vec<Matcher>,
+    ) -> Matcher {
+        self.expectation.or_failure(success, |status| {
             let failed = self
                 .step(&format!(
                     "failed step={step} call={{call:word}} {}",
-                    outcome(status)
+                    status_fields(status)
                 ))
-                .with(one_of("call", calls), "this step makes these calls");
-            self.failure(status, [failed].into_iter().chain(given_back))
+                .with(one_of("call", calls), "the step makes only these calls");
+            self.failure(status, [failed].into_iter().chain(cleanup))
         })
     }
 
-    /// Lines of a failure, then the scenario's end and the start's.
-    fn failure(&self, status: u32, lines: impl IntoIterator<Item = Node>) -> Node {
+    /// The lines of a failure, then the end of the scenario and of the start.
+    fn failure(&self, status: u32, lines: impl IntoIterator<Item = Matcher>) -> Matcher {
         let end = line(&format!(
             "ntmem: {}: end {}",
             self.scenario.name(),
-            outcome(status)
+            status_fields(status)
         ));
         seq(lines
             .into_iter()
             .chain([end.at(Level::Error), not_started(status)]))
     }
 
-    fn lock(&self, rest: Node) -> Node {
+    fn lock(&self, rest: Matcher) -> Matcher {
         let locked = self
             .step("lock flags={$locked:hex4} pages={$pages:dec}")
-            .with(self.flags("locked", flag::LOCKED), "locked for writing")
+            .with(self.flags("locked", flag::LOCKED), "the pages are locked")
             .with(self.all_pages(), "all pages of the block are locked");
         let unlock = || {
             self.step("unlock flags={$unlocked:hex4}")
-                .with(self.flags("unlocked", 0), "no longer locked")
+                .with(self.flags("unlocked", 0), "the pages are unlocked")
         };
         let mapped = self.mapped(flag::LOCKED);
-        let given_back = || [vec![unlock()], self.free()].concat();
-        let unmapped = || [vec![self.unmap(flag::LOCKED)], given_back()].concat();
-        let proved = self.proof(
+        let cleanup = || [vec![unlock()], self.free()].concat();
+        let unmapped = || [vec![self.unmap(flag::LOCKED)], cleanup()].concat();
+        let verified = self.alias_check(
             "same-memory",
             unmapped,
             seq(unmapped().into_iter().chain([rest])),
         );
         let map = self.or_failed(
-            seq([mapped, proved]),
+            seq([mapped, verified]),
             "map",
             &["MmMapLockedPagesSpecifyCache"],
-            given_back(),
+            cleanup(),
         );
         let lock = seq([locked, self.pages(), map]);
         self.prepare(self.or_failed(lock, "lock", &["MmProbeAndLockPages"], self.free()))
     }
 
-    fn nonpaged(&self, rest: Node) -> Node {
+    fn nonpaged(&self, rest: Matcher) -> Matcher {
         let found = self
             .step("system-address address={$second:hex16} flags={$found:hex4}")
             .with(
                 self.var("second").equals(self.var("pool")),
-                "nonpaged pool has its address already",
+                "nonpaged pool has a system address already",
             )
             .with(
                 self.var("found").equals(self.var("built")),
-                "asking changes nothing",
+                "the query does not change the flags",
             );
-        let proved = self.proof(
+        let verified = self.alias_check(
             "same-address",
             || self.free(),
             seq(self.free().into_iter().chain([rest])),
         );
         let found = self.or_failed(
-            seq([found, proved]),
+            seq([found, verified]),
             "system-address",
             &["MmGetSystemAddressForMdlSafe"],
             self.free(),
@@ -161,16 +164,16 @@ impl<'a> Steps<'a> {
         self.prepare(seq([self.built(), self.pages(), found]))
     }
 
-    fn double_map(&self, rest: Node) -> Node {
+    fn double_map(&self, rest: Matcher) -> Matcher {
         let warning = self.step("warning rule=system-mapping-of-nonpaged-mdl behaviour=undefined");
         let unmapped = || [vec![self.unmap(flag::NONPAGED)], self.free()].concat();
-        let proved = self.proof(
+        let verified = self.alias_check(
             "same-memory",
             unmapped,
             seq(unmapped().into_iter().chain([rest])),
         );
         let map = self.or_failed(
-            seq([self.mapped(flag::NONPAGED), proved]),
+            seq([self.mapped(flag::NONPAGED), verified]),
             "map",
             &["MmMapLockedPagesSpecifyCache"],
             self.free(),
@@ -181,8 +184,8 @@ impl<'a> Steps<'a> {
         ])
     }
 
-    /// Pool, the MDL over it, its contents; then `rest`.
-    fn prepare(&self, rest: Node) -> Node {
+    /// The pool block, its MDL and its contents; then `rest`.
+    fn prepare(&self, rest: Matcher) -> Matcher {
         let allocated = self
             .step(&format!(
                 "allocate-pool address={{$pool:hex16}} size={} tag=NtmB",
@@ -194,46 +197,46 @@ impl<'a> Steps<'a> {
             )
             .with(
                 self.var("pool").at_least(var("system")),
-                "pool lies in the system range",
+                "pool is in the system range",
             );
         let allocated = if self.size >= PAGE {
             allocated.with(
                 (self.var("pool") % PAGE).equals(0),
-                "a page or more begins at a page",
+                "a block of a page or more is aligned to a page",
             )
         } else {
             let end = (self.var("pool") % PAGE) + self.size;
             allocated.with(
                 Expr::from(PAGE).at_least(end),
-                "less than a page does not cross one",
+                "a block of less than a page does not cross a page",
             )
         };
-        let described = self
+        let allocated_mdl = self
             .step(&format!(
                 "allocate-mdl mdl={{$mdl:hex16}} size={{$mdl-size:dec}} flags={{$described:hex4}} byte-count={} \
                  byte-offset={{$offset:hex3}} start={{$start:hex16}}",
                 self.size
             ))
-            .with(self.var("offset").equals(self.var("pool") % PAGE), "the offset is that of the pool in its page")
-            .with((self.var("start") + self.var("offset")).equals(self.var("pool")), "and the start its page")
-            .with(self.var("mdl-size").equals((self.page_count() * 8u64) + 48u64), "a header and a number a page")
-            .with(self.flags("described", 0), "nothing has been done with it yet");
+            .with(self.var("offset").equals(self.var("pool") % PAGE), "the byte offset is the offset of the block in its page")
+            .with((self.var("start") + self.var("offset")).equals(self.var("pool")), "the start is the page of the block")
+            .with(self.var("mdl-size").equals((self.page_count() * 8u64) + 48u64), "the MDL has a header and a frame number per page")
+            .with(self.flags("described", 0), "the MDL is new");
         let filled = self.step(&format!("fill bytes={}", self.size));
-        let described = self.or_failed(
-            seq([described, filled, rest]),
+        let allocated_mdl = self.or_failed(
+            seq([allocated_mdl, filled, rest]),
             "allocate-mdl",
             &["IoAllocateMdl"],
             vec![self.free_pool()],
         );
         self.or_failed(
-            seq([allocated, described]),
+            seq([allocated, allocated_mdl]),
             "allocate-pool",
             &["ExAllocatePool2", "ExAllocatePoolWithTag"],
             Vec::new(),
         )
     }
 
-    /// How many pages the block touches.
+    /// The number of pages of the block.
     fn page_count(&self) -> Expr {
         ((self.var("pool") % PAGE) + (self.size + (PAGE - 1))) >> 12u64
     }
@@ -242,12 +245,12 @@ impl<'a> Steps<'a> {
         self.var("pages").equals(self.page_count())
     }
 
-    /// Of the flags that mean something, `name` has these.
+    /// The condition that the documented flags in `name` are these.
     fn flags(&self, name: &str, flags: u64) -> Condition {
         (self.var(name) & flag::ALL).equals(flags)
     }
 
-    fn built(&self) -> Node {
+    fn built(&self) -> Matcher {
         self.step("build flags={$built:hex4} pages={$pages:dec}")
             .with(
                 self.flags("built", flag::NONPAGED),
@@ -256,25 +259,25 @@ impl<'a> Steps<'a> {
             .with(self.all_pages(), "all pages of the block are listed")
     }
 
-    fn pages(&self) -> Node {
+    fn pages(&self) -> Matcher {
         let page = self.step("page index={$index:dec} pfn={$pfn:hex}").with(
             self.var("index").equals(self.var("round")),
             "pages are numbered from 0",
         );
         seq([
             repeat(self.var("pages"), page).counted(&self.name("round")),
-            check(distinct(&self.name("pfn")), "each page is another"),
+            check(distinct(&self.name("pfn")), "all pages differ"),
         ])
     }
 
-    fn mapped(&self, before: u64) -> Node {
+    fn mapped(&self, before: u64) -> Matcher {
         self.step(&format!(
             "map address={{$second:hex16}} cache-type={} flags={{$mapped:hex4}}",
             self.cache
         ))
         .with(
             self.var("second").differs_from(self.var("pool")),
-            "this is a second mapping",
+            "the address is a second mapping",
         )
         .with(
             (self.var("second") % PAGE).equals(self.var("offset")),
@@ -290,7 +293,7 @@ impl<'a> Steps<'a> {
         )
     }
 
-    fn unmap(&self, before: u64) -> Node {
+    fn unmap(&self, before: u64) -> Matcher {
         self.step("unmap address={=$second:hex16} flags={$unmapped:hex4}")
             .with(
                 self.flags("unmapped", before),
@@ -298,17 +301,23 @@ impl<'a> Steps<'a> {
             )
     }
 
-    /// The MDL and then the pool.
-    fn free(&self) -> Vec<Node> {
+    /// Frees the MDL, then the pool.
+    fn free(&self) -> Vec<Matcher> {
         vec![self.step("free-mdl mdl={=$mdl:hex16}"), self.free_pool()]
     }
 
-    fn free_pool(&self) -> Node {
+    fn free_pool(&self) -> Matcher {
         self.step("free-pool address={=$pool:hex16} tag=NtmB")
     }
 
-    /// The proof, then `rest`; or its refutation and what is then given back.
-    fn proof(&self, result: &str, given_back: impl Fn() -> Vec<Node>, rest: Node) -> Node {
+    /// The check that both addresses alias the same pages, then `rest`; or its failure and
+    /// the cleanup.
+    fn alias_check(
+        &self,
+        result: &str,
+        cleanup: impl Fn() -> Vec<Matcher>,
+        rest: Matcher,
+    ) -> Matcher {
         let size = self.size;
         let equal = |name: &str| self.step(&format!("check name={name} bytes={size} equal={size}"));
         let any =
@@ -316,7 +325,7 @@ impl<'a> Steps<'a> {
         let verdict = |result: &str| {
             format!("verdict result={result} pool={{=$pool:hex16}} second={{=$second:hex16}}")
         };
-        let proved = seq([
+        let verified = seq([
             equal("filled"),
             equal("forward"),
             equal("backward"),
@@ -325,11 +334,11 @@ impl<'a> Steps<'a> {
             self.step(&verdict(result)),
             rest,
         ]);
-        self.promise.or_failure(proved, |status| {
+        self.expectation.or_failure(verified, |status| {
             let refuted = self.step(&verdict("refuted")).at(Level::Error);
             let failed = format!(
                 "failed step=verdict call=none {}",
-                outcome(STATUS_DATA_ERROR)
+                status_fields(nt_status::STATUS_DATA_ERROR)
             );
             let physical =
                 self.step("physical index={_:dec} pool={_:hex16} second={_:hex16} pfn={_:hex}");
@@ -342,26 +351,26 @@ impl<'a> Steps<'a> {
                 refuted,
                 self.step(&failed),
             ];
-            self.failure(status, lines.into_iter().chain(given_back()))
+            self.failure(status, lines.into_iter().chain(cleanup()))
         })
     }
 
-    /// The first page's physical address, by both addresses and by the MDL.
-    fn same_page(&self) -> Node {
+    /// The physical address of the first page, from both addresses and from the MDL.
+    fn same_page(&self) -> Matcher {
         self.step(
             "physical index=0 pool={$physical:hex16} second={=$physical:hex16} pfn={$frame:hex}",
         )
         .with(
             self.var("frame").equals(self.var("physical") >> 12u64),
-            "a frame number is an address by pages",
+            "the frame number is the physical address divided by the page size",
         )
         .with(
             (self.var("physical") % PAGE).equals(self.var("offset")),
-            "physical and virtual address have one offset",
+            "the physical and the virtual address have the same offset",
         )
         .with(
             self.var("frame").equals(nth(&self.name("pfn"), 0)),
-            "it is the first page of the MDL",
+            "the frame is the first page of the MDL",
         )
     }
 }

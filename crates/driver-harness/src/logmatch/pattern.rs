@@ -1,14 +1,13 @@
 //! Patterns for one log line: literal text with named fields in braces, such as
 //! `pool {size:dec} bytes at {pool:ptr}`.
 //!
-//! A field says how its value is written, so that a line which is right but for
-//! the notation does not pass, and so that a mismatch can name the very column
-//! where the line stops being what was expected.
+//! A field specifies the notation of its value. A line in another notation does not
+//! match, and a mismatch has the exact column.
 
 use std::fmt;
 use std::ops::Range;
 
-/// What a line must look like.
+/// A pattern for a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     source: String,
@@ -24,26 +23,26 @@ enum Part {
 /// A field of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
-    /// Its name; `_` for a value nobody asks for.
+    /// The name; `_` if the value is not captured.
     pub(crate) name: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: FieldKind,
     pub(crate) mode: Mode,
 }
 
-/// How often a field occurs and what it does with the value.
+/// The number of values of a field and their use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// One value, remembered under the name.
-    Bind,
-    /// One value, which must be the one remembered under the name.
-    Same,
-    /// One or more values with single spaces between, all remembered.
+    /// One value, captured under the name.
+    Capture,
+    /// One value, which must equal the captured value of the name.
+    BackReference,
+    /// One or more values separated by single spaces, all captured.
     List,
 }
 
-/// How a value is written.
+/// The notation of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FieldKind {
     /// `dec`: a decimal number without leading zeros.
     Dec,
     /// `hex`: `0x` and 1 to 16 hexadecimal digits, no leading zeros.
@@ -58,7 +57,7 @@ pub enum Kind {
     Text,
 }
 
-impl Kind {
+impl FieldKind {
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "dec" => Self::Dec,
@@ -86,37 +85,37 @@ impl Kind {
         }
     }
 
-    /// Reads a value at the start of `text`; gives it and its length. `stop` is
-    /// the literal that follows, which only [`Kind::Text`] looks at.
+    /// Reads a value at the start of `text`; returns the value and its length. `stop` is
+    /// the following literal, which delimits [`FieldKind::Text`].
     fn read(self, text: &str, stop: Option<&str>) -> Option<(Value, usize)> {
-        let run =
+        let prefix_length =
             |text: &str, accept: fn(char) -> bool| text.find(|c| !accept(c)).unwrap_or(text.len());
         let number = |prefix: usize, length: usize, radix| {
             let number = u64::from_str_radix(&text[prefix..prefix + length], radix).ok()?;
             Some((Value::Number(number), prefix + length))
         };
-        let plain = |digits: &str| digits.len() == 1 || !digits.starts_with('0');
+        let has_no_leading_zero = |digits: &str| digits.len() == 1 || !digits.starts_with('0');
         let hexadecimal = |c: char| c.is_ascii_hexdigit();
         match self {
             Self::Dec => {
-                let length = run(text, |c| c.is_ascii_digit());
-                plain(&text[..length]).then(|| number(0, length, 10))?
+                let length = prefix_length(text, |c| c.is_ascii_digit());
+                has_no_leading_zero(&text[..length]).then(|| number(0, length, 10))?
             }
             Self::Hex | Self::HexDigits(_) => {
                 let digits = text.strip_prefix("0x")?;
-                let length = run(digits, hexadecimal);
-                let right = match self {
+                let length = prefix_length(digits, hexadecimal);
+                let is_valid = match self {
                     Self::HexDigits(count) => length == usize::from(count),
-                    _ => plain(&digits[..length]),
+                    _ => has_no_leading_zero(&digits[..length]),
                 };
-                right.then(|| number(2, length, 16))?
+                is_valid.then(|| number(2, length, 16))?
             }
             Self::Ptr => {
-                let length = run(text, hexadecimal);
+                let length = prefix_length(text, hexadecimal);
                 (length == 16).then(|| number(0, length, 16))?
             }
             Self::Word => {
-                let length = run(text, |c| {
+                let length = prefix_length(text, |c| {
                     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
                 });
                 (length > 0).then(|| (Value::Text(text[..length].to_owned()), length))
@@ -129,10 +128,10 @@ impl Kind {
     }
 }
 
-/// What a field stood for.
+/// The value of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// A number, however it was written.
+    /// A number in any notation.
     Number(u64),
     /// A word or text.
     Text(String),
@@ -141,16 +140,16 @@ pub enum Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number(number) => fmt::Display::fmt(&Quantity(*number), f),
+            Self::Number(number) => fmt::Display::fmt(&NumberDisplay(*number), f),
             Self::Text(text) => write!(f, "`{text}`"),
         }
     }
 }
 
-/// A number as a person reads it: small ones in decimal, others in hexadecimal.
-pub(crate) struct Quantity(pub(crate) u64);
+/// Displays a number in decimal below 10, else in hexadecimal.
+pub(crate) struct NumberDisplay(pub(crate) u64);
 
-impl fmt::Display for Quantity {
+impl fmt::Display for NumberDisplay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 < 10 {
             write!(f, "{}", self.0)
@@ -160,44 +159,44 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// A value found in a line.
+/// The value of a field in a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct Capture {
     pub(crate) name: String,
-    pub(crate) same: bool,
+    /// Whether the value must equal the captured value of the name.
+    pub(crate) is_back_reference: bool,
     pub(crate) value: Value,
-    /// Where in the line, in bytes.
+    /// The bytes in the line.
     pub(crate) span: Range<usize>,
 }
 
-/// Where and why a line is not what the pattern says.
+/// The reason why a line does not match a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stuck {
-    /// Byte column up to which the line was right.
+pub(crate) struct MatchFailure {
+    /// The byte column up to which the line matches.
     pub(crate) column: usize,
-    /// What should have stood there.
-    pub(crate) wanted: String,
+    /// The expected text there.
+    pub(crate) expected: String,
 }
 
-/// A pattern that cannot be read.
+/// An invalid pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("bad pattern `{pattern}`: {reason}")]
+#[error("pattern `{pattern}` is invalid: {reason}")]
 pub struct PatternError {
-    /// The pattern as it was given.
+    /// The pattern.
     pub pattern: String,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: String,
 }
 
 impl Pattern {
-    /// Reads a pattern. Fields are `{name:kind}`; `{=name:kind}` must have the
-    /// value that the name already has; `{name:kind+}` is one or more values
-    /// with single spaces between; `{_:kind}` is forgotten; `{{` and `}}` are
-    /// braces.
+    /// Parses a pattern. A field is `{name:kind}`. The value of `{=name:kind}` must equal
+    /// the captured value of the name; `{name:kind+}` is one or more values separated by
+    /// single spaces; `{_:kind}` is not captured; `{{` and `}}` are braces.
     ///
     /// # Errors
     ///
-    /// When a brace is not closed, a kind is unknown, a name is missing, or a
+    /// If a brace is not closed, a kind is unknown, a name is missing, or a
     /// `text` field is followed by another field.
     pub fn parse(source: &str) -> Result<Self, PatternError> {
         let error = |reason: String| PatternError {
@@ -217,9 +216,7 @@ impl Pattern {
                 continue;
             }
             if brace == "}" {
-                return Err(error(format!(
-                    "`}}` at {at} characters before its `{{`; write `}}}}`"
-                )));
+                return Err(error(format!("`}}` at {at} has no `{{`; write `}}}}`")));
             }
             let (inside, tail) = after
                 .split_once('}')
@@ -227,9 +224,9 @@ impl Pattern {
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal)));
             }
-            if matches!(parts.last(), Some(Part::Field(field)) if field.kind == Kind::Text) {
+            if matches!(parts.last(), Some(Part::Field(field)) if field.kind == FieldKind::Text) {
                 return Err(error(format!(
-                    "nothing says where the text before `{{{inside}}}` ends"
+                    "the text before `{{{inside}}}` has no end; put a literal between"
                 )));
             }
             parts.push(Part::Field(Field::parse(inside).map_err(error)?));
@@ -245,9 +242,9 @@ impl Pattern {
         })
     }
 
-    /// Compares a line with the pattern.
-    pub(crate) fn read(&self, line: &str) -> Result<Vec<Found>, Stuck> {
-        let mut found = Vec::new();
+    /// Matches a line.
+    pub(crate) fn read(&self, line: &str) -> Result<Vec<Capture>, MatchFailure> {
+        let mut captures = Vec::new();
         let mut at = 0;
         for (index, part) in self.parts.iter().enumerate() {
             match part {
@@ -257,17 +254,17 @@ impl Pattern {
                         Some(Part::Literal(text)) => Some(text.as_str()),
                         _ => None,
                     };
-                    at = field.read(line, at, stop, &mut found)?;
+                    at = field.read(line, at, stop, &mut captures)?;
                 }
             }
         }
         if at < line.len() {
-            return Err(Stuck {
+            return Err(MatchFailure {
                 column: at,
-                wanted: "the end of the line".to_owned(),
+                expected: "the end of the line".to_owned(),
             });
         }
-        Ok(found)
+        Ok(captures)
     }
 }
 
@@ -280,27 +277,29 @@ impl fmt::Display for Pattern {
 impl Field {
     fn parse(inside: &str) -> Result<Self, String> {
         let (name, kind) = inside.split_once(':').ok_or_else(|| {
-            format!("`{{{inside}}}` has no kind; write `{{{inside}:dec}}` or another")
+            format!("`{{{inside}}}` has no kind; write for example `{{{inside}:dec}}`")
         })?;
-        let (name, same) = name
+        let (name, is_back_reference) = name
             .strip_prefix('=')
             .map_or((name, false), |name| (name, true));
         let (kind, list) = kind
             .strip_suffix('+')
             .map_or((kind, false), |kind| (kind, true));
-        if name.is_empty() || (same && (list || name == "_")) {
+        if name.is_empty() || (is_back_reference && (list || name == "_")) {
             return Err(format!("`{{{inside}}}` needs one name"));
         }
-        let kind = Kind::parse(kind).ok_or_else(|| {
-            format!("unknown kind `{kind}`; there are dec, hex, hex1 to hex16, ptr, word and text")
+        let kind = FieldKind::parse(kind).ok_or_else(|| {
+            format!(
+                "unknown kind `{kind}`; the kinds are dec, hex, hex1 to hex16, ptr, word and text"
+            )
         })?;
-        if list && kind == Kind::Text {
+        if list && kind == FieldKind::Text {
             return Err("a list of texts has no separator".to_owned());
         }
-        let mode = match (same, list) {
-            (true, _) => Mode::Same,
+        let mode = match (is_back_reference, list) {
+            (true, _) => Mode::BackReference,
             (_, true) => Mode::List,
-            _ => Mode::Bind,
+            _ => Mode::Capture,
         };
         Ok(Self {
             name: name.to_owned(),
@@ -309,28 +308,28 @@ impl Field {
         })
     }
 
-    /// Reads the field at `at` and gives the column after it.
+    /// Reads the field at `at` and returns the column after it.
     fn read(
         &self,
         line: &str,
         at: usize,
         stop: Option<&str>,
-        found: &mut Vec<Found>,
-    ) -> Result<usize, Stuck> {
+        captures: &mut Vec<Capture>,
+    ) -> Result<usize, MatchFailure> {
         let mut take = |at: usize| {
             let (value, length) = self.kind.read(&line[at..], stop)?;
             let span = at..at + length;
-            found.push(Found {
+            captures.push(Capture {
                 name: self.name.clone(),
-                same: self.mode == Mode::Same,
+                is_back_reference: self.mode == Mode::BackReference,
                 value,
                 span,
             });
             Some(at + length)
         };
-        let mut at = take(at).ok_or_else(|| Stuck {
+        let mut at = take(at).ok_or_else(|| MatchFailure {
             column: at,
-            wanted: self.describe(),
+            expected: self.describe(),
         })?;
         while self.mode == Mode::List && line[at..].starts_with(' ') {
             match take(at + 1) {
@@ -350,8 +349,8 @@ impl Field {
     }
 }
 
-/// Reads literal text at `at` and gives the column after it.
-fn read_literal(line: &str, at: usize, text: &str) -> Result<usize, Stuck> {
+/// Matches literal text at `at` and returns the column after it.
+fn read_literal(line: &str, at: usize, text: &str) -> Result<usize, MatchFailure> {
     let rest = &line[at..];
     if rest.starts_with(text) {
         return Ok(at + text.len());
@@ -362,9 +361,9 @@ fn read_literal(line: &str, at: usize, text: &str) -> Result<usize, Stuck> {
         .take_while(|(a, b)| a == b)
         .map(|(c, _)| c.len_utf8())
         .sum();
-    Err(Stuck {
+    Err(MatchFailure {
         column: at + common,
-        wanted: format!("`{}`", &text[common..]),
+        expected: format!("`{}`", &text[common..]),
     })
 }
 
@@ -375,11 +374,11 @@ mod tests {
     use super::*;
 
     fn pattern(source: &str) -> Pattern {
-        Pattern::parse(source).expect("a pattern that can be read")
+        Pattern::parse(source).expect("the pattern is valid")
     }
 
     #[test]
-    fn fields_are_read_with_their_places() {
+    fn read_returns_values_with_spans() {
         let found = pattern("pool {size:dec} at {pool:ptr}.")
             .read("pool 4096 at FFFF800000001000.")
             .unwrap();
@@ -389,31 +388,31 @@ mod tests {
     }
 
     #[test]
-    fn the_column_is_where_the_line_stops_being_right() {
-        let wrong = pattern("pool {size:dec} bytes")
+    fn read_failure_has_column_and_expected_text() {
+        let failure = pattern("pool {size:dec} bytes")
             .read("pool 4096 octets")
             .unwrap_err();
         assert_eq!(
-            wrong,
-            Stuck {
+            failure,
+            MatchFailure {
                 column: 10,
-                wanted: "`bytes`".to_owned()
+                expected: "`bytes`".to_owned()
             }
         );
-        let wrong = pattern("pool {size:dec}").read("pool 0x10").unwrap_err();
+        let failure = pattern("pool {size:dec}").read("pool 0x10").unwrap_err();
         assert_eq!(
-            (wrong.column, wrong.wanted.as_str()),
+            (failure.column, failure.expected.as_str()),
             (6, "the end of the line")
         );
-        let wrong = pattern("pool {size:hex}").read("pool 16").unwrap_err();
+        let failure = pattern("pool {size:hex}").read("pool 16").unwrap_err();
         assert_eq!(
-            (wrong.column, wrong.wanted.as_str()),
+            (failure.column, failure.expected.as_str()),
             (5, "a hexadecimal number with 0x (size)")
         );
     }
 
     #[test]
-    fn notation_counts() {
+    fn read_rejects_other_notations() {
         for (kind, bad) in [
             (
                 "dec",
@@ -430,14 +429,14 @@ mod tests {
             for text in bad {
                 assert!(
                     pattern(&format!("{{v:{kind}}}")).read(text).is_err(),
-                    "{kind} took `{text}`"
+                    "{kind} accepts `{text}`"
                 );
             }
         }
     }
 
     #[test]
-    fn lists_and_texts() {
+    fn read_matches_list_and_text_fields() {
         let found = pattern("pfns {pfn:hex+} end")
             .read("pfns 0x1 0x2 0x3 end")
             .unwrap();
@@ -449,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_patterns_say_why() {
+    fn parse_error_has_reason() {
         for (source, reason) in [
             ("{a:dec", "not closed"),
             ("a}", "write"),
@@ -457,7 +456,7 @@ mod tests {
             ("{a:int}", "unknown kind"),
             ("{a:hex17}", "unknown kind"),
             ("{:dec}", "needs one name"),
-            ("{a:text}{b:dec}", "ends"),
+            ("{a:text}{b:dec}", "no end"),
             ("{a:text+}", "separator"),
         ] {
             let error = Pattern::parse(source).unwrap_err();
@@ -469,7 +468,7 @@ mod tests {
         #![proptest_config(crate::fixed_cases())]
 
         #[test]
-        fn what_is_written_is_read_back(size: u64, address: u64, word in "[a-z][a-z0-9-]{0,8}", text in "[^)]{0,20}") {
+        fn read_returns_formatted_values(size: u64, address: u64, word in "[a-z][a-z0-9-]{0,8}", text in "[^)]{0,20}") {
             let line = format!("{word} {size} {address:016X} {size:#x} {{({text})");
             let found = pattern("{w:word} {d:dec} {p:ptr} {h:hex} {{({t:text})").read(&line).unwrap();
             let values: Vec<_> = found.into_iter().map(|found| found.value).collect();
@@ -479,11 +478,11 @@ mod tests {
         }
 
         #[test]
-        fn no_line_and_no_pattern_make_it_fail_otherwise_than_by_an_error(source in "[a{}:=+_dechxptrw ]{0,24}", line in "\\PC{0,24}") {
+        fn parse_and_read_of_any_text_do_not_panic(source in "[a{}:=+_dechxptrw ]{0,24}", line in "\\PC{0,24}") {
             if let Ok(pattern) = Pattern::parse(&source)
-                && let Err(stuck) = pattern.read(&line)
+                && let Err(failure) = pattern.read(&line)
             {
-                prop_assert!(line.is_char_boundary(stuck.column));
+                prop_assert!(line.is_char_boundary(failure.column));
             }
         }
     }
