@@ -103,9 +103,9 @@ fn ask<T: FromBytes>(host: &mut dyn Host, command: Command) -> Result<T, HostErr
     let inquiry = IoctlRequest {
         code: command.code(),
         input: Vec::new(),
-        room: size_of::<T>(),
+        output_size: size_of::<T>(),
     };
-    match host.ask(DEVICE_LINK, &inquiry)? {
+    match host.send_ioctl(DEVICE_LINK, &inquiry)? {
         IoctlResponse::Completed(0, output) => Ok(T::read_from_bytes(&output).expect("its size")),
         other => panic!("{command:?}: {other:x?}"),
     }
@@ -158,8 +158,8 @@ fn what_the_device_does_not_know_it_refuses() {
             code: 0x8000_2FFC,
             ..IoctlRequest::default()
         };
-        let refused = host.ask(DEVICE_LINK, &unknown)?;
-        let nowhere = host.ask(r"\\.\NoSuchDeviceHere", &unknown)?;
+        let refused = host.send_ioctl(DEVICE_LINK, &unknown)?;
+        let nowhere = host.send_ioctl(r"\\.\NoSuchDeviceHere", &unknown)?;
         Ok((refused, nowhere))
     })
     .expect("the host works");
