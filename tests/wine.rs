@@ -255,5 +255,8 @@ fn the_debug_print_filter_is_shown_and_set() {
     assert_eq!(program(&["filter", "--set", "0xf"]).0, Some(0));
     let (exit, text) = program(&["filter"]);
     assert_eq!(exit, Some(0), "{text}");
-    assert_eq!(text, "IHVDRIVER = 0xf, in effect from the next start of Windows\n");
+    assert_eq!(
+        text,
+        "IHVDRIVER = 0xf, in effect from the next start of Windows\n"
+    );
 }

@@ -8,30 +8,9 @@ use ntbox::parse::{self, Mask};
 use ntbox::{
     Config, Fault, Guard, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, Verify, VolumeFile,
 };
+use ntbox_api::ExitStatus;
 
 use crate::requests::{self, Ask};
-
-/// Exit statuses. 2 is clap's for wrong usage.
-pub mod status {
-    /// All is well.
-    pub const CLEAN: u8 = 0;
-    /// Less than clean, but nothing broken; something imported is missing.
-    pub const INCOMPLETE: u8 = 1;
-    /// Wrong usage.
-    pub const USAGE: u8 = 2;
-    /// DriverEntry failed.
-    pub const REFUSED: u8 = 3;
-    /// The kernel stopped.
-    pub const STOPPED: u8 = 4;
-    /// Rules were broken.
-    pub const BROKEN: u8 = 5;
-    /// The file is no driver.
-    pub const IMAGE: u8 = 6;
-    /// This program or its system failed.
-    pub const HOST: u8 = 7;
-    /// A request ended in an error.
-    pub const FAILED: u8 = 8;
-}
 
 /// Runs an unmodified Windows kernel driver (a .sys file for x86-64) on Linux, in
 /// a small kernel inside a process: shows what the driver logs, what rules of
@@ -56,11 +35,11 @@ pub enum Command {
     /// Load a driver, call DriverEntry, unload it, and report
     Run(Run),
     /// Load a driver, send requests to its device, unload it, and report
-    #[command(after_help = IOCTL_HELP)]
+    #[command(after_help = with_exit_statuses(IOCTL_HELP))]
     Ioctl(Ioctl),
     /// Run a driver once for each call that may fail and each call stack that leads
     /// to it, and let that call fail
-    #[command(after_help = SWEEP_HELP)]
+    #[command(after_help = with_exit_statuses(SWEEP_HELP))]
     Sweep(Sweep),
     /// List what a driver imports, and whether this kernel provides it, without
     /// running it
@@ -68,6 +47,11 @@ pub enum Command {
     Imports(Imports),
     /// List what this kernel provides
     Exports(Exports),
+}
+
+/// The help of a command with the table of exit statuses behind it.
+fn with_exit_statuses(help: &str) -> String {
+    format!("{help}\n\n{}", ExitStatus::HELP)
 }
 
 const RUN_HELP: &str = "\
@@ -83,18 +67,10 @@ Examples:
   ntbox run walk.sys --calls                    which calls can be made to fail?
   ntbox run walk.sys --json | jq .verdict
 
-Exit status:
-  0  clean: started, unloaded, broke no rule, left nothing behind
-  1  started, but has no DriverUnload: what it holds could not be checked
-  2  wrong usage
-  3  DriverEntry returned a failure, and left nothing behind
-  4  the kernel stopped: a bug check, or the driver hung
-  5  the driver broke a rule or left something behind
-  6  the file cannot be read or is no driver for this kernel
-  7  ntbox itself, or the system under it, failed";
+";
 
 #[derive(Debug, Args)]
-#[command(after_help = RUN_HELP)]
+#[command(after_help = with_exit_statuses(RUN_HELP))]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an option of its own on the command line"
@@ -222,11 +198,7 @@ as it must. What is pending in the end is cancelled.
 
 Examples:
   ntbox ioctl echo.sys '\\\\.\\Echo' control=0x222000,in=text:hello,out=64
-  ntbox ioctl echo.sys '\\\\.\\Echo' write=file:data.bin read=512,at=0x200 --json
-
-Exit status: as of `ntbox run`, and
-  8  the device could not be opened, or a request ended in an error
-If several apply: 4, then 5, then 3, then 8.";
+  ntbox ioctl echo.sys '\\\\.\\Echo' write=file:data.bin read=512,at=0x200 --json";
 
 #[derive(Debug, Args)]
 pub struct Ioctl {
@@ -249,7 +221,7 @@ Examples:
   ntbox sweep walk.sys --verify
   ntbox sweep echo.sys '\\\\.\\Echo' control=0x222000,in=text:hello,out=64 --junit sweep.xml
 
-Exit status: as of `ntbox run`; 4 and 5 if that is so in any of the runs.";
+The exit status is that of the worst run.";
 
 #[derive(Debug, Args)]
 pub struct Sweep {
@@ -263,16 +235,10 @@ pub struct Sweep {
 }
 
 const IMPORTS_HELP: &str = "\
-What is missing is no error until the driver calls it; then the report names it.
-
-Exit status:
-  0  this kernel provides everything
-  1  something is missing
-  2  wrong usage
-  6  the file cannot be read or is no driver for this kernel";
+What is missing is no error until the driver calls it; then the report names it.";
 
 #[derive(Debug, Args)]
-#[command(after_help = IMPORTS_HELP)]
+#[command(after_help = with_exit_statuses(IMPORTS_HELP))]
 pub struct Imports {
     /// The driver's image
     pub file: PathBuf,

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use ntbox::{Error, Export, Import, MissingExport, OsVersion, Report, Verdict};
+use ntbox_api::ExitStatus;
 
-use crate::args::{Cli, Command, status};
+use crate::args::{Cli, Command};
 use crate::ioctl::{self, Session};
 use crate::junit;
 use crate::sweep::{self, Swept};
@@ -89,38 +90,38 @@ impl Outcome<'_> {
     }
 
     /// The exit status that tells of it.
-    pub fn status(&self) -> u8 {
+    pub fn status(&self) -> ExitStatus {
         match &self.result {
             Ok(Done::Run(report)) => of_report(report),
             Ok(Done::Ioctl(session)) => match of_report(&session.report) {
-                status::CLEAN | status::INCOMPLETE if session.failed() => status::FAILED,
+                ExitStatus::Success | ExitStatus::Incomplete if session.failed() => {
+                    ExitStatus::RequestFailed
+                }
                 other => other,
             },
             Ok(Done::Sweep(swept)) => {
-                let mut statuses = vec![of_report(&swept.first)];
-                statuses.extend(swept.bad().map(|run| of_report(&run.report)));
-                let worst = [status::STOPPED, status::BROKEN, status::REFUSED];
-                let worst = worst.into_iter().find(|status| statuses.contains(status));
-                worst.unwrap_or(statuses[0])
+                let first = of_report(&swept.first);
+                let failed = swept.bad().map(|run| of_report(&run.report));
+                ExitStatus::most_severe(failed.chain([first])).unwrap_or(first)
             }
             Ok(Done::Imports(list)) if list.iter().any(|import| !import.provided) => {
-                status::INCOMPLETE
+                ExitStatus::Incomplete
             }
-            Ok(Done::Imports(_) | Done::Exports(_) | Done::Missing(_)) => status::CLEAN,
-            Err(Error::Config(_)) => status::USAGE,
-            Err(Error::Read { .. } | Error::Image { .. }) => status::IMAGE,
-            Err(Error::Host(_) | Error::Stopped) => status::HOST,
+            Ok(Done::Imports(_) | Done::Exports(_) | Done::Missing(_)) => ExitStatus::Success,
+            Err(Error::Config(_)) => ExitStatus::Usage,
+            Err(Error::Read { .. } | Error::Image { .. }) => ExitStatus::Image,
+            Err(Error::Host(_) | Error::Stopped) => ExitStatus::Host,
         }
     }
 }
 
 /// The exit status that tells of a run.
-fn of_report(report: &Report) -> u8 {
+fn of_report(report: &Report) -> ExitStatus {
     match report.verdict() {
-        Verdict::Clean => status::CLEAN,
-        Verdict::StaysLoaded => status::INCOMPLETE,
-        Verdict::Refused => status::REFUSED,
-        Verdict::Stopped { .. } => status::STOPPED,
-        Verdict::Broken { .. } => status::BROKEN,
+        Verdict::Clean => ExitStatus::Success,
+        Verdict::StaysLoaded => ExitStatus::Incomplete,
+        Verdict::Refused => ExitStatus::EntryFailed,
+        Verdict::Stopped { .. } => ExitStatus::BugCheck,
+        Verdict::Broken { .. } => ExitStatus::Violations,
     }
 }

@@ -28,13 +28,13 @@ fn main() -> ExitCode {
     let outcome = commands::carry_out(&cli);
     if let Err(error) = outcome.junit() {
         eprintln!("ntbox: the JUnit file cannot be written: {error}");
-        return ExitCode::from(args::status::HOST);
+        return ExitCode::from(ntbox_api::ExitStatus::Host);
     }
     match outcome.show() {
         // Whoever reads the output has seen enough; the outcome stands.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             eprintln!("ntbox: the result cannot be written: {error}");
-            ExitCode::from(args::status::HOST)
+            ExitCode::from(ntbox_api::ExitStatus::Host)
         }
         _ => ExitCode::from(outcome.status()),
     }

@@ -20,7 +20,7 @@ const FORMAT: u32 = 1;
 #[derive(Serialize)]
 struct Object<'o> {
     format: u32,
-    exit_status: u8,
+    exit_status: ntbox_api::ExitStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
