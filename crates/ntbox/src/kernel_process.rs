@@ -17,6 +17,7 @@ use crate::api::request::{Account, Operation, Process, Progress, Reply, Ticket};
 use crate::api::{host_file, ipc, parse};
 use crate::host::bug_check::HUNG;
 use crate::host::last_call::LastCall;
+use crate::host::process;
 use crate::kernel::init;
 
 /// The program that runs, which the kernel process runs too.
@@ -391,7 +392,7 @@ impl Machine {
         const TIME: Duration = Duration::from_millis(500);
         let process = libc::pid_t::try_from(self.child.id()).ok()?;
         self.stream.set_read_timeout(Some(TIME)).ok()?;
-        crate::host::process::send_overdue(process);
+        process::send_overdue(process);
         let deadline = Instant::now() + TIME;
         while Instant::now() < deadline {
             match ipc::read(&mut self.stream) {

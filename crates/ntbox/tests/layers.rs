@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proc_macro2::TokenTree;
 use syn::visit::{self, Visit};
 use syn::{Item, UseTree};
 
@@ -16,10 +17,10 @@ const LAYERS: [&str; 29] = [
     "verifier", "trap", "exports", "init",
 ];
 
-/// A component by the path of a module, with `kernel` left out; `None` for what lies
-/// above all components.
-fn layer(module: &[String]) -> Option<usize> {
-    let mut path = module.iter().map(String::as_str);
+/// The layer of a path from the root of the crate; `None` for what lies above all
+/// layers: the root itself, `kernel` as a whole, and what is public at the root.
+fn layer(path: &[String]) -> Option<usize> {
+    let mut path = path.iter().map(String::as_str);
     let first = match path.next()? {
         "kernel" => path.next()?,
         other => other,
@@ -87,19 +88,20 @@ impl Paths {
     /// Paths in the arguments of a macro, which are tokens: `exports!` holds functions.
     fn add_tokens(&mut self, tokens: proc_macro2::TokenStream) {
         let mut path: Vec<String> = Vec::new();
+        let mut is_after_colon = false;
         for token in tokens {
+            let is_colon = matches!(&token, TokenTree::Punct(mark) if mark.as_char() == ':');
+            if !is_colon && !(is_after_colon && matches!(token, TokenTree::Ident(_))) {
+                self.add(&path);
+                path.clear();
+            }
+            is_after_colon = is_colon;
             match token {
-                proc_macro2::TokenTree::Ident(ident) => path.push(ident.to_string()),
-                proc_macro2::TokenTree::Punct(mark) if mark.as_char() == ':' => {}
-                proc_macro2::TokenTree::Group(group) => {
-                    self.add(&path);
-                    path.clear();
-                    self.add_tokens(group.stream());
-                }
-                _ => {
-                    self.add(&path);
-                    path.clear();
-                }
+                TokenTree::Ident(ident) => path.push(ident.to_string()),
+                // `pub(crate)` in a macro is a group of one word.
+                TokenTree::Group(group) if group.stream().into_iter().count() < 2 => {}
+                TokenTree::Group(group) => self.add_tokens(group.stream()),
+                TokenTree::Punct(_) | TokenTree::Literal(_) => {}
             }
         }
         self.add(&path);
@@ -111,7 +113,7 @@ fn is_test(attributes: &[syn::Attribute]) -> bool {
         attribute.path().is_ident("cfg")
             && attribute
                 .parse_args::<syn::Meta>()
-                .is_ok_and(|meta| meta.path().is_ident("test") || meta.path().is_ident("any"))
+                .is_ok_and(|meta| meta.path().is_ident("test"))
     })
 }
 
@@ -135,6 +137,9 @@ impl<'ast> Visit<'ast> for Paths {
         self.add(&segments);
         visit::visit_path(self, path);
     }
+
+    /// `pub(crate)` and its kin import nothing.
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 
     fn visit_macro(&mut self, invocation: &'ast syn::Macro) {
         self.add_tokens(invocation.tokens.clone());
@@ -180,6 +185,11 @@ fn module_of(source: &Path, file: &Path) -> Vec<String> {
 /// The imports of a file that point upward.
 fn upward_imports(module: &[String], file: &str, text: &str) -> Vec<UpwardImport> {
     let Some(own) = layer(module) else {
+        // Files at the root, and that of `kernel`, lie above all layers.
+        assert!(
+            module.len() < 2,
+            "{file}: its folder is not one of the layers"
+        );
         return Vec::new();
     };
     let parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -192,7 +202,7 @@ fn upward_imports(module: &[String], file: &str, text: &str) -> Vec<UpwardImport
     let upward = paths
         .found
         .into_iter()
-        .filter(|path| layer(path).is_some_and(|target| target > own));
+        .filter(|path| layer(path).is_none_or(|target| target > own));
     upward
         .map(|path| UpwardImport {
             file: file.to_owned(),
@@ -235,6 +245,16 @@ fn upward_imports_finds_each_way_to_write_one() {
         ("use crate::{api::ipc, kernel::{base::diag, ke}};", 1),
         ("fn f() { crate::kernel::ob::create(); }", 1),
         ("exports! { fn F() { crate::kernel::cm::any() } }", 1),
+        ("exports! { fn F() { return crate::kernel::cm::any() } }", 1),
+        ("exports! { fn F() { if super::super::io::any() {} } }", 1),
+        ("use crate::kernel;", 1),
+        ("use crate::kernel as k;", 1),
+        ("use super::super::*;", 1),
+        ("use crate::Machine;", 1),
+        (
+            "#[cfg(any(test, unix))] mod inner { use crate::kernel::io; }",
+            1,
+        ),
         ("mod inner { use super::super::super::ke; }", 1),
         ("mod inner { use super::super::super::base; }", 0),
         ("#[cfg(test)] mod tests { use crate::kernel::io; }", 0),

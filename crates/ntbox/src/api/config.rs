@@ -7,11 +7,13 @@ use std::time::Duration;
 use ntbox_api::{Fault, Guard, Mask, OsVersion, RegValue, Verify};
 use serde::{Deserialize, Serialize};
 
+use crate::api::host_file;
+
 /// Everything that one run of a driver depends on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {
     /// The driver image, a PE32+ file for x86-64.
-    #[serde(with = "crate::api::host_file::path_bytes")]
+    #[serde(with = "host_file::path_bytes")]
     pub image: PathBuf,
     /// Name of the service, which names the registry key
     /// `\Registry\Machine\System\CurrentControlSet\Services\<service>` and the
@@ -66,7 +68,7 @@ pub struct VolumeFile {
     pub path: String,
     /// The file of the host that it is a copy of: a regular file of at most
     /// [`LIMIT`](crate::api::host_file::LIMIT) bytes.
-    #[serde(with = "crate::api::host_file::path_bytes")]
+    #[serde(with = "host_file::path_bytes")]
     pub content: PathBuf,
 }
 

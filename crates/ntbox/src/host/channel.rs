@@ -21,7 +21,7 @@ pub fn send_to(stream: &UnixStream) -> io::Result<()> {
 /// Sends an event to the caller. If the caller is gone there is nobody to run
 /// for: the kernel process ends.
 pub fn send(event: &Event) {
-    if let Some(record) = RECORDER.get() {
+    if let Some(record) = RECORDER.registered() {
         record(event);
     }
     let mut guard = STREAM.lock();

@@ -20,8 +20,17 @@ impl<F: Copy> Hook<F> {
         let _ = self.0.set(function);
     }
 
-    /// The function, if one is registered.
-    pub fn get(&self) -> Option<F> {
+    /// The function of a component that is always there.
+    ///
+    /// # Panics
+    /// It is not registered: a mistake in `kernel::init::wiring`.
+    pub fn get(&self) -> F {
+        self.registered()
+            .expect("`init::wiring` registers the function of every hook")
+    }
+
+    /// The function of an observer, which may not be there.
+    pub fn registered(&self) -> Option<F> {
         self.0.get().copied()
     }
 }
@@ -34,7 +43,7 @@ pub struct Event<F> {
     is_observed: AtomicBool,
 }
 
-/// Observers of one event, at most.
+/// The maximum number of observers of one event.
 const OBSERVERS: usize = 4;
 
 impl<F: Copy> Event<F> {
@@ -89,9 +98,9 @@ mod tests {
     #[test]
     fn hook_set_twice_keeps_the_first() {
         let hook: Hook<u8> = Hook::new();
-        assert_eq!(hook.get(), None);
+        assert_eq!(hook.registered(), None);
         hook.set(1);
         hook.set(2);
-        assert_eq!(hook.get(), Some(1));
+        assert_eq!(hook.get(), 1);
     }
 }

@@ -1,25 +1,20 @@
-//! The end of the kernel process, and the two flags that lead there.
+//! The processes that this crate starts, seen from inside: how they begin, which limits
+//! they have, how they end, and the two flags of the kernel process that lead there.
 
 use std::fmt;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::last_call;
+use crate::host::signals;
 
-/// Ends the process without running anything else.
-pub fn end_process() -> ! {
-    // SAFETY: ends the process at once; nothing is left to be cleaned up.
-    unsafe { libc::_exit(0) }
-}
-
-/// Ends the process because this program failed. Why is for the caller to tell, or,
-/// where there is none yet, for whoever reads standard error.
+/// Ends the process because this program failed. The process that started it reads the
+/// reason in the shared memory; before that exists, it goes to standard error.
 pub fn abandon(why: impl fmt::Display) -> ! {
     if !last_call::gives_up(&why) {
         let _ = writeln!(std::io::stderr(), "{why}");
     }
-    // SAFETY: ends the process at once; what it leaves is for its caller to read.
-    unsafe { libc::_exit(70) }
+    exit(70)
 }
 
 /// Whether the process that started this one has given up waiting.
@@ -85,5 +80,5 @@ pub fn exit(status: i32) -> ! {
 /// Sends the signal that ends a driver's run to the kernel process with an id.
 pub fn send_overdue(process: i32) {
     // SAFETY: a signal to a child process; the worst is that it has ended already.
-    unsafe { libc::kill(process, crate::host::signals::OVERDUE) };
+    unsafe { libc::kill(process, signals::OVERDUE) };
 }

@@ -10,11 +10,14 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use super::base::log;
 use super::mm;
+use crate::api::config;
 use crate::api::ipc::Event;
 use crate::api::report::Violation;
 use crate::host::bug_check::BugCheckData;
 use crate::host::gate::{Call, Frame, Return, Stop};
-use crate::host::{cpu, kernel_cell};
+use crate::host::{channel, cpu, driver_mem, kernel_cell};
+use crate::kernel::init::wiring;
+use crate::kernel::verifier;
 
 /// What [`call`] puts as the address that the call returns to.
 pub const CALLER: u64 = 0x1234;
@@ -69,11 +72,11 @@ pub fn processor() {
     }
     MINE.replace(Some(Turn::take()));
     MACHINE.call_once(|| {
-        crate::kernel::init::wiring::connect();
-        crate::kernel::verifier::subscribe_verified();
-        crate::host::channel::RECORDER.set(record);
+        wiring::connect();
+        verifier::subscribe_verified();
+        channel::RECORDER.set(record);
         mm::initialize().expect("there is memory");
-        log::initialize(crate::api::config::DebugFilter::default());
+        log::initialize(config::DebugFilter::default());
     });
     cpu::become_test_processor();
 }
@@ -229,16 +232,14 @@ impl<'a> Counted<'a> {
 
     /// The text of a `UNICODE_STRING`.
     pub fn text(&self) -> String {
-        let string =
-            crate::host::driver_mem::UnicodeString::read(address(self)).expect("it is ours");
+        let string = driver_mem::UnicodeString::read(address(self)).expect("it is ours");
         string.text().expect("the buffer is readable")
     }
 
     /// The bytes of an `ANSI_STRING`.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; usize::from(self.length)];
-        crate::host::driver_mem::read_bytes(self.buffer, &mut bytes)
-            .expect("the buffer is readable");
+        driver_mem::read_bytes(self.buffer, &mut bytes).expect("the buffer is readable");
         bytes
     }
 }

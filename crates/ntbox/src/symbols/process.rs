@@ -13,7 +13,7 @@ use object::read::pe::PeFile64;
 use serde::{Deserialize, Serialize};
 
 use super::{Name, dwarf, pdb, tables};
-use crate::api::ipc;
+use crate::api::{host_file, ipc};
 use crate::host::process;
 
 /// Set in the environment of such a process.
@@ -27,7 +27,7 @@ const MEMORY: libc::rlim_t = 4 << 30;
 #[derive(Debug, Serialize, Deserialize)]
 struct Question {
     /// The driver's image.
-    #[serde(with = "crate::api::host_file::path_bytes")]
+    #[serde(with = "host_file::path_bytes")]
     image: PathBuf,
     /// Offsets from the image's base.
     places: Vec<u32>,
@@ -66,7 +66,6 @@ struct Reader {
 
 impl Reader {
     fn start(image: &Path, places: &[u32]) -> io::Result<Self> {
-        crate::start::link();
         let (mut stream, theirs) = UnixStream::pair()?;
         let child = Command::new("/proc/self/exe")
             .env(VARIABLE, "1")

@@ -183,6 +183,7 @@ pub fn compare_exchange_u128(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::driver_mem;
     use crate::kernel::test_support::{NOWHERE, address_mut};
 
     #[repr(align(16))]
@@ -196,7 +197,7 @@ mod tests {
         assert_eq!(add_u64(va, 5), Ok(4));
         assert_eq!(compare_exchange_u64(va, 8, 1), Ok(9));
         assert_eq!(compare_exchange_u64(va, 9, 7), Ok(9));
-        assert_eq!(crate::host::driver_mem::read_u64(va), Ok(7));
+        assert_eq!(driver_mem::read_u64(va), Ok(7));
         let mut half = [1_u32, 2];
         let va = address_mut(&mut half);
         assert_eq!(add_u32(va, 0xffff_ffff), Ok(1));
@@ -213,7 +214,7 @@ mod tests {
             Ok(Err(3))
         );
         assert_eq!(update_u32(va, |value| Some(value + 1)), Ok(Ok(3)));
-        assert_eq!(crate::host::driver_mem::read_u32(va), Ok(4));
+        assert_eq!(driver_mem::read_u32(va), Ok(4));
     }
 
     #[test]

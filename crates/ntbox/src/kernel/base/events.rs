@@ -54,7 +54,7 @@ pub static USER_PAGES_MAPPING: Hook<fn(u64, u64, Protection) -> Protection> = Ho
 
 /// See [`USER_PAGES_MAPPING`].
 pub fn user_pages_mapping(start: u64, pages: u64, protection: Protection) -> Protection {
-    match USER_PAGES_MAPPING.get() {
+    match USER_PAGES_MAPPING.registered() {
         Some(observer) => observer(start, pages, protection),
         None => protection,
     }
@@ -73,7 +73,8 @@ pub static OBJECT_USED: Hook<Check<(u64, &'static str, u64)>> = Hook::new();
 pub static EXCEPTION_HANDLING: Hook<Check<u64>> = Hook::new();
 
 fn check<A>(hook: &Hook<Check<A>>, argument: A) -> Result<(), Fault> {
-    hook.get().map_or(Ok(()), |observer| observer(argument))
+    hook.registered()
+        .map_or(Ok(()), |observer| observer(argument))
 }
 
 /// See [`USER_REQUEST_BEGINNING`].

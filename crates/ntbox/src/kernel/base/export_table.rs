@@ -45,8 +45,8 @@ pub static CALLED: AtomicU32 = AtomicU32::new(0);
 /// Number of the export that was called last and has not returned.
 pub static CURRENT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Imports that nothing provides; the index times 16 from the start of
-/// [`MISSING`] is the address that stands for one.
+/// Imports that nothing provides. The address that stands for one is its index times
+/// [`MISSING_STRIDE`] from the start of [`MISSING`].
 pub static MISSING_NAMES: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
 
 pub fn table() -> &'static Table {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::host::gate::Stop;
 use crate::host::kernel_cell::Exclusive;
 
 /// Process id of System.
@@ -225,4 +226,18 @@ pub fn set_system_process(object: u64) {
 /// Sets the current thread.
 pub fn set_current_thread(object: u64) {
     CURRENT.store(object, Ordering::Relaxed);
+}
+
+/// What the table has of a thread.
+///
+/// # Errors
+/// The address is not a thread: bug check `REFERENCE_BY_POINTER`.
+pub fn require<T>(found: Option<T>, thread: u64) -> Result<T, Stop> {
+    found.ok_or_else(|| {
+        Stop::bug_check(
+            0x18,
+            [thread, 0, 0, 0],
+            format!("{thread:#018x} is not a thread"),
+        )
+    })
 }

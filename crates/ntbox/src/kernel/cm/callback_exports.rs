@@ -2,7 +2,7 @@
 
 use nt_status::{STATUS_FLT_INSTANCE_ALTITUDE_COLLISION, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
-use super::callback_list::Wanted;
+use super::callback_list::CallbackParams;
 use super::{callback_list, context};
 use crate::host::driver_mem;
 use crate::host::gate::exports;
@@ -20,7 +20,7 @@ exports! {
         [max APC_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let caller = call.return_address();
-        let wanted = Wanted { function, context, altitude: None, caller };
+        let wanted = CallbackParams { function, context, altitude: None, caller };
         match callback_list::add(wanted) {
             Some(value) => {
                 driver_mem::write_u64(cookie, value)?;
@@ -36,7 +36,7 @@ exports! {
     ) -> u32 [max APC_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let altitude = Some(Altitude::read(altitude)?);
         let caller = call.return_address();
-        match callback_list::add(Wanted { function, context, altitude, caller }) {
+        match callback_list::add(CallbackParams { function, context, altitude, caller }) {
             Some(value) => {
                 driver_mem::write_u64(cookie, value)?;
                 Ok(STATUS_SUCCESS)

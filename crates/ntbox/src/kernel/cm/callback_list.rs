@@ -40,9 +40,9 @@ pub struct Callback {
     ending: bool,
 }
 
-/// What a driver says of a callback.
+/// The parameters with which a driver registers a callback.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct CallbackParams {
     /// The routine.
     pub function: u64,
     /// What it is to be passed.
@@ -76,8 +76,8 @@ fn idle_key(cookie: u64) -> u64 {
 
 /// Registers a callback and gives its cookie; `None` if another one has its
 /// altitude.
-pub fn add(wanted: Wanted) -> Option<u64> {
-    let Wanted {
+pub fn add(wanted: CallbackParams) -> Option<u64> {
+    let CallbackParams {
         function,
         context,
         altitude,

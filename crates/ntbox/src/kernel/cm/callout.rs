@@ -9,6 +9,7 @@ use crate::host::driver_mem;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::info_buffer::Information;
+use crate::kernel::cm::{key_id, notify_class};
 use crate::kernel::ob;
 
 /// Offsets in a `REG_POST_OPERATION_INFORMATION`, and its size.
@@ -198,18 +199,13 @@ fn carry_out(
 /// Lets callbacks hear of the end of a key object, and gives them back what they
 /// remember of it. Nobody can refuse it.
 pub fn key_ends(object: u64, caller: &Caller<'_>) {
-    crate::kernel::cm::key_id::forget(object);
+    key_id::forget(object);
     nt_notify_key::object_ends(object);
     if !callback_list::any() {
         return;
     }
     let fields = Information::default().u64(object);
-    let operation = Operation::new(
-        crate::kernel::cm::notify_class::CLOSE_KEY,
-        object,
-        fields,
-        &[0; 8],
-    );
+    let operation = Operation::new(notify_class::CLOSE_KEY, object, fields, &[0; 8]);
     let mut operation = operation.ok();
     if let Some(operation) = &mut operation {
         // What it returns has no effect on what ends in any case.

@@ -225,6 +225,7 @@ mod tests {
     use crate::kernel::cm::nt_key::ZwDeleteKey;
     use crate::kernel::cm::nt_set_value::{ZwDeleteValueKey, ZwSetValueKey};
     use crate::kernel::cm::tests::helper::*;
+    use crate::kernel::test_support;
     use crate::kernel::test_support::{address_mut, status};
 
     fn watch(key: u64, filter: u32, tree: bool, block: &mut [u64; 2]) -> u32 {
@@ -245,7 +246,7 @@ mod tests {
     }
 
     fn set(key: u64, name: &str, data: u32) -> u32 {
-        let at = crate::kernel::test_support::address(&data);
+        let at = test_support::address(&data);
         status(ZwSetValueKey, &[key, Text::new(name).at(), 0, 4, at, 4])
     }
 

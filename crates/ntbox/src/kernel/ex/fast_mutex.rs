@@ -11,7 +11,7 @@ use crate::host::{cpu, driver_mem};
 use crate::kernel::base::lock_class::LockClass;
 use crate::kernel::base::{diag, events, thread_table};
 use crate::kernel::ke::object::Kind;
-use crate::kernel::ke::{irql, object, sched};
+use crate::kernel::ke::{critical_region, irql, object, sched};
 
 /// Offsets in a `FAST_MUTEX`.
 mod offset {
@@ -228,7 +228,7 @@ exports! {
 
     /// `ExEnterCriticalRegionAndAcquireFastMutexUnsafe`.
     fn ExEnterCriticalRegionAndAcquireFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL, undocumented] {
-        crate::kernel::ke::critical_region::enter_critical_region();
+        critical_region::enter_critical_region();
         acquire_unsafe(mutex, "ExEnterCriticalRegionAndAcquireFastMutexUnsafe", call.return_address())
     }
 
@@ -236,7 +236,7 @@ exports! {
     fn ExReleaseFastMutexUnsafeAndLeaveCriticalRegion<call>(mutex: u64) -> () [max HIGH_LEVEL, undocumented] {
         let function = "ExReleaseFastMutexUnsafeAndLeaveCriticalRegion";
         release_unsafe(mutex, function, call.return_address())?;
-        crate::kernel::ke::critical_region::leave_critical_region();
+        critical_region::leave_critical_region();
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use crate::host::cpu;
 use crate::host::gate::Stop;
 use crate::kernel::base::{diag, thread_table};
-use crate::kernel::ke::sched;
+use crate::kernel::ke::{critical_region, sched};
 
 /// The stop for a lock that is taken where its owner could never be let run:
 /// `KERNEL_AUTO_BOOST_LOCK_ACQUISITION_WITH_RAISED_IRQL`.
@@ -26,7 +26,7 @@ pub fn check_irql(lock: u64, function: &str) -> Result<(), Stop> {
 /// Reports a lock that is handled while normal kernel APCs could interrupt the
 /// thread; `code` is what Driver Verifier calls it.
 pub fn check_apcs(code: u64, lock: u64, function: &str, caller: u64) {
-    if !crate::kernel::ke::critical_region::apcs_disabled() {
+    if !critical_region::apcs_disabled() {
         let what = format!(
             "{function} was called for {lock:#018x} with APCs enabled; a critical region must be entered before"
         );

@@ -3,7 +3,7 @@
 use super::tracked_structs;
 use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Return, Stop, exports};
-use crate::host::{cpu, driver_mem};
+use crate::host::{cpu, driver_mem, gate};
 use crate::kernel::base::{diag, events, os_version, stack_trace_db};
 use crate::kernel::ke::timer;
 use crate::kernel::mm;
@@ -405,7 +405,7 @@ exports! {
 /// `PoolExtendedParameterPriority`.
 const PRIORITY: u64 = 1;
 
-fn failure_by_flags(call: &mut crate::host::gate::Call<'_>) -> Return {
+fn failure_by_flags(call: &mut gate::Call<'_>) -> Return {
     if call.argument(0)? & flag::RAISE_ON_FAILURE != 0 {
         Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     } else {
@@ -413,7 +413,7 @@ fn failure_by_flags(call: &mut crate::host::gate::Call<'_>) -> Return {
     }
 }
 
-fn failure_by_type(call: &mut crate::host::gate::Call<'_>) -> Return {
+fn failure_by_type(call: &mut gate::Call<'_>) -> Return {
     let raise = call.argument(0)? & u64::from(pool_type::RAISE) != 0;
     if raise {
         Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
@@ -422,7 +422,7 @@ fn failure_by_type(call: &mut crate::host::gate::Call<'_>) -> Return {
     }
 }
 
-fn failure_of_quota(call: &mut crate::host::gate::Call<'_>) -> Return {
+fn failure_of_quota(call: &mut gate::Call<'_>) -> Return {
     let quiet = call.argument(0)? & u64::from(pool_type::QUOTA_FAIL_INSTEAD_OF_RAISE) != 0;
     if quiet {
         Ok(0)

@@ -4,6 +4,7 @@
 use crate::host::driver_mem;
 use crate::host::gate::exports;
 use crate::host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::base::os_version;
 
 /// Whether the processor has a feature with one of the numbers `PF_…`.
 fn has_feature(number: u32) -> bool {
@@ -33,7 +34,7 @@ exports! {
 
     /// `ExVerifySuite`: by the number of a suite.
     fn ExVerifySuite(suite: u32) -> bool [max PASSIVE_LEVEL, undocumented] {
-        Ok(1_u32.checked_shl(suite).is_some_and(|bit| u32::from(crate::kernel::base::os_version::SUITE) & bit != 0))
+        Ok(1_u32.checked_shl(suite).is_some_and(|bit| u32::from(os_version::SUITE) & bit != 0))
     }
 
     /// `ExSystemTimeToLocalTime`: the zone is UTC.

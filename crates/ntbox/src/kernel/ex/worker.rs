@@ -131,9 +131,7 @@ fn add_worker(level: i32) {
     if with(|state| state.workers.len()) >= MAX_THREADS {
         return;
     }
-    let create = CREATE_THREAD.get();
-    let Some(thread) = create.and_then(|create| create(thread_table::system_process(), true))
-    else {
+    let Some(thread) = (CREATE_THREAD.get())(thread_table::system_process(), true) else {
         return;
     };
     let Ok(high) = kernel_stack::new_stack() else {

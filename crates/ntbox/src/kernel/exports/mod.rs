@@ -18,7 +18,7 @@ use crate::host::context::Context;
 use crate::host::gate::{Call, Export, Return};
 use crate::host::kernel_address_space::{Protection, Use};
 use crate::host::memory_map::{NT, PAGE_SIZE};
-use crate::host::{cpu, driver_mem, gate, last_call};
+use crate::host::{context, cpu, driver_mem, gate, kernel_entry, last_call, process, seh_asm};
 
 /// The tables of each family.
 const FAMILIES: &[&[&[Export]]] = &[
@@ -43,7 +43,7 @@ const FAMILIES: &[&[&[Export]]] = &[
 ];
 
 /// Exports that are machine code.
-const NATIVE: &[&[Native]] = &[crate::host::seh_asm::NATIVE];
+const NATIVE: &[&[Native]] = &[seh_asm::NATIVE];
 
 /// Every function that drivers can import.
 pub fn functions() -> impl Iterator<Item = &'static Export> {
@@ -195,7 +195,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
         return failure(call);
     }
     let result = (entry.export.handler)(call);
-    if crate::host::process::is_overdue() {
+    if process::is_overdue() {
         overdue(call);
     }
     let ticked = clock_interrupt::postponed() || ke::seeded_schedule::ends_turn();
@@ -221,8 +221,8 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
 #[cold]
 fn overdue(call: &Call<'_>) -> ! {
     let mut context = Context::after_call(call.frame(), call.return_address());
-    context.flags |= crate::host::context::UNWOUND_TO_CALL;
-    (crate::host::kernel_entry::get().watchdog_timeout)(&context)
+    context.flags |= context::UNWOUND_TO_CALL;
+    (kernel_entry::get().watchdog_timeout)(&context)
 }
 
 #[cold]

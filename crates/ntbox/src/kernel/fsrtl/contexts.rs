@@ -14,6 +14,7 @@ use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::list_walk::ListWalk;
+use crate::kernel::ex::pool;
 use crate::kernel::mm;
 
 /// Offsets in an `FSRTL_ADVANCED_FCB_HEADER`.
@@ -177,7 +178,7 @@ exports! {
         let list = if let Some(list) = of_file(pointer)? {
             list
         } else {
-            let Ok(list) = crate::kernel::ex::pool::allocate_or_raise(PAGED, SIZE, TAG, call.return_address()) else {
+            let Ok(list) = pool::allocate_or_raise(PAGED, SIZE, TAG, call.return_address()) else {
                 return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
             };
             driver_mem::write_u64(list, list)?;

@@ -16,6 +16,7 @@ use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{irp, stack};
 use crate::kernel::base::{export_table, thread_table};
+use crate::kernel::ex::pool;
 use crate::kernel::io::irp as packets;
 use crate::kernel::mm;
 
@@ -60,7 +61,7 @@ pub fn with<T>(at: u64, work: impl FnOnce(&mut Locks) -> T) -> T {
 }
 
 /// A lock that is asked for.
-pub struct Wanted {
+pub struct LockParams {
     pub range: Range,
     pub wait: bool,
     /// Address of a status block.
@@ -145,14 +146,14 @@ fn grant(at: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 /// The block that stands for the locks.
 pub fn ensure_block(at: u64, caller: u64) -> Result<(), Stop> {
     if driver_mem::read_u64(at + offset::INFORMATION)? == 0 {
-        let block = crate::kernel::ex::pool::allocate_or_raise(PAGED, INFO_SIZE, TAG, caller)?;
+        let block = pool::allocate_or_raise(PAGED, INFO_SIZE, TAG, caller)?;
         driver_mem::write_u64(at + offset::INFORMATION, block)?;
     }
     Ok(())
 }
 
 /// What is told of a lock at once: a status, and whether there is one at all.
-fn answer(at: u64, wanted: &Wanted, status: u32, caller: &Caller<'_>) -> Result<bool, Stop> {
+fn answer(at: u64, wanted: &LockParams, status: u32, caller: &Caller<'_>) -> Result<bool, Stop> {
     let mut status = status;
     if wanted.packet != 0 && status != nt_status::STATUS_PENDING {
         status = complete(at, wanted.packet, wanted.context, status, caller)?;
@@ -163,7 +164,7 @@ fn answer(at: u64, wanted: &Wanted, status: u32, caller: &Caller<'_>) -> Result<
 }
 
 /// Locks a range, if need be later; false if it cannot be had and nothing can wait.
-pub fn private_lock(at: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<bool, Stop> {
+pub fn private_lock(at: u64, wanted: &LockParams, caller: &Caller<'_>) -> Result<bool, Stop> {
     let range = wanted.range;
     if range.wraps() {
         return answer(at, wanted, nt_status::STATUS_INVALID_LOCK_RANGE, caller);
@@ -300,7 +301,7 @@ pub fn process(
     let (range, minor, wait) = asked(packet)?;
     let status = match minor {
         lock::LOCK => {
-            let wanted = Wanted {
+            let wanted = LockParams {
                 range,
                 wait,
                 block,

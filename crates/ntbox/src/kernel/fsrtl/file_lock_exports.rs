@@ -1,8 +1,9 @@
 //! The functions by which drivers use a `FILE_LOCK`.
 
 use super::file_lock::{
-    PAGED, SIZE, TAG, WAITING, Wanted, end_waiting, ensure_block, initialize, may, may_transfer,
-    offset, private_lock, process, uninitialize, unlock_all, unlock_single, with, write_info,
+    LockParams, PAGED, SIZE, TAG, WAITING, end_waiting, ensure_block, initialize, may,
+    may_transfer, offset, private_lock, process, uninitialize, unlock_all, unlock_single, with,
+    write_info,
 };
 use super::lock::{Owner, Range};
 use crate::host::driver_mem;
@@ -11,6 +12,7 @@ use crate::host::gate::exports;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::irp;
+use crate::kernel::ex::pool;
 use crate::kernel::ke::irp_cancel_lock;
 use crate::kernel::mm;
 
@@ -39,7 +41,7 @@ exports! {
     /// `FsRtlAllocateFileLock`: NULL without memory.
     fn FsRtlAllocateFileLock<call>(complete: u64, unlock: u64) -> u64
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails 0 {
-        let Ok(at) = crate::kernel::ex::pool::allocate_or_raise(PAGED, SIZE, TAG, call.return_address()) else { return Ok(0) };
+        let Ok(at) = pool::allocate_or_raise(PAGED, SIZE, TAG, call.return_address()) else { return Ok(0) };
         initialize(at, complete, unlock)?;
         Ok(at)
     }
@@ -57,7 +59,7 @@ exports! {
         let caller = Caller::of(call);
         ensure_block(at, caller.address())?;
         // Where the status goes that a fast lock would give to its caller.
-        let block = crate::kernel::ex::pool::allocate_or_raise(PAGED, 0x10, TAG, caller.address())?;
+        let block = pool::allocate_or_raise(PAGED, 0x10, TAG, caller.address())?;
         let status = process(at, packet, context, block, &caller);
         mm::pool::free_by(block, caller.address());
         status
@@ -70,7 +72,7 @@ exports! {
         packet: u64, context: u64, synchronized: bool,
     ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let range = Range { exclusive, ..range(file, start, length, process, key)? };
-        private_lock(at, &Wanted { range, wait: !fail, block, packet, context }, &Caller::of(call))
+        private_lock(at, &LockParams { range, wait: !fail, block, packet, context }, &Caller::of(call))
     }
 
     /// `FsRtlFastUnlockSingle`.

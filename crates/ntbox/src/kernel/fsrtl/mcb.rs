@@ -9,7 +9,7 @@ use super::extent_map::{Run, Runs};
 use crate::host::driver_mem;
 use crate::host::gate::irql::APC_LEVEL;
 use crate::host::gate::{Stop, exports};
-use crate::kernel::ex::fast_mutex;
+use crate::kernel::ex::{fast_mutex, pool};
 use crate::kernel::mm;
 
 pub mod small;
@@ -75,11 +75,9 @@ fn initialize(mcb: u64, pool: u32, flags: u16, caller: u64) -> Result<(), Refuse
 }
 
 fn allocate(pool: u32, size: u64, flags: u16, caller: u64) -> Result<u64, Refused> {
-    crate::kernel::ex::pool::allocate_or_raise(pool, size, PAIRS_TAG, caller).map_err(|stop| {
-        match flags & RAISES {
-            0 => Refused::NoPool,
-            _ => Refused::Stop(stop),
-        }
+    pool::allocate_or_raise(pool, size, PAIRS_TAG, caller).map_err(|stop| match flags & RAISES {
+        0 => Refused::NoPool,
+        _ => Refused::Stop(stop),
     })
 }
 
@@ -222,7 +220,7 @@ exports! {
     /// `FsRtlInitializeLargeMcb`: the mutex and the pairs are pool.
     fn FsRtlInitializeLargeMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let caller = call.return_address();
-        let mutex = crate::kernel::ex::pool::allocate_or_raise(0x200, MUTEX_SIZE, MUTEX_TAG, caller)?;
+        let mutex = pool::allocate_or_raise(0x200, MUTEX_SIZE, MUTEX_TAG, caller)?;
         fast_mutex::initialize(mutex)?;
         if let Err(stop) = answer(initialize(mcb.wrapping_add(BASE), pool, RAISES, caller)) {
             free(mutex, caller);

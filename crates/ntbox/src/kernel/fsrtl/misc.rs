@@ -6,6 +6,8 @@ use crate::host::driver_mem::UnicodeString;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::kernel::base::utf16::SEPARATOR;
+use crate::kernel::ex::pool;
+use crate::kernel::sections::section;
 
 /// Tag of pool that came without one.
 const NO_TAG: u32 = u32::from_le_bytes(*b"None");
@@ -102,25 +104,25 @@ exports! {
     /// `FsRtlAllocatePool`: raises without memory.
     fn FsRtlAllocatePool<call>(kind: u32, size: u64) -> u64
         [max DISPATCH_LEVEL, page "windows-hardware/drivers/ifs/fsrtlallocatepool"] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        crate::kernel::ex::pool::allocate_or_raise(kind, size, NO_TAG, call.return_address())
+        pool::allocate_or_raise(kind, size, NO_TAG, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithTag`.
     fn FsRtlAllocatePoolWithTag<call>(kind: u32, size: u64, tag: u32) -> u64 [max DISPATCH_LEVEL, ntifs] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        crate::kernel::ex::pool::allocate_or_raise(kind, size, tag, call.return_address())
+        pool::allocate_or_raise(kind, size, tag, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithQuota`: nobody has a quota that could be used up.
     fn FsRtlAllocatePoolWithQuota<call>(kind: u32, size: u64) -> u64
         [max DISPATCH_LEVEL, page "windows-hardware/drivers/ifs/fsrtlallocatepoolwithquota"] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        crate::kernel::ex::pool::allocate_or_raise(kind, size, NO_TAG, call.return_address())
+        pool::allocate_or_raise(kind, size, NO_TAG, call.return_address())
     }
 
     /// `FsRtlAllocatePoolWithQuotaTag`.
     fn FsRtlAllocatePoolWithQuotaTag<call>(kind: u32, size: u64, tag: u32) -> u64
         [max DISPATCH_LEVEL, ntifs] raises nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        crate::kernel::ex::pool::allocate_or_raise(kind, size, tag, call.return_address())
+        pool::allocate_or_raise(kind, size, tag, call.return_address())
     }
 
     /// `FsRtlDissectName`: the first component of a path, and what follows the
@@ -158,7 +160,7 @@ exports! {
 
     /// `FsRtlGetFileSize`: not of a directory.
     fn FsRtlGetFileSize(object: u64, size: u64) -> u32 [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        match crate::kernel::sections::section::content_of(object) {
+        match section::content_of(object) {
             Some(content) => {
                 driver_mem::write_u64(size, content.size)?;
                 Ok(nt_status::STATUS_SUCCESS)

@@ -9,6 +9,7 @@ use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Call, Stop, exports};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{irp, stack};
+use crate::kernel::ex::pool;
 use crate::kernel::io::irp as packets;
 use crate::kernel::io::nt_file_io::low;
 use crate::kernel::ke::irp_cancel_lock;
@@ -87,7 +88,7 @@ exports! {
         const NONPAGED: u32 = 0x200;
         const SIZE: u64 = 0x48;
         driver_mem::write_u64(out, 0)?;
-        let block = crate::kernel::ex::pool::allocate_or_raise(NONPAGED, SIZE, TAG, call.return_address())?;
+        let block = pool::allocate_or_raise(NONPAGED, SIZE, TAG, call.return_address())?;
         driver_mem::fill(block, 0, SIZE)?;
         Ok(driver_mem::write_u64(out, block)?)
     }

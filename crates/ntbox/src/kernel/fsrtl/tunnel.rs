@@ -11,7 +11,7 @@ use crate::host::gate::irql::APC_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::kernel::base::clock;
 use crate::kernel::base::upcase::upcase;
-use crate::kernel::ex::fast_mutex;
+use crate::kernel::ex::{fast_mutex, pool};
 use crate::kernel::mm;
 
 /// Offsets in a `TUNNEL`.
@@ -131,7 +131,7 @@ fn add(cache: u64, new: &New, caller: u64) -> Result<(), Stop> {
     let text = 2 * (new.short.len() + new.long.len()) as u64;
     let size = entry::TEXT + text.next_multiple_of(8) + new.data.len() as u64;
     // Nobody misses what could not be remembered.
-    let Ok(at) = crate::kernel::ex::pool::allocate_or_raise(PAGED, size, TAG, caller) else {
+    let Ok(at) = pool::allocate_or_raise(PAGED, size, TAG, caller) else {
         return Ok(());
     };
     driver_mem::write_u64(at + entry::CREATED, clock::interrupt_time())?;
@@ -202,8 +202,7 @@ fn find(cache: u64, key: &Key, out: &Out, caller: u64) -> Result<bool, Stop> {
     if needed <= given.maximum_length {
         put_text(out.long, given.buffer, given.maximum_length, &long)?;
     } else {
-        let buffer =
-            crate::kernel::ex::pool::allocate_or_raise(PAGED, u64::from(needed), NAME_TAG, caller)?;
+        let buffer = pool::allocate_or_raise(PAGED, u64::from(needed), NAME_TAG, caller)?;
         put_text(out.long, buffer, needed, &long)?;
     }
 

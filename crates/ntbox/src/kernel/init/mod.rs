@@ -16,7 +16,12 @@ use crate::api::report::ImageInfo;
 use crate::api::{host_file, ipc};
 use crate::host::kernel_address_space::{Protection, Use};
 use crate::host::memory_map::{PAGE_SIZE, PCRS};
-use crate::host::{channel, cpu, kernel_cell, last_call, process};
+use crate::host::{channel, cpu, kernel_cell, last_call, process, signals};
+use crate::kernel::base::{clock, os_version};
+use crate::kernel::io::{device, shutdown, system_devices};
+use crate::kernel::kd::debugger;
+use crate::kernel::ps::create;
+use crate::kernel::verifier;
 
 /// Set in the environment of a kernel process.
 pub const VARIABLE: &str = "NTBOX_KERNEL_PROCESS";
@@ -54,7 +59,7 @@ fn run() -> ! {
     loop {
         let request = match ipc::read(&mut stream) {
             Ok(Some(request)) => request,
-            Ok(None) => process::end_process(),
+            Ok(None) => process::exit(0),
             Err(error) => process::abandon(format_args!("a request cannot be read: {error}")),
         };
         match (request, machine.as_mut()) {
@@ -85,12 +90,12 @@ fn run() -> ! {
             (Request::Cancel(ticket), Some(_)) => channel::send(&Event::Did(um::cancel(ticket))),
             (Request::Exit(process), Some(_)) => channel::send(&Event::Did(um::exit(process))),
             (Request::Shutdown, Some(_)) => {
-                channel::send(&Event::Did(crate::kernel::io::shutdown::shut_down()));
+                channel::send(&Event::Did(shutdown::shut_down()));
             }
             (Request::Finish, Some(machine)) => {
                 machine.finish();
                 channel::send(&Event::Finished(export_table::counts()));
-                process::end_process();
+                process::exit(0);
             }
             (request, _) => process::abandon(format_args!("a request out of order: {request:?}")),
         }
@@ -110,8 +115,8 @@ fn begin_processors(count: u32) -> Result<(), String> {
     let pages = u64::from(count) * cpu::PCR_SIZE / PAGE_SIZE;
     mm::with(|memory| memory.map_new(PCRS.base, pages, Protection::READ_WRITE, Use::Kernel))
         .map_err(|_| no_memory)?;
-    let thread = crate::kernel::ps::create::initialize().ok_or("no memory for the first thread")?;
-    let idle = (0..count).map(|_| crate::kernel::ps::create::create_idle());
+    let thread = create::initialize().ok_or("no memory for the first thread")?;
+    let idle = (0..count).map(|_| create::create_idle());
     let idle: Vec<u64> = idle.collect::<Option<_>>().ok_or(no_memory)?;
     for (number, idle) in (0..count).zip(&idle) {
         cpu::prepare(number, *idle).map_err(|_| no_memory)?;
@@ -135,20 +140,20 @@ impl Machine {
         if config.schedule.is_some() && config.time == Time::Real {
             return Err("a schedule that is drawn from a seed needs simulated time".to_owned());
         }
-        crate::kernel::base::clock::initialize(config.time);
+        clock::initialize(config.time);
         ke::seeded_schedule::initialize(config.schedule);
         log::initialize(config.filter.clone());
-        crate::kernel::kd::debugger::attach(config.debugger);
+        debugger::attach(config.debugger);
         begin_processors(config.processors)?;
-        crate::kernel::base::os_version::set(config.version);
+        os_version::set(config.version);
         ke::kuser_shared_data::initialize()
             .map_err(|_| "no memory for the shared page".to_owned())?;
-        crate::host::signals::install();
+        signals::install();
         if config.processors > 1 {
             ke::clock_interrupt::start();
         }
         stack_trace_db::initialize(config);
-        crate::kernel::verifier::initialize();
+        verifier::initialize();
         mm::with(|memory| {
             let limit = config.pool_limit;
             memory.pools.configure(config.verify, config.guard, limit);
@@ -161,7 +166,7 @@ impl Machine {
         let image = loader::load(&name, &file)?;
         let driver = driver::Driver::new(&image, config)?;
         ramfs::initialize(&files_of(config, &name, file)?)?;
-        crate::kernel::io::system_devices::initialize()?;
+        system_devices::initialize()?;
         Ok(Self {
             image,
             driver,
@@ -185,7 +190,7 @@ impl Machine {
             // found by the first request.
             let _ = self.driver.make_ready();
             loader::discard_init(&self.image);
-            crate::kernel::io::device::initialized();
+            device::initialized();
             self.driver.reinitialize();
         } else {
             driver::check_left_behind("after DriverEntry failed");

@@ -8,7 +8,7 @@ use crate::host::driver_mem::UnicodeString;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Return, Stop, exports};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::io_layout::{device, irp as offset, major, stack};
+use crate::kernel::base::io_layout::{device, irp as offset, major, stack, vpb};
 use crate::kernel::base::thread_table;
 use crate::kernel::ob;
 use crate::kernel::ob::Type;
@@ -207,7 +207,7 @@ exports! {
     fn IoGetBaseFileSystemDeviceObject(object: u64) -> u64 [max PASSIVE_LEVEL, ntifs] {
         let body = driver_mem::read_u64(object + crate::kernel::base::io_layout::file::DEVICE_OBJECT)?;
         let volume = driver_mem::read_u64(body + device::VPB)?;
-        let mounted = if volume == 0 { 0 } else { driver_mem::read_u64(volume + crate::kernel::base::io_layout::vpb::DEVICE_OBJECT)? };
+        let mounted = if volume == 0 { 0 } else { driver_mem::read_u64(volume + vpb::DEVICE_OBJECT)? };
         Ok(if mounted == 0 { body } else { mounted })
     }
 }

@@ -11,6 +11,7 @@ use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Call, Stop, exports};
 use crate::host::routine::Routine;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::export_table;
 use crate::kernel::base::io_layout::{irp, stack};
 use crate::kernel::ke::irp_cancel_lock;
 
@@ -151,8 +152,7 @@ fn insert(queue: &Queue<'_>, packet: u64, linked: u64, insert_context: u64) -> R
             return Ok(status);
         }
         mark_pending(packet)?;
-        let routine =
-            crate::kernel::base::export_table::resolve("IopCsqCancelRoutine").unwrap_or(0);
+        let routine = export_table::resolve("IopCsqCancelRoutine").unwrap_or(0);
         driver_mem::write_u64(packet.wrapping_add(irp::CANCEL_ROUTINE), routine)?;
         // The insertion itself may have had it cancelled.
         let cancelled = driver_mem::read_u8(packet.wrapping_add(irp::CANCEL))? != 0;

@@ -49,9 +49,9 @@ pub fn existing() -> Vec<(u64, u64)> {
     })
 }
 
-/// What `IoCreateDevice` is asked for.
+/// The parameters of `IoCreateDevice`.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct DeviceParams {
     /// The driver object.
     pub driver: u64,
     /// Bytes of the device extension.
@@ -67,7 +67,7 @@ pub struct Wanted {
 }
 
 /// Makes a device.
-pub fn create(wanted: Wanted, caller: &Caller<'_>) -> Result<Result<u64, u32>, Fault> {
+pub fn create(wanted: DeviceParams, caller: &Caller<'_>) -> Result<Result<u64, u32>, Fault> {
     let extension = u64::from(wanted.extension);
     let body = match ob::create(Type::Device, device::SIZE_OF + extension, Payload::None) {
         Ok(body) => body,
@@ -123,7 +123,7 @@ fn discard(body: u64, object_extension: u64, caller: &Caller<'_>) {
     pool::free(object_extension);
 }
 
-fn fill(body: u64, object_extension: u64, wanted: &Wanted) -> Result<(), Fault> {
+fn fill(body: u64, object_extension: u64, wanted: &DeviceParams) -> Result<(), Fault> {
     driver_mem::write_u16(body + device::TYPE, device::TYPE_NUMBER)?;
     // The size counts the extension that the driver asked for.
     let size = device::SIZE_OF + u64::from(wanted.extension);
@@ -264,7 +264,7 @@ exports! {
         driver: u64, extension: u32, name: u64, kind: u32, characteristics: u32, exclusive: bool, device: u64,
     ) -> u32 [max APC_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let name = if name == 0 { None } else { Some(UnicodeString::read(name)?.units()?) };
-        let wanted = Wanted { driver, extension, name, kind, characteristics, exclusive };
+        let wanted = DeviceParams { driver, extension, name, kind, characteristics, exclusive };
         match create(wanted, &Caller::of(call))? {
             Ok(body) => {
                 driver_mem::write_u64(device, body)?;

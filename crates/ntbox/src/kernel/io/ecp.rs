@@ -15,8 +15,8 @@ use crate::host::kernel_cell::Exclusive;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{major, stack};
 use crate::kernel::base::list_walk::ListWalk;
-use crate::kernel::ex::lookaside;
 use crate::kernel::ex::tracked_structs::Kind;
+use crate::kernel::ex::{lookaside, pool};
 use crate::kernel::mm;
 
 /// Bytes of a header, and offsets in it.
@@ -197,7 +197,7 @@ fn allocate(
         NONPAGED
     };
     let size = HEADER + u64::from(bytes);
-    let Ok(at) = crate::kernel::ex::pool::allocate_or_raise(pool, size, tag, caller) else {
+    let Ok(at) = pool::allocate_or_raise(pool, size, tag, caller) else {
         return Ok(None);
     };
     let size = u32::try_from(size).unwrap_or(u32::MAX);
@@ -272,7 +272,7 @@ exports! {
     /// `FsRtlAllocateExtraCreateParameterList`.
     fn FsRtlAllocateExtraCreateParameterList<call>(flags: u32, out: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         driver_mem::write_u64(out, 0)?;
-        let Ok(list) = crate::kernel::ex::pool::allocate_or_raise(PAGED, LIST, TAG, call.return_address()) else {
+        let Ok(list) = pool::allocate_or_raise(PAGED, LIST, TAG, call.return_address()) else {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
         begin_list(list)?;

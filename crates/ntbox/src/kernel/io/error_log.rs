@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::host::gate::irql::DISPATCH_LEVEL;
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_cell::Exclusive;
+use crate::kernel::ex::pool;
 use crate::kernel::mm::lent;
 use crate::kernel::ob;
 use crate::kernel::ob::Type;
@@ -32,7 +33,7 @@ pub fn left_behind() -> Vec<(u64, u64)> {
 
 fn end(entry: u64, function: &str, caller: u64) -> Result<(), Stop> {
     if with(|entries| entries.remove(&entry)).is_none() {
-        return Err(crate::kernel::ex::pool::bad_free(entry, TAG, function));
+        return Err(pool::bad_free(entry, TAG, function));
     }
     lent::free(entry, caller)
 }

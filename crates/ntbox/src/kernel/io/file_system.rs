@@ -17,12 +17,10 @@ pub static FILE_SYSTEM: Hook<FileSystem> = Hook::new();
 
 /// Whether a device object is the volume's, or that of the file system.
 pub fn has_device(device: u64) -> bool {
-    FILE_SYSTEM
-        .get()
-        .is_some_and(|system| (system.has_device)(device))
+    (FILE_SYSTEM.get().has_device)(device)
 }
 
 /// The path on the volume of a file object; `None` if it is open elsewhere.
 pub fn path_of(file: u64) -> Option<Vec<u16>> {
-    (FILE_SYSTEM.get()?.path_of)(file)
+    (FILE_SYSTEM.get().path_of)(file)
 }

@@ -14,6 +14,7 @@ use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::io_layout::{device, driver, irp, stack};
 use crate::kernel::base::{diag, io_layout};
+use crate::kernel::ex::pool;
 use crate::kernel::ke::object;
 use crate::kernel::mm::lent;
 use crate::kernel::{ke, ob};
@@ -507,7 +508,7 @@ exports! {
             Some(Known { owner: Owner::Driver | Owner::Built | Owner::Asynchronous | Owner::Associated, .. }) => {
                 free(packet, call.return_address())
             }
-            _ => Err(crate::kernel::ex::pool::bad_free(packet, TAG, "IoFreeIrp")),
+            _ => Err(pool::bad_free(packet, TAG, "IoFreeIrp")),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::host::hook::Hook;
 use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::is_system;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::io_layout::irp as offset;
+use crate::kernel::base::io_layout::{file, irp as offset};
 use crate::kernel::base::{diag, export_table, thread_table};
 use crate::kernel::ke::{apc, object, sched, wait};
 use crate::kernel::mm::pool::PoolKind;
@@ -143,7 +143,7 @@ impl Notify {
         }
         let event = match (self.event, self.file) {
             (0, 0) => return self.apc.queue(self.block),
-            (0, file) => file + crate::kernel::base::io_layout::file::EVENT,
+            (0, file) => file + file::EVENT,
             (event, _) => event,
         };
         object::set_state(event, 1)?;
@@ -252,9 +252,7 @@ pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<
     match owner {
         Some(Owner::File) => finish_file(packet, caller),
         Some(Owner::Built | Owner::Asynchronous) => finish_built(packet, caller),
-        Some(Owner::Power) => FINISH_POWER_IRP
-            .get()
-            .map_or(Ok(()), |finish| finish(packet, caller)),
+        Some(Owner::Power) => (FINISH_POWER_IRP.get())(packet, caller),
         Some(Owner::Associated) => finish_associated(packet, caller),
         Some(Owner::Driver | Owner::Initialized) | None => {
             let what = format!(

@@ -1,9 +1,9 @@
 //! Events with a name, which drivers share.
 
-use crate::host::driver_mem;
 use crate::host::driver_mem::UnicodeString;
 use crate::host::gate::exports;
 use crate::host::gate::irql::PASSIVE_LEVEL;
+use crate::host::{driver_mem, gate};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::ke::object;
@@ -40,7 +40,7 @@ fn create(name: u64, handle: u64, kind: Kind, caller: &Caller<'_>) -> Result<u64
 }
 
 /// The event, or NULL if there is none.
-fn or_null(result: Result<u64, Refusal>) -> crate::host::gate::Return {
+fn or_null(result: Result<u64, Refusal>) -> gate::Return {
     match result {
         Ok(event) => Ok(event),
         Err(Refusal::Status(_)) => Ok(0),

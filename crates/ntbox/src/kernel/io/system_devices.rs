@@ -2,7 +2,7 @@
 //! takes everything and gives nothing, and `\Device\NamedPipe`, on which nobody has
 //! made a pipe. The file system's driver objects are made here, too.
 
-use super::device::Wanted;
+use super::device::DeviceParams;
 use super::{device, irp};
 use crate::host::driver_mem;
 use crate::host::driver_mem::{Fault, UnicodeString};
@@ -57,7 +57,7 @@ pub fn initialize() -> Result<(), String> {
 }
 
 fn make(own: &OwnDevice) -> Option<()> {
-    let wanted = Wanted {
+    let wanted = DeviceParams {
         driver: driver(own.driver, own.dispatch)?,
         extension: 0,
         name: Some(wide(own.device)),

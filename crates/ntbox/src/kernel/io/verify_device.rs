@@ -31,13 +31,13 @@ fn set(thread: u64, device: u64) {
 exports! {
     /// `IoGetDeviceToVerify`: NULL if there is none.
     fn IoGetDeviceToVerify(object: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
-        crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;
+        thread_table::require(thread_table::thread(object), object)?;
         Ok(DEVICES.lock().get(&object).copied().unwrap_or(0))
     }
 
     /// `IoSetDeviceToVerify`.
     fn IoSetDeviceToVerify(object: u64, device: u64) -> () [max DISPATCH_LEVEL, ntifs] {
-        crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;
+        thread_table::require(thread_table::thread(object), object)?;
         set(object, device);
         Ok(())
     }
@@ -47,7 +47,7 @@ exports! {
     fn IoSetHardErrorOrVerifyDevice(packet: u64, device: u64) -> () [max DISPATCH_LEVEL, ntddk] {
         let object = driver_mem::read_u64(packet.wrapping_add(irp::THREAD))?;
         if object != 0 {
-            crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;
+            thread_table::require(thread_table::thread(object), object)?;
             set(object, device);
         }
         Ok(())
@@ -58,13 +58,14 @@ exports! {
 #[expect(clippy::cast_possible_truncation, reason = "sizes of small structures")]
 mod tests {
     use super::*;
+    use crate::kernel::ps::create;
     use crate::kernel::test_support::{address_mut, bug_check, call, processor, value};
 
     #[test]
     fn device_to_verify_belongs_to_the_thread_of_the_request() {
         processor();
-        let process = crate::kernel::ps::create::create_process("verify").expect("memory");
-        let thread = crate::kernel::ps::create::create(process, true).expect("memory");
+        let process = create::create_process("verify").expect("memory");
+        let thread = create::create(process, true).expect("memory");
         assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0);
         let mut packet = [0_u64; irp::SIZE_OF as usize / 8];
         let at = address_mut(&mut packet);

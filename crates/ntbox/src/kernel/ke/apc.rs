@@ -228,9 +228,7 @@ pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {
         driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
         let routine = driver_mem::read_u64(apc.wrapping_add(offset::RUNDOWN_ROUTINE))?;
         if routine == 0 {
-            if let Some(free) = FREE_POOL.get() {
-                free(apc, "the end of a thread with an APC")?;
-            }
+            (FREE_POOL.get())(apc, "the end of a thread with an APC")?;
         } else {
             let routine = Routine::new(routine, "rundown routine").held_by(apc, "KAPC");
             call_driver_for(Purpose::Ordinary, routine, &[apc], stack, None);

@@ -1,8 +1,8 @@
 //! Critical and guarded regions: the current thread holds back APCs.
 
 use crate::host::cpu;
+use crate::host::gate::exports;
 use crate::host::gate::irql::APC_LEVEL;
-use crate::host::gate::{Stop, exports};
 use crate::kernel::base::thread_table;
 
 exports! {
@@ -47,15 +47,4 @@ pub fn leave_critical_region() {
 pub fn apcs_disabled() -> bool {
     cpu::irql() >= APC_LEVEL
         || thread_table::current().is_some_and(|thread| thread.critical != 0 || thread.guarded != 0)
-}
-
-/// What was asked of a thread, or the stop for an address that is none.
-pub fn known<T>(answer: Option<T>, thread: u64) -> Result<T, Stop> {
-    answer.ok_or_else(|| {
-        Stop::bug_check(
-            0x18,
-            [thread, 0, 0, 0],
-            format!("{thread:#018x} is not a thread"),
-        )
-    })
 }

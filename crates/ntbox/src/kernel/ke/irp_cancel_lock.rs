@@ -8,7 +8,7 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::host::{cpu, driver_mem};
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::base::io_layout::irp;
+use crate::kernel::base::io_layout::{irp, stack};
 use crate::kernel::base::lock_class::LockClass;
 use crate::kernel::base::{diag, events, lock_class};
 
@@ -79,7 +79,7 @@ pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
     }
     driver_mem::write_u8(packet + irp::CANCEL_IRQL, before)?;
     let place = driver_mem::read_u64(packet + irp::CURRENT_STACK_LOCATION)?;
-    let body = driver_mem::read_u64(place + crate::kernel::base::io_layout::stack::DEVICE_OBJECT)?;
+    let body = driver_mem::read_u64(place + stack::DEVICE_OBJECT)?;
     // The routine releases the lock, as its first act.
     let entry = Routine::new(routine, "cancel routine").held_by(packet, "IRP");
     caller.call(entry, &[body, packet]);

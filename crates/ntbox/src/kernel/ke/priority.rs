@@ -2,7 +2,6 @@
 //! priority; a thread below the real-time priorities loses such a boost level by
 //! level, one for each quantum that it uses up.
 
-use super::critical_region::known;
 use super::sched;
 use crate::host::gate::exports;
 use crate::host::gate::irql::DISPATCH_LEVEL;
@@ -91,23 +90,24 @@ fn base_with(increment: i32) -> i32 {
 exports! {
     /// `KeSetPriorityThread`: returns the priority before.
     fn KeSetPriorityThread(thread: u64, priority: i32) -> i32 [max DISPATCH_LEVEL, wdm] {
-        known(change(thread, priority), thread)
+        thread_table::require(change(thread, priority), thread)
     }
 
     /// `KeQueryPriorityThread`.
     fn KeQueryPriorityThread(thread: u64) -> i32 [max DISPATCH_LEVEL, wdm] {
-        known(thread_table::thread(thread).map(|info| effective(&info)), thread)
+        thread_table::require(thread_table::thread(thread).map(|info| effective(&info)), thread)
     }
 
     /// `KeSetBasePriorityThread`: returns the increment before.
     fn KeSetBasePriorityThread(thread: u64, increment: i32) -> i32 [max DISPATCH_LEVEL, ntddk] {
-        known(change_base(thread, increment), thread)
+        thread_table::require(change_base(thread, increment), thread)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::ps::create;
     use crate::kernel::test_support::{processor, value};
 
     fn priority_of(thread: u64) -> u64 {
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_boost_counts_from_the_base_and_wears_off() {
         processor();
-        let thread = crate::kernel::ps::create::create(0, true).expect("memory");
+        let thread = create::create(0, true).expect("memory");
         assert_eq!(priority_of(thread), 8);
         boost(thread, 3);
         assert_eq!(priority_of(thread), 11);
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn setting_a_priority_ends_a_boost() {
         processor();
-        let thread = crate::kernel::ps::create::create(0, true).expect("memory");
+        let thread = create::create(0, true).expect("memory");
         boost(thread, 2);
         assert_eq!(value(KeSetPriorityThread, &[thread, 9]), 10);
         assert_eq!(priority_of(thread), 9);

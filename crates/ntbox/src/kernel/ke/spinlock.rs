@@ -245,6 +245,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::test_support;
     use crate::kernel::test_support::{
         address_mut, broken_rules, bug_check, call, processor, value,
     };
@@ -321,7 +322,7 @@ mod tests {
         let mut word = 0_u64;
         let lock = address_mut(&mut word);
         let code = || {
-            crate::kernel::test_support::violations()
+            test_support::violations()
                 .pop()
                 .and_then(|violation| violation.verifier)
         };

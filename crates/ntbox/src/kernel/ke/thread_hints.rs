@@ -32,7 +32,7 @@ exports! {
     /// changes nothing. No thread is kept on its ideal processor here.
     fn KeSetIdealProcessorThread(object: u64, number: u8) -> u8
         [max DISPATCH_LEVEL, ntifs, partial "is kept and told; no thread is kept on its ideal processor"] {
-        crate::kernel::ke::critical_region::known(thread_table::thread(object), object)?;
+        thread_table::require(thread_table::thread(object), object)?;
         let mut all = HINTS.lock();
         let hints = all.entry(object).or_default();
         let before = hints.ideal_processor;

@@ -90,6 +90,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::test_support;
     use crate::kernel::test_support::{address, address_mut, status};
 
     fn ask(number: u64, kind: u32) -> (u32, Vec<u8>) {
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn one_processor_is_a_core_of_a_package() {
-        crate::kernel::test_support::processor();
+        test_support::processor();
         let (status, bytes) = ask(0, relation::ALL);
         assert_eq!((status, bytes.len()), (0, 3 * 0x30 + 0x50));
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());

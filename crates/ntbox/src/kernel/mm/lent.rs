@@ -116,6 +116,7 @@ pub fn refuse_free(va: u64, caller: u64, function: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::driver_mem;
     use crate::kernel::test_support::{broken_rules, processor};
 
     const TAG: u32 = u32::from_le_bytes(*b"IoSB");
@@ -128,7 +129,7 @@ mod tests {
         free(block, 0).expect("it is untouched");
         assert!(is_freed(block));
         let block = allocate(20, TAG, true, 0).expect("memory");
-        crate::host::driver_mem::write_u8(block + 20, 1).expect("it is there");
+        driver_mem::write_u8(block + 20, 1).expect("it is there");
         match free(block, 0) {
             Err(Stop::BugCheck(data)) => {
                 assert_eq!((data.code, data.parameters[3]), (0xc1, 0x24));

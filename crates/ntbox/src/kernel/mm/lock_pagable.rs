@@ -1,8 +1,7 @@
-//! Code and data of drivers that may be paged out, and device memory.
-//!
-//! Nothing is ever paged out here, so locking a pageable section keeps count and
-//! changes nothing, unless the driver is watched ([`force_irql_image`]). There are no devices, so mapping their memory fails, and says
-//! why, once.
+//! Code and data of drivers that may be paged out, and device memory. Nothing is ever
+//! paged out here, so locking a pageable section keeps count and changes nothing,
+//! unless the driver is watched ([`force_irql_image`]). There are no devices, so
+//! mapping their memory fails, and says why, once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +11,7 @@ use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEV
 use crate::host::gate::{Stop, exports};
 use crate::host::{driver_mem, modules};
 use crate::kernel::base::{log, stack_trace_db};
+use crate::kernel::mm::query;
 
 /// How often each pageable section is locked, by its address.
 pub type Locks = BTreeMap<u64, u64>;
@@ -127,18 +127,18 @@ exports! {
     /// `MmGetPhysicalMemoryRanges`: an array of pool that an empty range ends; the
     /// caller frees it.
     fn MmGetPhysicalMemoryRanges<call>() -> u64 [max PASSIVE_LEVEL, undocumented] fails 0 {
-        crate::kernel::mm::query::physical_ranges(call.return_address())
+        query::physical_ranges(call.return_address())
     }
 
     /// `MmGetPhysicalMemoryRangesEx`: memory is in one partition.
     fn MmGetPhysicalMemoryRangesEx<call>(partition: u64) -> u64 [max PASSIVE_LEVEL, undocumented] fails 0 {
-        crate::kernel::mm::query::physical_ranges(call.return_address())
+        query::physical_ranges(call.return_address())
     }
 
     /// `MmGetPhysicalMemoryRangesEx2`: there is no memory of files, which a flag
     /// includes.
     fn MmGetPhysicalMemoryRangesEx2<call>(partition: u64, flags: u32) -> u64 [max PASSIVE_LEVEL, ntddk] fails 0 {
-        crate::kernel::mm::query::physical_ranges(call.return_address())
+        query::physical_ranges(call.return_address())
     }
 
     /// `MmIsIoSpaceActive`: memory of devices is never mapped.

@@ -76,7 +76,7 @@ exports! {
     fn MmUnlockPages<call>(mdl: u64) -> () [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x78] {
         let caller = call.return_address();
         let by_kernel = with(|memory| memory.mdls.get(mdl).is_some_and(|record| record.locked == Some(0)));
-        if by_kernel && IS_IRP_MDL.get().is_some_and(|is_irp_mdl| is_irp_mdl(mdl)) {
+        if by_kernel && (IS_IRP_MDL.get())(mdl) {
             let what = format!(
                 "MmUnlockPages was given the MDL at {mdl:#018x}, that of an IRP, whose pages the I/O manager locked and \
                  unlocks itself"

@@ -8,7 +8,7 @@ use crate::host::gate::{Call, Register as _, Return, Stop, exports};
 use crate::host::kernel_address_space::{Area, Frames, Protection, Use};
 use crate::host::memory_map::{PAGE_SIZE, SYSTEM_PTES, is_system};
 use crate::host::pfn::Physical;
-use crate::host::{cpu, driver_mem};
+use crate::host::{cpu, driver_mem, kernel_address_space};
 use crate::kernel::base::{diag, os_version, stack_trace_db, thread_table};
 
 /// `MdlMappingNoWrite`.
@@ -141,7 +141,7 @@ fn map_kernel(wanted: &Wanted, view: &mut View, frames: Vec<u64>, caller: u64) -
             caller,
             process: thread_table::system_process(),
         });
-        Ok::<u64, crate::host::kernel_address_space::NoSpace>(va)
+        Ok::<u64, kernel_address_space::NoSpace>(va)
     });
     let Ok(va) = mapped else { return Ok(0) };
     let address = va + u64::from(view.offset);

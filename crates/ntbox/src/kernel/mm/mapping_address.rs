@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use super::mdl::{View, flag, offset};
 use super::{resource_ledger, with};
-use crate::host::driver_mem;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::host::kernel_address_space::{Area, Frames, Protection, Use};
 use crate::host::memory_map::{MAPPING_ADDRESSES, PAGE_SIZE};
+use crate::host::{driver_mem, kernel_address_space};
 
 /// `SYSTEM_PTE_MISUSE`.
 const SYSTEM_PTE_MISUSE: u32 = 0xda;
@@ -158,7 +158,7 @@ fn map(base: u64, tag: u32, mdl: u64) -> Result<u64, Stop> {
         if let Some(reserved) = memory.reservations.get_mut(&base) {
             reserved.mapped = pages;
         }
-        Ok::<(), crate::host::kernel_address_space::NoSpace>(())
+        Ok::<(), kernel_address_space::NoSpace>(())
     });
     if mapped.is_err() {
         return Ok(0);

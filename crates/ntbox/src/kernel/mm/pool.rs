@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use super::lent;
 use super::pool_pages::Pool;
 use super::special_pool::{Place, Special};
+use crate::api::report;
 use crate::host::kernel_address_space::Protection;
 use crate::host::memory_map::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SIZE, PAGED_POOL, Zone};
 use crate::host::{driver_mem, kernel_entry};
@@ -421,7 +422,7 @@ pub fn tag_text(tag: u32) -> String {
 }
 /// What happened to the pool block that the first of these addresses lies in or
 /// next to.
-pub fn history_of_memory(addresses: &[u64]) -> Vec<crate::api::report::Past> {
+pub fn history_of_memory(addresses: &[u64]) -> Vec<report::Past> {
     if !stack_trace_db::is_on() {
         return Vec::new();
     }

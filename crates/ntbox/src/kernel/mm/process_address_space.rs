@@ -13,6 +13,8 @@ use crate::host::memory_map::PAGE_SIZE;
 use crate::host::pfn::{Pfn, Physical};
 use crate::host::protection;
 use crate::kernel::base::events;
+use crate::kernel::mm;
+use crate::kernel::mm::{section_table, user_stack};
 
 /// The address spaces of all processes.
 #[derive(Debug, Default)]
@@ -21,9 +23,9 @@ pub struct Users {
     /// Whose memory is accessible.
     pub(super) seen: u64,
     /// The stacks of their threads.
-    pub(super) stacks: crate::kernel::mm::user_stack::Stacks,
+    pub(super) stacks: user_stack::Stacks,
     /// Ranges that must stay as they are, by the number that stands for them.
-    pub secured: BTreeMap<u64, crate::kernel::mm::section_table::Secured>,
+    pub secured: BTreeMap<u64, section_table::Secured>,
     /// How many numbers were given out.
     pub secured_ever: u64,
 }
@@ -309,7 +311,7 @@ pub fn passed_guard(va: u64) -> Option<u32> {
 /// page, or there is no memory for it. Called while a fault is handled, so it
 /// waits for nothing.
 pub fn copied_on_write(va: u64) -> bool {
-    crate::kernel::mm::try_with(|memory| memory.copy_on_write(va)).unwrap_or(false)
+    mm::try_with(|memory| memory.copy_on_write(va)).unwrap_or(false)
 }
 
 impl Memory {

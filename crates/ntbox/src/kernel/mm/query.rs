@@ -9,6 +9,7 @@ use crate::host::kernel_address_space::Use;
 use crate::host::memory_map::{PAGE_SHIFT, PAGE_SIZE};
 use crate::host::pfn::Physical;
 use crate::host::{driver_mem, pfn};
+use crate::kernel::base::export_table;
 
 /// Whether an access to `va` would find a page.
 fn is_valid(va: u64) -> bool {
@@ -68,7 +69,7 @@ exports! {
     /// version of Windows.
     fn MmGetSystemRoutineAddress(name: u64) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
         let name = UnicodeString::read(name)?.text()?;
-        Ok(crate::kernel::base::export_table::resolve_for_driver(&name).unwrap_or(0))
+        Ok(export_table::resolve_for_driver(&name).unwrap_or(0))
     }
 }
 

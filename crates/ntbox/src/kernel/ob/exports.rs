@@ -8,6 +8,7 @@ use crate::host::driver_mem::UnicodeString;
 use crate::host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
 
 /// `UserMode`.
@@ -54,7 +55,7 @@ exports! {
             object::dereference(object, &caller);
             Ok(driver_mem::write_u64(handle, opened?)?)
         };
-        crate::kernel::base::error::status(run())
+        error::status(run())
     }
 
     /// `ObReferenceObjectByName`: not documented; for drivers and devices by name.
@@ -73,7 +74,7 @@ exports! {
             object::dereference(found, &caller);
             Ok(driver_mem::write_u64(object, found)?)
         };
-        crate::kernel::base::error::status(run())
+        error::status(run())
     }
 
     /// `ObCloseHandle`.

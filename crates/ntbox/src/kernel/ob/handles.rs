@@ -9,7 +9,7 @@ use nt_status::Named;
 
 use super::attributes::{EXCLUSIVE, INHERIT, KERNEL_HANDLE};
 use super::types::Type;
-use super::{State, object, with};
+use super::{ObjectTables, object, with};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::{diag, events, thread_table};
 
@@ -294,7 +294,7 @@ fn after_close((closed, kind): (Closed, Type), caller: &Caller<'_>) {
     object::dereference(closed.object, caller);
 }
 
-impl State {
+impl ObjectTables {
     fn remove_handle(&mut self, process: u64, number: u64) -> Result<(Closed, Type), u32> {
         let table = self
             .tables

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::namespace::Directory;
 use super::object::{Header, Payload};
 use super::types::Type;
-use super::{State, object, with};
+use super::{ObjectTables, object, with};
 use crate::host::driver_mem;
 use crate::host::driver_mem::UnicodeString;
 use crate::kernel::base::key_id::KeyId;
@@ -65,7 +65,7 @@ const TYPE_INDEX: u64 = 0x28;
 /// Bytes of the bodies that are nobody's business.
 const OPAQUE_SIZE: u64 = 0x40;
 
-impl State {
+impl ObjectTables {
     /// The namespace as it is at boot.
     pub(super) fn new() -> Self {
         let mut state = Self {

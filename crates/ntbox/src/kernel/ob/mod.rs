@@ -68,9 +68,9 @@ pub const TABLES: &[&[Export]] = &[
     reference::EXPORTS,
 ];
 
-/// Everything that the object manager knows.
+/// The tables of the object manager.
 #[derive(Debug)]
-pub struct State {
+pub struct ObjectTables {
     /// By the address of the body.
     objects: FxHashMap<u64, Header>,
     /// By the address of the process.
@@ -85,11 +85,11 @@ pub struct State {
     deferred: Vec<u64>,
 }
 
-static STATE: Exclusive<Option<State>> = Exclusive::new(None);
+static STATE: Exclusive<Option<ObjectTables>> = Exclusive::new(None);
 
 /// Works on objects. Neither the driver nor another manager but that of memory
 /// may be called meanwhile.
-pub fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
+pub fn with<T>(work: impl FnOnce(&mut ObjectTables) -> T) -> T {
     let mut guard = STATE.lock();
-    work(guard.get_or_insert_with(State::new))
+    work(guard.get_or_insert_with(ObjectTables::new))
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::attributes::{Attributes, CASE_INSENSITIVE, DONT_REPARSE, OPENIF, PERMANENT};
 use super::object::{Named, Payload};
 use super::types::Type;
-use super::{State, handles, object, with};
+use super::{ObjectTables, handles, object, with};
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::utf16::{SEPARATOR, fold};
 
@@ -233,7 +233,7 @@ pub fn path(object: u64) -> Option<Vec<u16>> {
     })
 }
 
-impl State {
+impl ObjectTables {
     pub(super) fn payload(&self, object: u64) -> Option<&Payload> {
         self.objects.get(&object).map(|header| &header.payload)
     }

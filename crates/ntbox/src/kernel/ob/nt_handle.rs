@@ -92,7 +92,7 @@ fn open_copy(copy: &Copy, entry: Entry, caller: &Caller<'_>) -> Result<u64, u32>
     } else {
         attributes & !KERNEL_HANDLE
     };
-    let wanted = callbacks::Wanted {
+    let wanted = callbacks::HandleParams {
         object: entry.object,
         kind: entry.kind,
         access,

@@ -5,7 +5,7 @@
 
 use super::namespace::Directory;
 use super::types::Type;
-use super::{State, with};
+use super::{ObjectTables, with};
 use crate::host::cpu;
 use crate::host::hook::Hook;
 use crate::kernel::base::call_context::Caller;
@@ -36,7 +36,7 @@ pub struct Header {
     pub permanent: bool,
     /// The process that has it for itself, after `OBJ_EXCLUSIVE`.
     pub exclusive_to: Option<u64>,
-    /// State that is not in the body.
+    /// ObjectTables that is not in the body.
     pub payload: Payload,
     /// Whether its last reference is gone.
     dying: bool,
@@ -54,7 +54,7 @@ pub struct Named {
     pub name: Vec<u16>,
 }
 
-/// State of an object that is kept outside of the driver's reach.
+/// ObjectTables of an object that is kept outside of the driver's reach.
 #[derive(Debug)]
 pub enum Payload {
     /// All of it is in the body, or its owner keeps it.
@@ -202,9 +202,7 @@ fn end(object: u64, caller: &Caller<'_>) {
     if let Some(delete) = kind.procedures().delete {
         delete(object, caller);
     }
-    if let Some(security) = SECURITY.get() {
-        (security.remove)(object);
-    }
+    (SECURITY.get().remove)(object);
     if with(|state| state.objects.remove(&object)).is_some() {
         let block = object - HEADER_SIZE;
         if kind != Type::Device {
@@ -253,7 +251,7 @@ pub fn inspect<T>(object: u64, read: impl FnOnce(&Header) -> T) -> Option<T> {
     with(|state| state.objects.get(&object).map(read))
 }
 
-impl State {
+impl ObjectTables {
     /// Takes a reference.
     pub(super) fn reference(&mut self, object: u64) -> Option<u64> {
         let header = self.objects.get_mut(&object)?;

@@ -62,9 +62,7 @@ pub fn insert_and_open(
 fn guard(new: u64, attributes: &Attributes, caller: &Caller<'_>) -> Result<(), u32> {
     let guarded = match attributes.descriptor {
         0 => Ok(()),
-        descriptor => object::SECURITY
-            .get()
-            .map_or(Ok(()), |security| (security.assign)(new, descriptor)),
+        descriptor => (object::SECURITY.get().assign)(new, descriptor),
     };
     if guarded.is_err() {
         namespace::make_temporary(new, caller);
@@ -119,7 +117,7 @@ pub fn open_handle(
     attributes: u32,
     caller: &Caller<'_>,
 ) -> Result<u64, u32> {
-    let wanted = callbacks::Wanted {
+    let wanted = callbacks::HandleParams {
         object,
         kind,
         access,

@@ -7,6 +7,7 @@ use crate::host::driver_mem::UnicodeString;
 use crate::host::gate::exports;
 use crate::host::gate::irql::APC_LEVEL;
 use crate::kernel::base::call_context::Caller;
+use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::utf16::SEPARATOR;
 
@@ -17,7 +18,7 @@ exports! {
     /// `ObQueryNameString`: an unnamed object has an empty name.
     fn ObQueryNameString<call>(object: u64, information: u64, length: u32, return_length: u64) -> u32
         [max APC_LEVEL, ntifs] {
-        crate::kernel::base::error::status(write(object, information, length, return_length, &Caller::of(call)))
+        error::status(write(object, information, length, return_length, &Caller::of(call)))
     }
 }
 

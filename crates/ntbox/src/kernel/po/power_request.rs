@@ -1,10 +1,10 @@
 //! Power request objects: drivers that want the machine to stay awake say so, and why.
 //! It stays awake in any case; how often each asked is counted.
 
-use crate::host::driver_mem;
 use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Return, Stop, exports};
 use crate::host::kernel_cell::Exclusive;
+use crate::host::{driver_mem, gate};
 use crate::kernel::base::cookie_table::Registrations;
 
 /// `PowerRequestSystemRequired`, the only type that drivers may ask for.
@@ -61,7 +61,7 @@ fn change(
     }
 }
 
-fn no_memory(call: &mut crate::host::gate::Call<'_>) -> Return {
+fn no_memory(call: &mut gate::Call<'_>) -> Return {
     driver_mem::write_u64(call.argument(0)?, 0)?;
     Ok(u64::from(nt_status::STATUS_INSUFFICIENT_RESOURCES))
 }

@@ -13,7 +13,7 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::routine::Routine;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::{thread_table, utf16};
-use crate::kernel::ke::sched;
+use crate::kernel::ke::{critical_region, sched};
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::mm::{module_list, pool};
 
@@ -138,10 +138,10 @@ fn call_all(caller: &Caller<'_>, mut arguments: impl FnMut(Kind) -> Option<[u64;
         if count(1).is_none() {
             continue;
         }
-        crate::kernel::ke::critical_region::enter_critical_region();
+        critical_region::enter_critical_region();
         let notify = Routine::new(routine, "notify routine").registered_by(registrar);
         caller.call(notify, &arguments);
-        crate::kernel::ke::critical_region::leave_critical_region();
+        critical_region::leave_critical_region();
         let _ = count(-1);
         sched::wake(idle_key(routine));
     }

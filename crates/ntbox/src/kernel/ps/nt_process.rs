@@ -201,11 +201,7 @@ fn terminate(handle: u64, exit: u32, caller: &Caller<'_>) -> Result<(), Refusal>
     if thread_table::process(process).is_some_and(|info| info.exit_status.is_some()) {
         return Err(nt_status::STATUS_PROCESS_IS_TERMINATING.into());
     }
-    if process != own
-        && TERMINATE_PROCESS
-            .get()
-            .is_some_and(|terminate| terminate(process, exit, caller))
-    {
+    if process != own && (TERMINATE_PROCESS.get())(process, exit, caller) {
         return Ok(());
     }
     let what = "ZwTerminateProcess was called for the current process or the process System, which this kernel does not end";

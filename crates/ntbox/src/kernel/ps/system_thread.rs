@@ -14,6 +14,7 @@ use crate::kernel::ke::{
 };
 use crate::kernel::mm::kernel_stack;
 use crate::kernel::ob::Attributes;
+use crate::kernel::ps::create;
 use crate::kernel::{mm, ob, se};
 
 /// `THREAD_ALL_ACCESS`.
@@ -26,7 +27,7 @@ pub static THREAD_ENDED: Event<fn(u64)> = Event::new();
 /// reference for the caller and one of the thread's own. Who is notified of threads
 /// hears of it before it runs.
 fn start(process: u64, routine: u64, context: u64, caller: &Caller<'_>) -> Option<u64> {
-    let thread = crate::kernel::ps::create::create(process, true)?;
+    let thread = create::create(process, true)?;
     let high = kernel_stack::new_stack().ok()?;
     thread_table::update(thread, |info| {
         info.stack = (high - kernel_stack::STACK_SIZE, high);
@@ -170,7 +171,7 @@ exports! {
     /// the clock found it. Nothing here runs in user mode.
     fn KeQueryRuntimeThread(thread: u64, user_time: u64) -> u32 [max HIGH_LEVEL, wdm] {
         clock_interrupt::start();
-        let ran = crate::kernel::ke::critical_region::known(thread_table::thread(thread).map(|info| info.ran), thread)?;
+        let ran = thread_table::require(thread_table::thread(thread).map(|info| info.ran), thread)?;
         driver_mem::write_u32(user_time, 0)?;
         Ok(u32::try_from(ran * clock_interrupt::length() / clock::TICK).unwrap_or(u32::MAX))
     }

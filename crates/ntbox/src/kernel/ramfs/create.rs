@@ -14,6 +14,7 @@ use crate::kernel::base::io_layout::{file, irp, stack};
 use crate::kernel::io::share;
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
+use crate::kernel::sections::file_data;
 use crate::kernel::sections::file_data::Content;
 
 /// `FILE_…` options of a create.
@@ -312,11 +313,7 @@ impl Volume {
             Kind::Directory(BTreeMap::new())
         } else {
             let mut content = Content::new();
-            content.allocate(
-                wanted
-                    .allocation_size
-                    .min(crate::kernel::sections::file_data::CAPACITY),
-            );
+            content.allocate(wanted.allocation_size.min(file_data::CAPACITY));
             Kind::File(content)
         };
         let id = self.tree.add(parent, name, kind);
@@ -446,11 +443,7 @@ fn replace(node: &mut Node, wanted: &Wanted) {
     }
     if let Kind::File(content) = &mut node.kind {
         content.resize(0);
-        content.allocate(
-            wanted
-                .allocation_size
-                .min(crate::kernel::sections::file_data::CAPACITY),
-        );
+        content.allocate(wanted.allocation_size.min(file_data::CAPACITY));
     }
     node.touch();
 }

@@ -12,6 +12,7 @@ use crate::kernel::base::io_layout::stack::{directory as parameter, special};
 use crate::kernel::base::io_layout::{irp, stack};
 use crate::kernel::base::utf16::fold;
 use crate::kernel::fsrtl::name_in_expression::{has_wildcards, matches};
+use crate::kernel::ramfs::transfer;
 
 /// `IRP_MN_QUERY_DIRECTORY`.
 const QUERY: u8 = 1;
@@ -71,11 +72,11 @@ pub fn control(packet: u64, place: u64) -> Result<Done, Fault> {
         with(|volume| volume.list(&wanted)).unwrap_or(Err(nt_status::STATUS_INVALID_PARAMETER));
     match listed {
         Ok((status, bytes)) => {
-            let buffer = crate::kernel::ramfs::transfer::buffer_of(packet)?;
+            let buffer = transfer::buffer_of(packet)?;
             let system = driver_mem::read_u64(packet + irp::SYSTEM_BUFFER)?;
             let to = if system == 0 { buffer } else { system };
             if let Err(fault) = driver_mem::write_bytes(to, &bytes) {
-                return crate::kernel::ramfs::transfer::refuse(fault);
+                return transfer::refuse(fault);
             }
             Ok((status, bytes.len() as u64))
         }

@@ -16,8 +16,8 @@ use crate::kernel::fsrtl::lock::{
 use crate::kernel::io::irp;
 use crate::kernel::ke::irp_cancel_lock;
 
-/// What a request for locks comes to.
-enum Outcome {
+/// The result of a request for locks.
+enum LockResult {
     Done(u32),
     Waits,
 }
@@ -59,18 +59,18 @@ pub fn control(packet: u64, place: u64, caller: &Caller<'_>) -> Result<u32, Stop
                 change(&mut node.locks, minor, packet, range, wait)
             }
             _ => (
-                Outcome::Done(nt_status::STATUS_INVALID_PARAMETER),
+                LockResult::Done(nt_status::STATUS_INVALID_PARAMETER),
                 Vec::new(),
             ),
         }
     })
     .unwrap_or((
-        Outcome::Done(nt_status::STATUS_INVALID_PARAMETER),
+        LockResult::Done(nt_status::STATUS_INVALID_PARAMETER),
         Vec::new(),
     ));
     let status = match outcome {
-        Outcome::Waits => irp::PENDING,
-        Outcome::Done(status) => {
+        LockResult::Waits => irp::PENDING,
+        LockResult::Done(status) => {
             mark_pending(place, false)?;
             driver_mem::write_u64(packet + offset::CANCEL_ROUTINE, 0)?;
             driver_mem::write_u32(packet + offset::STATUS, status)?;
@@ -89,25 +89,25 @@ fn change(
     packet: u64,
     range: Range,
     wait: bool,
-) -> (Outcome, Vec<u64>) {
+) -> (LockResult, Vec<u64>) {
     let found = |found| {
-        Outcome::Done(if found {
+        LockResult::Done(if found {
             nt_status::STATUS_SUCCESS
         } else {
             nt_status::STATUS_RANGE_NOT_LOCKED
         })
     };
     let outcome = match minor {
-        LOCK if range.wraps() => Outcome::Done(nt_status::STATUS_INVALID_LOCK_RANGE),
+        LOCK if range.wraps() => LockResult::Done(nt_status::STATUS_INVALID_LOCK_RANGE),
         LOCK if locks.may_lock(&range) => {
             locks.held.push(range);
-            Outcome::Done(nt_status::STATUS_SUCCESS)
+            LockResult::Done(nt_status::STATUS_SUCCESS)
         }
         LOCK if wait => {
             locks.waiting.push_back((packet, range));
-            Outcome::Waits
+            LockResult::Waits
         }
-        LOCK => Outcome::Done(nt_status::STATUS_LOCK_NOT_GRANTED),
+        LOCK => LockResult::Done(nt_status::STATUS_LOCK_NOT_GRANTED),
         UNLOCK_SINGLE => found(locks.unlock(&range).is_some()),
         UNLOCK_ALL => found(
             !locks
@@ -115,7 +115,7 @@ fn change(
                 .is_empty(),
         ),
         UNLOCK_ALL_BY_KEY => found(!locks.unlock_all(|owner| owner == range.owner).is_empty()),
-        _ => Outcome::Done(nt_status::STATUS_INVALID_DEVICE_REQUEST),
+        _ => LockResult::Done(nt_status::STATUS_INVALID_DEVICE_REQUEST),
     };
     (outcome, locks.grant())
 }

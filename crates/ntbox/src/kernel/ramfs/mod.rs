@@ -25,6 +25,7 @@ pub use super::sections::file_data::Content;
 use super::sections::section::FileData;
 use crate::host::gate::Export;
 use crate::host::kernel_cell::Exclusive;
+use crate::kernel::sections::file_data;
 
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
@@ -111,7 +112,7 @@ pub fn content_of(object: u64) -> Option<Content> {
 pub fn extend(object: u64, size: u64) -> Result<(), u32> {
     let extended = with(|volume| {
         let node = volume.opens.get(&object)?.node?;
-        let room = crate::kernel::sections::file_data::CAPACITY - volume.used();
+        let room = file_data::CAPACITY - volume.used();
         let node = volume.tree.get_mut(node)?;
         Some(node.extend(size, room))
     });

@@ -2,6 +2,7 @@
 
 use super::dir_tree::{Id, ROOT, Tree};
 use crate::kernel::base::utf16::SEPARATOR;
+use crate::kernel::ramfs::dir_tree;
 
 /// Most units of one name.
 pub const MAX_COMPONENT: usize = 255;
@@ -106,11 +107,7 @@ pub fn resolve_parent(
         return Err(nt_status::STATUS_OBJECT_NAME_INVALID);
     }
     match resolve(tree, related, before)? {
-        Target::Node(parent)
-            if tree
-                .get(parent)
-                .is_some_and(crate::kernel::ramfs::dir_tree::Node::is_directory) =>
-        {
+        Target::Node(parent) if tree.get(parent).is_some_and(dir_tree::Node::is_directory) => {
             Ok((parent, name.to_vec()))
         }
         _ => Err(nt_status::STATUS_OBJECT_PATH_NOT_FOUND),

@@ -8,6 +8,7 @@ use crate::host::driver_mem::Fault;
 use crate::kernel::base::info_buffer::Information;
 use crate::kernel::base::io_layout::stack::information as parameter;
 use crate::kernel::base::io_layout::{file, irp, stack};
+use crate::kernel::ramfs::volume;
 
 /// `File…Information`, as far as there is an answer.
 pub mod class {
@@ -121,12 +122,7 @@ impl Volume {
                 // Neither compressed, nor any unit of it.
                 plain(start.u64(node.sizes().0).u64(0))
             }
-            class::ID => plain(
-                start
-                    .u64(u64::from(crate::kernel::ramfs::volume::SERIAL))
-                    .u64(id)
-                    .u64(0),
-            ),
+            class::ID => plain(start.u64(u64::from(volume::SERIAL)).u64(id).u64(0)),
             class::NAME | class::NORMALIZED_NAME => {
                 let path = self.tree.path(id);
                 Ok(Answer {

@@ -11,6 +11,7 @@ use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::kernel::base::clock;
 use crate::kernel::base::io_layout::stack::information as parameter;
 use crate::kernel::base::io_layout::{file, irp, stack};
+use crate::kernel::sections::file_data;
 use crate::kernel::sections::file_data::CAPACITY;
 
 /// `FILE_DISPOSITION_DELETE` and the flags beside it.
@@ -310,7 +311,7 @@ impl Node {
         &mut self,
         size: u64,
         used: u64,
-        set: impl Fn(&mut crate::kernel::sections::file_data::Content, u64),
+        set: impl Fn(&mut file_data::Content, u64),
     ) -> Result<(), u32> {
         if size.cast_signed() < 0 {
             return Err(nt_status::STATUS_INVALID_PARAMETER);

@@ -13,6 +13,7 @@ use crate::kernel::base::io_layout::{file, irp, stack};
 use crate::kernel::fsrtl::lock::Owner;
 use crate::kernel::mm;
 use crate::kernel::mm::mdl;
+use crate::kernel::ramfs::dir_tree;
 use crate::kernel::sections::file_data::CAPACITY;
 
 /// `FILE_WRITE_TO_END_OF_FILE` and `FILE_USE_FILE_POINTER_POSITION`, as offsets.
@@ -198,10 +199,7 @@ impl Volume {
 
     /// Bytes that the data of all files takes.
     pub(crate) fn used(&self) -> u64 {
-        let contents = self
-            .tree
-            .iter()
-            .filter_map(crate::kernel::ramfs::dir_tree::Node::content);
+        let contents = self.tree.iter().filter_map(dir_tree::Node::content);
         mm::with(|memory| {
             let pages = contents.map(|content| memory.segments.committed(content.segment));
             pages.sum::<u64>() * PAGE_SIZE

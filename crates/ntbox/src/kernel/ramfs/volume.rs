@@ -12,13 +12,14 @@ use crate::kernel::base::call_context::Caller;
 use crate::kernel::base::clock;
 use crate::kernel::base::io_layout::{device as device_offset, vpb};
 use crate::kernel::base::utf16::wide;
-use crate::kernel::io::device::Wanted;
+use crate::kernel::io::device::DeviceParams;
 use crate::kernel::io::{device, system_devices};
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::ob;
 use crate::kernel::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use crate::kernel::ob::{Attributes, Payload, Type};
+use crate::kernel::ramfs::dir_tree;
 use crate::kernel::sections::file_data::Content;
 
 /// The volume's device.
@@ -106,13 +107,7 @@ fn make_directory(tree: &mut Tree, path: &str) -> Result<Id, String> {
             return Err(format!("no file can be named `{component}`"));
         }
         at = match tree.find(at, &name) {
-            Some(found)
-                if tree
-                    .get(found)
-                    .is_some_and(crate::kernel::ramfs::dir_tree::Node::is_directory) =>
-            {
-                found
-            }
+            Some(found) if tree.get(found).is_some_and(dir_tree::Node::is_directory) => found,
             Some(_) => return Err(format!("`{component}` is a file, and no directory")),
             None => tree.add(at, name, Kind::Directory(BTreeMap::new())),
         };
@@ -144,7 +139,7 @@ fn devices() -> Option<[u64; 2]> {
     let disk = system_devices::driver(r"\Driver\volmgr", "IopInvalidDeviceRequest")?;
     let file_system = system_devices::driver(r"\FileSystem\Ntfs", "IopFileSystemRequest")?;
     let make = |driver, name: Option<&str>, kind| {
-        let wanted = Wanted {
+        let wanted = DeviceParams {
             driver,
             extension: 0,
             name: name.map(wide),

@@ -10,6 +10,7 @@ use crate::host::driver_mem::{Fault, UnicodeString};
 use crate::kernel::base::info_buffer::Information;
 use crate::kernel::base::io_layout::stack::information as parameter;
 use crate::kernel::base::io_layout::{file, irp, stack};
+use crate::kernel::ramfs::volume;
 use crate::kernel::sections::file_data::{CAPACITY, CLUSTER};
 
 /// `FileFs…Information`.
@@ -129,7 +130,7 @@ pub fn set(packet: u64, place: u64) -> Result<Done, Fault> {
     let label = string.units()?;
     let object = driver_mem::read_u64(place + stack::FILE_OBJECT)?;
     let volume = driver_mem::read_u64(object + file::VPB)?;
-    crate::kernel::ramfs::volume::set_label(volume, &label)?;
+    volume::set_label(volume, &label)?;
     with(|volume| volume.label = label);
     Ok((nt_status::STATUS_SUCCESS, 0))
 }

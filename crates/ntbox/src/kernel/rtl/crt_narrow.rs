@@ -132,10 +132,11 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::gate;
     use crate::kernel::test_support::{NOWHERE, address, address_mut, fault, value};
 
     fn compare(
-        handler: fn(&mut crate::host::gate::Call<'_>) -> crate::host::gate::Return,
+        handler: fn(&mut gate::Call<'_>) -> gate::Return,
         one: &[u8],
         two: &[u8],
         count: u64,

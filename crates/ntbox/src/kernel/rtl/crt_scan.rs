@@ -9,6 +9,7 @@ use super::number::digit;
 use crate::host::driver_mem;
 use crate::host::gate::irql::HIGH_LEVEL;
 use crate::host::gate::{Arguments, Call, Stop, exports};
+use crate::kernel::base::codepage;
 
 /// `EOF`.
 const END: i32 = -1;
@@ -204,10 +205,7 @@ fn store_text(
     if conversion.wide {
         u16::write_many(to, &units)?;
     } else {
-        let bytes: Vec<u8> = units
-            .into_iter()
-            .map(crate::kernel::base::codepage::from_unicode)
-            .collect();
+        let bytes: Vec<u8> = units.into_iter().map(codepage::from_unicode).collect();
         driver_mem::write_bytes(to, &bytes)?;
     }
     Ok(fits)
@@ -286,7 +284,7 @@ fn scan<U: Unit>(
         let wide = |unit: U| {
             let value: u32 = unit.into();
             match u8::try_from(value) {
-                Ok(byte) if U::SIZE == 1 => crate::kernel::base::codepage::to_unicode(byte),
+                Ok(byte) if U::SIZE == 1 => codepage::to_unicode(byte),
                 _ => u16::try_from(value).unwrap_or(0),
             }
         };

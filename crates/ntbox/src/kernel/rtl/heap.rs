@@ -184,6 +184,7 @@ exports! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::rtl::scan;
     use crate::kernel::test_support::{address, call, value};
 
     /// Blocks of pool with the tag of heaps.
@@ -203,7 +204,7 @@ mod tests {
         assert!(taken.iter().all(|at| *at != 0 && at % 16 == 0));
         for (at, size) in taken.iter().zip([0_u64, 1, 100, 0x10_0000]) {
             assert_eq!(value(RtlSizeHeap, &[heap, 0, *at]), size);
-            let zeros = crate::kernel::rtl::scan::bytes(*at, size).expect("it is there");
+            let zeros = scan::bytes(*at, size).expect("it is there");
             assert!(zeros.iter().all(|byte| *byte == 0));
             driver_mem::fill(*at, 0x55, size).expect("it is there");
         }

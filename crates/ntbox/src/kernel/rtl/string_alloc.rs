@@ -2,6 +2,7 @@
 //! which the driver must give back.
 
 use crate::host::gate::{Call, Stop};
+use crate::kernel::ex::pool;
 use crate::kernel::mm;
 use crate::kernel::mm::pool::{PoolKind, Request};
 
@@ -24,5 +25,5 @@ pub fn take(call: &Call<'_>, size: u64) -> Option<u64> {
 /// Gives a buffer back, which may come from [`take`] or be any pool of the
 /// driver: the string routines free with `ExFreePool`.
 pub fn give(call: &Call<'_>, va: u64) -> Result<(), Stop> {
-    crate::kernel::ex::pool::free(va, None, call.return_address(), "a string routine")
+    pool::free(va, None, call.return_address(), "a string routine")
 }

@@ -242,6 +242,7 @@ impl Sources<'_> {
 mod tests {
     use super::*;
     use crate::kernel::base::thread_table;
+    use crate::kernel::mm::pool;
     use crate::kernel::se::token_information::allow;
     use crate::kernel::test_support::{address, address_mut, processor, status};
 
@@ -290,7 +291,7 @@ mod tests {
         match status(SeAssignSecurityEx, &arguments) {
             0 => {
                 let made = Descriptor::read(new).unwrap().expect("it is valid");
-                crate::kernel::mm::pool::free(new);
+                pool::free(new);
                 Ok(made)
             }
             status => {

@@ -15,6 +15,7 @@ use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
 use crate::kernel::base::io_layout::file;
 use crate::kernel::base::processor_mode::Mode;
+use crate::kernel::ex::pool;
 use crate::kernel::ob;
 use crate::kernel::ob::Type;
 use crate::kernel::ob::types::{ObjectFilter, OutputBuffer};
@@ -200,7 +201,7 @@ exports! {
     /// `ObReleaseObjectSecurity`.
     fn ObReleaseObjectSecurity<call>(descriptor: u64, allocated: bool) -> () [max APC_LEVEL, wdm] {
         if descriptor != 0 && allocated {
-            crate::kernel::ex::pool::free(descriptor, None, call.return_address(), "ObReleaseObjectSecurity")?;
+            pool::free(descriptor, None, call.return_address(), "ObReleaseObjectSecurity")?;
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use super::sd_self_relative::in_pool;
 use crate::host::driver_mem;
 use crate::host::gate::exports;
 use crate::host::gate::irql::PASSIVE_LEVEL;
-use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
+use crate::kernel::base::{error, log};
 
 /// `SE_SELF_RELATIVE`, and where the control bits are.
 const SELF_RELATIVE: u16 = 0x8000;
@@ -101,7 +101,7 @@ exports! {
         object: u64, wanted: u64, change: u64, own: u64, flags: u32, pool: u32, mapping: u64,
     ) -> u32 [max PASSIVE_LEVEL, ntifs, partial "no automatic inheritance: flags are refused"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         if flags != 0 {
-            crate::kernel::base::log::note("SeSetSecurityDescriptorInfoEx fails: entries are not inherited by themselves here");
+            log::note("SeSetSecurityDescriptorInfoEx fails: entries are not inherited by themselves here");
             return Ok(nt_status::STATUS_NOT_SUPPORTED);
         }
         error::status(set(wanted, change, own, mapping, call.return_address()))

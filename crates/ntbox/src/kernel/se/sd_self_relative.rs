@@ -9,8 +9,10 @@ use crate::host::gate::exports;
 use crate::host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use crate::kernel::base::error;
 use crate::kernel::base::error::Refusal;
+use crate::kernel::ex::pool;
 use crate::kernel::mm;
 use crate::kernel::mm::pool::{PoolKind, Request};
+use crate::kernel::se::sid;
 
 /// Pool tag of captured descriptors.
 const TAG: u32 = u32::from_le_bytes(*b"SeSc");
@@ -78,7 +80,7 @@ exports! {
     fn SeReleaseSecurityDescriptor<call>(descriptor: u64, mode: u8, forced: bool) -> ()
         [max PASSIVE_LEVEL, undocumented] {
         if descriptor != 0 && (mode != 0 || forced) {
-            crate::kernel::ex::pool::free(descriptor, None, call.return_address(), "SeReleaseSecurityDescriptor")?;
+            pool::free(descriptor, None, call.return_address(), "SeReleaseSecurityDescriptor")?;
         }
         Ok(())
     }
@@ -87,7 +89,7 @@ exports! {
     fn SeDeassignSecurity<call>(descriptor: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         let block = driver_mem::read_u64(descriptor)?;
         if block != 0 {
-            crate::kernel::ex::pool::free(block, None, call.return_address(), "SeDeassignSecurity")?;
+            pool::free(block, None, call.return_address(), "SeDeassignSecurity")?;
             driver_mem::write_u64(descriptor, 0)?;
         }
         Ok(nt_status::STATUS_SUCCESS)
@@ -128,7 +130,7 @@ fn fits(descriptor: u64, length: u32, owner_needed: bool) -> Result<bool, driver
             return Ok(false);
         }
         let size = if n < 2 {
-            crate::kernel::se::sid::length(part)?
+            sid::length(part)?
         } else {
             u64::from(driver_mem::read_u16(part.wrapping_add(2))?)
         };

@@ -64,14 +64,11 @@ pub static FILE_DATA: Hook<FileData> = Hook::new();
 
 /// The data of a file object; `None` for what is no file of the file system.
 pub fn content_of(object: u64) -> Option<Content> {
-    (FILE_DATA.get()?.content_of)(object)
+    (FILE_DATA.get().content_of)(object)
 }
 
 fn extend(object: u64, size: u64) -> Result<(), u32> {
-    let data = FILE_DATA
-        .get()
-        .ok_or(nt_status::STATUS_INVALID_FILE_FOR_SECTION)?;
-    (data.extend)(object, size)
+    (FILE_DATA.get().extend)(object, size)
 }
 
 /// The section at an object.

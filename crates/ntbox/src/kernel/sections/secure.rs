@@ -4,26 +4,24 @@
 use crate::host::gate::exports;
 use crate::host::gate::irql::APC_LEVEL;
 use crate::host::memory_map::PAGE_SIZE;
-use crate::host::protection;
+use crate::host::{kernel_address_space, protection};
 use crate::kernel::base::{diag, thread_table};
+use crate::kernel::mm;
 use crate::kernel::mm::section_table::Secured;
 use crate::kernel::mm::vad::END;
 use crate::kernel::mm::{resource_ledger, with};
 
-impl crate::kernel::mm::Memory {
+impl mm::Memory {
     /// Whether pages may get another protection, or none (`None`), in spite of
     /// those who secured them.
     pub fn may_change(&self, process: u64, start: u64, end: u64, protect: Option<u32>) -> bool {
-        let access = protect.map_or(
-            crate::host::kernel_address_space::Protection::NONE,
-            |protect| {
-                let access = protection::access(protect);
-                crate::host::kernel_address_space::Protection {
-                    write: access.write || protection::copies_on_write(protect),
-                    ..access
-                }
-            },
-        );
+        let access = protect.map_or(kernel_address_space::Protection::NONE, |protect| {
+            let access = protection::access(protect);
+            kernel_address_space::Protection {
+                write: access.write || protection::copies_on_write(protect),
+                ..access
+            }
+        });
         self.users
             .secured
             .values()

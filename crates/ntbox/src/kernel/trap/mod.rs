@@ -3,6 +3,7 @@
 
 use super::unwind::stack_walk;
 use crate::host::{channel, process};
+use crate::kernel::base::diag;
 pub mod instruction;
 pub mod signal_handlers;
 use std::sync::OnceLock;
@@ -66,7 +67,7 @@ pub fn bug_check(
     let routine = context.and_then(upcall::routine_begun);
     let registrar = routine
         .and_then(|routine| routine.registrar())
-        .and_then(crate::kernel::base::diag::location);
+        .and_then(diag::location);
     let registered = registrar.clone().map(|place| Past {
         what: "registered".to_owned(),
         stack: vec![place],
@@ -96,7 +97,7 @@ pub fn bug_check(
     if let Some(first) = FIRST.get() {
         channel::send(&Event::BugCheck(Box::new(first.clone())));
     }
-    process::end_process()
+    process::exit(0)
 }
 
 /// Stops the driver because its time is up, wherever it is.

@@ -20,6 +20,8 @@ use super::{ob, ps, se};
 use crate::api::request::{Account, Operation, Process, Progress, Reply, Ticket};
 use crate::host::driver_mem;
 use crate::host::kernel_cell::Exclusive;
+use crate::kernel::ke::irp_cancel_lock;
+use crate::kernel::mm::mdl;
 
 /// A thread that carries out requests, one after the other.
 #[derive(Debug, Clone, Copy)]
@@ -162,13 +164,12 @@ pub fn cancel(ticket: Ticket) -> bool {
 fn cancel_thread(thread: u64, caller: &Caller<'_>) -> bool {
     irp_completion::underway_of(thread)
         .into_iter()
-        .fold(
-            false,
-            |any, packet| match crate::kernel::ke::irp_cancel_lock::cancel(packet, caller) {
+        .fold(false, |any, packet| {
+            match irp_cancel_lock::cancel(packet, caller) {
                 Ok(cancelled) => any | cancelled,
                 Err(refusal) => caller.end(refusal),
-            },
-        )
+            }
+        })
 }
 
 fn stack_of(thread: u64) -> u64 {
@@ -317,7 +318,7 @@ fn end_process(process: u64, status: u32, caller: &Caller<'_>) -> Reply {
     notify::process_ended(process, caller);
     ob::handles::close_all(process, caller);
     ps::quota::forget(process);
-    crate::kernel::mm::mdl::check_process_exit(process);
+    mdl::check_process_exit(process);
     process_address_space::free_all(process);
     for thread in ended {
         thread_table::update(thread, |info| info.ended = true);

@@ -15,8 +15,8 @@ use crate::kernel::io::irp_completion::{Notify, Outcome};
 use crate::kernel::io::transfer::Buffers;
 use crate::kernel::io::{file, irp_completion};
 use crate::kernel::mm::process_address_space;
-use crate::kernel::ob;
 use crate::kernel::ob::Type;
+use crate::kernel::{ob, um};
 
 /// `FILE_OPEN` as a disposition, with `FILE_SYNCHRONOUS_IO_NONALERT` and
 /// `FILE_NON_DIRECTORY_FILE`: what `CreateFile` asks for.
@@ -148,7 +148,7 @@ fn open(path: &str, access: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
 
 /// Opens another handle to what `handle` leads to, in another process.
 fn duplicate(handle: Handle, to: Process) -> Reply {
-    let Some(process) = crate::kernel::um::process_of(to) else {
+    let Some(process) = um::process_of(to) else {
         return Reply::status(nt_status::STATUS_INVALID_CID);
     };
     let opened = ob::handles::get(handle.0)

@@ -16,7 +16,7 @@ use crate::host::kernel_cell::Exclusive;
 use crate::host::memory_map::STACKS;
 use crate::kernel::base::lock_class::LockClass;
 use crate::kernel::base::stack_trace_db::StackId;
-use crate::kernel::base::{diag, events, stack_trace_db, thread_table};
+use crate::kernel::base::{diag, events, lock_class, stack_trace_db, thread_table};
 use crate::kernel::ke::dpc;
 use crate::kernel::ke::lock_owner::place;
 
@@ -255,7 +255,7 @@ impl Orders {
 }
 
 fn name(taken: &Taken) -> String {
-    if taken.lock == crate::kernel::base::lock_class::CANCEL_LOCK {
+    if taken.lock == lock_class::CANCEL_LOCK {
         return "the cancel spin lock".to_owned();
     }
     let within = diag::location(taken.lock).map_or_else(String::new, |place| {

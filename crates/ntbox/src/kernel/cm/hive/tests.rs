@@ -1,5 +1,6 @@
 use super::*;
 use crate::kernel::base::utf16::wide;
+use crate::kernel::test_support;
 
 fn registry() -> Registry {
     Registry::new()
@@ -209,7 +210,7 @@ fn only_the_systems_hives_are_trusted() {
 #[test]
 fn a_service_has_what_the_service_control_manager_writes() {
     use ntbox_api::RegValue;
-    crate::kernel::test_support::processor();
+    test_support::processor();
     let path = seed("seeded", &[("Size".to_owned(), RegValue::Dword(7))]);
     assert_eq!(
         path,

@@ -10,11 +10,11 @@ use crate::kernel::cm::key_id::{
     CmCallbackGetKeyObjectID, CmCallbackGetKeyObjectIDEx, CmCallbackReleaseKeyObjectIDEx,
     CmGetBoundTransaction,
 };
-use crate::kernel::cm::notify_class;
 use crate::kernel::cm::notify_class::Notice;
-use crate::kernel::ob;
+use crate::kernel::cm::{notify_class, nt_key};
 use crate::kernel::ob::handles;
 use crate::kernel::test_support::{address_mut, processor, status, value};
+use crate::kernel::{cm, ob, test_support};
 
 const COLLISION: u32 = nt_status::STATUS_FLT_INSTANCE_ALTITUDE_COLLISION;
 
@@ -71,7 +71,7 @@ fn unregister(cookie: u64) {
 }
 
 fn delete(key: u64) -> u32 {
-    status(crate::kernel::cm::nt_key::ZwDeleteKey, &[key])
+    status(nt_key::ZwDeleteKey, &[key])
 }
 
 /// A key of its own below that of a service.
@@ -297,9 +297,6 @@ fn the_version_is_that_of_windows_7() {
 #[test]
 fn what_is_left_is_known() {
     register("300", 1).expect("nobody is there");
-    assert_eq!(
-        crate::kernel::cm::take_left_behind(),
-        [(at(), crate::kernel::test_support::CALLER)]
-    );
-    assert!(!crate::kernel::cm::any());
+    assert_eq!(cm::take_left_behind(), [(at(), test_support::CALLER)]);
+    assert!(!cm::any());
 }

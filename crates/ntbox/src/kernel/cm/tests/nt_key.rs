@@ -1,9 +1,9 @@
 use super::helper::*;
 use crate::host::driver_mem;
 use crate::kernel::cm::{nt_key, nt_query_key, nt_set_value};
-use crate::kernel::ob;
 use crate::kernel::ob::nt_handle;
 use crate::kernel::test_support::{NOWHERE, address_mut, broken_rules, fault, status};
+use crate::kernel::{ob, test_support};
 
 const VOLATILE: u64 = 1;
 const CREATE_LINK: u64 = 2;
@@ -453,7 +453,7 @@ fn handles_that_stay_open_are_named() {
         what,
         "key \\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\key-left-open"
     );
-    assert_eq!(*caller, crate::kernel::test_support::CALLER);
+    assert_eq!(*caller, test_support::CALLER);
     close(key);
     assert!(
         !ob::handles::open()

@@ -1,4 +1,5 @@
 use super::helper::*;
+use crate::kernel::cm;
 use crate::kernel::cm::rtl_registry::{
     RtlCheckRegistryKey, RtlCreateRegistryKey, RtlDeleteRegistryValue, RtlWriteRegistryValue,
 };
@@ -174,7 +175,7 @@ fn failures_that_are_ordered_are_statuses() {
         export.failure.is_none(),
         "closing a good handle cannot fail"
     );
-    let export = crate::kernel::cm::TABLES
+    let export = cm::TABLES
         .iter()
         .copied()
         .flatten()

@@ -13,6 +13,7 @@ use crate::host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::host::gate::{Stop, exports};
 use crate::kernel::base::lock_class::LockClass;
 use crate::kernel::base::{diag, events, list_entry, thread_table};
+use crate::kernel::ke::critical_region;
 
 /// Bytes of an ERESOURCE.
 const SIZE: u64 = 0x68;
@@ -144,7 +145,7 @@ fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), S
 
 /// Acquires the resource in a critical region, which it enters.
 fn enter_and_acquire(at: u64, access: Access, function: &str, caller: u64) -> Result<(), Stop> {
-    crate::kernel::ke::critical_region::enter_critical_region();
+    critical_region::enter_critical_region();
     acquire(at, access, true, function, caller).map(drop)
 }
 
@@ -316,7 +317,7 @@ exports! {
     fn ExReleaseResourceAndLeaveCriticalRegion<call>(at: u64) -> () [max APC_LEVEL, wdm] {
         let function = "ExReleaseResourceAndLeaveCriticalRegion";
         release(at, thread_table::current_thread(), function, call.return_address())?;
-        crate::kernel::ke::critical_region::leave_critical_region();
+        critical_region::leave_critical_region();
         Ok(())
     }
 }

@@ -3,11 +3,12 @@
 //! at -1.
 
 use super::{BASE, add, answer, count, read, remove, truncate};
-use crate::host::driver_mem;
 use crate::host::driver_mem::Fault;
 use crate::host::gate::irql::APC_LEVEL;
 use crate::host::gate::{Call, Return, exports};
+use crate::host::{driver_mem, gate};
 use crate::kernel::fsrtl::extent_map::Run;
+use crate::kernel::fsrtl::mcb;
 
 /// Writes the low half of a number that the caller wants to know.
 fn put(at: u64, value: i64) -> Result<(), Fault> {
@@ -20,22 +21,19 @@ fn put(at: u64, value: i64) -> Result<(), Fault> {
 }
 
 /// What the large form does with the same arguments.
-fn as_large(
-    call: &mut Call<'_>,
-    function: fn(&mut Call<'_>) -> Return,
-) -> Result<(), crate::host::gate::Stop> {
+fn as_large(call: &mut Call<'_>, function: fn(&mut Call<'_>) -> Return) -> Result<(), gate::Stop> {
     function(call).map(drop)
 }
 
 exports! {
     /// `FsRtlInitializeMcb`.
     fn FsRtlInitializeMcb<call>() -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        as_large(call, crate::kernel::fsrtl::mcb::FsRtlInitializeLargeMcb)
+        as_large(call, mcb::FsRtlInitializeLargeMcb)
     }
 
     /// `FsRtlUninitializeMcb`.
     fn FsRtlUninitializeMcb<call>() -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        as_large(call, crate::kernel::fsrtl::mcb::FsRtlUninitializeLargeMcb)
+        as_large(call, mcb::FsRtlUninitializeLargeMcb)
     }
 
     /// `FsRtlTruncateMcb`.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::kernel::kd::format;
 use crate::kernel::test_support::{Counted, NOWHERE, address, wide};
 
 fn run<U: Text>(format: &[U], arguments: &[u64]) -> Formatted<U> {
@@ -7,7 +8,7 @@ fn run<U: Text>(format: &[U], arguments: &[u64]) -> Formatted<U> {
     // A driver's stack goes on behind the arguments.
     let mut list = arguments.to_vec();
     list.extend([0x1111; 8]);
-    crate::kernel::kd::format::format(
+    format::format(
         address(terminated.as_slice()),
         &mut Arguments::List(address(list.as_slice())),
         4096,
@@ -378,11 +379,7 @@ fn bad_pointers_are_faults_that_keep_what_came_before() {
 fn absurd_widths_cost_nothing() {
     let format = *b"%2000000000d|%*s\0";
     let list = [7_u64, 2_000_000_000, 0];
-    let result = crate::kernel::kd::format::format::<u8>(
-        address(&format),
-        &mut Arguments::List(address(&list)),
-        512,
-    );
+    let result = format::format::<u8>(address(&format), &mut Arguments::List(address(&list)), 512);
     assert_eq!(result.fault, None);
     assert_eq!(result.text, [b' '; 512]);
     assert_eq!(result.length, 4_000_000_001);

@@ -8,6 +8,7 @@
 //! points at which it ends are those of [`seeded_schedule`] instead of the clock's.
 
 use super::{Scheduler, change, next_due, with};
+use crate::host::process;
 use crate::kernel::base::clock;
 use crate::kernel::ke::{dpc, ipi, lock_owner, seeded_schedule};
 
@@ -107,7 +108,7 @@ fn is_due() -> bool {
 /// Gives the turn to the next processor that has something to run, and returns when
 /// it is back here. False if there is none. No lock may be held.
 pub fn rotate() -> bool {
-    if with(|scheduler| scheduler.processors.len() < 2) || crate::host::process::is_stopping() {
+    if with(|scheduler| scheduler.processors.len() < 2) || process::is_stopping() {
         return false;
     }
     let is_due = is_due();
@@ -145,7 +146,7 @@ impl Spinning {
     /// # Errors
     /// None of them can.
     pub fn turn(&self) -> Result<(), String> {
-        if crate::host::process::is_overdue() || crate::host::process::is_stopping() {
+        if process::is_overdue() || process::is_stopping() {
             return Err(locked_up());
         }
         let is_due = is_due();

@@ -14,7 +14,7 @@ mod tests;
 
 use std::cmp::Reverse;
 
-pub use super::callbacks::operation::{Wanted, open};
+pub use super::callbacks::operation::{HandleParams, open};
 pub use super::callbacks::registration::take_left_behind;
 use super::types::Type;
 use crate::host::kernel_cell::Exclusive;

@@ -6,7 +6,7 @@ use super::{Filter, idle_key, with};
 use crate::host::driver_mem;
 use crate::host::routine::Routine;
 use crate::kernel::base::call_context::Caller;
-use crate::kernel::ke::sched;
+use crate::kernel::ke::{critical_region, sched};
 use crate::kernel::mm::pool;
 use crate::kernel::mm::pool::PoolKind;
 use crate::kernel::ob::init;
@@ -47,9 +47,9 @@ mod offset {
     pub const SIZE: u64 = 0x78;
 }
 
-/// A handle that is wanted.
+/// The parameters of a handle that is created or duplicated.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct HandleParams {
     /// What it is to.
     pub object: u64,
     /// The type of that.
@@ -67,7 +67,7 @@ pub struct Wanted {
 /// # Errors
 /// Those of `insert`; `STATUS_INSUFFICIENT_RESOURCES`.
 pub fn open(
-    wanted: &Wanted,
+    wanted: &HandleParams,
     caller: &Caller<'_>,
     insert: impl FnOnce(u32) -> Result<u64, u32>,
 ) -> Result<u64, u32> {
@@ -99,7 +99,7 @@ fn listening(kind: Type, operation: u32) -> Vec<Filter> {
 fn run(
     at: u64,
     operation: u32,
-    wanted: &Wanted,
+    wanted: &HandleParams,
     filters: &[Filter],
     caller: &Caller<'_>,
     insert: impl FnOnce(u32) -> Result<u64, u32>,
@@ -147,7 +147,7 @@ fn run(
 }
 
 /// Writes what both structures begin with.
-fn describe(at: u64, operation: u32, wanted: &Wanted) -> Result<(), driver_mem::Fault> {
+fn describe(at: u64, operation: u32, wanted: &HandleParams) -> Result<(), driver_mem::Fault> {
     driver_mem::write_u32(at + offset::OPERATION, operation)?;
     driver_mem::write_u32(at + offset::FLAGS, wanted.kernel.into())?;
     driver_mem::write_u64(at + offset::OBJECT, wanted.object)?;
@@ -170,10 +170,10 @@ fn call(filter: &Filter, routine: u64, information: u64, caller: &Caller<'_>) ->
         return false;
     }
     if routine != 0 {
-        crate::kernel::ke::critical_region::enter_critical_region();
+        critical_region::enter_critical_region();
         let routine = Routine::new(routine, "object callback").registered_by(filter.caller);
         caller.call(routine, &[filter.context, information]);
-        crate::kernel::ke::critical_region::leave_critical_region();
+        critical_region::leave_critical_region();
     }
     with(|state| {
         let mine = state.running.iter().rposition(|running| *running == handle);

@@ -1,12 +1,12 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::registration::{ObGetFilterVersion, ObRegisterCallbacks, ObUnRegisterCallbacks};
-use super::{Filter, Wanted, open, with};
+use super::{Filter, HandleParams, open, with};
 use crate::host::driver_mem;
 use crate::kernel::base::altitude::Altitude;
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::cm::tests::helper::Text;
-use crate::kernel::ob::{Type, init};
+use crate::kernel::ob::{Type, callbacks, init};
 use crate::kernel::test_support::{
     address, address_mut, bug_check, call, notes, processor, status, value,
 };
@@ -36,7 +36,7 @@ fn granted(kind: Type, access: u32, leaves: u32) -> u32 {
     GRANTED.store(0, Ordering::Relaxed);
     let memory = vec![0_u64; 0x4000];
     let caller = Caller::kernel(address(&memory[0x3ff0]));
-    let wanted = Wanted {
+    let wanted = HandleParams {
         object: 0x10,
         kind,
         access,
@@ -71,10 +71,7 @@ fn only_some_rights_can_be_taken_and_none_added() {
     assert_eq!(GRANTED.load(Ordering::Relaxed), 0x10);
     assert_eq!(granted(Type::Process, 0x1f_ffff, 0), 0x1f_ffff & !0xbeb);
     assert_eq!(granted(Type::Thread, 0x1, 0), 0x1, "nobody hears of it");
-    assert_eq!(
-        crate::kernel::ob::callbacks::take_left_behind(),
-        [(0x20, 0)]
-    );
+    assert_eq!(callbacks::take_left_behind(), [(0x20, 0)]);
     assert_eq!(granted(Type::Process, 0x1, 0), 0x1);
 }
 

@@ -1,10 +1,12 @@
 use super::*;
+use crate::kernel::base::utf16;
 use crate::kernel::ke::object::state as event_state;
+use crate::kernel::ob;
 use crate::kernel::ob::attributes::{DONT_REPARSE, OPENIF, PERMANENT};
 use crate::kernel::ob::namespace::Found;
 use crate::kernel::ob::{
-    Inserted, Payload, Type, create, dereference, insert, lookup, lookup_path, make_temporary,
-    query_name,
+    Inserted, Payload, Type, create, dereference, handles, insert, lookup, lookup_path,
+    make_temporary, query_name,
 };
 
 /// Names an event; the name keeps it alive.
@@ -103,7 +105,7 @@ fn paths_that_lead_nowhere_say_how() {
 fn names_are_relative_to_handles_of_directories() {
     let directory = directory("namespace-relative");
     let object = name_event("\\namespace-relative\\Event");
-    let root = crate::kernel::ob::handles::insert(directory, 3, 0, 0).expect("a handle");
+    let root = handles::insert(directory, 3, 0, 0).expect("a handle");
     let below = |name: &str| Attributes {
         root,
         ..any_case(name)
@@ -118,13 +120,13 @@ fn names_are_relative_to_handles_of_directories() {
         find(&below(""), Some(Type::Directory)).map(|found| found.object),
         Ok(directory)
     );
-    crate::kernel::ob::handles::close(root, &kernel()).expect("it was open");
+    handles::close(root, &kernel()).expect("it was open");
     assert_eq!(
         find(&below("event"), None),
         Err(nt_status::STATUS_INVALID_HANDLE)
     );
     let plain = event();
-    let root = crate::kernel::ob::handles::insert(plain, 3, 0, 0).expect("a handle");
+    let root = handles::insert(plain, 3, 0, 0).expect("a handle");
     let below = Attributes {
         root,
         ..any_case("x")
@@ -134,7 +136,7 @@ fn names_are_relative_to_handles_of_directories() {
         Err(nt_status::STATUS_INVALID_HANDLE),
         "an event holds no names"
     );
-    crate::kernel::ob::handles::close(root, &kernel()).expect("it was open");
+    handles::close(root, &kernel()).expect("it was open");
     dereference(plain, &kernel());
 }
 
@@ -243,7 +245,7 @@ fn a_permanent_name_lasts_until_it_is_made_temporary() {
     directory("namespace-permanent");
     let object = name_event("\\namespace-permanent\\Event");
     assert!(is_alive(object), "the name keeps it");
-    let name = query_name::full(object).map(|name| crate::kernel::base::utf16::text(&name));
+    let name = query_name::full(object).map(|name| utf16::text(&name));
     assert_eq!(name.as_deref(), Some("\\namespace-permanent\\Event"));
     make_temporary(object, &kernel());
     assert_eq!(
@@ -258,14 +260,12 @@ fn a_temporary_name_lasts_as_long_as_a_handle() {
     directory("namespace-temporary");
     let object = event();
     let attributes = any_case("\\namespace-temporary\\Event");
-    let opened =
-        crate::kernel::ob::insert_and_open(object, &attributes, 3, &kernel()).expect("room for it");
-    let second = crate::kernel::ob::open_by_name(&attributes, Type::Event, 3, &kernel())
-        .expect("it is there");
-    crate::kernel::ob::reference(object);
-    crate::kernel::ob::handles::close(opened.handle, &kernel()).expect("it was open");
+    let opened = ob::insert_and_open(object, &attributes, 3, &kernel()).expect("room for it");
+    let second = ob::open_by_name(&attributes, Type::Event, 3, &kernel()).expect("it is there");
+    ob::reference(object);
+    handles::close(opened.handle, &kernel()).expect("it was open");
     assert_eq!(object_at("\\namespace-temporary\\Event"), Ok(object));
-    crate::kernel::ob::handles::close(second, &kernel()).expect("it was open");
+    handles::close(second, &kernel()).expect("it was open");
     assert_eq!(
         object_at("\\namespace-temporary\\Event"),
         Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)

@@ -1,10 +1,10 @@
 use crate::kernel::base::call_context::Caller;
 use crate::kernel::cm::tests::helper::*;
-use crate::kernel::ob;
 use crate::kernel::ob::attributes::INHERIT;
 use crate::kernel::ob::nt_handle::{ZwClose, ZwDuplicateObject};
 use crate::kernel::ob::{Payload, Type, handles};
 use crate::kernel::test_support::{address_mut, broken_rules, status};
+use crate::kernel::{ob, test_support};
 
 const CLOSE_SOURCE: u64 = 1;
 const SAME_ACCESS: u64 = 2;
@@ -12,7 +12,7 @@ const SAME_ATTRIBUTES: u64 = 4;
 
 /// A process object that is nobody's, and a handle to it.
 fn process() -> (u64, u64) {
-    crate::kernel::test_support::processor();
+    test_support::processor();
     let process = ob::create(Type::Process, 0x40, Payload::None).expect("there is memory");
     let handle = handles::insert(process, 0x1f_ffff, 0, 0).expect("a handle");
     (process, handle)

@@ -4,7 +4,10 @@ use crate::kernel::ob::attributes::{KERNEL_HANDLE, PERMANENT};
 use crate::kernel::ob::exports::*;
 use crate::kernel::ob::init::object_of;
 use crate::kernel::ob::query_name::ObQueryNameString;
-use crate::kernel::ob::{dereference, handles, insert, inspect, lookup_path, make_temporary};
+use crate::kernel::ob::{
+    dereference, handles, insert, inspect, lookup_path, make_temporary, reference,
+};
+use crate::kernel::test_support;
 use crate::kernel::test_support::{
     address, address_mut, broken_rules, status, value, wide as terminated,
 };
@@ -73,7 +76,7 @@ fn an_object_opens_by_pointer() {
 fn by_name(name: &str, kind: u64) -> Result<u64, u32> {
     let mut text = terminated(name);
     let used = text.len() - 1;
-    let string = crate::kernel::test_support::Counted::unicode(&mut text, used);
+    let string = test_support::Counted::unicode(&mut text, used);
     let mut object = 0_u64;
     let arguments = [
         address(&string),
@@ -119,11 +122,7 @@ fn drivers_are_found_by_name() {
     );
     assert_eq!(value(ObGetObjectType, &[driver]), driver_type);
     assert_eq!(value(ObGetObjectType, &[0x1000]), 0);
-    crate::kernel::test_support::call(
-        crate::kernel::ob::reference::ObfDereferenceObject,
-        &[driver],
-    )
-    .expect("it returns");
+    test_support::call(reference::ObfDereferenceObject, &[driver]).expect("it returns");
     make_temporary(driver, &kernel());
     dereference(driver, &kernel());
     assert!(!is_alive(driver));
@@ -135,7 +134,7 @@ fn events_open_by_name() {
     insert(object, &named("\\opening-by-name", 0)).expect("room for it");
     let mut text = terminated("\\opening-by-name");
     let used = text.len() - 1;
-    let string = crate::kernel::test_support::Counted::unicode(&mut text, used);
+    let string = test_support::Counted::unicode(&mut text, used);
     let attributes = [0x30, 0, address(&string), 0x40, 0, 0_u64];
     let mut handle = 0_u64;
     let arguments = [

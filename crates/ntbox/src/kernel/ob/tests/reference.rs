@@ -5,7 +5,9 @@ use crate::kernel::ob::attributes::PERMANENT;
 use crate::kernel::ob::init::object_of;
 use crate::kernel::ob::object::end_deferred;
 use crate::kernel::ob::reference::*;
-use crate::kernel::ob::{dereference, handles, insert, inspect, make_temporary, references_left};
+use crate::kernel::ob::{
+    attributes, dereference, handles, insert, inspect, make_temporary, references_left,
+};
 use crate::kernel::test_support::{CALLER, address_mut, broken_rules, call, status, value};
 
 /// The code of the bug check that a call ends in.
@@ -141,8 +143,7 @@ fn handles_lead_to_objects_of_the_right_type() {
 #[test]
 fn user_mode_has_no_kernel_handles() {
     let object = event();
-    let handle = handles::insert(object, 3, crate::kernel::ob::attributes::KERNEL_HANDLE, 0)
-        .expect("a handle");
+    let handle = handles::insert(object, 3, attributes::KERNEL_HANDLE, 0).expect("a handle");
     assert_eq!(
         by_handle(handle, 0, 0, 1),
         Err(nt_status::STATUS_INVALID_HANDLE)

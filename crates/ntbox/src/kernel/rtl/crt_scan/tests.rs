@@ -4,13 +4,14 @@
 use std::ffi::CString;
 
 use super::*;
+use crate::host::libc_scan;
 use crate::kernel::test_support::{address, address_mut, value, wide};
 
 /// What glibc reads: the result and three numbers of 64 bits, -1 if untouched.
 fn by_glibc(text: &str, format: &str) -> (i32, [i64; 3]) {
     let (text, format) = (CString::new(text).unwrap(), CString::new(format).unwrap());
     let mut numbers = [-1_i64; 3];
-    let stored = crate::host::libc_scan::sscanf(&text, &format, &mut numbers);
+    let stored = libc_scan::sscanf(&text, &format, &mut numbers);
     (stored, numbers)
 }
 

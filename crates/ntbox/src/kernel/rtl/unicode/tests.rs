@@ -1,5 +1,6 @@
 use super::*;
-use crate::host::driver_mem;
+use crate::host::{driver_mem, gate};
+use crate::kernel::mm;
 use crate::kernel::test_support::{
     CALLER, Counted, NOWHERE, address, address_mut, call as raw, fault, status, value, wide,
 };
@@ -12,12 +13,7 @@ fn with<T>(text: &str, with: impl FnOnce(u64) -> T) -> T {
 }
 
 /// Calls an export on two strings and a flag.
-fn on_two(
-    handler: fn(&mut Call<'_>) -> crate::host::gate::Return,
-    one: &str,
-    two: &str,
-    flag: u64,
-) -> i64 {
+fn on_two(handler: fn(&mut Call<'_>) -> gate::Return, one: &str, two: &str, flag: u64) -> i64 {
     with(one, |one| {
         with(two, |two| value(handler, &[one, two, flag]))
     })
@@ -223,7 +219,7 @@ fn case_is_changed_into_new_pool() {
             STATUS_SUCCESS
         );
         assert_eq!((string.text(), string.maximum_length), (expected.into(), 6));
-        let owner = crate::kernel::mm::with(|memory| {
+        let owner = mm::with(|memory| {
             memory
                 .pools
                 .block(string.buffer)

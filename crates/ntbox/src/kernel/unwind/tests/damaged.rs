@@ -1,6 +1,7 @@
 //! Damaged unwind data: an error, whatever it is, and never a crash or a loop.
 
 use super::machine::{BASE, Machine, STACK, bytes, code, registers};
+use crate::kernel::unwind::function_table;
 use crate::kernel::unwind::reader::Damage;
 use crate::kernel::unwind::unwind_info::{EHANDLER, UHANDLER};
 
@@ -188,8 +189,7 @@ fn random_data_never_crashes_or_loops() {
         let rva = 0x100 + u32::from(numbers.byte()) + u32::from(numbers.byte() & 0x7f);
         let pc = BASE + u64::from(rva);
         let image = machine.view();
-        let Ok(Some(_)) = crate::kernel::unwind::function_table::lookup(&machine, &image, pc)
-        else {
+        let Ok(Some(_)) = function_table::lookup(&machine, &image, pc) else {
             damaged += 1;
             continue;
         };

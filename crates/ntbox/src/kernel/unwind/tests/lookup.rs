@@ -1,6 +1,7 @@
 //! Which function an address belongs to.
 
 use super::machine::{BASE, Machine, bytes};
+use crate::kernel::unwind::function_table;
 use crate::kernel::unwind::function_table::lookup;
 use crate::kernel::unwind::reader::Damage;
 
@@ -42,7 +43,7 @@ fn an_indirect_entry_leads_to_the_one_it_names() {
     let mut machine = Machine::new();
     machine.entry(0x100, 0x180, 0x900 | 1);
     machine.entry(0x180, 0x1a0, 0x410);
-    let target = crate::kernel::unwind::function_table::FunctionEntry {
+    let target = function_table::FunctionEntry {
         begin: 0x180,
         end: 0x1a0,
         unwind: 0x410,
