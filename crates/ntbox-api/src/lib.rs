@@ -5,19 +5,23 @@
 //! It builds on every system; `driverctl` runs on Windows too, where the embedded
 //! kernel does not.
 
+pub mod config;
 pub mod exit_status;
+pub mod hex_serde;
+pub mod host_file;
+pub mod ipc;
 pub mod parse;
+pub mod report;
+pub mod request;
 pub mod rules;
 mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::{
-    exit_status::{ExitStatus, Verdict},
-    parse::{Mask, ParseError},
-    rules::{Guard, Verify},
-    value::RegValue,
-};
+pub use self::exit_status::{ExitStatus, Verdict};
+pub use self::parse::{Mask, ParseError};
+pub use self::rules::{Guard, Verify};
+pub use self::value::RegValue;
 
 /// One call that is made to fail in the way that this function fails: NULL, an
 /// error status, or a raised one.

@@ -9,9 +9,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
 use nt_status::STATUS_ACCESS_VIOLATION;
-
-use crate::api::report::{BugCheck, ImageInfo, Location};
-use crate::host::last_call::LastCall;
+use ntbox_api::report::{BugCheck, ImageInfo, Location};
+use ntbox_host::last_call::LastCall;
 
 /// `KMODE_EXCEPTION_NOT_HANDLED`: a fault in the kernel that no handler takes.
 const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1e;

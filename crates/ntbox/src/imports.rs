@@ -3,14 +3,11 @@
 
 use std::path::Path;
 
-use ntbox_api::OsVersion;
+use ntbox_api::{OsVersion, host_file};
+use ntbox_host::gate::Reference;
+use ntbox_kernel::{data_exports, missing};
 
 use super::{Error, kernel_process};
-use crate::api::host_file;
-use crate::host::gate::Reference;
-use crate::kernel::base::{known_modules, missing};
-use crate::kernel::exports::data_exports;
-use crate::kernel::{exports, loader};
 
 /// The highest IRQL.
 const HIGH_LEVEL: u8 = 15;
@@ -89,7 +86,7 @@ pub fn imports_on(image: &Path, version: OsVersion) -> Result<Vec<Import>, Error
         path: image.to_owned(),
         source,
     })?;
-    let list = loader::imports(&file).map_err(|reason| Error::Image {
+    let list = ntbox_kernel::imports(&file).map_err(|reason| Error::Image {
         path: image.to_owned(),
         reason,
     })?;
@@ -101,7 +98,7 @@ pub fn imports_on(image: &Path, version: OsVersion) -> Result<Vec<Import>, Error
     Ok(list
         .into_iter()
         .map(|import| {
-            let of_kernel = loader::is_kernel(&import.module);
+            let of_kernel = ntbox_kernel::is_kernel(&import.module);
             let export = find(&import.name).filter(|_| of_kernel);
             let since = export.and_then(|export| export.since);
             let came_later = since.is_some_and(|since| since > version);
@@ -130,7 +127,7 @@ pub fn imports(image: &Path) -> Result<Vec<Import>, Error> {
 /// those that drivers often need, such as a framework.
 #[must_use]
 pub fn describe_module(module: &str) -> Option<String> {
-    known_modules::describe(module)
+    ntbox_kernel::describe_module(module)
 }
 
 /// What this kernel provides, by name.
@@ -148,7 +145,7 @@ pub fn exports() -> Vec<Export> {
             Reference::Header(..) | Reference::Page(_) => None,
         },
     };
-    let functions = exports::functions().map(|export| {
+    let functions = ntbox_kernel::functions().map(|export| {
         let kind = ExportKind::Function {
             max_irql: export.max_irql,
             can_fail: export.failure.is_some(),
@@ -164,7 +161,7 @@ pub fn exports() -> Vec<Export> {
         max_irql: HIGH_LEVEL,
         can_fail: false,
     };
-    let native = exports::native_functions()
+    let native = ntbox_kernel::native_functions()
         .map(|function| entry(function.name, native, function.source, function.reference));
     let variables = data_exports::names().map(|name| {
         let headers = Reference::Undocumented("");
@@ -229,7 +226,7 @@ mod tests {
             .collect();
         assert!(
             both.is_empty(),
-            "built, so no longer to be listed in kernel/missing.txt: {both:?}"
+            "built, so no longer to be listed in crates/ntbox-kernel/src/base/missing.txt: {both:?}"
         );
     }
 

@@ -9,16 +9,16 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Error, exit_reason, imports, symbols};
-use crate::api::config::Config;
-use crate::api::ipc::{Event, Request};
-use crate::api::report::{BugCheck, ImageInfo, LogLine, Report};
-use crate::api::request::{Account, Operation, Process, Progress, Reply, Ticket};
-use crate::api::{host_file, ipc, parse};
-use crate::host::bug_check::HUNG;
-use crate::host::last_call::LastCall;
-use crate::host::process;
-use crate::kernel::init;
+use ntbox_api::config::Config;
+use ntbox_api::ipc::{Event, Request};
+use ntbox_api::report::{BugCheck, ImageInfo, LogLine, Report};
+use ntbox_api::request::{Account, Operation, Process, Progress, Reply, Ticket};
+use ntbox_api::{host_file, ipc, parse};
+use ntbox_host::bug_check::HUNG;
+use ntbox_host::last_call::LastCall;
+use ntbox_host::process;
+
+use super::{Error, exit_reason, imports};
 
 /// The program that runs, which the kernel process runs too.
 const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -80,7 +80,7 @@ impl Machine {
             .and_then(|file| Ok((file.try_clone()?, file)))
             .map_err(|error| Error::Host(format!("it has no memory for its notes: {error}")))?;
         let child = Command::new(OWN_PROGRAM)
-            .env(init::VARIABLE, "1")
+            .env(ntbox_kernel::VARIABLE, "1")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::from(notes))
             .spawn()
@@ -300,7 +300,7 @@ impl Machine {
             }
         }
         let mut report = self.report.clone();
-        symbols::resolve(&mut report, &self.config.image);
+        ntbox_symbols::resolve(&mut report, &self.config.image);
         Ok(report)
     }
 

@@ -6,36 +6,24 @@
 
 #![deny(unsafe_code)]
 
-mod api;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod exit_reason;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#[expect(
-    unsafe_code,
-    reason = "the one layer that touches memory, registers and signals"
-)]
-mod host;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod imports;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod kernel;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kernel_process;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod start;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod symbols;
 
-pub use ntbox_api::{Fault, Guard, OsVersion, RegValue, Verify, rules};
-
-pub use crate::api::config::{Config, DebugFilter, MAXIMUM_PROCESSORS, Time, VolumeFile};
-pub use crate::api::report::text::Text;
-pub use crate::api::report::{
+pub use ntbox_api::config::{Config, DebugFilter, MAXIMUM_PROCESSORS, Time, VolumeFile};
+pub use ntbox_api::report::text::Text;
+pub use ntbox_api::report::{
     BugCheck, CallCount, FaultPoint, ImageInfo, Inlined, Location, LogLine, Past, Report, Verdict,
     Violation,
 };
-pub use crate::api::request::{Account, Handle, Operation, Process, Progress, Reply, Ticket};
-pub use crate::api::{host_file, parse};
+pub use ntbox_api::request::{Account, Handle, Operation, Process, Progress, Reply, Ticket};
+pub use ntbox_api::{Fault, Guard, OsVersion, RegValue, Verify, host_file, parse, rules};
+
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use crate::imports::{
     Export, ExportKind, Import, MissingExport, describe_module, exports, imports, imports_on,

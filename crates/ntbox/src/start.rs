@@ -8,12 +8,10 @@
     reason = "an entry in the list of initialisers is an attribute"
 )]
 
-use crate::{kernel, symbols};
-
 /// Runs before `main`.
 extern "C" fn before_main() {
-    kernel::init::run_if_asked();
-    symbols::serve_if_asked();
+    ntbox_kernel::run_if_asked();
+    ntbox_symbols::serve_if_asked();
 }
 
 /// The entry in the list of initialisers. The C library calls it once, on the first

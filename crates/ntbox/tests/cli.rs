@@ -304,7 +304,7 @@ fn exports_with_name_shows_that_export_in_full() {
     assert_eq!(status(&output), 0);
     assert_eq!(
         text(&output.stdout),
-        "function ExAllocatePool2\n  highest IRQL  2\n  can fail      yes\n  since         Windows 10.0.19041\n  page          https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool2\n  source        crates/ntbox/src/kernel/ex/pool.rs\n"
+        "function ExAllocatePool2\n  highest IRQL  2\n  can fail      yes\n  since         Windows 10.0.19041\n  page          https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool2\n  source        crates/ntbox-kernel/src/ex/pool.rs\n"
     );
     let output = ntbox(&["exports", "ExAllocatePool2", "--json"]);
     let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");

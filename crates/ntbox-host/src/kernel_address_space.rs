@@ -1,0 +1,287 @@
+//! The address space: which range is what, and which page frame is behind a
+//! page. This is the page table that physical addresses, MDLs and validity
+//! checks are answered from; the host's own page tables are kept equal to it.
+
+use std::collections::BTreeMap;
+
+use super::memory_map::{PAGE_SHIFT, PAGE_SIZE, Zone};
+use super::pfn::{Pfn, Physical};
+
+/// What may be done with a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protection {
+    /// Loads.
+    pub read: bool,
+    /// Stores.
+    pub write: bool,
+    /// Instruction fetches.
+    pub execute: bool,
+}
+
+impl Protection {
+    /// No access.
+    pub const NONE: Self = Self {
+        read: false,
+        write: false,
+        execute: false,
+    };
+    /// Read only.
+    pub const READ: Self = Self {
+        read: true,
+        write: false,
+        execute: false,
+    };
+    /// Read and write.
+    pub const READ_WRITE: Self = Self {
+        read: true,
+        write: true,
+        execute: false,
+    };
+    /// Read and execute.
+    pub const EXECUTE: Self = Self {
+        read: true,
+        write: false,
+        execute: true,
+    };
+    /// Everything.
+    pub const ALL: Self = Self {
+        read: true,
+        write: true,
+        execute: true,
+    };
+
+    fn bits(self) -> i32 {
+        let bit = |on, bit| if on { bit } else { 0 };
+        bit(self.read, libc::PROT_READ)
+            | bit(self.write, libc::PROT_WRITE)
+            | bit(self.execute, libc::PROT_EXEC)
+    }
+}
+
+/// What a range is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Nonpaged pool.
+    NonPagedPool,
+    /// Paged pool.
+    PagedPool,
+    /// A section of a driver's image.
+    Image,
+    /// A kernel stack.
+    Stack,
+    /// The kernel itself.
+    Kernel,
+    /// An MDL mapped into the system range.
+    SystemMapping,
+    /// Memory that a device reaches: its frames lie side by side.
+    Contiguous,
+    /// A view of a section in the system range.
+    SystemView,
+}
+
+/// Page frames behind a range.
+#[derive(Debug, Clone)]
+pub enum Frames {
+    /// Adjacent frames from this one on.
+    Run(Pfn),
+    /// One by one.
+    List(Vec<Pfn>),
+}
+
+impl Frames {
+    fn get(&self, page: u64) -> Option<Pfn> {
+        match self {
+            Self::Run(first) => Some(first + page),
+            Self::List(list) => list.get(usize::try_from(page).ok()?).copied(),
+        }
+    }
+}
+
+/// A mapped range of whole pages.
+#[derive(Debug, Clone)]
+pub struct Area {
+    /// Number of pages.
+    pub pages: u64,
+    /// What is behind them.
+    pub frames: Frames,
+    /// What may be done with them.
+    pub protection: Protection,
+    /// What they are for.
+    pub used_for: Use,
+}
+
+/// All mapped ranges, by the address of their first page.
+#[derive(Debug, Default)]
+pub struct Space {
+    areas: BTreeMap<u64, Area>,
+}
+
+/// A range cannot be mapped: no address or no memory for page tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSpace;
+
+impl Space {
+    /// The area that holds an address, with its first address.
+    #[must_use]
+    pub fn find(&self, va: u64) -> Option<(u64, &Area)> {
+        let (start, area) = self.areas.range(..=va).next_back()?;
+        (va - start < area.pages * PAGE_SIZE).then_some((*start, area))
+    }
+
+    /// Page frame behind an address.
+    #[must_use]
+    pub fn frame(&self, va: u64) -> Option<Pfn> {
+        let (start, area) = self.find(va)?;
+        area.frames.get((va - start) >> PAGE_SHIFT)
+    }
+
+    /// The first address at which a frame is mapped.
+    #[must_use]
+    pub fn address_of(&self, pfn: Pfn) -> Option<u64> {
+        self.areas.iter().find_map(|(start, area)| {
+            let page = match &area.frames {
+                Frames::Run(first) => pfn.checked_sub(*first).filter(|page| *page < area.pages),
+                Frames::List(list) => list
+                    .iter()
+                    .position(|own| *own == pfn)
+                    .map(|page| page as u64),
+            };
+            page.map(|page| start + page * PAGE_SIZE)
+        })
+    }
+
+    /// Maps frames at `va`, which must be free and page-aligned.
+    pub fn map(&mut self, physical: &Physical, va: u64, area: Area) -> Result<(), NoSpace> {
+        let mut page = 0;
+        while page < area.pages {
+            let first = area.frames.get(page).ok_or(NoSpace)?;
+            let mut run = 1;
+            while page + run < area.pages && area.frames.get(page + run) == Some(first + run) {
+                run += 1;
+            }
+            let at = va + page * PAGE_SIZE;
+            if !Self::map_host(physical, at, first, run, area.protection) {
+                Self::clear(va, page);
+                return Err(NoSpace);
+            }
+            page += run;
+        }
+        self.areas.insert(va, area);
+        Ok(())
+    }
+
+    /// Maps adjacent frames in the host and nowhere else; false if it cannot.
+    #[must_use]
+    pub fn map_host(
+        physical: &Physical,
+        va: u64,
+        first: Pfn,
+        pages: u64,
+        protection: Protection,
+    ) -> bool {
+        let Ok(length) = usize::try_from(pages * PAGE_SIZE) else {
+            return false;
+        };
+        // SAFETY: the address lies in a range that only the memory manager gives
+        // out, and its tables say what is there; frames are part of the memory
+        // object. No Rust reference points there.
+        let at = unsafe {
+            libc::mmap(
+                va as *mut libc::c_void,
+                length,
+                protection.bits(),
+                libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE,
+                physical.descriptor(),
+                Physical::offset(first).cast_signed(),
+            )
+        };
+        at != libc::MAP_FAILED
+    }
+
+    /// Removes a whole area.
+    pub fn unmap(&mut self, va: u64) -> Option<Area> {
+        let area = self.areas.remove(&va)?;
+        Self::clear(va, area.pages);
+        Some(area)
+    }
+
+    /// Makes pages inaccessible in the host; they stay reserved.
+    pub fn clear(va: u64, pages: u64) {
+        let length = usize::try_from(pages * PAGE_SIZE).unwrap_or(0);
+        if length == 0 {
+            return;
+        }
+        if Self::reserve(va, length) {
+            return;
+        }
+        // With as many mappings as the host allows, it replaces none; but it still
+        // takes them away.
+        // SAFETY: a mapping of this table, to which no Rust reference points; its
+        // place is taken again at once.
+        unsafe { libc::munmap(va as *mut libc::c_void, length) };
+        assert!(Self::reserve(va, length), "a range cannot be unmapped");
+    }
+
+    /// Replaces what is at `va` by memory that nobody can access; false if the
+    /// host has too many mappings.
+    fn reserve(va: u64, length: usize) -> bool {
+        // SAFETY: replaces a mapping of this table by an inaccessible one.
+        let at = unsafe {
+            libc::mmap(
+                va as *mut libc::c_void,
+                length,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        at != libc::MAP_FAILED
+    }
+
+    /// Changes the protection of a whole area.
+    pub fn protect(&mut self, va: u64, protection: Protection) -> Result<(), NoSpace> {
+        let pages = self.areas.get(&va).ok_or(NoSpace)?.pages;
+        Self::set_host_protection(va, pages, protection)?;
+        if let Some(area) = self.areas.get_mut(&va) {
+            area.protection = protection;
+        }
+        Ok(())
+    }
+
+    /// Changes what the host lets happen to pages of an area, and not what the
+    /// area says of itself.
+    pub fn set_host_protection(va: u64, pages: u64, protection: Protection) -> Result<(), NoSpace> {
+        let length = usize::try_from(pages * PAGE_SIZE).map_err(|_| NoSpace)?;
+        // SAFETY: changes the protection of mappings of this table only.
+        let result = unsafe { libc::mprotect(va as *mut libc::c_void, length, protection.bits()) };
+        if result == 0 { Ok(()) } else { Err(NoSpace) }
+    }
+
+    /// Makes pages of an area inaccessible in the host. Called while faults are
+    /// handled, too. What fails for lack of mappings leaves them as they are.
+    pub fn clear_access(va: u64, pages: u64) {
+        let _ = Self::set_host_protection(va, pages, Protection::NONE);
+    }
+
+    /// Finds room for `pages` pages in a zone, with an unmapped page behind it.
+    pub fn room(&self, zone: Zone, pages: u64) -> Result<u64, NoSpace> {
+        let bytes = pages
+            .checked_add(1)
+            .and_then(|pages| pages.checked_mul(PAGE_SIZE))
+            .filter(|bytes| *bytes <= zone.size)
+            .ok_or(NoSpace)?;
+        let mut at = zone.base;
+        for (start, area) in self.areas.range(zone.base..zone.end()) {
+            if start - at >= bytes {
+                break;
+            }
+            at = start + (area.pages + 1) * PAGE_SIZE;
+        }
+        if zone.end().saturating_sub(at) >= bytes {
+            Ok(at)
+        } else {
+            Err(NoSpace)
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Fast mutexes (`FAST_MUTEX`), which since Windows 8 guarded mutexes are too.
+//!
+//! The structure is the driver's: a count whose lowest bit says that the mutex
+//! is free and whose upper bits count the threads that wait, the owner, and the
+//! IRQL that releasing it restores. Inline code of the WDK initialises it.
+
+use ntbox_host::gate::Stop;
+use ntbox_host::gate::irql::HIGH_LEVEL;
+use ntbox_host::{cpu, driver_mem};
+
+use super::lock_wait;
+use crate::base::export::exports;
+use crate::base::lock_class::LockClass;
+use crate::base::{diag, events, thread_table};
+use crate::ke::object::Kind;
+use crate::ke::{critical_region, irql, object, sched};
+
+/// Offsets in a `FAST_MUTEX`.
+mod offset {
+    pub const COUNT: u64 = 0x00;
+    pub const OWNER: u64 = 0x08;
+    pub const CONTENTION: u64 = 0x10;
+    pub const EVENT: u64 = 0x18;
+    pub const OLD_IRQL: u64 = 0x30;
+}
+
+/// `FM_LOCK_BIT`: set while the mutex is free.
+const FREE: u32 = 1;
+/// `FM_LOCK_WAITER_INC`: one waiting thread in the count.
+const WAITER: u32 = 4;
+/// Bytes of the structure.
+const SIZE: u64 = 0x38;
+/// Bytes of the event in the structure.
+const EVENT_SIZE: u64 = 0x18;
+
+/// What Driver Verifier calls it.
+mod rule {
+    /// Released at an IRQL other than `APC_LEVEL`.
+    pub const RELEASE_IRQL: u64 = 0x34;
+    /// Taken "unsafe" with APCs enabled.
+    pub const ACQUIRE_UNSAFE: u64 = 0x39;
+    /// Released "unsafe" with APCs enabled.
+    pub const RELEASE_UNSAFE: u64 = 0x3a;
+    /// A deadlock.
+    pub const DEADLOCK: u64 = 0x1001;
+    /// Never initialised.
+    pub const UNINITIALIZED: u64 = 0x1002;
+}
+
+/// Writes a mutex that is free.
+pub fn initialize(mutex: u64) -> Result<(), Stop> {
+    events::memory_freed(mutex, SIZE);
+    driver_mem::write_u32(mutex.wrapping_add(offset::COUNT), FREE)?;
+    driver_mem::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
+    driver_mem::write_u32(mutex.wrapping_add(offset::CONTENTION), 0)?;
+    object::initialize(
+        mutex.wrapping_add(offset::EVENT),
+        Kind::SynchronizationEvent,
+        EVENT_SIZE,
+        0,
+    )?;
+    Ok(())
+}
+
+/// Whether the structure looks as initialising it leaves it.
+fn is_initialized(mutex: u64) -> Result<bool, Stop> {
+    let event = mutex.wrapping_add(offset::EVENT);
+    Ok(Kind::of(event)? == Some(Kind::SynchronizationEvent)
+        && driver_mem::read_u64(event.wrapping_add(object::offset::WAIT_LIST))? != 0)
+}
+
+/// Takes the mutex if it is free.
+fn try_take(mutex: u64, thread: u64) -> Result<bool, Stop> {
+    let taken =
+        driver_mem::update_u32(mutex, |count| (count & FREE != 0).then_some(count & !FREE))?;
+    if taken.is_ok() {
+        driver_mem::write_u64(mutex.wrapping_add(offset::OWNER), thread)?;
+    }
+    Ok(taken.is_ok())
+}
+
+/// Takes the mutex, waiting for it if need be.
+fn take(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
+    while !try_take(mutex, thread)? {
+        if driver_mem::read_u64(mutex.wrapping_add(offset::OWNER))? == thread {
+            let why = "this thread owns it; fast and guarded mutexes cannot be acquired again by their owner";
+            return Err(lock_wait::self_deadlock(
+                rule::DEADLOCK,
+                mutex,
+                function,
+                why,
+            ));
+        }
+        if !is_initialized(mutex)? {
+            let why = "it is not free, and it was never initialised";
+            return Err(lock_wait::self_deadlock(
+                rule::UNINITIALIZED,
+                mutex,
+                function,
+                why,
+            ));
+        }
+        driver_mem::add_u32(mutex.wrapping_add(offset::CONTENTION), 1)?;
+        driver_mem::add_u32(mutex, WAITER)?;
+        let blocked = lock_wait::block(mutex, function);
+        driver_mem::add_u32(mutex, WAITER.wrapping_neg())?;
+        blocked?;
+    }
+    Ok(())
+}
+
+/// Gives the mutex back and lets waiting threads try again.
+fn give(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
+    let owner = driver_mem::read_u64(mutex.wrapping_add(offset::OWNER))?;
+    if owner != thread || driver_mem::read_u32(mutex)? & FREE != 0 {
+        let found = if owner == 0 {
+            "nobody owns it".to_owned()
+        } else {
+            format!("its owner is {owner:#018x}")
+        };
+        return Err(lock_wait::not_owned(mutex, function, &found));
+    }
+    driver_mem::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
+    events::lock_released(mutex);
+    if driver_mem::add_u32(mutex, FREE)? >= WAITER {
+        sched::wake(mutex);
+    }
+    Ok(())
+}
+
+/// Checks what every acquisition needs.
+fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
+    lock_wait::check_irql(mutex, function)?;
+    if !is_initialized(mutex)? {
+        let what = format!(
+            "{function} was called for {mutex:#018x}, which was never initialised as a mutex"
+        );
+        diag::violation(
+            "mutex-not-initialised",
+            Some((0xc4, rule::UNINITIALIZED)),
+            what,
+            caller,
+        );
+    }
+    Ok(())
+}
+
+/// Acquires the mutex at `APC_LEVEL`.
+pub fn acquire(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
+    check(mutex, function, caller)?;
+    events::lock_acquiring(mutex, LockClass::FastMutex, caller);
+    let old = cpu::set_irql(cpu::APC_LEVEL);
+    take(mutex, thread_table::current_thread(), function)?;
+    events::lock_acquired(mutex, LockClass::FastMutex, caller);
+    driver_mem::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
+    Ok(())
+}
+
+/// Acquires the mutex at `APC_LEVEL` if it is free.
+pub fn try_acquire(mutex: u64, function: &str, caller: u64) -> Result<bool, Stop> {
+    check(mutex, function, caller)?;
+    if !try_take(mutex, thread_table::current_thread())? {
+        return Ok(false);
+    }
+    events::lock_acquired(mutex, LockClass::FastMutex, caller);
+    let old = cpu::set_irql(cpu::APC_LEVEL);
+    driver_mem::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
+    Ok(true)
+}
+
+/// Releases the mutex and goes back to the IRQL before.
+pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
+    let current = cpu::irql();
+    if current != cpu::APC_LEVEL {
+        let what = format!(
+            "{function} was called for {mutex:#018x} at IRQL {current}; it must be APC_LEVEL"
+        );
+        diag::violation("mutex-irql", Some((0xc4, rule::RELEASE_IRQL)), what, caller);
+    }
+    let old = driver_mem::read_u8(mutex.wrapping_add(offset::OLD_IRQL))?;
+    give(mutex, thread_table::current_thread(), function)?;
+    if old <= current {
+        irql::lower(old, function, caller)
+    } else {
+        Ok(())
+    }
+}
+
+/// Acquires the mutex where APCs are disabled already.
+pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
+    check(mutex, function, caller)?;
+    lock_wait::check_apcs(rule::ACQUIRE_UNSAFE, mutex, function, caller);
+    events::lock_acquiring(mutex, LockClass::FastMutex, caller);
+    take(mutex, thread_table::current_thread(), function)?;
+    events::lock_acquired(mutex, LockClass::FastMutex, caller);
+    Ok(())
+}
+
+/// Releases a mutex that was acquired so.
+pub fn release_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
+    lock_wait::check_apcs(rule::RELEASE_UNSAFE, mutex, function, caller);
+    give(mutex, thread_table::current_thread(), function)
+}
+
+exports! {
+    /// `ExAcquireFastMutex`.
+    fn ExAcquireFastMutex<call>(mutex: u64) -> () [max HIGH_LEVEL, wdm] {
+        acquire(mutex, "ExAcquireFastMutex", call.return_address())
+    }
+
+    /// `ExTryToAcquireFastMutex`.
+    fn ExTryToAcquireFastMutex<call>(mutex: u64) -> bool [max HIGH_LEVEL, wdm] {
+        try_acquire(mutex, "ExTryToAcquireFastMutex", call.return_address())
+    }
+
+    /// `ExReleaseFastMutex`.
+    fn ExReleaseFastMutex<call>(mutex: u64) -> () [max HIGH_LEVEL, wdm] {
+        release(mutex, "ExReleaseFastMutex", call.return_address())
+    }
+
+    /// `ExAcquireFastMutexUnsafe`.
+    fn ExAcquireFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL, wdm] {
+        acquire_unsafe(mutex, "ExAcquireFastMutexUnsafe", call.return_address())
+    }
+
+    /// `ExReleaseFastMutexUnsafe`.
+    fn ExReleaseFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL, wdm] {
+        release_unsafe(mutex, "ExReleaseFastMutexUnsafe", call.return_address())
+    }
+
+    /// `ExEnterCriticalRegionAndAcquireFastMutexUnsafe`.
+    fn ExEnterCriticalRegionAndAcquireFastMutexUnsafe<call>(mutex: u64) -> () [max HIGH_LEVEL, undocumented] {
+        critical_region::enter_critical_region();
+        acquire_unsafe(mutex, "ExEnterCriticalRegionAndAcquireFastMutexUnsafe", call.return_address())
+    }
+
+    /// `ExReleaseFastMutexUnsafeAndLeaveCriticalRegion`.
+    fn ExReleaseFastMutexUnsafeAndLeaveCriticalRegion<call>(mutex: u64) -> () [max HIGH_LEVEL, undocumented] {
+        let function = "ExReleaseFastMutexUnsafeAndLeaveCriticalRegion";
+        release_unsafe(mutex, function, call.return_address())?;
+        critical_region::leave_critical_region();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{address_mut, broken_rules, bug_check, processor};
+
+    /// Two threads, which to a mutex are only numbers.
+    const ONE: u64 = 0x1000;
+    const OTHER: u64 = 0x2000;
+
+    #[test]
+    fn a_mutex_has_one_owner() {
+        processor();
+        let mut memory = [u64::MAX; 7];
+        let mutex = address_mut(&mut memory);
+        initialize(mutex).expect("it is ours");
+        assert!(is_initialized(mutex).expect("it is ours"));
+        assert!(try_take(mutex, ONE).expect("it is ours"));
+        assert_eq!(
+            (driver_mem::read_u32(mutex), driver_mem::read_u64(mutex + 8)),
+            (Ok(0), Ok(ONE))
+        );
+        assert!(!try_take(mutex, OTHER).expect("it is ours"));
+        assert_eq!(
+            bug_check(give(mutex, OTHER, "test").map(|()| 0)).code,
+            0x162
+        );
+        give(mutex, ONE, "test").expect("it is the owner");
+        assert_eq!(
+            (driver_mem::read_u32(mutex), driver_mem::read_u64(mutex + 8)),
+            (Ok(1), Ok(0))
+        );
+        assert_eq!(bug_check(give(mutex, ONE, "test").map(|()| 0)).code, 0x162);
+    }
+
+    #[test]
+    fn its_owner_and_whoever_finds_it_uninitialised_would_hang() {
+        processor();
+        let mut memory = [0_u64; 7];
+        let mutex = address_mut(&mut memory);
+        let stop = bug_check(take(mutex, ONE, "test").map(|()| 0));
+        assert_eq!((stop.code, stop.parameters[0]), (0xc4, rule::UNINITIALIZED));
+        initialize(mutex).expect("it is ours");
+        take(mutex, ONE, "test").expect("it is free");
+        let stop = bug_check(take(mutex, ONE, "test").map(|()| 0));
+        assert_eq!((stop.code, stop.parameters[0]), (0xc4, rule::DEADLOCK));
+    }
+
+    #[test]
+    fn releasing_goes_back_to_the_irql_before() {
+        processor();
+        let mut memory = [0_u64; 7];
+        let mutex = address_mut(&mut memory);
+        initialize(mutex).expect("it is ours");
+        acquire(mutex, "test", 0).expect("it is free");
+        assert_eq!(cpu::irql(), cpu::APC_LEVEL);
+        release(mutex, "test", 0).expect("it is the owner");
+        assert_eq!((cpu::irql(), broken_rules().len()), (0, 0));
+        assert!(try_acquire(mutex, "test", 0).expect("it is free"));
+        assert!(!try_acquire(mutex, "test", 0).expect("it is ours"));
+        cpu::set_irql(0);
+        release(mutex, "test", 0).expect("it is the owner");
+        assert_eq!(broken_rules(), ["mutex-irql"]);
+    }
+
+    #[test]
+    fn at_dispatch_level_the_system_stops() {
+        processor();
+        let mut memory = [0_u64; 7];
+        let mutex = address_mut(&mut memory);
+        initialize(mutex).expect("it is ours");
+        cpu::set_irql(cpu::DISPATCH_LEVEL);
+        let stop = bug_check(acquire(mutex, "test", 0).map(|()| 0));
+        assert_eq!((stop.code, stop.parameters[2]), (0x192, 2));
+        cpu::set_irql(0);
+    }
+}

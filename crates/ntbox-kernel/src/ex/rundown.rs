@@ -1,0 +1,280 @@
+//! Run-down protection: references to something that its owner wants to delete.
+//!
+//! `EX_RUNDOWN_REF` is one word: bit 0 says that the run down has begun, and no
+//! more references are given; the references are counted above it. When the run
+//! down is over the word is 1.
+
+use ntbox_host::driver_mem;
+use ntbox_host::gate::Stop;
+use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+
+use super::{lock_wait, pool};
+use crate::base::diag;
+use crate::base::export::exports;
+use crate::ke::sched;
+
+/// `EX_RUNDOWN_ACTIVE`.
+const ACTIVE: u64 = 1;
+/// One reference.
+const REFERENCE: u64 = 2;
+
+/// Offsets in an `EX_RUNDOWN_REF_CACHE_AWARE`.
+mod offset {
+    /// The references, one for each processor.
+    pub const REFERENCES: u64 = 0x00;
+    /// The pool block that the structure is in, if it is the system's.
+    pub const POOL: u64 = 0x08;
+    /// Bytes from one reference to the next.
+    pub const REFERENCE_SIZE: u64 = 0x10;
+    /// Number of references.
+    pub const NUMBER: u64 = 0x14;
+    /// Where they begin, when there is one processor.
+    pub const FIRST: u64 = 0x18;
+}
+
+/// Bytes of an `EX_RUNDOWN_REF_CACHE_AWARE` for one processor.
+const CACHE_AWARE_SIZE: u64 = offset::FIRST + 8;
+
+/// Takes `count` references. False once the run down has begun.
+fn acquire(at: u64, count: u32) -> Result<bool, Stop> {
+    let more = REFERENCE * u64::from(count);
+    let taken = driver_mem::update_u64(at, |word| {
+        (word & ACTIVE == 0).then_some(word.wrapping_add(more))
+    })?;
+    Ok(taken.is_ok())
+}
+
+/// Gives `count` references back; with the last one whoever waits goes on.
+fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), Stop> {
+    let fewer = REFERENCE * u64::from(count);
+    match driver_mem::update_u64(at, |word| word.checked_sub(fewer))? {
+        Ok(before) => {
+            if before - fewer == ACTIVE {
+                sched::wake(at);
+            }
+        }
+        Err(word) => {
+            let what = format!(
+                "{function} was called for {count} references to {at:#018x}, of which there are {}",
+                word / REFERENCE
+            );
+            diag::violation("rundown-not-acquired", None, what, caller);
+        }
+    }
+    Ok(())
+}
+
+/// Begins the run down and waits until all references are given back.
+fn wait(at: u64, function: &str) -> Result<(), Stop> {
+    driver_mem::update_u64(at, |word| Some(word | ACTIVE))?.ok();
+    while driver_mem::read_u64(at)? != ACTIVE {
+        lock_wait::block(at, function)?;
+    }
+    Ok(())
+}
+
+/// Makes a reference usable again after its run down.
+fn reinitialize(at: u64, function: &str, caller: u64) -> Result<(), Stop> {
+    let word = driver_mem::read_u64(at)?;
+    if word != ACTIVE {
+        let what = format!(
+            "{function} was called for {at:#018x}, which was not run down (it holds {word:#x})"
+        );
+        diag::violation("rundown-not-completed", None, what, caller);
+    }
+    driver_mem::write_u64(at, 0)?;
+    Ok(())
+}
+
+/// The references of a cache-aware structure: there is one processor.
+fn shared(at: u64) -> Result<u64, Stop> {
+    Ok(driver_mem::read_u64(at.wrapping_add(offset::REFERENCES))?)
+}
+
+fn initialize_cache_aware(at: u64, block: u64) -> Result<(), Stop> {
+    driver_mem::write_u64(
+        at.wrapping_add(offset::REFERENCES),
+        at.wrapping_add(offset::FIRST),
+    )?;
+    driver_mem::write_u64(at.wrapping_add(offset::POOL), block)?;
+    driver_mem::write_u32(at.wrapping_add(offset::REFERENCE_SIZE), 8)?;
+    driver_mem::write_u32(at.wrapping_add(offset::NUMBER), 1)?;
+    driver_mem::write_u64(at.wrapping_add(offset::FIRST), 0)?;
+    Ok(())
+}
+
+exports! {
+    /// `ExInitializeRundownProtection`.
+    fn ExInitializeRundownProtection(at: u64) -> () [max APC_LEVEL, wdm] {
+        driver_mem::write_u64(at, 0)?;
+        Ok(())
+    }
+
+    /// `ExReInitializeRundownProtection`.
+    fn ExReInitializeRundownProtection<call>(at: u64) -> () [max APC_LEVEL, wdm] {
+        reinitialize(at, "ExReInitializeRundownProtection", call.return_address())
+    }
+
+    /// `ExAcquireRundownProtection`.
+    fn ExAcquireRundownProtection(at: u64) -> bool [max DISPATCH_LEVEL, wdm] {
+        acquire(at, 1)
+    }
+
+    /// `ExAcquireRundownProtectionEx`.
+    fn ExAcquireRundownProtectionEx(at: u64, count: u32) -> bool [max DISPATCH_LEVEL, wdm] {
+        acquire(at, count)
+    }
+
+    /// `ExReleaseRundownProtection`.
+    fn ExReleaseRundownProtection<call>(at: u64) -> () [max DISPATCH_LEVEL, wdm] {
+        release(at, 1, "ExReleaseRundownProtection", call.return_address())
+    }
+
+    /// `ExReleaseRundownProtectionEx`.
+    fn ExReleaseRundownProtectionEx<call>(at: u64, count: u32) -> () [max DISPATCH_LEVEL, wdm] {
+        release(at, count, "ExReleaseRundownProtectionEx", call.return_address())
+    }
+
+    /// `ExWaitForRundownProtectionRelease`.
+    fn ExWaitForRundownProtectionRelease(at: u64) -> () [max APC_LEVEL, wdm] {
+        wait(at, "ExWaitForRundownProtectionRelease")
+    }
+
+    /// `ExRundownCompleted`.
+    fn ExRundownCompleted(at: u64) -> () [max APC_LEVEL, wdm] {
+        driver_mem::write_u64(at, ACTIVE)?;
+        Ok(())
+    }
+
+    /// `ExSizeOfRundownProtectionCacheAware`.
+    fn ExSizeOfRundownProtectionCacheAware() -> u64 [max APC_LEVEL, wdm] {
+        Ok(CACHE_AWARE_SIZE)
+    }
+
+    /// `ExInitializeRundownProtectionCacheAware`.
+    fn ExInitializeRundownProtectionCacheAware<call>(at: u64, size: u64) -> () [max APC_LEVEL, wdm] {
+        if size < CACHE_AWARE_SIZE {
+            let what = format!(
+                "ExInitializeRundownProtectionCacheAware was given {size} bytes at {at:#018x}; ExSizeOfRundownProtectionCacheAware says {CACHE_AWARE_SIZE}"
+            );
+            diag::violation("rundown-too-small", None, what, call.return_address());
+        }
+        initialize_cache_aware(at, 0)
+    }
+
+    /// `ExAllocateCacheAwareRundownProtection`: fails with NULL.
+    fn ExAllocateCacheAwareRundownProtection<call>(pool_type: u32, tag: u32) -> u64 [max APC_LEVEL, wdm] fails 0 {
+        let function = "ExAllocateCacheAwareRundownProtection";
+        let at = pool::by_type(pool_type, CACHE_AWARE_SIZE, tag, false, call.return_address(), function)?;
+        if at != 0 {
+            initialize_cache_aware(at, at)?;
+        }
+        Ok(at)
+    }
+
+    /// `ExFreeCacheAwareRundownProtection`.
+    fn ExFreeCacheAwareRundownProtection<call>(at: u64) -> () [max APC_LEVEL, wdm] {
+        let block = driver_mem::read_u64(at.wrapping_add(offset::POOL))?;
+        pool::free(block, None, call.return_address(), "ExFreeCacheAwareRundownProtection")
+    }
+
+    /// `ExReInitializeRundownProtectionCacheAware`.
+    fn ExReInitializeRundownProtectionCacheAware<call>(at: u64) -> () [max APC_LEVEL, wdm] {
+        reinitialize(shared(at)?, "ExReInitializeRundownProtectionCacheAware", call.return_address())
+    }
+
+    /// `ExAcquireRundownProtectionCacheAware`.
+    fn ExAcquireRundownProtectionCacheAware(at: u64) -> bool [max DISPATCH_LEVEL, wdm] {
+        acquire(shared(at)?, 1)
+    }
+
+    /// `ExAcquireRundownProtectionCacheAwareEx`.
+    fn ExAcquireRundownProtectionCacheAwareEx(at: u64, count: u32) -> bool [max DISPATCH_LEVEL, wdm] {
+        acquire(shared(at)?, count)
+    }
+
+    /// `ExReleaseRundownProtectionCacheAware`.
+    fn ExReleaseRundownProtectionCacheAware<call>(at: u64) -> () [max DISPATCH_LEVEL, wdm] {
+        release(shared(at)?, 1, "ExReleaseRundownProtectionCacheAware", call.return_address())
+    }
+
+    /// `ExReleaseRundownProtectionCacheAwareEx`.
+    fn ExReleaseRundownProtectionCacheAwareEx<call>(at: u64, count: u32) -> () [max DISPATCH_LEVEL, wdm] {
+        release(shared(at)?, count, "ExReleaseRundownProtectionCacheAwareEx", call.return_address())
+    }
+
+    /// `ExWaitForRundownProtectionReleaseCacheAware`.
+    fn ExWaitForRundownProtectionReleaseCacheAware(at: u64) -> () [max APC_LEVEL, wdm] {
+        wait(shared(at)?, "ExWaitForRundownProtectionReleaseCacheAware")
+    }
+
+    /// `ExRundownCompletedCacheAware`.
+    fn ExRundownCompletedCacheAware(at: u64) -> () [max APC_LEVEL, wdm] {
+        driver_mem::write_u64(shared(at)?, ACTIVE)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{address_mut, broken_rules, value};
+
+    #[test]
+    fn references_are_refused_once_the_run_down_has_begun() {
+        let mut word = u64::MAX;
+        let at = address_mut(&mut word);
+        value(ExInitializeRundownProtection, &[at]);
+        assert_eq!(value(ExAcquireRundownProtection, &[at]), 1);
+        assert_eq!(value(ExAcquireRundownProtectionEx, &[at, 3]), 1);
+        assert_eq!(driver_mem::read_u64(at), Ok(8));
+        value(ExReleaseRundownProtectionEx, &[at, 4]);
+        value(ExWaitForRundownProtectionRelease, &[at]);
+        assert_eq!(value(ExAcquireRundownProtection, &[at]), 0);
+        value(ExWaitForRundownProtectionRelease, &[at]);
+        value(ExRundownCompleted, &[at]);
+        assert_eq!(value(ExAcquireRundownProtection, &[at]), 0);
+        value(ExReInitializeRundownProtection, &[at]);
+        assert_eq!(value(ExAcquireRundownProtection, &[at]), 1);
+        assert_eq!(broken_rules(), [""; 0]);
+    }
+
+    #[test]
+    fn giving_back_too_much_and_reusing_too_early_are_reported() {
+        let mut word = 0_u64;
+        let at = address_mut(&mut word);
+        value(ExAcquireRundownProtection, &[at]);
+        value(ExReleaseRundownProtectionEx, &[at, 2]);
+        assert_eq!(broken_rules(), ["rundown-not-acquired"]);
+        assert_eq!(
+            driver_mem::read_u64(at),
+            Ok(REFERENCE),
+            "the reference is still there"
+        );
+        value(ExReInitializeRundownProtection, &[at]);
+        assert_eq!(broken_rules(), ["rundown-not-completed"]);
+    }
+
+    #[test]
+    fn a_cache_aware_structure_fits_where_it_says() {
+        let size = value(ExSizeOfRundownProtectionCacheAware, &[]);
+        let mut memory = vec![0xbd_u8; usize::try_from(size).expect("small") + 1];
+        let at = memory.as_mut_ptr() as u64;
+        value(ExInitializeRundownProtectionCacheAware, &[at, size]);
+        assert_eq!(value(ExAcquireRundownProtectionCacheAware, &[at]), 1);
+        value(ExReleaseRundownProtectionCacheAware, &[at]);
+        value(ExWaitForRundownProtectionReleaseCacheAware, &[at]);
+        assert_eq!(value(ExAcquireRundownProtectionCacheAwareEx, &[at, 2]), 0);
+        value(ExRundownCompletedCacheAware, &[at]);
+        value(ExReInitializeRundownProtectionCacheAware, &[at]);
+        assert_eq!(value(ExAcquireRundownProtectionCacheAwareEx, &[at, 2]), 1);
+        assert_eq!(
+            memory.last(),
+            Some(&0xbd),
+            "nothing was written past the end"
+        );
+        assert_eq!(broken_rules(), [""; 0]);
+        value(ExInitializeRundownProtectionCacheAware, &[at, size - 1]);
+        assert_eq!(broken_rules(), ["rundown-too-small"]);
+    }
+}

@@ -1,0 +1,170 @@
+//! Structures of drivers that the system goes on using until they are deleted:
+//! lookaside lists and resources. The system keeps them in lists of its own; a
+//! driver that initialises one twice, frees its memory or leaves it behind
+//! breaks those lists for everybody. Here that is a report.
+
+use std::collections::BTreeMap;
+
+use ntbox_host::kernel_cell::Exclusive;
+
+use crate::base::diag;
+
+/// What a structure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `NPAGED_LOOKASIDE_LIST`.
+    NPagedLookaside,
+    /// `PAGED_LOOKASIDE_LIST`.
+    PagedLookaside,
+    /// `LOOKASIDE_LIST_EX`.
+    LookasideEx,
+    /// ERESOURCE.
+    Resource,
+}
+
+/// Driver Verifier's first parameters for the mistakes with a structure.
+struct Codes {
+    initialized_twice: u64,
+    deleted_uninitialized: u64,
+    freed: u64,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::NPagedLookaside => "nonpaged lookaside list",
+            Self::PagedLookaside => "paged lookaside list",
+            Self::LookasideEx => "lookaside list (LOOKASIDE_LIST_EX)",
+            Self::Resource => "resource (ERESOURCE)",
+        }
+    }
+
+    /// How the rules are named that can be broken with it.
+    fn stem(self) -> &'static str {
+        if self == Self::Resource {
+            "resource"
+        } else {
+            "lookaside"
+        }
+    }
+
+    fn codes(self) -> Codes {
+        if self == Self::Resource {
+            Codes {
+                initialized_twice: 0xd0,
+                deleted_uninitialized: 0xd1,
+                freed: 0xd2,
+            }
+        } else {
+            Codes {
+                initialized_twice: 0xca,
+                deleted_uninitialized: 0xcb,
+                freed: 0xcc,
+            }
+        }
+    }
+}
+
+/// A structure in use.
+#[derive(Debug, Clone, Copy)]
+struct Active {
+    kind: Kind,
+    /// Address that the call which initialised it returns to.
+    caller: u64,
+}
+
+static ACTIVE: Exclusive<BTreeMap<u64, Active>> = Exclusive::new(BTreeMap::new());
+
+fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Active>) -> T) -> T {
+    work(&mut ACTIVE.lock())
+}
+
+/// Where a structure was initialised, in words.
+fn origin(active: Active) -> String {
+    diag::location(active.caller).map_or_else(String::new, |place| {
+        format!(", initialised by {}+{:#x},", place.module, place.offset)
+    })
+}
+
+/// Notes that a structure is in use from now on. One that is already is
+/// reported.
+pub fn begin(kind: Kind, va: u64, caller: u64) {
+    let before = with(|active| active.insert(va, Active { kind, caller }));
+    if let Some(before) = before {
+        let what = format!(
+            "a {} was initialised at {va:#018x}, where a {}{} is in use",
+            kind.name(),
+            before.kind.name(),
+            origin(before)
+        );
+        let rule = format!("{}-initialised-twice", kind.stem());
+        diag::violation(
+            &rule,
+            Some((0xc4, kind.codes().initialized_twice)),
+            what,
+            caller,
+        );
+    }
+}
+
+/// Notes that a structure is no longer in use. False, and a report, if it was
+/// not, or as something else.
+pub fn end(kind: Kind, va: u64, caller: u64) -> bool {
+    let before = with(|active| active.remove(&va));
+    if before.is_some_and(|before| before.kind == kind) {
+        return true;
+    }
+    let found = before.map_or("nothing that was initialised", |before| before.kind.name());
+    let what = format!(
+        "a {} was deleted at {va:#018x}, where there is {found}",
+        kind.name()
+    );
+    let rule = format!("{}-not-initialised", kind.stem());
+    diag::violation(
+        &rule,
+        Some((0xc4, kind.codes().deleted_uninitialized)),
+        what,
+        caller,
+    );
+    false
+}
+
+/// Whether a structure of this kind is in use at an address.
+pub fn is(kind: Kind, va: u64) -> bool {
+    with(|active| active.get(&va).is_some_and(|entry| entry.kind == kind))
+}
+
+/// Reports what is in use inside memory that is being freed, and forgets it.
+pub fn check_freed(va: u64, size: u64, caller: u64) {
+    let inside: Vec<(u64, Active)> = with(|active| {
+        let inside: Vec<_> = active
+            .range(va..va.saturating_add(size))
+            .map(|(at, entry)| (*at, *entry))
+            .collect();
+        for (at, _) in &inside {
+            active.remove(at);
+        }
+        inside
+    });
+    for (at, entry) in inside {
+        let what = format!(
+            "pool at {va:#018x}, {size} bytes, was freed with a {} in it, at {at:#018x}{} that was not deleted",
+            entry.kind.name(),
+            origin(entry)
+        );
+        let rule = format!("{}-freed", entry.kind.stem());
+        diag::violation(&rule, Some((0xc4, entry.kind.codes().freed)), what, caller);
+    }
+}
+
+/// What a driver left in use: a rule, what it is, and the call that initialised
+/// it. All of it is forgotten.
+pub fn take_left_behind() -> Vec<(String, String, u64)> {
+    let left = with(std::mem::take);
+    left.into_iter()
+        .map(|(va, entry)| {
+            let what = format!("the {} at {va:#018x} is not deleted", entry.kind.name());
+            (format!("{}-left", entry.kind.stem()), what, entry.caller)
+        })
+        .collect()
+}

@@ -1,0 +1,317 @@
+//! What filters keep with a stream, a file, or a file object of somebody else: contexts
+//! that hang in a list, found by who owns them.
+//!
+//! The contexts are the driver's, and so is the list of a stream, in its
+//! `FSRTL_ADVANCED_FCB_HEADER`. The list of a file is a block of pool that the file
+//! system only holds the address of, and that of a file object is kept here.
+
+use std::collections::BTreeMap;
+
+use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::gate::Stop;
+use ntbox_host::gate::irql::APC_LEVEL;
+use ntbox_host::kernel_cell::Exclusive;
+
+use crate::base::call_context::Caller;
+use crate::base::export::exports;
+use crate::base::list_walk::ListWalk;
+use crate::ex::pool;
+use crate::mm;
+
+/// Offsets in an `FSRTL_ADVANCED_FCB_HEADER`.
+mod header {
+    pub const FLAGS2: u64 = 0x06;
+    pub const FILTER_CONTEXTS: u64 = 0x38;
+}
+
+/// Offsets in a context, whose first bytes are its place in the list.
+mod context {
+    pub const OWNER: u64 = 0x10;
+    pub const INSTANCE: u64 = 0x18;
+    pub const FREE: u64 = 0x20;
+}
+
+/// `FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS`.
+const SUPPORTS_CONTEXTS: u8 = 0x02;
+/// `PagedPool`, and the tag of a file's list.
+const PAGED: u32 = 1;
+const TAG: u32 = u32::from_le_bytes(*b"FSfc");
+
+/// Contexts by the file object that they belong to, the newest first.
+static OF_FILE_OBJECTS: Exclusive<BTreeMap<u64, Vec<u64>>> = Exclusive::new(BTreeMap::new());
+
+/// Who is looked for: NULL is anybody.
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    owner: u64,
+    instance: u64,
+}
+
+impl Key {
+    fn matches(self, at: u64) -> Result<bool, Fault> {
+        // An instance means nothing without its owner.
+        Ok(self.owner == 0
+            || driver_mem::read_u64(at + context::OWNER)? == self.owner
+                && (self.instance == 0
+                    || driver_mem::read_u64(at + context::INSTANCE)? == self.instance))
+    }
+}
+
+/// The list of a stream; `None` if its file system has none.
+fn of_stream(at: u64) -> Result<Option<u64>, Fault> {
+    if at == 0 || driver_mem::read_u8(at + header::FLAGS2)? & SUPPORTS_CONTEXTS == 0 {
+        return Ok(None);
+    }
+    Ok(Some(at + header::FILTER_CONTEXTS))
+}
+
+/// The list of a file; `None` if its file system has none, or if nothing was inserted.
+fn of_file(pointer: u64) -> Result<Option<u64>, Fault> {
+    if pointer == 0 {
+        return Ok(None);
+    }
+    Ok(Some(driver_mem::read_u64(pointer)?).filter(|list| *list != 0))
+}
+
+fn insert(list: u64, at: u64) -> Result<(), Fault> {
+    let first = driver_mem::read_u64(list)?;
+    driver_mem::write_u64(at, first)?;
+    driver_mem::write_u64(at + 8, list)?;
+    driver_mem::write_u64(first.wrapping_add(8), at)?;
+    driver_mem::write_u64(list, at)
+}
+
+fn find(list: u64, key: Key) -> Result<Option<u64>, Stop> {
+    let mut walk = ListWalk::from(list);
+    let mut at = driver_mem::read_u64(list)?;
+    while at != list {
+        walk.visit(at)?;
+        if key.matches(at)? {
+            return Ok(Some(at));
+        }
+        at = driver_mem::read_u64(at)?;
+    }
+    Ok(None)
+}
+
+fn remove(list: u64, key: Key) -> Result<Option<u64>, Stop> {
+    let found = find(list, key)?;
+    if let Some(at) = found {
+        let (next, previous) = (driver_mem::read_u64(at)?, driver_mem::read_u64(at + 8)?);
+        driver_mem::write_u64(previous, next)?;
+        driver_mem::write_u64(next.wrapping_add(8), previous)?;
+        // As a list of its own, so that nobody takes it for a member.
+        driver_mem::write_u64(at, at)?;
+        driver_mem::write_u64(at + 8, at)?;
+    }
+    Ok(found)
+}
+
+/// Takes all out, and lets their owners free them.
+fn tear_down(list: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let anybody = Key {
+        owner: 0,
+        instance: 0,
+    };
+    while let Some(at) = remove(list, anybody)? {
+        let routine = driver_mem::read_u64(at + context::FREE)?;
+        if routine != 0 {
+            caller.call(routine, &[at]);
+        }
+    }
+    Ok(())
+}
+
+/// A file object is gone, and its list with it; the contexts are their owners'.
+pub fn file_object_deleted(object: u64) {
+    OF_FILE_OBJECTS.lock().remove(&object);
+}
+
+fn find_of_file_object(object: u64, key: Key) -> Result<Option<(usize, u64)>, Fault> {
+    let contexts = OF_FILE_OBJECTS
+        .lock()
+        .get(&object)
+        .cloned()
+        .unwrap_or_default();
+    for (n, at) in contexts.into_iter().enumerate() {
+        if key.matches(at)? {
+            return Ok(Some((n, at)));
+        }
+    }
+    Ok(None)
+}
+
+exports! {
+    /// `FsRtlInsertPerStreamContext`.
+    fn FsRtlInsertPerStreamContext(stream: u64, at: u64) -> u32 [max APC_LEVEL, ntifs] {
+        let Some(list) = of_stream(stream)? else { return Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST) };
+        insert(list, at)?;
+        Ok(nt_status::STATUS_SUCCESS)
+    }
+
+    /// `FsRtlLookupPerStreamContextInternal`: or NULL.
+    fn FsRtlLookupPerStreamContextInternal(stream: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
+        let Some(list) = of_stream(stream)? else { return Ok(0) };
+        Ok(find(list, Key { owner, instance })?.unwrap_or(0))
+    }
+
+    /// `FsRtlRemovePerStreamContext`: or NULL.
+    fn FsRtlRemovePerStreamContext(stream: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
+        let Some(list) = of_stream(stream)? else { return Ok(0) };
+        Ok(remove(list, Key { owner, instance })?.unwrap_or(0))
+    }
+
+    /// `FsRtlTeardownPerStreamContexts`.
+    fn FsRtlTeardownPerStreamContexts<call>(stream: u64) -> () [max APC_LEVEL, ntifs] {
+        match of_stream(stream)? {
+            Some(list) => tear_down(list, &Caller::of(call)),
+            None => Ok(()),
+        }
+    }
+
+    /// `FsRtlInsertPerFileContext`: the first makes the list.
+    fn FsRtlInsertPerFileContext<call>(pointer: u64, at: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        /// Bytes of a list and the mutex beside it.
+        const SIZE: u64 = 0x48;
+        if pointer == 0 {
+            return Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST);
+        }
+        let list = if let Some(list) = of_file(pointer)? {
+            list
+        } else {
+            let Ok(list) = pool::allocate_or_raise(PAGED, SIZE, TAG, call.return_address()) else {
+                return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
+            };
+            driver_mem::write_u64(list, list)?;
+            driver_mem::write_u64(list + 8, list)?;
+            driver_mem::write_u64(pointer, list)?;
+            list
+        };
+        insert(list, at)?;
+        Ok(nt_status::STATUS_SUCCESS)
+    }
+
+    /// `FsRtlLookupPerFileContext`: or NULL.
+    fn FsRtlLookupPerFileContext(pointer: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
+        let Some(list) = of_file(pointer)? else { return Ok(0) };
+        Ok(find(list, Key { owner, instance })?.unwrap_or(0))
+    }
+
+    /// `FsRtlRemovePerFileContext`: or NULL.
+    fn FsRtlRemovePerFileContext(pointer: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
+        let Some(list) = of_file(pointer)? else { return Ok(0) };
+        Ok(remove(list, Key { owner, instance })?.unwrap_or(0))
+    }
+
+    /// `FsRtlTeardownPerFileContexts`: the list goes, too.
+    fn FsRtlTeardownPerFileContexts<call>(pointer: u64) -> () [max APC_LEVEL, ntifs] {
+        let Some(list) = of_file(pointer)? else { return Ok(()) };
+        tear_down(list, &Caller::of(call))?;
+        mm::pool::free_by(list, call.return_address());
+        Ok(driver_mem::write_u64(pointer, 0)?)
+    }
+
+    /// `FsRtlInsertPerFileObjectContext`.
+    fn FsRtlInsertPerFileObjectContext(object: u64, at: u64) -> u32 [max APC_LEVEL, ntifs] {
+        if object == 0 {
+            return Ok(nt_status::STATUS_INVALID_PARAMETER);
+        }
+        OF_FILE_OBJECTS.lock().entry(object).or_default().insert(0, at);
+        Ok(nt_status::STATUS_SUCCESS)
+    }
+
+    /// `FsRtlLookupPerFileObjectContext`: or NULL.
+    fn FsRtlLookupPerFileObjectContext(object: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
+        Ok(find_of_file_object(object, Key { owner, instance })?.map_or(0, |(_, at)| at))
+    }
+
+    /// `FsRtlRemovePerFileObjectContext`: or NULL.
+    fn FsRtlRemovePerFileObjectContext(object: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
+        let Some((n, at)) = find_of_file_object(object, Key { owner, instance })? else { return Ok(0) };
+        if let Some(contexts) = OF_FILE_OBJECTS.lock().get_mut(&object) {
+            contexts.remove(n);
+        }
+        Ok(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{address_mut, processor, status, value};
+
+    /// A context of an owner, with an instance, and no routine.
+    fn context(owner: u64, instance: u64) -> [u64; 5] {
+        [0, 0, owner, instance, 0]
+    }
+
+    #[test]
+    fn contexts_of_a_stream_are_found_by_owner_and_instance() {
+        processor();
+        let mut stream = [0_u64; 12];
+        let mut contexts = [context(1, 1), context(1, 2), context(2, 1)];
+        let at = address_mut(&mut stream);
+        let list = at + header::FILTER_CONTEXTS;
+        let [one, two, three] = contexts.each_mut().map(address_mut);
+        let refused = nt_status::STATUS_INVALID_DEVICE_REQUEST;
+        assert_eq!(status(FsRtlInsertPerStreamContext, &[at, one]), refused);
+        assert_eq!(value(FsRtlRemovePerStreamContext, &[at, 0, 0]), 0);
+        driver_mem::write_u8(at + header::FLAGS2, SUPPORTS_CONTEXTS).unwrap();
+        driver_mem::write_u64(list, list).unwrap();
+        driver_mem::write_u64(list + 8, list).unwrap();
+        for context in [one, two, three] {
+            assert_eq!(status(FsRtlInsertPerStreamContext, &[at, context]), 0);
+        }
+        let find =
+            |owner, instance| value(FsRtlLookupPerStreamContextInternal, &[at, owner, instance]);
+        assert_eq!(
+            (find(0, 0), find(1, 0), find(1, 1), find(2, 2)),
+            (three, two, one, 0)
+        );
+        assert_eq!(value(FsRtlRemovePerStreamContext, &[at, 1, 0]), two);
+        assert_eq!((find(1, 0), find(1, 2)), (one, 0));
+        value(FsRtlTeardownPerStreamContexts, &[at]);
+        assert_eq!((find(0, 0), driver_mem::read_u64(list)), (0, Ok(list)));
+    }
+
+    #[test]
+    fn the_first_context_makes_the_list_of_a_file() {
+        processor();
+        let (mut list, mut one) = (0_u64, context(1, 1));
+        let (pointer, one) = (address_mut(&mut list), address_mut(&mut one));
+        let refused = nt_status::STATUS_INVALID_DEVICE_REQUEST;
+        assert_eq!(status(FsRtlInsertPerFileContext, &[0, one]), refused);
+        assert_eq!(value(FsRtlLookupPerFileContext, &[pointer, 0, 0]), 0);
+        assert_eq!(status(FsRtlInsertPerFileContext, &[pointer, one]), 0);
+        assert_eq!(value(FsRtlLookupPerFileContext, &[pointer, 1, 1]), one);
+        assert_eq!(value(FsRtlRemovePerFileContext, &[pointer, 1, 2]), 0);
+        assert_eq!(value(FsRtlRemovePerFileContext, &[pointer, 1, 1]), one);
+        let block = driver_mem::read_u64(pointer).unwrap();
+        value(FsRtlTeardownPerFileContexts, &[pointer]);
+        assert_eq!(driver_mem::read_u64(pointer), Ok(0));
+        assert!(mm::with(|memory| memory.pools.block(block).is_none()));
+    }
+
+    #[test]
+    fn contexts_of_a_file_object_go_with_it() {
+        processor();
+        let (mut one, mut two) = (context(1, 0), context(2, 0));
+        let (one, two) = (address_mut(&mut one), address_mut(&mut two));
+        let object = 0x4321_0000;
+        let none = nt_status::STATUS_INVALID_PARAMETER;
+        assert_eq!(status(FsRtlInsertPerFileObjectContext, &[0, one]), none);
+        for context in [one, two] {
+            assert_eq!(
+                status(FsRtlInsertPerFileObjectContext, &[object, context]),
+                0
+            );
+        }
+        let find = |owner| value(FsRtlLookupPerFileObjectContext, &[object, owner, 0]);
+        assert_eq!((find(0), find(1), find(3)), (two, one, 0));
+        assert_eq!(value(FsRtlRemovePerFileObjectContext, &[object, 2, 0]), two);
+        assert_eq!((find(0), find(2)), (one, 0));
+        file_object_deleted(object);
+        assert_eq!(find(0), 0);
+    }
+}

@@ -1,0 +1,446 @@
+//! Map control blocks (`LARGE_MCB`, `BASE_MCB`): which blocks of a disk the blocks of
+//! a file are in. The structure is the file system's own and public, an array of
+//! pairs in pool behind it; what is done to the runs is in `runs`.
+//!
+//! A large one is a base one with a mutex in front, for which nobody has to wait
+//! here: a call ends before another thread has its turn.
+
+use ntbox_host::driver_mem;
+use ntbox_host::gate::Stop;
+use ntbox_host::gate::irql::APC_LEVEL;
+
+use super::extent_map::{Run, Runs};
+use crate::base::export::exports;
+use crate::ex::{fast_mutex, pool};
+use crate::mm;
+
+pub mod small;
+
+/// Offsets in a `BASE_MCB`.
+mod offset {
+    pub const MAXIMUM: u64 = 0x00;
+    pub const COUNT: u64 = 0x04;
+    pub const POOL_TYPE: u64 = 0x08;
+    pub const FLAGS: u64 = 0x0a;
+    pub const MAPPING: u64 = 0x10;
+}
+
+/// Where a `LARGE_MCB` has its base.
+const BASE: u64 = 8;
+/// Pairs that there is room for at first.
+const INITIAL: u32 = 15;
+/// Bytes of a pair: the block behind the run, and where it is on the disk.
+const PAIR: u64 = 16;
+/// `MCB_FLAG_RAISE_ON_ALLOCATION_FAILURE`.
+const RAISES: u16 = 1;
+/// Pool tags of the mutex and of the pairs.
+const MUTEX_TAG: u32 = u32::from_le_bytes(*b"FSmg");
+const PAIRS_TAG: u32 = u32::from_le_bytes(*b"FSrm");
+/// Bytes of a guarded mutex.
+const MUTEX_SIZE: u64 = 0x38;
+
+/// Why a change was not made.
+enum Refused {
+    /// The blocks are elsewhere, or would move too far.
+    Collides,
+    /// There is no pool, and the block does not want an exception.
+    NoPool,
+    /// The call does not return.
+    Stop(Stop),
+}
+
+impl From<driver_mem::Fault> for Refused {
+    fn from(fault: driver_mem::Fault) -> Self {
+        Self::Stop(fault.into())
+    }
+}
+
+/// TRUE if it was made.
+fn answer(result: Result<(), Refused>) -> Result<bool, Stop> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(Refused::Stop(stop)) => Err(stop),
+        Err(_) => Ok(false),
+    }
+}
+
+fn initialize(mcb: u64, pool: u32, flags: u16, caller: u64) -> Result<(), Refused> {
+    let size = u64::from(INITIAL) * PAIR;
+    let mapping = allocate(pool, size, flags, caller)?;
+    driver_mem::write_u32(mcb.wrapping_add(offset::MAXIMUM), INITIAL)?;
+    driver_mem::write_u32(mcb.wrapping_add(offset::COUNT), 0)?;
+    let pool = u16::try_from(pool & 0xffff).unwrap_or(0);
+    driver_mem::write_u16(mcb.wrapping_add(offset::POOL_TYPE), pool)?;
+    driver_mem::write_u16(mcb.wrapping_add(offset::FLAGS), flags)?;
+    driver_mem::write_u64(mcb.wrapping_add(offset::MAPPING), mapping)?;
+    Ok(())
+}
+
+fn allocate(pool: u32, size: u64, flags: u16, caller: u64) -> Result<u64, Refused> {
+    pool::allocate_or_raise(pool, size, PAIRS_TAG, caller).map_err(|stop| match flags & RAISES {
+        0 => Refused::NoPool,
+        _ => Refused::Stop(stop),
+    })
+}
+
+fn free(block: u64, caller: u64) {
+    mm::pool::free_by(block, caller);
+}
+
+fn uninitialize(mcb: u64, caller: u64) -> Result<(), Stop> {
+    let at = mcb.wrapping_add(offset::MAPPING);
+    free(driver_mem::read_u64(at)?, caller);
+    driver_mem::write_u64(at, 0)?;
+    Ok(driver_mem::write_u32(mcb.wrapping_add(offset::COUNT), 0)?)
+}
+
+fn read(mcb: u64) -> Result<Runs, driver_mem::Fault> {
+    let count = driver_mem::read_u32(mcb.wrapping_add(offset::COUNT))?;
+    let maximum = driver_mem::read_u32(mcb.wrapping_add(offset::MAXIMUM))?;
+    let mapping = driver_mem::read_u64(mcb.wrapping_add(offset::MAPPING))?;
+    let pair = |n: u64| -> Result<(i64, i64), driver_mem::Fault> {
+        let at = mapping.wrapping_add(n * PAIR);
+        let end = driver_mem::read_u64(at)?.cast_signed();
+        Ok((end, driver_mem::read_u64(at.wrapping_add(8))?.cast_signed()))
+    };
+    let pairs: Result<Vec<_>, _> = (0..u64::from(count.min(maximum))).map(pair).collect();
+    Ok(Runs::from_pairs(pairs?.into_iter()))
+}
+
+/// Writes the runs, into more pool if need be.
+fn write(mcb: u64, runs: &Runs, caller: u64) -> Result<(), Refused> {
+    let count = u32::try_from(runs.len()).unwrap_or(u32::MAX);
+    let maximum = driver_mem::read_u32(mcb.wrapping_add(offset::MAXIMUM))?;
+    let mut mapping = driver_mem::read_u64(mcb.wrapping_add(offset::MAPPING))?;
+    if count > maximum {
+        let pool = u32::from(driver_mem::read_u16(mcb.wrapping_add(offset::POOL_TYPE))?);
+        let flags = driver_mem::read_u16(mcb.wrapping_add(offset::FLAGS))?;
+        let room = count.max(maximum.saturating_mul(2));
+        let larger = allocate(pool, u64::from(room) * PAIR, flags, caller)?;
+        free(mapping, caller);
+        mapping = larger;
+        driver_mem::write_u32(mcb.wrapping_add(offset::MAXIMUM), room)?;
+        driver_mem::write_u64(mcb.wrapping_add(offset::MAPPING), mapping)?;
+    }
+    for (n, (end, block)) in (0..).zip(runs.pairs()) {
+        let at = mapping.wrapping_add(n * PAIR);
+        driver_mem::write_u64(at, end.cast_unsigned())?;
+        driver_mem::write_u64(at.wrapping_add(8), block.cast_unsigned())?;
+    }
+    Ok(driver_mem::write_u32(
+        mcb.wrapping_add(offset::COUNT),
+        count,
+    )?)
+}
+
+fn add(mcb: u64, run: Run, caller: u64) -> Result<(), Refused> {
+    let runs = read(mcb)?.add(run).ok_or(Refused::Collides)?;
+    write(mcb, &runs, caller)
+}
+
+fn remove(mcb: u64, first: i64, count: i64, caller: u64) -> Result<(), Refused> {
+    let runs = read(mcb)?.remove(first, count);
+    write(mcb, &runs, caller)
+}
+
+/// Removes everything from a block on.
+fn truncate(mcb: u64, first: i64, caller: u64) -> Result<(), Stop> {
+    answer(remove(mcb, first, i64::MAX, caller)).map(drop)
+}
+
+fn split(mcb: u64, first: i64, amount: i64, caller: u64) -> Result<(), Refused> {
+    let runs = read(mcb)?.split(first, amount).ok_or(Refused::Collides)?;
+    write(mcb, &runs, caller)
+}
+
+/// Writes what the caller wants to know.
+fn put(at: u64, value: i64) -> Result<(), driver_mem::Fault> {
+    match at {
+        0 => Ok(()),
+        at => driver_mem::write_u64(at, value.cast_unsigned()),
+    }
+}
+
+fn put_index(at: u64, index: usize) -> Result<(), driver_mem::Fault> {
+    match at {
+        0 => Ok(()),
+        at => driver_mem::write_u32(at, u32::try_from(index).unwrap_or(u32::MAX)),
+    }
+}
+
+/// Where the answers of a lookup go; each may be 0.
+struct Lookup {
+    block: u64,
+    count: u64,
+    starting_block: u64,
+    starting_count: u64,
+    index: u64,
+}
+
+fn lookup(mcb: u64, block: i64, out: &Lookup) -> Result<bool, Stop> {
+    let Some((index, run)) = read(mcb)?.find(block) else {
+        return Ok(false);
+    };
+    put(out.block, run.block_of(block))?;
+    put(out.count, run.count - (block - run.first))?;
+    put(out.starting_block, run.block)?;
+    put(out.starting_count, run.count)?;
+    put_index(out.index, index)?;
+    Ok(true)
+}
+
+fn last(mcb: u64, block: u64, on_disk: u64, index: u64) -> Result<bool, Stop> {
+    let runs = read(mcb)?;
+    let Some(run) = runs.last() else {
+        return Ok(false);
+    };
+    let at = run.first + run.count - 1;
+    put(block, at)?;
+    put(on_disk, run.block_of(at))?;
+    put_index(index, runs.len() - 1)?;
+    Ok(true)
+}
+
+fn next(mcb: u64, index: u32, block: u64, on_disk: u64, count: u64) -> Result<bool, Stop> {
+    let run = read(mcb)?.get(usize::try_from(index).unwrap_or(usize::MAX));
+    let shown = run.unwrap_or(Run {
+        first: 0,
+        block: 0,
+        count: 0,
+    });
+    put(block, shown.first)?;
+    put(on_disk, shown.block)?;
+    put(count, shown.count)?;
+    Ok(run.is_some())
+}
+
+fn count(mcb: u64) -> Result<u32, Stop> {
+    Ok(u32::try_from(read(mcb)?.len()).unwrap_or(u32::MAX))
+}
+
+exports! {
+    /// `FsRtlInitializeLargeMcb`: the mutex and the pairs are pool.
+    fn FsRtlInitializeLargeMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        let caller = call.return_address();
+        let mutex = pool::allocate_or_raise(0x200, MUTEX_SIZE, MUTEX_TAG, caller)?;
+        fast_mutex::initialize(mutex)?;
+        if let Err(stop) = answer(initialize(mcb.wrapping_add(BASE), pool, RAISES, caller)) {
+            free(mutex, caller);
+            return Err(stop);
+        }
+        Ok(driver_mem::write_u64(mcb, mutex)?)
+    }
+
+    /// `FsRtlUninitializeLargeMcb`.
+    fn FsRtlUninitializeLargeMcb<call>(mcb: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        let mutex = driver_mem::read_u64(mcb)?;
+        // Whoever does it twice has nothing to give back.
+        if mutex == 0 {
+            return Ok(());
+        }
+        uninitialize(mcb.wrapping_add(BASE), call.return_address())?;
+        free(mutex, call.return_address());
+        Ok(driver_mem::write_u64(mcb, 0)?)
+    }
+
+    /// `FsRtlAddLargeMcbEntry`.
+    fn FsRtlAddLargeMcbEntry<call>(mcb: u64, first: i64, block: i64, count: i64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES
+    {
+        answer(add(mcb.wrapping_add(BASE), Run { first, block, count }, call.return_address()))
+    }
+
+    /// `FsRtlRemoveLargeMcbEntry`.
+    fn FsRtlRemoveLargeMcbEntry<call>(mcb: u64, first: i64, count: i64) -> ()
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        answer(remove(mcb.wrapping_add(BASE), first, count, call.return_address())).map(drop)
+    }
+
+    /// `FsRtlTruncateLargeMcb`.
+    fn FsRtlTruncateLargeMcb<call>(mcb: u64, first: i64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        truncate(mcb.wrapping_add(BASE), first, call.return_address())
+    }
+
+    /// `FsRtlSplitLargeMcb`.
+    fn FsRtlSplitLargeMcb<call>(mcb: u64, first: i64, amount: i64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        answer(split(mcb.wrapping_add(BASE), first, amount, call.return_address()))
+    }
+
+    /// `FsRtlResetLargeMcb`: forgets the runs and keeps the memory.
+    fn FsRtlResetLargeMcb(mcb: u64, synchronized: bool) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        Ok(driver_mem::write_u32(mcb.wrapping_add(BASE + offset::COUNT), 0)?)
+    }
+
+    /// `FsRtlLookupLargeMcbEntry`: each answer is optional.
+    fn FsRtlLookupLargeMcbEntry(
+        mcb: u64, first: i64, block: u64, count: u64, starting_block: u64, starting_count: u64, index: u64,
+    ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        lookup(mcb.wrapping_add(BASE), first, &Lookup { block, count, starting_block, starting_count, index })
+    }
+
+    /// `FsRtlLookupLastLargeMcbEntry`.
+    fn FsRtlLookupLastLargeMcbEntry(mcb: u64, first: u64, block: u64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        last(mcb.wrapping_add(BASE), first, block, 0)
+    }
+
+    /// `FsRtlLookupLastLargeMcbEntryAndIndex`.
+    fn FsRtlLookupLastLargeMcbEntryAndIndex(mcb: u64, first: u64, block: u64, index: u64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        last(mcb.wrapping_add(BASE), first, block, index)
+    }
+
+    /// `FsRtlGetNextLargeMcbEntry`.
+    fn FsRtlGetNextLargeMcbEntry(mcb: u64, index: u32, first: u64, block: u64, count: u64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        next(mcb.wrapping_add(BASE), index, first, block, count)
+    }
+
+    /// `FsRtlNumberOfRunsInLargeMcb`: holes count.
+    fn FsRtlNumberOfRunsInLargeMcb(mcb: u64) -> u32 [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        count(mcb.wrapping_add(BASE))
+    }
+
+    /// `FsRtlInitializeBaseMcb`.
+    fn FsRtlInitializeBaseMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        answer(initialize(mcb, pool, RAISES, call.return_address())).map(drop)
+    }
+
+    /// `FsRtlInitializeBaseMcbEx`: FALSE without memory, unless it is to raise.
+    fn FsRtlInitializeBaseMcbEx<call>(mcb: u64, pool: u32, flags: u16) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails 0 {
+        answer(initialize(mcb, pool, flags, call.return_address()))
+    }
+
+    /// `FsRtlUninitializeBaseMcb`.
+    fn FsRtlUninitializeBaseMcb<call>(mcb: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        uninitialize(mcb, call.return_address())
+    }
+
+    /// `FsRtlAddBaseMcbEntry`.
+    fn FsRtlAddBaseMcbEntry<call>(mcb: u64, first: i64, block: i64, count: i64) -> bool
+        [max APC_LEVEL, undocumented] fails 0 {
+        answer(add(mcb, Run { first, block, count }, call.return_address()))
+    }
+
+    /// `FsRtlAddBaseMcbEntryEx`: with a status.
+    fn FsRtlAddBaseMcbEntryEx<call>(mcb: u64, first: i64, block: i64, count: i64) -> u32
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
+    {
+        match add(mcb, Run { first, block, count }, call.return_address()) {
+            Ok(()) => Ok(nt_status::STATUS_SUCCESS),
+            Err(Refused::Collides) => Ok(nt_status::STATUS_UNSUCCESSFUL),
+            Err(Refused::NoPool) => Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES),
+            Err(Refused::Stop(stop)) => Err(stop),
+        }
+    }
+
+    /// `FsRtlRemoveBaseMcbEntry`.
+    fn FsRtlRemoveBaseMcbEntry<call>(mcb: u64, first: i64, count: i64) -> bool
+        [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails 0 {
+        answer(remove(mcb, first, count, call.return_address()))
+    }
+
+    /// `FsRtlTruncateBaseMcb`.
+    fn FsRtlTruncateBaseMcb<call>(mcb: u64, first: i64) -> () [max APC_LEVEL, undocumented] {
+        truncate(mcb, first, call.return_address())
+    }
+
+    /// `FsRtlSplitBaseMcb`.
+    fn FsRtlSplitBaseMcb<call>(mcb: u64, first: i64, amount: i64) -> bool [max APC_LEVEL, undocumented] fails 0 {
+        answer(split(mcb, first, amount, call.return_address()))
+    }
+
+    /// `FsRtlResetBaseMcb`.
+    fn FsRtlResetBaseMcb(mcb: u64) -> () [max APC_LEVEL, undocumented] {
+        Ok(driver_mem::write_u32(mcb.wrapping_add(offset::COUNT), 0)?)
+    }
+
+    /// `FsRtlLookupBaseMcbEntry`.
+    fn FsRtlLookupBaseMcbEntry(
+        mcb: u64, first: i64, block: u64, count: u64, starting_block: u64, starting_count: u64, index: u64,
+    ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        lookup(mcb, first, &Lookup { block, count, starting_block, starting_count, index })
+    }
+
+    /// `FsRtlLookupLastBaseMcbEntry`.
+    fn FsRtlLookupLastBaseMcbEntry(mcb: u64, first: u64, block: u64) -> bool [max APC_LEVEL, undocumented] {
+        last(mcb, first, block, 0)
+    }
+
+    /// `FsRtlLookupLastBaseMcbEntryAndIndex`.
+    fn FsRtlLookupLastBaseMcbEntryAndIndex(mcb: u64, first: u64, block: u64, index: u64) -> bool
+        [max APC_LEVEL, undocumented] {
+        last(mcb, first, block, index)
+    }
+
+    /// `FsRtlGetNextBaseMcbEntry`.
+    fn FsRtlGetNextBaseMcbEntry(mcb: u64, index: u32, first: u64, block: u64, count: u64) -> bool
+        [max APC_LEVEL, undocumented] {
+        next(mcb, index, first, block, count)
+    }
+
+    /// `FsRtlNumberOfRunsInBaseMcb`.
+    fn FsRtlNumberOfRunsInBaseMcb(mcb: u64) -> u32 [max APC_LEVEL, undocumented] {
+        count(mcb)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fsrtl::extent_map::HOLE;
+    use crate::test_support::{address, address_mut, status, value};
+
+    #[test]
+    fn a_large_one_grows_and_gives_its_pool_back() {
+        let mut mcb = [0_u64; 4];
+        let at = address_mut(&mut mcb);
+        value(FsRtlInitializeLargeMcb, &[at, 1]);
+        for n in 0..40 {
+            let arguments = [at, 4 * n + 1, 100 * n + 7, 2];
+            assert_eq!(value(FsRtlAddLargeMcbEntry, &arguments), 1);
+        }
+        assert_eq!(value(FsRtlNumberOfRunsInLargeMcb, &[at]), 80);
+        let mut found = [0_i64; 5];
+        let out: Vec<u64> = found.iter_mut().map(address_mut).collect();
+        let arguments = [at, 6, out[0], out[1], out[2], out[3], out[4]];
+        assert_eq!(value(FsRtlLookupLargeMcbEntry, &arguments), 1);
+        assert_eq!(found, [108, 1, 107, 2, 3]);
+        let arguments = [at, 8, out[0], 0, 0, 0, 0];
+        assert_eq!(value(FsRtlLookupLargeMcbEntry, &arguments), 1);
+        assert_eq!(found[0], HOLE);
+        value(FsRtlResetLargeMcb, &[at, 1]);
+        assert_eq!(value(FsRtlLookupLastLargeMcbEntry, &[at, 0, 0]), 0);
+        let blocks = [mcb[0], mcb[3]];
+        let held = |va| mm::with(|memory| memory.pools.block(va).is_some());
+        assert!(blocks.into_iter().all(held));
+        value(FsRtlUninitializeLargeMcb, &[address(&mcb)]);
+        assert!(!blocks.into_iter().any(held));
+    }
+
+    #[test]
+    fn a_base_one_says_why_it_refuses() {
+        let mut mcb = [0_u64; 3];
+        let at = address_mut(&mut mcb);
+        assert_eq!(value(FsRtlInitializeBaseMcbEx, &[at, 1, 0]), 1);
+        assert_eq!(status(FsRtlAddBaseMcbEntryEx, &[at, 0, 5, 4]), 0);
+        let refused = status(FsRtlAddBaseMcbEntryEx, &[at, 1, 5, 4]);
+        assert_eq!(refused, nt_status::STATUS_UNSUCCESSFUL);
+        assert_eq!(value(FsRtlAddBaseMcbEntry, &[at, 1, 5, 4]), 0);
+        let mut run = [0_i64; 3];
+        let out: Vec<u64> = run.iter_mut().map(address_mut).collect();
+        assert_eq!(
+            value(FsRtlGetNextBaseMcbEntry, &[at, 0, out[0], out[1], out[2]]),
+            1
+        );
+        assert_eq!(run, [0, 5, 4]);
+        assert_eq!(
+            value(FsRtlGetNextBaseMcbEntry, &[at, 1, out[0], out[1], out[2]]),
+            0
+        );
+        assert_eq!(run, [0; 3]);
+        value(FsRtlUninitializeBaseMcb, &[at]);
+    }
+}

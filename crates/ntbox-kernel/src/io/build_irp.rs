@@ -1,0 +1,215 @@
+//! IRPs that drivers have built for requests of their own.
+
+use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::UnicodeString;
+use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use ntbox_host::gate::{Return, Stop};
+
+use super::file::Opening;
+use super::transfer::{Buffers, Style};
+use super::{device as devices, file, file_close, irp, transfer};
+use crate::base::call_context::Caller;
+use crate::base::export::exports;
+use crate::base::io_layout::{device, irp as offset, major, stack, vpb};
+use crate::base::thread_table;
+use crate::ob;
+use crate::ob::Type;
+
+/// `FILE_OPEN` as a disposition, `FILE_NON_DIRECTORY_FILE` as an option.
+const OPEN_OPTIONS: u32 = 0x0100_0040;
+
+/// `FILE_READ_ATTRIBUTES`.
+const READ_ATTRIBUTES: u32 = 0x80;
+
+/// An IRP on its way to `body`, with its first location's place.
+fn begin(body: u64, function: u8, caller: u64) -> Result<Option<(u64, u64)>, Stop> {
+    let depth = driver_mem::read_u8(body + device::STACK_SIZE)?;
+    let Some(packet) = irp::allocate(depth, irp::Owner::Built, caller)? else {
+        return Ok(None);
+    };
+    driver_mem::write_u64(packet + offset::THREAD, thread_table::current_thread())?;
+    let place = irp::next_location(packet)?;
+    driver_mem::write_u8(place + stack::MAJOR, function)?;
+    Ok(Some((packet, place)))
+}
+
+/// Gives up an IRP that could not be prepared.
+fn give_up(packet: u64) -> Return {
+    transfer::release(packet, 0)?;
+    irp::free(packet, 0)?;
+    Ok(0)
+}
+
+#[expect(clippy::too_many_arguments, reason = "a request has as many parts")]
+fn read_or_write(
+    function: u32,
+    body: u64,
+    buffer: u64,
+    length: u32,
+    start: u64,
+    block: u64,
+    event: u64,
+    caller: u64,
+) -> Return {
+    let function = u8::try_from(function & 0xff).unwrap_or(0);
+    let Some((packet, place)) = begin(body, function, caller)? else {
+        return Ok(0);
+    };
+    driver_mem::write_u64(packet + offset::USER_IOSB, block)?;
+    driver_mem::write_u64(packet + offset::USER_EVENT, event)?;
+    if matches!(function, major::READ | major::WRITE) {
+        let flags = driver_mem::read_u32(body + device::FLAGS)?;
+        let style = match flags {
+            flags if flags & device::flag::BUFFERED_IO != 0 => Style::Buffered,
+            flags if flags & device::flag::DIRECT_IO != 0 => Style::Direct,
+            _ => Style::Neither,
+        };
+        let start = if start == 0 {
+            0
+        } else {
+            driver_mem::read_u64(start)?
+        };
+        let write = function == major::WRITE;
+        if transfer::transfer(
+            packet,
+            place,
+            write,
+            (start, 0),
+            buffer,
+            length,
+            style,
+            false,
+        )?
+        .is_err()
+        {
+            return give_up(packet);
+        }
+    }
+    Ok(packet)
+}
+
+/// Opens the device that has the name at `name`: the device itself, and a file
+/// object that keeps it open.
+fn open_device(
+    name: u64,
+    access: u32,
+    caller: &Caller<'_>,
+) -> Result<Result<(u64, u64), u32>, Stop> {
+    let path = UnicodeString::read(name)?.units()?;
+    let found = match ob::lookup_path(&path, Some(Type::Device)) {
+        Ok(found) => found,
+        Err(status) => return Ok(Err(status)),
+    };
+    if found.kind != Type::Device {
+        ob::dereference(found.object, caller);
+        return Ok(Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH));
+    }
+    let opening = Opening {
+        access,
+        share: 7,
+        options: OPEN_OPTIONS,
+        ..Opening::default()
+    };
+    let opened = file::open(found.object, &found.rest, opening, caller);
+    ob::dereference(found.object, caller);
+    Ok(opened?.map(|(opened, _)| (found.object, opened)))
+}
+
+exports! {
+    /// `IoQueueThreadIrp`: from now on the request is its thread's, and freed at its end
+    /// as one that the I/O manager built.
+    fn IoQueueThreadIrp(packet: u64) -> () [max APC_LEVEL, ntifs] {
+        irp::set_owner(packet, irp::Owner::Built);
+        Ok(())
+    }
+
+    /// `IoBuildDeviceIoControlRequest`: NULL without memory.
+    fn IoBuildDeviceIoControlRequest<call>(
+        code: u32, body: u64, input: u64, input_length: u32, output: u64, output_length: u32, internal: bool, event: u64,
+        block: u64,
+    ) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
+        let function = if internal { major::INTERNAL_DEVICE_CONTROL } else { major::DEVICE_CONTROL };
+        let Some((packet, place)) = begin(body, function, call.return_address())? else { return Ok(0) };
+        driver_mem::write_u64(packet + offset::USER_IOSB, block)?;
+        driver_mem::write_u64(packet + offset::USER_EVENT, event)?;
+        let buffers = Buffers { input, input_length, output, output_length };
+        match transfer::control(packet, place, code, &buffers, false)? {
+            Ok(()) => Ok(packet),
+            Err(_) => give_up(packet),
+        }
+    }
+
+    /// `IoBuildSynchronousFsdRequest`: NULL without memory.
+    fn IoBuildSynchronousFsdRequest<call>(
+        function: u32, body: u64, buffer: u64, length: u32, start: u64, event: u64, block: u64,
+    ) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
+        read_or_write(function, body, buffer, length, start, block, event, call.return_address())
+    }
+
+    /// `IoBuildAsynchronousFsdRequest`: the same without an event. A completion routine
+    /// that takes it back frees it; the I/O manager otherwise.
+    fn IoBuildAsynchronousFsdRequest<call>(
+        function: u32, body: u64, buffer: u64, length: u32, start: u64, block: u64,
+    ) -> u64 [max APC_LEVEL, wdm] fails 0 {
+        let packet = read_or_write(function, body, buffer, length, start, block, 0, call.return_address())?;
+        irp::set_owner(packet, irp::Owner::Asynchronous);
+        Ok(packet)
+    }
+
+    /// `IoGetDeviceObjectPointer`: the top of the stack behind a name, and the
+    /// file object that keeps it open.
+    fn IoGetDeviceObjectPointer<call>(name: u64, access: u32, object: u64, body: u64) -> u32
+        [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
+    {
+        let caller = Caller::of(call);
+        match open_device(name, access, &caller)? {
+            Ok((target, opened)) => {
+                // The handle that Windows opens for this is closed at once, so
+                // the driver sees a cleanup, too.
+                file_close::handle_closed(&file_close::no_handle(opened), &caller);
+                driver_mem::write_u64(object, opened)?;
+                driver_mem::write_u64(body, devices::related(target)?)?;
+                // The reference is the driver's from now on.
+                ob::reference_for(opened, &caller);
+                ob::dereference(opened, &caller);
+                Ok(0)
+            }
+            Err(status) => Ok(status),
+        }
+    }
+
+    /// `IoAttachDevice`: puts a device on top of the stack behind a name. The file
+    /// that the name is opened with is closed when the device is attached, so the
+    /// new device sees its cleanup and its close.
+    fn IoAttachDevice<call>(source: u64, name: u64, below: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        let caller = Caller::of(call);
+        let (target, opened) = match open_device(name, READ_ATTRIBUTES, &caller)? {
+            Ok(found) => found,
+            Err(status) => return Ok(status),
+        };
+        let attach = || -> Result<u64, Stop> {
+            let top = devices::related(target)?;
+            driver_mem::write_u64(below, top)?;
+            devices::attach(source, top)
+        };
+        let stored = attach();
+        file_close::handle_closed(&file_close::no_handle(opened), &caller);
+        ob::dereference(opened, &caller);
+        stored?;
+        Ok(0)
+    }
+
+    /// `IoGetRelatedDeviceObject`: the top of the stack that a file is open on.
+    fn IoGetRelatedDeviceObject(object: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
+        let body = driver_mem::read_u64(object + crate::base::io_layout::file::DEVICE_OBJECT)?;
+        devices::related(body)
+    }
+
+    /// `IoGetBaseFileSystemDeviceObject`: the bottom of that stack.
+    fn IoGetBaseFileSystemDeviceObject(object: u64) -> u64 [max PASSIVE_LEVEL, ntifs] {
+        let body = driver_mem::read_u64(object + crate::base::io_layout::file::DEVICE_OBJECT)?;
+        let volume = driver_mem::read_u64(body + device::VPB)?;
+        let mounted = if volume == 0 { 0 } else { driver_mem::read_u64(volume + vpb::DEVICE_OBJECT)? };
+        Ok(if mounted == 0 { body } else { mounted })
+    }
+}

@@ -1,0 +1,105 @@
+//! Driver object extensions: context areas of a driver by an address that
+//! identifies them, and routines to be called once it has been initialised.
+
+use std::collections::VecDeque;
+
+use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::routine::Routine;
+use ntbox_host::upcall::call_driver;
+
+use crate::base::export::exports;
+use crate::base::io_layout::driver;
+use crate::mm::pool;
+use crate::mm::pool::PoolKind;
+
+/// `DRVO_REINIT_REGISTERED`.
+const REINIT_REGISTERED: u32 = 0x8;
+/// `DRVO_BOOTREINIT_REGISTERED`.
+const BOOT_REINIT_REGISTERED: u32 = 0x10;
+/// Offset of the count of calls in a `DRIVER_EXTENSION`.
+const COUNT: u64 = 0x10;
+/// Pool tag of the areas.
+const TAG: u32 = u32::from_le_bytes(*b"Driv");
+
+/// An area: its driver, what identifies it, and where it is.
+#[derive(Debug, Clone, Copy)]
+struct Area {
+    driver: u64,
+    id: u64,
+    va: u64,
+}
+
+static AREAS: Exclusive<Vec<Area>> = Exclusive::new(Vec::new());
+
+/// Routines to be called: driver, routine, context.
+static REINITIALIZE: Exclusive<VecDeque<(u64, u64, u64)>> = Exclusive::new(VecDeque::new());
+
+fn find(driver: u64, id: u64) -> Option<u64> {
+    let areas = AREAS.lock();
+    areas
+        .iter()
+        .find(|area| area.driver == driver && area.id == id)
+        .map(|area| area.va)
+}
+
+fn add_flag(object: u64, flag: u32) -> Result<(), Fault> {
+    let flags = driver_mem::read_u32(object + driver::FLAGS)?;
+    driver_mem::write_u32(object + driver::FLAGS, flags | flag)
+}
+
+/// Calls what the driver has registered, and what it registers meanwhile.
+pub fn reinitialize(stack: u64) -> Result<(), Fault> {
+    loop {
+        let next = REINITIALIZE.lock().pop_front();
+        let Some((object, routine, context)) = next else {
+            return Ok(());
+        };
+        let flags = driver_mem::read_u32(object + driver::FLAGS)?;
+        driver_mem::write_u32(object + driver::FLAGS, flags & !REINIT_REGISTERED)?;
+        let extension = driver_mem::read_u64(object + driver::EXTENSION)?;
+        let count = driver_mem::read_u32(extension + COUNT)?.wrapping_add(1);
+        driver_mem::write_u32(extension + COUNT, count)?;
+        let routine = Routine::new(routine, "reinitialization routine");
+        call_driver(routine, &[object, context, u64::from(count)], stack, None);
+    }
+}
+
+exports! {
+    /// `IoAllocateDriverObjectExtension`: zeroed memory, which goes with the driver.
+    fn IoAllocateDriverObjectExtension(driver: u64, id: u64, size: u32, out: u64) -> u32
+        [max DISPATCH_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
+    {
+        driver_mem::write_u64(out, 0)?;
+        if find(driver, id).is_some() {
+            return Ok(nt_status::STATUS_OBJECT_NAME_COLLISION);
+        }
+        let Some(va) = pool::allocate(PoolKind::NonPaged, u64::from(size), TAG) else {
+            return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
+        };
+        AREAS.lock().push(Area { driver, id, va });
+        driver_mem::write_u64(out, va)?;
+        Ok(0)
+    }
+
+    /// `IoGetDriverObjectExtension`: NULL if there is none.
+    fn IoGetDriverObjectExtension(driver: u64, id: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
+        Ok(find(driver, id).unwrap_or(0))
+    }
+
+    /// `IoRegisterDriverReinitialization`: called once DriverEntry has succeeded.
+    fn IoRegisterDriverReinitialization(driver: u64, routine: u64, context: u64) -> () [max PASSIVE_LEVEL, ntddk] {
+        add_flag(driver, REINIT_REGISTERED)?;
+        REINITIALIZE.lock().push_back((driver, routine, context));
+        Ok(())
+    }
+
+    /// `IoRegisterBootDriverReinitialization`: called while the system starts, which
+    /// it has when this kernel loads a driver; so it never is.
+    fn IoRegisterBootDriverReinitialization(driver: u64, routine: u64, context: u64) -> ()
+        [max PASSIVE_LEVEL, ntddk] {
+        Ok(add_flag(driver, BOOT_REINIT_REGISTERED)?)
+    }
+}

@@ -1,0 +1,493 @@
+//! Files: opening a device, and requests on the file.
+
+use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::{Fault, UnicodeString};
+use ntbox_host::gate::Stop;
+
+use super::irp_completion::Notify;
+use super::transfer::{Buffers, Style};
+use super::{
+    device as devices, file_close, function_access, irp, irp_completion, irp_contract, transfer,
+};
+use crate::base::call_context::Caller;
+use crate::base::io_layout::device::flag;
+use crate::base::io_layout::{device, file, irp as packet_offset, major, stack};
+use crate::base::{diag, events, thread_table};
+use crate::ke::object;
+use crate::ke::object::Kind;
+use crate::mm::pool;
+use crate::mm::pool::PoolKind;
+use crate::ob::{Payload, Type};
+use crate::{io, ob, se};
+
+/// `FILE_READ_DATA`.
+const READ_DATA: u32 = 1;
+/// `FILE_WRITE_DATA`.
+const WRITE_DATA: u32 = 2;
+
+/// `FILE_DEVICE_SECURE_OPEN`.
+const SECURE_OPEN: u32 = 0x100;
+
+/// How a file is to be opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Opening {
+    /// Rights, specific ones.
+    pub access: u32,
+    /// `FILE_SHARE_…`.
+    pub share: u16,
+    /// Create disposition in the high byte, `FILE_…` options below.
+    pub options: u32,
+    /// `FILE_ATTRIBUTE_…`.
+    pub attributes: u16,
+    /// Whether the caller is in user mode.
+    pub user: bool,
+    /// Size to begin with, for a new file.
+    pub allocation_size: u64,
+    /// Address and bytes of extended attributes.
+    pub ea: (u64, u32),
+    /// File object that the name is relative to; 0 for none.
+    pub related: u64,
+    /// Flags of the stack location, `SL_…`.
+    pub flags: u8,
+    /// The device of the stack that the request begins at; 0 for the top.
+    pub hint: u64,
+    /// Extra create parameters: an `ECP_LIST`; 0 for none.
+    pub ecp: u64,
+}
+
+/// What a request is.
+#[derive(Debug, Clone, Copy)]
+pub enum Operation {
+    /// `IRP_MJ_DEVICE_CONTROL`.
+    Control {
+        /// The code.
+        code: u32,
+    },
+    /// `IRP_MJ_FILE_SYSTEM_CONTROL`.
+    FsControl {
+        /// The code.
+        code: u32,
+    },
+    /// `IRP_MJ_READ` at an offset.
+    Read {
+        /// Byte offset.
+        offset: u64,
+        /// Key of a byte range that is locked.
+        key: u32,
+    },
+    /// `IRP_MJ_WRITE` at an offset.
+    Write {
+        /// Byte offset.
+        offset: u64,
+        /// Key of a byte range that is locked.
+        key: u32,
+    },
+    /// Anything else.
+    Other(Other),
+}
+
+/// A request by its stack location.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Other {
+    /// `IRP_MJ_…`.
+    pub function: u8,
+    /// `IRP_MN_…`.
+    pub minor: u8,
+    /// `SL_…`.
+    pub flags: u8,
+    /// The parameters, as four registers.
+    pub parameters: [u64; 4],
+    /// Where the data is.
+    pub data: Data,
+}
+
+/// How the data of an [`Other`] request moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Data {
+    /// There is none.
+    #[default]
+    None,
+    /// To the driver, through a system buffer.
+    In,
+    /// From the driver, through a system buffer.
+    Out,
+    /// From the driver, as its device wants it.
+    OutByDevice,
+}
+
+/// Who sends a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender {
+    /// Whether it is in user mode.
+    pub user: bool,
+    /// Rights of its handle.
+    pub access: u32,
+}
+
+/// How far a request got when the driver returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It has ended.
+    Done(irp_completion::Outcome),
+    /// It goes on; this is its number.
+    Pending(u64),
+}
+
+/// Opens what a path leads to on a device; returns the file object with one
+/// reference.
+pub fn open(
+    body: u64,
+    rest: &[u16],
+    opening: Opening,
+    caller: &Caller<'_>,
+) -> Result<Result<(u64, u64), u32>, Stop> {
+    let top = match opening.hint {
+        0 => devices::related(body)?,
+        hint => hint,
+    };
+    if !devices::can_be_opened(body)? {
+        return Ok(Err(nt_status::STATUS_NO_SUCH_DEVICE));
+    }
+    let flags = driver_mem::read_u32(body + device::FLAGS)?;
+    if flags & flag::EXCLUSIVE != 0 && driver_mem::read_u32(body + device::REFERENCE_COUNT)? != 0 {
+        return Ok(Err(nt_status::STATUS_ACCESS_DENIED));
+    }
+    // What lies behind the device's own name is for its driver to guard, unless it
+    // says that the device's descriptor guards all of it.
+    let characteristics = driver_mem::read_u32(body + device::CHARACTERISTICS)?;
+    let guarded = rest.is_empty() || characteristics & SECURE_OPEN != 0;
+    if opening.user
+        && guarded
+        && let Err(status) = se::may_open(body, opening.access, Type::Device.generic_mapping())
+    {
+        return Ok(Err(status));
+    }
+    let Some(object) = new_file(body, rest, opening)? else {
+        return Ok(Err(nt_status::STATUS_INSUFFICIENT_RESOURCES));
+    };
+    let volume = driver_mem::read_u64(body + device::VPB)?;
+    driver_mem::write_u64(object + file::VPB, volume)?;
+    file_close::count_on_volume(volume, true)?;
+    devices::count_reference(body, true, caller)?;
+    let outcome = create(top, object, opening, caller)?;
+    if outcome.status.cast_signed() < 0 {
+        // A file that was not opened is not cleaned up or closed, only freed.
+        driver_mem::write_u64(object + file::DEVICE_OBJECT, 0)?;
+        file_close::count_on_volume(volume, false)?;
+        devices::count_reference(body, false, caller)?;
+        ob::dereference(object, caller);
+        return Ok(Err(outcome.status));
+    }
+    Ok(Ok((object, outcome.information)))
+}
+
+/// Makes a file object for a device.
+pub(super) fn new_file(body: u64, rest: &[u16], opening: Opening) -> Result<Option<u64>, Fault> {
+    let Ok(object) = ob::create(Type::File, file::SIZE_OF, Payload::None) else {
+        return Ok(None);
+    };
+    driver_mem::write_u16(object + file::TYPE, file::TYPE_NUMBER)?;
+    driver_mem::write_u16(
+        object + file::SIZE,
+        u16::try_from(file::SIZE_OF).unwrap_or(0),
+    )?;
+    driver_mem::write_u64(object + file::DEVICE_OBJECT, body)?;
+    driver_mem::write_u8(
+        object + file::READ_ACCESS,
+        u8::from(opening.access & READ_DATA != 0),
+    )?;
+    driver_mem::write_u8(
+        object + file::WRITE_ACCESS,
+        u8::from(opening.access & WRITE_DATA != 0),
+    )?;
+    driver_mem::write_u32(object + file::FLAGS, flags_for(opening.options))?;
+    driver_mem::write_u64(object + file::RELATED_FILE, opening.related)?;
+    object::initialize(object + file::LOCK, Kind::SynchronizationEvent, 0x18, 0)?;
+    object::initialize(object + file::EVENT, Kind::NotificationEvent, 0x18, 0)?;
+    if !rest.is_empty() {
+        let length = u16::try_from(2 * rest.len()).unwrap_or(!1);
+        let Some(buffer) = pool::allocate(
+            PoolKind::Paged,
+            u64::from(length),
+            u32::from_le_bytes(*b"IoNm"),
+        ) else {
+            return Ok(None);
+        };
+        for (n, unit) in rest.iter().take(usize::from(length) / 2).enumerate() {
+            driver_mem::write_u16(buffer + 2 * n as u64, *unit)?;
+        }
+        UnicodeString {
+            length,
+            maximum_length: length,
+            buffer,
+        }
+        .write(object + file::FILE_NAME)?;
+    }
+    Ok(Some(object))
+}
+
+/// The flags of a file object that options of a create stand for.
+fn flags_for(options: u32) -> u32 {
+    const ALERT: u32 = 0x10;
+    let pairs = [
+        (ALERT | 0x20, file::flag::SYNCHRONOUS_IO),
+        (ALERT, file::flag::ALERTABLE_IO),
+        (0x02, file::flag::WRITE_THROUGH),
+        (0x04, file::flag::SEQUENTIAL_ONLY),
+        (0x08, file::flag::NO_INTERMEDIATE_BUFFERING),
+        (0x800, file::flag::RANDOM_ACCESS),
+    ];
+    pairs.into_iter().fold(0, |flags, (option, flag)| {
+        if options & option == 0 {
+            flags
+        } else {
+            flags | flag
+        }
+    })
+}
+
+/// An IRP for a file, with its first location filled but for the parameters.
+pub(super) fn packet_for(
+    top: u64,
+    object: u64,
+    function: u8,
+    user: bool,
+) -> Result<Option<(u64, u64)>, Fault> {
+    let depth = driver_mem::read_u8(top + device::STACK_SIZE)?;
+    let Some(packet) = irp::allocate(depth, irp::Owner::File, 0)? else {
+        return Ok(None);
+    };
+    driver_mem::write_u8(packet + packet_offset::REQUESTOR_MODE, u8::from(user))?;
+    driver_mem::write_u64(
+        packet + packet_offset::THREAD,
+        thread_table::current_thread(),
+    )?;
+    driver_mem::write_u64(packet + packet_offset::ORIGINAL_FILE_OBJECT, object)?;
+    let place = irp::next_location(packet)?;
+    driver_mem::write_u8(place + stack::MAJOR, function)?;
+    driver_mem::write_u64(place + stack::FILE_OBJECT, object)?;
+    Ok(Some((packet, place)))
+}
+
+/// Sends `IRP_MJ_CREATE` and waits for its end.
+fn create(
+    top: u64,
+    object: u64,
+    opening: Opening,
+    caller: &Caller<'_>,
+) -> Result<irp_completion::Outcome, Stop> {
+    let Some((packet, place)) = packet_for(top, object, major::CREATE, opening.user)? else {
+        return Ok(refused(nt_status::STATUS_INSUFFICIENT_RESOURCES));
+    };
+    driver_mem::write_u32(
+        packet + packet_offset::FLAGS,
+        packet_offset::flag::CREATE_OPERATION | packet_offset::flag::SYNCHRONOUS_API,
+    )?;
+    // IO_SECURITY_CONTEXT with its ACCESS_STATE: one block, freed after the request.
+    let Some(context) = pool::allocate(
+        PoolKind::NonPaged,
+        SECURITY_CONTEXT_SIZE,
+        u32::from_le_bytes(*b"IoSc"),
+    ) else {
+        irp::free(packet, 0)?;
+        return Ok(refused(nt_status::STATUS_INSUFFICIENT_RESOURCES));
+    };
+    driver_mem::write_u64(context + 0x08, context + ACCESS_STATE)?;
+    driver_mem::write_u32(context + 0x10, opening.access)?;
+    driver_mem::write_u32(context + ACCESS_STATE + 0x10, opening.access)?;
+    driver_mem::write_u32(context + ACCESS_STATE + 0x18, opening.access)?;
+    driver_mem::write_u64(place + stack::create::SECURITY_CONTEXT, context)?;
+    driver_mem::write_u32(place + stack::create::OPTIONS, opening.options)?;
+    driver_mem::write_u8(place + stack::FLAGS, opening.flags)?;
+    driver_mem::write_u16(place + stack::create::FILE_ATTRIBUTES, opening.attributes)?;
+    driver_mem::write_u16(place + stack::create::SHARE_ACCESS, opening.share)?;
+    driver_mem::write_u64(
+        packet + packet_offset::ALLOCATION_SIZE,
+        opening.allocation_size,
+    )?;
+    let (attributes, length) = opening.ea;
+    let mut copy = None;
+    if length != 0 {
+        copy = pool::allocate(
+            PoolKind::NonPaged,
+            u64::from(length),
+            u32::from_le_bytes(*b"IoEa"),
+        );
+        let Some(buffer) = copy else {
+            pool::free(context);
+            irp::free(packet, 0)?;
+            return Ok(refused(nt_status::STATUS_INSUFFICIENT_RESOURCES));
+        };
+        driver_mem::copy(buffer, attributes, u64::from(length))?;
+        driver_mem::write_u64(packet + packet_offset::SYSTEM_BUFFER, buffer)?;
+        driver_mem::write_u32(place + stack::create::EA_LENGTH, length)?;
+    }
+    let travelling = io::ecp::request_begins(packet, opening.ecp)?;
+    let outcome = send_and_wait(top, packet, caller);
+    io::ecp::request_ends(&travelling, caller)?;
+    pool::free(context);
+    if let Some(buffer) = copy {
+        pool::free(buffer);
+    }
+    outcome
+}
+
+/// Bytes of an `IO_SECURITY_CONTEXT` and the `ACCESS_STATE` behind it.
+const SECURITY_CONTEXT_SIZE: u64 = 0x100;
+/// Where the `ACCESS_STATE` begins.
+const ACCESS_STATE: u64 = 0x20;
+
+fn refused(status: u32) -> irp_completion::Outcome {
+    irp_completion::Outcome {
+        status,
+        information: 0,
+        pending_returned: false,
+    }
+}
+
+/// Sends a request without output and waits for its end.
+pub(super) fn send_and_wait(
+    top: u64,
+    packet: u64,
+    caller: &Caller<'_>,
+) -> Result<irp_completion::Outcome, Stop> {
+    Ok(match send(top, packet, 0, Notify::default(), caller)? {
+        Sent::Done(outcome) => outcome,
+        Sent::Pending(id) => irp_completion::wait_for(id),
+    })
+}
+
+/// Sends an IRP of a file to the top of its stack, and checks what the driver
+/// says of it.
+fn send(
+    top: u64,
+    packet: u64,
+    output_length: u32,
+    notify: Notify,
+    caller: &Caller<'_>,
+) -> Result<Sent, Stop> {
+    let id = irp_completion::begin(packet, output_length, notify)?;
+    let place = irp::next_location(packet)?;
+    let user = driver_mem::read_u8(packet + packet_offset::REQUESTOR_MODE)? != 0;
+    let thread = thread_table::current_thread();
+    if user {
+        events::user_request_beginning(thread, packet, place)?;
+    }
+    let dispatched = irp::send(top, packet, caller);
+    if user {
+        events::user_request_ended(thread);
+    }
+    let dispatched = dispatched?;
+    let returned = dispatched.status;
+    match irp_completion::take(id) {
+        Some(outcome) if returned == irp::PENDING => Ok(Sent::Done(outcome)),
+        Some(outcome) => Ok(Sent::Done(outcome.seen_with(returned))),
+        None if returned == irp::PENDING => Ok(Sent::Pending(id)),
+        None => {
+            if !dispatched.is_reported {
+                let what = format!(
+                    "the dispatch routine for {} returned {} and neither completed the IRP at {packet:#018x} nor marked it pending",
+                    dispatched.request,
+                    nt_status::Named(returned)
+                );
+                diag::violation_of(dispatched.routine, "irp-not-completed", None, what);
+            }
+            irp_contract::reported(packet);
+            // The caller goes on with what it was told, as on Windows; the IRP
+            // may still be completed by somebody.
+            Ok(Sent::Done(refused(returned)))
+        }
+    }
+}
+
+/// Sends a request on an open file. Who is to be told of its end is told also if
+/// it ends at once, but for errors that no driver had to wait for; not if it was
+/// not sent, which the driver's dispatch routine then does not know of.
+pub fn request(
+    object: u64,
+    operation: Operation,
+    buffers: &Buffers,
+    sender: Sender,
+    notify: Notify,
+    caller: &Caller<'_>,
+) -> Result<Sent, Stop> {
+    let user = sender.user;
+    let body = driver_mem::read_u64(object + file::DEVICE_OBJECT)?;
+    let top = devices::related(body)?;
+    let function = match operation {
+        Operation::Control { .. } => major::DEVICE_CONTROL,
+        Operation::FsControl { .. } => major::FILE_SYSTEM_CONTROL,
+        Operation::Read { .. } => major::READ,
+        Operation::Write { .. } => major::WRITE,
+        Operation::Other(other) => other.function,
+    };
+    let Some((packet, place)) = packet_for(top, object, function, user)? else {
+        notify.give_back(caller);
+        return Ok(Sent::Done(refused(
+            nt_status::STATUS_INSUFFICIENT_RESOURCES,
+        )));
+    };
+    driver_mem::write_u64(packet + packet_offset::USER_IOSB, notify.block)?;
+    driver_mem::write_u64(packet + packet_offset::USER_EVENT, notify.event)?;
+    let prepared = match operation {
+        Operation::Control { code } | Operation::FsControl { code } => {
+            let flags = function_access::granted_flags(sender.access);
+            driver_mem::write_u8(place + stack::FLAGS, flags)?;
+            transfer::control(packet, place, code, buffers, user)?
+        }
+        Operation::Read { offset, key } => transfer::transfer(
+            packet,
+            place,
+            false,
+            (offset, key),
+            buffers.output,
+            buffers.output_length,
+            style(top)?,
+            user,
+        )?,
+        Operation::Write { offset, key } => transfer::transfer(
+            packet,
+            place,
+            true,
+            (offset, key),
+            buffers.input,
+            buffers.input_length,
+            style(top)?,
+            user,
+        )?,
+        Operation::Other(other) => {
+            transfer::other(packet, place, &other, buffers, style(top)?, user)?
+        }
+    };
+    if let Err(status) = prepared {
+        transfer::release(packet, 0)?;
+        irp::free(packet, 0)?;
+        notify.give_back(caller);
+        return Ok(Sent::Done(refused(status)));
+    }
+    driver_mem::write_u32(object + file::EVENT + object::offset::STATE, 0)?;
+    send(top, packet, buffers.output_length, notify, caller)
+}
+
+fn style(top: u64) -> Result<Style, Fault> {
+    let flags = driver_mem::read_u32(top + device::FLAGS)?;
+    Ok(if flags & flag::BUFFERED_IO != 0 {
+        Style::Buffered
+    } else if flags & flag::DIRECT_IO != 0 {
+        Style::Direct
+    } else {
+        Style::Neither
+    })
+}
+
+/// Sends a request to a device itself, without a file, and waits for its end.
+pub fn tell_device(body: u64, function: u8, caller: &Caller<'_>) -> Result<(), Stop> {
+    if let Some((packet, _)) = packet_for(body, 0, function, false)? {
+        driver_mem::write_u32(
+            packet + packet_offset::FLAGS,
+            packet_offset::flag::SYNCHRONOUS_API,
+        )?;
+        send_and_wait(body, packet, caller)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Which file systems there are: those that drivers register by their control devices,
+//! and who wants to hear of it when one comes or goes.
+
+use ntbox_host::driver_mem;
+use ntbox_host::gate::Stop;
+use ntbox_host::gate::irql::APC_LEVEL;
+use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::routine::Routine;
+
+use super::device as devices;
+use crate::base::call_context::Caller;
+use crate::base::export::exports;
+use crate::base::io_layout::device;
+use crate::mm::mdl::Left;
+use crate::ob;
+
+/// `FILE_DEVICE_CD_ROM_FILE_SYSTEM`, `FILE_DEVICE_DISK_FILE_SYSTEM` and
+/// `FILE_DEVICE_NETWORK_FILE_SYSTEM`.
+const KINDS: [u32; 3] = [0x03, 0x08, 0x14];
+/// `DO_LOW_PRIORITY_FILESYSTEM`.
+const LOW_PRIORITY: u32 = 0x0001_0000;
+
+/// Who wants to hear.
+#[derive(Debug, Clone, Copy)]
+struct Listener {
+    driver: u64,
+    routine: u64,
+    caller: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Control devices, in the order in which they are asked to mount.
+    file_systems: Vec<u64>,
+    listeners: Vec<Listener>,
+}
+
+static STATE: Exclusive<State> = Exclusive::new(State {
+    file_systems: Vec::new(),
+    listeners: Vec::new(),
+});
+
+/// Forgets and returns the routines that drivers have left registered.
+pub fn left_behind() -> Vec<Left> {
+    let left = std::mem::take(&mut STATE.lock().listeners);
+    let report = |listener: Listener| Left {
+        rule: "notify-routine-left",
+        verifier: Some((0xce, 0)),
+        what: format!(
+            "the file system notify routine at {:#018x} is not removed",
+            listener.routine
+        ),
+        caller: listener.caller,
+    };
+    left.into_iter().map(report).collect()
+}
+
+/// Tells everybody of a file system.
+fn tell(body: u64, active: bool, caller: &Caller<'_>) {
+    let listeners = STATE.lock().listeners.clone();
+    for listener in listeners {
+        let routine = Routine::new(listener.routine, "file system notify routine");
+        caller.call(
+            routine.registered_by(listener.caller),
+            &[body, u64::from(active)],
+        );
+    }
+}
+
+/// Registers a routine, and tells it of the file systems that there are.
+fn listen(driver: u64, routine: u64, caller: &Caller<'_>) -> u32 {
+    let known = {
+        let mut state = STATE.lock();
+        let last = state.listeners.last();
+        if last.is_some_and(|last| (last.driver, last.routine) == (driver, routine)) {
+            return nt_status::STATUS_DEVICE_ALREADY_ATTACHED;
+        }
+        state.listeners.push(Listener {
+            driver,
+            routine,
+            caller: caller.address(),
+        });
+        state.file_systems.clone()
+    };
+    ob::reference_for(driver, caller);
+    for body in known {
+        caller.call(routine, &[body, 1]);
+    }
+    nt_status::STATUS_SUCCESS
+}
+
+/// Adds a file system, if its device is one of such.
+fn register(body: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    if !KINDS.contains(&driver_mem::read_u32(
+        body.wrapping_add(device::DEVICE_TYPE),
+    )?) {
+        return Ok(());
+    }
+    let flags = driver_mem::read_u32(body + device::FLAGS)?;
+    devices::count_reference(body, true, caller)?;
+    {
+        let mut state = STATE.lock();
+        if flags & LOW_PRIORITY == 0 {
+            state.file_systems.insert(0, body);
+        } else {
+            state.file_systems.push(body);
+        }
+    }
+    tell(body, true, caller);
+    Ok(())
+}
+
+exports! {
+    /// `IoRegisterFileSystem`: nothing happens with a device of another type.
+    fn IoRegisterFileSystem<call>(body: u64) -> () [max APC_LEVEL, ntifs] {
+        register(body, &Caller::of(call))
+    }
+
+    /// `IoUnregisterFileSystem`.
+    fn IoUnregisterFileSystem<call>(body: u64) -> () [max APC_LEVEL, ntifs] {
+        let caller = Caller::of(call);
+        let known = {
+            let mut state = STATE.lock();
+            let at = state.file_systems.iter().position(|known| *known == body);
+            at.map(|at| state.file_systems.remove(at)).is_some()
+        };
+        if known {
+            tell(body, false, &caller);
+            devices::count_reference(body, false, &caller)?;
+        }
+        Ok(())
+    }
+
+    /// `IoRegisterFsRegistrationChange`: the routine hears at once of those that are
+    /// registered.
+    fn IoRegisterFsRegistrationChange<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        Ok(listen(driver, routine, &Caller::of(call)))
+    }
+
+    /// `IoRegisterFsRegistrationChangeEx`, the same.
+    fn IoRegisterFsRegistrationChangeEx<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        Ok(listen(driver, routine, &Caller::of(call)))
+    }
+
+    /// `IoRegisterFsRegistrationChangeMountAware`: nothing is ever being mounted.
+    fn IoRegisterFsRegistrationChangeMountAware<call>(driver: u64, routine: u64, wait: bool) -> u32
+        [max APC_LEVEL, ntifs, since WINDOWS_7] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
+    {
+        Ok(listen(driver, routine, &Caller::of(call)))
+    }
+
+    /// `IoUnregisterFsRegistrationChange`.
+    fn IoUnregisterFsRegistrationChange<call>(driver: u64, routine: u64) -> () [max APC_LEVEL, ntifs] {
+        let known = {
+            let mut state = STATE.lock();
+            let same = |known: &Listener| (known.driver, known.routine) == (driver, routine);
+            let at = state.listeners.iter().position(same);
+            at.map(|at| state.listeners.remove(at)).is_some()
+        };
+        if known {
+            ob::dereference_for(driver, &Caller::of(call));
+        }
+        Ok(())
+    }
+}

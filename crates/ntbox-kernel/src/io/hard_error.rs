@@ -1,0 +1,87 @@
+//! Dialog boxes that tell a user of errors of a device. There is no user here, so
+//! nobody sees them and nobody answers.
+
+use std::collections::BTreeSet;
+
+use ntbox_host::driver_mem;
+use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use ntbox_host::kernel_cell::Exclusive;
+
+use super::irp;
+use crate::base::call_context::Caller;
+use crate::base::export::exports;
+use crate::base::io_layout::irp as offset;
+use crate::base::thread_table;
+
+/// Threads that want no dialog boxes.
+static DISABLED: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
+
+fn is_disabled(thread: u64) -> bool {
+    DISABLED.lock().contains(&thread)
+}
+
+/// A thread that ends wants nothing any more.
+pub fn thread_ended(thread: u64) {
+    DISABLED.lock().remove(&thread);
+}
+
+exports! {
+    /// `IoSetThreadHardErrorMode`: whether they were wanted before.
+    fn IoSetThreadHardErrorMode(enable: bool) -> bool [max DISPATCH_LEVEL, ntddk] {
+        let thread = thread_table::current_thread();
+        let mut disabled = DISABLED.lock();
+        Ok(if enable { !disabled.remove(&thread) } else { disabled.insert(thread) })
+    }
+
+    /// `IoRaiseInformationalHardError`: TRUE unless the thread wants none, as on
+    /// Windows for threads of session 0, for which no box appears either.
+    fn IoRaiseInformationalHardError(status: u32, string: u64, thread: u64) -> bool
+        [max APC_LEVEL, ntddk, partial "nobody sees the dialog box"] fails 0 {
+        Ok(!is_disabled(if thread == 0 { thread_table::current_thread() } else { thread }))
+    }
+
+    /// `IoRaiseHardError`: ends the request, as it does where no box can be shown;
+    /// nothing is brought back to the caller.
+    fn IoRaiseHardError<call>(packet: u64, volume: u64, device: u64) -> ()
+        [max APC_LEVEL, ntddk, partial "nobody answers the dialog box: the request ends"] {
+        driver_mem::write_u64(packet.wrapping_add(offset::INFORMATION), 0)?;
+        irp::complete(packet, &Caller::of(call))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::value;
+
+    #[test]
+    fn a_thread_may_want_none() {
+        let thread = thread_table::current_thread();
+        assert_eq!(value(IoSetThreadHardErrorMode, &[1]), 1);
+        assert_eq!(
+            value(
+                IoRaiseInformationalHardError,
+                &[nt_status::STATUS_UNSUCCESSFUL.into(), 0, 0]
+            ),
+            1
+        );
+        assert_eq!(value(IoSetThreadHardErrorMode, &[0]), 1);
+        assert_eq!(
+            value(
+                IoRaiseInformationalHardError,
+                &[nt_status::STATUS_UNSUCCESSFUL.into(), 0, 0]
+            ),
+            0
+        );
+        assert_eq!(
+            value(
+                IoRaiseInformationalHardError,
+                &[nt_status::STATUS_UNSUCCESSFUL.into(), 0, thread + 8]
+            ),
+            1
+        );
+        assert_eq!(value(IoSetThreadHardErrorMode, &[0]), 0);
+        thread_ended(thread);
+        assert_eq!(value(IoSetThreadHardErrorMode, &[1]), 1);
+    }
+}

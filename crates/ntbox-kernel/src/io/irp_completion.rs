@@ -1,0 +1,353 @@
+//! The end of a request: what happens when an IRP has come back up to where it
+//! was made.
+
+use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::gate::Stop;
+use ntbox_host::gate::irql::APC_LEVEL;
+use ntbox_host::hook::Hook;
+use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::memory_map::is_system;
+use rustc_hash::FxHashMap;
+
+use super::irp::Owner;
+use super::uninitialized_output::Subject;
+use super::{irp, transfer, uninitialized_output};
+use crate::base::call_context::Caller;
+use crate::base::export::exports;
+use crate::base::io_layout::{file, irp as offset};
+use crate::base::{diag, export_table, thread_table};
+use crate::ke::{apc, object, sched, wait};
+use crate::mm::pool::PoolKind;
+use crate::mm::{pool, process_address_space};
+use crate::ob;
+
+/// `NT_ERROR`: the status says that the request failed; a warning does not.
+fn is_error(status: u32) -> bool {
+    status >> 30 == 3
+}
+
+/// How a request of a file ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Final status.
+    pub status: u32,
+    /// `IoStatus.Information`.
+    pub information: u64,
+    /// Whether a driver had marked it pending.
+    pub pending_returned: bool,
+}
+
+/// Who is told of the end of a request, beside the thread that waits for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Notify {
+    /// Address of an `IO_STATUS_BLOCK`; 0 for none.
+    pub block: u64,
+    /// An event object, referenced for this; 0 for none.
+    pub event: u64,
+    /// The file object, referenced for this, whose own event is set if there is
+    /// no other; 0 for none.
+    pub file: u64,
+    /// What is called in the thread that asked.
+    pub apc: Apc,
+}
+
+/// A routine that the end of a request calls as an APC.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Apc {
+    /// The routine; 0 for none.
+    pub routine: u64,
+    /// Its first argument.
+    pub context: u64,
+    /// The thread.
+    pub thread: u64,
+    /// Processor mode of the one who asked.
+    pub mode: u8,
+}
+
+impl Outcome {
+    /// What the sender of a request sees that did not return `STATUS_PENDING`: the
+    /// value that the dispatch routine returned, and of the status block only what
+    /// was written there.
+    #[must_use]
+    pub fn seen_with(self, returned: u32) -> Self {
+        let written = !is_error(self.status) || self.pending_returned;
+        Self {
+            status: returned,
+            information: if written { self.information } else { 0 },
+            ..self
+        }
+    }
+}
+
+impl Apc {
+    /// Queues it, with the status block as its second argument.
+    fn queue(self, block: u64) -> Result<(), Fault> {
+        /// Bytes of a KAPC.
+        const SIZE: u64 = 0x58;
+        /// `CurrentApcEnvironment`.
+        const CURRENT: u32 = 2;
+        if self.routine == 0 {
+            return Ok(());
+        }
+        let Some(apc) = pool::allocate(PoolKind::NonPaged, SIZE, u32::from_le_bytes(*b"Irp "))
+        else {
+            return Ok(());
+        };
+        let routines = apc::Routines {
+            kernel: export_table::resolve("IopRequestApcDelivered").unwrap_or(0),
+            rundown: 0,
+            normal: self.routine,
+            context: self.context,
+        };
+        apc::initialize(apc, self.thread, CURRENT, self.mode, &routines)?;
+        if !apc::insert(apc, block, 0)? {
+            pool::free(apc);
+        }
+        Ok(())
+    }
+}
+
+exports! {
+    /// The kernel routine of a request's APC: its memory is not needed any more. No
+    /// driver imports it.
+    fn IopRequestApcDelivered(apc: u64) -> () [max APC_LEVEL, undocumented "a routine inside this kernel"] {
+        pool::free(apc);
+        Ok(())
+    }
+}
+
+impl Notify {
+    /// Gives the references back.
+    pub fn give_back(self, caller: &Caller<'_>) {
+        for object in [self.event, self.file] {
+            if object != 0 {
+                ob::dereference(object, caller);
+            }
+        }
+    }
+
+    /// Tells of the end. The memory seen is that of the process that asked.
+    fn tell(self, outcome: &Outcome) -> Result<(), Fault> {
+        // An error that came back at once is the caller's from the status alone.
+        if is_error(outcome.status) && !outcome.pending_returned {
+            return Ok(());
+        }
+        if self.block != 0 {
+            let written = driver_mem::write_u32(self.block, outcome.status).and_then(|()| {
+                driver_mem::write_u64(self.block.wrapping_add(8), outcome.information)
+            });
+            // A program's block may be gone by now, which is its own business.
+            if is_system(self.block) {
+                written?;
+            }
+        }
+        let event = match (self.event, self.file) {
+            (0, 0) => return self.apc.queue(self.block),
+            (0, file) => file + file::EVENT,
+            (event, _) => event,
+        };
+        object::set_state(event, 1)?;
+        wait::signal(event)?;
+        self.apc.queue(self.block)
+    }
+}
+
+/// A request of a file whose IRP is under way.
+#[derive(Debug, Clone, Copy)]
+struct Underway {
+    id: u64,
+    /// Bytes that the caller has room for.
+    output_length: u32,
+    subject: Subject,
+    notify: Notify,
+    /// Whether nobody waits for its outcome.
+    detached: bool,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    underway: FxHashMap<u64, Underway>,
+    done: FxHashMap<u64, Outcome>,
+}
+
+static STATE: Exclusive<Option<State>> = Exclusive::new(None);
+
+fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
+    work(STATE.lock().get_or_insert_default())
+}
+
+/// Notes that an IRP carries a request of a file; returns the request's number.
+pub fn begin(packet: u64, output_length: u32, notify: Notify) -> Result<u64, Fault> {
+    let subject = Subject::of(packet, irp::next_location(packet)?)?;
+    Ok(with(|state| {
+        state.next += 1;
+        let id = state.next;
+        let underway = Underway {
+            id,
+            output_length,
+            subject,
+            notify,
+            detached: false,
+        };
+        state.underway.insert(packet, underway);
+        id
+    }))
+}
+
+/// Says that nobody will ask for the outcome of a request.
+pub fn detach(id: u64) {
+    with(|state| {
+        state.done.remove(&id);
+        for underway in state.underway.values_mut().filter(|one| one.id == id) {
+            underway.detached = true;
+        }
+    });
+}
+
+/// Takes the outcome of a request that has ended.
+pub fn take(id: u64) -> Option<Outcome> {
+    with(|state| state.done.remove(&id))
+}
+
+/// IRPs of requests that have not ended and were sent by a thread.
+pub fn underway_of(thread: u64) -> Vec<u64> {
+    let packets: Vec<u64> = with(|state| state.underway.keys().copied().collect());
+    packets
+        .into_iter()
+        .filter(|packet| driver_mem::read_u64(packet + offset::THREAD) == Ok(thread))
+        .collect()
+}
+
+/// Waits until an IRP of a file has come to its end.
+pub fn wait_for_end(packet: u64) {
+    while let Some(id) = with(|state| state.underway.get(&packet).map(|one| one.id)) {
+        sched::park(key(id), None);
+    }
+}
+
+/// What a thread that waits for a request is parked on.
+pub fn key(id: u64) -> u64 {
+    0xffff_ff00_0000_0000 | id
+}
+
+/// Waits for the outcome of a request.
+pub fn wait_for(id: u64) -> Outcome {
+    loop {
+        if let Some(outcome) = take(id) {
+            return outcome;
+        }
+        sched::park(key(id), None);
+    }
+}
+
+/// Finishes an IRP.
+type Finish = fn(u64, &Caller<'_>) -> Result<(), Stop>;
+
+/// Finishes an IRP of `PoRequestPowerIrp`.
+pub static FINISH_POWER_IRP: Hook<Finish> = Hook::new();
+
+/// Ends an IRP that has passed its last stack location.
+pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<(), Stop> {
+    match owner {
+        Some(Owner::File) => finish_file(packet, caller),
+        Some(Owner::Built | Owner::Asynchronous) => finish_built(packet, caller),
+        Some(Owner::Power) => (FINISH_POWER_IRP.get())(packet, caller),
+        Some(Owner::Associated) => finish_associated(packet, caller),
+        Some(Owner::Driver | Owner::Initialized) | None => {
+            let what = format!(
+                "the IRP at {packet:#018x} was completed to the end and belongs to a driver; \
+                 its completion routine must return STATUS_MORE_PROCESSING_REQUIRED"
+            );
+            diag::violation("irp-not-reclaimed", None, what, caller.address());
+            Ok(())
+        }
+    }
+}
+
+fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let Some(underway) = with(|state| state.underway.remove(&packet)) else {
+        return Err(Stop::bug_check(
+            0x44,
+            [packet, 0, 0, 0],
+            format!("the IRP at {packet:#018x} was completed before"),
+        ));
+    };
+    // Output goes to the process that asked, whoever completes.
+    let thread = driver_mem::read_u64(packet + offset::THREAD)?;
+    let process = thread_table::thread(thread)
+        .map_or_else(thread_table::system_process, |thread| thread.process);
+    let seen = process_address_space::see(process);
+    let room = underway.output_length;
+    let checked = uninitialized_output::check(packet, room, underway.subject, caller.address());
+    let copied = checked.and_then(|()| transfer::copy_back(packet, Some(room)));
+    let told = copied.and_then(|(status, too_much)| {
+        let outcome = Outcome {
+            status,
+            information: driver_mem::read_u64(packet + offset::INFORMATION)?,
+            pending_returned: driver_mem::read_u8(packet + offset::PENDING_RETURNED)? != 0,
+        };
+        underway.notify.tell(&outcome)?;
+        Ok((outcome, too_much))
+    });
+    process_address_space::see(seen);
+    let (outcome, too_much) = told?;
+    if let Some(bytes) = too_much {
+        let what = format!(
+            "a request was completed with {bytes} bytes of output (IoStatus.Information), but its caller has room for {}; \
+             Windows would copy them all and give away what lies behind the system buffer",
+            underway.output_length
+        );
+        diag::violation("information-too-large", None, what, caller.address());
+    }
+    transfer::release(packet, caller.address())?;
+    irp::free(packet, caller.address())?;
+    if !underway.detached {
+        with(|state| state.done.insert(underway.id, outcome));
+    }
+    underway.notify.give_back(caller);
+    sched::wake(key(underway.id));
+    Ok(())
+}
+
+/// One part of a master IRP has ended: with the last one the master does.
+fn finish_associated(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let master = driver_mem::read_u64(packet + offset::SYSTEM_BUFFER)?;
+    transfer::release(packet, caller.address())?;
+    irp::free(packet, caller.address())?;
+    // `AssociatedIrp.IrpCount` of the master.
+    let count = master + offset::SYSTEM_BUFFER;
+    let left = driver_mem::read_u32(count)?.wrapping_sub(1);
+    driver_mem::write_u32(count, left)?;
+    if left == 0 {
+        irp::complete(master, caller)?;
+    }
+    Ok(())
+}
+
+/// An IRP that `IoBuildDeviceIoControlRequest`, `IoBuildSynchronousFsdRequest` or
+/// `IoBuildAsynchronousFsdRequest` made: everything is freed, the status block is
+/// filled and the event set. An error that came back at once is the sender's from
+/// `IoCallDriver` alone: neither happens.
+fn finish_built(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let (status, _) = transfer::copy_back(packet, None)?;
+    let information = driver_mem::read_u64(packet + offset::INFORMATION)?;
+    let block = driver_mem::read_u64(packet + offset::USER_IOSB)?;
+    let event = driver_mem::read_u64(packet + offset::USER_EVENT)?;
+    let pending_returned = driver_mem::read_u8(packet + offset::PENDING_RETURNED)? != 0;
+    transfer::release(packet, caller.address())?;
+    irp::free(packet, caller.address())?;
+    if is_error(status) && !pending_returned {
+        return Ok(());
+    }
+    if block != 0 {
+        driver_mem::write_u32(block, status)?;
+        driver_mem::write_u64(block.wrapping_add(8), information)?;
+    }
+    if event != 0 {
+        object::set_state(event, 1)?;
+        wait::signal(event)?;
+    }
+    Ok(())
+}

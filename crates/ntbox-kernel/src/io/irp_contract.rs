@@ -1,0 +1,366 @@
+//! What a driver says of an IRP in two places, and what must agree: the value that
+//! its dispatch routine returns, the mark of a pending IRP, the status that the IRP
+//! is completed with. And which IRPs drivers have kept, and who completed one.
+//!
+//! A dispatch routine may return before, while or after its IRP is completed, and
+//! the IRP's memory is gone then. So each call of one is noted until it returns.
+
+use std::fmt;
+
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::{driver_mem, modules};
+use rustc_hash::FxHashMap;
+
+use super::irp;
+use super::irp::{Owner, PENDING};
+use crate::base::diag;
+use crate::base::io_layout::{irp as offset, major, stack};
+use crate::ob;
+
+/// What an IRP asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    major: u8,
+    minor: u8,
+    /// The control code of a control request.
+    code: Option<u32>,
+}
+
+impl Request {
+    /// Reads it from a stack location.
+    pub fn read(place: u64) -> Result<Self, Fault> {
+        /// `Parameters.DeviceIoControl.IoControlCode`.
+        const CODE: u64 = 0x10;
+        let major = driver_mem::read_u8(place.wrapping_add(stack::MAJOR))?;
+        let is_control = matches!(
+            major,
+            major::DEVICE_CONTROL | major::INTERNAL_DEVICE_CONTROL | major::FILE_SYSTEM_CONTROL
+        );
+        let code = place.wrapping_add(stack::PARAMETERS + CODE);
+        Ok(Self {
+            major,
+            minor: driver_mem::read_u8(place.wrapping_add(stack::MINOR))?,
+            code: is_control.then(|| driver_mem::read_u32(code)).transpose()?,
+        })
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// `IRP_MJ_…`, by their numbers.
+        const MAJORS: [&str; 28] = [
+            "CREATE",
+            "CREATE_NAMED_PIPE",
+            "CLOSE",
+            "READ",
+            "WRITE",
+            "QUERY_INFORMATION",
+            "SET_INFORMATION",
+            "QUERY_EA",
+            "SET_EA",
+            "FLUSH_BUFFERS",
+            "QUERY_VOLUME_INFORMATION",
+            "SET_VOLUME_INFORMATION",
+            "DIRECTORY_CONTROL",
+            "FILE_SYSTEM_CONTROL",
+            "DEVICE_CONTROL",
+            "INTERNAL_DEVICE_CONTROL",
+            "SHUTDOWN",
+            "LOCK_CONTROL",
+            "CLEANUP",
+            "CREATE_MAILSLOT",
+            "QUERY_SECURITY",
+            "SET_SECURITY",
+            "POWER",
+            "SYSTEM_CONTROL",
+            "DEVICE_CHANGE",
+            "QUERY_QUOTA",
+            "SET_QUOTA",
+            "PNP",
+        ];
+        match MAJORS.get(usize::from(self.major)) {
+            Some(name) => write!(f, "IRP_MJ_{name}")?,
+            None => write!(f, "the major function {:#x}", self.major)?,
+        }
+        match self.code {
+            Some(code) => write!(f, " with the control code {code:#x}"),
+            None if self.minor != 0 => write!(f, " with the minor function {:#x}", self.minor),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What was seen of an IRP when it passed a driver's stack location upwards.
+#[derive(Debug, Clone, Copy)]
+struct Completion {
+    status: u32,
+    /// Whether the driver had marked it pending, or the one below and nobody said no.
+    is_marked: bool,
+}
+
+/// A call of a dispatch routine that has not returned.
+#[derive(Debug)]
+struct Dispatch {
+    number: u64,
+    packet: u64,
+    /// Number of the driver's stack location.
+    location: u8,
+    completion: Option<Completion>,
+}
+
+/// An IRP that a driver has kept.
+#[derive(Debug, Clone)]
+struct Kept {
+    request: Request,
+    /// The dispatch routine that kept it.
+    routine: u64,
+    /// The device, by type and name: it may be gone when it is told.
+    device: String,
+}
+
+#[derive(Debug, Default)]
+struct Ledger {
+    next: u64,
+    dispatches: Vec<Dispatch>,
+    kept: FxHashMap<u64, Kept>,
+    /// Who completed an IRP whose memory nobody has been given since.
+    completed_by: FxHashMap<u64, u64>,
+}
+
+static LEDGER: Exclusive<Option<Ledger>> = Exclusive::new(None);
+
+fn with<T>(work: impl FnOnce(&mut Ledger) -> T) -> T {
+    work(LEDGER.lock().get_or_insert_default())
+}
+
+/// A dispatch routine is called with an IRP; returns the number of this call.
+pub fn begins(packet: u64, location: u8) -> u64 {
+    with(|ledger| {
+        ledger.next += 1;
+        ledger.dispatches.push(Dispatch {
+            number: ledger.next,
+            packet,
+            location,
+            completion: None,
+        });
+        ledger.next
+    })
+}
+
+/// An IRP that is completed passes a stack location.
+pub fn passes(packet: u64, location: u8, status: u32, is_marked: bool) {
+    with(|ledger| {
+        let calls = ledger.dispatches.iter_mut();
+        let of_driver = |call: &&mut Dispatch| {
+            call.packet == packet && call.location == location && call.completion.is_none()
+        };
+        for call in calls.filter(of_driver) {
+            call.completion = Some(Completion { status, is_marked });
+        }
+    });
+}
+
+/// An IRP has passed all stack locations; the last call for it was `caller`'s.
+pub fn ends(packet: u64, caller: u64) {
+    with(|ledger| {
+        ledger.kept.remove(&packet);
+        ledger.completed_by.insert(packet, caller);
+    });
+}
+
+/// It was reported that a driver keeps an IRP and does not say so: that it is still
+/// there in the end follows from that.
+pub fn reported(packet: u64) {
+    with(|ledger| ledger.kept.remove(&packet));
+}
+
+/// Memory becomes an IRP, as if it had never been one.
+pub fn forget(packet: u64) {
+    with(|ledger| {
+        ledger.kept.remove(&packet);
+        ledger.completed_by.remove(&packet);
+    });
+}
+
+/// Who completed the IRP that was at an address, if no other has been since.
+pub fn completed_by(packet: u64) -> Option<u64> {
+    with(|ledger| ledger.completed_by.get(&packet).copied())
+}
+
+/// The same as the end of a sentence.
+pub fn completed_by_text(packet: u64) -> String {
+    let caller = completed_by(packet).unwrap_or(0);
+    modules::find(caller).map_or_else(String::new, |image| {
+        format!(", by {}+{:#x}", image.name, caller - image.base)
+    })
+}
+
+/// The call of a dispatch routine.
+#[derive(Debug, Clone, Copy)]
+pub struct Called {
+    /// Its number.
+    pub number: u64,
+    /// The routine.
+    pub routine: u64,
+    /// The device.
+    pub body: u64,
+    /// The IRP.
+    pub packet: u64,
+    /// Number of the stack location that the driver saw.
+    pub location: u8,
+    /// What the IRP asked for.
+    pub request: Request,
+}
+
+/// A dispatch routine has returned: what it says must agree with what became of the
+/// IRP. Whether a rule was broken.
+pub fn returned(call: &Called, status: u32) -> bool {
+    let completion = with(|ledger| {
+        let at = ledger
+            .dispatches
+            .iter()
+            .rposition(|one| one.number == call.number)?;
+        ledger.dispatches.remove(at).completion
+    });
+    match completion {
+        Some(completion) => check_completed(call, status, completion),
+        None => check_kept(call, status),
+    }
+}
+
+fn check_completed(call: &Called, returned: u32, completion: Completion) -> bool {
+    let Called {
+        routine, request, ..
+    } = call;
+    let is_pending = returned == PENDING;
+    let (rule, what) = match (is_pending, completion.is_marked) {
+        (true, false) => (
+            "irp-pending-not-marked",
+            format!(
+                "the dispatch routine for {request} returned STATUS_PENDING and did not mark the IRP pending"
+            ),
+        ),
+        (false, true) => return not_returned(call, returned),
+        (false, false) if completion.status != returned && completion.status != PENDING => (
+            "irp-status-mismatch",
+            format!(
+                "the dispatch routine for {request} returned {} and the IRP was completed with {}; whoever sent it may get either",
+                nt_status::Named(returned),
+                nt_status::Named(completion.status)
+            ),
+        ),
+        _ => return false,
+    };
+    diag::violation_of(*routine, rule, None, what);
+    true
+}
+
+/// The IRP was marked pending and its dispatch routine says something else.
+fn not_returned(call: &Called, returned: u32) -> bool {
+    let what = format!(
+        "the dispatch routine for {} marked the IRP pending and returned {}",
+        call.request,
+        nt_status::Named(returned)
+    );
+    diag::violation_of(call.routine, "irp-pending-not-returned", None, what);
+    true
+}
+
+/// The IRP is not completed yet. If the driver still has it, it must have said so.
+fn check_kept(call: &Called, returned: u32) -> bool {
+    let packet = call.packet;
+    if irp::known(packet).is_none_or(|known| known.completed) {
+        return false;
+    }
+    let fields = || -> Result<(u8, u8), Fault> {
+        let current = driver_mem::read_u8(packet + offset::CURRENT_LOCATION)?;
+        let place = irp::location(packet)?;
+        Ok((
+            current,
+            driver_mem::read_u8(place.wrapping_add(stack::CONTROL))?,
+        ))
+    };
+    // What is damaged is found by whoever completes it.
+    let Ok((current, control)) = fields() else {
+        return false;
+    };
+    let kept = Kept {
+        request: call.request,
+        routine: call.routine,
+        device: ob::describe(call.body),
+    };
+    with(|ledger| {
+        ledger.kept.entry(packet).or_insert(kept);
+    });
+    if current != call.location {
+        // It is with a driver below, or on its way up again.
+        return false;
+    }
+    match (
+        returned == PENDING,
+        control & stack::flag::PENDING_RETURNED != 0,
+    ) {
+        (true, false) => {
+            let what = format!(
+                "the dispatch routine for {} kept the IRP, returned STATUS_PENDING and did not mark it pending (IoMarkIrpPending)",
+                call.request
+            );
+            diag::violation_of(call.routine, "irp-pending-not-marked", None, what);
+            true
+        }
+        (false, true) => not_returned(call, returned),
+        _ => false,
+    }
+}
+
+/// Reports the requests of others that drivers still keep.
+pub fn report_kept(when: &str) {
+    let mut kept: Vec<(u64, Kept)> = with(|ledger| {
+        let all = ledger.kept.iter();
+        all.map(|(at, kept)| (*at, kept.clone())).collect()
+    });
+    kept.retain(|(packet, _)| {
+        irp::known(*packet).is_some_and(|known| {
+            !known.completed && matches!(known.owner, Owner::File | Owner::Built | Owner::Power)
+        })
+    });
+    kept.sort_unstable_by_key(|(packet, _)| *packet);
+    for (packet, kept) in kept {
+        let what = format!(
+            "the request {} of the {}, the IRP at {packet:#018x}, is still pending {when}",
+            kept.request, kept.device
+        );
+        // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
+        diag::violation_of(kept.routine, "irp-pending-at-unload", Some((0xce, 0)), what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_of_a_request_names_function_and_code() {
+        let mut request = Request {
+            major: major::DEVICE_CONTROL,
+            minor: 0,
+            code: Some(0x0022_2000),
+        };
+        assert_eq!(
+            request.to_string(),
+            "IRP_MJ_DEVICE_CONTROL with the control code 0x222000"
+        );
+        request = Request {
+            major: major::READ,
+            minor: 0,
+            code: None,
+        };
+        assert_eq!(request.to_string(), "IRP_MJ_READ");
+        request.minor = 2;
+        assert_eq!(
+            request.to_string(),
+            "IRP_MJ_READ with the minor function 0x2"
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! What an IRP says of its origin.
+
+use std::collections::BTreeMap;
+
+use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
+use ntbox_host::kernel_cell::Exclusive;
+
+use super::irp as packets;
+use super::transfer::Method;
+use crate::base::export::exports;
+use crate::base::io_layout::{file, irp, major, stack};
+use crate::base::thread_table;
+
+/// `IRP_PAGING_IO`, and with it `IRP_SYNCHRONOUS_PAGING_IO`.
+const PAGING_IO: u32 = 0x2;
+const SYNCHRONOUS_PAGING_IO: u32 = 0x40;
+
+/// The top-level IRP of each thread that has one.
+static TOP_LEVEL: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
+
+/// The process that an IRP's thread belongs to.
+fn process(packet: u64) -> Result<Option<u64>, Fault> {
+    let thread = driver_mem::read_u64(packet + irp::THREAD)?;
+    Ok(thread_table::thread(thread).map(|thread| thread.process))
+}
+
+fn is_synchronous(packet: u64) -> Result<bool, Fault> {
+    let flags = driver_mem::read_u32(packet + irp::FLAGS)?;
+    if flags & PAGING_IO != 0 {
+        return Ok(flags & SYNCHRONOUS_PAGING_IO != 0);
+    }
+    let place = packets::location(packet)?;
+    let object = driver_mem::read_u64(place + stack::FILE_OBJECT)?;
+    let control = matches!(
+        driver_mem::read_u8(place + stack::MAJOR)?,
+        major::DEVICE_CONTROL | major::INTERNAL_DEVICE_CONTROL | major::FILE_SYSTEM_CONTROL
+    );
+    let buffered = control
+        && Method::of(driver_mem::read_u32(place + stack::control::CODE)?) == Method::Buffered;
+    let by_file = object != 0
+        && driver_mem::read_u32(object + file::FLAGS)? & file::flag::SYNCHRONOUS_IO != 0;
+    Ok(flags & irp::flag::SYNCHRONOUS_API != 0 || by_file || buffered)
+}
+
+exports! {
+    /// `IoIs32bitProcess`: there are no 32-bit processes.
+    fn IoIs32bitProcess(packet: u64) -> bool [max DISPATCH_LEVEL, wdm] {
+        Ok(false)
+    }
+
+    /// `IoGetRequestorProcess`: NULL if no thread asked.
+    fn IoGetRequestorProcess(packet: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
+        Ok(process(packet)?.unwrap_or(0))
+    }
+
+    /// `IoGetRequestorProcessId`: 0 if no thread asked.
+    fn IoGetRequestorProcessId(packet: u64) -> u32 [max DISPATCH_LEVEL, ntifs] {
+        let id = process(packet)?.and_then(thread_table::process).map_or(0, |process| process.id);
+        Ok(u32::try_from(id).unwrap_or(0))
+    }
+
+    /// `IoGetRequestorSessionId`: -1 if no thread asked. All are in session 0.
+    fn IoGetRequestorSessionId(packet: u64, id: u64) -> u32 [max APC_LEVEL, ntifs] {
+        let known = process(packet)?.is_some();
+        driver_mem::write_u32(id, if known { 0 } else { u32::MAX })?;
+        Ok(if known { 0 } else { nt_status::STATUS_UNSUCCESSFUL })
+    }
+
+    /// `IoThreadToProcess`: NULL for what is no thread.
+    fn IoThreadToProcess(thread: u64) -> u64 [max HIGH_LEVEL, ntifs] {
+        Ok(thread_table::thread(thread).map_or(0, |thread| thread.process))
+    }
+
+    /// `IoGetTopLevelIrp`.
+    fn IoGetTopLevelIrp() -> u64 [max DISPATCH_LEVEL, wdm] {
+        let list = TOP_LEVEL.lock();
+        Ok(list.get(&thread_table::current_thread()).copied().unwrap_or(0))
+    }
+
+    /// `IoSetTopLevelIrp`.
+    fn IoSetTopLevelIrp(packet: u64) -> () [max DISPATCH_LEVEL, wdm] {
+        let mut list = TOP_LEVEL.lock();
+        if packet == 0 {
+            list.remove(&thread_table::current_thread());
+        } else {
+            list.insert(thread_table::current_thread(), packet);
+        }
+        Ok(())
+    }
+
+    /// `IoIsOperationSynchronous`.
+    fn IoIsOperationSynchronous(packet: u64) -> bool [max DISPATCH_LEVEL, ntifs] {
+        Ok(is_synchronous(packet)?)
+    }
+}

@@ -1,0 +1,106 @@
+//! The other half of a rename: a name with a path is opened by the I/O manager,
+//! up to its directory, so that the file system of the file can tell whether it
+//! is on the same volume.
+
+use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::UnicodeString;
+
+use super::file::Opening;
+use super::information_class::Direction;
+use super::{file, file_close};
+use crate::base::call_context::Caller;
+use crate::base::error::Refusal;
+use crate::base::io_layout::stack::special;
+use crate::base::io_layout::{device, file as offset};
+use crate::base::utf16::SEPARATOR;
+use crate::ob;
+use crate::ob::{Attributes, Type, attributes};
+
+/// `FileRenameInformation`, `FileLinkInformation` and `FileRenameInformationEx`.
+const CLASSES: [u32; 3] = [10, 11, 65];
+/// `FILE_WRITE_DATA | SYNCHRONIZE`, which a directory calls adding files.
+const ADD_FILE: u32 = 0x10_0002;
+/// `FILE_OPEN`, for backup intent.
+const OPEN: u32 = 0x0100_4000;
+
+/// An open directory.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its file object.
+    pub object: u64,
+}
+
+impl Target {
+    /// Closes it, as its handle would be.
+    pub fn close(self, caller: &Caller<'_>) {
+        file_close::handle_closed(&file_close::no_handle(self.object), caller);
+        ob::dereference(self.object, caller);
+    }
+}
+
+/// Opens the directory that a rename leads to; `None` if it is no rename, or one
+/// within the file's own directory.
+///
+/// # Errors
+/// The directory cannot be opened, or is on another volume.
+pub fn open_target(
+    object: u64,
+    direction: Direction,
+    class: u32,
+    buffer: u64,
+    caller: &Caller<'_>,
+) -> Result<Option<Target>, Refusal> {
+    if direction != Direction::Set || !CLASSES.contains(&class) {
+        return Ok(None);
+    }
+    let root = driver_mem::read_u64(buffer.wrapping_add(8))?;
+    let length = driver_mem::read_u32(buffer.wrapping_add(0x10))?;
+    let Ok(length) = u16::try_from(length) else {
+        return Err(nt_status::STATUS_INVALID_PARAMETER.into());
+    };
+    let string = UnicodeString {
+        length,
+        maximum_length: length,
+        buffer: buffer.wrapping_add(0x14),
+    };
+    let name = string.units()?;
+    if root == 0 && name.first() != Some(&SEPARATOR) {
+        return Ok(None);
+    }
+    let attributes = Attributes {
+        root,
+        ..Attributes::named(name, attributes::CASE_INSENSITIVE)
+    };
+    let found = ob::lookup(&attributes, None)?;
+    let opened = open(object, found.object, found.kind, &found.rest, caller);
+    ob::dereference(found.object, caller);
+    opened.map(Some)
+}
+
+fn open(
+    object: u64,
+    found: u64,
+    kind: Type,
+    rest: &[u16],
+    caller: &Caller<'_>,
+) -> Result<Target, Refusal> {
+    let (body, related) = match kind {
+        Type::Device => (found, 0),
+        Type::File => (driver_mem::read_u64(found + offset::DEVICE_OBJECT)?, found),
+        _ => return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into()),
+    };
+    let own = driver_mem::read_u64(object + offset::DEVICE_OBJECT)?;
+    if body != own || driver_mem::read_u64(body + device::VPB)? == 0 {
+        return Err(nt_status::STATUS_NOT_SAME_DEVICE.into());
+    }
+    let opening = Opening {
+        access: ADD_FILE,
+        share: 7,
+        options: OPEN,
+        related,
+        flags: special::OPEN_TARGET_DIRECTORY,
+        ..Opening::default()
+    };
+    let (object, _) = file::open(body, rest, opening, caller)??;
+    Ok(Target { object })
+}

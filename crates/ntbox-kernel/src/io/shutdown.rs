@@ -1,0 +1,144 @@
+//! Who is told that the system shuts down: devices, each by an
+//! `IRP_MJ_SHUTDOWN`, the one registered last first; and those that asked for
+//! the last chance after all others.
+
+use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::gate::irql::PASSIVE_LEVEL;
+use ntbox_host::kernel_cell::Exclusive;
+
+use super::{device as devices, file};
+use crate::base::call_context::Caller;
+use crate::base::export::exports;
+use crate::base::io_layout::{device, major};
+use crate::base::{diag, thread_table};
+use crate::mm::mdl::Left;
+use crate::ob;
+
+/// Registered devices in the order of registration, each with the address in the
+/// driver of the call that registered it: those of the first round, those of the
+/// last chance.
+#[derive(Debug, Default)]
+struct Registered {
+    first: Vec<(u64, u64)>,
+    last: Vec<(u64, u64)>,
+}
+
+static REGISTERED: Exclusive<Registered> = Exclusive::new(Registered {
+    first: Vec::new(),
+    last: Vec::new(),
+});
+
+fn with<T>(work: impl FnOnce(&mut Registered) -> T) -> T {
+    work(&mut REGISTERED.lock())
+}
+
+fn register(
+    body: u64,
+    list: fn(&mut Registered) -> &mut Vec<(u64, u64)>,
+    caller: u64,
+) -> Result<u32, Fault> {
+    let flags = driver_mem::read_u32(body + device::FLAGS)?;
+    driver_mem::write_u32(
+        body + device::FLAGS,
+        flags | device::flag::SHUTDOWN_REGISTERED,
+    )?;
+    ob::reference(body);
+    with(|registered| list(registered).push((body, caller)));
+    Ok(0)
+}
+
+/// Takes a device out of both lists.
+pub fn unregister(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
+    let entries = with(|registered| {
+        let before = registered.first.len() + registered.last.len();
+        registered.first.retain(|(other, _)| *other != body);
+        registered.last.retain(|(other, _)| *other != body);
+        before - registered.first.len() - registered.last.len()
+    });
+    if entries > 0 {
+        let flags = driver_mem::read_u32(body + device::FLAGS)?;
+        driver_mem::write_u32(
+            body + device::FLAGS,
+            flags & !device::flag::SHUTDOWN_REGISTERED,
+        )?;
+    }
+    for _ in 0..entries {
+        ob::dereference(body, caller);
+    }
+    Ok(())
+}
+
+/// A device is deleted: its registration, which the driver should have taken back,
+/// goes with it.
+pub fn forget(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
+    let registered = with(|registered| {
+        let mut all = registered.first.iter().chain(&registered.last);
+        all.find(|(other, _)| *other == body).map(|(_, by)| *by)
+    });
+    if let Some(by) = registered {
+        let what = format!(
+            "the {} was deleted while it was registered for the shutdown of the system; \
+             IoUnregisterShutdownNotification comes first",
+            ob::describe(body)
+        );
+        diag::violation("shutdown-notification-left", None, what, by);
+    }
+    unregister(body, caller)
+}
+
+/// Devices that are still registered: what each is, and who registered it.
+pub fn left_behind() -> Vec<Left> {
+    let left: Vec<(u64, u64)> = with(|registered| {
+        let all = registered.first.iter().chain(&registered.last);
+        all.copied().collect()
+    });
+    let left = left.into_iter().map(|(body, caller)| Left {
+        rule: "shutdown-notification-left",
+        verifier: None,
+        what: format!(
+            "the {} is not unregistered for the shutdown of the system",
+            ob::describe(body)
+        ),
+        caller,
+    });
+    left.collect()
+}
+
+/// Shuts the system down, as far as drivers are told. False if no device was
+/// registered.
+pub fn shut_down() -> bool {
+    let stack = thread_table::current().map_or(0, |thread| thread.stack.1);
+    let caller = Caller::kernel(stack);
+    let mut any = false;
+    while let Some((body, _)) =
+        with(|registered| registered.first.pop().or_else(|| registered.last.pop()))
+    {
+        any = true;
+        // A device that was deleted meanwhile is only held by its entry here.
+        if devices::can_be_opened(body).unwrap_or(false)
+            && let Err(refusal) = file::tell_device(body, major::SHUTDOWN, &caller)
+        {
+            caller.end(refusal);
+        }
+        ob::dereference(body, &caller);
+    }
+    any
+}
+
+exports! {
+    /// `IoRegisterShutdownNotification`.
+    fn IoRegisterShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        Ok(register(body, |registered| &mut registered.first, call.return_address())?)
+    }
+
+    /// `IoRegisterLastChanceShutdownNotification`.
+    fn IoRegisterLastChanceShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        Ok(register(body, |registered| &mut registered.last, call.return_address())?)
+    }
+
+    /// `IoUnregisterShutdownNotification`.
+    fn IoUnregisterShutdownNotification<call>(body: u64) -> () [max PASSIVE_LEVEL, wdm] {
+        Ok(unregister(body, &Caller::of(call))?)
+    }
+}

@@ -1,0 +1,98 @@
+//! Stream file objects: files that a file system opens for itself, without a name and
+//! without a request, to have something to cache or to map by.
+
+use ntbox_host::driver_mem;
+use ntbox_host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
+use ntbox_host::gate::{Return, Stop};
+
+use super::file::Opening;
+use super::{device as devices, file, file_close};
+use crate::base::call_context::Caller;
+use crate::base::export::exports;
+use crate::base::io_layout::{device, file as offset};
+use crate::ob;
+
+/// What a file is made of: another file of the same device, or a device.
+#[derive(Debug, Clone, Copy)]
+struct Base {
+    file: u64,
+    device: u64,
+}
+
+/// Makes the object; `None` without memory.
+fn make(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
+    let body = match base.file {
+        0 => base.device,
+        file => driver_mem::read_u64(file + offset::DEVICE_OBJECT)?,
+    };
+    let Some(object) = file::new_file(body, &[], Opening::default())? else {
+        return Ok(None);
+    };
+    let at = object + offset::FLAGS;
+    driver_mem::write_u32(at, driver_mem::read_u32(at)? | offset::flag::STREAM_FILE)?;
+    let volume = driver_mem::read_u64(body + device::VPB)?;
+    driver_mem::write_u64(object + offset::VPB, volume)?;
+    file_close::count_on_volume(volume, true)?;
+    devices::count_reference(body, true, caller)?;
+    Ok(Some(object))
+}
+
+/// Makes one and says that its last handle is closed, without there having been one.
+fn cleaned_up(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
+    let made = make(base, caller)?;
+    if let Some(object) = made {
+        let at = object + offset::FLAGS;
+        driver_mem::write_u32(at, driver_mem::read_u32(at)? | offset::flag::HANDLE_CREATED)?;
+        file_close::handle_closed(&file_close::no_handle(object), caller);
+    }
+    Ok(made)
+}
+
+/// Makes one, with a kernel handle if somebody wants that.
+fn with_handle(base: Base, handle: u64, caller: &Caller<'_>) -> Result<Result<u64, u32>, Stop> {
+    /// `OBJ_KERNEL_HANDLE`, and `FILE_READ_DATA`.
+    const KERNEL_HANDLE: u32 = 0x200;
+    const READ_DATA: u32 = 1;
+    if handle == 0 {
+        let made = cleaned_up(base, caller)?;
+        return Ok(made.ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES));
+    }
+    let Some(object) = make(base, caller)? else {
+        return Ok(Err(nt_status::STATUS_INSUFFICIENT_RESOURCES));
+    };
+    match ob::handles::insert(object, READ_DATA, KERNEL_HANDLE, caller.address()) {
+        Ok(value) => {
+            let at = object + offset::FLAGS;
+            driver_mem::write_u32(at, driver_mem::read_u32(at)? | offset::flag::HANDLE_CREATED)?;
+            driver_mem::write_u64(handle, value)?;
+            Ok(Ok(object))
+        }
+        Err(status) => {
+            ob::dereference(object, caller);
+            Ok(Err(status))
+        }
+    }
+}
+
+fn or_raise(made: Option<u64>) -> Return {
+    made.ok_or_else(|| Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+}
+
+exports! {
+    /// `IoCreateStreamFileObject`: its driver is told of a cleanup at once.
+    fn IoCreateStreamFileObject<call>(file: u64, device: u64) -> u64 [max PASSIVE_LEVEL, ntifs] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        or_raise(cleaned_up(Base { file, device }, &Caller::of(call))?)
+    }
+
+    /// `IoCreateStreamFileObjectLite`: without a cleanup.
+    fn IoCreateStreamFileObjectLite<call>(file: u64, device: u64) -> u64 [max APC_LEVEL, ntifs] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        or_raise(make(Base { file, device }, &Caller::of(call))?)
+    }
+
+    /// `IoCreateStreamFileObjectEx`: with a handle, if there is a place for it.
+    fn IoCreateStreamFileObjectEx<call>(file: u64, device: u64, handle: u64) -> u64 [max PASSIVE_LEVEL, ntifs]
+        raises nt_status::STATUS_INSUFFICIENT_RESOURCES
+    {
+        with_handle(Base { file, device }, handle, &Caller::of(call))?.map_err(Stop::raise)
+    }
+}

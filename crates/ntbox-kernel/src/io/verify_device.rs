@@ -1,0 +1,85 @@
+//! The device whose medium a thread is to verify: drivers of removable media name it,
+//! and whoever started the request asks for it. No volume is mounted again here.
+
+use std::collections::BTreeMap;
+
+use ntbox_host::driver_mem;
+use ntbox_host::gate::irql::DISPATCH_LEVEL;
+use ntbox_host::kernel_cell::Exclusive;
+
+use crate::base::export::exports;
+use crate::base::io_layout::irp;
+use crate::base::thread_table;
+
+/// Threads and the devices that they are to verify.
+static DEVICES: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
+
+/// A thread that ends verifies nothing any more.
+pub fn thread_ended(thread: u64) {
+    DEVICES.lock().remove(&thread);
+}
+
+/// Names a thread's device; NULL for none.
+fn set(thread: u64, device: u64) {
+    let mut devices = DEVICES.lock();
+    if device == 0 {
+        devices.remove(&thread);
+    } else {
+        devices.insert(thread, device);
+    }
+}
+
+exports! {
+    /// `IoGetDeviceToVerify`: NULL if there is none.
+    fn IoGetDeviceToVerify(object: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
+        thread_table::require(thread_table::thread(object), object)?;
+        Ok(DEVICES.lock().get(&object).copied().unwrap_or(0))
+    }
+
+    /// `IoSetDeviceToVerify`.
+    fn IoSetDeviceToVerify(object: u64, device: u64) -> () [max DISPATCH_LEVEL, ntifs] {
+        thread_table::require(thread_table::thread(object), object)?;
+        set(object, device);
+        Ok(())
+    }
+
+    /// `IoSetHardErrorOrVerifyDevice`: for the thread of a request; a request of
+    /// nobody's changes nothing.
+    fn IoSetHardErrorOrVerifyDevice(packet: u64, device: u64) -> () [max DISPATCH_LEVEL, ntddk] {
+        let object = driver_mem::read_u64(packet.wrapping_add(irp::THREAD))?;
+        if object != 0 {
+            thread_table::require(thread_table::thread(object), object)?;
+            set(object, device);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "sizes of small structures")]
+mod tests {
+    use super::*;
+    use crate::ps::create;
+    use crate::test_support::{address_mut, bug_check, call, processor, value};
+
+    #[test]
+    fn device_to_verify_belongs_to_the_thread_of_the_request() {
+        processor();
+        let process = create::create_process("verify").expect("memory");
+        let thread = create::create(process, true).expect("memory");
+        assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0);
+        let mut packet = [0_u64; irp::SIZE_OF as usize / 8];
+        let at = address_mut(&mut packet);
+        value(IoSetHardErrorOrVerifyDevice, &[at, 0x3000]);
+        assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0);
+        driver_mem::write_u64(at + irp::THREAD, thread).expect("the test's memory");
+        value(IoSetHardErrorOrVerifyDevice, &[at, 0x3000]);
+        assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0x3000);
+        value(IoSetDeviceToVerify, &[thread, 0]);
+        assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0);
+        value(IoSetDeviceToVerify, &[thread, 0x4000]);
+        thread_ended(thread);
+        assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0);
+        assert_eq!(bug_check(call(IoGetDeviceToVerify, &[8])).code, 0x18);
+    }
+}

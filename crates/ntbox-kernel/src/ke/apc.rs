@@ -1,0 +1,407 @@
+//! Asynchronous procedure calls: routines that a thread runs as soon as it may.
+//! Special ones only need an IRQL below `APC_LEVEL` outside of guarded regions;
+//! normal ones also that the thread is in no critical region and not in another
+//! normal one. Those for user mode stay queued, for there is no user code here:
+//! they only end waits, and are run down with their thread.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ntbox_host::context::Context;
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::gate::Stop;
+use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+use ntbox_host::hook::Hook;
+use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::routine::Routine;
+use ntbox_host::upcall::{Purpose, call_driver_for};
+use ntbox_host::{cpu, driver_mem, kernel_entry, routine};
+
+use super::{queue, wait};
+use crate::base::call_context::Caller;
+use crate::base::export::exports;
+use crate::base::{diag, thread_table};
+
+/// Offsets in a KAPC.
+mod offset {
+    pub const SIZE: u64 = 0x02;
+    pub const THREAD: u64 = 0x08;
+    pub const KERNEL_ROUTINE: u64 = 0x20;
+    pub const RUNDOWN_ROUTINE: u64 = 0x28;
+    pub const NORMAL_ROUTINE: u64 = 0x30;
+    pub const NORMAL_CONTEXT: u64 = 0x38;
+    pub const ARGUMENT1: u64 = 0x40;
+    pub const ARGUMENT2: u64 = 0x48;
+    pub const STATE_INDEX: u64 = 0x50;
+    pub const MODE: u64 = 0x51;
+    pub const INSERTED: u64 = 0x52;
+}
+
+/// `ApcObject`, the type in the first byte.
+const APC_OBJECT: u8 = 18;
+/// Bytes of a KAPC.
+const SIZE: u8 = 0x58;
+/// `STATUS_USER_APC`: a wait is over because of an APC for user mode.
+const USER_APC: u32 = 0xc0;
+/// `STATUS_ALERTED`: a wait is over because the thread was alerted.
+const ALERTED: u32 = 0x101;
+/// `UserMode` as a processor mode.
+pub const USER_MODE: u8 = 1;
+
+/// What waits for a thread.
+#[derive(Debug, Default)]
+struct State {
+    special: VecDeque<u64>,
+    normal: VecDeque<u64>,
+    user: VecDeque<u64>,
+    /// Whether it is in a normal one.
+    in_progress: bool,
+    /// Whether it was alerted, by processor mode.
+    alerted: [bool; 2],
+    /// Whether one for user mode is to be delivered.
+    user_pending: bool,
+}
+
+impl State {
+    fn queues(&mut self) -> [&mut VecDeque<u64>; 3] {
+        [&mut self.special, &mut self.normal, &mut self.user]
+    }
+}
+
+static STATES: Exclusive<BTreeMap<u64, State>> = Exclusive::new(BTreeMap::new());
+/// Kernel APCs that are queued, of all threads.
+static QUEUED: AtomicUsize = AtomicUsize::new(0);
+
+fn with<T>(thread: u64, work: impl FnOnce(&mut State) -> T) -> T {
+    let mut states = STATES.lock();
+    work(states.entry(thread).or_default())
+}
+
+/// Whether there are kernel APCs for any thread, to be asked cheaply.
+pub fn pending() -> bool {
+    QUEUED.load(Ordering::Relaxed) > 0
+}
+
+/// Where the driver is when APCs are delivered.
+#[derive(Debug)]
+pub enum Place<'a> {
+    /// In a call of the kernel.
+    Call(Caller<'a>),
+    /// Interrupted.
+    Interrupted(Box<Context>),
+}
+
+impl Place<'_> {
+    fn stack(&self) -> u64 {
+        match self {
+            Self::Call(caller) => caller.stack(),
+            Self::Interrupted(context) => context.rsp(),
+        }
+    }
+
+    fn origin(&self) -> Option<Context> {
+        match self {
+            Self::Call(caller) => caller.origin(),
+            Self::Interrupted(context) => Some(**context),
+        }
+    }
+
+    fn call(&self, below: u64, routine: Routine, arguments: &[u64]) {
+        let stack = self.stack().wrapping_sub(below);
+        call_driver_for(Purpose::Interrupt, routine, arguments, stack, self.origin());
+    }
+}
+
+/// Runs the kernel APCs that the current thread may run now.
+pub fn deliver(place: &Place<'_>) {
+    let thread = thread_table::current_thread();
+    while let Some(apc) = take(thread) {
+        if run(thread, apc, place).is_err() {
+            let what = format!("the APC at {apc:#018x} was queued and its memory is gone");
+            // IRQL_NOT_LESS_OR_EQUAL, as for a fault at APC_LEVEL in the kernel.
+            kernel_entry::bug_check(0x0a, [apc, 1, 0, 0], what, place.origin().as_ref());
+        }
+    }
+}
+
+/// Takes the next kernel APC that a thread may run at this IRQL.
+fn take(thread: u64) -> Option<u64> {
+    let info = thread_table::thread(thread)?;
+    if cpu::irql() >= APC_LEVEL || info.guarded != 0 {
+        return None;
+    }
+    let apc = with(thread, |state| {
+        state.special.pop_front().or_else(|| {
+            let may = !state.in_progress && info.critical == 0;
+            may.then(|| state.normal.pop_front()).flatten()
+        })
+    })?;
+    QUEUED.fetch_sub(1, Ordering::Relaxed);
+    Some(apc)
+}
+
+fn run(thread: u64, apc: u64, place: &Place<'_>) -> Result<(), Fault> {
+    /// The slots below the stack pointer that the kernel routine may change.
+    const SLOTS: u64 = 0x40;
+    let read = |at: u64| driver_mem::read_u64(apc.wrapping_add(at));
+    let kernel_routine = read(offset::KERNEL_ROUTINE)?;
+    let registrar = routine::registrar_of(apc);
+    let slots = (place.stack() & !15).wrapping_sub(SLOTS);
+    let from = [
+        offset::NORMAL_ROUTINE,
+        offset::NORMAL_CONTEXT,
+        offset::ARGUMENT1,
+        offset::ARGUMENT2,
+    ];
+    for (n, at) in (0..).zip(from) {
+        driver_mem::write_u64(slots + 8 * n, read(at)?)?;
+    }
+    driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+    let below = place.stack().wrapping_sub(slots);
+    let before = cpu::set_irql(APC_LEVEL);
+    // One of a timer with a handle has none.
+    if kernel_routine != 0 {
+        let arguments = [apc, slots, slots + 8, slots + 16, slots + 24];
+        let routine = Routine::new(kernel_routine, "kernel routine").held_by(apc, "KAPC");
+        place.call(below, routine, &arguments);
+        check_irql(APC_LEVEL, kernel_routine);
+    }
+    let normal = driver_mem::read_u64(slots)?;
+    if normal != 0 {
+        let argument = |n: u64| driver_mem::read_u64(slots + 8 * n);
+        let arguments = [argument(1)?, argument(2)?, argument(3)?];
+        with(thread, |state| state.in_progress = true);
+        cpu::set_irql(PASSIVE_LEVEL);
+        let routine = Routine::new(normal, "normal routine").registered_by(registrar);
+        place.call(below, routine, &arguments);
+        check_irql(PASSIVE_LEVEL, normal);
+        with(thread, |state| state.in_progress = false);
+    }
+    cpu::set_irql(before);
+    Ok(())
+}
+
+fn check_irql(expected: u8, routine: u64) {
+    let after = cpu::irql();
+    if after != expected {
+        let what =
+            format!("an APC routine was called at IRQL {expected} and returned at IRQL {after}");
+        diag::violation_of(routine, "irql-not-restored", None, what);
+    }
+}
+
+/// Whether a wait of the thread ends now, and with which status, because it was
+/// alerted or has an APC for user mode.
+pub fn ends_wait(thread: u64, alertable: bool, mode: u8) -> Option<u32> {
+    let user = mode == USER_MODE;
+    with(thread, |state| {
+        if alertable {
+            let own = &mut state.alerted[usize::from(user)];
+            if std::mem::take(own) {
+                return Some(ALERTED);
+            }
+            if user && !state.user.is_empty() {
+                state.user_pending = true;
+                return Some(USER_APC);
+            }
+            return std::mem::take(&mut state.alerted[0]).then_some(ALERTED);
+        }
+        (user && state.user_pending).then_some(USER_APC)
+    })
+}
+
+/// Ends the waits on behalf of the program of a thread that is to end, as an APC
+/// for user mode would.
+pub fn end_waits_of_program(thread: u64) {
+    with(thread, |state| state.user_pending = true);
+    wait::disturb(thread);
+}
+
+/// Forgets a thread that ends. Its APCs for user mode, which never ran, are run
+/// down: by their own routines, or their memory is freed.
+pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {
+    let state = STATES.lock().remove(&thread);
+    let Some(state) = state else { return Ok(()) };
+    QUEUED.fetch_sub(state.special.len() + state.normal.len(), Ordering::Relaxed);
+    for apc in state.special.into_iter().chain(state.normal) {
+        driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+    }
+    for apc in state.user {
+        driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+        let routine = driver_mem::read_u64(apc.wrapping_add(offset::RUNDOWN_ROUTINE))?;
+        if routine == 0 {
+            (FREE_POOL.get())(apc, "the end of a thread with an APC")?;
+        } else {
+            let routine = Routine::new(routine, "rundown routine").held_by(apc, "KAPC");
+            call_driver_for(Purpose::Ordinary, routine, &[apc], stack, None);
+        }
+    }
+    Ok(())
+}
+
+/// Frees the block at an address for the function named.
+type FreePool = fn(u64, &str) -> Result<(), Stop>;
+
+/// Frees a pool block for a function, as `ExFreePool` does.
+pub static FREE_POOL: Hook<FreePool> = Hook::new();
+
+/// What an APC calls, and with what.
+#[derive(Debug, Default)]
+pub struct Routines {
+    /// Called first, at `APC_LEVEL`.
+    pub kernel: u64,
+    /// Called if the thread ends before.
+    pub rundown: u64,
+    /// Called after it; 0 makes a special APC.
+    pub normal: u64,
+    /// First argument of the normal one.
+    pub context: u64,
+}
+
+/// Writes an APC that is not queued.
+pub fn initialize(
+    apc: u64,
+    thread: u64,
+    environment: u32,
+    mode: u8,
+    routines: &Routines,
+) -> Result<(), Fault> {
+    driver_mem::fill(apc, 0, SIZE.into())?;
+    driver_mem::write_u8(apc, APC_OBJECT)?;
+    driver_mem::write_u8(apc.wrapping_add(offset::SIZE), SIZE)?;
+    let special = routines.normal == 0;
+    let (mode, context) = if special {
+        (0, 0)
+    } else {
+        (mode, routines.context)
+    };
+    for (at, value) in [
+        (offset::THREAD, thread),
+        (offset::KERNEL_ROUTINE, routines.kernel),
+        (offset::RUNDOWN_ROUTINE, routines.rundown),
+        (offset::NORMAL_ROUTINE, routines.normal),
+        (offset::NORMAL_CONTEXT, context),
+    ] {
+        driver_mem::write_u64(apc.wrapping_add(at), value)?;
+    }
+    let attached = thread_table::thread(thread).is_some_and(|info| info.attached != info.process);
+    // `CurrentApcEnvironment` is the one that the thread is in.
+    let environment = if environment == 2 {
+        u32::from(attached)
+    } else {
+        environment
+    };
+    driver_mem::write_u8(
+        apc.wrapping_add(offset::STATE_INDEX),
+        u8::try_from(environment).unwrap_or(0),
+    )?;
+    driver_mem::write_u8(apc.wrapping_add(offset::MODE), mode)
+}
+
+/// Takes an APC out of its queue; whether it was in one.
+pub fn remove(apc: u64) -> Result<bool, Fault> {
+    let thread = driver_mem::read_u64(apc.wrapping_add(offset::THREAD))?;
+    let (removed, kernel) = with(thread, |state| {
+        let before: Vec<usize> = state.queues().map(|queue| queue.len()).to_vec();
+        for queue in state.queues() {
+            queue.retain(|entry| *entry != apc);
+        }
+        let after: Vec<usize> = state.queues().map(|queue| queue.len()).to_vec();
+        (before != after, before[..2] != after[..2])
+    });
+    if kernel {
+        QUEUED.fetch_sub(1, Ordering::Relaxed);
+    }
+    if removed {
+        driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+    }
+    Ok(removed)
+}
+
+/// Queues an APC; false if it is queued or its thread has ended.
+pub fn insert(apc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
+    let thread = driver_mem::read_u64(apc.wrapping_add(offset::THREAD))?;
+    let inserted = apc.wrapping_add(offset::INSERTED);
+    let alive = thread_table::thread(thread).is_some_and(|info| !info.ended);
+    if !alive || driver_mem::read_u8(inserted)? != 0 {
+        return Ok(false);
+    }
+    driver_mem::write_u64(apc.wrapping_add(offset::ARGUMENT1), argument1)?;
+    driver_mem::write_u64(apc.wrapping_add(offset::ARGUMENT2), argument2)?;
+    driver_mem::write_u8(inserted, 1)?;
+    let normal = driver_mem::read_u64(apc.wrapping_add(offset::NORMAL_ROUTINE))? != 0;
+    let user = driver_mem::read_u8(apc.wrapping_add(offset::MODE))? == USER_MODE;
+    with(thread, |state| {
+        let queue = match (normal, user) {
+            (false, _) => &mut state.special,
+            (true, false) => &mut state.normal,
+            (true, true) => &mut state.user,
+        };
+        queue.push_back(apc);
+    });
+    if !(normal && user) {
+        QUEUED.fetch_add(1, Ordering::Relaxed);
+    }
+    disturb(thread);
+    Ok(true)
+}
+
+/// Lets a thread that waits look at what came for it.
+fn disturb(thread: u64) {
+    wait::disturb(thread);
+    queue::disturb(thread);
+}
+
+exports! {
+    /// `KeInitializeApc`: without a normal routine it is a special one, for kernel
+    /// mode.
+    fn KeInitializeApc<call>(
+        apc: u64, thread: u64, environment: u32, kernel: u64, rundown: u64, normal: u64, mode: u8, context: u64,
+    ) -> () [max HIGH_LEVEL, undocumented] {
+        routine::note_registrar(apc, call.return_address());
+        initialize(apc, thread, environment, mode, &Routines { kernel, rundown, normal, context })?;
+        Ok(())
+    }
+
+    /// `KeInsertQueueApc`: FALSE if it is queued already, or its thread has ended.
+    fn KeInsertQueueApc(apc: u64, argument1: u64, argument2: u64, increment: i32) -> bool
+        [max DISPATCH_LEVEL, undocumented] {
+        Ok(insert(apc, argument1, argument2)?)
+    }
+
+    /// `KeRemoveQueueApc`: whether it was queued.
+    fn KeRemoveQueueApc(apc: u64) -> bool [max DISPATCH_LEVEL, undocumented] {
+        Ok(remove(apc)?)
+    }
+
+    /// `KeAlertThread`: ends an alertable wait; whether it was alerted before.
+    fn KeAlertThread(thread: u64, mode: u8) -> bool [max DISPATCH_LEVEL, undocumented] {
+        let user = usize::from(mode == USER_MODE);
+        let before = with(thread, |state| std::mem::replace(&mut state.alerted[user], true));
+        disturb(thread);
+        Ok(before)
+    }
+
+    /// `KeTestAlertThread`: whether the current thread was alerted; an APC for user
+    /// mode is then to be delivered.
+    fn KeTestAlertThread(mode: u8) -> bool [max DISPATCH_LEVEL, undocumented] {
+        let user = mode == USER_MODE;
+        Ok(with(thread_table::current_thread(), |state| {
+            let alerted = std::mem::take(&mut state.alerted[usize::from(user)]);
+            if !alerted && user && !state.user.is_empty() {
+                state.user_pending = true;
+            }
+            alerted
+        }))
+    }
+
+    /// `KeAreApcsDisabled`: whether the thread is in a critical or guarded region.
+    fn KeAreApcsDisabled() -> bool [max DISPATCH_LEVEL, wdm] {
+        Ok(thread_table::current().is_some_and(|thread| thread.critical != 0 || thread.guarded != 0))
+    }
+
+    /// `KeAreAllApcsDisabled`: a guarded region, or the IRQL.
+    fn KeAreAllApcsDisabled() -> bool [max DISPATCH_LEVEL, wdm] {
+        Ok(cpu::irql() >= APC_LEVEL || thread_table::current().is_some_and(|thread| thread.guarded != 0))
+    }
+}

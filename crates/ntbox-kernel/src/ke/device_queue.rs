@@ -1,0 +1,217 @@
+//! Device queues: entries wait while a device is busy, in order of arrival or of
+//! a key.
+//!
+//! The first entry makes the queue busy and is not queued: its owner goes on
+//! with it. Taking an entry from an empty queue makes it not busy again.
+
+use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::gate::Stop;
+use ntbox_host::gate::irql::DISPATCH_LEVEL;
+
+use super::object;
+use crate::base::diag;
+use crate::base::export::exports;
+use crate::base::list_walk::ListWalk;
+
+/// Offsets in a `KDEVICE_QUEUE`.
+mod offset {
+    pub const TYPE: u64 = 0x00;
+    pub const SIZE: u64 = 0x02;
+    pub const LIST: u64 = 0x08;
+    pub const LOCK: u64 = 0x18;
+    pub const BUSY: u64 = 0x20;
+}
+
+/// Offsets in a `KDEVICE_QUEUE_ENTRY`, which begins with its links.
+mod entry {
+    pub const BACK: u64 = 0x08;
+    pub const KEY: u64 = 0x10;
+    pub const INSERTED: u64 = 0x14;
+}
+
+/// `DeviceQueueObject`.
+const TYPE: u16 = 20;
+/// Bytes of a `KDEVICE_QUEUE`.
+const SIZE: u16 = 0x28;
+
+/// Writes an empty queue that is not busy.
+pub fn initialize(queue: u64) -> Result<(), Fault> {
+    driver_mem::write_u16(queue.wrapping_add(offset::TYPE), TYPE)?;
+    driver_mem::write_u16(queue.wrapping_add(offset::SIZE), SIZE)?;
+    object::initialize_list(queue.wrapping_add(offset::LIST))?;
+    driver_mem::write_u64(queue.wrapping_add(offset::LOCK), 0)?;
+    driver_mem::write_u64(queue.wrapping_add(offset::BUSY), 0)
+}
+
+/// Whether the queue is busy.
+fn busy(queue: u64) -> Result<bool, Fault> {
+    Ok(driver_mem::read_u8(queue.wrapping_add(offset::BUSY))? != 0)
+}
+
+fn set_busy(queue: u64, busy: bool) -> Result<(), Fault> {
+    driver_mem::write_u8(queue.wrapping_add(offset::BUSY), u8::from(busy))
+}
+
+/// Queues an entry behind those with keys not above its own, or behind all
+/// without one. False, and the queue is busy, if it was not busy.
+pub fn insert(queue: u64, entry: u64, key: Option<u32>) -> Result<bool, Stop> {
+    if let Some(key) = key {
+        driver_mem::write_u32(entry.wrapping_add(entry::KEY), key)?;
+    }
+    let inserted = busy(queue)?;
+    driver_mem::write_u8(entry.wrapping_add(entry::INSERTED), u8::from(inserted))?;
+    if !inserted {
+        set_busy(queue, true)?;
+        return Ok(false);
+    }
+    let head = queue.wrapping_add(offset::LIST);
+    let next = match key {
+        None => head,
+        Some(key) => find(head, |other| other > key)?.unwrap_or(head),
+    };
+    link(entry, next)?;
+    Ok(true)
+}
+
+/// The first entry whose key matches.
+fn find(head: u64, matches: impl Fn(u32) -> bool) -> Result<Option<u64>, Stop> {
+    let mut walk = ListWalk::from(head);
+    let mut at = driver_mem::read_u64(head)?;
+    while at != head {
+        walk.visit(at)?;
+        if matches(driver_mem::read_u32(at.wrapping_add(entry::KEY))?) {
+            return Ok(Some(at));
+        }
+        at = driver_mem::read_u64(at)?;
+    }
+    Ok(None)
+}
+
+/// Puts an entry in front of another one, or of the head.
+fn link(entry: u64, next: u64) -> Result<(), Fault> {
+    let previous = driver_mem::read_u64(next.wrapping_add(entry::BACK))?;
+    driver_mem::write_u64(entry, next)?;
+    driver_mem::write_u64(entry.wrapping_add(entry::BACK), previous)?;
+    driver_mem::write_u64(previous, entry)?;
+    driver_mem::write_u64(next.wrapping_add(entry::BACK), entry)
+}
+
+fn unlink(entry: u64) -> Result<(), Fault> {
+    let next = driver_mem::read_u64(entry)?;
+    let previous = driver_mem::read_u64(entry.wrapping_add(entry::BACK))?;
+    driver_mem::write_u64(previous, next)?;
+    driver_mem::write_u64(next.wrapping_add(entry::BACK), previous)?;
+    driver_mem::write_u8(entry.wrapping_add(entry::INSERTED), 0)
+}
+
+/// Takes the first entry, or the first whose key is not below `key`, or the first
+/// of all if there is none; `None`, and the queue is not busy, if it is empty.
+pub fn remove(queue: u64, key: Option<u32>) -> Result<Option<u64>, Stop> {
+    let head = queue.wrapping_add(offset::LIST);
+    let first = driver_mem::read_u64(head)?;
+    if first == head {
+        set_busy(queue, false)?;
+        return Ok(None);
+    }
+    let chosen = match key {
+        None => first,
+        Some(key) => find(head, |other| other >= key)?.unwrap_or(first),
+    };
+    unlink(chosen)?;
+    Ok(Some(chosen))
+}
+
+/// Takes one entry out. False if it was not queued.
+pub fn remove_entry(entry: u64) -> Result<bool, Fault> {
+    let inserted = driver_mem::read_u8(entry.wrapping_add(entry::INSERTED))? != 0;
+    if inserted {
+        unlink(entry)?;
+    }
+    Ok(inserted)
+}
+
+/// Reports that an entry is taken from a queue that is not busy.
+fn check_busy(queue: u64, function: &str, caller: u64) -> Result<(), Fault> {
+    if !busy(queue)? {
+        let what = format!(
+            "{function} was called for the device queue at {queue:#018x}, which is not busy"
+        );
+        diag::violation("device-queue-not-busy", None, what, caller);
+    }
+    Ok(())
+}
+
+exports! {
+    /// `KeInitializeDeviceQueue`.
+    fn KeInitializeDeviceQueue(queue: u64) -> () [max DISPATCH_LEVEL, wdm] {
+        Ok(initialize(queue)?)
+    }
+
+    /// `KeInsertDeviceQueue`: FALSE if the queue was not busy.
+    fn KeInsertDeviceQueue(queue: u64, entry: u64) -> bool [max DISPATCH_LEVEL, wdm] {
+        insert(queue, entry, None)
+    }
+
+    /// `KeInsertByKeyDeviceQueue`.
+    fn KeInsertByKeyDeviceQueue(queue: u64, entry: u64, key: u32) -> bool [max DISPATCH_LEVEL, wdm] {
+        insert(queue, entry, Some(key))
+    }
+
+    /// `KeRemoveDeviceQueue`: NULL from an empty queue.
+    fn KeRemoveDeviceQueue<call>(queue: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
+        check_busy(queue, "KeRemoveDeviceQueue", call.return_address())?;
+        Ok(remove(queue, None)?.unwrap_or(0))
+    }
+
+    /// `KeRemoveByKeyDeviceQueue`.
+    fn KeRemoveByKeyDeviceQueue<call>(queue: u64, key: u32) -> u64 [max DISPATCH_LEVEL, wdm] {
+        check_busy(queue, "KeRemoveByKeyDeviceQueue", call.return_address())?;
+        Ok(remove(queue, Some(key))?.unwrap_or(0))
+    }
+
+    /// `KeRemoveByKeyDeviceQueueIfBusy`: NULL, too, from one that is not busy.
+    fn KeRemoveByKeyDeviceQueueIfBusy(queue: u64, key: u32) -> u64 [max DISPATCH_LEVEL, undocumented] {
+        if !busy(queue)? {
+            return Ok(0);
+        }
+        Ok(remove(queue, Some(key))?.unwrap_or(0))
+    }
+
+    /// `KeRemoveEntryDeviceQueue`: FALSE for an entry that is not queued.
+    fn KeRemoveEntryDeviceQueue(queue: u64, entry: u64) -> bool [max DISPATCH_LEVEL, wdm] {
+        Ok(remove_entry(entry)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{address_mut, broken_rules, value};
+
+    #[test]
+    fn entries_come_in_the_order_of_their_keys() {
+        let mut queue = [0xcc_u64; 5];
+        let mut memory = [[0xcc_u64; 3]; 5];
+        let at = address_mut(&mut queue);
+        value(KeInitializeDeviceQueue, &[at]);
+        assert_eq!(queue[0] & 0xffff_ffff, 0x0028_0014);
+        assert_eq!(queue[1..], [at + 8, at + 8, 0, 0]);
+        let entries: Vec<u64> = memory.iter_mut().map(address_mut).collect();
+        assert_eq!(value(KeInsertByKeyDeviceQueue, &[at, entries[0], 5]), 0);
+        assert_eq!(value(KeInsertByKeyDeviceQueue, &[at, entries[1], 5]), 1);
+        assert_eq!(value(KeInsertByKeyDeviceQueue, &[at, entries[2], 3]), 1);
+        assert_eq!(value(KeInsertByKeyDeviceQueue, &[at, entries[3], 5]), 1);
+        assert_eq!(value(KeInsertDeviceQueue, &[at, entries[4]]), 1);
+        assert_eq!(value(KeRemoveByKeyDeviceQueue, &[at, 4]), entries[1]);
+        assert_eq!(value(KeRemoveEntryDeviceQueue, &[at, entries[3]]), 1);
+        assert_eq!(value(KeRemoveEntryDeviceQueue, &[at, entries[3]]), 0);
+        assert_eq!(value(KeRemoveDeviceQueue, &[at]), entries[2]);
+        assert_eq!(value(KeRemoveByKeyDeviceQueueIfBusy, &[at, 9]), entries[4]);
+        assert_eq!(value(KeRemoveDeviceQueue, &[at]), 0);
+        assert_eq!(value(KeRemoveByKeyDeviceQueueIfBusy, &[at, 9]), 0);
+        assert_eq!(broken_rules(), [""; 0]);
+        assert_eq!(value(KeRemoveDeviceQueue, &[at]), 0);
+        assert_eq!(broken_rules(), ["device-queue-not-busy"]);
+    }
+}

@@ -1,0 +1,116 @@
+//! Cancelling IRPs, and the one lock that guards it.
+
+use ntbox_host::gate::Stop;
+use ntbox_host::gate::irql::DISPATCH_LEVEL;
+use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::routine::Routine;
+use ntbox_host::{cpu, driver_mem};
+
+use super::sched::{Spin, Spinning};
+use super::{ipi, wait};
+use crate::base::call_context::Caller;
+use crate::base::export::exports;
+use crate::base::io_layout::{irp, stack};
+use crate::base::lock_class::LockClass;
+use crate::base::{diag, events, lock_class};
+
+/// Who holds the cancel spin lock: the address of the call that took it, and the
+/// processor that made it.
+static HOLDER: Exclusive<Option<(u64, u32)>> = Exclusive::new(None);
+
+fn holder<T>(work: impl FnOnce(&mut Option<(u64, u32)>) -> T) -> T {
+    work(&mut HOLDER.lock())
+}
+
+/// Takes the cancel spin lock; returns the IRQL before.
+pub fn acquire(caller: u64) -> Result<u8, Stop> {
+    let before = cpu::set_irql(cpu::irql().max(DISPATCH_LEVEL));
+    events::lock_acquiring(lock_class::CANCEL_LOCK, LockClass::SpinLock, caller);
+    if holder(|holder| holder.is_some()) {
+        let spinning = Spinning::on(Spin::CancelLock(caller));
+        while let Some((by, processor)) = holder(|holder| *holder) {
+            if processor == cpu::number() {
+                return Err(Stop::bug_check(
+                    0x0f,
+                    [by, caller, 0, 0],
+                    "the cancel spin lock was acquired by the processor that holds it (SPIN_LOCK_ALREADY_OWNED)",
+                ));
+            }
+            spinning.turn().map_err(|why| ipi::locked_up(&why))?;
+        }
+    }
+    holder(|holder| *holder = Some((caller, cpu::number())));
+    events::lock_acquired(lock_class::CANCEL_LOCK, LockClass::SpinLock, caller);
+    Ok(before)
+}
+
+/// Whether anybody holds it.
+pub fn is_held() -> bool {
+    holder(|holder| holder.is_some())
+}
+
+/// Whether this processor holds it.
+fn is_held_here() -> bool {
+    holder(|holder| holder.is_some_and(|(_, processor)| processor == cpu::number()))
+}
+
+/// Releases it.
+pub fn release(irql: u8, caller: u64) -> Result<(), Stop> {
+    if holder(Option::take).is_none() {
+        return Err(Stop::bug_check(
+            0x10,
+            [caller, 0, 0, 0],
+            "the cancel spin lock was released and is not held (SPIN_LOCK_NOT_OWNED)",
+        ));
+    }
+    events::lock_released(lock_class::CANCEL_LOCK);
+    cpu::set_irql(irql);
+    Ok(())
+}
+
+/// `IoCancelIrp`: whether a cancel routine was called.
+pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
+    let before = acquire(caller.address())?;
+    driver_mem::write_u8(packet + irp::CANCEL, 1)?;
+    wait::cancelled(packet);
+    let routine = driver_mem::read_u64(packet + irp::CANCEL_ROUTINE)?;
+    driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
+    if routine == 0 {
+        release(before, caller.address())?;
+        return Ok(false);
+    }
+    driver_mem::write_u8(packet + irp::CANCEL_IRQL, before)?;
+    let place = driver_mem::read_u64(packet + irp::CURRENT_STACK_LOCATION)?;
+    let body = driver_mem::read_u64(place + stack::DEVICE_OBJECT)?;
+    // The routine releases the lock, as its first act.
+    let entry = Routine::new(routine, "cancel routine").held_by(packet, "IRP");
+    caller.call(entry, &[body, packet]);
+    if is_held_here() {
+        let what = format!(
+            "the cancel routine of the IRP at {packet:#018x} returned without releasing the cancel spin lock"
+        );
+        diag::violation_of(routine, "cancel-lock-held", None, what);
+        release(before, caller.address())?;
+    }
+    cpu::set_irql(before);
+    Ok(true)
+}
+
+exports! {
+    /// `IoAcquireCancelSpinLock`.
+    fn IoAcquireCancelSpinLock<call>(irql: u64) -> () [max DISPATCH_LEVEL, wdm] {
+        let before = acquire(call.return_address())?;
+        driver_mem::write_u8(irql, before)?;
+        Ok(())
+    }
+
+    /// `IoReleaseCancelSpinLock`.
+    fn IoReleaseCancelSpinLock<call>(irql: u8) -> () [max DISPATCH_LEVEL, wdm] {
+        release(irql, call.return_address())
+    }
+
+    /// `IoCancelIrp`.
+    fn IoCancelIrp<call>(packet: u64) -> bool [max DISPATCH_LEVEL, wdm] {
+        cancel(packet, &Caller::of(call))
+    }
+}

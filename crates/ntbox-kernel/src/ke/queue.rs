@@ -1,0 +1,339 @@
+//! Queues (KQUEUE): entries that worker threads wait for, of whom only so many
+//! run at a time. A thread belongs to the queue that it last waited for; while it
+//! waits for something else, another one may run in its place.
+
+use std::collections::BTreeMap;
+
+use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::gate::Stop;
+use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use ntbox_host::kernel_cell::Exclusive;
+
+use super::apc::Place;
+use super::object::Kind;
+use super::sched::{Id, Woken};
+use super::wait::{Patience, TIMEOUT, check_blocking};
+use super::{apc, object, processor, sched, wait_flag};
+use crate::base::call_context::Caller;
+use crate::base::export::exports;
+use crate::base::thread_table;
+
+/// Offsets in a KQUEUE.
+mod offset {
+    /// Bit 0: the queue was run down.
+    pub const CONTROL_FLAGS: u64 = 0x01;
+    pub const ENTRIES: u64 = 0x18;
+    pub const CURRENT_COUNT: u64 = 0x28;
+    pub const MAXIMUM_COUNT: u64 = 0x2c;
+    pub const THREADS: u64 = 0x30;
+}
+
+/// Bytes of a KQUEUE.
+const SIZE: u64 = 0x40;
+/// `STATUS_ABANDONED`: the queue was run down.
+const ABANDONED: u64 = 0x80;
+
+/// A thread that waits for an entry.
+struct Waiter {
+    id: Id,
+    thread: u64,
+    queue: u64,
+    result: Option<u64>,
+}
+
+/// Who waits, and which queue each thread belongs to.
+struct State {
+    waiters: Vec<Waiter>,
+    of_thread: BTreeMap<u64, u64>,
+}
+
+static STATE: Exclusive<State> = Exclusive::new(State {
+    waiters: Vec::new(),
+    of_thread: BTreeMap::new(),
+});
+
+fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
+    work(&mut STATE.lock())
+}
+
+fn current_count(queue: u64) -> Result<u32, Fault> {
+    driver_mem::read_u32(queue.wrapping_add(offset::CURRENT_COUNT))
+}
+
+/// Changes the number of threads that run for a queue.
+fn count(queue: u64, change: i32) -> Result<(), Fault> {
+    let now = current_count(queue)?.wrapping_add_signed(change);
+    driver_mem::write_u32(queue.wrapping_add(offset::CURRENT_COUNT), now)
+}
+
+/// Whether one more thread may run for the queue.
+fn has_room(queue: u64) -> Result<bool, Fault> {
+    let most = driver_mem::read_u32(queue.wrapping_add(offset::MAXIMUM_COUNT))?;
+    Ok(current_count(queue)? < most)
+}
+
+/// Hands something to the thread that began to wait last. False if none waits.
+fn hand_over(queue: u64, result: u64) -> Result<bool, Fault> {
+    let woken = with(|state| {
+        let mut waiters = state.waiters.iter_mut().rev();
+        let waiter = waiters.find(|waiter| waiter.queue == queue && waiter.result.is_none())?;
+        waiter.result = Some(result);
+        Some(waiter.id)
+    });
+    let Some(id) = woken else { return Ok(false) };
+    count(queue, 1)?;
+    sched::wake_thread(id);
+    Ok(true)
+}
+
+/// Takes the first entry out of the queue, if there is one.
+fn take_first(queue: u64) -> Result<Option<u64>, Stop> {
+    let head = queue.wrapping_add(offset::ENTRIES);
+    let entry = driver_mem::read_u64(head)?;
+    if entry == head {
+        return Ok(None);
+    }
+    let next = driver_mem::read_u64(entry)?;
+    let previous = driver_mem::read_u64(entry.wrapping_add(8))?;
+    if next == 0 || previous == 0 {
+        return Err(Stop::bug_check(
+            0x96,
+            [entry, queue, 0, 0],
+            format!(
+                "the entry at {entry:#018x} of the queue at {queue:#018x} is not linked (INVALID_WORK_QUEUE_ITEM)"
+            ),
+        ));
+    }
+    driver_mem::write_u64(previous, next)?;
+    driver_mem::write_u64(next.wrapping_add(8), previous)?;
+    driver_mem::write_u64(entry, 0)?;
+    object::set_state(queue, object::state(queue)?.wrapping_sub(1))?;
+    Ok(Some(entry))
+}
+
+/// Gives an entry to a thread that waits, or puts it in; the number of entries
+/// before.
+fn insert(queue: u64, entry: u64, at_head: bool) -> Result<i32, Stop> {
+    let before = object::state(queue)?;
+    if has_room(queue)? && hand_over(queue, entry)? {
+        driver_mem::write_u64(entry, 0)?;
+        return Ok(before);
+    }
+    let head = queue.wrapping_add(offset::ENTRIES);
+    let (previous, next) = if at_head {
+        (head, driver_mem::read_u64(head)?)
+    } else {
+        (driver_mem::read_u64(head.wrapping_add(8))?, head)
+    };
+    driver_mem::write_u64(entry, next)?;
+    driver_mem::write_u64(entry.wrapping_add(8), previous)?;
+    driver_mem::write_u64(previous, entry)?;
+    driver_mem::write_u64(next.wrapping_add(8), entry)?;
+    object::set_state(queue, before.wrapping_add(1))?;
+    Ok(before)
+}
+
+/// A thread no longer runs for a queue: another one may.
+fn leave(queue: u64) -> Result<(), Stop> {
+    count(queue, -1)?;
+    let waits = with(|state| {
+        let mut waiters = state.waiters.iter();
+        waiters.any(|waiter| waiter.queue == queue && waiter.result.is_none())
+    });
+    if waits
+        && has_room(queue)?
+        && let Some(entry) = take_first(queue)?
+    {
+        hand_over(queue, entry)?;
+    }
+    Ok(())
+}
+
+/// The queue of a thread, which is about to wait for something else, lets another
+/// one run.
+pub fn thread_blocks(thread: u64) -> Result<(), Stop> {
+    match with(|state| state.of_thread.get(&thread).copied()) {
+        Some(queue) => leave(queue),
+        None => Ok(()),
+    }
+}
+
+/// The thread goes on, even if its queue has too many then.
+pub fn thread_goes_on(thread: u64) -> Result<(), Stop> {
+    match with(|state| state.of_thread.get(&thread).copied()) {
+        Some(queue) => Ok(count(queue, 1)?),
+        None => Ok(()),
+    }
+}
+
+/// A thread ends, or waits for another queue.
+pub fn thread_leaves(thread: u64) -> Result<(), Stop> {
+    match with(|state| state.of_thread.remove(&thread)) {
+        Some(queue) => leave(queue),
+        None => Ok(()),
+    }
+}
+
+/// Lets a thread that waits for an entry look at what came for it.
+pub fn disturb(thread: u64) {
+    let id = with(|state| {
+        let mut waiters = state.waiters.iter();
+        waiters
+            .find(|waiter| waiter.thread == thread)
+            .map(|waiter| waiter.id)
+    });
+    if let Some(id) = id {
+        sched::wake_thread(id);
+    }
+}
+
+/// What a thread that waits for an entry is parked on: nothing that has an address.
+fn wait_key(id: Id) -> u64 {
+    0xffff_fb00_0000_0000 + id
+}
+
+fn is_run_down(queue: u64) -> Result<bool, Fault> {
+    Ok(driver_mem::read_u8(queue.wrapping_add(offset::CONTROL_FLAGS))? & 1 != 0)
+}
+
+/// Takes an entry for the current thread, waiting if need be: its address, or a
+/// status.
+fn remove(queue: u64, mode: u8, patience: Patience, caller: Caller<'_>) -> Result<u64, Stop> {
+    wait_flag::begin();
+    check_blocking(queue, patience)?;
+    if is_run_down(queue)? {
+        return Ok(ABANDONED);
+    }
+    let thread = thread_table::current_thread();
+    if with(|state| state.of_thread.get(&thread).copied()) == Some(queue) {
+        count(queue, -1)?;
+    } else {
+        thread_leaves(thread)?;
+        with(|state| state.of_thread.insert(thread, queue));
+    }
+    let result = wait(queue, thread, mode, patience, caller)?;
+    // Who hands something over counts the thread; otherwise it does so itself.
+    if let Some(result) = result.handed_over {
+        return Ok(result);
+    }
+    if with(|state| state.of_thread.contains_key(&thread)) {
+        count(queue, 1)?;
+    }
+    Ok(result.own)
+}
+
+/// How a wait ended.
+struct Outcome {
+    handed_over: Option<u64>,
+    own: u64,
+}
+
+fn wait(
+    queue: u64,
+    thread: u64,
+    mode: u8,
+    patience: Patience,
+    caller: Caller<'_>,
+) -> Result<Outcome, Stop> {
+    let own = |own| Outcome {
+        handed_over: None,
+        own,
+    };
+    let id = sched::current();
+    loop {
+        if has_room(queue)?
+            && let Some(entry) = take_first(queue)?
+        {
+            return Ok(own(entry));
+        }
+        if let Some(status) = apc::ends_wait(thread, false, mode) {
+            return Ok(own(status.into()));
+        }
+        let deadline = match patience {
+            Patience::None => return Ok(own(TIMEOUT.into())),
+            Patience::Until(time) => Some(time),
+            Patience::Forever => None,
+        };
+        with(|state| {
+            state.waiters.push(Waiter {
+                id,
+                thread,
+                queue,
+                result: None,
+            });
+        });
+        let woken = sched::park(wait_key(id), deadline);
+        let result = with(|state| {
+            let at = state.waiters.iter().position(|waiter| waiter.id == id)?;
+            state.waiters.remove(at).result
+        });
+        if result.is_some() {
+            return Ok(Outcome {
+                handed_over: result,
+                own: 0,
+            });
+        }
+        if woken == Woken::Timeout {
+            return Ok(own(TIMEOUT.into()));
+        }
+        apc::deliver(&Place::Call(caller));
+    }
+}
+
+/// Empties a queue for good; its first entry, to which the others are linked.
+fn run_down(queue: u64) -> Result<u64, Stop> {
+    let flags = queue.wrapping_add(offset::CONTROL_FLAGS);
+    driver_mem::write_u8(flags, driver_mem::read_u8(flags)? | 1)?;
+    let head = queue.wrapping_add(offset::ENTRIES);
+    let first = driver_mem::read_u64(head)?;
+    if first != head {
+        let last = driver_mem::read_u64(head.wrapping_add(8))?;
+        driver_mem::write_u64(last, first)?;
+        driver_mem::write_u64(first.wrapping_add(8), last)?;
+    }
+    with(|state| state.of_thread.retain(|_, of| *of != queue));
+    while hand_over(queue, ABANDONED)? {}
+    Ok(if first == head { 0 } else { first })
+}
+
+exports! {
+    /// `KeInitializeQueue`: of at most `count` threads that run, or as many as there
+    /// are processors.
+    fn KeInitializeQueue(queue: u64, count: u32) -> () [max DISPATCH_LEVEL, ntifs] {
+        object::initialize(queue, Kind::Queue, SIZE, 0)?;
+        object::initialize_list(queue.wrapping_add(offset::ENTRIES))?;
+        object::initialize_list(queue.wrapping_add(offset::THREADS))?;
+        let processors = processor::active();
+        let most = if count == 0 { processors } else { count };
+        driver_mem::write_u32(queue.wrapping_add(offset::CURRENT_COUNT), 0)?;
+        driver_mem::write_u32(queue.wrapping_add(offset::MAXIMUM_COUNT), most)?;
+        Ok(())
+    }
+
+    /// `KeInsertQueue`: the number of entries before.
+    fn KeInsertQueue(queue: u64, entry: u64) -> i32 [max DISPATCH_LEVEL, ntifs] {
+        insert(queue, entry, false)
+    }
+
+    /// `KeInsertHeadQueue`.
+    fn KeInsertHeadQueue(queue: u64, entry: u64) -> i32 [max DISPATCH_LEVEL, ntifs] {
+        insert(queue, entry, true)
+    }
+
+    /// `KeRemoveQueue`: an entry, or a status in place of its address.
+    fn KeRemoveQueue<call>(queue: u64, mode: u8, timeout: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
+        remove(queue, mode, Patience::read(timeout)?, Caller::of(call))
+    }
+
+    /// `KeRundownQueue`: the first of the entries that it had, or NULL; those who
+    /// wait, and will, get `STATUS_ABANDONED`.
+    fn KeRundownQueue(queue: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
+        run_down(queue)
+    }
+
+    /// `KeReadStateQueue`: the number of entries.
+    fn KeReadStateQueue(queue: u64) -> i32 [max HIGH_LEVEL, ntifs] {
+        Ok(object::state(queue)?)
+    }
+}

@@ -1,0 +1,164 @@
+//! Registering and unregistering filters of handles.
+
+use nt_status::{
+    STATUS_ACCESS_DENIED, STATUS_FLT_INSTANCE_ALTITUDE_COLLISION, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_PARAMETER,
+};
+use ntbox_host::driver_mem;
+use ntbox_host::gate::Stop;
+use ntbox_host::gate::irql::APC_LEVEL;
+
+use super::{Filter, idle_key, with};
+use crate::base::altitude::Altitude;
+use crate::base::error::{Refusal, status};
+use crate::base::export::exports;
+use crate::ke::sched;
+use crate::mm::pool::PoolKind;
+use crate::mm::{module_list, pool};
+use crate::ob::init;
+use crate::ob::types::Type;
+
+/// `OB_FLT_REGISTRATION_VERSION`.
+const VERSION: u16 = 0x0100;
+/// `OB_OPERATION_HANDLE_CREATE` and `OB_OPERATION_HANDLE_DUPLICATE`.
+const OPERATIONS: u32 = 0x3;
+/// Bytes of a registration, which is opaque.
+const SIZE: u64 = 0x40;
+/// Pool tag of registrations.
+const TAG: u32 = u32::from_le_bytes(*b"ObFl");
+
+/// Offsets in an `OB_CALLBACK_REGISTRATION`.
+mod wanted_at {
+    pub const COUNT: u64 = 0x02;
+    pub const ALTITUDE: u64 = 0x08;
+    pub const CONTEXT: u64 = 0x18;
+    pub const OPERATIONS: u64 = 0x20;
+}
+
+/// Offsets in an `OB_OPERATION_REGISTRATION`, and its size.
+mod operation {
+    pub const OPERATIONS: u64 = 0x08;
+    pub const BEFORE: u64 = 0x10;
+    pub const AFTER: u64 = 0x18;
+    pub const SIZE: u64 = 0x20;
+}
+
+exports! {
+    /// `ObRegisterCallbacks`: only routines of images that were linked with
+    /// `/INTEGRITYCHECK`.
+    fn ObRegisterCallbacks<call>(wanted: u64, handle: u64) -> u32 [max APC_LEVEL, wdm] fails STATUS_INSUFFICIENT_RESOURCES {
+        status(register(wanted, handle, call.return_address()))
+    }
+
+    /// `ObUnRegisterCallbacks`: waits until none of the routines runs.
+    fn ObUnRegisterCallbacks(handle: u64) -> () [max APC_LEVEL, wdm] {
+        let known = with(|state| {
+            let before = state.filters.len();
+            state.filters.retain(|filter| filter.handle != handle);
+            state.filters.len() < before
+        });
+        if !known {
+            // What Windows does with memory that is freed already ends so.
+            let what = format!("ObUnRegisterCallbacks was given {handle:#018x}, which is no registration");
+            return Err(Stop::bug_check(0x7e, [0xffff_ffff_c000_0005, 0, 0, 0], what));
+        }
+        while with(|state| state.running.contains(&handle)) {
+            sched::park(idle_key(handle), None);
+        }
+        pool::free(handle);
+        Ok(())
+    }
+
+    /// `ObGetFilterVersion`.
+    fn ObGetFilterVersion() -> u16 [max APC_LEVEL, undocumented] {
+        Ok(VERSION)
+    }
+}
+
+fn register(wanted: u64, handle: u64, caller: u64) -> Result<(), Refusal> {
+    let version = driver_mem::read_u16(wanted)?;
+    let count = driver_mem::read_u16(wanted + wanted_at::COUNT)?;
+    if version & 0xff00 != VERSION || count == 0 {
+        return Err(STATUS_INVALID_PARAMETER.into());
+    }
+    let altitude = Altitude::read(wanted + wanted_at::ALTITUDE)?;
+    let context = driver_mem::read_u64(wanted + wanted_at::CONTEXT)?;
+    let operations = driver_mem::read_u64(wanted + wanted_at::OPERATIONS)?;
+    let mut filters = Vec::new();
+    for n in 0..u64::from(count) {
+        let at = operations.wrapping_add(n * operation::SIZE);
+        filters.push(Filter {
+            handle: 0,
+            altitude: altitude.clone(),
+            context,
+            caller,
+            ..read(at)?
+        });
+    }
+    let collides = |filter: &Filter, others: &[Filter]| {
+        let same = |other: &Filter| other.kind == filter.kind && other.altitude == altitude;
+        others.iter().any(same)
+    };
+    let among_themselves = (0..filters.len()).any(|n| collides(&filters[n], &filters[..n]));
+    let with_others = |filter| with(|state| collides(filter, &state.filters));
+    if among_themselves || filters.iter().any(with_others) {
+        return Err(STATUS_FLT_INSTANCE_ALTITUDE_COLLISION.into());
+    }
+    let block = pool::allocate(PoolKind::NonPaged, SIZE, TAG);
+    let block = block.ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
+    for filter in &mut filters {
+        filter.handle = block;
+    }
+    driver_mem::write_u64(handle, block)?;
+    with(|state| state.add(filters));
+    Ok(())
+}
+
+/// Reads and checks what is registered for one type.
+fn read(at: u64) -> Result<Filter, Refusal> {
+    // The address of a variable that points to the type.
+    let kind = driver_mem::read_u64(driver_mem::read_u64(at)?)?;
+    let kind = init::type_at(kind).filter(|kind| matches!(kind, Type::Process | Type::Thread));
+    let operations = driver_mem::read_u32(at + operation::OPERATIONS)?;
+    let before = driver_mem::read_u64(at + operation::BEFORE)?;
+    let after = driver_mem::read_u64(at + operation::AFTER)?;
+    let (Some(kind), false) = (kind, operations == 0 || operations & !OPERATIONS != 0) else {
+        return Err(STATUS_INVALID_PARAMETER.into());
+    };
+    let routines = [before, after];
+    let mut routines = routines
+        .into_iter()
+        .filter(|routine| *routine != 0)
+        .peekable();
+    if routines.peek().is_none() {
+        return Err(STATUS_INVALID_PARAMETER.into());
+    }
+    for routine in routines {
+        if !module_list::may_register("ObRegisterCallbacks", routine)? {
+            return Err(STATUS_ACCESS_DENIED.into());
+        }
+    }
+    Ok(Filter {
+        handle: 0,
+        altitude: Altitude::new(&[]),
+        kind,
+        operations,
+        before,
+        after,
+        context: 0,
+        caller: 0,
+    })
+}
+
+/// Forgets and returns what a driver has left registered: the registrations, and
+/// the calls that made them.
+pub fn take_left_behind() -> Vec<(u64, u64)> {
+    let left = with(|state| std::mem::take(&mut state.filters));
+    let mut left: Vec<_> = left
+        .into_iter()
+        .map(|filter| (filter.handle, filter.caller))
+        .collect();
+    left.sort_unstable();
+    left.dedup();
+    left
+}

@@ -1,0 +1,129 @@
+//! Power states: of devices, as their drivers report them, and of the system,
+//! which drivers ask to stay awake.
+
+use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
+use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::{cpu, driver_mem};
+
+use crate::base::call_context::Caller;
+use crate::base::cookie_table::Registrations;
+use crate::base::diag;
+use crate::base::export::exports;
+use crate::base::io_layout::{device, object_extension};
+use crate::io::irp;
+
+/// `DevicePowerState` of `POWER_STATE_TYPE`; the other one is of the system.
+const DEVICE: u32 = 1;
+/// `PowerDeviceD0`.
+const D0: u32 = 1;
+/// Where the power flags of a device have its state, and how wide.
+const SHIFT: u32 = 4;
+const MASK: u32 = 0xf;
+
+/// Where the handles of reports begin.
+const FIRST: u64 = 0xffff_fb10_0000_0040;
+
+/// Reports of who is busy: the calls that made them.
+static BUSY: Exclusive<Registrations<u64>> = Exclusive::new(Registrations::new(FIRST));
+
+/// Forgets and returns the reports that a driver has not taken back, and the calls
+/// that made them.
+pub fn take_left_behind() -> Vec<(u64, u64)> {
+    BUSY.lock().take().collect()
+}
+
+exports! {
+    /// `PoCallDriver`: since Windows Vista, what `IoCallDriver` does.
+    fn PoCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
+        irp::call(body, packet, &Caller::of(caller))
+    }
+
+    /// `PoStartNextPowerIrp`: since Windows Vista, nothing.
+    fn PoStartNextPowerIrp(packet: u64) -> () [max DISPATCH_LEVEL, wdm] {
+        Ok(())
+    }
+
+    /// `PoSetPowerState`: the state of a device is kept; gives the one before. At
+    /// `DISPATCH_LEVEL` only a device that works may be reported.
+    fn PoSetPowerState<call>(body: u64, kind: u32, state: u32) -> u32 [max DISPATCH_LEVEL, wdm] {
+        if cpu::irql() > APC_LEVEL && !(kind == DEVICE && state == D0) {
+            let what = "PoSetPowerState was called at DISPATCH_LEVEL for another state than D0; \
+                        it may be called at APC_LEVEL at most";
+            diag::violation("irql-too-high", None, what.to_owned(), call.return_address());
+        }
+        let extension = driver_mem::read_u64(body + device::OBJECT_EXTENSION)?;
+        let flags = driver_mem::read_u32(extension + object_extension::POWER_FLAGS)?;
+        let shift = if kind == DEVICE { SHIFT } else { 0 };
+        let kept = flags & !(MASK << shift) | (state & MASK) << shift;
+        driver_mem::write_u32(extension + object_extension::POWER_FLAGS, kept)?;
+        Ok(flags >> shift & MASK)
+    }
+
+    /// `PoSetSystemState`: the machine does not fall asleep.
+    fn PoSetSystemState(flags: u32) -> () [max DISPATCH_LEVEL, wdm] {
+        Ok(())
+    }
+
+    /// `PoRegisterSystemState`: NULL without memory.
+    fn PoRegisterSystemState<call>(handle: u64, flags: u32) -> u64 [max APC_LEVEL, wdm] fails 0 {
+        let mut busy = BUSY.lock();
+        if busy.contains(handle) {
+            return Ok(handle);
+        }
+        Ok(busy.add(call.return_address()))
+    }
+
+    /// `PoUnregisterSystemState`.
+    fn PoUnregisterSystemState(handle: u64) -> () [max APC_LEVEL, wdm] {
+        BUSY.lock().remove(handle);
+        Ok(())
+    }
+
+    /// `PoRegisterDeviceForIdleDetection`: NULL, for nothing is detected.
+    fn PoRegisterDeviceForIdleDetection(body: u64, conservation: u32, performance: u32, state: u32) -> u64
+        [max PASSIVE_LEVEL, wdm, partial "NULL: nothing is detected"]
+    {
+        Ok(0)
+    }
+
+    /// `PoGetSystemWake`: no device has woken the system.
+    fn PoGetSystemWake(packet: u64) -> bool [max DISPATCH_LEVEL, wdm] {
+        Ok(false)
+    }
+
+    /// `PoQueryWatchdogTime`: no power request is watched.
+    fn PoQueryWatchdogTime(body: u64, seconds: u64) -> bool [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{address, processor, value};
+
+    #[test]
+    fn a_device_remembers_its_state() {
+        processor();
+        let extension = [0_u64; 16];
+        let mut body = [0_u64; 64];
+        body[usize::try_from(device::OBJECT_EXTENSION / 8).expect("small")] = address(&extension);
+        let set = |state| value(PoSetPowerState, &[address(&body), 1, state]);
+        assert_eq!(set(1), 0, "unspecified");
+        assert_eq!(set(4), 1, "D0");
+        assert_eq!(value(PoSetPowerState, &[address(&body), 0, 1]), 0);
+        assert_eq!(set(1), 4, "D3");
+    }
+
+    #[test]
+    fn who_is_busy_says_so_until_it_is_not() {
+        processor();
+        let handle = value(PoRegisterSystemState, &[0, 1]);
+        assert_ne!(handle, 0);
+        assert_eq!(value(PoRegisterSystemState, &[handle, 3]), handle);
+        value(PoUnregisterSystemState, &[handle]);
+        assert_eq!(take_left_behind(), []);
+        value(PoRegisterSystemState, &[0, 1]);
+        assert_eq!(take_left_behind().len(), 1);
+    }
+}

@@ -1,0 +1,264 @@
+//! Heaps of drivers (`RtlCreateHeap` and the others). On Windows a heap is memory
+//! of the current process; here its blocks are paged pool, each by itself, so
+//! that what is known of pool holds for them: overruns, use after free, and what
+//! is left at unload. A heap in memory that the driver brings is refused.
+//!
+//! A heap is a block of pool with a list of its blocks, each of which has a
+//! header in front of what the driver gets.
+
+use nt_status::{STATUS_NO_MEMORY, STATUS_SUCCESS};
+use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::gate::irql::APC_LEVEL;
+use ntbox_host::gate::{Call, Stop};
+use ntbox_host::memory_map::PAGE_SIZE;
+
+use crate::base::export::exports;
+use crate::base::{list_entry, log};
+use crate::mm::pool::{PoolKind, Request};
+use crate::{ex, mm};
+
+/// Offsets in a heap, behind the head of its list.
+mod offset {
+    pub const SIGNATURE: u64 = 0x10;
+    pub const FLAGS: u64 = 0x18;
+    /// Bytes that it may have in all; 0 if it grows.
+    pub const LIMIT: u64 = 0x20;
+    pub const USED: u64 = 0x28;
+    pub const BYTES: u64 = 0x30;
+}
+
+/// Offsets in the header of a block, behind its links.
+mod block {
+    pub const HEAP: u64 = 0x10;
+    pub const SIZE: u64 = 0x18;
+    pub const BYTES: u64 = 0x20;
+}
+
+const GROWABLE: u32 = 2;
+const GENERATE_EXCEPTIONS: u32 = 4;
+const ZERO_MEMORY: u32 = 8;
+/// The largest block of a heap that does not grow.
+const LARGEST: u64 = 0x7_f000;
+/// Pages of a heap whose size nobody gives.
+const PAGES: u64 = 64;
+const SIGNATURE: u64 = u64::from_le_bytes(*b"RtlHeap\0");
+const TAG: u32 = u32::from_le_bytes(*b"Heap");
+
+fn allocate(call: &Call<'_>, size: u64, zeroed: bool) -> Option<u64> {
+    let request = Request {
+        kind: PoolKind::Paged,
+        size,
+        tag: TAG,
+        zeroed,
+        cache_aligned: false,
+        caller: call.return_address(),
+    };
+    mm::with(|memory| memory.pools.allocate(request))
+}
+
+/// Whether an address is a heap.
+fn is_heap(at: u64) -> Result<bool, Fault> {
+    let known = mm::with(|memory| memory.pools.block(at).is_some());
+    Ok(known && driver_mem::read_u64(at + offset::SIGNATURE)? == SIGNATURE)
+}
+
+/// The header of a block of a heap, if that is what an address is.
+fn block_at(heap: u64, address: u64) -> Result<Option<u64>, Fault> {
+    let Some(block) = address.checked_sub(block::BYTES) else {
+        return Ok(None);
+    };
+    let known = is_heap(heap)? && mm::with(|memory| memory.pools.block(block).is_some());
+    let owned = known && driver_mem::read_u64(block + block::HEAP)? == heap;
+    Ok(owned.then_some(block))
+}
+
+/// Takes a block out of its heap and frees it.
+fn release(call: &Call<'_>, heap: u64, block: u64, function: &str) -> Result<(), Stop> {
+    let size = driver_mem::read_u64(block + block::SIZE)?;
+    let used = driver_mem::read_u64(heap + offset::USED)?;
+    driver_mem::write_u64(heap + offset::USED, used.wrapping_sub(size))?;
+    list_entry::remove(block)?;
+    ex::pool::free(block, None, call.return_address(), function)
+}
+
+/// Room for a block with its header, if the heap may have it.
+fn place(heap: u64, size: u64) -> Result<Option<u64>, Fault> {
+    let limit = driver_mem::read_u64(heap + offset::LIMIT)?;
+    let used = driver_mem::read_u64(heap + offset::USED)?;
+    let fits = limit == 0 || size <= LARGEST && used.saturating_add(size) <= limit;
+    Ok(size.checked_add(block::BYTES).filter(|_| fits))
+}
+
+exports! {
+    /// `RtlCreateHeap`: NULL for memory of the caller, and for a heap without
+    /// memory that may not grow.
+    fn RtlCreateHeap<call>(
+        flags: u32,
+        base: u64,
+        reserve: u64,
+        commit: u64,
+        lock: u64,
+        parameters: u64,
+    ) -> u64
+        [max APC_LEVEL, ntifs, partial "blocks are paged pool, not memory of the process; none in memory of the caller"] fails 0 {
+        if base != 0 {
+            log::note("RtlCreateHeap was given memory for the heap; ntbox makes none there");
+            return Ok(0);
+        }
+        let reserve = if reserve == 0 { commit } else { reserve };
+        let limit = match (flags & GROWABLE != 0, reserve) {
+            (true, _) => 0,
+            (false, 0) => PAGES * PAGE_SIZE,
+            (false, reserve) => reserve.checked_next_multiple_of(PAGE_SIZE).unwrap_or(u64::MAX),
+        };
+        let Some(at) = allocate(call, offset::BYTES, true) else { return Ok(0) };
+        list_entry::initialize(at)?;
+        driver_mem::write_u64(at + offset::SIGNATURE, SIGNATURE)?;
+        driver_mem::write_u32(at + offset::FLAGS, flags)?;
+        driver_mem::write_u64(at + offset::LIMIT, limit)?;
+        Ok(at)
+    }
+
+    /// `RtlAllocateHeap`: NULL without memory, or `STATUS_NO_MEMORY` raised where
+    /// that was asked for.
+    fn RtlAllocateHeap<call>(heap: u64, flags: u32, size: u64) -> u64 [max APC_LEVEL, ntifs] fails 0 {
+        if !is_heap(heap)? {
+            return Ok(0);
+        }
+        let flags = flags | driver_mem::read_u32(heap + offset::FLAGS)?;
+        let taken = place(heap, size)?.and_then(|whole| allocate(call, whole, flags & ZERO_MEMORY != 0));
+        let Some(block) = taken else {
+            if flags & GENERATE_EXCEPTIONS != 0 {
+                return Err(Stop::raise(STATUS_NO_MEMORY));
+            }
+            return Ok(0);
+        };
+        list_entry::insert_tail(heap, block)?;
+        driver_mem::write_u64(block + block::HEAP, heap)?;
+        driver_mem::write_u64(block + block::SIZE, size)?;
+        let used = driver_mem::read_u64(heap + offset::USED)?;
+        driver_mem::write_u64(heap + offset::USED, used + size)?;
+        Ok(block + block::BYTES)
+    }
+
+    /// `RtlFreeHeap`: FALSE for what is no block of the heap. No block is no error.
+    fn RtlFreeHeap<call>(heap: u64, flags: u32, address: u64) -> bool [max APC_LEVEL, ntifs] {
+        if address == 0 {
+            return Ok(true);
+        }
+        let Some(block) = block_at(heap, address)? else { return Ok(false) };
+        release(call, heap, block, "RtlFreeHeap")?;
+        Ok(true)
+    }
+
+    /// `RtlSizeHeap`: all ones for what is no block of the heap.
+    fn RtlSizeHeap(heap: u64, flags: u32, address: u64) -> u64 [max APC_LEVEL, undocumented] {
+        let block = block_at(heap, address)?;
+        Ok(match block {
+            Some(block) => driver_mem::read_u64(block + block::SIZE)?,
+            None => u64::MAX,
+        })
+    }
+
+    /// `RtlZeroHeap`: fills what is free with zeros; there is no such memory here.
+    fn RtlZeroHeap(heap: u64, flags: u32) -> u32 [max APC_LEVEL, undocumented] { Ok(STATUS_SUCCESS) }
+
+    /// `RtlDestroyHeap`: with all its blocks. The heap, if it is none.
+    fn RtlDestroyHeap<call>(heap: u64) -> u64 [max APC_LEVEL, ntifs] {
+        if !is_heap(heap)? {
+            return Ok(heap);
+        }
+        loop {
+            let block = list_entry::forward(heap)?;
+            if block == heap {
+                break;
+            }
+            release(call, heap, block, "RtlDestroyHeap")?;
+        }
+        driver_mem::write_u64(heap + offset::SIGNATURE, 0)?;
+        ex::pool::free(heap, None, call.return_address(), "RtlDestroyHeap")?;
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtl::scan;
+    use crate::test_support::{address, call, value};
+
+    /// Blocks of pool with the tag of heaps.
+    fn blocks() -> usize {
+        let owned = mm::with(|memory| memory.pools.owned_by_drivers());
+        owned.iter().filter(|(_, block)| block.tag == TAG).count()
+    }
+
+    #[test]
+    fn blocks_come_and_go_with_their_heap() {
+        let heap = value(RtlCreateHeap, &[u64::from(GROWABLE), 0, 0, 0, 0, 0]);
+        let blocks_at_first = blocks();
+        let taken: Vec<u64> = [0, 1, 100, 0x10_0000]
+            .into_iter()
+            .map(|size| value(RtlAllocateHeap, &[heap, ZERO_MEMORY.into(), size]))
+            .collect();
+        assert!(taken.iter().all(|at| *at != 0 && at % 16 == 0));
+        for (at, size) in taken.iter().zip([0_u64, 1, 100, 0x10_0000]) {
+            assert_eq!(value(RtlSizeHeap, &[heap, 0, *at]), size);
+            let zeros = scan::bytes(*at, size).expect("it is there");
+            assert!(zeros.iter().all(|byte| *byte == 0));
+            driver_mem::fill(*at, 0x55, size).expect("it is there");
+        }
+        assert_eq!(value(RtlFreeHeap, &[heap, 0, taken[1]]), 1);
+        assert_eq!(value(RtlFreeHeap, &[heap, 0, taken[1]]), 0);
+        assert_eq!(value(RtlFreeHeap, &[heap, 0, 0]), 1);
+        assert_eq!(value(RtlZeroHeap, &[heap, 0]), u64::from(STATUS_SUCCESS));
+        assert_eq!(blocks(), blocks_at_first + 3);
+        assert_eq!(value(RtlDestroyHeap, &[heap]), 0);
+        assert_eq!(blocks(), blocks_at_first - 1);
+        assert_eq!(value(RtlDestroyHeap, &[heap]), heap);
+    }
+
+    #[test]
+    fn a_block_belongs_to_one_heap() {
+        let heaps = [0, 1].map(|_| value(RtlCreateHeap, &[2, 0, 0, 0, 0, 0]));
+        let block = value(RtlAllocateHeap, &[heaps[0], 0, 24]);
+        let other = [0_u64; 8];
+        for (heap, at) in [
+            (heaps[1], block),
+            (heaps[0], block + 16),
+            (heaps[0], address(&other) + 0x20),
+            (address(&other), block),
+        ] {
+            assert_eq!(value(RtlFreeHeap, &[heap, 0, at]), 0);
+            assert_eq!(value(RtlSizeHeap, &[heap, 0, at]), u64::MAX);
+        }
+        for heap in heaps {
+            value(RtlDestroyHeap, &[heap]);
+        }
+    }
+
+    #[test]
+    fn a_heap_that_does_not_grow_ends() {
+        // No flag, 128 pages.
+        let heap = value(RtlCreateHeap, &[0, 0, 128 * PAGE_SIZE, 0, 0, 0]);
+        assert_eq!(value(RtlAllocateHeap, &[heap, 0, LARGEST + 1]), 0);
+        let large = value(RtlAllocateHeap, &[heap, 0, LARGEST]);
+        assert_ne!(large, 0);
+        assert_eq!(value(RtlAllocateHeap, &[heap, 0, PAGE_SIZE + 1]), 0);
+        let raised = call(
+            RtlAllocateHeap,
+            &[heap, GENERATE_EXCEPTIONS.into(), PAGE_SIZE + 1],
+        );
+        assert!(
+            matches!(raised, Err(Stop::Raise(record)) if record.code == STATUS_NO_MEMORY),
+            "an exception"
+        );
+        assert_eq!(value(RtlFreeHeap, &[heap, 0, large]), 1);
+        assert_ne!(value(RtlAllocateHeap, &[heap, 0, PAGE_SIZE + 1]), 0);
+        assert_eq!(value(RtlDestroyHeap, &[heap]), 0);
+        let memory = [0_u64; 512];
+        let refused = [0, address(&memory), 4096, 4096, 0, 0];
+        assert_eq!(value(RtlCreateHeap, &refused), 0);
+    }
+}

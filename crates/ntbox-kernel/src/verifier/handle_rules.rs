@@ -1,0 +1,60 @@
+//! What Driver Verifier and the reference say of handles that a driver makes and
+//! uses: whose they are.
+
+use ntbox_host::{last_call, modules, upcall};
+
+use crate::base::{diag, events, export_table, thread_table};
+use crate::ob::attributes::KERNEL_HANDLE;
+use crate::ob::{handles, with};
+
+/// A driver makes a handle in the process of a program: the program may use it, and
+/// close it.
+fn handle_creating(process: u64, attributes: u32, caller: u64) {
+    if attributes & KERNEL_HANDLE != 0
+        || process == thread_table::system_process()
+        || upcall::depth() == 0
+        || modules::find(caller).is_none()
+    {
+        return;
+    }
+    // A duplicate is made for the process that it is made in.
+    let export = export_table::current();
+    if !export.starts_with("Zw") || export == "ZwDuplicateObject" {
+        return;
+    }
+    let what = format!(
+        "{export} made a handle in the process of a program, which may use and close it: OBJ_KERNEL_HANDLE was not asked for"
+    );
+    diag::violation("user-handle-created", None, what, caller);
+}
+
+/// A driver used a handle that the process System does not have.
+fn handle_not_found(handle: u64) {
+    let system = thread_table::system_process();
+    if handles::is_kernel(handle)
+        || thread_table::current_process() != system
+        || upcall::depth() == 0
+    {
+        return;
+    }
+    let number = handle & !3;
+    let owner = with(|state| {
+        let mut tables = state.tables.iter();
+        let owner = tables.find(|(process, table)| **process != system && table.has(number));
+        owner.map(|(process, _)| *process)
+    });
+    let Some(owner) = owner.and_then(thread_table::process) else {
+        return;
+    };
+    let what = format!(
+        "the handle {handle:#x} was used in the process System; it is one of the process {:#x}, and means nothing in others: reference its object while the program's thread is there",
+        owner.id
+    );
+    diag::violation("handle-of-another-process", None, what, last_call::caller());
+}
+
+/// Subscribes to what is done with handles.
+pub fn subscribe() {
+    events::HANDLE_CREATING.subscribe(handle_creating);
+    events::HANDLE_NOT_FOUND.subscribe(handle_not_found);
+}

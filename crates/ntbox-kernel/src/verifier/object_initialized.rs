@@ -1,0 +1,51 @@
+//! Dispatcher objects must be initialised before they are used. Zeroed memory looks
+//! like a notification event that is not signaled, but its list of waiters leads to
+//! address 0, where Windows would write as soon as somebody waits.
+
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::{driver_mem, modules};
+
+use crate::base::{diag, events};
+use crate::ke::object;
+use crate::ke::object::offset;
+use crate::ob;
+
+/// Reports an object whose list of waiters was never set up, and sets it up, so that it
+/// is told once.
+fn check(va: u64, function: &str, caller: u64) -> Result<(), Fault> {
+    let head = va.wrapping_add(offset::WAIT_LIST);
+    if driver_mem::read_u64(head)? != 0 || ob::inspect(va, |_| ()).is_some() {
+        return Ok(());
+    }
+    let within = modules::find(va).map_or_else(String::new, |image| {
+        format!(" ({}+{:#x})", image.name, va - image.base)
+    });
+    let what = format!(
+        "{function} was called for {va:#018x}{within}, which was never initialised: its list of waiters leads to \
+         address 0"
+    );
+    diag::violation("dispatcher-object-not-initialised", None, what, caller);
+    object::initialize_list(head)
+}
+
+/// Subscribes to uses of dispatcher objects.
+pub fn subscribe() {
+    events::OBJECT_USED.set(|(object, function, caller)| check(object, function, caller));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{address_mut, broken_rules, processor};
+
+    #[test]
+    fn zeroed_object_is_reported_once() {
+        processor();
+        let mut event = [0_u64; 3];
+        let va = address_mut(&mut event);
+        check(va, "KeSetEvent", 0).expect("it is there");
+        assert_eq!(broken_rules(), ["dispatcher-object-not-initialised"]);
+        check(va, "KeSetEvent", 0).expect("it is there");
+        assert!(broken_rules().is_empty());
+    }
+}

@@ -1,0 +1,284 @@
+//! Memory of processes while a driver is watched. The host keeps all of it
+//! inaccessible, so that each access by the driver is a fault that is seen: whether
+//! a handler covers it, for a program may take its memory away at any time, and
+//! whether the same request has read it before, for a program may change it.
+//!
+//! For the driver a page is opened for one instruction. For the kernel it stays
+//! open until the driver runs again.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ntbox_host::context::Context;
+use ntbox_host::driver_mem::Fault;
+use ntbox_host::gate::Call;
+use ntbox_host::kernel_address_space::{Protection, Space};
+use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::memory_map::{GUEST_END, PAGE_SIZE, is_system};
+use rustc_hash::FxHashMap;
+
+use super::user_access_rules;
+use crate::base::{diag, events, thread_table};
+use crate::seh;
+
+/// The flag that makes the processor trap after one instruction.
+const TRAP_FLAG: i64 = 0x100;
+/// The rule on reading memory twice.
+const READ_TWICE: &str = "user-memory-read-twice";
+
+/// What a request has read of a process: a range, and the place that read it.
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    start: u64,
+    end: u64,
+    place: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What may be done with each page that is seen.
+    pages: BTreeMap<u64, Protection>,
+    /// Pages that are open for one instruction.
+    stepping: Vec<u64>,
+    /// Where that instruction is.
+    instruction: u64,
+    /// Pages that the kernel has opened for itself.
+    opened: Vec<u64>,
+    /// What each thread has read in the request that it carries out.
+    reads: FxHashMap<u64, Vec<Read>>,
+}
+
+static ON: AtomicBool = AtomicBool::new(false);
+/// Whether pages are open for one instruction.
+static STEPPING: AtomicBool = AtomicBool::new(false);
+/// Whether the kernel has opened pages.
+static OPENED: AtomicBool = AtomicBool::new(false);
+static STATE: Exclusive<Option<State>> = Exclusive::new(None);
+
+/// Begins to watch. Before there is a process.
+pub fn initialize() {
+    *STATE.lock() = Some(State::default());
+    ON.store(true, Ordering::Relaxed);
+}
+
+/// Whether memory of processes is watched.
+pub fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
+fn with<T>(work: impl FnOnce(&mut State) -> T) -> Option<T> {
+    STATE.lock().as_mut().map(work)
+}
+
+/// Pages are not seen any more.
+fn pages_unmapped(start: u64, end: u64) {
+    if is_on() {
+        with(|state| {
+            let mut tail = state.pages.split_off(&start);
+            state.pages.append(&mut tail.split_off(&end));
+        });
+    }
+}
+
+/// Pages are about to be seen: what the host is to allow.
+fn pages_mapping(start: u64, pages: u64, access: Protection) -> Protection {
+    if !is_on() {
+        return access;
+    }
+    with(|state| {
+        let all = (0..pages).map(|n| (start + n * PAGE_SIZE, access));
+        state.pages.extend(all);
+    });
+    Protection::NONE
+}
+
+/// Whether pages are open for one instruction, which must not be interrupted.
+pub fn is_stepping() -> bool {
+    STEPPING.load(Ordering::Relaxed)
+}
+
+/// A page that cannot be touched was: opens it if the process may. `state` are the
+/// registers at the fault. False if the fault is one for the driver, too.
+pub fn lent(context: &mut libc::ucontext_t, address: u64, write: bool, state: &Context) -> bool {
+    if !is_on() || is_system(address) {
+        return false;
+    }
+    let page = address & !(PAGE_SIZE - 1);
+    let by_driver = state.rip < GUEST_END;
+    let opened = with(|all| {
+        let access = all.pages.get(&page).copied()?;
+        if !access.read || write && !access.write || all.stepping.contains(&page) {
+            return None;
+        }
+        Space::set_host_protection(page, 1, access).ok()?;
+        if by_driver {
+            all.instruction = state.rip;
+            all.stepping.push(page);
+            STEPPING.store(true, Ordering::Relaxed);
+        } else {
+            all.opened.push(page);
+            OPENED.store(true, Ordering::Relaxed);
+        }
+        Some(())
+    });
+    if opened.flatten().is_none() {
+        return false;
+    }
+    if by_driver {
+        context.uc_mcontext.gregs[libc::REG_EFL as usize] |= TRAP_FLAG;
+        touched(state, state.rip, address..address + 1, write, false);
+    }
+    true
+}
+
+/// The processor has trapped. False if no page was open for the instruction before.
+pub fn stepped(context: &mut libc::ucontext_t) -> bool {
+    if !is_stepping() {
+        return false;
+    }
+    let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();
+    // One that repeats is still there.
+    if with(|state| state.instruction) != Some(rip) {
+        abandon(context);
+    }
+    true
+}
+
+/// Closes what is open for one instruction, which is done or goes no further.
+pub fn abandon(context: &mut libc::ucontext_t) {
+    if !is_stepping() {
+        return;
+    }
+    STEPPING.store(false, Ordering::Relaxed);
+    context.uc_mcontext.gregs[libc::REG_EFL as usize] &= !TRAP_FLAG;
+    let pages = with(|state| std::mem::take(&mut state.stepping));
+    close(&pages.unwrap_or_default());
+}
+
+/// Closes what the kernel has opened. Before the driver runs.
+pub fn close_opened() {
+    // Looked at first, since it is asked at each call, and a swap locks the bus.
+    if OPENED.load(Ordering::Relaxed) && OPENED.swap(false, Ordering::Relaxed) {
+        let pages = with(|state| std::mem::take(&mut state.opened));
+        close(&pages.unwrap_or_default());
+    }
+}
+
+fn close(pages: &[u64]) {
+    for page in pages {
+        // One that is not seen any more is closed already.
+        if with(|state| state.pages.contains_key(page)) == Some(true) {
+            Space::clear_access(*page, 1);
+        }
+    }
+}
+
+/// A thread begins to carry out a request of a program.
+fn request_beginning((thread, packet, place): (u64, u64, u64)) -> Result<(), Fault> {
+    if is_on() {
+        with(|state| state.reads.insert(thread, Vec::new()));
+        user_access_rules::begin_request(thread, packet, place)?;
+    }
+    Ok(())
+}
+
+/// The dispatch routine has returned.
+fn request_ended(thread: u64) {
+    if is_on() {
+        with(|state| state.reads.remove(&thread));
+        user_access_rules::end_request(thread);
+    }
+}
+
+/// A call of a function that copies, fills or compares memory: what it touches, the
+/// driver touches.
+pub fn note_call(call: &Call<'_>, export: &str) {
+    if !is_on() {
+        return;
+    }
+    user_access_rules::note_call(call, export);
+    let [first, second, third, _] = call.frame().registers;
+    let (written, read, also_read, length) = match export {
+        "memcpy" | "memmove" | "RtlCopyMemory" | "RtlCopyMemoryNonTemporal" | "RtlMoveMemory" => {
+            (Some(first), Some(second), None, third)
+        }
+        "memset" => (Some(first), None, None, third),
+        "RtlFillMemory" | "RtlZeroMemory" => (Some(first), None, None, second),
+        "memcmp" | "RtlCompareMemory" => (None, Some(first), Some(second), third),
+        _ => return,
+    };
+    let place = call.return_address();
+    let ranges = [(written, true), (read, false), (also_read, false)];
+    for (start, write) in ranges
+        .into_iter()
+        .filter_map(|(start, write)| Some((start?, write)))
+    {
+        if !is_system(start) && length != 0 {
+            let context = Context::after_call(call.frame(), place);
+            let range = start..start.saturating_add(length);
+            touched(&context, place, range, write, true);
+        }
+    }
+}
+
+/// The driver touches memory of the process whose thread this is.
+fn touched(context: &Context, place: u64, range: std::ops::Range<u64>, write: bool, call: bool) {
+    // What the system process has belongs to drivers.
+    if thread_table::current_process() == thread_table::system_process() {
+        return;
+    }
+    let verb = if write { "written" } else { "read" };
+    let guarded = seh::is_guarded(context);
+    if let Some((rule, why)) = user_access_rules::broken_by_access(&range, place, guarded) {
+        let what = format!(
+            "memory of a process, {:#018x}, was {verb} {why}",
+            range.start
+        );
+        break_rule(rule, what, place, call);
+    }
+    if write {
+        return;
+    }
+    let before = with(|state| {
+        let reads = state.reads.get_mut(&thread_table::current_thread())?;
+        let mut earlier = reads.iter();
+        let found = earlier
+            .find(|read| read.start < range.end && range.start < read.end)
+            .copied();
+        reads.push(Read {
+            start: range.start,
+            end: range.end,
+            place,
+        });
+        found
+    });
+    if let Some(before) = before.flatten()
+        && user_access_rules::is_first(place, READ_TWICE)
+    {
+        let by = diag::location(before.place).map_or_else(String::new, |place| {
+            format!(" by {}+{:#x}", place.module, place.offset)
+        });
+        let what = format!(
+            "memory of a process, {:#018x}, was read twice in one request, before{by}; \
+             a program can change it in between",
+            range.start
+        );
+        break_rule(READ_TWICE, what, place, call);
+    }
+}
+
+fn break_rule(rule: &str, what: String, place: u64, call: bool) {
+    if call {
+        diag::violation(rule, None, what, place);
+    } else {
+        diag::violation_of(place, rule, None, what);
+    }
+}
+
+/// Subscribes to mappings and requests of processes.
+pub fn subscribe() {
+    events::USER_PAGES_MAPPING.set(pages_mapping);
+    events::USER_PAGES_UNMAPPED.subscribe(pages_unmapped);
+    events::USER_REQUEST_BEGINNING.set(request_beginning);
+    events::USER_REQUEST_ENDED.subscribe(request_ended);
+}
