@@ -1,6 +1,6 @@
 //! The drivers in `examples`: the same walk in plain windows-drivers-rs and with
 //! `wdm`. What they log, what the verifier finds, how each call fails, and the size
-//! that docs/raw-and-safe.md gives.
+//! that docs/explanation/raw-and-safe.md gives.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use iced_x86::{Decoder, DecoderOptions};
@@ -171,7 +171,7 @@ fn size(name: &str) -> (usize, usize) {
     (bytes.len(), functions.sum())
 }
 
-/// The table of `docs/raw-and-safe.md`:
+/// The table of `docs/explanation/raw-and-safe.md`:
 /// `cargo xtask test --no-lint --test examples -- --ignored --nocapture`.
 #[test]
 #[ignore = "prints a table"]

@@ -80,7 +80,7 @@ foreach ($name in $runs.Keys) {
 
 Copy-Item -Path (Join-Path $env:windir 'INF\setupapi.dev.log') -Destination $Logs -ErrorAction SilentlyContinue
 if (Test-Path (Join-Path $env:windir 'MEMORY.DMP')) {
-    Write-Step "a bug check left $env:windir\MEMORY.DMP; docs/windbg.md says how to read it"
+    Write-Step "a bug check left $env:windir\MEMORY.DMP; docs/guides/windbg.md says how to read it"
 }
 if ($failed.Count -ne 0) {
     Write-Step "failed: $($failed -join ', ')"

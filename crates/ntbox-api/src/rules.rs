@@ -73,7 +73,7 @@ pub fn rule(text: &str) -> Result<String, ParseError> {
     }
     let near = near(text);
     let hint = if near.is_empty() {
-        "; docs/ntbox.md lists them".to_owned()
+        "; docs/reference/verifier.md lists them".to_owned()
     } else {
         format!("; did you mean {}?", near.join(" or "))
     };
@@ -281,8 +281,8 @@ mod tests {
             "there is no rule `pool-leek`; did you mean pool-leak?"
         );
         assert!(message("executable").contains("executable-pool"));
-        assert!(message("xyzzy").ends_with("docs/ntbox.md lists them"));
-        assert!(message("").ends_with("docs/ntbox.md lists them"));
+        assert!(message("xyzzy").ends_with("docs/reference/verifier.md lists them"));
+        assert!(message("").ends_with("docs/reference/verifier.md lists them"));
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn every_rule_is_in_the_guide_and_no_other() {
         "the search for rules finds {reported:?} only"
     );
 
-    let guide = read(&here.join("../../docs/ntbox.md"));
+    let guide = read(&here.join("../../docs/reference/verifier.md"));
     let table = guide
         .split("## What it checks")
         .nth(1)
@@ -81,12 +81,12 @@ fn every_rule_is_in_the_guide_and_no_other() {
     let undocumented: Vec<_> = table.difference(&documented).collect();
     assert!(
         undocumented.is_empty(),
-        "docs/ntbox.md does not name {undocumented:?}"
+        "docs/reference/verifier.md does not name {undocumented:?}"
     );
     let missing: Vec<_> = reported.difference(&documented).collect();
     assert!(
         missing.is_empty(),
-        "docs/ntbox.md does not name the rules {missing:?}"
+        "docs/reference/verifier.md does not name the rules {missing:?}"
     );
     // Names of rules on structures are made of a stem and an ending.
     let made = |name: &&&str| {
@@ -102,6 +102,6 @@ fn every_rule_is_in_the_guide_and_no_other() {
         .collect();
     assert!(
         invented.is_empty(),
-        "docs/ntbox.md names {invented:?}, which the kernel does not"
+        "docs/reference/verifier.md names {invented:?}, which the kernel does not"
     );
 }

@@ -137,7 +137,7 @@ The package is the driver with its ntmem.pdb, its ntmem.inf, the catalogue
 ntmem.cat, and ntmem.cer, the certificate to trust where it is installed. The
 certificate's key stays on this machine, below target/certificate.
 
-docs/windows.md says how to install it.";
+docs/guides/windows.md says how to install it.";
 
 const RUN_HELP: &str = "\
 Examples:

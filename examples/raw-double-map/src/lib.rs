@@ -5,7 +5,7 @@
 //! `examples/safe-double-map`, which does the same with `wdm`. Step 4 breaks a rule: an MDL
 //! that `MmBuildMdlForNonPagedPool` filled in must not be mapped into system space
 //! again. The compiler accepts it and free builds of Windows run it.
-//! docs/raw-and-safe.md sets both drivers side by side.
+//! docs/explanation/raw-and-safe.md sets both drivers side by side.
 
 #![no_std]
 

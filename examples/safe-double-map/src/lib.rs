@@ -3,7 +3,7 @@
 //!
 //! The steps and the log are the same but for step 3: `wdm` has no safe function that
 //! maps an MDL of nonpaged pool again, so the pages are locked, which Windows allows.
-//! docs/raw-and-safe.md sets both drivers side by side.
+//! docs/explanation/raw-and-safe.md sets both drivers side by side.
 
 #![no_std]
 

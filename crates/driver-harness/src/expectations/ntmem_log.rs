@@ -1,4 +1,4 @@
-//! The expected log of `ntmem.sys`, according to `docs/log-format.md`: the lines of the
+//! The expected log of `ntmem.sys`, according to `docs/reference/ntmem-log.md`: the lines of the
 //! driver and, between them, those of each scenario.
 //!
 //! If the start succeeded, the log has no failure. If it failed, one step fails, the

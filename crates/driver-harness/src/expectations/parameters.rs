@@ -1,5 +1,5 @@
 //! The values of the `Parameters` key of `ntmem`, and the values that it refuses: the
-//! rules of `docs/driver.md`, implemented independently of the driver.
+//! rules of `docs/reference/ntmem.md`, implemented independently of the driver.
 
 use std::fmt::Write as _;
 
