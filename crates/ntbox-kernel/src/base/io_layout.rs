@@ -59,21 +59,7 @@ pub mod object_extension {
 
 /// `VPB`: which file system a storage device has.
 pub mod vpb {
-    use core::mem::offset_of;
-
-    pub const SIZE_OF: u64 = size_of::<nt_layout::Vpb>() as u64;
     pub const TYPE_NUMBER: u16 = 10;
-    pub const TYPE: u64 = offset_of!(nt_layout::Vpb, kind) as u64;
-    pub const SIZE: u64 = offset_of!(nt_layout::Vpb, size) as u64;
-    pub const FLAGS: u64 = offset_of!(nt_layout::Vpb, flags) as u64;
-    pub const LABEL_LENGTH: u64 = offset_of!(nt_layout::Vpb, volume_label_length) as u64;
-    /// The device of the file system.
-    pub const DEVICE_OBJECT: u64 = offset_of!(nt_layout::Vpb, device_object) as u64;
-    /// The storage device.
-    pub const REAL_DEVICE: u64 = offset_of!(nt_layout::Vpb, real_device) as u64;
-    pub const SERIAL_NUMBER: u64 = offset_of!(nt_layout::Vpb, serial_number) as u64;
-    pub const REFERENCE_COUNT: u64 = offset_of!(nt_layout::Vpb, reference_count) as u64;
-    pub const LABEL: u64 = offset_of!(nt_layout::Vpb, volume_label) as u64;
     /// `VPB_MOUNTED`.
     pub const MOUNTED: u16 = 1;
 }

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod codepage;
 pub mod cookie_table;
 pub mod diag;
+pub mod driver_ptr;
 pub mod error;
 pub mod events;
 pub mod export;

@@ -1,5 +1,6 @@
 //! IRPs that drivers have built for requests of their own.
 
+use nt_layout::Vpb;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
@@ -9,8 +10,9 @@ use super::file::Opening;
 use super::transfer::{Buffers, Style};
 use super::{device as devices, file, file_close, irp, transfer};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{device, irp as offset, major, stack, vpb};
+use crate::base::io_layout::{device, irp as offset, major, stack};
 use crate::base::thread_table;
 use crate::ob;
 use crate::ob::Type;
@@ -209,7 +211,10 @@ exports! {
     fn IoGetBaseFileSystemDeviceObject(object: u64) -> u64 [max PASSIVE_LEVEL, ntifs] {
         let body = driver_mem::read_u64(object + crate::base::io_layout::file::DEVICE_OBJECT)?;
         let volume = driver_mem::read_u64(body + device::VPB)?;
-        let mounted = if volume == 0 { 0 } else { driver_mem::read_u64(volume + vpb::DEVICE_OBJECT)? };
+        let mounted = match DriverPtr::<Vpb>::new(volume) {
+            none if none.is_null() => 0,
+            volume => volume.get(|volume| &volume.device_object)?,
+        };
         Ok(if mounted == 0 { body } else { mounted })
     }
 }

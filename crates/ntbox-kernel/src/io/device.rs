@@ -1,5 +1,6 @@
 //! Device objects: making, naming, attaching, deleting.
 
+use nt_layout::Vpb;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::Stop;
@@ -7,9 +8,10 @@ use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 pub use crate::base::io_layout::device::flag;
-use crate::base::io_layout::{device, driver, object_extension, vpb};
+use crate::base::io_layout::{device, driver, object_extension};
 use crate::base::list_walk::ListWalk;
 use crate::base::{diag, utf16};
 use crate::ke::object::Kind;
@@ -236,7 +238,7 @@ pub fn top(body: u64) -> Result<u64, Stop> {
 pub fn related(body: u64) -> Result<u64, Stop> {
     match driver_mem::read_u64(body + device::VPB)? {
         0 => top(body),
-        volume => match driver_mem::read_u64(volume + vpb::DEVICE_OBJECT)? {
+        volume => match DriverPtr::<Vpb>::new(volume).get(|volume| &volume.device_object)? {
             0 => top(body),
             file_system => top(file_system),
         },

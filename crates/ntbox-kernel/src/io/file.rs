@@ -10,6 +10,7 @@ use super::{
     device as devices, file_close, function_access, irp, irp_completion, irp_contract, transfer,
 };
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::io_layout::device::flag;
 use crate::base::io_layout::{device, file, irp as packet_offset, major, stack};
 use crate::base::{diag, events, thread_table};
@@ -167,13 +168,13 @@ pub fn open(
     };
     let volume = driver_mem::read_u64(body + device::VPB)?;
     driver_mem::write_u64(object + file::VPB, volume)?;
-    file_close::count_on_volume(volume, true)?;
+    file_close::count_on_volume(DriverPtr::new(volume), true)?;
     devices::count_reference(body, true, caller)?;
     let outcome = create(top, object, opening, caller)?;
     if outcome.status.cast_signed() < 0 {
         // A file that was not opened is not cleaned up or closed, only freed.
         driver_mem::write_u64(object + file::DEVICE_OBJECT, 0)?;
-        file_close::count_on_volume(volume, false)?;
+        file_close::count_on_volume(DriverPtr::new(volume), false)?;
         devices::count_reference(body, false, caller)?;
         ob::dereference(object, caller);
         return Ok(Err(outcome.status));

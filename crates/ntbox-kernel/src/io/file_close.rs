@@ -1,6 +1,7 @@
 //! The end of a file in two steps, cleanup when its last handle is closed and close
 //! when nothing refers to it; and what it is called until then.
 
+use nt_layout::Vpb;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::Stop;
@@ -10,7 +11,8 @@ use super::file::{packet_for, send_and_wait};
 use super::{device, file_system};
 use crate::base::call_context::Caller;
 use crate::base::diag;
-use crate::base::io_layout::{file, irp as packet_offset, major, vpb};
+use crate::base::driver_ptr::DriverPtr;
+use crate::base::io_layout::{file, irp as packet_offset, major};
 use crate::mm::pool;
 use crate::ob;
 use crate::ob::{Closed, ObjectTypeProcedures};
@@ -41,7 +43,7 @@ pub fn deleted(object: u64, caller: &Caller<'_>) {
     let volume = driver_mem::read_u64(object + file::VPB).unwrap_or(0);
     if body != 0 {
         // The block is the kernel's own memory.
-        let _ = count_on_volume(volume, false);
+        let _ = count_on_volume(DriverPtr::new(volume), false);
     }
     if let Ok(name) = UnicodeString::read(object + file::FILE_NAME)
         && name.buffer != 0
@@ -59,17 +61,17 @@ pub fn deleted(object: u64, caller: &Caller<'_>) {
 }
 
 /// Counts a file of a volume, or its end; 0 for a file that is on none.
-pub fn count_on_volume(volume: u64, opened: bool) -> Result<(), Fault> {
-    if volume == 0 {
+pub fn count_on_volume(volume: DriverPtr<Vpb>, opened: bool) -> Result<(), Fault> {
+    if volume.is_null() {
         return Ok(());
     }
-    let count = driver_mem::read_u32(volume + vpb::REFERENCE_COUNT)?;
+    let count = volume.get(|volume| &volume.reference_count)?;
     let count = if opened {
         count.wrapping_add(1)
     } else {
         count.wrapping_sub(1)
     };
-    driver_mem::write_u32(volume + vpb::REFERENCE_COUNT, count)
+    volume.set(|volume| &volume.reference_count, count)
 }
 
 /// The name of a file: that of its device, and the path behind it.

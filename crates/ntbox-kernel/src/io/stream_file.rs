@@ -8,6 +8,7 @@ use ntbox_host::gate::{Return, Stop};
 use super::file::Opening;
 use super::{device as devices, file, file_close};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout::{device, file as offset};
 use crate::ob;
@@ -32,7 +33,7 @@ fn make(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
     driver_mem::write_u32(at, driver_mem::read_u32(at)? | offset::flag::STREAM_FILE)?;
     let volume = driver_mem::read_u64(body + device::VPB)?;
     driver_mem::write_u64(object + offset::VPB, volume)?;
-    file_close::count_on_volume(volume, true)?;
+    file_close::count_on_volume(DriverPtr::new(volume), true)?;
     devices::count_reference(body, true, caller)?;
     Ok(Some(object))
 }

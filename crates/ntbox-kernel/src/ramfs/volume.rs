@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use nt_layout::Vpb;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 
@@ -11,6 +12,7 @@ use super::dir_tree::{Id, Kind, ROOT, Tree};
 use super::{VOLUME, Volume, path};
 use crate::base::call_context::Caller;
 use crate::base::clock;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::io_layout::{device as device_offset, vpb};
 use crate::base::utf16::wide;
 use crate::io::device::DeviceParams;
@@ -154,23 +156,23 @@ fn devices() -> Option<[u64; 2]> {
     let mounted = make(file_system, None, DISK_FILE_SYSTEM)?;
     let volume = pool::allocate(
         PoolKind::NonPaged,
-        vpb::SIZE_OF,
+        DriverPtr::<Vpb>::SIZE,
         u32::from_le_bytes(*b"Vpb "),
     )?;
-    mount(storage, mounted, volume).ok()?;
+    mount(storage, mounted, DriverPtr::new(volume)).ok()?;
     Some([storage, mounted])
 }
 
 /// Ties the two devices together.
-fn mount(storage: u64, mounted: u64, volume: u64) -> Result<(), Fault> {
-    driver_mem::write_u16(volume + vpb::TYPE, vpb::TYPE_NUMBER)?;
-    driver_mem::write_u16(volume + vpb::SIZE, u16::try_from(vpb::SIZE_OF).unwrap_or(0))?;
-    driver_mem::write_u16(volume + vpb::FLAGS, vpb::MOUNTED)?;
-    driver_mem::write_u64(volume + vpb::DEVICE_OBJECT, mounted)?;
-    driver_mem::write_u64(volume + vpb::REAL_DEVICE, storage)?;
-    driver_mem::write_u32(volume + vpb::SERIAL_NUMBER, SERIAL)?;
+fn mount(storage: u64, mounted: u64, volume: DriverPtr<Vpb>) -> Result<(), Fault> {
+    volume.set(|volume| &volume.kind, vpb::TYPE_NUMBER)?;
+    volume.set(|volume| &volume.size, DriverPtr::<Vpb>::SIZE_FIELD)?;
+    volume.set(|volume| &volume.flags, vpb::MOUNTED)?;
+    volume.set(|volume| &volume.device_object, mounted)?;
+    volume.set(|volume| &volume.real_device, storage)?;
+    volume.set(|volume| &volume.serial_number, SERIAL)?;
     set_label(volume, &wide(LABEL))?;
-    driver_mem::write_u64(storage + device_offset::VPB, volume)?;
+    driver_mem::write_u64(storage + device_offset::VPB, volume.address())?;
     for device in [storage, mounted] {
         driver_mem::write_u32(device + device_offset::ALIGNMENT_REQUIREMENT, 0)?;
         driver_mem::write_u16(device + device_offset::SECTOR_SIZE, SECTOR)?;
@@ -182,9 +184,9 @@ fn mount(storage: u64, mounted: u64, volume: u64) -> Result<(), Fault> {
 }
 
 /// Writes the label into a volume parameter block.
-pub fn set_label(volume: u64, label: &[u16]) -> Result<(), Fault> {
+pub fn set_label(volume: DriverPtr<Vpb>, label: &[u16]) -> Result<(), Fault> {
     let bytes: Vec<u8> = label.iter().flat_map(|unit| unit.to_le_bytes()).collect();
     let length = u16::try_from(bytes.len()).unwrap_or(0);
-    driver_mem::write_u16(volume + vpb::LABEL_LENGTH, length)?;
-    driver_mem::write_bytes(volume + vpb::LABEL, &bytes)
+    volume.set(|volume| &volume.volume_label_length, length)?;
+    driver_mem::write_bytes(volume.at(|volume| &volume.volume_label).address(), &bytes)
 }

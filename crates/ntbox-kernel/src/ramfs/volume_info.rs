@@ -8,6 +8,7 @@ use super::dispatch::Done;
 use super::query_info::{Answer, deliver};
 use super::volume::{DISK, SECTOR, SERIAL};
 use super::{Volume, path, with};
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::info_buffer::Information;
 use crate::base::io_layout::stack::information as parameter;
 use crate::base::io_layout::{file, irp, stack};
@@ -131,7 +132,7 @@ pub fn set(packet: u64, place: u64) -> Result<Done, Fault> {
     let label = string.units()?;
     let object = driver_mem::read_u64(place + stack::FILE_OBJECT)?;
     let volume = driver_mem::read_u64(object + file::VPB)?;
-    volume::set_label(volume, &label)?;
+    volume::set_label(DriverPtr::new(volume), &label)?;
     with(|volume| volume.label = label);
     Ok((nt_status::STATUS_SUCCESS, 0))
 }

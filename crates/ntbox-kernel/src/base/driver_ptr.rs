@@ -1,0 +1,177 @@
+//! Pointers to structures in the driver's memory, by type instead of by offset:
+//!
+//! ```ignore
+//! let irp: DriverPtr<Irp> = DriverPtr::new(address);
+//! let status = irp.get(|irp| &irp.io_status.status)?;
+//! irp.set(|irp| &irp.pending_returned, 1)?;
+//! let list = irp.at(|irp| &irp.thread_list_entry); // a DriverPtr<ListEntry>
+//! ```
+//!
+//! Each access reads or writes exactly the bytes of its field, in one instruction where
+//! the field has the size of a register.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use ntbox_host::driver_mem::{self, Fault};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
+
+/// The address of a `T` in the driver's memory. Nothing is known of it until it is used.
+pub struct DriverPtr<T> {
+    address: u64,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for DriverPtr<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for DriverPtr<T> {}
+
+impl<T> PartialEq for DriverPtr<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address
+    }
+}
+
+impl<T> Eq for DriverPtr<T> {}
+
+impl<T> fmt::Debug for DriverPtr<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.address)
+    }
+}
+
+impl<T> DriverPtr<T> {
+    /// Bytes of the structure.
+    pub const SIZE: u64 = size_of::<T>() as u64;
+
+    /// The same in 16 bits, as structures have their size in a field.
+    #[allow(clippy::cast_possible_truncation, reason = "it is checked")]
+    pub const SIZE_FIELD: u16 = {
+        assert!(size_of::<T>() <= 0xffff, "the size has more than 16 bits");
+        size_of::<T>() as u16
+    };
+
+    /// A pointer to this address.
+    pub const fn new(address: u64) -> Self {
+        Self {
+            address,
+            of: PhantomData,
+        }
+    }
+
+    /// The address.
+    pub const fn address(self) -> u64 {
+        self.address
+    }
+
+    /// Whether it is NULL.
+    pub const fn is_null(self) -> bool {
+        self.address == 0
+    }
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> DriverPtr<T> {
+    /// Reads all of it.
+    pub fn read(self) -> Result<T, Fault> {
+        let mut value = T::new_zeroed();
+        let bytes = value.as_mut_bytes();
+        match bytes.len() {
+            1 => bytes.copy_from_slice(&driver_mem::read_u8(self.address)?.to_le_bytes()),
+            2 => bytes.copy_from_slice(&driver_mem::read_u16(self.address)?.to_le_bytes()),
+            4 => bytes.copy_from_slice(&driver_mem::read_u32(self.address)?.to_le_bytes()),
+            8 => bytes.copy_from_slice(&driver_mem::read_u64(self.address)?.to_le_bytes()),
+            _ => driver_mem::read_bytes(self.address, bytes)?,
+        }
+        Ok(value)
+    }
+
+    /// Writes all of it.
+    pub fn write(self, value: T) -> Result<(), Fault> {
+        let bytes = value.as_bytes();
+        match *bytes {
+            [a] => driver_mem::write_u8(self.address, a),
+            [a, b] => driver_mem::write_u16(self.address, u16::from_le_bytes([a, b])),
+            [a, b, c, d] => driver_mem::write_u32(self.address, u32::from_le_bytes([a, b, c, d])),
+            [a, b, c, d, e, f, g, h] => {
+                driver_mem::write_u64(self.address, u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+            }
+            _ => driver_mem::write_bytes(self.address, bytes),
+        }
+    }
+}
+
+impl<T: FromZeros> DriverPtr<T> {
+    /// A pointer to the field that `select` returns of a structure.
+    pub fn at<F>(self, select: impl FnOnce(&T) -> &F) -> DriverPtr<F> {
+        // A structure of zeros, of which only addresses are used.
+        let model = T::new_zeroed();
+        let field = std::ptr::from_ref(select(&model)).addr();
+        let offset = field - std::ptr::from_ref(&model).addr();
+        DriverPtr::new(self.address.wrapping_add(offset as u64))
+    }
+
+    /// Reads a field.
+    pub fn get<F: FromBytes + IntoBytes + Immutable>(
+        self,
+        select: impl FnOnce(&T) -> &F,
+    ) -> Result<F, Fault> {
+        self.at(select).read()
+    }
+
+    /// Writes a field.
+    pub fn set<F: FromBytes + IntoBytes + Immutable>(
+        self,
+        select: impl FnOnce(&T) -> &F,
+        value: F,
+    ) -> Result<(), Fault> {
+        self.at(select).write(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nt_layout::{IoStatusBlock, Irp};
+
+    use super::*;
+    use crate::test_support::{NOWHERE, address_mut};
+
+    #[test]
+    fn set_of_a_field_changes_its_bytes_only() {
+        let mut memory = [0xffff_ffff_u32; size_of::<Irp>() / 4];
+        let irp: DriverPtr<Irp> = DriverPtr::new(address_mut(&mut memory));
+        irp.set(|irp| &irp.flags, 0x1234_5678).expect("memory");
+        assert_eq!(irp.get(|irp| &irp.flags), Ok(0x1234_5678));
+        let at = core::mem::offset_of!(Irp, flags) / 4;
+        for (n, word) in memory.iter().enumerate() {
+            assert_eq!(*word == 0xffff_ffff, n != at, "word {n}");
+        }
+    }
+
+    #[test]
+    fn at_of_a_nested_field_adds_all_offsets() {
+        let irp: DriverPtr<Irp> = DriverPtr::new(0x1000);
+        let status: DriverPtr<IoStatusBlock> = irp.at(|irp| &irp.io_status);
+        assert_eq!(
+            status.address(),
+            0x1000 + core::mem::offset_of!(Irp, io_status) as u64
+        );
+        assert_eq!(
+            irp.at(|irp| &irp.io_status.information).address(),
+            status.address() + core::mem::offset_of!(IoStatusBlock, information) as u64
+        );
+    }
+
+    #[test]
+    fn get_at_a_bad_address_is_a_fault_at_the_field() {
+        let irp: DriverPtr<Irp> = DriverPtr::new(NOWHERE);
+        let fault = irp.get(|irp| &irp.flags).expect_err("nothing is there");
+        assert_eq!(
+            fault.address,
+            NOWHERE + core::mem::offset_of!(Irp, flags) as u64
+        );
+    }
+}
