@@ -8,13 +8,18 @@ use anyhow::bail;
 use crate::miri;
 use crate::{
     context::{Context, say},
+    documents,
     driver::{self, Tools},
     process, safety,
 };
 
-/// Checks everything.
-pub fn lint(context: &Context) -> anyhow::Result<ExitCode> {
-    let failed = with_tools(context, &Tools::prepare(context)?);
+/// Checks everything, or only the text of files, which compiles nothing.
+pub fn lint(context: &Context, is_text_only: bool) -> anyhow::Result<ExitCode> {
+    let failed = if is_text_only {
+        text(context)
+    } else {
+        with_tools(context, &Tools::prepare(context)?)
+    };
     if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -24,13 +29,7 @@ pub fn lint(context: &Context) -> anyhow::Result<ExitCode> {
 /// Checks everything, with the means to build drivers at hand; returns which
 /// checks failed. One that fails does not keep the others from running.
 pub fn with_tools(context: &Context, tools: &Tools) -> Vec<&'static str> {
-    let what = "SAFETY comments";
-    say(what);
-    let mut failed = Vec::new();
-    if let Err(error) = safety::check(context) {
-        say(&format!("{error:#}"));
-        failed.push(what);
-    }
+    let mut failed = text(context);
     let others = checks(context, tools)
         .into_iter()
         .filter_map(|(what, mut command)| {
@@ -41,6 +40,21 @@ pub fn with_tools(context: &Context, tools: &Tools) -> Vec<&'static str> {
         });
     failed.extend(others);
     failed
+}
+
+/// Checks what needs no compiler; returns which checks failed.
+fn text(context: &Context) -> Vec<&'static str> {
+    let checks = [
+        ("SAFETY comments", safety::check as fn(&_) -> _),
+        ("links of documents", documents::check),
+    ];
+    let failed = checks.into_iter().filter_map(|(what, check)| {
+        say(what);
+        let error: anyhow::Error = check(context).err()?;
+        say(&format!("{error:#}"));
+        Some(what)
+    });
+    failed.collect()
 }
 
 /// What is checked, and the command for it.

@@ -6,7 +6,9 @@
 
 mod ci;
 mod context;
+mod documents;
 mod driver;
+mod files;
 mod lint;
 #[cfg(not(windows))]
 mod miri;
@@ -117,8 +119,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Check formatting, lints and documentation of all code.
-    Lint,
+    /// Check formatting, lints and documentation of all code, and the documents' links.
+    Lint {
+        /// Check SAFETY comments and the documents' links only: compiles nothing.
+        #[arg(long)]
+        text: bool,
+    },
     /// Check what only CI must: the lock files are up to date, `cargo make` works.
     Ci,
 }
@@ -228,7 +234,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Bench { arguments } => programs::bench_in_wine(&context, arguments),
         #[cfg(not(windows))]
         Command::Miri { seeds, arguments } => miri::miri(&context, *seeds, arguments),
-        Command::Lint => lint::lint(&context),
+        Command::Lint { text } => lint::lint(&context, *text),
         Command::Ci => ci::ci(&context),
     }
 }
