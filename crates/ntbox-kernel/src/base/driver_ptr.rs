@@ -74,7 +74,7 @@ impl<T> DriverPtr<T> {
     }
 }
 
-impl<T: FromBytes + IntoBytes + Immutable> DriverPtr<T> {
+impl<T: FromBytes + IntoBytes + Immutable + Copy> DriverPtr<T> {
     /// Reads all of it.
     pub fn read(self) -> Result<T, Fault> {
         let mut value = T::new_zeroed();
@@ -92,14 +92,16 @@ impl<T: FromBytes + IntoBytes + Immutable> DriverPtr<T> {
     /// Writes all of it.
     pub fn write(self, value: T) -> Result<(), Fault> {
         let bytes = value.as_bytes();
-        match *bytes {
-            [a] => driver_mem::write_u8(self.address, a),
-            [a, b] => driver_mem::write_u16(self.address, u16::from_le_bytes([a, b])),
-            [a, b, c, d] => driver_mem::write_u32(self.address, u32::from_le_bytes([a, b, c, d])),
-            [a, b, c, d, e, f, g, h] => {
-                driver_mem::write_u64(self.address, u64::from_le_bytes([a, b, c, d, e, f, g, h]))
-            }
-            _ => driver_mem::write_bytes(self.address, bytes),
+        if let Ok(byte) = bytes.try_into() {
+            driver_mem::write_u8(self.address, u8::from_le_bytes(byte))
+        } else if let Ok(word) = bytes.try_into() {
+            driver_mem::write_u16(self.address, u16::from_le_bytes(word))
+        } else if let Ok(long) = bytes.try_into() {
+            driver_mem::write_u32(self.address, u32::from_le_bytes(long))
+        } else if let Ok(quad) = bytes.try_into() {
+            driver_mem::write_u64(self.address, u64::from_le_bytes(quad))
+        } else {
+            driver_mem::write_bytes(self.address, bytes)
         }
     }
 }
@@ -115,7 +117,7 @@ impl<T: FromZeros> DriverPtr<T> {
     }
 
     /// Reads a field.
-    pub fn get<F: FromBytes + IntoBytes + Immutable>(
+    pub fn get<F: FromBytes + IntoBytes + Immutable + Copy>(
         self,
         select: impl FnOnce(&T) -> &F,
     ) -> Result<F, Fault> {
@@ -123,7 +125,7 @@ impl<T: FromZeros> DriverPtr<T> {
     }
 
     /// Writes a field.
-    pub fn set<F: FromBytes + IntoBytes + Immutable>(
+    pub fn set<F: FromBytes + IntoBytes + Immutable + Copy>(
         self,
         select: impl FnOnce(&T) -> &F,
         value: F,
