@@ -90,7 +90,10 @@ impl<T: FromBytes + IntoBytes + Immutable + Copy> DriverPtr<T> {
     }
 
     /// Writes all of it.
-    #[expect(clippy::same_functions_in_if_condition, reason = "each tries another length")]
+    #[expect(
+        clippy::same_functions_in_if_condition,
+        reason = "each tries another length"
+    )]
     pub fn write(self, value: T) -> Result<(), Fault> {
         let bytes = value.as_bytes();
         if let Ok(byte) = bytes.try_into() {

@@ -18,6 +18,7 @@ pub mod info_buffer;
 pub mod io_layout;
 pub mod key_id;
 pub mod known_modules;
+pub mod leak_check;
 pub mod list_entry;
 pub mod list_walk;
 pub mod lock_class;

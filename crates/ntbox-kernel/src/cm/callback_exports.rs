@@ -9,6 +9,7 @@ use super::{callback_list, context};
 use crate::base::altitude::Altitude;
 use crate::base::call_context::Caller;
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 
 /// The version of what callbacks are passed: that of Windows 7 and later.
 const VERSION: (u32, u32) = (1, 1);
@@ -67,9 +68,8 @@ exports! {
     }
 }
 
-/// Forgets and returns the callbacks that a driver has left registered: the
-/// routines, and the calls that registered them.
-pub fn take_left_behind() -> Vec<(u64, u64)> {
+/// Callbacks that are still registered. All of them, and their contexts, are forgotten.
+pub fn leaks() -> Vec<Leak> {
     context::forget_all();
-    callback_list::take_left_behind()
+    callback_list::leaks()
 }

@@ -12,6 +12,7 @@ use ntbox_host::upcall::Purpose;
 
 use crate::base::altitude::Altitude;
 use crate::base::call_context::Caller;
+use crate::base::leak_check::Leak;
 use crate::base::{clock, thread_table, utf16};
 use crate::ke::sched;
 
@@ -192,11 +193,17 @@ pub fn invoke(cookie: u64, class: u32, information: u64, caller: &Caller<'_>) ->
     Some(u32::try_from(returned & 0xffff_ffff).unwrap_or(0))
 }
 
-/// Forgets and returns the callbacks that a driver has left registered: the
-/// routines, and the calls that registered them.
-pub fn take_left_behind() -> Vec<(u64, u64)> {
-    let left = with(|state| std::mem::take(&mut state.callbacks));
-    left.into_iter()
-        .map(|callback| (callback.function, callback.caller))
+/// Callbacks that are still registered. All of them are forgotten.
+pub fn leaks() -> Vec<Leak> {
+    let callbacks = with(|state| std::mem::take(&mut state.callbacks));
+    callbacks
+        .into_iter()
+        .map(|callback| {
+            let message = format!(
+                "the registry callback at {:#018x} is not unregistered",
+                callback.function
+            );
+            Leak::new("registry-callback-left", message, callback.caller).code(0xce, 0)
+        })
         .collect()
 }

@@ -26,9 +26,12 @@ pub mod tests;
 
 use ntbox_host::gate::Export;
 
-pub use super::cm::callback_exports::take_left_behind;
 pub use super::cm::callback_list::any;
 pub use super::cm::callout::on_key;
+use crate::base::leak_check::LeakCheck;
+
+/// The leak checks.
+pub const LEAK_CHECKS: &[LeakCheck] = &[callback_exports::leaks];
 
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[

@@ -8,6 +8,7 @@ use ntbox_host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 
 /// Actions of `IoWMIRegistrationControl`, without the flags above them.
 mod action {
@@ -23,9 +24,14 @@ mod action {
 /// the call which registered them returns to.
 static PROVIDERS: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
 
-/// Forgets and returns what a driver has left registered, and the calls that did.
-pub fn take_left_behind() -> Vec<(u64, u64)> {
-    std::mem::take(&mut *PROVIDERS.lock()).into_iter().collect()
+/// Providers that are still registered. All of them are forgotten.
+pub fn leaks() -> Vec<Leak> {
+    let providers = std::mem::take(&mut *PROVIDERS.lock());
+    let leak = |(provider, caller)| {
+        let message = format!("the WMI provider at {provider:#018x} is not deregistered");
+        Leak::new("wmi-provider-left", message, caller).code(0xce, 0)
+    };
+    providers.into_iter().map(leak).collect()
 }
 
 exports! {
@@ -97,6 +103,6 @@ mod tests {
             status(IoWMIRegistrationControl, &[device, 9]),
             STATUS_INVALID_PARAMETER
         );
-        assert_eq!(take_left_behind(), []);
+        assert_eq!(leaks(), []);
     }
 }

@@ -7,6 +7,8 @@ use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::cookie_table::Registrations;
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
+use crate::rtl::guid;
 
 /// `MAX_EVENT_DATA_DESCRIPTORS`.
 const MOST_PARTS: u32 = 128;
@@ -21,11 +23,15 @@ type Provider = ([u8; 16], u64);
 
 static PROVIDERS: Exclusive<Registrations<Provider>> = Exclusive::new(Registrations::new(FIRST));
 
-/// Forgets and returns the providers that a driver has left registered: their GUIDs
-/// as they lie in memory, and the calls that registered them.
-pub fn take_left_behind() -> Vec<([u8; 16], u64)> {
-    let left = PROVIDERS.lock().take();
-    left.map(|(_, provider)| provider).collect()
+/// Providers that are still registered. All of them are forgotten.
+pub fn leaks() -> Vec<Leak> {
+    let providers = PROVIDERS.lock().take();
+    providers
+        .map(|(_, (id, caller))| {
+            let message = format!("the event provider {} is not unregistered", guid::text(id));
+            Leak::new("event-provider-left", message, caller).code(0xce, 0)
+        })
+        .collect()
 }
 
 /// What becomes of an event: nothing, if it could have been written.
@@ -139,8 +145,8 @@ mod tests {
             status(EtwSetInformation, &[second, 9, 0, 0]),
             STATUS_INVALID_PARAMETER
         );
-        let left = take_left_behind();
-        assert_eq!(left.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [guid]);
+        let [leak] = leaks().try_into().expect("one provider");
+        assert!(leak.message.contains(&guid::text(guid)), "{leak:?}");
     }
 
     #[test]

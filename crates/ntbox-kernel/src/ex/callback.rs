@@ -12,6 +12,7 @@ use ntbox_host::routine::Routine;
 use crate::base::call_context::Caller;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 use crate::base::{error, utf16};
 use crate::ke::sched;
 use crate::mm::pool;
@@ -89,15 +90,20 @@ pub fn deleted(object: u64, _: &Caller<'_>) {
     with(|callbacks| callbacks.remove(&object));
 }
 
-/// Forgets and returns the routines that a driver has left registered: their
-/// addresses, and the calls that registered them.
-pub fn take_left_behind() -> Vec<(u64, u64)> {
+/// Routines that are still registered. All of them are forgotten.
+pub fn leaks() -> Vec<Leak> {
     with(|callbacks| {
         let routines = callbacks
             .values_mut()
             .flat_map(|callback| std::mem::take(&mut callback.routines));
         routines
-            .map(|entry| (entry.function, entry.caller))
+            .map(|entry| {
+                let message = format!(
+                    "the callback routine at {:#018x} is not unregistered",
+                    entry.function
+                );
+                Leak::new("callback-left", message, entry.caller).code(0xce, 0)
+            })
             .collect()
     })
 }

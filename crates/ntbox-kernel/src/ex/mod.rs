@@ -26,6 +26,11 @@ pub mod worker;
 
 use ntbox_host::gate::Export;
 
+use crate::base::leak_check::LeakCheck;
+
+/// The leak checks.
+pub const LEAK_CHECKS: &[LeakCheck] = &[callback::leaks, tracked_structs::leaks];
+
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
     callback::EXPORTS,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::diag;
+use crate::base::leak_check::Leak;
 
 /// What a structure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,14 +158,21 @@ pub fn check_freed(va: u64, size: u64, caller: u64) {
     }
 }
 
-/// What a driver left in use: a rule, what it is, and the call that initialised
-/// it. All of it is forgotten.
-pub fn take_left_behind() -> Vec<(String, String, u64)> {
-    let left = with(std::mem::take);
-    left.into_iter()
+/// Structures that are still in use. All of them are forgotten.
+pub fn leaks() -> Vec<Leak> {
+    let structures = with(std::mem::take);
+    structures
+        .into_iter()
         .map(|(va, entry)| {
-            let what = format!("the {} at {va:#018x} is not deleted", entry.kind.name());
-            (format!("{}-left", entry.kind.stem()), what, entry.caller)
+            let message = format!("the {} at {va:#018x} is not deleted", entry.kind.name());
+            let rule = match entry.kind {
+                Kind::Resource => "resource-left",
+                Kind::NPagedLookaside | Kind::PagedLookaside | Kind::LookasideEx => {
+                    "lookaside-left"
+                }
+            };
+            // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
+            Leak::new(rule, message, entry.caller).code(0xce, 0)
         })
         .collect()
 }

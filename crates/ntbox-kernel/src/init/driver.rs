@@ -5,18 +5,17 @@ use ntbox_api::config::Config;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::routine::Routine;
 use ntbox_host::upcall::call_driver;
-use ntbox_host::{cpu, driver_mem, routine};
+use ntbox_host::{cpu, driver_mem};
 
 use crate::base::call_context::Caller;
-use crate::base::{diag, export_table, stack_trace_db, thread_table, utf16};
+use crate::base::{diag, export_table, leak_check, thread_table, utf16};
 use crate::loader::Image;
 use crate::mm::kernel_stack::{STACK_SIZE, new_stack};
-use crate::mm::mdl::Left;
-use crate::mm::pool::{PoolKind, tag_text};
+use crate::mm::pool::PoolKind;
 use crate::mm::{module_list, pool};
 use crate::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use crate::ob::{Attributes, Payload, Type};
-use crate::{cm, etw, ex, io, ke, mm, ob, pnp, po, ps, se};
+use crate::{cm, ex, io, ob};
 
 /// Offsets in `DRIVER_OBJECT` and `DRIVER_EXTENSION` on x64.
 mod offset {
@@ -237,146 +236,8 @@ fn string(text: &str) -> Option<u64> {
     Some(va)
 }
 
-/// Reports everything that the driver took and did not give back.
-pub fn check_left_behind(when: &str) {
+/// Reports everything that the driver has not given back.
+pub fn report_leaks(when: &str) {
     ex::worker::settle(when);
-    check_devices(when);
-    check_memory(when);
-    check_registrations(when);
-    check_objects(when);
-}
-
-/// Devices, and what works for them: requests, work items, threads, timers.
-fn check_devices(when: &str) {
-    io::irp_contract::report_kept(when);
-    for (item, known) in io::work_item::left_behind() {
-        let end = if known.allocated {
-            "freed"
-        } else {
-            "uninitialised"
-        };
-        let what = format!("the work item at {item:#018x} is not {end} {when}");
-        diag::violation("work-item-leak", None, what, known.caller);
-    }
-    for (lock, tag, caller) in io::remove_lock::held() {
-        let what = format!("the remove lock at {lock:#018x} is held with the tag {tag:#x} {when}");
-        diag::violation("remove-lock-held", None, what, caller);
-    }
-    for (entry, caller) in io::error_log::left_behind() {
-        let what =
-            format!("the error log entry at {entry:#018x} is neither written nor freed {when}");
-        diag::violation("error-log-entry-leak", None, what, caller);
-    }
-    for (object, thread) in thread_table::of_drivers() {
-        let what = format!(
-            "the system thread at {object:#018x}, id {:#x}, which began in {:#018x}, still runs {when}",
-            thread.id, thread.start
-        );
-        diag::violation_of(thread.start, "thread-left", None, what);
-    }
-    for (device, caller) in io::device::existing() {
-        let what = format!(
-            "the {}, at {device:#018x}, is not deleted {when}",
-            ob::describe(device)
-        );
-        diag::violation("device-left", None, what, caller);
-    }
-    for link in io::link::take_left_behind() {
-        let what = format!("the symbolic link {} is not deleted {when}", link.name);
-        diag::violation("link-left", None, what, link.caller);
-    }
-    for (packet, known) in io::irp::left_behind() {
-        let what = format!("the IRP at {packet:#018x} is not freed {when}");
-        diag::violation("irp-leak", None, what, known.caller);
-    }
-    for timer in ke::timer::active() {
-        if io::timer::owns(timer) {
-            continue;
-        }
-        let routine = ke::timer::routine_of(timer).map_or_else(String::new, |routine| {
-            format!("; its DPC calls the routine {routine:#018x}")
-        });
-        let what = format!("the timer at {timer:#018x} is still set {when}{routine}");
-        let caller = routine::registrar_of(timer);
-        diag::violation("timer-left", Some((0xc7, 0)), what, caller);
-    }
-}
-
-/// What was put down somewhere to be called or told.
-fn check_registrations(when: &str) {
-    let registered = etw::left_behind()
-        .into_iter()
-        .chain(po::left_behind())
-        .chain(pnp::left_behind())
-        .chain(io::fs_registration::left_behind())
-        .chain(io::shutdown::left_behind())
-        .chain(se::audit::left_behind());
-    registered.for_each(|left| report(&left, when));
-    for (of, routine, caller) in ps::notify::take_left_behind() {
-        let what = format!("the {of} notify routine at {routine:#018x} is not removed {when}");
-        diag::violation("notify-routine-left", Some((0xce, 0)), what, caller);
-    }
-    for (routine, caller) in ex::callback::take_left_behind() {
-        let what = format!("the callback routine at {routine:#018x} is not unregistered {when}");
-        diag::violation("callback-left", Some((0xce, 0)), what, caller);
-    }
-    for (routine, caller) in cm::take_left_behind() {
-        let what = format!("the registry callback at {routine:#018x} is not unregistered {when}");
-        diag::violation("registry-callback-left", Some((0xce, 0)), what, caller);
-    }
-    for (handle, caller) in ob::callbacks::take_left_behind() {
-        let what = format!("the object callbacks {handle:#018x} are not unregistered {when}");
-        diag::violation("object-callbacks-left", Some((0xce, 0)), what, caller);
-    }
-    for (rule, what, caller) in ex::tracked_structs::take_left_behind() {
-        // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
-        diag::violation(&rule, Some((0xce, 0)), format!("{what} {when}"), caller);
-    }
-}
-
-/// Something that a driver owes.
-fn report(left: &Left, when: &str) {
-    let what = format!("{} {when}", left.what);
-    diag::violation(left.rule, left.verifier, what, left.caller);
-}
-
-/// MDLs, mappings and pool.
-fn check_memory(when: &str) {
-    let owed = mm::resource_ledger::left_behind();
-    for left in mm::mdl::left_behind().into_iter().chain(owed) {
-        report(&left, when);
-    }
-    let blocks = mm::with(|memory| memory.pools.owned_by_drivers());
-    for (va, block) in blocks {
-        let kind = match block.kind {
-            PoolKind::NonPaged | PoolKind::NonPagedExecute => "nonpaged",
-            PoolKind::Paged => "paged",
-        };
-        let what = format!(
-            "{} bytes of {kind} pool at {va:#018x}, tag '{}', are not freed {when}",
-            block.size,
-            tag_text(block.tag)
-        );
-        let taken = stack_trace_db::past("allocated", block.stack)
-            .into_iter()
-            .collect();
-        diag::left_behind("pool-leak", Some((0xc4, 0x62)), what, block.caller, taken);
-    }
-}
-
-/// Locks that are held, references and handles.
-fn check_objects(when: &str) {
-    for (lock, kind, caller) in ke::lock_owner::take_left_behind() {
-        let what = format!("the {kind} at {lock:#018x} is held {when}");
-        diag::violation("spin-lock-held", Some((0xc4, 0x0004_0009)), what, caller);
-    }
-    for (object, description, caller) in ob::references_left() {
-        let what =
-            format!("a reference to {description}, {object:#018x}, is not given back {when}");
-        diag::violation("reference-leak", None, what, caller);
-    }
-    for (handle, description, caller) in ob::handles::open() {
-        let what = format!("handle {handle:#x} to {description} is not closed {when}");
-        diag::violation("handle-leak", None, what, caller);
-    }
+    leak_check::report_leaks(when);
 }

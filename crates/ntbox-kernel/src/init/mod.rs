@@ -194,7 +194,7 @@ impl Machine {
             device::initialized();
             self.driver.reinitialize();
         } else {
-            driver::check_left_behind("after DriverEntry failed");
+            driver::report_leaks("after DriverEntry failed");
         }
         status
     }
@@ -203,7 +203,7 @@ impl Machine {
         um::exit_all();
         if self.started && self.driver.unload() {
             channel::send(&Event::Unloaded);
-            driver::check_left_behind("at unload");
+            driver::report_leaks("at unload");
         }
         log::flush();
     }

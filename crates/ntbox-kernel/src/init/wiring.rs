@@ -4,10 +4,11 @@
 use ntbox_host::kernel_entry;
 use ntbox_host::kernel_entry::KernelEntries;
 
+use crate::base::leak_check;
 use crate::mm::{force_irql, force_irql_image};
 use crate::verifier::user_access;
 use crate::{
-    cm, etw, ex, exports, fsrtl, io, ke, mm, ob, po, ps, ramfs, se, sections, seh, trap, um,
+    cm, etw, ex, exports, fsrtl, io, ke, mm, ob, pnp, po, ps, ramfs, se, sections, seh, trap, um,
     verifier,
 };
 
@@ -51,4 +52,20 @@ pub fn connect() {
     ob::types::register(ob::Type::Callback, ex::callback::OBJECT_TYPE);
     ob::types::register(ob::Type::Key, cm::key_object::OBJECT_TYPE);
     ob::object::SECURITY.set(se::object::OBJECT_SECURITY);
+    ke::timer::IS_IO_TIMER.set(io::timer::owns);
+    for checks in [
+        io::LEAK_CHECKS,
+        ps::LEAK_CHECKS,
+        ke::LEAK_CHECKS,
+        mm::LEAK_CHECKS,
+        etw::LEAK_CHECKS,
+        po::LEAK_CHECKS,
+        pnp::LEAK_CHECKS,
+        se::LEAK_CHECKS,
+        ex::LEAK_CHECKS,
+        cm::LEAK_CHECKS,
+        ob::LEAK_CHECKS,
+    ] {
+        leak_check::register(checks);
+    }
 }

@@ -12,6 +12,7 @@ use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 pub use crate::base::io_layout::device::flag;
 use crate::base::io_layout::{device, driver, object_extension};
+use crate::base::leak_check::Leak;
 use crate::base::list_walk::ListWalk;
 use crate::base::{diag, utf16};
 use crate::ke::object::Kind;
@@ -43,14 +44,26 @@ fn with<T>(work: impl FnOnce(&mut Vec<Device>) -> T) -> T {
     work(&mut DEVICES.lock())
 }
 
-/// Devices of drivers that are not deleted: object and who made it.
-pub fn existing() -> Vec<(u64, u64)> {
+/// Devices of drivers that are not deleted: object, and who created it.
+fn existing() -> Vec<(u64, u64)> {
     with(|list| {
         list.iter()
             .filter(|device| !device.delete_pending && device.caller != 0)
             .map(|device| (device.object, device.caller))
             .collect()
     })
+}
+
+/// Devices of drivers that are not deleted.
+pub fn leaks() -> Vec<Leak> {
+    let leak = |(device, caller)| {
+        let message = format!(
+            "the {}, at {device:#018x}, is not deleted",
+            ob::describe(device)
+        );
+        Leak::new("device-left", message, caller)
+    };
+    existing().into_iter().map(leak).collect()
 }
 
 /// The parameters of `IoCreateDevice`.

@@ -9,6 +9,7 @@ use ntbox_host::gate::irql::DISPATCH_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 use crate::ex::pool;
 use crate::mm::lent;
 use crate::ob;
@@ -28,9 +29,13 @@ fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, u64>) -> T) -> T {
     work(&mut ENTRIES.lock())
 }
 
-/// Entries that are left: address and who allocated each.
-pub fn left_behind() -> Vec<(u64, u64)> {
-    with(|entries| entries.iter().map(|(va, caller)| (*va, *caller)).collect())
+/// Entries that are neither written nor freed.
+pub fn leaks() -> Vec<Leak> {
+    let leak = |(entry, caller): (&u64, &u64)| {
+        let message = format!("the error log entry at {entry:#018x} is neither written nor freed");
+        Leak::new("error-log-entry-leak", message, *caller)
+    };
+    with(|entries| entries.iter().map(leak).collect())
 }
 
 fn end(entry: u64, function: &str, caller: u64) -> Result<(), Stop> {

@@ -11,7 +11,7 @@ use super::device as devices;
 use crate::base::call_context::Caller;
 use crate::base::export::exports;
 use crate::base::io_layout::device;
-use crate::mm::mdl::Left;
+use crate::base::leak_check::Leak;
 use crate::ob;
 
 /// `FILE_DEVICE_CD_ROM_FILE_SYSTEM`, `FILE_DEVICE_DISK_FILE_SYSTEM` and
@@ -41,18 +41,16 @@ static STATE: Exclusive<State> = Exclusive::new(State {
 });
 
 /// Forgets and returns the routines that drivers have left registered.
-pub fn left_behind() -> Vec<Left> {
-    let left = std::mem::take(&mut STATE.lock().listeners);
-    let report = |listener: Listener| Left {
-        rule: "notify-routine-left",
-        verifier: Some((0xce, 0)),
-        what: format!(
+pub fn leaks() -> Vec<Leak> {
+    let listeners = std::mem::take(&mut STATE.lock().listeners);
+    let leak = |listener: Listener| {
+        let message = format!(
             "the file system notify routine at {:#018x} is not removed",
             listener.routine
-        ),
-        caller: listener.caller,
+        );
+        Leak::new("notify-routine-left", message, listener.caller).code(0xce, 0)
     };
-    left.into_iter().map(report).collect()
+    listeners.into_iter().map(leak).collect()
 }
 
 /// Tells everybody of a file system.

@@ -14,6 +14,7 @@ use super::{irp_completion, irp_contract};
 use crate::base::call_context::Caller;
 use crate::base::export::exports;
 use crate::base::io_layout::{device, driver, irp, stack};
+use crate::base::leak_check::Leak;
 use crate::base::{diag, io_layout};
 use crate::ex::pool;
 use crate::ke::object;
@@ -80,8 +81,8 @@ pub fn set_owner(packet: u64, owner: Owner) {
     update(packet, |known| known.owner = owner);
 }
 
-/// IRPs that drivers allocated and did not free: address and who.
-pub fn left_behind() -> Vec<(u64, Known)> {
+/// IRPs that drivers allocated and did not free.
+pub fn leaks() -> Vec<Leak> {
     with(|irps| {
         irps.iter()
             .filter(|(_, known)| {
@@ -90,7 +91,10 @@ pub fn left_behind() -> Vec<(u64, Known)> {
                     Owner::Driver | Owner::Asynchronous | Owner::Associated
                 )
             })
-            .map(|(at, known)| (*at, *known))
+            .map(|(irp, known)| {
+                let message = format!("the IRP at {irp:#018x} is not freed");
+                Leak::new("irp-leak", message, known.caller)
+            })
             .collect()
     })
 }

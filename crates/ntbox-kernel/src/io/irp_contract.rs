@@ -16,6 +16,7 @@ use super::irp;
 use super::irp::{Owner, PENDING};
 use crate::base::diag;
 use crate::base::io_layout::{irp as offset, major, stack};
+use crate::base::leak_check::Leak;
 use crate::ob;
 
 /// What an IRP asks for.
@@ -314,8 +315,8 @@ fn check_kept(call: &Called, returned: u32) -> bool {
     }
 }
 
-/// Reports the requests of others that drivers still keep.
-pub fn report_kept(when: &str) {
+/// Requests of others that drivers still keep.
+pub fn leaks() -> Vec<Leak> {
     let mut kept: Vec<(u64, Kept)> = with(|ledger| {
         let all = ledger.kept.iter();
         all.map(|(at, kept)| (*at, kept.clone())).collect()
@@ -326,14 +327,18 @@ pub fn report_kept(when: &str) {
         })
     });
     kept.sort_unstable_by_key(|(packet, _)| *packet);
-    for (packet, kept) in kept {
-        let what = format!(
-            "the request {} of the {}, the IRP at {packet:#018x}, is still pending {when}",
-            kept.request, kept.device
-        );
-        // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
-        diag::violation_of(kept.routine, "irp-pending-at-unload", Some((0xce, 0)), what);
-    }
+    kept.into_iter()
+        .map(|(packet, kept)| {
+            let message = format!(
+                "the request {} of the {}, the IRP at {packet:#018x}, is still pending",
+                kept.request, kept.device
+            );
+            // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
+            Leak::new("irp-pending-at-unload", message, 0)
+                .code(0xce, 0)
+                .at_routine(kept.routine)
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::base::call_context::Caller;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 use crate::ob;
 use crate::ob::{Attributes, Inserted, Payload, Type};
 
@@ -32,8 +33,14 @@ pub struct Made {
 static MADE: Exclusive<BTreeMap<u64, Made>> = Exclusive::new(BTreeMap::new());
 
 /// Links that drivers did not delete. All of them are forgotten.
-pub fn take_left_behind() -> Vec<Made> {
-    std::mem::take(&mut *MADE.lock()).into_values().collect()
+pub fn leaks() -> Vec<Leak> {
+    let links = std::mem::take(&mut *MADE.lock()).into_values();
+    links
+        .map(|link| {
+            let message = format!("the symbolic link {} is not deleted", link.name);
+            Leak::new("link-left", message, link.caller)
+        })
+        .collect()
 }
 
 fn create(link: u64, target: u64, caller: &Caller<'_>) -> Result<(), Refusal> {

@@ -48,6 +48,21 @@ pub mod work_item;
 
 use ntbox_host::gate::Export;
 
+use crate::base::leak_check::LeakCheck;
+
+/// The leak checks.
+pub const LEAK_CHECKS: &[LeakCheck] = &[
+    irp_contract::leaks,
+    work_item::leaks,
+    remove_lock::leaks,
+    error_log::leaks,
+    device::leaks,
+    link::leaks,
+    irp::leaks,
+    fs_registration::leaks,
+    shutdown::leaks,
+];
+
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
     ecp::EXPORTS,

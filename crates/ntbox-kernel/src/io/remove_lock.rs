@@ -13,6 +13,7 @@ use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 use crate::base::{clock, diag};
 use crate::ke::object::Kind;
 use crate::ke::wait::Patience;
@@ -52,15 +53,19 @@ fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Vec<Holder>>) -> T) -> T {
     work(&mut HOLDERS.lock())
 }
 
-/// Locks that are held: the lock, the tag, and who acquired it.
-pub fn held() -> Vec<(u64, u64, u64)> {
+/// Locks that are held.
+pub fn leaks() -> Vec<Leak> {
     with(|locks| {
-        locks
+        let holders = locks
             .iter()
-            .flat_map(|(lock, holders)| {
-                holders
-                    .iter()
-                    .map(move |holder| (*lock, holder.tag, holder.caller))
+            .flat_map(|(lock, holders)| holders.iter().map(move |holder| (lock, holder)));
+        holders
+            .map(|(lock, holder)| {
+                let message = format!(
+                    "the remove lock at {lock:#018x} is held with the tag {:#x}",
+                    holder.tag
+                );
+                Leak::new("remove-lock-held", message, holder.caller)
             })
             .collect()
     })
@@ -206,7 +211,8 @@ mod tests {
             nt_status::STATUS_DELETE_PENDING
         );
         assert_eq!(broken_rules(), [""; 0]);
-        assert!(held().iter().all(|(held, ..)| *held != lock));
+        let lock = format!("{lock:#018x}");
+        assert!(leaks().iter().all(|leak| !leak.message.contains(&lock)));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use super::{device as devices, file};
 use crate::base::call_context::Caller;
 use crate::base::export::exports;
 use crate::base::io_layout::{device, major};
+use crate::base::leak_check::Leak;
 use crate::base::{diag, thread_table};
-use crate::mm::mdl::Left;
 use crate::ob;
 
 /// Registered devices in the order of registration, each with the address in the
@@ -87,22 +87,20 @@ pub fn forget(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
     unregister(body, caller)
 }
 
-/// Devices that are still registered: what each is, and who registered it.
-pub fn left_behind() -> Vec<Left> {
-    let left: Vec<(u64, u64)> = with(|registered| {
+/// Devices that are still registered.
+pub fn leaks() -> Vec<Leak> {
+    let devices: Vec<(u64, u64)> = with(|registered| {
         let all = registered.first.iter().chain(&registered.last);
         all.copied().collect()
     });
-    let left = left.into_iter().map(|(body, caller)| Left {
-        rule: "shutdown-notification-left",
-        verifier: None,
-        what: format!(
+    let leak = |(device, caller)| {
+        let message = format!(
             "the {} is not unregistered for the shutdown of the system",
-            ob::describe(body)
-        ),
-        caller,
-    });
-    left.collect()
+            ob::describe(device)
+        );
+        Leak::new("shutdown-notification-left", message, caller)
+    };
+    devices.into_iter().map(leak).collect()
 }
 
 /// Shuts the system down, as far as drivers are told. False if no device was

@@ -11,6 +11,7 @@ use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::diag;
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 use crate::ex::work_item;
 use crate::ex::worker::Job;
 use crate::mm::lent;
@@ -45,8 +46,17 @@ fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Known>) -> T) -> T {
 }
 
 /// Items that are not freed or uninitialised.
-pub fn left_behind() -> Vec<(u64, Known)> {
-    with(|items| items.iter().map(|(item, known)| (*item, *known)).collect())
+pub fn leaks() -> Vec<Leak> {
+    let leak = |(item, known): (&u64, &Known)| {
+        let end = if known.allocated {
+            "freed"
+        } else {
+            "uninitialised"
+        };
+        let message = format!("the work item at {item:#018x} is not {end}");
+        Leak::new("work-item-leak", message, known.caller)
+    };
+    with(|items| items.iter().map(leak).collect())
 }
 
 fn initialize(item: u64, object: u64, allocated: bool, caller: u64) -> Result<(), Fault> {

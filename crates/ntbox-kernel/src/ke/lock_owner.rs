@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use ntbox_host::cpu;
 
 use crate::base::diag;
+use crate::base::leak_check::Leak;
 
 /// How a spin lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,10 +177,11 @@ pub fn check_returned() {
     }
 }
 
-/// Forgets and returns the locks that are still held.
-pub fn take_left_behind() -> Vec<(u64, &'static str, u64)> {
-    HELD.take()
-        .into_iter()
-        .map(|held| (held.lock, held.mode.name(), held.caller))
-        .collect()
+/// Locks that are still held. All of them are forgotten.
+pub fn leaks() -> Vec<Leak> {
+    let leak = |held: Held| {
+        let message = format!("the {} at {:#018x} is held", held.mode.name(), held.lock);
+        Leak::new("spin-lock-held", message, held.caller).code(0xc4, 0x0004_0009)
+    };
+    HELD.take().into_iter().map(leak).collect()
 }

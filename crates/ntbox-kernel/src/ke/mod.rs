@@ -40,6 +40,11 @@ mod wait_flag;
 
 use ntbox_host::gate::Export;
 
+use crate::base::leak_check::LeakCheck;
+
+/// The leak checks.
+pub const LEAK_CHECKS: &[LeakCheck] = &[timer::leaks, lock_owner::leaks];
+
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
     critical_region::EXPORTS,

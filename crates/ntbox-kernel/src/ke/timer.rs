@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
+use ntbox_host::hook::Hook;
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::routine::note_registrar;
-use ntbox_host::{driver_mem, kernel_entry};
+use ntbox_host::{driver_mem, kernel_entry, routine};
 
 use super::object::Kind;
 use super::{apc, clock_interrupt, dpc, object, wait};
 use crate::base::clock;
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 
 /// Offsets in a KTIMER.
 mod offset {
@@ -50,9 +52,27 @@ pub fn next_due() -> Option<u64> {
     with(|timers| timers.queue.first_key_value().map(|((due, _), _)| *due))
 }
 
+/// Whether a timer is one of the I/O manager, which stops it with its device.
+pub static IS_IO_TIMER: Hook<fn(u64) -> bool> = Hook::new();
+
 /// Timers that are set: their addresses.
-pub fn active() -> Vec<u64> {
+fn active() -> Vec<u64> {
     with(|timers| timers.keys.keys().copied().collect())
+}
+
+/// Timers that are set.
+pub fn leaks() -> Vec<Leak> {
+    let own = active()
+        .into_iter()
+        .filter(|timer| !(IS_IO_TIMER.get())(*timer));
+    own.map(|timer| {
+        let routine = routine_of(timer).map_or_else(String::new, |routine| {
+            format!(", whose DPC calls the routine {routine:#018x},")
+        });
+        let message = format!("the timer at {timer:#018x}{routine} is still set");
+        Leak::new("timer-left", message, routine::registrar_of(timer)).code(0xc7, 0)
+    })
+    .collect()
 }
 
 /// The routine that a timer's DPC calls, if it has one and both are there.

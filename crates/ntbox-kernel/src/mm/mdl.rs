@@ -14,6 +14,7 @@ use ntbox_host::pfn::Pfn;
 use super::pool::{PoolKind, Request};
 use super::{lent, process_address_space, with};
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 use crate::base::{diag, thread_table};
 
 /// Offsets in an MDL.
@@ -257,78 +258,40 @@ pub fn allocate(base: u64, length: u64, owner: u64, by: u64) -> Result<Option<u6
     Ok(Some(mdl))
 }
 
-/// Something that a driver owes.
-#[derive(Debug)]
-pub struct Left {
-    /// Name of the rule.
-    pub rule: &'static str,
-    /// What Driver Verifier says.
-    pub verifier: Option<(u32, u64)>,
-    /// What is left.
-    pub what: String,
-    /// Who took it.
-    pub caller: u64,
-}
-
-/// All that drivers owe for their MDLs.
-pub fn left_behind() -> Vec<Left> {
+/// All that drivers have not undone for their MDLs.
+pub fn leaks() -> Vec<Leak> {
     with(|memory| {
         let mut list = Vec::new();
         for (mdl, record) in &memory.mdls.0 {
-            // What the kernel itself did for a request is not the driver's debt.
+            // What the kernel itself did for a request is not the driver's to undo.
             for mapping in record.system.iter().filter(|mapping| mapping.caller != 0) {
-                let what = format!(
+                let message = format!(
                     "the system mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped",
                     mapping.va
                 );
-                list.push(Left {
-                    rule: "mapping-leak",
-                    verifier: None,
-                    what,
-                    caller: mapping.caller,
-                });
+                list.push(Leak::new("mapping-leak", message, mapping.caller));
             }
             for mapping in &record.user {
-                let what = format!(
+                let message = format!(
                     "the user mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped",
                     mapping.va
                 );
-                list.push(Left {
-                    rule: "mapping-leak",
-                    verifier: None,
-                    what,
-                    caller: mapping.caller,
-                });
+                list.push(Leak::new("mapping-leak", message, mapping.caller));
             }
             if let Some(caller) = record.locked.filter(|caller| *caller != 0) {
-                let what = format!("the pages of the MDL at {mdl:#018x} are not unlocked");
-                list.push(Left {
-                    rule: "lock-leak",
-                    verifier: None,
-                    what,
-                    caller,
-                });
+                let message = format!("the pages of the MDL at {mdl:#018x} are not unlocked");
+                list.push(Leak::new("lock-leak", message, caller));
             }
             if let Some((pages, caller)) = &record.pages {
-                let what = format!(
+                let message = format!(
                     "{} pages allocated for the MDL at {mdl:#018x} are not freed",
                     pages.len()
                 );
-                list.push(Left {
-                    rule: "page-leak",
-                    verifier: None,
-                    what,
-                    caller: *caller,
-                });
+                list.push(Leak::new("page-leak", message, *caller));
             }
             if let Some(caller) = record.allocated.filter(|caller| *caller != 0) {
-                let what = format!("the MDL at {mdl:#018x} is not freed");
-                list.push(Left {
-                    rule: "mdl-leak",
-                    verifier: Some((0xc4, 0x62)),
-                    what,
-                    caller,
-                });
+                let message = format!("the MDL at {mdl:#018x} is not freed");
+                list.push(Leak::new("mdl-leak", message, caller).code(0xc4, 0x62));
             }
         }
         list

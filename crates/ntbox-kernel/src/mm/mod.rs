@@ -5,6 +5,8 @@ pub mod force_irql;
 pub mod force_irql_image;
 pub mod module_list;
 use ntbox_host::kernel_address_space;
+
+use crate::base::leak_check::LeakCheck;
 mod contiguous;
 pub mod kernel_stack;
 pub mod lent;
@@ -33,6 +35,9 @@ use ntbox_host::memory_map::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SHIFT, PAGED_P
 use ntbox_host::pfn::Physical;
 
 use super::mm::pool::Pools;
+
+/// The leak checks.
+pub const LEAK_CHECKS: &[LeakCheck] = &[mdl::leaks, resource_ledger::leaks, pool::leaks];
 
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[

@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 use super::lent;
 use super::pool_pages::Pool;
 use super::special_pool::{Place, Special};
+use crate::base::leak_check::Leak;
 use crate::base::stack_trace_db;
 use crate::base::stack_trace_db::StackId;
 
@@ -377,6 +378,28 @@ impl Pools {
         list.sort_unstable_by_key(|(va, _)| *va);
         list
     }
+}
+
+/// Blocks that drivers have not freed.
+pub fn leaks() -> Vec<Leak> {
+    let blocks = super::with(|memory| memory.pools.owned_by_drivers());
+    let leak = |(va, block): (u64, Block)| {
+        let kind = match block.kind {
+            PoolKind::NonPaged | PoolKind::NonPagedExecute => "nonpaged",
+            PoolKind::Paged => "paged",
+        };
+        let message = format!(
+            "{} bytes of {kind} pool at {va:#018x}, tag '{}', are not freed",
+            block.size,
+            tag_text(block.tag)
+        );
+        let history = stack_trace_db::past("allocated", block.stack);
+        Leak {
+            history: history.into_iter().collect(),
+            ..Leak::new("pool-leak", message, block.caller).code(0xc4, 0x62)
+        }
+    };
+    blocks.into_iter().map(leak).collect()
 }
 
 /// Takes a block for the kernel itself, zeroed; `None` when the pool is used up.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::mdl::Left;
 use super::with;
+use crate::base::leak_check::Leak;
 
 /// Something that was taken.
 #[derive(Debug, Clone)]
@@ -31,17 +31,11 @@ pub fn give(key: u64) {
     with(|memory| memory.debts.remove(&key));
 }
 
-/// All that drivers still owe.
-pub fn left_behind() -> Vec<Left> {
+/// All that drivers have not given back.
+pub fn leaks() -> Vec<Leak> {
     with(|memory| {
-        let debts = memory.debts.values().cloned();
-        debts
-            .map(|owed| Left {
-                rule: owed.rule,
-                verifier: None,
-                what: owed.what,
-                caller: owed.caller,
-            })
+        let owed = memory.debts.values().cloned();
+        owed.map(|owed| Leak::new(owed.rule, owed.what, owed.caller))
             .collect()
     })
 }

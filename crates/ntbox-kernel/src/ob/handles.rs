@@ -11,6 +11,7 @@ use super::attributes::{EXCLUSIVE, INHERIT, KERNEL_HANDLE};
 use super::types::Type;
 use super::{ObjectTables, object, with};
 use crate::base::call_context::Caller;
+use crate::base::leak_check::Leak;
 use crate::base::{diag, events, thread_table};
 
 /// Mark of a kernel handle.
@@ -338,19 +339,25 @@ pub fn count(process: u64) -> usize {
     })
 }
 
-/// Handles that drivers opened and did not close: the handle, what it is open
-/// on, and the address in the driver of the call that opened it.
-pub fn open() -> Vec<(u64, String, u64)> {
+/// Handles that drivers opened and did not close, by number.
+pub fn leaks() -> Vec<Leak> {
     let system = thread_table::system_process();
     with(|state| {
         let mut list = Vec::new();
         for (process, table) in &state.tables {
             let mark = if *process == system { KERNEL } else { 0 };
             for (number, entry) in table.entries.iter().filter(|(_, entry)| entry.caller != 0) {
-                list.push((number | mark, state.describe(entry.object), entry.caller));
+                list.push((number | mark, entry.object, entry.caller));
             }
         }
         list.sort_unstable();
-        list
+        let leak = |(handle, object, caller)| {
+            let message = format!(
+                "handle {handle:#x} to {} is not closed",
+                state.describe(object)
+            );
+            Leak::new("handle-leak", message, caller)
+        };
+        list.into_iter().map(leak).collect()
     })
 }

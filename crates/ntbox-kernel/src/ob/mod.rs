@@ -50,10 +50,14 @@ pub use super::ob::namespace::{
 use super::ob::object::Header;
 pub use super::ob::object::{
     Payload, count_of, create, dereference, dereference_for, describe, inspect, reference,
-    reference_for, references_left, type_of,
+    reference_for, type_of,
 };
 pub use super::ob::open_object::{by_handle, insert_and_open, open_by_name, open_handle};
 pub use super::ob::types::{ObjectTypeProcedures, Type};
+use crate::base::leak_check::LeakCheck;
+
+/// The leak checks.
+pub const LEAK_CHECKS: &[LeakCheck] = &[callbacks::leaks, object::reference_leaks, handles::leaks];
 
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[

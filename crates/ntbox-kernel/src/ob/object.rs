@@ -11,6 +11,7 @@ use super::types::Type;
 use super::{ObjectTables, with};
 use crate::base::call_context::Caller;
 use crate::base::key_id::KeyId;
+use crate::base::leak_check::Leak;
 use crate::base::utf16::text;
 use crate::mm::pool::PoolKind;
 use crate::mm::{lent, pool};
@@ -214,18 +215,23 @@ fn end(object: u64, caller: &Caller<'_>) {
     }
 }
 
-/// References that drivers have taken and not given back: the object, what it
-/// is, and the address in the driver of the call that took it.
-pub fn references_left() -> Vec<(u64, String, u64)> {
+/// References of drivers that are not released, by object.
+pub fn reference_leaks() -> Vec<Leak> {
     with(|state| {
-        let mut list: Vec<_> = state
+        let mut references: Vec<_> = state
             .objects
             .iter()
             .flat_map(|(object, header)| header.taken.iter().map(move |caller| (*object, *caller)))
-            .map(|(object, caller)| (object, state.describe(object), caller))
             .collect();
-        list.sort_unstable();
-        list
+        references.sort_unstable();
+        let leak = |(object, caller)| {
+            let message = format!(
+                "a reference to {}, {object:#018x}, is not given back",
+                state.describe(object)
+            );
+            Leak::new("reference-leak", message, caller)
+        };
+        references.into_iter().map(leak).collect()
     })
 }
 

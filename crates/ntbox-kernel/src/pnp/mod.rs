@@ -11,8 +11,8 @@ use ntbox_host::gate::{Export, Return, Stop};
 use ntbox_host::kernel_cell::Exclusive;
 
 use super::base::cookie_table::Registrations;
+use super::base::leak_check::{Leak, LeakCheck};
 use super::base::{diag, log};
-use super::mm::mdl::Left;
 use crate::base::export::exports;
 
 /// `IO_NOTIFICATION_EVENT_CATEGORY`.
@@ -28,19 +28,21 @@ const FIRST: u64 = 0xffff_fb30_0000_0040;
 /// Routines, with the calls that registered them.
 static ROUTINES: Exclusive<Registrations<(u64, u64)>> = Exclusive::new(Registrations::new(FIRST));
 
-/// Forgets and returns the routines that drivers have left registered.
-pub fn left_behind() -> Vec<Left> {
-    let left = ROUTINES.lock().take();
-    left.map(|(_, (routine, caller))| Left {
-        rule: "pnp-notification-left",
-        verifier: Some((0xce, 0)),
-        what: format!(
-            "the Plug and Play notification routine at {routine:#018x} is not unregistered"
-        ),
-        caller,
-    })
-    .collect()
+/// Notification routines that are still registered. All of them are forgotten.
+fn leaks() -> Vec<Leak> {
+    let routines = ROUTINES.lock().take();
+    routines
+        .map(|(_, (routine, caller))| {
+            let message = format!(
+                "the Plug and Play notification routine at {routine:#018x} is not unregistered"
+            );
+            Leak::new("pnp-notification-left", message, caller).code(0xce, 0)
+        })
+        .collect()
 }
+
+/// The leak checks.
+pub const LEAK_CHECKS: &[LeakCheck] = &[leaks];
 
 fn unregister(handle: u64) -> u32 {
     let known = ROUTINES.lock().remove(handle);

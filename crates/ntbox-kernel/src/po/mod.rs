@@ -10,7 +10,7 @@ pub mod state;
 
 use ntbox_host::gate::Export;
 
-use super::mm::mdl::Left;
+use super::base::leak_check::LeakCheck;
 
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
@@ -21,28 +21,5 @@ pub const TABLES: &[&[Export]] = &[
     state::EXPORTS,
 ];
 
-/// Forgets and returns what drivers have left registered.
-pub fn left_behind() -> Vec<Left> {
-    let callbacks = setting::take_left_behind().into_iter();
-    let callbacks = callbacks.map(|(routine, caller)| Left {
-        rule: "power-callback-left",
-        verifier: Some((0xce, 0)),
-        what: format!("the power setting callback at {routine:#018x} is not unregistered"),
-        caller,
-    });
-    let states = state::take_left_behind().into_iter();
-    let states = states.map(|(handle, caller)| Left {
-        rule: "system-state-left",
-        verifier: None,
-        what: format!("the system state {handle:#018x} is not unregistered"),
-        caller,
-    });
-    let requests = power_request::take_left_behind().into_iter();
-    let requests = requests.map(|(object, caller)| Left {
-        rule: "power-request-left",
-        verifier: None,
-        what: format!("the power request object {object:#018x} is not deleted"),
-        caller,
-    });
-    callbacks.chain(states).chain(requests).collect()
-}
+/// The leak checks.
+pub const LEAK_CHECKS: &[LeakCheck] = &[setting::leaks, state::leaks, power_request::leaks];

@@ -8,6 +8,7 @@ use ntbox_host::{driver_mem, gate};
 
 use crate::base::cookie_table::Registrations;
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 
 /// `PowerRequestSystemRequired`, the only type that drivers may ask for.
 const SYSTEM_REQUIRED: u32 = 1;
@@ -27,11 +28,14 @@ struct Request {
 
 static REQUESTS: Exclusive<Registrations<Request>> = Exclusive::new(Registrations::new(FIRST));
 
-/// Forgets and returns the objects that drivers have not deleted, and the calls that
-/// made them.
-pub fn take_left_behind() -> Vec<(u64, u64)> {
-    let left = REQUESTS.lock().take();
-    left.map(|(object, request)| (object, request.caller))
+/// Objects that drivers have not deleted. All of them are forgotten.
+pub fn leaks() -> Vec<Leak> {
+    let requests = REQUESTS.lock().take();
+    requests
+        .map(|(object, request)| {
+            let message = format!("the power request object {object:#018x} is not deleted");
+            Leak::new("power-request-left", message, request.caller)
+        })
         .collect()
 }
 
@@ -124,7 +128,7 @@ mod tests {
         let unsuccessful = nt_status::STATUS_UNSUCCESSFUL;
         assert_eq!(status(PoClearPowerRequest, &[object, 1]), unsuccessful);
         value(PoDeletePowerRequest, &[object]);
-        assert_eq!(take_left_behind(), []);
+        assert_eq!(leaks(), []);
         let stop = bug_check(call(PoSetPowerRequest, &[object, 1]));
         assert_eq!(stop.code, REFERENCE_BY_POINTER);
     }
@@ -134,6 +138,6 @@ mod tests {
         processor();
         let mut object = 0_u64;
         status(PoCreatePowerRequest, &[address_mut(&mut object), 0x1000, 0]);
-        assert_eq!(take_left_behind().len(), 1);
+        assert_eq!(leaks().len(), 1);
     }
 }

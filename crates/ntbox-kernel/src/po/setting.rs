@@ -10,6 +10,7 @@ use ntbox_host::kernel_cell::Exclusive;
 use crate::base::call_context::Caller;
 use crate::base::cookie_table::Registrations;
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 use crate::mm::pool;
 use crate::mm::pool::PoolKind;
 
@@ -49,11 +50,16 @@ const fn guid(first: u32, second: u16, third: u16, rest: u64) -> [u8; 16] {
 /// Callbacks, with the calls that registered them.
 static CALLBACKS: Exclusive<Registrations<(u64, u64)>> = Exclusive::new(Registrations::new(FIRST));
 
-/// Forgets and returns the callbacks that a driver has left registered, and the
-/// calls that did.
-pub fn take_left_behind() -> Vec<(u64, u64)> {
-    let left = CALLBACKS.lock().take();
-    left.map(|(_, callback)| callback).collect()
+/// Callbacks that are still registered. All of them are forgotten.
+pub fn leaks() -> Vec<Leak> {
+    let callbacks = CALLBACKS.lock().take();
+    callbacks
+        .map(|(_, (routine, caller))| {
+            let message =
+                format!("the power setting callback at {routine:#018x} is not unregistered");
+            Leak::new("power-callback-left", message, caller).code(0xce, 0)
+        })
+        .collect()
 }
 
 exports! {

@@ -10,6 +10,7 @@ use crate::base::cookie_table::Registrations;
 use crate::base::diag;
 use crate::base::export::exports;
 use crate::base::io_layout::{device, object_extension};
+use crate::base::leak_check::Leak;
 use crate::io::irp;
 
 /// `DevicePowerState` of `POWER_STATE_TYPE`; the other one is of the system.
@@ -26,10 +27,14 @@ const FIRST: u64 = 0xffff_fb10_0000_0040;
 /// Reports of who is busy: the calls that made them.
 static BUSY: Exclusive<Registrations<u64>> = Exclusive::new(Registrations::new(FIRST));
 
-/// Forgets and returns the reports that a driver has not taken back, and the calls
-/// that made them.
-pub fn take_left_behind() -> Vec<(u64, u64)> {
-    BUSY.lock().take().collect()
+/// Reports that a driver has not withdrawn. All of them are forgotten.
+pub fn leaks() -> Vec<Leak> {
+    let busy = BUSY.lock().take();
+    busy.map(|(handle, caller)| {
+        let message = format!("the system state {handle:#018x} is not unregistered");
+        Leak::new("system-state-left", message, caller)
+    })
+    .collect()
 }
 
 exports! {
@@ -122,8 +127,8 @@ mod tests {
         assert_ne!(handle, 0);
         assert_eq!(value(PoRegisterSystemState, &[handle, 3]), handle);
         value(PoUnregisterSystemState, &[handle]);
-        assert_eq!(take_left_behind(), []);
+        assert_eq!(leaks(), []);
         value(PoRegisterSystemState, &[0, 1]);
-        assert_eq!(take_left_behind().len(), 1);
+        assert_eq!(leaks().len(), 1);
     }
 }

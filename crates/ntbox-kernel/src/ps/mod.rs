@@ -21,6 +21,10 @@ use super::base::thread_table::{Process, Thread};
 use super::base::{diag, os_version, thread_table};
 use super::ob;
 use crate::base::export::exports;
+use crate::base::leak_check::LeakCheck;
+
+/// The leak checks.
+pub const LEAK_CHECKS: &[LeakCheck] = &[system_thread::leaks, notify::leaks];
 
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[

@@ -13,6 +13,7 @@ use ntbox_host::routine::Routine;
 
 use crate::base::call_context::Caller;
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 use crate::base::{thread_table, utf16};
 use crate::ke::{critical_region, sched};
 use crate::mm::pool::PoolKind;
@@ -250,12 +251,19 @@ pub fn thread_begins(thread: u64, caller: &Caller<'_>) {
     });
 }
 
-/// Forgets and returns the routines that a driver has left registered: what they
-/// hear of, their addresses, and the calls that registered them.
-pub fn take_left_behind() -> Vec<(&'static str, u64, u64)> {
-    let left = with(std::mem::take);
-    left.into_iter()
-        .map(|entry| (entry.kind.name(), entry.routine, entry.caller))
+/// Routines that are still registered. All of them are forgotten.
+pub fn leaks() -> Vec<Leak> {
+    let routines = with(std::mem::take);
+    routines
+        .into_iter()
+        .map(|entry| {
+            let message = format!(
+                "the {} notify routine at {:#018x} is not removed",
+                entry.kind.name(),
+                entry.routine
+            );
+            Leak::new("notify-routine-left", message, entry.caller).code(0xce, 0)
+        })
         .collect()
 }
 

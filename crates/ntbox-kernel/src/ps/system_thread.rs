@@ -10,6 +10,7 @@ use ntbox_host::{cpu, driver_mem};
 use super::notify;
 use crate::base::call_context::Caller;
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 use crate::base::{clock, error, thread_table};
 use crate::ke::{apc, attach, clock_interrupt, mutex, object, queue, sched, thread_hints, wait};
 use crate::mm::kernel_stack;
@@ -121,6 +122,18 @@ fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
     THREAD_ENDED.notify(|ended| ended(thread));
     queue::thread_leaves(thread)?;
     apc::end_thread(thread, stack)
+}
+
+/// System threads of drivers that still run.
+pub fn leaks() -> Vec<Leak> {
+    let leak = |(object, thread): (u64, thread_table::Thread)| {
+        let message = format!(
+            "the system thread at {object:#018x}, id {:#x}, which began in {:#018x}, still runs",
+            thread.id, thread.start
+        );
+        Leak::new("thread-left", message, 0).at_routine(thread.start)
+    };
+    thread_table::of_drivers().into_iter().map(leak).collect()
 }
 
 exports! {

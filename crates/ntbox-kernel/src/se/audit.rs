@@ -6,22 +6,23 @@ use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::export::exports;
-use crate::mm::mdl::Left;
+use crate::base::leak_check::{Leak, LeakCheck};
 
 /// Routines that wait for the end of a session: routine, context, and who registered it.
 static ROUTINES: Exclusive<Vec<(u64, u64, u64)>> = Exclusive::new(Vec::new());
 
-/// Forgets and returns the routines that drivers have left registered.
-pub fn left_behind() -> Vec<Left> {
-    let left = std::mem::take(&mut *ROUTINES.lock());
-    let report = |(routine, _, caller)| Left {
-        rule: "notify-routine-left",
-        verifier: Some((0xce, 0)),
-        what: format!("the logon session notify routine at {routine:#018x} is not removed"),
-        caller,
+/// Routines that are still registered. All of them are forgotten.
+fn leaks() -> Vec<Leak> {
+    let routines = std::mem::take(&mut *ROUTINES.lock());
+    let leak = |(routine, _, caller)| {
+        let message = format!("the logon session notify routine at {routine:#018x} is not removed");
+        Leak::new("notify-routine-left", message, caller).code(0xce, 0)
     };
-    left.into_iter().map(report).collect()
+    routines.into_iter().map(leak).collect()
 }
+
+/// The leak checks.
+pub const LEAK_CHECKS: &[LeakCheck] = &[leaks];
 
 fn register(routine: u64, context: u64, caller: u64) -> u32 {
     if routine == 0 {
@@ -126,7 +127,7 @@ mod tests {
             status(SeUnregisterLogonSessionTerminatedRoutine, &[0x1000]),
             unknown
         );
-        assert_eq!(left_behind().len(), 1);
+        assert_eq!(leaks().len(), 1);
         assert_eq!(
             status(SeUnregisterLogonSessionTerminatedRoutineEx, &[0x2000, 5]),
             unknown

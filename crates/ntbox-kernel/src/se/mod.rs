@@ -70,6 +70,8 @@ pub fn may_open(object: u64, access: u32, mapping: [u32; 4]) -> Result<(), u32> 
     access::check(&object::of(object), &token, question).map(drop)
 }
 
+pub use super::se::audit::LEAK_CHECKS;
+
 /// The exports of this component.
 pub const TABLES: &[&[Export]] = &[
     access::EXPORTS,

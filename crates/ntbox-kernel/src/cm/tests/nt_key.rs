@@ -443,23 +443,20 @@ fn subkeys_are_enumerated_in_order() {
 #[test]
 fn handles_that_stay_open_are_named() {
     let key = service("key-left-open", &[]);
-    let left: Vec<_> = ob::handles::open()
-        .into_iter()
-        .filter(|(_, what, _)| what.contains("key-left-open"))
-        .collect();
-    let [(_, what, caller)] = left.as_slice() else {
-        panic!("one handle: {left:?}")
+    let leaks = || {
+        let all = ob::handles::leaks().into_iter();
+        all.filter(|leak| leak.message.contains("key-left-open"))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(
-        what,
-        "key \\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\key-left-open"
-    );
-    assert_eq!(*caller, test_support::CALLER);
-    close(key);
+    let [leak] = leaks().try_into().expect("one handle");
+    let key_name = r"\REGISTRY\MACHINE\SYSTEM\ControlSet001\Services\key-left-open";
     assert!(
-        !ob::handles::open()
-            .iter()
-            .any(|(_, what, _)| what.contains("key-left-open"))
+        leak.message
+            .ends_with(&format!("to key {key_name} is not closed")),
+        "{leak:?}"
     );
+    assert_eq!(leak.return_address, test_support::CALLER);
+    close(key);
+    assert_eq!(leaks(), []);
     assert!(driver_mem::read_u8(NOWHERE).is_err());
 }

@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 use ntbox_host::kernel_cell::Exclusive;
 
 pub use super::callbacks::operation::{HandleParams, open};
-pub use super::callbacks::registration::take_left_behind;
+pub use super::callbacks::registration::leaks;
 use super::types::Type;
 use crate::base::altitude::Altitude;
 

@@ -12,6 +12,7 @@ use super::{Filter, idle_key, with};
 use crate::base::altitude::Altitude;
 use crate::base::error::{Refusal, status};
 use crate::base::export::exports;
+use crate::base::leak_check::Leak;
 use crate::ke::sched;
 use crate::mm::pool::PoolKind;
 use crate::mm::{module_list, pool};
@@ -150,15 +151,18 @@ fn read(at: u64) -> Result<Filter, Refusal> {
     })
 }
 
-/// Forgets and returns what a driver has left registered: the registrations, and
-/// the calls that made them.
-pub fn take_left_behind() -> Vec<(u64, u64)> {
-    let left = with(|state| std::mem::take(&mut state.filters));
-    let mut left: Vec<_> = left
+/// Callbacks that are still registered. All of them are forgotten.
+pub fn leaks() -> Vec<Leak> {
+    let filters = with(|state| std::mem::take(&mut state.filters));
+    let mut registrations: Vec<_> = filters
         .into_iter()
         .map(|filter| (filter.handle, filter.caller))
         .collect();
-    left.sort_unstable();
-    left.dedup();
-    left
+    registrations.sort_unstable();
+    registrations.dedup();
+    let leak = |(handle, caller)| {
+        let message = format!("the object callbacks {handle:#018x} are not unregistered");
+        Leak::new("object-callbacks-left", message, caller).code(0xce, 0)
+    };
+    registrations.into_iter().map(leak).collect()
 }

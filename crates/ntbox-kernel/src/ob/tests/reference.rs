@@ -2,13 +2,12 @@ use ntbox_host::cpu;
 use ntbox_host::gate::{Call, Return, Stop};
 
 use super::*;
+use crate::base::leak_check::Leak;
 use crate::ob::attributes::PERMANENT;
 use crate::ob::init::object_of;
-use crate::ob::object::end_deferred;
+use crate::ob::object::{end_deferred, reference_leaks};
 use crate::ob::reference::*;
-use crate::ob::{
-    attributes, dereference, handles, insert, inspect, make_temporary, references_left,
-};
+use crate::ob::{attributes, dereference, handles, insert, inspect, make_temporary};
 use crate::test_support::{CALLER, address_mut, broken_rules, call, status, value};
 
 /// The code of the bug check that a call ends in.
@@ -20,9 +19,11 @@ fn bug_check(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> (u32, u
 }
 
 fn taken(object: u64) -> usize {
-    references_left()
+    let of_object = format!("{object:#018x}, is not");
+    let leaks = reference_leaks();
+    leaks
         .iter()
-        .filter(|(other, _, _)| *other == object)
+        .filter(|leak| leak.message.contains(&of_object))
         .count()
 }
 
@@ -34,11 +35,9 @@ fn references_are_counted() {
     assert_eq!(value(ObReferenceObjectSafe, &[object]), 1);
     assert_eq!(status(ObReferenceObjectByPointer, &[object, 0, 0, 0]), 0);
     assert_eq!(taken(object), 4);
-    let (_, what, caller) = references_left()
-        .into_iter()
-        .find(|(other, _, _)| *other == object)
-        .expect("some are taken");
-    assert_eq!((what, caller), (format!("Event at {object:#018x}"), CALLER));
+    let message =
+        format!("a reference to Event at {object:#018x}, {object:#018x}, is not given back");
+    assert!(reference_leaks().contains(&Leak::new("reference-leak", message, CALLER)));
     for left in [4, 3, 2] {
         assert_eq!(value(ObfDereferenceObject, &[object]), left);
     }

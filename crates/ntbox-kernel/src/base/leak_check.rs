@@ -1,0 +1,92 @@
+//! Leak checks: what a driver has not given back when it is unloaded. Each component
+//! registers a check for what it hands out.
+
+use std::sync::Mutex;
+
+use ntbox_api::report::Past;
+
+use super::diag;
+
+/// Something that a driver has not given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leak {
+    /// The rule that it breaks.
+    pub rule: &'static str,
+    /// What it is and what was not done, as a sentence to which the time is added.
+    pub message: String,
+    /// Return address of the call that acquired it; 0 if it is not known.
+    pub return_address: u64,
+    /// Driver Verifier's code.
+    pub verifier: Option<(u32, u64)>,
+    /// A routine of the driver that is the place of the leak, if no call is.
+    pub routine: Option<u64>,
+    /// Earlier events of its life, with their call stacks.
+    pub history: Vec<Past>,
+}
+
+impl Leak {
+    /// A leak that Driver Verifier has no code for.
+    pub fn new(rule: &'static str, message: String, return_address: u64) -> Self {
+        Self {
+            rule,
+            message,
+            return_address,
+            verifier: None,
+            routine: None,
+            history: Vec::new(),
+        }
+    }
+
+    /// The same with Driver Verifier's code.
+    pub fn code(self, bug_check: u32, parameter: u64) -> Self {
+        Self {
+            verifier: Some((bug_check, parameter)),
+            ..self
+        }
+    }
+
+    /// The same at a routine of the driver.
+    pub fn at_routine(self, routine: u64) -> Self {
+        Self {
+            routine: Some(routine),
+            ..self
+        }
+    }
+
+    fn report(self, when: &str) {
+        let message = format!("{} {when}", self.message);
+        match self.routine {
+            Some(routine) => diag::violation_of(routine, self.rule, self.verifier, message),
+            None if self.history.is_empty() => {
+                diag::violation(self.rule, self.verifier, message, self.return_address);
+            }
+            None => diag::left_behind(
+                self.rule,
+                self.verifier,
+                message,
+                self.return_address,
+                self.history,
+            ),
+        }
+    }
+}
+
+/// Returns the leaks of one kind.
+pub type LeakCheck = fn() -> Vec<Leak>;
+
+static CHECKS: Mutex<Vec<&'static [LeakCheck]>> = Mutex::new(Vec::new());
+
+/// Registers the checks of a component. They run in the order of registration.
+pub fn register(checks: &'static [LeakCheck]) {
+    CHECKS.lock().expect("no check panicked").push(checks);
+}
+
+/// Runs all checks and reports what they return; `when` ends each message.
+pub fn report_leaks(when: &str) {
+    let checks = CHECKS.lock().expect("no check panicked").clone();
+    for check in checks.into_iter().flatten() {
+        for leak in check() {
+            leak.report(when);
+        }
+    }
+}
