@@ -218,7 +218,7 @@ fn tokens_and_locks_cost_nothing() {
     }
 }
 
-/// The table of `docs/reference/ntmem.md`:
+/// The table of `docs/explanation/raw-and-safe.md`:
 /// `cargo xtask test --no-lint --test cost -- --ignored --nocapture`.
 #[test]
 #[ignore = "prints a table"]

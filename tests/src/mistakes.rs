@@ -464,10 +464,10 @@ pub fn check_guide(title: &str, mistakes: &[Mistake], seen: impl Fn(usize, Verif
         let (without, with) = (seen(how, Verify::Off), seen(how, Verify::Standard));
         let _ = writeln!(table, "| {what} | {without} | {with} |");
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/verifier.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/detected-mistakes.md");
     let guide = std::fs::read_to_string(&path).expect("the guide");
     assert!(
         guide.contains(&table),
-        "docs/reference/verifier.md does not have this table:\n{table}"
+        "docs/reference/detected-mistakes.md does not have this table:\n{table}"
     );
 }

@@ -67,7 +67,7 @@ fn every_rule_is_in_the_guide_and_no_other() {
 
     let guide = read(&here.join("../../docs/reference/verifier.md"));
     let table = guide
-        .split("## What it checks")
+        .split("## Rules")
         .nth(1)
         .and_then(|rest| rest.split("\n## ").next());
     let documented: BTreeSet<&str> = names(table.expect("the section on rules"), "`").collect();
