@@ -3,6 +3,8 @@
 use std::arch::naked_asm;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::kernel_cell;
+
 /// Bytes of a host stack. Only what is touched costs memory. A driver's stack of
 /// 24 KiB has room for some two hundred calls inside each other, and each takes up
 /// to 10 KiB of this one.
@@ -68,8 +70,9 @@ impl SavedStack {
 /// Returns when another thread takes up `from`.
 ///
 /// # Panics
-/// `to` has no saved stack: its thread runs, or has ended.
+/// `to` has no saved stack: its thread runs, or has ended. Or state of the kernel is held.
 pub fn switch(from: SavedStack, to: SavedStack) {
+    kernel_cell::assert_none_held();
     let target = to.take();
     // SAFETY: the place is never freed. The target was saved and is taken up once, by
     // the invariant of `SavedStack`.
@@ -81,6 +84,7 @@ pub fn switch(from: SavedStack, to: SavedStack) {
 /// # Panics
 /// As for [`switch`].
 pub fn leave(to: SavedStack) -> ! {
+    kernel_cell::assert_none_held();
     let target = to.take();
     let mut unused = 0;
     // SAFETY: the stack pointer is saved in this frame, where nobody reads it: nothing

@@ -5,15 +5,34 @@
 //! kernel. So what is shared needs no lock that other threads respect, and a
 //! request passes dozens of them: with atomic instructions they were half of its
 //! time. What is left to watch over is checked at every use: that it is this
-//! thread, and that nobody up the stack holds the same state.
+//! thread, and that nobody up the stack holds the same state. And where frames of the
+//! kernel may be discarded, or the driver may call the kernel again, no state is held at
+//! all: [`assert_none_held`].
 
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 /// The thread that is the kernel's, by its [`token`]; 0 while there is none.
 static OWNER: AtomicUsize = AtomicUsize::new(0);
+
+/// How many guards live. Only the kernel's thread changes it.
+static HELD: AtomicU32 = AtomicU32::new(0);
+
+/// Checks that no guard lives, where one would be lost or would block the kernel: before
+/// the driver is called, resumed, or left for another thread.
+///
+/// # Panics
+///
+/// If one lives: a mistake of this program.
+#[inline]
+#[track_caller]
+pub fn assert_none_held() {
+    if HELD.load(Ordering::Relaxed) != 0 {
+        misused("held across a call of the driver or a switch of threads");
+    }
+}
 
 /// A number that no other running thread has, and never 0.
 fn token() -> usize {
@@ -116,6 +135,7 @@ impl<T> Exclusive<T> {
             return None;
         }
         self.is_held.store(true, Ordering::Relaxed);
+        HELD.store(HELD.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         Some(Guard { of: self })
     }
 }
@@ -161,6 +181,7 @@ impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.of.is_held.store(false, Ordering::Relaxed);
+        HELD.store(HELD.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
     }
 }
 
@@ -189,6 +210,17 @@ mod tests {
         assert_eq!(*first, 1);
         drop(first);
         assert_eq!(*number.lock(), 1);
+    }
+
+    #[test]
+    fn assert_none_held_panics_while_a_guard_lives() {
+        let _turn = Turn::take();
+        let number = Exclusive::new(1);
+        assert_none_held();
+        let guard = number.lock();
+        assert!(std::panic::catch_unwind(assert_none_held).is_err());
+        drop(guard);
+        assert_none_held();
     }
 
     #[test]

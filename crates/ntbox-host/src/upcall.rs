@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use super::context::Context;
 use super::context_switch::HOST_DEPTH;
 use super::routine::Routine;
-use super::{cpu, kernel_entry, last_call};
+use super::{cpu, kernel_cell, kernel_entry, last_call};
 
 /// One stretch of driver code that the kernel has called and that has not
 /// returned.
@@ -86,8 +86,11 @@ const MAX_ARGUMENTS: usize = 8;
 /// beginning below `stack`. `origin` is where the driver was when this became
 /// necessary: the state at its call into the kernel or at its fault.
 ///
-/// No lock and no borrow may be held: the driver calls the kernel again, and an
-/// exception may abandon this very call.
+/// The driver calls the kernel again, and an exception may abandon this very call; so no
+/// state of the kernel may be held.
+///
+/// # Panics
+/// State of the kernel is held.
 pub fn call_driver(
     routine: impl Into<Routine>,
     arguments: &[u64],
@@ -106,6 +109,7 @@ pub fn call_driver_for(
     origin: Option<Context>,
 ) -> u64 {
     let routine = routine.into();
+    kernel_cell::assert_none_held();
     assert!(
         arguments.len() <= MAX_ARGUMENTS,
         "a callout has at most {MAX_ARGUMENTS} arguments"
@@ -332,9 +336,13 @@ unsafe extern "sysv64" fn enter_driver(function: u64, arguments: *const u64, rsp
 /// Abandons every callout above `level` (those with a higher number) and goes on
 /// in the driver at `context`.
 ///
-/// All kernel frames in between vanish without being run to their end; none of
-/// them may own anything, see [`call_driver`].
+/// All kernel frames in between vanish without being run to their end. What they own is
+/// not dropped, so no state of the kernel may be held.
+///
+/// # Panics
+/// State of the kernel is held, or the driver was never called.
 pub fn resume(level: usize, context: &Context) -> ! {
+    kernel_cell::assert_none_held();
     let host_rsp = CALLOUTS.with_borrow_mut(|list| {
         list.truncate(level + 1);
         list.last().map_or(0, |callout| callout.host_rsp)

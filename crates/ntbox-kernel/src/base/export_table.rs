@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use ntbox_api::report::CallCount;
 use ntbox_host::gate::Export;
+use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::memory_map::{MISSING, NT};
 use rustc_hash::FxHashMap;
 
@@ -47,7 +48,7 @@ pub static CURRENT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Imports that nothing provides. The address that stands for one is its index times
 /// [`MISSING_STRIDE`] from the start of [`MISSING`].
-pub static MISSING_NAMES: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+static MISSING_NAMES: Exclusive<Vec<String>> = Exclusive::new(Vec::new());
 
 pub fn table() -> &'static Table {
     TABLE
@@ -70,9 +71,7 @@ pub fn function(name: &str) -> Option<&'static Export> {
 /// Address that stands for an import which nothing provides. To touch it is a
 /// report that names it.
 pub fn missing(name: String) -> u64 {
-    let mut names = MISSING_NAMES
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut names = MISSING_NAMES.lock();
     let index = names
         .iter()
         .position(|known| *known == name)
@@ -89,11 +88,7 @@ pub fn missing_name(va: u64) -> Option<String> {
         return None;
     }
     let index = usize::try_from((va - MISSING.base) / MISSING_STRIDE).ok()?;
-    MISSING_NAMES
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .get(index)
-        .cloned()
+    MISSING_NAMES.lock().get(index).cloned()
 }
 
 /// Name of the export whose entry holds an address.

@@ -1,9 +1,8 @@
 //! Leak checks: what a driver has not given back when it is unloaded. Each component
 //! registers a check for what it hands out.
 
-use std::sync::Mutex;
-
 use ntbox_api::report::Past;
+use ntbox_host::kernel_cell::Exclusive;
 
 use super::diag;
 
@@ -74,16 +73,16 @@ impl Leak {
 /// Returns the leaks of one kind.
 pub type LeakCheck = fn() -> Vec<Leak>;
 
-static CHECKS: Mutex<Vec<&'static [LeakCheck]>> = Mutex::new(Vec::new());
+static CHECKS: Exclusive<Vec<&'static [LeakCheck]>> = Exclusive::new(Vec::new());
 
 /// Registers the checks of a component. They run in the order of registration.
 pub fn register(checks: &'static [LeakCheck]) {
-    CHECKS.lock().expect("no check panicked").push(checks);
+    CHECKS.lock().push(checks);
 }
 
 /// Runs all checks and reports what they return; `when` ends each message.
 pub fn report_leaks(when: &str) {
-    let checks = CHECKS.lock().expect("no check panicked").clone();
+    let checks = CHECKS.lock().clone();
     for check in checks.into_iter().flatten() {
         for leak in check() {
             leak.report(when);

@@ -5,9 +5,9 @@
 //! thousand of them are told, and that there were more.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use ntbox_api::report::Location;
+use ntbox_host::kernel_cell::Exclusive;
 
 use super::diag;
 
@@ -17,12 +17,12 @@ const LIMIT: u32 = 1000;
 /// A rule, and module and offset of where it was broken.
 type Key = (String, Option<(String, u64)>);
 
-static COUNTS: Mutex<BTreeMap<Key, u32>> = Mutex::new(BTreeMap::new());
+static COUNTS: Exclusive<BTreeMap<Key, u32>> = Exclusive::new(BTreeMap::new());
 
 /// Counts a violation. False if it is one too many to be told.
 pub fn is_told(rule: &str, location: Option<&Location>) -> bool {
     let place = location.map(|place| (place.module.clone(), place.offset));
-    let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut counts = COUNTS.lock();
     let count = counts.entry((rule.to_owned(), place)).or_default();
     *count = count.saturating_add(1);
     let count = *count;

@@ -4,10 +4,9 @@
 //! assertions. A machine would hang there; here the kernel stops and names the
 //! handler.
 
-use std::sync::Mutex;
-
 use nt_status::Named;
 use ntbox_host::context::{Context, ExceptionRecord};
+use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::{bug_check, kernel_entry, modules};
 
 /// How often the same is continued before nothing is expected to change any more: a
@@ -18,7 +17,7 @@ const LIMIT: u32 = 1000;
 type Continued = (u64, u64, u32, u64);
 
 /// What was continued last, and how often in a row.
-static LAST: Mutex<(Continued, u32)> = Mutex::new(((0, 0, 0, 0), 0));
+static LAST: Exclusive<(Continued, u32)> = Exclusive::new(((0, 0, 0, 0), 0));
 
 /// Notes that `handler` has an exception of the place `before` continued at `after`.
 /// Does not return if that has led nowhere all the time.
@@ -31,7 +30,7 @@ pub fn continued(before: &Context, after: &Context, record: u64, handler: u64) {
     };
     let this = (before.rip, before.rsp(), record.code, handler);
     let count = {
-        let Ok(mut last) = LAST.lock() else { return };
+        let mut last = LAST.lock();
         last.1 = if last.0 == this { last.1 + 1 } else { 1 };
         last.0 = this;
         last.1
