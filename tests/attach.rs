@@ -94,7 +94,7 @@ fn stopped(function: u32) -> (u32, String) {
     assert!(matches!(asked, Err(Error::Stopped)), "{asked:?}");
     let report = device.finish();
     let stop = report.bug_check.expect("the kernel stopped");
-    (stop.code, stop.what)
+    (stop.code, stop.message)
 }
 
 #[test]

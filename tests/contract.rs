@@ -242,8 +242,8 @@ fn places(report: &Report) -> impl Iterator<Item = &Location> {
 fn check((how, function, expected, parts): Mistake) {
     let report = run(how, false);
     assert_eq!(seen(&report), expected, "{function}:\n{}", report.text());
-    let violations = report.violations.iter().map(|one| one.what.as_str());
-    let stop = report.bug_check.iter().map(|stop| stop.what.as_str());
+    let violations = report.violations.iter().map(|one| one.message.as_str());
+    let stop = report.bug_check.iter().map(|stop| stop.message.as_str());
     let said: Vec<&str> = violations.chain(stop).collect();
     let said = said.join("\n");
     for part in parts {
@@ -290,5 +290,5 @@ fn completion_of_a_completed_irp_names_who_completed_it_first() {
     assert_eq!(seen(&report), "0x44", "{}", report.text());
     let stop = report.bug_check.expect("a stop");
     let first = "completed before, by mistakes_contract_init!Complete";
-    assert!(stop.what.contains(first), "{}", stop.what);
+    assert!(stop.message.contains(first), "{}", stop.message);
 }

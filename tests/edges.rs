@@ -38,7 +38,7 @@ fn routines_inside_each_other_stop_with_the_places_of_the_driver() {
         let stop = report.bug_check.as_ref().expect("a stop");
         assert_eq!(stop.code, 0x7f, "{}", report.text());
         assert_eq!(stop.parameters[0], 8, "{}", report.text());
-        assert!(stop.what.contains("is used up"), "{}", stop.what);
+        assert!(stop.message.contains("is used up"), "{}", stop.message);
         let place = stop.location.as_ref().expect("a place");
         assert_eq!(place.symbol.as_deref(), Some("SendAgain"));
         assert!(stop.stack.len() > 16, "{}", report.text());

@@ -75,8 +75,8 @@ fn call_of_a_pointer_with_the_pool_pattern_stops_as_windows_does() {
         let stop = stop(&report);
         assert_eq!(stop.code, code, "{function}:\n{}", report.text());
         if function != "OverwriteDevice" {
-            let said = stop.what.contains(kind) && stop.what.contains("0xbdbdbdbdbdbdbdbd");
-            assert!(said, "{function}: {}", stop.what);
+            let said = stop.message.contains(kind) && stop.message.contains("0xbdbdbdbdbdbdbdbd");
+            assert!(said, "{function}: {}", stop.message);
         }
     }
 }
@@ -91,7 +91,7 @@ fn call_of_an_address_where_nothing_is_stops_as_windows_does() {
             let report = run("garbage_pointers", how, false, value);
             let stop = stop(&report);
             assert_eq!(stop.code, code, "{function}:\n{}", report.text());
-            assert!(stop.what.contains(kind), "{function}: {}", stop.what);
+            assert!(stop.message.contains(kind), "{function}: {}", stop.message);
             let irql = u64::from(code == 0xd1) * 2;
             let rest = if irql == 0 {
                 [8, stop.parameters[0]]
@@ -139,7 +139,7 @@ fn exit_group_by_the_driver_is_a_stop_with_the_last_call() {
         "IoCreateSymbolicLink",
         "DriverEntry",
     ] {
-        assert!(stop.what.contains(part), "{part}: {}", stop.what);
+        assert!(stop.message.contains(part), "{part}: {}", stop.message);
     }
     let place = stop.location.as_ref().expect("a place");
     assert_eq!(place.symbol.as_deref(), Some("DriverEntry"));
@@ -164,10 +164,10 @@ fn garbage_in_a_structure_never_ends_ntbox_itself() {
                 break 'all;
             }
             let ended = |stop: &&BugCheck| {
-                stop.what.contains("failed in what it did") || stop.what.contains("ended by")
+                stop.message.contains("failed in what it did") || stop.message.contains("ended by")
             };
             if let Some(stop) = report.bug_check.as_ref().filter(ended) {
-                failures.push(format!("{how}, {fill}: {}", stop.what));
+                failures.push(format!("{how}, {fill}: {}", stop.message));
             }
         }
         ways += 1;

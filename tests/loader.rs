@@ -161,9 +161,9 @@ fn what_is_not_implemented_binds_and_is_named_when_it_is_called() {
         let report = run(&Plan::new(&code).import(module, [import]).build());
         let stop = report.bug_check.expect(name);
         assert!(
-            stop.what.contains(name) && stop.what.contains("not implemented"),
+            stop.message.contains(name) && stop.message.contains("not implemented"),
             "{}",
-            stop.what
+            stop.message
         );
         assert_eq!(report.entry_status, None);
     }

@@ -3,7 +3,7 @@
 //! table says the same.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use ntbox::{Config, Guard, Location, Past, RegValue, Report, Verify};
+use ntbox::{Config, Guard, HistoryEntry, Location, RegValue, Report, Verify};
 use suites::build;
 use suites::mistakes::{MISTAKES, check_guide, seen};
 
@@ -27,8 +27,8 @@ fn names(place: &Location, function: &str) -> bool {
     place.symbol.as_deref() == Some(function) && place.source.is_some()
 }
 
-fn past<'r>(history: &'r [Past], what: &str) -> &'r Past {
-    let found = history.iter().find(|past| past.what == what);
+fn past<'r>(history: &'r [HistoryEntry], what: &str) -> &'r HistoryEntry {
+    let found = history.iter().find(|past| past.event == what);
     found.unwrap_or_else(|| panic!("nothing was {what}: {history:?}"))
 }
 
@@ -107,7 +107,11 @@ fn underruns_are_seen_at_once_on_request() {
     assert_eq!(seen(&report), "0xD6", "{}", report.text());
     let stop = report.bug_check.expect("a stop");
     assert!(names(&stop.stack[0], "WriteBeforeStart"), "{stop:?}");
-    assert!(stop.what.contains("before the start"), "{}", stop.what);
+    assert!(
+        stop.message.contains("before the start"),
+        "{}",
+        stop.message
+    );
     // What it does not see at once it still finds when the block is freed.
     let past = run_guarded(2, false, Verify::Standard, Guard::Before);
     assert_eq!(seen(&past), "0xC1", "{}", past.text());

@@ -96,7 +96,7 @@ fn overruns_of_the_stack_are_told_as_such() {
         let report = run(function, false, Verify::Off);
         let stop = report.bug_check.as_ref().expect("a stop");
         assert_eq!(stop.code, code, "{}", report.text());
-        assert!(stop.what.contains(part), "{}", stop.what);
+        assert!(stop.message.contains(part), "{}", stop.message);
         let place = stop.location.as_ref().expect("a place");
         assert_eq!(place.symbol.as_deref(), Some(name), "{place:?}");
         if code == 0x3b {

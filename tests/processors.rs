@@ -63,12 +63,17 @@ fn drivers_for_one_processor_run_on_several() {
 #[test]
 fn processors_that_lock_each_other_out_are_told_with_their_locks() {
     let stop = run(2, 1).bug_check.expect("it stopped");
-    assert_eq!((stop.code, stop.parameters[0]), (0x133, 1), "{}", stop.what);
+    assert_eq!(
+        (stop.code, stop.parameters[0]),
+        (0x133, 1),
+        "{}",
+        stop.message
+    );
     for spins in ["processor 0 spins at", "processor 1 spins at"] {
-        assert!(stop.what.contains(spins), "{}", stop.what);
+        assert!(stop.message.contains(spins), "{}", stop.message);
     }
     for holds in ["which processor 0 holds", "which processor 1 holds"] {
-        assert!(stop.what.contains(holds), "{}", stop.what);
+        assert!(stop.message.contains(holds), "{}", stop.message);
     }
     let place = stop.stack.first().and_then(|place| place.symbol.as_deref());
     assert!(
@@ -81,8 +86,12 @@ fn processors_that_lock_each_other_out_are_told_with_their_locks() {
 fn a_lock_of_the_processor_itself_is_never_waited_for() {
     for count in [1, 2] {
         let stop = run(count, 2).bug_check.expect("it stopped");
-        assert_eq!(stop.code, 0x0f, "{}", stop.what);
-        assert!(stop.what.contains("it was acquired by"), "{}", stop.what);
+        assert_eq!(stop.code, 0x0f, "{}", stop.message);
+        assert!(
+            stop.message.contains("it was acquired by"),
+            "{}",
+            stop.message
+        );
     }
 }
 
@@ -99,8 +108,8 @@ fn generic_dpc_that_does_not_say_that_it_is_done_hangs() {
         let expected = format!(
             "KeGenericCallDpc waits for {count} of {count} processors on which its routine has not called KeSignalCallDpcDone"
         );
-        assert_eq!(stop.code, 0x133, "{}", stop.what);
-        assert!(stop.what.contains(&expected), "{}", stop.what);
+        assert_eq!(stop.code, 0x133, "{}", stop.message);
+        assert!(stop.message.contains(&expected), "{}", stop.message);
     }
 }
 

@@ -234,7 +234,7 @@ fn a_stack_grows_where_it_is_touched() {
             "{command:?}"
         );
     }
-    // Past the guard pages there is nothing.
+    // HistoryEntry the guard pages there is nothing.
     let status = |program: &mut Program, address| program.open.call(store(address)).status;
     assert_eq!(
         status(&mut program, start + PAGE),

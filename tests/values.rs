@@ -68,7 +68,7 @@ fn export_that_came_later_is_not_there_before() {
         let since = format!(
             "ExAllocatePool2 is imported by the driver and came with Windows 10.0.19041; this is Windows {major}.{minor}.{build}"
         );
-        assert!(stop.what.contains(&since), "{}", stop.what);
+        assert!(stop.message.contains(&since), "{}", stop.message);
     }
     let image = build::driver("later");
     for (build, there) in [(17763, false), (19041, true)] {

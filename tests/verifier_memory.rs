@@ -155,7 +155,7 @@ fn each_mistake_is_reported_once_and_its_twin_is_not() {
 fn freed_irp_tells_who_completed_it() {
     let report = DRIVER.run(3, false, Verify::Standard);
     let stop = report.bug_check.expect("a stop");
-    let freed = stop.history.iter().find(|past| past.what == "freed");
+    let freed = stop.history.iter().find(|past| past.event == "freed");
     let stack = &freed.expect("it is told").stack;
     let symbols: Vec<_> = stack
         .iter()

@@ -437,7 +437,7 @@ pub fn seen(report: &Report) -> String {
         }
     };
     let rules = report.violations.iter().map(|violation| {
-        violation.verifier.map_or_else(
+        violation.driver_verifier_code.map_or_else(
             || violation.rule.clone(),
             |(number, first)| format!("{}: {}", violation.rule, code(number, first)),
         )

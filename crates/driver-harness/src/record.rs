@@ -95,8 +95,10 @@ pub enum StartResult {
     /// DriverEntry returned this success status, and the driver is running.
     Running(u32),
     /// DriverEntry returned this failure, and the driver has been unloaded.
+    #[serde(alias = "refused")]
     EntryFailed(u32),
     /// The kernel stopped before DriverEntry returned.
+    #[serde(alias = "stopped")]
     KernelStopped,
 }
 
@@ -133,6 +135,7 @@ pub struct BugCheck {
     /// Its four parameters.
     pub parameters: [u64; 4],
     /// What happened, in a sentence.
+    #[serde(alias = "what")]
     pub message: String,
     /// The stack trace, innermost first.
     pub stack: Vec<CodeLocation>,
@@ -144,10 +147,13 @@ pub struct Violation {
     /// A stable name in kebab case, such as `pool-leak`.
     pub rule: String,
     /// Bug check code and first parameter of Driver Verifier for this rule.
+    #[serde(alias = "verifier")]
     pub driver_verifier_code: Option<(u32, u64)>,
     /// What happened, in a sentence.
+    #[serde(alias = "what")]
     pub message: String,
     /// Where in the driver.
+    #[serde(alias = "place")]
     pub location: Option<CodeLocation>,
 }
 

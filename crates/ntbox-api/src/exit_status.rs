@@ -8,15 +8,18 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The kernel stopped: a bug check, a crash or a hang.
-    #[serde(rename = "bugcheck")]
+    #[serde(rename = "bugcheck", alias = "stopped")]
     BugCheck,
     /// The driver broke a rule or left something behind.
+    #[serde(alias = "broken")]
     Violations,
     /// The log is not the expected one.
     LogMismatch,
     /// DriverEntry returned a failure, and the driver left nothing behind.
+    #[serde(alias = "refused")]
     EntryFailed,
     /// The driver started and has no DriverUnload; what it holds was not checked.
+    #[serde(alias = "stays-loaded")]
     NoUnloadRoutine,
     /// None of these.
     Clean,

@@ -179,7 +179,7 @@ mod tests {
         BugCheck {
             code: 0x50,
             parameters: [u64::MAX, 1, 0, 0],
-            what: "fault".to_owned(),
+            message: "fault".to_owned(),
             location: Some(place.clone()),
             stack: vec![place],
             history: Vec::new(),

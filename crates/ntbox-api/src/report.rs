@@ -2,13 +2,11 @@
 //! rule was broken, and where the driver stopped if it did.
 
 pub mod text;
-use std::fmt;
-
 use nt_status::NamedBugCheck;
 use serde::{Deserialize, Serialize};
 
 use super::hex_serde;
-use crate::{Guard, Verify};
+use crate::{Guard, Verdict, Verify};
 
 /// The whole outcome of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,21 +50,31 @@ impl Report {
         self.verdict() == Verdict::Clean
     }
 
-    /// What the run came to.
+    /// The result of the run.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        if let Some(stop) = &self.bug_check {
-            Verdict::Stopped { code: stop.code }
+        if self.bug_check.is_some() {
+            Verdict::BugCheck
         } else if !self.violations.is_empty() {
-            Verdict::Broken {
-                violations: self.violations.len(),
-            }
+            Verdict::Violations
         } else if !self.entry_status.is_some_and(nt_status::is_success) {
-            Verdict::Refused
+            Verdict::EntryFailed
         } else if self.unloaded {
             Verdict::Clean
         } else {
-            Verdict::StaysLoaded
+            Verdict::NoUnloadRoutine
+        }
+    }
+
+    /// The result in a sentence, with the bug check or the number of violations.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let verdict = self.verdict();
+        match (&self.bug_check, self.violations.len()) {
+            (Some(stop), _) => format!("{verdict} with {}", NamedBugCheck(stop.code)),
+            (None, 0) => verdict.to_string(),
+            (None, 1) => format!("{verdict}, 1 violation"),
+            (None, count) => format!("{verdict}, {count} violations"),
         }
     }
 
@@ -76,63 +84,6 @@ impl Report {
             .iter()
             .filter(|line| line.shown)
             .map(|line| line.text.as_str())
-    }
-}
-
-/// What a run came to. If there are several, the first of these counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The kernel stopped: a bug check, or the driver hung.
-    Stopped {
-        /// Bug check code.
-        code: u32,
-    },
-    /// The driver broke rules, or left something behind.
-    Broken {
-        /// How often.
-        violations: usize,
-    },
-    /// DriverEntry failed.
-    Refused,
-    /// The driver started and has no DriverUnload. What it holds could not be
-    /// checked.
-    StaysLoaded,
-    /// None of these.
-    Clean,
-}
-
-impl Verdict {
-    /// A stable name in kebab case.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Stopped { .. } => "stopped",
-            Self::Broken { .. } => "broken",
-            Self::Refused => "refused",
-            Self::StaysLoaded => "stays-loaded",
-            Self::Clean => "clean",
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stopped { code } => write!(
-                f,
-                "stopped: the kernel stopped with {}",
-                NamedBugCheck(*code)
-            ),
-            Self::Broken { violations: 1 } => f.write_str("broken: 1 rule was broken"),
-            Self::Broken { violations } => write!(f, "broken: {violations} rules were broken"),
-            Self::Refused => f.write_str("refused: DriverEntry failed, and left nothing behind"),
-            Self::StaysLoaded => f.write_str(
-                "stays loaded: without a DriverUnload, what it holds could not be checked",
-            ),
-            Self::Clean => {
-                f.write_str("clean: it started, unloaded, broke no rule and left nothing behind")
-            }
-        }
     }
 }
 
@@ -175,21 +126,23 @@ pub struct BugCheck {
     #[serde(with = "hex_serde::hex")]
     pub parameters: [u64; 4],
     /// What happened, in a sentence.
-    pub what: String,
+    #[serde(alias = "what")]
+    pub message: String,
     /// Where the driver was, if it was there.
     pub location: Option<Location>,
     /// The call stack, innermost first.
     pub stack: Vec<Location>,
     /// What happened before to the memory that this is about.
-    pub history: Vec<Past>,
+    pub history: Vec<HistoryEntry>,
 }
 
 /// An earlier call that matters for a report; kept with
 /// [`Config::verify`](crate::config::Config::verify).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Past {
+pub struct HistoryEntry {
     /// What was done, as in `allocated`.
-    pub what: String,
+    #[serde(alias = "what")]
+    pub event: String,
     /// The call stack, innermost first.
     pub stack: Vec<Location>,
 }
@@ -212,15 +165,16 @@ pub struct Violation {
     pub rule: String,
     /// Bug check code and first parameter that Driver Verifier would give, when
     /// it has one.
-    #[serde(with = "hex_serde::hex")]
-    pub verifier: Option<(u32, u64)>,
+    #[serde(with = "hex_serde::hex", alias = "verifier")]
+    pub driver_verifier_code: Option<(u32, u64)>,
     /// What happened, in a sentence, with addresses, sizes and tags.
-    pub what: String,
+    #[serde(alias = "what")]
+    pub message: String,
     /// Where in the driver: for something left behind, the call that took it.
     pub location: Option<Location>,
     /// The call stack of that place, or those of it that there were; kept with
     /// [`Config::verify`](crate::config::Config::verify).
-    pub history: Vec<Past>,
+    pub history: Vec<HistoryEntry>,
 }
 
 /// A place in code.

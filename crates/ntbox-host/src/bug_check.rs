@@ -8,7 +8,7 @@ pub struct BugCheckData {
     /// Its parameters.
     pub parameters: [u64; 4],
     /// What happened.
-    pub what: String,
+    pub message: String,
 }
 
 /// The kind of a memory access.

@@ -202,11 +202,11 @@ impl Stop {
     }
 
     /// Stops the kernel.
-    pub fn bug_check(code: u32, parameters: [u64; 4], what: impl Into<String>) -> Self {
+    pub fn bug_check(code: u32, parameters: [u64; 4], message: impl Into<String>) -> Self {
         Self::BugCheck(Box::new(BugCheckData {
             code,
             parameters,
-            what: what.into(),
+            message: message.into(),
         }))
     }
 }

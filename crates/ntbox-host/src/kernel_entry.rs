@@ -63,14 +63,14 @@ pub fn get() -> &'static KernelEntries {
 pub fn bug_check(
     code: u32,
     parameters: [u64; 4],
-    what: impl Into<String>,
+    message: impl Into<String>,
     context: Option<&Context>,
 ) -> ! {
-    let what = what.into();
+    let message = message.into();
     let data = BugCheckData {
         code,
         parameters,
-        what,
+        message,
     };
     (get().bug_check)(data, context)
 }

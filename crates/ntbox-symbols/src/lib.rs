@@ -114,8 +114,8 @@ mod tests {
     fn report(place: Location) -> Report {
         let violation = Violation {
             rule: "r".to_owned(),
-            verifier: None,
-            what: String::new(),
+            driver_verifier_code: None,
+            message: String::new(),
             location: Some(place.clone()),
             history: Vec::new(),
         };
@@ -131,7 +131,7 @@ mod tests {
             bug_check: Some(BugCheck {
                 code: 1,
                 parameters: [0; 4],
-                what: String::new(),
+                message: String::new(),
                 location: Some(place.clone()),
                 stack: vec![place.clone(), place],
                 history: Vec::new(),

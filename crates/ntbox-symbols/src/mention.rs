@@ -62,12 +62,12 @@ impl Mention {
 pub fn texts(report: &mut Report) -> Vec<&mut String> {
     let mut texts = Vec::new();
     for violation in &mut report.violations {
-        texts.push(&mut violation.what);
-        texts.extend(violation.history.iter_mut().map(|past| &mut past.what));
+        texts.push(&mut violation.message);
+        texts.extend(violation.history.iter_mut().map(|past| &mut past.event));
     }
     if let Some(stop) = &mut report.bug_check {
-        texts.push(&mut stop.what);
-        texts.extend(stop.history.iter_mut().map(|past| &mut past.what));
+        texts.push(&mut stop.message);
+        texts.extend(stop.history.iter_mut().map(|past| &mut past.event));
     }
     texts
 }

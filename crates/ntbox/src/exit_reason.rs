@@ -74,7 +74,7 @@ pub fn bug_check(
     BugCheck {
         code,
         parameters,
-        what,
+        message: what,
         location: inside.map(|place| Location {
             return_address: true,
             ..place
@@ -117,7 +117,7 @@ mod tests {
             "DbgPrint, from a.sys+0x10, which had returned",
             "in DriverEntry",
         ] {
-            assert!(stop.what.contains(part), "{}", stop.what);
+            assert!(stop.message.contains(part), "{}", stop.message);
         }
         assert_eq!(stop.location.map(|place| place.offset), Some(0x10));
     }
@@ -130,7 +130,11 @@ mod tests {
         };
         let stop = bug_check(Some(ExitStatus::from_raw(70 << 8)), &last, "", &image());
         assert_eq!(stop.code, KMODE_EXCEPTION_NOT_HANDLED);
-        assert!(stop.what.contains("itself failed: why"), "{}", stop.what);
+        assert!(
+            stop.message.contains("itself failed: why"),
+            "{}",
+            stop.message
+        );
         assert_eq!(stop.location, None);
     }
 
@@ -143,6 +147,6 @@ mod tests {
             &image(),
         );
         assert_eq!(stop.code, KMODE_EXCEPTION_NOT_HANDLED);
-        assert!(stop.what.contains("signal 6"), "{}", stop.what);
+        assert!(stop.message.contains("signal 6"), "{}", stop.message);
     }
 }

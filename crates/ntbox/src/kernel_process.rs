@@ -373,14 +373,14 @@ impl Machine {
         let mut stop = stop.unwrap_or_else(|| BugCheck {
             code: HUNG,
             parameters: [0; 4],
-            what: String::new(),
+            message: String::new(),
             location: None,
             stack: Vec::new(),
             history: Vec::new(),
         });
         if stop.code == HUNG {
             let time = self.config.timeout;
-            stop.what = format!("the driver did not return within {time:?} and was ended");
+            stop.message = format!("the driver did not return within {time:?} and was ended");
         }
         self.report.bug_check = Some(stop);
         None
@@ -409,17 +409,17 @@ impl Machine {
         None
     }
 
-    /// The process died under the driver: what is known of it.
-    fn died(&mut self, what: &str) -> Option<Event> {
+    /// The process died under the driver: message is known of it.
+    fn died(&mut self, message: &str) -> Option<Event> {
         // If only its answers are gone, it is of no more use.
-        if !what.is_empty() {
+        if !message.is_empty() {
             let _ = self.child.kill();
         }
         let status = self.child.wait().ok();
         // What cannot be read is not known.
         let last = LastCall::read(&self.last_call).unwrap_or_default();
         let mut stop = exit_reason::bug_check(status, &last, &self.errand, &self.report.image);
-        stop.what.insert_str(0, what);
+        stop.message.insert_str(0, message);
         self.stopped = true;
         self.report.bug_check = Some(stop);
         None
@@ -445,7 +445,7 @@ impl Machine {
             Some(event) => format!("it answered out of order: {event:?}"),
             None => self.report.bug_check.as_ref().map_or_else(
                 || "it gave no answer".to_owned(),
-                |bug_check| format!("it stopped while it was set up: {}", bug_check.what),
+                |bug_check| format!("it stopped while it was set up: {}", bug_check.message),
             ),
         }
     }

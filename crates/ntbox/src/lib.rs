@@ -18,11 +18,11 @@ mod start;
 pub use ntbox_api::config::{Config, DebugFilter, MAXIMUM_PROCESSORS, Time, VolumeFile};
 pub use ntbox_api::report::text::Text;
 pub use ntbox_api::report::{
-    BugCheck, CallCount, FaultPoint, ImageInfo, Inlined, Location, LogLine, Past, Report, Verdict,
+    BugCheck, CallCount, FaultPoint, HistoryEntry, ImageInfo, Inlined, Location, LogLine, Report,
     Violation,
 };
 pub use ntbox_api::request::{Account, Handle, Operation, Process, Progress, Reply, Ticket};
-pub use ntbox_api::{Fault, Guard, OsVersion, RegValue, Verify, host_file, parse, rules};
+pub use ntbox_api::{Fault, Guard, OsVersion, RegValue, Verdict, Verify, host_file, parse, rules};
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use crate::imports::{

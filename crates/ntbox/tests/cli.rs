@@ -14,12 +14,12 @@ use serde_json::Value;
 fn every_verdict_has_its_status() {
     for (variant, code, verdict) in [
         ("CLEAN", 0, "clean"),
-        ("STAY", 1, "stays loaded"),
-        ("REFUSE", 3, "refused"),
-        ("FAULT", 4, "stopped"),
-        ("STOP", 4, "stopped"),
-        ("HANG", 4, "stopped"),
-        ("LEAK", 5, "broken"),
+        ("STAY", 1, "no-unload-routine"),
+        ("REFUSE", 3, "entry-failed"),
+        ("FAULT", 4, "bugcheck"),
+        ("STOP", 4, "bugcheck"),
+        ("HANG", 4, "bugcheck"),
+        ("LEAK", 5, "violations"),
     ] {
         let Some(driver) = common::with_gcc(variant) else {
             return;
@@ -199,13 +199,13 @@ fn json_has_the_report() {
     let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(object["format"], 1);
     assert_eq!(object["exit_status"], 5);
-    assert_eq!(object["verdict"], "broken");
+    assert_eq!(object["verdict"], "violations");
     let report: ntbox::Report = serde_json::from_value(object["report"].clone()).expect("a report");
     assert_eq!(report.entry_status, Some(0));
     assert_eq!(object["report"]["entry_status"], "0x0");
     let violation = &object["report"]["violations"][0];
     assert_eq!(violation["rule"], "pool-leak");
-    assert_eq!(violation["verifier"][0], "0xc4");
+    assert_eq!(violation["driver_verifier_code"][0], "0xc4");
     assert_eq!(
         violation["location"]["source"]["line"],
         common::line_of("take", 0)
@@ -448,9 +448,9 @@ fn a_sweep_fails_each_call_stack_once() {
     assert_eq!(
         seen,
         [
-            (&Value::from(vec![call(1)]), "refused"),
-            (&Value::from(vec![call(2)]), "broken"),
-            (&Value::from(vec![call(2), call(3)]), "stopped"),
+            (&Value::from(vec![call(1)]), "entry-failed"),
+            (&Value::from(vec![call(2)]), "violations"),
+            (&Value::from(vec![call(2), call(3)]), "bugcheck"),
         ]
     );
     assert_eq!(runs[1]["stack"][0]["symbol"], "Careless");

@@ -333,7 +333,7 @@ impl From<ntbox::BugCheck> for BugCheck {
         Self {
             code: bug_check.code,
             parameters: bug_check.parameters,
-            message: bug_check.what,
+            message: bug_check.message,
             stack,
         }
     }
@@ -343,8 +343,8 @@ impl From<ntbox::Violation> for Violation {
     fn from(violation: ntbox::Violation) -> Self {
         Self {
             rule: violation.rule,
-            driver_verifier_code: violation.verifier,
-            message: violation.what,
+            driver_verifier_code: violation.driver_verifier_code,
+            message: violation.message,
             location: violation.location.map(CodeLocation::from),
         }
     }

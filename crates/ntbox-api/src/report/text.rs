@@ -10,7 +10,8 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use nt_status::{Named, NamedBugCheck};
 
-use super::{BugCheck, Inlined, Location, LogLine, Past, Report, Verdict, Violation};
+use super::{BugCheck, HistoryEntry, Inlined, Location, LogLine, Report, Violation};
+use crate::Verdict;
 use crate::parse::component_name;
 
 /// A report as text. Made by [`Report::text`].
@@ -199,9 +200,9 @@ impl<'r> Text<'r> {
 
     fn violation(&self, f: &mut Formatter<'_>, violation: &Violation) -> fmt::Result {
         let Palette { bad, .. } = self.palette;
-        let (rule, what) = (Printable(&violation.rule), Printable(&violation.what));
+        let (rule, what) = (Printable(&violation.rule), Printable(&violation.message));
         self.labelled(f, "rule", format_args!("{bad}{rule}{bad:#}: {what}"))?;
-        if let Some((code, first)) = violation.verifier {
+        if let Some((code, first)) = violation.driver_verifier_code {
             let named = NamedBugCheck(code);
             self.labelled(
                 f,
@@ -222,9 +223,9 @@ impl<'r> Text<'r> {
         self.history(f, &violation.history)
     }
 
-    fn history(&self, f: &mut Formatter<'_>, history: &[Past]) -> fmt::Result {
+    fn history(&self, f: &mut Formatter<'_>, history: &[HistoryEntry]) -> fmt::Result {
         history.iter().try_for_each(|past| {
-            let what = Printable(&past.what);
+            let what = Printable(&past.event);
             self.labelled(f, "", format_args!("{what}"))?;
             past.stack.iter().try_for_each(|place| self.place(f, place))
         })
@@ -242,7 +243,7 @@ impl<'r> Text<'r> {
             "stopped",
             format_args!("{bad}{named}{bad:#} ({parameters})"),
         )?;
-        self.labelled(f, "", Printable(&stop.what))?;
+        self.labelled(f, "", Printable(&stop.message))?;
         if stop.location.as_ref() != stop.stack.first() {
             stop.location
                 .iter()
@@ -323,7 +324,11 @@ impl<'r> Text<'r> {
         } else {
             self.palette.bad
         };
-        self.labelled(f, "verdict", format_args!("{style}{verdict}{style:#}"))
+        self.labelled(
+            f,
+            "verdict",
+            format_args!("{style}{}{style:#}", self.report.summary()),
+        )
     }
 }
 

@@ -2,7 +2,7 @@
 //! names the code behind an address.
 
 use ntbox_api::ipc::Event;
-use ntbox_api::report::{Location, Past, Violation};
+use ntbox_api::report::{HistoryEntry, Location, Violation};
 use ntbox_host::{channel, modules};
 
 use super::{export_table, log, stack_trace_db, violation_limit};
@@ -19,7 +19,7 @@ pub fn left_behind(
     verifier: Option<(u32, u64)>,
     what: String,
     caller: u64,
-    history: Vec<Past>,
+    history: Vec<HistoryEntry>,
 ) {
     record(rule, verifier, what, location(caller), history);
 }
@@ -45,7 +45,7 @@ fn record(
     verifier: Option<(u32, u64)>,
     what: String,
     location: Option<Location>,
-    history: Vec<Past>,
+    history: Vec<HistoryEntry>,
 ) {
     if !stack_trace_db::reports(rule) {
         return;
@@ -56,8 +56,8 @@ fn record(
     log::flush();
     channel::send(&Event::Violation(Violation {
         rule: rule.to_owned(),
-        verifier,
-        what,
+        driver_verifier_code: verifier,
+        message: what,
         location,
         history,
     }));

@@ -1,7 +1,7 @@
 //! Leak checks: what a driver has not given back when it is unloaded. Each component
 //! registers a check for what it hands out.
 
-use ntbox_api::report::Past;
+use ntbox_api::report::HistoryEntry;
 use ntbox_host::kernel_cell::Exclusive;
 
 use super::diag;
@@ -20,7 +20,7 @@ pub struct Leak {
     /// A routine of the driver that is the place of the leak, if no call is.
     pub routine: Option<u64>,
     /// Earlier events of its life, with their call stacks.
-    pub history: Vec<Past>,
+    pub history: Vec<HistoryEntry>,
 }
 
 impl Leak {

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use ntbox_api::config::Config;
 use ntbox_api::ipc::Event;
-use ntbox_api::report::{FaultPoint, Location, Past};
+use ntbox_api::report::{FaultPoint, HistoryEntry, Location};
 use ntbox_api::{Verify, rules};
 use ntbox_host::channel;
 use ntbox_host::context::Context;
@@ -171,16 +171,16 @@ fn places(id: StackId) -> Vec<Location> {
 }
 
 /// What was done by the call with that stack; `None` if it was not kept.
-pub fn past(what: impl Into<String>, id: StackId) -> Option<Past> {
-    (id != 0).then(|| Past {
-        what: what.into(),
+pub fn past(what: impl Into<String>, id: StackId) -> Option<HistoryEntry> {
+    (id != 0).then(|| HistoryEntry {
+        event: what.into(),
         stack: places(id),
     })
 }
 
 /// The stacks with which the place that returns to `caller` was reached: one, or
 /// as many as a report tells.
-pub fn history_of_caller(caller: u64) -> Vec<Past> {
+pub fn history_of_caller(caller: u64) -> Vec<HistoryEntry> {
     let ids = {
         let guard = STACKS.lock();
         let known = guard.as_ref().and_then(|all| all.by_caller.get(&caller));

@@ -17,7 +17,7 @@ const ENTRIES: KernelEntries = KernelEntries {
     invoke: exports::invoke,
     end_call: trap::from_export,
     end_internal: trap::end_internal,
-    bug_check: |data, context| trap::bug_check(data.code, data.parameters, data.what, context),
+    bug_check: |data, context| trap::bug_check(data.code, data.parameters, data.message, context),
     upcall_stack_overflow: trap::nested_too_deep,
     bad_routine: seh::call_nowhere,
     invalid_access: trap::invalid_access,

@@ -3,7 +3,7 @@
 //! somebody else's memory. It is there because less was written than
 //! `IoStatus.Information` says, or because it was copied from pool as it was.
 
-use ntbox_api::report::Past;
+use ntbox_api::report::HistoryEntry;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 
@@ -159,7 +159,7 @@ pub fn check(packet: u64, room: u32, subject: Subject, caller: u64) -> Result<()
 
 /// The driver's blocks in use that hold as many bytes of the pattern, and who
 /// allocated them.
-fn sources(length: usize) -> Vec<Past> {
+fn sources(length: usize) -> Vec<HistoryEntry> {
     let blocks = mm::with(|memory| memory.pools.owned_by_drivers());
     let holds = |va: u64, size: u64| {
         let bytes = read(va, size).unwrap_or_default();

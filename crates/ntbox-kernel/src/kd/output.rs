@@ -308,7 +308,7 @@ mod tests {
     fn violations_quote_the_specification() {
         status(DbgPrintEx, &[IHVDRIVER, 0, address(b"%g\n\0")]);
         let found = violations();
-        assert!(found[0].what.contains("%g"), "{}", found[0].what);
+        assert!(found[0].message.contains("%g"), "{}", found[0].message);
         lines();
     }
 }

@@ -99,7 +99,11 @@ mod tests {
             bug_check(call(KeReleaseInterruptSpinLock, &[0x5000, 0])),
         ] {
             assert_eq!((stop.code, stop.parameters[0]), (0x50, 0x5000));
-            assert!(stop.what.contains("InterruptSpinLock"), "{}", stop.what);
+            assert!(
+                stop.message.contains("InterruptSpinLock"),
+                "{}",
+                stop.message
+            );
         }
     }
 }

@@ -273,7 +273,7 @@ mod tests {
         value(KeAcquireSpinLockRaiseToDpc, &[lock]);
         let stop = bug_check(call(KeAcquireSpinLockAtDpcLevel, &[lock]));
         assert_eq!((stop.code, stop.parameters[0]), (0x0f, lock));
-        assert!(stop.what.contains("acquired before"), "{}", stop.what);
+        assert!(stop.message.contains("acquired before"), "{}", stop.message);
         value(KeReleaseSpinLock, &[lock, 0]);
     }
 
@@ -283,7 +283,11 @@ mod tests {
         let mut word = 0xbdbd_bdbd_bdbd_bdbd_u64;
         let stop = bug_check(call(KeAcquireSpinLockRaiseToDpc, &[address_mut(&mut word)]));
         assert_eq!(stop.code, 0x0f);
-        assert!(stop.what.contains("never initialised"), "{}", stop.what);
+        assert!(
+            stop.message.contains("never initialised"),
+            "{}",
+            stop.message
+        );
         cpu::set_irql(0);
     }
 
@@ -321,7 +325,7 @@ mod tests {
         let code = || {
             test_support::violations()
                 .pop()
-                .and_then(|violation| violation.verifier)
+                .and_then(|violation| violation.driver_verifier_code)
         };
         value(KeAcquireSpinLockAtDpcLevel, &[lock]);
         assert_eq!(code(), Some((0xc4, 0x40)));

@@ -3,7 +3,7 @@
 //! watched each has pages of its own, as the driver's blocks have, so that whoever
 //! touches it past its end, or after it was freed, is seen.
 
-use ntbox_api::report::Past;
+use ntbox_api::report::HistoryEntry;
 use ntbox_host::gate::Stop;
 
 use super::pool::{PoolKind, Request};
@@ -107,7 +107,7 @@ pub fn refuse_free(va: u64, caller: u64, function: &str) -> bool {
          Windows would free it twice (BAD_POOL_CALLER)",
         name(tag)
     );
-    let history: Vec<Past> = stack_trace_db::past("allocated", stack)
+    let history: Vec<HistoryEntry> = stack_trace_db::past("allocated", stack)
         .into_iter()
         .collect();
     diag::left_behind("kernel-pool-freed", Some((0xc2, 7)), what, caller, history);
@@ -136,9 +136,9 @@ mod tests {
             Err(Stop::BugCheck(data)) => {
                 assert_eq!((data.code, data.parameters[3]), (0xc1, 0x24));
                 assert!(
-                    data.what.contains("system buffer of 20 bytes"),
+                    data.message.contains("system buffer of 20 bytes"),
                     "{}",
-                    data.what
+                    data.message
                 );
             }
             other => panic!("{other:?}"),

@@ -444,7 +444,7 @@ pub fn tag_text(tag: u32) -> String {
 }
 /// What happened to the pool block that the first of these addresses lies in or
 /// next to.
-pub fn history_of_memory(addresses: &[u64]) -> Vec<report::Past> {
+pub fn history_of_memory(addresses: &[u64]) -> Vec<report::HistoryEntry> {
     if !stack_trace_db::is_on() {
         return Vec::new();
     }

@@ -172,7 +172,7 @@ mod tests {
             let found = violations();
             assert_eq!(found.len(), 1);
             assert_eq!(found[0].rule, "overlapping-copy");
-            assert_eq!(found[0].verifier, Some((0xc4, 0xf0)));
+            assert_eq!(found[0].driver_verifier_code, Some((0xc4, 0xf0)));
         }
         value(memcpy, &[va, va, 8]);
         value(memcpy, &[va, va + 5, 5]);

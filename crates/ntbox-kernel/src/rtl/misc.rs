@@ -80,7 +80,7 @@ mod tests {
         value(RtlAssert, &[address(b"y\0"), address(b"b.c\0"), 8, 0]);
         let found: Vec<String> = violations()
             .into_iter()
-            .map(|violation| violation.what)
+            .map(|violation| violation.message)
             .collect();
         assert_eq!(
             found,

@@ -10,7 +10,7 @@ pub mod signal_handlers;
 use std::sync::OnceLock;
 
 use ntbox_api::ipc::Event;
-use ntbox_api::report::{BugCheck, Location, Past};
+use ntbox_api::report::{BugCheck, HistoryEntry, Location};
 use ntbox_host::bug_check::{Access, BugCheckData, HUNG};
 use ntbox_host::context::{Context, ExceptionRecord, UNWOUND_TO_CALL};
 use ntbox_host::driver_mem::Fault;
@@ -70,8 +70,8 @@ pub fn bug_check(
     let registrar = routine
         .and_then(|routine| routine.registrar())
         .and_then(diag::location);
-    let registered = registrar.clone().map(|place| Past {
-        what: "registered".to_owned(),
+    let registered = registrar.clone().map(|place| HistoryEntry {
+        event: "registered".to_owned(),
         stack: vec![place],
     });
     let location = context
@@ -80,7 +80,7 @@ pub fn bug_check(
     let report = BugCheck {
         code,
         parameters,
-        what: what.into(),
+        message: what.into(),
         location,
         stack,
         history: mm::pool::history_of_memory(&parameters)
@@ -128,9 +128,9 @@ pub fn from_export(frame: &Frame, stop: Stop) -> ! {
             let BugCheckData {
                 code,
                 parameters,
-                what,
+                message,
             } = *data;
-            bug_check(code, parameters, what, Some(&context))
+            bug_check(code, parameters, message, Some(&context))
         }
         Stop::Fault(Fault { address, write }) => {
             let access = if write { Access::Write } else { Access::Read };
@@ -151,7 +151,7 @@ pub fn from_export(frame: &Frame, stop: Stop) -> ! {
 /// Stops the system: what the kernel does by itself, for no call, cannot go on.
 pub fn end_internal(stop: Stop) -> ! {
     match stop {
-        Stop::BugCheck(data) => bug_check(data.code, data.parameters, data.what, None),
+        Stop::BugCheck(data) => bug_check(data.code, data.parameters, data.message, None),
         Stop::Raise(record) => bug_check(
             0x1e,
             [u64::from(record.code), record.address, 0, 0],

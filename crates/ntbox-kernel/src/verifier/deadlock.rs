@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ntbox_api::report::Past;
+use ntbox_api::report::HistoryEntry;
 use ntbox_host::cpu;
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::memory_map::STACKS;
@@ -289,7 +289,7 @@ fn report(taken: Taken, ways: &[Edge]) {
         );
         [held, then]
     };
-    let history: Vec<Past> = ways.iter().flat_map(past).flatten().collect();
+    let history: Vec<HistoryEntry> = ways.iter().flat_map(past).flatten().collect();
     diag::left_behind(
         "lock-order",
         Some((0xc4, 0x1001)),

@@ -62,7 +62,7 @@ fn a_clean_run() {
 
 entry    DriverEntry returned STATUS_SUCCESS (0x00000000)
 unload   DriverUnload returned
-verdict  clean: it started, unloaded, broke no rule and left nothing behind
+verdict  clean: started, unloaded, broke no rule and left nothing behind
 ";
     assert_eq!(report.text().to_string(), expected);
 }
@@ -110,7 +110,9 @@ fn a_refusal_is_explained() {
         "{text}"
     );
     assert!(
-        text.ends_with("verdict  refused: DriverEntry failed, and left nothing behind\n"),
+        text.ends_with(
+            "verdict  entry-failed: DriverEntry failed, and the driver left nothing behind\n"
+        ),
         "{text}"
     );
     assert!(!text.contains("unload"), "{text}");
@@ -125,15 +127,15 @@ fn a_driver_that_cannot_be_unloaded_is_told() {
     .text()
     .to_string();
     assert!(text.contains("unload   there is no DriverUnload"), "{text}");
-    assert!(text.contains("verdict  stays loaded"), "{text}");
+    assert!(text.contains("verdict  no-unload-routine"), "{text}");
 }
 
 #[test]
 fn a_violation_has_its_rule_code_and_place() {
     let violation = Violation {
         rule: "pool-leak".to_owned(),
-        verifier: Some((0xc4, 0x62)),
-        what: "64 bytes are not freed".to_owned(),
+        driver_verifier_code: Some((0xc4, 0x62)),
+        message: "64 bytes are not freed".to_owned(),
         location: Some(place()),
         history: Vec::new(),
     };
@@ -146,7 +148,7 @@ rule     pool-leak: 64 bytes are not freed
          Driver Verifier stops with DRIVER_VERIFIER_DETECTED_VIOLATION (0xC4), first parameter 0x62
          at walk.sys+0x1044 Take (walk/take.c:12)
             inlined into Walk
-verdict  broken: 1 rule was broken
+verdict  violations: the driver broke a rule or left something behind, 1 violation
 ";
     let text = report.text().folder(Some(Path::new("/src"))).to_string();
     assert!(text.ends_with(expected), "{text}");
@@ -157,7 +159,7 @@ fn a_bug_check_has_its_stack_once() {
     let stop = BugCheck {
         code: 0x50,
         parameters: [1, 0, 2, 0xff],
-        what: "invalid memory was read".to_owned(),
+        message: "invalid memory was read".to_owned(),
         location: Some(place()),
         stack: vec![
             place(),
@@ -180,7 +182,7 @@ stopped  PAGE_FAULT_IN_NONPAGED_AREA (0x50) (0x1, 0x0, 0x2, 0xff)
             inlined into Walk
          at walk.sys+0x2000, in no known function
             2 times in a row
-verdict  stopped: the kernel stopped with PAGE_FAULT_IN_NONPAGED_AREA (0x50)
+verdict  bugcheck: the kernel stopped with PAGE_FAULT_IN_NONPAGED_AREA (0x50)
 ";
     assert_eq!(report.text().to_string(), expected);
 }
@@ -213,8 +215,8 @@ fn foreign_text_cannot_steer_the_terminal() {
     };
     let violation = Violation {
         rule: "r".to_owned(),
-        verifier: None,
-        what: "\u{9b}1m".to_owned(),
+        driver_verifier_code: None,
+        message: "\u{9b}1m".to_owned(),
         location: Some(place),
         history: Vec::new(),
     };

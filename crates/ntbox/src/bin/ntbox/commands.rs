@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ntbox::{Error, Export, Import, MissingExport, OsVersion, Report, Verdict};
+use ntbox::{Error, Export, Import, MissingExport, OsVersion, Report};
 use ntbox_api::ExitStatus;
 
 use crate::args::{Cli, Command};
@@ -92,16 +92,16 @@ impl Outcome<'_> {
     /// The exit status that tells of it.
     pub fn status(&self) -> ExitStatus {
         match &self.result {
-            Ok(Done::Run(report)) => of_report(report),
-            Ok(Done::Ioctl(session)) => match of_report(&session.report) {
+            Ok(Done::Run(report)) => report.verdict().exit_status(),
+            Ok(Done::Ioctl(session)) => match session.report.verdict().exit_status() {
                 ExitStatus::Success | ExitStatus::Incomplete if session.failed() => {
                     ExitStatus::RequestFailed
                 }
                 other => other,
             },
             Ok(Done::Sweep(swept)) => {
-                let first = of_report(&swept.first);
-                let failed = swept.bad().map(|run| of_report(&run.report));
+                let first = swept.first.verdict().exit_status();
+                let failed = swept.bad().map(|run| run.report.verdict().exit_status());
                 ExitStatus::most_severe(failed.chain([first])).unwrap_or(first)
             }
             Ok(Done::Imports(list)) if list.iter().any(|import| !import.provided) => {
@@ -112,16 +112,5 @@ impl Outcome<'_> {
             Err(Error::Read { .. } | Error::Image { .. }) => ExitStatus::Image,
             Err(Error::Host(_) | Error::Stopped) => ExitStatus::Host,
         }
-    }
-}
-
-/// The exit status that tells of a run.
-fn of_report(report: &Report) -> ExitStatus {
-    match report.verdict() {
-        Verdict::Clean => ExitStatus::Success,
-        Verdict::StaysLoaded => ExitStatus::Incomplete,
-        Verdict::Refused => ExitStatus::EntryFailed,
-        Verdict::Stopped { .. } => ExitStatus::BugCheck,
-        Verdict::Broken { .. } => ExitStatus::Violations,
     }
 }

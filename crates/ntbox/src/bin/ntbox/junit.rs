@@ -20,11 +20,11 @@ impl Case {
     fn of(name: String, report: &Report, may_refuse: bool) -> Self {
         let verdict = report.verdict();
         let good = match verdict {
-            Verdict::Clean | Verdict::StaysLoaded => true,
-            Verdict::Refused => may_refuse,
-            Verdict::Stopped { .. } | Verdict::Broken { .. } => false,
+            Verdict::Clean | Verdict::NoUnloadRoutine => true,
+            Verdict::EntryFailed => may_refuse,
+            Verdict::BugCheck | Verdict::Violations | Verdict::LogMismatch => false,
         };
-        let failure = (!good).then(|| (verdict.to_string(), report.text().to_string()));
+        let failure = (!good).then(|| (report.summary(), report.text().to_string()));
         Self { name, failure }
     }
 }

@@ -36,7 +36,7 @@ impl Failed {
     pub fn is_well(&self) -> bool {
         !matches!(
             self.report.verdict(),
-            Verdict::Stopped { .. } | Verdict::Broken { .. }
+            Verdict::BugCheck | Verdict::Violations
         )
     }
 
