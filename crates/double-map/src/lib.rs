@@ -18,6 +18,10 @@
 //! checked build asserts, Driver Verifier bug checks.
 
 #![no_std]
+#![expect(
+    unsafe_code,
+    reason = "the crate makes the one call that `wdm` excludes"
+)]
 
 use wdm::{
     Rejected, Result,

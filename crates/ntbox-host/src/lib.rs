@@ -6,6 +6,7 @@
 //! ([`kernel_entry`]) and functions ([`hook`]).
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![expect(unsafe_code, reason = "the host layer has all unsafe code of ntbox")]
 #![allow(
     clippy::missing_errors_doc,
     clippy::missing_panics_doc,

@@ -7,6 +7,8 @@
 //! `NTMEM_SYS` names the driver `ntmem.sys`; without it that measurement is left
 //! out, which the output says.
 
+#![expect(unsafe_code, reason = "processor time is read with `getrusage`")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;

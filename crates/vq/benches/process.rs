@@ -16,6 +16,8 @@ fn main() {
 
 #[cfg(windows)]
 mod windows {
+    #![expect(unsafe_code, reason = "calls of Windows")]
+
     use std::ffi::c_void;
     use std::hint::black_box;
     use std::io::Write;

@@ -31,6 +31,7 @@
 //! kind cannot use this one.
 
 #![no_std]
+#![allow(unsafe_code, reason = "the crate wraps the interface of the kernel")]
 
 mod arch;
 pub mod bytes;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 use anyhow::Context as _;
 use cargo_metadata::MetadataCommand;
 
-use crate::toolchain::Toolchain;
+use crate::toolchain::{self, Toolchain};
 
 /// The surroundings of a command.
 #[derive(Debug)]
@@ -28,10 +28,7 @@ impl Context {
             .no_deps()
             .exec()
             .context("cannot read the workspace's manifests")?;
-        let channel = metadata.workspace_metadata["toolchain"]["channel"]
-            .as_str()
-            .context("Cargo.toml lacks workspace.metadata.toolchain.channel")?;
-        let toolchain = Toolchain::select(channel)?;
+        let toolchain = Toolchain::select(toolchain::RELEASE)?;
         Ok(Self {
             root: metadata.workspace_root.into(),
             target: metadata.target_directory.into(),

@@ -1,14 +1,18 @@
 //! Which Rust builds everything.
 //!
-//! A `rust-toolchain.toml` would make rustup download the one it names, and fail
-//! on a machine without a network. So the workspace names a toolchain, and it is
-//! selected if it is there; otherwise the one at hand is used, which is said.
+//! The field `rust-version` of the workspace is the only place of the release. xtask
+//! selects that toolchain if rustup has it, and otherwise uses the one at hand and
+//! reports that. (rustup would download the toolchain of a `rust-toolchain.toml`, and fail
+//! on a machine without a network.)
 
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
 use crate::context::say;
+
+/// The release that CI uses, such as `1.95.0`.
+pub const RELEASE: &str = env!("CARGO_PKG_RUST_VERSION");
 
 /// A toolchain: the current one, or another that rustup has.
 #[derive(Debug, Default)]
@@ -88,7 +92,14 @@ fn find(list: &str, channel: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::find;
+    use super::{RELEASE, find};
+
+    #[test]
+    fn readme_has_the_release_of_the_workspace() {
+        let readme = include_str!("../../../README.md");
+        let minor = RELEASE.rsplit_once('.').map_or(RELEASE, |(minor, _)| minor);
+        assert!(readme.contains(&format!("Rust {minor} and")), "{RELEASE}");
+    }
 
     #[test]
     fn a_channel_is_found_by_its_whole_name() {

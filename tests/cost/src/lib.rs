@@ -4,6 +4,10 @@
 //! says where they are, since drivers are linked without exports.
 
 #![no_std]
+#![expect(
+    unsafe_code,
+    reason = "one function of each pair calls the kernel without `wdm`"
+)]
 
 use wdk_panic as _;
 

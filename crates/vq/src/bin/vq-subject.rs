@@ -4,6 +4,8 @@
 
 #[cfg(windows)]
 mod subject {
+    #![expect(unsafe_code, reason = "calls of Windows")]
+
     use std::ffi::c_void;
     use std::fs::{self, OpenOptions};
     use std::hint::black_box;

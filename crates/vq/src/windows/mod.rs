@@ -1,6 +1,8 @@
 //! Living processes of Windows, and of Wine. All that is `unsafe` in this crate is
 //! here: calls of the system, each with what it needs beside it.
 
+#![expect(unsafe_code, reason = "calls of Windows")]
+
 mod device;
 mod landmarks;
 mod process;

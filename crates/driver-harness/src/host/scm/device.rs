@@ -1,6 +1,8 @@
 //! Opens devices and sends them requests, with `NtDeviceIoControlFile`:
 //! `DeviceIoControl` maps several statuses to one error code.
 
+#![expect(unsafe_code, reason = "calls of Windows")]
+
 use std::fs::{File, OpenOptions};
 use std::os::windows::fs::OpenOptionsExt as _;
 use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
