@@ -13,12 +13,34 @@ use crate::{
     process, safety,
 };
 
-/// Checks everything, or only the text of files, which compiles nothing.
-pub fn lint(context: &Context, is_text_only: bool) -> anyhow::Result<ExitCode> {
-    let failed = if is_text_only {
-        text(context)
-    } else {
-        with_tools(context, &Tools::prepare(context)?)
+/// A set of checks.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope {
+    /// Everything that works from the package registry alone.
+    All,
+    /// Comments and documents.
+    Text,
+    /// Checks by other programs, as far as they are installed.
+    Extra,
+}
+
+impl Scope {
+    /// The scope that the options select.
+    pub const fn of(text: bool, extra: bool) -> Self {
+        match (text, extra) {
+            (true, _) => Self::Text,
+            (_, true) => Self::Extra,
+            _ => Self::All,
+        }
+    }
+}
+
+/// Runs the checks.
+pub fn lint(context: &Context, scope: Scope) -> anyhow::Result<ExitCode> {
+    let failed = match scope {
+        Scope::All => with_tools(context, &Tools::prepare(context)?),
+        Scope::Text => text(context),
+        Scope::Extra => extra(context),
     };
     if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
@@ -54,6 +76,34 @@ fn text(context: &Context) -> Vec<&'static str> {
         say(&format!("{error:#}"));
         Some(what)
     });
+    failed.collect()
+}
+
+/// Runs the checks of programs that are not part of Rust, and skips one whose program is
+/// not installed; returns which checks failed.
+fn extra(context: &Context) -> Vec<&'static str> {
+    let mut typos = Command::new("typos");
+    typos.current_dir(&context.root);
+    let mut deny = context.cargo("deny");
+    deny.args(["check", "licenses", "bans", "sources"]);
+    let checks = [
+        ("cargo deny", "cargo-deny", deny),
+        ("cargo shear", "cargo-shear", context.cargo("shear")),
+        ("typos", "typos", typos),
+    ];
+    let failed = checks
+        .into_iter()
+        .filter_map(|(what, program, mut command)| {
+            let is_installed = Command::new(program).arg("--version").output().is_ok();
+            if !is_installed {
+                say(&format!("{what}: skipped, {program} is not installed"));
+                return None;
+            }
+            say(what);
+            let error = process::quietly(context, &mut command, what).err()?;
+            say(&format!("{error:#}"));
+            Some(what)
+        });
     failed.collect()
 }
 

@@ -27,6 +27,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::{
     context::Context,
     driver::{Profile, Tools},
+    lint::Scope,
 };
 
 /// Builds, runs and tests the driver ntmem.sys, on Windows and elsewhere.
@@ -124,6 +125,11 @@ enum Command {
         /// Check SAFETY comments and the documents' links only: compiles nothing.
         #[arg(long)]
         text: bool,
+        /// Check licences and duplicates of dependencies, unused dependencies and
+        /// spelling only, with those of cargo-deny, cargo-shear and typos that are
+        /// installed.
+        #[arg(long, conflicts_with = "text")]
+        extra: bool,
     },
     /// Check what only CI must: the lock files are up to date, `cargo make` works.
     Ci,
@@ -234,7 +240,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Bench { arguments } => programs::bench_in_wine(&context, arguments),
         #[cfg(not(windows))]
         Command::Miri { seeds, arguments } => miri::miri(&context, *seeds, arguments),
-        Command::Lint { text } => lint::lint(&context, *text),
+        Command::Lint { text, extra } => lint::lint(&context, Scope::of(*text, *extra)),
         Command::Ci => ci::ci(&context),
     }
 }
