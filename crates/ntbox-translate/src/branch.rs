@@ -1,0 +1,151 @@
+//! Control transfers: return addresses on the stack stay the original ones, direct
+//! branches are linked, indirect ones go through the table.
+
+use iced_x86::{Code, ConditionCode, Instruction, MemoryOperand, OpKind, Register};
+
+use crate::{
+    Gpr, RegisterSet,
+    emit::{Emitter, Surroundings},
+    instruction::{Control, Insn},
+    location::Phase,
+    state,
+};
+
+impl<S: Surroundings> Emitter<'_, S> {
+    /// An instruction that ends its block. All registers are the program's.
+    pub fn control(&mut self, insn: &Insn) {
+        match insn.control {
+            Control::Next => {}
+            Control::Jump(target) => self.jump(insn, target),
+            Control::Branch(target) => self.branch(insn, target),
+            Control::Call(target) => {
+                self.asm.push_constant(insn.next_ip());
+                match self.leader(target) {
+                    Some(label) => self.asm.jump(label),
+                    None => self.jump_linked(target),
+                }
+            }
+            Control::JumpIndirect => self.indirect(insn, false),
+            Control::CallIndirect => self.indirect(insn, true),
+            Control::Return { discard } => self.return_(insn, discard),
+            Control::Trap(reason) => self.trap(insn, reason),
+        }
+    }
+
+    fn branch(&mut self, insn: &Insn, target: u64) {
+        if let Some(code) = near_branch(insn.instruction.condition_code())
+            .filter(|_| insn.instruction.is_jcc_short_or_near())
+        {
+            self.jump_if(insn, code, target);
+            return;
+        }
+        // `loop` and `jrcxz` have short forms only. Prefixes stay: processors differ in
+        // what they make of them.
+        let (taken, not_taken) = (self.asm.label(), self.asm.label());
+        self.asm.jump_short_as(insn.code(), taken);
+        self.asm.jump_short_if(Code::Jmp_rel8_64, not_taken);
+        self.asm.bind(taken);
+        self.jump_if(insn, Code::Jmp_rel32_64, target);
+        self.asm.bind(not_taken);
+    }
+
+    fn spill_for_table(&mut self) {
+        self.asm.spill(Gpr::RCX);
+        self.asm.spill(Gpr::RDX);
+    }
+
+    fn note_table(&mut self, insn: &Insn) {
+        let spilled = RegisterSet::of(Gpr::RCX) | RegisterSet::of(Gpr::RDX);
+        self.asm.note(insn.ip(), Phase::Instruction, spilled, false);
+    }
+
+    fn return_(&mut self, insn: &Insn, discard: u16) {
+        self.spill_for_table();
+        self.asm
+            .emit(Instruction::with1(Code::Pop_r64, Register::RDX));
+        self.note_table(insn);
+        if discard != 0 {
+            let above = MemoryOperand::with_base_displ(Register::RSP, i64::from(discard));
+            self.asm
+                .emit(Instruction::with2(Code::Lea_r64_m, Register::RSP, above));
+        }
+        self.asm.jump_table();
+    }
+
+    fn indirect(&mut self, insn: &Insn, call: bool) {
+        let Some(load) = load_target(insn, self.asm.ip()) else {
+            self.trap(insn, crate::TrapReason::OperandOutOfReach);
+            return;
+        };
+        self.spill_for_table();
+        self.asm.emit(Ok(load));
+        self.note_table(insn);
+        if call {
+            self.asm.push_constant(insn.next_ip());
+        } else {
+            // A loop may consist of indirect jumps alone.
+            let go_on = self.asm.label();
+            self.asm.load_state_32(Gpr::RCX, state::POLL);
+            self.asm.jump_if_rcx_zero(go_on);
+            self.asm.jump_state(state::DISPATCH_GATE);
+            self.asm.bind(go_on);
+        }
+        self.asm.jump_table();
+    }
+}
+
+/// `mov rdx, target` for an indirect branch, written near `ip`.
+fn load_target(insn: &Insn, ip: u64) -> Option<Instruction> {
+    let instruction = &insn.instruction;
+    if instruction.op0_kind() == OpKind::Register {
+        return Instruction::with2(
+            Code::Mov_r64_rm64,
+            Register::RDX,
+            instruction.op0_register(),
+        )
+        .ok();
+    }
+    if instruction.is_ip_rel_memory_operand() {
+        let distance = instruction
+            .ip_rel_memory_address()
+            .wrapping_sub(ip)
+            .cast_signed();
+        let reach = i64::from(i32::MAX) - 64;
+        if !(-reach..reach).contains(&distance) {
+            return None;
+        }
+    }
+    let operand = MemoryOperand::new(
+        instruction.memory_base(),
+        instruction.memory_index(),
+        instruction.memory_index_scale(),
+        instruction.memory_displacement64().cast_signed(),
+        instruction.memory_displ_size(),
+        false,
+        instruction.segment_prefix(),
+    );
+    Instruction::with2(Code::Mov_r64_rm64, Register::RDX, operand).ok()
+}
+
+/// The near form of a conditional jump.
+fn near_branch(condition: ConditionCode) -> Option<Code> {
+    Some(match condition {
+        ConditionCode::o => Code::Jo_rel32_64,
+        ConditionCode::no => Code::Jno_rel32_64,
+        ConditionCode::b => Code::Jb_rel32_64,
+        ConditionCode::ae => Code::Jae_rel32_64,
+        ConditionCode::e => Code::Je_rel32_64,
+        ConditionCode::ne => Code::Jne_rel32_64,
+        ConditionCode::be => Code::Jbe_rel32_64,
+        ConditionCode::a => Code::Ja_rel32_64,
+        ConditionCode::s => Code::Js_rel32_64,
+        ConditionCode::ns => Code::Jns_rel32_64,
+        ConditionCode::p => Code::Jp_rel32_64,
+        ConditionCode::np => Code::Jnp_rel32_64,
+        ConditionCode::l => Code::Jl_rel32_64,
+        ConditionCode::ge => Code::Jge_rel32_64,
+        ConditionCode::le => Code::Jle_rel32_64,
+        ConditionCode::g => Code::Jg_rel32_64,
+        ConditionCode::None => return None,
+    })
+}
