@@ -4,6 +4,11 @@
 //! the lowest two GiB, the gates, signal handlers. All unsafe code of the crate's tests
 //! is here. One [`Machine`] exists at a time, and it runs on the thread that made it.
 
+#![expect(
+    unsafe_code,
+    reason = "a host maps memory, handles signals and jumps to code"
+)]
+
 mod gates;
 mod memory;
 mod signals;
