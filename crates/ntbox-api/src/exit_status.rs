@@ -165,6 +165,17 @@ mod tests {
     }
 
     #[test]
+    fn exit_status_table_of_the_documents_is_that_of_the_help() {
+        let page = include_str!("../../../docs/reference/exit-statuses.md");
+        for status in ExitStatus::ALL {
+            let row = format!("\n| {} | {} |\n", u8::from(*status), status.meaning());
+            assert!(page.contains(&row), "{row}");
+        }
+        let order = ExitStatus::HELP.lines().last();
+        assert!(order.is_some_and(|order| page.contains(order)));
+    }
+
+    #[test]
     fn exit_status_severity_is_in_the_help_and_follows_the_verdicts() {
         let failures = &ExitStatus::SEVERITY[..6];
         let order: Vec<String> = failures

@@ -3,6 +3,8 @@
 mod args;
 mod blocks;
 mod check_log;
+#[cfg(test)]
+mod documented;
 mod host;
 mod host_args;
 mod ioctl;

@@ -1,0 +1,60 @@
+//! The command line against its reference page: each command and option is described,
+//! and each described option exists.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// The reference page.
+const PAGE: &str = include_str!("../../../docs/reference/ntbox.md");
+
+/// The help that the program prints.
+fn help(arguments: &[&str]) -> String {
+    let mut ntbox = Command::new(env!("CARGO_BIN_EXE_ntbox"));
+    let output = ntbox.args(arguments).output().expect("ntbox runs");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("the help is a text")
+}
+
+/// The first word of `line`, without what is attached to it in brackets.
+fn first_word(line: &str) -> &str {
+    let end = line.find([' ', '[', '=']);
+    &line[..end.unwrap_or(line.len())]
+}
+
+#[test]
+fn each_command_is_described() {
+    let help = help(&["--help"]);
+    let (_, commands) = help
+        .split_once("\nCommands:\n")
+        .expect("a list of commands");
+    let (commands, _) = commands.split_once("\n\n").expect("an end of the list");
+    // Longer descriptions have lines of their own, with a larger indentation.
+    let commands = commands.lines().filter_map(|line| line.strip_prefix("  "));
+    let mut names = commands
+        .filter(|line| !line.starts_with(' '))
+        .map(first_word);
+    assert!(names.clone().count() > 4, "{help}");
+    let missing = names.find(|name| *name != "help" && !PAGE.contains(&format!("`ntbox {name}")));
+    assert_eq!(missing, None, "docs/reference/ntbox.md lacks it");
+}
+
+#[test]
+fn options_of_run_are_those_of_the_page() {
+    let help = help(&["run", "--help"]);
+    let options: BTreeSet<&str> = help
+        .lines()
+        .map(str::trim_start)
+        .map(|line| line.strip_prefix("-h, ").unwrap_or(line))
+        .filter(|line| line.starts_with("--"))
+        .map(first_word)
+        .filter(|option| *option != "--help")
+        .collect();
+    let rows = PAGE.lines().filter(|line| line.starts_with("| `--"));
+    let described: BTreeSet<&str> = rows
+        .filter_map(|row| row.split(" | ").next())
+        .flat_map(|cell| cell.split('`').filter(|word| word.starts_with("--")))
+        .map(first_word)
+        .collect();
+    assert_eq!(options, described);
+}
