@@ -4,6 +4,8 @@
 //! [`Report`]; [`Machine`] does the same in steps. The kernel itself needs Linux
 //! on x86-64; what a run takes and gives compiles everywhere.
 
+#[cfg(all(feature = "cli", target_os = "linux", target_arch = "x86_64"))]
+pub mod cli;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod exit_reason;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

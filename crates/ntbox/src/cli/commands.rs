@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use ntbox::{Error, Export, Import, MissingExport, OsVersion, Report};
+use crate::{Error, Export, Import, MissingExport, OsVersion, Report};
 use ntbox_api::ExitStatus;
 
-use crate::args::{Cli, Command};
-use crate::ioctl::{self, Session};
-use crate::junit;
-use crate::sweep::{self, Swept};
+use super::args::{Cli, Command};
+use super::ioctl::{self, Session};
+use super::junit;
+use super::sweep::{self, Swept};
 
 /// What a command came to, and how it is to be shown.
 pub struct Outcome<'c> {
@@ -41,7 +41,7 @@ pub fn carry_out(cli: &Cli) -> Outcome<'_> {
         Command::Ioctl(args) => ioctl::run(args).map(|session| Done::Ioctl(Box::new(session))),
         Command::Sweep(args) => sweep::run(args).map(|swept| Done::Sweep(Box::new(swept))),
         Command::Imports(args) => imports(&args.file, args.os.unwrap_or_default()),
-        Command::Exports(args) if args.missing => Ok(Done::Missing(ntbox::missing_exports())),
+        Command::Exports(args) if args.missing => Ok(Done::Missing(crate::missing_exports())),
         Command::Exports(args) => exports(args.name.as_deref()),
     };
     Outcome {
@@ -50,19 +50,19 @@ pub fn carry_out(cli: &Cli) -> Outcome<'_> {
     }
 }
 
-fn run(config: &ntbox::Config) -> Result<Done, Error> {
-    ntbox::run(config).map(|report| Done::Run(Box::new(report)))
+fn run(config: &crate::Config) -> Result<Done, Error> {
+    crate::run(config).map(|report| Done::Run(Box::new(report)))
 }
 
 /// All exports, or the one of a name.
 fn exports(name: Option<&str>) -> Result<Done, Error> {
-    let mut list = ntbox::exports();
+    let mut list = crate::exports();
     let Some(name) = name else {
         return Ok(Done::Exports(list));
     };
     list.retain(|export| export.name == name);
     if list.is_empty() {
-        let missing = ntbox::missing_exports();
+        let missing = crate::missing_exports();
         let missing = missing.iter().find(|export| export.name == name);
         let reason = missing.map_or_else(String::new, |export| format!(": {}", export.reason));
         return Err(Error::Config(format!(
@@ -73,7 +73,7 @@ fn exports(name: Option<&str>) -> Result<Done, Error> {
 }
 
 fn imports(file: &Path, version: OsVersion) -> Result<Done, Error> {
-    ntbox::imports_on(file, version).map(Done::Imports)
+    crate::imports_on(file, version).map(Done::Imports)
 }
 
 impl Outcome<'_> {

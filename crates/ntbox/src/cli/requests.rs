@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use ntbox::{Handle, Operation, host_file};
+use crate::{Handle, Operation, host_file};
 
 /// A request to send.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use ntbox::parse::{self, Mask};
-use ntbox::{
+use crate::parse::{self, Mask};
+use crate::{
     Config, Fault, Guard, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, Verify, VolumeFile,
 };
+use clap::{Args, Parser, Subcommand};
 use ntbox_api::ExitStatus;
 
-use crate::requests::{self, Ask};
+use super::requests::{self, Ask};
 
 /// Runs an unmodified Windows kernel driver (a .sys file for x86-64) on Linux, in
 /// a small kernel inside a process: shows what the driver logs, what rules of

@@ -3,14 +3,14 @@
 
 use std::io::{self, BufWriter, Write};
 
+use crate::{Export, ExportKind, Import, MissingExport, Report};
 use anstyle::{AnsiColor, Style};
-use ntbox::{Export, ExportKind, Import, MissingExport, Report};
 use serde::Serialize;
 
-use crate::args::{Command, Run};
-use crate::commands::{Done, Outcome};
-use crate::ioctl::Answer;
-use crate::sweep::Swept;
+use super::args::{Command, Run};
+use super::commands::{Done, Outcome};
+use super::ioctl::Answer;
+use super::sweep::Swept;
 
 /// Number of the JSON format. It changes when a field goes or means something
 /// else; new fields may come without.
@@ -156,7 +156,7 @@ fn imports(out: &mut impl Write, list: &[Import]) -> io::Result<()> {
     modules.dedup();
     modules
         .into_iter()
-        .filter_map(ntbox::describe_module)
+        .filter_map(crate::describe_module)
         .try_for_each(|what| writeln!(out, "{what}"))
 }
 

@@ -4,11 +4,11 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use ntbox::{Config, Error, Machine, Operation, Process, Progress, Reply, Report, Started, Ticket};
+use crate::{Config, Error, Machine, Operation, Process, Progress, Reply, Report, Started, Ticket};
 use serde::Serialize;
 
-use crate::args::Ioctl;
-use crate::requests::Ask;
+use super::args::Ioctl;
+use super::requests::Ask;
 
 /// `GENERIC_READ | GENERIC_WRITE`.
 const READ_WRITE: u32 = 0xc000_0000;

@@ -12,11 +12,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ntbox::{Config, Error, Fault, FaultPoint, Location, Report, Verdict};
+use crate::{Config, Error, Fault, FaultPoint, Location, Report, Verdict};
 use serde::Serialize;
 
-use crate::args::Sweep;
-use crate::ioctl;
+use super::args::Sweep;
+use super::ioctl;
 
 /// A run in which calls failed.
 #[derive(Debug, Serialize)]
@@ -133,7 +133,7 @@ fn next_jobs(report: &mut Report, faults: &[Fault], seen: &mut HashSet<Key>) -> 
 fn once(args: &Sweep, config: &Config) -> Result<Report, Error> {
     match &args.device {
         Some(device) => ioctl::session(config, device, &args.requests).map(|done| done.report),
-        None => ntbox::run(config),
+        None => crate::run(config),
     }
 }
 

@@ -5,9 +5,9 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use std::io;
 use std::path::Path;
 
-use ntbox::{Report, Verdict};
+use crate::{Report, Verdict};
 
-use crate::commands::{Done, Outcome};
+use super::commands::{Done, Outcome};
 
 /// A test case.
 struct Case {
