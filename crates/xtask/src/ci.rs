@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: what only CI must check.
+//! `cargo xtask ci`: the checks that only CI runs.
 
 #[cfg(not(windows))]
 use std::fs;
@@ -18,8 +18,7 @@ use crate::{
     process,
 };
 
-/// Checks the lock files, that `cargo make` does what `cargo xtask` does, and the
-/// driver in Wine.
+/// Checks the lock files, `cargo make`, and the driver in Wine.
 pub fn ci(context: &Context) -> anyhow::Result<ExitCode> {
     lock_files(context)?;
     cargo_make(context)?;
@@ -28,8 +27,8 @@ pub fn ci(context: &Context) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fails if a manifest asks for what its lock file does not have, or if the
-/// driver built here is made of other packages than the one built on Windows.
+/// Fails if a lock file is out of date, or if the driver consists of other packages here
+/// than on Windows.
 fn lock_files(context: &Context) -> anyhow::Result<()> {
     say("checking that Cargo.lock is up to date");
     packages_of_driver(context, context.cargo("tree"), "Cargo.lock")?;
@@ -56,8 +55,8 @@ fn lock_files(context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The packages that the driver is made of, one a line, as `name v1.2.3`; those
-/// of this repository have their folder behind that.
+/// The packages of the driver, one per line, as `name v1.2.3`; those of this repository
+/// are followed by their folder.
 fn packages_of_driver(
     context: &Context,
     mut tree: Command,
@@ -98,7 +97,7 @@ fn cargo_make(context: &Context) -> anyhow::Result<()> {
         say("cargo install cargo-make: it is missing");
         let mut install = context.cargo("install");
         install
-            // It only runs other programs: not worth the time that optimising takes.
+            // It only runs other programs, so optimisation does not pay.
             .args(["cargo-make", "--locked", "--debug", "--root"])
             .arg(&tools);
         process::quietly(context, &mut install, "installing cargo-make")?;
@@ -133,7 +132,7 @@ mod tests {
     use super::is_locked;
 
     #[test]
-    fn packages_are_looked_up_with_their_version() {
+    fn lock_file_lookup_matches_name_and_version() {
         let lock = "[[package]]\nname = \"wdk\"\nversion = \"0.5.0\"\nsource = \"x\"\n";
         assert!(is_locked("wdk v0.5.0", lock));
         assert!(!is_locked("wdk v0.5.1", lock));

@@ -1,4 +1,4 @@
-//! What every command needs: the workspace, the toolchain, how much to show.
+//! The context of a command: workspace, toolchain, verbosity.
 
 use std::{path::PathBuf, process::Command};
 
@@ -7,12 +7,12 @@ use cargo_metadata::MetadataCommand;
 
 use crate::toolchain::{self, Toolchain};
 
-/// The surroundings of a command.
+/// The context of a command.
 #[derive(Debug)]
 pub struct Context {
     /// The repository.
     pub root: PathBuf,
-    /// Cargo's folder for what it makes.
+    /// Cargo's target folder.
     pub target: PathBuf,
     /// The toolchain to use.
     pub toolchain: Toolchain,
@@ -21,7 +21,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// Asks Cargo about the workspace, and selects the toolchain that it names.
+    /// Reads the workspace's metadata and selects the toolchain.
     pub fn new(verbose: bool) -> anyhow::Result<Self> {
         let metadata = MetadataCommand::new()
             .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
@@ -39,8 +39,8 @@ impl Context {
 
     /// A command `cargo SUBCOMMAND` in the repository, for programs of this host.
     ///
-    /// The workspace's profiles abort on panic, for the driver; tests need
-    /// unwinding, and dependencies are best built only once.
+    /// The workspace's profiles abort on panic, for the driver. Tests need unwinding; all host
+    /// programs use it, so that their dependencies are built once.
     pub fn host_cargo(&self, subcommand: &str) -> Command {
         let mut cargo = self.cargo(subcommand);
         cargo.env("CARGO_PROFILE_DEV_PANIC", "unwind");
@@ -56,7 +56,7 @@ impl Context {
     }
 }
 
-/// Tells the person who waits what is being done.
+/// Prints a line of progress.
 pub fn say(line: &str) {
     eprintln!("xtask: {line}");
 }

@@ -1,5 +1,5 @@
-//! Links of the documents: what a document links to or names by its path exists, and
-//! each page below `docs` can be reached from the table of contents, `docs/README.md`.
+//! Checks the links of the documents: link targets and named paths exist, and each page
+//! below `docs` is linked from the table of contents, `docs/README.md`.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -182,8 +182,8 @@ fn target<'l>(document: &Path, link: &'l str) -> (PathBuf, &'l str) {
     (path, anchor)
 }
 
-/// Whether a link leads to a file and, in a document, to a heading of it. Links of the
-/// web are taken for alive.
+/// Whether a link leads to a file and, in a document, to a heading of it. Links to the web
+/// are not checked.
 fn is_alive(document: &Path, link: &str, documents: &HashMap<PathBuf, Document>) -> bool {
     if link.contains("://") || link.starts_with("mailto:") {
         return true;

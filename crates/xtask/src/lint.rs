@@ -1,4 +1,4 @@
-//! `cargo xtask lint`: formatting, lints and documentation.
+//! `cargo xtask lint`: checks formatting, lints, documentation, and text.
 
 use std::process::{Command, ExitCode};
 
@@ -48,8 +48,7 @@ pub fn lint(context: &Context, scope: Scope) -> anyhow::Result<ExitCode> {
     bail!("failed: {}", failed.join("; "));
 }
 
-/// Checks everything, with the means to build drivers at hand; returns which
-/// checks failed. One that fails does not keep the others from running.
+/// Runs all checks; returns which failed. The others run if one fails.
 pub fn with_tools(context: &Context, tools: &Tools) -> Vec<&'static str> {
     let mut failed = text(context);
     let others = checks(context, tools)
@@ -107,7 +106,7 @@ fn extra(context: &Context) -> Vec<&'static str> {
     failed.collect()
 }
 
-/// What is checked, and the command for it.
+/// The checks that compile, each with its command.
 fn checks(context: &Context, tools: &Tools) -> Vec<(&'static str, Command)> {
     let mut format = context.cargo("fmt");
     format.args(["--all", "--check"]);
@@ -148,7 +147,7 @@ fn checks(context: &Context, tools: &Tools) -> Vec<(&'static str, Command)> {
     checks
 }
 
-/// Every package that is for this host.
+/// Selects the packages for this host.
 fn for_host(cargo: &mut Command) -> &mut Command {
     cargo.arg("--workspace");
     for package in driver::PACKAGES {
@@ -157,7 +156,7 @@ fn for_host(cargo: &mut Command) -> &mut Command {
     cargo
 }
 
-/// Every package that is for Windows' kernel.
+/// Selects the packages for the Windows kernel.
 fn for_driver(cargo: &mut Command) -> &mut Command {
     for package in driver::PACKAGES {
         cargo.args(["--package", package]);
@@ -179,7 +178,7 @@ fn documenting(mut doc: Command) -> Command {
 }
 
 /// A command `cargo SUBCOMMAND` for the stand-in for wdk-build, which is no
-/// member of the workspace. Its lock file, which nobody needs, goes below target.
+/// member of the workspace. Its lock file, which is not committed, goes below target.
 #[cfg(not(windows))]
 pub fn stand_in_cargo(context: &Context, subcommand: &str) -> Command {
     let folder = context.target.join("cross/wdk-build");

@@ -1,8 +1,7 @@
 //! `cargo xtask`: builds, runs and tests the driver.
 //!
-//! One command a purpose, the same on every host: what differs between Windows
-//! and others is below `driver`. `cargo make` and CI call these commands, so
-//! that there is one way only of doing each thing.
+//! The commands are the same on every host; `driver` has the differences between Windows
+//! and others. `cargo make` and CI call these commands.
 
 mod ci;
 mod context;
@@ -32,20 +31,20 @@ use crate::{
 
 /// Builds, runs and tests the driver ntmem.sys, on Windows and elsewhere.
 ///
-/// Away from Windows the first build puts together what it needs below
-/// target/cross and says what it does; missing system packages are installed if
-/// you are root, and named with the command to install them if not.
+/// On other systems the first build makes its replacements for the WDK below target/cross
+/// and prints each step. It installs missing system packages if you are root, and prints
+/// the command if not.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", max_term_width = 100)]
 struct Cli {
-    /// Show what cargo and other programs print, not only what they did.
+    /// Show the output of cargo and other programs.
     #[arg(short, long, global = true)]
     verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
 
-/// Where a driver is tested.
+/// The host that runs a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Host {
     /// The embedded kernel.
@@ -54,7 +53,7 @@ enum Host {
     Wine,
 }
 
-/// What to do.
+/// A command.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build the driver: target/driver/release/ntmem.sys and its ntmem.pdb.
@@ -90,15 +89,15 @@ enum Command {
         /// Leave out the checks of `lint`.
         #[arg(long)]
         no_lint: bool,
-        /// Where the driver runs: `ntbox` is every test there is; `wine` runs the
-        /// same driver by way of Wine's Service Control Manager.
+        /// The host: `ntbox` runs every test; `wine` runs the driver by Wine's Service
+        /// Control Manager.
         #[arg(long, value_enum, default_value_t = Host::Ntbox)]
         host: Host,
         /// Passed to `cargo test`: names of tests to run, for example.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measure `vq` in Wine, beside a bare loop of calls of `VirtualQueryEx`.
+    /// Measure `vq` in Wine against a bare loop of calls of `VirtualQueryEx`.
     ///
     /// On Windows itself `cargo bench -p vq` does it.
     #[cfg(not(windows))]
@@ -131,7 +130,7 @@ enum Command {
         #[arg(long, conflicts_with = "text")]
         extra: bool,
     },
-    /// Check what only CI must: the lock files are up to date, `cargo make` works.
+    /// Check the lock files, `cargo make`, and the driver in Wine, as CI does.
     Ci,
 }
 
@@ -149,16 +148,16 @@ The package is the driver with its ntmem.pdb, its ntmem.inf, the catalogue
 ntmem.cat, and ntmem.cer, the certificate to trust where it is installed. The
 certificate's key stays on this machine, below target/certificate.
 
-docs/guides/windows.md says how to install it.";
+docs/guides/windows.md explains how to install it.";
 
 const RUN_HELP: &str = "\
 Examples:
-  cargo xtask run                               all walks that are legal
-  cargo xtask run --param Scenario=sz:double-map      the walk that tutorials print
+  cargo xtask run                                     all legal scenarios
+  cargo xtask run --param Scenario=sz:double-map      the scenario that tutorials print
   cargo xtask run --example raw-double-map            the same in plain windows-drivers-rs
-  cargo xtask run --help                        this; `-- --help` is driverctl's
+  cargo xtask run --help                              this; `-- --help` is driverctl's
 
-The exit status is driverctl's: 0 if the driver did and logged what it promises. With
+The exit status is driverctl's: 0 if the driver started, logged what is expected and unloaded. With
 --example it is ntbox's: 5 if the verifier found a violation, as in raw-double-map.";
 
 const TEST_HELP: &str = "\
@@ -202,7 +201,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what was asked for.
+/// Runs the command.
 fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     let context = Context::new(cli.verbose)?;
     match &cli.command {

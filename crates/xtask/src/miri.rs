@@ -1,11 +1,9 @@
 //! `cargo xtask miri`: `wdm` on the host, against a stand-in for wdk-sys, under Miri.
 //!
-//! A driver's own tests see what a kernel sees: crashes, sometimes. Miri sees each
-//! access that is undefined behaviour, and runs what several threads do once for
-//! every seed, with another schedule each time. It is a part of nightly toolchains,
-//! which are not installed behind anybody's back: without one the same tests run
-//! natively, which is said. A build server installs it, and must have it. Loom, which
-//! tries every order of a few steps, is a crate, and always there.
+//! Miri detects undefined behaviour, and runs the tests of threads once per seed, each with
+//! another schedule. It is a component of nightly toolchains. Without one the tests run
+//! natively, which is reported; with CI=true it is installed and required. Loom explores
+//! every interleaving of a few steps.
 
 use std::{
     env,
@@ -19,13 +17,13 @@ use crate::{
     process,
 };
 
-/// What the tests of schedules are run with unless the command says otherwise.
+/// The default number of seeds.
 pub const SEEDS: u32 = 16;
 
-/// What a nightly toolchain needs.
+/// The components of the nightly toolchain.
 const COMPONENTS: [&str; 2] = ["miri", "rust-src"];
 
-/// Runs the tests, and says which failed.
+/// Runs the tests, and names those that failed.
 pub fn miri(context: &Context, seeds: u32, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let failed = test(context, seeds, arguments)?;
     if failed.is_empty() {
@@ -34,7 +32,7 @@ pub fn miri(context: &Context, seeds: u32, arguments: &[String]) -> anyhow::Resu
     bail!("failed: {}", failed.join("; "));
 }
 
-/// Runs the tests under Miri, or natively where it is not; returns what failed.
+/// Runs the tests under Miri, or natively without it; returns the failed ones.
 pub fn test(
     context: &Context,
     seeds: u32,
@@ -77,7 +75,7 @@ pub fn test(
     Ok(failed)
 }
 
-/// Why Miri cannot be used here, if it cannot.
+/// The reason why Miri is unavailable, if it is.
 fn what_is_missing() -> Option<String> {
     let output = Command::new("rustup")
         .args(["component", "list", "--toolchain", "nightly", "--installed"])
@@ -92,9 +90,9 @@ fn what_is_missing() -> Option<String> {
     }
 }
 
-/// The component that a list of rustup's does not have.
+/// The first component that a list of rustup lacks.
 fn lacks(list: &str) -> Option<&'static str> {
-    // Components of one target have its name behind theirs.
+    // Components for a target have a suffix.
     let has = |component: &str| {
         list.lines().any(|line| {
             line.strip_prefix(component)
@@ -104,8 +102,8 @@ fn lacks(list: &str) -> Option<&'static str> {
     COMPONENTS.into_iter().find(|component| !has(component))
 }
 
-/// Installs it: on a build server only. A nightly toolchain that is there stays the
-/// one it is, for a newer one may lack Miri, or be out of reach.
+/// Installs Miri, on a build server only. An installed nightly toolchain is kept: a newer
+/// one may lack Miri or be unreachable.
 fn install(context: &Context) -> anyhow::Result<()> {
     say("rustup component add miri rust-src: Miri is missing");
     let mut add = Command::new("rustup");
@@ -122,8 +120,7 @@ fn install(context: &Context) -> anyhow::Result<()> {
     process::quietly(context, &mut rustup, "installing Miri")
 }
 
-/// Two runs: what one thread does needs one schedule, and what several do as many as
-/// there is time for.
+/// Two runs: tests of one thread with one schedule, tests of several with many.
 fn under_miri(context: &Context, seeds: u32) -> Vec<(&'static str, Command)> {
     let command = |flags: &str| {
         let mut command = Command::new("rustup");
@@ -131,7 +128,7 @@ fn under_miri(context: &Context, seeds: u32) -> Vec<(&'static str, Command)> {
         command.args(["--quiet", "--no-fail-fast"]);
         for_tests(context, &mut command, "wdm-miri").env(
             "MIRIFLAGS",
-            // The kernel's functions take addresses as numbers.
+            // The kernel's functions take addresses as integers.
             format!("-Zmiri-permissive-provenance {flags}"),
         );
         command
@@ -148,29 +145,28 @@ fn under_miri(context: &Context, seeds: u32) -> Vec<(&'static str, Command)> {
     ]
 }
 
-/// What loom tries every order of.
+/// The tests under loom.
 fn under_loom(context: &Context) -> Command {
     let mut command = cargo(context, "test");
     command.args(["--quiet", "--package", "rundown-model", "--lib"]);
     command
 }
 
-/// Compiles the examples in the documentation of `wdm`, and runs those that need no
-/// kernel.
+/// Compiles the documentation examples of `wdm`, and runs those that need no kernel.
 fn examples(context: &Context) -> Command {
     let mut command = cargo(context, "test");
     command.args(["--quiet", "--package", "wdm", "--doc"]);
     command
 }
 
-/// The same tests on the machine itself.
+/// The tests, natively.
 fn natively(context: &Context) -> Command {
     let mut command = cargo(context, "test");
     command.args(["--quiet", "--no-fail-fast", "--tests"]);
     command
 }
 
-/// A command `cargo SUBCOMMAND` for the tests, which are a workspace of their own.
+/// A command `cargo SUBCOMMAND` for the tests, which are a separate workspace.
 pub fn cargo(context: &Context, subcommand: &str) -> Command {
     let mut command = context.host_cargo(subcommand);
     if subcommand == "fmt" {
@@ -197,7 +193,7 @@ mod tests {
     use super::lacks;
 
     #[test]
-    fn a_component_is_found_by_its_whole_name() {
+    fn lacks_component_matches_the_whole_name() {
         let list = "cargo-x86_64-unknown-linux-gnu\nmiri-x86_64-unknown-linux-gnu\nrust-src\n";
         assert_eq!(lacks(list), None);
         assert_eq!(lacks("mirikit\nrust-src\n"), Some("miri"));

@@ -1,5 +1,4 @@
-//! Running other programs: silently while they succeed, with all they printed
-//! when they fail.
+//! Runs other programs, and shows their output if they fail.
 
 use std::process::{Command, Output, Stdio};
 
@@ -7,8 +6,8 @@ use anyhow::{Context as _, bail};
 
 use crate::context::Context;
 
-/// Runs `command`, which does `what`; shows its output if it fails, or always if
-/// the context is verbose. Returns what it wrote to its standard output.
+/// Runs `command`, which does `what`; shows its output if it fails, or always if the
+/// context is verbose. Returns its standard output.
 pub fn capture(context: &Context, command: &mut Command, what: &str) -> anyhow::Result<Vec<u8>> {
     let output = run(context, command)?;
     if output.status.success() {
@@ -51,7 +50,7 @@ fn run(context: &Context, command: &mut Command) -> anyhow::Result<Output> {
         .with_context(|| format!("cannot run `{}`", line(command)))
 }
 
-/// The command as one would type it, near enough for a message.
+/// The command line, for a message.
 pub fn line(command: &Command) -> String {
     let mut line = command.get_program().to_string_lossy().into_owned();
     for argument in command.get_args() {

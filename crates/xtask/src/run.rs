@@ -1,4 +1,4 @@
-//! `cargo xtask run`: the driver, built, loaded, checked and unloaded.
+//! `cargo xtask run`: builds a driver, loads, checks and unloads it.
 
 use std::process::{Command, ExitCode};
 
@@ -12,7 +12,7 @@ use crate::{
     process,
 };
 
-/// Builds the driver and runs it with `driverctl run`; ends as that ends.
+/// Builds the driver and runs it with `driverctl run`; returns its exit status.
 pub fn run(context: &Context, profile: Profile, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let image = driver::build(context, &Tools::prepare(context)?, profile)?;
     let mut command = program(context, "driver-harness", "driverctl")?;
@@ -21,7 +21,7 @@ pub fn run(context: &Context, profile: Profile, arguments: &[String]) -> anyhow:
 }
 
 /// Builds the driver `name` of the folder `examples` and runs it with `ntbox run
-/// --verify`; ends as that ends.
+/// --verify`; returns its exit status.
 #[cfg(not(windows))]
 pub fn example(
     context: &Context,
@@ -59,7 +59,7 @@ fn finish(command: &mut Command) -> anyhow::Result<ExitCode> {
     let status = command
         .status()
         .with_context(|| format!("cannot run `{}`", process::line(command)))?;
-    // Ended by a signal, it has no code; that is a failure like any other.
+    // A program that a signal ended has no code.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(ExitCode::from(code.unwrap_or(u8::MAX)))
 }

@@ -1,9 +1,9 @@
-//! `// SAFETY:` comments that do not argue. One that points to another stays when that
-//! one changes, and says nothing to who reads it alone; so each has its own words.
+//! Rejects `// SAFETY:` comments that only point to another one: the other can change, and
+//! the reader of this one has no argument.
 
 use crate::{context::Context, files};
 
-/// What such a comment begins with, behind its `SAFETY:`.
+/// The beginnings of such comments, after `SAFETY:`.
 const POINTERS: [&str; 6] = [
     "as above",
     "see above",
@@ -13,7 +13,7 @@ const POINTERS: [&str; 6] = [
     "likewise",
 ];
 
-/// Fails if a comment of the repository is such a one.
+/// Fails if the repository has such a comment.
 pub fn check(context: &Context) -> anyhow::Result<()> {
     let mut found = Vec::new();
     for path in files::with_extension(context, &["rs"])? {
@@ -24,12 +24,12 @@ pub fn check(context: &Context) -> anyhow::Result<()> {
     }
     files::expect_none(
         context,
-        "SAFETY comments that only point elsewhere; let each argue for itself",
+        "SAFETY comments that only point elsewhere; each needs its own argument",
         &found,
     )
 }
 
-/// Whether a line is a comment that only points to another.
+/// Whether a line is such a comment.
 fn only_points(line: &str) -> bool {
     let Some((before, argument)) = line.split_once("SAFETY:") else {
         return false;
@@ -44,7 +44,7 @@ mod tests {
     use super::only_points;
 
     #[test]
-    fn a_comment_that_points_elsewhere_is_found() {
+    fn safety_comment_that_points_elsewhere_is_rejected() {
         for line in [
             "    // SAFETY: as above.",
             "// SAFETY: As above, and the box is borrowed mutably.",

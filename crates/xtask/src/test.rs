@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test there is.
+//! `cargo xtask test`: builds the images and runs every test.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::{
     lint, process,
 };
 
-/// Builds all that tests run, checks style if `with_lint`, and runs the tests.
+/// Builds the images, runs the lints if `with_lint`, and runs the tests.
 pub fn test(context: &Context, with_lint: bool, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let tools = Tools::prepare(context)?;
     let release = driver::build(context, &tools, Profile::Release)?;

@@ -1,4 +1,4 @@
-//! Which Rust builds everything.
+//! Selects the toolchain.
 //!
 //! The field `rust-version` of the workspace is the only place of the release. xtask
 //! selects that toolchain if rustup has it, and otherwise uses the one at hand and
@@ -21,7 +21,7 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
-    /// Selects `channel` (a release, as `1.95.0`), as far as possible.
+    /// Selects the toolchain `channel`, a release such as `1.95.0`, if it is installed.
     pub fn select(channel: &str) -> anyhow::Result<Self> {
         let current = current_release()?;
         if current == channel {
@@ -66,12 +66,12 @@ fn current_release() -> anyhow::Result<String> {
         .lines()
         .find_map(|line| line.strip_prefix("release: "))
         .map(str::to_owned)
-        .context("`rustc -vV` does not say its release")
+        .context("`rustc -vV` prints no release")
 }
 
 /// rustup's name for the installed toolchain of `channel`.
 fn installed(channel: &str) -> Option<String> {
-    // Without rustup there is no other toolchain to be had.
+    // Without rustup there is no other toolchain.
     let output = Command::new("rustup")
         .args(["toolchain", "list"])
         .output()
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_is_found_by_its_whole_name() {
+    fn find_channel_matches_the_whole_release() {
         let list = "stable-x86_64-unknown-linux-gnu (active, default)\n\
                     1.95.01-x86_64-unknown-linux-gnu\n\
                     1.95.0-x86_64-unknown-linux-gnu\n";

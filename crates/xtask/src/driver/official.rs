@@ -1,5 +1,4 @@
-//! Building drivers on Windows: Microsoft's crates, unmodified, with the WDK that
-//! they find themselves. Nothing of ours is in between.
+//! Builds drivers on Windows: Microsoft's unmodified crates with the installed WDK.
 
 use std::{path::PathBuf, process::Command};
 
@@ -10,15 +9,14 @@ use crate::{context::Context, process};
 /// The target that drivers are built for.
 const TARGET: &str = "x86_64-pc-windows-msvc";
 
-/// The toolchain, which was seen to have what it takes.
+/// The toolchain, which has the target.
 #[derive(Debug)]
 pub struct Tools {
     target: &'static str,
 }
 
 impl Tools {
-    /// Checks that the toolchain has the target: it is every MSVC toolchain's own,
-    /// but not that of others.
+    /// Checks that the toolchain has the target: MSVC toolchains have it, others may not.
     pub fn prepare(context: &Context) -> anyhow::Result<Self> {
         let mut rustc = Command::new("rustc");
         context.toolchain.apply(&mut rustc);

@@ -1,4 +1,4 @@
-//! Catalogue and signatures where there is no Windows.
+//! Makes catalogue and signatures on hosts other than Windows.
 
 use std::fs;
 

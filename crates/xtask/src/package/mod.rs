@@ -1,8 +1,8 @@
 //! `cargo xtask package`: the driver as a package that Windows installs.
 //!
-//! The INF is stamped and checked by `packaging` on every host. The catalogue and
-//! the signatures are made by the WDK's tools on Windows, and by `packaging` with
-//! osslsigncode elsewhere. What was made is verified before it is called made.
+//! `driver_package` stamps and checks the INF on every host. The WDK's tools make the
+//! catalogue and the signatures on Windows, `driver_package` and osslsigncode elsewhere. All
+//! results are verified.
 
 #[cfg(not(windows))]
 mod cross;
@@ -30,7 +30,7 @@ use crate::{
     driver::{self, Profile, Tools},
 };
 
-/// Who the certificate says that it is.
+/// The subject of the certificate.
 const SIGNER: &str = "ntmem test";
 
 /// A package that is being made.

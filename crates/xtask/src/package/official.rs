@@ -1,5 +1,5 @@
-//! Catalogue and signatures on Windows: the WDK's and the SDK's own tools, with
-//! the options that their reference documents.
+//! Makes catalogue and signatures on Windows: the tools of WDK and SDK, with documented
+//! options.
 
 use std::{
     env, fs,
