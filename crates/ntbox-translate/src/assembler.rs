@@ -159,6 +159,10 @@ impl Assembler {
         self.branch(code, label, true);
     }
 
+    pub fn jump_if_to(&mut self, code: Code, target: u64) {
+        self.emit(Instruction::with_branch(code, target));
+    }
+
     pub fn jump_if_not_zero(&mut self, label: Label) {
         self.branch(Code::Jne_rel32_64, label, true);
     }
@@ -189,6 +193,10 @@ impl Assembler {
 
     /// A jump to anywhere.
     pub fn jump_far(&mut self, target: u64) {
+        if is_near(target.wrapping_sub(self.ip())) {
+            self.jump_to(target);
+            return;
+        }
         let label = self.constant(target);
         self.emit(Instruction::with1(Code::Jmp_rm64, rip_operand(self.ip())));
         self.fixups.push(Fixup {
@@ -259,17 +267,21 @@ impl Assembler {
         self.load_state(register, state::spill(register));
     }
 
-    /// Jumps through the table to where the lower bits of RDX say; RCX is overwritten.
-    pub fn jump_table(&mut self) {
+    /// Jumps through the table to where the lower bits of R11 say; R10 is overwritten.
+    pub fn jump_by_table(&mut self) {
         self.emit(Instruction::with2(
             Code::Movzx_r32_rm16,
-            Register::ECX,
-            Register::DX,
+            Register::R10D,
+            Register::R11W,
         ));
         self.emit(Instruction::with1(
             Code::Jmp_rm64,
-            self.state.indexed(Gpr::RCX, 8, state::TABLE),
+            self.state.indexed(Gpr::R10, 8, state::TABLE),
         ));
+    }
+
+    pub fn move_register(&mut self, to: Gpr, from: Gpr) {
+        self.emit(Instruction::with2(Code::Mov_r64_rm64, to.r64(), from.r64()));
     }
 
     pub fn move_constant(&mut self, register: Gpr, value: u64) {
@@ -362,6 +374,12 @@ impl Assembler {
             start: self.start,
         })
     }
+}
+
+/// Whether a displacement of 32 bits reaches so far from somewhere near.
+pub(crate) fn is_near(distance: u64) -> bool {
+    i32::try_from(distance.cast_signed())
+        .is_ok_and(|distance| distance.saturating_abs() < i32::MAX - 64)
 }
 
 /// A RIP-relative operand.

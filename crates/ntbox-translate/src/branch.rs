@@ -4,11 +4,11 @@
 use iced_x86::{Code, ConditionCode, Instruction, MemoryOperand, OpKind, Register};
 
 use crate::{
-    Gpr, RegisterSet,
+    Gpr, TrapReason,
     emit::{Emitter, Surroundings},
     instruction::{Control, Insn},
     location::Phase,
-    state,
+    stub::STUB_REGISTERS,
 };
 
 impl<S: Surroundings> Emitter<'_, S> {
@@ -20,10 +20,7 @@ impl<S: Surroundings> Emitter<'_, S> {
             Control::Branch(target) => self.branch(insn, target),
             Control::Call(target) => {
                 self.asm.push_constant(insn.next_ip());
-                match self.leader(target) {
-                    Some(label) => self.asm.jump(label),
-                    None => self.jump_linked(target),
-                }
+                self.jump_unpolled(target);
             }
             Control::JumpIndirect => self.indirect(insn, false),
             Control::CallIndirect => self.indirect(insn, true),
@@ -49,58 +46,45 @@ impl<S: Surroundings> Emitter<'_, S> {
         self.asm.bind(not_taken);
     }
 
-    fn spill_for_table(&mut self) {
-        self.asm.spill(Gpr::RCX);
-        self.asm.spill(Gpr::RDX);
-    }
-
-    fn note_table(&mut self, insn: &Insn) {
-        let spilled = RegisterSet::of(Gpr::RCX) | RegisterSet::of(Gpr::RDX);
-        self.asm.note(insn.ip(), Phase::Instruction, spilled, false);
-    }
-
     fn return_(&mut self, insn: &Insn, discard: u16) {
-        self.spill_for_table();
+        self.asm.spill(Gpr::R10);
+        self.asm.spill(Gpr::R11);
         self.asm
-            .emit(Instruction::with1(Code::Pop_r64, Register::RDX));
-        self.note_table(insn);
+            .emit(Instruction::with1(Code::Pop_r64, Register::R11));
+        self.asm
+            .note(insn.ip(), Phase::Instruction, STUB_REGISTERS, false);
         if discard != 0 {
             let above = MemoryOperand::with_base_displ(Register::RSP, i64::from(discard));
             self.asm
                 .emit(Instruction::with2(Code::Lea_r64_m, Register::RSP, above));
         }
-        self.asm.jump_table();
+        self.asm.jump_by_table();
     }
 
     fn indirect(&mut self, insn: &Insn, call: bool) {
         let Some(load) = load_target(insn, self.asm.ip()) else {
-            self.trap(insn, crate::TrapReason::OperandOutOfReach);
+            self.trap(insn, TrapReason::OperandOutOfReach);
             return;
         };
-        self.spill_for_table();
+        self.asm.spill(Gpr::R10);
+        self.asm.spill(Gpr::R11);
         self.asm.emit(Ok(load));
-        self.note_table(insn);
+        self.asm
+            .note(insn.ip(), Phase::Instruction, STUB_REGISTERS, false);
         if call {
             self.asm.push_constant(insn.next_ip());
-        } else {
-            // A loop may consist of indirect jumps alone.
-            let go_on = self.asm.label();
-            self.asm.load_state_32(Gpr::RCX, state::POLL);
-            self.asm.jump_if_rcx_zero(go_on);
-            self.asm.jump_state(state::DISPATCH_GATE);
-            self.asm.bind(go_on);
         }
-        self.asm.jump_table();
+        self.asm.jump_by_table();
     }
 }
 
-/// `mov rdx, target` for an indirect branch, written near `ip`.
+/// `mov r11, target` for an indirect branch, written near `ip`.
 fn load_target(insn: &Insn, ip: u64) -> Option<Instruction> {
     let instruction = &insn.instruction;
     if instruction.op0_kind() == OpKind::Register {
         return Instruction::with2(
             Code::Mov_r64_rm64,
-            Register::RDX,
+            Register::R11,
             instruction.op0_register(),
         )
         .ok();
@@ -124,7 +108,7 @@ fn load_target(insn: &Insn, ip: u64) -> Option<Instruction> {
         false,
         instruction.segment_prefix(),
     );
-    Instruction::with2(Code::Mov_r64_rm64, Register::RDX, operand).ok()
+    Instruction::with2(Code::Mov_r64_rm64, Register::R11, operand).ok()
 }
 
 /// The near form of a conditional jump.

@@ -138,7 +138,7 @@ impl<S: Surroundings> Emitter<'_, S> {
     }
 
     /// Whether the access is provably to the frame or the own image.
-    fn needs_none(&self, access: &Access) -> bool {
+    pub fn needs_none(&self, access: &Access) -> bool {
         if access.extent != Extent::Fixed || access.index.is_some() || access.address_32 {
             return false;
         }

@@ -1,30 +1,41 @@
 //! What runs seldom and lies behind a unit's blocks: exits to code without a
-//! translation, edge counters, the second stage of checks.
-
-use iced_x86::Code;
+//! translation, edges with something to do, entries, the second stage of checks.
 
 use crate::{
     Gpr, RegisterSet,
     assembler::Label,
     check_code::SlowCheck,
-    emit::{Emitter, Surroundings},
+    emit::{Emitter, Leader, Surroundings},
     location::Phase,
+    scratch::Scratch,
     state,
+    stub::emit_exit,
 };
 
 /// Code to write behind the blocks.
 pub(crate) enum Cold {
-    /// A poll that used RCX found something to do.
-    RestoreRcx { label: Label, then: Label },
-    /// A taken edge with a counter.
+    /// Puts registers back and leaves for the dispatch gate.
+    Restore {
+        label: Label,
+        registers: RegisterSet,
+        target: u64,
+    },
+    /// An edge that counts, or between blocks that expect different registers in use.
     Edge {
         label: Label,
-        counter: u64,
+        counter: Option<u64>,
+        held: RegisterSet,
         from: u64,
         target: u64,
     },
     /// A jump backwards to another unit, which may close a loop.
     PolledExit { label: Label, target: u64 },
+    /// The way from outside to a block that expects registers in use.
+    Entry {
+        label: Label,
+        ip: u64,
+        leader: Leader,
+    },
     /// A check whose first look did not settle it.
     Check(SlowCheck),
 }
@@ -34,58 +45,89 @@ impl<S: Surroundings> Emitter<'_, S> {
     pub fn cold_code(&mut self) {
         while let Some(cold) = self.cold.pop() {
             match cold {
-                Cold::RestoreRcx { label, then } => {
+                Cold::Restore {
+                    label,
+                    registers,
+                    target,
+                } => {
+                    self.asm.note(target, Phase::Instruction, registers, false);
                     self.asm.bind(label);
-                    self.asm.unspill(Gpr::RCX);
-                    self.asm.jump(then);
+                    self.hold_exactly(target, registers, RegisterSet::EMPTY);
+                    let exit = self.exit(target);
+                    self.asm.jump(exit);
                 }
                 Cold::Edge {
                     label,
                     counter,
+                    held,
                     from,
                     target,
-                } => self.edge(label, counter, from, target),
-                Cold::PolledExit { label, target } => self.polled_exit_code(label, target),
+                } => self.edge_code(label, counter, held, from, target),
+                Cold::PolledExit { label, target } => {
+                    self.asm
+                        .note(target, Phase::Instruction, RegisterSet::EMPTY, false);
+                    self.asm.bind(label);
+                    self.polled_jump(target);
+                }
+                Cold::Entry { label, ip, leader } => {
+                    self.asm
+                        .note(ip, Phase::Instruction, RegisterSet::EMPTY, false);
+                    self.asm.bind(label);
+                    self.hold_exactly(ip, RegisterSet::EMPTY, leader.held);
+                    self.asm.jump(leader.label);
+                }
                 Cold::Check(check) => self.slow_check(&check),
             }
         }
-        for (target, label) in self.exits() {
-            self.asm
-                .note(target, Phase::Instruction, RegisterSet::EMPTY, false);
+        for (target, label) in std::mem::take(&mut self.exits) {
             self.asm.bind(label);
-            self.asm.spill(Gpr::RCX);
-            self.asm.spill(Gpr::RDX);
-            self.asm.move_constant(Gpr::RDX, target);
-            self.asm.jump_state(state::DISPATCH_GATE);
+            emit_exit(&mut self.asm, target);
         }
     }
 
-    fn edge(&mut self, label: Label, counter: u64, from: u64, target: u64) {
+    fn edge_code(
+        &mut self,
+        label: Label,
+        counter: Option<u64>,
+        held: RegisterSet,
+        from: u64,
+        target: u64,
+    ) {
+        self.asm.note(target, Phase::Instruction, held, false);
         self.asm.bind(label);
-        self.asm.spill(Gpr::RAX);
-        self.add_without_flags(Gpr::RAX, counter);
-        self.asm.unspill(Gpr::RAX);
-        match self.leader(target) {
-            Some(label) => self.asm.jump(label),
-            None if target <= from => {
-                let label = self.asm.here();
-                self.polled_exit_code(label, target);
+        if let Some(counter) = counter {
+            let free = held.registers().next();
+            let gpr = free.unwrap_or(Gpr::RAX);
+            if free.is_none() {
+                self.asm.spill(gpr);
             }
-            None => self.jump_linked(target),
+            self.add_without_flags(gpr, counter);
+            if free.is_none() {
+                self.asm.unspill(gpr);
+            }
+        }
+        let expected = self.held_at(target);
+        self.hold_exactly(target, held, expected);
+        self.scratch = Scratch::holding(expected);
+        if target <= from && !self.leaders.contains_key(&target) {
+            self.polled_jump(target);
+        } else {
+            self.jump_unpolled(target);
         }
     }
 
-    fn polled_exit_code(&mut self, label: Label, target: u64) {
+    /// Jumps to another unit unless the host asks for the dispatch gate.
+    fn polled_jump(&mut self, target: u64) {
         let go_on = self.asm.label();
-        self.asm.bind(label);
         self.asm.spill(Gpr::RCX);
         self.asm.load_state_32(Gpr::RCX, state::POLL);
-        self.asm.jump_short_if(Code::Jrcxz_rel8_64, go_on);
+        self.asm.jump_if_rcx_zero(go_on);
         self.asm.unspill(Gpr::RCX);
         let exit = self.exit(target);
         self.asm.jump(exit);
         self.asm.bind(go_on);
         self.asm.unspill(Gpr::RCX);
-        self.jump_linked(target);
+        self.scratch = Scratch::default();
+        self.jump_unpolled(target);
     }
 }

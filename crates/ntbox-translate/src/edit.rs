@@ -11,7 +11,7 @@ pub enum Edit {
         /// What.
         bytes: Vec<u8>,
     },
-    /// An entry of the table in every processor's state block.
+    /// An entry of [`state::TABLE`](crate::state::TABLE) in every processor's state block.
     Table {
         /// Its index.
         slot: u32,

@@ -1,20 +1,25 @@
 //! Writes a unit's translation: its blocks in address order, and behind them what runs
 //! seldom.
+//!
+//! A block may expect that some registers are in use for checks when it begins, their
+//! values in the state block: [`Leader::held`]. Edges between blocks see to it.
 
 use std::collections::BTreeMap;
 
-use iced_x86::{Code, Instruction, Register};
+use iced_x86::{Code, Instruction, MemoryOperand};
 
 use crate::{
-    Coverage, Gpr, Layout, Policy, RegisterSet,
-    assembler::{Assembled, Assembler, Label},
+    Coverage, Gpr, Layout, MemoryChecks, Policy, RegisterSet, TrapReason,
+    assembler::{Assembled, Assembler, Label, rip_operand},
     cold::Cold,
     graph::{Block, Graph},
     instruction::{Control, Insn},
     location::Phase,
+    loops,
     scratch::Scratch,
     site::{InstructionName, Site, SiteKind},
     state,
+    stub::{STUB_REGISTERS, Stub, StubKind, emit_stub},
 };
 
 /// Who else knows things: the translator, as emission sees it.
@@ -25,8 +30,8 @@ pub(crate) trait Surroundings {
     fn counter(&mut self, original: u64, edge: bool) -> Option<u64>;
     /// The number that the unit's first site gets.
     fn first_site(&self) -> u32;
-    /// Where code goes that has no translation yet: RDX says where to.
-    fn dispatch(&self) -> u64;
+    /// Where the last stub of a chain leads.
+    fn chain_end(&self, kind: StubKind) -> u64;
     /// Whether `address` is in the image of the unit.
     fn is_own_image(&self, address: u64) -> bool;
     /// The register that addresses the frame, where there is one.
@@ -44,15 +49,6 @@ pub(crate) struct Link {
     pub exit: u64,
 }
 
-/// Code that indirect branches reach by the table: it compares the address in RDX.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Stub {
-    pub target: u64,
-    pub address: u64,
-    /// Where the displacement of the jump to the next stub is.
-    pub miss: u64,
-}
-
 /// What a unit's translation consists of.
 pub(crate) struct Emitted {
     pub code: Assembled,
@@ -64,10 +60,18 @@ pub(crate) struct Emitted {
 }
 
 /// A link while addresses are not final.
-struct PendingLink {
-    at: u64,
-    target: u64,
-    exit: Label,
+pub(crate) struct PendingLink {
+    pub at: u64,
+    pub target: u64,
+    pub exit: Label,
+}
+
+/// The first instruction of a block.
+#[derive(Clone, Copy)]
+pub(crate) struct Leader {
+    pub label: Label,
+    /// The registers that are in use there.
+    pub held: RegisterSet,
 }
 
 pub(crate) struct Emitter<'a, S> {
@@ -79,10 +83,12 @@ pub(crate) struct Emitter<'a, S> {
     pub scratch: Scratch,
     pub cold: Vec<Cold>,
     pub sites: Vec<(Site, Option<Label>)>,
-    leaders: BTreeMap<u64, Label>,
-    exits: BTreeMap<u64, Label>,
-    links: Vec<PendingLink>,
+    pub leaders: BTreeMap<u64, Leader>,
+    pub exits: BTreeMap<u64, Label>,
+    pub links: Vec<PendingLink>,
     stubs: Vec<Stub>,
+    /// Where each leader is entered from outside the unit.
+    entries: BTreeMap<u64, Label>,
 }
 
 impl<'a, S: Surroundings> Emitter<'a, S> {
@@ -93,14 +99,8 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
         layout: &'a Layout,
         around: &'a mut S,
     ) -> Self {
-        let mut asm = Assembler::new(start, layout.state);
-        let leaders = graph
-            .insns
-            .iter()
-            .filter(|insn| insn.leader)
-            .map(|insn| (insn.ip(), asm.label()))
-            .collect();
-        Self {
+        let asm = Assembler::new(start, layout.state);
+        let mut emitter = Self {
             asm,
             graph,
             policy,
@@ -109,10 +109,31 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
             scratch: Scratch::default(),
             cold: Vec::new(),
             sites: Vec::new(),
-            leaders,
+            leaders: BTreeMap::new(),
             exits: BTreeMap::new(),
             links: Vec::new(),
             stubs: Vec::new(),
+            entries: BTreeMap::new(),
+        };
+        emitter.find_leaders();
+        emitter
+    }
+
+    fn find_leaders(&mut self) {
+        let graph = self.graph;
+        let checked = |insn: &Insn| insn.accesses.iter().any(|access| !self.needs_none(access));
+        let aside = if self.policy.memory == MemoryChecks::Off {
+            vec![RegisterSet::EMPTY; graph.blocks.len()]
+        } else {
+            loops::set_aside(graph, checked)
+        };
+        for (block, mut held) in graph.blocks.iter().zip(aside) {
+            if held.is_empty() && block.returned_to && !block.branched_to {
+                held = STUB_REGISTERS;
+            }
+            let label = self.asm.label();
+            self.leaders
+                .insert(graph.insns[block.range.start].ip(), Leader { label, held });
         }
     }
 
@@ -130,14 +151,14 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
         let Self {
             asm,
             graph,
-            leaders,
+            entries,
             links,
             stubs,
             sites,
             ..
         } = self;
         let code = asm.finish()?;
-        let entries = leaders
+        let entries = entries
             .iter()
             .filter_map(|(ip, label)| {
                 Some((
@@ -176,18 +197,22 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
         let (Some(first), Some(last)) = (insns.first(), insns.last()) else {
             return;
         };
-        self.scratch = Scratch::default();
-        self.asm
-            .note(first.ip(), Phase::Instruction, RegisterSet::EMPTY, false);
+        let Some(leader) = self.leaders.get(&first.ip()).copied() else {
+            return;
+        };
         if block.returned_to {
-            self.return_stub(first);
+            let kind = StubKind::for_target(first.live_in);
+            let stub = emit_stub(&mut self.asm, kind, first.ip(), self.around.chain_end(kind));
+            self.stubs.push(stub);
+            self.hold_exactly(first.ip(), STUB_REGISTERS, leader.held);
         }
         if block.loop_head {
             self.asm.align();
         }
-        if let Some(label) = self.leaders.get(&first.ip()) {
-            self.asm.bind(*label);
-        }
+        self.asm.bind(leader.label);
+        self.enter_from_outside(first.ip(), leader);
+        self.scratch = Scratch::holding(leader.held);
+        self.note(first);
         if block.loop_head {
             self.poll(first);
         }
@@ -201,25 +226,93 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
             self.emit_checks(&plan, index, insns);
             self.instruction(insn);
         }
-        if insns.iter().all(|insn| insn.control == Control::Next) {
-            self.scratch.restore_all(&mut self.asm);
-        }
-        if last.falls_through() && following != Some(last.next_ip()) {
-            self.jump(last, last.next_ip());
+        match last.control {
+            Control::Next => {
+                let held = self.held_at(last.next_ip());
+                self.hold(last.ip(), held);
+                if following != Some(last.next_ip()) {
+                    self.jump(last, last.next_ip());
+                }
+            }
+            Control::Branch(_) => {
+                let held = self.held_at(last.next_ip());
+                self.hold(last.ip(), held);
+                if following != Some(last.next_ip()) {
+                    self.jump_unpolled(last.next_ip());
+                }
+            }
+            _ => {}
         }
     }
 
+    /// Code of other units, and the host, enter with the program's registers.
+    fn enter_from_outside(&mut self, ip: u64, leader: Leader) {
+        let entry = if leader.held.is_empty() {
+            leader.label
+        } else {
+            let entry = self.asm.label();
+            self.cold.push(Cold::Entry {
+                label: entry,
+                ip,
+                leader,
+            });
+            entry
+        };
+        self.entries.insert(ip, entry);
+    }
+
     fn instruction(&mut self, insn: &Insn) {
-        if insn.control == Control::Next {
-            self.scratch.restore(&mut self.asm, insn.uses);
-            self.note(insn);
-            self.copy(insn);
-            self.scratch.executed(insn);
-            return;
+        match insn.control {
+            Control::Next => {
+                self.scratch.restore(&mut self.asm, insn.uses);
+                self.note(insn);
+                self.copy(insn);
+                self.scratch.executed(insn);
+            }
+            Control::Jump(target) => {
+                let held = self.held_at(target);
+                self.hold(insn.ip(), held);
+                self.note(insn);
+                self.control(insn);
+            }
+            Control::Branch(target) => {
+                self.scratch.restore(&mut self.asm, insn.uses);
+                let (taken, not_taken) = (self.held_at(target), self.held_at(insn.next_ip()));
+                let both = self.scratch.spilled() & (taken | not_taken);
+                self.hold(insn.ip(), if taken == not_taken { taken } else { both });
+                self.control(insn);
+            }
+            _ => {
+                self.scratch.restore_all(&mut self.asm);
+                self.note(insn);
+                self.control(insn);
+            }
         }
-        self.scratch.restore_all(&mut self.asm);
-        self.note(insn);
-        self.control(insn);
+    }
+
+    /// The registers that code at an original address expects in use.
+    pub fn held_at(&self, ip: u64) -> RegisterSet {
+        self.leaders
+            .get(&ip)
+            .map_or(RegisterSet::EMPTY, |leader| leader.held)
+    }
+
+    /// Makes exactly `to` the registers in use.
+    pub fn hold(&mut self, original: u64, to: RegisterSet) {
+        let from = self.scratch.spilled();
+        self.hold_exactly(original, from, to);
+        self.scratch = Scratch::holding(to);
+    }
+
+    /// Code for a change of the registers in use.
+    pub fn hold_exactly(&mut self, original: u64, from: RegisterSet, to: RegisterSet) {
+        for gpr in (from & !to).registers() {
+            self.asm.unspill(gpr);
+        }
+        for gpr in (to & !from).registers() {
+            self.asm.spill(gpr);
+        }
+        self.asm.note(original, Phase::Instruction, to, false);
     }
 
     /// What follows does the work of `insn`, with the registers as they are.
@@ -250,12 +343,12 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
         } else {
             self.scratch.restore_all(&mut self.asm);
             self.note(insn);
-            self.trap(insn, crate::TrapReason::OperandOutOfReach);
+            self.trap(insn, TrapReason::OperandOutOfReach);
         }
     }
 
     /// Calls the trap gate. Code never goes on behind it.
-    pub fn trap(&mut self, insn: &Insn, reason: crate::TrapReason) {
+    pub fn trap(&mut self, insn: &Insn, reason: TrapReason) {
         let kind = SiteKind::Trap {
             reason,
             instruction: InstructionName(insn.instruction.mnemonic()),
@@ -291,177 +384,37 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
 
     /// Adds 1 to a counter, or sets it.
     fn count(&mut self, counter: u64, live: RegisterSet, ahead: &[Insn]) {
-        let operand = crate::assembler::rip_operand(counter);
         if self.policy.coverage == Coverage::Blocks {
-            self.asm
-                .emit(Instruction::with2(Code::Mov_rm8_imm8, operand, 1));
+            self.asm.emit(Instruction::with2(
+                Code::Mov_rm8_imm8,
+                rip_operand(counter),
+                1,
+            ));
         } else if live.intersects(RegisterSet::FLAGS) {
             let gpr = self
                 .scratch
                 .acquire(&mut self.asm, RegisterSet::EMPTY, live, ahead);
             self.add_without_flags(gpr, counter);
         } else {
-            self.asm.emit(Instruction::with1(Code::Inc_rm8, operand));
+            self.asm
+                .emit(Instruction::with1(Code::Inc_rm8, rip_operand(counter)));
         }
     }
 
     /// Adds 1 to a counter through `gpr`, which is overwritten.
     pub fn add_without_flags(&mut self, gpr: Gpr, counter: u64) {
-        let operand = crate::assembler::rip_operand(counter);
-        self.asm
-            .emit(Instruction::with2(Code::Movzx_r32_rm8, gpr.r32(), operand));
-        let next = iced_x86::MemoryOperand::with_base_displ(gpr.r64(), 1);
+        self.asm.emit(Instruction::with2(
+            Code::Movzx_r32_rm8,
+            gpr.r32(),
+            rip_operand(counter),
+        ));
+        let next = MemoryOperand::with_base_displ(gpr.r64(), 1);
         self.asm
             .emit(Instruction::with2(Code::Lea_r32_m, gpr.r32(), next));
-        self.asm
-            .emit(Instruction::with2(Code::Mov_rm8_r8, operand, gpr.r8()));
-    }
-
-    /// Leaves the loop when the host asks for it.
-    fn poll(&mut self, head: &Insn) {
-        let exit = self.exit(head.ip());
-        if head.live_in.intersects(RegisterSet::FLAGS) {
-            let go_on = self.asm.label();
-            let exit_restored = self.asm.label();
-            self.asm.spill(Gpr::RCX);
-            self.asm.load_state_32(Gpr::RCX, state::POLL);
-            self.asm.jump_if_rcx_zero(go_on);
-            self.asm.jump(exit_restored);
-            self.asm.bind(go_on);
-            self.asm.unspill(Gpr::RCX);
-            self.cold.push(Cold::RestoreRcx {
-                label: exit_restored,
-                then: exit,
-            });
-        } else {
-            self.asm.compare_state_32_with_zero(state::POLL);
-            self.asm.jump_if_not_zero(exit);
-        }
-    }
-
-    /// Before a block that a call returns to: whether this is where RDX says.
-    fn return_stub(&mut self, first: &Insn) {
-        let spilled = RegisterSet::of(Gpr::RCX) | RegisterSet::of(Gpr::RDX);
-        self.asm
-            .note(first.ip(), Phase::Instruction, spilled, false);
-        let stub = emit_stub(&mut self.asm, first.ip(), self.around.dispatch());
-        self.stubs.push(stub);
-        self.asm.unspill(Gpr::RCX);
-        self.asm.unspill(Gpr::RDX);
-        self.asm
-            .note(first.ip(), Phase::Instruction, RegisterSet::EMPTY, false);
-    }
-
-    /// Where code goes on at an original address that has no translation.
-    pub fn exit(&mut self, target: u64) -> Label {
-        if let Some(label) = self.exits.get(&target) {
-            return *label;
-        }
-        let label = self.asm.label();
-        self.exits.insert(target, label);
-        label
-    }
-
-    /// A label for `target` in this unit.
-    pub fn leader(&self, target: u64) -> Option<Label> {
-        self.leaders.get(&target).copied()
-    }
-
-    /// Records that the jump just written leads to another unit.
-    fn link(&mut self, target: u64, at: u64) {
-        let exit = self.exit(target);
-        self.links.push(PendingLink { at, target, exit });
-    }
-
-    /// Jumps to an original address, linked to its translation.
-    pub fn jump(&mut self, from: &Insn, target: u64) {
-        if let Some(label) = self.leader(target) {
-            self.asm.jump(label);
-        } else if target <= from.ip() && from.control != Control::Next {
-            let label = self.polled_exit(target);
-            self.asm.jump(label);
-        } else {
-            self.jump_linked(target);
-        }
-    }
-
-    /// Jumps to another unit.
-    pub fn jump_linked(&mut self, target: u64) {
-        if let Some(entry) = self.around.entry(target) {
-            let at = self.asm.jump_to(entry);
-            self.link(target, at);
-        } else {
-            let exit = self.exit(target);
-            self.asm.jump(exit);
-            self.link(target, self.asm.ip() - 4);
-        }
-    }
-
-    /// Jumps on a condition to an original address, linked to its translation.
-    pub fn jump_if(&mut self, from: &Insn, code: Code, target: u64) {
-        if let Some(label) = self.edge_or_leader(from, target) {
-            self.asm.jump_if(code, label);
-        } else if let Some(entry) = self.around.entry(target) {
-            self.asm.emit(Instruction::with_branch(code, entry));
-            self.link(target, self.asm.ip() - 4);
-        } else {
-            let exit = self.exit(target);
-            self.asm.jump_if(code, exit);
-            self.link(target, self.asm.ip() - 4);
-        }
-    }
-
-    /// Where a taken branch goes first, if not straight to another unit.
-    fn edge_or_leader(&mut self, from: &Insn, target: u64) -> Option<Label> {
-        if self.policy.coverage == Coverage::EdgeCounts
-            && let Some(counter) = self.around.counter(from.ip(), true)
-        {
-            let label = self.asm.label();
-            self.cold.push(Cold::Edge {
-                label,
-                counter,
-                from: from.ip(),
-                target,
-            });
-            return Some(label);
-        }
-        match self.leader(target) {
-            None if target <= from.ip() => Some(self.polled_exit(target)),
-            leader => leader,
-        }
-    }
-
-    fn polled_exit(&mut self, target: u64) -> Label {
-        let label = self.asm.label();
-        self.cold.push(Cold::PolledExit { label, target });
-        label
-    }
-
-    /// The exits that were asked for.
-    pub fn exits(&self) -> BTreeMap<u64, Label> {
-        self.exits.clone()
-    }
-}
-
-/// Writes the comparison of a stub: code behind it runs when RDX is `target`, with RCX
-/// and RDX of the program still in the state block.
-pub(crate) fn emit_stub(asm: &mut Assembler, target: u64, miss: u64) -> Stub {
-    let address = asm.ip();
-    let hit = asm.label();
-    // RCX becomes zero for the target alone, and no flag changes.
-    asm.emit(Instruction::with2(
-        Code::Mov_r64_imm64,
-        Register::RCX,
-        target.wrapping_neg(),
-    ));
-    let sum = iced_x86::MemoryOperand::with_base_index(Register::RCX, Register::RDX);
-    asm.emit(Instruction::with2(Code::Lea_r64_m, Register::RCX, sum));
-    asm.jump_if_rcx_zero(hit);
-    let miss = asm.jump_to(miss);
-    asm.bind(hit);
-    Stub {
-        target,
-        address,
-        miss,
+        self.asm.emit(Instruction::with2(
+            Code::Mov_rm8_r8,
+            rip_operand(counter),
+            gpr.r8(),
+        ));
     }
 }

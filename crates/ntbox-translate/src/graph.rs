@@ -1,7 +1,10 @@
 //! The unit that is translated at once: the instructions that direct branches reach
 //! from its entry within its function, in address order, cut into blocks.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Range,
+};
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions};
 
@@ -22,6 +25,8 @@ pub(crate) struct Block {
     pub loop_head: bool,
     /// It follows a call.
     pub returned_to: bool,
+    /// A direct branch of the unit leads here, or the instruction before does.
+    pub branched_to: bool,
 }
 
 /// The instructions of a unit.
@@ -164,6 +169,7 @@ impl Graph {
                     range: start..index + 1,
                     loop_head: false,
                     returned_to: false,
+                    branched_to: false,
                 });
                 start = index + 1;
             }
@@ -174,23 +180,33 @@ impl Graph {
         for block in &self.blocks {
             self.insns[block.range.start].leader = true;
         }
-        let mut heads = Vec::new();
-        let mut sites = Vec::new();
+        let (mut heads, mut sites, mut targets) = (HashSet::new(), HashSet::new(), HashSet::new());
         for insn in &self.insns {
             match insn.control {
-                Control::Jump(target) | Control::Branch(target) if target <= insn.ip() => {
-                    heads.push(target);
+                Control::Jump(target) | Control::Branch(target) => {
+                    targets.insert(target);
+                    if target <= insn.ip() {
+                        heads.insert(target);
+                    }
                 }
-                Control::Call(_) | Control::CallIndirect => sites.push(insn.next_ip()),
+                Control::Call(target) => {
+                    targets.insert(target);
+                    sites.insert(insn.next_ip());
+                }
+                Control::CallIndirect => {
+                    sites.insert(insn.next_ip());
+                }
                 _ => {}
             }
+            if insn.falls_through() {
+                targets.insert(insn.next_ip());
+            }
         }
-        heads.sort_unstable();
-        sites.sort_unstable();
         for block in &mut self.blocks {
             let ip = self.insns[block.range.start].ip();
-            block.loop_head = heads.binary_search(&ip).is_ok();
-            block.returned_to = sites.binary_search(&ip).is_ok();
+            block.loop_head = heads.contains(&ip);
+            block.returned_to = sites.contains(&ip);
+            block.branched_to = targets.contains(&ip);
         }
     }
 

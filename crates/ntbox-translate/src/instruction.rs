@@ -237,7 +237,12 @@ fn access(instruction: &Instruction, used: &UsedMemory) -> Option<Access> {
         instruction.mnemonic(),
         Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc
     ) && instruction.op1_kind() == OpKind::Register;
-    let size = used.memory_size().size();
+    // iced does not say how much a repeated instruction accesses, but of what size.
+    let size = if repeated {
+        instruction.memory_size().size()
+    } else {
+        used.memory_size().size()
+    };
     let masked = matches!(
         used.access(),
         OpAccess::CondRead | OpAccess::CondWrite | OpAccess::ReadCondWrite

@@ -91,10 +91,12 @@ pub mod state {
     /// program's value of a register that it uses for itself.
     pub const SPILLS: i32 = 0;
     /// A doubleword. When the host makes it other than zero, translated code asks for
-    /// [`DISPATCH_GATE`] at the next back edge or indirect jump.
+    /// [`DISPATCH_GATE`] at the next branch backwards.
     pub const POLL: i32 = 0x80;
     /// A doubleword: the number of the [`Site`](crate::Site) that called a gate.
     pub const SITE: i32 = 0x84;
+    /// A doubleword: the [`Arrival`](crate::Arrival) at [`DISPATCH_GATE`].
+    pub const ARRIVAL: i32 = 0xa8;
     /// A quadword: the address that a check did not let pass.
     pub const ADDRESS: i32 = 0x88;
     /// A quadword, written by the host: where translated code jumps to with RDX the
@@ -110,7 +112,7 @@ pub mod state {
     /// The table for indirect branches: [`TABLE_ENTRIES`] addresses in the cache, by
     /// the lower bits of the original address.
     pub const TABLE: i32 = 0x1000;
-    /// The number of entries of the table: a power of two.
+    /// The number of entries of the table.
     pub const TABLE_ENTRIES: usize = 0x1_0000;
     /// The size of the block.
     pub const SIZE: usize = 0x1000 + 8 * TABLE_ENTRIES;

@@ -9,15 +9,15 @@
 //!
 //! - **The cache**: memory at [`Layout::cache`], executable for the driver. It begins
 //!   with the edits of [`Translator::start`].
-//! - **The state block** of each processor ([`state`]): all table entries
-//!   [`Translator::dispatch`] at first, and the addresses of the gates. A gate saves
+//! - **The state block** of each processor ([`state`]): all entries of its table
+//!   [`Translator::miss`] at first, and the addresses of the gates. A gate saves
 //!   all registers and flags, vector registers too, asks the translator or decides, puts
 //!   everything back and jumps.
 //!   - *Dispatch*: RDX holds the original address to go on at; RCX and RDX of the
 //!     program are in [`state::SPILLS`]. The host does what it postponed
 //!     ([`state::POLL`]), with a context whose RIP is that address; looks whether it
 //!     belongs to an export ([`Translator::bind`]); else calls
-//!     [`Translator::translate`], applies the edits and jumps to the entry with the
+//!     [`Translator::translate`] with [`state::ARRIVAL`], applies the edits and jumps to the entry with the
 //!     program's registers. An address without code is a fault at that address.
 //!   - *Check*: [`state::SITE`] has the number of the [`Site`], [`state::ADDRESS`] the
 //!     address. The registers of the program follow from [`Site::spilled`] as from
@@ -29,8 +29,8 @@
 //!   [`state::POLL`].
 //! - **Ways in and out**: code of the host that returns to the driver, or calls it,
 //!   looks the original address up ([`Translator::lookup`]), or does what a translated
-//!   `ret` does: RCX and RDX to [`state::SPILLS`], the address to RDX, and a jump
-//!   through the table entry of its lower 16 bits.
+//!   `ret` does: R10 and R11 to [`state::SPILLS`], the address to R11, and a jump
+//!   through the entry of [`state::TABLE`] that its lower 16 bits name.
 //!
 //! # What stays true
 //!
@@ -46,6 +46,7 @@ mod chains;
 mod check_code;
 mod checks;
 mod cold;
+mod edges;
 mod edit;
 mod emit;
 mod graph;
@@ -53,12 +54,14 @@ mod instruction;
 mod layout;
 mod liveness;
 mod location;
+mod loops;
 mod policy;
 mod range;
 mod registers;
 mod scratch;
 mod site;
 mod source;
+mod stub;
 mod translator;
 mod trap;
 
@@ -69,5 +72,6 @@ pub use policy::{Coverage, MemoryChecks, Policy, Unit};
 pub use registers::{Gpr, RegisterSet};
 pub use site::{AccessExtent, InstructionName, Site, SiteKind};
 pub use source::{CodeSource, Function};
+pub use stub::Arrival;
 pub use translator::{Counter, Statistics, TranslateError, Translation, Translator};
 pub use trap::TrapReason;

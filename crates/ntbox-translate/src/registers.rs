@@ -81,6 +81,11 @@ impl Gpr {
     /// RDI.
     pub const RDI: Self = Self(7);
 
+    /// R10.
+    pub const R10: Self = Self(10);
+    /// R11.
+    pub const R11: Self = Self(11);
+
     /// The register with a number below 16.
     #[must_use]
     pub const fn new(number: u8) -> Option<Self> {
@@ -146,6 +151,12 @@ impl RegisterSet {
     #[must_use]
     pub const fn of(register: Gpr) -> Self {
         Self(1 << register.0)
+    }
+
+    /// The set with one more register.
+    #[must_use]
+    pub const fn with(self, register: Gpr) -> Self {
+        Self(self.0 | 1 << register.0)
     }
 
     /// Flags as iced numbers them (`RflagsBits`); those that are not arithmetic drop out.

@@ -16,6 +16,11 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
+    /// The state at the start of a block that expects `held` in use.
+    pub fn holding(held: RegisterSet) -> Self {
+        Self { held, saved: held }
+    }
+
     /// What the map must say.
     pub fn spilled(self) -> RegisterSet {
         self.held

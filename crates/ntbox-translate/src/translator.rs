@@ -8,15 +8,15 @@ use std::{
 };
 
 use crate::{
-    CodeSource, Edit, Gpr, Layout, Location, MemoryChecks, Policy, RegisterSet, Site,
+    Arrival, CodeSource, Edit, Gpr, Layout, Location, MemoryChecks, Policy, RegisterSet, Site,
     assembler::Assembler,
     chains::Chains,
-    emit::{Emitted, Emitter, Link, Stub, Surroundings, emit_stub},
+    emit::{Emitted, Emitter, Link, Surroundings},
     graph::Graph,
     instruction::{Analyser, Control, Insn},
     liveness,
     location::{MapEntry, Phase},
-    state,
+    stub::{STUB_REGISTERS, Stub, StubKind, emit_exit, emit_prologue, emit_stub},
 };
 
 /// Why there is no translation.
@@ -26,6 +26,9 @@ pub enum TranslateError {
     NotCode,
     /// The cache is full: see [`Translator::flush`].
     CacheFull,
+    /// The code reads flags, and an indirect branch came to it that lost them: nothing
+    /// that compilers write. The host ends the run.
+    FlagsLost,
     /// An instruction of the translator's own could not be encoded: a defect of it.
     Internal,
 }
@@ -35,6 +38,7 @@ impl fmt::Display for TranslateError {
         f.write_str(match self {
             Self::NotCode => "address has no code",
             Self::CacheFull => "code cache is full",
+            Self::FlagsLost => "code reads flags that an indirect branch did not keep",
             Self::Internal => "translated code could not be encoded",
         })
     }
@@ -73,6 +77,7 @@ pub struct Statistics {
     pub bytes_out: usize,
 }
 
+#[derive(Clone, Copy)]
 struct Entry {
     cache: u64,
     live: RegisterSet,
@@ -108,6 +113,8 @@ pub struct Translator {
     entries: HashMap<u64, Entry>,
     incoming: HashMap<u64, Vec<Incoming>>,
     chains: Chains,
+    /// Addresses of the host's own code, and its gates for them.
+    natives: HashMap<u64, u64>,
     sites: Vec<Site>,
     counters: Vec<Counter>,
     /// Code was seen that passes flags on from a function to its caller, or back.
@@ -117,23 +124,26 @@ pub struct Translator {
     statistics: Statistics,
 }
 
-/// The room at the start of the cache for the jump to the dispatch gate.
-const PROLOGUE: u64 = 64;
+/// The room at the start of the cache for where misses end.
+const PROLOGUE: u64 = 128;
 
 impl Translator {
     /// A translator with an empty cache.
     #[must_use]
     pub fn new(layout: Layout, policy: Policy) -> Self {
-        let cursor = layout.cache.start + PROLOGUE;
+        let start = layout.cache.start;
+        let miss_compared = emit_prologue(&mut Assembler::new(start, layout.state));
+        let chains = Chains::new(start, miss_compared);
         Self {
             analyser: Analyser::new(policy.memory != MemoryChecks::Off),
-            cursor,
+            cursor: start + PROLOGUE,
+            chains,
+            natives: HashMap::new(),
             layout,
             policy,
             units: Vec::new(),
             entries: HashMap::new(),
             incoming: HashMap::new(),
-            chains: Chains::default(),
             sites: Vec::new(),
             counters: Vec::new(),
             flags_cross: policy.unit == crate::Unit::Block,
@@ -142,24 +152,41 @@ impl Translator {
         }
     }
 
-    /// What the cache begins with. The table entries are [`Self::dispatch`] at first.
+    /// What the cache begins with.
     #[must_use]
     pub fn start(&self) -> Vec<Edit> {
         let mut asm = Assembler::new(self.layout.cache.start, self.layout.state);
-        asm.jump_state(state::DISPATCH_GATE);
-        asm.finish()
-            .map(|code| Edit::Code {
-                address: self.layout.cache.start,
-                bytes: code.bytes,
-            })
-            .into_iter()
-            .collect()
+        emit_prologue(&mut asm);
+        let code = asm.finish();
+        code.map(|code| Edit::Code {
+            address: self.layout.cache.start,
+            bytes: code.bytes,
+        })
+        .into_iter()
+        .collect()
     }
 
-    /// The address in the cache that leads to the dispatch gate.
+    /// What all entries of [`state::TABLE`] are at first.
     #[must_use]
-    pub fn dispatch(&self) -> u64 {
-        self.layout.cache.start
+    pub fn miss(&self) -> u64 {
+        self.chains.miss
+    }
+
+    /// Makes every indirect branch ask for the dispatch gate: for a driver that loops
+    /// without a direct branch backwards, so that [`state::POLL`] is not read.
+    #[must_use]
+    pub fn suspend_table(&self) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        self.chains.suspend(&mut edits);
+        edits
+    }
+
+    /// Undoes [`Self::suspend_table`].
+    #[must_use]
+    pub fn resume_table(&self) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        self.chains.resume(&mut edits);
+        edits
     }
 
     /// The cache address of an original one that was translated.
@@ -169,72 +196,105 @@ impl Translator {
     }
 
     /// Translates what begins at `target`, if that is not done, and makes it known to
-    /// indirect branches when it was done already: then they are who asks.
+    /// indirect branches if it is one that asks.
     ///
     /// # Errors
     ///
     /// [`TranslateError::NotCode`] where `source` has no code;
-    /// [`TranslateError::CacheFull`] when the translation does not fit.
+    /// [`TranslateError::CacheFull`] when the translation does not fit;
+    /// [`TranslateError::FlagsLost`] when the program cannot go on as it would have.
     pub fn translate(
         &mut self,
         source: &impl CodeSource,
         target: u64,
+        arrival: Arrival,
     ) -> Result<Translation, TranslateError> {
         let mut edits = Vec::new();
-        if let Some(entry) = self.lookup(target) {
-            if !self.chains.contains(target) {
-                self.add_stub(target, entry, true, &mut edits)?;
+        if self.lookup(target).is_none() {
+            if source.code(target).is_empty() {
+                return Err(TranslateError::NotCode);
             }
-            return Ok(Translation { entry, edits });
+            self.translate_unit(source, target, &mut edits)?;
         }
-        if source.code(target).is_empty() {
-            return Err(TranslateError::NotCode);
+        let Some(Entry {
+            cache: entry, live, ..
+        }) = self.entries.get(&target).copied()
+        else {
+            return Err(TranslateError::Internal);
+        };
+        let kind = StubKind::for_target(live);
+        if arrival == Arrival::IndirectWithoutFlags && kind == StubKind::KeepsFlags {
+            return Err(TranslateError::FlagsLost);
         }
-        self.translate_unit(source, target, &mut edits)?;
-        let entry = self.lookup(target).ok_or(TranslateError::Internal)?;
+        if arrival != Arrival::Direct && !self.chains.contains(target) {
+            self.add_stub(kind, target, Some(entry), &mut edits)?;
+        }
         Ok(Translation { entry, edits })
     }
 
     /// Makes branches to `target` go to `gate`, code of the host's: an export. The gate
-    /// finds all registers as the driver's call left them.
+    /// finds all registers as the driver left them, but not the arithmetic flags, which
+    /// no function expects.
     ///
     /// # Errors
     ///
     /// [`TranslateError::CacheFull`].
     pub fn bind(&mut self, target: u64, gate: u64) -> Result<Vec<Edit>, TranslateError> {
+        self.bind_kind(StubKind::Plain, target, gate)
+    }
+
+    /// As [`Self::bind`], for a gate that finds the flags too.
+    ///
+    /// # Errors
+    ///
+    /// [`TranslateError::CacheFull`].
+    pub fn bind_keeping_flags(
+        &mut self,
+        target: u64,
+        gate: u64,
+    ) -> Result<Vec<Edit>, TranslateError> {
+        self.bind_kind(StubKind::KeepsFlags, target, gate)
+    }
+
+    fn bind_kind(
+        &mut self,
+        kind: StubKind,
+        target: u64,
+        gate: u64,
+    ) -> Result<Vec<Edit>, TranslateError> {
         let mut edits = Vec::new();
         if !self.chains.contains(target) {
-            self.add_stub(target, gate, false, &mut edits)?;
+            self.natives.insert(target, gate);
+            self.add_stub(kind, target, None, &mut edits)?;
         }
         Ok(edits)
     }
 
+    /// Writes a stub that leads to an entry, or to a gate of the host's.
     fn add_stub(
         &mut self,
+        kind: StubKind,
         target: u64,
-        to: u64,
-        translated: bool,
+        entry: Option<u64>,
         edits: &mut Vec<Edit>,
     ) -> Result<(), TranslateError> {
-        let start = self.cursor;
-        let spilled = RegisterSet::of(Gpr::RCX) | RegisterSet::of(Gpr::RDX);
-        let mut asm = Assembler::new(start, self.layout.state);
-        asm.note(target, Phase::Instruction, spilled, false);
-        let stub = emit_stub(&mut asm, target, self.dispatch());
-        asm.unspill(Gpr::RCX);
-        asm.unspill(Gpr::RDX);
+        let mut asm = Assembler::new(self.cursor, self.layout.state);
+        let stub = emit_stub(&mut asm, kind, target, self.chains.end(kind));
+        for gpr in STUB_REGISTERS.registers() {
+            asm.unspill(gpr);
+        }
         asm.note(target, Phase::Instruction, RegisterSet::EMPTY, false);
         let mut links = Vec::new();
-        if translated {
-            let at = asm.jump_to(to);
-            let exit = asm.ip();
-            asm.spill(Gpr::RCX);
-            asm.spill(Gpr::RDX);
-            asm.move_constant(Gpr::RDX, target);
-            asm.jump_state(state::DISPATCH_GATE);
-            links.push(Link { at, target, exit });
+        if let Some(entry) = entry {
+            let at = asm.jump_to(entry);
+            links.push(Link {
+                at,
+                target,
+                exit: asm.ip(),
+            });
+            emit_exit(&mut asm, target);
         } else {
-            asm.jump_far(to);
+            asm.jump_far(self.natives.get(&target).copied().unwrap_or(0));
         }
         let code = asm.finish().ok_or(TranslateError::Internal)?;
         let (bytes, map) = (code.bytes, code.map);
@@ -317,6 +377,7 @@ impl Translator {
                 .function(target)
                 .and_then(|function| function.frame_register),
             direction_may_be_down: self.direction_may_be_down,
+            chains: &self.chains,
             first_site: u32::try_from(self.sites.len()).map_err(|_| TranslateError::CacheFull)?,
             layout: &self.layout,
             entries: &self.entries,
@@ -465,13 +526,11 @@ impl Translator {
     }
 
     fn drop_unit(&mut self, index: usize, dropped: &HashSet<u64>, edits: &mut Vec<Edit>) {
-        let dispatch = self.dispatch();
         let unit = &mut self.units[index];
         unit.code.clear();
         unit.relied_on.clear();
         for stub in std::mem::take(&mut unit.stubs) {
-            self.chains
-                .remove(stub.target, stub.address, dispatch, edits);
+            self.chains.remove(stub.target, stub.address, edits);
         }
         for target in std::mem::take(&mut unit.targets) {
             if let Some(links) = self.incoming.get_mut(&target) {
@@ -499,7 +558,8 @@ impl Translator {
         self.units.clear();
         self.entries.clear();
         self.incoming.clear();
-        self.chains.clear(self.layout.cache.start, &mut edits);
+        self.natives.clear();
+        self.chains.clear(&mut edits);
         self.cursor = self.layout.cache.start + PROLOGUE;
         edits
     }
@@ -566,6 +626,7 @@ struct Around<'a> {
     image: Range<u64>,
     frame_register: Option<Gpr>,
     direction_may_be_down: bool,
+    chains: &'a Chains,
     first_site: u32,
     layout: &'a Layout,
     entries: &'a HashMap<u64, Entry>,
@@ -589,8 +650,8 @@ impl Surroundings for Around<'_> {
         self.first_site
     }
 
-    fn dispatch(&self) -> u64 {
-        self.layout.cache.start
+    fn chain_end(&self, kind: StubKind) -> u64 {
+        self.chains.end(kind)
     }
 
     fn is_own_image(&self, address: u64) -> bool {

@@ -15,11 +15,9 @@ pub const STACK: Range<u64> = 0x2900_0000..0x2904_0000;
 /// The cache.
 pub const CACHE: Range<u64> = 0x3000_0000..0x3200_0000;
 /// Where a cache for code of this program's own lies: beside it, see `map_near`.
-pub const NEAR_CACHE: u64 = 32 << 20;
+const NEAR_CACHE: u64 = 32 << 20;
 /// The shadow of everything below two GiB.
 pub const SHADOW: Range<u64> = 0x4000_0000..0x5000_0000;
-/// The counters' part of [`CACHE`].
-pub const COUNTERS: Range<u64> = CACHE.end - 0x10_0000..CACHE.end;
 
 static MAPPED: Once = Once::new();
 
@@ -104,6 +102,13 @@ pub fn map_near(address: u64) -> Range<u64> {
         range
     })
     .clone()
+}
+
+/// Maps the shadow of memory that is not below two GiB; nothing in it is forbidden.
+pub fn map_shadow(of: Range<u64>) {
+    let start = (SHADOW.start + (of.start >> 3)) & !0xfff;
+    let end = (SHADOW.start + (of.end >> 3)).next_multiple_of(0x1000);
+    map(start..end, libc::PROT_READ | libc::PROT_WRITE);
 }
 
 /// Writes bytes to memory of this module.

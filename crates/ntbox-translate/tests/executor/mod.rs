@@ -22,11 +22,11 @@ use std::{
 };
 
 use ntbox_translate::{
-    Base, CodeSource, Edit, Function, Layout, Policy, Site, SiteKind, Translator, state,
+    Arrival, Base, CodeSource, Edit, Function, Layout, Policy, Site, SiteKind, Translator, state,
 };
 
-pub use gates::leave_address;
-pub use memory::{CACHE, CODE, COUNTERS, DATA, NEAR_CACHE, SHADOW, STACK, STATE};
+pub use gates::{export_address, export_gate_address, leave_address};
+pub use memory::{CACHE, CODE, DATA, SHADOW, STACK, STATE, map_near, map_shadow};
 
 /// The registers of the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,6 +85,8 @@ pub struct Code {
     pub ranges: Vec<Range<u64>>,
     /// Functions in it.
     pub functions: Vec<Function>,
+    /// The image that all of it belongs to, unless each range is one.
+    pub image: Option<Range<u64>>,
 }
 
 impl CodeSource for Code {
@@ -103,6 +105,9 @@ impl CodeSource for Code {
     }
 
     fn image(&self, address: u64) -> Range<u64> {
+        if let Some(image) = &self.image {
+            return image.clone();
+        }
         self.ranges
             .iter()
             .find(|range| range.contains(&address))
@@ -165,6 +170,7 @@ impl Machine {
             code: Code {
                 ranges: vec![CODE],
                 functions: Vec::new(),
+                image: None,
             },
             asked: Vec::new(),
             dispatches: 0,
@@ -182,10 +188,12 @@ impl Machine {
 
     /// Empties table and cache.
     fn start(&mut self) {
-        let dispatch = self.translator.dispatch();
-        for slot in 0..state::TABLE_ENTRIES as u64 {
-            memory::write_u64(STATE.start + state::TABLE as u64 + 8 * slot, dispatch);
-        }
+        let entries = self
+            .translator
+            .miss()
+            .to_le_bytes()
+            .repeat(state::TABLE_ENTRIES);
+        memory::write(STATE.start + state::TABLE as u64, &entries);
         let edits = self.translator.start();
         Self::apply(&edits);
         self.bind_leave();
@@ -194,7 +202,7 @@ impl Machine {
     fn bind_leave(&mut self) {
         let edits = self
             .translator
-            .bind(leave_address(), leave_address())
+            .bind_keeping_flags(leave_address(), leave_address())
             .unwrap();
         Self::apply(&edits);
     }
@@ -213,10 +221,12 @@ impl Machine {
         for edit in edits {
             match edit {
                 Edit::Code { address, bytes } => memory::write(*address, bytes),
-                Edit::Table { slot, address } => memory::write_u64(
-                    STATE.start + state::TABLE as u64 + 8 * u64::from(*slot),
-                    *address,
-                ),
+                Edit::Table { slot, address } => {
+                    memory::write_u64(
+                        STATE.start + state::TABLE as u64 + 8 * u64::from(*slot),
+                        *address,
+                    );
+                }
             }
         }
     }
@@ -240,11 +250,17 @@ impl Machine {
 
     /// The translation of `target`.
     pub fn entry(&mut self, target: u64) -> Option<u64> {
-        let translation = match self.translator.translate(&self.code, target) {
+        self.entry_for(target, Arrival::Direct)
+    }
+
+    fn entry_for(&mut self, target: u64, arrival: Arrival) -> Option<u64> {
+        let translation = match self.translator.translate(&self.code, target, arrival) {
             Ok(translation) => translation,
             Err(ntbox_translate::TranslateError::CacheFull) => {
                 self.flush();
-                self.translator.translate(&self.code, target).ok()?
+                self.translator
+                    .translate(&self.code, target, arrival)
+                    .ok()?
             }
             Err(_) => return None,
         };
@@ -288,7 +304,8 @@ impl Machine {
                 return entry;
             }
         }
-        if let Some(entry) = self.entry(target) {
+        let arrival = Arrival::from_number(memory::read_u32(STATE.start + state::ARRIVAL as u64));
+        if let Some(entry) = self.entry_for(target, arrival) {
             return entry;
         }
         if (target.cast_signed() << 16 >> 16).cast_unsigned() == target {

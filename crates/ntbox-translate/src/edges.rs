@@ -1,0 +1,146 @@
+//! Jumps within a unit and to other units: labels, links, exits, the poll of loops.
+
+use iced_x86::Code;
+
+use crate::{
+    Coverage, Gpr, RegisterSet,
+    assembler::Label,
+    cold::Cold,
+    emit::{Emitter, PendingLink, Surroundings},
+    instruction::Insn,
+    state,
+};
+
+impl<S: Surroundings> Emitter<'_, S> {
+    /// Leaves the loop when the host asks for it.
+    pub fn poll(&mut self, head: &Insn) {
+        let exit = self.asm.label();
+        let held = self.scratch.spilled();
+        let mut restore = held;
+        if head.live_in.intersects(RegisterSet::FLAGS) {
+            let go_on = self.asm.label();
+            let free = held.contains(Gpr::RCX);
+            if !free {
+                self.asm.spill(Gpr::RCX);
+                restore = held.with(Gpr::RCX);
+            }
+            self.asm.load_state_32(Gpr::RCX, state::POLL);
+            self.asm.jump_if_rcx_zero(go_on);
+            self.asm.jump(exit);
+            self.asm.bind(go_on);
+            if !free {
+                self.asm.unspill(Gpr::RCX);
+            }
+        } else {
+            self.asm.compare_state_32_with_zero(state::POLL);
+            self.asm.jump_if_not_zero(exit);
+        }
+        self.cold.push(Cold::Restore {
+            label: exit,
+            registers: restore,
+            target: head.ip(),
+        });
+    }
+
+    /// Where code goes on at an original address that has no translation.
+    pub fn exit(&mut self, target: u64) -> Label {
+        if let Some(label) = self.exits.get(&target) {
+            return *label;
+        }
+        let label = self.asm.label();
+        self.exits.insert(target, label);
+        label
+    }
+
+    /// Records that the jump just written leads to another unit.
+    fn link(&mut self, target: u64) {
+        let exit = self.exit(target);
+        let at = self.asm.ip() - 4;
+        self.links.push(PendingLink { at, target, exit });
+    }
+
+    /// Jumps to an original address, linked to its translation. The registers in use
+    /// are those that it expects.
+    pub fn jump(&mut self, from: &Insn, target: u64) {
+        if target <= from.ip() && !self.leaders.contains_key(&target) {
+            let label = self.polled_exit(target);
+            self.asm.jump(label);
+        } else {
+            self.jump_unpolled(target);
+        }
+    }
+
+    /// The same where no loop can be closed by it.
+    pub fn jump_unpolled(&mut self, target: u64) {
+        if let Some(leader) = self
+            .leaders
+            .get(&target)
+            .filter(|leader| leader.held == self.scratch.spilled())
+        {
+            self.asm.jump(leader.label);
+        } else if self.leaders.contains_key(&target) {
+            let label = self.edge(None, RegisterSet::EMPTY, target, target);
+            self.asm.jump(label);
+        } else if let Some(entry) = self.around.entry(target) {
+            self.asm.jump_to(entry);
+            self.link(target);
+        } else {
+            let exit = self.exit(target);
+            self.asm.jump(exit);
+            self.link(target);
+        }
+    }
+
+    /// Jumps on a condition to an original address, linked to its translation.
+    pub fn jump_if(&mut self, from: &Insn, code: Code, target: u64) {
+        if let Some(label) = self.first_step(from, target) {
+            self.asm.jump_if(code, label);
+        } else if let Some(entry) = self.around.entry(target) {
+            self.asm.jump_if_to(code, entry);
+            self.link(target);
+        } else {
+            let exit = self.exit(target);
+            self.asm.jump_if(code, exit);
+            self.link(target);
+        }
+    }
+
+    /// Where a taken branch goes first, if not straight to another unit.
+    fn first_step(&mut self, from: &Insn, target: u64) -> Option<Label> {
+        let held = self.scratch.spilled();
+        let counter = if self.policy.coverage == Coverage::EdgeCounts {
+            self.around.counter(from.ip(), true)
+        } else {
+            None
+        };
+        let leader = self.leaders.get(&target).copied();
+        let straight = leader.map_or(RegisterSet::EMPTY, |leader| leader.held) == held;
+        if counter.is_some() || !straight {
+            return Some(self.edge(counter, held, from.ip(), target));
+        }
+        match leader {
+            Some(leader) => Some(leader.label),
+            None if target <= from.ip() => Some(self.polled_exit(target)),
+            None => None,
+        }
+    }
+
+    /// Code on the way to `target`: it counts, and changes the registers in use.
+    fn edge(&mut self, counter: Option<u64>, held: RegisterSet, from: u64, target: u64) -> Label {
+        let label = self.asm.label();
+        self.cold.push(Cold::Edge {
+            label,
+            counter,
+            held,
+            from,
+            target,
+        });
+        label
+    }
+
+    fn polled_exit(&mut self, target: u64) -> Label {
+        let label = self.asm.label();
+        self.cold.push(Cold::PolledExit { label, target });
+        label
+    }
+}
