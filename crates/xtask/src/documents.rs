@@ -1,5 +1,6 @@
-//! Checks the links of the documents: link targets and named paths exist, and each page
-//! below `docs` is linked from the table of contents, `docs/README.md`.
+//! Checks the links of the documents: link targets and named paths exist, each page below
+//! `docs` is linked from the table of contents, `docs/README.md`, and the page on the
+//! architecture names each crate.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -34,17 +35,29 @@ struct Document {
     anchors: HashSet<String>,
 }
 
-/// Fails if a link leads nowhere, a named path does not exist, or a page is in no
-/// table of contents.
+/// Fails if a link leads nowhere, a named path does not exist, or a page or a crate is in
+/// no table.
 pub fn check(context: &Context) -> anyhow::Result<()> {
     let mut documents = HashMap::new();
     for path in files::with_extension(context, &["md"])? {
         documents.insert(path.clone(), parse(&files::read(&path)?));
     }
+    let mut dead = dead_links(context, &documents);
+    dead.extend(dead_pages_in_code(context)?);
+    dead.extend(unlisted(context, &documents)?);
+    dead.sort();
+    files::expect_none(context, "dead links in documents", &dead)
+}
+
+/// A file, a line of it, and what is wrong there.
+type Finding = (PathBuf, usize, String);
+
+/// Links and named paths of documents that lead nowhere.
+fn dead_links(context: &Context, documents: &HashMap<PathBuf, Document>) -> Vec<Finding> {
     let mut dead = Vec::new();
-    for (path, document) in &documents {
+    for (path, document) in documents {
         for (link, line) in &document.links {
-            if !is_alive(path, link, &documents) {
+            if !is_alive(path, link, documents) {
                 dead.push((path.clone(), *line, format!(" links to {link}")));
             }
         }
@@ -58,6 +71,12 @@ pub fn check(context: &Context) -> anyhow::Result<()> {
             }
         }
     }
+    dead
+}
+
+/// Pages that code names and that do not exist.
+fn dead_pages_in_code(context: &Context) -> anyhow::Result<Vec<Finding>> {
+    let mut dead = Vec::new();
     for path in files::with_extension(context, &["rs", "c", "h", "ps1", "sh", "yml", "toml"])? {
         for (index, line) in files::read(&path)?.lines().enumerate() {
             for named in pages_in(line) {
@@ -67,15 +86,35 @@ pub fn check(context: &Context) -> anyhow::Result<()> {
             }
         }
     }
-    let contents = context.root.join("docs/README.md");
-    let reachable = reachable(&contents, &documents);
+    Ok(dead)
+}
+
+/// Pages that the table of contents does not lead to, and crates that the page on the
+/// architecture does not name.
+fn unlisted(
+    context: &Context,
+    documents: &HashMap<PathBuf, Document>,
+) -> anyhow::Result<Vec<Finding>> {
+    let mut unlisted = Vec::new();
+    let docs = context.root.join("docs");
+    let reachable = reachable(&docs.join("README.md"), documents);
     for path in documents.keys() {
-        if path.starts_with(context.root.join("docs")) && !reachable.contains(path) {
-            dead.push((path.clone(), 1, " is not linked from docs/README.md".into()));
+        if path.starts_with(&docs) && !reachable.contains(path) {
+            unlisted.push((path.clone(), 1, " is not linked from docs/README.md".into()));
         }
     }
-    dead.sort();
-    files::expect_none(context, "dead links in documents", &dead)
+    let architecture = docs.join("explanation/architecture.md");
+    let parts = documents.get(&architecture).map(|page| &page.paths);
+    for manifest in files::with_extension(context, &["toml"])? {
+        let manifest = manifest.strip_prefix(&context.root).unwrap_or(&manifest);
+        let Some(folder) = manifest.to_str().and_then(crate_folder) else {
+            continue;
+        };
+        if !parts.is_some_and(|parts| parts.iter().any(|(path, _)| path == folder)) {
+            unlisted.push((architecture.clone(), 1, format!(" does not name {folder}")));
+        }
+    }
+    Ok(unlisted)
 }
 
 /// Reads a document.
@@ -144,6 +183,13 @@ fn is_path(words: &str) -> bool {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
         && !is_pattern
+}
+
+/// The folder of a crate, of the path of its manifest.
+fn crate_folder(manifest: &str) -> Option<&str> {
+    let folder = manifest.strip_suffix("/Cargo.toml")?;
+    let name = folder.strip_prefix("crates/")?;
+    (!name.contains('/')).then_some(folder)
 }
 
 /// The pages below `docs` that a line of code names.
