@@ -28,7 +28,7 @@ fn filters_of_the_registry() {
 #[test]
 fn a_filter_that_stays_registered_is_told() {
     let violations = reported(mistake("cm_misuse", 0), "a filter is left");
-    assert_eq!(rules(&violations), ["registry-callback-left"]);
+    assert_eq!(rules(&violations), ["registry-callback-not-unregistered"]);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn filters_of_handles() {
 #[test]
 fn a_filter_of_handles_that_stays_registered_is_told() {
     let violations = reported(filter_of_handles(1), "a filter is left");
-    assert_eq!(rules(&violations), ["object-callbacks-left"]);
+    assert_eq!(rules(&violations), ["object-callbacks-not-unregistered"]);
 }
 
 #[test]

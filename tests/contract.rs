@@ -30,19 +30,19 @@ const ENTRIES: [Mistake; 15] = [
     (
         5,
         "HearShutdown",
-        "shutdown-notification-left",
+        "shutdown-notification-not-unregistered",
         &[r"\Device\Contract", "IoUnregisterShutdownNotification"],
     ),
     (
         6,
         "HearBugCheck",
-        "bug-check-callback-left",
+        "bug-check-callback-not-unregistered",
         &["mistakes_contract_init!BugChecked"],
     ),
     (
         7,
         "LeaveTimer",
-        "timer-left: 0xC7",
+        "timer-active-at-unload: 0xC7",
         &[
             "mistakes_contract_init!Ticked",
             "mistakes_contract_init!Timer",
@@ -54,9 +54,19 @@ const ENTRIES: [Mistake; 15] = [
         "0xC7",
         &["DPC of the timer", "mistakes_contract_init!Timer", "freed"],
     ),
-    (9, "RaisedDpc", "irql-not-restored", &["a DPC was called"]),
-    (10, "Loop", "thread-left", &["mistakes_contract_init!Loop"]),
-    (11, "LeaveDevice", "device-left", &[r"\Device\ContractLeft"]),
+    (
+        9,
+        "RaisedDpc",
+        "irql-changed-on-return",
+        &["a DPC was called"],
+    ),
+    (
+        10,
+        "Loop",
+        "thread-running-at-unload",
+        &["mistakes_contract_init!Loop"],
+    ),
+    (11, "LeaveDevice", "device-leak", &[r"\Device\ContractLeft"]),
     (12, "BuildSmall", "0x40", &["TARGET_MDL_TOO_SMALL"]),
     (
         13,

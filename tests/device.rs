@@ -289,7 +289,7 @@ fn a_user_mapping_belongs_to_its_process() {
 #[test]
 fn mistakes_of_a_dispatch_routine_are_named() {
     for (function, rule) in [
-        (5, "information-too-large"),
+        (5, "irp-information-exceeds-buffer"),
         (6, "irp-not-completed"),
         (8, "irp-pending-not-marked"),
     ] {

@@ -90,11 +90,11 @@ type Expected = (&'static str, u32, u64);
 /// Mistakes that are reported while the system goes on: number, and each rule
 /// with the code and first parameter that Driver Verifier would stop with.
 const REPORTS: [(u32, &[Expected]); 12] = [
-    (0, &[("lookaside-initialised-twice", 0xC4, 0xCA)]),
-    (1, &[("lookaside-not-initialised", 0xC4, 0xCB)]),
+    (0, &[("lookaside-initialized-twice", 0xC4, 0xCA)]),
+    (1, &[("lookaside-not-initialized", 0xC4, 0xCB)]),
     (2, &[("lookaside-freed", 0xC4, 0xCC)]),
     (3, &[("lookaside-entry-too-small", 0xC4, 0xCD)]),
-    (4, &[("lookaside-left", 0xCE, 0)]),
+    (4, &[("lookaside-leak", 0xCE, 0)]),
     (10, &[("spin-lock-irql", 0xC4, 0x32)]),
     (11, &[("spin-lock-held", 0xC4, 0x4_0009)]),
     (
@@ -111,7 +111,7 @@ const REPORTS: [(u32, &[Expected]); 12] = [
             ("lock-with-apcs-enabled", 0xC4, 0x38),
         ],
     ),
-    (22, &[("resource-initialised-twice", 0xC4, 0xD0)]),
+    (22, &[("resource-initialized-twice", 0xC4, 0xD0)]),
     (23, &[("resource-freed", 0xC4, 0xD2)]),
     (24, &[("resource-deleted-while-owned", 0xC4, 0x100B)]),
 ];

@@ -87,7 +87,7 @@ fn raw_double_map_verified_reports_the_second_system_mapping() {
     let [violation] = &report.violations[..] else {
         panic!("not one violation: {:#?}", report.violations);
     };
-    assert_eq!(violation.rule, "map-nonpaged-to-system");
+    assert_eq!(violation.rule, "mdl-map-nonpaged");
 }
 
 #[test]

@@ -245,7 +245,7 @@ const MISTAKES: [(&str, &str); 11] = [
     ),
     ("families::mistakes::release_strange_mutex", "0x162"),
     ("families::mistakes::dereference_nothing", "0x18"),
-    ("families::driver_entry", "irql-not-restored"),
+    ("families::driver_entry", "irql-changed-on-return"),
     ("families::io::Device::new", "irql-too-high; irql-too-high"),
 ];
 

@@ -71,7 +71,7 @@ fn uninitialised_pool_is_not_zero() {
         .map(|violation| violation.rule.as_str())
         .collect();
     assert_eq!(
-        rules, ["uninitialised-pool-logged"; 2],
+        rules, ["uninitialized-pool-logged"; 2],
         "one for each value"
     );
     let place = run.findings.violations[0]

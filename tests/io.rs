@@ -60,11 +60,11 @@ fn power_tracing_and_arrivals_without_hardware() {
     assert_eq!(
         left,
         [
-            "event-provider-left",
-            "pnp-notification-left",
-            "power-callback-left",
-            "system-state-left",
-            "wmi-provider-left"
+            "event-provider-not-unregistered",
+            "pnp-notification-not-unregistered",
+            "power-callback-not-unregistered",
+            "system-state-not-unregistered",
+            "wmi-provider-not-unregistered"
         ]
     );
 }
@@ -134,7 +134,7 @@ const REPORTS: [(u32, &str); 7] = [
     (8, "device-queue-not-busy"),
     (9, "irql-too-low"),
     (10, "io-timer-stopped-inside"),
-    (11, "work-item-queued"),
+    (11, "work-item-queued-at-unload"),
 ];
 
 #[test]

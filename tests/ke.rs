@@ -66,11 +66,11 @@ fn a_dpc_leaves_the_regions_of_the_thread_alone() {
 #[test]
 fn a_region_that_was_not_entered_is_found_when_the_driver_has_started() {
     let violations = reported(mistake(STOP, 6), "it");
-    assert_eq!(rules(&violations), ["apcs-not-restored"]);
+    assert_eq!(rules(&violations), ["apc-disable-imbalance"]);
 }
 
 #[test]
 fn a_notify_routine_must_not_outlive_its_driver() {
     let violations = reported(mistake(STOP, 4), "it");
-    assert_eq!(rules(&violations), ["notify-routine-left"]);
+    assert_eq!(rules(&violations), ["notify-routine-not-unregistered"]);
 }

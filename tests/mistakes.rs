@@ -135,6 +135,26 @@ fn executable_memory_is_reported_by_the_strict_rules_only() {
 }
 
 #[test]
+fn ignore_former_identifier_leaves_the_rule_out() {
+    let leaks = |config: &Config| {
+        let report = ntbox::run(config).expect("it runs");
+        let violations = report.violations.iter();
+        let leaks: Vec<_> = violations
+            .filter(|violation| violation.former_ids == ["device-left"])
+            .map(|violation| violation.rule.clone())
+            .collect();
+        (leaks, report.ignored_rules)
+    };
+    let how = Config::new(build::driver("mistakes_contract")).parameter("How", RegValue::Dword(11));
+    assert_eq!(leaks(&how), (vec!["device-leak".to_owned()], Vec::new()));
+    let ignored = how.ignore("device-left");
+    assert_eq!(
+        leaks(&ignored),
+        (Vec::new(), vec!["device-leak".to_owned()])
+    );
+}
+
+#[test]
 fn ignore_unknown_rule_does_not_boot() {
     let error = ntbox::run(&config(0, true).ignore("pool-leek")).expect_err("no such rule");
     assert!(

@@ -13,7 +13,7 @@ const DRIVER: Driver = Driver {
             function: "AcquireBoth",
             method: BUFFERED,
             lengths: (0, 0),
-            reported: "lock-order: 0xC4 (0x1001)",
+            reported: "lock-order-inversion: 0xC4 (0x1001)",
             said: "the resource at 0x",
         },
         Planted {
@@ -27,14 +27,14 @@ const DRIVER: Driver = Driver {
             function: "MutexThenResource",
             method: BUFFERED,
             lengths: (0, 0),
-            reported: "lock-order: 0xC4 (0x1001)",
+            reported: "lock-order-inversion: 0xC4 (0x1001)",
             said: "the fast mutex at 0x",
         },
         Planted {
             function: "ResourceThenKernelMutex",
             method: BUFFERED,
             lengths: (0, 0),
-            reported: "lock-order: 0xC4 (0x1001)",
+            reported: "lock-order-inversion: 0xC4 (0x1001)",
             said: "the mutex at 0x",
         },
         Planted {
@@ -48,14 +48,14 @@ const DRIVER: Driver = Driver {
             function: "WaitForZeroedEvent",
             method: BUFFERED,
             lengths: (0, 0),
-            reported: "dispatcher-object-not-initialised",
+            reported: "dispatcher-object-not-initialized",
             said: "KeWaitForSingleObject was called for 0x",
         },
         Planted {
             function: "ReleaseZeroedSemaphore",
             method: BUFFERED,
             lengths: (0, 0),
-            reported: "dispatcher-object-not-initialised",
+            reported: "dispatcher-object-not-initialized",
             said: "KeReleaseSemaphore was called for 0x",
         },
         Planted {

@@ -13,21 +13,21 @@ const DRIVER: Driver = Driver {
             function: "Read",
             method: NEITHER,
             lengths: (64, 64),
-            reported: "user-memory-not-probed",
+            reported: "user-access-not-probed",
             said: "through a pointer of the request that was not probed",
         },
         Planted {
             function: "Write",
             method: NEITHER,
             lengths: (64, 64),
-            reported: "user-memory-not-probed",
+            reported: "user-access-not-probed",
             said: "through a pointer of the request that was not probed",
         },
         Planted {
             function: "ReadHeld",
             method: NEITHER,
             lengths: (64, 64),
-            reported: "user-memory-irql",
+            reported: "user-access-irql",
             said: "at IRQL 2",
         },
         Planted {
@@ -41,7 +41,7 @@ const DRIVER: Driver = Driver {
             function: "LockPages",
             method: NEITHER,
             lengths: (64, 64),
-            reported: "lock-pages-unguarded",
+            reported: "lock-pages-without-seh",
             said: "where no exception handler covers it",
         },
         Planted {

@@ -247,7 +247,7 @@ fn the_forbidden_walk_is_reported() {
     open.close();
     let report = open.machine.finish().expect("the kernel runs");
     let rules: Vec<_> = report.violations.iter().map(|found| &*found.rule).collect();
-    assert_eq!(rules, ["map-nonpaged-to-system"]);
+    assert_eq!(rules, ["mdl-map-nonpaged"]);
     assert!(report.unloaded && report.bug_check.is_none());
 }
 

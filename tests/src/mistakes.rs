@@ -105,20 +105,20 @@ pub const MISTAKES: [Mistake; 51] = [
     (
         "locking an MDL for nonpaged pool",
         "LockNonPaged",
-        "lock-nonpaged-mdl: 0xC4 (0xb0); unlock-nonpaged-mdl: 0xC4 (0x7d); free-locked-mdl",
-        "lock-nonpaged-mdl: 0xC4 (0xb0); unlock-nonpaged-mdl: 0xC4 (0x7d); free-locked-mdl",
+        "mdl-lock-nonpaged: 0xC4 (0xb0); mdl-unlock-nonpaged: 0xC4 (0x7d); mdl-free-locked",
+        "mdl-lock-nonpaged: 0xC4 (0xb0); mdl-unlock-nonpaged: 0xC4 (0x7d); mdl-free-locked",
     ),
     (
         "unlocking what is not locked",
         "UnlockUnlocked",
-        "unlock-not-locked: 0xC4 (0x7c)",
-        "unlock-not-locked: 0xC4 (0x7c)",
+        "mdl-unlock-not-locked: 0xC4 (0x7c)",
+        "mdl-unlock-not-locked: 0xC4 (0x7c)",
     ),
     (
         "mapping what is not locked",
         "MapUnlocked",
-        "map-not-locked: 0xC4 (0xb3)",
-        "map-not-locked: 0xC4 (0xb3)",
+        "mdl-map-not-locked: 0xC4 (0xb3)",
+        "mdl-map-not-locked: 0xC4 (0xb3)",
     ),
     (
         "calling ZwClose at APC_LEVEL",
@@ -148,20 +148,20 @@ pub const MISTAKES: [Mistake; 51] = [
     (
         "building an MDL of paged pool for nonpaged pool",
         "BuildForPaged",
-        "build-mdl-not-nonpaged: 0xC4 (0x7f)",
-        "build-mdl-not-nonpaged: 0xC4 (0x7f)",
+        "mdl-build-not-nonpaged: 0xC4 (0x7f)",
+        "mdl-build-not-nonpaged: 0xC4 (0x7f)",
     ),
     (
         "unlocking nonpaged pool",
         "UnlockNonPaged",
-        "unlock-nonpaged-mdl: 0xC4 (0x7d)",
-        "unlock-nonpaged-mdl: 0xC4 (0x7d)",
+        "mdl-unlock-nonpaged: 0xC4 (0x7d)",
+        "mdl-unlock-nonpaged: 0xC4 (0x7d)",
     ),
     (
         "mapping an MDL for nonpaged pool into system space",
         "MapNonPaged",
-        "map-nonpaged-to-system",
-        "map-nonpaged-to-system",
+        "mdl-map-nonpaged",
+        "mdl-map-nonpaged",
     ),
     (
         "mapping into system space above DISPATCH_LEVEL",
@@ -184,8 +184,8 @@ pub const MISTAKES: [Mistake; 51] = [
     (
         "mapping with BugCheckOnFailure",
         "MapOrStop",
-        "bug-check-on-failure: 0xC4 (0x82)",
-        "bug-check-on-failure: 0xC4 (0x82)",
+        "mdl-map-bugcheck-on-failure: 0xC4 (0x82)",
+        "mdl-map-bugcheck-on-failure: 0xC4 (0x82)",
     ),
     (
         "mapping so that it can be executed",
@@ -196,8 +196,8 @@ pub const MISTAKES: [Mistake; 51] = [
     (
         "mapping what is mapped",
         "MapTwice",
-        "map-twice: 0xC4 (0xb2); mapping-leak",
-        "map-twice: 0xC4 (0xb2); mapping-leak",
+        "mdl-map-twice: 0xC4 (0xb2); mdl-mapping-leak",
+        "mdl-map-twice: 0xC4 (0xb2); mdl-mapping-leak",
     ),
     (
         "unmapping what is not mapped",
@@ -214,8 +214,8 @@ pub const MISTAKES: [Mistake; 51] = [
     (
         "freeing an MDL that is mapped",
         "FreeMapped",
-        "free-mapped-mdl: 0xC4 (0xb8); free-locked-mdl",
-        "free-mapped-mdl: 0xC4 (0xb8); free-locked-mdl",
+        "mdl-free-mapped: 0xC4 (0xb8); mdl-free-locked",
+        "mdl-free-mapped: 0xC4 (0xb8); mdl-free-locked",
     ),
     (
         "freeing an IRP with MDLs on it",
@@ -226,14 +226,14 @@ pub const MISTAKES: [Mistake; 51] = [
     (
         "initialising a lookaside list twice",
         "InitializeListTwice",
-        "lookaside-initialised-twice: 0xC4 (0xca)",
-        "lookaside-initialised-twice: 0xC4 (0xca)",
+        "lookaside-initialized-twice: 0xC4 (0xca)",
+        "lookaside-initialized-twice: 0xC4 (0xca)",
     ),
     (
         "deleting a lookaside list that is none",
         "DeleteUnknownList",
-        "lookaside-not-initialised: 0xC4 (0xcb)",
-        "lookaside-not-initialised: 0xC4 (0xcb)",
+        "lookaside-not-initialized: 0xC4 (0xcb)",
+        "lookaside-not-initialized: 0xC4 (0xcb)",
     ),
     (
         "freeing the memory of a lookaside list in use",
@@ -256,32 +256,32 @@ pub const MISTAKES: [Mistake; 51] = [
     (
         "returning at another IRQL",
         "DriverEntry",
-        "irql-not-restored",
-        "irql-not-restored",
+        "irql-changed-on-return",
+        "irql-changed-on-return",
     ),
     (
         "returning with a spin lock held",
         "ReturnWithLock",
-        "irql-not-restored; spin-lock-held: 0xC4 (0x40009)",
-        "irql-not-restored; spin-lock-held: 0xC4 (0x40009)",
+        "irql-changed-on-return; spin-lock-held: 0xC4 (0x40009)",
+        "irql-changed-on-return; spin-lock-held: 0xC4 (0x40009)",
     ),
     (
         "leaving a device behind",
         "LeaveDevice",
-        "device-left",
-        "device-left",
+        "device-leak",
+        "device-leak",
     ),
     (
         "leaving a symbolic link behind",
         "LeaveLink",
-        "link-left",
-        "link-left",
+        "symlink-leak",
+        "symlink-leak",
     ),
     (
         "logging what is uninitialised",
         "LogUninitialized",
-        "uninitialised-pool-logged",
-        "uninitialised-pool-logged",
+        "uninitialized-pool-logged",
+        "uninitialized-pool-logged",
     ),
     (
         "calling pageable code at DISPATCH_LEVEL",
@@ -299,13 +299,13 @@ pub const MISTAKES: [Mistake; 51] = [
         "taking two spin locks in both orders",
         "TakeInBothOrders",
         "nothing",
-        "lock-order: 0xC4 (0x1001)",
+        "lock-order-inversion: 0xC4 (0x1001)",
     ),
     (
         "waiting for a mutex and a fast mutex in both orders",
         "TakeInACircle",
         "nothing",
-        "lock-order: 0xC4 (0x1001)",
+        "lock-order-inversion: 0xC4 (0x1001)",
     ),
 ];
 
@@ -350,20 +350,20 @@ pub const REQUESTS: [Mistake; 19] = [
     (
         "saying that there is more output than room",
         "SayTooMuch",
-        "information-too-large",
-        "information-too-large",
+        "irp-information-exceeds-buffer",
+        "irp-information-exceeds-buffer",
     ),
     (
         "returning from a dispatch routine at another IRQL",
         "ReturnRaised",
-        "irql-not-restored: 0xC9 (0x5)",
-        "irql-not-restored: 0xC9 (0x5)",
+        "irql-changed-on-return: 0xC9 (0x5)",
+        "irql-changed-on-return: 0xC9 (0x5)",
     ),
     (
         "returning from a dispatch routine with a spin lock held",
         "ReturnWithLock",
-        "irql-not-restored: 0xC9 (0x5); spin-lock-held: 0xC4 (0x40009)",
-        "irql-not-restored: 0xC9 (0x5); spin-lock-held: 0xC4 (0x40009)",
+        "irql-changed-on-return: 0xC9 (0x5); spin-lock-held: 0xC4 (0x40009)",
+        "irql-changed-on-return: 0xC9 (0x5); spin-lock-held: 0xC4 (0x40009)",
     ),
     (
         "returning from a dispatch routine in a critical region",
@@ -374,14 +374,14 @@ pub const REQUESTS: [Mistake; 19] = [
     (
         "leaving pages mapped into a process that ends",
         "LeaveMapped",
-        "mapping-outlives-process: 0x76; mdl-leak: 0xC4 (0x62); pool-leak: 0xC4 (0x62)",
-        "mapping-outlives-process: 0x76; mdl-leak: 0xC4 (0x62); pool-leak: 0xC4 (0x62)",
+        "mdl-mapping-outlives-process: 0x76; mdl-leak: 0xC4 (0x62); pool-leak: 0xC4 (0x62)",
+        "mdl-mapping-outlives-process: 0x76; mdl-leak: 0xC4 (0x62); pool-leak: 0xC4 (0x62)",
     ),
     (
         "leaving pages of a process locked that ends",
         "LeaveLocked",
-        "lock-outlives-process: 0xCB; lock-leak; mdl-leak: 0xC4 (0x62)",
-        "lock-outlives-process: 0xCB; lock-leak; mdl-leak: 0xC4 (0x62)",
+        "mdl-lock-outlives-process: 0xCB; mdl-lock-leak; mdl-leak: 0xC4 (0x62)",
+        "mdl-lock-outlives-process: 0xCB; mdl-lock-leak; mdl-leak: 0xC4 (0x62)",
     ),
     (
         "touching the caller's memory in another process",
@@ -393,13 +393,13 @@ pub const REQUESTS: [Mistake; 19] = [
         "touching the caller's memory outside of a handler",
         "TouchUnguarded",
         "nothing",
-        "user-memory-unguarded",
+        "user-access-without-seh",
     ),
     (
         "copying the caller's memory outside of a handler",
         "CopyUnguarded",
         "nothing",
-        "user-memory-unguarded",
+        "user-access-without-seh",
     ),
     (
         "reading the caller's memory twice",

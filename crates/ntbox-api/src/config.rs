@@ -131,8 +131,8 @@ impl Config {
         self
     }
 
-    /// Leaves a rule out, by its name; a machine does not boot if there is no such
-    /// rule.
+    /// Leaves a rule out, by its identifier or a former one; a machine does not boot if
+    /// there is no such rule.
     #[must_use]
     pub fn ignore(mut self, rule: impl Into<String>) -> Self {
         self.ignored_rules.push(rule.into());

@@ -161,8 +161,11 @@ pub struct FaultPoint {
 /// A broken rule that did not stop the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
-    /// A stable name in kebab case, such as `pool-leak`.
+    /// Identifier of the rule, such as `pool-leak`.
     pub rule: String,
+    /// Its identifiers in former versions.
+    #[serde(default)]
+    pub former_ids: Vec<String>,
     /// Bug check code and first parameter that Driver Verifier would give, when
     /// it has one.
     #[serde(with = "hex_serde::hex", alias = "verifier")]

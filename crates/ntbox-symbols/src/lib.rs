@@ -114,6 +114,7 @@ mod tests {
     fn report(place: Location) -> Report {
         let violation = Violation {
             rule: "r".to_owned(),
+            former_ids: Vec::new(),
             driver_verifier_code: None,
             message: String::new(),
             location: Some(place.clone()),

@@ -70,9 +70,15 @@ impl Machine {
         {
             return Err(Error::Config(reason));
         }
-        for name in &config.ignored_rules {
-            parse::rule(name).map_err(|error| Error::Config(error.to_string()))?;
-        }
+        let ignored_rules: Result<Vec<String>, _> = config
+            .ignored_rules
+            .iter()
+            .map(|id| parse::rule(id))
+            .collect();
+        let config = Config {
+            ignored_rules: ignored_rules.map_err(|error| Error::Config(error.to_string()))?,
+            ..config.clone()
+        };
         crate::start::link();
         let (stream, theirs) =
             UnixStream::pair().map_err(|error| Error::Host(error.to_string()))?;
@@ -122,7 +128,7 @@ impl Machine {
                 Ok(machine)
             }
             Some(Event::Refused(reason)) => Err(Error::Image {
-                path: config.image.clone(),
+                path: config.image,
                 reason,
             }),
             Some(Event::Unable(reason)) => Err(Error::Host(reason)),

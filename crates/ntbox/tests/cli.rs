@@ -492,6 +492,37 @@ fn who_took_what_is_left_is_told_on_request() {
 }
 
 #[test]
+fn explain_prints_the_page_of_a_rule_in_the_report() {
+    let Some(driver) = common::with_gcc("LEAK") else {
+        return;
+    };
+    let output = ntbox(&["run", &driver.image.display().to_string()]);
+    let report = text(&output.stdout);
+    assert!(report.contains("see `ntbox explain pool-leak`"), "{report}");
+    let output = ntbox(&["explain", "pool-leak"]);
+    assert_eq!(status(&output), 0);
+    assert!(text(&output.stdout).starts_with("# pool-leak\n"));
+    let output = ntbox(&["explain", "pool-leek"]);
+    assert_eq!(status(&output), 2);
+    assert!(text(&output.stderr).contains("did you mean pool-leak?"));
+}
+
+#[test]
+fn rules_json_has_former_identifiers_and_bug_checks() {
+    let output = ntbox(&["rules", "--json"]);
+    assert_eq!(status(&output), 0);
+    let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let rules = object["rules"].as_array().expect("an array");
+    let timer = rules
+        .iter()
+        .find(|rule| rule["id"] == "timer-active-at-unload")
+        .expect("the rule");
+    assert_eq!(timer["former_ids"][0], "timer-left");
+    assert_eq!(timer["set"], "always");
+    assert_eq!(timer["stop_codes"][0]["code"], "0xc7");
+}
+
+#[test]
 fn a_rule_is_left_out_on_request_and_must_exist() {
     let Some(driver) = common::with_gcc("LEAK") else {
         return;

@@ -4,6 +4,7 @@
 //! Everything that a driver or its debug information says is foreign text. It is
 //! written so that it cannot steer the terminal that shows it.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::path::Path;
 
@@ -11,8 +12,8 @@ use anstyle::{AnsiColor, Style};
 use nt_status::{Named, NamedBugCheck};
 
 use super::{BugCheck, HistoryEntry, Inlined, Location, LogLine, Report, Violation};
-use crate::Verdict;
 use crate::parse::component_name;
+use crate::{Verdict, rules};
 
 /// A report as text. Made by [`Report::text`].
 #[derive(Debug, Clone, Copy)]
@@ -198,16 +199,34 @@ impl<'r> Text<'r> {
         }
     }
 
+    /// The violations; the first one of each rule ends with the command that explains it.
+    fn violations(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut explained = BTreeSet::new();
+        self.report.violations.iter().try_for_each(|violation| {
+            self.violation(f, violation)?;
+            match rules::find(&violation.rule) {
+                Some(rule) if explained.insert(rule.id) => {
+                    self.labelled(f, "", format_args!("see `ntbox explain {}`", rule.id))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
     fn violation(&self, f: &mut Formatter<'_>, violation: &Violation) -> fmt::Result {
         let Palette { bad, .. } = self.palette;
         let (rule, what) = (Printable(&violation.rule), Printable(&violation.message));
         self.labelled(f, "rule", format_args!("{bad}{rule}{bad:#}: {what}"))?;
         if let Some((code, first)) = violation.driver_verifier_code {
             let named = NamedBugCheck(code);
+            let who = match code {
+                0xc4 | 0xc9 => "Driver Verifier",
+                _ => "Windows",
+            };
             self.labelled(
                 f,
                 "",
-                format_args!("Driver Verifier stops with {named}, first parameter {first:#x}"),
+                format_args!("{who} stops with {named}, first parameter {first:#x}"),
             )?;
         }
         // The first place of the only stack is the location.
@@ -337,10 +356,7 @@ impl Display for Text<'_> {
         self.log(f)?;
         self.entry(f)?;
         self.unload(f)?;
-        self.report
-            .violations
-            .iter()
-            .try_for_each(|violation| self.violation(f, violation))?;
+        self.violations(f)?;
         self.report
             .bug_check
             .iter()

@@ -3,61 +3,51 @@
 
 use ntbox_api::ipc::Event;
 use ntbox_api::report::{HistoryEntry, Location, Violation};
+use ntbox_api::rules::Broken;
 use ntbox_host::{channel, modules};
 
 use super::{export_table, log, stack_trace_db, violation_limit};
 
 /// Records that the driver broke a rule by a call that returns to `caller`.
-pub fn violation(rule: &str, verifier: Option<(u32, u64)>, what: impl Into<String>, caller: u64) {
+pub fn violation(broken: impl Into<Broken>, message: impl Into<String>, caller: u64) {
     let history = stack_trace_db::history_of_caller(caller);
-    record(rule, verifier, what.into(), location(caller), history);
+    record(broken.into(), message.into(), location(caller), history);
 }
 
 /// The same for something left behind, with what happened to it.
 pub fn left_behind(
-    rule: &str,
-    verifier: Option<(u32, u64)>,
-    what: String,
+    broken: impl Into<Broken>,
+    message: String,
     caller: u64,
     history: Vec<HistoryEntry>,
 ) {
-    record(rule, verifier, what, location(caller), history);
+    record(broken.into(), message, location(caller), history);
 }
 
 /// Records that one of the driver's routines broke a rule as a whole.
-pub fn violation_of(
-    routine: u64,
-    rule: &str,
-    verifier: Option<(u32, u64)>,
-    what: impl Into<String>,
-) {
+pub fn violation_of(routine: u64, broken: impl Into<Broken>, message: impl Into<String>) {
     record(
-        rule,
-        verifier,
-        what.into(),
+        broken.into(),
+        message.into(),
         place(routine, false),
         Vec::new(),
     );
 }
 
-fn record(
-    rule: &str,
-    verifier: Option<(u32, u64)>,
-    what: String,
-    location: Option<Location>,
-    history: Vec<HistoryEntry>,
-) {
+fn record(broken: Broken, message: String, location: Option<Location>, history: Vec<HistoryEntry>) {
+    let Broken { rule, stop } = broken;
     if !stack_trace_db::reports(rule) {
         return;
     }
-    if !violation_limit::is_told(rule, location.as_ref()) {
+    if !violation_limit::is_told(rule.id, location.as_ref()) {
         return;
     }
     log::flush();
     channel::send(&Event::Violation(Violation {
-        rule: rule.to_owned(),
-        driver_verifier_code: verifier,
-        message: what,
+        rule: rule.id.to_owned(),
+        former_ids: rule.former_ids.iter().map(|&id| id.to_owned()).collect(),
+        driver_verifier_code: stop,
+        message,
         location,
         history,
     }));

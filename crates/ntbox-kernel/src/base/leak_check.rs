@@ -2,6 +2,7 @@
 //! registers a check for what it hands out.
 
 use ntbox_api::report::HistoryEntry;
+use ntbox_api::rules::Rule;
 use ntbox_host::kernel_cell::Exclusive;
 
 use super::diag;
@@ -10,13 +11,11 @@ use super::diag;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leak {
     /// The rule that it breaks.
-    pub rule: &'static str,
+    pub rule: &'static Rule,
     /// What it is and what was not done, as a sentence to which the time is added.
     pub message: String,
     /// Return address of the call that acquired it; 0 if it is not known.
     pub return_address: u64,
-    /// Driver Verifier's code.
-    pub verifier: Option<(u32, u64)>,
     /// A routine of the driver that is the place of the leak, if no call is.
     pub routine: Option<u64>,
     /// Earlier events of its life, with their call stacks.
@@ -24,23 +23,14 @@ pub struct Leak {
 }
 
 impl Leak {
-    /// A leak that Driver Verifier has no code for.
-    pub fn new(rule: &'static str, message: String, return_address: u64) -> Self {
+    /// A leak, acquired by the call that returns to `return_address`.
+    pub fn new(rule: &'static Rule, message: String, return_address: u64) -> Self {
         Self {
             rule,
             message,
             return_address,
-            verifier: None,
             routine: None,
             history: Vec::new(),
-        }
-    }
-
-    /// The same with Driver Verifier's code.
-    pub fn code(self, bug_check: u32, parameter: u64) -> Self {
-        Self {
-            verifier: Some((bug_check, parameter)),
-            ..self
         }
     }
 
@@ -55,17 +45,11 @@ impl Leak {
     fn report(self, when: &str) {
         let message = format!("{} {when}", self.message);
         match self.routine {
-            Some(routine) => diag::violation_of(routine, self.rule, self.verifier, message),
+            Some(routine) => diag::violation_of(routine, self.rule, message),
             None if self.history.is_empty() => {
-                diag::violation(self.rule, self.verifier, message, self.return_address);
+                diag::violation(self.rule, message, self.return_address);
             }
-            None => diag::left_behind(
-                self.rule,
-                self.verifier,
-                message,
-                self.return_address,
-                self.history,
-            ),
+            None => diag::left_behind(self.rule, message, self.return_address, self.history),
         }
     }
 }

@@ -7,10 +7,11 @@
 
 use std::sync::OnceLock;
 
+use ntbox_api::Verify;
 use ntbox_api::config::Config;
 use ntbox_api::ipc::Event;
 use ntbox_api::report::{FaultPoint, HistoryEntry, Location};
-use ntbox_api::{Verify, rules};
+use ntbox_api::rules::Rule;
 use ntbox_host::channel;
 use ntbox_host::context::Context;
 use ntbox_host::gate::{Call, Export};
@@ -78,12 +79,11 @@ pub fn is_on() -> bool {
 
 /// Whether a rule is reported: it belongs to the set that was chosen, and was not
 /// left out.
-pub fn reports(rule: &str) -> bool {
+pub fn reports(rule: &Rule) -> bool {
     let Some(watch) = WATCH.get() else {
         return true;
     };
-    let set = rules::find(rule).map_or(Verify::Off, |rule| rule.set);
-    set <= watch.verify && !watch.ignored.iter().any(|ignored| ignored == rule)
+    rule.set <= watch.verify && !watch.ignored.iter().any(|ignored| ignored == rule.id)
 }
 
 /// Notes the stack of a call, its `number`th, that begins.

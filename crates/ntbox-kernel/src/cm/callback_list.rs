@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 
+use ntbox_api::rules;
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::routine::Routine;
 use ntbox_host::upcall::Purpose;
@@ -203,7 +204,11 @@ pub fn leaks() -> Vec<Leak> {
                 "the registry callback at {:#018x} is not unregistered",
                 callback.function
             );
-            Leak::new("registry-callback-left", message, callback.caller).code(0xce, 0)
+            Leak::new(
+                rules::REGISTRY_CALLBACK_NOT_UNREGISTERED,
+                message,
+                callback.caller,
+            )
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use ntbox_api::rules;
 use ntbox_host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
 
@@ -29,7 +30,7 @@ pub fn leaks() -> Vec<Leak> {
     let providers = std::mem::take(&mut *PROVIDERS.lock());
     let leak = |(provider, caller)| {
         let message = format!("the WMI provider at {provider:#018x} is not deregistered");
-        Leak::new("wmi-provider-left", message, caller).code(0xce, 0)
+        Leak::new(rules::WMI_PROVIDER_NOT_UNREGISTERED, message, caller)
     };
     providers.into_iter().map(leak).collect()
 }

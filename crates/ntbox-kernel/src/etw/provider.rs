@@ -1,6 +1,7 @@
 //! Event providers: registered under a GUID, named by a handle from then on.
 
 use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
@@ -29,7 +30,7 @@ pub fn leaks() -> Vec<Leak> {
     providers
         .map(|(_, (id, caller))| {
             let message = format!("the event provider {} is not unregistered", guid::text(id));
-            Leak::new("event-provider-left", message, caller).code(0xce, 0)
+            Leak::new(rules::EVENT_PROVIDER_NOT_UNREGISTERED, message, caller)
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Once;
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
@@ -102,7 +103,7 @@ pub fn leaks() -> Vec<Leak> {
                     "the callback routine at {:#018x} is not unregistered",
                     entry.function
                 );
-                Leak::new("callback-left", message, entry.caller).code(0xce, 0)
+                Leak::new(rules::CALLBACK_NOT_UNREGISTERED, message, entry.caller)
             })
             .collect()
     })

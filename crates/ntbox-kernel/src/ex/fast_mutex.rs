@@ -4,6 +4,7 @@
 //! is free and whose upper bits count the threads that wait, the owner, and the
 //! IRQL that releasing it restores. Inline code of the WDK initialises it.
 
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 use ntbox_host::{cpu, driver_mem};
@@ -35,8 +36,6 @@ const EVENT_SIZE: u64 = 0x18;
 
 /// What Driver Verifier calls it.
 mod rule {
-    /// Released at an IRQL other than `APC_LEVEL`.
-    pub const RELEASE_IRQL: u64 = 0x34;
     /// Taken "unsafe" with APCs enabled.
     pub const ACQUIRE_UNSAFE: u64 = 0x39;
     /// Released "unsafe" with APCs enabled.
@@ -135,12 +134,7 @@ fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
         let what = format!(
             "{function} was called for {mutex:#018x}, which was never initialised as a mutex"
         );
-        diag::violation(
-            "mutex-not-initialised",
-            Some((0xc4, rule::UNINITIALIZED)),
-            what,
-            caller,
-        );
+        diag::violation(rules::MUTEX_NOT_INITIALIZED, what, caller);
     }
     Ok(())
 }
@@ -175,7 +169,7 @@ pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
         let what = format!(
             "{function} was called for {mutex:#018x} at IRQL {current}; it must be APC_LEVEL"
         );
-        diag::violation("mutex-irql", Some((0xc4, rule::RELEASE_IRQL)), what, caller);
+        diag::violation(rules::MUTEX_IRQL, what, caller);
     }
     let old = driver_mem::read_u8(mutex.wrapping_add(offset::OLD_IRQL))?;
     give(mutex, thread_table::current_thread(), function)?;

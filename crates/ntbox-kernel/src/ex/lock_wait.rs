@@ -1,6 +1,7 @@
 //! What locks that threads wait for have in common: where they may be used, and
 //! the waiting itself.
 
+use ntbox_api::rules;
 use ntbox_host::cpu;
 use ntbox_host::gate::Stop;
 
@@ -31,7 +32,11 @@ pub fn check_apcs(code: u64, lock: u64, function: &str, caller: u64) {
         let what = format!(
             "{function} was called for {lock:#018x} with APCs enabled; a critical region must be entered before"
         );
-        diag::violation("lock-with-apcs-enabled", Some((0xc4, code)), what, caller);
+        diag::violation(
+            rules::LOCK_WITH_APCS_ENABLED.with_stop(0xc4, code),
+            what,
+            caller,
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! Pool allocation: the current functions and the four deprecated ones.
 
+use ntbox_api::rules;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 use ntbox_host::gate::{Return, Stop};
 use ntbox_host::{cpu, driver_mem, gate};
@@ -94,8 +95,7 @@ fn take(request: Request) -> Result<Option<u64>, Stop> {
 
 fn zero_bytes(function: &str, caller: u64) {
     diag::violation(
-        "pool-zero-size",
-        Some((0xc4, 0)),
+        rules::POOL_ZERO_SIZE,
         format!("{function} was asked for 0 bytes"),
         caller,
     );
@@ -111,7 +111,7 @@ fn check_executable(function: &str, caller: u64) {
         let what = format!(
             "{function} was asked for nonpaged pool that can be executed; NonPagedPoolNx cannot"
         );
-        diag::violation("executable-pool", Some((0xc4, 0x2000)), what, caller);
+        diag::violation(rules::EXECUTABLE_POOL, what, caller);
     }
 }
 
@@ -132,7 +132,7 @@ pub(super) fn by_type(
     }
     if tag == 0 {
         let what = format!("{function} was given the tag 0");
-        diag::violation("pool-tag-zero", Some((0xc2, 0x9b)), what, caller);
+        diag::violation(rules::POOL_TAG_ZERO, what, caller);
     }
     if kind & (pool_type::PAGED | pool_type::NX) == 0 {
         check_executable(function, caller);
@@ -270,7 +270,7 @@ fn check_locked(va: u64, block: &Block, caller: u64, function: &str) {
             block.size,
             tag_text(block.tag)
         );
-        diag::violation("pool-freed-while-locked", None, what, caller);
+        diag::violation(rules::POOL_FREED_WHILE_LOCKED, what, caller);
     }
 }
 

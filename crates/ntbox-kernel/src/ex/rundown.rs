@@ -4,6 +4,7 @@
 //! more references are given; the references are counted above it. When the run
 //! down is over the word is 1.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
@@ -58,7 +59,7 @@ fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), Stop>
                 "{function} was called for {count} references to {at:#018x}, of which there are {}",
                 word / REFERENCE
             );
-            diag::violation("rundown-not-acquired", None, what, caller);
+            diag::violation(rules::RUNDOWN_NOT_ACQUIRED, what, caller);
         }
     }
     Ok(())
@@ -80,7 +81,7 @@ fn reinitialize(at: u64, function: &str, caller: u64) -> Result<(), Stop> {
         let what = format!(
             "{function} was called for {at:#018x}, which was not run down (it holds {word:#x})"
         );
-        diag::violation("rundown-not-completed", None, what, caller);
+        diag::violation(rules::RUNDOWN_NOT_COMPLETED, what, caller);
     }
     driver_mem::write_u64(at, 0)?;
     Ok(())
@@ -157,7 +158,7 @@ exports! {
             let what = format!(
                 "ExInitializeRundownProtectionCacheAware was given {size} bytes at {at:#018x}; ExSizeOfRundownProtectionCacheAware says {CACHE_AWARE_SIZE}"
             );
-            diag::violation("rundown-too-small", None, what, call.return_address());
+            diag::violation(rules::RUNDOWN_TOO_SMALL, what, call.return_address());
         }
         initialize_cache_aware(at, 0)
     }

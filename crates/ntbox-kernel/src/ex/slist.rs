@@ -6,6 +6,7 @@
 //! instruction; the sequence number tells a head that was changed and changed
 //! back from one that was not touched.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
@@ -101,7 +102,7 @@ pub fn push(va: u64, entry: u64, caller: u64) -> Result<u64, Stop> {
         let what = format!(
             "{entry:#018x} was pushed onto the sequenced list {va:#018x}; entries must be 16-byte aligned"
         );
-        diag::violation("slist-entry-misaligned", None, what, caller);
+        diag::violation(rules::SLIST_ENTRY_MISALIGNED, what, caller);
         return Err(Stop::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT));
     }
     let before = update(va, |head| {

@@ -2,6 +2,7 @@
 //! readers. The word is the driver's: the writer's bit, and the readers counted
 //! in the low bits; a driver initialises it to zero itself.
 
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 use ntbox_host::{cpu, driver_mem};
@@ -55,7 +56,7 @@ fn shared(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
             "{function} was called for {lock:#018x}, which the caller holds; {}. A writer that comes in between is waited for, for ever",
             lock_owner::taken_by(before)
         );
-        diag::violation("spin-lock-recursive", Some((0xc4, 0x1000)), what, caller);
+        diag::violation(rules::SPIN_LOCK_RECURSIVE, what, caller);
     }
     acquire_by(
         lock,

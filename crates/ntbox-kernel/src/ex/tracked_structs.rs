@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use ntbox_api::rules::{self, Broken, Rule};
 use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::diag;
@@ -23,11 +24,12 @@ pub enum Kind {
     Resource,
 }
 
-/// Driver Verifier's first parameters for the mistakes with a structure.
-struct Codes {
-    initialized_twice: u64,
-    deleted_uninitialized: u64,
-    freed: u64,
+/// The rules on the mistakes with a structure.
+struct Rules {
+    initialized_twice: Broken,
+    deleted_uninitialized: Broken,
+    freed: Broken,
+    leak: &'static Rule,
 }
 
 impl Kind {
@@ -40,27 +42,20 @@ impl Kind {
         }
     }
 
-    /// How the rules are named that can be broken with it.
-    fn stem(self) -> &'static str {
+    fn rules(self) -> Rules {
         if self == Self::Resource {
-            "resource"
-        } else {
-            "lookaside"
-        }
-    }
-
-    fn codes(self) -> Codes {
-        if self == Self::Resource {
-            Codes {
-                initialized_twice: 0xd0,
-                deleted_uninitialized: 0xd1,
-                freed: 0xd2,
+            Rules {
+                initialized_twice: rules::RESOURCE_INITIALIZED_TWICE.into(),
+                deleted_uninitialized: rules::RESOURCE_NOT_INITIALIZED.with_stop(0xc4, 0xd1),
+                freed: rules::RESOURCE_FREED.into(),
+                leak: rules::RESOURCE_LEAK,
             }
         } else {
-            Codes {
-                initialized_twice: 0xca,
-                deleted_uninitialized: 0xcb,
-                freed: 0xcc,
+            Rules {
+                initialized_twice: rules::LOOKASIDE_INITIALIZED_TWICE.into(),
+                deleted_uninitialized: rules::LOOKASIDE_NOT_INITIALIZED.into(),
+                freed: rules::LOOKASIDE_FREED.into(),
+                leak: rules::LOOKASIDE_LEAK,
             }
         }
     }
@@ -98,13 +93,7 @@ pub fn begin(kind: Kind, va: u64, caller: u64) {
             before.kind.name(),
             origin(before)
         );
-        let rule = format!("{}-initialised-twice", kind.stem());
-        diag::violation(
-            &rule,
-            Some((0xc4, kind.codes().initialized_twice)),
-            what,
-            caller,
-        );
+        diag::violation(kind.rules().initialized_twice, what, caller);
     }
 }
 
@@ -120,13 +109,7 @@ pub fn end(kind: Kind, va: u64, caller: u64) -> bool {
         "a {} was deleted at {va:#018x}, where there is {found}",
         kind.name()
     );
-    let rule = format!("{}-not-initialised", kind.stem());
-    diag::violation(
-        &rule,
-        Some((0xc4, kind.codes().deleted_uninitialized)),
-        what,
-        caller,
-    );
+    diag::violation(kind.rules().deleted_uninitialized, what, caller);
     false
 }
 
@@ -153,8 +136,7 @@ pub fn check_freed(va: u64, size: u64, caller: u64) {
             entry.kind.name(),
             origin(entry)
         );
-        let rule = format!("{}-freed", entry.kind.stem());
-        diag::violation(&rule, Some((0xc4, entry.kind.codes().freed)), what, caller);
+        diag::violation(entry.kind.rules().freed, what, caller);
     }
 }
 
@@ -165,14 +147,7 @@ pub fn leaks() -> Vec<Leak> {
         .into_iter()
         .map(|(va, entry)| {
             let message = format!("the {} at {va:#018x} is not deleted", entry.kind.name());
-            let rule = match entry.kind {
-                Kind::Resource => "resource-left",
-                Kind::NPagedLookaside | Kind::PagedLookaside | Kind::LookasideEx => {
-                    "lookaside-left"
-                }
-            };
-            // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
-            Leak::new(rule, message, entry.caller).code(0xce, 0)
+            Leak::new(entry.kind.rules().leak, message, entry.caller)
         })
         .collect()
 }

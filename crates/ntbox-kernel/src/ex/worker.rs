@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use kernel_stack::STACK_SIZE;
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::hook::Hook;
 use ntbox_host::kernel_cell::Exclusive;
@@ -210,7 +211,11 @@ fn run(job: &Job, stack: u64) {
     }
     if irql != cpu::PASSIVE_LEVEL {
         let what = format!("a work routine was called at IRQL 0 and returned at IRQL {irql}");
-        diag::violation_of(job.routine, "irql-not-restored", None, what);
+        diag::violation_of(
+            job.routine,
+            rules::IRQL_CHANGED_ON_RETURN.without_stop(),
+            what,
+        );
     }
     if job.object != 0 {
         ob::dereference(job.object, &Caller::kernel(stack));
@@ -242,7 +247,7 @@ pub fn settle(when: &str) {
             job.item
         );
         // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
-        diag::violation("work-item-queued", Some((0xce, 0)), what, job.caller);
+        diag::violation(rules::WORK_ITEM_QUEUED_AT_UNLOAD, what, job.caller);
     }
     while !unfinished(|job| job.object != 0).is_empty() {
         sched::park(DONE_KEY, None);

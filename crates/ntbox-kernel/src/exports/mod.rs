@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ntbox_api::config::Config;
+use ntbox_api::rules;
 use ntbox_host::asm_exports::Native;
 use ntbox_host::context::Context;
 use ntbox_host::gate::{Call, Export, Return};
@@ -229,10 +230,15 @@ fn overdue(call: &Call<'_>) -> ! {
 fn too_high(export: Export, irql: u8, caller: u64) {
     // Driver Verifier has one code for all system services.
     let service = || export.name.starts_with("Zw").then_some((0xc4, 0xe6));
-    let verifier = export.verifier.or_else(service);
+    let stop = export.verifier.or_else(service);
     let what = format!(
         "{} was called at IRQL {irql}; it may be called at IRQL {} at most",
         export.name, export.max_irql
     );
-    diag::violation("irql-too-high", verifier, what, caller);
+    let rule = rules::IRQL_TOO_HIGH;
+    let broken = stop.map_or_else(
+        || rule.without_stop(),
+        |(code, first)| rule.with_stop(code, first),
+    );
+    diag::violation(broken, what, caller);
 }

@@ -2,6 +2,7 @@
 //! and DriverUnload, and what it must have given back.
 
 use ntbox_api::config::Config;
+use ntbox_api::rules;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::routine::Routine;
 use ntbox_host::upcall::call_driver;
@@ -201,7 +202,7 @@ fn check_returned(routine: &str, pc: u64) {
     let irql = cpu::set_irql(cpu::PASSIVE_LEVEL);
     if irql != cpu::PASSIVE_LEVEL {
         let what = format!("{routine} was called at IRQL 0 and returned at IRQL {irql}");
-        diag::violation_of(pc, "irql-not-restored", None, what);
+        diag::violation_of(pc, rules::IRQL_CHANGED_ON_RETURN.without_stop(), what);
     }
     let regions = thread_table::update(thread_table::current_thread(), |info| {
         (
@@ -215,7 +216,7 @@ fn check_returned(routine: &str, pc: u64) {
         let what = format!(
             "{routine} entered {critical} critical and {guarded} guarded regions more than it left"
         );
-        diag::violation_of(pc, "apcs-not-restored", None, what);
+        diag::violation_of(pc, rules::APC_DISABLE_IMBALANCE, what);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Device objects: making, naming, attaching, deleting.
 
 use nt_layout::Vpb;
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::Stop;
@@ -61,7 +62,7 @@ pub fn leaks() -> Vec<Leak> {
             "the {}, at {device:#018x}, is not deleted",
             ob::describe(device)
         );
-        Leak::new("device-left", message, caller)
+        Leak::new(rules::DEVICE_LEAK, message, caller)
     };
     existing().into_iter().map(leak).collect()
 }
@@ -297,12 +298,12 @@ exports! {
         let known = with(|list| list.iter().any(|device| device.object == body && !device.delete_pending));
         if !known {
             let what = format!("IoDeleteDevice was given {body:#018x}, which is no device or deleted already");
-            diag::violation("delete-unknown-device", None, what, caller.address());
+            diag::violation(rules::DELETE_UNKNOWN_DEVICE, what, caller.address());
             return Ok(());
         }
         if driver_mem::read_u64(body + device::ATTACHED_DEVICE)? != 0 {
             let what = format!("IoDeleteDevice was given {body:#018x}, to which another device is attached");
-            diag::violation("delete-attached-device", None, what, caller.address());
+            diag::violation(rules::DELETE_ATTACHED_DEVICE, what, caller.address());
         }
         super::shutdown::forget(body, &caller)?;
         super::timer::forget(body)?;

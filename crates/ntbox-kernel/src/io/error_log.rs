@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
@@ -33,7 +34,7 @@ fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, u64>) -> T) -> T {
 pub fn leaks() -> Vec<Leak> {
     let leak = |(entry, caller): (&u64, &u64)| {
         let message = format!("the error log entry at {entry:#018x} is neither written nor freed");
-        Leak::new("error-log-entry-leak", message, *caller)
+        Leak::new(rules::ERROR_LOG_ENTRY_LEAK, message, *caller)
     };
     with(|entries| entries.iter().map(leak).collect())
 }

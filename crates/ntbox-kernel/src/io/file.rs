@@ -1,5 +1,6 @@
 //! Files: opening a device, and requests on the file.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::Stop;
@@ -391,7 +392,7 @@ fn send(
                     dispatched.request,
                     nt_status::Named(returned)
                 );
-                diag::violation_of(dispatched.routine, "irp-not-completed", None, what);
+                diag::violation_of(dispatched.routine, rules::IRP_NOT_COMPLETED, what);
             }
             irp_contract::reported(packet);
             // The caller goes on with what it was told, as on Windows; the IRP

@@ -2,6 +2,7 @@
 //! when nothing refers to it; and what it is called until then.
 
 use nt_layout::Vpb;
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::Stop;
@@ -52,8 +53,7 @@ pub fn deleted(object: u64, caller: &Caller<'_>) {
     }
     if body != 0 && device::count_reference(body, false, caller).is_err() {
         diag::violation(
-            "device-damaged",
-            None,
+            rules::DEVICE_DAMAGED,
             format!("the device at {body:#018x} cannot be read"),
             0,
         );

@@ -1,6 +1,7 @@
 //! Which file systems there are: those that drivers register by their control devices,
 //! and who wants to hear of it when one comes or goes.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::APC_LEVEL;
@@ -48,7 +49,11 @@ pub fn leaks() -> Vec<Leak> {
             "the file system notify routine at {:#018x} is not removed",
             listener.routine
         );
-        Leak::new("notify-routine-left", message, listener.caller).code(0xce, 0)
+        Leak::new(
+            rules::NOTIFY_ROUTINE_NOT_UNREGISTERED,
+            message,
+            listener.caller,
+        )
     };
     listeners.into_iter().map(leak).collect()
 }

@@ -1,6 +1,7 @@
 //! I/O request packets: memory, stack locations, and the way down and up a
 //! device stack.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
@@ -93,7 +94,7 @@ pub fn leaks() -> Vec<Leak> {
             })
             .map(|(irp, known)| {
                 let message = format!("the IRP at {irp:#018x} is not freed");
-                Leak::new("irp-leak", message, known.caller)
+                Leak::new(rules::IRP_LEAK, message, known.caller)
             })
             .collect()
     })
@@ -288,7 +289,7 @@ fn check_returned(routine: u64, before: u8) {
     }
     let what =
         format!("a dispatch routine was called at IRQL {before} and returned at IRQL {after}");
-    diag::violation_of(routine, "irql-not-restored", Some((0xc9, 5)), what);
+    diag::violation_of(routine, rules::IRQL_CHANGED_ON_RETURN, what);
     if before < DISPATCH_LEVEL {
         ke::lock_owner::check_returned();
     }
@@ -394,30 +395,19 @@ fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         let what = format!(
             "the IRP at {packet:#018x} was completed with the status {status:#010x}, which is none"
         );
-        diag::violation(
-            "irp-completed-invalid-status",
-            Some((0xc9, 0x06)),
-            what,
-            caller.address(),
-        );
+        diag::violation(rules::IRP_COMPLETED_INVALID_STATUS, what, caller.address());
     }
     if status == PENDING {
         let what = format!(
             "the IRP at {packet:#018x} was completed with STATUS_PENDING, which says that it is not"
         );
-        diag::violation(
-            "irp-completed-pending",
-            Some((0xc9, 0x06)),
-            what,
-            caller.address(),
-        );
+        diag::violation(rules::IRP_COMPLETED_PENDING, what, caller.address());
     }
     if driver_mem::read_u64(packet + irp::CANCEL_ROUTINE)? != 0 {
         let what =
             format!("the IRP at {packet:#018x} was completed while its cancel routine was set");
         diag::violation(
-            "irp-completed-with-cancel-routine",
-            Some((0xc9, 0x07)),
+            rules::IRP_COMPLETED_WITH_CANCEL_ROUTINE,
             what,
             caller.address(),
         );
@@ -454,7 +444,7 @@ pub fn initialize_for_driver(
         let what = format!(
             "IoInitializeIrp was given {packet:#018x}, which IoAllocateIrp has initialised; use IoReuseIrp"
         );
-        diag::violation("irp-initialised-twice", Some((0xc9, 0x10e)), what, caller);
+        diag::violation(rules::IRP_INITIALIZED_TWICE, what, caller);
     }
     initialize(packet, u64::from(size), locations)?;
     with(|irps| {

@@ -1,6 +1,7 @@
 //! The end of a request: what happens when an IRP has come back up to where it
 //! was made.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
@@ -260,7 +261,7 @@ pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<
                 "the IRP at {packet:#018x} was completed to the end and belongs to a driver; \
                  its completion routine must return STATUS_MORE_PROCESSING_REQUIRED"
             );
-            diag::violation("irp-not-reclaimed", None, what, caller.address());
+            diag::violation(rules::IRP_NOT_RECLAIMED, what, caller.address());
             Ok(())
         }
     }
@@ -299,7 +300,11 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
              Windows would copy them all and give away what lies behind the system buffer",
             underway.output_length
         );
-        diag::violation("information-too-large", None, what, caller.address());
+        diag::violation(
+            rules::IRP_INFORMATION_EXCEEDS_BUFFER,
+            what,
+            caller.address(),
+        );
     }
     transfer::release(packet, caller.address())?;
     irp::free(packet, caller.address())?;

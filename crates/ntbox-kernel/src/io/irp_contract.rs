@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::{driver_mem, modules};
@@ -237,14 +238,14 @@ fn check_completed(call: &Called, returned: u32, completion: Completion) -> bool
     let is_pending = returned == PENDING;
     let (rule, what) = match (is_pending, completion.is_marked) {
         (true, false) => (
-            "irp-pending-not-marked",
+            rules::IRP_PENDING_NOT_MARKED,
             format!(
                 "the dispatch routine for {request} returned STATUS_PENDING and did not mark the IRP pending"
             ),
         ),
         (false, true) => return not_returned(call, returned),
         (false, false) if completion.status != returned && completion.status != PENDING => (
-            "irp-status-mismatch",
+            rules::IRP_STATUS_MISMATCH,
             format!(
                 "the dispatch routine for {request} returned {} and the IRP was completed with {}; whoever sent it may get either",
                 nt_status::Named(returned),
@@ -253,7 +254,7 @@ fn check_completed(call: &Called, returned: u32, completion: Completion) -> bool
         ),
         _ => return false,
     };
-    diag::violation_of(*routine, rule, None, what);
+    diag::violation_of(*routine, rule, what);
     true
 }
 
@@ -264,7 +265,7 @@ fn not_returned(call: &Called, returned: u32) -> bool {
         call.request,
         nt_status::Named(returned)
     );
-    diag::violation_of(call.routine, "irp-pending-not-returned", None, what);
+    diag::violation_of(call.routine, rules::IRP_PENDING_NOT_RETURNED, what);
     true
 }
 
@@ -307,7 +308,7 @@ fn check_kept(call: &Called, returned: u32) -> bool {
                 "the dispatch routine for {} kept the IRP, returned STATUS_PENDING and did not mark it pending (IoMarkIrpPending)",
                 call.request
             );
-            diag::violation_of(call.routine, "irp-pending-not-marked", None, what);
+            diag::violation_of(call.routine, rules::IRP_PENDING_NOT_MARKED, what);
             true
         }
         (false, true) => not_returned(call, returned),
@@ -334,9 +335,7 @@ pub fn leaks() -> Vec<Leak> {
                 kept.request, kept.device
             );
             // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
-            Leak::new("irp-pending-at-unload", message, 0)
-                .code(0xce, 0)
-                .at_routine(kept.routine)
+            Leak::new(rules::IRP_PENDING_AT_UNLOAD, message, 0).at_routine(kept.routine)
         })
         .collect()
 }

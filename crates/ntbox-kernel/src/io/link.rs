@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
@@ -38,7 +39,7 @@ pub fn leaks() -> Vec<Leak> {
     links
         .map(|link| {
             let message = format!("the symbolic link {} is not deleted", link.name);
-            Leak::new("link-left", message, link.caller)
+            Leak::new(rules::SYMLINK_LEAK, message, link.caller)
         })
         .collect()
 }

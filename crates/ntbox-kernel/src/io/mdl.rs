@@ -1,5 +1,6 @@
 //! MDLs as the I/O manager hands them out.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
@@ -44,14 +45,14 @@ exports! {
             // for MmPrepareMdlForReuse, which this function does first.
             if !view.has(flag::PARTIAL_HAS_BEEN_MAPPED) {
                 let what = format!("IoFreeMdl was given the MDL at {list:#018x}, which is still mapped");
-                diag::violation("free-mapped-mdl", Some((0xc4, 0xb8)), what, caller);
+                diag::violation(rules::MDL_FREE_MAPPED, what, caller);
             }
             mapping::unmap_system(&mut view)?;
         }
         let locked = mm::with(|memory| memory.mdls.get(list).is_some_and(|record| record.locked.is_some()));
         if locked {
             let what = format!("IoFreeMdl was given the MDL at {list:#018x}, whose pages are still locked");
-            diag::violation("free-locked-mdl", None, what, caller);
+            diag::violation(rules::MDL_FREE_LOCKED, what, caller);
         }
         mm::with(|memory| memory.mdls.settle(list, |record| {
             record.allocated = None;

@@ -1,6 +1,7 @@
 //! Loading and unloading drivers by their service keys. One image is loaded here, and
 //! stays until the run ends: what would change that is refused, and the log says so.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
@@ -76,7 +77,7 @@ fn unload(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
         let what = format!(
             "the driver {name} unloads itself: Windows frees its image while this code is still to run. It stays"
         );
-        diag::violation("driver-unloads-itself", None, what, caller.address());
+        diag::violation(rules::DRIVER_UNLOADS_ITSELF, what, caller.address());
     }
     Err(nt_status::STATUS_NOT_SUPPORTED.into())
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
@@ -65,7 +66,7 @@ pub fn leaks() -> Vec<Leak> {
                     "the remove lock at {lock:#018x} is held with the tag {:#x}",
                     holder.tag
                 );
-                Leak::new("remove-lock-held", message, holder.caller)
+                Leak::new(rules::REMOVE_LOCK_HELD, message, holder.caller)
             })
             .collect()
     })
@@ -76,7 +77,7 @@ fn check_size(size: u32, function: &str, caller: u64) {
         let what = format!(
             "{function} was told that a remove lock has {size} bytes; it has {SIZE}, or {DEBUG_SIZE} in a checked build"
         );
-        diag::violation("remove-lock-size", None, what, caller);
+        diag::violation(rules::REMOVE_LOCK_SIZE, what, caller);
     }
 }
 
@@ -109,7 +110,7 @@ fn forget(lock: u64, tag: u64, function: &str, caller: u64) {
         let what = format!(
             "{function} was called for the remove lock at {lock:#018x} with the tag {tag:#x}, with which it is not held"
         );
-        diag::violation("remove-lock-not-held", None, what, caller);
+        diag::violation(rules::REMOVE_LOCK_NOT_HELD, what, caller);
     }
 }
 
@@ -151,7 +152,7 @@ exports! {
         check_size(size, "IoAcquireRemoveLockEx", caller);
         if with(|locks| !locks.contains_key(&lock)) {
             let what = format!("IoAcquireRemoveLockEx was given {lock:#018x}, where no remove lock was initialised");
-            diag::violation("remove-lock-not-initialised", None, what, caller);
+            diag::violation(rules::REMOVE_LOCK_NOT_INITIALIZED, what, caller);
         }
         add(lock, 1)?;
         if removed(lock)? {
@@ -232,7 +233,7 @@ mod tests {
         );
         assert_eq!(
             broken_rules(),
-            ["remove-lock-size", "remove-lock-not-initialised"]
+            ["remove-lock-size", "remove-lock-not-initialized"]
         );
         with(|locks| locks.remove(&address_mut(&mut other)));
     }

@@ -2,6 +2,7 @@
 //! `IRP_MJ_SHUTDOWN`, the one registered last first; and those that asked for
 //! the last chance after all others.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
@@ -82,7 +83,7 @@ pub fn forget(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
              IoUnregisterShutdownNotification comes first",
             ob::describe(body)
         );
-        diag::violation("shutdown-notification-left", None, what, by);
+        diag::violation(rules::SHUTDOWN_NOTIFICATION_NOT_UNREGISTERED, what, by);
     }
     unregister(body, caller)
 }
@@ -98,7 +99,11 @@ pub fn leaks() -> Vec<Leak> {
             "the {} is not unregistered for the shutdown of the system",
             ob::describe(device)
         );
-        Leak::new("shutdown-notification-left", message, caller)
+        Leak::new(
+            rules::SHUTDOWN_NOTIFICATION_NOT_UNREGISTERED,
+            message,
+            caller,
+        )
     };
     devices.into_iter().map(leak).collect()
 }

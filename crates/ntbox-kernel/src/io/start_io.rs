@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
@@ -166,7 +167,7 @@ fn start_next(
             "{function} was called at IRQL {}; it must be called at DISPATCH_LEVEL",
             cpu::irql()
         );
-        diag::violation("irql-too-low", None, what, caller.address());
+        diag::violation(rules::IRQL_TOO_LOW, what, caller.address());
     }
     if put_off(body, Due::Next { cancelable, key }) {
         return Ok(());

@@ -5,6 +5,7 @@
 //! The reference forbids a routine to stop a timer: kernels call it under the lock
 //! that stopping takes. Here it is reported, and stops the timer.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
@@ -164,7 +165,7 @@ exports! {
                 "IoStopTimer was called by an IoTimer routine, for the device {body:#018x}. \
                  Kernels hold a spin lock over these routines that it needs, and stop or hang"
             );
-            diag::violation("io-timer-stopped-inside", None, what, call.return_address());
+            diag::violation(rules::IO_TIMER_STOPPED_INSIDE, what, call.return_address());
         }
         Ok(stop(object)?)
     }

@@ -4,6 +4,7 @@
 //! `IoStatus.Information` says, or because it was copied from pool as it was.
 
 use ntbox_api::report::HistoryEntry;
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 
@@ -152,8 +153,8 @@ pub fn check(packet: u64, room: u32, subject: Subject, caller: u64) -> Result<()
         subject.name(),
         first.0
     );
-    let rule = "uninitialised-pool-returned";
-    diag::left_behind(rule, None, what, caller, sources(last.1 - last.0));
+    let rule = rules::UNINITIALIZED_POOL_RETURNED;
+    diag::left_behind(rule, what, caller, sources(last.1 - last.0));
     Ok(())
 }
 
@@ -194,8 +195,7 @@ pub fn check_stored(name: &str, data: &[u8], caller: u64) {
             data.len()
         );
         diag::left_behind(
-            "uninitialised-pool-stored",
-            None,
+            rules::UNINITIALIZED_POOL_STORED,
             what,
             caller,
             sources(end - start),

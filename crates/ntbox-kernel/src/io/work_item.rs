@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
@@ -54,7 +55,7 @@ pub fn leaks() -> Vec<Leak> {
             "uninitialised"
         };
         let message = format!("the work item at {item:#018x} is not {end}");
-        Leak::new("work-item-leak", message, known.caller)
+        Leak::new(rules::WORK_ITEM_LEAK, message, known.caller)
     };
     with(|items| items.iter().map(leak).collect())
 }
@@ -122,7 +123,7 @@ fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> 
                     "device object"
                 }
             );
-            diag::violation("wrong-object-type", None, what, caller);
+            diag::violation(rules::WRONG_OBJECT_TYPE, what, caller);
         }
     }
     let job = Job {

@@ -1,6 +1,7 @@
 //! `DbgPrint` and its kin, the filter behind them, and breakpoints.
 
 use nt_status::STATUS_SUCCESS;
+use ntbox_api::rules;
 use ntbox_host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::gate::{Arguments, Call, Stop};
 use ntbox_host::{cpu, driver_mem};
@@ -119,19 +120,19 @@ pub fn report<U>(call: &Call<'_>, formatted: &Formatted<U>) {
     for finding in &formatted.findings {
         let (rule, what) = match finding {
             Finding::Uninitialized(place) => (
-                "uninitialised-pool-logged",
+                rules::UNINITIALIZED_POOL_LOGGED,
                 describe(place, "is pool memory that was never written"),
             ),
             Finding::Freed(place) => (
-                "freed-pool-logged",
+                rules::FREED_POOL_LOGGED,
                 describe(place, "is pool memory that was freed"),
             ),
             Finding::FloatingPoint(Place { spec, .. }) => (
-                "floating-point-format",
+                rules::FLOATING_POINT_FORMAT,
                 format!("the kernel prints no floating point, but the format has '{spec}'"),
             ),
             Finding::WriteBack(Place { spec, argument, .. }) => (
-                "format-writes-memory",
+                rules::FORMAT_WRITES_MEMORY,
                 format!(
                     "'{spec}', argument {argument} of the format, would store a count; nothing is stored"
                 ),
@@ -142,14 +143,14 @@ pub fn report<U>(call: &Call<'_>, formatted: &Formatted<U>) {
                     continue;
                 }
                 (
-                    "unicode-format-irql",
+                    rules::UNICODE_FORMAT_IRQL,
                     format!(
                         "'{spec}' converts between Unicode and bytes, which takes PASSIVE_LEVEL; the IRQL is {irql}"
                     ),
                 )
             }
         };
-        diag::violation(rule, None, what, call.return_address());
+        diag::violation(rule, what, call.return_address());
     }
 }
 
@@ -258,7 +259,7 @@ mod tests {
         assert_eq!(
             broken_rules(),
             [
-                "uninitialised-pool-logged",
+                "uninitialized-pool-logged",
                 "floating-point-format",
                 "format-writes-memory"
             ]

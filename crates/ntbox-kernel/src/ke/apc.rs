@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ntbox_api::rules;
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
@@ -186,7 +187,7 @@ fn check_irql(expected: u8, routine: u64) {
     if after != expected {
         let what =
             format!("an APC routine was called at IRQL {expected} and returned at IRQL {after}");
-        diag::violation_of(routine, "irql-not-restored", None, what);
+        diag::violation_of(routine, rules::IRQL_CHANGED_ON_RETURN.without_stop(), what);
     }
 }
 

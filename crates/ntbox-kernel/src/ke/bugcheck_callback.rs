@@ -2,6 +2,7 @@
 //! the driver's memory, which says in which state it is. No crash dump is written,
 //! so routines that add to one are registered and never called.
 
+use ntbox_api::rules::{self, Rule};
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::HIGH_LEVEL;
@@ -94,7 +95,7 @@ fn deregister(record: u64, layout: &Layout) -> Result<bool, Fault> {
 }
 
 /// The rule that a record which is left behind breaks.
-const RULE: &str = "bug-check-callback-left";
+const RULE: &Rule = rules::BUG_CHECK_CALLBACK_NOT_UNREGISTERED;
 
 /// What is said of one.
 fn left(kind: &str, routine: u64) -> String {

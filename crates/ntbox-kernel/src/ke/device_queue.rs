@@ -4,6 +4,7 @@
 //! The first entry makes the queue busy and is not queued: its owner goes on
 //! with it. Taking an entry from an empty queue makes it not busy again.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
@@ -137,7 +138,7 @@ fn check_busy(queue: u64, function: &str, caller: u64) -> Result<(), Fault> {
         let what = format!(
             "{function} was called for the device queue at {queue:#018x}, which is not busy"
         );
-        diag::violation("device-queue-not-busy", None, what, caller);
+        diag::violation(rules::DEVICE_QUEUE_NOT_BUSY, what, caller);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use ntbox_api::rules;
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
@@ -183,7 +184,7 @@ fn run(dpc: u64, origin: Option<Context>) {
     if after != DISPATCH_LEVEL {
         let what =
             format!("a DPC was called at IRQL {DISPATCH_LEVEL} and returned at IRQL {after}");
-        diag::violation_of(routine, "irql-not-restored", None, what);
+        diag::violation_of(routine, rules::IRQL_CHANGED_ON_RETURN.without_stop(), what);
     }
 }
 
@@ -321,7 +322,7 @@ exports! {
                  The DPC at {dpc:#018x} goes to the processor that queues it",
                 processor::active()
             );
-            diag::violation("dpc-processor", None, what, call.return_address());
+            diag::violation(rules::DPC_PROCESSOR, what, call.return_address());
         }
         driver_mem::write_u16(dpc.wrapping_add(offset::NUMBER), TARGETED + u16::from(number))?;
         Ok(())

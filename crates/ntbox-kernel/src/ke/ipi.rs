@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::upcall::{Purpose, call_driver_for};
 use ntbox_host::{bug_check, cpu, process};
@@ -105,7 +106,7 @@ pub fn answer() {
         let what = format!(
             "a routine was called on another processor at IRQL {IPI_LEVEL} and returned at IRQL {after}"
         );
-        diag::violation_of(routine, "irql-not-restored", None, what);
+        diag::violation_of(routine, rules::IRQL_CHANGED_ON_RETURN.without_stop(), what);
     }
     OWING.fetch_and(!own, Ordering::Relaxed);
 }

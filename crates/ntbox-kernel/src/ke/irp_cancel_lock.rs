@@ -1,5 +1,6 @@
 //! Cancelling IRPs, and the one lock that guards it.
 
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
@@ -89,7 +90,7 @@ pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
         let what = format!(
             "the cancel routine of the IRP at {packet:#018x} returned without releasing the cancel spin lock"
         );
-        diag::violation_of(routine, "cancel-lock-held", None, what);
+        diag::violation_of(routine, rules::CANCEL_LOCK_HELD, what);
         release(before, caller.address())?;
     }
     cpu::set_irql(before);

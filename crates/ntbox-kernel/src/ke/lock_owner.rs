@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 
+use ntbox_api::rules;
 use ntbox_host::cpu;
 
 use crate::base::diag;
@@ -154,7 +155,7 @@ pub fn check_lowered(new: u8, caller: u64) {
             held.lock,
             taken_by(held)
         );
-        diag::violation("spin-lock-held", Some((0xc4, 0x0004_0009)), what, caller);
+        diag::violation(rules::SPIN_LOCK_HELD, what, caller);
     }
 }
 
@@ -172,8 +173,7 @@ pub fn check_returned() {
             held.mode.name(),
             held.lock
         );
-        let verifier = Some((0xc4, 0x0004_0009));
-        diag::violation("spin-lock-held", verifier, what, held.caller);
+        diag::violation(rules::SPIN_LOCK_HELD, what, held.caller);
     }
 }
 
@@ -181,7 +181,7 @@ pub fn check_returned() {
 pub fn leaks() -> Vec<Leak> {
     let leak = |held: Held| {
         let message = format!("the {} at {:#018x} is held", held.mode.name(), held.lock);
-        Leak::new("spin-lock-held", message, held.caller).code(0xc4, 0x0004_0009)
+        Leak::new(rules::SPIN_LOCK_HELD, message, held.caller)
     };
     HELD.take().into_iter().map(leak).collect()
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
@@ -148,7 +149,12 @@ fn register(kind: &str, routine: u64, caller: u64) -> u64 {
     let mut registrations = REGISTRATIONS.lock();
     registrations.insert(handle);
     let what = format!("the {kind} {routine:#018x} is not deregistered");
-    resource_ledger::take(handle, "processor-callback-left", what, caller);
+    resource_ledger::take(
+        handle,
+        rules::PROCESSOR_CALLBACK_NOT_UNREGISTERED,
+        what,
+        caller,
+    );
     handle
 }
 

@@ -9,6 +9,7 @@
 //!
 //! [`queued_spinlock`]: super::queued_spinlock
 
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 use ntbox_host::{cpu, driver_mem};
@@ -46,7 +47,7 @@ fn wrong_irql(rule: u64, function: &str, lock: u64, wanted: &str, caller: u64) {
     let what = format!(
         "{function} was called for {lock:#018x} at IRQL {irql}; it must be {wanted} DISPATCH_LEVEL"
     );
-    diag::violation("spin-lock-irql", Some((0xc4, rule)), what, caller);
+    diag::violation(rules::SPIN_LOCK_IRQL.with_stop(0xc4, rule), what, caller);
 }
 
 /// Raises the IRQL for a lock and returns the one before.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
@@ -70,7 +71,11 @@ pub fn leaks() -> Vec<Leak> {
             format!(", whose DPC calls the routine {routine:#018x},")
         });
         let message = format!("the timer at {timer:#018x}{routine} is still set");
-        Leak::new("timer-left", message, routine::registrar_of(timer)).code(0xc7, 0)
+        Leak::new(
+            rules::TIMER_ACTIVE_AT_UNLOAD,
+            message,
+            routine::registrar_of(timer),
+        )
     })
     .collect()
 }

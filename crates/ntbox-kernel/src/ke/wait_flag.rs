@@ -2,6 +2,7 @@
 //! follows at once. Until then the caller stays at `DISPATCH_LEVEL`, so that no
 //! other thread runs in between; the wait goes back to the IRQL from before.
 
+use ntbox_api::rules;
 use ntbox_host::cpu;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 
@@ -18,7 +19,7 @@ pub fn promise(wait: bool, function: &str, caller: u64) {
         let what = format!(
             "{function} was called with Wait TRUE at IRQL {before}; APC_LEVEL is the limit, for a wait must follow"
         );
-        diag::violation("irql-too-high", None, what, caller);
+        diag::violation(rules::IRQL_TOO_HIGH, what, caller);
     }
     cpu::set_irql(before.max(DISPATCH_LEVEL));
     thread_table::update(thread_table::current_thread(), |info| {

@@ -3,6 +3,7 @@
 //! The simulated machine has no caches that a driver could see, so noncached
 //! memory differs in nothing but its name.
 
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::kernel_address_space::{Area, Frames, Protection, Use};
@@ -128,7 +129,7 @@ fn allocate(wanted: &Wanted) -> Result<u64, Stop> {
         "{} bytes of contiguous memory at {va:#018x} are not freed",
         wanted.bytes
     );
-    resource_ledger::take(va, "contiguous-leak", what, wanted.caller);
+    resource_ledger::take(va, rules::CONTIGUOUS_LEAK, what, wanted.caller);
     Ok(va)
 }
 

@@ -4,6 +4,7 @@
 //! touches it past its end, or after it was freed, is seen.
 
 use ntbox_api::report::HistoryEntry;
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 
 use super::pool::{PoolKind, Request};
@@ -110,7 +111,7 @@ pub fn refuse_free(va: u64, caller: u64, function: &str) -> bool {
     let history: Vec<HistoryEntry> = stack_trace_db::past("allocated", stack)
         .into_iter()
         .collect();
-    diag::left_behind("kernel-pool-freed", Some((0xc2, 7)), what, caller, history);
+    diag::left_behind(rules::KERNEL_POOL_FREED, what, caller, history);
     true
 }
 

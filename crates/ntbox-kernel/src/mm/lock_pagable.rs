@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::{driver_mem, modules};
@@ -178,7 +179,7 @@ fn lock(section: u64, caller: u64) {
     });
     if first {
         let what = format!("the pageable section at {section:#018x} is not unlocked");
-        resource_ledger::take(section, "section-lock-leak", what, caller);
+        resource_ledger::take(section, rules::SECTION_LOCK_LEAK, what, caller);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Locking the pages of an MDL: they are probed for the access that is asked for,
 //! made resident and kept so until they are unlocked.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 use ntbox_host::gate::{Call, Stop};
@@ -83,7 +84,7 @@ exports! {
                 "MmUnlockPages was given the MDL at {mdl:#018x}, that of an IRP, whose pages the I/O manager locked and \
                  unlocks itself"
             );
-            diag::violation("irp-mdl-unlocked", Some((0xc4, 0x7c)), what, caller);
+            diag::violation(rules::IRP_MDL_UNLOCKED, what, caller);
             return Ok(());
         }
         unlock(mdl, caller)
@@ -98,13 +99,13 @@ pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<
         let what = format!(
             "MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
         );
-        diag::violation("lock-nonpaged-mdl", Some((0xc4, 0xb0)), what, caller);
+        diag::violation(rules::MDL_LOCK_NONPAGED, what, caller);
     }
     if view.has(flag::PAGES_LOCKED) {
         let what = format!(
             "MmProbeAndLockPages was given the MDL at {mdl:#018x}, whose pages are locked already"
         );
-        diag::violation("lock-twice", Some((0xc4, 0xb1)), what, caller);
+        diag::violation(rules::MDL_LOCK_TWICE, what, caller);
     }
     let base = view.start.wrapping_add(u64::from(view.offset));
     if user && (is_system(base) || is_system(base.wrapping_add(u64::from(view.bytes)))) {
@@ -142,7 +143,7 @@ fn lock_pages(
             "MmProbeAndLockPages was called for pageable memory at IRQL {}",
             cpu::irql()
         );
-        diag::violation("irql-too-high", None, what, caller);
+        diag::violation(rules::IRQL_TOO_HIGH, what, caller);
     }
     let frames = frames.map_err(|va| Stop::raise(process_address_space::status_of_touch(va)))?;
     view.set_frames(&frames)?;
@@ -166,13 +167,13 @@ pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
         let what = format!(
             "MmUnlockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
         );
-        diag::violation("unlock-nonpaged-mdl", Some((0xc4, 0x7d)), what, caller);
+        diag::violation(rules::MDL_UNLOCK_NONPAGED, what, caller);
         return Ok(());
     }
     if !view.has(flag::PAGES_LOCKED) {
         let what =
             format!("MmUnlockPages was given the MDL at {mdl:#018x}, whose pages are not locked");
-        diag::violation("unlock-not-locked", Some((0xc4, 0x7c)), what, caller);
+        diag::violation(rules::MDL_UNLOCK_NOT_LOCKED, what, caller);
         return Ok(());
     }
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {

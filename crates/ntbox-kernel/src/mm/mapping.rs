@@ -1,5 +1,6 @@
 //! Mapping the pages of an MDL: a second address for the same page frames.
 
+use ntbox_api::rules::{self, Broken};
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::gate::{Call, Register as _, Return, Stop};
@@ -66,13 +67,11 @@ fn map(wanted: &Wanted, caller: u64) -> Return {
 
 /// Rules of the caller's that do not decide whether the mapping succeeds.
 fn check(wanted: &Wanted, view: &View, caller: u64) {
-    let report =
-        |rule, first, what: String| diag::violation(rule, Some((0xc4, first)), what, caller);
+    let report = |broken: Broken, message: String| diag::violation(broken, message, caller);
     let mdl = wanted.mdl;
     if wanted.user && cpu::irql() > APC_LEVEL {
         report(
-            "irql-too-high",
-            0x77,
+            rules::IRQL_TOO_HIGH.with_stop(0xc4, 0x77),
             format!(
                 "a user mapping was asked for at IRQL {}; APC_LEVEL is the limit",
                 cpu::irql()
@@ -81,8 +80,7 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
     }
     if !view.has(flag::PAGES_LOCKED | flag::SOURCE_IS_NONPAGED_POOL | flag::PARTIAL) {
         report(
-            "map-not-locked",
-            0xb3,
+            rules::MDL_MAP_NOT_LOCKED.into(),
             format!("the MDL at {mdl:#018x} was mapped before its pages were locked"),
         );
     }
@@ -91,8 +89,7 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
     }
     if wanted.bug_check {
         report(
-            "bug-check-on-failure",
-            0x82,
+            rules::MDL_MAP_BUGCHECK_ON_FAILURE.into(),
             format!("the MDL at {mdl:#018x} was mapped with BugCheckOnFailure TRUE"),
         );
     }
@@ -102,12 +99,11 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
             "the MDL at {mdl:#018x} was mapped into system space so that it can be executed; \
              MdlMappingNoExecute is missing in the priority"
         );
-        report("executable-mapping", 0x2002, what);
+        report(rules::EXECUTABLE_MAPPING.into(), what);
     }
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {
         report(
-            "map-twice",
-            0xb2,
+            rules::MDL_MAP_TWICE.into(),
             format!("the MDL at {mdl:#018x} was mapped into system space and has such a mapping"),
         );
     } else if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
@@ -115,7 +111,7 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
             "the MDL at {mdl:#018x} is built for nonpaged pool and was mapped into system space; \
              the reference leaves the behaviour undefined. Use MmGetSystemAddressForMdlSafe"
         );
-        diag::violation("map-nonpaged-to-system", None, what, caller);
+        diag::violation(rules::MDL_MAP_NONPAGED, what, caller);
     }
 }
 
@@ -230,7 +226,7 @@ exports! {
             let what = format!(
                 "MmUnmapLockedPages was given {base:#018x}, which is not the system mapping of the MDL at {mdl:#018x}"
             );
-            diag::violation("unmap-not-mapped", Some((0xc4, 0xb6)), what, caller);
+            diag::violation(rules::UNMAP_NOT_MAPPED.with_stop(0xc4, 0xb6), what, caller);
             return Ok(());
         }
         unmap_system(&mut view)?;
@@ -263,7 +259,7 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) {
             "a user mapping was ended at IRQL {}; APC_LEVEL is the limit",
             cpu::irql()
         );
-        diag::violation("irql-too-high", Some((0xc4, 0x7a)), what, caller);
+        diag::violation(rules::IRQL_TOO_HIGH.with_stop(0xc4, 0x7a), what, caller);
     }
     let process = thread_table::current_process();
     let known = with(|memory| {
@@ -282,6 +278,6 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) {
         let what = format!(
             "MmUnmapLockedPages was given {page:#018x}, which is no user mapping of the MDL at {mdl:#018x} in this process"
         );
-        diag::violation("unmap-bad-user-address", Some((0xc4, 0xb9)), what, caller);
+        diag::violation(rules::UNMAP_BAD_USER_ADDRESS, what, caller);
     }
 }

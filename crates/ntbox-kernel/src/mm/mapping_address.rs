@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::kernel_address_space::{Area, Frames, Protection, Use};
@@ -115,7 +116,7 @@ fn allocate(bytes: u64, tag: u32, caller: u64) -> Result<u64, Stop> {
     });
     let Some(base) = base else { return Ok(0) };
     let what = format!("the mapping address {base:#018x} is not freed");
-    resource_ledger::take(base, "mapping-address-leak", what, caller);
+    resource_ledger::take(base, rules::MAPPING_ADDRESS_LEAK, what, caller);
     Ok(base)
 }
 

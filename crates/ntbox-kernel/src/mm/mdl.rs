@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
@@ -269,29 +270,29 @@ pub fn leaks() -> Vec<Leak> {
                     "the system mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped",
                     mapping.va
                 );
-                list.push(Leak::new("mapping-leak", message, mapping.caller));
+                list.push(Leak::new(rules::MDL_MAPPING_LEAK, message, mapping.caller));
             }
             for mapping in &record.user {
                 let message = format!(
                     "the user mapping at {:#018x} of the MDL at {mdl:#018x} is not unmapped",
                     mapping.va
                 );
-                list.push(Leak::new("mapping-leak", message, mapping.caller));
+                list.push(Leak::new(rules::MDL_MAPPING_LEAK, message, mapping.caller));
             }
             if let Some(caller) = record.locked.filter(|caller| *caller != 0) {
                 let message = format!("the pages of the MDL at {mdl:#018x} are not unlocked");
-                list.push(Leak::new("lock-leak", message, caller));
+                list.push(Leak::new(rules::MDL_LOCK_LEAK, message, caller));
             }
             if let Some((pages, caller)) = &record.pages {
                 let message = format!(
                     "{} pages allocated for the MDL at {mdl:#018x} are not freed",
                     pages.len()
                 );
-                list.push(Leak::new("page-leak", message, *caller));
+                list.push(Leak::new(rules::MDL_PAGE_LEAK, message, *caller));
             }
             if let Some(caller) = record.allocated.filter(|caller| *caller != 0) {
                 let message = format!("the MDL at {mdl:#018x} is not freed");
-                list.push(Leak::new("mdl-leak", message, caller).code(0xc4, 0x62));
+                list.push(Leak::new(rules::MDL_LEAK, message, caller));
             }
         }
         list
@@ -322,12 +323,7 @@ pub fn check_process_exit(process: u64) {
              a driver must unmap when the process's handle is cleaned up",
             mapping.va
         );
-        diag::violation(
-            "mapping-outlives-process",
-            Some((0x76, 0)),
-            what,
-            mapping.caller,
-        );
+        diag::violation(rules::MDL_MAPPING_OUTLIVES_PROCESS, what, mapping.caller);
         process_address_space::free(process, mapping.va);
         with(|memory| {
             memory.mdls.settle(mdl, |record| {
@@ -339,7 +335,7 @@ pub fn check_process_exit(process: u64) {
         if driver_mem::read_u64(mdl + offset::PROCESS) == Ok(process) {
             let what =
                 format!("the process ended while its pages are locked by the MDL at {mdl:#018x}");
-            diag::violation("lock-outlives-process", Some((0xcb, 0)), what, caller);
+            diag::violation(rules::MDL_LOCK_OUTLIVES_PROCESS, what, caller);
         }
     }
 }
@@ -370,11 +366,11 @@ exports! {
         };
         if let Some(source) = source {
             let what = format!("MmBuildMdlForNonPagedPool was given an MDL of {source} at {base:#018x}");
-            diag::violation("build-mdl-not-nonpaged", Some((0xc4, 0x7f)), what, caller);
+            diag::violation(rules::MDL_BUILD_NOT_NONPAGED, what, caller);
         }
         if view.has(flag::PAGES_LOCKED) {
             let what = format!("MmBuildMdlForNonPagedPool was given the MDL at {mdl:#018x}, whose pages are locked");
-            diag::violation("build-mdl-locked", None, what, caller);
+            diag::violation(rules::MDL_BUILD_LOCKED, what, caller);
         }
         let Some(frames) = frames else {
             return Err(Fault { address: base, write: false }.into());

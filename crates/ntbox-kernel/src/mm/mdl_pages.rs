@@ -1,5 +1,6 @@
 //! Pages of physical memory that an MDL describes and nothing maps yet.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
@@ -55,12 +56,12 @@ fn free_pages(mdl: u64, function: &str, caller: u64) -> Result<(), Stop> {
     let Some((pages, _)) = pages else {
         let what =
             format!("{function} was given the MDL at {mdl:#018x}, which holds no allocated pages");
-        diag::violation("free-pages-not-allocated", None, what, caller);
+        diag::violation(rules::MDL_FREE_PAGES_NOT_ALLOCATED, what, caller);
         return Ok(());
     };
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {
         let what = format!("{function} was given the MDL at {mdl:#018x}, which is still mapped");
-        diag::violation("free-pages-mapped", Some((0xc4, 0xb7)), what, caller);
+        diag::violation(rules::MDL_FREE_PAGES_MAPPED, what, caller);
         super::mapping::unmap_system(&mut view)?;
     }
     with(|memory| memory.physical.give(&pages));

@@ -6,6 +6,7 @@
 //! a block does not confuse the allocator. Bytes between the end of a block and
 //! the next one hold a guard pattern that is checked when the block is freed.
 
+use ntbox_api::rules;
 use ntbox_api::{Guard, Verify, report};
 use ntbox_host::kernel_address_space::Protection;
 use ntbox_host::memory_map::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SIZE, PAGED_POOL, Zone};
@@ -396,7 +397,7 @@ pub fn leaks() -> Vec<Leak> {
         let history = stack_trace_db::past("allocated", block.stack);
         Leak {
             history: history.into_iter().collect(),
-            ..Leak::new("pool-leak", message, block.caller).code(0xc4, 0x62)
+            ..Leak::new(rules::POOL_LEAK, message, block.caller)
         }
     };
     blocks.into_iter().map(leak).collect()

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use ntbox_api::rules::Rule;
+
 use super::with;
 use crate::base::leak_check::Leak;
 
@@ -10,7 +12,7 @@ use crate::base::leak_check::Leak;
 #[derive(Debug, Clone)]
 pub struct Owed {
     /// Rule that is broken if it is not given back.
-    pub rule: &'static str,
+    pub rule: &'static Rule,
     /// What it is and what was not done, as the end of a sentence.
     pub what: String,
     /// Address in the driver of the call that took it.
@@ -21,7 +23,7 @@ pub struct Owed {
 pub type Debts = BTreeMap<u64, Owed>;
 
 /// Notes that something was taken.
-pub fn take(key: u64, rule: &'static str, what: String, caller: u64) {
+pub fn take(key: u64, rule: &'static Rule, what: String, caller: u64) {
     let owed = Owed { rule, what, caller };
     with(|memory| memory.debts.insert(key, owed));
 }

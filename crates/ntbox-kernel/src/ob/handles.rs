@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use nt_status::Named;
+use ntbox_api::rules;
 
 use super::attributes::{EXCLUSIVE, INHERIT, KERNEL_HANDLE};
 use super::types::Type;
@@ -239,8 +240,7 @@ pub fn close_for(handle: u64, caller: &Caller<'_>) -> u32 {
         Named(status)
     );
     diag::violation(
-        "bad-handle-closed",
-        Some((0x93, handle)),
+        rules::BAD_HANDLE_CLOSED.with_stop(0x93, handle),
         what,
         caller.address(),
     );
@@ -356,7 +356,7 @@ pub fn leaks() -> Vec<Leak> {
                 "handle {handle:#x} to {} is not closed",
                 state.describe(object)
             );
-            Leak::new("handle-leak", message, caller)
+            Leak::new(rules::HANDLE_LEAK, message, caller)
         };
         list.into_iter().map(leak).collect()
     })

@@ -3,6 +3,7 @@
 //! The address of the body is the object, for drivers and for this crate. It is
 //! kept alive by references; handles and a name in a directory hold one each.
 
+use ntbox_api::rules;
 use ntbox_host::cpu;
 use ntbox_host::hook::Hook;
 
@@ -229,7 +230,7 @@ pub fn reference_leaks() -> Vec<Leak> {
                 "a reference to {}, {object:#018x}, is not given back",
                 state.describe(object)
             );
-            Leak::new("reference-leak", message, caller)
+            Leak::new(rules::REFERENCE_LEAK, message, caller)
         };
         references.into_iter().map(leak).collect()
     })

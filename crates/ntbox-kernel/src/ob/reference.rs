@@ -1,5 +1,6 @@
 //! References to objects, as drivers take and give them.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::gate::{Call, Return, Stop};
@@ -141,7 +142,7 @@ fn check_mode(wanted: &Wanted, caller: &Caller<'_>) {
     let pseudo = handle == handles::CURRENT_PROCESS || handle == handles::CURRENT_THREAD;
     if handle == 0 {
         let what = "ObReferenceObjectByHandle was given a NULL handle";
-        diag::violation("null-handle", Some((0xc4, 0xf5)), what, caller.address());
+        diag::violation(rules::NULL_HANDLE, what, caller.address());
     } else if mode != USER_MODE
         && !pseudo
         && !handles::is_kernel(handle)
@@ -151,12 +152,7 @@ fn check_mode(wanted: &Wanted, caller: &Caller<'_>) {
             "handle {handle:#x} of a user process was referenced with access mode KernelMode, which checks nothing; \
              handles from user mode are referenced with UserMode"
         );
-        diag::violation(
-            "user-handle-as-kernel",
-            Some((0xc4, 0xf6)),
-            what,
-            caller.address(),
-        );
+        diag::violation(rules::USER_HANDLE_AS_KERNEL, what, caller.address());
     }
 }
 
@@ -197,7 +193,7 @@ fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
                 "the {} was dereferenced, and no driver has a reference to it; this one is the kernel's own",
                 object::describe(object)
             );
-            diag::violation("object-over-dereferenced", None, what, caller.address());
+            diag::violation(rules::OBJECT_OVER_DEREFERENCED, what, caller.address());
             let left = object::inspect(object, |header| header.pointers);
             Ok(left.unwrap_or(0))
         }

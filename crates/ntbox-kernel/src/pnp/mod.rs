@@ -5,6 +5,7 @@
 pub mod device_interface;
 
 use nt_status::{STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::gate::{Export, Return, Stop};
@@ -36,7 +37,7 @@ fn leaks() -> Vec<Leak> {
             let message = format!(
                 "the Plug and Play notification routine at {routine:#018x} is not unregistered"
             );
-            Leak::new("pnp-notification-left", message, caller).code(0xce, 0)
+            Leak::new(rules::PNP_NOTIFICATION_NOT_UNREGISTERED, message, caller)
         })
         .collect()
 }
@@ -71,7 +72,7 @@ fn not_connected(function: &str, interrupt: u64, caller: u64) {
     let what = format!(
         "{function} was called with {interrupt:#018x}, which is no interrupt object: none was connected"
     );
-    diag::violation("interrupt-not-connected", None, what, caller);
+    diag::violation(rules::INTERRUPT_NOT_CONNECTED, what, caller);
 }
 
 /// The exports of this component.

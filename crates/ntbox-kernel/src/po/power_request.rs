@@ -1,6 +1,7 @@
 //! Power request objects: drivers that want the machine to stay awake say so, and why.
 //! It stays awake in any case; how often each asked is counted.
 
+use ntbox_api::rules;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::gate::{Return, Stop};
 use ntbox_host::kernel_cell::Exclusive;
@@ -34,7 +35,7 @@ pub fn leaks() -> Vec<Leak> {
     requests
         .map(|(object, request)| {
             let message = format!("the power request object {object:#018x} is not deleted");
-            Leak::new("power-request-left", message, request.caller)
+            Leak::new(rules::POWER_REQUEST_LEAK, message, request.caller)
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 //! so nothing changes and nobody hears a second time.
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
@@ -57,7 +58,7 @@ pub fn leaks() -> Vec<Leak> {
         .map(|(_, (routine, caller))| {
             let message =
                 format!("the power setting callback at {routine:#018x} is not unregistered");
-            Leak::new("power-callback-left", message, caller).code(0xce, 0)
+            Leak::new(rules::POWER_CALLBACK_NOT_UNREGISTERED, message, caller)
         })
         .collect()
 }

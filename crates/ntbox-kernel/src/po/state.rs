@@ -1,6 +1,7 @@
 //! Power states: of devices, as their drivers report them, and of the system,
 //! which drivers ask to stay awake.
 
+use ntbox_api::rules;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::{cpu, driver_mem};
@@ -32,7 +33,7 @@ pub fn leaks() -> Vec<Leak> {
     let busy = BUSY.lock().take();
     busy.map(|(handle, caller)| {
         let message = format!("the system state {handle:#018x} is not unregistered");
-        Leak::new("system-state-left", message, caller)
+        Leak::new(rules::SYSTEM_STATE_NOT_UNREGISTERED, message, caller)
     })
     .collect()
 }
@@ -54,7 +55,7 @@ exports! {
         if cpu::irql() > APC_LEVEL && !(kind == DEVICE && state == D0) {
             let what = "PoSetPowerState was called at DISPATCH_LEVEL for another state than D0; \
                         it may be called at APC_LEVEL at most";
-            diag::violation("irql-too-high", None, what.to_owned(), call.return_address());
+            diag::violation(rules::IRQL_TOO_HIGH, what.to_owned(), call.return_address());
         }
         let extension = driver_mem::read_u64(body + device::OBJECT_EXTENSION)?;
         let flags = driver_mem::read_u32(extension + object_extension::POWER_FLAGS)?;

@@ -11,6 +11,7 @@ pub mod thread_query;
 
 use nt_status::{STATUS_INVALID_CID, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS};
 use ntbox_api::OsVersion;
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
@@ -194,8 +195,7 @@ fn thread_at(call: &Call<'_>, va: u64) -> Result<Option<Thread>, Stop> {
 fn not_one(call: &Call<'_>, va: u64, what: &str) -> Result<(), Stop> {
     driver_mem::read_u64(va)?;
     diag::violation(
-        "wrong-object-type",
-        None,
+        rules::WRONG_OBJECT_TYPE,
         format!("{va:#018x} was passed as a {what} and is none"),
         call.return_address(),
     );

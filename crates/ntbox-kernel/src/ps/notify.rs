@@ -4,6 +4,7 @@
 //! nothing is heard.
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
@@ -262,7 +263,11 @@ pub fn leaks() -> Vec<Leak> {
                 entry.kind.name(),
                 entry.routine
             );
-            Leak::new("notify-routine-left", message, entry.caller).code(0xce, 0)
+            Leak::new(
+                rules::NOTIFY_ROUTINE_NOT_UNREGISTERED,
+                message,
+                entry.caller,
+            )
         })
         .collect()
 }

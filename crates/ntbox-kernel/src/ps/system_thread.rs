@@ -1,5 +1,6 @@
 //! System threads: made by drivers, ended by themselves.
 
+use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::hook::Event;
@@ -131,7 +132,7 @@ pub fn leaks() -> Vec<Leak> {
             "the system thread at {object:#018x}, id {:#x}, which began in {:#018x}, still runs",
             thread.id, thread.start
         );
-        Leak::new("thread-left", message, 0).at_routine(thread.start)
+        Leak::new(rules::THREAD_RUNNING_AT_UNLOAD, message, 0).at_routine(thread.start)
     };
     thread_table::of_drivers().into_iter().map(leak).collect()
 }

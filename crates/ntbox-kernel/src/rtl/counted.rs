@@ -2,6 +2,7 @@
 //! that an odd one is a mistake, as of who counted characters: some routines cut it,
 //! some refuse it, and some compare half a character.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Call;
 
@@ -60,7 +61,7 @@ pub fn note_call(call: &Call<'_>, export: &str) {
                  for each character"
             );
             let caller = call.return_address();
-            diag::violation("unicode-string-odd-length", None, what, caller);
+            diag::violation(rules::UNICODE_STRING_ODD_LENGTH, what, caller);
             return;
         }
     }

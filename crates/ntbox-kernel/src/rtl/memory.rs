@@ -3,6 +3,7 @@
 //!
 //! All run at any IRQL as long as the memory is resident.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Call;
 use ntbox_host::gate::irql::HIGH_LEVEL;
@@ -109,12 +110,7 @@ fn check_overlap(call: &Call<'_>, name: &str, to: u64, from: u64, length: u64) {
         "{name} was given ranges of {length} bytes that overlap, to {to:#018x} from {from:#018x}; \
          RtlMoveMemory allows that"
     );
-    diag::violation(
-        "overlapping-copy",
-        Some((0xc4, 0xf0)),
-        what,
-        call.return_address(),
-    );
+    diag::violation(rules::OVERLAPPING_COPY, what, call.return_address());
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Assertions, arithmetic on access masks, and locally unique identifiers.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{APC_LEVEL, HIGH_LEVEL};
 
@@ -25,7 +26,7 @@ exports! {
         let (assertion, file, message) = (text(assertion)?, text(file)?, text(message)?);
         let message = if message.is_empty() { String::new() } else { format!(": {message}") };
         let what = format!("the assertion '{assertion}' failed at {file}, line {line}{message}");
-        diag::violation("assertion-failed", None, what, call.return_address());
+        diag::violation(rules::ASSERTION_FAILED, what, call.return_address());
         Ok(())
     }
 

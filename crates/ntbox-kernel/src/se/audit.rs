@@ -1,6 +1,7 @@
 //! What is told of accesses and of the ends of logon sessions: nothing, for there is no
 //! audit policy, and no session ends while a driver is tried.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
@@ -16,7 +17,7 @@ fn leaks() -> Vec<Leak> {
     let routines = std::mem::take(&mut *ROUTINES.lock());
     let leak = |(routine, _, caller)| {
         let message = format!("the logon session notify routine at {routine:#018x} is not removed");
-        Leak::new("notify-routine-left", message, caller).code(0xce, 0)
+        Leak::new(rules::NOTIFY_ROUTINE_NOT_UNREGISTERED, message, caller)
     };
     routines.into_iter().map(leak).collect()
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use ntbox_api::request::Account;
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
@@ -350,7 +351,7 @@ pub fn release(context: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let token = primary_of(context)?;
     if get(token).is_none() {
         let what = format!("the subject context at {context:#018x} is released and not captured");
-        diag::violation("wrong-object-type", None, what, caller.address());
+        diag::violation(rules::WRONG_OBJECT_TYPE, what, caller.address());
         return Ok(());
     }
     ob::dereference_for(token, caller);

@@ -1,6 +1,7 @@
 //! `MmSecureVirtualMemory`: a driver's claim on memory of a process, which the
 //! process can then neither free nor protect against that use.
 
+use ntbox_api::rules;
 use ntbox_host::gate::irql::APC_LEVEL;
 use ntbox_host::memory_map::PAGE_SIZE;
 use ntbox_host::{kernel_address_space, protection};
@@ -37,7 +38,7 @@ exports! {
         let number = secure(address, size, mode);
         if number != 0 {
             let what = format!("the user memory at {address:#018x} is still secured");
-            resource_ledger::take(number, "secured-left", what, call.return_address());
+            resource_ledger::take(number, rules::SECURE_MEMORY_LEAK, what, call.return_address());
         }
         Ok(number)
     }
@@ -47,7 +48,7 @@ exports! {
         let known = with(|memory| memory.users.secured.remove(&handle));
         if known.is_none() {
             let what = format!("MmUnsecureVirtualMemory was given {handle:#x}, which secures nothing");
-            diag::violation("unsecure-not-secured", None, what, call.return_address());
+            diag::violation(rules::UNSECURE_NOT_SECURED, what, call.return_address());
         }
         resource_ledger::give(handle);
         Ok(())

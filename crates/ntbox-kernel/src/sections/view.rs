@@ -1,5 +1,6 @@
 //! Views of sections, in processes and in system space.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::kernel_address_space::{Area, Frames, Protection, Use};
@@ -124,7 +125,7 @@ exports! {
         });
         if known.is_none() {
             let what = format!("MmUnmapViewInSystemSpace was given {base:#018x}, where no view begins");
-            diag::violation("unmap-not-mapped", Some((0xd7, base)), what, call.return_address());
+            diag::violation(rules::UNMAP_NOT_MAPPED.with_stop(0xd7, base), what, call.return_address());
             return Ok(nt_status::STATUS_NOT_MAPPED_VIEW);
         }
         resource_ledger::give(base);
@@ -226,7 +227,7 @@ fn note_view(
     let base = driver_mem::read_u64(wanted.base)?;
     let what =
         format!("the view of a section at {base:#018x} in the process System is not unmapped");
-    resource_ledger::take(base, "view-leak", what, caller);
+    resource_ledger::take(base, rules::VIEW_LEAK, what, caller);
     Ok(())
 }
 
@@ -463,7 +464,7 @@ fn map_in_system(object: u64, base: u64, size: u64, caller: u64) -> Result<(), R
         Ok(va)
     })?;
     let what = format!("the view at {va:#018x} in system space is not unmapped");
-    resource_ledger::take(va, "view-leak", what, caller);
+    resource_ledger::take(va, rules::VIEW_LEAK, what, caller);
     driver_mem::write_u64(size, pages * PAGE_SIZE)?;
     Ok(driver_mem::write_u64(base, va)?)
 }

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ntbox_api::report::HistoryEntry;
+use ntbox_api::rules;
 use ntbox_host::cpu;
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::memory_map::STACKS;
@@ -290,13 +291,7 @@ fn report(taken: Taken, ways: &[Edge]) {
         [held, then]
     };
     let history: Vec<HistoryEntry> = ways.iter().flat_map(past).flatten().collect();
-    diag::left_behind(
-        "lock-order",
-        Some((0xc4, 0x1001)),
-        what,
-        taken.caller,
-        history,
-    );
+    diag::left_behind(rules::LOCK_ORDER_INVERSION, what, taken.caller, history);
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What Driver Verifier and the reference say of handles that a driver makes and
 //! uses: whose they are.
 
+use ntbox_api::rules;
 use ntbox_host::{last_call, modules, upcall};
 
 use crate::base::{diag, events, export_table, thread_table};
@@ -25,7 +26,7 @@ fn handle_creating(process: u64, attributes: u32, caller: u64) {
     let what = format!(
         "{export} made a handle in the process of a program, which may use and close it: OBJ_KERNEL_HANDLE was not asked for"
     );
-    diag::violation("user-handle-created", None, what, caller);
+    diag::violation(rules::USER_HANDLE_CREATED, what, caller);
 }
 
 /// A driver used a handle that the process System does not have.
@@ -50,7 +51,7 @@ fn handle_not_found(handle: u64) {
         "the handle {handle:#x} was used in the process System; it is one of the process {:#x}, and means nothing in others: reference its object while the program's thread is there",
         owner.id
     );
-    diag::violation("handle-of-another-process", None, what, last_call::caller());
+    diag::violation(rules::HANDLE_OF_ANOTHER_PROCESS, what, last_call::caller());
 }
 
 /// Subscribes to what is done with handles.

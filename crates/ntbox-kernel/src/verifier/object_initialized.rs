@@ -2,6 +2,7 @@
 //! like a notification event that is not signaled, but its list of waiters leads to
 //! address 0, where Windows would write as soon as somebody waits.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::{driver_mem, modules};
 
@@ -24,7 +25,7 @@ fn check(va: u64, function: &str, caller: u64) -> Result<(), Fault> {
         "{function} was called for {va:#018x}{within}, which was never initialised: its list of waiters leads to \
          address 0"
     );
-    diag::violation("dispatcher-object-not-initialised", None, what, caller);
+    diag::violation(rules::DISPATCHER_OBJECT_NOT_INITIALIZED, what, caller);
     object::initialize_list(head)
 }
 
@@ -44,7 +45,7 @@ mod tests {
         let mut event = [0_u64; 3];
         let va = address_mut(&mut event);
         check(va, "KeSetEvent", 0).expect("it is there");
-        assert_eq!(broken_rules(), ["dispatcher-object-not-initialised"]);
+        assert_eq!(broken_rules(), ["dispatcher-object-not-initialized"]);
         check(va, "KeSetEvent", 0).expect("it is there");
         assert!(broken_rules().is_empty());
     }

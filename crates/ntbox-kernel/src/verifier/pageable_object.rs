@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Call;
 use ntbox_host::kernel_cell::Exclusive;
@@ -11,9 +12,6 @@ use ntbox_host::memory_map::PAGED_POOL;
 
 use crate::base::{diag, stack_trace_db};
 use crate::mm::{force_irql, force_irql_image};
-
-/// The rule that is broken.
-pub const RULE: &str = "object-pageable";
 
 /// The objects that have been reported: one finding for each.
 static TOLD: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
@@ -79,6 +77,6 @@ fn check(call: &Call<'_>, export: &str, what: &str, object: u64) {
         let text = format!(
             "{export} was called for the {what} at {object:#018x}, which is in {kind}: the kernel uses it at DISPATCH_LEVEL, where a page that is absent cannot be fetched"
         );
-        diag::violation(RULE, Some((0xc4, 0xe1)), text, call.return_address());
+        diag::violation(rules::OBJECT_PAGEABLE, text, call.return_address());
     }
 }

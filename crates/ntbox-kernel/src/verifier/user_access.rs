@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ntbox_api::rules::{self, Rule};
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Call;
@@ -23,9 +24,6 @@ use crate::seh;
 
 /// The flag that makes the processor trap after one instruction.
 const TRAP_FLAG: i64 = 0x100;
-/// The rule on reading memory twice.
-const READ_TWICE: &str = "user-memory-read-twice";
-
 /// What a request has read of a process: a range, and the place that read it.
 #[derive(Debug, Clone, Copy)]
 struct Read {
@@ -253,7 +251,7 @@ fn touched(context: &Context, place: u64, range: std::ops::Range<u64>, write: bo
         found
     });
     if let Some(before) = before.flatten()
-        && user_access_rules::is_first(place, READ_TWICE)
+        && user_access_rules::is_first(place, rules::DOUBLE_FETCH)
     {
         let by = diag::location(before.place).map_or_else(String::new, |place| {
             format!(" by {}+{:#x}", place.module, place.offset)
@@ -263,15 +261,15 @@ fn touched(context: &Context, place: u64, range: std::ops::Range<u64>, write: bo
              a program can change it in between",
             range.start
         );
-        break_rule(READ_TWICE, what, place, call);
+        break_rule(rules::DOUBLE_FETCH, what, place, call);
     }
 }
 
-fn break_rule(rule: &str, what: String, place: u64, call: bool) {
+fn break_rule(rule: &'static Rule, what: String, place: u64, call: bool) {
     if call {
-        diag::violation(rule, None, what, place);
+        diag::violation(rule, what, place);
     } else {
-        diag::violation_of(place, rule, None, what);
+        diag::violation_of(place, rule, what);
     }
 }
 

@@ -10,6 +10,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ntbox_api::rules::{self, Rule};
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Call;
@@ -129,8 +130,8 @@ pub fn note_call(call: &Call<'_>, export: &str) {
 }
 
 /// Whether a place is to be reported for a rule: the first time.
-pub fn is_first(place: u64, rule: &'static str) -> bool {
-    state(|state| state.reported.insert((place, rule)))
+pub fn is_first(place: u64, rule: &'static Rule) -> bool {
+    state(|state| state.reported.insert((place, rule.id)))
 }
 
 /// The rule that an access of the driver breaks, if it does, and why. `guarded` is
@@ -139,7 +140,7 @@ pub fn broken_by_access(
     range: &Range<u64>,
     place: u64,
     guarded: bool,
-) -> Option<(&'static str, String)> {
+) -> Option<(&'static Rule, String)> {
     let irql = cpu::irql();
     let (rule, why) = if irql >= cpu::DISPATCH_LEVEL {
         let locked = with(|memory| memory.mdls.locked_within(range.start, 1).is_some());
@@ -147,14 +148,14 @@ pub fn broken_by_access(
             return None;
         }
         let why = format!("at IRQL {irql}, where a page that is not there cannot be brought in");
-        ("user-memory-irql", why)
+        (rules::USER_ACCESS_IRQL, why)
     } else if !guarded {
         let why =
             "where no exception handler covers it; a program can take its memory away at any time";
-        ("user-memory-unguarded", why.to_owned())
+        (rules::USER_ACCESS_WITHOUT_SEH, why.to_owned())
     } else if !COMPARES.load(Ordering::Relaxed) && is_unprobed(range.start) {
         let why = "through a pointer of the request that was not probed; it could be one to the kernel's memory";
-        ("user-memory-not-probed", why.to_owned())
+        (rules::USER_ACCESS_NOT_PROBED, why.to_owned())
     } else {
         return None;
     };
@@ -188,18 +189,18 @@ fn pages_locking(view: &View, user: bool, call: &Call<'_>) {
     let caller = call.return_address();
     let (rule, why) = if !user {
         let why = "as KernelMode, so that nobody checks whether the program may touch it";
-        ("user-memory-locked-as-kernel", why)
+        (rules::USER_MEMORY_LOCKED_AS_KERNEL, why)
     } else if !seh::is_guarded(&Context::after_call(call.frame(), caller)) {
         let why =
             "where no exception handler covers it, and it raises what is wrong with the range";
-        ("lock-pages-unguarded", why)
+        (rules::LOCK_PAGES_WITHOUT_SEH, why)
     } else {
         return;
     };
     if is_first(caller, rule) {
         let what =
             format!("MmProbeAndLockPages was called for memory of a process, {base:#018x}, {why}");
-        diag::violation(rule, None, what, caller);
+        diag::violation(rule, what, caller);
     }
 }
 
@@ -224,13 +225,13 @@ fn exception_handling(record: u64) -> Result<(), Fault> {
             ranges.any(|range| range.start < LOWEST_USER && address <= range.end.max(LOWEST_USER))
         })
     });
-    let rule = "null-dereference-handled";
+    let rule = rules::NULL_DEREFERENCE_HANDLED;
     if !brought && is_first(place, rule) {
         let what = format!(
             "a handler took the exception that an access to {address:#018x} raised, a null pointer that did not come \
              from the request: the mistake is hidden, not handled"
         );
-        diag::violation_of(place, rule, None, what);
+        diag::violation_of(place, rule, what);
     }
     Ok(())
 }

@@ -47,6 +47,10 @@ pub enum Command {
     Imports(Imports),
     /// List what this kernel provides
     Exports(Exports),
+    /// List the rules that the kernel checks
+    Rules(Rules),
+    /// Explain a rule, or a bug check: what it means, an example, and how to mend it
+    Explain(Explain),
 }
 
 /// The help of a command with the table of exit statuses behind it.
@@ -263,6 +267,22 @@ pub struct Exports {
     pub json: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct Rules {
+    /// Write one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Write docs/reference/rules.md
+    #[arg(long, hide = true, conflicts_with = "json")]
+    pub markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The rule, such as pool-leak, or a bug check, such as 0xC4
+    pub rule: String,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -332,6 +352,12 @@ mod tests {
                 Verify::Strict,
                 Guard::Before,
                 &["pool-leak", "executable-pool"],
+            ),
+            (
+                "--ignore device-left",
+                Verify::Off,
+                Guard::After,
+                &["device-leak"],
             ),
             ("--verify=overruns", Verify::Standard, Guard::After, &[]),
             ("--verify=underruns", Verify::Standard, Guard::Before, &[]),

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use crate::rules::Rule;
 use crate::{Error, Export, Import, MissingExport, OsVersion, Report};
 use ntbox_api::ExitStatus;
 
 use super::args::{Cli, Command};
 use super::ioctl::{self, Session};
-use super::junit;
 use super::sweep::{self, Swept};
+use super::{junit, rules};
 
 /// What a command came to, and how it is to be shown.
 pub struct Outcome<'c> {
@@ -32,6 +33,10 @@ pub enum Done {
     Exports(Vec<Export>),
     /// What it does not provide.
     Missing(Vec<MissingExport>),
+    /// The rules.
+    Rules(Vec<&'static Rule>),
+    /// A text that is shown as it is.
+    Text(String),
 }
 
 /// Does what the command line says.
@@ -43,6 +48,9 @@ pub fn carry_out(cli: &Cli) -> Outcome<'_> {
         Command::Imports(args) => imports(&args.file, args.os.unwrap_or_default()),
         Command::Exports(args) if args.missing => Ok(Done::Missing(crate::missing_exports())),
         Command::Exports(args) => exports(args.name.as_deref()),
+        Command::Rules(args) if args.markdown => Ok(Done::Text(crate::rules::index())),
+        Command::Rules(_) => Ok(Done::Rules(rules::list())),
+        Command::Explain(args) => rules::explain(&args.rule).map(Done::Text),
     };
     Outcome {
         command: &cli.command,
@@ -83,7 +91,9 @@ impl Outcome<'_> {
             Command::Run(args) => &args.junit,
             Command::Ioctl(args) => &args.run.junit,
             Command::Sweep(args) => &args.run.junit,
-            Command::Imports(_) | Command::Exports(_) => &None,
+            Command::Imports(_) | Command::Exports(_) | Command::Rules(_) | Command::Explain(_) => {
+                &None
+            }
         };
         path.as_deref()
             .map_or(Ok(()), |path| junit::write(path, self))
@@ -107,7 +117,13 @@ impl Outcome<'_> {
             Ok(Done::Imports(list)) if list.iter().any(|import| !import.provided) => {
                 ExitStatus::Incomplete
             }
-            Ok(Done::Imports(_) | Done::Exports(_) | Done::Missing(_)) => ExitStatus::Success,
+            Ok(
+                Done::Imports(_)
+                | Done::Exports(_)
+                | Done::Missing(_)
+                | Done::Rules(_)
+                | Done::Text(_),
+            ) => ExitStatus::Success,
             Err(Error::Config(_)) => ExitStatus::Usage,
             Err(Error::Read { .. } | Error::Image { .. }) => ExitStatus::Image,
             Err(Error::Host(_) | Error::Stopped) => ExitStatus::Host,

@@ -61,7 +61,9 @@ fn cases(outcome: &Outcome<'_>) -> Vec<Case> {
             );
             cases
         }
-        Ok(Done::Imports(_) | Done::Exports(_) | Done::Missing(_)) => Vec::new(),
+        Ok(
+            Done::Imports(_) | Done::Exports(_) | Done::Missing(_) | Done::Rules(_) | Done::Text(_),
+        ) => Vec::new(),
         Err(error) => vec![Case {
             name: "run".to_owned(),
             failure: Some((error.to_string(), error.to_string())),

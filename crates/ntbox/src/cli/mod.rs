@@ -5,6 +5,7 @@ mod commands;
 mod ioctl;
 mod junit;
 mod requests;
+mod rules;
 mod show;
 mod sweep;
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::args::{Command, Run};
 use super::commands::{Done, Outcome};
 use super::ioctl::Answer;
+use super::rules::{self, RuleEntry};
 use super::sweep::Swept;
 
 /// Number of the JSON format. It changes when a field goes or means something
@@ -37,6 +38,8 @@ struct Object<'o> {
     exports: Option<&'o [Export]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<&'o [MissingExport]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules: Option<Vec<RuleEntry>>,
 }
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -50,6 +53,8 @@ impl Outcome<'_> {
             Command::Sweep(args) => args.run.json,
             Command::Imports(args) => args.json,
             Command::Exports(args) => args.json,
+            Command::Rules(args) => args.json,
+            Command::Explain(_) => false,
         };
         if json { self.json() } else { self.text() }
     }
@@ -58,7 +63,7 @@ impl Outcome<'_> {
         let status = self.status();
         let (mut verdict, mut error, mut answers) = (None, None, None);
         let (mut report, mut sweep) = (None, None);
-        let (mut imports, mut exports, mut missing) = (None, None, None);
+        let (mut imports, mut exports, mut missing, mut rules) = (None, None, None, None);
         match &self.result {
             Ok(Done::Run(done)) => {
                 verdict = Some(done.verdict().name());
@@ -77,6 +82,8 @@ impl Outcome<'_> {
             Ok(Done::Imports(list)) => imports = Some(list.as_slice()),
             Ok(Done::Exports(list)) => exports = Some(list.as_slice()),
             Ok(Done::Missing(list)) => missing = Some(list.as_slice()),
+            Ok(Done::Rules(list)) => rules = Some(rules::entries(list)),
+            Ok(Done::Text(_)) => {}
             Err(failure) => error = Some(failure.to_string()),
         }
         let object = Object {
@@ -90,6 +97,7 @@ impl Outcome<'_> {
             imports,
             exports,
             missing,
+            rules,
         };
         let mut out = BufWriter::new(io::stdout().lock());
         serde_json::to_writer_pretty(&mut out, &object)?;
@@ -115,6 +123,8 @@ impl Outcome<'_> {
             }
             (Ok(Done::Exports(list)), _) => exports(&mut out, list)?,
             (Ok(Done::Missing(list)), _) => missing(&mut out, list)?,
+            (Ok(Done::Rules(list)), _) => rules::write_list(&mut out, list)?,
+            (Ok(Done::Text(text)), _) => write!(out, "{text}")?,
             (Err(error), _) => writeln!(anstream::stderr().lock(), "{BAD}error{BAD:#}: {error}")?,
         }
         out.flush()

@@ -134,6 +134,7 @@ fn a_driver_that_cannot_be_unloaded_is_told() {
 fn a_violation_has_its_rule_code_and_place() {
     let violation = Violation {
         rule: "pool-leak".to_owned(),
+        former_ids: Vec::new(),
         driver_verifier_code: Some((0xc4, 0x62)),
         message: "64 bytes are not freed".to_owned(),
         location: Some(place()),
@@ -148,6 +149,7 @@ rule     pool-leak: 64 bytes are not freed
          Driver Verifier stops with DRIVER_VERIFIER_DETECTED_VIOLATION (0xC4), first parameter 0x62
          at walk.sys+0x1044 Take (walk/take.c:12)
             inlined into Walk
+         see `ntbox explain pool-leak`
 verdict  violations: the driver broke a rule or left something behind, 1 violation
 ";
     let text = report.text().folder(Some(Path::new("/src"))).to_string();
@@ -215,6 +217,7 @@ fn foreign_text_cannot_steer_the_terminal() {
     };
     let violation = Violation {
         rule: "r".to_owned(),
+        former_ids: Vec::new(),
         driver_verifier_code: None,
         message: "\u{9b}1m".to_owned(),
         location: Some(place),
@@ -248,4 +251,33 @@ fn colours_only_add_escape_codes() {
         anstream::adapter::strip_str(&coloured).to_string(),
         report.text().to_string()
     );
+}
+
+#[test]
+fn violations_of_one_rule_are_explained_once() {
+    let violation = |rule: &str| Violation {
+        rule: rule.to_owned(),
+        former_ids: Vec::new(),
+        driver_verifier_code: None,
+        message: "m".to_owned(),
+        location: None,
+        history: Vec::new(),
+    };
+    let report = Report {
+        violations: vec![
+            violation("handle-leak"),
+            violation("handle-leak"),
+            violation("device-leak"),
+        ],
+        ..report()
+    };
+    let text = report.text().to_string();
+    let expected = "\
+rule     handle-leak: m
+         see `ntbox explain handle-leak`
+rule     handle-leak: m
+rule     device-leak: m
+         see `ntbox explain device-leak`
+";
+    assert!(text.contains(expected), "{text}");
 }

@@ -1,5 +1,6 @@
 //! Handing a value to the driver: what of it, in how many parts, and the call.
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 
 use super::direct_flag;
@@ -98,7 +99,7 @@ impl Delivery<'_> {
                 if self.environment == 0 {
                     let what = "RtlQueryRegistryValues was given a REG_EXPAND_SZ value with variables to be expanded; \
                                 there is no environment in the kernel, so drivers use RTL_QUERY_REGISTRY_NOEXPAND";
-                    diag::violation("registry-expand", None, what, self.caller.address());
+                    diag::violation(rules::QUERY_REGISTRY_EXPAND, what, self.caller.address());
                 }
                 let expanded = expand(self.environment, &units(&data.bytes))?;
                 let bytes = expanded

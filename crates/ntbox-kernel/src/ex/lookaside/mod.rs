@@ -8,6 +8,7 @@
 pub mod classic;
 pub mod extended;
 
+use ntbox_api::rules;
 use ntbox_host::gate::{Call, Return, Stop};
 use ntbox_host::memory_map::PAGED_POOL;
 use ntbox_host::routine::{Routine, note_registrar};
@@ -90,18 +91,13 @@ pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), St
         let what = format!(
             "the head of a lookaside list, {va:#018x}, lies in paged pool; it must be resident"
         );
-        diag::violation("lookaside-head-paged", None, what, caller);
+        diag::violation(rules::LOOKASIDE_HEAD_PAGED, what, caller);
     }
     if size < MINIMUM_SIZE {
         let what = format!(
             "the lookaside list {va:#018x} is for entries of {size} bytes; {MINIMUM_SIZE} is the least"
         );
-        diag::violation(
-            "lookaside-entry-too-small",
-            Some((0xc4, 0xcd)),
-            what,
-            caller,
-        );
+        diag::violation(rules::LOOKASIDE_ENTRY_TOO_SMALL, what, caller);
     }
     slist::initialize(va)?;
     driver_mem::fill(va, 0, offset::END)?;
@@ -137,7 +133,11 @@ fn check_known(kind: Kind, va: u64, function: &str, caller: u64) {
         let what = format!(
             "{function} was called for {va:#018x}, where no lookaside list of this kind is in use"
         );
-        diag::violation("lookaside-not-initialised", None, what, caller);
+        diag::violation(
+            rules::LOOKASIDE_NOT_INITIALIZED.without_stop(),
+            what,
+            caller,
+        );
     }
 }
 
@@ -149,7 +149,7 @@ fn check_irql(va: u64, function: &str, caller: u64) -> Result<u32, Stop> {
         let what = format!(
             "{function} was called at IRQL {irql} for the list {va:#018x}, whose entries are paged"
         );
-        diag::violation("irql-too-high", Some((0xc4, 1)), what, caller);
+        diag::violation(rules::IRQL_TOO_HIGH.with_stop(0xc4, 1), what, caller);
     }
     Ok(pool_type)
 }

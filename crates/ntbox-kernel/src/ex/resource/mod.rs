@@ -4,6 +4,7 @@
 mod owners;
 mod queue;
 
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
@@ -30,14 +31,10 @@ mod rule {
     pub const ACQUIRE: u64 = 0x37;
     /// Released with APCs enabled.
     pub const RELEASE: u64 = 0x38;
-    /// Not aligned.
-    pub const MISALIGNED: u64 = 0x3d;
     /// A shared owner wants exclusive access.
     pub const SELF_DEADLOCK: u64 = 0x1000;
     /// Never initialised.
     pub const UNINITIALIZED: u64 = 0x1002;
-    /// Deleted while owned.
-    pub const DELETED_WHILE_OWNED: u64 = 0x100b;
 }
 
 /// Reports a resource that was not initialised, or not at an address for one.
@@ -47,12 +44,7 @@ fn check(resource: Resource, function: &str, caller: u64) {
             "{function} was called for {:#018x}; resources must be 8-byte aligned",
             resource.0
         );
-        diag::violation(
-            "resource-misaligned",
-            Some((0xc4, rule::MISALIGNED)),
-            what,
-            caller,
-        );
+        diag::violation(rules::RESOURCE_MISALIGNED, what, caller);
     }
     if !tracked_structs::is(Kind::Resource, resource.0) {
         let what = format!(
@@ -60,8 +52,7 @@ fn check(resource: Resource, function: &str, caller: u64) {
             resource.0
         );
         diag::violation(
-            "resource-not-initialised",
-            Some((0xc4, rule::UNINITIALIZED)),
+            rules::RESOURCE_NOT_INITIALIZED.with_stop(0xc4, rule::UNINITIALIZED),
             what,
             caller,
         );
@@ -134,7 +125,7 @@ fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), S
         let what = format!(
             "{function} was given the owner pointer {pointer:#018x}, whose two lowest bits must be set"
         );
-        diag::violation("resource-owner-pointer", None, what, caller);
+        diag::violation(rules::RESOURCE_OWNER_POINTER, what, caller);
     }
     if resource.transfer(thread, pointer)? {
         // It is no longer this thread that holds it.
@@ -183,7 +174,7 @@ exports! {
         events::memory_freed(at, SIZE);
         if resource.is_owned()? {
             let what = format!("the resource at {at:#018x} was deleted while it is owned");
-            diag::violation("resource-deleted-while-owned", Some((0xc4, rule::DELETED_WHILE_OWNED)), what, caller);
+            diag::violation(rules::RESOURCE_DELETED_WHILE_OWNED, what, caller);
         }
         resource.free_table()?;
         Ok(0)

@@ -4,6 +4,7 @@ use nt_status::{
     STATUS_ACCESS_DENIED, STATUS_FLT_INSTANCE_ALTITUDE_COLLISION, STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_PARAMETER,
 };
+use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::APC_LEVEL;
@@ -162,7 +163,7 @@ pub fn leaks() -> Vec<Leak> {
     registrations.dedup();
     let leak = |(handle, caller)| {
         let message = format!("the object callbacks {handle:#018x} are not unregistered");
-        Leak::new("object-callbacks-left", message, caller).code(0xce, 0)
+        Leak::new(rules::OBJECT_CALLBACKS_NOT_UNREGISTERED, message, caller)
     };
     registrations.into_iter().map(leak).collect()
 }

@@ -1,3 +1,4 @@
+use ntbox_api::rules;
 use ntbox_host::cpu;
 use ntbox_host::gate::{Call, Return, Stop};
 
@@ -37,7 +38,7 @@ fn references_are_counted() {
     assert_eq!(taken(object), 4);
     let message =
         format!("a reference to Event at {object:#018x}, {object:#018x}, is not given back");
-    assert!(reference_leaks().contains(&Leak::new("reference-leak", message, CALLER)));
+    assert!(reference_leaks().contains(&Leak::new(rules::REFERENCE_LEAK, message, CALLER)));
     for left in [4, 3, 2] {
         assert_eq!(value(ObfDereferenceObject, &[object]), left);
     }

@@ -375,7 +375,7 @@ fn variables_are_expanded_from_the_environment_given() {
     assert_eq!(run(NOEXPAND, 0), [one("Text", EXPAND_SZ, &value.data(), 0)]);
     assert!(broken_rules().is_empty());
     assert_eq!(run(0, 0), [one("Text", SZ, &sz("%Name%-%none%-100%"), 0)]);
-    assert_eq!(broken_rules(), ["registry-expand"]);
+    assert_eq!(broken_rules(), ["query-registry-expand"]);
 }
 
 #[test]
