@@ -40,12 +40,6 @@ pub mod filter {
     pub const LEGAL: u32 = 0x1000_000f;
 }
 
-/// `STATUS_NOTIFY_CLEANUP`: the handle is closed.
-const NOTIFY_CLEANUP: u32 = 0x10b;
-/// `STATUS_NOTIFY_ENUM_DIR`: something changed, look yourself.
-const NOTIFY_ENUM_DIR: u32 = 0x10c;
-/// `STATUS_PENDING`.
-const PENDING: u32 = 0x103;
 /// `EVENT_MODIFY_STATE`.
 const MODIFY_STATE: u32 = 2;
 /// Offsets in a `WORK_QUEUE_ITEM`.
@@ -147,12 +141,15 @@ fn end(about: impl Fn(&Watch) -> bool, status: u32) {
 /// Tells of changes.
 pub fn tell(changes: &[Change]) {
     let about = |watch: &Watch| changes.iter().any(|change| watch.concerns(change));
-    end(about, NOTIFY_ENUM_DIR);
+    end(about, nt_status::STATUS_NOTIFY_ENUM_DIR);
 }
 
 /// A key object is gone, and with it whoever wanted to hear by it.
 pub fn object_ends(object: u64) {
-    end(|watch| watch.object == object, NOTIFY_CLEANUP);
+    end(
+        |watch| watch.object == object,
+        nt_status::STATUS_NOTIFY_CLEANUP,
+    );
 }
 
 /// What is asked.
@@ -200,7 +197,7 @@ fn notify(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
     };
     with(|watches| watches.push(watch));
     if wanted.asynchronous {
-        return Ok(PENDING);
+        return Ok(nt_status::STATUS_PENDING);
     }
     wait::wait(vec![event], false, wait::Patience::Forever)?;
     ob::dereference(event, caller);
@@ -261,29 +258,44 @@ mod tests {
             watch(top, 0, false, &mut values),
             nt_status::STATUS_INVALID_PARAMETER
         );
-        assert_eq!(watch(top, filter::LAST_SET, false, &mut values), PENDING);
-        assert_eq!(watch(top, filter::NAME, false, &mut names), PENDING);
-        assert_eq!(watch(top, filter::LAST_SET, true, &mut all), PENDING);
+        assert_eq!(
+            watch(top, filter::LAST_SET, false, &mut values),
+            nt_status::STATUS_PENDING
+        );
+        assert_eq!(
+            watch(top, filter::NAME, false, &mut names),
+            nt_status::STATUS_PENDING
+        );
+        assert_eq!(
+            watch(top, filter::LAST_SET, true, &mut all),
+            nt_status::STATUS_PENDING
+        );
         assert_eq!(set(below, "Value", 1), 0);
         assert_eq!(
             (values[0], names[0], all[0]),
-            (0, 0, u64::from(NOTIFY_ENUM_DIR))
+            (0, 0, u64::from(nt_status::STATUS_NOTIFY_ENUM_DIR))
         );
         assert_eq!(set(top, "Value", 1), 0);
-        assert_eq!((values[0], names[0]), (u64::from(NOTIFY_ENUM_DIR), 0));
+        assert_eq!(
+            (values[0], names[0]),
+            (u64::from(nt_status::STATUS_NOTIFY_ENUM_DIR), 0)
+        );
         assert_eq!(status(ZwDeleteKey, &[below]), 0);
-        assert_eq!(names[0], u64::from(NOTIFY_ENUM_DIR));
+        assert_eq!(names[0], u64::from(nt_status::STATUS_NOTIFY_ENUM_DIR));
         close(below);
         // The same data is no change, and nobody hears twice.
         values[0] = 7;
         assert_eq!(set(top, "Value", 2), 0);
         assert_eq!(values[0], 7);
-        assert_eq!(watch(top, filter::LAST_SET, false, &mut values), PENDING);
+        assert_eq!(
+            watch(top, filter::LAST_SET, false, &mut values),
+            nt_status::STATUS_PENDING
+        );
         assert_eq!(set(top, "Value", 2), 0);
         assert_eq!(values[0], 0);
         let name = Text::new("Value");
         assert_eq!(status(ZwDeleteValueKey, &[top, name.at()]), 0);
-        assert_eq!(values[0], u64::from(NOTIFY_ENUM_DIR));
+        assert_eq!(values[0], u64::from(nt_status::STATUS_NOTIFY_ENUM_DIR));
         close(top);
         assert!(!any());
     }
@@ -292,8 +304,11 @@ mod tests {
     fn closing_ends_it() {
         let top = open(&Object::new(&seed("unnotified", &[]))).expect("it was just made");
         let mut block = [0; 2];
-        assert_eq!(watch(top, filter::NAME, true, &mut block), PENDING);
+        assert_eq!(
+            watch(top, filter::NAME, true, &mut block),
+            nt_status::STATUS_PENDING
+        );
         close(top);
-        assert_eq!(block[0], u64::from(NOTIFY_CLEANUP));
+        assert_eq!(block[0], u64::from(nt_status::STATUS_NOTIFY_CLEANUP));
     }
 }

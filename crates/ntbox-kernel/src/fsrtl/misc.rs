@@ -13,14 +13,12 @@ use crate::sections::section;
 
 /// Tag of pool that came without one.
 const NO_TAG: u32 = u32::from_le_bytes(*b"None");
-/// `STATUS_INSTRUCTION_MISALIGNMENT`.
-const INSTRUCTION_MISALIGNMENT: u32 = 0xc000_00aa;
 /// What faults of a program become, which are no answers of a file system.
 const UNEXPECTED: [u32; 4] = [
     nt_status::STATUS_DATATYPE_MISALIGNMENT,
     nt_status::STATUS_ACCESS_VIOLATION,
     nt_status::STATUS_ILLEGAL_INSTRUCTION,
-    INSTRUCTION_MISALIGNMENT,
+    nt_status::STATUS_INSTRUCTION_MISALIGNMENT,
 ];
 
 fn is_expected(status: u32) -> bool {

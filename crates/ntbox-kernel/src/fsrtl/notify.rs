@@ -28,8 +28,6 @@ pub const TAG: u32 = u32::from_le_bytes(*b"FSrN");
 const ELEMENT: u64 = 0x48;
 /// `FILE_ACTION_RENAMED_OLD_NAME`: the new name follows, and both are told together.
 const RENAMED_OLD_NAME: u32 = 4;
-/// `STATUS_DELETE_PENDING`.
-pub const DELETE_PENDING: u32 = 0xc000_0056;
 
 /// A watch of a directory for a file object.
 #[derive(Debug, Clone)]

@@ -5,8 +5,7 @@ use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::gate::{Call, Stop};
 
 use super::notify::{
-    Change, DELETE_PENDING, TAG, WATCHES, Watch, add, bytes_of, complete, complete_all, end, find,
-    report,
+    Change, TAG, WATCHES, Watch, add, bytes_of, complete, complete_all, end, find, report,
 };
 use crate::base::call_context::Caller;
 use crate::base::export::exports;
@@ -25,7 +24,7 @@ fn change_directory(call: &Call<'_>, report: u64) -> Result<(), Stop> {
     if packet == 0 {
         // The file is being deleted.
         return match find(list, context) {
-            Some(at) => complete_all(at, DELETE_PENDING, &caller),
+            Some(at) => complete_all(at, nt_status::STATUS_DELETE_PENDING, &caller),
             None => Ok(()),
         };
     }

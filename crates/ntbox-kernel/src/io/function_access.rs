@@ -12,8 +12,6 @@ use crate::base::export::exports;
 use crate::base::io_layout::{irp, major, stack};
 use crate::se::sid;
 
-/// `STATUS_QUOTA_LIST_INCONSISTENT`.
-const QUOTA_LIST_INCONSISTENT: u32 = 0xc000_0266;
 /// `FILE_READ_DATA` and `FILE_WRITE_DATA`, which are `FILE_READ_ACCESS` and
 /// `FILE_WRITE_ACCESS` of control codes, too.
 const READ: u32 = 1;
@@ -144,7 +142,7 @@ exports! {
             None => Ok(nt_status::STATUS_SUCCESS),
             Some(at) => {
                 driver_mem::write_u32(offset, at)?;
-                Ok(QUOTA_LIST_INCONSISTENT)
+                Ok(nt_status::STATUS_QUOTA_LIST_INCONSISTENT)
             }
         }
     }
@@ -223,7 +221,7 @@ mod tests {
             let arguments = [address(list) + skip, length, address_mut(&mut offset)];
             (status(IoCheckQuotaBufferValidity, &arguments), offset)
         };
-        let inconsistent = QUOTA_LIST_INCONSISTENT;
+        let inconsistent = nt_status::STATUS_QUOTA_LIST_INCONSISTENT;
         assert_eq!(check(&list, 0, 0x6c), (0, 77));
         assert_eq!(
             check(&list, 1, 0x6b),

@@ -405,7 +405,7 @@ mod tests {
             + 1;
         driver_mem::write_u32(context, seen).expect("ours");
         if seen > 100 {
-            driver_mem::write_u32(status, 0xc000_0001).expect("ours");
+            driver_mem::write_u32(status, nt_status::STATUS_UNSUCCESSFUL).expect("ours");
         }
     }
 

@@ -26,8 +26,6 @@ use crate::base::{clock, events, stack_trace_db, thread_table};
 pub const TIMEOUT: u32 = 0x102;
 /// `STATUS_ABANDONED_WAIT_0`.
 const ABANDONED: u32 = 0x80;
-/// `STATUS_MUTANT_LIMIT_EXCEEDED`: a mutex was taken 2^31 times.
-const MUTANT_LIMIT_EXCEEDED: u32 = 0xc000_0191;
 /// Most objects of one wait.
 const MAXIMUM_WAIT_OBJECTS: u32 = 64;
 
@@ -223,7 +221,7 @@ fn check_objects(objects: &[u64], thread: u64) -> Result<(), Stop> {
             && object::state(*va)? == i32::MIN
             && driver_mem::read_u64(va.wrapping_add(object::offset::OWNER))? == thread
         {
-            return Err(Stop::raise(MUTANT_LIMIT_EXCEEDED));
+            return Err(Stop::raise(nt_status::STATUS_MUTANT_LIMIT_EXCEEDED));
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use ntbox_host::memory_map::{PAGE_SIZE, SYSTEM_PTES, is_system};
 use ntbox_host::pfn::Physical;
 use ntbox_host::{cpu, driver_mem, kernel_address_space};
 
-use super::mdl::{INSUFFICIENT_RESOURCES, Mapping, View, flag, offset};
+use super::mdl::{Mapping, View, flag, offset};
 use super::{process_address_space, with};
 use crate::base::export::exports;
 use crate::base::{diag, os_version, stack_trace_db, thread_table};
@@ -183,7 +183,7 @@ fn map_user(wanted: &Wanted, view: &View, frames: &[u64], caller: u64) -> Return
 fn failure(call: &mut Call<'_>) -> Return {
     let user = bool::from_register(call.argument(1)?);
     if user {
-        Err(Stop::raise(INSUFFICIENT_RESOURCES))
+        Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     } else {
         Ok(0)
     }

@@ -69,9 +69,6 @@ const FIXED_SIZE_PAGES: u64 = 0x17;
 /// Pool tag of MDLs.
 const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
 
-/// `STATUS_INSUFFICIENT_RESOURCES`.
-pub const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
-
 /// A mapping of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct Mapping {

@@ -33,8 +33,6 @@ const ATTRIBUTES: u32 = 0x2 | 0x4 | 0x0100_0000;
 const FILE_SYSTEM: &str = "NTFS";
 /// `FILE_DEVICE_IS_MOUNTED`.
 const MOUNTED: u32 = 0x20;
-/// `STATUS_INVALID_VOLUME_LABEL`.
-const INVALID_LABEL: u32 = 0xc000_0086;
 /// Most units of a label.
 const MAX_LABEL: usize = 32;
 
@@ -122,7 +120,7 @@ pub fn set(packet: u64, place: u64) -> Result<Done, Fault> {
     let bytes = driver_mem::read_u32(buffer)?;
     let units = usize::try_from(bytes / 2).unwrap_or(usize::MAX);
     if bytes > length - 4 || units > MAX_LABEL {
-        return Ok((INVALID_LABEL, 0));
+        return Ok((nt_status::STATUS_INVALID_VOLUME_LABEL, 0));
     }
     let string = UnicodeString {
         length: u16::try_from(bytes).unwrap_or(0),

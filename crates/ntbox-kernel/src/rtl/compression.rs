@@ -11,12 +11,6 @@ use crate::base::export::exports;
 
 /// `COMPRESSION_FORMAT_LZNT1`.
 const LZNT1: u16 = 2;
-/// `STATUS_UNSUPPORTED_COMPRESSION`.
-const UNSUPPORTED: u32 = 0xc000_025f;
-/// `STATUS_BAD_COMPRESSION_BUFFER`.
-const BAD_BUFFER: u32 = 0xc000_0242;
-/// `STATUS_BUFFER_ALL_ZEROS`.
-const ALL_ZEROS: u32 = 0x117;
 
 /// Looks whether a format is LZNT1; otherwise the status that it gets.
 fn check_format(format: u16, function: &str) -> Result<Option<u32>, Stop> {
@@ -30,7 +24,7 @@ fn check_format(format: u16, function: &str) -> Result<Option<u32>, Stop> {
                 "{function} was called for compression format {format:#x}; this kernel knows LZNT1 (2) only"
             ),
         )),
-        _ => Ok(Some(UNSUPPORTED)),
+        _ => Ok(Some(nt_status::STATUS_UNSUPPORTED_COMPRESSION)),
     }
 }
 
@@ -44,7 +38,7 @@ fn expand(to: u64, room: u32, from: u64, length: u32, offset: u32, done: u64) ->
     let compressed = scan::bytes(from, length.into())?;
     let size = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
     let Some(data) = lznt1::decompress(&compressed, size(offset), size(room)) else {
-        return Ok(BAD_BUFFER);
+        return Ok(nt_status::STATUS_BAD_COMPRESSION_BUFFER);
     };
     driver_mem::write_bytes(to, &data)?;
     driver_mem::write_u32(done, u32::try_from(data.len()).unwrap_or(u32::MAX))?;
@@ -80,7 +74,7 @@ exports! {
         }
         driver_mem::write_bytes(to, &compressed)?;
         driver_mem::write_u32(done, size)?;
-        Ok(if data.iter().all(|byte| *byte == 0) { ALL_ZEROS } else { STATUS_SUCCESS })
+        Ok(if data.iter().all(|byte| *byte == 0) { nt_status::STATUS_BUFFER_ALL_ZEROS } else { STATUS_SUCCESS })
     }
 
     /// `RtlDecompressBuffer`: as much as there is room for.
@@ -136,7 +130,10 @@ mod tests {
         );
         let zeros = [0_u8; 100];
         let arguments = [2, address(&zeros), 100, to, 64, 4096, size, 0];
-        assert_eq!(status(RtlCompressBuffer, &arguments), ALL_ZEROS);
+        assert_eq!(
+            status(RtlCompressBuffer, &arguments),
+            nt_status::STATUS_BUFFER_ALL_ZEROS
+        );
     }
 
     #[test]
@@ -159,7 +156,10 @@ mod tests {
             status(RtlGetCompressionWorkSpaceSize, &ask(0)),
             STATUS_INVALID_PARAMETER
         );
-        assert_eq!(status(RtlGetCompressionWorkSpaceSize, &ask(9)), UNSUPPORTED);
+        assert_eq!(
+            status(RtlGetCompressionWorkSpaceSize, &ask(9)),
+            nt_status::STATUS_UNSUPPORTED_COMPRESSION
+        );
         assert_eq!(
             bug_check(call(RtlGetCompressionWorkSpaceSize, &ask(3))).code,
             0xe2
@@ -167,6 +167,9 @@ mod tests {
         let damaged = [0x05_u8, 0xb0, 0x00];
         let mut back = [0_u8; 8];
         let arguments = [2, address_mut(&mut back), 8, address(&damaged), 3, 0];
-        assert_eq!(status(RtlDecompressBuffer, &arguments), BAD_BUFFER);
+        assert_eq!(
+            status(RtlDecompressBuffer, &arguments),
+            nt_status::STATUS_BAD_COMPRESSION_BUFFER
+        );
     }
 }

@@ -20,8 +20,6 @@ mod offset {
     pub const LAST_INDEX: u64 = 0x20;
 }
 
-/// `STATUS_FILE_SYSTEM_LIMITATION`.
-const FILE_SYSTEM_LIMITATION: u32 = 0xc000_0427;
 /// Most characters of a name, of what is kept of it, and of an extension.
 const NAME: usize = 8;
 const KEPT: usize = 6;
@@ -172,7 +170,7 @@ exports! {
             parts = Parts::new(&long, extended);
         }
         if parts.with_sum && parts.index >= MOST_TRIES {
-            return Ok(FILE_SYSTEM_LIMITATION);
+            return Ok(nt_status::STATUS_FILE_SYSTEM_LIMITATION);
         }
         parts.advance();
         parts.write(context)?;

@@ -52,9 +52,6 @@ const NULL_CONFLICT_OK: u32 = 2;
 /// `RTL_RANGE_SHARED` and `RTL_RANGE_CONFLICT`.
 const SHARED: u8 = 1;
 const CONFLICT: u8 = 2;
-/// `STATUS_RANGE_LIST_CONFLICT` and `STATUS_RANGE_NOT_FOUND`.
-const LIST_CONFLICT: u32 = 0xc000_0282;
-const NOT_FOUND: u32 = 0xc000_028c;
 /// Pool tag of ranges.
 const TAG: u32 = u32::from_le_bytes(*b"RlRe");
 
@@ -125,7 +122,7 @@ fn add(at: u64, new: &New, caller: u64) -> Result<u32, Stop> {
         |range: &&Range| range.meets(new.start, new.end) && !(shared && range.flags & SHARED != 0);
     let conflict = known.iter().any(|range| against(&range));
     if conflict && new.flags & ADD_IF_CONFLICT == 0 {
-        return Ok(LIST_CONFLICT);
+        return Ok(nt_status::STATUS_RANGE_LIST_CONFLICT);
     }
     let request = Request {
         kind: PoolKind::Paged,
@@ -275,7 +272,7 @@ exports! {
     fn RtlDeleteRange<call>(at: u64, start: u64, end: u64, owner: u64) -> u32 [max APC_LEVEL, undocumented] {
         let known = ranges(at)?;
         let same = |range: &&Range| (range.start, range.end, range.owner) == (start, end, owner);
-        let Some(range) = known.iter().find(same) else { return Ok(NOT_FOUND) };
+        let Some(range) = known.iter().find(same) else { return Ok(nt_status::STATUS_RANGE_NOT_FOUND) };
         remove(range, call.return_address())?;
         changed(at, -1)?;
         Ok(nt_status::STATUS_SUCCESS)
@@ -394,10 +391,13 @@ mod tests {
             (add(at, (0x100, 0x1ff), 0, 1), add(at, (0x10, 0x1f), 0, 1)),
             (0, 0)
         );
-        assert_eq!(add(at, (0x1f, 0x1f), 0, 2), LIST_CONFLICT);
+        assert_eq!(
+            add(at, (0x1f, 0x1f), 0, 2),
+            nt_status::STATUS_RANGE_LIST_CONFLICT
+        );
         assert_eq!(
             add(at, (0x1f, 0x1f), u64::from(ADD_SHARED), 2),
-            LIST_CONFLICT
+            nt_status::STATUS_RANGE_LIST_CONFLICT
         );
         assert_eq!(add(at, (0x20, 0x2f), u64::from(ADD_SHARED), 2), 0);
         assert_eq!(add(at, (0x28, 0x2f), u64::from(ADD_SHARED), 3), 0);
@@ -408,7 +408,10 @@ mod tests {
             Ok(4 | 4 << 32),
             "count and stamp"
         );
-        assert_eq!(status(RtlDeleteRange, &[at, 0x10, 0x1f, 2]), NOT_FOUND);
+        assert_eq!(
+            status(RtlDeleteRange, &[at, 0x10, 0x1f, 2]),
+            nt_status::STATUS_RANGE_NOT_FOUND
+        );
         assert_eq!(status(RtlDeleteRange, &[at, 0x10, 0x1f, 1]), 0);
         assert_eq!(status(RtlDeleteOwnersRanges, &[at, 3]), 0);
         assert_eq!(starts(at, true), [0x20, 0x100]);

@@ -22,8 +22,6 @@ const IDENTIFICATION: u32 = 1;
 pub const IMPERSONATION: u32 = 2;
 /// `SecurityDelegation`: on others, too.
 const DELEGATION: u32 = 3;
-/// `STATUS_BAD_IMPERSONATION_LEVEL`.
-pub const BAD_LEVEL: u32 = 0xc000_00a5;
 /// `SeImpersonatePrivilege`.
 const IMPERSONATE_PRIVILEGE: u32 = 29;
 
@@ -130,7 +128,7 @@ fn create(source: &Source, quality: u64, remote: bool, to: u64) -> Result<(), Re
         let passes_on =
             level >= IMPERSONATION && wanted <= level && (!remote || level == DELEGATION);
         if !passes_on {
-            return Err(BAD_LEVEL.into());
+            return Err(nt_status::STATUS_BAD_IMPERSONATION_LEVEL.into());
         }
     }
     let mut qualities = [0; context::QUALITY_SIZE];

@@ -299,7 +299,7 @@ pub fn of_subject(context: u64) -> Result<Option<Token>, Fault> {
 pub fn of_context(context: u64) -> Result<Result<Token, u32>, Fault> {
     let client = client_of(context)?;
     if client.is_some_and(|(_, level)| level < impersonation::IMPERSONATION) {
-        return Ok(Err(impersonation::BAD_LEVEL));
+        return Ok(Err(nt_status::STATUS_BAD_IMPERSONATION_LEVEL));
     }
     let token = client.map_or_else(|| primary_of(context), |(token, _)| Ok(token))?;
     Ok(get(token).ok_or(nt_status::STATUS_ACCESS_DENIED))
@@ -313,7 +313,7 @@ pub fn of_context(context: u64) -> Result<Result<Token, u32>, Fault> {
 pub fn current() -> Result<Token, u32> {
     let client = impersonation::of(thread_table::current_thread());
     if client.is_some_and(|client| client.level < impersonation::IMPERSONATION) {
-        return Err(impersonation::BAD_LEVEL);
+        return Err(nt_status::STATUS_BAD_IMPERSONATION_LEVEL);
     }
     let token = client.map_or_else(
         || of_process(thread_table::current_process()),

@@ -140,7 +140,7 @@ fn duplicate(
         None => own < impersonation::IMPERSONATION,
     });
     if too_much {
-        return Err(impersonation::BAD_LEVEL.into());
+        return Err(nt_status::STATUS_BAD_IMPERSONATION_LEVEL.into());
     }
     let new = token::insert(token::Token { level, ..token });
     let new = new.ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;

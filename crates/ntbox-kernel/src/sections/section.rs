@@ -46,8 +46,6 @@ const BODY_SIZE: u64 = 0x40;
 const MAX_SIZE: u64 = 1 << 44;
 /// `SharedUserData->LargePageMinimum`.
 const LARGE_PAGE: u64 = 2 << 20;
-/// `STATUS_MAPPED_FILE_SIZE_ZERO`.
-const MAPPED_FILE_SIZE_ZERO: u32 = 0xc000_011e;
 /// `SECTION_QUERY`.
 const QUERY: u32 = 1;
 
@@ -326,7 +324,7 @@ fn of_file(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
     };
     let size = if size == 0 { content.size } else { size };
     if size == 0 {
-        return Err(MAPPED_FILE_SIZE_ZERO.into());
+        return Err(nt_status::STATUS_MAPPED_FILE_SIZE_ZERO.into());
     }
     if size > MAX_SIZE || (size > content.size && !protection::access(protect).write) {
         return Err(nt_status::STATUS_SECTION_TOO_BIG.into());

@@ -422,7 +422,7 @@ pub fn hardware(context: &Context, trap: Trap) -> ! {
             debugger::pass(context);
             raise(nt_status::STATUS_BREAKPOINT)
         }
-        Trap::SingleStep => raise(0x8000_0004),
+        Trap::SingleStep => raise(nt_status::STATUS_SINGLE_STEP),
         Trap::Assertion => raise(nt_status::STATUS_ASSERTION_FAILURE),
         Trap::FastFail(reason) => bug_check(
             code::KERNEL_SECURITY_CHECK_FAILURE,
