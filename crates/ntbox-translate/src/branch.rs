@@ -5,6 +5,7 @@ use iced_x86::{Code, ConditionCode, Instruction, MemoryOperand, OpKind, Register
 
 use crate::{
     Gpr, TrapReason,
+    assembler::is_near,
     emit::{Emitter, Surroundings},
     instruction::{Control, Insn},
     location::Phase,
@@ -90,12 +91,7 @@ fn load_target(insn: &Insn, ip: u64) -> Option<Instruction> {
         .ok();
     }
     if instruction.is_ip_rel_memory_operand() {
-        let distance = instruction
-            .ip_rel_memory_address()
-            .wrapping_sub(ip)
-            .cast_signed();
-        let reach = i64::from(i32::MAX) - 64;
-        if !(-reach..reach).contains(&distance) {
+        if !is_near(instruction.ip_rel_memory_address().wrapping_sub(ip)) {
             return None;
         }
     }

@@ -9,7 +9,7 @@ use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 use crate::{
     AccessExtent, Gpr, RegisterSet, SiteKind,
-    assembler::Label,
+    assembler::{Label, is_near},
     checks::{Group, Plan},
     cold::Cold,
     emit::{Emitter, Surroundings},
@@ -126,8 +126,7 @@ impl<S: Surroundings> Emitter<'_, S> {
     /// The address of an operand in `gpr`; `false` where it is out of reach.
     pub fn lea(&mut self, gpr: Gpr, access: &Access, distance: i64) {
         let address = access.displacement.wrapping_add(distance).cast_unsigned();
-        let near = i32::try_from(address.wrapping_sub(self.asm.ip()).cast_signed())
-            .is_ok_and(|distance| distance.abs() < i32::MAX - 64);
+        let near = is_near(address.wrapping_sub(self.asm.ip()));
         let constant = access.base.is_none()
             && access.index.is_none()
             && i32::try_from(address.cast_signed()).is_err();

@@ -15,14 +15,14 @@ impl<S: Surroundings> Emitter<'_, S> {
     /// Leaves the loop when the host asks for it.
     pub fn poll(&mut self, head: &Insn) {
         let exit = self.asm.label();
-        let held = self.scratch.spilled();
-        let mut restore = held;
+        let in_use = self.scratch.spilled();
+        let mut restore = in_use;
         if head.live_in.intersects(RegisterSet::FLAGS) {
             let go_on = self.asm.label();
-            let free = held.contains(Gpr::RCX);
+            let free = in_use.contains(Gpr::RCX);
             if !free {
                 self.asm.spill(Gpr::RCX);
-                restore = held.with(Gpr::RCX);
+                restore = in_use.with(Gpr::RCX);
             }
             self.asm.load_state_32(Gpr::RCX, state::POLL);
             self.asm.jump_if_rcx_zero(go_on);

@@ -17,6 +17,8 @@ mod executor;
 mod functions;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod measure;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod near;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use measure::import;

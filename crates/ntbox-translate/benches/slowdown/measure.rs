@@ -5,11 +5,9 @@ use std::{ops::Range, sync::atomic::AtomicU64, sync::atomic::Ordering};
 use ntbox_translate::{Coverage, MemoryChecks, Policy};
 
 use crate::{
-    executor::{
-        Addressing, Code, Context, DATA, Exit, Machine, export_address, export_gate_address,
-        leave_address, map_near, map_shadow, write_data,
-    },
+    executor::{Addressing, Code, Context, DATA, Exit, Machine, leave_address, write_data},
     functions::{BUFFER, CASES, Case},
+    near::{cache_near, export_address, export_gate_address, map_shadow},
 };
 
 static IMPORT: AtomicU64 = AtomicU64::new(0);
@@ -134,7 +132,7 @@ fn measure(machine: &mut Machine, case: &Case, address: u64, repetitions: u32) -
 }
 
 fn machine(policy: Policy, code: &Range<u64>, image: &Range<u64>) -> Box<Machine> {
-    let mut machine = Machine::with_cache(policy, Addressing::Gs, map_near(code.start));
+    let mut machine = Machine::with_cache(policy, Addressing::Gs, cache_near(code.start));
     machine.code = Code {
         ranges: vec![code.clone()],
         functions: Vec::new(),

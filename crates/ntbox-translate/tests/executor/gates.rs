@@ -64,41 +64,6 @@ pub fn host_rsp() -> u64 {
     memory::read_u64(STATE.start + HOST_RSP as u64)
 }
 
-/// An export that programs may call: it changes the lowest bit at RCX.
-pub fn export_address() -> u64 {
-    export as *const () as u64
-}
-
-/// The same, for calls from translated code: it returns by the table.
-pub fn export_gate_address() -> u64 {
-    export_gate as *const () as u64
-}
-
-/// # Safety
-///
-/// RCX is the address of a quadword.
-#[unsafe(naked)]
-unsafe extern "win64" fn export() {
-    naked_asm!("xor qword ptr [rcx], 1", "ret")
-}
-
-/// # Safety
-///
-/// As [`export`]; translated code jumps here.
-#[unsafe(naked)]
-unsafe extern "win64" fn export_gate() {
-    naked_asm!(
-        "xor qword ptr [rcx], 1",
-        "mov gs:[{spills} + 80], r10",
-        "mov gs:[{spills} + 88], r11",
-        "pop r11",
-        "movzx r10d, r11w",
-        "jmp gs:[r10 * 8 + {table}]",
-        spills = const state::SPILLS,
-        table = const state::TABLE,
-    )
-}
-
 macro_rules! each_ymm {
     ($instruction:literal, load) => {
         concat!(

@@ -1,6 +1,9 @@
 //! Memory at fixed addresses: below two GiB, where this process has nothing of its own.
 
-use std::{ops::Range, sync::Once};
+use std::{
+    ops::Range,
+    sync::{Mutex, MutexGuard, Once, PoisonError},
+};
 
 use ntbox_translate::state;
 
@@ -14,8 +17,6 @@ pub const DATA: Range<u64> = 0x2800_0000..0x2820_0000;
 pub const STACK: Range<u64> = 0x2900_0000..0x2904_0000;
 /// The cache.
 pub const CACHE: Range<u64> = 0x3000_0000..0x3200_0000;
-/// Where a cache for code of this program's own lies: beside it, see `map_near`.
-const NEAR_CACHE: u64 = 32 << 20;
 /// The shadow of everything below two GiB.
 pub const SHADOW: Range<u64> = 0x4000_0000..0x5000_0000;
 
@@ -30,7 +31,6 @@ pub fn map_all() {
             (CODE, data | libc::PROT_EXEC),
             (DATA, data),
             (STACK, data),
-            (CACHE, data | libc::PROT_EXEC),
             (SHADOW, data),
         ] {
             map(range, protection);
@@ -75,40 +75,29 @@ pub fn bytes(range: Range<u64>) -> &'static [u8] {
     }
 }
 
-fn is_ours(address: u64, length: usize) -> bool {
-    let end = address + length as u64;
-    [STATE, CODE, DATA, STACK, CACHE, SHADOW]
-        .iter()
-        .any(|range| range.start <= address && end <= range.end)
-        || near_cache_contains(address, end)
+/// Caches mapped so far.
+static CACHES: Mutex<Vec<Range<u64>>> = Mutex::new(Vec::new());
+
+fn caches() -> MutexGuard<'static, Vec<Range<u64>>> {
+    CACHES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-static NEAR: std::sync::OnceLock<Range<u64>> = std::sync::OnceLock::new();
-
-fn near_cache_contains(address: u64, end: u64) -> bool {
-    NEAR.get()
-        .is_some_and(|near| near.start <= address && end <= near.end)
-}
-
-/// Maps a cache near `address`, once, and says where.
-pub fn map_near(address: u64) -> Range<u64> {
-    NEAR.get_or_init(|| {
-        let start = (address & !0xfff_ffff) - 0x1000_0000;
-        let range = start..start + NEAR_CACHE;
+/// Maps a cache, if that is not done.
+pub fn map_cache(range: &Range<u64>) {
+    let mut caches = caches();
+    if !caches.contains(range) {
         map(
             range.clone(),
             libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
         );
-        range
-    })
-    .clone()
+        caches.push(range.clone());
+    }
 }
 
-/// Maps the shadow of memory that is not below two GiB; nothing in it is forbidden.
-pub fn map_shadow(of: Range<u64>) {
-    let start = (SHADOW.start + (of.start >> 3)) & !0xfff;
-    let end = (SHADOW.start + (of.end >> 3)).next_multiple_of(0x1000);
-    map(start..end, libc::PROT_READ | libc::PROT_WRITE);
+fn is_ours(address: u64, length: usize) -> bool {
+    let end = address + length as u64;
+    let within = |range: &Range<u64>| range.start <= address && end <= range.end;
+    [STATE, CODE, DATA, STACK, SHADOW].iter().any(within) || caches().iter().any(within)
 }
 
 /// Writes bytes to memory of this module.

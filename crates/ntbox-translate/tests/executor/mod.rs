@@ -10,7 +10,7 @@
 )]
 
 mod gates;
-mod memory;
+pub mod memory;
 mod signals;
 
 use std::{
@@ -25,8 +25,8 @@ use ntbox_translate::{
     Arrival, Base, CodeSource, Edit, Function, Layout, Policy, Site, SiteKind, Translator, state,
 };
 
-pub use gates::{export_address, export_gate_address, leave_address};
-pub use memory::{CACHE, CODE, DATA, SHADOW, STACK, STATE, map_near, map_shadow};
+pub use gates::leave_address;
+pub use memory::{CACHE, CODE, DATA, SHADOW, STACK, STATE};
 
 /// The registers of the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,6 +127,9 @@ pub struct Machine {
     /// What the host's poll does: counts, and stops after so many.
     pub polls: usize,
     pub polls_left: Option<usize>,
+    counters: Range<u64>,
+    /// At every so many dispatches, all translations are dropped.
+    pub drop_every: Option<usize>,
     _only: MutexGuard<'static, ()>,
 }
 
@@ -150,6 +153,7 @@ impl Machine {
     pub fn with_cache(policy: Policy, addressing: Addressing, cache: Range<u64>) -> Box<Self> {
         let only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
         memory::map_all();
+        memory::map_cache(&cache);
         signals::install();
         let base = |absolute: u64| match addressing {
             Addressing::Gs => {
@@ -159,6 +163,7 @@ impl Machine {
         };
         // Counters lie at the end of the cache's memory.
         let counters = cache.end - 0x10_0000..cache.end;
+        let counters_at = counters.clone();
         let layout = Layout {
             cache: cache.start..counters.start,
             state: base(STATE.start),
@@ -178,6 +183,8 @@ impl Machine {
             context: std::ptr::null_mut(),
             polls: 0,
             polls_left: None,
+            counters: counters_at,
+            drop_every: None,
             _only: only,
         };
         gates::prepare();
@@ -197,6 +204,11 @@ impl Machine {
         let edits = self.translator.start();
         Self::apply(&edits);
         self.bind_leave();
+    }
+
+    /// Where the counters are.
+    pub fn counters(&self) -> Range<u64> {
+        self.counters.clone()
     }
 
     fn bind_leave(&mut self) {
@@ -281,6 +293,13 @@ impl Machine {
     /// The dispatch gate: where to go on for `target`.
     fn dispatched(&mut self, target: u64) -> u64 {
         self.dispatches += 1;
+        if self
+            .drop_every
+            .is_some_and(|every| self.dispatches.is_multiple_of(every))
+        {
+            let edits = self.translator.invalidate(CODE);
+            Self::apply(&edits);
+        }
         if memory::read_u32(STATE.start + state::POLL as u64) != 0 {
             self.polls += 1;
             match &mut self.polls_left {
@@ -364,9 +383,17 @@ pub fn memory_of(range: Range<u64>) -> Vec<u8> {
     memory::bytes(range).to_vec()
 }
 
-/// Marks memory in the shadow.
-pub fn set_shadow(range: Range<u64>, value: u8) {
-    for granule in range.start >> 3..range.end >> 3 {
-        memory::write(SHADOW.start + granule, &[value]);
-    }
+/// Sets the shadow of memory from `address` on.
+pub fn write_shadow(address: u64, bytes: &[u8]) {
+    memory::write(SHADOW.start + (address >> 3), bytes);
+}
+
+/// Whether all bytes may be accessed, by the shadow: what the first look and the exact
+/// one must agree with.
+pub fn may_access(address: u64, size: u64) -> bool {
+    (address..address + size).all(|byte| {
+        let at = SHADOW.start + (byte >> 3);
+        let value = memory::bytes(at..at + 1)[0];
+        value == 0 || (value < 0x80 && byte & 7 < u64::from(value))
+    })
 }

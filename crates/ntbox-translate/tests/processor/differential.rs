@@ -10,8 +10,8 @@ use ntbox_translate::{MemoryChecks, Policy, Unit};
 
 use crate::{
     executor::{
-        Addressing, CODE, Context, DATA, Exit, Machine, STACK, leave_address, memory_of,
-        write_code, write_data,
+        Addressing, CODE, Context, DATA, Exit, Machine, STACK, leave_address, may_access,
+        memory_of, write_code, write_data, write_shadow,
     },
     random::Random,
 };
@@ -245,6 +245,7 @@ fn run(machine: &mut Machine, context: &Context, seed: u64, translated: bool) ->
     fill(&mut random, &STACK_WINDOW);
     // A `ret` leads out.
     write_data(context.gpr[4], &leave_address().to_le_bytes());
+    machine.asked.clear();
     let mut context = *context;
     let exit = if translated {
         machine.run_translated(&mut context, CODE.start)
@@ -280,16 +281,71 @@ fn is_jump_to_no_address(native: &Exit, translated: &Exit) -> bool {
     }
 }
 
+/// What the shadow of the window says in a case: mostly that all is allowed.
+fn random_shadow(random: &mut Random) -> Vec<u8> {
+    let mixed = random.one_in(2);
+    (0..(WINDOW.end - WINDOW.start) / 8)
+        .map(|_| {
+            if mixed && random.one_in(4) {
+                random.pick(&[1, 3, 4, 7, 0x80, 0xfa, 0xfe])
+            } else {
+                0
+            }
+        })
+        .collect()
+}
+
+/// The accesses of an instruction whose address and size are plain, with registers as
+/// they were before it.
+fn plain_accesses(
+    instruction: &Instruction,
+    context: &Context,
+    info: &mut InstructionInfoFactory,
+) -> Vec<(u64, u64)> {
+    if instruction.is_string_instruction() || instruction.is_ip_rel_memory_operand() {
+        return Vec::new();
+    }
+    let value = |register: Register| match register {
+        Register::None => Some(0),
+        register if register.is_gpr64() => Some(context.gpr[register.number()]),
+        _ => None,
+    };
+    info.info(instruction)
+        .used_memory()
+        .iter()
+        .filter(|used| {
+            matches!(
+                used.access(),
+                OpAccess::Read | OpAccess::Write | OpAccess::ReadWrite
+            ) && used.base() != Register::RSP
+        })
+        .filter_map(|used| {
+            let (base, index) = (value(used.base())?, value(used.index())?);
+            let address = base
+                .wrapping_add(index.wrapping_mul(u64::from(used.scale())))
+                .wrapping_add(used.displacement());
+            let size = used.memory_size().size() as u64;
+            (size > 0 && WINDOW.contains(&address) && WINDOW.contains(&(address + size)))
+                .then_some((address, size))
+        })
+        .collect()
+}
+
 #[derive(Default, Debug)]
 struct Tally {
     compared: u64,
     faulted: u64,
     trapped: u64,
+    forbidden: u64,
     codes: std::collections::HashSet<Code>,
 }
 
 fn campaign(policy: Policy, addressing: Addressing, seed: u64, cases: u64) -> Tally {
     let mut machine = Machine::new(policy, addressing);
+    write_shadow(
+        WINDOW.start,
+        &vec![0; ((WINDOW.end - WINDOW.start) / 8) as usize],
+    );
     let mut info = InstructionInfoFactory::new();
     let mut tally = Tally::default();
     for case in 0..cases {
@@ -351,7 +407,12 @@ fn campaign(policy: Policy, addressing: Addressing, seed: u64, cases: u64) -> Ta
         if machine.translator.used() > 0x100_0000 {
             machine.flush();
         }
+        let checked = policy.memory != MemoryChecks::Off;
+        if checked {
+            write_shadow(WINDOW.start, &random_shadow(&mut random));
+        }
         let translated = run(&mut machine, &context, case_seed, true);
+        let asked = std::mem::take(&mut machine.asked);
         if let Exit::Trap(site) = translated.exit {
             // What it would do natively must not be tried; the trap must change nothing.
             assert_eq!(site.original, CODE.start, "seed {case_seed}: {code:x?}");
@@ -394,9 +455,27 @@ fn campaign(policy: Policy, addressing: Addressing, seed: u64, cases: u64) -> Ta
         );
         assert!(native.window == translated.window, "memory: {}", what());
         assert!(native.stack == translated.stack, "stack: {}", what());
+        for (address, size) in plain_accesses(&instruction, &context, &mut info) {
+            if checked && !may_access(address, size) {
+                let found = asked
+                    .iter()
+                    .any(|asked| (asked.rip, asked.address) == (CODE.start, address));
+                assert!(found, "no question about {address:#x}: {}", what());
+                tally.forbidden += 1;
+            }
+        }
+        assert!(
+            asked.iter().all(|asked| asked.registers == context.gpr),
+            "registers of the program: {}",
+            what()
+        );
         tally.compared += 1;
         tally.codes.insert(instruction.code());
     }
+    write_shadow(
+        WINDOW.start,
+        &vec![0; ((WINDOW.end - WINDOW.start) / 8) as usize],
+    );
     tally
 }
 
@@ -427,14 +506,16 @@ fn random_instructions_translated_do_as_native() {
             Addressing::Gs,
         ),
     ];
-    for (policy, addressing) in modes {
+    for (number, (policy, addressing)) in modes.into_iter().enumerate() {
+        let seed = seed.wrapping_add(number as u64 * 0x1234_5678_9abc);
         let tally = campaign(policy, addressing, seed, cases / modes.len() as u64);
         println!(
-            "{policy:?}: {} compared ({} faults, {} forms), {} traps",
+            "{policy:?}: {} compared ({} faults, {} forms), {} traps, {} forbidden accesses",
             tally.compared,
             tally.faulted,
             tally.codes.len(),
-            tally.trapped
+            tally.trapped,
+            tally.forbidden
         );
         assert!(tally.compared > cases / modes.len() as u64 / 2);
     }

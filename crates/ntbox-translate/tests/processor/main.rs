@@ -13,6 +13,11 @@
 #[path = "../executor/mod.rs"]
 mod executor;
 
+mod changes;
 mod differential;
 mod plain;
+mod program;
+mod programs;
 mod random;
+mod redzones;
+mod traps;
