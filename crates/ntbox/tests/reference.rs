@@ -1,9 +1,13 @@
-//! The command line against its reference page: each command and option is described,
-//! and each described option exists.
+//! The command line and JSON output against their reference pages: each command, option
+//! and field is described, and each described option exists.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod common;
 
 use std::collections::BTreeSet;
 use std::process::Command;
+
+use serde_json::Value;
 
 /// The reference page.
 const PAGE: &str = include_str!("../../../docs/reference/ntbox.md");
@@ -57,4 +61,53 @@ fn options_of_run_are_those_of_the_page() {
         .map(first_word)
         .collect();
     assert_eq!(options, described);
+}
+
+/// The names of all fields in `value`.
+fn fields(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                names.insert(name.clone());
+                fields(value, names);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| fields(value, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn each_field_of_json_output_is_described() {
+    let page = include_str!("../../../docs/reference/json-report.md");
+    let (Some(leak), Some(fault)) = (common::with_gcc("LEAK"), common::with_gcc("FAULT")) else {
+        return;
+    };
+    let (leak, fault) = (leak.image.display(), fault.image.display());
+    let mut names = BTreeSet::new();
+    for arguments in [
+        &["run", &leak.to_string(), "--verify", "--json"][..],
+        &["run", &fault.to_string(), "--json"],
+        &["sweep", &leak.to_string(), "--json"],
+        &["ioctl", &leak.to_string(), r"\\.\None", "--json"],
+        &["imports", &leak.to_string(), "--json"],
+        &["exports", "--json"],
+        &["exports", "--missing", "--json"],
+        &["rules", "--json"],
+        &["run", "/no/such.sys", "--json"],
+    ] {
+        let output = common::ntbox(arguments);
+        let object = serde_json::from_slice(&output.stdout);
+        fields(&object.expect("JSON"), &mut names);
+    }
+    assert!(names.len() > 40, "{names:?}");
+    let described: BTreeSet<&str> = page
+        .split('`')
+        .flat_map(|span| span.split(['.', '[', ']']))
+        .collect();
+    names.retain(|name| !described.contains(name.as_str()));
+    assert!(
+        names.is_empty(),
+        "docs/reference/json-report.md lacks {names:?}"
+    );
 }
