@@ -90,10 +90,10 @@ fn load_target(insn: &Insn, ip: u64) -> Option<Instruction> {
         )
         .ok();
     }
-    if instruction.is_ip_rel_memory_operand() {
-        if !is_near(instruction.ip_rel_memory_address().wrapping_sub(ip)) {
-            return None;
-        }
+    if instruction.is_ip_rel_memory_operand()
+        && !is_near(instruction.ip_rel_memory_address().wrapping_sub(ip))
+    {
+        return None;
     }
     let operand = MemoryOperand::new(
         instruction.memory_base(),

@@ -82,17 +82,15 @@ impl Chains {
         edits.push(self.connect(slot, position));
     }
 
-    /// Takes the stub at `address` out.
-    pub fn remove(&mut self, target: u64, address: u64, edits: &mut Vec<Edit>) {
+    /// Takes the stubs for `target` out.
+    pub fn remove(&mut self, target: u64, edits: &mut Vec<Edit>) {
         let slot = slot(target);
-        let Some(chain) = self.slots.get_mut(&slot) else {
-            return;
-        };
-        let Some(position) = chain.iter().position(|stub| stub.address == address) else {
-            return;
-        };
-        chain.remove(position);
-        edits.push(self.connect(slot, position));
+        while let Some(chain) = self.slots.get_mut(&slot)
+            && let Some(position) = chain.iter().position(|stub| stub.target == target)
+        {
+            chain.remove(position);
+            edits.push(self.connect(slot, position));
+        }
     }
 
     /// Empties every slot.

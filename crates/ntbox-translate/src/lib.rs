@@ -42,6 +42,7 @@
 
 mod assembler;
 mod branch;
+mod cache;
 mod chains;
 mod check_code;
 mod checks;

@@ -167,6 +167,14 @@ fn aim(
     for used in info.info(instruction).used_memory() {
         let displacement = used.displacement();
         let (base, index) = (used.base(), used.index());
+        if index.is_gpr() && (base.full_register() == Register::RSP || base == Register::None) {
+            let value = if base == Register::None {
+                window(random).wrapping_sub(displacement) / u64::from(used.scale())
+            } else {
+                8
+            };
+            context.gpr[index.full_register().number()] = value;
+        }
         if base == Register::RSP || base == Register::None || !base.is_gpr() {
             continue;
         }
