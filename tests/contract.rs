@@ -54,12 +54,7 @@ const ENTRIES: [Mistake; 15] = [
         "0xC7",
         &["DPC of the timer", "mistakes_contract_init!Timer", "freed"],
     ),
-    (
-        9,
-        "RaisedDpc",
-        "irql-changed-on-return",
-        &["a DPC was called"],
-    ),
+    (9, "RaisedDpc", "irql-changed-on-return", &["a DPC called"]),
     (
         10,
         "Loop",

@@ -28,7 +28,7 @@ const DRIVER: Driver = Driver {
             method: BUFFERED,
             lengths: (16, 0),
             reported: "kernel-pool-freed: 0xC2 (0x7)",
-            said: "ExFreePool was given the system buffer of 16 bytes",
+            said: "ExFreePool called with the system buffer of 16 bytes",
         },
         Planted {
             function: "TouchCompleted",
@@ -49,14 +49,14 @@ const DRIVER: Driver = Driver {
             method: BUFFERED,
             lengths: (0, 64),
             reported: "uninitialized-pool-returned",
-            said: "the control code 0x80002014 gives its caller 48 bytes that nobody wrote, the first at offset 0x10 of 64: they hold the pattern of uninitialised pool (0xbd); IoStatus.Information is 64, and what was written ends at 16",
+            said: "the control code 0x80002014 returned 48 uninitialized bytes, the first at offset 0x10 of 64: they hold the pattern of uninitialized pool (0xbd); IoStatus.Information is 64, and what was written ends at 16",
         },
         Planted {
             function: "ReturnHole",
             method: BUFFERED,
             lengths: (0, 64),
             reported: "uninitialized-pool-returned",
-            said: "gives its caller 16 bytes that nobody wrote, the first at offset 0x10 of 64",
+            said: "returned 16 uninitialized bytes, the first at offset 0x10 of 64",
         },
         Planted {
             function: "ReturnHole",
@@ -77,7 +77,7 @@ const DRIVER: Driver = Driver {
             method: OUT_DIRECT,
             lengths: (0, 64),
             reported: "irp-mdl-unlocked: 0xC4 (0x7c)",
-            said: "that of an IRP",
+            said: "of an IRP",
         },
         Planted {
             function: "FreeLockedPool",
@@ -140,7 +140,7 @@ const DRIVER: Driver = Driver {
             method: BUFFERED,
             lengths: (0, 0),
             reported: "uninitialized-pool-stored",
-            said: "ZwSetValueKey stores 64 bytes, of which those from offset 0x10 to 0x40",
+            said: "ZwSetValueKey stored 64 bytes, of which those from offset 0x10 to 0x40",
         },
     ],
 };

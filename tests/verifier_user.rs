@@ -35,14 +35,14 @@ const DRIVER: Driver = Driver {
             method: NEITHER,
             lengths: (64, 64),
             reported: "user-memory-locked-as-kernel",
-            said: "as KernelMode",
+            said: "with KernelMode",
         },
         Planted {
             function: "LockPages",
             method: NEITHER,
             lengths: (64, 64),
             reported: "lock-pages-without-seh",
-            said: "where no exception handler covers it",
+            said: "outside of an exception handler",
         },
         Planted {
             function: "Follow",

@@ -131,9 +131,8 @@ fn give(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
 fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     lock_wait::check_irql(mutex, function)?;
     if !is_initialized(mutex)? {
-        let what = format!(
-            "{function} was called for {mutex:#018x}, which was never initialised as a mutex"
-        );
+        let what =
+            format!("{function} called for {mutex:#018x}, which was never initialized as a mutex");
         diag::violation(rules::MUTEX_NOT_INITIALIZED, what, caller);
     }
     Ok(())
@@ -166,9 +165,7 @@ pub fn try_acquire(mutex: u64, function: &str, caller: u64) -> Result<bool, Stop
 pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     let current = cpu::irql();
     if current != cpu::APC_LEVEL {
-        let what = format!(
-            "{function} was called for {mutex:#018x} at IRQL {current}; it must be APC_LEVEL"
-        );
+        let what = format!("{function} called for {mutex:#018x} at IRQL {current}, must be 1");
         diag::violation(rules::MUTEX_IRQL, what, caller);
     }
     let old = driver_mem::read_u8(mutex.wrapping_add(offset::OLD_IRQL))?;

@@ -30,7 +30,7 @@ pub fn check_irql(lock: u64, function: &str) -> Result<(), Stop> {
 pub fn check_apcs(code: u64, lock: u64, function: &str, caller: u64) {
     if !critical_region::apcs_disabled() {
         let what = format!(
-            "{function} was called for {lock:#018x} with APCs enabled; a critical region must be entered before"
+            "{function} called for {lock:#018x} with APCs enabled; a critical region must be entered before"
         );
         diag::violation(
             rules::LOCK_WITH_APCS_ENABLED.with_stop(0xc4, code),

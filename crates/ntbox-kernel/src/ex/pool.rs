@@ -96,7 +96,7 @@ fn take(request: Request) -> Result<Option<u64>, Stop> {
 fn zero_bytes(function: &str, caller: u64) {
     diag::violation(
         rules::POOL_ZERO_SIZE,
-        format!("{function} was asked for 0 bytes"),
+        format!("{function} called for 0 bytes"),
         caller,
     );
 }
@@ -109,7 +109,7 @@ fn check_executable(function: &str, caller: u64) {
         && os_version::has_no_execute()
     {
         let what = format!(
-            "{function} was asked for nonpaged pool that can be executed; NonPagedPoolNx cannot"
+            "{function} called for nonpaged pool that can be executed; NonPagedPoolNx cannot"
         );
         diag::violation(rules::EXECUTABLE_POOL, what, caller);
     }
@@ -131,7 +131,7 @@ pub(super) fn by_type(
         size = 1;
     }
     if tag == 0 {
-        let what = format!("{function} was given the tag 0");
+        let what = format!("{function} called with the tag 0");
         diag::violation(rules::POOL_TAG_ZERO, what, caller);
     }
     if kind & (pool_type::PAGED | pool_type::NX) == 0 {
@@ -265,8 +265,7 @@ fn check_locked(va: u64, block: &Block, caller: u64, function: &str) {
             format!(" by {}+{:#x}", place.module, place.offset)
         });
         let what = format!(
-            "{function} was given the block of {} bytes at {va:#018x}, tag '{}', whose pages are locked{by}, \
-             in the MDL at {list:#018x}",
+            "{function} called with the block of {} bytes at {va:#018x}, tag '{}', whose pages are locked{by}, in the MDL at {list:#018x}",
             block.size,
             tag_text(block.tag)
         );

@@ -56,7 +56,7 @@ fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), Stop>
         }
         Err(word) => {
             let what = format!(
-                "{function} was called for {count} references to {at:#018x}, of which there are {}",
+                "{function} called for {count} references to {at:#018x}, of which there are {}",
                 word / REFERENCE
             );
             diag::violation(rules::RUNDOWN_NOT_ACQUIRED, what, caller);
@@ -79,7 +79,7 @@ fn reinitialize(at: u64, function: &str, caller: u64) -> Result<(), Stop> {
     let word = driver_mem::read_u64(at)?;
     if word != ACTIVE {
         let what = format!(
-            "{function} was called for {at:#018x}, which was not run down (it holds {word:#x})"
+            "{function} called for {at:#018x}, which was not run down (it holds {word:#x})"
         );
         diag::violation(rules::RUNDOWN_NOT_COMPLETED, what, caller);
     }
@@ -156,7 +156,7 @@ exports! {
     fn ExInitializeRundownProtectionCacheAware<call>(at: u64, size: u64) -> () [max APC_LEVEL, wdm] {
         if size < CACHE_AWARE_SIZE {
             let what = format!(
-                "ExInitializeRundownProtectionCacheAware was given {size} bytes at {at:#018x}; ExSizeOfRundownProtectionCacheAware says {CACHE_AWARE_SIZE}"
+                "ExInitializeRundownProtectionCacheAware called for {size} bytes at {at:#018x}, minimum is {CACHE_AWARE_SIZE} (ExSizeOfRundownProtectionCacheAware)"
             );
             diag::violation(rules::RUNDOWN_TOO_SMALL, what, call.return_address());
         }

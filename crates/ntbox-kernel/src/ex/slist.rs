@@ -100,7 +100,7 @@ pub fn first(va: u64) -> Result<u64, Stop> {
 pub fn push(va: u64, entry: u64, caller: u64) -> Result<u64, Stop> {
     if entry & 0xf != 0 {
         let what = format!(
-            "{entry:#018x} was pushed onto the sequenced list {va:#018x}; entries must be 16-byte aligned"
+            "entry {entry:#018x} pushed onto the sequenced list {va:#018x}; entries must be 16-byte aligned"
         );
         diag::violation(rules::SLIST_ENTRY_MISALIGNED, what, caller);
         return Err(Stop::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT));

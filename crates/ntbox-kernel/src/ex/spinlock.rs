@@ -53,7 +53,7 @@ fn try_shared(lock: u64, caller: u64) -> Result<bool, Stop> {
 fn shared(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
     if let Some(before) = lock_owner::find_here(lock).filter(|held| held.mode == Mode::Shared) {
         let what = format!(
-            "{function} was called for {lock:#018x}, which the caller holds; {}. A writer that comes in between is waited for, for ever",
+            "{function} called for {lock:#018x}, which the caller holds; {}. It deadlocks if a writer waits in between",
             lock_owner::taken_by(before)
         );
         diag::violation(rules::SPIN_LOCK_RECURSIVE, what, caller);

@@ -78,7 +78,7 @@ fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Active>) -> T) -> T {
 /// Where a structure was initialised, in words.
 fn origin(active: Active) -> String {
     diag::location(active.caller).map_or_else(String::new, |place| {
-        format!(", initialised by {}+{:#x},", place.module, place.offset)
+        format!(", initialized by {}+{:#x},", place.module, place.offset)
     })
 }
 
@@ -88,7 +88,7 @@ pub fn begin(kind: Kind, va: u64, caller: u64) {
     let before = with(|active| active.insert(va, Active { kind, caller }));
     if let Some(before) = before {
         let what = format!(
-            "a {} was initialised at {va:#018x}, where a {}{} is in use",
+            "a {} initialized at {va:#018x}, where a {}{} is in use",
             kind.name(),
             before.kind.name(),
             origin(before)
@@ -104,9 +104,9 @@ pub fn end(kind: Kind, va: u64, caller: u64) -> bool {
     if before.is_some_and(|before| before.kind == kind) {
         return true;
     }
-    let found = before.map_or("nothing that was initialised", |before| before.kind.name());
+    let found = before.map_or("nothing that was initialized", |before| before.kind.name());
     let what = format!(
-        "a {} was deleted at {va:#018x}, where there is {found}",
+        "a {} deleted at {va:#018x}, where there is {found}",
         kind.name()
     );
     diag::violation(kind.rules().deleted_uninitialized, what, caller);
@@ -132,7 +132,7 @@ pub fn check_freed(va: u64, size: u64, caller: u64) {
     });
     for (at, entry) in inside {
         let what = format!(
-            "pool at {va:#018x}, {size} bytes, was freed with a {} in it, at {at:#018x}{} that was not deleted",
+            "pool at {va:#018x}, {size} bytes, freed with a {} in it, at {at:#018x}{} that was not deleted",
             entry.kind.name(),
             origin(entry)
         );

@@ -210,7 +210,7 @@ fn run(job: &Job, stack: u64) {
         );
     }
     if irql != cpu::PASSIVE_LEVEL {
-        let what = format!("a work routine was called at IRQL 0 and returned at IRQL {irql}");
+        let what = format!("a work routine called at IRQL 0 returned at IRQL {irql}");
         diag::violation_of(
             job.routine,
             rules::IRQL_CHANGED_ON_RETURN.without_stop(),

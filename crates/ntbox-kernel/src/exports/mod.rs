@@ -232,7 +232,7 @@ fn too_high(export: Export, irql: u8, caller: u64) {
     let service = || export.name.starts_with("Zw").then_some((0xc4, 0xe6));
     let stop = export.verifier.or_else(service);
     let what = format!(
-        "{} was called at IRQL {irql}; it may be called at IRQL {} at most",
+        "{} called at IRQL {irql}, maximum is {}",
         export.name, export.max_irql
     );
     let rule = rules::IRQL_TOO_HIGH;

@@ -201,7 +201,7 @@ impl Driver {
 fn check_returned(routine: &str, pc: u64) {
     let irql = cpu::set_irql(cpu::PASSIVE_LEVEL);
     if irql != cpu::PASSIVE_LEVEL {
-        let what = format!("{routine} was called at IRQL 0 and returned at IRQL {irql}");
+        let what = format!("{routine} called at IRQL 0 returned at IRQL {irql}");
         diag::violation_of(pc, rules::IRQL_CHANGED_ON_RETURN.without_stop(), what);
     }
     let regions = thread_table::update(thread_table::current_thread(), |info| {
@@ -214,7 +214,7 @@ fn check_returned(routine: &str, pc: u64) {
         && (critical, guarded) != (0, 0)
     {
         let what = format!(
-            "{routine} entered {critical} critical and {guarded} guarded regions more than it left"
+            "{routine} returned in {critical} critical and {guarded} guarded regions that it entered"
         );
         diag::violation_of(pc, rules::APC_DISABLE_IMBALANCE, what);
     }

@@ -297,12 +297,12 @@ exports! {
         let caller = Caller::of(call);
         let known = with(|list| list.iter().any(|device| device.object == body && !device.delete_pending));
         if !known {
-            let what = format!("IoDeleteDevice was given {body:#018x}, which is no device or deleted already");
+            let what = format!("IoDeleteDevice called with {body:#018x}, which is no device or deleted already");
             diag::violation(rules::DELETE_UNKNOWN_DEVICE, what, caller.address());
             return Ok(());
         }
         if driver_mem::read_u64(body + device::ATTACHED_DEVICE)? != 0 {
-            let what = format!("IoDeleteDevice was given {body:#018x}, to which another device is attached");
+            let what = format!("IoDeleteDevice called with {body:#018x}, to which another device is attached");
             diag::violation(rules::DELETE_ATTACHED_DEVICE, what, caller.address());
         }
         super::shutdown::forget(body, &caller)?;

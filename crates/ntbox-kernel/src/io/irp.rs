@@ -287,8 +287,7 @@ fn check_returned(routine: u64, before: u8) {
     if after == before {
         return;
     }
-    let what =
-        format!("a dispatch routine was called at IRQL {before} and returned at IRQL {after}");
+    let what = format!("a dispatch routine called at IRQL {before} returned at IRQL {after}");
     diag::violation_of(routine, rules::IRQL_CHANGED_ON_RETURN, what);
     if before < DISPATCH_LEVEL {
         ke::lock_owner::check_returned();
@@ -393,19 +392,18 @@ fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let status = driver_mem::read_u32(packet + irp::STATUS)?;
     if status == NO_STATUS {
         let what = format!(
-            "the IRP at {packet:#018x} was completed with the status {status:#010x}, which is none"
+            "the IRP at {packet:#018x} completed with the status {status:#010x}, which is no NTSTATUS"
         );
         diag::violation(rules::IRP_COMPLETED_INVALID_STATUS, what, caller.address());
     }
     if status == PENDING {
         let what = format!(
-            "the IRP at {packet:#018x} was completed with STATUS_PENDING, which says that it is not"
+            "the IRP at {packet:#018x} completed with STATUS_PENDING, which is not a final status"
         );
         diag::violation(rules::IRP_COMPLETED_PENDING, what, caller.address());
     }
     if driver_mem::read_u64(packet + irp::CANCEL_ROUTINE)? != 0 {
-        let what =
-            format!("the IRP at {packet:#018x} was completed while its cancel routine was set");
+        let what = format!("the IRP at {packet:#018x} completed while its cancel routine is set");
         diag::violation(
             rules::IRP_COMPLETED_WITH_CANCEL_ROUTINE,
             what,
@@ -442,7 +440,7 @@ pub fn initialize_for_driver(
     }) = known(packet)
     {
         let what = format!(
-            "IoInitializeIrp was given {packet:#018x}, which IoAllocateIrp has initialised; use IoReuseIrp"
+            "IoInitializeIrp called with {packet:#018x}, which IoAllocateIrp has initialized; use IoReuseIrp"
         );
         diag::violation(rules::IRP_INITIALIZED_TWICE, what, caller);
     }

@@ -258,8 +258,7 @@ pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<
         Some(Owner::Associated) => finish_associated(packet, caller),
         Some(Owner::Driver | Owner::Initialized) | None => {
             let what = format!(
-                "the IRP at {packet:#018x} was completed to the end and belongs to a driver; \
-                 its completion routine must return STATUS_MORE_PROCESSING_REQUIRED"
+                "the IRP at {packet:#018x} of a driver completed to the end; its completion routine must return STATUS_MORE_PROCESSING_REQUIRED"
             );
             diag::violation(rules::IRP_NOT_RECLAIMED, what, caller.address());
             Ok(())
@@ -296,8 +295,7 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let (outcome, too_much) = told?;
     if let Some(bytes) = too_much {
         let what = format!(
-            "a request was completed with {bytes} bytes of output (IoStatus.Information), but its caller has room for {}; \
-             Windows would copy them all and give away what lies behind the system buffer",
+            "request completed with {bytes} bytes of output (IoStatus.Information), maximum is {}; Windows would copy all of them, and with them the memory behind the system buffer",
             underway.output_length
         );
         diag::violation(

@@ -247,7 +247,7 @@ fn check_completed(call: &Called, returned: u32, completion: Completion) -> bool
         (false, false) if completion.status != returned && completion.status != PENDING => (
             rules::IRP_STATUS_MISMATCH,
             format!(
-                "the dispatch routine for {request} returned {} and the IRP was completed with {}; whoever sent it may get either",
+                "the dispatch routine for {request} returned {} and the IRP was completed with {}; the sender can get either",
                 nt_status::Named(returned),
                 nt_status::Named(completion.status)
             ),

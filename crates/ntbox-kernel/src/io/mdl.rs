@@ -44,14 +44,14 @@ exports! {
             // A part that was mapped on its own is unmapped here, as documented
             // for MmPrepareMdlForReuse, which this function does first.
             if !view.has(flag::PARTIAL_HAS_BEEN_MAPPED) {
-                let what = format!("IoFreeMdl was given the MDL at {list:#018x}, which is still mapped");
+                let what = format!("IoFreeMdl called with the MDL at {list:#018x}, which is still mapped");
                 diag::violation(rules::MDL_FREE_MAPPED, what, caller);
             }
             mapping::unmap_system(&mut view)?;
         }
         let locked = mm::with(|memory| memory.mdls.get(list).is_some_and(|record| record.locked.is_some()));
         if locked {
-            let what = format!("IoFreeMdl was given the MDL at {list:#018x}, whose pages are still locked");
+            let what = format!("IoFreeMdl called with the MDL at {list:#018x}, whose pages are still locked");
             diag::violation(rules::MDL_FREE_LOCKED, what, caller);
         }
         mm::with(|memory| memory.mdls.settle(list, |record| {

@@ -75,7 +75,7 @@ fn unload(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
         ));
     } else {
         let what = format!(
-            "the driver {name} unloads itself: Windows frees its image while this code is still to run. It stays"
+            "ZwUnloadDriver called by the driver {name} for itself; Windows would free the image that the call returns to"
         );
         diag::violation(rules::DRIVER_UNLOADS_ITSELF, what, caller.address());
     }

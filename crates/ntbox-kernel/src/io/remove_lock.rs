@@ -75,7 +75,7 @@ pub fn leaks() -> Vec<Leak> {
 fn check_size(size: u32, function: &str, caller: u64) {
     if size != SIZE && size != DEBUG_SIZE {
         let what = format!(
-            "{function} was told that a remove lock has {size} bytes; it has {SIZE}, or {DEBUG_SIZE} in a checked build"
+            "{function} called for a remove lock of {size} bytes; it has {SIZE}, or {DEBUG_SIZE} in a checked build"
         );
         diag::violation(rules::REMOVE_LOCK_SIZE, what, caller);
     }
@@ -108,7 +108,7 @@ fn forget(lock: u64, tag: u64, function: &str, caller: u64) {
     });
     if known.is_none() {
         let what = format!(
-            "{function} was called for the remove lock at {lock:#018x} with the tag {tag:#x}, with which it is not held"
+            "{function} called for the remove lock at {lock:#018x} with the tag {tag:#x}, with which it is not held"
         );
         diag::violation(rules::REMOVE_LOCK_NOT_HELD, what, caller);
     }
@@ -151,7 +151,7 @@ exports! {
         let caller = call.return_address();
         check_size(size, "IoAcquireRemoveLockEx", caller);
         if with(|locks| !locks.contains_key(&lock)) {
-            let what = format!("IoAcquireRemoveLockEx was given {lock:#018x}, where no remove lock was initialised");
+            let what = format!("IoAcquireRemoveLockEx called for {lock:#018x}, where no remove lock was initialized");
             diag::violation(rules::REMOVE_LOCK_NOT_INITIALIZED, what, caller);
         }
         add(lock, 1)?;

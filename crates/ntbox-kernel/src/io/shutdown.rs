@@ -79,8 +79,7 @@ pub fn forget(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
     });
     if let Some(by) = registered {
         let what = format!(
-            "the {} was deleted while it was registered for the shutdown of the system; \
-             IoUnregisterShutdownNotification comes first",
+            "the {} deleted while it is registered for the shutdown of the system; IoUnregisterShutdownNotification comes first",
             ob::describe(body)
         );
         diag::violation(rules::SHUTDOWN_NOTIFICATION_NOT_UNREGISTERED, what, by);

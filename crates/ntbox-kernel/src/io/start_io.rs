@@ -163,10 +163,7 @@ fn start_next(
     caller: &Caller<'_>,
 ) -> Result<(), Stop> {
     if cpu::irql() < DISPATCH_LEVEL {
-        let what = format!(
-            "{function} was called at IRQL {}; it must be called at DISPATCH_LEVEL",
-            cpu::irql()
-        );
+        let what = format!("{function} called at IRQL {}, must be 2", cpu::irql());
         diag::violation(rules::IRQL_TOO_LOW, what, caller.address());
     }
     if put_off(body, Due::Next { cancelable, key }) {

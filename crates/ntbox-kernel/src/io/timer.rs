@@ -162,8 +162,7 @@ exports! {
         let object = timer_of(body)?;
         if with(|state| state.calling) == Some(cpu::index()) {
             let what = format!(
-                "IoStopTimer was called by an IoTimer routine, for the device {body:#018x}. \
-                 Kernels hold a spin lock over these routines that it needs, and stop or hang"
+                "IoStopTimer called by an IoTimer routine, for the device {body:#018x}; Windows holds a spin lock over these routines that IoStopTimer acquires"
             );
             diag::violation(rules::IO_TIMER_STOPPED_INSIDE, what, call.return_address());
         }

@@ -148,8 +148,7 @@ pub fn check(packet: u64, room: u32, subject: Subject, caller: u64) -> Result<()
         String::new()
     };
     let what = format!(
-        "{} gives its caller {count} bytes that nobody wrote, the first at offset {:#x} of {length}: \
-         they hold the pattern of uninitialised pool ({UNINITIALIZED:#x}){tail}",
+        "{} returned {count} uninitialized bytes, the first at offset {:#x} of {length}: they hold the pattern of uninitialized pool ({UNINITIALIZED:#x}){tail}",
         subject.name(),
         first.0
     );
@@ -190,8 +189,7 @@ pub fn check_stored(name: &str, data: &[u8], caller: u64) {
     let runs = runs(data);
     if let Some((start, end)) = runs.first() {
         let what = format!(
-            "{name} stores {} bytes, of which those from offset {start:#x} to {end:#x} hold the pattern of \
-             uninitialised pool ({UNINITIALIZED:#x})",
+            "{name} stored {} bytes, of which those from offset {start:#x} to {end:#x} hold the pattern of uninitialized pool ({UNINITIALIZED:#x})",
             data.len()
         );
         diag::left_behind(

@@ -52,7 +52,7 @@ pub fn leaks() -> Vec<Leak> {
         let end = if known.allocated {
             "freed"
         } else {
-            "uninitialised"
+            "uninitialized"
         };
         let message = format!("the work item at {item:#018x} is not {end}");
         Leak::new(rules::WORK_ITEM_LEAK, message, known.caller)
@@ -116,7 +116,7 @@ fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> 
         Some(Type::Driver) if extended => {}
         _ => {
             let what = format!(
-                "{function} was given a work item whose object, {object:#018x}, is no {}",
+                "{function} called with a work item whose object, {object:#018x}, is no {}",
                 if extended {
                     "device or driver object"
                 } else {

@@ -121,15 +121,15 @@ pub fn report<U>(call: &Call<'_>, formatted: &Formatted<U>) {
         let (rule, what) = match finding {
             Finding::Uninitialized(place) => (
                 rules::UNINITIALIZED_POOL_LOGGED,
-                describe(place, "is pool memory that was never written"),
+                describe(place, "is uninitialized pool memory"),
             ),
             Finding::Freed(place) => (
                 rules::FREED_POOL_LOGGED,
-                describe(place, "is pool memory that was freed"),
+                describe(place, "is freed pool memory"),
             ),
             Finding::FloatingPoint(Place { spec, .. }) => (
                 rules::FLOATING_POINT_FORMAT,
-                format!("the kernel prints no floating point, but the format has '{spec}'"),
+                format!("format with '{spec}'; the kernel prints no floating point"),
             ),
             Finding::WriteBack(Place { spec, argument, .. }) => (
                 rules::FORMAT_WRITES_MEMORY,
@@ -145,7 +145,7 @@ pub fn report<U>(call: &Call<'_>, formatted: &Formatted<U>) {
                 (
                     rules::UNICODE_FORMAT_IRQL,
                     format!(
-                        "'{spec}' converts between Unicode and bytes, which takes PASSIVE_LEVEL; the IRQL is {irql}"
+                        "'{spec}' converted between Unicode and bytes at IRQL {irql}, maximum is 0"
                     ),
                 )
             }

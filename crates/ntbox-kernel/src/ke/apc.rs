@@ -185,8 +185,7 @@ fn run(thread: u64, apc: u64, place: &Place<'_>) -> Result<(), Fault> {
 fn check_irql(expected: u8, routine: u64) {
     let after = cpu::irql();
     if after != expected {
-        let what =
-            format!("an APC routine was called at IRQL {expected} and returned at IRQL {after}");
+        let what = format!("an APC routine called at IRQL {expected} returned at IRQL {after}");
         diag::violation_of(routine, rules::IRQL_CHANGED_ON_RETURN.without_stop(), what);
     }
 }

@@ -135,9 +135,8 @@ pub fn remove_entry(entry: u64) -> Result<bool, Fault> {
 /// Reports that an entry is taken from a queue that is not busy.
 fn check_busy(queue: u64, function: &str, caller: u64) -> Result<(), Fault> {
     if !busy(queue)? {
-        let what = format!(
-            "{function} was called for the device queue at {queue:#018x}, which is not busy"
-        );
+        let what =
+            format!("{function} called for the device queue at {queue:#018x}, which is not busy");
         diag::violation(rules::DEVICE_QUEUE_NOT_BUSY, what, caller);
     }
     Ok(())

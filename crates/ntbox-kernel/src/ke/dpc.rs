@@ -182,8 +182,7 @@ fn run(dpc: u64, origin: Option<Context>) {
     }
     let after = cpu::set_irql(before);
     if after != DISPATCH_LEVEL {
-        let what =
-            format!("a DPC was called at IRQL {DISPATCH_LEVEL} and returned at IRQL {after}");
+        let what = format!("a DPC called at IRQL {DISPATCH_LEVEL} returned at IRQL {after}");
         diag::violation_of(routine, rules::IRQL_CHANGED_ON_RETURN.without_stop(), what);
     }
 }
@@ -318,8 +317,7 @@ exports! {
     fn KeSetTargetProcessorDpc<call>(dpc: u64, number: u8) -> () [max HIGH_LEVEL, wdm] {
         if u32::from(number) >= processor::active() {
             let what = format!(
-                "KeSetTargetProcessorDpc was called for processor {number}; there are {}, from 0 on. \
-                 The DPC at {dpc:#018x} goes to the processor that queues it",
+                "KeSetTargetProcessorDpc called for processor {number} of {}, counted from 0; the DPC at {dpc:#018x} goes to the processor that queues it",
                 processor::active()
             );
             diag::violation(rules::DPC_PROCESSOR, what, call.return_address());

@@ -104,7 +104,7 @@ pub fn answer() {
     let after = cpu::set_irql(before);
     if after != IPI_LEVEL {
         let what = format!(
-            "a routine was called on another processor at IRQL {IPI_LEVEL} and returned at IRQL {after}"
+            "a routine called on another processor at IRQL {IPI_LEVEL} returned at IRQL {after}"
         );
         diag::violation_of(routine, rules::IRQL_CHANGED_ON_RETURN.without_stop(), what);
     }

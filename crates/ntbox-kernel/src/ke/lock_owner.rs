@@ -150,7 +150,7 @@ pub fn check_lowered(new: u8, caller: u64) {
     });
     if let Some(held) = held {
         let what = format!(
-            "the IRQL was lowered to {new} while the {} at {:#018x} is held; {}",
+            "IRQL lowered to {new} while the {} at {:#018x} is held; {}",
             held.mode.name(),
             held.lock,
             taken_by(held)

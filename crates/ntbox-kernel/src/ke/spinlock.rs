@@ -45,7 +45,7 @@ pub(crate) mod rule {
 fn wrong_irql(rule: u64, function: &str, lock: u64, wanted: &str, caller: u64) {
     let irql = cpu::irql();
     let what = format!(
-        "{function} was called for {lock:#018x} at IRQL {irql}; it must be {wanted} DISPATCH_LEVEL"
+        "{function} called for {lock:#018x} at IRQL {irql}, must be {wanted} DISPATCH_LEVEL"
     );
     diag::violation(rules::SPIN_LOCK_IRQL.with_stop(0xc4, rule), what, caller);
 }

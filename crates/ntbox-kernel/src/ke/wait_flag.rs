@@ -17,7 +17,7 @@ pub fn promise(wait: bool, function: &str, caller: u64) {
     let before = cpu::irql();
     if before > APC_LEVEL {
         let what = format!(
-            "{function} was called with Wait TRUE at IRQL {before}; APC_LEVEL is the limit, for a wait must follow"
+            "{function} called with Wait TRUE at IRQL {before}, maximum is 1 since a wait must follow"
         );
         diag::violation(rules::IRQL_TOO_HIGH, what, caller);
     }

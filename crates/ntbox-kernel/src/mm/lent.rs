@@ -104,8 +104,7 @@ pub fn refuse_free(va: u64, caller: u64, function: &str) -> bool {
         return false;
     };
     let what = format!(
-        "{function} was given the {} of {size} bytes at {va:#018x}, which the kernel allocated and frees itself: \
-         Windows would free it twice (BAD_POOL_CALLER)",
+        "{function} called with the {} of {size} bytes at {va:#018x}, which the kernel allocated and frees itself: Windows would free it twice (BAD_POOL_CALLER)",
         name(tag)
     );
     let history: Vec<HistoryEntry> = stack_trace_db::past("allocated", stack)

@@ -81,8 +81,7 @@ exports! {
         let by_kernel = with(|memory| memory.mdls.get(mdl).is_some_and(|record| record.locked == Some(0)));
         if by_kernel && (IS_IRP_MDL.get())(mdl) {
             let what = format!(
-                "MmUnlockPages was given the MDL at {mdl:#018x}, that of an IRP, whose pages the I/O manager locked and \
-                 unlocks itself"
+                "MmUnlockPages called with the MDL at {mdl:#018x} of an IRP, whose pages the I/O manager locked and unlocks itself"
             );
             diag::violation(rules::IRP_MDL_UNLOCKED, what, caller);
             return Ok(());
@@ -97,13 +96,13 @@ pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<
     let view = View::read(mdl)?;
     if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
         let what = format!(
-            "MmProbeAndLockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
+            "MmProbeAndLockPages called with the MDL at {mdl:#018x}, which is built for nonpaged pool"
         );
         diag::violation(rules::MDL_LOCK_NONPAGED, what, caller);
     }
     if view.has(flag::PAGES_LOCKED) {
         let what = format!(
-            "MmProbeAndLockPages was given the MDL at {mdl:#018x}, whose pages are locked already"
+            "MmProbeAndLockPages called with the MDL at {mdl:#018x}, whose pages are locked already"
         );
         diag::violation(rules::MDL_LOCK_TWICE, what, caller);
     }
@@ -140,7 +139,7 @@ fn lock_pages(
     });
     if pageable && cpu::irql() > cpu::APC_LEVEL {
         let what = format!(
-            "MmProbeAndLockPages was called for pageable memory at IRQL {}",
+            "MmProbeAndLockPages called for pageable memory at IRQL {}, maximum is 1",
             cpu::irql()
         );
         diag::violation(rules::IRQL_TOO_HIGH, what, caller);
@@ -165,14 +164,14 @@ pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
     let mut view = View::read(mdl)?;
     if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
         let what = format!(
-            "MmUnlockPages was given the MDL at {mdl:#018x}, which is built for nonpaged pool"
+            "MmUnlockPages called with the MDL at {mdl:#018x}, which is built for nonpaged pool"
         );
         diag::violation(rules::MDL_UNLOCK_NONPAGED, what, caller);
         return Ok(());
     }
     if !view.has(flag::PAGES_LOCKED) {
         let what =
-            format!("MmUnlockPages was given the MDL at {mdl:#018x}, whose pages are not locked");
+            format!("MmUnlockPages called with the MDL at {mdl:#018x}, whose pages are not locked");
         diag::violation(rules::MDL_UNLOCK_NOT_LOCKED, what, caller);
         return Ok(());
     }

@@ -73,7 +73,7 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
         report(
             rules::IRQL_TOO_HIGH.with_stop(0xc4, 0x77),
             format!(
-                "a user mapping was asked for at IRQL {}; APC_LEVEL is the limit",
+                "MmMapLockedPagesSpecifyCache called for a user mapping at IRQL {}, maximum is 1",
                 cpu::irql()
             ),
         );
@@ -81,7 +81,7 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
     if !view.has(flag::PAGES_LOCKED | flag::SOURCE_IS_NONPAGED_POOL | flag::PARTIAL) {
         report(
             rules::MDL_MAP_NOT_LOCKED.into(),
-            format!("the MDL at {mdl:#018x} was mapped before its pages were locked"),
+            format!("the MDL at {mdl:#018x} mapped before its pages were locked"),
         );
     }
     if wanted.user {
@@ -90,26 +90,24 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
     if wanted.bug_check {
         report(
             rules::MDL_MAP_BUGCHECK_ON_FAILURE.into(),
-            format!("the MDL at {mdl:#018x} was mapped with BugCheckOnFailure TRUE"),
+            format!("the MDL at {mdl:#018x} mapped with BugCheckOnFailure TRUE"),
         );
     }
     if wanted.priority & NO_EXECUTE == 0 && stack_trace_db::is_on() && os_version::has_no_execute()
     {
         let what = format!(
-            "the MDL at {mdl:#018x} was mapped into system space so that it can be executed; \
-             MdlMappingNoExecute is missing in the priority"
+            "the MDL at {mdl:#018x} mapped into system space with execute access; the priority lacks MdlMappingNoExecute"
         );
         report(rules::EXECUTABLE_MAPPING.into(), what);
     }
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {
         report(
             rules::MDL_MAP_TWICE.into(),
-            format!("the MDL at {mdl:#018x} was mapped into system space and has such a mapping"),
+            format!("the MDL at {mdl:#018x} mapped into system space, where it is mapped already"),
         );
     } else if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
         let what = format!(
-            "the MDL at {mdl:#018x} is built for nonpaged pool and was mapped into system space; \
-             the reference leaves the behaviour undefined. Use MmGetSystemAddressForMdlSafe"
+            "the MDL at {mdl:#018x}, which is built for nonpaged pool, mapped into system space; the reference leaves the behavior undefined, use MmGetSystemAddressForMdlSafe"
         );
         diag::violation(rules::MDL_MAP_NONPAGED, what, caller);
     }
@@ -224,7 +222,7 @@ exports! {
         });
         if !known || !view.has(flag::MAPPED_TO_SYSTEM_VA) || named != page {
             let what = format!(
-                "MmUnmapLockedPages was given {base:#018x}, which is not the system mapping of the MDL at {mdl:#018x}"
+                "MmUnmapLockedPages called with {base:#018x}, which is not the system mapping of the MDL at {mdl:#018x}"
             );
             diag::violation(rules::UNMAP_NOT_MAPPED.with_stop(0xc4, 0xb6), what, caller);
             return Ok(());
@@ -256,7 +254,7 @@ exports! {
 fn unmap_user(page: u64, mdl: u64, caller: u64) {
     if cpu::irql() > APC_LEVEL {
         let what = format!(
-            "a user mapping was ended at IRQL {}; APC_LEVEL is the limit",
+            "MmUnmapLockedPages called for a user mapping at IRQL {}, maximum is 1",
             cpu::irql()
         );
         diag::violation(rules::IRQL_TOO_HIGH.with_stop(0xc4, 0x7a), what, caller);
@@ -276,7 +274,7 @@ fn unmap_user(page: u64, mdl: u64, caller: u64) {
         process_address_space::free(process, page);
     } else {
         let what = format!(
-            "MmUnmapLockedPages was given {page:#018x}, which is no user mapping of the MDL at {mdl:#018x} in this process"
+            "MmUnmapLockedPages called with {page:#018x}, which is no user mapping of the MDL at {mdl:#018x} in this process"
         );
         diag::violation(rules::UNMAP_BAD_USER_ADDRESS, what, caller);
     }

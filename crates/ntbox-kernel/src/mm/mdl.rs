@@ -362,11 +362,11 @@ exports! {
             _ => None,
         };
         if let Some(source) = source {
-            let what = format!("MmBuildMdlForNonPagedPool was given an MDL of {source} at {base:#018x}");
+            let what = format!("MmBuildMdlForNonPagedPool called with an MDL of {source} at {base:#018x}");
             diag::violation(rules::MDL_BUILD_NOT_NONPAGED, what, caller);
         }
         if view.has(flag::PAGES_LOCKED) {
-            let what = format!("MmBuildMdlForNonPagedPool was given the MDL at {mdl:#018x}, whose pages are locked");
+            let what = format!("MmBuildMdlForNonPagedPool called with the MDL at {mdl:#018x}, whose pages are locked");
             diag::violation(rules::MDL_BUILD_LOCKED, what, caller);
         }
         let Some(frames) = frames else {

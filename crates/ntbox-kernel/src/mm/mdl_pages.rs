@@ -54,13 +54,14 @@ fn free_pages(mdl: u64, function: &str, caller: u64) -> Result<(), Stop> {
     let mut view = View::read(mdl)?;
     let pages = with(|memory| memory.mdls.settle(mdl, |record| record.pages.take())).flatten();
     let Some((pages, _)) = pages else {
-        let what =
-            format!("{function} was given the MDL at {mdl:#018x}, which holds no allocated pages");
+        let what = format!(
+            "{function} called with the MDL at {mdl:#018x}, which holds no allocated pages"
+        );
         diag::violation(rules::MDL_FREE_PAGES_NOT_ALLOCATED, what, caller);
         return Ok(());
     };
     if view.has(flag::MAPPED_TO_SYSTEM_VA) {
-        let what = format!("{function} was given the MDL at {mdl:#018x}, which is still mapped");
+        let what = format!("{function} called with the MDL at {mdl:#018x}, which is still mapped");
         diag::violation(rules::MDL_FREE_PAGES_MAPPED, what, caller);
         super::mapping::unmap_system(&mut view)?;
     }

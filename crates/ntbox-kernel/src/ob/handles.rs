@@ -236,7 +236,7 @@ pub fn close_for(handle: u64, caller: &Caller<'_>) -> u32 {
         return nt_status::STATUS_SUCCESS;
     };
     let what = format!(
-        "a handle that cannot be closed, {handle:#x}, was closed: {}",
+        "ZwClose called for handle {handle:#x}, which cannot be closed: {}",
         Named(status)
     );
     diag::violation(

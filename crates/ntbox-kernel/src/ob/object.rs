@@ -227,7 +227,7 @@ pub fn reference_leaks() -> Vec<Leak> {
         references.sort_unstable();
         let leak = |(object, caller)| {
             let message = format!(
-                "a reference to {}, {object:#018x}, is not given back",
+                "a reference to {}, {object:#018x}, is not released",
                 state.describe(object)
             );
             Leak::new(rules::REFERENCE_LEAK, message, caller)

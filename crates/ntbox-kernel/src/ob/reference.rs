@@ -141,7 +141,7 @@ fn check_mode(wanted: &Wanted, caller: &Caller<'_>) {
     let Wanted { handle, mode, .. } = *wanted;
     let pseudo = handle == handles::CURRENT_PROCESS || handle == handles::CURRENT_THREAD;
     if handle == 0 {
-        let what = "ObReferenceObjectByHandle was given a NULL handle";
+        let what = "ObReferenceObjectByHandle called with a NULL handle";
         diag::violation(rules::NULL_HANDLE, what, caller.address());
     } else if mode != USER_MODE
         && !pseudo
@@ -149,8 +149,7 @@ fn check_mode(wanted: &Wanted, caller: &Caller<'_>) {
         && thread_table::current_process() != thread_table::system_process()
     {
         let what = format!(
-            "handle {handle:#x} of a user process was referenced with access mode KernelMode, which checks nothing; \
-             handles from user mode are referenced with UserMode"
+            "handle {handle:#x} of a user process referenced with access mode KernelMode, which checks no access; handles from user mode are referenced with UserMode"
         );
         diag::violation(rules::USER_HANDLE_AS_KERNEL, what, caller.address());
     }
@@ -190,7 +189,7 @@ fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
             // The reference is the kernel's own. On Windows the object would end while
             // it is in use; here it is kept.
             let what = format!(
-                "the {} was dereferenced, and no driver has a reference to it; this one is the kernel's own",
+                "the {} dereferenced, to which no driver has a reference; this one is the kernel's own",
                 object::describe(object)
             );
             diag::violation(rules::OBJECT_OVER_DEREFERENCED, what, caller.address());

@@ -70,7 +70,7 @@ fn no_interrupt(function: &str) -> u32 {
 /// A driver disconnects what it was refused.
 fn not_connected(function: &str, interrupt: u64, caller: u64) {
     let what = format!(
-        "{function} was called with {interrupt:#018x}, which is no interrupt object: none was connected"
+        "{function} called with {interrupt:#018x}, which is no interrupt object: none was connected"
     );
     diag::violation(rules::INTERRUPT_NOT_CONNECTED, what, caller);
 }

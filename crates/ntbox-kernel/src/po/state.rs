@@ -53,8 +53,7 @@ exports! {
     /// `DISPATCH_LEVEL` only a device that works may be reported.
     fn PoSetPowerState<call>(body: u64, kind: u32, state: u32) -> u32 [max DISPATCH_LEVEL, wdm] {
         if cpu::irql() > APC_LEVEL && !(kind == DEVICE && state == D0) {
-            let what = "PoSetPowerState was called at DISPATCH_LEVEL for another state than D0; \
-                        it may be called at APC_LEVEL at most";
+            let what = "PoSetPowerState called for another state than D0 at DISPATCH_LEVEL, maximum is APC_LEVEL";
             diag::violation(rules::IRQL_TOO_HIGH, what.to_owned(), call.return_address());
         }
         let extension = driver_mem::read_u64(body + device::OBJECT_EXTENSION)?;

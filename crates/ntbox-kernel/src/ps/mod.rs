@@ -196,7 +196,7 @@ fn not_one(call: &Call<'_>, va: u64, what: &str) -> Result<(), Stop> {
     driver_mem::read_u64(va)?;
     diag::violation(
         rules::WRONG_OBJECT_TYPE,
-        format!("{va:#018x} was passed as a {what} and is none"),
+        format!("{va:#018x} passed as a {what}, which it is not"),
         call.return_address(),
     );
     Ok(())

@@ -57,8 +57,7 @@ pub fn note_call(call: &Call<'_>, export: &str) {
             && length % 2 == 1
         {
             let what = format!(
-                "{export} was given the UNICODE_STRING at {at:#018x}, whose Length is {length}; it is in bytes, two \
-                 for each character"
+                "{export} called with the UNICODE_STRING at {at:#018x}, whose Length is {length}; it is in bytes, two for each character"
             );
             let caller = call.return_address();
             diag::violation(rules::UNICODE_STRING_ODD_LENGTH, what, caller);

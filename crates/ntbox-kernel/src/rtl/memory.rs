@@ -107,8 +107,7 @@ fn check_overlap(call: &Call<'_>, name: &str, to: u64, from: u64, length: u64) {
         return;
     }
     let what = format!(
-        "{name} was given ranges of {length} bytes that overlap, to {to:#018x} from {from:#018x}; \
-         RtlMoveMemory allows that"
+        "{name} called for ranges of {length} bytes that overlap, to {to:#018x} from {from:#018x}; RtlMoveMemory allows that"
     );
     diag::violation(rules::OVERLAPPING_COPY, what, call.return_address());
 }

@@ -350,7 +350,8 @@ pub(super) fn capture(
 pub fn release(context: u64, caller: &Caller<'_>) -> Result<(), Stop> {
     let token = primary_of(context)?;
     if get(token).is_none() {
-        let what = format!("the subject context at {context:#018x} is released and not captured");
+        let what =
+            format!("the subject context at {context:#018x} released, which is not captured");
         diag::violation(rules::WRONG_OBJECT_TYPE, what, caller.address());
         return Ok(());
     }

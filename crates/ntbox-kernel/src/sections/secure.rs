@@ -47,7 +47,7 @@ exports! {
     fn MmUnsecureVirtualMemory<call>(handle: u64) -> () [max APC_LEVEL, ntddk] {
         let known = with(|memory| memory.users.secured.remove(&handle));
         if known.is_none() {
-            let what = format!("MmUnsecureVirtualMemory was given {handle:#x}, which secures nothing");
+            let what = format!("MmUnsecureVirtualMemory called with {handle:#x}, which secures no memory");
             diag::violation(rules::UNSECURE_NOT_SECURED, what, call.return_address());
         }
         resource_ledger::give(handle);

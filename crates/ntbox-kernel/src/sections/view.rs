@@ -124,7 +124,7 @@ exports! {
             Some(())
         });
         if known.is_none() {
-            let what = format!("MmUnmapViewInSystemSpace was given {base:#018x}, where no view begins");
+            let what = format!("MmUnmapViewInSystemSpace called with {base:#018x}, where no view begins");
             diag::violation(rules::UNMAP_NOT_MAPPED.with_stop(0xd7, base), what, call.return_address());
             return Ok(nt_status::STATUS_NOT_MAPPED_VIEW);
         }

@@ -279,7 +279,7 @@ fn report(taken: Taken, ways: &[Edge]) {
     };
     let steps: Vec<String> = ways.iter().map(step).collect();
     let what = format!(
-        "locks are acquired in more than one order, so threads may wait for each other for ever: {}",
+        "locks acquired in more than one order, which can deadlock: {}",
         steps.join("; ")
     );
     let past = |edge: &Edge| {

@@ -24,7 +24,7 @@ fn handle_creating(process: u64, attributes: u32, caller: u64) {
         return;
     }
     let what = format!(
-        "{export} made a handle in the process of a program, which may use and close it: OBJ_KERNEL_HANDLE was not asked for"
+        "{export} called without OBJ_KERNEL_HANDLE in the process of a program, which can use and close the handle"
     );
     diag::violation(rules::USER_HANDLE_CREATED, what, caller);
 }
@@ -48,7 +48,7 @@ fn handle_not_found(handle: u64) {
         return;
     };
     let what = format!(
-        "the handle {handle:#x} was used in the process System; it is one of the process {:#x}, and means nothing in others: reference its object while the program's thread is there",
+        "handle {handle:#x} of the process {:#x} used in the process System; reference its object in the program's thread",
         owner.id
     );
     diag::violation(rules::HANDLE_OF_ANOTHER_PROCESS, what, last_call::caller());

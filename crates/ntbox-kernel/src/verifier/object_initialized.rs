@@ -22,8 +22,7 @@ fn check(va: u64, function: &str, caller: u64) -> Result<(), Fault> {
         format!(" ({}+{:#x})", image.name, va - image.base)
     });
     let what = format!(
-        "{function} was called for {va:#018x}{within}, which was never initialised: its list of waiters leads to \
-         address 0"
+        "{function} called for {va:#018x}{within}, which was never initialized: its list of waiters is zero"
     );
     diag::violation(rules::DISPATCHER_OBJECT_NOT_INITIALIZED, what, caller);
     object::initialize_list(head)

@@ -75,7 +75,7 @@ fn check(call: &Call<'_>, export: &str, what: &str, object: u64) {
     };
     if TOLD.lock().insert(object) {
         let text = format!(
-            "{export} was called for the {what} at {object:#018x}, which is in {kind}: the kernel uses it at DISPATCH_LEVEL, where a page that is absent cannot be fetched"
+            "{export} called for the {what} at {object:#018x} in {kind}; the kernel uses it at DISPATCH_LEVEL, where an absent page cannot be fetched"
         );
         diag::violation(rules::OBJECT_PAGEABLE, text, call.return_address());
     }

@@ -228,10 +228,7 @@ fn touched(context: &Context, place: u64, range: std::ops::Range<u64>, write: bo
     let verb = if write { "written" } else { "read" };
     let guarded = seh::is_guarded(context);
     if let Some((rule, why)) = user_access_rules::broken_by_access(&range, place, guarded) {
-        let what = format!(
-            "memory of a process, {:#018x}, was {verb} {why}",
-            range.start
-        );
+        let what = format!("user memory at {:#018x} {verb} {why}", range.start);
         break_rule(rule, what, place, call);
     }
     if write {
@@ -257,8 +254,7 @@ fn touched(context: &Context, place: u64, range: std::ops::Range<u64>, write: bo
             format!(" by {}+{:#x}", place.module, place.offset)
         });
         let what = format!(
-            "memory of a process, {:#018x}, was read twice in one request, before{by}; \
-             a program can change it in between",
+            "user memory at {:#018x} read twice in one request, before{by}; a program can change it in between",
             range.start
         );
         break_rule(rules::DOUBLE_FETCH, what, place, call);

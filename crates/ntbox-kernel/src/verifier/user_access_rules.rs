@@ -147,14 +147,13 @@ pub fn broken_by_access(
         if locked {
             return None;
         }
-        let why = format!("at IRQL {irql}, where a page that is not there cannot be brought in");
+        let why = format!("at IRQL {irql}, maximum is 1; an absent page cannot be fetched there");
         (rules::USER_ACCESS_IRQL, why)
     } else if !guarded {
-        let why =
-            "where no exception handler covers it; a program can take its memory away at any time";
+        let why = "outside of an exception handler; a program can free its memory at any time";
         (rules::USER_ACCESS_WITHOUT_SEH, why.to_owned())
     } else if !COMPARES.load(Ordering::Relaxed) && is_unprobed(range.start) {
-        let why = "through a pointer of the request that was not probed; it could be one to the kernel's memory";
+        let why = "through a pointer of the request that was not probed; it can be an address of the kernel";
         (rules::USER_ACCESS_NOT_PROBED, why.to_owned())
     } else {
         return None;
@@ -188,18 +187,16 @@ fn pages_locking(view: &View, user: bool, call: &Call<'_>) {
     }
     let caller = call.return_address();
     let (rule, why) = if !user {
-        let why = "as KernelMode, so that nobody checks whether the program may touch it";
+        let why = "with KernelMode, so that the access of the program is not checked";
         (rules::USER_MEMORY_LOCKED_AS_KERNEL, why)
     } else if !seh::is_guarded(&Context::after_call(call.frame(), caller)) {
-        let why =
-            "where no exception handler covers it, and it raises what is wrong with the range";
+        let why = "outside of an exception handler; it raises an exception if the range is invalid";
         (rules::LOCK_PAGES_WITHOUT_SEH, why)
     } else {
         return;
     };
     if is_first(caller, rule) {
-        let what =
-            format!("MmProbeAndLockPages was called for memory of a process, {base:#018x}, {why}");
+        let what = format!("MmProbeAndLockPages called for user memory at {base:#018x} {why}");
         diag::violation(rule, what, caller);
     }
 }
@@ -228,8 +225,7 @@ fn exception_handling(record: u64) -> Result<(), Fault> {
     let rule = rules::NULL_DEREFERENCE_HANDLED;
     if !brought && is_first(place, rule) {
         let what = format!(
-            "a handler took the exception that an access to {address:#018x} raised, a null pointer that did not come \
-             from the request: the mistake is hidden, not handled"
+            "exception of an access to {address:#018x} handled, a null pointer that did not come from the request: the handler hides a mistake"
         );
         diag::violation_of(place, rule, what);
     }

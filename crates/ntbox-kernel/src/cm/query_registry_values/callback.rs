@@ -97,8 +97,7 @@ impl Delivery<'_> {
             }
             REG_EXPAND_SZ if units(&data.bytes).contains(&u16::from(b'%')) => {
                 if self.environment == 0 {
-                    let what = "RtlQueryRegistryValues was given a REG_EXPAND_SZ value with variables to be expanded; \
-                                there is no environment in the kernel, so drivers use RTL_QUERY_REGISTRY_NOEXPAND";
+                    let what = "RtlQueryRegistryValues called for a REG_EXPAND_SZ value with variables and without an environment; the kernel has none, use RTL_QUERY_REGISTRY_NOEXPAND";
                     diag::violation(rules::QUERY_REGISTRY_EXPAND, what, self.caller.address());
                 }
                 let expanded = expand(self.environment, &units(&data.bytes))?;

@@ -89,13 +89,13 @@ pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), St
     } = parameters;
     if PAGED_POOL.contains(va) {
         let what = format!(
-            "the head of a lookaside list, {va:#018x}, lies in paged pool; it must be resident"
+            "the lookaside list {va:#018x} initialized in paged pool; its head must be resident"
         );
         diag::violation(rules::LOOKASIDE_HEAD_PAGED, what, caller);
     }
     if size < MINIMUM_SIZE {
         let what = format!(
-            "the lookaside list {va:#018x} is for entries of {size} bytes; {MINIMUM_SIZE} is the least"
+            "the lookaside list {va:#018x} initialized for entries of {size} bytes, minimum is {MINIMUM_SIZE}"
         );
         diag::violation(rules::LOOKASIDE_ENTRY_TOO_SMALL, what, caller);
     }
@@ -131,7 +131,7 @@ pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), St
 fn check_known(kind: Kind, va: u64, function: &str, caller: u64) {
     if !tracked_structs::is(kind, va) {
         let what = format!(
-            "{function} was called for {va:#018x}, where no lookaside list of this kind is in use"
+            "{function} called for {va:#018x}, where no lookaside list of this kind is in use"
         );
         diag::violation(
             rules::LOOKASIDE_NOT_INITIALIZED.without_stop(),
@@ -147,7 +147,7 @@ fn check_irql(va: u64, function: &str, caller: u64) -> Result<u32, Stop> {
     let irql = cpu::irql();
     if pool_type & PAGED != 0 && irql > cpu::APC_LEVEL {
         let what = format!(
-            "{function} was called at IRQL {irql} for the list {va:#018x}, whose entries are paged"
+            "{function} called for the list {va:#018x}, whose entries are paged, at IRQL {irql}, maximum is 1"
         );
         diag::violation(rules::IRQL_TOO_HIGH.with_stop(0xc4, 1), what, caller);
     }

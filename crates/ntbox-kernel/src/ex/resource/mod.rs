@@ -41,14 +41,14 @@ mod rule {
 fn check(resource: Resource, function: &str, caller: u64) {
     if resource.0 & 7 != 0 {
         let what = format!(
-            "{function} was called for {:#018x}; resources must be 8-byte aligned",
+            "{function} called for {:#018x}; resources must be 8-byte aligned",
             resource.0
         );
         diag::violation(rules::RESOURCE_MISALIGNED, what, caller);
     }
     if !tracked_structs::is(Kind::Resource, resource.0) {
         let what = format!(
-            "{function} was called for {:#018x}, where no resource is initialised",
+            "{function} called for {:#018x}, where no resource is initialized",
             resource.0
         );
         diag::violation(
@@ -123,7 +123,7 @@ fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), S
     check(resource, function, caller);
     if pointer & OWNER_POINTER != OWNER_POINTER {
         let what = format!(
-            "{function} was given the owner pointer {pointer:#018x}, whose two lowest bits must be set"
+            "{function} called with the owner pointer {pointer:#018x}; its two lowest bits must be set"
         );
         diag::violation(rules::RESOURCE_OWNER_POINTER, what, caller);
     }
@@ -173,7 +173,7 @@ exports! {
         list_entry::remove(at)?;
         events::memory_freed(at, SIZE);
         if resource.is_owned()? {
-            let what = format!("the resource at {at:#018x} was deleted while it is owned");
+            let what = format!("the resource at {at:#018x} deleted while it is owned");
             diag::violation(rules::RESOURCE_DELETED_WHILE_OWNED, what, caller);
         }
         resource.free_table()?;

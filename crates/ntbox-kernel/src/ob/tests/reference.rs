@@ -37,7 +37,7 @@ fn references_are_counted() {
     assert_eq!(status(ObReferenceObjectByPointer, &[object, 0, 0, 0]), 0);
     assert_eq!(taken(object), 4);
     let message =
-        format!("a reference to Event at {object:#018x}, {object:#018x}, is not given back");
+        format!("a reference to Event at {object:#018x}, {object:#018x}, is not released");
     assert!(reference_leaks().contains(&Leak::new(rules::REFERENCE_LEAK, message, CALLER)));
     for left in [4, 3, 2] {
         assert_eq!(value(ObfDereferenceObject, &[object]), left);
