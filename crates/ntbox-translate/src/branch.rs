@@ -4,7 +4,7 @@
 use iced_x86::{Code, ConditionCode, Instruction, MemoryOperand, OpKind, Register};
 
 use crate::{
-    Gpr, TrapReason,
+    TrapReason,
     assembler::is_near,
     emit::{Emitter, Surroundings},
     instruction::{Control, Insn},
@@ -48,8 +48,7 @@ impl<S: Surroundings> Emitter<'_, S> {
     }
 
     fn return_(&mut self, insn: &Insn, discard: u16) {
-        self.asm.spill(Gpr::R10);
-        self.asm.spill(Gpr::R11);
+        self.scratch.save(&mut self.asm, STUB_REGISTERS);
         self.asm
             .emit(Instruction::with1(Code::Pop_r64, Register::R11));
         self.asm
@@ -67,8 +66,7 @@ impl<S: Surroundings> Emitter<'_, S> {
             self.trap(insn, TrapReason::OperandOutOfReach);
             return;
         };
-        self.asm.spill(Gpr::R10);
-        self.asm.spill(Gpr::R11);
+        self.scratch.save(&mut self.asm, STUB_REGISTERS);
         self.asm.emit(Ok(load));
         self.asm
             .note(insn.ip(), Phase::Instruction, STUB_REGISTERS, false);

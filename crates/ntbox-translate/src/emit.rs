@@ -282,6 +282,13 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
                 self.hold(insn.ip(), if taken == not_taken { taken } else { both });
                 self.control(insn);
             }
+            Control::JumpIndirect | Control::CallIndirect | Control::Return { .. } => {
+                // The branch saves these two anyway.
+                let restored = RegisterSet::GENERAL & !(STUB_REGISTERS & !insn.uses);
+                self.scratch.restore(&mut self.asm, restored);
+                self.note(insn);
+                self.control(insn);
+            }
             _ => {
                 self.scratch.restore_all(&mut self.asm);
                 self.note(insn);

@@ -57,6 +57,13 @@ impl Scratch {
         self.saved |= set;
     }
 
+    /// Saves registers that something else than a check overwrites.
+    pub fn save(self, assembler: &mut Assembler, registers: RegisterSet) {
+        for gpr in (registers & !self.saved).registers() {
+            assembler.spill(gpr);
+        }
+    }
+
     /// Makes `gpr` one to overwrite, and saves it even if it was saved before: for code
     /// that other code of the block does not pass through.
     pub fn hold_again(&mut self, assembler: &mut Assembler, gpr: Gpr) {

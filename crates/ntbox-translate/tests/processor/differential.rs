@@ -126,6 +126,15 @@ fn excluded(instruction: &Instruction) -> bool {
         )
         || instruction.segment_prefix() == Register::GS
         || is_bit_string_by_its_own_address(instruction)
+        || is_far_from_the_stack(instruction)
+}
+
+/// `[rsp + displacement]` with nothing else to keep it near.
+fn is_far_from_the_stack(instruction: &Instruction) -> bool {
+    let displacement = instruction.memory_displacement64().cast_signed();
+    instruction.memory_base().full_register() == Register::RSP
+        && (!instruction.memory_index().is_gpr() || instruction.memory_base() == Register::ESP)
+        && !(-0x100..0x100).contains(&displacement)
 }
 
 /// `bt [rax], eax`: the bit is wherever the address says.
@@ -168,11 +177,13 @@ fn aim(
         let displacement = used.displacement();
         let (base, index) = (used.base(), used.index());
         if index.is_gpr() && (base.full_register() == Register::RSP || base == Register::None) {
-            let value = if base == Register::None {
-                window(random).wrapping_sub(displacement) / u64::from(used.scale())
+            let from = if base == Register::None {
+                window(random)
             } else {
                 8
             };
+            let distance = from.wrapping_sub(displacement).cast_signed();
+            let value = (distance / i64::from(used.scale())).cast_unsigned();
             context.gpr[index.full_register().number()] = value;
         }
         if base == Register::RSP || base == Register::None || !base.is_gpr() {
