@@ -25,7 +25,7 @@ impl CodeSource for Garbage {
     }
 
     fn function(&self, address: u64) -> Option<Function> {
-        (address % 3 == 0).then(|| Function {
+        address.is_multiple_of(3).then(|| Function {
             range: CODE..CODE + 0x80,
             frame_register: Gpr::new(5),
         })

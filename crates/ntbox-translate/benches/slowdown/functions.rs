@@ -1,6 +1,11 @@
 //! Functions of kinds that drivers have, in the calling convention of Windows. They
 //! work on a buffer and give a number that depends on everything they did.
 
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "one argument holds for a whole function: its buffer is large enough"
+)]
+
 use std::{hint::black_box, ptr};
 
 /// A benchmark: its name, the function, how to prepare its buffer, its second argument.
@@ -67,6 +72,7 @@ macro_rules! functions {
         $($(#[$attribute])* extern "win64" fn $name($buffer: *mut u8, $n: u64) -> u64 {
             // SAFETY: a case gives a buffer of BUFFER bytes, prepared as the function
             // wants it, and a number with which it stays in there.
+            #[allow(unused_unsafe, reason = "some call functions that are safe")]
             unsafe { $body }
         })*
     };

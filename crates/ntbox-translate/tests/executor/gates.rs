@@ -24,6 +24,9 @@ const GPR: usize = offset_of!(Context, gpr);
 const FLAGS_IN_CONTEXT: usize = offset_of!(Context, flags);
 const YMM: usize = offset_of!(Context, ymm);
 
+/// `arch_prctl`: sets the base of GS.
+const ARCH_SET_GS: i64 = 0x1001;
+
 /// Writes what gates need to the state block, and sets GS.
 pub fn prepare() {
     let put = |offset: i32, value: u64| memory::write_u64(STATE.start + offset as u64, value);
@@ -35,7 +38,6 @@ pub fn prepare() {
         HAS_AVX,
         u64::from(std::arch::is_x86_feature_detected!("avx")),
     );
-    const ARCH_SET_GS: i64 = 0x1001;
     // SAFETY: nothing in this process uses GS, so it may point to the state block.
     let result = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, STATE.start) };
     assert_eq!(result, 0);

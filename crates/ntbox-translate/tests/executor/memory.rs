@@ -110,7 +110,7 @@ pub fn write(address: u64, bytes: &[u8]) {
             bytes.as_ptr(),
             std::ptr::with_exposed_provenance_mut(address as usize),
             bytes.len(),
-        )
+        );
     }
 }
 

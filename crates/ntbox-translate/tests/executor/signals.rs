@@ -46,10 +46,8 @@ pub fn install() {
             ss_size: stack.len(),
         };
         // SAFETY: the memory belongs to the thread until it ends.
-        assert_eq!(
-            unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) },
-            0
-        );
+        let result = unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
+        assert_eq!(result, 0);
     });
     INSTALLED.call_once(|| {
         // SAFETY: all zeroes is a valid `sigaction`.
@@ -64,17 +62,18 @@ pub fn install() {
             libc::SIGTRAP,
         ] {
             // SAFETY: the handler has the signature that SA_SIGINFO asks for.
-            assert_eq!(
-                unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) },
-                0
-            );
+            let result =
+                unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+            assert_eq!(result, 0);
         }
     });
 }
 
 extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: the kernel gives both pointers to a handler with SA_SIGINFO.
-    let (info, ucontext) = unsafe { (&*info, &mut *context.cast::<ucontext_t>()) };
+    // SAFETY: the kernel gives a handler with SA_SIGINFO a valid pointer.
+    let info = unsafe { &*info };
+    // SAFETY: the same, and nobody else has it.
+    let ucontext = unsafe { &mut *context.cast::<ucontext_t>() };
     let general = &mut ucontext.uc_mcontext.gregs;
     let rip = general[libc::REG_RIP as usize] as u64;
     if CURRENT.load(Ordering::SeqCst).is_null() {

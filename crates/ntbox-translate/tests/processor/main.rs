@@ -13,6 +13,7 @@
 #[path = "../executor/mod.rs"]
 mod executor;
 
+mod case;
 mod changes;
 mod differential;
 mod plain;

@@ -217,7 +217,7 @@ pub fn generate(random: &mut Random) -> Program {
         program.put(&[0xc7, 0x44, 0x24, 0x20, 1 + random.below(4) as u8, 0, 0, 0]);
         let head = program.label();
         program.bind(head);
-        for _ in 0..1 + random.below(5) {
+        for _ in 0..=random.below(5) {
             segment(&mut program, random, &functions[number + 1..]);
         }
         program.put(&[0xff, 0x4c, 0x24, 0x20]);

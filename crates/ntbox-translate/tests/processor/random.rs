@@ -1,6 +1,6 @@
 //! Random numbers from a seed that a failing test prints.
 
-/// SplitMix64.
+/// `SplitMix64`.
 #[derive(Clone, Debug)]
 pub struct Random(pub u64);
 

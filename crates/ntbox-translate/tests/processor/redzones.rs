@@ -13,7 +13,7 @@ const OBJECT: u64 = DATA.start + 0x1000;
 fn place_object(size: u64, beyond: u8) {
     let mut shadow = vec![beyond; 8];
     shadow.extend(vec![0; (size / 8) as usize]);
-    if size % 8 != 0 {
+    if !size.is_multiple_of(8) {
         shadow.push((size % 8) as u8);
     }
     shadow.extend(vec![beyond; 16]);
