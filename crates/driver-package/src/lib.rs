@@ -12,6 +12,7 @@ pub mod authenticode;
 pub mod catalog;
 pub mod date;
 mod der;
+pub mod files;
 pub mod inf;
 #[cfg(not(windows))]
 pub mod sign;

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 #[cfg(not(windows))]
 use cargo_metadata::Message;
 #[cfg(not(windows))]
-use cross_builder::{Places, Rust, programs};
+use cross_builder::programs;
 
 use crate::{
     context::{Context, say},
@@ -29,12 +29,7 @@ const PROGRAMS: [(&str, &str); 3] = [
 /// All that building for Windows needs.
 #[cfg(not(windows))]
 fn prepare(context: &Context) -> anyhow::Result<programs::Programs> {
-    let places = Places {
-        repository: context.root.clone(),
-        work: context.target.join("cross"),
-    };
-    let name = context.toolchain.rustup_name().map(str::to_owned);
-    let rust = Rust::detect(name, &places.work)?;
+    let (places, rust) = crate::driver::places(context)?;
     Ok(programs::Programs::prepare(&places, &rust, &say)?)
 }
 

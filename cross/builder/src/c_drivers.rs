@@ -153,7 +153,7 @@ fn gnu_libraries(tools: &Tools) -> Result<Vec<PathBuf>, Error> {
         .map(|name| {
             let definition = tools
                 .places
-                .cross()
+                .sources
                 .join("lib")
                 .join(name)
                 .with_extension("def");
@@ -218,7 +218,7 @@ fn header_folders(tools: &Tools) -> Result<[PathBuf; 3], Error> {
     let system = kit::system_headers()
         .ok_or(Error::NotFoundAfterInstall("the folder of MinGW's headers"))?;
     Ok([
-        tools.places.cross().join("include"),
+        tools.places.sources.join("include"),
         system.join("ddk"),
         system,
     ])

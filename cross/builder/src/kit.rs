@@ -35,10 +35,10 @@ impl Kit {
         let headers =
             system_headers().ok_or(Error::NotFoundAfterInstall("the folder of MinGW's headers"))?;
         let overlays = [
-            places.cross().join("include"),
-            places.cross().join("include-bindgen"),
+            places.sources.join("include"),
+            places.sources.join("include-bindgen"),
         ];
-        let definitions = import_library::definitions(&places.cross().join("lib"))?;
+        let definitions = import_library::definitions(&places.sources.join("lib"))?;
         let kit = Self {
             root: places.work.join("kit"),
         };

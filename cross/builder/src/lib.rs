@@ -30,7 +30,11 @@ use std::{
 };
 
 use self::{clang::Clang, kit::Kit, rust_src::StandardLibrary};
-pub use self::{error::Error, rust::Rust};
+pub use self::{
+    error::Error,
+    packages::{Requirement, requirements},
+    rust::Rust,
+};
 
 /// The target that drivers are built for.
 pub const TARGET: &str = "x86_64-pc-windows-msvc";
@@ -41,25 +45,29 @@ pub type Say<'a> = &'a dyn Fn(&str);
 /// Where things lie.
 #[derive(Debug, Clone)]
 pub struct Places {
-    /// The repository.
-    pub repository: PathBuf,
-    /// The folder for everything made here; `target/cross`.
+    /// The folder with the sources of the kit: `include`, `include-bindgen`, `lib`.
+    pub sources: PathBuf,
+    /// The folder for everything made here.
     pub work: PathBuf,
+    /// An archive of the standard library's source, for machines without a network.
+    pub library_archive: Option<PathBuf>,
 }
 
-impl Places {
-    /// The folder `cross` of the repository.
-    fn cross(&self) -> PathBuf {
-        self.repository.join("cross")
-    }
-
-    /// Where Cargo keeps what it makes for drivers. Apart from the host's own
-    /// folder, since the unstable switches of this build would have both builds
-    /// redo each other's work.
-    #[must_use]
-    pub fn cargo_target(&self) -> PathBuf {
-        self.work.join("cargo")
-    }
+/// A workspace with drivers.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    /// Its folder.
+    pub root: PathBuf,
+    /// The lock file to use in place of its own, which stays as it is.
+    pub lock_file: PathBuf,
+    /// Where Cargo puts what it builds. Apart from the host's own folder, since the
+    /// unstable switches of this build would have both builds redo each other's work.
+    pub target: PathBuf,
+    /// The name that stands for its folder in the image.
+    pub name: String,
+    /// Folders of the stand-ins for `wdk-build`, one for each version of it that the
+    /// workspace depends on.
+    pub stand_ins: Vec<PathBuf>,
 }
 
 /// All that Cargo needs for building drivers.
@@ -112,36 +120,49 @@ pub fn prepare(places: &Places, rust: Rust, program: &Path, say: Say) -> Result<
     })
 }
 
-impl Tools {
-    /// Adds to `cargo`, a command that already has its subcommand, what makes it
-    /// build for Windows with the kit assembled here.
-    pub fn configure(&self, cargo: &mut Command) {
-        // On the command line and in no file: a stable cargo that is given such a file
-        // by hand ignores the second setting, and writes the committed Cargo.lock anew.
-        let cross = self.places.cross();
-        let settings = [
-            ("patch.crates-io.wdk-build.path", cross.join("wdk-build")),
-            ("resolver.lockfile-path", cross.join("Cargo.lock")),
-        ];
-        for (key, path) in settings {
-            cargo
-                .arg("--config")
-                .arg(format!("{key}='{}'", path.display()));
-        }
+impl Workspace {
+    /// Adds to `cargo`, a command that already has its subcommand, what makes it use
+    /// this lock file.
+    ///
+    /// On the command line and in no file: a stable cargo that is given such a file by
+    /// hand ignores the setting, and writes the workspace's own lock file anew.
+    pub fn use_lock_file(&self, cargo: &mut Command) {
         cargo
             .args(["-Z", "lockfile-path"])
             .arg("--config")
+            .arg(format!(
+                "resolver.lockfile-path='{}'",
+                self.lock_file.display()
+            ))
+            .env("RUSTC_BOOTSTRAP", "1");
+    }
+}
+
+impl Tools {
+    /// Adds to `cargo`, a command that already has its subcommand, what makes it
+    /// build `workspace` for Windows with the kit assembled here.
+    pub fn configure(&self, cargo: &mut Command, workspace: &Workspace) {
+        workspace.use_lock_file(cargo);
+        for (number, stand_in) in workspace.stand_ins.iter().enumerate() {
+            let patch = format!("patch.crates-io.wdk-build-{number}");
+            cargo
+                .arg("--config")
+                .arg(format!("{patch}.package='wdk-build'"))
+                .arg("--config")
+                .arg(format!("{patch}.path='{}'", stand_in.display()));
+        }
+        cargo
+            .arg("--config")
             .arg(toml_assignment(
                 "target.x86_64-pc-windows-msvc.rustflags",
-                &self.rust_flags(),
+                &self.rust_flags(workspace),
             ))
             .arg("--target")
             .arg(TARGET)
-            .env("CARGO_TARGET_DIR", self.places.cargo_target())
-            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_DIR", &workspace.target)
             // Build scripts find the workspace by it even if the target folder is
             // elsewhere.
-            .env("NTMEM_MANIFEST", self.places.repository.join("Cargo.toml"))
+            .env("NTBOX_MANIFEST", workspace.root.join("Cargo.toml"))
             .env("WDKContentRoot", self.kit.root())
             .env("LIBCLANG_PATH", self.clang.library_folder())
             .env("BINDGEN_EXTRA_CLANG_ARGS", self.clang_arguments())
@@ -191,8 +212,8 @@ impl Tools {
 
     /// Flags that keep this machine's paths out of the image: each folder that
     /// sources come from gets a name that is the same everywhere.
-    fn rust_flags(&self) -> Vec<String> {
-        let mut folders = vec![(self.places.repository.clone(), "ntmem")];
+    fn rust_flags(&self, workspace: &Workspace) -> Vec<String> {
+        let mut folders = vec![(workspace.root.clone(), workspace.name.as_str())];
         if let Some(home) = cargo_home() {
             folders.push((home, "cargo"));
         }
@@ -204,6 +225,7 @@ impl Tools {
         folders
             .into_iter()
             .map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display()))
+            .chain(["-Ctarget-feature=+crt-static".to_owned()])
             .collect()
     }
 }

@@ -21,7 +21,7 @@ use crate::{Error, Rust, Say, exec, packages};
 /// derives from it which language of arguments to speak.
 pub const NAME: &str = "lld-link";
 /// The variable that tells the stand-in where the real linker is.
-pub(crate) const LLD_VARIABLE: &str = "NTMEM_LLD";
+pub(crate) const LLD_VARIABLE: &str = "NTBOX_LLD";
 
 /// What every driver's linker is told besides.
 pub(crate) const ADDED: &[&str] = &[
@@ -87,7 +87,9 @@ pub fn run_if_invoked() -> Option<ExitCode> {
         return None;
     }
     let message = match (env::var_os(LLD_VARIABLE), rewrite(arguments)) {
-        (None, _) => format!("{LLD_VARIABLE} is not set; only `cargo xtask` may call this"),
+        (None, _) => {
+            format!("{LLD_VARIABLE} is not set; only a build of a driver calls this program")
+        }
         (Some(_), Err(message)) => message,
         (Some(lld), Ok(arguments)) => {
             // Only returns if it could not be run.

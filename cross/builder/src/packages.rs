@@ -92,6 +92,40 @@ pub(crate) const FOR_LINKING: &[Need] = &[Need {
     packages: |_| vec!["lld".to_owned()],
 }];
 
+/// Something that building, signing or testing needs, for a person who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    /// What it is.
+    pub name: &'static str,
+    /// Whether building a driver is impossible without it.
+    pub is_needed_to_build: bool,
+    /// Whether it is here.
+    pub is_present: bool,
+    /// The command that installs it.
+    pub remedy: String,
+}
+
+/// Everything that building drivers and signing them takes from the system.
+#[must_use]
+pub fn requirements() -> Vec<Requirement> {
+    let scratch = std::env::temp_dir();
+    let of = |needs: &'static [Need], is_needed_to_build: bool| {
+        let scratch = scratch.clone();
+        needs.iter().map(move |need| Requirement {
+            name: need.what,
+            is_needed_to_build,
+            is_present: (need.present)(),
+            remedy: format!(
+                "sudo apt-get install -y --no-install-recommends {}",
+                (need.packages)(&scratch).join(" ")
+            ),
+        })
+    };
+    of(FOR_DRIVERS, true)
+        .chain(of(FOR_SIGNING, false))
+        .collect()
+}
+
 /// Sees to it that everything in `needs` is here.
 pub(crate) fn ensure(needs: &[Need], scratch: &Path, say: Say) -> Result<(), Error> {
     let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();

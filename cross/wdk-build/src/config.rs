@@ -139,6 +139,11 @@ impl Config {
         if let Ok(linker) = env::var("RUSTC_LINKER") {
             println!("cargo::rerun-if-changed={linker}");
         }
+        // From 0.6 on `wdk-sys` links them itself.
+        #[cfg(not(feature = "api-0-6"))]
+        for library in link::LIBRARIES {
+            println!("cargo::rustc-link-lib=static:-bundle={library}");
+        }
         for argument in link::DRIVER_ARGUMENTS {
             println!("cargo::rustc-cdylib-link-arg={argument}");
         }
@@ -150,7 +155,22 @@ impl Config {
     /// # Errors
     ///
     /// [`ConfigError::MissingFolder`].
+    #[cfg(not(feature = "api-0-3"))]
     pub fn include_paths(&self) -> Result<impl Iterator<Item = PathBuf> + use<>, ConfigError> {
+        self.folders_of_headers()
+    }
+
+    /// The folders of headers, in the order in which they are searched.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::MissingFolder`].
+    #[cfg(feature = "api-0-3")]
+    pub fn get_include_paths(&self) -> Result<Vec<PathBuf>, ConfigError> {
+        self.folders_of_headers().map(Iterator::collect)
+    }
+
+    pub(crate) fn folders_of_headers(&self) -> Result<std::vec::IntoIter<PathBuf>, ConfigError> {
         let base = self.content_root.join("Include").join(&self.version);
         existing(&base, &["km/crt", "km", "shared"])
     }
@@ -166,9 +186,22 @@ impl Config {
     }
 
     /// Macros that every header of the kit expects: name and value.
+    #[cfg(not(feature = "api-0-3"))]
     pub fn preprocessor_definitions(
         &self,
     ) -> impl Iterator<Item = (String, Option<String>)> + use<> {
+        Self::macros()
+    }
+
+    /// Macros that every header of the kit expects: name and value.
+    #[cfg(feature = "api-0-3")]
+    pub fn get_preprocessor_definitions_iter(
+        &self,
+    ) -> impl Iterator<Item = (String, Option<String>)> + use<> {
+        Self::macros()
+    }
+
+    pub(crate) fn macros() -> impl Iterator<Item = (String, Option<String>)> {
         ["_WIN64", "_AMD64_", "AMD64", "_KERNEL_MODE"]
             .into_iter()
             .map(|name| (name.to_owned(), None))

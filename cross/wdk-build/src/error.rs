@@ -30,17 +30,21 @@ pub enum ConfigError {
     #[error(transparent)]
     Io(#[from] IoError),
 
+    /// A file operation failed whose file the caller does not name.
+    #[cfg(any(feature = "api-0-3", feature = "api-0-4"))]
+    #[error(transparent)]
+    Unnamed(#[from] io::Error),
+
     /// `WDKContentRoot` is not set.
     #[error(
         "the variable WDKContentRoot is not set, so there is no kit to build with; \
-         `cargo xtask build` assembles one and sets it"
+         `cargo ntbox build` assembles one and sets it"
     )]
     NoContentRoot,
 
     /// A part of the kit is missing.
     #[error(
-        "the kit lacks the folder {}; check WDKContentRoot, or remove target/cross and run \
-         `cargo xtask build`", .0.display()
+        "the kit lacks the folder {}; check WDKContentRoot, or run `cargo ntbox clean` and `cargo ntbox build`", .0.display()
     )]
     MissingFolder(PathBuf),
 
@@ -49,7 +53,7 @@ pub enum ConfigError {
     NotABuildScript(&'static str),
 
     /// No workspace manifest was found.
-    #[error("no Cargo.lock lies above {}, and NTMEM_MANIFEST does not name a manifest", .0.display())]
+    #[error("no Cargo.lock lies above {}, and NTBOX_MANIFEST does not name a manifest", .0.display())]
     NoManifest(PathBuf),
 
     /// `cargo metadata` failed.
@@ -89,7 +93,7 @@ pub enum ConfigError {
 
     /// `crt-static` is off.
     #[error(
-        "a driver needs `-C target-feature=+crt-static`; build with `cargo xtask build`, \
+        "a driver needs `-C target-feature=+crt-static`; build with `cargo ntbox build`, \
          which sets it"
     )]
     CrtNotStatic,

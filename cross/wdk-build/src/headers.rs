@@ -23,6 +23,7 @@ pub enum ApiSubset {
     Usb,
 }
 
+#[cfg(not(feature = "api-0-3"))]
 impl Config {
     /// The headers that make up `subset`, in the order in which to include them.
     ///
@@ -30,8 +31,27 @@ impl Config {
     ///
     /// [`ConfigError::UnsupportedApiSubset`] for a subset whose headers only a
     /// full WDK has.
+    #[cfg(any(feature = "api-0-5", feature = "api-0-6"))]
     pub fn headers(
         &self,
+        subset: ApiSubset,
+    ) -> Result<impl Iterator<Item = String> + use<>, ConfigError> {
+        Self::header_names(subset)
+    }
+
+    /// The headers that make up `subset`, in the order in which to include them.
+    ///
+    /// # Panics
+    ///
+    /// Only a full WDK has the headers of the subset: the interface of this version has
+    /// no error for it.
+    #[cfg(feature = "api-0-4")]
+    #[must_use]
+    pub fn headers(&self, subset: ApiSubset) -> impl Iterator<Item = String> + use<> {
+        Self::header_names(subset).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn header_names(
         subset: ApiSubset,
     ) -> Result<impl Iterator<Item = String> + use<>, ConfigError> {
         let headers: &[&str] = match subset {
@@ -54,13 +74,31 @@ impl Config {
     /// # Errors
     ///
     /// As [`Config::headers`].
+    #[cfg(any(feature = "api-0-5", feature = "api-0-6"))]
     pub fn bindgen_header_contents(
         &self,
         subsets: impl IntoIterator<Item = ApiSubset>,
     ) -> Result<String, ConfigError> {
+        Self::includes(subsets)
+    }
+
+    /// C source that includes the headers of `subsets`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Config::headers`].
+    #[cfg(feature = "api-0-4")]
+    pub fn bindgen_header_contents(
+        &self,
+        subsets: impl IntoIterator<Item = ApiSubset>,
+    ) -> String {
+        Self::includes(subsets).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn includes(subsets: impl IntoIterator<Item = ApiSubset>) -> Result<String, ConfigError> {
         let mut contents = String::new();
         for subset in subsets {
-            for header in self.headers(subset)? {
+            for header in Self::header_names(subset)? {
                 contents.push_str("#include \"");
                 contents.push_str(&header);
                 contents.push_str("\"\n");

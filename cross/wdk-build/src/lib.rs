@@ -4,7 +4,8 @@
 //! and everything of `windows-drivers-rs` is built through it. This one offers
 //! the part of its interface that `wdk-sys`, `wdk`, `wdk-alloc`, `wdk-panic` and
 //! a driver's build script use, so that those crates serve here unmodified. It
-//! knows WDM and x86-64 only. Where the kit lies it learns from
+//! knows WDM and x86-64 only. It serves the versions 0.3 to 0.6, whose interfaces differ
+//! in the headers and in who links the kernel's libraries; a feature says which. Where the kit lies it learns from
 //! `WDKContentRoot`, as the original does, so a real WDK tree serves as well as
 //! the one that this project assembles.
 

@@ -3,6 +3,7 @@
 //! The arguments are those that the WDK's build rules for WDM give, as the
 //! original crate passes them on.
 
+#[cfg(feature = "api-0-6")]
 use crate::{ApiSubset, Config};
 
 /// Arguments for the linker of a WDM driver.
@@ -26,11 +27,12 @@ pub(crate) const DRIVER_ARGUMENTS: &[&str] = &[
 ];
 
 /// Libraries that every WDM driver links.
-const LIBRARIES: [&str; 4] = ["BufferOverflowFastFailK", "ntoskrnl", "hal", "wmilib"];
+pub(crate) const LIBRARIES: [&str; 4] = ["BufferOverflowFastFailK", "ntoskrnl", "hal", "wmilib"];
 
 /// What the WDK's headers define inline on x64 or declare in a form that bindgen passes
 /// over. `KeGetCurrentIrql` and `KeInitializeSpinLock` are exports of younger kernels
 /// only: inline, they run on every kernel and need no import.
+#[cfg(feature = "api-0-6")]
 const INLINE_FUNCTIONS: &str = r#"
 /// Reads the IRQL, which the processor keeps in CR8.
 ///
@@ -65,6 +67,7 @@ unsafe extern "C" {
 }
 "#;
 
+#[cfg(feature = "api-0-6")]
 impl Config {
     /// Rust source that links the libraries of `subset`, if it has any, and defines
     /// what bindgen cannot bind of it.
@@ -77,6 +80,7 @@ impl Config {
 
 /// Rust source that links one library, except into tests and where `wdk-sys` is
 /// asked not to.
+#[cfg(feature = "api-0-6")]
 fn link_attribute(name: &str) -> String {
     format!(
         "#[cfg(not(any(test, feature = \"suppress-wdk-linking\")))]\n\
@@ -85,7 +89,7 @@ fn link_attribute(name: &str) -> String {
     )
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "api-0-6"))]
 mod tests {
     use super::{LIBRARIES, link_attribute};
 

@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::{ConfigError, DriverConfig};
 
-/// The workspace's manifest: named by `NTMEM_MANIFEST` (cross/builder sets
+/// The workspace's manifest: named by `NTBOX_MANIFEST` (cross/builder sets
 /// it, for builds whose target folder lies elsewhere), or beside the first
 /// Cargo.lock above `out_dir`.
 pub(crate) fn top_level(out_dir: &Path) -> Result<PathBuf, ConfigError> {
-    println!("cargo::rerun-if-env-changed=NTMEM_MANIFEST");
-    if let Some(manifest) = env::var_os("NTMEM_MANIFEST") {
+    println!("cargo::rerun-if-env-changed=NTBOX_MANIFEST");
+    if let Some(manifest) = env::var_os("NTBOX_MANIFEST") {
         return Ok(manifest.into());
     }
     out_dir
@@ -40,14 +40,16 @@ pub(crate) fn driver_model(manifest: &Path) -> Result<DriverConfig, ConfigError>
 /// The driver model that packages name, if any does.
 fn agreed_model(metadata: &Value) -> Result<Option<DriverConfig>, ConfigError> {
     let mut model = None;
-    for package in packages(metadata) {
-        let settings = &package["metadata"]["wdk"]["driver-model"];
-        let Some(driver_type) = settings.get("driver-type") else {
+    let shared = ("workspace", &metadata["metadata"]);
+    let own = packages(metadata)
+        .map(|package| (package["name"].as_str().unwrap_or("?"), &package["metadata"]));
+    for (name, settings) in std::iter::once(shared).chain(own) {
+        let Some(driver_type) = settings["wdk"]["driver-model"].get("driver-type") else {
             continue;
         };
         if driver_type != "WDM" {
             return Err(ConfigError::UnsupportedDriverModel {
-                package: package["name"].as_str().unwrap_or("?").to_owned(),
+                package: name.to_owned(),
                 found: driver_type
                     .as_str()
                     .map_or_else(|| driver_type.to_string(), ToOwned::to_owned),
@@ -109,6 +111,13 @@ mod tests {
         assert_eq!(agreed_model(&metadata).ok(), Some(Some(DriverConfig::Wdm)));
         let metadata = json!({ "packages": [plain] });
         assert_eq!(agreed_model(&metadata).ok(), Some(None));
+    }
+
+    #[test]
+    fn model_of_the_workspace_counts() {
+        let settings = json!({ "wdk": { "driver-model": { "driver-type": "WDM" } } });
+        let metadata = json!({ "packages": [], "metadata": settings });
+        assert_eq!(agreed_model(&metadata).ok(), Some(Some(DriverConfig::Wdm)));
     }
 
     #[test]

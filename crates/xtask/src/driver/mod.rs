@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use cargo_metadata::{CrateType, Message};
 
 #[cfg(not(windows))]
-pub use self::cross::Tools;
+pub use self::cross::{Tools, places};
 #[cfg(windows)]
 pub use self::official::Tools;
 use crate::{

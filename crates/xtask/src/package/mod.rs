@@ -15,11 +15,8 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, bail};
-use driver_package::{
-    date::Date,
-    inf::{self, Inf, rules},
-};
+use anyhow::Context as _;
+use driver_package::files;
 
 #[cfg(not(windows))]
 use self::cross::sign;
@@ -79,20 +76,7 @@ pub fn package(context: &Context) -> anyhow::Result<ExitCode> {
 /// Stamps the INF, and fails if it breaks a rule.
 fn write_inf(context: &Context, package: &Package) -> anyhow::Result<()> {
     say("ntmem.inf: stamping and checking");
-    let source = context.root.join("inf/ntmem.inx");
-    let inx =
-        fs::read_to_string(&source).with_context(|| format!("cannot read {}", source.display()))?;
     let version = concat!(env!("CARGO_PKG_VERSION"), ".0");
-    let text = inf::stamp(&inx, &Date::now(), version);
-    let broken = rules::check(&Inf::parse(&text).context("inf/ntmem.inx is no INF")?);
-    for rule in &broken {
-        let code = rule
-            .code
-            .map_or_else(String::new, |code| format!(" ({code})"));
-        say(&format!("inf/ntmem.inx: {}{code}", rule.what));
-    }
-    if !broken.is_empty() {
-        bail!("inf/ntmem.inx breaks {} rules", broken.len());
-    }
+    let text = files::stamped_inf(&context.root.join("inf/ntmem.inx"), version)?;
     fs::write(package.path("ntmem.inf"), text).context("cannot write ntmem.inf")
 }

@@ -74,7 +74,7 @@ fn source_after(
         &|| in_toolchain(rust),
         &|| rustup::add_source(places, rust, say),
         &|| debian::unpack(places, rust, &unpacked, say),
-        &|| tarball::unpack(places, rust, &unpacked, say),
+        &|| tarball::unpack(places, &unpacked, say),
     ];
     for step in steps {
         match step() {

@@ -8,31 +8,20 @@ use std::{
 };
 
 use super::{Miss, fresh_folder, settle};
-use crate::{Places, Rust, Say, exec, packages};
+use crate::{Places, Say, exec, packages};
 
 /// The variable that names an archive.
-pub(super) const VARIABLE: &str = "NTMEM_RUST_LIBRARY";
+pub(super) const VARIABLE: &str = "NTBOX_RUST_LIBRARY";
 
 /// How long unpacking may take.
 const UNPACK_LIMIT: Duration = Duration::from_mins(5);
 
-/// Unpacks the archive that [`VARIABLE`] names, or else the one beside the
-/// repository; returns where the source is.
-pub(super) fn unpack(
-    places: &Places,
-    rust: &Rust,
-    unpacked: &Path,
-    say: Say,
-) -> Result<PathBuf, Miss> {
-    let archive = env::var_os(VARIABLE).map_or_else(
-        || {
-            places.repository.join(format!(
-                "../shared/toolchain/rust-library-{}.tar.xz",
-                rust.release
-            ))
-        },
-        PathBuf::from,
-    );
+/// Unpacks the archive that [`VARIABLE`] names, or else the one that the caller has; returns where the source is.
+pub(super) fn unpack(places: &Places, unpacked: &Path, say: Say) -> Result<PathBuf, Miss> {
+    let archive = env::var_os(VARIABLE)
+        .map(PathBuf::from)
+        .or_else(|| places.library_archive.clone())
+        .ok_or_else(|| format!("{VARIABLE} names no archive"))?;
     if !archive.is_file() {
         return Err(format!("no archive {}", archive.display()));
     }
