@@ -280,6 +280,15 @@ impl Assembler {
         ));
     }
 
+    /// Compares R10 with R11.
+    pub fn compare_targets(&mut self) {
+        self.emit(Instruction::with2(
+            Code::Cmp_r64_rm64,
+            Register::R10,
+            Register::R11,
+        ));
+    }
+
     pub fn move_register(&mut self, to: Gpr, from: Gpr) {
         self.emit(Instruction::with2(Code::Mov_r64_rm64, to.r64(), from.r64()));
     }

@@ -4,12 +4,13 @@
 use iced_x86::{Code, ConditionCode, Instruction, MemoryOperand, OpKind, Register};
 
 use crate::{
-    TrapReason,
+    Gpr, TrapReason,
     assembler::is_near,
+    cold::Cold,
     emit::{Emitter, Surroundings},
     instruction::{Control, Insn},
     location::Phase,
-    stub::STUB_REGISTERS,
+    stub::{STUB_REGISTERS, move_target},
 };
 
 impl<S: Surroundings> Emitter<'_, S> {
@@ -72,8 +73,31 @@ impl<S: Surroundings> Emitter<'_, S> {
             .note(insn.ip(), Phase::Instruction, STUB_REGISTERS, false);
         if call {
             self.asm.push_constant(insn.next_ip());
+            if insn.instruction.is_ip_rel_memory_operand()
+                && let Some((target, gate)) = self
+                    .around
+                    .native_at(insn.instruction.ip_rel_memory_address())
+            {
+                self.guess(insn, target, gate);
+                return;
+            }
         }
         self.asm.jump_by_table();
+    }
+
+    /// An import: straight to its gate, if the pointer still leads there.
+    fn guess(&mut self, insn: &Insn, target: u64, gate: u64) {
+        let other = self.asm.label();
+        move_target(&mut self.asm, target);
+        self.asm.compare_targets();
+        self.asm.jump_if_not_zero(other);
+        self.asm.unspill(Gpr::R10);
+        self.asm.unspill(Gpr::R11);
+        self.asm.jump_far(gate);
+        self.cold.push(Cold::Table {
+            label: other,
+            original: insn.ip(),
+        });
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     location::Phase,
     scratch::Scratch,
     state,
-    stub::emit_exit,
+    stub::{STUB_REGISTERS, emit_exit},
 };
 
 /// Code to write behind the blocks.
@@ -36,6 +36,8 @@ pub(crate) enum Cold {
         ip: u64,
         leader: Leader,
     },
+    /// An import that leads elsewhere by now.
+    Table { label: Label, original: u64 },
     /// A check whose first look did not settle it.
     Check(SlowCheck),
 }
@@ -75,6 +77,12 @@ impl<S: Surroundings> Emitter<'_, S> {
                     self.asm.bind(label);
                     self.hold_exactly(ip, RegisterSet::EMPTY, leader.held);
                     self.asm.jump(leader.label);
+                }
+                Cold::Table { label, original } => {
+                    self.asm
+                        .note(original, Phase::Instruction, STUB_REGISTERS, false);
+                    self.asm.bind(label);
+                    self.asm.jump_by_table();
                 }
                 Cold::Check(check) => self.slow_check(&check),
             }

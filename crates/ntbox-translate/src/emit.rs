@@ -36,6 +36,9 @@ pub(crate) trait Surroundings {
     fn is_own_image(&self, address: u64) -> bool;
     /// The register that addresses the frame, where there is one.
     fn frame_register(&self) -> Option<Gpr>;
+    /// What the pointer at an address leads to, if that is a gate of the host's: the
+    /// target and the gate.
+    fn native_at(&self, address: u64) -> Option<(u64, u64)>;
     /// Whether the direction flag may be set.
     fn direction_may_be_down(&self) -> bool;
 }

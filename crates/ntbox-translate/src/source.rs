@@ -22,6 +22,10 @@ pub trait CodeSource {
     /// The function around `address`; `None` where nothing says.
     fn function(&self, address: u64) -> Option<Function>;
 
+    /// The quadword at `address` of an image's data, such as an entry of its import
+    /// table. Code tests again what it guesses by it.
+    fn pointer(&self, address: u64) -> Option<u64>;
+
     /// The image around `address`: RIP-relative operands into it need no check.
     fn image(&self, address: u64) -> Range<u64>;
 }

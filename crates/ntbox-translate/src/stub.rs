@@ -6,7 +6,7 @@ use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 use crate::{
     Gpr, RegisterSet,
-    assembler::{Assembler, rip_operand},
+    assembler::{Assembler, is_near, rip_operand},
     location::Phase,
     state,
 };
@@ -83,27 +83,8 @@ pub(crate) fn emit_stub(asm: &mut Assembler, kind: StubKind, target: u64, miss: 
     let address = asm.ip();
     let miss = match kind {
         StubKind::Plain => {
-            let distance = target.wrapping_sub(address).cast_signed();
-            if i32::try_from(distance)
-                .is_ok_and(|distance| distance.saturating_abs() < i32::MAX - 16)
-            {
-                asm.emit(Instruction::with2(
-                    Code::Lea_r64_m,
-                    Register::R10,
-                    rip_operand(target),
-                ));
-            } else {
-                asm.emit(Instruction::with2(
-                    Code::Mov_r64_imm64,
-                    Register::R10,
-                    target,
-                ));
-            }
-            asm.emit(Instruction::with2(
-                Code::Cmp_r64_rm64,
-                Register::R10,
-                Register::R11,
-            ));
+            move_target(asm, target);
+            asm.compare_targets();
             asm.jump_if_to(Code::Jne_rel32_64, miss);
             asm.ip() - 4
         }
@@ -131,6 +112,23 @@ pub(crate) fn emit_stub(asm: &mut Assembler, kind: StubKind, target: u64, miss: 
         target,
         address,
         miss,
+    }
+}
+
+/// A target to R10.
+pub(crate) fn move_target(asm: &mut Assembler, target: u64) {
+    if is_near(target.wrapping_sub(asm.ip())) {
+        asm.emit(Instruction::with2(
+            Code::Lea_r64_m,
+            Register::R10,
+            rip_operand(target),
+        ));
+    } else {
+        asm.emit(Instruction::with2(
+            Code::Mov_r64_imm64,
+            Register::R10,
+            target,
+        ));
     }
 }
 

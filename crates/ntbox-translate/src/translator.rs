@@ -1,6 +1,10 @@
 //! The translator itself: what to translate when, and what its host asks it.
 
-use std::{collections::HashSet, fmt, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    ops::Range,
+};
 
 use crate::{
     Arrival, CodeSource, Edit, Gpr, Layout, Location, MemoryChecks, Policy, RegisterSet, Site,
@@ -76,6 +80,8 @@ pub struct Translator {
     policy: Policy,
     analyser: Analyser,
     cache: Cache,
+    /// Addresses of exports that find no flags, and their gates.
+    natives: HashMap<u64, u64>,
     sites: Vec<Site>,
     counters: Vec<Counter>,
     /// Code was seen that passes flags on from a function to its caller, or back.
@@ -93,6 +99,7 @@ impl Translator {
         Self {
             analyser: Analyser::new(policy.memory != MemoryChecks::Off),
             cache,
+            natives: HashMap::new(),
             layout,
             policy,
             sites: Vec::new(),
@@ -205,6 +212,9 @@ impl Translator {
         let mut edits = Vec::new();
         if !self.cache.chains.contains(target) {
             self.cache.add_native(kind, target, gate, &mut edits)?;
+            if kind == StubKind::Plain {
+                self.natives.insert(target, gate);
+            }
         }
         Ok(edits)
     }
@@ -224,7 +234,12 @@ impl Translator {
             self.cache.invalidate(&(0..u64::MAX), edits);
             graph = self.discover(source, target);
         }
+        let native_at = |address: u64| {
+            let target = source.pointer(address).filter(|_| !self.flags_cross)?;
+            Some((target, *self.natives.get(&target)?))
+        };
         let mut around = Around {
+            native_at: &native_at,
             image: source.image(target),
             frame_register: source
                 .function(target)
@@ -336,6 +351,7 @@ impl Translator {
     pub fn flush(&mut self) -> Vec<Edit> {
         let mut edits = Vec::new();
         self.cache.clear(&mut edits);
+        self.natives.clear();
         edits
     }
 
@@ -375,6 +391,7 @@ impl Translator {
 
 /// What emission asks of the translator.
 struct Around<'a> {
+    native_at: &'a dyn Fn(u64) -> Option<(u64, u64)>,
     image: Range<u64>,
     frame_register: Option<Gpr>,
     direction_may_be_down: bool,
@@ -411,6 +428,10 @@ impl Surroundings for Around<'_> {
 
     fn frame_register(&self) -> Option<Gpr> {
         self.frame_register
+    }
+
+    fn native_at(&self, address: u64) -> Option<(u64, u64)> {
+        (self.native_at)(address)
     }
 
     fn direction_may_be_down(&self) -> bool {

@@ -31,6 +31,10 @@ impl CodeSource for Garbage {
         })
     }
 
+    fn pointer(&self, address: u64) -> Option<u64> {
+        address.is_multiple_of(2).then_some(address)
+    }
+
     fn image(&self, _: u64) -> Range<u64> {
         CODE..CODE + 0x100
     }

@@ -1,23 +1,23 @@
 //! The rounds, and the table.
 
-use std::{ops::Range, sync::atomic::AtomicU64, sync::atomic::Ordering};
+use std::ops::Range;
 
 use ntbox_translate::{Coverage, MemoryChecks, Policy};
 
 use crate::{
     executor::{Addressing, Code, Context, DATA, Exit, Machine, leave_address, write_data},
     functions::{BUFFER, CASES, Case},
-    near::{cache_near, export_address, export_gate_address, map_shadow},
+    near::{cache_near, export, export_address, export_gate_address, map_shadow},
 };
 
-static IMPORT: AtomicU64 = AtomicU64::new(0);
+/// An import, as drivers have them: a pointer in the image that is called through.
+static mut IMPORT: unsafe extern "win64" fn(*mut u64) = export;
 
 /// What the functions import: it changes a lock word.
 #[inline(always)]
-pub fn import() -> extern "win64" fn(*mut u64) {
-    let address = IMPORT.load(Ordering::Relaxed);
-    // SAFETY: `run` stored the address of the export, which has this type.
-    unsafe { std::mem::transmute::<usize, extern "win64" fn(*mut u64)>(address as usize) }
+pub fn import() -> unsafe extern "win64" fn(*mut u64) {
+    // SAFETY: `run` writes it before any function runs, and nothing after that.
+    unsafe { IMPORT }
 }
 
 const OFF: Policy = Policy {
@@ -160,7 +160,8 @@ pub fn run() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    IMPORT.store(export_address(), Ordering::Relaxed);
+    // SAFETY: nothing else runs yet. The compiler must not know what is called.
+    unsafe { IMPORT = std::hint::black_box(export) };
     let (code, image) = program();
     drop(machine(OFF, &code, &image));
     map_shadow(image.clone());

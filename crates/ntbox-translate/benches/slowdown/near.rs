@@ -34,7 +34,7 @@ pub fn export_gate_address() -> u64 {
 ///
 /// RCX is the address of a quadword.
 #[unsafe(naked)]
-unsafe extern "win64" fn export() {
+pub unsafe extern "win64" fn export(lock: *mut u64) {
     naked_asm!("xor qword ptr [rcx], 1", "ret")
 }
 

@@ -104,6 +104,12 @@ impl CodeSource for Code {
             .cloned()
     }
 
+    fn pointer(&self, address: u64) -> Option<u64> {
+        self.image(address)
+            .contains(&address)
+            .then(|| memory::read_u64(address))
+    }
+
     fn image(&self, address: u64) -> Range<u64> {
         if let Some(image) = &self.image {
             return image.clone();

@@ -190,3 +190,33 @@ fn counters_count_blocks_and_edges() {
         [(0, false, 1), (5, false, 5), (7, true, 4), (9, false, 1)]
     );
 }
+
+#[test]
+fn import_whose_pointer_changes_is_called_where_it_leads() {
+    let mut machine = Machine::new(Policy::default(), Addressing::Gs);
+    let (slot, export, other) = (CODE.start + 0x80, CODE.start + 0x300, CODE.start + 0x500);
+    // call [rip+slot]; ret
+    write_code(CODE.start, &[0xff, 0x15, 0x7a, 0, 0, 0, 0xc3]);
+    write_code(other, &returns(5));
+    let edits = machine.translator.bind(export, leave_address()).unwrap();
+    Machine::apply(&edits);
+    for (pointer, result, pushed) in [(export, 0, 8), (other, 5, 0), (export, 0, 8), (other, 5, 0)]
+    {
+        write_code(slot, &pointer.to_le_bytes());
+        let mut context = context();
+        let stack = context.gpr[4];
+        context.gpr[10] = 0x1234;
+        assert_eq!(machine.run_translated(&mut context, CODE.start), Exit::Left);
+        // The export leaves with its return address on the stack, a `ret` without.
+        assert_eq!(
+            context.gpr[4],
+            if pushed == 0 {
+                stack + 8
+            } else {
+                stack - pushed
+            }
+        );
+        assert_eq!((context.gpr[0], context.gpr[10]), (result, 0x1234));
+    }
+    assert_eq!(machine.translator.statistics().units, 2);
+}
