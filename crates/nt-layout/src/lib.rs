@@ -8,14 +8,36 @@
 #![forbid(unsafe_code)]
 
 mod common;
+mod ex;
 mod io;
+mod ke;
+mod ob;
+mod se;
 #[cfg(test)]
 mod tests;
 
 pub use common::{DispatcherHeader, KdeviceQueue, Kdpc, Kevent, ListEntry, Mdl, UnicodeString};
+pub use ex::{
+    Eresource, ExRundownRefCacheAware, ExtDeleteParameters, FastMutex, GeneralLookaside,
+    KldrDataTableEntry, OwnerEntry, WorkQueueItem,
+};
 pub use io::{
     DeviceObject, DevobjExtension, DriverExtension, DriverObject, FileObject, IoStackLocation,
     IoStatusBlock, Irp, Vpb,
+};
+pub use ke::{
+    GroupAffinity, Kapc, KapcState, KbugcheckCallbackRecord, KbugcheckReasonCallbackRecord,
+    KdeviceQueueEntry, KeProcessorChangeNotifyContext, KlockQueueHandle, Kmutant, Kqueue,
+    Ksemaphore, KspinLockQueue, KsystemTime, Ktimer, KuserSharedData, ProcessorNumber,
+};
+pub use ob::{
+    ClientId, ObCallbackRegistration, ObOperationInformation, ObOperationRegistration,
+    ObPostOperationInformation, ObPreDuplicateHandleInformation, ObPreOperationInformation,
+    ObjectAttributes, PsCreateNotifyInfo,
+};
+pub use se::{
+    AccessAce, AccessState, AceHeader, Acl, AuxAccessData, GenericMapping, LuidAndAttributes,
+    PrivilegeSet, SecurityDescriptor, SecurityDescriptorRelative, SecuritySubjectContext, Sid,
 };
 
 /// Declares structures that hold plain data.

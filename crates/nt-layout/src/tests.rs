@@ -21,6 +21,8 @@ macro_rules! layout_tests {
     )*};
 }
 
+mod components;
+
 layout_tests! {
     list_entry_matches_wdk: ListEntry = LIST_ENTRY [size_of::<LIST_ENTRY>()] { flink = Flink, blink = Blink, }
     unicode_string_matches_wdk: UnicodeString = UNICODE_STRING [size_of::<UNICODE_STRING>()] {
