@@ -4,35 +4,24 @@
 //! is free and whose upper bits count the threads that wait, the owner, and the
 //! IRQL that releasing it restores. Inline code of the WDK initialises it.
 
+use nt_layout::{FastMutex, Kevent};
 use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 use ntbox_host::{cpu, driver_mem};
 
 use super::lock_wait;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::lock_class::LockClass;
 use crate::base::{diag, events, thread_table};
 use crate::ke::object::Kind;
 use crate::ke::{critical_region, irql, object, sched};
 
-/// Offsets in a `FAST_MUTEX`.
-mod offset {
-    pub const COUNT: u64 = 0x00;
-    pub const OWNER: u64 = 0x08;
-    pub const CONTENTION: u64 = 0x10;
-    pub const EVENT: u64 = 0x18;
-    pub const OLD_IRQL: u64 = 0x30;
-}
-
 /// `FM_LOCK_BIT`: set while the mutex is free.
 const FREE: u32 = 1;
 /// `FM_LOCK_WAITER_INC`: one waiting thread in the count.
 const WAITER: u32 = 4;
-/// Bytes of the structure.
-const SIZE: u64 = 0x38;
-/// Bytes of the event in the structure.
-const EVENT_SIZE: u64 = 0x18;
 
 /// What Driver Verifier calls it.
 mod rule {
@@ -46,16 +35,21 @@ mod rule {
     pub const UNINITIALIZED: u64 = 0x1002;
 }
 
+/// The fields of the `FAST_MUTEX` at an address.
+const fn fast_mutex(mutex: u64) -> DriverPtr<FastMutex> {
+    DriverPtr::new(mutex)
+}
+
 /// Writes a mutex that is free.
 pub fn initialize(mutex: u64) -> Result<(), Stop> {
-    events::memory_freed(mutex, SIZE);
-    driver_mem::write_u32(mutex.wrapping_add(offset::COUNT), FREE)?;
-    driver_mem::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
-    driver_mem::write_u32(mutex.wrapping_add(offset::CONTENTION), 0)?;
+    events::memory_freed(mutex, DriverPtr::<FastMutex>::SIZE);
+    fast_mutex(mutex).set(|mutex| &mutex.count, FREE)?;
+    fast_mutex(mutex).set(|mutex| &mutex.owner, 0)?;
+    fast_mutex(mutex).set(|mutex| &mutex.contention, 0)?;
     object::initialize(
-        mutex.wrapping_add(offset::EVENT),
+        fast_mutex(mutex).at(|mutex| &mutex.event).address(),
         Kind::SynchronizationEvent,
-        EVENT_SIZE,
+        DriverPtr::<Kevent>::SIZE,
         0,
     )?;
     Ok(())
@@ -63,25 +57,25 @@ pub fn initialize(mutex: u64) -> Result<(), Stop> {
 
 /// Whether the structure looks as initialising it leaves it.
 fn is_initialized(mutex: u64) -> Result<bool, Stop> {
-    let event = mutex.wrapping_add(offset::EVENT);
+    let event = fast_mutex(mutex).at(|mutex| &mutex.event).address();
     Ok(Kind::of(event)? == Some(Kind::SynchronizationEvent)
-        && driver_mem::read_u64(event.wrapping_add(object::offset::WAIT_LIST))? != 0)
+        && driver_mem::read_u64(object::wait_list(event))? != 0)
 }
 
-/// Takes the mutex if it is free.
-fn try_take(mutex: u64, thread: u64) -> Result<bool, Stop> {
+/// Acquires the mutex if it is free.
+fn try_lock(mutex: u64, thread: u64) -> Result<bool, Stop> {
     let taken =
         driver_mem::update_u32(mutex, |count| (count & FREE != 0).then_some(count & !FREE))?;
     if taken.is_ok() {
-        driver_mem::write_u64(mutex.wrapping_add(offset::OWNER), thread)?;
+        fast_mutex(mutex).set(|mutex| &mutex.owner, thread)?;
     }
     Ok(taken.is_ok())
 }
 
-/// Takes the mutex, waiting for it if need be.
-fn take(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
-    while !try_take(mutex, thread)? {
-        if driver_mem::read_u64(mutex.wrapping_add(offset::OWNER))? == thread {
+/// Acquires the mutex, and waits until it is free.
+fn lock(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
+    while !try_lock(mutex, thread)? {
+        if fast_mutex(mutex).get(|mutex| &mutex.owner)? == thread {
             let why = "this thread owns it; fast and guarded mutexes cannot be acquired again by their owner";
             return Err(lock_wait::self_deadlock(
                 rule::DEADLOCK,
@@ -99,7 +93,7 @@ fn take(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
                 why,
             ));
         }
-        driver_mem::add_u32(mutex.wrapping_add(offset::CONTENTION), 1)?;
+        driver_mem::add_u32(fast_mutex(mutex).at(|mutex| &mutex.contention).address(), 1)?;
         driver_mem::add_u32(mutex, WAITER)?;
         let blocked = lock_wait::block(mutex, function);
         driver_mem::add_u32(mutex, WAITER.wrapping_neg())?;
@@ -108,9 +102,9 @@ fn take(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Gives the mutex back and lets waiting threads try again.
-fn give(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
-    let owner = driver_mem::read_u64(mutex.wrapping_add(offset::OWNER))?;
+/// Releases the mutex and wakes waiting threads, which try again.
+fn unlock(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
+    let owner = fast_mutex(mutex).get(|mutex| &mutex.owner)?;
     if owner != thread || driver_mem::read_u32(mutex)? & FREE != 0 {
         let found = if owner == 0 {
             "nobody owns it".to_owned()
@@ -119,7 +113,7 @@ fn give(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
         };
         return Err(lock_wait::not_owned(mutex, function, &found));
     }
-    driver_mem::write_u64(mutex.wrapping_add(offset::OWNER), 0)?;
+    fast_mutex(mutex).set(|mutex| &mutex.owner, 0)?;
     events::lock_released(mutex);
     if driver_mem::add_u32(mutex, FREE)? >= WAITER {
         sched::wake(mutex);
@@ -143,21 +137,21 @@ pub fn acquire(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     check(mutex, function, caller)?;
     events::lock_acquiring(mutex, LockClass::FastMutex, caller);
     let old = cpu::set_irql(cpu::APC_LEVEL);
-    take(mutex, thread_table::current_thread(), function)?;
+    lock(mutex, thread_table::current_thread(), function)?;
     events::lock_acquired(mutex, LockClass::FastMutex, caller);
-    driver_mem::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
+    fast_mutex(mutex).set(|mutex| &mutex.old_irql, u32::from(old))?;
     Ok(())
 }
 
 /// Acquires the mutex at `APC_LEVEL` if it is free.
 pub fn try_acquire(mutex: u64, function: &str, caller: u64) -> Result<bool, Stop> {
     check(mutex, function, caller)?;
-    if !try_take(mutex, thread_table::current_thread())? {
+    if !try_lock(mutex, thread_table::current_thread())? {
         return Ok(false);
     }
     events::lock_acquired(mutex, LockClass::FastMutex, caller);
     let old = cpu::set_irql(cpu::APC_LEVEL);
-    driver_mem::write_u32(mutex.wrapping_add(offset::OLD_IRQL), u32::from(old))?;
+    fast_mutex(mutex).set(|mutex| &mutex.old_irql, u32::from(old))?;
     Ok(true)
 }
 
@@ -168,8 +162,9 @@ pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
         let what = format!("{function} called for {mutex:#018x} at IRQL {current}, must be 1");
         diag::violation(rules::MUTEX_IRQL, what, caller);
     }
-    let old = driver_mem::read_u8(mutex.wrapping_add(offset::OLD_IRQL))?;
-    give(mutex, thread_table::current_thread(), function)?;
+    let old = fast_mutex(mutex).at(|mutex| &mutex.old_irql).address();
+    let old = driver_mem::read_u8(old)?;
+    unlock(mutex, thread_table::current_thread(), function)?;
     if old <= current {
         irql::lower(old, function, caller)
     } else {
@@ -182,7 +177,7 @@ pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Sto
     check(mutex, function, caller)?;
     lock_wait::check_apcs(rule::ACQUIRE_UNSAFE, mutex, function, caller);
     events::lock_acquiring(mutex, LockClass::FastMutex, caller);
-    take(mutex, thread_table::current_thread(), function)?;
+    lock(mutex, thread_table::current_thread(), function)?;
     events::lock_acquired(mutex, LockClass::FastMutex, caller);
     Ok(())
 }
@@ -190,7 +185,7 @@ pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Sto
 /// Releases a mutex that was acquired so.
 pub fn release_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     lock_wait::check_apcs(rule::RELEASE_UNSAFE, mutex, function, caller);
-    give(mutex, thread_table::current_thread(), function)
+    unlock(mutex, thread_table::current_thread(), function)
 }
 
 exports! {
@@ -250,22 +245,25 @@ mod tests {
         let mutex = address_mut(&mut memory);
         initialize(mutex).expect("it is ours");
         assert!(is_initialized(mutex).expect("it is ours"));
-        assert!(try_take(mutex, ONE).expect("it is ours"));
+        assert!(try_lock(mutex, ONE).expect("it is ours"));
         assert_eq!(
             (driver_mem::read_u32(mutex), driver_mem::read_u64(mutex + 8)),
             (Ok(0), Ok(ONE))
         );
-        assert!(!try_take(mutex, OTHER).expect("it is ours"));
+        assert!(!try_lock(mutex, OTHER).expect("it is ours"));
         assert_eq!(
-            bug_check(give(mutex, OTHER, "test").map(|()| 0)).code,
+            bug_check(unlock(mutex, OTHER, "test").map(|()| 0)).code,
             0x162
         );
-        give(mutex, ONE, "test").expect("it is the owner");
+        unlock(mutex, ONE, "test").expect("it is the owner");
         assert_eq!(
             (driver_mem::read_u32(mutex), driver_mem::read_u64(mutex + 8)),
             (Ok(1), Ok(0))
         );
-        assert_eq!(bug_check(give(mutex, ONE, "test").map(|()| 0)).code, 0x162);
+        assert_eq!(
+            bug_check(unlock(mutex, ONE, "test").map(|()| 0)).code,
+            0x162
+        );
     }
 
     #[test]
@@ -273,11 +271,11 @@ mod tests {
         processor();
         let mut memory = [0_u64; 7];
         let mutex = address_mut(&mut memory);
-        let stop = bug_check(take(mutex, ONE, "test").map(|()| 0));
+        let stop = bug_check(lock(mutex, ONE, "test").map(|()| 0));
         assert_eq!((stop.code, stop.parameters[0]), (0xc4, rule::UNINITIALIZED));
         initialize(mutex).expect("it is ours");
-        take(mutex, ONE, "test").expect("it is free");
-        let stop = bug_check(take(mutex, ONE, "test").map(|()| 0));
+        lock(mutex, ONE, "test").expect("it is free");
+        let stop = bug_check(lock(mutex, ONE, "test").map(|()| 0));
         assert_eq!((stop.code, stop.parameters[0]), (0xc4, rule::DEADLOCK));
     }
 

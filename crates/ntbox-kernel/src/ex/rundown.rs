@@ -4,6 +4,7 @@
 //! more references are given; the references are counted above it. When the run
 //! down is over the word is 1.
 
+use nt_layout::ExRundownRefCacheAware;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
@@ -11,6 +12,7 @@ use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 
 use super::{lock_wait, pool};
 use crate::base::diag;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::ke::sched;
 
@@ -19,24 +21,15 @@ const ACTIVE: u64 = 1;
 /// One reference.
 const REFERENCE: u64 = 2;
 
-/// Offsets in an `EX_RUNDOWN_REF_CACHE_AWARE`.
-mod offset {
-    /// The references, one for each processor.
-    pub const REFERENCES: u64 = 0x00;
-    /// The pool block that the structure is in, if it is the system's.
-    pub const POOL: u64 = 0x08;
-    /// Bytes from one reference to the next.
-    pub const REFERENCE_SIZE: u64 = 0x10;
-    /// Number of references.
-    pub const NUMBER: u64 = 0x14;
-    /// Where they begin, when there is one processor.
-    pub const FIRST: u64 = 0x18;
+/// Bytes of an `EX_RUNDOWN_REF_CACHE_AWARE` for one processor.
+const CACHE_AWARE_SIZE: u64 = DriverPtr::<ExRundownRefCacheAware>::SIZE;
+
+/// The fields of the `EX_RUNDOWN_REF_CACHE_AWARE` at an address.
+const fn cache_aware(at: u64) -> DriverPtr<ExRundownRefCacheAware> {
+    DriverPtr::new(at)
 }
 
-/// Bytes of an `EX_RUNDOWN_REF_CACHE_AWARE` for one processor.
-const CACHE_AWARE_SIZE: u64 = offset::FIRST + 8;
-
-/// Takes `count` references. False once the run down has begun.
+/// Acquires `count` references. False once the run down has begun.
 fn acquire(at: u64, count: u32) -> Result<bool, Stop> {
     let more = REFERENCE * u64::from(count);
     let taken = driver_mem::update_u64(at, |word| {
@@ -45,7 +38,7 @@ fn acquire(at: u64, count: u32) -> Result<bool, Stop> {
     Ok(taken.is_ok())
 }
 
-/// Gives `count` references back; with the last one whoever waits goes on.
+/// Releases `count` references. The last one wakes the thread that waits.
 fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), Stop> {
     let fewer = REFERENCE * u64::from(count);
     match driver_mem::update_u64(at, |word| word.checked_sub(fewer))? {
@@ -65,7 +58,7 @@ fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), Stop>
     Ok(())
 }
 
-/// Begins the run down and waits until all references are given back.
+/// Begins the run down and waits until all references are released.
 fn wait(at: u64, function: &str) -> Result<(), Stop> {
     driver_mem::update_u64(at, |word| Some(word | ACTIVE))?.ok();
     while driver_mem::read_u64(at)? != ACTIVE {
@@ -89,18 +82,18 @@ fn reinitialize(at: u64, function: &str, caller: u64) -> Result<(), Stop> {
 
 /// The references of a cache-aware structure: there is one processor.
 fn shared(at: u64) -> Result<u64, Stop> {
-    Ok(driver_mem::read_u64(at.wrapping_add(offset::REFERENCES))?)
+    Ok(cache_aware(at).get(|rundown| &rundown.run_refs)?)
 }
 
 fn initialize_cache_aware(at: u64, block: u64) -> Result<(), Stop> {
-    driver_mem::write_u64(
-        at.wrapping_add(offset::REFERENCES),
-        at.wrapping_add(offset::FIRST),
+    cache_aware(at).set(
+        |rundown| &rundown.run_refs,
+        cache_aware(at).at(|rundown| &rundown.first).address(),
     )?;
-    driver_mem::write_u64(at.wrapping_add(offset::POOL), block)?;
-    driver_mem::write_u32(at.wrapping_add(offset::REFERENCE_SIZE), 8)?;
-    driver_mem::write_u32(at.wrapping_add(offset::NUMBER), 1)?;
-    driver_mem::write_u64(at.wrapping_add(offset::FIRST), 0)?;
+    cache_aware(at).set(|rundown| &rundown.pool_to_free, block)?;
+    cache_aware(at).set(|rundown| &rundown.run_ref_size, 8)?;
+    cache_aware(at).set(|rundown| &rundown.number, 1)?;
+    cache_aware(at).set(|rundown| &rundown.first, 0)?;
     Ok(())
 }
 
@@ -175,7 +168,7 @@ exports! {
 
     /// `ExFreeCacheAwareRundownProtection`.
     fn ExFreeCacheAwareRundownProtection<call>(at: u64) -> () [max APC_LEVEL, wdm] {
-        let block = driver_mem::read_u64(at.wrapping_add(offset::POOL))?;
+        let block = cache_aware(at).get(|rundown| &rundown.pool_to_free)?;
         pool::free(block, None, call.return_address(), "ExFreeCacheAwareRundownProtection")
     }
 

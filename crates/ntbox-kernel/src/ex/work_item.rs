@@ -1,10 +1,12 @@
-//! `ExQueueWorkItem`: work for a system thread in a structure of the driver's.
+//! `ExQueueWorkItem`: queues a work item, a structure of the driver's, for a system
+//! thread.
 //!
 //! The list entry in a `WORK_QUEUE_ITEM` says whether it is queued: its first
 //! link is NULL while it is not. `IO_WORKITEM` begins with the same structure.
 
 use std::collections::BTreeMap;
 
+use nt_layout::WorkQueueItem;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
@@ -12,14 +14,9 @@ use ntbox_host::kernel_cell::Exclusive;
 
 use super::worker;
 use super::worker::Job;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::ke::object;
-
-/// Offsets in a `WORK_QUEUE_ITEM`.
-mod offset {
-    pub const ROUTINE: u64 = 0x10;
-    pub const PARAMETER: u64 = 0x18;
-}
 
 /// Items that are queued, and the routine of each.
 static QUEUED: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
@@ -92,8 +89,9 @@ pub fn check_freed(va: u64, size: u64) -> Result<(), Stop> {
 exports! {
     /// `ExQueueWorkItem`.
     fn ExQueueWorkItem<call>(item: u64, kind: u32) -> () [max DISPATCH_LEVEL, wdm] {
-        let routine = driver_mem::read_u64(item.wrapping_add(offset::ROUTINE))?;
-        let parameter = driver_mem::read_u64(item.wrapping_add(offset::PARAMETER))?;
+        let fields: DriverPtr<WorkQueueItem> = DriverPtr::new(item);
+        let routine = fields.get(|item| &item.worker_routine)?;
+        let parameter = fields.get(|item| &item.parameter)?;
         let caller = call.return_address();
         let job = Job { item, routine, arguments: [parameter, 0, 0], object: 0, caller };
         enqueue(job, kind, "ExQueueWorkItem")

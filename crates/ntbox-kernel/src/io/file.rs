@@ -467,7 +467,7 @@ pub fn request(
         notify.give_back(caller);
         return Ok(Sent::Done(refused(status)));
     }
-    driver_mem::write_u32(object + file::EVENT + object::offset::STATE, 0)?;
+    object::set_state(object + file::EVENT, 0)?;
     send(top, packet, buffers.output_length, notify, caller)
 }
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use nt_layout::Kapc;
 use ntbox_api::rules;
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
@@ -20,28 +21,12 @@ use ntbox_host::{cpu, driver_mem, kernel_entry, routine};
 
 use super::{queue, wait};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::{diag, thread_table};
 
-/// Offsets in a KAPC.
-mod offset {
-    pub const SIZE: u64 = 0x02;
-    pub const THREAD: u64 = 0x08;
-    pub const KERNEL_ROUTINE: u64 = 0x20;
-    pub const RUNDOWN_ROUTINE: u64 = 0x28;
-    pub const NORMAL_ROUTINE: u64 = 0x30;
-    pub const NORMAL_CONTEXT: u64 = 0x38;
-    pub const ARGUMENT1: u64 = 0x40;
-    pub const ARGUMENT2: u64 = 0x48;
-    pub const STATE_INDEX: u64 = 0x50;
-    pub const MODE: u64 = 0x51;
-    pub const INSERTED: u64 = 0x52;
-}
-
 /// `ApcObject`, the type in the first byte.
 const APC_OBJECT: u8 = 18;
-/// Bytes of a KAPC.
-const SIZE: u8 = 0x58;
 /// `STATUS_USER_APC`: a wait is over because of an APC for user mode.
 const USER_APC: u32 = 0xc0;
 /// `STATUS_ALERTED`: a wait is over because the thread was alerted.
@@ -76,6 +61,11 @@ static QUEUED: AtomicUsize = AtomicUsize::new(0);
 fn with<T>(thread: u64, work: impl FnOnce(&mut State) -> T) -> T {
     let mut states = STATES.lock();
     work(states.entry(thread).or_default())
+}
+
+/// The fields of the KAPC at an address.
+const fn kapc(apc: u64) -> DriverPtr<Kapc> {
+    DriverPtr::new(apc)
 }
 
 /// Whether there are kernel APCs for any thread, to be asked cheaply.
@@ -144,20 +134,20 @@ fn take(thread: u64) -> Option<u64> {
 fn run(thread: u64, apc: u64, place: &Place<'_>) -> Result<(), Fault> {
     /// The slots below the stack pointer that the kernel routine may change.
     const SLOTS: u64 = 0x40;
-    let read = |at: u64| driver_mem::read_u64(apc.wrapping_add(at));
-    let kernel_routine = read(offset::KERNEL_ROUTINE)?;
+    let fields = kapc(apc);
+    let kernel_routine = fields.get(|apc| &apc.kernel_routine)?;
     let registrar = routine::registrar_of(apc);
     let slots = (place.stack() & !15).wrapping_sub(SLOTS);
     let from = [
-        offset::NORMAL_ROUTINE,
-        offset::NORMAL_CONTEXT,
-        offset::ARGUMENT1,
-        offset::ARGUMENT2,
+        fields.at(|apc| &apc.normal_routine),
+        fields.at(|apc| &apc.normal_context),
+        fields.at(|apc| &apc.system_argument1),
+        fields.at(|apc| &apc.system_argument2),
     ];
-    for (n, at) in (0..).zip(from) {
-        driver_mem::write_u64(slots + 8 * n, read(at)?)?;
+    for (n, field) in (0..).zip(from) {
+        driver_mem::write_u64(slots + 8 * n, field.read()?)?;
     }
-    driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+    kapc(apc).set(|apc| &apc.inserted, 0)?;
     let below = place.stack().wrapping_sub(slots);
     let before = cpu::set_irql(APC_LEVEL);
     // One of a timer with a handle has none.
@@ -224,11 +214,11 @@ pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {
     let Some(state) = state else { return Ok(()) };
     QUEUED.fetch_sub(state.special.len() + state.normal.len(), Ordering::Relaxed);
     for apc in state.special.into_iter().chain(state.normal) {
-        driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+        kapc(apc).set(|apc| &apc.inserted, 0)?;
     }
     for apc in state.user {
-        driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
-        let routine = driver_mem::read_u64(apc.wrapping_add(offset::RUNDOWN_ROUTINE))?;
+        kapc(apc).set(|apc| &apc.inserted, 0)?;
+        let routine = kapc(apc).get(|apc| &apc.rundown_routine)?;
         if routine == 0 {
             (FREE_POOL.get())(apc, "the end of a thread with an APC")?;
         } else {
@@ -266,24 +256,22 @@ pub fn initialize(
     mode: u8,
     routines: &Routines,
 ) -> Result<(), Fault> {
-    driver_mem::fill(apc, 0, SIZE.into())?;
-    driver_mem::write_u8(apc, APC_OBJECT)?;
-    driver_mem::write_u8(apc.wrapping_add(offset::SIZE), SIZE)?;
+    const SIZE: u8 = DriverPtr::<Kapc>::SIZE_FIELD.to_le_bytes()[0];
+    driver_mem::fill(apc, 0, DriverPtr::<Kapc>::SIZE)?;
+    kapc(apc).set(|apc| &apc.kind, APC_OBJECT)?;
+    kapc(apc).set(|apc| &apc.size, SIZE)?;
     let special = routines.normal == 0;
     let (mode, context) = if special {
         (0, 0)
     } else {
         (mode, routines.context)
     };
-    for (at, value) in [
-        (offset::THREAD, thread),
-        (offset::KERNEL_ROUTINE, routines.kernel),
-        (offset::RUNDOWN_ROUTINE, routines.rundown),
-        (offset::NORMAL_ROUTINE, routines.normal),
-        (offset::NORMAL_CONTEXT, context),
-    ] {
-        driver_mem::write_u64(apc.wrapping_add(at), value)?;
-    }
+    let fields = kapc(apc);
+    fields.set(|apc| &apc.thread, thread)?;
+    fields.set(|apc| &apc.kernel_routine, routines.kernel)?;
+    fields.set(|apc| &apc.rundown_routine, routines.rundown)?;
+    fields.set(|apc| &apc.normal_routine, routines.normal)?;
+    fields.set(|apc| &apc.normal_context, context)?;
     let attached = thread_table::thread(thread).is_some_and(|info| info.attached != info.process);
     // `CurrentApcEnvironment` is the one that the thread is in.
     let environment = if environment == 2 {
@@ -291,16 +279,16 @@ pub fn initialize(
     } else {
         environment
     };
-    driver_mem::write_u8(
-        apc.wrapping_add(offset::STATE_INDEX),
+    kapc(apc).set(
+        |apc| &apc.apc_state_index,
         u8::try_from(environment).unwrap_or(0),
     )?;
-    driver_mem::write_u8(apc.wrapping_add(offset::MODE), mode)
+    kapc(apc).set(|apc| &apc.apc_mode, mode)
 }
 
 /// Takes an APC out of its queue; whether it was in one.
 pub fn remove(apc: u64) -> Result<bool, Fault> {
-    let thread = driver_mem::read_u64(apc.wrapping_add(offset::THREAD))?;
+    let thread = kapc(apc).get(|apc| &apc.thread)?;
     let (removed, kernel) = with(thread, |state| {
         let before: Vec<usize> = state.queues().map(|queue| queue.len()).to_vec();
         for queue in state.queues() {
@@ -313,24 +301,24 @@ pub fn remove(apc: u64) -> Result<bool, Fault> {
         QUEUED.fetch_sub(1, Ordering::Relaxed);
     }
     if removed {
-        driver_mem::write_u8(apc.wrapping_add(offset::INSERTED), 0)?;
+        kapc(apc).set(|apc| &apc.inserted, 0)?;
     }
     Ok(removed)
 }
 
 /// Queues an APC; false if it is queued or its thread has ended.
 pub fn insert(apc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
-    let thread = driver_mem::read_u64(apc.wrapping_add(offset::THREAD))?;
-    let inserted = apc.wrapping_add(offset::INSERTED);
+    let thread = kapc(apc).get(|apc| &apc.thread)?;
+    let inserted = kapc(apc).at(|apc| &apc.inserted);
     let alive = thread_table::thread(thread).is_some_and(|info| !info.ended);
-    if !alive || driver_mem::read_u8(inserted)? != 0 {
+    if !alive || inserted.read()? != 0 {
         return Ok(false);
     }
-    driver_mem::write_u64(apc.wrapping_add(offset::ARGUMENT1), argument1)?;
-    driver_mem::write_u64(apc.wrapping_add(offset::ARGUMENT2), argument2)?;
-    driver_mem::write_u8(inserted, 1)?;
-    let normal = driver_mem::read_u64(apc.wrapping_add(offset::NORMAL_ROUTINE))? != 0;
-    let user = driver_mem::read_u8(apc.wrapping_add(offset::MODE))? == USER_MODE;
+    kapc(apc).set(|apc| &apc.system_argument1, argument1)?;
+    kapc(apc).set(|apc| &apc.system_argument2, argument2)?;
+    inserted.write(1)?;
+    let normal = kapc(apc).get(|apc| &apc.normal_routine)? != 0;
+    let user = kapc(apc).get(|apc| &apc.apc_mode)? == USER_MODE;
     with(thread, |state| {
         let queue = match (normal, user) {
             (false, _) => &mut state.special,

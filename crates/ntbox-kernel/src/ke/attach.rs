@@ -6,20 +6,18 @@
 //! nest. Its contents are the kernel's own business; this kernel keeps in the
 //! place of the process what it needs to go back.
 
+use nt_layout::KapcState;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 
 use super::mutex;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::thread_table;
 use crate::base::thread_table::Thread;
 use crate::mm::process_address_space;
 
-/// Bytes of a `KAPC_STATE`.
-const STATE_SIZE: u64 = 0x30;
-/// Offset of its process.
-const STATE_PROCESS: u64 = 0x20;
 /// In place of a process: attaching changed nothing.
 const UNCHANGED: u64 = 1;
 /// In place of a process: the thread saw the memory of its own.
@@ -120,7 +118,7 @@ pub fn returned_otherwise(object: u64, thread: &Thread) -> Option<Stop> {
 exports! {
     /// `KeStackAttachProcess`.
     fn KeStackAttachProcess(process: u64, state: u64) -> () [max APC_LEVEL, ntifs] {
-        driver_mem::fill(state, 0, STATE_SIZE)?;
+        driver_mem::fill(state, 0, DriverPtr::<KapcState>::SIZE)?;
         let Some((object, thread)) = current() else { return Ok(()) };
         check(process, &thread, "KeStackAttachProcess")?;
         let before = if thread.attached == process {
@@ -130,7 +128,7 @@ exports! {
         } else {
             thread.attached
         };
-        driver_mem::write_u64(state.wrapping_add(STATE_PROCESS), before)?;
+        DriverPtr::<KapcState>::new(state).set(|state| &state.process, before)?;
         if before != UNCHANGED {
             see(object, process, thread.attachments + 1);
         }
@@ -139,7 +137,7 @@ exports! {
 
     /// `KeUnstackDetachProcess`.
     fn KeUnstackDetachProcess(state: u64) -> () [max APC_LEVEL, ntifs] {
-        let before = driver_mem::read_u64(state.wrapping_add(STATE_PROCESS))?;
+        let before = DriverPtr::<KapcState>::new(state).get(|state| &state.process)?;
         if before == UNCHANGED {
             return Ok(());
         }

@@ -1,7 +1,8 @@
-//! Routines that drivers have called when the system stops. Each has a record in
-//! the driver's memory, which says in which state it is. No crash dump is written,
-//! so routines that add to one are registered and never called.
+//! Bug check callbacks. Each has a record in the driver's memory, which holds its
+//! state. No crash dump is written, so routines that add to one are registered and
+//! never called.
 
+use nt_layout::{KbugcheckCallbackRecord, KbugcheckReasonCallbackRecord};
 use ntbox_api::rules::{self, Rule};
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
@@ -12,37 +13,35 @@ use ntbox_host::routine::{Routine, note_registrar};
 use ntbox_host::upcall::{Purpose, call_driver_for};
 use ntbox_host::{cpu, driver_mem};
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::mm::resource_ledger;
 
-/// Where the parts of a record are. The two kinds of records differ.
+/// The fields of both kinds of records, which have different offsets.
 #[derive(Debug)]
-struct Layout {
-    component: u64,
-    checksum: u64,
-    state: u64,
+struct CommonFields {
+    component: DriverPtr<u64>,
+    checksum: DriverPtr<u64>,
+    state: DriverPtr<u8>,
 }
 
-/// `KBUGCHECK_CALLBACK_RECORD`.
-const PLAIN: Layout = Layout {
-    component: 0x28,
-    checksum: 0x30,
-    state: 0x38,
-};
-/// `KBUGCHECK_REASON_CALLBACK_RECORD`.
-const REASON: Layout = Layout {
-    component: 0x18,
-    checksum: 0x20,
-    state: 0x2c,
-};
-/// Offset of the routine in both.
-const ROUTINE: u64 = 0x10;
-/// Offset of the buffer, of a plain record.
-const BUFFER: u64 = 0x18;
-/// Offset of its length.
-const LENGTH: u64 = 0x20;
-/// Offset of the reason.
-const WHY: u64 = 0x28;
+impl CommonFields {
+    fn of_plain(record: DriverPtr<KbugcheckCallbackRecord>) -> Self {
+        Self {
+            component: record.at(|record| &record.component),
+            checksum: record.at(|record| &record.checksum),
+            state: record.at(|record| &record.state),
+        }
+    }
+
+    fn of_reason(record: DriverPtr<KbugcheckReasonCallbackRecord>) -> Self {
+        Self {
+            component: record.at(|record| &record.component),
+            checksum: record.at(|record| &record.checksum),
+            state: record.at(|record| &record.state),
+        }
+    }
+}
 
 /// States of a record: `BufferEmpty`, `BufferInserted`, `BufferStarted`,
 /// `BufferFinished`.
@@ -60,45 +59,40 @@ fn with<T>(work: impl FnOnce(&mut Vec<u64>) -> T) -> T {
     work(&mut PLAIN_RECORDS.lock())
 }
 
-/// Fills in a record, unless it is in use. Whether it is registered now.
+/// Writes a record, unless it is in use: `others` are the addresses and values of the
+/// fields that its kind alone has. Returns whether it is registered now.
 fn register(
-    record: u64,
-    layout: &Layout,
-    fields: &[(u64, u64)],
+    fields: &CommonFields,
+    others: &[(u64, u64)],
     component: u64,
     checksum: u64,
 ) -> Result<bool, Fault> {
-    let at = record.wrapping_add(layout.state);
-    if driver_mem::read_u8(at)? != state::EMPTY {
+    if fields.state.read()? != state::EMPTY {
         return Ok(false);
     }
-    for (offset, value) in fields {
-        driver_mem::write_u64(record.wrapping_add(*offset), *value)?;
+    for (address, value) in others {
+        driver_mem::write_u64(*address, *value)?;
     }
-    driver_mem::write_u64(record.wrapping_add(layout.component), component)?;
-    driver_mem::write_u64(
-        record.wrapping_add(layout.checksum),
-        checksum.wrapping_add(component),
-    )?;
-    driver_mem::write_u8(at, state::INSERTED)?;
+    fields.component.write(component)?;
+    fields.checksum.write(checksum.wrapping_add(component))?;
+    fields.state.write(state::INSERTED)?;
     Ok(true)
 }
 
-/// Empties a record. Whether it was registered.
-fn deregister(record: u64, layout: &Layout) -> Result<bool, Fault> {
-    let at = record.wrapping_add(layout.state);
-    if driver_mem::read_u8(at)? != state::INSERTED {
+/// Empties a record. Returns whether it was registered.
+fn deregister(fields: &CommonFields) -> Result<bool, Fault> {
+    if fields.state.read()? != state::INSERTED {
         return Ok(false);
     }
-    driver_mem::write_u8(at, state::EMPTY)?;
+    fields.state.write(state::EMPTY)?;
     Ok(true)
 }
 
-/// The rule that a record which is left behind breaks.
+/// The rule for a record that is still registered at unload.
 const RULE: &Rule = rules::BUG_CHECK_CALLBACK_NOT_UNREGISTERED;
 
-/// What is said of one.
-fn left(kind: &str, routine: u64) -> String {
+/// The message for one.
+fn leak_message(kind: &str, routine: u64) -> String {
     format!("the {kind} {routine:#018x} is not deregistered")
 }
 
@@ -113,10 +107,11 @@ pub fn run(context: &Context) {
     }
     while let Some(record) = with(|records| (!records.is_empty()).then(|| records.remove(0))) {
         let call = || -> Result<(), Fault> {
-            let routine = driver_mem::read_u64(record.wrapping_add(ROUTINE))?;
-            let buffer = driver_mem::read_u64(record.wrapping_add(BUFFER))?;
-            let length = driver_mem::read_u32(record.wrapping_add(LENGTH))?;
-            driver_mem::write_u8(record.wrapping_add(PLAIN.state), state::STARTED)?;
+            let fields: DriverPtr<KbugcheckCallbackRecord> = DriverPtr::new(record);
+            let routine = fields.get(|record| &record.callback_routine)?;
+            let buffer = fields.get(|record| &record.buffer)?;
+            let length = fields.get(|record| &record.length)?;
+            fields.set(|record| &record.state, state::STARTED)?;
             cpu::set_irql(HIGH_LEVEL);
             let arguments = [buffer, length.into()];
             let routine = Routine::new(routine, "bug check callback")
@@ -128,9 +123,9 @@ pub fn run(context: &Context) {
                 stack,
                 Some(*context),
             );
-            driver_mem::write_u8(record.wrapping_add(PLAIN.state), state::FINISHED)
+            fields.set(|record| &record.state, state::FINISHED)
         };
-        // What is damaged is passed over.
+        // A damaged record is skipped.
         let _ = call();
     }
 }
@@ -140,12 +135,18 @@ exports! {
     /// initialised.
     fn KeRegisterBugCheckCallback<call>(record: u64, routine: u64, buffer: u64, length: u32, component: u64) -> bool
         [max HIGH_LEVEL, wdm] {
-        let fields = [(ROUTINE, routine), (BUFFER, buffer), (LENGTH, length.into())];
+        let fields: DriverPtr<KbugcheckCallbackRecord> = DriverPtr::new(record);
+        // The length with the bytes behind it.
+        let others = [
+            (fields.at(|record| &record.callback_routine).address(), routine),
+            (fields.at(|record| &record.buffer).address(), buffer),
+            (fields.at(|record| &record.length).address(), length.into()),
+        ];
         let checksum = routine.wrapping_add(buffer).wrapping_add(length.into());
-        let registered = register(record, &PLAIN, &fields, component, checksum)?;
+        let registered = register(&CommonFields::of_plain(fields), &others, component, checksum)?;
         if registered {
             with(|records| records.insert(0, record));
-            resource_ledger::take(record, RULE, left("bug check callback", routine), call.return_address());
+            resource_ledger::take(record, RULE, leak_message("bug check callback", routine), call.return_address());
             note_registrar(record, call.return_address());
         }
         Ok(registered)
@@ -153,7 +154,7 @@ exports! {
 
     /// `KeDeregisterBugCheckCallback`: FALSE if it is not registered.
     fn KeDeregisterBugCheckCallback(record: u64) -> bool [max HIGH_LEVEL, wdm] {
-        let removed = deregister(record, &PLAIN)?;
+        let removed = deregister(&CommonFields::of_plain(DriverPtr::new(record)))?;
         with(|records| records.retain(|entry| *entry != record));
         resource_ledger::give(record);
         Ok(removed)
@@ -162,12 +163,14 @@ exports! {
     /// `KeRegisterBugCheckReasonCallback`.
     fn KeRegisterBugCheckReasonCallback<call>(record: u64, routine: u64, reason: u32, component: u64) -> bool
         [max HIGH_LEVEL, wdm] {
-        let at = record.wrapping_add(REASON.state);
-        let registered = register(record, &REASON, &[(ROUTINE, routine)], component, routine.wrapping_add(reason.into()))?;
+        let fields: DriverPtr<KbugcheckReasonCallbackRecord> = DriverPtr::new(record);
+        let others = [(fields.at(|record| &record.callback_routine).address(), routine)];
+        let checksum = routine.wrapping_add(reason.into());
+        let registered = register(&CommonFields::of_reason(fields), &others, component, checksum)?;
         if registered {
-            driver_mem::write_u32(record.wrapping_add(WHY), reason)?;
-            driver_mem::write_u8(at, state::INSERTED)?;
-            resource_ledger::take(record, RULE, left("bug check reason callback", routine), call.return_address());
+            fields.set(|record| &record.reason, reason)?;
+            fields.set(|record| &record.state, state::INSERTED)?;
+            resource_ledger::take(record, RULE, leak_message("bug check reason callback", routine), call.return_address());
         }
         Ok(registered)
     }
@@ -175,7 +178,7 @@ exports! {
     /// `KeDeregisterBugCheckReasonCallback`.
     fn KeDeregisterBugCheckReasonCallback(record: u64) -> bool [max HIGH_LEVEL, wdm] {
         resource_ledger::give(record);
-        Ok(deregister(record, &REASON)?)
+        Ok(deregister(&CommonFields::of_reason(DriverPtr::new(record)))?)
     }
 }
 

@@ -4,6 +4,7 @@
 //! The first entry makes the queue busy and is not queued: its owner goes on
 //! with it. Taking an entry from an empty queue makes it not busy again.
 
+use nt_layout::{KdeviceQueue, KdeviceQueueEntry};
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
@@ -12,61 +13,65 @@ use ntbox_host::gate::irql::DISPATCH_LEVEL;
 
 use super::object;
 use crate::base::diag;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::list_walk::ListWalk;
 
-/// Offsets in a `KDEVICE_QUEUE`.
-mod offset {
-    pub const TYPE: u64 = 0x00;
-    pub const SIZE: u64 = 0x02;
-    pub const LIST: u64 = 0x08;
-    pub const LOCK: u64 = 0x18;
-    pub const BUSY: u64 = 0x20;
-}
-
-/// Offsets in a `KDEVICE_QUEUE_ENTRY`, which begins with its links.
-mod entry {
-    pub const BACK: u64 = 0x08;
-    pub const KEY: u64 = 0x10;
-    pub const INSERTED: u64 = 0x14;
-}
-
 /// `DeviceQueueObject`.
-const TYPE: u16 = 20;
-/// Bytes of a `KDEVICE_QUEUE`.
-const SIZE: u16 = 0x28;
+const TYPE: i16 = 20;
+
+/// The fields of the `KDEVICE_QUEUE` at an address.
+const fn kdevice_queue(queue: u64) -> DriverPtr<KdeviceQueue> {
+    DriverPtr::new(queue)
+}
+
+/// The fields of the `KDEVICE_QUEUE_ENTRY` at an address.
+const fn queue_entry(entry: u64) -> DriverPtr<KdeviceQueueEntry> {
+    DriverPtr::new(entry)
+}
 
 /// Writes an empty queue that is not busy.
 pub fn initialize(queue: u64) -> Result<(), Fault> {
-    driver_mem::write_u16(queue.wrapping_add(offset::TYPE), TYPE)?;
-    driver_mem::write_u16(queue.wrapping_add(offset::SIZE), SIZE)?;
-    object::initialize_list(queue.wrapping_add(offset::LIST))?;
-    driver_mem::write_u64(queue.wrapping_add(offset::LOCK), 0)?;
-    driver_mem::write_u64(queue.wrapping_add(offset::BUSY), 0)
+    kdevice_queue(queue).set(|queue| &queue.kind, TYPE)?;
+    kdevice_queue(queue).set(
+        |queue| &queue.size,
+        DriverPtr::<KdeviceQueue>::SIZE_FIELD.cast_signed(),
+    )?;
+    object::initialize_list(
+        kdevice_queue(queue)
+            .at(|queue| &queue.device_list_head)
+            .address(),
+    )?;
+    kdevice_queue(queue).set(|queue| &queue.lock, 0)?;
+    // Also the bytes behind the flag.
+    let busy = kdevice_queue(queue).at(|queue| &queue.busy);
+    driver_mem::write_u64(busy.address(), 0)
 }
 
 /// Whether the queue is busy.
 fn busy(queue: u64) -> Result<bool, Fault> {
-    Ok(driver_mem::read_u8(queue.wrapping_add(offset::BUSY))? != 0)
+    Ok(kdevice_queue(queue).get(|queue| &queue.busy)? != 0)
 }
 
 fn set_busy(queue: u64, busy: bool) -> Result<(), Fault> {
-    driver_mem::write_u8(queue.wrapping_add(offset::BUSY), u8::from(busy))
+    kdevice_queue(queue).set(|queue| &queue.busy, u8::from(busy))
 }
 
 /// Queues an entry behind those with keys not above its own, or behind all
 /// without one. False, and the queue is busy, if it was not busy.
 pub fn insert(queue: u64, entry: u64, key: Option<u32>) -> Result<bool, Stop> {
     if let Some(key) = key {
-        driver_mem::write_u32(entry.wrapping_add(entry::KEY), key)?;
+        queue_entry(entry).set(|entry| &entry.sort_key, key)?;
     }
     let inserted = busy(queue)?;
-    driver_mem::write_u8(entry.wrapping_add(entry::INSERTED), u8::from(inserted))?;
+    queue_entry(entry).set(|entry| &entry.inserted, u8::from(inserted))?;
     if !inserted {
         set_busy(queue, true)?;
         return Ok(false);
     }
-    let head = queue.wrapping_add(offset::LIST);
+    let head = kdevice_queue(queue)
+        .at(|queue| &queue.device_list_head)
+        .address();
     let next = match key {
         None => head,
         Some(key) => find(head, |other| other > key)?.unwrap_or(head),
@@ -78,39 +83,41 @@ pub fn insert(queue: u64, entry: u64, key: Option<u32>) -> Result<bool, Stop> {
 /// The first entry whose key matches.
 fn find(head: u64, matches: impl Fn(u32) -> bool) -> Result<Option<u64>, Stop> {
     let mut walk = ListWalk::from(head);
-    let mut at = driver_mem::read_u64(head)?;
+    let mut at = queue_entry(head).get(|entry| &entry.device_list_entry.flink)?;
     while at != head {
         walk.visit(at)?;
-        if matches(driver_mem::read_u32(at.wrapping_add(entry::KEY))?) {
+        if matches(queue_entry(at).get(|entry| &entry.sort_key)?) {
             return Ok(Some(at));
         }
-        at = driver_mem::read_u64(at)?;
+        at = queue_entry(at).get(|entry| &entry.device_list_entry.flink)?;
     }
     Ok(None)
 }
 
 /// Puts an entry in front of another one, or of the head.
 fn link(entry: u64, next: u64) -> Result<(), Fault> {
-    let previous = driver_mem::read_u64(next.wrapping_add(entry::BACK))?;
-    driver_mem::write_u64(entry, next)?;
-    driver_mem::write_u64(entry.wrapping_add(entry::BACK), previous)?;
-    driver_mem::write_u64(previous, entry)?;
-    driver_mem::write_u64(next.wrapping_add(entry::BACK), entry)
+    let previous = queue_entry(next).get(|entry| &entry.device_list_entry.blink)?;
+    queue_entry(entry).set(|entry| &entry.device_list_entry.flink, next)?;
+    queue_entry(entry).set(|entry| &entry.device_list_entry.blink, previous)?;
+    queue_entry(previous).set(|entry| &entry.device_list_entry.flink, entry)?;
+    queue_entry(next).set(|entry| &entry.device_list_entry.blink, entry)
 }
 
 fn unlink(entry: u64) -> Result<(), Fault> {
-    let next = driver_mem::read_u64(entry)?;
-    let previous = driver_mem::read_u64(entry.wrapping_add(entry::BACK))?;
-    driver_mem::write_u64(previous, next)?;
-    driver_mem::write_u64(next.wrapping_add(entry::BACK), previous)?;
-    driver_mem::write_u8(entry.wrapping_add(entry::INSERTED), 0)
+    let next = queue_entry(entry).get(|entry| &entry.device_list_entry.flink)?;
+    let previous = queue_entry(entry).get(|entry| &entry.device_list_entry.blink)?;
+    queue_entry(previous).set(|entry| &entry.device_list_entry.flink, next)?;
+    queue_entry(next).set(|entry| &entry.device_list_entry.blink, previous)?;
+    queue_entry(entry).set(|entry| &entry.inserted, 0)
 }
 
 /// Takes the first entry, or the first whose key is not below `key`, or the first
 /// of all if there is none; `None`, and the queue is not busy, if it is empty.
 pub fn remove(queue: u64, key: Option<u32>) -> Result<Option<u64>, Stop> {
-    let head = queue.wrapping_add(offset::LIST);
-    let first = driver_mem::read_u64(head)?;
+    let head = kdevice_queue(queue)
+        .at(|queue| &queue.device_list_head)
+        .address();
+    let first = queue_entry(head).get(|entry| &entry.device_list_entry.flink)?;
     if first == head {
         set_busy(queue, false)?;
         return Ok(None);
@@ -125,7 +132,7 @@ pub fn remove(queue: u64, key: Option<u32>) -> Result<Option<u64>, Stop> {
 
 /// Takes one entry out. False if it was not queued.
 pub fn remove_entry(entry: u64) -> Result<bool, Fault> {
-    let inserted = driver_mem::read_u8(entry.wrapping_add(entry::INSERTED))? != 0;
+    let inserted = queue_entry(entry).get(|entry| &entry.inserted)? != 0;
     if inserted {
         unlink(entry)?;
     }

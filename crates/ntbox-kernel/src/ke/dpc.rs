@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use nt_layout::Kdpc;
 use ntbox_api::rules;
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
@@ -14,28 +15,14 @@ use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::routine::{Routine, note_registrar};
 use ntbox_host::upcall::{Purpose, call_driver_for};
-use ntbox_host::{cpu, driver_mem, kernel_entry, process};
+use ntbox_host::{cpu, kernel_entry, process};
 
 use super::sched::{Spin, Spinning};
 use super::{attach, clock_interrupt, ex_timer, ipi, processor};
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::{diag, thread_table};
 use crate::mm::kernel_stack;
-
-/// Offsets in a KDPC.
-mod offset {
-    pub const IMPORTANCE: u64 = 0x01;
-    pub const NUMBER: u64 = 0x02;
-    /// The link of a queue; the last one's is NULL.
-    pub const LINK: u64 = 0x08;
-    pub const PROCESSOR_HISTORY: u64 = 0x10;
-    pub const ROUTINE: u64 = 0x18;
-    pub const CONTEXT: u64 = 0x20;
-    pub const ARGUMENT1: u64 = 0x28;
-    pub const ARGUMENT2: u64 = 0x30;
-    /// Not NULL while the DPC is queued.
-    pub const QUEUED: u64 = 0x38;
-}
 
 static QUEUES: Exclusive<[VecDeque<u64>; cpu::MAXIMUM]> =
     Exclusive::new([const { VecDeque::new() }; cpu::MAXIMUM]);
@@ -48,6 +35,11 @@ static STACKS: [AtomicU64; cpu::MAXIMUM] = [const { AtomicU64::new(0) }; cpu::MA
 
 fn queues<T>(work: impl FnOnce(&mut [VecDeque<u64>; cpu::MAXIMUM]) -> T) -> T {
     work(&mut QUEUES.lock())
+}
+
+/// The fields of the KDPC at an address.
+const fn kdpc(dpc: u64) -> DriverPtr<Kdpc> {
+    DriverPtr::new(dpc)
 }
 
 /// Whether DPCs wait for delivery on this processor.
@@ -67,7 +59,7 @@ pub fn runs() -> bool {
 
 /// The processor that a DPC is for: its target, or this one.
 fn target(dpc: u64) -> Result<usize, Fault> {
-    let number = driver_mem::read_u16(dpc.wrapping_add(offset::NUMBER))?;
+    let number = kdpc(dpc).get(|dpc| &dpc.number)?;
     let target = number.checked_sub(TARGETED).map(usize::from);
     Ok(target
         .filter(|target| *target < processor::count())
@@ -76,14 +68,14 @@ fn target(dpc: u64) -> Result<usize, Fault> {
 
 /// Queues a DPC. False if it is queued already.
 pub fn insert(dpc: u64, argument1: u64, argument2: u64) -> Result<bool, Fault> {
-    if driver_mem::read_u64(dpc.wrapping_add(offset::QUEUED))? != 0 {
+    if kdpc(dpc).get(|dpc| &dpc.dpc_data)? != 0 {
         return Ok(false);
     }
-    driver_mem::write_u64(dpc.wrapping_add(offset::ARGUMENT1), argument1)?;
-    driver_mem::write_u64(dpc.wrapping_add(offset::ARGUMENT2), argument2)?;
-    driver_mem::write_u64(dpc.wrapping_add(offset::LINK), 0)?;
-    driver_mem::write_u64(dpc.wrapping_add(offset::QUEUED), dpc)?;
-    let importance = driver_mem::read_u8(dpc.wrapping_add(offset::IMPORTANCE))?;
+    kdpc(dpc).set(|dpc| &dpc.system_argument1, argument1)?;
+    kdpc(dpc).set(|dpc| &dpc.system_argument2, argument2)?;
+    kdpc(dpc).set(|dpc| &dpc.dpc_list_entry, 0)?;
+    kdpc(dpc).set(|dpc| &dpc.dpc_data, dpc)?;
+    let importance = kdpc(dpc).get(|dpc| &dpc.importance)?;
     let target = target(dpc)?;
     queues(|queues| {
         if importance == HIGH_IMPORTANCE {
@@ -124,15 +116,14 @@ pub fn deliver(origin: Option<Context>) {
 }
 
 fn run(dpc: u64, origin: Option<Context>) {
-    let read = |at: u64| driver_mem::read_u64(dpc.wrapping_add(at));
     let fields = (|| {
         let fields = (
-            read(offset::ROUTINE)?,
-            read(offset::CONTEXT)?,
-            read(offset::ARGUMENT1)?,
-            read(offset::ARGUMENT2)?,
+            kdpc(dpc).get(|dpc| &dpc.deferred_routine)?,
+            kdpc(dpc).get(|dpc| &dpc.deferred_context)?,
+            kdpc(dpc).get(|dpc| &dpc.system_argument1)?,
+            kdpc(dpc).get(|dpc| &dpc.system_argument2)?,
         );
-        driver_mem::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
+        kdpc(dpc).set(|dpc| &dpc.dpc_data, 0)?;
         Ok::<_, Fault>(fields)
     })();
     let Ok((routine, context, first, second)) = fields else {
@@ -226,30 +217,30 @@ fn flush(origin: Option<Context>) -> Result<(), Stop> {
 
 /// Writes a DPC that is not queued. Its link and its arguments stay what they were.
 pub fn initialize(dpc: u64, routine: u64, context: u64) -> Result<(), Fault> {
-    driver_mem::write_u8(dpc, ORDINARY)?;
-    driver_mem::write_u8(dpc.wrapping_add(offset::IMPORTANCE), MEDIUM_IMPORTANCE)?;
-    driver_mem::write_u16(dpc.wrapping_add(offset::NUMBER), 0)?;
-    driver_mem::write_u64(dpc.wrapping_add(offset::PROCESSOR_HISTORY), 0)?;
-    driver_mem::write_u64(dpc.wrapping_add(offset::ROUTINE), routine)?;
-    driver_mem::write_u64(dpc.wrapping_add(offset::CONTEXT), context)?;
-    driver_mem::write_u64(dpc.wrapping_add(offset::QUEUED), 0)
+    kdpc(dpc).set(|dpc| &dpc.kind, ORDINARY)?;
+    kdpc(dpc).set(|dpc| &dpc.importance, MEDIUM_IMPORTANCE)?;
+    kdpc(dpc).set(|dpc| &dpc.number, 0)?;
+    kdpc(dpc).set(|dpc| &dpc.processor_history, 0)?;
+    kdpc(dpc).set(|dpc| &dpc.deferred_routine, routine)?;
+    kdpc(dpc).set(|dpc| &dpc.deferred_context, context)?;
+    kdpc(dpc).set(|dpc| &dpc.dpc_data, 0)
 }
 
 /// Has a DPC run on a processor, which is interrupted for it.
 pub fn hurry_to(dpc: u64, number: u8) -> Result<(), Fault> {
-    driver_mem::write_u8(dpc.wrapping_add(offset::IMPORTANCE), HIGH_IMPORTANCE)?;
+    kdpc(dpc).set(|dpc| &dpc.importance, HIGH_IMPORTANCE)?;
     let target = TARGETED + u16::from(number);
-    driver_mem::write_u16(dpc.wrapping_add(offset::NUMBER), target)
+    kdpc(dpc).set(|dpc| &dpc.number, target)
 }
 
 /// Whether a DPC is queued.
 pub fn is_queued(dpc: u64) -> Result<bool, Fault> {
-    Ok(driver_mem::read_u64(dpc.wrapping_add(offset::QUEUED))? != 0)
+    Ok(kdpc(dpc).get(|dpc| &dpc.dpc_data)? != 0)
 }
 
 /// The routine of a DPC, if its memory is there.
 pub fn routine_of(dpc: u64) -> Option<u64> {
-    driver_mem::read_u64(dpc.wrapping_add(offset::ROUTINE)).ok()
+    kdpc(dpc).get(|dpc| &dpc.deferred_routine).ok()
 }
 
 /// A DPC that is queued and lies in a range of addresses.
@@ -271,7 +262,7 @@ pub fn remove(dpc: u64) -> Result<bool, Fault> {
         length(queues) < before
     });
     if queued {
-        driver_mem::write_u64(dpc.wrapping_add(offset::QUEUED), 0)?;
+        kdpc(dpc).set(|dpc| &dpc.dpc_data, 0)?;
     }
     Ok(queued)
 }
@@ -288,7 +279,7 @@ exports! {
     fn KeInitializeThreadedDpc<call>(dpc: u64, routine: u64, context: u64) -> () [max HIGH_LEVEL, wdm] {
         note_registrar(dpc, call.return_address());
         initialize(dpc, routine, context)?;
-        Ok(driver_mem::write_u8(dpc, THREADED)?)
+        Ok(kdpc(dpc).set(|dpc| &dpc.kind, THREADED)?)
     }
 
     /// `KeInsertQueueDpc`: FALSE if it is queued already. Below `DISPATCH_LEVEL` it
@@ -309,7 +300,7 @@ exports! {
 
     /// `KeSetImportanceDpc`.
     fn KeSetImportanceDpc(dpc: u64, importance: u32) -> () [max HIGH_LEVEL, wdm] {
-        driver_mem::write_u8(dpc.wrapping_add(offset::IMPORTANCE), u8::try_from(importance).unwrap_or(1))?;
+        kdpc(dpc).set(|dpc| &dpc.importance, u8::try_from(importance).unwrap_or(1))?;
         Ok(())
     }
 
@@ -322,14 +313,14 @@ exports! {
             );
             diag::violation(rules::DPC_PROCESSOR, what, call.return_address());
         }
-        driver_mem::write_u16(dpc.wrapping_add(offset::NUMBER), TARGETED + u16::from(number))?;
+        kdpc(dpc).set(|dpc| &dpc.number, TARGETED + u16::from(number))?;
         Ok(())
     }
 
     /// `KeSetTargetProcessorDpcEx`: a processor that there is.
     fn KeSetTargetProcessorDpcEx(dpc: u64, processor: u64) -> u32 [max HIGH_LEVEL, wdm, since WINDOWS_7] {
         let Some(number) = processor::read_number(processor)? else { return Ok(nt_status::STATUS_INVALID_PARAMETER) };
-        driver_mem::write_u16(dpc.wrapping_add(offset::NUMBER), TARGETED + u16::from(number))?;
+        kdpc(dpc).set(|dpc| &dpc.number, TARGETED + u16::from(number))?;
         Ok(0)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use nt_layout::ExtDeleteParameters;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
@@ -11,6 +12,7 @@ use ntbox_host::kernel_cell::Exclusive;
 use super::{dpc, timer};
 use crate::base::call_context::Caller;
 use crate::base::clock;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::mm::pool;
 use crate::mm::pool::PoolKind;
@@ -143,8 +145,10 @@ exports! {
         }
         let (routine, argument) = match parameters {
             0 => (0, 0),
-            // EXT_DELETE_PARAMETERS.
-            at => (driver_mem::read_u64(at.wrapping_add(8))?, driver_mem::read_u64(at.wrapping_add(16))?),
+            at => {
+                let parameters: DriverPtr<ExtDeleteParameters> = DriverPtr::new(at);
+                (parameters.get(|it| &it.delete_callback)?, parameters.get(|it| &it.delete_context)?)
+            }
         };
         let caller = Caller::of(call);
         if !cancel && (timer::is_set(timer) || dpc::is_queued(timer + DPC)?) {

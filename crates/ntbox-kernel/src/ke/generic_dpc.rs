@@ -5,26 +5,38 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use nt_layout::Kdpc;
 use ntbox_host::context::Context;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::{bug_check, cpu, driver_mem};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::sched::{Spin, Spinning};
 use super::{dpc, processor};
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::mm::pool;
 use crate::mm::pool::PoolKind;
 
-/// Offsets in the block that a call is kept in: the processors that are not done, the
-/// barrier with the number of all processors behind it, and a DPC for each.
-mod offset {
-    pub const OWING: u64 = 0x00;
-    pub const BARRIER: u64 = 0x08;
-    pub const TOTAL: u64 = 0x0c;
-    pub const DPCS: u64 = 0x10;
-    pub const DPC_SIZE: u64 = 0x40;
-    pub const SIZE: u64 = DPCS + DPC_SIZE * ntbox_host::cpu::MAXIMUM as u64;
+/// The pool block of a call, without the DPC for each processor that follows. Its
+/// layout is this kernel's.
+#[repr(C)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable)]
+struct CallBlock {
+    /// Processors that are not done.
+    pending: u32,
+    padding: u32,
+    /// Its address is the argument of `KeSignalCallDpcSynchronize`.
+    barrier: Barrier,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable)]
+struct Barrier {
+    count: u32,
+    /// Number of all processors.
+    total: u32,
 }
 
 /// Pool tag of that block.
@@ -40,14 +52,14 @@ static ARRIVED: AtomicU32 = AtomicU32::new(0);
 /// How often all of them have met.
 static MEETINGS: AtomicU32 = AtomicU32::new(0);
 
-fn block() -> Option<u64> {
-    let known = BLOCK.load(Ordering::Relaxed);
-    if known != 0 {
-        return Some(known);
+fn block() -> Option<DriverPtr<CallBlock>> {
+    let mut address = BLOCK.load(Ordering::Relaxed);
+    if address == 0 {
+        let dpcs = DriverPtr::<Kdpc>::SIZE * cpu::MAXIMUM as u64;
+        address = pool::allocate(PoolKind::NonPaged, DriverPtr::<CallBlock>::SIZE + dpcs, TAG)?;
+        BLOCK.store(address, Ordering::Relaxed);
     }
-    let made = pool::allocate(PoolKind::NonPaged, offset::SIZE, TAG)?;
-    BLOCK.store(made, Ordering::Relaxed);
-    Some(made)
+    Some(DriverPtr::new(address))
 }
 
 /// Waits, while the other processors have their turns.
@@ -77,18 +89,21 @@ fn call_everywhere(routine: u64, context: u64, origin: Context) -> Result<(), St
     };
     UNDER_WAY.store(true, Ordering::Relaxed);
     let count = u8::try_from(processor::count()).unwrap_or(u8::MAX);
-    driver_mem::write_u32(block + offset::OWING, count.into())?;
-    driver_mem::write_u32(block + offset::BARRIER, count.into())?;
-    driver_mem::write_u32(block + offset::TOTAL, count.into())?;
+    block.set(|call| &call.pending, count.into())?;
+    block.set(|call| &call.barrier.count, count.into())?;
+    block.set(|call| &call.barrier.total, count.into())?;
     ARRIVED.store(0, Ordering::Relaxed);
+    let dpcs = block.address() + DriverPtr::<CallBlock>::SIZE;
     for number in 0..count {
-        let at = block + offset::DPCS + offset::DPC_SIZE * u64::from(number);
+        let at = dpcs + DriverPtr::<Kdpc>::SIZE * u64::from(number);
         dpc::initialize(at, routine, context)?;
         dpc::hurry_to(at, number)?;
-        dpc::insert(at, block + offset::OWING, block + offset::BARRIER)?;
+        let done = block.at(|call| &call.pending).address();
+        let barrier = block.at(|call| &call.barrier).address();
+        dpc::insert(at, done, barrier)?;
     }
     dpc::deliver(Some(origin));
-    let owing = || driver_mem::read_u32(block + offset::OWING);
+    let owing = || block.get(|call| &call.pending);
     let why = || {
         format!(
             "KeGenericCallDpc waits for {} of {count} processors on which its routine has not called KeSignalCallDpcDone",
@@ -102,7 +117,8 @@ fn call_everywhere(routine: u64, context: u64, origin: Context) -> Result<(), St
 
 /// Waits until all processors are here. True on the one that comes last.
 fn meet(barrier: u64) -> Result<bool, Stop> {
-    let total = driver_mem::read_u32(barrier.wrapping_add(offset::TOTAL - offset::BARRIER))?;
+    let barrier: DriverPtr<Barrier> = DriverPtr::new(barrier);
+    let total = barrier.get(|barrier| &barrier.total)?;
     let met = MEETINGS.load(Ordering::Relaxed);
     if ARRIVED.fetch_add(1, Ordering::Relaxed) + 1 == total {
         ARRIVED.store(0, Ordering::Relaxed);

@@ -1,5 +1,6 @@
-//! Cancelling IRPs, and the one lock that guards it.
+//! Cancels IRPs, and implements the cancel spin lock.
 
+use nt_layout::{IoStackLocation, Irp};
 use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
@@ -10,20 +11,20 @@ use ntbox_host::{cpu, driver_mem};
 use super::sched::{Spin, Spinning};
 use super::{ipi, wait};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{irp, stack};
 use crate::base::lock_class::LockClass;
 use crate::base::{diag, events, lock_class};
 
-/// Who holds the cancel spin lock: the address of the call that took it, and the
-/// processor that made it.
+/// The holder of the cancel spin lock: the return address of the call that acquired
+/// it, and the processor that called.
 static HOLDER: Exclusive<Option<(u64, u32)>> = Exclusive::new(None);
 
 fn holder<T>(work: impl FnOnce(&mut Option<(u64, u32)>) -> T) -> T {
     work(&mut HOLDER.lock())
 }
 
-/// Takes the cancel spin lock; returns the IRQL before.
+/// Acquires the cancel spin lock. Returns the IRQL before.
 pub fn acquire(caller: u64) -> Result<u8, Stop> {
     let before = cpu::set_irql(cpu::irql().max(DISPATCH_LEVEL));
     events::lock_acquiring(lock_class::CANCEL_LOCK, LockClass::SpinLock, caller);
@@ -45,7 +46,7 @@ pub fn acquire(caller: u64) -> Result<u8, Stop> {
     Ok(before)
 }
 
-/// Whether anybody holds it.
+/// Whether a processor holds it.
 pub fn is_held() -> bool {
     holder(|holder| holder.is_some())
 }
@@ -70,25 +71,27 @@ pub fn release(irql: u8, caller: u64) -> Result<(), Stop> {
 }
 
 /// `IoCancelIrp`: whether a cancel routine was called.
-pub fn cancel(packet: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
+pub fn cancel(irp: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
     let before = acquire(caller.address())?;
-    driver_mem::write_u8(packet + irp::CANCEL, 1)?;
-    wait::cancelled(packet);
-    let routine = driver_mem::read_u64(packet + irp::CANCEL_ROUTINE)?;
-    driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
+    let fields: DriverPtr<Irp> = DriverPtr::new(irp);
+    fields.set(|irp| &irp.cancel, 1)?;
+    wait::cancelled(irp);
+    let routine = fields.get(|irp| &irp.cancel_routine)?;
+    fields.set(|irp| &irp.cancel_routine, 0)?;
     if routine == 0 {
         release(before, caller.address())?;
         return Ok(false);
     }
-    driver_mem::write_u8(packet + irp::CANCEL_IRQL, before)?;
-    let place = driver_mem::read_u64(packet + irp::CURRENT_STACK_LOCATION)?;
-    let body = driver_mem::read_u64(place + stack::DEVICE_OBJECT)?;
-    // The routine releases the lock, as its first act.
-    let entry = Routine::new(routine, "cancel routine").held_by(packet, "IRP");
-    caller.call(entry, &[body, packet]);
+    fields.set(|irp| &irp.cancel_irql, before)?;
+    let stack_location = fields.get(|irp| &irp.current_stack_location)?;
+    let stack_location: DriverPtr<IoStackLocation> = DriverPtr::new(stack_location);
+    let device = stack_location.get(|location| &location.device_object)?;
+    // The routine releases the lock first.
+    let entry = Routine::new(routine, "cancel routine").held_by(irp, "IRP");
+    caller.call(entry, &[device, irp]);
     if is_held_here() {
         let what = format!(
-            "the cancel routine of the IRP at {packet:#018x} returned without releasing the cancel spin lock"
+            "the cancel routine of the IRP at {irp:#018x} returned without releasing the cancel spin lock"
         );
         diag::violation_of(routine, rules::CANCEL_LOCK_HELD, what);
         release(before, caller.address())?;
@@ -111,7 +114,7 @@ exports! {
     }
 
     /// `IoCancelIrp`.
-    fn IoCancelIrp<call>(packet: u64) -> bool [max DISPATCH_LEVEL, wdm] {
-        cancel(packet, &Caller::of(call))
+    fn IoCancelIrp<call>(irp: u64) -> bool [max DISPATCH_LEVEL, wdm] {
+        cancel(irp, &Caller::of(call))
     }
 }

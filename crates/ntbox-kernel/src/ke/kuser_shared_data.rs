@@ -7,11 +7,14 @@
 
 use std::cell::Cell;
 
+use nt_layout::KuserSharedData;
 use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::Fault;
 use ntbox_host::kernel_address_space::{NoSpace, Protection, Use};
 use ntbox_host::memory_map::{SHARED_DATA, Zone};
 
 use super::{processor, seeded_schedule};
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::{clock, os_version};
 use crate::mm;
 
@@ -21,21 +24,8 @@ const WINDOWS: Zone = Zone {
     size: 0x1000,
 };
 
-/// Offsets in the page.
-mod offset {
-    pub const TICK_COUNT_MULTIPLIER: u64 = 0x004;
-    pub const INTERRUPT_TIME: u64 = 0x008;
-    pub const SYSTEM_TIME: u64 = 0x014;
-    pub const SYSTEM_ROOT: u64 = 0x030;
-    pub const BUILD_NUMBER: u64 = 0x260;
-    pub const PRODUCT_TYPE: u64 = 0x264;
-    pub const PRODUCT_TYPE_IS_VALID: u64 = 0x268;
-    pub const MAJOR_VERSION: u64 = 0x26c;
-    pub const MINOR_VERSION: u64 = 0x270;
-    pub const TICK_COUNT: u64 = 0x320;
-    pub const ACTIVE_PROCESSOR_COUNT: u64 = 0x3c0;
-    pub const ACTIVE_GROUP_COUNT: u64 = 0x3c4;
-}
+/// The page where this process has it.
+const PAGE: DriverPtr<KuserSharedData> = DriverPtr::new(SHARED_DATA.base);
 
 /// Trap flag.
 const TRAP_FLAG: i64 = 0x100;
@@ -49,23 +39,22 @@ thread_local! {
 pub fn initialize() -> Result<(), NoSpace> {
     mm::with(|memory| memory.map_new(SHARED_DATA.base, 1, Protection::READ_WRITE, Use::Kernel))?;
     let version = os_version::get();
-    let put = |at: u64, value: u32| {
-        driver_mem::write_u32(SHARED_DATA.base + at, value).map_err(|_| NoSpace)
+    let write = || -> Result<(), Fault> {
+        PAGE.set(|page| &page.tick_count_multiplier, 0x0fa0_0000)?;
+        PAGE.set(|page| &page.nt_build_number, version.build)?;
+        // NtProductWinNt.
+        PAGE.set(|page| &page.nt_product_type, 1)?;
+        PAGE.set(|page| &page.product_type_is_valid, 1)?;
+        PAGE.set(|page| &page.nt_major_version, version.major)?;
+        PAGE.set(|page| &page.nt_minor_version, version.minor)?;
+        PAGE.set(|page| &page.active_processor_count, processor::active())?;
+        PAGE.set(|page| &page.active_group_count, 1)?;
+        for (n, unit) in "C:\\Windows".encode_utf16().enumerate() {
+            PAGE.set(|page| &page.nt_system_root[n], unit)?;
+        }
+        Ok(())
     };
-    put(offset::TICK_COUNT_MULTIPLIER, 0x0fa0_0000)?;
-    put(offset::BUILD_NUMBER, version.build)?;
-    // NtProductWinNt.
-    put(offset::PRODUCT_TYPE, 1)?;
-    put(offset::PRODUCT_TYPE_IS_VALID, 1)?;
-    put(offset::MAJOR_VERSION, version.major)?;
-    put(offset::MINOR_VERSION, version.minor)?;
-    put(offset::ACTIVE_PROCESSOR_COUNT, processor::active())?;
-    put(offset::ACTIVE_GROUP_COUNT, 1)?;
-    for (n, unit) in "C:\\Windows".encode_utf16().enumerate() {
-        driver_mem::write_u16(SHARED_DATA.base + offset::SYSTEM_ROOT + 2 * n as u64, unit)
-            .map_err(|_| NoSpace)?;
-    }
-    Ok(())
+    write().map_err(|_| NoSpace)
 }
 
 /// Whether an address lies in the page, as Windows has it.
@@ -76,18 +65,23 @@ pub fn contains(va: u64) -> bool {
 /// Brings the times up to date. Each is a `KSYSTEM_TIME`: low, high, high again.
 fn refresh() {
     let times = [
-        (offset::INTERRUPT_TIME, clock::interrupt_time()),
-        (offset::SYSTEM_TIME, clock::system_time()),
-        (offset::TICK_COUNT, clock::interrupt_time() / clock::TICK),
+        (
+            PAGE.at(|page| &page.interrupt_time),
+            clock::interrupt_time(),
+        ),
+        (PAGE.at(|page| &page.system_time), clock::system_time()),
+        (
+            PAGE.at(|page| &page.tick_count),
+            clock::interrupt_time() / clock::TICK,
+        ),
     ];
-    for (at, time) in times {
-        let va = SHARED_DATA.base + at;
+    for (field, time) in times {
         let high = u32::try_from(time >> 32).unwrap_or(0);
         let low = u32::try_from(time & 0xffff_ffff).unwrap_or(0);
         // The page is mapped read-write for as long as the process lives.
-        let _ = driver_mem::write_u32(va, low);
-        let _ = driver_mem::write_u32(va + 4, high);
-        let _ = driver_mem::write_u32(va + 8, high);
+        let _ = field.set(|time| &time.low_part, low);
+        let _ = field.set(|time| &time.high1_time, high);
+        let _ = field.set(|time| &time.high2_time, high);
     }
 }
 

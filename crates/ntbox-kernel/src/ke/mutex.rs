@@ -1,13 +1,15 @@
 //! Mutexes (KMUTEX) and mutants. A kernel mutex keeps normal kernel APCs from its
 //! owner, as a critical region does; a thread must not end while it holds one.
 
+use nt_layout::Kmutant;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 
-use super::object::{Kind, offset};
+use super::object::Kind;
 use super::wait::signal_boosting;
 use super::{object, wait_flag};
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::{events, thread_table};
 
@@ -16,23 +18,24 @@ pub const INCREMENT: i32 = 1;
 /// `STATUS_ABANDONED`.
 const ABANDONED: u32 = 0x80;
 
+/// The fields of the KMUTANT at an address.
+const fn kmutant(va: u64) -> DriverPtr<Kmutant> {
+    DriverPtr::new(va)
+}
+
 fn initialize(va: u64, disables_apcs: bool) -> Result<(), Stop> {
-    /// Bytes of a KMUTANT.
-    const SIZE: u64 = 0x38;
+    const SIZE: u64 = DriverPtr::<Kmutant>::SIZE;
     // Windows 10 clears all of it, and keeps no size in the header of this kind.
     driver_mem::fill(va, 0, SIZE)?;
     events::memory_freed(va, SIZE);
     object::initialize(va, Kind::Mutant, 0, 1)?;
-    driver_mem::write_u8(
-        va.wrapping_add(offset::APC_DISABLE),
-        u8::from(disables_apcs),
-    )?;
+    kmutant(va).set(|mutex| &mutex.apc_disable, u8::from(disables_apcs))?;
     Ok(())
 }
 
 /// Whether holding a mutex keeps normal kernel APCs away.
 pub fn disables_apcs(va: u64) -> Result<bool, Stop> {
-    Ok(driver_mem::read_u8(va.wrapping_add(offset::APC_DISABLE))? != 0)
+    Ok(kmutant(va).get(|mutex| &mutex.apc_disable)? != 0)
 }
 
 /// The mutexes that a thread holds and that keep APCs away, as the end of a sentence
@@ -55,8 +58,8 @@ pub fn held_text(thread: u64) -> Option<String> {
 /// the thread that takes it.
 pub fn free(va: u64, owner: u64, abandoned: bool, increment: i32) -> Result<(), Stop> {
     object::set_state(va, 1)?;
-    driver_mem::write_u64(va.wrapping_add(offset::OWNER), 0)?;
-    driver_mem::write_u8(va.wrapping_add(offset::ABANDONED), u8::from(abandoned))?;
+    kmutant(va).set(|mutex| &mutex.owner_thread, 0)?;
+    kmutant(va).set(|mutex| &mutex.abandoned, u8::from(abandoned))?;
     thread_table::mutant_released(owner, va);
     events::lock_released(va);
     if disables_apcs(va)? {
@@ -71,8 +74,8 @@ pub fn free(va: u64, owner: u64, abandoned: bool, increment: i32) -> Result<(), 
 fn release(va: u64, increment: i32) -> Result<i32, Stop> {
     let thread = thread_table::current_thread();
     let before = object::state(va)?;
-    if driver_mem::read_u64(va.wrapping_add(offset::OWNER))? != thread || before > 0 {
-        let abandoned = driver_mem::read_u8(va.wrapping_add(offset::ABANDONED))? != 0;
+    if kmutant(va).get(|mutex| &mutex.owner_thread)? != thread || before > 0 {
+        let abandoned = kmutant(va).get(|mutex| &mutex.abandoned)? != 0;
         return Err(Stop::raise(if abandoned {
             ABANDONED
         } else {
@@ -91,7 +94,7 @@ fn release(va: u64, increment: i32) -> Result<i32, Stop> {
 fn abandon(va: u64, increment: i32) -> Result<i32, Stop> {
     let before = object::state(va)?;
     if before < 1 {
-        let owner = driver_mem::read_u64(va.wrapping_add(offset::OWNER))?;
+        let owner = kmutant(va).get(|mutex| &mutex.owner_thread)?;
         free(va, owner, true, increment)?;
     }
     Ok(before)

@@ -20,9 +20,7 @@ fn count(node: u16) -> u16 {
 
 /// Writes the `GROUP_AFFINITY` of a node: its processors and their group.
 fn write_affinity(to: u64, node: u16) -> Result<(), Fault> {
-    let mask = if node == 0 { processor::mask() } else { 0 };
-    driver_mem::write_u64(to, mask)?;
-    driver_mem::write_u64(to.wrapping_add(8), 0)
+    processor::write_group(to, if node == 0 { processor::mask() } else { 0 })
 }
 
 exports! {

@@ -1,9 +1,10 @@
-//! Dispatcher objects: what threads can wait for. They lie in the driver's
-//! memory with the layout of Windows, and their signal state is there.
+//! Dispatcher objects: the objects that threads can wait for. They lie in the driver's
+//! memory with the layout of Windows, and hold their signal state.
 
-use ntbox_host::driver_mem;
+use nt_layout::{DispatcherHeader, Kmutant, ListEntry};
 use ntbox_host::driver_mem::Fault;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::{events, thread_table};
 
 /// Kind of a dispatcher object, from the first byte of its header.
@@ -30,7 +31,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What an object of this kind is called.
+    /// The name of this kind in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotificationEvent => "notification event",
@@ -61,7 +62,7 @@ impl Kind {
 
     /// The kind of the object at `va`; `None` if it is not one.
     pub fn of(va: u64) -> Result<Option<Self>, Fault> {
-        Ok(Some(match driver_mem::read_u8(va)? & 0x7f {
+        Ok(Some(match header(va).get(|header| &header.kind)? & 0x7f {
             0 => Self::NotificationEvent,
             1 => Self::SynchronizationEvent,
             2 => Self::Mutant,
@@ -76,24 +77,20 @@ impl Kind {
     }
 }
 
-/// Offsets in the header and in what follows it.
-pub mod offset {
-    /// Size of the object in units of four bytes.
-    pub const SIZE: u64 = 2;
-    /// What only some kinds have; of a timer, [`TIMER_INSERTED`](super::TIMER_INSERTED).
-    pub const FLAGS: u64 = 3;
-    /// Signal state.
-    pub const STATE: u64 = 4;
-    /// List of waiters; kept empty here, the kernel knows them elsewhere.
-    pub const WAIT_LIST: u64 = 8;
-    /// Limit of a semaphore.
-    pub const LIMIT: u64 = 0x18;
-    /// Owner of a mutex.
-    pub const OWNER: u64 = 0x28;
-    /// Whether the owner of a mutex ended without releasing it.
-    pub const ABANDONED: u64 = 0x30;
-    /// Whether holding a mutex disables APCs.
-    pub const APC_DISABLE: u64 = 0x31;
+/// The header of the object at `va`.
+const fn header(va: u64) -> DriverPtr<DispatcherHeader> {
+    DriverPtr::new(va)
+}
+
+/// The address of the list of waiters. It stays empty: the kernel records waiters
+/// elsewhere.
+pub fn wait_list(va: u64) -> u64 {
+    header(va).at(|header| &header.wait_list_head).address()
+}
+
+/// The thread that owns a mutex.
+pub fn mutex_owner(va: u64) -> Result<u64, Fault> {
+    DriverPtr::<Kmutant>::new(va).get(|mutex| &mutex.owner_thread)
 }
 
 /// The flag of a timer that is set, above the six bits of an index.
@@ -102,46 +99,45 @@ pub const TIMER_INSERTED: u8 = 0x40;
 /// Writes a header: kind, size in bytes, signal state, no waiters. The flags of an
 /// event, which has none, stay what they were.
 pub fn initialize(va: u64, kind: Kind, size: u64, state: i32) -> Result<(), Fault> {
-    driver_mem::write_u8(va, kind.number())?;
-    driver_mem::write_u8(va.wrapping_add(1), 0)?;
-    driver_mem::write_u8(
-        va.wrapping_add(offset::SIZE),
-        u8::try_from(size / 4).unwrap_or(0),
-    )?;
+    let header = header(va);
+    header.set(|header| &header.kind, kind.number())?;
+    header.set(|header| &header.signalling, 0)?;
+    header.set(|header| &header.size, u8::try_from(size / 4).unwrap_or(0))?;
     if !matches!(kind, Kind::NotificationEvent | Kind::SynchronizationEvent) {
-        driver_mem::write_u8(va.wrapping_add(offset::FLAGS), 0)?;
+        header.set(|header| &header.reserved1, 0)?;
     }
     set_state(va, state)?;
     events::object_initialized(va, size);
-    initialize_list(va.wrapping_add(offset::WAIT_LIST))
+    initialize_list(wait_list(va))
 }
 
 /// Makes a list empty: both links point at its head.
 pub fn initialize_list(head: u64) -> Result<(), Fault> {
-    driver_mem::write_u64(head, head)?;
-    driver_mem::write_u64(head.wrapping_add(8), head)
+    let list: DriverPtr<ListEntry> = DriverPtr::new(head);
+    list.set(|list| &list.flink, head)?;
+    list.set(|list| &list.blink, head)
 }
 
 /// Signal state of an object.
 pub fn state(va: u64) -> Result<i32, Fault> {
-    driver_mem::read_u32(va.wrapping_add(offset::STATE)).map(u32::cast_signed)
+    header(va).get(|header| &header.signal_state)
 }
 
 /// Sets the signal state of an object and nothing else.
 pub fn set_state(va: u64, state: i32) -> Result<(), Fault> {
-    driver_mem::write_u32(va.wrapping_add(offset::STATE), state.cast_unsigned())
+    header(va).set(|header| &header.signal_state, state)
 }
 
-/// Whether a wait of the thread for this object would be over at once.
+/// Whether a wait of the thread for this object is satisfied at once.
 pub fn is_signaled(va: u64, thread: u64) -> Result<bool, Fault> {
     let state = state(va)?;
     if Kind::of(va)? == Some(Kind::Mutant) {
-        return Ok(state > 0 || driver_mem::read_u64(va.wrapping_add(offset::OWNER))? == thread);
+        return Ok(state > 0 || mutex_owner(va)? == thread);
     }
     Ok(state > 0)
 }
 
-/// What a satisfied wait does to the object. True if it is a mutex whose owner
+/// Changes the object as a satisfied wait does. True if it is a mutex whose owner
 /// ended without releasing it.
 pub fn consume(va: u64, thread: u64) -> Result<bool, Fault> {
     match Kind::of(va)? {
@@ -150,12 +146,13 @@ pub fn consume(va: u64, thread: u64) -> Result<bool, Fault> {
         Some(Kind::Mutant) => {
             let before = state(va)?;
             set_state(va, before.wrapping_sub(1))?;
-            driver_mem::write_u64(va.wrapping_add(offset::OWNER), thread)?;
-            if before > 0 && driver_mem::read_u8(va.wrapping_add(offset::APC_DISABLE))? != 0 {
+            let mutex: DriverPtr<Kmutant> = DriverPtr::new(va);
+            mutex.set(|mutex| &mutex.owner_thread, thread)?;
+            if before > 0 && mutex.get(|mutex| &mutex.apc_disable)? != 0 {
                 thread_table::update(thread, |info| info.critical += 1);
             }
-            let abandoned = driver_mem::read_u8(va.wrapping_add(offset::ABANDONED))? != 0;
-            driver_mem::write_u8(va.wrapping_add(offset::ABANDONED), 0)?;
+            let abandoned = mutex.get(|mutex| &mutex.abandoned)? != 0;
+            mutex.set(|mutex| &mutex.abandoned, 0)?;
             thread_table::mutant_acquired(thread, va);
             return Ok(abandoned);
         }

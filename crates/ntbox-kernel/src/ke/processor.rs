@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use nt_layout::{GroupAffinity, KeProcessorChangeNotifyContext, ProcessorNumber};
 use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
@@ -13,6 +14,7 @@ use ntbox_host::{cpu, driver_mem};
 
 use super::{ipi, sched};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::thread_table;
 use crate::mm::pool::PoolKind;
@@ -113,22 +115,26 @@ fn is_valid(affinity: u64) -> bool {
 
 /// A `GROUP_AFFINITY`: the mask and the group.
 fn read_group(at: u64) -> Result<(u64, u16), Fault> {
+    let affinity: DriverPtr<GroupAffinity> = DriverPtr::new(at);
     Ok((
-        driver_mem::read_u64(at)?,
-        driver_mem::read_u16(at.wrapping_add(8))?,
+        affinity.get(|affinity| &affinity.mask)?,
+        affinity.get(|affinity| &affinity.group)?,
     ))
 }
 
 /// Writes a `GROUP_AFFINITY` of group 0.
-fn write_group(at: u64, mask: u64) -> Result<(), Fault> {
-    driver_mem::write_u64(at, mask)?;
-    driver_mem::write_u64(at.wrapping_add(8), 0)
+pub fn write_group(at: u64, mask: u64) -> Result<(), Fault> {
+    let affinity: DriverPtr<GroupAffinity> = DriverPtr::new(at);
+    affinity.set(|affinity| &affinity.mask, mask)?;
+    // Also the reserved fields.
+    driver_mem::write_u64(affinity.at(|affinity| &affinity.group).address(), 0)
 }
 
 /// The processor of a `PROCESSOR_NUMBER`, if there is such a one.
 pub fn read_number(at: u64) -> Result<Option<u8>, Fault> {
-    let group = driver_mem::read_u16(at)?;
-    let number = driver_mem::read_u8(at.wrapping_add(2))?;
+    let processor: DriverPtr<ProcessorNumber> = DriverPtr::new(at);
+    let group = processor.get(|processor| &processor.group)?;
+    let number = processor.get(|processor| &processor.number)?;
     let known = group == 0 && u32::from(number) < active();
     Ok(known.then_some(number))
 }
@@ -172,17 +178,19 @@ fn deregister(handle: u64) -> bool {
 /// Tells a routine of each processor, as if it were just added: that it begins,
 /// and that it is done. False if the routine refuses one.
 fn tell_existing(routine: u64, context: u64, caller: &Caller<'_>) -> Result<bool, Fault> {
-    // A KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT and the status behind it.
-    const SIZE: u64 = 0x20;
+    // The status is behind the structure.
+    const SIZE: u64 = 2 * DriverPtr::<KeProcessorChangeNotifyContext>::SIZE;
     let change = (caller.stack() & !15).wrapping_sub(SIZE);
+    let fields: DriverPtr<KeProcessorChangeNotifyContext> = DriverPtr::new(change);
+    let status = change + DriverPtr::<KeProcessorChangeNotifyContext>::SIZE;
     for number in 0..active() {
         // KeProcessorAddStartNotify, KeProcessorAddCompleteNotify.
         for state in [0, 1] {
             driver_mem::fill(change, 0, SIZE)?;
-            driver_mem::write_u32(change, state)?;
-            driver_mem::write_u32(change + 4, number)?;
-            driver_mem::write_u8(change + 14, u8::try_from(number).unwrap_or(u8::MAX))?;
-            let status = change + 0x10;
+            fields.set(|change| &change.state, state)?;
+            fields.set(|change| &change.nt_number, number)?;
+            let index = u8::try_from(number).unwrap_or(u8::MAX);
+            fields.set(|change| &change.proc_number.number, index)?;
             caller.call_on(change, routine, &[context, change, status]);
             if driver_mem::read_u32(status)?.cast_signed() < 0 {
                 return Ok(false);

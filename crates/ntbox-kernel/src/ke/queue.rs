@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ntbox_host::driver_mem;
+use nt_layout::{Kqueue, ListEntry};
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
@@ -16,21 +16,12 @@ use super::sched::{Id, Woken};
 use super::wait::{Patience, TIMEOUT, check_blocking};
 use super::{apc, object, processor, sched, wait_flag};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::thread_table;
 
-/// Offsets in a KQUEUE.
-mod offset {
-    /// Bit 0: the queue was run down.
-    pub const CONTROL_FLAGS: u64 = 0x01;
-    pub const ENTRIES: u64 = 0x18;
-    pub const CURRENT_COUNT: u64 = 0x28;
-    pub const MAXIMUM_COUNT: u64 = 0x2c;
-    pub const THREADS: u64 = 0x30;
-}
-
-/// Bytes of a KQUEUE.
-const SIZE: u64 = 0x40;
+/// In the header's flags: the queue was run down.
+const RUN_DOWN: u8 = 1;
 /// `STATUS_ABANDONED`: the queue was run down.
 const ABANDONED: u64 = 0x80;
 
@@ -57,19 +48,29 @@ fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
     work(&mut STATE.lock())
 }
 
+/// The fields of the KQUEUE at an address.
+const fn kqueue(queue: u64) -> DriverPtr<Kqueue> {
+    DriverPtr::new(queue)
+}
+
+/// The fields of the `LIST_ENTRY` at an address.
+const fn links(entry: u64) -> DriverPtr<ListEntry> {
+    DriverPtr::new(entry)
+}
+
 fn current_count(queue: u64) -> Result<u32, Fault> {
-    driver_mem::read_u32(queue.wrapping_add(offset::CURRENT_COUNT))
+    kqueue(queue).get(|queue| &queue.current_count)
 }
 
 /// Changes the number of threads that run for a queue.
 fn count(queue: u64, change: i32) -> Result<(), Fault> {
     let now = current_count(queue)?.wrapping_add_signed(change);
-    driver_mem::write_u32(queue.wrapping_add(offset::CURRENT_COUNT), now)
+    kqueue(queue).set(|queue| &queue.current_count, now)
 }
 
 /// Whether one more thread may run for the queue.
 fn has_room(queue: u64) -> Result<bool, Fault> {
-    let most = driver_mem::read_u32(queue.wrapping_add(offset::MAXIMUM_COUNT))?;
+    let most = kqueue(queue).get(|queue| &queue.maximum_count)?;
     Ok(current_count(queue)? < most)
 }
 
@@ -89,13 +90,13 @@ fn hand_over(queue: u64, result: u64) -> Result<bool, Fault> {
 
 /// Takes the first entry out of the queue, if there is one.
 fn take_first(queue: u64) -> Result<Option<u64>, Stop> {
-    let head = queue.wrapping_add(offset::ENTRIES);
-    let entry = driver_mem::read_u64(head)?;
+    let head = kqueue(queue).at(|queue| &queue.entry_list_head).address();
+    let entry = links(head).get(|entry| &entry.flink)?;
     if entry == head {
         return Ok(None);
     }
-    let next = driver_mem::read_u64(entry)?;
-    let previous = driver_mem::read_u64(entry.wrapping_add(8))?;
+    let next = links(entry).get(|entry| &entry.flink)?;
+    let previous = links(entry).get(|entry| &entry.blink)?;
     if next == 0 || previous == 0 {
         return Err(Stop::bug_check(
             0x96,
@@ -105,9 +106,9 @@ fn take_first(queue: u64) -> Result<Option<u64>, Stop> {
             ),
         ));
     }
-    driver_mem::write_u64(previous, next)?;
-    driver_mem::write_u64(next.wrapping_add(8), previous)?;
-    driver_mem::write_u64(entry, 0)?;
+    links(previous).set(|entry| &entry.flink, next)?;
+    links(next).set(|entry| &entry.blink, previous)?;
+    links(entry).set(|entry| &entry.flink, 0)?;
     object::set_state(queue, object::state(queue)?.wrapping_sub(1))?;
     Ok(Some(entry))
 }
@@ -117,19 +118,19 @@ fn take_first(queue: u64) -> Result<Option<u64>, Stop> {
 fn insert(queue: u64, entry: u64, at_head: bool) -> Result<i32, Stop> {
     let before = object::state(queue)?;
     if has_room(queue)? && hand_over(queue, entry)? {
-        driver_mem::write_u64(entry, 0)?;
+        links(entry).set(|entry| &entry.flink, 0)?;
         return Ok(before);
     }
-    let head = queue.wrapping_add(offset::ENTRIES);
+    let head = kqueue(queue).at(|queue| &queue.entry_list_head).address();
     let (previous, next) = if at_head {
-        (head, driver_mem::read_u64(head)?)
+        (head, links(head).get(|entry| &entry.flink)?)
     } else {
-        (driver_mem::read_u64(head.wrapping_add(8))?, head)
+        (links(head).get(|entry| &entry.blink)?, head)
     };
-    driver_mem::write_u64(entry, next)?;
-    driver_mem::write_u64(entry.wrapping_add(8), previous)?;
-    driver_mem::write_u64(previous, entry)?;
-    driver_mem::write_u64(next.wrapping_add(8), entry)?;
+    links(entry).set(|entry| &entry.flink, next)?;
+    links(entry).set(|entry| &entry.blink, previous)?;
+    links(previous).set(|entry| &entry.flink, entry)?;
+    links(next).set(|entry| &entry.blink, entry)?;
     object::set_state(queue, before.wrapping_add(1))?;
     Ok(before)
 }
@@ -194,7 +195,7 @@ fn wait_key(id: Id) -> u64 {
 }
 
 fn is_run_down(queue: u64) -> Result<bool, Fault> {
-    Ok(driver_mem::read_u8(queue.wrapping_add(offset::CONTROL_FLAGS))? & 1 != 0)
+    Ok(kqueue(queue).get(|queue| &queue.header.signalling)? & RUN_DOWN != 0)
 }
 
 /// Takes an entry for the current thread, waiting if need be: its address, or a
@@ -283,14 +284,14 @@ fn wait(
 
 /// Empties a queue for good; its first entry, to which the others are linked.
 fn run_down(queue: u64) -> Result<u64, Stop> {
-    let flags = queue.wrapping_add(offset::CONTROL_FLAGS);
-    driver_mem::write_u8(flags, driver_mem::read_u8(flags)? | 1)?;
-    let head = queue.wrapping_add(offset::ENTRIES);
-    let first = driver_mem::read_u64(head)?;
+    let flags = kqueue(queue).at(|queue| &queue.header.signalling);
+    flags.write(flags.read()? | RUN_DOWN)?;
+    let head = kqueue(queue).at(|queue| &queue.entry_list_head).address();
+    let first = links(head).get(|entry| &entry.flink)?;
     if first != head {
-        let last = driver_mem::read_u64(head.wrapping_add(8))?;
-        driver_mem::write_u64(last, first)?;
-        driver_mem::write_u64(first.wrapping_add(8), last)?;
+        let last = links(head).get(|entry| &entry.blink)?;
+        links(last).set(|entry| &entry.flink, first)?;
+        links(first).set(|entry| &entry.blink, last)?;
     }
     with(|state| state.of_thread.retain(|_, of| *of != queue));
     while hand_over(queue, ABANDONED)? {}
@@ -301,13 +302,13 @@ exports! {
     /// `KeInitializeQueue`: of at most `count` threads that run, or as many as there
     /// are processors.
     fn KeInitializeQueue(queue: u64, count: u32) -> () [max DISPATCH_LEVEL, ntifs] {
-        object::initialize(queue, Kind::Queue, SIZE, 0)?;
-        object::initialize_list(queue.wrapping_add(offset::ENTRIES))?;
-        object::initialize_list(queue.wrapping_add(offset::THREADS))?;
+        object::initialize(queue, Kind::Queue, DriverPtr::<Kqueue>::SIZE, 0)?;
+        object::initialize_list(kqueue(queue).at(|queue| &queue.entry_list_head).address())?;
+        object::initialize_list(kqueue(queue).at(|queue| &queue.thread_list_head).address())?;
         let processors = processor::active();
         let most = if count == 0 { processors } else { count };
-        driver_mem::write_u32(queue.wrapping_add(offset::CURRENT_COUNT), 0)?;
-        driver_mem::write_u32(queue.wrapping_add(offset::MAXIMUM_COUNT), most)?;
+        kqueue(queue).set(|queue| &queue.current_count, 0)?;
+        kqueue(queue).set(|queue| &queue.maximum_count, most)?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use nt_layout::KlockQueueHandle;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
@@ -14,19 +15,10 @@ use super::lock_owner::{Held, Mode};
 use super::sched::{Spin, Spinning};
 use super::spinlock::{already_owned, at_dispatch, lower, not_owned, raise, rule};
 use super::{ipi, lock_owner};
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::events;
 use crate::base::export::exports;
 use crate::base::lock_class::LockClass;
-
-/// Offsets in a `KLOCK_QUEUE_HANDLE`.
-mod offset {
-    /// The next handle in the queue.
-    pub const NEXT: u64 = 0x00;
-    /// The lock.
-    pub const LOCK: u64 = 0x08;
-    /// IRQL to go back to.
-    pub const OLD_IRQL: u64 = 0x10;
-}
 
 /// `SYNCH_LEVEL` on x64.
 const SYNCH_LEVEL: u8 = 12;
@@ -37,15 +29,20 @@ const WAITS: u64 = 1;
 /// Handles that wait, and what will be known of the lock when it is theirs.
 static WAITING: Exclusive<BTreeMap<u64, Held>> = Exclusive::new(BTreeMap::new());
 
+/// The fields of the `KLOCK_QUEUE_HANDLE` at an address.
+const fn queue_handle(handle: u64) -> DriverPtr<KlockQueueHandle> {
+    DriverPtr::new(handle)
+}
+
 fn waiting<T>(work: impl FnOnce(&mut BTreeMap<u64, Held>) -> T) -> T {
     work(&mut WAITING.lock())
 }
 
 /// Takes a lock through a handle; `old` is the IRQL that its release restores.
 fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Result<(), Stop> {
-    driver_mem::write_u64(handle.wrapping_add(offset::NEXT), 0)?;
-    driver_mem::write_u64(handle.wrapping_add(offset::LOCK), lock)?;
-    driver_mem::write_u8(handle.wrapping_add(offset::OLD_IRQL), old)?;
+    queue_handle(handle).set(|handle| &handle.lock_queue.next, 0)?;
+    queue_handle(handle).set(|handle| &handle.lock_queue.lock, lock)?;
+    queue_handle(handle).set(|handle| &handle.old_irql, old)?;
     events::lock_acquiring(lock, LockClass::SpinLock, caller);
     let last = driver_mem::compare_exchange_u64(lock, 0, handle)?;
     if last == 0 {
@@ -59,8 +56,8 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
         return Err(already_owned(lock, last, function));
     }
     // The kernel is not interrupted, so these need not be one step.
-    driver_mem::write_u64(last.wrapping_add(offset::NEXT), handle)?;
-    driver_mem::write_u64(handle.wrapping_add(offset::LOCK), lock | WAITS)?;
+    queue_handle(last).set(|handle| &handle.lock_queue.next, handle)?;
+    queue_handle(handle).set(|handle| &handle.lock_queue.lock, lock | WAITS)?;
     driver_mem::write_u64(lock, handle)?;
     let held = Held {
         lock,
@@ -71,7 +68,7 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
     };
     waiting(|waiting| waiting.insert(handle, held));
     let spinning = Spinning::on(Spin::Lock { lock, caller });
-    while driver_mem::read_u64(handle.wrapping_add(offset::LOCK))? & WAITS != 0 {
+    while queue_handle(handle).get(|handle| &handle.lock_queue.lock)? & WAITS != 0 {
         spinning.turn().map_err(|why| ipi::locked_up(&why))?;
     }
     events::lock_acquired(lock, LockClass::SpinLock, caller);
@@ -80,7 +77,7 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
 
 /// Gives back the lock of a handle; returns its address and what was known.
 fn release(handle: u64, function: &str) -> Result<(u64, Option<Held>), Stop> {
-    let lock = driver_mem::read_u64(handle.wrapping_add(offset::LOCK))?;
+    let lock = queue_handle(handle).get(|handle| &handle.lock_queue.lock)?;
     if lock == 0 || lock & WAITS != 0 {
         return Err(mismatch(lock, handle, 0, function));
     }
@@ -91,14 +88,14 @@ fn release(handle: u64, function: &str) -> Result<(u64, Option<Held>), Stop> {
         }
         0 => Err(not_owned(lock, function)),
         word => {
-            let next = driver_mem::read_u64(handle.wrapping_add(offset::NEXT))?;
+            let next = queue_handle(handle).get(|handle| &handle.lock_queue.next)?;
             let Some(waiter) = waiting(|waiting| waiting.remove(&next)) else {
                 return Err(mismatch(lock, handle, word, function));
             };
             let held = lock_owner::remove(lock);
             events::lock_released(lock);
             lock_owner::insert(waiter);
-            driver_mem::write_u64(next.wrapping_add(offset::LOCK), lock)?;
+            queue_handle(next).set(|handle| &handle.lock_queue.lock, lock)?;
             Ok((lock, held))
         }
     }
@@ -130,7 +127,7 @@ fn raise_and_acquire(
 /// Gives the lock back and goes back to the IRQL before it was taken.
 fn release_and_lower(handle: u64, function: &str, caller: u64) -> Result<(), Stop> {
     let (lock, held) = release(handle, function)?;
-    let old = driver_mem::read_u8(handle.wrapping_add(offset::OLD_IRQL))?;
+    let old = queue_handle(handle).get(|handle| &handle.old_irql)?;
     lower(old, function, held, lock, caller)
 }
 
@@ -190,7 +187,7 @@ mod tests {
         let (lock, at) = (address_mut(&mut word), address_mut(&mut handle));
         value(KeAcquireInStackQueuedSpinLock, &[lock, at]);
         assert_eq!((cpu::irql(), driver_mem::read_u64(lock)), (2, Ok(at)));
-        assert_eq!(driver_mem::read_u8(at + offset::OLD_IRQL), Ok(1));
+        assert_eq!(queue_handle(at).get(|handle| &handle.old_irql), Ok(1));
         value(KeReleaseInStackQueuedSpinLock, &[at]);
         assert_eq!((cpu::irql(), driver_mem::read_u64(lock)), (1, Ok(0)));
         assert_eq!(
@@ -209,7 +206,9 @@ mod tests {
         value(KeAcquireInStackQueuedSpinLock, &[lock, handle]);
         let stop = bug_check(call(KeReleaseInStackQueuedSpinLock, &[other]));
         assert_eq!((stop.code, stop.parameters[0]), (0xc4, 0x1009));
-        driver_mem::write_u64(other + offset::LOCK, lock).expect("it is ours");
+        queue_handle(other)
+            .set(|handle| &handle.lock_queue.lock, lock)
+            .expect("it is ours");
         let stop = bug_check(call(KeReleaseInStackQueuedSpinLock, &[other]));
         assert_eq!((stop.code, stop.parameters[0]), (0xc4, 0x1009));
         assert_eq!(

@@ -1,7 +1,9 @@
 //! Kernel timers.
 
+use core::mem::offset_of;
 use std::collections::BTreeMap;
 
+use nt_layout::Ktimer;
 use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
@@ -14,21 +16,12 @@ use ntbox_host::{driver_mem, kernel_entry, routine};
 use super::object::Kind;
 use super::{apc, clock_interrupt, dpc, object, wait};
 use crate::base::clock;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
 
-/// Offsets in a KTIMER.
-mod offset {
-    pub const DUE_TIME: u64 = 0x18;
-    pub const LIST_ENTRY: u64 = 0x20;
-    pub const DPC: u64 = 0x30;
-    pub const PERIOD: u64 = 0x3c;
-}
-
 /// `TIMER_OR_DPC_INVALID`.
 const TIMER_OR_DPC_INVALID: u32 = 0xc7;
-/// Bytes of a KTIMER.
-const SIZE: u64 = 0x40;
 /// Units of 100 ns in a millisecond.
 const MILLISECOND: u64 = 10_000;
 
@@ -46,6 +39,11 @@ static TIMERS: Exclusive<Option<Timers>> = Exclusive::new(None);
 
 fn with<T>(work: impl FnOnce(&mut Timers) -> T) -> T {
     work(TIMERS.lock().get_or_insert_with(Timers::default))
+}
+
+/// The fields of the KTIMER at an address.
+const fn ktimer(timer: u64) -> DriverPtr<Ktimer> {
+    DriverPtr::new(timer)
 }
 
 /// When the next timer is due, in interrupt time.
@@ -82,7 +80,7 @@ pub fn leaks() -> Vec<Leak> {
 
 /// The routine that a timer's DPC calls, if it has one and both are there.
 pub fn routine_of(timer: u64) -> Option<u64> {
-    let dpc = driver_mem::read_u64(timer.wrapping_add(offset::DPC)).ok()?;
+    let dpc = ktimer(timer).get(|timer| &timer.dpc).ok()?;
     (dpc != 0).then(|| dpc::routine_of(dpc)).flatten()
 }
 
@@ -103,7 +101,7 @@ pub fn check_freed(va: u64, size: u64) -> Result<(), Stop> {
         return Err(stopped(0, *timer, "a timer that is set".to_owned()));
     }
     let of_timer = set.into_iter().find_map(|timer| {
-        let dpc = driver_mem::read_u64(timer.wrapping_add(offset::DPC)).ok()?;
+        let dpc = ktimer(timer).get(|timer| &timer.dpc).ok()?;
         range.contains(&dpc).then_some((timer, dpc))
     });
     if let Some((timer, dpc)) = of_timer {
@@ -160,7 +158,7 @@ impl From<Fault> for Gone {
 fn fire(timer: u64, now: u64) -> Result<(), Gone> {
     object::set_state(timer, 1)?;
     mark_inserted(timer, false)?;
-    let period = u64::from(driver_mem::read_u32(timer.wrapping_add(offset::PERIOD))?);
+    let period = u64::from(ktimer(timer).get(|timer| &timer.period)?);
     if period != 0 {
         insert(timer, now + period * MILLISECOND)?;
     }
@@ -170,7 +168,7 @@ fn fire(timer: u64, now: u64) -> Result<(), Gone> {
         apc::insert(apc, low, high)?;
     }
     wait::signal(timer)?;
-    let dpc = driver_mem::read_u64(timer.wrapping_add(offset::DPC))?;
+    let dpc = ktimer(timer).get(|timer| &timer.dpc)?;
     if dpc != 0 {
         dpc::insert(dpc, low, high).map_err(|_| Gone::Dpc(dpc))?;
     }
@@ -180,11 +178,11 @@ fn fire(timer: u64, now: u64) -> Result<(), Gone> {
 /// Says in the header whether a timer is set.
 fn mark_inserted(timer: u64, inserted: bool) -> Result<(), Fault> {
     let flags = if inserted { object::TIMER_INSERTED } else { 0 };
-    driver_mem::write_u8(timer.wrapping_add(object::offset::FLAGS), flags)
+    ktimer(timer).set(|timer| &timer.header.reserved1, flags)
 }
 
 fn insert(timer: u64, due: u64) -> Result<(), Fault> {
-    driver_mem::write_u64(timer.wrapping_add(offset::DUE_TIME), due)?;
+    ktimer(timer).set(|timer| &timer.due_time, due)?;
     mark_inserted(timer, true)?;
     with(|timers| {
         let key = (due, timers.next);
@@ -229,8 +227,8 @@ pub fn set_apc(timer: u64, apc: Option<u64>) -> Result<(), Fault> {
 pub fn set(timer: u64, due: i64, period: u32, dpc: u64) -> Result<bool, Fault> {
     let was_set = cancel(timer)?;
     object::set_state(timer, 0)?;
-    driver_mem::write_u64(timer.wrapping_add(offset::DPC), dpc)?;
-    driver_mem::write_u32(timer.wrapping_add(offset::PERIOD), period)?;
+    ktimer(timer).set(|timer| &timer.dpc, dpc)?;
+    ktimer(timer).set(|timer| &timer.period, period)?;
     insert(timer, clock::deadline(due))?;
     clock_interrupt::start();
     expire(clock::interrupt_time());
@@ -240,17 +238,19 @@ pub fn set(timer: u64, due: i64, period: u32, dpc: u64) -> Result<bool, Fault> {
 /// Writes a timer. The address of its DPC stays what it was: it counts only for one
 /// that is set, which a timer that is initialised again may still be.
 pub fn initialize(timer: u64, kind: u32) -> Result<(), Fault> {
+    const BEFORE_DPC: u64 = offset_of!(Ktimer, dpc) as u64;
+    const BEHIND_DPC: u64 = offset_of!(Ktimer, processor) as u64;
     let kind = if kind == 0 {
         Kind::NotificationTimer
     } else {
         Kind::SynchronizationTimer
     };
-    driver_mem::fill(timer, 0, offset::DPC)?;
-    let behind = offset::DPC + 8;
-    driver_mem::fill(timer.wrapping_add(behind), 0, SIZE - behind)?;
+    let end = DriverPtr::<Ktimer>::SIZE - BEHIND_DPC;
+    driver_mem::fill(timer, 0, BEFORE_DPC)?;
+    driver_mem::fill(timer.wrapping_add(BEHIND_DPC), 0, end)?;
     // What is the size in other headers is the processor here.
     object::initialize(timer, kind, 0, 0)?;
-    object::initialize_list(timer.wrapping_add(offset::LIST_ENTRY))
+    object::initialize_list(ktimer(timer).at(|timer| &timer.timer_list_entry).address())
 }
 
 exports! {

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use nt_layout::{Kevent, Ksemaphore};
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
@@ -17,6 +18,7 @@ use super::object::Kind;
 use super::sched::{Id, Woken};
 use super::{apc, object, priority, queue, sched, wait_flag};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout::irp;
 use crate::base::lock_class::LockClass;
@@ -219,7 +221,7 @@ fn check_objects(objects: &[u64], thread: u64) -> Result<(), Stop> {
         };
         if kind == Kind::Mutant
             && object::state(*va)? == i32::MIN
-            && driver_mem::read_u64(va.wrapping_add(object::offset::OWNER))? == thread
+            && object::mutex_owner(*va)? == thread
         {
             return Err(Stop::raise(nt_status::STATUS_MUTANT_LIMIT_EXCEEDED));
         }
@@ -274,9 +276,7 @@ fn single(request: &Request<'_>) -> Result<u32, Stop> {
     }
     let thread = thread_table::current_thread();
     let status = wait_for(request)?;
-    if object::state(object)? == 0
-        && driver_mem::read_u64(object + object::offset::OWNER)? == thread
-    {
+    if object::state(object)? == 0 && object::mutex_owner(object)? == thread {
         events::lock_acquired(object, LockClass::Mutex, caller);
     }
     Ok(status)
@@ -412,7 +412,7 @@ exports! {
     /// `KeInitializeEvent`: 0 notification, 1 synchronization.
     fn KeInitializeEvent(va: u64, kind: u32, state: bool) -> () [max HIGH_LEVEL, wdm] {
         let kind = if kind == 0 { Kind::NotificationEvent } else { Kind::SynchronizationEvent };
-        object::initialize(va, kind, 0x18, i32::from(state))?;
+        object::initialize(va, kind, DriverPtr::<Kevent>::SIZE, i32::from(state))?;
         Ok(())
     }
 
@@ -457,8 +457,8 @@ exports! {
 
     /// `KeInitializeSemaphore`.
     fn KeInitializeSemaphore(va: u64, count: i32, limit: i32) -> () [max HIGH_LEVEL, wdm] {
-        object::initialize(va, Kind::Semaphore, 0x20, count)?;
-        driver_mem::write_u32(va.wrapping_add(object::offset::LIMIT), limit.cast_unsigned())?;
+        object::initialize(va, Kind::Semaphore, DriverPtr::<Ksemaphore>::SIZE, count)?;
+        DriverPtr::<Ksemaphore>::new(va).set(|semaphore| &semaphore.limit, limit)?;
         Ok(())
     }
 
@@ -467,7 +467,7 @@ exports! {
         [max DISPATCH_LEVEL, wdm] {
         events::object_used(va, "KeReleaseSemaphore", call.return_address())?;
         let before = object::state(va)?;
-        let limit = driver_mem::read_u32(va.wrapping_add(object::offset::LIMIT))?.cast_signed();
+        let limit = DriverPtr::<Ksemaphore>::new(va).get(|semaphore| &semaphore.limit)?;
         match before.checked_add(adjustment) {
             Some(after) if after <= limit && after >= before => {
                 object::set_state(va, after)?;

@@ -8,13 +8,12 @@ use ntbox_host::{driver_mem, modules};
 
 use crate::base::{diag, events};
 use crate::ke::object;
-use crate::ke::object::offset;
 use crate::ob;
 
 /// Reports an object whose list of waiters was never set up, and sets it up, so that it
 /// is told once.
 fn check(va: u64, function: &str, caller: u64) -> Result<(), Fault> {
-    let head = va.wrapping_add(offset::WAIT_LIST);
+    let head = object::wait_list(va);
     if driver_mem::read_u64(head)? != 0 || ob::inspect(va, |_| ()).is_some() {
         return Ok(());
     }

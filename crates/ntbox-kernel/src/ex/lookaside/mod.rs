@@ -8,6 +8,7 @@
 pub mod classic;
 pub mod extended;
 
+use nt_layout::GeneralLookaside;
 use ntbox_api::rules;
 use ntbox_host::gate::{Call, Return, Stop};
 use ntbox_host::memory_map::PAGED_POOL;
@@ -17,24 +18,8 @@ use ntbox_host::{cpu, driver_mem};
 use super::tracked_structs::Kind;
 use super::{pool, slist, tracked_structs};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::{diag, export_table, list_entry, stack_trace_db};
-
-/// Offsets in a `GENERAL_LOOKASIDE`, which all three kinds begin with.
-mod offset {
-    pub const DEPTH: u64 = 0x10;
-    pub const MAXIMUM_DEPTH: u64 = 0x12;
-    pub const TOTAL_ALLOCATES: u64 = 0x14;
-    pub const ALLOCATE_MISSES: u64 = 0x18;
-    pub const TOTAL_FREES: u64 = 0x1c;
-    pub const FREE_MISSES: u64 = 0x20;
-    pub const TYPE: u64 = 0x24;
-    pub const TAG: u64 = 0x28;
-    pub const SIZE: u64 = 0x2c;
-    pub const ALLOCATE: u64 = 0x30;
-    pub const FREE: u64 = 0x38;
-    pub const LIST_ENTRY: u64 = 0x40;
-    pub const END: u64 = 0x60;
-}
 
 /// Entries that a list holds at first (`ExMinimumLookasideDepth`). Windows
 /// adjusts it to the demand from time to time; here it stays.
@@ -51,7 +36,13 @@ const RAISE: u32 = 0x10;
 const DEFAULT_ALLOCATE: &str = "ExAllocatePoolWithTag";
 const DEFAULT_FREE: &str = "ExFreePool";
 
-/// What a list is initialised with.
+/// The fields of the list at an address: all three kinds begin with a
+/// `GENERAL_LOOKASIDE`.
+const fn lookaside(va: u64) -> DriverPtr<GeneralLookaside> {
+    DriverPtr::new(va)
+}
+
+/// The parameters of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameters {
     /// Which kind of list.
@@ -100,7 +91,7 @@ pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), St
         diag::violation(rules::LOOKASIDE_ENTRY_TOO_SMALL, what, caller);
     }
     slist::initialize(va)?;
-    driver_mem::fill(va, 0, offset::END)?;
+    driver_mem::fill(va, 0, DriverPtr::<GeneralLookaside>::SIZE)?;
     // A list of a watched driver keeps no entries of pool: each goes back to special
     // pool when it is freed. What its own routine frees is not pool for sure.
     let (depth, most) = if stack_trace_db::is_on() && free == 0 {
@@ -108,21 +99,21 @@ pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), St
     } else {
         (MINIMUM_DEPTH, MAXIMUM_DEPTH)
     };
-    driver_mem::write_u16(va + offset::DEPTH, depth)?;
-    driver_mem::write_u16(va + offset::MAXIMUM_DEPTH, most)?;
-    driver_mem::write_u32(va + offset::TYPE, pool_type)?;
-    driver_mem::write_u32(va + offset::TAG, tag)?;
+    lookaside(va).set(|list| &list.depth, depth)?;
+    lookaside(va).set(|list| &list.maximum_depth, most)?;
+    lookaside(va).set(|list| &list.kind, pool_type)?;
+    lookaside(va).set(|list| &list.tag, tag)?;
     // The field has 32 bits.
-    driver_mem::write_u32(
-        va + offset::SIZE,
+    lookaside(va).set(
+        |list| &list.size,
         u32::try_from(size.max(MINIMUM_SIZE)).unwrap_or(u32::MAX),
     )?;
     note_registrar(va, caller);
-    driver_mem::write_u64(va + offset::ALLOCATE, routine(allocate, DEFAULT_ALLOCATE)?)?;
-    driver_mem::write_u64(va + offset::FREE, routine(free, DEFAULT_FREE)?)?;
+    lookaside(va).set(|list| &list.allocate, routine(allocate, DEFAULT_ALLOCATE)?)?;
+    lookaside(va).set(|list| &list.free, routine(free, DEFAULT_FREE)?)?;
     // The system's list of all lookaside lists is kept elsewhere; an entry that
     // points at itself can be checked.
-    list_entry::initialize(va + offset::LIST_ENTRY)?;
+    list_entry::initialize(lookaside(va).at(|list| &list.list_entry).address())?;
     tracked_structs::begin(kind, va, caller);
     Ok(())
 }
@@ -143,7 +134,7 @@ fn check_known(kind: Kind, va: u64, function: &str, caller: u64) {
 
 /// Reports a paged entry that is handled where paged memory may not be touched.
 fn check_irql(va: u64, function: &str, caller: u64) -> Result<u32, Stop> {
-    let pool_type = driver_mem::read_u32(va.wrapping_add(offset::TYPE))?;
+    let pool_type = lookaside(va).get(|list| &list.kind)?;
     let irql = cpu::irql();
     if pool_type & PAGED != 0 && irql > cpu::APC_LEVEL {
         let what = format!(
@@ -160,15 +151,15 @@ pub fn allocate(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Return 
     let caller = origin.address();
     check_known(kind, va, function, caller);
     let pool_type = check_irql(va, function, caller)?;
-    driver_mem::add_u32(va + offset::TOTAL_ALLOCATES, 1)?;
+    driver_mem::add_u32(lookaside(va).at(|list| &list.total_allocates).address(), 1)?;
     let entry = slist::pop(va)?;
     if entry != 0 {
         return Ok(entry);
     }
-    driver_mem::add_u32(va + offset::ALLOCATE_MISSES, 1)?;
-    let size = u64::from(driver_mem::read_u32(va + offset::SIZE)?);
-    let tag = driver_mem::read_u32(va + offset::TAG)?;
-    let routine = driver_mem::read_u64(va + offset::ALLOCATE)?;
+    driver_mem::add_u32(lookaside(va).at(|list| &list.allocate_misses).address(), 1)?;
+    let size = u64::from(lookaside(va).get(|list| &list.size)?);
+    let tag = lookaside(va).get(|list| &list.tag)?;
+    let routine = lookaside(va).get(|list| &list.allocate)?;
     if export_table::name_at(routine) == Some(DEFAULT_ALLOCATE) {
         // So that the block counts as taken by this call of the driver.
         return pool::by_type(pool_type, size, tag, false, caller, function);
@@ -185,18 +176,18 @@ pub fn free(kind: Kind, va: u64, entry: u64, function: &str, call: &Call<'_>) ->
     check_known(kind, va, function, caller);
     check_irql(va, function, caller)?;
     check_absent(va, entry, function)?;
-    driver_mem::add_u32(va + offset::TOTAL_FREES, 1)?;
-    if slist::depth(va)? < driver_mem::read_u16(va + offset::DEPTH)? {
+    driver_mem::add_u32(lookaside(va).at(|list| &list.total_frees).address(), 1)?;
+    if slist::depth(va)? < lookaside(va).get(|list| &list.depth)? {
         slist::push(va, entry, caller)?;
         return Ok(());
     }
-    driver_mem::add_u32(va + offset::FREE_MISSES, 1)?;
+    driver_mem::add_u32(lookaside(va).at(|list| &list.free_misses).address(), 1)?;
     release(va, entry, function, &origin)
 }
 
 /// Gives an entry to the list's routine.
 fn release(va: u64, entry: u64, function: &str, origin: &Caller<'_>) -> Result<(), Stop> {
-    let routine = driver_mem::read_u64(va + offset::FREE)?;
+    let routine = lookaside(va).get(|list| &list.free)?;
     if export_table::name_at(routine) == Some(DEFAULT_FREE) {
         return pool::free(entry, None, origin.address(), function);
     }
@@ -244,14 +235,14 @@ pub fn delete(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Result<()
     if !tracked_structs::end(kind, va, caller) {
         return Ok(());
     }
-    list_entry::remove(va + offset::LIST_ENTRY)?;
+    list_entry::remove(lookaside(va).at(|list| &list.list_entry).address())?;
     flush(va, function, &origin)
 }
 
 /// How taking an entry fails: as the list was told to.
 fn failure(call: &mut Call<'_>) -> Return {
     let va = call.argument(0)?;
-    let raises = driver_mem::read_u32(va.wrapping_add(offset::TYPE))? & RAISE != 0;
+    let raises = lookaside(va).get(|list| &list.kind)? & RAISE != 0;
     if raises {
         Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     } else {

@@ -4,6 +4,7 @@
 mod owners;
 mod queue;
 
+use nt_layout::Eresource;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
@@ -13,15 +14,16 @@ use super::resource::owners::Resource;
 use super::resource::queue::Access;
 use super::tracked_structs::Kind;
 use super::{lock_wait, tracked_structs};
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::lock_class::LockClass;
 use crate::base::{diag, events, list_entry, thread_table};
 use crate::ke::critical_region;
 
 /// Bytes of an ERESOURCE.
-const SIZE: u64 = 0x68;
-/// Where the counts and owners begin; before them are links and the table.
-const STATE: u64 = 0x18;
+const SIZE: u64 = DriverPtr::<Eresource>::SIZE;
+/// The offset of the counts and owners; before them are links and the table.
+const STATE: u64 = core::mem::offset_of!(Eresource, active_count) as u64;
 /// The low bits of an owner pointer, which no thread has.
 const OWNER_POINTER: u64 = 3;
 

@@ -1,117 +1,128 @@
-//! Who owns a resource: kept in the driver's ERESOURCE, as Windows does it. The
+//! The owners of a resource, kept in the driver's ERESOURCE as Windows does it. The
 //! exclusive owner or one shared owner has its entry in the structure; further
-//! shared owners are in a table in pool.
+//! shared owners have theirs in a table in pool.
 
+use nt_layout::{Eresource, OwnerEntry};
 use ntbox_host::driver_mem;
+use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::mm::pool;
 use crate::mm::pool::PoolKind;
 
-/// Offsets in an ERESOURCE.
-mod offset {
-    pub const OWNER_TABLE: u64 = 0x10;
-    pub const ACTIVE_COUNT: u64 = 0x18;
-    pub const FLAG: u64 = 0x1a;
-    pub const OWNER: u64 = 0x30;
-    pub const ACTIVE_ENTRIES: u64 = 0x40;
-    pub const CONTENTION: u64 = 0x44;
-    pub const SHARED_WAITERS: u64 = 0x48;
-    pub const EXCLUSIVE_WAITERS: u64 = 0x4c;
-}
-
 /// `ResourceOwnedExclusive`.
 const OWNED_EXCLUSIVE: u16 = 0x80;
-/// Bytes of an `OWNER_ENTRY`: the owner, then its count above three flags.
-const ENTRY_SIZE: u64 = 0x10;
-const COUNT: u64 = 8;
+/// Bytes of an entry.
+const ENTRY_SIZE: u64 = DriverPtr::<OwnerEntry>::SIZE;
+/// The count of an entry is above three flags.
 const COUNT_SHIFT: u32 = 3;
 /// Entries of the first table; entry 0 only says how many there are.
 const FIRST_TABLE: u32 = 4;
 /// Pool tag of tables, `ReTa`.
 const TABLE_TAG: u32 = u32::from_le_bytes(*b"ReTa");
 
+/// The fields of the `OWNER_ENTRY` at an address.
+const fn entry(address: u64) -> DriverPtr<OwnerEntry> {
+    DriverPtr::new(address)
+}
+
+/// The address of an entry of a table.
+const fn nth_entry(table: u64, n: u64) -> u64 {
+    table + ENTRY_SIZE * n
+}
+
+fn set_owner(address: u64, owner: u64) -> Result<(), Fault> {
+    entry(address).set(|entry| &entry.owner_thread, owner)
+}
+
 /// A resource, by its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resource(pub u64);
 
 impl Resource {
-    fn field(self, offset: u64) -> u64 {
-        self.0.wrapping_add(offset)
+    const fn fields(self) -> DriverPtr<Eresource> {
+        DriverPtr::new(self.0)
     }
 
     /// Whether somebody owns it.
     pub fn is_owned(self) -> Result<bool, Stop> {
-        Ok(driver_mem::read_u32(self.field(offset::ACTIVE_ENTRIES))? != 0)
+        Ok(self.fields().get(|resource| &resource.active_entries)? != 0)
     }
 
     /// Whether it is owned by one thread alone.
     pub fn is_exclusive(self) -> Result<bool, Stop> {
-        Ok(driver_mem::read_u16(self.field(offset::FLAG))? & OWNED_EXCLUSIVE != 0)
+        Ok(self.fields().get(|resource| &resource.flag)? & OWNED_EXCLUSIVE != 0)
     }
 
     /// Says whether its owner has it alone.
     pub fn set_exclusive(self, exclusive: bool) -> Result<(), Stop> {
-        let others = driver_mem::read_u16(self.field(offset::FLAG))? & !OWNED_EXCLUSIVE;
+        let others = self.fields().get(|resource| &resource.flag)? & !OWNED_EXCLUSIVE;
         let flag = if exclusive {
             others | OWNED_EXCLUSIVE
         } else {
             others
         };
-        Ok(driver_mem::write_u16(self.field(offset::FLAG), flag)?)
+        Ok(self.fields().set(|resource| &resource.flag, flag)?)
     }
 
     /// Threads that wait for shared access.
     pub fn shared_waiters(self) -> Result<u32, Stop> {
-        Ok(driver_mem::read_u32(self.field(offset::SHARED_WAITERS))?)
+        Ok(self
+            .fields()
+            .get(|resource| &resource.number_of_shared_waiters)?)
     }
 
     /// Threads that wait for exclusive access.
     pub fn exclusive_waiters(self) -> Result<u32, Stop> {
-        Ok(driver_mem::read_u32(self.field(offset::EXCLUSIVE_WAITERS))?)
+        Ok(self
+            .fields()
+            .get(|resource| &resource.number_of_exclusive_waiters)?)
     }
 
     /// Counts a thread that begins (1) or ends (-1) to wait.
     pub fn count_waiter(self, exclusive: bool, by: i32) -> Result<(), Stop> {
-        let at = if exclusive {
-            offset::EXCLUSIVE_WAITERS
-        } else {
-            offset::SHARED_WAITERS
-        };
-        driver_mem::add_u32(self.field(at), by.cast_unsigned())?;
+        let waiters = self.fields().at(|resource| {
+            if exclusive {
+                &resource.number_of_exclusive_waiters
+            } else {
+                &resource.number_of_shared_waiters
+            }
+        });
+        driver_mem::add_u32(waiters.address(), by.cast_unsigned())?;
         if by > 0 {
-            driver_mem::add_u32(self.field(offset::CONTENTION), 1)?;
+            let contention = self.fields().at(|resource| &resource.contention_count);
+            driver_mem::add_u32(contention.address(), 1)?;
         }
         Ok(())
     }
 
     /// Address of the table; 0 if there is none.
     pub fn table(self) -> Result<u64, Stop> {
-        Ok(driver_mem::read_u64(self.field(offset::OWNER_TABLE))?)
+        Ok(self.fields().get(|resource| &resource.owner_table)?)
     }
 
     fn table_size(table: u64) -> Result<u32, Stop> {
         Ok(if table == 0 {
             0
         } else {
-            driver_mem::read_u32(table + COUNT)?
+            entry(table).get(|entry| &entry.owner_count)?
         })
     }
 
     /// Addresses of all owner entries, used or not.
     fn entries(self) -> Result<Vec<u64>, Stop> {
         let table = self.table()?;
-        let further = (1..u64::from(Self::table_size(table)?)).map(|n| table + ENTRY_SIZE * n);
-        Ok(std::iter::once(self.field(offset::OWNER))
-            .chain(further)
-            .collect())
+        let further = (1..u64::from(Self::table_size(table)?)).map(|n| nth_entry(table, n));
+        let first = self.fields().at(|resource| &resource.owner_entry);
+        Ok(std::iter::once(first.address()).chain(further).collect())
     }
 
     /// The entry of an owner.
-    fn entry(self, owner: u64) -> Result<Option<u64>, Stop> {
-        for entry in self.entries()? {
-            if driver_mem::read_u64(entry)? == owner {
-                return Ok(Some(entry));
+    fn find_entry(self, owner: u64) -> Result<Option<u64>, Stop> {
+        for address in self.entries()? {
+            if entry(address).get(|entry| &entry.owner_thread)? == owner {
+                return Ok(Some(address));
             }
         }
         Ok(None)
@@ -119,36 +130,35 @@ impl Resource {
 
     /// How often an owner has acquired the resource; 0 if it is none.
     pub fn count_of(self, owner: u64) -> Result<u32, Stop> {
-        match self.entry(owner)? {
-            Some(entry) => Ok(driver_mem::read_u32(entry + COUNT)? >> COUNT_SHIFT),
+        match self.find_entry(owner)? {
+            Some(address) => Ok(entry(address).get(|entry| &entry.owner_count)? >> COUNT_SHIFT),
             None => Ok(0),
         }
     }
 
-    fn set_count(entry: u64, count: u32) -> Result<(), Stop> {
-        Ok(driver_mem::write_u32(entry + COUNT, count << COUNT_SHIFT)?)
+    fn set_count(address: u64, count: u32) -> Result<(), Stop> {
+        Ok(entry(address).set(|entry| &entry.owner_count, count << COUNT_SHIFT)?)
     }
 
     fn count_entries(self, by: i32) -> Result<(), Stop> {
-        let at = self.field(offset::ACTIVE_ENTRIES);
-        let entries = driver_mem::add_u32(at, by.cast_unsigned())?.wrapping_add_signed(by);
-        let active = u16::try_from(entries).unwrap_or(u16::MAX);
-        Ok(driver_mem::write_u16(
-            self.field(offset::ACTIVE_COUNT),
-            active,
-        )?)
+        let entries = self.fields().at(|resource| &resource.active_entries);
+        let entries = driver_mem::add_u32(entries.address(), by.cast_unsigned())?;
+        let active = u16::try_from(entries.wrapping_add_signed(by)).unwrap_or(u16::MAX);
+        Ok(self
+            .fields()
+            .set(|resource| &resource.active_count, active)?)
     }
 
     /// Gives an owner one more acquisition.
     pub fn add(self, owner: u64) -> Result<(), Stop> {
-        if let Some(entry) = self.entry(owner)? {
+        if let Some(entry) = self.find_entry(owner)? {
             return Self::set_count(entry, self.count_of(owner)? + 1);
         }
-        let entry = match self.entry(0)? {
+        let entry = match self.find_entry(0)? {
             Some(free) => free,
             None => self.grow()?,
         };
-        driver_mem::write_u64(entry, owner)?;
+        set_owner(entry, owner)?;
         Self::set_count(entry, 1)?;
         self.count_entries(1)
     }
@@ -156,13 +166,13 @@ impl Resource {
     /// Takes one acquisition from an owner and returns how many are left; `None`
     /// if it has none.
     pub fn remove(self, owner: u64) -> Result<Option<u32>, Stop> {
-        let Some(entry) = self.entry(owner)? else {
+        let Some(entry) = self.find_entry(owner)? else {
             return Ok(None);
         };
         let left = self.count_of(owner)?.saturating_sub(1);
         Self::set_count(entry, left)?;
         if left == 0 {
-            driver_mem::write_u64(entry, 0)?;
+            set_owner(entry, 0)?;
             self.count_entries(-1)?;
         }
         Ok(Some(left))
@@ -170,15 +180,15 @@ impl Resource {
 
     /// Makes what one owner has acquired another's. False if it has nothing.
     pub fn transfer(self, from: u64, to: u64) -> Result<bool, Stop> {
-        let Some(entry) = self.entry(from)? else {
+        let Some(entry) = self.find_entry(from)? else {
             return Ok(false);
         };
-        match self.entry(to)? {
-            None => driver_mem::write_u64(entry, to)?,
+        match self.find_entry(to)? {
+            None => set_owner(entry, to)?,
             Some(other) => {
                 Self::set_count(other, self.count_of(from)? + self.count_of(to)?)?;
                 Self::set_count(entry, 0)?;
-                driver_mem::write_u64(entry, 0)?;
+                set_owner(entry, 0)?;
                 self.count_entries(-1)?;
             }
         }
@@ -202,9 +212,9 @@ impl Resource {
             driver_mem::copy(table, old, ENTRY_SIZE * u64::from(old_size))?;
             pool::free(old);
         }
-        driver_mem::write_u32(table + COUNT, size)?;
-        driver_mem::write_u64(self.field(offset::OWNER_TABLE), table)?;
-        Ok(table + ENTRY_SIZE * u64::from(old_size.max(1)))
+        entry(table).set(|entry| &entry.owner_count, size)?;
+        self.fields().set(|resource| &resource.owner_table, table)?;
+        Ok(nth_entry(table, u64::from(old_size.max(1))))
     }
 
     /// Frees the table.
@@ -212,7 +222,7 @@ impl Resource {
         let table = self.table()?;
         if table != 0 {
             pool::free(table);
-            driver_mem::write_u64(self.field(offset::OWNER_TABLE), 0)?;
+            self.fields().set(|resource| &resource.owner_table, 0)?;
         }
         Ok(())
     }
@@ -234,7 +244,7 @@ mod tests {
             resource.add(*thread).expect("it is ours");
         }
         assert_eq!(
-            driver_mem::read_u32(resource.field(offset::ACTIVE_ENTRIES)),
+            resource.fields().get(|resource| &resource.active_entries),
             Ok(20)
         );
         for thread in &threads {
@@ -248,7 +258,7 @@ mod tests {
         assert!(!resource.transfer(0x7000, 0x6003).expect("it is ours"));
         assert_eq!(resource.count_of(0x6003).expect("it is ours"), 4);
         assert_eq!(
-            driver_mem::read_u32(resource.field(offset::ACTIVE_ENTRIES)),
+            resource.fields().get(|resource| &resource.active_entries),
             Ok(18)
         );
         resource.free_table().expect("it is ours");
