@@ -103,6 +103,7 @@ fn run_with_violation_has_status_5() {
     let output = run(&build::driver("leak"), &[]);
     assert_eq!(output.status.code(), Some(5), "{}", stdout(&output));
     assert!(stdout(&output).contains("pool-leak"));
+    assert!(stdout(&output).contains("see `ntbox explain pool-leak`"));
     assert!(
         stdout(&output)
             .contains("Driver Verifier: DRIVER_VERIFIER_DETECTED_VIOLATION (0xC4), 0x62")

@@ -111,3 +111,26 @@ fn each_field_of_json_output_is_described() {
         "docs/reference/json-report.md lacks {names:?}"
     );
 }
+
+/// A page links a function to the page that its export declares.
+#[test]
+fn rule_pages_link_functions_as_their_exports_do() {
+    let exports = ntbox::exports();
+    let mut linked = 0;
+    for rule in ntbox::rules::all() {
+        let links = rule.page.lines().filter_map(|line| {
+            let (name, rest) = line.strip_prefix("- [")?.split_once("](")?;
+            Some((name, rest.strip_suffix(')')?))
+        });
+        for (name, link) in links {
+            let Some(export) = exports.iter().find(|export| export.name == name) else {
+                continue;
+            };
+            if let Some(page) = &export.page {
+                assert_eq!(link, page, "{}: {name}", rule.id);
+                linked += 1;
+            }
+        }
+    }
+    assert!(linked > 100, "{linked} links of exports");
+}

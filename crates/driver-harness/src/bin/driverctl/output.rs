@@ -1,6 +1,7 @@
 //! The output of the commands: text with labelled lines and the log in DebugView's
 //! format, or JSON.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,7 +12,7 @@ use driver_harness::logs::debugview::{self, printable};
 use driver_harness::record::{BugCheck, Findings, StartResult};
 use driver_harness::verdict::LogCheck;
 use nt_status::{Named, NamedBugCheck};
-use ntbox_api::Verdict;
+use ntbox_api::{Verdict, rules};
 use serde_json::json;
 
 use crate::check_log::{CheckedSession, worst};
@@ -104,6 +105,7 @@ fn findings(out: &mut dyn Write, start: StartResult, findings: &Findings) -> io:
         };
         labelled(out, "stop", unload)?;
     }
+    let mut explained = BTreeSet::new();
     for violation in &findings.violations {
         let message = printable(&violation.message);
         labelled(
@@ -120,6 +122,13 @@ fn findings(out: &mut dyn Write, start: StartResult, findings: &Findings) -> io:
         }
         if let Some(location) = &violation.location {
             labelled(out, "", format_args!("at {location}"))?;
+        }
+        if rules::find(&violation.rule).is_some() && explained.insert(&violation.rule) {
+            labelled(
+                out,
+                "",
+                format_args!("see `ntbox explain {}`", violation.rule),
+            )?;
         }
     }
     Ok(())
