@@ -44,10 +44,14 @@ pub fn tools(assets: &Assets) -> anyhow::Result<Tools> {
 pub fn build(project: &Project, arguments: &Build) -> anyhow::Result<Vec<Image>> {
     let assets = Assets::unpack()?;
     let (mut workspace, dependencies) = project.resolve(arguments)?;
-    workspace.stand_ins = dependencies
-        .iter()
-        .map(|dependency| stand_in::create(&assets, dependency))
-        .collect::<anyhow::Result<_>>()?;
+    for dependency in &dependencies {
+        let folder = stand_in::create(&assets, dependency)?;
+        if dependency.is_released {
+            workspace.stand_ins.push(folder);
+        } else {
+            workspace.overrides.push(folder);
+        }
+    }
     // The toolchain is that of the project.
     std::env::set_current_dir(&project.root)
         .with_context(|| format!("cannot enter {}", project.root.display()))?;

@@ -129,6 +129,7 @@ impl Project {
             target: self.build_folder(),
             name: name.to_string_lossy().into_owned(),
             stand_ins: Vec::new(),
+            overrides: Vec::new(),
         };
         let mut cargo = self.cargo("metadata", arguments);
         cargo.args(["--format-version", "1"]);
@@ -297,24 +298,15 @@ fn dependencies(metadata: &Value) -> anyhow::Result<Vec<Dependency>> {
         if package["name"] != "wdk-build" {
             continue;
         }
-        if !package["source"]
-            .as_str()
-            .is_some_and(|source| source.starts_with("registry+"))
-        {
-            bail!(
-                "wdk-build is not from the registry but from {}; cargo ntbox replaces the released crate only. Depend on a released version",
-                package["manifest_path"]
-                    .as_str()
-                    .unwrap_or("another source")
-            );
-        }
         // The bindgen of the wdk-sys that uses it.
         let bindgen = nodes
             .iter()
             .filter(|(user, dependencies)| named(user, "wdk-sys") && dependencies.contains(id))
             .flat_map(|(_, dependencies)| dependencies)
             .find(|dependency| named(dependency, "bindgen"));
+        let source = package["source"].as_str();
         list.push(Dependency {
+            is_released: source.is_some_and(|source| source.starts_with("registry+")),
             version: version(id).context("a package has a version")?,
             bindgen: bindgen.and_then(|id| version(id)),
         });

@@ -15,6 +15,8 @@ use crate::assets::Assets;
 pub struct Dependency {
     /// The version that the workspace's lock file has.
     pub version: Version,
+    /// Whether it is from the registry, not from a folder or a repository.
+    pub is_released: bool,
     /// The bindgen that `wdk-sys` of the same interface uses, with which it shares types.
     pub bindgen: Option<Version>,
 }
@@ -32,7 +34,9 @@ fn interface(version: &Version) -> Option<&'static str> {
 
 /// Creates the stand-in for a dependency; returns its folder.
 pub fn create(assets: &Assets, dependency: &Dependency) -> anyhow::Result<PathBuf> {
-    let Dependency { version, bindgen } = dependency;
+    let Dependency {
+        version, bindgen, ..
+    } = dependency;
     let Some(feature) = interface(version) else {
         bail!(
             "the workspace depends on wdk-build {version}; supported are 0.3, 0.4, 0.5 and 0.6. Depend on another version of wdk, wdk-sys and wdk-build"

@@ -65,9 +65,12 @@ pub struct Workspace {
     pub target: PathBuf,
     /// The name that stands for its folder in the image.
     pub name: String,
-    /// Folders of the stand-ins for `wdk-build`, one for each version of it that the
-    /// workspace depends on.
+    /// Folders of the stand-ins for `wdk-build`, one for each version of it from the
+    /// registry that the workspace depends on.
     pub stand_ins: Vec<PathBuf>,
+    /// Folders of the stand-ins for each `wdk-build` that is in the workspace's own
+    /// checkout, or in another repository.
+    pub overrides: Vec<PathBuf>,
 }
 
 /// All that Cargo needs for building drivers.
@@ -150,6 +153,16 @@ impl Tools {
                 .arg(format!("{patch}.package='wdk-build'"))
                 .arg("--config")
                 .arg(format!("{patch}.path='{}'", stand_in.display()));
+        }
+        if !workspace.overrides.is_empty() {
+            let folders: Vec<String> = workspace
+                .overrides
+                .iter()
+                .map(|folder| folder.display().to_string())
+                .collect();
+            cargo
+                .arg("--config")
+                .arg(toml_assignment("paths", &folders));
         }
         cargo
             .arg("--config")

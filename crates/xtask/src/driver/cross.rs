@@ -40,6 +40,7 @@ impl Tools {
             target: places.work.join("cargo"),
             name: "ntmem".to_owned(),
             stand_ins: vec![cross.join("wdk-build")],
+            overrides: Vec::new(),
         };
         Ok(Self {
             tools: cross_builder::prepare(&places, rust, &program, &say)?,
