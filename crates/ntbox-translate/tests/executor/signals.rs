@@ -72,7 +72,7 @@ pub fn install() {
 extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel gives a handler with SA_SIGINFO a valid pointer.
     let info = unsafe { &*info };
-    // SAFETY: the same, and nobody else has it.
+    // SAFETY: the kernel passes a valid context, which nothing else refers to.
     let ucontext = unsafe { &mut *context.cast::<ucontext_t>() };
     let general = &mut ucontext.uc_mcontext.gregs;
     let rip = general[libc::REG_RIP as usize] as u64;
