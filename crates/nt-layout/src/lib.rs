@@ -10,6 +10,7 @@
 mod common;
 mod ex;
 mod io;
+mod io_parameters;
 mod ke;
 mod ob;
 mod se;
@@ -38,6 +39,11 @@ pub use ob::{
 pub use se::{
     AccessAce, AccessState, AceHeader, Acl, AuxAccessData, GenericMapping, LuidAndAttributes,
     PrivilegeSet, SecurityDescriptor, SecurityDescriptorRelative, SecuritySubjectContext, Sid,
+};
+
+pub use io_parameters::{
+    CreateParameters, DeviceIoControlParameters, FileInformationParameters, LockControlParameters,
+    PowerParameters, QueryDirectoryParameters, ReadWriteParameters, WaitWakeParameters,
 };
 
 /// Declares structures that hold plain data.

@@ -110,3 +110,41 @@ layout_tests! {
         file_object = FileObject, completion_routine = CompletionRoutine, context = Context,
     }
 }
+
+/// Structures that the metadata does not have, or has without the alignment of their
+/// members (`POINTER_ALIGNMENT` in wdm.h), by the public headers.
+macro_rules! header_tests {
+    ($($test:ident: $ours:ident [$size:expr] { $($field:ident = $offset:expr,)* })*) => {$(
+        #[test]
+        fn $test() {
+            assert_eq!(size_of::<crate::$ours>(), $size, stringify!($ours));
+            $(assert_eq!(offset_of!(crate::$ours, $field), $offset, stringify!($field));)*
+        }
+    )*};
+}
+
+header_tests! {
+    create_parameters_match_wdm: CreateParameters [0x20] {
+        security_context = 0, options = 8, file_attributes = 0x10, share_access = 0x12, ea_length = 0x18,
+    }
+    read_write_parameters_match_wdm: ReadWriteParameters [0x18] {
+        length = 0, key = 8, byte_offset = 0x10,
+    }
+    device_io_control_parameters_match_wdm: DeviceIoControlParameters [0x20] {
+        output_buffer_length = 0, input_buffer_length = 8, io_control_code = 0x10,
+        type3_input_buffer = 0x18,
+    }
+    file_information_parameters_match_wdm: FileInformationParameters [0x20] {
+        length = 0, file_information_class = 8, file_object = 0x10, replace_if_exists = 0x18,
+    }
+    query_directory_parameters_match_ntifs: QueryDirectoryParameters [0x20] {
+        length = 0, file_name = 8, file_information_class = 0x10, file_index = 0x18,
+    }
+    lock_control_parameters_match_ntifs: LockControlParameters [0x18] {
+        length = 0, key = 8, byte_offset = 0x10,
+    }
+    wait_wake_parameters_match_wdm: WaitWakeParameters [4] { power_state = 0, }
+    power_parameters_match_wdm: PowerParameters [0x20] {
+        system_context = 0, kind = 8, state = 0x10, shutdown_type = 0x18,
+    }
+}

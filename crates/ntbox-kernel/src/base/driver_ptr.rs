@@ -14,6 +14,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use ntbox_host::driver_mem::{self, Fault};
+use ntbox_host::gate::Register;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 /// The address of a `T` in the driver's memory. Nothing is known of it until it is used.
@@ -44,6 +45,23 @@ impl<T> fmt::Debug for DriverPtr<T> {
     }
 }
 
+impl<T> fmt::LowerHex for DriverPtr<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::LowerHex::fmt(&self.address, f)
+    }
+}
+
+/// Exports have pointers as arguments and results.
+impl<T> Register for DriverPtr<T> {
+    fn from_register(value: u64) -> Self {
+        Self::new(value)
+    }
+
+    fn into_register(self) -> u64 {
+        self.address
+    }
+}
+
 impl<T> DriverPtr<T> {
     /// Bytes of the structure.
     pub const SIZE: u64 = size_of::<T>() as u64;
@@ -66,6 +84,23 @@ impl<T> DriverPtr<T> {
     /// The address.
     pub const fn address(self) -> u64 {
         self.address
+    }
+
+    /// The same address as a pointer to another type.
+    pub const fn cast<U>(self) -> DriverPtr<U> {
+        DriverPtr::new(self.address)
+    }
+
+    /// The structure `n` places behind this one in an array.
+    pub const fn next(self, n: u64) -> Self {
+        Self::new(self.address.wrapping_add(n.wrapping_mul(Self::SIZE)))
+    }
+
+    /// The structure whose field has this address
+    /// (`CONTAINING_RECORD`).
+    pub fn containing<U: FromZeros>(self, select: impl FnOnce(&U) -> &T) -> DriverPtr<U> {
+        let offset = DriverPtr::<U>::new(0).at(select).address;
+        DriverPtr::new(self.address.wrapping_sub(offset))
     }
 
     /// Whether it is NULL.
