@@ -9,10 +9,12 @@
 
 mod common;
 mod ex;
+mod fs;
 mod io;
 mod io_parameters;
 mod ke;
 mod ob;
+mod rtl;
 mod se;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,11 @@ pub use common::{DispatcherHeader, KdeviceQueue, Kdpc, Kevent, ListEntry, Mdl, U
 pub use ex::{
     Eresource, ExRundownRefCacheAware, ExtDeleteParameters, FastMutex, GeneralLookaside,
     KldrDataTableEntry, OwnerEntry, WorkQueueItem,
+};
+pub use fs::{
+    BaseMcb, FileLock, FileLockInfo, FsrtlAdvancedFcbHeader, FsrtlCommonFcbHeader,
+    FsrtlPerStreamContext, LargeMcb, McbPair, RamfsFcb, ReparseGuidDataBuffer,
+    SectionObjectPointers, ShareAccess, Tunnel, TunnelEntry,
 };
 pub use io::{
     DeviceObject, DevobjExtension, DriverExtension, DriverObject, FileObject, IoStackLocation,
@@ -44,6 +51,13 @@ pub use se::{
 pub use io_parameters::{
     CreateParameters, DeviceIoControlParameters, FileInformationParameters, LockControlParameters,
     PowerParameters, QueryDirectoryParameters, ReadWriteParameters, WaitWakeParameters,
+};
+pub use rtl::{
+    CmPartialResourceDescriptor, GenerateNameContext, IoResourceDescriptor, RtlAvlTable,
+    RtlBalancedLinks, RtlBitmap, RtlBitmapRun, RtlDynamicHashTable, RtlDynamicHashTableContext,
+    RtlDynamicHashTableEntry, RtlDynamicHashTableEnumerator, RtlGenericTable, RtlGenericTableNode,
+    RtlHeap, RtlHeapBlock, RtlOsversioninfoexw, RtlRange, RtlRangeList, RtlRangeListEntry,
+    RtlRangeListIterator, RtlSplayLinks, UnicodePrefixTable, UnicodePrefixTableEntry,
 };
 
 /// Declares structures that hold plain data.

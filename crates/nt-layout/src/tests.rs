@@ -148,3 +148,6 @@ header_tests! {
         system_context = 0, kind = 8, state = 0x10, shutdown_type = 0x18,
     }
 }
+
+mod file_systems;
+mod run_time_library;
