@@ -3,10 +3,12 @@
 //!
 //! Any IRQL, as long as header and bits are resident.
 
+use nt_layout::{RtlBitmap, RtlBitmapRun};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 
 /// What the search functions answer when there is nothing.
@@ -14,81 +16,81 @@ const NOT_FOUND: u32 = u32::MAX;
 
 exports! {
     /// `RtlInitializeBitMap`; the bits stay as they are.
-    fn RtlInitializeBitMap(header: u64, buffer: u64, size: u32) -> () [max HIGH_LEVEL, wdm] {
-        driver_mem::write_u32(header, size)?;
-        Ok(driver_mem::write_u64(header.wrapping_add(8), buffer)?)
+    fn RtlInitializeBitMap(header: DriverPtr<RtlBitmap>, buffer: u64, size: u32) -> () [max HIGH_LEVEL, wdm] {
+        header.set(|header| &header.size_of_bit_map, size)?;
+        Ok(header.set(|header| &header.buffer, buffer)?)
     }
 
     /// `RtlSetBit`.
-    fn RtlSetBit(header: u64, bit: u32) -> () [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.fill(bit, 1, true)?) }
+    fn RtlSetBit(header: DriverPtr<RtlBitmap>, bit: u32) -> () [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.fill(bit, 1, true)?) }
 
     /// `RtlClearBit`.
-    fn RtlClearBit(header: u64, bit: u32) -> () [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.fill(bit, 1, false)?) }
+    fn RtlClearBit(header: DriverPtr<RtlBitmap>, bit: u32) -> () [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.fill(bit, 1, false)?) }
 
     /// `RtlTestBit`.
-    fn RtlTestBit(header: u64, bit: u32) -> bool [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.test(bit)?) }
+    fn RtlTestBit(header: DriverPtr<RtlBitmap>, bit: u32) -> bool [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.test(bit)?) }
 
     /// `RtlSetBits`.
-    fn RtlSetBits(header: u64, start: u32, count: u32) -> () [max HIGH_LEVEL, wdm] {
+    fn RtlSetBits(header: DriverPtr<RtlBitmap>, start: u32, count: u32) -> () [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.fill(start, count, true)?)
     }
 
     /// `RtlClearBits`.
-    fn RtlClearBits(header: u64, start: u32, count: u32) -> () [max HIGH_LEVEL, wdm] {
+    fn RtlClearBits(header: DriverPtr<RtlBitmap>, start: u32, count: u32) -> () [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.fill(start, count, false)?)
     }
 
     /// `RtlSetAllBits`: up to the end of the last ULONG.
-    fn RtlSetAllBits(header: u64) -> () [max HIGH_LEVEL, wdm] {
+    fn RtlSetAllBits(header: DriverPtr<RtlBitmap>) -> () [max HIGH_LEVEL, wdm] {
         let bitmap = Bitmap::read(header)?;
         Ok(driver_mem::fill(bitmap.buffer, 0xff, bitmap.bytes())?)
     }
 
     /// `RtlClearAllBits`: up to the end of the last ULONG.
-    fn RtlClearAllBits(header: u64) -> () [max HIGH_LEVEL, wdm] {
+    fn RtlClearAllBits(header: DriverPtr<RtlBitmap>) -> () [max HIGH_LEVEL, wdm] {
         let bitmap = Bitmap::read(header)?;
         Ok(driver_mem::fill(bitmap.buffer, 0, bitmap.bytes())?)
     }
 
     /// `RtlAreBitsSet`: FALSE for no bits and for bits that are not there.
-    fn RtlAreBitsSet(header: u64, start: u32, count: u32) -> bool [max HIGH_LEVEL, wdm] {
+    fn RtlAreBitsSet(header: DriverPtr<RtlBitmap>, start: u32, count: u32) -> bool [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.are(start, count, true)?)
     }
 
     /// `RtlAreBitsClear`: FALSE for no bits and for bits that are not there.
-    fn RtlAreBitsClear(header: u64, start: u32, count: u32) -> bool [max HIGH_LEVEL, wdm] {
+    fn RtlAreBitsClear(header: DriverPtr<RtlBitmap>, start: u32, count: u32) -> bool [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.are(start, count, false)?)
     }
 
     /// `RtlNumberOfSetBits`.
-    fn RtlNumberOfSetBits(header: u64) -> u32 [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.count(true)?) }
+    fn RtlNumberOfSetBits(header: DriverPtr<RtlBitmap>) -> u32 [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.count(true)?) }
 
     /// `RtlNumberOfClearBits`.
-    fn RtlNumberOfClearBits(header: u64) -> u32 [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.count(false)?) }
+    fn RtlNumberOfClearBits(header: DriverPtr<RtlBitmap>) -> u32 [max HIGH_LEVEL, wdm] { Ok(Bitmap::read(header)?.count(false)?) }
 
     /// `RtlFindSetBits`.
-    fn RtlFindSetBits(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
+    fn RtlFindSetBits(header: DriverPtr<RtlBitmap>, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.find(count, hint, true)?)
     }
 
     /// `RtlFindClearBits`.
-    fn RtlFindClearBits(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
+    fn RtlFindClearBits(header: DriverPtr<RtlBitmap>, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.find(count, hint, false)?)
     }
 
     /// `RtlFindSetBitsAndClear`.
-    fn RtlFindSetBitsAndClear(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
+    fn RtlFindSetBitsAndClear(header: DriverPtr<RtlBitmap>, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.find_and_turn(count, hint, true)?)
     }
 
     /// `RtlFindClearBitsAndSet`.
-    fn RtlFindClearBitsAndSet(header: u64, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
+    fn RtlFindClearBitsAndSet(header: DriverPtr<RtlBitmap>, count: u32, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
         Ok(Bitmap::read(header)?.find_and_turn(count, hint, false)?)
     }
 
     /// `RtlFindNextForwardRunClear`: length of the first clear run at or after a
     /// bit.
-    fn RtlFindNextForwardRunClear(header: u64, from: u32, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
+    fn RtlFindNextForwardRunClear(header: DriverPtr<RtlBitmap>, from: u32, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let runs = Bitmap::read(header)?.clear_runs(from)?;
         let run = runs.first().copied().unwrap_or(Run { start: from, length: 0 });
         driver_mem::write_u32(start, run.start)?;
@@ -96,7 +98,7 @@ exports! {
     }
 
     /// `RtlFindFirstRunClear`: length of the first clear run.
-    fn RtlFindFirstRunClear(header: u64, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
+    fn RtlFindFirstRunClear(header: DriverPtr<RtlBitmap>, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let runs = Bitmap::read(header)?.clear_runs(0)?;
         let run = runs.first().copied().unwrap_or_default();
         driver_mem::write_u32(start, run.start)?;
@@ -104,7 +106,7 @@ exports! {
     }
 
     /// `RtlFindLongestRunClear`: length of the first of the longest clear runs.
-    fn RtlFindLongestRunClear(header: u64, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
+    fn RtlFindLongestRunClear(header: DriverPtr<RtlBitmap>, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let runs = longest_first(Bitmap::read(header)?.clear_runs(0)?);
         let run = runs.first().copied().unwrap_or_default();
         driver_mem::write_u32(start, run.start)?;
@@ -113,7 +115,7 @@ exports! {
 
     /// `RtlFindLastBackwardRunClear`: length of the last clear run that begins
     /// at or before a bit, as far as that bit.
-    fn RtlFindLastBackwardRunClear(header: u64, from: u32, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
+    fn RtlFindLastBackwardRunClear(header: DriverPtr<RtlBitmap>, from: u32, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let runs = Bitmap::read(header)?.clear_runs(0)?;
         let Some(run) = runs.into_iter().rfind(|run| run.start <= from) else { return Ok(0) };
         driver_mem::write_u32(start, run.start)?;
@@ -122,15 +124,16 @@ exports! {
 
     /// `RtlFindClearRuns`: start and length of clear runs, the longest or the
     /// first.
-    fn RtlFindClearRuns(header: u64, array: u64, room: u32, longest: bool) -> u32 [max HIGH_LEVEL, wdm] {
+    fn RtlFindClearRuns(header: DriverPtr<RtlBitmap>, array: DriverPtr<RtlBitmapRun>, room: u32, longest: bool) -> u32 [max HIGH_LEVEL, wdm] {
         let mut runs = Bitmap::read(header)?.clear_runs(0)?;
         if longest {
             runs = longest_first(runs);
         }
         runs.truncate(room as usize);
         for (n, run) in (0..).zip(&runs) {
-            driver_mem::write_u32(array.wrapping_add(8 * n), run.start)?;
-            driver_mem::write_u32(array.wrapping_add(8 * n + 4), run.length)?;
+            let element = array.next(n);
+            element.set(|element| &element.starting_index, run.start)?;
+            element.set(|element| &element.number_of_bits, run.length)?;
         }
         Ok(u32::try_from(runs.len()).unwrap_or(room))
     }
@@ -170,10 +173,10 @@ struct Bitmap {
 }
 
 impl Bitmap {
-    fn read(header: u64) -> Result<Self, Fault> {
+    fn read(header: DriverPtr<RtlBitmap>) -> Result<Self, Fault> {
         Ok(Self {
-            size: driver_mem::read_u32(header)?,
-            buffer: driver_mem::read_u64(header.wrapping_add(8))?,
+            size: header.get(|header| &header.size_of_bit_map)?,
+            buffer: header.get(|header| &header.buffer)?,
         })
     }
 

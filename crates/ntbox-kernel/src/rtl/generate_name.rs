@@ -1,33 +1,23 @@
-//! Making up a short name for a long one: what can be kept of the name, and a number
-//! that makes the next try another name. After four tries most of the name gives way
-//! to a sum of all of it.
+//! Generates 8.3 names for long names: the first legal characters of the name and a
+//! number. After four names a checksum replaces most of the characters.
 
+use nt_layout::GenerateNameContext;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::irql::APC_LEVEL;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::{codepage, upcase};
-
-/// Offsets in a `GENERATE_NAME_CONTEXT`.
-mod offset {
-    pub const CHECKSUM: u64 = 0x00;
-    pub const CHECKSUM_INSERTED: u64 = 0x02;
-    pub const NAME_LENGTH: u64 = 0x03;
-    pub const NAME: u64 = 0x04;
-    pub const EXTENSION_LENGTH: u64 = 0x14;
-    pub const EXTENSION: u64 = 0x18;
-    pub const LAST_INDEX: u64 = 0x20;
-}
 
 /// Most characters of a name, of what is kept of it, and of an extension.
 const NAME: usize = 8;
 const KEPT: usize = 6;
 const EXTENSION: usize = 3;
-/// Tries before the sum is put in, and what is kept of the name then.
+/// Names without the checksum, and characters that a name with it keeps.
 const PLAIN_TRIES: u32 = 4;
 const KEPT_WITH_SUM: usize = 2;
-/// Tries before it is given up.
+/// Tries before the call fails.
 const MOST_TRIES: u32 = 1_000_000;
 const DOT: u16 = b'.' as u16;
 /// ASCII characters that an underscore stands for.
@@ -75,7 +65,7 @@ fn checksum(name: &[u16]) -> u16 {
     u16::try_from((sum >> 16 ^ sum) & 0xffff).unwrap_or(0)
 }
 
-/// The parts of the name, as a context keeps them.
+/// The parts of the name, as a context holds them.
 struct Parts {
     name: Vec<u16>,
     extension: Vec<u16>,
@@ -102,41 +92,42 @@ impl Parts {
         }
     }
 
-    fn read(context: u64) -> Result<Self, Fault> {
-        let units = |at: u64, count: usize| -> Result<Vec<u16>, Fault> {
-            (0..count as u64)
-                .map(|n| driver_mem::read_u16(context + at + 2 * n))
-                .collect()
+    fn read(context: DriverPtr<GenerateNameContext>) -> Result<Self, Fault> {
+        let units = |at: DriverPtr<u16>, count: usize| -> Result<Vec<u16>, Fault> {
+            (0..count as u64).map(|n| at.next(n).read()).collect()
         };
-        let length = driver_mem::read_u8(context + offset::NAME_LENGTH)?;
-        let extension = driver_mem::read_u32(context + offset::EXTENSION_LENGTH)?;
+        let length = context.get(|context| &context.name_length)?;
+        let extension = context.get(|context| &context.extension_length)?;
         Ok(Self {
-            name: units(offset::NAME, usize::from(length).min(NAME))?,
+            name: units(
+                context.at(|context| &context.name_buffer).cast(),
+                usize::from(length).min(NAME),
+            )?,
             extension: units(
-                offset::EXTENSION,
+                context.at(|context| &context.extension_buffer).cast(),
                 usize::try_from(extension).unwrap_or(0).min(EXTENSION),
             )?,
-            sum: driver_mem::read_u16(context + offset::CHECKSUM)?,
-            with_sum: driver_mem::read_u8(context + offset::CHECKSUM_INSERTED)? != 0,
-            index: driver_mem::read_u32(context + offset::LAST_INDEX)?,
+            sum: context.get(|context| &context.checksum)?,
+            with_sum: context.get(|context| &context.checksum_inserted)? != 0,
+            index: context.get(|context| &context.last_index_value)?,
         })
     }
 
-    fn write(&self, context: u64) -> Result<(), Fault> {
-        driver_mem::write_u16(context + offset::CHECKSUM, self.sum)?;
-        driver_mem::write_u8(context + offset::CHECKSUM_INSERTED, self.with_sum.into())?;
-        driver_mem::write_u8(
-            context + offset::NAME_LENGTH,
-            u8::try_from(self.name.len()).unwrap_or(0),
-        )?;
+    fn write(&self, context: DriverPtr<GenerateNameContext>) -> Result<(), Fault> {
+        context.set(|context| &context.checksum, self.sum)?;
+        context.set(|context| &context.checksum_inserted, self.with_sum.into())?;
+        let length = u8::try_from(self.name.len()).unwrap_or(0);
+        context.set(|context| &context.name_length, length)?;
         let extension = u32::try_from(self.extension.len()).unwrap_or(0);
-        driver_mem::write_u32(context + offset::EXTENSION_LENGTH, extension)?;
-        driver_mem::write_u32(context + offset::LAST_INDEX, self.index)?;
-        super::scan::write_units(context + offset::NAME, &self.name)?;
-        super::scan::write_units(context + offset::EXTENSION, &self.extension)
+        context.set(|context| &context.extension_length, extension)?;
+        context.set(|context| &context.last_index_value, self.index)?;
+        let name = context.at(|context| &context.name_buffer);
+        super::scan::write_units(name.address(), &self.name)?;
+        let extension = context.at(|context| &context.extension_buffer);
+        super::scan::write_units(extension.address(), &self.extension)
     }
 
-    /// Goes on to the next name.
+    /// Advances to the next name.
     fn advance(&mut self) {
         self.index += 1;
         if self.index > PLAIN_TRIES && !self.with_sum {
@@ -161,9 +152,9 @@ impl Parts {
 }
 
 exports! {
-    /// `RtlGenerate8dot3Name`: a context of zeros makes the first name of a long one,
-    /// and says afterwards which will be the next.
-    fn RtlGenerate8dot3Name(name: u64, extended: bool, context: u64, out: u64) -> u32 [max APC_LEVEL, ntifs] {
+    /// `RtlGenerate8dot3Name`: a context of zeros gives the first name of a long name;
+    /// the context is then advanced to the next one.
+    fn RtlGenerate8dot3Name(name: u64, extended: bool, context: DriverPtr<GenerateNameContext>, out: u64) -> u32 [max APC_LEVEL, ntifs] {
         let long = UnicodeString::read(name)?.units()?;
         let mut parts = Parts::read(context)?;
         if parts.index == 0 && !parts.with_sum {

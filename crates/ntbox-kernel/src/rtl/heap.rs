@@ -6,41 +6,28 @@
 //! A heap is a block of pool with a list of its blocks, each of which has a
 //! header in front of what the driver gets.
 
+use nt_layout::{RtlHeap, RtlHeapBlock};
 use nt_status::{STATUS_NO_MEMORY, STATUS_SUCCESS};
-use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::APC_LEVEL;
 use ntbox_host::gate::{Call, Stop};
 use ntbox_host::memory_map::PAGE_SIZE;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::{list_entry, log};
 use crate::mm::pool::{PoolKind, Request};
 use crate::{ex, mm};
 
-/// Offsets in a heap, behind the head of its list.
-mod offset {
-    pub const SIGNATURE: u64 = 0x10;
-    pub const FLAGS: u64 = 0x18;
-    /// Bytes that it may have in all; 0 if it grows.
-    pub const LIMIT: u64 = 0x20;
-    pub const USED: u64 = 0x28;
-    pub const BYTES: u64 = 0x30;
-}
-
-/// Offsets in the header of a block, behind its links.
-mod block {
-    pub const HEAP: u64 = 0x10;
-    pub const SIZE: u64 = 0x18;
-    pub const BYTES: u64 = 0x20;
-}
+type Heap = DriverPtr<RtlHeap>;
+type Block = DriverPtr<RtlHeapBlock>;
 
 const GROWABLE: u32 = 2;
 const GENERATE_EXCEPTIONS: u32 = 4;
 const ZERO_MEMORY: u32 = 8;
 /// The largest block of a heap that does not grow.
 const LARGEST: u64 = 0x7_f000;
-/// Pages of a heap whose size nobody gives.
+/// Pages of a heap without a given size.
 const PAGES: u64 = 64;
 const SIGNATURE: u64 = u64::from_le_bytes(*b"RtlHeap\0");
 const TAG: u32 = u32::from_le_bytes(*b"Heap");
@@ -58,36 +45,37 @@ fn allocate(call: &Call<'_>, size: u64, zeroed: bool) -> Option<u64> {
 }
 
 /// Whether an address is a heap.
-fn is_heap(at: u64) -> Result<bool, Fault> {
-    let known = mm::with(|memory| memory.pools.block(at).is_some());
-    Ok(known && driver_mem::read_u64(at + offset::SIGNATURE)? == SIGNATURE)
+fn is_heap(heap: Heap) -> Result<bool, Fault> {
+    let known = mm::with(|memory| memory.pools.block(heap.address()).is_some());
+    Ok(known && heap.get(|heap| &heap.signature)? == SIGNATURE)
 }
 
 /// The header of a block of a heap, if that is what an address is.
-fn block_at(heap: u64, address: u64) -> Result<Option<u64>, Fault> {
-    let Some(block) = address.checked_sub(block::BYTES) else {
+fn block_at(heap: Heap, address: u64) -> Result<Option<Block>, Fault> {
+    let Some(block) = address.checked_sub(Block::SIZE) else {
         return Ok(None);
     };
     let known = is_heap(heap)? && mm::with(|memory| memory.pools.block(block).is_some());
-    let owned = known && driver_mem::read_u64(block + block::HEAP)? == heap;
+    let block = Block::new(block);
+    let owned = known && block.get(|block| &block.heap)? == heap.address();
     Ok(owned.then_some(block))
 }
 
-/// Takes a block out of its heap and frees it.
-fn release(call: &Call<'_>, heap: u64, block: u64, function: &str) -> Result<(), Stop> {
-    let size = driver_mem::read_u64(block + block::SIZE)?;
-    let used = driver_mem::read_u64(heap + offset::USED)?;
-    driver_mem::write_u64(heap + offset::USED, used.wrapping_sub(size))?;
-    list_entry::remove(block)?;
-    ex::pool::free(block, None, call.return_address(), function)
+/// Removes a block from its heap and frees it.
+fn release(call: &Call<'_>, heap: Heap, block: Block, function: &str) -> Result<(), Stop> {
+    let size = block.get(|block| &block.size)?;
+    let used = heap.get(|heap| &heap.used)?;
+    heap.set(|heap| &heap.used, used.wrapping_sub(size))?;
+    list_entry::remove(block.address())?;
+    ex::pool::free(block.address(), None, call.return_address(), function)
 }
 
-/// Room for a block with its header, if the heap may have it.
-fn place(heap: u64, size: u64) -> Result<Option<u64>, Fault> {
-    let limit = driver_mem::read_u64(heap + offset::LIMIT)?;
-    let used = driver_mem::read_u64(heap + offset::USED)?;
+/// Bytes of a block with its header, if the heap's limit allows them.
+fn size_with_header(heap: Heap, size: u64) -> Result<Option<u64>, Fault> {
+    let limit = heap.get(|heap| &heap.limit)?;
+    let used = heap.get(|heap| &heap.used)?;
     let fits = limit == 0 || size <= LARGEST && used.saturating_add(size) <= limit;
-    Ok(size.checked_add(block::BYTES).filter(|_| fits))
+    Ok(size.checked_add(Block::SIZE).filter(|_| fits))
 }
 
 exports! {
@@ -112,38 +100,40 @@ exports! {
             (false, 0) => PAGES * PAGE_SIZE,
             (false, reserve) => reserve.checked_next_multiple_of(PAGE_SIZE).unwrap_or(u64::MAX),
         };
-        let Some(at) = allocate(call, offset::BYTES, true) else { return Ok(0) };
-        list_entry::initialize(at)?;
-        driver_mem::write_u64(at + offset::SIGNATURE, SIGNATURE)?;
-        driver_mem::write_u32(at + offset::FLAGS, flags)?;
-        driver_mem::write_u64(at + offset::LIMIT, limit)?;
+        let Some(at) = allocate(call, Heap::SIZE, true) else { return Ok(0) };
+        let heap = Heap::new(at);
+        list_entry::initialize(heap.at(|heap| &heap.blocks).address())?;
+        heap.set(|heap| &heap.signature, SIGNATURE)?;
+        heap.set(|heap| &heap.flags, flags)?;
+        heap.set(|heap| &heap.limit, limit)?;
         Ok(at)
     }
 
     /// `RtlAllocateHeap`: NULL without memory, or `STATUS_NO_MEMORY` raised where
     /// that was asked for.
-    fn RtlAllocateHeap<call>(heap: u64, flags: u32, size: u64) -> u64 [max APC_LEVEL, ntifs] fails 0 {
+    fn RtlAllocateHeap<call>(heap: Heap, flags: u32, size: u64) -> u64 [max APC_LEVEL, ntifs] fails 0 {
         if !is_heap(heap)? {
             return Ok(0);
         }
-        let flags = flags | driver_mem::read_u32(heap + offset::FLAGS)?;
-        let taken = place(heap, size)?.and_then(|whole| allocate(call, whole, flags & ZERO_MEMORY != 0));
-        let Some(block) = taken else {
+        let flags = flags | heap.get(|heap| &heap.flags)?;
+        let block = size_with_header(heap, size)?.and_then(|whole| allocate(call, whole, flags & ZERO_MEMORY != 0));
+        let Some(block) = block else {
             if flags & GENERATE_EXCEPTIONS != 0 {
                 return Err(Stop::raise(STATUS_NO_MEMORY));
             }
             return Ok(0);
         };
-        list_entry::insert_tail(heap, block)?;
-        driver_mem::write_u64(block + block::HEAP, heap)?;
-        driver_mem::write_u64(block + block::SIZE, size)?;
-        let used = driver_mem::read_u64(heap + offset::USED)?;
-        driver_mem::write_u64(heap + offset::USED, used + size)?;
-        Ok(block + block::BYTES)
+        let block = Block::new(block);
+        list_entry::insert_tail(heap.address(), block.address())?;
+        block.set(|block| &block.heap, heap.address())?;
+        block.set(|block| &block.size, size)?;
+        let used = heap.get(|heap| &heap.used)?;
+        heap.set(|heap| &heap.used, used + size)?;
+        Ok(block.next(1).address())
     }
 
     /// `RtlFreeHeap`: FALSE for what is no block of the heap. No block is no error.
-    fn RtlFreeHeap<call>(heap: u64, flags: u32, address: u64) -> bool [max APC_LEVEL, ntifs] {
+    fn RtlFreeHeap<call>(heap: Heap, flags: u32, address: u64) -> bool [max APC_LEVEL, ntifs] {
         if address == 0 {
             return Ok(true);
         }
@@ -153,37 +143,39 @@ exports! {
     }
 
     /// `RtlSizeHeap`: all ones for what is no block of the heap.
-    fn RtlSizeHeap(heap: u64, flags: u32, address: u64) -> u64 [max APC_LEVEL, undocumented] {
+    fn RtlSizeHeap(heap: Heap, flags: u32, address: u64) -> u64 [max APC_LEVEL, undocumented] {
         let block = block_at(heap, address)?;
         Ok(match block {
-            Some(block) => driver_mem::read_u64(block + block::SIZE)?,
+            Some(block) => block.get(|block| &block.size)?,
             None => u64::MAX,
         })
     }
 
     /// `RtlZeroHeap`: fills what is free with zeros; there is no such memory here.
-    fn RtlZeroHeap(heap: u64, flags: u32) -> u32 [max APC_LEVEL, undocumented] { Ok(STATUS_SUCCESS) }
+    fn RtlZeroHeap(heap: Heap, flags: u32) -> u32 [max APC_LEVEL, undocumented] { Ok(STATUS_SUCCESS) }
 
     /// `RtlDestroyHeap`: with all its blocks. The heap, if it is none.
-    fn RtlDestroyHeap<call>(heap: u64) -> u64 [max APC_LEVEL, ntifs] {
+    fn RtlDestroyHeap<call>(heap: Heap) -> Heap [max APC_LEVEL, ntifs] {
         if !is_heap(heap)? {
             return Ok(heap);
         }
         loop {
-            let block = list_entry::forward(heap)?;
-            if block == heap {
+            let block = list_entry::forward(heap.address())?;
+            if block == heap.address() {
                 break;
             }
-            release(call, heap, block, "RtlDestroyHeap")?;
+            release(call, heap, Block::new(block), "RtlDestroyHeap")?;
         }
-        driver_mem::write_u64(heap + offset::SIGNATURE, 0)?;
-        ex::pool::free(heap, None, call.return_address(), "RtlDestroyHeap")?;
-        Ok(0)
+        heap.set(|heap| &heap.signature, 0)?;
+        ex::pool::free(heap.address(), None, call.return_address(), "RtlDestroyHeap")?;
+        Ok(Heap::new(0))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ntbox_host::driver_mem;
+
     use super::*;
     use crate::rtl::scan;
     use crate::test_support::{address, call, value};

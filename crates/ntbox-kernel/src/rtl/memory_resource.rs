@@ -1,10 +1,12 @@
 //! Ranges of memory and ports in resource descriptors, whose lengths have 32 bits: a
 //! longer one leaves out its low bits, as many as the flags say.
 
+use nt_layout::{CmPartialResourceDescriptor, IoResourceDescriptor};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 
 /// `CmResourceType…`.
@@ -18,25 +20,7 @@ mod kind {
 const LARGE: [(u16, u32); 3] = [(0x0200, 8), (0x0400, 16), (0x0800, 32)];
 const LARGE_MASK: u16 = 0x0e00;
 
-/// Offsets in a `CM_PARTIAL_RESOURCE_DESCRIPTOR`.
-mod partial {
-    pub const TYPE: u64 = 0x00;
-    pub const FLAGS: u64 = 0x02;
-    pub const START: u64 = 0x04;
-    pub const LENGTH: u64 = 0x0c;
-}
-
-/// Offsets in an `IO_RESOURCE_DESCRIPTOR`.
-mod wanted {
-    pub const TYPE: u64 = 0x01;
-    pub const FLAGS: u64 = 0x04;
-    pub const LENGTH: u64 = 0x08;
-    pub const ALIGNMENT: u64 = 0x0c;
-    pub const MINIMUM: u64 = 0x10;
-    pub const MAXIMUM: u64 = 0x18;
-}
-
-/// How numbers are written.
+/// How a descriptor stores lengths.
 struct Encoding {
     kind: u8,
     flag: u16,
@@ -82,21 +66,18 @@ impl Encoding {
         u32::try_from(number >> self.shift).unwrap_or(u32::MAX)
     }
 
-    fn write(&self, kind: u64, flags: u64) -> Result<(), Fault> {
-        driver_mem::write_u8(kind, self.kind)?;
-        driver_mem::write_u16(
-            flags,
-            driver_mem::read_u16(flags)? & !LARGE_MASK | self.flag,
-        )
+    fn write(&self, kind: DriverPtr<u8>, flags: DriverPtr<u16>) -> Result<(), Fault> {
+        kind.write(self.kind)?;
+        flags.write(flags.read()? & !LARGE_MASK | self.flag)
     }
 }
 
 /// How many bits a descriptor leaves out.
-fn shift(kind: u64, flags: u64) -> Result<u32, Fault> {
-    if driver_mem::read_u8(kind)? != kind::MEMORY_LARGE {
+fn shift(kind: DriverPtr<u8>, flags: DriverPtr<u16>) -> Result<u32, Fault> {
+    if kind.read()? != kind::MEMORY_LARGE {
         return Ok(0);
     }
-    let flags = driver_mem::read_u16(flags)?;
+    let flags = flags.read()?;
     let large = LARGE.iter().find(|(flag, _)| flags & flag != 0);
     Ok(large.map_or(0, |(_, shift)| *shift))
 }
@@ -126,49 +107,49 @@ exports! {
     }
 
     /// `RtlCmEncodeMemIoResource`.
-    fn RtlCmEncodeMemIoResource(descriptor: u64, kind: u8, length: u64, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
+    fn RtlCmEncodeMemIoResource(descriptor: DriverPtr<CmPartialResourceDescriptor>, kind: u8, length: u64, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let encoding = match Encoding::of(kind, &[length]) {
             Ok(encoding) => encoding,
             Err(status) => return Ok(status),
         };
-        encoding.write(descriptor.wrapping_add(partial::TYPE), descriptor.wrapping_add(partial::FLAGS))?;
-        driver_mem::write_u64(descriptor.wrapping_add(partial::START), start)?;
-        driver_mem::write_u32(descriptor.wrapping_add(partial::LENGTH), encoding.short(length))?;
+        encoding.write(descriptor.at(|descriptor| &descriptor.kind), descriptor.at(|descriptor| &descriptor.flags))?;
+        descriptor.set(|descriptor| &descriptor.start, start.into())?;
+        descriptor.set(|descriptor| &descriptor.length, encoding.short(length))?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlCmDecodeMemIoResource`: the length.
-    fn RtlCmDecodeMemIoResource(descriptor: u64, start: u64) -> u64 [max HIGH_LEVEL, wdm] {
-        put(start, driver_mem::read_u64(descriptor.wrapping_add(partial::START))?)?;
-        let shift = shift(descriptor.wrapping_add(partial::TYPE), descriptor.wrapping_add(partial::FLAGS))?;
-        Ok(u64::from(driver_mem::read_u32(descriptor.wrapping_add(partial::LENGTH))?) << shift)
+    fn RtlCmDecodeMemIoResource(descriptor: DriverPtr<CmPartialResourceDescriptor>, start: u64) -> u64 [max HIGH_LEVEL, wdm] {
+        put(start, descriptor.get(|descriptor| &descriptor.start)?.get())?;
+        let shift = shift(descriptor.at(|descriptor| &descriptor.kind), descriptor.at(|descriptor| &descriptor.flags))?;
+        Ok(u64::from(descriptor.get(|descriptor| &descriptor.length)?) << shift)
     }
 
     /// `RtlIoEncodeMemIoResource`.
     fn RtlIoEncodeMemIoResource(
-        descriptor: u64, kind: u8, length: u64, alignment: u64, minimum: u64, maximum: u64,
+        descriptor: DriverPtr<IoResourceDescriptor>, kind: u8, length: u64, alignment: u64, minimum: u64, maximum: u64,
     ) -> u32 [max HIGH_LEVEL, wdm] {
         let encoding = match Encoding::of(kind, &[length, alignment]) {
             Ok(encoding) => encoding,
             Err(status) => return Ok(status),
         };
-        encoding.write(descriptor.wrapping_add(wanted::TYPE), descriptor.wrapping_add(wanted::FLAGS))?;
-        driver_mem::write_u32(descriptor.wrapping_add(wanted::LENGTH), encoding.short(length))?;
-        driver_mem::write_u32(descriptor.wrapping_add(wanted::ALIGNMENT), encoding.short(alignment))?;
-        driver_mem::write_u64(descriptor.wrapping_add(wanted::MINIMUM), minimum)?;
-        driver_mem::write_u64(descriptor.wrapping_add(wanted::MAXIMUM), maximum)?;
+        encoding.write(descriptor.at(|descriptor| &descriptor.kind), descriptor.at(|descriptor| &descriptor.flags))?;
+        descriptor.set(|descriptor| &descriptor.length, encoding.short(length))?;
+        descriptor.set(|descriptor| &descriptor.alignment, encoding.short(alignment))?;
+        descriptor.set(|descriptor| &descriptor.minimum_address, minimum)?;
+        descriptor.set(|descriptor| &descriptor.maximum_address, maximum)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlIoDecodeMemIoResource`: the length.
-    fn RtlIoDecodeMemIoResource(descriptor: u64, alignment: u64, minimum: u64, maximum: u64) -> u64
+    fn RtlIoDecodeMemIoResource(descriptor: DriverPtr<IoResourceDescriptor>, alignment: u64, minimum: u64, maximum: u64) -> u64
         [max HIGH_LEVEL, wdm] {
-        let shift = shift(descriptor.wrapping_add(wanted::TYPE), descriptor.wrapping_add(wanted::FLAGS))?;
-        let own = u64::from(driver_mem::read_u32(descriptor.wrapping_add(wanted::ALIGNMENT))?) << shift;
+        let shift = shift(descriptor.at(|descriptor| &descriptor.kind), descriptor.at(|descriptor| &descriptor.flags))?;
+        let own = u64::from(descriptor.get(|descriptor| &descriptor.alignment)?) << shift;
         put(alignment, own)?;
-        put(minimum, driver_mem::read_u64(descriptor.wrapping_add(wanted::MINIMUM))?)?;
-        put(maximum, driver_mem::read_u64(descriptor.wrapping_add(wanted::MAXIMUM))?)?;
-        Ok(u64::from(driver_mem::read_u32(descriptor.wrapping_add(wanted::LENGTH))?) << shift)
+        put(minimum, descriptor.get(|descriptor| &descriptor.minimum_address)?)?;
+        put(maximum, descriptor.get(|descriptor| &descriptor.maximum_address)?)?;
+        Ok(u64::from(descriptor.get(|descriptor| &descriptor.length)?) << shift)
     }
 }
 

@@ -1,33 +1,23 @@
-//! Tables of path prefixes, in which a file system finds what it knows of the longest
-//! beginning of a path.
+//! Tables of path prefixes (`UNICODE_PREFIX_TABLE`), in which a file system looks up the
+//! longest prefix of a path.
 //!
-//! Table and entries are the driver's memory. The entries are a list, those of more
-//! components first, and closed by the table; entries that differ in case only hang
-//! together in a ring, of which one is in the list.
+//! Table and entries are in the driver's memory. The entries are a circular list through
+//! the table, those of more components first. Entries that differ in case only are in a
+//! ring, of which one is in the list.
 
-use ntbox_host::driver_mem;
+use nt_layout::{UnicodePrefixTable, UnicodePrefixTableEntry};
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::APC_LEVEL;
 
 use super::unicode;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::list_walk::ListWalk;
 
-/// Offsets in a `UNICODE_PREFIX_TABLE` and, but for the second half, in an entry.
-mod offset {
-    pub const TYPE: u64 = 0x00;
-    pub const NAME_LENGTH: u64 = 0x02;
-    pub const NEXT: u64 = 0x08;
-    /// Of a table: where an enumeration is.
-    pub const LAST: u64 = 0x10;
-    /// Of an entry: the next in its ring.
-    pub const CASE_MATCH: u64 = 0x10;
-    /// Of an entry: `RTL_SPLAY_LINKS`, parent and two children.
-    pub const LINKS: u64 = 0x18;
-    /// Of an entry: the driver's `UNICODE_STRING`.
-    pub const PREFIX: u64 = 0x30;
-}
+/// Table and entries begin with the same fields: a list may be followed by either.
+type Table = DriverPtr<UnicodePrefixTable>;
+type Entry = DriverPtr<UnicodePrefixTableEntry>;
 
 /// Kinds of node.
 const TABLE: u16 = 0x800;
@@ -35,8 +25,8 @@ const IN_LIST: u16 = 0x801;
 const IN_RING: u16 = 0x803;
 const SEPARATOR: u16 = b'\\' as u16;
 
-fn prefix(entry: u64) -> Result<Vec<u16>, Fault> {
-    UnicodeString::read(driver_mem::read_u64(entry + offset::PREFIX)?)?.units()
+fn prefix(entry: Entry) -> Result<Vec<u16>, Fault> {
+    UnicodeString::read(entry.get(|entry| &entry.prefix)?)?.units()
 }
 
 /// How many components a path counts for: one more than it has separators before its
@@ -48,27 +38,27 @@ fn components(path: &[u16]) -> u16 {
 }
 
 /// The entries of the list.
-fn list(table: u64) -> Result<Vec<u64>, Stop> {
+fn list(table: Table) -> Result<Vec<Entry>, Stop> {
     let mut entries = Vec::new();
-    let mut walk = ListWalk::from(table);
-    let mut at = driver_mem::read_u64(table.wrapping_add(offset::NEXT))?;
-    while at != table {
-        walk.visit(at)?;
-        entries.push(at);
-        at = driver_mem::read_u64(at.wrapping_add(offset::NEXT))?;
+    let mut walk = ListWalk::from(table.address());
+    let mut entry = Entry::new(table.get(|table| &table.next_prefix_tree)?);
+    while entry != table.cast() {
+        walk.visit(entry.address())?;
+        entries.push(entry);
+        entry = Entry::new(entry.get(|entry| &entry.next_prefix_tree)?);
     }
     Ok(entries)
 }
 
 /// The entries that equal one of the list but for case, that one first.
-fn ring(first: u64) -> Result<Vec<u64>, Stop> {
+fn ring(first: Entry) -> Result<Vec<Entry>, Stop> {
     let mut entries = vec![first];
-    let mut walk = ListWalk::from(first);
-    let mut at = driver_mem::read_u64(first + offset::CASE_MATCH)?;
-    while at != first {
-        walk.visit(at)?;
-        entries.push(at);
-        at = driver_mem::read_u64(at.wrapping_add(offset::CASE_MATCH))?;
+    let mut walk = ListWalk::from(first.address());
+    let mut entry = Entry::new(first.get(|entry| &entry.case_match)?);
+    while entry != first {
+        walk.visit(entry.address())?;
+        entries.push(entry);
+        entry = Entry::new(entry.get(|entry| &entry.case_match)?);
     }
     Ok(entries)
 }
@@ -84,23 +74,24 @@ fn is_prefix(prefix: &[u16], path: &[u16]) -> bool {
     ends && unicode::compare(prefix, begin, true) == 0
 }
 
-/// Writes what every new entry has.
-fn begin(entry: u64, kind: u16, count: u16, string: u64) -> Result<(), Fault> {
-    driver_mem::write_u16(entry + offset::TYPE, kind)?;
-    driver_mem::write_u16(entry + offset::NAME_LENGTH, count)?;
-    driver_mem::write_u64(entry + offset::LINKS, entry + offset::LINKS)?;
-    driver_mem::write_u64(entry + offset::LINKS + 8, 0)?;
-    driver_mem::write_u64(entry + offset::LINKS + 16, 0)?;
-    driver_mem::write_u64(entry + offset::PREFIX, string)
+/// Initializes the fields that every new entry has.
+fn begin(entry: Entry, kind: u16, count: u16, string: u64) -> Result<(), Fault> {
+    entry.set(|entry| &entry.node_type_code, kind)?;
+    entry.set(|entry| &entry.name_length, count)?;
+    let links = entry.at(|entry| &entry.links);
+    links.set(|links| &links.parent, links.address())?;
+    links.set(|links| &links.left_child, 0)?;
+    links.set(|links| &links.right_child, 0)?;
+    entry.set(|entry| &entry.prefix, string)
 }
 
-fn insert(table: u64, string: u64, entry: u64) -> Result<bool, Stop> {
+fn insert(table: Table, string: u64, entry: Entry) -> Result<bool, Stop> {
     let units = UnicodeString::read(string)?.units()?;
     let count = components(&units);
-    driver_mem::write_u64(table.wrapping_add(offset::LAST), 0)?;
-    let mut before = table;
+    table.set(|table| &table.last_next_entry, 0)?;
+    let mut before: Entry = table.cast();
     for known in list(table)? {
-        if driver_mem::read_u16(known + offset::NAME_LENGTH)? < count {
+        if known.get(|entry| &entry.name_length)? < count {
             break;
         }
         before = known;
@@ -113,23 +104,23 @@ fn insert(table: u64, string: u64, entry: u64) -> Result<bool, Stop> {
             }
         }
         begin(entry, IN_RING, count, string)?;
-        driver_mem::write_u64(entry + offset::NEXT, 0)?;
-        let after = driver_mem::read_u64(known + offset::CASE_MATCH)?;
-        driver_mem::write_u64(entry + offset::CASE_MATCH, after)?;
-        driver_mem::write_u64(known + offset::CASE_MATCH, entry)?;
+        entry.set(|entry| &entry.next_prefix_tree, 0)?;
+        let after = known.get(|entry| &entry.case_match)?;
+        entry.set(|entry| &entry.case_match, after)?;
+        known.set(|entry| &entry.case_match, entry.address())?;
         return Ok(true);
     }
     begin(entry, IN_LIST, count, string)?;
-    driver_mem::write_u64(entry + offset::CASE_MATCH, entry)?;
-    let after = driver_mem::read_u64(before.wrapping_add(offset::NEXT))?;
-    driver_mem::write_u64(entry + offset::NEXT, after)?;
-    driver_mem::write_u64(before.wrapping_add(offset::NEXT), entry)?;
+    entry.set(|entry| &entry.case_match, entry.address())?;
+    let after = before.get(|entry| &entry.next_prefix_tree)?;
+    entry.set(|entry| &entry.next_prefix_tree, after)?;
+    before.set(|before| &before.next_prefix_tree, entry.address())?;
     Ok(true)
 }
 
 /// The longest prefix of a path whose first characters, so many, are the same in case,
 /// too.
-fn find(table: u64, path: &[u16], exact: usize) -> Result<u64, Stop> {
+fn find(table: Table, path: &[u16], exact: usize) -> Result<Option<Entry>, Stop> {
     for known in list(table)? {
         if !is_prefix(&prefix(known)?, path) {
             continue;
@@ -138,33 +129,37 @@ fn find(table: u64, path: &[u16], exact: usize) -> Result<u64, Stop> {
             let own = prefix(same)?;
             let length = exact.min(own.len());
             if own[..length] == path[..length] {
-                return Ok(same);
+                return Ok(Some(same));
             }
         }
     }
-    Ok(0)
+    Ok(None)
 }
 
-fn remove(table: u64, entry: u64) -> Result<(), Stop> {
-    driver_mem::write_u64(table.wrapping_add(offset::LAST), 0)?;
-    let mut before = table;
+fn remove(table: Table, entry: Entry) -> Result<(), Stop> {
+    table.set(|table| &table.last_next_entry, 0)?;
+    let mut before: Entry = table.cast();
     for known in list(table)? {
         let ring = ring(known)?;
         let Some(at) = ring.iter().position(|same| *same == entry) else {
             before = known;
             continue;
         };
-        let after = driver_mem::read_u64(entry + offset::CASE_MATCH)?;
+        let after = Entry::new(entry.get(|entry| &entry.case_match)?);
         let previous = ring[(at + ring.len() - 1) % ring.len()];
-        driver_mem::write_u64(previous + offset::CASE_MATCH, after)?;
+        previous.set(|previous| &previous.case_match, after.address())?;
         if at == 0 {
-            let next = driver_mem::read_u64(entry + offset::NEXT)?;
-            let heir = if after == entry { next } else { after };
+            let next = entry.get(|entry| &entry.next_prefix_tree)?;
+            let heir = if after == entry {
+                Entry::new(next)
+            } else {
+                after
+            };
             if heir == after {
-                driver_mem::write_u16(heir + offset::TYPE, IN_LIST)?;
-                driver_mem::write_u64(heir + offset::NEXT, next)?;
+                heir.set(|heir| &heir.node_type_code, IN_LIST)?;
+                heir.set(|heir| &heir.next_prefix_tree, next)?;
             }
-            driver_mem::write_u64(before.wrapping_add(offset::NEXT), heir)?;
+            before.set(|before| &before.next_prefix_tree, heir.address())?;
         }
         return Ok(());
     }
@@ -173,49 +168,52 @@ fn remove(table: u64, entry: u64) -> Result<(), Stop> {
 
 exports! {
     /// `RtlInitializeUnicodePrefix`.
-    fn RtlInitializeUnicodePrefix(table: u64) -> () [max APC_LEVEL, ntifs] {
-        driver_mem::write_u16(table.wrapping_add(offset::TYPE), TABLE)?;
-        driver_mem::write_u16(table.wrapping_add(offset::NAME_LENGTH), 0)?;
-        driver_mem::write_u64(table.wrapping_add(offset::NEXT), table)?;
-        Ok(driver_mem::write_u64(table.wrapping_add(offset::LAST), 0)?)
+    fn RtlInitializeUnicodePrefix(table: Table) -> () [max APC_LEVEL, ntifs] {
+        table.set(|table| &table.node_type_code, TABLE)?;
+        table.set(|table| &table.name_length, 0)?;
+        table.set(|table| &table.next_prefix_tree, table.address())?;
+        Ok(table.set(|table| &table.last_next_entry, 0)?)
     }
 
     /// `RtlInsertUnicodePrefix`: false if the very same prefix is there.
-    fn RtlInsertUnicodePrefix(table: u64, string: u64, entry: u64) -> bool [max APC_LEVEL, ntifs] {
+    fn RtlInsertUnicodePrefix(table: Table, string: u64, entry: Entry) -> bool [max APC_LEVEL, ntifs] {
         insert(table, string, entry)
     }
 
     /// `RtlFindUnicodePrefix`: the entry, or NULL; case counts before the index only.
-    fn RtlFindUnicodePrefix(table: u64, name: u64, index: u32) -> u64 [max APC_LEVEL, ntifs] {
+    fn RtlFindUnicodePrefix(table: Table, name: u64, index: u32) -> u64 [max APC_LEVEL, ntifs] {
         let path = UnicodeString::read(name)?.units()?;
-        find(table, &path, usize::try_from(index).unwrap_or(usize::MAX))
+        let exact = usize::try_from(index).unwrap_or(usize::MAX);
+        Ok(find(table, &path, exact)?.map_or(0, DriverPtr::address))
     }
 
     /// `RtlRemoveUnicodePrefix`.
-    fn RtlRemoveUnicodePrefix(table: u64, entry: u64) -> () [max APC_LEVEL, ntifs] {
+    fn RtlRemoveUnicodePrefix(table: Table, entry: Entry) -> () [max APC_LEVEL, ntifs] {
         remove(table, entry)
     }
 
     /// `RtlNextUnicodePrefix`: one entry after the other, then NULL. What is inserted
     /// or removed meanwhile makes it begin again.
-    fn RtlNextUnicodePrefix(table: u64, restart: bool) -> u64 [max APC_LEVEL, ntifs] {
+    fn RtlNextUnicodePrefix(table: Table, restart: bool) -> u64 [max APC_LEVEL, ntifs] {
         let mut all = Vec::new();
         for known in list(table)? {
             all.extend(ring(known)?);
         }
-        let last = driver_mem::read_u64(table.wrapping_add(offset::LAST))?;
-        let next = match all.iter().position(|entry| *entry == last) {
+        let last = table.get(|table| &table.last_next_entry)?;
+        let next = match all.iter().position(|entry| entry.address() == last) {
             Some(at) if !restart => all.get(at + 1),
             _ => all.first(),
         };
-        let next = next.copied().unwrap_or(0);
-        driver_mem::write_u64(table.wrapping_add(offset::LAST), next)?;
+        let next = next.map_or(0, |entry| entry.address());
+        table.set(|table| &table.last_next_entry, next)?;
         Ok(next)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ntbox_host::driver_mem;
+
     use super::*;
     use crate::cm::tests::helper::Text;
     use crate::test_support::{address_mut, processor, value};
@@ -248,7 +246,7 @@ mod tests {
         }
 
         fn name(entry: u64) -> Option<String> {
-            (entry != 0).then(|| String::from_utf16_lossy(&prefix(entry).unwrap()))
+            (entry != 0).then(|| String::from_utf16_lossy(&prefix(Entry::new(entry)).unwrap()))
         }
 
         fn find(&mut self, path: &str, index: u64) -> Option<String> {

@@ -1,47 +1,26 @@
-//! Lists of ranges that belong to somebody: what arbiters of resources keep account
-//! with.
+//! Lists of ranges with owners (`RTL_RANGE_LIST`), in which resource arbiters record
+//! what is assigned.
 //!
-//! The list is the driver's, and so are the ranges, each a block of pool that begins
-//! with the public `RTL_RANGE`. They lie in the order of their starts; where several
-//! overlap, all are listed one by one.
+//! The list is in the driver's memory. Each range is a block of pool that begins with
+//! the public `RTL_RANGE`. Ranges are sorted by start; overlapping ones are listed one
+//! by one.
 
+use nt_layout::{ListEntry, RtlRangeList, RtlRangeListEntry, RtlRangeListIterator};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::APC_LEVEL;
 
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::list_walk::ListWalk;
 use crate::mm;
 use crate::mm::pool::{PoolKind, Request};
 
-/// Offsets in an `RTL_RANGE_LIST`, whose first bytes are the head of the list.
-mod list {
-    pub const FLAGS: u64 = 0x10;
-    pub const COUNT: u64 = 0x14;
-    pub const STAMP: u64 = 0x18;
-}
-
-/// Bytes of a range with its place in the list, and offsets in it.
-const SIZE: u64 = 0x38;
-mod range {
-    pub const START: u64 = 0x00;
-    pub const END: u64 = 0x08;
-    pub const USER_DATA: u64 = 0x10;
-    pub const OWNER: u64 = 0x18;
-    pub const ATTRIBUTES: u64 = 0x20;
-    pub const FLAGS: u64 = 0x21;
-    pub const LINKS: u64 = 0x28;
-}
-
-/// Offsets in an `RTL_RANGE_LIST_ITERATOR`.
-mod iterator {
-    pub const HEAD: u64 = 0x00;
-    pub const MERGED: u64 = 0x08;
-    pub const CURRENT: u64 = 0x10;
-    pub const STAMP: u64 = 0x18;
-}
+type List = DriverPtr<RtlRangeList>;
+type Entry = DriverPtr<RtlRangeListEntry>;
+type Iterator = DriverPtr<RtlRangeListIterator>;
 
 /// `RTL_RANGE_LIST_ADD_IF_CONFLICT` and `RTL_RANGE_LIST_ADD_SHARED`.
 const ADD_IF_CONFLICT: u32 = 1;
@@ -55,10 +34,10 @@ const CONFLICT: u8 = 2;
 /// Pool tag of ranges.
 const TAG: u32 = u32::from_le_bytes(*b"RlRe");
 
-/// A range, and where it is.
+/// A range and its entry in the list.
 #[derive(Debug, Clone, Copy)]
 struct Range {
-    at: u64,
+    entry: Entry,
     start: u64,
     end: u64,
     owner: u64,
@@ -67,43 +46,52 @@ struct Range {
 }
 
 impl Range {
-    fn read(at: u64) -> Result<Self, Fault> {
+    fn read(entry: Entry) -> Result<Self, Fault> {
         Ok(Self {
-            at,
-            start: driver_mem::read_u64(at + range::START)?,
-            end: driver_mem::read_u64(at + range::END)?,
-            owner: driver_mem::read_u64(at + range::OWNER)?,
-            attributes: driver_mem::read_u8(at + range::ATTRIBUTES)?,
-            flags: driver_mem::read_u8(at + range::FLAGS)?,
+            entry,
+            start: entry.get(|entry| &entry.range.start)?,
+            end: entry.get(|entry| &entry.range.end)?,
+            owner: entry.get(|entry| &entry.range.owner)?,
+            attributes: entry.get(|entry| &entry.range.attributes)?,
+            flags: entry.get(|entry| &entry.range.flags)?,
         })
     }
 
-    fn meets(&self, start: u64, end: u64) -> bool {
+    fn overlaps(&self, start: u64, end: u64) -> bool {
         self.start <= end && start <= self.end
     }
 }
 
-fn ranges(at: u64) -> Result<Vec<Range>, Stop> {
-    let mut found = Vec::new();
-    let mut walk = ListWalk::from(at);
-    let mut links = driver_mem::read_u64(at)?;
-    while links != at {
-        walk.visit(links)?;
-        found.push(Range::read(links.wrapping_sub(range::LINKS))?);
-        links = driver_mem::read_u64(links)?;
+fn ranges(list: List) -> Result<Vec<Range>, Stop> {
+    let mut ranges = Vec::new();
+    let mut walk = ListWalk::from(list.address());
+    let mut links = DriverPtr::new(list.get(|list| &list.list_head.flink)?);
+    while links != head(list) {
+        walk.visit(links.address())?;
+        ranges.push(Range::read(entry_of(links))?);
+        links = DriverPtr::new(links.get(|links| &links.flink)?);
     }
-    Ok(found)
+    Ok(ranges)
 }
 
-fn changed(at: u64, by: i32) -> Result<(), Fault> {
-    let count = driver_mem::read_u32(at + list::COUNT)?;
-    driver_mem::write_u32(at + list::COUNT, count.wrapping_add_signed(by))?;
-    let stamp = driver_mem::read_u32(at + list::STAMP)?;
-    driver_mem::write_u32(at + list::STAMP, stamp.wrapping_add(1))
+fn head(list: List) -> DriverPtr<ListEntry> {
+    list.at(|list| &list.list_head)
 }
 
-/// What a range is to be.
-struct New {
+fn entry_of(links: DriverPtr<ListEntry>) -> Entry {
+    links.containing(|entry: &RtlRangeListEntry| &entry.list_entry)
+}
+
+/// Changes the number of ranges, and the stamp that enumerations compare.
+fn add_to_count(list: List, change: i32) -> Result<(), Fault> {
+    let count = list.get(|list| &list.count)?;
+    list.set(|list| &list.count, count.wrapping_add_signed(change))?;
+    let stamp = list.get(|list| &list.stamp)?;
+    list.set(|list| &list.stamp, stamp.wrapping_add(1))
+}
+
+/// Arguments of `RtlAddRange`.
+struct AddParams {
     start: u64,
     end: u64,
     attributes: u8,
@@ -112,63 +100,63 @@ struct New {
     owner: u64,
 }
 
-fn add(at: u64, new: &New, caller: u64) -> Result<u32, Stop> {
+fn add(list: List, new: &AddParams, caller: u64) -> Result<u32, Stop> {
     if new.start > new.end {
         return Ok(nt_status::STATUS_INVALID_PARAMETER);
     }
-    let known = ranges(at)?;
+    let existing = ranges(list)?;
     let shared = new.flags & ADD_SHARED != 0;
-    let against =
-        |range: &&Range| range.meets(new.start, new.end) && !(shared && range.flags & SHARED != 0);
-    let conflict = known.iter().any(|range| against(&range));
+    let against = |range: &&Range| {
+        range.overlaps(new.start, new.end) && !(shared && range.flags & SHARED != 0)
+    };
+    let conflict = existing.iter().any(|range| against(&range));
     if conflict && new.flags & ADD_IF_CONFLICT == 0 {
         return Ok(nt_status::STATUS_RANGE_LIST_CONFLICT);
     }
     let request = Request {
         kind: PoolKind::Paged,
-        size: SIZE,
+        size: Entry::SIZE,
         tag: TAG,
         zeroed: true,
         cache_aligned: false,
         caller,
     };
-    let Some(block) = mm::with(|memory| memory.pools.allocate(request)) else {
+    let Some(entry) = mm::with(|memory| memory.pools.allocate(request)) else {
         return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
     };
     let flags = if shared { SHARED } else { 0 } | if conflict { CONFLICT } else { 0 };
-    driver_mem::write_u64(block + range::START, new.start)?;
-    driver_mem::write_u64(block + range::END, new.end)?;
-    driver_mem::write_u64(block + range::USER_DATA, new.user_data)?;
-    driver_mem::write_u64(block + range::OWNER, new.owner)?;
-    driver_mem::write_u8(block + range::ATTRIBUTES, new.attributes)?;
-    driver_mem::write_u8(block + range::FLAGS, flags)?;
-    let behind = known.iter().find(|range| range.start > new.start);
-    let (next, links) = (
-        behind.map_or(at, |range| range.at + range::LINKS),
-        block + range::LINKS,
-    );
-    let previous = driver_mem::read_u64(next + 8)?;
-    driver_mem::write_u64(links, next)?;
-    driver_mem::write_u64(links + 8, previous)?;
-    driver_mem::write_u64(previous, links)?;
-    driver_mem::write_u64(next + 8, links)?;
-    changed(at, 1)?;
+    let entry = Entry::new(entry);
+    entry.set(|entry| &entry.range.start, new.start)?;
+    entry.set(|entry| &entry.range.end, new.end)?;
+    entry.set(|entry| &entry.range.user_data, new.user_data)?;
+    entry.set(|entry| &entry.range.owner, new.owner)?;
+    entry.set(|entry| &entry.range.attributes, new.attributes)?;
+    entry.set(|entry| &entry.range.flags, flags)?;
+    let after = existing.iter().find(|range| range.start > new.start);
+    let next = after.map_or(head(list), |range| {
+        range.entry.at(|entry| &entry.list_entry)
+    });
+    let links = entry.at(|entry| &entry.list_entry);
+    let previous = DriverPtr::<ListEntry>::new(next.get(|next| &next.blink)?);
+    links.set(|links| &links.flink, next.address())?;
+    links.set(|links| &links.blink, previous.address())?;
+    previous.set(|previous| &previous.flink, links.address())?;
+    next.set(|next| &next.blink, links.address())?;
+    add_to_count(list, 1)?;
     Ok(nt_status::STATUS_SUCCESS)
 }
 
 fn remove(range: &Range, caller: u64) -> Result<(), Fault> {
-    let links = range.at + range::LINKS;
-    let (next, previous) = (
-        driver_mem::read_u64(links)?,
-        driver_mem::read_u64(links + 8)?,
-    );
-    driver_mem::write_u64(previous, next)?;
-    driver_mem::write_u64(next.wrapping_add(8), previous)?;
-    mm::pool::free_by(range.at, caller);
+    let links = range.entry.at(|entry| &entry.list_entry);
+    let next = DriverPtr::<ListEntry>::new(links.get(|links| &links.flink)?);
+    let previous = DriverPtr::<ListEntry>::new(links.get(|links| &links.blink)?);
+    previous.set(|previous| &previous.flink, next.address())?;
+    next.set(|next| &next.blink, previous.address())?;
+    mm::pool::free_by(range.entry.address(), caller);
     Ok(())
 }
 
-/// Who may be overlapped all the same.
+/// The ranges that a new one may overlap.
 struct Tolerance {
     flags: u32,
     attributes: u8,
@@ -182,26 +170,25 @@ impl Tolerance {
             || self.flags & NULL_CONFLICT_OK != 0 && range.owner == 0
             || self.attributes & range.attributes != 0
             || self.callback != 0
-                && caller.call(self.callback, &[self.context, range.at]) & 0xff != 0
+                && caller.call(self.callback, &[self.context, range.entry.address()]) & 0xff != 0
     }
 
-    /// The first range that is in the way.
+    /// The first range that may not be overlapped.
     fn obstacle<'a>(
         &self,
-        known: &'a [Range],
+        ranges: &'a [Range],
         start: u64,
         end: u64,
         caller: &Caller<'_>,
     ) -> Option<&'a Range> {
-        let mut met = known.iter().filter(|range| range.meets(start, end));
+        let mut met = ranges.iter().filter(|range| range.overlaps(start, end));
         met.find(|range| !self.accepts(range, caller))
     }
 }
 
-/// The highest place between two numbers, a multiple of the alignment, where so many
-/// are free.
+/// The highest aligned start of a free range of this length between two numbers.
 fn find(
-    known: &[Range],
+    ranges: &[Range],
     (minimum, maximum): (u64, u64),
     (length, alignment): (u64, u64),
     tolerance: &Tolerance,
@@ -210,7 +197,7 @@ fn find(
     let down = |at: u64| at - at % alignment;
     let mut start = down(maximum.checked_sub(length - 1)?);
     while start >= minimum {
-        match tolerance.obstacle(known, start, start + (length - 1), caller) {
+        match tolerance.obstacle(ranges, start, start + (length - 1), caller) {
             None => return Some(start),
             Some(range) => start = down(range.start.checked_sub(length)?),
         }
@@ -218,9 +205,9 @@ fn find(
     None
 }
 
-/// Writes where an enumeration is, and gives the range to the caller.
-fn show(walk: u64, current: u64, out: u64) -> Result<u32, Fault> {
-    driver_mem::write_u64(walk + iterator::CURRENT, current)?;
+/// Writes the position of an enumeration, and returns the range to the caller.
+fn set_current(iterator: Iterator, current: u64, out: u64) -> Result<u32, Fault> {
+    iterator.set(|iterator| &iterator.current, current)?;
     driver_mem::write_u64(out, current)?;
     Ok(if current == 0 {
         nt_status::STATUS_NO_MORE_ENTRIES
@@ -230,66 +217,66 @@ fn show(walk: u64, current: u64, out: u64) -> Result<u32, Fault> {
 }
 
 /// Begins an enumeration with a range of the list, if there is one.
-fn begin(at: u64, walk: u64, first: Option<&Range>, out: u64) -> Result<u32, Fault> {
-    driver_mem::write_u64(walk + iterator::HEAD, at)?;
-    driver_mem::write_u64(walk + iterator::MERGED, 0)?;
-    driver_mem::write_u32(
-        walk + iterator::STAMP,
-        driver_mem::read_u32(at + list::STAMP)?,
-    )?;
-    show(walk, first.map_or(0, |range| range.at), out)
+fn begin(list: List, iterator: Iterator, first: Option<&Range>, out: u64) -> Result<u32, Fault> {
+    iterator.set(|iterator| &iterator.range_list_head, list.address())?;
+    iterator.set(|iterator| &iterator.merged_head, 0)?;
+    iterator.set(|iterator| &iterator.stamp, list.get(|list| &list.stamp)?)?;
+    set_current(
+        iterator,
+        first.map_or(0, |range| range.entry.address()),
+        out,
+    )
 }
 
 exports! {
     /// `RtlInitializeRangeList`.
-    fn RtlInitializeRangeList(at: u64) -> () [max APC_LEVEL, undocumented] {
-        driver_mem::write_u64(at, at)?;
-        driver_mem::write_u64(at.wrapping_add(8), at)?;
-        for field in [list::FLAGS, list::COUNT, list::STAMP] {
-            driver_mem::write_u32(at.wrapping_add(field), 0)?;
-        }
-        Ok(())
+    fn RtlInitializeRangeList(list: List) -> () [max APC_LEVEL, undocumented] {
+        list.set(|list| &list.list_head.flink, list.address())?;
+        list.set(|list| &list.list_head.blink, list.address())?;
+        list.set(|list| &list.flags, 0)?;
+        list.set(|list| &list.count, 0)?;
+        Ok(list.set(|list| &list.stamp, 0)?)
     }
 
     /// `RtlFreeRangeList`: frees the ranges.
-    fn RtlFreeRangeList<call>(at: u64) -> () [max APC_LEVEL, undocumented] {
-        for range in ranges(at)? {
+    fn RtlFreeRangeList<call>(list: List) -> () [max APC_LEVEL, undocumented] {
+        for range in ranges(list)? {
             remove(&range, call.return_address())?;
         }
-        driver_mem::write_u32(at + list::FLAGS, 0)?;
-        Ok(driver_mem::write_u32(at + list::COUNT, 0)?)
+        list.set(|list| &list.flags, 0)?;
+        Ok(list.set(|list| &list.count, 0)?)
     }
 
     /// `RtlAddRange`.
-    fn RtlAddRange<call>(at: u64, start: u64, end: u64, attributes: u8, flags: u32, user_data: u64, owner: u64) -> u32
+    fn RtlAddRange<call>(list: List, start: u64, end: u64, attributes: u8, flags: u32, user_data: u64, owner: u64) -> u32
         [max APC_LEVEL, undocumented, partial "shared ranges that overlap are listed one by one, not merged"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let new = New { start, end, attributes, flags, user_data, owner };
-        add(at, &new, call.return_address())
+        let new = AddParams { start, end, attributes, flags, user_data, owner };
+        add(list, &new, call.return_address())
     }
 
     /// `RtlDeleteRange`: the very same range of an owner.
-    fn RtlDeleteRange<call>(at: u64, start: u64, end: u64, owner: u64) -> u32 [max APC_LEVEL, undocumented] {
-        let known = ranges(at)?;
+    fn RtlDeleteRange<call>(list: List, start: u64, end: u64, owner: u64) -> u32 [max APC_LEVEL, undocumented] {
+        let ranges = ranges(list)?;
         let same = |range: &&Range| (range.start, range.end, range.owner) == (start, end, owner);
-        let Some(range) = known.iter().find(same) else { return Ok(nt_status::STATUS_RANGE_NOT_FOUND) };
+        let Some(range) = ranges.iter().find(same) else { return Ok(nt_status::STATUS_RANGE_NOT_FOUND) };
         remove(range, call.return_address())?;
-        changed(at, -1)?;
+        add_to_count(list, -1)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlDeleteOwnersRanges`.
-    fn RtlDeleteOwnersRanges<call>(at: u64, owner: u64) -> u32 [max APC_LEVEL, undocumented] {
-        for range in ranges(at)?.iter().filter(|range| range.owner == owner) {
+    fn RtlDeleteOwnersRanges<call>(list: List, owner: u64) -> u32 [max APC_LEVEL, undocumented] {
+        for range in ranges(list)?.iter().filter(|range| range.owner == owner) {
             remove(range, call.return_address())?;
-            changed(at, -1)?;
+            add_to_count(list, -1)?;
         }
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlFindRange`: the highest place.
     fn RtlFindRange<call>(
-        at: u64, minimum: u64, maximum: u64, length: u32, alignment: u32, flags: u32, attributes: u8, context: u64,
+        list: List, minimum: u64, maximum: u64, length: u32, alignment: u32, flags: u32, attributes: u8, context: u64,
         callback: u64, out: u64,
     ) -> u32 [max APC_LEVEL, undocumented] {
         if length == 0 || alignment == 0 || minimum > maximum {
@@ -297,7 +284,7 @@ exports! {
         }
         let tolerance = Tolerance { flags, attributes, callback, context };
         let size = (u64::from(length), u64::from(alignment));
-        let found = find(&ranges(at)?, (minimum, maximum), size, &tolerance, &Caller::of(call));
+        let found = find(&ranges(list)?, (minimum, maximum), size, &tolerance, &Caller::of(call));
         let Some(start) = found else { return Ok(nt_status::STATUS_UNSUCCESSFUL) };
         driver_mem::write_u64(out, start)?;
         Ok(nt_status::STATUS_SUCCESS)
@@ -305,39 +292,42 @@ exports! {
 
     /// `RtlIsRangeAvailable`.
     fn RtlIsRangeAvailable<call>(
-        at: u64, start: u64, end: u64, flags: u32, attributes: u8, context: u64, callback: u64, available: u64,
+        list: List, start: u64, end: u64, flags: u32, attributes: u8, context: u64, callback: u64, available: u64,
     ) -> u32 [max APC_LEVEL, undocumented] {
         let tolerance = Tolerance { flags, attributes, callback, context };
-        let known = ranges(at)?;
-        let free = tolerance.obstacle(&known, start, end, &Caller::of(call)).is_none();
+        let ranges = ranges(list)?;
+        let free = tolerance.obstacle(&ranges, start, end, &Caller::of(call)).is_none();
         driver_mem::write_u8(available, free.into())?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `RtlGetFirstRange`.
-    fn RtlGetFirstRange(at: u64, walk: u64, out: u64) -> u32 [max APC_LEVEL, undocumented] {
-        Ok(begin(at, walk, ranges(at)?.first(), out)?)
+    fn RtlGetFirstRange(list: List, iterator: Iterator, out: u64) -> u32 [max APC_LEVEL, undocumented] {
+        Ok(begin(list, iterator, ranges(list)?.first(), out)?)
     }
 
     /// `RtlGetLastRange`.
-    fn RtlGetLastRange(at: u64, walk: u64, out: u64) -> u32 [max APC_LEVEL, undocumented] {
-        Ok(begin(at, walk, ranges(at)?.last(), out)?)
+    fn RtlGetLastRange(list: List, iterator: Iterator, out: u64) -> u32 [max APC_LEVEL, undocumented] {
+        Ok(begin(list, iterator, ranges(list)?.last(), out)?)
     }
 
-    /// `RtlGetNextRange`: not of a list that has changed meanwhile.
-    fn RtlGetNextRange(walk: u64, out: u64, forwards: bool) -> u32 [max APC_LEVEL, undocumented] {
-        let at = driver_mem::read_u64(walk.wrapping_add(iterator::HEAD))?;
-        if driver_mem::read_u32(walk + iterator::STAMP)? != driver_mem::read_u32(at + list::STAMP)? {
+    /// `RtlGetNextRange`: fails if the list has changed since.
+    fn RtlGetNextRange(iterator: Iterator, out: u64, forwards: bool) -> u32 [max APC_LEVEL, undocumented] {
+        let list = List::new(iterator.get(|iterator| &iterator.range_list_head)?);
+        if iterator.get(|iterator| &iterator.stamp)? != list.get(|list| &list.stamp)? {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
-        let current = driver_mem::read_u64(walk + iterator::CURRENT)?;
-        if current == 0 {
-            return Ok(show(walk, 0, out)?);
+        let current = Entry::new(iterator.get(|iterator| &iterator.current)?);
+        if current.is_null() {
+            return Ok(set_current(iterator, 0, out)?);
         }
-        let side = if forwards { 0 } else { 8 };
-        let links = driver_mem::read_u64(current + range::LINKS + side)?;
-        let next = if links == at { 0 } else { links.wrapping_sub(range::LINKS) };
-        Ok(show(walk, next, out)?)
+        let links = current.get(|current| {
+            let links = &current.list_entry;
+            if forwards { &links.flink } else { &links.blink }
+        })?;
+        let links = DriverPtr::new(links);
+        let next = if links == head(list) { 0 } else { entry_of(links).address() };
+        Ok(set_current(iterator, next, out)?)
     }
 }
 
@@ -403,8 +393,9 @@ mod tests {
         assert_eq!(add(at, (0x28, 0x2f), u64::from(ADD_SHARED), 3), 0);
         assert_eq!(starts(at, true), [0x10, 0x20, 0x28, 0x100]);
         assert_eq!(starts(at, false), [0x100, 0x28, 0x20, 0x10]);
+        let count = List::new(at).at(|list| &list.count).address();
         assert_eq!(
-            driver_mem::read_u64(at + list::COUNT),
+            driver_mem::read_u64(count),
             Ok(4 | 4 << 32),
             "count and stamp"
         );
@@ -416,7 +407,7 @@ mod tests {
         assert_eq!(status(RtlDeleteOwnersRanges, &[at, 3]), 0);
         assert_eq!(starts(at, true), [0x20, 0x100]);
         value(RtlFreeRangeList, &[at]);
-        assert_eq!(driver_mem::read_u64(at + list::COUNT), Ok(6 << 32));
+        assert_eq!(driver_mem::read_u64(count), Ok(6 << 32));
     }
 
     #[test]

@@ -1,18 +1,16 @@
 //! Which Windows this is, and how a driver asks whether that is enough.
 
+use nt_layout::RtlOsversioninfoexw;
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STATUS_SUCCESS};
 use ntbox_api::OsVersion;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::os_version;
 
-/// Bytes of `RTL_OSVERSIONINFOEXW`, and where its longer part begins.
-const EX_SIZE: u32 = 0x11c;
-/// Offset of the service pack, which the shorter structure lacks.
-const EX_PART: u64 = 0x114;
 /// `VER_PLATFORM_WIN32_NT`.
 const PLATFORM_NT: u32 = 2;
 /// `PRODUCT_PROFESSIONAL`.
@@ -20,7 +18,7 @@ const PRODUCT_PROFESSIONAL: u32 = 0x30;
 /// `VER_NT_WORKSTATION`.
 const WORKSTATION: u8 = 1;
 
-/// What can be asked for, `VER_…`, in the order of their bits.
+/// The fields that can be compared, `VER_…`, in the order of their bits.
 mod part {
     pub const MINOR: u32 = 0x01;
     pub const MAJOR: u32 = 0x02;
@@ -32,20 +30,23 @@ mod part {
     pub const PRODUCT: u32 = 0x80;
 }
 
+type VersionInfo = DriverPtr<RtlOsversioninfoexw>;
+
 exports! {
     /// `RtlGetVersion`: fills the longer structure if its size says so.
-    fn RtlGetVersion(info: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
+    fn RtlGetVersion(info: VersionInfo) -> u32 [max PASSIVE_LEVEL, wdm] {
         let OsVersion { major, minor, build } = os_version::get();
-        for (n, value) in (1..).zip([major, minor, build, PLATFORM_NT]) {
-            driver_mem::write_u32(info.wrapping_add(4 * n), value)?;
-        }
-        driver_mem::write_u16(info.wrapping_add(20), 0)?;
-        if driver_mem::read_u32(info)? == EX_SIZE {
-            let rest = info.wrapping_add(EX_PART);
-            driver_mem::write_u32(rest, 0)?;
-            driver_mem::write_u16(rest.wrapping_add(4), os_version::SUITE)?;
-            driver_mem::write_u8(rest.wrapping_add(6), WORKSTATION)?;
-            driver_mem::write_u8(rest.wrapping_add(7), 0)?;
+        info.set(|info| &info.major_version, major)?;
+        info.set(|info| &info.minor_version, minor)?;
+        info.set(|info| &info.build_number, build)?;
+        info.set(|info| &info.platform_id, PLATFORM_NT)?;
+        info.at(|info| &info.csd_version[0]).write(0)?;
+        if info.get(|info| &info.os_version_info_size)? == u32::from(VersionInfo::SIZE_FIELD) {
+            // Both numbers of the service pack.
+            info.at(|info| &info.service_pack_major).cast::<u32>().write(0)?;
+            info.set(|info| &info.suite_mask, os_version::SUITE)?;
+            info.set(|info| &info.product_type, WORKSTATION)?;
+            info.set(|info| &info.reserved, 0)?;
         }
         Ok(STATUS_SUCCESS)
     }
@@ -70,9 +71,9 @@ exports! {
     }
 
     /// `RtlVerifyVersionInfo`.
-    fn RtlVerifyVersionInfo(info: u64, parts: u32, conditions: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
-        let asked = Asked::read(info)?;
-        Ok(verify(&asked, parts, conditions, os_version::get()))
+    fn RtlVerifyVersionInfo(info: VersionInfo, parts: u32, conditions: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
+        let required = RequiredVersion::read(info)?;
+        Ok(verify(&required, parts, conditions, os_version::get()))
     }
 
     /// `RtlIsNtDdiVersionAvailable`: whether this is that version or a later one.
@@ -112,9 +113,9 @@ fn ddi_version(
     (major << 24) | (minor << 16) | u32::try_from(release).unwrap_or(0)
 }
 
-/// What a driver asks for, out of its `RTL_OSVERSIONINFOEXW`.
+/// The version that a driver requires, from its `RTL_OSVERSIONINFOEXW`.
 #[derive(Debug, Default)]
-struct Asked {
+struct RequiredVersion {
     major: u32,
     minor: u32,
     build: u32,
@@ -125,24 +126,23 @@ struct Asked {
     product: u8,
 }
 
-impl Asked {
-    fn read(info: u64) -> Result<Self, Fault> {
-        let rest = info.wrapping_add(EX_PART);
+impl RequiredVersion {
+    fn read(info: VersionInfo) -> Result<Self, Fault> {
         Ok(Self {
-            major: driver_mem::read_u32(info.wrapping_add(4))?,
-            minor: driver_mem::read_u32(info.wrapping_add(8))?,
-            build: driver_mem::read_u32(info.wrapping_add(12))?,
-            platform: driver_mem::read_u32(info.wrapping_add(16))?,
-            pack_major: driver_mem::read_u16(rest)?,
-            pack_minor: driver_mem::read_u16(rest.wrapping_add(2))?,
-            suite: driver_mem::read_u16(rest.wrapping_add(4))?,
-            product: driver_mem::read_u8(rest.wrapping_add(6))?,
+            major: info.get(|info| &info.major_version)?,
+            minor: info.get(|info| &info.minor_version)?,
+            build: info.get(|info| &info.build_number)?,
+            platform: info.get(|info| &info.platform_id)?,
+            pack_major: info.get(|info| &info.service_pack_major)?,
+            pack_minor: info.get(|info| &info.service_pack_minor)?,
+            suite: info.get(|info| &info.suite_mask)?,
+            product: info.get(|info| &info.product_type)?,
         })
     }
 }
 
-/// Holds what is asked for against a system.
-fn verify(asked: &Asked, parts: u32, conditions: u64, system: OsVersion) -> u32 {
+/// Compares a required version with a system's.
+fn verify(required: &RequiredVersion, parts: u32, conditions: u64, system: OsVersion) -> u32 {
     if parts == 0 || conditions == 0 {
         return STATUS_INVALID_PARAMETER;
     }
@@ -151,10 +151,10 @@ fn verify(asked: &Asked, parts: u32, conditions: u64, system: OsVersion) -> u32 
         (
             part::PRODUCT,
             u32::from(WORKSTATION),
-            u32::from(asked.product),
+            u32::from(required.product),
         ),
-        (part::PLATFORM, PLATFORM_NT, asked.platform),
-        (part::BUILD, system.build, asked.build),
+        (part::PLATFORM, PLATFORM_NT, required.platform),
+        (part::BUILD, system.build, required.build),
     ];
     for (part, ours, theirs) in alone.into_iter().filter(|(part, ..)| parts & part != 0) {
         match compare(ours, theirs, condition(part)) {
@@ -163,10 +163,10 @@ fn verify(asked: &Asked, parts: u32, conditions: u64, system: OsVersion) -> u32 
         }
     }
     if parts & part::SUITE != 0 {
-        let common = asked.suite & os_version::SUITE;
+        let common = required.suite & os_version::SUITE;
         let fits = match condition(part::SUITE) {
-            6 => common == asked.suite,
-            7 => common != 0 || asked.suite == 0,
+            6 => common == required.suite,
+            7 => common != 0 || required.suite == 0,
             _ => return STATUS_INVALID_PARAMETER,
         };
         if !fits {
@@ -174,22 +174,22 @@ fn verify(asked: &Asked, parts: u32, conditions: u64, system: OsVersion) -> u32 
         }
     }
     let graded = [
-        (part::MAJOR, system.major, asked.major),
-        (part::MINOR, system.minor, asked.minor),
-        (part::PACK_MAJOR, 0, asked.pack_major.into()),
-        (part::PACK_MINOR, 0, asked.pack_minor.into()),
+        (part::MAJOR, system.major, required.major),
+        (part::MINOR, system.minor, required.minor),
+        (part::PACK_MAJOR, 0, required.pack_major.into()),
+        (part::PACK_MINOR, 0, required.pack_minor.into()),
     ];
     // One condition, that of the first part, holds for them all; a later part
     // counts only where the earlier ones are equal.
-    let mut asked_for = graded
+    let mut graded_parts = graded
         .into_iter()
         .filter(|(part, ..)| parts & part != 0)
         .peekable();
-    let Some(condition) = asked_for.peek().map(|(part, ..)| condition(*part)) else {
+    let Some(condition) = graded_parts.peek().map(|(part, ..)| condition(*part)) else {
         return STATUS_SUCCESS;
     };
     let mut status = STATUS_SUCCESS;
-    for (_, ours, theirs) in asked_for {
+    for (_, ours, theirs) in graded_parts {
         status = compare(ours, theirs, condition);
         if ours != theirs {
             break;
@@ -235,7 +235,7 @@ mod tests {
             minor,
             build,
         } = os_version::get();
-        for size in [0x114, EX_SIZE] {
+        for size in [0x114, VersionInfo::SIZE_FIELD.into()] {
             let mut info = [0xaaaa_aaaa_u32; 0x120 / 4];
             info[0] = size;
             assert_eq!(
@@ -244,7 +244,7 @@ mod tests {
             );
             assert_eq!(info[..5], [size, major, minor, build, 2]);
             assert_eq!(info[5] & 0xffff, 0, "the service pack's name is empty");
-            let rest = if size == EX_SIZE {
+            let rest = if size == u32::from(VersionInfo::SIZE_FIELD) {
                 [0, 0x0001_0100]
             } else {
                 [0xaaaa_aaaa; 2]
@@ -268,37 +268,37 @@ mod tests {
         assert_eq!(set(0, part::MAJOR | part::MINOR, EQUAL), 0o10);
     }
 
-    fn check(asked: &Asked, parts: u32, condition: u8) -> u32 {
+    fn check(required: &RequiredVersion, parts: u32, condition: u8) -> u32 {
         let system = OsVersion {
             major: 10,
             minor: 0,
             build: 19045,
         };
         let conditions = (0..8).fold(0, |mask, n| mask | u64::from(condition) << (3 * n));
-        verify(asked, parts, conditions, system)
+        verify(required, parts, conditions, system)
     }
 
     #[test]
     fn versions_are_compared_in_grades() {
-        let asked = |major, minor, pack_major| Asked {
+        let required = |major, minor, pack_major| RequiredVersion {
             major,
             minor,
             pack_major,
-            ..Asked::default()
+            ..RequiredVersion::default()
         };
         let parts = part::MAJOR | part::MINOR | part::PACK_MAJOR;
         for (version, condition, expected) in [
-            (asked(10, 0, 0), GREATER_EQUAL, STATUS_SUCCESS),
-            (asked(6, 3, 1), GREATER_EQUAL, STATUS_SUCCESS),
-            (asked(10, 1, 0), GREATER_EQUAL, STATUS_REVISION_MISMATCH),
-            (asked(10, 0, 1), GREATER_EQUAL, STATUS_REVISION_MISMATCH),
-            (asked(11, 0, 0), GREATER_EQUAL, STATUS_REVISION_MISMATCH),
-            (asked(10, 0, 0), EQUAL, STATUS_SUCCESS),
-            (asked(10, 0, 1), EQUAL, STATUS_REVISION_MISMATCH),
-            (asked(6, 3, 0), GREATER, STATUS_SUCCESS),
-            (asked(10, 0, 0), GREATER, STATUS_REVISION_MISMATCH),
-            (asked(10, 1, 0), LESS, STATUS_SUCCESS),
-            (asked(10, 0, 0), AND, STATUS_INVALID_PARAMETER),
+            (required(10, 0, 0), GREATER_EQUAL, STATUS_SUCCESS),
+            (required(6, 3, 1), GREATER_EQUAL, STATUS_SUCCESS),
+            (required(10, 1, 0), GREATER_EQUAL, STATUS_REVISION_MISMATCH),
+            (required(10, 0, 1), GREATER_EQUAL, STATUS_REVISION_MISMATCH),
+            (required(11, 0, 0), GREATER_EQUAL, STATUS_REVISION_MISMATCH),
+            (required(10, 0, 0), EQUAL, STATUS_SUCCESS),
+            (required(10, 0, 1), EQUAL, STATUS_REVISION_MISMATCH),
+            (required(6, 3, 0), GREATER, STATUS_SUCCESS),
+            (required(10, 0, 0), GREATER, STATUS_REVISION_MISMATCH),
+            (required(10, 1, 0), LESS, STATUS_SUCCESS),
+            (required(10, 0, 0), AND, STATUS_INVALID_PARAMETER),
         ] {
             assert_eq!(
                 check(&version, parts, condition),
@@ -310,26 +310,36 @@ mod tests {
 
     #[test]
     fn other_parts_are_compared_alone() {
-        let asked = Asked {
+        let required = RequiredVersion {
             build: 19041,
             platform: 2,
             suite: 0x300,
             product: 1,
-            ..Asked::default()
+            ..RequiredVersion::default()
         };
-        assert_eq!(check(&asked, part::BUILD, GREATER_EQUAL), STATUS_SUCCESS);
-        assert_eq!(check(&asked, part::BUILD, EQUAL), STATUS_REVISION_MISMATCH);
+        assert_eq!(check(&required, part::BUILD, GREATER_EQUAL), STATUS_SUCCESS);
         assert_eq!(
-            check(&asked, part::BUILD | part::PLATFORM | part::PRODUCT, EQUAL),
+            check(&required, part::BUILD, EQUAL),
             STATUS_REVISION_MISMATCH
         );
         assert_eq!(
-            check(&asked, part::PLATFORM | part::PRODUCT, EQUAL),
+            check(
+                &required,
+                part::BUILD | part::PLATFORM | part::PRODUCT,
+                EQUAL
+            ),
+            STATUS_REVISION_MISMATCH
+        );
+        assert_eq!(
+            check(&required, part::PLATFORM | part::PRODUCT, EQUAL),
             STATUS_SUCCESS
         );
-        assert_eq!(check(&asked, part::SUITE, AND), STATUS_REVISION_MISMATCH);
-        assert_eq!(check(&asked, part::SUITE, OR), STATUS_SUCCESS);
-        assert_eq!(check(&asked, part::SUITE, EQUAL), STATUS_INVALID_PARAMETER);
+        assert_eq!(check(&required, part::SUITE, AND), STATUS_REVISION_MISMATCH);
+        assert_eq!(check(&required, part::SUITE, OR), STATUS_SUCCESS);
+        assert_eq!(
+            check(&required, part::SUITE, EQUAL),
+            STATUS_INVALID_PARAMETER
+        );
     }
 
     #[test]

@@ -27,7 +27,8 @@ fn new_table(shift: u64) -> u64 {
 /// Buckets, entries and chains with entries, as the macros of the header have
 /// them.
 fn counts(table: u64) -> [u32; 3] {
-    [table::SIZE, table::ENTRIES, table::NON_EMPTY].map(|at| field(table, at).unwrap())
+    let table = Table::new(table).read().unwrap();
+    [table.table_size, table.num_entries, table.non_empty_buckets]
 }
 
 fn number_at(entry: u64) -> u64 {
@@ -107,7 +108,7 @@ fn a_table_holds_what_a_map_holds_while_it_grows_and_shrinks() {
         assert!(lookup(table, 0xdead_beef).is_empty());
         assert_eq!(enumerate(table), all);
         let chains = (0..size).filter(|bucket| {
-            let head = head(table, *bucket).unwrap();
+            let head = head(Table::new(table), *bucket).unwrap();
             !chain(head, false).unwrap().is_empty()
         });
         assert_eq!(chains.count(), non_empty as usize);

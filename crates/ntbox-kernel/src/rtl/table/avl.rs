@@ -1,21 +1,23 @@
 //! AVL trees: the two sides of a node differ in height by one at most. The links
 //! of a table's head are the parent of the root, which is their right child.
 
-use ntbox_host::driver_mem;
+use nt_layout::RtlBalancedLinks;
 use ntbox_host::driver_mem::Fault;
 
 use super::{Node, Side};
+use crate::base::driver_ptr::DriverPtr;
 
-/// Offset of a node's balance behind its links.
-const BALANCE: u64 = 24;
+fn links(node: Node) -> DriverPtr<RtlBalancedLinks> {
+    DriverPtr::new(node.0)
+}
 
 /// How much higher the right side of a node is than its left.
 fn balance(node: Node) -> Result<i8, Fault> {
-    Ok(driver_mem::read_u8(node.0.wrapping_add(BALANCE))?.cast_signed())
+    links(node).get(|links| &links.balance)
 }
 
 fn set_balance(node: Node, balance: i8) -> Result<(), Fault> {
-    driver_mem::write_u8(node.0.wrapping_add(BALANCE), balance.cast_unsigned())
+    links(node).set(|links| &links.balance, balance)
 }
 
 /// What one more level on a side adds to the balance.
@@ -38,9 +40,9 @@ fn rotate(parent: Node, side: Side) -> Result<(), Fault> {
     above.adopt(place, Some(child))
 }
 
-/// Mends a node that is two levels higher on `side`. Whether the tree below the
-/// place of the node is lower now.
-fn mend(node: Node, side: Side) -> Result<bool, Fault> {
+/// Rebalances a node that is two levels higher on `side`. Returns whether the subtree
+/// is lower now.
+fn rebalance(node: Node, side: Side) -> Result<bool, Fault> {
     let Some(child) = node.child(side)? else {
         return Ok(false);
     };
@@ -66,8 +68,7 @@ fn mend(node: Node, side: Side) -> Result<bool, Fault> {
     Ok(true)
 }
 
-/// Adds a node, all zero, as a child that is not there yet. Whether the tree is
-/// higher now.
+/// Inserts a node of zeros as a child. Returns whether the tree is higher now.
 pub fn insert(head: Node, node: Node, parent: Node, side: Side) -> Result<bool, Fault> {
     parent.adopt(side, Some(node))?;
     let (mut node, mut parent) = (node, parent);
@@ -77,7 +78,7 @@ pub fn insert(head: Node, node: Node, parent: Node, side: Side) -> Result<bool, 
         match balance(parent)? {
             0 => set_balance(parent, weight)?,
             now if now == weight => {
-                mend(parent, side)?;
+                rebalance(parent, side)?;
                 return Ok(false);
             }
             _ => {
@@ -91,7 +92,7 @@ pub fn insert(head: Node, node: Node, parent: Node, side: Side) -> Result<bool, 
     Ok(true)
 }
 
-/// Takes a node out. Whether the tree is lower now.
+/// Removes a node. Returns whether the tree is lower now.
 pub fn delete(head: Node, node: Node) -> Result<bool, Fault> {
     if let (Some(left), Some(_)) = (node.child(Side::Left)?, node.child(Side::Right)?) {
         exchange(node, left.outermost(Side::Right)?)?;
@@ -116,7 +117,7 @@ pub fn delete(head: Node, node: Node) -> Result<bool, Fault> {
                 set_balance(parent, 0)?;
                 true
             }
-            _ => mend(parent, side.other())?,
+            _ => rebalance(parent, side.other())?,
         };
         if !lower {
             return Ok(false);
@@ -126,7 +127,7 @@ pub fn delete(head: Node, node: Node) -> Result<bool, Fault> {
     Ok(true)
 }
 
-/// Lets a node with two children and its predecessor change places.
+/// Exchanges a node with two children and its predecessor.
 fn exchange(node: Node, predecessor: Node) -> Result<(), Fault> {
     let above = node.parent()?;
     let place = node.side_of(above)?;

@@ -10,12 +10,15 @@ pub mod splay_table;
 #[cfg(test)]
 mod tests;
 
+use nt_layout::RtlSplayLinks;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::routine::Routine;
+use zerocopy::FromZeros;
 
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 
 /// `GenericLessThan`: the first element comes before the second.
 const LESS: u32 = 0;
@@ -41,37 +44,41 @@ impl Side {
     }
 }
 
-/// The links that both kinds of nodes begin with: parent, left child, right
-/// child. An address in the driver, of which nothing is known.
+/// A node of either kind of tree. Both begin with parent, left child and right child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Node(pub u64);
 
 impl Node {
-    /// The node above it.
-    pub fn parent(self) -> Result<Self, Fault> {
-        driver_mem::read_u64(self.0).map(Self)
+    fn links(self) -> DriverPtr<RtlSplayLinks> {
+        DriverPtr::new(self.0)
     }
 
-    /// Sets the node above it.
+    /// The parent.
+    pub fn parent(self) -> Result<Self, Fault> {
+        self.links().get(|links| &links.parent).map(Self)
+    }
+
+    /// Sets the parent.
     pub fn set_parent(self, parent: Self) -> Result<(), Fault> {
-        driver_mem::write_u64(self.0, parent.0)
+        self.links().set(|links| &links.parent, parent.0)
     }
 
     /// A child, if there is one.
     pub fn child(self, side: Side) -> Result<Option<Self>, Fault> {
-        let child = driver_mem::read_u64(self.slot(side))?;
+        let child = self.child_link(side).read()?;
         Ok((child != 0).then_some(Self(child)))
     }
 
-    /// Sets a child, whose parent is then this one.
+    /// Sets a child, and this node as the child's parent.
     pub fn adopt(self, side: Side, child: Option<Self>) -> Result<(), Fault> {
-        driver_mem::write_u64(self.slot(side), child.map_or(0, |child| child.0))?;
+        self.child_link(side)
+            .write(child.map_or(0, |child| child.0))?;
         child.map_or(Ok(()), |child| child.set_parent(self))
     }
 
     /// Which child of `parent` it is.
     pub fn side_of(self, parent: Self) -> Result<Side, Fault> {
-        let left = driver_mem::read_u64(parent.slot(Side::Left))? == self.0;
+        let left = parent.child_link(Side::Left).read()? == self.0;
         Ok(if left { Side::Left } else { Side::Right })
     }
 
@@ -84,16 +91,16 @@ impl Node {
         Ok(node)
     }
 
-    fn slot(self, side: Side) -> u64 {
-        self.0.wrapping_add(match side {
-            Side::Left => 8,
-            Side::Right => 16,
+    fn child_link(self, side: Side) -> DriverPtr<u64> {
+        self.links().at(|links| match side {
+            Side::Left => &links.left_child,
+            Side::Right => &links.right_child,
         })
     }
 }
 
-/// Where the search for an element has ended: `TABLE_SEARCH_RESULT`, with the
-/// node that was found or would be the parent.
+/// Result of a search for an element: `TABLE_SEARCH_RESULT`, with the node that was
+/// found or would be the parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Search {
     /// There are no elements.
@@ -105,7 +112,7 @@ pub enum Search {
 }
 
 impl Search {
-    /// The number of the reference, and the node.
+    /// The value of `TABLE_SEARCH_RESULT`, and the node.
     fn to_driver(self) -> (u32, Option<Node>) {
         match self {
             Self::Empty => (0, None),
@@ -115,7 +122,7 @@ impl Search {
         }
     }
 
-    /// What a driver hands back of an earlier search.
+    /// The result of an earlier search, from a driver's arguments.
     fn from_driver(result: u32, node: u64) -> Self {
         match result {
             0 => Self::Empty,
@@ -125,7 +132,7 @@ impl Search {
         }
     }
 
-    /// Stores it where a driver wants it; an empty table leaves the node alone.
+    /// Writes it to a driver's variables; an empty table leaves the node as it is.
     fn store(self, node_or_parent: u64, result: u64) -> Result<(), Fault> {
         let (number, node) = self.to_driver();
         if let Some(node) = node {
@@ -135,54 +142,58 @@ impl Search {
     }
 }
 
-/// The parts of a table's layout in which the two kinds differ.
-#[derive(Debug)]
-struct Layout {
-    /// Offset of the compare routine; allocate, free and context follow.
-    routines: u64,
-    /// Offset of the number of elements.
-    count: u64,
+/// What the two kinds of tables have in common, each in its own structure.
+trait TableLayout: FromZeros {
     /// Bytes of a node in front of the driver's element.
-    header: u64,
+    const NODE_SIZE: u64;
+
+    fn element_count(&self) -> &u32;
+    fn compare_routine(&self) -> &u64;
+    fn allocate_routine(&self) -> &u64;
+    fn free_routine(&self) -> &u64;
 }
 
-/// A table in the driver, for the time of one call.
+/// A table in the driver's memory, during one call.
 #[derive(Debug, Clone, Copy)]
-struct Table<'a> {
-    va: u64,
-    layout: &'static Layout,
+struct Table<'a, T> {
+    table: DriverPtr<T>,
     caller: Caller<'a>,
 }
 
-impl Table<'_> {
-    fn routine(&self, number: u64) -> Result<u64, Fault> {
-        driver_mem::read_u64(self.va.wrapping_add(self.layout.routines + 8 * number))
+impl<'a, T: TableLayout> Table<'a, T> {
+    fn new(table: DriverPtr<T>, caller: Caller<'a>) -> Self {
+        Self { table, caller }
     }
 
     /// The element behind a node's links.
+    #[expect(
+        clippy::unused_self,
+        reason = "the table's type has the size of a node"
+    )]
     fn element(&self, node: Node) -> u64 {
-        node.0.wrapping_add(self.layout.header)
+        node.0.wrapping_add(T::NODE_SIZE)
     }
 
     /// Number of elements.
     fn count(&self) -> Result<u32, Fault> {
-        driver_mem::read_u32(self.va.wrapping_add(self.layout.count))
+        self.table.get(T::element_count)
     }
 
     fn set_count(&self, count: u32) -> Result<(), Fault> {
-        driver_mem::write_u32(self.va.wrapping_add(self.layout.count), count)
+        self.table.set(T::element_count, count)
     }
 
     /// Searches below `root`.
     fn search(&self, root: Option<Node>, buffer: u64) -> Result<Search, Stop> {
-        let compare = Routine::new(self.routine(0)?, "compare routine").held_by(self.va, "table");
+        let compare = self.table.get(T::compare_routine)?;
+        let compare =
+            Routine::new(compare, "compare routine").held_by(self.table.address(), "table");
         let Some(mut node) = root else {
             return Ok(Search::Empty);
         };
         loop {
-            let order = self
-                .caller
-                .call(compare, &[self.va, buffer, self.element(node)]);
+            let arguments = [self.table.address(), buffer, self.element(node)];
+            let order = self.caller.call(compare, &arguments);
             // An enumeration: the low 32 bits.
             let side = match order & 0xffff_ffff {
                 order if order == u64::from(LESS) => Side::Left,
@@ -199,25 +210,26 @@ impl Table<'_> {
     /// A new node with room for an element of `size` bytes, its links zero;
     /// `None` if the driver has no memory.
     fn allocate(&self, size: u32) -> Result<Option<Node>, Stop> {
-        let header = self.layout.header;
-        let bytes = u64::from(size) + header;
-        let node = self.caller.call(self.routine(1)?, &[self.va, bytes]);
+        let bytes = u64::from(size) + T::NODE_SIZE;
+        let routine = self.table.get(T::allocate_routine)?;
+        let node = self.caller.call(routine, &[self.table.address(), bytes]);
         if node == 0 {
             return Ok(None);
         }
-        driver_mem::fill(node, 0, header)?;
+        driver_mem::fill(node, 0, T::NODE_SIZE)?;
         Ok(Some(Node(node)))
     }
 
-    /// Gives a node back to the driver.
+    /// Frees a node with the driver's routine.
     fn free(&self, node: Node) -> Result<(), Stop> {
-        self.caller.call(self.routine(2)?, &[self.va, node.0]);
+        let routine = self.table.get(T::free_routine)?;
+        self.caller.call(routine, &[self.table.address(), node.0]);
         Ok(())
     }
 }
 
-/// Tells, if it is to be told, whether an element is new.
-fn tell_new(to: u64, new: bool) -> Result<(), Fault> {
+/// Writes whether an element is new to a driver's variable, if there is one.
+fn write_is_new(to: u64, new: bool) -> Result<(), Fault> {
     if to == 0 {
         return Ok(());
     }

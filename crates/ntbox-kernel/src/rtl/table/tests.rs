@@ -238,7 +238,7 @@ fn a_full_search_says_where() {
 
 extern "win64" fn even_below_eight(_: u64, element: u64, _: u64) -> u32 {
     match read(element) {
-        Some([key, _]) if key >= 8 => nt_status::STATUS_NO_MATCH,
+        Some([key, _]) if key >= 8 => nt_status::STATUS_NO_MORE_MATCHES,
         Some([key, _]) if key % 2 == 0 => 0,
         _ => nt_status::STATUS_NO_MATCH,
     }
