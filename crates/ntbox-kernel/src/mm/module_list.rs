@@ -1,8 +1,9 @@
 //! The list of loaded modules: one entry for each image, which `DriverSection` of
-//! its driver object points to. The reference keeps silent about both, but the
+//! its driver object points to. The reference documents neither, but the
 //! beginning of an entry has been the same since the first x64 Windows, and drivers
 //! walk the list to find images, or set the flag that `/INTEGRITYCHECK` sets.
 
+use nt_layout::KldrDataTableEntry;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::memory_map::NT;
@@ -11,23 +12,11 @@ use ntbox_host::{driver_mem, modules};
 use super::pool;
 use super::pool::PoolKind;
 use crate::base::diag;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::utf16::wide;
 
-/// Offsets in an entry (`KLDR_DATA_TABLE_ENTRY`).
-mod offset {
-    pub const NEXT: u64 = 0x00;
-    pub const PREVIOUS: u64 = 0x08;
-    pub const BASE: u64 = 0x30;
-    pub const ENTRY_POINT: u64 = 0x38;
-    pub const IMAGE_SIZE: u64 = 0x40;
-    pub const FULL_NAME: u64 = 0x48;
-    pub const BASE_NAME: u64 = 0x58;
-    pub const FLAGS: u64 = 0x68;
-    pub const LOAD_COUNT: u64 = 0x6c;
-}
-
 /// Bytes of an entry.
-const SIZE: u64 = 0xa0;
+const SIZE: u64 = DriverPtr::<KldrDataTableEntry>::SIZE;
 /// Flag of an image that was linked with `/INTEGRITYCHECK`.
 const INTEGRITY_CHECK: u32 = 0x20;
 /// Pool tag of entries.
@@ -36,14 +25,19 @@ const TAG: u32 = u32::from_le_bytes(*b"MmLd");
 /// The head of the list, once there is one, and the entry of each image by its base.
 static LIST: Exclusive<(u64, Vec<(u64, u64)>)> = Exclusive::new((0, Vec::new()));
 
-/// What an entry tells of an image.
+/// The fields of the entry at an address.
+const fn module_entry(entry: u64) -> DriverPtr<KldrDataTableEntry> {
+    DriverPtr::new(entry)
+}
+
+/// The fields of an entry that describe an image.
 #[derive(Debug, Clone, Copy)]
 pub struct Module<'a> {
     /// Folder, with a backslash at its end.
     pub folder: &'a str,
     /// File name.
     pub name: &'a str,
-    /// Where it lies.
+    /// Its base address.
     pub base: u64,
     /// Bytes in memory.
     pub size: u32,
@@ -58,10 +52,14 @@ pub struct Module<'a> {
 pub fn add(module: Module<'_>) -> Option<u64> {
     let (mut head, _) = LIST.lock().clone();
     if head == 0 {
-        // The head has the room of an entry: who takes it for one reads zeros.
+        // The head is as large as an entry: a driver that reads it as one reads zeros.
         head = zeroed(SIZE)?;
-        driver_mem::write_u64(head + offset::NEXT, head).ok()?;
-        driver_mem::write_u64(head + offset::PREVIOUS, head).ok()?;
+        module_entry(head)
+            .set(|entry| &entry.in_load_order_links.flink, head)
+            .ok()?;
+        module_entry(head)
+            .set(|entry| &entry.in_load_order_links.blink, head)
+            .ok()?;
         LIST.lock().0 = head;
         let kernel = Module {
             folder: r"\SystemRoot\system32\",
@@ -79,36 +77,50 @@ pub fn add(module: Module<'_>) -> Option<u64> {
 fn append(head: u64, module: Module<'_>) -> Option<u64> {
     let entry = zeroed(SIZE)?;
     write(entry, module).ok()?;
-    let last = driver_mem::read_u64(head + offset::PREVIOUS).ok()?;
-    driver_mem::write_u64(entry + offset::NEXT, head).ok()?;
-    driver_mem::write_u64(entry + offset::PREVIOUS, last).ok()?;
-    driver_mem::write_u64(last + offset::NEXT, entry).ok()?;
-    driver_mem::write_u64(head + offset::PREVIOUS, entry).ok()?;
+    let last = module_entry(head)
+        .get(|entry| &entry.in_load_order_links.blink)
+        .ok()?;
+    module_entry(entry)
+        .set(|entry| &entry.in_load_order_links.flink, head)
+        .ok()?;
+    module_entry(entry)
+        .set(|entry| &entry.in_load_order_links.blink, last)
+        .ok()?;
+    module_entry(last)
+        .set(|entry| &entry.in_load_order_links.flink, entry)
+        .ok()?;
+    module_entry(head)
+        .set(|entry| &entry.in_load_order_links.blink, entry)
+        .ok()?;
     LIST.lock().1.push((module.base, entry));
     let path = wide(&format!("{}{}", module.folder, module.name));
     let bytes: Vec<u8> = path.iter().flat_map(|unit| unit.to_le_bytes()).collect();
     let buffer = zeroed(bytes.len() as u64 + 2)?;
     driver_mem::write_bytes(buffer, &bytes).ok()?;
     let folder = wide(module.folder).len() as u64 * 2;
-    for (at, skipped) in [(offset::FULL_NAME, 0), (offset::BASE_NAME, folder)] {
+    let names = [
+        (module_entry(entry).at(|entry| &entry.full_dll_name), 0),
+        (module_entry(entry).at(|entry| &entry.base_dll_name), folder),
+    ];
+    for (field, skipped) in names {
         let length = u16::try_from(bytes.len() as u64 - skipped).ok()?;
         let name = UnicodeString {
             length,
             maximum_length: length.checked_add(2)?,
             buffer: buffer + skipped,
         };
-        name.write(entry + at).ok()?;
+        name.write(field.address()).ok()?;
     }
     Some(entry)
 }
 
 fn write(entry: u64, module: Module<'_>) -> Result<(), Fault> {
     let flags = if module.checked { INTEGRITY_CHECK } else { 0 };
-    driver_mem::write_u64(entry + offset::BASE, module.base)?;
-    driver_mem::write_u64(entry + offset::ENTRY_POINT, module.entry)?;
-    driver_mem::write_u32(entry + offset::IMAGE_SIZE, module.size)?;
-    driver_mem::write_u32(entry + offset::FLAGS, flags)?;
-    driver_mem::write_u16(entry + offset::LOAD_COUNT, 1)
+    module_entry(entry).set(|entry| &entry.dll_base, module.base)?;
+    module_entry(entry).set(|entry| &entry.entry_point, module.entry)?;
+    module_entry(entry).set(|entry| &entry.size_of_image, module.size)?;
+    module_entry(entry).set(|entry| &entry.flags, flags)?;
+    module_entry(entry).set(|entry| &entry.load_count, 1)
 }
 
 fn zeroed(bytes: u64) -> Option<u64> {
@@ -129,7 +141,7 @@ fn flag_is_set(base: u64) -> Result<bool, Fault> {
         found.map(|(_, entry)| *entry)
     };
     entry.map_or(Ok(false), |entry| {
-        Ok(driver_mem::read_u32(entry + offset::FLAGS)? & INTEGRITY_CHECK != 0)
+        Ok(module_entry(entry).get(|entry| &entry.flags)? & INTEGRITY_CHECK != 0)
     })
 }
 
@@ -146,7 +158,7 @@ pub fn checks_integrity(routine: u64) -> Result<bool, Fault> {
 }
 
 /// The same for a registration by the export of that name, which is refused
-/// otherwise: the reader is told why.
+/// otherwise, with a note that says why.
 ///
 /// # Errors
 /// The image's entry cannot be read.
@@ -172,18 +184,25 @@ mod tests {
         let mut found = Vec::new();
         let mut at = driver_mem::read_u64(head).expect("a link");
         while at != head {
-            let text = |offset| {
-                let name = UnicodeString::read(at + offset).expect("a name");
+            let text = |name: DriverPtr<nt_layout::UnicodeString>| {
+                let name = UnicodeString::read(name.address()).expect("a name");
                 name.text().expect("its text")
             };
             found.push((
-                driver_mem::read_u64(at + offset::BASE).expect("a base"),
-                driver_mem::read_u32(at + offset::IMAGE_SIZE).expect("a size"),
-                text(offset::FULL_NAME),
-                text(offset::BASE_NAME),
+                module_entry(at)
+                    .get(|entry| &entry.dll_base)
+                    .expect("a base"),
+                module_entry(at)
+                    .get(|entry| &entry.size_of_image)
+                    .expect("a size"),
+                text(module_entry(at).at(|entry| &entry.full_dll_name)),
+                text(module_entry(at).at(|entry| &entry.base_dll_name)),
             ));
             let next = driver_mem::read_u64(at).expect("a link");
-            assert_eq!(driver_mem::read_u64(next + offset::PREVIOUS), Ok(at));
+            assert_eq!(
+                module_entry(next).get(|entry| &entry.in_load_order_links.blink),
+                Ok(at)
+            );
             at = next;
         }
         found
@@ -208,7 +227,7 @@ mod tests {
         let path = r"\SystemRoot\System32\drivers\walk.sys".to_owned();
         assert_eq!(list.last(), Some(&(BASE, 0x3000, path, name)));
         assert_eq!(
-            driver_mem::read_u64(entry + offset::ENTRY_POINT),
+            module_entry(entry).get(|entry| &entry.entry_point),
             Ok(BASE + 0x1000)
         );
     }
@@ -226,7 +245,9 @@ mod tests {
         };
         let entry = add(module).expect("an entry");
         assert_eq!(flag_is_set(module.base), Ok(false));
-        driver_mem::write_u32(entry + offset::FLAGS, INTEGRITY_CHECK).expect("it is there");
+        module_entry(entry)
+            .set(|entry| &entry.flags, INTEGRITY_CHECK)
+            .expect("it is there");
         assert_eq!(flag_is_set(module.base), Ok(true));
         assert_eq!(flag_is_set(1), Ok(false), "no image");
     }

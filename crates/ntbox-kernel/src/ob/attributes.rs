@@ -1,8 +1,9 @@
-//! `OBJECT_ATTRIBUTES`: how a driver says which object it means.
+//! `OBJECT_ATTRIBUTES`: the name of an object, and how it is opened or created.
 
-use ntbox_host::driver_mem;
+use nt_layout::ObjectAttributes;
 use ntbox_host::driver_mem::UnicodeString;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::Refusal;
 
 /// `OBJ_INHERIT`.
@@ -26,10 +27,8 @@ pub const VALID: u32 = 0x1ff2;
 pub const DONT_REPARSE: u32 = 0x1000;
 /// `MAXIMUM_ALLOWED`, of a desired access.
 pub const MAXIMUM_ALLOWED: u32 = 0x0200_0000;
-/// Bytes of the structure.
-const SIZE: u32 = 0x30;
 
-/// What an `OBJECT_ATTRIBUTES` says.
+/// The contents of an `OBJECT_ATTRIBUTES`.
 #[derive(Debug, Clone, Default)]
 pub struct Attributes {
     /// Handle that the name is relative to; 0 for none.
@@ -40,7 +39,7 @@ pub struct Attributes {
     pub flags: u32,
     /// Address of the security descriptor of what is made; 0 for none.
     pub descriptor: u64,
-    /// Address of the quality of service; 0 for none, or if nobody asked.
+    /// Address of the quality of service; 0 for none, or if it was not read.
     pub quality: u64,
 }
 
@@ -65,11 +64,12 @@ impl Attributes {
         if va == 0 {
             return Ok(Self::default());
         }
-        let length = driver_mem::read_u32(va)?;
-        let root = driver_mem::read_u64(va + 0x08)?;
-        let name = driver_mem::read_u64(va + 0x10)?;
-        let flags = driver_mem::read_u32(va + 0x18)?;
-        if length != SIZE || flags & !VALID != 0 {
+        let fields: DriverPtr<ObjectAttributes> = DriverPtr::new(va);
+        let length = fields.get(|attributes| &attributes.length)?;
+        let root = fields.get(|attributes| &attributes.root_directory)?;
+        let name = fields.get(|attributes| &attributes.object_name)?;
+        let flags = fields.get(|attributes| &attributes.attributes)?;
+        if u64::from(length) != DriverPtr::<ObjectAttributes>::SIZE || flags & !VALID != 0 {
             return Err(nt_status::STATUS_INVALID_PARAMETER.into());
         }
         let name = if name == 0 {
@@ -81,7 +81,7 @@ impl Attributes {
             root,
             name,
             flags,
-            descriptor: driver_mem::read_u64(va + 0x20)?,
+            descriptor: fields.get(|attributes| &attributes.security_descriptor)?,
             quality: 0,
         })
     }
@@ -91,8 +91,9 @@ impl Attributes {
     /// # Errors
     /// It cannot be read.
     pub fn with_quality_of(self, va: u64) -> Result<Self, Refusal> {
+        let fields: DriverPtr<ObjectAttributes> = DriverPtr::new(va);
         Ok(Self {
-            quality: driver_mem::read_u64(va + 0x28)?,
+            quality: fields.get(|attributes| &attributes.security_quality_of_service)?,
             ..self
         })
     }

@@ -3,6 +3,7 @@
 //! critical region. No image is loaded after the driver's own, so of images
 //! nothing is heard.
 
+use nt_layout::PsCreateNotifyInfo;
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
@@ -11,8 +12,10 @@ use ntbox_host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::gate::{Call, Register, Return, Stop};
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::routine::Routine;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
 use crate::base::{thread_table, utf16};
@@ -155,16 +158,17 @@ fn any(name: &str) -> bool {
     with(|routines| routines.iter().any(|entry| entry.kind.name() == name))
 }
 
-/// Offsets in a `PS_CREATE_NOTIFY_INFO`.
-mod offset {
-    pub const PARENT: u64 = 0x10;
-    pub const CREATOR: u64 = 0x18;
-    pub const IMAGE_NAME: u64 = 0x30;
-    pub const STATUS: u64 = 0x40;
-    pub const SIZE: u64 = 0x48;
+/// The pool block that is passed to routines, without the text of the name that
+/// follows it.
+#[repr(C)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable)]
+struct NotifyBlock {
+    info: PsCreateNotifyInfo,
+    image_name: nt_layout::UnicodeString,
 }
 
-/// Tells of a new process. The status that a routine refuses it with.
+/// Calls the routines for a new process. Returns the status with which a routine
+/// refuses it.
 ///
 /// # Errors
 /// A routine damaged what it was shown.
@@ -176,42 +180,51 @@ pub fn process_created(process: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
         .iter()
         .flat_map(|unit| unit.to_le_bytes())
         .collect();
-    let bytes = offset::SIZE + 16 + path.len() as u64;
+    let bytes = DriverPtr::<NotifyBlock>::SIZE + path.len() as u64;
     let Some(shown) = pool::allocate(PoolKind::NonPaged, bytes, TAG) else {
         return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
     };
-    describe(shown, &path)?;
+    let block = DriverPtr::new(shown);
+    describe(block, &path)?;
     call_all(caller, |kind| match kind {
         Kind::Process => Some([thread_table::SYSTEM_PROCESS_ID, info.id, 1]),
         Kind::ProcessEx => Some([process, info.id, shown]),
         Kind::Thread | Kind::ThreadSelf | Kind::Image => None,
     });
-    let status = driver_mem::read_u32(shown + offset::STATUS)?;
+    let status = block.get(|block| &block.info.creation_status)?;
     pool::free(shown);
     Ok(status)
 }
 
-/// Writes a `PS_CREATE_NOTIFY_INFO`, behind it the name of the image. The name may
+/// Writes the information about a new process and the name of its image. The name may
 /// be partial and the file object is NULL, for there is no file.
-fn describe(shown: u64, path: &[u8]) -> Result<(), Fault> {
+fn describe(block: DriverPtr<NotifyBlock>, path: &[u8]) -> Result<(), Fault> {
+    const SIZE: u64 = DriverPtr::<PsCreateNotifyInfo>::SIZE;
     let length = u16::try_from(path.len()).unwrap_or(u16::MAX);
-    let string = shown + offset::SIZE;
-    driver_mem::fill(shown, 0, offset::SIZE)?;
-    driver_mem::write_u64(shown, offset::SIZE)?;
-    driver_mem::write_u64(shown + offset::PARENT, thread_table::SYSTEM_PROCESS_ID)?;
-    driver_mem::write_u64(shown + offset::CREATOR, thread_table::SYSTEM_PROCESS_ID)?;
-    driver_mem::write_u64(
-        shown + offset::CREATOR + 8,
-        thread_table::current().map_or(0, |thread| thread.id),
+    let info = block.at(|block| &block.info);
+    let name = block.at(|block| &block.image_name);
+    let buffer = block.address() + DriverPtr::<NotifyBlock>::SIZE;
+    let creator = info.at(|info| &info.creating_thread_id);
+    let thread = thread_table::current().map_or(0, |thread| thread.id);
+    driver_mem::fill(info.address(), 0, SIZE)?;
+    info.set(|info| &info.size, SIZE)?;
+    info.set(
+        |info| &info.parent_process_id,
+        thread_table::SYSTEM_PROCESS_ID,
     )?;
-    driver_mem::write_u64(shown + offset::IMAGE_NAME, string)?;
+    creator.set(
+        |creator| &creator.unique_process,
+        thread_table::SYSTEM_PROCESS_ID,
+    )?;
+    creator.set(|creator| &creator.unique_thread, thread)?;
+    info.set(|info| &info.image_file_name, name.address())?;
     let text = UnicodeString {
         length,
         maximum_length: length,
-        buffer: string + 16,
+        buffer,
     };
-    text.write(string)?;
-    driver_mem::write_bytes(string + 16, path)
+    text.write(name.address())?;
+    driver_mem::write_bytes(buffer, path)
 }
 
 /// Tells that a process ends.

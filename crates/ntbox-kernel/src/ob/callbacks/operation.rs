@@ -1,12 +1,18 @@
-//! A handle that is opened or copied, with all who hear of it: before, from the
-//! highest altitude down, each may take rights away; after, from the lowest up,
-//! each hears how it ended.
+//! Calls object callbacks when a handle is opened or duplicated. Pre-operation
+//! callbacks run from the highest altitude down, and can remove rights. Post-operation
+//! callbacks run from the lowest altitude up, and receive the status.
 
-use ntbox_host::driver_mem;
+use nt_layout::{
+    ObOperationInformation, ObPostOperationInformation, ObPreDuplicateHandleInformation,
+    ObPreOperationInformation,
+};
+use ntbox_host::driver_mem::Fault;
 use ntbox_host::routine::Routine;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Filter, idle_key, with};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::ke::{critical_region, sched};
 use crate::mm::pool;
 use crate::mm::pool::PoolKind;
@@ -17,35 +23,19 @@ use crate::ob::types::Type;
 const CREATE: u32 = 0x1;
 /// `OB_OPERATION_HANDLE_DUPLICATE`.
 const DUPLICATE: u32 = 0x2;
-/// Pool tag of what routines are shown.
+/// Pool tag of the blocks that are passed to callbacks.
 const TAG: u32 = u32::from_le_bytes(*b"ObCb");
 
-/// Offsets in the memory that routines are shown: an
-/// `OB_PRE_OPERATION_INFORMATION`, its parameters, an
-/// `OB_POST_OPERATION_INFORMATION`, its parameters.
-mod offset {
-    pub const OPERATION: u64 = 0x00;
-    pub const FLAGS: u64 = 0x04;
-    pub const OBJECT: u64 = 0x08;
-    pub const TYPE: u64 = 0x10;
-    pub const CALL_CONTEXT: u64 = 0x18;
-    pub const BEFORE_PARAMETERS: u64 = 0x20;
-    pub const AFTER_STATUS: u64 = 0x20;
-    pub const AFTER_PARAMETERS: u64 = 0x28;
-
-    pub const DESIRED: u64 = 0x00;
-    pub const ORIGINAL: u64 = 0x04;
-    pub const SOURCE: u64 = 0x08;
-    pub const TARGET: u64 = 0x10;
-
-    /// Where the parameters before begin.
-    pub const BEFORE: u64 = 0x28;
-    /// Where the information after begins.
-    pub const AFTER: u64 = 0x40;
-    /// Where the parameters after begin.
-    pub const GRANTED: u64 = 0x70;
-    /// Bytes of all.
-    pub const SIZE: u64 = 0x78;
+/// The pool block that is passed to callbacks.
+#[repr(C)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable)]
+struct CallbackBlock {
+    before: ObPreOperationInformation,
+    parameters_before: ObPreDuplicateHandleInformation,
+    after: ObPostOperationInformation,
+    /// The parameters after: `OB_POST_CREATE_HANDLE_INFORMATION`.
+    granted_access: u32,
+    padding: u32,
 }
 
 /// The parameters of a handle that is created or duplicated.
@@ -63,97 +53,147 @@ pub struct HandleParams {
     pub copied: Option<(u64, u64)>,
 }
 
-/// Opens a handle by `insert`, which is told the rights, with all who hear of it.
+/// Opens a handle by `insert`, which receives the rights, with callbacks before and
+/// after.
 ///
 /// # Errors
 /// Those of `insert`; `STATUS_INSUFFICIENT_RESOURCES`.
 pub fn open(
-    wanted: &HandleParams,
+    params: &HandleParams,
     caller: &Caller<'_>,
     insert: impl FnOnce(u32) -> Result<u64, u32>,
 ) -> Result<u64, u32> {
-    let operation = if wanted.copied.is_some() {
+    let operation = if params.copied.is_some() {
         DUPLICATE
     } else {
         CREATE
     };
-    let filters = listening(wanted.kind, operation);
+    let filters = callbacks_for(params.kind, operation);
     if filters.is_empty() {
-        return insert(wanted.access);
+        return insert(params.access);
     }
-    let block = pool::allocate(PoolKind::NonPaged, offset::SIZE, TAG);
-    let at = block.ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;
+    let block = pool::allocate(PoolKind::NonPaged, DriverPtr::<CallbackBlock>::SIZE, TAG);
+    let block = block.ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;
     // The memory is the kernel's, so that it can be read and written.
-    let result = run(at, operation, wanted, &filters, caller, insert);
-    pool::free(at);
+    let result = run(
+        DriverPtr::new(block),
+        operation,
+        params,
+        &filters,
+        caller,
+        insert,
+    );
+    pool::free(block);
     result
 }
 
-/// The filters of a type that hear of an operation, in order.
-fn listening(kind: Type, operation: u32) -> Vec<Filter> {
+/// The filters of a type that are called for an operation, in order.
+fn callbacks_for(kind: Type, operation: u32) -> Vec<Filter> {
     with(|state| {
-        let hears = |filter: &&Filter| filter.kind == kind && filter.operations & operation != 0;
-        state.filters.iter().filter(hears).cloned().collect()
+        let applies = |filter: &&Filter| filter.kind == kind && filter.operations & operation != 0;
+        state.filters.iter().filter(applies).cloned().collect()
     })
 }
 
 fn run(
-    at: u64,
+    block: DriverPtr<CallbackBlock>,
     operation: u32,
-    wanted: &HandleParams,
+    params: &HandleParams,
     filters: &[Filter],
     caller: &Caller<'_>,
     insert: impl FnOnce(u32) -> Result<u64, u32>,
 ) -> Result<u64, u32> {
     let gone = |_| nt_status::STATUS_ACCESS_VIOLATION;
-    let mut access = wanted.access;
-    let mut told = Vec::new();
+    let mut access = params.access;
+    let mut notified = Vec::new();
     for filter in filters {
-        describe(at, operation, wanted).map_err(gone)?;
-        let parameters = at + offset::BEFORE;
-        let (source, target) = wanted.copied.unwrap_or_default();
-        driver_mem::write_u64(at + offset::BEFORE_PARAMETERS, parameters).map_err(gone)?;
-        driver_mem::write_u32(parameters + offset::DESIRED, access).map_err(gone)?;
-        driver_mem::write_u32(parameters + offset::ORIGINAL, wanted.access).map_err(gone)?;
-        driver_mem::write_u64(parameters + offset::SOURCE, source).map_err(gone)?;
-        driver_mem::write_u64(parameters + offset::TARGET, target).map_err(gone)?;
-        if !call(filter, filter.before, at, caller) {
+        let information = block.at(|block| &block.before);
+        let parameters = block.at(|block| &block.parameters_before);
+        describe_before(block, operation, params, access).map_err(gone)?;
+        if !call(filter, filter.before, information.address(), caller) {
             continue;
         }
-        let desired = driver_mem::read_u32(parameters + offset::DESIRED).map_err(gone)?;
-        // Nothing can be added, and not everything taken away.
-        access &= desired | !removable(wanted.kind);
-        let context = driver_mem::read_u64(at + offset::CALL_CONTEXT).map_err(gone)?;
-        told.push((filter, context));
+        let desired = parameters.get(|parameters| &parameters.desired_access);
+        let desired = desired.map_err(gone)?;
+        // A callback cannot add rights, and can remove only some.
+        access &= desired | !removable(params.kind);
+        let context = information.get(|information| &information.common.call_context);
+        notified.push((filter, context.map_err(gone)?));
     }
     let result = insert(access);
-    let at = at + offset::AFTER;
-    for (filter, context) in told.into_iter().rev() {
-        let (status, parameters) = match result {
-            Ok(_) => (
-                nt_status::STATUS_SUCCESS,
-                at - offset::AFTER + offset::GRANTED,
-            ),
-            // Then there is nothing to be told.
-            Err(status) => (status, 0),
-        };
-        describe(at, operation, wanted).map_err(gone)?;
-        driver_mem::write_u64(at + offset::CALL_CONTEXT, context).map_err(gone)?;
-        driver_mem::write_u32(at + offset::AFTER_STATUS, status).map_err(gone)?;
-        driver_mem::write_u64(at + offset::AFTER_PARAMETERS, parameters).map_err(gone)?;
-        driver_mem::write_u32(at - offset::AFTER + offset::GRANTED, access).map_err(gone)?;
-        call(filter, filter.after, at, caller);
+    for (filter, context) in notified.into_iter().rev() {
+        let status = result.err().unwrap_or(nt_status::STATUS_SUCCESS);
+        describe_after(block, operation, params, context, status, access).map_err(gone)?;
+        let information = block.at(|block| &block.after);
+        call(filter, filter.after, information.address(), caller);
     }
     result
 }
 
-/// Writes what both structures begin with.
-fn describe(at: u64, operation: u32, wanted: &HandleParams) -> Result<(), driver_mem::Fault> {
-    driver_mem::write_u32(at + offset::OPERATION, operation)?;
-    driver_mem::write_u32(at + offset::FLAGS, wanted.kernel.into())?;
-    driver_mem::write_u64(at + offset::OBJECT, wanted.object)?;
-    driver_mem::write_u64(at + offset::TYPE, init::object_of(wanted.kind))?;
-    driver_mem::write_u64(at + offset::CALL_CONTEXT, 0)
+/// Writes the information for a pre-operation callback.
+fn describe_before(
+    block: DriverPtr<CallbackBlock>,
+    operation: u32,
+    params: &HandleParams,
+    access: u32,
+) -> Result<(), Fault> {
+    let information = block.at(|block| &block.before);
+    let parameters = block.at(|block| &block.parameters_before);
+    let (source, target) = params.copied.unwrap_or_default();
+    describe(
+        information.at(|information| &information.common),
+        operation,
+        params,
+    )?;
+    information.set(|information| &information.parameters, parameters.address())?;
+    parameters.set(|parameters| &parameters.desired_access, access)?;
+    parameters.set(
+        |parameters| &parameters.original_desired_access,
+        params.access,
+    )?;
+    parameters.set(|parameters| &parameters.source_process, source)?;
+    parameters.set(|parameters| &parameters.target_process, target)
+}
+
+/// Writes the information for a post-operation callback. An operation that failed has
+/// no parameters.
+fn describe_after(
+    block: DriverPtr<CallbackBlock>,
+    operation: u32,
+    params: &HandleParams,
+    context: u64,
+    status: u32,
+    access: u32,
+) -> Result<(), Fault> {
+    let information = block.at(|block| &block.after);
+    let granted_access = block.at(|block| &block.granted_access);
+    let parameters = if status == nt_status::STATUS_SUCCESS {
+        granted_access.address()
+    } else {
+        0
+    };
+    describe(
+        information.at(|information| &information.common),
+        operation,
+        params,
+    )?;
+    information.set(|information| &information.common.call_context, context)?;
+    information.set(|information| &information.return_status, status)?;
+    information.set(|information| &information.parameters, parameters)?;
+    granted_access.write(access)
+}
+
+/// Writes the fields that both structures begin with.
+fn describe(
+    common: DriverPtr<ObOperationInformation>,
+    operation: u32,
+    params: &HandleParams,
+) -> Result<(), Fault> {
+    common.set(|common| &common.operation, operation)?;
+    common.set(|common| &common.flags, params.kernel.into())?;
+    common.set(|common| &common.object, params.object)?;
+    common.set(|common| &common.object_type, init::object_of(params.kind))?;
+    common.set(|common| &common.call_context, 0)
 }
 
 /// Calls a routine of a filter, if it has one, in a critical region. False if the

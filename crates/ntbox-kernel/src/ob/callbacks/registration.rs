@@ -1,5 +1,6 @@
 //! Registering and unregistering filters of handles.
 
+use nt_layout::{ObCallbackRegistration, ObOperationRegistration};
 use nt_status::{
     STATUS_ACCESS_DENIED, STATUS_FLT_INSTANCE_ALTITUDE_COLLISION, STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_PARAMETER,
@@ -11,6 +12,7 @@ use ntbox_host::gate::irql::APC_LEVEL;
 
 use super::{Filter, idle_key, with};
 use crate::base::altitude::Altitude;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::{Refusal, status};
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
@@ -29,27 +31,11 @@ const SIZE: u64 = 0x40;
 /// Pool tag of registrations.
 const TAG: u32 = u32::from_le_bytes(*b"ObFl");
 
-/// Offsets in an `OB_CALLBACK_REGISTRATION`.
-mod wanted_at {
-    pub const COUNT: u64 = 0x02;
-    pub const ALTITUDE: u64 = 0x08;
-    pub const CONTEXT: u64 = 0x18;
-    pub const OPERATIONS: u64 = 0x20;
-}
-
-/// Offsets in an `OB_OPERATION_REGISTRATION`, and its size.
-mod operation {
-    pub const OPERATIONS: u64 = 0x08;
-    pub const BEFORE: u64 = 0x10;
-    pub const AFTER: u64 = 0x18;
-    pub const SIZE: u64 = 0x20;
-}
-
 exports! {
     /// `ObRegisterCallbacks`: only routines of images that were linked with
     /// `/INTEGRITYCHECK`.
-    fn ObRegisterCallbacks<call>(wanted: u64, handle: u64) -> u32 [max APC_LEVEL, wdm] fails STATUS_INSUFFICIENT_RESOURCES {
-        status(register(wanted, handle, call.return_address()))
+    fn ObRegisterCallbacks<call>(registration: u64, handle: u64) -> u32 [max APC_LEVEL, wdm] fails STATUS_INSUFFICIENT_RESOURCES {
+        status(register(registration, handle, call.return_address()))
     }
 
     /// `ObUnRegisterCallbacks`: waits until none of the routines runs.
@@ -77,24 +63,26 @@ exports! {
     }
 }
 
-fn register(wanted: u64, handle: u64, caller: u64) -> Result<(), Refusal> {
-    let version = driver_mem::read_u16(wanted)?;
-    let count = driver_mem::read_u16(wanted + wanted_at::COUNT)?;
+fn register(registration: u64, handle: u64, caller: u64) -> Result<(), Refusal> {
+    let registration: DriverPtr<ObCallbackRegistration> = DriverPtr::new(registration);
+    let version = registration.get(|registration| &registration.version)?;
+    let count = registration.get(|registration| &registration.operation_registration_count)?;
     if version & 0xff00 != VERSION || count == 0 {
         return Err(STATUS_INVALID_PARAMETER.into());
     }
-    let altitude = Altitude::read(wanted + wanted_at::ALTITUDE)?;
-    let context = driver_mem::read_u64(wanted + wanted_at::CONTEXT)?;
-    let operations = driver_mem::read_u64(wanted + wanted_at::OPERATIONS)?;
+    let altitude = registration.at(|registration| &registration.altitude);
+    let altitude = Altitude::read(altitude.address())?;
+    let context = registration.get(|registration| &registration.registration_context)?;
+    let operations = registration.get(|registration| &registration.operation_registration)?;
     let mut filters = Vec::new();
     for n in 0..u64::from(count) {
-        let at = operations.wrapping_add(n * operation::SIZE);
+        let at = operations.wrapping_add(n * DriverPtr::<ObOperationRegistration>::SIZE);
         filters.push(Filter {
             handle: 0,
             altitude: altitude.clone(),
             context,
             caller,
-            ..read(at)?
+            ..read(DriverPtr::new(at))?
         });
     }
     let collides = |filter: &Filter, others: &[Filter]| {
@@ -117,13 +105,13 @@ fn register(wanted: u64, handle: u64, caller: u64) -> Result<(), Refusal> {
 }
 
 /// Reads and checks what is registered for one type.
-fn read(at: u64) -> Result<Filter, Refusal> {
+fn read(operation: DriverPtr<ObOperationRegistration>) -> Result<Filter, Refusal> {
     // The address of a variable that points to the type.
-    let kind = driver_mem::read_u64(driver_mem::read_u64(at)?)?;
+    let kind = driver_mem::read_u64(operation.get(|operation| &operation.object_type)?)?;
     let kind = init::type_at(kind).filter(|kind| matches!(kind, Type::Process | Type::Thread));
-    let operations = driver_mem::read_u32(at + operation::OPERATIONS)?;
-    let before = driver_mem::read_u64(at + operation::BEFORE)?;
-    let after = driver_mem::read_u64(at + operation::AFTER)?;
+    let operations = operation.get(|operation| &operation.operations)?;
+    let before = operation.get(|operation| &operation.pre_operation)?;
+    let after = operation.get(|operation| &operation.post_operation)?;
     let (Some(kind), false) = (kind, operations == 0 || operations & !OPERATIONS != 0) else {
         return Err(STATUS_INVALID_PARAMETER.into());
     };
