@@ -1,6 +1,7 @@
 //! Who may do what: the check of a token against a security descriptor, and of
 //! privileges.
 
+use nt_layout::{GenericMapping, LuidAndAttributes, PrivilegeSet};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
@@ -9,6 +10,7 @@ use super::sd::Descriptor;
 use super::sid::Sid;
 use super::token;
 use super::token::Token;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 
 /// `READ_CONTROL | WRITE_DAC`: what an owner always may.
@@ -179,8 +181,9 @@ exports! {
             return Ok(true);
         }
         let token = token::of_context(context)?;
-        let count = driver_mem::read_u32(set)?;
-        let all = driver_mem::read_u32(set.wrapping_add(4))? & ALL_NECESSARY != 0;
+        let header: DriverPtr<PrivilegeSet> = DriverPtr::new(set);
+        let count = header.get(|set| &set.privilege_count)?;
+        let all = header.get(|set| &set.control)? & ALL_NECESSARY != 0;
         let held = mark_held(set, count, token.as_ref().ok())?;
         Ok(if all { held == count } else { held > 0 })
     }
@@ -192,12 +195,13 @@ fn mark_held(set: u64, count: u32, token: Option<&Token>) -> Result<u32, Fault> 
     const USED: u32 = 0x8000_0000;
     let mut held = 0;
     for n in 0..u64::from(count) {
-        let entry = set.wrapping_add(8 + 12 * n);
-        let low = driver_mem::read_u32(entry)?;
-        let high = driver_mem::read_u32(entry.wrapping_add(4))?;
+        let at = DriverPtr::<PrivilegeSet>::SIZE + DriverPtr::<LuidAndAttributes>::SIZE * n;
+        let entry: DriverPtr<LuidAndAttributes> = DriverPtr::new(set.wrapping_add(at));
+        let low = entry.get(|entry| &entry.low_part)?;
+        let high = entry.get(|entry| &entry.high_part)?;
         if high == 0 && token.is_some_and(|token| token.has_privilege(low)) {
-            let attributes = driver_mem::read_u32(entry.wrapping_add(8))?;
-            driver_mem::write_u32(entry.wrapping_add(8), attributes | USED)?;
+            let attributes = entry.at(|entry| &entry.attributes);
+            attributes.write(attributes.read()? | USED)?;
             held += 1;
         }
     }
@@ -206,6 +210,11 @@ fn mark_held(set: u64, count: u32, token: Option<&Token>) -> Result<u32, Fault> 
 
 /// Reads a `GENERIC_MAPPING`.
 pub fn read_mapping(va: u64) -> Result<[u32; 4], Fault> {
-    let field = |n: u64| driver_mem::read_u32(va.wrapping_add(4 * n));
-    Ok([field(0)?, field(1)?, field(2)?, field(3)?])
+    let mapping: DriverPtr<GenericMapping> = DriverPtr::new(va);
+    Ok([
+        mapping.get(|mapping| &mapping.generic_read)?,
+        mapping.get(|mapping| &mapping.generic_write)?,
+        mapping.get(|mapping| &mapping.generic_execute)?,
+        mapping.get(|mapping| &mapping.generic_all)?,
+    ])
 }

@@ -1,59 +1,40 @@
-//! Access states: what an attempt to open an object has come to, which rights are left
-//! to be granted, and by which privileges the others were.
+//! Access states: the rights that are granted and still to be granted while an object
+//! is opened, and the privileges that were used.
 
+use nt_layout::{AccessState, AuxAccessData, LuidAndAttributes, PrivilegeSet};
 use ntbox_host::driver_mem;
-use ntbox_host::driver_mem::{Fault, UnicodeString};
+use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use super::{access, token};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::thread_table;
 use crate::ex::{luid, pool};
 use crate::mm;
 use crate::mm::pool::{PoolKind, Request};
 
-/// Bytes of an `ACCESS_STATE`, and offsets in it.
-const SIZE: u64 = 0xa0;
-mod offset {
-    pub const OPERATION: u64 = 0x00;
-    pub const PRIVILEGES_ALLOCATED: u64 = 0x0b;
-    pub const FLAGS: u64 = 0x0c;
-    pub const REMAINING: u64 = 0x10;
-    pub const ORIGINAL: u64 = 0x18;
-    pub const SUBJECT: u64 = 0x20;
-    pub const AUX_DATA: u64 = 0x48;
-    pub const PRIVILEGES: u64 = 0x50;
-    pub const OBJECT_NAME: u64 = 0x80;
-    pub const TYPE_NAME: u64 = 0x90;
-}
-
-/// Offsets in an `AUX_ACCESS_DATA`, of which nothing else is written: how much there is
-/// behind differs from version to version.
-mod aux {
-    pub const PRIVILEGES_USED: u64 = 0x00;
-    pub const GENERIC_MAPPING: u64 = 0x08;
-    pub const AUDIT: u64 = 0x18;
-}
-
 /// Bytes of a `PRIVILEGE_SET` before its privileges, and of each of those.
-const SET_HEADER: u64 = 8;
-const PRIVILEGE: u64 = 12;
-/// Privileges that an access state has room for.
+const SET_HEADER: u64 = DriverPtr::<PrivilegeSet>::SIZE;
+const PRIVILEGE: u64 = DriverPtr::<LuidAndAttributes>::SIZE;
+/// Privileges that fit into an access state.
 const INITIAL_PRIVILEGES: u32 = 3;
 /// `TOKEN_HAS_TRAVERSE_PRIVILEGE`, and the number of that privilege.
 const HAS_TRAVERSE: u32 = 8;
 const CHANGE_NOTIFY_PRIVILEGE: u32 = 23;
-/// Pool tag of a set that was not enough.
+/// Pool tag of a set that does not fit.
 const TAG: u32 = u32::from_le_bytes(*b"SePr");
 
-fn mapping_at(at: u64) -> Result<[u32; 4], Fault> {
-    let mut mapping = [0; 4];
-    for (n, rights) in (0..).zip(mapping.iter_mut()) {
-        *rights = driver_mem::read_u32(at.wrapping_add(4 * n))?;
-    }
-    Ok(mapping)
+/// The fields of the `ACCESS_STATE` at an address.
+const fn access_state(state: u64) -> DriverPtr<AccessState> {
+    DriverPtr::new(state)
+}
+
+/// The fields of the `AUX_ACCESS_DATA` at an address.
+const fn aux_access_data(data: u64) -> DriverPtr<AuxAccessData> {
+    DriverPtr::new(data)
 }
 
 fn create(
@@ -63,29 +44,46 @@ fn create(
     mapping: u64,
     caller: &Caller<'_>,
 ) -> Result<(), Stop> {
-    driver_mem::fill(state, 0, SIZE)?;
-    driver_mem::fill(aux_data, 0, aux::AUDIT + 8)?;
+    driver_mem::fill(state, 0, DriverPtr::<AccessState>::SIZE)?;
+    driver_mem::fill(aux_data, 0, DriverPtr::<AuxAccessData>::SIZE)?;
     let mut wanted = desired;
     if mapping != 0 {
-        wanted = access::map_generic(desired, mapping_at(mapping)?);
-        driver_mem::copy(aux_data + aux::GENERIC_MAPPING, mapping, 16)?;
+        wanted = access::map_generic(desired, access::read_mapping(mapping)?);
+        driver_mem::copy(
+            aux_access_data(aux_data)
+                .at(|data| &data.generic_mapping)
+                .address(),
+            mapping,
+            16,
+        )?;
     }
     let (thread, process) = (
         thread_table::current_thread(),
         thread_table::current_process(),
     );
-    token::capture(thread, process, state + offset::SUBJECT, caller)?;
-    let subject = token::of_subject(state + offset::SUBJECT)?;
+    token::capture(
+        thread,
+        process,
+        access_state(state)
+            .at(|state| &state.subject_security_context)
+            .address(),
+        caller,
+    )?;
+    let subject = token::of_subject(
+        access_state(state)
+            .at(|state| &state.subject_security_context)
+            .address(),
+    )?;
     if subject.is_some_and(|token| token.has_privilege(CHANGE_NOTIFY_PRIVILEGE)) {
-        driver_mem::write_u32(state + offset::FLAGS, HAS_TRAVERSE)?;
+        access_state(state).set(|state| &state.flags, HAS_TRAVERSE)?;
     }
-    driver_mem::write_u64(state + offset::OPERATION, luid::next())?;
-    driver_mem::write_u32(state + offset::REMAINING, wanted)?;
-    driver_mem::write_u32(state + offset::ORIGINAL, wanted)?;
-    driver_mem::write_u64(state + offset::AUX_DATA, aux_data)?;
-    Ok(driver_mem::write_u64(
-        aux_data + aux::PRIVILEGES_USED,
-        state + offset::PRIVILEGES,
+    access_state(state).set(|state| &state.operation_id, luid::next())?;
+    access_state(state).set(|state| &state.remaining_desired_access, wanted)?;
+    access_state(state).set(|state| &state.original_desired_access, wanted)?;
+    access_state(state).set(|state| &state.aux_data, aux_data)?;
+    Ok(aux_access_data(aux_data).set(
+        |data| &data.privileges_used,
+        access_state(state).at(|state| &state.privileges).address(),
     )?)
 }
 
@@ -94,29 +92,38 @@ fn free(block: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 }
 
 fn delete(state: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    let aux_data = driver_mem::read_u64(state.wrapping_add(offset::AUX_DATA))?;
-    if driver_mem::read_u8(state + offset::PRIVILEGES_ALLOCATED)? != 0 {
+    let aux_data = access_state(state).get(|state| &state.aux_data)?;
+    if access_state(state).get(|state| &state.privileges_allocated)? != 0 {
         free(
-            driver_mem::read_u64(aux_data + aux::PRIVILEGES_USED)?,
+            aux_access_data(aux_data).get(|data| &data.privileges_used)?,
             caller,
         )?;
     }
-    for name in [offset::OBJECT_NAME, offset::TYPE_NAME] {
-        let string = UnicodeString::read(state + name)?;
+    let names = [
+        access_state(state).at(|state| &state.object_name),
+        access_state(state).at(|state| &state.object_type_name),
+    ];
+    for name in names {
+        let string = UnicodeString::read(name.address())?;
         if string.buffer != 0 {
             free(string.buffer, caller)?;
         }
     }
-    token::release(state + offset::SUBJECT, caller)
+    token::release(
+        access_state(state)
+            .at(|state| &state.subject_security_context)
+            .address(),
+        caller,
+    )
 }
 
 /// Adds privileges to those that were used; where there is no room, in a set of its
 /// own. The status.
 fn append(state: u64, more: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
-    let aux_data = driver_mem::read_u64(state.wrapping_add(offset::AUX_DATA))?;
-    let used = driver_mem::read_u64(aux_data + aux::PRIVILEGES_USED)?;
+    let aux_data = access_state(state).get(|state| &state.aux_data)?;
+    let used = aux_access_data(aux_data).get(|data| &data.privileges_used)?;
     let (before, added) = (driver_mem::read_u32(used)?, driver_mem::read_u32(more)?);
-    let allocated = driver_mem::read_u8(state + offset::PRIVILEGES_ALLOCATED)? != 0;
+    let allocated = access_state(state).get(|state| &state.privileges_allocated)? != 0;
     let all = u64::from(before) + u64::from(added);
     let mut set = used;
     if allocated || all > u64::from(INITIAL_PRIVILEGES) {
@@ -146,8 +153,8 @@ fn append(state: u64, more: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
         if allocated {
             free(used, caller)?;
         }
-        driver_mem::write_u64(aux_data + aux::PRIVILEGES_USED, set)?;
-        driver_mem::write_u8(state + offset::PRIVILEGES_ALLOCATED, 1)?;
+        aux_access_data(aux_data).set(|data| &data.privileges_used, set)?;
+        access_state(state).set(|state| &state.privileges_allocated, 1)?;
     }
     Ok(nt_status::STATUS_SUCCESS)
 }
@@ -169,8 +176,8 @@ exports! {
 
     /// `SeSetAccessStateGenericMapping`.
     fn SeSetAccessStateGenericMapping(state: u64, mapping: u64) -> () [max PASSIVE_LEVEL, ntifs] {
-        let aux_data = driver_mem::read_u64(state.wrapping_add(offset::AUX_DATA))?;
-        Ok(driver_mem::copy(aux_data + aux::GENERIC_MAPPING, mapping, 16)?)
+        let aux_data = access_state(state).get(|state| &state.aux_data)?;
+        Ok(driver_mem::copy(aux_access_data(aux_data).at(|data| &data.generic_mapping).address(), mapping, 16)?)
     }
 
     /// `SeAppendPrivileges`.

@@ -1,10 +1,12 @@
 //! Access control lists, as drivers build them in memory of their own.
 
+use nt_layout::{AccessAce, AceHeader, Acl};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::APC_LEVEL;
 
 use super::sid;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -19,6 +21,12 @@ const ENTRY_HEADER: u64 = 8;
 /// `VALID_INHERIT_FLAGS`.
 const INHERIT_FLAGS: u32 = 0x1f;
 
+/// The size of the entry at an address.
+fn entry_size(at: u64) -> Result<u64, Fault> {
+    let entry: DriverPtr<AceHeader> = DriverPtr::new(at);
+    entry.get(|entry| &entry.ace_size).map(u64::from)
+}
+
 /// The fixed part of a list.
 #[derive(Debug, Clone, Copy)]
 struct List {
@@ -29,10 +37,11 @@ struct List {
 
 impl List {
     fn read(va: u64) -> Result<Self, Fault> {
+        let list: DriverPtr<Acl> = DriverPtr::new(va);
         Ok(Self {
-            revision: driver_mem::read_u8(va)?,
-            size: u64::from(driver_mem::read_u16(va.wrapping_add(2))?),
-            count: driver_mem::read_u16(va.wrapping_add(4))?,
+            revision: list.get(|list| &list.acl_revision)?,
+            size: u64::from(list.get(|list| &list.acl_size)?),
+            count: list.get(|list| &list.ace_count)?,
         })
     }
 
@@ -45,7 +54,7 @@ impl List {
             if at + 4 > self.size {
                 return Ok(None);
             }
-            let size = u64::from(driver_mem::read_u16(va.wrapping_add(at + 2))?);
+            let size = entry_size(va.wrapping_add(at))?;
             at += size;
             if size < 4 || at > self.size {
                 return Ok(None);
@@ -85,8 +94,10 @@ exports! {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         driver_mem::write_bytes(acl, &[revision, 0])?;
-        driver_mem::write_u16(acl.wrapping_add(2), size & !3)?;
-        driver_mem::write_u32(acl.wrapping_add(4), 0)?;
+        let list: DriverPtr<Acl> = DriverPtr::new(acl);
+        list.set(|list| &list.acl_size, size & !3)?;
+        // Also the reserved field behind the count.
+        driver_mem::write_u32(list.at(|list| &list.ace_count).address(), 0)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
@@ -125,7 +136,7 @@ exports! {
     }
 }
 
-/// Offsets of the entries and of the end, or a status for what is no list.
+/// Offsets of the entries and of the end, or `otherwise` if the list is not valid.
 fn offsets(acl: u64, otherwise: u32) -> Result<Vec<u64>, Refusal> {
     let list = List::read(acl)?;
     if !(REVISION..=LAST_REVISION).contains(&list.revision) {
@@ -154,10 +165,14 @@ fn add_allowed(acl: u64, revision: u32, flags: u32, mask: u32, sid: u64) -> Resu
     }
     let at = acl.wrapping_add(end);
     driver_mem::write_bytes(at, &[0, u8::try_from(flags).unwrap_or(0)])?;
-    driver_mem::write_u16(at.wrapping_add(2), u16::try_from(size).unwrap_or(0))?;
-    driver_mem::write_u32(at.wrapping_add(4), mask)?;
+    let entry: DriverPtr<AccessAce> = DriverPtr::new(at);
+    entry.set(
+        |entry| &entry.header.ace_size,
+        u16::try_from(size).unwrap_or(0),
+    )?;
+    entry.set(|entry| &entry.mask, mask)?;
     driver_mem::copy(at.wrapping_add(ENTRY_HEADER), sid, sid::length(sid)?)?;
-    driver_mem::write_u16(acl.wrapping_add(4), list.count + 1)?;
+    DriverPtr::<Acl>::new(acl).set(|acl| &acl.ace_count, list.count + 1)?;
     Ok(driver_mem::write_u8(acl, list.revision.max(revision))?)
 }
 
@@ -172,7 +187,7 @@ fn add(acl: u64, revision: u32, index: u32, entries: u64, length: u32) -> Result
     let length = u64::from(length);
     let (mut at, mut count) = (0, 0);
     while at < length {
-        let size = u64::from(driver_mem::read_u16(entries.wrapping_add(at + 2))?);
+        let size = entry_size(entries.wrapping_add(at))?;
         at += size;
         count += 1;
         if size < 4 || at > length {
@@ -191,7 +206,7 @@ fn add(acl: u64, revision: u32, index: u32, entries: u64, length: u32) -> Result
         end - place,
     )?;
     driver_mem::copy(acl.wrapping_add(place), entries, length)?;
-    driver_mem::write_u16(acl.wrapping_add(4), list.count.wrapping_add(count))?;
+    DriverPtr::<Acl>::new(acl).set(|acl| &acl.ace_count, list.count.wrapping_add(count))?;
     Ok(driver_mem::write_u8(acl, revision)?)
 }
 
@@ -205,6 +220,6 @@ fn delete(acl: u64, index: u32) -> Result<(), Refusal> {
     let end = offsets.last().copied().unwrap_or(next);
     driver_mem::copy(acl.wrapping_add(from), acl.wrapping_add(next), end - next)?;
     driver_mem::fill(acl.wrapping_add(end - (next - from)), 0, next - from)?;
-    let count = driver_mem::read_u16(acl.wrapping_add(4))?;
-    Ok(driver_mem::write_u16(acl.wrapping_add(4), count - 1)?)
+    let count = DriverPtr::<Acl>::new(acl).at(|acl| &acl.ace_count);
+    Ok(count.write(count.read()? - 1)?)
 }

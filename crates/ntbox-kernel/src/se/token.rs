@@ -1,9 +1,9 @@
-//! Tokens: who a process is, and with which groups and privileges. A token is
-//! made when it is first asked for, and belongs to its process; copies of it are
-//! what threads impersonate with.
+//! Tokens: the user, groups and privileges of a process. A process's token is created
+//! at its first use; threads impersonate with copies of tokens.
 
 use std::collections::BTreeMap;
 
+use nt_layout::SecuritySubjectContext;
 use ntbox_api::request::Account;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
@@ -15,12 +15,13 @@ use ntbox_host::kernel_cell::Exclusive;
 use super::impersonation;
 use super::sid::Sid;
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::{diag, thread_table};
 use crate::ob;
 use crate::ob::{ObjectTypeProcedures, Payload, Type};
 
-/// Bytes of a token's body, which is nobody's business.
+/// Bytes of a token's body, which is opaque.
 const BODY_SIZE: u64 = 0x100;
 /// `SE_GROUP_MANDATORY | SE_GROUP_ENABLED_BY_DEFAULT | SE_GROUP_ENABLED`.
 const ENABLED_GROUP: u32 = 7;
@@ -34,11 +35,6 @@ const GROUP_DENY_ONLY: u32 = 0x10;
 pub const PRIVILEGE_ENABLED: u32 = 3;
 /// Number before that of the first token.
 const FIRST_ID: u64 = 0xffff;
-/// Offsets in a `SECURITY_SUBJECT_CONTEXT`.
-const CLIENT_TOKEN: u64 = 0;
-const IMPERSONATION_LEVEL: u64 = 8;
-const PRIMARY_TOKEN: u64 = 0x10;
-const PROCESS_AUDIT_ID: u64 = 0x18;
 
 /// Who somebody is.
 #[derive(Debug, Clone)]
@@ -271,16 +267,21 @@ pub fn get(object: u64) -> Option<Token> {
     with(|state| state.tokens.get(&object).cloned())
 }
 
+/// The fields of the `SECURITY_SUBJECT_CONTEXT` at an address.
+const fn subject_context(context: u64) -> DriverPtr<SecuritySubjectContext> {
+    DriverPtr::new(context)
+}
+
 /// The client of a subject context, if it has one: token and level.
 pub fn client_of(context: u64) -> Result<Option<(u64, u32)>, Fault> {
-    let client = driver_mem::read_u64(context.wrapping_add(CLIENT_TOKEN))?;
-    let level = driver_mem::read_u32(context.wrapping_add(IMPERSONATION_LEVEL))?;
+    let client = subject_context(context).get(|context| &context.client_token)?;
+    let level = subject_context(context).get(|context| &context.impersonation_level)?;
     Ok((client != 0).then_some((client, level)))
 }
 
 /// The primary token of a subject context.
 pub fn primary_of(context: u64) -> Result<u64, Fault> {
-    driver_mem::read_u64(context.wrapping_add(PRIMARY_TOKEN))
+    subject_context(context).get(|context| &context.primary_token)
 }
 
 /// Who makes something in a subject context, at whatever level: the client, if there
@@ -330,20 +331,20 @@ pub(super) fn capture(
     caller: &Caller<'_>,
 ) -> Result<(), Stop> {
     let token = of_process(process).unwrap_or(0);
-    driver_mem::fill(context, 0, 0x20)?;
+    driver_mem::fill(context, 0, DriverPtr::<SecuritySubjectContext>::SIZE)?;
     if let Some(client) = impersonation::of(thread) {
-        driver_mem::write_u64(context.wrapping_add(CLIENT_TOKEN), client.token)?;
-        driver_mem::write_u32(context.wrapping_add(IMPERSONATION_LEVEL), client.level)?;
+        subject_context(context).set(|context| &context.client_token, client.token)?;
+        subject_context(context).set(|context| &context.impersonation_level, client.level)?;
         ob::reference_for(client.token, caller);
     }
-    driver_mem::write_u64(context.wrapping_add(PRIMARY_TOKEN), token)?;
+    subject_context(context).set(|context| &context.primary_token, token)?;
     let id = thread_table::process(process).map_or(0, |process| process.id);
-    driver_mem::write_u64(context.wrapping_add(PROCESS_AUDIT_ID), id)?;
+    subject_context(context).set(|context| &context.process_audit_id, id)?;
     ob::reference_for(token, caller);
     Ok(())
 }
 
-/// Gives back the tokens of a subject context.
+/// Dereferences the tokens of a subject context.
 ///
 /// # Errors
 /// The context cannot be read.
@@ -356,10 +357,10 @@ pub fn release(context: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         return Ok(());
     }
     ob::dereference_for(token, caller);
-    driver_mem::write_u64(context.wrapping_add(PRIMARY_TOKEN), 0)?;
+    subject_context(context).set(|context| &context.primary_token, 0)?;
     if let Some((client, _)) = client_of(context)? {
         ob::dereference_for(client, caller);
-        driver_mem::write_u64(context.wrapping_add(CLIENT_TOKEN), 0)?;
+        subject_context(context).set(|context| &context.client_token, 0)?;
     }
     Ok(())
 }
