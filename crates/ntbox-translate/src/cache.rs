@@ -10,7 +10,7 @@ use crate::{
     Base, Edit, Location, RegisterSet, TranslateError,
     assembler::Assembler,
     chains::Chains,
-    emit::{Emitted, Link},
+    emit::{Emitted, EntryPoint, Link},
     graph::Graph,
     location::{MapEntry, Phase},
     stub::{STUB_REGISTERS, StubKind, emit_exit, emit_prologue, emit_stub},
@@ -19,12 +19,9 @@ use crate::{
 /// The room at the start of the cache for where misses end.
 const PROLOGUE: u64 = 128;
 
-/// The first instruction of a translated block.
-#[derive(Clone, Copy)]
-pub(crate) struct Entry {
-    pub cache: u64,
-    /// What is read there.
-    pub live: RegisterSet,
+/// A translated block.
+struct Entry {
+    point: EntryPoint,
     unit: usize,
 }
 
@@ -32,7 +29,19 @@ pub(crate) struct Entry {
 struct Incoming {
     at: u64,
     exit: u64,
+    at_home: bool,
     unit: usize,
+}
+
+impl Incoming {
+    /// Where the jump leads when its target is translated.
+    fn target(&self, point: &EntryPoint) -> u64 {
+        if self.at_home {
+            point.at_home.unwrap_or(self.exit)
+        } else {
+            point.cache
+        }
+    }
 }
 
 /// A piece of the cache: a unit's translation, or a stub.
@@ -84,8 +93,8 @@ impl Cache {
         })
     }
 
-    pub fn entry(&self, original: u64) -> Option<Entry> {
-        self.entries.get(&original).copied()
+    pub fn entry(&self, original: u64) -> Option<EntryPoint> {
+        self.entries.get(&original).map(|entry| entry.point)
     }
 
     pub fn contains(&self, original: u64) -> bool {
@@ -102,18 +111,27 @@ impl Cache {
         &mut self,
         kind: StubKind,
         target: u64,
-        entry: u64,
+        point: &EntryPoint,
         edits: &mut Vec<Edit>,
     ) -> Result<(), TranslateError> {
         self.write_stub(kind, target, edits, |asm| {
-            let at = asm.jump_to(entry);
-            let link = Link {
+            let at_home = point.at_home.is_some();
+            if !at_home {
+                put_back(asm, target);
+            }
+            let at = asm.jump_to(point.at_home.unwrap_or(point.cache));
+            let exit = asm.ip();
+            if at_home {
+                asm.note(target, Phase::Instruction, STUB_REGISTERS, false);
+                put_back(asm, target);
+            }
+            emit_exit(asm, target);
+            vec![Link {
                 at,
                 target,
-                exit: asm.ip(),
-            };
-            emit_exit(asm, target);
-            vec![link]
+                exit,
+                at_home,
+            }]
         })
     }
 
@@ -126,6 +144,7 @@ impl Cache {
         edits: &mut Vec<Edit>,
     ) -> Result<(), TranslateError> {
         self.write_stub(kind, target, edits, |asm| {
+            put_back(asm, target);
             asm.jump_far(gate);
             Vec::new()
         })
@@ -140,10 +159,6 @@ impl Cache {
     ) -> Result<(), TranslateError> {
         let mut asm = Assembler::new(self.cursor, self.state);
         let stub = emit_stub(&mut asm, kind, target, self.chains.end(kind));
-        for gpr in STUB_REGISTERS.registers() {
-            asm.unspill(gpr);
-        }
-        asm.note(target, Phase::Instruction, RegisterSet::EMPTY, false);
         let links = leave(&mut asm);
         let code = asm.finish().ok_or(TranslateError::Internal)?;
         let (bytes, map) = (code.bytes, code.map);
@@ -182,12 +197,20 @@ impl Cache {
     }
 
     fn add_links(&mut self, links: Vec<Link>, unit: usize) {
-        for Link { at, target, exit } in links {
+        for Link {
+            at,
+            target,
+            exit,
+            at_home,
+        } in links
+        {
             self.units[unit].targets.push(target);
-            self.incoming
-                .entry(target)
-                .or_default()
-                .push(Incoming { at, exit, unit });
+            self.incoming.entry(target).or_default().push(Incoming {
+                at,
+                exit,
+                at_home,
+                unit,
+            });
         }
     }
 
@@ -208,17 +231,17 @@ impl Cache {
         let unit = self.place(code.bytes, code.map, edits)?;
         let record = &mut self.units[unit];
         record.code = extents(graph);
-        record.entries = entries.iter().map(|(original, ..)| *original).collect();
+        record.entries = entries.iter().map(|(original, _)| *original).collect();
         record.relied_on = links
             .iter()
             .map(|link| link.target)
             .filter(|target| self.entries.contains_key(target))
             .collect();
-        for (original, cache, live) in entries {
+        for (original, point) in entries {
             for waiting in self.incoming.get(&original).into_iter().flatten() {
-                edits.push(Edit::link(waiting.at, cache));
+                edits.push(Edit::link(waiting.at, waiting.target(&point)));
             }
-            self.entries.insert(original, Entry { cache, live, unit });
+            self.entries.insert(original, Entry { point, unit });
         }
         self.add_links(links, unit);
         for stub in stubs {
@@ -314,4 +337,12 @@ fn extents(graph: &Graph) -> Vec<Range<u64>> {
         }
     }
     extents
+}
+
+/// R10 and R11 of the program to their registers.
+fn put_back(asm: &mut Assembler, target: u64) {
+    for gpr in STUB_REGISTERS.registers() {
+        asm.unspill(gpr);
+    }
+    asm.note(target, Phase::Instruction, RegisterSet::EMPTY, false);
 }

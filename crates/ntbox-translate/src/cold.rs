@@ -29,7 +29,11 @@ pub(crate) enum Cold {
         target: u64,
     },
     /// A jump backwards to another unit, which may close a loop.
-    PolledExit { label: Label, target: u64 },
+    PolledExit {
+        label: Label,
+        held: RegisterSet,
+        target: u64,
+    },
     /// The way from outside to a block that expects registers in use.
     Entry {
         label: Label,
@@ -65,11 +69,14 @@ impl<S: Surroundings> Emitter<'_, S> {
                     from,
                     target,
                 } => self.edge_code(label, counter, held, from, target),
-                Cold::PolledExit { label, target } => {
-                    self.asm
-                        .note(target, Phase::Instruction, RegisterSet::EMPTY, false);
+                Cold::PolledExit {
+                    label,
+                    held,
+                    target,
+                } => {
+                    self.asm.note(target, Phase::Instruction, held, false);
                     self.asm.bind(label);
-                    self.polled_jump(target);
+                    self.polled_jump(held, target);
                 }
                 Cold::Entry { label, ip, leader } => {
                     self.asm
@@ -86,6 +93,12 @@ impl<S: Surroundings> Emitter<'_, S> {
                 }
                 Cold::Check(check) => self.slow_check(&check),
             }
+        }
+        while let Some((target, label)) = self.home_exits.pop_first() {
+            self.asm.bind(label);
+            self.hold_exactly(target, STUB_REGISTERS, RegisterSet::EMPTY);
+            self.scratch = Scratch::default();
+            self.jump_unpolled(target);
         }
         for (target, label) in std::mem::take(&mut self.exits) {
             self.asm.bind(label);
@@ -118,24 +131,26 @@ impl<S: Surroundings> Emitter<'_, S> {
         self.hold_exactly(target, held, expected);
         self.scratch = Scratch::holding(expected);
         if target <= from && !self.leaders.contains_key(&target) {
-            self.polled_jump(target);
+            self.polled_jump(expected, target);
         } else {
             self.jump_unpolled(target);
         }
     }
 
     /// Jumps to another unit unless the host asks for the dispatch gate.
-    fn polled_jump(&mut self, target: u64) {
+    fn polled_jump(&mut self, held: RegisterSet, target: u64) {
         let go_on = self.asm.label();
         self.asm.spill(Gpr::RCX);
         self.asm.load_state_32(Gpr::RCX, state::POLL);
         self.asm.jump_if_rcx_zero(go_on);
         self.asm.unspill(Gpr::RCX);
+        self.hold_exactly(target, held, RegisterSet::EMPTY);
         let exit = self.exit(target);
         self.asm.jump(exit);
         self.asm.bind(go_on);
         self.asm.unspill(Gpr::RCX);
-        self.scratch = Scratch::default();
+        self.asm.note(target, Phase::Instruction, held, false);
+        self.scratch = Scratch::holding(held);
         self.jump_unpolled(target);
     }
 }

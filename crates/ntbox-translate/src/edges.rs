@@ -52,11 +52,40 @@ impl<S: Surroundings> Emitter<'_, S> {
         label
     }
 
+    /// The same while R10 and R11 are in the state block.
+    fn exit_from_home(&mut self, target: u64) -> Label {
+        if let Some(label) = self.home_exits.get(&target) {
+            return *label;
+        }
+        let label = self.asm.label();
+        self.home_exits.insert(target, label);
+        label
+    }
+
+    /// Where a jump to another unit leads by now, and where it leads without a
+    /// translation. The registers in use are none or those of [`Self::home`].
+    fn other_unit(&mut self, target: u64) -> (Option<u64>, Label) {
+        let entry = self.around.entry(target);
+        if self.scratch.spilled().is_empty() {
+            (entry.map(|entry| entry.cache), self.exit(target))
+        } else {
+            (
+                entry.and_then(|entry| entry.at_home),
+                self.exit_from_home(target),
+            )
+        }
+    }
+
     /// Records that the jump just written leads to another unit.
-    fn link(&mut self, target: u64) {
-        let exit = self.exit(target);
+    fn link(&mut self, target: u64, exit: Label) {
         let at = self.asm.ip() - 4;
-        self.links.push(PendingLink { at, target, exit });
+        let at_home = !self.scratch.spilled().is_empty();
+        self.links.push(PendingLink {
+            at,
+            target,
+            exit,
+            at_home,
+        });
     }
 
     /// Jumps to an original address, linked to its translation. The registers in use
@@ -79,15 +108,16 @@ impl<S: Surroundings> Emitter<'_, S> {
         {
             self.asm.jump(leader.label);
         } else if self.leaders.contains_key(&target) {
-            let label = self.edge(None, RegisterSet::EMPTY, target, target);
+            let held = self.scratch.spilled();
+            let label = self.edge(None, held, target, target);
             self.asm.jump(label);
-        } else if let Some(entry) = self.around.entry(target) {
-            self.asm.jump_to(entry);
-            self.link(target);
         } else {
-            let exit = self.exit(target);
-            self.asm.jump(exit);
-            self.link(target);
+            let (entry, exit) = self.other_unit(target);
+            match entry {
+                Some(entry) => drop(self.asm.jump_to(entry)),
+                None => self.asm.jump(exit),
+            }
+            self.link(target, exit);
         }
     }
 
@@ -95,14 +125,14 @@ impl<S: Surroundings> Emitter<'_, S> {
     pub fn jump_if(&mut self, from: &Insn, code: Code, target: u64) {
         if let Some(label) = self.first_step(from, target) {
             self.asm.jump_if(code, label);
-        } else if let Some(entry) = self.around.entry(target) {
-            self.asm.jump_if_to(code, entry);
-            self.link(target);
-        } else {
-            let exit = self.exit(target);
-            self.asm.jump_if(code, exit);
-            self.link(target);
+            return;
         }
+        let (entry, exit) = self.other_unit(target);
+        match entry {
+            Some(entry) => self.asm.jump_if_to(code, entry),
+            None => self.asm.jump_if(code, exit),
+        }
+        self.link(target, exit);
     }
 
     /// Where a taken branch goes first, if not straight to another unit.
@@ -114,7 +144,7 @@ impl<S: Surroundings> Emitter<'_, S> {
             None
         };
         let leader = self.leaders.get(&target).copied();
-        let straight = leader.map_or(RegisterSet::EMPTY, |leader| leader.held) == held;
+        let straight = self.held_at(target) == held;
         if counter.is_some() || !straight {
             return Some(self.edge(counter, held, from.ip(), target));
         }
@@ -140,7 +170,12 @@ impl<S: Surroundings> Emitter<'_, S> {
 
     fn polled_exit(&mut self, target: u64) -> Label {
         let label = self.asm.label();
-        self.cold.push(Cold::PolledExit { label, target });
+        let held = self.scratch.spilled();
+        self.cold.push(Cold::PolledExit {
+            label,
+            held,
+            target,
+        });
         label
     }
 }

@@ -24,8 +24,8 @@ use crate::{
 
 /// Who else knows things: the translator, as emission sees it.
 pub(crate) trait Surroundings {
-    /// The cache address of code translated before.
-    fn entry(&self, original: u64) -> Option<u64>;
+    /// Where code lies that was translated before.
+    fn entry(&self, original: u64) -> Option<EntryPoint>;
     /// A counter for a block or edge, if there is one left.
     fn counter(&mut self, original: u64, edge: bool) -> Option<u64>;
     /// The number that the unit's first site gets.
@@ -50,13 +50,26 @@ pub(crate) struct Link {
     pub target: u64,
     /// Where it goes while the target has no translation.
     pub exit: u64,
+    /// Whether R10 and R11 are in the state block at the jump.
+    pub at_home: bool,
+}
+
+/// The first instruction of a translated block.
+#[derive(Clone, Copy)]
+pub(crate) struct EntryPoint {
+    /// Where it is entered with the program's registers.
+    pub cache: u64,
+    /// Where it is entered with R10 and R11 in the state block, if it is such a block.
+    pub at_home: Option<u64>,
+    /// What is read there.
+    pub live: RegisterSet,
 }
 
 /// What a unit's translation consists of.
 pub(crate) struct Emitted {
     pub code: Assembled,
-    /// Leaders: original address, cache address, what is read there.
-    pub entries: Vec<(u64, u64, RegisterSet)>,
+    /// Leaders, by original address.
+    pub entries: Vec<(u64, EntryPoint)>,
     pub links: Vec<Link>,
     pub stubs: Vec<Stub>,
     pub sites: Vec<Site>,
@@ -67,6 +80,7 @@ pub(crate) struct PendingLink {
     pub at: u64,
     pub target: u64,
     pub exit: Label,
+    pub at_home: bool,
 }
 
 /// The first instruction of a block.
@@ -88,6 +102,10 @@ pub(crate) struct Emitter<'a, S> {
     pub sites: Vec<(Site, Option<Label>)>,
     pub leaders: BTreeMap<u64, Leader>,
     pub exits: BTreeMap<u64, Label>,
+    pub home_exits: BTreeMap<u64, Label>,
+    /// R10 and R11 if no instruction of the unit touches them: then the program's are in
+    /// the state block throughout, and indirect branches need not save them.
+    pub home: RegisterSet,
     pub links: Vec<PendingLink>,
     stubs: Vec<Stub>,
     /// Where each leader is entered from outside the unit.
@@ -114,6 +132,8 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
             sites: Vec::new(),
             leaders: BTreeMap::new(),
             exits: BTreeMap::new(),
+            home_exits: BTreeMap::new(),
+            home: home(graph),
             links: Vec::new(),
             stubs: Vec::new(),
             entries: BTreeMap::new(),
@@ -125,10 +145,10 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
     fn find_leaders(&mut self) {
         let graph = self.graph;
         let checked = |insn: &Insn| insn.accesses.iter().any(|access| !self.needs_none(access));
-        let aside = if self.policy.memory == MemoryChecks::Off {
-            vec![RegisterSet::EMPTY; graph.blocks.len()]
-        } else {
+        let aside = if self.home.is_empty() && self.policy.memory != MemoryChecks::Off {
             loops::set_aside(graph, checked)
+        } else {
+            vec![self.home; graph.blocks.len()]
         };
         for (block, mut held) in graph.blocks.iter().zip(aside) {
             if held.is_empty() && block.returned_to && !block.branched_to {
@@ -154,6 +174,7 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
         let Self {
             asm,
             graph,
+            leaders,
             entries,
             links,
             stubs,
@@ -164,10 +185,16 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
         let entries = entries
             .iter()
             .filter_map(|(ip, label)| {
+                let leader = leaders.get(ip)?;
+                let at_home = (leader.held == STUB_REGISTERS).then(|| code.address(leader.label));
+                let live = graph.insns[graph.index_of(*ip)?].live_in;
                 Some((
                     *ip,
-                    code.address(*label),
-                    graph.insns[graph.index_of(*ip)?].live_in,
+                    EntryPoint {
+                        cache: code.address(*label),
+                        at_home,
+                        live,
+                    },
                 ))
             })
             .collect();
@@ -177,6 +204,7 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
                 at: link.at,
                 target: link.target,
                 exit: code.address(link.exit),
+                at_home: link.at_home,
             })
             .collect();
         let sites = sites
@@ -292,6 +320,12 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
                 self.note(insn);
                 self.control(insn);
             }
+            Control::Call(_) => {
+                let home = self.home;
+                self.hold(insn.ip(), home);
+                self.note(insn);
+                self.control(insn);
+            }
             _ => {
                 self.scratch.restore_all(&mut self.asm);
                 self.note(insn);
@@ -300,11 +334,12 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
         }
     }
 
-    /// The registers that code at an original address expects in use.
+    /// The registers that code at an original address expects in use. Other units are
+    /// left as this one has it.
     pub fn held_at(&self, ip: u64) -> RegisterSet {
         self.leaders
             .get(&ip)
-            .map_or(RegisterSet::EMPTY, |leader| leader.held)
+            .map_or(self.home, |leader| leader.held)
     }
 
     /// Makes exactly `to` the registers in use.
@@ -426,5 +461,22 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
             rip_operand(counter),
             gpr.r8(),
         ));
+    }
+}
+
+/// R10 and R11 if no instruction touches them.
+fn home(graph: &Graph) -> RegisterSet {
+    let touches = |insn: &Insn| {
+        let touched = match insn.control {
+            // All registers are the program's at a trap anyway.
+            Control::Trap(_) => RegisterSet::EMPTY,
+            _ => insn.uses | insn.writes,
+        };
+        touched.intersects(STUB_REGISTERS)
+    };
+    if graph.insns.iter().any(touches) {
+        RegisterSet::EMPTY
+    } else {
+        STUB_REGISTERS
     }
 }

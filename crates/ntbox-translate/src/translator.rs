@@ -8,8 +8,8 @@ use std::{
 
 use crate::{
     Arrival, CodeSource, Edit, Gpr, Layout, Location, MemoryChecks, Policy, RegisterSet, Site,
-    cache::{Cache, Entry},
-    emit::{Emitter, Surroundings},
+    cache::Cache,
+    emit::{Emitter, EntryPoint, Surroundings},
     graph::Graph,
     instruction::{Analyser, Control, Insn},
     liveness,
@@ -166,17 +166,18 @@ impl Translator {
             }
             self.translate_unit(source, target, &mut edits)?;
         }
-        let Entry {
-            cache: entry, live, ..
-        } = self.cache.entry(target).ok_or(TranslateError::Internal)?;
-        let kind = StubKind::for_target(live);
+        let point = self.cache.entry(target).ok_or(TranslateError::Internal)?;
+        let kind = StubKind::for_target(point.live);
         if arrival == Arrival::IndirectWithoutFlags && kind == StubKind::KeepsFlags {
             return Err(TranslateError::FlagsLost);
         }
         if arrival != Arrival::Direct && !self.cache.chains.contains(target) {
-            self.cache.add_stub(kind, target, entry, &mut edits)?;
+            self.cache.add_stub(kind, target, &point, &mut edits)?;
         }
-        Ok(Translation { entry, edits })
+        Ok(Translation {
+            entry: point.cache,
+            edits,
+        })
     }
 
     /// Makes branches to `target` go to `gate`, code of the host's: an export. The gate
@@ -402,8 +403,8 @@ struct Around<'a> {
 }
 
 impl Surroundings for Around<'_> {
-    fn entry(&self, original: u64) -> Option<u64> {
-        self.cache.entry(original).map(|entry| entry.cache)
+    fn entry(&self, original: u64) -> Option<EntryPoint> {
+        self.cache.entry(original)
     }
 
     fn counter(&mut self, original: u64, edge: bool) -> Option<u64> {

@@ -46,7 +46,7 @@ impl Case {
         write_code(CODE.start, &program);
         let mut context = random_context(random);
         let stack = context.gpr[4];
-        if code.contains(&0x67) || !random.one_in(16) {
+        if code.contains(&0x67) || instruction.is_ip_rel_memory_operand() || !random.one_in(16) {
             aim(random, &mut context, &instruction, info);
         } else {
             // Addresses of which nothing is mapped.

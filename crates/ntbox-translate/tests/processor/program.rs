@@ -11,8 +11,9 @@ pub const POINTER: u64 = DATA.start + 0x8000;
 /// What a program may change of its data.
 pub const WINDOW: std::ops::Range<u64> = POINTER - 0x100..POINTER + 0x1000;
 
-/// Registers that bodies use: not RSP, nor R12 (the data) and R13 (an index).
-const FREE: [u8; 13] = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 14, 15];
+/// Registers that bodies use: not RSP, nor R12 (the data) and R13 (an index). The last
+/// two are left out by some functions: the translator keeps them elsewhere then.
+const FREE: [u8; 13] = [0, 1, 2, 3, 5, 6, 7, 8, 9, 14, 15, 10, 11];
 
 struct Fixup {
     at: usize,
@@ -27,6 +28,8 @@ pub struct Program {
     pub instructions: Vec<usize>,
     labels: Vec<Option<usize>>,
     fixups: Vec<Fixup>,
+    /// How many of [`FREE`] the function uses.
+    free: usize,
     /// Jump tables: where, of which labels.
     tables: Vec<(usize, Vec<usize>)>,
 }
@@ -114,7 +117,8 @@ impl Program {
 
 /// One instruction of a body.
 fn body(program: &mut Program, random: &mut Random) {
-    let (a, b) = (random.pick(&FREE), random.pick(&FREE));
+    let free = &FREE[..program.free];
+    let (a, b) = (random.pick(free), random.pick(free));
     let wide = random.one_in(2);
     match random.below(20) {
         0..=4 => {
@@ -212,6 +216,7 @@ pub fn generate(random: &mut Random) -> Program {
     let functions: Vec<usize> = (0..4).map(|_| program.label()).collect();
     for (number, function) in functions.iter().enumerate() {
         program.bind(*function);
+        program.free = FREE.len() - random.pick(&[0, 2, 2]);
         program.put(&[0x48, 0x83, 0xec, 0x28]);
         // A loop of a few rounds; the counter is on the stack.
         program.put(&[0xc7, 0x44, 0x24, 0x20, 1 + random.below(4) as u8, 0, 0, 0]);

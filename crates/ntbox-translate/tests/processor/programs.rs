@@ -211,10 +211,14 @@ fn fault_at_every_instruction_has_original_address_and_registers() {
     // ud2 becomes a trap; a store to where nothing is faults within a block.
     const FAULTS: [&[u8]; 2] = [&[0x0f, 0x0b], &[0x88, 0x04, 0x25, 0, 0x10, 0, 0]];
     programs(count(2), 3000, |machine, program, _, seed| {
-        for instruction in &program.instructions {
-            for fault in FAULTS {
+        for (instruction, next) in program.instructions.iter().zip(&program.instructions[1..]) {
+            for fault in FAULTS
+                .into_iter()
+                .filter(|fault| fault.len() <= next - instruction)
+            {
                 let at = ENTRY + *instruction as u64;
                 write_code(ENTRY, &program.code);
+                write_code(at, &vec![0x90; next - instruction]);
                 write_code(at, fault);
                 machine.flush();
                 let mut native_context = prepare(seed);
