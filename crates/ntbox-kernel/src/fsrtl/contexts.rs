@@ -1,36 +1,28 @@
-//! What filters keep with a stream, a file, or a file object of somebody else: contexts
-//! that hang in a list, found by who owns them.
+//! Contexts that filters attach to streams, files and file objects of a file system, in
+//! lists, looked up by owner.
 //!
-//! The contexts are the driver's, and so is the list of a stream, in its
-//! `FSRTL_ADVANCED_FCB_HEADER`. The list of a file is a block of pool that the file
-//! system only holds the address of, and that of a file object is kept here.
+//! The contexts are in the drivers' memory, as is the list of a stream, in its
+//! `FSRTL_ADVANCED_FCB_HEADER`. The list of a file is a block of pool whose address the
+//! file system holds. The lists of file objects are kept here.
 
 use std::collections::BTreeMap;
 
-use ntbox_host::driver_mem;
+use nt_layout::{FsrtlAdvancedFcbHeader, FsrtlPerStreamContext, ListEntry};
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::APC_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::list_walk::ListWalk;
 use crate::ex::pool;
 use crate::mm;
 
-/// Offsets in an `FSRTL_ADVANCED_FCB_HEADER`.
-mod header {
-    pub const FLAGS2: u64 = 0x06;
-    pub const FILTER_CONTEXTS: u64 = 0x38;
-}
-
-/// Offsets in a context, whose first bytes are its place in the list.
-mod context {
-    pub const OWNER: u64 = 0x10;
-    pub const INSTANCE: u64 = 0x18;
-    pub const FREE: u64 = 0x20;
-}
+type Header = DriverPtr<FsrtlAdvancedFcbHeader>;
+type Context = DriverPtr<FsrtlPerStreamContext>;
+type List = DriverPtr<ListEntry>;
 
 /// `FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS`.
 const SUPPORTS_CONTEXTS: u8 = 0x02;
@@ -41,7 +33,7 @@ const TAG: u32 = u32::from_le_bytes(*b"FSfc");
 /// Contexts by the file object that they belong to, the newest first.
 static OF_FILE_OBJECTS: Exclusive<BTreeMap<u64, Vec<u64>>> = Exclusive::new(BTreeMap::new());
 
-/// Who is looked for: NULL is anybody.
+/// The owner and instance of a lookup; NULL matches any.
 #[derive(Debug, Clone, Copy)]
 struct Key {
     owner: u64,
@@ -49,81 +41,83 @@ struct Key {
 }
 
 impl Key {
-    fn matches(self, at: u64) -> Result<bool, Fault> {
+    fn matches(self, context: Context) -> Result<bool, Fault> {
         // An instance means nothing without its owner.
         Ok(self.owner == 0
-            || driver_mem::read_u64(at + context::OWNER)? == self.owner
+            || context.get(|context| &context.owner_id)? == self.owner
                 && (self.instance == 0
-                    || driver_mem::read_u64(at + context::INSTANCE)? == self.instance))
+                    || context.get(|context| &context.instance_id)? == self.instance))
     }
 }
 
 /// The list of a stream; `None` if its file system has none.
-fn of_stream(at: u64) -> Result<Option<u64>, Fault> {
-    if at == 0 || driver_mem::read_u8(at + header::FLAGS2)? & SUPPORTS_CONTEXTS == 0 {
+fn of_stream(header: Header) -> Result<Option<List>, Fault> {
+    if header.is_null() || header.get(|header| &header.base.flags2)? & SUPPORTS_CONTEXTS == 0 {
         return Ok(None);
     }
-    Ok(Some(at + header::FILTER_CONTEXTS))
+    Ok(Some(header.at(|header| &header.filter_contexts)))
 }
 
 /// The list of a file; `None` if its file system has none, or if nothing was inserted.
-fn of_file(pointer: u64) -> Result<Option<u64>, Fault> {
-    if pointer == 0 {
+fn of_file(pointer: DriverPtr<u64>) -> Result<Option<List>, Fault> {
+    if pointer.is_null() {
         return Ok(None);
     }
-    Ok(Some(driver_mem::read_u64(pointer)?).filter(|list| *list != 0))
+    Ok(Some(List::new(pointer.read()?)).filter(|list| !list.is_null()))
 }
 
-fn insert(list: u64, at: u64) -> Result<(), Fault> {
-    let first = driver_mem::read_u64(list)?;
-    driver_mem::write_u64(at, first)?;
-    driver_mem::write_u64(at + 8, list)?;
-    driver_mem::write_u64(first.wrapping_add(8), at)?;
-    driver_mem::write_u64(list, at)
+fn insert(list: List, context: Context) -> Result<(), Fault> {
+    let first = List::new(list.get(|list| &list.flink)?);
+    context.set(|context| &context.links.flink, first.address())?;
+    context.set(|context| &context.links.blink, list.address())?;
+    first.set(|first| &first.blink, context.address())?;
+    list.set(|list| &list.flink, context.address())
 }
 
-fn find(list: u64, key: Key) -> Result<Option<u64>, Stop> {
-    let mut walk = ListWalk::from(list);
-    let mut at = driver_mem::read_u64(list)?;
-    while at != list {
-        walk.visit(at)?;
-        if key.matches(at)? {
-            return Ok(Some(at));
+fn find(list: List, key: Key) -> Result<Option<Context>, Stop> {
+    let mut walk = ListWalk::from(list.address());
+    let mut links = List::new(list.get(|list| &list.flink)?);
+    while links != list {
+        walk.visit(links.address())?;
+        if key.matches(links.cast())? {
+            return Ok(Some(links.cast()));
         }
-        at = driver_mem::read_u64(at)?;
+        links = List::new(links.get(|links| &links.flink)?);
     }
     Ok(None)
 }
 
-fn remove(list: u64, key: Key) -> Result<Option<u64>, Stop> {
+fn remove(list: List, key: Key) -> Result<Option<Context>, Stop> {
     let found = find(list, key)?;
-    if let Some(at) = found {
-        let (next, previous) = (driver_mem::read_u64(at)?, driver_mem::read_u64(at + 8)?);
-        driver_mem::write_u64(previous, next)?;
-        driver_mem::write_u64(next.wrapping_add(8), previous)?;
-        // As a list of its own, so that nobody takes it for a member.
-        driver_mem::write_u64(at, at)?;
-        driver_mem::write_u64(at + 8, at)?;
+    if let Some(context) = found {
+        let links = context.at(|context| &context.links);
+        let next = List::new(links.get(|links| &links.flink)?);
+        let previous = List::new(links.get(|links| &links.blink)?);
+        previous.set(|previous| &previous.flink, next.address())?;
+        next.set(|next| &next.blink, previous.address())?;
+        // An empty list, so that the context does not look like a member.
+        links.set(|links| &links.flink, links.address())?;
+        links.set(|links| &links.blink, links.address())?;
     }
     Ok(found)
 }
 
-/// Takes all out, and lets their owners free them.
-fn tear_down(list: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    let anybody = Key {
+/// Removes all contexts, and calls their owners' routines, which free them.
+fn tear_down(list: List, caller: &Caller<'_>) -> Result<(), Stop> {
+    let any_owner = Key {
         owner: 0,
         instance: 0,
     };
-    while let Some(at) = remove(list, anybody)? {
-        let routine = driver_mem::read_u64(at + context::FREE)?;
+    while let Some(context) = remove(list, any_owner)? {
+        let routine = context.get(|context| &context.free_callback)?;
         if routine != 0 {
-            caller.call(routine, &[at]);
+            caller.call(routine, &[context.address()]);
         }
     }
     Ok(())
 }
 
-/// A file object is gone, and its list with it; the contexts are their owners'.
+/// Drops the list of a deleted file object; the contexts belong to their owners.
 pub fn file_object_deleted(object: u64) {
     OF_FILE_OBJECTS.lock().remove(&object);
 }
@@ -135,7 +129,7 @@ fn find_of_file_object(object: u64, key: Key) -> Result<Option<(usize, u64)>, Fa
         .cloned()
         .unwrap_or_default();
     for (n, at) in contexts.into_iter().enumerate() {
-        if key.matches(at)? {
+        if key.matches(Context::new(at))? {
             return Ok(Some((n, at)));
         }
     }
@@ -144,26 +138,26 @@ fn find_of_file_object(object: u64, key: Key) -> Result<Option<(usize, u64)>, Fa
 
 exports! {
     /// `FsRtlInsertPerStreamContext`.
-    fn FsRtlInsertPerStreamContext(stream: u64, at: u64) -> u32 [max APC_LEVEL, ntifs] {
+    fn FsRtlInsertPerStreamContext(stream: Header, context: Context) -> u32 [max APC_LEVEL, ntifs] {
         let Some(list) = of_stream(stream)? else { return Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST) };
-        insert(list, at)?;
+        insert(list, context)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlLookupPerStreamContextInternal`: or NULL.
-    fn FsRtlLookupPerStreamContextInternal(stream: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
+    fn FsRtlLookupPerStreamContextInternal(stream: Header, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
         let Some(list) = of_stream(stream)? else { return Ok(0) };
-        Ok(find(list, Key { owner, instance })?.unwrap_or(0))
+        Ok(find(list, Key { owner, instance })?.map_or(0, DriverPtr::address))
     }
 
     /// `FsRtlRemovePerStreamContext`: or NULL.
-    fn FsRtlRemovePerStreamContext(stream: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
+    fn FsRtlRemovePerStreamContext(stream: Header, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
         let Some(list) = of_stream(stream)? else { return Ok(0) };
-        Ok(remove(list, Key { owner, instance })?.unwrap_or(0))
+        Ok(remove(list, Key { owner, instance })?.map_or(0, DriverPtr::address))
     }
 
     /// `FsRtlTeardownPerStreamContexts`.
-    fn FsRtlTeardownPerStreamContexts<call>(stream: u64) -> () [max APC_LEVEL, ntifs] {
+    fn FsRtlTeardownPerStreamContexts<call>(stream: Header) -> () [max APC_LEVEL, ntifs] {
         match of_stream(stream)? {
             Some(list) => tear_down(list, &Caller::of(call)),
             None => Ok(()),
@@ -171,10 +165,10 @@ exports! {
     }
 
     /// `FsRtlInsertPerFileContext`: the first makes the list.
-    fn FsRtlInsertPerFileContext<call>(pointer: u64, at: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+    fn FsRtlInsertPerFileContext<call>(pointer: DriverPtr<u64>, context: Context) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         /// Bytes of a list and the mutex beside it.
         const SIZE: u64 = 0x48;
-        if pointer == 0 {
+        if pointer.is_null() {
             return Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST);
         }
         let list = if let Some(list) = of_file(pointer)? {
@@ -183,33 +177,34 @@ exports! {
             let Ok(list) = pool::allocate_or_raise(PAGED, SIZE, TAG, call.return_address()) else {
                 return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
             };
-            driver_mem::write_u64(list, list)?;
-            driver_mem::write_u64(list + 8, list)?;
-            driver_mem::write_u64(pointer, list)?;
+            let list = List::new(list);
+            list.set(|list| &list.flink, list.address())?;
+            list.set(|list| &list.blink, list.address())?;
+            pointer.write(list.address())?;
             list
         };
-        insert(list, at)?;
+        insert(list, context)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlLookupPerFileContext`: or NULL.
-    fn FsRtlLookupPerFileContext(pointer: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
+    fn FsRtlLookupPerFileContext(pointer: DriverPtr<u64>, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
         let Some(list) = of_file(pointer)? else { return Ok(0) };
-        Ok(find(list, Key { owner, instance })?.unwrap_or(0))
+        Ok(find(list, Key { owner, instance })?.map_or(0, DriverPtr::address))
     }
 
     /// `FsRtlRemovePerFileContext`: or NULL.
-    fn FsRtlRemovePerFileContext(pointer: u64, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
+    fn FsRtlRemovePerFileContext(pointer: DriverPtr<u64>, owner: u64, instance: u64) -> u64 [max APC_LEVEL, ntifs] {
         let Some(list) = of_file(pointer)? else { return Ok(0) };
-        Ok(remove(list, Key { owner, instance })?.unwrap_or(0))
+        Ok(remove(list, Key { owner, instance })?.map_or(0, DriverPtr::address))
     }
 
     /// `FsRtlTeardownPerFileContexts`: the list goes, too.
-    fn FsRtlTeardownPerFileContexts<call>(pointer: u64) -> () [max APC_LEVEL, ntifs] {
+    fn FsRtlTeardownPerFileContexts<call>(pointer: DriverPtr<u64>) -> () [max APC_LEVEL, ntifs] {
         let Some(list) = of_file(pointer)? else { return Ok(()) };
         tear_down(list, &Caller::of(call))?;
-        mm::pool::free_by(list, call.return_address());
-        Ok(driver_mem::write_u64(pointer, 0)?)
+        mm::pool::free_by(list.address(), call.return_address());
+        Ok(pointer.write(0)?)
     }
 
     /// `FsRtlInsertPerFileObjectContext`.
@@ -238,6 +233,8 @@ exports! {
 
 #[cfg(test)]
 mod tests {
+    use ntbox_host::driver_mem;
+
     use super::*;
     use crate::test_support::{address_mut, processor, status, value};
 
@@ -252,12 +249,16 @@ mod tests {
         let mut stream = [0_u64; 12];
         let mut contexts = [context(1, 1), context(1, 2), context(2, 1)];
         let at = address_mut(&mut stream);
-        let list = at + header::FILTER_CONTEXTS;
+        let list = Header::new(at)
+            .at(|header| &header.filter_contexts)
+            .address();
         let [one, two, three] = contexts.each_mut().map(address_mut);
         let refused = nt_status::STATUS_INVALID_DEVICE_REQUEST;
         assert_eq!(status(FsRtlInsertPerStreamContext, &[at, one]), refused);
         assert_eq!(value(FsRtlRemovePerStreamContext, &[at, 0, 0]), 0);
-        driver_mem::write_u8(at + header::FLAGS2, SUPPORTS_CONTEXTS).unwrap();
+        Header::new(at)
+            .set(|header| &header.base.flags2, SUPPORTS_CONTEXTS)
+            .unwrap();
         driver_mem::write_u64(list, list).unwrap();
         driver_mem::write_u64(list + 8, list).unwrap();
         for context in [one, two, three] {

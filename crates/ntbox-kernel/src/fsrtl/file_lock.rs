@@ -1,52 +1,36 @@
-//! Byte ranges that a driver's own files are locked in: what a file system keeps in a
-//! `FILE_LOCK` for each of its files, and leaves to the run-time library.
+//! Byte-range locks of a driver's files (`FILE_LOCK`), which a file system has for each
+//! of its files.
 //!
-//! The structure is the driver's; the locks are kept beside it, from its initialisation
-//! to its end. A block of pool stands for them from the first one on, so that a lock
-//! that is never uninitialised is a block that is never freed, as on Windows.
+//! The structure is in the driver's memory; the locks are kept here, from its
+//! initialization to its end. The first lock allocates a block of pool, so that a
+//! `FILE_LOCK` that is never uninitialized leaks pool, as on Windows.
 
 use std::collections::BTreeMap;
 
+use nt_layout::{
+    FileLock, FileLockInfo, IoStackLocation, IoStatusBlock, Irp, LockControlParameters,
+    ReadWriteParameters,
+};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::kernel_cell::Exclusive;
 
-use super::lock;
-use super::lock::{Locks, Owner, Range};
+use super::lock::{
+    LOCK, Locks, Owner, Range, UNLOCK_ALL, UNLOCK_ALL_BY_KEY, UNLOCK_SINGLE, mark_pending,
+};
 use crate::base::call_context::Caller;
-use crate::base::io_layout::{irp, stack};
+use crate::base::driver_ptr::DriverPtr;
+use crate::base::io_layout::stack;
 use crate::base::{export_table, thread_table};
 use crate::ex::pool;
-use crate::io::irp as packets;
+use crate::io::irp as irps;
 use crate::mm;
 
 #[cfg(test)]
 mod tests;
 
-/// Bytes of a `FILE_LOCK`, and offsets in it.
-pub const SIZE: u64 = 0x60;
-pub mod offset {
-    pub const COMPLETE: u64 = 0x00;
-    pub const UNLOCK: u64 = 0x08;
-    pub const QUESTIONABLE: u64 = 0x10;
-    pub const INFORMATION: u64 = 0x18;
-    pub const LAST_INFO: u64 = 0x20;
-    pub const LAST: u64 = 0x50;
-    pub const IN_PROGRESS: u64 = 0x58;
-}
-
-/// Bytes of a `FILE_LOCK_INFO`, and offsets in it.
-const INFO_SIZE: u64 = 0x30;
-mod info {
-    pub const START: u64 = 0x00;
-    pub const LENGTH: u64 = 0x08;
-    pub const EXCLUSIVE: u64 = 0x10;
-    pub const KEY: u64 = 0x14;
-    pub const FILE: u64 = 0x18;
-    pub const PROCESS: u64 = 0x20;
-    pub const END: u64 = 0x28;
-}
+pub type FileLockPtr = DriverPtr<FileLock>;
 
 /// `PagedPool`, and the tag of what stands for the locks.
 pub const PAGED: u32 = 1;
@@ -57,8 +41,8 @@ static LOCKS: Exclusive<BTreeMap<u64, Locks>> = Exclusive::new(BTreeMap::new());
 /// Requests that wait: where, and with which context they end.
 pub static WAITING: Exclusive<BTreeMap<u64, (u64, u64)>> = Exclusive::new(BTreeMap::new());
 
-pub fn with<T>(at: u64, work: impl FnOnce(&mut Locks) -> T) -> T {
-    work(LOCKS.lock().entry(at).or_default())
+pub fn with<T>(lock: FileLockPtr, work: impl FnOnce(&mut Locks) -> T) -> T {
+    work(LOCKS.lock().entry(lock.address()).or_default())
 }
 
 /// A lock that is asked for.
@@ -68,110 +52,126 @@ pub struct LockParams {
     /// Address of a status block.
     pub block: u64,
     /// The request; 0 for none.
-    pub packet: u64,
+    pub irp: u64,
     pub context: u64,
 }
 
-pub fn initialize(at: u64, complete: u64, unlock: u64) -> Result<(), Fault> {
-    LOCKS.lock().remove(&at);
-    driver_mem::fill(at, 0, SIZE)?;
-    driver_mem::write_u64(at + offset::COMPLETE, complete)?;
-    driver_mem::write_u64(at + offset::UNLOCK, unlock)
+pub fn initialize(lock: FileLockPtr, complete: u64, unlock: u64) -> Result<(), Fault> {
+    LOCKS.lock().remove(&lock.address());
+    driver_mem::fill(lock.address(), 0, FileLockPtr::SIZE)?;
+    lock.set(|lock| &lock.complete_lock_irp_routine, complete)?;
+    lock.set(|lock| &lock.unlock_routine, unlock)
 }
 
-/// Forgets the locks; who waits is told that there is nothing to lock any more.
-pub fn uninitialize(at: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    let locks = LOCKS.lock().remove(&at);
-    let block = driver_mem::read_u64(at.wrapping_add(offset::INFORMATION))?;
+/// Removes the locks. Waiting requests end with `STATUS_RANGE_NOT_LOCKED`.
+pub fn uninitialize(lock: FileLockPtr, caller: &Caller<'_>) -> Result<(), Stop> {
+    let locks = LOCKS.lock().remove(&lock.address());
+    let block = lock.get(|lock| &lock.lock_information)?;
     if block != 0 {
         mm::pool::free_by(block, caller.address());
-        driver_mem::write_u64(at + offset::INFORMATION, 0)?;
+        lock.set(|lock| &lock.lock_information, 0)?;
     }
-    for (packet, _) in locks.into_iter().flat_map(|locks| locks.waiting) {
-        end_waiting(at, packet, nt_status::STATUS_RANGE_NOT_LOCKED, caller)?;
+    for (irp, _) in locks.into_iter().flat_map(|locks| locks.waiting) {
+        end_waiting(lock, irp, nt_status::STATUS_RANGE_NOT_LOCKED, caller)?;
     }
     Ok(())
 }
 
-/// Completes a request, or lets the driver do it; the status that it ends with.
+/// Completes a request, by the driver's routine if it has one. Returns the final status.
 fn complete(
-    at: u64,
-    packet: u64,
+    lock: FileLockPtr,
+    irp: u64,
     context: u64,
     status: u32,
     caller: &Caller<'_>,
 ) -> Result<u32, Stop> {
-    driver_mem::write_u32(packet + irp::STATUS, status)?;
-    driver_mem::write_u64(packet + irp::INFORMATION, 0)?;
-    match driver_mem::read_u64(at + offset::COMPLETE)? {
+    DriverPtr::<Irp>::new(irp).set(|irp| &irp.io_status.status, status)?;
+    DriverPtr::<Irp>::new(irp).set(|irp| &irp.io_status.information, 0)?;
+    match lock.get(|lock| &lock.complete_lock_irp_routine)? {
         0 => {
-            packets::complete(packet, caller)?;
+            irps::complete(irp, caller)?;
             Ok(status)
         }
         routine => {
-            let answer = caller.call(routine, &[context, packet]);
+            let answer = caller.call(routine, &[context, irp]);
             Ok(u32::try_from(answer & 0xffff_ffff).unwrap_or(0))
         }
     }
 }
 
-/// Ends a request that waited.
-pub fn end_waiting(at: u64, packet: u64, status: u32, caller: &Caller<'_>) -> Result<u32, Stop> {
-    let waited = WAITING.lock().remove(&packet);
+/// Completes a request that waited.
+pub fn end_waiting(
+    lock: FileLockPtr,
+    irp: u64,
+    status: u32,
+    caller: &Caller<'_>,
+) -> Result<u32, Stop> {
+    let waited = WAITING.lock().remove(&irp);
     let context = waited.map_or(0, |(_, context)| context);
-    driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
-    complete(at, packet, context, status, caller)
+    DriverPtr::<Irp>::new(irp).set(|irp| &irp.cancel_routine, 0)?;
+    complete(lock, irp, context, status, caller)
 }
 
-/// Grants what can be granted to those who wait. A driver that ends its request in an
-/// error gives its lock up.
-fn grant(at: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+/// Grants waiting requests where possible. A driver that completes its request with an
+/// error releases the lock.
+fn grant(lock: FileLockPtr, caller: &Caller<'_>) -> Result<(), Stop> {
     loop {
-        let waiting: Vec<(u64, Range)> = with(at, |locks| locks.waiting.iter().copied().collect());
-        let granted = with(at, Locks::grant);
+        let waiting: Vec<(u64, Range)> =
+            with(lock, |locks| locks.waiting.iter().copied().collect());
+        let granted = with(lock, Locks::grant);
         if granted.is_empty() {
             return Ok(());
         }
-        for packet in granted {
-            let status = end_waiting(at, packet, nt_status::STATUS_SUCCESS, caller)?;
-            let range = waiting.iter().find(|(known, _)| *known == packet);
+        for irp in granted {
+            let status = end_waiting(lock, irp, nt_status::STATUS_SUCCESS, caller)?;
+            let range = waiting.iter().find(|(known, _)| *known == irp);
             if let Some((_, range)) = range
                 && status.cast_signed() < 0
             {
-                with(at, |locks| locks.unlock(range));
+                with(lock, |locks| locks.unlock(range));
             }
         }
     }
 }
 
-/// The block that stands for the locks.
-pub fn ensure_block(at: u64, caller: u64) -> Result<(), Stop> {
-    if driver_mem::read_u64(at + offset::INFORMATION)? == 0 {
-        let block = pool::allocate_or_raise(PAGED, INFO_SIZE, TAG, caller)?;
-        driver_mem::write_u64(at + offset::INFORMATION, block)?;
+/// Allocates the block of pool that stands for the locks.
+pub fn ensure_block(lock: FileLockPtr, caller: u64) -> Result<(), Stop> {
+    if lock.get(|lock| &lock.lock_information)? == 0 {
+        let block = pool::allocate_or_raise(PAGED, DriverPtr::<FileLockInfo>::SIZE, TAG, caller)?;
+        lock.set(|lock| &lock.lock_information, block)?;
     }
     Ok(())
 }
 
-/// What is told of a lock at once: a status, and whether there is one at all.
-fn answer(at: u64, wanted: &LockParams, status: u32, caller: &Caller<'_>) -> Result<bool, Stop> {
+/// Writes the immediate status of a lock request.
+fn answer(
+    lock: FileLockPtr,
+    wanted: &LockParams,
+    status: u32,
+    caller: &Caller<'_>,
+) -> Result<bool, Stop> {
     let mut status = status;
-    if wanted.packet != 0 && status != nt_status::STATUS_PENDING {
-        status = complete(at, wanted.packet, wanted.context, status, caller)?;
+    if wanted.irp != 0 && status != nt_status::STATUS_PENDING {
+        status = complete(lock, wanted.irp, wanted.context, status, caller)?;
     }
-    driver_mem::write_u32(wanted.block, status)?;
-    driver_mem::write_u64(wanted.block.wrapping_add(8), 0)?;
+    let block = DriverPtr::<IoStatusBlock>::new(wanted.block);
+    block.set(|block| &block.status, status)?;
+    block.set(|block| &block.information, 0)?;
     Ok(true)
 }
 
-/// Locks a range, if need be later; false if it cannot be had and nothing can wait.
-pub fn private_lock(at: u64, wanted: &LockParams, caller: &Caller<'_>) -> Result<bool, Stop> {
+/// Locks a range, or queues the request; false if it is not granted and cannot wait.
+pub fn private_lock(
+    lock: FileLockPtr,
+    wanted: &LockParams,
+    caller: &Caller<'_>,
+) -> Result<bool, Stop> {
     let range = wanted.range;
     if range.wraps() {
-        return answer(at, wanted, nt_status::STATUS_INVALID_LOCK_RANGE, caller);
+        return answer(lock, wanted, nt_status::STATUS_INVALID_LOCK_RANGE, caller);
     }
-    ensure_block(at, caller.address())?;
-    let granted = with(at, |locks| {
+    ensure_block(lock, caller.address())?;
+    let granted = with(lock, |locks| {
         let may = locks.may_lock(&range);
         if may {
             locks.held.push(range);
@@ -179,74 +179,81 @@ pub fn private_lock(at: u64, wanted: &LockParams, caller: &Caller<'_>) -> Result
         may
     });
     if granted {
-        driver_mem::write_u8(at + offset::QUESTIONABLE, 1)?;
-        answer(at, wanted, nt_status::STATUS_SUCCESS, caller)?;
+        lock.set(|lock| &lock.fast_io_is_questionable, 1)?;
+        answer(lock, wanted, nt_status::STATUS_SUCCESS, caller)?;
         if driver_mem::read_u32(wanted.block)?.cast_signed() < 0 {
-            with(at, |locks| locks.unlock(&range));
-            grant(at, caller)?;
+            with(lock, |locks| locks.unlock(&range));
+            grant(lock, caller)?;
         }
         return Ok(true);
     }
     if !wanted.wait {
-        return answer(at, wanted, nt_status::STATUS_LOCK_NOT_GRANTED, caller);
+        return answer(lock, wanted, nt_status::STATUS_LOCK_NOT_GRANTED, caller);
     }
-    if wanted.packet == 0 {
+    if wanted.irp == 0 {
         return Ok(false);
     }
-    if driver_mem::read_u8(wanted.packet + irp::CANCEL)? != 0 {
-        return answer(at, wanted, nt_status::STATUS_CANCELLED, caller);
+    if DriverPtr::<Irp>::new(wanted.irp).get(|irp| &irp.cancel)? != 0 {
+        return answer(lock, wanted, nt_status::STATUS_CANCELLED, caller);
     }
-    driver_mem::write_u8(at + offset::QUESTIONABLE, 1)?;
-    lock::mark_pending(packets::location(wanted.packet)?, true)?;
+    lock.set(|lock| &lock.fast_io_is_questionable, 1)?;
+    mark_pending(irps::location(wanted.irp)?, true)?;
     let routine = export_table::resolve("IopCancelFileLockRequest").unwrap_or(0);
-    driver_mem::write_u64(wanted.packet + irp::CANCEL_ROUTINE, routine)?;
-    WAITING.lock().insert(wanted.packet, (at, wanted.context));
-    with(at, |locks| locks.waiting.push_back((wanted.packet, range)));
-    answer(at, wanted, nt_status::STATUS_PENDING, caller)
+    DriverPtr::<Irp>::new(wanted.irp).set(|irp| &irp.cancel_routine, routine)?;
+    WAITING
+        .lock()
+        .insert(wanted.irp, (lock.address(), wanted.context));
+    with(lock, |locks| locks.waiting.push_back((wanted.irp, range)));
+    answer(lock, wanted, nt_status::STATUS_PENDING, caller)
 }
 
-/// Writes what is told of a lock.
-pub fn write_info(place: u64, range: &Range) -> Result<(), Fault> {
-    driver_mem::write_u64(place + info::START, range.start)?;
-    driver_mem::write_u64(place + info::LENGTH, range.length)?;
-    driver_mem::write_u8(place + info::EXCLUSIVE, range.exclusive.into())?;
-    driver_mem::write_u32(place + info::KEY, range.owner.key)?;
-    driver_mem::write_u64(place + info::FILE, range.owner.file)?;
-    driver_mem::write_u64(place + info::PROCESS, range.owner.process)?;
+/// Writes the description of a lock.
+pub fn write_info(info: DriverPtr<FileLockInfo>, range: &Range) -> Result<(), Fault> {
+    info.set(|info| &info.starting_byte, range.start)?;
+    info.set(|info| &info.length, range.length)?;
+    info.set(|info| &info.exclusive_lock, range.exclusive.into())?;
+    info.set(|info| &info.key, range.owner.key)?;
+    info.set(|info| &info.file_object, range.owner.file)?;
+    info.set(|info| &info.process_id, range.owner.process)?;
     let end = range.start.wrapping_add(range.length).wrapping_sub(1);
-    driver_mem::write_u64(place + info::END, end)
+    info.set(|info| &info.ending_byte, end)
 }
 
-/// Tells the driver of locks that are gone, grants what is free now, and says whether
-/// there was anything.
-fn unlocked(at: u64, gone: &[Range], context: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+/// Calls the driver's unlock routine for removed locks and grants waiting requests.
+/// The status says whether there were any locks.
+fn unlocked(
+    lock: FileLockPtr,
+    gone: &[Range],
+    context: u64,
+    caller: &Caller<'_>,
+) -> Result<u32, Stop> {
     if gone.is_empty() {
         return Ok(nt_status::STATUS_RANGE_NOT_LOCKED);
     }
-    let routine = driver_mem::read_u64(at + offset::UNLOCK)?;
+    let routine = lock.get(|lock| &lock.unlock_routine)?;
     if routine != 0 {
-        let block = driver_mem::read_u64(at + offset::INFORMATION)?;
+        let block = lock.get(|lock| &lock.lock_information)?;
         for range in gone {
-            write_info(block, range)?;
+            write_info(DriverPtr::new(block), range)?;
             caller.call(routine, &[context, block]);
         }
     }
-    grant(at, caller)?;
+    grant(lock, caller)?;
     Ok(nt_status::STATUS_SUCCESS)
 }
 
 pub fn unlock_single(
-    at: u64,
+    lock: FileLockPtr,
     range: &Range,
     context: u64,
     caller: &Caller<'_>,
 ) -> Result<u32, Stop> {
-    let gone = with(at, |locks| locks.unlock(range));
-    unlocked(at, gone.as_slice(), context, caller)
+    let gone = with(lock, |locks| locks.unlock(range));
+    unlocked(lock, gone.as_slice(), context, caller)
 }
 
 pub fn unlock_all(
-    at: u64,
+    lock: FileLockPtr,
     owner: Owner,
     by_key: bool,
     context: u64,
@@ -256,35 +263,35 @@ pub fn unlock_all(
         (known.file, known.process) == (owner.file, owner.process)
             && (!by_key || known.key == owner.key)
     };
-    let gone = with(at, |locks| locks.unlock_all(same));
-    unlocked(at, &gone, context, caller)
+    let gone = with(lock, |locks| locks.unlock_all(same));
+    unlocked(lock, &gone, context, caller)
 }
 
-/// The process that a request is made for: that which its thread sees.
-fn process_of(packet: u64) -> Result<u64, Fault> {
-    let thread = driver_mem::read_u64(packet + irp::THREAD)?;
+/// The process that a request is made for: the one its thread is attached to.
+fn process_of(irp: u64) -> Result<u64, Fault> {
+    let thread = DriverPtr::<Irp>::new(irp).get(|irp| &irp.thread)?;
     let thread = thread_table::thread(thread).or_else(thread_table::current);
     Ok(thread.map_or(0, |thread| thread.attached))
 }
 
-/// The range that a lock request names, and its minor function.
-fn asked(packet: u64) -> Result<(Range, u8, bool), Fault> {
-    let place = packets::location(packet)?;
-    let minor = driver_mem::read_u8(place + stack::MINOR)?;
-    let flags = driver_mem::read_u8(place + stack::FLAGS)?;
+/// The range of a lock request, its minor function, and whether it may wait.
+fn requested_range(irp: u64) -> Result<(Range, u8, bool), Fault> {
+    let location = DriverPtr::<IoStackLocation>::new(irps::location(irp)?);
+    let parameters: DriverPtr<LockControlParameters> =
+        location.at(|location| &location.parameters).cast();
+    let minor = location.get(|location| &location.minor_function)?;
+    let flags = location.get(|location| &location.flags)?;
     let length = match minor {
-        lock::LOCK | lock::UNLOCK_SINGLE => {
-            driver_mem::read_u64(driver_mem::read_u64(place + stack::lock::LENGTH)?)?
-        }
+        LOCK | UNLOCK_SINGLE => driver_mem::read_u64(parameters.get(|lock| &lock.length)?)?,
         _ => 0,
     };
     let range = Range {
         owner: Owner {
-            file: driver_mem::read_u64(place + stack::FILE_OBJECT)?,
-            process: process_of(packet)?,
-            key: driver_mem::read_u32(place + stack::lock::KEY)?,
+            file: location.get(|location| &location.file_object)?,
+            process: process_of(irp)?,
+            key: parameters.get(|lock| &lock.key)?,
         },
-        start: driver_mem::read_u64(place + stack::lock::BYTE_OFFSET)?,
+        start: parameters.get(|lock| &lock.byte_offset)?,
         length,
         exclusive: flags & stack::special::EXCLUSIVE_LOCK != 0,
     };
@@ -293,48 +300,50 @@ fn asked(packet: u64) -> Result<(Range, u8, bool), Fault> {
 
 /// Carries out `IRP_MJ_LOCK_CONTROL`; what the dispatch routine returns.
 pub fn process(
-    at: u64,
-    packet: u64,
+    lock: FileLockPtr,
+    irp: u64,
     context: u64,
     block: u64,
     caller: &Caller<'_>,
 ) -> Result<u32, Stop> {
-    let (range, minor, wait) = asked(packet)?;
+    let (range, minor, wait) = requested_range(irp)?;
     let status = match minor {
-        lock::LOCK => {
+        LOCK => {
             let wanted = LockParams {
                 range,
                 wait,
                 block,
-                packet,
+                irp,
                 context,
             };
-            private_lock(at, &wanted, caller)?;
+            private_lock(lock, &wanted, caller)?;
             return Ok(driver_mem::read_u32(block)?);
         }
-        lock::UNLOCK_SINGLE => unlock_single(at, &range, context, caller)?,
-        lock::UNLOCK_ALL => unlock_all(at, range.owner, false, context, caller)?,
-        lock::UNLOCK_ALL_BY_KEY => unlock_all(at, range.owner, true, context, caller)?,
+        UNLOCK_SINGLE => unlock_single(lock, &range, context, caller)?,
+        UNLOCK_ALL => unlock_all(lock, range.owner, false, context, caller)?,
+        UNLOCK_ALL_BY_KEY => unlock_all(lock, range.owner, true, context, caller)?,
         _ => nt_status::STATUS_INVALID_DEVICE_REQUEST,
     };
-    complete(at, packet, context, status, caller)
+    complete(lock, irp, context, status, caller)
 }
 
 /// Whether a read or a write may be carried out.
-pub fn may_transfer(at: u64, packet: u64, write: bool) -> Result<bool, Fault> {
-    let place = packets::location(packet)?;
+pub fn may_transfer(lock: FileLockPtr, irp: u64, write: bool) -> Result<bool, Fault> {
+    let location = DriverPtr::<IoStackLocation>::new(irps::location(irp)?);
+    let parameters: DriverPtr<ReadWriteParameters> =
+        location.at(|location| &location.parameters).cast();
     let owner = Owner {
-        file: driver_mem::read_u64(place + stack::FILE_OBJECT)?,
-        process: process_of(packet)?,
-        key: driver_mem::read_u32(place + stack::transfer::KEY)?,
+        file: location.get(|location| &location.file_object)?,
+        process: process_of(irp)?,
+        key: parameters.get(|transfer| &transfer.key)?,
     };
-    let start = driver_mem::read_u64(place + stack::transfer::BYTE_OFFSET)?;
-    let length = u64::from(driver_mem::read_u32(place + stack::transfer::LENGTH)?);
-    Ok(may(at, owner, start, length, write))
+    let start = parameters.get(|transfer| &transfer.byte_offset)?;
+    let length = u64::from(parameters.get(|transfer| &transfer.length)?);
+    Ok(may(lock, owner, start, length, write))
 }
 
-pub fn may(at: u64, owner: Owner, start: u64, length: u64, write: bool) -> bool {
-    with(at, |locks| {
+pub fn may(lock: FileLockPtr, owner: Owner, start: u64, length: u64, write: bool) -> bool {
+    with(lock, |locks| {
         if write {
             locks.may_write(owner, start, length)
         } else {

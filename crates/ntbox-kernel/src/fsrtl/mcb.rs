@@ -1,36 +1,27 @@
-//! Map control blocks (`LARGE_MCB`, `BASE_MCB`): which blocks of a disk the blocks of
-//! a file are in. The structure is the file system's own and public, an array of
-//! pairs in pool behind it; what is done to the runs is in `runs`.
+//! Map control blocks (`LARGE_MCB`, `BASE_MCB`), which map virtual blocks of a file to
+//! logical blocks of a disk. The structure is public and in the file system's memory;
+//! it points to an array of pairs in pool. `extent_map` has the operations on runs.
 //!
-//! A large one is a base one with a mutex in front, for which nobody has to wait
-//! here: a call ends before another thread has its turn.
+//! A large MCB is a base MCB with a mutex in front. The mutex is never contended here:
+//! a call ends before another thread runs.
 
+use nt_layout::{BaseMcb, LargeMcb, McbPair};
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::APC_LEVEL;
 
 use super::extent_map::{Run, Runs};
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::ex::{fast_mutex, pool};
 use crate::mm;
 
 pub mod small;
 
-/// Offsets in a `BASE_MCB`.
-mod offset {
-    pub const MAXIMUM: u64 = 0x00;
-    pub const COUNT: u64 = 0x04;
-    pub const POOL_TYPE: u64 = 0x08;
-    pub const FLAGS: u64 = 0x0a;
-    pub const MAPPING: u64 = 0x10;
-}
+type Mcb = DriverPtr<BaseMcb>;
 
-/// Where a `LARGE_MCB` has its base.
-const BASE: u64 = 8;
 /// Pairs that there is room for at first.
 const INITIAL: u32 = 15;
-/// Bytes of a pair: the block behind the run, and where it is on the disk.
-const PAIR: u64 = 16;
 /// `MCB_FLAG_RAISE_ON_ALLOCATION_FAILURE`.
 const RAISES: u16 = 1;
 /// Pool tags of the mutex and of the pairs.
@@ -64,15 +55,15 @@ fn answer(result: Result<(), Refused>) -> Result<bool, Stop> {
     }
 }
 
-fn initialize(mcb: u64, pool: u32, flags: u16, caller: u64) -> Result<(), Refused> {
-    let size = u64::from(INITIAL) * PAIR;
+fn initialize(mcb: Mcb, pool: u32, flags: u16, caller: u64) -> Result<(), Refused> {
+    let size = u64::from(INITIAL) * DriverPtr::<McbPair>::SIZE;
     let mapping = allocate(pool, size, flags, caller)?;
-    driver_mem::write_u32(mcb.wrapping_add(offset::MAXIMUM), INITIAL)?;
-    driver_mem::write_u32(mcb.wrapping_add(offset::COUNT), 0)?;
+    mcb.set(|mcb| &mcb.maximum_pair_count, INITIAL)?;
+    mcb.set(|mcb| &mcb.pair_count, 0)?;
     let pool = u16::try_from(pool & 0xffff).unwrap_or(0);
-    driver_mem::write_u16(mcb.wrapping_add(offset::POOL_TYPE), pool)?;
-    driver_mem::write_u16(mcb.wrapping_add(offset::FLAGS), flags)?;
-    driver_mem::write_u64(mcb.wrapping_add(offset::MAPPING), mapping)?;
+    mcb.set(|mcb| &mcb.pool_type, pool)?;
+    mcb.set(|mcb| &mcb.flags, flags)?;
+    mcb.set(|mcb| &mcb.mapping, mapping)?;
     Ok(())
 }
 
@@ -87,73 +78,76 @@ fn free(block: u64, caller: u64) {
     mm::pool::free_by(block, caller);
 }
 
-fn uninitialize(mcb: u64, caller: u64) -> Result<(), Stop> {
-    let at = mcb.wrapping_add(offset::MAPPING);
-    free(driver_mem::read_u64(at)?, caller);
-    driver_mem::write_u64(at, 0)?;
-    Ok(driver_mem::write_u32(mcb.wrapping_add(offset::COUNT), 0)?)
+fn uninitialize(mcb: Mcb, caller: u64) -> Result<(), Stop> {
+    free(mcb.get(|mcb| &mcb.mapping)?, caller);
+    mcb.set(|mcb| &mcb.mapping, 0)?;
+    Ok(mcb.set(|mcb| &mcb.pair_count, 0)?)
 }
 
-fn read(mcb: u64) -> Result<Runs, driver_mem::Fault> {
-    let count = driver_mem::read_u32(mcb.wrapping_add(offset::COUNT))?;
-    let maximum = driver_mem::read_u32(mcb.wrapping_add(offset::MAXIMUM))?;
-    let mapping = driver_mem::read_u64(mcb.wrapping_add(offset::MAPPING))?;
+fn read(mcb: Mcb) -> Result<Runs, driver_mem::Fault> {
+    let count = mcb.get(|mcb| &mcb.pair_count)?;
+    let maximum = mcb.get(|mcb| &mcb.maximum_pair_count)?;
+    let mapping = mcb.get(|mcb| &mcb.mapping)?;
     let pair = |n: u64| -> Result<(i64, i64), driver_mem::Fault> {
-        let at = mapping.wrapping_add(n * PAIR);
-        let end = driver_mem::read_u64(at)?.cast_signed();
-        Ok((end, driver_mem::read_u64(at.wrapping_add(8))?.cast_signed()))
+        let pair = DriverPtr::<McbPair>::new(mapping).next(n);
+        Ok((
+            pair.get(|pair| &pair.next_vbn)?,
+            pair.get(|pair| &pair.lbn)?,
+        ))
     };
     let pairs: Result<Vec<_>, _> = (0..u64::from(count.min(maximum))).map(pair).collect();
     Ok(Runs::from_pairs(pairs?.into_iter()))
 }
 
 /// Writes the runs, into more pool if need be.
-fn write(mcb: u64, runs: &Runs, caller: u64) -> Result<(), Refused> {
+fn write(mcb: Mcb, runs: &Runs, caller: u64) -> Result<(), Refused> {
     let count = u32::try_from(runs.len()).unwrap_or(u32::MAX);
-    let maximum = driver_mem::read_u32(mcb.wrapping_add(offset::MAXIMUM))?;
-    let mut mapping = driver_mem::read_u64(mcb.wrapping_add(offset::MAPPING))?;
+    let maximum = mcb.get(|mcb| &mcb.maximum_pair_count)?;
+    let mut mapping = mcb.get(|mcb| &mcb.mapping)?;
     if count > maximum {
-        let pool = u32::from(driver_mem::read_u16(mcb.wrapping_add(offset::POOL_TYPE))?);
-        let flags = driver_mem::read_u16(mcb.wrapping_add(offset::FLAGS))?;
+        let pool = u32::from(mcb.get(|mcb| &mcb.pool_type)?);
+        let flags = mcb.get(|mcb| &mcb.flags)?;
         let room = count.max(maximum.saturating_mul(2));
-        let larger = allocate(pool, u64::from(room) * PAIR, flags, caller)?;
+        let larger = allocate(
+            pool,
+            u64::from(room) * DriverPtr::<McbPair>::SIZE,
+            flags,
+            caller,
+        )?;
         free(mapping, caller);
         mapping = larger;
-        driver_mem::write_u32(mcb.wrapping_add(offset::MAXIMUM), room)?;
-        driver_mem::write_u64(mcb.wrapping_add(offset::MAPPING), mapping)?;
+        mcb.set(|mcb| &mcb.maximum_pair_count, room)?;
+        mcb.set(|mcb| &mcb.mapping, mapping)?;
     }
     for (n, (end, block)) in (0..).zip(runs.pairs()) {
-        let at = mapping.wrapping_add(n * PAIR);
-        driver_mem::write_u64(at, end.cast_unsigned())?;
-        driver_mem::write_u64(at.wrapping_add(8), block.cast_unsigned())?;
+        let pair = DriverPtr::<McbPair>::new(mapping).next(n);
+        pair.set(|pair| &pair.next_vbn, end)?;
+        pair.set(|pair| &pair.lbn, block)?;
     }
-    Ok(driver_mem::write_u32(
-        mcb.wrapping_add(offset::COUNT),
-        count,
-    )?)
+    Ok(mcb.set(|mcb| &mcb.pair_count, count)?)
 }
 
-fn add(mcb: u64, run: Run, caller: u64) -> Result<(), Refused> {
+fn add(mcb: Mcb, run: Run, caller: u64) -> Result<(), Refused> {
     let runs = read(mcb)?.add(run).ok_or(Refused::Collides)?;
     write(mcb, &runs, caller)
 }
 
-fn remove(mcb: u64, first: i64, count: i64, caller: u64) -> Result<(), Refused> {
+fn remove(mcb: Mcb, first: i64, count: i64, caller: u64) -> Result<(), Refused> {
     let runs = read(mcb)?.remove(first, count);
     write(mcb, &runs, caller)
 }
 
 /// Removes everything from a block on.
-fn truncate(mcb: u64, first: i64, caller: u64) -> Result<(), Stop> {
+fn truncate(mcb: Mcb, first: i64, caller: u64) -> Result<(), Stop> {
     answer(remove(mcb, first, i64::MAX, caller)).map(drop)
 }
 
-fn split(mcb: u64, first: i64, amount: i64, caller: u64) -> Result<(), Refused> {
+fn split(mcb: Mcb, first: i64, amount: i64, caller: u64) -> Result<(), Refused> {
     let runs = read(mcb)?.split(first, amount).ok_or(Refused::Collides)?;
     write(mcb, &runs, caller)
 }
 
-/// Writes what the caller wants to know.
+/// Writes a result to a driver's variable, if there is one.
 fn put(at: u64, value: i64) -> Result<(), driver_mem::Fault> {
     match at {
         0 => Ok(()),
@@ -168,8 +162,8 @@ fn put_index(at: u64, index: usize) -> Result<(), driver_mem::Fault> {
     }
 }
 
-/// Where the answers of a lookup go; each may be 0.
-struct Lookup {
+/// The driver's variables for the results of a lookup; each may be 0.
+struct LookupBuffers {
     block: u64,
     count: u64,
     starting_block: u64,
@@ -177,7 +171,7 @@ struct Lookup {
     index: u64,
 }
 
-fn lookup(mcb: u64, block: i64, out: &Lookup) -> Result<bool, Stop> {
+fn lookup(mcb: Mcb, block: i64, out: &LookupBuffers) -> Result<bool, Stop> {
     let Some((index, run)) = read(mcb)?.find(block) else {
         return Ok(false);
     };
@@ -189,7 +183,7 @@ fn lookup(mcb: u64, block: i64, out: &Lookup) -> Result<bool, Stop> {
     Ok(true)
 }
 
-fn last(mcb: u64, block: u64, on_disk: u64, index: u64) -> Result<bool, Stop> {
+fn last(mcb: Mcb, block: u64, on_disk: u64, index: u64) -> Result<bool, Stop> {
     let runs = read(mcb)?;
     let Some(run) = runs.last() else {
         return Ok(false);
@@ -201,7 +195,7 @@ fn last(mcb: u64, block: u64, on_disk: u64, index: u64) -> Result<bool, Stop> {
     Ok(true)
 }
 
-fn next(mcb: u64, index: u32, block: u64, on_disk: u64, count: u64) -> Result<bool, Stop> {
+fn next(mcb: Mcb, index: u32, block: u64, on_disk: u64, count: u64) -> Result<bool, Stop> {
     let run = read(mcb)?.get(usize::try_from(index).unwrap_or(usize::MAX));
     let shown = run.unwrap_or(Run {
         first: 0,
@@ -214,118 +208,118 @@ fn next(mcb: u64, index: u32, block: u64, on_disk: u64, count: u64) -> Result<bo
     Ok(run.is_some())
 }
 
-fn count(mcb: u64) -> Result<u32, Stop> {
+fn count(mcb: Mcb) -> Result<u32, Stop> {
     Ok(u32::try_from(read(mcb)?.len()).unwrap_or(u32::MAX))
 }
 
 exports! {
     /// `FsRtlInitializeLargeMcb`: the mutex and the pairs are pool.
-    fn FsRtlInitializeLargeMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
+    fn FsRtlInitializeLargeMcb<call>(mcb: DriverPtr<LargeMcb>, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let caller = call.return_address();
         let mutex = pool::allocate_or_raise(0x200, MUTEX_SIZE, MUTEX_TAG, caller)?;
         fast_mutex::initialize(mutex)?;
-        if let Err(stop) = answer(initialize(mcb.wrapping_add(BASE), pool, RAISES, caller)) {
+        if let Err(stop) = answer(initialize(mcb.at(|mcb| &mcb.base_mcb), pool, RAISES, caller)) {
             free(mutex, caller);
             return Err(stop);
         }
-        Ok(driver_mem::write_u64(mcb, mutex)?)
+        Ok(mcb.set(|mcb| &mcb.guarded_mutex, mutex)?)
     }
 
     /// `FsRtlUninitializeLargeMcb`.
-    fn FsRtlUninitializeLargeMcb<call>(mcb: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        let mutex = driver_mem::read_u64(mcb)?;
-        // Whoever does it twice has nothing to give back.
+    fn FsRtlUninitializeLargeMcb<call>(mcb: DriverPtr<LargeMcb>) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        let mutex = mcb.get(|mcb| &mcb.guarded_mutex)?;
+        // A second call has nothing to free.
         if mutex == 0 {
             return Ok(());
         }
-        uninitialize(mcb.wrapping_add(BASE), call.return_address())?;
+        uninitialize(mcb.at(|mcb| &mcb.base_mcb), call.return_address())?;
         free(mutex, call.return_address());
-        Ok(driver_mem::write_u64(mcb, 0)?)
+        Ok(mcb.set(|mcb| &mcb.guarded_mutex, 0)?)
     }
 
     /// `FsRtlAddLargeMcbEntry`.
-    fn FsRtlAddLargeMcbEntry<call>(mcb: u64, first: i64, block: i64, count: i64) -> bool
+    fn FsRtlAddLargeMcbEntry<call>(mcb: DriverPtr<LargeMcb>, first: i64, block: i64, count: i64) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        answer(add(mcb.wrapping_add(BASE), Run { first, block, count }, call.return_address()))
+        answer(add(mcb.at(|mcb| &mcb.base_mcb), Run { first, block, count }, call.return_address()))
     }
 
     /// `FsRtlRemoveLargeMcbEntry`.
-    fn FsRtlRemoveLargeMcbEntry<call>(mcb: u64, first: i64, count: i64) -> ()
+    fn FsRtlRemoveLargeMcbEntry<call>(mcb: DriverPtr<LargeMcb>, first: i64, count: i64) -> ()
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        answer(remove(mcb.wrapping_add(BASE), first, count, call.return_address())).map(drop)
+        answer(remove(mcb.at(|mcb| &mcb.base_mcb), first, count, call.return_address())).map(drop)
     }
 
     /// `FsRtlTruncateLargeMcb`.
-    fn FsRtlTruncateLargeMcb<call>(mcb: u64, first: i64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        truncate(mcb.wrapping_add(BASE), first, call.return_address())
+    fn FsRtlTruncateLargeMcb<call>(mcb: DriverPtr<LargeMcb>, first: i64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        truncate(mcb.at(|mcb| &mcb.base_mcb), first, call.return_address())
     }
 
     /// `FsRtlSplitLargeMcb`.
-    fn FsRtlSplitLargeMcb<call>(mcb: u64, first: i64, amount: i64) -> bool
+    fn FsRtlSplitLargeMcb<call>(mcb: DriverPtr<LargeMcb>, first: i64, amount: i64) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        answer(split(mcb.wrapping_add(BASE), first, amount, call.return_address()))
+        answer(split(mcb.at(|mcb| &mcb.base_mcb), first, amount, call.return_address()))
     }
 
     /// `FsRtlResetLargeMcb`: forgets the runs and keeps the memory.
-    fn FsRtlResetLargeMcb(mcb: u64, synchronized: bool) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        Ok(driver_mem::write_u32(mcb.wrapping_add(BASE + offset::COUNT), 0)?)
+    fn FsRtlResetLargeMcb(mcb: DriverPtr<LargeMcb>, synchronized: bool) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        Ok(mcb.set(|mcb| &mcb.base_mcb.pair_count, 0)?)
     }
 
     /// `FsRtlLookupLargeMcbEntry`: each answer is optional.
     fn FsRtlLookupLargeMcbEntry(
-        mcb: u64, first: i64, block: u64, count: u64, starting_block: u64, starting_count: u64, index: u64,
+        mcb: DriverPtr<LargeMcb>, first: i64, block: u64, count: u64, starting_block: u64, starting_count: u64, index: u64,
     ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        lookup(mcb.wrapping_add(BASE), first, &Lookup { block, count, starting_block, starting_count, index })
+        lookup(mcb.at(|mcb| &mcb.base_mcb), first, &LookupBuffers { block, count, starting_block, starting_count, index })
     }
 
     /// `FsRtlLookupLastLargeMcbEntry`.
-    fn FsRtlLookupLastLargeMcbEntry(mcb: u64, first: u64, block: u64) -> bool
+    fn FsRtlLookupLastLargeMcbEntry(mcb: DriverPtr<LargeMcb>, first: u64, block: u64) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        last(mcb.wrapping_add(BASE), first, block, 0)
+        last(mcb.at(|mcb| &mcb.base_mcb), first, block, 0)
     }
 
     /// `FsRtlLookupLastLargeMcbEntryAndIndex`.
-    fn FsRtlLookupLastLargeMcbEntryAndIndex(mcb: u64, first: u64, block: u64, index: u64) -> bool
+    fn FsRtlLookupLastLargeMcbEntryAndIndex(mcb: DriverPtr<LargeMcb>, first: u64, block: u64, index: u64) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        last(mcb.wrapping_add(BASE), first, block, index)
+        last(mcb.at(|mcb| &mcb.base_mcb), first, block, index)
     }
 
     /// `FsRtlGetNextLargeMcbEntry`.
-    fn FsRtlGetNextLargeMcbEntry(mcb: u64, index: u32, first: u64, block: u64, count: u64) -> bool
+    fn FsRtlGetNextLargeMcbEntry(mcb: DriverPtr<LargeMcb>, index: u32, first: u64, block: u64, count: u64) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        next(mcb.wrapping_add(BASE), index, first, block, count)
+        next(mcb.at(|mcb| &mcb.base_mcb), index, first, block, count)
     }
 
     /// `FsRtlNumberOfRunsInLargeMcb`: holes count.
-    fn FsRtlNumberOfRunsInLargeMcb(mcb: u64) -> u32 [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        count(mcb.wrapping_add(BASE))
+    fn FsRtlNumberOfRunsInLargeMcb(mcb: DriverPtr<LargeMcb>) -> u32 [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        count(mcb.at(|mcb| &mcb.base_mcb))
     }
 
     /// `FsRtlInitializeBaseMcb`.
-    fn FsRtlInitializeBaseMcb<call>(mcb: u64, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
+    fn FsRtlInitializeBaseMcb<call>(mcb: Mcb, pool: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         answer(initialize(mcb, pool, RAISES, call.return_address())).map(drop)
     }
 
     /// `FsRtlInitializeBaseMcbEx`: FALSE without memory, unless it is to raise.
-    fn FsRtlInitializeBaseMcbEx<call>(mcb: u64, pool: u32, flags: u16) -> bool
+    fn FsRtlInitializeBaseMcbEx<call>(mcb: Mcb, pool: u32, flags: u16) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails 0 {
         answer(initialize(mcb, pool, flags, call.return_address()))
     }
 
     /// `FsRtlUninitializeBaseMcb`.
-    fn FsRtlUninitializeBaseMcb<call>(mcb: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+    fn FsRtlUninitializeBaseMcb<call>(mcb: Mcb) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         uninitialize(mcb, call.return_address())
     }
 
     /// `FsRtlAddBaseMcbEntry`.
-    fn FsRtlAddBaseMcbEntry<call>(mcb: u64, first: i64, block: i64, count: i64) -> bool
+    fn FsRtlAddBaseMcbEntry<call>(mcb: Mcb, first: i64, block: i64, count: i64) -> bool
         [max APC_LEVEL, undocumented] fails 0 {
         answer(add(mcb, Run { first, block, count }, call.return_address()))
     }
 
     /// `FsRtlAddBaseMcbEntryEx`: with a status.
-    fn FsRtlAddBaseMcbEntryEx<call>(mcb: u64, first: i64, block: i64, count: i64) -> u32
+    fn FsRtlAddBaseMcbEntryEx<call>(mcb: Mcb, first: i64, block: i64, count: i64) -> u32
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         match add(mcb, Run { first, block, count }, call.return_address()) {
@@ -337,52 +331,52 @@ exports! {
     }
 
     /// `FsRtlRemoveBaseMcbEntry`.
-    fn FsRtlRemoveBaseMcbEntry<call>(mcb: u64, first: i64, count: i64) -> bool
+    fn FsRtlRemoveBaseMcbEntry<call>(mcb: Mcb, first: i64, count: i64) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails 0 {
         answer(remove(mcb, first, count, call.return_address()))
     }
 
     /// `FsRtlTruncateBaseMcb`.
-    fn FsRtlTruncateBaseMcb<call>(mcb: u64, first: i64) -> () [max APC_LEVEL, undocumented] {
+    fn FsRtlTruncateBaseMcb<call>(mcb: Mcb, first: i64) -> () [max APC_LEVEL, undocumented] {
         truncate(mcb, first, call.return_address())
     }
 
     /// `FsRtlSplitBaseMcb`.
-    fn FsRtlSplitBaseMcb<call>(mcb: u64, first: i64, amount: i64) -> bool [max APC_LEVEL, undocumented] fails 0 {
+    fn FsRtlSplitBaseMcb<call>(mcb: Mcb, first: i64, amount: i64) -> bool [max APC_LEVEL, undocumented] fails 0 {
         answer(split(mcb, first, amount, call.return_address()))
     }
 
     /// `FsRtlResetBaseMcb`.
-    fn FsRtlResetBaseMcb(mcb: u64) -> () [max APC_LEVEL, undocumented] {
-        Ok(driver_mem::write_u32(mcb.wrapping_add(offset::COUNT), 0)?)
+    fn FsRtlResetBaseMcb(mcb: Mcb) -> () [max APC_LEVEL, undocumented] {
+        Ok(mcb.set(|mcb| &mcb.pair_count, 0)?)
     }
 
     /// `FsRtlLookupBaseMcbEntry`.
     fn FsRtlLookupBaseMcbEntry(
-        mcb: u64, first: i64, block: u64, count: u64, starting_block: u64, starting_count: u64, index: u64,
+        mcb: Mcb, first: i64, block: u64, count: u64, starting_block: u64, starting_count: u64, index: u64,
     ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        lookup(mcb, first, &Lookup { block, count, starting_block, starting_count, index })
+        lookup(mcb, first, &LookupBuffers { block, count, starting_block, starting_count, index })
     }
 
     /// `FsRtlLookupLastBaseMcbEntry`.
-    fn FsRtlLookupLastBaseMcbEntry(mcb: u64, first: u64, block: u64) -> bool [max APC_LEVEL, undocumented] {
+    fn FsRtlLookupLastBaseMcbEntry(mcb: Mcb, first: u64, block: u64) -> bool [max APC_LEVEL, undocumented] {
         last(mcb, first, block, 0)
     }
 
     /// `FsRtlLookupLastBaseMcbEntryAndIndex`.
-    fn FsRtlLookupLastBaseMcbEntryAndIndex(mcb: u64, first: u64, block: u64, index: u64) -> bool
+    fn FsRtlLookupLastBaseMcbEntryAndIndex(mcb: Mcb, first: u64, block: u64, index: u64) -> bool
         [max APC_LEVEL, undocumented] {
         last(mcb, first, block, index)
     }
 
     /// `FsRtlGetNextBaseMcbEntry`.
-    fn FsRtlGetNextBaseMcbEntry(mcb: u64, index: u32, first: u64, block: u64, count: u64) -> bool
+    fn FsRtlGetNextBaseMcbEntry(mcb: Mcb, index: u32, first: u64, block: u64, count: u64) -> bool
         [max APC_LEVEL, undocumented] {
         next(mcb, index, first, block, count)
     }
 
     /// `FsRtlNumberOfRunsInBaseMcb`.
-    fn FsRtlNumberOfRunsInBaseMcb(mcb: u64) -> u32 [max APC_LEVEL, undocumented] {
+    fn FsRtlNumberOfRunsInBaseMcb(mcb: Mcb) -> u32 [max APC_LEVEL, undocumented] {
         count(mcb)
     }
 }

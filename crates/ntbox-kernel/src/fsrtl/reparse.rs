@@ -1,10 +1,11 @@
 //! Buffers of reparse points, and whether the volumes are ready: what file systems
 //! and their filters ask before they go on.
 
+use nt_layout::ReparseGuidDataBuffer;
 use nt_status::{STATUS_IO_REPARSE_DATA_INVALID, STATUS_IO_REPARSE_TAG_INVALID, STATUS_SUCCESS};
-use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::APC_LEVEL;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 
 /// Bytes in front of the data of Microsoft's tags, and of all others, which have a
@@ -19,23 +20,16 @@ const VALID: u32 = 0xf000_ffff;
 const RESERVED: u32 = 1;
 const MICROSOFT: u32 = 1 << 31;
 
-/// Offsets in a `REPARSE_DATA_BUFFER` and a `REPARSE_GUID_DATA_BUFFER`.
-mod offset {
-    pub const TAG: u64 = 0;
-    pub const DATA_LENGTH: u64 = 4;
-    pub const GUID: u64 = 8;
-}
-
 exports! {
     /// `FsRtlValidateReparsePointBuffer`: lengths, tag and the GUID that a tag which
     /// is not Microsoft's needs; what the data of a tag mean is not looked at.
-    fn FsRtlValidateReparsePointBuffer(length: u32, buffer: u64) -> u32
+    fn FsRtlValidateReparsePointBuffer(length: u32, buffer: DriverPtr<ReparseGuidDataBuffer>) -> u32
         [max APC_LEVEL, ntifs, partial "what the data of a tag mean is not looked at"] {
         if !(HEADER..=LARGEST).contains(&length) {
             return Ok(STATUS_IO_REPARSE_DATA_INVALID);
         }
-        let tag = driver_mem::read_u32(buffer.wrapping_add(offset::TAG))?;
-        let data = u32::from(driver_mem::read_u16(buffer.wrapping_add(offset::DATA_LENGTH))?);
+        let tag = buffer.get(|buffer| &buffer.reparse_tag)?;
+        let data = u32::from(buffer.get(|buffer| &buffer.reparse_data_length)?);
         let with_guid = length == GUID_HEADER + data;
         if length != HEADER + data && !with_guid {
             return Ok(STATUS_IO_REPARSE_DATA_INVALID);
@@ -44,9 +38,9 @@ exports! {
             return Ok(STATUS_IO_REPARSE_TAG_INVALID);
         }
         if tag & MICROSOFT == 0 {
-            let guid = buffer.wrapping_add(offset::GUID);
+            let guid = buffer.at(|buffer| &buffer.reparse_guid);
             let named = with_guid
-                && (driver_mem::read_u64(guid)? | driver_mem::read_u64(guid.wrapping_add(8))?) != 0;
+                && (guid.get(|guid| &guid[0])? | guid.get(|guid| &guid[1])?) != 0;
             if !named {
                 return Ok(STATUS_IO_REPARSE_DATA_INVALID);
             }

@@ -45,10 +45,16 @@ fn may(at: u64, write: bool, (start, length): (u64, u64), process: u64) -> bool 
 fn ranges_are_locked_for_a_process() {
     let mut memory = [u64::MAX; 12];
     let at = file_lock(&mut memory);
-    assert_eq!(driver_mem::read_u8(at + offset::QUESTIONABLE), Ok(0));
+    assert_eq!(
+        FileLockPtr::new(at).get(|lock| &lock.fast_io_is_questionable),
+        Ok(0)
+    );
     assert_eq!(value(FsRtlGetNextFileLock, &[at, 1]), 0);
     assert_eq!(take(at, (10, 10), 1, true, true), Some(0));
-    assert_eq!(driver_mem::read_u8(at + offset::QUESTIONABLE), Ok(1));
+    assert_eq!(
+        FileLockPtr::new(at).get(|lock| &lock.fast_io_is_questionable),
+        Ok(1)
+    );
     assert_eq!(
         take(at, (19, 1), 2, false, true),
         Some(nt_status::STATUS_LOCK_NOT_GRANTED)
@@ -67,19 +73,26 @@ fn ranges_are_locked_for_a_process() {
     );
 
     let found = value(FsRtlGetNextFileLock, &[at, 1]);
-    assert_eq!(found, at + offset::LAST_INFO);
-    let word = |field: u64| driver_mem::read_u64(found + field).unwrap();
     assert_eq!(
-        (word(info::START), word(info::LENGTH), word(info::END)),
+        found,
+        FileLockPtr::new(at)
+            .at(|lock| &lock.last_returned_lock_info)
+            .address()
+    );
+    let info = DriverPtr::<FileLockInfo>::new(found).read().unwrap();
+    assert_eq!(
+        (info.starting_byte, info.length, info.ending_byte),
         (10, 10, 19)
     );
-    assert_eq!((word(info::FILE), word(info::PROCESS)), (7, 1));
-    assert_eq!(driver_mem::read_u8(found + info::EXCLUSIVE), Ok(1));
-    assert_eq!(driver_mem::read_u32(found + info::KEY), Ok(1));
+    assert_eq!((info.file_object, info.process_id), (7, 1));
+    assert_eq!((info.exclusive_lock, info.key), (1, 1));
     assert_eq!(value(FsRtlGetNextFileLock, &[at, 0]), found);
     assert_eq!(value(FsRtlGetNextFileLock, &[at, 0]), 0);
     value(FsRtlUninitializeFileLock, &[at]);
-    assert_eq!(driver_mem::read_u64(at + offset::INFORMATION), Ok(0));
+    assert_eq!(
+        FileLockPtr::new(at).get(|lock| &lock.lock_information),
+        Ok(0)
+    );
 }
 
 #[test]

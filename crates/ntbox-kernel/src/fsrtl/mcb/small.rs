@@ -2,12 +2,14 @@
 //! `LARGE_MCB` of which the low halves are told. What is in no block of the disk is
 //! at -1.
 
+use nt_layout::LargeMcb;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::APC_LEVEL;
 use ntbox_host::gate::{Call, Return};
 use ntbox_host::{driver_mem, gate};
 
-use super::{BASE, add, answer, count, read, remove, truncate};
+use super::{add, answer, count, read, remove, truncate};
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::fsrtl::extent_map::Run;
 use crate::fsrtl::mcb;
@@ -39,29 +41,29 @@ exports! {
     }
 
     /// `FsRtlTruncateMcb`.
-    fn FsRtlTruncateMcb<call>(mcb: u64, first: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        truncate(mcb.wrapping_add(BASE), i64::from(first), call.return_address())
+    fn FsRtlTruncateMcb<call>(mcb: DriverPtr<LargeMcb>, first: u32) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        truncate(mcb.at(|mcb| &mcb.base_mcb), i64::from(first), call.return_address())
     }
 
     /// `FsRtlAddMcbEntry`.
-    fn FsRtlAddMcbEntry<call>(mcb: u64, first: u32, block: u32, count: u32) -> bool
+    fn FsRtlAddMcbEntry<call>(mcb: DriverPtr<LargeMcb>, first: u32, block: u32, count: u32) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let run = Run { first: first.into(), block: block.into(), count: count.into() };
-        answer(add(mcb.wrapping_add(BASE), run, call.return_address()))
+        answer(add(mcb.at(|mcb| &mcb.base_mcb), run, call.return_address()))
     }
 
     /// `FsRtlRemoveMcbEntry`.
-    fn FsRtlRemoveMcbEntry<call>(mcb: u64, first: u32, count: u32) -> ()
+    fn FsRtlRemoveMcbEntry<call>(mcb: DriverPtr<LargeMcb>, first: u32, count: u32) -> ()
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let removed = remove(mcb.wrapping_add(BASE), first.into(), count.into(), call.return_address());
+        let removed = remove(mcb.at(|mcb| &mcb.base_mcb), first.into(), count.into(), call.return_address());
         answer(removed).map(drop)
     }
 
     /// `FsRtlLookupMcbEntry`: each answer is optional.
-    fn FsRtlLookupMcbEntry(mcb: u64, first: u32, block: u64, count: u64, index: u64) -> bool
+    fn FsRtlLookupMcbEntry(mcb: DriverPtr<LargeMcb>, first: u32, block: u64, count: u64, index: u64) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         let wanted = i64::from(first);
-        let Some((at, run)) = read(mcb.wrapping_add(BASE))?.find(wanted) else { return Ok(false) };
+        let Some((at, run)) = read(mcb.at(|mcb| &mcb.base_mcb))?.find(wanted) else { return Ok(false) };
         put(block, run.block_of(wanted))?;
         put(count, run.count - (wanted - run.first))?;
         put(index, i64::try_from(at).unwrap_or(-1))?;
@@ -69,9 +71,9 @@ exports! {
     }
 
     /// `FsRtlLookupLastMcbEntry`.
-    fn FsRtlLookupLastMcbEntry(mcb: u64, first: u64, block: u64) -> bool
+    fn FsRtlLookupLastMcbEntry(mcb: DriverPtr<LargeMcb>, first: u64, block: u64) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        let runs = read(mcb.wrapping_add(BASE))?;
+        let runs = read(mcb.at(|mcb| &mcb.base_mcb))?;
         let Some(run) = runs.last() else { return Ok(false) };
         let at = run.first + run.count - 1;
         put(first, at)?;
@@ -80,14 +82,14 @@ exports! {
     }
 
     /// `FsRtlNumberOfRunsInMcb`: holes count.
-    fn FsRtlNumberOfRunsInMcb(mcb: u64) -> u32 [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        count(mcb.wrapping_add(BASE))
+    fn FsRtlNumberOfRunsInMcb(mcb: DriverPtr<LargeMcb>) -> u32 [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
+        count(mcb.at(|mcb| &mcb.base_mcb))
     }
 
     /// `FsRtlGetNextMcbEntry`.
-    fn FsRtlGetNextMcbEntry(mcb: u64, index: u32, first: u64, block: u64, count: u64) -> bool
+    fn FsRtlGetNextMcbEntry(mcb: DriverPtr<LargeMcb>, index: u32, first: u64, block: u64, count: u64) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        let runs = read(mcb.wrapping_add(BASE))?;
+        let runs = read(mcb.at(|mcb| &mcb.base_mcb))?;
         let Some(run) = runs.get(usize::try_from(index).unwrap_or(usize::MAX)) else { return Ok(false) };
         put(first, run.first)?;
         put(block, run.block)?;
