@@ -65,7 +65,6 @@ nightly = []
 [dependencies]
 bindgen = "{bindgen}"
 serde_json = "1"
-thiserror = "2"
 
 [workspace]
 "#

@@ -60,10 +60,8 @@ pub trait BuilderExt {
     ///
     /// A part of the kit that is missing.
     #[cfg(feature = "api-0-3")]
-    fn wdk_default(
-        headers: Vec<&str>,
-        config: impl Borrow<Config>,
-    ) -> Result<Builder, ConfigError>;
+    fn wdk_default(headers: Vec<&str>, config: impl Borrow<Config>)
+    -> Result<Builder, ConfigError>;
 }
 
 impl BuilderExt for Builder {

@@ -23,7 +23,6 @@ pub enum ApiSubset {
     Usb,
 }
 
-#[cfg(not(feature = "api-0-3"))]
 impl Config {
     /// The headers that make up `subset`, in the order in which to include them.
     ///
@@ -88,10 +87,7 @@ impl Config {
     ///
     /// As [`Config::headers`].
     #[cfg(feature = "api-0-4")]
-    pub fn bindgen_header_contents(
-        &self,
-        subsets: impl IntoIterator<Item = ApiSubset>,
-    ) -> String {
+    pub fn bindgen_header_contents(&self, subsets: impl IntoIterator<Item = ApiSubset>) -> String {
         Self::includes(subsets).unwrap_or_else(|error| panic!("{error}"))
     }
 

@@ -12,16 +12,18 @@
 mod bindgen;
 mod config;
 mod error;
+#[cfg(not(feature = "api-0-3"))]
 mod headers;
 mod kit;
 mod link;
 mod manifest;
 
+#[cfg(not(feature = "api-0-3"))]
+pub use self::headers::ApiSubset;
 pub use self::{
     bindgen::BuilderExt,
     config::{Config, CpuArchitecture, DriverConfig, KmdfConfig, UmdfConfig},
     error::{ConfigError, IoError},
-    headers::ApiSubset,
 };
 
 /// Configures the build of a library that depends on the WDK: emits the `cfg`

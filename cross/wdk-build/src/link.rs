@@ -3,7 +3,7 @@
 //! The arguments are those that the WDK's build rules for WDM give, as the
 //! original crate passes them on.
 
-#[cfg(feature = "api-0-6")]
+#[cfg(any(feature = "api-0-5", feature = "api-0-6"))]
 use crate::{ApiSubset, Config};
 
 /// Arguments for the linker of a WDM driver.
@@ -32,7 +32,7 @@ pub(crate) const LIBRARIES: [&str; 4] = ["BufferOverflowFastFailK", "ntoskrnl", 
 /// What the WDK's headers define inline on x64 or declare in a form that bindgen passes
 /// over. `KeGetCurrentIrql` and `KeInitializeSpinLock` are exports of younger kernels
 /// only: inline, they run on every kernel and need no import.
-#[cfg(feature = "api-0-6")]
+#[cfg(any(feature = "api-0-5", feature = "api-0-6"))]
 const INLINE_FUNCTIONS: &str = r#"
 /// Reads the IRQL, which the processor keeps in CR8.
 ///
@@ -67,10 +67,11 @@ unsafe extern "C" {
 }
 "#;
 
-#[cfg(feature = "api-0-6")]
+#[cfg(any(feature = "api-0-5", feature = "api-0-6"))]
 impl Config {
     /// Rust source that links the libraries of `subset`, if it has any, and defines
-    /// what bindgen cannot bind of it.
+    /// what bindgen cannot bind of it. `wdk-sys` calls it from 0.6 on, and in what was
+    /// developed for 0.6 under the number 0.5.1.
     #[must_use]
     pub fn bindgen_library_link_raw_lines(&self, subset: ApiSubset) -> Option<String> {
         (subset == ApiSubset::Base)
@@ -80,7 +81,7 @@ impl Config {
 
 /// Rust source that links one library, except into tests and where `wdk-sys` is
 /// asked not to.
-#[cfg(feature = "api-0-6")]
+#[cfg(any(feature = "api-0-5", feature = "api-0-6"))]
 fn link_attribute(name: &str) -> String {
     format!(
         "#[cfg(not(any(test, feature = \"suppress-wdk-linking\")))]\n\

@@ -41,8 +41,12 @@ pub(crate) fn driver_model(manifest: &Path) -> Result<DriverConfig, ConfigError>
 fn agreed_model(metadata: &Value) -> Result<Option<DriverConfig>, ConfigError> {
     let mut model = None;
     let shared = ("workspace", &metadata["metadata"]);
-    let own = packages(metadata)
-        .map(|package| (package["name"].as_str().unwrap_or("?"), &package["metadata"]));
+    let own = packages(metadata).map(|package| {
+        (
+            package["name"].as_str().unwrap_or("?"),
+            &package["metadata"],
+        )
+    });
     for (name, settings) in std::iter::once(shared).chain(own) {
         let Some(driver_type) = settings["wdk"]["driver-model"].get("driver-type") else {
             continue;
