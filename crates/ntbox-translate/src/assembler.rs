@@ -280,6 +280,11 @@ impl Assembler {
         ));
     }
 
+    /// Adds 1 to the byte at an address near; flags change.
+    pub fn increment(&mut self, address: u64) {
+        self.emit(Instruction::with1(Code::Inc_rm8, rip_operand(address)));
+    }
+
     /// Compares R10 with R11.
     pub fn compare_targets(&mut self) {
         self.emit(Instruction::with2(

@@ -117,15 +117,7 @@ impl<S: Surroundings> Emitter<'_, S> {
         self.asm.note(target, Phase::Instruction, held, false);
         self.asm.bind(label);
         if let Some(counter) = counter {
-            let free = held.registers().next();
-            let gpr = free.unwrap_or(Gpr::RAX);
-            if free.is_none() {
-                self.asm.spill(gpr);
-            }
-            self.add_without_flags(gpr, counter);
-            if free.is_none() {
-                self.asm.unspill(gpr);
-            }
+            self.count_edge(counter, held, target);
         }
         let expected = self.held_at(target);
         self.hold_exactly(target, held, expected);
@@ -134,6 +126,22 @@ impl<S: Surroundings> Emitter<'_, S> {
             self.polled_jump(expected, target);
         } else {
             self.jump_unpolled(target);
+        }
+    }
+
+    fn count_edge(&mut self, counter: u64, held: RegisterSet, target: u64) {
+        let live = self
+            .graph
+            .index_of(target)
+            .map_or(RegisterSet::ALL, |index| self.graph.insns[index].live_in);
+        if !live.intersects(RegisterSet::FLAGS) {
+            self.asm.increment(counter);
+        } else if let Some(free) = held.registers().next() {
+            self.add_without_flags(free, counter);
+        } else {
+            self.asm.spill(Gpr::RAX);
+            self.add_without_flags(Gpr::RAX, counter);
+            self.asm.unspill(Gpr::RAX);
         }
     }
 

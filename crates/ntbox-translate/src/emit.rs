@@ -326,7 +326,7 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
                 self.note(insn);
                 self.control(insn);
             }
-            _ => {
+            Control::Trap(_) => {
                 self.scratch.restore_all(&mut self.asm);
                 self.note(insn);
                 self.control(insn);
@@ -441,8 +441,7 @@ impl<'a, S: Surroundings> Emitter<'a, S> {
                 .acquire(&mut self.asm, RegisterSet::EMPTY, live, ahead);
             self.add_without_flags(gpr, counter);
         } else {
-            self.asm
-                .emit(Instruction::with1(Code::Inc_rm8, rip_operand(counter)));
+            self.asm.increment(counter);
         }
     }
 

@@ -7,7 +7,7 @@ use iced_x86::{
 };
 
 use crate::{
-    executor::{CODE, Context, DATA, STACK, leave_address, write_code},
+    executor::{CODE, Context, DATA, SHADOW, STACK, STATE, leave_address, write_code},
     random::Random,
 };
 
@@ -26,6 +26,53 @@ pub struct Case {
 impl Case {
     /// A case whose code is in place.
     pub fn random(random: &mut Random, info: &mut InstructionInfoFactory) -> Self {
+        loop {
+            let case = Self::attempt(random, info);
+            if case.stays_in_the_windows(info) {
+                return case;
+            }
+        }
+    }
+
+    /// Whether it accesses nothing that is mapped but the windows.
+    fn stays_in_the_windows(&self, info: &mut InstructionInfoFactory) -> bool {
+        let instruction = &self.instruction;
+        let value = |register: Register| match register {
+            Register::None | Register::RIP | Register::EIP => 0,
+            register if register.size() == 4 => {
+                self.context.gpr[register.full_register().number() % 16] & 0xffff_ffff
+            }
+            register => self.context.gpr[register.full_register().number() % 16],
+        };
+        let bit = value(instruction.op1_register().full_register());
+        let far_bit = matches!(
+            instruction.mnemonic(),
+            Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc
+        ) && instruction.op1_register().is_gpr()
+            && instruction.memory_size().size() > 0
+            && bit >= 1024;
+        !far_bit
+            && info.info(instruction).used_memory().iter().all(|used| {
+                if used.index() != Register::None && !used.index().is_gpr() {
+                    return true;
+                }
+                let index = value(used.index()).wrapping_mul(u64::from(used.scale()));
+                let mut address = value(used.base())
+                    .wrapping_add(index)
+                    .wrapping_add(used.displacement());
+                if used.address_size() == CodeSize::Code32 {
+                    address &= 0xffff_ffff;
+                }
+                let end = address.saturating_add(256);
+                [WINDOW, STACK_WINDOW]
+                    .iter()
+                    .any(|window| window.start <= address && end <= window.end)
+                    || end < STATE.start
+                    || address > SHADOW.end + 256
+            })
+    }
+
+    fn attempt(random: &mut Random, info: &mut InstructionInfoFactory) -> Self {
         let (bytes, instruction) = loop {
             let bytes = random_bytes(random);
             let mut decoder = Decoder::with_ip(64, &bytes, CODE.start, DecoderOptions::NONE);

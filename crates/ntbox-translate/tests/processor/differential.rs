@@ -128,7 +128,7 @@ fn campaign(policy: Policy, addressing: Addressing, seed: u64, cases: u64) -> Ta
         } = Case::random(&mut random, &mut info);
         let edits = machine.translator.invalidate(CODE);
         Machine::apply(&edits);
-        if machine.translator.used() > 0x100_0000 {
+        if machine.translator.used() > 0x1_0000 {
             machine.flush();
         }
         let checked = policy.memory != MemoryChecks::Off;
