@@ -2,8 +2,8 @@
 //! it stays in a window of memory, mostly, and what the shadow says of the window.
 
 use iced_x86::{
-    CodeSize, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic,
-    OpAccess, Register,
+    CodeSize, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction,
+    InstructionInfoFactory, Mnemonic, OpAccess, Register,
 };
 
 use crate::{
@@ -236,6 +236,13 @@ fn excluded(instruction: &Instruction) -> bool {
         || instruction.segment_prefix() == Register::GS
         || is_bit_string_by_its_own_address(instruction)
         || is_far_from_the_stack(instruction)
+        || uses_avx512(instruction)
+}
+
+/// The executor keeps neither mask registers nor more than AVX's sixteen vectors.
+fn uses_avx512(instruction: &Instruction) -> bool {
+    instruction.code().encoding() == EncodingKind::EVEX
+        || (0..instruction.op_count()).any(|operand| instruction.op_register(operand).is_k())
 }
 
 /// `[rsp + displacement]` with nothing else to keep it near.
