@@ -116,14 +116,14 @@ impl Translator {
         self.cache.prologue().into_iter().collect()
     }
 
-    /// What all entries of [`state::TABLE`] are at first.
+    /// What all entries of [`state::TABLE`](crate::state::TABLE) are at first.
     #[must_use]
     pub fn miss(&self) -> u64 {
         self.cache.chains.miss
     }
 
     /// Makes every indirect branch ask for the dispatch gate: for a driver that loops
-    /// without a direct branch backwards, so that [`state::POLL`] is not read.
+    /// without a direct branch backwards, so that [`state::POLL`](crate::state::POLL) is not read.
     #[must_use]
     pub fn suspend_table(&self) -> Vec<Edit> {
         let mut edits = Vec::new();

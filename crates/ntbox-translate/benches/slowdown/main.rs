@@ -19,6 +19,8 @@ mod functions;
 mod measure;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod near;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod requests;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use measure::import;
