@@ -12,6 +12,7 @@ mod ex;
 mod fs;
 mod io;
 mod io_parameters;
+mod io_support;
 mod ke;
 mod ob;
 mod rtl;
@@ -58,6 +59,13 @@ pub use rtl::{
     RtlDynamicHashTableEntry, RtlDynamicHashTableEnumerator, RtlGenericTable, RtlGenericTableNode,
     RtlHeap, RtlHeapBlock, RtlOsversioninfoexw, RtlRange, RtlRangeList, RtlRangeListEntry,
     RtlRangeListIterator, RtlSplayLinks, UnicodePrefixTable, UnicodePrefixTableEntry,
+};
+
+pub use io_support::{
+    ConfigurationInformation, EcpHeader, EcpList, FileAllInformation, FileFsDeviceInformation,
+    FileFullEaInformation, FileQuotaInformation, FileRenameInformation, IoCsq, IoCsqIrpContext,
+    IoDisconnectInterruptParameters, IoDriverCreateContext, IoRemoveLockCommonBlock,
+    IoRemoveLockDbg, IoSecurityContext, IoTimer, IoWorkitem,
 };
 
 /// Declares structures that hold plain data.

@@ -3,6 +3,7 @@
 use core::mem::offset_of;
 
 use windows_sys::Wdk::Foundation as wdk;
+use windows_sys::Wdk::Storage::FileSystem as fs;
 use windows_sys::Win32::Foundation::UNICODE_STRING;
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Kernel::LIST_ENTRY;
@@ -109,6 +110,21 @@ layout_tests! {
         control = Control, parameters = Parameters, device_object = DeviceObject,
         file_object = FileObject, completion_routine = CompletionRoutine, context = Context,
     }
+    security_context_matches_wdk: IoSecurityContext = wdk::IO_SECURITY_CONTEXT [size_of::<wdk::IO_SECURITY_CONTEXT>()] {
+        security_qos = SecurityQos, access_state = AccessState, desired_access = DesiredAccess,
+        full_create_options = FullCreateOptions,
+    }
+    all_information_matches_wdk: FileAllInformation = fs::FILE_ALL_INFORMATION [size_of::<fs::FILE_ALL_INFORMATION>()] {
+        basic = BasicInformation, standard = StandardInformation,
+        index_number = InternalInformation, ea_size = EaInformation,
+        access_flags = AccessInformation, current_byte_offset = PositionInformation,
+        mode = ModeInformation, alignment_requirement = AlignmentInformation,
+        file_name_length = NameInformation,
+    }
+    rename_information_matches_wdk: FileRenameInformation = fs::FILE_RENAME_INFORMATION [size_of::<fs::FILE_RENAME_INFORMATION>()] {
+        replace_if_exists = Anonymous, root_directory = RootDirectory,
+        file_name_length = FileNameLength, file_name = FileName,
+    }
 }
 
 /// Structures that the metadata does not have, or has without the alignment of their
@@ -146,6 +162,47 @@ header_tests! {
     wait_wake_parameters_match_wdm: WaitWakeParameters [4] { power_state = 0, }
     power_parameters_match_wdm: PowerParameters [0x20] {
         system_context = 0, kind = 8, state = 0x10, shutdown_type = 0x18,
+    }
+    csq_matches_wdm: IoCsq [0x40] {
+        kind = 0, csq_insert_irp = 8, csq_remove_irp = 0x10, csq_peek_next_irp = 0x18,
+        csq_acquire_lock = 0x20, csq_release_lock = 0x28, csq_complete_canceled_irp = 0x30,
+        reserve_pointer = 0x38,
+    }
+    csq_irp_context_matches_wdm: IoCsqIrpContext [0x18] { kind = 0, irp = 8, csq = 0x10, }
+    remove_lock_matches_wdm: IoRemoveLockCommonBlock [0x20] {
+        removed = 0, io_count = 4, remove_event = 8,
+    }
+    remove_lock_of_checked_build_matches_wdm: IoRemoveLockDbg [0x78] {
+        signature = 0x20, high_watermark = 0x24, max_locked_ticks = 0x28, allocate_tag = 0x30,
+        lock_list = 0x38, spin = 0x48, low_memory_count = 0x50, reserved3 = 0x68, blocks = 0x70,
+    }
+    io_workitem_has_its_size: IoWorkitem [0x58] { routine = 0x20, io_object = 0x28, context = 0x30, }
+    io_timer_has_its_size: IoTimer [0x30] {
+        timer_flag = 2, timer_list = 8, timer_routine = 0x18, context = 0x20, device_object = 0x28,
+    }
+    ecp_list_has_its_size: EcpList [0x18] { ecp_list = 8, }
+    ecp_header_has_its_size: EcpHeader [0x48] {
+        list_entry = 8, ecp_type = 0x18, cleanup_callback = 0x28, flags = 0x30, size = 0x34,
+        lookaside_list = 0x38, is_paged = 0x40,
+    }
+    driver_create_context_matches_ntddk: IoDriverCreateContext [0x20] {
+        extra_create_parameter = 8, device_object_hint = 0x10, txn_parameters = 0x18,
+    }
+    configuration_information_matches_ntddk: ConfigurationInformation [0x28] {
+        at_disk_primary_address_claimed = 0x1c, version = 0x20, medium_changer_count = 0x24,
+    }
+    disconnect_interrupt_parameters_match_wdm: IoDisconnectInterruptParameters [0x10] {
+        version = 0, connection_context = 8,
+    }
+    fs_device_information_matches_wdm: FileFsDeviceInformation [8] {
+        device_type = 0, characteristics = 4,
+    }
+    full_ea_information_matches_wdm: FileFullEaInformation [8] {
+        flags = 4, ea_name_length = 5, ea_value_length = 6,
+    }
+    quota_information_matches_ntifs: FileQuotaInformation [0x28] {
+        sid_length = 4, change_time = 8, quota_used = 0x10, quota_threshold = 0x18,
+        quota_limit = 0x20,
     }
 }
 
