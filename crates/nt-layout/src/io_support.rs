@@ -37,7 +37,7 @@ structures! {
         common: IoRemoveLockCommonBlock,
         signature: u32,
         high_watermark: u32,
-        max_locked_ticks: i64,
+        max_locked_ticks: u64,
         allocate_tag: u32,
         reserved1: u32,
         lock_list: ListEntry,
@@ -46,6 +46,12 @@ structures! {
         reserved2: [u32; 5],
         reserved3: u64,
         blocks: u64,
+    }
+    /// `IO_UNLOAD_SAFE_COMPLETION_CONTEXT`. Opaque to drivers.
+    IoUnloadSafeCompletionContext {
+        device_object: u64,
+        context: u64,
+        completion_routine: u64,
     }
     /// `IO_WORKITEM`. Drivers know its size only; the fields are this kernel's.
     IoWorkitem {

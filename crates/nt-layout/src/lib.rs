@@ -65,7 +65,7 @@ pub use io_support::{
     ConfigurationInformation, EcpHeader, EcpList, FileAllInformation, FileFsDeviceInformation,
     FileFullEaInformation, FileQuotaInformation, FileRenameInformation, IoCsq, IoCsqIrpContext,
     IoDisconnectInterruptParameters, IoDriverCreateContext, IoRemoveLockCommonBlock,
-    IoRemoveLockDbg, IoSecurityContext, IoTimer, IoWorkitem,
+    IoRemoveLockDbg, IoSecurityContext, IoTimer, IoUnloadSafeCompletionContext, IoWorkitem,
 };
 
 /// Declares structures that hold plain data.

@@ -176,6 +176,9 @@ header_tests! {
         signature = 0x20, high_watermark = 0x24, max_locked_ticks = 0x28, allocate_tag = 0x30,
         lock_list = 0x38, spin = 0x48, low_memory_count = 0x50, reserved3 = 0x68, blocks = 0x70,
     }
+    unload_safe_completion_context_has_its_size: IoUnloadSafeCompletionContext [0x18] {
+        context = 8, completion_routine = 0x10,
+    }
     io_workitem_has_its_size: IoWorkitem [0x58] { routine = 0x20, io_object = 0x28, context = 0x30, }
     io_timer_has_its_size: IoTimer [0x30] {
         timer_flag = 2, timer_list = 8, timer_routine = 0x18, context = 0x20, device_object = 0x28,

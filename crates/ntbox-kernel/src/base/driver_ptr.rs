@@ -13,6 +13,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use nt_layout::IoStackLocation;
 use ntbox_host::driver_mem::{self, Fault};
 use ntbox_host::gate::Register;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
@@ -124,6 +125,11 @@ impl<T: FromBytes + IntoBytes + Immutable + Copy> DriverPtr<T> {
         Ok(value)
     }
 
+    /// Reads all of it and writes what `change` makes of it.
+    pub fn update(self, change: impl FnOnce(T) -> T) -> Result<(), Fault> {
+        self.write(change(self.read()?))
+    }
+
     /// Writes all of it.
     #[expect(
         clippy::same_functions_in_if_condition,
@@ -142,6 +148,13 @@ impl<T: FromBytes + IntoBytes + Immutable + Copy> DriverPtr<T> {
         } else {
             driver_mem::write_bytes(self.address, bytes)
         }
+    }
+}
+
+impl DriverPtr<IoStackLocation> {
+    /// The parameters, in the form that they have for the function of the request.
+    pub fn parameters<T>(self) -> DriverPtr<T> {
+        self.at(|location| &location.parameters).cast()
     }
 }
 

@@ -5,31 +5,13 @@
 pub mod device {
     use core::mem::offset_of;
 
-    /// Bytes of the structure, a multiple of 16.
-    pub const SIZE_OF: u64 = size_of::<nt_layout::DeviceObject>() as u64;
     /// Number of the type.
     pub const TYPE_NUMBER: u16 = 3;
-    pub const TYPE: u64 = offset_of!(nt_layout::DeviceObject, kind) as u64;
-    pub const SIZE: u64 = offset_of!(nt_layout::DeviceObject, size) as u64;
-    pub const REFERENCE_COUNT: u64 = offset_of!(nt_layout::DeviceObject, reference_count) as u64;
-    pub const DRIVER_OBJECT: u64 = offset_of!(nt_layout::DeviceObject, driver_object) as u64;
-    pub const NEXT_DEVICE: u64 = offset_of!(nt_layout::DeviceObject, next_device) as u64;
-    pub const ATTACHED_DEVICE: u64 = offset_of!(nt_layout::DeviceObject, attached_device) as u64;
-    pub const CURRENT_IRP: u64 = offset_of!(nt_layout::DeviceObject, current_irp) as u64;
-    pub const TIMER: u64 = offset_of!(nt_layout::DeviceObject, timer) as u64;
     pub const FLAGS: u64 = offset_of!(nt_layout::DeviceObject, flags) as u64;
-    pub const CHARACTERISTICS: u64 = offset_of!(nt_layout::DeviceObject, characteristics) as u64;
     pub const VPB: u64 = offset_of!(nt_layout::DeviceObject, vpb) as u64;
-    pub const DEVICE_EXTENSION: u64 = offset_of!(nt_layout::DeviceObject, device_extension) as u64;
-    pub const DEVICE_TYPE: u64 = offset_of!(nt_layout::DeviceObject, device_type) as u64;
-    pub const STACK_SIZE: u64 = offset_of!(nt_layout::DeviceObject, stack_size) as u64;
     pub const ALIGNMENT_REQUIREMENT: u64 =
         offset_of!(nt_layout::DeviceObject, alignment_requirement) as u64;
-    pub const DEVICE_QUEUE: u64 = offset_of!(nt_layout::DeviceObject, device_queue) as u64;
-    pub const DEVICE_LOCK: u64 = offset_of!(nt_layout::DeviceObject, device_lock) as u64;
     pub const SECTOR_SIZE: u64 = offset_of!(nt_layout::DeviceObject, sector_size) as u64;
-    pub const OBJECT_EXTENSION: u64 =
-        offset_of!(nt_layout::DeviceObject, device_object_extension) as u64;
 
     /// Flags of a device object.
     pub mod flag {
@@ -44,17 +26,8 @@ pub mod device {
 
 /// `DEVOBJ_EXTENSION`, as far as anyone looks.
 pub mod object_extension {
-    use core::mem::offset_of;
-
-    pub const SIZE_OF: u64 = size_of::<nt_layout::DevobjExtension>() as u64;
     /// `IO_TYPE_DEVICE_OBJECT_EXTENSION`.
     pub const TYPE_NUMBER: u16 = 13;
-    pub const TYPE: u64 = offset_of!(nt_layout::DevobjExtension, kind) as u64;
-    pub const DEVICE_OBJECT: u64 = offset_of!(nt_layout::DevobjExtension, device_object) as u64;
-    /// The power state in the second four bits.
-    pub const POWER_FLAGS: u64 = offset_of!(nt_layout::DevobjExtension, power_flags) as u64;
-    /// The device that this one is attached to.
-    pub const ATTACHED_TO: u64 = offset_of!(nt_layout::DevobjExtension, attached_to) as u64;
 }
 
 /// `VPB`: which file system a storage device has.
@@ -66,27 +39,14 @@ pub mod vpb {
 
 /// `DRIVER_OBJECT`.
 pub mod driver {
-    use core::mem::offset_of;
-
-    pub const SIZE_OF: u64 = size_of::<nt_layout::DriverObject>() as u64;
     pub const TYPE_NUMBER: u16 = 4;
-    pub const MAJOR_FUNCTIONS: u64 = 28;
-    pub const DEVICE_OBJECT: u64 = offset_of!(nt_layout::DriverObject, device_object) as u64;
-    pub const FLAGS: u64 = offset_of!(nt_layout::DriverObject, flags) as u64;
-    pub const EXTENSION: u64 = offset_of!(nt_layout::DriverObject, driver_extension) as u64;
-    pub const START_IO: u64 = offset_of!(nt_layout::DriverObject, driver_start_io) as u64;
-    pub const DRIVER_UNLOAD: u64 = offset_of!(nt_layout::DriverObject, driver_unload) as u64;
-    pub const MAJOR_FUNCTION: u64 = offset_of!(nt_layout::DriverObject, major_function) as u64;
 }
 
 /// `FILE_OBJECT`.
 pub mod file {
     use core::mem::offset_of;
 
-    pub const SIZE_OF: u64 = size_of::<nt_layout::FileObject>() as u64;
     pub const TYPE_NUMBER: u16 = 5;
-    pub const TYPE: u64 = offset_of!(nt_layout::FileObject, kind) as u64;
-    pub const SIZE: u64 = offset_of!(nt_layout::FileObject, size) as u64;
     pub const DEVICE_OBJECT: u64 = offset_of!(nt_layout::FileObject, device_object) as u64;
     pub const VPB: u64 = offset_of!(nt_layout::FileObject, vpb) as u64;
     pub const FS_CONTEXT: u64 = offset_of!(nt_layout::FileObject, fs_context) as u64;
@@ -95,15 +55,10 @@ pub mod file {
         offset_of!(nt_layout::FileObject, section_object_pointer) as u64;
     pub const RELATED_FILE: u64 = offset_of!(nt_layout::FileObject, related_file_object) as u64;
     pub const DELETE_PENDING: u64 = offset_of!(nt_layout::FileObject, delete_pending) as u64;
-    pub const READ_ACCESS: u64 = offset_of!(nt_layout::FileObject, read_access) as u64;
-    pub const WRITE_ACCESS: u64 = offset_of!(nt_layout::FileObject, write_access) as u64;
-    pub const SHARED_READ: u64 = offset_of!(nt_layout::FileObject, shared_read) as u64;
     pub const FLAGS: u64 = offset_of!(nt_layout::FileObject, flags) as u64;
     pub const FILE_NAME: u64 = offset_of!(nt_layout::FileObject, file_name) as u64;
     pub const CURRENT_BYTE_OFFSET: u64 =
         offset_of!(nt_layout::FileObject, current_byte_offset) as u64;
-    pub const BUSY: u64 = offset_of!(nt_layout::FileObject, busy) as u64;
-    pub const LOCK: u64 = offset_of!(nt_layout::FileObject, lock) as u64;
     pub const EVENT: u64 = offset_of!(nt_layout::FileObject, event) as u64;
 
     /// Flags of a file object.
@@ -127,33 +82,17 @@ pub mod file {
 pub mod irp {
     use core::mem::offset_of;
 
-    /// Bytes before the stack locations.
-    pub const SIZE_OF: u64 = size_of::<nt_layout::Irp>() as u64;
     pub const TYPE_NUMBER: u16 = 6;
-    pub const TYPE: u64 = offset_of!(nt_layout::Irp, kind) as u64;
-    pub const SIZE: u64 = offset_of!(nt_layout::Irp, size) as u64;
     pub const MDL_ADDRESS: u64 = offset_of!(nt_layout::Irp, mdl_address) as u64;
     pub const FLAGS: u64 = offset_of!(nt_layout::Irp, flags) as u64;
     pub const SYSTEM_BUFFER: u64 = offset_of!(nt_layout::Irp, system_buffer) as u64;
-    pub const THREAD_LIST_ENTRY: u64 = offset_of!(nt_layout::Irp, thread_list_entry) as u64;
     pub const STATUS: u64 = offset_of!(nt_layout::Irp, io_status.status) as u64;
     pub const INFORMATION: u64 = offset_of!(nt_layout::Irp, io_status.information) as u64;
-    pub const REQUESTOR_MODE: u64 = offset_of!(nt_layout::Irp, requestor_mode) as u64;
-    pub const PENDING_RETURNED: u64 = offset_of!(nt_layout::Irp, pending_returned) as u64;
-    pub const STACK_COUNT: u64 = offset_of!(nt_layout::Irp, stack_count) as u64;
-    pub const CURRENT_LOCATION: u64 = offset_of!(nt_layout::Irp, current_location) as u64;
     pub const CANCEL: u64 = offset_of!(nt_layout::Irp, cancel) as u64;
     pub const CANCEL_IRQL: u64 = offset_of!(nt_layout::Irp, cancel_irql) as u64;
-    pub const ALLOCATION_FLAGS: u64 = offset_of!(nt_layout::Irp, allocation_flags) as u64;
-    pub const USER_IOSB: u64 = offset_of!(nt_layout::Irp, user_iosb) as u64;
-    pub const USER_EVENT: u64 = offset_of!(nt_layout::Irp, user_event) as u64;
     pub const ALLOCATION_SIZE: u64 = offset_of!(nt_layout::Irp, allocation_size) as u64;
     pub const CANCEL_ROUTINE: u64 = offset_of!(nt_layout::Irp, cancel_routine) as u64;
     pub const USER_BUFFER: u64 = offset_of!(nt_layout::Irp, user_buffer) as u64;
-    pub const DEVICE_QUEUE_ENTRY: u64 = offset_of!(nt_layout::Irp, driver_context) as u64;
-    pub const THREAD: u64 = offset_of!(nt_layout::Irp, thread) as u64;
-    pub const CURRENT_STACK_LOCATION: u64 =
-        offset_of!(nt_layout::Irp, current_stack_location) as u64;
     pub const ORIGINAL_FILE_OBJECT: u64 = offset_of!(nt_layout::Irp, original_file_object) as u64;
 
     /// How its memory was allocated.
@@ -182,18 +121,11 @@ pub mod irp {
 pub mod stack {
     use core::mem::offset_of;
 
-    pub const SIZE_OF: u64 = size_of::<nt_layout::IoStackLocation>() as u64;
     pub const MAJOR: u64 = offset_of!(nt_layout::IoStackLocation, major_function) as u64;
     pub const MINOR: u64 = offset_of!(nt_layout::IoStackLocation, minor_function) as u64;
     pub const FLAGS: u64 = offset_of!(nt_layout::IoStackLocation, flags) as u64;
     pub const CONTROL: u64 = offset_of!(nt_layout::IoStackLocation, control) as u64;
-    /// Start of the parameters.
-    pub const PARAMETERS: u64 = offset_of!(nt_layout::IoStackLocation, parameters) as u64;
-    pub const DEVICE_OBJECT: u64 = offset_of!(nt_layout::IoStackLocation, device_object) as u64;
     pub const FILE_OBJECT: u64 = offset_of!(nt_layout::IoStackLocation, file_object) as u64;
-    pub const COMPLETION_ROUTINE: u64 =
-        offset_of!(nt_layout::IoStackLocation, completion_routine) as u64;
-    pub const CONTEXT: u64 = offset_of!(nt_layout::IoStackLocation, context) as u64;
 
     /// Parameters of a device control.
     pub mod control {

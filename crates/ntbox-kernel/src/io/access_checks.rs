@@ -4,14 +4,15 @@
 
 use std::sync::OnceLock;
 
+use nt_layout::{ConfigurationInformation, DeviceObject, DriverObject, FileFullEaInformation};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{device, driver};
 use crate::base::list_walk::ListWalk;
 use crate::base::thread_table;
 use crate::mm::pool;
@@ -23,9 +24,6 @@ use crate::{ob, se};
 const EA_HEADER: u64 = 8;
 /// Pool tag of what the I/O manager shows to all.
 const TAG: u32 = u32::from_le_bytes(*b"IoSh");
-/// Bytes of a `CONFIGURATION_INFORMATION`, and where they are written.
-const CONFIGURATION_SIZE: u32 = 0x28;
-const CONFIGURATION_VERSION: u64 = 0x20;
 
 /// A block that is filled once and stays.
 fn shown(
@@ -53,12 +51,13 @@ fn wrong_ea(buffer: u64, length: u32) -> Result<Option<u32>, Fault> {
         if length - at < EA_HEADER {
             return wrong;
         }
-        let entry = buffer.wrapping_add(at);
-        let next = u64::from(driver_mem::read_u32(entry)?);
-        let name = u64::from(driver_mem::read_u8(entry.wrapping_add(5))?);
-        let value = u64::from(driver_mem::read_u16(entry.wrapping_add(6))?);
+        let entry = DriverPtr::<FileFullEaInformation>::new(buffer.wrapping_add(at));
+        let next = u64::from(entry.get(|entry| &entry.next_entry_offset)?);
+        let name = u64::from(entry.get(|entry| &entry.ea_name_length)?);
+        let value = u64::from(entry.get(|entry| &entry.ea_value_length)?);
         let size = EA_HEADER + name + 1 + value;
-        if size > length - at || driver_mem::read_u8(entry.wrapping_add(EA_HEADER + name))? != 0 {
+        let terminator = entry.next(1).cast::<u8>().next(name);
+        if size > length - at || terminator.read()? != 0 {
             return wrong;
         }
         match next {
@@ -73,11 +72,11 @@ fn wrong_ea(buffer: u64, length: u32) -> Result<Option<u32>, Fault> {
 fn devices_of(owner: u64) -> Result<Vec<u64>, Stop> {
     let mut list = Vec::new();
     let mut walk = ListWalk::from(owner);
-    let mut at = driver_mem::read_u64(owner.wrapping_add(driver::DEVICE_OBJECT))?;
+    let mut at = DriverPtr::<DriverObject>::new(owner).get(|driver| &driver.device_object)?;
     while at != 0 {
         walk.visit(at)?;
         list.push(at);
-        at = driver_mem::read_u64(at.wrapping_add(device::NEXT_DEVICE))?;
+        at = DriverPtr::<DeviceObject>::new(at).get(|device| &device.next_device)?;
     }
     Ok(list)
 }
@@ -125,9 +124,9 @@ exports! {
         let found = devices_of(owner)?;
         driver_mem::write_u32(actual, u32::try_from(found.len()).unwrap_or(u32::MAX))?;
         let room = usize::try_from(size / 8).unwrap_or(0);
-        for (n, body) in (0..).zip(found.iter().take(room)) {
-            ob::reference_for(*body, &Caller::of(call));
-            driver_mem::write_u64(list.wrapping_add(8 * n), *body)?;
+        for (n, device) in (0..).zip(found.iter().take(room)) {
+            ob::reference_for(*device, &Caller::of(call));
+            driver_mem::write_u64(list.wrapping_add(8 * n), *device)?;
         }
         Ok(if found.len() <= room { nt_status::STATUS_SUCCESS } else { nt_status::STATUS_BUFFER_TOO_SMALL })
     }
@@ -135,8 +134,9 @@ exports! {
     /// `IoGetConfigurationInformation`: no hardware is counted until drivers do.
     fn IoGetConfigurationInformation() -> u64 [max PASSIVE_LEVEL, ntddk] {
         static CONFIGURATION: OnceLock<u64> = OnceLock::new();
-        let fill = |block: u64| driver_mem::write_u32(block + CONFIGURATION_VERSION, CONFIGURATION_SIZE);
-        Ok(shown(&CONFIGURATION, u64::from(CONFIGURATION_SIZE), fill))
+        let fill = |block: u64| DriverPtr::<ConfigurationInformation>::new(block)
+            .set(|configuration| &configuration.version, DriverPtr::<ConfigurationInformation>::SIZE_FIELD.into());
+        Ok(shown(&CONFIGURATION, DriverPtr::<ConfigurationInformation>::SIZE, fill))
     }
 }
 
@@ -208,8 +208,9 @@ mod tests {
     fn counts_of_hardware_can_be_counted_on() {
         let block = value(IoGetConfigurationInformation, &[]);
         assert_eq!(
-            driver_mem::read_u32(block + CONFIGURATION_VERSION),
-            Ok(CONFIGURATION_SIZE)
+            DriverPtr::<ConfigurationInformation>::new(block)
+                .get(|configuration| &configuration.version),
+            Ok(DriverPtr::<ConfigurationInformation>::SIZE_FIELD.into())
         );
         assert_eq!(driver_mem::read_u32(block), Ok(0));
         driver_mem::write_u32(block, 1).unwrap();

@@ -1,18 +1,20 @@
 //! IRPs that drivers have built for requests of their own.
 
 use nt_layout::Vpb;
+use nt_layout::{DeviceObject, FileObject, IoStackLocation, Irp};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::gate::{Return, Stop};
 
+use super::file::IrpWithLocation;
 use super::file::Opening;
-use super::transfer::{Buffers, Style};
+use super::transfer::Buffers;
 use super::{device as devices, file, file_close, irp, transfer};
 use crate::base::call_context::Caller;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{device, irp as offset, major, stack};
+use crate::base::io_layout::major;
 use crate::base::thread_table;
 use crate::ob;
 use crate::ob::Type;
@@ -23,29 +25,30 @@ const OPEN_OPTIONS: u32 = 0x0100_0040;
 /// `FILE_READ_ATTRIBUTES`.
 const READ_ATTRIBUTES: u32 = 0x80;
 
-/// An IRP on its way to `body`, with its first location's place.
-fn begin(body: u64, function: u8, caller: u64) -> Result<Option<(u64, u64)>, Stop> {
-    let depth = driver_mem::read_u8(body + device::STACK_SIZE)?;
-    let Some(packet) = irp::allocate(depth, irp::Owner::Built, caller)? else {
+/// Allocates an IRP for a device, with the function in its first stack location.
+fn allocate(device: u64, function: u8, caller: u64) -> Result<Option<IrpWithLocation>, Stop> {
+    let depth = DriverPtr::<DeviceObject>::new(device).get(|device| &device.stack_size)?;
+    let Some(irp) = irp::allocate(depth, irp::Owner::Built, caller)? else {
         return Ok(None);
     };
-    driver_mem::write_u64(packet + offset::THREAD, thread_table::current_thread())?;
-    let place = irp::next_location(packet)?;
-    driver_mem::write_u8(place + stack::MAJOR, function)?;
-    Ok(Some((packet, place)))
+    let irp = DriverPtr::<Irp>::new(irp);
+    irp.set(|irp| &irp.thread, thread_table::current_thread())?;
+    let stack_location = DriverPtr::<IoStackLocation>::new(irp::next_location(irp.address())?);
+    stack_location.set(|location| &location.major_function, function)?;
+    Ok(Some((irp, stack_location)))
 }
 
-/// Gives up an IRP that could not be prepared.
-fn give_up(packet: u64) -> Return {
-    transfer::release(packet, 0)?;
-    irp::free(packet, 0)?;
+/// Frees an IRP whose buffers could not be prepared.
+fn discard(irp: DriverPtr<Irp>) -> Return {
+    transfer::release(irp.address(), 0)?;
+    irp::free(irp.address(), 0)?;
     Ok(0)
 }
 
 #[expect(clippy::too_many_arguments, reason = "a request has as many parts")]
 fn read_or_write(
     function: u32,
-    body: u64,
+    device: u64,
     buffer: u64,
     length: u32,
     start: u64,
@@ -54,18 +57,13 @@ fn read_or_write(
     caller: u64,
 ) -> Return {
     let function = u8::try_from(function & 0xff).unwrap_or(0);
-    let Some((packet, place)) = begin(body, function, caller)? else {
+    let Some((irp, stack_location)) = allocate(device, function, caller)? else {
         return Ok(0);
     };
-    driver_mem::write_u64(packet + offset::USER_IOSB, block)?;
-    driver_mem::write_u64(packet + offset::USER_EVENT, event)?;
+    irp.set(|irp| &irp.user_iosb, block)?;
+    irp.set(|irp| &irp.user_event, event)?;
     if matches!(function, major::READ | major::WRITE) {
-        let flags = driver_mem::read_u32(body + device::FLAGS)?;
-        let style = match flags {
-            flags if flags & device::flag::BUFFERED_IO != 0 => Style::Buffered,
-            flags if flags & device::flag::DIRECT_IO != 0 => Style::Direct,
-            _ => Style::Neither,
-        };
+        let method = file::buffering_method(device)?;
         let start = if start == 0 {
             0
         } else {
@@ -73,21 +71,21 @@ fn read_or_write(
         };
         let write = function == major::WRITE;
         if transfer::transfer(
-            packet,
-            place,
+            irp,
+            stack_location,
             write,
             (start, 0),
             buffer,
             length,
-            style,
+            method,
             false,
         )?
         .is_err()
         {
-            return give_up(packet);
+            return discard(irp);
         }
     }
-    Ok(packet)
+    Ok(irp.address())
 }
 
 /// Opens the device that has the name at `name`: the device itself, and a file
@@ -120,47 +118,47 @@ fn open_device(
 exports! {
     /// `IoQueueThreadIrp`: from now on the request is its thread's, and freed at its end
     /// as one that the I/O manager built.
-    fn IoQueueThreadIrp(packet: u64) -> () [max APC_LEVEL, ntifs] {
-        irp::set_owner(packet, irp::Owner::Built);
+    fn IoQueueThreadIrp(irp: u64) -> () [max APC_LEVEL, ntifs] {
+        irp::set_owner(irp, irp::Owner::Built);
         Ok(())
     }
 
     /// `IoBuildDeviceIoControlRequest`: NULL without memory.
     fn IoBuildDeviceIoControlRequest<call>(
-        code: u32, body: u64, input: u64, input_length: u32, output: u64, output_length: u32, internal: bool, event: u64,
+        code: u32, device: u64, input: u64, input_length: u32, output: u64, output_length: u32, internal: bool, event: u64,
         block: u64,
     ) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
         let function = if internal { major::INTERNAL_DEVICE_CONTROL } else { major::DEVICE_CONTROL };
-        let Some((packet, place)) = begin(body, function, call.return_address())? else { return Ok(0) };
-        driver_mem::write_u64(packet + offset::USER_IOSB, block)?;
-        driver_mem::write_u64(packet + offset::USER_EVENT, event)?;
+        let Some((irp, stack_location)) = allocate(device, function, call.return_address())? else { return Ok(0) };
+        irp.set(|irp| &irp.user_iosb, block)?;
+        irp.set(|irp| &irp.user_event, event)?;
         let buffers = Buffers { input, input_length, output, output_length };
-        match transfer::control(packet, place, code, &buffers, false)? {
-            Ok(()) => Ok(packet),
-            Err(_) => give_up(packet),
+        match transfer::control(irp, stack_location, code, &buffers, false)? {
+            Ok(()) => Ok(irp.address()),
+            Err(_) => discard(irp),
         }
     }
 
     /// `IoBuildSynchronousFsdRequest`: NULL without memory.
     fn IoBuildSynchronousFsdRequest<call>(
-        function: u32, body: u64, buffer: u64, length: u32, start: u64, event: u64, block: u64,
+        function: u32, device: u64, buffer: u64, length: u32, start: u64, event: u64, block: u64,
     ) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
-        read_or_write(function, body, buffer, length, start, block, event, call.return_address())
+        read_or_write(function, device, buffer, length, start, block, event, call.return_address())
     }
 
     /// `IoBuildAsynchronousFsdRequest`: the same without an event. A completion routine
     /// that takes it back frees it; the I/O manager otherwise.
     fn IoBuildAsynchronousFsdRequest<call>(
-        function: u32, body: u64, buffer: u64, length: u32, start: u64, block: u64,
+        function: u32, device: u64, buffer: u64, length: u32, start: u64, block: u64,
     ) -> u64 [max APC_LEVEL, wdm] fails 0 {
-        let packet = read_or_write(function, body, buffer, length, start, block, 0, call.return_address())?;
-        irp::set_owner(packet, irp::Owner::Asynchronous);
-        Ok(packet)
+        let irp = read_or_write(function, device, buffer, length, start, block, 0, call.return_address())?;
+        irp::set_owner(irp, irp::Owner::Asynchronous);
+        Ok(irp)
     }
 
     /// `IoGetDeviceObjectPointer`: the top of the stack behind a name, and the
     /// file object that keeps it open.
-    fn IoGetDeviceObjectPointer<call>(name: u64, access: u32, object: u64, body: u64) -> u32
+    fn IoGetDeviceObjectPointer<call>(name: u64, access: u32, object: u64, device: u64) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let caller = Caller::of(call);
@@ -170,7 +168,7 @@ exports! {
                 // the driver sees a cleanup, too.
                 file_close::handle_closed(&file_close::no_handle(opened), &caller);
                 driver_mem::write_u64(object, opened)?;
-                driver_mem::write_u64(body, devices::related(target)?)?;
+                driver_mem::write_u64(device, devices::related(target)?)?;
                 // The reference is the driver's from now on.
                 ob::reference_for(opened, &caller);
                 ob::dereference(opened, &caller);
@@ -202,19 +200,19 @@ exports! {
     }
 
     /// `IoGetRelatedDeviceObject`: the top of the stack that a file is open on.
-    fn IoGetRelatedDeviceObject(object: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
-        let body = driver_mem::read_u64(object + crate::base::io_layout::file::DEVICE_OBJECT)?;
-        devices::related(body)
+    fn IoGetRelatedDeviceObject(object: DriverPtr<FileObject>) -> u64 [max DISPATCH_LEVEL, wdm] {
+        let device = object.get(|file| &file.device_object)?;
+        devices::related(device)
     }
 
     /// `IoGetBaseFileSystemDeviceObject`: the bottom of that stack.
-    fn IoGetBaseFileSystemDeviceObject(object: u64) -> u64 [max PASSIVE_LEVEL, ntifs] {
-        let body = driver_mem::read_u64(object + crate::base::io_layout::file::DEVICE_OBJECT)?;
-        let volume = driver_mem::read_u64(body + device::VPB)?;
+    fn IoGetBaseFileSystemDeviceObject(object: DriverPtr<FileObject>) -> u64 [max PASSIVE_LEVEL, ntifs] {
+        let device = object.get(|file| &file.device_object)?;
+        let volume = DriverPtr::<DeviceObject>::new(device).get(|device| &device.vpb)?;
         let mounted = match DriverPtr::<Vpb>::new(volume) {
             none if none.is_null() => 0,
             volume => volume.get(|volume| &volume.device_object)?,
         };
-        Ok(if mounted == 0 { body } else { mounted })
+        Ok(if mounted == 0 { device } else { mounted })
     }
 }

@@ -61,7 +61,7 @@ exports! {
 
     /// `IoGetDmaAdapter`: NULL, as where the adapter cannot be had. Nothing is written
     /// to the number of map registers.
-    fn IoGetDmaAdapter(body: u64, description: u64, registers: u64) -> u64
+    fn IoGetDmaAdapter(device: u64, description: u64, registers: u64) -> u64
         [max PASSIVE_LEVEL, wdm, partial "always fails: there is no DMA"] {
         note("IoGetDmaAdapter");
         Ok(0)

@@ -1,15 +1,18 @@
 //! Opening a device or a file by its name: `ZwCreateFile` and its kin.
 
+use nt_layout::{FileObject, IoDriverCreateContext};
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::gate::{Call, Stop};
 
 use super::file;
 use super::file::Opening;
+use super::write_status_block;
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
-use crate::base::io_layout::file as offset;
+use crate::base::io_layout::file::flag as file_flag;
 use crate::base::log;
 use crate::base::processor_mode::Mode;
 use crate::ob;
@@ -159,10 +162,10 @@ fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
     mode.probe(wanted.ea.0, u64::from(wanted.ea.1), 4)?;
     let attributes = Attributes::require(wanted.attributes)?;
     let found = ob::lookup(&attributes, None)?;
-    let (body, related) = match found.kind {
+    let (device, related) = match found.kind {
         Type::Device => (found.object, 0),
         Type::File => (
-            driver_mem::read_u64(found.object + offset::DEVICE_OBJECT)?,
+            DriverPtr::<FileObject>::new(found.object).get(|file| &file.device_object)?,
             found.object,
         ),
         _ => {
@@ -172,20 +175,19 @@ fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
     };
     let opened = wanted
         .opening(related)
-        .and_then(|opening| Ok(file::open(body, &found.rest, opening, caller)?));
+        .and_then(|opening| Ok(file::open(device, &found.rest, opening, caller)?));
     ob::dereference(found.object, caller);
     // What could not be opened leaves the status block as it was.
     let (object, information) = opened??;
     let access = Type::File.grant(wanted.access);
     let handle = ob::handles::insert(object, access, attributes.flags, caller.address());
     if handle.is_ok() {
-        let flags = driver_mem::read_u32(object + offset::FLAGS)?;
-        driver_mem::write_u32(object + offset::FLAGS, flags | offset::flag::HANDLE_CREATED)?;
+        let flags = DriverPtr::<FileObject>::new(object).at(|file| &file.flags);
+        flags.update(|flags| flags | file_flag::HANDLE_CREATED)?;
     }
     ob::dereference(object, caller);
     driver_mem::write_u64(wanted.handle, handle?)?;
-    driver_mem::write_u32(wanted.block, nt_status::STATUS_SUCCESS)?;
-    driver_mem::write_u64(wanted.block.wrapping_add(8), information)?;
+    write_status_block(wanted.block, nt_status::STATUS_SUCCESS, information)?;
     Ok(nt_status::STATUS_SUCCESS)
 }
 
@@ -235,15 +237,13 @@ exports! {
     fn IoCreateFileEx<call>() -> u32
         [max PASSIVE_LEVEL, ntddk,
             partial "of the create context only extra create parameters and the device are looked at"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        /// `ExtraCreateParameter` and `DeviceObjectHint`.
-        const ECP: u64 = 0x08;
-        const HINT: u64 = 0x10;
         let (hint, ecp) = match call.argument(14)? {
             0 => (0, 0),
-            context => (
-                driver_mem::read_u64(context.wrapping_add(HINT))?,
-                driver_mem::read_u64(context.wrapping_add(ECP))?,
-            ),
+            context => {
+                let context = DriverPtr::<IoDriverCreateContext>::new(context);
+                let hint = context.get(|context| &context.device_object_hint)?;
+                (hint, context.get(|context| &context.extra_create_parameter)?)
+            }
         };
         by_io_manager(call, hint, ecp)
     }

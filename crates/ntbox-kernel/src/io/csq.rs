@@ -4,58 +4,38 @@
 //! The fourth word of an IRP's `DriverContext` holds the queue, or the context
 //! structure that the driver gave, while the IRP is in the queue.
 
+use nt_layout::{IoCsq, IoCsqIrpContext, IoStackLocation, Irp};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 use ntbox_host::gate::{Call, Stop};
 use ntbox_host::routine::Routine;
 
-use super::irp as packets;
+use super::irp;
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::export_table;
-use crate::base::io_layout::{irp, stack};
+use crate::base::io_layout::stack::flag as stack_flag;
 use crate::ke::irp_cancel_lock;
 
-/// Offsets in an `IO_CSQ`.
-mod offset {
-    pub const TYPE: u64 = 0x00;
-    pub const INSERT: u64 = 0x08;
-    pub const REMOVE: u64 = 0x10;
-    pub const PEEK: u64 = 0x18;
-    pub const ACQUIRE: u64 = 0x20;
-    pub const RELEASE: u64 = 0x28;
-    pub const COMPLETE_CANCELED: u64 = 0x30;
-    pub const RESERVED: u64 = 0x38;
-}
-
-/// Offsets in an `IO_CSQ_IRP_CONTEXT`.
-mod context {
-    pub const TYPE: u64 = 0x00;
-    pub const IRP: u64 = 0x08;
-    pub const CSQ: u64 = 0x10;
-}
-
-/// What the first word of the structures says that they are.
+/// `Type` of the structures.
 mod kind {
     pub const IRP_CONTEXT: u32 = 1;
     pub const QUEUE: u32 = 2;
     pub const QUEUE_EX: u32 = 3;
 }
 
-/// `DriverContext[3]` of an IRP.
-const DRIVER_CONTEXT_3: u64 = 0x90;
-
 /// A queue during a call of the driver's.
 struct Queue<'a> {
-    csq: u64,
+    csq: DriverPtr<IoCsq>,
     caller: Caller<'a>,
     /// Eight bytes that the driver can write its IRQL to: home space of the call.
     irql: u64,
 }
 
 impl<'a> Queue<'a> {
-    fn of(csq: u64, call: &Call<'a>) -> Self {
+    fn of(csq: DriverPtr<IoCsq>, call: &Call<'a>) -> Self {
         Self {
             csq,
             caller: Caller::of(call),
@@ -64,150 +44,163 @@ impl<'a> Queue<'a> {
     }
 
     /// Calls one of the queue's routines.
-    fn routine(&self, at: u64, arguments: &[u64]) -> Result<u64, Fault> {
-        let routine = driver_mem::read_u64(self.csq.wrapping_add(at))?;
-        let routine = Routine::new(routine, "routine").held_by(self.csq, "IO_CSQ");
+    fn routine(
+        &self,
+        select: impl FnOnce(&IoCsq) -> &u64,
+        arguments: &[u64],
+    ) -> Result<u64, Fault> {
+        let routine = self.csq.get(select)?;
+        let routine = Routine::new(routine, "routine").held_by(self.csq.address(), "IO_CSQ");
         Ok(self.caller.call(routine, arguments))
     }
 
     fn acquire(&self) -> Result<(), Fault> {
         driver_mem::write_u64(self.irql, 0)?;
-        self.routine(offset::ACQUIRE, &[self.csq, self.irql])
-            .map(drop)
+        self.routine(
+            |csq| &csq.csq_acquire_lock,
+            &[self.csq.address(), self.irql],
+        )
+        .map(drop)
     }
 
     fn release(&self) -> Result<(), Fault> {
         let irql = driver_mem::read_u8(self.irql)?;
-        self.routine(offset::RELEASE, &[self.csq, u64::from(irql)])?;
+        self.routine(
+            |csq| &csq.csq_release_lock,
+            &[self.csq.address(), u64::from(irql)],
+        )?;
         Ok(())
     }
 
-    fn remove(&self, packet: u64) -> Result<(), Fault> {
-        self.routine(offset::REMOVE, &[self.csq, packet]).map(drop)
+    fn remove(&self, irp: u64) -> Result<(), Fault> {
+        self.routine(|csq| &csq.csq_remove_irp, &[self.csq.address(), irp])
+            .map(drop)
     }
 
-    fn complete_canceled(&self, packet: u64) -> Result<(), Fault> {
-        self.routine(offset::COMPLETE_CANCELED, &[self.csq, packet])
-            .map(drop)
+    fn complete_canceled(&self, irp: u64) -> Result<(), Fault> {
+        self.routine(
+            |csq| &csq.csq_complete_canceled_irp,
+            &[self.csq.address(), irp],
+        )
+        .map(drop)
     }
 }
 
 fn initialize(call: &Call<'_>, kind: u32) -> Result<u32, Stop> {
-    let csq = call.argument(0)?;
-    driver_mem::write_u32(csq.wrapping_add(offset::TYPE), kind)?;
-    let fields = [
-        offset::INSERT,
-        offset::REMOVE,
-        offset::PEEK,
-        offset::ACQUIRE,
-        offset::RELEASE,
-        offset::COMPLETE_CANCELED,
-    ];
-    for (n, field) in fields.into_iter().enumerate() {
-        driver_mem::write_u64(csq.wrapping_add(field), call.argument(1 + n)?)?;
-    }
-    driver_mem::write_u64(csq.wrapping_add(offset::RESERVED), 0)?;
+    let csq = DriverPtr::<IoCsq>::new(call.argument(0)?);
+    csq.set(|csq| &csq.kind, kind)?;
+    csq.set(|csq| &csq.csq_insert_irp, call.argument(1)?)?;
+    csq.set(|csq| &csq.csq_remove_irp, call.argument(2)?)?;
+    csq.set(|csq| &csq.csq_peek_next_irp, call.argument(3)?)?;
+    csq.set(|csq| &csq.csq_acquire_lock, call.argument(4)?)?;
+    csq.set(|csq| &csq.csq_release_lock, call.argument(5)?)?;
+    csq.set(|csq| &csq.csq_complete_canceled_irp, call.argument(6)?)?;
+    csq.set(|csq| &csq.reserve_pointer, 0)?;
     Ok(0)
 }
 
 /// Takes the cancel routine off an IRP; false if there was none, because it is
 /// being cancelled.
-fn take_cancel_routine(packet: u64) -> Result<bool, Fault> {
-    let at = packet.wrapping_add(irp::CANCEL_ROUTINE);
-    let routine = driver_mem::read_u64(at)?;
-    driver_mem::write_u64(at, 0)?;
+fn take_cancel_routine(irp: u64) -> Result<bool, Fault> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    let routine = irp.get(|irp| &irp.cancel_routine)?;
+    irp.set(|irp| &irp.cancel_routine, 0)?;
     Ok(routine != 0)
 }
 
 /// The IRP is in the queue no more: nothing points from one to the other.
-fn unlink(packet: u64) -> Result<(), Fault> {
-    let at = packet.wrapping_add(DRIVER_CONTEXT_3);
-    let linked = driver_mem::read_u64(at)?;
-    if linked != 0 && driver_mem::read_u32(linked.wrapping_add(context::TYPE))? == kind::IRP_CONTEXT
-    {
-        driver_mem::write_u64(linked.wrapping_add(context::IRP), 0)?;
+fn unlink(irp: u64) -> Result<(), Fault> {
+    let context = DriverPtr::<Irp>::new(irp).at(|irp| &irp.driver_context[3]);
+    let linked = DriverPtr::<IoCsqIrpContext>::new(context.read()?);
+    if !linked.is_null() && linked.get(|context| &context.kind)? == kind::IRP_CONTEXT {
+        linked.set(|context| &context.irp, 0)?;
     }
-    driver_mem::write_u64(at, 0)
+    context.write(0)
 }
 
-fn insert(queue: &Queue<'_>, packet: u64, linked: u64, insert_context: u64) -> Result<u32, Stop> {
+fn insert(queue: &Queue<'_>, irp: u64, linked: u64, insert_context: u64) -> Result<u32, Stop> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    let linked = DriverPtr::<IoCsqIrpContext>::new(linked);
     let csq = queue.csq;
-    driver_mem::write_u64(csq.wrapping_add(offset::RESERVED), 0)?;
-    if linked == 0 {
-        driver_mem::write_u64(packet.wrapping_add(DRIVER_CONTEXT_3), csq)?;
+    csq.set(|csq| &csq.reserve_pointer, 0)?;
+    if linked.is_null() {
+        irp.set(|irp| &irp.driver_context[3], csq.address())?;
     } else {
-        driver_mem::write_u64(packet.wrapping_add(DRIVER_CONTEXT_3), linked)?;
-        driver_mem::write_u32(linked.wrapping_add(context::TYPE), kind::IRP_CONTEXT)?;
-        driver_mem::write_u64(linked.wrapping_add(context::IRP), packet)?;
-        driver_mem::write_u64(linked.wrapping_add(context::CSQ), csq)?;
+        irp.set(|irp| &irp.driver_context[3], linked.address())?;
+        linked.set(|context| &context.kind, kind::IRP_CONTEXT)?;
+        linked.set(|context| &context.irp, irp.address())?;
+        linked.set(|context| &context.csq, csq.address())?;
     }
     queue.acquire()?;
-    let cancelled = driver_mem::read_u8(packet.wrapping_add(irp::CANCEL))? != 0;
+    let cancelled = irp.get(|irp| &irp.cancel)? != 0;
     if !cancelled {
-        let extended = driver_mem::read_u32(csq.wrapping_add(offset::TYPE))? == kind::QUEUE_EX;
-        let arguments = [csq, packet, insert_context];
+        let extended = csq.get(|csq| &csq.kind)? == kind::QUEUE_EX;
+        let arguments = [csq.address(), irp.address(), insert_context];
         let count = if extended { 3 } else { 2 };
-        let returned = queue.routine(offset::INSERT, &arguments[..count])?;
+        let returned = queue.routine(|csq| &csq.csq_insert_irp, &arguments[..count])?;
         let status = u32::try_from(returned & 0xffff_ffff).unwrap_or(0);
         if extended && status.cast_signed() < 0 {
             queue.release()?;
             return Ok(status);
         }
-        mark_pending(packet)?;
+        mark_pending(irp.address())?;
         let routine = export_table::resolve("IopCsqCancelRoutine").unwrap_or(0);
-        driver_mem::write_u64(packet.wrapping_add(irp::CANCEL_ROUTINE), routine)?;
+        irp.set(|irp| &irp.cancel_routine, routine)?;
         // The insertion itself may have had it cancelled.
-        let cancelled = driver_mem::read_u8(packet.wrapping_add(irp::CANCEL))? != 0;
-        if !cancelled || !take_cancel_routine(packet)? {
+        let cancelled = irp.get(|irp| &irp.cancel)? != 0;
+        if !cancelled || !take_cancel_routine(irp.address())? {
             queue.release()?;
             return Ok(if extended { status } else { 0 });
         }
-        queue.remove(packet)?;
+        queue.remove(irp.address())?;
     }
-    unlink(packet)?;
-    mark_pending(packet)?;
+    unlink(irp.address())?;
+    mark_pending(irp.address())?;
     queue.release()?;
-    queue.complete_canceled(packet)?;
+    queue.complete_canceled(irp.address())?;
     Ok(0)
 }
 
-fn mark_pending(packet: u64) -> Result<(), Fault> {
-    let control = packets::location(packet)?.wrapping_add(stack::CONTROL);
-    let before = driver_mem::read_u8(control)?;
-    driver_mem::write_u8(control, before | stack::flag::PENDING_RETURNED)
+fn mark_pending(irp: u64) -> Result<(), Fault> {
+    let stack_location = DriverPtr::<IoStackLocation>::new(irp::location(irp)?);
+    let control = stack_location.at(|location| &location.control);
+    control.update(|control| control | stack_flag::PENDING_RETURNED)
 }
 
 /// Takes out the IRP of a context; 0 if it is being cancelled, or is out.
 fn remove(queue: &Queue<'_>, linked: u64) -> Result<u64, Stop> {
-    driver_mem::write_u64(queue.csq.wrapping_add(offset::RESERVED), 0)?;
+    queue.csq.set(|csq| &csq.reserve_pointer, 0)?;
     queue.acquire()?;
-    let packet = driver_mem::read_u64(linked.wrapping_add(context::IRP))?;
-    if packet == 0 || !take_cancel_routine(packet)? {
+    let irp = DriverPtr::<IoCsqIrpContext>::new(linked).get(|context| &context.irp)?;
+    if irp == 0 || !take_cancel_routine(irp)? {
         queue.release()?;
         return Ok(0);
     }
-    queue.remove(packet)?;
-    unlink(packet)?;
+    queue.remove(irp)?;
+    unlink(irp)?;
     queue.release()?;
-    Ok(packet)
+    Ok(irp)
 }
 
 /// Takes out the first IRP that the driver offers and that is not being cancelled.
 fn remove_next(queue: &Queue<'_>, peek_context: u64) -> Result<u64, Stop> {
-    driver_mem::write_u64(queue.csq.wrapping_add(offset::RESERVED), 0)?;
+    queue.csq.set(|csq| &csq.reserve_pointer, 0)?;
     queue.acquire()?;
-    let mut packet = 0;
+    let mut irp = 0;
     loop {
-        packet = queue.routine(offset::PEEK, &[queue.csq, packet, peek_context])?;
-        if packet == 0 {
+        irp = queue.routine(
+            |csq| &csq.csq_peek_next_irp,
+            &[queue.csq.address(), irp, peek_context],
+        )?;
+        if irp == 0 {
             queue.release()?;
             return Ok(0);
         }
-        if take_cancel_routine(packet)? {
-            queue.remove(packet)?;
-            unlink(packet)?;
+        if take_cancel_routine(irp)? {
+            queue.remove(irp)?;
+            unlink(irp)?;
             queue.release()?;
-            return Ok(packet);
+            return Ok(irp);
         }
     }
 }
@@ -224,42 +217,42 @@ exports! {
     }
 
     /// `IoCsqInsertIrp`.
-    fn IoCsqInsertIrp<call>(csq: u64, packet: u64, context: u64) -> () [max DISPATCH_LEVEL, wdm] {
-        insert(&Queue::of(csq, call), packet, context, 0).map(drop)
+    fn IoCsqInsertIrp<call>(csq: DriverPtr<IoCsq>, irp: u64, context: u64) -> () [max DISPATCH_LEVEL, wdm] {
+        insert(&Queue::of(csq, call), irp, context, 0).map(drop)
     }
 
     /// `IoCsqInsertIrpEx`: what the driver's routine says of it.
-    fn IoCsqInsertIrpEx<call>(csq: u64, packet: u64, context: u64, insert_context: u64) -> u32
+    fn IoCsqInsertIrpEx<call>(csq: DriverPtr<IoCsq>, irp: u64, context: u64, insert_context: u64) -> u32
         [max DISPATCH_LEVEL, wdm] {
-        insert(&Queue::of(csq, call), packet, context, insert_context)
+        insert(&Queue::of(csq, call), irp, context, insert_context)
     }
 
     /// `IoCsqRemoveIrp`: NULL if the IRP is being cancelled.
-    fn IoCsqRemoveIrp<call>(csq: u64, context: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
+    fn IoCsqRemoveIrp<call>(csq: DriverPtr<IoCsq>, context: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         remove(&Queue::of(csq, call), context)
     }
 
     /// `IoCsqRemoveNextIrp`: NULL if there is none.
-    fn IoCsqRemoveNextIrp<call>(csq: u64, peek_context: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
+    fn IoCsqRemoveNextIrp<call>(csq: DriverPtr<IoCsq>, peek_context: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         remove_next(&Queue::of(csq, call), peek_context)
     }
 
     /// The cancel routine of IRPs in a queue.
-    fn IopCsqCancelRoutine<call>(device: u64, packet: u64) -> ()
+    fn IopCsqCancelRoutine<call>(device: u64, irp: DriverPtr<Irp>) -> ()
         [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
-        let irql = driver_mem::read_u8(packet.wrapping_add(irp::CANCEL_IRQL))?;
+        let irql = irp.get(|irp| &irp.cancel_irql)?;
         irp_cancel_lock::release(irql, call.return_address())?;
-        let linked = driver_mem::read_u64(packet.wrapping_add(DRIVER_CONTEXT_3))?;
-        let csq = if driver_mem::read_u32(linked)? == kind::IRP_CONTEXT {
-            driver_mem::read_u64(linked.wrapping_add(context::CSQ))?
+        let linked = DriverPtr::<IoCsqIrpContext>::new(irp.get(|irp| &irp.driver_context[3])?);
+        let csq = if linked.get(|context| &context.kind)? == kind::IRP_CONTEXT {
+            linked.get(|context| &context.csq)?
         } else {
-            linked
+            linked.address()
         };
-        let queue = Queue::of(csq, call);
+        let queue = Queue::of(DriverPtr::new(csq), call);
         queue.acquire()?;
-        queue.remove(packet)?;
-        unlink(packet)?;
+        queue.remove(irp.address())?;
+        unlink(irp.address())?;
         queue.release()?;
-        Ok(queue.complete_canceled(packet)?)
+        Ok(queue.complete_canceled(irp.address())?)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use nt_layout::{DriverExtension, DriverObject};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
@@ -10,8 +11,8 @@ use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::routine::Routine;
 use ntbox_host::upcall::call_driver;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::driver;
 use crate::mm::pool;
 use crate::mm::pool::PoolKind;
 
@@ -19,8 +20,6 @@ use crate::mm::pool::PoolKind;
 const REINIT_REGISTERED: u32 = 0x8;
 /// `DRVO_BOOTREINIT_REGISTERED`.
 const BOOT_REINIT_REGISTERED: u32 = 0x10;
-/// Offset of the count of calls in a `DRIVER_EXTENSION`.
-const COUNT: u64 = 0x10;
 /// Pool tag of the areas.
 const TAG: u32 = u32::from_le_bytes(*b"Driv");
 
@@ -46,8 +45,8 @@ fn find(driver: u64, id: u64) -> Option<u64> {
 }
 
 fn add_flag(object: u64, flag: u32) -> Result<(), Fault> {
-    let flags = driver_mem::read_u32(object + driver::FLAGS)?;
-    driver_mem::write_u32(object + driver::FLAGS, flags | flag)
+    let flags = DriverPtr::<DriverObject>::new(object).at(|driver| &driver.flags);
+    flags.update(|flags| flags | flag)
 }
 
 /// Calls what the driver has registered, and what it registers meanwhile.
@@ -57,11 +56,13 @@ pub fn reinitialize(stack: u64) -> Result<(), Fault> {
         let Some((object, routine, context)) = next else {
             return Ok(());
         };
-        let flags = driver_mem::read_u32(object + driver::FLAGS)?;
-        driver_mem::write_u32(object + driver::FLAGS, flags & !REINIT_REGISTERED)?;
-        let extension = driver_mem::read_u64(object + driver::EXTENSION)?;
-        let count = driver_mem::read_u32(extension + COUNT)?.wrapping_add(1);
-        driver_mem::write_u32(extension + COUNT, count)?;
+        let driver = DriverPtr::<DriverObject>::new(object);
+        let flags = driver.at(|driver| &driver.flags);
+        flags.update(|flags| flags & !REINIT_REGISTERED)?;
+        let extension = driver.get(|driver| &driver.driver_extension)?;
+        let extension = DriverPtr::<DriverExtension>::new(extension);
+        let count = extension.get(|extension| &extension.count)?.wrapping_add(1);
+        extension.set(|extension| &extension.count, count)?;
         let routine = Routine::new(routine, "reinitialization routine");
         call_driver(routine, &[object, context, u64::from(count)], stack, None);
     }

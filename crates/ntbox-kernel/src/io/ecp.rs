@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use nt_layout::{EcpHeader, EcpList, IoStackLocation, ListEntry};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::APC_LEVEL;
@@ -14,33 +15,16 @@ use ntbox_host::kernel_cell::Exclusive;
 
 use super::irp;
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{major, stack};
+use crate::base::io_layout::major;
 use crate::base::list_walk::ListWalk;
 use crate::ex::tracked_structs::Kind;
 use crate::ex::{lookaside, pool};
 use crate::mm;
 
-/// Bytes of a header, and offsets in it.
-const HEADER_BYTES: u32 = 0x48;
-const HEADER: u64 = HEADER_BYTES as u64;
-mod header {
-    pub const SIGNATURE: u64 = 0x00;
-    pub const LINKS: u64 = 0x08;
-    pub const TYPE: u64 = 0x18;
-    pub const CLEANUP: u64 = 0x28;
-    pub const FLAGS: u64 = 0x30;
-    /// Bytes of header and context.
-    pub const SIZE: u64 = 0x34;
-    /// A lookaside list; NULL for pool.
-    pub const FROM: u64 = 0x38;
-    /// Whether that has paged entries.
-    pub const PAGED: u64 = 0x40;
-}
-
-/// Bytes of an `ECP_LIST`, and where its links are.
-const LIST: u64 = 0x18;
-const LIST_LINKS: u64 = 0x08;
+/// Bytes of a header.
+const HEADER: u64 = DriverPtr::<EcpHeader>::SIZE;
 const ECP_SIGNATURE: u32 = u32::from_le_bytes(*b"EcpH");
 const LIST_SIGNATURE: u32 = u32::from_le_bytes(*b"EcpL");
 /// Pool tag of lists.
@@ -66,99 +50,134 @@ fn guid(at: u64) -> Result<Guid, Fault> {
     ])
 }
 
-/// What a header begins with.
-struct New {
+/// The fields of a new header.
+struct EcpParams {
     kind: u64,
     cleanup: u64,
     /// Bytes of header and context.
     size: u32,
-    from: u64,
+    lookaside_list: u64,
     paged: bool,
 }
 
-fn begin(at: u64, new: &New) -> Result<(), Fault> {
-    let [low, high] = guid(new.kind)?;
-    driver_mem::fill(at, 0, HEADER)?;
-    driver_mem::write_u32(at + header::SIGNATURE, ECP_SIGNATURE)?;
-    driver_mem::write_u64(at + header::LINKS, at + header::LINKS)?;
-    driver_mem::write_u64(at + header::LINKS + 8, at + header::LINKS)?;
-    driver_mem::write_u64(at + header::TYPE, low)?;
-    driver_mem::write_u64(at + header::TYPE + 8, high)?;
-    driver_mem::write_u64(at + header::CLEANUP, new.cleanup)?;
-    driver_mem::write_u32(at + header::SIZE, new.size)?;
-    driver_mem::write_u64(at + header::FROM, new.from)?;
-    driver_mem::write_u8(at + header::PAGED, new.paged.into())
+fn initialize(header: u64, params: &EcpParams) -> Result<(), Fault> {
+    let ecp_type = guid(params.kind)?;
+    driver_mem::fill(header, 0, HEADER)?;
+    let header = DriverPtr::<EcpHeader>::new(header);
+    header.set(|header| &header.signature, ECP_SIGNATURE)?;
+    initialize_links(links_of(header))?;
+    header.set(|header| &header.ecp_type[0], ecp_type[0])?;
+    header.set(|header| &header.ecp_type[1], ecp_type[1])?;
+    header.set(|header| &header.cleanup_callback, params.cleanup)?;
+    header.set(|header| &header.size, params.size)?;
+    header.set(|header| &header.lookaside_list, params.lookaside_list)?;
+    header.set(|header| &header.is_paged, params.paged.into())
 }
 
-fn begin_list(at: u64) -> Result<(), Fault> {
-    driver_mem::write_u32(at, LIST_SIGNATURE)?;
-    driver_mem::write_u32(at + 4, 0)?;
-    driver_mem::write_u64(at + LIST_LINKS, at + LIST_LINKS)?;
-    driver_mem::write_u64(at + LIST_LINKS + 8, at + LIST_LINKS)
+fn initialize_list(list: u64) -> Result<(), Fault> {
+    let list = DriverPtr::<EcpList>::new(list);
+    list.set(|list| &list.signature, LIST_SIGNATURE)?;
+    list.set(|list| &list.flags, 0)?;
+    initialize_links(list.at(|list| &list.ecp_list))
+}
+
+fn initialize_links(links: DriverPtr<ListEntry>) -> Result<(), Fault> {
+    links.set(|links| &links.flink, links.address())?;
+    links.set(|links| &links.blink, links.address())
+}
+
+fn links_of(header: DriverPtr<EcpHeader>) -> DriverPtr<ListEntry> {
+    header.at(|header| &header.list_entry)
+}
+
+/// The address of the type of a header.
+fn type_of(header: u64) -> u64 {
+    DriverPtr::<EcpHeader>::new(header)
+        .at(|header| &header.ecp_type)
+        .address()
 }
 
 /// The headers of a list, in the order of insertion.
 fn members(list: u64) -> Result<Vec<u64>, Stop> {
-    let end = list.wrapping_add(LIST_LINKS);
-    let mut found = Vec::new();
-    let mut walk = ListWalk::from(end);
-    let mut at = driver_mem::read_u64(end)?;
-    while at != end {
-        walk.visit(at)?;
-        found.push(at.wrapping_sub(header::LINKS));
-        at = driver_mem::read_u64(at)?;
+    let head = DriverPtr::<EcpList>::new(list).at(|list| &list.ecp_list);
+    let mut headers = Vec::new();
+    let mut walk = ListWalk::from(head.address());
+    let mut links = DriverPtr::<ListEntry>::new(head.get(|head| &head.flink)?);
+    while links != head {
+        walk.visit(links.address())?;
+        headers.push(
+            links
+                .containing(|header: &EcpHeader| &header.list_entry)
+                .address(),
+        );
+        links = DriverPtr::new(links.get(|links| &links.flink)?);
     }
-    Ok(found)
+    Ok(headers)
 }
 
 fn find(list: u64, kind: u64) -> Result<Option<u64>, Stop> {
-    let wanted = guid(kind)?;
-    for at in members(list)? {
-        if guid(at + header::TYPE)? == wanted {
-            return Ok(Some(at));
+    let kind = guid(kind)?;
+    for header in members(list)? {
+        if guid(type_of(header))? == kind {
+            return Ok(Some(header));
         }
     }
     Ok(None)
 }
 
-fn insert(list: u64, at: u64) -> Result<(), Fault> {
-    let (head, links) = (list + LIST_LINKS, at + header::LINKS);
-    let newest = driver_mem::read_u64(head + 8)?;
-    driver_mem::write_u64(links, head)?;
-    driver_mem::write_u64(links + 8, newest)?;
-    driver_mem::write_u64(newest, links)?;
-    driver_mem::write_u64(head + 8, links)
+fn insert(list: u64, header: u64) -> Result<(), Fault> {
+    let head = DriverPtr::<EcpList>::new(list).at(|list| &list.ecp_list);
+    let links = links_of(DriverPtr::new(header));
+    let newest = head.get(|head| &head.blink)?;
+    links.set(|links| &links.flink, head.address())?;
+    links.set(|links| &links.blink, newest)?;
+    DriverPtr::<ListEntry>::new(newest).set(|newest| &newest.flink, links.address())?;
+    head.set(|head| &head.blink, links.address())
 }
 
-fn remove(at: u64) -> Result<(), Fault> {
-    let links = at + header::LINKS;
+fn remove(header: u64) -> Result<(), Fault> {
+    let links = links_of(DriverPtr::new(header));
     let (next, previous) = (
-        driver_mem::read_u64(links)?,
-        driver_mem::read_u64(links + 8)?,
+        links.get(|links| &links.flink)?,
+        links.get(|links| &links.blink)?,
     );
-    driver_mem::write_u64(previous, next)?;
-    driver_mem::write_u64(next.wrapping_add(8), previous)?;
-    driver_mem::write_u64(links, links)?;
-    driver_mem::write_u64(links + 8, links)
+    DriverPtr::<ListEntry>::new(previous).set(|previous| &previous.flink, next)?;
+    DriverPtr::<ListEntry>::new(next).set(|next| &next.blink, previous)?;
+    initialize_links(links)
 }
 
-/// Calls the cleanup routine, and gives the memory back to where it is from.
-fn free(at: u64, call: Option<&mut Call<'_>>, caller: &Caller<'_>) -> Result<(), Stop> {
-    let cleanup = driver_mem::read_u64(at + header::CLEANUP)?;
+/// Calls the cleanup routine and frees the memory to its lookaside list or pool.
+fn free(header: u64, call: Option<&mut Call<'_>>, caller: &Caller<'_>) -> Result<(), Stop> {
+    let header = DriverPtr::<EcpHeader>::new(header);
+    let cleanup = header.get(|header| &header.cleanup_callback)?;
     if cleanup != 0 {
-        caller.call(cleanup, &[at + HEADER, at + header::TYPE]);
+        caller.call(
+            cleanup,
+            &[header.next(1).address(), type_of(header.address())],
+        );
     }
-    let from = driver_mem::read_u64(at + header::FROM)?;
+    let lookaside_list = header.get(|header| &header.lookaside_list)?;
     match call {
-        Some(call) if from != 0 => {
-            let paged = driver_mem::read_u8(at + header::PAGED)? != 0;
-            lookaside::free(kind(paged), from, at, "FsRtlFreeExtraCreateParameter", call)
+        Some(call) if lookaside_list != 0 => {
+            let paged = header.get(|header| &header.is_paged)? != 0;
+            lookaside::free(
+                kind(paged),
+                lookaside_list,
+                header.address(),
+                "FsRtlFreeExtraCreateParameter",
+                call,
+            )
         }
         _ => {
-            mm::pool::free_by(at, caller.address());
+            mm::pool::free_by(header.address(), caller.address());
             Ok(())
         }
     }
+}
+
+/// The flags of the header before a context.
+fn flags_of(context: u64) -> DriverPtr<u32> {
+    DriverPtr::<EcpHeader>::new(context.wrapping_sub(HEADER)).at(|header| &header.flags)
 }
 
 /// Which lookaside list.
@@ -177,7 +196,10 @@ fn tell(at: Option<u64>, context: u64, size: u64) -> Result<u32, Fault> {
     }
     if size != 0 {
         let bytes = match at {
-            Some(at) => driver_mem::read_u32(at + header::SIZE)?.saturating_sub(HEADER_BYTES),
+            Some(at) => {
+                let bytes = DriverPtr::<EcpHeader>::new(at).get(|header| &header.size)?;
+                bytes.saturating_sub(DriverPtr::<EcpHeader>::SIZE_FIELD.into())
+            }
             None => 0,
         };
         driver_mem::write_u32(size, bytes)?;
@@ -204,13 +226,13 @@ fn allocate(
     };
     let size = u32::try_from(size).unwrap_or(u32::MAX);
     let paged = pool == PAGED;
-    begin(
+    initialize(
         at,
-        &New {
+        &EcpParams {
             kind,
             cleanup,
             size,
-            from: 0,
+            lookaside_list: 0,
             paged,
         },
     )?;
@@ -218,15 +240,17 @@ fn allocate(
 }
 
 /// Whether a request opens a file.
-fn is_create(packet: u64) -> Result<bool, Fault> {
-    let place = irp::location(packet)?;
-    Ok(driver_mem::read_u8(place + stack::MAJOR)? == major::CREATE)
+fn is_create(irp: u64) -> Result<bool, Fault> {
+    let stack_location = irp::location(irp)?;
+    Ok(DriverPtr::<IoStackLocation>::new(stack_location)
+        .get(|location| &location.major_function)?
+        == major::CREATE)
 }
 
 /// What a request to open a file takes along.
 #[derive(Debug)]
 pub struct Travelling {
-    packet: u64,
+    irp: u64,
     own: Option<u64>,
     members: Vec<u64>,
 }
@@ -235,16 +259,16 @@ pub struct Travelling {
 ///
 /// # Errors
 /// The list cannot be read.
-pub fn request_begins(packet: u64, list: u64) -> Result<Travelling, Stop> {
+pub fn request_begins(irp: u64, list: u64) -> Result<Travelling, Stop> {
     let mut travelling = Travelling {
-        packet,
+        irp,
         own: None,
         members: Vec::new(),
     };
     if list != 0 {
         travelling.own = Some(list);
         travelling.members = members(list)?;
-        OF_REQUESTS.lock().insert(packet, list);
+        OF_REQUESTS.lock().insert(irp, list);
     }
     Ok(travelling)
 }
@@ -255,7 +279,7 @@ pub fn request_begins(packet: u64, list: u64) -> Result<Travelling, Stop> {
 /// # Errors
 /// The list cannot be read, or a cleanup routine does not return.
 pub fn request_ends(travelling: &Travelling, caller: &Caller<'_>) -> Result<(), Stop> {
-    let Some(list) = OF_REQUESTS.lock().remove(&travelling.packet) else {
+    let Some(list) = OF_REQUESTS.lock().remove(&travelling.irp) else {
         return Ok(());
     };
     for at in members(list)? {
@@ -274,17 +298,17 @@ exports! {
     /// `FsRtlAllocateExtraCreateParameterList`.
     fn FsRtlAllocateExtraCreateParameterList<call>(flags: u32, out: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         driver_mem::write_u64(out, 0)?;
-        let Ok(list) = pool::allocate_or_raise(PAGED, LIST, TAG, call.return_address()) else {
+        let Ok(list) = pool::allocate_or_raise(PAGED, DriverPtr::<EcpList>::SIZE, TAG, call.return_address()) else {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };
-        begin_list(list)?;
+        initialize_list(list)?;
         driver_mem::write_u64(out, list)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlInitializeExtraCreateParameterList`.
     fn FsRtlInitializeExtraCreateParameterList(list: u64) -> u32 [max APC_LEVEL, ntifs, since WINDOWS_7] {
-        begin_list(list)?;
+        initialize_list(list)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
@@ -317,7 +341,7 @@ exports! {
     fn FsRtlInitializeExtraCreateParameter(at: u64, flags: u32, cleanup: u64, size: u32, kind: u64, from: u64) -> ()
         [max APC_LEVEL, ntifs, since WINDOWS_7]
     {
-        Ok(begin(at, &New { kind, cleanup, size, from, paged: true })?)
+        Ok(initialize(at, &EcpParams { kind, cleanup, size, lookaside_list: from, paged: true })?)
     }
 
     /// `FsRtlFreeExtraCreateParameter`: of one that is in no list.
@@ -329,7 +353,7 @@ exports! {
     /// `FsRtlInsertExtraCreateParameter`: one of each type.
     fn FsRtlInsertExtraCreateParameter(list: u64, context: u64) -> u32 [max APC_LEVEL, ntifs] {
         let at = context.wrapping_sub(HEADER);
-        if find(list, at + header::TYPE)?.is_some() {
+        if find(list, type_of(at))?.is_some() {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         insert(list, at)?;
@@ -366,27 +390,24 @@ exports! {
             }
         };
         if let Some(at) = next && kind != 0 {
-            driver_mem::copy(kind, at + header::TYPE, 16)?;
+            driver_mem::copy(kind, type_of(*at), 16)?;
         }
         Ok(tell(next.copied(), context, size)?)
     }
 
     /// `FsRtlAcknowledgeEcp`.
     fn FsRtlAcknowledgeEcp(context: u64) -> () [max APC_LEVEL, ntifs] {
-        let flags = context.wrapping_sub(HEADER) + header::FLAGS;
-        Ok(driver_mem::write_u32(flags, driver_mem::read_u32(flags)? | ACKNOWLEDGED)?)
+        Ok(flags_of(context).update(|flags| flags | ACKNOWLEDGED)?)
     }
 
     /// `FsRtlPrepareToReuseEcp`.
     fn FsRtlPrepareToReuseEcp(context: u64) -> () [max APC_LEVEL, ntifs, since WINDOWS_8] {
-        let flags = context.wrapping_sub(HEADER) + header::FLAGS;
-        Ok(driver_mem::write_u32(flags, driver_mem::read_u32(flags)? & !ACKNOWLEDGED)?)
+        Ok(flags_of(context).update(|flags| flags & !ACKNOWLEDGED)?)
     }
 
     /// `FsRtlIsEcpAcknowledged`.
     fn FsRtlIsEcpAcknowledged(context: u64) -> bool [max APC_LEVEL, ntifs] {
-        let flags = driver_mem::read_u32(context.wrapping_sub(HEADER) + header::FLAGS)?;
-        Ok(flags & ACKNOWLEDGED != 0)
+        Ok(flags_of(context).read()? & ACKNOWLEDGED != 0)
     }
 
     /// `FsRtlIsEcpFromUserMode`: programs send none.
@@ -395,25 +416,25 @@ exports! {
     }
 
     /// `FsRtlGetEcpListFromIrp`: NULL if it has none.
-    fn FsRtlGetEcpListFromIrp(packet: u64, out: u64) -> u32 [max APC_LEVEL, ntifs] {
-        if !is_create(packet)? {
+    fn FsRtlGetEcpListFromIrp(irp: u64, out: u64) -> u32 [max APC_LEVEL, ntifs] {
+        if !is_create(irp)? {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
-        let list = OF_REQUESTS.lock().get(&packet).copied();
+        let list = OF_REQUESTS.lock().get(&irp).copied();
         driver_mem::write_u64(out, list.unwrap_or(0))?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `FsRtlSetEcpListIntoIrp`: once.
-    fn FsRtlSetEcpListIntoIrp(packet: u64, list: u64) -> u32 [max APC_LEVEL, ntifs] {
-        if !is_create(packet)? {
+    fn FsRtlSetEcpListIntoIrp(irp: u64, list: u64) -> u32 [max APC_LEVEL, ntifs] {
+        if !is_create(irp)? {
             return Ok(nt_status::STATUS_INVALID_PARAMETER_2);
         }
         let mut lists = OF_REQUESTS.lock();
-        if lists.contains_key(&packet) {
+        if lists.contains_key(&irp) {
             return Ok(nt_status::STATUS_INVALID_PARAMETER_3);
         }
-        lists.insert(packet, list);
+        lists.insert(irp, list);
         Ok(nt_status::STATUS_SUCCESS)
     }
 
@@ -461,7 +482,7 @@ exports! {
             let at = Some(lookaside::allocate(self::kind(paged), list, function, call)?).filter(|at| *at != 0);
             if let Some(at) = at {
                 let size = u32::try_from(whole).unwrap_or(u32::MAX);
-                begin(at, &New { kind, cleanup, size, from: list, paged })?;
+                initialize(at, &EcpParams { kind, cleanup, size, lookaside_list: list, paged })?;
             }
             at
         };

@@ -1,19 +1,26 @@
 //! Files: opening a device, and requests on the file.
 
+use nt_layout::{
+    AccessState, CreateParameters, DeviceObject, FileObject, IoSecurityContext, IoStackLocation,
+    Irp, Kevent,
+};
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::Stop;
 
 use super::irp_completion::Notify;
-use super::transfer::{Buffers, Style};
+use super::transfer::{BufferingMethod, Buffers};
 use super::{
     device as devices, file_close, function_access, irp, irp_completion, irp_contract, transfer,
 };
 use crate::base::call_context::Caller;
 use crate::base::driver_ptr::DriverPtr;
+use crate::base::io_layout;
 use crate::base::io_layout::device::flag;
-use crate::base::io_layout::{device, file, irp as packet_offset, major, stack};
+use crate::base::io_layout::file::flag as file_flag;
+use crate::base::io_layout::irp::flag as irp_flag;
+use crate::base::io_layout::major;
 use crate::base::{diag, events, thread_table};
 use crate::ke::object;
 use crate::ke::object::Kind;
@@ -138,45 +145,50 @@ pub enum Sent {
 /// Opens what a path leads to on a device; returns the file object with one
 /// reference.
 pub fn open(
-    body: u64,
+    device: u64,
     rest: &[u16],
     opening: Opening,
     caller: &Caller<'_>,
 ) -> Result<Result<(u64, u64), u32>, Stop> {
+    let device = DriverPtr::<DeviceObject>::new(device);
     let top = match opening.hint {
-        0 => devices::related(body)?,
+        0 => devices::related(device.address())?,
         hint => hint,
     };
-    if !devices::can_be_opened(body)? {
+    if !devices::can_be_opened(device.address())? {
         return Ok(Err(nt_status::STATUS_NO_SUCH_DEVICE));
     }
-    let flags = driver_mem::read_u32(body + device::FLAGS)?;
-    if flags & flag::EXCLUSIVE != 0 && driver_mem::read_u32(body + device::REFERENCE_COUNT)? != 0 {
+    let flags = device.get(|device| &device.flags)?;
+    if flags & flag::EXCLUSIVE != 0 && device.get(|device| &device.reference_count)? != 0 {
         return Ok(Err(nt_status::STATUS_ACCESS_DENIED));
     }
     // What lies behind the device's own name is for its driver to guard, unless it
     // says that the device's descriptor guards all of it.
-    let characteristics = driver_mem::read_u32(body + device::CHARACTERISTICS)?;
+    let characteristics = device.get(|device| &device.characteristics)?;
     let guarded = rest.is_empty() || characteristics & SECURE_OPEN != 0;
     if opening.user
         && guarded
-        && let Err(status) = se::may_open(body, opening.access, Type::Device.generic_mapping())
+        && let Err(status) = se::may_open(
+            device.address(),
+            opening.access,
+            Type::Device.generic_mapping(),
+        )
     {
         return Ok(Err(status));
     }
-    let Some(object) = new_file(body, rest, opening)? else {
+    let Some(object) = new_file(device.address(), rest, opening)? else {
         return Ok(Err(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
-    let volume = driver_mem::read_u64(body + device::VPB)?;
-    driver_mem::write_u64(object + file::VPB, volume)?;
+    let volume = device.get(|device| &device.vpb)?;
+    DriverPtr::<FileObject>::new(object).set(|file| &file.vpb, volume)?;
     file_close::count_on_volume(DriverPtr::new(volume), true)?;
-    devices::count_reference(body, true, caller)?;
+    devices::count_reference(device.address(), true, caller)?;
     let outcome = create(top, object, opening, caller)?;
     if outcome.status.cast_signed() < 0 {
         // A file that was not opened is not cleaned up or closed, only freed.
-        driver_mem::write_u64(object + file::DEVICE_OBJECT, 0)?;
+        DriverPtr::<FileObject>::new(object).set(|file| &file.device_object, 0)?;
         file_close::count_on_volume(DriverPtr::new(volume), false)?;
-        devices::count_reference(body, false, caller)?;
+        devices::count_reference(device.address(), false, caller)?;
         ob::dereference(object, caller);
         return Ok(Err(outcome.status));
     }
@@ -184,28 +196,30 @@ pub fn open(
 }
 
 /// Makes a file object for a device.
-pub(super) fn new_file(body: u64, rest: &[u16], opening: Opening) -> Result<Option<u64>, Fault> {
-    let Ok(object) = ob::create(Type::File, file::SIZE_OF, Payload::None) else {
+pub(super) fn new_file(device: u64, rest: &[u16], opening: Opening) -> Result<Option<u64>, Fault> {
+    let Ok(object) = ob::create(Type::File, DriverPtr::<FileObject>::SIZE, Payload::None) else {
         return Ok(None);
     };
-    driver_mem::write_u16(object + file::TYPE, file::TYPE_NUMBER)?;
-    driver_mem::write_u16(
-        object + file::SIZE,
-        u16::try_from(file::SIZE_OF).unwrap_or(0),
-    )?;
-    driver_mem::write_u64(object + file::DEVICE_OBJECT, body)?;
-    driver_mem::write_u8(
-        object + file::READ_ACCESS,
+    let file = DriverPtr::<FileObject>::new(object);
+    file.set(|file| &file.kind, io_layout::file::TYPE_NUMBER)?;
+    file.set(|file| &file.size, DriverPtr::<FileObject>::SIZE_FIELD)?;
+    file.set(|file| &file.device_object, device)?;
+    file.set(
+        |file| &file.read_access,
         u8::from(opening.access & READ_DATA != 0),
     )?;
-    driver_mem::write_u8(
-        object + file::WRITE_ACCESS,
+    file.set(
+        |file| &file.write_access,
         u8::from(opening.access & WRITE_DATA != 0),
     )?;
-    driver_mem::write_u32(object + file::FLAGS, flags_for(opening.options))?;
-    driver_mem::write_u64(object + file::RELATED_FILE, opening.related)?;
-    object::initialize(object + file::LOCK, Kind::SynchronizationEvent, 0x18, 0)?;
-    object::initialize(object + file::EVENT, Kind::NotificationEvent, 0x18, 0)?;
+    file.set(|file| &file.flags, flags_for(opening.options))?;
+    file.set(|file| &file.related_file_object, opening.related)?;
+    for (event, kind) in [
+        (file.at(|file| &file.lock), Kind::SynchronizationEvent),
+        (file.at(|file| &file.event), Kind::NotificationEvent),
+    ] {
+        object::initialize(event.address(), kind, DriverPtr::<Kevent>::SIZE, 0)?;
+    }
     if !rest.is_empty() {
         let length = u16::try_from(2 * rest.len()).unwrap_or(!1);
         let Some(buffer) = pool::allocate(
@@ -223,7 +237,7 @@ pub(super) fn new_file(body: u64, rest: &[u16], opening: Opening) -> Result<Opti
             maximum_length: length,
             buffer,
         }
-        .write(object + file::FILE_NAME)?;
+        .write(file.at(|file| &file.file_name).address())?;
     }
     Ok(Some(object))
 }
@@ -232,12 +246,12 @@ pub(super) fn new_file(body: u64, rest: &[u16], opening: Opening) -> Result<Opti
 fn flags_for(options: u32) -> u32 {
     const ALERT: u32 = 0x10;
     let pairs = [
-        (ALERT | 0x20, file::flag::SYNCHRONOUS_IO),
-        (ALERT, file::flag::ALERTABLE_IO),
-        (0x02, file::flag::WRITE_THROUGH),
-        (0x04, file::flag::SEQUENTIAL_ONLY),
-        (0x08, file::flag::NO_INTERMEDIATE_BUFFERING),
-        (0x800, file::flag::RANDOM_ACCESS),
+        (ALERT | 0x20, file_flag::SYNCHRONOUS_IO),
+        (ALERT, file_flag::ALERTABLE_IO),
+        (0x02, file_flag::WRITE_THROUGH),
+        (0x04, file_flag::SEQUENTIAL_ONLY),
+        (0x08, file_flag::NO_INTERMEDIATE_BUFFERING),
+        (0x800, file_flag::RANDOM_ACCESS),
     ];
     pairs.into_iter().fold(0, |flags, (option, flag)| {
         if options & option == 0 {
@@ -248,27 +262,29 @@ fn flags_for(options: u32) -> u32 {
     })
 }
 
-/// An IRP for a file, with its first location filled but for the parameters.
-pub(super) fn packet_for(
+/// An IRP and its first stack location.
+pub(super) type IrpWithLocation = (DriverPtr<Irp>, DriverPtr<IoStackLocation>);
+
+/// Allocates an IRP for a file and fills its first stack location in, without the
+/// parameters.
+pub(super) fn allocate_irp(
     top: u64,
     object: u64,
     function: u8,
     user: bool,
-) -> Result<Option<(u64, u64)>, Fault> {
-    let depth = driver_mem::read_u8(top + device::STACK_SIZE)?;
-    let Some(packet) = irp::allocate(depth, irp::Owner::File, 0)? else {
+) -> Result<Option<IrpWithLocation>, Fault> {
+    let depth = DriverPtr::<DeviceObject>::new(top).get(|device| &device.stack_size)?;
+    let Some(irp) = irp::allocate(depth, irp::Owner::File, 0)? else {
         return Ok(None);
     };
-    driver_mem::write_u8(packet + packet_offset::REQUESTOR_MODE, u8::from(user))?;
-    driver_mem::write_u64(
-        packet + packet_offset::THREAD,
-        thread_table::current_thread(),
-    )?;
-    driver_mem::write_u64(packet + packet_offset::ORIGINAL_FILE_OBJECT, object)?;
-    let place = irp::next_location(packet)?;
-    driver_mem::write_u8(place + stack::MAJOR, function)?;
-    driver_mem::write_u64(place + stack::FILE_OBJECT, object)?;
-    Ok(Some((packet, place)))
+    let irp = DriverPtr::<Irp>::new(irp);
+    irp.set(|irp| &irp.requestor_mode, u8::from(user))?;
+    irp.set(|irp| &irp.thread, thread_table::current_thread())?;
+    irp.set(|irp| &irp.original_file_object, object)?;
+    let stack_location = DriverPtr::<IoStackLocation>::new(irp::next_location(irp.address())?);
+    stack_location.set(|location| &location.major_function, function)?;
+    stack_location.set(|location| &location.file_object, object)?;
+    Ok(Some((irp, stack_location)))
 }
 
 /// Sends `IRP_MJ_CREATE` and waits for its end.
@@ -278,12 +294,13 @@ fn create(
     opening: Opening,
     caller: &Caller<'_>,
 ) -> Result<irp_completion::Outcome, Stop> {
-    let Some((packet, place)) = packet_for(top, object, major::CREATE, opening.user)? else {
+    let Some((irp, stack_location)) = allocate_irp(top, object, major::CREATE, opening.user)?
+    else {
         return Ok(refused(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
-    driver_mem::write_u32(
-        packet + packet_offset::FLAGS,
-        packet_offset::flag::CREATE_OPERATION | packet_offset::flag::SYNCHRONOUS_API,
+    irp.set(
+        |irp| &irp.flags,
+        irp_flag::CREATE_OPERATION | irp_flag::SYNCHRONOUS_API,
     )?;
     // IO_SECURITY_CONTEXT with its ACCESS_STATE: one block, freed after the request.
     let Some(context) = pool::allocate(
@@ -291,22 +308,22 @@ fn create(
         SECURITY_CONTEXT_SIZE,
         u32::from_le_bytes(*b"IoSc"),
     ) else {
-        irp::free(packet, 0)?;
+        irp::free(irp.address(), 0)?;
         return Ok(refused(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
-    driver_mem::write_u64(context + 0x08, context + ACCESS_STATE)?;
-    driver_mem::write_u32(context + 0x10, opening.access)?;
-    driver_mem::write_u32(context + ACCESS_STATE + 0x10, opening.access)?;
-    driver_mem::write_u32(context + ACCESS_STATE + 0x18, opening.access)?;
-    driver_mem::write_u64(place + stack::create::SECURITY_CONTEXT, context)?;
-    driver_mem::write_u32(place + stack::create::OPTIONS, opening.options)?;
-    driver_mem::write_u8(place + stack::FLAGS, opening.flags)?;
-    driver_mem::write_u16(place + stack::create::FILE_ATTRIBUTES, opening.attributes)?;
-    driver_mem::write_u16(place + stack::create::SHARE_ACCESS, opening.share)?;
-    driver_mem::write_u64(
-        packet + packet_offset::ALLOCATION_SIZE,
-        opening.allocation_size,
-    )?;
+    let security = DriverPtr::<IoSecurityContext>::new(context);
+    let access_state = DriverPtr::<AccessState>::new(context + ACCESS_STATE);
+    security.set(|security| &security.access_state, access_state.address())?;
+    security.set(|security| &security.desired_access, opening.access)?;
+    access_state.set(|state| &state.remaining_desired_access, opening.access)?;
+    access_state.set(|state| &state.original_desired_access, opening.access)?;
+    let parameters = stack_location.parameters::<CreateParameters>();
+    parameters.set(|parameters| &parameters.security_context, context)?;
+    parameters.set(|parameters| &parameters.options, opening.options)?;
+    stack_location.set(|location| &location.flags, opening.flags)?;
+    parameters.set(|parameters| &parameters.file_attributes, opening.attributes)?;
+    parameters.set(|parameters| &parameters.share_access, opening.share)?;
+    irp.set(|irp| &irp.allocation_size, opening.allocation_size)?;
     let (attributes, length) = opening.ea;
     let mut copy = None;
     if length != 0 {
@@ -317,15 +334,15 @@ fn create(
         );
         let Some(buffer) = copy else {
             pool::free(context);
-            irp::free(packet, 0)?;
+            irp::free(irp.address(), 0)?;
             return Ok(refused(nt_status::STATUS_INSUFFICIENT_RESOURCES));
         };
         driver_mem::copy(buffer, attributes, u64::from(length))?;
-        driver_mem::write_u64(packet + packet_offset::SYSTEM_BUFFER, buffer)?;
-        driver_mem::write_u32(place + stack::create::EA_LENGTH, length)?;
+        irp.set(|irp| &irp.system_buffer, buffer)?;
+        parameters.set(|parameters| &parameters.ea_length, length)?;
     }
-    let travelling = io::ecp::request_begins(packet, opening.ecp)?;
-    let outcome = send_and_wait(top, packet, caller);
+    let travelling = io::ecp::request_begins(irp.address(), opening.ecp)?;
+    let outcome = send_and_wait(top, irp.address(), caller);
     io::ecp::request_ends(&travelling, caller)?;
     pool::free(context);
     if let Some(buffer) = copy {
@@ -350,10 +367,10 @@ fn refused(status: u32) -> irp_completion::Outcome {
 /// Sends a request without output and waits for its end.
 pub(super) fn send_and_wait(
     top: u64,
-    packet: u64,
+    irp: u64,
     caller: &Caller<'_>,
 ) -> Result<irp_completion::Outcome, Stop> {
-    Ok(match send(top, packet, 0, Notify::default(), caller)? {
+    Ok(match send(top, irp, 0, Notify::default(), caller)? {
         Sent::Done(outcome) => outcome,
         Sent::Pending(id) => irp_completion::wait_for(id),
     })
@@ -363,19 +380,19 @@ pub(super) fn send_and_wait(
 /// says of it.
 fn send(
     top: u64,
-    packet: u64,
+    irp: u64,
     output_length: u32,
     notify: Notify,
     caller: &Caller<'_>,
 ) -> Result<Sent, Stop> {
-    let id = irp_completion::begin(packet, output_length, notify)?;
-    let place = irp::next_location(packet)?;
-    let user = driver_mem::read_u8(packet + packet_offset::REQUESTOR_MODE)? != 0;
+    let id = irp_completion::begin(irp, output_length, notify)?;
+    let stack_location = irp::next_location(irp)?;
+    let user = DriverPtr::<Irp>::new(irp).get(|irp| &irp.requestor_mode)? != 0;
     let thread = thread_table::current_thread();
     if user {
-        events::user_request_beginning(thread, packet, place)?;
+        events::user_request_beginning(thread, irp, stack_location)?;
     }
-    let dispatched = irp::send(top, packet, caller);
+    let dispatched = irp::send(top, irp, caller);
     if user {
         events::user_request_ended(thread);
     }
@@ -388,13 +405,13 @@ fn send(
         None => {
             if !dispatched.is_reported {
                 let what = format!(
-                    "the dispatch routine for {} returned {} and neither completed the IRP at {packet:#018x} nor marked it pending",
+                    "the dispatch routine for {} returned {} and neither completed the IRP at {irp:#018x} nor marked it pending",
                     dispatched.request,
                     nt_status::Named(returned)
                 );
                 diag::violation_of(dispatched.routine, rules::IRP_NOT_COMPLETED, what);
             }
-            irp_contract::reported(packet);
+            irp_contract::reported(irp);
             // The caller goes on with what it was told, as on Windows; the IRP
             // may still be completed by somebody.
             Ok(Sent::Done(refused(returned)))
@@ -413,9 +430,10 @@ pub fn request(
     notify: Notify,
     caller: &Caller<'_>,
 ) -> Result<Sent, Stop> {
+    let object = DriverPtr::<FileObject>::new(object);
     let user = sender.user;
-    let body = driver_mem::read_u64(object + file::DEVICE_OBJECT)?;
-    let top = devices::related(body)?;
+    let device = object.get(|file| &file.device_object)?;
+    let top = devices::related(device)?;
     let function = match operation {
         Operation::Control { .. } => major::DEVICE_CONTROL,
         Operation::FsControl { .. } => major::FILE_SYSTEM_CONTROL,
@@ -423,73 +441,75 @@ pub fn request(
         Operation::Write { .. } => major::WRITE,
         Operation::Other(other) => other.function,
     };
-    let Some((packet, place)) = packet_for(top, object, function, user)? else {
+    let Some((irp, stack_location)) = allocate_irp(top, object.address(), function, user)? else {
         notify.give_back(caller);
         return Ok(Sent::Done(refused(
             nt_status::STATUS_INSUFFICIENT_RESOURCES,
         )));
     };
-    driver_mem::write_u64(packet + packet_offset::USER_IOSB, notify.block)?;
-    driver_mem::write_u64(packet + packet_offset::USER_EVENT, notify.event)?;
+    irp.set(|irp| &irp.user_iosb, notify.block)?;
+    irp.set(|irp| &irp.user_event, notify.event)?;
     let prepared = match operation {
         Operation::Control { code } | Operation::FsControl { code } => {
             let flags = function_access::granted_flags(sender.access);
-            driver_mem::write_u8(place + stack::FLAGS, flags)?;
-            transfer::control(packet, place, code, buffers, user)?
+            stack_location.set(|location| &location.flags, flags)?;
+            transfer::control(irp, stack_location, code, buffers, user)?
         }
         Operation::Read { offset, key } => transfer::transfer(
-            packet,
-            place,
+            irp,
+            stack_location,
             false,
             (offset, key),
             buffers.output,
             buffers.output_length,
-            style(top)?,
+            buffering_method(top)?,
             user,
         )?,
         Operation::Write { offset, key } => transfer::transfer(
-            packet,
-            place,
+            irp,
+            stack_location,
             true,
             (offset, key),
             buffers.input,
             buffers.input_length,
-            style(top)?,
+            buffering_method(top)?,
             user,
         )?,
-        Operation::Other(other) => {
-            transfer::other(packet, place, &other, buffers, style(top)?, user)?
-        }
+        Operation::Other(other) => transfer::other(
+            irp,
+            stack_location,
+            &other,
+            buffers,
+            buffering_method(top)?,
+            user,
+        )?,
     };
     if let Err(status) = prepared {
-        transfer::release(packet, 0)?;
-        irp::free(packet, 0)?;
+        transfer::release(irp.address(), 0)?;
+        irp::free(irp.address(), 0)?;
         notify.give_back(caller);
         return Ok(Sent::Done(refused(status)));
     }
-    object::set_state(object + file::EVENT, 0)?;
-    send(top, packet, buffers.output_length, notify, caller)
+    object::set_state(object.at(|file| &file.event).address(), 0)?;
+    send(top, irp.address(), buffers.output_length, notify, caller)
 }
 
-fn style(top: u64) -> Result<Style, Fault> {
-    let flags = driver_mem::read_u32(top + device::FLAGS)?;
+pub(super) fn buffering_method(top: u64) -> Result<BufferingMethod, Fault> {
+    let flags = DriverPtr::<DeviceObject>::new(top).get(|device| &device.flags)?;
     Ok(if flags & flag::BUFFERED_IO != 0 {
-        Style::Buffered
+        BufferingMethod::Buffered
     } else if flags & flag::DIRECT_IO != 0 {
-        Style::Direct
+        BufferingMethod::Direct
     } else {
-        Style::Neither
+        BufferingMethod::Neither
     })
 }
 
 /// Sends a request to a device itself, without a file, and waits for its end.
-pub fn tell_device(body: u64, function: u8, caller: &Caller<'_>) -> Result<(), Stop> {
-    if let Some((packet, _)) = packet_for(body, 0, function, false)? {
-        driver_mem::write_u32(
-            packet + packet_offset::FLAGS,
-            packet_offset::flag::SYNCHRONOUS_API,
-        )?;
-        send_and_wait(body, packet, caller)?;
+pub fn tell_device(device: u64, function: u8, caller: &Caller<'_>) -> Result<(), Stop> {
+    if let Some((irp, _)) = allocate_irp(device, 0, function, false)? {
+        irp.set(|irp| &irp.flags, irp_flag::SYNCHRONOUS_API)?;
+        send_and_wait(device, irp.address(), caller)?;
     }
     Ok(())
 }

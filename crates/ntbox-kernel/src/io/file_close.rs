@@ -1,19 +1,21 @@
 //! The end of a file in two steps, cleanup when its last handle is closed and close
 //! when nothing refers to it; and what it is called until then.
 
+use nt_layout::FileObject;
 use nt_layout::Vpb;
 use ntbox_api::rules;
-use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::Stop;
 use ntbox_host::hook::Event;
 
-use super::file::{packet_for, send_and_wait};
+use super::file::{allocate_irp, send_and_wait};
 use super::{device, file_system};
 use crate::base::call_context::Caller;
 use crate::base::diag;
 use crate::base::driver_ptr::DriverPtr;
-use crate::base::io_layout::{file, irp as packet_offset, major};
+use crate::base::io_layout::file::flag as file_flag;
+use crate::base::io_layout::irp::flag as irp_flag;
+use crate::base::io_layout::major;
 use crate::mm::pool;
 use crate::ob;
 use crate::ob::{Closed, ObjectTypeProcedures};
@@ -38,23 +40,24 @@ pub fn handle_closed(closed: &Closed, caller: &Caller<'_>) {
 
 /// Nothing refers to a file any more: the driver closes it.
 pub fn deleted(object: u64, caller: &Caller<'_>) {
-    ending(object, major::CLOSE, caller);
-    FILE_OBJECT_DELETED.notify(|deleted| deleted(object));
-    let body = driver_mem::read_u64(object + file::DEVICE_OBJECT).unwrap_or(0);
-    let volume = driver_mem::read_u64(object + file::VPB).unwrap_or(0);
-    if body != 0 {
+    let object = DriverPtr::<FileObject>::new(object);
+    ending(object.address(), major::CLOSE, caller);
+    FILE_OBJECT_DELETED.notify(|deleted| deleted(object.address()));
+    let device = object.get(|file| &file.device_object).unwrap_or(0);
+    let volume = object.get(|file| &file.vpb).unwrap_or(0);
+    if device != 0 {
         // The block is the kernel's own memory.
         let _ = count_on_volume(DriverPtr::new(volume), false);
     }
-    if let Ok(name) = UnicodeString::read(object + file::FILE_NAME)
+    if let Ok(name) = UnicodeString::read(object.at(|file| &file.file_name).address())
         && name.buffer != 0
     {
         pool::free(name.buffer);
     }
-    if body != 0 && device::count_reference(body, false, caller).is_err() {
+    if device != 0 && device::count_reference(device, false, caller).is_err() {
         diag::violation(
             rules::DEVICE_DAMAGED,
-            format!("the device at {body:#018x} cannot be read"),
+            format!("the device at {device:#018x} cannot be read"),
             0,
         );
     }
@@ -76,10 +79,11 @@ pub fn count_on_volume(volume: DriverPtr<Vpb>, opened: bool) -> Result<(), Fault
 
 /// The name of a file: that of its device, and the path behind it.
 pub fn name(object: u64) -> Option<Vec<u16>> {
-    let body = driver_mem::read_u64(object + file::DEVICE_OBJECT).ok()?;
-    let mut name = ob::path(body)?;
-    let path = file_system::path_of(object).or_else(|| {
-        let path = UnicodeString::read(object + file::FILE_NAME).ok()?;
+    let object = DriverPtr::<FileObject>::new(object);
+    let device = object.get(|file| &file.device_object).ok()?;
+    let mut name = ob::path(device)?;
+    let path = file_system::path_of(object.address()).or_else(|| {
+        let path = UnicodeString::read(object.at(|file| &file.file_name).address()).ok()?;
         path.units().ok()
     });
     name.extend(path?);
@@ -88,28 +92,26 @@ pub fn name(object: u64) -> Option<Vec<u16>> {
 
 /// Sends cleanup or close and waits for the end; their status does not matter.
 fn ending(object: u64, function: u8, caller: &Caller<'_>) {
+    let object = DriverPtr::<FileObject>::new(object);
     let work = || -> Result<(), Stop> {
-        let body = driver_mem::read_u64(object + file::DEVICE_OBJECT)?;
-        if body == 0 {
+        let device = object.get(|file| &file.device_object)?;
+        if device == 0 {
             return Ok(());
         }
-        let top = device::related(body)?;
-        let Some((packet, _)) = packet_for(top, object, function, false)? else {
+        let top = device::related(device)?;
+        let Some((irp, _)) = allocate_irp(top, object.address(), function, false)? else {
             return Ok(());
         };
         let flags = if function == major::CLOSE {
-            packet_offset::flag::CLOSE_OPERATION
+            irp_flag::CLOSE_OPERATION
         } else {
             0
         };
-        driver_mem::write_u32(
-            packet + packet_offset::FLAGS,
-            flags | packet_offset::flag::SYNCHRONOUS_API,
-        )?;
-        send_and_wait(top, packet, caller)?;
+        irp.set(|irp| &irp.flags, flags | irp_flag::SYNCHRONOUS_API)?;
+        send_and_wait(top, irp.address(), caller)?;
         if function == major::CLEANUP {
-            let flags = driver_mem::read_u32(object + file::FLAGS)?;
-            driver_mem::write_u32(object + file::FLAGS, flags | file::flag::CLEANUP_COMPLETE)?;
+            let flags = object.at(|file| &file.flags);
+            flags.update(|flags| flags | file_flag::CLEANUP_COMPLETE)?;
         }
         Ok(())
     };

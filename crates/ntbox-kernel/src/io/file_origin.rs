@@ -1,26 +1,27 @@
 //! Whether a file was opened for a client of another machine, as a server that is a
 //! driver says of it.
 
+use nt_layout::FileObject;
 use nt_status::{STATUS_INVALID_PARAMETER_MIX, STATUS_SUCCESS};
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::file;
 
 /// `FO_REMOTE_ORIGIN`.
 const REMOTE_ORIGIN: u32 = 0x0100_0000;
 
 exports! {
     /// `IoIsFileOriginRemote`.
-    fn IoIsFileOriginRemote(body: u64) -> bool [max HIGH_LEVEL, ntddk] {
-        let flags = driver_mem::read_u32(body.wrapping_add(file::FLAGS))?;
+    fn IoIsFileOriginRemote(device: DriverPtr<FileObject>) -> bool [max HIGH_LEVEL, ntddk] {
+        let flags = device.get(|file| &file.flags)?;
         Ok(flags & REMOTE_ORIGIN != 0)
     }
 
     /// `IoSetFileOrigin`: refused if the file has that origin already.
-    fn IoSetFileOrigin(body: u64, remote: bool) -> u32 [max HIGH_LEVEL, ntddk] {
-        let at = body.wrapping_add(file::FLAGS);
+    fn IoSetFileOrigin(device: DriverPtr<FileObject>, remote: bool) -> u32 [max HIGH_LEVEL, ntddk] {
+        let at = device.at(|file| &file.flags).address();
         let flags = driver_mem::read_u32(at)?;
         if (flags & REMOTE_ORIGIN != 0) == remote {
             return Ok(STATUS_INVALID_PARAMETER_MIX);
@@ -38,9 +39,10 @@ mod tests {
 
     #[test]
     fn origin_of_file_is_set_and_cleared_once() {
-        let mut body = [0_u32; file::SIZE_OF as usize / 4];
-        body[file::FLAGS as usize / 4] = 0x42;
-        let at = address_mut(&mut body);
+        let mut file = [0_u32; DriverPtr::<FileObject>::SIZE as usize / 4];
+        let at = address_mut(&mut file);
+        let flags = DriverPtr::<FileObject>::new(at).at(|file| &file.flags);
+        flags.write(0x42).expect("the test's memory");
         assert_eq!(value(IoIsFileOriginRemote, &[at]), 0);
         assert_eq!(
             status(IoSetFileOrigin, &[at, 0]),
@@ -53,8 +55,8 @@ mod tests {
             STATUS_INVALID_PARAMETER_MIX
         );
         assert_eq!(status(IoSetFileOrigin, &[at, 0]), STATUS_SUCCESS);
-        assert_eq!(body[file::FLAGS as usize / 4], 0x42);
-        let va = NOWHERE + file::FLAGS;
-        assert_eq!(fault(IoIsFileOriginRemote, &[NOWHERE]), va);
+        assert_eq!(flags.read(), Ok(0x42));
+        let flags = DriverPtr::<FileObject>::new(NOWHERE).at(|file| &file.flags);
+        assert_eq!(fault(IoIsFileOriginRemote, &[NOWHERE]), flags.address());
     }
 }

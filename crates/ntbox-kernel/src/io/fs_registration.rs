@@ -1,8 +1,8 @@
 //! Which file systems there are: those that drivers register by their control devices,
 //! and who wants to hear of it when one comes or goes.
 
+use nt_layout::DeviceObject;
 use ntbox_api::rules;
-use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::APC_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
@@ -10,8 +10,8 @@ use ntbox_host::routine::Routine;
 
 use super::device as devices;
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::device;
 use crate::base::leak_check::Leak;
 use crate::ob;
 
@@ -59,13 +59,13 @@ pub fn leaks() -> Vec<Leak> {
 }
 
 /// Tells everybody of a file system.
-fn tell(body: u64, active: bool, caller: &Caller<'_>) {
+fn tell(device: u64, active: bool, caller: &Caller<'_>) {
     let listeners = STATE.lock().listeners.clone();
     for listener in listeners {
         let routine = Routine::new(listener.routine, "file system notify routine");
         caller.call(
             routine.registered_by(listener.caller),
-            &[body, u64::from(active)],
+            &[device, u64::from(active)],
         );
     }
 }
@@ -86,50 +86,49 @@ fn listen(driver: u64, routine: u64, caller: &Caller<'_>) -> u32 {
         state.file_systems.clone()
     };
     ob::reference_for(driver, caller);
-    for body in known {
-        caller.call(routine, &[body, 1]);
+    for device in known {
+        caller.call(routine, &[device, 1]);
     }
     nt_status::STATUS_SUCCESS
 }
 
 /// Adds a file system, if its device is one of such.
-fn register(body: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    if !KINDS.contains(&driver_mem::read_u32(
-        body.wrapping_add(device::DEVICE_TYPE),
-    )?) {
+fn register(device: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let device = DriverPtr::<DeviceObject>::new(device);
+    if !KINDS.contains(&device.get(|device| &device.device_type)?) {
         return Ok(());
     }
-    let flags = driver_mem::read_u32(body + device::FLAGS)?;
-    devices::count_reference(body, true, caller)?;
+    let flags = device.get(|device| &device.flags)?;
+    devices::count_reference(device.address(), true, caller)?;
     {
         let mut state = STATE.lock();
         if flags & LOW_PRIORITY == 0 {
-            state.file_systems.insert(0, body);
+            state.file_systems.insert(0, device.address());
         } else {
-            state.file_systems.push(body);
+            state.file_systems.push(device.address());
         }
     }
-    tell(body, true, caller);
+    tell(device.address(), true, caller);
     Ok(())
 }
 
 exports! {
     /// `IoRegisterFileSystem`: nothing happens with a device of another type.
-    fn IoRegisterFileSystem<call>(body: u64) -> () [max APC_LEVEL, ntifs] {
-        register(body, &Caller::of(call))
+    fn IoRegisterFileSystem<call>(device: u64) -> () [max APC_LEVEL, ntifs] {
+        register(device, &Caller::of(call))
     }
 
     /// `IoUnregisterFileSystem`.
-    fn IoUnregisterFileSystem<call>(body: u64) -> () [max APC_LEVEL, ntifs] {
+    fn IoUnregisterFileSystem<call>(device: u64) -> () [max APC_LEVEL, ntifs] {
         let caller = Caller::of(call);
         let known = {
             let mut state = STATE.lock();
-            let at = state.file_systems.iter().position(|known| *known == body);
+            let at = state.file_systems.iter().position(|known| *known == device);
             at.map(|at| state.file_systems.remove(at)).is_some()
         };
         if known {
-            tell(body, false, &caller);
-            devices::count_reference(body, false, &caller)?;
+            tell(device, false, &caller);
+            devices::count_reference(device, false, &caller)?;
         }
         Ok(())
     }

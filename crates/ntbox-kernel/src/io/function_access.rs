@@ -2,14 +2,17 @@
 //! that want more of a control request than its code says, and file servers that
 //! carry out what others ask for.
 
+use nt_layout::{FileQuotaInformation, IoStackLocation, Irp};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{APC_LEVEL, HIGH_LEVEL};
 
 use super::information_class::Direction;
-use super::irp as packets;
+use super::irp;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{irp, major, stack};
+use crate::base::io_layout;
+use crate::base::io_layout::major;
 use crate::se::sid;
 
 /// `FILE_READ_DATA` and `FILE_WRITE_DATA`, which are `FILE_READ_ACCESS` and
@@ -25,12 +28,12 @@ const WRITE_EA: u32 = 0x10;
 /// The flags of a control request's stack location that say what its sender may.
 pub fn granted_flags(access: u32) -> u8 {
     let read = if access & READ != 0 {
-        stack::special::READ_GRANTED
+        io_layout::stack::special::READ_GRANTED
     } else {
         0
     };
     let write = if access & WRITE != 0 {
-        stack::special::WRITE_GRANTED
+        io_layout::stack::special::WRITE_GRANTED
     } else {
         0
     };
@@ -38,18 +41,18 @@ pub fn granted_flags(access: u32) -> u8 {
 }
 
 /// Whether a control request's sender has these rights.
-fn may_control(packet: u64, required: u32) -> Result<u32, Fault> {
-    let place = packets::location(packet)?;
-    let function = driver_mem::read_u8(place + stack::MAJOR)?;
+fn may_control(irp: u64, required: u32) -> Result<u32, Fault> {
+    let stack_location = DriverPtr::<IoStackLocation>::new(irp::location(irp)?);
+    let function = stack_location.get(|location| &location.major_function)?;
     let control = matches!(function, major::DEVICE_CONTROL | major::FILE_SYSTEM_CONTROL);
     if !control || required & !(READ | WRITE) != 0 {
         return Ok(nt_status::STATUS_INVALID_PARAMETER);
     }
-    if driver_mem::read_u8(packet + irp::REQUESTOR_MODE)? == 0 {
+    if DriverPtr::<Irp>::new(irp).get(|irp| &irp.requestor_mode)? == 0 {
         return Ok(nt_status::STATUS_SUCCESS);
     }
     let needed = granted_flags(required);
-    let flags = driver_mem::read_u8(place + stack::FLAGS)?;
+    let flags = stack_location.get(|location| &location.flags)?;
     Ok(if flags & needed == needed {
         nt_status::STATUS_SUCCESS
     } else {
@@ -83,9 +86,8 @@ fn rights_for(function: u8, code: u32, class: u32) -> (u32, u32) {
 
 /// The offset of the first quota entry that is wrong.
 fn wrong_quota(buffer: u64, length: u32) -> Result<Option<u32>, Fault> {
-    /// Bytes of an entry before its SID, and where the length of that is.
-    const HEADER: u64 = 0x28;
-    const SID_LENGTH: u64 = 4;
+    /// Bytes of an entry before its SID.
+    const HEADER: u64 = DriverPtr::<FileQuotaInformation>::SIZE;
     let end = u64::from(length);
     let mut at = 0;
     loop {
@@ -94,14 +96,13 @@ fn wrong_quota(buffer: u64, length: u32) -> Result<Option<u32>, Fault> {
         if left < HEADER + 8 {
             return wrong;
         }
-        let entry = buffer.wrapping_add(at);
-        let sid_length = u64::from(driver_mem::read_u32(entry.wrapping_add(SID_LENGTH))?);
-        let place = entry.wrapping_add(HEADER);
-        if HEADER + sid_length > left || !sid::is_valid(place)? || sid::length(place)? != sid_length
-        {
+        let entry = DriverPtr::<FileQuotaInformation>::new(buffer.wrapping_add(at));
+        let sid_length = u64::from(entry.get(|entry| &entry.sid_length)?);
+        let sid = entry.next(1).address();
+        if HEADER + sid_length > left || !sid::is_valid(sid)? || sid::length(sid)? != sid_length {
             return wrong;
         }
-        match u64::from(driver_mem::read_u32(entry)?) {
+        match u64::from(entry.get(|entry| &entry.next_entry_offset)?) {
             0 => return Ok(None),
             next if next % 4 == 0 && next < left => at += next,
             _ => return wrong,
@@ -111,8 +112,8 @@ fn wrong_quota(buffer: u64, length: u32) -> Result<Option<u32>, Fault> {
 
 exports! {
     /// `IoValidateDeviceIoControlAccess`: a request of the kernel's may do anything.
-    fn IoValidateDeviceIoControlAccess(packet: u64, required: u32) -> u32 [max HIGH_LEVEL, wdm] {
-        Ok(may_control(packet, required)?)
+    fn IoValidateDeviceIoControlAccess(irp: u64, required: u32) -> u32 [max HIGH_LEVEL, wdm] {
+        Ok(may_control(irp, required)?)
     }
 
     /// `IoCheckFunctionAccess`: the class of information, of a file or of its volume,
@@ -187,21 +188,29 @@ mod tests {
 
     #[test]
     fn senders_of_controls_are_looked_at() {
-        let mut place = [0_u8; 0x48];
-        let mut packet = [0_u8; 0xd0];
-        let at = address_mut(&mut packet);
-        driver_mem::write_u64(at + irp::CURRENT_STACK_LOCATION, address(&place)).unwrap();
+        let mut stack_location = [0_u8; 0x48];
+        let mut irp = [0_u8; 0xd0];
+        let at = address_mut(&mut irp);
+        DriverPtr::<Irp>::new(at)
+            .set(|irp| &irp.current_stack_location, address(&stack_location))
+            .unwrap();
         let ask = |required: u64| status(IoValidateDeviceIoControlAccess, &[at, required]);
         assert_eq!(ask(1), nt_status::STATUS_INVALID_PARAMETER, "a create");
-        place[0] = major::DEVICE_CONTROL;
+        stack_location[0] = major::DEVICE_CONTROL;
         assert_eq!(ask(4), nt_status::STATUS_INVALID_PARAMETER);
         assert_eq!(ask(3), 0, "the kernel's");
-        driver_mem::write_u8(at + irp::REQUESTOR_MODE, 1).unwrap();
+        DriverPtr::<Irp>::new(at)
+            .set(|irp| &irp.requestor_mode, 1)
+            .unwrap();
         assert_eq!(ask(1), nt_status::STATUS_ACCESS_DENIED);
         assert_eq!(ask(0), 0);
-        driver_mem::write_u8(address_mut(&mut place) + stack::FLAGS, granted_flags(1)).unwrap();
+        DriverPtr::<IoStackLocation>::new(address_mut(&mut stack_location))
+            .set(|location| &location.flags, granted_flags(1))
+            .unwrap();
         assert_eq!((ask(1), ask(2)), (0, nt_status::STATUS_ACCESS_DENIED));
-        driver_mem::write_u8(address_mut(&mut place) + stack::FLAGS, granted_flags(3)).unwrap();
+        DriverPtr::<IoStackLocation>::new(address_mut(&mut stack_location))
+            .set(|location| &location.flags, granted_flags(3))
+            .unwrap();
         assert_eq!(ask(3), 0);
     }
 

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use ntbox_host::driver_mem;
+use nt_layout::Irp;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
 
 use super::irp;
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::irp as offset;
 use crate::base::thread_table;
 
 /// Threads that want no dialog boxes.
@@ -42,10 +42,10 @@ exports! {
 
     /// `IoRaiseHardError`: ends the request, as it does where no box can be shown;
     /// nothing is brought back to the caller.
-    fn IoRaiseHardError<call>(packet: u64, volume: u64, device: u64) -> ()
+    fn IoRaiseHardError<call>(irp: DriverPtr<Irp>, volume: u64, device: u64) -> ()
         [max APC_LEVEL, ntddk, partial "nobody answers the dialog box: the request ends"] {
-        driver_mem::write_u64(packet.wrapping_add(offset::INFORMATION), 0)?;
-        irp::complete(packet, &Caller::of(call))
+        irp.set(|irp| &irp.io_status.information, 0)?;
+        irp::complete(irp.address(), &Caller::of(call))
     }
 }
 

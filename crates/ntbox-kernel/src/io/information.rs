@@ -2,6 +2,7 @@
 //! its kin. Most goes to the driver in a request; position, mode, access and
 //! alignment are the I/O manager's own.
 
+use nt_layout::{DeviceObject, FileAllInformation, FileFsDeviceInformation, FileObject};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
@@ -13,12 +14,14 @@ use super::irp_completion::Notify;
 use super::nt_file_io::{Common, is_synchronous, low};
 use super::rename::Target;
 use super::transfer::Buffers;
+use super::write_status_block;
 use super::{file, irp_completion, rename};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
-use crate::base::io_layout::{device, file as offset};
+use crate::base::io_layout::file::flag as file_flag;
 use crate::base::processor_mode::Mode;
 use crate::ob;
 use crate::ob::Type;
@@ -26,12 +29,12 @@ use crate::ob::handles::Entry;
 
 /// Bits of a `FILE_MODE_INFORMATION`, and the flags of a file object they are.
 const MODES: [(u32, u32); 6] = [
-    (0x02, offset::flag::WRITE_THROUGH),
-    (0x04, offset::flag::SEQUENTIAL_ONLY),
-    (0x08, offset::flag::NO_INTERMEDIATE_BUFFERING),
-    (0x10, offset::flag::ALERTABLE_IO),
-    (0x20, offset::flag::SYNCHRONOUS_IO),
-    (0x1000, offset::flag::DELETE_ON_CLOSE),
+    (0x02, file_flag::WRITE_THROUGH),
+    (0x04, file_flag::SEQUENTIAL_ONLY),
+    (0x08, file_flag::NO_INTERMEDIATE_BUFFERING),
+    (0x10, file_flag::ALERTABLE_IO),
+    (0x20, file_flag::SYNCHRONOUS_IO),
+    (0x1000, file_flag::DELETE_ON_CLOSE),
 ];
 /// Those of them that can be set: the first four, alertable being of synchronous
 /// files only.
@@ -92,15 +95,15 @@ impl Wanted {
     /// What the I/O manager answers by itself; `None` if the driver is to be
     /// asked.
     fn own(&self, file: &Entry) -> Result<Option<Result<u64, u32>>, Stop> {
-        let object = file.object;
+        let object = DriverPtr::<FileObject>::new(file.object);
         let query = self.direction == Direction::Query;
-        let position = object + offset::CURRENT_BYTE_OFFSET;
+        let position = object.at(|file| &file.current_byte_offset).address();
         Ok(Some(match (self.direction, self.class) {
-            (Direction::Query, class::POSITION) if is_synchronous(object)? => {
+            (Direction::Query, class::POSITION) if is_synchronous(object.address())? => {
                 driver_mem::write_u64(self.buffer, driver_mem::read_u64(position)?)?;
                 Ok(8)
             }
-            (Direction::Set, class::POSITION) if is_synchronous(object)? => {
+            (Direction::Set, class::POSITION) if is_synchronous(object.address())? => {
                 let value = driver_mem::read_u64(self.buffer)?;
                 if value.cast_signed() < 0 {
                     return Ok(Some(Err(nt_status::STATUS_INVALID_PARAMETER)));
@@ -113,21 +116,27 @@ impl Wanted {
                 Ok(4)
             }
             (_, class::MODE) if query => {
-                driver_mem::write_u32(self.buffer, mode_of(object)?)?;
+                driver_mem::write_u32(self.buffer, mode_of(object.address())?)?;
                 Ok(4)
             }
-            (Direction::Set, class::MODE) => set_mode(object, driver_mem::read_u32(self.buffer)?)?,
+            (Direction::Set, class::MODE) => {
+                set_mode(object.address(), driver_mem::read_u32(self.buffer)?)?
+            }
             (_, class::ALIGNMENT) if query => {
-                driver_mem::write_u32(self.buffer, alignment_of(object)?)?;
+                driver_mem::write_u32(self.buffer, alignment_of(object.address())?)?;
                 Ok(4)
             }
             (Direction::QueryVolume, class::FS_DEVICE) => {
-                let body = driver_mem::read_u64(object + offset::DEVICE_OBJECT)?;
-                let mounted = u32::from(driver_mem::read_u64(body + device::VPB)? != 0) * MOUNTED;
-                let characteristics = driver_mem::read_u32(body + device::CHARACTERISTICS)?;
-                let kind = driver_mem::read_u32(body + device::DEVICE_TYPE)?;
-                driver_mem::write_u32(self.buffer, kind)?;
-                driver_mem::write_u32(self.buffer.wrapping_add(4), characteristics | mounted)?;
+                let device =
+                    DriverPtr::<DeviceObject>::new(object.get(|file| &file.device_object)?);
+                let mounted = u32::from(device.get(|device| &device.vpb)? != 0) * MOUNTED;
+                let characteristics = device.get(|device| &device.characteristics)? | mounted;
+                let output = DriverPtr::<FileFsDeviceInformation>::new(self.buffer);
+                output.set(
+                    |output| &output.device_type,
+                    device.get(|device| &device.device_type)?,
+                )?;
+                output.set(|output| &output.characteristics, characteristics)?;
                 Ok(8)
             }
             _ => return Ok(None),
@@ -136,16 +145,14 @@ impl Wanted {
 
     /// Fills in what is the I/O manager's own of `FILE_ALL_INFORMATION`.
     fn complete_all(&self, file: &Entry) -> Result<(), Stop> {
-        const ACCESS: u64 = 0x4c;
-        const MODE: u64 = 0x58;
-        const ALIGNMENT: u64 = 0x5c;
         if (self.direction, self.class) != (Direction::Query, class::ALL) {
             return Ok(());
         }
-        driver_mem::write_u32(self.buffer + ACCESS, file.access)?;
-        driver_mem::write_u32(self.buffer + MODE, mode_of(file.object)?)?;
+        let all = DriverPtr::<FileAllInformation>::new(self.buffer);
+        all.set(|all| &all.access_flags, file.access)?;
+        all.set(|all| &all.mode, mode_of(file.object)?)?;
         let alignment = alignment_of(file.object)?;
-        Ok(driver_mem::write_u32(self.buffer + ALIGNMENT, alignment)?)
+        Ok(all.set(|all| &all.alignment_requirement, alignment)?)
     }
 }
 
@@ -153,7 +160,7 @@ impl Wanted {
 const MOUNTED: u32 = 0x20;
 
 fn mode_of(object: u64) -> Result<u32, Fault> {
-    let flags = driver_mem::read_u32(object + offset::FLAGS)?;
+    let flags = DriverPtr::<FileObject>::new(object).get(|file| &file.flags)?;
     let modes = MODES.into_iter().filter(|(_, flag)| flags & flag != 0);
     // Synchronous files are alertable or not, never both.
     let mode = modes.fold(0, |mode, (bit, _)| mode | bit);
@@ -161,7 +168,8 @@ fn mode_of(object: u64) -> Result<u32, Fault> {
 }
 
 fn set_mode(object: u64, mode: u32) -> Result<Result<u64, u32>, Fault> {
-    let synchronous = is_synchronous(object)?;
+    let object = DriverPtr::<FileObject>::new(object);
+    let synchronous = is_synchronous(object.address())?;
     let waits = mode & 0x30;
     let fits = if synchronous {
         waits.is_power_of_two()
@@ -171,7 +179,7 @@ fn set_mode(object: u64, mode: u32) -> Result<Result<u64, u32>, Fault> {
     if mode & !SETTABLE_MODES != 0 || !fits {
         return Ok(Err(nt_status::STATUS_INVALID_PARAMETER));
     }
-    let mut flags = driver_mem::read_u32(object + offset::FLAGS)?;
+    let mut flags = object.get(|file| &file.flags)?;
     for (bit, flag) in MODES {
         if SETTABLE_MODES & bit != 0 && bit != 0x20 {
             flags = if mode & bit == 0 {
@@ -181,14 +189,14 @@ fn set_mode(object: u64, mode: u32) -> Result<Result<u64, u32>, Fault> {
             };
         }
     }
-    driver_mem::write_u32(object + offset::FLAGS, flags)?;
+    object.set(|file| &file.flags, flags)?;
     Ok(Ok(0))
 }
 
 fn alignment_of(object: u64) -> Result<u32, Stop> {
-    let body = driver_mem::read_u64(object + offset::DEVICE_OBJECT)?;
-    let top = super::device::related(body)?;
-    Ok(driver_mem::read_u32(top + device::ALIGNMENT_REQUIREMENT)?)
+    let device = DriverPtr::<FileObject>::new(object).get(|file| &file.device_object)?;
+    let top = super::device::related(device)?;
+    Ok(DriverPtr::<DeviceObject>::new(top).get(|device| &device.alignment_requirement)?)
 }
 
 /// Serves a call: handle, status block, buffer, length, class.
@@ -222,8 +230,7 @@ fn by_handle(common: &Common, wanted: &Wanted, caller: &Caller<'_>) -> Result<u3
     if let Some(own) = own {
         notify.give_back(caller);
         let information = own?;
-        driver_mem::write_u32(common.block, nt_status::STATUS_SUCCESS)?;
-        driver_mem::write_u64(common.block.wrapping_add(8), information)?;
+        write_status_block(common.block, nt_status::STATUS_SUCCESS, information)?;
         return Ok(nt_status::STATUS_SUCCESS);
     }
     let target = match rename::open_target(

@@ -2,7 +2,6 @@
 //! the right that a handle needs for it.
 
 use crate::base::io_layout::major;
-
 /// Classes that mean something here.
 pub mod class {
     pub const BASIC: u32 = 4;

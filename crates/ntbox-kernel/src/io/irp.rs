@@ -1,6 +1,7 @@
 //! I/O request packets: memory, stack locations, and the way down and up a
 //! device stack.
 
+use nt_layout::{DeviceObject, DriverObject, IoStackLocation, Irp};
 use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
@@ -13,10 +14,13 @@ use rustc_hash::FxHashMap;
 use super::irp_contract::{Called, Request as Asked};
 use super::{irp_completion, irp_contract};
 use crate::base::call_context::Caller;
+use crate::base::diag;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{device, driver, irp, stack};
+use crate::base::io_layout;
+use crate::base::io_layout::irp::flag as irp_flag;
+use crate::base::io_layout::stack::flag as stack_flag;
 use crate::base::leak_check::Leak;
-use crate::base::{diag, io_layout};
 use crate::ex::pool;
 use crate::ke::object;
 use crate::mm::lent;
@@ -68,18 +72,18 @@ fn with<T>(work: impl FnOnce(&mut FxHashMap<u64, Known>) -> T) -> T {
 }
 
 /// What is known of an IRP.
-pub fn known(packet: u64) -> Option<Known> {
-    with(|irps| irps.get(&packet).copied())
+pub fn known(irp: u64) -> Option<Known> {
+    with(|irps| irps.get(&irp).copied())
 }
 
 /// Changes what is known of an IRP.
-fn update(packet: u64, work: impl FnOnce(&mut Known)) {
-    with(|irps| irps.get_mut(&packet).map(work));
+fn update(irp: u64, work: impl FnOnce(&mut Known)) {
+    with(|irps| irps.get_mut(&irp).map(work));
 }
 
 /// Changes whom an IRP belongs to.
-pub fn set_owner(packet: u64, owner: Owner) {
-    update(packet, |known| known.owner = owner);
+pub fn set_owner(irp: u64, owner: Owner) {
+    update(irp, |known| known.owner = owner);
 }
 
 /// IRPs that drivers allocated and did not free.
@@ -102,34 +106,35 @@ pub fn leaks() -> Vec<Leak> {
 
 /// Bytes of an IRP with its stack locations (`IoSizeOfIrp`).
 pub const fn size_of(locations: u8) -> u64 {
-    irp::SIZE_OF + stack::SIZE_OF * locations as u64
+    DriverPtr::<Irp>::SIZE + DriverPtr::<IoStackLocation>::SIZE * locations as u64
 }
 
 /// Writes an IRP that is on no location yet.
-pub fn initialize(packet: u64, size: u64, locations: u8) -> Result<(), Fault> {
-    driver_mem::fill(packet, 0, size)?;
-    driver_mem::write_u16(packet + irp::TYPE, irp::TYPE_NUMBER)?;
-    driver_mem::write_u16(packet + irp::SIZE, u16::try_from(size).unwrap_or(u16::MAX))?;
-    driver_mem::write_u8(packet + irp::STACK_COUNT, locations)?;
-    driver_mem::write_u8(packet + irp::CURRENT_LOCATION, locations.wrapping_add(1))?;
-    object::initialize_list(packet + irp::THREAD_LIST_ENTRY)?;
-    driver_mem::write_u64(
-        packet + irp::CURRENT_STACK_LOCATION,
-        packet + size_of(locations),
+pub fn initialize(irp: u64, size: u64, locations: u8) -> Result<(), Fault> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    driver_mem::fill(irp.address(), 0, size)?;
+    irp.set(|irp| &irp.kind, io_layout::irp::TYPE_NUMBER)?;
+    irp.set(|irp| &irp.size, u16::try_from(size).unwrap_or(u16::MAX))?;
+    irp.set(|irp| &irp.stack_count, locations)?;
+    irp.set(|irp| &irp.current_location, locations.wrapping_add(1))?;
+    object::initialize_list(irp.at(|irp| &irp.thread_list_entry).address())?;
+    irp.set(
+        |irp| &irp.current_stack_location,
+        irp.address() + size_of(locations),
     )
 }
 
 /// Allocates an IRP; `None` without memory.
 pub fn allocate(locations: u8, owner: Owner, caller: u64) -> Result<Option<u64>, Fault> {
     let size = size_of(locations);
-    let Some(packet) = lent::allocate(size, TAG, false, caller) else {
+    let Some(irp) = lent::allocate(size, TAG, false, caller) else {
         return Ok(None);
     };
-    irp_contract::forget(packet);
-    initialize(packet, size, locations)?;
+    irp_contract::forget(irp);
+    initialize(irp, size, locations)?;
     with(|irps| {
         irps.insert(
-            packet,
+            irp,
             Known {
                 owner,
                 caller,
@@ -137,30 +142,30 @@ pub fn allocate(locations: u8, owner: Owner, caller: u64) -> Result<Option<u64>,
             },
         )
     });
-    Ok(Some(packet))
+    Ok(Some(irp))
 }
 
 /// Allocates one for a driver, and notes in it from where; NULL without memory.
 fn allocate_for_driver(locations: u8, charge_quota: bool, caller: u64) -> Result<u64, Stop> {
-    let Some(packet) = allocate(locations, Owner::Driver, caller)? else {
+    let Some(irp) = allocate(locations, Owner::Driver, caller)? else {
         return Ok(0);
     };
-    if locations <= irp::allocation::MOST_LOCATIONS {
+    if locations <= io_layout::irp::allocation::MOST_LOCATIONS {
         let lookaside = if charge_quota {
-            irp::allocation::LOOKASIDE
+            io_layout::irp::allocation::LOOKASIDE
         } else {
             0
         };
-        let flags = irp::allocation::FIXED_SIZE | lookaside;
-        driver_mem::write_u8(packet + irp::ALLOCATION_FLAGS, flags)?;
+        let flags = io_layout::irp::allocation::FIXED_SIZE | lookaside;
+        DriverPtr::<Irp>::new(irp).set(|irp| &irp.allocation_flags, flags)?;
     }
-    Ok(packet)
+    Ok(irp)
 }
 
 /// Frees an IRP for the call that returns to `caller`, or 0.
-pub fn free(packet: u64, caller: u64) -> Result<(), Stop> {
-    with(|irps| irps.remove(&packet));
-    lent::free(packet, caller)
+pub fn free(irp: u64, caller: u64) -> Result<(), Stop> {
+    with(|irps| irps.remove(&irp));
+    lent::free(irp, caller)
 }
 
 /// Whether a list is the MDL of an IRP whose pages the I/O manager unlocks itself.
@@ -168,27 +173,27 @@ pub fn is_own_mdl(list: u64) -> bool {
     let packets: Vec<u64> = with(|irps| {
         let own = |known: &Known| matches!(known.owner, Owner::File | Owner::Built);
         let mut packets: Vec<u64> = irps.keys().copied().collect();
-        packets.retain(|packet| irps.get(packet).is_some_and(own));
+        packets.retain(|irp| irps.get(irp).is_some_and(own));
         packets
     });
     let mut packets = packets.into_iter();
-    packets.any(|packet| driver_mem::read_u64(packet + irp::MDL_ADDRESS) == Ok(list))
+    packets.any(|irp| DriverPtr::<Irp>::new(irp).get(|irp| &irp.mdl_address) == Ok(list))
 }
 
 /// The current stack location.
-pub fn location(packet: u64) -> Result<u64, Fault> {
-    driver_mem::read_u64(packet + irp::CURRENT_STACK_LOCATION)
+pub fn location(irp: u64) -> Result<u64, Fault> {
+    DriverPtr::<Irp>::new(irp).get(|irp| &irp.current_stack_location)
 }
 
 /// The location that the next driver will see.
-pub fn next_location(packet: u64) -> Result<u64, Fault> {
-    Ok(location(packet)?.wrapping_sub(stack::SIZE_OF))
+pub fn next_location(irp: u64) -> Result<u64, Fault> {
+    Ok(location(irp)?.wrapping_sub(DriverPtr::<IoStackLocation>::SIZE))
 }
 
 /// Sends an IRP to a device: `IofCallDriver`. Returns what the dispatch routine
 /// returned.
-pub fn call(body: u64, packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
-    send(body, packet, caller).map(|sent| sent.status)
+pub fn call(device: u64, irp: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+    send(device, irp, caller).map(|sent| sent.status)
 }
 
 /// How a dispatch routine returned.
@@ -205,22 +210,22 @@ pub struct Dispatched {
 }
 
 /// `IoCallDriver` was given what is no IRP, or no device.
-fn check_types(body: u64, packet: u64) -> Result<(), Stop> {
-    let refused = |kind: u64, what: String| Stop::bug_check(0xc9, [kind, packet, 0, 0], what);
-    if driver_mem::read_u16(packet.wrapping_add(irp::TYPE))? != irp::TYPE_NUMBER {
+fn check_types(device: u64, irp: u64) -> Result<(), Stop> {
+    let refused = |kind: u64, what: String| Stop::bug_check(0xc9, [kind, irp, 0, 0], what);
+    if DriverPtr::<Irp>::new(irp).get(|irp| &irp.kind)? != io_layout::irp::TYPE_NUMBER {
         return Err(refused(
             3,
             format!(
-                "IoCallDriver was given {packet:#018x}, which is no IRP, or none any more{}",
-                irp_contract::completed_by_text(packet)
+                "IoCallDriver was given {irp:#018x}, which is no IRP, or none any more{}",
+                irp_contract::completed_by_text(irp)
             ),
         ));
     }
-    if ob::type_of(body) != Some(ob::Type::Device) {
+    if ob::type_of(device) != Some(ob::Type::Device) {
         return Err(refused(
             4,
             format!(
-                "IoCallDriver was given {body:#018x}, which is no device object, or none any more"
+                "IoCallDriver was given {device:#018x}, which is no device object, or none any more"
             ),
         ));
     }
@@ -228,47 +233,49 @@ fn check_types(body: u64, packet: u64) -> Result<(), Stop> {
 }
 
 /// The same, with all that is known of it.
-pub fn send(body: u64, packet: u64, caller: &Caller<'_>) -> Result<Dispatched, Stop> {
-    check_types(body, packet)?;
-    let current = driver_mem::read_u8(packet + irp::CURRENT_LOCATION)?.wrapping_sub(1);
-    if current == 0 || current > driver_mem::read_u8(packet + irp::STACK_COUNT)? {
+pub fn send(device: u64, irp: u64, caller: &Caller<'_>) -> Result<Dispatched, Stop> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    check_types(device, irp.address())?;
+    let current = irp.get(|irp| &irp.current_location)?.wrapping_sub(1);
+    if current == 0 || current > irp.get(|irp| &irp.stack_count)? {
         return Err(Stop::bug_check(
             0x35,
-            [packet, 0, 0, 0],
+            [irp.address(), 0, 0, 0],
             format!(
-                "the IRP at {packet:#018x} has no stack location left for another driver (NO_MORE_IRP_STACK_LOCATIONS)"
+                "the IRP at {irp:#018x} has no stack location left for another driver (NO_MORE_IRP_STACK_LOCATIONS)"
             ),
         ));
     }
-    let place = next_location(packet)?;
-    driver_mem::write_u8(packet + irp::CURRENT_LOCATION, current)?;
-    driver_mem::write_u64(packet + irp::CURRENT_STACK_LOCATION, place)?;
-    driver_mem::write_u64(place + stack::DEVICE_OBJECT, body)?;
-    let major = driver_mem::read_u8(place + stack::MAJOR)?;
+    let stack_location = DriverPtr::<IoStackLocation>::new(next_location(irp.address())?);
+    irp.set(|irp| &irp.current_location, current)?;
+    irp.set(|irp| &irp.current_stack_location, stack_location.address())?;
+    stack_location.set(|location| &location.device_object, device)?;
+    let major = stack_location.get(|location| &location.major_function)?;
     if major > io_layout::major::MAXIMUM {
         return Err(Stop::bug_check(
             0xc9,
-            [0x0c, packet, u64::from(major), 0],
+            [0x0c, irp.address(), u64::from(major), 0],
             format!(
-                "the IRP at {packet:#018x} was sent with the major function {major:#x}, which does not exist"
+                "the IRP at {irp:#018x} was sent with the major function {major:#x}, which does not exist"
             ),
         ));
     }
-    let owner = driver_mem::read_u64(body + device::DRIVER_OBJECT)?;
-    let routine = driver_mem::read_u64(owner + driver::MAJOR_FUNCTION + 8 * u64::from(major))?;
+    let owner = DriverPtr::<DeviceObject>::new(device).get(|device| &device.driver_object)?;
+    let routine = DriverPtr::<DriverObject>::new(owner)
+        .get(|driver| &driver.major_function[usize::from(major)])?;
     let before = cpu::irql();
     let entry = Routine::new(routine, "MajorFunction entry").held_by(owner, "DRIVER_OBJECT");
-    let request = Asked::read(place)?;
-    let number = irp_contract::begins(packet, current);
-    let status = caller.call(entry, &[body, packet]);
+    let request = Asked::read(stack_location.address())?;
+    let number = irp_contract::begins(irp.address(), current);
+    let status = caller.call(entry, &[device, irp.address()]);
     check_returned(routine, before);
     // The status is the low half of RAX.
     let status = u32::try_from(status & 0xffff_ffff).unwrap_or(0);
     let dispatch = Called {
         number,
         routine,
-        body,
-        packet,
+        device,
+        irp: irp.address(),
         location: current,
         request,
     };
@@ -296,114 +303,113 @@ fn check_returned(routine: u64, before: u8) {
 }
 
 /// Completes an IRP: `IofCompleteRequest`.
-pub fn complete(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    check_completion(packet, caller)?;
-    let count = driver_mem::read_u8(packet + irp::STACK_COUNT)?;
-    let mut place = location(packet)?;
-    let mut current = driver_mem::read_u8(packet + irp::CURRENT_LOCATION)?.wrapping_add(1);
+pub fn complete(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    check_completion(irp, caller)?;
+    let count = irp.get(|irp| &irp.stack_count)?;
+    let mut stack_location = DriverPtr::<IoStackLocation>::new(location(irp.address())?);
+    let mut current = irp.get(|irp| &irp.current_location)?.wrapping_add(1);
     while current <= count.wrapping_add(1) {
-        driver_mem::write_u8(packet + irp::CURRENT_LOCATION, current)?;
-        driver_mem::write_u64(
-            packet + irp::CURRENT_STACK_LOCATION,
-            place.wrapping_add(stack::SIZE_OF),
+        irp.set(|irp| &irp.current_location, current)?;
+        irp.set(
+            |irp| &irp.current_stack_location,
+            stack_location.next(1).address(),
         )?;
-        let control = driver_mem::read_u8(place + stack::CONTROL)?;
-        let pending = control & stack::flag::PENDING_RETURNED != 0;
-        driver_mem::write_u8(packet + irp::PENDING_RETURNED, u8::from(pending))?;
-        let status = driver_mem::read_u32(packet + irp::STATUS)?;
-        irp_contract::passes(packet, current.wrapping_sub(1), status, pending);
-        if wants_call(packet, control)? {
-            let routine = driver_mem::read_u64(place + stack::COMPLETION_ROUTINE)?;
-            let context = driver_mem::read_u64(place + stack::CONTEXT)?;
+        let control = stack_location.get(|location| &location.control)?;
+        let pending = control & stack_flag::PENDING_RETURNED != 0;
+        irp.set(|irp| &irp.pending_returned, u8::from(pending))?;
+        let status = irp.get(|irp| &irp.io_status.status)?;
+        irp_contract::passes(irp.address(), current.wrapping_sub(1), status, pending);
+        if is_completion_routine_due(irp, control)? {
+            let routine = stack_location.get(|location| &location.completion_routine)?;
+            let context = stack_location.get(|location| &location.context)?;
             let above = if current > count {
                 0
             } else {
-                driver_mem::read_u64(place + stack::SIZE_OF + stack::DEVICE_OBJECT)?
+                stack_location
+                    .next(1)
+                    .get(|location| &location.device_object)?
             };
-            clear(place)?;
-            let routine = Routine::new(routine, "completion routine").held_by(packet, "IRP");
-            let status = caller.call(routine, &[above, packet, context]);
+            clear(stack_location)?;
+            let routine = Routine::new(routine, "completion routine").held_by(irp.address(), "IRP");
+            let status = caller.call(routine, &[above, irp.address(), context]);
             if status & 0xffff_ffff == u64::from(nt_status::STATUS_MORE_PROCESSING_REQUIRED) {
                 return Ok(());
             }
         } else {
             if pending && current <= count {
-                let above = place + stack::SIZE_OF + stack::CONTROL;
-                driver_mem::write_u8(
-                    above,
-                    driver_mem::read_u8(above)? | stack::flag::PENDING_RETURNED,
-                )?;
+                let above = stack_location.next(1).at(|location| &location.control);
+                above.update(|control| control | stack_flag::PENDING_RETURNED)?;
             }
-            clear(place)?;
+            clear(stack_location)?;
         }
-        place = place.wrapping_add(stack::SIZE_OF);
+        stack_location = stack_location.next(1);
         current = current.wrapping_add(1);
     }
     let owner = with(|irps| {
-        let known = irps.get_mut(&packet)?;
+        let known = irps.get_mut(&irp.address())?;
         known.completed = true;
         Some(known.owner)
     });
-    irp_contract::ends(packet, caller.address());
-    irp_completion::finish(packet, owner, caller)
+    irp_contract::ends(irp.address(), caller.address());
+    irp_completion::finish(irp.address(), owner, caller)
 }
 
 /// Whether the completion routine of a location is to be called.
-fn wants_call(packet: u64, control: u8) -> Result<bool, Fault> {
-    let success = driver_mem::read_u32(packet + irp::STATUS)?.cast_signed() >= 0;
-    let cancelled = driver_mem::read_u8(packet + irp::CANCEL)? != 0;
-    Ok((success && control & stack::flag::INVOKE_ON_SUCCESS != 0)
-        || (!success && control & stack::flag::INVOKE_ON_ERROR != 0)
-        || (cancelled && control & stack::flag::INVOKE_ON_CANCEL != 0))
+fn is_completion_routine_due(irp: DriverPtr<Irp>, control: u8) -> Result<bool, Fault> {
+    let success = irp.get(|irp| &irp.io_status.status)?.cast_signed() >= 0;
+    let cancelled = irp.get(|irp| &irp.cancel)? != 0;
+    Ok((success && control & stack_flag::INVOKE_ON_SUCCESS != 0)
+        || (!success && control & stack_flag::INVOKE_ON_ERROR != 0)
+        || (cancelled && control & stack_flag::INVOKE_ON_CANCEL != 0))
 }
 
 /// Clears what a stack location said, but for its parameters' memory, which the
 /// driver above may still read.
-fn clear(place: u64) -> Result<(), Fault> {
-    driver_mem::write_u8(place + stack::MINOR, 0)?;
-    driver_mem::write_u8(place + stack::FLAGS, 0)?;
-    driver_mem::write_u8(place + stack::CONTROL, 0)?;
-    driver_mem::fill(
-        place + stack::PARAMETERS,
-        0,
-        stack::DEVICE_OBJECT - stack::PARAMETERS,
-    )?;
-    driver_mem::write_u64(place + stack::FILE_OBJECT, 0)
+fn clear(stack_location: DriverPtr<IoStackLocation>) -> Result<(), Fault> {
+    stack_location.set(|location| &location.minor_function, 0)?;
+    stack_location.set(|location| &location.flags, 0)?;
+    stack_location.set(|location| &location.control, 0)?;
+    let parameters = stack_location.at(|location| &location.parameters);
+    driver_mem::fill(parameters.address(), 0, DriverPtr::<[u64; 4]>::SIZE)?;
+    stack_location.set(|location| &location.file_object, 0)
 }
 
-fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    let stopped = |what: String| Stop::bug_check(0x44, [packet, 0, 0, 0], what);
-    let completed = match known(packet) {
+fn check_completion(irp: DriverPtr<Irp>, caller: &Caller<'_>) -> Result<(), Stop> {
+    let stopped = |what: String| Stop::bug_check(0x44, [irp.address(), 0, 0, 0], what);
+    let completed = match known(irp.address()) {
         Some(known) => known.completed,
-        None => irp_contract::completed_by(packet).is_some() || lent::is_freed(packet),
+        None => {
+            irp_contract::completed_by(irp.address()).is_some() || lent::is_freed(irp.address())
+        }
     };
     let is_damaged = || -> Result<bool, Fault> {
-        let kind = driver_mem::read_u16(packet.wrapping_add(irp::TYPE))?;
-        let current = driver_mem::read_u8(packet.wrapping_add(irp::CURRENT_LOCATION))?;
-        let count = driver_mem::read_u8(packet.wrapping_add(irp::STACK_COUNT))?;
-        Ok(kind != irp::TYPE_NUMBER || current > count.wrapping_add(1))
+        let kind = irp.get(|irp| &irp.kind)?;
+        let current = irp.get(|irp| &irp.current_location)?;
+        let count = irp.get(|irp| &irp.stack_count)?;
+        Ok(kind != io_layout::irp::TYPE_NUMBER || current > count.wrapping_add(1))
     };
     if completed || is_damaged()? {
         return Err(stopped(format!(
-            "the IRP at {packet:#018x} was completed before{} (MULTIPLE_IRP_COMPLETE_REQUESTS)",
-            irp_contract::completed_by_text(packet)
+            "the IRP at {irp:#018x} was completed before{} (MULTIPLE_IRP_COMPLETE_REQUESTS)",
+            irp_contract::completed_by_text(irp.address())
         )));
     }
-    let status = driver_mem::read_u32(packet + irp::STATUS)?;
+    let status = irp.get(|irp| &irp.io_status.status)?;
     if status == NO_STATUS {
         let what = format!(
-            "the IRP at {packet:#018x} completed with the status {status:#010x}, which is no NTSTATUS"
+            "the IRP at {irp:#018x} completed with the status {status:#010x}, which is no NTSTATUS"
         );
         diag::violation(rules::IRP_COMPLETED_INVALID_STATUS, what, caller.address());
     }
     if status == PENDING {
         let what = format!(
-            "the IRP at {packet:#018x} completed with STATUS_PENDING, which is not a final status"
+            "the IRP at {irp:#018x} completed with STATUS_PENDING, which is not a final status"
         );
         diag::violation(rules::IRP_COMPLETED_PENDING, what, caller.address());
     }
-    if driver_mem::read_u64(packet + irp::CANCEL_ROUTINE)? != 0 {
-        let what = format!("the IRP at {packet:#018x} completed while its cancel routine is set");
+    if irp.get(|irp| &irp.cancel_routine)? != 0 {
+        let what = format!("the IRP at {irp:#018x} completed while its cancel routine is set");
         diag::violation(
             rules::IRP_COMPLETED_WITH_CANCEL_ROUTINE,
             what,
@@ -415,67 +421,61 @@ fn check_completion(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 
 /// Allocates an IRP that carries out a part of `master`; NULL without memory.
 pub fn make_associated(master: u64, locations: u8, caller: u64) -> Result<u64, Stop> {
-    let Some(packet) = allocate(locations, Owner::Associated, caller)? else {
+    let Some(irp) = allocate(locations, Owner::Associated, caller)? else {
         return Ok(0);
     };
-    driver_mem::write_u32(packet + irp::FLAGS, irp::flag::ASSOCIATED)?;
-    driver_mem::write_u64(packet + irp::SYSTEM_BUFFER, master)?;
-    driver_mem::write_u64(
-        packet + irp::THREAD,
-        driver_mem::read_u64(master + irp::THREAD)?,
-    )?;
-    Ok(packet)
+    let irp = DriverPtr::<Irp>::new(irp);
+    irp.set(|irp| &irp.flags, irp_flag::ASSOCIATED)?;
+    irp.set(|irp| &irp.system_buffer, master)?;
+    let thread = DriverPtr::<Irp>::new(master).get(|irp| &irp.thread)?;
+    irp.set(|irp| &irp.thread, thread)?;
+    Ok(irp.address())
 }
 
 /// Writes an IRP into memory of a driver's own.
-pub fn initialize_for_driver(
-    packet: u64,
-    size: u16,
-    locations: u8,
-    caller: u64,
-) -> Result<(), Stop> {
+pub fn initialize_for_driver(irp: u64, size: u16, locations: u8, caller: u64) -> Result<(), Stop> {
     if let Some(Known {
         owner: Owner::Driver,
         ..
-    }) = known(packet)
+    }) = known(irp)
     {
         let what = format!(
-            "IoInitializeIrp called with {packet:#018x}, which IoAllocateIrp has initialized; use IoReuseIrp"
+            "IoInitializeIrp called with {irp:#018x}, which IoAllocateIrp has initialized; use IoReuseIrp"
         );
         diag::violation(rules::IRP_INITIALIZED_TWICE, what, caller);
     }
-    initialize(packet, u64::from(size), locations)?;
+    initialize(irp, u64::from(size), locations)?;
     with(|irps| {
         let fresh = Known {
             owner: Owner::Initialized,
             caller,
             completed: false,
         };
-        irps.entry(packet).or_insert(fresh).completed = false;
+        irps.entry(irp).or_insert(fresh).completed = false;
     });
     Ok(())
 }
 
 exports! {
     /// `IofCallDriver`.
-    fn IofCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
-        call(body, packet, &Caller::of(caller))
+    fn IofCallDriver<caller>(device: u64, irp: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
+        call(device, irp, &Caller::of(caller))
     }
 
     /// `IofCompleteRequest`.
-    fn IofCompleteRequest<caller>(packet: u64, boost: u8) -> ()
+    fn IofCompleteRequest<caller>(irp: u64, boost: u8) -> ()
         [max DISPATCH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest"] {
-        complete(packet, &Caller::of(caller))
+        complete(irp, &Caller::of(caller))
     }
 
     /// `IoCallDriver`: what `IofCallDriver` does, for whoever takes its address.
-    fn IoCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
-        call(body, packet, &Caller::of(caller))
+    fn IoCallDriver<caller>(device: u64, irp: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
+        call(device, irp, &Caller::of(caller))
     }
 
     /// `IoCompleteRequest`: what `IofCompleteRequest` does.
-    fn IoCompleteRequest<caller>(packet: u64, boost: u8) -> () [max DISPATCH_LEVEL, wdm] {
-        complete(packet, &Caller::of(caller))
+    fn IoCompleteRequest<caller>(irp: u64, boost: u8) -> () [max DISPATCH_LEVEL, wdm] {
+        complete(irp, &Caller::of(caller))
     }
 
     /// `IoAllocateIrp`: NULL without memory.
@@ -496,40 +496,40 @@ exports! {
     }
 
     /// `IoFreeIrp`.
-    fn IoFreeIrp<call>(packet: u64) -> () [max DISPATCH_LEVEL, wdm] {
-        match known(packet) {
+    fn IoFreeIrp<call>(irp: u64) -> () [max DISPATCH_LEVEL, wdm] {
+        match known(irp) {
             Some(Known { owner: Owner::Driver | Owner::Built | Owner::Asynchronous | Owner::Associated, .. }) => {
-                free(packet, call.return_address())
+                free(irp, call.return_address())
             }
-            _ => Err(pool::bad_free(packet, TAG, "IoFreeIrp")),
+            _ => Err(pool::bad_free(irp, TAG, "IoFreeIrp")),
         }
     }
 
     /// `IoInitializeIrp`: for memory of the caller's own.
-    fn IoInitializeIrp<call>(packet: u64, size: u16, locations: u8) -> () [max DISPATCH_LEVEL, wdm] {
-        irp_contract::forget(packet);
-        initialize_for_driver(packet, size, locations, call.return_address())
+    fn IoInitializeIrp<call>(irp: u64, size: u16, locations: u8) -> () [max DISPATCH_LEVEL, wdm] {
+        irp_contract::forget(irp);
+        initialize_for_driver(irp, size, locations, call.return_address())
     }
 
     /// `IoReuseIrp`: as new, with a status to begin with.
-    fn IoReuseIrp<call>(packet: u64, status: u32) -> () [max DISPATCH_LEVEL, wdm] {
-        let locations = driver_mem::read_u8(packet + irp::STACK_COUNT)?;
-        let size = u64::from(driver_mem::read_u16(packet + irp::SIZE)?);
-        let allocation = driver_mem::read_u8(packet + irp::ALLOCATION_FLAGS)?;
-        initialize(packet, size, locations)?;
-        driver_mem::write_u8(packet + irp::ALLOCATION_FLAGS, allocation)?;
-        driver_mem::write_u32(packet + irp::STATUS, status)?;
-        irp_contract::forget(packet);
-        update(packet, |known| known.completed = false);
+    fn IoReuseIrp<call>(irp: DriverPtr<Irp>, status: u32) -> () [max DISPATCH_LEVEL, wdm] {
+        let locations = irp.get(|irp| &irp.stack_count)?;
+        let size = u64::from(irp.get(|irp| &irp.size)?);
+        let allocation = irp.get(|irp| &irp.allocation_flags)?;
+        initialize(irp.address(), size, locations)?;
+        irp.set(|irp| &irp.allocation_flags, allocation)?;
+        irp.set(|irp| &irp.io_status.status, status)?;
+        irp_contract::forget(irp.address());
+        update(irp.address(), |known| known.completed = false);
         Ok(())
     }
 
     /// What every entry of a new dispatch table holds: it refuses the request.
-    fn IopInvalidDeviceRequest<caller>(body: u64, packet: u64) -> u32
+    fn IopInvalidDeviceRequest<caller>(device: u64, irp: DriverPtr<Irp>) -> u32
         [max HIGH_LEVEL, undocumented "a routine inside this kernel"] {
-        driver_mem::write_u32(packet + irp::STATUS, nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
-        driver_mem::write_u64(packet + irp::INFORMATION, 0)?;
-        complete(packet, &Caller::of(caller))?;
+        irp.set(|irp| &irp.io_status.status, nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
+        irp.set(|irp| &irp.io_status.information, 0)?;
+        complete(irp.address(), &Caller::of(caller))?;
         Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST)
     }
 }

@@ -1,8 +1,8 @@
 //! The end of a request: what happens when an IRP has come back up to where it
 //! was made.
 
+use nt_layout::{FileObject, Irp};
 use ntbox_api::rules;
-use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::APC_LEVEL;
@@ -13,10 +13,11 @@ use rustc_hash::FxHashMap;
 
 use super::irp::Owner;
 use super::uninitialized_output::Subject;
+use super::write_status_block;
 use super::{irp, transfer, uninitialized_output};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{file, irp as offset};
 use crate::base::{diag, export_table, thread_table};
 use crate::ke::{apc, object, sched, wait};
 use crate::mm::pool::PoolKind;
@@ -135,9 +136,7 @@ impl Notify {
             return Ok(());
         }
         if self.block != 0 {
-            let written = driver_mem::write_u32(self.block, outcome.status).and_then(|()| {
-                driver_mem::write_u64(self.block.wrapping_add(8), outcome.information)
-            });
+            let written = write_status_block(self.block, outcome.status, outcome.information);
             // A program's block may be gone by now, which is its own business.
             if is_system(self.block) {
                 written?;
@@ -145,7 +144,9 @@ impl Notify {
         }
         let event = match (self.event, self.file) {
             (0, 0) => return self.apc.queue(self.block),
-            (0, file) => file + file::EVENT,
+            (0, file) => DriverPtr::<FileObject>::new(file)
+                .at(|file| &file.event)
+                .address(),
             (event, _) => event,
         };
         object::set_state(event, 1)?;
@@ -180,8 +181,8 @@ fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
 }
 
 /// Notes that an IRP carries a request of a file; returns the request's number.
-pub fn begin(packet: u64, output_length: u32, notify: Notify) -> Result<u64, Fault> {
-    let subject = Subject::of(packet, irp::next_location(packet)?)?;
+pub fn begin(irp: u64, output_length: u32, notify: Notify) -> Result<u64, Fault> {
+    let subject = Subject::of(irp, irp::next_location(irp)?)?;
     Ok(with(|state| {
         state.next += 1;
         let id = state.next;
@@ -192,7 +193,7 @@ pub fn begin(packet: u64, output_length: u32, notify: Notify) -> Result<u64, Fau
             notify,
             detached: false,
         };
-        state.underway.insert(packet, underway);
+        state.underway.insert(irp, underway);
         id
     }))
 }
@@ -217,13 +218,13 @@ pub fn underway_of(thread: u64) -> Vec<u64> {
     let packets: Vec<u64> = with(|state| state.underway.keys().copied().collect());
     packets
         .into_iter()
-        .filter(|packet| driver_mem::read_u64(packet + offset::THREAD) == Ok(thread))
+        .filter(|irp| DriverPtr::<Irp>::new(*irp).get(|irp| &irp.thread) == Ok(thread))
         .collect()
 }
 
 /// Waits until an IRP of a file has come to its end.
-pub fn wait_for_end(packet: u64) {
-    while let Some(id) = with(|state| state.underway.get(&packet).map(|one| one.id)) {
+pub fn wait_for_end(irp: u64) {
+    while let Some(id) = with(|state| state.underway.get(&irp).map(|one| one.id)) {
         sched::park(key(id), None);
     }
 }
@@ -250,15 +251,15 @@ type Finish = fn(u64, &Caller<'_>) -> Result<(), Stop>;
 pub static FINISH_POWER_IRP: Hook<Finish> = Hook::new();
 
 /// Ends an IRP that has passed its last stack location.
-pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn finish(irp: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<(), Stop> {
     match owner {
-        Some(Owner::File) => finish_file(packet, caller),
-        Some(Owner::Built | Owner::Asynchronous) => finish_built(packet, caller),
-        Some(Owner::Power) => (FINISH_POWER_IRP.get())(packet, caller),
-        Some(Owner::Associated) => finish_associated(packet, caller),
+        Some(Owner::File) => finish_file(irp, caller),
+        Some(Owner::Built | Owner::Asynchronous) => finish_built(irp, caller),
+        Some(Owner::Power) => (FINISH_POWER_IRP.get())(irp, caller),
+        Some(Owner::Associated) => finish_associated(irp, caller),
         Some(Owner::Driver | Owner::Initialized) | None => {
             let what = format!(
-                "the IRP at {packet:#018x} of a driver completed to the end; its completion routine must return STATUS_MORE_PROCESSING_REQUIRED"
+                "the IRP at {irp:#018x} of a driver completed to the end; its completion routine must return STATUS_MORE_PROCESSING_REQUIRED"
             );
             diag::violation(rules::IRP_NOT_RECLAIMED, what, caller.address());
             Ok(())
@@ -266,27 +267,29 @@ pub fn finish(packet: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<
     }
 }
 
-fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    let Some(underway) = with(|state| state.underway.remove(&packet)) else {
+fn finish_file(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    let Some(underway) = with(|state| state.underway.remove(&irp.address())) else {
         return Err(Stop::bug_check(
             0x44,
-            [packet, 0, 0, 0],
-            format!("the IRP at {packet:#018x} was completed before"),
+            [irp.address(), 0, 0, 0],
+            format!("the IRP at {irp:#018x} was completed before"),
         ));
     };
     // Output goes to the process that asked, whoever completes.
-    let thread = driver_mem::read_u64(packet + offset::THREAD)?;
+    let thread = irp.get(|irp| &irp.thread)?;
     let process = thread_table::thread(thread)
         .map_or_else(thread_table::system_process, |thread| thread.process);
     let seen = process_address_space::see(process);
     let room = underway.output_length;
-    let checked = uninitialized_output::check(packet, room, underway.subject, caller.address());
-    let copied = checked.and_then(|()| transfer::copy_back(packet, Some(room)));
+    let checked =
+        uninitialized_output::check(irp.address(), room, underway.subject, caller.address());
+    let copied = checked.and_then(|()| transfer::copy_back(irp.address(), Some(room)));
     let told = copied.and_then(|(status, too_much)| {
         let outcome = Outcome {
             status,
-            information: driver_mem::read_u64(packet + offset::INFORMATION)?,
-            pending_returned: driver_mem::read_u8(packet + offset::PENDING_RETURNED)? != 0,
+            information: irp.get(|irp| &irp.io_status.information)?,
+            pending_returned: irp.get(|irp| &irp.pending_returned)? != 0,
         };
         underway.notify.tell(&outcome)?;
         Ok((outcome, too_much))
@@ -304,8 +307,8 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
             caller.address(),
         );
     }
-    transfer::release(packet, caller.address())?;
-    irp::free(packet, caller.address())?;
+    transfer::release(irp.address(), caller.address())?;
+    irp::free(irp.address(), caller.address())?;
     if !underway.detached {
         with(|state| state.done.insert(underway.id, outcome));
     }
@@ -315,15 +318,17 @@ fn finish_file(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 }
 
 /// One part of a master IRP has ended: with the last one the master does.
-fn finish_associated(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    let master = driver_mem::read_u64(packet + offset::SYSTEM_BUFFER)?;
-    transfer::release(packet, caller.address())?;
-    irp::free(packet, caller.address())?;
+fn finish_associated(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let master = DriverPtr::<Irp>::new(irp).get(|irp| &irp.system_buffer)?;
+    transfer::release(irp, caller.address())?;
+    irp::free(irp, caller.address())?;
     // `AssociatedIrp.IrpCount` of the master.
-    let count = master + offset::SYSTEM_BUFFER;
-    let left = driver_mem::read_u32(count)?.wrapping_sub(1);
-    driver_mem::write_u32(count, left)?;
-    if left == 0 {
+    let count = DriverPtr::<Irp>::new(master)
+        .at(|irp| &irp.system_buffer)
+        .cast::<u32>();
+    let remaining = count.read()?.wrapping_sub(1);
+    count.write(remaining)?;
+    if remaining == 0 {
         irp::complete(master, caller)?;
     }
     Ok(())
@@ -333,20 +338,20 @@ fn finish_associated(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 /// `IoBuildAsynchronousFsdRequest` made: everything is freed, the status block is
 /// filled and the event set. An error that came back at once is the sender's from
 /// `IoCallDriver` alone: neither happens.
-fn finish_built(packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    let (status, _) = transfer::copy_back(packet, None)?;
-    let information = driver_mem::read_u64(packet + offset::INFORMATION)?;
-    let block = driver_mem::read_u64(packet + offset::USER_IOSB)?;
-    let event = driver_mem::read_u64(packet + offset::USER_EVENT)?;
-    let pending_returned = driver_mem::read_u8(packet + offset::PENDING_RETURNED)? != 0;
-    transfer::release(packet, caller.address())?;
-    irp::free(packet, caller.address())?;
+fn finish_built(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    let (status, _) = transfer::copy_back(irp.address(), None)?;
+    let information = irp.get(|irp| &irp.io_status.information)?;
+    let block = irp.get(|irp| &irp.user_iosb)?;
+    let event = irp.get(|irp| &irp.user_event)?;
+    let pending_returned = irp.get(|irp| &irp.pending_returned)? != 0;
+    transfer::release(irp.address(), caller.address())?;
+    irp::free(irp.address(), caller.address())?;
     if is_error(status) && !pending_returned {
         return Ok(());
     }
     if block != 0 {
-        driver_mem::write_u32(block, status)?;
-        driver_mem::write_u64(block.wrapping_add(8), information)?;
+        write_status_block(block, status, information)?;
     }
     if event != 0 {
         object::set_state(event, 1)?;

@@ -7,16 +7,19 @@
 
 use std::fmt;
 
+use nt_layout::{DeviceIoControlParameters, IoStackLocation, Irp};
 use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::kernel_cell::Exclusive;
-use ntbox_host::{driver_mem, modules};
+use ntbox_host::modules;
 use rustc_hash::FxHashMap;
 
 use super::irp;
 use super::irp::{Owner, PENDING};
 use crate::base::diag;
-use crate::base::io_layout::{irp as offset, major, stack};
+use crate::base::driver_ptr::DriverPtr;
+use crate::base::io_layout::major;
+use crate::base::io_layout::stack::flag as stack_flag;
 use crate::base::leak_check::Leak;
 use crate::ob;
 
@@ -31,19 +34,21 @@ pub struct Request {
 
 impl Request {
     /// Reads it from a stack location.
-    pub fn read(place: u64) -> Result<Self, Fault> {
-        /// `Parameters.DeviceIoControl.IoControlCode`.
-        const CODE: u64 = 0x10;
-        let major = driver_mem::read_u8(place.wrapping_add(stack::MAJOR))?;
+    pub fn read(stack_location: u64) -> Result<Self, Fault> {
+        let stack_location = DriverPtr::<IoStackLocation>::new(stack_location);
+        let major = stack_location.get(|location| &location.major_function)?;
         let is_control = matches!(
             major,
             major::DEVICE_CONTROL | major::INTERNAL_DEVICE_CONTROL | major::FILE_SYSTEM_CONTROL
         );
-        let code = place.wrapping_add(stack::PARAMETERS + CODE);
+        let parameters = stack_location.at(|location| &location.parameters);
+        let parameters = parameters.cast::<DeviceIoControlParameters>();
         Ok(Self {
             major,
-            minor: driver_mem::read_u8(place.wrapping_add(stack::MINOR))?,
-            code: is_control.then(|| driver_mem::read_u32(code)).transpose()?,
+            minor: stack_location.get(|location| &location.minor_function)?,
+            code: is_control
+                .then(|| parameters.get(|control| &control.io_control_code))
+                .transpose()?,
         })
     }
 }
@@ -105,7 +110,7 @@ struct Completion {
 #[derive(Debug)]
 struct Dispatch {
     number: u64,
-    packet: u64,
+    irp: u64,
     /// Number of the driver's stack location.
     location: u8,
     completion: Option<Completion>,
@@ -137,12 +142,12 @@ fn with<T>(work: impl FnOnce(&mut Ledger) -> T) -> T {
 }
 
 /// A dispatch routine is called with an IRP; returns the number of this call.
-pub fn begins(packet: u64, location: u8) -> u64 {
+pub fn begins(irp: u64, location: u8) -> u64 {
     with(|ledger| {
         ledger.next += 1;
         ledger.dispatches.push(Dispatch {
             number: ledger.next,
-            packet,
+            irp,
             location,
             completion: None,
         });
@@ -151,11 +156,11 @@ pub fn begins(packet: u64, location: u8) -> u64 {
 }
 
 /// An IRP that is completed passes a stack location.
-pub fn passes(packet: u64, location: u8, status: u32, is_marked: bool) {
+pub fn passes(irp: u64, location: u8, status: u32, is_marked: bool) {
     with(|ledger| {
         let calls = ledger.dispatches.iter_mut();
         let of_driver = |call: &&mut Dispatch| {
-            call.packet == packet && call.location == location && call.completion.is_none()
+            call.irp == irp && call.location == location && call.completion.is_none()
         };
         for call in calls.filter(of_driver) {
             call.completion = Some(Completion { status, is_marked });
@@ -164,35 +169,35 @@ pub fn passes(packet: u64, location: u8, status: u32, is_marked: bool) {
 }
 
 /// An IRP has passed all stack locations; the last call for it was `caller`'s.
-pub fn ends(packet: u64, caller: u64) {
+pub fn ends(irp: u64, caller: u64) {
     with(|ledger| {
-        ledger.kept.remove(&packet);
-        ledger.completed_by.insert(packet, caller);
+        ledger.kept.remove(&irp);
+        ledger.completed_by.insert(irp, caller);
     });
 }
 
 /// It was reported that a driver keeps an IRP and does not say so: that it is still
 /// there in the end follows from that.
-pub fn reported(packet: u64) {
-    with(|ledger| ledger.kept.remove(&packet));
+pub fn reported(irp: u64) {
+    with(|ledger| ledger.kept.remove(&irp));
 }
 
 /// Memory becomes an IRP, as if it had never been one.
-pub fn forget(packet: u64) {
+pub fn forget(irp: u64) {
     with(|ledger| {
-        ledger.kept.remove(&packet);
-        ledger.completed_by.remove(&packet);
+        ledger.kept.remove(&irp);
+        ledger.completed_by.remove(&irp);
     });
 }
 
 /// Who completed the IRP that was at an address, if no other has been since.
-pub fn completed_by(packet: u64) -> Option<u64> {
-    with(|ledger| ledger.completed_by.get(&packet).copied())
+pub fn completed_by(irp: u64) -> Option<u64> {
+    with(|ledger| ledger.completed_by.get(&irp).copied())
 }
 
 /// The same as the end of a sentence.
-pub fn completed_by_text(packet: u64) -> String {
-    let caller = completed_by(packet).unwrap_or(0);
+pub fn completed_by_text(irp: u64) -> String {
+    let caller = completed_by(irp).unwrap_or(0);
     modules::find(caller).map_or_else(String::new, |image| {
         format!(", by {}+{:#x}", image.name, caller - image.base)
     })
@@ -206,9 +211,9 @@ pub struct Called {
     /// The routine.
     pub routine: u64,
     /// The device.
-    pub body: u64,
+    pub device: u64,
     /// The IRP.
-    pub packet: u64,
+    pub irp: u64,
     /// Number of the stack location that the driver saw.
     pub location: u8,
     /// What the IRP asked for.
@@ -271,16 +276,16 @@ fn not_returned(call: &Called, returned: u32) -> bool {
 
 /// The IRP is not completed yet. If the driver still has it, it must have said so.
 fn check_kept(call: &Called, returned: u32) -> bool {
-    let packet = call.packet;
-    if irp::known(packet).is_none_or(|known| known.completed) {
+    let irp = call.irp;
+    if irp::known(irp).is_none_or(|known| known.completed) {
         return false;
     }
     let fields = || -> Result<(u8, u8), Fault> {
-        let current = driver_mem::read_u8(packet + offset::CURRENT_LOCATION)?;
-        let place = irp::location(packet)?;
+        let current = DriverPtr::<Irp>::new(irp).get(|irp| &irp.current_location)?;
+        let stack_location = irp::location(irp)?;
         Ok((
             current,
-            driver_mem::read_u8(place.wrapping_add(stack::CONTROL))?,
+            DriverPtr::<IoStackLocation>::new(stack_location).get(|location| &location.control)?,
         ))
     };
     // What is damaged is found by whoever completes it.
@@ -290,10 +295,10 @@ fn check_kept(call: &Called, returned: u32) -> bool {
     let kept = Kept {
         request: call.request,
         routine: call.routine,
-        device: ob::describe(call.body),
+        device: ob::describe(call.device),
     };
     with(|ledger| {
-        ledger.kept.entry(packet).or_insert(kept);
+        ledger.kept.entry(irp).or_insert(kept);
     });
     if current != call.location {
         // It is with a driver below, or on its way up again.
@@ -301,7 +306,7 @@ fn check_kept(call: &Called, returned: u32) -> bool {
     }
     match (
         returned == PENDING,
-        control & stack::flag::PENDING_RETURNED != 0,
+        control & stack_flag::PENDING_RETURNED != 0,
     ) {
         (true, false) => {
             let what = format!(
@@ -322,16 +327,16 @@ pub fn leaks() -> Vec<Leak> {
         let all = ledger.kept.iter();
         all.map(|(at, kept)| (*at, kept.clone())).collect()
     });
-    kept.retain(|(packet, _)| {
-        irp::known(*packet).is_some_and(|known| {
+    kept.retain(|(irp, _)| {
+        irp::known(*irp).is_some_and(|known| {
             !known.completed && matches!(known.owner, Owner::File | Owner::Built | Owner::Power)
         })
     });
-    kept.sort_unstable_by_key(|(packet, _)| *packet);
+    kept.sort_unstable_by_key(|(irp, _)| *irp);
     kept.into_iter()
-        .map(|(packet, kept)| {
+        .map(|(irp, kept)| {
             let message = format!(
-                "the request {} of the {}, the IRP at {packet:#018x}, is still pending",
+                "the request {} of the {}, the IRP at {irp:#018x}, is still pending",
                 kept.request, kept.device
             );
             // DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.

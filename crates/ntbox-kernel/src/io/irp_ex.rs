@@ -14,9 +14,9 @@ exports! {
     }
 
     /// `IoInitializeIrpEx`: for memory of the caller's own.
-    fn IoInitializeIrpEx<call>(packet: u64, device: u64, size: u16, locations: u8) -> ()
+    fn IoInitializeIrpEx<call>(irp: u64, device: u64, size: u16, locations: u8) -> ()
         [max DISPATCH_LEVEL, undocumented, since WINDOWS_10] {
-        irp::initialize_for_driver(packet, size, locations, call.return_address())
+        irp::initialize_for_driver(irp, size, locations, call.return_address())
     }
 
     /// `IoMakeAssociatedIrpEx`: NULL without memory. The caller counts them in the
@@ -28,7 +28,7 @@ exports! {
 
     /// `IoSynchronousCallDriver`: sends an IRP whose next location is filled in, and
     /// waits until it has come back. It is the caller's again then.
-    fn IoSynchronousCallDriver<call>(body: u64, packet: u64) -> u32 [max APC_LEVEL, undocumented] {
-        internal_completion::send_and_wait(body, packet, &Caller::of(call))
+    fn IoSynchronousCallDriver<call>(device: u64, irp: u64) -> u32 [max APC_LEVEL, undocumented] {
+        internal_completion::send_and_wait(device, irp, &Caller::of(call))
     }
 }

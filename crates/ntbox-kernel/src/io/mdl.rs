@@ -1,19 +1,18 @@
 //! MDLs as the I/O manager hands them out.
 
+use nt_layout::{Irp, Mdl};
 use ntbox_api::rules;
-use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 use ntbox_host::memory_map::{PAGE_SHIFT, PAGE_SIZE, pages_spanned};
 
 use crate::base::diag;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::mm::mdl::{View, flag, offset};
+use crate::mm::mdl::{View, flag};
 use crate::mm::{mapping, mdl};
 use crate::{ex, mm};
 
-/// Offset of `MdlAddress` in an IRP.
-const IRP_MDL_ADDRESS: u64 = 8;
 /// Lists that a chain may have before it is taken for a ring.
 const MAX_CHAIN: usize = 0x1_0000;
 
@@ -63,44 +62,49 @@ exports! {
 
     /// `IoBuildPartialMdl`: describes a part of what another list describes;
     /// length 0 means the rest.
-    fn IoBuildPartialMdl(source: u64, target: u64, base: u64, length: u32) -> () [max DISPATCH_LEVEL, wdm] {
-        let parent = View::read(source)?;
+    fn IoBuildPartialMdl(source: DriverPtr<Mdl>, target: DriverPtr<Mdl>, base: u64, length: u32) -> () [max DISPATCH_LEVEL, wdm] {
+        let parent = View::read(source.address())?;
         let start = parent.start.wrapping_add(u64::from(parent.offset));
         let skipped = base.wrapping_sub(start);
         let available = u64::from(parent.bytes).checked_sub(skipped);
         let bytes = match (available, u64::from(length)) {
             (Some(rest), 0) => rest,
             (Some(rest), wanted) if wanted <= rest => wanted,
-            _ => return Err(target_too_large(source, base, length)),
+            _ => return Err(target_too_large(source.address(), base, length)),
         };
-        let mut part = View::read(target)?;
-        let size = u64::from(driver_mem::read_u16(target + offset::SIZE)?);
+        let mut part = View::read(target.address())?;
+        let size = u64::from(target.get(|mdl| &mdl.size)?);
         let page_offset = base & (PAGE_SIZE - 1);
-        let room = if part.has(flag::ALLOCATED_FIXED_SIZE) { 0x17 } else { (size.saturating_sub(offset::FRAMES)) / 8 };
+        let room = if part.has(flag::ALLOCATED_FIXED_SIZE) { 0x17 } else { (size.saturating_sub(DriverPtr::<Mdl>::SIZE)) / 8 };
         if pages_spanned(page_offset, bytes) > room {
-            return Err(target_too_large(source, base, length));
+            return Err(target_too_large(source.address(), base, length));
         }
-        driver_mem::write_u64(target + offset::START_VA, base & !(PAGE_SIZE - 1))?;
-        driver_mem::write_u32(target + offset::BYTE_OFFSET, u32::try_from(page_offset).unwrap_or(0))?;
-        driver_mem::write_u32(target + offset::BYTE_COUNT, u32::try_from(bytes).unwrap_or(u32::MAX))?;
-        let process = driver_mem::read_u64(source + offset::PROCESS)?;
-        driver_mem::write_u64(target + offset::PROCESS, process)?;
+        target.set(|mdl| &mdl.start_va, base & !(PAGE_SIZE - 1))?;
+        target.set(|mdl| &mdl.byte_offset, u32::try_from(page_offset).unwrap_or(0))?;
+        target.set(|mdl| &mdl.byte_count, u32::try_from(bytes).unwrap_or(u32::MAX))?;
+        let process = source.get(|mdl| &mdl.process)?;
+        target.set(|mdl| &mdl.process, process)?;
         // What is mapped stays mapped for the part: it uses the parent's address.
         let keep = part.flags & flag::ALLOCATED_FIXED_SIZE;
         let inherited = parent.flags
             & (flag::SOURCE_IS_NONPAGED_POOL | flag::MAPPED_TO_SYSTEM_VA | flag::IO_PAGE_READ | flag::IO_SPACE);
         if inherited & (flag::SOURCE_IS_NONPAGED_POOL | flag::MAPPED_TO_SYSTEM_VA) != 0 {
-            let system = driver_mem::read_u64(source + offset::MAPPED_SYSTEM_VA)?;
-            driver_mem::write_u64(target + offset::MAPPED_SYSTEM_VA, system.wrapping_add(skipped))?;
+            let system = source.get(|mdl| &mdl.mapped_system_va)?;
+            target.set(|mdl| &mdl.mapped_system_va, system.wrapping_add(skipped))?;
         }
         let first = (base & !(PAGE_SIZE - 1)).wrapping_sub(parent.start) >> PAGE_SHIFT;
         for n in 0..pages_spanned(page_offset, bytes) {
-            let frame = driver_mem::read_u64(source + offset::FRAMES + 8 * (first + n))?;
-            driver_mem::write_u64(target + offset::FRAMES + 8 * n, frame)?;
+            let frame = frames(source).next(first + n).read()?;
+            frames(target).next(n).write(frame)?;
         }
         part.set_flags(keep | inherited | flag::PARTIAL)?;
         Ok(())
     }
+}
+
+/// The page frame numbers of an MDL, which follow it.
+fn frames(mdl: DriverPtr<Mdl>) -> DriverPtr<u64> {
+    mdl.next(1).cast()
 }
 
 /// `TARGET_MDL_TOO_SMALL`.
@@ -120,18 +124,16 @@ fn target_too_large(source: u64, base: u64, length: u32) -> Stop {
 
 /// Makes an MDL that of an IRP, or appends it to the IRP's chain.
 fn attach(irp: u64, list: u64, secondary: bool) -> Result<(), Stop> {
+    let mut link = DriverPtr::<Irp>::new(irp).at(|irp| &irp.mdl_address);
     if !secondary {
-        driver_mem::write_u64(irp + IRP_MDL_ADDRESS, list)?;
-        return Ok(());
+        return Ok(link.write(list)?);
     }
-    let mut at = irp + IRP_MDL_ADDRESS;
     for _ in 0..MAX_CHAIN {
-        let next = driver_mem::read_u64(at)?;
+        let next = link.read()?;
         if next == 0 {
-            driver_mem::write_u64(at, list)?;
-            return Ok(());
+            return Ok(link.write(list)?);
         }
-        at = next + offset::NEXT;
+        link = DriverPtr::<Mdl>::new(next).at(|mdl| &mdl.next);
     }
     Err(Stop::bug_check(
         0x44,

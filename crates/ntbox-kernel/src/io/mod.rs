@@ -46,9 +46,19 @@ pub mod uninitialized_output;
 pub mod verify_device;
 pub mod work_item;
 
+use nt_layout::IoStatusBlock;
+use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Export;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::leak_check::LeakCheck;
+
+/// Writes an `IO_STATUS_BLOCK`, the status first.
+fn write_status_block(block: u64, status: u32, information: u64) -> Result<(), Fault> {
+    let block = DriverPtr::<IoStatusBlock>::new(block);
+    block.set(|block| &block.status, status)?;
+    block.set(|block| &block.information, information)
+}
 
 /// The leak checks.
 pub const LEAK_CHECKS: &[LeakCheck] = &[

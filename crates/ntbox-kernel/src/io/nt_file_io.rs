@@ -5,6 +5,7 @@
 //! call waits for the end of its own; on another one `STATUS_PENDING` says that
 //! the status block and the event will tell.
 
+use nt_layout::FileObject;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
@@ -13,11 +14,13 @@ use ntbox_host::gate::{Call, Stop};
 use super::file::{Operation, Sender, Sent};
 use super::irp_completion::{Apc, Notify};
 use super::transfer::Buffers;
+use super::write_status_block;
 use super::{file, irp_completion};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
-use crate::base::io_layout::file as offset;
+use crate::base::io_layout::file::flag as file_flag;
 use crate::base::processor_mode::Mode;
 use crate::base::thread_table;
 use crate::ke::{object, sched};
@@ -149,8 +152,7 @@ impl Common {
                 // The end of a file is told in the block, too, as by a read that
                 // never needed a request.
                 if synchronous && outcome.status == nt_status::STATUS_END_OF_FILE {
-                    driver_mem::write_u32(self.block, outcome.status)?;
-                    driver_mem::write_u64(self.block.wrapping_add(8), outcome.information)?;
+                    write_status_block(self.block, outcome.status, outcome.information)?;
                 }
                 Ok(outcome.status)
             }
@@ -238,7 +240,8 @@ impl Common {
     /// position of its own.
     /// Whoever may only append to a file of the file system writes at its end.
     fn byte_offset(file: &Entry, start: u64, write: bool) -> Result<u64, Refusal> {
-        let on_volume = driver_mem::read_u64(file.object + offset::FS_CONTEXT)? != 0;
+        let on_volume =
+            DriverPtr::<FileObject>::new(file.object).get(|file| &file.fs_context)? != 0;
         if write && on_volume && file.access & WRITE_OR_APPEND == APPEND_DATA {
             return Ok(END_OF_FILE);
         }
@@ -250,9 +253,9 @@ impl Common {
         };
         match given {
             Some(offset) if offset != USE_FILE_POINTER => Ok(offset),
-            _ if is_synchronous(file)? => {
-                Ok(driver_mem::read_u64(file + offset::CURRENT_BYTE_OFFSET)?)
-            }
+            _ if is_synchronous(file)? => Ok(DriverPtr::<FileObject>::new(file)
+                .get(|file| &file.current_byte_offset)?
+                .cast_unsigned()),
             _ => Err(nt_status::STATUS_INVALID_PARAMETER.into()),
         }
     }
@@ -265,20 +268,25 @@ pub fn low(value: u64) -> u32 {
 
 /// Whether requests on a file wait for their end.
 pub fn is_synchronous(file: u64) -> Result<bool, Fault> {
-    Ok(driver_mem::read_u32(file + offset::FLAGS)? & offset::flag::SYNCHRONOUS_IO != 0)
+    Ok(
+        DriverPtr::<FileObject>::new(file).get(|file| &file.flags)? & file_flag::SYNCHRONOUS_IO
+            != 0,
+    )
 }
 
 /// Waits for the end of other requests on a synchronous file.
 fn acquire(file: u64) -> Result<(), Fault> {
-    while driver_mem::read_u32(file + offset::BUSY)? != 0 {
-        sched::park(file + offset::LOCK, None);
+    let file = DriverPtr::<FileObject>::new(file);
+    while file.get(|file| &file.busy)? != 0 {
+        sched::park(file.at(|file| &file.lock).address(), None);
     }
-    driver_mem::write_u32(file + offset::BUSY, 1)
+    file.set(|file| &file.busy, 1)
 }
 
 fn release(file: u64) -> Result<(), Fault> {
-    driver_mem::write_u32(file + offset::BUSY, 0)?;
-    sched::wake(file + offset::LOCK);
+    let file = DriverPtr::<FileObject>::new(file);
+    file.set(|file| &file.busy, 0)?;
+    sched::wake(file.at(|file| &file.lock).address());
     Ok(())
 }
 

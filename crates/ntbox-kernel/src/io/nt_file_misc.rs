@@ -2,6 +2,7 @@
 //! directories, locking byte ranges, flushing, and files that are opened for one
 //! question only.
 
+use nt_layout::{FileObject, Irp};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
@@ -10,12 +11,14 @@ use ntbox_host::gate::{Call, Stop};
 use super::file::{Data, Opening, Operation, Other, Sender};
 use super::nt_file_io::{Common, low, serve};
 use super::transfer::Buffers;
+use super::write_status_block;
 use super::{file, file_close, irp_completion};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
+use crate::base::io_layout::major;
 use crate::base::io_layout::stack::special;
-use crate::base::io_layout::{file as offset, irp, major};
 use crate::base::processor_mode::Mode;
 use crate::base::thread_table;
 use crate::ke::irp_cancel_lock;
@@ -262,11 +265,11 @@ fn cancel_all(file: u64, block: u64, mode: Mode, caller: &Caller<'_>) -> Result<
         let common = Common::simple(file, block, mode)?;
         let (entry, notify) = common.begin(0, caller)?;
         let cancel = || -> Result<(), Stop> {
-            for packet in irp_completion::underway_of(thread_table::current_thread()) {
-                let of = driver_mem::read_u64(packet + irp::ORIGINAL_FILE_OBJECT)?;
+            for irp in irp_completion::underway_of(thread_table::current_thread()) {
+                let of = DriverPtr::<Irp>::new(irp).get(|irp| &irp.original_file_object)?;
                 if of == entry.object {
-                    irp_cancel_lock::cancel(packet, caller)?;
-                    irp_completion::wait_for_end(packet);
+                    irp_cancel_lock::cancel(irp, caller)?;
+                    irp_completion::wait_for_end(irp);
                 }
             }
             Ok(())
@@ -274,8 +277,7 @@ fn cancel_all(file: u64, block: u64, mode: Mode, caller: &Caller<'_>) -> Result<
         let done = cancel();
         notify.give_back(caller);
         done?;
-        driver_mem::write_u32(block, nt_status::STATUS_SUCCESS)?;
-        driver_mem::write_u64(block.wrapping_add(8), 0)?;
+        write_status_block(block, nt_status::STATUS_SUCCESS, 0)?;
         Ok(nt_status::STATUS_SUCCESS)
     };
     mode.outcome(work())
@@ -295,11 +297,12 @@ impl Opened {
         let attributes = Attributes::require(attributes)?;
         let found = ob::lookup(&attributes, None)?;
         let open = || -> Result<Self, Refusal> {
-            let (body, related) = match found.kind {
+            let (device, related) = match found.kind {
                 Type::Device => (found.object, 0),
                 Type::File => {
-                    let body = driver_mem::read_u64(found.object + offset::DEVICE_OBJECT)?;
-                    (body, found.object)
+                    let device = DriverPtr::<FileObject>::new(found.object)
+                        .get(|file| &file.device_object)?;
+                    (device, found.object)
                 }
                 _ => return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into()),
             };
@@ -311,7 +314,7 @@ impl Opened {
                 related,
                 ..Opening::default()
             };
-            let (object, _) = file::open(body, &found.rest, opening, caller)??;
+            let (object, _) = file::open(device, &found.rest, opening, caller)??;
             Ok(Self(object))
         };
         let opened = open();

@@ -1,15 +1,15 @@
 //! Loading and unloading drivers by their service keys. One image is loaded here, and
 //! stays until the run ends: what would change that is refused, and the log says so.
 
+use nt_layout::DriverObject;
 use ntbox_api::rules;
-use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
-use crate::base::io_layout::driver;
 use crate::base::processor_mode::Mode;
 use crate::base::utf16::{SEPARATOR, text, wide};
 use crate::base::{diag, error, log};
@@ -65,7 +65,7 @@ fn load(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
 fn unload(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     let (name, loaded) = service_at(path, caller)?;
     let object = loaded.ok_or(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)?;
-    if driver_mem::read_u64(object + driver::DRIVER_UNLOAD)? == 0 {
+    if DriverPtr::<DriverObject>::new(object).get(|driver| &driver.driver_unload)? == 0 {
         return Err(nt_status::STATUS_INVALID_DEVICE_REQUEST.into());
     }
     let name = text(&name);

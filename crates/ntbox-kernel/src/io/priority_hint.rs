@@ -1,11 +1,11 @@
 //! How urgent a request is: hints that travel in the IRP's flags, which nothing here
 //! acts upon.
 
-use ntbox_host::driver_mem;
+use nt_layout::Irp;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::irp as offset;
 
 /// The bits of the flags that hold the hint and one, or 0 for none.
 const SHIFT: u32 = 17;
@@ -19,24 +19,24 @@ const HIGH_PRIORITY_PAGING_IO: u32 = 0x8000;
 
 exports! {
     /// `IoGetIoPriorityHint`: normal if nobody has set one.
-    fn IoGetIoPriorityHint(packet: u64) -> u32 [max HIGH_LEVEL, wdm] {
-        let hint = (driver_mem::read_u32(packet.wrapping_add(offset::FLAGS))? & MASK) >> SHIFT;
+    fn IoGetIoPriorityHint(irp: DriverPtr<Irp>) -> u32 [max HIGH_LEVEL, wdm] {
+        let hint = (irp.get(|irp| &irp.flags)? & MASK) >> SHIFT;
         Ok(hint.checked_sub(1).unwrap_or(NORMAL))
     }
 
     /// `IoSetIoPriorityHint`.
-    fn IoSetIoPriorityHint(packet: u64, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
+    fn IoSetIoPriorityHint(irp: DriverPtr<Irp>, hint: u32) -> u32 [max HIGH_LEVEL, wdm] {
         if hint >= END {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
-        let at = packet.wrapping_add(offset::FLAGS);
-        driver_mem::write_u32(at, driver_mem::read_u32(at)? & !MASK | (hint + 1) << SHIFT)?;
+        let flags = irp.at(|irp| &irp.flags);
+        flags.update(|flags| flags & !MASK | (hint + 1) << SHIFT)?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `IoGetPagingIoPriority`: invalid for what is no paging, normal, or high.
-    fn IoGetPagingIoPriority(packet: u64) -> u32 [max HIGH_LEVEL, ntddk] {
-        let flags = driver_mem::read_u32(packet.wrapping_add(offset::FLAGS))?;
+    fn IoGetPagingIoPriority(irp: DriverPtr<Irp>) -> u32 [max HIGH_LEVEL, ntddk] {
+        let flags = irp.get(|irp| &irp.flags)?;
         Ok(match (flags & PAGING_IO, flags & HIGH_PRIORITY_PAGING_IO) {
             (0, _) => 0,
             (_, 0) => 1,
@@ -52,28 +52,28 @@ mod tests {
 
     #[test]
     fn a_hint_is_kept_beside_the_other_flags() {
-        let mut packet = [0_u32; 8];
-        packet[4] = 0x43;
-        assert_eq!(value(IoGetIoPriorityHint, &[address(&packet)]), 2);
+        let mut irp = [0_u32; 8];
+        irp[4] = 0x43;
+        assert_eq!(value(IoGetIoPriorityHint, &[address(&irp)]), 2);
         for hint in 0..5 {
             assert_eq!(
-                status(IoSetIoPriorityHint, &[address_mut(&mut packet), hint]),
+                status(IoSetIoPriorityHint, &[address_mut(&mut irp), hint]),
                 0
             );
-            assert_eq!(value(IoGetIoPriorityHint, &[address(&packet)]), hint);
-            assert_eq!(packet[4] & !MASK, 0x43);
+            assert_eq!(value(IoGetIoPriorityHint, &[address(&irp)]), hint);
+            assert_eq!(irp[4] & !MASK, 0x43);
         }
-        let refused = status(IoSetIoPriorityHint, &[address_mut(&mut packet), 5]);
+        let refused = status(IoSetIoPriorityHint, &[address_mut(&mut irp), 5]);
         assert_eq!(refused, nt_status::STATUS_INVALID_PARAMETER);
-        assert_eq!(value(IoGetIoPriorityHint, &[address(&packet)]), 4);
+        assert_eq!(value(IoGetIoPriorityHint, &[address(&irp)]), 4);
     }
 
     #[test]
     fn only_paging_has_a_paging_priority() {
         for (flags, expected) in [(0x8000_u32, 0), (2, 1), (0x8002, 2)] {
-            let mut packet = [0_u32; 8];
-            packet[4] = flags;
-            assert_eq!(value(IoGetPagingIoPriority, &[address(&packet)]), expected);
+            let mut irp = [0_u32; 8];
+            irp[4] = flags;
+            assert_eq!(value(IoGetPagingIoPriority, &[address(&irp)]), expected);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use nt_layout::{IoRemoveLockCommonBlock, IoRemoveLockDbg, Kevent};
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
@@ -13,6 +14,7 @@ use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
 use crate::base::{clock, diag};
@@ -20,22 +22,10 @@ use crate::ke::object::Kind;
 use crate::ke::wait::Patience;
 use crate::ke::{object, wait};
 
-/// Offsets in an `IO_REMOVE_LOCK`; from `SIGNATURE` on only with debugging.
-mod offset {
-    pub const REMOVED: u64 = 0x00;
-    pub const COUNT: u64 = 0x04;
-    pub const EVENT: u64 = 0x08;
-    pub const SIGNATURE: u64 = 0x20;
-    pub const HIGH_WATERMARK: u64 = 0x24;
-    pub const MAX_LOCKED_TICKS: u64 = 0x28;
-    pub const ALLOCATE_TAG: u64 = 0x30;
-    pub const LOCK_LIST: u64 = 0x38;
-}
-
-/// Bytes of the structure without debugging.
-const SIZE: u32 = 0x20;
+/// Bytes of an `IO_REMOVE_LOCK` without debugging.
+const SIZE: u32 = DriverPtr::<IoRemoveLockCommonBlock>::SIZE_FIELD as u32;
 /// Bytes with it.
-const DEBUG_SIZE: u32 = 0x78;
+const DEBUG_SIZE: u32 = DriverPtr::<IoRemoveLockDbg>::SIZE_FIELD as u32;
 /// The signature of the debugging part.
 const SIGNATURE: u32 = u32::from_be_bytes(*b"COLR");
 /// Seconds in a minute.
@@ -83,20 +73,22 @@ fn check_size(size: u32, function: &str, caller: u64) {
 
 /// Changes the count; returns what it is then.
 fn add(lock: u64, more: i32) -> Result<i32, Fault> {
-    let at = lock.wrapping_add(offset::COUNT);
-    let count = driver_mem::read_u32(at)?.cast_signed().wrapping_add(more);
-    driver_mem::write_u32(at, count.cast_unsigned())?;
+    let io_count = DriverPtr::<IoRemoveLockCommonBlock>::new(lock).at(|lock| &lock.io_count);
+    let count = io_count.read()?.wrapping_add(more);
+    io_count.write(count)?;
     Ok(count)
 }
 
 fn signal(lock: u64) -> Result<(), Fault> {
-    let event = lock.wrapping_add(offset::EVENT);
+    let event = DriverPtr::<IoRemoveLockCommonBlock>::new(lock)
+        .at(|lock| &lock.remove_event)
+        .address();
     object::set_state(event, 1)?;
     wait::signal(event)
 }
 
 fn removed(lock: u64) -> Result<bool, Fault> {
-    Ok(driver_mem::read_u8(lock.wrapping_add(offset::REMOVED))? != 0)
+    Ok(DriverPtr::<IoRemoveLockCommonBlock>::new(lock).get(|lock| &lock.removed)? != 0)
 }
 
 /// Forgets a holder; reports a tag that nobody holds the lock with.
@@ -129,15 +121,17 @@ exports! {
     {
         check_size(size, "IoInitializeRemoveLockEx", call.return_address());
         driver_mem::fill(lock, 0, if size == DEBUG_SIZE { u64::from(DEBUG_SIZE) } else { u64::from(SIZE) })?;
-        driver_mem::write_u32(lock.wrapping_add(offset::COUNT), 1)?;
-        object::initialize(lock.wrapping_add(offset::EVENT), Kind::SynchronizationEvent, 0x18, 0)?;
+        let block = DriverPtr::<IoRemoveLockDbg>::new(lock);
+        block.set(|block| &block.common.io_count, 1)?;
+        let event = block.at(|block| &block.common.remove_event);
+        object::initialize(event.address(), Kind::SynchronizationEvent, DriverPtr::<Kevent>::SIZE, 0)?;
         if size == DEBUG_SIZE {
-            driver_mem::write_u32(lock.wrapping_add(offset::SIGNATURE), SIGNATURE)?;
-            driver_mem::write_u32(lock.wrapping_add(offset::HIGH_WATERMARK), watermark)?;
+            block.set(|block| &block.signature, SIGNATURE)?;
+            block.set(|block| &block.high_watermark, watermark)?;
             let ticks = u64::from(minutes) * MINUTE * clock::SECOND / clock::TICK;
-            driver_mem::write_u64(lock.wrapping_add(offset::MAX_LOCKED_TICKS), ticks)?;
-            driver_mem::write_u32(lock.wrapping_add(offset::ALLOCATE_TAG), tag)?;
-            object::initialize_list(lock.wrapping_add(offset::LOCK_LIST))?;
+            block.set(|block| &block.max_locked_ticks, ticks)?;
+            block.set(|block| &block.allocate_tag, tag)?;
+            object::initialize_list(block.at(|block| &block.lock_list).address())?;
         }
         with(|locks| locks.insert(lock, Vec::new()));
         Ok(())
@@ -174,16 +168,16 @@ exports! {
 
     /// `IoReleaseRemoveLockAndWaitEx`: nobody acquires it any more, and all have
     /// released it when this returns.
-    fn IoReleaseRemoveLockAndWaitEx<call>(lock: u64, tag: u64, size: u32) -> ()
+    fn IoReleaseRemoveLockAndWaitEx<call>(lock: DriverPtr<IoRemoveLockCommonBlock>, tag: u64, size: u32) -> ()
         [max PASSIVE_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-ioreleaseremovelockandwait"] {
         let caller = call.return_address();
         check_size(size, "IoReleaseRemoveLockAndWaitEx", caller);
-        forget(lock, tag, "IoReleaseRemoveLockAndWaitEx", caller);
-        driver_mem::write_u8(lock.wrapping_add(offset::REMOVED), 1)?;
+        forget(lock.address(), tag, "IoReleaseRemoveLockAndWaitEx", caller);
+        lock.set(|lock| &lock.removed, 1)?;
         // The caller's own use, and the one that the lock began with.
-        add(lock, -1)?;
-        if add(lock, -1)? > 0 {
-            wait::wait(vec![lock.wrapping_add(offset::EVENT)], false, Patience::Forever)?;
+        add(lock.address(), -1)?;
+        if add(lock.address(), -1)? > 0 {
+            wait::wait(vec![lock.at(|lock| &lock.remove_event).address()], false, Patience::Forever)?;
         }
         Ok(())
     }

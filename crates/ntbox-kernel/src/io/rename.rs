@@ -2,16 +2,16 @@
 //! up to its directory, so that the file system of the file can tell whether it
 //! is on the same volume.
 
-use ntbox_host::driver_mem;
+use nt_layout::{DeviceObject, FileObject, FileRenameInformation};
 use ntbox_host::driver_mem::UnicodeString;
 
 use super::file::Opening;
 use super::information_class::Direction;
 use super::{file, file_close};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::Refusal;
 use crate::base::io_layout::stack::special;
-use crate::base::io_layout::{device, file as offset};
 use crate::base::utf16::SEPARATOR;
 use crate::ob;
 use crate::ob::{Attributes, Type, attributes};
@@ -53,15 +53,16 @@ pub fn open_target(
     if direction != Direction::Set || !CLASSES.contains(&class) {
         return Ok(None);
     }
-    let root = driver_mem::read_u64(buffer.wrapping_add(8))?;
-    let length = driver_mem::read_u32(buffer.wrapping_add(0x10))?;
+    let rename = DriverPtr::<FileRenameInformation>::new(buffer);
+    let root = rename.get(|rename| &rename.root_directory)?;
+    let length = rename.get(|rename| &rename.file_name_length)?;
     let Ok(length) = u16::try_from(length) else {
         return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     };
     let string = UnicodeString {
         length,
         maximum_length: length,
-        buffer: buffer.wrapping_add(0x14),
+        buffer: rename.at(|rename| &rename.file_name).address(),
     };
     let name = string.units()?;
     if root == 0 && name.first() != Some(&SEPARATOR) {
@@ -84,13 +85,16 @@ fn open(
     rest: &[u16],
     caller: &Caller<'_>,
 ) -> Result<Target, Refusal> {
-    let (body, related) = match kind {
+    let (device, related) = match kind {
         Type::Device => (found, 0),
-        Type::File => (driver_mem::read_u64(found + offset::DEVICE_OBJECT)?, found),
+        Type::File => (
+            DriverPtr::<FileObject>::new(found).get(|file| &file.device_object)?,
+            found,
+        ),
         _ => return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into()),
     };
-    let own = driver_mem::read_u64(object + offset::DEVICE_OBJECT)?;
-    if body != own || driver_mem::read_u64(body + device::VPB)? == 0 {
+    let own = DriverPtr::<FileObject>::new(object).get(|file| &file.device_object)?;
+    if device != own || DriverPtr::<DeviceObject>::new(device).get(|device| &device.vpb)? == 0 {
         return Err(nt_status::STATUS_NOT_SAME_DEVICE.into());
     }
     let opening = Opening {
@@ -101,6 +105,6 @@ fn open(
         flags: special::OPEN_TARGET_DIRECTORY,
         ..Opening::default()
     };
-    let (object, _) = file::open(body, rest, opening, caller)??;
+    let (object, _) = file::open(device, rest, opening, caller)??;
     Ok(Target { object })
 }

@@ -1,11 +1,12 @@
 //! Sharing of files: who has one open how, and whether another may open it.
 
+use nt_layout::FileObject;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::file;
 
 /// `FILE_EXECUTE` and `FILE_READ_DATA`.
 const READ: u32 = 0x21;
@@ -39,9 +40,11 @@ fn write(at: u64, share: Share) -> Result<(), Fault> {
 /// What one open adds to each word; nothing at all if it neither reads, writes
 /// nor deletes.
 fn of_file(object: u64) -> Result<Share, Fault> {
+    // ReadAccess to SharedDelete.
+    let flags = DriverPtr::<FileObject>::new(object).at(|file| &file.read_access);
     let mut own = [1; WORDS];
     for (n, word) in own.iter_mut().enumerate().skip(1) {
-        *word = u32::from(driver_mem::read_u8(object + file::READ_ACCESS + n as u64 - 1)? != 0);
+        *word = u32::from(flags.next(n as u64 - 1).read()? != 0);
     }
     let any = own[1..4].contains(&1);
     Ok(if any { own } else { [0; WORDS] })
@@ -49,14 +52,16 @@ fn of_file(object: u64) -> Result<Share, Fault> {
 
 /// Notes in a file object what it is opened for, and what it shares.
 pub fn note(object: u64, access: u32, shared: u32) -> Result<(), Fault> {
+    let object = DriverPtr::<FileObject>::new(object);
     let wants = [READ, WRITE, DELETE].map(|rights| access & rights != 0);
     for (n, wanted) in wants.into_iter().enumerate() {
-        driver_mem::write_u8(object + file::READ_ACCESS + n as u64, u8::from(wanted))?;
+        let access = object.at(|file| &file.read_access).next(n as u64);
+        access.write(u8::from(wanted))?;
     }
     if wants.contains(&true) {
         for n in 0..3 {
             let bit = u8::from(shared >> n & 1 != 0);
-            driver_mem::write_u8(object + file::SHARED_READ + n, bit)?;
+            object.at(|file| &file.shared_read).next(n).write(bit)?;
         }
     }
     Ok(())

@@ -2,16 +2,18 @@
 //! `IRP_MJ_SHUTDOWN`, the one registered last first; and those that asked for
 //! the last chance after all others.
 
+use nt_layout::DeviceObject;
 use ntbox_api::rules;
-use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
 
 use super::{device as devices, file};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{device, major};
+use crate::base::io_layout::device::flag as device_flag;
+use crate::base::io_layout::major;
 use crate::base::leak_check::Leak;
 use crate::base::{diag, thread_table};
 use crate::ob;
@@ -35,56 +37,56 @@ fn with<T>(work: impl FnOnce(&mut Registered) -> T) -> T {
 }
 
 fn register(
-    body: u64,
+    device: u64,
     list: fn(&mut Registered) -> &mut Vec<(u64, u64)>,
     caller: u64,
 ) -> Result<u32, Fault> {
-    let flags = driver_mem::read_u32(body + device::FLAGS)?;
-    driver_mem::write_u32(
-        body + device::FLAGS,
-        flags | device::flag::SHUTDOWN_REGISTERED,
-    )?;
-    ob::reference(body);
-    with(|registered| list(registered).push((body, caller)));
+    let device = DriverPtr::<DeviceObject>::new(device);
+    let flags = device.at(|device| &device.flags);
+    flags.update(|flags| flags | device_flag::SHUTDOWN_REGISTERED)?;
+    ob::reference(device.address());
+    with(|registered| list(registered).push((device.address(), caller)));
     Ok(0)
 }
 
 /// Takes a device out of both lists.
-pub fn unregister(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
+pub fn unregister(device: u64, caller: &Caller<'_>) -> Result<(), Fault> {
+    let device = DriverPtr::<DeviceObject>::new(device);
     let entries = with(|registered| {
         let before = registered.first.len() + registered.last.len();
-        registered.first.retain(|(other, _)| *other != body);
-        registered.last.retain(|(other, _)| *other != body);
+        registered
+            .first
+            .retain(|(other, _)| *other != device.address());
+        registered
+            .last
+            .retain(|(other, _)| *other != device.address());
         before - registered.first.len() - registered.last.len()
     });
     if entries > 0 {
-        let flags = driver_mem::read_u32(body + device::FLAGS)?;
-        driver_mem::write_u32(
-            body + device::FLAGS,
-            flags & !device::flag::SHUTDOWN_REGISTERED,
-        )?;
+        let flags = device.at(|device| &device.flags);
+        flags.update(|flags| flags & !device_flag::SHUTDOWN_REGISTERED)?;
     }
     for _ in 0..entries {
-        ob::dereference(body, caller);
+        ob::dereference(device.address(), caller);
     }
     Ok(())
 }
 
 /// A device is deleted: its registration, which the driver should have taken back,
 /// goes with it.
-pub fn forget(body: u64, caller: &Caller<'_>) -> Result<(), Fault> {
+pub fn forget(device: u64, caller: &Caller<'_>) -> Result<(), Fault> {
     let registered = with(|registered| {
         let mut all = registered.first.iter().chain(&registered.last);
-        all.find(|(other, _)| *other == body).map(|(_, by)| *by)
+        all.find(|(other, _)| *other == device).map(|(_, by)| *by)
     });
     if let Some(by) = registered {
         let what = format!(
             "the {} deleted while it is registered for the shutdown of the system; IoUnregisterShutdownNotification comes first",
-            ob::describe(body)
+            ob::describe(device)
         );
         diag::violation(rules::SHUTDOWN_NOTIFICATION_NOT_UNREGISTERED, what, by);
     }
-    unregister(body, caller)
+    unregister(device, caller)
 }
 
 /// Devices that are still registered.
@@ -113,34 +115,34 @@ pub fn shut_down() -> bool {
     let stack = thread_table::current().map_or(0, |thread| thread.stack.1);
     let caller = Caller::kernel(stack);
     let mut any = false;
-    while let Some((body, _)) =
+    while let Some((device, _)) =
         with(|registered| registered.first.pop().or_else(|| registered.last.pop()))
     {
         any = true;
         // A device that was deleted meanwhile is only held by its entry here.
-        if devices::can_be_opened(body).unwrap_or(false)
-            && let Err(refusal) = file::tell_device(body, major::SHUTDOWN, &caller)
+        if devices::can_be_opened(device).unwrap_or(false)
+            && let Err(refusal) = file::tell_device(device, major::SHUTDOWN, &caller)
         {
             caller.end(refusal);
         }
-        ob::dereference(body, &caller);
+        ob::dereference(device, &caller);
     }
     any
 }
 
 exports! {
     /// `IoRegisterShutdownNotification`.
-    fn IoRegisterShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        Ok(register(body, |registered| &mut registered.first, call.return_address())?)
+    fn IoRegisterShutdownNotification<call>(device: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        Ok(register(device, |registered| &mut registered.first, call.return_address())?)
     }
 
     /// `IoRegisterLastChanceShutdownNotification`.
-    fn IoRegisterLastChanceShutdownNotification<call>(body: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        Ok(register(body, |registered| &mut registered.last, call.return_address())?)
+    fn IoRegisterLastChanceShutdownNotification<call>(device: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
+        Ok(register(device, |registered| &mut registered.last, call.return_address())?)
     }
 
     /// `IoUnregisterShutdownNotification`.
-    fn IoUnregisterShutdownNotification<call>(body: u64) -> () [max PASSIVE_LEVEL, wdm] {
-        Ok(unregister(body, &Caller::of(call))?)
+    fn IoUnregisterShutdownNotification<call>(device: u64) -> () [max PASSIVE_LEVEL, wdm] {
+        Ok(unregister(device, &Caller::of(call))?)
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use nt_layout::{DeviceObject, DriverObject, Irp};
 use ntbox_api::rules;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
@@ -15,8 +16,8 @@ use ntbox_host::{cpu, driver_mem};
 
 use crate::base::call_context::Caller;
 use crate::base::diag;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{device, driver, irp};
 use crate::ke::{device_queue, irp_cancel_lock};
 
 /// What is to be done once `StartIo` has returned.
@@ -39,19 +40,19 @@ struct Attributes {
 
 static DEVICES: Exclusive<BTreeMap<u64, Attributes>> = Exclusive::new(BTreeMap::new());
 
-fn with<T>(body: u64, work: impl FnOnce(&mut Attributes) -> T) -> T {
+fn with<T>(device: u64, work: impl FnOnce(&mut Attributes) -> T) -> T {
     let mut devices = DEVICES.lock();
-    work(devices.entry(body).or_default())
+    work(devices.entry(device).or_default())
 }
 
 /// A device is gone, and what was asked for it.
-pub fn forget(body: u64) {
-    DEVICES.lock().remove(&body);
+pub fn forget(device: u64) {
+    DEVICES.lock().remove(&device);
 }
 
 /// Puts off what is due if `StartIo` must not be entered now.
-fn put_off(body: u64, due: Due) -> bool {
-    with(body, |attributes| {
+fn put_off(device: u64, due: Due) -> bool {
+    with(device, |attributes| {
         let later = attributes.deferred && attributes.inside;
         if later {
             attributes.due.push_back(due);
@@ -61,70 +62,73 @@ fn put_off(body: u64, due: Due) -> bool {
 }
 
 /// Calls `StartIo`, and again with what became due meanwhile.
-fn call_start_io(body: u64, packet: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    if put_off(body, Due::Packet(packet)) {
+fn call_start_io(device: u64, irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+    if put_off(device, Due::Packet(irp)) {
         return Ok(());
     }
-    let owner = driver_mem::read_u64(body + device::DRIVER_OBJECT)?;
-    let routine = driver_mem::read_u64(owner + driver::START_IO)?;
-    let outermost = with(body, |attributes| {
+    let owner = DriverPtr::<DeviceObject>::new(device).get(|device| &device.driver_object)?;
+    let routine = DriverPtr::<DriverObject>::new(owner).get(|driver| &driver.driver_start_io)?;
+    let outermost = with(device, |attributes| {
         !std::mem::replace(&mut attributes.inside, true)
     });
     let start_io = Routine::new(routine, "StartIo entry").held_by(owner, "DRIVER_OBJECT");
-    caller.call(start_io, &[body, packet]);
+    caller.call(start_io, &[device, irp]);
     if !outermost {
         return Ok(());
     }
-    while let Some(due) = with(body, |attributes| attributes.due.pop_front()) {
-        let packet = match due {
-            Due::Packet(packet) => Some(packet),
-            Due::Next { cancelable, key } => take_next(body, cancelable, key, caller)?,
+    while let Some(due) = with(device, |attributes| attributes.due.pop_front()) {
+        let irp = match due {
+            Due::Packet(irp) => Some(irp),
+            Due::Next { cancelable, key } => take_next(device, cancelable, key, caller)?,
         };
-        if let Some(packet) = packet {
-            caller.call(start_io, &[body, packet]);
+        if let Some(irp) = irp {
+            caller.call(start_io, &[device, irp]);
         }
     }
-    with(body, |attributes| attributes.inside = false);
+    with(device, |attributes| attributes.inside = false);
     Ok(())
 }
 
 fn start_packet(
-    body: u64,
-    packet: u64,
+    device: u64,
+    irp: u64,
     key: Option<u32>,
     cancel_routine: u64,
     caller: &Caller<'_>,
 ) -> Result<(), Stop> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    let device = DriverPtr::<DeviceObject>::new(device);
     let before = cpu::set_irql(DISPATCH_LEVEL);
     let cancelable = cancel_routine != 0;
     let mut cancel_irql = DISPATCH_LEVEL;
     if cancelable {
         cancel_irql = irp_cancel_lock::acquire(caller.address())?;
-        driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, cancel_routine)?;
+        irp.set(|irp| &irp.cancel_routine, cancel_routine)?;
     }
     if device_queue::insert(
-        body + device::DEVICE_QUEUE,
-        packet + irp::DEVICE_QUEUE_ENTRY,
+        device.at(|device| &device.device_queue).address(),
+        irp.at(|irp| &irp.driver_context).address(),
         key,
     )? {
-        if cancelable && driver_mem::read_u8(packet + irp::CANCEL)? != 0 {
+        if cancelable && irp.get(|irp| &irp.cancel)? != 0 {
             // It was cancelled before it got here; the routine releases the lock.
-            driver_mem::write_u8(packet + irp::CANCEL_IRQL, cancel_irql)?;
-            driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
-            let routine = Routine::new(cancel_routine, "cancel routine").held_by(packet, "IRP");
-            caller.call(routine, &[body, packet]);
+            irp.set(|irp| &irp.cancel_irql, cancel_irql)?;
+            irp.set(|irp| &irp.cancel_routine, 0)?;
+            let routine =
+                Routine::new(cancel_routine, "cancel routine").held_by(irp.address(), "IRP");
+            caller.call(routine, &[device.address(), irp.address()]);
         } else if cancelable {
             irp_cancel_lock::release(cancel_irql, caller.address())?;
         }
     } else {
-        driver_mem::write_u64(body + device::CURRENT_IRP, packet)?;
+        device.set(|device| &device.current_irp, irp.address())?;
         if cancelable {
-            if with(body, |attributes| attributes.non_cancelable) {
-                driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
+            if with(device.address(), |attributes| attributes.non_cancelable) {
+                irp.set(|irp| &irp.cancel_routine, 0)?;
             }
             irp_cancel_lock::release(cancel_irql, caller.address())?;
         }
-        call_start_io(body, packet, caller)?;
+        call_start_io(device.address(), irp.address(), caller)?;
     }
     cpu::set_irql(before);
     Ok(())
@@ -132,31 +136,36 @@ fn start_packet(
 
 /// Makes the next IRP of the queue the current one.
 fn take_next(
-    body: u64,
+    device: u64,
     cancelable: bool,
     key: Option<u32>,
     caller: &Caller<'_>,
 ) -> Result<Option<u64>, Stop> {
+    let device = DriverPtr::<DeviceObject>::new(device);
     let mut irql = DISPATCH_LEVEL;
     if cancelable {
         irql = irp_cancel_lock::acquire(caller.address())?;
     }
-    let entry = device_queue::remove(body + device::DEVICE_QUEUE, key)?;
-    let packet = entry.map(|entry| entry.wrapping_sub(irp::DEVICE_QUEUE_ENTRY));
-    driver_mem::write_u64(body + device::CURRENT_IRP, packet.unwrap_or(0))?;
+    let entry = device_queue::remove(device.at(|device| &device.device_queue).address(), key)?;
+    let irp = entry.map(|entry| {
+        DriverPtr::new(entry)
+            .containing(|irp: &Irp| &irp.driver_context)
+            .address()
+    });
+    device.set(|device| &device.current_irp, irp.unwrap_or(0))?;
     if cancelable {
-        if let Some(packet) = packet
-            && with(body, |attributes| attributes.non_cancelable)
+        if let Some(irp) = irp
+            && with(device.address(), |attributes| attributes.non_cancelable)
         {
-            driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
+            DriverPtr::<Irp>::new(irp).set(|irp| &irp.cancel_routine, 0)?;
         }
         irp_cancel_lock::release(irql, caller.address())?;
     }
-    Ok(packet)
+    Ok(irp)
 }
 
 fn start_next(
-    body: u64,
+    device: u64,
     cancelable: bool,
     key: Option<u32>,
     function: &str,
@@ -166,35 +175,35 @@ fn start_next(
         let what = format!("{function} called at IRQL {}, must be 2", cpu::irql());
         diag::violation(rules::IRQL_TOO_LOW, what, caller.address());
     }
-    if put_off(body, Due::Next { cancelable, key }) {
+    if put_off(device, Due::Next { cancelable, key }) {
         return Ok(());
     }
-    match take_next(body, cancelable, key, caller)? {
-        Some(packet) => call_start_io(body, packet, caller),
+    match take_next(device, cancelable, key, caller)? {
+        Some(irp) => call_start_io(device, irp, caller),
         None => Ok(()),
     }
 }
 
 exports! {
     /// `IoStartPacket`.
-    fn IoStartPacket<call>(body: u64, packet: u64, key: u64, cancel_routine: u64) -> () [max DISPATCH_LEVEL, wdm] {
+    fn IoStartPacket<call>(device: u64, irp: u64, key: u64, cancel_routine: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let key = if key == 0 { None } else { Some(driver_mem::read_u32(key)?) };
-        start_packet(body, packet, key, cancel_routine, &Caller::of(call))
+        start_packet(device, irp, key, cancel_routine, &Caller::of(call))
     }
 
     /// `IoStartNextPacket`.
-    fn IoStartNextPacket<call>(body: u64, cancelable: bool) -> () [max DISPATCH_LEVEL, wdm] {
-        start_next(body, cancelable, None, "IoStartNextPacket", &Caller::of(call))
+    fn IoStartNextPacket<call>(device: u64, cancelable: bool) -> () [max DISPATCH_LEVEL, wdm] {
+        start_next(device, cancelable, None, "IoStartNextPacket", &Caller::of(call))
     }
 
     /// `IoStartNextPacketByKey`.
-    fn IoStartNextPacketByKey<call>(body: u64, cancelable: bool, key: u32) -> () [max DISPATCH_LEVEL, wdm] {
-        start_next(body, cancelable, Some(key), "IoStartNextPacketByKey", &Caller::of(call))
+    fn IoStartNextPacketByKey<call>(device: u64, cancelable: bool, key: u32) -> () [max DISPATCH_LEVEL, wdm] {
+        start_next(device, cancelable, Some(key), "IoStartNextPacketByKey", &Caller::of(call))
     }
 
     /// `IoSetStartIoAttributes`.
-    fn IoSetStartIoAttributes(body: u64, deferred: bool, non_cancelable: bool) -> () [max DISPATCH_LEVEL, wdm] {
-        with(body, |attributes| {
+    fn IoSetStartIoAttributes(device: u64, deferred: bool, non_cancelable: bool) -> () [max DISPATCH_LEVEL, wdm] {
+        with(device, |attributes| {
             attributes.deferred = deferred;
             attributes.non_cancelable = non_cancelable;
         });

@@ -1,6 +1,7 @@
 //! Stream file objects: files that a file system opens for itself, without a name and
 //! without a request, to have something to cache or to map by.
 
+use nt_layout::{DeviceObject, FileObject};
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::gate::{Return, Stop};
@@ -10,7 +11,7 @@ use super::{device as devices, file, file_close};
 use crate::base::call_context::Caller;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{device, file as offset};
+use crate::base::io_layout::file::flag as file_flag;
 use crate::ob;
 
 /// What a file is made of: another file of the same device, or a device.
@@ -22,19 +23,19 @@ struct Base {
 
 /// Makes the object; `None` without memory.
 fn make(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
-    let body = match base.file {
+    let device = match base.file {
         0 => base.device,
-        file => driver_mem::read_u64(file + offset::DEVICE_OBJECT)?,
+        file => DriverPtr::<FileObject>::new(file).get(|file| &file.device_object)?,
     };
-    let Some(object) = file::new_file(body, &[], Opening::default())? else {
+    let Some(object) = file::new_file(device, &[], Opening::default())? else {
         return Ok(None);
     };
-    let at = object + offset::FLAGS;
-    driver_mem::write_u32(at, driver_mem::read_u32(at)? | offset::flag::STREAM_FILE)?;
-    let volume = driver_mem::read_u64(body + device::VPB)?;
-    driver_mem::write_u64(object + offset::VPB, volume)?;
+    let flags = DriverPtr::<FileObject>::new(object).at(|file| &file.flags);
+    flags.update(|flags| flags | file_flag::STREAM_FILE)?;
+    let volume = DriverPtr::<DeviceObject>::new(device).get(|device| &device.vpb)?;
+    DriverPtr::<FileObject>::new(object).set(|file| &file.vpb, volume)?;
     file_close::count_on_volume(DriverPtr::new(volume), true)?;
-    devices::count_reference(body, true, caller)?;
+    devices::count_reference(device, true, caller)?;
     Ok(Some(object))
 }
 
@@ -42,8 +43,8 @@ fn make(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
 fn cleaned_up(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
     let made = make(base, caller)?;
     if let Some(object) = made {
-        let at = object + offset::FLAGS;
-        driver_mem::write_u32(at, driver_mem::read_u32(at)? | offset::flag::HANDLE_CREATED)?;
+        let flags = DriverPtr::<FileObject>::new(object).at(|file| &file.flags);
+        flags.update(|flags| flags | file_flag::HANDLE_CREATED)?;
         file_close::handle_closed(&file_close::no_handle(object), caller);
     }
     Ok(made)
@@ -63,8 +64,8 @@ fn with_handle(base: Base, handle: u64, caller: &Caller<'_>) -> Result<Result<u6
     };
     match ob::handles::insert(object, READ_DATA, KERNEL_HANDLE, caller.address()) {
         Ok(value) => {
-            let at = object + offset::FLAGS;
-            driver_mem::write_u32(at, driver_mem::read_u32(at)? | offset::flag::HANDLE_CREATED)?;
+            let flags = DriverPtr::<FileObject>::new(object).at(|file| &file.flags);
+            flags.update(|flags| flags | file_flag::HANDLE_CREATED)?;
             driver_mem::write_u64(handle, value)?;
             Ok(Ok(object))
         }

@@ -2,7 +2,9 @@
 //! takes everything and gives nothing, and `\Device\NamedPipe`, on which nobody has
 //! made a pipe. The file system's driver objects are made here, too.
 
-use ntbox_host::driver_mem;
+use nt_layout::{
+    DeviceObject, DriverObject, FileObject, IoStackLocation, Irp, ReadWriteParameters,
+};
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
@@ -10,8 +12,11 @@ use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use super::device::DeviceParams;
 use super::{device, irp};
 use crate::base::call_context::Caller;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{device as device_offset, driver, file, irp as offset, major, stack};
+use crate::base::io_layout;
+use crate::base::io_layout::device::flag as device_flag;
+use crate::base::io_layout::major;
 use crate::base::utf16::{text, wide};
 use crate::base::{export_table, log};
 use crate::ob;
@@ -65,10 +70,11 @@ fn make(own: &OwnDevice) -> Option<()> {
         characteristics: 0,
         exclusive: false,
     };
-    let body = device::create(wanted, &Caller::kernel(0)).ok()?.ok()?;
-    let flags = driver_mem::read_u32(body + device_offset::FLAGS).ok()?;
-    let flags = flags & !device_offset::flag::INITIALIZING;
-    driver_mem::write_u32(body + device_offset::FLAGS, flags).ok()?;
+    let device =
+        DriverPtr::<DeviceObject>::new(device::create(wanted, &Caller::kernel(0)).ok()?.ok()?);
+    let flags = device.get(|device| &device.flags).ok()?;
+    let flags = flags & !device_flag::INITIALIZING;
+    device.set(|device| &device.flags, flags).ok()?;
     let payload = Payload::SymbolicLink {
         target: wide(own.device),
         capacity: u16::try_from(2 * own.device.len() + 2).ok()?,
@@ -80,15 +86,16 @@ fn make(own: &OwnDevice) -> Option<()> {
 
 /// Makes a driver object whose every request goes to an export. `None` without memory.
 pub fn driver(path: &str, dispatch: &str) -> Option<u64> {
-    let object = ob::create(Type::Driver, driver::SIZE_OF, Payload::None).ok()?;
+    let object = ob::create(Type::Driver, DriverPtr::<DriverObject>::SIZE, Payload::None).ok()?;
     let attributes = Attributes::named(wide(path), PERMANENT | CASE_INSENSITIVE);
     ob::insert(object, &attributes).ok()?;
     let routine = export_table::resolve(dispatch)?;
     let fill = || -> Result<(), Fault> {
-        driver_mem::write_u16(object, driver::TYPE_NUMBER)?;
-        driver_mem::write_u16(object + 2, u16::try_from(driver::SIZE_OF).unwrap_or(0))?;
-        for n in 0..driver::MAJOR_FUNCTIONS {
-            driver_mem::write_u64(object + driver::MAJOR_FUNCTION + 8 * n, routine)?;
+        let driver = DriverPtr::<DriverObject>::new(object);
+        driver.set(|driver| &driver.kind, io_layout::driver::TYPE_NUMBER)?;
+        driver.set(|driver| &driver.size, DriverPtr::<DriverObject>::SIZE_FIELD)?;
+        for n in 0..=usize::from(major::MAXIMUM) {
+            driver.set(|driver| &driver.major_function[n], routine)?;
         }
         Ok(())
     };
@@ -96,17 +103,24 @@ pub fn driver(path: &str, dispatch: &str) -> Option<u64> {
 }
 
 /// Completes a request.
-fn complete(packet: u64, status: u32, information: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
-    driver_mem::write_u32(packet + offset::STATUS, status)?;
-    driver_mem::write_u64(packet + offset::INFORMATION, information)?;
-    irp::complete(packet, caller)?;
+fn complete(irp: u64, status: u32, information: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    irp.set(|irp| &irp.io_status.status, status)?;
+    irp.set(|irp| &irp.io_status.information, information)?;
+    irp::complete(irp.address(), caller)?;
     Ok(status)
 }
 
 /// A pipe that nobody has made, which is all that can be opened but the device itself.
-fn open_pipe(place: u64) -> Result<u32, Fault> {
-    let object = driver_mem::read_u64(place + stack::FILE_OBJECT)?;
-    let name = UnicodeString::read(object + file::FILE_NAME)?.units()?;
+fn open_pipe(stack_location: u64) -> Result<u32, Fault> {
+    let object =
+        DriverPtr::<IoStackLocation>::new(stack_location).get(|location| &location.file_object)?;
+    let name = UnicodeString::read(
+        DriverPtr::<FileObject>::new(object)
+            .at(|file| &file.file_name)
+            .address(),
+    )?
+    .units()?;
     if matches!(text(&name).as_str(), "" | "\\") {
         return Ok(nt_status::STATUS_SUCCESS);
     }
@@ -120,32 +134,32 @@ fn open_pipe(place: u64) -> Result<u32, Fault> {
 exports! {
     /// The dispatch routine of `\Driver\Null`: a read finds the end of the file, a write
     /// takes all. Nobody imports it.
-    fn IopNullRequest<call>(body: u64, packet: u64) -> u32
+    fn IopNullRequest<call>(device: u64, irp: u64) -> u32
         [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
-        let place = irp::location(packet)?;
-        let (status, information) = match driver_mem::read_u8(place + stack::MAJOR)? {
+        let stack_location = DriverPtr::<IoStackLocation>::new(irp::location(irp)?);
+        let (status, information) = match stack_location.get(|location| &location.major_function)? {
             major::CREATE | major::CLEANUP | major::CLOSE | major::FLUSH_BUFFERS | major::LOCK_CONTROL => {
                 (nt_status::STATUS_SUCCESS, 0)
             }
             major::READ => (nt_status::STATUS_END_OF_FILE, 0),
             major::WRITE => {
-                let length = driver_mem::read_u32(place + stack::transfer::LENGTH)?;
+                let length = stack_location.parameters::<ReadWriteParameters>().get(|parameters| &parameters.length)?;
                 (nt_status::STATUS_SUCCESS, length.into())
             }
             _ => (nt_status::STATUS_INVALID_DEVICE_REQUEST, 0),
         };
-        complete(packet, status, information, &Caller::of(call))
+        complete(irp, status, information, &Caller::of(call))
     }
 
     /// The dispatch routine of `\FileSystem\Npfs`. Nobody imports it.
-    fn IopNamedPipeRequest<call>(body: u64, packet: u64) -> u32
+    fn IopNamedPipeRequest<call>(device: u64, irp: u64) -> u32
         [max PASSIVE_LEVEL, undocumented "a routine inside this kernel"] {
-        let place = irp::location(packet)?;
-        let status = match driver_mem::read_u8(place + stack::MAJOR)? {
-            major::CREATE => open_pipe(place)?,
+        let stack_location = irp::location(irp)?;
+        let status = match DriverPtr::<IoStackLocation>::new(stack_location).get(|location| &location.major_function)? {
+            major::CREATE => open_pipe(stack_location)?,
             major::CLEANUP | major::CLOSE => nt_status::STATUS_SUCCESS,
             _ => nt_status::STATUS_INVALID_DEVICE_REQUEST,
         };
-        complete(packet, status, 0, &Caller::of(call))
+        complete(irp, status, 0, &Caller::of(call))
     }
 }

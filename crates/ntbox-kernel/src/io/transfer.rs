@@ -1,13 +1,15 @@
 //! How data of a request reaches the driver and comes back: buffered, direct, or
 //! neither.
 
+use nt_layout::{DeviceIoControlParameters, IoStackLocation, Irp, Mdl, ReadWriteParameters};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Stop;
 use ntbox_host::memory_map::{PAGE_SIZE, is_system};
 
 use super::file::{Data, Other};
-use crate::base::io_layout::{irp, stack};
+use crate::base::driver_ptr::DriverPtr;
+use crate::base::io_layout::irp::flag as irp_flag;
 use crate::mm;
 use crate::mm::{lent, locking, mapping, mdl};
 
@@ -62,9 +64,9 @@ fn system_buffer(size: u32) -> Option<u64> {
 }
 
 /// Gives the IRP a system buffer with the caller's input in it.
-fn buffer_input(packet: u64, size: u32, buffers: &Buffers, flags: u32) -> Prepared {
+fn buffer_input(irp: DriverPtr<Irp>, size: u32, buffers: &Buffers, flags: u32) -> Prepared {
     if size == 0 {
-        driver_mem::write_u64(packet + irp::SYSTEM_BUFFER, 0)?;
+        irp.set(|irp| &irp.system_buffer, 0)?;
         return Ok(Ok(()));
     }
     let Some(buffer) = system_buffer(size) else {
@@ -74,19 +76,18 @@ fn buffer_input(packet: u64, size: u32, buffers: &Buffers, flags: u32) -> Prepar
         lent::free(buffer, 0)?;
         return Ok(Err(nt_status::STATUS_ACCESS_VIOLATION));
     }
-    driver_mem::write_u64(packet + irp::SYSTEM_BUFFER, buffer)?;
-    let flags = flags | irp::flag::BUFFERED_IO | irp::flag::DEALLOCATE_BUFFER;
-    add_flags(packet, flags)?;
+    irp.set(|irp| &irp.system_buffer, buffer)?;
+    let flags = flags | irp_flag::BUFFERED_IO | irp_flag::DEALLOCATE_BUFFER;
+    add_flags(irp, flags)?;
     Ok(Ok(()))
 }
 
-fn add_flags(packet: u64, flags: u32) -> Result<(), Fault> {
-    let before = driver_mem::read_u32(packet + irp::FLAGS)?;
-    driver_mem::write_u32(packet + irp::FLAGS, before | flags)
+fn add_flags(irp: DriverPtr<Irp>, flags: u32) -> Result<(), Fault> {
+    irp.at(|irp| &irp.flags).update(|before| before | flags)
 }
 
 /// Gives the IRP an MDL over locked pages of the caller.
-fn lock(packet: u64, va: u64, length: u32, user: bool, write: bool) -> Prepared {
+fn lock(irp: DriverPtr<Irp>, va: u64, length: u32, user: bool, write: bool) -> Prepared {
     if length == 0 {
         return Ok(Ok(()));
     }
@@ -95,7 +96,7 @@ fn lock(packet: u64, va: u64, length: u32, user: bool, write: bool) -> Prepared 
     };
     match locking::probe_and_lock(list, user, write, 0) {
         Ok(()) => {
-            driver_mem::write_u64(packet + irp::MDL_ADDRESS, list)?;
+            irp.set(|irp| &irp.mdl_address, list)?;
             Ok(Ok(()))
         }
         Err(Stop::Raise(record)) => {
@@ -134,11 +135,28 @@ fn probe_output(buffers: &Buffers) -> Result<(), u32> {
 }
 
 /// Prepares a device control: parameters of its stack location and buffers.
-pub fn control(packet: u64, place: u64, code: u32, buffers: &Buffers, user: bool) -> Prepared {
-    driver_mem::write_u32(place + stack::control::OUTPUT_LENGTH, buffers.output_length)?;
-    driver_mem::write_u32(place + stack::control::INPUT_LENGTH, buffers.input_length)?;
-    driver_mem::write_u32(place + stack::control::CODE, code)?;
-    driver_mem::write_u64(place + stack::control::TYPE3_INPUT, 0)?;
+pub fn control(
+    irp: DriverPtr<Irp>,
+    stack_location: DriverPtr<IoStackLocation>,
+    code: u32,
+    buffers: &Buffers,
+    user: bool,
+) -> Prepared {
+    stack_location
+        .parameters::<DeviceIoControlParameters>()
+        .set(
+            |parameters| &parameters.output_buffer_length,
+            buffers.output_length,
+        )?;
+    stack_location
+        .parameters::<DeviceIoControlParameters>()
+        .set(
+            |parameters| &parameters.input_buffer_length,
+            buffers.input_length,
+        )?;
+    let parameters = stack_location.parameters::<DeviceIoControlParameters>();
+    parameters.set(|parameters| &parameters.io_control_code, code)?;
+    parameters.set(|parameters| &parameters.type3_input_buffer, 0)?;
     let method = Method::of(code);
     if user
         && method != Method::Neither
@@ -153,19 +171,19 @@ pub fn control(packet: u64, place: u64, code: u32, buffers: &Buffers, user: bool
             }
             let size = buffers.input_length.max(buffers.output_length);
             let back = if buffers.output_length != 0 {
-                irp::flag::INPUT_OPERATION
+                irp_flag::INPUT_OPERATION
             } else {
                 0
             };
-            driver_mem::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
-            buffer_input(packet, size, buffers, back)
+            irp.set(|irp| &irp.user_buffer, buffers.output)?;
+            buffer_input(irp, size, buffers, back)
         }
         Method::InDirect | Method::OutDirect => {
-            if let Err(status) = buffer_input(packet, buffers.input_length, buffers, 0)? {
+            if let Err(status) = buffer_input(irp, buffers.input_length, buffers, 0)? {
                 return Ok(Err(status));
             }
             lock(
-                packet,
+                irp,
                 buffers.output,
                 buffers.output_length,
                 user,
@@ -173,8 +191,9 @@ pub fn control(packet: u64, place: u64, code: u32, buffers: &Buffers, user: bool
             )
         }
         Method::Neither => {
-            driver_mem::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
-            driver_mem::write_u64(place + stack::control::TYPE3_INPUT, buffers.input)?;
+            irp.set(|irp| &irp.user_buffer, buffers.output)?;
+            let parameters = stack_location.parameters::<DeviceIoControlParameters>();
+            parameters.set(|parameters| &parameters.type3_input_buffer, buffers.input)?;
             Ok(Ok(()))
         }
     }
@@ -182,7 +201,7 @@ pub fn control(packet: u64, place: u64, code: u32, buffers: &Buffers, user: bool
 
 /// How a device wants the data of reads and writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
+pub enum BufferingMethod {
     /// `DO_BUFFERED_IO`.
     Buffered,
     /// `DO_DIRECT_IO`.
@@ -194,24 +213,25 @@ pub enum Style {
 /// Prepares a read (`write` false) or a write.
 #[expect(clippy::too_many_arguments, reason = "a request has as many parts")]
 pub fn transfer(
-    packet: u64,
-    place: u64,
+    irp: DriverPtr<Irp>,
+    stack_location: DriverPtr<IoStackLocation>,
     write: bool,
     (offset, key): (u64, u32),
     va: u64,
     length: u32,
-    style: Style,
+    method: BufferingMethod,
     user: bool,
 ) -> Prepared {
-    driver_mem::write_u32(place + stack::transfer::LENGTH, length)?;
-    driver_mem::write_u32(place + stack::transfer::KEY, key)?;
-    driver_mem::write_u64(place + stack::transfer::BYTE_OFFSET, offset)?;
+    let parameters = stack_location.parameters::<ReadWriteParameters>();
+    parameters.set(|parameters| &parameters.length, length)?;
+    parameters.set(|parameters| &parameters.key, key)?;
+    parameters.set(|parameters| &parameters.byte_offset, offset)?;
     let kind = if write {
-        irp::flag::WRITE_OPERATION
+        irp_flag::WRITE_OPERATION
     } else {
-        irp::flag::READ_OPERATION
+        irp_flag::READ_OPERATION
     };
-    add_flags(packet, kind)?;
+    add_flags(irp, kind)?;
     let buffers = if write {
         Buffers {
             input: va,
@@ -228,19 +248,19 @@ pub fn transfer(
     if user && let Err(status) = check_user(&buffers).and_then(|()| probe_output(&buffers)) {
         return Ok(Err(status));
     }
-    match style {
-        Style::Buffered => {
-            driver_mem::write_u64(packet + irp::USER_BUFFER, va)?;
-            let back = if write { 0 } else { irp::flag::INPUT_OPERATION };
-            buffer_input(packet, length, &buffers, back)
+    match method {
+        BufferingMethod::Buffered => {
+            irp.set(|irp| &irp.user_buffer, va)?;
+            let back = if write { 0 } else { irp_flag::INPUT_OPERATION };
+            buffer_input(irp, length, &buffers, back)
         }
         // The device writes to memory when the caller reads.
-        Style::Direct => {
-            driver_mem::write_u64(packet + irp::USER_BUFFER, va)?;
-            lock(packet, va, length, user, !write)
+        BufferingMethod::Direct => {
+            irp.set(|irp| &irp.user_buffer, va)?;
+            lock(irp, va, length, user, !write)
         }
-        Style::Neither => {
-            driver_mem::write_u64(packet + irp::USER_BUFFER, va)?;
+        BufferingMethod::Neither => {
+            irp.set(|irp| &irp.user_buffer, va)?;
             Ok(Ok(()))
         }
     }
@@ -248,43 +268,44 @@ pub fn transfer(
 
 /// Prepares a request by its stack location.
 pub fn other(
-    packet: u64,
-    place: u64,
+    irp: DriverPtr<Irp>,
+    stack_location: DriverPtr<IoStackLocation>,
     other: &Other,
     buffers: &Buffers,
-    style: Style,
+    method: BufferingMethod,
     user: bool,
 ) -> Prepared {
-    driver_mem::write_u8(place + stack::MINOR, other.minor)?;
-    driver_mem::write_u8(place + stack::FLAGS, other.flags)?;
-    for (n, parameter) in (0..).zip(other.parameters) {
-        driver_mem::write_u64(place + stack::PARAMETERS + 8 * n, parameter)?;
+    stack_location.set(|location| &location.minor_function, other.minor)?;
+    stack_location.set(|location| &location.flags, other.flags)?;
+    for (n, parameter) in other.parameters.into_iter().enumerate() {
+        stack_location.set(|location| &location.parameters[n], parameter)?;
     }
     if user && let Err(status) = check_user(buffers) {
         return Ok(Err(status));
     }
-    driver_mem::write_u64(packet + irp::USER_BUFFER, buffers.output)?;
-    match (other.data, style) {
-        (Data::None, _) | (Data::OutByDevice, Style::Neither) => Ok(Ok(())),
-        (Data::In, _) => buffer_input(packet, buffers.input_length, buffers, 0),
-        (Data::Out, _) | (Data::OutByDevice, Style::Buffered) => buffer_input(
-            packet,
+    irp.set(|irp| &irp.user_buffer, buffers.output)?;
+    match (other.data, method) {
+        (Data::None, _) | (Data::OutByDevice, BufferingMethod::Neither) => Ok(Ok(())),
+        (Data::In, _) => buffer_input(irp, buffers.input_length, buffers, 0),
+        (Data::Out, _) | (Data::OutByDevice, BufferingMethod::Buffered) => buffer_input(
+            irp,
             buffers.output_length,
             buffers,
-            irp::flag::INPUT_OPERATION,
+            irp_flag::INPUT_OPERATION,
         ),
-        (Data::OutByDevice, Style::Direct) => {
-            lock(packet, buffers.output, buffers.output_length, user, true)
+        (Data::OutByDevice, BufferingMethod::Direct) => {
+            lock(irp, buffers.output, buffers.output_length, user, true)
         }
     }
 }
 
 /// Brings output back to the caller. The status of the request after that.
-pub fn copy_back(packet: u64, output_length: Option<u32>) -> Result<(u32, Option<u64>), Fault> {
-    let status = driver_mem::read_u32(packet + irp::STATUS)?;
-    let information = driver_mem::read_u64(packet + irp::INFORMATION)?;
-    let flags = driver_mem::read_u32(packet + irp::FLAGS)?;
-    let wanted = irp::flag::BUFFERED_IO | irp::flag::INPUT_OPERATION;
+pub fn copy_back(irp: u64, output_length: Option<u32>) -> Result<(u32, Option<u64>), Fault> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    let status = irp.get(|irp| &irp.io_status.status)?;
+    let information = irp.get(|irp| &irp.io_status.information)?;
+    let flags = irp.get(|irp| &irp.flags)?;
+    let wanted = irp_flag::BUFFERED_IO | irp_flag::INPUT_OPERATION;
     // Errors bring nothing back; warnings such as STATUS_BUFFER_OVERFLOW do.
     if flags & wanted != wanted || status >> 30 == 3 || information == 0 {
         return Ok((status, None));
@@ -293,8 +314,8 @@ pub fn copy_back(packet: u64, output_length: Option<u32>) -> Result<(u32, Option
         .filter(|length| information > u64::from(*length))
         .map(|_| information);
     let length = output_length.map_or(information, |length| information.min(u64::from(length)));
-    let from = driver_mem::read_u64(packet + irp::SYSTEM_BUFFER)?;
-    let to = driver_mem::read_u64(packet + irp::USER_BUFFER)?;
+    let from = irp.get(|irp| &irp.system_buffer)?;
+    let to = irp.get(|irp| &irp.user_buffer)?;
     match driver_mem::copy(to, from, length) {
         Ok(()) => Ok((status, too_much)),
         Err(_) => Ok((nt_status::STATUS_ACCESS_VIOLATION, too_much)),
@@ -303,16 +324,17 @@ pub fn copy_back(packet: u64, output_length: Option<u32>) -> Result<(u32, Option
 
 /// Frees the system buffer and the MDLs of a request, which the call that returns to
 /// `caller` has completed.
-pub fn release(packet: u64, caller: u64) -> Result<(), Stop> {
-    let flags = driver_mem::read_u32(packet + irp::FLAGS)?;
-    if flags & irp::flag::DEALLOCATE_BUFFER != 0 {
-        lent::free(driver_mem::read_u64(packet + irp::SYSTEM_BUFFER)?, caller)?;
-        driver_mem::write_u32(packet + irp::FLAGS, flags & !irp::flag::DEALLOCATE_BUFFER)?;
+pub fn release(irp: u64, caller: u64) -> Result<(), Stop> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    let flags = irp.get(|irp| &irp.flags)?;
+    if flags & irp_flag::DEALLOCATE_BUFFER != 0 {
+        lent::free(irp.get(|irp| &irp.system_buffer)?, caller)?;
+        irp.set(|irp| &irp.flags, flags & !irp_flag::DEALLOCATE_BUFFER)?;
     }
-    let mut list = driver_mem::read_u64(packet + irp::MDL_ADDRESS)?;
-    driver_mem::write_u64(packet + irp::MDL_ADDRESS, 0)?;
+    let mut list = irp.get(|irp| &irp.mdl_address)?;
+    irp.set(|irp| &irp.mdl_address, 0)?;
     while list != 0 {
-        let next = driver_mem::read_u64(list + mdl::offset::NEXT)?;
+        let next = DriverPtr::<Mdl>::new(list).get(|mdl| &mdl.next)?;
         let mut view = mdl::View::read(list)?;
         if view.has(mdl::flag::PAGES_LOCKED) {
             locking::unlock(list, 0)?;

@@ -3,13 +3,16 @@
 //! somebody else's memory. It is there because less was written than
 //! `IoStatus.Information` says, or because it was copied from pool as it was.
 
+use nt_layout::{DeviceIoControlParameters, IoStackLocation, Irp};
 use ntbox_api::report::HistoryEntry;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 
 use super::transfer::Method;
-use crate::base::io_layout::{irp, major, stack};
+use crate::base::driver_ptr::DriverPtr;
+use crate::base::io_layout::irp::flag as irp_flag;
+use crate::base::io_layout::major;
 use crate::base::{diag, stack_trace_db};
 use crate::mm;
 use crate::mm::mdl;
@@ -33,8 +36,9 @@ pub struct Subject {
 
 impl Subject {
     /// Of a request whose first location is filled.
-    pub fn of(packet: u64, place: u64) -> Result<Self, Fault> {
-        let major = driver_mem::read_u8(place + stack::MAJOR)?;
+    pub fn of(irp: u64, stack_location: u64) -> Result<Self, Fault> {
+        let stack_location = DriverPtr::<IoStackLocation>::new(stack_location);
+        let major = stack_location.get(|location| &location.major_function)?;
         let control = matches!(
             major,
             major::DEVICE_CONTROL | major::INTERNAL_DEVICE_CONTROL
@@ -47,12 +51,20 @@ impl Subject {
         if !control || !stack_trace_db::is_on() {
             return Ok(subject);
         }
-        subject.code = driver_mem::read_u32(place + stack::control::CODE)?;
-        let length = u64::from(driver_mem::read_u32(place + stack::control::INPUT_LENGTH)?);
+        subject.code = stack_location
+            .parameters::<DeviceIoControlParameters>()
+            .get(|parameters| &parameters.io_control_code)?;
+        let length = u64::from(
+            stack_location
+                .parameters::<DeviceIoControlParameters>()
+                .get(|parameters| &parameters.input_buffer_length)?,
+        );
         let input = if Method::of(subject.code) == Method::Neither {
-            driver_mem::read_u64(place + stack::control::TYPE3_INPUT)?
+            stack_location
+                .parameters::<DeviceIoControlParameters>()
+                .get(|parameters| &parameters.type3_input_buffer)?
         } else {
-            driver_mem::read_u64(packet + irp::SYSTEM_BUFFER)?
+            DriverPtr::<Irp>::new(irp).get(|irp| &irp.system_buffer)?
         };
         let sent = (input != 0 && length != 0).then(|| read(input, length));
         subject.echoes = sent.flatten().is_some_and(|bytes| !runs(&bytes).is_empty());
@@ -100,14 +112,15 @@ pub fn runs(bytes: &[u8]) -> Vec<(usize, usize)> {
 
 /// Where the output of a request lies that has been completed, before it is copied
 /// back.
-fn place(packet: u64) -> Result<u64, Fault> {
-    let flags = driver_mem::read_u32(packet + irp::FLAGS)?;
-    let back = irp::flag::BUFFERED_IO | irp::flag::INPUT_OPERATION;
+fn place(irp: u64) -> Result<u64, Fault> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    let flags = irp.get(|irp| &irp.flags)?;
+    let back = irp_flag::BUFFERED_IO | irp_flag::INPUT_OPERATION;
     if flags & back == back {
-        return driver_mem::read_u64(packet + irp::SYSTEM_BUFFER);
+        return irp.get(|irp| &irp.system_buffer);
     }
-    match driver_mem::read_u64(packet + irp::MDL_ADDRESS)? {
-        0 => driver_mem::read_u64(packet + irp::USER_BUFFER),
+    match irp.get(|irp| &irp.mdl_address)? {
+        0 => irp.get(|irp| &irp.user_buffer),
         list => {
             let view = mdl::View::read(list)?;
             let written = view.has(mdl::flag::WRITE_OPERATION);
@@ -122,14 +135,15 @@ fn place(packet: u64) -> Result<u64, Fault> {
 
 /// Reports output with the pattern in it. `room` is what the caller has room for,
 /// `caller` the call that completed the request.
-pub fn check(packet: u64, room: u32, subject: Subject, caller: u64) -> Result<(), Fault> {
-    let failed = driver_mem::read_u32(packet + irp::STATUS)? >> 30 == 3;
-    let information = driver_mem::read_u64(packet + irp::INFORMATION)?;
+pub fn check(irp: u64, room: u32, subject: Subject, caller: u64) -> Result<(), Fault> {
+    let irp = DriverPtr::<Irp>::new(irp);
+    let failed = irp.get(|irp| &irp.io_status.status)? >> 30 == 3;
+    let information = irp.get(|irp| &irp.io_status.information)?;
     let length = information.min(u64::from(room));
     if !stack_trace_db::is_on() || failed || length == 0 || subject.echoes {
         return Ok(());
     }
-    let start = place(packet)?;
+    let start = place(irp.address())?;
     // What cannot be read any more, its caller has taken away.
     let Some(bytes) = (start != 0).then(|| read(start, length)).flatten() else {
         return Ok(());

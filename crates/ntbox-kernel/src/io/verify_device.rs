@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use ntbox_host::driver_mem;
+use nt_layout::Irp;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 use ntbox_host::kernel_cell::Exclusive;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::irp;
 use crate::base::thread_table;
 
 /// Threads and the devices that they are to verify.
@@ -45,8 +45,8 @@ exports! {
 
     /// `IoSetHardErrorOrVerifyDevice`: for the thread of a request; a request of
     /// nobody's changes nothing.
-    fn IoSetHardErrorOrVerifyDevice(packet: u64, device: u64) -> () [max DISPATCH_LEVEL, ntddk] {
-        let object = driver_mem::read_u64(packet.wrapping_add(irp::THREAD))?;
+    fn IoSetHardErrorOrVerifyDevice(irp: DriverPtr<Irp>, device: u64) -> () [max DISPATCH_LEVEL, ntddk] {
+        let object = irp.get(|irp| &irp.thread)?;
         if object != 0 {
             thread_table::require(thread_table::thread(object), object)?;
             set(object, device);
@@ -68,11 +68,13 @@ mod tests {
         let process = create::create_process("verify").expect("memory");
         let thread = create::create(process, true).expect("memory");
         assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0);
-        let mut packet = [0_u64; irp::SIZE_OF as usize / 8];
-        let at = address_mut(&mut packet);
+        let mut irp = [0_u64; DriverPtr::<Irp>::SIZE as usize / 8];
+        let at = address_mut(&mut irp);
         value(IoSetHardErrorOrVerifyDevice, &[at, 0x3000]);
         assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0);
-        driver_mem::write_u64(at + irp::THREAD, thread).expect("the test's memory");
+        DriverPtr::<Irp>::new(at)
+            .set(|irp| &irp.thread, thread)
+            .expect("the test's memory");
         value(IoSetHardErrorOrVerifyDevice, &[at, 0x3000]);
         assert_eq!(value(IoGetDeviceToVerify, &[thread]), 0x3000);
         value(IoSetDeviceToVerify, &[thread, 0]);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use nt_layout::IoWorkitem;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
@@ -11,6 +12,7 @@ use ntbox_host::gate::{Call, Stop};
 use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::diag;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
 use crate::ex::work_item;
@@ -19,36 +21,27 @@ use crate::mm::lent;
 use crate::ob;
 use crate::ob::Type;
 
-/// Offsets in an `IO_WORKITEM`, which begins with a `WORK_QUEUE_ITEM`.
-mod offset {
-    pub const ROUTINE: u64 = 0x20;
-    pub const OBJECT: u64 = 0x28;
-    pub const CONTEXT: u64 = 0x30;
-}
-
-/// Bytes of an `IO_WORKITEM`.
-const SIZE: u64 = 0x58;
 /// Pool tag of allocated items.
 const TAG: u32 = u32::from_le_bytes(*b"IoWI");
 
-/// An item that exists.
+/// A work item that is allocated or initialised.
 #[derive(Debug, Clone, Copy)]
-pub struct Known {
-    /// Whether `IoAllocateWorkItem` made it; otherwise its memory is the driver's.
+pub struct WorkItemRecord {
+    /// Whether `IoAllocateWorkItem` allocated it; otherwise its memory is the driver's.
     pub allocated: bool,
     /// Who made it.
     pub caller: u64,
 }
 
-static ITEMS: Exclusive<BTreeMap<u64, Known>> = Exclusive::new(BTreeMap::new());
+static ITEMS: Exclusive<BTreeMap<u64, WorkItemRecord>> = Exclusive::new(BTreeMap::new());
 
-fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Known>) -> T) -> T {
+fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, WorkItemRecord>) -> T) -> T {
     work(&mut ITEMS.lock())
 }
 
 /// Items that are not freed or uninitialised.
 pub fn leaks() -> Vec<Leak> {
-    let leak = |(item, known): (&u64, &Known)| {
+    let leak = |(item, known): (&u64, &WorkItemRecord)| {
         let end = if known.allocated {
             "freed"
         } else {
@@ -61,9 +54,9 @@ pub fn leaks() -> Vec<Leak> {
 }
 
 fn initialize(item: u64, object: u64, allocated: bool, caller: u64) -> Result<(), Fault> {
-    driver_mem::fill(item, 0, SIZE)?;
-    driver_mem::write_u64(item + offset::OBJECT, object)?;
-    with(|items| items.insert(item, Known { allocated, caller }));
+    driver_mem::fill(item, 0, DriverPtr::<IoWorkitem>::SIZE)?;
+    DriverPtr::<IoWorkitem>::new(item).set(|item| &item.io_object, object)?;
+    with(|items| items.insert(item, WorkItemRecord { allocated, caller }));
     Ok(())
 }
 
@@ -109,7 +102,7 @@ fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> 
             format!("{function} was given {item:#018x}, which is no work item (WORKER_INVALID)"),
         ));
     }
-    let object = driver_mem::read_u64(item + offset::OBJECT)?;
+    let object = DriverPtr::<IoWorkitem>::new(item).get(|item| &item.io_object)?;
     let owner = ob::inspect(object, |header| header.kind);
     match owner {
         Some(Type::Device) => {}
@@ -134,8 +127,9 @@ fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> 
         caller,
     };
     work_item::enqueue(job, kind, function)?;
-    driver_mem::write_u64(item + offset::ROUTINE, routine)?;
-    driver_mem::write_u64(item + offset::CONTEXT, context)?;
+    let item = DriverPtr::<IoWorkitem>::new(item);
+    item.set(|item| &item.routine, routine)?;
+    item.set(|item| &item.context, context)?;
     ob::reference(object);
     Ok(())
 }
@@ -144,7 +138,7 @@ exports! {
     /// `IoAllocateWorkItem`: NULL without memory.
     fn IoAllocateWorkItem<call>(object: u64) -> u64 [max DISPATCH_LEVEL, wdm] fails 0 {
         let caller = call.return_address();
-        let Some(item) = lent::allocate(SIZE, TAG, true, caller) else { return Ok(0) };
+        let Some(item) = lent::allocate(DriverPtr::<IoWorkitem>::SIZE, TAG, true, caller) else { return Ok(0) };
         initialize(item, object, true, caller)?;
         Ok(item)
     }
@@ -157,7 +151,7 @@ exports! {
 
     /// `IoSizeofWorkItem`.
     fn IoSizeofWorkItem() -> u32 [max HIGH_LEVEL, wdm] {
-        Ok(u32::try_from(SIZE).unwrap_or(0))
+        Ok(u32::try_from(DriverPtr::<IoWorkitem>::SIZE).unwrap_or(0))
     }
 
     /// `IoInitializeWorkItem`.

@@ -43,7 +43,7 @@ fn could_be_an_interface(name: &[u16]) -> bool {
 exports! {
     /// `IoRegisterDeviceInterface`: refused, for no device is a physical device
     /// object.
-    fn IoRegisterDeviceInterface(body: u64, class: u64, reference: u64, name: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
+    fn IoRegisterDeviceInterface(device: u64, class: u64, reference: u64, name: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST)
     }
 
@@ -70,7 +70,7 @@ exports! {
     }
 
     /// `IoGetDeviceInterfaces`: an empty list, which the caller frees.
-    fn IoGetDeviceInterfaces<call>(class: u64, body: u64, flags: u32, list: u64) -> u32
+    fn IoGetDeviceInterfaces<call>(class: u64, device: u64, flags: u32, list: u64) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let request = Request {

@@ -4,6 +4,7 @@
 
 pub mod device_interface;
 
+use nt_layout::IoDisconnectInterruptParameters;
 use nt_status::{STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
@@ -14,6 +15,7 @@ use ntbox_host::kernel_cell::Exclusive;
 use super::base::cookie_table::Registrations;
 use super::base::leak_check::{Leak, LeakCheck};
 use super::base::{diag, log};
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 
 /// `IO_NOTIFICATION_EVENT_CATEGORY`.
@@ -52,11 +54,11 @@ fn unregister(handle: u64) -> u32 {
 
 /// Windows stops, too, where a physical device object is needed and something else
 /// is given: `PNP_DETECTED_FATAL_ERROR`.
-fn stop(function: &str, body: u64) -> Return {
+fn stop(function: &str, device: u64) -> Return {
     let what = format!(
-        "{function} was given {body:#018x}, which is no physical device object; there are none here (PNP_DETECTED_FATAL_ERROR)"
+        "{function} was given {device:#018x}, which is no physical device object; there are none here (PNP_DETECTED_FATAL_ERROR)"
     );
-    Err(Stop::bug_check(0xca, [2, body, 0, 0], what))
+    Err(Stop::bug_check(0xca, [2, device, 0, 0], what))
 }
 
 /// Refuses an interrupt, and says why.
@@ -106,66 +108,66 @@ exports! {
     }
 
     /// `IoGetDeviceProperty`: no device is a physical one.
-    fn IoGetDeviceProperty(body: u64, property: u32, length: u32, buffer: u64, needed: u64) -> u64
+    fn IoGetDeviceProperty(device: u64, property: u32, length: u32, buffer: u64, needed: u64) -> u64
         [max PASSIVE_LEVEL, wdm]
     {
-        stop("IoGetDeviceProperty", body)
+        stop("IoGetDeviceProperty", device)
     }
 
     /// `IoGetDevicePropertyData`: no device is a physical one.
     fn IoGetDevicePropertyData(
-        body: u64, key: u64, locale: u32, flags: u32, size: u32, data: u64, needed: u64, kind: u64,
+        device: u64, key: u64, locale: u32, flags: u32, size: u32, data: u64, needed: u64, kind: u64,
     ) -> u64 [max APC_LEVEL, wdm] {
-        stop("IoGetDevicePropertyData", body)
+        stop("IoGetDevicePropertyData", device)
     }
 
     /// `IoSetDevicePropertyData`: no device is a physical one.
-    fn IoSetDevicePropertyData(body: u64, key: u64, locale: u32, flags: u32, kind: u32, size: u32, data: u64) -> u64
+    fn IoSetDevicePropertyData(device: u64, key: u64, locale: u32, flags: u32, kind: u32, size: u32, data: u64) -> u64
         [max APC_LEVEL, wdm]
     {
-        stop("IoSetDevicePropertyData", body)
+        stop("IoSetDevicePropertyData", device)
     }
 
     /// `IoInvalidateDeviceRelations`: no device is a physical one.
-    fn IoInvalidateDeviceRelations(body: u64, kind: u32) -> u64 [max DISPATCH_LEVEL, wdm] {
-        stop("IoInvalidateDeviceRelations", body)
+    fn IoInvalidateDeviceRelations(device: u64, kind: u32) -> u64 [max DISPATCH_LEVEL, wdm] {
+        stop("IoInvalidateDeviceRelations", device)
     }
 
     /// `IoInvalidateDeviceState`: no device is a physical one.
-    fn IoInvalidateDeviceState(body: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
-        stop("IoInvalidateDeviceState", body)
+    fn IoInvalidateDeviceState(device: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
+        stop("IoInvalidateDeviceState", device)
     }
 
     /// `IoRequestDeviceEject`: no device is a physical one.
-    fn IoRequestDeviceEject(body: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
-        stop("IoRequestDeviceEject", body)
+    fn IoRequestDeviceEject(device: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
+        stop("IoRequestDeviceEject", device)
     }
 
     /// `IoRequestDeviceEjectEx`: no device is a physical one.
-    fn IoRequestDeviceEjectEx(body: u64, routine: u64, context: u64, driver: u64) -> u64
+    fn IoRequestDeviceEjectEx(device: u64, routine: u64, context: u64, driver: u64) -> u64
         [max APC_LEVEL, undocumented] {
-        stop("IoRequestDeviceEjectEx", body)
+        stop("IoRequestDeviceEjectEx", device)
     }
 
     /// `IoGetDeviceNumaNode`: no device is a physical one.
-    fn IoGetDeviceNumaNode(body: u64, node: u64) -> u64 [max PASSIVE_LEVEL, wdm] {
-        stop("IoGetDeviceNumaNode", body)
+    fn IoGetDeviceNumaNode(device: u64, node: u64) -> u64 [max PASSIVE_LEVEL, wdm] {
+        stop("IoGetDeviceNumaNode", device)
     }
 
     /// `IoReportTargetDeviceChangeAsynchronous`: no device is a physical one.
-    fn IoReportTargetDeviceChangeAsynchronous(body: u64, notification: u64, routine: u64, context: u64) -> u64
+    fn IoReportTargetDeviceChangeAsynchronous(device: u64, notification: u64, routine: u64, context: u64) -> u64
         [max DISPATCH_LEVEL, wdm]
     {
-        stop("IoReportTargetDeviceChangeAsynchronous", body)
+        stop("IoReportTargetDeviceChangeAsynchronous", device)
     }
 
     /// `IoReportTargetDeviceChange`: no device is a physical one.
-    fn IoReportTargetDeviceChange(body: u64, notification: u64) -> u64 [max PASSIVE_LEVEL, wdm] {
-        stop("IoReportTargetDeviceChange", body)
+    fn IoReportTargetDeviceChange(device: u64, notification: u64) -> u64 [max PASSIVE_LEVEL, wdm] {
+        stop("IoReportTargetDeviceChange", device)
     }
 
     /// `IoOpenDeviceRegistryKey`: no device is a physical one, which Windows refuses.
-    fn IoOpenDeviceRegistryKey(body: u64, kind: u32, access: u32, key: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
+    fn IoOpenDeviceRegistryKey(device: u64, kind: u32, access: u32, key: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         Ok(STATUS_INVALID_DEVICE_REQUEST)
     }
 
@@ -197,8 +199,8 @@ exports! {
 
     /// `IoDisconnectInterruptEx`: its parameters are a version and the context that
     /// `IoConnectInterruptEx` gave.
-    fn IoDisconnectInterruptEx<call>(parameters: u64) -> () [max PASSIVE_LEVEL, wdm] {
-        let context = driver_mem::read_u64(parameters.wrapping_add(8))?;
+    fn IoDisconnectInterruptEx<call>(parameters: DriverPtr<IoDisconnectInterruptParameters>) -> () [max PASSIVE_LEVEL, wdm] {
+        let context = parameters.get(|parameters| &parameters.connection_context)?;
         not_connected("IoDisconnectInterruptEx", context, call.return_address());
         Ok(())
     }

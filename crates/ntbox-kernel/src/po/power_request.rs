@@ -75,10 +75,10 @@ fn no_memory(call: &mut gate::Call<'_>) -> Return {
 
 exports! {
     /// `PoCreatePowerRequest`: nobody reads why.
-    fn PoCreatePowerRequest<call>(request: u64, body: u64, context: u64) -> u32
+    fn PoCreatePowerRequest<call>(request: u64, device: u64, context: u64) -> u32
         [max APC_LEVEL, wdm, since WINDOWS_7] fails_by no_memory {
         driver_mem::write_u64(request, 0)?;
-        if body == 0 {
+        if device == 0 {
             return Ok(nt_status::STATUS_INVALID_PARAMETER);
         }
         let object = REQUESTS.lock().add(Request { count: 0, caller: call.return_address() });

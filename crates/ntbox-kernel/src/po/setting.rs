@@ -66,7 +66,7 @@ pub fn leaks() -> Vec<Leak> {
 exports! {
     /// `PoRegisterPowerSettingCallback`: the callback hears at once of a setting
     /// that this machine has.
-    fn PoRegisterPowerSettingCallback<call>(body: u64, setting: u64, callback: u64, context: u64, handle: u64) -> u32
+    fn PoRegisterPowerSettingCallback<call>(device: u64, setting: u64, callback: u64, context: u64, handle: u64) -> u32
         [max PASSIVE_LEVEL, wdm, partial "four settings have values, which never change"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         if setting == 0 || callback == 0 {

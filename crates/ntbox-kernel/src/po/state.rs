@@ -1,16 +1,17 @@
 //! Power states: of devices, as their drivers report them, and of the system,
 //! which drivers ask to stay awake.
 
+use nt_layout::{DeviceObject, DevobjExtension};
 use ntbox_api::rules;
+use ntbox_host::cpu;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
-use ntbox_host::{cpu, driver_mem};
 
 use crate::base::call_context::Caller;
 use crate::base::cookie_table::Registrations;
 use crate::base::diag;
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::io_layout::{device, object_extension};
 use crate::base::leak_check::Leak;
 use crate::io::irp;
 
@@ -40,27 +41,27 @@ pub fn leaks() -> Vec<Leak> {
 
 exports! {
     /// `PoCallDriver`: since Windows Vista, what `IoCallDriver` does.
-    fn PoCallDriver<caller>(body: u64, packet: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
-        irp::call(body, packet, &Caller::of(caller))
+    fn PoCallDriver<caller>(device: u64, irp: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
+        irp::call(device, irp, &Caller::of(caller))
     }
 
     /// `PoStartNextPowerIrp`: since Windows Vista, nothing.
-    fn PoStartNextPowerIrp(packet: u64) -> () [max DISPATCH_LEVEL, wdm] {
+    fn PoStartNextPowerIrp(irp: u64) -> () [max DISPATCH_LEVEL, wdm] {
         Ok(())
     }
 
     /// `PoSetPowerState`: the state of a device is kept; gives the one before. At
     /// `DISPATCH_LEVEL` only a device that works may be reported.
-    fn PoSetPowerState<call>(body: u64, kind: u32, state: u32) -> u32 [max DISPATCH_LEVEL, wdm] {
+    fn PoSetPowerState<call>(device: DriverPtr<DeviceObject>, kind: u32, state: u32) -> u32 [max DISPATCH_LEVEL, wdm] {
         if cpu::irql() > APC_LEVEL && !(kind == DEVICE && state == D0) {
             let what = "PoSetPowerState called for another state than D0 at DISPATCH_LEVEL, maximum is APC_LEVEL";
             diag::violation(rules::IRQL_TOO_HIGH, what.to_owned(), call.return_address());
         }
-        let extension = driver_mem::read_u64(body + device::OBJECT_EXTENSION)?;
-        let flags = driver_mem::read_u32(extension + object_extension::POWER_FLAGS)?;
+        let extension = DriverPtr::<DevobjExtension>::new(device.get(|device| &device.device_object_extension)?);
+        let flags = extension.get(|extension| &extension.power_flags)?;
         let shift = if kind == DEVICE { SHIFT } else { 0 };
         let kept = flags & !(MASK << shift) | (state & MASK) << shift;
-        driver_mem::write_u32(extension + object_extension::POWER_FLAGS, kept)?;
+        extension.set(|extension| &extension.power_flags, kept)?;
         Ok(flags >> shift & MASK)
     }
 
@@ -85,25 +86,27 @@ exports! {
     }
 
     /// `PoRegisterDeviceForIdleDetection`: NULL, for nothing is detected.
-    fn PoRegisterDeviceForIdleDetection(body: u64, conservation: u32, performance: u32, state: u32) -> u64
+    fn PoRegisterDeviceForIdleDetection(device: u64, conservation: u32, performance: u32, state: u32) -> u64
         [max PASSIVE_LEVEL, wdm, partial "NULL: nothing is detected"]
     {
         Ok(0)
     }
 
     /// `PoGetSystemWake`: no device has woken the system.
-    fn PoGetSystemWake(packet: u64) -> bool [max DISPATCH_LEVEL, wdm] {
+    fn PoGetSystemWake(irp: u64) -> bool [max DISPATCH_LEVEL, wdm] {
         Ok(false)
     }
 
     /// `PoQueryWatchdogTime`: no power request is watched.
-    fn PoQueryWatchdogTime(body: u64, seconds: u64) -> bool [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
+    fn PoQueryWatchdogTime(device: u64, seconds: u64) -> bool [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
         Ok(false)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use zerocopy::FromZeros;
+
     use super::*;
     use crate::test_support::{address, processor, value};
 
@@ -111,12 +114,12 @@ mod tests {
     fn a_device_remembers_its_state() {
         processor();
         let extension = [0_u64; 16];
-        let mut body = [0_u64; 64];
-        body[usize::try_from(device::OBJECT_EXTENSION / 8).expect("small")] = address(&extension);
-        let set = |state| value(PoSetPowerState, &[address(&body), 1, state]);
+        let mut device = DeviceObject::new_zeroed();
+        device.device_object_extension = address(&extension);
+        let set = |state| value(PoSetPowerState, &[address(&device), 1, state]);
         assert_eq!(set(1), 0, "unspecified");
         assert_eq!(set(4), 1, "D0");
-        assert_eq!(value(PoSetPowerState, &[address(&body), 0, 1]), 0);
+        assert_eq!(value(PoSetPowerState, &[address(&device), 0, 1]), 0);
         assert_eq!(set(1), 4, "D3");
     }
 
