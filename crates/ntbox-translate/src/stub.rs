@@ -46,7 +46,7 @@ pub(crate) struct Stub {
 }
 
 /// How a program came to the dispatch gate: the value of
-/// [`state::ARRIVAL`](crate::state::ARRIVAL).
+/// [`state::ARRIVAL`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Arrival {
     /// By a direct branch, or a poll.
