@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Builds, runs, verifies and packages Windows kernel drivers in Rust, on Linux.
 ///
 /// It works in the folder of any driver that follows windows-drivers-rs: a package with
-/// [package.metadata.wdk.driver-model] that depends on wdk-sys. Nothing in the folder
-/// but `target` is changed.
+/// [package.metadata.wdk.driver-model] that depends on wdk-sys. Building changes nothing
+/// in the folder but `target`.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo ntbox",
@@ -52,7 +52,7 @@ pub enum Command {
     Package(Build),
     /// Report what building needs, what is missing, and how to install it
     Doctor,
-    /// Remove what this program keeps in the user's cache folder
+    /// Remove what this program keeps in the user's cache folder, the test certificate too
     Clean,
     /// Run a command of ntbox itself, as in `cargo ntbox exec exports`
     #[command(disable_help_flag = true)]

@@ -45,8 +45,7 @@ impl Project {
     pub fn load(arguments: &Build) -> anyhow::Result<Self> {
         if arguments.target_arch != "amd64" {
             bail!(
-                "drivers for {} are built on Windows only: ntbox runs amd64, and no open import libraries for {} are known",
-                arguments.target_arch,
+                "cannot build for {}: the kit has import libraries for amd64 only",
                 arguments.target_arch
             );
         }
@@ -102,7 +101,11 @@ impl Project {
             fs::create_dir_all(folder)
                 .with_context(|| format!("cannot create {}", folder.display()))?;
         }
-        let own = fs::read(self.root.join("Cargo.lock")).unwrap_or_default();
+        let path = self.root.join(LOCK_FILE);
+        let own = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            other => other.with_context(|| format!("cannot read {}", path.display()))?,
+        };
         let copied = self.build_folder().join("Cargo.lock.copied");
         if !fs::read(&copied).is_ok_and(|copy| copy == own) {
             for folder in &folders {
@@ -121,6 +124,20 @@ impl Project {
         if arguments.locked {
             self.check_lock_file(arguments)?;
         }
+        let lock = self.build_folder().join("lock");
+        fs::create_dir_all(self.build_folder())
+            .and_then(|()| fs::File::create(&lock))
+            .and_then(|file| file.lock().map(|()| file))
+            .map(|file| self.resolve_locked(arguments, file))
+            .with_context(|| format!("cannot lock {}", lock.display()))?
+    }
+
+    /// [`Self::resolve`] while no other process changes these files; `_lock` says so.
+    fn resolve_locked(
+        &self,
+        arguments: &Build,
+        _lock: fs::File,
+    ) -> anyhow::Result<(Workspace, Vec<Dependency>)> {
         let [resolved, built] = self.lock_folders()?.map(|folder| folder.join(LOCK_FILE));
         let name = self.root.file_name().unwrap_or_default();
         let mut workspace = Workspace {
@@ -249,12 +266,11 @@ fn cdylib(package: &Package) -> Option<String> {
     Some(target.name.clone())
 }
 
-/// Whether a package is built for the kernel: it depends on `wdk-sys` or its kin.
+/// Whether a package is built for the kernel: it depends on a crate that is.
 fn is_driver_library(package: &Package) -> bool {
-    package
-        .dependencies
-        .iter()
-        .any(|dependency| ["wdk", "wdk-sys", "wdm"].contains(&dependency.name.as_str()))
+    package.dependencies.iter().any(|dependency| {
+        ["wdk", "wdk-alloc", "wdk-panic", "wdk-sys", "wdm"].contains(&dependency.name.as_str())
+    })
 }
 
 fn select(all: Vec<Driver>, wanted: &[String]) -> anyhow::Result<Vec<Driver>> {

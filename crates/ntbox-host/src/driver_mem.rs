@@ -25,12 +25,12 @@ pub struct Fault {
 /// What the routines below return: a value in RAX, and in RDX 0 or, after a
 /// fault (RAX holding its address), 1 for a read and 3 for a write.
 #[repr(C)]
-struct Outcome {
+struct RawResult {
     value: u64,
     fault: u64,
 }
 
-impl Outcome {
+impl RawResult {
     fn result(self) -> Result<u64, Fault> {
         if self.fault == 0 {
             Ok(self.value)
@@ -128,16 +128,16 @@ std::arch::global_asm!(
 );
 
 unsafe extern "sysv64" {
-    fn ntbox_guest_read1(va: u64) -> Outcome;
-    fn ntbox_guest_read2(va: u64) -> Outcome;
-    fn ntbox_guest_read4(va: u64) -> Outcome;
-    fn ntbox_guest_read8(va: u64) -> Outcome;
-    fn ntbox_guest_write1(va: u64, value: u64) -> Outcome;
-    fn ntbox_guest_write2(va: u64, value: u64) -> Outcome;
-    fn ntbox_guest_write4(va: u64, value: u64) -> Outcome;
-    fn ntbox_guest_write8(va: u64, value: u64) -> Outcome;
-    fn ntbox_guest_copy(to: u64, from: u64, length: u64) -> Outcome;
-    fn ntbox_guest_fill(to: u64, byte: u64, length: u64) -> Outcome;
+    fn ntbox_guest_read1(va: u64) -> RawResult;
+    fn ntbox_guest_read2(va: u64) -> RawResult;
+    fn ntbox_guest_read4(va: u64) -> RawResult;
+    fn ntbox_guest_read8(va: u64) -> RawResult;
+    fn ntbox_guest_write1(va: u64, value: u64) -> RawResult;
+    fn ntbox_guest_write2(va: u64, value: u64) -> RawResult;
+    fn ntbox_guest_write4(va: u64, value: u64) -> RawResult;
+    fn ntbox_guest_write8(va: u64, value: u64) -> RawResult;
+    fn ntbox_guest_copy(to: u64, from: u64, length: u64) -> RawResult;
+    fn ntbox_guest_fill(to: u64, byte: u64, length: u64) -> RawResult;
 }
 
 /// Where a faulting access of this module goes on, if `rip` is in it.

@@ -6,7 +6,7 @@
 
 use std::arch::naked_asm;
 
-use super::{Fault, Outcome, check};
+use super::{Fault, RawResult, check};
 
 // As in `guest`: nothing between begin and end uses the stack. RBX, which
 // `cmpxchg16b` needs, is kept in R10 and put back on every way out.
@@ -72,10 +72,10 @@ std::arch::global_asm!(
 );
 
 unsafe extern "sysv64" {
-    fn ntbox_atomic_add4(va: u64, value: u64) -> Outcome;
-    fn ntbox_atomic_add8(va: u64, value: u64) -> Outcome;
-    fn ntbox_atomic_compare4(va: u64, expected: u64, new: u64) -> Outcome;
-    fn ntbox_atomic_compare8(va: u64, expected: u64, new: u64) -> Outcome;
+    fn ntbox_atomic_add4(va: u64, value: u64) -> RawResult;
+    fn ntbox_atomic_add8(va: u64, value: u64) -> RawResult;
+    fn ntbox_atomic_compare4(va: u64, expected: u64, new: u64) -> RawResult;
+    fn ntbox_atomic_compare8(va: u64, expected: u64, new: u64) -> RawResult;
     fn ntbox_atomic_compare16(
         va: u64,
         expected_low: u64,
@@ -83,7 +83,7 @@ unsafe extern "sysv64" {
         new_low: u64,
         new_high: u64,
         found: *mut [u64; 2],
-    ) -> Outcome;
+    ) -> RawResult;
 }
 
 /// Where a faulting access of this module goes on, if `rip` is in it.

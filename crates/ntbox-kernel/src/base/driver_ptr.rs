@@ -164,7 +164,13 @@ impl<T: FromZeros> DriverPtr<T> {
         // A structure of zeros, of which only addresses are used.
         let model = T::new_zeroed();
         let field = std::ptr::from_ref(select(&model)).addr();
-        let offset = field - std::ptr::from_ref(&model).addr();
+        let offset = field.wrapping_sub(std::ptr::from_ref(&model).addr());
+        assert!(
+            offset
+                .checked_add(size_of::<F>())
+                .is_some_and(|end| end <= size_of::<T>()),
+            "`select` returns no field of the structure"
+        );
         DriverPtr::new(self.address.wrapping_add(offset as u64))
     }
 
@@ -203,6 +209,13 @@ mod tests {
         for (n, word) in memory.iter().enumerate() {
             assert_eq!(*word == 0xffff_ffff, n != at, "word {n}");
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "no field of the structure")]
+    fn at_of_a_reference_that_is_no_field_panics() {
+        static OTHER: u64 = 0;
+        let _: DriverPtr<u64> = DriverPtr::<Irp>::new(0x1000).at(|_| &OTHER);
     }
 
     #[test]

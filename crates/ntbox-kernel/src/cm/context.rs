@@ -16,15 +16,15 @@ use crate::ob::Type;
 
 /// What one callback remembers of one object.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct ObjectContext {
     object: u64,
     cookie: u64,
     context: u64,
 }
 
-static KNOWN: Exclusive<Vec<Known>> = Exclusive::new(Vec::new());
+static KNOWN: Exclusive<Vec<ObjectContext>> = Exclusive::new(Vec::new());
 
-fn with<T>(work: impl FnOnce(&mut Vec<Known>) -> T) -> T {
+fn with<T>(work: impl FnOnce(&mut Vec<ObjectContext>) -> T) -> T {
     work(&mut KNOWN.lock())
 }
 
@@ -45,7 +45,7 @@ fn set(object: u64, cookie: u64, context: u64) -> u64 {
         if let Some(known) = found {
             return std::mem::replace(&mut known.context, context);
         }
-        all.push(Known {
+        all.push(ObjectContext {
             object,
             cookie,
             context,
@@ -69,7 +69,7 @@ pub fn forget_all() {
     with(Vec::clear);
 }
 
-fn clean_up(which: impl Fn(&Known) -> bool, caller: &Caller<'_>) {
+fn clean_up(which: impl Fn(&ObjectContext) -> bool, caller: &Caller<'_>) {
     while let Some(known) = with(|all| {
         let at = all.iter().position(&which)?;
         Some(all.remove(at))

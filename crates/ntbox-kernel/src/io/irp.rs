@@ -11,7 +11,7 @@ use ntbox_host::routine::Routine;
 use ntbox_host::{cpu, driver_mem};
 use rustc_hash::FxHashMap;
 
-use super::irp_contract::{Called, Request as Asked};
+use super::irp_contract::{Called, Request as DispatchedRequest};
 use super::{irp_completion, irp_contract};
 use crate::base::call_context::Caller;
 use crate::base::diag;
@@ -54,9 +54,9 @@ pub enum Owner {
     Associated,
 }
 
-/// What is known of an IRP beside its memory.
+/// The I/O manager's record of an IRP, apart from its memory.
 #[derive(Debug, Clone, Copy)]
-pub struct Known {
+pub struct IrpRecord {
     /// Who it belongs to.
     pub owner: Owner,
     /// Who made it.
@@ -65,19 +65,19 @@ pub struct Known {
     pub completed: bool,
 }
 
-static IRPS: Exclusive<Option<FxHashMap<u64, Known>>> = Exclusive::new(None);
+static IRPS: Exclusive<Option<FxHashMap<u64, IrpRecord>>> = Exclusive::new(None);
 
-fn with<T>(work: impl FnOnce(&mut FxHashMap<u64, Known>) -> T) -> T {
+fn with<T>(work: impl FnOnce(&mut FxHashMap<u64, IrpRecord>) -> T) -> T {
     work(IRPS.lock().get_or_insert_default())
 }
 
 /// What is known of an IRP.
-pub fn known(irp: u64) -> Option<Known> {
+pub fn known(irp: u64) -> Option<IrpRecord> {
     with(|irps| irps.get(&irp).copied())
 }
 
 /// Changes what is known of an IRP.
-fn update(irp: u64, work: impl FnOnce(&mut Known)) {
+fn update(irp: u64, work: impl FnOnce(&mut IrpRecord)) {
     with(|irps| irps.get_mut(&irp).map(work));
 }
 
@@ -135,7 +135,7 @@ pub fn allocate(locations: u8, owner: Owner, caller: u64) -> Result<Option<u64>,
     with(|irps| {
         irps.insert(
             irp,
-            Known {
+            IrpRecord {
                 owner,
                 caller,
                 completed: false,
@@ -171,7 +171,7 @@ pub fn free(irp: u64, caller: u64) -> Result<(), Stop> {
 /// Whether a list is the MDL of an IRP whose pages the I/O manager unlocks itself.
 pub fn is_own_mdl(list: u64) -> bool {
     let packets: Vec<u64> = with(|irps| {
-        let own = |known: &Known| matches!(known.owner, Owner::File | Owner::Built);
+        let own = |known: &IrpRecord| matches!(known.owner, Owner::File | Owner::Built);
         let mut packets: Vec<u64> = irps.keys().copied().collect();
         packets.retain(|irp| irps.get(irp).is_some_and(own));
         packets
@@ -204,7 +204,7 @@ pub struct Dispatched {
     /// The routine.
     pub routine: u64,
     /// What was asked for.
-    pub request: Asked,
+    pub request: DispatchedRequest,
     /// Whether it broke the contract of IRPs, which was reported.
     pub is_reported: bool,
 }
@@ -265,7 +265,7 @@ pub fn send(device: u64, irp: u64, caller: &Caller<'_>) -> Result<Dispatched, St
         .get(|driver| &driver.major_function[usize::from(major)])?;
     let before = cpu::irql();
     let entry = Routine::new(routine, "MajorFunction entry").held_by(owner, "DRIVER_OBJECT");
-    let request = Asked::read(stack_location.address())?;
+    let request = DispatchedRequest::read(stack_location.address())?;
     let number = irp_contract::begins(irp.address(), current);
     let status = caller.call(entry, &[device, irp.address()]);
     check_returned(routine, before);
@@ -434,7 +434,7 @@ pub fn make_associated(master: u64, locations: u8, caller: u64) -> Result<u64, S
 
 /// Writes an IRP into memory of a driver's own.
 pub fn initialize_for_driver(irp: u64, size: u16, locations: u8, caller: u64) -> Result<(), Stop> {
-    if let Some(Known {
+    if let Some(IrpRecord {
         owner: Owner::Driver,
         ..
     }) = known(irp)
@@ -446,7 +446,7 @@ pub fn initialize_for_driver(irp: u64, size: u16, locations: u8, caller: u64) ->
     }
     initialize(irp, u64::from(size), locations)?;
     with(|irps| {
-        let fresh = Known {
+        let fresh = IrpRecord {
             owner: Owner::Initialized,
             caller,
             completed: false,
@@ -498,7 +498,7 @@ exports! {
     /// `IoFreeIrp`.
     fn IoFreeIrp<call>(irp: u64) -> () [max DISPATCH_LEVEL, wdm] {
         match known(irp) {
-            Some(Known { owner: Owner::Driver | Owner::Built | Owner::Asynchronous | Owner::Associated, .. }) => {
+            Some(IrpRecord { owner: Owner::Driver | Owner::Built | Owner::Asynchronous | Owner::Associated, .. }) => {
                 free(irp, call.return_address())
             }
             _ => Err(pool::bad_free(irp, TAG, "IoFreeIrp")),

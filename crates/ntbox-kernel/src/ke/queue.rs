@@ -224,8 +224,8 @@ fn remove(queue: u64, mode: u8, patience: Patience, caller: Caller<'_>) -> Resul
     Ok(result.own)
 }
 
-/// How a wait ended.
-struct Outcome {
+/// The result of a wait: the entry that was handed over, or that of the wait itself.
+struct QueueWaitResult {
     handed_over: Option<u64>,
     own: u64,
 }
@@ -236,8 +236,8 @@ fn wait(
     mode: u8,
     patience: Patience,
     caller: Caller<'_>,
-) -> Result<Outcome, Stop> {
-    let own = |own| Outcome {
+) -> Result<QueueWaitResult, Stop> {
+    let own = |own| QueueWaitResult {
         handed_over: None,
         own,
     };
@@ -270,7 +270,7 @@ fn wait(
             state.waiters.remove(at).result
         });
         if result.is_some() {
-            return Ok(Outcome {
+            return Ok(QueueWaitResult {
                 handed_over: result,
                 own: 0,
             });

@@ -73,13 +73,13 @@ struct Freed {
 /// What is known of an address where a block is or was: one entry, because most
 /// blocks are taken and freed again and again at the same few addresses.
 #[derive(Debug, Clone, Copy)]
-enum Known {
+enum BlockRecord {
     Taken(Block),
     /// Until the address is used again.
     Freed(Freed),
 }
 
-impl Known {
+impl BlockRecord {
     fn taken(&self) -> Option<&Block> {
         match self {
             Self::Taken(block) => Some(block),
@@ -109,7 +109,7 @@ pub struct Pools {
     executable: Pool,
     paged: Pool,
     /// Blocks, taken and freed, by their first byte.
-    blocks: FxHashMap<u64, Known>,
+    blocks: FxHashMap<u64, BlockRecord>,
     /// Where the driver's blocks are if it is watched.
     special: Vec<(PoolKind, Special)>,
     /// Bytes that drivers have, and may have.
@@ -260,7 +260,7 @@ impl Pools {
     }
 
     fn note_taken(&mut self, va: u64, block: Block) {
-        self.blocks.insert(va, Known::Taken(block));
+        self.blocks.insert(va, BlockRecord::Taken(block));
         if block.caller != 0 {
             self.driver_bytes += block.size;
         }
@@ -276,7 +276,7 @@ impl Pools {
         if let Some(special) = self.special(va) {
             return special.history(va);
         }
-        if let Some(Known::Freed(was)) = self.blocks.get(&va) {
+        if let Some(BlockRecord::Freed(was)) = self.blocks.get(&va) {
             return Some((was.taken, was.stack));
         }
         self.block_around(va).map(|(_, block)| (block.stack, 0))
@@ -320,13 +320,13 @@ impl Pools {
 
     /// Whether a block begins here that was freed.
     pub fn is_freed(&self, va: u64) -> bool {
-        matches!(self.blocks.get(&va), Some(Known::Freed(_)))
+        matches!(self.blocks.get(&va), Some(BlockRecord::Freed(_)))
     }
 
     /// Why `va` cannot be freed.
     pub fn bad_free(&self, va: u64) -> BadFree {
         match self.blocks.get(&va) {
-            Some(Known::Freed(was)) => BadFree::Twice {
+            Some(BlockRecord::Freed(was)) => BadFree::Twice {
                 tag: was.tag,
                 freed_by: was.caller,
             },
@@ -354,7 +354,7 @@ impl Pools {
             taken: block.stack,
             stack: stack_trace_db::current(caller),
         };
-        *known = Known::Freed(freed);
+        *known = BlockRecord::Freed(freed);
         if block.caller != 0 {
             self.driver_bytes = self.driver_bytes.saturating_sub(block.size);
         }

@@ -68,9 +68,9 @@ pub enum Exit {
     Trap(Site),
 }
 
-/// A check that asked.
+/// A check that failed, and so called the check gate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Asked {
+pub struct FailedCheck {
     pub rip: u64,
     pub address: u64,
     pub size: u16,
@@ -126,7 +126,7 @@ impl CodeSource for Code {
 pub struct Machine {
     pub translator: Translator,
     pub code: Code,
-    pub asked: Vec<Asked>,
+    pub asked: Vec<FailedCheck>,
     pub dispatches: usize,
     exit: Option<Exit>,
     context: *mut Context,
@@ -358,7 +358,7 @@ impl Machine {
         for gpr in site.spilled.registers() {
             registers[usize::from(gpr.number())] = spills[usize::from(gpr.number())];
         }
-        self.asked.push(Asked {
+        self.asked.push(FailedCheck {
             rip: site.original,
             address,
             size,

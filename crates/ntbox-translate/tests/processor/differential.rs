@@ -29,14 +29,15 @@ fn comparable(mut context: Context) -> Context {
     context
 }
 
-struct Outcome {
+/// The state of the processor and of memory after a run.
+struct EndState {
     exit: Exit,
     context: Context,
     window: Vec<u8>,
     stack: Vec<u8>,
 }
 
-fn run(machine: &mut Machine, context: &Context, seed: u64, translated: bool) -> Outcome {
+fn run(machine: &mut Machine, context: &Context, seed: u64, translated: bool) -> EndState {
     let mut random = Random(seed);
     let fill = |random: &mut Random, range: &std::ops::Range<u64>| {
         let bytes: Vec<u8> = (0..(range.end - range.start) / 8)
@@ -55,7 +56,7 @@ fn run(machine: &mut Machine, context: &Context, seed: u64, translated: bool) ->
     } else {
         machine.run_native(&mut context, CODE.start)
     };
-    Outcome {
+    EndState {
         exit,
         context: comparable(context),
         window: memory_of(WINDOW),
@@ -78,7 +79,7 @@ fn is_jump_to_no_address(native: &Exit, translated: &Exit) -> bool {
 }
 
 /// Fails unless both did the same.
-fn compare(native: &Outcome, translated: &Outcome, policy: Policy, what: &dyn Fn() -> String) {
+fn compare(native: &EndState, translated: &EndState, policy: Policy, what: &dyn Fn() -> String) {
     assert_eq!(native.exit, translated.exit, "{}", what());
     let mut expected = native.context;
     if matches!(native.exit, Exit::Fault { .. }) {

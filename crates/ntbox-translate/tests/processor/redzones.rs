@@ -3,7 +3,7 @@
 use ntbox_translate::{Gpr, MemoryChecks, Policy};
 
 use crate::executor::{
-    Addressing, Asked, CODE, Context, DATA, Exit, Machine, STACK, leave_address, may_access,
+    Addressing, CODE, Context, DATA, Exit, FailedCheck, Machine, STACK, leave_address, may_access,
     write_code, write_data, write_shadow,
 };
 
@@ -36,7 +36,7 @@ fn machine(exact_flags: bool) -> Box<Machine> {
 }
 
 /// Runs code that ends in a `ret`, with RCX, RSI and RDI as given.
-fn run(machine: &mut Machine, rcx: u64, rsi: u64, rdi: u64, down: bool) -> Vec<Asked> {
+fn run(machine: &mut Machine, rcx: u64, rsi: u64, rdi: u64, down: bool) -> Vec<FailedCheck> {
     let mut context = Context::new();
     context.gpr[4] = STACK.end - 4096;
     write_data(context.gpr[4], &leave_address().to_le_bytes());
