@@ -40,6 +40,8 @@ thread_local! {
     static VIOLATIONS: RefCell<Vec<Violation>> = const { RefCell::new(Vec::new()) };
     static NOTES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// What [`address`] gave an address of since the last call, and its bytes.
+    static INPUTS: RefCell<Vec<(u64, Vec<u8>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Makes the calling thread the processor, if it is not yet, as soon as the test
@@ -86,7 +88,22 @@ pub fn call(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> Return {
     };
     // The export reads the stack by its address, which the compiler cannot see.
     std::hint::black_box(stack.as_ptr());
-    handler(&mut Call::new(&frame))
+    let result = handler(&mut Call::new(&frame));
+    for (input, before) in INPUTS.take() {
+        if arguments.contains(&input) {
+            assert!(
+                bytes_at(input, before.len()) == before,
+                "the export wrote to an argument made by `address`; use `address_mut`"
+            );
+        }
+    }
+    result
+}
+
+fn bytes_at(address: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    driver_mem::read_bytes(address, &mut bytes).expect("the test's memory is readable");
+    bytes
 }
 
 /// Calls an export that must return, and gives RAX.
@@ -150,14 +167,20 @@ pub fn lines() -> Vec<String> {
     LINES.take()
 }
 
-/// Address of a value, as a driver would pass it.
+/// Address of a value that the export reads. The compiler may take it that nobody writes
+/// there, so [`call`] checks that the export did not.
 pub fn address<T: ?Sized>(value: &T) -> u64 {
-    std::ptr::from_ref(value).cast::<u8>() as u64
+    let address = std::ptr::from_ref(value).cast::<u8>() as u64;
+    let bytes = bytes_at(address, size_of_val(value));
+    INPUTS.with_borrow_mut(|inputs| inputs.push((address, bytes)));
+    address
 }
 
 /// Address of a value that the export writes to.
 pub fn address_mut<T: ?Sized>(value: &mut T) -> u64 {
-    std::ptr::from_mut(value).cast::<u8>() as u64
+    let address = std::ptr::from_mut(value).cast::<u8>() as u64;
+    INPUTS.with_borrow_mut(|inputs| inputs.retain(|(input, _)| *input != address));
+    address
 }
 
 /// UTF-16 text with its NUL.
@@ -211,7 +234,11 @@ impl<'a> Counted<'a> {
 
     /// The text of a `UNICODE_STRING`.
     pub fn text(&self) -> String {
-        let string = driver_mem::UnicodeString::read(address(self)).expect("it is ours");
+        let string = driver_mem::UnicodeString {
+            length: self.length,
+            maximum_length: self.maximum_length,
+            buffer: self.buffer,
+        };
         string.text().expect("the buffer is readable")
     }
 

@@ -385,7 +385,7 @@ exports! {
 mod tests {
     use super::*;
     use crate::fsrtl::extent_map::HOLE;
-    use crate::test_support::{address, address_mut, status, value};
+    use crate::test_support::{address_mut, status, value};
 
     #[test]
     fn a_large_one_grows_and_gives_its_pool_back() {
@@ -410,7 +410,7 @@ mod tests {
         let blocks = [mcb[0], mcb[3]];
         let held = |va| mm::with(|memory| memory.pools.block(va).is_some());
         assert!(blocks.into_iter().all(held));
-        value(FsRtlUninitializeLargeMcb, &[address(&mcb)]);
+        value(FsRtlUninitializeLargeMcb, &[at]);
         assert!(!blocks.into_iter().any(held));
     }
 

@@ -108,18 +108,19 @@ mod tests {
     use zerocopy::FromZeros;
 
     use super::*;
-    use crate::test_support::{address, processor, value};
+    use crate::test_support::{address_mut, processor, value};
 
     #[test]
     fn a_device_remembers_its_state() {
         processor();
-        let extension = [0_u64; 16];
+        let mut extension = [0_u64; 16];
         let mut device = DeviceObject::new_zeroed();
-        device.device_object_extension = address(&extension);
-        let set = |state| value(PoSetPowerState, &[address(&device), 1, state]);
+        device.device_object_extension = address_mut(&mut extension);
+        let at = address_mut(&mut device);
+        let set = |state| value(PoSetPowerState, &[at, 1, state]);
         assert_eq!(set(1), 0, "unspecified");
         assert_eq!(set(4), 1, "D0");
-        assert_eq!(value(PoSetPowerState, &[address(&device), 0, 1]), 0);
+        assert_eq!(value(PoSetPowerState, &[at, 0, 1]), 0);
         assert_eq!(set(1), 4, "D3");
     }
 

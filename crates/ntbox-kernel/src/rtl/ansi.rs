@@ -216,8 +216,8 @@ mod tests {
     #[test]
     fn copies_take_what_fits_and_store_no_nul() {
         let (mut buffer, mut text) = (*b"......", *b"abcdefgh");
-        let string = String::ansi(&mut buffer, 0);
-        let to = address(&string);
+        let mut string = String::ansi(&mut buffer, 0);
+        let to = address_mut(&mut string);
         value(RtlCopyString, &[to, address(&String::ansi(&mut text, 3))]);
         assert_eq!(string.bytes(), b"abc");
         assert_eq!(driver_mem::read_u8(string.buffer + 3), Ok(b'.'));
@@ -230,8 +230,8 @@ mod tests {
     #[test]
     fn appending_is_all_or_nothing() {
         let (mut buffer, mut text) = (*b"......", *b"abcd");
-        let string = String::ansi(&mut buffer, 0);
-        let to = address(&string);
+        let mut string = String::ansi(&mut buffer, 0);
+        let to = address_mut(&mut string);
         let from = String::ansi(&mut text, 4);
         assert_eq!(
             status(RtlAppendStringToString, &[to, address(&from)]),
@@ -325,10 +325,13 @@ mod tests {
             assert_eq!(value(RtlUpperChar, &[argument]), u64::from(*upper));
         }
         let mut room = [0_u8; 200];
-        let string = String::ansi(&mut room, 0);
+        let mut string = String::ansi(&mut room, 0);
         value(
             RtlUpperString,
-            &[address(&string), address(&String::ansi(&mut text, 256))],
+            &[
+                address_mut(&mut string),
+                address(&String::ansi(&mut text, 256)),
+            ],
         );
         // As much as fits.
         assert_eq!(string.bytes(), expected[..200]);

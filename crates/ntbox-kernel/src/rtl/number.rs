@@ -338,9 +338,9 @@ mod tests {
                 RtlIntegerToUnicodeString
             };
             let mut units = vec![0x2e_u16; text.len()];
-            let string = Counted::unicode(&mut units, 0);
+            let mut string = Counted::unicode(&mut units, 0);
             assert_eq!(
-                status(handler, &[number, base, address(&string)]),
+                status(handler, &[number, base, address_mut(&mut string)]),
                 STATUS_BUFFER_OVERFLOW
             );
             assert_eq!(usize::from(string.length), 2 * text.len());
@@ -350,13 +350,13 @@ mod tests {
 
     fn to_unicode(number: u64, base: u64, room: usize) -> (u32, String) {
         let mut units = vec![0x2e_u16; room];
-        let string = Counted::unicode(&mut units, 0);
+        let mut string = Counted::unicode(&mut units, 0);
         let handler = if number > u32::MAX.into() {
             RtlInt64ToUnicodeString
         } else {
             RtlIntegerToUnicodeString
         };
-        let status = status(handler, &[number, base, address(&string)]);
+        let status = status(handler, &[number, base, address_mut(&mut string)]);
         (status, string.text())
     }
 

@@ -164,9 +164,10 @@ fn an_enumeration_outlives_the_entry_it_gave() {
 #[test]
 fn the_reserved_signature_is_replaced_and_the_shift_leaves_bits_out() {
     let mut memory = [0_u8; 0x28];
-    let mut table = address_mut(&mut memory);
+    let place = address_mut(&mut memory);
+    let mut table = place;
     let created = value(RtlCreateHashTable, &[address_mut(&mut table), 8, 0]);
-    assert_eq!((created, table), (1, address(&memory)));
+    assert_eq!((created, table), (1, place));
     let mut entries = [Entry::default(); 3];
     let mut context = [0_u64; 3];
     let context = address_mut(&mut context);

@@ -10,9 +10,9 @@ fn unicode_of(handler: Handler, text: &[u8], room: usize) -> (u32, String, u16) 
     let (mut bytes, mut units) = (text.to_vec(), vec![0x2e_u16; room]);
     let used = text.len();
     let from = Owned::ansi(&mut bytes, used);
-    let to = Owned::unicode(&mut units, 0);
+    let mut to = Owned::unicode(&mut units, 0);
     (
-        status(handler, &[address(&to), address(&from), 0]),
+        status(handler, &[address_mut(&mut to), address(&from), 0]),
         to.text(),
         to.maximum_length,
     )
@@ -22,8 +22,8 @@ fn ansi_of(handler: Handler, text: &str, room: usize) -> (u32, Vec<u8>, Vec<u8>)
     let (mut units, mut bytes) = (wide(text), vec![b'.'; room]);
     let used = units.len() - 1;
     let from = Owned::unicode(&mut units, used);
-    let to = Owned::ansi(&mut bytes, 0);
-    let status = status(handler, &[address(&to), address(&from), 0]);
+    let mut to = Owned::ansi(&mut bytes, 0);
+    let status = status(handler, &[address_mut(&mut to), address(&from), 0]);
     let text = to.bytes();
     (status, text, bytes)
 }
@@ -77,8 +77,8 @@ fn a_unicode_string_becomes_bytes() {
         // Without any, it is told what is needed.
         let mut units = wide("abc");
         let from = Owned::unicode(&mut units, 3);
-        let to = Owned::empty();
-        let arguments = [address(&to), address(&from), 0];
+        let mut to = Owned::empty();
+        let arguments = [address_mut(&mut to), address(&from), 0];
         assert_eq!(status(handler, &arguments), STATUS_BUFFER_OVERFLOW);
         assert_eq!((to.length, to.maximum_length, to.buffer), (3, 0, 0));
     }

@@ -141,8 +141,8 @@ fn height(node: Option<Node>, parent: Node) -> i32 {
 #[test]
 fn tables_are_maps_in_order() {
     for (number, kind) in KINDS.iter().enumerate() {
-        let memory = table(kind);
-        let at = address(memory.as_slice());
+        let mut memory = table(kind);
+        let at = address_mut(memory.as_mut_slice());
         let mut model = BTreeMap::new();
         let mut order = Vec::new();
         let mut seed = 1_u32;
@@ -201,8 +201,8 @@ fn tables_are_maps_in_order() {
 #[test]
 fn without_memory_nothing_changes() {
     for kind in &KINDS {
-        let memory = table(kind);
-        let at = address(memory.as_slice());
+        let mut memory = table(kind);
+        let at = address_mut(memory.as_mut_slice());
         insert(kind, at, [5, 50]);
         NO_MEMORY.store(1, Ordering::Relaxed);
         assert_eq!(insert(kind, at, [6, 60]), (None, 0));
@@ -247,8 +247,8 @@ extern "win64" fn even_below_eight(_: u64, element: u64, _: u64) -> u32 {
 #[test]
 fn a_directory_is_resumed_by_name_after_a_deletion() {
     let kind = &KINDS[1];
-    let memory = table(kind);
-    let at = address(memory.as_slice());
+    let mut memory = table(kind);
+    let at = address_mut(memory.as_mut_slice());
     for key in 0..12 {
         insert(kind, at, [key, 0]);
     }
@@ -279,7 +279,7 @@ fn a_directory_is_resumed_by_name_after_a_deletion() {
 fn splay_links_are_a_tree() {
     // Parent, left, right of nodes 0 to 6; 3 is the root.
     let mut nodes = [[0_u64; 3]; 7];
-    let at = |index: usize| move |nodes: &[[u64; 3]; 7]| address(&nodes[index]);
+    let at = |index: usize| move |nodes: &mut [[u64; 3]; 7]| address_mut(&mut nodes[index]);
     for (child, parent, side) in [
         (3, 3, 0),
         (1, 3, 1),
@@ -289,12 +289,12 @@ fn splay_links_are_a_tree() {
         (4, 5, 1),
         (6, 5, 2),
     ] {
-        nodes[child][0] = at(parent)(&nodes);
+        nodes[child][0] = at(parent)(&mut nodes);
         if side != 0 {
-            nodes[parent][side] = at(child)(&nodes);
+            nodes[parent][side] = at(child)(&mut nodes);
         }
     }
-    let node: Vec<u64> = (0..7).map(|n| at(n)(&nodes)).collect();
+    let node: Vec<u64> = (0..7).map(|n| at(n)(&mut nodes)).collect();
     assert_eq!(value(RtlSubtreePredecessor, &[node[3]]), node[2]);
     assert_eq!(value(RtlSubtreeSuccessor, &[node[3]]), node[4]);
     assert_eq!(value(RtlSubtreeSuccessor, &[node[2]]), 0);

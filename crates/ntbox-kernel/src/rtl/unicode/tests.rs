@@ -66,26 +66,26 @@ fn text_that_is_too_long_is_cut_or_refused() {
 #[test]
 fn copies_take_what_fits() {
     let mut buffer = [0x2e_u16; 4];
-    let string = Counted::unicode(&mut buffer, 0);
+    let mut string = Counted::unicode(&mut buffer, 0);
     with("ab", |from| {
-        value(RtlCopyUnicodeString, &[address(&string), from])
+        value(RtlCopyUnicodeString, &[address_mut(&mut string), from])
     });
     assert_eq!((string.text(), string.maximum_length), ("ab".into(), 8));
     assert_eq!(driver_mem::read_u16(string.buffer + 4), Ok(0));
     assert_eq!(driver_mem::read_u16(string.buffer + 6), Ok(0x2e));
     with("abcdef", |from| {
-        value(RtlCopyUnicodeString, &[address(&string), from])
+        value(RtlCopyUnicodeString, &[address_mut(&mut string), from])
     });
     assert_eq!(string.text(), "abcd");
-    value(RtlCopyUnicodeString, &[address(&string), 0]);
+    value(RtlCopyUnicodeString, &[address_mut(&mut string), 0]);
     assert_eq!((string.length, string.maximum_length), (0, 8));
 }
 
 #[test]
 fn appending_is_all_or_nothing() {
     let mut buffer = [0x2e_u16; 5];
-    let string = Counted::unicode(&mut buffer, 0);
-    let to = address(&string);
+    let mut string = Counted::unicode(&mut buffer, 0);
+    let to = address_mut(&mut string);
     let append = |text: &str| {
         with(text, |from| {
             status(RtlAppendUnicodeStringToString, &[to, from])
@@ -104,8 +104,8 @@ fn appending_is_all_or_nothing() {
 #[test]
 fn appending_text_with_a_nul() {
     let mut buffer = [0x2e_u16; 4];
-    let string = Counted::unicode(&mut buffer, 0);
-    let to = address(&string);
+    let mut string = Counted::unicode(&mut buffer, 0);
+    let to = address_mut(&mut string);
     let append = |text: &str| {
         status(
             RtlAppendUnicodeToString,
@@ -177,8 +177,8 @@ fn prefixes() {
 #[test]
 fn case_is_changed_into_a_buffer_that_exists() {
     let mut buffer = [0x2e_u16; 4];
-    let string = Counted::unicode(&mut buffer, 0);
-    let to = address(&string);
+    let mut string = Counted::unicode(&mut buffer, 0);
+    let to = address_mut(&mut string);
     assert_eq!(
         with("aBcé", |from| status(
             RtlUpcaseUnicodeString,
