@@ -465,7 +465,9 @@ fn a_sweep_fails_each_call_stack_once() {
     );
     let xml = std::fs::read_to_string(&junit).expect("the JUnit file");
     assert!(
-        xml.contains("<testsuite name=\"ntbox\" tests=\"4\" failures=\"2\">"),
+        xml.contains(
+            "<testsuite name=\"ntbox\" tests=\"4\" skipped=\"0\" errors=\"0\" failures=\"2\">"
+        ),
         "{xml}"
     );
 }

@@ -152,6 +152,9 @@ pub struct Run {
     /// Write a JUnit file for a build server, with one test case for what was run
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Write a SARIF file for a code host, with one result for each violation and bug check
+    #[arg(long, value_name = "FILE")]
+    pub sarif: Option<PathBuf>,
     /// Write one JSON object instead of text
     #[arg(long)]
     pub json: bool,

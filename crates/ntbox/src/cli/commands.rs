@@ -9,7 +9,7 @@ use ntbox_api::ExitStatus;
 use super::args::{Cli, Command};
 use super::ioctl::{self, Session};
 use super::sweep::{self, Swept};
-use super::{junit, rules};
+use super::{junit, rules, sarif};
 
 /// What a command came to, and how it is to be shown.
 pub struct Outcome<'c> {
@@ -85,18 +85,29 @@ fn imports(file: &Path, version: OsVersion) -> Result<Done, Error> {
 }
 
 impl Outcome<'_> {
-    /// Writes the JUnit file, if one is asked for.
-    pub fn junit(&self) -> std::io::Result<()> {
-        let path = match self.command {
-            Command::Run(args) => &args.junit,
-            Command::Ioctl(args) => &args.run.junit,
-            Command::Sweep(args) => &args.run.junit,
+    /// Writes the JUnit and SARIF files that are asked for.
+    pub fn write_files(&self) -> std::io::Result<()> {
+        let args = match self.command {
+            Command::Run(args) => args,
+            Command::Ioctl(args) => &args.run,
+            Command::Sweep(args) => &args.run,
             Command::Imports(_) | Command::Exports(_) | Command::Rules(_) | Command::Explain(_) => {
-                &None
+                return Ok(());
             }
         };
-        path.as_deref()
-            .map_or(Ok(()), |path| junit::write(path, self))
+        let named = |path: &Path, result: std::io::Result<()>| {
+            result.map_err(|error| {
+                let text = format!("{} cannot be written: {error}", path.display());
+                std::io::Error::new(error.kind(), text)
+            })
+        };
+        if let Some(path) = &args.junit {
+            named(path, junit::write(path, self))?;
+        }
+        if let Some(path) = &args.sarif {
+            named(path, sarif::write(path, self))?;
+        }
+        Ok(())
     }
 
     /// The exit status that tells of it.

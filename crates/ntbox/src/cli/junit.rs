@@ -1,141 +1,79 @@
 //! A JUnit file, which build servers show: one test case for a run, and one for
 //! each run of a sweep.
 
-use std::fmt::{self, Display, Formatter, Write as _};
 use std::io;
 use std::path::Path;
+
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use crate::{Report, Verdict};
 
 use super::commands::{Done, Outcome};
 
-/// A test case.
-struct Case {
-    name: String,
-    /// What was wrong, and all that is known of it.
-    failure: Option<(String, String)>,
+/// A test case. `failure` is the message, and the text with all details.
+fn case(name: &str, failure: Option<(&str, &str)>) -> TestCase {
+    let status = match failure {
+        None => TestCaseStatus::success(),
+        Some((message, text)) => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(message).set_description(text);
+            status
+        }
+    };
+    let mut case = TestCase::new(name, status);
+    case.set_classname("ntbox");
+    case
 }
 
-impl Case {
-    fn of(name: String, report: &Report, may_refuse: bool) -> Self {
-        let verdict = report.verdict();
-        let good = match verdict {
-            Verdict::Clean | Verdict::NoUnloadRoutine => true,
-            Verdict::EntryFailed => may_refuse,
-            Verdict::BugCheck | Verdict::Violations | Verdict::LogMismatch => false,
-        };
-        let failure = (!good).then(|| (report.summary(), report.text().to_string()));
-        Self { name, failure }
+/// The test case of a run; in some runs DriverEntry may fail.
+fn run_case(name: &str, report: &Report, may_fail: bool) -> TestCase {
+    match report.verdict() {
+        Verdict::Clean | Verdict::NoUnloadRoutine => case(name, None),
+        Verdict::EntryFailed if may_fail => case(name, None),
+        Verdict::EntryFailed | Verdict::BugCheck | Verdict::Violations | Verdict::LogMismatch => {
+            // The library drops tabs with the other control characters.
+            let text = report.text().to_string().replace('\t', "  ");
+            case(name, Some((&report.summary(), &text)))
+        }
     }
 }
 
 /// Writes the file.
 pub fn write(path: &Path, outcome: &Outcome<'_>) -> io::Result<()> {
-    std::fs::write(path, text(&cases(outcome)))
+    let mut suite = TestSuite::new("ntbox");
+    suite.add_test_cases(cases(outcome));
+    let mut report = quick_junit::Report::new("ntbox");
+    report.add_test_suite(suite);
+    let text = report.to_string().map_err(io::Error::other)?;
+    std::fs::write(path, text)
 }
 
-fn cases(outcome: &Outcome<'_>) -> Vec<Case> {
+fn cases(outcome: &Outcome<'_>) -> Vec<TestCase> {
     match &outcome.result {
-        Ok(Done::Run(report)) => vec![Case::of(report.image.name.clone(), report, false)],
+        Ok(Done::Run(report)) => vec![run_case(&report.image.name, report, false)],
         Ok(Done::Ioctl(session)) => {
-            let name = session.report.image.name.clone();
-            let mut cases = vec![Case::of(name, &session.report, false)];
-            cases.extend(session.answers.iter().map(|answer| {
-                Case {
-                    name: answer.request.clone(),
-                    failure: answer
-                        .failed
-                        .then(|| (answer.name.clone(), answer.name.clone())),
-                }
-            }));
-            cases
+            let run = run_case(&session.report.image.name, &session.report, false);
+            let requests = session.answers.iter().map(|answer| {
+                let failure = (answer.name.as_str(), answer.name.as_str());
+                case(&answer.request, answer.failed.then_some(failure))
+            });
+            [run].into_iter().chain(requests).collect()
         }
         Ok(Done::Sweep(swept)) => {
-            let name = swept.first.image.name.clone();
-            let mut cases = vec![Case::of(name.clone(), &swept.first, false)];
-            let runs = swept.runs.iter();
-            cases.extend(
-                runs.map(|run| {
-                    Case::of(format!("{name}: {} fails", run.name()), &run.report, true)
-                }),
-            );
-            cases
+            let name = &swept.first.image.name;
+            let first = run_case(name, &swept.first, false);
+            let others = swept
+                .runs
+                .iter()
+                .map(|run| run_case(&format!("{name}: {} fails", run.name()), &run.report, true));
+            [first].into_iter().chain(others).collect()
         }
         Ok(
             Done::Imports(_) | Done::Exports(_) | Done::Missing(_) | Done::Rules(_) | Done::Text(_),
         ) => Vec::new(),
-        Err(error) => vec![Case {
-            name: "run".to_owned(),
-            failure: Some((error.to_string(), error.to_string())),
-        }],
-    }
-}
-
-fn text(cases: &[Case]) -> String {
-    let failures = cases.iter().filter(|case| case.failure.is_some()).count();
-    let counts = format!("tests=\"{}\" failures=\"{failures}\"", cases.len());
-    let mut text = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n<testsuite name=\"ntbox\" {counts}>\n"
-    );
-    for case in cases {
-        let name = Escaped(&case.name);
-        // Writing to a string does not fail.
-        let _ = match &case.failure {
-            None => writeln!(text, "<testcase classname=\"ntbox\" name=\"{name}\"/>"),
-            Some((message, whole)) => writeln!(
-                text,
-                "<testcase classname=\"ntbox\" name=\"{name}\"><failure message=\"{}\">{}</failure></testcase>",
-                Escaped(message),
-                Escaped(whole)
-            ),
-        };
-    }
-    text.push_str("</testsuite>\n</testsuites>\n");
-    text
-}
-
-/// Text as XML has it; what XML cannot have is replaced.
-struct Escaped<'t>(&'t str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| match c {
-            '&' => f.write_str("&amp;"),
-            '<' => f.write_str("&lt;"),
-            '>' => f.write_str("&gt;"),
-            '"' => f.write_str("&quot;"),
-            '\n' | '\t' => f.write_char(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => f.write_char('\u{fffd}'),
-            c => f.write_char(c),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_are_counted_and_text_is_escaped() {
-        let cases = [
-            Case {
-                name: "a<b>.sys".to_owned(),
-                failure: None,
-            },
-            Case {
-                name: "b".to_owned(),
-                failure: Some(("\"x\" & y".to_owned(), "line\n\u{1b}[1m".to_owned())),
-            },
-        ];
-        let xml = text(&cases);
-        assert!(xml.contains("tests=\"2\" failures=\"1\""), "{xml}");
-        assert!(xml.contains("name=\"a&lt;b&gt;.sys\"/>"), "{xml}");
-        assert!(
-            xml.contains(
-                "message=\"&quot;x&quot; &amp; y\">line\n\u{fffd}[1m</failure></testcase>"
-            ),
-            "{xml}"
-        );
-        assert!(xml.ends_with("</testsuites>\n"), "{xml}");
+        Err(error) => {
+            let text = error.to_string();
+            vec![case("run", Some((&text, &text)))]
+        }
     }
 }

@@ -6,6 +6,7 @@ mod ioctl;
 mod junit;
 mod requests;
 mod rules;
+mod sarif;
 mod show;
 mod sweep;
 
@@ -24,8 +25,8 @@ use ntbox_api::ExitStatus;
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = args::Cli::parse_from(arguments);
     let outcome = commands::carry_out(&cli);
-    if let Err(error) = outcome.junit() {
-        eprintln!("ntbox: the JUnit file cannot be written: {error}");
+    if let Err(error) = outcome.write_files() {
+        eprintln!("ntbox: {error}");
         return ExitStatus::Host.into();
     }
     match outcome.show() {
