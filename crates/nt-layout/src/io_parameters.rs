@@ -18,9 +18,9 @@ structures! {
     /// `Parameters.Read` and `Parameters.Write`.
     ReadWriteParameters {
         length: u32,
-        flags: u32,
-        key: u32,
         reserved: u32,
+        key: u32,
+        flags: u32,
         byte_offset: u64,
     }
     /// `Parameters.DeviceIoControl` and `Parameters.FileSystemControl`.

@@ -144,7 +144,7 @@ header_tests! {
         security_context = 0, options = 8, file_attributes = 0x10, share_access = 0x12, ea_length = 0x18,
     }
     read_write_parameters_match_wdm: ReadWriteParameters [0x18] {
-        length = 0, key = 8, byte_offset = 0x10,
+        length = 0, key = 8, flags = 0xc, byte_offset = 0x10,
     }
     device_io_control_parameters_match_wdm: DeviceIoControlParameters [0x20] {
         output_buffer_length = 0, input_buffer_length = 8, io_control_code = 0x10,

@@ -119,10 +119,12 @@ impl HostStack {
         }
         // SAFETY: the lowest page of the mapping just made.
         let guarded = unsafe { libc::mprotect(base, 0x1000, libc::PROT_NONE) };
-        (guarded == 0).then(|| Self {
+        let stack = Self {
             base: base as u64,
             saved: SavedStack::new(),
-        })
+        };
+        // Dropped, and so unmapped, without its inaccessible page.
+        (guarded == 0).then_some(stack)
     }
 
     /// Lays down the frame that [`switch`] takes up first, which enters `begin`.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::memory_map::{PAGE_SHIFT, PAGE_SIZE, Zone};
+use super::memory_map::{GUEST_END, PAGE_SHIFT, PAGE_SIZE, Zone};
 use super::pfn::{Pfn, Physical};
 
 /// What may be done with a page.
@@ -16,6 +16,21 @@ pub struct Protection {
     pub write: bool,
     /// Instruction fetches.
     pub execute: bool,
+}
+
+/// Length in bytes of `pages` pages at `va`, all of them addresses that a driver can hold:
+/// nothing of this program lies there.
+///
+/// # Panics
+/// One of them is not.
+fn driver_bytes(va: u64, pages: u64) -> usize {
+    let length = pages.checked_mul(PAGE_SIZE);
+    let end = length.and_then(|length| va.checked_add(length));
+    assert!(
+        end.is_some_and(|end| end <= GUEST_END),
+        "{pages} pages at {va:#x} are not driver memory"
+    );
+    usize::try_from(length.unwrap_or(0)).unwrap_or(0)
 }
 
 impl Protection {
@@ -179,12 +194,9 @@ impl Space {
         pages: u64,
         protection: Protection,
     ) -> bool {
-        let Ok(length) = usize::try_from(pages * PAGE_SIZE) else {
-            return false;
-        };
-        // SAFETY: the address lies in a range that only the memory manager gives
-        // out, and its tables say what is there; frames are part of the memory
-        // object. No Rust reference points there.
+        let length = driver_bytes(va, pages);
+        // SAFETY: the range is one of driver memory, to which no Rust reference points;
+        // frames are part of the memory object.
         let at = unsafe {
             libc::mmap(
                 va as *mut libc::c_void,
@@ -207,7 +219,7 @@ impl Space {
 
     /// Makes pages inaccessible in the host; they stay reserved.
     pub fn clear(va: u64, pages: u64) {
-        let length = usize::try_from(pages * PAGE_SIZE).unwrap_or(0);
+        let length = driver_bytes(va, pages);
         if length == 0 {
             return;
         }
@@ -216,16 +228,17 @@ impl Space {
         }
         // With as many mappings as the host allows, it replaces none; but it still
         // takes them away.
-        // SAFETY: a mapping of this table, to which no Rust reference points; its
-        // place is taken again at once.
+        // SAFETY: the range is one of driver memory, to which no Rust reference points; it
+        // is reserved again at once.
         unsafe { libc::munmap(va as *mut libc::c_void, length) };
         assert!(Self::reserve(va, length), "a range cannot be unmapped");
     }
 
-    /// Replaces what is at `va` by memory that nobody can access; false if the
-    /// host has too many mappings.
+    /// Replaces what is at `va`, which is driver memory, by inaccessible memory; false if
+    /// the host has too many mappings.
     fn reserve(va: u64, length: usize) -> bool {
-        // SAFETY: replaces a mapping of this table by an inaccessible one.
+        // SAFETY: the callers pass a range of driver memory, to which no Rust reference
+        // points.
         let at = unsafe {
             libc::mmap(
                 va as *mut libc::c_void,
@@ -252,8 +265,8 @@ impl Space {
     /// Changes what the host lets happen to pages of an area, and not what the
     /// area says of itself.
     pub fn set_host_protection(va: u64, pages: u64, protection: Protection) -> Result<(), NoSpace> {
-        let length = usize::try_from(pages * PAGE_SIZE).map_err(|_| NoSpace)?;
-        // SAFETY: changes the protection of mappings of this table only.
+        let length = driver_bytes(va, pages);
+        // SAFETY: the range is one of driver memory, to which no Rust reference points.
         let result = unsafe { libc::mprotect(va as *mut libc::c_void, length, protection.bits()) };
         if result == 0 { Ok(()) } else { Err(NoSpace) }
     }

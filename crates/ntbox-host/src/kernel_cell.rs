@@ -11,6 +11,7 @@
 
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
@@ -136,7 +137,10 @@ impl<T> Exclusive<T> {
         }
         self.is_held.store(true, Ordering::Relaxed);
         HELD.store(HELD.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        Some(Guard { of: self })
+        Some(Guard {
+            of: self,
+            on_thread: PhantomData,
+        })
     }
 }
 
@@ -152,9 +156,21 @@ impl<T: fmt::Debug> fmt::Debug for Exclusive<T> {
     }
 }
 
-/// The right to a value.
+/// The right to a value. It stays on the kernel's thread:
+///
+/// ```compile_fail
+/// fn needs_send<T: Send>() {}
+/// needs_send::<ntbox_host::kernel_cell::Guard<'static, u32>>();
+/// ```
+///
+/// ```compile_fail
+/// fn needs_sync<T: Sync>() {}
+/// needs_sync::<ntbox_host::kernel_cell::Guard<'static, u32>>();
+/// ```
 pub struct Guard<'a, T> {
     of: &'a Exclusive<T>,
+    /// Neither sent nor shared.
+    on_thread: PhantomData<*const ()>,
 }
 
 impl<T> Deref for Guard<'_, T> {

@@ -67,7 +67,7 @@ pub fn open(exports: impl Iterator<Item = &'static str>) -> io::Result<()> {
     }
     let record = NonNull::new(memory.cast::<Record>()).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the mapping is longer than the record, aligned to a page, zero, which
-    // is a value of each field, and is never undone. Both processes use atomics.
+    // is a value of each field, and is never undone. All fields are atomics: the other process only reads the file.
     let record = unsafe { record.as_ref() };
     let _ = RECORD.set(record);
     let mut names = Vec::new();

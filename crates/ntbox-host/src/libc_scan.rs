@@ -6,10 +6,13 @@ use std::ffi::CStr;
 /// each, such as `%lld`; returns how many were stored.
 ///
 /// # Panics
-/// The format has more than three conversions, or one that stores text.
+/// The format has more than three conversions, or one that stores text or a `long double`.
 pub fn sscanf(text: &CStr, format: &CStr, numbers: &mut [i64; 3]) -> i32 {
     let conversions = format.to_bytes().split(|byte| *byte == b'%').count() - 1;
-    let stores_text = format.to_bytes().iter().any(|byte| b"sS[cC".contains(byte));
+    let stores_text = format
+        .to_bytes()
+        .iter()
+        .any(|byte| b"sS[cCL".contains(byte));
     assert!(
         conversions <= 3 && !stores_text,
         "a format that could overrun: {format:?}"

@@ -148,9 +148,8 @@ impl Physical {
         Some(frames)
     }
 
-    /// Takes frames that lie side by side, between two addresses, the first on a
-    /// boundary of `alignment` frames and none of them in the same stretch of
-    /// `boundary` frames as the next, unless that is 0.
+    /// Allocates `count` contiguous frames between two addresses. They cross no multiple of
+    /// `boundary` frames, unless that is 0.
     pub fn take_contiguous(
         &mut self,
         count: u64,

@@ -67,11 +67,10 @@ impl Routine {
         }
     }
 
-    /// Whether the processor can go there at all, to find code or to fault: it is a
-    /// canonical address, and none of this program's own code.
+    /// Whether the processor can go there: [`is_reachable`].
     #[must_use]
     pub fn is_reachable(&self) -> bool {
-        self.address < memory_map::driver_range().end || self.address >= 0xffff_8000_0000_0000
+        is_reachable(self.address)
     }
 
     /// Return address of the call that registered it.
@@ -95,6 +94,13 @@ impl fmt::Display for Routine {
             None => Ok(()),
         }
     }
+}
+
+/// Whether the processor can go to `address` at all, to find code or to fault: it is a
+/// canonical address, and none of this program's own code.
+#[must_use]
+pub fn is_reachable(address: u64) -> bool {
+    address < memory_map::driver_range().end || address >= 0xffff_8000_0000_0000
 }
 
 /// Who registered a routine in a structure, by the structure's address.

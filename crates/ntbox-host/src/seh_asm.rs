@@ -4,7 +4,7 @@
 use super::asm_exports::{Native, between};
 use super::gate::Reference;
 
-// Neither uses the stack. Offsets are those of `Context`.
+// Neither moves RSP; `__chkstk` stores below it, as its callers expect. Offsets are those of `Context`.
 std::arch::global_asm!(
     ".pushsection .rodata.ntbox_seh, \"a\", @progbits",
     ".globl ntbox_capture_context, ntbox_capture_context_end, ntbox_chkstk, ntbox_chkstk_end",

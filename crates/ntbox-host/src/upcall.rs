@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use super::context::Context;
 use super::context_switch::HOST_DEPTH;
 use super::routine::Routine;
-use super::{cpu, kernel_cell, kernel_entry, last_call};
+use super::{cpu, kernel_cell, kernel_entry, last_call, routine};
 
 /// One stretch of driver code that the kernel has called and that has not
 /// returned.
@@ -349,9 +349,15 @@ pub fn resume(level: usize, context: &Context) -> ! {
     });
     (kernel_entry::get().driver_entered)();
     assert_ne!(host_rsp, 0, "resuming a driver that was never called");
+    assert!(
+        routine::is_reachable(context.rip),
+        "resuming at {:#x}, which is not the driver's",
+        context.rip
+    );
     cpu::current().host_rsp.set(host_rsp);
-    // SAFETY: the context was captured in the driver or computed by unwinding
-    // from one that was; its host frames end at `host_rsp`.
+    // SAFETY: the context goes on where only the driver's code can be executed, or where
+    // the processor faults, which the signal handlers catch; its host frames end at
+    // `host_rsp`.
     unsafe { load_context(context) }
 }
 

@@ -44,6 +44,7 @@ pub fn check(context: &Context) -> anyhow::Result<()> {
     }
     let mut dead = dead_links(context, &documents);
     dead.extend(dead_pages_in_code(context)?);
+    dead.extend(dead_modules(context)?);
     dead.extend(unlisted(context, &documents)?);
     dead.sort();
     files::expect_none(context, "dead links in documents", &dead)
@@ -72,6 +73,48 @@ fn dead_links(context: &Context, documents: &HashMap<PathBuf, Document>) -> Vec<
         }
     }
     dead
+}
+
+/// Modules that the table of a module's documentation names and that do not exist.
+fn dead_modules(context: &Context) -> anyhow::Result<Vec<Finding>> {
+    let mut dead = Vec::new();
+    for path in files::with_extension(context, &["rs"])? {
+        let is_root = ["mod", "lib", "main"]
+            .iter()
+            .any(|name| path.file_stem().is_some_and(|stem| stem == *name));
+        let folder = match path.parent() {
+            Some(parent) if is_root => parent.to_path_buf(),
+            _ => path.with_extension(""),
+        };
+        for (number, line) in files::read(&path)?.lines().enumerate() {
+            for module in modules_in(line) {
+                let file = folder.join(format!("{module}.rs"));
+                if !file.exists() && !folder.join(module).exists() {
+                    dead.push((
+                        path.clone(),
+                        number + 1,
+                        format!(" names the module {module}"),
+                    ));
+                }
+            }
+        }
+    }
+    Ok(dead)
+}
+
+/// The modules in the first column of a table in a module's documentation.
+fn modules_in(line: &str) -> impl Iterator<Item = &str> {
+    let cell = line
+        .strip_prefix("//! | `")
+        .and_then(|rest| rest.split(" | ").next());
+    let names = cell.unwrap_or_default().split('`').step_by(2);
+    names.filter(|name| {
+        let mut letters = name.chars();
+        letters
+            .next()
+            .is_some_and(|first| first.is_ascii_lowercase())
+            && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    })
 }
 
 /// Pages that code names and that do not exist.
@@ -319,5 +362,16 @@ mod tests {
         let line = "see docs/README.md, ../docs/b.md and `docs/guides/ci.md`. docs/ has more";
         let pages: Vec<_> = pages_in(line).collect();
         assert_eq!(pages, ["docs/README.md", "docs/guides/ci.md"]);
+    }
+
+    #[test]
+    fn row_of_module_table_names_its_modules() {
+        let modules = |line| modules_in(line).collect::<Vec<_>>();
+        assert_eq!(
+            modules("//! | `assign`, `sid_2` | `SeAssignSecurity` |"),
+            ["assign", "sid_2"]
+        );
+        assert_eq!(modules("//! | `SeExports` | all |"), [""; 0]);
+        assert_eq!(modules("//! The file `sid` |"), [""; 0]);
     }
 }

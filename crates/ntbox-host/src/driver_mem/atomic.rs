@@ -8,7 +8,7 @@ use std::arch::naked_asm;
 
 use super::{Fault, RawResult, check};
 
-// As in `guest`: nothing between begin and end uses the stack. RBX, which
+// As in `driver_mem`: nothing between begin and end uses the stack. RBX, which
 // `cmpxchg16b` needs, is kept in R10 and put back on every way out.
 std::arch::global_asm!(
     ".pushsection .text.ntbox_atomic, \"ax\", @progbits",

@@ -64,7 +64,8 @@ fn check_irql(kind: PoolKind, size: u64, tag: u32, block: u64) -> Result<(), Sto
     }
     let paged = u64::from(kind == PoolKind::Paged);
     let (code, parameters) = match (stack_trace_db::is_on(), block) {
-        (false, _) => (0xc2, [8, u64::from(irql), paged, size]),
+        (false, 0) => (0xc2, [8, u64::from(irql), paged, size]),
+        (false, _) => (0xc2, [9, u64::from(irql), paged, block]),
         (true, 0) => (0xc4, [2 - paged, u64::from(irql), paged, size]),
         (true, _) => (0xc4, [0x12 - paged, u64::from(irql), paged, block]),
     };

@@ -190,12 +190,10 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
     if irql > entry.export.max_irql {
         too_high(entry.export, irql, call.return_address());
     }
-    if let Some(failure) = entry.export.failure
-        && (entry.always || entry.fails.contains(&number))
-    {
-        return failure(call);
-    }
-    let result = (entry.export.handler)(call);
+    let result = match entry.export.failure {
+        Some(failure) if entry.always || entry.fails.contains(&number) => failure(call),
+        _ => (entry.export.handler)(call),
+    };
     if process::is_overdue() {
         overdue(call);
     }

@@ -364,8 +364,8 @@ fn is_completion_routine_due(irp: DriverPtr<Irp>, control: u8) -> Result<bool, F
         || (cancelled && control & stack_flag::INVOKE_ON_CANCEL != 0))
 }
 
-/// Clears what a stack location said, but for its parameters' memory, which the
-/// driver above may still read.
+/// Clears a stack location that its driver is done with: all but the major function, the
+/// device object, and the completion routine with its context.
 fn clear(stack_location: DriverPtr<IoStackLocation>) -> Result<(), Fault> {
     stack_location.set(|location| &location.minor_function, 0)?;
     stack_location.set(|location| &location.flags, 0)?;

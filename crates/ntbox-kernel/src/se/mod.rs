@@ -5,24 +5,24 @@
 //! |---|---|
 //! | `sid` | `RtlValidSid` and its kin |
 //! | `acl` | access control lists and their entries |
-//! | `descriptor` | a security descriptor as the kernel reads and writes it |
-//! | `descriptor_parts` | `RtlSetDaclSecurityDescriptor` and its kin |
-//! | `descriptor_form` | absolute and self-relative form, capture |
+//! | `sd` | a security descriptor as the kernel reads and writes it |
+//! | `sd_accessors` | `RtlSetDaclSecurityDescriptor` and its kin |
+//! | `sd_self_relative` | absolute and self-relative form, capture |
 //! | `token` | who a process is; subject contexts |
 //! | `token_information` | `SeQueryInformationToken` |
 //! | `impersonation` | threads that act in a client's name |
 //! | `access` | `SeAccessCheck`, privileges |
 //! | `object` | descriptors of objects |
 //! | `assign`, `inherit` | descriptors of objects that others make |
-//! | `filter` | restricted tokens |
-//! | `defaults` | descriptors of objects that nobody gave one |
+//! | `restricted_token` | restricted tokens |
+//! | `default_sd` | descriptors of objects that nobody gave one |
 //! | `access_state` | `SeCreateAccessState`, the privileges that were used |
-//! | `descriptor_info` | descriptors that drivers keep themselves |
+//! | `sd_query_set` | descriptors that drivers keep themselves |
 //! | `audit` | what is told of accesses and sessions: nothing |
 //! | `audit_policy` | whether accesses to files are audited: no |
 //! | `token_services` | `ZwOpenProcessTokenEx` and its kin |
 //! | `user_key` | `RtlFormatCurrentUserKeyPath` |
-//! | `public` | `SeExports` |
+//! | `se_exports` | `SeExports` |
 
 mod access;
 mod access_state;

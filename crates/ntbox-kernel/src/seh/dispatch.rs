@@ -11,7 +11,7 @@ use ntbox_host::driver_mem::Fault;
 use ntbox_host::memory_map::{NT, STACKS};
 use ntbox_host::routine::Routine;
 use ntbox_host::upcall::Purpose;
-use ntbox_host::{driver_mem, kernel_entry, upcall};
+use ntbox_host::{driver_mem, kernel_entry, routine, upcall};
 
 use super::dispatcher::{DispatcherContext, Room};
 use super::{dispatcher, repeat, unhandled};
@@ -156,7 +156,7 @@ fn dispatch(context: &Context, record: u64, room: Room) -> ! {
 /// the registers.
 pub fn resume(level: usize, context: &Context) -> ! {
     let context = context.for_processor();
-    if !is_canonical(context.rip) {
+    if !routine::is_reachable(context.rip) {
         unhandled::no_such_place(&context);
     }
     upcall::resume(level, &context)

@@ -177,7 +177,7 @@ pub fn no_such_place(context: &Context) -> ! {
         UNEXPECTED_KERNEL_MODE_TRAP,
         [GENERAL_PROTECTION, 0, context.rsp(), context.rip],
         format!(
-            "execution was to go on at {:#018x}, which is no address",
+            "execution was to go on at {:#018x}, which is no address of a driver",
             context.rip
         ),
         Some(context),

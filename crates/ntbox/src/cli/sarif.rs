@@ -2,6 +2,7 @@
 //! for each violation and bug check.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
@@ -104,11 +105,11 @@ fn in_source<'l>(locations: impl Iterator<Item = &'l Location> + Clone) -> Optio
 
 /// The line of the driver's source: of the innermost function that has one.
 fn source(location: &Location) -> Option<&(String, u32)> {
-    let inlined = location.inlined_into.iter();
+    let mut inlined = location.inlined_into.iter();
     location
         .source
         .as_ref()
-        .or_else(|| inlined.filter_map(|outer| outer.source.as_ref()).next())
+        .or_else(|| inlined.find_map(|outer| outer.source.as_ref()))
 }
 
 fn result(
@@ -154,7 +155,10 @@ fn uri(path: &str) -> String {
             b'/' | b'-' | b'.' | b'_' | b'~' => uri.push(byte.into()),
             b':' if drive => uri.push(':'),
             _ if byte.is_ascii_alphanumeric() => uri.push(byte.into()),
-            _ => uri.push_str(&format!("%{byte:02X}")),
+            _ => {
+                // Writing to a string does not fail.
+                let _ = write!(uri, "%{byte:02X}");
+            }
         }
     }
     uri

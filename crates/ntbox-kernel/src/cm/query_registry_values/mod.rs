@@ -4,8 +4,8 @@
 //! | file | what |
 //! |---|---|
 //! | `entry` | an entry of the table, and its defaults |
-//! | `deliver` | handing a value to the driver's routine |
-//! | `direct` | storing a value in the driver's memory |
+//! | `callback` | handing a value to the driver's routine |
+//! | `direct_flag` | storing a value in the driver's memory |
 //! | `expand` | environment variables in strings |
 
 use crate::base::error;
