@@ -58,6 +58,19 @@ pub struct Config {
     /// Whether a kernel debugger is attached, whose user lets the driver go on at each
     /// breakpoint.
     pub debugger: bool,
+    /// Whether the driver's code runs as it is, or translated.
+    pub instrument: Instrument,
+}
+
+/// How the driver's code runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Instrument {
+    /// On the processor, as it is.
+    #[default]
+    Off,
+    /// Translated into a code cache, and nothing added to it.
+    Plain,
 }
 
 /// A file that the volume `C:` has when the driver starts.
@@ -114,6 +127,7 @@ impl Config {
             pool_limit: None,
             no_mappings: false,
             debugger: false,
+            instrument: Instrument::default(),
         }
     }
 
@@ -143,6 +157,13 @@ impl Config {
     #[must_use]
     pub fn debugger(mut self, attached: bool) -> Self {
         self.debugger = attached;
+        self
+    }
+
+    /// Runs the driver's code as it is, or translated.
+    #[must_use]
+    pub fn instrument(mut self, how: Instrument) -> Self {
+        self.instrument = how;
         self
     }
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::VolumeFile;
+use crate::config::{Instrument, VolumeFile};
 pub use crate::rules::rule;
 use crate::{Fault, Guard, OsVersion, RegValue, Verify};
 
@@ -286,6 +286,20 @@ pub fn guard(text: &str) -> Result<Guard, ParseError> {
     }
 }
 
+/// How the driver's code runs: `off` or `plain`.
+///
+/// # Errors
+/// It is neither.
+pub fn instrument(text: &str) -> Result<Instrument, ParseError> {
+    match text {
+        "off" => Ok(Instrument::Off),
+        "plain" => Ok(Instrument::Plain),
+        _ => wrong(format!(
+            "`{text}` is no way to run code; write off or plain"
+        )),
+    }
+}
+
 /// The name of a service.
 ///
 /// # Errors
@@ -342,6 +356,9 @@ mod tests {
         for text in ["", "off", "Strict", "all"] {
             assert!(verify(text).is_err() && guard(text).is_err(), "{text}");
         }
+        assert_eq!(instrument("plain"), Ok(Instrument::Plain));
+        assert_eq!(instrument("off"), Ok(Instrument::Off));
+        assert!(instrument("all").is_err());
     }
 
     #[test]

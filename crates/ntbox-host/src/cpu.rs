@@ -14,7 +14,7 @@ use ntbox_api::config::MAXIMUM_PROCESSORS;
 
 use super::driver_mem::Fault;
 use super::memory_map::PCRS;
-use super::{driver_mem, kernel_entry};
+use super::{driver_mem, kernel_entry, translation};
 
 /// `PASSIVE_LEVEL`.
 pub const PASSIVE_LEVEL: u8 = 0;
@@ -30,6 +30,9 @@ pub const HIGH_LEVEL: u8 = 15;
 pub const CPU_OFFSET: usize = 0x2000;
 /// Bytes of a control region with what belongs to it.
 pub const PCR_SIZE: u64 = 0x3000;
+/// Bytes from one control region to the next. In between is the state of translated
+/// code.
+pub const PCR_STRIDE: u64 = 0x10_0000;
 /// Most processors that a machine can have.
 pub const MAXIMUM: usize = MAXIMUM_PROCESSORS as usize;
 
@@ -48,14 +51,19 @@ pub struct Cpu {
     pub irql: Cell<u8>,
     /// Whether interrupts are enabled (`cli`, `sti`).
     pub interrupts: Cell<bool>,
+    /// 0x2016: whether driver code is translated.
+    pub is_translated: Cell<bool>,
 }
+
+const _: () = assert!(std::mem::offset_of!(Cpu, is_translated) == 0x16);
 
 /// Sets the base of GS; works on every processor, which the instruction does not.
 const ARCH_SET_GS: libc::c_int = 0x1001;
 
 /// Where the control region of a processor lies.
-fn region(number: u32) -> u64 {
-    PCRS.base + u64::from(number) * PCR_SIZE
+#[must_use]
+pub fn region(number: u32) -> u64 {
+    PCRS.base + u64::from(number) * PCR_STRIDE
 }
 
 /// Offsets in a control region.
@@ -79,7 +87,7 @@ mod offset {
 }
 
 /// Fills in the control region of a processor, with the fields that inline code
-/// of the WDK reads. The memory at the start of [`PCRS`] must be mapped and zero.
+/// of the WDK reads. The [`PCR_SIZE`] bytes at its [`region`] must be mapped and zero.
 ///
 /// # Errors
 /// It is not.
@@ -104,6 +112,7 @@ pub fn prepare(number: u32, idle_thread: u64) -> Result<(), Fault> {
     cpu.own.set(at);
     cpu.number.set(number);
     cpu.interrupts.set(true);
+    cpu.is_translated.set(translation::prepare_processor(pcr));
     if let Some(prepared) = PREPARED.get(number as usize) {
         prepared.store(true, Ordering::Relaxed);
     }

@@ -15,6 +15,7 @@ use ntbox_api::OsVersion;
 use super::bug_check::BugCheckData;
 use super::context::ExceptionRecord;
 use super::driver_mem::Fault;
+use super::translation::{self, gates};
 use super::{cpu, driver_mem, kernel_entry};
 
 /// Registers of the caller at the moment of the call. Layout known to
@@ -94,8 +95,19 @@ pub unsafe extern "C" fn ntbox_enter() {
         "movaps xmm14, [rsp + 0xf0]",
         "movaps xmm15, [rsp + 0x100]",
         "mov rsp, [rsp + 0x20]",
+        "cmp byte ptr gs:[0x2016], 0",
+        "jne 2f",
         "ret",
+        // Into the code cache, as a translated return goes there.
+        "2: mov gs:[{r10}], r10",
+        "mov gs:[{r11}], r11",
+        "pop r11",
+        "movzx r10d, r11w",
+        "jmp gs:[r10 * 8 + {table}]",
         dispatch = sym dispatch,
+        r10 = const gates::SPILLED_R10,
+        r11 = const gates::SPILLED_R11,
+        table = const gates::TABLE,
     )
 }
 
@@ -311,6 +323,9 @@ extern "sysv64" fn dispatch(frame: *mut Frame) -> u64 {
     // SAFETY: `ntbox_enter` passes the frame that it has just filled on its own
     // stack; nobody else has it.
     let frame = unsafe { &*frame };
+    if translation::is_on() && translation::take_poll() {
+        (kernel_entry::get().signals.timer)(false);
+    }
     let mut call = Call::new(frame);
     match (kernel_entry::get().invoke)(&mut call) {
         Ok(value) => value,

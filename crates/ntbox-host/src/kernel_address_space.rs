@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::memory_map::{GUEST_END, PAGE_SHIFT, PAGE_SIZE, Zone};
 use super::pfn::{Pfn, Physical};
+use super::translation;
 
 /// What may be done with a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,13 +202,18 @@ impl Space {
             libc::mmap(
                 va as *mut libc::c_void,
                 length,
-                protection.bits(),
+                translation::host_protection(va, protection).bits(),
                 libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE,
                 physical.descriptor(),
                 Physical::offset(first).cast_signed(),
             )
         };
-        at != libc::MAP_FAILED
+        let is_mapped = at != libc::MAP_FAILED;
+        if is_mapped {
+            translation::memory_changed(va, pages, Protection::NONE);
+            translation::memory_changed(va, pages, protection);
+        }
+        is_mapped
     }
 
     /// Removes a whole area.
@@ -223,6 +229,7 @@ impl Space {
         if length == 0 {
             return;
         }
+        translation::memory_changed(va, pages, Protection::NONE);
         if Self::reserve(va, length) {
             return;
         }
@@ -266,9 +273,14 @@ impl Space {
     /// area says of itself.
     pub fn set_host_protection(va: u64, pages: u64, protection: Protection) -> Result<(), NoSpace> {
         let length = driver_bytes(va, pages);
+        let bits = translation::host_protection(va, protection).bits();
         // SAFETY: the range is one of driver memory, to which no Rust reference points.
-        let result = unsafe { libc::mprotect(va as *mut libc::c_void, length, protection.bits()) };
-        if result == 0 { Ok(()) } else { Err(NoSpace) }
+        let result = unsafe { libc::mprotect(va as *mut libc::c_void, length, bits) };
+        if result != 0 {
+            return Err(NoSpace);
+        }
+        translation::memory_changed(va, pages, protection);
+        Ok(())
     }
 
     /// Makes pages of an area inaccessible in the host. Called while faults are

@@ -38,5 +38,6 @@ pub mod routine;
 pub mod seh_asm;
 pub mod signals;
 pub mod timer;
+pub mod translation;
 pub mod trap;
 pub mod upcall;

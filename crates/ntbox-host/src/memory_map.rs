@@ -70,7 +70,12 @@ pub const MAPPING_ADDRESSES: Zone = Zone {
 /// Driver images.
 pub const IMAGES: Zone = Zone {
     base: 0x0000_4400_0000_0000,
-    size: 4 << 30,
+    size: 1 << 30,
+};
+/// Translated code of drivers, in reach of their images.
+pub const CODE_CACHE: Zone = Zone {
+    base: IMAGES.base + IMAGES.size,
+    size: 128 << 20,
 };
 /// Kernel stacks.
 pub const STACKS: Zone = Zone {

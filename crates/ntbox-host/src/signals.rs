@@ -11,6 +11,8 @@ use std::ffi::c_void;
 use super::bug_check::Access;
 use super::context::Context;
 use super::memory_map::{GUEST_END, STACKS};
+use super::translation;
+use super::translation::interruption::{self, Interrupted};
 use super::trap::{Trap, Trapped};
 use super::{cpu, driver_mem, kernel_entry, process, timer, upcall};
 
@@ -171,15 +173,10 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     // returns.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     let handlers = &kernel_entry::get().signals;
-    let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();
-    let error = context.uc_mcontext.gregs[libc::REG_ERR as usize];
-    // SAFETY: for the signals that we handle this is the faulting address.
-    let address = unsafe { info.si_addr() } as u64;
-    // Error code of a page fault: bit 1 a write, bit 4 an instruction fetch.
-    let page_fault = context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 14;
-
     if timer::SIGNALS.contains(&signal) {
-        if (handlers.timer)(rip < GUEST_END) {
+        if interruption::is_in_cache(context) {
+            interruption::tick();
+        } else if (handlers.timer)(rip(context) < GUEST_END) {
             leave_signal(context, Trap::Tick, interrupted);
         }
         return;
@@ -190,20 +187,73 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         context.uc_mcontext.gregs[libc::REG_EFL as usize] &= !ALIGNMENT_CHECK;
         return;
     }
+    let is_step =
+        signal == libc::SIGTRAP && context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 1;
+    if is_step && interruption::is_step_out(context) {
+        return;
+    }
+    // From here on the registers are the driver's.
+    let interrupted = interruption::leave(context);
+    if let Some(interrupted) = &interrupted
+        && let Some(ask) = interrupted.check()
+    {
+        interrupted.restore(context);
+        context.uc_mcontext.gregs[libc::REG_RIP as usize] = ask.cast_signed();
+        return;
+    }
+    let is_fetch = is_page_fault(context) && context.uc_mcontext.gregs[ERROR] & 16 != 0;
+    // SAFETY: for the signals that we handle this is the faulting address.
+    let address = unsafe { info.si_addr() } as u64;
+    let within = interrupted.as_ref();
+    let within = is_step && within.is_some_and(Interrupted::is_within_instruction);
+    if !goes_on(signal, address, context, within) {
+        return;
+    }
+    match interrupted {
+        Some(interrupted) => interrupted.go_on(context),
+        None if is_fetch => interruption::enter(context),
+        None => {}
+    }
+}
+
+const ERROR: usize = libc::REG_ERR as usize;
+
+fn is_page_fault(context: &libc::ucontext_t) -> bool {
+    context.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == 14
+}
+
+fn rip(context: &libc::ucontext_t) -> u64 {
+    context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned()
+}
+
+/// Handles a signal other than the timer's. False if the driver, or the access of the
+/// kernel, does not go on where the context says. `is_within`: a trap after an instruction
+/// of translated code came before the driver's own instruction was done.
+fn goes_on(
+    signal: libc::c_int,
+    address: u64,
+    context: &mut libc::ucontext_t,
+    is_within: bool,
+) -> bool {
+    let handlers = &kernel_entry::get().signals;
+    let rip = rip(context);
+    // Error code of a page fault: bit 1 a write, bit 4 an instruction fetch.
+    let error = context.uc_mcontext.gregs[ERROR];
+    let page_fault = is_page_fault(context);
     if signal == OVERDUE {
         if rip < GUEST_END {
             leave_signal(context, Trap::Overdue, trapped);
-        } else {
-            process::set_overdue();
+            return false;
         }
-        return;
+        process::set_overdue();
+        return true;
     }
     let by_driver = rip < GUEST_END || driver_mem::recovery(rip).is_some();
     if page_fault && by_driver && (handlers.page_fault)(context, address, error) {
-        return;
+        return true;
     }
     if signal == libc::SIGTRAP && (handlers.single_step)(context) {
-        return;
+        return true;
     }
     (handlers.abandon_step)(context);
     if let Some(way_out) = driver_mem::recovery(rip) {
@@ -213,7 +263,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         registers[libc::REG_RAX as usize] = known.cast_signed();
         registers[libc::REG_RDX as usize] = if write { 3 } else { 1 };
         registers[libc::REG_RIP as usize] = way_out.cast_signed();
-        return;
+        return true;
     }
     // The driver's doing all the same: its stack is used up in the way into the
     // kernel, or it jumped to an address that is beyond everything it has.
@@ -226,9 +276,9 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         libc::SIGSEGV
             if page_fault && error & 2 == 0 && (handlers.read_shared_page)(context, address) =>
         {
-            return;
+            return true;
         }
-        libc::SIGTRAP if (handlers.shared_page_read)(context) => return,
+        libc::SIGTRAP if (handlers.shared_page_read)(context) || is_within => return true,
         libc::SIGSEGV | libc::SIGBUS if page_fault => {
             let access = match error {
                 bits if bits & 16 != 0 => Access::Execute,
@@ -238,9 +288,10 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
             Trap::Page { address, access }
         }
         libc::SIGSEGV | libc::SIGBUS => match (handlers.emulate)(context) {
-            Emulation::Done => return,
+            Emulation::Done => return true,
             Emulation::IrqlLowered => {
-                return leave_signal(context, Trap::Lowered, interrupted);
+                leave_signal(context, Trap::Lowered, interrupted);
+                return false;
             }
             Emulation::Trap(trap) => trap,
         },
@@ -260,6 +311,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         _ => Trap::InvalidOpcode,
     };
     leave_signal(context, trap, trapped);
+    false
 }
 
 /// Arranges that the thread goes on in `target` when the handler returns, with
@@ -353,9 +405,10 @@ extern "sysv64" fn interrupted(state: *const Trapped) -> ! {
 }
 
 /// Runs a tick, outside of the signal and on the host stack.
-extern "sysv64" fn tick(state: *const Trapped) {
+extern "sysv64" fn tick(state: *mut Trapped) {
     // SAFETY: the handler has put it on this stack, above this frame, and nothing moves
     // it before the driver goes on.
-    let state = unsafe { &*state };
+    let state = unsafe { &mut *state };
     (kernel_entry::get().signals.tick)(state.context, state.trap);
+    state.context = translation::place_context(&state.context);
 }

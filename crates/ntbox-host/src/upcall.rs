@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use super::context::Context;
 use super::context_switch::HOST_DEPTH;
 use super::routine::Routine;
+use super::translation::{self, gates};
 use super::{cpu, kernel_cell, kernel_entry, last_call, routine};
 
 /// One stretch of driver code that the kernel has called and that has not
@@ -315,7 +316,17 @@ unsafe extern "sysv64" fn enter_driver(function: u64, arguments: *const u64, rsp
         "xor r13d, r13d",
         "xor r14d, r14d",
         "xor r15d, r15d",
-        "call rax",
+        "cmp byte ptr gs:[0x2016], 0",
+        "je 2f",
+        // Into the code cache, as a translated call goes there.
+        "lea r11, [rip + ntbox_callout_return]",
+        "push r11",
+        "mov r11, rax",
+        "mov gs:[{r10}], rax",
+        "mov gs:[{r11}], rax",
+        "movzx r10d, r11w",
+        "jmp gs:[r10 * 8 + {table}]",
+        "2: call rax",
         ".globl ntbox_callout_return",
         ".hidden ntbox_callout_return",
         "ntbox_callout_return:",
@@ -330,6 +341,9 @@ unsafe extern "sysv64" fn enter_driver(function: u64, arguments: *const u64, rsp
         "pop rbx",
         "ret",
         note = sym note_host_rsp,
+        r10 = const gates::SPILLED_R10,
+        r11 = const gates::SPILLED_R11,
+        table = const gates::TABLE,
     )
 }
 
@@ -358,7 +372,7 @@ pub fn resume(level: usize, context: &Context) -> ! {
     // SAFETY: the context goes on where only the driver's code can be executed, or where
     // the processor faults, which the signal handlers catch; its host frames end at
     // `host_rsp`.
-    unsafe { load_context(context) }
+    unsafe { load_context(&translation::place_context(context)) }
 }
 
 /// Loads every register from a context and goes on there, with the instruction

@@ -15,7 +15,9 @@ mod kernel_process;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod start;
 
-pub use ntbox_api::config::{Config, DebugFilter, MAXIMUM_PROCESSORS, Time, VolumeFile};
+pub use ntbox_api::config::{
+    Config, DebugFilter, Instrument, MAXIMUM_PROCESSORS, Time, VolumeFile,
+};
 pub use ntbox_api::report::text::Text;
 pub use ntbox_api::report::{
     BugCheck, CallCount, FaultPoint, HistoryEntry, ImageInfo, Inlined, Location, LogLine, Report,

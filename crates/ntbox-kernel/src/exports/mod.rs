@@ -12,7 +12,9 @@ use ntbox_host::context::Context;
 use ntbox_host::gate::{Call, Export, Return};
 use ntbox_host::kernel_address_space::{Protection, Use};
 use ntbox_host::memory_map::{NT, PAGE_SIZE};
-use ntbox_host::{context, cpu, driver_mem, gate, kernel_entry, last_call, process, seh_asm};
+use ntbox_host::{
+    context, cpu, driver_mem, gate, kernel_entry, last_call, process, seh_asm, translation,
+};
 use rustc_hash::FxHashMap;
 
 use super::base::call_context::Caller;
@@ -94,6 +96,9 @@ pub fn initialize(config: &Config) -> Result<(), String> {
         memory.space.protect(data_va, Protection::READ)
     })
     .map_err(|_| "the kernel's entries cannot be protected".to_owned())?;
+    for (range, _) in &native {
+        translation::add_code(range.clone());
+    }
 
     let mut bound: Vec<Bound> = exports
         .into_iter()

@@ -5,13 +5,13 @@ pub mod wiring;
 
 use std::path::Path;
 
-use ntbox_api::config::{Config, MAXIMUM_PROCESSORS, Time};
+use ntbox_api::config::{Config, Instrument, MAXIMUM_PROCESSORS, Time};
 use ntbox_api::ipc::{Event, Request};
 use ntbox_api::report::ImageInfo;
 use ntbox_api::{host_file, ipc};
 use ntbox_host::kernel_address_space::{Protection, Use};
-use ntbox_host::memory_map::{PAGE_SIZE, PCRS};
-use ntbox_host::{channel, cpu, kernel_cell, last_call, process, signals};
+use ntbox_host::memory_map::PAGE_SIZE;
+use ntbox_host::{channel, cpu, kernel_cell, last_call, process, signals, translation};
 
 use super::base::{export_table, log, stack_trace_db};
 use super::ke::{processor, sched};
@@ -113,9 +113,11 @@ fn begin_processors(count: u32) -> Result<(), String> {
     }
     let no_memory = "no memory for the processors";
     processor::initialize(count);
-    let pages = u64::from(count) * cpu::PCR_SIZE / PAGE_SIZE;
-    mm::with(|memory| memory.map_new(PCRS.base, pages, Protection::READ_WRITE, Use::Kernel))
-        .map_err(|_| no_memory)?;
+    for number in 0..count {
+        let (region, pages) = (cpu::region(number), cpu::PCR_SIZE / PAGE_SIZE);
+        mm::with(|memory| memory.map_new(region, pages, Protection::READ_WRITE, Use::Kernel))
+            .map_err(|_| no_memory)?;
+    }
     let thread = create::initialize().ok_or("no memory for the first thread")?;
     let idle = (0..count).map(|_| create::create_idle());
     let idle: Vec<u64> = idle.collect::<Option<_>>().ok_or(no_memory)?;
@@ -145,6 +147,9 @@ impl Machine {
         ke::seeded_schedule::initialize(config.schedule);
         log::initialize(config.filter.clone());
         debugger::attach(config.debugger);
+        if config.instrument == Instrument::Plain {
+            translation::initialize()?;
+        }
         begin_processors(config.processors)?;
         os_version::set(config.version);
         ke::kuser_shared_data::initialize()

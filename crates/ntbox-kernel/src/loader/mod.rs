@@ -5,7 +5,7 @@ use ntbox_host::kernel_address_space::{Protection, Use};
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::memory_map::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
 use ntbox_host::pe::{Headers, Refusal, Section, directory};
-use ntbox_host::{driver_mem, modules, pe};
+use ntbox_host::{driver_mem, modules, pe, translation};
 
 use super::base::{export_table, image_layout, stack_trace_db};
 use super::mm;
@@ -109,6 +109,7 @@ fn bind(bytes: &mut [u8], headers: &Headers) -> Result<(), Refusal> {
             .then(|| export_table::resolve_for_driver(&import.name))
             .flatten()
             .unwrap_or_else(|| export_table::missing(format!("{}!{}", import.module, import.name)));
+        translation::bind_export(address);
         let at = import.slot as usize;
         bytes
             .get_mut(at..at + 8)

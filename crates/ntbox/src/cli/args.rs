@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::parse::{self, Mask};
 use crate::{
-    Config, Fault, Guard, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, Verify, VolumeFile,
+    Config, Fault, Guard, Instrument, MAXIMUM_PROCESSORS, OsVersion, RegValue, Time, Verify,
+    VolumeFile,
 };
 use clap::{Args, Parser, Subcommand};
 use ntbox_api::ExitStatus;
@@ -149,6 +150,9 @@ pub struct Run {
     /// Attach a kernel debugger: breakpoints are logged and the driver goes on
     #[arg(long)]
     pub debugger: bool,
+    /// Run the driver's code translated: plain adds nothing to it [default: off]
+    #[arg(long, value_name = "off|plain", value_parser = parse::instrument)]
+    pub instrument: Option<Instrument>,
     /// Write a JUnit file for a build server, with one test case for what was run
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
@@ -183,6 +187,7 @@ impl Run {
         config.pool_limit = self.pool_limit;
         config.no_mappings = self.no_mappings;
         config.debugger = self.debugger;
+        config.instrument = self.instrument.unwrap_or_default();
         if self.real_time {
             config.time = Time::Real;
         }

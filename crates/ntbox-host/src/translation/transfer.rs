@@ -1,0 +1,179 @@
+//! What the gates call: where the driver goes on, and what an instruction that is not
+//! carried over does instead.
+
+use std::arch::asm;
+
+use ntbox_translate::{Arrival, Site, SiteKind, TrapReason, state};
+
+use super::gates::GateFrame;
+use super::{TRAP_FLAG, from_gs, interruption, refuse, with};
+use crate::bug_check::Access;
+use crate::kernel_entry;
+use crate::memory_map::{GUEST_END, NT};
+use crate::signals::{Emulation, GENERAL};
+use crate::trap::Trap;
+
+/// First of the addresses that no processor has, up to the system half of Windows.
+const NOT_CANONICAL: u64 = 0x0000_8000_0000_0000;
+
+/// A doubleword of the processor's state block.
+macro_rules! state_field {
+    ($field:expr) => {{
+        let value: u32;
+        // SAFETY: reads the state block behind GS; called on processors that have one.
+        unsafe {
+            asm!("mov {0:e}, gs:[{1}]", out(reg) value, const from_gs($field),
+                options(nostack, readonly, preserves_flags));
+        }
+        value
+    }};
+}
+
+/// Asks translated code to stop at its next branch backwards. Whether it was asked
+/// before and has not stopped since.
+pub fn request_poll() -> bool {
+    let before = state_field!(state::POLL);
+    // SAFETY: a field of the state block behind GS that only this thread uses.
+    unsafe {
+        asm!("mov dword ptr gs:[{0}], 1", const from_gs(state::POLL),
+            options(nostack, preserves_flags));
+    }
+    before != 0
+}
+
+/// Takes the request back; whether there was one.
+pub fn take_poll() -> bool {
+    if state_field!(state::POLL) == 0 {
+        return false;
+    }
+    // SAFETY: as in `request_poll`.
+    unsafe {
+        asm!("mov dword ptr gs:[{0}], 0", const from_gs(state::POLL),
+            options(nostack, preserves_flags));
+    }
+    with(|machine| machine.suspend(false));
+    true
+}
+
+/// The dispatch gate: where the driver goes on.
+pub extern "sysv64" fn dispatch(frame: *mut GateFrame) -> u64 {
+    // SAFETY: the gate passes the frame on its own stack; nothing else has it.
+    let frame = unsafe { &mut *frame };
+    let arrival = Arrival::from_number(state_field!(state::ARRIVAL));
+    let signals = &kernel_entry::get().signals;
+    if interruption::take_step() {
+        frame.flags |= u64::from(TRAP_FLAG);
+        (signals.trap)(&frame.context(), Trap::SingleStep);
+    }
+    if take_poll() {
+        if (signals.timer)(true) {
+            (signals.tick)(frame.context(), Trap::Tick);
+        }
+    }
+    go_on(frame, arrival)
+}
+
+/// Where the driver goes on at the original address in the frame.
+fn go_on(frame: &GateFrame, arrival: Arrival) -> u64 {
+    let target = frame.rip;
+    let trap = |trap: Trap| -> ! { (kernel_entry::get().signals.trap)(&frame.context(), trap) };
+    if (NOT_CANONICAL..0xffff_8000_0000_0000).contains(&target) {
+        trap(Trap::GeneralProtection);
+    }
+    if target >= GUEST_END && target != crate::upcall::return_address() {
+        trap(Trap::Page {
+            address: target,
+            access: Access::Execute,
+        });
+    }
+    with(|machine| {
+        if target >= GUEST_END || NT.contains(target) && !machine.code.contains(target) {
+            machine.bind(target);
+            return target;
+        }
+        // Where no code is, the processor itself says what happens.
+        machine.entry(target, arrival).unwrap_or(target)
+    })
+}
+
+fn site() -> Site {
+    let number = state_field!(state::SITE);
+    with(|machine| machine.translator.site(number).copied())
+        .expect("translated code names a site of its translator")
+}
+
+/// The check gate: where the driver goes on.
+pub extern "sysv64" fn check(_: *mut GateFrame) -> u64 {
+    site().resume
+}
+
+/// The trap gate: what the instruction does instead of running in the cache.
+pub extern "sysv64" fn trap(frame: *mut GateFrame) -> u64 {
+    // SAFETY: the gate passes the frame on its own stack; nothing else has it.
+    let frame = unsafe { &mut *frame };
+    let Site {
+        original,
+        next,
+        kind,
+        ..
+    } = site();
+    let SiteKind::Trap {
+        reason,
+        instruction,
+    } = kind
+    else {
+        unreachable!("an access calls the check gate");
+    };
+    frame.rip = original;
+    let stop = |frame: &GateFrame, trap: Trap| -> ! {
+        (kernel_entry::get().signals.trap)(&frame.context(), trap)
+    };
+    match reason {
+        TrapReason::InvalidOpcode => stop(frame, Trap::InvalidOpcode),
+        TrapReason::Interrupt(3) => {
+            frame.rip = next - 1;
+            stop(frame, Trap::Breakpoint)
+        }
+        TrapReason::Interrupt(1) if next == original + 1 => {
+            frame.rip = next;
+            stop(frame, Trap::SingleStep)
+        }
+        TrapReason::SystemCall | TrapReason::Interrupt(0x80) => {
+            stop(frame, Trap::Privileged("a system call"))
+        }
+        TrapReason::Interrupt(_) | TrapReason::Privileged => emulate(frame),
+        TrapReason::Unreadable => {
+            let address = with(|machine| machine.code.from(original).end);
+            let access = Access::Execute;
+            stop(frame, Trap::Page { address, access })
+        }
+        _ => refuse(original, &format_args!("{instruction}: {reason}")),
+    }
+}
+
+/// Carries out an instruction that only a kernel may execute.
+fn emulate(frame: &mut GateFrame) -> u64 {
+    // SAFETY: all zero is a valid value of this plain structure.
+    let mut context: libc::ucontext_t = unsafe { std::mem::zeroed() };
+    let registers = &mut context.uc_mcontext.gregs;
+    for (number, slot) in GENERAL.into_iter().enumerate() {
+        registers[slot] = frame.registers[number].cast_signed();
+    }
+    registers[libc::REG_RIP as usize] = frame.rip.cast_signed();
+    registers[libc::REG_EFL as usize] = frame.flags.cast_signed();
+    let signals = &kernel_entry::get().signals;
+    let emulation = (signals.emulate)(&mut context);
+    if let Emulation::Trap(trap) = emulation {
+        (signals.trap)(&frame.context(), trap)
+    }
+    let registers = &context.uc_mcontext.gregs;
+    for (number, slot) in GENERAL.into_iter().enumerate() {
+        frame.registers[number] = registers[slot].cast_unsigned();
+    }
+    frame.rip = registers[libc::REG_RIP as usize].cast_unsigned();
+    frame.flags = registers[libc::REG_EFL as usize].cast_unsigned();
+    if let Emulation::IrqlLowered = emulation {
+        (signals.tick)(frame.context(), Trap::Lowered);
+    }
+    go_on(frame, Arrival::Direct)
+}
