@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, Guard, Mask, OsVersion, RegValue, Verify, host_file};
+use crate::{Fault, Guard, Mask, OsVersion, RegValue, Verify, host_file, parse};
 
 /// Everything that one run of a driver depends on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -73,6 +73,17 @@ pub enum Instrument {
     Plain,
 }
 
+impl Instrument {
+    /// What is done where nobody says: what the environment variable
+    /// `NTBOX_INSTRUMENT` names, or [`Instrument::Off`].
+    fn usual() -> Self {
+        let named = std::env::var("NTBOX_INSTRUMENT").ok();
+        named
+            .and_then(|text| parse::instrument(&text).ok())
+            .unwrap_or_default()
+    }
+}
+
 /// A file that the volume `C:` has when the driver starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeFile {
@@ -127,7 +138,7 @@ impl Config {
             pool_limit: None,
             no_mappings: false,
             debugger: false,
-            instrument: Instrument::default(),
+            instrument: Instrument::usual(),
         }
     }
 

@@ -276,4 +276,5 @@ pub(crate) const fn from_gs(field: i32) -> i32 {
     STATE_OFFSET + field
 }
 
-const _: () = assert!(STATE_OFFSET as usize + state::SIZE <= super::cpu::PCR_STRIDE as usize);
+const _: () =
+    assert!(STATE_OFFSET.unsigned_abs() as u64 + state::SIZE as u64 <= super::cpu::PCR_STRIDE);

@@ -65,10 +65,8 @@ pub extern "sysv64" fn dispatch(frame: *mut GateFrame) -> u64 {
         frame.flags |= u64::from(TRAP_FLAG);
         (signals.trap)(&frame.context(), Trap::SingleStep);
     }
-    if take_poll() {
-        if (signals.timer)(true) {
-            (signals.tick)(frame.context(), Trap::Tick);
-        }
+    if take_poll() && (signals.timer)(true) {
+        (signals.tick)(frame.context(), Trap::Tick);
     }
     go_on(frame, arrival)
 }

@@ -187,7 +187,7 @@ impl Run {
         config.pool_limit = self.pool_limit;
         config.no_mappings = self.no_mappings;
         config.debugger = self.debugger;
-        config.instrument = self.instrument.unwrap_or_default();
+        config.instrument = self.instrument.unwrap_or(config.instrument);
         if self.real_time {
             config.time = Time::Real;
         }
