@@ -71,6 +71,9 @@ pub enum Instrument {
     Off,
     /// Translated into a code cache, and nothing added to it.
     Plain,
+    /// The same, with a check before each access to memory that is not provably the
+    /// driver's own.
+    Memory,
 }
 
 impl Instrument {

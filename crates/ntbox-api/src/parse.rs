@@ -286,16 +286,17 @@ pub fn guard(text: &str) -> Result<Guard, ParseError> {
     }
 }
 
-/// How the driver's code runs: `off` or `plain`.
+/// How the driver's code runs: `off`, `plain` or `memory`.
 ///
 /// # Errors
-/// It is neither.
+/// It is none of these.
 pub fn instrument(text: &str) -> Result<Instrument, ParseError> {
     match text {
         "off" => Ok(Instrument::Off),
         "plain" => Ok(Instrument::Plain),
+        "memory" => Ok(Instrument::Memory),
         _ => wrong(format!(
-            "`{text}` is no way to run code; write off or plain"
+            "`{text}` is no way to run code; write off, plain or memory"
         )),
     }
 }
@@ -357,6 +358,7 @@ mod tests {
             assert!(verify(text).is_err() && guard(text).is_err(), "{text}");
         }
         assert_eq!(instrument("plain"), Ok(Instrument::Plain));
+        assert_eq!(instrument("memory"), Ok(Instrument::Memory));
         assert_eq!(instrument("off"), Ok(Instrument::Off));
         assert!(instrument("all").is_err());
     }

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::gate::{Call, Frame, Return, Stop};
 use super::routine::Routine;
 use super::signals::SignalHandlers;
+use super::translation::CheckedAccess;
 
 /// The entries.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,8 @@ pub struct KernelEntries {
     pub signals: SignalHandlers,
     /// Called when control goes to the driver: by an upcall, or by a resumed context.
     pub driver_entered: fn(),
+    /// Called before an access that the shadow of translated code has not let pass.
+    pub access_checked: fn(&CheckedAccess<'_>),
     /// Called when the IRQL was raised to `DISPATCH_LEVEL` or above.
     pub irql_raised: fn(),
 }

@@ -172,7 +172,8 @@ fn field(offset: i32) -> u64 {
     region + u64::from(STATE_OFFSET.unsigned_abs()) + u64::from(offset.unsigned_abs())
 }
 
-fn spills() -> [u64; 16] {
+/// What the state block keeps of the driver's registers.
+pub fn spills() -> [u64; 16] {
     let at = field(state::SPILLS) as *const [u64; 16];
     // SAFETY: sixteen aligned quadwords of the state block, to which no reference points.
     unsafe { at.read() }

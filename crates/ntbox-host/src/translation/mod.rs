@@ -10,16 +10,19 @@ mod cache_memory;
 mod code_map;
 pub(crate) mod gates;
 pub(crate) mod interruption;
+pub mod shadow;
 mod source;
 mod transfer;
 
+pub use self::transfer::CheckedAccess;
 pub(crate) use self::transfer::take_poll;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ntbox_translate::{
-    Arrival, Base, Edit, Layout, Policy, TranslateError, Translation, Translator, state,
+    Arrival, Base, Edit, Layout, MemoryChecks, Policy, TranslateError, Translation, Translator,
+    state,
 };
 
 use self::cache_memory::CacheMemory;
@@ -59,11 +62,17 @@ pub fn is_on() -> bool {
     IS_ON.load(Ordering::Relaxed)
 }
 
-/// Turns translation on. Before the first processor is prepared.
+/// Turns translation on, with checks of memory accesses or without. Before the first
+/// processor is prepared.
 ///
 /// # Errors
-/// There is no memory for the code cache.
-pub fn initialize() -> Result<(), String> {
+/// There is no memory for the code cache, or the shadow.
+pub fn initialize(has_checks: bool) -> Result<(), String> {
+    let mut policy = Policy::default();
+    if has_checks {
+        shadow::initialize()?;
+        policy.memory = MemoryChecks::Shadow;
+    }
     let memory =
         CacheMemory::new().map_err(|error| format!("no memory for the code cache: {error}"))?;
     let layout = Layout {
@@ -73,7 +82,7 @@ pub fn initialize() -> Result<(), String> {
         counters: CODE_CACHE.end()..CODE_CACHE.end(),
     };
     let mut machine = Machine {
-        translator: Translator::new(layout, Policy::default()),
+        translator: Translator::new(layout, policy),
         memory,
         code: CodeMap::default(),
         exits: vec![upcall::return_address()],

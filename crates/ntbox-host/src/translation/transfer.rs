@@ -2,16 +2,18 @@
 //! carried over does instead.
 
 use std::arch::asm;
+use std::ops::Range;
 
-use ntbox_translate::{Arrival, Site, SiteKind, TrapReason, state};
+use ntbox_translate::{AccessExtent, Arrival, Gpr, Site, SiteKind, TrapReason, state};
 
 use super::gates::GateFrame;
 use super::{TRAP_FLAG, from_gs, interruption, refuse, with};
 use crate::bug_check::Access;
-use crate::kernel_entry;
+use crate::context::Context;
 use crate::memory_map::{GUEST_END, NT};
 use crate::signals::{Emulation, GENERAL};
 use crate::trap::Trap;
+use crate::{driver_mem, kernel_entry};
 
 /// First of the addresses that no processor has, up to the system half of Windows.
 const NOT_CANONICAL: u64 = 0x0000_8000_0000_0000;
@@ -100,9 +102,108 @@ fn site() -> Site {
         .expect("translated code names a site of its translator")
 }
 
+/// An access of the driver that the shadow has not let pass, before it happens.
+pub struct CheckedAccess<'a> {
+    /// The instruction.
+    pub place: u64,
+    /// What it accesses.
+    pub range: Range<u64>,
+    /// Whether it writes.
+    pub write: bool,
+    frame: &'a GateFrame,
+    site: Site,
+}
+
+impl CheckedAccess<'_> {
+    /// The driver's registers.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        let mut context = self.frame.context();
+        let spills = interruption::spills();
+        for gpr in self.site.spilled.registers() {
+            let number = usize::from(gpr.number());
+            context.registers[number] = spills[number];
+        }
+        context.rip = self.place;
+        context
+    }
+}
+
 /// The check gate: where the driver goes on.
-pub extern "sysv64" fn check(_: *mut GateFrame) -> u64 {
-    site().resume
+pub extern "sysv64" fn check(frame: *mut GateFrame) -> u64 {
+    // SAFETY: the gate passes the frame on its own stack; nothing else has it.
+    let frame = unsafe { &*frame };
+    let site = site();
+    if let SiteKind::Access {
+        size,
+        write,
+        extent,
+    } = site.kind
+        && let Some(range) = touched(frame, &site, extent, size.into())
+    {
+        (kernel_entry::get().access_checked)(&CheckedAccess {
+            place: site.original,
+            range,
+            write,
+            frame,
+            site,
+        });
+    }
+    site.resume
+}
+
+/// The bytes that an instruction accesses at least; `None` if it may be none.
+fn touched(frame: &GateFrame, site: &Site, extent: AccessExtent, size: u64) -> Option<Range<u64>> {
+    /// The direction flag.
+    const DOWN: u64 = 0x400;
+    let at = state_quadword();
+    let element = at..at.saturating_add(size);
+    match extent {
+        AccessExtent::Fixed => Some(element),
+        AccessExtent::Computed => None,
+        AccessExtent::Repeated => {
+            let rcx = Gpr::RCX;
+            let count = if site.spilled.contains(rcx) {
+                interruption::spills()[usize::from(rcx.number())]
+            } else {
+                frame.registers[usize::from(rcx.number())]
+            };
+            let others = count.checked_sub(1)?.saturating_mul(size);
+            if stops_early(site.original) {
+                Some(element)
+            } else if frame.flags & DOWN != 0 {
+                Some(at.saturating_sub(others)..element.end)
+            } else {
+                Some(at..element.end.saturating_add(others))
+            }
+        }
+    }
+}
+
+/// Whether a repeated instruction ends when its operands differ, or do not: `cmps`, `scas`.
+fn stops_early(instruction: u64) -> bool {
+    let bytes = (0..15).map(|n| driver_mem::read_u8(instruction + n).unwrap_or(0));
+    let is_prefix = |byte: &u8| {
+        matches!(
+            byte,
+            0x66 | 0x67 | 0xf2 | 0xf3 | 0x2e | 0x3e | 0x64 | 0x65 | 0x40..=0x4f
+        )
+    };
+    matches!(
+        bytes.skip_while(is_prefix).next(),
+        Some(0xa6 | 0xa7 | 0xae | 0xaf)
+    )
+}
+
+/// The address that the check was for.
+fn state_quadword() -> u64 {
+    let value: u64;
+    // SAFETY: reads the state block behind GS, which a processor in the cache has.
+    unsafe {
+        asm!("mov {0}, gs:[{1}]", out(reg) value, const from_gs(state::ADDRESS),
+            options(nostack, readonly, preserves_flags));
+    }
+    value
 }
 
 /// The trap gate: what the instruction does instead of running in the cache.

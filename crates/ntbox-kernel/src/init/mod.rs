@@ -147,8 +147,8 @@ impl Machine {
         ke::seeded_schedule::initialize(config.schedule);
         log::initialize(config.filter.clone());
         debugger::attach(config.debugger);
-        if config.instrument == Instrument::Plain {
-            translation::initialize()?;
+        if config.instrument != Instrument::Off {
+            translation::initialize(config.instrument == Instrument::Memory)?;
         }
         begin_processors(config.processors)?;
         os_version::set(config.version);

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use ntbox_host::memory_map::{HIGHEST_USER_ADDRESS, PAGE_SIZE};
 use ntbox_host::pfn::Pfn;
 use ntbox_host::protection;
+use ntbox_host::translation::shadow;
 
 /// `MM_ALLOCATION_GRANULARITY`.
 pub const GRANULARITY: u64 = 0x1_0000;
@@ -114,6 +115,9 @@ impl Vads {
 
     /// Whether nothing lies between two addresses.
     pub fn is_free(&self, start: u64, end: u64) -> bool {
+        if shadow::overlaps(start, end) {
+            return false;
+        }
         let before = self.ranges.range(..end).next_back();
         before.is_none_or(|(_, vad)| vad.end <= start)
     }

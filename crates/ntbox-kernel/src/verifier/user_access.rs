@@ -5,8 +5,12 @@
 //!
 //! For the driver a page is opened for one instruction. For the kernel it stays
 //! open until the driver runs again.
+//!
+//! Where the driver's code is translated with checks, its checks are what sees the
+//! accesses, and all memory stays accessible.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ntbox_api::rules::{self, Rule};
@@ -16,6 +20,7 @@ use ntbox_host::gate::Call;
 use ntbox_host::kernel_address_space::{Protection, Space};
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::memory_map::{GUEST_END, PAGE_SIZE, is_system};
+use ntbox_host::translation::{CheckedAccess, shadow};
 use rustc_hash::FxHashMap;
 
 use super::user_access_rules;
@@ -87,6 +92,10 @@ fn pages_mapping(start: u64, pages: u64, access: Protection) -> Protection {
         let all = (0..pages).map(|n| (start + n * PAGE_SIZE, access));
         state.pages.extend(all);
     });
+    if shadow::is_on() {
+        shadow::close(start..start + pages * PAGE_SIZE);
+        return access;
+    }
     Protection::NONE
 }
 
@@ -98,7 +107,7 @@ pub fn is_stepping() -> bool {
 /// A page that cannot be touched was: opens it if the process may. `state` are the
 /// registers at the fault. False if the fault is one for the driver, too.
 pub fn lent(context: &mut libc::ucontext_t, address: u64, write: bool, state: &Context) -> bool {
-    if !is_on() || is_system(address) {
+    if !is_on() || shadow::is_on() || is_system(address) {
         return false;
     }
     let page = address & !(PAGE_SIZE - 1);
@@ -124,9 +133,35 @@ pub fn lent(context: &mut libc::ucontext_t, address: u64, write: bool, state: &C
     }
     if by_driver {
         context.uc_mcontext.gregs[libc::REG_EFL as usize] |= TRAP_FLAG;
-        touched(state, state.rip, address..address + 1, write, false);
+        let guarded = || seh::is_guarded(state);
+        touched(guarded, state.rip, address..address + 1, write, false);
     }
     true
+}
+
+/// A check of translated code has not let an access pass.
+pub fn checked(access: &CheckedAccess<'_>) {
+    let Range { start, end } = access.range;
+    if !is_on() || is_system(start) {
+        return;
+    }
+    let accessible = with(|state| {
+        let mut page = start & !(PAGE_SIZE - 1);
+        while page < end {
+            match state.pages.get(&page) {
+                Some(allowed) if allowed.read && (allowed.write || !access.write) => {}
+                _ => break,
+            }
+            page += PAGE_SIZE;
+        }
+        page
+    });
+    // What follows is a fault of the driver's.
+    let end = end.min(accessible.unwrap_or(0));
+    if start < end {
+        let guarded = || seh::is_guarded(&access.context());
+        touched(guarded, access.place, start..end, access.write, false);
+    }
 }
 
 /// The processor has trapped. False if no page was open for the instruction before.
@@ -214,19 +249,25 @@ pub fn note_call(call: &Call<'_>, export: &str) {
         if !is_system(start) && length != 0 {
             let context = Context::after_call(call.frame(), place);
             let range = start..start.saturating_add(length);
-            touched(&context, place, range, write, true);
+            touched(|| seh::is_guarded(&context), place, range, write, true);
         }
     }
 }
 
 /// The driver touches memory of the process whose thread this is.
-fn touched(context: &Context, place: u64, range: std::ops::Range<u64>, write: bool, call: bool) {
+fn touched(
+    is_guarded: impl FnOnce() -> bool,
+    place: u64,
+    range: Range<u64>,
+    write: bool,
+    call: bool,
+) {
     // What the system process has belongs to drivers.
     if thread_table::current_process() == thread_table::system_process() {
         return;
     }
     let verb = if write { "written" } else { "read" };
-    let guarded = seh::is_guarded(context);
+    let guarded = is_guarded();
     if let Some((rule, why)) = user_access_rules::broken_by_access(&range, place, guarded) {
         let what = format!("user memory at {:#018x} {verb} {why}", range.start);
         break_rule(rule, what, place, call);

@@ -150,8 +150,9 @@ pub struct Run {
     /// Attach a kernel debugger: breakpoints are logged and the driver goes on
     #[arg(long)]
     pub debugger: bool,
-    /// Run the driver's code translated: plain adds nothing to it [default: off]
-    #[arg(long, value_name = "off|plain", value_parser = parse::instrument)]
+    /// Run the driver's code translated: plain adds nothing to it, memory checks its
+    /// accesses to memory [default: off]
+    #[arg(long, value_name = "off|plain|memory", value_parser = parse::instrument)]
     pub instrument: Option<Instrument>,
     /// Write a JUnit file for a build server, with one test case for what was run
     #[arg(long, value_name = "FILE")]
