@@ -194,7 +194,8 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     }
     // From here on the registers are the driver's.
     let interrupted = interruption::leave(context);
-    if let Some(interrupted) = &interrupted
+    if signal == libc::SIGSEGV
+        && let Some(interrupted) = &interrupted
         && let Some(ask) = interrupted.check()
     {
         interrupted.restore(context);

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::memory_map::{GUEST_END, NT};
 use crate::signals::{Emulation, GENERAL};
 use crate::trap::Trap;
-use crate::{driver_mem, kernel_entry};
+use crate::{driver_mem, kernel_entry, upcall};
 
 /// First of the addresses that no processor has, up to the system half of Windows.
 const NOT_CANONICAL: u64 = 0x0000_8000_0000_0000;
@@ -80,7 +80,7 @@ fn go_on(frame: &GateFrame, arrival: Arrival) -> u64 {
     if (NOT_CANONICAL..0xffff_8000_0000_0000).contains(&target) {
         trap(Trap::GeneralProtection);
     }
-    if target >= GUEST_END && target != crate::upcall::return_address() {
+    if target >= GUEST_END && target != upcall::return_address() {
         trap(Trap::Page {
             address: target,
             access: Access::Execute,
@@ -148,6 +148,15 @@ pub extern "sysv64" fn check(frame: *mut GateFrame) -> u64 {
             frame,
             site,
         });
+    }
+    if interruption::take_step() {
+        // The gate's own return would trap in the gate.
+        let mut context = frame.context();
+        context.eflags |= TRAP_FLAG;
+        context.rip = site.resume;
+        // SAFETY: the registers are those that the code behind the check expects, and the
+        // gate is not returned to.
+        unsafe { upcall::load_context(&context) }
     }
     site.resume
 }
