@@ -1,5 +1,5 @@
 /*
- * What a driver of the suites is told: a DWORD of its Parameters key.
+ * Reads the DWORD of a test driver's Parameters key.
  */
 #pragma once
 #include <ntddk.h>

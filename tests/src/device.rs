@@ -2,12 +2,12 @@
 
 use ntbox::{Config, Handle, Machine, Operation, Process, Reply, Report, Started};
 
-use crate::build;
+use crate::images;
 
 /// `GENERIC_READ | GENERIC_WRITE`.
 const READ_WRITE: u32 = 0xc000_0000;
 
-/// A driver of the suites that has started.
+/// A test driver that has started.
 pub struct Device {
     /// Its kernel.
     pub machine: Machine,
@@ -30,7 +30,7 @@ impl Device {
     /// If the driver does not start.
     #[must_use]
     pub fn start(driver: &str, link: &'static str) -> Self {
-        let config = Config::new(build::driver(driver));
+        let config = Config::new(images::driver(driver));
         let mut machine = Machine::boot(&config).expect("the driver boots");
         let started = machine.start().expect("the kernel runs");
         assert_eq!(started, Started::Status(0));

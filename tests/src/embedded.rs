@@ -1,4 +1,4 @@
-//! Runs a service on the embedded kernel, the way most suites want it.
+//! Runs a service on the embedded kernel with the options of most tests.
 
 use driver_harness::host::Service;
 use driver_harness::host::ntbox::{Ntbox, Options};

@@ -1,24 +1,24 @@
-//! What several suites need: the images that the build made for them, images
-//! made by hand, and the way from either to a host.
+//! Support for the integration tests: the paths of the images that the build made,
+//! images made by hand, and functions that run them on a host.
 
-pub mod build;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub mod checked;
+pub mod client_program;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod control_code_driver;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod device;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod embedded;
+pub mod images;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub mod hostile;
+pub mod ioctl_fuzz;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod mistakes;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod ntmem;
 pub mod pe;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub mod planted;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub mod program;
+pub mod self_check;
 
 use std::io::Write as _;
 
@@ -30,7 +30,7 @@ use std::io::Write as _;
 #[must_use]
 pub fn temp_file(suffix: &str, bytes: &[u8]) -> tempfile::TempPath {
     let created = tempfile::Builder::new()
-        .prefix("suites-")
+        .prefix("ntmem-test-")
         .suffix(suffix)
         .tempfile();
     let written = created.and_then(|mut file| file.write_all(bytes).map(|()| file));

@@ -6,7 +6,7 @@ use ntbox::{Started, Ticket};
 use ntmem_ioctl::{Command, DEVICE_LINK, SignalReply, SignalRequest};
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::build;
+use crate::images;
 
 /// `GENERIC_READ | GENERIC_WRITE`.
 pub const READ_WRITE: u32 = 0xC000_0000;
@@ -140,7 +140,7 @@ impl Open {
 /// The driver, without scenarios of its own.
 #[must_use]
 pub fn config() -> Config {
-    Config::new(build::ntmem()).parameter("Scenario", RegValue::Sz("none".into()))
+    Config::new(images::ntmem()).parameter("Scenario", RegValue::Sz("none".into()))
 }
 
 /// Opens the device.

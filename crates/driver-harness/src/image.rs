@@ -180,7 +180,7 @@ mod tests {
 
     /// The message for a file with these bytes, without its path.
     fn check_bytes(bytes: &[u8]) -> Result<(), String> {
-        let path = suites::temp_file(".sys", bytes);
+        let path = integration_tests::temp_file(".sys", bytes);
         check(&path).map_err(|error| error.to_string().replace(&path.display().to_string(), "it"))
     }
 

@@ -7,15 +7,15 @@ use std::path::Path;
 use std::process::Output;
 
 use common::{driverctl, fails, labelled, run, stdout};
+use integration_tests::images;
+use integration_tests::pe::{Plan, at};
+use integration_tests::temp_file;
 use ntbox_api::ExitStatus;
 use serde_json::Value;
-use suites::build;
-use suites::pe::{Plan, at};
-use suites::temp_file;
 
 #[test]
 fn run_with_expected_log_is_clean() {
-    let output = run(&build::ntmem(), &[]);
+    let output = run(&images::ntmem(), &[]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     assert!(labelled(&output, "driver").contains("ntmem.sys on ntbox, service ntmem"));
     assert!(labelled(&output, "start").contains("STATUS_SUCCESS"));
@@ -37,7 +37,7 @@ fn run_with_expected_log_is_clean() {
 #[test]
 fn run_passes_parameters() {
     let output = run(
-        &build::ntmem(),
+        &images::ntmem(),
         &[
             "--param",
             "Scenario=sz:lock",
@@ -55,14 +55,14 @@ fn run_passes_parameters() {
 
 #[test]
 fn run_with_failed_entry_has_status_3() {
-    let output = run(&build::ntmem(), &["--param", "Scenario=sz:run"]);
+    let output = run(&images::ntmem(), &["--param", "Scenario=sz:run"]);
     assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
     assert!(
         labelled(&output, "start")
             .contains("DriverEntry failed: STATUS_INVALID_PARAMETER (0xC000000D)")
     );
     assert!(labelled(&output, "check").contains("as expected"));
-    let output = run(&build::ntmem(), &["--fail", "IoAllocateMdl:2"]);
+    let output = run(&images::ntmem(), &["--fail", "IoAllocateMdl:2"]);
     assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
     assert!(labelled(&output, "start").contains("STATUS_INSUFFICIENT_RESOURCES (0xC000009A)"));
 }
@@ -72,7 +72,7 @@ fn run_with_other_log_reports_the_line() {
     // Another driver with the name of `ntmem`.
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("ntmem.sys");
-    std::fs::copy(build::driver("walk"), &file).expect("a copy");
+    std::fs::copy(images::driver("double_map"), &file).expect("a copy");
     let output = run(&file, &[]);
     let unchecked = run(&file, &["--no-check"]);
     assert_eq!(output.status.code(), Some(9), "{}", stdout(&output));
@@ -88,7 +88,7 @@ fn run_with_other_log_reports_the_line() {
 
 #[test]
 fn run_with_bug_check_has_status_4() {
-    let output = run(&build::driver("crash"), &["--param", "How=dword:0"]);
+    let output = run(&images::driver("crash"), &["--param", "How=dword:0"]);
     assert_eq!(output.status.code(), Some(4), "{}", stdout(&output));
     let text = stdout(&output);
     assert!(labelled(&output, "start").contains("DriverEntry did not return"));
@@ -100,7 +100,7 @@ fn run_with_bug_check_has_status_4() {
 
 #[test]
 fn run_with_violation_has_status_5() {
-    let output = run(&build::driver("leak"), &[]);
+    let output = run(&images::driver("leak"), &[]);
     assert_eq!(output.status.code(), Some(5), "{}", stdout(&output));
     assert!(stdout(&output).contains("pool-leak"));
     assert!(stdout(&output).contains("see `ntbox explain pool-leak`"));
@@ -184,7 +184,7 @@ fn run_without_unload_routine_has_status_1() {
 #[test]
 fn run_with_default_filter_hides_lines() {
     let hidden = run(
-        &build::ntmem(),
+        &images::ntmem(),
         &["--filter", "default", "--param", "LogLevel=dword:3"],
     );
     assert_eq!(hidden.status.code(), Some(0), "hidden lines are checked");
@@ -208,7 +208,7 @@ fn json(output: &Output) -> Value {
 
 #[test]
 fn run_prints_json() {
-    let output = run(&build::ntmem(), &["--json", "--param", "Scenario=sz:lock"]);
+    let output = run(&images::ntmem(), &["--json", "--param", "Scenario=sz:lock"]);
     let value = json(&output);
     assert_eq!(value["verdict"], "clean");
     assert_eq!(value["exit_status"], 0);
@@ -250,21 +250,21 @@ fn request(command: &str, file: &Path, arguments: &[&str]) -> Output {
 
 #[test]
 fn request_prints_a_table() {
-    let output = request("version", &build::ntmem(), &["--os-version", "6.1.7601"]);
+    let output = request("version", &images::ntmem(), &["--os-version", "6.1.7601"]);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(field(&output, "driver"), env!("CARGO_PKG_VERSION"));
     assert_eq!(field(&output, "build"), "release");
     assert_eq!(field(&output, "windows"), "6.1.7601");
-    let output = request("context", &build::ntmem(), &[]);
+    let output = request("context", &images::ntmem(), &[]);
     assert_eq!(field(&output, "previous-mode"), "user");
     assert_eq!(field(&output, "irql"), "0");
-    let output = request("statistics", &build::ntmem(), &[]);
+    let output = request("statistics", &images::ntmem(), &[]);
     assert_eq!(field(&output, "open"), "1");
 }
 
 #[test]
 fn request_prints_json() {
-    let output = request("irql", &build::ntmem(), &["--json"]);
+    let output = request("irql", &images::ntmem(), &["--json"]);
     assert_eq!(output.status.code(), Some(0));
     let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(value["command"], "irql");
@@ -278,15 +278,15 @@ fn request_prints_json() {
 
 #[test]
 fn request_without_device_has_status_8() {
-    let output = request("version", &build::driver("device"), &[]);
+    let output = request("version", &images::driver("control_device"), &[]);
     fails(&output, 8, &["NtMem", "STATUS_OBJECT_NAME_NOT_FOUND"]);
-    let output = request("version", &build::ntmem(), &["--fail", "IoCreateDevice"]);
+    let output = request("version", &images::ntmem(), &["--fail", "IoCreateDevice"]);
     fails(&output, 3, &["DriverEntry failed"]);
 }
 
 /// Sends a request and returns the exit status and the JSON object.
 fn request_json(command: &str, arguments: &[&str]) -> (i32, Value) {
-    let file = build::ntmem();
+    let file = images::ntmem();
     let file = file.to_str().expect("a path in UTF-8");
     let output = driverctl(&[&[command, file, "--json"], arguments].concat());
     let value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -323,7 +323,7 @@ fn scenario_reports_each_step() {
 
 #[test]
 fn scenario_prints_a_table() {
-    let file = build::ntmem();
+    let file = images::ntmem();
     let output = driverctl(&["scenario", file.to_str().expect("a path in UTF-8")]);
     assert_eq!(output.status.code(), Some(0));
     assert!(labelled(&output, "verdict").ends_with("same-memory"));
@@ -367,7 +367,7 @@ fn copy_returns_the_text() {
 
 #[test]
 fn selftests_print_tables_and_json() {
-    let output = request("pool", &build::ntmem(), &[]);
+    let output = request("pool", &images::ntmem(), &[]);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(field(&output, "vec-sum"), "499500");
     assert_eq!(field(&output, "too-wide-status"), "STATUS_NOT_SUPPORTED");

@@ -4,9 +4,9 @@
 mod common;
 
 use common::{driverctl, fails, labelled, run, stdout};
+use integration_tests::images;
+use integration_tests::temp_file;
 use serde_json::Value;
-use suites::build;
-use suites::temp_file;
 
 #[test]
 fn log_shows_the_lines_of_the_driver() {
@@ -43,7 +43,7 @@ fn log_shows_the_lines_of_the_driver() {
 /// The log of a run, twice and among other text, as on a serial port.
 #[test]
 fn check_compares_each_session() {
-    let run = run(&build::ntmem(), &["--param", "Scenario=sz:nonpaged"]);
+    let run = run(&images::ntmem(), &["--param", "Scenario=sz:nonpaged"]);
     let lines = stdout(&run);
     let texts: Vec<&str> = lines
         .lines()

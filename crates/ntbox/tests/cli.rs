@@ -347,8 +347,11 @@ fn no_colours_reach_a_pipe() {
     assert!(!output.stderr.contains(&0x1b), "{}", text(&output.stderr));
 }
 
-/// A driver of the suites, which has a device.
-const DEVICE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/drivers/device.c");
+/// A driver of the integration tests, which has a device.
+const DEVICE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../tests/drivers/control_device.c"
+);
 
 /// What MinGW's headers of the kernel need beside them.
 const HEADERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../cross/include");

@@ -171,9 +171,10 @@ against a stand-in for wdk-sys: under Miri where a nightly toolchain with it is
 installed, natively elsewhere. With CI=true Miri is installed, and must be there.
 
 Tests find what they run in variables: NTMEM_SYS and NTMEM_SYS_DEBUG name the
-driver's images, NTMEM_COST_SYS, NTMEM_FAMILIES_SYS and NTMEM_ATTEMPTS_SYS those
-of tests/cost, tests/families and tests/attempts, NTMEM_EXAMPLES and
-NTMEM_TEST_DRIVERS the folders of the drivers in examples and in tests/drivers,
+driver's images, NTMEM_OVERHEAD_DRIVER, NTMEM_WDK_SYS_DRIVER and
+NTMEM_WDM_MISUSE_DRIVER those of tests/overhead-driver, tests/wdk-sys-driver and
+tests/wdm-misuse-driver, NTMEM_EXAMPLES and NTMEM_TEST_DRIVERS the folders of the
+drivers in examples and in tests/drivers,
 NTMEM_BINDINGS that of wdk-sys's generated bindings.";
 
 #[cfg(not(windows))]

@@ -19,7 +19,7 @@ use crate::{
 
 const BUILDING: &str = "building driverctl.exe and vq.exe";
 
-/// What is built, and of which package. The last one is what suites have listed.
+/// What is built, and of which package. The last one is what the tests list.
 const PROGRAMS: [(&str, &str); 3] = [
     ("driver-harness", "driverctl"),
     ("vq", "vq"),
@@ -60,7 +60,7 @@ fn build_command(context: &Context) -> Command {
     cargo
 }
 
-/// Runs the suite for Wine.
+/// Runs the tests for Wine.
 #[cfg(not(windows))]
 pub fn test_on_wine(context: &Context, arguments: &[String]) -> anyhow::Result<ExitCode> {
     use crate::driver::{self, Profile, Tools};
@@ -71,7 +71,7 @@ pub fn test_on_wine(context: &Context, arguments: &[String]) -> anyhow::Result<E
     say("cargo test --test wine");
     let mut cargo = context.host_cargo("test");
     cargo
-        .args(["--package", "suites", "--test", "wine"])
+        .args(["--package", "integration-tests", "--test", "wine"])
         .args(["--features", "wine"])
         .env("NTMEM_SYS", &image.sys)
         .env("NTMEM_WINDOWS_PROGRAM", programs.join("driverctl.exe"))

@@ -17,23 +17,23 @@ pub fn test(context: &Context, with_lint: bool, arguments: &[String]) -> anyhow:
     let tools = Tools::prepare(context)?;
     let release = driver::build(context, &tools, Profile::Release)?;
     let debug = driver::build(context, &tools, Profile::Debug)?;
-    let cost = driver::build_package(context, &tools, "cost", Profile::Release)?;
+    let overhead = driver::build_package(context, &tools, "overhead-driver", Profile::Release)?;
     let mut cargo = context.host_cargo("test");
     cargo
         .arg("--no-fail-fast")
         .env("NTMEM_SYS", &release.sys)
         .env("NTMEM_SYS_DEBUG", &debug.sys)
-        .env("NTMEM_COST_SYS", &cost.sys)
+        .env("NTMEM_OVERHEAD_DRIVER", &overhead.sys)
         .env("NTMEM_BINDINGS", &release.bindings)
         .args(arguments);
     #[cfg(not(windows))]
     tools.ensure_signing()?;
     #[cfg(not(windows))]
     {
-        let families = driver::build_package(context, &tools, "families", Profile::Debug)?;
-        cargo.env("NTMEM_FAMILIES_SYS", &families.sys);
-        let attempts = driver::build_package(context, &tools, "attempts", Profile::Debug)?;
-        cargo.env("NTMEM_ATTEMPTS_SYS", &attempts.sys);
+        let wdk_sys = driver::build_package(context, &tools, "wdk-sys-driver", Profile::Debug)?;
+        cargo.env("NTMEM_WDK_SYS_DRIVER", &wdk_sys.sys);
+        let misuse = driver::build_package(context, &tools, "wdm-misuse-driver", Profile::Debug)?;
+        cargo.env("NTMEM_WDM_MISUSE_DRIVER", &misuse.sys);
         for name in driver::examples(context)? {
             let example = driver::build_package(context, &tools, &name, Profile::Release)?;
             cargo.env("NTMEM_EXAMPLES", example.folder());

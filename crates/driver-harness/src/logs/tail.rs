@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn tail_returns_complete_lines() {
-        let path = &suites::temp_file(".log", b"");
+        let path = &integration_tests::temp_file(".log", b"");
         let mut tail = Tail::new(path);
         assert!(texts(tail.read()).is_empty());
         let mut file = File::options().append(true).open(path).expect("opened");
@@ -140,7 +140,7 @@ mod tests {
             // U+0A0A has the bytes of a line end.
             let text = "one \u{a0a}\ntwo".encode_utf16().flat_map(bytes);
             let whole: Vec<u8> = mark.into_iter().chain(text).collect();
-            let path = &suites::temp_file(".log", &whole);
+            let path = &integration_tests::temp_file(".log", &whole);
             let mut tail = Tail::new(path);
             assert_eq!(texts(tail.read()), ["one \u{a0a}"]);
             assert_eq!(texts(Ok(tail.last_line())), ["two"]);

@@ -1,6 +1,6 @@
 //! A process to be listed: it makes blocks of every kind at places that are always
 //! the same, says where its stack and its image are, and waits until its input
-//! ends. The suites compare what `vq` lists with what this program did.
+//! ends. The integration tests compare what `vq` lists with what this program did.
 
 #[cfg(windows)]
 mod subject {

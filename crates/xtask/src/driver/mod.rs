@@ -25,14 +25,14 @@ use crate::{
 
 /// The packages that only build for Windows' kernel.
 pub const PACKAGES: [&str; 8] = [
-    "attempts",
-    "cost",
     "double-map",
-    "families",
     "ntmem",
+    "overhead-driver",
     "raw-double-map",
     "safe-double-map",
+    "wdk-sys-driver",
     "wdm",
+    "wdm-misuse-driver",
 ];
 
 /// Release or debug.

@@ -1,0 +1,82 @@
+//! Schedules that are drawn from a seed: a driver with a race goes wrong with some
+//! seeds, and with the same seed each time; its correct twin never does.
+
+use integration_tests::images;
+use ntbox::{Config, RegValue, Report};
+
+/// Seeds that are tried.
+const SEEDS: std::ops::Range<u64> = 0..24;
+
+fn race(correct: bool, processors: u32, seed: u64) -> Report {
+    let config = Config::new(images::driver("data_race"))
+        .parameter("Correct", RegValue::Dword(correct.into()))
+        .processors(processors)
+        .schedule(seed);
+    let report = ntbox::run(&config).expect("the driver runs");
+    assert!(report.clean(), "{seed}: {report:#?}");
+    assert_eq!(report.schedule, Some(seed));
+    report
+}
+
+/// What the counter is in the end.
+fn count(report: &Report) -> &str {
+    report.shown().next().expect("it says so")
+}
+
+#[test]
+fn some_seeds_lose_an_update_and_do_so_each_time() {
+    for processors in [1, 3] {
+        let runs: Vec<Report> = SEEDS.map(|seed| race(false, processors, seed)).collect();
+        for (seed, run) in SEEDS.zip(&runs) {
+            // All of it: the log with its times, the calls, where threads changed.
+            assert_eq!(race(false, processors, seed), *run, "seed {seed}");
+        }
+        let lost = runs.iter().filter(|run| count(run) == "race: 1 of 2");
+        let lost = lost.count();
+        assert!((1..runs.len()).contains(&lost), "{processors}: {lost}");
+    }
+}
+
+#[test]
+fn the_correct_twin_never_does() {
+    for processors in [1, 3] {
+        for seed in SEEDS {
+            let report = race(true, processors, seed);
+            assert_eq!(count(&report), "race: 2 of 2", "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn drivers_that_are_right_are_so_with_any_seed() {
+    for driver in [
+        "threads",
+        "priorities",
+        "ke_callbacks",
+        "ex_locks",
+        "io_queues",
+    ] {
+        let config = Config::new(images::driver(driver));
+        let shown = |report: &Report| report.shown().map(str::to_owned).collect::<Vec<_>>();
+        let usual = shown(&ntbox::run(&config).expect("the driver runs"));
+        for seed in 0..4 {
+            let drawn = ntbox::run(&config.clone().schedule(seed)).expect("the driver runs");
+            assert_eq!(shown(&drawn), usual, "{driver}, seed {seed}: {drawn:#?}");
+            assert!(drawn.clean(), "{driver}, seed {seed}: {drawn:#?}");
+        }
+    }
+}
+
+#[test]
+fn the_text_names_the_seed() {
+    let text = race(true, 1, 42).text().to_string();
+    assert!(text.contains("schedule drawn from seed 42\n"), "{text}");
+}
+
+#[test]
+fn real_time_has_no_schedule() {
+    let mut config = Config::new(images::driver("data_race")).schedule(1);
+    config.time = ntbox::Time::Real;
+    let error = ntbox::run(&config).expect_err("it is refused").to_string();
+    assert!(error.contains("needs simulated time"), "{error}");
+}

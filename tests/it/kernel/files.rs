@@ -1,0 +1,92 @@
+//! Files on the volume that the embedded kernel has, and sections of them, checked
+//! from inside by drivers and from outside by programs.
+
+use integration_tests::images;
+use integration_tests::self_check::all_well;
+use ntbox::{Config, Machine, Operation};
+
+#[test]
+fn files_from_opening_to_deleting() {
+    let cases = [
+        "Dispositions",
+        "Names",
+        "Sharing",
+        "Transfers",
+        "Apcs",
+        "Information",
+        "Renames",
+        "Deletion",
+        "Listing",
+        "Locks",
+        "Volume",
+        "Image",
+    ];
+    all_well("fs_files", &cases);
+}
+
+#[test]
+fn sections_of_files_and_images() {
+    all_well("fs_sections", &["Sizes", "Views", "Outliving", "Images"]);
+}
+
+#[test]
+fn file_systems_of_others_find_what_they_need() {
+    let cases = [
+        "Runs",
+        "BaseRuns",
+        "Tunnels",
+        "Legal",
+        "Expressions",
+        "Paths",
+    ];
+    all_well("fsrtl", &cases);
+}
+
+#[test]
+fn drivers_that_are_file_systems() {
+    let cases = [
+        "Registration",
+        "Streams",
+        "Leftovers",
+        "Locks",
+        "Contexts",
+        "CreateParameters",
+        "Watches",
+        "Cancellable",
+    ];
+    all_well("fs_driver", &cases);
+}
+
+#[test]
+fn programs_find_the_files_that_were_put_there() {
+    let source = std::env::temp_dir().join(format!("ntbox-file-{}", std::process::id()));
+    std::fs::write(&source, b"from the host").expect("a temporary file");
+    let config = Config::new(images::driver("dbg_print")).file(r"C:\data\x.bin", &source);
+    let booted = Machine::boot(&config);
+    std::fs::remove_file(&source).expect("it is there");
+    let mut machine = booted.expect("it boots");
+    machine.start().expect("it starts");
+    let process = machine.process("reader.exe").expect("a process");
+    let open = Operation::Open {
+        path: r"C:\DATA\x.bin".to_owned(),
+        access: 0x8000_0000,
+    };
+    let opened = machine.call(process, open).expect("the kernel runs");
+    assert_eq!(opened.status, 0);
+    let handle = opened.handle.expect("a handle");
+    let read = Operation::Read {
+        handle,
+        offset: 5,
+        length: 100,
+    };
+    let reply = machine.call(process, read).expect("the kernel runs");
+    assert_eq!((reply.status, &reply.output[..]), (0, &b"the host"[..]));
+    let write = Operation::Write {
+        handle,
+        offset: 0,
+        data: vec![1],
+    };
+    let reply = machine.call(process, write).expect("the kernel runs");
+    assert_eq!(reply.status, nt_status::STATUS_ACCESS_DENIED);
+    machine.exit(process).expect("it ends");
+}

@@ -1,0 +1,123 @@
+//! Machines of several processors, which take turns: what a driver sees of them
+//! that checks itself, and what is told of one that locks them up.
+
+use integration_tests::{images, self_check};
+use ntbox::{Config, RegValue, Report, Verdict};
+
+/// Runs `processors.sys` on so many, with mistake number `how`.
+fn run(count: u32, how: u32) -> Report {
+    let config = Config::new(images::driver("processors"))
+        .parameter("Count", RegValue::Dword(count))
+        .parameter("How", RegValue::Dword(how))
+        .processors(count);
+    ntbox::run(&config).expect("the driver runs")
+}
+
+#[test]
+fn a_driver_checks_its_processors() {
+    for count in [1, 2, 4, 8] {
+        let report = run(count, 0);
+        let alone = [
+            "Counts",
+            "Moves",
+            "Numbers",
+            "Locks",
+            "Dpcs",
+            "Calls",
+            "GenericDpcs",
+        ];
+        let together = [
+            "Counts",
+            "Moves",
+            "Numbers",
+            "Locks",
+            "AtTheSameTime",
+            "Dpcs",
+            "Calls",
+            "GenericDpcs",
+        ];
+        let cases = if count == 1 {
+            &alone[..]
+        } else {
+            &together[..]
+        };
+        let log: Vec<&str> = report.shown().collect();
+        assert_eq!(log, self_check::lines(cases), "{count}: {report:#?}");
+        assert!(report.clean(), "{count}: {report:#?}");
+    }
+}
+
+#[test]
+fn drivers_for_one_processor_run_on_several() {
+    for driver in ["threads", "ke_callbacks", "ex_locks", "io_queues"] {
+        let config = Config::new(images::driver(driver));
+        let alone = ntbox::run(&config).expect("the driver runs");
+        let together = ntbox::run(&config.processors(3)).expect("the driver runs");
+        let shown = |report: &Report| report.shown().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(shown(&together), shown(&alone), "{driver}: {together:#?}");
+        assert_eq!(together.verdict(), Verdict::Clean, "{driver}");
+    }
+}
+
+#[test]
+fn processors_that_lock_each_other_out_are_told_with_their_locks() {
+    let stop = run(2, 1).bug_check.expect("it stopped");
+    assert_eq!(
+        (stop.code, stop.parameters[0]),
+        (0x133, 1),
+        "{}",
+        stop.message
+    );
+    for spins in ["processor 0 spins at", "processor 1 spins at"] {
+        assert!(stop.message.contains(spins), "{}", stop.message);
+    }
+    for holds in ["which processor 0 holds", "which processor 1 holds"] {
+        assert!(stop.message.contains(holds), "{}", stop.message);
+    }
+    let place = stop.stack.first().and_then(|place| place.symbol.as_deref());
+    assert!(
+        matches!(place, Some("LockOut" | "TakesOtherFirst")),
+        "{place:?}"
+    );
+}
+
+#[test]
+fn a_lock_of_the_processor_itself_is_never_waited_for() {
+    for count in [1, 2] {
+        let stop = run(count, 2).bug_check.expect("it stopped");
+        assert_eq!(stop.code, 0x0f, "{}", stop.message);
+        assert!(
+            stop.message.contains("it was acquired by"),
+            "{}",
+            stop.message
+        );
+    }
+}
+
+#[test]
+fn a_dpc_for_a_processor_that_there_is_not_is_told() {
+    let rules: Vec<String> = run(2, 3).violations.into_iter().map(|v| v.rule).collect();
+    assert_eq!(rules, ["dpc-processor"]);
+}
+
+#[test]
+fn generic_dpc_that_does_not_say_that_it_is_done_hangs() {
+    for count in [1, 2] {
+        let stop = run(count, 4).bug_check.expect("it stopped");
+        let expected = format!(
+            "KeGenericCallDpc waits for {count} of {count} processors on which its routine has not called KeSignalCallDpcDone"
+        );
+        assert_eq!(stop.code, 0x133, "{}", stop.message);
+        assert!(stop.message.contains(&expected), "{}", stop.message);
+    }
+}
+
+#[test]
+fn a_machine_has_one_to_eight_processors() {
+    for count in [0, 9] {
+        let config = Config::new(images::driver("processors")).processors(count);
+        let error = ntbox::run(&config).expect_err("it is refused").to_string();
+        let wanted = format!("a machine with {count} processors was asked for");
+        assert!(error.contains(&wanted), "{error}");
+    }
+}

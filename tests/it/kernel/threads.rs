@@ -1,0 +1,29 @@
+//! Threads, waiting and time, by a driver that checks each step itself.
+
+use integration_tests::{images, self_check};
+use ntbox::Config;
+
+#[test]
+fn threads_waits_and_timers() {
+    let report = ntbox::run(&Config::new(images::driver("threads"))).expect("the driver runs");
+    let log: Vec<&str> = report.shown().collect();
+    assert_eq!(log, ["threads: status 00000000"]);
+    assert!(report.clean(), "{report:#?}");
+}
+
+#[test]
+fn priorities_decide_who_runs() {
+    let report = ntbox::run(&Config::new(images::driver("priorities"))).expect("the driver runs");
+    let log: Vec<&str> = report.shown().collect();
+    let cases = [
+        "HigherRunsAtOnce",
+        "LowerRunsWhenThisOneWaits",
+        "BoostsDecide",
+        "NotAtDispatchLevel",
+        "AfterDpcs",
+        "ChangesHoldAtOnce",
+        "TheClockBringsTheHigher",
+    ];
+    assert_eq!(log, self_check::lines(&cases), "{report:#?}");
+    assert!(report.clean(), "{report:#?}");
+}

@@ -1,0 +1,56 @@
+//! Objects that threads wait for, in memory that may be paged out: each way to make
+//! or use one is found, where it was, and nothing is said of their twins in nonpaged
+//! pool and in pool that is locked.
+
+use integration_tests::images;
+use ntbox::{Config, RegValue, Report, Verify};
+
+/// The ways, by the functions of the driver.
+const WAYS: [&str; 6] = [
+    "PutEvent",
+    "PutMutex",
+    "PutSemaphore",
+    "PutTimer",
+    "WaitUnlocked",
+    "WaitForMany",
+];
+
+fn run(how: usize, right: u32, verify: Verify) -> Report {
+    let how = u32::try_from(how).expect("a small number");
+    let config = Config::new(images::driver("pageable_objects"))
+        .parameter("How", RegValue::Dword(how))
+        .parameter("Right", RegValue::Dword(right))
+        .verify(verify);
+    ntbox::run(&config).expect("it runs")
+}
+
+#[test]
+fn an_object_in_paged_pool_is_found_once_where_it_is_made_or_used() {
+    for (how, function) in WAYS.into_iter().enumerate() {
+        let report = run(how, 0, Verify::Standard);
+        assert_eq!(report.bug_check, None, "{}", report.text());
+        let [found] = &report.violations[..] else {
+            panic!("{function}: not one finding:\n{}", report.text());
+        };
+        assert_eq!(found.rule, "object-pageable", "{function}");
+        let place = found.location.as_ref().expect("a place");
+        assert_eq!(place.symbol.as_deref(), Some(function));
+    }
+}
+
+#[test]
+fn an_object_in_memory_that_stays_is_no_finding() {
+    for (how, function) in WAYS.into_iter().enumerate() {
+        for right in [1, 2] {
+            let report = run(how, right, Verify::Standard);
+            assert_eq!(report.bug_check, None, "{function}, {right}");
+            assert_eq!(report.violations, [], "{function}, {right}");
+        }
+    }
+}
+
+#[test]
+fn an_object_in_paged_pool_is_no_finding_without_the_verifier() {
+    let report = run(0, 0, Verify::Off);
+    assert_eq!(report.violations, []);
+}
