@@ -56,6 +56,6 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     second = Start(Adds, NULL);
     Finish(first);
     Finish(second);
-    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "race: %ld of 2\n", Count);
+    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "data_race: %ld of 2\n", Count);
     return STATUS_SUCCESS;
 }

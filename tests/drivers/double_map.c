@@ -1,13 +1,13 @@
 /*
- * The walk `lock`, written by somebody else: pool, an MDL over it, a second
+ * The scenario `lock` without `wdm`: pool, an MDL over it, a second
  * mapping, proof that both are the same memory, and everything given back. C,
  * compiled by mingw-w64: what runs ntmem.sys must run this.
  */
 #include <ntddk.h>
 
-#define SAY(...) DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "walk: " __VA_ARGS__)
+#define SAY(...) DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "double_map: " __VA_ARGS__)
 
-static const ULONG Tag = 0x6b6c6177; /* "walk" */
+static const ULONG Tag = 0x70616d64; /* "dmap" */
 
 static VOID Unload(PDRIVER_OBJECT driver)
 {

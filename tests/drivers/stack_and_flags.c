@@ -36,7 +36,7 @@ VISIBLE VOID NTAPI SetAc(PVOID context)
     UNREFERENCED_PARAMETER(context);
     __asm__ volatile("pushfq; orq $0x40000, (%%rsp); popfq" : : : "memory", "cc");
     *(volatile ULONG *)(bytes + 1) = 3;
-    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "edges: %u %s\n", *(volatile ULONG *)(bytes + 1), "with AC");
+    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "stack_and_flags: %u %s\n", *(volatile ULONG *)(bytes + 1), "with AC");
     __asm__ volatile("pushfq; orq $0x40000, (%%rsp); popfq" : : : "memory", "cc");
 }
 
@@ -90,7 +90,7 @@ VISIBLE VOID NTAPI ExpandOften(PVOID context)
 {
     Depth = 0;
     Expand(context);
-    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "edges: expanded %s\n", Depth > 16 ? "often" : "seldom");
+    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "stack_and_flags: expanded %s\n", Depth > 16 ? "often" : "seldom");
 }
 
 VISIBLE VOID NTAPI ExpandAndEnd(PVOID context)

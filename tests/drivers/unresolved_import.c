@@ -26,9 +26,9 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     if (Parameter(path, L"Table", 0) != 0) {
         ULONG length = 0;
 
-        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: table %lu\n", HALDISPATCH->Version);
+        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "unresolved_import: table %lu\n", HALDISPATCH->Version);
         HalQuerySystemInformation(HalInstalledBusInformation, 0, NULL, &length);
-        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: called\n");
+        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "unresolved_import: called\n");
     }
     if (Parameter(path, L"Find", 0) != 0) {
         static const PCWSTR names[] = { L"KeQueryNodeActiveAffinity", L"HalDispatchTable", L"CcCopyRead" };
@@ -38,14 +38,14 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
             UNICODE_STRING name;
 
             RtlInitUnicodeString(&name, names[n]);
-            DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: %ls %d\n", names[n],
+            DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "unresolved_import: %ls %d\n", names[n],
                        MmGetSystemRoutineAddress(&name) != NULL);
         }
     }
     if (Parameter(path, L"Call", 0) != 0) {
-        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: calling\n");
+        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "unresolved_import: calling\n");
         KeSetHardwareCounterConfiguration(NULL, 0);
-        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "missing: called\n");
+        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "unresolved_import: called\n");
     }
     return STATUS_SUCCESS;
 }

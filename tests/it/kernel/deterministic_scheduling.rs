@@ -31,7 +31,7 @@ fn some_seeds_lose_an_update_and_do_so_each_time() {
             // All of it: the log with its times, the calls, where threads changed.
             assert_eq!(race(false, processors, seed), *run, "seed {seed}");
         }
-        let lost = runs.iter().filter(|run| count(run) == "race: 1 of 2");
+        let lost = runs.iter().filter(|run| count(run) == "data_race: 1 of 2");
         let lost = lost.count();
         assert!((1..runs.len()).contains(&lost), "{processors}: {lost}");
     }
@@ -42,7 +42,7 @@ fn the_correct_twin_never_does() {
     for processors in [1, 3] {
         for seed in SEEDS {
             let report = race(true, processors, seed);
-            assert_eq!(count(&report), "race: 2 of 2", "seed {seed}");
+            assert_eq!(count(&report), "data_race: 2 of 2", "seed {seed}");
         }
     }
 }

@@ -206,7 +206,7 @@ fn a_driver_that_trusts_a_pointer_is_stopped() {
     let location = bug_check.location.expect("a place");
     assert_eq!(
         (location.module.as_str(), location.symbol.as_deref()),
-        ("device.sys", Some("Control"))
+        ("control_device.sys", Some("Control"))
     );
 }
 

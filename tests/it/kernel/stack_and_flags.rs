@@ -26,7 +26,7 @@ fn texts(report: &Report) -> Vec<&str> {
 fn flag_ac_set_by_driver_traps_nowhere() {
     let report = run(ALIGNMENT_CHECK);
     assert!(report.clean(), "{}", report.text());
-    assert_eq!(texts(&report), ["edges: 3 with AC"; 2]);
+    assert_eq!(texts(&report), ["stack_and_flags: 3 with AC"; 2]);
 }
 
 /// The stack ends while the kernel calls the driver, in code that is not the
@@ -49,7 +49,7 @@ fn routines_inside_each_other_stop_with_the_places_of_the_driver() {
 fn stack_expanded_without_end_is_refused() {
     let report = run(EXPAND_FOR_EVER);
     assert!(report.clean(), "{}", report.text());
-    assert_eq!(texts(&report), ["edges: expanded often"; 2]);
+    assert_eq!(texts(&report), ["stack_and_flags: expanded often"; 2]);
 }
 
 #[test]

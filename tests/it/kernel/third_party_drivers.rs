@@ -27,18 +27,18 @@ fn a_walk_written_in_c() {
     assert_log(
         &run,
         &ExpectedLog::new(seq([
-            line("walk: started as {_:text}\\Services\\walk"),
-            line("walk: pool at {pool:ptr}").with(
+            line("double_map: started as {_:text}\\Services\\double_map"),
+            line("double_map: pool at {pool:ptr}").with(
                 (var("pool") % 4096u64).equals(0),
                 "a page of pool is a page",
             ),
-            line("walk: mdl {_:ptr} size 56 flags 8 count 4096 offset 0"),
-            line("walk: locked, flags 8a pfn {pfn:word}"),
-            line("walk: mapped at {map:ptr}")
+            line("double_map: mdl {_:ptr} size 56 flags 8 count 4096 offset 0"),
+            line("double_map: locked, flags 8a pfn {pfn:word}"),
+            line("double_map: mapped at {map:ptr}")
                 .with(var("map").differs_from(var("pool")), "a second mapping"),
-            line("walk: physical {physical:word} and {=physical:word}"),
-            line("walk: done, status 00000000"),
-            line("walk: unloaded, driver object {_:ptr}"),
+            line("double_map: physical {physical:word} and {=physical:word}"),
+            line("double_map: done, status 00000000"),
+            line("double_map: unloaded, driver object {_:ptr}"),
         ])),
     );
     assert_eq!(
@@ -149,13 +149,13 @@ fn a_missing_export_matters_when_it_is_called() {
     );
     assert_eq!(
         run.texts().collect::<Vec<_>>(),
-        ["missing: calling"],
+        ["unresolved_import: calling"],
         "the log so far is kept"
     );
     let place = stop.stack.first().expect("a place");
     assert_eq!(
         (place.module.as_str(), place.symbol.as_deref()),
-        ("missing.sys", Some("DriverEntry")),
+        ("unresolved_import.sys", Some("DriverEntry")),
         "{place}"
     );
 }
@@ -165,7 +165,10 @@ fn a_missing_export_matters_when_it_is_called() {
 fn hal_dispatch_routine_that_is_called_is_named() {
     let run = run(&service("unresolved_import").parameter("Table", RegValue::Dword(1)));
     assert_eq!(run.start, StartResult::KernelStopped);
-    assert_eq!(run.texts().collect::<Vec<_>>(), ["missing: table 4"]);
+    assert_eq!(
+        run.texts().collect::<Vec<_>>(),
+        ["unresolved_import: table 4"]
+    );
     let stop = run.findings.bug_check.as_ref().expect("a stop");
     assert!(
         stop.message
@@ -183,9 +186,9 @@ fn routine_address_is_found_for_exports_only() {
     assert_eq!(
         run.texts().collect::<Vec<_>>(),
         [
-            "missing: KeQueryNodeActiveAffinity 1",
-            "missing: HalDispatchTable 1",
-            "missing: CcCopyRead 0",
+            "unresolved_import: KeQueryNodeActiveAffinity 1",
+            "unresolved_import: HalDispatchTable 1",
+            "unresolved_import: CcCopyRead 0",
         ]
     );
 }
