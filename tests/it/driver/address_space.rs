@@ -75,7 +75,7 @@ fn program() -> Program {
 }
 
 #[test]
-fn every_kind_of_block_is_told_as_the_reference_says() {
+fn blocks_of_each_kind_match_golden_listing() {
     let mut program = program();
     let blocks = program.blocks();
     let lines: Vec<String> = blocks
@@ -91,7 +91,7 @@ fn every_kind_of_block_is_told_as_the_reference_says() {
 }
 
 #[test]
-fn the_listing_is_without_gaps_and_reads_back() {
+fn blocks_listing_has_no_gaps_and_parses_back() {
     let mut program = program();
     let blocks = program.blocks();
     let mut next = 0;
@@ -108,7 +108,7 @@ fn the_listing_is_without_gaps_and_reads_back() {
 }
 
 #[test]
-fn an_image_is_cut_into_its_sections() {
+fn blocks_of_image_follow_its_sections() {
     let mut program = Program::new(Open::with(&config().file(r"C:\image.sys", images::ntmem())));
     // To read and to execute.
     let file = program.file(r"\??\C:\image.sys", 0x21);
@@ -148,7 +148,7 @@ fn an_image_is_cut_into_its_sections() {
 }
 
 #[test]
-fn a_guard_page_that_was_touched_is_one_no_longer() {
+fn guard_page_touched_becomes_ordinary_page() {
     let mut program = program();
     let touch = Operation::Load {
         address: at(2, 0),
@@ -194,7 +194,7 @@ fn parts(program: &mut Program) -> Vec<(u64, String)> {
 /// The kernel moves the guard pages down for whoever touches them: the program, a
 /// driver, and what locks pages for it. The last ones end the stack.
 #[test]
-fn a_stack_grows_where_it_is_touched() {
+fn stack_touched_at_guard_page_grows() {
     let mut program = Program::new(Open::new());
     let sized = |reserved: u64, committed: u64| {
         [
@@ -252,7 +252,7 @@ fn a_stack_grows_where_it_is_touched() {
 }
 
 #[test]
-fn a_short_buffer_is_filled_and_gone_on_from() {
+fn blocks_with_short_buffer_continue_at_next_address() {
     let mut program = program();
     let process = program.process();
     let whole = program.blocks();
@@ -288,7 +288,7 @@ fn a_short_buffer_is_filled_and_gone_on_from() {
 }
 
 #[test]
-fn what_is_no_process_or_no_question_is_refused() {
+fn blocks_of_invalid_process_or_request_is_refused() {
     let mut open = Open::new();
     let room = size_of::<BlockRecord>();
     let ask = |open: &mut Open, process: u64, room: usize| {
@@ -322,7 +322,7 @@ fn what_is_no_process_or_no_question_is_refused() {
 }
 
 #[test]
-fn addresses_of_the_kernel_are_nobodys() {
+fn blocks_from_kernel_address_returns_no_record() {
     let mut open = Open::new();
     let context: ntmem_ioctl::ContextReply = open.ask(Command::Context, &[]);
     for address in [
@@ -343,7 +343,7 @@ fn addresses_of_the_kernel_are_nobodys() {
 
 /// An older kernel does not export the function that is asked.
 #[test]
-fn every_call_that_fails_is_told_and_leaves_nothing() {
+fn blocks_with_failed_call_returns_its_status_and_leaks_nothing() {
     for (export, status) in [
         ("PsLookupProcessByProcessId", nt_status::STATUS_INVALID_CID),
         (

@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, IntoBytes};
 const READ: u32 = 0x8000_0000;
 
 #[test]
-fn the_driver_says_which_it_is() {
+fn version_returns_protocol_build_and_system() {
     let mut open = Open::new();
     let version: VersionReply = open.ask(Command::Version, &[]);
     assert_eq!(version.protocol, ntmem_ioctl::VERSION);
@@ -28,7 +28,7 @@ fn the_driver_says_which_it_is() {
 }
 
 #[test]
-fn requests_are_handled_in_the_process_that_makes_them() {
+fn context_is_that_of_requesting_process() {
     let mut open = Open::new();
     let first: ContextReply = open.ask(Command::Context, &[]);
     assert_eq!((first.irql, first.from_user), (0, 1));
@@ -59,7 +59,7 @@ fn requests_are_handled_in_the_process_that_makes_them() {
 }
 
 #[test]
-fn the_irql_is_raised_and_lowered() {
+fn irql_command_reports_each_level() {
     let mut open = Open::new();
     let irql: IrqlReply = open.ask(Command::Irql, &[]);
     let expected = IrqlReply {
@@ -74,7 +74,7 @@ fn the_irql_is_raised_and_lowered() {
 }
 
 #[test]
-fn only_administrators_get_in() {
+fn open_by_ordinary_account_is_denied() {
     let mut open = Open::new();
     let ordinary = open
         .machine
@@ -99,7 +99,7 @@ fn only_administrators_get_in() {
 
 /// The codes ask for both rights; the I/O manager compares them with the handle's.
 #[test]
-fn a_handle_for_reading_is_not_enough() {
+fn ioctl_on_read_only_handle_is_denied() {
     let mut open = Open::new();
     let handle = ntmem::open(&mut open.machine, open.process, READ)
         .handle
@@ -116,7 +116,7 @@ fn a_handle_for_reading_is_not_enough() {
 }
 
 #[test]
-fn a_signal_wakes_who_has_waited_longest() {
+fn signal_completes_longest_waiting_request() {
     let mut open = Open::new();
     assert_eq!(open.signal(1), 0, "nobody waits");
     let first = open.wait();
@@ -138,7 +138,7 @@ fn a_signal_wakes_who_has_waited_longest() {
 }
 
 #[test]
-fn waiting_requests_are_cancelled() {
+fn wait_cancelled_completes_as_cancelled() {
     let mut open = Open::new();
     let tickets = [open.wait(), open.wait(), open.wait()];
     // The one in the middle first, then what is around it.
@@ -157,7 +157,7 @@ fn waiting_requests_are_cancelled() {
 }
 
 #[test]
-fn a_process_that_ends_takes_its_requests_with_it() {
+fn process_exit_cancels_its_requests() {
     let mut open = Open::new();
     let tickets = [open.wait(), open.wait()];
     assert!(open.machine.exit(open.process).expect("the kernel runs"));
@@ -169,7 +169,7 @@ fn a_process_that_ends_takes_its_requests_with_it() {
 }
 
 #[test]
-fn what_is_open_is_counted() {
+fn statistics_count_open_files_and_requests() {
     let mut open = Open::new();
     let handles: Vec<_> = (0..3)
         .map(|_| {
@@ -190,7 +190,7 @@ fn what_is_open_is_counted() {
 
 /// Lengths that are not those of a command, and codes that are none.
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn ioctl_with_wrong_length_or_code_is_refused() {
     let mut open = Open::new();
     let mut refused = 0;
     for &command in Command::ALL {
@@ -232,7 +232,7 @@ fn what_makes_no_sense_is_refused() {
 
 /// A reply comes whole or not at all, and no byte behind it is touched.
 #[test]
-fn a_reply_needs_room() {
+fn ioctl_with_short_output_buffer_writes_nothing() {
     let mut open = Open::new();
     for (command, size) in [
         (Command::Version, size_of::<VersionReply>()),
@@ -269,7 +269,7 @@ fn a_reply_needs_room() {
 
 /// While somebody has the device open the driver stays; it goes with the handle.
 #[test]
-fn an_open_handle_is_cleaned_up_with_its_process() {
+fn process_exit_closes_its_handle() {
     let mut open = Open::new();
     let waiting = open.wait();
     let other = open.machine.process("other.exe").expect("a process");
@@ -286,7 +286,7 @@ fn an_open_handle_is_cleaned_up_with_its_process() {
 }
 
 #[test]
-fn user_memory_is_copied() {
+fn copy_returns_the_input() {
     let mut open = Open::new();
     for length in [0, 1, 255, 256, 257, 5000, COPY_LIMIT] {
         let input: Vec<u8> = (0..length).map(|n| n.to_le_bytes()[0] ^ 0x5A).collect();
@@ -306,7 +306,7 @@ fn user_memory_is_copied() {
 /// Addresses that are nobody's, the kernel's, or wrap: each is a status, and the
 /// driver goes on.
 #[test]
-fn bad_pointers_end_in_a_status() {
+fn copy_with_invalid_address_returns_error_status() {
     let mut open = Open::new();
     let limits: ContextReply = open.ask(Command::Context, &[]);
     let bad = [

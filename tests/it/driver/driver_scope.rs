@@ -68,27 +68,27 @@ fn assert_undone(number: u32) {
 }
 
 #[test]
-fn what_is_forgotten_is_undone_before_the_image_goes() {
+fn object_forgotten_is_released_before_unload() {
     assert_undone(20);
 }
 
 #[test]
-fn what_is_dropped_under_a_spin_lock_is_undone_before_the_image_goes() {
+fn object_dropped_under_spin_lock_is_released_before_unload() {
     assert_undone(21);
 }
 
 #[test]
-fn what_is_dropped_at_a_raised_level_is_undone_before_the_image_goes() {
+fn object_dropped_at_raised_irql_is_released_before_unload() {
     assert_undone(22);
 }
 
 #[test]
-fn what_is_left_in_a_static_is_undone_before_the_image_goes() {
+fn object_in_static_is_released_before_unload() {
     assert_undone(23);
 }
 
 #[test]
-fn what_is_left_in_a_static_is_undone_when_the_start_fails() {
+fn object_in_static_is_released_when_driver_entry_fails() {
     let (machine, started) = start(24);
     assert_eq!(
         started,
@@ -163,37 +163,37 @@ fn dropped(number: u32) -> Vec<String> {
 }
 
 #[test]
-fn a_paged_box_dropped_at_dispatch_level_goes_with_the_next_request() {
+fn paged_box_dropped_at_dispatch_level_is_freed_by_next_request() {
     assert_eq!(dropped(1), ["box dropped at 0"]);
 }
 
 #[test]
-fn a_paged_array_dropped_at_dispatch_level_goes_with_the_next_request() {
+fn paged_array_dropped_at_dispatch_level_is_freed_by_next_request() {
     assert_eq!(dropped(2), ["array dropped at 0"]);
 }
 
 #[test]
-fn a_paged_lookaside_list_dropped_at_dispatch_level_goes_with_the_next_request() {
+fn paged_lookaside_list_dropped_at_dispatch_level_is_deleted_by_next_request() {
     assert_eq!(dropped(3), [""; 0]);
 }
 
 #[test]
-fn a_paged_block_dropped_at_dispatch_level_goes_with_the_next_request() {
+fn paged_block_dropped_at_dispatch_level_is_freed_by_next_request() {
     assert_eq!(dropped(4), [""; 0]);
 }
 
 #[test]
-fn a_key_dropped_at_dispatch_level_is_closed_with_the_next_request() {
+fn key_dropped_at_dispatch_level_is_closed_by_next_request() {
     assert_eq!(dropped(5), [""; 0]);
 }
 
 #[test]
-fn a_watch_dropped_at_dispatch_level_ends_with_the_next_request() {
+fn process_notify_dropped_at_dispatch_level_is_unregistered_by_next_request() {
     assert_eq!(dropped(6), ["watch dropped at 0"]);
 }
 
 #[test]
-fn mappings_dropped_at_dispatch_level_end_with_the_next_request() {
+fn user_mappings_dropped_at_dispatch_level_are_unmapped_by_next_request() {
     let mut program = Program::new();
     for request in [0, 7, 8, 0] {
         program.call(request);
@@ -206,7 +206,7 @@ fn mappings_dropped_at_dispatch_level_end_with_the_next_request() {
 }
 
 #[test]
-fn mappings_dropped_at_dispatch_level_end_with_their_process() {
+fn user_mappings_dropped_at_dispatch_level_are_unmapped_at_process_exit() {
     let mut program = Program::new();
     for request in [7, 8] {
         program.call(request);
@@ -215,7 +215,7 @@ fn mappings_dropped_at_dispatch_level_end_with_their_process() {
 }
 
 #[test]
-fn a_queue_dropped_at_dispatch_level_cancels_with_the_next_request() {
+fn queue_dropped_at_dispatch_level_is_cancelled_by_next_request() {
     let mut program = Program::new();
     let waits = control(program.handle, code(9));
     let Ok(Progress::Pending(ticket)) = program.machine.begin(program.process, waits) else {
@@ -229,7 +229,7 @@ fn a_queue_dropped_at_dispatch_level_cancels_with_the_next_request() {
 }
 
 #[test]
-fn a_device_dropped_at_dispatch_level_is_closed_at_once_and_goes_with_the_next_request() {
+fn device_dropped_at_dispatch_level_refuses_requests_and_is_deleted_by_next_request() {
     let mut program = Program::new();
     let other = open(&mut program.machine, program.process, r"\\.\Other").expect("it opens");
     program.call(11);
@@ -246,7 +246,7 @@ fn a_device_dropped_at_dispatch_level_is_closed_at_once_and_goes_with_the_next_r
 }
 
 #[test]
-fn a_locked_list_and_a_rundown_may_lie_in_paged_pool() {
+fn locked_list_and_rundown_in_paged_box_work() {
     let (machine, started) = start(31);
     assert_eq!(started, Started::Status(0));
     let report = finish(machine);

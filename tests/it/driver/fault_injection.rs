@@ -169,12 +169,12 @@ fn sweep(walks: Option<&str>) {
 }
 
 #[test]
-fn the_walk_lock() {
+fn scenario_lock_survives_each_fault() {
     sweep(Some("lock"));
 }
 
 #[test]
-fn the_walk_nonpaged() {
+fn scenario_nonpaged_survives_each_fault() {
     sweep(Some("nonpaged"));
 }
 
@@ -184,12 +184,12 @@ fn scenario_double_map_survives_each_fault() {
 }
 
 #[test]
-fn the_walks_that_run_unless_told_otherwise() {
+fn default_scenarios_survive_each_fault() {
     sweep(None);
 }
 
 #[test]
-fn every_function_that_a_walk_can_fail_in_is_swept() {
+fn sweep_of_scenario_lock_covers_each_call() {
     let service =
         Service::new(images::ntmem()).parameter("Scenario", RegValue::Sz("lock".to_owned()));
     let counts: BTreeMap<_, _> = can_fail(&service)
@@ -219,7 +219,7 @@ fn every_function_that_a_walk_can_fail_in_is_swept() {
 
 /// The allocator of older kernels can fail as well.
 #[test]
-fn the_old_allocator_can_fail() {
+fn pool_fault_in_old_allocator_fails_the_scenario() {
     let service = Service::new(images::ntmem());
     let faults = vec![
         ("MmGetSystemRoutineAddress".to_owned(), 1),
@@ -249,7 +249,7 @@ fn the_old_allocator_can_fail() {
 
 /// A fault in a call that is never made changes nothing.
 #[test]
-fn a_call_that_is_not_made_cannot_fail() {
+fn fault_in_call_never_made_changes_nothing() {
     let service = Service::new(images::ntmem());
     let run = run_with(failing("IoAllocateMdl", 1000), &service);
     assert_eq!(run.start, StartResult::Running(0));

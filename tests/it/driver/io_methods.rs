@@ -53,7 +53,7 @@ fn write(open: &mut Open, offset: u64, data: &[u8]) -> Reply {
 }
 
 #[test]
-fn locked_pages_are_read_and_written() {
+fn direct_io_reads_and_writes_locked_pages() {
     let mut open = Open::new();
     for len in [0, 1, 255, 256, 257, 4095, 4096, 4097, STORE_LIMIT] {
         let data = bytes(len);
@@ -73,7 +73,7 @@ fn locked_pages_are_read_and_written() {
 }
 
 #[test]
-fn data_that_is_refused_leaves_what_was_there() {
+fn send_with_wrong_checksum_keeps_stored_data() {
     let mut open = Open::new();
     let data = bytes(5000);
     assert_eq!(send(&mut open, &data, sum(&data)).status, 0);
@@ -98,7 +98,7 @@ fn data_that_is_refused_leaves_what_was_there() {
 }
 
 #[test]
-fn a_file_is_written_and_read() {
+fn read_returns_written_bytes() {
     let mut open = Open::new();
     assert_eq!(read(&mut open, 0, 10).status, nt_status::STATUS_END_OF_FILE);
     let reply = write(&mut open, 0, b"0123456789");
@@ -124,7 +124,7 @@ fn a_file_is_written_and_read() {
 }
 
 #[test]
-fn a_file_has_an_end() {
+fn read_and_write_past_the_limit_are_refused() {
     let mut open = Open::new();
     let limit = STORE_LIMIT as u64;
     assert_eq!(write(&mut open, limit - 1, b"x").status, 0);
@@ -157,7 +157,7 @@ fn a_file_has_an_end() {
 }
 
 #[test]
-fn each_file_keeps_its_own() {
+fn files_store_their_own_data() {
     let mut open = Open::new();
     let other = ntmem::open(&mut open.machine, open.process, READ_WRITE)
         .handle
@@ -175,7 +175,7 @@ fn each_file_keeps_its_own() {
 }
 
 #[test]
-fn the_callers_own_memory_is_summed() {
+fn sum_reads_caller_memory() {
     let mut open = Open::new();
     for len in [0, 1, 256, 257, 10_000, COPY_LIMIT] {
         let data = bytes(len);
@@ -189,7 +189,7 @@ fn the_callers_own_memory_is_summed() {
 
 /// Each way in, with addresses that are no good: a status, from whoever looks first.
 #[test]
-fn bad_addresses_end_in_a_status() {
+fn io_methods_with_invalid_address_return_error_status() {
     let mut open = Open::new();
     let nothing = 0x6666_0000_0000;
     let system = 0xFFFF_8000_0000_0000;
@@ -231,7 +231,7 @@ fn bad_addresses_end_in_a_status() {
 }
 
 #[test]
-fn each_entry_point_says_where_it_ran() {
+fn contexts_report_irql_and_process_of_each_entry_point() {
     let mut open = Open::new();
     let none: ContextsReply = open.ask(Command::Contexts, &[]);
     let at = |reply: &ContextsReply, name: &str| -> EntryContext {
@@ -291,7 +291,7 @@ fn each_entry_point_says_where_it_ran() {
 
 /// Requests on the handle of a file may be under way in two processes at a time.
 #[test]
-fn two_processes_share_a_file() {
+fn file_shared_by_two_processes_serves_both() {
     let mut open = Open::new();
     let to = open.machine.process("other.exe").expect("a process");
     let handle = open.handle;

@@ -23,7 +23,7 @@ fn setting(name: &str) -> Option<u64> {
 /// Requests that a generator makes up: codes near the right ones and far from them,
 /// lengths and addresses of every kind. `NTMEM_REQUESTS` says how many.
 #[test]
-fn random_requests_leave_nothing_behind() {
+fn random_requests_leak_nothing() {
     let seed = setting("NTMEM_SEED").unwrap_or(SEED);
     let count = setting("NTMEM_REQUESTS").unwrap_or(100_000);
     println!("NTMEM_SEED={seed:#x} NTMEM_REQUESTS={count}");
@@ -49,7 +49,7 @@ fn random_requests_leave_nothing_behind() {
 
 /// Among requests that do no harm is one that does; it is found.
 #[test]
-fn harm_is_traced_to_the_requests_that_do_it() {
+fn reduction_finds_the_harmful_request() {
     const BAD: u64 = 137;
     let generate = |caller: &Caller, n: u64| {
         if n == BAD {
@@ -86,7 +86,7 @@ fn end(open: &mut Open, ticket: Ticket) -> Reply {
 
 /// The memory for the answer is gone by the time that there is one.
 #[test]
-fn memory_that_is_freed_during_the_call_is_not_written_to() {
+fn output_buffer_freed_during_wait_is_not_written() {
     let mut open = Open::new();
     let bytes = 0x1000;
     let address = open.call(Operation::Allocate { bytes }).information;
@@ -109,7 +109,7 @@ fn memory_that_is_freed_during_the_call_is_not_written_to() {
 
 /// Input and output overlap, so the input changes while it is read.
 #[test]
-fn memory_that_changes_during_the_call_is_read_once() {
+fn sum_of_overlapping_buffers_reads_input_once() {
     let mut open = Open::new();
     let bytes = 0x2000;
     let address = open.call(Operation::Allocate { bytes }).information;
@@ -149,7 +149,7 @@ fn memory_that_changes_during_the_call_is_read_once() {
 /// The last handle of a file is closed while a request on it waits; another file's
 /// requests go on waiting.
 #[test]
-fn a_handle_that_is_closed_in_the_middle_ends_its_requests() {
+fn handle_closed_with_pending_requests_cancels_them() {
     let mut open = Open::new();
     let theirs = open.wait();
     let own = ntmem::open(&mut open.machine, open.process, READ_WRITE)
@@ -174,7 +174,7 @@ fn a_handle_that_is_closed_in_the_middle_ends_its_requests() {
 }
 
 #[test]
-fn a_handle_that_is_closed_is_none() {
+fn ioctl_on_closed_handle_returns_invalid_handle() {
     let mut open = Open::new();
     let handle = open.handle;
     let own = ntmem::open(&mut open.machine, open.process, READ_WRITE).handle;
@@ -198,7 +198,7 @@ fn a_handle_that_is_closed_is_none() {
 /// Every command, with buffers that begin at every offset and end at a page that is
 /// not there.
 #[test]
-fn buffers_may_begin_anywhere_and_end_before_nothing() {
+fn commands_with_unaligned_buffers_at_page_end_stay_in_bounds() {
     let mut open = Open::new();
     let bytes = 0x1000;
     let address = open.call(Operation::Allocate { bytes }).information;
@@ -224,7 +224,7 @@ fn buffers_may_begin_anywhere_and_end_before_nothing() {
 /// Two processes that take turns, each with requests of all kinds, and neither closes
 /// anything.
 #[test]
-fn two_processes_at_once_that_never_close_anything() {
+fn two_processes_without_close_leak_nothing() {
     let mut open = Open::new();
     let other = open.machine.process("other.exe").expect("a process");
     let theirs = ntmem::open(&mut open.machine, other, READ_WRITE)

@@ -38,14 +38,14 @@ fn assert_good(service: &Service, run: &ServiceRun) {
 }
 
 #[test]
-fn the_release_build_does_what_it_promises() {
+fn release_build_logs_expected_lines() {
     let run = run(&service());
     assert_good(&service(), &run);
     assert!(run.texts().any(|text| text.contains("build=release")));
 }
 
 #[test]
-fn the_debug_build_does_what_it_promises() {
+fn debug_build_logs_expected_lines() {
     let service = Service::new(images::ntmem_debug());
     let run = run(&service);
     assert_good(&service, &run);
@@ -53,7 +53,7 @@ fn the_debug_build_does_what_it_promises() {
 }
 
 #[test]
-fn the_legal_walks_do_what_they_promise_alone() {
+fn legal_scenario_alone_logs_expected_lines() {
     for name in ["lock", "nonpaged", "none"] {
         assert_good(&walk(name), &run(&walk(name)));
     }
@@ -92,7 +92,7 @@ fn scenario_double_map_reports_a_violation_under_either_name() {
 
 /// What the flags of an MDL go through, as seen on an NT-compatible kernel.
 #[test]
-fn mdl_flags_are_those_of_nt() {
+fn scenario_mdl_flags_match_windows() {
     let flags = |name: &str| -> Vec<String> {
         let run = run(&walk(name));
         let field = |text: &str| {
@@ -113,7 +113,7 @@ fn mdl_flags_are_those_of_nt() {
 }
 
 #[test]
-fn kernels_without_the_new_allocator_get_the_old_one() {
+fn pool_on_kernel_without_ex_allocate_pool2_uses_old_allocator() {
     let options = Options {
         faults: vec![("MmGetSystemRoutineAddress".to_owned(), 1)],
         ..options()
@@ -133,7 +133,7 @@ fn kernels_without_the_new_allocator_get_the_old_one() {
 }
 
 #[test]
-fn the_version_is_the_one_that_the_kernel_tells() {
+fn log_has_os_version_of_kernel() {
     for (major, minor, build) in [(6, 1, 7601), (6, 2, 9200), (10, 0, 26100)] {
         let run = run_with(
             Options {
@@ -155,7 +155,7 @@ fn the_version_is_the_one_that_the_kernel_tells() {
 /// A fresh Windows shows level ERROR only; the driver's transcript is visible
 /// there, unless its level is chosen otherwise.
 #[test]
-fn the_filter_decides_what_is_seen() {
+fn debug_print_filter_hides_lines_by_level() {
     let shown = |options: Options, level: u32| {
         let service = service().parameter("LogLevel", RegValue::Dword(level));
         let run = run_with(options, &service);
@@ -190,7 +190,7 @@ fn the_filter_decides_what_is_seen() {
 }
 
 #[test]
-fn a_stopped_service_can_be_started_again() {
+fn service_stopped_starts_again() {
     let mut host = Ntbox::new(options());
     host.install(&service()).expect("install");
     for round in 1..=3 {
@@ -208,7 +208,7 @@ fn a_stopped_service_can_be_started_again() {
 }
 
 #[test]
-fn the_host_refuses_what_is_out_of_order() {
+fn host_calls_out_of_order_are_refused() {
     #[track_caller]
     fn refused<T>(result: Result<T, HostError>, why: &str) {
         match result {
@@ -236,7 +236,7 @@ fn the_host_refuses_what_is_out_of_order() {
 
 /// Two kernels at once do not know of each other.
 #[test]
-fn runs_are_independent() {
+fn runs_side_by_side_are_independent() {
     let runs: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| run(&service()))).collect();
         threads

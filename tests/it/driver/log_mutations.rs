@@ -27,7 +27,7 @@ fn run_and_script() -> (ServiceRun, ExpectedLog) {
 }
 
 #[test]
-fn a_lost_line_is_found() {
+fn check_log_with_removed_line_fails() {
     let (run, script) = run_and_script();
     for index in 0..run.log.len() {
         let mut log = run.log.clone();
@@ -37,7 +37,7 @@ fn a_lost_line_is_found() {
 }
 
 #[test]
-fn a_doubled_line_is_found() {
+fn check_log_with_repeated_line_fails() {
     let (run, script) = run_and_script();
     for (index, line) in run.log.iter().enumerate() {
         let mut log = run.log.clone();
@@ -47,7 +47,7 @@ fn a_doubled_line_is_found() {
 }
 
 #[test]
-fn a_moved_line_is_found() {
+fn check_log_with_moved_line_fails() {
     let (run, script) = run_and_script();
     for index in 1..run.log.len() {
         let mut log = run.log.clone();
@@ -61,7 +61,7 @@ fn a_moved_line_is_found() {
 }
 
 #[test]
-fn a_foreign_line_is_found() {
+fn check_log_with_inserted_line_labels_it() {
     let (run, script) = run_and_script();
     for index in 0..=run.log.len() {
         let mut log = run.log.clone();
@@ -90,7 +90,7 @@ const FREE: [&str; 8] = [
 
 /// Every number in every line, made larger by one at its last digit.
 #[test]
-fn a_wrong_number_is_found() {
+fn check_log_with_changed_number_fails() {
     let (run, script) = run_and_script();
     let mut tried = 0;
     for (index, line) in run.log.iter().enumerate() {

@@ -142,7 +142,7 @@ fn scenario_invalid_is_refused() {
 }
 
 #[test]
-fn sizes() {
+fn size_in_range_is_accepted() {
     for size in [
         1, 7, 16, 4095, 4096, 4097, 8192, 0x1_0001, 0x10_0000, 0x100_0000,
     ] {
@@ -155,7 +155,7 @@ fn sizes() {
 }
 
 #[test]
-fn bad_sizes() {
+fn size_invalid_is_refused() {
     for (value, reason) in [
         (RegValue::Dword(0), "out-of-range"),
         (RegValue::Dword(0x100_0001), "out-of-range"),
@@ -174,7 +174,7 @@ fn bad_sizes() {
 }
 
 #[test]
-fn cache_types() {
+fn cache_type_is_parsed_or_refused() {
     for (text, name) in [
         ("cached", "cached"),
         ("CACHED", "cached"),
@@ -195,7 +195,7 @@ fn cache_types() {
 }
 
 #[test]
-fn log_levels() {
+fn log_level_is_parsed_or_refused() {
     for level in 0..4 {
         accepted(
             &[("LogLevel", RegValue::Dword(level))],
@@ -213,7 +213,7 @@ fn log_levels() {
 }
 
 #[test]
-fn names_have_no_case_and_others_do_not_matter() {
+fn value_names_ignore_case_and_unknown_names() {
     accepted(
         &[
             ("SIZE", RegValue::Dword(64)),
@@ -225,7 +225,7 @@ fn names_have_no_case_and_others_do_not_matter() {
 }
 
 #[test]
-fn every_bad_value_is_named() {
+fn invalid_values_are_each_logged() {
     let values = [
         ("LogLevel", RegValue::Dword(9)),
         ("CacheType", sz("none")),
@@ -245,7 +245,7 @@ fn every_bad_value_is_named() {
 }
 
 #[test]
-fn a_long_bad_value_is_cut_with_a_mark() {
+fn invalid_long_value_is_truncated_in_log() {
     let run = as_promised(&[("Scenario", sz(&"\u{1234}".repeat(240)))]);
     let line = run
         .texts()

@@ -82,7 +82,7 @@ fn assert_proved(
 }
 
 #[test]
-fn every_legal_walk_proves_what_it_claims() {
+fn legal_scenarios_report_same_memory() {
     let mut open = Open::new();
     let targets = [
         ScenarioTarget::System,
@@ -120,7 +120,7 @@ fn every_legal_walk_proves_what_it_claims() {
 }
 
 #[test]
-fn the_steps_are_told_in_order_with_the_flags_of_each() {
+fn scenario_report_has_steps_in_order_with_flags() {
     use ScenarioStep::{
         AllocateMdl, AllocatePool, Build, Fill, FreeMdl, FreePool, Lock, Map, MapUser,
         SystemAddress, Unlock, Unmap, UnmapUser, Verdict,
@@ -207,7 +207,7 @@ fn the_steps_are_told_in_order_with_the_flags_of_each() {
 }
 
 #[test]
-fn the_largest_block_is_walked() {
+fn scenario_of_largest_size_succeeds() {
     let mut open = Open::new();
     for (kind, target) in [
         (ScenarioKind::Lock, ScenarioTarget::System),
@@ -228,7 +228,7 @@ fn the_largest_block_is_walked() {
 
 /// The forbidden walk runs if it is named, and the kernel's verifier tells on it.
 #[test]
-fn the_forbidden_walk_is_reported() {
+fn scenario_double_map_reports_mdl_map_nonpaged() {
     let mut open = Open::new();
     let asked = request(
         ScenarioKind::DoubleMap,
@@ -251,7 +251,7 @@ fn the_forbidden_walk_is_reported() {
 }
 
 #[test]
-fn what_is_no_walk_is_refused() {
+fn scenario_request_invalid_is_refused() {
     let mut open = Open::new();
     let good = request(
         ScenarioKind::Nonpaged,
@@ -322,7 +322,7 @@ fn failing(export: &str, nth: u32, asked: &ScenarioRequest) -> (ScenarioReply, R
 
 /// Whatever fails is named, and everything taken before is given back.
 #[test]
-fn a_walk_that_fails_says_where_and_leaves_nothing() {
+fn scenario_with_failed_call_reports_step_and_leaks_nothing() {
     let resources = nt_status::STATUS_INSUFFICIENT_RESOURCES;
     let lock = request(
         ScenarioKind::Lock,
@@ -360,7 +360,7 @@ fn a_walk_that_fails_says_where_and_leaves_nothing() {
 /// A report holds no address: the second address, which the log has, is nowhere in
 /// its bytes.
 #[test]
-fn a_report_names_no_address() {
+fn scenario_report_contains_no_address() {
     let mut open = Open::new();
     let asked = request(
         ScenarioKind::Lock,

@@ -55,7 +55,7 @@ fn check_pool(pool: &PoolReply) {
 }
 
 #[test]
-fn pool_of_every_kind() {
+fn pool_selftest_covers_each_type() {
     let mut open = Open::new();
     check_pool(&open.ask(Command::Pool, &[]));
     check_pool(&open.ask(Command::Pool, &[]));
@@ -64,7 +64,7 @@ fn pool_of_every_kind() {
 
 /// Without `ExAllocatePool2`, which kernels before Windows 10 2004 lack.
 #[test]
-fn pool_of_an_old_kernel() {
+fn pool_selftest_on_windows_7_passes() {
     let mut config = config();
     config.version = OsVersion {
         major: 6,
@@ -77,7 +77,7 @@ fn pool_of_an_old_kernel() {
 }
 
 #[test]
-fn lists_of_every_kind() {
+fn list_selftest_covers_each_list() {
     let mut open = Open::new();
     let list: ListReply = open.ask(Command::List, &[]);
     let expected = ListReply {
@@ -135,7 +135,7 @@ fn check_lookaside(reply: &LookasideReply) {
 
 /// The depth is the embedded kernel's, which never changes it.
 #[test]
-fn lookaside_lists_of_every_kind() {
+fn lookaside_selftest_covers_each_list() {
     let mut open = Open::new();
     check_lookaside(&open.ask(Command::Lookaside, &[]));
     open.finish();
@@ -144,7 +144,7 @@ fn lookaside_lists_of_every_kind() {
 /// Kernels before Windows 11 22H2 do not export what takes and frees: then the
 /// driver does what the header's inline functions do.
 #[test]
-fn lookaside_lists_of_an_old_kernel() {
+fn lookaside_selftest_without_exports_uses_inline_functions() {
     // The first lookup is the pool's; each of the four lists has four, the fourth of
     // which is that of `ExAllocateFromLookasideListEx`.
     let config = [5, 9, 13, 17].into_iter().fold(config(), |config, nth| {
@@ -157,7 +157,7 @@ fn lookaside_lists_of_an_old_kernel() {
 
 /// Kernels before Windows Vista have no lists of that kind at all.
 #[test]
-fn lookaside_lists_of_a_kernel_without_them() {
+fn lookaside_selftest_on_kernel_without_lists_is_not_supported() {
     let config = config().fault("MmGetSystemRoutineAddress", 2);
     let mut open = Open::with(&config);
     let status = open.control(Command::Lookaside, &[], 4096).status;
@@ -166,7 +166,7 @@ fn lookaside_lists_of_a_kernel_without_them() {
 }
 
 #[test]
-fn memory_routines() {
+fn memory_selftest_returns_expected_counts() {
     let mut open = Open::new();
     let memory: MemoryReply = open.ask(Command::Memory, &[]);
     let expected = MemoryReply {
@@ -188,7 +188,7 @@ fn memory_routines() {
 }
 
 #[test]
-fn locks_and_events() {
+fn sync_selftest_returns_expected_counts() {
     let mut open = Open::new();
     let sync: SyncReply = open.ask(Command::Sync, &[]);
     let expected = SyncReply {
@@ -211,7 +211,7 @@ fn locks_and_events() {
 }
 
 #[test]
-fn clocks_and_halves() {
+fn time_selftest_returns_consistent_clocks() {
     let mut open = Open::new();
     let time: TimeReply = open.ask(Command::Time, &[]);
     assert_eq!(time.quad, u64::MAX - 1);
@@ -245,7 +245,7 @@ fn days_since_1601(year: u64, month: u64, day: u64) -> u64 {
 }
 
 #[test]
-fn probes_raise_and_are_caught() {
+fn probe_of_invalid_range_returns_raised_status() {
     let mut open = Open::new();
     let limits: ContextReply = open.ask(Command::Context, &[]);
     let mut probe = |address, len, alignment, for_writing| {
@@ -295,7 +295,7 @@ fn probes_raise_and_are_caught() {
 }
 
 #[test]
-fn what_the_driver_holds_is_counted() {
+fn held_reply_counts_pool_files_and_requests() {
     let mut open = Open::new();
     let before: HeldReply = open.ask(Command::Held, &[]);
     assert_eq!(before.held, before.taken - before.freed);
@@ -372,7 +372,7 @@ fn sweep(old_kernel: bool, exports: &[&str]) {
 }
 
 #[test]
-fn every_allocation_fails_once() {
+fn selftests_survive_each_allocation_fault() {
     sweep(
         false,
         &[
@@ -387,7 +387,7 @@ fn every_allocation_fails_once() {
 }
 
 #[test]
-fn every_allocation_of_an_old_kernel_fails_once() {
+fn selftests_on_windows_7_survive_each_allocation_fault() {
     sweep(
         true,
         &["ExAllocatePoolWithTag", "ExAllocatePoolWithQuotaTag"],
@@ -396,7 +396,7 @@ fn every_allocation_of_an_old_kernel_fails_once() {
 
 /// A reply of numbers has as many as it has names.
 #[test]
-fn every_number_has_a_name() {
+fn replies_have_as_many_names_as_numbers() {
     assert_eq!(size_of::<PoolReply>(), 8 * PoolReply::NAMES.len());
     assert_eq!(size_of::<ListReply>(), 8 * ListReply::NAMES.len());
     let reply = ListReply::read_from_bytes(&[0; size_of::<ListReply>()]).expect("zeros");

@@ -36,7 +36,7 @@ fn lines(transcript: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 #[test]
-fn readme_transcript_is_that_of_a_run() {
+fn readme_transcript_matches_a_run() {
     let readme = include_str!("../../../README.md");
     let run = embedded::run(&Service::new(images::ntmem()));
     let log: Vec<&str> = run.texts().collect();
@@ -62,7 +62,7 @@ fn assert_has_report(page: &str, config: &Config) {
 }
 
 #[test]
-fn reports_in_the_documents_are_those_of_runs() {
+fn document_reports_match_runs() {
     assert_has_report(
         include_str!("../../../docs/reference/ntbox.md"),
         &Config::new(images::driver("leak")),

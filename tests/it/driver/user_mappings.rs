@@ -51,7 +51,7 @@ fn views(open: &mut Open) -> (u64, u64) {
 }
 
 #[test]
-fn a_view_is_the_drivers_own_memory() {
+fn user_mapping_shares_driver_memory() {
     let mut open = Open::new();
     let address = map(&mut open, 0x3000, 0);
     assert_eq!(address % 0x1000, 0);
@@ -71,7 +71,7 @@ fn a_view_is_the_drivers_own_memory() {
 }
 
 #[test]
-fn a_view_for_reading_cannot_be_written_to() {
+fn user_mapping_read_only_refuses_write() {
     let mut open = Open::new();
     let address = map(&mut open, 0x1000, 1);
     assert_eq!(
@@ -84,7 +84,7 @@ fn a_view_for_reading_cannot_be_written_to() {
 }
 
 #[test]
-fn views_are_counted_and_limited() {
+fn user_mappings_over_limit_are_refused() {
     let mut open = Open::new();
     let addresses: Vec<u64> = (0..VIEW_LIMIT).map(|_| map(&mut open, 0x1000, 0)).collect();
     assert_eq!(views(&mut open), (16, 0x1_0000));
@@ -107,7 +107,7 @@ fn views_are_counted_and_limited() {
 }
 
 #[test]
-fn what_is_no_view_is_refused() {
+fn map_request_invalid_is_refused() {
     let mut open = Open::new();
     for (size, read_only) in [
         (0, 0),
@@ -166,7 +166,7 @@ fn call(open: &mut Open, process: Process, operation: Operation) -> Reply {
 }
 
 #[test]
-fn a_view_goes_with_the_last_handle() {
+fn user_mapping_is_unmapped_at_last_close() {
     let mut open = Open::new();
     let second = ntmem::open(&mut open.machine, open.process, READ_WRITE)
         .handle
@@ -187,7 +187,7 @@ fn a_view_goes_with_the_last_handle() {
 /// The last handle is closed by another process: the view is undone where it is,
 /// and nothing in the other process is touched.
 #[test]
-fn a_view_is_undone_in_its_own_process() {
+fn user_mapping_closed_by_other_process_is_unmapped_in_its_own() {
     let mut open = Open::new();
     let address = map(&mut open, 0x1000, 0);
     let (to, duplicate) = other(&mut open);
@@ -215,7 +215,7 @@ fn a_view_is_undone_in_its_own_process() {
 
 /// The process of a view ends while another one still has the file open.
 #[test]
-fn a_view_goes_with_its_process() {
+fn user_mapping_is_unmapped_at_process_exit() {
     let mut open = Open::new();
     map(&mut open, 0x1000, 0);
     map(&mut open, 0x2000, 1);
@@ -231,7 +231,7 @@ fn a_view_goes_with_its_process() {
 
 /// A program that has views and requests that wait is killed.
 #[test]
-fn a_program_that_is_killed_leaves_nothing() {
+fn process_exit_with_mappings_and_requests_leaks_nothing() {
     let mut open = Open::new();
     for _ in 0..5 {
         map(&mut open, 0x4000, 0);
@@ -244,7 +244,7 @@ fn a_program_that_is_killed_leaves_nothing() {
 /// A handle that another process got a duplicate of leads to the same file, but not
 /// to views in another process.
 #[test]
-fn nobody_reaches_the_views_of_another_process() {
+fn user_mapping_of_other_process_is_not_found() {
     let mut open = Open::new();
     let address = map(&mut open, 0x1000, 0);
     let (to, duplicate) = other(&mut open);
@@ -264,7 +264,7 @@ fn nobody_reaches_the_views_of_another_process() {
 
 /// A mapping that the kernel refuses leaves nothing, and the driver goes on.
 #[test]
-fn a_view_that_cannot_be_made_is_a_status() {
+fn map_with_failed_call_returns_insufficient_resources() {
     for (export, nth) in [
         ("MmMapLockedPagesSpecifyCache", 1),
         ("IoAllocateMdl", 1),
@@ -289,7 +289,7 @@ fn a_view_that_cannot_be_made_is_a_status() {
 }
 
 #[test]
-fn a_driver_that_cannot_watch_processes_does_not_start() {
+fn driver_entry_without_process_notify_fails() {
     let config = ntmem::config().fault("PsSetCreateProcessNotifyRoutine", 1);
     let report = ntbox::run(&config).expect("the kernel runs");
     assert_ne!(report.entry_status, Some(0));

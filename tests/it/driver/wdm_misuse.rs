@@ -86,7 +86,7 @@ fn texts(report: &Report) -> Vec<&str> {
 }
 
 #[test]
-fn a_reference_that_was_refused_is_not_given_back() {
+fn rundown_reference_refused_is_not_released() {
     const HOLD: u32 = 0x22_2000;
     const WAIT: u32 = 0x22_2004;
     const LATE: u32 = 0x22_2008;
@@ -110,7 +110,7 @@ fn a_reference_that_was_refused_is_not_given_back() {
 }
 
 #[test]
-fn a_device_stays_for_its_request_though_another_is_refused() {
+fn device_deleted_stays_until_its_request_completes() {
     const ANY: u32 = 0x22_2000;
     let mut attempt = Attempt::new(2);
     let first = attempt.open(r"\\.\Going");
@@ -143,7 +143,7 @@ fn ask(attempt: &mut Attempt, handle: Handle, code: u32) -> Reply {
 }
 
 #[test]
-fn a_request_reports_what_it_wrote_itself() {
+fn buffered_request_returns_only_bytes_it_wrote() {
     const ALL: u32 = 0x22_2000;
     const NOTHING: u32 = 0x22_2004;
     const LESS: u32 = 0x22_2008;
@@ -162,7 +162,7 @@ fn a_request_reports_what_it_wrote_itself() {
 }
 
 #[test]
-fn a_request_that_waited_does_not_end_as_pending() {
+fn request_completed_with_pending_status_becomes_unsuccessful() {
     const PENDING: u32 = 0x22_200c;
     let mut attempt = Attempt::new(3);
     let handle = attempt.open(r"\\.\Attempt");
@@ -172,7 +172,7 @@ fn a_request_that_waited_does_not_end_as_pending() {
 }
 
 #[test]
-fn memory_of_a_program_is_handed_out_once() {
+fn request_memory_taken_twice_is_refused() {
     const NEITHER: u32 = 0x22_201b;
     const OUT_DIRECT: u32 = 0x22_201e;
     let mut attempt = Attempt::new(3);
@@ -185,7 +185,7 @@ fn memory_of_a_program_is_handed_out_once() {
 }
 
 #[test]
-fn a_request_does_not_begin_to_wait_once_its_file_has_no_handle() {
+fn request_pended_after_cleanup_is_cancelled() {
     const LATE: u32 = 0x22_2010;
     const GO: u32 = 0x22_2014;
     let mut attempt = Attempt::new(3);
@@ -204,13 +204,13 @@ fn a_request_does_not_begin_to_wait_once_its_file_has_no_handle() {
 }
 
 #[test]
-fn what_asks_for_alignment_has_it() {
+fn overaligned_values_are_aligned() {
     let report = Attempt::new(4).end();
     assert_eq!(texts(&report), ["21, lookaside refused: true"]);
 }
 
 #[test]
-fn a_device_is_removed_once() {
+fn remove_lock_with_two_removers_lets_one_remove() {
     const LATE: u32 = 0x22_2000;
     const AT_ONCE: u32 = 0x22_2004;
     let mut attempt = Attempt::new(5);

@@ -52,7 +52,7 @@ fn look(function: u32) -> (u32, Vec<u8>, Vec<String>) {
 }
 
 #[test]
-fn memory_of_another_process_is_seen_while_attached() {
+fn stack_attach_process_switches_address_space() {
     let (status, number, log) = look(1);
     assert_eq!((status, number), (0, NUMBER.to_le_bytes().to_vec()));
     // Own memory before, and again in the own process on top of the other.
@@ -61,13 +61,13 @@ fn memory_of_another_process_is_seen_while_attached() {
 }
 
 #[test]
-fn the_older_pair_does_the_same_once() {
+fn attach_process_switches_address_space() {
     let (status, number, _) = look(2);
     assert_eq!((status, number), (0, NUMBER.to_le_bytes().to_vec()));
 }
 
 #[test]
-fn memory_of_a_process_is_its_own() {
+fn process_memory_is_not_visible_to_other_process() {
     let (mut device, owner, other) = two();
     let address = device.memory(owner.process, &[1, 2, 3, 4]);
     let load = Operation::Load { address, length: 4 };
@@ -97,7 +97,7 @@ fn stopped(function: u32) -> (u32, String) {
 }
 
 #[test]
-fn what_is_not_undone_is_found() {
+fn attach_without_detach_stops_with_0x01() {
     let (code, what) = stopped(3);
     assert_eq!(code, 0x01, "{what}");
     assert!(what.contains("still attached"), "{what}");
@@ -107,7 +107,7 @@ fn what_is_not_undone_is_found() {
 }
 
 #[test]
-fn what_does_not_match_is_found() {
+fn attach_imbalance_stops() {
     assert_eq!(stopped(5).0, 0x06);
     assert_eq!(stopped(6).0, 0x05);
 }

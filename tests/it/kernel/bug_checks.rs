@@ -57,7 +57,7 @@ const UNHANDLED: [u32; 2] = [0x7E, 0x1E];
 const ACCESS_VIOLATION: u64 = 0xC000_0005;
 
 #[test]
-fn reading_and_writing_null() {
+fn null_access_stops_with_unhandled_exception() {
     let read = stops(0, &UNHANDLED, "ReadNull");
     assert_eq!(read.parameters[0] & 0xFFFF_FFFF, ACCESS_VIOLATION);
     let called_from = read
@@ -75,13 +75,13 @@ fn reading_and_writing_null() {
 }
 
 #[test]
-fn a_system_address_where_nothing_is() {
+fn system_address_unmapped_stops_with_0x50() {
     let stop = stops(2, &[0x50], "ReadSystem");
     assert_eq!(stop.parameters[1], 0, "a read");
 }
 
 #[test]
-fn memory_that_is_for_something_else() {
+fn protection_violation_stops_with_0xbe() {
     let stop = stops(3, &[0xBE], "WriteConstant");
     assert_ne!(stop.parameters[0], 0);
     // The driver is where it jumped to: the caller is one frame up.
@@ -95,7 +95,7 @@ fn memory_that_is_for_something_else() {
 }
 
 #[test]
-fn a_call_to_nowhere() {
+fn null_call_stops_with_caller_on_the_stack() {
     let stop = stop(5);
     assert!(UNHANDLED.contains(&stop.code), "{}", stop.message);
     let caller = stop
@@ -106,7 +106,7 @@ fn a_call_to_nowhere() {
 }
 
 #[test]
-fn instructions_that_trap() {
+fn trapping_instruction_stops_with_its_status() {
     let undefined = stops(6, &UNHANDLED, "Undefined");
     assert_eq!(undefined.parameters[0] & 0xFFFF_FFFF, 0xC000_001D);
     let divide = stops(7, &UNHANDLED, "Divide");
@@ -119,7 +119,7 @@ fn instructions_that_trap() {
 
 /// No stack to handle the fault on: on Windows a double fault.
 #[test]
-fn a_lost_stack() {
+fn stack_pointer_invalid_stops_at_the_function() {
     let stop = stop(10);
     assert!([0x7F, 0x7E, 0x1E].contains(&stop.code), "{}", stop.message);
     assert_eq!(
@@ -130,7 +130,7 @@ fn a_lost_stack() {
 }
 
 #[test]
-fn a_stack_that_is_used_up() {
+fn stack_overflow_stops_with_double_fault() {
     let stop = stops(14, &[0x7F], "Recurse");
     assert_eq!(stop.parameters[0], 8, "a double fault");
     assert!(stop.message.contains("stack"), "{}", stop.message);
@@ -139,26 +139,26 @@ fn a_stack_that_is_used_up() {
 /// What an exception is handled with lies on the stack: with less than a kilobyte
 /// left that cannot be, here as on Windows, and the fault is still told exactly.
 #[test]
-fn a_fault_on_what_is_left_of_a_stack() {
+fn fault_near_stack_end_stops_with_double_fault() {
     let stop = stops(12, &[0x7F], "ReadNull");
     assert_eq!(stop.parameters[0], 8, "a double fault");
 }
 
 #[test]
-fn a_fault_at_dispatch_level() {
+fn fault_at_dispatch_level_stops_with_the_irql() {
     let stop = stops(13, &[0xD1, 0x0A], "ReadNull");
     assert_eq!(stop.parameters[1], 2, "the IRQL");
 }
 
 #[test]
-fn a_bug_check_of_the_driver_s_own() {
+fn ke_bug_check_ex_by_driver_keeps_its_parameters() {
     let stop = stops(15, &[0xDEAD_BEEF], "DriverEntry");
     assert_eq!(stop.parameters, [1, 2, 3, 4]);
 }
 
 /// A driver that never comes back is ended, and the report says so.
 #[test]
-fn a_hang_is_ended() {
+fn hang_is_stopped_by_watchdog() {
     let stop = stop(11);
     assert!(stop.message.contains('2'), "{}", stop.message);
 }
@@ -166,7 +166,7 @@ fn a_hang_is_ended() {
 /// As on Windows a breakpoint stops a system without a debugger. With one the driver
 /// goes on, and the log says where it was.
 #[test]
-fn breakpoints_are_for_the_debugger() {
+fn breakpoint_without_debugger_stops() {
     let stop = stops(16, &UNHANDLED, "Break");
     assert_eq!(stop.parameters[0] & 0xFFFF_FFFF, 0x8000_0003);
     assert!(stop.message.contains("--debugger"), "{}", stop.message);

@@ -7,7 +7,7 @@ use integration_tests::embedded::run;
 use integration_tests::images;
 
 #[test]
-fn registers_and_stack_are_as_windows_has_them() {
+fn driver_call_preserves_registers_and_aligns_stack() {
     let run = run(&Service::new(images::driver("calling_convention")));
     assert_eq!(
         (run.start, &run.findings.bug_check),

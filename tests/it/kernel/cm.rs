@@ -11,7 +11,7 @@ use integration_tests::self_check::{
 use integration_tests::temp_file;
 
 #[test]
-fn filters_of_the_registry() {
+fn registry_callback_cases_pass() {
     let cases = [
         "Registering",
         "Structures",
@@ -27,13 +27,13 @@ fn filters_of_the_registry() {
 }
 
 #[test]
-fn a_filter_that_stays_registered_is_told() {
+fn registry_callback_left_at_unload_is_reported() {
     let violations = reported(mistake("cm_misuse", 0), "a filter is left");
     assert_eq!(rules(&violations), ["registry-callback-not-unregistered"]);
 }
 
 #[test]
-fn an_exception_in_a_filter_stops_the_system() {
+fn registry_callback_with_exception_stops_with_0x135() {
     let stop = stopped(mistake("cm_misuse", 1), "a filter faults");
     assert_eq!(
         (stop.code, stop.parameters[0]),
@@ -54,7 +54,7 @@ fn filter_of_handles(how: u32) -> ServiceRun {
 }
 
 #[test]
-fn filters_of_handles() {
+fn object_callback_cases_pass() {
     let run = filter_of_handles(0);
     let cases = ["Modules", "Registering", "Opening", "Threads", "Order"];
     assert_eq!(
@@ -69,13 +69,13 @@ fn filters_of_handles() {
 }
 
 #[test]
-fn a_filter_of_handles_that_stays_registered_is_told() {
+fn object_callbacks_left_at_unload_are_reported() {
     let violations = reported(filter_of_handles(1), "a filter is left");
     assert_eq!(rules(&violations), ["object-callbacks-not-unregistered"]);
 }
 
 #[test]
-fn an_image_that_is_not_checked_filters_no_handles() {
+fn object_callbacks_of_image_without_integrity_check_are_denied() {
     let run = mistake("ob_callbacks", 1);
     assert_eq!(run.start, StartResult::EntryFailed(0xc000_0022));
     assert_eq!(run.findings.violations, []);

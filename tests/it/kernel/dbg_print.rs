@@ -39,7 +39,7 @@ const LINES: [&str; 28] = [
 ];
 
 #[test]
-fn every_conversion() {
+fn dbg_print_formats_each_conversion() {
     let run = run(&Service::new(images::driver("dbg_print")));
     assert_eq!(
         (run.start, &run.findings.bug_check),
@@ -57,7 +57,7 @@ fn every_conversion() {
 
 /// One call transmits 512 bytes; the rest is lost, what was there stays.
 #[test]
-fn a_long_text_is_cut_at_512_bytes() {
+fn dbg_print_long_text_is_truncated_at_512_bytes() {
     let run = run(&Service::new(images::driver("dbg_print")));
     let long = run
         .texts()
@@ -76,7 +76,7 @@ fn a_long_text_is_cut_at_512_bytes() {
 
 /// `DbgPrint` is component DEFAULT, level INFO: a fresh Windows does not show it.
 #[test]
-fn what_component_and_level_are() {
+fn dbg_print_has_default_component_and_info_level() {
     let run = run(&Service::new(images::driver("dbg_print")));
     let first = run.log.first().expect("a line");
     assert_eq!(

@@ -24,7 +24,7 @@ fn count(report: &Report) -> &str {
 }
 
 #[test]
-fn some_seeds_lose_an_update_and_do_so_each_time() {
+fn data_race_under_a_seed_gives_the_same_result() {
     for processors in [1, 3] {
         let runs: Vec<Report> = SEEDS.map(|seed| race(false, processors, seed)).collect();
         for (seed, run) in SEEDS.zip(&runs) {
@@ -38,7 +38,7 @@ fn some_seeds_lose_an_update_and_do_so_each_time() {
 }
 
 #[test]
-fn the_correct_twin_never_does() {
+fn locked_counter_under_each_seed_loses_no_update() {
     for processors in [1, 3] {
         for seed in SEEDS {
             let report = race(true, processors, seed);
@@ -48,7 +48,7 @@ fn the_correct_twin_never_does() {
 }
 
 #[test]
-fn drivers_that_are_right_are_so_with_any_seed() {
+fn correct_drivers_under_each_seed_are_clean() {
     for driver in [
         "threads",
         "priorities",
@@ -68,13 +68,13 @@ fn drivers_that_are_right_are_so_with_any_seed() {
 }
 
 #[test]
-fn the_text_names_the_seed() {
+fn report_text_contains_the_seed() {
     let text = race(true, 1, 42).text().to_string();
     assert!(text.contains("schedule drawn from seed 42\n"), "{text}");
 }
 
 #[test]
-fn real_time_has_no_schedule() {
+fn seed_with_real_time_is_refused() {
     let mut config = Config::new(images::driver("data_race")).schedule(1);
     config.time = ntbox::Time::Real;
     let error = ntbox::run(&config).expect_err("it is refused").to_string();

@@ -86,7 +86,7 @@ fn rules(report: &Report) -> Vec<&str> {
 }
 
 #[test]
-fn data_moves_in_every_way() {
+fn device_control_moves_data_by_each_method() {
     let mut open = Open::new();
     let reply = open.control(0, BUFFERED, &[0x00, 0x0f, 0xff], 8);
     assert_eq!((reply.status, reply.information), (0, 3));
@@ -115,7 +115,7 @@ fn data_moves_in_every_way() {
 }
 
 #[test]
-fn a_file_is_created_cleaned_up_and_closed_once() {
+fn file_gets_one_create_cleanup_and_close() {
     let mut open = Open::new();
     let second = open
         .device
@@ -141,7 +141,7 @@ fn a_file_is_created_cleaned_up_and_closed_once() {
 }
 
 #[test]
-fn what_is_not_there_cannot_be_opened() {
+fn open_of_missing_device_fails() {
     let mut open = Open::new();
     let reply = open.device.open(open.client.process, r"\\.\NtboxTost");
     assert_eq!(
@@ -164,7 +164,7 @@ fn what_is_not_there_cannot_be_opened() {
 /// Addresses that the caller has not, or that are the system's, end in a status
 /// and not in the driver, for the methods in which the I/O manager touches them.
 #[test]
-fn bad_addresses_do_not_reach_the_driver() {
+fn request_with_invalid_address_fails_before_the_driver() {
     let mut open = Open::new();
     for (input, output, method) in [
         ((0x1000, 8), (0, 0), BUFFERED),
@@ -193,7 +193,7 @@ fn bad_addresses_do_not_reach_the_driver() {
 /// Without a handler in the driver, a bad pointer that it was handed unprobed
 /// ends in an unhandled exception.
 #[test]
-fn a_driver_that_trusts_a_pointer_is_stopped() {
+fn unprobed_pointer_stops_at_the_dispatch_routine() {
     let open = Open::new();
     let operation = Operation::RawControl {
         handle: open.client.handle,
@@ -211,7 +211,7 @@ fn a_driver_that_trusts_a_pointer_is_stopped() {
 }
 
 #[test]
-fn a_waiting_request_can_be_cancelled() {
+fn pending_request_cancelled_calls_the_cancel_routine() {
     let mut open = Open::new();
     let operation = open.operation(3, BUFFERED, &[], 4);
     let ticket = open.pending(operation);
@@ -232,7 +232,7 @@ fn a_waiting_request_can_be_cancelled() {
 
 /// The driver's timer is set to five seconds; nobody waits for them.
 #[test]
-fn a_timer_completes_a_request() {
+fn pending_request_is_completed_by_timer() {
     let mut open = Open::new();
     let reply = open.control(4, BUFFERED, &[], 4);
     assert_eq!(
@@ -244,7 +244,7 @@ fn a_timer_completes_a_request() {
 }
 
 #[test]
-fn a_process_that_ends_leaves_nothing() {
+fn process_exit_cancels_and_unmaps() {
     let mut open = Open::new();
     let operation = open.operation(3, BUFFERED, &[], 4);
     let ticket = open.pending(operation);
@@ -268,7 +268,7 @@ fn a_process_that_ends_leaves_nothing() {
 
 /// Memory of one process is not there for another.
 #[test]
-fn a_user_mapping_belongs_to_its_process() {
+fn user_mapping_is_not_visible_to_other_process() {
     let mut open = Open::new();
     let mapped = open.control(9, BUFFERED, &[], 8);
     let address = u64::from_le_bytes(mapped.output.try_into().expect("an address"));
@@ -286,7 +286,7 @@ fn a_user_mapping_belongs_to_its_process() {
 }
 
 #[test]
-fn mistakes_of_a_dispatch_routine_are_named() {
+fn dispatch_routine_mistake_reports_its_rule() {
     for (function, rule) in [
         (5, "irp-information-exceeds-buffer"),
         (6, "irp-not-completed"),
@@ -301,7 +301,7 @@ fn mistakes_of_a_dispatch_routine_are_named() {
 }
 
 #[test]
-fn completing_twice_stops_the_kernel() {
+fn irp_completed_twice_stops_with_0x44() {
     let open = Open::new();
     let operation = open.operation(7, BUFFERED, &[], 4);
     let report = open.stopped_by(operation);

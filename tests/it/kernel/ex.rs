@@ -5,7 +5,7 @@
 use integration_tests::self_check::{all_well, mistake, reported, rules, stopped, stopped_in};
 
 #[test]
-fn lists_of_every_kind() {
+fn list_cases_pass() {
     let cases = [
         "Doubly",
         "Singly",
@@ -19,7 +19,7 @@ fn lists_of_every_kind() {
 }
 
 #[test]
-fn locks_and_those_who_wait_for_them() {
+fn lock_cases_pass() {
     let cases = [
         "SpinLocks",
         "QueuedSpinLocks",
@@ -33,7 +33,7 @@ fn locks_and_those_who_wait_for_them() {
 }
 
 #[test]
-fn resources_and_their_owners() {
+fn resource_cases_pass() {
     let cases = [
         "Alone",
         "Sharing",
@@ -68,7 +68,7 @@ const STOPS: [(u32, u32, Option<u64>, &str); 14] = [
 ];
 
 #[test]
-fn mistakes_that_stop_the_system() {
+fn ex_misuse_stops_with_its_code() {
     for (how, code, parameter, function) in STOPS {
         let stop = stopped(mistake(MISUSE, how), function);
         assert_eq!(stop.code, code, "{function}: {}", stop.message);
@@ -116,7 +116,7 @@ const REPORTS: [(u32, &[Expected]); 12] = [
 ];
 
 #[test]
-fn mistakes_that_are_reported() {
+fn ex_misuse_reports_its_rule() {
     for (how, rules) in REPORTS {
         let violations = reported(mistake(MISUSE, how), &format!("mistake {how}"));
         let found: Vec<_> = violations
@@ -132,7 +132,7 @@ fn mistakes_that_are_reported() {
 
 /// One that Driver Verifier has no name for.
 #[test]
-fn giving_back_a_reference_that_nobody_took() {
+fn rundown_release_without_acquire_is_reported() {
     let violations = reported(mistake(MISUSE, 26), "mistake 26");
     assert_eq!(rules(&violations), ["rundown-not-acquired"]);
 }

@@ -79,7 +79,7 @@ fn texts(report: &Report) -> Vec<&str> {
 }
 
 #[test]
-fn a_file_that_is_used_once_its_request_is_pending_is_found_out() {
+fn file_used_after_pending_stops_with_0xd5() {
     let mut running = Running::new();
     let (_, other) = running.close_meanwhile(PEND_AND_LOOK);
     let go = Running::control(other, GO);
@@ -96,7 +96,7 @@ fn a_file_that_is_used_once_its_request_is_pending_is_found_out() {
 }
 
 #[test]
-fn a_file_that_is_used_before_its_request_is_pending_is_there() {
+fn file_used_before_pending_is_valid() {
     let mut running = Running::new();
     let (ticket, other) = running.close_meanwhile(LOOK_AND_PEND);
     running.call(Running::control(other, GO));

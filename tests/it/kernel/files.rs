@@ -6,7 +6,7 @@ use integration_tests::self_check::all_well;
 use ntbox::{Config, Machine, Operation};
 
 #[test]
-fn files_from_opening_to_deleting() {
+fn file_cases_pass() {
     let cases = [
         "Dispositions",
         "Names",
@@ -25,12 +25,12 @@ fn files_from_opening_to_deleting() {
 }
 
 #[test]
-fn sections_of_files_and_images() {
+fn section_cases_pass() {
     all_well("fs_sections", &["Sizes", "Views", "Outliving", "Images"]);
 }
 
 #[test]
-fn file_systems_of_others_find_what_they_need() {
+fn fsrtl_cases_pass() {
     let cases = [
         "Runs",
         "BaseRuns",
@@ -43,7 +43,7 @@ fn file_systems_of_others_find_what_they_need() {
 }
 
 #[test]
-fn drivers_that_are_file_systems() {
+fn file_system_driver_cases_pass() {
     let cases = [
         "Registration",
         "Streams",
@@ -58,7 +58,7 @@ fn drivers_that_are_file_systems() {
 }
 
 #[test]
-fn programs_find_the_files_that_were_put_there() {
+fn client_reads_added_file() {
     let source = std::env::temp_dir().join(format!("ntbox-file-{}", std::process::id()));
     std::fs::write(&source, b"from the host").expect("a temporary file");
     let config = Config::new(images::driver("dbg_print")).file(r"C:\data\x.bin", &source);

@@ -68,7 +68,7 @@ fn stop(report: &Report) -> &BugCheck {
 }
 
 #[test]
-fn call_of_a_pointer_with_the_pool_pattern_stops_as_windows_does() {
+fn callback_pointer_with_pool_pattern_stops_as_on_windows() {
     for (how, (function, kind, code, _)) in WAYS.into_iter().enumerate() {
         let report = run("invalid_callbacks", how, false, PATTERN);
         let stop = stop(&report);
@@ -81,7 +81,7 @@ fn call_of_a_pointer_with_the_pool_pattern_stops_as_windows_does() {
 }
 
 #[test]
-fn call_of_an_address_where_nothing_is_stops_as_windows_does() {
+fn callback_pointer_unmapped_stops_as_on_windows() {
     for value in [NOBODYS, UNMAPPED] {
         for (how, (function, kind, _, code)) in WAYS.into_iter().enumerate() {
             if function.starts_with("Overwrite") {
@@ -105,7 +105,7 @@ fn call_of_an_address_where_nothing_is_stops_as_windows_does() {
 /// Where nothing of the driver is on the stack, the place is that of who registered
 /// the routine.
 #[test]
-fn call_of_a_bad_pointer_names_who_registered_it() {
+fn callback_pointer_invalid_names_the_registration() {
     for (how, (function, ..)) in WAYS.into_iter().enumerate().take(5) {
         let report = run("invalid_callbacks", how, false, PATTERN);
         let place = stop(&report).location.as_ref().expect("a place");
@@ -114,7 +114,7 @@ fn call_of_a_bad_pointer_names_who_registered_it() {
 }
 
 #[test]
-fn call_of_a_routine_is_not_reported() {
+fn callback_pointer_valid_is_clean() {
     for (how, (function, ..)) in WAYS.into_iter().enumerate() {
         let report = run("invalid_callbacks", how, true, PATTERN);
         let only_notify = report.violations.is_empty();
@@ -128,7 +128,7 @@ fn call_of_a_routine_is_not_reported() {
 
 /// A system call of the host ends the process, and the report says where it was.
 #[test]
-fn exit_group_by_the_driver_is_a_stop_with_the_last_call() {
+fn exit_group_by_driver_stops_with_the_last_call() {
     let report = run("invalid_callbacks", WAYS.len(), false, PATTERN);
     let stop = stop(&report);
     assert_eq!(stop.code, 0xe2, "{}", report.text());
@@ -149,7 +149,7 @@ fn exit_group_by_the_driver_is_a_stop_with_the_last_call() {
 /// Structures of every kind that the kernel walks: whatever comes of it, it is the
 /// driver's doing, and no failure of ntbox itself.
 #[test]
-fn garbage_in_a_structure_never_ends_ntbox_itself() {
+fn corrupt_structure_never_ends_ntbox() {
     /// What a structure can be full of, see the driver.
     const FILLS: std::ops::Range<u32> = 0..8;
     /// `STATUS_INVALID_PARAMETER`: there are no more.

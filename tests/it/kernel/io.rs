@@ -7,7 +7,7 @@ use integration_tests::self_check::{all_well, lines, mistake, reported, rules, s
 use ntbox::{Config, Machine, Started};
 
 #[test]
-fn queues_of_requests_and_of_work() {
+fn queue_cases_pass() {
     let cases = [
         "IoWorkItems",
         "OwnMemory",
@@ -22,7 +22,7 @@ fn queues_of_requests_and_of_work() {
 }
 
 #[test]
-fn what_can_be_asked_without_a_device() {
+fn access_check_cases_pass() {
     let cases = [
         "Hints",
         "HardErrors",
@@ -37,13 +37,13 @@ fn what_can_be_asked_without_a_device() {
 }
 
 #[test]
-fn a_driver_that_opens_its_own_device() {
+fn file_object_cases_pass() {
     let cases = ["Opening", "Synchronous", "Asynchronous", "Built"];
     all_well("io_files", &cases);
 }
 
 #[test]
-fn power_tracing_and_arrivals_without_hardware() {
+fn power_and_etw_cases_pass_and_report_registrations() {
     let cases = [
         "AttachByName",
         "Tracing",
@@ -71,7 +71,7 @@ fn power_tracing_and_arrivals_without_hardware() {
 /// Also: DriverEntry is followed by what it asked for, and shutting down tells
 /// the device registered last first, and the last chance last.
 #[test]
-fn timers_extensions_and_irps_around_irps() {
+fn timer_and_irp_cases_pass_through_shutdown() {
     let cases = [
         "DriverExtension",
         "ErrorLog",
@@ -115,7 +115,7 @@ const STOPS: [(u32, u32, Option<u64>); 5] = [
 ];
 
 #[test]
-fn mistakes_that_stop_the_system() {
+fn io_misuse_stops_with_its_code() {
     for (how, code, parameter) in STOPS {
         let stop = stopped(mistake(MISUSE, how), &format!("mistake {how}"));
         assert_eq!(stop.code, code, "mistake {how}: {}", stop.message);
@@ -137,7 +137,7 @@ const REPORTS: [(u32, &str); 7] = [
 ];
 
 #[test]
-fn mistakes_that_are_reported() {
+fn io_misuse_reports_its_rule() {
     for (how, rule) in REPORTS {
         let violations = reported(mistake(MISUSE, how), &format!("mistake {how}"));
         assert_eq!(rules(&violations), [rule], "mistake {how}");

@@ -18,7 +18,7 @@ const CASES: [&str; 5] = [
 ];
 
 #[test]
-fn irp_that_a_driver_built_ends_as_on_windows() {
+fn driver_built_irp_cases_pass() {
     all_well("irp_status", &CASES);
 }
 
@@ -33,7 +33,7 @@ fn control(device: &mut Device, client: Client, function: u32) -> Reply {
 }
 
 #[test]
-fn program_sees_what_the_dispatch_routine_returned() {
+fn client_gets_status_of_dispatch_routine() {
     const FAILURE: u32 = nt_status::STATUS_DEVICE_NOT_READY;
     let mut device = Device::start("irp_status", LINK);
     let client = device.client("app.exe");
@@ -58,7 +58,7 @@ fn program_sees_what_the_dispatch_routine_returned() {
 }
 
 #[test]
-fn entry_that_driver_entry_left_null_refuses_requests() {
+fn null_dispatch_entry_refuses_requests() {
     let mut device = Device::start("irp_status", LINK);
     let client = device.client("app.exe");
     let write = Operation::Write {
@@ -78,7 +78,7 @@ fn entry_that_driver_entry_left_null_refuses_requests() {
 }
 
 #[test]
-fn finish_closes_handles_before_the_driver_is_unloaded() {
+fn finish_closes_handles_before_unload() {
     let mut device = Device::start("irp_status", LINK);
     device.client("one.exe");
     device.client("two.exe");

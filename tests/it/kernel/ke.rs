@@ -4,7 +4,7 @@
 use integration_tests::self_check::{all_well, mistake, reported, rules, stopped, stopped_in};
 
 #[test]
-fn waits_apcs_and_queues() {
+fn wait_and_apc_cases_pass() {
     let cases = [
         "Events",
         "Mutexes",
@@ -18,7 +18,7 @@ fn waits_apcs_and_queues() {
 }
 
 #[test]
-fn what_is_registered_and_called() {
+fn callback_and_notify_cases_pass() {
     let cases = [
         "Callbacks",
         "Timers",
@@ -34,7 +34,7 @@ fn what_is_registered_and_called() {
 const STOP: &str = "ke_stop";
 
 #[test]
-fn routines_hear_of_a_stop_and_cannot_hide_it() {
+fn bug_check_callbacks_run_and_the_bug_check_remains() {
     let log = ["stop: first 9", "stop: irql 15 state 2 buffer 7 length 4"];
     for (how, lines) in [(0, &log[..]), (1, &log[..1])] {
         let run = mistake(STOP, how);
@@ -46,7 +46,7 @@ fn routines_hear_of_a_stop_and_cannot_hide_it() {
 }
 
 #[test]
-fn threads_end_without_regions_and_mutexes() {
+fn thread_exit_with_region_or_mutex_stops() {
     for (how, code) in [(2, 0x20), (3, 0x4000_008A)] {
         let stop = stopped(mistake(STOP, how), &format!("way {how}"));
         assert_eq!(stop.code, code, "{}", stop.message);
@@ -54,7 +54,7 @@ fn threads_end_without_regions_and_mutexes() {
 }
 
 #[test]
-fn a_dpc_leaves_the_regions_of_the_thread_alone() {
+fn dpc_leaving_critical_region_stops_with_0xc7() {
     let stop = stopped(mistake(STOP, 5), "it");
     assert_eq!(stop.code, 0xC7, "{}", stop.message);
     let [what, routine, before, after] = stop.parameters;
@@ -63,13 +63,13 @@ fn a_dpc_leaves_the_regions_of_the_thread_alone() {
 }
 
 #[test]
-fn a_region_that_was_not_entered_is_found_when_the_driver_has_started() {
+fn critical_region_left_without_entering_is_reported() {
     let violations = reported(mistake(STOP, 6), "it");
     assert_eq!(rules(&violations), ["apc-disable-imbalance"]);
 }
 
 #[test]
-fn a_notify_routine_must_not_outlive_its_driver() {
+fn notify_routine_left_at_unload_is_reported() {
     let violations = reported(mistake(STOP, 4), "it");
     assert_eq!(rules(&violations), ["notify-routine-not-unregistered"]);
 }

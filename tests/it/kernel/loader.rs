@@ -49,7 +49,7 @@ fn full() -> Image {
 }
 
 #[test]
-fn an_image_that_is_right_runs() {
+fn image_well_formed_runs() {
     let report = run(&full());
     assert_eq!(report.entry_status, Some(0));
     assert_eq!(report.bug_check, None);
@@ -57,7 +57,7 @@ fn an_image_that_is_right_runs() {
 }
 
 #[test]
-fn the_status_is_what_the_driver_returns() {
+fn entry_status_is_returned_value() {
     for status in [0, 1, 0x4000_0000, 0xC000_009A, u32::MAX] {
         let report = run(&Plan::returning(status).build());
         assert_eq!(report.entry_status, Some(status));
@@ -66,7 +66,7 @@ fn the_status_is_what_the_driver_returns() {
 }
 
 #[test]
-fn imported_functions_are_called_with_their_arguments() {
+fn imported_function_receives_its_arguments() {
     // sub rsp, 28h; lea rcx, [text]; mov edx, 42; call [slot]; xor eax, eax;
     // add rsp, 28h; ret; text
     let code = [
@@ -93,7 +93,7 @@ fn imported_functions_are_called_with_their_arguments() {
 }
 
 #[test]
-fn imported_data_is_the_kernel_s() {
+fn imported_data_is_readable_to_its_last_byte() {
     // mov rax, [slot]; mov rax, [rax]; and eax, 0FFFh; ret
     let code = [
         &[0x48, 0x8B, 0x05],
@@ -112,7 +112,7 @@ fn imported_data_is_the_kernel_s() {
 }
 
 #[test]
-fn addresses_are_relocated() {
+fn relocations_are_applied() {
     // movabs rax, BASE + TEXT + 13; mov eax, [rax]; ret; pad; 0x2345
     let code = [
         &[0x48, 0xB8],
@@ -135,7 +135,7 @@ fn addresses_are_relocated() {
 }
 
 #[test]
-fn what_is_not_implemented_binds_and_is_named_when_it_is_called() {
+fn import_not_implemented_stops_when_called() {
     // sub rsp, 28h; call [slot]; add rsp, 28h; ret
     let code = [
         &[0x48, 0x83, 0xEC, 0x28, 0xFF, 0x15],

@@ -14,7 +14,7 @@ fn run(count: u32, how: u32) -> Report {
 }
 
 #[test]
-fn a_driver_checks_its_processors() {
+fn processor_cases_pass_for_each_count() {
     for count in [1, 2, 4, 8] {
         let report = run(count, 0);
         let alone = [
@@ -48,7 +48,7 @@ fn a_driver_checks_its_processors() {
 }
 
 #[test]
-fn drivers_for_one_processor_run_on_several() {
+fn driver_cases_pass_on_several_processors() {
     for driver in ["threads", "ke_callbacks", "ex_locks", "io_queues"] {
         let config = Config::new(images::driver(driver));
         let alone = ntbox::run(&config).expect("the driver runs");
@@ -60,7 +60,7 @@ fn drivers_for_one_processor_run_on_several() {
 }
 
 #[test]
-fn processors_that_lock_each_other_out_are_told_with_their_locks() {
+fn spin_lock_deadlock_stops_with_both_locks() {
     let stop = run(2, 1).bug_check.expect("it stopped");
     assert_eq!(
         (stop.code, stop.parameters[0]),
@@ -82,7 +82,7 @@ fn processors_that_lock_each_other_out_are_told_with_their_locks() {
 }
 
 #[test]
-fn a_lock_of_the_processor_itself_is_never_waited_for() {
+fn spin_lock_acquired_twice_stops_with_0x0f() {
     for count in [1, 2] {
         let stop = run(count, 2).bug_check.expect("it stopped");
         assert_eq!(stop.code, 0x0f, "{}", stop.message);
@@ -95,13 +95,13 @@ fn a_lock_of_the_processor_itself_is_never_waited_for() {
 }
 
 #[test]
-fn a_dpc_for_a_processor_that_there_is_not_is_told() {
+fn dpc_for_missing_processor_is_reported() {
     let rules: Vec<String> = run(2, 3).violations.into_iter().map(|v| v.rule).collect();
     assert_eq!(rules, ["dpc-processor"]);
 }
 
 #[test]
-fn generic_dpc_that_does_not_say_that_it_is_done_hangs() {
+fn generic_dpc_without_done_call_stops_as_hang() {
     for count in [1, 2] {
         let stop = run(count, 4).bug_check.expect("it stopped");
         let expected = format!(
@@ -113,7 +113,7 @@ fn generic_dpc_that_does_not_say_that_it_is_done_hangs() {
 }
 
 #[test]
-fn a_machine_has_one_to_eight_processors() {
+fn processor_count_out_of_range_is_refused() {
     for count in [0, 9] {
         let config = Config::new(images::driver("processors")).processors(count);
         let error = ntbox::run(&config).expect_err("it is refused").to_string();

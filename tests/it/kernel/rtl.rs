@@ -4,6 +4,6 @@
 use integration_tests::self_check::all_well;
 
 #[test]
-fn routines_that_need_a_driver_around_them() {
+fn rtl_cases_pass() {
     all_well("rtl", &["UserKey", "Callers", "Heaps", "Nowhere"]);
 }

@@ -99,7 +99,7 @@ fn ioctl_clients(device: &mut Device) -> Vec<Client> {
 }
 
 #[test]
-fn data_of_several_callers_moves_in_four_ways() {
+fn sample_ioctl_moves_data_by_four_methods() {
     let mut device = Device::start("sample_ioctl_seh", r"\\.\SampleIoctl");
     let clients = ioctl_clients(&mut device);
     for (seed, client) in (1..).zip(&clients) {
@@ -144,7 +144,7 @@ fn data_of_several_callers_moves_in_four_ways() {
 /// Requests of several processes are in the driver at once, each with memory of
 /// its own process locked and mapped.
 #[test]
-fn requests_with_locked_memory_overlap() {
+fn sample_ioctl_requests_with_locked_memory_overlap() {
     let mut device = Device::start("sample_ioctl_seh", r"\\.\SampleIoctl");
     let clients = ioctl_clients(&mut device);
     let mut tickets = Vec::new();
@@ -169,7 +169,7 @@ fn requests_with_locked_memory_overlap() {
 /// A process whose request is in the driver ends when the driver is done, and not
 /// while its pages are locked.
 #[test]
-fn a_process_ends_after_its_requests() {
+fn process_exit_waits_for_its_requests() {
     let mut device = Device::start("sample_ioctl_seh", r"\\.\SampleIoctl");
     let clients = ioctl_clients(&mut device);
     let data = pattern(3, 8000);
@@ -183,7 +183,7 @@ fn a_process_ends_after_its_requests() {
 }
 
 #[test]
-fn callers_that_mean_no_good_get_a_status() {
+fn malicious_ioctl_returns_error_status() {
     let mut device = Device::start("sample_ioctl_seh", r"\\.\SampleIoctl");
     let clients = ioctl_clients(&mut device);
     let client = clients[0];

@@ -6,7 +6,7 @@ use driver_harness::record::BugCheck;
 use integration_tests::self_check::{all_well, mistake, stopped};
 
 #[test]
-fn filters_decide_and_handlers_run() {
+fn except_cases_pass() {
     all_well(
         "catch_seh",
         &[
@@ -33,7 +33,7 @@ fn filters_decide_and_handlers_run() {
 }
 
 #[test]
-fn finally_blocks_run_once_and_in_order() {
+fn finally_cases_pass() {
     all_well(
         "unwind_seh",
         &[
@@ -54,7 +54,7 @@ fn finally_blocks_run_once_and_in_order() {
 }
 
 #[test]
-fn exceptions_cross_the_kernel() {
+fn exceptions_through_kernel_frames_cases_pass() {
     all_well(
         "callback_seh",
         &[
@@ -68,7 +68,7 @@ fn exceptions_cross_the_kernel() {
 }
 
 #[test]
-fn registers_come_back_from_every_shape_of_frame_and_every_instruction() {
+fn unwind_restores_registers_of_each_frame_shape() {
     all_well(
         "seh_frames",
         &[
@@ -83,7 +83,7 @@ fn registers_come_back_from_every_shape_of_frame_and_every_instruction() {
 }
 
 #[test]
-fn drivers_have_language_handlers_of_their_own() {
+fn language_handler_cases_pass() {
     all_well(
         "seh_handlers",
         &[
@@ -97,7 +97,7 @@ fn drivers_have_language_handlers_of_their_own() {
 }
 
 #[test]
-fn drivers_look_at_their_own_registers_and_stack() {
+fn context_and_backtrace_cases_pass() {
     all_well(
         "seh_contexts",
         &[
@@ -162,7 +162,7 @@ fn trapped(how: u32, trap: u64) -> BugCheck {
 }
 
 #[test]
-fn an_exception_that_nobody_takes_stops_the_kernel_at_its_place() {
+fn exception_unhandled_stops_at_its_location() {
     let read = unhandled(0, nt_status::STATUS_ACCESS_VIOLATION);
     assert!(
         read.message.contains("a read of 0x0000000000012340"),
@@ -181,7 +181,7 @@ fn an_exception_that_nobody_takes_stops_the_kernel_at_its_place() {
 }
 
 #[test]
-fn damaged_unwind_data_end_the_search_and_are_named() {
+fn unwind_data_damaged_stops_with_the_damage() {
     let cases = [
         (3, "version 7", "WrongVersion"),
         (4, "unknown operation 14", "UnknownOperation"),
@@ -205,7 +205,7 @@ fn damaged_unwind_data_end_the_search_and_are_named() {
 }
 
 #[test]
-fn handlers_without_end_use_up_the_stack() {
+fn nested_exceptions_without_end_overflow_the_stack() {
     let in_filter = trapped(11, DOUBLE_FAULT);
     let filters = functions(&in_filter)
         .iter()
@@ -218,7 +218,7 @@ fn handlers_without_end_use_up_the_stack() {
 /// A machine would hang there. Here the kernel says at once which handler it is, and
 /// does not wait for the time of a driver that never comes back.
 #[test]
-fn a_handler_that_continues_for_ever_is_named() {
+fn handler_continuing_forever_stops_as_hang() {
     const DPC_WATCHDOG_VIOLATION: u32 = 0x133;
     let stop = stop(21);
     assert_eq!(stop.code, DPC_WATCHDOG_VIOLATION, "{}", stop.message);
@@ -233,7 +233,7 @@ fn a_handler_that_continues_for_ever_is_named() {
 }
 
 #[test]
-fn continuing_where_nothing_can_run() {
+fn continue_at_invalid_context_stops() {
     let nowhere = trapped(13, GENERAL_PROTECTION);
     assert!(
         nowhere.message.contains("0x0010000000000000"),
@@ -244,7 +244,7 @@ fn continuing_where_nothing_can_run() {
 }
 
 #[test]
-fn unwinding_to_no_frame() {
+fn unwind_to_missing_frame_stops() {
     let past = unhandled(15, nt_status::STATUS_BAD_STACK);
     assert!(past.message.contains("STATUS_UNWIND"), "{}", past.message);
     assert_eq!(functions(&past)[0], "UnwindPast");
@@ -252,13 +252,13 @@ fn unwinding_to_no_frame() {
 }
 
 #[test]
-fn a_frame_larger_than_the_stack_is_found_by_the_probe() {
+fn frame_larger_than_stack_stops_in_chkstk() {
     let stop = trapped(17, DOUBLE_FAULT);
     assert_eq!(functions(&stop)[..2], ["__chkstk", "HugeFrame"]);
 }
 
 #[test]
-fn exceptions_of_a_dpc_are_none_of_the_thread_that_it_interrupts() {
+fn dpc_exception_is_not_handled_by_interrupted_thread() {
     let stop = stop(18);
     assert_eq!(stop.code, 0x1E, "{}", stop.message);
     assert_eq!(stop.parameters[0] & 0xFFFF_FFFF, 0xC000_000D);
@@ -266,14 +266,14 @@ fn exceptions_of_a_dpc_are_none_of_the_thread_that_it_interrupts() {
 }
 
 #[test]
-fn a_jump_beyond_everything_is_the_drivers_fault() {
+fn call_of_unmapped_address_stops_in_driver() {
     let stop = stop(19);
     assert_eq!((stop.code, stop.parameters[0]), (0x50, 0x7FFF_0000_0000));
     assert!(functions(&stop).contains(&"DriverEntry"), "{stop:?}");
 }
 
 #[test]
-fn a_handler_that_collides_with_nothing_stops_the_kernel() {
+fn collided_unwind_without_context_stops() {
     let stop = stop(20);
     assert_eq!(
         (stop.code, stop.parameters[0]),

@@ -23,7 +23,7 @@ fn texts(report: &Report) -> Vec<&str> {
 }
 
 #[test]
-fn flag_ac_set_by_driver_traps_nowhere() {
+fn alignment_check_flag_set_by_driver_traps_nowhere() {
     let report = run(ALIGNMENT_CHECK);
     assert!(report.clean(), "{}", report.text());
     assert_eq!(texts(&report), ["stack_and_flags: 3 with AC"; 2]);
@@ -32,7 +32,7 @@ fn flag_ac_set_by_driver_traps_nowhere() {
 /// The stack ends while the kernel calls the driver, in code that is not the
 /// driver's.
 #[test]
-fn routines_inside_each_other_stop_with_the_places_of_the_driver() {
+fn nested_dispatch_calls_overflow_the_stack_with_double_fault() {
     for how in [SEND_HERE, SEND_IN_THREAD] {
         let report = run(how);
         let stop = report.bug_check.as_ref().expect("a stop");

@@ -21,7 +21,7 @@ fn assert_log(run: &ServiceRun, script: &ExpectedLog) {
 }
 
 #[test]
-fn a_walk_written_in_c() {
+fn double_map_in_c_logs_expected_lines() {
     let run = run(&service("double_map"));
     assert_eq!(run.findings.bug_check, None);
     assert_log(
@@ -51,7 +51,7 @@ fn a_walk_written_in_c() {
 /// Pool that nobody has written to is not zero: a driver that relies on it must
 /// not get away with it here.
 #[test]
-fn uninitialised_pool_is_not_zero() {
+fn pool_uninitialized_is_not_zero() {
     let run = run(&service("uninitialised"));
     assert_log(
         &run,
@@ -81,7 +81,7 @@ fn uninitialised_pool_is_not_zero() {
 }
 
 #[test]
-fn what_is_left_behind_is_found() {
+fn leaks_at_unload_are_reported() {
     let run = run(&service("leak"));
     assert_eq!(
         (run.start, run.findings.unloaded),
@@ -127,7 +127,7 @@ fn find<'a>(run: &'a ServiceRun, rule: &str) -> &'a Violation {
 /// An import that the kernel does not have stops a driver when it is called, not
 /// before.
 #[test]
-fn a_missing_export_matters_when_it_is_called() {
+fn import_unresolved_stops_when_called() {
     let quiet = run(&service("unresolved_import"));
     assert_eq!(
         (quiet.start, quiet.findings.unloaded),
@@ -162,7 +162,7 @@ fn a_missing_export_matters_when_it_is_called() {
 
 /// The HAL's table is there to be read; a routine that is called through it is named.
 #[test]
-fn hal_dispatch_routine_that_is_called_is_named() {
+fn hal_dispatch_routine_called_stops_with_its_name() {
     let run = run(&service("unresolved_import").parameter("Table", RegValue::Dword(1)));
     assert_eq!(run.start, StartResult::KernelStopped);
     assert_eq!(
@@ -196,7 +196,7 @@ fn routine_address_is_found_for_exports_only() {
 /// A driver for Plug and Play does next to nothing here: that must not look like a
 /// test of it.
 #[test]
-fn a_driver_with_add_device_is_told_what_is_not_tested() {
+fn driver_with_add_device_gets_a_note() {
     let notes = |add: u32| {
         let config = ntbox::Config::new(images::driver("unresolved_import"))
             .parameter("Add", RegValue::Dword(add));

@@ -4,7 +4,7 @@ use integration_tests::{images, self_check};
 use ntbox::Config;
 
 #[test]
-fn threads_waits_and_timers() {
+fn thread_and_timer_steps_succeed() {
     let report = ntbox::run(&Config::new(images::driver("threads"))).expect("the driver runs");
     let log: Vec<&str> = report.shown().collect();
     assert_eq!(log, ["threads: status 00000000"]);
@@ -12,7 +12,7 @@ fn threads_waits_and_timers() {
 }
 
 #[test]
-fn priorities_decide_who_runs() {
+fn priority_cases_pass() {
     let report = ntbox::run(&Config::new(images::driver("priorities"))).expect("the driver runs");
     let log: Vec<&str> = report.shown().collect();
     let cases = [

@@ -153,7 +153,7 @@ fn run_component(number: usize, options: Options) -> ServiceRun {
 }
 
 #[test]
-fn what_the_reference_promises() {
+fn component_cases_pass() {
     for (number, (name, cases)) in COMPONENTS.iter().enumerate() {
         let run = run_component(number, options());
         let texts: Vec<_> = run.texts().collect();

@@ -6,7 +6,7 @@ use integration_tests::self_check::{lines, mistake, stopped};
 use ntbox::{Config, OsVersion, Report};
 
 #[test]
-fn values_are_those_of_windows_and_refusals_are_told() {
+fn recorded_values_match_windows_and_refusals_are_logged() {
     let report = ntbox::run(&Config::new(images::driver("windows_behavior"))).expect("it runs");
     let told = [
         r"ntbox: \Device\NamedPipe\nobody is not found: no program here serves a named pipe, and none can be made",
@@ -27,7 +27,7 @@ fn values_are_those_of_windows_and_refusals_are_told() {
 }
 
 #[test]
-fn walk_over_a_list_without_an_end_is_told() {
+fn circular_list_walk_stops_with_0x133() {
     let routines = [
         "DeviceQueue",
         "Contexts",
@@ -57,7 +57,7 @@ fn later_on(major: u32, minor: u32, build: u32) -> Report {
 }
 
 #[test]
-fn export_that_came_later_is_not_there_before() {
+fn export_newer_than_os_version_is_missing() {
     for (version, copies) in [((10, 0, 17763), 1), ((6, 1, 7601), 0)] {
         let (major, minor, build) = version;
         let report = later_on(major, minor, build);

@@ -9,7 +9,7 @@ use integration_tests::self_check::{all_well, lines};
 use ntbox::{Account, Config, Machine, Operation, Process};
 
 #[test]
-fn objects_with_handles() {
+fn object_handle_cases_pass() {
     all_well(
         "zw_objects",
         &[
@@ -25,7 +25,7 @@ fn objects_with_handles() {
 }
 
 #[test]
-fn memory_of_processes_and_sections() {
+fn virtual_memory_cases_pass() {
     let cases = [
         "Parameters",
         "Blocks",
@@ -42,7 +42,7 @@ fn memory_of_processes_and_sections() {
 }
 
 #[test]
-fn memory_of_the_kernel() {
+fn kernel_memory_cases_pass() {
     let cases = [
         "Contiguous",
         "Reserved",
@@ -68,7 +68,7 @@ fn memory_of_the_kernel() {
 }
 
 #[test]
-fn security() {
+fn security_cases_pass() {
     let cases = [
         "Sids",
         "Lists",
@@ -83,12 +83,12 @@ fn security() {
 }
 
 #[test]
-fn threads_act_in_the_names_of_clients() {
+fn impersonation_cases_pass() {
     all_well("se_clients", &["Contexts", "Impersonating", "Levels"]);
 }
 
 #[test]
-fn access_states_tokens_and_default_descriptors() {
+fn access_state_cases_pass() {
     all_well("se_states", &["AccessStates", "TokenHandles", "Defaults"]);
 }
 
@@ -103,7 +103,7 @@ fn opening(machine: &mut Machine, process: Process, path: &str) -> u32 {
 }
 
 #[test]
-fn devices_are_opened_by_those_whom_their_descriptors_let() {
+fn device_open_follows_security_descriptor() {
     let config = Config::new(images::driver("se_security"));
     let mut machine = Machine::boot(&config).expect("it boots");
     machine.start().expect("it starts");
@@ -135,7 +135,7 @@ fn devices_are_opened_by_those_whom_their_descriptors_let() {
 /// Who is notified of the end of a process, or waits for it, finds what it ended
 /// with; a driver can end one.
 #[test]
-fn processes_end() {
+fn process_exit_notifies_routines_and_waiters() {
     const LINK: &str = r"\Device\ProcessEnd";
     let mut device = Device::start("process_end", LINK);
     let victim = device.client("victim.exe");

@@ -96,7 +96,7 @@ fn refused(wrong: &str, says: &[&str], right: &str) {
 }
 
 #[test]
-fn what_needs_passive_level_is_not_called_at_dispatch_level() {
+fn passive_function_at_dispatch_level_does_not_compile() {
     refused(
         "fn f(passive: &mut Passive) { passive.raise_to_dispatch(|dispatch| { Version::current(dispatch); }); }",
         &["E0308", "expected `&Passive`, found `&mut Dispatch`"],
@@ -105,7 +105,7 @@ fn what_needs_passive_level_is_not_called_at_dispatch_level() {
 }
 
 #[test]
-fn the_token_of_before_is_out_of_reach_while_raised() {
+fn passive_token_while_raised_does_not_compile() {
     refused(
         "fn f(passive: &mut Passive) { passive.raise_to_dispatch(|_| { Version::current(passive); }); }",
         &["E0502", "cannot borrow `*passive`"],
@@ -114,7 +114,7 @@ fn the_token_of_before_is_out_of_reach_while_raised() {
 }
 
 #[test]
-fn a_spin_lock_is_no_place_for_user_memory() {
+fn user_memory_under_spin_lock_does_not_compile() {
     refused(
         "fn f(lock: &SpinLock<[u8; 4]>, reader: &mut UserReader<'_>, irql: &mut Passive) {
              lock.with(irql, |bytes, irql| reader.read_bytes(bytes, irql));
@@ -129,7 +129,7 @@ fn a_spin_lock_is_no_place_for_user_memory() {
 }
 
 #[test]
-fn a_token_stays_with_its_thread() {
+fn irql_token_sent_to_thread_does_not_compile() {
     refused(
         "fn send<T: Send>(_: T) {} fn f(irql: &mut Dispatch) { send(irql); }",
         &["E0277", "cannot be sent between threads safely"],
@@ -138,7 +138,7 @@ fn a_token_stays_with_its_thread() {
 }
 
 #[test]
-fn a_request_is_answered_once() {
+fn request_completed_twice_does_not_compile() {
     refused(
         "fn f<'r>(request: Request<'r>) -> Completion<'r> {
              request.succeed();
@@ -150,7 +150,7 @@ fn a_request_is_answered_once() {
 }
 
 #[test]
-fn a_waiting_request_is_out_of_hand() {
+fn request_used_after_pend_does_not_compile() {
     refused(
         "fn f<'r>(request: Request<'r>, queue: &CancelSafeQueue) -> Completion<'r> {
              let answer = request.pend(queue);
@@ -190,17 +190,17 @@ fn file_is_out_of_reach(end: &str) {
 }
 
 #[test]
-fn a_file_is_out_of_reach_once_its_request_waits() {
+fn file_used_after_pend_does_not_compile() {
     file_is_out_of_reach("pend(queue)");
 }
 
 #[test]
-fn a_file_is_out_of_reach_once_its_request_is_answered() {
+fn file_used_after_completion_does_not_compile() {
     file_is_out_of_reach("succeed()");
 }
 
 #[test]
-fn no_number_of_bytes_is_reported_but_what_was_written() {
+fn request_completed_with_byte_count_does_not_compile() {
     refused(
         "fn f<'r>(request: Request<'r>) -> Completion<'r> { request.succeed(4000) }",
         &["E0061", "this method takes 0 arguments"],
@@ -209,7 +209,7 @@ fn no_number_of_bytes_is_reported_but_what_was_written() {
 }
 
 #[test]
-fn user_memory_is_read_once() {
+fn user_memory_read_twice_does_not_compile() {
     refused(
         "fn f(mut request: Request<'_>, passive: &Passive) -> Result<u32, Status> {
              let memory = request.neither()?;
@@ -227,7 +227,7 @@ fn user_memory_is_read_once() {
 }
 
 #[test]
-fn locked_pages_are_read_once() {
+fn direct_buffer_read_twice_does_not_compile() {
     refused(
         "fn f(mut request: Request<'_>) -> Result<u8, Status> {
              let direct = request.direct()?;
@@ -247,7 +247,7 @@ fn locked_pages_are_read_once() {
 }
 
 #[test]
-fn an_answer_is_for_the_request_that_it_was_made_for() {
+fn completion_of_other_request_does_not_compile() {
     refused(
         "fn f<'r>(request: Request<'r>, other: Request<'_>) -> Completion<'r> {
              other.fail(Status::UNSUCCESSFUL)
@@ -260,7 +260,7 @@ fn an_answer_is_for_the_request_that_it_was_made_for() {
 }
 
 #[test]
-fn a_buffer_does_not_outlive_its_request() {
+fn buffer_used_after_completion_does_not_compile() {
     refused(
         "fn f<'r>(mut request: Request<'r>) -> Completion<'r> {
              let buffer = request.buffered().unwrap();
@@ -281,7 +281,7 @@ fn a_buffer_does_not_outlive_its_request() {
 }
 
 #[test]
-fn pages_are_not_unlocked_while_they_are_mapped() {
+fn mdl_unlocked_while_mapped_does_not_compile() {
     refused(
         "fn f(mdl: Mdl<Locked>) {
              let mapping = mdl.map(CacheType::Cached).unwrap();
@@ -298,7 +298,7 @@ fn pages_are_not_unlocked_while_they_are_mapped() {
 }
 
 #[test]
-fn an_mdl_of_nonpaged_pool_has_no_system_mapping() {
+fn mdl_of_nonpaged_pool_mapped_does_not_compile() {
     refused(
         "fn f(mdl: Mdl<BuiltForNonpaged>) { mdl.map(CacheType::Cached); }",
         &["E0599", "`Mdl<BuiltForNonpaged>`", "mdl.map("],
@@ -307,7 +307,7 @@ fn an_mdl_of_nonpaged_pool_has_no_system_mapping() {
 }
 
 #[test]
-fn a_pool_tag_is_printable() {
+fn pool_tag_unprintable_does_not_compile() {
     refused(
         r#"const TAG: wdm::pool::PoolTag = wdm::pool_tag!(b"a\nbc");"#,
         &["a pool tag is four characters of printable ASCII"],
@@ -316,7 +316,7 @@ fn a_pool_tag_is_printable() {
 }
 
 #[test]
-fn paged_pool_is_out_of_reach_at_dispatch_level() {
+fn paged_pool_at_dispatch_level_does_not_compile() {
     refused(
         "fn f(value: &PagedBox<u32>, passive: &mut Passive) -> u32 {
              passive.raise_to_dispatch(|dispatch| *value.get(dispatch))
@@ -327,7 +327,7 @@ fn paged_pool_is_out_of_reach_at_dispatch_level() {
 }
 
 #[test]
-fn a_reference_to_paged_pool_does_not_last_over_raising() {
+fn paged_pool_reference_while_raised_does_not_compile() {
     refused(
         "fn f(values: &PagedVec<u32>, passive: &mut Passive) -> usize {
              let values = values.get(passive);
@@ -342,7 +342,7 @@ fn a_reference_to_paged_pool_does_not_last_over_raising() {
 }
 
 #[test]
-fn what_may_be_dropped_later_borrows_nothing() {
+fn paged_box_with_borrow_does_not_compile() {
     refused(
         "fn f(value: &u32, tag: PoolTag, passive: &Passive) {
              drop(PagedBox::new(value, tag, passive));
@@ -355,7 +355,7 @@ fn what_may_be_dropped_later_borrows_nothing() {
 }
 
 #[test]
-fn what_may_be_dropped_later_may_change_threads() {
+fn paged_vec_of_non_send_does_not_compile() {
     refused(
         "fn f(values: &mut PagedVec<*mut u32>, passive: &Passive) { values.pop(passive); }",
         &["E0277", "cannot be sent between threads safely"],
@@ -364,7 +364,7 @@ fn what_may_be_dropped_later_may_change_threads() {
 }
 
 #[test]
-fn a_value_of_a_paged_lookaside_list_does_not_last_over_raising() {
+fn paged_lookaside_value_while_raised_does_not_compile() {
     refused(
         "fn f(list: &PagedLookasideList<u32>, passive: &mut Passive) {
              let value = list.allocate(1, passive);
@@ -380,7 +380,7 @@ fn a_value_of_a_paged_lookaside_list_does_not_last_over_raising() {
 }
 
 #[test]
-fn a_mapping_is_made_for_a_program_while_it_asks() {
+fn user_mapping_after_completion_does_not_compile() {
     refused(
         "fn f<'r>(
              views: &UserMappingTable<4>,
@@ -411,7 +411,7 @@ fn a_mapping_is_made_for_a_program_while_it_asks() {
 }
 
 #[test]
-fn that_a_program_asks_is_true_in_its_thread_only() {
+fn requestor_sent_to_thread_does_not_compile() {
     refused(
         "fn send<T: Send>(_: T) {} fn f(program: Requestor<'_>) { send(program); }",
         &["E0277", "cannot be sent between threads safely"],
@@ -420,7 +420,7 @@ fn that_a_program_asks_is_true_in_its_thread_only() {
 }
 
 #[test]
-fn a_lookaside_list_stays_while_its_boxes_live() {
+fn lookaside_list_dropped_before_its_boxes_does_not_compile() {
     refused(
         "fn f(list: LookasideList<u32>) {
              let value = list.allocate(1);
@@ -437,7 +437,7 @@ fn a_lookaside_list_stays_while_its_boxes_live() {
 }
 
 #[test]
-fn lookaside_allocator_cannot_keep_a_block() {
+fn lookaside_allocator_keeping_block_does_not_compile() {
     refused(
         "struct S;
          impl LookasideAllocator for S {
@@ -466,7 +466,7 @@ const ENTRY: &str = "
 ";
 
 #[test]
-fn an_entry_is_not_taken_out_while_it_is_looked_at() {
+fn list_entry_removed_while_borrowed_does_not_compile() {
     refused(
         &format!(
             "{ENTRY} fn f(list: &mut List<Entry>) -> u32 {{
@@ -487,7 +487,7 @@ fn an_entry_is_not_taken_out_while_it_is_looked_at() {
 }
 
 #[test]
-fn a_registry_path_is_out_of_reach_at_dispatch_level() {
+fn registry_path_at_dispatch_level_does_not_compile() {
     refused(
         "fn f(context: &Context<'_>, passive: &mut Passive) {
              let path = context.registry_path(passive);
@@ -504,7 +504,7 @@ fn a_registry_path_is_out_of_reach_at_dispatch_level() {
 /// A list that is shared takes no entry that lives less long than those it is of,
 /// although one that lives longer would do.
 #[test]
-fn a_shared_list_keeps_no_entry_that_dies() {
+fn shared_list_with_short_lived_entry_does_not_compile() {
     for (list, links, push) in [
         ("InterlockedList", "DoubleLinks", "push_back"),
         ("InterlockedStack", "SingleLinks", "push"),

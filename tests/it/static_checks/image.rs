@@ -147,7 +147,7 @@ fn imports(bytes: &[u8]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_native_x64_driver_that_windows_7_loads() {
+fn image_headers_are_of_native_x64_driver() {
     let bytes = release();
     let file = parse(&bytes);
     let headers = file.nt_headers();
@@ -190,7 +190,7 @@ fn checksum(bytes: &[u8], field: usize) -> u32 {
 }
 
 #[test]
-fn the_checksum_is_right() {
+fn image_checksum_is_correct() {
     let bytes = release();
     let optional = parse(&bytes).dos_header().nt_headers_offset() as usize + 24;
     let stored = parse(&bytes).nt_headers().optional_header().check_sum();
@@ -199,7 +199,7 @@ fn the_checksum_is_right() {
 }
 
 #[test]
-fn no_section_is_both_writable_and_executable() {
+fn image_has_no_writable_executable_section() {
     for path in [images::ntmem(), images::ntmem_debug()] {
         let bytes = std::fs::read(&path).expect("the build can be read");
         let file = parse(&bytes);
@@ -221,7 +221,7 @@ fn no_section_is_both_writable_and_executable() {
 
 /// Code that may be on disk, and code that goes when DriverEntry has returned.
 #[test]
-fn pageable_code_and_that_of_the_start_have_sections_of_their_own() {
+fn image_has_page_and_init_sections() {
     const CODE: u32 = pe::IMAGE_SCN_CNT_CODE.0 | pe::IMAGE_SCN_MEM_EXECUTE.0;
     for path in [images::ntmem(), images::ntmem_debug()] {
         let bytes = std::fs::read(&path).expect("the build can be read");
@@ -249,7 +249,7 @@ fn pageable_code_and_that_of_the_start_have_sections_of_their_own() {
 
 /// Address space layout randomisation, no-execute memory, checked code integrity.
 #[test]
-fn the_hardening_flags_are_set() {
+fn image_hardening_flags_are_set() {
     let bytes = release();
     let flags = parse(&bytes)
         .nt_headers()
@@ -271,7 +271,7 @@ fn the_hardening_flags_are_set() {
 }
 
 #[test]
-fn the_imports_are_those_that_windows_7_has() {
+fn image_imports_exist_on_windows_7() {
     let bytes = release();
     let known: BTreeSet<_> = IMPORTS.iter().map(|(name, _)| *name).collect();
     let imports = imports(&bytes);
@@ -294,7 +294,7 @@ fn the_imports_are_those_that_windows_7_has() {
 /// The panic handler calls `KeBugCheckEx`: an image without that import is one in
 /// which no panic can be reached.
 #[test]
-fn no_panic_is_reachable() {
+fn image_has_no_reachable_panic() {
     let names: Vec<_> = imports(&release())
         .into_iter()
         .map(|(_, name)| name)
@@ -306,7 +306,7 @@ fn no_panic_is_reachable() {
 }
 
 #[test]
-fn nothing_is_exported_but_what_the_linker_is_made_to() {
+fn image_exports_are_linker_required() {
     let bytes = release();
     let table = parse(&bytes).export_table().expect("sound exports");
     let names: Vec<_> = table.map_or_else(Vec::new, |table| {
@@ -326,7 +326,7 @@ fn nothing_is_exported_but_what_the_linker_is_made_to() {
 /// What Explorer, WinDbg's `lmv` and installers show: the version resource that
 /// `build.rs` writes, found the way the loader finds it.
 #[test]
-fn the_image_says_which_version_it_is() {
+fn image_has_version_resource() {
     let bytes = release();
     let file = parse(&bytes);
     let directory = file
@@ -373,7 +373,7 @@ fn the_image_says_which_version_it_is() {
 /// The driver is safe Rust: the compiler forbids the keyword, and it does not
 /// occur.
 #[test]
-fn the_driver_has_no_unsafe_code() {
+fn driver_source_has_no_unsafe_code() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
     let mut files = 0;
     let mut folders = vec![root];
@@ -395,7 +395,7 @@ fn the_driver_has_no_unsafe_code() {
 
 /// What the reference forbids is called in one place, which says why.
 #[test]
-fn the_forbidden_call_is_made_in_one_place() {
+fn double_map_source_has_one_unsafe_call() {
     let file =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/double-map/src/lib.rs");
     let text = std::fs::read_to_string(file).expect("source is text");

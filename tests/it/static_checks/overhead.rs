@@ -199,7 +199,7 @@ fn file_imports(file: &PeFile64<'_>) -> BTreeMap<u32, String> {
 }
 
 #[test]
-fn tokens_and_locks_cost_nothing() {
+fn tokens_and_spin_locks_add_no_instructions() {
     let image = Image::read();
     for name in ["raise", "raise to APC", "spin lock"] {
         let (safe, raw) = image.pairs[name];

@@ -269,17 +269,17 @@ fn check((how, function, expected, parts): Mistake) {
 }
 
 #[test]
-fn mistakes_of_driver_entry_are_found_once_each_with_names() {
+fn driver_entry_mistake_is_reported_once_with_names() {
     ENTRIES.into_iter().for_each(check);
 }
 
 #[test]
-fn mistakes_with_requests_are_found_once_each_with_names() {
+fn request_mistake_is_reported_once_with_names() {
     REQUESTS.into_iter().for_each(check);
 }
 
 #[test]
-fn correct_twins_are_clean() {
+fn ddi_correct_variant_is_clean() {
     for (how, function, ..) in ENTRIES.into_iter().chain(REQUESTS) {
         let report = run(how, true);
         assert!(report.clean(), "{function}:\n{}", report.text());
@@ -289,7 +289,7 @@ fn correct_twins_are_clean() {
 /// Without special pool the memory of the IRP can still be written, and the second
 /// completion is the stop of Windows.
 #[test]
-fn completion_of_a_completed_irp_names_who_completed_it_first() {
+fn irp_completed_twice_names_the_first_completion() {
     let report = run_with(106, false, Verify::Off);
     assert_eq!(seen(&report), "0x44", "{}", report.text());
     let stop = report.bug_check.expect("a stop");

@@ -32,7 +32,7 @@ fn past<'r>(history: &'r [HistoryEntry], what: &str) -> &'r HistoryEntry {
 }
 
 #[test]
-fn each_mistake_has_its_name_and_place() {
+fn mistake_has_its_rule_and_location() {
     for (how, (what, function, without, with)) in MISTAKES.into_iter().enumerate() {
         let plain = run(how, false, Verify::Off);
         assert_eq!(seen(&plain), without, "{what}:\n{}", plain.text());
@@ -61,7 +61,7 @@ fn each_mistake_has_its_name_and_place() {
 }
 
 #[test]
-fn nothing_is_said_of_the_correct_twins() {
+fn mistake_correct_variant_is_clean() {
     for (verify, guard) in [
         (Verify::Off, Guard::After),
         (Verify::Standard, Guard::After),
@@ -79,7 +79,7 @@ fn nothing_is_said_of_the_correct_twins() {
 }
 
 #[test]
-fn a_report_tells_who_allocated_and_who_freed() {
+fn pool_bug_check_has_allocation_and_free_stacks() {
     let stop = run(4, false, Verify::Standard).bug_check.expect("a stop");
     for what in ["allocated", "freed"] {
         let stack = &past(&stop.history, what).stack;
@@ -101,7 +101,7 @@ fn a_report_tells_who_allocated_and_who_freed() {
 
 /// Before a block that begins where an inaccessible page ends.
 #[test]
-fn underruns_are_seen_at_once_on_request() {
+fn guard_before_reports_underrun_at_access() {
     let report = run_guarded(3, false, Verify::Standard, Guard::Before);
     assert_eq!(seen(&report), "0xD6", "{}", report.text());
     let stop = report.bug_check.expect("a stop");
@@ -118,7 +118,7 @@ fn underruns_are_seen_at_once_on_request() {
 
 /// What old but correct drivers do is only reported where it was asked for.
 #[test]
-fn executable_memory_is_reported_by_the_strict_rules_only() {
+fn executable_memory_is_reported_by_strict_rules_only() {
     for (how, rule) in [
         (23, "executable-pool: 0xC4 (0x2000)"),
         (31, "executable-mapping: 0xC4 (0x2002)"),
@@ -164,7 +164,7 @@ fn ignore_unknown_rule_does_not_boot() {
 }
 
 #[test]
-fn a_limit_of_pool_refuses_what_is_more() {
+fn pool_limit_exceeded_fails_allocation() {
     let config = Config {
         pool_limit: Some(63),
         ..Config::new(images::driver("mistakes")).parameter("How", RegValue::Dword(14))
@@ -180,7 +180,7 @@ fn a_limit_of_pool_refuses_what_is_more() {
 }
 
 #[test]
-fn without_mappings_every_mapping_fails() {
+fn no_mappings_option_fails_each_mapping() {
     let mut config = Config::new(images::driver("mistakes"))
         .parameter("How", RegValue::Dword(18))
         .parameter("Right", RegValue::Dword(1));
@@ -197,7 +197,7 @@ fn without_mappings_every_mapping_fails() {
 }
 
 #[test]
-fn the_calls_that_may_fail_are_listed_once_for_each_call_stack() {
+fn list_faults_has_one_entry_per_call_stack() {
     let mut config = Config::new(images::driver("mistakes"))
         .parameter("How", RegValue::Dword(18))
         .parameter("Right", RegValue::Dword(1));
@@ -231,7 +231,7 @@ fn the_calls_that_may_fail_are_listed_once_for_each_call_stack() {
 
 /// The guide's table is what a run shows.
 #[test]
-fn the_guide_says_what_is_seen() {
+fn mistakes_page_matches_runs() {
     check_guide("mistake", &MISTAKES, |how, verify| {
         seen(&run(how, false, verify))
     });

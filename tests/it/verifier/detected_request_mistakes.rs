@@ -60,7 +60,7 @@ fn run_guarded(function: usize, right: bool, verify: Verify, guard: Guard) -> Re
 }
 
 #[test]
-fn each_mistake_has_its_name() {
+fn request_mistake_has_its_rule() {
     for (how, (what, _, without, with)) in REQUESTS.into_iter().enumerate() {
         let plain = run(how, false, Verify::Off);
         assert_eq!(seen(&plain), without, "{what}:\n{}", plain.text());
@@ -70,7 +70,7 @@ fn each_mistake_has_its_name() {
 }
 
 #[test]
-fn nothing_is_said_of_the_correct_twins() {
+fn request_correct_variant_is_clean() {
     for (verify, guard) in [
         (Verify::Off, Guard::After),
         (Verify::Standard, Guard::After),
@@ -86,7 +86,7 @@ fn nothing_is_said_of_the_correct_twins() {
 /// The stop says what lies behind it: an overwritten return address, the end of the
 /// stack; and an exception in a program's request has the parameters of 0x3B.
 #[test]
-fn overruns_of_the_stack_are_told_as_such() {
+fn stack_overrun_is_named_in_bug_check() {
     for (function, name, code, part) in [
         (16, "ReadNull", 0x3b, "a read of 0x0000000000000000"),
         (17, "Fill", 0x3b, "it was to return to 0xa5a5a5a5a5a5a5a5"),
@@ -110,7 +110,7 @@ fn overruns_of_the_stack_are_told_as_such() {
 /// What is only seen of the caller's memory has the place of the instruction, or of
 /// the call that copies.
 #[test]
-fn touching_the_callers_memory_is_located() {
+fn user_memory_access_has_location() {
     for (function, name) in [
         (13, "ReadUnguarded"),
         (14, "CopyUnguarded"),
@@ -125,7 +125,7 @@ fn touching_the_callers_memory_is_located() {
 
 /// The guide's table is what a run shows.
 #[test]
-fn the_guide_says_what_is_seen() {
+fn request_mistakes_page_matches_runs() {
     check_guide("mistake with a request", &REQUESTS, |how, verify| {
         seen(&run(how, false, verify))
     });

@@ -145,13 +145,13 @@ const DRIVER: Driver = Driver {
 };
 
 #[test]
-fn each_mistake_is_reported_once_and_its_twin_is_not() {
+fn memory_mistakes_are_each_reported_once() {
     DRIVER.check(Verify::Standard);
 }
 
 /// Who completed the request is told with the memory that is gone.
 #[test]
-fn freed_irp_tells_who_completed_it() {
+fn irp_access_after_completion_names_the_completer() {
     let report = DRIVER.run(3, false, Verify::Standard);
     let stop = report.bug_check.expect("a stop");
     let freed = stop.history.iter().find(|past| past.event == "freed");

@@ -25,7 +25,7 @@ fn run(how: usize, right: u32, verify: Verify) -> Report {
 }
 
 #[test]
-fn an_object_in_paged_pool_is_found_once_where_it_is_made_or_used() {
+fn object_in_paged_pool_is_reported_once_where_used() {
     for (how, function) in WAYS.into_iter().enumerate() {
         let report = run(how, 0, Verify::Standard);
         assert_eq!(report.bug_check, None, "{}", report.text());
@@ -39,7 +39,7 @@ fn an_object_in_paged_pool_is_found_once_where_it_is_made_or_used() {
 }
 
 #[test]
-fn an_object_in_memory_that_stays_is_no_finding() {
+fn object_in_nonpaged_or_locked_pool_is_clean() {
     for (how, function) in WAYS.into_iter().enumerate() {
         for right in [1, 2] {
             let report = run(how, right, Verify::Standard);
@@ -50,7 +50,7 @@ fn an_object_in_memory_that_stays_is_no_finding() {
 }
 
 #[test]
-fn an_object_in_paged_pool_is_no_finding_without_the_verifier() {
+fn object_in_paged_pool_without_verifier_is_clean() {
     let report = run(0, 0, Verify::Off);
     assert_eq!(report.violations, []);
 }

@@ -61,6 +61,6 @@ const DRIVER: Driver = Driver {
 };
 
 #[test]
-fn each_mistake_is_reported_once_and_its_twin_is_not() {
+fn user_memory_mistakes_are_each_reported_once() {
     DRIVER.check(Verify::Standard);
 }

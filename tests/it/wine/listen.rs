@@ -55,7 +55,7 @@ fn run(writer: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn what_writes_the_log_is_asked_to_end() {
+fn log_writer_is_asked_to_exit() {
     let asked = temp_file("asked", b"");
     std::fs::remove_file(&asked).expect("it was made");
     let script = stand_in(&seen(&asked));
@@ -68,7 +68,7 @@ fn what_writes_the_log_is_asked_to_end() {
 }
 
 #[test]
-fn what_ends_at_once_is_no_writer() {
+fn log_writer_exiting_at_once_is_an_error() {
     let script = temp_file("dbgviewcli.bat", b"@exit 3\r\n");
     let (exit, text) = run(&seen(&script));
     assert_eq!(exit, Some(2), "{text}");

@@ -62,7 +62,7 @@ fn steps(run: &ServiceRun) -> Vec<&str> {
 }
 
 #[test]
-fn a_walk_ends_where_wine_maps_nothing_and_gives_all_back() {
+fn scenario_in_wine_fails_at_mapping_and_releases_all() {
     let run = run(&service("lock"));
     assert_eq!(
         run.start,
@@ -110,7 +110,7 @@ fn ask<T: FromBytes>(host: &mut dyn Host, command: Command) -> Result<T, HostErr
 }
 
 #[test]
-fn without_a_walk_it_starts_answers_and_unloads() {
+fn service_without_scenario_starts_answers_and_unloads() {
     let service = service("none");
     let (run, answers) = service_run::run_with(&mut wine().wine, &service, |host| {
         let version: VersionReply = ask(host, Command::Version)?;
@@ -140,7 +140,7 @@ fn without_a_walk_it_starts_answers_and_unloads() {
 }
 
 #[test]
-fn requests_come_from_the_program_that_makes_them() {
+fn context_is_that_of_requesting_process() {
     let (_, context) = service_run::run_with(&mut wine().wine, &service("none"), |host| {
         ask::<ContextReply>(host, Command::Context)
     })
@@ -150,7 +150,7 @@ fn requests_come_from_the_program_that_makes_them() {
 }
 
 #[test]
-fn what_the_device_does_not_know_it_refuses() {
+fn ioctl_with_unknown_code_is_refused() {
     let (_, asked) = service_run::run_with(&mut wine().wine, &service("none"), |host| {
         let unknown = IoctlRequest {
             code: 0x8000_2FFC,
@@ -173,7 +173,7 @@ fn what_the_device_does_not_know_it_refuses() {
 }
 
 #[test]
-fn bad_parameters_are_refused_by_name() {
+fn parameters_invalid_are_logged_by_name() {
     for (name, value) in [
         ("Size", RegValue::Dword(0)),
         ("Scenario", RegValue::Sz("sideways".to_owned())),
@@ -194,7 +194,7 @@ fn bad_parameters_are_refused_by_name() {
 
 /// A stopped service may be started again, and a removed one installed again.
 #[test]
-fn again_and_again() {
+fn service_starts_and_installs_repeatedly() {
     let mut turn = wine();
     let service = service("none");
     for _ in 0..2 {
@@ -211,7 +211,7 @@ fn again_and_again() {
 }
 
 #[test]
-fn a_file_that_is_no_image_does_not_start() {
+fn service_with_non_image_file_does_not_start() {
     let file = temp_file("text.sys", b"this is no image");
     let mut turn = wine();
     let service = Service {
@@ -245,7 +245,7 @@ fn program(arguments: &[&str]) -> (Option<i32>, String) {
 
 /// Wine's registry stands for that of Windows.
 #[test]
-fn the_debug_print_filter_is_shown_and_set() {
+fn filter_command_shows_and_sets_the_value() {
     let (exit, text) = program(&["filter", "--set", "0x1"]);
     assert_eq!(exit, Some(0), "{text}");
     assert!(text.contains("IHVDRIVER = 0x1,"), "{text}");

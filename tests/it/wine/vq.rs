@@ -113,7 +113,7 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn every_kind_of_block_is_listed() {
+fn vq_lists_each_kind_of_block() {
     let _alone = Alone::new();
     let subject = Subject::start();
     let listing = text(&subject.vq(&["--suspend"]));
@@ -147,7 +147,7 @@ fn every_kind_of_block_is_listed() {
 }
 
 #[test]
-fn groups_have_their_meaning() {
+fn vq_groups_have_their_kinds() {
     let _alone = Alone::new();
     let subject = Subject::start();
     let groups: Value =
@@ -190,7 +190,7 @@ fn groups_have_their_meaning() {
 }
 
 #[test]
-fn what_changes_is_shown_until_the_process_ends() {
+fn vq_watch_prints_changes_until_process_exit() {
     let _alone = Alone::new();
     let mut subject = Subject::start();
     let mut watching = command("vq.exe")
@@ -230,7 +230,7 @@ fn what_changes_is_shown_until_the_process_ends() {
 }
 
 #[test]
-fn all_processes_are_listed_under_their_names() {
+fn vq_all_lists_each_process_by_name() {
     let _alone = Alone::new();
     let subject = Subject::start();
     // A process may end meanwhile, which is said.
@@ -254,7 +254,7 @@ fn all_processes_are_listed_under_their_names() {
 }
 
 #[test]
-fn what_cannot_be_listed_is_said() {
+fn vq_of_unknown_process_or_missing_driver_fails() {
     let _alone = Alone::new();
     let output = vq(&["nothing-of-this-name"]);
     assert_eq!(output.status.code(), Some(3));
@@ -279,7 +279,7 @@ fn chosen(listing: &str) -> Vec<Block> {
 }
 
 #[test]
-fn the_kernel_tells_the_same() {
+fn vq_kernel_listing_equals_virtualqueryex() {
     let mut turn = wine();
     let (_, outputs) = service_run::run_with(&mut turn.wine, &service("none"), |_| {
         let subject = Subject::start();

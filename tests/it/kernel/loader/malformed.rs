@@ -16,7 +16,7 @@ fn refusal(spoil: impl FnOnce(&mut Image)) -> String {
 }
 
 #[test]
-fn forwarded_exports_are_refused() {
+fn load_rejects_forwarded_exports() {
     let mut image = full();
     // An export directory in `.reloc`'s page, behind the relocations.
     let table = RELOC + 0x100;
@@ -43,7 +43,7 @@ fn forwarded_exports_are_refused() {
 }
 
 #[test]
-fn every_truncation_is_refused() {
+fn load_rejects_each_truncation() {
     let image = full().bytes;
     load(&image).expect("the whole image");
     for length in (0..FILE_BLOCK as usize).chain((FILE_BLOCK as usize..image.len()).step_by(61)) {
@@ -53,7 +53,7 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
-fn headers_that_cannot_be() {
+fn load_rejects_malformed_headers() {
     for (what, offset, value, part) in [
         (
             "an offset past the file",
@@ -152,7 +152,7 @@ fn headers_that_cannot_be() {
 }
 
 #[test]
-fn sections_that_cannot_be() {
+fn load_rejects_malformed_sections() {
     for (what, section, field, value, part) in [
         ("overlapping", 1, 12, TEXT, "overlaps"),
         ("out of order", 0, 12, RELOC, "overlaps"),
@@ -170,7 +170,7 @@ fn sections_that_cannot_be() {
 }
 
 #[test]
-fn imports_that_cannot_be() {
+fn load_rejects_malformed_imports() {
     // The first descriptor lies behind five address and five lookup slots.
     const LOOKUP: usize = file_offset(IDATA + 40);
     const DESCRIPTOR: usize = file_offset(IDATA + 80);
@@ -213,7 +213,7 @@ fn imports_that_cannot_be() {
 }
 
 #[test]
-fn relocations_that_cannot_be() {
+fn load_rejects_malformed_relocations() {
     let block = file_offset(RELOC);
     for (what, offset, value, part) in [
         ("a block of a few bytes", block + 4, 4, "impossible size"),
@@ -254,7 +254,7 @@ fn relocations_that_cannot_be() {
 /// A table that describes far more than there is: every module lists the same
 /// functions again.
 #[test]
-fn imports_that_multiply_come_to_an_end() {
+fn load_rejects_multiplied_imports() {
     const SIZE: u32 = 0x10_0000;
     let mut image = full();
     image.set_u32(at::IMAGE_SIZE, RELOC + SIZE);
@@ -278,7 +278,7 @@ fn imports_that_multiply_come_to_an_end() {
 }
 
 #[test]
-fn what_is_no_image_at_all() {
+fn load_rejects_non_pe_file() {
     for (what, bytes) in [
         ("nothing", Vec::new()),
         ("text", b"#!/bin/sh\necho no\n".to_vec()),
@@ -307,7 +307,7 @@ proptest! {
     /// Flipped bits give an error or an image that can be loaded; never a crash
     /// of the kernel process, which `load` would tell from a refusal.
     #[test]
-    fn flipped_bits_are_survived(flips in prop::collection::vec((0usize..0x1000, 0u8..8), 1..6)) {
+    fn load_of_flipped_bits_does_not_crash(flips in prop::collection::vec((0usize..0x1000, 0u8..8), 1..6)) {
         let mut image = full().bytes;
         for (offset, bit) in flips {
             // Most of a file is zeros that mean nothing: aim at what does.
@@ -319,7 +319,7 @@ proptest! {
 
     /// Fields overwritten with extreme values likewise.
     #[test]
-    fn extreme_fields_are_survived(
+    fn load_of_extreme_fields_does_not_crash(
         fields in prop::collection::vec((0usize..0x60, prop::sample::select(vec![0u32, 1, 7, 0xFFF, 0x1000, 0x4000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_F000, 0xFFFF_FFFF])), 1..4)
     ) {
         let mut image = full();
@@ -331,7 +331,7 @@ proptest! {
 
     /// As are tables of imports and relocations with anything in them.
     #[test]
-    fn any_tables_are_survived(offset in 0usize..0x3F0, bytes in prop::collection::vec(any::<u8>(), 1..16), relocations: bool) {
+    fn load_of_random_tables_does_not_crash(offset in 0usize..0x3F0, bytes in prop::collection::vec(any::<u8>(), 1..16), relocations: bool) {
         let mut image = full();
         let table = if relocations { RELOC } else { IDATA };
         image.put(file_offset(table) + (offset % 0x100).min(offset), &bytes);

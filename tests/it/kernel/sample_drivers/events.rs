@@ -37,7 +37,7 @@ fn wait(handle: Handle, milliseconds: Option<u32>) -> Operation {
 }
 
 #[test]
-fn events_of_several_processes_are_signaled() {
+fn sample_event_signals_event_of_each_process() {
     let mut device = Device::start("sample_event", r"\\.\SampleEvent");
     let clients = [device.client("one.exe"), device.client("two.exe")];
     let events = clients.map(|client| new_event(&mut device, client, false));
@@ -61,7 +61,7 @@ fn events_of_several_processes_are_signaled() {
 }
 
 #[test]
-fn a_manual_event_stays_signaled_until_it_is_reset() {
+fn manual_event_stays_signaled_until_reset() {
     let mut device = Device::start("sample_event", r"\\.\SampleEvent");
     let client = device.client("app.exe");
     let handle = new_event(&mut device, client, true);
@@ -81,7 +81,7 @@ fn a_manual_event_stays_signaled_until_it_is_reset() {
 /// Requests that wait end in the order of their times, or when they are
 /// cancelled, and their neighbours do not notice.
 #[test]
-fn pended_notifications_end_or_are_cancelled() {
+fn pending_notifications_complete_in_order_or_are_cancelled() {
     let mut device = Device::start("sample_event", r"\\.\SampleEvent");
     let clients = [device.client("one.exe"), device.client("two.exe")];
     let mut tickets = Vec::new();
@@ -108,7 +108,7 @@ fn pended_notifications_end_or_are_cancelled() {
 }
 
 #[test]
-fn a_process_that_ends_takes_its_notifications_along() {
+fn process_exit_cancels_its_notifications() {
     let mut device = Device::start("sample_event", r"\\.\SampleEvent");
     let (gone, stays) = (device.client("gone.exe"), device.client("stays.exe"));
     let event = new_event(&mut device, gone, false);
@@ -132,7 +132,7 @@ fn a_process_that_ends_takes_its_notifications_along() {
 }
 
 #[test]
-fn only_events_of_the_caller_are_taken() {
+fn event_handle_of_other_process_is_refused() {
     let mut device = Device::start("sample_event", r"\\.\SampleEvent");
     let (client, other) = (device.client("app.exe"), device.client("other.exe"));
     // The third handle of the one process is none of the other.

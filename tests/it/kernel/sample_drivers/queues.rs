@@ -20,7 +20,7 @@ fn value(reply: &Reply) -> u32 {
 
 /// Reads of several processes wait in one queue and leave it in order.
 #[test]
-fn queued_reads_are_served_in_order() {
+fn queued_reads_complete_in_order() {
     let mut device = Device::start("sample_cancel", r"\\.\SampleCancel");
     let clients = [device.client("one.exe"), device.client("two.exe")];
     let tickets: Vec<Ticket> = (0..8)
@@ -94,7 +94,7 @@ fn all_queued_reads_can_be_cancelled() {
 /// A handle that is closed takes the requests that were made with it along, and
 /// leaves those of other handles where they are.
 #[test]
-fn a_handle_takes_its_reads_along() {
+fn handle_closed_cancels_its_queued_reads() {
     let mut device = Device::start("sample_cancel", r"\\.\SampleCancel");
     let (gone, stays) = (device.client("gone.exe"), device.client("stays.exe"));
     let open = Operation::Open {

@@ -4,7 +4,7 @@
 use super::{ENTRY, compile, refused};
 
 #[test]
-fn links_are_what_they_are_said_to_be() {
+fn linked_with_wrong_field_type_does_not_compile() {
     refused(
         "struct Entry { number: u32, links: DoubleLinks }
          wdm::linked!(Entry, number: DoubleLinks);",
@@ -16,7 +16,7 @@ fn links_are_what_they_are_said_to_be() {
 /// A type that says one thing where a constant has a name and another where something
 /// else has it: what [`wdm::linked!`] declares must not have a name there.
 #[test]
-fn links_are_the_same_wherever_their_type_is_named() {
+fn linked_with_ambiguous_links_type_does_not_compile() {
     let program = |field: &str| {
         format!(
             "const field: usize = 5;
@@ -40,7 +40,7 @@ fn links_are_the_same_wherever_their_type_is_named() {
 
 /// The same for the entry, whose offset would be that of another type.
 #[test]
-fn an_entry_is_the_same_wherever_its_type_is_named() {
+fn linked_with_ambiguous_entry_type_uses_one_offset() {
     const RIGHT: &str = "const field: usize = 5;
          struct Entry<const N: usize> { before: [u64; N], links: DoubleLinks }
          wdm::linked!(Entry<{ match 1 { field => 0, _ => 8 } }>, links: DoubleLinks);
@@ -52,7 +52,7 @@ fn an_entry_is_the_same_wherever_its_type_is_named() {
 }
 
 #[test]
-fn links_are_aligned() {
+fn linked_with_packed_entry_does_not_compile() {
     for packed in ["packed", "C, packed", "C, packed(4)"] {
         refused(
             &format!(
@@ -67,7 +67,7 @@ fn links_are_aligned() {
 }
 
 #[test]
-fn pageable_code_does_not_run_at_dispatch_level() {
+fn pageable_function_at_dispatch_level_does_not_compile() {
     refused(
         "wdm::pageable! { dispatch: fn f(dispatch: &Dispatch) {} }",
         &["E0277", "`Dispatch` is no token for `<= APC_LEVEL`"],
@@ -76,7 +76,7 @@ fn pageable_code_does_not_run_at_dispatch_level() {
 }
 
 #[test]
-fn code_for_the_start_needs_what_only_the_start_has() {
+fn init_function_without_context_does_not_compile() {
     refused(
         "wdm::init! { passive: fn f(passive: &Passive) {} }",
         &["E0277", "`Passive` does not say that the driver starts"],
@@ -87,7 +87,7 @@ fn code_for_the_start_needs_what_only_the_start_has() {
 /// What dereferences to a token is a type of the driver's, whose `deref` need not
 /// return; and by then the function's first page has been fetched, or is gone.
 #[test]
-fn what_dereferences_to_a_token_is_none() {
+fn token_behind_deref_does_not_compile() {
     let fake = |target: &str| {
         format!(
             "struct Fake;
