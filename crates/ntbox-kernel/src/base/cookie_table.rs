@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_handle_comes_again() {
+    fn cookies_are_never_reused() {
         let mut all = Registrations::new(0x40);
         let told = all.upcoming();
         let (one, two) = (all.add('a'), all.add('b'));

@@ -200,7 +200,7 @@ mod tests {
     use crate::test_support::{NOWHERE, address_mut};
 
     #[test]
-    fn set_of_a_field_changes_its_bytes_only() {
+    fn set_of_field_changes_its_bytes_only() {
         let mut memory = [0xffff_ffff_u32; size_of::<Irp>() / 4];
         let irp: DriverPtr<Irp> = DriverPtr::new(address_mut(&mut memory));
         irp.set(|irp| &irp.flags, 0x1234_5678).expect("memory");
@@ -213,13 +213,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no field of the structure")]
-    fn at_of_a_reference_that_is_no_field_panics() {
+    fn at_of_non_field_reference_panics() {
         static OTHER: u64 = 0;
         let _: DriverPtr<u64> = DriverPtr::<Irp>::new(0x1000).at(|_| &OTHER);
     }
 
     #[test]
-    fn at_of_a_nested_field_adds_all_offsets() {
+    fn at_of_nested_field_adds_all_offsets() {
         let irp: DriverPtr<Irp> = DriverPtr::new(0x1000);
         let status: DriverPtr<IoStatusBlock> = irp.at(|irp| &irp.io_status);
         assert_eq!(
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn get_at_a_bad_address_is_a_fault_at_the_field() {
+    fn get_at_invalid_address_faults_at_the_field() {
         let irp: DriverPtr<Irp> = DriverPtr::new(NOWHERE);
         let fault = irp.get(|irp| &irp.flags).expect_err("nothing is there");
         assert_eq!(

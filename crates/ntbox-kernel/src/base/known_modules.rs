@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frameworks_are_known_by_their_modules() {
+    fn describe_names_frameworks_by_module() {
         for (module, part) in [
             (
                 "WDFLDR.SYS",

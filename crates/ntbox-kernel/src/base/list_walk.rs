@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn ring_is_found_and_a_long_list_is_not_one() {
+    fn steps_detects_ring_but_not_long_list() {
         assert_eq!(steps(2..2_000_000), None);
         for (before, length) in [(0, 1), (0, 2), (5, 3), (100, 1000), (1000, 7)] {
             let ring = (0..).map(|n: u64| 10_000 + n % length);

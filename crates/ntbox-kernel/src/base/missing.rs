@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_distinct_and_have_a_reason() {
+    fn names_are_distinct_with_reasons() {
         let mut seen = BTreeSet::new();
         for (name, reason) in names() {
             assert!(seen.insert(name), "{name} is listed twice");

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ascii_changes_letters_only() {
+    fn upcase_of_ascii_changes_letters_only() {
         for unit in 0..0x80_u16 {
             let byte = u8::try_from(unit).unwrap();
             assert_eq!(upcase(unit), u16::from(byte.to_ascii_uppercase()));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_go_both_ways() {
+    fn upcase_and_downcase_of_pairs_are_inverse() {
         for (lower, upper) in [
             ('é', 'É'),
             ('ÿ', 'Ÿ'),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_without_a_partner_of_one_unit_stay() {
+    fn upcase_of_unpaired_letter_is_identity() {
         for letter in ['ß', 'µ', 'ı', 'ſ', 'ǅ', 'ϐ', 'ẛ', 'ა', 'ꭰ', 'İ', 'K'] {
             assert_eq!(upcase(letter as u16), letter as u16, "{letter}");
         }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn surrogates_stay() {
+    fn upcase_of_surrogate_is_identity() {
         for unit in 0xd800..=0xdfff_u16 {
             assert_eq!(upcase(unit), unit);
             assert_eq!(downcase(unit), unit);

@@ -44,7 +44,7 @@ mod tests {
     use crate::test_support::{notes, processor};
 
     #[test]
-    fn is_told_of_each_place_up_to_the_limit() {
+    fn violations_over_limit_are_dropped_per_location() {
         processor();
         let here = Location::new("repeats-a.sys".to_owned(), 16);
         let there = Location::new("repeats-a.sys".to_owned(), 32);

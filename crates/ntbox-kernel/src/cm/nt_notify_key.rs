@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_once_to_whom_it_concerns() {
+    fn notify_key_completes_once_per_change() {
         let top = open(&Object::new(&seed("notified", &[]))).expect("it was just made");
         let (below, _) = create(&Object::below(top, "Below"), 0).expect("it is new");
         let (mut values, mut names, mut all) = ([0; 2], [0; 2], [0; 2]);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_ends_it() {
+    fn notify_key_completes_with_cleanup_at_close() {
         let top = open(&Object::new(&seed("unnotified", &[]))).expect("it was just made");
         let mut block = [0; 2];
         assert_eq!(

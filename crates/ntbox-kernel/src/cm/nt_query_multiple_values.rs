@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn data_of_several_values_lie_in_one_buffer() {
+    fn query_multiple_values_fills_one_buffer() {
         let key = service("multiple-values", &[]);
         assert_eq!(set(key, "A", 3, &[1, 2, 3]), 0);
         assert_eq!(set(key, "B", 4, &[4, 5, 6, 7]), 0);

@@ -50,7 +50,7 @@ mod tests {
     use crate::test_support::{processor, status};
 
     #[test]
-    fn a_key_is_found_under_its_new_name_with_what_is_in_it() {
+    fn rename_key_keeps_values_and_subkeys() {
         let path = seed("rename", &[]);
         let above = open(&Object::new(&path)).expect("it was just made");
         let (key, _) = create(&Object::below(above, "Old"), 0).expect("it is new");
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn roots_of_hives_keep_their_names() {
+    fn rename_of_hive_root_is_refused() {
         processor();
         let hive = open(&Object::new("\\Registry\\Machine\\SOFTWARE")).expect("it is there");
         let renamed = status(ZwRenameKey, &[hive, Text::new("Other").at()]);

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_has_one_activity() {
+    fn activity_id_is_per_thread() {
         processor();
         let mut id = [5_u8; 16];
         assert_eq!(control(control::SET, &mut id), STATUS_SUCCESS);

@@ -80,7 +80,7 @@ mod tests {
     use crate::test_support::{processor, status};
 
     #[test]
-    fn only_who_is_registered_is_deregistered() {
+    fn wmi_deregister_of_unregistered_device_fails() {
         processor();
         let device = 0x1_0000;
         let tracing = 1 << 31;

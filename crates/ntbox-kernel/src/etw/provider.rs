@@ -119,7 +119,7 @@ mod tests {
     use crate::test_support::{address, address_mut, processor, status, value};
 
     #[test]
-    fn providers_have_handles_of_their_own() {
+    fn etw_register_returns_distinct_handles() {
         processor();
         let guid = [7_u8; 16];
         let mut handles = [0_u64; 2];
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_refused() {
+    fn etw_register_without_parameters_is_refused() {
         processor();
         let guid = [1_u8; 16];
         assert_eq!(

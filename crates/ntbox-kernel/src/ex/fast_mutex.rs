@@ -239,7 +239,7 @@ mod tests {
     const OTHER: u64 = 0x2000;
 
     #[test]
-    fn a_mutex_has_one_owner() {
+    fn fast_mutex_has_one_owner() {
         processor();
         let mut memory = [u64::MAX; 7];
         let mutex = address_mut(&mut memory);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn its_owner_and_whoever_finds_it_uninitialised_would_hang() {
+    fn fast_mutex_recursive_or_uninitialized_reports_deadlock() {
         processor();
         let mut memory = [0_u64; 7];
         let mutex = address_mut(&mut memory);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn releasing_goes_back_to_the_irql_before() {
+    fn fast_mutex_release_restores_irql() {
         processor();
         let mut memory = [0_u64; 7];
         let mutex = address_mut(&mut memory);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn at_dispatch_level_the_system_stops() {
+    fn fast_mutex_at_dispatch_level_stops() {
         processor();
         let mut memory = [0_u64; 7];
         let mutex = address_mut(&mut memory);

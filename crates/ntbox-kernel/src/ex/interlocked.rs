@@ -103,7 +103,7 @@ mod tests {
     use crate::test_support::{NOWHERE, address_mut, bug_check, call, fault, processor, value};
 
     #[test]
-    fn entries_come_out_in_the_order_of_their_ends() {
+    fn interlocked_list_inserts_at_head_and_tail() {
         processor();
         let mut words = [[0_u64; 2]; 4];
         let [head, a, b, c] = std::array::from_fn(|n| address_mut(&mut words[n]));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_does_not_lead_back_is_corrupt() {
+    fn interlocked_list_corrupt_raises_bug_check() {
         processor();
         let mut words = [[0_u64; 2]; 4];
         let [head, a, b, c] = std::array::from_fn(|n| address_mut(&mut words[n]));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn singly_linked_entries_are_last_in_first_out() {
+    fn interlocked_entry_list_is_lifo() {
         processor();
         let mut words = [[0_u64; 2]; 4];
         let [head, a, b, _] = std::array::from_fn(|n| address_mut(&mut words[n]));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_return_what_they_were() {
+    fn interlocked_counters_return_previous_value() {
         processor();
         let (mut large, mut small, mut lock) = (1_u64 << 40, u32::MAX, 0_u64);
         let (large_at, small_at, lock) = (
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_happens_with_interrupts_off() {
+    fn interlocked_fault_keeps_lock_and_irql() {
         processor();
         let mut word = 0_u64;
         let lock = address_mut(&mut word);

@@ -43,7 +43,7 @@ mod tests {
     use crate::test_support::{NOWHERE, address_mut, fault, status};
 
     #[test]
-    fn no_number_is_given_out_twice() {
+    fn allocate_luid_is_unique() {
         let mut luids = [0_u64; 2];
         for luid in &mut luids {
             let at = address_mut(luid);

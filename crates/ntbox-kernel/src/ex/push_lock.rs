@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readers_are_counted_and_kept_out_while_a_writer_waits() {
+    fn push_lock_counts_readers_and_yields_to_writer() {
         assert_eq!(Mode::Exclusive.taken(0), Some(LOCKED));
         assert_eq!(Mode::Shared.taken(0), Some(LOCKED | READER));
         assert_eq!(
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_holder_frees_it() {
+    fn push_lock_is_free_after_last_release() {
         assert_eq!(Mode::Exclusive.given(LOCKED | WAITING), Some(0));
         assert_eq!(
             Mode::Shared.given(LOCKED | WAITING | (2 * READER)),

@@ -215,7 +215,7 @@ mod tests {
     use crate::test_support::{address_mut, broken_rules, value};
 
     #[test]
-    fn references_are_refused_once_the_run_down_has_begun() {
+    fn rundown_acquire_after_wait_fails() {
         let mut word = u64::MAX;
         let at = address_mut(&mut word);
         value(ExInitializeRundownProtection, &[at]);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn giving_back_too_much_and_reusing_too_early_are_reported() {
+    fn rundown_extra_release_and_early_reuse_are_reported() {
         let mut word = 0_u64;
         let at = address_mut(&mut word);
         value(ExAcquireRundownProtection, &[at]);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_aware_structure_fits_where_it_says() {
+    fn rundown_cache_aware_fits_reported_size() {
         let size = value(ExSizeOfRundownProtectionCacheAware, &[]);
         let mut memory = vec![0xbd_u8; usize::try_from(size).expect("small") + 1];
         let at = memory.as_mut_ptr() as u64;

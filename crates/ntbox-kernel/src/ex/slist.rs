@@ -185,7 +185,7 @@ mod tests {
     struct Words([u64; 2]);
 
     #[test]
-    fn the_head_has_depth_sequence_and_first_entry() {
+    fn slist_header_has_depth_sequence_and_next() {
         processor();
         let mut head = Words([u64::MAX; 2]);
         let head_at = address_mut(&mut head);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reserved_bits_of_older_headers_survive() {
+    fn slist_header_keeps_reserved_bits() {
         processor();
         // What inline code of older headers makes of an empty head.
         let mut head = Words([0, 3]);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_list_goes_in_and_comes_out_at_once() {
+    fn slist_push_list_and_flush() {
         processor();
         let (mut head, mut old) = (Words::default(), Words::default());
         let mut entries: [Words; 3] = std::array::from_fn(|_| Words::default());
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_and_entries_off_their_boundary_raise() {
+    fn slist_misaligned_raises_and_is_reported() {
         processor();
         let mut head = Words::default();
         let head_at = address_mut(&mut head);
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_are_gone_fault() {
+    fn slist_pop_of_unmapped_entry_faults() {
         processor();
         let mut head = Words([1, NOWHERE & !0xf]);
         assert_eq!(

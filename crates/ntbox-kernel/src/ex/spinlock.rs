@@ -203,7 +203,7 @@ mod tests {
     use crate::test_support::{address_mut, broken_rules, bug_check, call, processor, value};
 
     #[test]
-    fn readers_share_and_a_writer_does_not() {
+    fn spin_lock_shared_by_readers_not_writer() {
         processor();
         let mut word = 0_u32;
         let lock = address_mut(&mut word);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_wants_to_write_hangs() {
+    fn spin_lock_exclusive_by_reader_stops() {
         processor();
         let mut word = 0_u32;
         let lock = address_mut(&mut word);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn taking_it_twice_for_reading_is_reported() {
+    fn spin_lock_shared_twice_is_reported() {
         processor();
         let mut word = 0_u32;
         let lock = address_mut(&mut word);

@@ -55,7 +55,7 @@ mod tests {
     use crate::test_support::value;
 
     #[test]
-    fn features_and_suites_are_those_of_the_machine() {
+    fn processor_features_and_suites_match_machine() {
         // PF_XMMI64_INSTRUCTIONS_AVAILABLE, PF_FLOATING_POINT_PRECISION_ERRATA.
         assert_eq!(value(ExIsProcessorFeaturePresent, &[10]), 1);
         assert_eq!(value(ExIsProcessorFeaturePresent, &[0]), 0);

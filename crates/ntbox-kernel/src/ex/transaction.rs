@@ -49,7 +49,7 @@ mod tests {
     use crate::test_support::{lines, status};
 
     #[test]
-    fn nothing_is_transacted_and_that_is_told() {
+    fn transaction_calls_fail_and_are_logged() {
         let refused = nt_status::STATUS_TM_INITIALIZATION_FAILED;
         assert_eq!(status(ZwCreateTransactionManager, &[0; 6]), refused);
         assert_eq!(status(ZwOpenTransactionManager, &[0; 6]), refused);

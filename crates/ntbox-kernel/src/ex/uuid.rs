@@ -71,7 +71,7 @@ mod tests {
     use crate::test_support::{address_mut, status};
 
     #[test]
-    fn each_is_another_of_version_one() {
+    fn uuid_create_is_unique_version_1() {
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..1000 {
             let mut uuid = [0_u8; 16];
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stands_still_does_not_repeat_itself() {
+    fn uuid_next_with_same_time_differs() {
         let mut generator = Generator {
             last: 0,
             rest: [0x80, 0, 1, 0, 0, 0, 0, 0],

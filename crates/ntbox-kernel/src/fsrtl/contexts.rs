@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn contexts_of_a_stream_are_found_by_owner_and_instance() {
+    fn stream_context_lookup_by_owner_and_instance() {
         processor();
         let mut stream = [0_u64; 12];
         let mut contexts = [context(1, 1), context(1, 2), context(2, 1)];
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_context_makes_the_list_of_a_file() {
+    fn file_context_first_insert_allocates_list() {
         processor();
         let (mut list, mut one) = (0_u64, context(1, 1));
         let (pointer, one) = (address_mut(&mut list), address_mut(&mut one));
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn contexts_of_a_file_object_go_with_it() {
+    fn file_object_contexts_are_removed_at_delete() {
         processor();
         let (mut one, mut two) = (context(1, 0), context(2, 0));
         let (one, two) = (address_mut(&mut one), address_mut(&mut two));

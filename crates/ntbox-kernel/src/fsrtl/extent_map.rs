@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_holes_and_neighbours_merge() {
+    fn add_merges_neighbors_and_leaves_holes() {
         let runs = made(&[run(8, 100, 4), run(2, 50, 2)]);
         assert_eq!(
             runs.0,
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_elsewhere_already_is_refused() {
+    fn add_of_conflicting_run_is_refused() {
         let runs = made(&[run(0, 10, 4)]);
         assert_eq!(runs.add(run(2, 30, 4)), None);
         assert_eq!(runs.add(run(2, 12, 4)), Some(made(&[run(0, 10, 6)])));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_leaves_holes_and_none_at_the_end() {
+    fn remove_leaves_holes_except_at_end() {
         let runs = made(&[run(0, 10, 8)]);
         let middle = runs.remove(2, 3);
         assert_eq!(middle.0, [run(0, 10, 2), run(2, HOLE, 3), run(5, 15, 3)]);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn splitting_moves_what_follows() {
+    fn split_moves_following_runs() {
         let runs = made(&[run(0, 10, 4)]);
         assert_eq!(
             runs.split(1, 5).unwrap().0,
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_found_in_its_run() {
+    fn find_returns_run_of_block() {
         let runs = made(&[run(2, 50, 2)]);
         assert_eq!(runs.find(1), Some((0, run(0, HOLE, 2))));
         let (index, found) = runs.find(3).unwrap();

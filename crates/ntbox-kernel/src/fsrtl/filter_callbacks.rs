@@ -41,7 +41,7 @@ mod tests {
     use crate::test_support::{address, lines, status};
 
     #[test]
-    fn callbacks_that_will_not_be_called_are_told() {
+    fn filter_callbacks_registration_is_logged_as_never_called() {
         let mut callbacks = [0_u32; 0x1a];
         let handler = FsRtlRegisterFileSystemFilterCallbacks;
         for size in [0, 7, 0x70] {

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn locks_keep_others_out() {
+    fn exclusive_lock_refuses_other_owners() {
         let mut locks = Locks::default();
         let (one, two) = (owner(1, 0), owner(2, 0));
         locks.held.push(range(1, 10, 10, true));
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_shares_cannot_write_either() {
+    fn shared_lock_refuses_writes_of_owner() {
         let mut locks = Locks::default();
         locks.held.push(range(1, 0, 4, false));
         let one = owner(1, 0);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exclusive_lock_goes_first_and_waiters_follow() {
+    fn unlock_releases_exclusive_first_and_grants_waiters() {
         let mut locks = Locks::default();
         locks.held.push(range(1, 0, 4, true));
         locks.held.push(range(1, 0, 4, false));

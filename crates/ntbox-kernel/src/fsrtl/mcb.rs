@@ -388,7 +388,7 @@ mod tests {
     use crate::test_support::{address_mut, status, value};
 
     #[test]
-    fn a_large_one_grows_and_gives_its_pool_back() {
+    fn large_mcb_grows_and_frees_pool() {
         let mut mcb = [0_u64; 4];
         let at = address_mut(&mut mcb);
         value(FsRtlInitializeLargeMcb, &[at, 1]);
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_one_says_why_it_refuses() {
+    fn base_mcb_reports_refusal() {
         let mut mcb = [0_u64; 3];
         let at = address_mut(&mut mcb);
         assert_eq!(value(FsRtlInitializeBaseMcbEx, &[at, 1, 0]), 1);

@@ -176,7 +176,7 @@ mod tests {
     use crate::test_support::{Counted, address, address_mut, value, wide};
 
     #[test]
-    fn statuses_are_sorted() {
+    fn ntstatus_classification_matches_reference() {
         let violation = u64::from(nt_status::STATUS_ACCESS_VIOLATION);
         let full = u64::from(nt_status::STATUS_DISK_FULL);
         assert_eq!(value(FsRtlIsNtstatusExpected, &[violation]), 0);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_taken_apart() {
+    fn dissect_name_splits_path() {
         for (path, expected) in [
             ("", ("", "")),
             (r"\", ("", "")),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_taken_apart_alike() {
+    fn dissect_dbcs_splits_path() {
         let mut bytes = *br"\one\two";
         let path = Counted::ansi(&mut bytes, 8);
         let mut parts = [Counted::empty(), Counted::empty()];
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_go_from_a_path() {
+    fn remove_dots_from_path() {
         for (path, expected) in [
             (
                 r"\dir1\dir2\..\dir3\.\file.txt",

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_legal_as_the_reference_says() {
+    fn is_name_legal_matches_reference() {
         const PLAIN: [bool; 3] = [false; 3];
         for (name, fat, hpfs) in [
             ("foo. b", true, true),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn more_is_legal_where_it_is_allowed() {
+    fn is_name_legal_with_allowances() {
         for (name, allowed) in [
             ("a?*", [true, false, false]),
             ("..", [true, false, false]),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_are_seen() {
+    fn contains_wildcards_finds_each() {
         for (name, expected) in [("a.b", 0), ("a<b", 1), ("\"", 1), ("a*", 1)] {
             let mut bytes = name.as_bytes().to_vec();
             let used = bytes.len();

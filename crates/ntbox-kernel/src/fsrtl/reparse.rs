@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_and_tags_must_fit_each_other() {
+    fn validate_reparse_buffer_checks_tag_and_length() {
         // IO_REPARSE_TAG_SYMLINK, and a tag of somebody else.
         let (microsoft, other) = (0xa000_000c, 0x2000_1234);
         for (tag, data, guid, length, expected) in [

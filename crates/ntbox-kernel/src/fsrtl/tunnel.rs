@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_until_its_directory_goes() {
+    fn tunnel_finds_name_until_directory_is_deleted() {
         let mut cache = [0_u64; 11];
         let at = address_mut(&mut cache);
         value(FsRtlInitializeTunnelCache, &[at]);
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_goes_when_there_are_too_many() {
+    fn tunnel_over_limit_drops_oldest() {
         let mut cache = [0_u64; 11];
         let at = address_mut(&mut cache);
         value(FsRtlInitializeTunnelCache, &[at]);

@@ -146,7 +146,7 @@ mod tests {
     use crate::test_support::{address, address_mut, status, value};
 
     #[test]
-    fn rights_are_translated_and_compared() {
+    fn check_desired_access_maps_generic_rights() {
         let mut desired = 0x8000_0000_u32;
         let at = address_mut(&mut desired);
         assert_eq!(status(IoCheckDesiredAccess, &[at, 0x12_0089]), 0);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_attributes_are_checked() {
+    fn check_ea_buffer_finds_the_invalid_offset() {
         let check = |bytes: &[u8], length: usize| {
             let mut offset = 77_u32;
             let arguments = [address(bytes), length as u64, address_mut(&mut offset)];
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_hardware_can_be_counted_on() {
+    fn configuration_information_is_persistent() {
         let block = value(IoGetConfigurationInformation, &[]);
         assert_eq!(
             DriverPtr::<ConfigurationInformation>::new(block)

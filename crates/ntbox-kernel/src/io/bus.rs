@@ -74,7 +74,7 @@ mod tests {
     use crate::test_support::{address_mut, lines, value};
 
     #[test]
-    fn bus_that_is_not_there_has_no_data() {
+    fn get_bus_data_of_missing_bus_returns_zero() {
         let mut data = [7_u8; 4];
         let buffer = address_mut(&mut data);
         assert_eq!(value(HalGetBusData, &[4, 0, 0, buffer, 4]), 0);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn dma_adapter_is_null_and_the_log_says_why() {
+    fn get_dma_adapter_returns_null_and_is_logged() {
         let mut registers = 7_u32;
         let to = address_mut(&mut registers);
         assert_eq!(value(IoGetDmaAdapter, &[0x1000, 0x2000, to]), 0);

@@ -38,7 +38,7 @@ mod tests {
     use crate::test_support::{NOWHERE, address_mut, fault, status, value};
 
     #[test]
-    fn origin_of_file_is_set_and_cleared_once() {
+    fn file_origin_is_set_and_cleared_once() {
         let mut file = [0_u32; DriverPtr::<FileObject>::SIZE as usize / 4];
         let at = address_mut(&mut file);
         let flags = DriverPtr::<FileObject>::new(at).at(|file| &file.flags);

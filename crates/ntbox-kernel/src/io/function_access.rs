@@ -155,7 +155,7 @@ mod tests {
     use crate::test_support::{address, address_mut, status};
 
     #[test]
-    fn functions_need_their_rights() {
+    fn check_function_access_requires_each_right() {
         let denied = nt_status::STATUS_ACCESS_DENIED;
         let ask = |granted: u32, function: u8, code: u32, class: u32| {
             let at = address(&class);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn senders_of_controls_are_looked_at() {
+    fn validate_device_control_access_checks_granted_access() {
         let mut stack_location = [0_u8; 0x48];
         let mut irp = [0_u8; 0xd0];
         let at = address_mut(&mut irp);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn quota_lists_are_checked() {
+    fn check_quota_buffer_finds_inconsistency() {
         #[repr(align(8))]
         struct Aligned([u8; 0x70]);
         let mut list = Aligned([0; 0x70]);

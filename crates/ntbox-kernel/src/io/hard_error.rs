@@ -55,7 +55,7 @@ mod tests {
     use crate::test_support::value;
 
     #[test]
-    fn a_thread_may_want_none() {
+    fn hard_error_mode_is_per_thread() {
         let thread = thread_table::current_thread();
         assert_eq!(value(IoSetThreadHardErrorMode, &[1]), 1);
         assert_eq!(

@@ -350,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn display_of_a_request_names_function_and_code() {
+    fn request_display_names_function_and_code() {
         let mut request = Request {
             major: major::DEVICE_CONTROL,
             minor: 0,

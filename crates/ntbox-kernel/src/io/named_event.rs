@@ -68,7 +68,7 @@ mod tests {
     use crate::test_support::{address_mut, value};
 
     #[test]
-    fn an_event_without_a_name_is_always_new() {
+    fn create_event_without_name_is_new() {
         let (mut first, mut second) = (0_u64, 0_u64);
         let event = value(IoCreateNotificationEvent, &[0, address_mut(&mut first)]);
         let other = value(IoCreateNotificationEvent, &[0, address_mut(&mut second)]);

@@ -51,7 +51,7 @@ mod tests {
     use crate::test_support::{address, address_mut, status, value};
 
     #[test]
-    fn a_hint_is_kept_beside_the_other_flags() {
+    fn priority_hint_keeps_other_irp_flags() {
         let mut irp = [0_u32; 8];
         irp[4] = 0x43;
         assert_eq!(value(IoGetIoPriorityHint, &[address(&irp)]), 2);
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn only_paging_has_a_paging_priority() {
+    fn paging_priority_is_zero_without_paging_io() {
         for (flags, expected) in [(0x8000_u32, 0), (2, 1), (0x8002, 2)] {
             let mut irp = [0_u32; 8];
             irp[4] = flags;

@@ -189,7 +189,7 @@ mod tests {
     use crate::test_support::{address_mut, broken_rules, status, value};
 
     #[test]
-    fn a_removed_lock_is_not_acquired_again() {
+    fn remove_lock_after_removal_is_not_acquired() {
         let mut memory = [0xcc_u8; 0x78];
         let lock = address_mut(&mut memory);
         value(IoInitializeRemoveLockEx, &[lock, 0x1234, 1, 2, 0x20]);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checked_build_has_more_fields_and_mistakes_are_told() {
+    fn remove_lock_checked_build_reports_mistakes() {
         let mut memory = [0xcc_u8; 0x78];
         let lock = address_mut(&mut memory);
         value(IoInitializeRemoveLockEx, &[lock, 0x1234, 1, 2, 0x78]);

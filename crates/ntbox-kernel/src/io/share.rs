@@ -166,7 +166,7 @@ mod tests {
     use crate::test_support::{address, address_mut, status, value};
 
     #[test]
-    fn who_may_not_write_shares_reading() {
+    fn share_access_without_write_shares_reading() {
         let mut share = [0_u32; 7];
         let mut files = [[0_u8; 0xd8]; 2];
         let [first, second] = files.each_mut().map(address_mut);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_must_agree_with_each_other() {
+    fn share_access_conflict_is_refused() {
         let mut share = [0xcc_u32; 7];
         let mut files = [[0_u8; 0xd8]; 3];
         let [reader, writer, attributes] = files.each_mut().map(address_mut);

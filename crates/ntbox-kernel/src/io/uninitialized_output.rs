@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_as_long_as_they_are() {
+    fn runs_finds_uninitialized_ranges() {
         let none: [(usize, usize); 0] = [];
         assert_eq!(runs(&[]), none);
         assert_eq!(runs(&[UNINITIALIZED; 3]), none);

@@ -63,7 +63,7 @@ mod tests {
     use crate::test_support::{address_mut, bug_check, call, processor, value};
 
     #[test]
-    fn device_to_verify_belongs_to_the_thread_of_the_request() {
+    fn device_to_verify_is_per_thread() {
         processor();
         let process = create::create_process("verify").expect("memory");
         let thread = create::create(process, true).expect("memory");

@@ -116,7 +116,7 @@ mod tests {
     const BREAKPOINTS: [fn(&mut Call<'_>) -> Return; 2] = [DbgBreakPoint, DbgBreakPointWithStatus];
 
     #[test]
-    fn breakpoints_raise_unless_a_debugger_takes_them() {
+    fn breakpoint_without_debugger_raises() {
         processor();
         assert_eq!(value(KdRefreshDebuggerNotPresent, &[]), 1);
         assert_eq!(

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_come_in_any_order_and_number() {
+    fn parse_flags_in_any_order() {
         let spec = parse_text("-0 +#+d");
         assert!(spec.left && spec.zero && spec.blank && spec.plus && spec.alternate);
         assert_eq!(spec.conversion, b'd');
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn width_and_precision() {
+    fn parse_width_and_precision() {
         let spec = parse_text("12.34x");
         assert_eq!((spec.width, spec.precision), (12, Some(34)));
         let spec = parse_text("*.*x");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn negative_arguments_turn_into_left_and_into_no_precision() {
+    fn parse_negative_star_arguments() {
         let spec = parse_with("*.*s", u64::from((-5_i32).cast_unsigned()));
         assert!(spec.left);
         assert_eq!((spec.width, spec.precision), (5, None));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes() {
+    fn parse_size_prefixes() {
         for (text, size) in [
             ("d", Size::Natural),
             ("hd", Size::Short),
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_may_end_anywhere() {
+    fn parse_truncated_specification() {
         for text in ["", "-", "5", "5.", "l", "I6", "I"] {
             let spec = parse_text(text);
             let expected = if text == "I6" { b'6' } else { 0 };

@@ -174,7 +174,7 @@ mod tests {
     const IHVDRIVER: u64 = 77;
 
     #[test]
-    fn messages_become_lines() {
+    fn print_functions_log_lines() {
         let format = *b"%s is %d, %p, %I64x, %c and %u\n\0";
         let list = [address(b"x\0"), 1, 2, 3, u64::from(b'y'), 4];
         let expected = "x is 1, 0000000000000002, 3, y and 4";
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_comes_first() {
+    fn print_with_prefix_logs_prefix_first() {
         let list = [7_u64];
         let arguments = [
             address(b"drv: \0"),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_transmits_512_bytes() {
+    fn print_over_512_bytes_is_truncated() {
         let fits = "a".repeat(511) + "\n\0";
         status(DbgPrintEx, &[IHVDRIVER, 0, address(fits.as_bytes())]);
         assert_eq!(lines(), ["a".repeat(511)]);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_are_of_the_code_page() {
+    fn print_decodes_code_page_bytes() {
         let text = wide("é€");
         status(
             DbgPrintEx,
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_recorded_of_a_call_that_faults() {
+    fn print_with_fault_logs_nothing() {
         let arguments = [IHVDRIVER, 0, address(b"bad %s\n\0"), NOWHERE];
         assert_eq!(fault(DbgPrintEx, &arguments), NOWHERE);
         assert_eq!(fault(DbgPrint, &[NOWHERE]), NOWHERE);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_noticed_becomes_violations() {
+    fn print_findings_are_reported() {
         let format = *b"%x %f %n\n\0";
         status(
             DbgPrintEx,
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn the_filter_is_changed_bit_by_bit() {
+    fn set_debug_filter_state_changes_one_bit() {
         // A component that no other test uses.
         const COMPONENT: u64 = 79;
         let state = |level| status(DbgQueryDebugFilterState, &[COMPONENT, level]);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_answers_a_prompt() {
+    fn dbg_prompt_returns_zero() {
         let mut answer = *b"....";
         let va = address_mut(&mut answer);
         assert_eq!(status(DbgPrompt, &[address(b"?\0"), va, 4]), 0);
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn violations_quote_the_specification() {
+    fn print_violation_quotes_specification() {
         status(DbgPrintEx, &[IHVDRIVER, 0, address(b"%g\n\0")]);
         let found = violations();
         assert!(found[0].message.contains("%g"), "{}", found[0].message);

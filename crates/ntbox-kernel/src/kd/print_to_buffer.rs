@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_allow_text_without_a_nul() {
+    fn snprintf_omits_nul_at_count() {
         assert_eq!(counted(_snprintf, 8), (5, *b"abc45\0.."));
         assert_eq!(counted(_snprintf, 6), (5, *b"abc45\0.."));
         assert_eq!(counted(_snprintf, 5), (5, *b"abc45..."));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn secure_functions_always_end_their_text() {
+    fn sprintf_s_always_terminates() {
         assert_eq!(counted(sprintf_s, 8), (5, *b"abc45\0.."));
         assert_eq!(counted(sprintf_s, 6), (5, *b"abc45\0.."));
         assert_eq!(counted(sprintf_s, 5), (-1, *b"\0......."));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn secure_functions_truncate_if_told_to() {
+    fn snprintf_s_truncates_at_count() {
         let run = |size, count| {
             let mut buffer = *b"........";
             let arguments = [
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_ones_trust_their_caller() {
+    fn sprintf_ignores_size() {
         let mut buffer = *b"........";
         let va = address_mut(&mut buffer);
         assert_eq!(value(sprintf, &[va, address(b"%c%c\0"), 0x61, 0x62]), 2);
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_functions() {
+    fn wide_print_functions_store_text() {
         let format = wide("%s %hs");
         let text = wide("я");
         let expected = wide("я é");
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn narrow_functions_with_lists() {
+    fn narrow_print_functions_with_va_list_store_text() {
         let list = [5_u64];
         let (format, va_list) = (address(b"%d\0"), address(&list));
         let mut buffer = *b"....";
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_destinations_fault() {
+    fn print_to_invalid_destination_faults() {
         assert_eq!(fault(sprintf, &[NOWHERE, address(b"x\0")]), NOWHERE);
         assert_eq!(fault(_snprintf, &[NOWHERE, 4, address(b"x\0")]), NOWHERE);
         assert!(broken_rules().is_empty());

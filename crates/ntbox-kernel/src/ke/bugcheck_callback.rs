@@ -188,7 +188,7 @@ mod tests {
     use crate::test_support::{address_mut, value};
 
     #[test]
-    fn records_say_in_which_state_they_are() {
+    fn callback_record_has_state() {
         let mut record = [0_u64; 8];
         let at = address_mut(&mut record);
         let arguments = [at, 0x1000, 0x20, 5, 0x300];

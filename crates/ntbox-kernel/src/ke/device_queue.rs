@@ -197,7 +197,7 @@ mod tests {
     use crate::test_support::{address_mut, broken_rules, value};
 
     #[test]
-    fn entries_come_in_the_order_of_their_keys() {
+    fn device_queue_removes_by_key() {
         let mut queue = [0xcc_u64; 5];
         let mut memory = [[0xcc_u64; 3]; 5];
         let at = address_mut(&mut queue);

@@ -152,7 +152,7 @@ mod tests {
     use crate::test_support::{address_mut, bug_check, call, processor, value};
 
     #[test]
-    fn a_lock_by_number_is_taken_once() {
+    fn queued_spin_lock_by_number_is_acquired_once() {
         processor();
         cpu::set_irql(1);
         assert_eq!(value(KeAcquireQueuedSpinLock, &[12]), 1);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn number_7_is_the_cancel_spin_lock() {
+    fn queued_spin_lock_7_is_cancel_spin_lock() {
         processor();
         cpu::set_irql(0);
         assert_eq!(value(KeAcquireQueuedSpinLock, &[7]), 0);

@@ -73,7 +73,7 @@ mod tests {
     use crate::test_support::{address_mut, bug_check, call, processor, status, value};
 
     #[test]
-    fn watchdog_is_off_and_only_told_at_dispatch_level() {
+    fn query_dpc_watchdog_at_dispatch_level_only() {
         processor();
         let mut information = [7_u32; 6];
         let to = address_mut(&mut information);
@@ -88,12 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn processor_without_dpcs_need_not_be_yielded() {
+    fn should_yield_without_dpcs_is_false() {
         assert_eq!(value(KeShouldYieldProcessor, &[]), 0);
     }
 
     #[test]
-    fn interrupt_spin_lock_without_interrupt_stops_the_kernel() {
+    fn interrupt_spin_lock_without_interrupt_stops() {
         for stop in [
             bug_check(call(KeAcquireInterruptSpinLock, &[0x5000])),
             bug_check(call(KeReleaseInterruptSpinLock, &[0x5000, 0])),

@@ -66,7 +66,7 @@ mod tests {
     use crate::test_support::{address_mut, status, value};
 
     #[test]
-    fn all_processors_are_in_node_0() {
+    fn node_0_has_all_processors() {
         let mut affinity = [7_u64; 2];
         let mut number = 7_u16;
         let (to, at) = (address_mut(&mut affinity), address_mut(&mut number));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn affinities_of_node_need_room_for_their_groups() {
+    fn query_node_affinity_with_short_buffer_fails() {
         let mut affinity = [7_u64; 2];
         let mut required = 7_u16;
         let (to, at) = (address_mut(&mut affinity), address_mut(&mut required));

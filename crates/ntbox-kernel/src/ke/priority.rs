@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boost_counts_from_the_base_and_wears_off() {
+    fn boost_adds_to_base_and_decays() {
         processor();
         let thread = create::create(0, true).expect("memory");
         assert_eq!(priority_of(thread), 8);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn setting_a_priority_ends_a_boost() {
+    fn set_priority_clears_boost() {
         processor();
         let thread = create::create(0, true).expect("memory");
         boost(thread, 2);

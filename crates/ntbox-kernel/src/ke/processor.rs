@@ -356,7 +356,7 @@ mod tests {
     use crate::test_support::{address, address_mut, status, value};
 
     #[test]
-    fn affinities_are_set_and_taken_back() {
+    fn system_affinity_is_set_and_reverted() {
         assert_eq!(value(KeSetSystemAffinityThreadEx, &[0]), 0);
         assert_eq!(value(KeSetSystemAffinityThreadEx, &[1]), 0);
         assert_eq!(value(KeSetSystemAffinityThreadEx, &[1]), 1);
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn processors_have_numbers_in_their_group() {
+    fn processor_number_has_group_0() {
         let mut number = [9_u8; 4];
         let at = address_mut(&mut number);
         assert_eq!(
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn existing_processors_are_told_of() {
+    fn processor_callback_reports_existing() {
         let mut seen = 0_u32;
         let context = address_mut(&mut seen);
         let routine = on_processor as *const () as u64;

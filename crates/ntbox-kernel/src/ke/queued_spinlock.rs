@@ -180,7 +180,7 @@ mod tests {
     use crate::test_support::{address_mut, bug_check, call, processor, value};
 
     #[test]
-    fn the_lock_names_its_holders_handle_and_the_handle_the_irql() {
+    fn in_stack_lock_links_handle_and_stores_irql() {
         processor();
         cpu::set_irql(1);
         let (mut word, mut handle) = (0_u64, [u64::MAX; 3]);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn another_handle_does_not_release_the_lock() {
+    fn in_stack_release_with_other_handle_stops() {
         processor();
         let (mut word, mut handle, mut other) = (0_u64, [0_u64; 3], [0_u64; 3]);
         let lock = address_mut(&mut word);

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_always_draws_the_same() {
+    fn same_seed_gives_same_schedule() {
         processor();
         ENABLED.store(true, Ordering::Relaxed);
         let (first, again, other) = (drawn(7), drawn(7), drawn(8));

@@ -249,7 +249,7 @@ mod tests {
     use crate::test_support::{address_mut, broken_rules, bug_check, call, processor, value};
 
     #[test]
-    fn acquiring_raises_and_releasing_goes_back() {
+    fn spin_lock_acquire_raises_and_release_restores_irql() {
         processor();
         cpu::set_irql(1);
         let mut word = u64::MAX;
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_acquisition_would_hang() {
+    fn spin_lock_acquired_twice_stops() {
         processor();
         let mut word = 0_u64;
         let lock = address_mut(&mut word);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_nobody_acquired_was_never_initialised() {
+    fn spin_lock_with_pool_pattern_is_uninitialized() {
         processor();
         let mut word = 0xbdbd_bdbd_bdbd_bdbd_u64;
         let stop = bug_check(call(KeAcquireSpinLockRaiseToDpc, &[address_mut(&mut word)]));
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn releasing_what_is_free_or_queued_stops() {
+    fn spin_lock_release_of_free_or_queued_stops() {
         processor();
         cpu::set_irql(2);
         let mut word = 0_u64;
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_irql_is_reported_by_its_verifier_code() {
+    fn spin_lock_at_wrong_irql_has_verifier_code() {
         processor();
         let mut word = 0_u64;
         let lock = address_mut(&mut word);
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn lowering_the_irql_past_a_held_lock_is_reported() {
+    fn lower_irql_with_held_spin_lock_is_reported() {
         processor();
         let (mut first, mut second) = (0_u64, 0_u64);
         let (first, second) = (address_mut(&mut first), address_mut(&mut second));
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_raised_to_synch_level_is_released_there() {
+    fn spin_lock_raised_to_synch_level_is_released_there() {
         processor();
         let mut word = 0_u64;
         let lock = address_mut(&mut word);

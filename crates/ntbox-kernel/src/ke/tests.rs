@@ -10,7 +10,7 @@ use crate::test_support::{address_mut, value};
 const PATTERN: u64 = 0x5555_5555_5555_5555;
 
 #[test]
-fn an_event_keeps_the_flags_that_it_does_not_use() {
+fn initialize_event_keeps_unused_flags() {
     let mut event = [PATTERN; 3];
     let at = address_mut(&mut event);
     value(KeInitializeEvent, &[at, 1, 1]);
@@ -18,7 +18,7 @@ fn an_event_keeps_the_flags_that_it_does_not_use() {
 }
 
 #[test]
-fn a_mutex_is_clear_and_has_no_size() {
+fn initialize_mutant_clears_size() {
     let mut mutex = [PATTERN; 7];
     let at = address_mut(&mut mutex);
     value(KeInitializeMutant, &[at, 0]);
@@ -29,7 +29,7 @@ fn a_mutex_is_clear_and_has_no_size() {
 }
 
 #[test]
-fn a_timer_has_no_size() {
+fn initialize_timer_clears_size() {
     let mut timer = [PATTERN; 8];
     let at = address_mut(&mut timer);
     value(KeInitializeTimerEx, &[at, 1]);
@@ -37,7 +37,7 @@ fn a_timer_has_no_size() {
 }
 
 #[test]
-fn a_dpc_keeps_its_link_and_its_arguments() {
+fn initialize_dpc_keeps_link_and_arguments() {
     let mut dpc = [PATTERN; 8];
     value(KeInitializeDpc, &[address_mut(&mut dpc), 0x1234, 0x5678]);
     let expected = [

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn one_processor_is_a_core_of_a_package() {
+    fn processor_information_has_one_core_and_package() {
         test_support::processor();
         let (status, bytes) = ask(0, relation::ALL);
         assert_eq!((status, bytes.len()), (0, 3 * 0x30 + 0x50));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told() {
+    fn processor_information_of_missing_processor_fails() {
         let nobody = 0x7_0000_u32;
         let invalid = nt_status::STATUS_INVALID_PARAMETER;
         assert_eq!(ask(address(&nobody), relation::CORE).0, invalid);

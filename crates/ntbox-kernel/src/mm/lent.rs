@@ -124,7 +124,7 @@ mod tests {
     const TAG: u32 = u32::from_le_bytes(*b"IoSB");
 
     #[test]
-    fn free_checks_what_lies_behind() {
+    fn free_checks_bytes_after_block() {
         processor();
         let block = allocate(20, TAG, true, 0).expect("memory");
         assert!(!is_freed(block));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn free_of_no_block_stops() {
+    fn free_of_invalid_address_stops() {
         processor();
         match free(0x1234, 0) {
             Err(Stop::BugCheck(data)) => assert_eq!((data.code, data.parameters[0]), (0xc2, 0x46)),

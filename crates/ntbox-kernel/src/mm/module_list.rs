@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_the_kernel_and_the_driver() {
+    fn module_list_has_kernel_and_driver() {
         processor();
         let module = Module {
             folder: r"\SystemRoot\System32\drivers\",
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flag_counts_as_the_driver_leaves_it() {
+    fn integrity_flag_is_read_from_module_entry() {
         processor();
         let module = Module {
             folder: "",

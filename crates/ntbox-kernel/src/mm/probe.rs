@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_range_decides_and_not_the_memory() {
+    fn probe_checks_range_only() {
         for export in [ProbeForRead, ProbeForWrite] {
             assert_eq!(value(export, &[u64::MAX, 0, 8]), 0, "no range, no check");
             assert_raises(

@@ -126,7 +126,7 @@ mod tests {
     use crate::test_support::processor;
 
     #[test]
-    fn pages_stay_as_long_as_somebody_needs_them() {
+    fn segment_pages_live_until_last_reference() {
         processor();
         mm::with(|memory| {
             let before = memory.physical.available();

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn guard_pages_move_down_until_the_stack_is_used_up() {
+    fn user_stack_grows_until_exhausted() {
         test_support::processor();
         let process = 0;
         let before = with(|memory| memory.physical.available());
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn without_memory_there_is_no_stack() {
+    fn user_stack_without_memory_fails() {
         test_support::processor();
         let (taken, left) = with(|memory| {
             let left = memory.physical.available();

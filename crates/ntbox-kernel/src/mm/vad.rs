@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_split_where_state_or_protection_differs() {
+    fn vad_regions_split_by_state_and_protection() {
         let mut space = Vads::default();
         let pages = [
             (0x2_1000, protection::READWRITE),
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_leaves_what_lies_on_both_sides() {
+    fn vad_remove_keeps_both_sides() {
         let mut space = Vads::default();
         let pages = [0x2_0000, 0x2_1000, 0x2_2000].map(|va| (va, protection::READWRITE));
         space.insert(0x2_0000, vad(0x2_3000, pages));
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_found_on_both_ends() {
+    fn vad_find_free_range_bottom_up_and_top_down() {
         let mut space = Vads::default();
         assert_eq!(space.room(0x1000, END, false), Some(USUAL));
         space.insert(USUAL, vad(USUAL + 0x1000, []));
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_is_passed_once() {
+    fn vad_guard_page_is_one_shot() {
         let mut space = Vads::default();
         let guarded = protection::READWRITE | protection::GUARD;
         space.insert(0x2_0000, vad(0x2_1000, [(0x2_0000, guarded)]));

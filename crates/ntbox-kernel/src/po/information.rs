@@ -66,7 +66,7 @@ mod tests {
     use crate::test_support::{NOWHERE, address_mut, fault, lines, processor, status};
 
     #[test]
-    fn platform_is_not_always_connected() {
+    fn power_information_platform_is_not_aoac() {
         processor();
         let mut answer = [7_u8; 2];
         let to = address_mut(&mut answer);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn level_that_is_not_built_is_refused_aloud() {
+    fn power_information_unsupported_level_is_logged() {
         processor();
         let mut answer = [7_u8; 0x50];
         let to = address_mut(&mut answer);

@@ -109,7 +109,7 @@ mod tests {
     use crate::test_support::{address_mut, bug_check, call, processor, status, value};
 
     #[test]
-    fn requests_are_counted() {
+    fn power_request_counts_set_and_clear() {
         processor();
         let mut object = 7_u64;
         let out = address_mut(&mut object);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_told() {
+    fn power_request_left_is_a_leak() {
         processor();
         let mut object = 0_u64;
         status(PoCreatePowerRequest, &[address_mut(&mut object), 0x1000, 0]);

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_guid_lies_in_memory_as_its_fields_do() {
+    fn guid_has_memory_layout() {
         assert_eq!(
             guid(0x0273_1015, 0x4510, 0x4526, 0x99e6_e5a1_7ebd_1aea),
             [

@@ -111,7 +111,7 @@ mod tests {
     use crate::test_support::{address_mut, processor, value};
 
     #[test]
-    fn a_device_remembers_its_state() {
+    fn set_power_state_returns_previous() {
         processor();
         let mut extension = [0_u64; 16];
         let mut device = DeviceObject::new_zeroed();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_busy_says_so_until_it_is_not() {
+    fn register_system_state_left_is_a_leak() {
         processor();
         let handle = value(PoRegisterSystemState, &[0, 1]);
         assert_ne!(handle, 0);

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_current_thread_belongs_to_system() {
+    fn current_thread_belongs_to_system() {
         let (process, thread) = system();
         for handler in [
             PsGetCurrentProcess,
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_tell_what_they_are() {
+    fn process_and_thread_queries_return_identity() {
         let (process, thread) = system();
         assert_eq!(
             value(PsGetProcessId, &[process]),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_told() {
+    fn process_query_of_non_object_is_reported() {
         let (process, _) = system();
         let other = [0_u64; 4];
         assert_eq!(value(PsGetProcessId, &[address(&other)]), 0);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_looked_up() {
+    fn lookup_by_process_and_thread_id() {
         let (process, thread) = system();
         let mut found = 7_u64;
         let to = address_mut(&mut found);
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_the_version_is_optional() {
+    fn get_version_parameters_are_optional() {
         processor();
         let OsVersion {
             major,

@@ -142,7 +142,7 @@ mod tests {
     use crate::test_support::processor;
 
     #[test]
-    fn charges_are_counted_and_returned() {
+    fn quota_charge_and_return() {
         processor();
         let process = 0x7777_0000;
         assert!(charge(process, 0, 0x200));

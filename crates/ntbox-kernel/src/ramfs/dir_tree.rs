@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_in_any_case_and_kept_as_they_were() {
+    fn tree_lookup_ignores_and_keeps_case() {
         let mut tree = Tree::new();
         let windows = tree.add(ROOT, wide("Windows"), directory());
         let temp = tree.add(windows, wide("Temp"), directory());
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renamed_node_is_found_by_its_new_name_only() {
+    fn tree_rename_replaces_name() {
         let mut tree = Tree::new();
         let a = tree.add(ROOT, wide("a"), directory());
         let b = tree.add(ROOT, wide("b"), directory());
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_come_in_the_order_of_their_folded_names() {
+    fn tree_entries_are_sorted_by_folded_name() {
         let mut tree = Tree::new();
         for name in ["beta", "Alpha", "Gamma"] {
             tree.add(ROOT, wide(name), directory());

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_lead_where_the_file_system_says() {
+    fn resolve_absolute_paths() {
         let (tree, windows, file) = tree();
         let invalid = Err(nt_status::STATUS_OBJECT_NAME_INVALID);
         let nowhere = Err(nt_status::STATUS_OBJECT_PATH_NOT_FOUND);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn relative_paths_begin_at_what_is_open() {
+    fn resolve_relative_paths() {
         let (tree, windows, file) = tree();
         let from = |node, path| resolve(&tree, Some(node), &wide(path));
         assert_eq!(from(windows, ""), Ok(Target::Node(windows)));
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parent_of_a_path_need_not_have_its_name() {
+    fn resolve_parent_of_missing_name() {
         let (tree, windows, _) = tree();
         let parent = |path| resolve_parent(&tree, None, &wide(path));
         assert_eq!(parent(r"\Windows\new"), Ok((windows, wide("new"))));

@@ -67,7 +67,7 @@ mod tests {
     use crate::test_support::{address_mut, bug_check, call, processor, value};
 
     #[test]
-    fn files_without_sections_may_be_changed() {
+    fn flush_image_section_without_section_succeeds() {
         processor();
         let mut pointers = [0_u64; 3];
         let at = address_mut(&mut pointers);

@@ -175,7 +175,7 @@ mod tests {
     use crate::test_support::{Counted as String, address, address_mut, status, value};
 
     #[test]
-    fn initialising_counts_the_text() {
+    fn init_ansi_string_counts_text() {
         let text = *b"abc\0";
         let from = address(&text);
         for handler in [RtlInitAnsiString, RtlInitString] {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_too_long_is_cut_or_refused() {
+    fn init_ansi_string_too_long_is_truncated_or_refused() {
         let mut text = vec![b'x'; 0x1_0000];
         text.push(0);
         let from = address(text.as_slice());
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_take_what_fits_and_store_no_nul() {
+    fn copy_string_truncates_without_nul() {
         let (mut buffer, mut text) = (*b"......", *b"abcdefgh");
         let mut string = String::ansi(&mut buffer, 0);
         let to = address_mut(&mut string);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn appending_is_all_or_nothing() {
+    fn append_ansi_too_long_changes_nothing() {
         let (mut buffer, mut text) = (*b"......", *b"abcd");
         let mut string = String::ansi(&mut buffer, 0);
         let to = address_mut(&mut string);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn appending_nothing_is_no_error_whatever_the_lengths() {
+    fn append_ansi_null_succeeds() {
         let (mut buffer, mut text) = (*b"abc...", *b"x");
         let mut string = String::ansi(&mut buffer, 3);
         string.maximum_length = 0;
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn comparisons() {
+    fn compare_ansi_strings() {
         for (one, two, insensitive, expected) in [
             (&b"abc"[..], &b"abc"[..], 0, 0),
             (b"abc", b"abd", 0, -1),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes() {
+    fn prefix_ansi_strings() {
         let (mut short, mut long) = (*b"AB", *b"abc");
         let (short, long) = (String::ansi(&mut short, 2), String::ansi(&mut long, 3));
         assert_eq!(
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_is_that_of_ascii() {
+    fn upper_string_changes_ascii_only() {
         let mut text: Vec<u8> = (0..=u8::MAX).collect();
         let expected: Vec<u8> = text
             .iter()

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn initialising_stores_size_and_address() {
+    fn initialize_bitmap_stores_size_and_address() {
         let mut bits = [0xdead_beef_u32];
         let header = header(&mut bits, 32);
         assert_eq!((header[0], header[1]), (32, address(&bits)));
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn single_bits() {
+    fn set_clear_and_test_bit() {
         let mut bits = [0_u32; 2];
         let header = header(&mut bits, 64);
         for bit in [0, 7, 8, 31, 32, 63] {
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges() {
+    fn set_and_clear_bit_ranges() {
         let mut bits = [0_u32; 3];
         let header = header(&mut bits, 90);
         run(RtlSetBits, &header, &[5, 50]);
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn all_bits_means_whole_words() {
+    fn set_all_bits_sets_whole_words() {
         let mut bits = [0_u32; 3];
         let header = header(&mut bits, 33);
         run(RtlSetAllBits, &header, &[]);
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn searches_begin_at_the_hint_and_wrap() {
+    fn find_bits_starts_at_hint_and_wraps() {
         // Clear: 1, 4, 5, 7 and 8 to 31.
         let mut bits = [0b0100_1101_u32];
         let header = header(&mut bits, 8);
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn finding_and_turning() {
+    fn find_bits_and_set() {
         let mut bits = [0b0011_u32];
         let header = header(&mut bits, 8);
         assert_eq!(run(RtlFindClearBitsAndSet, &header, &[3, 0]), 2);
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn runs() {
+    fn find_clear_runs_lists_runs() {
         // Clear: 1 to 2, 4 to 9, 11, 13 to 15.
         let mut bits = [0b0001_0100_0000_1001_u32];
         let header = header(&mut bits, 16);
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bitmap_has_no_clear_run() {
+    fn find_clear_run_in_full_bitmap_is_empty() {
         let mut bits = [u32::MAX];
         let header = header(&mut bits, 32);
         let mut start = 7_u32;
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_of_a_number() {
+    fn count_and_find_bits_of_number() {
         assert_eq!(
             value(RtlNumberOfSetBitsUlongPtr, &[0xff00_0000_0000_0001]),
             9
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_headers_and_buffers_fault() {
+    fn bitmap_at_invalid_address_faults() {
         assert_eq!(fault(RtlTestBit, &[NOWHERE, 0]), NOWHERE);
         let header = [64, NOWHERE];
         assert_eq!(fault(RtlSetAllBits, &[address(&header)]), NOWHERE);

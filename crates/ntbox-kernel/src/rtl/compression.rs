@@ -103,7 +103,7 @@ mod tests {
     use crate::test_support::{address, address_mut, bug_check, call, status};
 
     #[test]
-    fn buffers_go_there_and_back() {
+    fn compress_and_decompress_round_trip() {
         let text = *b"again and again and again and again";
         let (mut packed, mut back, mut done) = ([0_u8; 64], [0_u8; 64], 0_u32);
         let (to, size) = (address_mut(&mut packed), address_mut(&mut done));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_told_apart() {
+    fn compression_of_unsupported_format_is_refused() {
         let (mut one, mut two) = (0_u32, 0_u32);
         let mut ask = |format: u64| [format, address_mut(&mut one), address_mut(&mut two)];
         assert_eq!(

@@ -86,7 +86,7 @@ mod tests {
     use crate::test_support::{Counted as Text, address, address_mut, status, wide};
 
     #[test]
-    fn no_nul_is_stored() {
+    fn counted_conversion_stores_no_nul() {
         let mut units = wide("aé");
         let from = Text::unicode(&mut units, 2);
         let mut room = [7_u8; 3];
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn counted_conversion_too_long_is_refused() {
         let mut units = wide("aя");
         let (mut room, mut wide_room) = ([0_u8; 1], [0_u16; 1]);
         let mut bytes = *b"ab";
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_string_needs_no_memory() {
+    fn counted_conversion_of_empty_allocates_nothing() {
         let from = Text::empty();
         let mut to = Text::empty();
         to.buffer = 1;

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths() {
+    fn strlen_counts_bytes() {
         let text = *b"abc\0def\0";
         assert_eq!(value(strlen, &[address(&text)]), 3);
         assert_eq!(value(strnlen, &[address(&text), 2]), 2);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn copies() {
+    fn strcpy_copies_text() {
         let text = *b"abc\0";
         let mut to = *b"........";
         let va = address_mut(&mut to);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn appends() {
+    fn strcat_appends_text() {
         let text = *b"abc\0";
         let mut to = *b"x\0......";
         let va = address_mut(&mut to);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn comparisons() {
+    fn strcmp_compares_text() {
         assert_eq!(compare(strcmp, b"abc\0", b"abc\0", 0), 0);
         assert_eq!(compare(strcmp, b"ab\0", b"abc\0", 0), -1);
         assert_eq!(compare(strcmp, b"b\0", b"abc\0", 0), 1);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn searches() {
+    fn strchr_and_strstr_find_text() {
         let text = *b"abcabc\0";
         let va = address(&text);
         assert_eq!(value(strchr, &[va, u64::from(b'b')]), va + 1);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_in_place() {
+    fn strupr_and_strset_change_in_place() {
         let mut text = *b"aBc\0D";
         let va = address_mut(&mut text);
         for lower in [_strlwr, strlwr] {
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers() {
+    fn atoi_parses_numbers() {
         for (text, expected) in [
             (&b"42\0"[..], 42_i32),
             (b" \t\n-17x\0", -17),

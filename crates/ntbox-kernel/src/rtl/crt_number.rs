@@ -187,7 +187,7 @@ mod tests {
     use crate::test_support::{address, address_mut, value, wide};
 
     #[test]
-    fn c_functions_store_numbers() {
+    fn itoa_functions_store_numbers() {
         let run = |handler: fn(&mut Call<'_>) -> Return, number: i64, size, base| {
             let mut buffer = [0x2e_u8; 24];
             let error = value(
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn c_functions_store_wide_numbers() {
+    fn itow_functions_store_numbers() {
         for (handler, number, expected) in [
             (_itow_s as fn(&mut Call<'_>) -> Return, -5_i64, "-5"),
             (_ltow_s, -5, "-5"),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn strtoul_says_where_the_number_ends() {
+    fn strtoul_stores_end_of_number() {
         let run = |text: &str, base: u64| {
             let units = wide(text);
             let mut end = 0_u64;

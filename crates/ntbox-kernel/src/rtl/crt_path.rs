@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_split_as_the_reference_has_it() {
+    fn splitpath_s_matches_reference() {
         for (path, parts) in [
             (r"c:\dir\a.b.txt", ["c:", r"\dir\", "a.b", ".txt"]),
             ("dir/name", ["", "dir/", "name", ""]),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_may_be_left_out_with_their_room_only() {
+    fn splitpath_s_null_part_needs_zero_size() {
         let path = *b"c:\\d\\name.x\0";
         let mut name = *b".....";
         let at = address_mut(&mut name);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_made_of_what_is_there() {
+    fn makepath_s_joins_given_parts() {
         let make = |size: u64, parts: [&[u8]; 4]| {
             let mut path = [b'.'; 16];
             let mut arguments = vec![address_mut(&mut path), size];
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_are_filled_up_to_their_nul() {
+    fn strset_s_fills_to_nul() {
         let fill = |handler, size: u64, rest: &[u64]| {
             let mut text = *b"abc\0..";
             let mut arguments = vec![address_mut(&mut text), size];

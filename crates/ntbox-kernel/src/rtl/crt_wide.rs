@@ -174,14 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn lengths_count_units() {
+    fn wcslen_counts_units() {
         let text = wide("abc");
         assert_eq!(value(wcslen, &[va(&text)]), 3);
         assert_eq!(value(wcsnlen, &[va(&text), 2]), 2);
     }
 
     #[test]
-    fn copies_and_appends() {
+    fn wcscpy_and_wcscat_copy_text() {
         let text = wide("äb");
         let mut to = [u16::from(b'.'); 8];
         let at = address_mut(&mut to);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn comparisons() {
+    fn wcscmp_compares_text() {
         let (upper, lower) = (wide("ABC"), wide("abc"));
         let sign = |value: u64| value.cast_signed().signum();
         assert_eq!(sign(value(wcscmp, &[va(&upper), va(&lower)])), -1);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn searches() {
+    fn wcschr_and_wcsstr_find_text() {
         let text = wide("abcabc");
         let start = va(&text);
         assert_eq!(value(wcschr, &[start, u64::from(b'c')]), start + 4);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_in_place() {
+    fn wcsupr_and_wcsset_change_in_place() {
         let mut text = wide("aBé");
         let at = address_mut(text.as_mut_slice());
         for lower in [_wcslwr, wcslwr] {
@@ -237,14 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers() {
+    fn wtoi_parses_numbers() {
         let text = wide(" -12x");
         assert_eq!(value(_wtoi, &[va(&text)]).cast_signed(), -12);
         assert_eq!(value(_wtol, &[va(&text)]).cast_signed(), -12);
     }
 
     #[test]
-    fn conversions_between_widths() {
+    fn mbstowcs_and_wcstombs_convert() {
         let mut units = [7_u16; 4];
         let at = address_mut(&mut units);
         assert_eq!(value(mbstowcs, &[at, address(b"a\x80\0"), 4]), 2);

@@ -121,7 +121,7 @@ mod tests {
     use crate::test_support::{address, address_mut, value};
 
     #[test]
-    fn classes_are_those_of_ascii() {
+    fn ctype_classes_match_ascii() {
         type Handler = fn(&mut Call<'_>) -> Return;
         type Test = fn(&u8) -> bool;
         let table: [(Handler, Test); 6] = [
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn case_changes() {
+    fn toupper_and_tolower_change_case() {
         assert_eq!(value(toupper, &[b'a'.into()]), u64::from(b'A'));
         assert_eq!(value(tolower, &[b'Z'.into()]), u64::from(b'z'));
         assert_eq!(value(toupper, &[0xe9]), 0xe9);
@@ -156,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn random_numbers_repeat_from_a_seed() {
+    fn rand_repeats_from_seed() {
         value(srand, &[1]);
         let sequence: Vec<u64> = (0..3).map(|_| value(rand, &[])).collect();
         assert_eq!(sequence, [41, 18467, 6334]);
     }
 
     #[test]
-    fn single_characters_are_converted() {
+    fn mbtowc_and_wctomb_convert() {
         let mut unit = 7_u16;
         assert_eq!(
             value(mbtowc, &[address_mut(&mut unit), address(b"\x80"), 1]),

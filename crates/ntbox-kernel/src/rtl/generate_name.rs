@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_kept_is_kept() {
+    fn generate_8dot3_keeps_legal_characters() {
         let first = |long: &str| names(long, false, 1).remove(0);
         assert_eq!(first("Longfilename.text"), "LONGFI~1.TEX");
         assert_eq!(first("a.b"), "A~1.B");
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn every_try_is_another_name() {
+    fn generate_8dot3_repeated_is_distinct() {
         let all = names("Longfilename.txt", false, 15);
         assert_eq!(all[1..4], ["LONGFI~2.TXT", "LONGFI~3.TXT", "LONGFI~4.TXT"]);
         assert!(

@@ -102,13 +102,13 @@ mod tests {
     }
 
     #[test]
-    fn text_becomes_a_guid() {
+    fn guid_from_string_parses() {
         assert_eq!(from(TEXT), Ok(BYTES));
         assert_eq!(from(&TEXT.to_lowercase()), Ok(BYTES));
     }
 
     #[test]
-    fn other_text_is_refused() {
+    fn guid_from_string_malformed_is_refused() {
         for bad in [
             "",
             "{}",
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guid_becomes_text_in_pool() {
+    fn string_from_guid_allocates_pool() {
         let mut string = Counted::empty();
         let va = address_mut(&mut string);
         assert_eq!(

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_come_and_go_with_their_heap() {
+    fn heap_destroy_frees_blocks() {
         let heap = value(RtlCreateHeap, &[u64::from(GROWABLE), 0, 0, 0, 0, 0]);
         let blocks_at_first = blocks();
         let taken: Vec<u64> = [0, 1, 100, 0x10_0000]
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_belongs_to_one_heap() {
+    fn heap_block_of_other_heap_is_refused() {
         let heaps = [0, 1].map(|_| value(RtlCreateHeap, &[2, 0, 0, 0, 0, 0]));
         let block = value(RtlAllocateHeap, &[heaps[0], 0, 24]);
         let other = [0_u64; 8];
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heap_that_does_not_grow_ends() {
+    fn heap_not_growable_is_exhausted() {
         // No flag, 128 pages.
         let heap = value(RtlCreateHeap, &[0, 0, 128 * PAGE_SIZE, 0, 0, 0]);
         assert_eq!(value(RtlAllocateHeap, &[heap, 0, LARGEST + 1]), 0);

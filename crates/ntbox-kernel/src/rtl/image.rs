@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_and_directories_are_found() {
+    fn image_headers_and_directories_are_found() {
         let mut bytes = image();
         let base = address(&bytes[..]);
         assert_eq!(value(RtlImageNtHeader, &[base]), base + 0x80);

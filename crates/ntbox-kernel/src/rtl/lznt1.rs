@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_published_example_is_read() {
+    fn decompress_reads_ms_xca_example() {
         // From the protocol documentation of the format: [MS-XCA], 3.3.
         let text = b"F# F# G A A G F# E D D E F# F# E E F# F# G A A G F# E D D E F# E D D E E F# D E F# G F# D E F# G F# E D E A F# F# G A A G F# E D D E F# E D D\0";
         let compressed = compress(text);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn known_bytes() {
+    fn compress_produces_known_bytes() {
         // One literal and a copy of it: distance 1, length 5.
         let compressed = [0x03, 0xb0, 0x02, b'a', 0x02, 0x00];
         assert_eq!(
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_seen() {
+    fn decompress_of_damaged_input_fails() {
         for damaged in [
             &[0x03_u8][..],
             &[0x05, 0xb0, 0x00],
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_comes_back() {
+    fn compress_and_decompress_random_data_round_trip() {
         let mut seed = 7_u32;
         let mut random = move || {
             seed = seed.wrapping_mul(1_103_515_245).wrapping_add(12_345);

@@ -120,7 +120,7 @@ mod tests {
     };
 
     #[test]
-    fn copies_leave_their_surroundings_alone() {
+    fn copy_memory_writes_destination_only() {
         let from = *b"abcdefgh";
         for handler in [
             RtlCopyMemory,
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn c_functions_return_the_destination() {
+    fn memcpy_and_memset_return_destination() {
         let mut to = [0_u8; 4];
         let from = [1_u8; 4];
         let va = address_mut(&mut to);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn moving_works_in_both_directions() {
+    fn move_memory_handles_overlap() {
         let mut text = *b"0123456789";
         let va = address_mut(&mut text);
         value(RtlMoveMemory, &[va + 2, va, 8]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlapping_copy_is_a_violation() {
+    fn copy_memory_overlapping_is_reported() {
         let mut text = *b"0123456789";
         let va = address_mut(&mut text);
         for handler in [RtlCopyMemory, RtlCopyMemoryNonTemporal, memcpy] {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn filling() {
+    fn fill_memory_writes_range_only() {
         let mut bytes = [9_u8; 6];
         let va = address_mut(&mut bytes);
         value(RtlFillMemory, &[va + 1, 2, 0xffff_ff55]);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn comparing_counts_what_is_equal() {
+    fn compare_memory_counts_equal_bytes() {
         let (one, two) = (*b"abcdef", *b"abcXef");
         assert_eq!(
             value(RtlCompareMemory, &[address(&one), address(&two), 6]),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn memcmp_is_unsigned() {
+    fn memcmp_compares_unsigned() {
         let (one, two) = ([1_u8, 0x80], [1_u8, 0x7f]);
         let compare = |a: &[u8], b: &[u8], length| {
             value(memcmp, &[address(a), address(b), length]).cast_signed()
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn memchr_finds_the_first() {
+    fn memchr_finds_first() {
         let text = *b"abcabc";
         let va = address(&text);
         assert_eq!(value(memchr, &[va, u64::from(b'c'), 6]), va + 2);
@@ -236,12 +236,12 @@ mod tests {
     }
 
     #[test]
-    fn prefetching_touches_nothing() {
+    fn prefetch_of_unmapped_address_succeeds() {
         assert_eq!(value(RtlPrefetchMemoryNonTemporal, &[NOWHERE, 64]), 0);
     }
 
     #[test]
-    fn bad_addresses_fault_and_empty_ranges_do_not() {
+    fn memory_at_invalid_address_faults_unless_empty() {
         let mut byte = 0_u8;
         let va = address_mut(&mut byte);
         assert_eq!(fault(memcpy, &[NOWHERE, va, 1]), NOWHERE);

@@ -159,7 +159,7 @@ mod tests {
     use crate::test_support::{address_mut, status, value};
 
     #[test]
-    fn lengths_come_back_as_they_were() {
+    fn cm_memory_resource_encode_decode_round_trip() {
         let mut descriptor = [0_u8; 0x14];
         let at = address_mut(&mut descriptor);
         let encode = |kind: u64, length: u64| {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_rounded_up_to_one_that_can_be_written() {
+    fn memory_length_rounds_up_to_encodable() {
         let mut target = 7_u64;
         let to = address_mut(&mut target);
         for (source, expected) in [
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn requirements_come_back_as_they_were() {
+    fn io_memory_resource_encode_decode_round_trip() {
         let mut descriptor = [0_u64; 4];
         let at = address_mut(&mut descriptor);
         let arguments = [at, 3, 0x2_0000_0000, 0x1_0000, 1, u64::MAX];

@@ -73,7 +73,7 @@ mod tests {
     use crate::test_support::{Counted, address, address_mut, value, violations, wide};
 
     #[test]
-    fn an_assertion_is_reported() {
+    fn rtl_assert_is_reported() {
         value(
             RtlAssert,
             &[address(b"x > 0\0"), address(b"a.c\0"), 7, address(b"why\0")],
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn generic_rights_are_replaced() {
+    fn map_generic_mask_replaces_rights() {
         let mapping = [0x1_u32, 0x2, 0x4, 0xf00];
         for (before, after) in [
             (0x8000_0000_u32, 0x1_u32),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_are_copied_and_compared_whole() {
+    fn luid_copy_and_compare() {
         let (first, mut second) = ([7_u32, 1], [7_u32, 2]);
         let compared = [address(&first), address(&second)];
         assert_eq!(value(RtlEqualLuid, &compared), 0);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn altitudes_are_compared_as_numbers() {
+    fn compare_altitudes_as_numbers() {
         for (first, second, expected) in [
             ("9", "10", -1),
             ("380000.5", "380000.05", 1),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn rights_are_compared() {
+    fn are_accesses_granted_compares_masks() {
         assert_eq!(value(RtlAreAllAccessesGranted, &[0b110, 0b100]), 1);
         assert_eq!(value(RtlAreAllAccessesGranted, &[0b110, 0b101]), 0);
         assert_eq!(value(RtlAreAnyAccessesGranted, &[0b110, 0b101]), 1);

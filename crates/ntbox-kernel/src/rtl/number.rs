@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_reference() {
+    fn unicode_string_to_integer_matches_reference_examples() {
         for (text, base, expected) in [
             ("123", 10, 123),
             ("-345", 10, -345),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_count_in_base_0_only() {
+    fn unicode_string_to_integer_prefix_in_base_0_only() {
         for (text, base, expected) in [
             ("0x1F", 0, 31),
             ("0o17", 0, 15),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_cannot_be() {
+    fn unicode_string_to_integer_invalid_is_refused() {
         assert_eq!(from_unicode("", 10), (STATUS_INVALID_PARAMETER, 0x5555));
         assert_eq!(from_unicode("1", 7), (STATUS_INVALID_PARAMETER, 0x5555));
         assert_eq!(from_unicode("4294967297", 10), (STATUS_SUCCESS, 1));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_cannot_be_stored_is_a_status() {
+    fn integer_conversion_to_invalid_address_is_a_status() {
         let mut units = wide("12");
         let string = Counted::unicode(&mut units, 2);
         let (unicode, text) = (address(&string), address(b"12\0"));
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_those_of_rust() {
+    fn integer_conversion_matches_rust() {
         let numbers = (0..32)
             .flat_map(|bit| [1_u32 << bit, (1_u32 << bit) - 1, u32::MAX << bit])
             .chain([10, 99, 12_345, 2_147_483_649]);
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_without_room_tell_how_much_they_need() {
+    fn integer_to_unicode_string_too_long_sets_length() {
         for (number, base, text) in [
             (123, 10, "123"),
             (0xffff_ffff, 16, "FFFFFFFF"),
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_become_text() {
+    fn integer_to_unicode_string_formats() {
         for (number, base, expected) in [
             (0, 0, "0"),
             (4_294_967_295, 10, "4294967295"),
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_need_no_nul() {
+    fn integer_to_char_omits_nul_when_full() {
         let run = |size: i32| {
             let mut buffer = *b"......";
             let size = u64::from(size.cast_unsigned());

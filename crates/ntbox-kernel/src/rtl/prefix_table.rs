@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_prefix_is_found() {
+    fn find_prefix_returns_longest() {
         let mut table = Prefixes::new();
         assert_eq!((table.find(r"\a", 0), table.all().len()), (None, 0));
         for path in [r"\", r"\dir", r"\dir\sub", r"\other"] {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn case_counts_up_to_an_index() {
+    fn find_prefix_is_case_sensitive_up_to_index() {
         let mut table = Prefixes::new();
         assert!(table.insert(r"\Dir") && table.insert(r"\dIR") && table.insert(r"\dir"));
         assert!(!table.insert(r"\dIR"), "the very same");

@@ -96,7 +96,7 @@ mod tests {
     type Handler = fn(&mut Call<'_>) -> Return;
 
     #[test]
-    fn numbers_are_in_range_and_spread() {
+    fn random_is_in_range_and_distinct() {
         for handler in [RtlRandom, RtlRandomEx] {
             let mut seed = 1_u32;
             let numbers: Vec<u64> = (0..1000)
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_takes_one_step_or_two() {
+    fn random_advances_seed() {
         // Worked out with big integers elsewhere.
         for (before, one, two) in [
             (0_u32, 0x7fff_ffc3_u32, 0x3fc_u32),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_a_number_of_an_earlier_step() {
+    fn random_returns_earlier_seed() {
         for (handler, steps) in [(RtlRandomEx as Handler, 1), (RtlRandom, 2)] {
             let mut seed = 77_u32;
             let (mut made, mut results) = (Vec::new(), Vec::new());
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_of_the_standard_text() {
+    fn crc32_of_check_text() {
         let text = *b"123456789";
         assert_eq!(value(RtlComputeCrc32, &[0, address(&text), 9]), 0xcbf4_3926);
         // In two steps.

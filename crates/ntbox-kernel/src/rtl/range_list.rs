@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_in_order_and_do_not_meet() {
+    fn add_range_orders_and_refuses_overlap() {
         let mut memory = [u64::MAX; 4];
         let at = new_list(&mut memory);
         assert_eq!(
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_found_from_above() {
+    fn find_range_searches_from_end() {
         let mut memory = [0; 4];
         let at = new_list(&mut memory);
         assert_eq!(add(at, (0x80, 0xff), 0, 1), 0);

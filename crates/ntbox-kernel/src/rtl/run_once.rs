@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_routine_runs_once_unless_it_fails() {
+    fn run_once_reruns_after_failure() {
         let (mut once, mut context) = (0_u64, 7_u64);
         let (at, to) = (address_mut(&mut once), address_mut(&mut context));
         let routine = make as *const () as u64;
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_ways_do_not_mix() {
+    fn run_once_sync_and_async_do_not_mix() {
         let mut once = 0_u64;
         let at = address_mut(&mut once);
         assert_eq!(

@@ -111,7 +111,7 @@ mod tests {
     use crate::test_support::{NOWHERE, address, wide};
 
     #[test]
-    fn strings_end_at_their_nul_or_at_the_limit() {
+    fn read_ends_at_nul_or_limit() {
         let text = b"a string that is read\0and more\0";
         assert_eq!(
             read::<u8>(address(text), u64::MAX).unwrap(),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn long_strings_cross_pages() {
+    fn find_byte_crosses_pages() {
         let mut text = vec![b'x'; 20_000];
         text[19_999] = 0;
         for start in 0..3 {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_strings_may_lie_at_odd_addresses() {
+    fn read_wide_at_odd_address() {
         let mut bytes = vec![0_u8; 1];
         bytes.extend((0..9000_u16).flat_map(|_| 0x4e4f_u16.to_le_bytes()));
         bytes.extend([0, 0]);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn comparing_tells_where_the_difference_is() {
+    fn equal_bytes_returns_offset_of_difference() {
         let one = vec![7_u8; 10_000];
         let mut two = one.clone();
         let compare =
@@ -164,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_read_when_nothing_is_asked_for() {
+    fn read_of_zero_length_touches_nothing() {
         assert_eq!(bytes(NOWHERE, 0).unwrap(), b"");
         assert_eq!(read::<u8>(NOWHERE, 0).unwrap(), b"");
         assert_eq!(equal_bytes(NOWHERE, NOWHERE, 0).unwrap(), 0);
     }
 
     #[test]
-    fn memory_that_is_not_there_is_a_fault() {
+    fn read_of_unmapped_memory_faults() {
         assert_eq!(read::<u8>(NOWHERE, 1).unwrap_err().address, NOWHERE);
         assert_eq!(units(NOWHERE, 1).unwrap_err().address, NOWHERE);
         assert!(bytes(0x1000, u64::MAX).is_err());

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_taken_apart_at_its_delimiters() {
+    fn strtok_s_splits_at_delimiters() {
         let mut line = *b",,one;two,\0";
         let (at, mut context) = (address_mut(&mut line), 0_u64);
         let context = address_mut(&mut context);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn copying() {
+    fn strcpy_s_checks_size() {
         let text = address(b"abc\0");
         assert_eq!(run(strcpy_s, *b"......", &[6, text]), (0, *b"abc\0.."));
         assert_eq!(run(strcpy_s, *b"......", &[4, text]), (0, *b"abc\0.."));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn copying_at_most() {
+    fn strncpy_s_checks_size() {
         let text = address(b"abcdefgh\0");
         assert_eq!(run(strncpy_s, *b"......", &[6, text, 2]), (0, *b"ab\0..."));
         assert_eq!(run(strncpy_s, *b"......", &[6, text, 5]), (0, *b"abcde\0"));
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn appending() {
+    fn strcat_s_checks_size() {
         let text = address(b"cd\0");
         assert_eq!(run(strcat_s, *b"ab\0...", &[6, text]), (0, *b"abcd\0."));
         assert_eq!(run(strcat_s, *b"ab\0...", &[5, text]), (0, *b"abcd\0."));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_text() {
+    fn wcscpy_s_checks_size() {
         let text = wide("äö");
         let from = address(text.as_slice());
         let mut buffer = [0x2e_u16; 6];
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn memory() {
+    fn memcpy_s_checks_size() {
         let from = address(b"abc");
         assert_eq!(run(memcpy_s, *b"......", &[6, from, 3]), (0, *b"abc..."));
         assert_eq!(run(memcpy_s, *b"......", &[2, from, 3]), (34, *b"\0\0...."));

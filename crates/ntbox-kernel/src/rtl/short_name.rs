@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_of_a_short_name() {
+    fn is_name_legal_8dot3_accepts_short_names() {
         processor();
         for name in [
             "A",
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oem_name_is_in_capitals_and_spaces_are_told() {
+    fn is_name_legal_8dot3_returns_oem_name_and_spaces() {
         processor();
         let text = Text::new("a b.txt");
         let mut buffer = [0_u8; 12];

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_are_sorted_and_searched() {
+    fn qsort_and_bsearch_agree() {
         let function = compare as *const () as u64;
         for count in [0_u8, 1, 2, 3, 7, 64, 200] {
             let mut array: Vec<[u8; 3]> = (0..count).map(|n| [n.wrapping_mul(77), n, !n]).collect();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_elements_move_whole() {
+    fn qsort_moves_large_elements() {
         let mut array = [[9_u8; 150], [4; 150], [7; 150]];
         value(
             qsort,

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn known_dates() {
+    fn time_fields_of_known_dates() {
         for (when, expected) in [
             (0, [1601, 1, 1, 0, 0, 0, 0, 1]),
             (TO_1970 * SECOND, [1970, 1, 1, 0, 0, 0, 0, 4]),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_four_centuries_comes_back() {
+    fn time_fields_round_trip_over_400_years() {
         let mut before = date_of_day(0);
         for days in 1..DAYS_400 + 1000 {
             let date = date_of_day(days);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_are_not() {
+    fn time_fields_invalid_are_refused() {
         for bad in [
             [1600, 1, 1, 0, 0, 0, 0, 0],
             [2023, 0, 1, 0, 0, 0, 0, 0],
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_since() {
+    fn time_to_seconds_since_1970_and_1980() {
         let mut seconds = 7_u32;
         let to = address_mut(&mut seconds);
         let when = (TO_1980 + 5) * SECOND + 3;
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn elapsed_time_has_days() {
+    fn time_to_elapsed_fields_has_days() {
         let mut fields = [7_i16; 8];
         let time = 3 * DAY + 7 * 3600 * SECOND + 42 * MILLISECOND;
         value(
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn local_time_is_system_time() {
+    fn local_time_equals_system_time() {
         let (time, mut other) = (123_u64, 0_u64);
         value(
             RtlSystemTimeToLocalTime,

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_is_decoded_as_rust_encodes_it() {
+    fn decode_of_each_character_matches_rust() {
         for letter in '\0'..=char::MAX {
             let mut buffer = [0; 4];
             let bytes = letter.encode_utf8(&mut buffer).as_bytes();
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn sequences_of_three_are_well_formed_where_rust_says_so() {
+    fn decode_of_three_byte_sequences_matches_rust() {
         for high in 0x80..=0xff_u8 {
             for low in 0..=0xff_u8 {
                 let bytes = [high, low, 0x80];
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_sequences_are_counted_as_windows_counts_them() {
+    fn decode_malformed_counts_match_windows() {
         for (bytes, count) in [
             // Surrogates.
             (&b"\xed\xa0\x80"[..], 2),

@@ -228,7 +228,7 @@ mod tests {
     const OR: u8 = 7;
 
     #[test]
-    fn the_version_is_the_configured_one() {
+    fn get_version_returns_configured_version() {
         processor();
         let OsVersion {
             major,
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_take_three_bits_each() {
+    fn set_condition_mask_uses_three_bits() {
         let set = |mask, part: u32, condition: u8| {
             value(VerSetConditionMask, &[mask, part.into(), condition.into()])
         };
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_compared_in_grades() {
+    fn verify_version_compares_major_minor_service_pack() {
         let required = |major, minor, pack_major| RequiredVersion {
             major,
             minor,
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn other_parts_are_compared_alone() {
+    fn verify_version_compares_other_parts_alone() {
         let required = RequiredVersion {
             build: 19041,
             platform: 2,
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_needs_parts_and_conditions() {
+    fn verify_version_without_condition_is_refused() {
         let mut info = [0_u32; 0x120 / 4];
         info[1] = 6;
         let va = address_mut(&mut info);
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn ddi_versions() {
+    fn is_ntddi_version_available_by_os_version() {
         processor();
         for ((major, minor, build), expected) in [
             ((6, 1, 7601), 0x0601_0000),
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn the_edition_is_that_of_a_workstation() {
+    fn get_product_info_is_professional() {
         let mut product = 0_u32;
         let at = address_mut(&mut product);
         assert_eq!(value(RtlGetProductInfo, &[5, 1, 0, 0, at]), 0);

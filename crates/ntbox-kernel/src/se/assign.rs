@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_asks_for_anything() {
+    fn assign_without_descriptors_uses_token_defaults() {
         let made = assigned(&[], &[], false, 0).unwrap();
         assert_eq!(made.control, control::DACL_PRESENT);
         assert_eq!(made.owner, Some(Sid::administrators()));
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_asked_for_wins_unless_it_is_a_default() {
+    fn assign_explicit_dacl_wins_over_inherited() {
         let world = Sid::world();
         let parent = with_dacl(&list(&world, READ_CONTROL, 1), 0);
         let own = list(&Sid::local_system(), GENERIC_READ, 0);
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_passed_on_depends_on_flags() {
+    fn assign_inherits_by_ace_flags() {
         let world = Sid::world();
         let none = assigned(&[], &[], false, 0).unwrap().dacl;
         // Flags of the parent's entry; those of an object's, and of a container's.
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_creator_is_somebody() {
+    fn assign_replaces_creator_owner() {
         let creator = Sid::new(3, &[0]);
         let parent = with_dacl(&list(&creator, GENERIC_READ, 2), 0);
         let made = assigned(&parent, &[], true, 0).unwrap();
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_subject_there_is_no_token() {
+    fn assign_without_subject_returns_no_token() {
         let mut new = 1_u64;
         let arguments = [0, 0, address_mut(&mut new), 0, 0, address(&MAPPING), 1];
         assert_eq!(

@@ -100,7 +100,7 @@ mod tests {
     use crate::test_support::{processor, status};
 
     #[test]
-    fn routines_are_registered_once_for_each_time() {
+    fn logon_session_routines_unregister_once_per_registration() {
         processor();
         let invalid = nt_status::STATUS_INVALID_PARAMETER;
         assert_eq!(

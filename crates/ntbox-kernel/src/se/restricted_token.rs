@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn privileges_go() {
+    fn filter_token_deletes_privileges() {
         let delete = [1_u32, 8, 0, 0];
         let (object, token) = filtered(0, 0, address(&delete), 0).unwrap();
         assert!(!token.has_privilege(8) && token.has_privilege(9));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disabled_sid_only_denies() {
+    fn filter_token_disabled_sid_is_deny_only() {
         let world = Sid::world();
         let groups = Groups {
             count: 1,
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restricting_sid_must_be_allowed_too() {
+    fn filter_token_restricting_sid_must_be_granted() {
         let dialup = Sid::nt(&[1]);
         let mut groups = Groups {
             count: 1,

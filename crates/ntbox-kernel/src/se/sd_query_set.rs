@@ -118,7 +118,7 @@ mod tests {
     use crate::test_support::{address, address_mut, processor, status};
 
     #[test]
-    fn parts_are_asked_for_and_replaced() {
+    fn query_and_set_security_descriptor_parts() {
         processor();
         let first = Descriptor {
             owner: Some(Sid::administrators()),

@@ -42,7 +42,7 @@ fn ask(descriptor: &Descriptor, desired: u32) -> Result<u32, u32> {
 }
 
 #[test]
-fn only_what_a_list_allows_is_granted() {
+fn access_check_grants_what_dacl_allows() {
     let world_reads = guarded(allow(&[
         (&Sid::world(), 0x8000_0000),
         (&Sid::administrators(), 0x1000_0000),
@@ -66,7 +66,7 @@ fn only_what_a_list_allows_is_granted() {
 }
 
 #[test]
-fn a_denial_before_a_grant_wins_and_groups_for_denial_deny() {
+fn access_check_deny_before_grant_wins() {
     let mut list = allow(&[(&Sid::administrators(), 2), (&Sid::world(), 3)]);
     // The first entry denies.
     list[8] = 1;
@@ -76,7 +76,7 @@ fn a_denial_before_a_grant_wins_and_groups_for_denial_deny() {
 }
 
 #[test]
-fn an_owner_may_always_change_the_list() {
+fn access_check_owner_may_write_dacl() {
     let mut descriptor = guarded(allow(&[]));
     descriptor.owner = Some(Sid::nt(&[21, 7]));
     assert_eq!(ask(&descriptor, 0x4_0000), Ok(0x4_0000));
@@ -84,7 +84,7 @@ fn an_owner_may_always_change_the_list() {
 }
 
 #[test]
-fn sids_are_written_as_people_write_them() {
+fn sid_text_has_standard_form() {
     assert_eq!(Sid::administrators().text(), "S-1-5-32-544");
     assert_eq!(Sid::world().text(), "S-1-1-0");
     assert_eq!(Sid::from_bytes(&[1, 2, 0, 0, 0, 0, 0, 5, 1]), None);

@@ -158,7 +158,7 @@ mod tests {
     use crate::test_support::processor;
 
     #[test]
-    fn data_is_where_it_was_written_and_zero_elsewhere() {
+    fn content_write_reads_back_with_zeros_elsewhere() {
         processor();
         let mut content = Content::new();
         assert!(content.write(PAGE_SIZE - 2, b"abcd"));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn no_room_writes_nothing() {
+    fn content_write_without_memory_writes_nothing() {
         processor();
         let mut content = Content::new();
         let left = mm::with(|memory| memory.physical.available());

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn both_orders_are_told_once() {
+    fn lock_order_inversion_is_reported_once() {
         let mut orders = orders();
         let none: [Vec<u64>; 0] = [];
         assert_eq!(run(&mut orders, &[10, 20]), none);
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_are_found_over_several_locks() {
+    fn lock_order_cycle_over_several_locks_is_reported() {
         let mut orders = orders();
         let none: [Vec<u64>; 0] = [];
         assert_eq!(run(&mut orders, &[10, 20, 30]), none);
@@ -353,13 +353,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_is_taken_again_by_its_holder_is_no_circle() {
+    fn lock_acquired_recursively_is_no_cycle() {
         let mut orders = orders();
         assert_eq!(run(&mut orders, &[10, 20, 10]), [[0_u64; 0]; 0]);
     }
 
     #[test]
-    fn other_memory_has_other_locks() {
+    fn lock_order_is_forgotten_with_its_memory() {
         let mut orders = orders();
         let none: [Vec<u64>; 0] = [];
         assert_eq!(run(&mut orders, &[10, 20]), none);
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_resources_stop_nobody_who_shares() {
+    fn lock_cycle_of_shared_resources_is_no_deadlock() {
         assert!(is_circle([false, false], [false, false]));
         assert!(is_circle([false, true], [false, true]));
         assert!(!is_circle([true, true], [true, true]));
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn exclusive_acquisitions_replace_shared_ones() {
+    fn lock_order_exclusive_replaces_shared() {
         let mut orders = orders();
         let mut found = 0;
         let shared = LockClass::SharedResource;
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn another_kind_at_an_address_is_another_lock() {
+    fn lock_of_other_kind_at_address_is_another_lock() {
         let mut orders = orders();
         orders.note_kind(10, LockClass::SpinLock);
         let none: [Vec<u64>; 0] = [];
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_releases_a_lock_it_is_free() {
+    fn lock_released_by_other_thread_is_free() {
         let mut orders = orders();
         orders.held.entry(1).or_default().push(taken_lock(10));
         orders.release(2, 10);

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::*;
 
 #[test]
-fn every_byte_is_the_character_of_the_encoding_standard() {
+fn to_unicode_matches_encoding_standard() {
     for byte in 0..=u8::MAX {
         let text = WINDOWS_1252
             .decode_without_bom_handling(&[byte])
@@ -21,7 +21,7 @@ fn every_byte_is_the_character_of_the_encoding_standard() {
 }
 
 #[test]
-fn exactly_the_characters_of_the_encoding_standard_are_exact() {
+fn exact_accepts_encoding_standard_characters_only() {
     for unit in 0..=u16::MAX {
         let Some(letter) = char::from_u32(unit.into()) else {
             assert_eq!(from_unicode(unit), REPLACEMENT, "{unit:#x}");
@@ -35,7 +35,7 @@ fn exactly_the_characters_of_the_encoding_standard_are_exact() {
 }
 
 #[test]
-fn letters_with_accents_lose_them_as_they_decompose() {
+fn from_unicode_drops_accents() {
     let mut seen = 0;
     for unit in 0x100..0x180_u16 {
         let letter = char::from_u32(unit.into()).expect("a letter");
@@ -49,7 +49,7 @@ fn letters_with_accents_lose_them_as_they_decompose() {
 }
 
 #[test]
-fn compatible_forms_of_ascii_become_ascii() {
+fn from_unicode_maps_compatibility_forms_to_ascii() {
     for unit in (0xff01..=0xff5e).chain(0x2080..=0x2089_u16) {
         let letter = char::from_u32(unit.into()).expect("a character");
         let plain: String = letter.nfkd().collect();
@@ -62,7 +62,7 @@ fn compatible_forms_of_ascii_become_ascii() {
 }
 
 #[test]
-fn each_row_of_the_table_is_used_once() {
+fn best_fit_table_has_no_duplicates() {
     let mut all: Vec<u16> = BEST_FIT
         .iter()
         .flat_map(|(_, letters)| letters.encode_utf16())
@@ -76,7 +76,7 @@ fn each_row_of_the_table_is_used_once() {
 }
 
 #[test]
-fn what_resembles_nothing_is_a_question_mark() {
+fn from_unicode_replaces_unmapped_characters() {
     for letter in ['я', 'א', '中', 'ạ', '\u{80}', '\u{fffd}'] {
         assert_eq!(from_unicode(letter as u16), REPLACEMENT, "{letter}");
     }

@@ -21,7 +21,7 @@ fn child_names(registry: &Registry, key: KeyId) -> Vec<String> {
 }
 
 #[test]
-fn paths_ignore_case_and_superfluous_separators() {
+fn path_ignores_case_and_extra_separators() {
     let registry = registry();
     let key = key_at(&registry, "MACHINE\\SYSTEM\\ControlSet001\\Services");
     assert_eq!(
@@ -39,7 +39,7 @@ fn paths_ignore_case_and_superfluous_separators() {
 }
 
 #[test]
-fn what_is_missing_is_told_apart() {
+fn walk_distinguishes_missing_key_and_missing_parent() {
     let registry = registry();
     let software = key_at(&registry, "MACHINE\\SOFTWARE");
     assert_eq!(
@@ -63,7 +63,7 @@ fn what_is_missing_is_told_apart() {
 }
 
 #[test]
-fn links_lead_elsewhere_unless_they_are_wanted() {
+fn walk_follows_links_unless_opened_itself() {
     let registry = registry();
     let path = wide("MACHINE\\SYSTEM\\CurrentControlSet\\Services");
     let target = wide("\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services");
@@ -84,7 +84,7 @@ fn links_lead_elsewhere_unless_they_are_wanted() {
 }
 
 #[test]
-fn subkeys_come_in_order_of_name_volatile_ones_last() {
+fn subkeys_are_sorted_with_volatile_last() {
     let mut registry = registry();
     let parent = key_at(&registry, "MACHINE\\SOFTWARE\\Microsoft");
     for (name, volatile) in [("b", false), ("A", true), ("C", false), ("a1", false)] {
@@ -106,7 +106,7 @@ fn subkeys_come_in_order_of_name_volatile_ones_last() {
 }
 
 #[test]
-fn keys_are_made_only_where_keys_may_be() {
+fn create_under_root_or_link_is_denied() {
     let mut registry = registry();
     let machine = key_at(&registry, "MACHINE");
     assert_eq!(
@@ -140,7 +140,7 @@ fn keys_are_made_only_where_keys_may_be() {
 }
 
 #[test]
-fn only_keys_without_subkeys_are_deleted() {
+fn delete_of_key_with_subkeys_fails() {
     let mut registry = registry();
     let software = key_at(&registry, "MACHINE\\SOFTWARE");
     let parent = registry
@@ -173,7 +173,7 @@ fn only_keys_without_subkeys_are_deleted() {
 }
 
 #[test]
-fn a_value_that_is_replaced_keeps_its_place_and_name() {
+fn value_replaced_keeps_position_and_name() {
     let mut registry = registry();
     let key = key_at(&registry, "MACHINE\\SOFTWARE");
     let key = registry.key_mut(key).expect("it is there");
@@ -190,7 +190,7 @@ fn a_value_that_is_replaced_keeps_its_place_and_name() {
 }
 
 #[test]
-fn only_the_systems_hives_are_trusted() {
+fn is_trusted_accepts_system_hives_only() {
     let registry = registry();
     for (path, trusted) in [
         ("MACHINE\\SYSTEM\\ControlSet001\\Services", true),
@@ -208,7 +208,7 @@ fn only_the_systems_hives_are_trusted() {
 }
 
 #[test]
-fn a_service_has_what_the_service_control_manager_writes() {
+fn seed_writes_service_control_manager_values() {
     use ntbox_api::RegValue;
     test_support::processor();
     let path = seed("seeded", &[("Size".to_owned(), RegValue::Dword(7))]);

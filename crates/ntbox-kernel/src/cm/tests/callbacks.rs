@@ -88,7 +88,7 @@ fn object_of(handle: u64) -> u64 {
 }
 
 #[test]
-fn altitudes_order_and_collide() {
+fn callbacks_run_by_altitude_and_collide_on_equal() {
     let key = fresh("cm-order");
     let low = register("100", 1).expect("nobody is there");
     let high = register("2000", 3).expect("nobody is there");
@@ -111,7 +111,7 @@ fn altitudes_order_and_collide() {
 }
 
 #[test]
-fn one_without_an_altitude_is_near_the_top() {
+fn callback_without_altitude_runs_near_the_top() {
     let key = fresh("cm-legacy");
     let mut cookies = [0_u64; 2];
     for (n, cookie) in cookies.iter_mut().enumerate() {
@@ -129,7 +129,7 @@ fn one_without_an_altitude_is_near_the_top() {
 }
 
 #[test]
-fn an_operation_is_blocked_done_or_changed() {
+fn callback_blocks_completes_or_changes_operation() {
     let key = fresh("cm-verdicts");
     let high = register("300", 2).expect("nobody is there");
     let low = register("200", 1).expect("nobody is there");
@@ -156,7 +156,7 @@ fn an_operation_is_blocked_done_or_changed() {
 }
 
 #[test]
-fn opening_and_closing_are_heard_of() {
+fn callback_gets_open_and_close() {
     let path = seed("cm-open", &[]);
     let cookie = register("300", 1).expect("nobody is there");
     let key = open(&Object::new(&path)).expect("it was just made");
@@ -179,7 +179,7 @@ fn opening_and_closing_are_heard_of() {
 }
 
 #[test]
-fn a_link_is_heard_of_on_the_way() {
+fn callback_gets_each_open_through_link() {
     seed("cm-link", &[]);
     let cookie = register("300", 1).expect("nobody is there");
     let path = "\\Registry\\Machine\\System\\CurrentControlSet\\Services\\cm-link";
@@ -191,7 +191,7 @@ fn a_link_is_heard_of_on_the_way() {
 }
 
 #[test]
-fn contexts_are_kept_for_each_object_and_given_back() {
+fn callback_context_is_per_object_and_cleaned_up() {
     let (one, other) = (fresh("cm-context"), fresh("cm-context-other"));
     let mut cookie = register("300", 1).expect("nobody is there");
     let at_cookie = address_mut(&mut cookie);
@@ -231,7 +231,7 @@ fn contexts_are_kept_for_each_object_and_given_back() {
 }
 
 #[test]
-fn keys_have_numbers_and_names() {
+fn callback_object_id_and_name_identify_key() {
     let path = seed("cm-ids", &[]);
     let (one, two) = (
         open(&Object::new(&path)).expect("it was just made"),
@@ -287,7 +287,7 @@ fn keys_have_numbers_and_names() {
 }
 
 #[test]
-fn the_version_is_that_of_windows_7() {
+fn get_callback_version_is_1_1() {
     let mut version = [9_u32; 2];
     let at = address_mut(&mut version);
     value(CmGetCallbackVersion, &[at, at + 4]);
@@ -296,7 +296,7 @@ fn the_version_is_that_of_windows_7() {
 }
 
 #[test]
-fn what_is_left_is_known() {
+fn leaks_lists_registered_callback() {
     register("300", 1).expect("nobody is there");
     let [leak] = cm::callback_exports::leaks()
         .try_into()

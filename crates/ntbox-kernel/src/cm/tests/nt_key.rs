@@ -11,7 +11,7 @@ const CREATE_LINK: u64 = 2;
 const OPEN_LINK: u64 = 8;
 
 #[test]
-fn a_service_key_opens_through_the_link_in_any_case() {
+fn open_key_through_link_ignores_case() {
     seed("key-open", &[]);
     for path in [
         "\\Registry\\Machine\\System\\CurrentControlSet\\Services\\key-open",
@@ -32,7 +32,7 @@ fn a_service_key_opens_through_the_link_in_any_case() {
 }
 
 #[test]
-fn keys_open_relative_to_others() {
+fn open_key_relative_to_root_directory() {
     let parent = service("key-relative", &[("A", ntbox_api::RegValue::Dword(1))]);
     let child = open(&Object::below(parent, "Parameters")).expect("it is there");
     let same = open(&Object::below(child, "")).expect("an empty name means the key itself");
@@ -59,7 +59,7 @@ fn keys_open_relative_to_others() {
 }
 
 #[test]
-fn what_is_no_key_is_refused() {
+fn open_key_of_non_key_is_refused() {
     for (path, expected) in [
         ("\\Device", nt_status::STATUS_OBJECT_TYPE_MISMATCH),
         ("\\", nt_status::STATUS_OBJECT_TYPE_MISMATCH),
@@ -80,7 +80,7 @@ fn what_is_no_key_is_refused() {
 }
 
 #[test]
-fn wrong_attributes_are_refused() {
+fn open_key_with_invalid_attributes_is_refused() {
     let machine = || Object::new("\\Registry\\Machine");
     assert_eq!(
         open(&machine().with_length(0x2f)),
@@ -113,7 +113,7 @@ fn wrong_attributes_are_refused() {
 }
 
 #[test]
-fn kernel_handles_are_marked() {
+fn open_key_with_kernel_handle_sets_high_bits() {
     use crate::ob::attributes::{CASE_INSENSITIVE, KERNEL_HANDLE};
     let object = Object::new("\\Registry\\Machine").with_flags(CASE_INSENSITIVE | KERNEL_HANDLE);
     let kernel = open(&object).expect("it is there");
@@ -127,7 +127,7 @@ fn kernel_handles_are_marked() {
 }
 
 #[test]
-fn closing_twice_is_reported() {
+fn close_twice_reports_bad_handle_closed() {
     let key = open(&Object::new("\\Registry\\Machine")).expect("it is there");
     close(key);
     assert_eq!(
@@ -138,7 +138,7 @@ fn closing_twice_is_reported() {
 }
 
 #[test]
-fn creating_tells_new_from_old() {
+fn create_key_returns_disposition() {
     let parent = service("key-create", &[]);
     let (key, disposition) = create(&Object::below(parent, "New"), 0).expect("room for it");
     assert_eq!(disposition, 1);
@@ -170,7 +170,7 @@ fn creating_tells_new_from_old() {
 }
 
 #[test]
-fn a_link_can_be_made_and_opened_itself() {
+fn create_link_opens_itself_with_open_link() {
     let parent = service("key-link", &[]);
     let (link, _) = create(&Object::below(parent, "Link"), CREATE_LINK).expect("room for it");
     assert_eq!(
@@ -213,7 +213,7 @@ fn a_link_can_be_made_and_opened_itself() {
 }
 
 #[test]
-fn links_in_a_ring_lead_nowhere() {
+fn open_key_through_link_ring_fails() {
     let parent = service("key-ring", &[]);
     let (link, _) = create(&Object::below(parent, "Ring"), CREATE_LINK).expect("room for it");
     let path = "\\Registry\\Machine\\System\\CurrentControlSet\\Services\\key-ring\\Ring";
@@ -228,7 +228,7 @@ fn links_in_a_ring_lead_nowhere() {
 }
 
 #[test]
-fn a_deleted_key_stays_deleted_for_all_its_handles() {
+fn delete_key_marks_all_handles_deleted() {
     let parent = service("key-delete", &[]);
     let (key, _) = create(&Object::below(parent, "Doomed"), 0).expect("room for it");
     let (child, _) = create(&Object::below(key, "Child"), 0).expect("room for it");
@@ -323,7 +323,7 @@ fn furnished(name: &str) -> u64 {
 }
 
 #[test]
-fn a_key_tells_its_basic_information() {
+fn query_key_basic_information() {
     let key = furnished("key-basic");
     let (status, buffer, length) = query(key, 0, 64);
     assert_eq!((status, length), (0, 16 + 6));
@@ -338,7 +338,7 @@ fn a_key_tells_its_basic_information() {
 }
 
 #[test]
-fn a_key_tells_its_node_information() {
+fn query_key_node_information() {
     let key = furnished("key-node");
     let (status, buffer, length) = query(key, 1, 64);
     // The class begins on a multiple of four.
@@ -362,7 +362,7 @@ fn a_key_tells_its_node_information() {
 }
 
 #[test]
-fn a_key_tells_its_full_information() {
+fn query_key_full_information() {
     let key = furnished("key-full");
     let (status, buffer, length) = query(key, 2, 64);
     assert_eq!((status, length), (0, 44 + 10));
@@ -380,7 +380,7 @@ fn a_key_tells_its_full_information() {
 }
 
 #[test]
-fn a_key_tells_its_path() {
+fn query_key_name_information() {
     let key = furnished("key-path");
     let path = "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\key-path\\Key";
     let bytes = u32::try_from(2 * path.len()).expect("short");
@@ -392,7 +392,7 @@ fn a_key_tells_its_path() {
 }
 
 #[test]
-fn a_key_tells_what_else_there_is_to_it() {
+fn query_key_other_classes() {
     let key = furnished("key-other");
     let (status, buffer, length) = query(key, 4, 64);
     assert_eq!((status, length), (0, 40));
@@ -409,7 +409,7 @@ fn a_key_tells_what_else_there_is_to_it() {
 }
 
 #[test]
-fn subkeys_are_enumerated_in_order() {
+fn enumerate_key_returns_subkeys_in_order() {
     let key = furnished("key-enumerate");
     let names: Vec<Result<String, u32>> = (0..3)
         .map(|index| {
@@ -441,7 +441,7 @@ fn subkeys_are_enumerated_in_order() {
 }
 
 #[test]
-fn handles_that_stay_open_are_named() {
+fn leaks_names_open_key_handles() {
     let key = service("key-left-open", &[]);
     let leaks = || {
         let all = ob::handles::leaks().into_iter();

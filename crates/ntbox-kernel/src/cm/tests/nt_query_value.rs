@@ -29,7 +29,7 @@ fn query(key: u64, name: &str, class: u64, room: usize) -> (u32, Vec<u8>, u32) {
 }
 
 #[test]
-fn partial_information_in_a_buffer_of_any_size() {
+fn query_value_partial_information_of_any_buffer_size() {
     let key = service("value-partial", &[]);
     assert_eq!(set(key, "Name", 4, &[1, 2, 3, 4]), 0);
     let (status, buffer, length) = query(key, "NAME", 2, 16);
@@ -53,7 +53,7 @@ fn partial_information_in_a_buffer_of_any_size() {
 }
 
 #[test]
-fn basic_information_has_the_name_as_it_was_given() {
+fn query_value_basic_information_keeps_name_case() {
     let key = service("value-basic", &[]);
     assert_eq!(set(key, "MixedCase", 1, &sz("x")), 0);
     let (status, buffer, length) = query(key, "mixedcase", 0, 64);
@@ -72,7 +72,7 @@ fn basic_information_has_the_name_as_it_was_given() {
 }
 
 #[test]
-fn full_information_aligns_the_data() {
+fn query_value_full_information_aligns_data() {
     let key = service("value-full", &[]);
     assert_eq!(set(key, "abc", 3, &[9, 8, 7]), 0);
     let (status, buffer, length) = query(key, "abc", 1, 64);
@@ -104,7 +104,7 @@ fn full_information_aligns_the_data() {
 }
 
 #[test]
-fn aligned_classes_want_an_aligned_buffer() {
+fn query_value_aligned_class_with_unaligned_buffer_fails() {
     let key = service("value-aligned", &[]);
     assert_eq!(set(key, "q", 11, &[1; 8]), 0);
     let (got, buffer, length) = query(key, "q", 4, 64);
@@ -125,7 +125,7 @@ fn aligned_classes_want_an_aligned_buffer() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_refused() {
+fn query_value_invalid_request_is_refused() {
     let key = service("value-refused", &[]);
     assert_eq!(
         query(key, "None", 2, 64).0,
@@ -162,7 +162,7 @@ fn what_cannot_be_asked_is_refused() {
 }
 
 #[test]
-fn parameters_are_stored_as_their_types_are() {
+fn seed_stores_parameters_by_type() {
     let parameters = [
         ("dword", RegValue::Dword(0x1234_5678)),
         ("qword", RegValue::Qword(0x1_0000_0002)),
@@ -194,7 +194,7 @@ fn parameters_are_stored_as_their_types_are() {
 }
 
 #[test]
-fn values_are_set_replaced_and_deleted() {
+fn set_value_replaces_and_delete_value_removes() {
     let key = service("value-change", &[]);
     assert_eq!(set(key, "v", 3, &[1, 2]), 0);
     assert_eq!(set(key, "V", 4, &[1, 0, 0, 0]), 0);
@@ -242,7 +242,7 @@ fn values_are_set_replaced_and_deleted() {
 }
 
 #[test]
-fn values_are_enumerated_in_the_order_of_their_making() {
+fn enumerate_value_returns_creation_order() {
     let parent = service("value-enumerate", &[]);
     let (key, _) = create(&Object::below(parent, "Values"), 0).expect("room for it");
     for name in ["second", "first", "third"] {

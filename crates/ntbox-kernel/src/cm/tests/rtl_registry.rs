@@ -27,7 +27,7 @@ fn write(relative_to: u64, path: u64, name: &str, data: &[u8]) -> u32 {
 }
 
 #[test]
-fn keys_are_found_relative_to_well_known_ones() {
+fn check_key_resolves_relative_paths() {
     seed("rtl-check", &[]);
     let name = wide("rtl-check");
     assert_eq!(
@@ -63,14 +63,14 @@ fn keys_are_found_relative_to_well_known_ones() {
 }
 
 #[test]
-fn checking_a_handle_closes_it() {
+fn check_key_by_handle_closes_it() {
     let key = service("rtl-check-handle", &[]);
     assert_eq!(status(RtlCheckRegistryKey, &[HANDLE, key]), 0);
     assert_eq!(get(key, "Type"), Err(nt_status::STATUS_INVALID_HANDLE));
 }
 
 #[test]
-fn writing_makes_the_last_key_of_the_path() {
+fn write_value_creates_last_key_of_path() {
     seed("rtl-write", &[]);
     let path = wide("rtl-write\\Made");
     assert_eq!(
@@ -93,7 +93,7 @@ fn writing_makes_the_last_key_of_the_path() {
 }
 
 #[test]
-fn device_map_and_user_can_be_written() {
+fn write_value_under_device_map_and_user() {
     let path = wide("RTL-WRITE-COMM");
     assert_eq!(
         write(
@@ -112,7 +112,7 @@ fn device_map_and_user_can_be_written() {
 }
 
 #[test]
-fn creating_makes_one_key_at_a_time() {
+fn create_key_creates_one_level() {
     seed("rtl-create", &[]);
     let deep = wide("rtl-create\\A\\B");
     let shallow = wide("rtl-create\\A");
@@ -142,7 +142,7 @@ fn creating_makes_one_key_at_a_time() {
 }
 
 #[test]
-fn deleting_needs_the_value() {
+fn delete_value_missing_fails() {
     let key = service("rtl-delete", &[]);
     assert_eq!(set(key, "v", 3, &[1]), 0);
     let path = wide("rtl-delete");
@@ -166,7 +166,7 @@ fn deleting_needs_the_value() {
 }
 
 #[test]
-fn failures_that_are_ordered_are_statuses() {
+fn injected_failure_returns_its_status() {
     let export = nt_handle::EXPORTS
         .iter()
         .find(|export| export.name == "ZwClose")

@@ -234,7 +234,7 @@ mod tests {
     use crate::test_support::{address_mut, processor};
 
     #[test]
-    fn many_owners_are_counted_each_for_itself() {
+    fn resource_counts_each_owner() {
         processor();
         let mut memory = [0_u64; 13];
         let resource = Resource(address_mut(&mut memory));

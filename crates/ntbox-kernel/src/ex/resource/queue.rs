@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn exclusive_access_is_for_one_as_often_as_it_likes() {
+    fn resource_exclusive_is_recursive() {
         processor();
         let mut memory = [0_u64; 13];
         let resource = Resource(address_mut(&mut memory));
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_access_depends_on_who_waits() {
+    fn resource_shared_depends_on_waiters() {
         processor();
         let mut memory = [0_u64; 13];
         let resource = Resource(address_mut(&mut memory));
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_and_writers_take_turns() {
+    fn resource_alternates_readers_and_writers() {
         processor();
         let mut memory = [0_u64; 13];
         let resource = Resource(address_mut(&mut memory));

@@ -42,7 +42,7 @@ fn may(at: u64, write: bool, (start, length): (u64, u64), process: u64) -> bool 
 }
 
 #[test]
-fn ranges_are_locked_for_a_process() {
+fn lock_of_range_held_by_other_process_is_refused() {
     let mut memory = [u64::MAX; 12];
     let at = file_lock(&mut memory);
     assert_eq!(
@@ -96,7 +96,7 @@ fn ranges_are_locked_for_a_process() {
 }
 
 #[test]
-fn locks_are_given_back() {
+fn unlock_removes_locks() {
     let mut memory = [0; 12];
     let at = file_lock(&mut memory);
     let not_locked = nt_status::STATUS_RANGE_NOT_LOCKED;
@@ -128,7 +128,7 @@ fn locks_are_given_back() {
 }
 
 #[test]
-fn one_can_be_allocated() {
+fn file_lock_allocates_and_frees() {
     processor();
     let at = value(FsRtlAllocateFileLock, &[0, 0]);
     assert_eq!(take(at, (0, 1), 1, true, true), Some(0));

@@ -104,7 +104,7 @@ mod tests {
     use crate::test_support::{address_mut, processor, value};
 
     #[test]
-    fn runs_with_small_numbers() {
+    fn mcb_stores_32_bit_runs() {
         processor();
         let mut memory = [0_u64; 4];
         let mcb = address_mut(&mut memory);

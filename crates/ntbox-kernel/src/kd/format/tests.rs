@@ -36,7 +36,7 @@ fn findings(format: &str, arguments: &[u64]) -> Vec<Finding> {
 }
 
 #[test]
-fn plain_text_and_percent_signs() {
+fn format_plain_text_and_percent_signs() {
     assert_eq!(text("no conversions\n", &[]), "no conversions\n");
     assert_eq!(text("100%% %5%|", &[]), "100% %|");
     assert_eq!(text("", &[]), "");
@@ -46,7 +46,7 @@ fn plain_text_and_percent_signs() {
 }
 
 #[test]
-fn decimal() {
+fn format_decimal() {
     for (format, value, expected) in [
         ("%d", 42, "42"),
         ("%i", u64::from((-42_i32).cast_unsigned()), "-42"),
@@ -95,7 +95,7 @@ fn decimal() {
 }
 
 #[test]
-fn hexadecimal_and_octal() {
+fn format_hexadecimal_and_octal() {
     for (format, value, expected) in [
         ("%x", 0xabc, "abc"),
         ("%X", 0xabc, "ABC"),
@@ -129,7 +129,7 @@ fn hexadecimal_and_octal() {
 }
 
 #[test]
-fn pointers_have_all_their_digits() {
+fn format_pointer_has_16_digits() {
     for (format, value, expected) in [
         ("%p", 0x4100_0000_1000, "0000410000001000"),
         ("%p", 0, "0000000000000000"),
@@ -146,7 +146,7 @@ fn pointers_have_all_their_digits() {
 }
 
 #[test]
-fn characters() {
+fn format_characters() {
     assert_eq!(
         text("%c%c", &[u64::from(b'o'), 0xff00 + u64::from(b'k')]),
         "ok"
@@ -162,7 +162,7 @@ fn characters() {
 }
 
 #[test]
-fn strings() {
+fn format_strings() {
     let narrow = *b"text\0";
     let va = address(&narrow);
     for (format, expected) in [
@@ -192,7 +192,7 @@ fn strings() {
 }
 
 #[test]
-fn wide_strings() {
+fn format_wide_strings() {
     let units = wide("wide é");
     let va = address(units.as_slice());
     for format in ["%S", "%ws", "%ls", "%wS", "%lS"] {
@@ -211,7 +211,7 @@ fn wide_strings() {
 }
 
 #[test]
-fn counted_strings() {
+fn format_counted_strings() {
     let mut bytes = *b"counted and more";
     let ansi = Counted::ansi(&mut bytes, 7);
     let mut units: Vec<u16> = "żółw and more".encode_utf16().collect();
@@ -243,7 +243,7 @@ fn counted_strings() {
 }
 
 #[test]
-fn what_is_not_there_is_null() {
+fn format_null_string_prints_null() {
     for format in ["%s", "%S", "%ws", "%hs", "%Z", "%wZ"] {
         assert_eq!(text(format, &[0]), "(null)", "{format}");
         assert_eq!(wide_text(format, &[0]), "(null)", "{format}");
@@ -257,20 +257,20 @@ fn what_is_not_there_is_null() {
 }
 
 #[test]
-fn an_empty_string_with_a_buffer_is_empty() {
+fn format_empty_counted_string_is_empty() {
     let mut units = [0_u16; 4];
     let string = Counted::unicode(&mut units, 0);
     assert_eq!(text("[%wZ]", &[address(&string)]), "[]");
 }
 
 #[test]
-fn unknown_letters_print_themselves_and_take_no_argument() {
+fn format_unknown_conversion_prints_letter() {
     assert_eq!(text("%y%q%P %d", &[7]), "yqP 7");
     assert_eq!(text("%-5y|", &[]), "y|");
 }
 
 #[test]
-fn floating_point_is_not_printed() {
+fn format_floating_point_is_reported() {
     assert_eq!(text("%f %d", &[7]), "f 7");
     for format in ["%e", "%E", "%f", "%F", "%g", "%G", "%a", "%A", "%5.2f"] {
         let found = findings(format, &[]);
@@ -282,7 +282,7 @@ fn floating_point_is_not_printed() {
 }
 
 #[test]
-fn a_count_is_not_stored() {
+fn format_count_is_not_stored_and_reported() {
     let target = 77_u32;
     let result = run(b"abc%n|%d", &[address(&target), 5]);
     assert_eq!(result.text, b"abc|5");
@@ -291,7 +291,7 @@ fn a_count_is_not_stored() {
 }
 
 #[test]
-fn patterns_of_memory_without_contents_are_noticed() {
+fn format_pool_pattern_argument_is_reported() {
     let uninitialized = u64::from_le_bytes([UNINITIALIZED; 8]);
     for (format, value) in [
         ("%d", 0xbdbd_bdbd),
@@ -325,7 +325,7 @@ fn patterns_of_memory_without_contents_are_noticed() {
 }
 
 #[test]
-fn conversions_between_widths_are_noticed() {
+fn format_width_conversion_is_reported() {
     let units = wide("w");
     let va = address(units.as_slice());
     for format in ["%C", "%S", "%lc", "%ls", "%wc", "%ws"] {
@@ -350,7 +350,7 @@ fn conversions_between_widths_are_noticed() {
 }
 
 #[test]
-fn bad_pointers_are_faults_that_keep_what_came_before() {
+fn format_invalid_pointer_faults_after_prefix() {
     for format in ["before %s", "before %ws", "before %Z", "before %wZ"] {
         let result = run(format.as_bytes(), &[NOWHERE]);
         let fault = result.fault.expect(format);
@@ -376,7 +376,7 @@ fn bad_pointers_are_faults_that_keep_what_came_before() {
 }
 
 #[test]
-fn absurd_widths_cost_nothing() {
+fn format_huge_width_is_bounded() {
     let format = *b"%2000000000d|%*s\0";
     let list = [7_u64, 2_000_000_000, 0];
     let result = format::format::<u8>(address(&format), &mut Arguments::List(address(&list)), 512);
@@ -387,7 +387,7 @@ fn absurd_widths_cost_nothing() {
 }
 
 #[test]
-fn arguments_are_taken_in_order() {
+fn format_takes_arguments_in_order() {
     let name = wide("name");
     let expected = "name=5 0000000000000010 ff \u{20}-7";
     let list = [

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_highest_runs_and_equals_take_turns() {
+    fn ready_highest_rotates_equal_priorities() {
         let mut ready = Ready::default();
         assert_eq!(ready.highest(|_| true), None);
         ready.push_back(8, 1);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_run_here_is_passed_over() {
+    fn ready_first_skips_excluded_threads() {
         let mut ready = Ready::default();
         ready.push_back(20, 1);
         ready.push_back(8, 2);

@@ -52,7 +52,7 @@ fn granted(kind: Type, access: u32, leaves: u32) -> u32 {
 }
 
 #[test]
-fn only_some_rights_can_be_taken_and_none_added() {
+fn pre_callback_strips_listed_rights_only() {
     processor();
     let filter = Filter {
         handle: 0x20,
@@ -122,7 +122,7 @@ fn register(version: u16, count: u16, kind: Type, operations: u32, before: u64) 
 }
 
 #[test]
-fn registrations_are_checked() {
+fn register_callbacks_checks_registration() {
     let routine = before as *const () as u64;
     let invalid = nt_status::STATUS_INVALID_PARAMETER;
     assert_eq!(value(ObGetFilterVersion, &[]), 0x100);
@@ -143,7 +143,7 @@ fn registrations_are_checked() {
 }
 
 #[test]
-fn what_is_not_registered_cannot_be_unregistered() {
+fn unregister_callbacks_of_unknown_handle_stops() {
     let stopped = bug_check(call(ObUnRegisterCallbacks, &[0x30]));
     assert_eq!(stopped.code, 0x7e);
 }

@@ -12,7 +12,7 @@ fn counts(object: u64) -> (u64, u64) {
 }
 
 #[test]
-fn a_handle_holds_a_reference() {
+fn handle_holds_reference() {
     let object = event();
     let handle = insert(object, 0x1f_0003, 0, 0).expect("a handle");
     assert_eq!(counts(object), (1, 2));
@@ -32,7 +32,7 @@ fn a_handle_holds_a_reference() {
 }
 
 #[test]
-fn handles_are_multiples_of_four_whose_low_bits_are_free() {
+fn handle_low_bits_are_ignored() {
     let object = event();
     let handle = insert(object, 0, 0, 0).expect("a handle");
     assert_eq!(handle % 4, 0);
@@ -46,7 +46,7 @@ fn handles_are_multiples_of_four_whose_low_bits_are_free() {
 }
 
 #[test]
-fn kernel_handles_mean_the_same_everywhere() {
+fn kernel_handle_is_valid_in_each_process() {
     let object = event();
     let handle = insert(object, 0, KERNEL_HANDLE, 0).expect("a handle");
     assert_eq!(handle & KERNEL, KERNEL);
@@ -66,7 +66,7 @@ fn kernel_handles_mean_the_same_everywhere() {
 }
 
 #[test]
-fn a_protected_handle_stays_open() {
+fn close_of_protected_handle_fails() {
     let object = event();
     let handle = insert(object, 0, PROTECT_CLOSE, 0).expect("a handle");
     assert_eq!(
@@ -83,7 +83,7 @@ fn a_protected_handle_stays_open() {
 }
 
 #[test]
-fn an_object_can_be_kept_for_one_process() {
+fn exclusive_object_refuses_other_process() {
     let object = event();
     let (mine, other) = (0x1111_0000, 0x2222_0000);
     let first = insert_in(mine, object, 0, EXCLUSIVE, 0).expect("a handle");
@@ -109,7 +109,7 @@ fn an_object_can_be_kept_for_one_process() {
 }
 
 #[test]
-fn a_process_that_ends_closes_all_its_handles() {
+fn close_all_closes_protected_handles() {
     let object = event();
     let process = 0x3333_0000;
     for attributes in [0, 0, PROTECT_CLOSE] {

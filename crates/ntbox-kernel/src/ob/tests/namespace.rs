@@ -48,7 +48,7 @@ fn object_at(path: &str) -> Result<u64, u32> {
 }
 
 #[test]
-fn names_are_found_in_any_case_if_that_is_asked() {
+fn lookup_ignores_case_if_requested() {
     directory("namespace-case");
     let object = name_event("\\namespace-case\\Event");
     assert_eq!(object_at("\\NAMESPACE-case\\EVENT"), Ok(object));
@@ -68,7 +68,7 @@ fn names_are_found_in_any_case_if_that_is_asked() {
 }
 
 #[test]
-fn paths_that_lead_nowhere_say_how() {
+fn lookup_failure_has_distinct_status() {
     directory("namespace-wrong");
     name_event("\\namespace-wrong\\Event");
     for (path, expected) in [
@@ -102,7 +102,7 @@ fn paths_that_lead_nowhere_say_how() {
 }
 
 #[test]
-fn names_are_relative_to_handles_of_directories() {
+fn lookup_relative_to_root_directory() {
     let directory = directory("namespace-relative");
     let object = name_event("\\namespace-relative\\Event");
     let root = handles::insert(directory, 3, 0, 0).expect("a handle");
@@ -141,7 +141,7 @@ fn names_are_relative_to_handles_of_directories() {
 }
 
 #[test]
-fn links_are_followed_unless_they_are_wanted() {
+fn lookup_follows_links_unless_opened_itself() {
     directory("namespace-link");
     let object = name_event("\\namespace-link\\Event");
     link("\\namespace-link\\Short", "\\namespace-link\\Event");
@@ -176,7 +176,7 @@ fn links_are_followed_unless_they_are_wanted() {
 }
 
 #[test]
-fn device_names_of_a_process_are_the_global_ones() {
+fn dos_devices_are_global() {
     let object = name_event("\\??\\namespace-global");
     for path in [
         "\\GLOBAL??\\namespace-global",
@@ -192,7 +192,7 @@ fn device_names_of_a_process_are_the_global_ones() {
 }
 
 #[test]
-fn owners_get_what_follows_their_object() {
+fn lookup_passes_remaining_path_to_parse_procedure() {
     directory("namespace-device");
     processor();
     let device = create(Type::Device, 0x150, Payload::None).expect("there is memory");
@@ -216,7 +216,7 @@ fn owners_get_what_follows_their_object() {
 }
 
 #[test]
-fn a_name_is_given_once() {
+fn insert_of_existing_name_collides() {
     directory("namespace-once");
     let first = name_event("\\namespace-once\\Event");
     let second = event();
@@ -241,7 +241,7 @@ fn a_name_is_given_once() {
 }
 
 #[test]
-fn a_permanent_name_lasts_until_it_is_made_temporary() {
+fn permanent_name_lasts_until_made_temporary() {
     directory("namespace-permanent");
     let object = name_event("\\namespace-permanent\\Event");
     assert!(is_alive(object), "the name keeps it");
@@ -256,7 +256,7 @@ fn a_permanent_name_lasts_until_it_is_made_temporary() {
 }
 
 #[test]
-fn a_temporary_name_lasts_as_long_as_a_handle() {
+fn temporary_name_lasts_until_last_handle() {
     directory("namespace-temporary");
     let object = event();
     let attributes = any_case("\\namespace-temporary\\Event");
@@ -276,7 +276,7 @@ fn a_temporary_name_lasts_as_long_as_a_handle() {
 }
 
 #[test]
-fn what_is_there_at_boot() {
+fn namespace_at_boot_has_expected_objects() {
     processor();
     for (path, kind) in [
         ("\\Device", Type::Directory),

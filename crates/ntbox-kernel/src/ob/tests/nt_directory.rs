@@ -31,7 +31,7 @@ fn open_directory(object: &Object) -> (u32, u64) {
 }
 
 #[test]
-fn directories_are_made_and_opened() {
+fn create_directory_then_open() {
     let (made, handle) = create_directory(&Object::new("\\zw-directory"));
     assert_eq!(made, 0);
     let (again, _) = create_directory(&Object::new("\\zw-directory"));
@@ -52,7 +52,7 @@ fn directories_are_made_and_opened() {
 }
 
 #[test]
-fn a_directory_needs_no_name() {
+fn create_directory_without_name() {
     let mut handle = 0_u64;
     assert_eq!(
         status(
@@ -118,7 +118,7 @@ fn entry(name: &str, kind: &str) -> (String, String) {
 }
 
 #[test]
-fn a_directory_is_listed_in_one_or_in_parts() {
+fn query_directory_single_and_multiple_entries() {
     let (_, handle) = create_directory(&Object::new("\\zw-list"));
     let mut context = 0;
     assert_eq!(

@@ -36,7 +36,7 @@ fn duplicate(from: u64, source: u64, to: u64, access: u64, options: u64) -> Resu
 }
 
 #[test]
-fn a_handle_is_copied_between_processes() {
+fn duplicate_handle_between_processes() {
     let (first, first_handle) = process();
     let (second, second_handle) = process();
     let object = ob::create(Type::Event, 0x18, Payload::None).expect("there is memory");
@@ -73,7 +73,7 @@ fn a_handle_is_copied_between_processes() {
 }
 
 #[test]
-fn duplicate_of_a_kernel_handle_for_a_process_is_its_own() {
+fn duplicate_of_kernel_handle_is_process_handle() {
     const KERNEL_HANDLE: u64 = 0x200;
     let (first, first_handle) = process();
     let object = ob::create(Type::Event, 0x18, Payload::None).expect("there is memory");
@@ -101,7 +101,7 @@ fn duplicate_of_a_kernel_handle_for_a_process_is_its_own() {
 }
 
 #[test]
-fn a_handle_can_be_closed_in_another_process() {
+fn duplicate_with_close_source_closes_in_other_process() {
     let (owner, owner_handle) = process();
     let object = ob::create(Type::Event, 0x18, Payload::None).expect("there is memory");
     let source = handles::insert_in(owner, object, 0x2, 0, 0).expect("a handle");
@@ -125,7 +125,7 @@ fn a_handle_can_be_closed_in_another_process() {
 }
 
 #[test]
-fn closing_the_current_process_or_thread_does_nothing() {
+fn close_of_pseudo_handle_does_nothing() {
     assert_eq!(status(ZwClose, &[handles::CURRENT_PROCESS]), 0);
     assert_eq!(status(ZwClose, &[handles::CURRENT_THREAD]), 0);
     assert_eq!(broken_rules(), [""; 0]);

@@ -26,7 +26,7 @@ fn query(handle: u64, class: u64, room: u64) -> (u32, Box<Buffer>, u32) {
 }
 
 #[test]
-fn a_permanent_object_is_made_temporary() {
+fn make_temporary_removes_permanent_name() {
     let object = || Object::new("\\zw-permanent").with_flags(PERMANENT | CASE_INSENSITIVE);
     let mut handle = 0_u64;
     assert_eq!(
@@ -62,7 +62,7 @@ fn a_permanent_object_is_made_temporary() {
 }
 
 #[test]
-fn basic_information_counts_handles_and_references() {
+fn query_object_basic_counts_handles_and_references() {
     let key = service("zw-object-basic", &[]);
     let (status, buffer, length) = query(key, 0, 56);
     assert_eq!((status, length), (0, 56));
@@ -91,7 +91,7 @@ fn basic_information_counts_handles_and_references() {
 }
 
 #[test]
-fn names_and_types_are_told() {
+fn query_object_name_and_type() {
     let key = service("zw-object-name", &[]);
     let (status, buffer, length) = query(key, 1, 256);
     let path = "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\zw-object-name";
@@ -115,7 +115,7 @@ fn names_and_types_are_told() {
 }
 
 #[test]
-fn a_handle_can_be_protected_from_being_closed() {
+fn set_object_protect_from_close() {
     let key = service("zw-object-protect", &[]);
     let flags = [0_u8, 1];
     assert_eq!(

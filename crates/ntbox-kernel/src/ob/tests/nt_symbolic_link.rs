@@ -22,7 +22,7 @@ fn open_link(object: &Object) -> (u32, u64) {
 }
 
 #[test]
-fn a_link_tells_its_target() {
+fn query_symbolic_link_returns_target() {
     let (made, handle) = create_link(&Object::new("\\??\\zw-link"), &Text::new("\\Device\\Zw"));
     assert_eq!(made, 0);
     let (opened, second) = open_link(&Object::new("\\DosDevices\\ZW-LINK"));
@@ -71,7 +71,7 @@ fn a_link_tells_its_target() {
 }
 
 #[test]
-fn what_is_no_link_is_refused() {
+fn open_symbolic_link_of_other_type_is_refused() {
     assert_eq!(
         open_link(&Object::new("\\Device")).0,
         nt_status::STATUS_OBJECT_TYPE_MISMATCH
@@ -100,7 +100,7 @@ fn what_is_no_link_is_refused() {
 }
 
 #[test]
-fn a_link_gives_as_much_as_it_was_made_with() {
+fn query_symbolic_link_keeps_maximum_length() {
     let target = Text::new("\\Device\\Zw").with_capacity(20);
     let (made, handle) = create_link(&Object::new("\\??\\zw-exact"), &target);
     assert_eq!(made, 0);

@@ -30,7 +30,7 @@ fn open(object: u64, attributes: u32, kind: u64, mode: u64) -> Result<u64, u32> 
 }
 
 #[test]
-fn an_object_opens_by_pointer() {
+fn open_object_by_pointer() {
     let object = event();
     let handle = open(object, 0, object_of(Type::Event), 1).expect("room for it");
     assert_eq!(
@@ -92,7 +92,7 @@ fn by_name(name: &str, kind: u64) -> Result<u64, u32> {
 }
 
 #[test]
-fn drivers_are_found_by_name() {
+fn reference_driver_by_name() {
     processor();
     let driver = create(Type::Driver, 0x150, Payload::None).expect("there is memory");
     insert(driver, &named("\\Driver\\opening-name", PERMANENT)).expect("room for it");
@@ -126,7 +126,7 @@ fn drivers_are_found_by_name() {
 }
 
 #[test]
-fn events_open_by_name() {
+fn open_event_by_name() {
     let object = event();
     insert(object, &named("\\opening-by-name", 0)).expect("room for it");
     let mut text = terminated("\\opening-by-name");
@@ -186,7 +186,7 @@ fn name_of(object: u64, room: u64) -> (u32, u32, Option<String>) {
 }
 
 #[test]
-fn names_are_told_when_there_is_room() {
+fn query_name_string_needs_buffer() {
     let object = event();
     assert_eq!(
         name_of(object, 256),

@@ -29,7 +29,7 @@ fn taken(object: u64) -> usize {
 }
 
 #[test]
-fn references_are_counted() {
+fn reference_and_dereference_count() {
     let object = event();
     assert_eq!(value(ObfReferenceObject, &[object]), 2);
     assert_eq!(value(ObfReferenceObjectWithTag, &[object, 0x6761_7474]), 3);
@@ -49,7 +49,7 @@ fn references_are_counted() {
 }
 
 #[test]
-fn one_dereference_too_many_stops_the_kernel() {
+fn dereference_below_zero_stops() {
     let object = event();
     dereference(object, &kernel());
     for handler in [ObfDereferenceObject, ObfReferenceObject] {
@@ -70,7 +70,7 @@ fn one_dereference_too_many_stops_the_kernel() {
 }
 
 #[test]
-fn above_passive_level_the_end_is_put_off() {
+fn dereference_at_dispatch_level_defers_deletion() {
     let object = event();
     cpu::set_irql(cpu::DISPATCH_LEVEL);
     assert_eq!(value(ObfDereferenceObject, &[object]), 0);
@@ -107,7 +107,7 @@ fn by_handle(handle: u64, access: u64, kind: u64, mode: u64) -> Result<(u64, [u3
 }
 
 #[test]
-fn handles_lead_to_objects_of_the_right_type() {
+fn reference_by_handle_checks_type() {
     let object = event();
     let handle = handles::insert(object, 2, 0, 0).expect("a handle");
     let (event_type, thread_type) = (object_of(Type::Event), object_of(Type::Thread));
@@ -142,7 +142,7 @@ fn handles_lead_to_objects_of_the_right_type() {
 }
 
 #[test]
-fn user_mode_has_no_kernel_handles() {
+fn reference_by_kernel_handle_from_user_mode_fails() {
     let object = event();
     let handle = handles::insert(object, 3, attributes::KERNEL_HANDLE, 0).expect("a handle");
     assert_eq!(
@@ -156,14 +156,14 @@ fn user_mode_has_no_kernel_handles() {
 }
 
 #[test]
-fn a_null_handle_is_reported() {
+fn reference_by_null_handle_is_reported() {
     processor();
     assert_eq!(by_handle(0, 0, 0, 0), Err(nt_status::STATUS_INVALID_HANDLE));
     assert_eq!(broken_rules(), ["null-handle"]);
 }
 
 #[test]
-fn by_pointer_only_user_mode_checks_the_type() {
+fn reference_by_pointer_checks_type_in_user_mode_only() {
     let object = event();
     let wrong = object_of(Type::Thread);
     assert_eq!(
@@ -197,7 +197,7 @@ fn by_pointer_only_user_mode_checks_the_type() {
 }
 
 #[test]
-fn a_reference_that_is_made_to_fail_gives_no_object() {
+fn reference_by_handle_injected_failure_returns_null() {
     let export = EXPORTS
         .iter()
         .find(|export| export.name == "ObReferenceObjectByHandle")

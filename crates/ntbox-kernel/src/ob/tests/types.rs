@@ -6,7 +6,7 @@ use crate::ob::object::type_of;
 use crate::ob::{variable_names, variables};
 
 #[test]
-fn every_type_is_an_object_with_its_name() {
+fn type_objects_have_names() {
     processor();
     for kind in Type::ALL {
         let object = object_of(kind);
@@ -22,7 +22,7 @@ fn every_type_is_an_object_with_its_name() {
 }
 
 #[test]
-fn drivers_have_variables_that_point_to_types() {
+fn type_exports_point_to_type_objects() {
     processor();
     let variables = variables();
     let find = |name: &str| {
@@ -46,7 +46,7 @@ fn drivers_have_variables_that_point_to_types() {
 }
 
 #[test]
-fn generic_rights_become_specific_ones() {
+fn grant_maps_generic_rights() {
     for (kind, desired, granted) in [
         (Type::Key, 0x8000_0000, 0x2_0019),
         (Type::Key, 0x4000_0000, 0x2_0006),

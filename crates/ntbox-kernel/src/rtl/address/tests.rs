@@ -15,7 +15,7 @@ fn read(text: &str, strict: u64) -> (u32, u64, [u8; 4]) {
 }
 
 #[test]
-fn ipv4_is_read_as_c_does() {
+fn ipv4_parse_matches_inet_aton() {
     // What Python's `socket.inet_aton` gives, and glibc's.
     for (text, bytes) in [
         ("1", [0, 0, 0, 1]),
@@ -35,7 +35,7 @@ fn ipv4_is_read_as_c_does() {
 }
 
 #[test]
-fn ipv4_in_four_decimal_parts_is_what_rust_reads() {
+fn ipv4_parse_of_dotted_decimal_matches_rust() {
     for value in (0..200_u32).map(|n| n.wrapping_mul(0x9e37_79b1).rotate_left(n)) {
         let text = Ipv4Addr::from(value).to_string();
         for strict in [0, 1] {
@@ -80,7 +80,7 @@ const IPV4: &[(&str, u64, u64, Option<[u8; 4]>)] = &[
 ];
 
 #[test]
-fn ipv4_ends_where_windows_says() {
+fn ipv4_parse_terminator_matches_windows() {
     for (text, end, strict_end, expected) in IPV4 {
         let status = if expected.is_some() {
             STATUS_SUCCESS
@@ -103,7 +103,7 @@ fn ipv4_ends_where_windows_says() {
 }
 
 #[test]
-fn ipv4_ports_are_checked_behind_the_address() {
+fn ipv4_ex_parse_checks_port() {
     let read = |text: &str, strict: u64| {
         let units = wide(text);
         let (mut bytes, mut port) = ([9_u8; 4], 0xdead_u16);
@@ -158,7 +158,7 @@ fn read_ipv6(text: &str) -> (u32, Option<u64>, [u16; 8]) {
 }
 
 #[test]
-fn ipv6_that_is_well_formed_is_what_rust_reads() {
+fn ipv6_parse_of_well_formed_matches_rust() {
     let mut texts: Vec<String> = Vec::new();
     // Every pattern of zero words, which decides where `::` is written.
     for pattern in 0..=255_u16 {
@@ -276,7 +276,7 @@ const IPV6_AND_MORE: &[Ipv6Case] = &[
 ];
 
 #[test]
-fn ipv6_ends_where_windows_says() {
+fn ipv6_parse_terminator_matches_windows() {
     for (text, end, words) in NO_IPV6 {
         let expected = (STATUS_INVALID_PARAMETER, *end, *words);
         assert_eq!(read_ipv6(text), expected, "{text}");
@@ -287,7 +287,7 @@ fn ipv6_ends_where_windows_says() {
 }
 
 #[test]
-fn ipv6_scopes_and_ports_are_checked_behind_the_address() {
+fn ipv6_ex_parse_checks_scope_and_port() {
     let read = |text: &str| {
         let units = wide(text);
         let (mut bytes, mut scope, mut port) = ([0x99_u8; 16], 0xbad_u32, 0xdead_u16);
@@ -336,7 +336,7 @@ fn ipv6_scopes_and_ports_are_checked_behind_the_address() {
 }
 
 #[test]
-fn no_place_for_a_result_is_refused_or_a_fault() {
+fn address_result_pointer_invalid_fails() {
     let (text, mut room) = (wide("5.6.7.8"), [0_u8; 16]);
     let (from, to) = (text.as_ptr() as u64, address_mut(&mut room));
     assert_eq!(fault(RtlIpv4StringToAddressW, &[from, 1, 0, to]), 0);
@@ -354,7 +354,7 @@ fn no_place_for_a_result_is_refused_or_a_fault() {
 }
 
 #[test]
-fn ipv6_is_written_and_read() {
+fn ipv6_format_and_parse_round_trip() {
     let cases: [([u16; 8], &str); 15] = [
         ([0; 8], "::"),
         ([0, 0, 0, 0, 0, 0, 0, 1], "::1"),
@@ -396,7 +396,7 @@ fn ipv6_is_written_and_read() {
 }
 
 #[test]
-fn ports_scopes_and_room() {
+fn address_ex_format_needs_buffer() {
     let (mut bytes, mut scope, mut port) = ([0_u8; 16], 0_u32, [0_u8; 2]);
     let text = *b"[fe80::1%12]:443\0";
     let arguments = [
@@ -445,7 +445,7 @@ fn ports_scopes_and_room() {
 }
 
 #[test]
-fn ethernet_has_six_pairs() {
+fn ethernet_parse_and_format_six_pairs() {
     let bytes = [0, 0x1b, 0x2c, 0x3d, 0x4e, 0xff_u8];
     let (mut to, mut back, mut end) = ([0_u8; 18], [0_u8; 6], 0_u64);
     let at = address_mut(&mut to);

@@ -59,7 +59,7 @@ impl FromRegister for i32 {
 }
 
 #[test]
-fn numbers_are_read_as_glibc_reads_them() {
+fn scan_numbers_match_glibc() {
     let texts = [
         "1 2 3",
         "-17",
@@ -123,14 +123,14 @@ fn numbers_are_read_as_glibc_reads_them() {
 }
 
 #[test]
-fn a_prefix_without_digits_is_no_number() {
+fn scan_prefix_without_digits_fails() {
     // glibc makes a 0 of it; C and Microsoft's library do not.
     assert_eq!(by_us("0xg", "%x"), (0, [-1; 3]));
     assert_eq!(by_us("0xg", "%i"), (0, [-1; 3]));
 }
 
 #[test]
-fn numbers_have_the_sizes_of_microsofts_letters() {
+fn scan_size_prefixes_match_microsoft() {
     for (format, expected) in [
         ("%I64x", 0x1122_3344_5566_7788),
         ("%llx", 0x1122_3344_5566_7788),
@@ -147,7 +147,7 @@ fn numbers_have_the_sizes_of_microsofts_letters() {
 }
 
 #[test]
-fn text_has_its_room_behind_it() {
+fn scan_s_text_takes_buffer_size() {
     let run = |text: &[u8], format: &[u8], room: u64| {
         let mut buffer = *b"......";
         let arguments = [
@@ -173,7 +173,7 @@ fn text_has_its_room_behind_it() {
 }
 
 #[test]
-fn counted_text_ends_where_it_is_said_to() {
+fn scan_counted_text_ends_at_count() {
     let mut numbers = [0_i32; 2];
     let [a, b] = numbers.each_mut().map(address_mut);
     let format = *b"%d%d\0";

@@ -13,7 +13,7 @@ use crate::base::log;
 use crate::test_support::{lines, value};
 
 #[test]
-fn every_word_of_the_table_is_a_run_in_order() {
+fn table_words_are_ordered_runs() {
     let words = include_str!("statuses.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -28,7 +28,7 @@ fn every_word_of_the_table_is_a_run_in_order() {
 }
 
 #[test]
-fn a_status_becomes_the_error_of_its_name() {
+fn status_to_dos_error_of_same_name() {
     for (status, error) in SAME_NAME {
         assert_eq!(
             value(RtlNtStatusToDosError, &[(*status).into()]),
@@ -40,7 +40,7 @@ fn a_status_becomes_the_error_of_its_name() {
 }
 
 #[test]
-fn statuses_with_errors_of_other_names() {
+fn status_to_dos_error_of_other_name() {
     for (status, error) in OTHER_NAME {
         for handler in [RtlNtStatusToDosError, RtlNtStatusToDosErrorNoTeb] {
             assert_eq!(
@@ -54,7 +54,7 @@ fn statuses_with_errors_of_other_names() {
 }
 
 #[test]
-fn wrapped_errors_and_those_of_applications_come_out_as_they_are() {
+fn status_to_dos_error_of_wrapped_error_is_unwrapped() {
     for (status, error) in [
         (0, 0),
         (0xc007_0005, 5),
@@ -67,7 +67,7 @@ fn wrapped_errors_and_those_of_applications_come_out_as_they_are() {
 }
 
 #[test]
-fn a_status_without_an_error_is_told() {
+fn status_to_dos_error_unknown_is_logged() {
     let status = u64::from(STATUS_MESSAGE_NOT_FOUND);
     assert_eq!(value(RtlNtStatusToDosError, &[status]), 317);
     log::flush();

@@ -78,7 +78,7 @@ fn enumerate(table: u64) -> Vec<u64> {
 }
 
 #[test]
-fn a_table_holds_what_a_map_holds_while_it_grows_and_shrinks() {
+fn hash_table_matches_map_while_resized() {
     let table = new_table(0);
     let mut entries = vec![Entry::default(); 600];
     let mut model: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
@@ -135,7 +135,7 @@ fn a_table_holds_what_a_map_holds_while_it_grows_and_shrinks() {
 }
 
 #[test]
-fn an_enumeration_outlives_the_entry_it_gave() {
+fn hash_table_enumeration_survives_removal() {
     let table = new_table(0);
     let mut entries = [Entry::default(); 5];
     for (n, entry) in (0..).zip(&mut entries) {
@@ -162,7 +162,7 @@ fn an_enumeration_outlives_the_entry_it_gave() {
 }
 
 #[test]
-fn the_reserved_signature_is_replaced_and_the_shift_leaves_bits_out() {
+fn hash_table_replaces_reserved_signature_and_shifts() {
     let mut memory = [0_u8; 0x28];
     let place = address_mut(&mut memory);
     let mut table = place;

@@ -29,7 +29,7 @@ fn ansi_of(handler: Handler, text: &str, room: usize) -> (u32, Vec<u8>, Vec<u8>)
 }
 
 #[test]
-fn bytes_become_a_unicode_string() {
+fn ansi_string_to_unicode_string() {
     for handler in [RtlAnsiStringToUnicodeString, RtlOemStringToUnicodeString] {
         assert_eq!(
             unicode_of(handler, b"a\x80\xe9", 4),
@@ -52,7 +52,7 @@ fn bytes_become_a_unicode_string() {
 }
 
 #[test]
-fn a_unicode_string_becomes_bytes() {
+fn unicode_string_to_ansi_string() {
     for handler in [RtlUnicodeStringToAnsiString, RtlUnicodeStringToOemString] {
         assert_eq!(
             ansi_of(handler, "a€é", 5),
@@ -94,7 +94,7 @@ fn a_unicode_string_becomes_bytes() {
 }
 
 #[test]
-fn both_kinds_are_allocated_and_freed() {
+fn converted_strings_are_allocated_and_freed() {
     let mut bytes = *b"abc";
     let from = Owned::ansi(&mut bytes, 3);
     let mut string = Owned::empty();
@@ -122,7 +122,7 @@ fn both_kinds_are_allocated_and_freed() {
 }
 
 #[test]
-fn sizes_include_the_nul_of_strings_only() {
+fn conversion_sizes_include_nul_for_strings_only() {
     let (mut bytes, mut units) = (*b"abc", wide("abc"));
     let (ansi, unicode) = (Owned::ansi(&mut bytes, 3), Owned::unicode(&mut units, 3));
     for handler in [
@@ -156,7 +156,7 @@ fn sizes_include_the_nul_of_strings_only() {
 }
 
 #[test]
-fn counted_conversions_stop_at_the_room_without_an_error() {
+fn counted_conversion_truncates_at_buffer_size() {
     let mut units = [0x2e_u16; 4];
     let mut stored = 0_u32;
     let (to, count) = (address_mut(&mut units), address_mut(&mut stored));
@@ -197,7 +197,7 @@ fn counted_conversions_stop_at_the_room_without_an_error() {
 }
 
 #[test]
-fn characters_are_taken_one_by_one() {
+fn ansi_char_to_unicode_char_advances() {
     let text = *b"a\x80\xe9";
     let mut place = address(&text);
     let mut taken = String::new();
@@ -209,7 +209,7 @@ fn characters_are_taken_one_by_one() {
 }
 
 #[test]
-fn utf8_from_utf16() {
+fn unicode_to_utf8_n_converts() {
     let run = |units: &[u16], room: u64| {
         let mut bytes = [b'.'; 16];
         let mut stored = 99_u32;
@@ -263,7 +263,7 @@ fn utf8_from_utf16() {
 }
 
 #[test]
-fn utf16_from_utf8() {
+fn utf8_to_unicode_n_converts() {
     let run = |bytes: &[u8], room: u64| {
         let mut units = [0x2e_u16; 8];
         let mut stored = 99_u32;

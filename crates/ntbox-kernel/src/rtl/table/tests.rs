@@ -139,7 +139,7 @@ fn height(node: Option<Node>, parent: Node) -> i32 {
 }
 
 #[test]
-fn tables_are_maps_in_order() {
+fn generic_table_matches_ordered_map() {
     for (number, kind) in KINDS.iter().enumerate() {
         let mut memory = table(kind);
         let at = address_mut(memory.as_mut_slice());
@@ -199,7 +199,7 @@ fn tables_are_maps_in_order() {
 }
 
 #[test]
-fn without_memory_nothing_changes() {
+fn generic_table_insert_without_memory_changes_nothing() {
     for kind in &KINDS {
         let mut memory = table(kind);
         let at = address_mut(memory.as_mut_slice());
@@ -213,7 +213,7 @@ fn without_memory_nothing_changes() {
 }
 
 #[test]
-fn a_full_search_says_where() {
+fn generic_table_lookup_full_returns_position() {
     let memory = table(&KINDS[1]);
     let at = address(memory.as_slice());
     let (mut node, mut result) = (7_u64, 9_u32);
@@ -245,7 +245,7 @@ extern "win64" fn even_below_eight(_: u64, element: u64, _: u64) -> u32 {
 }
 
 #[test]
-fn a_directory_is_resumed_by_name_after_a_deletion() {
+fn enumerate_like_directory_resumes_after_deletion() {
     let kind = &KINDS[1];
     let mut memory = table(kind);
     let at = address_mut(memory.as_mut_slice());
@@ -276,7 +276,7 @@ fn a_directory_is_resumed_by_name_after_a_deletion() {
 }
 
 #[test]
-fn splay_links_are_a_tree() {
+fn splay_links_form_a_tree() {
     // Parent, left, right of nodes 0 to 6; 3 is the root.
     let mut nodes = [[0_u64; 3]; 7];
     let at = |index: usize| move |nodes: &mut [[u64; 3]; 7]| address_mut(&mut nodes[index]);

@@ -22,7 +22,7 @@ fn on_two(handler: fn(&mut Call<'_>) -> gate::Return, one: &str, two: &str, flag
 }
 
 #[test]
-fn initialising_counts_the_text() {
+fn init_unicode_string_counts_text() {
     let text = wide("abc");
     let mut string = Counted::empty();
     let (to, from) = (address_mut(&mut string), address(text.as_slice()));
@@ -50,7 +50,7 @@ fn initialising_counts_the_text() {
 }
 
 #[test]
-fn text_that_is_too_long_is_cut_or_refused() {
+fn init_unicode_string_too_long_is_truncated_or_refused() {
     let text = wide(&"x".repeat(40_000));
     let mut string = Counted::empty();
     let (to, from) = (address_mut(&mut string), address(text.as_slice()));
@@ -64,7 +64,7 @@ fn text_that_is_too_long_is_cut_or_refused() {
 }
 
 #[test]
-fn copies_take_what_fits() {
+fn copy_unicode_string_truncates() {
     let mut buffer = [0x2e_u16; 4];
     let mut string = Counted::unicode(&mut buffer, 0);
     with("ab", |from| {
@@ -82,7 +82,7 @@ fn copies_take_what_fits() {
 }
 
 #[test]
-fn appending_is_all_or_nothing() {
+fn append_unicode_too_long_changes_nothing() {
     let mut buffer = [0x2e_u16; 5];
     let mut string = Counted::unicode(&mut buffer, 0);
     let to = address_mut(&mut string);
@@ -102,7 +102,7 @@ fn appending_is_all_or_nothing() {
 }
 
 #[test]
-fn appending_text_with_a_nul() {
+fn append_unicode_adds_nul_if_it_fits() {
     let mut buffer = [0x2e_u16; 4];
     let mut string = Counted::unicode(&mut buffer, 0);
     let to = address_mut(&mut string);
@@ -120,7 +120,7 @@ fn appending_text_with_a_nul() {
 }
 
 #[test]
-fn a_length_past_16_bits_does_not_wrap() {
+fn append_unicode_past_16_bits_fails() {
     let mut buffer = vec![0x61_u16; 0x7fff];
     let string = Counted::unicode(&mut buffer, 0x7fff);
     with("ab", |from| {
@@ -132,7 +132,7 @@ fn a_length_past_16_bits_does_not_wrap() {
 }
 
 #[test]
-fn comparisons_go_by_unit_and_then_by_length() {
+fn compare_unicode_by_unit_then_length() {
     for (one, two, insensitive, expected) in [
         ("abc", "abc", 0, 0),
         ("abc", "abd", 0, -1),
@@ -158,7 +158,7 @@ fn comparisons_go_by_unit_and_then_by_length() {
 }
 
 #[test]
-fn prefixes() {
+fn prefix_unicode_strings() {
     for (prefix, text, insensitive, expected) in [
         (r"\Device", r"\Device\X", 0, 1),
         (r"\DEVICE", r"\Device\X", 0, 0),
@@ -175,7 +175,7 @@ fn prefixes() {
 }
 
 #[test]
-fn case_is_changed_into_a_buffer_that_exists() {
+fn upcase_unicode_into_given_buffer() {
     let mut buffer = [0x2e_u16; 4];
     let mut string = Counted::unicode(&mut buffer, 0);
     let to = address_mut(&mut string);
@@ -208,7 +208,7 @@ fn case_is_changed_into_a_buffer_that_exists() {
 }
 
 #[test]
-fn case_is_changed_into_new_pool() {
+fn upcase_unicode_allocates_pool() {
     for (handler, expected) in [
         (RtlUpcaseUnicodeString as fn(&mut Call<'_>) -> _, "ABC"),
         (RtlDowncaseUnicodeString, "abc"),
@@ -236,7 +236,7 @@ fn case_is_changed_into_new_pool() {
 }
 
 #[test]
-fn freeing_nothing_is_fine_and_freeing_what_is_no_pool_is_not() {
+fn free_unicode_of_null_succeeds_and_of_non_pool_stops() {
     let mut string = Counted::empty();
     value(RtlFreeUnicodeString, &[address_mut(&mut string)]);
     let mut units = wide("on the stack");
@@ -248,7 +248,7 @@ fn freeing_nothing_is_fine_and_freeing_what_is_no_pool_is_not() {
 }
 
 #[test]
-fn hashes() {
+fn hash_unicode_string_matches_algorithm() {
     let hash = |text: &str, insensitive: u64, algorithm: u64| {
         let mut hash = 0_u32;
         let to = address_mut(&mut hash);
@@ -292,7 +292,7 @@ fn hashes() {
 }
 
 #[test]
-fn validation() {
+fn validate_unicode_string_checks_lengths() {
     let check = |length, maximum_length, buffer| {
         let string = UnicodeString {
             length,
@@ -317,7 +317,7 @@ fn validation() {
 }
 
 #[test]
-fn creating_copies_text_and_nul() {
+fn create_unicode_string_copies_text_and_nul() {
     let text = wide("żółw");
     let mut string = Counted::empty();
     let to = address_mut(&mut string);
@@ -339,7 +339,7 @@ fn creating_copies_text_and_nul() {
 }
 
 #[test]
-fn duplicates() {
+fn duplicate_unicode_string_by_flags() {
     let run = |flags, text: &str| {
         let mut string = Counted::empty();
         let to = address_mut(&mut string);
@@ -365,7 +365,7 @@ fn duplicates() {
 }
 
 #[test]
-fn texts_too_long_to_count_have_no_size() {
+fn unicode_length_over_16_bits_is_refused() {
     assert_eq!(counted(3), Ok((6, 8)));
     assert_eq!(counted(0x7ffe), Ok((0xfffc, 0xfffe)));
     assert_eq!(counted(0x7fff), Err(STATUS_INVALID_PARAMETER_2));

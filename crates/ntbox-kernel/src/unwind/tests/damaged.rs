@@ -6,7 +6,7 @@ use crate::unwind::reader::Damage;
 use crate::unwind::unwind_info::{EHANDLER, UHANDLER};
 
 #[test]
-fn unknown_versions_and_operations_are_named() {
+fn unwind_of_unknown_version_or_operation_fails() {
     for version in [0, 3, 7] {
         let mut machine = Machine::new();
         machine.function([version, 0, 0, 0], &[]);
@@ -34,7 +34,7 @@ fn unknown_versions_and_operations_are_named() {
 }
 
 #[test]
-fn an_operation_without_its_slots_is_cut_off() {
+fn unwind_of_truncated_operation_fails() {
     for (operation, info) in [
         (1, 0),
         (1, 1),
@@ -57,7 +57,7 @@ fn an_operation_without_its_slots_is_cut_off() {
 }
 
 #[test]
-fn data_outside_of_the_image_is_damage() {
+fn unwind_data_outside_image_fails() {
     let cases = [
         // The information itself, its codes, the handler's address, the parent.
         (0x1000, [1, 0, 0, 0]),
@@ -94,7 +94,7 @@ fn data_outside_of_the_image_is_damage() {
 }
 
 #[test]
-fn a_chain_in_a_circle_is_damage() {
+fn unwind_of_circular_chain_fails() {
     for version in [1, 2] {
         let mut machine = Machine::new();
         let tail = machine.unwind_info(0x400, [version | 4 << 3, 0, 2, 0], &[code(1, 6, 1), 0]);
@@ -117,7 +117,7 @@ fn a_chain_in_a_circle_is_damage() {
 }
 
 #[test]
-fn a_stack_that_is_not_there_is_damage() {
+fn unwind_of_unmapped_stack_fails() {
     let mut machine = Machine::new();
     machine.function(
         [1, 8, 5, 0],
@@ -160,7 +160,7 @@ impl Numbers {
 }
 
 #[test]
-fn random_data_never_crashes_or_loops() {
+fn unwind_of_random_data_terminates() {
     let mut numbers = Numbers(0x1234_5678_9abc_def1);
     let (mut whole, mut damaged) = (0, 0);
     for round in 0..20_000 {

@@ -28,7 +28,7 @@ fn is_epilogue(instructions: &[u8]) -> bool {
 const WHOLE: [u8; 9] = [0x48, 0x83, 0xc4, 0x20, 0x41, 0x5e, 0x5e, 0x5b, 0xc3];
 
 #[test]
-fn each_instruction_of_an_epilogue_leaves_less_to_do() {
+fn unwind_at_each_epilogue_instruction() {
     let machine = with_code(&WHOLE);
     // Offset, what the caller's stack pointer is, r14, rsi, rbx.
     let (r14, rsi, rbx) = (0xaa0e, 0xaa06, 0xaa03);
@@ -54,7 +54,7 @@ fn each_instruction_of_an_epilogue_leaves_less_to_do() {
 }
 
 #[test]
-fn all_ways_to_end_an_epilogue() {
+fn is_epilogue_accepts_each_ending() {
     let ends: [&[u8]; 12] = [
         &[0xc3],
         &[0xc2, 0x08, 0x00],
@@ -77,7 +77,7 @@ fn all_ways_to_end_an_epilogue() {
 }
 
 #[test]
-fn what_only_looks_like_an_epilogue() {
+fn is_epilogue_rejects_similar_code() {
     let others: [&[u8]; 11] = [
         // Jumps inside of the function, through a table, a call, nothing.
         &[0xeb, 0x10],
@@ -101,7 +101,7 @@ fn what_only_looks_like_an_epilogue() {
 }
 
 #[test]
-fn a_frame_register_gives_the_stack_pointer_back() {
+fn unwind_in_epilogue_with_frame_register() {
     let lea: [(&[u8], u64); 2] = [
         (&[0x49, 0x8d, 0x65, 0x10, 0x41, 0x5d, 0xc3], 0x610),
         (
@@ -129,7 +129,7 @@ fn a_frame_register_gives_the_stack_pointer_back() {
 }
 
 #[test]
-fn a_jump_to_another_part_of_the_function_stays_in_it() {
+fn unwind_at_jump_inside_function_is_no_epilogue() {
     let mut machine = Machine::new();
     let tail = machine.unwind_info(0x400, [1 | 1 << 3, 1, 1, 0], &[code(1, 0, 3)]);
     machine.put(tail, &0x345_u32.to_le_bytes());
@@ -177,7 +177,7 @@ fn described(first: u16) -> Machine {
 }
 
 #[test]
-fn version_2_says_where_epilogues_are() {
+fn unwind_version_2_uses_described_epilogues() {
     let machine = described(code(5, 6, 1));
     for start in [0x1bb, 0x1fb] {
         let cases = [
@@ -202,7 +202,7 @@ fn version_2_says_where_epilogues_are() {
 }
 
 #[test]
-fn version_2_leaves_the_rest_of_the_function_to_the_prologue() {
+fn unwind_version_2_outside_epilogue_uses_prologue() {
     let machine = described(code(5, 6, 1));
     for rva in [0x1ba, 0x1c0, 0x1fa] {
         let mut context = registers(0x400);
@@ -219,7 +219,7 @@ fn version_2_leaves_the_rest_of_the_function_to_the_prologue() {
 }
 
 #[test]
-fn version_2_looks_for_pushes_in_the_chain() {
+fn unwind_version_2_epilogue_uses_chained_pushes() {
     let mut machine = Machine::new();
     machine.unwind_info(0x400, [2, 2, 2, 0], &[code(2, 0, 6), code(1, 0, 3)]);
     let whole = machine.entry(0x100, 0x140, 0x400);
@@ -234,7 +234,7 @@ fn version_2_looks_for_pushes_in_the_chain() {
 }
 
 #[test]
-fn version_2_knows_pushed_flags_and_interrupts() {
+fn unwind_version_2_epilogue_of_interrupt_routine() {
     let mut machine = Machine::new();
     // pushfq, push rbx in the prologue of an interrupt routine: pops of one
     // byte each, then iretq.

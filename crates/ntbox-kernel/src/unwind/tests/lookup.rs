@@ -20,7 +20,7 @@ fn found(machine: &Machine, rva: u64) -> Option<(u32, u64)> {
 }
 
 #[test]
-fn addresses_belong_to_the_function_that_holds_them() {
+fn lookup_finds_function_of_address() {
     let machine = three();
     assert_eq!(found(&machine, 0xff), None);
     assert_eq!(found(&machine, 0x100), Some((0x100, 0x800)));
@@ -33,13 +33,13 @@ fn addresses_belong_to_the_function_that_holds_them() {
 }
 
 #[test]
-fn an_image_without_a_table_has_leaf_functions_only() {
+fn lookup_without_table_finds_nothing() {
     let machine = Machine::new();
     assert_eq!(found(&machine, 0x100), None);
 }
 
 #[test]
-fn an_indirect_entry_leads_to_the_one_it_names() {
+fn lookup_follows_indirect_entry() {
     let mut machine = Machine::new();
     machine.entry(0x100, 0x180, 0x900 | 1);
     machine.entry(0x180, 0x1a0, 0x410);
@@ -53,7 +53,7 @@ fn an_indirect_entry_leads_to_the_one_it_names() {
 }
 
 #[test]
-fn indirect_entries_in_a_circle_are_damage() {
+fn lookup_of_circular_indirect_entry_fails() {
     let mut machine = Machine::new();
     // The entry names itself.
     machine.entry(0x100, 0x180, 0x800 | 1);
@@ -62,7 +62,7 @@ fn indirect_entries_in_a_circle_are_damage() {
 }
 
 #[test]
-fn a_table_outside_of_the_image_is_damage() {
+fn lookup_in_table_outside_image_fails() {
     let machine = three();
     let mut image = machine.view();
     image.pdata = (0xff8, 36);

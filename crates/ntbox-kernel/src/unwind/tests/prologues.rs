@@ -13,7 +13,7 @@ fn head(prologue: u8, count: u8, frame: u8) -> [u8; 4] {
 }
 
 #[test]
-fn pushes_and_allocations_are_undone_in_reverse() {
+fn unwind_undoes_pushes_and_allocations_in_reverse() {
     let mut machine = Machine::new();
     // push rbx (1 byte), push r15 (2 bytes), sub rsp, 0x28 (4 bytes).
     machine.function(
@@ -39,7 +39,7 @@ fn pushes_and_allocations_are_undone_in_reverse() {
 }
 
 #[test]
-fn within_the_prologue_only_what_happened_is_undone() {
+fn unwind_inside_prologue_undoes_executed_part() {
     let mut machine = Machine::new();
     machine.function(
         head(7, 3, 0),
@@ -62,7 +62,7 @@ fn within_the_prologue_only_what_happened_is_undone() {
 }
 
 #[test]
-fn all_sizes_of_allocations() {
+fn unwind_of_each_allocation_size() {
     let cases: [(&[u16], u64); 4] = [
         (&[code(4, 2, 0)], 8),
         (&[code(4, 2, 15)], 128),
@@ -79,7 +79,7 @@ fn all_sizes_of_allocations() {
 }
 
 #[test]
-fn registers_saved_by_moves_come_from_the_frame() {
+fn unwind_restores_registers_saved_by_moves() {
     let mut machine = Machine::new();
     let codes = [
         // xmm15 far, xmm6 near, rsi far, rdi near, sub rsp, 0x180.
@@ -114,7 +114,7 @@ fn registers_saved_by_moves_come_from_the_frame() {
 }
 
 #[test]
-fn a_frame_register_knows_the_frame_wherever_the_stack_pointer_is() {
+fn unwind_with_frame_register_ignores_stack_pointer() {
     let mut machine = Machine::new();
     // push rbp; sub rsp, 0x40; lea rbp, [rsp + 0x20]; mov [rsp + 8], rsi.
     let codes = [
@@ -149,7 +149,7 @@ fn a_frame_register_knows_the_frame_wherever_the_stack_pointer_is() {
 }
 
 #[test]
-fn machine_frames_give_the_interrupted_place() {
+fn unwind_of_machine_frame_returns_interrupted_context() {
     for (info, extra) in [(0, 0), (1, 8)] {
         let mut machine = Machine::new();
         machine.function(head(5, 2, 0), &[code(5, 2, 3), code(0, 10, info)]);
@@ -161,7 +161,7 @@ fn machine_frames_give_the_interrupted_place() {
 }
 
 #[test]
-fn reserved_operations_and_epilogues_undo_nothing() {
+fn unwind_skips_reserved_operations_and_epilogues() {
     let mut machine = Machine::new();
     // An epilogue pair, a reserved operation of three slots, then push rbx.
     let codes = [
@@ -180,7 +180,7 @@ fn reserved_operations_and_epilogues_undo_nothing() {
 }
 
 #[test]
-fn a_handler_counts_outside_of_the_prologue_and_of_its_kind() {
+fn unwind_returns_handler_outside_prologue_by_kind() {
     let mut machine = Machine::new();
     // Flags: exception handler only. Three codes are padded to four.
     let codes = [code(7, 2, 4), code(3, 0, 15), code(1, 0, 3)];
@@ -206,7 +206,7 @@ fn a_handler_counts_outside_of_the_prologue_and_of_its_kind() {
 }
 
 #[test]
-fn chained_information_continues_in_the_function_itself() {
+fn unwind_continues_in_chained_function() {
     let mut machine = Machine::new();
     // The function: push rbx; sub rsp, 0x40, with a termination handler.
     let tail = machine.unwind_info(

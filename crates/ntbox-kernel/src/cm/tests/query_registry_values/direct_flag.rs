@@ -21,7 +21,7 @@ fn direct(path: &str, name: &str, flags: u32, default_type: u32, to: u64) -> u32
 }
 
 #[test]
-fn small_values_are_stored_as_they_are() {
+fn direct_small_value_is_stored() {
     seed("query-direct", &[]);
     let mut number = 0_u32;
     assert_eq!(
@@ -58,7 +58,7 @@ fn small_values_are_stored_as_they_are() {
 }
 
 #[test]
-fn a_default_is_stored_directly_too() {
+fn direct_default_is_stored() {
     seed("query-direct-default", &[]);
     let name = wide("None");
     let (default, mut number) = (0x55_u32, 0_u32);
@@ -76,7 +76,7 @@ fn a_default_is_stored_directly_too() {
 }
 
 #[test]
-fn direct_entries_need_a_name_and_no_routine() {
+fn direct_entry_with_routine_or_without_name_is_refused() {
     seed("query-direct-wrong", &[]);
     let name = wide("Start");
     let entry = |flags, routine, name| Entry {
@@ -99,7 +99,7 @@ fn direct_entries_need_a_name_and_no_routine() {
 }
 
 #[test]
-fn strings_are_stored_in_the_buffer_given() {
+fn direct_string_is_stored_in_given_buffer() {
     seed(
         "query-direct-string",
         &[("S", RegValue::Sz("text".to_owned()))],
@@ -134,7 +134,7 @@ fn strings_are_stored_in_the_buffer_given() {
 }
 
 #[test]
-fn a_string_without_a_buffer_gets_one_that_the_driver_owns() {
+fn direct_string_without_buffer_allocates_pool() {
     seed(
         "query-direct-pool",
         &[("S", RegValue::Sz("text".to_owned()))],
@@ -161,7 +161,7 @@ fn a_string_without_a_buffer_gets_one_that_the_driver_owns() {
 }
 
 #[test]
-fn lists_are_stored_string_by_string() {
+fn direct_multi_string_is_stored() {
     seed(
         "query-direct-multi",
         &[(
@@ -203,7 +203,7 @@ fn lists_are_stored_string_by_string() {
 }
 
 #[test]
-fn larger_values_go_into_a_buffer_that_says_its_size() {
+fn direct_large_value_needs_sized_buffer() {
     seed(
         "query-direct-sized",
         &[("Q", RegValue::Qword(0x1122_3344_5566_7788))],
@@ -230,7 +230,7 @@ fn larger_values_go_into_a_buffer_that_says_its_size() {
 }
 
 #[test]
-fn what_others_can_write_is_not_read_unchecked() {
+fn direct_query_of_untrusted_hive_without_typecheck_is_reported() {
     let path = wide("query-untrusted");
     let made = [USER, address(path.as_slice())];
     assert_eq!(status(RtlCreateRegistryKey, &made), 0);

@@ -138,7 +138,7 @@ fn key_at(path: &str) -> u64 {
 }
 
 #[test]
-fn a_named_value_is_handed_over() {
+fn query_named_value_calls_routine() {
     seed("query-one", &[]);
     let name = wide("start");
     let entry = || Entry {
@@ -157,7 +157,7 @@ fn a_named_value_is_handed_over() {
 }
 
 #[test]
-fn the_table_ends_where_nothing_is_wanted() {
+fn query_table_ends_at_empty_entry() {
     seed("query-end", &[]);
     let name = wide("Start");
     let ignored = Entry {
@@ -174,7 +174,7 @@ fn the_table_ends_where_nothing_is_wanted() {
 }
 
 #[test]
-fn a_missing_value_has_its_default() {
+fn query_missing_value_uses_default() {
     let path = empty("query-default");
     let name = wide("None");
     let text = wide("text");
@@ -209,7 +209,7 @@ fn a_missing_value_has_its_default() {
 }
 
 #[test]
-fn values_without_a_type_or_data_count_as_missing() {
+fn query_value_without_type_or_data_is_missing() {
     let path = empty("query-nothing");
     let key = key_at(&path);
     assert_eq!(set(key, "typeless", u64::from(NONE), &[1, 2]), 0);
@@ -242,7 +242,7 @@ fn values_without_a_type_or_data_count_as_missing() {
 }
 
 #[test]
-fn without_a_name_every_value_is_handed_over() {
+fn query_without_name_calls_routine_per_value() {
     let path = empty("query-all");
     let key = key_at(&path);
     let all = |flags| Entry {
@@ -275,7 +275,7 @@ fn without_a_name_every_value_is_handed_over() {
 }
 
 #[test]
-fn entries_can_turn_to_subkeys_and_back() {
+fn query_subkey_and_topkey_flags_change_key() {
     let top = service("query-subkey", &[("P", RegValue::Dword(1))]);
     assert_eq!(set(top, "P", u64::from(DWORD), &[2, 0, 0, 0]), 0);
     let (subkey, value, none) = (wide("Parameters"), wide("P"), wide("None"));
@@ -320,7 +320,7 @@ fn entries_can_turn_to_subkeys_and_back() {
 }
 
 #[test]
-fn lists_come_string_by_string_unless_left_alone() {
+fn query_multi_string_is_split_unless_noexpand() {
     let list = RegValue::MultiSz(vec!["one".to_owned(), "two".to_owned()]);
     seed("query-multi", &[("List", list.clone())]);
     let name = wide("List");
@@ -343,7 +343,7 @@ fn lists_come_string_by_string_unless_left_alone() {
 }
 
 #[test]
-fn variables_are_expanded_from_the_environment_given() {
+fn query_expand_string_uses_given_environment() {
     let value = RegValue::ExpandSz("%Name%-%none%-100%".to_owned());
     seed("query-expand", &[("Text", value.clone())]);
     let path = wide("query-expand\\Parameters");
@@ -379,7 +379,7 @@ fn variables_are_expanded_from_the_environment_given() {
 }
 
 #[test]
-fn the_routine_can_stop_the_query() {
+fn query_routine_failure_stops_query() {
     seed("query-stop", &[]);
     let name = wide("Type");
     let table = || {
@@ -410,7 +410,7 @@ fn the_routine_can_stop_the_query() {
 }
 
 #[test]
-fn values_can_be_deleted_on_the_way() {
+fn query_delete_flag_deletes_value() {
     let path = empty("query-delete");
     let key = key_at(&path);
     for name in ["a", "b", "c"] {
@@ -441,7 +441,7 @@ fn values_can_be_deleted_on_the_way() {
 }
 
 #[test]
-fn a_handle_can_stand_for_the_path() {
+fn query_by_handle() {
     let key = service("query-handle", &[]);
     let name = wide("Start");
     let table = [
