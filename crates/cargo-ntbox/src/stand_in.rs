@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interface_of_a_version_is_that_of_its_minor_version() {
+    fn interface_follows_minor_version() {
         for (version, feature) in [
             ("0.2.0", None),
             ("0.3.0", Some("api-0-3")),

@@ -99,7 +99,7 @@ mod tests {
     use super::is_name;
 
     #[test]
-    fn is_name_refuses_what_cargo_or_the_registry_would() {
+    fn is_name_rejects_invalid_package_names() {
         for good in ["mydriver", "my-driver", "d2_x"] {
             assert!(is_name(good), "{good}");
         }

@@ -103,7 +103,7 @@ const PROFILES: &str =
     "[profile.dev]\npanic = \"abort\"\nopt-level = 1\n\n[profile.release]\npanic = \"abort\"\n";
 
 #[test]
-fn new_project_runs_verifies_tests_and_packages_as_it_stands() {
+fn new_project_runs_verifies_tests_and_packages() {
     let parent = folder("new");
     let project = parent.join("greeter");
     // The build of the run before may stay; the sources are created anew.
@@ -175,7 +175,7 @@ fn workspace_of_two_drivers_of_an_older_release_builds_both() {
 }
 
 #[test]
-fn framework_driver_is_refused_in_the_first_line() {
+fn framework_driver_is_refused() {
     let project = folder("framework");
     write_driver(&project, "framework", ["0.5.0", "0.5.2", "0.6.0"], true);
     let manifest = project.join("Cargo.toml");
@@ -192,7 +192,7 @@ fn framework_driver_is_refused_in_the_first_line() {
 }
 
 #[test]
-fn folder_without_a_driver_is_refused_with_what_is_missing() {
+fn folder_without_driver_is_refused() {
     let project = folder("no-driver");
     write(
         &project.join("Cargo.toml"),

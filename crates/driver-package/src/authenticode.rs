@@ -119,13 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn signing_does_not_change_the_hash() {
+    fn hash_of_signed_image_is_unchanged() {
         assert_eq!(hash(&image()), hash(&signed()));
         assert!(hash(&image()).is_ok());
     }
 
     #[test]
-    fn everything_else_does() {
+    fn changing_any_other_byte_changes_the_hash() {
         let whole = hash(&image());
         for at in [0x10, 0xD7, 0xDC, 0x127, 0x130, 0x3FF] {
             let mut damaged = image();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_refused() {
+    fn hash_of_non_image_is_refused() {
         assert_eq!(hash(b"MZ"), Err(NotHashable::NotAnImage));
         assert_eq!(hash(&image()[1..]), Err(NotHashable::NotAnImage));
         let mut small = image();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_the_end_of_the_file() {
+    fn hash_of_data_after_signature_is_refused() {
         let mut more = signed();
         more.push(0);
         assert_eq!(hash(&more), Err(NotHashable::SignatureNotLast));

@@ -72,7 +72,7 @@ mod tests {
     use super::Date;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn from_unix_matches_calendar() {
         // As `date -u -d @N` says.
         for (seconds, inf, time) in [
             (0, "01/01/1970", "700101000000Z"),

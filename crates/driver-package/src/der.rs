@@ -103,21 +103,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_take_as_few_bytes_as_they_can() {
+    fn length_encoding_is_minimal() {
         assert_eq!(value(4, &[0; 0x7F])[..2], [4, 0x7F]);
         assert_eq!(value(4, &[0; 0x80])[..3], [4, 0x81, 0x80]);
         assert_eq!(value(4, &[0; 0x1234])[..4], [4, 0x82, 0x12, 0x34]);
     }
 
     #[test]
-    fn integers_are_not_negative() {
+    fn integer_encoding_is_not_negative() {
         assert_eq!(integer(0), [2, 1, 0]);
         assert_eq!(integer(0x80), [2, 2, 0, 0x80]);
         assert_eq!(integer(0x1001_0001), [2, 4, 0x10, 1, 0, 1]);
     }
 
     #[test]
-    fn identifiers_are_written_in_septets() {
+    fn identifier_encoding_uses_septets() {
         // X.690, 8.19.5, and a published encoding of Microsoft's arc.
         assert_eq!(identifier(&[2, 999, 3]), [6, 3, 0x88, 0x37, 3]);
         assert_eq!(
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_is_in_order() {
+    fn set_encoding_is_sorted() {
         assert_eq!(
             set(vec![integer(2), integer(1)]),
             [SET, 6, 2, 1, 1, 2, 1, 2]

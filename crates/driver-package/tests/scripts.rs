@@ -50,7 +50,7 @@ fn scripts(below: &str, extension: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_scripts_are_powershell() {
+fn scripts_parse_as_powershell() {
     let scripts = scripts("vm", "ps1");
     assert!(scripts.len() >= 6, "only {} were found", scripts.len());
     for (name, script) in scripts {
@@ -76,7 +76,7 @@ fn is_of_later_powershell(line: &str) -> bool {
 }
 
 #[test]
-fn the_scripts_are_for_windows_powershell() {
+fn scripts_use_windows_powershell_only() {
     for (name, script) in scripts("vm", "ps1") {
         for line in script.lines() {
             assert!(!is_of_later_powershell(line), "{name}: {line}");
@@ -93,7 +93,7 @@ fn the_scripts_are_for_windows_powershell() {
 }
 
 #[test]
-fn what_is_not_powershell_is_noticed() {
+fn error_reports_invalid_powershell() {
     for script in [
         "if ($a -eq 1) { Write-Host 'x'",
         "foreach ($a $b) { }",
@@ -106,7 +106,7 @@ fn what_is_not_powershell_is_noticed() {
 
 /// Without it, a mistyped name is an empty string, and a failure goes unseen.
 #[test]
-fn the_scripts_stop_at_the_first_failure() {
+fn scripts_stop_at_first_failure() {
     for (name, script) in scripts("vm", "ps1") {
         if name == "Common.ps1" {
             continue;
@@ -137,7 +137,7 @@ fn debugger_mistake(line: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn each_line_for_the_debugger_is_whole() {
+fn debugger_script_lines_are_complete() {
     let scripts = scripts("windbg", "dbg");
     assert_eq!(scripts.len(), 2, "scripts for the debugger");
     for (name, script) in scripts {
@@ -148,7 +148,7 @@ fn each_line_for_the_debugger_is_whole() {
 }
 
 #[test]
-fn mistakes_for_the_debugger_are_noticed() {
+fn debugger_mistake_reports_invalid_lines() {
     for line in [
         "$$ this; that",
         ".echo this; that",

@@ -99,7 +99,7 @@ fn image() -> Vec<u8> {
 }
 
 #[test]
-fn a_signed_image_is_accepted_and_a_damaged_one_is_not() {
+fn verify_accepts_signed_and_rejects_damaged_image() {
     let package = Package::new("image");
     package
         .signer
@@ -118,7 +118,7 @@ fn a_signed_image_is_accepted_and_a_damaged_one_is_not() {
 }
 
 #[test]
-fn another_certificate_is_not_accepted() {
+fn verify_with_other_certificate_fails() {
     let package = Package::new("stranger");
     let stranger = Signer::in_folder(&package.path("stranger"), "a test").expect("a certificate");
     let signed = package.path("x.sys");
@@ -129,7 +129,7 @@ fn another_certificate_is_not_accepted() {
 }
 
 #[test]
-fn the_catalogue_lists_the_image_signed_or_not() {
+fn catalog_lists_signed_and_unsigned_image() {
     let package = Package::new("listed");
     package.listed("x.sys").expect("the signed image is listed");
     package
@@ -143,7 +143,7 @@ fn the_catalogue_lists_the_image_signed_or_not() {
 }
 
 #[test]
-fn a_damaged_catalogue_is_refused() {
+fn catalog_damaged_is_refused() {
     let package = Package::new("catalogue");
     let hash = driver_package::authenticode::hash(&image()).expect("an image");
     let damaged = package.damage("x.cat", &hash);
@@ -155,7 +155,7 @@ fn a_damaged_catalogue_is_refused() {
 
 /// OpenSSL reads the structure, and finds both files in it.
 #[test]
-fn the_catalogue_is_well_formed() {
+fn catalog_parses_with_openssl() {
     let package = Package::new("structure");
     let parse = |name: &str| {
         Command::new("openssl")

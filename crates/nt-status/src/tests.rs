@@ -22,27 +22,27 @@ macro_rules! same_bug_check {
 }
 
 #[test]
-fn success_and_information_are_as_in_the_headers() {
+fn success_codes_match_windows_sys() {
     codes::success::success_codes!(same_status);
 }
 
 #[test]
-fn warnings_are_as_in_the_headers() {
+fn warning_codes_match_windows_sys() {
     codes::warning::warning_codes!(same_status);
 }
 
 #[test]
-fn errors_are_as_in_the_headers() {
+fn error_codes_match_windows_sys() {
     codes::error::error_codes!(same_status);
 }
 
 #[test]
-fn bug_checks_are_as_in_the_headers() {
+fn bug_check_codes_match_windows_sys() {
     codes::bug_check::bug_checks!(same_bug_check);
 }
 
 #[test]
-fn tables_are_sorted_and_hold_their_severity_only() {
+fn tables_are_sorted_with_one_severity() {
     for (table, severities) in [(SUCCESS, 0..=1), (WARNING, 2..=2), (ERROR, 3..=3)] {
         assert!(table.is_sorted_by(|a, b| a.0 < b.0));
         assert!(
@@ -55,7 +55,7 @@ fn tables_are_sorted_and_hold_their_severity_only() {
 }
 
 #[test]
-fn every_code_is_found_by_its_number() {
+fn name_finds_each_code() {
     for (code, expected) in SUCCESS.iter().chain(WARNING).chain(ERROR) {
         assert_eq!(name(*code), Some(*expected));
     }
@@ -65,7 +65,7 @@ fn every_code_is_found_by_its_number() {
 }
 
 #[test]
-fn unknown_codes_have_no_name_and_show_their_number() {
+fn name_of_unknown_code_is_none() {
     assert_eq!(name(0xC0FF_FFFF), None);
     assert_eq!(explain(0xC0FF_FFFF), None);
     assert_eq!(bug_check_name(0xDEAD_0000), None);
@@ -74,7 +74,7 @@ fn unknown_codes_have_no_name_and_show_their_number() {
 }
 
 #[test]
-fn names_are_shown_with_the_number() {
+fn display_has_name_and_number() {
     assert_eq!(
         Named(0xC000_009A).to_string(),
         "STATUS_INSUFFICIENT_RESOURCES (0xC000009A)"
@@ -87,7 +87,7 @@ fn names_are_shown_with_the_number() {
 }
 
 #[test]
-fn only_the_upper_half_is_failure() {
+fn is_success_of_warning_is_false() {
     assert!(is_success(STATUS_SUCCESS));
     assert!(is_success(STATUS_PENDING));
     assert!(is_success(STATUS_OBJECT_NAME_EXISTS));
@@ -96,7 +96,7 @@ fn only_the_upper_half_is_failure() {
 }
 
 #[test]
-fn whatever_is_explained_has_a_name() {
+fn explained_codes_have_names() {
     let all = SUCCESS.iter().chain(WARNING).chain(ERROR);
     let explained = all.filter(|(code, _)| explain(*code).is_some()).count();
     assert!(explained >= 90, "only {explained} statuses are explained");

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn exit_status_table_of_the_documents_is_that_of_the_help() {
+    fn exit_status_table_of_page_matches_help() {
         let page = include_str!("../../../docs/reference/exit-statuses.md");
         for status in ExitStatus::ALL {
             let row = format!("\n| {} | {} |\n", u8::from(*status), status.meaning());
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn most_severe_status_is_found_in_any_order() {
+    fn most_severe_is_independent_of_order() {
         use ExitStatus::{BugCheck, EntryFailed, Incomplete, RequestFailed, Success, Violations};
         for (statuses, expected) in [
             (&[Success, Incomplete][..], Some(Incomplete)),

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn people_read_hexadecimal() {
+    fn json_numbers_are_hexadecimal() {
         let json = serde_json::to_value(stop()).expect("a report is serialised");
         assert_eq!(json["code"], "0x50");
         assert_eq!(json["parameters"][0], "0xffffffffffffffff");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_come_back() {
+    fn json_and_postcard_round_trip() {
         let stop = stop();
         let json = serde_json::to_string(&stop).expect("a report is serialised");
         assert_eq!(
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn json_invalid_number_is_refused() {
         let good = serde_json::to_string(&stop()).expect("a report is serialised");
         for bad in ["50", "0x", "0x+1", "0x100000000", "0xg"] {
             let json = good.replacen("0x50", bad, 1);

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn read_of_a_device_or_a_large_file_is_refused() {
+    fn read_of_device_or_large_file_is_refused() {
         let refused = |path: &str, limit| {
             let error = read(Path::new(path), limit).expect_err(path);
             error.to_string()

@@ -341,7 +341,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_of_rules_and_guards() {
+    fn verify_and_guard_are_parsed() {
         assert_eq!(verify("standard"), Ok((Verify::Standard, None)));
         assert_eq!(verify("strict"), Ok((Verify::Strict, None)));
         assert_eq!(
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_every_type() {
+    fn parameter_of_each_type_is_parsed() {
         let strings =
             |list: &[&str]| RegValue::MultiSz(list.iter().map(|text| (*text).to_owned()).collect());
         for (text, expected) in [
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_say_what_is_wrong() {
+    fn parameter_invalid_has_reason() {
         for (text, part) in [
             ("4096", "dword:4096"),
             ("int:1", "unknown type"),
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn faults() {
+    fn fault_is_parsed() {
         assert_eq!(
             fault("IoAllocateMdl"),
             Ok(Fault {
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn filters() {
+    fn filter_is_parsed() {
         assert_eq!(filter("ihvdriver=0xf"), Ok(Mask::Component(77, 15)));
         assert_eq!(filter("102=8"), Ok(Mask::Component(102, 8)));
         assert_eq!(filter("Win2000=0"), Ok(Mask::Win2000(0)));
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_times_and_services() {
+    fn version_time_and_service_are_parsed() {
         assert_eq!(
             version("6.1.7601"),
             Ok(OsVersion {
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_the_volume() {
+    fn volume_file_is_parsed() {
         let file = volume_file(r"C:\a\b=c=d").expect("it is one");
         assert_eq!(
             (file.path.as_str(), file.content),

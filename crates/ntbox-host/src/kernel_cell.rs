@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_user_after_the_other() {
+    fn lock_after_release_succeeds() {
         let _turn = Turn::take();
         let number = Exclusive::new(1);
         *number.lock() += 1;
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_user_is_refused_and_the_first_goes_on() {
+    fn lock_while_held_panics() {
         let _turn = Turn::take();
         let number = Exclusive::new(1);
         let first = number.lock();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn another_thread_is_refused() {
+    fn lock_from_other_thread_panics() {
         let _turn = Turn::take();
         let number = Exclusive::new(1);
         std::thread::scope(|scope| {

@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parse_of_fresh_memory_knows_no_call() {
+    fn parse_of_zeroed_memory_has_no_call() {
         assert_eq!(LastCall::parse(&[0; 8192]), LastCall::default());
     }
 
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn parse_of_overwritten_memory_gives_some_answer() {
+    fn parse_of_overwritten_memory_has_reason() {
         let last = LastCall::parse(&[0xff; 8192]);
         assert_eq!(last.export, None);
         assert!(last.reason.is_some_and(|text| !text.is_empty()));

@@ -127,7 +127,7 @@ mod tests {
     use crate::kernel_cell::Turn;
 
     #[test]
-    fn is_reachable_refuses_what_no_processor_has() {
+    fn is_reachable_rejects_noncanonical_addresses() {
         for address in [0xbdbd_bdbd_bdbd_bdbd, 0x0000_8000_0000_0000] {
             assert!(!Routine::from(address).is_reachable(), "{address:#x}");
         }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn held_by_finds_who_registered() {
+    fn registrar_of_finds_registration() {
         let _turn = Turn::take();
         note_registrar(0x77_0000, 0x1234);
         assert_eq!(registrar_of(0x77_0000), 0x1234);

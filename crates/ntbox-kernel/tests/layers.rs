@@ -209,7 +209,7 @@ fn upward_imports(module: &[String], file: &str, text: &str) -> Vec<UpwardImport
 }
 
 #[test]
-fn components_import_only_those_below_them() {
+fn components_import_lower_layers_only() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     source_files(&source, &mut files);
@@ -234,7 +234,7 @@ fn components_import_only_those_below_them() {
 }
 
 #[test]
-fn upward_imports_finds_each_way_to_write_one() {
+fn upward_imports_finds_each_form() {
     let module = ["mm", "pool"].map(str::to_owned);
     let cases: BTreeMap<&str, usize> = BTreeMap::from([
         ("use crate::io::irp;", 1),

@@ -28,7 +28,7 @@ mod tests {
     use super::demangle;
 
     #[test]
-    fn names_of_four_compilers() {
+    fn demangle_names_of_four_compilers() {
         for (mangled, plain) in [
             ("_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar"),
             (
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_mangled_stays() {
+    fn demangle_of_invalid_name_is_identity() {
         for name in [
             "",
             "?",

@@ -149,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn every_place_is_found() {
+    fn locations_finds_each() {
         assert_eq!(locations(&mut report(Location::new("a.sys", 1))).count(), 4);
     }
 
     #[test]
-    fn a_call_is_looked_up_before_its_return_address() {
+    fn position_of_return_address_is_the_call() {
         let mut place = Location::new("a.sys", 0x1000);
         assert_eq!(position(&place), 0x1000);
         place.return_address = true;
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn resolve_without_a_reader_leaves_locations_and_adds_a_note() {
+    fn resolve_without_reader_adds_note() {
         let mut before = report(Location::new("a.sys", 0x10));
         resolve(&mut before, Path::new("/no/such/a.sys"));
         let [note] = before.notes.as_slice() else {

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn write_leaves_what_has_no_name() {
+    fn write_of_unnamed_address_changes_nothing() {
         let mut text = "a.sys+0x20".to_owned();
         let found = find(&text, &image());
         write(&mut text, &found, &image());

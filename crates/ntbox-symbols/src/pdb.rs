@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pdb_is_looked_for_beside_the_image_first() {
+    fn candidates_begin_beside_the_image() {
         let places = |image: &str, recorded: &str| -> Vec<String> {
             candidates(Path::new(image), recorded)
                 .iter()

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn bug_check_of_an_exit_names_the_last_call_and_the_errand() {
+    fn bug_check_of_exit_names_last_call() {
         let last = LastCall {
             export: Some(("DbgPrint".to_owned(), true)),
             caller: 0x4400_0000_0010,
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn bug_check_of_a_failure_says_why() {
+    fn bug_check_of_failure_has_reason() {
         let last = LastCall {
             reason: Some("ntbox itself failed: why".to_owned()),
             ..LastCall::default()
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn bug_check_of_a_signal_is_a_fault() {
+    fn bug_check_of_signal_is_kmode_exception() {
         let stop = bug_check(
             Some(ExitStatus::from_raw(6)),
             &LastCall::default(),

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_its_source() {
+    fn exports_have_their_source() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         for export in exports() {
             let file = std::fs::read_to_string(root.join(export.source)).expect(export.source);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn documented_exports_are_two_thirds_of_all() {
+    fn exports_with_page_are_two_thirds() {
         let list = exports();
         let documented = list.iter().filter(|export| export.page.is_some()).count();
         assert!(
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_fail_is_made_to() {
+    fn cannot_fail_has_reason() {
         assert_eq!(cannot_fail("IoAllocateMdl"), None);
         for (name, part) in [
             ("NoSuchFunction", "no export"),

@@ -11,7 +11,7 @@ use common::{ntbox, status, text};
 use serde_json::Value;
 
 #[test]
-fn every_verdict_has_its_status() {
+fn run_has_exit_status_of_verdict() {
     for (variant, code, verdict) in [
         ("CLEAN", 0, "clean"),
         ("STAY", 1, "no-unload-routine"),
@@ -46,7 +46,7 @@ fn every_verdict_has_its_status() {
 }
 
 #[test]
-fn a_driver_that_hangs_is_found_where_it_is() {
+fn run_of_hanging_driver_reports_location() {
     for (variant, arguments, function) in [
         ("HANG", &[][..], "Hang"),
         ("CALLS", &["-DTIMES=~0u"], "Call"),
@@ -79,7 +79,7 @@ fn a_driver_that_hangs_is_found_where_it_is() {
 }
 
 #[test]
-fn waiting_takes_time_only_if_asked_for() {
+fn run_waits_in_real_time_only_with_option() {
     // An hour, which nobody has; and as long as one can wait for.
     for (milliseconds, options, least) in
         [("3600000", &[][..], 0.0), ("150", &["--real-time"], 0.15)]
@@ -103,7 +103,7 @@ fn waiting_takes_time_only_if_asked_for() {
 }
 
 #[test]
-fn wrong_usage_is_told() {
+fn wrong_usage_has_status_2() {
     let Some(driver) = common::with_gcc("CLEAN") else {
         return;
     };
@@ -146,7 +146,7 @@ fn wrong_usage_is_told() {
 }
 
 #[test]
-fn what_is_no_driver_is_told() {
+fn run_of_invalid_file_is_refused() {
     for (file, part) in [
         ("/no/such/file.sys", "cannot read /no/such/file.sys"),
         ("/", "not a regular file"),
@@ -170,7 +170,7 @@ fn what_is_no_driver_is_told() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told() {
+fn output_to_full_device_is_an_error() {
     let full = File::options()
         .write(true)
         .open("/dev/full")
@@ -190,7 +190,7 @@ fn what_cannot_be_written_is_told() {
 }
 
 #[test]
-fn json_has_the_report() {
+fn run_json_has_report() {
     let Some(driver) = common::with_gcc("LEAK") else {
         return;
     };
@@ -213,7 +213,7 @@ fn json_has_the_report() {
 }
 
 #[test]
-fn json_has_errors_too() {
+fn run_json_has_error() {
     let output = ntbox(&["run", "/no/such.sys", "--json"]);
     let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(object["exit_status"], 6);
@@ -227,7 +227,7 @@ fn json_has_errors_too() {
 }
 
 #[test]
-fn filtered_lines_are_shown_unless_they_are_to_be_hidden() {
+fn run_shows_filtered_lines_unless_hidden() {
     let Some(driver) = common::with_gcc("CLEAN") else {
         return;
     };
@@ -256,7 +256,7 @@ fn filtered_lines_are_shown_unless_they_are_to_be_hidden() {
 }
 
 #[test]
-fn imports_are_listed() {
+fn imports_lists_functions() {
     let Some(driver) = common::with_gcc("LEAK") else {
         return;
     };
@@ -271,7 +271,7 @@ fn imports_are_listed() {
 }
 
 #[test]
-fn exports_are_listed() {
+fn exports_lists_names() {
     let output = ntbox(&["exports", "--json"]);
     assert_eq!(status(&output), 0);
     let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -299,7 +299,7 @@ fn exports_are_listed() {
 }
 
 #[test]
-fn exports_with_name_shows_that_export_in_full() {
+fn exports_with_name_shows_details() {
     let output = ntbox(&["exports", "ExAllocatePool2"]);
     assert_eq!(status(&output), 0);
     assert_eq!(
@@ -320,7 +320,7 @@ fn exports_with_name_shows_that_export_in_full() {
 }
 
 #[test]
-fn missing_exports_are_listed_with_reasons() {
+fn exports_missing_lists_reasons() {
     let output = ntbox(&["exports", "--missing", "--json"]);
     assert_eq!(status(&output), 0);
     let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -342,7 +342,7 @@ fn missing_exports_are_listed_with_reasons() {
 }
 
 #[test]
-fn no_colours_reach_a_pipe() {
+fn output_to_pipe_has_no_colors() {
     let output = ntbox(&["run", "/no/such.sys"]);
     assert!(!output.stderr.contains(&0x1b), "{}", text(&output.stderr));
 }
@@ -359,7 +359,7 @@ const HEADERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../cross/include"
 const DDK: &str = "/usr/share/mingw-w64/include/ddk";
 
 #[test]
-fn requests_are_sent_and_answered() {
+fn ioctl_sends_requests() {
     if !std::path::Path::new(DDK).is_dir() {
         // Not by a macro: what those print is kept back for tests that pass.
         let _ = writeln!(std::io::stderr(), "skipped: there is no {DDK}");
@@ -425,7 +425,7 @@ fn forget_times(json: &mut Value) {
 /// Three calls: the first failure is borne, the second leaves the first block, and
 /// the third, which only follows the second, is a fault.
 #[test]
-fn a_sweep_fails_each_call_stack_once() {
+fn fault_sweep_fails_each_call_stack_once() {
     let Some(driver) = common::with_gcc("CARELESS") else {
         return;
     };
@@ -476,7 +476,7 @@ fn a_sweep_fails_each_call_stack_once() {
 }
 
 #[test]
-fn who_took_what_is_left_is_told_on_request() {
+fn verify_reports_allocation_stack_of_leak() {
     let Some(driver) = common::with_gcc("LEAK") else {
         return;
     };
@@ -528,7 +528,7 @@ fn rules_json_has_former_identifiers_and_bug_checks() {
 }
 
 #[test]
-fn a_rule_is_left_out_on_request_and_must_exist() {
+fn ignore_leaves_out_known_rule() {
     let Some(driver) = common::with_gcc("LEAK") else {
         return;
     };

@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use common::{ntbox, status, text};
 
 #[test]
-fn file_that_is_a_device_or_pipe_or_too_large_is_refused_by_name() {
+fn file_invalid_or_too_large_is_refused_by_name() {
     let Some(driver) = common::with_gcc("CLEAN") else {
         return;
     };
@@ -52,7 +52,7 @@ fn file_that_is_a_device_or_pipe_or_too_large_is_refused_by_name() {
 }
 
 #[test]
-fn image_may_have_a_path_that_is_not_utf8() {
+fn image_path_may_be_non_utf8() {
     use std::os::unix::ffi::OsStringExt as _;
 
     let Some(driver) = common::with_gcc("CLEAN") else {
@@ -93,7 +93,7 @@ fn after(shell: &[&str], before: &str, image: &str) -> Option<Output> {
 }
 
 #[test]
-fn host_without_proc_or_room_is_told_in_one_line() {
+fn host_without_proc_or_memory_is_an_error() {
     let Some(driver) = common::with_gcc("CLEAN") else {
         return;
     };

@@ -27,7 +27,7 @@ fn first_word(line: &str) -> &str {
 }
 
 #[test]
-fn each_command_is_described() {
+fn commands_are_documented() {
     let help = help(&["--help"]);
     let (_, commands) = help
         .split_once("\nCommands:\n")
@@ -44,7 +44,7 @@ fn each_command_is_described() {
 }
 
 #[test]
-fn options_of_run_are_those_of_the_page() {
+fn run_options_match_the_page() {
     let help = help(&["run", "--help"]);
     let options: BTreeSet<&str> = help
         .lines()
@@ -78,7 +78,7 @@ fn fields(value: &Value, names: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn each_field_of_json_output_is_described() {
+fn json_fields_are_documented() {
     let page = include_str!("../../../docs/reference/json-report.md");
     let (Some(leak), Some(fault)) = (common::with_gcc("LEAK"), common::with_gcc("FAULT")) else {
         return;
@@ -114,7 +114,7 @@ fn each_field_of_json_output_is_described() {
 
 /// A page links a function to the page that its export declares.
 #[test]
-fn rule_pages_link_functions_as_their_exports_do() {
+fn rule_page_links_match_export_pages() {
     let exports = ntbox::exports();
     let mut linked = 0;
     for rule in ntbox::rules::all() {

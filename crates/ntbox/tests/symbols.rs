@@ -81,12 +81,12 @@ fn dwarf_names_functions_and_lines() {
 }
 
 #[test]
-fn a_pdb_names_functions_and_lines() {
+fn pdb_names_functions_and_lines() {
     check(common::with_clang);
 }
 
 #[test]
-fn without_dwarf_the_symbol_table_names_functions() {
+fn symbol_table_without_dwarf_names_functions() {
     let Some(driver) = common::with_gcc("LEAK") else {
         return;
     };
@@ -118,7 +118,7 @@ fn strip(image: &Path, how: &str) {
 }
 
 #[test]
-fn a_missing_pdb_is_looked_for_and_told() {
+fn pdb_missing_adds_note() {
     let Some(driver) = common::with_clang("LEAK") else {
         return;
     };
@@ -136,7 +136,7 @@ fn a_missing_pdb_is_looked_for_and_told() {
 }
 
 #[test]
-fn a_pdb_of_another_build_is_not_used() {
+fn pdb_of_other_build_is_not_used() {
     let Some(driver) = common::with_clang("LEAK") else {
         return;
     };
@@ -189,7 +189,7 @@ fn damage(file: &Path, from: usize, mut check: impl FnMut(Report), image: &Path)
 }
 
 #[test]
-fn damaged_dwarf_costs_names_at_most() {
+fn dwarf_damaged_loses_names_only() {
     let Some(driver) = common::with_gcc("LEAK") else {
         return;
     };
@@ -213,7 +213,7 @@ fn damaged_dwarf_costs_names_at_most() {
 }
 
 #[test]
-fn a_damaged_pdb_costs_names_at_most() {
+fn pdb_damaged_loses_names_only() {
     let Some(driver) = common::with_clang("LEAK") else {
         return;
     };

@@ -150,7 +150,7 @@ mod tests {
     use super::Command;
 
     #[test]
-    fn codes_are_made_as_the_headers_make_them() {
+    fn code_matches_ctl_code_macro() {
         // CTL_CODE(0x8000, 0x800, METHOD_BUFFERED, FILE_READ_ACCESS | FILE_WRITE_ACCESS)
         assert_eq!(Command::Version.code(), 0x8000_E000);
         assert_eq!(Command::Signal.code(), 0x8000_E014);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_leads_back_to_its_command() {
+    fn from_code_inverts_code() {
         for &command in Command::ALL {
             assert_eq!(Command::from_code(command.code()), Some(command));
             // Another method, other rights, another device: another code.

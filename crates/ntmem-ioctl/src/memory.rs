@@ -147,7 +147,7 @@ mod tests {
     use super::Checksum;
 
     #[test]
-    fn the_checksum_is_fnv_1a() {
+    fn checksum_matches_fnv_1a_vectors() {
         // Test vectors that the algorithm's authors give.
         assert_eq!(Checksum::EMPTY.then(b"").number(), 0xCBF2_9CE4_8422_2325);
         assert_eq!(Checksum::EMPTY.then(b"a").number(), 0xAF63_DC4C_8601_EC8C);

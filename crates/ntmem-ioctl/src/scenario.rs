@@ -237,7 +237,7 @@ mod tests {
     };
 
     #[test]
-    fn every_number_leads_back() {
+    fn from_number_inverts_number() {
         macro_rules! leads_back {
             ($($type:ident)*) => {$(
                 for &one in $type::ALL {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_has_no_room_for_an_address() {
+    fn scenario_reply_has_32_bit_fields_only() {
         // Only numbers of 32 bits: an address of x64 does not fit one.
         assert_eq!(align_of::<ScenarioReply>(), 4);
         assert_eq!(size_of::<ScenarioReply>(), 24 + 10 * 12 + 5 * 12);

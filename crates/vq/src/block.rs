@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_undefined_is_dropped() {
+    fn from_raw_drops_undefined_fields() {
         let block = Block::from_raw(&raw()).expect("a block");
         assert_eq!(block.kind, Some(Kind::Private));
         assert_eq!(block.protection, Protection(4));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_mean_nothing_are_no_block() {
+    fn from_raw_of_invalid_numbers_is_none() {
         for wrong in [
             Raw { state: 0, ..raw() },
             Raw { kind: 1, ..raw() },
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_continues_one_that_is_like_it() {
+    fn continues_requires_equal_attributes() {
         let before = Block::from_raw(&raw()).expect("a block");
         let next = Block {
             base: before.end(),

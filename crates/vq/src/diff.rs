@@ -104,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_are_alike_differ_in_nothing() {
+    fn diff_of_equal_lists_is_empty() {
         assert_eq!(diff(&[(0, 1), (1, 2)], &[(0, 1), (1, 2)]), []);
         assert_eq!(diff(&[], &[]), []);
     }
 
     #[test]
-    fn differences_come_in_the_order_of_addresses() {
+    fn diff_is_ordered_by_address() {
         assert_eq!(
             diff(
                 &[(0, 4), (4, 4), (9, 1)],
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_on_either_side_comes_through() {
+    fn diff_passes_errors_through() {
         let good = || vec![Ok(Block::free(0, 1))];
         let bad = || vec![Err(Error::Unsupported("no"))];
         let errors = |first: Vec<_>, second: Vec<_>| {

@@ -145,7 +145,7 @@ mod tests {
     };
 
     #[test]
-    fn values_are_named_and_numbered() {
+    fn csv_has_names_and_numbers() {
         let mut out = Vec::new();
         csv(&BLOCK, &mut out).expect("memory");
         csv(&Block::free(0, 4096), &mut out).expect("memory");
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_programs_are_quoted_where_they_must_be() {
+    fn csv_quotes_process_names() {
         let mut out = Vec::new();
         csv_process(4, "System", &mut out).expect("memory");
         csv_process(8, "a, \"b\".exe", &mut out).expect("memory");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_is_one_value() {
+    fn json_array_is_one_value() {
         for count in 0..3 {
             let mut array = Array::begin(Vec::new()).expect("memory");
             for _ in 0..count {

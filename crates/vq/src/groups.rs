@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn allocations_get_their_meaning() {
+    fn groups_name_allocations() {
         let landmarks = Landmarks {
             threads: vec![Thread {
                 id: 7,

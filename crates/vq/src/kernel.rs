@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_follow_each_other() {
+    fn kernel_source_continues_after_each_reply() {
         let bases: Vec<u64> = Walk::new(Kernel::new(Pages, 4))
             .map(|block| block.expect("a block").base)
             .collect();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn half_an_answer_is_none() {
+    fn kernel_source_with_partial_record_is_an_error() {
         let error = Kernel::new(Half, 4).block_at(0).expect_err("no block");
         assert!(matches!(error, Error::Nonsense { .. }), "{error}");
     }

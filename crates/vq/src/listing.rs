@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_those_of_the_model() {
+    fn line_matches_reference_format() {
         let stack = Raw {
             allocation_base: 0x6_0000,
             base: 0x6_0000,
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn free_blocks_have_neither_type_nor_protection() {
+    fn line_of_free_block_has_no_protection() {
         assert_eq!(
             line(&Block::free(0x1000, 4096)),
             "0000000000000000 0000000000001000 4096    Free"
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_stands_above_the_columns() {
+    fn header_aligns_with_columns() {
         let line = "0000000000060000 000000000015B000 8192    Committed   Private --GRW-- ---RW--";
         for (name, column) in [
             ("AllocationBase", "0000000000060000"),

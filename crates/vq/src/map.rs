@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn each_block_is_drawn_once_and_says_what_it_is() {
+    fn svg_has_each_block_once_with_title() {
         let picture = svg("a <b> & c", &blocks());
         for line in TEXT.lines() {
             assert_eq!(
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_stay_within_the_picture() {
+    fn svg_rows_stay_within_bounds() {
         let many: Vec<Block> = (0..500)
             .map(|n| Block::free(n * 0x1000, 0x1000 << (n % 40)))
             .collect();
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn very_many_blocks_are_drawn_by_allocation() {
+    fn svg_of_many_blocks_groups_by_allocation() {
         let block = |n: u64| Block {
             allocation_base: n / 2 * 0x2000,
             size: 0x1000,
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_told_in_the_largest_unit() {
+    fn size_text_uses_largest_unit() {
         for (bytes, text) in [
             (0, "0B"),
             (4096, "4K"),

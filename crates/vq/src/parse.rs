@@ -156,13 +156,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read_back(block in blocks()) {
+        fn parse_reads_printed_line(block in blocks()) {
             let text = listing::line(&block);
             prop_assert_eq!(line(&text), Ok(Some(block.listed())));
         }
 
         #[test]
-        fn what_is_read_is_printed_alike(block in blocks(), place in 0_usize..90, letter in "[ -~]") {
+        fn parsed_line_prints_alike(block in blocks(), place in 0_usize..90, letter in "[ -~]") {
             // A line with one letter changed is a block only if it prints so.
             let mut text = listing::line(&block);
             let place = place % text.len();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn parse_error_names_the_field() {
         let message = |text: &str| line(text).expect_err(text).to_string();
         assert_eq!(message("12"), "`12` is no allocation base");
         assert_eq!(message("0000000000000000"), "the base address is missing");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_without_a_block_are_passed_over() {
+    fn read_skips_lines_without_block() {
         let text = format!(
             "# notes.exe\n{}\n\n0000000000000000 0000000000000000 65536   Free\n",
             listing::HEADER

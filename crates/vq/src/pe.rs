@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_have_names_and_places() {
+    fn sections_have_names_and_ranges() {
         let bytes = headers(&[(b".text", 0x1000, 0x234), (b"longname", 0x2000, 1)]);
         let found = sections(&bytes).expect("headers");
         assert_eq!(found.len(), 2);
@@ -104,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn names_are_made_printable() {
+    fn section_name_is_made_printable() {
         let bytes = headers(&[(b"\x1b[2J", 0, 0)]);
         assert_eq!(sections(&bytes).expect("headers")[0].name, "?[2J");
     }
 
     #[test]
-    fn what_is_no_image_has_no_sections() {
+    fn sections_of_non_image_is_none() {
         assert_eq!(sections(b""), None);
         assert_eq!(sections(&[0; 0x1000]), None);
         let mut bytes = headers(&[]);
@@ -120,7 +120,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damaged_headers_do_no_harm(place in 0_usize..200, byte: u8, end in 0_usize..200) {
+        fn sections_of_damaged_headers_does_not_panic(place in 0_usize..200, byte: u8, end in 0_usize..200) {
             let mut bytes = headers(&[(b".text", 0x1000, 0x1000), (b".data", 0x2000, 0x1000)]);
             let place = place % bytes.len();
             bytes[place] = byte;

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seven_places_for_each_protection() {
+    fn display_has_seven_positions() {
         for (number, text) in [
             (0x01, "-------"),
             (0x02, "---R---"),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_protection_is_refused() {
+    fn parse_of_invalid_protection_fails() {
         for text in [
             "", "------", "--------", "---W---", "---rw--", "--NRW--", "---RW-E",
         ] {

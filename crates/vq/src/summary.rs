@@ -144,7 +144,7 @@ mod tests {
     use crate::parse;
 
     #[test]
-    fn everything_is_in_one_row() {
+    fn summary_has_each_total_in_one_row() {
         let text = "\
 0000000000000000 0000000000000000 393216  Free
 0000000000060000 0000000000060000 1028096 Reserved    Private

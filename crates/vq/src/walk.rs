@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_follow_each_other_without_gaps() {
+    fn walk_has_no_gaps() {
         let (bases, change) = walk(vec![
             block(0x1000, 0x1000, 0x1000),
             block(0x3000, 0x3000, 0x2000),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_at_one_moment_is_noticed() {
+    fn walk_detects_changed_address_space() {
         // Two neighbours that are one block as soon as the second is asked for.
         let mut walk_of_growing = Walk::new(Growing(0x1000));
         let sizes: Vec<u64> = walk_of_growing
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_stands_still_ends_the_walk() {
+    fn walk_of_stuck_source_ends() {
         let answers: Vec<_> = Walk::new(Wrong).collect();
         assert_eq!(answers.len(), 2);
         assert!(matches!(answers[1], Err(Error::Nonsense { .. })));

@@ -67,7 +67,7 @@ mod tests {
     use crate::{listing, parse};
 
     #[test]
-    fn only_committed_blocks_have_a_line() {
+    fn line_is_for_committed_blocks_only() {
         let line = "0000000000060000 000000000015B000 8192    Committed   Private --GRW-- ---RW--";
         let block = parse::line(line).expect("a line").expect("a block");
         let resident = Resident {

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_that_end_so_need_clang() {
+    fn needs_clang_by_seh_suffix() {
         assert!(needs_clang(Path::new("drivers/probe_seh.c")));
         assert!(!needs_clang(Path::new("drivers/seh.c")));
         assert!(!needs_clang(Path::new("drivers/probe_seh_not.c")));

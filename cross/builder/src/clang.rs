@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn clang_with_headers_of_two_releases_takes_its_own() {
+    fn resource_headers_match_clang_release() {
         let folder = env::temp_dir().join(format!("cross-clang-{}", process::id()));
         for release in ["14.0.6", "19"] {
             let include = folder.join("clang").join(release).join("include");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn libclang_is_told_from_its_neighbours() {
+    fn is_libclang_rejects_other_libraries() {
         for name in [
             "libclang.so",
             "libclang.so.1",

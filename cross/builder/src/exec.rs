@@ -139,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_pipe_holds_is_captured() {
+    fn output_larger_than_pipe_is_captured() {
         let output = shell("head -c 300000 /dev/zero", Duration::from_mins(1));
         assert_eq!(output.map(|text| text.len()).ok(), Some(300_000));
     }
 
     #[test]
-    fn a_failure_shows_status_and_output() {
+    fn failure_has_status_and_output() {
         let error = shell("echo why >&2; exit 3", Duration::from_mins(1)).expect_err("status 3");
         let message = error.to_string();
         assert!(message.contains("exit status: 3"), "{message}");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_hangs_is_ended() {
+    fn hanging_program_is_killed() {
         let error = shell("sleep 1000", Duration::ZERO).expect_err("a limit");
         assert!(error.to_string().contains("no end after 0 s"), "{error}");
     }

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn definitions_with_an_addition_make_one_library() {
+    fn definitions_with_addition_make_one_library() {
         let folder = env::temp_dir().join(format!("cross-definitions-{}", process::id()));
         fs::create_dir_all(&folder).expect("a scratch folder");
         let write = |name: &str, export: &str| {

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn exports_go_and_the_rest_stays() {
+    fn rewritten_removes_exports_only() {
         let arguments = rewritten(&["/DLL", "/DEF:/tmp/x/lib.def", "/def:y", "a.o", "/IMPLIB:b"])
             .expect("plain arguments");
         assert_eq!(arguments[..2], ["/DLL", "a.o"]);
@@ -147,19 +147,19 @@ mod tests {
     }
 
     #[test]
-    fn the_flavor_is_left_to_the_caller() {
+    fn rewritten_removes_leading_flavor() {
         let arguments = rewritten(&["-flavor", "link", "a.o", "-flavor"]).expect("plain arguments");
         assert_eq!(arguments[..2], ["a.o", "-flavor"]);
     }
 
     #[test]
-    fn what_only_resembles_is_kept() {
+    fn rewritten_keeps_similar_arguments() {
         let arguments = rewritten(&["/DEFAULTLIB:x", "/DE", "é"]).expect("plain arguments");
         assert_eq!(arguments[..3], ["/DEFAULTLIB:x", "/DE", "é"]);
     }
 
     #[test]
-    fn a_response_file_is_refused() {
+    fn rewritten_refuses_response_file() {
         assert!(rewritten(&["@/tmp/linker-arguments"]).is_err());
     }
 }

@@ -67,7 +67,7 @@ mod tests {
     use super::field;
 
     #[test]
-    fn fields_are_read_or_missed() {
+    fn field_is_found_by_whole_name() {
         let version = "rustc 1.95.0 (x)\nhost: a-b-c\nrelease: 1.95.0\n";
         assert_eq!(field(version, "release").ok().as_deref(), Some("1.95.0"));
         assert_eq!(field(version, "host").ok().as_deref(), Some("a-b-c"));

@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn other_folders_are_no_versions() {
+    fn parse_version_of_other_folder_is_none() {
         for name in ["wdf", "8.1.0.0", "10.0.1", "10.0.x.0", "10.0.1.0.0", ""] {
             assert_eq!(parse_version(name), None, "{name}");
         }

@@ -95,7 +95,7 @@ mod tests {
     use super::{LIBRARIES, link_attribute};
 
     #[test]
-    fn every_library_is_linked_once() {
+    fn libraries_are_each_linked_once() {
         let source = LIBRARIES.map(link_attribute).concat();
         for name in LIBRARIES {
             assert_eq!(source.matches(&format!("name = \"{name}\"")).count(), 1);

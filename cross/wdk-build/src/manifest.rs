@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn packages_without_a_model_do_not_count() {
+    fn agreed_model_ignores_packages_without_model() {
         let plain = json!({ "name": "plain", "metadata": null });
         let metadata = json!({ "packages": [plain, package("driver", "WDM"), plain] });
         assert_eq!(agreed_model(&metadata).ok(), Some(Some(DriverConfig::Wdm)));
@@ -118,14 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn model_of_the_workspace_counts() {
+    fn agreed_model_uses_workspace_model() {
         let settings = json!({ "wdk": { "driver-model": { "driver-type": "WDM" } } });
         let metadata = json!({ "packages": [], "metadata": settings });
         assert_eq!(agreed_model(&metadata).ok(), Some(Some(DriverConfig::Wdm)));
     }
 
     #[test]
-    fn other_models_are_refused_by_name() {
+    fn agreed_model_refuses_other_models() {
         let metadata = json!({ "packages": [package("a", "WDM"), package("b", "KMDF")] });
         match agreed_model(&metadata) {
             Err(ConfigError::UnsupportedDriverModel { package, found }) => {

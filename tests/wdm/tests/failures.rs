@@ -228,7 +228,7 @@ fn user_mappings_survive_each_failure() {
 }
 
 #[test]
-fn a_device_survives_each_failure() {
+fn device_survives_each_failure() {
     let goes_well = |number| {
         let kernel = Kernel::boot();
         kernel.fail_call(number);

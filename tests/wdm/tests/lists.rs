@@ -42,7 +42,7 @@ fn numbers(list: &List<Entry>) -> Vec<u32> {
 }
 
 #[test]
-fn a_list_is_walked_and_changed_from_both_ends() {
+fn list_iterates_and_changes_at_both_ends() {
     in_driver(|_| {
         let mut list = List::<Entry>::new(TAG).expect("there is memory");
         assert!(list.is_empty() && list.pop_front().is_none());
@@ -67,7 +67,7 @@ fn a_list_is_walked_and_changed_from_both_ends() {
 }
 
 #[test]
-fn a_cursor_takes_out_and_puts_in() {
+fn cursor_removes_and_inserts() {
     in_driver(|_| {
         let mut list = List::<Entry>::new(TAG).expect("there is memory");
         for number in 0..4 {
@@ -91,7 +91,7 @@ fn a_cursor_takes_out_and_puts_in() {
 }
 
 #[test]
-fn the_other_lists_own_their_entries() {
+fn stack_and_interlocked_lists_own_entries() {
     in_driver(|_| {
         let mut stack = Stack::<Entry>::new();
         for number in 0..4 {
@@ -124,7 +124,7 @@ fn the_other_lists_own_their_entries() {
 }
 
 #[test]
-fn a_lookaside_list_keeps_what_it_has_room_for() {
+fn lookaside_list_keeps_freed_blocks_up_to_depth() {
     for system in [System::Windows7, System::Windows11] {
         in_driver_on(system, |passive| {
             let list =
@@ -177,7 +177,7 @@ impl LookasideAllocator for AtMost {
 }
 
 #[test]
-fn a_supplier_may_refuse() {
+fn lookaside_allocator_may_refuse() {
     for system in [System::Windows7, System::Windows11] {
         in_driver_on(system, |passive| {
             let allocator = AtMost(AtomicU32::new(2));

@@ -11,7 +11,7 @@ use wdm::{
 use wdm_host::{TAG, boxed, in_driver, in_driver_on};
 
 #[test]
-fn boxes_hold_values_of_any_size_and_alignment() {
+fn pool_box_holds_any_size_and_alignment() {
     #[repr(align(256))]
     #[derive(Debug, PartialEq)]
     struct Aligned(u8);
@@ -32,7 +32,7 @@ fn boxes_hold_values_of_any_size_and_alignment() {
 }
 
 #[test]
-fn vectors_move_their_values_as_they_grow() {
+fn pool_vec_moves_values_as_it_grows() {
     for system in [System::Windows7, System::Windows11] {
         in_driver_on(system, |_| {
             let mut texts = PoolVec::<String>::new(TAG);
@@ -60,7 +60,7 @@ fn vectors_move_their_values_as_they_grow() {
 }
 
 #[test]
-fn paged_values_are_reached_with_a_token() {
+fn paged_values_are_accessed_with_token() {
     in_driver(|passive| {
         let text = String::from("paged");
         let Ok(mut text) = PagedBox::new(text, TAG, passive) else {
@@ -78,7 +78,7 @@ fn paged_values_are_reached_with_a_token() {
 }
 
 #[test]
-fn blocks_are_zeroed_and_filled() {
+fn pool_block_is_zeroed_and_filled() {
     for system in [System::Windows7, System::Windows11] {
         in_driver_on(system, |passive| {
             let block = NonpagedBlock::zeroed(Layout::new::<[u8; 5000]>(), TAG);
@@ -107,7 +107,7 @@ fn blocks_are_zeroed_and_filled() {
 }
 
 #[test]
-fn a_raised_level_frees_nonpaged_pool_and_keeps_paged() {
+fn drop_at_dispatch_level_frees_nonpaged_pool_only() {
     in_driver(|passive| {
         let held = PoolUsage::current().outstanding();
         passive.raise_to_dispatch(|_| {
@@ -120,7 +120,7 @@ fn a_raised_level_frees_nonpaged_pool_and_keeps_paged() {
 }
 
 #[test]
-fn what_cannot_be_had_comes_back() {
+fn failed_allocation_returns_the_value() {
     #[repr(align(8192))]
     struct TooAligned(#[expect(dead_code, reason = "it is dropped")] String);
     in_driver(|_| {

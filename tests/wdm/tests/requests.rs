@@ -170,7 +170,7 @@ fn code(status: Status) -> i32 {
 }
 
 #[test]
-fn a_buffered_request_shows_what_was_written_and_no_more() {
+fn buffered_request_returns_written_bytes_only() {
     with_device(|_, handle| {
         let (status, information, output) = handle.control(REVERSE, &[1, 2, 3, 4], 64);
         assert_eq!((status, information), (0, 4));
@@ -188,7 +188,7 @@ fn a_buffered_request_shows_what_was_written_and_no_more() {
 }
 
 #[test]
-fn direct_memory_is_read_and_written() {
+fn direct_request_reads_and_writes() {
     with_device(|_, handle| {
         let mut memory = [0; 50];
         let (status, information, _) = handle.control_direct(FILL, &[], &mut memory);
@@ -209,7 +209,7 @@ fn direct_memory_is_read_and_written() {
 }
 
 #[test]
-fn user_memory_is_copied_or_refused() {
+fn neither_request_copies_or_fails() {
     with_device(|kernel, handle| {
         let mut input = 0x1234_u32.to_ne_bytes();
         let mut output = [0; 8];
@@ -228,7 +228,7 @@ fn user_memory_is_copied_or_refused() {
 }
 
 #[test]
-fn user_memory_is_out_of_reach_where_a_request_was_passed_on() {
+fn neither_request_in_other_process_is_not_supported() {
     with_device(|kernel, handle| {
         let mut input = 0x1234_u32.to_ne_bytes();
         let mut output = [0; 8];
@@ -243,7 +243,7 @@ fn user_memory_is_out_of_reach_where_a_request_was_passed_on() {
 }
 
 #[test]
-fn a_request_that_waits_is_answered_cancelled_or_cleaned_up() {
+fn pending_request_is_completed_cancelled_or_cleaned_up() {
     with_device(|_, handle| {
         let waiting = handle.send(WAIT, &[], 3);
         assert_eq!(waiting.status(), code(Status::PENDING));
@@ -267,7 +267,7 @@ fn a_request_that_waits_is_answered_cancelled_or_cleaned_up() {
 }
 
 #[test]
-fn a_device_that_is_gone_refuses_and_lets_files_be_closed() {
+fn deleted_device_refuses_requests_and_closes_files() {
     let kernel = Kernel::boot();
     let device = std::sync::Arc::new(std::sync::Mutex::new(None));
     let kept = device.clone();

@@ -36,7 +36,7 @@ fn on_threads(count: u32, work: impl Fn(u32) + Sync) {
 }
 
 #[test]
-fn a_rundown_waits_for_who_holds_it_and_refuses_the_rest() {
+fn rundown_waits_for_references_and_refuses_new_ones() {
     in_driver(|passive| {
         let rundown = Rundown::new();
         let held = AtomicUsize::new(0);
@@ -63,7 +63,7 @@ fn a_rundown_waits_for_who_holds_it_and_refuses_the_rest() {
 }
 
 #[test]
-fn a_rundown_is_freed_by_who_waited_for_it() {
+fn rundown_freed_after_wait_is_not_accessed() {
     in_driver(|_| {
         let rundown: PoolBox<Rundown> = boxed(Rundown::new());
         let address = core::ptr::from_ref(&*rundown).expose_provenance();
@@ -88,7 +88,7 @@ fn a_rundown_is_freed_by_who_waited_for_it() {
 }
 
 #[test]
-fn two_may_wait_for_one_rundown() {
+fn rundown_allows_two_waits() {
     in_driver(|_| {
         let rundown = Rundown::new();
         on_threads(3, |number| {
@@ -103,7 +103,7 @@ fn two_may_wait_for_one_rundown() {
 }
 
 #[test]
-fn locks_let_one_in_at_a_time() {
+fn locks_are_exclusive() {
     in_driver(|kept| {
         let spin = SpinLock::new(0);
         let fast = FastMutex::new(0, TAG).expect("there is memory");
@@ -123,7 +123,7 @@ fn locks_let_one_in_at_a_time() {
 }
 
 #[test]
-fn an_event_hands_over_what_was_written_before_it() {
+fn event_orders_earlier_writes() {
     in_driver(|kept| {
         let written = SpinLock::new(0);
         let event = Event::new(EventKind::Synchronization, false, TAG).expect("there is memory");
@@ -140,7 +140,7 @@ fn an_event_hands_over_what_was_written_before_it() {
 }
 
 #[test]
-fn a_remove_lock_waits_for_its_users() {
+fn remove_lock_waits_for_its_users() {
     in_driver(|_| {
         let lock = RemoveLock::new(TAG, &passive()).expect("there is memory");
         let is_removed = AtomicBool::new(false);
@@ -183,7 +183,7 @@ fn entry(number: u32) -> PoolBox<Entry> {
 }
 
 #[test]
-fn shared_lists_lose_and_double_nothing() {
+fn shared_lists_neither_lose_nor_duplicate() {
     in_driver(|_| {
         let list = InterlockedList::<Entry>::new(TAG).expect("there is memory");
         let stack = InterlockedStack::<Entry>::new(TAG).expect("there is memory");
@@ -213,7 +213,7 @@ fn shared_lists_lose_and_double_nothing() {
 }
 
 #[test]
-fn a_lookaside_list_is_shared() {
+fn lookaside_list_is_shared_by_threads() {
     in_driver(|passive| {
         let list =
             LookasideList::<String>::new(TAG, PoolAllocator, passive).expect("there is memory");
@@ -246,7 +246,7 @@ impl ProcessObserver for Ends {
 }
 
 #[test]
-fn a_watch_is_dropped_while_processes_end() {
+fn process_notify_dropped_during_process_exit() {
     let kernel = Kernel::boot();
     let ends = Arc::new(AtomicUsize::new(0));
     let told = ends.clone();
@@ -314,7 +314,7 @@ fn open() -> Handle {
 }
 
 #[test]
-fn a_request_is_cancelled_as_it_begins_to_wait() {
+fn request_cancelled_while_pended() {
     let kernel = Kernel::boot();
     let driver = load_waits(&kernel);
     let handle = open();
@@ -328,7 +328,7 @@ fn a_request_is_cancelled_as_it_begins_to_wait() {
 }
 
 #[test]
-fn a_request_is_cancelled_and_cleaned_up_at_once() {
+fn request_cancelled_during_cleanup() {
     let kernel = Kernel::boot();
     let driver = load_waits(&kernel);
     let handle = open();
@@ -343,7 +343,7 @@ fn a_request_is_cancelled_and_cleaned_up_at_once() {
 }
 
 #[test]
-fn a_file_is_closed_while_its_request_begins_to_wait() {
+fn file_closed_while_request_is_pended() {
     let kernel = Kernel::boot();
     let driver = load_waits(&kernel);
     let handle = open();
@@ -360,7 +360,7 @@ fn a_file_is_closed_while_its_request_begins_to_wait() {
 }
 
 #[test]
-fn a_device_goes_while_requests_come() {
+fn device_deleted_during_requests() {
     let kernel = Kernel::boot();
     let device = Arc::new(std::sync::Mutex::new(None));
     let kept = device.clone();

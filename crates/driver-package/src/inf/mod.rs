@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_read_as_windows_reads_them() {
+    fn parse_reads_quotes_comments_and_strings() {
         let inf = Inf::parse(
             "; c\n[A]\nk = a, \"b;,=\" , %s% ; c\nplain,x\n[b]\nempty =\nd=%13%\\f\n[strings]\nS = \"t, u\"\n",
         )
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_says_where() {
+    fn parse_error_has_line() {
         let error = |text| Inf::parse(text).expect_err("malformed");
         assert_eq!(error("\nx = 1"), Malformed::NoSection(2));
         assert_eq!(error("[a"), Malformed::Open(1));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn stamping_fills_in_what_is_open() {
+    fn stamp_fills_architecture_and_version() {
         let date = Date::from_unix(1_709_251_199);
         assert_eq!(
             stamp("[X.NT$ARCH$]\nDriverVer =\n", &date, "1.2.3.4"),

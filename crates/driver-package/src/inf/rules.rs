@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_drivers_own_inf_breaks_no_rule() {
+    fn inf_of_ntmem_breaks_no_rule() {
         assert_eq!(broken(&stamped()), []);
     }
 
@@ -373,7 +373,7 @@ mod tests {
 
     /// Each rule has a twin of the INF that breaks it, and no other.
     #[test]
-    fn each_rule_notices_what_breaks_it() {
+    fn rule_broken_is_reported_alone() {
         for (from, to, code, what) in BREAKING {
             let whole = stamped();
             assert!(whole.contains(from), "{from} is not in the INF");
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_breaks_two_rules() {
+    fn inf_without_file_breaks_two_rules() {
         let found = broken(&stamped().replacen("ntmem.sys = 1", "", 1));
         assert_eq!(found.len(), 2, "{found:?}");
         assert_eq!(found[0].code, Some(1016));

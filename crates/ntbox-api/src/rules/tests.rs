@@ -28,7 +28,7 @@ fn unwrapped(text: &str) -> String {
 }
 
 #[test]
-fn rules_each_has_an_identifier_of_its_own() {
+fn rule_identifiers_are_unique() {
     let mut ids = BTreeSet::new();
     for rule in all() {
         assert_eq!(find(rule.id), Some(rule));
@@ -141,7 +141,7 @@ fn violation_has_the_bug_check_of_its_rule() {
 }
 
 #[test]
-fn rule_unknown_names_those_like_it() {
+fn rule_unknown_suggests_similar() {
     assert_eq!(rule("pool-leak").as_deref(), Ok("pool-leak"));
     let message = |text: &str| rule(text).expect_err("no rule").to_string();
     assert_eq!(
@@ -170,6 +170,6 @@ fn distance_counts_letters() {
 }
 
 #[test]
-fn sets_hold_those_before_them() {
+fn verify_levels_are_ordered() {
     assert!(Verify::Off < Verify::Standard && Verify::Standard < Verify::Strict);
 }

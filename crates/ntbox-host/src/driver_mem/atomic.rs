@@ -196,7 +196,7 @@ mod tests {
     struct Pair([u64; 2]);
 
     #[test]
-    fn each_operation_returns_what_was_there() {
+    fn operation_returns_previous_value() {
         let mut word = 5_u64;
         let va = address_mut(&mut word);
         assert_eq!(add_u64(va, u64::MAX), Ok(5));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_that_declines_stores_nothing() {
+    fn update_declined_stores_nothing() {
         let mut word = 3_u32;
         let va = address_mut(&mut word);
         assert_eq!(
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_bytes_change_together_or_not_at_all() {
+    fn compare_exchange_u128_is_atomic() {
         let mut pair = Pair([1, 2]);
         let va = address_mut(&mut pair);
         assert_eq!(compare_exchange_u128(va, [1, 3], [0, 0]), Ok(Err([1, 2])));
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_nobody_are_faults_of_a_write() {
+    fn operation_at_unmapped_address_is_write_fault() {
         let expected = Fault {
             address: NOWHERE,
             write: true,

@@ -19,7 +19,7 @@ fn returns(value: u8) -> [u8; 6] {
 }
 
 #[test]
-fn code_written_anew_runs_anew() {
+fn invalidated_code_is_translated_again() {
     let mut machine = Machine::new(Policy::default(), Addressing::Gs);
     let callee = CODE.start + 0x100;
     // call callee; ret
@@ -37,7 +37,7 @@ fn code_written_anew_runs_anew() {
 }
 
 #[test]
-fn code_whose_liveness_was_relied_on_takes_its_users_along() {
+fn invalidated_code_invalidates_liveness_users() {
     let mut machine = Machine::new(Policy::default(), Addressing::Gs);
     let other = CODE.start + 0x200;
     // The second unit is translated first, so that the first one knows what it reads.
@@ -59,7 +59,7 @@ fn code_whose_liveness_was_relied_on_takes_its_users_along() {
 }
 
 #[test]
-fn endless_loop_comes_to_the_dispatch_gate() {
+fn endless_loop_reaches_dispatch_gate() {
     // inc rax; jmp to itself; and with flags live at the head: adc rax, 1; jmp
     for code in [
         &[0x48, 0xff, 0xc0, 0xeb, 0xfb][..],
@@ -78,7 +78,7 @@ fn endless_loop_comes_to_the_dispatch_gate() {
 }
 
 #[test]
-fn address_without_code_is_a_fault_there() {
+fn branch_to_unmapped_address_faults_there() {
     let mut machine = Machine::new(Policy::default(), Addressing::Gs);
     assert_eq!(
         machine
@@ -99,7 +99,7 @@ fn address_without_code_is_a_fault_there() {
 }
 
 #[test]
-fn return_to_garbage_is_a_fault_there() {
+fn return_to_invalid_address_faults_there() {
     let mut machine = Machine::new(Policy::default(), Addressing::Gs);
     write_code(CODE.start, &[0xc3]);
     let mut native = context();
@@ -121,7 +121,7 @@ fn return_to_garbage_is_a_fault_there() {
 }
 
 #[test]
-fn flags_passed_from_a_function_to_its_caller_are_kept() {
+fn flags_returned_to_caller_are_kept() {
     let mut machine = Machine::new(
         Policy {
             memory: ntbox_translate::MemoryChecks::Shadow,
@@ -192,7 +192,7 @@ fn counters_count_blocks_and_edges() {
 }
 
 #[test]
-fn import_whose_pointer_changes_is_called_where_it_leads() {
+fn import_with_changed_pointer_calls_new_target() {
     let mut machine = Machine::new(Policy::default(), Addressing::Gs);
     let (slot, export, other) = (CODE.start + 0x80, CODE.start + 0x300, CODE.start + 0x500);
     // call [rip+slot]; ret

@@ -72,7 +72,7 @@ const ACCESSES: [(u64, bool, &[u8]); 11] = [
 ];
 
 #[test]
-fn access_around_an_object_is_asked_about_where_it_leaves_it() {
+fn access_outside_object_is_reported() {
     for exact_flags in [false, true] {
         let mut machine = machine(exact_flags);
         let mut outside = 0;
@@ -135,7 +135,7 @@ fn accesses_by_one_register_are_checked_each() {
 }
 
 #[test]
-fn repeated_string_instruction_is_asked_about_where_its_range_leaves_the_object() {
+fn repeated_string_instruction_outside_object_is_reported() {
     let mut machine = machine(false);
     // rep stosb, stosd, stosq; rep movsb, movsq (from elsewhere)
     for (size, code) in [
@@ -176,7 +176,7 @@ fn repeated_string_instruction_is_asked_about_where_its_range_leaves_the_object(
 }
 
 #[test]
-fn repeated_string_instruction_downwards_is_always_asked_about() {
+fn repeated_string_instruction_downwards_is_always_reported() {
     let mut machine = machine(false);
     // std; rep stosb; cld
     load(&mut machine, &[0xfd, 0xf3, 0xaa, 0xfc]);

@@ -299,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn command_line_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_has_its_default() {
+    fn options_omitted_have_defaults() {
         let Command::Run(run) = Cli::parse_from(["ntbox", "run", "a/walk.sys"]).command else {
             panic!("not run")
         };
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_limit_to_processors() {
+    fn processors_out_of_range_are_refused() {
         for count in ["0", "9", "-1", "two"] {
             let line = ["ntbox", "run", "a/walk.sys", "--processors", count];
             assert!(Cli::try_parse_from(line).is_err(), "{count}");

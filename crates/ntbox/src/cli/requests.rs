@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_read() {
+    fn request_is_parsed() {
         assert_eq!(
             request("control=0x222000,in=hex:00fF,out=16"),
             Ok(Ask::Control {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_explained() {
+    fn request_invalid_has_reason() {
         for (text, reason) in [
             ("control", "should be KEY=VALUE"),
             ("control=x", "not a number"),

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn explain_bug_check_lists_the_rules_that_lead_to_it() {
+    fn explain_bug_check_lists_its_rules() {
         for name in ["0xC7", "TIMER_OR_DPC_INVALID"] {
             let text = explain(name).expect("a bug check");
             assert!(text.starts_with("TIMER_OR_DPC_INVALID (0xC7)\n"), "{text}");

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn each_call_stack_fails_once() {
+    fn points_are_one_per_call_stack() {
         let mut seen = HashSet::new();
         let points = vec![
             point("A", 1, 1),

@@ -255,7 +255,7 @@ mod tests {
     use super::{is_debian, is_release, repository};
 
     #[test]
-    fn only_the_very_release_will_do() {
+    fn is_release_accepts_exact_release_only() {
         for version in [
             "1.95.0",
             "1.95.0+dfsg1-1",
@@ -276,14 +276,14 @@ mod tests {
     }
 
     #[test]
-    fn repositories_are_read_from_what_apt_would_fetch() {
+    fn repository_is_read_from_apt_uris() {
         let line = "'http://deb.debian.org/debian/dists/bookworm/InRelease' deb.debian.org_x 0 ";
         assert_eq!(repository(line), Some("http://deb.debian.org/debian"));
         assert_eq!(repository("Reading package lists..."), None);
     }
 
     #[test]
-    fn only_the_archive_itself_will_do() {
+    fn is_debian_accepts_debian_archives_only() {
         assert!(is_debian("http://deb.debian.org/debian/"));
         assert!(is_debian(
             "http://snapshot.debian.org/archive/20260101T000000Z/debian"

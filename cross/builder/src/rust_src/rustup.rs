@@ -127,7 +127,7 @@ mod tests {
     use super::host_and_port;
 
     #[test]
-    fn addresses_are_taken_apart() {
+    fn host_and_port_of_url() {
         let cases = [
             (
                 "https://static.rust-lang.org",

@@ -208,7 +208,7 @@ impl Known {
 }
 
 #[test]
-fn a_wrong_layout_is_noticed() {
+fn wrong_layout_is_a_disagreement() {
     let source = |size: usize, blink: usize| {
         let text = format!(
             r#"const _: () = {{

@@ -50,7 +50,7 @@ fn wdm() -> PathBuf {
 }
 
 #[test]
-fn functions_take_what_the_wdk_says() {
+fn function_declarations_match_wdk() {
     let Some(generated) = generated() else { return };
     let reference = Reference::read();
     let calls = usage::kernel_functions(&wdm(), &generated);
@@ -63,7 +63,7 @@ fn functions_take_what_the_wdk_says() {
 }
 
 #[test]
-fn structures_are_laid_out_as_in_the_wdk() {
+fn structure_layouts_match_wdk() {
     let Some(generated) = generated() else { return };
     let mut wrong = layout::disagreements(&generated);
     for name in usage::structures(&wdm(), &generated) {
@@ -77,7 +77,7 @@ fn structures_are_laid_out_as_in_the_wdk() {
 }
 
 #[test]
-fn a_wrong_declaration_is_noticed() {
+fn wrong_declaration_is_a_disagreement() {
     let reference = Reference::read();
     let right = "fn ExFreePoolWithTag(p: PVOID, tag: ULONG)";
     let scope = "type PVOID = *mut u8; type ULONG = u32;";

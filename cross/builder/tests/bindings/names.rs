@@ -208,7 +208,7 @@ fn function_of_windows_sys_is_bound() {
 }
 
 #[test]
-fn function_that_headers_lack_takes_what_the_wdk_says() {
+fn function_missing_in_headers_matches_wdk() {
     let Some(generated) = generated() else {
         return;
     };

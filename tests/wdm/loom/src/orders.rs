@@ -56,7 +56,7 @@ fn every_order(work: impl Fn() + Send + Sync + 'static) {
 }
 
 #[test]
-fn a_wait_comes_after_every_use() {
+fn rundown_wait_follows_each_use() {
     every_order(|| {
         let thing = Thing::new();
         let users = [thing.clone(), thing.clone()];
@@ -69,7 +69,7 @@ fn a_wait_comes_after_every_use() {
 }
 
 #[test]
-fn a_reference_from_before_is_waited_for() {
+fn rundown_wait_includes_earlier_reference() {
     every_order(|| {
         let thing = Thing::new();
         let user = thing.clone();
@@ -87,7 +87,7 @@ fn a_reference_from_before_is_waited_for() {
 }
 
 #[test]
-fn two_that_wait_both_come_after_the_last_use() {
+fn rundown_two_waits_follow_last_use() {
     every_order(|| {
         let thing = Thing::new();
         let others = [thing.clone(), thing.clone()];

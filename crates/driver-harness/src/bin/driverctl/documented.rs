@@ -11,7 +11,7 @@ use crate::args::Cli;
 const PAGE: &str = include_str!("../../../../../docs/reference/driverctl.md");
 
 #[test]
-fn options_of_run_are_those_of_the_page() {
+fn run_options_match_the_page() {
     let cli = Cli::command();
     let run = cli.find_subcommand("run").expect("the command `run`");
     let options: BTreeSet<String> = run

@@ -51,7 +51,7 @@ fn place() -> Location {
 }
 
 #[test]
-fn a_clean_run() {
+fn text_of_clean_run() {
     let report = Report {
         log: vec![line(7, true, "one"), line(7 + 12_345_678, true, "two")],
         ..report()
@@ -68,7 +68,7 @@ verdict  clean: started, unloaded, broke no rule and left nothing behind
 }
 
 #[test]
-fn filtered_lines_are_marked_or_left_out() {
+fn text_marks_or_omits_filtered_lines() {
     let printed = LogLine {
         component: 101,
         ..line(5, false, "quiet")
@@ -98,7 +98,7 @@ fn filtered_lines_are_marked_or_left_out() {
 }
 
 #[test]
-fn a_refusal_is_explained() {
+fn text_explains_failed_entry() {
     let report = Report {
         entry_status: Some(nt_status::STATUS_INSUFFICIENT_RESOURCES),
         unloaded: false,
@@ -119,7 +119,7 @@ fn a_refusal_is_explained() {
 }
 
 #[test]
-fn a_driver_that_cannot_be_unloaded_is_told() {
+fn text_has_missing_unload_routine() {
     let text = Report {
         unloaded: false,
         ..report()
@@ -131,7 +131,7 @@ fn a_driver_that_cannot_be_unloaded_is_told() {
 }
 
 #[test]
-fn a_violation_has_its_rule_code_and_place() {
+fn text_of_violation_has_rule_code_and_location() {
     let violation = Violation {
         rule: "pool-leak".to_owned(),
         former_ids: Vec::new(),
@@ -157,7 +157,7 @@ verdict  violations: the driver broke a rule or left something behind, 1 violati
 }
 
 #[test]
-fn a_bug_check_has_its_stack_once() {
+fn text_of_bug_check_has_stack_once() {
     let stop = BugCheck {
         code: 0x50,
         parameters: [1, 0, 2, 0xff],
@@ -190,7 +190,7 @@ verdict  bugcheck: the kernel stopped with PAGE_FAULT_IN_NONPAGED_AREA (0x50)
 }
 
 #[test]
-fn calls_and_notes_are_listed() {
+fn text_lists_calls_and_notes() {
     let call = CallCount {
         export: "IoAllocateMdl".to_owned(),
         count: 2,
@@ -210,7 +210,7 @@ fn calls_and_notes_are_listed() {
 }
 
 #[test]
-fn foreign_text_cannot_steer_the_terminal() {
+fn text_escapes_control_characters() {
     let place = Location {
         symbol: Some("\u{1b}[2J".to_owned()),
         ..Location::new("a\u{202e}.sys", 1)
@@ -239,7 +239,7 @@ fn foreign_text_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn colours_only_add_escape_codes() {
+fn text_with_colors_adds_escape_codes_only() {
     let report = Report {
         log: vec![line(0, false, "quiet")],
         unloaded: false,
@@ -254,7 +254,7 @@ fn colours_only_add_escape_codes() {
 }
 
 #[test]
-fn violations_of_one_rule_are_explained_once() {
+fn text_explains_each_rule_once() {
     let violation = |rule: &str| Violation {
         rule: rule.to_owned(),
         former_ids: Vec::new(),

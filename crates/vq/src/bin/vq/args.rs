@@ -99,12 +99,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn command_line_definition_is_consistent() {
         Args::command().debug_assert();
     }
 
     #[test]
-    fn what_does_not_go_together_is_refused() {
+    fn conflicting_options_are_refused() {
         let parse = |line: &str| Args::try_parse_from(line.split(' ')).is_ok();
         assert!(parse("vq 4"));
         assert!(parse("vq notes.exe --kernel --summary --json"));
