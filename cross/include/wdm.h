@@ -10,6 +10,9 @@
  * which makes it 0x150 bytes instead of 0x148.
  */
 #define _DEVICE_OBJECT __attribute__((aligned(16))) _DEVICE_OBJECT
+/* With ntifs.h, PEPROCESS is PKPROCESS and PETHREAD is PKTHREAD. */
+#define _EPROCESS _KPROCESS
+#define _ETHREAD _KTHREAD
 #include_next <wdm.h>
 #undef _DEVICE_OBJECT
 

@@ -69,14 +69,8 @@ impl Definition {
     }
 }
 
-/// Writes an archive without members, for a library that must exist and is not
-/// needed: MSVC's stack-cookie checks, which rustc does not emit.
-pub(crate) fn write_empty(path: &Path) -> Result<(), Error> {
-    write(path, b"!<arch>\n")
-}
-
 /// Writes a file, its folder first.
-fn write(path: &Path, contents: &[u8]) -> Result<(), Error> {
+pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), Error> {
     if let Some(folder) = path.parent() {
         crate::make_folder(folder)?;
     }

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Places, Say, import_library, wrappers};
+use crate::{Error, Places, Say, import_library, inline_library, wrappers};
 
 /// The version that the tree goes by. It is no version of Microsoft's, and
 /// build scripts only want one that starts with 10.
@@ -21,7 +21,7 @@ const VERSION: &str = "10.0.0.0";
 /// Headers that drivers include by name; all others only support them.
 const DRIVER_HEADERS: [&str; 4] = ["ntifs.h", "ntddk.h", "wdm.h", "ntstrsafe.h"];
 /// Changes whenever the layout made here does.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 /// An assembled tree.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Kit {
         for definition in &definitions {
             definition.write_library(&kit.library_folder())?;
         }
-        import_library::write_empty(&kit.library_folder().join("BufferOverflowFastFailK.lib"))?;
+        inline_library::write(&kit.library_folder().join("BufferOverflowFastFailK.lib"))?;
         fs::write(&stamp_path, stamp).map_err(|e| Error::io("write", &stamp_path, e))?;
         say(&format!(
             "kit: {count} headers from {} and {}, {} import libraries",

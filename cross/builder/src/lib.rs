@@ -13,6 +13,7 @@ mod clang;
 mod error;
 mod exec;
 mod import_library;
+mod inline_library;
 mod kit;
 pub mod linker;
 mod packages;
@@ -71,6 +72,9 @@ pub struct Workspace {
     /// Folders of the stand-ins for each `wdk-build` that is in the workspace's own
     /// checkout, or in another repository.
     pub overrides: Vec<PathBuf>,
+    /// The flags for rustc that cargo would use otherwise, and that those of this build
+    /// would displace.
+    pub rust_flags: Vec<String>,
 }
 
 /// All that Cargo needs for building drivers.
@@ -110,6 +114,10 @@ pub fn prepare(places: &Places, rust: Rust, program: &Path, say: Say) -> Result<
         StandardLibrary::Source(source) => Some(sysroot::with_source(places, &rust, source)?),
     };
     let lld = linker::Lld::find(&rust, &places.work, say)?;
+    if let Some(compiler) = exec::find_versioned("llvm-rc") {
+        let name = places.work.join(wrappers::PROGRAMS).join("rc");
+        wrappers::link_to(&name, &compiler)?;
+    }
     let linker = wrappers::link_to(&places.work.join("bin").join(linker::NAME), program)?;
     Ok(Tools {
         places: places.clone(),
@@ -181,7 +189,8 @@ impl Tools {
             .env("BINDGEN_EXTRA_CLANG_ARGS", self.clang_arguments())
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER", &self.linker)
             .env(linker::LLD_VARIABLE, self.lld.as_variable())
-            // Set by whoever ran us, and it would take the place of the flags above.
+            .env("PATH", self.search_path())
+            // They are among the flags above, whose place they would take.
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
         if let Some(rustc) = &self.rustc {
@@ -239,7 +248,19 @@ impl Tools {
             .into_iter()
             .map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display()))
             .chain(["-Ctarget-feature=+crt-static".to_owned()])
+            .chain(workspace.rust_flags.iter().cloned())
             .collect()
+    }
+
+    /// Where build scripts find programs: first those that go by their names on Windows.
+    fn search_path(&self) -> OsString {
+        let own = self.places.work.join(wrappers::PROGRAMS);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders: Vec<PathBuf> = std::iter::once(own)
+            .chain(std::env::split_paths(&path))
+            .collect();
+        // A folder that cannot be in a PATH was in none.
+        std::env::join_paths(folders).unwrap_or(path)
     }
 }
 

@@ -78,6 +78,13 @@ pub(crate) const FOR_SIGNING: &[Need] = &[
     },
 ];
 
+/// What build scripts that compile resources need.
+const FOR_RESOURCES: &[Need] = &[Need {
+    what: "llvm-rc (is `rc` to build scripts that compile resources)",
+    present: || exec::find_versioned("llvm-rc").is_some(),
+    packages: |_| vec!["llvm".to_owned()],
+}];
+
 /// What unpacking an archive of Rust's sources needs.
 pub(crate) const FOR_ARCHIVES: &[Need] = &[Need {
     what: "xz (unpacks archives)",
@@ -123,6 +130,7 @@ pub fn requirements() -> Vec<Requirement> {
     };
     of(FOR_DRIVERS, true)
         .chain(of(FOR_SIGNING, false))
+        .chain(of(FOR_RESOURCES, false))
         .collect()
 }
 

@@ -9,6 +9,10 @@ use std::{
 
 use crate::Error;
 
+/// The folder, below that for everything made here, of programs that build scripts call by
+/// their names on Windows.
+pub(crate) const PROGRAMS: &str = "programs";
+
 /// Makes `link` a symbolic link to `target` and returns it.
 pub(crate) fn link_to(link: &Path, target: &Path) -> Result<PathBuf, Error> {
     if fs::read_link(link).is_ok_and(|current| current == target) {

@@ -1,6 +1,8 @@
 //! What bindgen made of the headers.
 
 use std::{collections::BTreeMap, path::Path};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use std::{collections::BTreeSet, fs};
 
 use syn::{Expr, ForeignItem, Item, Lit, Stmt, Type, UseTree};
 
@@ -34,6 +36,20 @@ impl Generated {
     /// Reads the files in wdk-sys's `OUT_DIR`.
     pub fn read(folder: &Path) -> Self {
         Self::parse(&["types.rs", "ntddk.rs"].map(|name| rust_source::parse(&folder.join(name))))
+    }
+
+    /// All words in the files: each name that they bind is one.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    pub fn words(folder: &Path) -> BTreeSet<String> {
+        ["types.rs", "ntddk.rs", "constants.rs"]
+            .iter()
+            .map(|name| fs::read_to_string(folder.join(name)).expect("a readable source"))
+            .flat_map(|text| {
+                text.split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     /// Reads files already parsed.

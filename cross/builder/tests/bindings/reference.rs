@@ -24,6 +24,9 @@ pub struct Reference {
     functions: BTreeMap<String, String>,
     /// Those that the kernel or the HAL exports.
     of_kernel: BTreeSet<String>,
+    /// Types and constants of the kernel's headers.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    named: BTreeSet<String>,
     names: Aliases,
 }
 
@@ -48,8 +51,14 @@ impl Reference {
         let mut functions = BTreeMap::new();
         let mut of_kernel = BTreeSet::new();
         let mut aliases = BTreeMap::new();
+        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+        let mut named = BTreeSet::new();
         for file in rust_source::below(&sources) {
             let text = fs::read_to_string(&file).expect("a readable source");
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            if KERNEL_MODULES.iter().any(|module| file.ends_with(module)) {
+                named.extend(text.lines().filter_map(named_item).map(str::to_owned));
+            }
             for line in text.lines() {
                 if let Some((name, link)) = function(line)
                     && file.components().any(|part| part.as_os_str() == "Wdk")
@@ -70,6 +79,8 @@ impl Reference {
         Self {
             functions,
             of_kernel,
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            named,
             names: Aliases(aliases),
         }
     }
@@ -80,6 +91,12 @@ impl Reference {
         self.of_kernel.clone()
     }
 
+    /// The types and constants of the kernel's headers.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    pub fn kernel_names(&self) -> &BTreeSet<String> {
+        &self.named
+    }
+
     /// What the function `name` takes and gives.
     pub fn function(&self, name: &str) -> Option<Signature> {
         let declaration = self.functions.get(name)?;
@@ -87,6 +104,30 @@ impl Reference {
             syn::parse_str(declaration).unwrap_or_else(|e| panic!("{declaration}: {e}"));
         Some(Signature::new(&link.0, &self.names))
     }
+}
+
+/// The modules of `windows-sys` for wdm.h, ntddk.h and ntifs.h.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+const KERNEL_MODULES: [&str; 3] = [
+    "Wdk/Foundation/mod.rs",
+    "Wdk/Storage/FileSystem/mod.rs",
+    "Wdk/System/SystemServices/mod.rs",
+];
+
+/// The name of a public type or constant, unless it is a nested one, which `windows-sys`
+/// numbers.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn named_item(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("pub ")?;
+    let rest = ["const ", "struct ", "union ", "type "]
+        .iter()
+        .find_map(|word| rest.strip_prefix(word))?;
+    let name = rest
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .next()?;
+    let (_, end) = name.rsplit_once('_').unwrap_or(("", name));
+    let is_nested = !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+    (!is_nested).then_some(name)
 }
 
 /// Name and inside of `windows_link::link!("library" "convention" fn name(…) -> …);`.
