@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use cargo_metadata::semver::VersionReq;
 use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package};
 use cross_builder::Workspace;
 use serde_json::Value;
@@ -55,9 +56,7 @@ impl Project {
             command.manifest_path(manifest);
         }
         let metadata = command.exec().map_err(|error| match error {
-            cargo_metadata::Error::CargoMetadata { stderr } => {
-                anyhow::anyhow!("{}", stderr.trim().trim_start_matches("error: "))
-            }
+            cargo_metadata::Error::CargoMetadata { stderr } => anyhow::anyhow!(problem(&stderr)),
             other => anyhow::Error::new(other).context("cannot run `cargo metadata`"),
         })?;
         let all = drivers(&metadata)?;
@@ -147,6 +146,7 @@ impl Project {
             name: name.to_string_lossy().into_owned(),
             stand_ins: Vec::new(),
             overrides: Vec::new(),
+            rust_flags: self.rust_flags(),
         };
         let mut cargo = self.cargo("metadata", arguments);
         cargo.args(["--format-version", "1"]);
@@ -166,6 +166,50 @@ impl Project {
         let mut cargo = self.cargo("metadata", arguments);
         cargo.args(["--format-version", "1", "--locked"]);
         capture(&mut cargo).map(drop)
+    }
+
+    /// The flags for rustc that cargo would use here: those of the environment, or else
+    /// those in `[build]` of its configuration, unless that has some for the target. The
+    /// latter cargo adds to those of the command line itself.
+    fn rust_flags(&self) -> Vec<String> {
+        if let Ok(flags) = std::env::var("CARGO_ENCODED_RUSTFLAGS") {
+            return flags.split('\x1f').map(str::to_owned).collect();
+        }
+        if let Ok(flags) = std::env::var("RUSTFLAGS") {
+            return flags.split_whitespace().map(str::to_owned).collect();
+        }
+        let mut cargo = Command::new("cargo");
+        cargo
+            .current_dir(&self.root)
+            .args([
+                "-Z",
+                "unstable-options",
+                "config",
+                "get",
+                "--format",
+                "json",
+            ])
+            .env("RUSTC_BOOTSTRAP", "1");
+        // Cargo says that nothing is configured by an error.
+        let Ok(settings) = capture(&mut cargo)
+            .map(|output| serde_json::from_slice::<Value>(&output).unwrap_or_default())
+        else {
+            return Vec::new();
+        };
+        let is_for_target = settings["target"].as_object().is_some_and(|targets| {
+            targets.iter().any(|(name, target)| {
+                !target["rustflags"].is_null()
+                    && (name == cross_builder::TARGET || name.starts_with("cfg("))
+            })
+        });
+        match &settings["build"]["rustflags"] {
+            _ if is_for_target => Vec::new(),
+            Value::String(flags) => flags.split_whitespace().map(str::to_owned).collect(),
+            flags => array(flags)
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+        }
     }
 
     /// A command `cargo SUBCOMMAND` in the workspace.
@@ -202,10 +246,31 @@ fn remove(path: &Path) -> anyhow::Result<()> {
 fn capture(command: &mut Command) -> anyhow::Result<Vec<u8>> {
     let output = command.output().context("cannot run cargo")?;
     if !output.status.success() {
-        let message = String::from_utf8_lossy(&output.stderr);
-        bail!("{}", message.trim().trim_start_matches("error: "));
+        bail!(problem(&String::from_utf8_lossy(&output.stderr)));
     }
     Ok(output.stdout)
+}
+
+/// What cargo says of an error: the warnings before it and rustup's backtrace left out,
+/// and what to do about a toolchain that is not installed.
+fn problem(messages: &str) -> String {
+    let message = match messages.find("\nerror: ") {
+        Some(at) if !messages.starts_with("error: ") => &messages[at + 1..],
+        _ => messages,
+    };
+    let message = message
+        .split("\nStack backtrace:")
+        .next()
+        .unwrap_or_default();
+    let message = message.trim().trim_start_matches("error: ");
+    if message.starts_with("toolchain '") {
+        format!(
+            "{message}\nhelp: the project asks for it in rust-toolchain.toml; `cargo +stable ntbox …` \
+             builds with the toolchain `stable` instead"
+        )
+    } else {
+        message.to_owned()
+    }
 }
 
 fn names(drivers: &[Driver]) -> String {
@@ -245,12 +310,52 @@ fn drivers(metadata: &Metadata) -> anyhow::Result<Vec<Driver>> {
         });
     }
     if drivers.is_empty() {
+        if let Some(package) = metadata
+            .workspace_packages()
+            .into_iter()
+            .find(|package| cdylib(package).is_some() && dependency(package, "wdk-build").is_some())
+        {
+            bail!(without_model(package));
+        }
         bail!(
             "no package of {} is a driver: a driver has `crate-type = [\"cdylib\"]` and\n\n    [package.metadata.wdk.driver-model]\n    driver-type = \"WDM\"\n\n`cargo ntbox new NAME` creates one",
             metadata.workspace_root
         );
     }
     Ok(drivers)
+}
+
+/// The requirement of a package on another.
+fn dependency<'p>(package: &'p Package, name: &str) -> Option<&'p VersionReq> {
+    package
+        .dependencies
+        .iter()
+        .find(|dependency| dependency.name == name)
+        .map(|dependency| &dependency.req)
+}
+
+/// Why a package that configures the build of a driver, but names no driver model, is none.
+fn without_model(package: &Package) -> String {
+    let is_without_metadata = dependency(package, "wdk-build").is_some_and(|requirement| {
+        requirement.comparators.iter().any(|comparator| {
+            comparator.major == 0 && comparator.minor.is_some_and(|minor| minor < 3)
+        })
+    });
+    if is_without_metadata {
+        format!(
+            "package `{}` depends on wdk-build 0.2 or older: wdk-sys of that release binds the \
+             framework's headers in every driver, and only Microsoft's kit has those. Depend on \
+             wdk, wdk-sys and wdk-build 0.3 or later, and add to its Cargo.toml\n\n    \
+             [package.metadata.wdk.driver-model]\n    driver-type = \"WDM\"",
+            package.name
+        )
+    } else {
+        format!(
+            "package `{}` names no driver model, which wdk-build refuses on Windows too; add to its \
+             Cargo.toml\n\n    [package.metadata.wdk.driver-model]\n    driver-type = \"WDM\"",
+            package.name
+        )
+    }
 }
 
 fn driver_type(metadata: &Value) -> Option<&str> {

@@ -41,6 +41,7 @@ impl Tools {
             name: "ntmem".to_owned(),
             stand_ins: vec![cross.join("wdk-build")],
             overrides: Vec::new(),
+            rust_flags: Vec::new(),
         };
         Ok(Self {
             tools: cross_builder::prepare(&places, rust, &program, &say)?,
