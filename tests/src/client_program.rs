@@ -1,5 +1,5 @@
-//! A program that makes system calls: what a process does with its address space,
-//! and what the driver lists of it.
+//! A client process that makes system calls on its address space, and the blocks that the
+//! driver lists of it.
 
 use ntbox::{Operation, Reply};
 use ntmem_ioctl::{BlocksRequest, Command};

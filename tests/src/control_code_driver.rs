@@ -1,5 +1,5 @@
-//! Drivers with planted mistakes that are chosen by a control code, each with its
-//! correct twin: one request to such a driver, and what the report says of it.
+//! Runs drivers whose mistakes are chosen by a control code, each with its correct variant:
+//! one request, and the report.
 
 use ntbox::{Config, Error, Machine, Operation, RegValue, Report, Started, Verify};
 

@@ -1,4 +1,4 @@
-//! A driver with a device, and processes that have it open.
+//! A driver with a device, and client processes that have it open.
 
 use ntbox::{Config, Handle, Machine, Operation, Process, Reply, Report, Started};
 

@@ -1,7 +1,6 @@
-//! Finds what the build made. `cargo xtask test` builds the driver and the small
-//! drivers of `tests/drivers/` and says in the environment where they are; a
-//! test that cannot find them fails, for a test that skips itself proves
-//! nothing.
+//! Paths of the images that the build made. `cargo xtask test` builds the driver and the
+//! test drivers and passes their paths in environment variables; a test without its image
+//! fails, because a skipped test proves nothing.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,7 @@
-//! Requests that a generator makes up for `ntmem.sys`, and the smallest part of them
-//! that does harm.
+//! Random requests to `ntmem.sys`, and the reduction of a run to its harmful requests.
 //!
-//! Request `n` of a seed is always the same, whatever was sent before: so a run is
-//! repeated by its seed, and any part of a run can be sent alone.
+//! Request `n` of a seed is independent of the requests before it, so a run is repeated by
+//! its seed, and any part of it can be sent alone.
 
 use ntbox::{Error, Handle, Machine, Operation, Process, Progress, Report};
 use ntmem_ioctl::{

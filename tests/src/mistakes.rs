@@ -1,4 +1,4 @@
-//! The mistakes of the drivers that are made of them, and what is reported of each.
+//! The tables of mistakes of the test drivers and the expected report of each.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,5 +1,4 @@
-//! `ntmem.sys`, started on the embedded kernel, with a program that has its device
-//! open.
+//! `ntmem.sys` on the embedded kernel, with a client process that has its device open.
 
 use ntbox::{Config, Handle, Machine, Operation, Process, Progress, RegValue, Reply, Report};
 use ntbox::{Started, Ticket};

@@ -1,5 +1,5 @@
-//! Drivers that check the kernel from inside, and drivers that make a mistake
-//! each time they are told to: how they are run, and what their runs show.
+//! Runs drivers that check the kernel from inside and drivers that make a chosen mistake,
+//! and compares their logs and reports.
 
 use driver_harness::host::{RegValue, Service};
 use driver_harness::record::{BugCheck, StartResult, Violation};

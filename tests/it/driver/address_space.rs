@@ -1,6 +1,5 @@
-//! The address space of a process, as the driver's command `blocks` tells it: that
-//! every kind of block is what the reference says, and that nobody is told more
-//! than that.
+//! The command `blocks` of `ntmem.sys` lists a process's address space: each kind of
+//! block matches the reference, and invalid requests return nothing.
 
 use integration_tests::client_program::{Program, written};
 use integration_tests::images;

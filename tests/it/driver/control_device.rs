@@ -1,6 +1,5 @@
-//! The control device of `ntmem.sys`, from a program's side: who may open it, what
-//! each command answers, what becomes of requests that wait, and what callers that
-//! mean no good get.
+//! The control device of `ntmem.sys`: who may open it, the reply of each command,
+//! pending requests, and requests with invalid lengths or addresses.
 
 use integration_tests::ntmem::{self, Open, READ_WRITE, assert_clean};
 use ntbox::{Account, Operation};

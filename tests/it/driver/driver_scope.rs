@@ -1,5 +1,5 @@
-//! The driver's scope: what the driver of `tests/wdm-misuse-driver` forgets is undone before
-//! its image goes, and what it drops where nothing can be undone is undone later.
+//! The scope of a `wdm` driver: resources that `tests/wdm-misuse-driver` does not release
+//! are released before the image is unloaded, and values dropped at a raised IRQL later.
 
 use integration_tests::images;
 use ntbox::{

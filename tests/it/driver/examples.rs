@@ -1,6 +1,6 @@
-//! The drivers in `examples`: the same walk in plain windows-drivers-rs and with
-//! `wdm`. What they log, what the verifier finds, how each call fails, and the size
-//! that docs/explanation/raw-and-safe.md gives.
+//! The drivers in `examples`, one in plain windows-drivers-rs and one with `wdm`: their
+//! logs, the verifier's results, each failing call, and the sizes in
+//! docs/explanation/raw-and-safe.md.
 
 use iced_x86::{Decoder, DecoderOptions};
 use integration_tests::images;

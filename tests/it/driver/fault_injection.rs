@@ -1,6 +1,5 @@
-//! Every call of the driver that can fail is made to fail, one at a time, in each
-//! walk: the driver says which step failed, gives back what it holds, and returns
-//! the status. Nothing stays allocated, locked or mapped.
+//! Fails each call of each scenario of `ntmem.sys` that can fail, one at a time: the driver
+//! logs the failed step, releases its resources and returns the status.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,5 @@
-//! Every call that can fail, of every command of the device, is made to fail once,
-//! while the driver is watched as Driver Verifier does it: the driver refuses to
-//! start or the request ends in a status, and nothing stays behind.
+//! Fails each call of each command of the device once, with the verifier on: the driver
+//! does not start, or the request returns an error status, and nothing leaks.
 
 use std::collections::BTreeMap;
 

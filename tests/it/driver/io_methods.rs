@@ -1,6 +1,5 @@
-//! Data by each of the I/O manager's methods, through the device: locked pages for
-//! reading and for writing, the caller's own addresses, reading and writing; and in
-//! whose context each entry point runs.
+//! Data by each of the I/O manager's methods: direct, neither, read and write requests; and
+//! the process and IRQL in which each entry point runs.
 
 use integration_tests::ntmem::{self, Open, READ_WRITE};
 use ntbox::{Operation, Reply};

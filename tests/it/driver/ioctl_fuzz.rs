@@ -1,5 +1,5 @@
-//! Callers that mean no good: whatever they send, unmap, close or leave behind, each
-//! request ends in a status, and nothing of it stays in the kernel.
+//! Random and malicious requests: each returns a status, and nothing of it stays in the
+//! kernel.
 
 use integration_tests::ioctl_fuzz::{self, Caller};
 use integration_tests::ntmem::{self, Open, READ_WRITE, assert_clean};

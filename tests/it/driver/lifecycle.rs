@@ -1,6 +1,5 @@
-//! The driver from install to remove: it starts, logs what it promises, unloads,
-//! and leaves nothing behind, in every build, on every version of Windows that
-//! the kernel can claim to be, and as often as one likes.
+//! The service of `ntmem.sys` from install to remove: it starts, logs the expected lines,
+//! unloads and leaks nothing, in each build and on each version of Windows.
 
 use driver_harness::expectations;
 use driver_harness::host::ntbox::{Ntbox, Options};

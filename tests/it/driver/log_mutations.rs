@@ -1,6 +1,5 @@
-//! The checker against the driver's real log: whatever is changed in it, a line
-//! lost, doubled or moved, a number off by one, is found. A promise that lets a
-//! wrong log pass would make every other suite worthless.
+//! Mutation tests of the log checker: a line of the driver's real log is removed,
+//! repeated, moved or changed by one digit, and the check must fail.
 
 use driver_harness::expectations;
 use driver_harness::host::{RegValue, Service};

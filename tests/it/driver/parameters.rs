@@ -1,5 +1,5 @@
-//! Every value of the driver's `Parameters` key, good and bad. A good one shows
-//! in what the driver does, a bad one is named and refused, and no walk is begun.
+//! The values of the service's `Parameters` key. A valid value changes the run; an invalid
+//! one is logged, and no scenario begins.
 
 use driver_harness::expectations;
 use driver_harness::host::{RegValue, Service};

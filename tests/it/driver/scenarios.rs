@@ -1,5 +1,5 @@
-//! Walks that programs ask for: every kind, target, cache type and size, what the
-//! report says of each step, and what becomes of one that fails.
+//! Scenarios requested through the device: each kind, target, cache type and size, the
+//! steps in the report, and scenarios that fail.
 
 use integration_tests::ntmem::{self, Open, assert_clean};
 use ntbox::Report;

@@ -1,6 +1,5 @@
-//! The kernel's memory routines, tried out by `ntmem.sys` at a program's request:
-//! what each command measures is what Windows' reference says, nothing is left
-//! behind, and each allocation that fails ends in a status.
+//! The self-tests of `ntmem.sys`, which exercise the kernel's memory routines: their
+//! results match the reference, nothing leaks, and each failed allocation is a status.
 
 use integration_tests::ntmem::{Open, config};
 use ntbox::{Machine, OsVersion};

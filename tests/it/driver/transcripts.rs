@@ -1,5 +1,5 @@
-//! The transcripts in the documents are those of runs, except for addresses, times and
-//! the lines that they leave out.
+//! The transcripts in the documents match runs, except for addresses, times and omitted
+//! lines.
 
 use std::path::Path;
 

@@ -1,6 +1,5 @@
-//! Pages of the driver in programs: that they are the same memory, that a program
-//! cannot do more with them than it was given, and that they are gone with the
-//! handle or the process, whichever ends first.
+//! Pages of the driver mapped into client processes: they share the memory, access is
+//! limited to what was granted, and they are unmapped at the last close or process exit.
 
 use integration_tests::ntmem::{self, Open, READ_WRITE, assert_clean};
 use ntbox::{Handle, Operation, Process, Reply};

@@ -1,5 +1,5 @@
-//! What safe code cannot bring about: the driver of `tests/wdm-misuse-driver` tries, each
-//! time in another way, and the kernel goes on without a finding.
+//! Soundness of `wdm`: `tests/wdm-misuse-driver` misuses the interface in safe code, and
+//! the kernel reports nothing.
 
 use integration_tests::images;
 use ntbox::{

@@ -1,5 +1,5 @@
-//! Threads that attach to other processes: a driver sees the memory of the one
-//! that it attached to, attachments nest, and what is not undone is found.
+//! `KeStackAttachProcess` and its pair: a driver reads the memory of the process that it is
+//! attached to, attachments nest, and a missing detach stops the kernel.
 
 use integration_tests::device::{Client, Device};
 use ntbox::{Error, Operation, Reply};

@@ -1,6 +1,5 @@
-//! Drivers that fault, overflow their stack, lose it, or never come back: each
-//! stops its own kernel with the code that Windows has for it, at the place where
-//! it happened, and the test goes on.
+//! Drivers that fault, overflow or lose their stack, or hang: each stops its own kernel
+//! with the bug check of Windows at the location of the fault.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The calling convention of x64 Windows between driver and kernel, seen from
-//! the driver: alignment, the registers that survive, the IRQL in CR8.
+//! The x64 calling convention between driver and kernel: stack alignment, preserved
+//! registers, the IRQL in CR8.
 
 use driver_harness::host::Service;
 use driver_harness::record::StartResult;

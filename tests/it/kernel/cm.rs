@@ -1,4 +1,4 @@
-//! Filters of the registry and of handles, checked from inside by drivers.
+//! Registry callbacks and object callbacks, by drivers that check them from inside.
 
 use driver_harness::host::{RegValue, Service};
 use driver_harness::record::StartResult;

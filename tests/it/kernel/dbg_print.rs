@@ -1,5 +1,5 @@
-//! What `DbgPrint` and its kin make of their arguments: the text is the kernel's,
-//! whether the arguments come in registers, on the stack or as a list.
+//! The text that `DbgPrint` and related functions format, with arguments in registers, on
+//! the stack and in a `va_list`.
 
 use driver_harness::host::Service;
 use driver_harness::record::{Level, StartResult};

@@ -1,5 +1,5 @@
-//! Schedules that are drawn from a seed: a driver with a race goes wrong with some
-//! seeds, and with the same seed each time; its correct twin never does.
+//! Schedules from a seed: a driver with a data race fails under some seeds, and with the
+//! same result each time; the correct driver never fails.
 
 use integration_tests::images;
 use ntbox::{Config, RegValue, Report};

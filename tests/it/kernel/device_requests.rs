@@ -1,6 +1,5 @@
-//! Requests from user mode: a device is opened by its link, data moves in every
-//! way that there is, requests wait, are cancelled and end with their process,
-//! and the mistakes of a dispatch routine are named.
+//! Requests from user mode: a device is opened by its link, data moves by each method,
+//! requests pend, are cancelled and end with their process, and mistakes are reported.
 
 use integration_tests::device::{Client, Device, assert_clean};
 use ntbox::{Error, Handle, Operation, Progress, Reply, Report, Ticket};

@@ -1,6 +1,5 @@
-//! The executive as drivers see it: lists, lookaside lists and locks do what the
-//! reference says, checked from inside by drivers; and every mistake with them
-//! gets the name that Windows or Driver Verifier has for it.
+//! The executive: lists, lookaside lists and locks, by drivers that check them from
+//! inside; and the bug check or rule of each mistake.
 
 use integration_tests::self_check::{all_well, mistake, reported, rules, stopped, stopped_in};
 

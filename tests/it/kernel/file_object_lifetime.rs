@@ -1,6 +1,5 @@
-//! A file that goes while a dispatch routine still uses it: the request that kept
-//! it is pending, completed by another thread, and the handle closed. On Windows
-//! the reference to the file is the request's, so the driver is found out.
+//! A file object used after its request was pended, completed by another thread and
+//! closed. The request holds the reference on Windows, so the access is an error.
 
 use integration_tests::device::assert_clean;
 use integration_tests::images;

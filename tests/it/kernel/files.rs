@@ -1,5 +1,5 @@
-//! Files on the volume that the embedded kernel has, and sections of them, checked
-//! from inside by drivers and from outside by programs.
+//! Files on the embedded kernel's volume and their sections, checked by drivers and by
+//! client processes.
 
 use integration_tests::images;
 use integration_tests::self_check::all_well;

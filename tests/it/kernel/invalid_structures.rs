@@ -1,6 +1,5 @@
-//! Garbage where the kernel follows what a driver gives it: pointers that it calls,
-//! structures that it walks. Each ends in the bug check that Windows has for it, or
-//! in one that says what the kernel did last; never in a failure of ntbox itself.
+//! Invalid callback pointers and corrupt structures: each ends in the bug check of Windows,
+//! or in one that names the kernel's last call; never in a failure of ntbox.
 
 use integration_tests::images;
 use ntbox::{BugCheck, Config, Error, Machine, Operation, RegValue, Report};

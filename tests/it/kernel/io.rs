@@ -1,6 +1,5 @@
-//! The I/O manager as drivers see it: queues of requests and of work do what the
-//! reference says, checked from inside by drivers; and every mistake with them
-//! gets the name that Windows has for it.
+//! The I/O manager: queues of requests and work, timers, IRPs, by drivers that check them
+//! from inside; and the bug check or rule of each mistake.
 
 use integration_tests::images;
 use integration_tests::self_check::{all_well, lines, mistake, reported, rules, stopped};

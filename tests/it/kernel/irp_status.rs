@@ -1,6 +1,5 @@
-//! What the sender of a request sees: a driver that built the IRP itself, and a
-//! program, which sees the return value of its system call and of the status block
-//! only what the I/O manager wrote there.
+//! The status that the sender of a request receives: a driver that built the IRP, and a
+//! client process, which gets the return value and the status block.
 
 use integration_tests::device::{Client, Device, assert_clean};
 use integration_tests::self_check::{all_well, lines};

@@ -1,5 +1,5 @@
-//! The kernel proper as drivers see it: what threads wait for, what interrupts
-//! them, and queues of work, checked from inside by a driver.
+//! The kernel core: waits, APCs, DPCs, queues, callbacks, by drivers that check them from
+//! inside.
 
 use integration_tests::self_check::{all_well, mistake, reported, rules, stopped, stopped_in};
 

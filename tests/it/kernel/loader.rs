@@ -1,7 +1,7 @@
-//! The loader of ntbox against images made by hand: what is right runs, what is
-//! wrong gets an error that says so, and nothing makes the kernel process crash
-//! or hang. Only images that are right, or wrong in a known way, are started;
-//! damaged code would run on the real processor.
+//! The loader with images made by hand: well-formed images run, malformed ones are
+//! rejected with a reason, and none crashes or hangs the kernel process. Only images that
+//! are well formed, or malformed in a known way, are started: other code would run on the
+//! real processor.
 
 mod malformed;
 

@@ -1,5 +1,5 @@
-//! Machines of several processors, which take turns: what a driver sees of them
-//! that checks itself, and what is told of one that locks them up.
+//! Machines of several processors: drivers that check them from inside, and the report of
+//! a deadlock between processors.
 
 use integration_tests::{images, self_check};
 use ntbox::{Config, RegValue, Report, Verdict};

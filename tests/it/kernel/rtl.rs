@@ -1,5 +1,5 @@
-//! The run-time library as drivers see it, where a unit test of the kernel cannot:
-//! with a process, a stack of callers, and user addresses.
+//! Run-time routines that unit tests cannot cover: they need a process, a call stack and
+//! user addresses.
 
 use integration_tests::self_check::all_well;
 

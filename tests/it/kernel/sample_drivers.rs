@@ -1,6 +1,6 @@
-//! Drivers of the kinds that every driver writer begins with, from load to unload
-//! while several processes use them at once: the four ways in which data moves,
-//! notification by events and by pended requests, and a cancel-safe queue.
+//! Drivers of the common kinds, from load to unload with several client processes: the
+//! four methods of data transfer, notification by events and pending requests, and a
+//! cancel-safe queue.
 
 mod events;
 mod queues;

@@ -1,6 +1,5 @@
-//! Structured exceptions, seen from drivers: the drivers check what they are
-//! told and what they find in their registers; here is checked that each case
-//! was run and went well, and how exceptions end that nobody takes.
+//! Structured exception handling: the drivers check filters, handlers and registers from
+//! inside; the tests check that each case passed, and how unhandled exceptions stop.
 
 use driver_harness::record::BugCheck;
 use integration_tests::self_check::{all_well, mistake, stopped};

@@ -1,6 +1,5 @@
-//! Edges of what a driver can do to the kernel process: flags of the processor,
-//! stacks, numbers. None of them may end it without a report, and none may be
-//! reported as something else.
+//! Limits of a driver: processor flags, nested calls until the stack ends, many leaks. Each
+//! ends in a correct report.
 
 use integration_tests::images;
 use ntbox::{Config, RegValue, Report};

@@ -1,6 +1,5 @@
-//! Drivers that are not ours, written in C and compiled by mingw-w64: what runs
-//! `ntmem.sys` must run them too, and must say the right thing about their
-//! mistakes.
+//! Drivers in C without `wdm`, compiled by mingw-w64: they run, and their mistakes are
+//! reported.
 
 use driver_harness::host::{RegValue, Service};
 use driver_harness::logmatch::{ExpectedLog, line, seq, var};

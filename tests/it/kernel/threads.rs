@@ -1,4 +1,4 @@
-//! Threads, waiting and time, by a driver that checks each step itself.
+//! Threads, waits, priorities and time, by drivers that check each step.
 
 use integration_tests::{images, self_check};
 use ntbox::Config;

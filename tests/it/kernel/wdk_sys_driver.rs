@@ -1,6 +1,6 @@
-//! The kernel's functions, called by a driver in Rust that is written against
-//! Microsoft's raw bindings: what the reference promises holds, each call that can
-//! fail fails once and leaves nothing behind, and each mistake gets its bug check.
+//! The kernel's functions, called by a Rust driver on Microsoft's raw bindings: they match
+//! the reference, each call that can fail fails once and nothing leaks, and each mistake
+//! has its bug check.
 
 use driver_harness::host::Service;
 use driver_harness::host::ntbox::Options;

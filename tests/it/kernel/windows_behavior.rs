@@ -1,5 +1,5 @@
-//! Values that Windows was seen to give, devices and services that every system has,
-//! and refusals of what this kernel does not have, which the log names.
+//! Values recorded on Windows, devices and services of each system, and unsupported calls,
+//! which the log names.
 
 use integration_tests::images;
 use integration_tests::self_check::{lines, mistake, stopped};

@@ -1,7 +1,5 @@
-//! What the types of `wdm` do not let a driver write. Each program here breaks one
-//! rule of the kernel and must be refused, with the error that says so; the same
-//! program with the rule kept must compile, so that none is refused for something
-//! else.
+//! Misuse of `wdm` that the compiler rejects. Each program breaks one rule of the kernel
+//! and fails with the named error; the same program without the mistake compiles.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! The file `ntmem.sys` itself, without running it: what a Windows kernel looks
-//! at before it loads a driver, and what a careful reader looks for in one.
+//! The file `ntmem.sys`: what the Windows kernel checks before it loads a driver, and the
+//! hardening of the image.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
-//! What the safe functions of `wdm` cost: pairs of functions in one linked driver,
-//! one written with `wdm` and one without, disassembled and compared. IRQL tokens and
-//! spin locks have to cost nothing; for the rest the counts can be printed.
+//! The overhead of `wdm`: pairs of functions in one linked driver, with and without it, are
+//! disassembled and compared. IRQL tokens and spin locks add nothing; a table of the other
+//! pairs can be printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,5 @@
-//! What driver and kernel promise each other: how IRPs are returned and completed,
-//! references, registrations, handles, what is left behind. Each mistake is one
-//! finding, with the place and the names of what it is about; each correct twin is
-//! clean.
+//! Mistakes with IRPs, references, registrations and handles, and what is left at unload.
+//! Each is one violation with its location and names; the correct variant is clean.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

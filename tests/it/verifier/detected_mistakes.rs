@@ -1,6 +1,5 @@
-//! A driver made of mistakes, each with its correct twin: what the kernel says of
-//! each with and without `--verify`, where it says it was, and that the guide's
-//! table says the same.
+//! A driver of mistakes, each with its correct variant: the report of each with and without
+//! `--verify`, its location, and the table in docs/reference/detected-mistakes.md.
 
 use integration_tests::images;
 use integration_tests::mistakes::{MISTAKES, check_guide, seen};

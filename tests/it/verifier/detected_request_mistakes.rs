@@ -1,6 +1,5 @@
-//! Mistakes that a driver makes with requests, each with its correct twin: what the
-//! kernel says of each with and without `--verify`, and that the guide's table says
-//! the same.
+//! Mistakes with requests, each with its correct variant: the report of each with and
+//! without `--verify`, and the table in docs/reference/detected-mistakes.md.
 
 use integration_tests::images;
 use integration_tests::mistakes::{REQUESTS, check_guide, seen};

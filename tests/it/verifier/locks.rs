@@ -1,5 +1,5 @@
 //! Locks, dispatcher objects and strings: each mistake of `verifier_locks.c` is reported
-//! once, and its correct twin is not.
+//! once, and its correct variant is clean.
 
 use integration_tests::control_code_driver::{BUFFERED, Driver, Planted};
 use ntbox::Verify;

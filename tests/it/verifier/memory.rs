@@ -1,5 +1,5 @@
-//! Memory that the kernel allocates for a driver, and what a request brings back: each
-//! mistake of `verifier_memory.c` is reported once, and its correct twin is not.
+//! Memory that the kernel allocates for a driver, and output of requests: each mistake of
+//! `verifier_memory.c` is reported once, and its correct variant is clean.
 
 use integration_tests::control_code_driver::{BUFFERED, Driver, OUT_DIRECT, Planted};
 use ntbox::Verify;

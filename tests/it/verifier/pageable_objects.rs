@@ -1,6 +1,5 @@
-//! Objects that threads wait for, in memory that may be paged out: each way to make
-//! or use one is found, where it was, and nothing is said of their twins in nonpaged
-//! pool and in pool that is locked.
+//! Dispatcher objects in pageable memory: each way to make or use one is reported with its
+//! location; the same in nonpaged or locked pool is clean.
 
 use integration_tests::images;
 use ntbox::{Config, RegValue, Report, Verify};

@@ -1,5 +1,5 @@
-//! Memory of programs: each mistake of `verifier_user_seh.c` is reported once, and its
-//! correct twin is not.
+//! User memory: each mistake of `verifier_user_seh.c` is reported once, and its correct
+//! variant is clean.
 
 use integration_tests::control_code_driver::{Driver, NEITHER, Planted};
 use ntbox::Verify;

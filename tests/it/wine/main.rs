@@ -1,6 +1,6 @@
-//! The driver in Wine, whose Service Control Manager, loader and I/O manager this
-//! project did not write. Wine maps no MDL, so a walk has to fail there, in the
-//! documented way; what Wine does have has to work.
+//! The driver in Wine, whose Service Control Manager, loader and I/O manager are
+//! independent of this project. Wine maps no MDL, so a scenario fails there in the
+//! documented way; everything else works.
 #![cfg(target_os = "linux")]
 
 mod listen;
