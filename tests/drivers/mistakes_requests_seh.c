@@ -3,37 +3,16 @@
  * says which. The DWORD `Right` in the Parameters key is 1 for the same without
  * the mistake.
  */
-#include "parameter.h"
-#include "try.h"
+#include "neither_request.h"
 
-#define VISIBLE __attribute__((noinline, used))
 #define TAG 0x7173694d /* "Misq" */
-
-typedef struct {
-    PIRP Irp;
-    /* The caller's memory, 64 bytes each. */
-    volatile UCHAR *Input;
-    volatile UCHAR *Output;
-} REQUEST;
 
 static UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\Device\\Mistakes");
 static UNICODE_STRING Link = RTL_CONSTANT_STRING(L"\\DosDevices\\Mistakes");
-static PDEVICE_OBJECT Device;
-static KSPIN_LOCK Lock;
-static volatile ULONG Right;
-static volatile UCHAR Sink;
 /* What is given back when the handle is closed. */
 static PMDL Mdl;
 static PVOID Pool;
 static PVOID Mapped;
-
-static NTSTATUS Complete(PIRP irp, NTSTATUS status, ULONG_PTR information)
-{
-    irp->IoStatus.Status = status;
-    irp->IoStatus.Information = information;
-    IoCompleteRequest(irp, IO_NO_INCREMENT);
-    return status;
-}
 
 VISIBLE NTSTATUS Forget(REQUEST *request)
 {

@@ -3,33 +3,12 @@
  * ought to be: the function of the control code (METHOD_NEITHER) says which. The
  * DWORD `Right` in the Parameters key is 1 for the same without the mistake.
  */
-#include "parameter.h"
-#include "try.h"
-
-#define VISIBLE __attribute__((noinline, used))
-
-typedef struct {
-    PIRP Irp;
-    volatile UCHAR *Input;
-    volatile UCHAR *Output;
-} REQUEST;
+#include "neither_request.h"
 
 static UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\Device\\VerifierUser");
 static UNICODE_STRING Link = RTL_CONSTANT_STRING(L"\\DosDevices\\VerifierUser");
-static PDEVICE_OBJECT Device;
-static KSPIN_LOCK Lock;
-static volatile ULONG Right;
-static volatile UCHAR Sink;
 static volatile UCHAR Own;
 static volatile UCHAR *volatile Pointer;
-
-static NTSTATUS Complete(PIRP irp, NTSTATUS status, ULONG_PTR information)
-{
-    irp->IoStatus.Status = status;
-    irp->IoStatus.Information = information;
-    IoCompleteRequest(irp, IO_NO_INCREMENT);
-    return status;
-}
 
 VISIBLE VOID Read(REQUEST *request)
 {
