@@ -75,7 +75,7 @@ pub const MISTAKES: [Mistake; 51] = [
     (
         "freeing paged pool at DISPATCH_LEVEL",
         "FreePagedAtDispatch",
-        "0xC2 (0x8)",
+        "0xC2 (0x9)",
         "0xC4 (0x11)",
     ),
     (
