@@ -61,6 +61,25 @@ pub fn name(status: u32) -> Option<&'static str> {
     }
 }
 
+/// The status of a name, such as `STATUS_ACCESS_DENIED`.
+#[must_use]
+pub fn code(name: &str) -> Option<u32> {
+    [SUCCESS, WARNING, ERROR]
+        .into_iter()
+        .find_map(|table| code_in(table, name))
+}
+
+/// The bug check of a name, such as `PAGE_FAULT_IN_NONPAGED_AREA`.
+#[must_use]
+pub fn bug_check_code(name: &str) -> Option<u32> {
+    code_in(BUG_CHECK, name)
+}
+
+fn code_in(table: Table, name: &str) -> Option<u32> {
+    let found = table.iter().find(|(_, other)| *other == name);
+    found.map(|(code, _)| *code)
+}
+
 /// The name of a bug check, such as `PAGE_FAULT_IN_NONPAGED_AREA` for 0x50.
 #[must_use]
 pub fn bug_check_name(code: u32) -> Option<&'static str> {

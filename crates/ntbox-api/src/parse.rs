@@ -25,6 +25,33 @@ fn wrong<T>(message: impl Into<String>) -> Result<T, ParseError> {
     Err(ParseError::new(message))
 }
 
+/// The names that are spelled like `text`: few letters differ, or it is a part of them. The
+/// most alike first, at most three.
+pub fn similar<'n>(text: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
+    let limit = text.len() / 3;
+    let mut found: Vec<(usize, &str)> = names
+        .into_iter()
+        .filter_map(|name| {
+            let distance = strsim::levenshtein(text, name);
+            let is_part = text.len() >= 4 && name.contains(text);
+            (distance <= limit || is_part).then_some((distance, name))
+        })
+        .collect();
+    found.sort_unstable();
+    found.truncate(3);
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+/// The end of a message on a wrong name: names that are meant perhaps, or `otherwise`.
+#[must_use]
+pub fn did_you_mean(names: &[&str], otherwise: &str) -> String {
+    if names.is_empty() {
+        otherwise.to_owned()
+    } else {
+        format!("; did you mean {}?", names.join(" or "))
+    }
+}
+
 /// A mask of the debug print filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mask {

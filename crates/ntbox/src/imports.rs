@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use ntbox_api::{OsVersion, host_file};
+use ntbox_api::{OsVersion, host_file, parse};
 use ntbox_host::gate::Reference;
 use ntbox_kernel::{data_exports, missing};
 
@@ -190,8 +190,11 @@ pub fn missing_exports() -> Vec<MissingExport> {
 pub fn cannot_fail(name: &str) -> Option<String> {
     let list = exports();
     let Ok(at) = list.binary_search_by(|export| export.name.cmp(name)) else {
+        let names = list.iter().map(|export| export.name);
+        let near = parse::similar(name, names);
+        let hint = parse::did_you_mean(&near, "; `ntbox exports` lists them");
         return Some(format!(
-            "`{name}` is no export of this kernel, so no call of it can fail; `ntbox exports` lists them"
+            "`{name}` is no export of this kernel, so no call of it can fail{hint}"
         ));
     };
     match list[at].kind {

@@ -293,7 +293,7 @@ fn exports_lists_names() {
     let output = ntbox(&["exports"]);
     let said = text(&output.stdout);
     assert!(
-        said.contains("function MmMapIoSpaceEx, IRQL up to 2, can be made to fail, since Windows 10.0.10240; partial: always fails: there are no devices; https://"),
+        said.contains("function MmMapIoSpaceEx, IRQL <= DISPATCH_LEVEL, can be made to fail, since Windows 10.0.10240; partial: always fails: there are no devices; https://"),
         "{said}"
     );
 }
@@ -304,7 +304,7 @@ fn exports_with_name_shows_details() {
     assert_eq!(status(&output), 0);
     assert_eq!(
         text(&output.stdout),
-        "function ExAllocatePool2\n  highest IRQL  2\n  can fail      yes\n  since         Windows 10.0.19041\n  page          https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool2\n  source        crates/ntbox-kernel/src/ex/pool.rs\n"
+        "function ExAllocatePool2\n  highest IRQL  DISPATCH_LEVEL\n  can fail      yes\n  since         Windows 10.0.19041\n  page          https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool2\n  source        crates/ntbox-kernel/src/ex/pool.rs\n"
     );
     let output = ntbox(&["exports", "ExAllocatePool2", "--json"]);
     let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -19,7 +19,7 @@ pub use self::locks::*;
 pub use self::memory::*;
 pub use self::objects::*;
 pub use self::user::*;
-use crate::parse::ParseError;
+use crate::parse::{self, ParseError};
 
 /// How closely a driver is watched: which rules hold, beside those that always do.
 /// Each holds those of the ones before it.
@@ -204,54 +204,14 @@ pub fn rule(text: &str) -> Result<String, ParseError> {
     if let Some(rule) = find(text) {
         return Ok(rule.id.to_owned());
     }
-    let near = near(text);
-    let hint = if near.is_empty() {
-        "; `ntbox rules` lists them".to_owned()
-    } else {
-        format!("; did you mean {}?", near.join(" or "))
-    };
-    Err(ParseError::new(format!("there is no rule `{text}`{hint}")))
-}
-
-/// Rules whose names are like a text: few letters differ, or it is a part of them.
-/// The most alike first, at most three.
-fn near(text: &str) -> Vec<&'static str> {
-    let limit = text.len() / 3;
-    let alike = |name: &str| {
-        let distance = distance(text, name);
-        let part = text.len() >= 4 && name.contains(text);
-        (distance <= limit || part).then_some(distance)
-    };
-    let distance_of = |rule: &Rule| {
-        let ids = rule.former_ids.iter().chain([&rule.id]);
-        ids.filter_map(|id| alike(id)).min()
-    };
-    let mut found: Vec<(usize, &str)> = all()
-        .filter_map(|rule| Some((distance_of(rule)?, rule.id)))
+    let ids = all().flat_map(|rule| rule.former_ids.iter().copied().chain([rule.id]));
+    let mut near: Vec<&str> = parse::similar(text, ids)
+        .into_iter()
+        .filter_map(|id| Some(find(id)?.id))
         .collect();
-    found.sort_unstable();
-    found.truncate(3);
-    found.into_iter().map(|(_, name)| name).collect()
-}
-
-/// How many letters are to be inserted, removed or replaced to make one text of the
-/// other.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (n, letter) in from.bytes().enumerate() {
-        let mut diagonal = n;
-        let mut left = n + 1;
-        for (cell, other) in row.iter_mut().skip(1).zip(to.bytes()) {
-            let replaced = diagonal + usize::from(letter != other);
-            diagonal = *cell;
-            left = replaced.min(left + 1).min(*cell + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = n + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    near.dedup();
+    let hint = parse::did_you_mean(&near, "; `ntbox rules` lists them");
+    Err(ParseError::new(format!("there is no rule `{text}`{hint}")))
 }
 
 #[cfg(test)]

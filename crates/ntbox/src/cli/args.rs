@@ -50,7 +50,8 @@ pub enum Command {
     Exports(Exports),
     /// List the rules that the kernel checks
     Rules(Rules),
-    /// Explain a rule, or a bug check: what it means, an example, and how to mend it
+    /// Explain a rule, a bug check or a status: what it means, and for a rule an example and
+    /// how to mend it
     Explain(Explain),
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::parse;
 use crate::rules::Rule;
 use crate::{Error, Export, Import, MissingExport, OsVersion, Report};
 use ntbox_api::ExitStatus;
@@ -72,7 +73,14 @@ fn exports(name: Option<&str>) -> Result<Done, Error> {
     if list.is_empty() {
         let missing = crate::missing_exports();
         let missing = missing.iter().find(|export| export.name == name);
-        let reason = missing.map_or_else(String::new, |export| format!(": {}", export.reason));
+        let reason = missing.map_or_else(
+            || {
+                let all = crate::exports();
+                let near = parse::similar(name, all.iter().map(|export| export.name));
+                parse::did_you_mean(&near, "; `ntbox exports` lists them")
+            },
+            |export| format!(": {}", export.reason),
+        );
         return Err(Error::Config(format!(
             "`{name}` is not an export of this kernel{reason}"
         )));

@@ -100,8 +100,7 @@ pub fn request(text: &str) -> Result<Ask, String> {
     }
     match kind {
         "control" => Ok(Ask::Control {
-            code: u32::try_from(number(value)?)
-                .map_err(|_| format!("`{value}` is too large for a control code"))?,
+            code: control_code(value)?,
             input: extra.input,
             output: extra.output,
         }),
@@ -134,6 +133,25 @@ struct Extra {
 fn split(part: &str) -> Result<(&str, &str), String> {
     part.split_once('=')
         .ok_or_else(|| format!("`{part}` should be KEY=VALUE, such as control=0x222000"))
+}
+
+/// A control code. One without `0x` is decimal, as all numbers are; but in documents
+/// control codes are hexadecimal, so what it would be then must not be a common code.
+fn control_code(text: &str) -> Result<u32, String> {
+    let code = u32::try_from(number(text)?)
+        .map_err(|_| format!("`{text}` is too large for a control code"))?;
+    match u32::from_str_radix(text, 16) {
+        Ok(meant) if is_driver_code(meant) && !is_driver_code(code) => Err(format!(
+            "`{text}` is decimal, {code:#x}; write 0x{text} for the hexadecimal code"
+        )),
+        _ => Ok(code),
+    }
+}
+
+/// Whether a control code is of the device types that drivers use: `FILE_DEVICE_UNKNOWN`,
+/// or those that are no system's.
+fn is_driver_code(code: u32) -> bool {
+    matches!(code >> 16, 0x22 | 0x8000..)
 }
 
 /// A number, decimal or `0x` hexadecimal.
@@ -211,6 +229,9 @@ mod tests {
             })
         );
         assert_eq!(request("wait=250"), Ok(Ask::Wait { milliseconds: 250 }));
+        // 0x222000 in decimal.
+        let decimal = request("control=2236416").expect("a control code");
+        assert_eq!(decimal.name(), "control 0x00222000");
         assert_eq!(
             request("write=text:a=b:c"),
             Ok(Ask::Write {
@@ -226,6 +247,8 @@ mod tests {
             ("control", "should be KEY=VALUE"),
             ("control=x", "not a number"),
             ("control=0x100000000", "too large"),
+            ("control=222000", "write 0x222000"),
+            ("control=80002000", "write 0x80002000"),
             ("control=1,at=2", "does not go with"),
             ("control=1,in=hex:0", "two digits make a byte"),
             ("control=1,in=hex:zz", "two digits make a byte"),

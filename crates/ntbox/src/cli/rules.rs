@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use crate::Error;
 use crate::rules::{self, Rule, StopCode};
-use nt_status::NamedBugCheck;
+use nt_status::{Named, NamedBugCheck};
 use serde::Serialize;
 
 /// A rule as JSON shows it.
@@ -62,11 +62,11 @@ pub fn write_list(out: &mut impl Write, list: &[&Rule]) -> io::Result<()> {
     writeln!(out, "{} rules; `ntbox explain RULE` has more", list.len())
 }
 
-/// The page of a rule, by its identifier or a former one, or the rules that lead to a bug
-/// check.
+/// The page of a rule, by its identifier or a former one; the rules that lead to a bug
+/// check; or a sentence on a status.
 ///
 /// # Errors
-/// There is neither; the message has the names that are spelled like it.
+/// There is none of them; the message has the names that are spelled like it.
 pub fn explain(name: &str) -> Result<String, Error> {
     if let Some(rule) = rules::find(name) {
         let former = if rule.id == name {
@@ -76,33 +76,47 @@ pub fn explain(name: &str) -> Result<String, Error> {
         };
         return Ok(format!("{former}{}", rule.page));
     }
-    bug_check(name).map_or_else(
-        || {
-            let error = rules::rule(name).expect_err("no rule has this name");
-            Err(Error::Config(error.to_string()))
-        },
-        Ok,
-    )
+    let code = match name.strip_prefix("0x").or_else(|| name.strip_prefix("0X")) {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => None,
+    };
+    let bug_check = code
+        .filter(|code| nt_status::bug_check_name(*code).is_some())
+        .or_else(|| nt_status::bug_check_code(name));
+    // STATUS_WAIT_1 and its like are numbers of bug checks too.
+    let status = code
+        .filter(|code| nt_status::name(*code).is_some())
+        .or_else(|| nt_status::code(name));
+    let texts = [bug_check.map(explain_bug_check), status.map(explain_status)];
+    let text: String = texts.into_iter().flatten().collect();
+    if text.is_empty() {
+        let error = rules::rule(name).expect_err("no rule has this name");
+        return Err(Error::Config(error.to_string()));
+    }
+    Ok(text)
 }
 
-/// What is known of a bug check, by code or name.
-fn bug_check(name: &str) -> Option<String> {
-    let digits = name.strip_prefix("0x").or_else(|| name.strip_prefix("0X"));
-    let code = match digits {
-        Some(digits) => u32::from_str_radix(digits, 16).ok()?,
-        None => rules::all()
-            .flat_map(|rule| rule.stop_codes)
-            .map(|stop| stop.code)
-            .find(|code| nt_status::bug_check_name(*code) == Some(name))?,
-    };
-    nt_status::bug_check_name(code)?;
+/// A bug check, and the rules that lead to it.
+fn explain_bug_check(code: u32) -> String {
     let mut text = format!("{}\n", NamedBugCheck(code));
     for rule in list() {
         if rule.stop_codes.iter().any(|stop| stop.code == code) {
             let _ = writeln!(text, "  {}: {}", rule.id, rule.summary);
         }
     }
-    Some(text)
+    text
+}
+
+/// A status, and what it means if that is known.
+fn explain_status(status: u32) -> String {
+    let kind = match status >> 30 {
+        0 => "success",
+        1 => "information",
+        2 => "warning",
+        _ => "error",
+    };
+    let meaning = nt_status::explain(status).map_or_else(String::new, |text| format!(": {text}"));
+    format!("{} ({kind}){meaning}\n", Named(status))
 }
 
 #[cfg(test)]
@@ -144,5 +158,17 @@ mod tests {
              double-fetch (strict): A request reads the same user memory twice\n\
              2 rules; `ntbox explain RULE` has more\n"
         );
+    }
+
+    #[test]
+    fn explain_status_by_name_or_number_says_what_it_means() {
+        for name in ["STATUS_PENDING", "0x103"] {
+            let text = explain(name).expect("a status");
+            assert!(
+                text.contains("STATUS_PENDING (0x00000103) (success): the request is under way"),
+                "{text}"
+            );
+        }
+        assert!(explain("STATUS_NO_SUCH_STATUS").is_err());
     }
 }

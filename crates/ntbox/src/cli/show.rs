@@ -1,6 +1,7 @@
 //! How an outcome is shown: as text for people, or as one JSON object. Colours
 //! only reach a terminal, and only if `NO_COLOR` does not forbid them.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
 use crate::{Export, ExportKind, Import, MissingExport, Report};
@@ -202,6 +203,17 @@ fn missing(out: &mut impl Write, list: &[MissingExport]) -> io::Result<()> {
     writeln!(out, "{} names", list.len())
 }
 
+/// The name of an IRQL, or its number.
+fn irql_name(irql: u8) -> Cow<'static, str> {
+    match irql {
+        0 => "PASSIVE_LEVEL".into(),
+        1 => "APC_LEVEL".into(),
+        2 => "DISPATCH_LEVEL".into(),
+        15 => "HIGH_LEVEL".into(),
+        other => format!("DIRQL {other}").into(),
+    }
+}
+
 fn exports(out: &mut impl Write, list: &[Export]) -> io::Result<()> {
     for export in list {
         let name = export.name;
@@ -213,7 +225,8 @@ fn exports(out: &mut impl Write, list: &[Export]) -> io::Result<()> {
                 } else {
                     ""
                 };
-                write!(out, "function {name}, IRQL up to {max_irql}{fault}")?;
+                let level = irql_name(max_irql);
+                write!(out, "function {name}, IRQL <= {level}{fault}")?;
             }
         }
         if let Some(since) = export.since {
@@ -237,7 +250,7 @@ fn export(out: &mut impl Write, export: &Export) -> io::Result<()> {
         ExportKind::Variable => writeln!(out, "variable {}", export.name)?,
         ExportKind::Function { max_irql, can_fail } => {
             writeln!(out, "function {}", export.name)?;
-            writeln!(out, "  highest IRQL  {max_irql}")?;
+            writeln!(out, "  highest IRQL  {}", irql_name(max_irql))?;
             let can_fail = if can_fail { "yes" } else { "no" };
             writeln!(out, "  can fail      {can_fail}")?;
         }
