@@ -1,7 +1,7 @@
 //! Runs drivers whose mistakes are chosen by a control code, each with its correct variant:
 //! one request, and the report.
 
-use ntbox::{Config, Error, Machine, Operation, RegValue, Report, Started, Verify};
+use ntbox::{Config, Error, Instrument, Machine, Operation, RegValue, Report, Started, Verify};
 
 use crate::images;
 use crate::mistakes::seen;
@@ -35,6 +35,8 @@ pub struct Driver {
     pub name: &'static str,
     /// The name of its device for programs.
     pub device: &'static str,
+    /// How its code runs, if that is not as usual.
+    pub instrument: Option<Instrument>,
     /// Its mistakes.
     pub planted: &'static [Planted],
 }
@@ -51,6 +53,8 @@ impl Driver {
         let config = Config::new(images::driver(self.name))
             .parameter("Right", RegValue::Dword(right.into()))
             .verify(verify);
+        let how_run = self.instrument.unwrap_or(config.instrument);
+        let config = config.instrument(how_run);
         let mut machine = Machine::boot(&config).expect("the driver boots");
         assert_eq!(machine.start().expect("it runs"), Started::Status(0));
         let process = machine.process("app.exe").expect("a process");

@@ -48,11 +48,13 @@ fn run(config: &Config, instrument: Instrument) -> Report {
 #[track_caller]
 fn assert_same(config: &Config) {
     let native = run(config, Instrument::Off);
-    let translated = run(config, Instrument::Plain);
     let name = config.image.display();
-    let what = format!("{name} {:?} {:?}", config.parameters, config.verify);
-    assert_eq!(native.log, translated.log, "{what}");
-    assert_eq!(native, translated, "{what}");
+    for how in [Instrument::Plain, Instrument::Memory] {
+        let translated = run(config, how);
+        let what = format!("{name} {:?} {:?} {how:?}", config.parameters, config.verify);
+        assert_eq!(native.log, translated.log, "{what}");
+        assert_eq!(native, translated, "{what}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use ntbox::Verify;
 const DRIVER: Driver = Driver {
     name: "verifier_locks",
     device: r"\\.\VerifierLocks",
+    instrument: None,
     planted: &[
         Planted {
             function: "AcquireBoth",

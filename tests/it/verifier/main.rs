@@ -2,6 +2,7 @@
 //! twins.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+mod bounds;
 mod ddi_compliance;
 mod detected_mistakes;
 mod detected_request_mistakes;

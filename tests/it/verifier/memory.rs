@@ -7,6 +7,7 @@ use ntbox::Verify;
 const DRIVER: Driver = Driver {
     name: "verifier_memory",
     device: r"\\.\VerifierMemory",
+    instrument: None,
     planted: &[
         Planted {
             function: "WritePastSystemBuffer",

@@ -7,6 +7,7 @@ use ntbox::Verify;
 const DRIVER: Driver = Driver {
     name: "verifier_user_seh",
     device: r"\\.\VerifierUser",
+    instrument: None,
     planted: &[
         Planted {
             function: "Read",

@@ -46,6 +46,8 @@ rules! {
         "The pages of an MDL are unlocked that are not locked";
     OVERLAPPING_COPY = "overlapping-copy", always, stops 0xc4/0xf0,
         "memcpy is called for ranges that overlap";
+    POOL_ACCESS_OUT_OF_BOUNDS = "pool-access-out-of-bounds", standard,
+        "Memory beside a pool block is accessed";
     POOL_FREED_WHILE_LOCKED = "pool-freed-while-locked", standard,
         "Pool is freed while an MDL has its pages locked";
     POOL_TAG_ZERO = "pool-tag-zero", always, stops 0xc2/0x9b,

@@ -139,7 +139,7 @@ pub extern "sysv64" fn check(frame: *mut GateFrame) -> u64 {
         write,
         extent,
     } = site.kind
-        && let Some(range) = touched(frame, &site, extent, size.into())
+        && let Some(range) = accessed(frame, &site, extent, size.into())
     {
         (kernel_entry::get().access_checked)(&CheckedAccess {
             place: site.original,
@@ -151,18 +151,18 @@ pub extern "sysv64" fn check(frame: *mut GateFrame) -> u64 {
     }
     if interruption::take_step() {
         // The gate's own return would trap in the gate.
-        let mut context = frame.context();
-        context.eflags |= TRAP_FLAG;
-        context.rip = site.resume;
+        let mut behind = frame.context();
+        behind.eflags |= TRAP_FLAG;
+        behind.rip = site.resume;
         // SAFETY: the registers are those that the code behind the check expects, and the
         // gate is not returned to.
-        unsafe { upcall::load_context(&context) }
+        unsafe { upcall::load_context(&raw const behind) }
     }
     site.resume
 }
 
 /// The bytes that an instruction accesses at least; `None` if it may be none.
-fn touched(frame: &GateFrame, site: &Site, extent: AccessExtent, size: u64) -> Option<Range<u64>> {
+fn accessed(frame: &GateFrame, site: &Site, extent: AccessExtent, size: u64) -> Option<Range<u64>> {
     /// The direction flag.
     const DOWN: u64 = 0x400;
     let at = state_quadword();
@@ -171,11 +171,11 @@ fn touched(frame: &GateFrame, site: &Site, extent: AccessExtent, size: u64) -> O
         AccessExtent::Fixed => Some(element),
         AccessExtent::Computed => None,
         AccessExtent::Repeated => {
-            let rcx = Gpr::RCX;
-            let count = if site.spilled.contains(rcx) {
-                interruption::spills()[usize::from(rcx.number())]
+            let number = usize::from(Gpr::RCX.number());
+            let count = if site.spilled.contains(Gpr::RCX) {
+                interruption::spills()[number]
             } else {
-                frame.registers[usize::from(rcx.number())]
+                frame.registers[number]
             };
             let others = count.checked_sub(1)?.saturating_mul(size);
             if stops_early(site.original) {
@@ -191,7 +191,7 @@ fn touched(frame: &GateFrame, site: &Site, extent: AccessExtent, size: u64) -> O
 
 /// Whether a repeated instruction ends when its operands differ, or do not: `cmps`, `scas`.
 fn stops_early(instruction: u64) -> bool {
-    let bytes = (0..15).map(|n| driver_mem::read_u8(instruction + n).unwrap_or(0));
+    let mut bytes = (0..15).map(|n| driver_mem::read_u8(instruction + n).unwrap_or(0));
     let is_prefix = |byte: &u8| {
         matches!(
             byte,
@@ -199,7 +199,7 @@ fn stops_early(instruction: u64) -> bool {
         )
     };
     matches!(
-        bytes.skip_while(is_prefix).next(),
+        bytes.find(|byte| !is_prefix(byte)),
         Some(0xa6 | 0xa7 | 0xae | 0xaf)
     )
 }

@@ -34,6 +34,16 @@ pub fn violation_of(routine: u64, broken: impl Into<Broken>, message: impl Into<
     );
 }
 
+/// The same for an instruction, with what happened to what it accessed.
+pub fn violation_at(
+    instruction: u64,
+    broken: impl Into<Broken>,
+    message: String,
+    history: Vec<HistoryEntry>,
+) {
+    record(broken.into(), message, place(instruction, false), history);
+}
+
 fn record(broken: Broken, message: String, location: Option<Location>, history: Vec<HistoryEntry>) {
     let Broken { rule, stop } = broken;
     if !stack_trace_db::reports(rule) {

@@ -24,7 +24,7 @@ const ENTRIES: KernelEntries = KernelEntries {
     watchdog_timeout: trap::hung,
     signals: trap::signal_handlers::HANDLERS,
     driver_entered: user_access::close_opened,
-    access_checked: user_access::checked,
+    access_checked: verifier::access_checked,
     irql_raised: || {
         force_irql::raised();
         force_irql_image::raised();

@@ -6,6 +6,8 @@
 //! a block does not confuse the allocator. Bytes between the end of a block and
 //! the next one hold a guard pattern that is checked when the block is freed.
 
+use std::ops::Range;
+
 use ntbox_api::rules;
 use ntbox_api::{Guard, Verify, report};
 use ntbox_host::kernel_address_space::Protection;
@@ -15,7 +17,7 @@ use rustc_hash::FxHashMap;
 
 use super::lent;
 use super::pool_pages::Pool;
-use super::special_pool::{Place, Special};
+use super::special_pool::{Near, Place, Special};
 use crate::base::leak_check::Leak;
 use crate::base::stack_trace_db;
 use crate::base::stack_trace_db::StackId;
@@ -269,6 +271,13 @@ impl Pools {
     /// What an address is that cannot be accessed, if special pool is there.
     pub fn special_place(&self, va: u64) -> Option<Place> {
         self.special(va)?.place(va)
+    }
+
+    /// The block of special pool that a range lies beside, on its pages, and its tag.
+    pub fn left_block(&self, range: &Range<u64>) -> Option<(Near, u32)> {
+        let near = self.special(range.start)?.left_block(range)?;
+        let tag = self.block(near.block).map_or(0, |block| block.tag);
+        Some((near, tag))
     }
 
     /// With which stacks the block at or beside an address was taken and freed.

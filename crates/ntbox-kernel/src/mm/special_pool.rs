@@ -7,10 +7,12 @@
 //! it is freed.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use ntbox_host::driver_mem;
 use ntbox_host::kernel_address_space::{Protection, Space};
 use ntbox_host::memory_map::{PAGE_SIZE, Zone};
+use ntbox_host::translation::shadow;
 
 use super::force_irql;
 use super::pool::PoolKind;
@@ -31,6 +33,16 @@ struct Slot {
     name: &'static str,
     /// Whether it is free, and who freed it.
     freed: Option<StackId>,
+}
+
+impl Slot {
+    fn near(&self) -> Near {
+        Near {
+            block: self.block,
+            size: self.size,
+            name: self.name,
+        }
+    }
 }
 
 /// Where an address lies that cannot be accessed.
@@ -118,6 +130,8 @@ impl Special {
             freed: None,
         };
         self.slots.insert(first, slot);
+        shadow::close(first..first + pages * PAGE_SIZE);
+        shadow::open(slot.block..slot.block + size);
         Some(slot.block)
     }
 
@@ -152,6 +166,7 @@ impl Special {
                 force_irql::close(first, slot.pages);
             }
             Space::clear_access(first, slot.pages);
+            shadow::close(first..first + slot.pages * PAGE_SIZE);
             self.free.push_back(first);
         }
     }
@@ -161,6 +176,14 @@ impl Special {
         self.slot(va).is_some_and(|(first, slot)| {
             slot.freed.is_none() && va - first < slot.pages * PAGE_SIZE
         })
+    }
+
+    /// The block in use on whose pages a range lies that is not all of the block's.
+    pub fn left_block(&self, range: &Range<u64>) -> Option<Near> {
+        let (first, slot) = self.slot(range.start)?;
+        let is_inside = slot.block <= range.start && range.end <= slot.block + slot.size;
+        let is_beyond = range.start >= first + slot.pages * PAGE_SIZE;
+        (slot.freed.is_none() && !is_inside && !is_beyond).then(|| slot.near())
     }
 
     /// The byte next to a block, before or behind it, that does not hold the
@@ -177,22 +200,17 @@ impl Special {
 
     /// What an address that cannot be accessed is.
     pub fn place(&self, va: u64) -> Option<Place> {
-        let near = |slot: Slot| Near {
-            block: slot.block,
-            size: slot.size,
-            name: slot.name,
-        };
         let before = || {
             let next = (va & !(PAGE_SIZE - 1)) + PAGE_SIZE;
-            self.slots.get(&next).map(|slot| Place::Before(near(*slot)))
+            self.slots.get(&next).map(|slot| Place::Before(slot.near()))
         };
         let Some((first, slot)) = self.slot(va) else {
             return before();
         };
         if va - first < slot.pages * PAGE_SIZE {
-            return slot.freed.map(|_| Place::Freed(near(slot)));
+            return slot.freed.map(|_| Place::Freed(slot.near()));
         }
-        let behind = Place::Behind(near(slot));
+        let behind = Place::Behind(slot.near());
         if self.at_start {
             before().or(Some(behind))
         } else {

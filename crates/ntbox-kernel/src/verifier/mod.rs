@@ -5,8 +5,12 @@ pub mod deadlock;
 pub mod handle_rules;
 pub mod object_initialized;
 pub mod pageable_object;
+mod pool_bounds;
 pub mod user_access;
 pub mod user_access_rules;
+
+use ntbox_host::memory_map::is_system;
+use ntbox_host::translation::CheckedAccess;
 
 use crate::base::{events, stack_trace_db};
 use crate::io::uninitialized_output;
@@ -23,6 +27,18 @@ pub fn subscribe_verified() {
     user_access::subscribe();
     user_access_rules::subscribe();
     events::REGISTRY_DATA_STORED.subscribe(uninitialized_output::check_stored);
+}
+
+/// A check of translated code has not let an access pass.
+pub fn access_checked(access: &CheckedAccess<'_>) {
+    if !stack_trace_db::is_on() {
+        return;
+    }
+    if is_system(access.range.start) {
+        pool_bounds::checked(access);
+    } else {
+        user_access::checked(access);
+    }
 }
 
 /// Starts to verify the driver, if the configuration says so.

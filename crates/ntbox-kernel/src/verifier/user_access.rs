@@ -139,12 +139,9 @@ pub fn lent(context: &mut libc::ucontext_t, address: u64, write: bool, state: &C
     true
 }
 
-/// A check of translated code has not let an access pass.
+/// A check of translated code has not let an access to user memory pass.
 pub fn checked(access: &CheckedAccess<'_>) {
     let Range { start, end } = access.range;
-    if !is_on() || is_system(start) {
-        return;
-    }
     let accessible = with(|state| {
         let mut page = start & !(PAGE_SIZE - 1);
         while page < end {
