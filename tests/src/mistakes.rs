@@ -405,7 +405,7 @@ pub const REQUESTS: [Mistake; 19] = [
         "reading the caller's memory twice",
         "ReadTwice",
         "nothing",
-        "nothing",
+        "double-fetch",
     ),
     ("reading through a null pointer", "ReadNull", "0x3B", "0x3B"),
     (

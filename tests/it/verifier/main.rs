@@ -8,5 +8,6 @@ mod detected_mistakes;
 mod detected_request_mistakes;
 mod locks;
 mod memory;
+mod more_mistakes;
 mod pageable_objects;
 mod user_memory;

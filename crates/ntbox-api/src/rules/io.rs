@@ -10,6 +10,8 @@ rules! {
         "A device is deleted that does not exist";
     DEVICE_DAMAGED = "device-damaged", always,
         "A device object cannot be read any more";
+    DRIVER_OBJECT_DAMAGED = "driver-object-damaged", standard,
+        "A field of the driver object that belongs to the system is overwritten";
     DRIVER_UNLOADS_ITSELF = "driver-unloads-itself", always,
         "A driver calls ZwUnloadDriver for itself";
     INTERRUPT_NOT_CONNECTED = "interrupt-not-connected", always,

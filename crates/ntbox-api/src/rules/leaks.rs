@@ -72,6 +72,8 @@ rules! {
         "A timer is set at unload";
     VIEW_LEAK = "view-leak", always,
         "A view of a section is not unmapped at unload";
+    VIRTUAL_MEMORY_LEAK = "virtual-memory-leak", always,
+        "Memory that was allocated in the process System is not freed at unload";
     WMI_PROVIDER_NOT_UNREGISTERED = "wmi-provider-not-unregistered" (formerly "wmi-provider-left"), always, stops 0xc4/0xda,
         "A WMI provider is registered at unload";
     WORK_ITEM_LEAK = "work-item-leak", always,

@@ -20,6 +20,8 @@ rules! {
         "A function is called above its highest IRQL";
     IRQL_TOO_LOW = "irql-too-low", always,
         "A function is called below its lowest IRQL";
+    IRQL_WRONG_DIRECTION = "irql-wrong-direction", always, stops 0xc4/0x30 | 0xc4/0x31,
+        "KeRaiseIrql lowers the IRQL, or KeLowerIrql raises it";
     LOCK_ORDER_INVERSION = "lock-order-inversion" (formerly "lock-order"), standard, stops 0xc4/0x1001,
         "Locks are acquired in more than one order";
     LOCK_WITH_APCS_ENABLED = "lock-with-apcs-enabled", always, stops 0xc4/0x37 | 0xc4/0x38 | 0xc4/0x39 | 0xc4/0x3a | 0xc4/0xea | 0xc4/0xeb,

@@ -19,7 +19,7 @@ rules! {
     NULL_HANDLE = "null-handle", always, stops 0xc4/0xf5,
         "ObReferenceObjectByHandle is given a NULL handle";
     OBJECT_OVER_DEREFERENCED = "object-over-dereferenced", always,
-        "A process or thread is dereferenced once more than referenced";
+        "An object is dereferenced once more than referenced";
     QUERY_REGISTRY_EXPAND = "query-registry-expand" (formerly "registry-expand"), always,
         "RtlQueryRegistryValues expands variables without an environment";
     UNICODE_FORMAT_IRQL = "unicode-format-irql", always,

@@ -4,8 +4,10 @@ use super::rules;
 
 rules! {
     USER:
-    DOUBLE_FETCH = "double-fetch" (formerly "user-memory-read-twice"), strict,
+    DOUBLE_FETCH = "double-fetch" (formerly "user-memory-read-twice"), standard,
         "A request reads the same user memory twice";
+    INVALID_ADDRESS_HANDLED = "invalid-address-handled", standard,
+        "A handler takes the exception of an address that cannot exist";
     LOCK_PAGES_WITHOUT_SEH = "lock-pages-without-seh" (formerly "lock-pages-unguarded"), standard,
         "MmProbeAndLockPages is called for user memory outside of an exception handler";
     NULL_DEREFERENCE_HANDLED = "null-dereference-handled", standard,

@@ -42,6 +42,8 @@ events! {
     HANDLE_CREATING: fn handle_creating(process: u64, attributes: u32, return_address: u64);
     /// A handle was used that the current process does not have.
     HANDLE_NOT_FOUND: fn handle_not_found(handle: u64);
+    /// A routine of the driver has returned to the kernel: its address.
+    ROUTINE_RETURNED: fn routine_returned(routine: u64);
     /// A thread has returned from the dispatch routine for a program's request.
     USER_REQUEST_ENDED: fn user_request_ended(thread: u64);
     /// A driver stores data in the registry: the function, the data, and the return
@@ -63,6 +65,31 @@ pub fn user_pages_mapping(start: u64, pages: u64, protection: Protection) -> Pro
 
 /// An observer that reads structures of the driver.
 type Check<A> = fn(A) -> Result<(), Fault>;
+
+/// A lock that is held: in words, and the return address of its acquisition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLock {
+    /// Its address.
+    pub lock: u64,
+    /// The lock and where it was acquired.
+    pub text: String,
+    /// Where the call that acquired it returns to.
+    pub return_address: u64,
+}
+
+/// Returns the lock that the current thread or DPC acquired last, if the observer
+/// follows locks.
+pub static LOCK_HELD: Hook<fn() -> Option<HeldLock>> = Hook::new();
+
+/// See [`LOCK_HELD`].
+pub fn lock_held() -> Option<HeldLock> {
+    LOCK_HELD.registered().and_then(|observer| observer())
+}
+
+/// The same as the end of a sentence; empty without one.
+pub fn lock_held_text() -> String {
+    lock_held().map_or_else(String::new, |held| format!("; {} is held", held.text))
+}
 
 /// A thread is about to call the dispatch routine for a program's request: thread, IRP,
 /// stack location.

@@ -77,6 +77,13 @@ pub fn is_on() -> bool {
     WATCH.get().is_some_and(|watch| watch.verify != Verify::Off)
 }
 
+/// Whether the strict rules are checked, and what may be meant is reported.
+pub fn is_strict() -> bool {
+    WATCH
+        .get()
+        .is_some_and(|watch| watch.verify == Verify::Strict)
+}
+
 /// Whether a rule is reported: it belongs to the set that was chosen, and was not
 /// left out.
 pub fn reports(rule: &Rule) -> bool {

@@ -178,6 +178,7 @@ exports! {
     {
         let run = || -> Result<(), Refusal> {
             let found = open_or_create(attributes, make, multiple, &Caller::of(call))?;
+            ob::hand_over(found, &Caller::of(call));
             Ok(driver_mem::write_u64(object, found)?)
         };
         error::status(run())

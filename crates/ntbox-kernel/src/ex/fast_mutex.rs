@@ -175,7 +175,7 @@ pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 /// Acquires the mutex where APCs are disabled already.
 pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
     check(mutex, function, caller)?;
-    lock_wait::check_apcs(rule::ACQUIRE_UNSAFE, mutex, function, caller);
+    lock_wait::check_apcs(rule::ACQUIRE_UNSAFE, mutex, function, caller, false);
     events::lock_acquiring(mutex, LockClass::FastMutex, caller);
     lock(mutex, thread_table::current_thread(), function)?;
     events::lock_acquired(mutex, LockClass::FastMutex, caller);
@@ -184,7 +184,7 @@ pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Sto
 
 /// Releases a mutex that was acquired so.
 pub fn release_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
-    lock_wait::check_apcs(rule::RELEASE_UNSAFE, mutex, function, caller);
+    lock_wait::check_apcs(rule::RELEASE_UNSAFE, mutex, function, caller, true);
     unlock(mutex, thread_table::current_thread(), function)
 }
 

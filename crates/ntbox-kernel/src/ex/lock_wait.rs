@@ -1,9 +1,12 @@
 //! What locks that threads wait for have in common: where they may be used, and
 //! the waiting itself.
 
+use std::collections::BTreeSet;
+
 use ntbox_api::rules;
 use ntbox_host::cpu;
 use ntbox_host::gate::Stop;
+use ntbox_host::kernel_cell::Exclusive;
 
 use crate::base::{diag, thread_table};
 use crate::ke::{critical_region, sched};
@@ -25,10 +28,21 @@ pub fn check_irql(lock: u64, function: &str) -> Result<(), Stop> {
     ))
 }
 
-/// Reports a lock that is handled while normal kernel APCs could interrupt the
-/// thread; `code` is what Driver Verifier calls it.
-pub fn check_apcs(code: u64, lock: u64, function: &str, caller: u64) {
-    if !critical_region::apcs_disabled() {
+/// Locks whose acquisition was reported: their release is the same mistake.
+static REPORTED: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
+
+/// Reports a lock that is acquired or released while normal kernel APCs could interrupt
+/// the thread; `code` is what Driver Verifier calls it.
+pub fn check_apcs(code: u64, lock: u64, function: &str, caller: u64, is_release: bool) {
+    let is_reported = if is_release {
+        REPORTED.lock().remove(&lock)
+    } else {
+        false
+    };
+    if !critical_region::apcs_disabled() && !is_reported {
+        if !is_release {
+            REPORTED.lock().insert(lock);
+        }
         let what = format!(
             "{function} called for {lock:#018x} with APCs enabled; a critical region must be entered before"
         );

@@ -8,7 +8,9 @@ use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 
 use super::lock_wait;
+use crate::base::events;
 use crate::base::export::exports;
+use crate::base::lock_class::LockClass;
 use crate::ke::sched;
 
 /// Somebody holds the lock.
@@ -35,6 +37,14 @@ enum Mode {
 }
 
 impl Mode {
+    /// The class of a lock that is taken so.
+    fn class(self) -> LockClass {
+        match self {
+            Self::Exclusive => LockClass::PushLock,
+            Self::Shared => LockClass::SharedPushLock,
+        }
+    }
+
     /// The word after taking a lock whose word this is.
     fn taken(self, word: u64) -> Option<u64> {
         match (self, word) {
@@ -115,8 +125,11 @@ fn check_flags(lock: u64, flags: u32, function: &str) -> Result<(), Stop> {
 fn acquire(lock: u64, mode: Mode, flags: u32, function: &str, caller: u64) -> Result<(), Stop> {
     check_flags(lock, flags, function)?;
     lock_wait::check_irql(lock, function)?;
-    lock_wait::check_apcs(rule::ACQUIRE, lock, function, caller);
-    take(lock, mode, function)
+    lock_wait::check_apcs(rule::ACQUIRE, lock, function, caller, false);
+    events::lock_acquiring(lock, mode.class(), caller);
+    take(lock, mode, function)?;
+    events::lock_acquired(lock, mode.class(), caller);
+    Ok(())
 }
 
 fn try_acquire(
@@ -128,14 +141,20 @@ fn try_acquire(
 ) -> Result<bool, Stop> {
     check_flags(lock, flags, function)?;
     lock_wait::check_irql(lock, function)?;
-    lock_wait::check_apcs(rule::ACQUIRE, lock, function, caller);
-    try_take(lock, mode)
+    lock_wait::check_apcs(rule::ACQUIRE, lock, function, caller, false);
+    let is_taken = try_take(lock, mode)?;
+    if is_taken {
+        events::lock_acquired(lock, mode.class(), caller);
+    }
+    Ok(is_taken)
 }
 
 fn release(lock: u64, mode: Mode, flags: u32, function: &str, caller: u64) -> Result<(), Stop> {
     check_flags(lock, flags, function)?;
-    lock_wait::check_apcs(rule::RELEASE, lock, function, caller);
-    give(lock, mode, function)
+    lock_wait::check_apcs(rule::RELEASE, lock, function, caller, true);
+    give(lock, mode, function)?;
+    events::lock_released(lock);
+    Ok(())
 }
 
 /// How the lock is held, for functions that release it either way.
@@ -151,6 +170,7 @@ exports! {
     /// `ExInitializePushLock`.
     fn ExInitializePushLock(lock: u64) -> () [max HIGH_LEVEL, wdm] {
         driver_mem::write_u64(lock, 0)?;
+        events::memory_freed(lock, 8);
         Ok(())
     }
 

@@ -7,8 +7,9 @@ use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 use ntbox_host::{cpu, driver_mem};
 
-use crate::base::diag;
 use crate::base::export::exports;
+use crate::base::lock_class::LockClass;
+use crate::base::{diag, events};
 use crate::ke::lock_owner;
 use crate::ke::lock_owner::Mode;
 use crate::ke::spinlock::{acquire_by, at_dispatch, lower, not_owned, raise, rule};
@@ -21,6 +22,7 @@ fn try_exclusive(lock: u64, caller: u64) -> Result<bool, Stop> {
     let free = driver_mem::compare_exchange_u32(lock, 0, WRITER)? == 0;
     if free {
         lock_owner::add(lock, Mode::Exclusive, caller);
+        events::lock_acquired(lock, LockClass::SpinLock, caller);
     }
     Ok(free)
 }
@@ -30,6 +32,7 @@ fn word(lock: u64) -> Result<u64, Stop> {
 }
 
 fn exclusive(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
+    events::lock_acquiring(lock, LockClass::SpinLock, caller);
     acquire_by(
         lock,
         function,
@@ -46,6 +49,7 @@ fn try_shared(lock: u64, caller: u64) -> Result<bool, Stop> {
     })?;
     if readers.is_ok() {
         lock_owner::add(lock, Mode::Shared, caller);
+        events::lock_acquired(lock, LockClass::SharedSpinLock, caller);
     }
     Ok(readers.is_ok())
 }
@@ -58,6 +62,7 @@ fn shared(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
         );
         diag::violation(rules::SPIN_LOCK_RECURSIVE, what, caller);
     }
+    events::lock_acquiring(lock, LockClass::SharedSpinLock, caller);
     acquire_by(
         lock,
         function,
@@ -69,7 +74,10 @@ fn shared(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
 
 fn release_exclusive(lock: u64, function: &str) -> Result<Option<lock_owner::Held>, Stop> {
     match driver_mem::compare_exchange_u32(lock, WRITER, 0)? {
-        WRITER => Ok(lock_owner::remove(lock)),
+        WRITER => {
+            events::lock_released(lock);
+            Ok(lock_owner::remove(lock))
+        }
         0 => Err(not_owned(lock, function)),
         word => Err(wrong_mode(lock, word, function)),
     }
@@ -84,7 +92,10 @@ fn release_shared(lock: u64, function: &str) -> Result<Option<lock_owner::Held>,
         }
     };
     match driver_mem::update_u32(lock, change)? {
-        Ok(_) => Ok(lock_owner::remove(lock)),
+        Ok(_) => {
+            events::lock_released(lock);
+            Ok(lock_owner::remove(lock))
+        }
         Err(0) => Err(not_owned(lock, function)),
         Err(word) => Err(wrong_mode(lock, word, function)),
     }

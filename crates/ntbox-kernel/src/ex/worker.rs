@@ -17,7 +17,7 @@ use ntbox_host::upcall::call_driver;
 use ntbox_host::{cpu, kernel_entry};
 
 use crate::base::call_context::Caller;
-use crate::base::{diag, thread_table};
+use crate::base::{diag, events, thread_table};
 use crate::ke::sched::Id;
 use crate::ke::{priority, sched};
 use crate::mm::kernel_stack;
@@ -210,7 +210,8 @@ fn run(job: &Job, stack: u64) {
         );
     }
     if irql != cpu::PASSIVE_LEVEL {
-        let what = format!("a work routine called at IRQL 0 returned at IRQL {irql}");
+        let held = events::lock_held_text();
+        let what = format!("a work routine called at IRQL 0 returned at IRQL {irql}{held}");
         diag::violation_of(
             job.routine,
             rules::IRQL_CHANGED_ON_RETURN.without_stop(),

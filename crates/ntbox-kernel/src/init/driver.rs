@@ -9,14 +9,15 @@ use ntbox_host::upcall::call_driver;
 use ntbox_host::{cpu, driver_mem};
 
 use crate::base::call_context::Caller;
-use crate::base::{diag, export_table, leak_check, thread_table, utf16};
+use crate::base::{diag, events, export_table, leak_check, thread_table, utf16};
+use crate::ke::mutex;
 use crate::loader::Image;
 use crate::mm::kernel_stack::{STACK_SIZE, new_stack};
 use crate::mm::pool::PoolKind;
 use crate::mm::{module_list, pool};
 use crate::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use crate::ob::{Attributes, Payload, Type};
-use crate::{cm, ex, io, ob};
+use crate::{cm, ex, io, ob, verifier};
 
 /// Offsets in `DRIVER_OBJECT` and `DRIVER_EXTENSION` on x64.
 mod offset {
@@ -111,6 +112,7 @@ impl Driver {
             UnicodeString::read(service)?.write(extension + offset::EXTENSION_SERVICE_KEY_NAME)
         };
         fill().map_err(|fault| format!("the driver object cannot be written: {fault:?}"))?;
+        verifier::driver_object::initialize(object);
         let stack = new_stack()?;
         thread_table::update(thread_table::current_thread(), |thread| {
             thread.stack = (stack - STACK_SIZE, stack);
@@ -132,6 +134,7 @@ impl Driver {
             None,
         );
         check_returned("DriverEntry", self.entry);
+        events::routine_returned(self.entry);
         // The status is the low half of RAX.
         u32::try_from(status & 0xffff_ffff).unwrap_or(0)
     }
@@ -192,6 +195,7 @@ impl Driver {
             Routine::new(unload, "DriverUnload entry").held_by(self.object, "DRIVER_OBJECT");
         call_driver(routine, &[self.object], self.stack, None);
         check_returned("DriverUnload", unload);
+        events::routine_returned(unload);
         true
     }
 }
@@ -201,7 +205,8 @@ impl Driver {
 fn check_returned(routine: &str, pc: u64) {
     let irql = cpu::set_irql(cpu::PASSIVE_LEVEL);
     if irql != cpu::PASSIVE_LEVEL {
-        let what = format!("{routine} called at IRQL 0 returned at IRQL {irql}");
+        let held = events::lock_held_text();
+        let what = format!("{routine} called at IRQL 0 returned at IRQL {irql}{held}");
         diag::violation_of(pc, rules::IRQL_CHANGED_ON_RETURN.without_stop(), what);
     }
     let regions = thread_table::update(thread_table::current_thread(), |info| {
@@ -213,9 +218,16 @@ fn check_returned(routine: &str, pc: u64) {
     if let Some((critical, guarded)) = regions
         && (critical, guarded) != (0, 0)
     {
-        let what = format!(
-            "{routine} returned in {critical} critical and {guarded} guarded regions that it entered"
-        );
+        let thread = thread_table::current_thread();
+        let held = mutex::held_text(thread).filter(|_| critical != 0);
+        let what = match held {
+            Some(held) => {
+                format!("{routine} returned and {held}, so its thread is in a critical region")
+            }
+            None => format!(
+                "{routine} returned in {critical} critical and {guarded} guarded regions that it entered"
+            ),
+        };
         diag::violation_of(pc, rules::APC_DISABLE_IMBALANCE, what);
     }
 }

@@ -33,8 +33,8 @@ struct Area {
 
 static AREAS: Exclusive<Vec<Area>> = Exclusive::new(Vec::new());
 
-/// Routines to be called: driver, routine, context.
-static REINITIALIZE: Exclusive<VecDeque<(u64, u64, u64)>> = Exclusive::new(VecDeque::new());
+/// Routines to be called: driver, routine, context, and who registered it.
+static REINITIALIZE: Exclusive<VecDeque<(u64, u64, u64, u64)>> = Exclusive::new(VecDeque::new());
 
 fn find(driver: u64, id: u64) -> Option<u64> {
     let areas = AREAS.lock();
@@ -53,7 +53,7 @@ fn add_flag(object: u64, flag: u32) -> Result<(), Fault> {
 pub fn reinitialize(stack: u64) -> Result<(), Fault> {
     loop {
         let next = REINITIALIZE.lock().pop_front();
-        let Some((object, routine, context)) = next else {
+        let Some((object, routine, context, registrar)) = next else {
             return Ok(());
         };
         let driver = DriverPtr::<DriverObject>::new(object);
@@ -63,7 +63,7 @@ pub fn reinitialize(stack: u64) -> Result<(), Fault> {
         let extension = DriverPtr::<DriverExtension>::new(extension);
         let count = extension.get(|extension| &extension.count)?.wrapping_add(1);
         extension.set(|extension| &extension.count, count)?;
-        let routine = Routine::new(routine, "reinitialization routine");
+        let routine = Routine::new(routine, "reinitialization routine").registered_by(registrar);
         call_driver(routine, &[object, context, u64::from(count)], stack, None);
     }
 }
@@ -91,15 +91,15 @@ exports! {
     }
 
     /// `IoRegisterDriverReinitialization`: called once DriverEntry has succeeded.
-    fn IoRegisterDriverReinitialization(driver: u64, routine: u64, context: u64) -> () [max PASSIVE_LEVEL, ntddk] {
+    fn IoRegisterDriverReinitialization<call>(driver: u64, routine: u64, context: u64) -> () [max PASSIVE_LEVEL, ntddk] {
         add_flag(driver, REINIT_REGISTERED)?;
-        REINITIALIZE.lock().push_back((driver, routine, context));
+        REINITIALIZE.lock().push_back((driver, routine, context, call.return_address()));
         Ok(())
     }
 
     /// `IoRegisterBootDriverReinitialization`: called while the system starts, which
     /// it has when this kernel loads a driver; so it never is.
-    fn IoRegisterBootDriverReinitialization(driver: u64, routine: u64, context: u64) -> ()
+    fn IoRegisterBootDriverReinitialization<call>(driver: u64, routine: u64, context: u64) -> ()
         [max PASSIVE_LEVEL, ntddk] {
         Ok(add_flag(driver, BOOT_REINIT_REGISTERED)?)
     }

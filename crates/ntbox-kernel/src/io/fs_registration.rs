@@ -85,7 +85,7 @@ fn listen(driver: u64, routine: u64, caller: &Caller<'_>) -> u32 {
         });
         state.file_systems.clone()
     };
-    ob::reference_for(driver, caller);
+    ob::reference(driver);
     for device in known {
         caller.call(routine, &[device, 1]);
     }
@@ -160,7 +160,7 @@ exports! {
             at.map(|at| state.listeners.remove(at)).is_some()
         };
         if known {
-            ob::dereference_for(driver, &Caller::of(call));
+            ob::dereference(driver, &Caller::of(call));
         }
         Ok(())
     }

@@ -14,13 +14,13 @@ use rustc_hash::FxHashMap;
 use super::irp_contract::{Called, Request as DispatchedRequest};
 use super::{irp_completion, irp_contract};
 use crate::base::call_context::Caller;
-use crate::base::diag;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout;
 use crate::base::io_layout::irp::flag as irp_flag;
 use crate::base::io_layout::stack::flag as stack_flag;
 use crate::base::leak_check::Leak;
+use crate::base::{diag, events};
 use crate::ex::pool;
 use crate::ke::object;
 use crate::mm::lent;
@@ -269,6 +269,7 @@ pub fn send(device: u64, irp: u64, caller: &Caller<'_>) -> Result<Dispatched, St
     let number = irp_contract::begins(irp.address(), current);
     let status = caller.call(entry, &[device, irp.address()]);
     check_returned(routine, before);
+    events::routine_returned(routine);
     // The status is the low half of RAX.
     let status = u32::try_from(status & 0xffff_ffff).unwrap_or(0);
     let dispatch = Called {
@@ -294,7 +295,8 @@ fn check_returned(routine: u64, before: u8) {
     if after == before {
         return;
     }
-    let what = format!("a dispatch routine called at IRQL {before} returned at IRQL {after}");
+    let held = events::lock_held_text();
+    let what = format!("a dispatch routine called at IRQL {before} returned at IRQL {after}{held}");
     diag::violation_of(routine, rules::IRQL_CHANGED_ON_RETURN, what);
     if before < DISPATCH_LEVEL {
         ke::lock_owner::check_returned();

@@ -249,14 +249,20 @@ fn check_completed(call: &Called, returned: u32, completion: Completion) -> bool
             ),
         ),
         (false, true) => return not_returned(call, returned),
-        (false, false) if completion.status != returned && completion.status != PENDING => (
-            rules::IRP_STATUS_MISMATCH,
-            format!(
-                "the dispatch routine for {request} returned {} and the IRP was completed with {}; the sender can get either",
-                nt_status::Named(returned),
-                nt_status::Named(completion.status)
-            ),
-        ),
+        (false, false)
+            if completion.status != returned
+                && completion.status != PENDING
+                && completion.status != u32::MAX =>
+        {
+            (
+                rules::IRP_STATUS_MISMATCH,
+                format!(
+                    "the dispatch routine for {request} returned {} and the IRP was completed with {}; the sender can get either",
+                    nt_status::Named(returned),
+                    nt_status::Named(completion.status)
+                ),
+            )
+        }
         _ => return false,
     };
     diag::violation_of(*routine, rule, what);

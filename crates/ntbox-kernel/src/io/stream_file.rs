@@ -36,6 +36,7 @@ fn make(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
     DriverPtr::<FileObject>::new(object).set(|file| &file.vpb, volume)?;
     file_close::count_on_volume(DriverPtr::new(volume), true)?;
     devices::count_reference(device, true, caller)?;
+    ob::hand_over(object, caller);
     Ok(Some(object))
 }
 
@@ -70,7 +71,7 @@ fn with_handle(base: Base, handle: u64, caller: &Caller<'_>) -> Result<Result<u6
             Ok(Ok(object))
         }
         Err(status) => {
-            ob::dereference(object, caller);
+            ob::dereference_for(object, caller);
             Ok(Err(status))
         }
     }

@@ -2,13 +2,35 @@
 
 use ntbox_host::cpu;
 use ntbox_host::gate::irql::APC_LEVEL;
+use ntbox_host::kernel_cell::Exclusive;
+use rustc_hash::FxHashMap;
 
 use crate::base::export::exports;
 use crate::base::thread_table;
 
+/// The return address of the latest call with which each thread entered a region.
+static ENTERED: Exclusive<Option<FxHashMap<u64, u64>>> = Exclusive::new(None);
+
+fn note_entered(caller: u64) {
+    let thread = thread_table::current_thread();
+    ENTERED
+        .lock()
+        .get_or_insert_default()
+        .insert(thread, caller);
+}
+
+/// The return address of the latest call with which the current thread entered a
+/// critical or guarded region.
+pub fn entered_by() -> Option<u64> {
+    let entered = ENTERED.lock();
+    let all = entered.as_ref()?;
+    all.get(&thread_table::current_thread()).copied()
+}
+
 exports! {
     /// `KeEnterCriticalRegion`: no normal APCs until it is left.
-    fn KeEnterCriticalRegion() -> () [max APC_LEVEL, wdm] {
+    fn KeEnterCriticalRegion<call>() -> () [max APC_LEVEL, wdm] {
+        note_entered(call.return_address());
         enter_critical_region();
         Ok(())
     }
@@ -20,7 +42,8 @@ exports! {
     }
 
     /// `KeEnterGuardedRegion`: no APCs at all until it is left.
-    fn KeEnterGuardedRegion() -> () [max APC_LEVEL, wdm] {
+    fn KeEnterGuardedRegion<call>() -> () [max APC_LEVEL, wdm] {
+        note_entered(call.return_address());
         thread_table::update(thread_table::current_thread(), |info| info.guarded += 1);
         Ok(())
     }

@@ -21,7 +21,7 @@ use super::sched::{Spin, Spinning};
 use super::{attach, clock_interrupt, ex_timer, ipi, processor};
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::base::{diag, thread_table};
+use crate::base::{diag, events, thread_table};
 use crate::mm::kernel_stack;
 
 static QUEUES: Exclusive<[VecDeque<u64>; cpu::MAXIMUM]> =
@@ -173,7 +173,8 @@ fn run(dpc: u64, origin: Option<Context>) {
     }
     let after = cpu::set_irql(before);
     if after != DISPATCH_LEVEL {
-        let what = format!("a DPC called at IRQL {DISPATCH_LEVEL} returned at IRQL {after}");
+        let held = events::lock_held_text();
+        let what = format!("a DPC called at IRQL {DISPATCH_LEVEL} returned at IRQL {after}{held}");
         diag::violation_of(routine, rules::IRQL_CHANGED_ON_RETURN.without_stop(), what);
     }
 }

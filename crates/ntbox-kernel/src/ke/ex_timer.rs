@@ -8,6 +8,7 @@ use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::routine::note_registrar;
 
 use super::{dpc, timer};
 use crate::base::call_context::Caller;
@@ -97,7 +98,7 @@ fn delete(timer: u64, routine: u64, argument: u64, caller: &Caller<'_>) {
 
 exports! {
     /// `ExAllocateTimer`: NULL without memory.
-    fn ExAllocateTimer(callback: u64, context: u64, attributes: u32) -> u64
+    fn ExAllocateTimer<call>(callback: u64, context: u64, attributes: u32) -> u64
         [max DISPATCH_LEVEL, wdm, since WINDOWS_8_1] fails 0 {
         let both = HIGH_RESOLUTION | NO_WAKE;
         if attributes & both == both || attributes & !(both | NOTIFICATION) != 0 {
@@ -106,6 +107,8 @@ exports! {
         let Some(timer) = pool::allocate(PoolKind::NonPaged, SIZE, TAG) else { return Ok(0) };
         timer::initialize(timer, u32::from(attributes & NOTIFICATION == 0))?;
         dpc::initialize(timer + DPC, callback, context)?;
+        note_registrar(timer, call.return_address());
+        note_registrar(timer + DPC, call.return_address());
         let info = Timer {
             callback,
             context,

@@ -46,6 +46,8 @@ pub struct Held {
     pub irql: u8,
     /// Address that the call which took it returns to.
     pub caller: u64,
+    /// Whether it was reported that it is held.
+    pub is_reported: bool,
 }
 
 thread_local! {
@@ -61,6 +63,7 @@ pub fn add(lock: u64, mode: Mode, caller: u64) {
         processor: cpu::number(),
         irql: cpu::irql(),
         caller,
+        is_reported: false,
     });
 }
 
@@ -144,9 +147,11 @@ pub fn check_lowered(new: u8, caller: u64) {
         return;
     }
     let here = cpu::number();
-    let held = HELD.with_borrow(|list| {
-        let mut own = list.iter().rev();
-        own.find(|held| held.processor == here).copied()
+    let held = HELD.with_borrow_mut(|list| {
+        let mut own = list.iter_mut().rev();
+        let held = own.find(|held| held.processor == here && !held.is_reported)?;
+        held.is_reported = true;
+        Some(*held)
     });
     if let Some(held) = held {
         let what = format!(
@@ -183,5 +188,6 @@ pub fn leaks() -> Vec<Leak> {
         let message = format!("the {} at {:#018x} is held", held.mode.name(), held.lock);
         Leak::new(rules::SPIN_LOCK_HELD, message, held.caller)
     };
-    HELD.take().into_iter().map(leak).collect()
+    let held = HELD.take().into_iter();
+    held.filter(|held| !held.is_reported).map(leak).collect()
 }

@@ -6,6 +6,7 @@ use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 
+use super::lock_owner::place;
 use super::object::Kind;
 use super::wait::signal_boosting;
 use super::{object, wait_flag};
@@ -46,9 +47,14 @@ pub fn held_text(thread: u64) -> Option<String> {
         .filter(|va| matches!(disables_apcs(*va), Ok(true)))
         .map(|va| format!("{va:#018x}"))
         .collect();
+    let last = events::lock_held();
+    let last = last.filter(|last| thread_table::mutants_of(thread).contains(&last.lock));
+    let by = last.map_or_else(String::new, |last| {
+        format!(", acquired {}", place(last.return_address))
+    });
     (!held.is_empty()).then(|| {
         format!(
-            "still holds the mutex at {}, which was not released (KeReleaseMutex)",
+            "still holds the mutex at {}, which was not released (KeReleaseMutex){by}",
             held.join(" and the one at ")
         )
     })
@@ -118,6 +124,7 @@ exports! {
     /// `KeReleaseMutex`: returns 0 once it is free, negative numbers before; raises
     /// if the thread does not own it.
     fn KeReleaseMutex<call>(va: u64, wait: bool) -> i32 [max DISPATCH_LEVEL, wdm] {
+        events::object_used(va, "KeReleaseMutex", call.return_address())?;
         let before = release(va, INCREMENT)?;
         wait_flag::promise(wait, "KeReleaseMutex", call.return_address());
         Ok(before)
@@ -126,6 +133,7 @@ exports! {
     /// `KeReleaseMutant`: abandons it if it is told to, whoever owns it.
     fn KeReleaseMutant<call>(va: u64, increment: i32, abandoned: bool, wait: bool) -> i32
         [max DISPATCH_LEVEL, ntifs] {
+        events::object_used(va, "KeReleaseMutant", call.return_address())?;
         let before = if abandoned { abandon(va, increment)? } else { release(va, increment)? };
         wait_flag::promise(wait, "KeReleaseMutant", call.return_address());
         Ok(before)

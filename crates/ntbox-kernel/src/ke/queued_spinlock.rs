@@ -65,6 +65,7 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
         processor: here,
         irql: cpu::irql(),
         caller,
+        is_reported: false,
     };
     waiting(|waiting| waiting.insert(handle, held));
     let spinning = Spinning::on(Spin::Lock { lock, caller });

@@ -15,10 +15,10 @@ use ntbox_host::{driver_mem, kernel_entry, routine};
 
 use super::object::Kind;
 use super::{apc, clock_interrupt, dpc, object, wait};
-use crate::base::clock;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
+use crate::base::{clock, events};
 
 /// `TIMER_OR_DPC_INVALID`.
 const TIMER_OR_DPC_INVALID: u32 = 0xc7;
@@ -266,12 +266,14 @@ exports! {
 
     /// `KeSetTimer`: whether it was set already.
     fn KeSetTimer<call>(timer: u64, due: i64, dpc: u64) -> bool [max DISPATCH_LEVEL, wdm] {
+        events::object_used(timer, "KeSetTimer", call.return_address())?;
         note_registrar(timer, call.return_address());
         Ok(set(timer, due, 0, dpc)?)
     }
 
     /// `KeSetTimerEx`: the same with a period in milliseconds.
     fn KeSetTimerEx<call>(timer: u64, due: i64, period: u32, dpc: u64) -> bool [max DISPATCH_LEVEL, wdm] {
+        events::object_used(timer, "KeSetTimerEx", call.return_address())?;
         note_registrar(timer, call.return_address());
         Ok(set(timer, due, period, dpc)?)
     }
@@ -279,6 +281,7 @@ exports! {
     /// `KeSetCoalescableTimer`: the same; the tolerated delay is not used.
     fn KeSetCoalescableTimer<call>(timer: u64, due: i64, period: u32, delay: u32, dpc: u64) -> bool
         [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
+        events::object_used(timer, "KeSetCoalescableTimer", call.return_address())?;
         note_registrar(timer, call.return_address());
         Ok(set(timer, due, period, dpc)?)
     }

@@ -438,14 +438,16 @@ exports! {
     }
 
     /// `KeResetEvent`: returns the state before.
-    fn KeResetEvent(va: u64) -> i32 [max DISPATCH_LEVEL, wdm] {
+    fn KeResetEvent<call>(va: u64) -> i32 [max DISPATCH_LEVEL, wdm] {
+        events::object_used(va, "KeResetEvent", call.return_address())?;
         let before = object::state(va)?;
         object::set_state(va, 0)?;
         Ok(before)
     }
 
     /// `KeClearEvent`.
-    fn KeClearEvent(va: u64) -> () [max DISPATCH_LEVEL, wdm] {
+    fn KeClearEvent<call>(va: u64) -> () [max DISPATCH_LEVEL, wdm] {
+        events::object_used(va, "KeClearEvent", call.return_address())?;
         object::set_state(va, 0)?;
         Ok(())
     }

@@ -49,8 +49,8 @@ pub use super::ob::namespace::{
 };
 use super::ob::object::Header;
 pub use super::ob::object::{
-    Payload, count_of, create, dereference, dereference_for, describe, inspect, reference,
-    reference_for, type_of,
+    Payload, count_of, create, dereference, dereference_for, describe, hand_over, inspect,
+    reference, reference_for, type_of,
 };
 pub use super::ob::open_object::{by_handle, insert_and_open, open_by_name, open_handle};
 pub use super::ob::types::{ObjectTypeProcedures, Type};

@@ -143,6 +143,16 @@ pub fn reference_for(object: u64, caller: &Caller<'_>) -> Option<u64> {
     })
 }
 
+/// Notes that a driver got the reference with which an object was made, and has to
+/// give it back.
+pub fn hand_over(object: u64, caller: &Caller<'_>) {
+    with(|state| {
+        if let Some(header) = state.objects.get_mut(&object) {
+            header.taken.push(caller.address());
+        }
+    });
+}
+
 /// Takes a reference unless the last one is gone already.
 pub fn reference_if_alive(object: u64, caller: &Caller<'_>) -> bool {
     let alive = inspect(object, |header| !header.dying).unwrap_or(false);
@@ -226,10 +236,14 @@ pub fn reference_leaks() -> Vec<Leak> {
             .collect();
         references.sort_unstable();
         let leak = |(object, caller)| {
-            let message = format!(
-                "a reference to {}, {object:#018x}, is not released",
-                state.describe(object)
-            );
+            let what = state.describe(object);
+            let at = format!("{object:#018x}");
+            let at = if what.ends_with(&at) {
+                String::new()
+            } else {
+                format!(", {at},")
+            };
+            let message = format!("a reference to {what}{at} is not released");
             Leak::new(rules::REFERENCE_LEAK, message, caller)
         };
         references.into_iter().map(leak).collect()

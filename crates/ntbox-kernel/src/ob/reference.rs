@@ -171,7 +171,11 @@ fn reference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
 fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
     let held = |header: &object::Header| {
         let needed = header.handles + u64::from(header.name.is_some());
-        let is_stolen = matches!(header.kind, Type::Process | Type::Thread) && !header.is_taken();
+        let is_kernels = matches!(
+            header.kind,
+            Type::Process | Type::Thread | Type::File | Type::Device | Type::Driver | Type::Token
+        );
+        let is_stolen = is_kernels && !header.is_taken();
         (header.kind, header.pointers <= needed, is_stolen)
     };
     match object::inspect(object, held) {

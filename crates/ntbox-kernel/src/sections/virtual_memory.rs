@@ -1,5 +1,7 @@
 //! Reserving, committing, freeing and protecting memory of a process.
 
+use ntbox_api::rules;
+use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::memory_map::{HIGHEST_USER_ADDRESS, PAGE_SIZE};
 use ntbox_host::pfn::Pfn;
@@ -9,10 +11,12 @@ use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::processor_mode::Mode;
+use crate::base::thread_table;
 use crate::mm::vad::{END, GRANULARITY, Kind, Page, Vad};
-use crate::mm::{Memory, process_address_space, with};
+use crate::mm::{Memory, process_address_space, resource_ledger, with};
 use crate::ob;
 use crate::ob::Type;
+use crate::ob::handles::CURRENT_PROCESS;
 
 /// `MEM_…`.
 mod flag {
@@ -57,11 +61,15 @@ impl Place {
 
 exports! {
     /// `ZwAllocateVirtualMemory`.
-    fn ZwAllocateVirtualMemory(process: u64, base: u64, zero_bits: u64, size: u64, kind: u32, protect: u32) -> u32
+    fn ZwAllocateVirtualMemory<call>(process: u64, base: u64, zero_bits: u64, size: u64, kind: u32, protect: u32) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY
     {
         let wanted = Wanted { process, zero_bits, kind, protect };
-        error::status(allocate(&wanted, Place { base, size }, Mode::Kernel))
+        let allocated = allocate(&wanted, Place { base, size }, Mode::Kernel);
+        if allocated.is_ok() {
+            note_allocation(&wanted, base, call.return_address())?;
+        }
+        error::status(allocated)
     }
 
     /// `NtAllocateVirtualMemory`.
@@ -97,6 +105,20 @@ struct Wanted {
     zero_bits: u64,
     kind: u32,
     protect: u32,
+}
+
+/// Notes memory of the process System, which no process's end frees.
+fn note_allocation(wanted: &Wanted, base: u64, caller: u64) -> Result<(), Fault> {
+    let system = thread_table::system_process();
+    let own = wanted.process == CURRENT_PROCESS && thread_table::current_process() == system;
+    let is_system =
+        own || ob::handles::get(wanted.process).is_ok_and(|entry| entry.object == system);
+    if is_system && wanted.kind & flag::RESERVE != 0 {
+        let base = driver_mem::read_u64(base)?;
+        let what = format!("the memory at {base:#018x} of the process System is not freed");
+        resource_ledger::take(base, rules::VIRTUAL_MEMORY_LEAK, what, caller);
+    }
+    Ok(())
 }
 
 /// Where addresses must end for a number of high bits that are to be zero, or a
@@ -335,6 +357,9 @@ fn free(process: u64, place: Place, kind: u32, mode: Mode) -> Result<(), Refusal
             return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION);
         }
         if kind == flag::RELEASE {
+            if process == thread_table::system_process() {
+                memory.debts.remove(&allocation);
+            }
             memory.remove_pages(process, start, end);
         } else {
             decommit(memory, process, start, end);

@@ -4,7 +4,7 @@ use ntbox_host::signals::{Emulation, GENERAL};
 use ntbox_host::trap::Trap;
 use ntbox_host::{cpu, driver_mem};
 
-use crate::ke::{apc, clock_interrupt, dpc, processor, sched, seeded_schedule};
+use crate::ke::{apc, clock_interrupt, dpc, irql, processor, sched, seeded_schedule};
 
 /// Looks at the instruction that caused a general protection fault and carries
 /// it out if it is one of those that drivers use inline: reading and writing
@@ -50,13 +50,13 @@ pub fn emulate(context: &mut libc::ucontext_t) -> Emulation {
             let number = usize::from(modrm & 7) | usize::from(rex & 1) << 3;
             let slot = &mut registers[GENERAL[number]];
             if opcode == 0x20 {
-                *slot = i64::from(cpu::irql());
+                *slot = i64::from(irql::read_inline(rip));
             } else {
                 // Bits above the low four are reserved: the processor faults.
-                let Ok(irql @ 0..=15) = u8::try_from(*slot) else {
+                let Ok(level @ 0..=15) = u8::try_from(*slot) else {
                     return Emulation::Trap(Trap::GeneralProtection);
                 };
-                cpu::set_irql(irql);
+                irql::write_inline(level, rip);
                 if is_due() && clock_interrupt::may_interrupt() {
                     done(registers, 4);
                     return Emulation::IrqlLowered;

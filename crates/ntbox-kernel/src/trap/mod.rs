@@ -20,9 +20,9 @@ use ntbox_host::trap::Trap;
 use ntbox_host::{cpu, driver_mem, modules, upcall};
 
 use super::base::diag::place;
-use super::base::{export_table, known_modules, log, missing, os_version};
+use super::base::{events, export_table, known_modules, log, missing, os_version};
 use super::kd::debugger;
-use super::ke::{bugcheck_callback, wait};
+use super::ke::{bugcheck_callback, critical_region, wait};
 use super::mm::special_pool::Place;
 use super::mm::{force_irql, force_irql_image, process_address_space};
 use super::{loader, mm, seh};
@@ -39,6 +39,7 @@ mod code {
     pub const DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL: u32 = 0xd5;
     pub const DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION: u32 = 0xd6;
     pub const ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY: u32 = 0xfc;
+    pub const APC_INDEX_MISMATCH: u32 = 0x01;
     pub const KERNEL_SECURITY_CHECK_FAILURE: u32 = 0x139;
 }
 
@@ -76,7 +77,12 @@ pub fn bug_check(
     });
     let location = context
         .and_then(|context| place(context.rip, after_call(context)))
-        .or(registrar);
+        .or(registrar)
+        .or_else(|| {
+            (code == code::APC_INDEX_MISMATCH)
+                .then(region_entered)
+                .flatten()
+        });
     let report = BugCheck {
         code,
         parameters,
@@ -100,6 +106,14 @@ pub fn bug_check(
         channel::send(&Event::BugCheck(Box::new(first.clone())));
     }
     process::exit(0)
+}
+
+/// The call that acquired the mutex that the current thread holds, or that entered the
+/// region in which it is.
+fn region_entered() -> Option<Location> {
+    let held = events::lock_held().map(|held| held.return_address);
+    held.or_else(critical_region::entered_by)
+        .and_then(diag::location)
 }
 
 /// Stops the driver because its time is up, wherever it is.

@@ -2,9 +2,9 @@
 //! in both orders can stop two threads for ever one day, though this time they did
 //! not: what Driver Verifier calls Deadlock Detection.
 //!
-//! Spin locks, fast and guarded mutexes, mutexes, resources and the cancel spin lock
-//! are looked at. What is only tried, or waited for with an end, cannot stop anybody;
-//! nor do two shared acquisitions of a resource. Locks on a stack are new ones with
+//! Spin locks, fast and guarded mutexes, mutexes, resources, push locks and the cancel
+//! spin lock are looked at. What is only tried, or waited for with an end, cannot stop anybody;
+//! nor do two shared acquisitions. Locks on a stack are new ones with
 //! each call, and so is what was initialised again, as far as that is seen: inline
 //! initialisation shows when another kind of lock is acquired at the same address.
 
@@ -16,6 +16,7 @@ use ntbox_host::cpu;
 use ntbox_host::kernel_cell::Exclusive;
 use ntbox_host::memory_map::STACKS;
 
+use crate::base::events::HeldLock;
 use crate::base::lock_class::LockClass;
 use crate::base::stack_trace_db::StackId;
 use crate::base::{diag, events, lock_class, stack_trace_db, thread_table};
@@ -149,8 +150,19 @@ fn memory_freed(start: u64, bytes: u64) {
     }
 }
 
+/// The lock that this thread or DPC acquired last.
+fn lock_held() -> Option<HeldLock> {
+    let held = ORDERS.lock().held.get(&holder())?.last().copied()?;
+    Some(HeldLock {
+        lock: held.lock,
+        text: format!("{}, acquired {},", name(&held), place(held.caller)),
+        return_address: held.caller,
+    })
+}
+
 /// Subscribes to what happens to locks.
 pub fn subscribe() {
+    events::LOCK_HELD.set(lock_held);
     events::LOCK_ACQUIRING.subscribe(lock_acquiring);
     events::LOCK_ACQUIRED.subscribe(lock_acquired);
     events::LOCK_RELEASED.subscribe(lock_released);
@@ -260,10 +272,7 @@ fn name(taken: &Taken) -> String {
     if taken.lock == lock_class::CANCEL_LOCK {
         return "the cancel spin lock".to_owned();
     }
-    let within = diag::location(taken.lock).map_or_else(String::new, |place| {
-        format!(" ({}+{:#x})", place.module, place.offset)
-    });
-    format!("the {} at {:#018x}{within}", taken.class.name(), taken.lock)
+    format!("the {} at {:#018x}", taken.class.name(), taken.lock)
 }
 
 /// Reports locks that were taken in a circle: now, and before, step by step.

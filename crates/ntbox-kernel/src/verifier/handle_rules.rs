@@ -8,6 +8,16 @@ use crate::base::{diag, events, export_table, thread_table};
 use crate::ob::attributes::KERNEL_HANDLE;
 use crate::ob::{handles, with};
 
+/// Functions beside the system services that make handles for the driver itself.
+const OTHERS: [&str; 6] = [
+    "IoCreateFile",
+    "IoCreateFileEx",
+    "IoCreateFileSpecifyDeviceObjectHint",
+    "ObOpenObjectByName",
+    "PsCreateSystemThread",
+    "PsCreateSystemThreadEx",
+];
+
 /// A driver makes a handle in the process of a program: the program may use it, and
 /// close it.
 fn handle_creating(process: u64, attributes: u32, caller: u64) {
@@ -20,7 +30,8 @@ fn handle_creating(process: u64, attributes: u32, caller: u64) {
     }
     // A duplicate is made for the process that it is made in.
     let export = export_table::current();
-    if !export.starts_with("Zw") || export == "ZwDuplicateObject" {
+    let is_service = export.starts_with("Zw") && export != "ZwDuplicateObject";
+    if !is_service && !OTHERS.contains(&export) {
         return;
     }
     let what = format!(

@@ -2,6 +2,8 @@
 //! observing what happens in the components.
 
 pub mod deadlock;
+pub mod driver_object;
+pub mod fetch_use;
 pub mod handle_rules;
 pub mod object_initialized;
 pub mod pageable_object;
@@ -23,6 +25,7 @@ pub fn subscribe() {
 /// Subscribes the rules of a driver that is verified.
 pub fn subscribe_verified() {
     deadlock::subscribe();
+    driver_object::subscribe();
     handle_rules::subscribe();
     user_access::subscribe();
     user_access_rules::subscribe();

@@ -3,8 +3,8 @@
 //! address 0, where Windows would write as soon as somebody waits.
 
 use ntbox_api::rules;
+use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::{driver_mem, modules};
 
 use crate::base::{diag, events};
 use crate::ke::object;
@@ -17,11 +17,8 @@ fn check(va: u64, function: &str, caller: u64) -> Result<(), Fault> {
     if driver_mem::read_u64(head)? != 0 || ob::inspect(va, |_| ()).is_some() {
         return Ok(());
     }
-    let within = modules::find(va).map_or_else(String::new, |image| {
-        format!(" ({}+{:#x})", image.name, va - image.base)
-    });
     let what = format!(
-        "{function} called for {va:#018x}{within}, which was never initialized: its list of waiters is zero"
+        "{function} called for {va:#018x}, which was never initialized: its list of waiters is zero"
     );
     diag::violation(rules::DISPATCHER_OBJECT_NOT_INITIALIZED, what, caller);
     object::initialize_list(head)

@@ -1,7 +1,8 @@
 //! Memory of processes while a driver is watched. The host keeps all of it
 //! inaccessible, so that each access by the driver is a fault that is seen: whether
 //! a handler covers it, for a program may take its memory away at any time, and
-//! whether the same request has read it before, for a program may change it.
+//! whether the same request has read it before and decided something by it, for a
+//! program may change it.
 //!
 //! For the driver a page is opened for one instruction. For the kernel it stays
 //! open until the driver runs again.
@@ -23,8 +24,9 @@ use ntbox_host::memory_map::{GUEST_END, PAGE_SIZE, is_system};
 use ntbox_host::translation::{CheckedAccess, shadow};
 use rustc_hash::FxHashMap;
 
-use super::user_access_rules;
-use crate::base::{diag, events, thread_table};
+use super::fetch_use::Decision;
+use super::{fetch_use, user_access_rules};
+use crate::base::{diag, events, stack_trace_db, thread_table};
 use crate::seh;
 
 /// The flag that makes the processor trap after one instruction.
@@ -35,6 +37,21 @@ struct Read {
     start: u64,
     end: u64,
     place: u64,
+    /// Whether a call read it, which does not show what becomes of it.
+    by_call: bool,
+}
+
+impl Read {
+    /// Whether the bytes decided something, as far as that is seen; `is_loop` is
+    /// whether the same instruction read others too. Where such a scan ends, it has
+    /// counted, and what it has counted does not change.
+    fn has_decided(&self, is_loop: bool) -> bool {
+        match fetch_use::decision(self.place) {
+            Decision::Amount => true,
+            Decision::Equality => !is_loop,
+            Decision::Nothing => false,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -134,7 +151,11 @@ pub fn lent(context: &mut libc::ucontext_t, address: u64, write: bool, state: &C
     if by_driver {
         context.uc_mcontext.gregs[libc::REG_EFL as usize] |= TRAP_FLAG;
         let guarded = || seh::is_guarded(state);
-        touched(guarded, state.rip, address..address + 1, write, false);
+        let length = fetch_use::decode(state.rip).map_or(1, |instruction| {
+            fetch_use::bytes_accessed(&instruction, state)
+        });
+        let range = address..address.saturating_add(length);
+        touched(guarded, state.rip, range, write, false);
     }
     true
 }
@@ -272,31 +293,53 @@ fn touched(
     if write {
         return;
     }
-    let before = with(|state| {
-        let reads = state.reads.get_mut(&thread_table::current_thread())?;
-        let mut earlier = reads.iter();
-        let found = earlier
-            .find(|read| read.start < range.end && range.start < read.end)
-            .copied();
-        reads.push(Read {
-            start: range.start,
-            end: range.end,
-            place,
-        });
-        found
-    });
-    if let Some(before) = before.flatten()
-        && user_access_rules::is_first(place, rules::DOUBLE_FETCH)
-    {
-        let by = diag::location(before.place).map_or_else(String::new, |place| {
-            format!(" by {}+{:#x}", place.module, place.offset)
-        });
+    let read = Read {
+        start: range.start,
+        end: range.end,
+        place,
+        by_call: call,
+    };
+    let Some(before) = read_before(read) else {
+        return;
+    };
+    if user_access_rules::is_first(place, rules::DOUBLE_FETCH) {
+        let by = match diag::location(before.place).filter(|_| before.by_call) {
+            Some(place) => format!("by {}+{:#x}", place.module, place.offset),
+            None => format!("at {:#018x}", before.place),
+        };
         let what = format!(
-            "user memory at {:#018x} read twice in one request, before{by}; a program can change it in between",
-            range.start
+            "user memory at {:#018x} read twice in one request, before {by}; a program can change it in between",
+            range.start.max(before.start)
         );
         break_rule(rules::DOUBLE_FETCH, what, place, call);
     }
+}
+
+/// Notes what a request reads. Returns an earlier read of some of it, by which something
+/// was decided. Of what a call has read nobody knows; the strict rules take it that the
+/// driver has looked at it.
+fn read_before(read: Read) -> Option<Read> {
+    let earlier: Vec<(Read, bool)> = with(|state| {
+        let reads = state.reads.get_mut(&thread_table::current_thread())?;
+        let overlaps = |one: &&Read| one.start < read.end && read.start < one.end;
+        let is_loop = |one: &Read| {
+            let mut others = reads.iter().filter(|other| other.place == one.place);
+            others.any(|other| other.start != one.start)
+        };
+        let found = reads.iter().filter(overlaps);
+        let found = found.map(|one| (*one, is_loop(one))).collect();
+        reads.push(read);
+        Some(found)
+    })
+    .flatten()?;
+    let has_decided = |(one, is_loop): &(Read, bool)| {
+        if one.by_call {
+            stack_trace_db::is_strict()
+        } else {
+            one.has_decided(*is_loop)
+        }
+    };
+    earlier.into_iter().find(has_decided).map(|(one, _)| one)
 }
 
 fn break_rule(rule: &'static Rule, what: String, place: u64, call: bool) {

@@ -32,6 +32,8 @@ const LIMITS: [&str; 3] = [
     "MmHighestUserAddress",
     "MmSystemRangeStart",
 ];
+/// What an exception record has in place of an address that is not canonical.
+const NOT_CANONICAL: u64 = u64::MAX;
 /// Addresses below are never memory of a process on Windows.
 const LOWEST_USER: u64 = 0x1_0000;
 
@@ -212,7 +214,16 @@ fn exception_handling(record: u64) -> Result<(), Fault> {
     let place = driver_mem::read_u64(record + 0x10)?;
     let count = driver_mem::read_u32(record + 0x18)?;
     let address = driver_mem::read_u64(record + 0x28)?;
-    if count < 2 || address >= LOWEST_USER || modules::find(place).is_none() {
+    let is_wild = address == NOT_CANONICAL;
+    if count < 2 || address >= LOWEST_USER && !is_wild || modules::find(place).is_none() {
+        return Ok(());
+    }
+    if is_wild {
+        let rule = rules::INVALID_ADDRESS_HANDLED;
+        if is_first(place, rule) {
+            let what = "exception of an access to an address that is not canonical handled: the handler hides a mistake";
+            diag::violation_of(place, rule, what);
+        }
         return Ok(());
     }
     let brought = state(|state| {

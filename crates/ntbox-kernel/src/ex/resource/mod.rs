@@ -4,11 +4,14 @@
 mod owners;
 mod queue;
 
+use std::collections::BTreeSet;
+
 use nt_layout::Eresource;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Stop;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
+use ntbox_host::kernel_cell::Exclusive;
 
 use super::resource::owners::Resource;
 use super::resource::queue::Access;
@@ -39,6 +42,9 @@ mod rule {
     pub const UNINITIALIZED: u64 = 0x1002;
 }
 
+/// Addresses for which a missing initialization was reported.
+static REPORTED: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
+
 /// Reports a resource that was not initialised, or not at an address for one.
 fn check(resource: Resource, function: &str, caller: u64) {
     if resource.0 & 7 != 0 {
@@ -48,7 +54,7 @@ fn check(resource: Resource, function: &str, caller: u64) {
         );
         diag::violation(rules::RESOURCE_MISALIGNED, what, caller);
     }
-    if !tracked_structs::is(Kind::Resource, resource.0) {
+    if !tracked_structs::is(Kind::Resource, resource.0) && REPORTED.lock().insert(resource.0) {
         let what = format!(
             "{function} called for {:#018x}, where no resource is initialized",
             resource.0
@@ -65,7 +71,7 @@ fn check(resource: Resource, function: &str, caller: u64) {
 fn acquire(at: u64, access: Access, wait: bool, function: &str, caller: u64) -> Result<bool, Stop> {
     let (resource, owner) = (Resource(at), thread_table::current_thread());
     check(resource, function, caller);
-    lock_wait::check_apcs(rule::ACQUIRE, at, function, caller);
+    lock_wait::check_apcs(rule::ACQUIRE, at, function, caller, false);
     let class = if access == Access::Exclusive {
         LockClass::Resource
     } else {
@@ -210,7 +216,7 @@ exports! {
     /// `ExReleaseResourceLite`.
     fn ExReleaseResourceLite<call>(at: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let (function, caller) = ("ExReleaseResourceLite", call.return_address());
-        lock_wait::check_apcs(rule::RELEASE, at, function, caller);
+        lock_wait::check_apcs(rule::RELEASE, at, function, caller, true);
         release(at, thread_table::current_thread(), function, caller)
     }
 
@@ -220,7 +226,7 @@ exports! {
         let (function, caller) = ("ExReleaseResourceForThreadLite", call.return_address());
         let current = thread_table::current_thread();
         if !thread_table::current().is_some_and(|thread| thread.system) {
-            lock_wait::check_apcs(rule::RELEASE, at, function, caller);
+            lock_wait::check_apcs(rule::RELEASE, at, function, caller, true);
         }
         if owner != current && owner & OWNER_POINTER != OWNER_POINTER {
             // ERESOURCE_INVALID_RELEASE.

@@ -20,7 +20,7 @@ fn bug_check(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> (u32, u
 }
 
 fn taken(object: u64) -> usize {
-    let of_object = format!("{object:#018x}, is not");
+    let of_object = format!("{object:#018x} is not");
     let leaks = reference_leaks();
     leaks
         .iter()
@@ -36,8 +36,7 @@ fn reference_and_dereference_count() {
     assert_eq!(value(ObReferenceObjectSafe, &[object]), 1);
     assert_eq!(status(ObReferenceObjectByPointer, &[object, 0, 0, 0]), 0);
     assert_eq!(taken(object), 4);
-    let message =
-        format!("a reference to Event at {object:#018x}, {object:#018x}, is not released");
+    let message = format!("a reference to Event at {object:#018x} is not released");
     assert!(reference_leaks().contains(&Leak::new(rules::REFERENCE_LEAK, message, CALLER)));
     for left in [4, 3, 2] {
         assert_eq!(value(ObfDereferenceObject, &[object]), left);
