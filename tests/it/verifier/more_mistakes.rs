@@ -1,9 +1,9 @@
 //! Mistakes with locks, the IRQL, references, handles, the driver object and memory of
 //! programs: each is one finding, with its place, and each correct twin is clean.
 
-use ntbox::{Config, Error, Machine, Operation, RegValue, Report, Started, Verify};
 use integration_tests::images;
 use integration_tests::mistakes::seen;
+use ntbox::{Config, Error, Machine, Operation, RegValue, Report, Started, Verify};
 
 /// A mistake: where the driver's table has it, the function that is shown, what is seen,
 /// and parts of what is said.
@@ -142,7 +142,7 @@ const USER: [Mistake; 5] = [
 ];
 
 fn run(driver: &str, device: &str, code: u32, how: u32, right: bool) -> Report {
-    let config = Config::new(images::test_driver(driver))
+    let config = Config::new(images::driver(driver))
         .parameter("How", RegValue::Dword(how))
         .parameter("Right", RegValue::Dword(right.into()))
         .verify(Verify::Standard);
