@@ -130,6 +130,7 @@ pub struct Area {
 #[derive(Debug, Default)]
 pub struct Space {
     areas: BTreeMap<u64, Area>,
+    searches: Vec<Search>,
 }
 
 /// A range cannot be mapped: no address or no memory for page tables.
@@ -220,6 +221,7 @@ impl Space {
     pub fn unmap(&mut self, va: u64) -> Option<Area> {
         let area = self.areas.remove(&va)?;
         Self::clear(va, area.pages);
+        self.reopen(va);
         Some(area)
     }
 
@@ -289,24 +291,114 @@ impl Space {
         let _ = Self::set_host_protection(va, pages, Protection::NONE);
     }
 
-    /// Finds room for `pages` pages in a zone, with an unmapped page behind it.
-    pub fn room(&self, zone: Zone, pages: u64) -> Result<u64, NoSpace> {
+    /// Finds room for `pages` pages in a zone, with an unmapped page behind it: the lowest.
+    pub fn room(&mut self, zone: Zone, pages: u64) -> Result<u64, NoSpace> {
         let bytes = pages
             .checked_add(1)
             .and_then(|pages| pages.checked_mul(PAGE_SIZE))
             .filter(|bytes| *bytes <= zone.size)
             .ok_or(NoSpace)?;
-        let mut at = zone.base;
-        for (start, area) in self.areas.range(zone.base..zone.end()) {
-            if start - at >= bytes {
+        let known = self.searches.iter().position(|search| search.zone == zone);
+        let known = known.unwrap_or_else(|| {
+            let full_to = zone.base;
+            self.searches.push(Search { zone, full_to });
+            self.searches.len() - 1
+        });
+        let search = &mut self.searches[known];
+        let mut at = search.full_to;
+        let mut is_full = true;
+        for (start, area) in self.areas.range(at..zone.end()) {
+            let free = start.saturating_sub(at);
+            if free >= bytes {
                 break;
             }
-            at = start + (area.pages + 1) * PAGE_SIZE;
+            is_full &= free < LEAST_ROOM;
+            at = area_end(*start, area);
+            if is_full {
+                search.full_to = at;
+            }
         }
         if zone.end().saturating_sub(at) >= bytes {
             Ok(at)
         } else {
             Err(NoSpace)
+        }
+    }
+
+    /// Room came up at `va`, where an area was.
+    fn reopen(&mut self, va: u64) {
+        let before = self.areas.range(..va).next_back();
+        let end = before.map_or(0, |(start, area)| area_end(*start, area));
+        for search in &mut self.searches {
+            if search.zone.contains(va) {
+                search.full_to = search.full_to.min(end.max(search.zone.base));
+            }
+        }
+    }
+}
+
+/// Where the search for room in a zone begins, so that many areas in a row are not passed
+/// each time.
+#[derive(Debug)]
+struct Search {
+    zone: Zone,
+    /// Below this address no gap of the zone has [`LEAST_ROOM`] bytes.
+    full_to: u64,
+}
+
+/// Bytes of the smallest room: one page, and the unmapped one behind it.
+const LEAST_ROOM: u64 = 2 * PAGE_SIZE;
+
+/// First address past an area and the unmapped page behind it.
+fn area_end(start: u64, area: &Area) -> u64 {
+    start + (area.pages + 1) * PAGE_SIZE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZONE: Zone = Zone {
+        base: 0x10_0000,
+        size: 64 * PAGE_SIZE,
+    };
+
+    /// The lowest room, by looking at each address.
+    fn lowest_room(space: &Space, pages: u64) -> Option<u64> {
+        let is_free = |from: u64, end: u64| {
+            let before = space.areas.range(..end).next_back();
+            before.is_none_or(|(start, area)| area_end(*start, area) <= from)
+        };
+        (0..64).map(|page| ZONE.base + page * PAGE_SIZE).find(|at| {
+            let end = at + (pages + 1) * PAGE_SIZE;
+            end <= ZONE.end() && is_free(*at, end)
+        })
+    }
+
+    #[test]
+    fn room_among_areas_that_come_and_go_is_the_lowest() {
+        let mut space = Space::default();
+        let mut seed = 1_u64;
+        let mut draw = |limit: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) % limit
+        };
+        for step in 0..20_000 {
+            let pages = 1 + draw(4);
+            let room = space.room(ZONE, pages).ok();
+            assert_eq!(room, lowest_room(&space, pages), "step {step}");
+            let area = Area {
+                pages,
+                frames: Frames::Run(0),
+                protection: Protection::READ,
+                used_for: Use::Kernel,
+            };
+            if let Some(va) = room.filter(|_| draw(5) > 1) {
+                space.areas.insert(va, area);
+            } else if let Some(va) = space.areas.keys().nth(draw(20) as usize).copied() {
+                space.areas.remove(&va);
+                space.reopen(va);
+            }
         }
     }
 }
