@@ -274,15 +274,22 @@ impl Space {
     /// Changes what the host lets happen to pages of an area, and not what the
     /// area says of itself.
     pub fn set_host_protection(va: u64, pages: u64, protection: Protection) -> Result<(), NoSpace> {
+        Self::set_host_access(va, pages, protection)?;
+        translation::memory_changed(va, pages, protection);
+        Ok(())
+    }
+
+    /// The same, without a change of what a driver may execute.
+    pub(crate) fn set_host_access(
+        va: u64,
+        pages: u64,
+        protection: Protection,
+    ) -> Result<(), NoSpace> {
         let length = driver_bytes(va, pages);
         let bits = translation::host_protection(va, protection).bits();
         // SAFETY: the range is one of driver memory, to which no Rust reference points.
         let result = unsafe { libc::mprotect(va as *mut libc::c_void, length, bits) };
-        if result != 0 {
-            return Err(NoSpace);
-        }
-        translation::memory_changed(va, pages, protection);
-        Ok(())
+        if result == 0 { Ok(()) } else { Err(NoSpace) }
     }
 
     /// Makes pages of an area inaccessible in the host. Called while faults are

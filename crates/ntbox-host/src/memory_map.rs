@@ -47,11 +47,6 @@ pub const NONPAGED_POOL: Zone = Zone {
     base: 0x0000_4100_0000_0000,
     size: 256 << 20,
 };
-/// Nonpaged pool that may be executed.
-pub const EXECUTABLE_POOL: Zone = Zone {
-    base: 0x0000_4180_0000_0000,
-    size: 64 << 20,
-};
 /// Paged pool.
 pub const PAGED_POOL: Zone = Zone {
     base: 0x0000_4200_0000_0000,
@@ -76,6 +71,11 @@ pub const IMAGES: Zone = Zone {
 pub const CODE_CACHE: Zone = Zone {
     base: IMAGES.base + IMAGES.size,
     size: 128 << 20,
+};
+/// Nonpaged pool that may be executed, in reach of the cache.
+pub const EXECUTABLE_POOL: Zone = Zone {
+    base: CODE_CACHE.base + CODE_CACHE.size,
+    size: 64 << 20,
 };
 /// Kernel stacks.
 pub const STACKS: Zone = Zone {

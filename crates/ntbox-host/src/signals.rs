@@ -202,9 +202,23 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         context.uc_mcontext.gregs[libc::REG_RIP as usize] = ask.cast_signed();
         return;
     }
+    if is_step
+        && let Some(interrupted) = &interrupted
+        && interruption::resynchronizes()
+    {
+        interrupted.resynchronize(context);
+        return;
+    }
     let is_fetch = is_page_fault(context) && context.uc_mcontext.gregs[ERROR] & 16 != 0;
     // SAFETY: for the signals that we handle this is the faulting address.
     let address = unsafe { info.si_addr() } as u64;
+    let is_write = is_page_fault(context) && context.uc_mcontext.gregs[ERROR] & 2 != 0;
+    if is_write && translation::unseal(address) {
+        if let Some(interrupted) = &interrupted {
+            interrupted.step_to_resynchronize(context);
+        }
+        return;
+    }
     let within = interrupted.as_ref();
     let within = is_step && within.is_some_and(Interrupted::is_within_instruction);
     if !goes_on(signal, address, context, within) {

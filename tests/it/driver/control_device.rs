@@ -315,7 +315,7 @@ fn copy_with_invalid_address_returns_error_status() {
         limits.user_probe - 4,
         limits.user_probe,
         limits.system_range_start,
-        0x0000_4180_0000_0000,
+        0x0000_4400_4800_0000,
         0xFFFF_8000_0000_0000,
         u64::MAX - 3,
         u64::MAX,

@@ -94,6 +94,16 @@ fn host_system_call_translated_stops_at_it() {
 }
 
 #[test]
+fn translated_driver_that_writes_code_runs_what_it_wrote() {
+    let config = Config::new(images::driver("rewritten_code"));
+    for how in [Instrument::Off, Instrument::Plain, Instrument::Memory] {
+        let report = run(&config, how);
+        assert!(report.clean(), "{how:?}:\n{}", report.text());
+        assert_eq!(report.log.len(), 5);
+    }
+}
+
+#[test]
 fn rust_drivers_translated_report_as_native() {
     for image in [
         images::ntmem(),

@@ -37,6 +37,14 @@ impl CodeMap {
         address..end
     }
 
+    /// The writable code around an address; empty if it cannot be written.
+    pub fn writable_around(&self, address: u64) -> Range<u64> {
+        match self.range(address) {
+            Some((range, true)) => range,
+            _ => address..address,
+        }
+    }
+
     /// Adds a range, none of which is there.
     pub fn insert(&mut self, range: Range<u64>, writable: bool) {
         let mut range = range;

@@ -19,6 +19,10 @@ static STEPPING_FROM: AtomicU64 = AtomicU64::new(0);
 /// Whether such a driver has come to a gate.
 static STEPPED_INTO_GATE: AtomicBool = AtomicBool::new(false);
 
+/// Whether a driver traps because it writes to its own code, and no translation made
+/// before holds after the instruction.
+static RESYNCHRONIZES: AtomicBool = AtomicBool::new(false);
+
 /// The processor as it was in the cache, while its registers are the driver's.
 pub struct Interrupted {
     registers: [i64; 23],
@@ -88,10 +92,17 @@ pub fn is_step_out(context: &mut libc::ucontext_t) -> bool {
     }
     if rip(context) >= GUEST_END {
         context.uc_mcontext.gregs[libc::REG_EFL as usize] &= !TRAP_FLAG;
-        STEPPED_INTO_GATE.store(true, Ordering::Relaxed);
+        // A gate finds what was translated since.
+        let ended = RESYNCHRONIZES.swap(false, Ordering::Relaxed);
+        STEPPED_INTO_GATE.store(!ended, Ordering::Relaxed);
         return true;
     }
     is_in_cache(context) && with(|machine| machine.translator.locate(rip(context))).is_none()
+}
+
+/// Whether the driver traps after an instruction that writes to code.
+pub fn resynchronizes() -> bool {
+    RESYNCHRONIZES.load(Ordering::Relaxed)
 }
 
 /// Whether a driver that traps after each instruction has come to this gate.
@@ -112,6 +123,27 @@ impl Interrupted {
             step_from(from);
         }
         from == self.rip
+    }
+
+    /// Makes the driver's instruction, which writes to code, the last one of its
+    /// translation.
+    pub fn step_to_resynchronize(&self, context: &mut libc::ucontext_t) {
+        RESYNCHRONIZES.store(true, Ordering::Relaxed);
+        step_from(self.rip);
+        self.restore(context);
+        context.uc_mcontext.gregs[libc::REG_EFL as usize] |= TRAP_FLAG;
+    }
+
+    /// The processor has trapped after it: goes on by a new translation, or to the end
+    /// of the instruction.
+    pub fn resynchronize(&self, context: &mut libc::ucontext_t) {
+        if self.is_within_instruction() {
+            self.restore(context);
+            return;
+        }
+        RESYNCHRONIZES.store(false, Ordering::Relaxed);
+        context.uc_mcontext.gregs[libc::REG_EFL as usize] &= !TRAP_FLAG;
+        enter(context);
     }
 
     /// Where a check goes on that has found no shadow.

@@ -17,6 +17,7 @@ mod transfer;
 pub use self::transfer::CheckedAccess;
 pub(crate) use self::transfer::take_poll;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,7 +30,7 @@ use self::cache_memory::CacheMemory;
 use self::code_map::CodeMap;
 use self::source::Source;
 use super::context::Context;
-use super::kernel_address_space::Protection;
+use super::kernel_address_space::{Protection, Space};
 use super::kernel_cell::Exclusive;
 use super::memory_map::{CODE_CACHE, GUEST_END, NT, PAGE_SIZE};
 use super::{process, upcall};
@@ -48,6 +49,9 @@ struct Machine {
     code: CodeMap,
     /// Addresses that lead out of the driver: exports, and where upcalls return.
     exits: Vec<u64>,
+    /// Pages of writable code that cannot be written since something was translated from
+    /// around them.
+    sealed: BTreeSet<u64>,
     /// Whether indirect branches ask at the dispatch gate, for the clock.
     is_suspended: bool,
 }
@@ -86,6 +90,7 @@ pub fn initialize(has_checks: bool) -> Result<(), String> {
         memory,
         code: CodeMap::default(),
         exits: vec![upcall::return_address()],
+        sealed: BTreeSet::new(),
         is_suspended: false,
     };
     machine.begin();
@@ -135,9 +140,10 @@ pub(crate) fn memory_changed(va: u64, pages: u64, protection: Protection) {
     }
     let range = va..va + pages * PAGE_SIZE;
     with(|machine| {
-        if protection.execute && machine.code.has(&range, protection.write) {
+        if protection.execute && !protection.write && machine.code.has(&range, false) {
             return;
         }
+        machine.sealed.retain(|page| !range.contains(page));
         if machine.code.remove(&range) {
             let edits = machine.translator.invalidate(range.clone());
             machine.memory.apply(&edits);
@@ -146,6 +152,13 @@ pub(crate) fn memory_changed(va: u64, pages: u64, protection: Protection) {
             machine.code.insert(range, protection.write);
         }
     });
+}
+
+/// A write has met an address: whether it failed because code was translated there, and
+/// can be made again now.
+pub(crate) fn unseal(address: u64) -> bool {
+    let page = address & !(PAGE_SIZE - 1);
+    is_on() && with(|machine| machine.unseal(page))
 }
 
 /// Code of the kernel's own that runs as a driver's does.
@@ -240,13 +253,39 @@ impl Machine {
         }
     }
 
+    /// Lets no one write the code around an address unseen.
+    fn seal(&mut self, original: u64) {
+        let range = self.code.writable_around(original);
+        for page in (range.start..range.end).step_by(0x1000) {
+            if self.sealed.insert(page)
+                && Space::set_host_access(page, 1, Protection::READ).is_err()
+            {
+                refuse(original, &"its pages cannot be protected against writes");
+            }
+        }
+    }
+
+    fn unseal(&mut self, page: u64) -> bool {
+        if !self.sealed.remove(&page) {
+            return false;
+        }
+        let edits = self.translator.invalidate(page..page + PAGE_SIZE);
+        self.memory.apply(&edits);
+        Space::set_host_access(page, 1, Protection::READ_WRITE).is_ok()
+    }
+
     fn translate(
         &mut self,
         original: u64,
         arrival: Arrival,
     ) -> Result<Translation, TranslateError> {
         let source = Source(&self.code);
-        self.translator.translate(&source, original, arrival)
+        let units = self.translator.statistics().units;
+        let translation = self.translator.translate(&source, original, arrival);
+        if self.translator.statistics().units != units {
+            self.seal(original);
+        }
+        translation
     }
 
     /// Lets every indirect branch ask at the dispatch gate, or none.
