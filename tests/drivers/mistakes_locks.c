@@ -231,6 +231,36 @@ VISIBLE VOID DamageSection(VOID)
         Driver->DriverSection = NULL;
 }
 
+/* Names. */
+
+VISIBLE VOID OpenOddName(VOID)
+{
+    static WCHAR text[] = L"\\Registry\\Machine\\Software";
+    UNICODE_STRING name = {sizeof text - sizeof(WCHAR), sizeof text, text};
+    OBJECT_ATTRIBUTES attributes;
+    HANDLE key;
+
+    if (!Right)
+        name.Length--;
+    InitializeObjectAttributes(&attributes, &name, OBJ_CASE_INSENSITIVE | OBJ_KERNEL_HANDLE, NULL, NULL);
+    if (NT_SUCCESS(ZwOpenKey(&key, KEY_READ, &attributes)))
+        ZwClose(key);
+}
+
+VISIBLE VOID AppendToOdd(VOID)
+{
+    static WCHAR text[16] = L"Name";
+    UNICODE_STRING name = {Right ? 8 : 7, sizeof text, text};
+
+    RtlAppendUnicodeToString(&name, L"s");
+}
+
+VISIBLE VOID BroadcastGarbage(VOID)
+{
+    if (!Right)
+        KeIpiGenericCall((PKIPI_BROADCAST_WORKER)0xcdcdcdcdcdcdcdcd, 0);
+}
+
 /* Requests. */
 
 VISIBLE NTSTATUS DereferenceFile(PIRP irp)
@@ -315,7 +345,8 @@ VISIBLE NTSTATUS RaceWithCancel(PIRP irp)
 static VOID (*const Entries[])(VOID) = {
     InvertPushLocks, InvertReaders, ResetZeroEvent, ClearZeroEvent, SetZeroTimer, UseZeroResource, RaiseByLower,
     LowerByRaise, KeepMutex, KeepFastMutex, AcquireWithApcs, DereferenceDriver, DereferenceDevice, CreateCallback,
-    AllocateVirtual, DamageDriver, DamageSection, LowerIfRaised,
+    AllocateVirtual, DamageDriver, DamageSection, LowerIfRaised, OpenOddName, AppendToOdd,
+    BroadcastGarbage,
 };
 static NTSTATUS (*const Requests[])(PIRP) = {
     DereferenceFile, CreateThread, KeepRegion, CompleteMinusOne, RaceWithCancel,

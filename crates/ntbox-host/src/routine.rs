@@ -13,6 +13,9 @@ use super::kernel_cell::Exclusive;
 use super::memory_map;
 use super::modules;
 
+/// The kind of a routine of which nothing is known.
+const ARGUMENT: &str = "routine";
+
 /// A routine that the kernel calls.
 #[derive(Debug, Clone, Copy)]
 pub struct Routine {
@@ -29,7 +32,7 @@ pub struct Routine {
 
 impl From<u64> for Routine {
     fn from(address: u64) -> Self {
-        Self::new(address, "routine")
+        Self::new(address, ARGUMENT)
     }
 }
 
@@ -71,6 +74,12 @@ impl Routine {
     #[must_use]
     pub fn is_reachable(&self) -> bool {
         is_reachable(self.address)
+    }
+
+    /// Whether it was not registered, but given to the call that calls it.
+    #[must_use]
+    pub fn is_argument(&self) -> bool {
+        self.kind == ARGUMENT && self.holder.0 == 0 && self.registrar == 0
     }
 
     /// Return address of the call that registered it.

@@ -21,6 +21,9 @@ pub fn look_up(file: &PeFile64<'_>, places: &[u32]) -> Vec<Option<Name>> {
     places.iter().map(named).collect()
 }
 
+/// Names of the linker's own, at which a variable of the driver begins.
+const OF_LINKER: [&[u8]; 4] = [b"__bss_", b"__data_", b"___crt_x", b"__RUNTIME_PSEUDO"];
+
 struct Symbols<'d> {
     /// Offset and name, in order.
     named: Vec<(u32, &'d [u8])>,
@@ -65,6 +68,7 @@ impl<'d> Symbols<'d> {
                 .iter()
                 .any(|(start, end)| rva >= start && rva < end)
                 && !name.is_empty()
+                && !OF_LINKER.iter().any(|prefix| name.starts_with(prefix))
         });
         symbols.named.sort_unstable();
         symbols.begins.sort_unstable();

@@ -9,7 +9,7 @@ use ntbox::{Config, Error, Machine, Operation, RegValue, Report, Started, Verify
 /// and parts of what is said.
 type Mistake = (u32, &'static str, &'static str, &'static [&'static str]);
 
-const LOCKS: [Mistake; 21] = [
+const LOCKS: [Mistake; 25] = [
     (
         0,
         "Push",
@@ -108,6 +108,24 @@ const LOCKS: [Mistake; 21] = [
         &["another DriverSection"],
     ),
     (
+        18,
+        "OpenOddName",
+        "unicode-string-odd-length",
+        &["ZwOpenKey", "Length is 51"],
+    ),
+    (
+        19,
+        "AppendToOdd",
+        "unicode-string-odd-length",
+        &["RtlAppendUnicodeToString", "Length is 7"],
+    ),
+    (
+        20,
+        "BroadcastGarbage",
+        "0x7E",
+        &["routine 0xcdcdcdcdcdcdcdcd"],
+    ),
+    (
         100,
         "DereferenceFile",
         "object-over-dereferenced",
@@ -131,6 +149,8 @@ const LOCKS: [Mistake; 21] = [
         "irp-completed-invalid-status: 0xC9 (0x6)",
         &["0xffffffff"],
     ),
+    // The timer comes after the cancel routine.
+    (104, "Complete", "0xD1", &["freed IRP"]),
 ];
 
 const USER: [Mistake; 5] = [

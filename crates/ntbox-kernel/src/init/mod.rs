@@ -14,7 +14,7 @@ use ntbox_host::memory_map::PAGE_SIZE;
 use ntbox_host::{channel, cpu, kernel_cell, last_call, process, signals, translation};
 
 use super::base::{export_table, log, stack_trace_db};
-use super::ke::{processor, sched};
+use super::ke::{irp_cancel_lock, processor, sched};
 use super::loader::Image;
 use super::ramfs::FileOnVolume;
 use super::{exports, ke, loader, mm, ramfs, um};
@@ -206,11 +206,27 @@ impl Machine {
 
     fn finish(&mut self) {
         um::exit_all();
+        if self.started && stack_trace_db::is_on() && irp_cancel_lock::is_any_cancelled() {
+            let_time_pass();
+        }
         if self.started && self.driver.unload() {
             channel::send(&Event::Unloaded);
             driver::report_leaks("at unload");
         }
         log::flush();
+    }
+}
+
+/// Lets the driver run for a while: what completes a request that was cancelled too is a
+/// timer or a thread that comes late.
+fn let_time_pass() {
+    /// In units of 100 ns.
+    const WHILE: i64 = 200 * 10_000;
+    /// What nobody signals.
+    const WAIT_KEY: u64 = 0xffff_fd80_0000_0000;
+    let until = clock::deadline(-WHILE);
+    while clock::interrupt_time() < until {
+        sched::park(WAIT_KEY, Some(until));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Cancels IRPs, and implements the cancel spin lock.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use nt_layout::{IoStackLocation, Irp};
 use ntbox_api::rules;
 use ntbox_host::gate::Stop;
@@ -70,6 +72,14 @@ pub fn release(irql: u8, caller: u64) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Whether a cancel routine was called.
+static IS_CANCELLED: AtomicBool = AtomicBool::new(false);
+
+/// Whether any cancel routine was called: the driver may complete the IRP a second time.
+pub fn is_any_cancelled() -> bool {
+    IS_CANCELLED.load(Ordering::Relaxed)
+}
+
 /// `IoCancelIrp`: whether a cancel routine was called.
 pub fn cancel(irp: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
     let before = acquire(caller.address())?;
@@ -86,6 +96,7 @@ pub fn cancel(irp: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
     let stack_location = fields.get(|irp| &irp.current_stack_location)?;
     let stack_location: DriverPtr<IoStackLocation> = DriverPtr::new(stack_location);
     let device = stack_location.get(|location| &location.device_object)?;
+    IS_CANCELLED.store(true, Ordering::Relaxed);
     // The routine releases the lock first.
     let entry = Routine::new(routine, "cancel routine").held_by(irp, "IRP");
     caller.call(entry, &[device, irp]);

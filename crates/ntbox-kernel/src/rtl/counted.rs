@@ -2,10 +2,12 @@
 //! that an odd one is a mistake, as of who counted characters: some routines cut it,
 //! some refuse it, and some compare half a character.
 
+use nt_layout::ObjectAttributes;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Call;
 
+use crate::base::driver_ptr::DriverPtr;
 use crate::base::{diag, stack_trace_db};
 
 /// Which of the first four arguments are strings that an export reads, a bit each.
@@ -23,10 +25,17 @@ fn strings_of(export: &str) -> u8 {
         | "RtlUnicodeStringToAnsiString"
         | "RtlUnicodeStringToOemString"
         | "RtlDuplicateUnicodeString"
+        | "RtlUnicodeStringToCountedOemString"
+        | "RtlUpcaseUnicodeStringToOemString"
         | "ZwSetValueKey"
         | "ZwQueryValueKey"
         | "ZwDeleteValueKey" => 0b10,
-        "RtlHashUnicodeString"
+        "RtlAppendUnicodeToString"
+        | "RtlHashUnicodeString"
+        | "RtlUnicodeStringToInt64"
+        | "ZwLoadDriver"
+        | "ZwUnloadDriver"
+        | "IoSetDeviceInterfaceState"
         | "RtlUnicodeStringToInteger"
         | "RtlGUIDFromString"
         | "MmGetSystemRoutineAddress"
@@ -39,20 +48,46 @@ fn strings_of(export: &str) -> u8 {
     }
 }
 
+/// Which argument is an `OBJECT_ATTRIBUTES` with a name, if one is.
+fn attributes_of(export: &str) -> Option<usize> {
+    match export {
+        "ZwOpenKey"
+        | "ZwOpenKeyEx"
+        | "ZwCreateKey"
+        | "ZwCreateFile"
+        | "ZwOpenFile"
+        | "IoCreateFile"
+        | "ZwCreateEvent"
+        | "ZwOpenEvent"
+        | "ZwCreateSection"
+        | "ZwOpenSection"
+        | "ZwCreateDirectoryObject"
+        | "ZwOpenDirectoryObject"
+        | "ZwOpenSymbolicLinkObject" => Some(2),
+        "ExCreateCallback" => Some(1),
+        "ZwDeleteFile" | "ObOpenObjectByName" => Some(0),
+        _ => None,
+    }
+}
+
+/// The name in the `OBJECT_ATTRIBUTES` of a call.
+fn object_name(call: &Call<'_>, export: &str) -> Option<u64> {
+    let attributes = call.frame().registers[attributes_of(export)?];
+    let name = DriverPtr::<ObjectAttributes>::new(attributes);
+    // What cannot be read, the export will find.
+    name.get(|attributes| &attributes.object_name).ok()
+}
+
 /// Looks at the strings of a call that begins.
 pub fn note_call(call: &Call<'_>, export: &str) {
     if !stack_trace_db::is_on() {
         return;
     }
     let strings = strings_of(export);
-    if strings == 0 {
-        return;
-    }
-    for (n, at) in call.frame().registers.into_iter().enumerate() {
-        // What cannot be read, the export will find.
-        if strings & 1 << n == 0 || at == 0 {
-            continue;
-        }
+    let arguments = call.frame().registers.into_iter().enumerate();
+    let arguments = arguments.filter(|(n, _)| strings & 1 << n != 0);
+    let all = arguments.map(|(_, at)| at).chain(object_name(call, export));
+    for at in all.filter(|at| *at != 0) {
         if let Ok(length) = driver_mem::read_u16(at)
             && length % 2 == 1
         {

@@ -17,7 +17,7 @@ use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::{Frame, Stop};
 use ntbox_host::memory_map::{NT, PAGE_SIZE, STACKS, is_system};
 use ntbox_host::trap::Trap;
-use ntbox_host::{cpu, driver_mem, modules, upcall};
+use ntbox_host::{cpu, driver_mem, last_call, modules, upcall};
 
 use super::base::diag::place;
 use super::base::{events, export_table, known_modules, log, missing, os_version};
@@ -69,7 +69,13 @@ pub fn bug_check(
     });
     let routine = context.and_then(upcall::routine_begun);
     let registrar = routine
-        .and_then(|routine| routine.registrar())
+        .and_then(|routine| {
+            if routine.is_argument() {
+                Some(last_call::caller())
+            } else {
+                routine.registrar()
+            }
+        })
         .and_then(diag::location);
     let registered = registrar.clone().map(|place| HistoryEntry {
         event: "registered".to_owned(),
