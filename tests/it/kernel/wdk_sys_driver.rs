@@ -244,7 +244,10 @@ const MISTAKES: [(&str, &str); 11] = [
         "irql-too-high: 0xC4 (0xe6); irql-too-high: 0xC4 (0xe6); irql-too-high: 0xC4 (0xe6)",
     ),
     ("wdk_sys_driver::mistakes::release_strange_mutex", "0x162"),
-    ("wdk_sys_driver::mistakes::dereference_nothing", "0x18"),
+    (
+        "wdk_sys_driver::mistakes::dereference_nothing",
+        "object-over-dereferenced; object-over-dereferenced",
+    ),
     ("wdk_sys_driver::driver_entry", "irql-changed-on-return"),
     (
         "wdk_sys_driver::io::Device::new",

@@ -20,7 +20,7 @@ rules! {
         "A function is called above its highest IRQL";
     IRQL_TOO_LOW = "irql-too-low", always,
         "A function is called below its lowest IRQL";
-    IRQL_WRONG_DIRECTION = "irql-wrong-direction", always, stops 0xc4/0x30 | 0xc4/0x31,
+    IRQL_WRONG_DIRECTION = "irql-wrong-direction", always, stops 0xc4/0x31,
         "KeRaiseIrql lowers the IRQL, or KeLowerIrql raises it";
     LOCK_ORDER_INVERSION = "lock-order-inversion" (formerly "lock-order"), standard, stops 0xc4/0x1001,
         "Locks are acquired in more than one order";

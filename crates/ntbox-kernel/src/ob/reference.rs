@@ -173,7 +173,7 @@ fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
         let needed = header.handles + u64::from(header.name.is_some());
         let is_kernels = matches!(
             header.kind,
-            Type::Process | Type::Thread | Type::File | Type::Device | Type::Driver | Type::Token
+            Type::Process | Type::Thread | Type::File | Type::Device | Type::Driver
         );
         let is_stolen = is_kernels && !header.is_taken();
         (header.kind, header.pointers <= needed, is_stolen)

@@ -50,7 +50,7 @@ pub fn emulate(context: &mut libc::ucontext_t) -> Emulation {
             let number = usize::from(modrm & 7) | usize::from(rex & 1) << 3;
             let slot = &mut registers[GENERAL[number]];
             if opcode == 0x20 {
-                *slot = i64::from(irql::read_inline(rip));
+                *slot = i64::from(irql::read_inline());
             } else {
                 // Bits above the low four are reserved: the processor faults.
                 let Ok(level @ 0..=15) = u8::try_from(*slot) else {
