@@ -10,6 +10,7 @@ use crate::{
     emit::{Emitter, Surroundings},
     instruction::{Control, Insn},
     location::Phase,
+    state,
     stub::{STUB_REGISTERS, move_target},
 };
 
@@ -54,12 +55,21 @@ impl<S: Surroundings> Emitter<'_, S> {
             .emit(Instruction::with1(Code::Pop_r64, Register::R11));
         self.asm
             .note(insn.ip(), Phase::Instruction, STUB_REGISTERS, false);
+        self.note_branch(insn);
         if discard != 0 {
             let above = MemoryOperand::with_base_displ(Register::RSP, i64::from(discard));
             self.asm
                 .emit(Instruction::with2(Code::Lea_r64_m, Register::RSP, above));
         }
         self.asm.jump_by_table();
+    }
+
+    /// Keeps where an indirect branch is, for a host that cannot go on at its target.
+    fn note_branch(&mut self, insn: &Insn) {
+        let distance = insn.ip().wrapping_sub(self.layout.cache.start);
+        if let Ok(near) = i32::try_from(distance.cast_signed()) {
+            self.asm.store_state_32(state::BRANCH, near.cast_unsigned());
+        }
     }
 
     fn indirect(&mut self, insn: &Insn, call: bool) {
@@ -71,6 +81,7 @@ impl<S: Surroundings> Emitter<'_, S> {
         self.asm.emit(Ok(load));
         self.asm
             .note(insn.ip(), Phase::Instruction, STUB_REGISTERS, false);
+        self.note_branch(insn);
         if call {
             self.asm.push_constant(insn.next_ip());
             if insn.instruction.is_ip_rel_memory_operand()

@@ -97,6 +97,9 @@ pub mod state {
     pub const SITE: i32 = 0x84;
     /// A doubleword: the [`Arrival`](crate::Arrival) at [`DISPATCH_GATE`].
     pub const ARRIVAL: i32 = 0xa8;
+    /// A doubleword: the original address of the last indirect branch, from the start of
+    /// the cache. A processor faults there if the target is no address of it.
+    pub const BRANCH: i32 = 0xac;
     /// A quadword: the address that a check did not let pass.
     pub const ADDRESS: i32 = 0x88;
     /// A quadword, written by the host: where translated code jumps to with RDX the

@@ -10,7 +10,7 @@ use super::gates::GateFrame;
 use super::{TRAP_FLAG, from_gs, interruption, refuse, with};
 use crate::bug_check::Access;
 use crate::context::Context;
-use crate::memory_map::{GUEST_END, NT};
+use crate::memory_map::{CODE_CACHE, GUEST_END, NT};
 use crate::signals::{Emulation, GENERAL};
 use crate::trap::Trap;
 use crate::{driver_mem, kernel_entry, upcall};
@@ -78,7 +78,8 @@ fn go_on(frame: &GateFrame, arrival: Arrival) -> u64 {
     let target = frame.rip;
     let trap = |trap: Trap| -> ! { (kernel_entry::get().signals.trap)(&frame.context(), trap) };
     if (NOT_CANONICAL..0xffff_8000_0000_0000).contains(&target) {
-        trap(Trap::GeneralProtection);
+        let context = at_branch(frame.context());
+        (kernel_entry::get().signals.trap)(&context, Trap::GeneralProtection);
     }
     if target >= GUEST_END && target != upcall::return_address() {
         trap(Trap::Page {
@@ -94,6 +95,25 @@ fn go_on(frame: &GateFrame, arrival: Arrival) -> u64 {
         // Where no code is, the processor itself says what happens.
         machine.entry(target, arrival).unwrap_or(target)
     })
+}
+
+/// The registers before the indirect branch that led to where they are: a branch to an
+/// address that no processor has faults itself.
+fn at_branch(context: Context) -> Context {
+    let distance = i64::from(state_field!(state::BRANCH).cast_signed());
+    let rip = CODE_CACHE.base.wrapping_add_signed(distance);
+    let bytes = [0, 1, 2].map(|n| driver_mem::read_u8(rip + n).unwrap_or(0));
+    // How far the stack pointer moved.
+    let moved = match bytes {
+        [0xc3, ..] | [0xf3, 0xc3, _] => 8,
+        [0xc2, low, high] => 8 + i64::from(u16::from_le_bytes([low, high])),
+        [0xff, modrm, _] | [0x40..=0x4f, 0xff, modrm] if modrm & 0x38 == 0x10 => -8,
+        _ => 0,
+    };
+    let mut context = context;
+    context.set_rsp(context.rsp().wrapping_add_signed(-moved));
+    context.rip = rip;
+    context
 }
 
 fn site() -> Site {
@@ -162,11 +182,16 @@ pub extern "sysv64" fn check(frame: *mut GateFrame) -> u64 {
 }
 
 /// The bytes that an instruction accesses at least; `None` if it may be none.
-fn accessed(frame: &GateFrame, site: &Site, extent: AccessExtent, size: u64) -> Option<Range<u64>> {
+fn accessed(
+    frame: &GateFrame,
+    site: &Site,
+    extent: AccessExtent,
+    bytes: u64,
+) -> Option<Range<u64>> {
     /// The direction flag.
     const DOWN: u64 = 0x400;
     let at = state_quadword();
-    let element = at..at.saturating_add(size);
+    let element = at..at.saturating_add(bytes);
     match extent {
         AccessExtent::Fixed => Some(element),
         AccessExtent::Computed => None,
@@ -177,7 +202,7 @@ fn accessed(frame: &GateFrame, site: &Site, extent: AccessExtent, size: u64) -> 
             } else {
                 frame.registers[number]
             };
-            let others = count.checked_sub(1)?.saturating_mul(size);
+            let others = count.checked_sub(1)?.saturating_mul(bytes);
             if stops_early(site.original) {
                 Some(element)
             } else if frame.flags & DOWN != 0 {
