@@ -1,7 +1,7 @@
 /*
- * Functions of the kernel that MinGW's headers do not declare, as windows-sys has them,
- * which is generated from the WDK; a test compares each. Which Windows exports them,
- * lib/ntoskrnl.def and lib/ntoskrnl-later.def say.
+ * Functions of the kernel that MinGW's headers do not declare: as in the bindings to the WDK
+ * that Microsoft published with wdk-sys 0.2.0, else as in windows-sys, with which a test
+ * compares each. Which Windows exports them, lib/ntoskrnl.def and lib/ntoskrnl-later.def say.
  */
 #pragma once
 
@@ -13,150 +13,138 @@
 
 #include "kernel_functions_io.h"
 
-NTKERNELAPI BOOLEAN NTAPI CcAsyncCopyRead(
-    FILE_OBJECT *fileobject, LARGE_INTEGER *fileoffset, ULONG length, BOOLEAN wait, PVOID
-    buffer, IO_STATUS_BLOCK *iostatus, PETHREAD ioissuerthread, CC_ASYNC_READ_CONTEXT
-    *asyncreadcontext);
-NTKERNELAPI BOOLEAN NTAPI CcCopyReadEx(
-    FILE_OBJECT *fileobject, LARGE_INTEGER *fileoffset, ULONG length, BOOLEAN wait, PVOID
-    buffer, IO_STATUS_BLOCK *iostatus, PETHREAD ioissuerthread);
-NTKERNELAPI BOOLEAN NTAPI CcCopyWriteEx(
-    FILE_OBJECT *fileobject, LARGE_INTEGER *fileoffset, ULONG length, BOOLEAN wait, PVOID
-    buffer, PETHREAD ioissuerthread);
-NTKERNELAPI VOID NTAPI CcInitializeCacheMapEx(
-    FILE_OBJECT *fileobject, CC_FILE_SIZES *filesizes, BOOLEAN pinaccess,
-    CACHE_MANAGER_CALLBACKS *callbacks, PVOID lazywritecontext, ULONG flags);
-NTKERNELAPI BOOLEAN NTAPI CcIsCacheManagerCallbackNeeded(NTSTATUS status);
-NTKERNELAPI VOID NTAPI CcScheduleReadAheadEx(
-    FILE_OBJECT *fileobject, LARGE_INTEGER *fileoffset, ULONG length, PETHREAD ioissuerthread);
-NTKERNELAPI VOID NTAPI CcSetAdditionalCacheAttributesEx(FILE_OBJECT *fileobject, ULONG flags);
-NTKERNELAPI NTSTATUS NTAPI CmCallbackGetKeyObjectIDEx(
-    LARGE_INTEGER *cookie, PVOID object, SIZE_T *objectid, UNICODE_STRING **objectname, ULONG
-    flags);
-NTKERNELAPI VOID NTAPI CmCallbackReleaseKeyObjectIDEx(const UNICODE_STRING *objectname);
-NTKERNELAPI NTSTATUS NTAPI EtwSetInformation(
-    REGHANDLE reghandle, EVENT_INFO_CLASS informationclass, PVOID eventinformation, ULONG
-    informationlength);
-NTKERNELAPI VOID NTAPI ExAcquirePushLockExclusiveEx(SIZE_T *pushlock, ULONG flags);
-NTKERNELAPI VOID NTAPI ExAcquirePushLockSharedEx(SIZE_T *pushlock, ULONG flags);
-NTKERNELAPI UCHAR NTAPI ExAcquireSpinLockExclusive(LONG *spinlock);
-NTKERNELAPI VOID NTAPI ExAcquireSpinLockExclusiveAtDpcLevel(LONG *spinlock);
-NTKERNELAPI UCHAR NTAPI ExAcquireSpinLockShared(LONG *spinlock);
-NTKERNELAPI VOID NTAPI ExAcquireSpinLockSharedAtDpcLevel(LONG *spinlock);
-NTKERNELAPI PVOID NTAPI ExAllocatePool3(
-    ULONG64 flags, SIZE_T numberofbytes, ULONG tag, POOL_EXTENDED_PARAMETER *extendedparameters,
-    ULONG extendedparameterscount);
-NTKERNELAPI VOID NTAPI ExCleanupRundownProtectionCacheAware(
-    PEX_RUNDOWN_REF_CACHE_AWARE runrefcacheaware);
-NTKERNELAPI NTSTATUS NTAPI ExCreatePool(
-    ULONG flags, SIZE_T tag, POOL_CREATE_EXTENDED_PARAMS *params, HANDLE *poolhandle);
-NTKERNELAPI VOID NTAPI ExDestroyPool(HANDLE poolhandle);
-NTKERNELAPI NTSTATUS NTAPI ExEnumerateSystemFirmwareTables(
-    ULONG firmwaretableprovidersignature, PVOID firmwaretablebuffer, ULONG bufferlength, ULONG
-    *returnlength);
-NTKERNELAPI VOID NTAPI ExFreePool2(
-    PVOID p, ULONG tag, POOL_EXTENDED_PARAMETER *extendedparameters, ULONG
-    extendedparameterscount);
-NTKERNELAPI NTSTATUS NTAPI ExGetFirmwareEnvironmentVariable(
-    const UNICODE_STRING *variablename, const GUID *vendorguid, PVOID value, ULONG *valuelength,
-    ULONG *attributes);
+NTKERNELAPI BOOLEAN NTAPI CcAsyncCopyRead(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset,
+    ULONG Length, BOOLEAN Wait, PVOID Buffer, PIO_STATUS_BLOCK IoStatus, PETHREAD
+    IoIssuerThread, PCC_ASYNC_READ_CONTEXT AsyncReadContext);
+NTKERNELAPI BOOLEAN NTAPI CcCopyReadEx(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset,
+    ULONG Length, BOOLEAN Wait, PVOID Buffer, PIO_STATUS_BLOCK IoStatus, PETHREAD
+    IoIssuerThread);
+NTKERNELAPI BOOLEAN NTAPI CcCopyWriteEx(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset,
+    ULONG Length, BOOLEAN Wait, PVOID Buffer, PETHREAD IoIssuerThread);
+NTKERNELAPI VOID NTAPI CcInitializeCacheMapEx(PFILE_OBJECT FileObject, PCC_FILE_SIZES
+    FileSizes, BOOLEAN PinAccess, PCACHE_MANAGER_CALLBACKS Callbacks, PVOID LazyWriteContext,
+    ULONG Flags);
+NTKERNELAPI BOOLEAN NTAPI CcIsCacheManagerCallbackNeeded(NTSTATUS Status);
+NTKERNELAPI VOID NTAPI CcScheduleReadAheadEx(PFILE_OBJECT FileObject, PLARGE_INTEGER
+    FileOffset, ULONG Length, PETHREAD IoIssuerThread);
+NTKERNELAPI VOID NTAPI CcSetAdditionalCacheAttributesEx(PFILE_OBJECT FileObject, ULONG Flags);
+NTKERNELAPI NTSTATUS NTAPI CmCallbackGetKeyObjectIDEx(PLARGE_INTEGER Cookie, PVOID Object,
+    PULONG_PTR ObjectID, PCUNICODE_STRING *ObjectName, ULONG Flags);
+NTKERNELAPI VOID NTAPI CmCallbackReleaseKeyObjectIDEx(PCUNICODE_STRING ObjectName);
+NTKERNELAPI NTSTATUS NTAPI EtwSetInformation(REGHANDLE RegHandle, EVENT_INFO_CLASS
+    InformationClass, PVOID EventInformation, ULONG InformationLength);
+NTKERNELAPI VOID NTAPI ExAcquirePushLockExclusiveEx(PULONG_PTR PushLock, ULONG Flags);
+NTKERNELAPI VOID NTAPI ExAcquirePushLockSharedEx(PULONG_PTR PushLock, ULONG Flags);
+NTKERNELAPI KIRQL NTAPI ExAcquireSpinLockExclusive(PEX_SPIN_LOCK SpinLock);
+NTKERNELAPI VOID NTAPI ExAcquireSpinLockExclusiveAtDpcLevel(PEX_SPIN_LOCK SpinLock);
+NTKERNELAPI KIRQL NTAPI ExAcquireSpinLockShared(PEX_SPIN_LOCK SpinLock);
+NTKERNELAPI VOID NTAPI ExAcquireSpinLockSharedAtDpcLevel(PEX_SPIN_LOCK SpinLock);
+NTKERNELAPI PVOID NTAPI ExAllocatePool3(POOL_FLAGS Flags, SIZE_T NumberOfBytes, ULONG Tag,
+    PCPOOL_EXTENDED_PARAMETER ExtendedParameters, ULONG ExtendedParametersCount);
+NTKERNELAPI VOID NTAPI ExCleanupRundownProtectionCacheAware(PEX_RUNDOWN_REF_CACHE_AWARE
+    RunRefCacheAware);
+NTKERNELAPI NTSTATUS NTAPI ExCreatePool(ULONG Flags, ULONG_PTR Tag,
+    POOL_CREATE_EXTENDED_PARAMS *Params, HANDLE *PoolHandle);
+NTKERNELAPI VOID NTAPI ExDestroyPool(HANDLE PoolHandle);
+NTKERNELAPI NTSTATUS NTAPI ExEnumerateSystemFirmwareTables(ULONG
+    FirmwareTableProviderSignature, PVOID FirmwareTableBuffer, ULONG BufferLength, PULONG
+    ReturnLength);
+NTKERNELAPI VOID NTAPI ExFreePool2(PVOID P, ULONG Tag, PCPOOL_EXTENDED_PARAMETER
+    ExtendedParameters, ULONG ExtendedParametersCount);
+NTKERNELAPI NTSTATUS NTAPI ExGetFirmwareEnvironmentVariable(PUNICODE_STRING VariableName,
+    LPGUID VendorGuid, PVOID Value, PULONG ValueLength, PULONG Attributes);
 NTKERNELAPI FIRMWARE_TYPE NTAPI ExGetFirmwareType(VOID);
-NTKERNELAPI NTSTATUS NTAPI ExGetSystemFirmwareTable(
-    ULONG firmwaretableprovidersignature, ULONG firmwaretableid, PVOID firmwaretablebuffer,
-    ULONG bufferlength, ULONG *returnlength);
-NTKERNELAPI VOID NTAPI ExInitializeRundownProtectionCacheAwareEx(
-    PEX_RUNDOWN_REF_CACHE_AWARE runrefcacheaware, ULONG flags);
+NTKERNELAPI NTSTATUS NTAPI ExGetSystemFirmwareTable(ULONG FirmwareTableProviderSignature,
+    ULONG FirmwareTableID, PVOID FirmwareTableBuffer, ULONG BufferLength, PULONG
+    ReturnLength);
+NTKERNELAPI VOID NTAPI ExInitializeRundownProtectionCacheAwareEx(PEX_RUNDOWN_REF_CACHE_AWARE
+    RunRefCacheAware, ULONG Flags);
 NTKERNELAPI BOOLEAN NTAPI ExIsManufacturingModeEnabled(VOID);
 NTKERNELAPI BOOLEAN NTAPI ExIsSoftBoot(VOID);
-NTKERNELAPI VOID NTAPI ExQueryTimerResolution(
-    ULONG *maximumtime, ULONG *minimumtime, ULONG *currenttime);
-NTKERNELAPI VOID NTAPI ExReleasePushLockExclusiveEx(SIZE_T *pushlock, ULONG flags);
-NTKERNELAPI VOID NTAPI ExReleasePushLockSharedEx(SIZE_T *pushlock, ULONG flags);
-NTKERNELAPI VOID NTAPI ExReleaseSpinLockExclusive(LONG *spinlock, UCHAR oldirql);
-NTKERNELAPI VOID NTAPI ExReleaseSpinLockExclusiveFromDpcLevel(LONG *spinlock);
-NTKERNELAPI VOID NTAPI ExReleaseSpinLockShared(LONG *spinlock, UCHAR oldirql);
-NTKERNELAPI VOID NTAPI ExReleaseSpinLockSharedFromDpcLevel(LONG *spinlock);
-NTKERNELAPI NTSTATUS NTAPI ExSecurePoolUpdate(
-    HANDLE securepoolhandle, ULONG tag, PVOID allocation, SIZE_T cookie, SIZE_T offset, SIZE_T
-    size, PVOID buffer);
-NTKERNELAPI ULONG NTAPI ExSecurePoolValidate(
-    HANDLE securepoolhandle, ULONG tag, PVOID allocation, SIZE_T cookie);
-NTKERNELAPI NTSTATUS NTAPI ExSetFirmwareEnvironmentVariable(
-    const UNICODE_STRING *variablename, const GUID *vendorguid, PVOID value, ULONG valuelength,
-    ULONG attributes);
-NTKERNELAPI ULONG NTAPI ExTryAcquireSpinLockExclusiveAtDpcLevel(LONG *spinlock);
-NTKERNELAPI ULONG NTAPI ExTryAcquireSpinLockSharedAtDpcLevel(LONG *spinlock);
-NTKERNELAPI ULONG NTAPI ExTryConvertSharedSpinLockExclusive(LONG *spinlock);
-NTKERNELAPI VOID NTAPI FsRtlAddToTunnelCacheEx(
-    TUNNEL *cache, ULONG64 directorykey, const UNICODE_STRING *shortname, const UNICODE_STRING
-    *longname, ULONG flags, ULONG datalength, PVOID data);
-NTKERNELAPI PVOID NTAPI FsRtlAllocateAePushLock(POOL_TYPE pooltype, ULONG tag);
-NTKERNELAPI BOOLEAN NTAPI FsRtlAreThereWaitingFileLocks(FILE_LOCK *filelock);
-NTKERNELAPI BOOLEAN NTAPI FsRtlCheckLockForOplockRequest(
-    FILE_LOCK *filelock, LARGE_INTEGER *allocationsize);
-NTKERNELAPI NTSTATUS NTAPI FsRtlCheckOplockEx2(
-    VOID **oplock, IRP *irp, ULONG flags, ULONG flagsex2, PVOID completionroutinecontext,
-    POPLOCK_WAIT_COMPLETE_ROUTINE completionroutine, POPLOCK_FS_PREPOST_IRP postirproutine,
-    ULONG64 timeout, PVOID notifycontext, POPLOCK_NOTIFY_ROUTINE notifyroutine);
-NTKERNELAPI NTSTATUS NTAPI FsRtlCheckUpperOplock(
-    VOID **oplock, ULONG newloweroplockstate, PVOID completionroutinecontext,
-    POPLOCK_WAIT_COMPLETE_ROUTINE completionroutine, POPLOCK_FS_PREPOST_IRP prependroutine,
-    ULONG flags);
-NTKERNELAPI VOID NTAPI FsRtlDismountComplete(DEVICE_OBJECT *deviceobject, NTSTATUS dismountstatus);
-NTKERNELAPI BOOLEAN NTAPI FsRtlFindInTunnelCacheEx(
-    TUNNEL *cache, ULONG64 directorykey, const UNICODE_STRING *name, UNICODE_STRING *shortname,
-    UNICODE_STRING *longname, ULONG flags, ULONG *datalength, PVOID data);
-NTKERNELAPI VOID NTAPI FsRtlFreeAePushLock(PVOID aepushlock);
-NTKERNELAPI LIST_ENTRY * NTAPI FsRtlGetCurrentProcessLoaderList(VOID);
-NTKERNELAPI NTSTATUS NTAPI FsRtlGetSectorSizeInformation(
-    DEVICE_OBJECT *deviceobject, FILE_FS_SECTOR_SIZE_INFORMATION *sectorsizeinfo);
-NTKERNELAPI NTSTATUS NTAPI FsRtlGetSupportedFeatures(
-    DEVICE_OBJECT *deviceobject, ULONG *supportedfeatures);
-NTKERNELAPI BOOLEAN NTAPI FsRtlIs32BitProcess(PEPROCESS process);
-NTKERNELAPI BOOLEAN NTAPI FsRtlIsDaxVolume(FILE_OBJECT *fileobject);
-NTKERNELAPI ULONG NTAPI FsRtlIsExtentDangling(ULONG startpage, ULONG numberofpages, ULONG flags);
+NTKERNELAPI VOID NTAPI ExQueryTimerResolution(PULONG MaximumTime, PULONG MinimumTime, PULONG
+    CurrentTime);
+NTKERNELAPI VOID NTAPI ExReleasePushLockExclusiveEx(PULONG_PTR PushLock, ULONG Flags);
+NTKERNELAPI VOID NTAPI ExReleasePushLockSharedEx(PULONG_PTR PushLock, ULONG Flags);
+NTKERNELAPI VOID NTAPI ExReleaseSpinLockExclusive(PEX_SPIN_LOCK SpinLock, KIRQL OldIrql);
+NTKERNELAPI VOID NTAPI ExReleaseSpinLockExclusiveFromDpcLevel(PEX_SPIN_LOCK SpinLock);
+NTKERNELAPI VOID NTAPI ExReleaseSpinLockShared(PEX_SPIN_LOCK SpinLock, KIRQL OldIrql);
+NTKERNELAPI VOID NTAPI ExReleaseSpinLockSharedFromDpcLevel(PEX_SPIN_LOCK SpinLock);
+NTKERNELAPI NTSTATUS NTAPI ExSecurePoolUpdate(HANDLE SecurePoolHandle, ULONG Tag, PVOID
+    Allocation, ULONG_PTR Cookie, SIZE_T Offset, SIZE_T Size, PVOID Buffer);
+NTKERNELAPI LOGICAL NTAPI ExSecurePoolValidate(HANDLE SecurePoolHandle, ULONG Tag, PVOID
+    Allocation, ULONG_PTR Cookie);
+NTKERNELAPI NTSTATUS NTAPI ExSetFirmwareEnvironmentVariable(PUNICODE_STRING VariableName,
+    LPGUID VendorGuid, PVOID Value, ULONG ValueLength, ULONG Attributes);
+NTKERNELAPI LOGICAL NTAPI ExTryAcquireSpinLockExclusiveAtDpcLevel(PEX_SPIN_LOCK SpinLock);
+NTKERNELAPI LOGICAL NTAPI ExTryAcquireSpinLockSharedAtDpcLevel(PEX_SPIN_LOCK SpinLock);
+NTKERNELAPI LOGICAL NTAPI ExTryConvertSharedSpinLockExclusive(PEX_SPIN_LOCK SpinLock);
+NTKERNELAPI VOID NTAPI FsRtlAddToTunnelCacheEx(struct TUNNEL *Cache, ULONGLONG DirectoryKey,
+    UNICODE_STRING *ShortName, UNICODE_STRING *LongName, ULONG Flags, ULONG DataLength, void
+    *Data);
+NTKERNELAPI PVOID NTAPI FsRtlAllocateAePushLock(POOL_TYPE PoolType, ULONG Tag);
+NTKERNELAPI BOOLEAN NTAPI FsRtlAreThereWaitingFileLocks(PFILE_LOCK FileLock);
+NTKERNELAPI BOOLEAN NTAPI FsRtlCheckLockForOplockRequest(PFILE_LOCK FileLock, PLARGE_INTEGER
+    AllocationSize);
+NTKERNELAPI NTSTATUS NTAPI FsRtlCheckOplockEx2(POPLOCK Oplock, PIRP Irp, ULONG Flags, ULONG
+    FlagsEx2, PVOID CompletionRoutineContext, POPLOCK_WAIT_COMPLETE_ROUTINE CompletionRoutine,
+    POPLOCK_FS_PREPOST_IRP PostIrpRoutine, ULONGLONG Timeout, PVOID NotifyContext,
+    POPLOCK_NOTIFY_ROUTINE NotifyRoutine);
+NTKERNELAPI NTSTATUS NTAPI FsRtlCheckUpperOplock(POPLOCK Oplock, ULONG NewLowerOplockState,
+    PVOID CompletionRoutineContext, POPLOCK_WAIT_COMPLETE_ROUTINE CompletionRoutine,
+    POPLOCK_FS_PREPOST_IRP PrePendRoutine, ULONG Flags);
+NTKERNELAPI VOID NTAPI FsRtlDismountComplete(PDEVICE_OBJECT DeviceObject, NTSTATUS
+    DismountStatus);
+NTKERNELAPI BOOLEAN NTAPI FsRtlFindInTunnelCacheEx(struct TUNNEL *Cache, ULONGLONG
+    DirectoryKey, UNICODE_STRING *Name, UNICODE_STRING *ShortName, UNICODE_STRING *LongName,
+    ULONG Flags, ULONG *DataLength, void *Data);
+NTKERNELAPI VOID NTAPI FsRtlFreeAePushLock(PVOID AePushLock);
+NTKERNELAPI PLIST_ENTRY NTAPI FsRtlGetCurrentProcessLoaderList(VOID);
+NTKERNELAPI NTSTATUS NTAPI FsRtlGetSectorSizeInformation(PDEVICE_OBJECT DeviceObject,
+    PFILE_FS_SECTOR_SIZE_INFORMATION SectorSizeInfo);
+NTKERNELAPI NTSTATUS NTAPI FsRtlGetSupportedFeatures(PDEVICE_OBJECT DeviceObject, PULONG
+    SupportedFeatures);
+NTKERNELAPI BOOLEAN NTAPI FsRtlIs32BitProcess(PEPROCESS Process);
+NTKERNELAPI BOOLEAN NTAPI FsRtlIsDaxVolume(PFILE_OBJECT FileObject);
+NTKERNELAPI PFN_NUMBER NTAPI FsRtlIsExtentDangling(PFN_NUMBER StartPage, PFN_NUMBER
+    NumberOfPages, ULONG Flags);
 NTKERNELAPI BOOLEAN NTAPI FsRtlIsMobileOS(VOID);
-NTKERNELAPI BOOLEAN NTAPI FsRtlIsNameInUnUpcasedExpression(
-    const UNICODE_STRING *expression, const UNICODE_STRING *name, BOOLEAN ignorecase, PCWSTR
-    upcasetable);
-NTKERNELAPI BOOLEAN NTAPI FsRtlIsNonEmptyDirectoryReparsePointAllowed(ULONG reparsetag);
-NTKERNELAPI ULONG NTAPI FsRtlIsSystemPagingFile(FILE_OBJECT *fileobject);
-NTKERNELAPI NTSTATUS NTAPI FsRtlIssueDeviceIoControl(
-    DEVICE_OBJECT *deviceobject, ULONG ioctl, UCHAR flags, PVOID inputbuffer, ULONG
-    inputbufferlength, PVOID outputbuffer, ULONG outputbufferlength, SIZE_T *iosbinformation);
-NTKERNELAPI NTSTATUS NTAPI FsRtlKernelFsControlFile(
-    FILE_OBJECT *fileobject, ULONG fscontrolcode, PVOID inputbuffer, ULONG inputbufferlength,
-    PVOID outputbuffer, ULONG outputbufferlength, ULONG *retoutputbuffersize);
-NTKERNELAPI NTSTATUS NTAPI FsRtlMdlReadEx(
-    FILE_OBJECT *fileobject, LARGE_INTEGER *fileoffset, ULONG length, ULONG lockkey, MDL
-    **mdlchain, IO_STATUS_BLOCK *iostatus);
-NTKERNELAPI NTSTATUS NTAPI FsRtlOplockBreakH2(
-    VOID **oplock, IRP *irp, ULONG flags, PVOID context, POPLOCK_WAIT_COMPLETE_ROUTINE
-    completionroutine, POPLOCK_FS_PREPOST_IRP postirproutine, ULONG *grantedaccess, USHORT
-    *shareaccess);
-NTKERNELAPI PEPROCESS NTAPI FsRtlOplockGetAnyBreakOwnerProcess(VOID **oplock);
-NTKERNELAPI NTSTATUS NTAPI FsRtlPrepareMdlWriteEx(
-    FILE_OBJECT *fileobject, LARGE_INTEGER *fileoffset, ULONG length, ULONG lockkey, MDL
-    **mdlchain, IO_STATUS_BLOCK *iostatus);
-NTKERNELAPI VOID NTAPI FsRtlPrepareToReuseEcp(PVOID ecpcontext);
-NTKERNELAPI NTSTATUS NTAPI FsRtlQueryCachedVdl(FILE_OBJECT *fileobject, LARGE_INTEGER *vdl);
-NTKERNELAPI NTSTATUS NTAPI FsRtlQueryInformationFile(
-    FILE_OBJECT *fileobject, PVOID fileinformation, ULONG length, FILE_INFORMATION_CLASS
-    fileinformationclass, ULONG *retfileinformationsize);
-NTKERNELAPI NTSTATUS NTAPI FsRtlQueryKernelEaFile(
-    FILE_OBJECT *fileobject, PVOID returnedeadata, ULONG length, BOOLEAN returnsingleentry,
-    PVOID ealist, ULONG ealistlength, ULONG *eaindex, BOOLEAN restartscan, ULONG *lengthreturned);
-NTKERNELAPI NTSTATUS NTAPI FsRtlRegisterUncProviderEx2(
-    const UNICODE_STRING *redirdevname, DEVICE_OBJECT *deviceobject,
-    FSRTL_UNC_PROVIDER_REGISTRATION *registration, HANDLE *muphandle);
-NTKERNELAPI NTSTATUS NTAPI FsRtlSetDriverBacking(DRIVER_OBJECT *driverobj, ULONG flags);
-NTKERNELAPI NTSTATUS NTAPI FsRtlSetKernelEaFile(
-    FILE_OBJECT *fileobject, PVOID eabuffer, ULONG length);
-NTKERNELAPI VOID NTAPI FsRtlUpdateDiskCounters(ULONG64 bytesread, ULONG64 byteswritten);
-NTKERNELAPI NTSTATUS NTAPI FsRtlUpperOplockFsctrl(
-    VOID **oplock, IRP *irp, ULONG opencount, ULONG loweroplockstate, ULONG flags);
-NTKERNELAPI NTSTATUS NTAPI FsRtlVolumeDeviceToCorrelationId(
-    DEVICE_OBJECT *volumedeviceobject, GUID *guid);
+NTKERNELAPI BOOLEAN NTAPI FsRtlIsNameInUnUpcasedExpression(PUNICODE_STRING Expression,
+    PUNICODE_STRING Name, BOOLEAN IgnoreCase, PWCH UpcaseTable);
+NTKERNELAPI BOOLEAN NTAPI FsRtlIsNonEmptyDirectoryReparsePointAllowed(ULONG ReparseTag);
+NTKERNELAPI LOGICAL NTAPI FsRtlIsSystemPagingFile(PFILE_OBJECT FileObject);
+NTKERNELAPI NTSTATUS NTAPI FsRtlIssueDeviceIoControl(PDEVICE_OBJECT DeviceObject, ULONG IoCtl,
+    UCHAR Flags, PVOID InputBuffer, ULONG InputBufferLength, PVOID OutputBuffer, ULONG
+    OutputBufferLength, PULONG_PTR IosbInformation);
+NTKERNELAPI NTSTATUS NTAPI FsRtlKernelFsControlFile(PFILE_OBJECT FileObject, ULONG
+    FsControlCode, PVOID InputBuffer, ULONG InputBufferLength, PVOID OutputBuffer, ULONG
+    OutputBufferLength, PULONG RetOutputBufferSize);
+NTKERNELAPI NTSTATUS NTAPI FsRtlMdlReadEx(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset,
+    ULONG Length, ULONG LockKey, PMDL *MdlChain, PIO_STATUS_BLOCK IoStatus);
+NTKERNELAPI NTSTATUS NTAPI FsRtlOplockBreakH2(POPLOCK Oplock, PIRP Irp, ULONG Flags, PVOID
+    Context, POPLOCK_WAIT_COMPLETE_ROUTINE CompletionRoutine, POPLOCK_FS_PREPOST_IRP
+    PostIrpRoutine, PACCESS_MASK GrantedAccess, PUSHORT ShareAccess);
+NTKERNELAPI PEPROCESS NTAPI FsRtlOplockGetAnyBreakOwnerProcess(POPLOCK Oplock);
+NTKERNELAPI NTSTATUS NTAPI FsRtlPrepareMdlWriteEx(PFILE_OBJECT FileObject, PLARGE_INTEGER
+    FileOffset, ULONG Length, ULONG LockKey, PMDL *MdlChain, PIO_STATUS_BLOCK IoStatus);
+NTKERNELAPI VOID NTAPI FsRtlPrepareToReuseEcp(PVOID EcpContext);
+NTKERNELAPI NTSTATUS NTAPI FsRtlQueryCachedVdl(PFILE_OBJECT FileObject, PLONGLONG Vdl);
+NTKERNELAPI NTSTATUS NTAPI FsRtlQueryInformationFile(PFILE_OBJECT FileObject, PVOID
+    FileInformation, ULONG Length, FILE_INFORMATION_CLASS FileInformationClass, PULONG
+    RetFileInformationSize);
+NTKERNELAPI NTSTATUS NTAPI FsRtlQueryKernelEaFile(PFILE_OBJECT FileObject, PVOID
+    ReturnedEaData, ULONG Length, BOOLEAN ReturnSingleEntry, PVOID EaList, ULONG EaListLength,
+    PULONG EaIndex, BOOLEAN RestartScan, PULONG LengthReturned);
+NTKERNELAPI NTSTATUS NTAPI FsRtlRegisterUncProviderEx2(PCUNICODE_STRING RedirDevName,
+    PDEVICE_OBJECT DeviceObject, const FSRTL_UNC_PROVIDER_REGISTRATION *Registration, PHANDLE
+    MupHandle);
+NTKERNELAPI NTSTATUS NTAPI FsRtlSetDriverBacking(PDRIVER_OBJECT DriverObj, ULONG Flags);
+NTKERNELAPI NTSTATUS NTAPI FsRtlSetKernelEaFile(PFILE_OBJECT FileObject, PVOID EaBuffer, ULONG
+    Length);
+NTKERNELAPI VOID NTAPI FsRtlUpdateDiskCounters(ULONG64 BytesRead, ULONG64 BytesWritten);
+NTKERNELAPI NTSTATUS NTAPI FsRtlUpperOplockFsctrl(POPLOCK Oplock, PIRP Irp, ULONG OpenCount,
+    ULONG LowerOplockState, ULONG Flags);
+NTKERNELAPI NTSTATUS NTAPI FsRtlVolumeDeviceToCorrelationId(PDEVICE_OBJECT VolumeDeviceObject,
+    GUID *Guid);
 NTKERNELAPI NTSTATUS NTAPI HalAssignSlotResources(
     const UNICODE_STRING *registrypath, const UNICODE_STRING *driverclassname, DRIVER_OBJECT
     *driverobject, DEVICE_OBJECT *deviceobject, INTERFACE_TYPE bustype, ULONG busnumber, ULONG
@@ -169,364 +157,367 @@ NTKERNELAPI ULONG NTAPI HalGetInterruptVector(
 NTKERNELAPI BOOLEAN NTAPI HalMakeBeep(ULONG frequency);
 NTKERNELAPI ULONG NTAPI HalSetBusData(
     BUS_DATA_TYPE busdatatype, ULONG busnumber, ULONG slotnumber, PVOID buffer, ULONG length);
-NTKERNELAPI NTSTATUS NTAPI KeAddTriageDumpDataBlock(
-    KTRIAGE_DUMP_DATA_ARRAY *ktriagedumpdataarray, PVOID address, SIZE_T size);
-NTKERNELAPI NTSTATUS NTAPI KeConvertAuxiliaryCounterToPerformanceCounter(
-    ULONG64 auxiliarycountervalue, ULONG64 *performancecountervalue, ULONG64 *conversionerror);
-NTKERNELAPI NTSTATUS NTAPI KeConvertPerformanceCounterToAuxiliaryCounter(
-    ULONG64 performancecountervalue, ULONG64 *auxiliarycountervalue, ULONG64 *conversionerror);
-NTKERNELAPI NTSTATUS NTAPI KeDeregisterBoundCallback(PVOID handle);
-NTKERNELAPI NTSTATUS NTAPI KeExpandKernelStackAndCalloutEx(
-    PEXPAND_STACK_CALLOUT callout, PVOID parameter, SIZE_T size, BOOLEAN wait, PVOID context);
-NTKERNELAPI VOID NTAPI KeFlushIoBuffers(MDL *mdl, BOOLEAN readoperation, BOOLEAN dmaoperation);
-NTKERNELAPI NTSTATUS NTAPI KeInitializeCrashDumpHeader(
-    ULONG dumptype, ULONG flags, PVOID buffer, ULONG buffersize, ULONG *bufferneeded);
-NTKERNELAPI NTSTATUS NTAPI KeInitializeTriageDumpDataArray(
-    KTRIAGE_DUMP_DATA_ARRAY *ktriagedumpdataarray, ULONG size);
-NTKERNELAPI ULONG NTAPI KeIsExecutingDpc(VOID);
-NTKERNELAPI NTSTATUS NTAPI KeQueryAuxiliaryCounterFrequency(ULONG64 *auxiliarycounterfrequency);
-NTKERNELAPI ULONG64 NTAPI KeQueryInterruptTimePrecise(ULONG64 *qpctimestamp);
-NTKERNELAPI NTSTATUS NTAPI KeQueryNodeActiveAffinity2(
-    USHORT nodenumber, GROUP_AFFINITY *groupaffinities, USHORT groupaffinitiescount, USHORT
-    *groupaffinitiesrequired);
-NTKERNELAPI ULONG NTAPI KeQueryNodeActiveProcessorCount(USHORT nodenumber);
-NTKERNELAPI VOID NTAPI KeQuerySystemTimePrecise(LARGE_INTEGER *currenttime);
-NTKERNELAPI ULONG64 NTAPI KeQueryUnbiasedInterruptTimePrecise(ULONG64 *qpctimestamp);
-NTKERNELAPI PVOID NTAPI KeRegisterBoundCallback(PBOUND_CALLBACK callbackroutine);
-NTKERNELAPI BOOLEAN NTAPI KeRemoveQueueDpcEx(KDPC *dpc, BOOLEAN waitifactive);
-NTKERNELAPI ULONG NTAPI KeShouldYieldProcessor(VOID);
-NTKERNELAPI NTSTATUS NTAPI MmAddVerifierSpecialThunks(
-    SIZE_T entryroutine, PVOID thunkbuffer, ULONG thunkbuffersize);
-NTKERNELAPI NTSTATUS NTAPI MmAllocateContiguousMemoryEx(
-    SIZE_T *numberofbytes, LARGE_INTEGER lowestacceptableaddress, LARGE_INTEGER
-    highestacceptableaddress, LARGE_INTEGER boundaryaddressmultiple, ULONG preferrednode, ULONG
-    protect, PVOID partitionobject, ULONG tag, ULONG flags, VOID **baseaddress);
-NTKERNELAPI PVOID NTAPI MmAllocateContiguousNodeMemory(
-    SIZE_T numberofbytes, LARGE_INTEGER lowestacceptableaddress, LARGE_INTEGER
-    highestacceptableaddress, LARGE_INTEGER boundaryaddressmultiple, ULONG protect, ULONG
-    preferrednode);
-NTKERNELAPI PVOID NTAPI MmAllocateMappingAddressEx(
-    SIZE_T numberofbytes, ULONG pooltag, ULONG flags);
-NTKERNELAPI NTSTATUS NTAPI MmAllocateMdlForIoSpace(
-    MM_PHYSICAL_ADDRESS_LIST *physicaladdresslist, SIZE_T numberofentries, MDL **newmdl);
-NTKERNELAPI MDL * NTAPI MmAllocateNodePagesForMdlEx(
-    LARGE_INTEGER lowaddress, LARGE_INTEGER highaddress, LARGE_INTEGER skipbytes, SIZE_T
-    totalbytes, MEMORY_CACHING_TYPE cachetype, ULONG idealnode, ULONG flags);
-NTKERNELAPI MDL * NTAPI MmAllocatePartitionNodePagesForMdlEx(
-    LARGE_INTEGER lowaddress, LARGE_INTEGER highaddress, LARGE_INTEGER skipbytes, SIZE_T
-    totalbytes, MEMORY_CACHING_TYPE cachetype, ULONG idealnode, ULONG flags, PVOID
-    partitionobject);
-NTKERNELAPI ULONG NTAPI MmAreMdlPagesCached(MDL *memorydescriptorlist);
-NTKERNELAPI NTSTATUS NTAPI MmCopyMemory(
-    PVOID targetaddress, MM_COPY_ADDRESS sourceaddress, SIZE_T numberofbytes, ULONG flags,
-    SIZE_T *numberofbytestransferred);
-NTKERNELAPI BOOLEAN NTAPI MmForceSectionClosedEx(
-    SECTION_OBJECT_POINTERS *sectionobjectpointer, ULONG forcecloseflags);
-NTKERNELAPI VOID NTAPI MmFreePagesFromMdlEx(MDL *memorydescriptorlist, ULONG flags);
-NTKERNELAPI NTSTATUS NTAPI MmGetCacheAttribute(
-    LARGE_INTEGER physicaladdress, MEMORY_CACHING_TYPE *cachetype);
-NTKERNELAPI NTSTATUS NTAPI MmGetCacheAttributeEx(
-    LARGE_INTEGER physicaladdress, ULONG flags, MEMORY_CACHING_TYPE *cachetype);
-NTKERNELAPI ULONG64 NTAPI MmGetMaximumFileSectionSize(VOID);
-NTKERNELAPI PHYSICAL_MEMORY_RANGE * NTAPI MmGetPhysicalMemoryRangesEx(PVOID partitionobject);
-NTKERNELAPI PHYSICAL_MEMORY_RANGE * NTAPI MmGetPhysicalMemoryRangesEx2(
-    PVOID partitionobject, ULONG flags);
-NTKERNELAPI ULONG NTAPI MmIsDriverSuspectForVerifier(DRIVER_OBJECT *driverobject);
-NTKERNELAPI NTSTATUS NTAPI MmIsFileSectionActive(
-    SECTION_OBJECT_POINTERS *fssectionpointer, ULONG flags, ULONG *sectionisactive);
-NTKERNELAPI PVOID NTAPI MmMapIoSpaceEx(
-    LARGE_INTEGER physicaladdress, SIZE_T numberofbytes, ULONG protect);
-NTKERNELAPI NTSTATUS NTAPI MmMapMdl(
-    MDL *memorydescriptorlist, ULONG protection, PMM_MDL_ROUTINE driverroutine, PVOID
-    drivercontext);
-NTKERNELAPI NTSTATUS NTAPI MmMapMemoryDumpMdlEx(
-    PVOID va, ULONG pagetotal, MDL *memorydumpmdl, ULONG flags);
-NTKERNELAPI NTSTATUS NTAPI MmMapViewInSessionSpaceEx(
-    PVOID section, VOID **mappedbase, SIZE_T *viewsize, LARGE_INTEGER *sectionoffset, SIZE_T
-    flags);
-NTKERNELAPI NTSTATUS NTAPI MmMapViewInSystemSpaceEx(
-    PVOID section, VOID **mappedbase, SIZE_T *viewsize, LARGE_INTEGER *sectionoffset, SIZE_T
-    flags);
-NTKERNELAPI MM_MDL_PAGE_CONTENTS_STATE NTAPI MmMdlPageContentsState(
-    MDL *memorydescriptorlist, MM_MDL_PAGE_CONTENTS_STATE state);
-NTKERNELAPI ULONG NTAPI MmMdlPagesAreZero(MDL *mdl);
-NTKERNELAPI VOID NTAPI MmProbeAndLockSelectedPages(
-    MDL *memorydescriptorlist, FILE_SEGMENT_ELEMENT *segmentarray, CHAR accessmode,
-    LOCK_OPERATION operation);
-NTKERNELAPI NTSTATUS NTAPI MmProtectDriverSection(
-    PVOID addresswithinsection, SIZE_T size, ULONG flags);
-NTKERNELAPI HANDLE NTAPI MmSecureVirtualMemoryEx(
-    PVOID address, SIZE_T size, ULONG probemode, ULONG flags);
-NTKERNELAPI NTSTATUS NTAPI MmSetPermanentCacheAttribute(
-    LARGE_INTEGER startaddress, LARGE_INTEGER numberofbytes, MEMORY_CACHING_TYPE cachetype,
-    ULONG flags);
-NTKERNELAPI NTSTATUS NTAPI ObCloseHandle(HANDLE handle, CHAR previousmode);
-NTKERNELAPI BOOLEAN NTAPI ObReferenceObjectSafe(PVOID object);
-NTKERNELAPI BOOLEAN NTAPI ObReferenceObjectSafeWithTag(PVOID object, ULONG tag);
-NTKERNELAPI NTSTATUS NTAPI PcwAddInstance(
-    PPCW_BUFFER buffer, const UNICODE_STRING *name, ULONG id, ULONG count, PCW_DATA *data);
-NTKERNELAPI VOID NTAPI PcwCloseInstance(PPCW_INSTANCE instance);
-NTKERNELAPI NTSTATUS NTAPI PcwCreateInstance(
-    PPCW_INSTANCE *instance, PPCW_REGISTRATION registration, const UNICODE_STRING *name, ULONG
-    count, PCW_DATA *data);
-NTKERNELAPI NTSTATUS NTAPI PcwRegister(
-    PPCW_REGISTRATION *registration, PCW_REGISTRATION_INFORMATION *info);
-NTKERNELAPI VOID NTAPI PcwUnregister(PPCW_REGISTRATION registration);
-NTKERNELAPI NTSTATUS NTAPI PoCreateThermalRequest(
-    VOID **thermalrequest, DEVICE_OBJECT *targetdeviceobject, DEVICE_OBJECT *policydeviceobject,
-    COUNTED_REASON_CONTEXT *context, ULONG flags);
-NTKERNELAPI VOID NTAPI PoDeleteThermalRequest(PVOID thermalrequest);
-NTKERNELAPI VOID NTAPI PoFxActivateComponent(POHANDLE handle, ULONG component, ULONG flags);
-NTKERNELAPI VOID NTAPI PoFxCompleteDevicePowerNotRequired(POHANDLE handle);
-NTKERNELAPI VOID NTAPI PoFxCompleteDirectedPowerDown(POHANDLE handle);
-NTKERNELAPI VOID NTAPI PoFxCompleteIdleCondition(POHANDLE handle, ULONG component);
-NTKERNELAPI VOID NTAPI PoFxCompleteIdleState(POHANDLE handle, ULONG component);
-NTKERNELAPI VOID NTAPI PoFxIdleComponent(POHANDLE handle, ULONG component, ULONG flags);
-NTKERNELAPI VOID NTAPI PoFxIssueComponentPerfStateChange(
-    POHANDLE handle, ULONG flags, ULONG component, PO_FX_PERF_STATE_CHANGE *perfchange, PVOID
-    context);
-NTKERNELAPI VOID NTAPI PoFxIssueComponentPerfStateChangeMultiple(
-    POHANDLE handle, ULONG flags, ULONG component, ULONG perfchangescount,
-    PO_FX_PERF_STATE_CHANGE *perfchanges, PVOID context);
-NTKERNELAPI VOID NTAPI PoFxNotifySurprisePowerOn(DEVICE_OBJECT *pdo);
-NTKERNELAPI NTSTATUS NTAPI PoFxPowerControl(
-    POHANDLE handle, const GUID *powercontrolcode, PVOID inbuffer, SIZE_T inbuffersize, PVOID
-    outbuffer, SIZE_T outbuffersize, SIZE_T *bytesreturned);
-NTKERNELAPI NTSTATUS NTAPI PoFxPowerOnCrashdumpDevice(POHANDLE handle, PVOID context);
-NTKERNELAPI NTSTATUS NTAPI PoFxQueryCurrentComponentPerfState(
-    POHANDLE handle, ULONG flags, ULONG component, ULONG setindex, ULONG64 *currentperf);
-NTKERNELAPI NTSTATUS NTAPI PoFxRegisterCrashdumpDevice(POHANDLE handle);
-NTKERNELAPI NTSTATUS NTAPI PoFxRegisterDevice(
-    DEVICE_OBJECT *pdo, PO_FX_DEVICE_V1 *device, POHANDLE *handle);
-NTKERNELAPI VOID NTAPI PoFxReportDevicePoweredOn(POHANDLE handle);
-NTKERNELAPI VOID NTAPI PoFxSetComponentLatency(POHANDLE handle, ULONG component, ULONG64 latency);
-NTKERNELAPI VOID NTAPI PoFxSetComponentResidency(
-    POHANDLE handle, ULONG component, ULONG64 residency);
-NTKERNELAPI VOID NTAPI PoFxSetComponentWake(POHANDLE handle, ULONG component, BOOLEAN wakehint);
-NTKERNELAPI VOID NTAPI PoFxSetDeviceIdleTimeout(POHANDLE handle, ULONG64 idletimeout);
-NTKERNELAPI NTSTATUS NTAPI PoFxSetTargetDripsDevicePowerState(
-    POHANDLE handle, DEVICE_POWER_STATE targetstate);
-NTKERNELAPI VOID NTAPI PoFxStartDevicePowerManagement(POHANDLE handle);
-NTKERNELAPI VOID NTAPI PoFxUnregisterDevice(POHANDLE handle);
-NTKERNELAPI BOOLEAN NTAPI PoGetThermalRequestSupport(
-    PVOID thermalrequest, PO_THERMAL_REQUEST_TYPE type);
-NTKERNELAPI VOID NTAPI PoSetHiberRange(
-    PVOID memorymap, ULONG flags, PVOID address, SIZE_T length, ULONG tag);
-NTKERNELAPI VOID NTAPI PoSetSystemWakeDevice(DEVICE_OBJECT *deviceobject);
-NTKERNELAPI NTSTATUS NTAPI PoSetThermalActiveCooling(PVOID thermalrequest, BOOLEAN engaged);
-NTKERNELAPI NTSTATUS NTAPI PoSetThermalPassiveCooling(PVOID thermalrequest, UCHAR throttle);
-NTKERNELAPI NTSTATUS NTAPI PsAcquireSiloHardReference(PESILO silo);
-NTKERNELAPI NTSTATUS NTAPI PsAllocSiloContextSlot(SIZE_T reserved, ULONG *returnedcontextslot);
-NTKERNELAPI NTSTATUS NTAPI PsAllocateAffinityToken(PAFFINITY_TOKEN *affinitytoken);
-NTKERNELAPI PESILO NTAPI PsAttachSiloToCurrentThread(PESILO silo);
-NTKERNELAPI NTSTATUS NTAPI PsCreateSiloContext(
-    PESILO silo, ULONG size, POOL_TYPE pooltype, SILO_CONTEXT_CLEANUP_CALLBACK
-    contextcleanupcallback, VOID **returnedsilocontext);
-NTKERNELAPI VOID NTAPI PsDereferenceSiloContext(PVOID silocontext);
-NTKERNELAPI VOID NTAPI PsDetachSiloFromCurrentThread(PESILO previoussilo);
-NTKERNELAPI VOID NTAPI PsFreeAffinityToken(PAFFINITY_TOKEN affinitytoken);
-NTKERNELAPI NTSTATUS NTAPI PsFreeSiloContextSlot(ULONG contextslot);
+NTKERNELAPI NTSTATUS NTAPI KeAddTriageDumpDataBlock(PKTRIAGE_DUMP_DATA_ARRAY
+    KtriageDumpDataArray, PVOID Address, SIZE_T Size);
+NTKERNELAPI NTSTATUS NTAPI KeConvertAuxiliaryCounterToPerformanceCounter(ULONG64
+    AuxiliaryCounterValue, PULONG64 PerformanceCounterValue, PULONG64 ConversionError);
+NTKERNELAPI NTSTATUS NTAPI KeConvertPerformanceCounterToAuxiliaryCounter(ULONG64
+    PerformanceCounterValue, PULONG64 AuxiliaryCounterValue, PULONG64 ConversionError);
+NTKERNELAPI NTSTATUS NTAPI KeDeregisterBoundCallback(PVOID Handle);
+NTKERNELAPI NTSTATUS NTAPI KeExpandKernelStackAndCalloutEx(PEXPAND_STACK_CALLOUT Callout,
+    PVOID Parameter, SIZE_T Size, BOOLEAN Wait, PVOID Context);
+NTKERNELAPI VOID NTAPI KeFlushIoBuffers(PMDL Mdl, BOOLEAN ReadOperation, BOOLEAN
+    DmaOperation);
+NTKERNELAPI NTSTATUS NTAPI KeInitializeCrashDumpHeader(ULONG DumpType, ULONG Flags, PVOID
+    Buffer, ULONG BufferSize, PULONG BufferNeeded);
+NTKERNELAPI NTSTATUS NTAPI KeInitializeTriageDumpDataArray(PKTRIAGE_DUMP_DATA_ARRAY
+    KtriageDumpDataArray, ULONG Size);
+NTKERNELAPI LOGICAL NTAPI KeIsExecutingDpc(VOID);
+NTKERNELAPI NTSTATUS NTAPI KeQueryAuxiliaryCounterFrequency(PULONG64
+    AuxiliaryCounterFrequency);
+NTKERNELAPI ULONG64 NTAPI KeQueryInterruptTimePrecise(PULONG64 QpcTimeStamp);
+NTKERNELAPI NTSTATUS NTAPI KeQueryNodeActiveAffinity2(USHORT NodeNumber, PGROUP_AFFINITY
+    GroupAffinities, USHORT GroupAffinitiesCount, PUSHORT GroupAffinitiesRequired);
+NTKERNELAPI ULONG NTAPI KeQueryNodeActiveProcessorCount(USHORT NodeNumber);
+NTKERNELAPI VOID NTAPI KeQuerySystemTimePrecise(PLARGE_INTEGER CurrentTime);
+NTKERNELAPI ULONG64 NTAPI KeQueryUnbiasedInterruptTimePrecise(PULONG64 QpcTimeStamp);
+NTKERNELAPI PVOID NTAPI KeRegisterBoundCallback(PBOUND_CALLBACK CallbackRoutine);
+NTKERNELAPI BOOLEAN NTAPI KeRemoveQueueDpcEx(PRKDPC Dpc, BOOLEAN WaitIfActive);
+NTKERNELAPI LOGICAL NTAPI KeShouldYieldProcessor(VOID);
+NTKERNELAPI NTSTATUS NTAPI MmAddVerifierSpecialThunks(ULONG_PTR EntryRoutine, PVOID
+    ThunkBuffer, ULONG ThunkBufferSize);
+NTKERNELAPI NTSTATUS NTAPI MmAllocateContiguousMemoryEx(PSIZE_T NumberOfBytes,
+    PHYSICAL_ADDRESS LowestAcceptableAddress, PHYSICAL_ADDRESS HighestAcceptableAddress,
+    PHYSICAL_ADDRESS BoundaryAddressMultiple, NODE_REQUIREMENT PreferredNode, ULONG Protect,
+    PVOID PartitionObject, ULONG Tag, ULONG Flags, PVOID *BaseAddress);
+NTKERNELAPI PVOID NTAPI MmAllocateContiguousNodeMemory(SIZE_T NumberOfBytes, PHYSICAL_ADDRESS
+    LowestAcceptableAddress, PHYSICAL_ADDRESS HighestAcceptableAddress, PHYSICAL_ADDRESS
+    BoundaryAddressMultiple, ULONG Protect, NODE_REQUIREMENT PreferredNode);
+NTKERNELAPI PVOID NTAPI MmAllocateMappingAddressEx(SIZE_T NumberOfBytes, ULONG PoolTag, ULONG
+    Flags);
+NTKERNELAPI NTSTATUS NTAPI MmAllocateMdlForIoSpace(PMM_PHYSICAL_ADDRESS_LIST
+    PhysicalAddressList, SIZE_T NumberOfEntries, PMDL *NewMdl);
+NTKERNELAPI PMDL NTAPI MmAllocateNodePagesForMdlEx(PHYSICAL_ADDRESS LowAddress,
+    PHYSICAL_ADDRESS HighAddress, PHYSICAL_ADDRESS SkipBytes, SIZE_T TotalBytes,
+    MEMORY_CACHING_TYPE CacheType, ULONG IdealNode, ULONG Flags);
+NTKERNELAPI PMDL NTAPI MmAllocatePartitionNodePagesForMdlEx(PHYSICAL_ADDRESS LowAddress,
+    PHYSICAL_ADDRESS HighAddress, PHYSICAL_ADDRESS SkipBytes, SIZE_T TotalBytes,
+    MEMORY_CACHING_TYPE CacheType, MM_NODE_NUMBER_ZERO_BASED IdealNode, ULONG Flags, PVOID
+    PartitionObject);
+NTKERNELAPI LOGICAL NTAPI MmAreMdlPagesCached(PMDL MemoryDescriptorList);
+NTKERNELAPI NTSTATUS NTAPI MmCopyMemory(PVOID TargetAddress, MM_COPY_ADDRESS SourceAddress,
+    SIZE_T NumberOfBytes, ULONG Flags, PSIZE_T NumberOfBytesTransferred);
+NTKERNELAPI BOOLEAN NTAPI MmForceSectionClosedEx(PSECTION_OBJECT_POINTERS
+    SectionObjectPointer, ULONG ForceCloseFlags);
+NTKERNELAPI VOID NTAPI MmFreePagesFromMdlEx(PMDL MemoryDescriptorList, ULONG Flags);
+NTKERNELAPI NTSTATUS NTAPI MmGetCacheAttribute(PHYSICAL_ADDRESS PhysicalAddress,
+    MEMORY_CACHING_TYPE *CacheType);
+NTKERNELAPI NTSTATUS NTAPI MmGetCacheAttributeEx(PHYSICAL_ADDRESS PhysicalAddress, ULONG
+    Flags, MEMORY_CACHING_TYPE *CacheType);
+NTKERNELAPI ULONGLONG NTAPI MmGetMaximumFileSectionSize(VOID);
+NTKERNELAPI PPHYSICAL_MEMORY_RANGE NTAPI MmGetPhysicalMemoryRangesEx(PVOID PartitionObject);
+NTKERNELAPI PPHYSICAL_MEMORY_RANGE NTAPI MmGetPhysicalMemoryRangesEx2(PVOID PartitionObject,
+    ULONG Flags);
+NTKERNELAPI LOGICAL NTAPI MmIsDriverSuspectForVerifier(DRIVER_OBJECT *DriverObject);
+NTKERNELAPI NTSTATUS NTAPI MmIsFileSectionActive(PSECTION_OBJECT_POINTERS FsSectionPointer,
+    ULONG Flags, PLOGICAL SectionIsActive);
+NTKERNELAPI PVOID NTAPI MmMapIoSpaceEx(PHYSICAL_ADDRESS PhysicalAddress, SIZE_T NumberOfBytes,
+    ULONG Protect);
+NTKERNELAPI NTSTATUS NTAPI MmMapMdl(PMDL MemoryDescriptorList, ULONG Protection,
+    PMM_MDL_ROUTINE DriverRoutine, PVOID DriverContext);
+NTKERNELAPI NTSTATUS NTAPI MmMapMemoryDumpMdlEx(PVOID Va, PFN_NUMBER PageTotal, PMDL
+    MemoryDumpMdl, ULONG Flags);
+NTKERNELAPI NTSTATUS NTAPI MmMapViewInSessionSpaceEx(PVOID Section, PVOID *MappedBase, PSIZE_T
+    ViewSize, PLARGE_INTEGER SectionOffset, ULONG_PTR Flags);
+NTKERNELAPI NTSTATUS NTAPI MmMapViewInSystemSpaceEx(PVOID Section, PVOID *MappedBase, PSIZE_T
+    ViewSize, PLARGE_INTEGER SectionOffset, ULONG_PTR Flags);
+NTKERNELAPI MM_MDL_PAGE_CONTENTS_STATE NTAPI MmMdlPageContentsState(PMDL MemoryDescriptorList,
+    MM_MDL_PAGE_CONTENTS_STATE State);
+NTKERNELAPI LOGICAL NTAPI MmMdlPagesAreZero(PMDL Mdl);
+NTKERNELAPI VOID NTAPI MmProbeAndLockSelectedPages(PMDL MemoryDescriptorList,
+    PFILE_SEGMENT_ELEMENT SegmentArray, KPROCESSOR_MODE AccessMode, LOCK_OPERATION Operation);
+NTKERNELAPI NTSTATUS NTAPI MmProtectDriverSection(PVOID AddressWithinSection, SIZE_T Size,
+    ULONG Flags);
+NTKERNELAPI HANDLE NTAPI MmSecureVirtualMemoryEx(PVOID Address, SIZE_T Size, ULONG ProbeMode,
+    ULONG Flags);
+NTKERNELAPI NTSTATUS NTAPI MmSetPermanentCacheAttribute(PHYSICAL_ADDRESS StartAddress,
+    LARGE_INTEGER NumberOfBytes, MEMORY_CACHING_TYPE CacheType, ULONG Flags);
+NTKERNELAPI NTSTATUS NTAPI ObCloseHandle(HANDLE Handle, KPROCESSOR_MODE PreviousMode);
+NTKERNELAPI BOOLEAN NTAPI ObReferenceObjectSafe(PVOID Object);
+NTKERNELAPI BOOLEAN NTAPI ObReferenceObjectSafeWithTag(PVOID Object, ULONG Tag);
+NTKERNELAPI NTSTATUS NTAPI PcwAddInstance(PPCW_BUFFER Buffer, PCUNICODE_STRING Name, ULONG Id,
+    ULONG Count, PPCW_DATA Data);
+NTKERNELAPI VOID NTAPI PcwCloseInstance(PPCW_INSTANCE Instance);
+NTKERNELAPI NTSTATUS NTAPI PcwCreateInstance(PPCW_INSTANCE *Instance, PPCW_REGISTRATION
+    Registration, PCUNICODE_STRING Name, ULONG Count, PPCW_DATA Data);
+NTKERNELAPI NTSTATUS NTAPI PcwRegister(PPCW_REGISTRATION *Registration,
+    PPCW_REGISTRATION_INFORMATION Info);
+NTKERNELAPI VOID NTAPI PcwUnregister(PPCW_REGISTRATION Registration);
+NTKERNELAPI NTSTATUS NTAPI PoCreateThermalRequest(PVOID *ThermalRequest, PDEVICE_OBJECT
+    TargetDeviceObject, PDEVICE_OBJECT PolicyDeviceObject, PCOUNTED_REASON_CONTEXT Context,
+    ULONG Flags);
+NTKERNELAPI VOID NTAPI PoDeleteThermalRequest(PVOID ThermalRequest);
+NTKERNELAPI VOID NTAPI PoFxActivateComponent(POHANDLE Handle, ULONG Component, ULONG Flags);
+NTKERNELAPI VOID NTAPI PoFxCompleteDevicePowerNotRequired(POHANDLE Handle);
+NTKERNELAPI VOID NTAPI PoFxCompleteDirectedPowerDown(POHANDLE Handle);
+NTKERNELAPI VOID NTAPI PoFxCompleteIdleCondition(POHANDLE Handle, ULONG Component);
+NTKERNELAPI VOID NTAPI PoFxCompleteIdleState(POHANDLE Handle, ULONG Component);
+NTKERNELAPI VOID NTAPI PoFxIdleComponent(POHANDLE Handle, ULONG Component, ULONG Flags);
+NTKERNELAPI VOID NTAPI PoFxIssueComponentPerfStateChange(POHANDLE Handle, ULONG Flags, ULONG
+    Component, PPO_FX_PERF_STATE_CHANGE PerfChange, PVOID Context);
+NTKERNELAPI VOID NTAPI PoFxIssueComponentPerfStateChangeMultiple(POHANDLE Handle, ULONG Flags,
+    ULONG Component, ULONG PerfChangesCount, PO_FX_PERF_STATE_CHANGE *PerfChanges, PVOID
+    Context);
+NTKERNELAPI VOID NTAPI PoFxNotifySurprisePowerOn(PDEVICE_OBJECT Pdo);
+NTKERNELAPI NTSTATUS NTAPI PoFxPowerControl(POHANDLE Handle, LPCGUID PowerControlCode, PVOID
+    InBuffer, SIZE_T InBufferSize, PVOID OutBuffer, SIZE_T OutBufferSize, PSIZE_T
+    BytesReturned);
+NTKERNELAPI NTSTATUS NTAPI PoFxPowerOnCrashdumpDevice(POHANDLE Handle, PVOID Context);
+NTKERNELAPI NTSTATUS NTAPI PoFxQueryCurrentComponentPerfState(POHANDLE Handle, ULONG Flags,
+    ULONG Component, ULONG SetIndex, PULONGLONG CurrentPerf);
+NTKERNELAPI NTSTATUS NTAPI PoFxRegisterCrashdumpDevice(POHANDLE Handle);
+NTKERNELAPI NTSTATUS NTAPI PoFxRegisterDevice(PDEVICE_OBJECT Pdo, PPO_FX_DEVICE Device,
+    POHANDLE *Handle);
+NTKERNELAPI VOID NTAPI PoFxReportDevicePoweredOn(POHANDLE Handle);
+NTKERNELAPI VOID NTAPI PoFxSetComponentLatency(POHANDLE Handle, ULONG Component, ULONGLONG
+    Latency);
+NTKERNELAPI VOID NTAPI PoFxSetComponentResidency(POHANDLE Handle, ULONG Component, ULONGLONG
+    Residency);
+NTKERNELAPI VOID NTAPI PoFxSetComponentWake(POHANDLE Handle, ULONG Component, BOOLEAN
+    WakeHint);
+NTKERNELAPI VOID NTAPI PoFxSetDeviceIdleTimeout(POHANDLE Handle, ULONGLONG IdleTimeout);
+NTKERNELAPI NTSTATUS NTAPI PoFxSetTargetDripsDevicePowerState(POHANDLE Handle,
+    DEVICE_POWER_STATE TargetState);
+NTKERNELAPI VOID NTAPI PoFxStartDevicePowerManagement(POHANDLE Handle);
+NTKERNELAPI VOID NTAPI PoFxUnregisterDevice(POHANDLE Handle);
+NTKERNELAPI BOOLEAN NTAPI PoGetThermalRequestSupport(PVOID ThermalRequest,
+    PO_THERMAL_REQUEST_TYPE Type);
+NTKERNELAPI VOID NTAPI PoSetHiberRange(PVOID MemoryMap, ULONG Flags, PVOID Address, ULONG_PTR
+    Length, ULONG Tag);
+NTKERNELAPI VOID NTAPI PoSetSystemWakeDevice(PDEVICE_OBJECT DeviceObject);
+NTKERNELAPI NTSTATUS NTAPI PoSetThermalActiveCooling(PVOID ThermalRequest, BOOLEAN Engaged);
+NTKERNELAPI NTSTATUS NTAPI PoSetThermalPassiveCooling(PVOID ThermalRequest, UCHAR Throttle);
+NTKERNELAPI NTSTATUS NTAPI PsAcquireSiloHardReference(PESILO Silo);
+NTKERNELAPI NTSTATUS NTAPI PsAllocSiloContextSlot(ULONG_PTR Reserved, ULONG
+    *ReturnedContextSlot);
+NTKERNELAPI NTSTATUS NTAPI PsAllocateAffinityToken(PAFFINITY_TOKEN *AffinityToken);
+NTKERNELAPI PESILO NTAPI PsAttachSiloToCurrentThread(PESILO Silo);
+NTKERNELAPI NTSTATUS NTAPI PsCreateSiloContext(PESILO Silo, ULONG Size, POOL_TYPE PoolType,
+    SILO_CONTEXT_CLEANUP_CALLBACK ContextCleanupCallback, PVOID *ReturnedSiloContext);
+NTKERNELAPI VOID NTAPI PsDereferenceSiloContext(PVOID SiloContext);
+NTKERNELAPI VOID NTAPI PsDetachSiloFromCurrentThread(PESILO PreviousSilo);
+NTKERNELAPI VOID NTAPI PsFreeAffinityToken(PAFFINITY_TOKEN AffinityToken);
+NTKERNELAPI NTSTATUS NTAPI PsFreeSiloContextSlot(ULONG ContextSlot);
 NTKERNELAPI PESILO NTAPI PsGetCurrentServerSilo(VOID);
-NTKERNELAPI UNICODE_STRING * NTAPI PsGetCurrentServerSiloName(VOID);
+NTKERNELAPI PUNICODE_STRING NTAPI PsGetCurrentServerSiloName(VOID);
 NTKERNELAPI PESILO NTAPI PsGetCurrentSilo(VOID);
 NTKERNELAPI PVOID NTAPI PsGetCurrentThreadTeb(VOID);
-NTKERNELAPI PESILO NTAPI PsGetEffectiveServerSilo(PESILO silo);
+NTKERNELAPI PESILO NTAPI PsGetEffectiveServerSilo(PESILO Silo);
 NTKERNELAPI PESILO NTAPI PsGetHostSilo(VOID);
-NTKERNELAPI NTSTATUS NTAPI PsGetJobServerSilo(PEJOB job, PESILO *serversilo);
-NTKERNELAPI NTSTATUS NTAPI PsGetJobSilo(PEJOB job, PESILO *silo);
-NTKERNELAPI PESILO NTAPI PsGetParentSilo(PEJOB job);
-NTKERNELAPI NTSTATUS NTAPI PsGetPermanentSiloContext(
-    PESILO silo, ULONG contextslot, VOID **returnedsilocontext);
-NTKERNELAPI NTSTATUS NTAPI PsGetProcessExitStatus(PEPROCESS process);
-NTKERNELAPI ULONG64 NTAPI PsGetProcessStartKey(PEPROCESS process);
-NTKERNELAPI ULONG NTAPI PsGetServerSiloServiceSessionId(PESILO silo);
-NTKERNELAPI GUID * NTAPI PsGetSiloContainerId(PESILO silo);
-NTKERNELAPI NTSTATUS NTAPI PsGetSiloContext(
-    PESILO silo, ULONG contextslot, VOID **returnedsilocontext);
-NTKERNELAPI ULONG NTAPI PsGetSiloMonitorContextSlot(PSILO_MONITOR monitor);
-NTKERNELAPI LARGE_INTEGER NTAPI PsGetThreadCreateTime(PETHREAD thread);
-NTKERNELAPI NTSTATUS NTAPI PsGetThreadExitStatus(PETHREAD thread);
-NTKERNELAPI PEPROCESS NTAPI PsGetThreadProcess(PETHREAD thread);
-NTKERNELAPI PVOID NTAPI PsGetThreadProperty(PETHREAD thread, SIZE_T key, ULONG flags);
-NTKERNELAPI PESILO NTAPI PsGetThreadServerSilo(PETHREAD thread);
-NTKERNELAPI NTSTATUS NTAPI PsInsertPermanentSiloContext(
-    PESILO silo, ULONG contextslot, PVOID silocontext);
-NTKERNELAPI NTSTATUS NTAPI PsInsertSiloContext(PESILO silo, ULONG contextslot, PVOID silocontext);
+NTKERNELAPI NTSTATUS NTAPI PsGetJobServerSilo(PEJOB Job, PESILO *ServerSilo);
+NTKERNELAPI NTSTATUS NTAPI PsGetJobSilo(PEJOB Job, PESILO *Silo);
+NTKERNELAPI PESILO NTAPI PsGetParentSilo(PEJOB Job);
+NTKERNELAPI NTSTATUS NTAPI PsGetPermanentSiloContext(PESILO Silo, ULONG ContextSlot, PVOID
+    *ReturnedSiloContext);
+NTKERNELAPI NTSTATUS NTAPI PsGetProcessExitStatus(PEPROCESS Process);
+NTKERNELAPI ULONGLONG NTAPI PsGetProcessStartKey(PEPROCESS Process);
+NTKERNELAPI ULONG NTAPI PsGetServerSiloServiceSessionId(PESILO Silo);
+NTKERNELAPI GUID *NTAPI PsGetSiloContainerId(PESILO Silo);
+NTKERNELAPI NTSTATUS NTAPI PsGetSiloContext(PESILO Silo, ULONG ContextSlot, PVOID
+    *ReturnedSiloContext);
+NTKERNELAPI ULONG NTAPI PsGetSiloMonitorContextSlot(PSILO_MONITOR Monitor);
+NTKERNELAPI LONGLONG NTAPI PsGetThreadCreateTime(PETHREAD Thread);
+NTKERNELAPI NTSTATUS NTAPI PsGetThreadExitStatus(PETHREAD Thread);
+NTKERNELAPI PEPROCESS NTAPI PsGetThreadProcess(PETHREAD Thread);
+NTKERNELAPI PVOID NTAPI PsGetThreadProperty(PETHREAD Thread, ULONG_PTR Key, ULONG Flags);
+NTKERNELAPI PESILO NTAPI PsGetThreadServerSilo(PETHREAD Thread);
+NTKERNELAPI NTSTATUS NTAPI PsInsertPermanentSiloContext(PESILO Silo, ULONG ContextSlot, PVOID
+    SiloContext);
+NTKERNELAPI NTSTATUS NTAPI PsInsertSiloContext(PESILO Silo, ULONG ContextSlot, PVOID
+    SiloContext);
 NTKERNELAPI BOOLEAN NTAPI PsIsCurrentThreadInServerSilo(VOID);
 NTKERNELAPI BOOLEAN NTAPI PsIsDiskCountersEnabled(VOID);
-NTKERNELAPI BOOLEAN NTAPI PsIsHostSilo(PESILO silo);
-NTKERNELAPI NTSTATUS NTAPI PsMakeSiloContextPermanent(PESILO silo, ULONG contextslot);
-NTKERNELAPI ULONG64 NTAPI PsQueryTotalCycleTimeProcess(PEPROCESS process, ULONG64 *cycletimestamp);
-NTKERNELAPI VOID NTAPI PsReferenceSiloContext(PVOID silocontext);
-NTKERNELAPI NTSTATUS NTAPI PsRegisterSiloMonitor(
-    SILO_MONITOR_REGISTRATION *registration, PSILO_MONITOR *returnedmonitor);
-NTKERNELAPI VOID NTAPI PsReleaseSiloHardReference(PESILO silo);
-NTKERNELAPI NTSTATUS NTAPI PsRemoveSiloContext(
-    PESILO silo, ULONG contextslot, VOID **removedsilocontext);
-NTKERNELAPI NTSTATUS NTAPI PsReplaceSiloContext(
-    PESILO silo, ULONG contextslot, PVOID newsilocontext, VOID **oldsilocontext);
-NTKERNELAPI VOID NTAPI PsRevertToUserMultipleGroupAffinityThread(PAFFINITY_TOKEN affinitytoken);
-NTKERNELAPI NTSTATUS NTAPI PsSetCreateProcessNotifyRoutineEx2(
-    PSCREATEPROCESSNOTIFYTYPE notifytype, PVOID notifyinformation, BOOLEAN remove);
-NTKERNELAPI NTSTATUS NTAPI PsSetCreateThreadNotifyRoutineEx(
-    PSCREATETHREADNOTIFYTYPE notifytype, PVOID notifyinformation);
-NTKERNELAPI NTSTATUS NTAPI PsSetLoadImageNotifyRoutineEx(
-    PLOAD_IMAGE_NOTIFY_ROUTINE notifyroutine, SIZE_T flags);
-NTKERNELAPI NTSTATUS NTAPI PsSetSystemMultipleGroupAffinityThread(
-    GROUP_AFFINITY *groupaffinities, USHORT groupcount, PAFFINITY_TOKEN affinitytoken);
-NTKERNELAPI NTSTATUS NTAPI PsStartSiloMonitor(PSILO_MONITOR monitor);
-NTKERNELAPI VOID NTAPI PsTerminateServerSilo(PESILO serversilo, NTSTATUS exitstatus);
-NTKERNELAPI VOID NTAPI PsUnregisterSiloMonitor(PSILO_MONITOR monitor);
-NTKERNELAPI VOID NTAPI PsUpdateDiskCounters(
-    PEPROCESS process, ULONG64 bytesread, ULONG64 byteswritten, ULONG readoperationcount, ULONG
-    writeoperationcount, ULONG flushoperationcount);
-NTKERNELAPI NTSTATUS NTAPI RtlDecompressBufferEx2(
-    USHORT compressionformat, UCHAR *uncompressedbuffer, ULONG uncompressedbuffersize, UCHAR
-    *compressedbuffer, ULONG compressedbuffersize, ULONG uncompressedchunksize, ULONG
-    *finaluncompressedsize, PVOID workspace);
-NTKERNELAPI NTSTATUS NTAPI RtlDecompressFragmentEx(
-    USHORT compressionformat, UCHAR *uncompressedfragment, ULONG uncompressedfragmentsize, UCHAR
-    *compressedbuffer, ULONG compressedbuffersize, ULONG fragmentoffset, ULONG
-    uncompressedchunksize, ULONG *finaluncompressedsize, PVOID workspace);
-NTKERNELAPI NTSTATUS NTAPI RtlGenerateClass5Guid(
-    const GUID *namespaceguid, PVOID buffer, ULONG buffersize, GUID *guid);
-NTKERNELAPI BOOLEAN NTAPI RtlIsNtDdiVersionAvailable(ULONG version);
-NTKERNELAPI BOOLEAN NTAPI RtlIsSandboxedToken(SECURITY_SUBJECT_CONTEXT *context, CHAR previousmode);
-NTKERNELAPI BOOLEAN NTAPI RtlIsServicePackVersionInstalled(ULONG version);
-NTKERNELAPI NTSTATUS NTAPI RtlSetSystemGlobalData(
-    RTL_SYSTEM_GLOBAL_DATA_ID dataid, PVOID buffer, ULONG size);
-NTKERNELAPI BOOLEAN NTAPI RtlSuffixUnicodeString(
-    const UNICODE_STRING *string1, const UNICODE_STRING *string2, BOOLEAN caseinsensitive);
-NTKERNELAPI NTSTATUS NTAPI RtlUnicodeStringToInt64(
-    const UNICODE_STRING *string, ULONG base, LARGE_INTEGER *number, PWSTR *endpointer);
-NTKERNELAPI BOOLEAN NTAPI SeAccessCheckFromStateEx(
-    PSECURITY_DESCRIPTOR securitydescriptor, PVOID primarytoken, PVOID clienttoken, ULONG
-    desiredaccess, ULONG previouslygrantedaccess, PRIVILEGE_SET **privileges, GENERIC_MAPPING
-    *genericmapping, CHAR accessmode, ULONG *grantedaccess, LONG *accessstatus);
-NTKERNELAPI VOID NTAPI SeAdjustAccessStateForAccessConstraints(
-    PVOID objecttype, PSECURITY_DESCRIPTOR securitydescriptor, ACCESS_STATE *accessstate);
-NTKERNELAPI VOID NTAPI SeAdjustAccessStateForTrustLabel(
-    PVOID objecttype, PSECURITY_DESCRIPTOR securitydescriptor, ACCESS_STATE *accessstate);
-NTKERNELAPI NTSTATUS NTAPI SeAdjustObjectSecurity(
-    const UNICODE_STRING *objectname, PSECURITY_DESCRIPTOR originaldescriptor,
-    PSECURITY_DESCRIPTOR proposeddescriptor, SECURITY_SUBJECT_CONTEXT *subjectsecuritycontext,
-    PSECURITY_DESCRIPTOR *adjusteddescriptor, BOOLEAN *applyadjusteddescriptor);
-NTKERNELAPI VOID NTAPI SeAuditFipsCryptoSelftests(BOOLEAN bsuccess, ULONG selftestcode);
-NTKERNELAPI BOOLEAN NTAPI SeAuditingAnyFileEventsWithContextEx(
-    PSECURITY_DESCRIPTOR securitydescriptor, SECURITY_SUBJECT_CONTEXT *subjectsecuritycontext,
-    BOOLEAN *stagingenabled);
-NTKERNELAPI BOOLEAN NTAPI SeAuditingFileEventsWithContextEx(
-    BOOLEAN accessgranted, PSECURITY_DESCRIPTOR securitydescriptor, SECURITY_SUBJECT_CONTEXT
-    *subjectsecuritycontext, BOOLEAN *stagingenabled);
-NTKERNELAPI VOID NTAPI SeCaptureSubjectContextEx(
-    PETHREAD thread, PEPROCESS process, SECURITY_SUBJECT_CONTEXT *subjectcontext);
-NTKERNELAPI VOID NTAPI SeCheckForCriticalAceRemoval(
-    PSECURITY_DESCRIPTOR currentdescriptor, PSECURITY_DESCRIPTOR newdescriptor,
-    SECURITY_SUBJECT_CONTEXT *subjectsecuritycontext, BOOLEAN *aceremoved);
-NTKERNELAPI VOID NTAPI SeDeleteClientSecurity(SECURITY_CLIENT_CONTEXT *clientcontext);
-NTKERNELAPI NTSTATUS NTAPI SeEtwWriteKMCveEvent(
-    const UNICODE_STRING *cveid, const UNICODE_STRING *additionaldetails);
-NTKERNELAPI NTSTATUS NTAPI SeMarkLogonSessionForTerminationNotificationEx(
-    LUID *logonid, PESILO pserversilo);
-NTKERNELAPI NTSTATUS NTAPI SeQueryServerSiloToken(PVOID token, PESILO *pserversilo);
-NTKERNELAPI NTSTATUS NTAPI SeQuerySessionIdTokenEx(
-    PVOID token, ULONG *sessionid, BOOLEAN *isservicesession);
-NTKERNELAPI NTSTATUS NTAPI SeRegisterLogonSessionTerminatedRoutineEx(
-    PSE_LOGON_SESSION_TERMINATED_ROUTINE_EX callbackroutine, PVOID context);
-NTKERNELAPI BOOLEAN NTAPI SeShouldCheckForAccessRightsFromParent(
-    PVOID objecttype, PSECURITY_DESCRIPTOR childdescriptor, ACCESS_STATE *accessstate);
-NTKERNELAPI NTSTATUS NTAPI SeTokenFromAccessInformation(
-    TOKEN_ACCESS_INFORMATION *accessinformation, PVOID token, ULONG length, ULONG
-    *requiredlength);
-NTKERNELAPI VOID NTAPI SeUnregisterImageVerificationCallback(PVOID callbackhandle);
-NTKERNELAPI NTSTATUS NTAPI SeUnregisterLogonSessionTerminatedRoutineEx(
-    PSE_LOGON_SESSION_TERMINATED_ROUTINE_EX callbackroutine, PVOID context);
-NTKERNELAPI NTSTATUS NTAPI TmCommitComplete(KENLISTMENT *enlistment, LARGE_INTEGER *tmvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI TmCommitEnlistment(
-    KENLISTMENT *enlistment, LARGE_INTEGER *tmvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI TmCommitTransaction(KTRANSACTION *transaction, BOOLEAN wait);
-NTKERNELAPI NTSTATUS NTAPI TmCreateEnlistment(
-    HANDLE *enlistmenthandle, CHAR previousmode, ULONG desiredaccess, OBJECT_ATTRIBUTES
-    *objectattributes, SSIZE_T *resourcemanager, KTRANSACTION *transaction, ULONG createoptions,
-    ULONG notificationmask, PVOID enlistmentkey);
-NTKERNELAPI NTSTATUS NTAPI TmDereferenceEnlistmentKey(
-    KENLISTMENT *enlistment, BOOLEAN *lastreference);
-NTKERNELAPI NTSTATUS NTAPI TmEnableCallbacks(
-    KRESOURCEMANAGER *resourcemanager, PTM_RM_NOTIFICATION callbackroutine, PVOID rmkey);
-NTKERNELAPI VOID NTAPI TmGetTransactionId(KTRANSACTION *transaction, GUID *transactionid);
-NTKERNELAPI NTSTATUS NTAPI TmInitializeTransactionManager(
-    SSIZE_T *transactionmanager, const UNICODE_STRING *logfilename, const GUID *tmid, ULONG
-    createoptions);
-NTKERNELAPI BOOLEAN NTAPI TmIsTransactionActive(KTRANSACTION *transaction);
-NTKERNELAPI NTSTATUS NTAPI TmPrePrepareComplete(
-    KENLISTMENT *enlistment, LARGE_INTEGER *tmvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI TmPrePrepareEnlistment(
-    KENLISTMENT *enlistment, LARGE_INTEGER *tmvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI TmPrepareComplete(
-    KENLISTMENT *enlistment, LARGE_INTEGER *tmvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI TmPrepareEnlistment(
-    KENLISTMENT *enlistment, LARGE_INTEGER *tmvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI TmPropagationComplete(
-    KRESOURCEMANAGER *resourcemanager, ULONG requestcookie, ULONG bufferlength, PVOID buffer);
-NTKERNELAPI NTSTATUS NTAPI TmPropagationFailed(
-    KRESOURCEMANAGER *resourcemanager, ULONG requestcookie, NTSTATUS status);
-NTKERNELAPI NTSTATUS NTAPI TmReadOnlyEnlistment(
-    KENLISTMENT *enlistment, LARGE_INTEGER *tmvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI TmRecoverEnlistment(KENLISTMENT *enlistment, PVOID enlistmentkey);
-NTKERNELAPI NTSTATUS NTAPI TmRecoverResourceManager(KRESOURCEMANAGER *resourcemanager);
-NTKERNELAPI NTSTATUS NTAPI TmRecoverTransactionManager(KTM *tm, LARGE_INTEGER *targetvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI TmReferenceEnlistmentKey(KENLISTMENT *enlistment, VOID **key);
-NTKERNELAPI NTSTATUS NTAPI TmRenameTransactionManager(
-    const UNICODE_STRING *logfilename, const GUID *existingtransactionmanagerguid);
-NTKERNELAPI NTSTATUS NTAPI TmRequestOutcomeEnlistment(
-    KENLISTMENT *enlistment, LARGE_INTEGER *tmvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI TmRollbackComplete(
-    KENLISTMENT *enlistment, LARGE_INTEGER *tmvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI TmRollbackEnlistment(
-    KENLISTMENT *enlistment, LARGE_INTEGER *tmvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI TmRollbackTransaction(KTRANSACTION *transaction, BOOLEAN wait);
-NTKERNELAPI NTSTATUS NTAPI TmSinglePhaseReject(
-    KENLISTMENT *enlistment, LARGE_INTEGER *tmvirtualclock);
-NTKERNELAPI NTSTATUS NTAPI VslCreateSecureSection(
-    HANDLE *handle, PEPROCESS targetprocess, MDL *mdl, ULONG devicepageprotection, ULONG
-    attributes);
-NTKERNELAPI NTSTATUS NTAPI VslDeleteSecureSection(HANDLE globalhandle);
-NTKERNELAPI NTSTATUS NTAPI WheaAddErrorSource(
-    WHEA_ERROR_SOURCE_DESCRIPTOR *errorsource, PVOID context);
-NTKERNELAPI NTSTATUS NTAPI WheaAddErrorSourceDeviceDriver(
-    PVOID context, WHEA_ERROR_SOURCE_CONFIGURATION_DEVICE_DRIVER *configuration, ULONG
-    numberpreallocatederrorreports);
-NTKERNELAPI NTSTATUS NTAPI WheaAddErrorSourceDeviceDriverV1(
-    PVOID context, WHEA_ERROR_SOURCE_CONFIGURATION_DEVICE_DRIVER *configuration, ULONG
-    numbufferstopreallocate, ULONG maxdatalength);
-NTKERNELAPI NTSTATUS NTAPI WheaAddHwErrorReportSectionDeviceDriver(
-    PVOID errorhandle, ULONG sectiondatalength, WHEA_DRIVER_BUFFER_SET *bufferset);
-NTKERNELAPI NTSTATUS NTAPI WheaConfigureErrorSource(
-    WHEA_ERROR_SOURCE_TYPE sourcetype, WHEA_ERROR_SOURCE_CONFIGURATION *configuration);
-NTKERNELAPI PVOID NTAPI WheaCreateHwErrorReportDeviceDriver(
-    ULONG errorsourceid, DEVICE_OBJECT *deviceobject);
-NTKERNELAPI WHEA_ERROR_SOURCE_STATE NTAPI WheaErrorSourceGetState(ULONG errorsourceid);
+NTKERNELAPI BOOLEAN NTAPI PsIsHostSilo(PESILO Silo);
+NTKERNELAPI NTSTATUS NTAPI PsMakeSiloContextPermanent(PESILO Silo, ULONG ContextSlot);
+NTKERNELAPI ULONG64 NTAPI PsQueryTotalCycleTimeProcess(PEPROCESS Process, PULONG64
+    CycleTimeStamp);
+NTKERNELAPI VOID NTAPI PsReferenceSiloContext(PVOID SiloContext);
+NTKERNELAPI NTSTATUS NTAPI PsRegisterSiloMonitor(PSILO_MONITOR_REGISTRATION Registration,
+    PSILO_MONITOR *ReturnedMonitor);
+NTKERNELAPI VOID NTAPI PsReleaseSiloHardReference(PESILO Silo);
+NTKERNELAPI NTSTATUS NTAPI PsRemoveSiloContext(PESILO Silo, ULONG ContextSlot, PVOID
+    *RemovedSiloContext);
+NTKERNELAPI NTSTATUS NTAPI PsReplaceSiloContext(PESILO Silo, ULONG ContextSlot, PVOID
+    NewSiloContext, PVOID *OldSiloContext);
+NTKERNELAPI VOID NTAPI PsRevertToUserMultipleGroupAffinityThread(PAFFINITY_TOKEN
+    AffinityToken);
+NTKERNELAPI NTSTATUS NTAPI PsSetCreateProcessNotifyRoutineEx2(PSCREATEPROCESSNOTIFYTYPE
+    NotifyType, PVOID NotifyInformation, BOOLEAN Remove);
+NTKERNELAPI NTSTATUS NTAPI PsSetCreateThreadNotifyRoutineEx(PSCREATETHREADNOTIFYTYPE
+    NotifyType, PVOID NotifyInformation);
+NTKERNELAPI NTSTATUS NTAPI PsSetLoadImageNotifyRoutineEx(PLOAD_IMAGE_NOTIFY_ROUTINE
+    NotifyRoutine, ULONG_PTR Flags);
+NTKERNELAPI NTSTATUS NTAPI PsSetSystemMultipleGroupAffinityThread(PGROUP_AFFINITY
+    GroupAffinities, USHORT GroupCount, PAFFINITY_TOKEN AffinityToken);
+NTKERNELAPI NTSTATUS NTAPI PsStartSiloMonitor(PSILO_MONITOR Monitor);
+NTKERNELAPI VOID NTAPI PsTerminateServerSilo(PESILO ServerSilo, NTSTATUS ExitStatus);
+NTKERNELAPI VOID NTAPI PsUnregisterSiloMonitor(PSILO_MONITOR Monitor);
+NTKERNELAPI VOID NTAPI PsUpdateDiskCounters(PEPROCESS Process, ULONG64 BytesRead, ULONG64
+    BytesWritten, ULONG ReadOperationCount, ULONG WriteOperationCount, ULONG
+    FlushOperationCount);
+NTKERNELAPI NTSTATUS NTAPI RtlDecompressBufferEx2(USHORT CompressionFormat, PUCHAR
+    UncompressedBuffer, ULONG UncompressedBufferSize, PUCHAR CompressedBuffer, ULONG
+    CompressedBufferSize, ULONG UncompressedChunkSize, PULONG FinalUncompressedSize, PVOID
+    WorkSpace);
+NTKERNELAPI NTSTATUS NTAPI RtlDecompressFragmentEx(USHORT CompressionFormat, PUCHAR
+    UncompressedFragment, ULONG UncompressedFragmentSize, PUCHAR CompressedBuffer, ULONG
+    CompressedBufferSize, ULONG FragmentOffset, ULONG UncompressedChunkSize, PULONG
+    FinalUncompressedSize, PVOID WorkSpace);
+NTKERNELAPI NTSTATUS NTAPI RtlGenerateClass5Guid(const GUID *NamespaceGuid, PVOID Buffer,
+    ULONG BufferSize, GUID *Guid);
+NTKERNELAPI BOOLEAN NTAPI RtlIsNtDdiVersionAvailable(ULONG Version);
+NTKERNELAPI BOOLEAN NTAPI RtlIsSandboxedToken(PSECURITY_SUBJECT_CONTEXT Context,
+    KPROCESSOR_MODE PreviousMode);
+NTKERNELAPI BOOLEAN NTAPI RtlIsServicePackVersionInstalled(ULONG Version);
+NTKERNELAPI NTSTATUS NTAPI RtlSetSystemGlobalData(RTL_SYSTEM_GLOBAL_DATA_ID DataId, PVOID
+    Buffer, ULONG Size);
+NTKERNELAPI BOOLEAN NTAPI RtlSuffixUnicodeString(PCUNICODE_STRING String1, PCUNICODE_STRING
+    String2, BOOLEAN CaseInSensitive);
+NTKERNELAPI NTSTATUS NTAPI RtlUnicodeStringToInt64(PCUNICODE_STRING String, ULONG Base,
+    PLONG64 Number, PWSTR *EndPointer);
+NTKERNELAPI BOOLEAN NTAPI SeAccessCheckFromStateEx(PSECURITY_DESCRIPTOR SecurityDescriptor,
+    PACCESS_TOKEN PrimaryToken, PACCESS_TOKEN ClientToken, ACCESS_MASK DesiredAccess,
+    ACCESS_MASK PreviouslyGrantedAccess, PPRIVILEGE_SET *Privileges, PGENERIC_MAPPING
+    GenericMapping, KPROCESSOR_MODE AccessMode, PACCESS_MASK GrantedAccess, PNTSTATUS
+    AccessStatus);
+NTKERNELAPI VOID NTAPI SeAdjustAccessStateForAccessConstraints(PVOID ObjectType,
+    PSECURITY_DESCRIPTOR SecurityDescriptor, PACCESS_STATE AccessState);
+NTKERNELAPI VOID NTAPI SeAdjustAccessStateForTrustLabel(PVOID ObjectType, PSECURITY_DESCRIPTOR
+    SecurityDescriptor, PACCESS_STATE AccessState);
+NTKERNELAPI NTSTATUS NTAPI SeAdjustObjectSecurity(PUNICODE_STRING ObjectName,
+    PSECURITY_DESCRIPTOR OriginalDescriptor, PSECURITY_DESCRIPTOR ProposedDescriptor,
+    PSECURITY_SUBJECT_CONTEXT SubjectSecurityContext, PSECURITY_DESCRIPTOR
+    *AdjustedDescriptor, PBOOLEAN ApplyAdjustedDescriptor);
+NTKERNELAPI VOID NTAPI SeAuditFipsCryptoSelftests(BOOLEAN bSuccess, ULONG SelftestCode);
+NTKERNELAPI BOOLEAN NTAPI SeAuditingAnyFileEventsWithContextEx(PSECURITY_DESCRIPTOR
+    SecurityDescriptor, PSECURITY_SUBJECT_CONTEXT SubjectSecurityContext, PBOOLEAN
+    StagingEnabled);
+NTKERNELAPI BOOLEAN NTAPI SeAuditingFileEventsWithContextEx(BOOLEAN AccessGranted,
+    PSECURITY_DESCRIPTOR SecurityDescriptor, PSECURITY_SUBJECT_CONTEXT SubjectSecurityContext,
+    PBOOLEAN StagingEnabled);
+NTKERNELAPI VOID NTAPI SeCaptureSubjectContextEx(PETHREAD Thread, PEPROCESS Process,
+    PSECURITY_SUBJECT_CONTEXT SubjectContext);
+NTKERNELAPI VOID NTAPI SeCheckForCriticalAceRemoval(PSECURITY_DESCRIPTOR CurrentDescriptor,
+    PSECURITY_DESCRIPTOR NewDescriptor, PSECURITY_SUBJECT_CONTEXT SubjectSecurityContext,
+    PBOOLEAN AceRemoved);
+NTKERNELAPI VOID NTAPI SeDeleteClientSecurity(PSECURITY_CLIENT_CONTEXT ClientContext);
+NTKERNELAPI NTSTATUS NTAPI SeEtwWriteKMCveEvent(PCUNICODE_STRING CveId, PCUNICODE_STRING
+    AdditionalDetails);
+NTKERNELAPI NTSTATUS NTAPI SeMarkLogonSessionForTerminationNotificationEx(PLUID LogonId,
+    PESILO pServerSilo);
+NTKERNELAPI NTSTATUS NTAPI SeQueryServerSiloToken(PACCESS_TOKEN Token, PESILO *pServerSilo);
+NTKERNELAPI NTSTATUS NTAPI SeQuerySessionIdTokenEx(PACCESS_TOKEN Token, PULONG SessionId,
+    PBOOLEAN IsServiceSession);
+NTKERNELAPI NTSTATUS NTAPI
+    SeRegisterLogonSessionTerminatedRoutineEx(PSE_LOGON_SESSION_TERMINATED_ROUTINE_EX
+    CallbackRoutine, PVOID Context);
+NTKERNELAPI BOOLEAN NTAPI SeShouldCheckForAccessRightsFromParent(PVOID ObjectType,
+    PSECURITY_DESCRIPTOR ChildDescriptor, PACCESS_STATE AccessState);
+NTKERNELAPI NTSTATUS NTAPI SeTokenFromAccessInformation(PTOKEN_ACCESS_INFORMATION
+    AccessInformation, PACCESS_TOKEN Token, ULONG Length, PULONG RequiredLength);
+NTKERNELAPI VOID NTAPI SeUnregisterImageVerificationCallback(PVOID CallbackHandle);
+NTKERNELAPI NTSTATUS NTAPI
+    SeUnregisterLogonSessionTerminatedRoutineEx(PSE_LOGON_SESSION_TERMINATED_ROUTINE_EX
+    CallbackRoutine, PVOID Context);
+NTKERNELAPI NTSTATUS NTAPI TmCommitComplete(PKENLISTMENT Enlistment, PLARGE_INTEGER
+    TmVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI TmCommitEnlistment(PKENLISTMENT Enlistment, PLARGE_INTEGER
+    TmVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI TmCommitTransaction(PKTRANSACTION Transaction, BOOLEAN Wait);
+NTKERNELAPI NTSTATUS NTAPI TmCreateEnlistment(PHANDLE EnlistmentHandle, KPROCESSOR_MODE
+    PreviousMode, ACCESS_MASK DesiredAccess, POBJECT_ATTRIBUTES ObjectAttributes,
+    PRKRESOURCEMANAGER ResourceManager, PKTRANSACTION Transaction, ULONG CreateOptions,
+    NOTIFICATION_MASK NotificationMask, PVOID EnlistmentKey);
+NTKERNELAPI NTSTATUS NTAPI TmDereferenceEnlistmentKey(PKENLISTMENT Enlistment, PBOOLEAN
+    LastReference);
+NTKERNELAPI NTSTATUS NTAPI TmEnableCallbacks(PKRESOURCEMANAGER ResourceManager,
+    PTM_RM_NOTIFICATION CallbackRoutine, PVOID RMKey);
+NTKERNELAPI VOID NTAPI TmGetTransactionId(PKTRANSACTION Transaction, PUOW TransactionId);
+NTKERNELAPI NTSTATUS NTAPI TmInitializeTransactionManager(PRKTM TransactionManager,
+    PCUNICODE_STRING LogFileName, PGUID TmId, ULONG CreateOptions);
+NTKERNELAPI BOOLEAN NTAPI TmIsTransactionActive(PKTRANSACTION Transaction);
+NTKERNELAPI NTSTATUS NTAPI TmPrePrepareComplete(PKENLISTMENT Enlistment, PLARGE_INTEGER
+    TmVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI TmPrePrepareEnlistment(PKENLISTMENT Enlistment, PLARGE_INTEGER
+    TmVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI TmPrepareComplete(PKENLISTMENT Enlistment, PLARGE_INTEGER
+    TmVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI TmPrepareEnlistment(PKENLISTMENT Enlistment, PLARGE_INTEGER
+    TmVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI TmPropagationComplete(PKRESOURCEMANAGER ResourceManager, ULONG
+    RequestCookie, ULONG BufferLength, PVOID Buffer);
+NTKERNELAPI NTSTATUS NTAPI TmPropagationFailed(PKRESOURCEMANAGER ResourceManager, ULONG
+    RequestCookie, NTSTATUS Status);
+NTKERNELAPI NTSTATUS NTAPI TmReadOnlyEnlistment(PKENLISTMENT Enlistment, PLARGE_INTEGER
+    TmVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI TmRecoverEnlistment(PKENLISTMENT Enlistment, PVOID EnlistmentKey);
+NTKERNELAPI NTSTATUS NTAPI TmRecoverResourceManager(PKRESOURCEMANAGER ResourceManager);
+NTKERNELAPI NTSTATUS NTAPI TmRecoverTransactionManager(PKTM Tm, PLARGE_INTEGER
+    TargetVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI TmReferenceEnlistmentKey(PKENLISTMENT Enlistment, PVOID *Key);
+NTKERNELAPI NTSTATUS NTAPI TmRenameTransactionManager(PUNICODE_STRING LogFileName, LPGUID
+    ExistingTransactionManagerGuid);
+NTKERNELAPI NTSTATUS NTAPI TmRequestOutcomeEnlistment(PKENLISTMENT Enlistment, PLARGE_INTEGER
+    TmVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI TmRollbackComplete(PKENLISTMENT Enlistment, PLARGE_INTEGER
+    TmVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI TmRollbackEnlistment(PKENLISTMENT Enlistment, PLARGE_INTEGER
+    TmVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI TmRollbackTransaction(PKTRANSACTION Transaction, BOOLEAN Wait);
+NTKERNELAPI NTSTATUS NTAPI TmSinglePhaseReject(PKENLISTMENT Enlistment, PLARGE_INTEGER
+    TmVirtualClock);
+NTKERNELAPI NTSTATUS NTAPI VslCreateSecureSection(PHANDLE Handle, PEPROCESS TargetProcess,
+    PMDL Mdl, ULONG DevicePageProtection, ULONG Attributes);
+NTKERNELAPI NTSTATUS NTAPI VslDeleteSecureSection(HANDLE GlobalHandle);
+NTKERNELAPI NTSTATUS NTAPI WheaAddErrorSource(PWHEA_ERROR_SOURCE_DESCRIPTOR ErrorSource, PVOID
+    Context);
+NTKERNELAPI NTSTATUS NTAPI WheaAddErrorSourceDeviceDriver(PVOID Context,
+    PWHEA_ERROR_SOURCE_CONFIGURATION_DEVICE_DRIVER Configuration, ULONG
+    NumberPreallocatedErrorReports);
+NTKERNELAPI NTSTATUS NTAPI WheaAddErrorSourceDeviceDriverV1(PVOID Context,
+    PWHEA_ERROR_SOURCE_CONFIGURATION_DEVICE_DRIVER Configuration, ULONG
+    NumBuffersToPreallocate, ULONG MaxDataLength);
+NTKERNELAPI NTSTATUS NTAPI WheaAddHwErrorReportSectionDeviceDriver(WHEA_ERROR_HANDLE
+    ErrorHandle, ULONG SectionDataLength, PWHEA_DRIVER_BUFFER_SET BufferSet);
+NTKERNELAPI NTSTATUS NTAPI WheaConfigureErrorSource(WHEA_ERROR_SOURCE_TYPE SourceType,
+    PWHEA_ERROR_SOURCE_CONFIGURATION Configuration);
+NTKERNELAPI WHEA_ERROR_HANDLE NTAPI WheaCreateHwErrorReportDeviceDriver(ULONG ErrorSourceId,
+    PDEVICE_OBJECT DeviceObject);
+NTKERNELAPI WHEA_ERROR_SOURCE_STATE NTAPI WheaErrorSourceGetState(ULONG ErrorSourceId);
 NTKERNELAPI BOOLEAN NTAPI WheaGetNotifyAllOfflinesPolicy(VOID);
-NTKERNELAPI BOOLEAN NTAPI WheaHighIrqlLogSelEventHandlerRegister(
-    PFN_WHEA_HIGH_IRQL_LOG_SEL_EVENT_HANDLER handler, PVOID context);
+NTKERNELAPI BOOLEAN NTAPI
+    WheaHighIrqlLogSelEventHandlerRegister(PFN_WHEA_HIGH_IRQL_LOG_SEL_EVENT_HANDLER Handler,
+    PVOID Context);
 NTKERNELAPI VOID NTAPI WheaHighIrqlLogSelEventHandlerUnregister(VOID);
-NTKERNELAPI NTSTATUS NTAPI WheaHwErrorReportAbandonDeviceDriver(PVOID errorhandle);
-NTKERNELAPI NTSTATUS NTAPI WheaHwErrorReportSetSectionNameDeviceDriver(
-    WHEA_DRIVER_BUFFER_SET *bufferset, ULONG namelength, UCHAR *name);
-NTKERNELAPI NTSTATUS NTAPI WheaHwErrorReportSetSeverityDeviceDriver(
-    PVOID errorhandle, WHEA_ERROR_SEVERITY errorseverity);
-NTKERNELAPI NTSTATUS NTAPI WheaHwErrorReportSubmitDeviceDriver(PVOID errorhandle);
-NTKERNELAPI NTSTATUS NTAPI WheaInitializeRecordHeader(WHEA_ERROR_RECORD_HEADER *header);
+NTKERNELAPI NTSTATUS NTAPI WheaHwErrorReportAbandonDeviceDriver(WHEA_ERROR_HANDLE
+    ErrorHandle);
+NTKERNELAPI NTSTATUS NTAPI WheaHwErrorReportSetSectionNameDeviceDriver(PWHEA_DRIVER_BUFFER_SET
+    BufferSet, ULONG NameLength, PUCHAR Name);
+NTKERNELAPI NTSTATUS NTAPI WheaHwErrorReportSetSeverityDeviceDriver(WHEA_ERROR_HANDLE
+    ErrorHandle, WHEA_ERROR_SEVERITY ErrorSeverity);
+NTKERNELAPI NTSTATUS NTAPI WheaHwErrorReportSubmitDeviceDriver(WHEA_ERROR_HANDLE ErrorHandle);
+NTKERNELAPI NTSTATUS NTAPI WheaInitializeRecordHeader(PWHEA_ERROR_RECORD_HEADER Header);
 NTKERNELAPI BOOLEAN NTAPI WheaIsCriticalState(VOID);
-NTKERNELAPI VOID NTAPI WheaLogInternalEvent(WHEA_EVENT_LOG_ENTRY *entry);
-NTKERNELAPI NTSTATUS NTAPI WheaRegisterInUsePageOfflineNotification(
-    PFN_IN_USE_PAGE_OFFLINE_NOTIFY callback, PVOID context);
-NTKERNELAPI VOID NTAPI WheaRemoveErrorSource(ULONG errorsourceid);
-NTKERNELAPI NTSTATUS NTAPI WheaRemoveErrorSourceDeviceDriver(ULONG errorsourceid);
-NTKERNELAPI NTSTATUS NTAPI WheaReportHwError(WHEA_ERROR_PACKET_V2 *errorpacket);
-NTKERNELAPI NTSTATUS NTAPI WheaReportHwErrorDeviceDriver(
-    ULONG errorsourceid, DEVICE_OBJECT *deviceobject, UCHAR *errordata, ULONG errordatalength,
-    const GUID *sectiontypeguid, WHEA_ERROR_SEVERITY errorseverity, PCSTR devicefriendlyname);
-NTKERNELAPI NTSTATUS NTAPI WheaUnconfigureErrorSource(WHEA_ERROR_SOURCE_TYPE sourcetype);
-NTKERNELAPI NTSTATUS NTAPI WheaUnregisterInUsePageOfflineNotification(
-    PFN_IN_USE_PAGE_OFFLINE_NOTIFY callback);
+NTKERNELAPI VOID NTAPI WheaLogInternalEvent(PWHEA_EVENT_LOG_ENTRY Entry);
+NTKERNELAPI NTSTATUS NTAPI
+    WheaRegisterInUsePageOfflineNotification(PFN_IN_USE_PAGE_OFFLINE_NOTIFY Callback, PVOID
+    Context);
+NTKERNELAPI VOID NTAPI WheaRemoveErrorSource(ULONG ErrorSourceId);
+NTKERNELAPI NTSTATUS NTAPI WheaRemoveErrorSourceDeviceDriver(ULONG ErrorSourceId);
+NTKERNELAPI NTSTATUS NTAPI WheaReportHwError(PWHEA_ERROR_PACKET ErrorPacket);
+NTKERNELAPI NTSTATUS NTAPI WheaReportHwErrorDeviceDriver(ULONG ErrorSourceId, PDEVICE_OBJECT
+    DeviceObject, PUCHAR ErrorData, ULONG ErrorDataLength, LPGUID SectionTypeGuid,
+    WHEA_ERROR_SEVERITY ErrorSeverity, LPSTR DeviceFriendlyName);
+NTKERNELAPI NTSTATUS NTAPI WheaUnconfigureErrorSource(WHEA_ERROR_SOURCE_TYPE SourceType);
+NTKERNELAPI NTSTATUS NTAPI
+    WheaUnregisterInUsePageOfflineNotification(PFN_IN_USE_PAGE_OFFLINE_NOTIFY Callback);

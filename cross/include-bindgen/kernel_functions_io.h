@@ -3,134 +3,131 @@
  */
 #pragma once
 
-NTKERNELAPI NTSTATUS NTAPI IoAcquireKsrPersistentMemory(
-    DRIVER_OBJECT *driverobject, DEVICE_OBJECT *physicaldeviceobject, PVOID buffer, SIZE_T *size);
-NTKERNELAPI NTSTATUS NTAPI IoAcquireKsrPersistentMemoryEx(
-    DRIVER_OBJECT *driverobject, DEVICE_OBJECT *physicaldeviceobject, const UNICODE_STRING
-    *physicaldeviceid, USHORT *datatag, ULONG *dataversion, PVOID buffer, SIZE_T *size);
-NTKERNELAPI IRP * NTAPI IoAllocateIrpEx(
-    DEVICE_OBJECT *deviceobject, CHAR stacksize, BOOLEAN chargequota);
-NTKERNELAPI NTSTATUS NTAPI IoApplyPriorityInfoThread(
-    IO_PRIORITY_INFO *inputpriorityinfo, IO_PRIORITY_INFO *outputpriorityinfo, PETHREAD thread);
-NTKERNELAPI NTSTATUS NTAPI IoCheckLinkShareAccess(
-    ULONG desiredaccess, ULONG desiredshareaccess, FILE_OBJECT *fileobject, SHARE_ACCESS
-    *shareaccess, LINK_SHARE_ACCESS *linkshareaccess, ULONG ioshareaccessflags);
-NTKERNELAPI VOID NTAPI IoCleanupIrp(IRP *irp);
-NTKERNELAPI VOID NTAPI IoClearActivityIdThread(const GUID *originalid);
-NTKERNELAPI NTSTATUS NTAPI IoClearFsTrackOffsetState(IRP *irp);
-NTKERNELAPI NTSTATUS NTAPI IoCreateStreamFileObjectEx2(
-    IO_CREATE_STREAM_FILE_OPTIONS *createoptions, FILE_OBJECT *fileobject, DEVICE_OBJECT
-    *deviceobject, FILE_OBJECT **streamfileobject, HANDLE *filehandle);
-NTKERNELAPI NTSTATUS NTAPI IoCreateSystemThread(
-    PVOID ioobject, HANDLE *threadhandle, ULONG desiredaccess, OBJECT_ATTRIBUTES
-    *objectattributes, HANDLE processhandle, CLIENT_ID *clientid, PKSTART_ROUTINE startroutine,
-    PVOID startcontext);
-NTKERNELAPI NTSTATUS NTAPI IoDecrementKeepAliveCount(FILE_OBJECT *fileobject, PEPROCESS process);
-NTKERNELAPI NTSTATUS NTAPI IoFreeKsrPersistentMemory(PVOID datahandle);
-NTKERNELAPI NTSTATUS NTAPI IoGetActivityIdIrp(IRP *irp, GUID *guid);
-NTKERNELAPI GUID * NTAPI IoGetActivityIdThread(VOID);
-NTKERNELAPI NTSTATUS NTAPI IoGetDeviceDirectory(
-    DEVICE_OBJECT *physicaldeviceobject, DEVICE_DIRECTORY_TYPE directorytype, ULONG flags, PVOID
-    reserved, HANDLE *devicedirectoryhandle);
-NTKERNELAPI NTSTATUS NTAPI IoGetDeviceInterfacePropertyData(
-    const UNICODE_STRING *symboliclinkname, const DEVPROPKEY *propertykey, ULONG lcid, ULONG
-    flags, ULONG size, PVOID data, ULONG *requiredsize, DEVPROPTYPE *type);
-NTKERNELAPI NTSTATUS NTAPI IoGetDriverDirectory(
-    DRIVER_OBJECT *driverobject, DRIVER_DIRECTORY_TYPE directorytype, ULONG flags, HANDLE
-    *driverdirectoryhandle);
-NTKERNELAPI NTSTATUS NTAPI IoGetFsTrackOffsetState(
-    IRP *irp, IO_IRP_EXT_TRACK_OFFSET_HEADER **retfstrackoffsetblob, LARGE_INTEGER
-    *rettrackedoffset);
-NTKERNELAPI NTSTATUS NTAPI IoGetFsZeroingOffset(IRP *irp, ULONG *zeroingoffset);
-NTKERNELAPI PEPROCESS NTAPI IoGetInitiatorProcess(FILE_OBJECT *fileobject);
-NTKERNELAPI NTSTATUS NTAPI IoGetIoAttributionHandle(IRP *irp, VOID **ioattributionhandle);
-NTKERNELAPI NTSTATUS NTAPI IoGetIommuInterface(ULONG version, DMA_IOMMU_INTERFACE *interfaceout);
-NTKERNELAPI NTSTATUS NTAPI IoGetIommuInterfaceEx(
-    ULONG version, ULONG64 flags, DMA_IOMMU_INTERFACE_EX *interfaceout);
-NTKERNELAPI OPLOCK_KEY_ECP_CONTEXT * NTAPI IoGetOplockKeyContext(FILE_OBJECT *fileobject);
-NTKERNELAPI OPLOCK_KEY_CONTEXT * NTAPI IoGetOplockKeyContextEx(FILE_OBJECT *fileobject);
-NTKERNELAPI PESILO NTAPI IoGetSilo(FILE_OBJECT *fileobject);
-NTKERNELAPI IO_FOEXT_SILO_PARAMETERS * NTAPI IoGetSiloParameters(FILE_OBJECT *fileobject);
-NTKERNELAPI NTSTATUS NTAPI IoIncrementKeepAliveCount(FILE_OBJECT *fileobject, PEPROCESS process);
-NTKERNELAPI VOID NTAPI IoInitializeIrpEx(
-    IRP *irp, DEVICE_OBJECT *deviceobject, USHORT packetsize, CHAR stacksize);
-NTKERNELAPI BOOLEAN NTAPI IoIrpHasFsTrackOffsetExtensionType(IRP *irp);
-NTKERNELAPI BOOLEAN NTAPI IoIsInitiator32bitProcess(IRP *irp);
-NTKERNELAPI ULONG NTAPI IoIsValidIrpStatus(NTSTATUS status);
-NTKERNELAPI IRP * NTAPI IoMakeAssociatedIrpEx(
-    IRP *irp, DEVICE_OBJECT *deviceobject, CHAR stacksize);
-NTKERNELAPI NTSTATUS NTAPI IoOpenDriverRegistryKey(
-    DRIVER_OBJECT *driverobject, DRIVER_REGKEY_TYPE regkeytype, ULONG desiredaccess, ULONG
-    flags, HANDLE *driverregkey);
-NTKERNELAPI NTSTATUS NTAPI IoPropagateActivityIdToThread(
-    IRP *irp, GUID *propagatedid, GUID **originalid);
-NTKERNELAPI NTSTATUS NTAPI IoQueryFullDriverPath(
-    DRIVER_OBJECT *driverobject, UNICODE_STRING *fullpath);
-NTKERNELAPI NTSTATUS NTAPI IoQueryInformationByName(
-    OBJECT_ATTRIBUTES *objectattributes, IO_STATUS_BLOCK *iostatusblock, PVOID fileinformation,
-    ULONG length, FILE_INFORMATION_CLASS fileinformationclass, ULONG options,
-    IO_DRIVER_CREATE_CONTEXT *drivercontext);
-NTKERNELAPI NTSTATUS NTAPI IoQueryKsrPersistentMemorySize(
-    DRIVER_OBJECT *driverobject, DEVICE_OBJECT *physicaldeviceobject, SIZE_T *buffersize);
-NTKERNELAPI NTSTATUS NTAPI IoQueryKsrPersistentMemorySizeEx(
-    DRIVER_OBJECT *driverobject, DEVICE_OBJECT *physicaldeviceobject, const UNICODE_STRING
-    *physicaldeviceid, USHORT *datatag, ULONG *dataversion, SIZE_T *buffersize);
-NTKERNELAPI NTSTATUS NTAPI IoRecordIoAttribution(
-    PVOID opaquehandle, IO_ATTRIBUTION_INFORMATION *attributioninformation);
-NTKERNELAPI PVOID NTAPI IoRegisterBootDriverCallback(
-    PBOOT_DRIVER_CALLBACK_FUNCTION callbackfunction, PVOID callbackcontext);
-NTKERNELAPI VOID NTAPI IoRemoveLinkShareAccess(
-    FILE_OBJECT *fileobject, SHARE_ACCESS *shareaccess, LINK_SHARE_ACCESS *linkshareaccess);
-NTKERNELAPI VOID NTAPI IoRemoveLinkShareAccessEx(
-    FILE_OBJECT *fileobject, SHARE_ACCESS *shareaccess, LINK_SHARE_ACCESS *linkshareaccess,
-    ULONG ioshareaccessflags);
-NTKERNELAPI VOID NTAPI IoReportInterruptActive(
-    IO_REPORT_INTERRUPT_ACTIVE_STATE_PARAMETERS *parameters);
-NTKERNELAPI VOID NTAPI IoReportInterruptInactive(
-    IO_REPORT_INTERRUPT_ACTIVE_STATE_PARAMETERS *parameters);
-NTKERNELAPI NTSTATUS NTAPI IoReportRootDevice(DRIVER_OBJECT *driverobject);
-NTKERNELAPI NTSTATUS NTAPI IoRequestDeviceRemovalForReset(
-    DEVICE_OBJECT *physicaldeviceobject, ULONG flags);
-NTKERNELAPI NTSTATUS NTAPI IoReserveKsrPersistentMemory(
-    DRIVER_OBJECT *driverobject, DEVICE_OBJECT *physicaldeviceobject, SIZE_T size, ULONG flags,
-    VOID **datahandle);
-NTKERNELAPI NTSTATUS NTAPI IoReserveKsrPersistentMemoryEx(
-    DRIVER_OBJECT *driverobject, DEVICE_OBJECT *physicaldeviceobject, const UNICODE_STRING
-    *physicaldeviceid, USHORT *datatag, ULONG dataversion, SIZE_T size, ULONG flags, VOID
-    **datahandle);
-NTKERNELAPI NTSTATUS NTAPI IoRetrievePriorityInfo(
-    IRP *irp, FILE_OBJECT *fileobject, PETHREAD thread, IO_PRIORITY_INFO *priorityinfo);
-NTKERNELAPI NTSTATUS NTAPI IoSetActivityIdIrp(IRP *irp, const GUID *guid);
-NTKERNELAPI GUID * NTAPI IoSetActivityIdThread(const GUID *activityid);
-NTKERNELAPI NTSTATUS NTAPI IoSetDeviceInterfacePropertyData(
-    const UNICODE_STRING *symboliclinkname, const DEVPROPKEY *propertykey, ULONG lcid, ULONG
-    flags, ULONG type, ULONG size, PVOID data);
-NTKERNELAPI NTSTATUS NTAPI IoSetFsTrackOffsetState(
-    IRP *irp, IO_IRP_EXT_TRACK_OFFSET_HEADER *fstrackoffsetblob, LARGE_INTEGER trackedoffset);
-NTKERNELAPI NTSTATUS NTAPI IoSetFsZeroingOffset(IRP *irp, ULONG zeroingoffset);
-NTKERNELAPI NTSTATUS NTAPI IoSetFsZeroingOffsetRequired(IRP *irp);
-NTKERNELAPI NTSTATUS NTAPI IoSetIoAttributionIrp(IRP *irp, PVOID attributionsource, ULONG flags);
-NTKERNELAPI VOID NTAPI IoSetLinkShareAccess(
-    ULONG desiredaccess, ULONG desiredshareaccess, FILE_OBJECT *fileobject, SHARE_ACCESS
-    *shareaccess, LINK_SHARE_ACCESS *linkshareaccess, ULONG ioshareaccessflags);
-NTKERNELAPI VOID NTAPI IoSetMasterIrpStatus(IRP *masterirp, NTSTATUS status);
-NTKERNELAPI USHORT NTAPI IoSizeOfIrpEx(DEVICE_OBJECT *deviceobject, CHAR stacksize);
-NTKERNELAPI NTSTATUS NTAPI IoSynchronousCallDriver(DEVICE_OBJECT *deviceobject, IRP *irp);
-NTKERNELAPI VOID NTAPI IoTransferActivityId(const GUID *activityid, const GUID *relatedactivityid);
-NTKERNELAPI BOOLEAN NTAPI IoTryQueueWorkItem(
-    PIO_WORKITEM ioworkitem, PIO_WORKITEM_ROUTINE_EX workerroutine, WORK_QUEUE_TYPE queuetype,
-    PVOID context);
-NTKERNELAPI VOID NTAPI IoUnregisterBootDriverCallback(PVOID callbackhandle);
-NTKERNELAPI VOID NTAPI IoUpdateLinkShareAccess(
-    FILE_OBJECT *fileobject, SHARE_ACCESS *shareaccess, LINK_SHARE_ACCESS *linkshareaccess);
-NTKERNELAPI VOID NTAPI IoUpdateLinkShareAccessEx(
-    FILE_OBJECT *fileobject, SHARE_ACCESS *shareaccess, LINK_SHARE_ACCESS *linkshareaccess,
-    ULONG ioshareaccessflags);
-NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceNameToGuid(
-    const UNICODE_STRING *volumedevicename, GUID *guid);
-NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceNameToGuidPath(
-    const UNICODE_STRING *volumedevicename, UNICODE_STRING *guidpath);
-NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceToGuid(PVOID volumedeviceobject, GUID *guid);
-NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceToGuidPath(
-    PVOID volumedeviceobject, UNICODE_STRING *guidpath);
-NTKERNELAPI NTSTATUS NTAPI IoWriteKsrPersistentMemory(PVOID datahandle, PVOID buffer, SIZE_T size);
+NTKERNELAPI NTSTATUS NTAPI IoAcquireKsrPersistentMemory(PDRIVER_OBJECT DriverObject,
+    PDEVICE_OBJECT PhysicalDeviceObject, PVOID Buffer, PSIZE_T Size);
+NTKERNELAPI NTSTATUS NTAPI IoAcquireKsrPersistentMemoryEx(PDRIVER_OBJECT DriverObject,
+    PDEVICE_OBJECT PhysicalDeviceObject, PUNICODE_STRING PhysicalDeviceId, PUSHORT DataTag,
+    PULONG DataVersion, PVOID Buffer, PSIZE_T Size);
+NTKERNELAPI PIRP NTAPI IoAllocateIrpEx(PDEVICE_OBJECT DeviceObject, CCHAR StackSize, BOOLEAN
+    ChargeQuota);
+NTKERNELAPI NTSTATUS NTAPI IoApplyPriorityInfoThread(PIO_PRIORITY_INFO InputPriorityInfo,
+    PIO_PRIORITY_INFO OutputPriorityInfo, PETHREAD Thread);
+NTKERNELAPI NTSTATUS NTAPI IoCheckLinkShareAccess(ACCESS_MASK DesiredAccess, ULONG
+    DesiredShareAccess, PFILE_OBJECT FileObject, PSHARE_ACCESS ShareAccess, PLINK_SHARE_ACCESS
+    LinkShareAccess, ULONG IoShareAccessFlags);
+NTKERNELAPI VOID NTAPI IoCleanupIrp(PIRP Irp);
+NTKERNELAPI VOID NTAPI IoClearActivityIdThread(LPCGUID OriginalId);
+NTKERNELAPI NTSTATUS NTAPI IoClearFsTrackOffsetState(PIRP Irp);
+NTKERNELAPI NTSTATUS NTAPI IoCreateStreamFileObjectEx2(PIO_CREATE_STREAM_FILE_OPTIONS
+    CreateOptions, PFILE_OBJECT FileObject, PDEVICE_OBJECT DeviceObject, PFILE_OBJECT
+    *StreamFileObject, PHANDLE FileHandle);
+NTKERNELAPI NTSTATUS NTAPI IoCreateSystemThread(PVOID IoObject, PHANDLE ThreadHandle, ULONG
+    DesiredAccess, POBJECT_ATTRIBUTES ObjectAttributes, HANDLE ProcessHandle, PCLIENT_ID
+    ClientId, PKSTART_ROUTINE StartRoutine, PVOID StartContext);
+NTKERNELAPI NTSTATUS NTAPI IoDecrementKeepAliveCount(PFILE_OBJECT FileObject, PEPROCESS
+    Process);
+NTKERNELAPI NTSTATUS NTAPI IoFreeKsrPersistentMemory(PVOID DataHandle);
+NTKERNELAPI NTSTATUS NTAPI IoGetActivityIdIrp(PIRP Irp, LPGUID Guid);
+NTKERNELAPI LPCGUID NTAPI IoGetActivityIdThread(VOID);
+NTKERNELAPI NTSTATUS NTAPI IoGetDeviceDirectory(PDEVICE_OBJECT PhysicalDeviceObject,
+    DEVICE_DIRECTORY_TYPE DirectoryType, ULONG Flags, PVOID Reserved, PHANDLE
+    DeviceDirectoryHandle);
+NTKERNELAPI NTSTATUS NTAPI IoGetDeviceInterfacePropertyData(PUNICODE_STRING SymbolicLinkName,
+    const DEVPROPKEY *PropertyKey, LCID Lcid, ULONG Flags, ULONG Size, PVOID Data, PULONG
+    RequiredSize, PDEVPROPTYPE Type);
+NTKERNELAPI NTSTATUS NTAPI IoGetDriverDirectory(PDRIVER_OBJECT DriverObject,
+    DRIVER_DIRECTORY_TYPE DirectoryType, ULONG Flags, PHANDLE DriverDirectoryHandle);
+NTKERNELAPI NTSTATUS NTAPI IoGetFsTrackOffsetState(PIRP Irp, PIO_IRP_EXT_TRACK_OFFSET_HEADER
+    *RetFsTrackOffsetBlob, LONGLONG *RetTrackedOffset);
+NTKERNELAPI NTSTATUS NTAPI IoGetFsZeroingOffset(PIRP Irp, PULONG ZeroingOffset);
+NTKERNELAPI PEPROCESS NTAPI IoGetInitiatorProcess(PFILE_OBJECT FileObject);
+NTKERNELAPI NTSTATUS NTAPI IoGetIoAttributionHandle(PIRP Irp, PVOID *IoAttributionHandle);
+NTKERNELAPI NTSTATUS NTAPI IoGetIommuInterface(ULONG Version, PDMA_IOMMU_INTERFACE
+    InterfaceOut);
+NTKERNELAPI NTSTATUS NTAPI IoGetIommuInterfaceEx(ULONG Version, ULONGLONG Flags,
+    PDMA_IOMMU_INTERFACE_EX InterfaceOut);
+NTKERNELAPI POPLOCK_KEY_ECP_CONTEXT NTAPI IoGetOplockKeyContext(PFILE_OBJECT FileObject);
+NTKERNELAPI POPLOCK_KEY_CONTEXT NTAPI IoGetOplockKeyContextEx(PFILE_OBJECT FileObject);
+NTKERNELAPI PESILO NTAPI IoGetSilo(PFILE_OBJECT FileObject);
+NTKERNELAPI PIO_FOEXT_SILO_PARAMETERS NTAPI IoGetSiloParameters(PFILE_OBJECT FileObject);
+NTKERNELAPI NTSTATUS NTAPI IoIncrementKeepAliveCount(PFILE_OBJECT FileObject, PEPROCESS
+    Process);
+NTKERNELAPI VOID NTAPI IoInitializeIrpEx(PIRP Irp, PDEVICE_OBJECT DeviceObject, USHORT
+    PacketSize, CCHAR StackSize);
+NTKERNELAPI BOOLEAN NTAPI IoIrpHasFsTrackOffsetExtensionType(PIRP Irp);
+NTKERNELAPI BOOLEAN NTAPI IoIsInitiator32bitProcess(PIRP Irp);
+NTKERNELAPI LOGICAL NTAPI IoIsValidIrpStatus(NTSTATUS Status);
+NTKERNELAPI PIRP NTAPI IoMakeAssociatedIrpEx(PIRP Irp, PDEVICE_OBJECT DeviceObject, CCHAR
+    StackSize);
+NTKERNELAPI NTSTATUS NTAPI IoOpenDriverRegistryKey(PDRIVER_OBJECT DriverObject,
+    DRIVER_REGKEY_TYPE RegKeyType, ACCESS_MASK DesiredAccess, ULONG Flags, PHANDLE
+    DriverRegKey);
+NTKERNELAPI NTSTATUS NTAPI IoPropagateActivityIdToThread(PIRP Irp, LPGUID PropagatedId,
+    LPCGUID *OriginalId);
+NTKERNELAPI NTSTATUS NTAPI IoQueryFullDriverPath(PDRIVER_OBJECT DriverObject, PUNICODE_STRING
+    FullPath);
+NTKERNELAPI NTSTATUS NTAPI IoQueryInformationByName(POBJECT_ATTRIBUTES ObjectAttributes,
+    PIO_STATUS_BLOCK IoStatusBlock, PVOID FileInformation, ULONG Length,
+    FILE_INFORMATION_CLASS FileInformationClass, ULONG Options, PIO_DRIVER_CREATE_CONTEXT
+    DriverContext);
+NTKERNELAPI NTSTATUS NTAPI IoQueryKsrPersistentMemorySize(PDRIVER_OBJECT DriverObject,
+    PDEVICE_OBJECT PhysicalDeviceObject, PSIZE_T BufferSize);
+NTKERNELAPI NTSTATUS NTAPI IoQueryKsrPersistentMemorySizeEx(PDRIVER_OBJECT DriverObject,
+    PDEVICE_OBJECT PhysicalDeviceObject, PUNICODE_STRING PhysicalDeviceId, PUSHORT DataTag,
+    PULONG DataVersion, PSIZE_T BufferSize);
+NTKERNELAPI NTSTATUS NTAPI IoRecordIoAttribution(PVOID OpaqueHandle,
+    IO_ATTRIBUTION_INFORMATION *AttributionInformation);
+NTKERNELAPI PVOID NTAPI IoRegisterBootDriverCallback(PBOOT_DRIVER_CALLBACK_FUNCTION
+    CallbackFunction, PVOID CallbackContext);
+NTKERNELAPI VOID NTAPI IoRemoveLinkShareAccess(PFILE_OBJECT FileObject, PSHARE_ACCESS
+    ShareAccess, PLINK_SHARE_ACCESS LinkShareAccess);
+NTKERNELAPI VOID NTAPI IoRemoveLinkShareAccessEx(PFILE_OBJECT FileObject, PSHARE_ACCESS
+    ShareAccess, PLINK_SHARE_ACCESS LinkShareAccess, ULONG IoShareAccessFlags);
+NTKERNELAPI VOID NTAPI IoReportInterruptActive(PIO_REPORT_INTERRUPT_ACTIVE_STATE_PARAMETERS
+    Parameters);
+NTKERNELAPI VOID NTAPI IoReportInterruptInactive(PIO_REPORT_INTERRUPT_ACTIVE_STATE_PARAMETERS
+    Parameters);
+NTKERNELAPI NTSTATUS NTAPI IoReportRootDevice(PDRIVER_OBJECT DriverObject);
+NTKERNELAPI NTSTATUS NTAPI IoRequestDeviceRemovalForReset(PDEVICE_OBJECT PhysicalDeviceObject,
+    ULONG Flags);
+NTKERNELAPI NTSTATUS NTAPI IoReserveKsrPersistentMemory(PDRIVER_OBJECT DriverObject,
+    PDEVICE_OBJECT PhysicalDeviceObject, SIZE_T Size, ULONG Flags, PVOID *DataHandle);
+NTKERNELAPI NTSTATUS NTAPI IoReserveKsrPersistentMemoryEx(PDRIVER_OBJECT DriverObject,
+    PDEVICE_OBJECT PhysicalDeviceObject, PUNICODE_STRING PhysicalDeviceId, PUSHORT DataTag,
+    ULONG DataVersion, SIZE_T Size, ULONG Flags, PVOID *DataHandle);
+NTKERNELAPI NTSTATUS NTAPI IoRetrievePriorityInfo(PIRP Irp, PFILE_OBJECT FileObject, PETHREAD
+    Thread, PIO_PRIORITY_INFO PriorityInfo);
+NTKERNELAPI NTSTATUS NTAPI IoSetActivityIdIrp(PIRP Irp, LPCGUID Guid);
+NTKERNELAPI LPCGUID NTAPI IoSetActivityIdThread(LPCGUID ActivityId);
+NTKERNELAPI NTSTATUS NTAPI IoSetDeviceInterfacePropertyData(PUNICODE_STRING SymbolicLinkName,
+    const DEVPROPKEY *PropertyKey, LCID Lcid, ULONG Flags, DEVPROPTYPE Type, ULONG Size, PVOID
+    Data);
+NTKERNELAPI NTSTATUS NTAPI IoSetFsTrackOffsetState(PIRP Irp, PIO_IRP_EXT_TRACK_OFFSET_HEADER
+    FsTrackOffsetBlob, LONGLONG TrackedOffset);
+NTKERNELAPI NTSTATUS NTAPI IoSetFsZeroingOffset(PIRP Irp, ULONG ZeroingOffset);
+NTKERNELAPI NTSTATUS NTAPI IoSetFsZeroingOffsetRequired(PIRP Irp);
+NTKERNELAPI NTSTATUS NTAPI IoSetIoAttributionIrp(PIRP Irp, PVOID AttributionSource, ULONG
+    Flags);
+NTKERNELAPI VOID NTAPI IoSetLinkShareAccess(ACCESS_MASK DesiredAccess, ULONG
+    DesiredShareAccess, PFILE_OBJECT FileObject, PSHARE_ACCESS ShareAccess, PLINK_SHARE_ACCESS
+    LinkShareAccess, ULONG IoShareAccessFlags);
+NTKERNELAPI VOID NTAPI IoSetMasterIrpStatus(PIRP MasterIrp, NTSTATUS Status);
+NTKERNELAPI USHORT NTAPI IoSizeOfIrpEx(PDEVICE_OBJECT DeviceObject, CCHAR StackSize);
+NTKERNELAPI NTSTATUS NTAPI IoSynchronousCallDriver(PDEVICE_OBJECT DeviceObject, PIRP Irp);
+NTKERNELAPI VOID NTAPI IoTransferActivityId(LPCGUID ActivityId, LPCGUID RelatedActivityId);
+NTKERNELAPI BOOLEAN NTAPI IoTryQueueWorkItem(PIO_WORKITEM IoWorkItem, PIO_WORKITEM_ROUTINE_EX
+    WorkerRoutine, WORK_QUEUE_TYPE QueueType, PVOID Context);
+NTKERNELAPI VOID NTAPI IoUnregisterBootDriverCallback(PVOID CallbackHandle);
+NTKERNELAPI VOID NTAPI IoUpdateLinkShareAccess(PFILE_OBJECT FileObject, PSHARE_ACCESS
+    ShareAccess, PLINK_SHARE_ACCESS LinkShareAccess);
+NTKERNELAPI VOID NTAPI IoUpdateLinkShareAccessEx(PFILE_OBJECT FileObject, PSHARE_ACCESS
+    ShareAccess, PLINK_SHARE_ACCESS LinkShareAccess, ULONG IoShareAccessFlags);
+NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceNameToGuid(PUNICODE_STRING VolumeDeviceName, GUID
+    *Guid);
+NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceNameToGuidPath(PUNICODE_STRING VolumeDeviceName,
+    PUNICODE_STRING GuidPath);
+NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceToGuid(PVOID VolumeDeviceObject, GUID *Guid);
+NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceToGuidPath(PVOID VolumeDeviceObject, PUNICODE_STRING
+    GuidPath);
+NTKERNELAPI NTSTATUS NTAPI IoWriteKsrPersistentMemory(PVOID DataHandle, PVOID Buffer, SIZE_T
+    Size);

@@ -19,6 +19,11 @@
 #undef KeRaiseIrqlToDpcLevel
 #undef KfRaiseIrql
 
+/* wdm.h of the overlay has them stand for the kernel's part of the object. */
+#undef _EPROCESS
+#undef _ETHREAD
+struct _EPROCESS;
+
 #include "wdk_types.h"
 #include "wdk_constants.h"
 #include "kernel_functions.h"

@@ -3988,6 +3988,27 @@ struct _POWER_THROTTLING_THREAD_STATE {
 struct _PROCESS_SYSCALL_PROVIDER_INFORMATION {
     GUID ProviderId; UCHAR Level;
 };
+struct __attribute__((aligned(16))) _KEXCEPTION_FRAME {
+    ULONG64 P1Home; ULONG64 P2Home; ULONG64 P3Home; ULONG64 P4Home; ULONG64 P5; ULONG64 Spare1;
+    M128A Xmm6; M128A Xmm7; M128A Xmm8; M128A Xmm9; M128A Xmm10; M128A Xmm11; M128A Xmm12; M128A
+    Xmm13; M128A Xmm14; M128A Xmm15; ULONG64 TrapFrame; ULONG64 OutputBuffer; ULONG64
+    OutputLength; ULONG64 Spare2; ULONG64 MxCsr; ULONG64 Rbp; ULONG64 Rbx; ULONG64 Rdi; ULONG64
+    Rsi; ULONG64 R12; ULONG64 R13; ULONG64 R14; ULONG64 R15; ULONG64 Return;
+};
+struct __attribute__((aligned(16))) _KTRAP_FRAME {
+    ULONG64 P1Home; ULONG64 P2Home; ULONG64 P3Home; ULONG64 P4Home; ULONG64 P5; KPROCESSOR_MODE
+    PreviousMode; KIRQL PreviousIrql; UCHAR FaultIndicator; UCHAR ExceptionActive; ULONG MxCsr;
+    ULONG64 Rax; ULONG64 Rcx; ULONG64 Rdx; ULONG64 R8; ULONG64 R9; ULONG64 R10; ULONG64 R11; union
+    { ULONG64 GsBase; ULONG64 GsSwap; }; M128A Xmm0; M128A Xmm1; M128A Xmm2; M128A Xmm3; M128A
+    Xmm4; M128A Xmm5; union { ULONG64 FaultAddress; ULONG64 ContextRecord; }; union { struct {
+    ULONG64 Dr0; ULONG64 Dr1; ULONG64 Dr2; ULONG64 Dr3; ULONG64 Dr6; ULONG64 Dr7; }; struct {
+    ULONG64 ShadowStackFrame; ULONG64 Spare[5]; }; }; struct { ULONG64 DebugControl; ULONG64
+    LastBranchToRip; ULONG64 LastBranchFromRip; ULONG64 LastExceptionToRip; ULONG64
+    LastExceptionFromRip; }; USHORT SegDs; USHORT SegEs; USHORT SegFs; USHORT SegGs; ULONG64
+    TrapFrame; ULONG64 Rbx; ULONG64 Rdi; ULONG64 Rsi; ULONG64 Rbp; union { ULONG64 ErrorCode;
+    ULONG64 ExceptionFrame; }; ULONG64 Rip; USHORT SegCs; UCHAR Fill0; UCHAR Logging; USHORT
+    Fill1[2]; ULONG EFlags; ULONG Fill2; ULONG64 Rsp; USHORT SegSs; USHORT Fill3; ULONG Fill4;
+};
 struct _KUMS_CONTEXT_HEADER {
     ULONG64 P1Home; ULONG64 P2Home; ULONG64 P3Home; ULONG64 P4Home; PVOID StackTop; ULONG64
     StackSize; ULONG64 RspOffset; ULONG64 Rip; PXMM_SAVE_AREA32 FltSave; union { struct { ULONG64
@@ -4567,6 +4588,9 @@ struct _WHEA_ERROR_RECORD_SECTION_DESCRIPTOR {
     WHEA_ERROR_SEVERITY SectionSeverity; CCHAR FRUText[20];
 };
 #pragma pack(pop)
+struct _WHEA_ERROR_RECORD {
+    WHEA_ERROR_RECORD_HEADER Header; WHEA_ERROR_RECORD_SECTION_DESCRIPTOR SectionDescriptor[1];
+};
 #pragma pack(push, 1)
 union _WHEA_PROCESSOR_FAMILY_INFO {
     struct { ULONG Stepping : 4; ULONG Model : 4; ULONG Family : 4; ULONG ProcessorType : 2; ULONG
